@@ -1,0 +1,138 @@
+#include "base/buf.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BUF_SMALLEST = 256 };
+
+void
+buf_init(struct buf *buf, size_t limit)
+{
+	*buf = (struct buf){.limit = limit};
+}
+
+void
+buf_fini(struct buf *buf)
+{
+	free(buf->data);
+	buf_init(buf, buf->limit);
+}
+
+void
+buf_reset(struct buf *buf)
+{
+	buf->len = 0;
+	buf->failed = false;
+}
+
+void
+buf_truncate(struct buf *buf, size_t len)
+{
+	CHECK(len <= buf->len);
+	buf->len = len;
+}
+
+bool
+buf_reserve(struct buf *buf, size_t more)
+{
+	size_t cap;
+	char *data;
+
+	if (buf->failed)
+		return false;
+	if (more <= buf->cap - buf->len)
+		return true;
+	if (more > buf->limit - buf->len) {
+		buf->failed = true;
+		return false;
+	}
+	cap = buf->cap < BUF_SMALLEST ? BUF_SMALLEST : buf->cap * 2;
+	if (cap < buf->len + more)
+		cap = buf->len + more;
+	if (cap > buf->limit)
+		cap = buf->limit;
+	data = realloc(buf->data, cap);
+	if (data == NULL) {
+		buf->failed = true;
+		return false;
+	}
+	buf->data = data;
+	buf->cap = cap;
+	return true;
+}
+
+bool
+buf_append(struct buf *buf, const void *data, size_t len)
+{
+	if (len == 0)
+		return !buf->failed;
+	if (!buf_reserve(buf, len))
+		return false;
+	memcpy(buf->data + buf->len, data, len);
+	buf->len += len;
+	return true;
+}
+
+bool
+buf_text(struct buf *buf, const char *text)
+{
+	return buf_append(buf, text, strlen(text));
+}
+
+bool
+buf_char(struct buf *buf, char c)
+{
+	return buf_append(buf, &c, 1);
+}
+
+bool
+buf_printf(struct buf *buf, const char *format, ...)
+{
+	char small[256];
+	char *large = NULL;
+	va_list args, again;
+	bool ok = false;
+	int len;
+
+	va_start(args, format);
+	va_copy(again, args);
+	len = vsnprintf(small, sizeof(small), format, args);
+	CHECK(len >= 0);
+	if ((size_t)len < sizeof(small)) {
+		ok = buf_append(buf, small, (size_t)len);
+		goto out;
+	}
+	large = malloc((size_t)len + 1);
+	if (large == NULL) {
+		buf->failed = true;
+		goto out;
+	}
+	(void)vsnprintf(large, (size_t)len + 1, format, again);
+	ok = buf_append(buf, large, (size_t)len);
+out:
+	free(large);
+	va_end(again);
+	va_end(args);
+	return ok;
+}
+
+bool
+buf_ok(const struct buf *buf, struct err *reterr)
+{
+	if (!buf->failed)
+		return true;
+	return err_set(reterr, ERR_LIMIT,
+	    "no room in a buffer of %zu bytes (limit or memory)", buf->limit);
+}
+
+char *
+buf_take(struct buf *buf, size_t *ret_len)
+{
+	char *data = buf->data;
+
+	*ret_len = buf->len;
+	buf_init(buf, buf->limit);
+	return data;
+}

@@ -1,0 +1,46 @@
+#include "base/clock.h"
+
+#include "base/err.h"
+
+#include <stdio.h>
+#include <time.h>
+
+static int64_t
+clock_ms(clockid_t id)
+{
+	struct timespec now;
+
+	CHECK(clock_gettime(id, &now) == 0);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+int64_t
+clock_wall_ms(void)
+{
+	return clock_ms(CLOCK_REALTIME);
+}
+
+int64_t
+clock_mono_ms(void)
+{
+	return clock_ms(CLOCK_MONOTONIC);
+}
+
+void
+clock_text(int64_t wall_ms, char *ret, size_t size)
+{
+	int64_t part = wall_ms % 1000;
+	time_t seconds;
+	struct tm tm;
+	char day[24];
+
+	if (part < 0)
+		part += 1000;
+	seconds = (time_t)((wall_ms - part) / 1000);
+	if (gmtime_r(&seconds, &tm) == NULL ||
+	    strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm) == 0) {
+		(void)snprintf(ret, size, "out-of-range");
+		return;
+	}
+	(void)snprintf(ret, size, "%s.%03dZ", day, (int)part);
+}

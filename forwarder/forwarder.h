@@ -1,0 +1,85 @@
+#ifndef FORWARDER_FORWARDER_H
+#define FORWARDER_FORWARDER_H
+
+/*
+ * Takes what is due, posts it within the quota, settles each event by what
+ * the destination said. One thread for all lanes.
+ */
+
+#include "queue/queue.h"
+#include "schema/track.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct forwarder;
+
+/* One destination. Lent for the forwarder's life. */
+struct forwarder_lane_settings {
+	const char *name;
+	const char *url;     /* of track: https://.../api/track */
+	const char *app_id;
+	const char *ca_file; /* or NULL: the system's */
+	const char *proxy;   /* or NULL: none */
+	const struct track_rules *rules;
+	unsigned events_per_minute;   /* Heap's quota; 0 = no quota */
+	unsigned identity_per_minute; /* per identity; 0 = no quota */
+	unsigned share_percent;	      /* of both, that we use */
+	size_t request_events;	      /* at most */
+	size_t request_bytes;	      /* at most */
+	unsigned in_flight;	      /* requests at once */
+	int64_t linger_ms;	      /* wait for a request to fill */
+	int64_t connect_timeout_ms;
+	int64_t timeout_ms;
+	int64_t backoff_first_ms; /* doubles from here, full jitter */
+	int64_t backoff_most_ms;
+	int64_t retry_after_most_ms;
+	int64_t probe_ms;     /* between probes of a stopped lane */
+	int64_t set_aside_ms; /* before a suspect event is tried again */
+};
+
+/* Defaults for everything but name, url and app_id. */
+void forwarder_lane_settings_init(struct forwarder_lane_settings *settings);
+
+MUST_USE bool forwarder_start(const struct forwarder_lane_settings *lanes,
+    size_t lane_count, struct queue *queue, struct forwarder **ret_forwarder,
+    struct err *reterr);
+
+/* Something may be due: look now. Any thread; takes the forwarder as void *
+ * so that it can be the queue's wake. */
+void forwarder_wake(void *forwarder);
+
+/* Did the thread make a round within the last ten seconds? */
+bool forwarder_alive(const struct forwarder *forwarder, int64_t mono_ms);
+
+/* Let the requests in flight end, for at most grace_ms, settle, save the
+ * logs of sends, stop. Takes NULL. */
+void forwarder_stop(struct forwarder *forwarder, int64_t grace_ms);
+
+enum forwarder_state {
+	FORWARDER_RUNNING,
+	FORWARDER_WAITING, /* the destination has trouble: backing off */
+	FORWARDER_STOPPED, /* a person must act; probes from time to time */
+	FORWARDER_PAUSED,  /* by a person */
+	FORWARDER_RESTING, /* a minute after a crash: the quota is unknown */
+};
+
+struct forwarder_lane_status {
+	const char *name;
+	enum forwarder_state state;
+	char why[320]; /* of WAITING and STOPPED */
+	int64_t until_ms; /* next try, wall clock; 0 = at once */
+	int64_t last_accepted_ms; /* Heap last said 200; 0 = never */
+	uint64_t posts, accepted, refused; /* requests, events, events */
+	unsigned in_flight; /* requests */
+	unsigned pace_per_minute; /* events, at present */
+};
+
+size_t forwarder_lanes(const struct forwarder *forwarder);
+void forwarder_lane_status(struct forwarder *forwarder, size_t lane,
+    struct forwarder_lane_status *ret_status);
+
+/* "running", "waiting", ... */
+const char *forwarder_state_name(enum forwarder_state state);
+
+#endif

@@ -1,0 +1,93 @@
+#ifndef QUEUE_BOOKS_H
+#define QUEUE_BOOKS_H
+
+/*
+ * The operator's look-ups into the queue: the books, what waits, what is
+ * buried. For commands, status and metrics; nothing on the way of an event
+ * needs them. Any thread; each call holds the queue for a short time.
+ */
+
+#include "queue/queue.h"
+
+/* One line of the ledger. Always:
+ * received = waiting + delivered + buried + dropped + duplicates
+ *	    + forgotten + expired */
+struct books_line {
+	int64_t received, waiting, delivered, buried, dropped, duplicates,
+	    forgotten, expired;
+};
+
+/* received minus all the rest: 0, or something is wrong. */
+int64_t books_imbalance(const struct books_line *line);
+
+struct books_totals {
+	struct books_line events;
+	int64_t set_aside_parcels; /* damaged; their events count as waiting */
+	int64_t undecodable;	   /* bodies */
+	int64_t undecodable_bytes;
+	int64_t live_bytes; /* pages in use: what max_bytes bounds */
+	int64_t file_bytes; /* of queue.db */
+	int64_t free_bytes; /* of the file system */
+	int64_t window_events; /* remembered to tell duplicates */
+	int64_t last_commit_ms; /* 0 = none yet */
+	bool ballast;	   /* in place */
+	bool broken;	   /* the disk failed; being opened anew */
+};
+
+/* From memory: cheap, and not behind a commit. */
+void books_totals(struct queue *queue, struct books_totals *ret_totals);
+
+/* Is the committer thread alive? (It makes a round at least once a second;
+ * false after ten seconds without.) `mono_ms` is clock_mono_ms(). */
+bool books_alive(struct queue *queue, int64_t mono_ms);
+
+/* Events that wait in a lane, from memory; 0 for an unknown lane. */
+int64_t books_lane_waiting(struct queue *queue, const char *lane);
+
+/* Acceptance time of the oldest waiting event of a lane (NULL: of all), or
+ * 0 if none waits. */
+MUST_USE bool books_oldest_ms(struct queue *queue, const char *lane,
+    int64_t *ret_ms, struct err *reterr);
+
+enum books_by {
+	BOOKS_BY_SOURCE,
+	BOOKS_BY_KIND,
+	BOOKS_BY_HOUR,
+};
+
+/* Called with the queue held: copy, do not call back. `label` is the source,
+ * the kind, or the hour as "2026-11-23T22:00Z". False ends the walk. */
+typedef bool books_line_fn(void *arg, const char *label,
+    const struct books_line *line);
+MUST_USE bool books_ledger(struct queue *queue, enum books_by by,
+    books_line_fn *fn, void *arg, struct err *reterr);
+
+/* What was dropped, by rule and kind. */
+typedef bool books_drop_fn(void *arg, const char *rule, const char *kind,
+    int64_t count);
+MUST_USE bool books_drops(struct queue *queue, books_drop_fn *fn, void *arg,
+    struct err *reterr);
+
+/* Recount waiting and buried from the rows and compare with the ledger.
+ * *ret_agree tells; `fn` gets a line of text for each difference. */
+typedef void books_text_fn(void *arg, const char *text);
+MUST_USE bool books_check(struct queue *queue, books_text_fn *fn, void *arg,
+    bool *ret_agree, struct err *reterr);
+
+struct books_buried {
+	int64_t id;
+	const char *source, *lane, *kind, *reason;
+	int64_t accepted_ms, buried_ms;
+	unsigned attempts;
+	int status;
+	const char *words, *sent, *data; /* not NUL-ended; may be NULL */
+	size_t words_len, sent_len, data_len;
+};
+
+/* The buried with an id above `after`, oldest first, at most `most`. As
+ * books_line_fn: copy, do not call back. */
+typedef bool books_buried_fn(void *arg, const struct books_buried *buried);
+MUST_USE bool books_buried(struct queue *queue, int64_t after, size_t most,
+    books_buried_fn *fn, void *arg, struct err *reterr);
+
+#endif

@@ -1,0 +1,226 @@
+#ifndef QUEUE_QUEUE_H
+#define QUEUE_QUEUE_H
+
+/*
+ * The queue keeps what was accepted until it is settled, through crash and
+ * power cut. It knows no JSON and no HTTP.
+ *
+ * What it promises:
+ *   - a put is durable (fsynced) when its callback says so, or it failed;
+ *   - what was put is handed out on a lease, to one holder at a time, until
+ *     it is settled; a lease ends with the process;
+ *   - settling may be repeated: the second time changes nothing;
+ *   - nothing vanishes: every event is waiting, delivered, buried, dropped
+ *     by a named rule, or a duplicate, and the books say how many of each.
+ *
+ * Words: a *source* is who sends to us, a *lane* is where events leave to,
+ * a *kind* is the type of an event (a label to the queue), a *parcel* is the
+ * waiting events of one put. All times are wall clock milliseconds.
+ *
+ * Any thread may call any function, unless it says otherwise. The look-ups
+ * for people and metrics are in queue/books.h.
+ */
+
+#include "base/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct queue;
+
+struct queue_settings {
+	const char *dir;	      /* state directory; made with 0700 */
+	int64_t max_bytes;	      /* of live pages: puts fail above it */
+	int64_t min_free_bytes;	      /* of the file system: likewise */
+	int64_t ballast_bytes;	      /* let go when a settle finds no room */
+	int64_t undecodable_max_bytes; /* of whole bodies that were kept */
+	size_t window_events;	      /* remembered to tell duplicates */
+	size_t pending_max;	      /* puts that may wait for a commit */
+
+	/* A hint that new parcels are due; called on the committer thread
+	 * without locks. May be NULL. */
+	void (*wake)(void *arg);
+	void *wake_arg;
+};
+
+/* Defaults for everything but dir. */
+void queue_settings_init(struct queue_settings *settings);
+
+/*
+ * Open the queue in settings->dir, or make one there if there is none, and
+ * own it until queue_close(). Ends with a successful truncating checkpoint.
+ * Fails with ERR_CONFIG (another process owns it, a newer version wrote it,
+ * the place is not writable), ERR_DAMAGED (not a queue) or ERR_IO. Never
+ * replaces what it cannot read.
+ */
+MUST_USE bool queue_open(const struct queue_settings *settings,
+    struct queue **ret_queue, struct err *reterr);
+
+/* Start and stop the committer thread; puts need it, nothing else does.
+ * Stopping commits what was handed over and refuses the rest. */
+MUST_USE bool queue_start(struct queue *queue, struct err *reterr);
+void queue_stop(struct queue *queue);
+
+/* Takes NULL. The committer is stopped and every lease is freed before. */
+void queue_close(struct queue *queue);
+
+/* ---- put: what the server does ---- */
+
+enum queue_fate {
+	QUEUE_WAIT, /* for delivery */
+	QUEUE_BURY, /* keep, deliver only when a person says so */
+	QUEUE_DROP, /* by a rule that was set: only counted */
+};
+
+/* One event of a put. All pointers are lent. */
+struct queue_item {
+	enum queue_fate fate;
+	const char *kind;
+	size_t kind_len;
+	const char *id; /* tells duplicates; the data does if id_len is 0 */
+	size_t id_len;
+	const char *data;
+	size_t data_len;
+	const char *reason; /* QUEUE_BURY: why; QUEUE_DROP: the rule's name */
+};
+
+struct queue_batch {
+	const char *source;
+	const char *lane;
+	int64_t now_ms;
+	const struct queue_item *items;
+	size_t count;
+};
+
+/* received = queued + buried + duplicates + dropped */
+struct queue_receipt {
+	size_t received, queued, buried, duplicates, dropped;
+};
+
+/* Called once per handed over put, on the committer thread, without locks:
+ * *receipt if it is durable, else *err (ERR_FULL, ERR_IO, ERR_NOMEM,
+ * ERR_STOPPING), and the other is NULL. After ERR_IO it may have survived. */
+typedef void queue_done(void *arg, const struct queue_receipt *receipt,
+    const struct err *err);
+
+/*
+ * Hand over a batch. Everything in it stays lent until `done` is called.
+ * False if it could not be handed over; then `done` is never called.
+ * Compresses on the calling thread; never waits for the disk.
+ */
+MUST_USE bool queue_put(struct queue *queue, const struct queue_batch *batch,
+    queue_done *done, void *arg, struct err *reterr);
+
+/* A whole body that could not be read, as it came. */
+struct queue_body {
+	const char *source;
+	const char *data;
+	size_t len;
+	const char *encoding; /* the Content-Encoding it is in, or "" */
+	const char *reason;   /* with the byte offset */
+	int64_t now_ms;
+};
+
+/* Keep it, durably, among the undecodable: as queue_put(), with a receipt of
+ * zeroes. The same body again is kept once. ERR_FULL at its own bound. */
+MUST_USE bool queue_keep(struct queue *queue, const struct queue_body *body,
+    queue_done *done, void *arg, struct err *reterr);
+
+/* Can a put be made durable now? Answers through `done` (a receipt of zeroes
+ * or the reason): from the last commit if it is younger than a second, else
+ * by a commit of its own. */
+MUST_USE bool queue_probe(struct queue *queue, int64_t now_ms,
+    queue_done *done, void *arg, struct err *reterr);
+
+/* ---- lanes: what the forwarder does ---- */
+
+struct queue_lane {
+	int64_t id;
+	int64_t last_post_ms; /* 0 = never */
+	int64_t clean_ms;     /* time of the planned stop, 0 after a crash */
+	bool paused;	      /* by a person; kept over restarts */
+	char *sends;	      /* what queue_lane_rest() saved; owned */
+	size_t sends_len;
+};
+
+/* Look up the lane, making it if need be, and mark it as running: a crash
+ * from here on is known as one at the next open. */
+MUST_USE bool queue_lane_open(struct queue *queue, const char *name,
+    struct queue_lane *ret_lane, struct err *reterr);
+void queue_lane_fini(struct queue_lane *lane);
+
+/* Durably note that the lane posts now; to be called before each post. */
+MUST_USE bool queue_lane_post(struct queue *queue, int64_t lane,
+    int64_t now_ms, struct err *reterr);
+
+/* Save the lane's log of sends (opaque bytes) at a planned stop. */
+MUST_USE bool queue_lane_rest(struct queue *queue, int64_t lane,
+    int64_t now_ms, const void *sends, size_t len, struct err *reterr);
+
+MUST_USE bool queue_lane_pause(struct queue *queue, const char *name,
+    bool paused, struct err *reterr);
+
+/* An event on lease. Lives as long as its lease. */
+struct queue_event {
+	size_t index;	  /* in the parcel */
+	const char *kind; /* not NUL-ended */
+	size_t kind_len;
+	const char *data; /* as it came */
+	size_t data_len;
+};
+
+/* A parcel on lease: those of its events that were not settled before. */
+struct queue_lease {
+	int64_t seq;	     /* grows with acceptance */
+	const char *source;
+	int64_t accepted_ms; /* of its oldest event */
+	unsigned attempts;   /* how often its events were set aside */
+	size_t count;
+	struct queue_event *events;
+};
+
+/*
+ * Take the next due parcel of a lane: first what was set aside and is due
+ * again, then the fresh ones in the order of acceptance; sources that share
+ * a lane take turns. *ret_lease is NULL if nothing is due. Damaged parcels
+ * are set aside on the way, counted and kept.
+ */
+MUST_USE bool queue_take(struct queue *queue, int64_t lane, int64_t now_ms,
+    struct queue_lease **ret_lease, struct err *reterr);
+
+/* Free the lease. What was not settled is due again, at once. Takes NULL. */
+void queue_lease_free(struct queue *queue, struct queue_lease *lease);
+
+/* When is something set aside due again? Milliseconds, or INT64_MAX. */
+int64_t queue_due_ms(struct queue *queue, int64_t lane);
+
+enum queue_outcome {
+	QUEUE_DONE,    /* delivered */
+	QUEUE_AGAIN,   /* set aside until due_ms */
+	QUEUE_BURIED,  /* refused for good, with the reason */
+	QUEUE_DROPPED, /* by a rule that was set */
+};
+
+struct queue_verdict {
+	const struct queue_lease *lease;
+	size_t event; /* position in lease->events */
+	enum queue_outcome outcome;
+	int64_t due_ms;	    /* QUEUE_AGAIN */
+	const char *reason; /* QUEUE_BURIED: why; QUEUE_DROPPED: the rule */
+	int status;	    /* QUEUE_BURIED: HTTP status, or 0 */
+	const char *words;  /* QUEUE_BURIED: the destination's answer or NULL */
+	size_t words_len;
+	const char *sent; /* QUEUE_BURIED: what was sent, or NULL */
+	size_t sent_len;
+};
+
+/*
+ * Settle, in one durable transaction. What is set aside is repacked: one
+ * parcel per due time. An event that was settled before is passed over. If
+ * it fails nothing was settled, or (ERR_IO) it may have been: repeat it.
+ */
+MUST_USE bool queue_settle(struct queue *queue,
+    const struct queue_verdict *verdicts, size_t count, int64_t now_ms,
+    struct err *reterr);
+
+#endif

@@ -1,0 +1,89 @@
+#ifndef SCHEMA_CURRENTS_H
+#define SCHEMA_CURRENTS_H
+
+/*
+ * Braze Currents, coming in: reads a request body, finds the exact bytes of
+ * each event, and judges each. One pass, no tree, no I/O, no clock. Facts of
+ * the format: Braze's documentation of the Custom HTTP connector, gathered
+ * in schema/events.json.
+ *
+ * Any thread; one struct currents_batch belongs to one thread at a time.
+ */
+
+#include "base/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	CURRENTS_DEPTH = 64, /* nesting of an event, its own braces included */
+};
+
+/* Why an event is not sound. */
+enum currents_flaw {
+	CURRENTS_SOUND,
+	CURRENTS_NOT_OBJECT,	   /* a number, a string, ... */
+	CURRENTS_BAD_UTF8,	   /* RFC 3629 */
+	CURRENTS_TOO_DEEP,	   /* deeper than CURRENTS_DEPTH */
+	CURRENTS_NO_TYPE,	   /* no usable event_type */
+	CURRENTS_NO_ID,		   /* no usable id */
+	CURRENTS_NO_TIME,	   /* no usable time */
+	CURRENTS_WRONG_TYPE,	   /* of a property that the catalogue knows */
+	CURRENTS_REQUIRED_MISSING, /* absent or null */
+};
+
+struct currents_text {
+	const char *data; /* decoded, not NUL-ended; lent by the batch */
+	size_t len;
+};
+
+struct currents_event {
+	size_t at, len; /* the event's bytes in the body */
+	struct currents_text type, id; /* empty if there is none */
+	int64_t time_s;		       /* UNIX seconds, if sound */
+	bool known;		       /* the catalogue has the type */
+	enum currents_flaw flaw;       /* the first that was met */
+	size_t flaw_at;		       /* its offset in the body */
+	const char *flaw_field; /* catalogue name, "user", ... or NULL; static */
+	const char *flaw_want;	/* the type it should have, or NULL; static */
+};
+
+/* Grows as needed up to max_events, is reused from body to body. */
+struct currents_batch {
+	struct currents_event *events;
+	size_t count; /* 0: a probe (Braze testing the credentials) */
+
+	/* internal */
+	size_t cap;
+	struct currents_arena *arena;
+};
+
+/* Why a whole body cannot be read. */
+struct currents_fault {
+	size_t at; /* byte offset */
+	char text[200];
+};
+
+enum currents_result {
+	CURRENTS_READ,	  /* *batch is filled */
+	CURRENTS_FAULT,	  /* nothing in it to point at: *ret_fault says why */
+	CURRENTS_NO_ROOM, /* no memory, or more events than max_events */
+};
+
+void currents_batch_init(struct currents_batch *batch);
+void currents_batch_fini(struct currents_batch *batch);
+
+/*
+ * Read a body. A batch is {"events":[...]}, a bare array or a bare event;
+ * white space only, {}, {"events":[]} and {"events":null} are probes. The
+ * storage (Avro) form is a fault that says so. The body stays lent to *batch.
+ */
+MUST_USE enum currents_result currents_read(const char *body, size_t len,
+    size_t max_events, struct currents_batch *batch,
+    struct currents_fault *ret_fault);
+
+/* One clause that says what is wrong: "property price should be number". */
+void currents_flaw_write(const struct currents_event *event, char *ret,
+    size_t size);
+
+#endif

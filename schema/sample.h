@@ -1,0 +1,31 @@
+#ifndef SCHEMA_SAMPLE_H
+#define SCHEMA_SAMPLE_H
+
+/*
+ * Makes events of the real form out of the catalogue, for trying, testing
+ * and measuring. The same seed gives the same events. One thread at a time.
+ */
+
+#include "base/buf.h"
+
+#include <stdint.h>
+
+struct sample {
+	uint64_t state; /* internal */
+	unsigned anonymous_percent; /* events without external_user_id */
+	int64_t now_s;		    /* times lie in the hour before */
+};
+
+void sample_init(struct sample *sample, uint64_t seed, int64_t now_s);
+
+/* The number of types of the catalogue, and their names in its order. */
+size_t sample_types(void);
+const char *sample_type_name(size_t type);
+
+/* The type with that name, or sample_types(). */
+size_t sample_type_find(const char *name);
+
+/* Append one event of a type: one line of JSON without the newline. */
+void sample_write(struct sample *sample, size_t type, struct buf *out);
+
+#endif

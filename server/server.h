@@ -1,0 +1,93 @@
+#ifndef SERVER_SERVER_H
+#define SERVER_SERVER_H
+
+/*
+ * Answers the sender: authenticates, reads, judges, puts, and says 2xx only
+ * after the put. Two listeners: ingest (POST /currents...), and admin (read
+ * only: /metrics, /status); both answer /healthz and /readyz.
+ *
+ * How Braze reacts decides the answers (Braze's documentation of the Custom
+ * HTTP connector): 400 deletes events, 401/403/404 strand them until a
+ * person acts, 413 splits, everything else is sent again. So a fault of
+ * ours is never 400, 401, 403 or 404.
+ */
+
+#include "base/buf.h"
+#include "queue/queue.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct server;
+
+enum server_rule { SERVER_FORWARD, SERVER_BURY, SERVER_DROP };
+
+/* One Braze workspace. Lent for the server's life. */
+struct server_source {
+	const char *name; /* POST /currents/NAME; the first also /currents */
+	const char *parameter; /* "key=value" of the query, or NULL */
+	const char *lane;      /* where its events go */
+	const char *const *tokens; /* NULL-ended; empty only if open */
+	bool open;		   /* takes requests without a token */
+	enum server_rule unknown_type;
+	bool flawed_dropped; /* else buried */
+};
+
+/* What is shown on the admin listener, rendered by who knows everybody.
+ * Called on the server's threads. */
+struct server_views {
+	bool (*alive)(void *arg); /* no thread has stalled */
+	void (*metrics)(void *arg, struct buf *out);
+	void (*status)(void *arg, struct buf *out);
+	void *arg;
+};
+
+struct server_settings {
+	const char *listen; /* ADDRESS:PORT, [V6]:PORT; port 0 = any free */
+	const char *admin;
+	const struct server_source *sources;
+	size_t source_count;
+	unsigned threads;
+	unsigned max_connections;
+	size_t body_limit;	 /* of one body, also after inflating */
+	size_t body_memory;	 /* of all bodies that are being read */
+	size_t max_events;	 /* in one body */
+	int64_t request_timeout_ms; /* from first byte to last */
+	int64_t idle_timeout_ms;
+	unsigned retry_after_s;
+	struct server_views views;
+};
+
+void server_settings_init(struct server_settings *settings);
+
+/* Bind both listeners and start answering. ERR_CONFIG if an address cannot
+ * be bound. The settings and the queue are lent until server_stop(). */
+MUST_USE bool server_start(const struct server_settings *settings,
+    struct queue *queue, struct server **ret_server, struct err *reterr);
+
+/* The ports that were bound. */
+unsigned server_port(const struct server *server);
+unsigned server_admin_port(const struct server *server);
+
+/* Close connections whose request takes too long. Once a second, from the
+ * main thread. `mono_ms` is clock_mono_ms(). */
+void server_sweep(struct server *server, int64_t mono_ms);
+
+/* From here on /readyz is 503 and new requests are answered 503. */
+void server_drain(struct server *server);
+
+/* Wait for the requests that were handed to the queue, stop. The queue's
+ * committer must still run. Takes NULL. */
+void server_stop(struct server *server);
+
+/* What a person wants to see of a source. Times are wall clock, 0 = never. */
+struct server_source_status {
+	const char *name;
+	int64_t last_request_ms; /* with a good token */
+	int64_t last_success_ms; /* answered 2xx */
+	int64_t failing_since_ms; /* first failed answer since then, or 0 */
+};
+void server_source_status(const struct server *server, size_t source,
+    struct server_source_status *ret_status);
+
+#endif
