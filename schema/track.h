@@ -16,10 +16,12 @@
 #include <stdint.h>
 
 enum {
-	TRACK_EVENTS_MAX = 1000, /* in one request */
-	TRACK_IDENTITY_MAX = 255, /* characters */
-	TRACK_KEY_MAX = 512,	 /* UTF-16 units of an event's or key's name */
-	TRACK_VALUE_MAX = 1023,	 /* UTF-16 units of a value */
+	TRACK_EVENTS_MAX = 1000,  /* in one request */
+	TRACK_IDENTITY_MAX = 255, /* characters; never cut */
+	TRACK_KEY_MAX = 512,	  /* UTF-16 units of an event's or key's name */
+	TRACK_VALUE_MAX = 1023,	  /* UTF-16 units of a value */
+	TRACK_NOTES_MAX = 32,	  /* notes kept of one event */
+	TRACK_KEY_FILE_MIN = 16,  /* bytes of a key worth the name */
 };
 
 enum track_fate {
@@ -28,15 +30,102 @@ enum track_fate {
 	TRACK_BURY, /* it has no form that Heap takes; nothing was appended */
 };
 
+/* What was done to a property on the way, other than sending it whole. */
+enum track_note_kind {
+	TRACK_NOTE_BLANK,    /* null, empty or white: left out */
+	TRACK_NOTE_PRIVATE,  /* left out by its class or a `drop` rule */
+	TRACK_NOTE_CUT,	     /* a string cut at TRACK_VALUE_MAX */
+	TRACK_NOTE_ELEMENTS, /* elements of an array left out: did not fit */
+	TRACK_NOTE_TOO_LONG, /* left out: number, array, key beyond judging */
+	TRACK_NOTE_KEY_CUT,  /* the name was cut at TRACK_KEY_MAX */
+	TRACK_NOTES	     /* how many kinds */
+};
+
+struct track_note {
+	const char *property; /* the catalogue's name of the property it is in,
+				 "event", or "other"; static */
+	enum track_note_kind kind;
+	unsigned count;
+};
+
 struct track_result {
 	enum track_fate fate;
 	const char *reason; /* the rule or the reason; static; NULL for SEND */
 	uint64_t who;	    /* the same for the same Heap user, for quotas */
+	unsigned note_count;
+	unsigned notes_lost; /* beyond TRACK_NOTES_MAX */
+	struct track_note notes[TRACK_NOTES_MAX];
 };
 
-/* How to map; defaults are in track_rules_init(). */
+/* Whose id is the identity in Heap. */
+enum track_identity {
+	TRACK_IDENTITY_EXTERNAL, /* external_user_id, else an alias */
+	TRACK_IDENTITY_BRAZE,	 /* user.user_id */
+};
+
+/* Which id stands for a person who has neither external id nor alias. */
+enum track_anonymous {
+	TRACK_ANONYMOUS_NONE, /* ends the list; first: "skip" */
+	TRACK_ANONYMOUS_DEVICE,
+	TRACK_ANONYMOUS_BRAZE,
+};
+
+struct track_list {
+	const char *const *items; /* lent */
+	size_t count;
+};
+
+/* An event_type, or a property's flattened name, and its name in Heap, which
+ * is used as it is, without the prefix. */
+struct track_rename {
+	const char *from, *to;
+};
+
+/* Told of each decision: of what ("identity", "email_address"), and what. */
+typedef void track_tell(void *arg, const char *subject, size_t subject_len,
+    const char *decision);
+
+/*
+ * How to map; defaults are in track_rules_init(). All pointers are lent.
+ *
+ * A selector in keep, drop and hash is a class of the catalogue (content,
+ * contact), a property's flattened name ("custom_properties.plan"), or
+ * TYPE/PROPERTY; `*` stands for any characters; a name selects all that is
+ * nested in it. What several lists select goes the most private way: secret
+ * is never sent, then drop, hash, keep, and last the class, content and
+ * contact being left out.
+ */
 struct track_rules {
-	bool no_user_buried; /* else dropped by the rule "no user" */
+	/* who */
+	enum track_identity identity;
+	const char *alias_label;	   /* NULL: any label */
+	enum track_anonymous anonymous[2]; /* the first that is usable */
+	bool no_user_buried;		   /* else dropped: "no user" */
+	struct track_list placeholders;	   /* beside the built-in ones */
+	bool identity_hash;		   /* send its HMAC-SHA-256 in hex */
+
+	/* names */
+	const char *prefix; /* of events and properties; NULL: none */
+	const struct track_rename *renames;
+	size_t rename_count;
+	bool custom_event_name; /* a CustomEvent is called by its name */
+
+	/* added properties, see track_write() */
+	bool add_channel;  /* braze_channel and braze_action */
+	bool add_event_id; /* braze_event_id */
+	bool add_user_id;  /* braze_user_id */
+	bool add_device_id;
+	bool add_timezone;
+
+	/* privacy */
+	struct track_list keep, drop, hash;
+	const void *key; /* of HMAC-SHA-256; NULL: nothing can be hashed, and
+			    what should be is not sent */
+	size_t key_len;
+
+	/* explaining; NULL: nobody listens */
+	track_tell *tell;
+	void *tell_arg;
 };
 
 void track_rules_init(struct track_rules *rules);
@@ -45,6 +134,18 @@ void track_rules_init(struct track_rules *rules);
  * Map the bytes of one event that currents_read() found sound and append the
  * JSON object to *out. False only if *out has no room (it is left as it
  * was, and usable) or there is no memory.
+ *
+ * Added properties: braze_channel and braze_action are the last but one and
+ * the last of the dotted parts of event_type ("email" and "Open" of
+ * users.messages.email.Open, "behaviors" and "Purchase", "users" and
+ * "UserOrphan"; no dot: no channel); braze_event_id, braze_user_id,
+ * device_id, timezone are the event's id and those of its user. The names
+ * that begin with braze_ get no prefix.
+ *
+ * Two properties whose names are the same once flattened are both sent: the
+ * one with the shorter path (the real key) has the name, then the order is
+ * that of the paths, part by part, then that of the document; the others
+ * get "#2", "#3", ... the first that is free. Added properties come last.
  */
 MUST_USE bool track_write(const struct track_rules *rules, const char *event,
     size_t len, struct buf *out, struct track_result *ret_result,
@@ -61,5 +162,8 @@ void track_tail_write(struct buf *out);
  * word: the low 21 bits of bytes 8 to 11).
  */
 uint64_t track_anonymous_user(const char *id, size_t len);
+
+/* "blank", "private", "cut", "elements", "too_long", "key_cut" */
+const char *track_note_name(enum track_note_kind kind);
 
 #endif
