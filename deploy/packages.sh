@@ -1,0 +1,125 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034
+#
+# What currentsd needs from the system, and how to get it on Debian 12.
+#
+# Sourced by deploy/quickstart.sh and tests/run.sh, so that the names stand
+# in one place:
+#
+#	packages_need build              to build and run it
+#	packages_need build tests        to run the tests as well
+#	packages_need build tests long   and those of tests/run.sh --long
+#
+# On Debian 12 whatever is missing is named and then installed with apt. On
+# any other system nothing is installed: what is missing is named, in words
+# that every system knows (commands, pkg-config modules), and that is all.
+# Where everything is there already nothing happens, wherever it is.
+
+# ca-certificates is for the daemon, which checks Heap's certificate;
+# libcmocka-dev is here because one build makes everything.
+PACKAGES_build=(gcc libc6-dev cmake ninja-build pkg-config curl
+    ca-certificates libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev
+    libsqlite3-dev libzstd-dev zlib1g-dev libconfuse-dev nettle-dev
+    libcmocka-dev)
+COMMANDS_build=(gcc cmake ninja pkg-config curl)
+MODULES_build=('libmicrohttpd >= 0.9.75' 'jansson >= 2.14'
+    'libcurl >= 7.88' 'sqlite3 >= 3.40' 'libzstd >= 1.5' zlib
+    'libconfuse >= 3.3' 'nettle >= 3.8' cmocka)
+
+PACKAGES_tests=(clang-format git python3 python3-pytest python3-jsonschema
+    nginx-light openssl)
+COMMANDS_tests=(clang-format git nginx openssl)
+PYTHON_tests=(pytest jsonschema)
+
+PACKAGES_long=(clang)
+COMMANDS_long=(clang)
+
+# The tests use the system's Python: another one that comes first in PATH
+# may lack the modules that apt installs.
+PYTHON=/usr/bin/python3
+
+packages_on_debian_12()
+{
+    # In a subshell, since the file sets variables of its own.
+    (
+        # shellcheck source=/dev/null
+        . /etc/os-release 2>/dev/null || exit 1
+        [ "${ID:-}-${VERSION_ID:-}" = debian-12 ]
+    )
+}
+
+# packages_apt NAME...: install those that dpkg does not have.
+packages_apt()
+{
+    local name missing=() root=()
+    for name in "$@"; do
+        [ "$(dpkg-query -W -f '${db:Status-Status}' "$name" \
+            2>/dev/null)" = installed ] || missing+=("$name")
+    done
+    [ ${#missing[@]} -eq 0 ] && return 0
+
+    echo "Installing with apt: ${missing[*]}"
+    case " ${missing[*]} " in *' nginx'*)
+        echo "(Debian starts nginx when it is installed. The tests run one"
+        echo "of their own; systemctl disable --now nginx turns it off.)"
+    esac
+    if [ "$(id -u)" -ne 0 ]; then
+        if ! command -v sudo >/dev/null; then
+            echo "That takes root and there is no sudo. As root, run:"
+            echo "    apt-get install --no-install-recommends ${missing[*]}"
+            return 1
+        fi >&2
+        root=(sudo)
+    fi
+    root+=(env DEBIAN_FRONTEND=noninteractive)
+    "${root[@]}" apt-get -q update &&
+        "${root[@]}" apt-get -q -y install --no-install-recommends \
+            "${missing[@]}"
+}
+
+# packages_name_missing LIST...: a line for each thing that is not there.
+packages_name_missing()
+{
+    local list name names
+    for list in "$@"; do
+        # nginx lives in /usr/sbin, which is not in everybody's PATH.
+        declare -n names=COMMANDS_$list
+        for name in "${names[@]}"; do
+            (PATH=$PATH:/usr/sbin; command -v "$name") >/dev/null ||
+                echo "    command            $name"
+        done
+        declare -n names=MODULES_$list
+        for name in "${names[@]}"; do
+            pkg-config --exists "$name" 2>/dev/null ||
+                echo "    pkg-config module  $name"
+        done
+        declare -n names=PYTHON_$list
+        for name in "${names[@]}"; do
+            "$PYTHON" -c "import $name" 2>/dev/null ||
+                echo "    module of $PYTHON  $name"
+        done
+    done
+}
+
+# packages_need LIST...: have everything, or say what to do and fail.
+packages_need()
+{
+    local list names wanted=() missing
+    if packages_on_debian_12; then
+        for list in "$@"; do
+            declare -n names=PACKAGES_$list
+            wanted+=("${names[@]}")
+        done
+        packages_apt "${wanted[@]}"
+        return
+    fi
+    missing=$(packages_name_missing "$@")
+    [ -z "$missing" ] && return 0
+    {
+        echo "This is not Debian 12, so nothing is installed for you."
+        echo "What is missing:"
+        echo "$missing"
+        echo "With that in place, run this again."
+    } >&2
+    return 1
+}

@@ -1,0 +1,105 @@
+"""What the documents say is what the code says.
+
+- README.md has every variable of the table of settings with its default, and
+  no other; deploy/currentsd.conf has every key of it, likewise.
+- README.md's number of event types is that of schema/events.json.
+- Every path that README.md names is there.
+"""
+
+import json
+import re
+
+import tree
+
+TABLE = "cli/settings_table.c"
+EXAMPLE = "deploy/currentsd.conf"
+
+
+def settings():
+    """The rows of the table: (section, key, variable or None, default)."""
+    text = (tree.ROOT / TABLE).read_text(encoding="utf-8")
+    for row in re.finditer(r"\{(MAIN|SOURCE|TARGET)\(.*?\},\n", text, re.S):
+        def member(name):
+            found = re.search(rf'\.{name} =\s*"([^"]*)"', row[0])
+            return found[1] if found else None
+        yield row[1], member("key"), member("variable"), member("preset")
+
+
+def check_readme_settings(found, rows):
+    table = {}
+    for number, text in tree.lines("README.md"):
+        row = re.match(r"\| `(CURRENTSD_\w+)` \|.*\| (.+?) \|$", text)
+        if row:
+            table[row[1]] = (number, row[2].strip("`"))
+        for name in re.findall(r"CURRENTSD_\w+", text):
+            if name not in {variable for _, _, variable, _ in rows} | {
+                    "CURRENTSD_CONFIG", "CURRENTSD_BUILD", "CURRENTSD_LONG"}:
+                found.add("README.md", number, f"there is no {name}")
+    for _, _, variable, preset in rows:
+        if variable is None:
+            continue
+        if variable not in table:
+            found.add("README.md", 1, f"{variable} is not in the table")
+        elif preset is not None and table[variable][1] != preset:
+            found.add("README.md", table[variable][0], f"the default of "
+                      f"{variable} is {preset}")
+
+
+def check_example(found, rows):
+    """A commented setting shows its default; every key is there."""
+    shown, section = set(), "MAIN"
+    heads = {"source": "SOURCE", "destination": "TARGET"}
+    for number, text in tree.lines(EXAMPLE):
+        head = re.match(r'#?\s*(source|destination)\b.*\{', text)
+        key = re.match(r"#?\s*(\w+) = (.+?)(\s+#.*)?$", text)
+        if head:
+            section = heads[head[1]]
+        elif re.match(r"#?\s*\}", text):
+            section = "MAIN"
+        elif key:
+            same = [row for row in rows if row[:2] == (section, key[1])]
+            if not same:
+                found.add(EXAMPLE, number, f"there is no {key[1]} here")
+            shown.add((section, key[1]))
+            value = key[2].strip('"')
+            if same and text.startswith("#") and same[0][3] and \
+                    value != same[0][3]:
+                found.add(EXAMPLE, number, f"the default of {key[1]} is "
+                          f"{same[0][3]}")
+    for row in rows:
+        if row[:2] not in shown:
+            found.add(EXAMPLE, 1, f"{row[1]} ({row[0]}) is not here")
+
+
+def check_readme(found):
+    catalogue = json.loads(
+        (tree.ROOT / "schema/events.json").read_text(encoding="utf-8"))
+    types = len(catalogue["events"])
+    told = False
+    for number, text in tree.lines("README.md"):
+        for count in re.findall(r"(\d+) event types", text):
+            told = True
+            if int(count) != types:
+                found.add("README.md", number, f"the catalogue has {types} "
+                          "event types")
+        for path in re.findall(r"`((?:\.ci|[a-z]+)/[\w./-]*)`", text):
+            first = path.split("/")[0]
+            if first in (*tree.MODULES, "tests", "deploy", ".ci") and \
+                    not (tree.ROOT / path).exists():
+                found.add("README.md", number, f"there is no {path}")
+    if not told:
+        found.add("README.md", 1, "does not tell the number of event types")
+
+
+def main():
+    found = tree.Findings()
+    rows = list(settings())
+    if not rows:
+        found.add(TABLE, 1, "no rows found: mend tests/lint/documents.py")
+    check_readme_settings(found, rows)
+    check_example(found, rows)
+    check_readme(found)
+    found.end()
+
+
+main()

@@ -1,0 +1,102 @@
+"""Includes point down only, and a library lives in one folder.
+
+    cli
+    server    forwarder
+    schema    queue
+    base
+
+A module sees the public headers of the modules that it stands on, and of
+no other; siblings never meet. The simulators share nothing with the daemon.
+"""
+
+import re
+
+import tree
+
+STANDS_ON = {
+    "base": (),
+    "schema": ("base",),
+    "queue": ("base",),
+    "server": ("base", "schema", "queue"),
+    "forwarder": ("base", "schema", "queue"),
+    "cli": ("base", "schema", "queue", "server", "forwarder"),
+}
+
+# What a module shows to the others; of base/, a shelf of tools, everything.
+PUBLIC = {
+    "schema/currents.h", "schema/track.h", "schema/sample.h",
+    "queue/queue.h", "queue/books.h",
+    "server/server.h",
+    "forwarder/forwarder.h",
+}
+
+# header -> the one place that may include it. jansson is for the compiler
+# of the catalogue alone: nothing that it parses comes from outside.
+LIBRARIES = {
+    "sqlite3.h": "queue",
+    "zstd.h": "queue",
+    "zstd_errors.h": "queue",
+    "microhttpd.h": "server",
+    "zlib.h": "server",
+    "curl/": "forwarder",
+    "confuse.h": "cli",
+    "nettle/": "base",
+    "jansson.h": "schema/compile",
+}
+
+LIBRARY_TYPES = re.compile(
+    r"\b(MHD_\w+|sqlite3\w*|CURLM?\w*|ZSTD_\w+|z_stream\w*|json_t|cfg_\w*t)\b")
+
+INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)[>"]')
+
+
+def check_project(found, path, number, header):
+    module, target = path.parts[0], header.split("/")[0]
+    if path.parts[:2] == ("tests", "sim"):
+        if target in tree.MODULES:
+            found.add(path, number, f"a simulator includes {header}: it "
+                      "must not share code with what it tests")
+    elif module not in STANDS_ON:
+        return
+    elif target not in tree.MODULES:
+        found.add(path, number, f'"{header}": the include path is the root '
+                  'of the tree, as in "queue/queue.h"')
+    elif target == module:
+        return
+    elif target not in STANDS_ON[module]:
+        found.add(path, number, f"{module} includes {header}: includes "
+                  "point down only and siblings never meet")
+    elif target != "base" and header not in PUBLIC:
+        found.add(path, number, f"{header} is private to {target}")
+
+
+def check_library(found, path, number, header):
+    if path.parts[0] not in STANDS_ON:
+        return
+    for library, home in LIBRARIES.items():
+        if header == library or header.startswith(library):
+            if not str(path).startswith(home + "/"):
+                found.add(path, number, f"<{header}> belongs in {home}/")
+            elif str(path) in PUBLIC:
+                found.add(path, number, f"<{header}> in a public header")
+
+
+def main():
+    found = tree.Findings()
+    for path in tree.files(".c", ".h"):
+        public = str(path) in PUBLIC or (
+            path.parts[0] == "base" and path.suffix == ".h")
+        for number, text in tree.lines(path):
+            include = INCLUDE.match(text)
+            if include and include[1] == '"':
+                check_project(found, path, number, include[2])
+            elif include:
+                check_library(found, path, number, include[2])
+            kind = LIBRARY_TYPES.search(text) if public else None
+            if kind and not text.lstrip().startswith(("*", "/*")):
+                found.add(path, number, f"{kind[0]}: no type of a library "
+                          "in a public header")
+    found.end()
+
+
+main()
