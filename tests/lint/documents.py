@@ -51,7 +51,7 @@ def check_example(found, rows):
     heads = {"source": "SOURCE", "destination": "TARGET"}
     for number, text in tree.lines(EXAMPLE):
         head = re.match(r'#?\s*(source|destination)\b.*\{', text)
-        key = re.match(r"#?\s*(\w+) = (.+?)(\s+#.*)?$", text)
+        key = re.match(r"\s*#?\s*(\w+) = (.+?)(\s+#.*)?$", text)
         if head:
             section = heads[head[1]]
         elif re.match(r"#?\s*\}", text):
@@ -62,7 +62,7 @@ def check_example(found, rows):
                 found.add(EXAMPLE, number, f"there is no {key[1]} here")
             shown.add((section, key[1]))
             value = key[2].strip('"')
-            if same and text.startswith("#") and same[0][3] and \
+            if same and text.lstrip().startswith("#") and same[0][3] and \
                     value != same[0][3]:
                 found.add(EXAMPLE, number, f"the default of {key[1]} is "
                           f"{same[0][3]}")

@@ -1,0 +1,137 @@
+#!/bin/bash
+#
+# Installs what is needed, builds, and runs every test:
+#
+#   lint        the rules of the house that a script can check
+#   unit        cmocka, one program a file
+#   daemon      pytest: the real binary, real sockets, the simulators
+#
+# unit and daemon run twice: as released, and under AddressSanitizer and
+# UndefinedBehaviorSanitizer. A failed part does not keep the others from
+# running; the summary tells, and the exit code is 1.
+
+usage()
+{
+    cat <<'END'
+Usage: tests/run.sh [--quick | --long]
+
+Installs what is needed (Debian 12; elsewhere says what is missing), builds,
+and runs every test, in release and under ASan+UBSan.
+
+  --quick   lint and unit tests only
+  --long    the long variants, and unit tests with the other compiler (clang)
+
+Logs are in build/logs. To run one test of the daemon by hand:
+
+  CURRENTSD_BUILD=build/dev /usr/bin/python3 -m pytest tests/daemon -k NAME
+END
+}
+
+set -u -o pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+how=usual
+case ${1:-} in
+'') ;;
+--quick | --long) how=${1#--} ;;
+--help | -h) usage; exit 0 ;;
+*) usage >&2; exit 2 ;;
+esac
+
+# shellcheck source=../deploy/packages.sh
+. deploy/packages.sh
+needs=(build tests)
+[ $how = long ] && needs+=(long)
+packages_need "${needs[@]}" || exit 1
+
+logs=build/logs
+mkdir -p $logs
+summary=()
+passed=0 failed=0 skipped=0
+started=$SECONDS
+
+# number REGEX FILE: the sum of the numbers that stand before REGEX.
+number()
+{
+    grep -oE "[0-9]+ $1" "$2" | awk '{sum += $1} END {print sum + 0}'
+}
+
+# part NAME COMMAND...: run one part, keep its log, count its tests.
+part()
+{
+    local name=$1 log=$logs/${1// /-}.log since=$SECONDS status bad good
+    shift
+    printf '\n==== %s\n' "$name"
+    "$@" 2>&1 | tee "$log"
+    status=$?
+    case $name in
+    lint)
+        good=$(grep -c '^lint: .*: passed$' "$log")
+        bad=$(grep -c '^lint: .*: FAILED$' "$log")
+        ;;
+    unit*)
+        bad=$(number 'tests failed out of' "$log")
+        good=$(($(grep -oE 'out of [0-9]+$' "$log" | tail -n 1 |
+            grep -oE '[0-9]+' || echo 0) - bad))
+        ;;
+    daemon*)
+        tail -n 1 "$log" >"$log.last"
+        good=$(number passed "$log.last")
+        bad=$(($(number failed "$log.last") + $(number error "$log.last")))
+        skipped=$((skipped + $(number skipped "$log.last")))
+        ;;
+    *)
+        good=0 bad=0
+        ;;
+    esac
+    # What failed without counting a test, as a build does, is one failure;
+    # so is a part that found nothing to run.
+    if [ $status -ne 0 ] && [ "$bad" -eq 0 ]; then
+        bad=1
+    fi
+    passed=$((passed + good)) failed=$((failed + bad))
+    summary+=("$(printf '%-16s %5d passed %4d failed %6d s' "$name" \
+        "$good" "$bad" $((SECONDS - since)))")
+    [ "$bad" -eq 0 ]
+}
+
+build()
+{
+    cmake --preset "$1" && cmake --build --preset "$1"
+}
+
+unit()
+{
+    ctest --test-dir "build/$1" -L unit -j 2 --output-on-failure \
+        --no-tests=error
+}
+
+daemon()
+{
+    # The limit is for a test that hangs, far above what it takes.
+    CURRENTSD_BUILD=build/$1 timeout --signal=INT "$limit" \
+        "$PYTHON" -m pytest -q -ra --tb=short --durations=5 tests/daemon
+}
+
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:strict_string_checks=1}
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+limit=30m
+if [ $how = long ]; then
+    export CURRENTSD_LONG=1
+    limit=6h
+fi
+
+part lint tests/lint/run.sh
+for preset in release dev; do
+    part "build $preset" build $preset || continue
+    part "unit $preset" unit $preset
+    [ $how = quick ] || part "daemon $preset" daemon $preset
+done
+if [ $how = long ]; then
+    part 'build clang' build clang && part 'unit clang' unit clang
+fi
+
+printf '\n==== summary (%d s)\n' $((SECONDS - started))
+printf '%s\n' "${summary[@]}"
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed -eq 0 ]
