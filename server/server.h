@@ -25,8 +25,8 @@ enum server_rule { SERVER_FORWARD, SERVER_BURY, SERVER_DROP };
 /* One Braze workspace. Lent for the server's life. */
 struct server_source {
 	const char *name; /* POST /currents/NAME; the first also /currents */
-	const char *parameter; /* "key=value" of the query, or NULL */
-	const char *lane;      /* where its events go */
+	const char *parameter;	   /* "key=value" of the query, or NULL */
+	const char *lane;	   /* where its events go */
 	const char *const *tokens; /* NULL-ended; empty only if open */
 	bool open;		   /* takes requests without a token */
 	enum server_rule unknown_type;
@@ -49,9 +49,9 @@ struct server_settings {
 	size_t source_count;
 	unsigned threads;
 	unsigned max_connections;
-	size_t body_limit;	 /* of one body, also after inflating */
-	size_t body_memory;	 /* of all bodies that are being read */
-	size_t max_events;	 /* in one body */
+	size_t body_limit;	    /* of one body, also after inflating */
+	size_t body_memory;	    /* of all bodies that are being read */
+	size_t max_events;	    /* in one body */
 	int64_t request_timeout_ms; /* from first byte to last */
 	int64_t idle_timeout_ms;
 	unsigned retry_after_s;
@@ -83,8 +83,8 @@ void server_stop(struct server *server);
 /* What a person wants to see of a source. Times are wall clock, 0 = never. */
 struct server_source_status {
 	const char *name;
-	int64_t last_request_ms; /* with a good token */
-	int64_t last_success_ms; /* answered 2xx */
+	int64_t last_request_ms;  /* with a good token */
+	int64_t last_success_ms;  /* answered 2xx */
 	int64_t failing_since_ms; /* first failed answer since then, or 0 */
 };
 void server_source_status(const struct server *server, size_t source,

@@ -1,0 +1,30 @@
+#ifndef SERVER_HEADERS_H
+#define SERVER_HEADERS_H
+
+/*
+ * The headers that we look at, gathered in one walk. Lent by the connection.
+ */
+
+#include <microhttpd.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct headers {
+	const char *authorization, *version, *coding, *expect, *length,
+	    *transfer;
+	unsigned lengths, transfers, codings; /* how many of each came */
+};
+
+void
+headers_read(struct MHD_Connection *connection, struct headers *ret_headers);
+
+/* Is it certain where the body ends? Two lengths, or a length beside
+ * chunks, mean one thing to us and another to a proxy (RFC 9112, 6.3). */
+bool headers_framed(const struct headers *headers);
+
+/* Content-Length, 0 if there is none; what overflows is UINT64_MAX. */
+uint64_t headers_length(const struct headers *headers);
+
+bool headers_expect_continue(const struct headers *headers);
+
+#endif

@@ -1,0 +1,304 @@
+#include "server/ingest.h"
+
+#include "base/clock.h"
+#include "server/answer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { INGEST_REASON = 160 }; /* bytes of a flaw's text */
+
+static const char ingest_rule_unknown[] = "unknown type";
+static const char ingest_rule_flawed[] = "flawed";
+
+struct ingest_choice {
+	const struct server_settings *settings;
+	size_t source;
+};
+
+static enum MHD_Result
+ingest_choose(
+    void *cls, enum MHD_ValueKind kind, const char *key, const char *value)
+{
+	struct ingest_choice *choice = cls;
+	const struct server_settings *settings = choice->settings;
+
+	(void)kind;
+	for (size_t i = 0; i < settings->source_count && value != NULL; i++) {
+		if (route_chooses(&settings->sources[i], key, value)) {
+			choice->source = i;
+			return MHD_NO;
+		}
+	}
+	return MHD_YES;
+}
+
+/* By name, else by a parameter of the query, else the first; source_count if
+ * there is none of that name. */
+static size_t
+ingest_source(const struct request *request, const char *name, size_t len)
+{
+	const struct server_settings *settings = &request->server->settings;
+	struct ingest_choice choice = {.settings = settings, .source = 0};
+
+	if (len > 0)
+		return route_source(
+		    settings->sources, settings->source_count, name, len);
+	(void)MHD_get_connection_values(
+	    request->connection, MHD_GET_ARGUMENT_KIND, ingest_choose, &choice);
+	return choice.source;
+}
+
+static bool
+ingest_authorise(
+    struct request *request, size_t source, const struct headers *headers)
+{
+	struct server *server = request->server;
+
+	if (!server->settings.sources[source].open &&
+	    !tokens_match(server->tokens[source], headers->authorization)) {
+		request_refuse(request, MHD_HTTP_UNAUTHORIZED,
+		    headers->authorization == NULL
+			? "no Authorization header"
+			: "the token is not one of this source");
+		return false;
+	}
+	request->source = source;
+	request->authorised = true;
+	board_note_request(server->board, source, clock_wall_ms());
+	/* What the version should be is Braze's affair: it says nothing
+	 * about whether we can read the body. */
+	if (headers->version == NULL || strcmp(headers->version, "1") != 0)
+		counter_add(COUNTER_ODD_VERSION, 1);
+	return true;
+}
+
+static void
+ingest_check_body(struct request *request)
+{
+	switch (request->body.state) {
+	case BODY_GOOD:
+	case BODY_CORRUPT:
+		break;
+	case BODY_TOO_LARGE:
+		request_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE,
+		    "the body is over the limit, plain or inflated");
+		break;
+	case BODY_NO_MEMORY:
+		request_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE,
+		    "the memory for bodies is spent");
+		break;
+	}
+}
+
+void
+ingest_begin(struct request *request, const struct headers *headers,
+    const char *name, size_t name_len)
+{
+	const struct server_settings *settings = &request->server->settings;
+	size_t source = ingest_source(request, name, name_len);
+	uint64_t length = headers_length(headers);
+	enum coding coding;
+
+	if (source == settings->source_count) {
+		request_refuse(
+		    request, MHD_HTTP_NOT_FOUND, "no source of that name");
+		return;
+	}
+	if (!ingest_authorise(request, source, headers))
+		return;
+	if (headers->codings > 1 || !coding_read(headers->coding, &coding)) {
+		request_refuse(request, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
+		    "unknown Content-Encoding");
+		return;
+	}
+	if (request_draining(request) && length <= settings->body_limit) {
+		request_refuse(
+		    request, MHD_HTTP_SERVICE_UNAVAILABLE, "shutting down");
+		return;
+	}
+	body_begin(&request->body, coding, length);
+	ingest_check_body(request);
+}
+
+void
+ingest_add(struct request *request, const char *data, size_t len)
+{
+	body_add(&request->body, data, len);
+	counter_add(COUNTER_BODY_BYTES, len);
+	ingest_check_body(request);
+}
+
+/* What becomes of one event, by the rules of its source. */
+static void
+ingest_judge(const struct server_source *source,
+    const struct currents_event *event, const char *text, char *reason,
+    struct queue_item *ret_item)
+{
+	struct queue_item *item = ret_item;
+
+	*item = (struct queue_item){
+	    .fate = QUEUE_WAIT,
+	    .kind = event->type.data,
+	    .kind_len = event->type.len,
+	    .id = event->id.data,
+	    .id_len = event->id.len,
+	    .data = text + event->at,
+	    .data_len = event->len,
+	};
+	if (event->flaw != CURRENTS_SOUND) {
+		/* Its id says nothing for sure: two flawed events are the
+		 * same only if their bytes are. */
+		item->id_len = 0;
+		item->fate = source->flawed_dropped ? QUEUE_DROP : QUEUE_BURY;
+		item->reason =
+		    source->flawed_dropped ? ingest_rule_flawed : reason;
+		currents_flaw_write(event, reason, INGEST_REASON);
+		return;
+	}
+	if (event->known)
+		return;
+	switch (source->unknown_type) {
+	case SERVER_FORWARD:
+		break;
+	case SERVER_BURY:
+		item->fate = QUEUE_BURY;
+		item->reason = ingest_rule_unknown;
+		break;
+	case SERVER_DROP:
+		item->fate = QUEUE_DROP;
+		item->reason = ingest_rule_unknown;
+		break;
+	}
+}
+
+/* Room for the items, paid for together with what the batch took. */
+static bool
+ingest_make_items(struct request *request)
+{
+	const struct currents_batch *batch = &request->batch;
+	size_t flawed = 0, cost;
+
+	for (size_t i = 0; i < batch->count; i++)
+		flawed += batch->events[i].flaw != CURRENTS_SOUND;
+	cost =
+	    batch->count * (sizeof(*batch->events) + sizeof(*request->items)) +
+	    flawed * INGEST_REASON;
+	if (!budget_take(&request->server->budget, cost))
+		return false;
+	request->items_paid = cost;
+	request->items = calloc(batch->count, sizeof(*request->items));
+	request->reasons = calloc(flawed + 1, INGEST_REASON);
+	return request->items != NULL && request->reasons != NULL;
+}
+
+static enum MHD_Result
+ingest_put(struct request *request)
+{
+	const struct server_source *source =
+	    &request->server->settings.sources[request->source];
+	const char *text = body_text(&request->body)->data;
+	char *reason;
+
+	if (!ingest_make_items(request)) {
+		request_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE,
+		    "the memory for bodies is spent");
+		return answer_refusal(request);
+	}
+	reason = request->reasons;
+	for (size_t i = 0; i < request->batch.count; i++) {
+		const struct currents_event *event = &request->batch.events[i];
+
+		ingest_judge(source, event, text, reason, &request->items[i]);
+		if (event->flaw != CURRENTS_SOUND)
+			reason += INGEST_REASON;
+	}
+	if (!request_suspend(request, REQUEST_PUT))
+		return answer_refusal(request);
+	request->put = (struct queue_batch){
+	    .source = source->name,
+	    .lane = source->lane,
+	    .now_ms = clock_wall_ms(),
+	    .items = request->items,
+	    .count = request->batch.count,
+	};
+	if (!queue_put(request->server->queue, &request->put, request_done,
+		request, &request->err))
+		request_done(request, NULL, &request->err);
+	return MHD_YES;
+}
+
+/* Braze deletes the events of a body that is answered 400 again: so the body
+ * is kept, as it came, before the answer is given. */
+static enum MHD_Result
+ingest_keep(struct request *request)
+{
+	const struct buf *raw = &request->body.raw.buf;
+
+	(void)snprintf(request->keep_reason, sizeof(request->keep_reason),
+	    "at byte %zu: %s", request->fault.at, request->fault.text);
+	if (!request_suspend(request, REQUEST_KEEP))
+		return answer_refusal(request);
+	request->keep = (struct queue_body){
+	    .source = request->server->settings.sources[request->source].name,
+	    .data = raw->data,
+	    .len = raw->len,
+	    .encoding = coding_name(request->body.coding),
+	    .reason = request->keep_reason,
+	    .now_ms = clock_wall_ms(),
+	};
+	if (!queue_keep(request->server->queue, &request->keep, request_done,
+		request, &request->err))
+		request_done(request, NULL, &request->err);
+	return MHD_YES;
+}
+
+static enum MHD_Result
+ingest_no_room(struct request *request)
+{
+	const struct server_settings *settings = &request->server->settings;
+
+	if (request->batch.count >= settings->max_events)
+		request_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE,
+		    "too many events in one body");
+	else
+		request_refuse(
+		    request, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory");
+	return answer_refusal(request);
+}
+
+static enum MHD_Result
+ingest_read(struct request *request)
+{
+	const struct buf *text = body_text(&request->body);
+
+	switch (currents_read(text->data != NULL ? text->data : "", text->len,
+	    request->server->settings.max_events, &request->batch,
+	    &request->fault)) {
+	case CURRENTS_READ:
+		if (request->batch.count > 0)
+			return ingest_put(request);
+		counter_add(COUNTER_PROBES, 1);
+		return answer_receipt(request);
+	case CURRENTS_FAULT:
+		return ingest_keep(request);
+	case CURRENTS_NO_ROOM:
+		break;
+	}
+	return ingest_no_room(request);
+}
+
+enum MHD_Result
+ingest_end(struct request *request)
+{
+	body_end(&request->body);
+	if (request->body.state == BODY_CORRUPT) {
+		request->fault.at = (size_t)request->body.corrupt_at;
+		(void)snprintf(request->fault.text, sizeof(request->fault.text),
+		    "the body is not valid %s, or was cut short",
+		    coding_name(request->body.coding));
+		return ingest_keep(request);
+	}
+	return ingest_read(request);
+}

@@ -1,0 +1,131 @@
+#include "server/listener.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "server/listen.h"
+#include "server/request.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	LISTENER_SLACK = 64, /* connections beyond the bound: they get a 503 */
+};
+
+void
+listener_init(struct listener *listener, struct server *server,
+    const char *name, unsigned connections)
+{
+	*listener = (struct listener){
+	    .server = server,
+	    .name = name,
+	    .admin = listener == &server->admin,
+	    .fd = -1,
+	};
+	peers_init(&listener->peers, connections);
+}
+
+static void
+listener_connection(void *cls, struct MHD_Connection *connection, void **peer,
+    enum MHD_ConnectionNotificationCode code)
+{
+	struct listener *listener = cls;
+	const union MHD_ConnectionInfo *info;
+
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+		peers_leave(&listener->peers, *peer);
+		*peer = NULL;
+		return;
+	}
+	counter_add(COUNTER_CONNECTIONS, 1);
+	info = MHD_get_connection_info(
+	    connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	if (info == NULL)
+		return;
+	*peer =
+	    peers_enter(&listener->peers, info->connect_fd, clock_mono_ms());
+	/* Whom the sweep cannot see may not stay. */
+	if (*peer == NULL)
+		(void)shutdown(info->connect_fd, SHUT_RDWR);
+}
+
+/* The library's own words: mostly of connections that broke. */
+static void PRINTF_LIKE(2, 0)
+    listener_library_log(void *cls, const char *format, va_list args)
+{
+	struct listener *listener = cls;
+	uint64_t suppressed;
+	char text[256];
+
+	if (!noise_allow(
+		&listener->server->library_noise, clock_mono_ms(), &suppressed))
+		return;
+	(void)vsnprintf(text, sizeof(text), format, args);
+	text[strcspn(text, "\n")] = '\0';
+	log_line(LOG_DEBUG, "server", "library listener=%s text=\"%s\"",
+	    listener->name, text);
+}
+
+unsigned
+listener_connections(const struct listener *listener)
+{
+	return LISTENER_SLACK + (unsigned)listener->peers.most;
+}
+
+bool
+listener_open(
+    struct listener *listener, const char *address, struct err *reterr)
+{
+	const struct server_settings *settings = &listener->server->settings;
+	unsigned threads = listener->admin ? 1 : settings->threads;
+	unsigned idle_s = (unsigned)((settings->idle_timeout_ms + 999) / 1000);
+	char text[LISTEN_TEXT];
+	struct MHD_OptionItem pool[] = {
+	    {MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)threads, NULL},
+	    {MHD_OPTION_END, 0, NULL},
+	};
+
+	if (threads < 2) /* then it wants no pool */
+		pool[0].option = MHD_OPTION_END;
+	if (!listen_open(address, &listener->fd, &listener->port, text, reterr))
+		return false;
+	/* Strictness stays at its default: above it a raw space in the
+	 * query, as Braze has it, is dropped without an answer. */
+	listener->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD |
+						MHD_ALLOW_SUSPEND_RESUME |
+						MHD_USE_ERROR_LOG,
+	    0, NULL, NULL, request_handle, listener, MHD_OPTION_EXTERNAL_LOGGER,
+	    listener_library_log, listener, MHD_OPTION_LISTEN_SOCKET,
+	    listener->fd, MHD_OPTION_CONNECTION_LIMIT,
+	    listener_connections(listener), MHD_OPTION_CONNECTION_TIMEOUT,
+	    idle_s, MHD_OPTION_NOTIFY_CONNECTION, listener_connection, listener,
+	    MHD_OPTION_NOTIFY_COMPLETED, request_completed, listener,
+	    MHD_OPTION_URI_LOG_CALLBACK, request_first_line, listener,
+	    MHD_OPTION_ARRAY, pool, MHD_OPTION_END);
+	if (listener->daemon == NULL)
+		return err_set(reterr, ERR_IO,
+		    "cannot start the threads that listen on %s", address);
+	log_line(LOG_INFO, "server", "%s address=%s", listener->name, text);
+	return true;
+}
+
+void
+listener_quiesce(struct listener *listener)
+{
+	if (listener->daemon != NULL)
+		(void)MHD_quiesce_daemon(listener->daemon);
+	if (listener->fd >= 0)
+		(void)close(listener->fd);
+	listener->fd = -1;
+}
+
+void
+listener_close(struct listener *listener)
+{
+	if (listener->daemon != NULL)
+		MHD_stop_daemon(listener->daemon);
+	peers_fini(&listener->peers);
+}

@@ -1,0 +1,132 @@
+#include "server/peers.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+
+struct peer {
+	struct peer *next, *prev;
+	int fd;
+	bool over;
+	bool swept;
+	enum peer_state state;
+	int64_t since_ms; /* in this state */
+};
+
+void
+peers_init(struct peers *peers, size_t most)
+{
+	*peers = (struct peers){.most = most};
+	lock_init(&peers->lock);
+}
+
+void
+peers_fini(struct peers *peers)
+{
+	lock_fini(&peers->lock);
+}
+
+struct peer *
+peers_enter(struct peers *peers, int fd, int64_t mono_ms)
+{
+	struct peer *peer = calloc(1, sizeof(*peer));
+
+	if (peer == NULL)
+		return NULL;
+	peer->fd = fd;
+	peer->since_ms = mono_ms;
+	lock_hold(&peers->lock);
+	peer->over = peers->count >= peers->most;
+	peer->next = peers->first;
+	if (peer->next != NULL)
+		peer->next->prev = peer;
+	peers->first = peer;
+	peers->count++;
+	lock_drop(&peers->lock);
+	return peer;
+}
+
+void
+peers_leave(struct peers *peers, struct peer *peer)
+{
+	if (peer == NULL)
+		return;
+	lock_hold(&peers->lock);
+	if (peer->prev != NULL)
+		peer->prev->next = peer->next;
+	else
+		peers->first = peer->next;
+	if (peer->next != NULL)
+		peer->next->prev = peer->prev;
+	peers->count--;
+	lock_drop(&peers->lock);
+	free(peer);
+}
+
+void
+peers_mark(struct peers *peers, struct peer *peer, enum peer_state state,
+    int64_t mono_ms)
+{
+	if (peer == NULL)
+		return;
+	lock_hold(&peers->lock);
+	peer->state = state;
+	peer->since_ms = mono_ms;
+	lock_drop(&peers->lock);
+}
+
+/* Who is idle is closed by libmicrohttpd after idle_ms. So who is still here
+ * a request's time later sent something all along: a first line, in drips. */
+static bool
+peer_late(const struct peer *peer, int64_t idle_ms, int64_t request_ms,
+    int64_t mono_ms)
+{
+	int64_t age_ms = mono_ms - peer->since_ms;
+
+	switch (peer->state) {
+	case PEER_BETWEEN:
+		return age_ms > idle_ms + request_ms;
+	case PEER_READING:
+	case PEER_ANSWERED:
+		return age_ms > request_ms;
+	case PEER_HANDED:
+		return false;
+	}
+	return false;
+}
+
+size_t
+peers_sweep(
+    struct peers *peers, int64_t idle_ms, int64_t request_ms, int64_t mono_ms)
+{
+	size_t swept = 0;
+
+	lock_hold(&peers->lock);
+	for (struct peer *peer = peers->first; peer != NULL;
+	     peer = peer->next) {
+		if (peer->swept ||
+		    !peer_late(peer, idle_ms, request_ms, mono_ms))
+			continue;
+		(void)shutdown(peer->fd, SHUT_RDWR);
+		peer->swept = true;
+		swept++;
+	}
+	lock_drop(&peers->lock);
+	return swept;
+}
+
+size_t
+peers_count(struct peers *peers)
+{
+	size_t count;
+
+	lock_hold(&peers->lock);
+	count = peers->count;
+	lock_drop(&peers->lock);
+	return count;
+}
+
+bool
+peer_over(const struct peer *peer)
+{
+	return peer != NULL && peer->over;
+}

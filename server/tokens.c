@@ -1,0 +1,74 @@
+#include "server/tokens.h"
+
+#include "base/digest.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct tokens {
+	size_t count;
+	unsigned char digests[][DIGEST_SHA256];
+};
+
+struct tokens *
+tokens_new(const char *const *list)
+{
+	struct tokens *tokens;
+	size_t count = 0;
+
+	while (list != NULL && list[count] != NULL)
+		count++;
+	tokens = malloc(sizeof(*tokens) + count * DIGEST_SHA256);
+	if (tokens == NULL)
+		return NULL;
+	tokens->count = count;
+	for (size_t i = 0; i < count; i++)
+		digest_sha256(list[i], strlen(list[i]), tokens->digests[i]);
+	return tokens;
+}
+
+void
+tokens_free(struct tokens *tokens)
+{
+	free(tokens);
+}
+
+/* RFC 9110, 11.1: the name of the scheme in any case, then spaces. */
+static bool
+tokens_read(const char *header, const char **ret_token, size_t *ret_len)
+{
+	static const char scheme[] = "Bearer";
+	size_t len;
+
+	if (header == NULL ||
+	    strncasecmp(header, scheme, sizeof(scheme) - 1) != 0)
+		return false;
+	header += sizeof(scheme) - 1;
+	if (*header != ' ' && *header != '\t')
+		return false;
+	header += strspn(header, " \t");
+	len = strlen(header);
+	while (len > 0 && (header[len - 1] == ' ' || header[len - 1] == '\t'))
+		len--;
+	*ret_token = header;
+	*ret_len = len;
+	return len > 0;
+}
+
+bool
+tokens_match(const struct tokens *tokens, const char *header)
+{
+	unsigned char digest[DIGEST_SHA256];
+	const char *token;
+	bool match = false;
+	size_t len;
+
+	if (!tokens_read(header, &token, &len))
+		return false;
+	digest_sha256(token, len, digest);
+	for (size_t i = 0; i < tokens->count; i++)
+		match |=
+		    digest_equal(digest, tokens->digests[i], DIGEST_SHA256);
+	return match;
+}
