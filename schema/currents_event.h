@@ -1,0 +1,78 @@
+#ifndef SCHEMA_CURRENTS_EVENT_H
+#define SCHEMA_CURRENTS_EVENT_H
+
+/* The half of currents.h that reads and judges one event. Internal to it. */
+
+#include "schema/catalogue.h"
+#include "schema/currents.h"
+#include "schema/scan.h"
+
+/* What was seen of one catalogue property in the event at hand. */
+struct currents_property {
+	uint64_t event; /* the number of the event it was seen in */
+	const char *at;
+	uint8_t fits; /* a bit for each catalogue_kind that the value is */
+};
+
+enum {
+	CURRENTS_FITS_NULL = 1 << 7, /* beside the bits of the kinds */
+	CURRENTS_FITS_ANY = CURRENTS_FITS_NULL - 1,
+	CURRENTS_USERS = 4,
+};
+
+/* The members of "user" that are checked, for unknown types too. */
+struct currents_user {
+	const char *name;
+	size_t len;
+	const char *field, *want; /* for the flaw */
+	bool number;		  /* a number is as good as its text */
+};
+
+extern const struct currents_user currents_users[CURRENTS_USERS];
+
+/* The members of an event; what is absent looks like null. */
+struct currents_draft {
+	struct scan_value type, id, time, user, properties;
+	const char *user_wrong[CURRENTS_USERS]; /* where, or NULL */
+};
+
+struct currents_reader {
+	const char *body;
+	struct scan scan;
+	struct currents_batch *batch;
+	size_t max_events;
+	bool no_room; /* why a function is false if the scan has no error */
+
+	/* properties of the event at hand, by catalogue index */
+	uint64_t event; /* counts up: no clearing from event to event */
+	size_t seen_count;
+	uint16_t seen[CATALOGUE_PROPERTIES_MAX]; /* in order of sight */
+	struct currents_property properties[CATALOGUE_PROPERTIES_MAX];
+};
+
+/*
+ * Read the value at reader->scan as one event and add it to the batch. False
+ * if its end cannot be found (the scan has the error), or on no_room.
+ */
+MUST_USE bool currents_event_read(struct currents_reader *reader);
+
+/* Set the flaw of an event, its time, and whether its type is known. */
+void currents_judge(const struct currents_reader *reader,
+    const struct currents_draft *draft, struct currents_event *event);
+
+/* Put the blame on a field, or on no one's in particular: NULL. */
+void currents_blame(struct currents_event *event, enum currents_flaw flaw,
+    const char *field, const char *want, size_t at);
+
+/* Is it a string and not empty? */
+bool currents_usable(const struct scan_value *value);
+
+/* Room for one event more; false if there is no memory, or enough of them. */
+MUST_USE bool
+currents_batch_grow(struct currents_batch *batch, size_t max_events);
+
+/* Text of a string that was scanned; copied to the arena if it is escaped. */
+MUST_USE bool currents_text(struct currents_batch *batch,
+    const struct scan_value *string, struct currents_text *ret);
+
+#endif
