@@ -1,0 +1,27 @@
+#ifndef SCHEMA_SAMPLE_VALUES_H
+#define SCHEMA_SAMPLE_VALUES_H
+
+/* The plausible values of sample.h. Internal to it. */
+
+#include "schema/catalogue.h"
+#include "schema/sample.h"
+
+enum { SAMPLE_VALUE_MAX = 1024 };
+
+/* The next 64 random bits, and a number below a limit. */
+uint64_t sample_random(struct sample *sample);
+unsigned sample_below(struct sample *sample, unsigned limit);
+
+/*
+ * Write a value that suits the property by its name, as that kind; returns
+ * its length. A string is without quotes and escapes, else it is JSON.
+ */
+size_t sample_value_write(struct sample *sample,
+    const struct catalogue_property *property, enum catalogue_kind kind,
+    char ret[SAMPLE_VALUE_MAX]);
+
+/* The same for a template (see sample_values.c) given outright. */
+size_t sample_template_write(
+    struct sample *sample, const char *template, char ret[SAMPLE_VALUE_MAX]);
+
+#endif
