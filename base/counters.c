@@ -38,12 +38,12 @@ static const struct counter_row counter_rows[COUNTERS] = {
 	"Times the queue file was opened anew after the disk failed."},
     [COUNTER_POSTS_ACCEPTED] = {"currentsd_posts_total",
 	"{result=\"accepted\"}", "Requests to Heap, by what came of them."},
-    [COUNTER_POSTS_REFUSED] = {"currentsd_posts_total",
-	"{result=\"refused\"}", NULL},
-    [COUNTER_POSTS_FAILED] = {"currentsd_posts_total",
-	"{result=\"failed\"}", NULL},
-    [COUNTER_POSTS_STOPPED] = {"currentsd_posts_total",
-	"{result=\"stopped\"}", NULL},
+    [COUNTER_POSTS_REFUSED] = {"currentsd_posts_total", "{result=\"refused\"}",
+	NULL},
+    [COUNTER_POSTS_FAILED] = {"currentsd_posts_total", "{result=\"failed\"}",
+	NULL},
+    [COUNTER_POSTS_STOPPED] = {"currentsd_posts_total", "{result=\"stopped\"}",
+	NULL},
 };
 
 static _Atomic uint64_t counter_values[COUNTERS];
@@ -51,15 +51,15 @@ static _Atomic uint64_t counter_values[COUNTERS];
 void
 counter_add(enum counter counter, uint64_t more)
 {
-	atomic_fetch_add_explicit(&counter_values[counter], more,
-	    memory_order_relaxed);
+	atomic_fetch_add_explicit(
+	    &counter_values[counter], more, memory_order_relaxed);
 }
 
 uint64_t
 counter_read(enum counter counter)
 {
-	return atomic_load_explicit(&counter_values[counter],
-	    memory_order_relaxed);
+	return atomic_load_explicit(
+	    &counter_values[counter], memory_order_relaxed);
 }
 
 enum counter
@@ -94,8 +94,8 @@ counters_write(struct buf *buf)
 		const struct counter_row *row = &counter_rows[i];
 
 		if (row->help != NULL) {
-			(void)buf_printf(buf, "# HELP %s %s\n", row->name,
-			    row->help);
+			(void)buf_printf(
+			    buf, "# HELP %s %s\n", row->name, row->help);
 			(void)buf_printf(buf, "# TYPE %s counter\n", row->name);
 		}
 		(void)buf_printf(buf, "%s%s %" PRIu64 "\n", row->name,

@@ -12,8 +12,8 @@
 #include <stdint.h>
 
 enum {
-	DIGEST_KEY = 16,    /* bytes of a key for digest_short */
-	DIGEST_SHORT = 16,  /* bytes of its result */
+	DIGEST_KEY = 16,   /* bytes of a key for digest_short */
+	DIGEST_SHORT = 16, /* bytes of its result */
 	DIGEST_MD5 = 16,
 	DIGEST_SHA256 = 32,
 };
@@ -21,18 +21,18 @@ enum {
 /* A fast keyed 128-bit hash, for tables and for telling things apart: who
  * does not know the key cannot make two inputs collide. */
 struct digest_short;
-MUST_USE struct digest_short *digest_short_new(
-    const unsigned char key[DIGEST_KEY]);
+MUST_USE struct digest_short *
+digest_short_new(const unsigned char key[DIGEST_KEY]);
 void digest_short_free(struct digest_short *digest);
-void digest_short_add(struct digest_short *digest, const void *data,
-    size_t len);
+void
+digest_short_add(struct digest_short *digest, const void *data, size_t len);
 /* The hash of all that was added; starts anew. */
-void digest_short_end(struct digest_short *digest,
-    unsigned char ret[DIGEST_SHORT]);
+void
+digest_short_end(struct digest_short *digest, unsigned char ret[DIGEST_SHORT]);
 
 void digest_md5(const void *data, size_t len, unsigned char ret[DIGEST_MD5]);
-void digest_sha256(const void *data, size_t len,
-    unsigned char ret[DIGEST_SHA256]);
+void
+digest_sha256(const void *data, size_t len, unsigned char ret[DIGEST_SHA256]);
 void digest_hmac_sha256(const void *key, size_t key_len, const void *data,
     size_t len, unsigned char ret[DIGEST_SHA256]);
 

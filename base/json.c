@@ -78,8 +78,8 @@ json_escape(struct buf *buf, const char *data, size_t len)
 	size_t start = 0, at = 0, step;
 
 	while (at < len) {
-		if (bytes[at] >= 0x20 && bytes[at] < 0x7f &&
-		    bytes[at] != '"' && bytes[at] != '\\') {
+		if (bytes[at] >= 0x20 && bytes[at] < 0x7f && bytes[at] != '"' &&
+		    bytes[at] != '\\') {
 			at++;
 			continue;
 		}

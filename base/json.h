@@ -23,8 +23,8 @@ void json_object_close(struct json *json);
 void json_array_open(struct json *json, const char *key);
 void json_array_close(struct json *json);
 void json_text(struct json *json, const char *key, const char *text);
-void json_bytes(struct json *json, const char *key, const char *data,
-    size_t len);
+void
+json_bytes(struct json *json, const char *key, const char *data, size_t len);
 void json_int(struct json *json, const char *key, int64_t value);
 void json_double(struct json *json, const char *key, double value);
 void json_bool(struct json *json, const char *key, bool value);

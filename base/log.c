@@ -70,8 +70,8 @@ log_line(enum log_level level, const char *module, const char *format, ...)
 	if (level < log_least)
 		return;
 	clock_text(clock_wall_ms(), when, sizeof(when));
-	head = snprintf(text, sizeof(text), "%s %-5s %s: ", when,
-	    log_words[level], module);
+	head = snprintf(
+	    text, sizeof(text), "%s %-5s %s: ", when, log_words[level], module);
 	CHECK(head > 0 && (size_t)head < sizeof(text));
 	va_start(args, format);
 	(void)vsnprintf(text + head, sizeof(text) - (size_t)head, format, args);

@@ -25,13 +25,13 @@ struct books_totals {
 	int64_t set_aside_parcels; /* damaged; their events count as waiting */
 	int64_t undecodable;	   /* bodies */
 	int64_t undecodable_bytes;
-	int64_t live_bytes; /* pages in use: what max_bytes bounds */
-	int64_t file_bytes; /* of queue.db */
-	int64_t free_bytes; /* of the file system */
-	int64_t window_events; /* remembered to tell duplicates */
+	int64_t live_bytes;	/* pages in use: what max_bytes bounds */
+	int64_t file_bytes;	/* of queue.db */
+	int64_t free_bytes;	/* of the file system */
+	int64_t window_events;	/* remembered to tell duplicates */
 	int64_t last_commit_ms; /* 0 = none yet */
-	bool ballast;	   /* in place */
-	bool broken;	   /* the disk failed; being opened anew */
+	bool ballast;		/* in place */
+	bool broken;		/* the disk failed; being opened anew */
 };
 
 /* From memory: cheap, and not behind a commit. */
@@ -46,8 +46,8 @@ int64_t books_lane_waiting(struct queue *queue, const char *lane);
 
 /* Acceptance time of the oldest waiting event of a lane (NULL: of all), or
  * 0 if none waits. */
-MUST_USE bool books_oldest_ms(struct queue *queue, const char *lane,
-    int64_t *ret_ms, struct err *reterr);
+MUST_USE bool books_oldest_ms(
+    struct queue *queue, const char *lane, int64_t *ret_ms, struct err *reterr);
 
 enum books_by {
 	BOOKS_BY_SOURCE,
@@ -57,16 +57,16 @@ enum books_by {
 
 /* Called with the queue held: copy, do not call back. `label` is the source,
  * the kind, or the hour as "2026-11-23T22:00Z". False ends the walk. */
-typedef bool books_line_fn(void *arg, const char *label,
-    const struct books_line *line);
+typedef bool
+books_line_fn(void *arg, const char *label, const struct books_line *line);
 MUST_USE bool books_ledger(struct queue *queue, enum books_by by,
     books_line_fn *fn, void *arg, struct err *reterr);
 
 /* What was dropped, by rule and kind. */
-typedef bool books_drop_fn(void *arg, const char *rule, const char *kind,
-    int64_t count);
-MUST_USE bool books_drops(struct queue *queue, books_drop_fn *fn, void *arg,
-    struct err *reterr);
+typedef bool
+books_drop_fn(void *arg, const char *rule, const char *kind, int64_t count);
+MUST_USE bool books_drops(
+    struct queue *queue, books_drop_fn *fn, void *arg, struct err *reterr);
 
 /* Recount waiting and buried from the rows and compare with the ledger.
  * *ret_agree tells; `fn` gets a line of text for each difference. */

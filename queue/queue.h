@@ -29,13 +29,13 @@
 struct queue;
 
 struct queue_settings {
-	const char *dir;	      /* state directory; made with 0700 */
-	int64_t max_bytes;	      /* of live pages: puts fail above it */
-	int64_t min_free_bytes;	      /* of the file system: likewise */
-	int64_t ballast_bytes;	      /* let go when a settle finds no room */
+	const char *dir;	       /* state directory; made with 0700 */
+	int64_t max_bytes;	       /* of live pages: puts fail above it */
+	int64_t min_free_bytes;	       /* of the file system: likewise */
+	int64_t ballast_bytes;	       /* let go when a settle finds no room */
 	int64_t undecodable_max_bytes; /* of whole bodies that were kept */
-	size_t window_events;	      /* remembered to tell duplicates */
-	size_t pending_max;	      /* puts that may wait for a commit */
+	size_t window_events;	       /* remembered to tell duplicates */
+	size_t pending_max;	       /* puts that may wait for a commit */
 
 	/* A hint that new parcels are due; called on the committer thread
 	 * without locks. May be NULL. */
@@ -100,8 +100,8 @@ struct queue_receipt {
 /* Called once per handed over put, on the committer thread, without locks:
  * *receipt if it is durable, else *err (ERR_FULL, ERR_IO, ERR_NOMEM,
  * ERR_STOPPING), and the other is NULL. After ERR_IO it may have survived. */
-typedef void queue_done(void *arg, const struct queue_receipt *receipt,
-    const struct err *err);
+typedef void queue_done(
+    void *arg, const struct queue_receipt *receipt, const struct err *err);
 
 /*
  * Hand over a batch. Everything in it stays lent until `done` is called.
@@ -129,8 +129,8 @@ MUST_USE bool queue_keep(struct queue *queue, const struct queue_body *body,
 /* Can a put be made durable now? Answers through `done` (a receipt of zeroes
  * or the reason): from the last commit if it is younger than a second, else
  * by a commit of its own. */
-MUST_USE bool queue_probe(struct queue *queue, int64_t now_ms,
-    queue_done *done, void *arg, struct err *reterr);
+MUST_USE bool queue_probe(struct queue *queue, int64_t now_ms, queue_done *done,
+    void *arg, struct err *reterr);
 
 /* ---- lanes: what the forwarder does ---- */
 
@@ -150,15 +150,15 @@ MUST_USE bool queue_lane_open(struct queue *queue, const char *name,
 void queue_lane_fini(struct queue_lane *lane);
 
 /* Durably note that the lane posts now; to be called before each post. */
-MUST_USE bool queue_lane_post(struct queue *queue, int64_t lane,
-    int64_t now_ms, struct err *reterr);
+MUST_USE bool queue_lane_post(
+    struct queue *queue, int64_t lane, int64_t now_ms, struct err *reterr);
 
 /* Save the lane's log of sends (opaque bytes) at a planned stop. */
-MUST_USE bool queue_lane_rest(struct queue *queue, int64_t lane,
-    int64_t now_ms, const void *sends, size_t len, struct err *reterr);
+MUST_USE bool queue_lane_rest(struct queue *queue, int64_t lane, int64_t now_ms,
+    const void *sends, size_t len, struct err *reterr);
 
-MUST_USE bool queue_lane_pause(struct queue *queue, const char *name,
-    bool paused, struct err *reterr);
+MUST_USE bool queue_lane_pause(
+    struct queue *queue, const char *name, bool paused, struct err *reterr);
 
 /* An event on lease. Lives as long as its lease. */
 struct queue_event {
@@ -171,7 +171,7 @@ struct queue_event {
 
 /* A parcel on lease: those of its events that were not settled before. */
 struct queue_lease {
-	int64_t seq;	     /* grows with acceptance */
+	int64_t seq; /* grows with acceptance */
 	const char *source;
 	int64_t accepted_ms; /* of its oldest event */
 	unsigned attempts;   /* how often its events were set aside */
@@ -219,8 +219,8 @@ struct queue_verdict {
  * parcel per due time. An event that was settled before is passed over. If
  * it fails nothing was settled, or (ERR_IO) it may have been: repeat it.
  */
-MUST_USE bool queue_settle(struct queue *queue,
-    const struct queue_verdict *verdicts, size_t count, int64_t now_ms,
-    struct err *reterr);
+MUST_USE bool
+queue_settle(struct queue *queue, const struct queue_verdict *verdicts,
+    size_t count, int64_t now_ms, struct err *reterr);
 
 #endif

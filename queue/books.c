@@ -1,0 +1,343 @@
+#include "queue/inside.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { BOOKS_STALLED_MS = 10000 };
+
+int64_t
+books_imbalance(const struct books_line *line)
+{
+	return line->received - line->waiting - line->delivered - line->buried -
+	       line->dropped - line->duplicates - line->forgotten -
+	       line->expired;
+}
+
+void
+books_totals(struct queue *queue, struct books_totals *ret_totals)
+{
+	lock_hold(&queue->shelf);
+	*ret_totals = queue->totals;
+	lock_drop(&queue->shelf);
+}
+
+bool
+books_alive(struct queue *queue, int64_t mono_ms)
+{
+	return mono_ms - atomic_load(&queue->beat_mono_ms) < BOOKS_STALLED_MS;
+}
+
+int64_t
+books_lane_waiting(struct queue *queue, const char *lane)
+{
+	int64_t waiting = 0;
+
+	lock_hold(&queue->shelf);
+	for (size_t i = 0; i < queue->lanes_shown_count; i++) {
+		if (strcmp(queue->lanes_shown[i].name, lane) == 0)
+			waiting = queue->lanes_shown[i].waiting;
+	}
+	lock_drop(&queue->shelf);
+	return waiting;
+}
+
+/* A statement, with the queue held and the file open. */
+static sqlite3_stmt *
+books_statement(struct queue *queue, enum store_sql sql, struct err *reterr)
+{
+	if (queue->broken) {
+		(void)err_set(reterr, ERR_IO,
+		    "the disk failed; the queue is being opened anew");
+		return NULL;
+	}
+	return store_statement(&queue->store, sql, reterr);
+}
+
+static bool
+books_number(struct queue *queue, enum store_sql sql, int64_t *ret_number,
+    struct err *reterr)
+{
+	sqlite3_stmt *statement = books_statement(queue, sql, reterr);
+	bool row;
+
+	if (statement == NULL ||
+	    !store_step(&queue->store, statement, &row, reterr))
+		return false;
+	*ret_number = sqlite3_column_int64(statement, 0);
+	store_reset(statement);
+	return true;
+}
+
+/* The next source of a lane that has tickets; 0 after the last. */
+static bool
+books_source_after(struct queue *queue, int64_t lane, int64_t last,
+    int64_t *ret_source, struct err *reterr)
+{
+	sqlite3_stmt *after =
+	    books_statement(queue, STORE_TICKET_SOURCE_AFTER, reterr);
+	bool row;
+
+	if (after == NULL)
+		return false;
+	(void)sqlite3_bind_int64(after, 1, lane);
+	(void)sqlite3_bind_int64(after, 2, last);
+	if (!store_step(&queue->store, after, &row, reterr))
+		return false;
+	*ret_source = sqlite3_column_int64(after, 0);
+	store_reset(after);
+	return true;
+}
+
+/* Lower *oldest_ms to what the statement finds for a lane and a source. */
+static bool
+books_oldest_of(struct queue *queue, enum store_sql sql, int64_t lane,
+    int64_t source, int64_t *oldest_ms, struct err *reterr)
+{
+	sqlite3_stmt *oldest = books_statement(queue, sql, reterr);
+	int64_t ms = 0;
+	bool row;
+
+	if (oldest == NULL)
+		return false;
+	(void)sqlite3_bind_int64(oldest, 1, lane);
+	(void)sqlite3_bind_int64(oldest, 2, source);
+	if (!store_step(&queue->store, oldest, &row, reterr))
+		return false;
+	if (row)
+		ms = sqlite3_column_int64(oldest, 0);
+	store_reset(oldest);
+	if (ms != 0 && (*oldest_ms == 0 || ms < *oldest_ms))
+		*oldest_ms = ms;
+	return true;
+}
+
+/* Source by source, since only the first ticket of each is a cheap look. */
+static bool
+books_oldest_in(
+    struct queue *queue, int64_t lane, int64_t *oldest_ms, struct err *reterr)
+{
+	int64_t source = 0;
+
+	for (;;) {
+		if (!books_source_after(queue, lane, source, &source, reterr))
+			return false;
+		if (source == 0)
+			return true;
+		if (!books_oldest_of(queue, STORE_TICKET_OLDEST_FRESH, lane,
+			source, oldest_ms, reterr) ||
+		    !books_oldest_of(queue, STORE_TICKET_OLDEST_ASIDE, lane,
+			source, oldest_ms, reterr))
+			return false;
+	}
+}
+
+bool
+books_oldest_ms(
+    struct queue *queue, const char *lane, int64_t *ret_ms, struct err *reterr)
+{
+	int64_t oldest_ms = 0, id = 0;
+	bool ok = true;
+
+	lock_hold(&queue->held);
+	if (lane != NULL)
+		id = names_find(queue->names, lane, strlen(lane));
+	for (size_t i = 0; ok && i < queue->lane_count; i++) {
+		if (lane == NULL || queue->lanes[i].id == id)
+			ok = books_oldest_in(
+			    queue, queue->lanes[i].id, &oldest_ms, reterr);
+	}
+	lock_drop(&queue->held);
+	if (ok)
+		*ret_ms = oldest_ms;
+	return ok;
+}
+
+static bool
+books_ledger_walk(struct queue *queue, enum store_sql sql, books_line_fn *fn,
+    void *arg, struct err *reterr)
+{
+	sqlite3_stmt *rows = books_statement(queue, sql, reterr);
+	struct books_line line;
+	bool row;
+
+	if (rows == NULL)
+		return false;
+	for (;;) {
+		if (!store_step(&queue->store, rows, &row, reterr))
+			return false;
+		if (!row)
+			break;
+		ledger_line_read(rows, 1, &line);
+		if (!fn(arg, (const char *)sqlite3_column_text(rows, 0), &line))
+			break;
+	}
+	store_reset(rows);
+	return true;
+}
+
+bool
+books_ledger(struct queue *queue, enum books_by by, books_line_fn *fn,
+    void *arg, struct err *reterr)
+{
+	static const enum store_sql sql[] = {
+	    [BOOKS_BY_SOURCE] = STORE_LEDGER_BY_SOURCE,
+	    [BOOKS_BY_KIND] = STORE_LEDGER_BY_KIND,
+	    [BOOKS_BY_HOUR] = STORE_LEDGER_BY_HOUR,
+	};
+	bool ok;
+
+	lock_hold(&queue->held);
+	ok = books_ledger_walk(queue, sql[by], fn, arg, reterr);
+	lock_drop(&queue->held);
+	return ok;
+}
+
+static bool
+books_drops_walk(
+    struct queue *queue, books_drop_fn *fn, void *arg, struct err *reterr)
+{
+	sqlite3_stmt *rows = books_statement(queue, STORE_DROP_ALL, reterr);
+	bool row;
+
+	if (rows == NULL)
+		return false;
+	for (;;) {
+		if (!store_step(&queue->store, rows, &row, reterr))
+			return false;
+		if (!row)
+			break;
+		if (!fn(arg, (const char *)sqlite3_column_text(rows, 0),
+			(const char *)sqlite3_column_text(rows, 1),
+			sqlite3_column_int64(rows, 2)))
+			break;
+	}
+	store_reset(rows);
+	return true;
+}
+
+bool
+books_drops(
+    struct queue *queue, books_drop_fn *fn, void *arg, struct err *reterr)
+{
+	bool ok;
+
+	lock_hold(&queue->held);
+	ok = books_drops_walk(queue, fn, arg, reterr);
+	lock_drop(&queue->held);
+	return ok;
+}
+
+struct books_difference {
+	books_text_fn *fn;
+	void *arg;
+	bool agree;
+};
+
+static void
+books_compare(struct books_difference *difference, const char *what,
+    int64_t ledger, int64_t rows)
+{
+	char text[160];
+
+	if (ledger == rows)
+		return;
+	difference->agree = false;
+	(void)snprintf(text, sizeof(text),
+	    "%s: the ledger has %" PRId64 ", the rows have %" PRId64, what,
+	    ledger, rows);
+	difference->fn(difference->arg, text);
+}
+
+bool
+books_check(struct queue *queue, books_text_fn *fn, void *arg, bool *ret_agree,
+    struct err *reterr)
+{
+	struct books_difference difference = {
+	    .fn = fn, .arg = arg, .agree = true};
+	int64_t waiting, buried, lanes;
+	struct books_line line;
+	sqlite3_stmt *sums;
+	bool row, ok;
+
+	lock_hold(&queue->held);
+	ok = books_number(queue, STORE_CHECK_WAITING, &waiting, reterr) &&
+	     books_number(queue, STORE_CHECK_BURIED, &buried, reterr) &&
+	     books_number(queue, STORE_CHECK_LANES, &lanes, reterr) &&
+	     (sums = books_statement(queue, STORE_LEDGER_TOTALS, reterr)) !=
+		 NULL &&
+	     store_step(&queue->store, sums, &row, reterr);
+	if (ok) {
+		ledger_line_read(sums, 1, &line);
+		store_reset(sums);
+	}
+	lock_drop(&queue->held);
+	if (!ok)
+		return false;
+	books_compare(&difference, "waiting", line.waiting, waiting);
+	books_compare(&difference, "waiting by lane", line.waiting, lanes);
+	books_compare(&difference, "buried", line.buried, buried);
+	books_compare(&difference, "received less all the rest",
+	    books_imbalance(&line), 0);
+	*ret_agree = difference.agree;
+	return true;
+}
+
+static void
+books_buried_read(sqlite3_stmt *row, struct books_buried *ret_buried)
+{
+	*ret_buried = (struct books_buried){
+	    .id = sqlite3_column_int64(row, 0),
+	    .source = (const char *)sqlite3_column_text(row, 1),
+	    .lane = (const char *)sqlite3_column_text(row, 2),
+	    .kind = (const char *)sqlite3_column_text(row, 3),
+	    .accepted_ms = sqlite3_column_int64(row, 4),
+	    .buried_ms = sqlite3_column_int64(row, 5),
+	    .attempts = (unsigned)sqlite3_column_int64(row, 6),
+	    .reason = (const char *)sqlite3_column_text(row, 7),
+	    .status = sqlite3_column_int(row, 8),
+	    .words = sqlite3_column_blob(row, 9),
+	    .words_len = (size_t)sqlite3_column_bytes(row, 9),
+	    .sent = sqlite3_column_blob(row, 10),
+	    .sent_len = (size_t)sqlite3_column_bytes(row, 10),
+	    .data = sqlite3_column_blob(row, 11),
+	    .data_len = (size_t)sqlite3_column_bytes(row, 11),
+	};
+}
+
+static bool
+books_buried_walk(struct queue *queue, int64_t after, size_t most,
+    books_buried_fn *fn, void *arg, struct err *reterr)
+{
+	sqlite3_stmt *rows = books_statement(queue, STORE_BURIED_AFTER, reterr);
+	struct books_buried buried;
+	bool row;
+
+	if (rows == NULL)
+		return false;
+	(void)sqlite3_bind_int64(rows, 1, after);
+	(void)sqlite3_bind_int64(rows, 2, (int64_t)most);
+	for (;;) {
+		if (!store_step(&queue->store, rows, &row, reterr))
+			return false;
+		if (!row)
+			break;
+		books_buried_read(rows, &buried);
+		if (!fn(arg, &buried))
+			break;
+	}
+	store_reset(rows);
+	return true;
+}
+
+bool
+books_buried(struct queue *queue, int64_t after, size_t most,
+    books_buried_fn *fn, void *arg, struct err *reterr)
+{
+	bool ok;
+
+	lock_hold(&queue->held);
+	ok = books_buried_walk(queue, after, most, fn, arg, reterr);
+	lock_drop(&queue->held);
+	return ok;
+}

@@ -1,0 +1,218 @@
+/*
+ * The committer thread: group commit. Each round takes the puts that wait,
+ * moves them in one transaction, and calls back after the fsync; while it
+ * syncs, the next group gathers. Between rounds it does the housekeeping:
+ * checkpoints, the ballast, and mending a broken queue.
+ */
+
+#include "base/clock.h"
+#include "base/counters.h"
+#include "base/log.h"
+#include "queue/put.h"
+
+enum {
+	COMMITTER_ROUND_MS = 500,
+	COMMITTER_PROBE_MS = 1000, /* a younger commit answers a probe */
+	COMMITTER_MEND_MS = 1000,  /* between attempts to open anew */
+};
+
+/* Note the hashes of a transaction in one row, and let rows go that have
+ * left the window. */
+static bool
+committer_seen_write(struct queue *queue, struct put *puts, struct err *reterr)
+{
+	struct buf hashes;
+	sqlite3_stmt *add;
+	bool ok = false;
+
+	buf_init(&hashes, SIZE_MAX / 2);
+	for (struct put *put = puts; put != NULL; put = put->next)
+		put_hashes_write(put, &hashes);
+	if (!buf_ok(&hashes, reterr))
+		goto out;
+	if (hashes.len == 0) {
+		ok = true;
+		goto out;
+	}
+	add = store_statement(&queue->store, STORE_SEEN_ADD, reterr);
+	if (add == NULL)
+		goto out;
+	(void)sqlite3_bind_blob64(
+	    add, 1, hashes.data, hashes.len, SQLITE_STATIC);
+	if (!store_run(&queue->store, add, reterr))
+		goto out;
+	queue->moved.seen_events += (int64_t)(hashes.len / DIGEST_SHORT);
+	ok = true;
+out:
+	buf_fini(&hashes);
+	return ok;
+}
+
+static bool
+committer_seen_trim(struct queue *queue, struct err *reterr)
+{
+	int64_t window = (int64_t)queue->settings.window_events, n, events;
+	sqlite3_stmt *first, *remove;
+	bool row;
+
+	for (;;) {
+		first =
+		    store_statement(&queue->store, STORE_SEEN_FIRST, reterr);
+		if (first == NULL ||
+		    !store_step(&queue->store, first, &row, reterr))
+			return false;
+		n = sqlite3_column_int64(first, 0);
+		events = sqlite3_column_int64(first, 1) / DIGEST_SHORT;
+		store_reset(first);
+		if (!row ||
+		    queue->seen_events + queue->moved.seen_events - events <
+			window)
+			return true;
+		remove =
+		    store_statement(&queue->store, STORE_SEEN_DELETE, reterr);
+		if (remove == NULL)
+			return false;
+		(void)sqlite3_bind_int64(remove, 1, n);
+		if (!store_run(&queue->store, remove, reterr))
+			return false;
+		queue->moved.seen_events -= events;
+	}
+}
+
+static bool
+committer_move(struct queue *queue, struct put *puts, struct err *reterr)
+{
+	if (!queue_begin(queue, reterr))
+		return false;
+	if (!queue_room(queue, reterr))
+		return false;
+	for (struct put *put = puts; put != NULL; put = put->next) {
+		if (!put_move(queue, put, reterr))
+			return false;
+	}
+	return committer_seen_write(queue, puts, reterr) &&
+	       committer_seen_trim(queue, reterr) &&
+	       queue_commit(queue, reterr);
+}
+
+/* One transaction for all of them; calls back for each. */
+static void
+committer_commit(struct queue *queue, struct put *puts)
+{
+	struct err err;
+	bool ok;
+
+	lock_hold(&queue->held);
+	ok = committer_move(queue, puts, &err);
+	if (!ok)
+		queue_rollback(queue, &err);
+	queue->last_commit_ms = ok ? puts->now_ms : 0;
+	queue_show(queue);
+	lock_drop(&queue->held);
+	counter_add(ok ? COUNTER_COMMITS : COUNTER_COMMIT_FAILURES, 1);
+	while (puts != NULL) {
+		struct put *put = puts;
+
+		puts = put->next;
+		put_answer(put, ok ? NULL : &err);
+	}
+	if (ok && queue->settings.wake != NULL)
+		queue->settings.wake(queue->settings.wake_arg);
+}
+
+/* Can the last commit speak for this probe? */
+static bool
+committer_probe_known(struct queue *queue, const struct put *probe)
+{
+	int64_t age;
+
+	lock_hold(&queue->held);
+	age = probe->now_ms - queue->last_commit_ms;
+	if (queue->broken)
+		age = COMMITTER_PROBE_MS;
+	lock_drop(&queue->held);
+	return age >= 0 && age < COMMITTER_PROBE_MS;
+}
+
+static void
+committer_checkpoint(struct queue *queue)
+{
+	struct err err;
+	bool broke = false;
+
+	lock_hold(&queue->held);
+	if (!queue->broken && queue->store.log_pages >= QUEUE_LOG_PAGES &&
+	    !store_checkpoint(&queue->store, false, &err) &&
+	    err.code != ERR_FULL && err.code != ERR_NOMEM) {
+		/* The file may hold half of it; the log has it all. */
+		queue_break(queue);
+		broke = true;
+	}
+	lock_drop(&queue->held);
+	if (broke)
+		log_line(LOG_ERROR, "queue", "fail text=\"%s\"", err.text);
+}
+
+/* Open a broken queue anew. */
+static void
+committer_mend(struct queue *queue, int64_t now_ms, int64_t *mend_ms)
+{
+	bool mended = false, tried = false;
+	struct err err;
+
+	lock_hold(&queue->held);
+	if (queue->broken && now_ms >= *mend_ms) {
+		*mend_ms = now_ms + COMMITTER_MEND_MS;
+		tried = true;
+		mended = queue_reopen(queue, &err);
+		queue_show(queue);
+	}
+	lock_drop(&queue->held);
+	if (mended)
+		log_line(LOG_WARN, "queue", "reopen result=ok");
+	else if (tried)
+		log_line(LOG_ERROR, "queue", "reopen text=\"%s\"", err.text);
+	if (mended && queue->settings.wake != NULL)
+		queue->settings.wake(queue->settings.wake_arg);
+}
+
+static void
+committer_ballast(struct queue *queue)
+{
+	lock_hold(&queue->held);
+	if (!queue->broken)
+		place_ballast_lay(
+		    &queue->place, queue->settings.min_free_bytes);
+	queue_show(queue);
+	lock_drop(&queue->held);
+}
+
+void *
+committer_main(void *arg)
+{
+	struct queue *queue = arg;
+	int64_t now_ms, mend_ms = 0, round_ms = 0;
+	struct put *puts;
+	bool stopping = false;
+
+	while (!stopping) {
+		now_ms = clock_mono_ms();
+		atomic_store(&queue->beat_mono_ms, now_ms);
+		puts =
+		    put_take_all(queue, now_ms + COMMITTER_ROUND_MS, &stopping);
+		if (puts != NULL && puts->next == NULL &&
+		    puts->what == PUT_PROBE &&
+		    committer_probe_known(queue, puts))
+			put_answer(puts, NULL);
+		else if (puts != NULL)
+			committer_commit(queue, puts);
+		committer_checkpoint(queue);
+		now_ms = clock_mono_ms();
+		committer_mend(queue, now_ms, &mend_ms);
+		if (now_ms - round_ms >= COMMITTER_ROUND_MS) {
+			round_ms = now_ms;
+			committer_ballast(queue);
+		}
+	}
+	return NULL;
+}

@@ -1,0 +1,311 @@
+/*
+ * Lanes: how much waits in each, and what the forwarder must know after a
+ * crash.
+ */
+
+#include "queue/inside.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct lane *
+lane_find(struct queue *queue, int64_t id)
+{
+	for (size_t i = 0; i < queue->lane_count; i++) {
+		if (queue->lanes[i].id == id)
+			return &queue->lanes[i];
+	}
+	return NULL;
+}
+
+bool
+lane_load(struct queue *queue, struct err *reterr)
+{
+	sqlite3_stmt *all =
+	    store_statement(&queue->store, STORE_LANE_ALL, reterr);
+	bool row;
+
+	if (all == NULL)
+		return false;
+	queue->lane_count = 0;
+	for (;;) {
+		if (!store_step(&queue->store, all, &row, reterr))
+			return false;
+		if (!row)
+			break;
+		if (queue->lane_count == QUEUE_LANES_MAX ||
+		    names_text(queue->names, sqlite3_column_int64(all, 0)) ==
+			NULL) {
+			store_reset(all);
+			return err_set(reterr, ERR_DAMAGED,
+			    "queue.db: the table of lanes is wrong");
+		}
+		queue->lanes[queue->lane_count++] =
+		    (struct lane){.id = sqlite3_column_int64(all, 0),
+			.waiting = sqlite3_column_int64(all, 1)};
+	}
+	store_reset(all);
+	return true;
+}
+
+bool
+lane_add(struct queue *queue, const char *name, struct lane **ret_lane,
+    struct err *reterr)
+{
+	sqlite3_stmt *add;
+	struct lane *lane;
+	int64_t id;
+
+	if (strlen(name) > NAMES_TEXT_MAX)
+		return err_set(reterr, ERR_CONFIG,
+		    "the name of a destination is longer than %d",
+		    NAMES_TEXT_MAX);
+	if (!names_add(
+		queue->names, &queue->store, name, strlen(name), &id, reterr))
+		return false;
+	lane = lane_find(queue, id);
+	if (lane == NULL) {
+		if (queue->lane_count == QUEUE_LANES_MAX)
+			return err_set(reterr, ERR_LIMIT,
+			    "more than %d destinations", QUEUE_LANES_MAX);
+		add = store_statement(&queue->store, STORE_LANE_ADD, reterr);
+		if (add == NULL)
+			return false;
+		(void)sqlite3_bind_int64(add, 1, id);
+		if (!store_run(&queue->store, add, reterr))
+			return false;
+		lane = &queue->lanes[queue->lane_count++];
+		*lane = (struct lane){.id = id, .fresh = true};
+	}
+	*ret_lane = lane;
+	return true;
+}
+
+void
+lane_move(struct lane *lane, int64_t events)
+{
+	lane->moved += events;
+}
+
+bool
+lane_write(struct queue *queue, struct err *reterr)
+{
+	for (size_t i = 0; i < queue->lane_count; i++) {
+		struct lane *lane = &queue->lanes[i];
+		sqlite3_stmt *update;
+
+		if (lane->moved == 0)
+			continue;
+		update =
+		    store_statement(&queue->store, STORE_LANE_WAITING, reterr);
+		if (update == NULL)
+			return false;
+		(void)sqlite3_bind_int64(update, 1, lane->id);
+		(void)sqlite3_bind_int64(update, 2, lane->moved);
+		if (!store_run(&queue->store, update, reterr))
+			return false;
+	}
+	return true;
+}
+
+void
+lane_commit(struct queue *queue)
+{
+	for (size_t i = 0; i < queue->lane_count; i++) {
+		struct lane *lane = &queue->lanes[i];
+
+		lane->waiting += lane->moved;
+		lane->moved = 0;
+		lane->fresh = false;
+	}
+}
+
+void
+lane_rollback(struct queue *queue)
+{
+	while (
+	    queue->lane_count > 0 && queue->lanes[queue->lane_count - 1].fresh)
+		queue->lane_count--;
+	for (size_t i = 0; i < queue->lane_count; i++)
+		queue->lanes[i].moved = 0;
+}
+
+/* One statement about a lane, in a transaction of its own. The caller holds
+ * the lock; bound are ?1 = lane, ?2 = number, ?3 = bytes, if there are. */
+static bool
+lane_update(struct queue *queue, enum store_sql sql, int64_t lane,
+    int64_t number, const void *bytes, size_t len, struct err *reterr)
+{
+	sqlite3_stmt *update;
+
+	if (!queue_begin(queue, reterr))
+		return false;
+	update = store_statement(&queue->store, sql, reterr);
+	if (update == NULL)
+		return false;
+	(void)sqlite3_bind_int64(update, 1, lane);
+	if (sqlite3_bind_parameter_count(update) >= 2)
+		(void)sqlite3_bind_int64(update, 2, number);
+	if (sqlite3_bind_parameter_count(update) >= 3)
+		(void)sqlite3_bind_blob64(update, 3, bytes, len, SQLITE_STATIC);
+	return store_run(&queue->store, update, reterr) &&
+	       queue_commit(queue, reterr);
+}
+
+static bool
+lane_update_locked(struct queue *queue, enum store_sql sql, int64_t lane,
+    int64_t number, const void *bytes, size_t len, struct err *reterr)
+{
+	struct err err;
+	bool ok;
+
+	lock_hold(&queue->held);
+	ok = lane_update(queue, sql, lane, number, bytes, len, &err);
+	if (!ok)
+		queue_rollback(queue, &err);
+	lock_drop(&queue->held);
+	return ok || err_set(reterr, err.code, "%s", err.text);
+}
+
+static bool
+lane_read(struct queue *queue, int64_t id, struct queue_lane *ret_lane,
+    struct err *reterr)
+{
+	sqlite3_stmt *read =
+	    store_statement(&queue->store, STORE_LANE_READ, reterr);
+	struct queue_lane lane = {.id = id};
+	bool row;
+
+	if (read == NULL)
+		return false;
+	(void)sqlite3_bind_int64(read, 1, id);
+	if (!store_step(&queue->store, read, &row, reterr))
+		return false;
+	CHECK(row);
+	lane.last_post_ms = sqlite3_column_int64(read, 0);
+	lane.clean_ms = sqlite3_column_int64(read, 1);
+	lane.paused = sqlite3_column_int64(read, 2) != 0;
+	lane.sends_len = (size_t)sqlite3_column_bytes(read, 3);
+	if (lane.sends_len > 0) {
+		lane.sends = malloc(lane.sends_len);
+		if (lane.sends == NULL) {
+			store_reset(read);
+			return err_set_nomem(reterr);
+		}
+		memcpy(
+		    lane.sends, sqlite3_column_blob(read, 3), lane.sends_len);
+	}
+	store_reset(read);
+	*ret_lane = lane;
+	return true;
+}
+
+/* Find or make the lane, in a transaction of its own. */
+static bool
+lane_ensure(
+    struct queue *queue, const char *name, int64_t *ret_id, struct err *reterr)
+{
+	struct lane *lane;
+
+	if (!queue_begin(queue, reterr) ||
+	    !lane_add(queue, name, &lane, reterr))
+		return false;
+	*ret_id = lane->id;
+	return queue_commit(queue, reterr);
+}
+
+bool
+queue_lane_open(struct queue *queue, const char *name,
+    struct queue_lane *ret_lane, struct err *reterr)
+{
+	struct queue_lane lane = {.sends = NULL};
+	struct err err;
+	int64_t id;
+	bool ok;
+
+	lock_hold(&queue->held);
+	ok = lane_ensure(queue, name, &id, &err);
+	if (!ok)
+		queue_rollback(queue, &err);
+	ok = ok && lane_read(queue, id, &lane, &err);
+	if (ok && !lane_update(queue, STORE_LANE_RUN, id, 0, NULL, 0, &err)) {
+		queue_rollback(queue, &err);
+		ok = false;
+	}
+	queue_show(queue);
+	lock_drop(&queue->held);
+	if (!ok) {
+		queue_lane_fini(&lane);
+		return err_set(reterr, err.code, "%s", err.text);
+	}
+	*ret_lane = lane;
+	return true;
+}
+
+void
+queue_lane_fini(struct queue_lane *lane)
+{
+	free(lane->sends);
+	lane->sends = NULL;
+	lane->sends_len = 0;
+}
+
+bool
+queue_lane_post(
+    struct queue *queue, int64_t lane, int64_t now_ms, struct err *reterr)
+{
+	return lane_update_locked(
+	    queue, STORE_LANE_POST, lane, now_ms, NULL, 0, reterr);
+}
+
+bool
+queue_lane_rest(struct queue *queue, int64_t lane, int64_t now_ms,
+    const void *sends, size_t len, struct err *reterr)
+{
+	return lane_update_locked(
+	    queue, STORE_LANE_REST, lane, now_ms, sends, len, reterr);
+}
+
+bool
+queue_lane_pause(
+    struct queue *queue, const char *name, bool paused, struct err *reterr)
+{
+	struct lane *lane = NULL;
+	int64_t id;
+
+	lock_hold(&queue->held);
+	id = names_find(queue->names, name, strlen(name));
+	if (id != 0)
+		lane = lane_find(queue, id);
+	lock_drop(&queue->held);
+	if (lane == NULL)
+		return err_set(reterr, ERR_NOT_FOUND,
+		    "there is no destination \"%s\"", name);
+	return lane_update_locked(
+	    queue, STORE_LANE_PAUSE, id, paused, NULL, 0, reterr);
+}
+
+/* ---- where taking fresh tickets begins ---- */
+
+int64_t *
+lane_fresh_from(struct lane *lane, int64_t source)
+{
+	for (size_t i = 0; i < lane->fresh_count; i++) {
+		if (lane->fresh_source[i] == source)
+			return &lane->fresh_from[i];
+	}
+	if (lane->fresh_count == QUEUE_SOURCES_MAX)
+		return NULL;
+	lane->fresh_source[lane->fresh_count] = source;
+	lane->fresh_from[lane->fresh_count] = 0;
+	return &lane->fresh_from[lane->fresh_count++];
+}
+
+void
+lane_fresh_back(struct lane *lane, int64_t source, int64_t seq)
+{
+	int64_t *from = lane_fresh_from(lane, source);
+
+	if (from != NULL && *from > seq)
+		*from = seq;
+}

@@ -1,0 +1,215 @@
+/*
+ * Puts on the committer's thread: told from duplicates, written, booked.
+ *
+ * A duplicate of an event that is still in flight is in the same transaction
+ * or in a later one, since one thread moves them all; so it shares the fate
+ * of the first, or comes after it is known.
+ */
+
+#include "queue/put.h"
+
+#include <string.h>
+
+/* Mark what was seen before, and remember the rest. Says if that changed
+ * what is to be delivered. */
+static bool
+put_mark_duplicates(struct queue *queue, struct put *put, size_t *ret_waiting)
+{
+	size_t waiting = 0;
+
+	for (size_t i = 0; i < put->batch.count; i++) {
+		if (window_has(queue->window, put->hashes[i]))
+			put->marks[i] = MARK_DUPLICATE;
+		else
+			window_add(queue->window, put->hashes[i]);
+		waiting += put->marks[i] == MARK_WAIT;
+	}
+	*ret_waiting = waiting;
+	return waiting != put->waiting;
+}
+
+/* Book one item; `key` has its kind. */
+static bool
+put_book(struct queue *queue, struct put *put, size_t n,
+    const struct ledger_key *key, const struct lane *lane, struct err *reterr)
+{
+	const struct queue_item *item = &put->batch.items[n];
+	int64_t rule;
+
+	put->receipt.received++;
+	if (!ledger_note(queue->ledger, key, LEDGER_RECEIVED, 1, reterr))
+		return false;
+	switch ((enum put_mark)put->marks[n]) {
+	case MARK_NONE:
+		break;
+	case MARK_WAIT:
+		put->receipt.queued++;
+		return ledger_note(
+		    queue->ledger, key, LEDGER_WAITING, 1, reterr);
+	case MARK_DUPLICATE:
+		put->receipt.duplicates++;
+		return ledger_note(
+		    queue->ledger, key, LEDGER_DUPLICATES, 1, reterr);
+	case MARK_DROP:
+		put->receipt.dropped++;
+		return names_add(queue->names, &queue->store, item->reason,
+			   strlen(item->reason), &rule, reterr) &&
+		       ledger_note_drop(queue->ledger, key, rule, 1, reterr);
+	case MARK_BURY:
+		put->receipt.buried++;
+		return ledger_note(
+			   queue->ledger, key, LEDGER_BURIED, 1, reterr) &&
+		       rows_buried_add(queue,
+			   &(struct queue_burial){
+			       .source = key->source,
+			       .lane = lane->id,
+			       .kind = key->kind,
+			       .accepted_ms = put->now_ms,
+			       .buried_ms = put->now_ms,
+			       .reason = item->reason,
+			       .data = item->data,
+			       .data_len = item->data_len,
+			   },
+			   reterr);
+	}
+	CHECK(!"an item without a mark");
+	return false;
+}
+
+static bool
+put_move_batch(struct queue *queue, struct put *put, struct err *reterr)
+{
+	const struct queue_batch *batch = &put->batch;
+	const struct queue_item *last = NULL;
+	struct ledger_key key = {.hour = ledger_hour(batch->now_ms)};
+	struct lane *lane;
+	size_t waiting;
+
+	if (!names_add(queue->names, &queue->store, batch->source,
+		strlen(batch->source), &key.source, reterr) ||
+	    !lane_add(queue, batch->lane, &lane, reterr))
+		return false;
+	if (put_mark_duplicates(queue, put, &waiting) && waiting > 0 &&
+	    !put_pack(put, queue->packer, waiting, reterr))
+		return false;
+	for (size_t i = 0; i < batch->count; i++) {
+		const struct queue_item *item = &batch->items[i];
+
+		if ((last == NULL || last->kind_len != item->kind_len ||
+			memcmp(last->kind, item->kind, item->kind_len) != 0) &&
+		    !names_add_kind(queue->names, &queue->store, item->kind,
+			item->kind_len, &key.kind, reterr))
+			return false;
+		last = item;
+		if (!put_book(queue, put, i, &key, lane, reterr))
+			return false;
+	}
+	if (waiting == 0)
+		return true;
+	return rows_parcel_add(queue,
+	    &(struct queue_parcel){
+		.lane = lane,
+		.source = key.source,
+		.accepted_ms = put->now_ms,
+		.events = waiting,
+		.frame = put->frame.data,
+		.frame_len = put->frame.len,
+	    },
+	    reterr);
+}
+
+static bool
+put_body_known(struct queue *queue, const struct put *put, bool *ret_known,
+    struct err *reterr)
+{
+	sqlite3_stmt *find =
+	    store_statement(&queue->store, STORE_BODY_FIND, reterr);
+
+	if (find == NULL)
+		return false;
+	(void)sqlite3_bind_blob(
+	    find, 1, put->hashes[0], DIGEST_SHORT, SQLITE_STATIC);
+	if (!store_step(&queue->store, find, ret_known, reterr))
+		return false;
+	store_reset(find);
+	return true;
+}
+
+static bool
+put_move_body(struct queue *queue, struct put *put, struct err *reterr)
+{
+	const struct queue_body *body = &put->body;
+	int64_t source, held = queue->body_bytes + queue->moved.body_bytes;
+	sqlite3_stmt *add;
+	bool known;
+
+	if (!put_body_known(queue, put, &known, reterr))
+		return false;
+	if (known)
+		return true;
+	if (held + (int64_t)put->frame.len >
+	    queue->settings.undecodable_max_bytes) {
+		put->refused = true;
+		(void)err_set(&put->refusal, ERR_FULL,
+		    "the undecodable are at their bound of %lld bytes",
+		    (long long)queue->settings.undecodable_max_bytes);
+		return true;
+	}
+	if (!names_add(queue->names, &queue->store, body->source,
+		strlen(body->source), &source, reterr))
+		return false;
+	add = store_statement(&queue->store, STORE_BODY_ADD, reterr);
+	if (add == NULL)
+		return false;
+	(void)sqlite3_bind_int64(add, 1, source);
+	(void)sqlite3_bind_int64(add, 2, body->now_ms);
+	(void)sqlite3_bind_text(add, 3, body->reason, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_text(add, 4, body->encoding, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_blob(
+	    add, 5, put->hashes[0], DIGEST_SHORT, SQLITE_STATIC);
+	(void)sqlite3_bind_blob64(
+	    add, 6, put->frame.data, put->frame.len, SQLITE_STATIC);
+	queue->moved.bodies++;
+	queue->moved.body_bytes += (int64_t)put->frame.len;
+	return store_run(&queue->store, add, reterr);
+}
+
+static bool
+put_move_probe(struct queue *queue, const struct put *put, struct err *reterr)
+{
+	sqlite3_stmt *write =
+	    store_statement(&queue->store, STORE_META_WRITE, reterr);
+
+	if (write == NULL)
+		return false;
+	(void)sqlite3_bind_text(write, 1, "probe", -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(write, 2, put->now_ms);
+	return store_run(&queue->store, write, reterr);
+}
+
+bool
+put_move(struct queue *queue, struct put *put, struct err *reterr)
+{
+	switch (put->what) {
+	case PUT_BATCH:
+		return put_move_batch(queue, put, reterr);
+	case PUT_BODY:
+		return put_move_body(queue, put, reterr);
+	case PUT_PROBE:
+		return put_move_probe(queue, put, reterr);
+	}
+	CHECK(!"a put of no kind");
+	return false;
+}
+
+/* Append the new hashes of one put to the row that is being made. */
+void
+put_hashes_write(const struct put *put, struct buf *hashes)
+{
+	if (put->what != PUT_BATCH)
+		return;
+	for (size_t i = 0; i < put->batch.count; i++) {
+		if (put->marks[i] != MARK_DUPLICATE)
+			(void)buf_append(hashes, put->hashes[i], DIGEST_SHORT);
+	}
+}

@@ -1,0 +1,148 @@
+#include "queue/place.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+static bool
+place_paths(struct place *place, const char *dir, struct err *reterr)
+{
+	if (asprintf(&place->dir, "%s", dir) < 0 ||
+	    asprintf(&place->file, "%s/queue.db", dir) < 0 ||
+	    asprintf(&place->log, "%s/queue.db-wal", dir) < 0 ||
+	    asprintf(&place->ballast_file, "%s/ballast", dir) < 0)
+		return err_set_nomem(reterr);
+	return true;
+}
+
+/* Who owns the lock file: its content, for the message. */
+static void
+place_owner_read(int fd, char *ret, size_t size)
+{
+	ssize_t len = pread(fd, ret, size - 1, 0);
+
+	if (len <= 0) {
+		(void)snprintf(ret, size, "another process");
+		return;
+	}
+	ret[len] = '\0';
+	ret[strcspn(ret, "\n")] = '\0';
+}
+
+static bool
+place_own(struct place *place, struct err *reterr)
+{
+	char path[4096], owner[64];
+	int len;
+
+	len = snprintf(path, sizeof(path), "%s/lock", place->dir);
+	if (len < 0 || (size_t)len >= sizeof(path))
+		return err_set(reterr, ERR_CONFIG,
+		    "state directory: the path is too long");
+	place->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (place->lock < 0)
+		return err_set(reterr, ERR_CONFIG,
+		    "%s: cannot write: %s (who runs currentsd must own the"
+		    " state directory)",
+		    path, strerror(errno));
+	if (flock(place->lock, LOCK_EX | LOCK_NB) != 0) {
+		if (errno != EWOULDBLOCK)
+			return err_set(reterr, ERR_CONFIG,
+			    "%s: cannot lock: %s", path, strerror(errno));
+		place_owner_read(place->lock, owner, sizeof(owner));
+		return err_set(reterr, ERR_CONFIG,
+		    "%s is in use by %s: one process at a time", place->dir,
+		    owner);
+	}
+	len = snprintf(owner, sizeof(owner), "process %d\n", (int)getpid());
+	if (ftruncate(place->lock, 0) != 0 ||
+	    pwrite(place->lock, owner, (size_t)len, 0) != len)
+		(void)ftruncate(place->lock, 0); /* only a name is missing */
+	return true;
+}
+
+bool
+place_take(struct place *place, const char *dir, int64_t ballast_bytes,
+    struct err *reterr)
+{
+	*place = (struct place){.lock = -1, .ballast_bytes = ballast_bytes};
+	if (!place_paths(place, dir, reterr))
+		goto fail;
+	if (mkdir(dir, 0700) != 0 && errno != EEXIST) {
+		(void)err_set(reterr, ERR_CONFIG,
+		    "%s: cannot make the state directory: %s", dir,
+		    strerror(errno));
+		goto fail;
+	}
+	if (!place_own(place, reterr))
+		goto fail;
+	place->ballast = access(place->ballast_file, F_OK) == 0;
+	return true;
+fail:
+	place_fini(place);
+	return false;
+}
+
+void
+place_fini(struct place *place)
+{
+	if (place->dir == NULL)
+		return;
+	free(place->dir);
+	free(place->file);
+	free(place->log);
+	free(place->ballast_file);
+	if (place->lock >= 0)
+		(void)close(place->lock);
+	*place = (struct place){.lock = -1};
+}
+
+bool
+place_free_bytes(
+    const struct place *place, int64_t *ret_free, struct err *reterr)
+{
+	struct statvfs fs;
+
+	if (statvfs(place->dir, &fs) != 0)
+		return err_set(reterr, ERR_IO, "%s: statvfs: %s", place->dir,
+		    strerror(errno));
+	*ret_free = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
+	return true;
+}
+
+void
+place_ballast_lay(struct place *place, int64_t spare)
+{
+	int64_t left;
+	struct err err;
+	int fd;
+
+	if (place->ballast || place->ballast_bytes == 0)
+		return;
+	if (!place_free_bytes(place, &left, &err) ||
+	    left < spare + place->ballast_bytes)
+		return;
+	fd = open(place->ballast_file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return;
+	if (posix_fallocate(fd, 0, (off_t)place->ballast_bytes) == 0)
+		place->ballast = true;
+	else
+		(void)unlink(place->ballast_file);
+	(void)close(fd);
+}
+
+bool
+place_ballast_drop(struct place *place)
+{
+	if (!place->ballast)
+		return false;
+	place->ballast = false;
+	return unlink(place->ballast_file) == 0;
+}

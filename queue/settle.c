@@ -1,0 +1,399 @@
+/*
+ * Settling: one transaction for any number of verdicts. What is done, buried
+ * or dropped is marked in its ticket's bitmap, and a parcel all of whose
+ * events are marked goes. What is to be tried again is marked too, and moves
+ * into a new parcel with the others of the same due time. The bitmap in the
+ * file decides what counts, so a verdict that is repeated changes nothing.
+ */
+
+#include "queue/inside.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The ticket of one lease during the transaction. */
+struct settle_ticket {
+	struct holding *holding;
+	bool there; /* false: settled as a whole before */
+	int64_t remaining;
+	unsigned char *done; /* bitmap of all events of the parcel */
+};
+
+struct settle {
+	struct queue *queue;
+	const struct queue_verdict **verdicts; /* sorted, see settle_order() */
+	unsigned char *fresh;		       /* counted now, one a verdict */
+	size_t count;
+	int64_t now_ms;
+};
+
+static const struct holding *
+settle_holding(const struct queue_verdict *verdict)
+{
+	return (const struct holding *)verdict->lease;
+}
+
+static size_t
+settle_index(const struct queue_verdict *verdict)
+{
+	CHECK(verdict->event < verdict->lease->count);
+	return verdict->lease->events[verdict->event].index;
+}
+
+/* By parcel in the order of acceptance, then by place in it. */
+static int
+settle_order(const void *left, const void *right)
+{
+	const struct queue_verdict *a =
+	    *(const struct queue_verdict *const *)left;
+	const struct queue_verdict *b =
+	    *(const struct queue_verdict *const *)right;
+
+	if (a->lease->seq != b->lease->seq)
+		return a->lease->seq < b->lease->seq ? -1 : 1;
+	if (a->event != b->event)
+		return a->event < b->event ? -1 : 1;
+	return 0;
+}
+
+static sqlite3_stmt *
+settle_statement(struct settle *settle, enum store_sql sql,
+    const struct holding *holding, struct err *reterr)
+{
+	sqlite3_stmt *statement =
+	    store_statement(&settle->queue->store, sql, reterr);
+
+	if (statement == NULL)
+		return NULL;
+	(void)sqlite3_bind_int64(statement, 1, holding->lane);
+	(void)sqlite3_bind_int64(statement, 2, holding->source);
+	(void)sqlite3_bind_int64(statement, 3, holding->due_ms);
+	(void)sqlite3_bind_int64(statement, 4, holding->lease.seq);
+	return statement;
+}
+
+static bool
+settle_ticket_read(
+    struct settle *settle, struct settle_ticket *ticket, struct err *reterr)
+{
+	size_t len = ticket->holding->events / 8 + 1, have;
+	sqlite3_stmt *read;
+
+	ticket->done = calloc(len, 1);
+	if (ticket->done == NULL)
+		return err_set_nomem(reterr);
+	read = settle_statement(
+	    settle, STORE_TICKET_READ, ticket->holding, reterr);
+	if (read == NULL ||
+	    !store_step(&settle->queue->store, read, &ticket->there, reterr))
+		return false;
+	if (ticket->there) {
+		ticket->remaining = sqlite3_column_int64(read, 0);
+		have = (size_t)sqlite3_column_bytes(read, 1);
+		if (have > 0)
+			memcpy(ticket->done, sqlite3_column_blob(read, 1),
+			    have < len ? have : len);
+	}
+	store_reset(read);
+	return true;
+}
+
+static bool
+settle_ticket_write(struct settle *settle, const struct settle_ticket *ticket,
+    struct err *reterr)
+{
+	struct queue *queue = settle->queue;
+	sqlite3_stmt *write;
+
+	if (!ticket->there)
+		return true;
+	if (ticket->remaining > 0) {
+		write = settle_statement(
+		    settle, STORE_TICKET_UPDATE, ticket->holding, reterr);
+		if (write == NULL)
+			return false;
+		(void)sqlite3_bind_int64(write, 5, ticket->remaining);
+		(void)sqlite3_bind_blob64(write, 6, ticket->done,
+		    ticket->holding->events / 8 + 1, SQLITE_STATIC);
+		return store_run(&queue->store, write, reterr);
+	}
+	write = settle_statement(
+	    settle, STORE_TICKET_DELETE, ticket->holding, reterr);
+	if (write == NULL || !store_run(&queue->store, write, reterr))
+		return false;
+	write = store_statement(&queue->store, STORE_PARCEL_DELETE, reterr);
+	if (write == NULL)
+		return false;
+	(void)sqlite3_bind_int64(write, 1, ticket->holding->lease.seq);
+	return store_run(&queue->store, write, reterr);
+}
+
+static bool
+settle_bury(struct settle *settle, const struct queue_verdict *verdict,
+    const struct ledger_key *key, struct err *reterr)
+{
+	const struct holding *holding = settle_holding(verdict);
+	const struct queue_event *event =
+	    &verdict->lease->events[verdict->event];
+
+	return ledger_note(
+		   settle->queue->ledger, key, LEDGER_BURIED, 1, reterr) &&
+	       rows_buried_add(settle->queue,
+		   &(struct queue_burial){
+		       .source = holding->source,
+		       .lane = holding->lane,
+		       .kind = key->kind,
+		       .accepted_ms = verdict->lease->accepted_ms,
+		       .buried_ms = settle->now_ms,
+		       .attempts = verdict->lease->attempts,
+		       .reason = verdict->reason,
+		       .status = verdict->status,
+		       .words = verdict->words,
+		       .words_len = verdict->words_len,
+		       .sent = verdict->sent,
+		       .sent_len = verdict->sent_len,
+		       .data = event->data,
+		       .data_len = event->data_len,
+		   },
+		   reterr);
+}
+
+/* Book one verdict that counts. */
+static bool
+settle_book(struct settle *settle, const struct queue_verdict *verdict,
+    struct err *reterr)
+{
+	struct queue *queue = settle->queue;
+	const struct holding *holding = settle_holding(verdict);
+	const struct queue_event *event =
+	    &verdict->lease->events[verdict->event];
+	struct ledger_key key = {
+	    .hour = ledger_hour(verdict->lease->accepted_ms),
+	    .source = holding->source,
+	};
+	int64_t rule;
+
+	if (verdict->outcome == QUEUE_AGAIN)
+		return true;
+	if (!names_add_kind(queue->names, &queue->store, event->kind,
+		event->kind_len, &key.kind, reterr) ||
+	    !ledger_note(queue->ledger, &key, LEDGER_WAITING, -1, reterr))
+		return false;
+	switch (verdict->outcome) {
+	case QUEUE_DONE:
+		return ledger_note(
+		    queue->ledger, &key, LEDGER_DELIVERED, 1, reterr);
+	case QUEUE_BURIED:
+		return settle_bury(settle, verdict, &key, reterr);
+	case QUEUE_DROPPED:
+		return names_add(queue->names, &queue->store, verdict->reason,
+			   strlen(verdict->reason), &rule, reterr) &&
+		       ledger_note_drop(queue->ledger, &key, rule, 1, reterr);
+	case QUEUE_AGAIN:
+		break;
+	}
+	return true;
+}
+
+/* All verdicts from `from` on that are of one lease; *ret_next is the first
+ * of the next lease. */
+static bool
+settle_lease(
+    struct settle *settle, size_t from, size_t *ret_next, struct err *reterr)
+{
+	const struct queue_lease *lease = settle->verdicts[from]->lease;
+	struct settle_ticket ticket = {
+	    .holding = (struct holding *)(uintptr_t)lease};
+	struct lane *lane;
+	int64_t counted = 0;
+	bool ok = false;
+	size_t n;
+
+	if (!settle_ticket_read(settle, &ticket, reterr))
+		goto out;
+	for (n = from; n < settle->count; n++) {
+		const struct queue_verdict *verdict = settle->verdicts[n];
+		size_t index;
+
+		if (verdict->lease != lease)
+			break;
+		index = settle_index(verdict);
+		if (!ticket.there ||
+		    (ticket.done[index / 8] & (1u << (index % 8))) != 0)
+			continue;
+		ticket.done[index / 8] |= (unsigned char)(1u << (index % 8));
+		ticket.remaining--;
+		counted++;
+		settle->fresh[n] = 1;
+		if (!settle_book(settle, verdict, reterr))
+			goto out;
+	}
+	lane = lane_find(settle->queue, ticket.holding->lane);
+	CHECK(lane != NULL);
+	lane_move(lane, -counted);
+	*ret_next = n;
+	ok = settle_ticket_write(settle, &ticket, reterr);
+out:
+	free(ticket.done);
+	return ok;
+}
+
+/* ---- repacking ---- */
+
+static bool
+settle_same_parcel(const struct queue_verdict *a, const struct queue_verdict *b)
+{
+	return a->due_ms == b->due_ms &&
+	       settle_holding(a)->lane == settle_holding(b)->lane &&
+	       settle_holding(a)->source == settle_holding(b)->source &&
+	       ledger_hour(a->lease->accepted_ms) ==
+		   ledger_hour(b->lease->accepted_ms);
+}
+
+static void
+settle_item(const void *arg, size_t n, struct parcel_item *ret_item)
+{
+	const struct queue_verdict *const *verdicts = arg;
+	const struct queue_event *event =
+	    &verdicts[n]->lease->events[verdicts[n]->event];
+
+	*ret_item = (struct parcel_item){.kind = event->kind,
+	    .kind_len = event->kind_len,
+	    .data = event->data,
+	    .data_len = event->data_len};
+}
+
+/* One new parcel of the given verdicts, which are alike. */
+static bool
+settle_repack_group(struct settle *settle,
+    const struct queue_verdict *const *group, size_t count, struct err *reterr)
+{
+	struct queue *queue = settle->queue;
+	const struct holding *holding = settle_holding(group[0]);
+	struct queue_parcel parcel = {
+	    .lane = lane_find(queue, holding->lane),
+	    .source = holding->source,
+	    .due_ms = group[0]->due_ms,
+	    .accepted_ms = group[0]->lease->accepted_ms,
+	    .events = count,
+	};
+
+	CHECK(parcel.lane != NULL && parcel.due_ms > 0);
+	for (size_t i = 0; i < count; i++) {
+		if (parcel.attempts <= group[i]->lease->attempts)
+			parcel.attempts = group[i]->lease->attempts + 1;
+		if (parcel.accepted_ms > group[i]->lease->accepted_ms)
+			parcel.accepted_ms = group[i]->lease->accepted_ms;
+	}
+	if (!parcel_pack(queue->packer, settle_item, group, count,
+		&queue->packed, reterr))
+		return false;
+	parcel.frame = queue->packed.data;
+	parcel.frame_len = queue->packed.len;
+	return rows_parcel_add(queue, &parcel, reterr);
+}
+
+static bool
+settle_repack(struct settle *settle, struct err *reterr)
+{
+	const struct queue_verdict **group;
+	bool ok = true;
+
+	group = calloc(settle->count + 1, sizeof(*group));
+	if (group == NULL)
+		return err_set_nomem(reterr);
+	for (size_t i = 0; ok && i < settle->count; i++) {
+		const struct queue_verdict *first = settle->verdicts[i];
+		size_t count = 0;
+
+		if (!settle->fresh[i] || first->outcome != QUEUE_AGAIN)
+			continue;
+		for (size_t n = i; n < settle->count; n++) {
+			const struct queue_verdict *one = settle->verdicts[n];
+
+			if (!settle->fresh[n] || one->outcome != QUEUE_AGAIN ||
+			    !settle_same_parcel(first, one))
+				continue;
+			group[count++] = one;
+			settle->fresh[n] = 0;
+		}
+		ok = settle_repack_group(settle, group, count, reterr);
+	}
+	free(group);
+	return ok;
+}
+
+/* ---- the transaction ---- */
+
+static bool
+settle_run(struct settle *settle, struct err *reterr)
+{
+	memset(settle->fresh, 0, settle->count);
+	if (!queue_begin(settle->queue, reterr))
+		return false;
+	for (size_t at = 0; at < settle->count;) {
+		if (!settle_lease(settle, at, &at, reterr))
+			return false;
+	}
+	return settle_repack(settle, reterr) &&
+	       queue_commit(settle->queue, reterr);
+}
+
+/* The leases' own account of what is open, once it is durable. */
+static void
+settle_note(struct settle *settle)
+{
+	for (size_t i = 0; i < settle->count; i++) {
+		const struct queue_verdict *verdict = settle->verdicts[i];
+		struct holding *holding =
+		    (struct holding *)(uintptr_t)verdict->lease;
+		size_t index = settle_index(verdict);
+		unsigned char bit = (unsigned char)(1u << (index % 8));
+
+		if ((holding->settled[index / 8] & bit) != 0)
+			continue;
+		holding->settled[index / 8] |= bit;
+		holding->open--;
+	}
+}
+
+bool
+queue_settle(struct queue *queue, const struct queue_verdict *verdicts,
+    size_t count, int64_t now_ms, struct err *reterr)
+{
+	struct settle settle = {
+	    .queue = queue, .count = count, .now_ms = now_ms};
+	struct err err;
+	bool ok = false;
+
+	settle.verdicts = calloc(count + 1, sizeof(*settle.verdicts));
+	settle.fresh = calloc(count + 1, 1);
+	if (settle.verdicts == NULL || settle.fresh == NULL) {
+		(void)err_set_nomem(reterr);
+		goto out;
+	}
+	for (size_t i = 0; i < count; i++)
+		settle.verdicts[i] = &verdicts[i];
+	qsort(settle.verdicts, count, sizeof(*settle.verdicts), settle_order);
+	lock_hold(&queue->held);
+	ok = settle_run(&settle, &err);
+	if (!ok) {
+		queue_rollback(queue, &err);
+		/* Settling frees room: let the ballast go for it. */
+		if (err.code == ERR_FULL && place_ballast_drop(&queue->place)) {
+			ok = settle_run(&settle, &err);
+			if (!ok)
+				queue_rollback(queue, &err);
+		}
+	}
+	if (ok)
+		settle_note(&settle);
+	queue_show(queue);
+	lock_drop(&queue->held);
+	if (!ok)
+		(void)err_set(reterr, err.code, "%s", err.text);
+out:
+	free(settle.verdicts);
+	free(settle.fresh);
+	return ok;
+}

@@ -1,0 +1,368 @@
+#include "queue/store.h"
+
+#include "queue/store_sql.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What a failure of SQLite means to the queue. */
+static enum err_code
+store_code(int rc)
+{
+	if (rc == SQLITE_IOERR_NOMEM)
+		return ERR_NOMEM;
+	switch (rc & 0xff) {
+	case SQLITE_NOMEM:
+		return ERR_NOMEM;
+	case SQLITE_FULL:
+		return ERR_FULL;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return ERR_DAMAGED;
+	case SQLITE_BUSY:
+	case SQLITE_PERM:
+	case SQLITE_READONLY:
+	case SQLITE_CANTOPEN:
+		return ERR_CONFIG;
+	}
+	return ERR_IO;
+}
+
+static bool
+store_fail(struct store *store, const char *what, struct err *reterr)
+{
+	int rc = sqlite3_extended_errcode(store->db);
+
+	return err_set(reterr, store_code(rc), "queue.db: %s: %s (%d)", what,
+	    sqlite3_errmsg(store->db), rc);
+}
+
+static bool
+store_exec(struct store *store, const char *sql, struct err *reterr)
+{
+	if (sqlite3_exec(store->db, sql, NULL, NULL, NULL) == SQLITE_OK)
+		return true;
+	return store_fail(store, "setting up", reterr);
+}
+
+static bool
+store_pragma_int(struct store *store, const char *sql, int64_t *ret_value,
+    struct err *reterr)
+{
+	sqlite3_stmt *statement = NULL;
+	bool ok = false;
+
+	if (sqlite3_prepare_v2(store->db, sql, -1, &statement, NULL) ==
+		SQLITE_OK &&
+	    sqlite3_step(statement) == SQLITE_ROW) {
+		*ret_value = sqlite3_column_int64(statement, 0);
+		ok = true;
+	} else {
+		(void)store_fail(store, "reading the header", reterr);
+	}
+	sqlite3_finalize(statement);
+	return ok;
+}
+
+/* Is the file ours, and of a version that we know? */
+static bool
+store_identify(struct store *store, struct err *reterr)
+{
+	int64_t application, version;
+
+	if (!store_pragma_int(
+		store, "PRAGMA application_id", &application, reterr) ||
+	    !store_pragma_int(store, "PRAGMA user_version", &version, reterr))
+		return false;
+	if (application != STORE_APPLICATION)
+		return err_set(reterr, ERR_DAMAGED,
+		    "queue.db is not a queue of currentsd: move it away, or"
+		    " name another state directory");
+	if (version > STORE_VERSION)
+		return err_set(reterr, ERR_CONFIG,
+		    "queue.db has format %lld, this currentsd knows up to %d:"
+		    " run the newer currentsd that wrote it",
+		    (long long)version, STORE_VERSION);
+	if (version != STORE_VERSION)
+		return err_set(reterr, ERR_DAMAGED,
+		    "queue.db has the unknown format %lld: restore a backup",
+		    (long long)version);
+	return true;
+}
+
+static bool
+store_connect(
+    struct store *store, const char *path, int flags, struct err *reterr)
+{
+	*store = (struct store){.db = NULL};
+	if (sqlite3_open_v2(path, &store->db, flags | SQLITE_OPEN_NOMUTEX,
+		NULL) == SQLITE_OK)
+		return true;
+	if (store->db == NULL)
+		return err_set_nomem(reterr);
+	(void)store_fail(store, "opening", reterr);
+	store_close(store);
+	return false;
+}
+
+static bool
+store_sync_dir(const char *path, struct err *reterr)
+{
+	char *dir = strdup(path), *slash;
+	bool ok = false;
+	int fd = -1;
+
+	if (dir == NULL)
+		return err_set_nomem(reterr);
+	slash = strrchr(dir, '/');
+	CHECK(slash != NULL);
+	slash[1] = '\0';
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || fsync(fd) != 0) {
+		(void)err_set(reterr, ERR_IO, "%s: cannot sync: %s", dir,
+		    strerror(errno));
+		goto out;
+	}
+	ok = true;
+out:
+	if (fd >= 0)
+		(void)close(fd);
+	free(dir);
+	return ok;
+}
+
+/* Set up the tables in a file that is not yet in its place. */
+static bool
+store_build(const char *path, struct err *reterr)
+{
+	struct store store;
+	char pragmas[160];
+	bool ok = false;
+
+	if (!store_connect(&store, path,
+		SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, reterr))
+		return false;
+	(void)snprintf(pragmas, sizeof(pragmas),
+	    "PRAGMA page_size=%d; PRAGMA synchronous=FULL;"
+	    "PRAGMA application_id=%d; PRAGMA user_version=%d;",
+	    STORE_PAGE, STORE_APPLICATION, STORE_VERSION);
+	if (!store_exec(&store, pragmas, reterr) ||
+	    !store_exec(&store, "BEGIN", reterr) ||
+	    !store_exec(&store, store_schema, reterr) ||
+	    !store_exec(&store, "COMMIT", reterr) ||
+	    !store_exec(&store, "PRAGMA journal_mode=WAL", reterr))
+		goto out;
+	ok = true;
+out:
+	/* A plain close: it moves the log into the file and removes it. */
+	if (sqlite3_close(store.db) != SQLITE_OK && ok)
+		ok = err_set(reterr, ERR_IO, "%s: cannot close", path);
+	return ok;
+}
+
+bool
+store_create(const char *path, struct err *reterr)
+{
+	char *fresh = NULL;
+	bool ok = false;
+	int fd;
+
+	if (asprintf(&fresh, "%s.new", path) < 0)
+		return err_set_nomem(reterr);
+	/* The mode of the file is also that of its log. */
+	fd = open(fresh, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		(void)err_set(reterr, ERR_CONFIG, "%s: cannot create: %s",
+		    fresh, strerror(errno));
+		goto out;
+	}
+	(void)close(fd);
+	if (!store_build(fresh, reterr))
+		goto out;
+	if (rename(fresh, path) != 0) {
+		(void)err_set(reterr, ERR_IO, "%s: cannot rename: %s", fresh,
+		    strerror(errno));
+		goto out;
+	}
+	ok = store_sync_dir(path, reterr);
+out:
+	free(fresh);
+	return ok;
+}
+
+static int
+store_log_noted(void *arg, sqlite3 *db, const char *name, int pages)
+{
+	struct store *store = arg;
+
+	(void)db;
+	(void)name;
+	store->log_pages = pages;
+	return SQLITE_OK;
+}
+
+bool
+store_open(struct store *store, const char *path, struct err *reterr)
+{
+	static const char pragmas[] =
+	    "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL;"
+	    "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"
+	    "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-8192;"
+	    "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;";
+
+	if (!store_connect(store, path, SQLITE_OPEN_READWRITE, reterr))
+		return false;
+	(void)sqlite3_db_config(
+	    store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	if (store_exec(store, pragmas, reterr) &&
+	    store_identify(store, reterr)) {
+		(void)sqlite3_wal_hook(store->db, store_log_noted, store);
+		return true;
+	}
+	store_close(store);
+	return false;
+}
+
+void
+store_close(struct store *store)
+{
+	for (int i = 0; i < STORE_STATEMENTS; i++) {
+		(void)sqlite3_finalize(store->statements[i]);
+		store->statements[i] = NULL;
+	}
+	CHECK(sqlite3_close(store->db) == SQLITE_OK);
+	store->db = NULL;
+}
+
+sqlite3_stmt *
+store_statement(struct store *store, enum store_sql sql, struct err *reterr)
+{
+	sqlite3_stmt **statement = &store->statements[sql];
+
+	CHECK(store->db != NULL);
+	if (*statement == NULL &&
+	    sqlite3_prepare_v3(store->db, store_texts[sql], -1,
+		SQLITE_PREPARE_PERSISTENT, statement, NULL) != SQLITE_OK) {
+		(void)store_fail(store, "preparing", reterr);
+		return NULL;
+	}
+	return *statement;
+}
+
+void
+store_reset(sqlite3_stmt *statement)
+{
+	if (statement == NULL)
+		return;
+	/* Its result repeats that of the last step, which was looked at. */
+	(void)sqlite3_reset(statement);
+	(void)sqlite3_clear_bindings(statement);
+}
+
+bool
+store_step(struct store *store, sqlite3_stmt *statement, bool *ret_row,
+    struct err *reterr)
+{
+	int rc = sqlite3_step(statement);
+
+	if (rc == SQLITE_ROW || rc == SQLITE_DONE) {
+		*ret_row = rc == SQLITE_ROW;
+		return true;
+	}
+	(void)store_fail(store, sqlite3_sql(statement), reterr);
+	store_reset(statement);
+	return false;
+}
+
+bool
+store_run(struct store *store, sqlite3_stmt *statement, struct err *reterr)
+{
+	bool row;
+
+	if (!store_step(store, statement, &row, reterr))
+		return false;
+	store_reset(statement);
+	return true;
+}
+
+static bool
+store_run_plain(struct store *store, enum store_sql sql, struct err *reterr)
+{
+	sqlite3_stmt *statement = store_statement(store, sql, reterr);
+
+	return statement != NULL && store_run(store, statement, reterr);
+}
+
+bool
+store_begin(struct store *store, struct err *reterr)
+{
+	return store_run_plain(store, STORE_BEGIN, reterr);
+}
+
+bool
+store_commit(struct store *store, struct err *reterr)
+{
+	return store_run_plain(store, STORE_COMMIT, reterr);
+}
+
+void
+store_rollback(struct store *store)
+{
+	struct err err;
+
+	/* SQLite has rolled back by itself after some errors. If it cannot
+	 * now, the transaction still never commits: the next begin fails. */
+	if (sqlite3_get_autocommit(store->db) == 0 &&
+	    !store_run_plain(store, STORE_ROLLBACK, &err))
+		return;
+}
+
+bool
+store_checkpoint(struct store *store, bool truncate, struct err *reterr)
+{
+	int log = 0, moved = 0;
+	int mode =
+	    truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
+
+	if (sqlite3_wal_checkpoint_v2(store->db, NULL, mode, &log, &moved) !=
+	    SQLITE_OK)
+		return store_fail(store, "checkpoint", reterr);
+	store->log_pages = 0;
+	if (truncate && log > 0)
+		return err_set(reterr, ERR_IO,
+		    "queue.db: checkpoint left %d of %d pages in the log",
+		    log - moved, log);
+	return true;
+}
+
+static bool
+store_count(struct store *store, enum store_sql sql, int64_t *ret_count,
+    struct err *reterr)
+{
+	sqlite3_stmt *statement = store_statement(store, sql, reterr);
+	bool row;
+
+	if (statement == NULL || !store_step(store, statement, &row, reterr))
+		return false;
+	*ret_count = sqlite3_column_int64(statement, 0);
+	store_reset(statement);
+	return true;
+}
+
+bool
+store_sizes(struct store *store, int64_t *ret_live, int64_t *ret_file,
+    struct err *reterr)
+{
+	int64_t pages, unused;
+
+	if (!store_count(store, STORE_PAGES, &pages, reterr) ||
+	    !store_count(store, STORE_FREE_PAGES, &unused, reterr))
+		return false;
+	*ret_live = (pages - unused) * STORE_PAGE;
+	*ret_file = pages * STORE_PAGE;
+	return true;
+}

@@ -1,0 +1,161 @@
+#ifndef QUEUE_STORE_SQL_H
+#define QUEUE_STORE_SQL_H
+
+/*
+ * Every SQL text of the queue in one place: the tables, and the statements
+ * in the order of enum store_sql. Included by store.c alone.
+ *
+ * parcel	immutable: the events of one put that wait, compressed
+ * ticket	the small part that settling changes; due_ms 0 = fresh. Its key
+ *		grows with acceptance, so accepting never writes to random
+ *		places, however much waits
+ * damaged	tickets of parcels that cannot be read; still waiting
+ * buried	single events, refused for good, with the reason
+ * body		whole requests that could not be read
+ * seen		hashes of accepted events, a row per transaction, FIFO
+ * ledger	the books: by hour of acceptance, source and kind
+ * dropped	what rules dropped, by rule
+ * lane		what the forwarder must know after a crash
+ * name		sources, lanes, kinds and rules, by number
+ */
+
+enum { STORE_VERSION = 1, STORE_APPLICATION = 0x63757264 /* "curd" */ };
+
+static const char store_schema[] =
+    "CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+    "CREATE TABLE name(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);"
+    "CREATE TABLE parcel(seq INTEGER PRIMARY KEY, accepted_ms INTEGER NOT NULL,"
+    " events INTEGER NOT NULL, data BLOB NOT NULL);"
+    "CREATE TABLE ticket(lane INTEGER NOT NULL, source INTEGER NOT NULL,"
+    " due_ms INTEGER NOT NULL, seq INTEGER NOT NULL,"
+    " attempts INTEGER NOT NULL, remaining INTEGER NOT NULL, done BLOB,"
+    " PRIMARY KEY(lane, source, due_ms, seq)) WITHOUT ROWID;"
+    "CREATE TABLE damaged(seq INTEGER PRIMARY KEY, lane INTEGER NOT NULL,"
+    " source INTEGER NOT NULL, remaining INTEGER NOT NULL, done BLOB,"
+    " noted_ms INTEGER NOT NULL, why TEXT NOT NULL);"
+    "CREATE TABLE buried(id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " source INTEGER NOT NULL, lane INTEGER NOT NULL, kind INTEGER NOT NULL,"
+    " accepted_ms INTEGER NOT NULL, buried_ms INTEGER NOT NULL,"
+    " attempts INTEGER NOT NULL, reason TEXT NOT NULL,"
+    " status INTEGER NOT NULL, words BLOB, sent BLOB, data BLOB NOT NULL);"
+    "CREATE TABLE body(id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " source INTEGER NOT NULL, received_ms INTEGER NOT NULL,"
+    " reason TEXT NOT NULL, encoding TEXT NOT NULL,"
+    " hash BLOB NOT NULL UNIQUE, data BLOB NOT NULL);"
+    "CREATE TABLE seen(n INTEGER PRIMARY KEY, hashes BLOB NOT NULL);"
+    "CREATE TABLE ledger(hour INTEGER NOT NULL, source INTEGER NOT NULL,"
+    " kind INTEGER NOT NULL, received INTEGER NOT NULL,"
+    " waiting INTEGER NOT NULL, delivered INTEGER NOT NULL,"
+    " buried INTEGER NOT NULL, dropped INTEGER NOT NULL,"
+    " duplicates INTEGER NOT NULL, forgotten INTEGER NOT NULL,"
+    " expired INTEGER NOT NULL, PRIMARY KEY(hour, source, kind))"
+    " WITHOUT ROWID;"
+    "CREATE TABLE dropped(hour INTEGER NOT NULL, source INTEGER NOT NULL,"
+    " kind INTEGER NOT NULL, rule INTEGER NOT NULL, events INTEGER NOT NULL,"
+    " PRIMARY KEY(hour, source, kind, rule)) WITHOUT ROWID;"
+    "CREATE TABLE lane(id INTEGER PRIMARY KEY, waiting INTEGER NOT NULL,"
+    " last_post_ms INTEGER NOT NULL, clean_ms INTEGER NOT NULL,"
+    " paused INTEGER NOT NULL, sends BLOB);";
+
+#define LEDGER_SUMS                                                            \
+	"sum(received), sum(waiting), sum(delivered), sum(buried),"            \
+	" sum(dropped), sum(duplicates), sum(forgotten), sum(expired)"
+
+static const char *const store_texts[STORE_STATEMENTS] = {
+    [STORE_BEGIN] = "BEGIN IMMEDIATE",
+    [STORE_COMMIT] = "COMMIT",
+    [STORE_ROLLBACK] = "ROLLBACK",
+    [STORE_PAGES] = "PRAGMA page_count",
+    [STORE_FREE_PAGES] = "PRAGMA freelist_count",
+    [STORE_META_READ] = "SELECT value FROM meta WHERE key=?1",
+    [STORE_META_WRITE] = "INSERT OR REPLACE INTO meta VALUES(?1, ?2)",
+    [STORE_NAME_ALL] = "SELECT id, text FROM name ORDER BY id",
+    [STORE_NAME_ADD] = "INSERT INTO name(id, text) VALUES(?1, ?2)",
+    [STORE_PARCEL_ADD] = "INSERT INTO parcel VALUES(?1, ?2, ?3, ?4)",
+    [STORE_PARCEL_READ] =
+	"SELECT accepted_ms, events, data FROM parcel WHERE seq=?1",
+    [STORE_PARCEL_DELETE] = "DELETE FROM parcel WHERE seq=?1",
+    [STORE_PARCEL_LAST] = "SELECT max(seq) FROM parcel",
+    [STORE_TICKET_ADD] =
+	"INSERT INTO ticket VALUES(?1, ?2, ?3, ?4, ?5, ?6, NULL)",
+    [STORE_TICKET_READ] = "SELECT remaining, done FROM ticket"
+			  " WHERE lane=?1 AND source=?2 AND due_ms=?3 AND"
+			  " seq=?4",
+    [STORE_TICKET_UPDATE] = "UPDATE ticket SET remaining=?5, done=?6"
+			    " WHERE lane=?1 AND source=?2 AND due_ms=?3 AND"
+			    " seq=?4",
+    [STORE_TICKET_DELETE] = "DELETE FROM ticket WHERE lane=?1 AND source=?2"
+			    " AND due_ms=?3 AND seq=?4",
+    [STORE_TICKET_SOURCE_AFTER] = "SELECT min(source) FROM ticket"
+				  " WHERE lane=?1 AND source>?2",
+    [STORE_TICKET_FRESH] = "SELECT due_ms, seq, attempts, remaining, done"
+			   " FROM ticket WHERE lane=?1 AND source=?2 AND"
+			   " due_ms=0 AND seq>=?3 ORDER BY seq",
+    [STORE_TICKET_ASIDE] = "SELECT due_ms, seq, attempts, remaining, done"
+			   " FROM ticket WHERE lane=?1 AND source=?2 AND"
+			   " due_ms>0 AND due_ms<=?3 ORDER BY due_ms, seq",
+    [STORE_TICKET_OLDEST_FRESH] =
+	"SELECT accepted_ms FROM parcel WHERE seq=(SELECT min(seq) FROM ticket"
+	" WHERE lane=?1 AND source=?2 AND due_ms=0)",
+    [STORE_TICKET_OLDEST_ASIDE] =
+	"SELECT min(accepted_ms) FROM parcel WHERE seq IN (SELECT seq FROM"
+	" ticket WHERE lane=?1 AND source=?2 AND due_ms>0 LIMIT 1000)",
+    [STORE_DAMAGED_ADD] =
+	"INSERT OR REPLACE INTO damaged VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [STORE_DAMAGED_COUNT] = "SELECT count(*) FROM damaged",
+    [STORE_BURIED_ADD] = "INSERT INTO buried VALUES"
+			 "(NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"
+			 " ?11)",
+    [STORE_BURIED_AFTER] =
+	"SELECT b.id, s.text, l.text, k.text, b.accepted_ms, b.buried_ms,"
+	" b.attempts, b.reason, b.status, b.words, b.sent, b.data"
+	" FROM buried b JOIN name s ON s.id=b.source"
+	" JOIN name l ON l.id=b.lane JOIN name k ON k.id=b.kind"
+	" WHERE b.id>?1 ORDER BY b.id LIMIT ?2",
+    [STORE_BODY_ADD] = "INSERT INTO body VALUES(NULL, ?1, ?2, ?3, ?4, ?5, ?6)",
+    [STORE_BODY_FIND] = "SELECT 1 FROM body WHERE hash=?1",
+    [STORE_BODY_TOTALS] =
+	"SELECT count(*), coalesce(sum(length(data)), 0) FROM body",
+    [STORE_SEEN_ALL] = "SELECT hashes FROM seen ORDER BY n",
+    [STORE_SEEN_ADD] = "INSERT INTO seen(hashes) VALUES(?1)",
+    [STORE_SEEN_FIRST] = "SELECT n, length(hashes) FROM seen ORDER BY n"
+			 " LIMIT 1",
+    [STORE_SEEN_DELETE] = "DELETE FROM seen WHERE n=?1",
+    [STORE_LEDGER_ADD] =
+	"INSERT INTO ledger VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"
+	" ?11) ON CONFLICT DO UPDATE SET received=received+?4,"
+	" waiting=waiting+?5, delivered=delivered+?6, buried=buried+?7,"
+	" dropped=dropped+?8, duplicates=duplicates+?9,"
+	" forgotten=forgotten+?10, expired=expired+?11",
+    [STORE_LEDGER_TOTALS] = "SELECT '', " LEDGER_SUMS " FROM ledger",
+    [STORE_LEDGER_BY_SOURCE] =
+	"SELECT text, " LEDGER_SUMS " FROM ledger JOIN name ON id=source"
+	" GROUP BY source ORDER BY text",
+    [STORE_LEDGER_BY_KIND] =
+	"SELECT text, " LEDGER_SUMS " FROM ledger JOIN name ON id=kind"
+	" GROUP BY kind ORDER BY text",
+    [STORE_LEDGER_BY_HOUR] =
+	"SELECT strftime('%Y-%m-%dT%H:%MZ', hour*3600, "
+	"'unixepoch'), " LEDGER_SUMS " FROM ledger GROUP BY hour ORDER BY hour",
+    [STORE_DROP_ADD] = "INSERT INTO dropped VALUES(?1, ?2, ?3, ?4, ?5)"
+		       " ON CONFLICT DO UPDATE SET events=events+?5",
+    [STORE_DROP_ALL] = "SELECT r.text, k.text, sum(d.events) FROM dropped d"
+		       " JOIN name r ON r.id=d.rule JOIN name k ON k.id=d.kind"
+		       " GROUP BY d.rule, d.kind ORDER BY r.text, k.text",
+    [STORE_LANE_ALL] = "SELECT id, waiting FROM lane",
+    [STORE_LANE_ADD] = "INSERT INTO lane VALUES(?1, 0, 0, 0, 0, NULL)",
+    [STORE_LANE_READ] =
+	"SELECT last_post_ms, clean_ms, paused, sends FROM lane WHERE id=?1",
+    [STORE_LANE_WAITING] = "UPDATE lane SET waiting=waiting+?2 WHERE id=?1",
+    [STORE_LANE_RUN] = "UPDATE lane SET clean_ms=0 WHERE id=?1",
+    [STORE_LANE_POST] = "UPDATE lane SET last_post_ms=?2 WHERE id=?1",
+    [STORE_LANE_REST] = "UPDATE lane SET clean_ms=?2, sends=?3 WHERE id=?1",
+    [STORE_LANE_PAUSE] = "UPDATE lane SET paused=?2 WHERE id=?1",
+    [STORE_CHECK_WAITING] =
+	"SELECT (SELECT coalesce(sum(remaining), 0) FROM ticket) +"
+	" (SELECT coalesce(sum(remaining), 0) FROM damaged)",
+    [STORE_CHECK_BURIED] = "SELECT count(*) FROM buried",
+    [STORE_CHECK_LANES] = "SELECT coalesce(sum(waiting), 0) FROM lane",
+};
+
+#endif

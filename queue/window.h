@@ -1,0 +1,31 @@
+#ifndef QUEUE_WINDOW_H
+#define QUEUE_WINDOW_H
+
+/*
+ * The window of duplicates: the hashes of the last accepted events, first in
+ * first out, in memory. A hash that is added is pending until its
+ * transaction is durable (window_commit) or not (window_rollback).
+ * Costs about 24 bytes an event. Not thread safe.
+ */
+
+#include "base/digest.h"
+
+struct window;
+
+/* `events` is how many are remembered. */
+MUST_USE struct window *window_new(size_t events);
+void window_free(struct window *window); /* takes NULL */
+
+MUST_USE bool
+window_has(const struct window *window, const unsigned char hash[DIGEST_SHORT]);
+
+/* Must not be there yet. Makes room by forgetting the oldest. */
+void window_add(struct window *window, const unsigned char hash[DIGEST_SHORT]);
+
+void window_commit(struct window *window);
+void window_rollback(struct window *window);
+
+size_t window_count(const struct window *window);
+void window_clear(struct window *window);
+
+#endif
