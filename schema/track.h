@@ -82,8 +82,8 @@ struct track_rename {
 };
 
 /* Told of each decision: of what ("identity", "email_address"), and what. */
-typedef void track_tell(void *arg, const char *subject, size_t subject_len,
-    const char *decision);
+typedef void track_tell(
+    void *arg, const char *subject, size_t subject_len, const char *decision);
 
 /*
  * How to map; defaults are in track_rules_init(). All pointers are lent.
@@ -147,9 +147,9 @@ void track_rules_init(struct track_rules *rules);
  * that of the paths, part by part, then that of the document; the others
  * get "#2", "#3", ... the first that is free. Added properties come last.
  */
-MUST_USE bool track_write(const struct track_rules *rules, const char *event,
-    size_t len, struct buf *out, struct track_result *ret_result,
-    struct err *reterr);
+MUST_USE bool
+track_write(const struct track_rules *rules, const char *event, size_t len,
+    struct buf *out, struct track_result *ret_result, struct err *reterr);
 
 /* The bytes around the events of a request: head, then events separated by
  * commas, then tail. */

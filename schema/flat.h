@@ -1,0 +1,85 @@
+#ifndef SCHEMA_FLAT_H
+#define SCHEMA_FLAT_H
+
+/*
+ * One JSON object as a flat list of its members, at any depth, in the order
+ * of the document: what the mapping reads instead of a tree. Arrays stay
+ * whole. Internal to schema/. Memory is at most some thirty times the length
+ * of the object; for one with few members no more than the stack's.
+ */
+
+#include "schema/scan.h"
+
+enum {
+	FLAT_DEPTH = 64,       /* nesting, the outermost braces included */
+	FLAT_FEW = 64,	       /* members that need no memory */
+	FLAT_PATH_UNITS = 512, /* UTF-16 units; a longer path is cut there */
+};
+
+/* The parent of the outermost members. */
+#define FLAT_ROOT UINT32_MAX
+
+/* Decoded text: UTF-8 without NUL (it became U+FFFD). */
+struct flat_text {
+	const char *data;
+	size_t len;
+};
+
+struct flat_node {
+	struct flat_text key;
+	struct flat_text text; /* a string decoded; else its JSON */
+	struct flat_text path; /* see flat_paths() */
+	enum scan_kind kind;
+	bool gone;	 /* it or what holds it came again: the last one wins */
+	bool path_cut;	 /* path was longer than FLAT_PATH_UNITS */
+	uint32_t parent; /* index of the object that holds it, or FLAT_ROOT */
+	uint32_t depth;	 /* 1: outermost member */
+	uint32_t top;	 /* see flat_paths() */
+	uint32_t print;	 /* tells most different keys apart */
+};
+
+struct flat {
+	struct flat_node *nodes; /* parents before children */
+	size_t count;
+
+	/* internal */
+	size_t cap;
+	char *text; /* decoded strings, if any had escapes */
+	size_t text_len, text_cap;
+	char *paths;
+	struct flat_node few[FLAT_FEW];
+};
+
+/*
+ * Read an object, which stays lent to *flat. ERR_INPUT: it is no object,
+ * not UTF-8, too deep, or broken. Call flat_fini() in any case.
+ */
+MUST_USE bool
+flat_read(struct flat *flat, const char *data, size_t len, struct err *reterr);
+void flat_fini(struct flat *flat);
+
+/* The member of that name in an object (a node's index, or FLAT_ROOT), or
+ * NULL. */
+const struct flat_node *
+flat_find(const struct flat *flat, uint32_t parent, const char *name);
+
+/* The index of a node. */
+uint32_t flat_index(const struct flat *flat, const struct flat_node *node);
+
+/*
+ * Name all that is in an object: path becomes the keys from there, joined
+ * with dots, and top the index of the member of that object it is in.
+ * ERR_LIMIT: they would take more than sixteen times the bytes of the whole.
+ */
+MUST_USE bool
+flat_paths(struct flat *flat, uint32_t object, size_t len, struct err *reterr);
+
+/* Decode a string inside an array of *flat. The text lives as long as it. */
+MUST_USE bool flat_decode(struct flat *flat, const struct scan_value *string,
+    struct flat_text *ret_text, struct err *reterr);
+
+/* Order two nodes by depth, then by path part by part, then by place. */
+int flat_compare(const struct flat *flat, const struct flat_node *a,
+    const struct flat_node *b);
+
+#endif

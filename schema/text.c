@@ -1,0 +1,193 @@
+#include "schema/text.h"
+
+#include <string.h>
+
+/* The bytes of the character that starts with this one. */
+static size_t
+text_step(unsigned char lead)
+{
+	if (lead < 0xc0)
+		return 1;
+	if (lead < 0xe0)
+		return 2;
+	return lead < 0xf0 ? 3 : 4;
+}
+
+size_t
+text_cut(const char *data, size_t len, size_t units)
+{
+	size_t at = 0;
+
+	if (len <= units)
+		return len;
+	while (at < len) {
+		size_t step = text_step((unsigned char)data[at]);
+		size_t need = step == 4 ? 2 : 1;
+
+		if (need > units || step > len - at)
+			return at;
+		units -= need;
+		at += step;
+	}
+	return len;
+}
+
+size_t
+text_units(const char *data, size_t len)
+{
+	size_t units = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)data[i];
+
+		if (c < 0x80 || c >= 0xc0)
+			units += c >= 0xf0 ? 2 : 1;
+	}
+	return units;
+}
+
+size_t
+text_characters(const char *data, size_t len)
+{
+	size_t characters = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)data[i];
+
+		if (c < 0x80 || c >= 0xc0)
+			characters++;
+	}
+	return characters;
+}
+
+/* The length of the white character at data, or 0. */
+static size_t
+text_white(const char *data, size_t len)
+{
+	const unsigned char *bytes = (const unsigned char *)data;
+	unsigned c;
+
+	if (bytes[0] < 0x80)
+		return bytes[0] == ' ' || (bytes[0] >= 9 && bytes[0] <= 13);
+	if (len >= 2 && bytes[0] == 0xc2)
+		return bytes[1] == 0x85 || bytes[1] == 0xa0 ? 2 : 0;
+	if (len < 3 || bytes[0] < 0xe1 || bytes[0] > 0xe3)
+		return 0;
+	c = (bytes[0] & 0xfU) << 12 | (bytes[1] & 0x3fU) << 6 |
+	    (bytes[2] & 0x3fU);
+	return c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x2028 ||
+		       c == 0x2029 || c == 0x202f || c == 0x205f || c == 0x3000
+		   ? 3
+		   : 0;
+}
+
+bool
+text_blank(const char *data, size_t len)
+{
+	size_t at = 0;
+
+	while (at < len) {
+		size_t step = text_white(data + at, len - at);
+
+		if (step == 0)
+			return false;
+		at += step;
+	}
+	return true;
+}
+
+void
+text_trim(const char **data, size_t *len)
+{
+	size_t step;
+
+	while (*len > 0 && (step = text_white(*data, *len)) > 0) {
+		*data += step;
+		*len -= step;
+	}
+	while (*len > 0) {
+		size_t back = 1;
+
+		while (back < *len && back < 4 &&
+		       ((unsigned char)(*data)[*len - back] & 0xc0) == 0x80)
+			back++;
+		if (text_white(*data + *len - back, back) != back)
+			return;
+		*len -= back;
+	}
+}
+
+static char
+text_fold(char c)
+{
+	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+}
+
+bool
+text_equal_folded(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+	if (a_len != b_len)
+		return false;
+	for (size_t i = 0; i < a_len; i++) {
+		if (text_fold(a[i]) != text_fold(b[i]))
+			return false;
+	}
+	return true;
+}
+
+static const char TEXT_REPLACEMENT[] = "\xef\xbf\xbd";
+
+size_t
+text_mend(char *data, size_t len)
+{
+	size_t nuls = 0, to;
+
+	if (len == 0 || memchr(data, '\0', len) == NULL)
+		return len;
+	for (size_t i = 0; i < len; i++)
+		nuls += data[i] == '\0';
+	to = len + nuls * 2;
+	for (size_t i = len; i-- > 0;) {
+		if (data[i] != '\0') {
+			data[--to] = data[i];
+			continue;
+		}
+		to -= 3;
+		memcpy(data + to, TEXT_REPLACEMENT, 3);
+	}
+	return len + nuls * 2;
+}
+
+bool
+text_mended(const char *data, size_t len)
+{
+	return memmem(data, len, TEXT_REPLACEMENT, 3) != NULL;
+}
+
+/* The usual matching with one way back: to the last `*` that was met. */
+bool
+text_match(const char *pattern, size_t pattern_len, const char *data,
+    size_t len, bool nested)
+{
+	size_t p = 0, at = 0, back_p = pattern_len + 1, back_at = 0;
+
+	for (;;) {
+		if (p == pattern_len &&
+		    (at == len || (nested && data[at] == '.')))
+			return true;
+		if (p < pattern_len && pattern[p] == '*') {
+			back_p = ++p;
+			back_at = at;
+			continue;
+		}
+		if (at < len && p < pattern_len && pattern[p] == data[at]) {
+			p++;
+			at++;
+			continue;
+		}
+		if (back_p > pattern_len || back_at >= len)
+			return false;
+		p = back_p;
+		at = ++back_at;
+	}
+}

@@ -1,0 +1,359 @@
+/*
+ * One event on its way out: read it flat, find who it is, judge each
+ * property, name them, and write the JSON. Nothing is written before all is
+ * known, so an event that is dropped or buried leaves no trace in *out.
+ */
+#include "schema/track_parts.h"
+
+#include "base/json.h"
+#include "schema/text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* The years that ISO 8601 writes with four digits. */
+#define TRACK_TIME_LEAST (-62135596800)
+#define TRACK_TIME_MOST	 253402300799
+
+enum {
+	TRACK_VALUES_FACTOR = 6, /* a DEL becomes six bytes in JSON text */
+	TRACK_VALUES_LEAF = 2 * TRACK_HEX,
+};
+
+void
+track_rules_init(struct track_rules *rules)
+{
+	*rules = (struct track_rules){
+	    .identity = TRACK_IDENTITY_EXTERNAL,
+	    .anonymous = {TRACK_ANONYMOUS_DEVICE, TRACK_ANONYMOUS_BRAZE},
+	    .no_user_buried = true,
+	    .add_channel = true,
+	    .add_event_id = true,
+	    .add_user_id = true,
+	    .add_device_id = true,
+	    .add_timezone = true,
+	};
+}
+
+const char *
+track_note_name(enum track_note_kind kind)
+{
+	static const char *const names[TRACK_NOTES] = {
+	    "blank", "private", "cut", "elements", "too_long", "key_cut"};
+
+	return names[kind];
+}
+
+void
+track_note(
+    struct track_job *job, const char *property, enum track_note_kind kind)
+{
+	struct track_result *result = job->result;
+	struct track_note *note;
+
+	for (unsigned i = 0; i < result->note_count; i++) {
+		note = &result->notes[i];
+		if (note->kind == kind && note->property == property) {
+			note->count++;
+			return;
+		}
+	}
+	if (result->note_count == TRACK_NOTES_MAX) {
+		result->notes_lost++;
+		return;
+	}
+	note = &result->notes[result->note_count++];
+	*note = (struct track_note){property, kind, 1};
+}
+
+void
+track_say(const struct track_job *job, const char *subject, size_t subject_len,
+    const char *format, ...)
+{
+	char decision[256];
+	va_list args;
+
+	if (job->rules->tell == NULL)
+		return;
+	va_start(args, format);
+	(void)vsnprintf(decision, sizeof(decision), format, args);
+	va_end(args);
+	job->rules->tell(job->rules->tell_arg, subject, subject_len, decision);
+}
+
+bool
+track_bury(struct track_job *job, const char *reason)
+{
+	job->result->fate = TRACK_BURY;
+	job->result->reason = reason;
+	track_say(job, "fate", 4, "bury: %s", reason);
+	return false;
+}
+
+bool
+track_drop(struct track_job *job, const char *rule)
+{
+	job->result->fate = TRACK_DROP;
+	job->result->reason = rule;
+	track_say(job, "fate", 4, "drop: %s", rule);
+	return false;
+}
+
+struct flat_text
+track_text_of(const struct flat_node *node)
+{
+	struct flat_text none = {NULL, 0};
+
+	if (node == NULL ||
+	    (node->kind != SCAN_STRING && node->kind != SCAN_NUMBER) ||
+	    text_blank(node->text.data, node->text.len))
+		return none;
+	return node->text;
+}
+
+static const struct flat_node *
+track_object(const struct track_job *job, const char *name)
+{
+	const struct flat_node *node = flat_find(&job->flat, FLAT_ROOT, name);
+
+	return node != NULL && node->kind == SCAN_OBJECT ? node : NULL;
+}
+
+static void
+track_user_read(struct track_job *job)
+{
+	uint32_t user;
+
+	job->user_id = job->device_id = job->timezone = NULL;
+	job->user = track_object(job, "user");
+	if (job->user == NULL)
+		return;
+	user = flat_index(&job->flat, job->user);
+	job->user_id = flat_find(&job->flat, user, "user_id");
+	job->device_id = flat_find(&job->flat, user, "device_id");
+	job->timezone = flat_find(&job->flat, user, "timezone");
+}
+
+/* What currents_read() saw in it too, or it would not be sound. */
+static bool
+track_envelope_read(struct track_job *job)
+{
+	const struct flat_node *time = flat_find(&job->flat, FLAT_ROOT, "time");
+	size_t known;
+
+	job->type =
+	    track_text_of(flat_find(&job->flat, FLAT_ROOT, "event_type"));
+	job->id = track_text_of(flat_find(&job->flat, FLAT_ROOT, "id"));
+	if (job->type.len == 0)
+		return track_bury(job, "no event_type");
+	if (job->id.len == 0)
+		return track_bury(job, "no id");
+	if (time == NULL || time->kind != SCAN_NUMBER ||
+	    !scan_number_int64(time->text.data, time->text.len, &job->time_s) ||
+	    job->time_s < TRACK_TIME_LEAST || job->time_s > TRACK_TIME_MOST)
+		return track_bury(job, "time is none that Heap can read");
+	known = catalogue_type_find(job->type.data, job->type.len);
+	job->known =
+	    known < catalogue_type_count() ? catalogue_type_at(known) : NULL;
+	track_user_read(job);
+	job->properties = track_object(job, "properties");
+	return true;
+}
+
+static bool
+track_erasure(const struct track_job *job)
+{
+	static const char type[] = "users.UserDeleteRequest";
+
+	return job->type.len == sizeof(type) - 1 &&
+	       memcmp(job->type.data, type, job->type.len) == 0;
+}
+
+static void
+track_put(struct buf *out, const char *literal)
+{
+	(void)buf_text(out, literal);
+}
+
+static void
+track_put_text(struct buf *out, const struct flat_text *text)
+{
+	(void)buf_char(out, '"');
+	json_escape(out, text->data, text->len);
+	(void)buf_char(out, '"');
+}
+
+static void
+track_put_time(struct buf *out, int64_t time_s)
+{
+	time_t clock = (time_t)time_s;
+	char text[96];
+	struct tm tm;
+
+	CHECK(gmtime_r(&clock, &tm) != NULL);
+	(void)snprintf(text, sizeof(text), "\"%04d-%02d-%02dT%02d:%02d:%02dZ\"",
+	    tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
+	    tm.tm_sec);
+	(void)buf_text(out, text);
+}
+
+static void
+track_put_leaves(const struct track_job *job, struct buf *out)
+{
+	for (size_t i = 0; i < job->count; i++) {
+		const struct track_leaf *leaf = &job->leaves[i];
+
+		if (i > 0)
+			(void)buf_char(out, ',');
+		track_put_text(out, &leaf->name);
+		(void)buf_char(out, ':');
+		if (leaf->number)
+			(void)buf_append(
+			    out, leaf->value.data, leaf->value.len);
+		else
+			track_put_text(out, &leaf->value);
+	}
+}
+
+static void
+track_put_event(const struct track_job *job, struct buf *out)
+{
+	track_put(out, "{\"event\":");
+	track_put_text(out, &job->event);
+	if (job->numeric) {
+		(void)buf_printf(out, ",\"user_id\":\"%llu\"",
+		    (unsigned long long)job->number);
+	} else {
+		track_put(out, ",\"identity\":");
+		track_put_text(out, &job->identity);
+	}
+	track_put(out, ",\"timestamp\":");
+	track_put_time(out, job->time_s);
+	track_put(out, ",\"idempotency_key\":\"");
+	json_escape(out, job->type.data, job->type.len);
+	(void)buf_char(out, ':');
+	json_escape(out, job->id.data, job->id.len);
+	track_put(out, "\",\"properties\":{");
+	track_put_leaves(job, out);
+	track_put(out, "}}");
+}
+
+/* Decide on the fate; false is trouble of ours, whose code is in reterr. */
+static bool
+track_map(
+    struct track_job *job, const char *event, size_t len, struct err *reterr)
+{
+	if (!flat_read(&job->flat, event, len, reterr))
+		return false;
+	if (!track_envelope_read(job))
+		return true;
+	if (track_erasure(job)) {
+		(void)track_drop(job, "erasure request");
+		return true;
+	}
+	if (!track_identity_find(job))
+		return true;
+	if (job->properties != NULL &&
+	    !flat_paths(&job->flat, flat_index(&job->flat, job->properties),
+		len, reterr))
+		return false;
+	buf_init(&job->values,
+	    len * TRACK_VALUES_FACTOR +
+		(job->flat.count + TRACK_FEW) * TRACK_VALUES_LEAF);
+	return track_event_name_find(job, reterr) &&
+	       track_leaves_read(job, reterr) && track_names_find(job, reterr);
+}
+
+static void
+track_job_init(struct track_job *job, const struct track_rules *rules,
+    struct track_result *result)
+{
+	job->rules = rules;
+	job->result = result;
+	job->leaves = job->few;
+	job->count = 0;
+	job->cap = TRACK_FEW;
+	buf_init(&job->event_name, 0);
+	buf_init(&job->names, 0);
+	buf_init(&job->suffixed, 0);
+	buf_init(&job->values, 0);
+	result->fate = TRACK_SEND;
+	result->reason = NULL;
+	result->who = 0;
+	result->note_count = 0;
+	result->notes_lost = 0;
+}
+
+static void
+track_job_fini(struct track_job *job)
+{
+	if (job->leaves != job->few)
+		free(job->leaves);
+	buf_fini(&job->event_name);
+	buf_fini(&job->names);
+	buf_fini(&job->suffixed);
+	buf_fini(&job->values);
+	flat_fini(&job->flat);
+}
+
+bool
+track_write(const struct track_rules *rules, const char *event, size_t len,
+    struct buf *out, struct track_result *ret_result, struct err *reterr)
+{
+	struct err err = {.code = ERR_NONE};
+	size_t before = out->len;
+	struct track_job job;
+	bool ok;
+
+	track_job_init(&job, rules, ret_result);
+	ok = track_map(&job, event, len, &err);
+	if (!ok && err.code == ERR_INPUT) {
+		(void)track_bury(&job, "not a readable event");
+		ok = true;
+	} else if (!ok && err.code == ERR_LIMIT) {
+		(void)track_bury(&job, "its properties take too much room");
+		ok = true;
+	} else if (!ok) {
+		(void)err_set_nomem(reterr);
+	} else if (ret_result->fate == TRACK_SEND) {
+		track_put_event(&job, out);
+		ok = buf_ok(out, reterr);
+	}
+	if (!ok) {
+		buf_truncate(out, before);
+		out->failed = false;
+	}
+	track_job_fini(&job);
+	return ok;
+}
+
+void
+track_head_write(struct buf *out, const char *app_id)
+{
+	track_put(out, "{\"app_id\":\"");
+	json_escape(out, app_id, strlen(app_id));
+	track_put(out, "\",\"events\":[");
+}
+
+void
+track_tail_write(struct buf *out)
+{
+	track_put(out, "]}");
+}
+
+uint64_t
+track_anonymous_user(const char *id, size_t len)
+{
+	unsigned char md5[DIGEST_MD5];
+	uint64_t low = 0, high = 0;
+
+	digest_md5(id, len, md5);
+	for (unsigned i = 0; i < 4; i++) {
+		low |= (uint64_t)md5[i] << (8 * i);
+		high |= (uint64_t)md5[8 + i] << (8 * i);
+	}
+	return (high & 0x1fffff) << 32 | low;
+}

@@ -1,0 +1,327 @@
+/*
+ * Which properties go, and as what. Everything that is left out or cut is
+ * noted under the catalogue's name of the property it was in, so that the
+ * counters stay few and hold nothing of a customer's.
+ */
+#include "schema/track_parts.h"
+
+#include "schema/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What a nested value inherits from the property it is in. */
+struct track_top {
+	uint32_t index;
+	const char *property; /* static */
+	enum catalogue_class class;
+};
+
+static void
+track_top_read(
+    const struct track_job *job, uint32_t index, struct track_top *top)
+{
+	const struct flat_text *key = &job->flat.nodes[index].key;
+	const struct catalogue_property *property;
+	size_t found = catalogue_property_find(key->data, key->len);
+
+	top->index = index;
+	top->property = "other";
+	top->class = CATALOGUE_PLAIN;
+	if (found == catalogue_property_count())
+		return;
+	property = catalogue_property_at(found);
+	top->property = property->name;
+	top->class = property->class;
+}
+
+static bool
+track_leaves_grow(struct track_job *job, struct err *reterr)
+{
+	size_t cap = job->cap * 2;
+	struct track_leaf *leaves;
+
+	if (job->leaves == job->few) {
+		leaves = malloc(cap * sizeof(*leaves));
+		if (leaves != NULL)
+			memcpy(leaves, job->few, sizeof(job->few));
+	} else {
+		leaves = realloc(job->leaves, cap * sizeof(*leaves));
+	}
+	if (leaves == NULL)
+		return err_set_nomem(reterr);
+	job->leaves = leaves;
+	job->cap = cap;
+	return true;
+}
+
+/* The value is now in job->values from there on. */
+static void
+track_leaf_hold(struct track_job *job, struct track_leaf *leaf, size_t at)
+{
+	leaf->held = true;
+	leaf->held_at = at;
+	leaf->value = (struct flat_text){NULL, job->values.len - at};
+}
+
+static bool
+track_leaf_hash(
+    struct track_job *job, struct track_leaf *leaf, struct err *reterr)
+{
+	const char *data = leaf->value.data;
+	char hex[TRACK_HEX];
+	size_t at = job->values.len;
+
+	if (leaf->held)
+		data = job->values.data + leaf->held_at;
+	track_hash(job->rules, data, leaf->value.len, hex);
+	if (!buf_append(&job->values, hex, sizeof(hex)))
+		return buf_ok(&job->values, reterr);
+	track_leaf_hold(job, leaf, at);
+	leaf->number = false;
+	return true;
+}
+
+static void
+track_leaf_cut(struct track_job *job, struct track_leaf *leaf)
+{
+	size_t fits;
+
+	if (leaf->held)
+		return; /* arrays fit already */
+	fits = text_cut(leaf->value.data, leaf->value.len, TRACK_VALUE_MAX);
+	if (fits == leaf->value.len)
+		return;
+	leaf->value.len = fits;
+	track_note(job, leaf->property, TRACK_NOTE_CUT);
+	track_say(job, leaf->name.data, leaf->name.len, "cut at 1023 units");
+}
+
+/* Left out, and noted. */
+static bool
+track_leaf_none(struct track_job *job, const struct track_leaf *leaf,
+    enum track_note_kind kind, const char *why)
+{
+	track_note(job, leaf->property, kind);
+	track_say(job, leaf->name.data, leaf->name.len, "left out: %s", why);
+	return true;
+}
+
+static bool
+track_array_read(struct track_job *job, struct track_leaf *leaf, bool *ret_send,
+    struct err *reterr)
+{
+	size_t at = job->values.len;
+	unsigned left;
+	bool blank;
+
+	if (!track_array_write(job, leaf->node, &left, &blank, reterr))
+		return false;
+	if (blank) {
+		buf_truncate(&job->values, at);
+		return left > 0 ? track_leaf_none(job, leaf,
+				      TRACK_NOTE_TOO_LONG, "no element fits")
+				: track_leaf_none(job, leaf, TRACK_NOTE_BLANK,
+				      "an empty array");
+	}
+	track_leaf_hold(job, leaf, at);
+	if (left > 0) {
+		track_note(job, leaf->property, TRACK_NOTE_ELEMENTS);
+		track_say(job, leaf->name.data, leaf->name.len,
+		    "%u elements left out: they do not fit", left);
+	}
+	*ret_send = true;
+	return true;
+}
+
+/* Set the leaf's value to its node's. *ret_send stays false if there is
+ * nothing to send. */
+static bool
+track_value_read(struct track_job *job, struct track_leaf *leaf, bool *ret_send,
+    struct err *reterr)
+{
+	const struct flat_node *node = leaf->node;
+
+	leaf->value = node->text;
+	switch (node->kind) {
+	case SCAN_NULL:
+		return track_leaf_none(job, leaf, TRACK_NOTE_BLANK, "null");
+	case SCAN_STRING:
+		if (text_blank(node->text.data, node->text.len))
+			return track_leaf_none(
+			    job, leaf, TRACK_NOTE_BLANK, "blank");
+		break;
+	case SCAN_NUMBER:
+		if (node->text.len > TRACK_VALUE_MAX)
+			return track_leaf_none(job, leaf, TRACK_NOTE_TOO_LONG,
+			    "a number too long");
+		leaf->number =
+		    track_number_keeps(node->text.data, node->text.len);
+		break;
+	case SCAN_ARRAY:
+		return track_array_read(job, leaf, ret_send, reterr);
+	case SCAN_FALSE:
+	case SCAN_TRUE:
+	case SCAN_OBJECT:
+		break;
+	}
+	*ret_send = true;
+	return true;
+}
+
+/* Judge the leaf at job->leaves[job->count], whose name and node are set (a
+ * value too, if it has no node), and count it in if it is to be sent. */
+static bool
+track_leaf_judge(
+    struct track_job *job, enum catalogue_class class, struct err *reterr)
+{
+	struct track_leaf *leaf = &job->leaves[job->count];
+	bool cut = leaf->node != NULL && leaf->node->path_cut;
+	bool send = leaf->node == NULL;
+	enum track_private private;
+	const char *why;
+
+	private = track_private_of(job, &leaf->name, cut, class, &why);
+	if (private == TRACK_PRIVATE_DROP)
+		return track_leaf_none(job, leaf, TRACK_NOTE_PRIVATE, why);
+	if (leaf->node != NULL && !track_value_read(job, leaf, &send, reterr))
+		return false;
+	if (!send)
+		return true;
+	if (private == TRACK_PRIVATE_HASH &&
+	    !track_leaf_hash(job, leaf, reterr))
+		return false;
+	track_leaf_cut(job, leaf);
+	job->count++;
+	if (private == TRACK_PRIVATE_HASH)
+		track_say(job, leaf->name.data, leaf->name.len,
+		    "sent as its HMAC-SHA-256: hash");
+	else
+		track_say(job, leaf->name.data, leaf->name.len, "sent%s%s",
+		    leaf->node == NULL ? ", added" : "",
+		    why != NULL ? ": in keep" : "");
+	return true;
+}
+
+/* Begin a leaf at job->leaves[job->count]. */
+static struct track_leaf *
+track_leaf_begin(struct track_job *job, const char *property,
+    const struct flat_text *name, struct err *reterr)
+{
+	struct track_leaf *leaf;
+
+	if (job->count == job->cap && !track_leaves_grow(job, reterr))
+		return NULL;
+	leaf = &job->leaves[job->count];
+	leaf->property = property;
+	leaf->name = *name;
+	leaf->node = NULL;
+	leaf->held = false;
+	leaf->number = false;
+	return leaf;
+}
+
+static bool
+track_leaf_add(struct track_job *job, bool wanted, const char *name,
+    struct flat_text value, struct err *reterr)
+{
+	struct flat_text text = {name, strlen(name)};
+	struct track_leaf *leaf;
+
+	if (!wanted || value.len == 0)
+		return true;
+	leaf = track_leaf_begin(job, name, &text, reterr);
+	if (leaf == NULL)
+		return false;
+	leaf->value = value;
+	return track_leaf_judge(job, CATALOGUE_PLAIN, reterr);
+}
+
+/* The last dotted part of a text, which is cut off it with its dot. */
+static struct flat_text
+track_part_take(struct flat_text *text)
+{
+	const char *dot = memrchr(text->data, '.', text->len);
+	struct flat_text part = *text;
+
+	if (dot != NULL) {
+		part.data = dot + 1;
+		part.len = (size_t)(text->data + text->len - part.data);
+	}
+	text->len = dot == NULL ? 0 : (size_t)(dot - text->data);
+	return part;
+}
+
+static struct flat_text
+track_unless_blank(struct flat_text text)
+{
+	if (text_blank(text.data, text.len))
+		text.len = 0;
+	return text;
+}
+
+static bool
+track_leaves_add(struct track_job *job, struct err *reterr)
+{
+	const struct track_rules *rules = job->rules;
+	struct flat_text rest = job->type, action, channel = {NULL, 0};
+
+	action = track_unless_blank(track_part_take(&rest));
+	if (rest.len > 0)
+		channel = track_unless_blank(track_part_take(&rest));
+	return track_leaf_add(
+		   job, rules->add_channel, "braze_channel", channel, reterr) &&
+	       track_leaf_add(
+		   job, rules->add_channel, "braze_action", action, reterr) &&
+	       track_leaf_add(job, rules->add_event_id, "braze_event_id",
+		   job->id, reterr) &&
+	       track_leaf_add(job, rules->add_user_id, "braze_user_id",
+		   track_text_of(job->user_id), reterr) &&
+	       track_leaf_add(job, rules->add_device_id, "device_id",
+		   track_text_of(job->device_id), reterr) &&
+	       track_leaf_add(job, rules->add_timezone, "timezone",
+		   track_text_of(job->timezone), reterr);
+}
+
+static bool
+track_leaf_read(struct track_job *job, const struct flat_node *node,
+    const struct track_top *top, struct err *reterr)
+{
+	struct track_leaf *leaf;
+
+	leaf = track_leaf_begin(job, top->property, &node->path, reterr);
+	if (leaf == NULL)
+		return false;
+	leaf->node = node;
+	if (text_blank(node->path.data, node->path.len))
+		return track_leaf_none(
+		    job, leaf, TRACK_NOTE_BLANK, "its name is blank");
+	return track_leaf_judge(job, top->class, reterr);
+}
+
+bool
+track_leaves_read(struct track_job *job, struct err *reterr)
+{
+	struct track_top top = {FLAT_ROOT, NULL, CATALOGUE_PLAIN};
+
+	if (!track_leaves_add(job, reterr))
+		return false;
+	for (size_t i = 0; i < job->flat.count; i++) {
+		const struct flat_node *node = &job->flat.nodes[i];
+
+		if (node->gone || node->top == FLAT_ROOT ||
+		    node->kind == SCAN_OBJECT)
+			continue;
+		if (node->top != top.index)
+			track_top_read(job, node->top, &top);
+		if (!track_leaf_read(job, node, &top, reterr))
+			return false;
+	}
+	for (size_t i = 0; i < job->count; i++) {
+		struct track_leaf *leaf = &job->leaves[i];
+
+		if (leaf->held)
+			leaf->value.data = job->values.data + leaf->held_at;
+	}
+	return true;
+}

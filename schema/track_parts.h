@@ -1,0 +1,113 @@
+#ifndef SCHEMA_TRACK_PARTS_H
+#define SCHEMA_TRACK_PARTS_H
+
+/*
+ * The parts of one mapping. Internal to schema/track*.c:
+ *
+ *	track.c           the order of the work, and the JSON
+ *	track_identity.c  who it is
+ *	track_leaf.c      which properties go, and as what
+ *	track_value.c     numbers, cut strings, arrays
+ *	track_name.c      names, and what to do when two are the same
+ *	track_private.c   classes and selectors
+ */
+
+#include "base/digest.h"
+#include "schema/catalogue.h"
+#include "schema/flat.h"
+#include "schema/track.h"
+
+enum {
+	TRACK_FEW = FLAT_FEW + 6,      /* properties that need no memory */
+	TRACK_HEX = 2 * DIGEST_SHA256, /* bytes; not NUL-ended */
+};
+
+/* One property on its way out. */
+struct track_leaf {
+	const char *property; /* for notes; static */
+	struct flat_text name;
+	struct flat_text value;
+	const struct flat_node *node; /* NULL: an added property */
+	size_t held_at;		      /* if held: where in values */
+	bool held;		      /* value.data is not set yet */
+	bool number;
+	uint32_t print; /* tells most different names apart */
+
+	/* set when names clash */
+	struct flat_text base;
+	struct track_leaf *owner; /* of that name */
+	uint32_t suffix;	  /* the next to try; of an owner */
+};
+
+/* One call of track_write(). */
+struct track_job {
+	const struct track_rules *rules;
+	struct track_result *result;
+	struct flat flat;
+
+	/* the envelope */
+	struct flat_text type, id;
+	int64_t time_s;
+	const struct flat_node *user, *properties;
+	const struct flat_node *user_id, *device_id, *timezone;
+	const struct catalogue_type *known; /* or NULL */
+
+	/* who */
+	bool numeric;
+	uint64_t number;	   /* if numeric */
+	struct flat_text identity; /* else */
+	char identity_hex[TRACK_HEX];
+
+	/* what */
+	struct flat_text event;
+	struct buf event_name; /* its memory, if it was put together */
+	struct buf names;      /* reserved whole: never moves */
+	struct buf suffixed;   /* likewise */
+	struct buf values;     /* may move: see track_leaf.held */
+	struct track_leaf *leaves;
+	size_t count, cap;
+	struct track_leaf few[TRACK_FEW];
+};
+
+/* track.c */
+void track_note(
+    struct track_job *job, const char *property, enum track_note_kind kind);
+void track_say(const struct track_job *job, const char *subject,
+    size_t subject_len, const char *format, ...) PRINTF_LIKE(4, 5);
+bool track_bury(struct track_job *job, const char *reason);
+bool track_drop(struct track_job *job, const char *rule);
+/* The text of a string or number; empty if there is none or it is blank. */
+struct flat_text track_text_of(const struct flat_node *node);
+
+/* track_identity.c: false if the fate is not TRACK_SEND. */
+MUST_USE bool track_identity_find(struct track_job *job);
+
+/* track_leaf.c */
+MUST_USE bool track_leaves_read(struct track_job *job, struct err *reterr);
+
+/* track_value.c */
+bool track_number_keeps(const char *data, size_t len);
+/* Append the text of an array to job->values. *ret_left: how many elements
+ * did not fit. *ret_blank: there was nothing to send. */
+MUST_USE bool
+track_array_write(struct track_job *job, const struct flat_node *node,
+    unsigned *ret_left, bool *ret_blank, struct err *reterr);
+
+/* track_name.c */
+MUST_USE bool track_names_find(struct track_job *job, struct err *reterr);
+MUST_USE bool track_event_name_find(struct track_job *job, struct err *reterr);
+
+/* track_private.c */
+enum track_private {
+	TRACK_PRIVATE_SEND,
+	TRACK_PRIVATE_HASH,
+	TRACK_PRIVATE_DROP,
+};
+/* *ret_why: which rule said so; static. */
+enum track_private
+track_private_of(const struct track_job *job, const struct flat_text *path,
+    bool path_cut, enum catalogue_class class, const char **ret_why);
+void track_hash(const struct track_rules *rules, const char *data, size_t len,
+    char ret_hex[TRACK_HEX]);
+
+#endif
