@@ -1,0 +1,390 @@
+/*
+ * The order in which a track request is judged: it is read, so that its
+ * events count as arrived whatever follows; then the faults that were asked
+ * for, then the quotas, then Heap's own refusals; then it is stored, and
+ * only then the faults that make the outcome unknown to the sender.
+ *
+ * Requests are read outside the lock; books, settings and the random choices
+ * are under it.
+ */
+
+#include "tests/sim/heapsim_judge.h"
+#include "tests/sim/heapsim_books.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct heapsim {
+	pthread_mutex_t lock;
+	/* guarded by lock */
+	struct heapsim_settings settings;
+	struct heapsim_books *books;
+	struct sim_random random;
+};
+
+enum fault {
+	FAULT_NONE,
+	FAULT_FAIL,
+	FAULT_HANG,
+	FAULT_RESET,
+	FAULT_FAIL_AFTER,
+	FAULT_HANG_AFTER,
+	FAULT_RESET_AFTER,
+	FAULT_CLOSE,
+};
+
+struct heapsim *
+heapsim_new(const struct heapsim_settings *settings)
+{
+	struct heapsim *sim = sim_alloc(sizeof(*sim));
+
+	pthread_mutex_init(&sim->lock, NULL);
+	sim->settings = *settings;
+	sim->books = heapsim_books_new();
+	sim_random_init(&sim->random, (uint64_t)settings->seed);
+	return sim;
+}
+
+void
+heapsim_free(struct heapsim *sim)
+{
+	heapsim_books_free(sim->books);
+	pthread_mutex_destroy(&sim->lock);
+	free(sim);
+}
+
+void
+heapsim_settings_copy(
+    struct heapsim *sim, struct heapsim_settings *ret_settings)
+{
+	pthread_mutex_lock(&sim->lock);
+	*ret_settings = sim->settings;
+	pthread_mutex_unlock(&sim->lock);
+}
+
+/* One choice for each request, so that the percentages exclude each other
+ * and the same requests in the same order meet the same faults. */
+static enum fault
+fault_choose(struct heapsim *sim, const struct heapsim_settings *settings)
+{
+	const double percents[] = {
+	    [FAULT_NONE] = 0,
+	    [FAULT_FAIL] = settings->fail_percent,
+	    [FAULT_HANG] = settings->hang_percent,
+	    [FAULT_RESET] = settings->reset_percent,
+	    [FAULT_FAIL_AFTER] = settings->fail_after_percent,
+	    [FAULT_HANG_AFTER] = settings->hang_after_percent,
+	    [FAULT_RESET_AFTER] = settings->reset_after_percent,
+	    [FAULT_CLOSE] = settings->close_percent,
+	};
+	double choice = sim_random_unit(&sim->random) * 100;
+	unsigned i;
+
+	for (i = FAULT_FAIL; i <= FAULT_CLOSE; i++) {
+		if (choice < percents[i])
+			return (enum fault)i;
+		choice -= percents[i];
+	}
+	return FAULT_NONE;
+}
+
+static void
+reply_status(struct heapsim_reply *reply, unsigned status, const char *text)
+{
+	reply->manner = HEAPSIM_ANSWER;
+	reply->status = status;
+	reply->content_type = status == 200 ? "application/json" : "text/plain";
+	sim_text_clear(&reply->body);
+	sim_text_print(&reply->body, "%s", text);
+}
+
+static void
+reply_manner(struct heapsim *sim, struct heapsim_reply *reply,
+    enum heapsim_manner manner, enum heapsim_count what)
+{
+	reply->manner = manner;
+	heapsim_books_count(sim->books, what, 1);
+}
+
+static void
+reply_refusal(struct heapsim *sim, struct heapsim_reply *reply, const char *why)
+{
+	heapsim_books_refused(sim->books, why);
+	reply_status(reply, 400, why);
+}
+
+/* True if the reply is decided before anything of Heap's own is looked at. */
+static bool
+fault_before(struct heapsim *sim, const struct heapsim_settings *settings,
+    enum fault fault, struct heapsim_reply *reply)
+{
+	int64_t status = settings->refuse_all;
+
+	if (fault == FAULT_RESET) {
+		reply_manner(sim, reply, HEAPSIM_CLOSE, HEAPSIM_RESET);
+		return true;
+	}
+	if (fault == FAULT_HANG) {
+		reply_manner(sim, reply, HEAPSIM_HANG, HEAPSIM_HUNG);
+		return true;
+	}
+	if (status == 0 && fault == FAULT_FAIL)
+		status = settings->fail_status;
+	if (status == 0)
+		return false;
+	heapsim_books_count(sim->books, HEAPSIM_FAILED, 1);
+	reply_status(reply, (unsigned)status, "the simulator was told so");
+	return true;
+}
+
+static void
+fault_after(struct heapsim *sim, const struct heapsim_settings *settings,
+    enum fault fault, struct heapsim_reply *reply)
+{
+	reply_status(reply, 200, "{}");
+	switch (fault) {
+	case FAULT_NONE:
+	case FAULT_FAIL:
+	case FAULT_HANG:
+	case FAULT_RESET:
+		break;
+	case FAULT_FAIL_AFTER:
+		heapsim_books_count(sim->books, HEAPSIM_FAILED_AFTER, 1);
+		reply_status(reply, (unsigned)settings->fail_after_status,
+		    "stored, but the simulator was told so");
+		break;
+	case FAULT_HANG_AFTER:
+		reply_manner(sim, reply, HEAPSIM_HANG, HEAPSIM_HUNG);
+		break;
+	case FAULT_RESET_AFTER:
+		reply_manner(sim, reply, HEAPSIM_CLOSE, HEAPSIM_RESET);
+		break;
+	case FAULT_CLOSE:
+		reply_manner(sim, reply, HEAPSIM_ANSWER_CUT, HEAPSIM_CUT);
+		break;
+	}
+}
+
+/* NULL, or why the request is refused before its body is looked at. */
+static const char *
+headers_flaw(const struct heapsim_call *call)
+{
+	static const char json[] = "application/json";
+	size_t len = sizeof(json) - 1;
+	const char *type = call->content_type;
+
+	if (type == NULL || strncasecmp(type, json, len) != 0 ||
+	    (type[len] != '\0' && type[len] != ';' && type[len] != ' '))
+		return "Content-Type should be application/json";
+	if (call->content_encoding != NULL)
+		return "Content-Encoding should be absent";
+	return NULL;
+}
+
+/* Heap's own judgement; true if the good events were stored. */
+static bool
+track_judge(struct heapsim *sim, const struct heapsim_settings *settings,
+    const struct heapsim_request *request, bool over, int64_t now_ms,
+    struct heapsim_reply *reply)
+{
+	bool drop = over && settings->quota &&
+		    settings->over_quota == HEAPSIM_OVER_DROP;
+
+	if (over && settings->quota && !drop) {
+		heapsim_books_count(sim->books, HEAPSIM_OVER_QUOTA, 1);
+		heapsim_books_count(
+		    sim->books, HEAPSIM_OVER_QUOTA_EVENTS, request->n);
+		reply_status(reply, 429, "too many events");
+		return false;
+	}
+	if (request->flawed != NULL &&
+	    settings->refuse == HEAPSIM_REFUSE_REQUEST) {
+		heapsim_books_admit(sim->books, request, settings, now_ms);
+		reply_refusal(sim, reply,
+		    heapsim_request_text(request, request->flawed->flaw));
+		return false;
+	}
+	if (!drop)
+		heapsim_books_admit(sim->books, request, settings, now_ms);
+	heapsim_books_store(sim->books, request, settings, now_ms, drop);
+	return true;
+}
+
+/* Under the lock. why is NULL if the request could be read. */
+static void
+track_decide(struct heapsim *sim, const struct heapsim_settings *settings,
+    const struct heapsim_call *call, const struct heapsim_request *request,
+    const char *why, struct heapsim_reply *reply)
+{
+	enum fault fault = fault_choose(sim, settings);
+	int64_t now_ms = sim_now_ms();
+	bool over = false;
+
+	heapsim_books_count(sim->books, HEAPSIM_REQUESTS, 1);
+	if (why == NULL)
+		over =
+		    heapsim_books_arrive(sim->books, request, settings, now_ms);
+	if (fault_before(sim, settings, fault, reply)) {
+		if (why == NULL)
+			heapsim_books_admit(
+			    sim->books, request, settings, now_ms);
+	} else if (call->too_large) {
+		reply_status(reply, 413, "too large");
+	} else if (why != NULL) {
+		reply_refusal(sim, reply, why);
+	} else if (track_judge(sim, settings, request, over, now_ms, reply)) {
+		fault_after(sim, settings, fault, reply);
+	}
+}
+
+static void
+reply_finish(struct heapsim *sim, const struct heapsim_settings *settings,
+    struct heapsim_reply *reply)
+{
+	reply->delay_ms = settings->delay_ms;
+	if (reply->status == 429 || reply->status >= 500)
+		snprintf(reply->retry_after, sizeof(reply->retry_after), "%s",
+		    settings->retry_after);
+	if (reply->manner == HEAPSIM_ANSWER)
+		heapsim_books_answered(sim->books, reply->status);
+}
+
+void
+heapsim_track(struct heapsim *sim, const struct heapsim_call *call,
+    struct heapsim_reply *reply)
+{
+	struct heapsim_request request = {0};
+	struct heapsim_settings settings;
+	const char *why = headers_flaw(call);
+
+	heapsim_settings_copy(sim, &settings);
+	if (why == NULL && !call->too_large &&
+	    !heapsim_request_read(&request, call->body, call->len, &settings))
+		why = request.why.at;
+	if (call->too_large)
+		why = "too large";
+	pthread_mutex_lock(&sim->lock);
+	track_decide(sim, &settings, call, &request, why, reply);
+	reply_finish(sim, &settings, reply);
+	pthread_mutex_unlock(&sim->lock);
+	heapsim_request_fini(&request);
+}
+
+void
+heapsim_user_properties(struct heapsim *sim, const struct heapsim_call *call,
+    struct heapsim_reply *reply)
+{
+	const char *why = headers_flaw(call);
+	struct sim_json json;
+	size_t offset;
+
+	if (why == NULL &&
+	    (call->too_large ||
+		!sim_json_read(call->body, call->len, &json, &offset) ||
+		json.type != SIM_JSON_OBJECT))
+		why = "postBody should be object";
+	pthread_mutex_lock(&sim->lock);
+	heapsim_books_count(sim->books, HEAPSIM_REQUESTS, 1);
+	if (why != NULL) {
+		reply_refusal(sim, reply, why);
+	} else if (!fault_before(sim, &sim->settings,
+		       fault_choose(sim, &sim->settings), reply)) {
+		heapsim_books_count(sim->books, HEAPSIM_USER_PROPERTIES, 1);
+		reply_status(reply, 200, "{}");
+	}
+	reply_finish(sim, &sim->settings, reply);
+	pthread_mutex_unlock(&sim->lock);
+}
+
+void
+heapsim_settings_show(struct heapsim *sim, const struct heapsim_call *call,
+    struct heapsim_reply *reply)
+{
+	struct heapsim_settings settings;
+	json_t *object;
+	char *text;
+
+	(void)call;
+	heapsim_settings_copy(sim, &settings);
+	object = sim_options_show(sim_options_live(heapsim_options), &settings);
+	text = json_dumps(object, 0);
+	reply_status(reply, 200, text != NULL ? text : "{}");
+	free(text);
+	json_decref(object);
+}
+
+void
+heapsim_control(struct heapsim *sim, const struct heapsim_call *call,
+    struct heapsim_reply *reply)
+{
+	struct sim_text why = {0};
+	bool good;
+
+	pthread_mutex_lock(&sim->lock);
+	good =
+	    heapsim_settings_merge(&sim->settings, call->body, call->len, &why);
+	pthread_mutex_unlock(&sim->lock);
+	if (good)
+		heapsim_settings_show(sim, call, reply);
+	else
+		reply_status(reply, 400, why.at);
+	sim_text_fini(&why);
+}
+
+void
+heapsim_reset(struct heapsim *sim, const struct heapsim_call *call,
+    struct heapsim_reply *reply)
+{
+	(void)call;
+	pthread_mutex_lock(&sim->lock);
+	heapsim_books_free(sim->books);
+	sim->books = heapsim_books_new();
+	sim_random_init(&sim->random, (uint64_t)sim->settings.seed);
+	pthread_mutex_unlock(&sim->lock);
+	reply_status(reply, 200, "{}");
+}
+
+void
+heapsim_books_show(struct heapsim *sim, const struct heapsim_call *call,
+    struct heapsim_reply *reply)
+{
+	(void)call;
+	reply_status(reply, 200, "");
+	pthread_mutex_lock(&sim->lock);
+	heapsim_books_write(sim->books, &reply->body);
+	pthread_mutex_unlock(&sim->lock);
+}
+
+void
+heapsim_keys_show(struct heapsim *sim, const struct heapsim_call *call,
+    struct heapsim_reply *reply)
+{
+	(void)call;
+	reply_status(reply, 200, "");
+	reply->content_type = "text/plain";
+	pthread_mutex_lock(&sim->lock);
+	heapsim_keys_write(sim->books, &reply->body);
+	pthread_mutex_unlock(&sim->lock);
+}
+
+void
+heapsim_event_show(struct heapsim *sim, const struct heapsim_call *call,
+    struct heapsim_reply *reply)
+{
+	struct sim_text json = {0};
+	unsigned status = 400;
+
+	if (call->key != NULL) {
+		pthread_mutex_lock(&sim->lock);
+		status = heapsim_event_write(sim->books, call->key, &json);
+		pthread_mutex_unlock(&sim->lock);
+	}
+	if (status == 200)
+		reply_status(reply, status, json.at);
+	else
+		reply_status(reply, status, "no such event is kept");
+	sim_text_fini(&json);
+}

@@ -1,0 +1,77 @@
+/* Sliding windows: a ring of ticks, those of the same millisecond joined. */
+
+#include "tests/sim/heapsim_window.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct heapsim_tick *
+tick_at(struct heapsim_window *window, uint32_t i)
+{
+	return &window->ticks[(window->head + i) % window->room];
+}
+
+uint64_t
+heapsim_window_slide(
+    struct heapsim_window *window, uint32_t now_ms, uint32_t length_ms)
+{
+	struct heapsim_tick *oldest;
+
+	while (window->n_ticks > 0) {
+		oldest = tick_at(window, 0);
+		if (now_ms - oldest->at_ms < length_ms)
+			break;
+		window->sum -= oldest->n;
+		window->head = (window->head + 1) % window->room;
+		window->n_ticks--;
+	}
+	return window->sum;
+}
+
+void
+heapsim_window_meet(struct heapsim_window *window, uint64_t n)
+{
+	if (window->sum + n > window->max)
+		window->max = window->sum + n;
+}
+
+static void
+window_grow(struct heapsim_window *window)
+{
+	uint32_t room = window->room == 0 ? 2 : 2 * window->room;
+	struct heapsim_tick *ticks = sim_alloc(room * sizeof(*ticks));
+	uint32_t i;
+
+	for (i = 0; i < window->n_ticks; i++)
+		ticks[i] = *tick_at(window, i);
+	free(window->ticks);
+	window->ticks = ticks;
+	window->room = room;
+	window->head = 0;
+}
+
+void
+heapsim_window_add(struct heapsim_window *window, uint32_t now_ms, uint32_t n)
+{
+	struct heapsim_tick *newest = NULL;
+
+	if (window->n_ticks > 0)
+		newest = tick_at(window, window->n_ticks - 1);
+	if (newest != NULL && newest->at_ms == now_ms) {
+		newest->n += n;
+	} else {
+		if (window->n_ticks == window->room)
+			window_grow(window);
+		*tick_at(window, window->n_ticks++) =
+		    (struct heapsim_tick){now_ms, n};
+	}
+	window->sum += n;
+	heapsim_window_meet(window, 0);
+}
+
+void
+heapsim_window_fini(struct heapsim_window *window)
+{
+	free(window->ticks);
+	*window = (struct heapsim_window){0};
+}

@@ -1,0 +1,399 @@
+/*
+ * A strict JSON scanner. Every scan_ function takes the place where its
+ * piece begins and returns the place behind it; on a fault it returns NULL
+ * and leaves the place in *fault.
+ */
+
+#include "tests/sim/sim_json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	DEPTH_MAX = 512,
+};
+
+struct scan {
+	const char *end;
+	const char *fault;
+};
+
+static const char *
+scan_fault(struct scan *scan, const char *at)
+{
+	scan->fault = at;
+	return NULL;
+}
+
+static const char *
+skip_white(const char *at, const char *end)
+{
+	while (at < end &&
+	       (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r'))
+		at++;
+	return at;
+}
+
+static bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static int
+hex_digit(char c)
+{
+	if (is_digit(c))
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+/* The bytes of the UTF-8 sequence at that place; 0 if it is none. */
+static size_t
+utf8_len(const char *text, const char *end)
+{
+	const unsigned char *at = (const unsigned char *)text;
+	size_t left = (size_t)(end - text);
+	size_t len = at[0] < 0x80 ? 1 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
+	size_t i;
+
+	if (len == 1)
+		return 1;
+	if (at[0] < 0xc2 || at[0] > 0xf4 || left < len)
+		return 0;
+	for (i = 1; i < len; i++)
+		if ((at[i] & 0xc0) != 0x80)
+			return 0;
+	/* Too long a form, a surrogate, or above U+10FFFF. */
+	if ((at[0] == 0xe0 && at[1] < 0xa0) ||
+	    (at[0] == 0xed && at[1] > 0x9f) ||
+	    (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f))
+		return 0;
+	return len;
+}
+
+static const char *
+scan_escape(struct scan *scan, const char *at)
+{
+	int i;
+
+	if (at + 1 >= scan->end)
+		return scan_fault(scan, at);
+	if (at[1] != 'u') {
+		if (at[1] == '\0' || strchr("\"\\/bfnrt", at[1]) == NULL)
+			return scan_fault(scan, at);
+		return at + 2;
+	}
+	if (scan->end - at < 6)
+		return scan_fault(scan, at);
+	for (i = 2; i < 6; i++)
+		if (hex_digit(at[i]) < 0)
+			return scan_fault(scan, at + i);
+	return at + 6;
+}
+
+static const char *
+scan_string(struct scan *scan, const char *at)
+{
+	size_t len;
+
+	for (at++; at < scan->end && *at != '"';) {
+		if (*at == '\\') {
+			at = scan_escape(scan, at);
+			if (at == NULL)
+				return NULL;
+			continue;
+		}
+		len = (unsigned char)*at < 0x20 ? 0 : utf8_len(at, scan->end);
+		if (len == 0)
+			return scan_fault(scan, at);
+		at += len;
+	}
+	return at < scan->end ? at + 1 : scan_fault(scan, at);
+}
+
+static const char *
+scan_digits(struct scan *scan, const char *at)
+{
+	if (at >= scan->end || !is_digit(*at))
+		return scan_fault(scan, at);
+	while (at < scan->end && is_digit(*at))
+		at++;
+	return at;
+}
+
+static const char *
+scan_number(struct scan *scan, const char *at)
+{
+	if (*at == '-')
+		at++;
+	if (at < scan->end && *at == '0')
+		at++;
+	else
+		at = scan_digits(scan, at);
+	if (at != NULL && at < scan->end && *at == '.')
+		at = scan_digits(scan, at + 1);
+	if (at != NULL && at < scan->end && (*at == 'e' || *at == 'E')) {
+		at++;
+		if (at < scan->end && (*at == '+' || *at == '-'))
+			at++;
+		at = scan_digits(scan, at);
+	}
+	return at;
+}
+
+static const char *
+scan_word(struct scan *scan, const char *at, const char *word)
+{
+	size_t len = strlen(word);
+
+	if ((size_t)(scan->end - at) < len || memcmp(at, word, len) != 0)
+		return scan_fault(scan, at);
+	return at + len;
+}
+
+static const char *scan_value(
+    struct scan *scan, const char *at, int depth, enum sim_json_type *ret_type);
+
+static const char *
+scan_name(struct scan *scan, const char *at)
+{
+	if (at >= scan->end || *at != '"')
+		return scan_fault(scan, at);
+	at = scan_string(scan, at);
+	if (at == NULL)
+		return NULL;
+	at = skip_white(at, scan->end);
+	if (at >= scan->end || *at != ':')
+		return scan_fault(scan, at);
+	return at + 1;
+}
+
+static const char *
+scan_container(struct scan *scan, const char *at, int depth, char last)
+{
+	enum sim_json_type type;
+
+	if (depth >= DEPTH_MAX)
+		return scan_fault(scan, at);
+	at = skip_white(at + 1, scan->end);
+	if (at < scan->end && *at == last)
+		return at + 1;
+	for (;;) {
+		if (last == '}')
+			at = scan_name(scan, skip_white(at, scan->end));
+		if (at != NULL)
+			at = scan_value(scan, at, depth + 1, &type);
+		if (at == NULL)
+			return NULL;
+		at = skip_white(at, scan->end);
+		if (at < scan->end && *at == last)
+			return at + 1;
+		if (at >= scan->end || *at != ',')
+			return scan_fault(scan, at);
+		at++;
+	}
+}
+
+static const char *
+scan_value(
+    struct scan *scan, const char *at, int depth, enum sim_json_type *ret_type)
+{
+	at = skip_white(at, scan->end);
+	if (at >= scan->end)
+		return scan_fault(scan, at);
+	switch (*at) {
+	case '{':
+		*ret_type = SIM_JSON_OBJECT;
+		return scan_container(scan, at, depth, '}');
+	case '[':
+		*ret_type = SIM_JSON_ARRAY;
+		return scan_container(scan, at, depth, ']');
+	case '"':
+		*ret_type = SIM_JSON_STRING;
+		return scan_string(scan, at);
+	case 't':
+		*ret_type = SIM_JSON_BOOLEAN;
+		return scan_word(scan, at, "true");
+	case 'f':
+		*ret_type = SIM_JSON_BOOLEAN;
+		return scan_word(scan, at, "false");
+	case 'n':
+		*ret_type = SIM_JSON_NULL;
+		return scan_word(scan, at, "null");
+	default:
+		*ret_type = SIM_JSON_NUMBER;
+		return scan_number(scan, at);
+	}
+}
+
+bool
+sim_json_read(const char *text, size_t len, struct sim_json *ret_value,
+    size_t *ret_offset)
+{
+	struct scan scan = {.end = text + len};
+	const char *at = skip_white(text, scan.end);
+	const char *behind = scan_value(&scan, at, 0, &ret_value->type);
+
+	if (behind != NULL && skip_white(behind, scan.end) != scan.end)
+		behind = scan_fault(&scan, skip_white(behind, scan.end));
+	if (behind == NULL) {
+		*ret_offset = (size_t)(scan.fault - text);
+		return false;
+	}
+	ret_value->at = at;
+	ret_value->len = (size_t)(behind - at);
+	return true;
+}
+
+struct sim_json_walk
+sim_json_enter(const struct sim_json *container)
+{
+	struct sim_json_walk walk;
+
+	walk.at = container->at + 1;
+	walk.end = container->at + container->len - 1;
+	return walk;
+}
+
+bool
+sim_json_element(struct sim_json_walk *walk, struct sim_json *ret_value)
+{
+	struct scan scan = {.end = walk->end};
+
+	walk->at = skip_white(walk->at, walk->end);
+	if (walk->at < walk->end && (*walk->at == ',' || *walk->at == ':'))
+		walk->at = skip_white(walk->at + 1, walk->end);
+	if (walk->at >= walk->end)
+		return false;
+	ret_value->at = walk->at;
+	walk->at = scan_value(&scan, walk->at, 0, &ret_value->type);
+	if (walk->at == NULL) /* was checked before: cannot be */
+		abort();
+	ret_value->len = (size_t)(walk->at - ret_value->at);
+	return true;
+}
+
+bool
+sim_json_member(struct sim_json_walk *walk, struct sim_json *ret_name,
+    struct sim_json *ret_value)
+{
+	return sim_json_element(walk, ret_name) &&
+	       sim_json_element(walk, ret_value);
+}
+
+/* The four hex digits behind "\u". */
+static unsigned
+escape_unit(const char *at)
+{
+	unsigned unit = 0;
+	int i;
+
+	for (i = 2; i < 6; i++)
+		unit = unit * 16 + (unsigned)hex_digit(at[i]);
+	return unit;
+}
+
+size_t
+sim_json_units(const struct sim_json *string)
+{
+	const char *at = string->at + 1;
+	const char *end = string->at + string->len - 1;
+	size_t units = 0;
+	size_t len;
+
+	while (at < end) {
+		if (*at == '\\') {
+			at += at[1] == 'u' ? 6 : 2;
+			units++;
+			continue;
+		}
+		len = utf8_len(at, end);
+		units += len == 4 ? 2 : 1;
+		at += len;
+	}
+	return units;
+}
+
+static void
+add_code_point(struct sim_text *out, unsigned c)
+{
+	char bytes[4];
+	size_t len = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+	static const unsigned char lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
+	size_t i;
+
+	for (i = len; i-- > 1; c >>= 6)
+		bytes[i] = (char)(0x80 | (c & 0x3f));
+	bytes[0] = (char)(lead[len] | c);
+	sim_text_add(out, bytes, len);
+}
+
+/* Append what the escape at that place means; returns its length. */
+static size_t
+decode_escape(const char *at, const char *end, struct sim_text *out)
+{
+	static const char letters[] = "bfnrt";
+	static const char meanings[] = "\b\f\n\r\t";
+	const char *letter = strchr(letters, at[1]);
+	unsigned high;
+	unsigned low;
+
+	if (at[1] != 'u') {
+		sim_text_add(out,
+		    letter != NULL ? &meanings[letter - letters] : &at[1], 1);
+		return 2;
+	}
+	high = escape_unit(at);
+	if (high >= 0xd800 && high < 0xdc00 && end - at >= 12 &&
+	    at[6] == '\\' && at[7] == 'u') {
+		low = escape_unit(at + 6);
+		if (low >= 0xdc00 && low < 0xe000) {
+			add_code_point(out,
+			    0x10000 + ((high - 0xd800) << 10) + low - 0xdc00);
+			return 12;
+		}
+	}
+	add_code_point(out, high);
+	return 6;
+}
+
+void
+sim_json_decode(const struct sim_json *string, struct sim_text *out)
+{
+	const char *at = string->at + 1;
+	const char *end = string->at + string->len - 1;
+	const char *plain;
+
+	while (at < end) {
+		if (*at == '\\') {
+			at += decode_escape(at, end, out);
+			continue;
+		}
+		plain = memchr(at, '\\', (size_t)(end - at));
+		if (plain == NULL)
+			plain = end;
+		sim_text_add(out, at, (size_t)(plain - at));
+		at = plain;
+	}
+}
+
+bool
+sim_json_is(const struct sim_json *string, const char *text)
+{
+	struct sim_text decoded = {0};
+	size_t len = strlen(text);
+	bool same;
+
+	if (memchr(string->at, '\\', string->len) == NULL)
+		return string->len == len + 2 &&
+		       memcmp(string->at + 1, text, len) == 0;
+	sim_json_decode(string, &decoded);
+	same = decoded.len == len && memcmp(decoded.at, text, len) == 0;
+	sim_text_fini(&decoded);
+	return same;
+}
