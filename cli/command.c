@@ -1,0 +1,271 @@
+#include "cli/command.h"
+
+#include "base/clock.h"
+#include "cli/socket.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+const struct option_row command_json_options[] = {
+    {"--json", NULL, "Print JSON."},
+    {NULL, NULL, NULL},
+};
+
+/* clang-format off */
+const struct command command_table[] = {
+	{"serve", "", "Take events in, and hand them on, until SIGTERM",
+	    "The settings come from the environment and a file; "
+	    "`currentsd help settings`\nlists them all, and `currentsd check` "
+	    "tries them.",
+	    COMMAND_PLAIN, NULL, command_serve},
+	{"check", "[--json]", "Say what serve would run, and what is wrong",
+	    "Opens nothing on the network and does not touch the queue.",
+	    COMMAND_PLAIN, command_json_options, command_check},
+	{"status", "[--json]", "How everything is",
+	    NULL, COMMAND_QUEUE, command_json_options, command_status},
+	{"ledger", "[--by source|type|hour] [--check] [--json]",
+	    "The books: every event that was ever received",
+	    "received = waiting + delivered + buried + dropped + duplicates + "
+	    "forgotten\n+ expired; what a line lacks of it is its imbalance. "
+	    "Exit 1 if there is any.",
+	    COMMAND_QUEUE, command_ledger_options, command_ledger},
+	{"queue stats", "[--json]", "What waits, and for how long",
+	    NULL, COMMAND_QUEUE, command_json_options, command_queue_stats},
+	{"queue list", "[--after ID] [--limit N] [--json]",
+	    "The buried events: what was refused for good",
+	    NULL, COMMAND_QUEUE, command_queue_list_options,
+	    command_queue_list},
+	{"queue show", "ID [--json]",
+	    "One buried event: its bytes, what was sent, the answer",
+	    NULL, COMMAND_QUEUE, command_json_options, command_queue_show},
+	{"sample", "[TYPE...|--all] [OPTION...]",
+	    "Make events of the real form, to try things with",
+	    "One JSON object a line. Without TYPE it goes through all types.",
+	    COMMAND_PLAIN, command_sample_options, command_sample},
+	{"version", "[--json]", "The version",
+	    NULL, COMMAND_PLAIN, command_json_options, command_version},
+	{"help", "[settings|COMMAND]", "This list; all settings; a command",
+	    NULL, COMMAND_PLAIN, NULL, command_help},
+	{NULL, NULL, NULL, NULL, COMMAND_PLAIN, NULL, NULL},
+};
+/* clang-format on */
+
+/* Of how many words is the name, if argv begins with it? Else 0. */
+static size_t
+name_match(const char *name, size_t argc, const char *const *argv)
+{
+	size_t words = 0, len;
+
+	for (;; name += len + 1) {
+		len = strcspn(name, " ");
+		if (words == argc || strlen(argv[words]) != len ||
+		    memcmp(argv[words], name, len) != 0)
+			return 0;
+		words++;
+		if (name[len] == '\0')
+			return words;
+	}
+}
+
+const struct command *
+command_find(size_t argc, const char *const *argv, size_t *ret_words)
+{
+	for (const struct command *c = command_table; c->name != NULL; c++) {
+		size_t words = name_match(c->name, argc, argv);
+
+		if (words > 0) {
+			*ret_words = words;
+			return c;
+		}
+	}
+	return NULL;
+}
+
+void
+command_list_write(struct buf *out)
+{
+	(void)buf_text(out,
+	    "currentsd takes Braze Currents events in and hands them to Heap, "
+	    "losing none.\n\nusage: currentsd COMMAND [OPTION...]\n\n");
+	for (const struct command *c = command_table; c->name != NULL; c++)
+		(void)buf_printf(out, "  %-12s %s\n", c->name, c->help);
+	(void)buf_text(out,
+	    "\n`currentsd COMMAND --help` tells more, `currentsd help "
+	    "settings` lists the settings.\n");
+}
+
+static void
+command_help_write(const struct command *command, struct buf *out)
+{
+	(void)buf_printf(out, "usage: currentsd %s %s\n\n%s.\n", command->name,
+	    command->arguments, command->help);
+	if (command->text != NULL)
+		(void)buf_printf(out, "\n%s\n", command->text);
+	(void)buf_char(out, '\n');
+	options_help_write(command->options, out);
+	options_help_write(options_common, out);
+	if (command->run == command_serve) {
+		(void)buf_char(out, '\n');
+		settings_help_write(out);
+	}
+}
+
+int
+command_fail(struct buf *out, const struct err *err)
+{
+	buf_reset(out);
+	(void)buf_printf(out, "currentsd: %s\n", err->text);
+	if (err->code == ERR_CONFIG)
+		return EXIT_CONFIG;
+	return err->code == ERR_INPUT ? EXIT_USAGE : EXIT_FOUND;
+}
+
+/* Ours is an error if the output did not fit: half of it would deceive. */
+static int
+command_call(const struct command *command, struct command_context *context,
+    struct buf *out)
+{
+	struct err err;
+	int code;
+
+	code = command->run(context, out);
+	if (!buf_ok(out, &err))
+		return command_fail(out, &err);
+	return code;
+}
+
+static int
+command_usage(struct buf *out, size_t argc, const char *const *argv)
+{
+	size_t len = argc > 0 ? strlen(argv[0]) : 0;
+	bool begun = false;
+
+	for (const struct command *c = command_table;
+	     c->name != NULL && len > 0; c++) {
+		if (strncmp(c->name, argv[0], len) != 0 || c->name[len] != ' ')
+			continue;
+		(void)buf_printf(out, "%s %s %s\n",
+		    begun ? "      " : "usage:", "currentsd", c->name);
+		begun = true;
+	}
+	if (!begun)
+		(void)buf_printf(out,
+		    "currentsd: there is no command %s; `currentsd help` lists "
+		    "them\n",
+		    argc > 0 ? argv[0] : "\"\"");
+	return EXIT_USAGE;
+}
+
+int
+command_run(
+    struct parts *parts, size_t argc, const char *const *argv, struct buf *out)
+{
+	struct command_context context = {.parts = parts};
+	const struct command *command;
+	struct options options;
+	struct err err;
+	size_t words;
+
+	command = command_find(argc, argv, &words);
+	if (command == NULL)
+		return command_usage(out, argc, argv);
+	if (!options_read(
+		command->options, argc - words, argv + words, &options, &err))
+		return command_fail(out, &err);
+	if (options_has(&options, "--help")) {
+		command_help_write(command, out);
+		return EXIT_FINE;
+	}
+	context.options = &options;
+	context.config = options_value(&options, "--config");
+	context.now_ms = clock_wall_ms();
+	if (command->place == COMMAND_QUEUE && parts == NULL)
+		return command_run_outside(command, &options, argc, argv, out);
+	if (command->place == COMMAND_PLAIN && parts != NULL)
+		return command_usage(out, 0, NULL);
+	return command_call(command, &context, out);
+}
+
+static int
+command_run_stopped(const struct command *command,
+    const struct options *options, const struct settings *settings,
+    struct buf *out)
+{
+	struct command_context context = {
+	    .options = options,
+	    .config = options_value(options, "--config"),
+	    .now_ms = clock_wall_ms(),
+	};
+	struct parts parts;
+	struct err err;
+	int code;
+
+	parts_init(&parts, settings);
+	context.parts = &parts;
+	if (parts_queue_open(&parts, &err))
+		code = command_call(command, &context, out);
+	else
+		code = command_fail(out, &err);
+	parts_fini(&parts);
+	return code;
+}
+
+int
+command_run_outside(const struct command *command,
+    const struct options *options, size_t argc, const char *const *argv,
+    struct buf *out)
+{
+	struct settings settings;
+	int code = EXIT_FOUND;
+	struct err err;
+
+	if (!settings_read(options_value(options, "--config"), &settings, &err))
+		return command_fail(out, &err);
+	switch (socket_ask(settings.state_dir, argc, argv, out, &code, &err)) {
+	case SOCKET_ANSWERED:
+		break;
+	case SOCKET_NOBODY:
+		code = command_run_stopped(command, options, &settings, out);
+		break;
+	case SOCKET_FAILED:
+		code = command_fail(out, &err);
+		break;
+	}
+	settings_fini(&settings);
+	return code;
+}
+
+bool
+command_flush(struct buf *out, struct err *reterr)
+{
+	if (!buf_ok(out, reterr))
+		return false;
+	if (out->len > 0 && fwrite(out->data, 1, out->len, stdout) != out->len)
+		return err_set(reterr, ERR_IO, "cannot write the output: %s",
+		    strerror(errno));
+	buf_reset(out);
+	return true;
+}
+
+int
+command_help(struct command_context *context, struct buf *out)
+{
+	const struct options *options = context->options;
+	const struct command *command;
+	size_t words;
+
+	if (options->word_count == 0) {
+		command_list_write(out);
+		return EXIT_FINE;
+	}
+	if (strcmp(options->words[0], "settings") == 0) {
+		settings_help_write(out);
+		return EXIT_FINE;
+	}
+	command = command_find(options->word_count, options->words, &words);
+	if (command == NULL)
+		return command_usage(out, options->word_count, options->words);
+	command_help_write(command, out);
+	return EXIT_FINE;
+}

@@ -1,0 +1,91 @@
+#ifndef CLI_COMMAND_H
+#define CLI_COMMAND_H
+
+/*
+ * The commands: one row of a table each, one function each. A command that
+ * works on the queue is written once and runs in two places: within the
+ * daemon, asked through admin.sock, and in a process of its own that opens
+ * the queue while no daemon runs. main() and the socket call it alike.
+ */
+
+#include "base/buf.h"
+#include "cli/options.h"
+#include "cli/parts.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Exit codes, as sysexits(3) where it has one. */
+enum {
+	EXIT_FINE = 0,
+	EXIT_FOUND = 1, /* the command found something, or failed */
+	EXIT_USAGE = 2,
+	EXIT_CONFIG = 78,
+};
+
+enum { COMMAND_OUT_MAX = 256 * 1024 * 1024 };
+
+/* What a command gets. */
+struct command_context {
+	const struct options *options;
+	struct parts *parts; /* COMMAND_QUEUE: the queue is open */
+	const char *config;  /* --config, or NULL */
+	int64_t now_ms;	     /* wall clock */
+};
+
+/* Writes to *out and returns an exit code; from EXIT_USAGE on, what was
+ * written is an error message. */
+typedef int command_fn(struct command_context *context, struct buf *out);
+
+enum command_place {
+	COMMAND_PLAIN, /* in its own process */
+	COMMAND_QUEUE, /* where the queue is open */
+};
+
+struct command {
+	const char *name;      /* "queue list" */
+	const char *arguments; /* of the usage line, or "" */
+	const char *help;      /* one line */
+	const char *text;      /* more, or NULL */
+	enum command_place place;
+	const struct option_row *options; /* or NULL */
+	command_fn *run;
+};
+
+/* Ends with a row whose name is NULL. */
+extern const struct command command_table[];
+
+/* The command that the words name, and of how many words its name is. */
+const struct command *
+command_find(size_t argc, const char *const *argv, size_t *ret_words);
+
+/* Find, read the options, run: in this process. */
+int command_run(
+    struct parts *parts, size_t argc, const char *const *argv, struct buf *out);
+
+/* The same for COMMAND_QUEUE from outside: through the daemon's socket if it
+ * runs, else with the queue opened here. */
+int command_run_outside(const struct command *command,
+    const struct options *options, size_t argc, const char *const *argv,
+    struct buf *out);
+
+/* Write an error message; returns the exit code for it. */
+int command_fail(struct buf *out, const struct err *err);
+
+/* Write out what a COMMAND_PLAIN has so far, so that it need not fit in
+ * memory; false if nobody reads it. */
+MUST_USE bool command_flush(struct buf *out, struct err *reterr);
+
+/* The list of all commands. */
+void command_list_write(struct buf *out);
+
+command_fn command_serve, command_check, command_sample, command_version,
+    command_help, command_status, command_ledger, command_queue_stats,
+    command_queue_list, command_queue_show;
+
+extern const struct option_row command_json_options[];
+extern const struct option_row command_sample_options[];
+extern const struct option_row command_ledger_options[];
+extern const struct option_row command_queue_list_options[];
+
+#endif

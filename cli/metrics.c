@@ -1,0 +1,252 @@
+/*
+ * What /metrics shows, in the Prometheus text format: the counters, the
+ * books, and each lane and source. Names are ours to keep.
+ */
+
+#include "base/counters.h"
+#include "cli/parts.h"
+#include "queue/books.h"
+
+#include <inttypes.h>
+
+enum { STATES = FORWARDER_RESTING + 1 };
+
+struct metric {
+	const char *name, *type, *help;
+};
+
+static void
+metric_head(
+    struct buf *out, const char *name, const char *type, const char *help)
+{
+	(void)buf_printf(
+	    out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void
+metric_one(struct buf *out, const char *name, const char *type,
+    const char *help, int64_t value)
+{
+	metric_head(out, name, type, help);
+	(void)buf_printf(out, "%s %" PRId64 "\n", name, value);
+}
+
+static void
+events_metrics(const struct books_line *line, struct buf *out)
+{
+	metric_one(out, "currentsd_events_received_total", "counter",
+	    "Events ever received, as all of the books: kept over restarts.",
+	    line->received);
+	metric_one(out, "currentsd_events_delivered_total", "counter",
+	    "Events that Heap said 200 to.", line->delivered);
+	metric_one(out, "currentsd_events_dropped_total", "counter",
+	    "Events dropped by a rule that was set.", line->dropped);
+	metric_one(out, "currentsd_events_duplicates_total", "counter",
+	    "Events that had been received before.", line->duplicates);
+	metric_one(out, "currentsd_events_forgotten_total", "counter",
+	    "Events removed because a person was forgotten.", line->forgotten);
+	metric_one(out, "currentsd_events_expired_total", "counter",
+	    "Events removed for their age.", line->expired);
+	metric_one(out, "currentsd_events_waiting", "gauge",
+	    "Events that wait for delivery.", line->waiting);
+	metric_one(out, "currentsd_events_buried", "gauge",
+	    "Events that were refused for good and are kept.", line->buried);
+	metric_one(out, "currentsd_ledger_imbalance", "gauge",
+	    "Received minus all the rest: must be 0.", books_imbalance(line));
+}
+
+static void
+queue_metrics(struct parts *parts, struct buf *out)
+{
+	struct books_totals totals;
+
+	books_totals(parts->queue, &totals);
+	events_metrics(&totals.events, out);
+	metric_one(out, "currentsd_damaged_parcels", "gauge",
+	    "Parcels that could not be read back and were set aside.",
+	    totals.set_aside_parcels);
+	metric_one(out, "currentsd_undecodable_bodies", "gauge",
+	    "Whole bodies that could not be read and were kept.",
+	    totals.undecodable);
+	metric_one(out, "currentsd_undecodable_bytes", "gauge", "Their size.",
+	    totals.undecodable_bytes);
+	metric_one(out, "currentsd_queue_live_bytes", "gauge",
+	    "Bytes of the queue in use.", totals.live_bytes);
+	metric_one(out, "currentsd_queue_max_bytes", "gauge",
+	    "The bound on them.", parts->settings->queue_max_bytes);
+	metric_one(out, "currentsd_queue_file_bytes", "gauge",
+	    "Size of the queue's file.", totals.file_bytes);
+	metric_one(out, "currentsd_queue_free_bytes", "gauge",
+	    "Room on its file system.", totals.free_bytes);
+	metric_one(out, "currentsd_queue_window_events", "gauge",
+	    "Events remembered to tell duplicates.", totals.window_events);
+	metric_one(out, "currentsd_queue_ballast", "gauge",
+	    "1 while the ballast file is in place.", totals.ballast);
+	metric_one(out, "currentsd_queue_broken", "gauge",
+	    "1 while the disk fails and nothing is accepted.", totals.broken);
+}
+
+/* Seconds since a moment; since the start if it never came, so that an alarm
+ * on its age goes off for what never worked, too. */
+static int64_t
+since_s(int64_t now_ms, int64_t then_ms, int64_t uptime_ms)
+{
+	int64_t ms = then_ms == 0 ? uptime_ms : now_ms - then_ms;
+
+	return ms > 0 ? ms / 1000 : 0;
+}
+
+static void
+lane_state_metric(struct forwarder *forwarder, struct buf *out)
+{
+	struct forwarder_lane_status status;
+
+	metric_head(out, "currentsd_lane_state", "gauge",
+	    "1 for the state that the lane is in.");
+	for (size_t i = 0; i < forwarder_lanes(forwarder); i++) {
+		forwarder_lane_status(forwarder, i, &status);
+		for (int s = 0; s < STATES; s++)
+			(void)buf_printf(out,
+			    "currentsd_lane_state{lane=\"%s\",state=\"%s\"} "
+			    "%d\n",
+			    status.name,
+			    forwarder_state_name((enum forwarder_state)s),
+			    (int)status.state == s);
+	}
+}
+
+/* What a lane's metric is, by its number in lane_metrics[]. */
+enum lane_metric {
+	LANE_WAITING,
+	LANE_OLDEST,
+	LANE_SINCE_ACCEPTED,
+	LANE_ACCEPTED,
+	LANE_REFUSED,
+	LANE_IN_FLIGHT,
+	LANE_PACE,
+	LANE_METRICS
+};
+
+static const struct metric lane_metrics[LANE_METRICS] = {
+    [LANE_WAITING] = {"currentsd_lane_waiting", "gauge",
+	"Events that wait for this destination."},
+    [LANE_OLDEST] = {"currentsd_lane_oldest_waiting_seconds", "gauge",
+	"Age of the oldest of them since it was accepted."},
+    [LANE_SINCE_ACCEPTED] = {"currentsd_lane_since_accepted_seconds", "gauge",
+	"Since the destination last said 200 (or since the start)."},
+    [LANE_ACCEPTED] = {"currentsd_lane_accepted_total", "counter",
+	"Events that the destination took, since the start."},
+    [LANE_REFUSED] = {"currentsd_lane_refused_total", "counter",
+	"Events that it refused, since the start."},
+    [LANE_IN_FLIGHT] = {"currentsd_lane_in_flight", "gauge",
+	"Requests on their way."},
+    [LANE_PACE] = {"currentsd_lane_pace_per_minute", "gauge",
+	"Events a minute that the lane may send at present."},
+};
+
+static int64_t
+lane_metric(struct parts *parts, enum lane_metric metric,
+    const struct forwarder_lane_status *status, int64_t now_ms,
+    int64_t uptime_ms)
+{
+	int64_t oldest_ms = 0;
+
+	switch (metric) {
+	case LANE_WAITING:
+		return books_lane_waiting(parts->queue, status->name);
+	case LANE_OLDEST:
+		if (!books_oldest_ms(
+			parts->queue, status->name, &oldest_ms, NULL))
+			return 0;
+		return since_s(now_ms, oldest_ms, 0);
+	case LANE_SINCE_ACCEPTED:
+		return since_s(now_ms, status->last_accepted_ms, uptime_ms);
+	case LANE_ACCEPTED:
+		return (int64_t)status->accepted;
+	case LANE_REFUSED:
+		return (int64_t)status->refused;
+	case LANE_IN_FLIGHT:
+		return status->in_flight;
+	case LANE_PACE:
+		return status->pace_per_minute;
+	case LANE_METRICS:
+		break;
+	}
+	return 0;
+}
+
+static void
+forwarder_metrics(struct parts *parts, struct forwarder *forwarder,
+    int64_t now_ms, int64_t uptime_ms, struct buf *out)
+{
+	struct forwarder_lane_status status;
+
+	for (int m = 0; m < LANE_METRICS; m++) {
+		const struct metric *metric = &lane_metrics[m];
+
+		metric_head(out, metric->name, metric->type, metric->help);
+		for (size_t i = 0; i < forwarder_lanes(forwarder); i++) {
+			forwarder_lane_status(forwarder, i, &status);
+			(void)buf_printf(out, "%s{lane=\"%s\"} %" PRId64 "\n",
+			    metric->name, status.name,
+			    lane_metric(parts, (enum lane_metric)m, &status,
+				now_ms, uptime_ms));
+		}
+	}
+	lane_state_metric(forwarder, out);
+}
+
+static void
+server_metrics(struct parts *parts, struct server *server, int64_t now_ms,
+    int64_t uptime_ms, struct buf *out)
+{
+	static const struct metric metrics[] = {
+	    {"currentsd_source_since_request_seconds", "gauge",
+		"Since the source last sent with a good token (or since the "
+		"start)."},
+	    {"currentsd_source_since_success_seconds", "gauge",
+		"Since it was last answered 2xx (or since the start)."},
+	    {"currentsd_source_failing_seconds", "gauge",
+		"For how long our answers have been failing; Braze gives up "
+		"after 5 days."},
+	};
+	struct server_source_status status;
+	int64_t values[3];
+
+	for (size_t m = 0; m < 3; m++) {
+		metric_head(
+		    out, metrics[m].name, metrics[m].type, metrics[m].help);
+		for (size_t i = 0; i < parts->settings->source_count; i++) {
+			server_source_status(server, i, &status);
+			values[0] =
+			    since_s(now_ms, status.last_request_ms, uptime_ms);
+			values[1] =
+			    since_s(now_ms, status.last_success_ms, uptime_ms);
+			values[2] = since_s(now_ms, status.failing_since_ms, 0);
+			(void)buf_printf(out, "%s{source=\"%s\"} %" PRId64 "\n",
+			    metrics[m].name, status.name, values[m]);
+		}
+	}
+}
+
+void
+metrics_write(
+    struct parts *parts, int64_t now_ms, int64_t mono_ms, struct buf *out)
+{
+	struct forwarder *forwarder = atomic_load(&parts->forwarder);
+	struct server *server = atomic_load(&parts->server);
+	int64_t uptime_ms = mono_ms - parts->started_mono_ms;
+
+	metric_head(
+	    out, "currentsd_build_info", "gauge", "The version, as a label.");
+	(void)buf_printf(
+	    out, "currentsd_build_info{version=\"%s\"} 1\n", CURRENTSD_VERSION);
+	metric_one(out, "currentsd_uptime_seconds", "gauge",
+	    "Since the daemon started.", uptime_ms / 1000);
+	counters_write(out);
+	queue_metrics(parts, out);
+	if (forwarder != NULL)
+		forwarder_metrics(parts, forwarder, now_ms, uptime_ms, out);
+	if (server != NULL)
+		server_metrics(parts, server, now_ms, uptime_ms, out);
+}

@@ -1,0 +1,133 @@
+#include "cli/options.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+const struct option_row options_common[] = {
+    {"--config", "FILE", "Read the settings from FILE."},
+    {"--help", NULL, "Show this."},
+    {NULL, NULL, NULL},
+};
+
+/* The row whose name is the first len bytes of text. */
+static const struct option_row *
+row_find(const struct option_row *table, const char *text, size_t len)
+{
+	for (; table != NULL && table->name != NULL; table++) {
+		if (strlen(table->name) == len &&
+		    memcmp(table->name, text, len) == 0)
+			return table;
+	}
+	return NULL;
+}
+
+/* One option, at argv[*at]; *at moves past its value. */
+static bool
+option_read(const struct option_row *table, size_t argc,
+    const char *const *argv, size_t *at, struct options *options,
+    struct err *reterr)
+{
+	const char *text = argv[*at];
+	size_t len = strcspn(text, "=");
+	const struct option_row *row = row_find(table, text, len);
+	const char *value = "";
+
+	if (row == NULL)
+		row = row_find(options_common, text, len);
+	if (row == NULL)
+		return err_set(reterr, ERR_INPUT,
+		    "there is no option %.*s; see --help", (int)len, text);
+	if (row->value == NULL && text[len] == '=')
+		return err_set(
+		    reterr, ERR_INPUT, "%s takes no value", row->name);
+	if (row->value != NULL && text[len] == '=') {
+		value = text + len + 1;
+	} else if (row->value != NULL) {
+		if (*at + 1 >= argc)
+			return err_set(reterr, ERR_INPUT,
+			    "%s needs a value: %s %s", row->name, row->name,
+			    row->value);
+		value = argv[++*at];
+	}
+	if (options->set_count == OPTIONS_SET_MAX)
+		return err_set(reterr, ERR_INPUT, "too many options");
+	options->set[options->set_count].name = row->name;
+	options->set[options->set_count++].value = value;
+	return true;
+}
+
+bool
+options_read(const struct option_row *table, size_t argc,
+    const char *const *argv, struct options *ret_options, struct err *reterr)
+{
+	bool ended = false;
+
+	*ret_options = (struct options){0};
+	for (size_t at = 0; at < argc; at++) {
+		if (!ended && strcmp(argv[at], "--") == 0) {
+			ended = true;
+			continue;
+		}
+		if (!ended && argv[at][0] == '-' && argv[at][1] != '\0') {
+			if (!option_read(
+				table, argc, argv, &at, ret_options, reterr))
+				return false;
+			continue;
+		}
+		if (ret_options->word_count == OPTIONS_WORDS_MAX)
+			return err_set(reterr, ERR_INPUT, "too many words");
+		ret_options->words[ret_options->word_count++] = argv[at];
+	}
+	return true;
+}
+
+const char *
+options_value(const struct options *options, const char *name)
+{
+	for (size_t i = options->set_count; i > 0; i--) {
+		if (strcmp(options->set[i - 1].name, name) == 0)
+			return options->set[i - 1].value;
+	}
+	return NULL;
+}
+
+bool
+options_has(const struct options *options, const char *name)
+{
+	return options_value(options, name) != NULL;
+}
+
+bool
+options_integer(const struct options *options, const char *name, int64_t preset,
+    int64_t least, int64_t most, int64_t *ret_value, struct err *reterr)
+{
+	const char *text = options_value(options, name);
+	long long value;
+	char *end;
+
+	if (text == NULL) {
+		*ret_value = preset;
+		return true;
+	}
+	errno = 0;
+	value = strtoll(text, &end, 10);
+	if (*text == '\0' || *end != '\0' || errno != 0 || value < least ||
+	    value > most)
+		return err_set(reterr, ERR_INPUT,
+		    "%s should be a whole number from %" PRId64 " to %" PRId64,
+		    name, least, most);
+	*ret_value = value;
+	return true;
+}
+
+void
+options_help_write(const struct option_row *table, struct buf *out)
+{
+	for (; table != NULL && table->name != NULL; table++)
+		(void)buf_printf(out, "  %s%s%-*s %s\n", table->name,
+		    table->value != NULL ? " " : "",
+		    (int)(20 - strlen(table->name)),
+		    table->value != NULL ? table->value : "", table->help);
+}

@@ -1,0 +1,51 @@
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+/*
+ * The options of a command, from a table that also writes its help. Options
+ * may stand anywhere; "--" ends them. All pointers are lent by argv.
+ */
+
+#include "base/buf.h"
+
+#include <stdint.h>
+
+struct option_row {
+	const char *name;  /* "--count"; NULL ends a table */
+	const char *value; /* what the help calls its value; NULL: a flag */
+	const char *help;
+};
+
+enum {
+	OPTIONS_SET_MAX = 32,
+	OPTIONS_WORDS_MAX = 256,
+};
+
+struct options {
+	struct {
+		const char *name, *value;
+	} set[OPTIONS_SET_MAX];
+	size_t set_count;
+	const char *words[OPTIONS_WORDS_MAX]; /* what is no option */
+	size_t word_count;
+};
+
+/* Tables that every command has: --help, --config. */
+extern const struct option_row options_common[];
+
+/* ERR_INPUT with a sentence for the user. `table` may be NULL. */
+MUST_USE bool options_read(const struct option_row *table, size_t argc,
+    const char *const *argv, struct options *ret_options, struct err *reterr);
+
+/* Was the option given, and its last value ("" for a flag), or NULL. */
+bool options_has(const struct options *options, const char *name);
+const char *options_value(const struct options *options, const char *name);
+
+/* A whole number within bounds, or `preset` if it was not given. */
+MUST_USE bool
+options_integer(const struct options *options, const char *name, int64_t preset,
+    int64_t least, int64_t most, int64_t *ret_value, struct err *reterr);
+
+void options_help_write(const struct option_row *table, struct buf *out);
+
+#endif

@@ -1,0 +1,285 @@
+/*
+ * Starts the parts in order and stops them in reverse, with one twist: the
+ * committer calls the forwarder's wake, so it stops before the forwarder is
+ * freed. (Settling needs no committer.)
+ */
+
+#include "cli/parts.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "queue/books.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* With what the server and the queue need themselves, all within the ten
+ * seconds that a stop may take. */
+enum { FORWARDER_GRACE_MS = 5000 };
+
+void
+parts_init(struct parts *parts, const struct settings *settings)
+{
+	*parts = (struct parts){0};
+	parts->settings = settings;
+	parts->started_mono_ms = clock_mono_ms();
+}
+
+void
+parts_fini(struct parts *parts)
+{
+	queue_close(parts->queue);
+	parts->queue = NULL;
+	free(parts->sources);
+	free(parts->lanes);
+	free(parts->rules);
+	parts->sources = NULL;
+	parts->lanes = NULL;
+	parts->rules = NULL;
+}
+
+/* ---- the modules' settings ---- */
+
+void
+parts_queue_settings(
+    const struct settings *settings, struct queue_settings *ret_settings)
+{
+	queue_settings_init(ret_settings);
+	ret_settings->dir = settings->state_dir;
+	ret_settings->max_bytes = settings->queue_max_bytes;
+	ret_settings->min_free_bytes = settings->queue_min_free;
+	ret_settings->ballast_bytes = settings->queue_ballast;
+	ret_settings->undecodable_max_bytes = settings->undecodable_max_bytes;
+	ret_settings->window_events = (size_t)settings->queue_window;
+	ret_settings->pending_max = (size_t)settings->queue_pending;
+}
+
+void
+parts_server_settings(
+    const struct settings *settings, struct server_settings *ret_settings)
+{
+	server_settings_init(ret_settings);
+	ret_settings->listen = settings->listen;
+	ret_settings->admin = settings->admin;
+	ret_settings->threads = (unsigned)settings->threads;
+	ret_settings->max_connections = (unsigned)settings->max_connections;
+	ret_settings->body_limit = (size_t)settings->body_limit;
+	ret_settings->body_memory = (size_t)settings->body_memory;
+	ret_settings->max_events = (size_t)settings->max_events;
+	ret_settings->request_timeout_ms = settings->request_timeout_ms;
+	ret_settings->idle_timeout_ms = settings->idle_timeout_ms;
+	ret_settings->retry_after_s =
+	    (unsigned)((settings->retry_after_ms + 999) / 1000);
+}
+
+void
+parts_lane_settings(const struct settings_destination *destination,
+    struct forwarder_lane_settings *ret_settings, struct track_rules *ret_rules)
+{
+	track_rules_init(ret_rules);
+	ret_rules->no_user_buried = destination->no_user == SETTINGS_BAD_BURY;
+	forwarder_lane_settings_init(ret_settings);
+	ret_settings->name = destination->name;
+	ret_settings->url = destination->url;
+	ret_settings->app_id = destination->app_id;
+	ret_settings->ca_file = destination->ca_file;
+	ret_settings->proxy = destination->proxy;
+	ret_settings->rules = ret_rules;
+	ret_settings->events_per_minute =
+	    (unsigned)destination->events_per_minute;
+	ret_settings->identity_per_minute =
+	    (unsigned)destination->identity_per_minute;
+	ret_settings->share_percent = (unsigned)destination->share;
+	ret_settings->request_events = (size_t)destination->request_events;
+	ret_settings->request_bytes = (size_t)destination->request_bytes;
+	ret_settings->in_flight = (unsigned)destination->in_flight;
+	ret_settings->linger_ms = destination->linger_ms;
+	ret_settings->connect_timeout_ms = destination->connect_timeout_ms;
+	ret_settings->timeout_ms = destination->timeout_ms;
+	ret_settings->backoff_first_ms = destination->backoff_first_ms;
+	ret_settings->backoff_most_ms = destination->backoff_most_ms;
+	ret_settings->retry_after_most_ms = destination->retry_after_most_ms;
+	ret_settings->probe_ms = destination->probe_ms;
+	ret_settings->set_aside_ms = destination->set_aside_ms;
+}
+
+static void
+source_settings(
+    const struct settings_source *source, struct server_source *ret_source)
+{
+	static const char *const no_tokens[] = {NULL};
+	static const enum server_rule rules[] = {
+	    [SETTINGS_FORWARD] = SERVER_FORWARD,
+	    [SETTINGS_BURY] = SERVER_BURY,
+	    [SETTINGS_DROP] = SERVER_DROP,
+	};
+
+	*ret_source = (struct server_source){
+	    .name = source->name,
+	    .parameter = source->parameter,
+	    .lane = source->destination,
+	    .tokens = source->tokens.count > 0
+			  ? (const char *const *)source->tokens.items
+			  : no_tokens,
+	    .open = source->open,
+	    .unknown_type = rules[source->unknown_type],
+	    .flawed_dropped = source->flawed == SETTINGS_BAD_DROP,
+	};
+}
+
+static bool
+parts_settings_make(struct parts *parts, struct err *reterr)
+{
+	const struct settings *settings = parts->settings;
+	size_t lanes = settings->destination_count;
+
+	parts->sources =
+	    calloc(settings->source_count, sizeof(*parts->sources));
+	parts->lanes = calloc(lanes, sizeof(*parts->lanes));
+	parts->rules = calloc(lanes, sizeof(*parts->rules));
+	if (parts->sources == NULL || parts->lanes == NULL ||
+	    parts->rules == NULL)
+		return err_set_nomem(reterr);
+	for (size_t i = 0; i < settings->source_count; i++)
+		source_settings(&settings->sources[i], &parts->sources[i]);
+	for (size_t i = 0; i < lanes; i++)
+		parts_lane_settings(&settings->destinations[i],
+		    &parts->lanes[i], &parts->rules[i]);
+	return true;
+}
+
+/* ---- what joins them ---- */
+
+static void
+parts_wake(void *arg)
+{
+	struct parts *parts = arg;
+	struct forwarder *forwarder = atomic_load(&parts->forwarder);
+
+	if (forwarder != NULL)
+		forwarder_wake(forwarder);
+}
+
+bool
+parts_alive(struct parts *parts, int64_t mono_ms)
+{
+	struct forwarder *forwarder = atomic_load(&parts->forwarder);
+
+	return books_alive(parts->queue, mono_ms) &&
+	       (forwarder == NULL || forwarder_alive(forwarder, mono_ms));
+}
+
+static bool
+view_alive(void *arg)
+{
+	return parts_alive(arg, clock_mono_ms());
+}
+
+static void
+view_status(void *arg, struct buf *out)
+{
+	status_write(arg, clock_wall_ms(), clock_mono_ms(), out);
+}
+
+static void
+view_metrics(void *arg, struct buf *out)
+{
+	metrics_write(arg, clock_wall_ms(), clock_mono_ms(), out);
+}
+
+/* ---- start and stop ---- */
+
+bool
+parts_queue_open(struct parts *parts, struct err *reterr)
+{
+	struct queue_settings queue;
+
+	parts_queue_settings(parts->settings, &queue);
+	queue.wake = parts_wake;
+	queue.wake_arg = parts;
+	return queue_open(&queue, &parts->queue, reterr);
+}
+
+static bool
+parts_forwarder_start(struct parts *parts, struct err *reterr)
+{
+	struct forwarder *forwarder = NULL;
+
+	if (!forwarder_start(parts->lanes, parts->settings->destination_count,
+		parts->queue, &forwarder, reterr))
+		return false;
+	atomic_store(&parts->forwarder, forwarder);
+	return true;
+}
+
+static bool
+parts_server_start(struct parts *parts, struct err *reterr)
+{
+	struct server_settings settings;
+	struct server *server = NULL;
+
+	parts_server_settings(parts->settings, &settings);
+	settings.sources = parts->sources;
+	settings.source_count = parts->settings->source_count;
+	settings.views = (struct server_views){
+	    .alive = view_alive,
+	    .metrics = view_metrics,
+	    .status = view_status,
+	    .arg = parts,
+	};
+	if (!server_start(&settings, parts->queue, &server, reterr))
+		return false;
+	atomic_store(&parts->server, server);
+	return true;
+}
+
+bool
+parts_start(struct parts *parts, struct err *reterr)
+{
+	if (!parts_settings_make(parts, reterr))
+		return false;
+	if (parts->queue == NULL && !parts_queue_open(parts, reterr))
+		return false;
+	if (!queue_start(parts->queue, reterr))
+		return false;
+	if (parts_forwarder_start(parts, reterr) &&
+	    parts_server_start(parts, reterr))
+		return true;
+	parts_stop(parts);
+	return false;
+}
+
+void
+parts_stop(struct parts *parts)
+{
+	struct server *server = atomic_load(&parts->server);
+	struct forwarder *forwarder = atomic_load(&parts->forwarder);
+
+	atomic_store(&parts->stopping, true);
+	if (server != NULL)
+		server_drain(server);
+	server_stop(server);
+	atomic_store(&parts->server, NULL);
+	queue_stop(parts->queue);
+	atomic_store(&parts->forwarder, NULL);
+	forwarder_stop(forwarder, FORWARDER_GRACE_MS);
+}
+
+int64_t
+parts_drain_s(const struct forwarder_lane_status *lane, int64_t waiting)
+{
+	switch (lane->state) {
+	case FORWARDER_RUNNING:
+	case FORWARDER_RESTING:
+		break;
+	case FORWARDER_WAITING:
+	case FORWARDER_STOPPED:
+	case FORWARDER_PAUSED:
+		return waiting == 0 ? 0 : -1;
+	}
+	if (waiting == 0)
+		return 0;
+	if (lane->pace_per_minute == 0)
+		return -1;
+	return waiting * 60 / lane->pace_per_minute + 1;
+}

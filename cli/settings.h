@@ -1,0 +1,182 @@
+#ifndef CLI_SETTINGS_H
+#define CLI_SETTINGS_H
+
+/*
+ * The settings. One table (settings_table.c) stands behind the file, the
+ * environment, `currentsd help settings`, and the manual page: a setting is
+ * one row there and one member here.
+ *
+ * The order of precedence: environment, file, default. Variables of a source
+ * or a destination mean the only one there is; with several it is an error,
+ * since it could not be told which is meant.
+ *
+ * Read once, before threads start; read only from then on.
+ */
+
+#include "base/buf.h"
+#include "schema/track.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum settings_type {
+	SETTINGS_TEXT,	   /* char * */
+	SETTINGS_PATH,	   /* char * */
+	SETTINGS_ADDRESS,  /* char *: ADDRESS:PORT or [V6]:PORT */
+	SETTINGS_INTEGER,  /* int64_t */
+	SETTINGS_SIZE,	   /* int64_t, bytes: 16M */
+	SETTINGS_DURATION, /* int64_t, milliseconds: 30s */
+	SETTINGS_FLAG,	   /* bool: yes or no */
+	SETTINGS_WORD,	   /* int64_t: position in the row's words, -1: unset */
+	SETTINGS_LIST,	   /* struct settings_list */
+};
+
+enum settings_section {
+	SETTINGS_MAIN,
+	SETTINGS_SOURCE,
+	SETTINGS_DESTINATION,
+};
+
+/* One row of the table. */
+struct setting {
+	enum settings_section section;
+	const char *key;
+	const char *variable; /* of the environment; NULL: only in the file */
+	enum settings_type type;
+	size_t at;	     /* offset of the member in its struct */
+	const char *preset;  /* the default as one would write it, or NULL */
+	int64_t least, most; /* of numbers */
+	const char *words;   /* SETTINGS_WORD: "us|eu" */
+	const char *help;
+};
+
+/* Ends with a row whose key is NULL. */
+extern const struct setting settings_table[];
+
+struct settings_list {
+	char **items; /* NULL-ended once there is an item */
+	size_t count;
+};
+
+/* The positions of words, as the table spells them. */
+enum settings_rule { SETTINGS_FORWARD, SETTINGS_BURY, SETTINGS_DROP };
+enum settings_bad { SETTINGS_BAD_BURY, SETTINGS_BAD_DROP };
+enum settings_region { SETTINGS_US, SETTINGS_EU };
+
+struct settings_source {
+	char *name;
+	char *parameter;
+	char *destination;
+	struct settings_list tokens; /* once complete: the file's too */
+	char *token_file;
+	bool open;
+	int64_t unknown_type; /* enum settings_rule */
+	int64_t flawed;	      /* enum settings_bad */
+};
+
+struct settings_destination {
+	char *name;
+	char *app_id;
+	int64_t region; /* enum settings_region, -1 if not set */
+	char *url;	/* once complete: that of track */
+	char *ca_file, *proxy;
+	int64_t share;
+	int64_t events_per_minute, identity_per_minute;
+	int64_t request_events, request_bytes, in_flight;
+	int64_t linger_ms, connect_timeout_ms, timeout_ms;
+	int64_t backoff_first_ms, backoff_most_ms, retry_after_most_ms;
+	int64_t probe_ms, set_aside_ms;
+	int64_t no_user; /* enum settings_bad */
+};
+
+struct settings {
+	char *config; /* the file, or NULL */
+	char *listen, *admin, *state_dir;
+	bool allow_volatile_state;
+	int64_t log_level; /* enum log_level */
+	int64_t threads, max_connections, max_events;
+	int64_t body_limit, body_memory;
+	int64_t request_timeout_ms, idle_timeout_ms, retry_after_ms;
+	int64_t queue_max_bytes, queue_min_free, queue_ballast;
+	int64_t queue_window, queue_pending;
+	int64_t undecodable_max_bytes;
+
+	struct settings_source *sources;
+	size_t source_count;
+	struct settings_destination *destinations;
+	size_t destination_count;
+
+	struct buf warnings; /* lines, each ended by a newline */
+};
+
+enum {
+	SETTINGS_SOURCES_MAX = 256,
+	SETTINGS_DESTINATIONS_MAX = 64,
+};
+
+/*
+ * Read file (config, or $CURRENTSD_CONFIG, or none) and environment. Enough
+ * for the tools of the operator; what is needed to serve is not yet asked
+ * for. ERR_CONFIG with a sentence that says what to do, and no secret.
+ */
+MUST_USE bool settings_read(
+    const char *config, struct settings *ret_settings, struct err *reterr);
+
+/* Ask for what is needed to serve: token files are read, URLs made, names
+ * linked; *settings gains warnings. */
+MUST_USE bool settings_complete(struct settings *settings, struct err *reterr);
+
+/* Takes what settings_read() made, once. */
+void settings_fini(struct settings *settings);
+
+/* For `currentsd help settings`, and the same as lines of roff. */
+void settings_help_write(struct buf *out);
+void settings_roff_write(struct buf *out);
+
+/* ---- the parts of settings_read(); for them and for tests ---- */
+
+/* Defaults for all of a section's members. */
+MUST_USE bool
+settings_preset(enum settings_section section, void *base, struct err *reterr);
+
+/* Read one value into its member. The error says what it should be, and
+ * never what it is: it may be a secret in the wrong place. */
+MUST_USE bool settings_value_read(const struct setting *setting,
+    const char *text, void *base, struct err *reterr);
+
+/* Take back the memory of a section's members. */
+void settings_values_fini(enum settings_section section, void *base);
+
+MUST_USE bool settings_list_add(
+    struct settings_list *list, const char *item, struct err *reterr);
+
+MUST_USE bool settings_source_add(struct settings *settings, const char *name,
+    struct settings_source **ret_source, struct err *reterr);
+MUST_USE bool
+settings_destination_add(struct settings *settings, const char *name,
+    struct settings_destination **ret_destination, struct err *reterr);
+
+MUST_USE bool settings_file_read(
+    const char *path, struct settings *settings, struct err *reterr);
+MUST_USE bool settings_environment_read(
+    char *const *environment, struct settings *settings, struct err *reterr);
+
+/* Does every ${NAME} in the text have a value, and every brace its mate? */
+MUST_USE bool
+settings_text_check(const char *path, const char *text, struct err *reterr);
+
+/* Read a file of tokens, one a line, into the list. */
+MUST_USE bool settings_tokens_read(const char *path, struct settings_list *list,
+    struct buf *warnings, struct err *reterr);
+
+/* Bearer tokens are visible ASCII without blanks. */
+MUST_USE bool settings_token_sound(const char *token);
+
+/* The known word that is nearest to one that is not known, or NULL if none
+ * is near. */
+const char *settings_nearest(const char *word, bool variables);
+
+/* The word at a position of "a|b|c". */
+void settings_word_write(const char *words, int64_t at, char *ret, size_t size);
+
+#endif

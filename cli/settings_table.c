@@ -1,0 +1,227 @@
+/*
+ * The table of settings: see settings.h. Rows are in the order in which they
+ * are shown. Sizes are written with k, M, G (1024), durations with ms, s, m,
+ * h, d.
+ */
+
+#include "cli/settings.h"
+
+#define KIB(n)	  ((int64_t)(n)*1024)
+#define MIB(n)	  (KIB(n) * 1024)
+#define GIB(n)	  (MIB(n) * 1024)
+#define SECOND(n) ((int64_t)(n)*1000)
+#define HOUR(n)	  (SECOND(n) * 3600)
+
+#define MAIN(member)                                                           \
+	.section = SETTINGS_MAIN, .at = offsetof(struct settings, member)
+#define SOURCE(member)                                                         \
+	.section = SETTINGS_SOURCE,                                            \
+	.at = offsetof(struct settings_source, member)
+#define TARGET(member)                                                         \
+	.section = SETTINGS_DESTINATION,                                       \
+	.at = offsetof(struct settings_destination, member)
+
+/* clang-format off */
+const struct setting settings_table[] = {
+	{MAIN(listen), .key = "listen", .variable = "CURRENTSD_LISTEN",
+	    .type = SETTINGS_ADDRESS, .preset = "127.0.0.1:8080",
+	    .help = "Where Braze's requests come in (plain HTTP: put a TLS"
+		" proxy before it)."},
+	{MAIN(admin), .key = "admin", .variable = "CURRENTSD_ADMIN",
+	    .type = SETTINGS_ADDRESS, .preset = "127.0.0.1:8081",
+	    .help = "Where /metrics and /status are read; no credentials, so"
+		" keep it on loopback."},
+	{MAIN(state_dir), .key = "state_dir",
+	    .variable = "CURRENTSD_STATE_DIR", .type = SETTINGS_PATH,
+	    .help = "The directory of the queue. Without it $STATE_DIRECTORY,"
+		" as systemd sets it; required."},
+	{MAIN(allow_volatile_state), .key = "allow_volatile_state",
+	    .variable = "CURRENTSD_ALLOW_VOLATILE_STATE",
+	    .type = SETTINGS_FLAG, .preset = "no",
+	    .help = "Serve although the state directory is on tmpfs, an"
+		" overlay or NFS, where the queue can vanish."},
+	{MAIN(log_level), .key = "log_level",
+	    .variable = "CURRENTSD_LOG_LEVEL", .type = SETTINGS_WORD,
+	    .preset = "info", .words = "debug|info|warn|error",
+	    .help = "The least level of what is logged."},
+
+	{MAIN(threads), .key = "threads", .variable = "CURRENTSD_THREADS",
+	    .type = SETTINGS_INTEGER, .preset = "2", .least = 1, .most = 64,
+	    .help = "Threads that answer requests."},
+	{MAIN(max_connections), .key = "max_connections",
+	    .variable = "CURRENTSD_MAX_CONNECTIONS",
+	    .type = SETTINGS_INTEGER, .preset = "1024", .least = 8,
+	    .most = 100000,
+	    .help = "Connections that are held open at once."},
+	{MAIN(body_limit), .key = "body_limit",
+	    .variable = "CURRENTSD_BODY_LIMIT", .type = SETTINGS_SIZE,
+	    .preset = "16M", .least = MIB(1), .most = GIB(1),
+	    .help = "The largest body, also after inflating; above it 413,"
+		" and Braze splits."},
+	{MAIN(body_memory), .key = "body_memory",
+	    .variable = "CURRENTSD_BODY_MEMORY", .type = SETTINGS_SIZE,
+	    .preset = "256M", .least = MIB(1), .most = GIB(1024),
+	    .help = "Memory for all bodies that are being read; above it 503."
+		" At least body_limit."},
+	{MAIN(max_events), .key = "max_events",
+	    .variable = "CURRENTSD_MAX_EVENTS", .type = SETTINGS_INTEGER,
+	    .preset = "100000", .least = 100, .most = 10000000,
+	    .help = "The most events in one body (Braze sends 100)."},
+	{MAIN(request_timeout_ms), .key = "request_timeout",
+	    .variable = "CURRENTSD_REQUEST_TIMEOUT",
+	    .type = SETTINGS_DURATION, .preset = "60s", .least = SECOND(1),
+	    .most = HOUR(1),
+	    .help = "From a request's first byte to its last."},
+	{MAIN(idle_timeout_ms), .key = "idle_timeout",
+	    .variable = "CURRENTSD_IDLE_TIMEOUT", .type = SETTINGS_DURATION,
+	    .preset = "75s", .least = SECOND(1), .most = HOUR(1),
+	    .help = "A connection without any traffic is closed after it."},
+	{MAIN(retry_after_ms), .key = "retry_after",
+	    .variable = "CURRENTSD_RETRY_AFTER", .type = SETTINGS_DURATION,
+	    .preset = "10s", .least = SECOND(1), .most = HOUR(1),
+	    .help = "What Retry-After says in a 503 (whole seconds)."},
+
+	{MAIN(queue_max_bytes), .key = "queue_max_bytes",
+	    .variable = "CURRENTSD_QUEUE_MAX_BYTES", .type = SETTINGS_SIZE,
+	    .preset = "10G", .least = MIB(1), .most = GIB(1024) * 1024,
+	    .help = "What the queue may hold on disk; above it 503."},
+	{MAIN(queue_min_free), .key = "queue_min_free",
+	    .variable = "CURRENTSD_QUEUE_MIN_FREE", .type = SETTINGS_SIZE,
+	    .preset = "256M", .least = 0, .most = GIB(1024),
+	    .help = "Room that is left to others on the file system; below"
+		" it 503."},
+	{MAIN(queue_ballast), .key = "queue_ballast",
+	    .variable = "CURRENTSD_QUEUE_BALLAST", .type = SETTINGS_SIZE,
+	    .preset = "32M", .least = 0, .most = GIB(64),
+	    .help = "A file that is let go when the disk is full, so that"
+		" delivery can go on."},
+	{MAIN(queue_window), .key = "queue_window",
+	    .variable = "CURRENTSD_QUEUE_WINDOW", .type = SETTINGS_INTEGER,
+	    .preset = "1000000", .least = 0, .most = 100000000,
+	    .help = "Events that are remembered to tell duplicates."},
+	{MAIN(queue_pending), .key = "queue_pending",
+	    .variable = "CURRENTSD_QUEUE_PENDING", .type = SETTINGS_INTEGER,
+	    .preset = "1024", .least = 1, .most = 100000,
+	    .help = "Requests that may wait for the disk at once; above it"
+		" 503."},
+	{MAIN(undecodable_max_bytes), .key = "undecodable_max_bytes",
+	    .variable = "CURRENTSD_UNDECODABLE_MAX_BYTES",
+	    .type = SETTINGS_SIZE, .preset = "256M", .least = 0,
+	    .most = GIB(1024),
+	    .help = "Room for bodies that could not be read and were kept."},
+
+	{SOURCE(parameter), .key = "parameter", .type = SETTINGS_TEXT,
+	    .help = "A query parameter, key=value, that also chooses this"
+		" source."},
+	{SOURCE(tokens), .key = "token", .variable = "CURRENTSD_TOKEN",
+	    .type = SETTINGS_LIST,
+	    .help = "The bearer tokens that are taken; two while one is"
+		" being changed."},
+	{SOURCE(token_file), .key = "token_file",
+	    .variable = "CURRENTSD_TOKEN_FILE", .type = SETTINGS_PATH,
+	    .help = "A file of tokens, one a line."},
+	{SOURCE(open), .key = "open", .variable = "CURRENTSD_OPEN",
+	    .type = SETTINGS_FLAG, .preset = "no",
+	    .help = "Take requests without a token: anybody who reaches the"
+		" address can send events."},
+	{SOURCE(destination), .key = "destination", .type = SETTINGS_TEXT,
+	    .help = "Where its events go; the first destination if not"
+		" given."},
+	{SOURCE(unknown_type), .key = "unknown_type",
+	    .variable = "CURRENTSD_UNKNOWN_TYPE", .type = SETTINGS_WORD,
+	    .preset = "forward", .words = "forward|bury|drop",
+	    .help = "What becomes of events whose type the catalogue does"
+		" not have."},
+	{SOURCE(flawed), .key = "flawed", .variable = "CURRENTSD_FLAWED",
+	    .type = SETTINGS_WORD, .preset = "bury", .words = "bury|drop",
+	    .help = "What becomes of events that are not sound."},
+
+	{TARGET(app_id), .key = "app_id", .variable = "CURRENTSD_HEAP_APP_ID",
+	    .type = SETTINGS_TEXT,
+	    .help = "The id of the Heap environment, digits; required."},
+	{TARGET(region), .key = "region", .variable = "CURRENTSD_HEAP_REGION",
+	    .type = SETTINGS_WORD, .words = "us|eu",
+	    .help = "Where the Heap account lives; required unless the url is"
+		" set."},
+	{TARGET(url), .key = "url", .variable = "CURRENTSD_HEAP_URL",
+	    .type = SETTINGS_TEXT,
+	    .help = "Base URL instead of the region's; plain http to loopback"
+		" only."},
+	{TARGET(share), .key = "share", .variable = "CURRENTSD_HEAP_SHARE",
+	    .type = SETTINGS_INTEGER, .preset = "95", .least = 1, .most = 100,
+	    .help = "Per cent of both quotas to use; the rest is left to"
+		" other senders of yours."},
+	{TARGET(events_per_minute), .key = "events_per_minute",
+	    .variable = "CURRENTSD_HEAP_EVENTS_PER_MINUTE",
+	    .type = SETTINGS_INTEGER, .preset = "15000", .least = 0,
+	    .most = 100000000,
+	    .help = "Heap's quota of events a minute; 0: none."},
+	{TARGET(identity_per_minute), .key = "identity_per_minute",
+	    .variable = "CURRENTSD_HEAP_IDENTITY_PER_MINUTE",
+	    .type = SETTINGS_INTEGER, .preset = "1000", .least = 0,
+	    .most = 100000000,
+	    .help = "Heap's quota of events a minute of one person; 0:"
+		" none."},
+	{TARGET(request_events), .key = "request_events",
+	    .variable = "CURRENTSD_HEAP_REQUEST_EVENTS",
+	    .type = SETTINGS_INTEGER, .preset = "1000", .least = 1,
+	    .most = TRACK_EVENTS_MAX, .help = "The most events in one request."},
+	{TARGET(request_bytes), .key = "request_bytes",
+	    .variable = "CURRENTSD_HEAP_REQUEST_BYTES", .type = SETTINGS_SIZE,
+	    .preset = "1000000", .least = KIB(16), .most = MIB(64),
+	    .help = "The most bytes in one request, unless one event has"
+		" more."},
+	{TARGET(in_flight), .key = "in_flight",
+	    .variable = "CURRENTSD_HEAP_IN_FLIGHT", .type = SETTINGS_INTEGER,
+	    .preset = "4", .least = 1, .most = 64,
+	    .help = "Requests on their way at once."},
+	{TARGET(linger_ms), .key = "linger",
+	    .variable = "CURRENTSD_HEAP_LINGER", .type = SETTINGS_DURATION,
+	    .preset = "1s", .least = 0, .most = SECOND(300),
+	    .help = "How long events wait for a request to fill."},
+	{TARGET(connect_timeout_ms), .key = "connect_timeout",
+	    .variable = "CURRENTSD_HEAP_CONNECT_TIMEOUT",
+	    .type = SETTINGS_DURATION, .preset = "5s", .least = 100,
+	    .most = SECOND(300), .help = "To have a connection."},
+	{TARGET(timeout_ms), .key = "timeout",
+	    .variable = "CURRENTSD_HEAP_TIMEOUT", .type = SETTINGS_DURATION,
+	    .preset = "30s", .least = 100, .most = HOUR(1),
+	    .help = "For a whole request, answer included."},
+	{TARGET(backoff_first_ms), .key = "backoff_first",
+	    .variable = "CURRENTSD_HEAP_BACKOFF_FIRST",
+	    .type = SETTINGS_DURATION, .preset = "1s", .least = 10,
+	    .most = HOUR(1),
+	    .help = "The first wait when Heap has trouble; it doubles, with"
+		" full jitter."},
+	{TARGET(backoff_most_ms), .key = "backoff_most",
+	    .variable = "CURRENTSD_HEAP_BACKOFF_MOST",
+	    .type = SETTINGS_DURATION, .preset = "5m", .least = 10,
+	    .most = HOUR(24), .help = "The longest such wait."},
+	{TARGET(retry_after_most_ms), .key = "retry_after_most",
+	    .variable = "CURRENTSD_HEAP_RETRY_AFTER_MOST",
+	    .type = SETTINGS_DURATION, .preset = "15m", .least = SECOND(1),
+	    .most = HOUR(24),
+	    .help = "Heap's Retry-After is obeyed up to this."},
+	{TARGET(probe_ms), .key = "probe", .variable = "CURRENTSD_HEAP_PROBE",
+	    .type = SETTINGS_DURATION, .preset = "1m", .least = 100,
+	    .most = HOUR(24),
+	    .help = "Between the probes of a destination that refuses"
+		" everything."},
+	{TARGET(set_aside_ms), .key = "set_aside",
+	    .variable = "CURRENTSD_HEAP_SET_ASIDE",
+	    .type = SETTINGS_DURATION, .preset = "1m", .least = 100,
+	    .most = HOUR(24),
+	    .help = "Before a suspect event is tried again."},
+	{TARGET(no_user), .key = "no_user",
+	    .variable = "CURRENTSD_HEAP_NO_USER", .type = SETTINGS_WORD,
+	    .preset = "drop", .words = "bury|drop",
+	    .help = "What becomes of events of nobody."},
+	{TARGET(ca_file), .key = "ca_file",
+	    .variable = "CURRENTSD_HEAP_CA_FILE", .type = SETTINGS_PATH,
+	    .help = "Certificates to trust instead of the system's (PEM)."},
+	{TARGET(proxy), .key = "proxy", .variable = "CURRENTSD_HEAP_PROXY",
+	    .type = SETTINGS_TEXT,
+	    .help = "HTTP proxy on the way to Heap: http://HOST:PORT."},
+	{.key = NULL},
+};
+/* clang-format on */

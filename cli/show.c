@@ -1,0 +1,73 @@
+#include "cli/show.h"
+
+#include <inttypes.h>
+
+void
+show_duration(int64_t seconds, char *ret, size_t size)
+{
+	if (seconds >= 86400)
+		(void)snprintf(ret, size, "%" PRId64 " d %02d h",
+		    seconds / 86400, (int)(seconds % 86400 / 3600));
+	else if (seconds >= 3600)
+		(void)snprintf(ret, size, "%d h %02d min",
+		    (int)(seconds / 3600), (int)(seconds % 3600 / 60));
+	else if (seconds >= 60)
+		(void)snprintf(ret, size, "%d min %02d s", (int)(seconds / 60),
+		    (int)(seconds % 60));
+	else
+		(void)snprintf(ret, size, "%d s", (int)seconds);
+}
+
+void
+show_bytes(int64_t bytes, char *ret, size_t size)
+{
+	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+	double value = (double)bytes;
+	size_t unit = 0;
+
+	while (value >= 1024 && unit + 1 < sizeof(units) / sizeof(units[0])) {
+		value /= 1024;
+		unit++;
+	}
+	(void)snprintf(
+	    ret, size, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+}
+
+void
+show_line_json(struct json *json, const struct books_line *line)
+{
+	json_int(json, "received", line->received);
+	json_int(json, "waiting", line->waiting);
+	json_int(json, "delivered", line->delivered);
+	json_int(json, "buried", line->buried);
+	json_int(json, "dropped", line->dropped);
+	json_int(json, "duplicates", line->duplicates);
+	json_int(json, "forgotten", line->forgotten);
+	json_int(json, "expired", line->expired);
+	json_int(json, "imbalance", books_imbalance(line));
+}
+
+void
+show_head_text(struct buf *out, const char *label)
+{
+	(void)buf_printf(out,
+	    "%-48s %10s = %9s + %9s + %9s + %9s + %10s + %9s + %9s\n", label,
+	    "received", "waiting", "delivered", "buried", "dropped",
+	    "duplicates", "forgotten", "expired");
+}
+
+void
+show_line_text(
+    struct buf *out, const char *label, const struct books_line *line)
+{
+	int64_t imbalance = books_imbalance(line);
+
+	(void)buf_printf(out,
+	    "%-48s %10" PRId64 "   %9" PRId64 "   %9" PRId64 "   %9" PRId64
+	    "   %9" PRId64 "   %10" PRId64 "   %9" PRId64 "   %9" PRId64,
+	    label, line->received, line->waiting, line->delivered, line->buried,
+	    line->dropped, line->duplicates, line->forgotten, line->expired);
+	if (imbalance != 0)
+		(void)buf_printf(out, "   OFF BY %" PRId64, imbalance);
+	(void)buf_char(out, '\n');
+}

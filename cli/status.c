@@ -1,0 +1,312 @@
+/*
+ * How everything is: for a person at night, and as one JSON object, the same
+ * that the admin listener gives at /status.
+ */
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "cli/command.h"
+#include "cli/show.h"
+#include "queue/books.h"
+
+#include <inttypes.h>
+
+/* Milliseconds since a moment as seconds, or -1 if there was none. */
+static int64_t
+since_s(int64_t now_ms, int64_t then_ms)
+{
+	if (then_ms == 0)
+		return -1;
+	return now_ms > then_ms ? (now_ms - then_ms) / 1000 : 0;
+}
+
+static void
+json_since(struct json *json, const char *key, int64_t now_ms, int64_t then_ms)
+{
+	if (then_ms == 0)
+		json_null(json, key);
+	else
+		json_int(json, key, since_s(now_ms, then_ms));
+}
+
+static void
+json_time(struct json *json, const char *key, int64_t then_ms)
+{
+	char text[CLOCK_TEXT];
+
+	if (then_ms == 0) {
+		json_null(json, key);
+		return;
+	}
+	clock_text(then_ms, text, sizeof(text));
+	json_text(json, key, text);
+}
+
+/* The oldest event of a lane (NULL: of all), or 0; a disk that fails must
+ * not keep the rest from being shown. */
+static int64_t
+oldest_ms(struct parts *parts, const char *lane)
+{
+	int64_t ms = 0;
+
+	return books_oldest_ms(parts->queue, lane, &ms, NULL) ? ms : 0;
+}
+
+static void
+queue_json(struct parts *parts, int64_t now_ms, struct json *json)
+{
+	struct books_totals totals;
+
+	books_totals(parts->queue, &totals);
+	json_object_open(json, "queue");
+	show_line_json(json, &totals.events);
+	json_int(json, "set_aside_parcels", totals.set_aside_parcels);
+	json_int(json, "undecodable", totals.undecodable);
+	json_int(json, "undecodable_bytes", totals.undecodable_bytes);
+	json_since(json, "oldest_waiting_s", now_ms, oldest_ms(parts, NULL));
+	json_int(json, "live_bytes", totals.live_bytes);
+	json_int(json, "max_bytes", parts->settings->queue_max_bytes);
+	json_int(json, "file_bytes", totals.file_bytes);
+	json_int(json, "free_bytes", totals.free_bytes);
+	json_int(json, "window_events", totals.window_events);
+	json_time(json, "last_commit", totals.last_commit_ms);
+	json_bool(json, "ballast", totals.ballast);
+	json_bool(json, "broken", totals.broken);
+	json_object_close(json);
+}
+
+static void
+source_json(struct parts *parts, struct server *server, size_t source,
+    int64_t now_ms, struct json *json)
+{
+	const struct settings_source *settings =
+	    &parts->settings->sources[source];
+	struct server_source_status status;
+
+	json_object_open(json, NULL);
+	json_text(json, "name", settings->name);
+	if (server != NULL) {
+		server_source_status(server, source, &status);
+		json_since(
+		    json, "last_request_s", now_ms, status.last_request_ms);
+		json_since(
+		    json, "last_success_s", now_ms, status.last_success_ms);
+		json_time(json, "failing_since", status.failing_since_ms);
+		json_since(json, "failing_s", now_ms, status.failing_since_ms);
+	}
+	json_object_close(json);
+}
+
+static void
+lane_json(struct parts *parts, struct forwarder *forwarder, size_t lane,
+    int64_t now_ms, struct json *json)
+{
+	const char *name = parts->settings->destinations[lane].name;
+	int64_t waiting = books_lane_waiting(parts->queue, name), drain_s;
+	struct forwarder_lane_status status;
+
+	json_object_open(json, NULL);
+	json_text(json, "name", name);
+	json_int(json, "waiting", waiting);
+	json_since(json, "oldest_waiting_s", now_ms, oldest_ms(parts, name));
+	if (forwarder != NULL) {
+		forwarder_lane_status(forwarder, lane, &status);
+		drain_s = parts_drain_s(&status, waiting);
+		json_text(json, "state", forwarder_state_name(status.state));
+		json_text(json, "why", status.why);
+		json_time(json, "until", status.until_ms);
+		json_time(json, "last_accepted", status.last_accepted_ms);
+		json_since(
+		    json, "last_accepted_s", now_ms, status.last_accepted_ms);
+		json_int(json, "posts", (int64_t)status.posts);
+		json_int(json, "accepted", (int64_t)status.accepted);
+		json_int(json, "refused", (int64_t)status.refused);
+		json_int(json, "in_flight", status.in_flight);
+		json_int(json, "pace_per_minute", status.pace_per_minute);
+		if (drain_s < 0)
+			json_null(json, "drain_forecast_s");
+		else
+			json_int(json, "drain_forecast_s", drain_s);
+	} else {
+		json_text(json, "state", "stopped");
+	}
+	json_object_close(json);
+}
+
+void
+status_write(
+    struct parts *parts, int64_t now_ms, int64_t mono_ms, struct buf *out)
+{
+	struct forwarder *forwarder = atomic_load(&parts->forwarder);
+	struct server *server = atomic_load(&parts->server);
+	bool running = forwarder != NULL;
+	struct json json;
+
+	json_init(&json, out);
+	json_object_open(&json, NULL);
+	json_text(&json, "version", CURRENTSD_VERSION);
+	json_text(&json, "state", running ? "running" : "stopped");
+	json_time(&json, "now", now_ms);
+	if (running) {
+		json_int(&json, "uptime_s",
+		    (mono_ms - parts->started_mono_ms) / 1000);
+		json_bool(&json, "alive", parts_alive(parts, mono_ms));
+	}
+	queue_json(parts, now_ms, &json);
+	json_array_open(&json, "sources");
+	for (size_t i = 0; i < parts->settings->source_count; i++)
+		source_json(parts, server, i, now_ms, &json);
+	json_array_close(&json);
+	json_array_open(&json, "destinations");
+	for (size_t i = 0; i < parts->settings->destination_count; i++)
+		lane_json(parts, forwarder, i, now_ms, &json);
+	json_array_close(&json);
+	json_object_close(&json);
+	(void)buf_char(out, '\n');
+}
+
+/* ---- for people ---- */
+
+/* "12 s ago", or "never". */
+static void
+ago_text(int64_t now_ms, int64_t then_ms, char *ret, size_t size)
+{
+	char text[SHOW_DURATION];
+
+	if (then_ms == 0) {
+		(void)snprintf(ret, size, "never");
+		return;
+	}
+	show_duration(since_s(now_ms, then_ms), text, sizeof(text));
+	(void)snprintf(ret, size, "%s ago", text);
+}
+
+static void
+queue_text(struct parts *parts, int64_t now_ms, struct buf *out)
+{
+	char live[SHOW_BYTES], most[SHOW_BYTES], room[SHOW_BYTES];
+	char oldest[SHOW_DURATION + 8];
+	struct books_totals totals;
+	const struct books_line *line = &totals.events;
+
+	books_totals(parts->queue, &totals);
+	show_bytes(totals.live_bytes, live, sizeof(live));
+	show_bytes(parts->settings->queue_max_bytes, most, sizeof(most));
+	show_bytes(totals.free_bytes, room, sizeof(room));
+	ago_text(now_ms, oldest_ms(parts, NULL), oldest, sizeof(oldest));
+	(void)buf_printf(out,
+	    "queue      waiting %" PRId64 ", buried %" PRId64
+	    ", undecodable %" PRId64 "; oldest waiting came %s\n"
+	    "           %s of %s, %s free on the file system%s\n",
+	    line->waiting, line->buried, totals.undecodable, oldest, live, most,
+	    room, totals.ballast ? "" : ", NO BALLAST");
+	(void)buf_printf(out,
+	    "books      received %" PRId64 ", delivered %" PRId64
+	    ", dropped %" PRId64 ", duplicates %" PRId64 "\n",
+	    line->received, line->delivered, line->dropped, line->duplicates);
+	if (books_imbalance(line) != 0)
+		(void)buf_printf(out,
+		    "           THE BOOKS DO NOT BALANCE by %" PRId64
+		    ": run currentsd ledger --check\n",
+		    books_imbalance(line));
+	if (totals.broken)
+		(void)buf_text(out,
+		    "           THE DISK FAILED: nothing is accepted until the "
+		    "queue is open again\n");
+	if (totals.set_aside_parcels > 0)
+		(void)buf_printf(out,
+		    "           %" PRId64 " DAMAGED PARCELS were set aside\n",
+		    totals.set_aside_parcels);
+}
+
+static void
+source_text(struct parts *parts, struct server *server, size_t source,
+    int64_t now_ms, struct buf *out)
+{
+	char request[SHOW_DURATION + 8], success[SHOW_DURATION + 8];
+	char failing[SHOW_DURATION];
+	struct server_source_status status;
+
+	server_source_status(server, source, &status);
+	ago_text(now_ms, status.last_request_ms, request, sizeof(request));
+	ago_text(now_ms, status.last_success_ms, success, sizeof(success));
+	(void)buf_printf(out,
+	    "source     %-16s last request %s, last answered 2xx %s\n",
+	    parts->settings->sources[source].name, request, success);
+	if (status.failing_since_ms == 0)
+		return;
+	/* Braze's documentation of the Custom HTTP connector. */
+	show_duration(
+	    since_s(now_ms, status.failing_since_ms), failing, sizeof(failing));
+	(void)buf_printf(out,
+	    "           FAILING for %s (Braze switches the connector off after "
+	    "5 days)\n",
+	    failing);
+}
+
+static void
+lane_text(struct parts *parts, struct forwarder *forwarder, size_t lane,
+    int64_t now_ms, struct buf *out)
+{
+	const char *name = parts->settings->destinations[lane].name;
+	int64_t waiting = books_lane_waiting(parts->queue, name), drain_s;
+	char accepted[SHOW_DURATION + 8], drain[SHOW_DURATION];
+	struct forwarder_lane_status status;
+
+	forwarder_lane_status(forwarder, lane, &status);
+	ago_text(now_ms, status.last_accepted_ms, accepted, sizeof(accepted));
+	(void)buf_printf(out,
+	    "to         %-16s %s, waiting %" PRId64 ", last accepted %s\n",
+	    name, forwarder_state_name(status.state), waiting, accepted);
+	if (status.why[0] != '\0')
+		(void)buf_printf(out, "           why: %s\n", status.why);
+	if (status.until_ms > now_ms) {
+		show_duration((status.until_ms - now_ms + 999) / 1000, drain,
+		    sizeof(drain));
+		(void)buf_printf(out, "           next try in %s\n", drain);
+	}
+	drain_s = parts_drain_s(&status, waiting);
+	if (waiting == 0 || drain_s < 0)
+		return;
+	show_duration(drain_s, drain, sizeof(drain));
+	(void)buf_printf(out, "           empty in %s at %u events a minute\n",
+	    drain, status.pace_per_minute);
+}
+
+static void
+status_text(
+    struct parts *parts, int64_t now_ms, int64_t mono_ms, struct buf *out)
+{
+	struct forwarder *forwarder = atomic_load(&parts->forwarder);
+	struct server *server = atomic_load(&parts->server);
+	char uptime[SHOW_DURATION];
+
+	if (forwarder == NULL || server == NULL) {
+		(void)buf_printf(
+		    out, "currentsd  %s NOT RUNNING\n", CURRENTSD_VERSION);
+		queue_text(parts, now_ms, out);
+		return;
+	}
+	show_duration(
+	    (mono_ms - parts->started_mono_ms) / 1000, uptime, sizeof(uptime));
+	(void)buf_printf(out, "currentsd  %s running for %s%s\n",
+	    CURRENTSD_VERSION, uptime,
+	    parts_alive(parts, mono_ms) ? "" : ", A THREAD HAS STALLED");
+	queue_text(parts, now_ms, out);
+	for (size_t i = 0; i < parts->settings->source_count; i++)
+		source_text(parts, server, i, now_ms, out);
+	for (size_t i = 0; i < parts->settings->destination_count; i++)
+		lane_text(parts, forwarder, i, now_ms, out);
+}
+
+int
+command_status(struct command_context *context, struct buf *out)
+{
+	int64_t mono_ms = clock_mono_ms();
+
+	if (options_has(context->options, "--json"))
+		status_write(context->parts, context->now_ms, mono_ms, out);
+	else
+		status_text(context->parts, context->now_ms, mono_ms, out);
+	return EXIT_FINE;
+}
