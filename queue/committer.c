@@ -128,7 +128,7 @@ committer_probe_known(struct queue *queue, const struct put *probe)
 
 	lock_hold(&queue->held);
 	age = probe->now_ms - queue->last_commit_ms;
-	if (queue->broken)
+	if (queue->broken || queue->last_commit_ms == 0)
 		age = COMMITTER_PROBE_MS;
 	lock_drop(&queue->held);
 	return age >= 0 && age < COMMITTER_PROBE_MS;

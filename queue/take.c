@@ -217,6 +217,7 @@ take_once(struct queue *queue, struct lane *lane, int64_t now_ms,
 		if (!ok)
 			queue_rollback(queue, reterr);
 		*ret_again = ok;
+		queue_show(queue);
 	} else {
 		(void)err_set(reterr, err.code, "%s", err.text);
 	}

@@ -1,0 +1,201 @@
+#ifndef TESTS_QUEUE_HELP_H
+#define TESTS_QUEUE_HELP_H
+
+/*
+ * A queue in a directory of its own, and puts that wait for their answer.
+ * Included by the tests of the queue, one program each.
+ */
+
+#include "base/lock.h"
+#include "queue/books.h"
+
+#include <signal.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* The answer to one put, and the way to wait for it. */
+struct answer {
+	struct lock lock;
+	struct cond ready;
+	bool done;
+	bool ok;
+	struct queue_receipt receipt;
+	struct err err;
+};
+
+static inline void
+answer_init(struct answer *answer)
+{
+	memset(answer, 0, sizeof(*answer));
+	lock_init(&answer->lock);
+	cond_init(&answer->ready);
+}
+
+static inline void
+answer_done(
+    void *arg, const struct queue_receipt *receipt, const struct err *err)
+{
+	struct answer *answer = arg;
+
+	lock_hold(&answer->lock);
+	answer->done = true;
+	answer->ok = receipt != NULL;
+	if (receipt != NULL)
+		answer->receipt = *receipt;
+	else
+		answer->err = *err;
+	cond_wake(&answer->ready);
+	lock_drop(&answer->lock);
+}
+
+static inline bool
+answer_wait(struct answer *answer)
+{
+	lock_hold(&answer->lock);
+	while (!answer->done)
+		cond_wait(&answer->ready, &answer->lock, INT64_MAX / 2);
+	lock_drop(&answer->lock);
+	lock_fini(&answer->lock);
+	cond_fini(&answer->ready);
+	return answer->ok;
+}
+
+static inline char *
+state_dir(void)
+{
+	char *dir = strdup("/var/tmp/currentsd-test-XXXXXX");
+
+	assert_non_null(dir);
+	assert_non_null(mkdtemp(dir));
+	return dir;
+}
+
+static inline void
+state_dir_remove(char *dir)
+{
+	char command[256];
+
+	(void)snprintf(command, sizeof(command), "rm -rf '%s'", dir);
+	assert_int_equal(system(command), 0);
+	free(dir);
+}
+
+static inline struct queue_settings
+queue_test_settings(const char *dir)
+{
+	struct queue_settings settings;
+
+	queue_settings_init(&settings);
+	settings.dir = dir;
+	settings.ballast_bytes = 1 << 20;
+	settings.min_free_bytes = 1 << 20;
+	settings.window_events = 10000;
+	return settings;
+}
+
+static inline struct queue *
+queue_test_open(const struct queue_settings *settings)
+{
+	struct queue *queue = NULL;
+	struct err err;
+
+	if (!queue_open(settings, &queue, &err))
+		fail_msg("queue_open: %s", err.text);
+	if (!queue_start(queue, &err))
+		fail_msg("queue_start: %s", err.text);
+	return queue;
+}
+
+static inline void
+queue_test_close(struct queue *queue)
+{
+	queue_stop(queue);
+	queue_close(queue);
+}
+
+/* Put `count` events "PREFIX-0", ... of one kind; true if durable. */
+static inline bool
+queue_test_put(struct queue *queue, const char *source, const char *kind,
+    const char *prefix, size_t count, enum queue_fate fate,
+    struct answer *ret_answer)
+{
+	struct queue_item *items = calloc(count + 1, sizeof(*items));
+	char(*ids)[64] = calloc(count + 1, sizeof(*ids));
+	char(*data)[128] = calloc(count + 1, sizeof(*data));
+	struct queue_batch batch = {.source = source,
+	    .lane = "heap",
+	    .now_ms = 1764000000000,
+	    .items = items,
+	    .count = count};
+	struct err err;
+	bool ok;
+
+	for (size_t i = 0; i < count; i++) {
+		(void)snprintf(ids[i], sizeof(ids[i]), "%s-%zu", prefix, i);
+		(void)snprintf(data[i], sizeof(data[i]),
+		    "{\"id\":\"%s-%zu\",\"kind\":\"%s\"}", prefix, i, kind);
+		items[i] = (struct queue_item){.fate = fate,
+		    .kind = kind,
+		    .kind_len = strlen(kind),
+		    .id = ids[i],
+		    .id_len = strlen(ids[i]),
+		    .data = data[i],
+		    .data_len = strlen(data[i]),
+		    .reason = fate == QUEUE_WAIT ? NULL : "because"};
+	}
+	answer_init(ret_answer);
+	if (queue_put(queue, &batch, answer_done, ret_answer, &err)) {
+		ok = answer_wait(ret_answer);
+	} else {
+		ret_answer->err = err;
+		lock_fini(&ret_answer->lock);
+		cond_fini(&ret_answer->ready);
+		ok = false;
+	}
+	free(items);
+	free(ids);
+	free(data);
+	return ok;
+}
+
+static inline int64_t
+lane_test_open(struct queue *queue, const char *name)
+{
+	struct queue_lane lane;
+	struct err err;
+
+	if (!queue_lane_open(queue, name, &lane, &err))
+		fail_msg("queue_lane_open: %s", err.text);
+	queue_lane_fini(&lane);
+	return lane.id;
+}
+
+static inline void
+books_test_text(void *arg, const char *text)
+{
+	(void)arg;
+	print_error("books: %s\n", text);
+}
+
+/* The ledger balances and agrees with the rows. */
+static inline void
+books_test_agree(struct queue *queue)
+{
+	struct books_totals totals;
+	bool agree = false;
+	struct err err;
+
+	if (!books_check(queue, books_test_text, NULL, &agree, &err))
+		fail_msg("books_check: %s", err.text);
+	assert_true(agree);
+	books_totals(queue, &totals);
+	assert_int_equal(books_imbalance(&totals.events), 0);
+}
+
+#endif
