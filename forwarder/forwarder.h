@@ -17,18 +17,18 @@ struct forwarder;
 /* One destination. Lent for the forwarder's life. */
 struct forwarder_lane_settings {
 	const char *name;
-	const char *url;     /* of track: https://.../api/track */
+	const char *url; /* of track: https://.../api/track */
 	const char *app_id;
-	const char *ca_file; /* or NULL: the system's */
-	const char *proxy;   /* or NULL: none */
-	const struct track_rules *rules;
-	unsigned events_per_minute;   /* Heap's quota; 0 = no quota */
-	unsigned identity_per_minute; /* per identity; 0 = no quota */
-	unsigned share_percent;	      /* of both, that we use */
-	size_t request_events;	      /* at most */
-	size_t request_bytes;	      /* at most */
-	unsigned in_flight;	      /* requests at once */
-	int64_t linger_ms;	      /* wait for a request to fill */
+	const char *ca_file;		 /* or NULL: the system's */
+	const char *proxy;		 /* or NULL: none */
+	const struct track_rules *rules; /* or NULL: the defaults */
+	unsigned events_per_minute;	 /* Heap's quota; 0 = no quota */
+	unsigned identity_per_minute;	 /* per identity; 0 = no quota */
+	unsigned share_percent;		 /* of both, that we use */
+	size_t request_events;		 /* at most */
+	size_t request_bytes;		 /* at most */
+	unsigned in_flight;		 /* requests at once */
+	int64_t linger_ms;		 /* wait for a request to fill */
 	int64_t connect_timeout_ms;
 	int64_t timeout_ms;
 	int64_t backoff_first_ms; /* doubles from here, full jitter */
@@ -41,9 +41,9 @@ struct forwarder_lane_settings {
 /* Defaults for everything but name, url and app_id. */
 void forwarder_lane_settings_init(struct forwarder_lane_settings *settings);
 
-MUST_USE bool forwarder_start(const struct forwarder_lane_settings *lanes,
-    size_t lane_count, struct queue *queue, struct forwarder **ret_forwarder,
-    struct err *reterr);
+MUST_USE bool
+forwarder_start(const struct forwarder_lane_settings *lanes, size_t lane_count,
+    struct queue *queue, struct forwarder **ret_forwarder, struct err *reterr);
 
 /* Something may be due: look now. Any thread; takes the forwarder as void *
  * so that it can be the queue's wake. */
@@ -67,17 +67,22 @@ enum forwarder_state {
 struct forwarder_lane_status {
 	const char *name;
 	enum forwarder_state state;
-	char why[320]; /* of WAITING and STOPPED */
-	int64_t until_ms; /* next try, wall clock; 0 = at once */
+	char why[320];		  /* of WAITING and STOPPED */
+	int64_t until_ms;	  /* next try, wall clock; 0 = at once */
 	int64_t last_accepted_ms; /* Heap last said 200; 0 = never */
 	uint64_t posts, accepted, refused; /* requests, events, events */
-	unsigned in_flight; /* requests */
-	unsigned pace_per_minute; /* events, at present */
+	unsigned in_flight;		   /* requests */
+	unsigned pace_per_minute;	   /* events, at present */
 };
 
 size_t forwarder_lanes(const struct forwarder *forwarder);
 void forwarder_lane_status(struct forwarder *forwarder, size_t lane,
     struct forwarder_lane_status *ret_status);
+
+/* Pause a lane or let it go on, as queue_lane_pause() keeps it over restarts.
+ * False if there is no such lane. Any thread. */
+bool forwarder_lane_set_paused(
+    struct forwarder *forwarder, const char *name, bool paused);
 
 /* "running", "waiting", ... */
 const char *forwarder_state_name(enum forwarder_state state);

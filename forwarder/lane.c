@@ -1,0 +1,292 @@
+/*
+ * The life and the state of a lane.
+ *
+ *	          .---------------- a probe was accepted ---------------.
+ *	          v                                                     |
+ *	RESTING -> RUNNING -- network, 408, 429, 5xx --> WAITING        |
+ *	          ^   |  ^----- any other answer ---------'             |
+ *	          |   '-- 401, 403, 404, ... or too many refused --> STOPPED
+ *	          '-- PAUSED <-- by a person, from any state
+ *
+ * WAITING keeps its requests in memory and posts the same bytes again, one
+ * at a time until one gets an answer. STOPPED and PAUSED hand everything
+ * back to the queue; STOPPED tries a single event from time to time.
+ */
+
+#include "base/log.h"
+#include "forwarder/lane_inside.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A share of a quota; at least one, for 0 would be no quota. */
+static unsigned
+lane_allowed(unsigned quota, unsigned share_percent)
+{
+	uint64_t allowed = (uint64_t)quota * share_percent / 100;
+
+	if (quota == 0)
+		return 0;
+	return allowed > 0 ? (unsigned)allowed : 1;
+}
+
+/*
+ * How much was sent in the last minute? A planned stop left the log. After a
+ * crash nobody knows: rest, until all that could still have arrived at the
+ * destination, at the latest when we died or at its time-out, is a window
+ * ago. A wall clock that was set back makes it a full window from now.
+ */
+static void
+lane_quota_restore(
+    struct lane *lane, const struct queue_lane *saved, const struct moment *now)
+{
+	int64_t last_ms = saved->last_post_ms + lane->settings.timeout_ms;
+	struct err err;
+
+	if (lane->quota.allowed == 0 && lane->quota.identity == 0)
+		return;
+	if (saved->clean_ms != 0) {
+		if (saved->sends_len == 0 ||
+		    quota_read(&lane->quota, saved->sends, saved->sends_len,
+			now, &err))
+			return;
+		log_line(LOG_WARN, "forwarder", "restore lane=%s error=\"%s\"",
+		    lane->settings.name, err.text);
+	}
+	if (saved->last_post_ms == 0)
+		return;
+	if (last_ms > now->wall_ms)
+		last_ms = now->wall_ms;
+	lane->rest_ms = now->mono_ms + last_ms + QUOTA_WINDOW_MS +
+			QUOTA_MARGIN_MS - now->wall_ms;
+}
+
+/* Where a lane goes that nothing holds. */
+static void
+lane_enter_free(struct lane *lane, const struct moment *now)
+{
+	if (lane->rest_ms > now->mono_ms)
+		lane_enter(lane, FORWARDER_RESTING, lane->rest_ms, now,
+		    "it is not known what was sent before the crash");
+	else
+		lane_enter(lane, FORWARDER_RUNNING, INT64_MIN, now, "%s", "");
+}
+
+static void
+lane_init(struct lane *lane, const struct forwarder_lane_settings *settings,
+    struct queue *queue, const struct lane_poster *poster, uint64_t seed,
+    const struct moment *now)
+{
+	unsigned allowed =
+	    lane_allowed(settings->events_per_minute, settings->share_percent);
+
+	*lane = (struct lane){
+	    .settings = *settings,
+	    .queue = queue,
+	    .poster = *poster,
+	    .bytes = settings->request_bytes,
+	    .rest_ms = INT64_MIN,
+	    .look_ms = INT64_MIN,
+	    .post_ms = INT64_MIN,
+	    .settle_ms = INT64_MIN,
+	};
+	if (settings->rules != NULL)
+		lane->rules = *settings->rules;
+	else
+		track_rules_init(&lane->rules);
+	quota_init(&lane->quota, allowed,
+	    lane_allowed(
+		settings->identity_per_minute, settings->share_percent));
+	pace_init(&lane->pace, allowed, settings->request_events, now->mono_ms);
+	backoff_init(&lane->backoff, settings->backoff_first_ms,
+	    settings->backoff_most_ms, seed);
+	suspicion_init(&lane->suspicion);
+}
+
+bool
+lane_new(const struct forwarder_lane_settings *settings, struct queue *queue,
+    const struct lane_poster *poster, uint64_t seed, const struct moment *now,
+    struct lane **ret_lane, struct err *reterr)
+{
+	struct lane *lane = malloc(sizeof(*lane));
+	struct queue_lane saved = {0};
+
+	if (lane == NULL)
+		return err_set_nomem(reterr);
+	lane_init(lane, settings, queue, poster, seed, now);
+	if (!queue_lane_open(queue, settings->name, &saved, reterr)) {
+		quota_fini(&lane->quota);
+		free(lane);
+		return false;
+	}
+	lane->id = saved.id;
+	lane_quota_restore(lane, &saved, now);
+	if (saved.paused)
+		lane_enter(lane, FORWARDER_PAUSED, INT64_MAX, now,
+		    "paused before the start");
+	else
+		lane_enter_free(lane, now);
+	queue_lane_fini(&saved);
+	*ret_lane = lane;
+	return true;
+}
+
+void
+lane_free(struct lane *lane)
+{
+	if (lane == NULL)
+		return;
+	CHECK(lane->flying == NULL && lane->slates == NULL);
+	quota_fini(&lane->quota);
+	free(lane);
+}
+
+const char *
+lane_name(const struct lane *lane)
+{
+	return lane->settings.name;
+}
+
+static enum log_level
+lane_state_level(enum forwarder_state state)
+{
+	switch (state) {
+	case FORWARDER_RUNNING:
+	case FORWARDER_PAUSED:
+		return LOG_INFO;
+	case FORWARDER_WAITING:
+	case FORWARDER_RESTING:
+		return LOG_WARN;
+	case FORWARDER_STOPPED:
+		return LOG_ERROR;
+	}
+	return LOG_ERROR;
+}
+
+void
+lane_enter(struct lane *lane, enum forwarder_state state, int64_t until_ms,
+    const struct moment *now, const char *format, ...)
+{
+	char why[sizeof(lane->why)]; /* an argument may be the old why */
+	int64_t wait_ms = 0;
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(why, sizeof(why), format, args);
+	va_end(args);
+	(void)snprintf(lane->why, sizeof(lane->why), "%s", why);
+	lane->state = state;
+	lane->until_ms = until_ms;
+	lane->epoch++;
+	lane->flying_now = 0;
+	if (state != FORWARDER_STOPPED)
+		lane->suspicious = false;
+	if (until_ms != INT64_MAX && until_ms > now->mono_ms)
+		wait_ms = until_ms - now->mono_ms;
+	log_line(lane_state_level(state), "forwarder",
+	    "%s lane=%s next_ms=%" PRId64 " why=\"%s\"",
+	    forwarder_state_name(state), lane->settings.name, wait_ms,
+	    lane->why);
+	if (state == FORWARDER_STOPPED || state == FORWARDER_PAUSED)
+		lane_return_all(lane);
+}
+
+int64_t
+lane_step(struct lane *lane, const struct moment *now)
+{
+	int64_t next_ms = INT64_MAX;
+
+	lane_settle(lane, now);
+	if (!lane->winding && lane->state != FORWARDER_PAUSED) {
+		if (now->mono_ms < lane->until_ms)
+			next_ms = lane->until_ms;
+		else {
+			if (lane->state == FORWARDER_RESTING)
+				lane_enter_free(lane, now);
+			next_ms = lane_run(lane, now);
+			lane_settle(lane, now);
+		}
+	}
+	if (lane->settle_ms > now->mono_ms && lane->settle_ms < next_ms)
+		next_ms = lane->settle_ms;
+	return next_ms;
+}
+
+void
+lane_look(struct lane *lane)
+{
+	lane->look_ms = INT64_MIN;
+}
+
+void
+lane_pause(struct lane *lane, bool paused, const struct moment *now)
+{
+	if (paused && lane->state != FORWARDER_PAUSED)
+		lane_enter(lane, FORWARDER_PAUSED, INT64_MAX, now,
+		    "paused by a person");
+	if (!paused && lane->state == FORWARDER_PAUSED)
+		lane_enter_free(lane, now);
+}
+
+void
+lane_wind_down(struct lane *lane)
+{
+	lane->winding = true;
+	lane_return_all(lane);
+}
+
+bool
+lane_idle(const struct lane *lane)
+{
+	return lane->flying == NULL && lane->slates == NULL;
+}
+
+void
+lane_end(struct lane *lane, const struct moment *now)
+{
+	struct request *request;
+	struct buf sends;
+	struct err err;
+
+	CHECK(lane->winding);
+	while ((request = lane->flying) != NULL) {
+		lane->flying = request->next;
+		quota_end(&lane->quota, request->entry, now->mono_ms);
+		lane_request_return(lane, request);
+	}
+	lane->settle_ms = INT64_MIN;
+	lane_settle(lane, now);
+	lane_slates_abandon(lane);
+	if (lane->rest_ms > now->mono_ms)
+		return; /* the log is not whole: leave it as after a crash */
+	buf_init(&sends, SIZE_MAX / 2);
+	quota_write(&lane->quota, now, &sends);
+	if (!buf_ok(&sends, &err) ||
+	    !queue_lane_rest(lane->queue, lane->id, now->wall_ms, sends.data,
+		sends.len, &err))
+		log_line(LOG_WARN, "forwarder", "rest lane=%s error=\"%s\"",
+		    lane->settings.name, err.text);
+	buf_fini(&sends);
+}
+
+void
+lane_status(const struct lane *lane, const struct moment *now,
+    struct forwarder_lane_status *ret_status)
+{
+	*ret_status = (struct forwarder_lane_status){
+	    .name = lane->settings.name,
+	    .state = lane->state,
+	    .last_accepted_ms = lane->accepted_ms,
+	    .posts = lane->posts,
+	    .accepted = lane->accepted,
+	    .refused = lane->refused,
+	    .in_flight = lane->flying_count,
+	    .pace_per_minute = lane->pace.present,
+	};
+	if (lane->until_ms > now->mono_ms && lane->until_ms != INT64_MAX)
+		ret_status->until_ms = moment_wall_ms(now, lane->until_ms);
+	(void)snprintf(
+	    ret_status->why, sizeof(ret_status->why), "%s", lane->why);
+}

@@ -1,0 +1,272 @@
+/*
+ * What an answer changes. What started before the lane's state last changed
+ * (its epoch) settles its own events, but says nothing about the state.
+ */
+
+#include "base/counters.h"
+#include "base/log.h"
+#include "forwarder/lane_inside.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum { LANE_WORDS_SHOWN = 200 };
+
+/* The destination's words, fit for a line of log. */
+static void
+lane_words_write(const struct post_answer *answer, char *ret, size_t size)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < answer->words_len && n + 1 < size; i++) {
+		char c = answer->words[i];
+
+		ret[n++] = c;
+		if (c < ' ' || c > '~' || c == '"')
+			ret[n - 1] = c == '"' ? '\'' : ' ';
+	}
+	ret[n] = '\0';
+}
+
+static const char *
+lane_advice(const struct post_answer *answer)
+{
+	if (answer->curl_code != 0)
+		return "check the URL, the CA file and the clock";
+	if (answer->status < 400)
+		return "check the URL: it redirects, and we do not follow";
+	if (answer->status == 404)
+		return "check the URL";
+	return "check the app id, the region and the URL";
+}
+
+static void
+lane_answer_why(const struct post_answer *answer, char *ret, size_t size)
+{
+	char words[LANE_WORDS_SHOWN + 1];
+
+	if (answer->curl_code != 0) {
+		(void)snprintf(ret, size, "%.200s", answer->trouble);
+		return;
+	}
+	lane_words_write(answer, words, sizeof(words));
+	(void)snprintf(ret, size, "HTTP %ld: %s", answer->status, words);
+}
+
+static void
+lane_land(struct lane *lane, struct request *request, const struct moment *now)
+{
+	struct request **at = &lane->flying;
+
+	while (*at != request) {
+		CHECK(*at != NULL);
+		at = &(*at)->next;
+	}
+	*at = request->next;
+	request->next = NULL;
+	lane->flying_count--;
+	if (request->epoch == lane->epoch)
+		lane->flying_now--;
+	quota_end(&lane->quota, request->entry, now->mono_ms);
+	lane->posts++;
+}
+
+static void
+lane_accepted(struct lane *lane, struct request *request, bool fresh,
+    const struct moment *now)
+{
+	size_t i;
+
+	counter_add(COUNTER_POSTS_ACCEPTED, 1);
+	if (fresh && request->probe)
+		suspicion_init(&lane->suspicion);
+	suspicion_accept(&lane->suspicion, request->count, now->mono_ms);
+	lane->doubt = false;
+	lane->accepted += request->count;
+	lane->accepted_ms = now->wall_ms;
+	pace_raise(&lane->pace, now->mono_ms);
+	if (fresh) {
+		backoff_reset(&lane->backoff);
+		if (lane->state == FORWARDER_WAITING || request->probe)
+			lane_enter(
+			    lane, FORWARDER_RUNNING, INT64_MIN, now, "%s", "");
+	}
+	for (i = 0; i < request->count; i++)
+		slate_done(request->slate, request->items[i].lot,
+		    request->items[i].event);
+	request_free(request);
+}
+
+/* The destination has trouble: the same bytes again, later. */
+static void
+lane_trouble(struct lane *lane, struct request *request, bool fresh,
+    const struct verdict *verdict, const struct post_answer *answer,
+    const struct moment *now)
+{
+	int64_t until_ms = now->mono_ms + verdict->wait_ms;
+	char why[LANE_WORDS_SHOWN + 32];
+
+	counter_add(COUNTER_POSTS_FAILED, 1);
+	lane_answer_why(answer, why, sizeof(why));
+	if (verdict->slower && fresh)
+		pace_lower(&lane->pace, now->mono_ms);
+	if (verdict->wait_ms == 0 && fresh)
+		until_ms += backoff_next(&lane->backoff);
+	lane_keep(lane, request, now->mono_ms);
+	if (lane->winding)
+		return;
+	if (fresh && lane->state == FORWARDER_STOPPED) {
+		if (until_ms < now->mono_ms + lane->settings.probe_ms)
+			until_ms = now->mono_ms + lane->settings.probe_ms;
+		lane_enter(
+		    lane, FORWARDER_STOPPED, until_ms, now, "%s", lane->why);
+	} else if (fresh)
+		lane_enter(lane, FORWARDER_WAITING, until_ms, now, "%s", why);
+	else if (lane->state == FORWARDER_WAITING && until_ms > lane->until_ms)
+		lane->until_ms = until_ms; /* it asked for more */
+}
+
+/* Ours or the operator's: a person must act. */
+static void
+lane_stop(struct lane *lane, struct request *request, bool fresh,
+    const struct post_answer *answer, const struct moment *now)
+{
+	char why[LANE_WORDS_SHOWN + 32];
+
+	counter_add(COUNTER_POSTS_STOPPED, 1);
+	lane_request_return(lane, request);
+	if (lane->winding || lane->state == FORWARDER_PAUSED)
+		return;
+	if (lane->state == FORWARDER_STOPPED && !fresh)
+		return;
+	lane_answer_why(answer, why, sizeof(why));
+	lane_enter(lane, FORWARDER_STOPPED,
+	    now->mono_ms + lane->settings.probe_ms, now, "%s; %s", why,
+	    lane_advice(answer));
+}
+
+struct lane_range {
+	size_t from, to;
+};
+
+static bool
+lane_in_range(const void *arg, size_t item)
+{
+	const struct lane_range *range = arg;
+
+	return item >= range->from && item < range->to;
+}
+
+/* Refused with company: halve, and try the first half first. */
+static void
+lane_halve(struct lane *lane, struct request *request,
+    const struct verdict *verdict, const struct moment *now)
+{
+	struct lane_range first = {0, request->count / 2};
+	struct lane_range second = {first.to, request->count};
+	struct request *left = NULL, *right = NULL;
+
+	if (verdict->smaller && request->body.len / 2 < lane->bytes) {
+		lane->bytes = request->body.len / 2;
+		if (lane->bytes < LANE_BYTES_LEAST)
+			lane->bytes = LANE_BYTES_LEAST;
+	}
+	if (!request_part(request, lane_in_range, &first, &left, NULL) ||
+	    !request_part(request, lane_in_range, &second, &right, NULL)) {
+		request_free(left);
+		lane_keep(lane, request, now->mono_ms + LANE_RETRY_MS);
+		return;
+	}
+	request_free(request);
+	lane_keep(lane, right, now->mono_ms);
+	lane_keep(lane, left, now->mono_ms);
+}
+
+/* Refused alone: a suspect. If there are too many it is not the events. */
+static void
+lane_suspect(struct lane *lane, struct request *request,
+    const struct post_answer *answer, const struct moment *now)
+{
+	const struct request_item *item = &request->items[0];
+	char why[LANE_WORDS_SHOWN + 32];
+	bool stopped = lane->state == FORWARDER_STOPPED;
+
+	slate_suspect(request->slate, item->lot, item->event,
+	    (int)answer->status, answer->words, answer->words_len,
+	    request->body.data + item->at, item->len);
+	request_free(request);
+	lane->refused++;
+	suspicion_refuse(&lane->suspicion);
+	if (!stopped && !suspicion_systematic(&lane->suspicion))
+		return;
+	lane_answer_why(answer, why, sizeof(why));
+	lane_enter(lane, FORWARDER_STOPPED,
+	    now->mono_ms + lane->settings.probe_ms, now,
+	    "%zu of the last %zu events were refused: not the events but the "
+	    "mapping or the destination; last: %s",
+	    lane->suspicion.refusals, lane->suspicion.judged, why);
+	lane->suspicious = true;
+}
+
+/* One of the events, if it is the events at all. */
+static void
+lane_refused(struct lane *lane, struct request *request, bool fresh,
+    const struct verdict *verdict, const struct post_answer *answer,
+    const struct moment *now)
+{
+	counter_add(COUNTER_POSTS_REFUSED, 1);
+	if (lane->winding || lane->state == FORWARDER_PAUSED ||
+	    (lane->state == FORWARDER_STOPPED && !fresh)) {
+		lane_request_return(lane, request);
+		return;
+	}
+	if (!suspicion_proof(&lane->suspicion, now->mono_ms))
+		lane->doubt = true;
+	/* It judges events again: whatever held us before is mended. */
+	if (fresh && lane->state != FORWARDER_RUNNING && !lane->suspicious) {
+		backoff_reset(&lane->backoff);
+		lane_enter(lane, FORWARDER_RUNNING, INT64_MIN, now, "%s", "");
+	}
+	if (request->count > 1)
+		lane_halve(lane, request, verdict, now);
+	else
+		lane_suspect(lane, request, answer, now);
+}
+
+void
+lane_answer(struct lane *lane, struct request *request,
+    const struct post_answer *answer, const struct moment *now)
+{
+	struct verdict_input input = {
+	    .curl_code = answer->curl_code,
+	    .status = answer->status,
+	    .retry_after = answer->has_retry_after ? answer->retry_after : NULL,
+	    .now_ms = now->wall_ms,
+	    .retry_after_most_ms = lane->settings.retry_after_most_ms,
+	};
+	bool fresh = request->epoch == lane->epoch;
+	struct verdict verdict;
+
+	verdict_read(&input, &verdict);
+	lane_land(lane, request, now);
+	log_line(LOG_INFO, "forwarder",
+	    "post lane=%s events=%zu bytes=%zu status=%ld ms=%" PRId64
+	    " result=%s",
+	    lane->settings.name, request->count, request->body.len,
+	    answer->status, now->mono_ms - request->started_ms,
+	    verdict_name(verdict.fault));
+	switch (verdict.fault) {
+	case VERDICT_ACCEPTED:
+		lane_accepted(lane, request, fresh, now);
+		break;
+	case VERDICT_DESTINATION:
+		lane_trouble(lane, request, fresh, &verdict, answer, now);
+		break;
+	case VERDICT_OPERATOR:
+		lane_stop(lane, request, fresh, answer, now);
+		break;
+	case VERDICT_EVENT:
+		lane_refused(lane, request, fresh, &verdict, answer, now);
+		break;
+	}
+}

@@ -1,0 +1,185 @@
+/*
+ * How a lane fills a request: parcel by parcel, event by event, mapped on
+ * the way. What is not to be sent is judged at once; what has no room in its
+ * identity's quota is set aside, due when there will be.
+ */
+
+#include "base/log.h"
+#include "forwarder/lane_inside.h"
+
+static size_t
+lane_fill_events(const struct lane *lane)
+{
+	if (lane->state == FORWARDER_STOPPED)
+		return 1; /* a probe */
+	return pace_request_events(&lane->pace);
+}
+
+static bool
+lane_fill_enough(const struct lane *lane)
+{
+	return lane->filling != NULL &&
+	       (lane->overfull ||
+		   lane->filling->count >= lane_fill_events(lane));
+}
+
+/* An empty request with a slate of its own. */
+static bool
+lane_fill_start(struct lane *lane)
+{
+	struct slate *slate;
+
+	if (lane->filling != NULL)
+		return true;
+	slate = slate_new();
+	if (slate == NULL)
+		return false;
+	lane->filling = request_new(
+	    lane->settings.app_id, slate, lane->settings.request_events);
+	if (lane->filling == NULL) {
+		slate_free(slate);
+		return false;
+	}
+	lane->filling->held = true;
+	lane->overfull = false;
+	slate->next = lane->slates;
+	lane->slates = slate;
+	return true;
+}
+
+static void
+lane_fill_judged(struct slate *slate, struct lot *lot, size_t event,
+    const struct track_result *result)
+{
+	switch (result->fate) {
+	case TRACK_DROP:
+		slate_dropped(slate, lot, event, result->reason);
+		return;
+	case TRACK_BURY:
+		slate_buried(slate, lot, event, result->reason);
+		return;
+	case TRACK_SEND:
+		break;
+	}
+	CHECK(false);
+}
+
+/* It is in the request; but has its identity room? */
+static void
+lane_fill_added(struct lane *lane, struct lot *lot, size_t event, uint64_t who,
+    const struct moment *now)
+{
+	struct request *request = lane->filling;
+	int64_t due_ms;
+
+	if (quota_hold(&lane->quota, who, false, now->mono_ms)) {
+		if (request->count == 1)
+			request->since_ms = now->mono_ms;
+		return;
+	}
+	request_pop(request);
+	due_ms = quota_aside_ms(&lane->quota, who, now->mono_ms);
+	slate_again(request->slate, lot, event, moment_wall_ms(now, due_ms));
+}
+
+/* One event into the request, or judged. False: it stays in stock. */
+static bool
+lane_fill_one(
+    struct lane *lane, struct lot *lot, size_t event, const struct moment *now)
+{
+	struct track_result result;
+	struct slate *slate;
+
+	if (!lane_fill_start(lane))
+		goto later;
+	slate = lane->filling->slate;
+	if (!slate_expect(slate))
+		goto later;
+	switch (request_add(
+	    lane->filling, &lane->rules, lot, event, lane->bytes, &result)) {
+	case REQUEST_ADDED:
+		stock_pass(&lane->stock);
+		lane_fill_added(lane, lot, event, result.who, now);
+		return true;
+	case REQUEST_JUDGED:
+		stock_pass(&lane->stock);
+		lane_fill_judged(slate, lot, event, &result);
+		return true;
+	case REQUEST_OVERFULL:
+		slate_forget(slate);
+		lane->overfull = true;
+		return false;
+	case REQUEST_NO_MEMORY:
+		slate_forget(slate);
+		break;
+	}
+later:
+	lane->look_ms = now->mono_ms + LANE_RETRY_MS;
+	return false;
+}
+
+/* Nothing is due: look again in a second, or when something is. */
+static void
+lane_fill_dry(struct lane *lane, const struct moment *now)
+{
+	int64_t due_ms = queue_due_ms(lane->queue, lane->id);
+
+	lane->look_ms = now->mono_ms + LANE_LOOK_MS;
+	if (due_ms < now->wall_ms + LANE_LOOK_MS && due_ms > now->wall_ms)
+		lane->look_ms = now->mono_ms + (due_ms - now->wall_ms);
+}
+
+/* Fill the request from the queue; false if there is more to look at. */
+static bool
+lane_fill(struct lane *lane, const struct moment *now)
+{
+	struct lot *lot;
+	struct err err;
+	size_t event, i;
+
+	for (i = 0; i < LANE_FILL_MOST; i++) {
+		if (lane_fill_enough(lane) || now->mono_ms < lane->look_ms ||
+		    now->mono_ms < lane->settle_ms)
+			return true;
+		if (lane->filling != NULL && slate_full(lane->filling->slate))
+			return false;
+		if (!stock_peek(&lane->stock, lane->queue, lane->id,
+			now->wall_ms, &lot, &event, &err)) {
+			log_line(LOG_ERROR, "forwarder",
+			    "take lane=%s error=\"%s\"", lane->settings.name,
+			    err.text);
+			lane->look_ms = now->mono_ms + LANE_RETRY_MS;
+			return true;
+		}
+		if (lot == NULL) {
+			lane_fill_dry(lane, now);
+			return true;
+		}
+		(void)lane_fill_one(lane, lot, event, now);
+	}
+	return false;
+}
+
+struct request *
+lane_fresh_pick(struct lane *lane, const struct moment *now, int64_t *next_ms)
+{
+	struct request *request;
+	int64_t leave_ms, look_ms;
+
+	if (!lane_fill(lane, now))
+		*next_ms = now->mono_ms;
+	look_ms =
+	    lane->look_ms > lane->settle_ms ? lane->look_ms : lane->settle_ms;
+	if (!lane_fill_enough(lane) && look_ms < *next_ms)
+		*next_ms = look_ms > now->mono_ms ? look_ms : now->mono_ms;
+	request = lane->filling;
+	if (request == NULL || request->count == 0)
+		return NULL;
+	leave_ms = request->since_ms + lane->settings.linger_ms;
+	if (!lane_fill_enough(lane) && leave_ms > now->mono_ms) {
+		if (leave_ms < *next_ms)
+			*next_ms = leave_ms;
+		return NULL;
+	}
+	return request;
+}

@@ -1,0 +1,99 @@
+#ifndef FORWARDER_LANE_INSIDE_H
+#define FORWARDER_LANE_INSIDE_H
+
+/*
+ * What the files of a lane share: lane.c (its life and its state),
+ * lane_fill.c (from the queue into a request), lane_run.c (what it sends
+ * next), lane_answer.c (what an answer changes), lane_settle.c (letting go).
+ */
+
+#include "forwarder/backoff.h"
+#include "forwarder/lane.h"
+#include "forwarder/pace.h"
+#include "forwarder/quota.h"
+#include "forwarder/stock.h"
+#include "forwarder/suspicion.h"
+
+enum {
+	LANE_RETRY_MS = 1000,	/* after trouble of ours: disk or memory */
+	LANE_LOOK_MS = 1000,	/* a wake is only a hint */
+	LANE_KEPT_MOST = 32,	/* requests in memory, but in flight */
+	LANE_FILL_MOST = 20000, /* events looked at in one step */
+	LANE_BYTES_LEAST = 16 * 1024, /* 413 does not teach less */
+};
+
+struct lane {
+	/* Set at the start. */
+	struct forwarder_lane_settings settings;
+	struct track_rules rules;
+	struct queue *queue;
+	struct lane_poster poster;
+	int64_t id; /* the queue's */
+
+	/* The state: changed by lane_enter() alone. */
+	enum forwarder_state state;
+	int64_t until_ms; /* mono: next try of WAITING, STOPPED, RESTING */
+	unsigned epoch;	  /* counts changes: what started before one says
+			   * nothing about the state since */
+	char why[320];
+	bool suspicious; /* STOPPED because too many events were refused */
+	bool winding;	 /* stopping */
+
+	/* What it goes by. */
+	struct quota quota;
+	struct pace pace;
+	struct backoff backoff;
+	struct suspicion suspicion;
+	bool doubt;	 /* refusals without proof: one request at a time */
+	size_t bytes;	 /* of a request, as 413 taught */
+	int64_t rest_ms; /* mono: until then the quota is unknown */
+
+	/* What it has. */
+	struct stock stock;
+	struct request *filling; /* or NULL */
+	bool overfull;		 /* the next event did not fit into it */
+	struct request *kept;	 /* to be posted again; first is next */
+	struct request *flying;
+	struct slate *slates; /* all */
+	unsigned flying_count;
+	unsigned flying_now; /* of this epoch */
+
+	/* When to try again; mono. */
+	int64_t look_ms;   /* to take from the queue */
+	int64_t post_ms;   /* to post, after trouble of ours */
+	int64_t settle_ms; /* to settle, after trouble of ours */
+
+	/* For the status. */
+	int64_t accepted_ms; /* wall */
+	uint64_t posts, accepted, refused;
+};
+
+/* The one place where the state changes. `until_ms` is mono. */
+void lane_enter(struct lane *lane, enum forwarder_state state, int64_t until_ms,
+    const struct moment *now, const char *format, ...) PRINTF_LIKE(5, 6);
+
+/* Hand a request's events back to the queue, unsettled. */
+void lane_request_return(struct lane *lane, struct request *request);
+
+/* All that is not in flight. */
+void lane_return_all(struct lane *lane);
+
+/* To be posted again, before what is kept already; or handed back, if the
+ * lane does not post. */
+void lane_keep(struct lane *lane, struct request *request, int64_t at_ms);
+
+/* Settle what can be settled. */
+void lane_settle(struct lane *lane, const struct moment *now);
+
+/* When stopping: what cannot be settled is handed back. */
+void lane_slates_abandon(struct lane *lane);
+
+/* Fill the request from the queue; returned (still open) if it should leave
+ * now, else NULL, and *next_ms is lowered to when to come again. */
+struct request *
+lane_fresh_pick(struct lane *lane, const struct moment *now, int64_t *next_ms);
+
+/* Post what may be posted; when to come again. */
+int64_t lane_run(struct lane *lane, const struct moment *now);
+
+#endif

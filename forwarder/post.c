@@ -1,0 +1,269 @@
+#include "forwarder/post.h"
+
+#include <curl/curl.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * The easy handle of each post is its own; connections live in the multi
+ * handle and are shared, so keep-alive and HTTP/2 work across posts.
+ */
+struct post {
+	struct post *next, **prev; /* in flight */
+	CURL *easy;
+	void *owner;
+	void *tag;
+	struct post_answer answer;
+	char trouble[CURL_ERROR_SIZE];
+};
+
+struct poster {
+	CURLM *multi;
+	struct curl_slist *headers;
+	struct post *posts;
+};
+
+bool
+poster_new(struct poster **ret_poster, struct err *reterr)
+{
+	static const char *const headers[] = {
+	    "Content-Type: application/json", "Accept: application/json",
+	    "Expect:", /* no 100-continue: a round trip for nothing */
+	};
+	struct poster *poster = NULL;
+	struct curl_slist *more;
+	size_t i;
+
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		return err_set(reterr, ERR_IO, "cannot start libcurl");
+	poster = calloc(1, sizeof(*poster));
+	if (poster == NULL) {
+		curl_global_cleanup();
+		return err_set_nomem(reterr);
+	}
+	poster->multi = curl_multi_init();
+	if (poster->multi == NULL)
+		goto fail;
+	for (i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
+		more = curl_slist_append(poster->headers, headers[i]);
+		if (more == NULL)
+			goto fail;
+		poster->headers = more;
+	}
+	*ret_poster = poster;
+	return true;
+fail:
+	poster_free(poster);
+	return err_set_nomem(reterr);
+}
+
+static void
+post_free(struct poster *poster, struct post *post)
+{
+	if (post->prev != NULL) {
+		*post->prev = post->next;
+		if (post->next != NULL)
+			post->next->prev = post->prev;
+		(void)curl_multi_remove_handle(poster->multi, post->easy);
+	}
+	curl_easy_cleanup(post->easy);
+	free(post);
+}
+
+void
+poster_drop_all(struct poster *poster)
+{
+	while (poster->posts != NULL)
+		post_free(poster, poster->posts);
+}
+
+void
+poster_free(struct poster *poster)
+{
+	if (poster == NULL)
+		return;
+	poster_drop_all(poster);
+	curl_slist_free_all(poster->headers);
+	if (poster->multi != NULL)
+		(void)curl_multi_cleanup(poster->multi);
+	free(poster);
+	curl_global_cleanup();
+}
+
+/* Keep the first words, read the rest and forget it: a connection that is
+ * read to the end can be used again. The time-out bounds it. */
+static size_t
+post_words_take(char *data, size_t size, size_t count, void *arg)
+{
+	struct post_answer *answer = arg;
+	size_t room = sizeof(answer->words) - answer->words_len;
+	size_t len = size * count;
+
+	memcpy(
+	    answer->words + answer->words_len, data, len < room ? len : room);
+	answer->words_len += len < room ? len : room;
+	return len;
+}
+
+/* The options that say where to and whom to trust. */
+static CURLcode
+post_target_set(CURL *easy, const struct post_target *target)
+{
+	CURLcode rc = CURLE_OK;
+
+#define SET(option, value)                                                     \
+	do {                                                                   \
+		if (rc == CURLE_OK)                                            \
+			rc = curl_easy_setopt(easy, (option), (value));        \
+	} while (0)
+	SET(CURLOPT_URL, target->url);
+	SET(CURLOPT_PROTOCOLS_STR, "http,https");
+	SET(CURLOPT_FOLLOWLOCATION, 0L);
+	SET(CURLOPT_SSL_VERIFYPEER, 1L);
+	SET(CURLOPT_SSL_VERIFYHOST, 2L);
+	if (target->ca_file != NULL)
+		SET(CURLOPT_CAINFO, target->ca_file);
+	/* "" and not NULL: NULL would let the environment decide. */
+	SET(CURLOPT_PROXY, target->proxy != NULL ? target->proxy : "");
+	SET(CURLOPT_NOPROXY, "");
+	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)target->connect_timeout_ms);
+	SET(CURLOPT_TIMEOUT_MS, (long)target->timeout_ms);
+	return rc;
+}
+
+static CURLcode
+post_options_set(
+    struct poster *poster, struct post *post, const char *body, size_t len)
+{
+	CURL *easy = post->easy;
+	CURLcode rc = CURLE_OK;
+
+	SET(CURLOPT_PRIVATE, (void *)post);
+	SET(CURLOPT_ERRORBUFFER, post->trouble);
+	SET(CURLOPT_NOSIGNAL, 1L);
+	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+	SET(CURLOPT_TCP_KEEPALIVE, 1L);
+	SET(CURLOPT_USERAGENT, "currentsd/" CURRENTSD_VERSION);
+	SET(CURLOPT_HTTPHEADER, poster->headers);
+	SET(CURLOPT_POST, 1L);
+	SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)len);
+	SET(CURLOPT_POSTFIELDS, body);
+	SET(CURLOPT_WRITEFUNCTION, post_words_take);
+	SET(CURLOPT_WRITEDATA, &post->answer);
+#undef SET
+	return rc;
+}
+
+bool
+poster_send(struct poster *poster, const struct post_target *target,
+    const char *body, size_t len, void *owner, void *tag, struct err *reterr)
+{
+	struct post *post = calloc(1, sizeof(*post));
+	CURLcode rc;
+
+	if (post == NULL)
+		return err_set_nomem(reterr);
+	post->owner = owner;
+	post->tag = tag;
+	post->easy = curl_easy_init();
+	if (post->easy == NULL) {
+		free(post);
+		return err_set_nomem(reterr);
+	}
+	rc = post_target_set(post->easy, target);
+	if (rc == CURLE_OK)
+		rc = post_options_set(poster, post, body, len);
+	if (rc != CURLE_OK) {
+		post_free(poster, post);
+		return err_set(reterr, ERR_CONFIG, "libcurl refuses: %s",
+		    curl_easy_strerror(rc));
+	}
+	if (curl_multi_add_handle(poster->multi, post->easy) != CURLM_OK) {
+		post_free(poster, post);
+		return err_set_nomem(reterr);
+	}
+	post->next = poster->posts;
+	post->prev = &poster->posts;
+	if (post->next != NULL)
+		post->next->prev = &post->next;
+	poster->posts = post;
+	return true;
+}
+
+static void
+post_answer_fill(struct post *post, CURLcode code)
+{
+	struct post_answer *answer = &post->answer;
+	struct curl_header *header;
+
+	answer->curl_code = (int)code;
+	answer->trouble = "";
+	if (code != CURLE_OK)
+		answer->trouble = post->trouble[0] != '\0'
+				      ? post->trouble
+				      : curl_easy_strerror(code);
+	(void)curl_easy_getinfo(
+	    post->easy, CURLINFO_RESPONSE_CODE, &answer->status);
+	if (curl_easy_header(post->easy, "Retry-After", 0, CURLH_HEADER, -1,
+		&header) != CURLHE_OK ||
+	    strlen(header->value) >= sizeof(answer->retry_after))
+		return;
+	memcpy(answer->retry_after, header->value, strlen(header->value) + 1);
+	answer->has_retry_after = true;
+}
+
+/* The post is freed only after its owner was told, who may send again from within `fn`. Was there any? */
+static bool
+poster_answers_give(struct poster *poster, poster_answer_fn *fn, void *arg)
+{
+	struct CURLMsg *message;
+	bool any = false;
+	int left;
+
+	while ((message = curl_multi_info_read(poster->multi, &left)) != NULL) {
+		CURLcode code = message->data.result;
+		char *private = NULL;
+		struct post *post;
+
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		(void)curl_easy_getinfo(
+		    message->easy_handle, CURLINFO_PRIVATE, &private);
+		post = (struct post *)(void *)private;
+		CHECK(post != NULL);
+		post_answer_fill(post, code);
+		fn(arg, post->owner, post->tag, &post->answer);
+		post_free(poster, post);
+		any = true;
+	}
+	return any;
+}
+
+bool
+poster_run(struct poster *poster, int64_t timeout_ms, poster_answer_fn *fn,
+    void *arg, struct err *reterr)
+{
+	int running;
+	CURLMcode rc;
+
+	/* What was just sent gets going before we wait; it may even end. */
+	rc = curl_multi_perform(poster->multi, &running);
+	if (poster_answers_give(poster, fn, arg))
+		timeout_ms = 0;
+	if (rc == CURLM_OK)
+		rc = curl_multi_poll(
+		    poster->multi, NULL, 0, (int)timeout_ms, NULL);
+	if (rc == CURLM_OK)
+		rc = curl_multi_perform(poster->multi, &running);
+	(void)poster_answers_give(poster, fn, arg);
+	if (rc != CURLM_OK)
+		return err_set(
+		    reterr, ERR_IO, "libcurl: %s", curl_multi_strerror(rc));
+	return true;
+}
+
+void
+poster_wake(struct poster *poster)
+{
+	(void)curl_multi_wakeup(poster->multi);
+}

@@ -1,0 +1,153 @@
+#include "forwarder/request.h"
+
+#include <stdlib.h>
+
+enum { REQUEST_TAIL_MAX = 64 }; /* more than the tail needs */
+
+struct request *
+request_new(const char *app_id, struct slate *slate, size_t cap)
+{
+	struct request *request = calloc(1, sizeof(*request));
+
+	if (request == NULL)
+		return NULL;
+	request->items = calloc(cap, sizeof(*request->items));
+	buf_init(&request->body, REQUEST_BYTES_HARD);
+	track_head_write(&request->body, app_id);
+	if (request->items == NULL || !buf_ok(&request->body, NULL)) {
+		request_free(request);
+		return NULL;
+	}
+	request->head_len = request->body.len;
+	request->app_id = app_id;
+	request->slate = slate;
+	request->cap = cap;
+	slate->requests++;
+	return request;
+}
+
+void
+request_free(struct request *request)
+{
+	if (request == NULL)
+		return;
+	if (request->slate != NULL)
+		request->slate->requests--;
+	buf_fini(&request->body);
+	free(request->items);
+	free(request);
+}
+
+static void
+request_item_add(struct request *request, struct lot *lot, size_t event,
+    uint64_t who, size_t at)
+{
+	request->items[request->count++] = (struct request_item){
+	    .lot = lot,
+	    .event = event,
+	    .who = who,
+	    .at = at,
+	    .len = request->body.len - at,
+	};
+}
+
+enum request_fit
+request_add(struct request *request, const struct track_rules *rules,
+    struct lot *lot, size_t event, size_t bytes,
+    struct track_result *ret_result)
+{
+	const struct queue_event *from = &lot->lease->events[event];
+	struct buf *body = &request->body;
+	size_t before = body->len, at;
+	struct err err = {0};
+
+	if (request->count == request->cap)
+		return REQUEST_OVERFULL;
+	if (request->count > 0 && !buf_char(body, ','))
+		goto fail;
+	at = body->len;
+	if (!track_write(
+		rules, from->data, from->data_len, body, ret_result, &err))
+		goto fail;
+	if (ret_result->fate != TRACK_SEND) {
+		buf_truncate(body, before);
+		return REQUEST_JUDGED;
+	}
+	if (request->count > 0 && body->len + REQUEST_TAIL_MAX > bytes) {
+		buf_truncate(body, before);
+		return REQUEST_OVERFULL;
+	}
+	if (!buf_reserve(body, REQUEST_TAIL_MAX))
+		goto fail;
+	request_item_add(request, lot, event, ret_result->who, at);
+	return REQUEST_ADDED;
+fail:
+	body->failed = false; /* cut back, it is whole */
+	buf_truncate(body, before);
+	if (request->count > 0)
+		return REQUEST_OVERFULL; /* alone it may have room */
+	if (err.code != ERR_LIMIT)
+		return REQUEST_NO_MEMORY;
+	*ret_result = (struct track_result){
+	    .fate = TRACK_BURY,
+	    .reason = "too large for a request",
+	};
+	return REQUEST_JUDGED;
+}
+
+void
+request_pop(struct request *request)
+{
+	size_t at;
+
+	CHECK(request->count > 0);
+	at = request->items[--request->count].at;
+	/* The comma before it goes, too. */
+	buf_truncate(&request->body, request->count > 0 ? at - 1 : at);
+}
+
+bool
+request_close(struct request *request, struct err *reterr)
+{
+	size_t before = request->body.len;
+
+	track_tail_write(&request->body);
+	if (buf_ok(&request->body, reterr))
+		return true;
+	request->body.failed = false; /* so that it can be tried again */
+	buf_truncate(&request->body, before);
+	return false;
+}
+
+bool
+request_part(const struct request *request, request_pick *pick, const void *arg,
+    struct request **ret_part, struct err *reterr)
+{
+	struct request *part;
+	size_t i;
+
+	part = request_new(request->app_id, request->slate, request->count);
+	if (part == NULL)
+		return err_set_nomem(reterr);
+	for (i = 0; i < request->count; i++) {
+		const struct request_item *item = &request->items[i];
+		size_t at;
+
+		if (!pick(arg, i))
+			continue;
+		if (part->count > 0)
+			(void)buf_char(&part->body, ',');
+		at = part->body.len;
+		(void)buf_append(
+		    &part->body, request->body.data + item->at, item->len);
+		request_item_add(part, item->lot, item->event, item->who, at);
+	}
+	if (!request_close(part, reterr)) {
+		request_free(part);
+		return false;
+	}
+	part->since_ms = request->since_ms;
+	part->probe = request->probe;
+	*ret_part = part;
+	return true;
+}

@@ -1,0 +1,80 @@
+#ifndef FORWARDER_REQUEST_H
+#define FORWARDER_REQUEST_H
+
+/*
+ * One bulk request: the bytes, and which event each part of them is. It is
+ * filled once, and from then on an event's bytes do not change: what is
+ * posted again, whole or in halves, is what was posted before.
+ */
+
+#include "base/buf.h"
+#include "forwarder/slate.h"
+#include "schema/track.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	REQUEST_BYTES_HARD = 64 << 20, /* of a single event, even */
+};
+
+struct request_item {
+	struct lot *lot;
+	size_t event; /* position in the lot */
+	uint64_t who;
+	size_t at; /* in the body */
+	size_t len;
+};
+
+struct request {
+	struct request *next;
+	struct slate *slate; /* where its events are judged */
+	const char *app_id;  /* lent */
+	struct buf body;
+	size_t head_len;
+	struct request_item *items; /* cap of them */
+	size_t count, cap;
+
+	int64_t since_ms;      /* mono; of its first event */
+	int64_t not_before_ms; /* mono; parked until then */
+	bool held;	       /* its identities are held in the quota */
+	bool claimed;	       /* or claimed */
+	bool probe;
+
+	/* While in flight. */
+	uint64_t entry; /* in the quota's log */
+	unsigned epoch; /* of the lane, at the start */
+	int64_t started_ms;
+};
+
+/* Empty, for at most `cap` events; NULL without memory. */
+struct request *
+request_new(const char *app_id, struct slate *slate, size_t cap);
+void request_free(struct request *request);
+
+enum request_fit {
+	REQUEST_ADDED,
+	REQUEST_JUDGED,	  /* not to be sent: see the result */
+	REQUEST_OVERFULL, /* no room in this one; the next will have */
+	REQUEST_NO_MEMORY,
+};
+
+/* Map one event and append it, unless the body would exceed `bytes` (a first
+ * event may). */
+enum request_fit request_add(struct request *request,
+    const struct track_rules *rules, struct lot *lot, size_t event,
+    size_t bytes, struct track_result *ret_result);
+
+/* Take the last one out again. */
+void request_pop(struct request *request);
+
+/* Write the tail; nothing is added after it. */
+MUST_USE bool request_close(struct request *request, struct err *reterr);
+
+/* A closed request of those items for which `pick` is true, in order. False
+ * without memory. */
+typedef bool request_pick(const void *arg, size_t item);
+MUST_USE bool request_part(const struct request *request, request_pick *pick,
+    const void *arg, struct request **ret_part, struct err *reterr);
+
+#endif

@@ -1,0 +1,222 @@
+#include "forwarder/slate.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	SLATE_DOUBLINGS = 6,   /* of the time that a suspect is set aside */
+	SLATE_DUE_GRID = 1000, /* few due times, so few parcels */
+};
+
+static const char slate_refused[] = "refused by the destination";
+
+struct slate *
+slate_new(void)
+{
+	return calloc(1, sizeof(struct slate));
+}
+
+void
+slate_free(struct slate *slate)
+{
+	if (slate == NULL)
+		return;
+	CHECK(slate->count == 0 && slate->expected == 0);
+	free(slate->entries);
+	free(slate);
+}
+
+bool
+slate_expect(struct slate *slate)
+{
+	size_t cap = slate->cap == 0 ? 64 : slate->cap * 2;
+	struct slate_entry *entries;
+
+	if (slate->count + slate->expected == slate->cap) {
+		entries = realloc(slate->entries, cap * sizeof(*entries));
+		if (entries == NULL)
+			return false;
+		slate->entries = entries;
+		slate->cap = cap;
+	}
+	slate->expected++;
+	return true;
+}
+
+void
+slate_forget(struct slate *slate)
+{
+	CHECK(slate->expected > 0);
+	slate->expected--;
+}
+
+static struct slate_entry *
+slate_add(struct slate *slate, struct lot *lot, size_t event)
+{
+	struct slate_entry *entry;
+
+	slate_forget(slate);
+	entry = &slate->entries[slate->count++];
+	*entry = (struct slate_entry){.lot = lot, .event = event};
+	return entry;
+}
+
+void
+slate_done(struct slate *slate, struct lot *lot, size_t event)
+{
+	slate_add(slate, lot, event)->outcome = QUEUE_DONE;
+}
+
+void
+slate_again(struct slate *slate, struct lot *lot, size_t event, int64_t due_ms)
+{
+	struct slate_entry *entry = slate_add(slate, lot, event);
+
+	entry->outcome = QUEUE_AGAIN;
+	entry->due_ms = due_ms + SLATE_DUE_GRID - 1;
+	entry->due_ms -= entry->due_ms % SLATE_DUE_GRID;
+}
+
+void
+slate_dropped(
+    struct slate *slate, struct lot *lot, size_t event, const char *rule)
+{
+	struct slate_entry *entry = slate_add(slate, lot, event);
+
+	entry->outcome = QUEUE_DROPPED;
+	entry->reason = rule;
+}
+
+void
+slate_buried(
+    struct slate *slate, struct lot *lot, size_t event, const char *reason)
+{
+	struct slate_entry *entry = slate_add(slate, lot, event);
+
+	entry->outcome = QUEUE_BURIED;
+	entry->reason = reason;
+}
+
+void
+slate_suspect(struct slate *slate, struct lot *lot, size_t event, int status,
+    const char *words, size_t words_len, const char *sent, size_t sent_len)
+{
+	struct slate_entry *entry = slate_add(slate, lot, event);
+
+	slate->suspects++;
+	entry->suspect = true;
+	entry->status = status;
+	entry->reason = slate_refused;
+	entry->words = malloc(words_len + sent_len + 1);
+	if (entry->words == NULL)
+		return; /* then without words, but still judged */
+	memcpy(entry->words, words, words_len);
+	memcpy(entry->words + words_len, sent, sent_len);
+	entry->words_len = words_len;
+	entry->sent_len = sent_len;
+	slate->bytes += words_len + sent_len;
+}
+
+void
+slate_decide(struct slate *slate, bool proof, int64_t now_ms, int64_t aside_ms)
+{
+	size_t i;
+
+	for (i = 0; i < slate->count; i++) {
+		struct slate_entry *entry = &slate->entries[i];
+		unsigned attempts = entry->lot->lease->attempts;
+
+		if (!entry->suspect)
+			continue;
+		entry->suspect = false;
+		entry->outcome = proof ? QUEUE_BURIED : QUEUE_AGAIN;
+		if (attempts > SLATE_DOUBLINGS)
+			attempts = SLATE_DOUBLINGS;
+		entry->due_ms = now_ms + (aside_ms << attempts);
+		entry->due_ms += SLATE_DUE_GRID - 1;
+		entry->due_ms -= entry->due_ms % SLATE_DUE_GRID;
+	}
+	slate->suspects = 0;
+}
+
+bool
+slate_full(const struct slate *slate)
+{
+	return slate->count - slate->suspects >= SLATE_FLUSH_VERDICTS ||
+	       slate->bytes >= SLATE_FLUSH_BYTES;
+}
+
+static void
+slate_verdict_fill(
+    struct queue_verdict *verdict, const struct slate_entry *entry)
+{
+	*verdict = (struct queue_verdict){
+	    .lease = entry->lot->lease,
+	    .event = entry->event,
+	    .outcome = entry->outcome,
+	    .due_ms = entry->due_ms,
+	    .reason = entry->reason,
+	    .status = entry->status,
+	};
+	if (entry->words == NULL)
+		return;
+	verdict->words = entry->words;
+	verdict->words_len = entry->words_len;
+	verdict->sent = entry->words + entry->words_len;
+	verdict->sent_len = entry->sent_len;
+}
+
+/* Close the judged entries, settled or not, and keep the suspects. */
+static void
+slate_close(struct slate *slate, struct queue *queue)
+{
+	size_t i, kept = 0;
+
+	for (i = 0; i < slate->count; i++) {
+		struct slate_entry *entry = &slate->entries[i];
+
+		if (entry->suspect) {
+			slate->entries[kept++] = *entry;
+			continue;
+		}
+		lot_close(queue, entry->lot, 1);
+		slate->bytes -= entry->words_len + entry->sent_len;
+		free(entry->words);
+	}
+	slate->count = kept;
+}
+
+bool
+slate_settle(struct slate *slate, struct queue *queue, int64_t now_ms,
+    struct err *reterr)
+{
+	size_t judged = slate->count - slate->suspects, i, n = 0;
+	struct queue_verdict *verdicts;
+	bool ok;
+
+	if (judged == 0)
+		return true;
+	verdicts = calloc(judged, sizeof(*verdicts));
+	if (verdicts == NULL)
+		return err_set_nomem(reterr);
+	for (i = 0; i < slate->count; i++) {
+		if (!slate->entries[i].suspect)
+			slate_verdict_fill(&verdicts[n++], &slate->entries[i]);
+	}
+	ok = queue_settle(queue, verdicts, n, now_ms, reterr);
+	if (ok)
+		slate_close(slate, queue);
+	free(verdicts);
+	return ok;
+}
+
+void
+slate_abandon(struct slate *slate, struct queue *queue)
+{
+	size_t i;
+
+	for (i = 0; i < slate->count; i++)
+		slate->entries[i].suspect = false;
+	slate->suspects = 0;
+	slate_close(slate, queue);
+}

@@ -1,0 +1,88 @@
+#ifndef FORWARDER_SLATE_H
+#define FORWARDER_SLATE_H
+
+/*
+ * The verdicts on the events of one request and of all the halves that came
+ * out of it, until they are settled together. A verdict is never dropped:
+ * if settling fails it stays here and settling is repeated.
+ *
+ * An event that was refused alone is a *suspect* until the whole slate is
+ * judged: proof may still come from its neighbours.
+ */
+
+#include "forwarder/lot.h"
+#include "queue/queue.h"
+
+#include <stddef.h>
+
+enum {
+	SLATE_WORDS_MAX = 1024,
+	SLATE_FLUSH_VERDICTS = 4096, /* settle before it grows further */
+	SLATE_FLUSH_BYTES = 4 << 20,
+};
+
+struct slate_entry {
+	struct lot *lot;
+	size_t event; /* position in lot->lease->events */
+	bool suspect;
+	enum queue_outcome outcome; /* unless suspect */
+	int64_t due_ms;
+	const char *reason; /* static */
+	int status;
+	char *words; /* owned, with what was sent behind it; or NULL */
+	size_t words_len;
+	size_t sent_len;
+};
+
+struct slate {
+	struct slate *next;
+	size_t requests; /* that will still add to it */
+	struct slate_entry *entries;
+	size_t count;
+	size_t suspects; /* among them */
+	size_t expected; /* events in its requests: room is made for them */
+	size_t cap;
+	size_t bytes; /* of words and sent */
+};
+
+struct slate *slate_new(void);
+
+/* All its verdicts are settled or given up. Takes NULL. */
+void slate_free(struct slate *slate);
+
+/* One more event will be judged here. False without memory. */
+bool slate_expect(struct slate *slate);
+
+/* An expected event was handed back. */
+void slate_forget(struct slate *slate);
+
+/* Judge an expected event; cannot fail. */
+void slate_done(struct slate *slate, struct lot *lot, size_t event);
+void
+slate_again(struct slate *slate, struct lot *lot, size_t event, int64_t due_ms);
+void slate_dropped(
+    struct slate *slate, struct lot *lot, size_t event, const char *rule);
+void slate_buried(
+    struct slate *slate, struct lot *lot, size_t event, const char *reason);
+
+/* It was refused alone, with these words, as these bytes. */
+void
+slate_suspect(struct slate *slate, struct lot *lot, size_t event, int status,
+    const char *words, size_t words_len, const char *sent, size_t sent_len);
+
+/* Every suspect is judged: buried with proof, else tried again from now_ms
+ * + aside_ms on, later the more often it was. */
+void
+slate_decide(struct slate *slate, bool proof, int64_t now_ms, int64_t aside_ms);
+
+/* So much that it should be settled though requests are still out? */
+bool slate_full(const struct slate *slate);
+
+/* Settle all that is judged. On false nothing changed: repeat it. */
+MUST_USE bool slate_settle(struct slate *slate, struct queue *queue,
+    int64_t now_ms, struct err *reterr);
+
+/* Give up: hand everything back unsettled. Only when stopping. */
+void slate_abandon(struct slate *slate, struct queue *queue);
+
+#endif
