@@ -21,8 +21,6 @@ static void
 body_fail(struct body *body, enum body_state state)
 {
 	body->state = state;
-	if (state == BODY_CORRUPT)
-		body->corrupt_at = inflater_at(body->inflater);
 	inflater_free(body->inflater);
 	body->inflater = NULL;
 	tray_fini(&body->plain);
@@ -90,6 +88,8 @@ body_add(struct body *body, const void *data, size_t len)
 	    body->inflater != NULL)
 		state = body_of_inflater(
 		    inflater_add(body->inflater, data, len, &body->plain));
+	if (state == BODY_CORRUPT)
+		body->corrupt_at = inflater_at(body->inflater);
 	if (state != BODY_GOOD)
 		body_fail(body, state);
 }
@@ -98,9 +98,11 @@ body_add(struct body *body, const void *data, size_t len)
 void
 body_end(struct body *body)
 {
-	if (body->state == BODY_GOOD && body->inflater != NULL &&
-	    body->raw.buf.len > 0 && !inflater_ended(body->inflater))
-		body_fail(body, BODY_CORRUPT);
+	if (body->state != BODY_GOOD || body->inflater == NULL ||
+	    body->raw.buf.len == 0 || inflater_ended(body->inflater))
+		return;
+	body->corrupt_at = body->received; /* more should have come */
+	body_fail(body, BODY_CORRUPT);
 }
 
 const struct buf *

@@ -1,0 +1,129 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "server/noise.h"
+#include "server/peers.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { IDLE_MS = 1000, REQUEST_MS = 100 };
+
+/* Is the other end told that the connection is over? */
+static bool
+was_shut(int fd)
+{
+	char byte;
+
+	return recv(fd, &byte, 1, MSG_DONTWAIT) == 0;
+}
+
+static void
+test_sweep(void **state)
+{
+	static const struct {
+		enum peer_state state;
+		int64_t age_ms;
+		bool swept;
+	} cases[] = {
+	    {PEER_BETWEEN, IDLE_MS + REQUEST_MS, false},
+	    {PEER_BETWEEN, IDLE_MS + REQUEST_MS + 1, true},
+	    {PEER_READING, REQUEST_MS, false},
+	    {PEER_READING, REQUEST_MS + 1, true},
+	    {PEER_HANDED, 1000 * 1000, false},
+	    {PEER_ANSWERED, REQUEST_MS, false},
+	    {PEER_ANSWERED, REQUEST_MS + 1, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct peers peers;
+		struct peer *peer;
+		int fds[2];
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+		peers_init(&peers, 1);
+		peer = peers_enter(&peers, fds[0], 1);
+		assert_non_null(peer);
+		peers_mark(&peers, peer, cases[i].state, 50);
+		assert_int_equal(peers_sweep(&peers, IDLE_MS, REQUEST_MS,
+				     50 + cases[i].age_ms),
+		    cases[i].swept ? 1 : 0);
+		assert_int_equal(was_shut(fds[1]), cases[i].swept);
+		/* Once is enough. */
+		assert_int_equal(peers_sweep(&peers, IDLE_MS, REQUEST_MS,
+				     50 + cases[i].age_ms),
+		    0);
+		peers_leave(&peers, peer);
+		assert_int_equal(peers_count(&peers), 0);
+		peers_fini(&peers);
+		(void)close(fds[0]);
+		(void)close(fds[1]);
+	}
+}
+
+/* Who leaves, from whatever place in the list, is not touched any more. */
+static void
+test_leave(void **state)
+{
+	struct peers peers;
+	struct peer *each[3];
+	int fds[3][2];
+
+	(void)state;
+	for (int gone = 0; gone < 3; gone++) {
+		peers_init(&peers, 2);
+		for (int i = 0; i < 3; i++) {
+			assert_int_equal(
+			    socketpair(AF_UNIX, SOCK_STREAM, 0, fds[i]), 0);
+			each[i] = peers_enter(&peers, fds[i][0], 0);
+			assert_non_null(each[i]);
+			assert_int_equal(peer_over(each[i]), i == 2);
+		}
+		peers_leave(&peers, each[gone]);
+		assert_int_equal(
+		    peers_sweep(&peers, IDLE_MS, REQUEST_MS, 10000), 2);
+		for (int i = 0; i < 3; i++) {
+			assert_int_equal(was_shut(fds[i][1]), i != gone);
+			if (i != gone)
+				peers_leave(&peers, each[i]);
+			(void)close(fds[i][0]);
+			(void)close(fds[i][1]);
+		}
+		assert_int_equal(peers_count(&peers), 0);
+		peers_fini(&peers);
+	}
+	peers_leave(&peers, NULL);
+	assert_false(peer_over(NULL));
+}
+
+static void
+test_noise(void **state)
+{
+	struct noise noise = {0};
+	uint64_t suppressed = 99;
+
+	(void)state;
+	assert_true(noise_allow(&noise, 5, &suppressed));
+	assert_int_equal(suppressed, 0);
+	assert_false(noise_allow(&noise, 6, &suppressed));
+	assert_false(noise_allow(&noise, 1004, &suppressed));
+	assert_true(noise_allow(&noise, 1005, &suppressed));
+	assert_int_equal(suppressed, 2);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_sweep),
+	    cmocka_unit_test(test_leave),
+	    cmocka_unit_test(test_noise),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
