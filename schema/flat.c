@@ -22,18 +22,6 @@ struct flat_frame {
 	bool first;
 };
 
-/* Different for most keys that differ; equal for equal ones. */
-static uint32_t
-flat_print(const char *data, size_t len)
-{
-	const unsigned char *bytes = (const unsigned char *)data;
-
-	if (len == 0)
-		return 0;
-	return (uint32_t)len << 24 ^ (uint32_t)bytes[0] << 16 ^
-	       (uint32_t)bytes[len / 2] << 8 ^ bytes[len - 1];
-}
-
 /* Decoding takes no more room than the escapes did, three bytes for a NUL
  * of six included, and each string is decoded once. */
 static bool
@@ -108,7 +96,6 @@ flat_add(struct flat *flat, const struct flat_frame *frame, uint32_t depth,
 	node->top = FLAT_ROOT;
 	if (!flat_decode(flat, key, &node->key, reterr))
 		return false;
-	node->print = flat_print(node->key.data, node->key.len);
 	if (value->kind != SCAN_STRING)
 		node->text = (struct flat_text){value->data, value->len};
 	else if (!flat_decode(flat, value, &node->text, reterr))
@@ -182,8 +169,7 @@ flat_twin_compare(const void *a, const void *b, void *arg)
 static bool
 flat_twins(const struct flat_node *a, const struct flat_node *b)
 {
-	return a->print == b->print && a->parent == b->parent &&
-	       a->key.len == b->key.len &&
+	return a->parent == b->parent && a->key.len == b->key.len &&
 	       memcmp(a->key.data, b->key.data, a->key.len) == 0 &&
 	       !text_mended(a->key.data, a->key.len);
 }
@@ -207,22 +193,35 @@ flat_twins_sort(struct flat *flat, struct err *reterr)
 	return true;
 }
 
+static void
+flat_twins_pair(struct flat *flat)
+{
+	uint32_t prints[FLAT_FEW];
+
+	for (size_t i = 0; i < flat->count; i++) {
+		const struct flat_node *node = &flat->nodes[i];
+
+		prints[i] = text_print(node->key.data, node->key.len) +
+			    node->parent * 0x9e3779b1u;
+		if (!text_prints_hold(prints, i, prints[i]))
+			continue;
+		for (size_t j = 0; j < i; j++) {
+			if (flat_twins(&flat->nodes[j], node))
+				flat->nodes[j].gone = true;
+		}
+	}
+}
+
 /* Mark the members that came again, and all that was in them. */
 static bool
 flat_twins_mark(struct flat *flat, struct err *reterr)
 {
 	struct flat_node *nodes = flat->nodes;
 
-	if (flat->count > FLAT_FEW) {
-		if (!flat_twins_sort(flat, reterr))
-			return false;
-	} else {
-		for (size_t i = 0; i < flat->count; i++) {
-			for (size_t j = i + 1; j < flat->count; j++)
-				if (flat_twins(&nodes[i], &nodes[j]))
-					nodes[i].gone = true;
-		}
-	}
+	if (flat->count <= FLAT_FEW)
+		flat_twins_pair(flat);
+	else if (!flat_twins_sort(flat, reterr))
+		return false;
 	for (size_t i = 0; i < flat->count; i++) {
 		if (nodes[i].parent != FLAT_ROOT && nodes[nodes[i].parent].gone)
 			nodes[i].gone = true;
@@ -273,14 +272,12 @@ const struct flat_node *
 flat_find(const struct flat *flat, uint32_t parent, const char *name)
 {
 	size_t len = strlen(name);
-	uint32_t print = flat_print(name, len);
 
 	for (size_t i = 0; i < flat->count; i++) {
 		const struct flat_node *node = &flat->nodes[i];
 
-		if (node->print == print && node->parent == parent &&
-		    !node->gone && node->key.len == len &&
-		    memcmp(node->key.data, name, len) == 0)
+		if (node->key.len == len && node->parent == parent &&
+		    !node->gone && memcmp(node->key.data, name, len) == 0)
 			return node;
 	}
 	return NULL;

@@ -35,7 +35,6 @@ struct flat_node {
 	uint32_t parent; /* index of the object that holds it, or FLAT_ROOT */
 	uint32_t depth;	 /* 1: outermost member */
 	uint32_t top;	 /* see flat_paths() */
-	uint32_t print;	 /* tells most different keys apart */
 };
 
 struct flat {

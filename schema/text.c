@@ -191,3 +191,25 @@ text_match(const char *pattern, size_t pattern_len, const char *data,
 		at = ++back_at;
 	}
 }
+
+uint32_t
+text_print(const char *data, size_t len)
+{
+	const unsigned char *bytes = (const unsigned char *)data;
+
+	if (len == 0)
+		return 0;
+	return (uint32_t)len << 24 ^ (uint32_t)bytes[0] << 16 ^
+	       (uint32_t)bytes[len / 2] << 8 ^ bytes[len - 1];
+}
+
+/* Without an early end, so that compilers take several at a time. */
+bool
+text_prints_hold(const uint32_t *prints, size_t count, uint32_t print)
+{
+	uint32_t held = 0;
+
+	for (size_t i = 0; i < count; i++)
+		held |= prints[i] == print;
+	return held != 0;
+}

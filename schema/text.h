@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* The length of the longest start of so many UTF-16 units at most, never
  * ending inside a character. */
@@ -32,6 +33,11 @@ size_t text_mend(char *data, size_t len);
 
 /* Does it hold U+FFFD, the mark of what could not be read? */
 bool text_mended(const char *data, size_t len);
+
+/* A number that tells most different short texts apart, and whether one is
+ * among others. */
+uint32_t text_print(const char *data, size_t len);
+bool text_prints_hold(const uint32_t *prints, size_t count, uint32_t print);
 
 /* Does it match a pattern whose `*` stand for any characters? A match up to
  * a dot is enough if nested is true. */

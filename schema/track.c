@@ -6,6 +6,7 @@
 #include "schema/track_parts.h"
 
 #include "base/json.h"
+#include "schema/scan_plain.h"
 #include "schema/text.h"
 
 #include <stdarg.h>
@@ -178,26 +179,52 @@ track_put(struct buf *out, const char *literal)
 	(void)buf_text(out, literal);
 }
 
+/* A quoted text and a byte after it. Most need no escapes: one copy. */
 static void
-track_put_text(struct buf *out, const struct flat_text *text)
+track_put_text(struct buf *out, const struct flat_text *text, char after)
 {
-	(void)buf_char(out, '"');
-	json_escape(out, text->data, text->len);
-	(void)buf_char(out, '"');
+	const char *end = text->data + text->len;
+	char *at;
+
+	if (scan_plain(text->data, end) != end) {
+		(void)buf_char(out, '"');
+		json_escape(out, text->data, text->len);
+		(void)buf_char(out, '"');
+		(void)buf_char(out, after);
+		return;
+	}
+	if (!buf_reserve(out, text->len + 3))
+		return;
+	at = out->data + out->len;
+	*at++ = '"';
+	memcpy(at, text->data, text->len);
+	at[text->len] = '"';
+	at[text->len + 1] = after;
+	out->len += text->len + 3;
+}
+
+static void
+track_put_digits(char *ret, int width, int value)
+{
+	for (int i = width; i-- > 0; value /= 10)
+		ret[i] = (char)('0' + value % 10);
 }
 
 static void
 track_put_time(struct buf *out, int64_t time_s)
 {
+	char text[] = "\"0000-00-00T00:00:00Z\"";
 	time_t clock = (time_t)time_s;
-	char text[96];
 	struct tm tm;
 
 	CHECK(gmtime_r(&clock, &tm) != NULL);
-	(void)snprintf(text, sizeof(text), "\"%04d-%02d-%02dT%02d:%02d:%02dZ\"",
-	    tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
-	    tm.tm_sec);
-	(void)buf_text(out, text);
+	track_put_digits(text + 1, 4, tm.tm_year + 1900);
+	track_put_digits(text + 6, 2, tm.tm_mon + 1);
+	track_put_digits(text + 9, 2, tm.tm_mday);
+	track_put_digits(text + 12, 2, tm.tm_hour);
+	track_put_digits(text + 15, 2, tm.tm_min);
+	track_put_digits(text + 18, 2, tm.tm_sec);
+	(void)buf_append(out, text, sizeof(text) - 1);
 }
 
 static void
@@ -205,32 +232,34 @@ track_put_leaves(const struct track_job *job, struct buf *out)
 {
 	for (size_t i = 0; i < job->count; i++) {
 		const struct track_leaf *leaf = &job->leaves[i];
+		char after = i + 1 < job->count ? ',' : '}';
 
-		if (i > 0)
-			(void)buf_char(out, ',');
-		track_put_text(out, &leaf->name);
-		(void)buf_char(out, ':');
-		if (leaf->number)
-			(void)buf_append(
-			    out, leaf->value.data, leaf->value.len);
-		else
-			track_put_text(out, &leaf->value);
+		track_put_text(out, &leaf->name, ':');
+		if (!leaf->number) {
+			track_put_text(out, &leaf->value, after);
+			continue;
+		}
+		(void)buf_append(out, leaf->value.data, leaf->value.len);
+		(void)buf_char(out, after);
 	}
+	if (job->count == 0)
+		(void)buf_char(out, '}');
+	(void)buf_char(out, '}');
 }
 
 static void
 track_put_event(const struct track_job *job, struct buf *out)
 {
 	track_put(out, "{\"event\":");
-	track_put_text(out, &job->event);
+	track_put_text(out, &job->event, ',');
 	if (job->numeric) {
-		(void)buf_printf(out, ",\"user_id\":\"%llu\"",
+		(void)buf_printf(out, "\"user_id\":\"%llu\",",
 		    (unsigned long long)job->number);
 	} else {
-		track_put(out, ",\"identity\":");
-		track_put_text(out, &job->identity);
+		track_put(out, "\"identity\":");
+		track_put_text(out, &job->identity, ',');
 	}
-	track_put(out, ",\"timestamp\":");
+	track_put(out, "\"timestamp\":");
 	track_put_time(out, job->time_s);
 	track_put(out, ",\"idempotency_key\":\"");
 	json_escape(out, job->type.data, job->type.len);
@@ -238,7 +267,6 @@ track_put_event(const struct track_job *job, struct buf *out)
 	json_escape(out, job->id.data, job->id.len);
 	track_put(out, "\",\"properties\":{");
 	track_put_leaves(job, out);
-	track_put(out, "}}");
 }
 
 /* Decide on the fate; false is trouble of ours, whose code is in reterr. */

@@ -45,19 +45,36 @@ static const char *const track_reasons[TRACK_SOURCES][TRACK_TROUBLES] = {
 	"device_id is longer than 255 characters"},
 };
 
+#define TRACK_TEXT(literal)                                                    \
+	{                                                                      \
+		literal, sizeof(literal) - 1                                   \
+	}
+
 /* In many places one such id stands for many people. */
-static const char *const track_placeholders[] = {"null", "undefined", "none",
-    "nil", "0", "user", "guest", "anonymous", "unknown", "[redacted]",
-    "00000000-0000-0000-0000-000000000000",
+static const struct flat_text track_placeholders[] = {TRACK_TEXT("null"),
+    TRACK_TEXT("undefined"), TRACK_TEXT("none"), TRACK_TEXT("nil"),
+    TRACK_TEXT("0"), TRACK_TEXT("user"), TRACK_TEXT("guest"),
+    TRACK_TEXT("anonymous"), TRACK_TEXT("unknown"), TRACK_TEXT("[redacted]"),
+    TRACK_TEXT("00000000-0000-0000-0000-000000000000"),
     /* SHA-256 of nothing */
-    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"};
+    TRACK_TEXT("e3b0c44298fc1c149afbf4c8996fb924"
+	       "27ae41e4649b934ca495991b7852b855")};
 
 static bool
-track_listed(
-    const char *const *items, size_t count, const char *data, size_t len)
+track_placeholder(const struct track_rules *rules, const char *data, size_t len)
 {
+	size_t count = sizeof(track_placeholders) / sizeof(*track_placeholders);
+
+	text_trim(&data, &len);
 	for (size_t i = 0; i < count; i++) {
-		const char *item = items[i];
+		const struct flat_text *item = &track_placeholders[i];
+
+		if (item->len == len &&
+		    text_equal_folded(item->data, len, data, len))
+			return true;
+	}
+	for (size_t i = 0; i < rules->placeholders.count; i++) {
+		const char *item = rules->placeholders.items[i];
 		size_t item_len = strlen(item);
 
 		text_trim(&item, &item_len);
@@ -65,17 +82,6 @@ track_listed(
 			return true;
 	}
 	return false;
-}
-
-static bool
-track_placeholder(const struct track_rules *rules, const char *data, size_t len)
-{
-	text_trim(&data, &len);
-	return track_listed(track_placeholders,
-		   sizeof(track_placeholders) / sizeof(*track_placeholders),
-		   data, len) ||
-	       track_listed(rules->placeholders.items,
-		   rules->placeholders.count, data, len);
 }
 
 /* Is there an id? Absent, null and blank mean that there is none. */

@@ -60,17 +60,6 @@ track_prefix_put(
 	names->len += name->len;
 }
 
-static uint32_t
-track_print(const struct flat_text *name)
-{
-	const unsigned char *bytes = (const unsigned char *)name->data;
-
-	if (name->len == 0)
-		return 0;
-	return (uint32_t)name->len << 24 ^ (uint32_t)bytes[0] << 16 ^
-	       (uint32_t)bytes[name->len / 2] << 8 ^ bytes[name->len - 1];
-}
-
 /* Rename or prefix one property, and cut what is too long. */
 static void
 track_name_find(struct track_job *job, struct track_leaf *leaf)
@@ -89,7 +78,6 @@ track_name_find(struct track_job *job, struct track_leaf *leaf)
 	    (leaf->node != NULL && to == NULL && leaf->node->path_cut))
 		track_note(job, leaf->property, TRACK_NOTE_KEY_CUT);
 	leaf->name.len = fits;
-	leaf->print = track_print(&leaf->name);
 	if (to != NULL)
 		track_say(job, path.data, path.len, "renamed %s", to);
 }
@@ -97,18 +85,25 @@ track_name_find(struct track_job *job, struct track_leaf *leaf)
 static bool
 track_names_same(const struct track_leaf *a, const struct track_leaf *b)
 {
-	return a->print == b->print && a->name.len == b->name.len &&
+	return a->name.len == b->name.len &&
 	       memcmp(a->name.data, b->name.data, a->name.len) == 0;
 }
 
 static bool
 track_names_clash(const struct track_job *job)
 {
+	uint32_t prints[TRACK_FEW];
+
 	if (job->count > TRACK_FEW)
 		return true; /* perhaps: the tree will tell */
 	for (size_t i = 0; i < job->count; i++) {
-		for (size_t j = i + 1; j < job->count; j++) {
-			if (track_names_same(&job->leaves[i], &job->leaves[j]))
+		const struct track_leaf *leaf = &job->leaves[i];
+
+		prints[i] = text_print(leaf->name.data, leaf->name.len);
+		if (!text_prints_hold(prints, i, prints[i]))
+			continue;
+		for (size_t j = 0; j < i; j++) {
+			if (track_names_same(leaf, &job->leaves[j]))
 				return true;
 		}
 	}

@@ -31,7 +31,6 @@ struct track_leaf {
 	size_t held_at;		      /* if held: where in values */
 	bool held;		      /* value.data is not set yet */
 	bool number;
-	uint32_t print; /* tells most different names apart */
 
 	/* set when names clash */
 	struct flat_text base;
