@@ -307,6 +307,9 @@ currents_read(const char *body, size_t len, size_t max_events,
 {
 	struct currents_reader reader; /* not cleared: only what is read is */
 
+	currents_batch_reset(batch);
+	if (len == 0)
+		return CURRENTS_READ; /* body may be NULL */
 	reader.body = body;
 	reader.batch = batch;
 	reader.max_events = max_events;
@@ -315,12 +318,11 @@ currents_read(const char *body, size_t len, size_t max_events,
 	for (size_t i = 0; i < catalogue_property_count(); i++)
 		reader.properties[i].event = 0;
 	scan_init(&reader.scan, body, len);
-	currents_batch_reset(batch);
 	if (currents_body_read(&reader, ret_fault))
 		return CURRENTS_READ;
-	batch->count = 0;
 	if (reader.no_room)
 		return CURRENTS_NO_ROOM;
+	batch->count = 0;
 	if (reader.scan.error != NULL)
 		(void)currents_fault(ret_fault, (size_t)(reader.scan.at - body),
 		    "%s", reader.scan.error);

@@ -1,0 +1,423 @@
+/*
+ * The judge: every flaw of one event, and that its neighbour never suffers.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "schema/catalogue.h"
+#include "schema/currents.h"
+#include "schema/currents_event.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MAX = 1000 };
+
+#define SOUND(type, rest)                                                      \
+	"{\"event_type\":\"" type "\",\"id\":\"i\",\"time\":1" rest "}"
+#define PROPERTIES(type, properties)                                           \
+	SOUND(type, ",\"properties\":{" properties "}")
+#define EVENT	 SOUND("x.New", "")
+#define CUSTOM	 "users.behaviors.CustomEvent"
+#define LOCATION "users.behaviors.Location"
+#define CLICK	 "users.messages.email.Click"
+
+static struct currents_batch batch;
+static struct currents_fault fault;
+
+/* From memory of its exact size; the batch may be used until the next. */
+static enum currents_result
+read_bytes(const char *body, size_t len)
+{
+	static char *copy;
+
+	free(copy);
+	copy = NULL;
+	if (len > 0) {
+		copy = malloc(len);
+		assert_non_null(copy);
+		memcpy(copy, body, len);
+	}
+	return currents_read(
+	    copy == NULL ? body : copy, len, MAX, &batch, &fault);
+}
+
+static enum currents_result
+read_text(const char *body)
+{
+	return read_bytes(body, strlen(body));
+}
+
+struct flaw_case {
+	const char *event;
+	enum currents_flaw flaw;
+	const char *text; /* of the flaw; NULL: not compared */
+};
+
+static void
+check_flaws(const struct flaw_case *cases, size_t count)
+{
+	char body[2048], text[200];
+
+	for (size_t i = 0; i < count; i++) {
+		int len = snprintf(body, sizeof(body), "{\"events\":[%s,%s]}",
+		    cases[i].event, EVENT);
+
+		if (read_bytes(body, (size_t)len) != CURRENTS_READ ||
+		    batch.count != 2)
+			fail_msg("%s: %s", cases[i].event, fault.text);
+		currents_flaw_write(&batch.events[0], text, sizeof(text));
+		if (batch.events[0].flaw != cases[i].flaw ||
+		    (cases[i].text != NULL && strcmp(text, cases[i].text) != 0))
+			fail_msg("%s: %s", cases[i].event, text);
+		/* the neighbour never suffers */
+		assert_int_equal(batch.events[1].flaw, CURRENTS_SOUND);
+		assert_true(batch.events[0].flaw_at <
+			    batch.events[0].at + batch.events[0].len);
+	}
+}
+
+#define CHECK_FLAWS(cases) check_flaws(cases, sizeof(cases) / sizeof(cases[0]))
+
+static void
+test_envelope(void **state)
+{
+	static const struct flaw_case cases[] = {
+	    {EVENT, CURRENTS_SOUND, "sound"},
+	    {"5", CURRENTS_NOT_OBJECT, "not a JSON object"},
+	    {"[]", CURRENTS_NOT_OBJECT, NULL},
+	    {"null", CURRENTS_NOT_OBJECT, NULL},
+	    {"\"\xff\"", CURRENTS_NOT_OBJECT, NULL},
+	    {"{}", CURRENTS_NO_TYPE,
+		"no usable event_type: should be a non-empty string"},
+	    {"{\"event_type\":\"\",\"id\":\"i\",\"time\":1}", CURRENTS_NO_TYPE,
+		NULL},
+	    {"{\"event_type\":5,\"id\":\"i\",\"time\":1}", CURRENTS_NO_TYPE,
+		NULL},
+	    {"{\"event_type\":\"t\",\"time\":1}", CURRENTS_NO_ID,
+		"no usable id: should be a non-empty string"},
+	    {"{\"event_type\":\"t\",\"id\":null,\"time\":1}", CURRENTS_NO_ID,
+		NULL},
+	    {"{\"event_type\":\"t\",\"id\":\"i\"}", CURRENTS_NO_TIME,
+		"no usable time: should be an integer, UNIX seconds"},
+	    {SOUND("t", ",\"user\":null"), CURRENTS_SOUND, NULL},
+	    {SOUND("t", ",\"user\":{}"), CURRENTS_SOUND, NULL},
+	    {SOUND("t", ",\"user\":[]"), CURRENTS_WRONG_TYPE,
+		"user should be object"},
+	    {SOUND("t", ",\"user\":\"\""), CURRENTS_WRONG_TYPE, NULL},
+	    {SOUND("t", ",\"user\":\"\",\"user\":{}"), CURRENTS_SOUND, NULL},
+	    {SOUND("t", ",\"properties\":\"\""), CURRENTS_SOUND, NULL},
+	    {SOUND("t", ",\"properties\":null"), CURRENTS_SOUND, NULL},
+	    {SOUND("t", ",\"properties\":\"x\""), CURRENTS_WRONG_TYPE,
+		"properties should be object"},
+	    {SOUND("t", ",\"properties\":[]"), CURRENTS_WRONG_TYPE, NULL},
+	    {SOUND("t", ",\"user\":{\"user_id\":5}"), CURRENTS_WRONG_TYPE,
+		"user.user_id should be string"},
+	    {SOUND("t", ",\"user\":{\"user_id\":5,\"user_id\":\"\"}"),
+		CURRENTS_SOUND, NULL},
+	    {SOUND("t", ",\"user\":{\"external_user_id\":5.5,\"x\":[]}"),
+		CURRENTS_SOUND, NULL},
+	    {SOUND("t", ",\"user\":{\"external_user_id\":true}"),
+		CURRENTS_WRONG_TYPE,
+		"user.external_user_id should be string or number"},
+	    {SOUND("t", ",\"user\":{\"device\\u005fid\":{}}"),
+		CURRENTS_WRONG_TYPE, "user.device_id should be string"},
+	    {SOUND("t", ",\"user\":{\"timezone\":null,\"device_id\":null}"),
+		CURRENTS_SOUND, NULL},
+	    {SOUND("t", ",\"unknown\":[{\"a\":{}}]"), CURRENTS_SOUND, NULL},
+	    {"{\"event_type\":\"t\",\"id\":\"i\",\"time\":1,\"id\":\"\"}",
+		CURRENTS_NO_ID, NULL},
+	};
+
+	(void)state;
+	CHECK_FLAWS(cases);
+}
+
+static void
+test_times(void **state)
+{
+	static const struct {
+		const char *time;
+		bool sound;
+		int64_t time_s;
+	} cases[] = {{"0", true, 0}, {"-0", true, 0},
+	    {"1700000000", true, 1700000000},
+	    {"1700000000.0", true, 1700000000}, {"1.7e9", true, 1700000000},
+	    {"253402300799", true, 253402300799}, {"253402300800", false, 0},
+	    {"-1", false, 0}, {"1.5", false, 0}, {"1e400", false, 0},
+	    {"99999999999999999999", false, 0}, {"\"1700000000\"", false, 0},
+	    {"null", false, 0}, {"true", false, 0}, {"[]", false, 0}};
+	char body[200];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		(void)snprintf(body, sizeof(body),
+		    "{\"event_type\":\"t\",\"id\":\"i\",\"time\":%s}",
+		    cases[i].time);
+		assert_int_equal(read_text(body), CURRENTS_READ);
+		if (batch.events[0].flaw !=
+			(cases[i].sound ? CURRENTS_SOUND : CURRENTS_NO_TIME) ||
+		    batch.events[0].time_s != cases[i].time_s)
+			fail_msg("%s", cases[i].time);
+	}
+}
+
+static void
+test_properties(void **state)
+{
+	static const struct flaw_case cases[] = {
+	    {PROPERTIES(CUSTOM, "\"name\":\"n\""), CURRENTS_SOUND, NULL},
+	    {PROPERTIES(CUSTOM, "\"name\":\"\""), CURRENTS_SOUND, NULL},
+	    {PROPERTIES(CUSTOM, "\"n\\u0061me\":\"n\""), CURRENTS_SOUND, NULL},
+	    {PROPERTIES(CUSTOM, "\"name\":null"), CURRENTS_REQUIRED_MISSING,
+		"required property name is absent or null"},
+	    {PROPERTIES(CUSTOM, ""), CURRENTS_REQUIRED_MISSING, NULL},
+	    {SOUND(CUSTOM, ""), CURRENTS_REQUIRED_MISSING, NULL},
+	    {SOUND(CUSTOM, ",\"properties\":null"), CURRENTS_REQUIRED_MISSING,
+		NULL},
+	    {SOUND(
+		 CUSTOM, ",\"properties\":{\"name\":\"n\"},\"properties\":{}"),
+		CURRENTS_REQUIRED_MISSING, NULL},
+	    {SOUND(
+		 CUSTOM, ",\"properties\":{},\"properties\":{\"name\":\"n\"}"),
+		CURRENTS_SOUND, NULL},
+	    {SOUND(CUSTOM,
+		 ",\"properties\":{\"name\":\"n\"},\"properties\":null"),
+		CURRENTS_REQUIRED_MISSING, NULL},
+	    {PROPERTIES(CUSTOM, "\"name\":5,\"name\":\"n\""), CURRENTS_SOUND,
+		NULL},
+	    {PROPERTIES(CUSTOM, "\"name\":\"n\",\"name\":null"),
+		CURRENTS_REQUIRED_MISSING, NULL},
+	    {PROPERTIES(CUSTOM, "\"name\":\"n\",\"name\":5"),
+		CURRENTS_WRONG_TYPE, "property name should be string"},
+	    {"{\"properties\":{\"name\":5},\"event_type\":\"" CUSTOM
+	     "\",\"id\":\"i\",\"time\":1}",
+		CURRENTS_WRONG_TYPE, NULL},
+	    {PROPERTIES("x.New", "\"name\":5"), CURRENTS_SOUND, NULL},
+	    {PROPERTIES(
+		 CUSTOM, "\"name\":\"n\",\"custom_properties\":{\"a\":[[{}]]}"),
+		CURRENTS_SOUND, NULL},
+	    {PROPERTIES(CUSTOM, "\"name\":\"n\",\"custom_properties\":\"\""),
+		CURRENTS_SOUND, NULL},
+	    {PROPERTIES(CUSTOM, "\"name\":\"n\",\"custom_properties\":[]"),
+		CURRENTS_WRONG_TYPE,
+		"property custom_properties should be object"},
+	    {PROPERTIES(LOCATION, "\"latitude\":1e400,\"longitude\":-1.5"),
+		CURRENTS_SOUND, NULL},
+	    {PROPERTIES(LOCATION, "\"latitude\":\"1\",\"longitude\":-1.5"),
+		CURRENTS_WRONG_TYPE, "property latitude should be number"},
+	    {PROPERTIES(LOCATION, "\"latitude\":\"\",\"longitude\":1"),
+		CURRENTS_SOUND, NULL},
+	    {PROPERTIES(CLICK, "\"is_amp\":\"true\""), CURRENTS_WRONG_TYPE,
+		"property is_amp should be boolean"},
+	    {PROPERTIES(CLICK, "\"is_amp\":null,\"url\":null"), CURRENTS_SOUND,
+		NULL},
+	    {PROPERTIES(CLICK, "\"price\":\"not of this type\""),
+		CURRENTS_SOUND, NULL},
+	};
+
+	(void)state;
+	CHECK_FLAWS(cases);
+}
+
+static void
+test_integers(void **state)
+{
+#define SEND_TIME(value, flaw)                                                 \
+	{                                                                      \
+		PROPERTIES(CLICK, "\"send_time\":" value), flaw, NULL          \
+	}
+	static const struct flaw_case cases[] = {
+	    SEND_TIME("5", CURRENTS_SOUND),
+	    SEND_TIME("5.0", CURRENTS_SOUND),
+	    SEND_TIME("1e3", CURRENTS_SOUND),
+	    SEND_TIME("1e400", CURRENTS_SOUND),
+	    SEND_TIME("-12345678901234567890", CURRENTS_SOUND),
+	    SEND_TIME("15e-1", CURRENTS_WRONG_TYPE),
+	    SEND_TIME("0.5", CURRENTS_WRONG_TYPE),
+	    SEND_TIME("1e-400", CURRENTS_WRONG_TYPE),
+	    SEND_TIME("\"5\"", CURRENTS_WRONG_TYPE),
+	    SEND_TIME("true", CURRENTS_WRONG_TYPE),
+	    SEND_TIME("\"\"", CURRENTS_SOUND),
+	    {PROPERTIES("agentconsole.ToolInvocation", "\"duration\":1.5"),
+		CURRENTS_WRONG_TYPE, "property duration should be integer"},
+	    {PROPERTIES("users.behaviors.app.SessionEnd", "\"duration\":1.5"),
+		CURRENTS_SOUND, NULL},
+	};
+
+	(void)state;
+	CHECK_FLAWS(cases);
+}
+
+static void
+test_arrays(void **state)
+{
+#define REASONS(value, flaw)                                                   \
+	{                                                                      \
+		PROPERTIES(CLICK, "\"suspected_bot_click_reason\":" value),    \
+		    flaw, NULL                                                 \
+	}
+#define MEDIA(value, flaw)                                                     \
+	{                                                                      \
+		PROPERTIES("users.messages.whatsapp.InboundReceive",           \
+		    "\"media_urls\":" value),                                  \
+		    flaw, NULL                                                 \
+	}
+	static const struct flaw_case cases[] = {
+	    REASONS("[]", CURRENTS_SOUND),
+	    REASONS("[\"\"]", CURRENTS_SOUND),
+	    REASONS("[\"a\",\"b\"]", CURRENTS_SOUND),
+	    REASONS("null", CURRENTS_SOUND),
+	    REASONS("\"\"", CURRENTS_SOUND),
+	    REASONS("[null]", CURRENTS_WRONG_TYPE),
+	    REASONS("[\"a\",5]", CURRENTS_WRONG_TYPE),
+	    REASONS("[[\"a\"]]", CURRENTS_WRONG_TYPE),
+	    REASONS("\"a\"", CURRENTS_WRONG_TYPE),
+	    REASONS("{}", CURRENTS_WRONG_TYPE),
+	    MEDIA("[\"a\",null]", CURRENTS_SOUND),
+	    MEDIA("[]", CURRENTS_SOUND),
+	    MEDIA("[null,5,null]", CURRENTS_WRONG_TYPE),
+	    MEDIA("[{\"string\":\"a\"}]", CURRENTS_WRONG_TYPE),
+	};
+
+	(void)state;
+	CHECK_FLAWS(cases);
+}
+
+static void
+test_utf8(void **state)
+{
+	static const struct flaw_case cases[] = {
+	    {PROPERTIES(CUSTOM, "\"name\":\"\xc3\xa9\""), CURRENTS_SOUND, NULL},
+	    {PROPERTIES(CUSTOM, "\"name\":\"\xff\""), CURRENTS_BAD_UTF8,
+		"bytes that are not UTF-8"},
+	    {PROPERTIES(CUSTOM, "\"name\":\"\xc0\x80\""), CURRENTS_BAD_UTF8,
+		NULL},
+	    {PROPERTIES(CUSTOM, "\"\xed\xa0\x80\":1"), CURRENTS_BAD_UTF8, NULL},
+	    {"{\"a\":\"\xf5\"}", CURRENTS_BAD_UTF8, NULL},
+	    {PROPERTIES(CUSTOM, "\"name\":\"\\ud800 \\u0000\""), CURRENTS_SOUND,
+		NULL},
+	};
+
+	(void)state;
+	CHECK_FLAWS(cases);
+	/* outside of events it is nobody's flaw */
+	assert_int_equal(
+	    read_text("{\"a\xff\":\"\xff\",\"events\":[" EVENT "]}"),
+	    CURRENTS_READ);
+	assert_int_equal(batch.events[0].flaw, CURRENTS_SOUND);
+}
+
+/* An event with arrays nested below a member of it or of its properties. */
+static enum currents_flaw
+flaw_at_depth(size_t depth, const char *before, const char *after)
+{
+	struct buf buf;
+	enum currents_flaw flaw;
+
+	buf_init(&buf, 1 << 20);
+	assert_true(buf_printf(&buf,
+	    "{\"events\":[{\"event_type\":\"" CUSTOM
+	    "\",\"id\":\"i\",\"time\":1,%s",
+	    before));
+	for (size_t i = 0; i < depth; i++)
+		assert_true(buf_char(&buf, '['));
+	for (size_t i = 0; i < depth; i++)
+		assert_true(buf_char(&buf, ']'));
+	assert_true(buf_printf(&buf, "%s," EVENT "]}", after));
+	assert_int_equal(read_bytes(buf.data, buf.len), CURRENTS_READ);
+	assert_int_equal(batch.count, 2);
+	assert_int_equal(batch.events[1].flaw, CURRENTS_SOUND);
+	flaw = batch.events[0].flaw;
+	buf_fini(&buf);
+	return flaw;
+}
+
+static void
+test_depth(void **state)
+{
+	static const struct {
+		const char *before, *after;
+		size_t levels; /* of the event above the arrays */
+	} cases[] = {
+	    {"\"properties\":{\"name\":\"n\"},\"x\":", "}", 1},
+	    {"\"properties\":{\"name\":\"n\",\"x\":", "}}", 2},
+	    {"\"properties\":{\"name\":\"n\",\"custom_properties\":{\"x\":",
+		"}}}", 3},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		size_t most = CURRENTS_DEPTH - cases[i].levels;
+
+		assert_int_equal(
+		    flaw_at_depth(most, cases[i].before, cases[i].after),
+		    CURRENTS_SOUND);
+		assert_int_equal(
+		    flaw_at_depth(most + 1, cases[i].before, cases[i].after),
+		    CURRENTS_TOO_DEEP);
+		assert_int_equal(
+		    flaw_at_depth(100000, cases[i].before, cases[i].after),
+		    CURRENTS_TOO_DEEP);
+	}
+	assert_int_equal(
+	    flaw_at_depth(
+		62, "\"properties\":{\"name\":\"n\",\"media_urls\":", "}}"),
+	    CURRENTS_SOUND);
+	assert_int_equal(
+	    flaw_at_depth(
+		63, "\"properties\":{\"name\":\"n\",\"media_urls\":", "}}"),
+	    CURRENTS_TOO_DEEP);
+	assert_int_equal(flaw_at_depth(63, "\"user\":{\"user_id\":", "}}"),
+	    CURRENTS_TOO_DEEP);
+}
+
+/* The members of user that are checked are those that the catalogue names. */
+static void
+test_users(void **state)
+{
+	(void)state;
+	assert_int_equal(catalogue_user_count(), CURRENTS_USERS);
+	for (size_t i = 0; i < CURRENTS_USERS; i++) {
+		const char *name = currents_users[i].name;
+		size_t at = 0;
+
+		assert_int_equal(strlen(name), currents_users[i].len);
+		while (strcmp(catalogue_user_name(at), name) != 0)
+			at++;
+	}
+}
+
+static int
+finish(void **state)
+{
+	(void)state;
+	currents_batch_fini(&batch);
+	(void)read_bytes("", 0); /* frees the copy */
+	currents_batch_fini(&batch);
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_envelope),
+	    cmocka_unit_test(test_times),
+	    cmocka_unit_test(test_properties),
+	    cmocka_unit_test(test_integers),
+	    cmocka_unit_test(test_arrays),
+	    cmocka_unit_test(test_utf8),
+	    cmocka_unit_test(test_depth),
+	    cmocka_unit_test(test_users),
+	};
+
+	currents_batch_init(&batch);
+	return cmocka_run_group_tests(tests, NULL, finish);
+}
