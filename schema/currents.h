@@ -67,7 +67,8 @@ struct currents_fault {
 enum currents_result {
 	CURRENTS_READ,	  /* *batch is filled */
 	CURRENTS_FAULT,	  /* nothing in it to point at: *ret_fault says why */
-	CURRENTS_NO_ROOM, /* no memory, or more events than max_events */
+	CURRENTS_NO_ROOM, /* no memory, or more events than max_events: then
+			   * batch->count is max_events */
 };
 
 void currents_batch_init(struct currents_batch *batch);
