@@ -39,6 +39,7 @@ static bool
 place_own(struct place *place, struct err *reterr)
 {
 	char path[4096], owner[64];
+	bool named;
 	int len;
 
 	len = snprintf(path, sizeof(path), "%s/lock", place->dir);
@@ -60,10 +61,11 @@ place_own(struct place *place, struct err *reterr)
 		    "%s is in use by %s: one process at a time", place->dir,
 		    owner);
 	}
+	/* A name for whoever tries next; a full disk may refuse it. */
 	len = snprintf(owner, sizeof(owner), "process %d\n", (int)getpid());
-	if (ftruncate(place->lock, 0) != 0 ||
-	    pwrite(place->lock, owner, (size_t)len, 0) != len)
-		(void)ftruncate(place->lock, 0); /* only a name is missing */
+	named = ftruncate(place->lock, 0) == 0 &&
+	    pwrite(place->lock, owner, (size_t)len, 0) == len;
+	(void)named;
 	return true;
 }
 
