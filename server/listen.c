@@ -4,7 +4,6 @@
 #include <netdb.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -100,17 +99,4 @@ out:
 		(void)close(fd);
 	freeaddrinfo(info);
 	return ok;
-}
-
-bool
-listen_allow_files(size_t files)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return false;
-	if (limit.rlim_cur >= files)
-		return true;
-	limit.rlim_cur = files < limit.rlim_max ? files : limit.rlim_max;
-	return setrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur >= files;
 }

@@ -7,16 +7,10 @@
 
 #include "base/err.h"
 
-#include <stddef.h>
-
 /* Listen on ADDRESS:PORT or [V6]:PORT. *ret_address is what was bound, as
  * text of LISTEN_TEXT bytes. */
 enum { LISTEN_TEXT = 80 };
 MUST_USE bool listen_open(const char *address, int *ret_fd, unsigned *ret_port,
     char *ret_text, struct err *reterr);
-
-/* Let the process open at least that many descriptors, as far as its hard
- * limit goes; false if it does not reach. */
-MUST_USE bool listen_allow_files(size_t files);
 
 #endif

@@ -13,6 +13,8 @@
 
 enum {
 	LISTENER_SLACK = 64, /* connections beyond the bound: they get a 503 */
+	LISTENER_FLAGS = MHD_USE_EPOLL_INTERNAL_THREAD |
+			 MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
 };
 
 void
@@ -53,8 +55,8 @@ listener_connection(void *cls, struct MHD_Connection *connection, void **peer,
 }
 
 /* The library's own words: mostly of connections that broke. */
-static void PRINTF_LIKE(2, 0)
-    listener_library_log(void *cls, const char *format, va_list args)
+static void
+    PRINTF_LIKE(2, 0) listener_log(void *cls, const char *format, va_list args)
 {
 	struct listener *listener = cls;
 	uint64_t suppressed;
@@ -69,42 +71,41 @@ static void PRINTF_LIKE(2, 0)
 	    listener->name, text);
 }
 
-unsigned
-listener_connections(const struct listener *listener)
-{
-	return LISTENER_SLACK + (unsigned)listener->peers.most;
-}
-
 bool
 listener_open(
     struct listener *listener, const char *address, struct err *reterr)
 {
 	const struct server_settings *settings = &listener->server->settings;
 	unsigned threads = listener->admin ? 1 : settings->threads;
-	unsigned idle_s = (unsigned)((settings->idle_timeout_ms + 999) / 1000);
 	char text[LISTEN_TEXT];
-	struct MHD_OptionItem pool[] = {
-	    {MHD_OPTION_THREAD_POOL_SIZE, (intptr_t)threads, NULL},
+
+	if (!listen_open(address, &listener->fd, &listener->port, text, reterr))
+		return false;
+
+	/* Strictness stays at its default: above it a raw space in the
+	 * query, as Braze has it, is dropped without an answer. */
+	struct MHD_OptionItem options[] = {
+	    {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)listener_log, listener},
+	    {MHD_OPTION_LISTEN_SOCKET, listener->fd, NULL},
+	    {MHD_OPTION_CONNECTION_LIMIT,
+		(intptr_t)listener->peers.most + LISTENER_SLACK, NULL},
+	    {MHD_OPTION_CONNECTION_TIMEOUT,
+		(intptr_t)(settings->idle_timeout_ms + 999) / 1000, NULL},
+	    {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)listener_connection,
+		listener},
+	    {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)request_completed,
+		listener},
+	    {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)request_first_line,
+		listener},
+	    /* One thread is no pool to the library. */
+	    {threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END,
+		threads, NULL},
 	    {MHD_OPTION_END, 0, NULL},
 	};
 
-	if (threads < 2) /* then it wants no pool */
-		pool[0].option = MHD_OPTION_END;
-	if (!listen_open(address, &listener->fd, &listener->port, text, reterr))
-		return false;
-	/* Strictness stays at its default: above it a raw space in the
-	 * query, as Braze has it, is dropped without an answer. */
-	listener->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD |
-						MHD_ALLOW_SUSPEND_RESUME |
-						MHD_USE_ERROR_LOG,
-	    0, NULL, NULL, request_handle, listener, MHD_OPTION_EXTERNAL_LOGGER,
-	    listener_library_log, listener, MHD_OPTION_LISTEN_SOCKET,
-	    listener->fd, MHD_OPTION_CONNECTION_LIMIT,
-	    listener_connections(listener), MHD_OPTION_CONNECTION_TIMEOUT,
-	    idle_s, MHD_OPTION_NOTIFY_CONNECTION, listener_connection, listener,
-	    MHD_OPTION_NOTIFY_COMPLETED, request_completed, listener,
-	    MHD_OPTION_URI_LOG_CALLBACK, request_first_line, listener,
-	    MHD_OPTION_ARRAY, pool, MHD_OPTION_END);
+	listener->daemon =
+	    MHD_start_daemon(LISTENER_FLAGS, 0, NULL, NULL, request_handle,
+		listener, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
 	if (listener->daemon == NULL)
 		return err_set(reterr, ERR_IO,
 		    "cannot start the threads that listen on %s", address);

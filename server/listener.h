@@ -34,7 +34,4 @@ void listener_quiesce(struct listener *listener);
 /* Stop the threads, close what is open. No connection may be suspended. */
 void listener_close(struct listener *listener);
 
-/* How many connections it may hold, those that get a 503 included. */
-unsigned listener_connections(const struct listener *listener);
-
 #endif

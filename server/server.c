@@ -12,14 +12,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "schema/currents.h"
-#include "server/listen.h"
 #include "server/state.h"
 
 #include <stdlib.h>
 
 enum {
 	SERVER_ADMIN_CONNECTIONS = 64,
-	SERVER_OTHER_FILES = 128, /* queue, forwarder, log */
 	SERVER_BODY_LEAST = 1024 * 1024,
 	SERVER_READ_GRACE_MS = 3000,
 	SERVER_ANSWER_GRACE_MS = 500,
@@ -128,12 +126,6 @@ server_start(const struct server_settings *settings, struct queue *queue,
 	server = server_new(settings, queue);
 	if (server == NULL)
 		return err_set_nomem(reterr);
-	if (!listen_allow_files(listener_connections(&server->ingest) +
-				listener_connections(&server->admin) +
-				SERVER_OTHER_FILES))
-		log_line(LOG_WARN, "server",
-		    "start why=\"too few file descriptors for "
-		    "max_connections: raise the limit (ulimit -n)\"");
 	if (!listener_open(&server->ingest, settings->listen, reterr) ||
 	    !listener_open(&server->admin, settings->admin, reterr)) {
 		listener_quiesce(&server->ingest);
