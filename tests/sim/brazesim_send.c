@@ -105,6 +105,7 @@ post(struct sender *sender, const struct brazesim_batch *batch,
 {
 	const struct sim_text *body = &sender->body;
 	int64_t start_us;
+	CURLcode code;
 
 	body_write(sender, batch);
 	if (sender->all->settings->gzip) {
@@ -115,10 +116,14 @@ post(struct sender *sender, const struct brazesim_batch *batch,
 	curl_easy_setopt(
 	    sender->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body->len);
 	start_us = sim_now_us();
-	*outcome = (struct brazesim_outcome){.unknown = sender->leave};
-	if (curl_easy_perform(sender->curl) == CURLE_OK)
+	*outcome = (struct brazesim_outcome){0};
+	code = curl_easy_perform(sender->curl);
+	if (code == CURLE_OK)
 		curl_easy_getinfo(
 		    sender->curl, CURLINFO_RESPONSE_CODE, &outcome->status);
+	else if (sender->leave)
+		outcome->unknown = code == CURLE_ABORTED_BY_CALLBACK ||
+				   code == CURLE_WRITE_ERROR;
 	outcome->took_us = sim_now_us() - start_us;
 }
 

@@ -16,4 +16,7 @@ void heapsim_event_read(struct heapsim_request *request,
 /* A string of digits, at most len characters. */
 bool heapsim_is_digits(const struct sim_json *value, size_t len);
 
+/* A string that is an ISO 8601 date with time and zone. */
+bool heapsim_is_timestamp(const struct sim_json *string);
+
 #endif
