@@ -4,8 +4,11 @@
 #include "cli/socket.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 const struct option_row command_json_options[] = {
     {"--json", NULL, "Print JSON."},
@@ -135,25 +138,28 @@ command_call(const struct command *command, struct command_context *context,
 	return code;
 }
 
+/* Words that begin commands but name none: show those. */
 static int
 command_usage(struct buf *out, size_t argc, const char *const *argv)
 {
-	size_t len = argc > 0 ? strlen(argv[0]) : 0;
+	const char *word = argc > 0 ? argv[0] : "";
+	size_t len = strlen(word);
 	bool begun = false;
 
-	for (const struct command *c = command_table;
-	     c->name != NULL && len > 0; c++) {
-		if (strncmp(c->name, argv[0], len) != 0 || c->name[len] != ' ')
+	for (const struct command *c = command_table; c->name != NULL; c++) {
+		if (strncmp(c->name, word, len) != 0 || c->name[len] != ' ')
 			continue;
-		(void)buf_printf(out, "%s %s %s\n",
-		    begun ? "      " : "usage:", "currentsd", c->name);
+		if (!begun)
+			(void)buf_text(
+			    out, "usage: currentsd COMMAND [OPTION...]\n\n");
 		begun = true;
+		(void)buf_printf(out, "  %-12s %s\n", c->name, c->help);
 	}
 	if (!begun)
 		(void)buf_printf(out,
-		    "currentsd: there is no command %s; `currentsd help` lists "
-		    "them\n",
-		    argc > 0 ? argv[0] : "\"\"");
+		    "currentsd: there is no command \"%s\"; `currentsd help` "
+		    "lists them\n",
+		    word);
 	return EXIT_USAGE;
 }
 
@@ -187,6 +193,38 @@ command_run(
 	return command_call(command, &context, out);
 }
 
+/*
+ * Opening the queue makes files, and files of root's would lock the daemon
+ * out of its own queue. So root becomes the owner, and others are sent to
+ * him. A queue is made by serve alone, so that a wrong path makes none.
+ */
+static bool
+owner_become(const char *dir, struct err *reterr)
+{
+	char path[4096];
+	struct stat st;
+
+	if (snprintf(path, sizeof(path), "%s/queue.db", dir) >=
+	    (int)sizeof(path))
+		return err_set(reterr, ERR_CONFIG,
+		    "the path of the state "
+		    "directory is too long");
+	if (stat(path, &st) != 0)
+		return err_set(reterr, ERR_CONFIG,
+		    "there is no queue in %s (%s): is CURRENTSD_STATE_DIR what "
+		    "serve uses?",
+		    dir, strerror(errno));
+	if (st.st_uid == geteuid())
+		return true;
+	if (geteuid() != 0 || setgroups(0, NULL) != 0 ||
+	    setgid(st.st_gid) != 0 || setuid(st.st_uid) != 0)
+		return err_set(reterr, ERR_CONFIG,
+		    "the queue in %s belongs to the user with id %u: run this "
+		    "as that user, or as root",
+		    dir, (unsigned)st.st_uid);
+	return true;
+}
+
 static int
 command_run_stopped(const struct command *command,
     const struct options *options, const struct settings *settings,
@@ -203,7 +241,8 @@ command_run_stopped(const struct command *command,
 
 	parts_init(&parts, settings);
 	context.parts = &parts;
-	if (parts_queue_open(&parts, &err))
+	if (owner_become(settings->state_dir, &err) &&
+	    parts_queue_open(&parts, &err))
 		code = command_call(command, &context, out);
 	else
 		code = command_fail(out, &err);

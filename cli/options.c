@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -125,9 +126,12 @@ options_integer(const struct options *options, const char *name, int64_t preset,
 void
 options_help_write(const struct option_row *table, struct buf *out)
 {
-	for (; table != NULL && table->name != NULL; table++)
-		(void)buf_printf(out, "  %s%s%-*s %s\n", table->name,
+	char left[64];
+
+	for (; table != NULL && table->name != NULL; table++) {
+		(void)snprintf(left, sizeof(left), "%s%s%s", table->name,
 		    table->value != NULL ? " " : "",
-		    (int)(20 - strlen(table->name)),
-		    table->value != NULL ? table->value : "", table->help);
+		    table->value != NULL ? table->value : "");
+		(void)buf_printf(out, "  %-18s %s\n", left, table->help);
+	}
 }

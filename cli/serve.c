@@ -243,7 +243,7 @@ command_serve(struct command_context *context, struct buf *out)
 	} else {
 		/* Whatever keeps it from starting is a person's to mend, and
 		 * a service manager should not try for ever. */
-		code = command_fail(out, &err);
+		(void)command_fail(out, &err);
 		code = EXIT_CONFIG;
 	}
 	socket_close(serve.settings.state_dir, serve.socket_fd);

@@ -206,7 +206,7 @@ destination_complete(
 		return err_set(reterr, ERR_CONFIG,
 		    "destination \"%s\" has no app id: set "
 		    "CURRENTSD_HEAP_APP_ID (in the file: app_id) to the id of "
-		    "the Heap environment (Heap: Account, Manage, Projects)",
+		    "the Heap environment",
 		    destination->name);
 	/* Heap answers 200 to a wrong id and loses the events. */
 	if (strlen(id) > 20 || id[strspn(id, "0123456789")] != '\0')

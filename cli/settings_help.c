@@ -41,6 +41,26 @@ form_of(enum settings_type type)
 	return NULL;
 }
 
+/* Indented by six, in lines of at most 78. */
+static void
+text_wrap(struct buf *out, const char *text)
+{
+	enum { INDENT = 6, WIDTH = 78 };
+	size_t column = 0, len;
+
+	for (; *text != '\0'; text += len + strspn(text + len, " ")) {
+		len = strcspn(text, " ");
+		if (column > 0 && column + 1 + len > WIDTH) {
+			(void)buf_char(out, '\n');
+			column = 0;
+		}
+		(void)buf_printf(out, "%*s%.*s", column == 0 ? INDENT : 1, "",
+		    (int)len, text);
+		column += (column == 0 ? INDENT : 1) + len;
+	}
+	(void)buf_char(out, '\n');
+}
+
 static void
 row_write(const struct setting *setting, struct buf *out)
 {
@@ -53,7 +73,7 @@ row_write(const struct setting *setting, struct buf *out)
 	(void)buf_char(out, '\n');
 	if (setting->variable != NULL)
 		(void)buf_printf(out, "      %s\n", setting->variable);
-	(void)buf_printf(out, "      %s\n", setting->help);
+	text_wrap(out, setting->help);
 }
 
 void

@@ -47,13 +47,14 @@ show_line_json(struct json *json, const struct books_line *line)
 	json_int(json, "imbalance", books_imbalance(line));
 }
 
+/* Labels come last: they are of any length. */
 void
 show_head_text(struct buf *out, const char *label)
 {
 	(void)buf_printf(out,
-	    "%-48s %10s = %9s + %9s + %9s + %9s + %10s + %9s + %9s\n", label,
-	    "received", "waiting", "delivered", "buried", "dropped",
-	    "duplicates", "forgotten", "expired");
+	    "%9s = %9s + %9s + %7s + %8s + %10s + %9s + %7s  %s\n", "received",
+	    "waiting", "delivered", "buried", "dropped", "duplicates",
+	    "forgotten", "expired", label);
 }
 
 void
@@ -63,11 +64,12 @@ show_line_text(
 	int64_t imbalance = books_imbalance(line);
 
 	(void)buf_printf(out,
-	    "%-48s %10" PRId64 "   %9" PRId64 "   %9" PRId64 "   %9" PRId64
-	    "   %9" PRId64 "   %10" PRId64 "   %9" PRId64 "   %9" PRId64,
-	    label, line->received, line->waiting, line->delivered, line->buried,
-	    line->dropped, line->duplicates, line->forgotten, line->expired);
+	    "%9" PRId64 "   %9" PRId64 "   %9" PRId64 "   %7" PRId64
+	    "   %8" PRId64 "   %10" PRId64 "   %9" PRId64 "   %7" PRId64 "  %s",
+	    line->received, line->waiting, line->delivered, line->buried,
+	    line->dropped, line->duplicates, line->forgotten, line->expired,
+	    label);
 	if (imbalance != 0)
-		(void)buf_printf(out, "   OFF BY %" PRId64, imbalance);
+		(void)buf_printf(out, "  OFF BY %" PRId64, imbalance);
 	(void)buf_char(out, '\n');
 }

@@ -167,14 +167,14 @@ status_write(
 
 /* ---- for people ---- */
 
-/* "12 s ago", or "never". */
+/* "12 s ago"; what is from memory may have been before the start. */
 static void
 ago_text(int64_t now_ms, int64_t then_ms, char *ret, size_t size)
 {
 	char text[SHOW_DURATION];
 
 	if (then_ms == 0) {
-		(void)snprintf(ret, size, "never");
+		(void)snprintf(ret, size, "not yet");
 		return;
 	}
 	show_duration(since_s(now_ms, then_ms), text, sizeof(text));
@@ -193,12 +193,18 @@ queue_text(struct parts *parts, int64_t now_ms, struct buf *out)
 	show_bytes(totals.live_bytes, live, sizeof(live));
 	show_bytes(parts->settings->queue_max_bytes, most, sizeof(most));
 	show_bytes(totals.free_bytes, room, sizeof(room));
-	ago_text(now_ms, oldest_ms(parts, NULL), oldest, sizeof(oldest));
 	(void)buf_printf(out,
 	    "queue      waiting %" PRId64 ", buried %" PRId64
-	    ", undecodable %" PRId64 "; oldest waiting came %s\n"
-	    "           %s of %s, %s free on the file system%s\n",
-	    line->waiting, line->buried, totals.undecodable, oldest, live, most,
+	    ", undecodable %" PRId64 "\n",
+	    line->waiting, line->buried, totals.undecodable);
+	if (line->waiting > 0) {
+		ago_text(
+		    now_ms, oldest_ms(parts, NULL), oldest, sizeof(oldest));
+		(void)buf_printf(out,
+		    "           the oldest waiting was accepted %s\n", oldest);
+	}
+	(void)buf_printf(out,
+	    "           %s of %s, %s free on the file system%s\n", live, most,
 	    room, totals.ballast ? "" : ", NO BALLAST");
 	(void)buf_printf(out,
 	    "books      received %" PRId64 ", delivered %" PRId64
