@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 struct sample {
-	uint64_t state; /* internal */
+	uint64_t state;		    /* internal */
 	unsigned anonymous_percent; /* events without external_user_id */
 	int64_t now_s;		    /* times lie in the hour before */
 };
