@@ -1,0 +1,302 @@
+#include "lane_help.h"
+
+#include "base/log.h"
+
+/* ---- light load, and the shape of requests ---- */
+
+static void
+test_linger(void **state)
+{
+	(void)state;
+	world_start(10);
+	world_lane_start();
+	world_pass(900);
+	assert_int_equal(world->posts, 0);
+	world_pass(200);
+	assert_int_equal(world->posts, 1);
+	assert_int_equal(world->done, 10);
+	world_end();
+}
+
+static void
+test_full_requests(void **state)
+{
+	(void)state;
+	world_start(5000);
+	world_lane_start();
+	world_pass(400);
+	assert_int_equal(world->posts, 5);
+	assert_int_equal(world->done, 5000);
+	world_end();
+}
+
+static void
+test_bytes_bound(void **state)
+{
+	(void)state;
+	world_start(1000);
+	world->settings.request_bytes = 1064;
+	world_lane_start();
+	world_pass(5000);
+	assert_int_equal(world->done, 1000);
+	assert_true(world->posts >= 4 && world->posts <= 6);
+	world_end();
+}
+
+static void
+test_learns_from_413(void **state)
+{
+	(void)state;
+	world_start(20000);
+	world->body_most = 25000;
+	world->settings.request_bytes = 100000;
+	world->settings.request_events = 10000;
+	world->settings.in_flight = 1;
+	world_lane_start();
+	world_pass(60000);
+	assert_int_equal(world->done, 20000);
+	assert_int_equal(world->buried, 0);
+	assert_true(world->posts < 20);
+	assert_int_equal(world_status().state, FORWARDER_RUNNING);
+	world_end();
+}
+
+static void
+test_dropped_settle_without_a_post(void **state)
+{
+	size_t i;
+
+	(void)state;
+	world_start(5000);
+	for (i = 0; i < world->count; i++)
+		world->events[i].drop = true;
+	world_lane_start();
+	world_pass(100);
+	assert_int_equal(world->dropped, 5000);
+	assert_int_equal(world->posts, 0);
+	world_end();
+}
+
+/* ---- the operator's ---- */
+
+static void
+test_stops_and_probes(void **state)
+{
+	struct forwarder_lane_status status;
+
+	(void)state;
+	world_start(3000);
+	world->all_status = 401;
+	world_lane_start();
+	world_pass(30000);
+	status = world_status();
+	assert_int_equal(status.state, FORWARDER_STOPPED);
+	assert_non_null(strstr(status.why, "HTTP 401: bad; check"));
+	assert_true(status.until_ms > world->now.wall_ms);
+	assert_true(world->posts <= world->settings.in_flight);
+	world->posts = world->largest = 0;
+	world_pass(10 * 60 * 1000);
+	assert_true(world->posts >= 9 && world->posts <= 11);
+	assert_int_equal(world->largest, 1);
+	assert_int_equal(world->aside, 0);
+	world->all_status = 0;
+	world_pass(2 * 60 * 1000);
+	assert_int_equal(world->done, 3000);
+	assert_int_equal(world_status().state, FORWARDER_RUNNING);
+	world_end();
+}
+
+static void
+test_pause(void **state)
+{
+	(void)state;
+	world_start(3000);
+	world_lane_start();
+	lane_pause(world->lane, true, &world->now);
+	world_pass(60000);
+	assert_int_equal(world->posts, 0);
+	assert_int_equal(world->leased, 0);
+	assert_int_equal(world_status().state, FORWARDER_PAUSED);
+	lane_pause(world->lane, false, &world->now);
+	world_pass(5000);
+	assert_int_equal(world->done, 3000);
+	world_end();
+}
+
+/* ---- the destination's ---- */
+
+static void
+judge_shaky(struct world *of, struct world_flight *flight)
+{
+	(void)of;
+	switch (world_random(6)) {
+	case 0:
+		world_say(flight, 500, "oops");
+		break;
+	case 1:
+		flight->answer.curl_code = 56;
+		flight->answer.trouble = "reset";
+		break;
+	case 2: /* it hangs, having taken all of it or nothing */
+		flight->answer_ms += 30000;
+		flight->answer.curl_code = 28;
+		flight->answer.status = world_random(2) ? 200 : 0;
+		flight->answer.trouble = "time-out";
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+test_trouble_blames_no_event(void **state)
+{
+	size_t i;
+
+	(void)state;
+	world_start(20000);
+	world->judge = judge_shaky;
+	for (i = 0; i < 5; i++)
+		world->events[i * 3001].bad = true;
+	world_lane_start();
+	world_pass(3 * 3600 * 1000);
+	assert_int_equal(world->done, 19995);
+	assert_int_equal(world->buried, 5);
+	for (i = 0; i < world->count; i++)
+		assert_int_equal(world->events[i].again, 0);
+	world_end();
+}
+
+static void
+judge_busy(struct world *of, struct world_flight *flight)
+{
+	world_say(flight, of->posts % 2 ? 429 : 503, "busy");
+	flight->answer.has_retry_after = true;
+	(void)snprintf(flight->answer.retry_after,
+	    sizeof(flight->answer.retry_after), "30");
+}
+
+static void
+test_retry_after_and_pace(void **state)
+{
+	unsigned pace;
+
+	(void)state;
+	world_start(30000);
+	world->settings.events_per_minute = 15000;
+	world->judge = judge_busy;
+	world_lane_start();
+	world_pass(121 * 1000);
+	assert_int_equal(world_status().state, FORWARDER_WAITING);
+	assert_true(world->posts >= 4 && world->posts <= 5);
+	pace = world_status().pace_per_minute;
+	assert_true(pace < 14250 / 2 && pace >= 1425);
+	world->judge = NULL;
+	world_pass(60 * 1000);
+	assert_int_equal(world_status().state, FORWARDER_RUNNING);
+	world_pass(20 * 60 * 1000);
+	assert_int_equal(world->done, 30000);
+	assert_true(world_status().pace_per_minute > pace);
+	world_end();
+}
+
+/* ---- our own disk's ---- */
+
+static void
+test_no_post_and_no_loss_while_the_disk_fails(void **state)
+{
+	(void)state;
+	world_start(4000);
+	world->broken = true;
+	world_lane_start();
+	world_pass(60000);
+	assert_int_equal(world->posts, 0);
+	world->broken = false;
+	world->latency_ms = 5000;
+	world_pass(1100);
+	assert_true(world->posts > 0);
+	world->broken = true; /* the verdicts have to wait */
+	world_pass(60000);
+	assert_int_equal(world->done, 0);
+	assert_true(world->leased > 0);
+	world->broken = false;
+	world_pass(60000);
+	assert_int_equal(world->done, 4000);
+	assert_int_equal(world->twice, 0);
+	world_end();
+}
+
+/* ---- quotas ---- */
+
+static void
+test_rests_after_a_crash(void **state)
+{
+	(void)state;
+	world_start(100000);
+	world->settings.events_per_minute = 15000;
+	world_lane_start();
+	world_pass(30000);
+	world_lane_stop(true);
+	world->posts = 0;
+	world_lane_start();
+	assert_int_equal(world_status().state, FORWARDER_RESTING);
+	world_pass(59000);
+	assert_int_equal(world->posts, 0);
+	world_pass(3000);
+	assert_true(world->posts > 0);
+	world_lane_stop(true);
+	world->settings.events_per_minute = 0;
+	world_lane_start(); /* without a quota nothing is to be known */
+	assert_int_equal(world_status().state, FORWARDER_RUNNING);
+	world_end();
+}
+
+static void
+test_identity_holds_up_no_one(void **state)
+{
+	size_t i, heavy = 0;
+
+	(void)state;
+	world_start(40000);
+	world->settings.events_per_minute = 15000;
+	world->settings.identity_per_minute = 1000;
+	for (i = 0; i < 30000; i++) {
+		if (i % 3 != 0)
+			world->events[i].who = 7;
+		heavy += i % 3 != 0;
+	}
+	world_lane_start();
+	world_pass(2 * 60 * 1000); /* 20,000 others: 84 s at 14,250 */
+	for (i = 0; i < world->count; i++)
+		assert_true(
+		    world->events[i].who == 7 || world->events[i].fate == DONE);
+	world_pass(24 * 60 * 1000);
+	assert_int_equal(world->done, 40000);
+	assert_true(world->who_most <= 950);
+	for (i = 0; i < world->count; i++)
+		assert_true(world->events[i].again <= 3);
+	assert_int_equal(heavy, 20000);
+	world_end();
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_linger),
+	    cmocka_unit_test(test_full_requests),
+	    cmocka_unit_test(test_bytes_bound),
+	    cmocka_unit_test(test_learns_from_413),
+	    cmocka_unit_test(test_dropped_settle_without_a_post),
+	    cmocka_unit_test(test_stops_and_probes),
+	    cmocka_unit_test(test_pause),
+	    cmocka_unit_test(test_trouble_blames_no_event),
+	    cmocka_unit_test(test_retry_after_and_pace),
+	    cmocka_unit_test(test_no_post_and_no_loss_while_the_disk_fails),
+	    cmocka_unit_test(test_rests_after_a_crash),
+	    cmocka_unit_test(test_identity_holds_up_no_one),
+	};
+
+	log_set_level(LOG_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

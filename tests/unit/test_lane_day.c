@@ -1,0 +1,155 @@
+/*
+ * A day of a lane, under a virtual clock: campaigns, identities over their
+ * quota, outages, 429s, bad events, planned stops and crashes. At the end
+ * every event is at Heap once, or buried if it is bad, and no window of a
+ * minute, wherever it lies, held more than the share of the quotas.
+ */
+
+#include "lane_help.h"
+
+#include "base/log.h"
+
+enum {
+	DAY_EVENTS = 400000,
+	HOUR_MS = 3600 * 1000,
+	HEAVY = 40, /* identities that have far too many events */
+	ALLOWED = 14250,
+	ALLOWED_IDENTITY = 950,
+};
+
+/* Heap has trouble in some minutes, and is fine in the others. */
+static void
+judge_day(struct world *of, struct world_flight *flight)
+{
+	int64_t minute = of->now.mono_ms / 60000 % 97;
+
+	flight->answer.trouble = "reset";
+	if (minute >= 20 && minute < 26)
+		world_say(flight, 503, "down");
+	else if (minute == 40 && world_random(3) == 0)
+		world_say(flight, 429, "slow");
+	else if (minute == 60 && world_random(2) == 0) {
+		flight->answer.curl_code = 28;
+		flight->answer.status = world_random(2) ? 200 : 0;
+		flight->answer_ms = flight->arrive_ms + 30000;
+	} else if (world_random(200) == 0)
+		flight->answer.curl_code = 56;
+}
+
+static void
+day_start(void)
+{
+	size_t i;
+
+	world_start(DAY_EVENTS);
+	world->settings.events_per_minute = 15000;
+	world->settings.identity_per_minute = 1000;
+	world->latency_ms = 300;
+	world->judge = judge_day;
+	for (i = 0; i < world->count; i++) {
+		struct world_event *event = &world->events[i];
+
+		if (i % 10 == 0)
+			event->who = (unsigned)(i / 10000 % HEAVY);
+		event->bad = i % 9973 == 17;
+		event->drop = i % 1009 == 3;
+	}
+	world->count = 0;
+}
+
+/* What an hour brings: a campaign now and then, a trickle otherwise. */
+static void
+day_arrive(size_t most, int hour, int part)
+{
+	size_t more = hour % 4 == 1 && part < 3 ? 20000 : 40;
+
+	world->count += more;
+	if (world->count > most)
+		world->count = most;
+	lane_look(world->lane);
+}
+
+static void
+day_check(void)
+{
+	size_t i;
+
+	for (i = 0; i < world->count; i++) {
+		const struct world_event *event = &world->events[i];
+		enum world_fate fate = event->bad ? BURIED : DONE;
+
+		assert_int_equal(event->fate, event->drop ? DROPPED : fate);
+	}
+	assert_true(world->app_most <= ALLOWED);
+	assert_true(world->who_most <= ALLOWED_IDENTITY);
+}
+
+static void
+test_day(void **state)
+{
+	int hour, part;
+
+	(void)state;
+	day_start();
+	world_lane_start();
+	for (hour = 0; hour < 24; hour++) {
+		for (part = 0; part < 60; part++) {
+			day_arrive(DAY_EVENTS, hour, part);
+			world_pass(HOUR_MS / 60);
+			if (part % 29 != 7)
+				continue;
+			/* Stop in the midst, cleanly or not. */
+			world_lane_stop(hour % 3 == 0);
+			world->now.mono_ms += 700;
+			world->now.wall_ms += 700;
+			world_lane_start();
+		}
+	}
+	world->judge = NULL;
+	world_pass(3 * HOUR_MS);
+	assert_true(world->count > 300000);
+	day_check();
+	print_message("%zu events, %zu requests, %zu arrived, most in a "
+		      "minute %zu, of an identity %zu, repeated %zu\n",
+	    world->count, world->posts, world->arrived, world->app_most,
+	    world->who_most, world->twice);
+	world_end();
+}
+
+/* The share is used: at least 99% of it, while there is a backlog. */
+static void
+test_share_is_used(void **state)
+{
+	static const int64_t latencies_ms[] = {5, 50, 150};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(latencies_ms) / sizeof(latencies_ms[0]); i++) {
+		world_start(300000);
+		world->settings.events_per_minute = 15000;
+		world->settings.identity_per_minute = 1000;
+		world->latency_ms = latencies_ms[i];
+		world_lane_start();
+		world_pass(60 * 1000);
+		world->arrived = 0;
+		world_pass(15 * 60 * 1000);
+		print_message("latency up to 2 x %lld ms: %.2f%%\n",
+		    (long long)latencies_ms[i],
+		    (double)world->arrived / 15 / ALLOWED * 100);
+		assert_true(world->arrived >= 15 * ALLOWED / 100 * 99);
+		assert_true(world->app_most <= ALLOWED);
+		world_end();
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_day),
+	    cmocka_unit_test(test_share_is_used),
+	};
+
+	log_set_level(LOG_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
