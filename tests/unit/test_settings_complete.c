@@ -1,0 +1,226 @@
+/*
+ * What is asked for before serving: tokens, an app id, a place to send to.
+ */
+
+#include "settings_help.h"
+
+/* Read and complete with these variables, and a state directory. */
+static bool
+complete(
+    const char *const *pairs, struct settings *ret_settings, struct err *reterr)
+{
+	environment_set(pairs);
+	assert_int_equal(setenv("CURRENTSD_STATE_DIR", "/x", 1), 0);
+	assert_true(settings_read(NULL, ret_settings, reterr));
+	return settings_complete(ret_settings, reterr);
+}
+
+static void
+test_required(void **state)
+{
+	static const struct {
+		const char *pairs[6];
+		const char *error; /* NULL: fine */
+	} cases[] = {
+	    {{"CURRENTSD_HEAP_APP_ID=1", "CURRENTSD_HEAP_REGION=us"},
+		"has no token: set CURRENTSD_TOKEN"},
+	    {{"CURRENTSD_TOKEN=t", "CURRENTSD_HEAP_REGION=us"},
+		"CURRENTSD_HEAP_APP_ID"},
+	    {{"CURRENTSD_TOKEN=t", "CURRENTSD_HEAP_APP_ID=1"},
+		"CURRENTSD_HEAP_REGION"},
+	    {{"CURRENTSD_TOKEN=t", "CURRENTSD_HEAP_APP_ID=1",
+		 "CURRENTSD_HEAP_REGION=us"},
+		NULL},
+	    {{"CURRENTSD_OPEN=yes", "CURRENTSD_HEAP_APP_ID=1",
+		 "CURRENTSD_HEAP_URL=https://h"},
+		NULL},
+	    {{"CURRENTSD_OPEN=yes", "CURRENTSD_TOKEN=t",
+		 "CURRENTSD_HEAP_APP_ID=1", "CURRENTSD_HEAP_REGION=us"},
+		"is open and has a token"},
+	    {{"CURRENTSD_TOKEN=ses ame", "CURRENTSD_HEAP_APP_ID=1",
+		 "CURRENTSD_HEAP_REGION=us"},
+		"its token number 1"},
+	    {{"CURRENTSD_TOKEN=t", "CURRENTSD_HEAP_APP_ID=12a",
+		 "CURRENTSD_HEAP_REGION=us"},
+		"digits only"},
+	    {{"CURRENTSD_TOKEN=t", "CURRENTSD_HEAP_APP_ID=1",
+		 "CURRENTSD_HEAP_REGION=us", "CURRENTSD_BODY_MEMORY=8M"},
+		"CURRENTSD_BODY_MEMORY"},
+	    {{"CURRENTSD_TOKEN=t", "CURRENTSD_HEAP_APP_ID=1",
+		 "CURRENTSD_HEAP_REGION=us", "CURRENTSD_HEAP_BACKOFF_FIRST=1h"},
+		"backoff_first should be at most"},
+	};
+	struct settings settings;
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		bool ok = complete(cases[i].pairs, &settings, &err);
+
+		settings_fini(&settings);
+		if (ok != (cases[i].error == NULL))
+			fail_msg("case %zu: %s", i, ok ? "fine" : err.text);
+		if (ok)
+			continue;
+		assert_int_equal(err.code, ERR_CONFIG);
+		if (strstr(err.text, cases[i].error) == NULL)
+			fail_msg("%s", err.text);
+		assert_null(strstr(err.text, "ses ame"));
+	}
+}
+
+static void
+test_urls(void **state)
+{
+	static const struct {
+		const char *url, *track; /* NULL: refused */
+	} cases[] = {
+	    {"https://heap.example", "https://heap.example/api/track"},
+	    {"https://heap.example/", "https://heap.example/api/track"},
+	    {"https://h/a/b//", "https://h/a/b/api/track"},
+	    {"https://h/api/track", "https://h/api/track"},
+	    {"https://h/api/track/", "https://h/api/track"},
+	    {"http://127.0.0.1:9000", "http://127.0.0.1:9000/api/track"},
+	    {"http://127.9.8.7", "http://127.9.8.7/api/track"},
+	    {"http://localhost:1", "http://localhost:1/api/track"},
+	    {"http://[::1]:1", "http://[::1]:1/api/track"},
+	    {"http://[::1]", "http://[::1]/api/track"},
+	    {"http://heap.example", NULL},
+	    {"http://127.evil.example", NULL},
+	    {"http://localhost.evil.example", NULL},
+	    {"http://127.0.0.1@evil.example", NULL},
+	    {"http://[::2]:1", NULL},
+	    {"https://user:pass@h", NULL},
+	    {"https://h?x=1", NULL},
+	    {"https://", NULL},
+	    {"https:///x", NULL},
+	    {"ftp://h", NULL},
+	    {"heap.example", NULL},
+	};
+	const char *pairs[] = {
+	    "CURRENTSD_OPEN=yes", "CURRENTSD_HEAP_APP_ID=1", NULL, NULL};
+	struct settings settings;
+	struct err err;
+	char pair[128];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		(void)snprintf(
+		    pair, sizeof(pair), "CURRENTSD_HEAP_URL=%s", cases[i].url);
+		pairs[2] = pair;
+		if (complete(pairs, &settings, &err)) {
+			if (cases[i].track == NULL)
+				fail_msg("accepted %s", cases[i].url);
+			assert_string_equal(
+			    settings.destinations[0].url, cases[i].track);
+		} else if (cases[i].track != NULL) {
+			fail_msg("%s: %s", cases[i].url, err.text);
+		}
+		settings_fini(&settings);
+	}
+}
+
+static void
+test_token_files(void **state)
+{
+	static const struct {
+		const char *text;
+		mode_t mode;
+		size_t tokens; /* 0: refused */
+		const char *says;
+	} cases[] = {
+	    {"one-token-that-is-long\n", 0600, 1, NULL},
+	    {"\nfirst-token-of-these\r\n\n second-token-of-these  \n", 0600, 2,
+		NULL},
+	    {"no-newline-at-its-end", 0600, 1, NULL},
+	    {"seen-by-all-the-others\n", 0644, 1, "chmod o-r"},
+	    {"short\n", 0600, 1, "shorter than 16"},
+	    {"", 0600, 0, "has no token"},
+	    {"\n\n", 0600, 0, "has no token"},
+	    {"good-token-of-all\n# sesame\n", 0600, 0, "line 2: not a token"},
+	    {"ses\xc3\xa4me\n", 0600, 0, "line 1: not a token"},
+	};
+	const char *pairs[] = {
+	    NULL, "CURRENTSD_HEAP_APP_ID=1", "CURRENTSD_HEAP_REGION=eu", NULL};
+	char path[32], pair[128];
+	struct settings settings;
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		bool ok;
+
+		file_make(cases[i].text, cases[i].mode, path);
+		(void)snprintf(
+		    pair, sizeof(pair), "CURRENTSD_TOKEN_FILE=%s", path);
+		pairs[0] = pair;
+		ok = complete(pairs, &settings, &err);
+		assert_int_equal(unlink(path), 0);
+		if (ok != (cases[i].tokens > 0))
+			fail_msg("case %zu: %s", i, ok ? "fine" : err.text);
+		if (!ok) {
+			assert_non_null(strstr(err.text, cases[i].says));
+			assert_null(strstr(err.text, "ses"));
+		} else {
+			assert_int_equal(
+			    settings.sources[0].tokens.count, cases[i].tokens);
+			assert_int_equal(
+			    settings.warnings.len == 0, cases[i].says == NULL);
+			if (cases[i].says != NULL)
+				assert_true(
+				    buf_has(&settings.warnings, cases[i].says));
+		}
+		settings_fini(&settings);
+	}
+}
+
+static void
+test_names_fit(void **state)
+{
+	static const struct {
+		const char *text, *error;
+	} cases[] = {
+	    {"source \"a\" { open = yes destination = \"x\" }",
+		"there is no destination \"x\""},
+	    {"source \"a\" { open = yes parameter = \"x\" }",
+		"parameter should be key=value"},
+	    {"source \"a\" { open = yes parameter = \"k=v\" }\n"
+	     "source \"b\" { open = yes parameter = \"k=v\" }",
+		"have the same parameter"},
+	    {"source \"a\" { open = yes parameter = \"k=v\" }\n"
+	     "source \"b\" { open = yes parameter = \"k=w\" }",
+		NULL},
+	};
+	static const char *const pairs[] = {"CURRENTSD_HEAP_APP_ID=1",
+	    "CURRENTSD_HEAP_REGION=eu", "CURRENTSD_STATE_DIR=/x", NULL};
+	struct settings settings;
+	struct err err;
+	char path[32];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		environment_set(pairs);
+		file_make(cases[i].text, 0600, path);
+		assert_true(settings_read(path, &settings, &err));
+		assert_int_equal(unlink(path), 0);
+		if (settings_complete(&settings, &err))
+			assert_null(cases[i].error);
+		else if (cases[i].error == NULL ||
+			 strstr(err.text, cases[i].error) == NULL)
+			fail_msg("%s", err.text);
+		settings_fini(&settings);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_required),
+	    cmocka_unit_test(test_urls),
+	    cmocka_unit_test(test_token_files),
+	    cmocka_unit_test(test_names_fit),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

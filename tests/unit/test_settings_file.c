@@ -1,0 +1,188 @@
+/*
+ * The file of settings: sections, comments, ${NAME}, and what is said about
+ * each mistake.
+ */
+
+#include "settings_help.h"
+
+static bool
+read_text(const char *text, struct settings *ret_settings, struct err *reterr)
+{
+	char path[32];
+	bool ok;
+
+	file_make(text, 0600, path);
+	ok = settings_read(path, ret_settings, reterr);
+	assert_int_equal(unlink(path), 0);
+	return ok;
+}
+
+static void
+test_whole_file(void **state)
+{
+	static const char text[] =
+	    "# a comment\n"
+	    "listen = 0.0.0.0:80 // another\n"
+	    "admin = \"[::1]:81\" /* and\n another */\n"
+	    "state_dir = \"/var/lib/x\"\n"
+	    "body_limit = 2M\n"
+	    "source \"shop\" { token = {\"t1\", \"t2\"} flawed = drop }\n"
+	    "source app {\n"
+	    "  token = \"${SECRET}\"\n"
+	    "  parameter = \"key=Brand A\"\n"
+	    "  destination = eu\n"
+	    "  unknown_type = bury\n"
+	    "}\n"
+	    "destination \"us\" { app_id = 1 region = us }\n"
+	    "destination \"eu\" {\n"
+	    "  app_id = \"${ID:-77}\"\n"
+	    "  url = http://127.0.0.1:9/\n"
+	    "  share = 50 linger = 100ms\n"
+	    "}\n";
+	static const char *const pairs[] = {
+	    "SECRET=s3cret", "CURRENTSD_BODY_LIMIT=3M", NULL};
+	struct settings settings;
+	struct err err;
+
+	(void)state;
+	environment_set(pairs);
+	if (!read_text(text, &settings, &err))
+		fail_msg("%s", err.text);
+	assert_true(settings_complete(&settings, &err));
+	assert_string_equal(settings.listen, "0.0.0.0:80");
+	assert_string_equal(settings.admin, "[::1]:81");
+	assert_int_equal(settings.body_limit, 3 << 20);
+	assert_int_equal(settings.source_count, 2);
+	assert_string_equal(settings.sources[0].name, "shop");
+	assert_int_equal(settings.sources[0].tokens.count, 2);
+	assert_int_equal(settings.sources[0].flawed, SETTINGS_BAD_DROP);
+	assert_string_equal(settings.sources[0].destination, "us");
+	assert_string_equal(settings.sources[1].tokens.items[0], "s3cret");
+	assert_string_equal(settings.sources[1].parameter, "key=Brand A");
+	assert_string_equal(settings.sources[1].destination, "eu");
+	assert_int_equal(settings.sources[1].unknown_type, SETTINGS_BURY);
+	assert_string_equal(settings.destinations[0].url,
+	    "https://heapanalytics.com/api/track");
+	assert_string_equal(
+	    settings.destinations[1].url, "http://127.0.0.1:9/api/track");
+	assert_string_equal(settings.destinations[1].app_id, "77");
+	assert_int_equal(settings.destinations[1].share, 50);
+	assert_int_equal(settings.destinations[1].linger_ms, 100);
+	settings_fini(&settings);
+}
+
+static void
+test_mistakes(void **state)
+{
+	static const struct {
+		const char *text, *error;
+	} cases[] = {
+	    {"lisen = 1\n", "line 1: not a setting of this section; did you "
+			    "mean listen"},
+	    {"\n\nsource \"a\" { listen = x }\n", "line 3: not a setting of"},
+	    {"source \"a\" { tokens = {sesame} }", "did you mean token"},
+	    {"source \"a\" { token = {sesame sesame} }", "not understood"},
+	    {"source \"a\" { token = sesame sesame }", "not a setting"},
+	    {"source \"a\" { token = \"sesame\"", "} is missing"},
+	    {"source { open = yes }", "missing title"},
+	    {"source \"a\" {}\nsource \"a\" {}", "found duplicate title"},
+	    {"source \"a b\" {}", "the name of a source"},
+	    {"source \"../x\" {}", "the name of a source"},
+	    {"destination \"\" {}", "the name of a destination"},
+	    {"listen 1\n", "missing equal sign"},
+	    {"listen = \"abc\n", "premature end"},
+	    {"listen = sesame\n", "listen should be an IP address"},
+	    {"source \"a\" { open = sesame }", "source \"a\": open should be"},
+	    {"destination \"d\" { share = sesame }", "\"d\": share should be"},
+	    {"\nstate_dir = \"${NOPE}\"\n", "line 2: ${NOPE} is not set"},
+	    {"state_dir = ${NOPE}\n", "line 1: ${NOPE} is not set"},
+	    {"state_dir = \"${NOPE\"\n", "without a name and its }"},
+	    {"state_dir = \"/x\"\nsource \"a\" { token = \"\" open = no }",
+		NULL},
+	    {"state_dir = '${NOPE}' # ${NOPE}\n// ${NOPE}\n/* ${NOPE} */",
+		NULL},
+	    {"state_dir = \"/x//${HOME}\" # {\n", NULL},
+	    {"state_dir = \"/x\\\"${HOME}\"", NULL},
+	};
+	static const char *const pairs[] = {"HOME=/h", NULL};
+	struct settings settings;
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		environment_set(pairs);
+		if (read_text(cases[i].text, &settings, &err)) {
+			if (cases[i].error != NULL)
+				fail_msg("accepted: %s", cases[i].text);
+			settings_fini(&settings);
+			continue;
+		}
+		assert_int_equal(err.code, ERR_CONFIG);
+		if (cases[i].error == NULL ||
+		    strstr(err.text, cases[i].error) == NULL)
+			fail_msg("%s: %s", cases[i].text, err.text);
+		assert_null(strstr(err.text, "sesame"));
+	}
+}
+
+static void
+test_no_file(void **state)
+{
+	struct settings settings;
+	struct err err;
+
+	(void)state;
+	environment_set(NULL);
+	assert_false(settings_read("/nowhere/x.conf", &settings, &err));
+	assert_non_null(strstr(err.text, "/nowhere/x.conf"));
+	assert_int_equal(err.code, ERR_CONFIG);
+}
+
+/* With two sources it cannot be told whose token a variable is. */
+static void
+test_variable_of_several(void **state)
+{
+	static const char text[] = "state_dir = \"/x\"\n"
+				   "source \"a\" { open = yes }\n"
+				   "source \"b\" { open = yes }\n";
+	static const char *const pairs[] = {"CURRENTSD_TOKEN=sesame", NULL};
+	struct settings settings;
+	struct err err;
+
+	(void)state;
+	environment_set(pairs);
+	assert_false(read_text(text, &settings, &err));
+	assert_non_null(strstr(err.text, "CURRENTSD_TOKEN is set, but"));
+	assert_null(strstr(err.text, "sesame"));
+}
+
+static void
+test_readable_by_all(void **state)
+{
+	struct settings settings;
+	struct err err;
+	char path[32];
+
+	(void)state;
+	environment_set(NULL);
+	file_make(
+	    "state_dir = \"/x\"\nsource \"a\" { token = \"t\" }\n", 0644, path);
+	assert_true(settings_read(path, &settings, &err));
+	assert_true(buf_has(&settings.warnings, "chmod o-r"));
+	assert_int_equal(unlink(path), 0);
+	settings_fini(&settings);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_whole_file),
+	    cmocka_unit_test(test_mistakes),
+	    cmocka_unit_test(test_no_file),
+	    cmocka_unit_test(test_variable_of_several),
+	    cmocka_unit_test(test_readable_by_all),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
