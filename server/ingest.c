@@ -126,7 +126,6 @@ void
 ingest_add(struct request *request, const char *data, size_t len)
 {
 	body_add(&request->body, data, len);
-	counter_add(COUNTER_BODY_BYTES, len);
 	ingest_check_body(request);
 }
 
@@ -273,6 +272,7 @@ ingest_read(struct request *request)
 {
 	const struct buf *text = body_text(&request->body);
 
+	counter_add(COUNTER_BODY_BYTES, text->len);
 	switch (currents_read(text->data != NULL ? text->data : "", text->len,
 	    request->server->settings.max_events, &request->batch,
 	    &request->fault)) {

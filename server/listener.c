@@ -42,7 +42,8 @@ listener_connection(void *cls, struct MHD_Connection *connection, void **peer,
 		*peer = NULL;
 		return;
 	}
-	counter_add(COUNTER_CONNECTIONS, 1);
+	if (!listener->admin)
+		counter_add(COUNTER_CONNECTIONS, 1);
 	info = MHD_get_connection_info(
 	    connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	if (info == NULL)
@@ -109,7 +110,8 @@ listener_open(
 	if (listener->daemon == NULL)
 		return err_set(reterr, ERR_IO,
 		    "cannot start the threads that listen on %s", address);
-	log_line(LOG_INFO, "server", "%s address=%s", listener->name, text);
+	log_line(LOG_INFO, "server", "%s address=%s",
+	    listener->admin ? "admin" : "listen", text);
 	return true;
 }
 

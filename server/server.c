@@ -97,7 +97,7 @@ server_new(const struct server_settings *settings, struct queue *queue)
 	cond_init(&server->less);
 	budget_init(&server->budget, settings->body_memory);
 	listener_init(
-	    &server->ingest, server, "listen", settings->max_connections);
+	    &server->ingest, server, "ingest", settings->max_connections);
 	listener_init(
 	    &server->admin, server, "admin", SERVER_ADMIN_CONNECTIONS);
 	server->tokens = calloc(count, sizeof(server->tokens[0]));

@@ -1,0 +1,263 @@
+"""The real binary on real sockets: `heapsim`, `daemon`, `start_daemon`.
+
+Every daemon that a test starts is stopped at its end with SIGTERM, must exit
+with 0, and must leave books that agree with the rows.
+"""
+
+import http.client
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+REPO = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("CURRENTSD_BUILD",
+                                    REPO / "build" / "release")).resolve()
+TOKEN = "the-token-of-the-tests"
+PATIENCE = 30  # seconds; only a broken program needs them
+
+
+def until(condition, what):
+    """Ask again and again until it is true; fail after PATIENCE."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"never came: {what}")
+        time.sleep(0.02)
+
+
+class Process:
+    """A program whose output is collected line by line."""
+
+    def __init__(self, command, env=None, stream="stderr"):
+        self.lines = []
+        self.more = threading.Condition()
+        self.ended = False
+        self.process = subprocess.Popen(command, env=env,
+                                        **{stream: subprocess.PIPE}, text=True)
+        self.reader = threading.Thread(
+            target=self._read, args=(getattr(self.process, stream),),
+            daemon=True)
+        self.reader.start()
+
+    def _read(self, stream):
+        with stream:
+            for line in stream:
+                with self.more:
+                    self.lines.append(line.rstrip("\n"))
+                    self.more.notify_all()
+        with self.more:
+            self.ended = True
+            self.more.notify_all()
+
+    def wait_line(self, pattern):
+        """The first line that matches, as a match; waits for it."""
+        end = time.monotonic() + PATIENCE
+        seen = 0
+        with self.more:
+            while True:
+                for line in self.lines[seen:]:
+                    match = re.search(pattern, line)
+                    if match:
+                        return match
+                seen = len(self.lines)
+                left = end - time.monotonic()
+                if self.ended or left <= 0:
+                    raise AssertionError(f"no line with {pattern}:\n"
+                                         + "\n".join(self.lines))
+                self.more.wait(left)
+
+    def has_line(self, pattern):
+        with self.more:
+            return any(re.search(pattern, line) for line in self.lines)
+
+    def end(self, how=signal.SIGTERM):
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        code = self.process.wait(timeout=PATIENCE)
+        self.reader.join(timeout=PATIENCE)
+        return code
+
+
+class Answer:
+    def __init__(self, response):
+        self.status = response.status
+        self.headers = response.headers
+        self.text = response.read().decode()
+
+    @property
+    def json(self):
+        return json.loads(self.text)
+
+    def __repr__(self):
+        return f"<{self.status} {self.text!r}>"
+
+
+def ask(port, method, path, body=None, headers=None):
+    connection = http.client.HTTPConnection("127.0.0.1", port,
+                                            timeout=PATIENCE)
+    try:
+        connection.request(method, path, body, headers or {})
+        return Answer(connection.getresponse())
+    finally:
+        connection.close()
+
+
+class Heapsim(Process):
+    def __init__(self, *options):
+        super().__init__([str(BUILD / "heapsim"), *options], stream="stdout")
+        found = self.wait_line(r"^listening on 127\.0\.0\.1:(\d+)$")
+        self.port = int(found.group(1))
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def control(self, **settings):
+        answer = ask(self.port, "POST", "/control", json.dumps(settings))
+        assert answer.status == 200, answer
+
+    def books(self):
+        return ask(self.port, "GET", "/books").json
+
+    def keys(self):
+        """{idempotency key: times received}"""
+        text = ask(self.port, "GET", "/keys").text
+        return {row[0]: int(row[2]) for row in
+                (line.split("\t") for line in text.splitlines())}
+
+
+class Daemon:
+    """`currentsd serve` with one state directory, over restarts."""
+
+    def __init__(self, state_dir, heap_url, settings):
+        self.env = {name: value for name, value in os.environ.items()
+                    if not name.startswith("CURRENTSD_")}
+        self.env.update({
+            "CURRENTSD_LISTEN": "127.0.0.1:0",
+            "CURRENTSD_ADMIN": "127.0.0.1:0",
+            "CURRENTSD_STATE_DIR": str(state_dir),
+            "CURRENTSD_ALLOW_VOLATILE_STATE": "yes",
+            "CURRENTSD_TOKEN": TOKEN,
+            "CURRENTSD_HEAP_APP_ID": "11",
+            "CURRENTSD_HEAP_URL": heap_url,
+            # The disk of whoever runs this may be nearly full.
+            "CURRENTSD_QUEUE_MIN_FREE": "0",
+            "CURRENTSD_QUEUE_BALLAST": "1M",
+        })
+        for name, value in settings.items():
+            self.env["CURRENTSD_" + name.upper()] = str(value)
+        self.run = None
+
+    def start(self, ready=True):
+        self.run = Process([str(BUILD / "currentsd"), "serve"], env=self.env)
+        address = r"server: %s address=\S+:(\d+)$"
+        self.port = int(self.run.wait_line(address % "listen").group(1))
+        self.admin_port = int(self.run.wait_line(address % "admin").group(1))
+        if ready:
+            until(lambda: self.get("/readyz").status == 200, "/readyz 200")
+        return self
+
+    def kill(self):
+        assert self.run.end(signal.SIGKILL) == -signal.SIGKILL
+        self.run = None
+
+    def stop(self):
+        """SIGTERM: ends with 0, and the books agree with the rows."""
+        if self.run is None:
+            return
+        run, self.run = self.run, None
+        assert run.end() == 0, "\n".join(run.lines[-40:])
+        self.command("ledger", "--check")
+
+    def command(self, *words, code=0):
+        done = subprocess.run([str(BUILD / "currentsd"), *words],
+                              env=self.env, capture_output=True, text=True,
+                              timeout=PATIENCE, check=False)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout
+
+    def get(self, path):
+        return ask(self.port, "GET", path)
+
+    def admin(self, path):
+        return ask(self.admin_port, "GET", path)
+
+    def status(self):
+        return self.admin("/status").json
+
+    def books(self):
+        """The queue's part of /status."""
+        return self.status()["queue"]
+
+    def metric(self, name):
+        found = re.search(rf"^{re.escape(name)} (\S+)$",
+                          self.admin("/metrics").text, re.M)
+        assert found, f"no metric {name}"
+        return float(found.group(1))
+
+    def post(self, body, path="/currents", token=TOKEN, **headers):
+        """Headers by keyword: content_encoding="gzip"."""
+        if not isinstance(body, (str, bytes)):
+            body = json.dumps(body)
+        sent = {"Braze-Currents-Version": "1"}
+        if token is not None:
+            sent["Authorization"] = f"Bearer {token}"
+        for name, value in headers.items():
+            sent[name.replace("_", "-")] = value
+        if isinstance(body, str):
+            body = body.encode()
+        return ask(self.port, "POST", path, body, sent)
+
+    def connect(self):
+        return socket.create_connection(("127.0.0.1", self.port),
+                                        timeout=PATIENCE)
+
+
+@pytest.fixture
+def start_heapsim():
+    """A function that starts a heapsim with options."""
+    started = []
+
+    def start(*options):
+        started.append(Heapsim(*options))
+        return started[-1]
+
+    yield start
+    for heapsim_ in started:
+        assert heapsim_.end() == 0
+
+
+@pytest.fixture
+def heapsim(start_heapsim):
+    return start_heapsim()
+
+
+@pytest.fixture
+def start_daemon(tmp_path, heapsim):
+    """A function that starts a daemon with settings by their lower-case
+    names: start_daemon(body_limit="1M")."""
+    started = []
+
+    def start(ready=True, **settings):
+        state_dir = tmp_path / f"state{len(started)}"
+        settings.setdefault("heap_url", heapsim.url)
+        url = settings.pop("heap_url")
+        started.append(Daemon(state_dir, url, settings))
+        return started[-1].start(ready)
+
+    yield start
+    for daemon_ in started:
+        daemon_.stop()
+
+
+@pytest.fixture
+def daemon(start_daemon):
+    return start_daemon()
