@@ -1,3 +1,9 @@
+/*
+ * Look-ups in the tables that schema/compile makes. A property is looked up
+ * for every member of every event, so that the common case is one slot and
+ * no call: names differ in their first or last eight bytes, or not at all.
+ */
+
 #include "schema/catalogue_tables.h"
 
 #include "base/err.h"
@@ -57,6 +63,7 @@ catalogue_property_find(const char *name, size_t len)
 	size_t slot = catalogue_slot(key, len, index->seed, index->bits);
 	size_t mask = ((size_t)1 << index->bits) - 1;
 
+	/* the table is never full, so an empty slot ends the search */
 	for (; index->slots[slot] != 0; slot = (slot + 1) & mask) {
 		property = &catalogue_properties[index->slots[slot] - 1];
 		if (property->len == len && property->key.head == key.head &&

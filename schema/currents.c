@@ -37,6 +37,7 @@ currents_batch_init(struct currents_batch *batch)
 	*batch = (struct currents_batch){0};
 }
 
+/* Forget the last body, and keep the room for its events. */
 static void
 currents_batch_reset(struct currents_batch *batch)
 {
@@ -86,6 +87,7 @@ currents_text(struct currents_batch *batch, const struct scan_value *string,
 	*ret = (struct currents_text){string->data, string->len};
 	if (!string->escaped)
 		return true;
+	/* older blocks stay where they are: events point into them */
 	if (arena == NULL || arena->cap - arena->len < string->len) {
 		cap =
 		    string->len < ARENA_SMALLEST ? ARENA_SMALLEST : string->len;
@@ -181,6 +183,7 @@ currents_refuse_storage(
 		return true;
 	for (size_t i = 0; i < batch->count; i++) {
 		event = &batch->events[i];
+		/* among real events it is only a flawed one: lose none */
 		if (event->flaw == CURRENTS_SOUND ||
 		    !currents_is_storage(reader->body + event->at, event->len))
 			return true;
@@ -207,6 +210,7 @@ struct currents_top {
 	bool event_like; /* what an event has */
 };
 
+/* Two arrays of events in one envelope: the events of both are taken. */
 static bool
 currents_top_member(struct currents_reader *reader,
     const struct scan_value *key, struct currents_top *top,
@@ -262,6 +266,7 @@ currents_object_read(struct currents_reader *reader, const char *start,
 	}
 	if (scan->error != NULL || !currents_end(reader, fault))
 		return false;
+	/* an envelope, a probe, or null that no event comes with */
 	if (top.array || !top.members || (top.events && !top.event_like))
 		return true;
 	if (currents_is_storage(start, (size_t)(scan->end - start)))
@@ -271,10 +276,12 @@ currents_object_read(struct currents_reader *reader, const char *start,
 		return currents_fault(fault, (size_t)(start - reader->body),
 		    "an object with neither \"events\" nor anything of an "
 		    "event");
+	/* only now is it known to be one event: read it again as such */
 	scan_init(scan, start, (size_t)(scan->end - start));
 	return currents_event_read(reader);
 }
 
+/* Read what a body is; false with a fault, a scan error or no room. */
 static bool
 currents_body_read(struct currents_reader *reader, struct currents_fault *fault)
 {

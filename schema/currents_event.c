@@ -30,6 +30,7 @@ currents_user_read(struct currents_reader *reader, struct currents_draft *draft)
 	struct scan_value key, value;
 	bool fits;
 
+	/* a second "user" replaces the first, and what was wrong in it */
 	memset(draft->user_wrong, 0, sizeof(draft->user_wrong));
 	for (bool first = true; scan_member(scan, &first, &key);) {
 		if (!currents_pass(scan, &value, PROPERTY_LEVELS))
@@ -104,6 +105,7 @@ currents_fits_read(
 	return true;
 }
 
+/* The catalogue index of a key; a key may be escaped to hide from us. */
 static size_t
 currents_property_find(const struct scan_value *key)
 {
@@ -118,6 +120,10 @@ currents_property_find(const struct scan_value *key)
 	return catalogue_property_find(decoded, len);
 }
 
+/*
+ * Read the members of "properties". The type may not be known yet, so that
+ * nothing is judged: only noted, the last value of each over the earlier.
+ */
 static bool
 currents_properties_read(struct currents_reader *reader)
 {
@@ -167,6 +173,7 @@ currents_member(struct currents_draft *draft, const struct scan_value *key)
 	return NULL;
 }
 
+/* Read the members of the event that was opened, to its closing brace. */
 static bool
 currents_members_read(
     struct currents_reader *reader, struct currents_draft *draft)
@@ -237,7 +244,9 @@ currents_event_read(struct currents_reader *reader)
 		reader->no_room = true;
 		return false;
 	}
+	/* what was noted before is another event's, or nobody's */
 	scan->bad_utf8 = scan->too_deep = NULL;
+	/* the data of a string begins after its quote */
 	event.at = (size_t)(value.data - reader->body) -
 		   (value.kind == SCAN_STRING ? 1 : 0);
 	if (value.kind == SCAN_OBJECT) {

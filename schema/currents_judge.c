@@ -50,6 +50,7 @@ currents_judge_known(const struct currents_reader *reader,
 		index = reader->seen[i];
 		kind = type->kinds[index];
 		property = &reader->properties[index];
+		/* of another type only: unknown here, and so sound */
 		if (kind == CATALOGUE_NO_KIND ||
 		    (property->fits >> kind & 1) != 0)
 			continue;
@@ -93,6 +94,7 @@ currents_judge_containers(const struct currents_reader *reader,
 		    (size_t)(draft->user_wrong[i] - reader->body));
 		return false;
 	}
+	/* a redacted string is blank, and so may all of them be */
 	if (properties->kind != SCAN_OBJECT && properties->kind != SCAN_NULL &&
 	    !(properties->kind == SCAN_STRING && properties->len == 0)) {
 		currents_blame(event, CURRENTS_WRONG_TYPE, "properties",
@@ -102,6 +104,7 @@ currents_judge_containers(const struct currents_reader *reader,
 	return true;
 }
 
+/* Can it name an event? */
 bool
 currents_usable(const struct scan_value *value)
 {
@@ -120,9 +123,10 @@ currents_judge(const struct currents_reader *reader,
 	size_t type;
 
 	if (!timed)
-		event->time_s = 0;
+		event->time_s = 0; /* it may hold what is out of range */
 	type = catalogue_type_find(event->type.data, event->type.len);
 	event->known = type < catalogue_type_count();
+	/* the order is that of enum currents_flaw: the gravest first */
 	if (scan->bad_utf8 != NULL)
 		currents_blame(event, CURRENTS_BAD_UTF8, NULL, NULL,
 		    (size_t)(scan->bad_utf8 - reader->body));

@@ -1,3 +1,9 @@
+/*
+ * Events as Braze sends them, with what is legal and often forgotten: a
+ * property absent, null or blank. Everything but the values comes from the
+ * catalogue, so that a new type is sampled without a line here.
+ */
+
 #include "schema/sample_values.h"
 
 #include "base/json.h"
@@ -112,7 +118,7 @@ sample_property_write(struct sample *sample, const struct catalogue_type *type,
 	size_t len;
 
 	if (sample_is_required(type, index))
-		chance = 100;
+		chance = 100; /* neither absent nor null nor blank */
 	if (chance < ABSENT)
 		return;
 	len = sample_value_write(sample, property, kind, value);
@@ -135,6 +141,7 @@ sample_write(struct sample *sample, size_t type, struct buf *out)
 
 	json_init(&json, out);
 	json_object_open(&json, NULL);
+	/* the five members of every published example */
 	json_text(&json, "event_type", described->name);
 	sample_text(sample, &json, "id", "%u");
 	json_int(&json, "time", time_s < 0 ? 0 : time_s);

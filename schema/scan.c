@@ -1,3 +1,10 @@
+/*
+ * The lexer. Each function reads from scan->at and leaves it past what it
+ * read; after an error it stays where the syntax broke, and every further
+ * step is refused, so that a caller may look at scan->error once, after a
+ * loop. Only strings are worth speed: a body is mostly strings.
+ */
+
 #include "schema/scan.h"
 #include "schema/scan_plain.h"
 
@@ -95,6 +102,7 @@ scan_hex(char c)
 static const char *
 scan_escape(struct scan *scan, const char *at)
 {
+	/* cut short: the caller meets the end and says so */
 	if (++at == scan->end)
 		return at;
 	if (memchr("\"\\/bfnrt", *at, 8) != NULL)
@@ -162,6 +170,7 @@ scan_digits_needed(struct scan *scan, const char *at)
 	return NULL;
 }
 
+/* Read a number by the grammar; its value is nobody's business yet. */
 static bool
 scan_number(struct scan *scan, struct scan_value *value)
 {
@@ -171,6 +180,7 @@ scan_number(struct scan *scan, struct scan_value *value)
 	value->plain = true;
 	if (*at == '-')
 		at++;
+	/* a zero stands alone: what follows 0 in 01 is not ours */
 	if (at < end && *at == '0')
 		at++;
 	else if ((at = scan_digits_needed(scan, at)) == NULL)
@@ -196,6 +206,7 @@ scan_number(struct scan *scan, struct scan_value *value)
 	return true;
 }
 
+/* true, false, null, and the brackets. */
 static bool
 scan_literal(struct scan *scan, struct scan_value *value, enum scan_kind kind,
     const char *text, size_t len)
@@ -319,6 +330,7 @@ scan_skip(struct scan *scan, struct scan_value *value, unsigned levels)
 	struct scan_value inner;
 
 	CHECK(levels >= 1 && levels <= SCAN_LEVELS_MAX);
+	/* open is never above levels, so the bits never overflow */
 	while (open > 0) {
 		if ((objects & 1) != 0)
 			more = scan_member(scan, &first, &inner);

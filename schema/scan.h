@@ -25,6 +25,7 @@
 #include "base/buf.h"
 
 #include <stdint.h>
+#include <string.h>
 
 enum scan_kind {
 	SCAN_NULL,
@@ -101,8 +102,17 @@ scan_skip(struct scan *scan, struct scan_value *value, unsigned levels);
 size_t scan_decode(const char *raw, size_t len, char *ret);
 MUST_USE bool scan_unescape(struct buf *buf, const char *raw, size_t len);
 
+bool scan_equals_escaped(
+    const struct scan_value *string, const char *text, size_t len);
+
 /* Is this string, decoded, that text? */
-bool scan_equals(const struct scan_value *string, const char *text, size_t len);
+static inline bool
+scan_equals(const struct scan_value *string, const char *text, size_t len)
+{
+	if (string->escaped)
+		return scan_equals_escaped(string, text, len);
+	return string->len == len && memcmp(string->data, text, len) == 0;
+}
 
 /* The length of the UTF-8 sequence at data (len > 0), 0 if it is none. */
 size_t scan_utf8_length(const char *data, size_t len);

@@ -94,6 +94,7 @@ index_of(json_t *object, const char *wanted)
 	return at;
 }
 
+/* A C string; NULL for what is absent. */
 static void
 write_string(const json_t *string)
 {
@@ -143,6 +144,10 @@ fill_slots(json_t *names, uint64_t seed, unsigned bits, uint16_t *slots)
 	return taken;
 }
 
+/*
+ * An open hash table with few or no collisions: of many seeds the best. The
+ * seeds are a fixed sequence, so that a build is repeatable.
+ */
 static void
 write_index(const char *what, json_t *names)
 {
@@ -253,6 +258,7 @@ list_has(json_t *list, const char *wanted)
 	return false;
 }
 
+/* Of each property of the catalogue its type in this event type. */
 static void
 write_kinds(size_t type, const char *name, json_t *value)
 {

@@ -20,11 +20,11 @@ enum {
 static struct buf bodies[BODIES];
 
 static double
-now(void)
+cpu_time(void)
 {
 	struct timespec time;
 
-	clock_gettime(CLOCK_MONOTONIC, &time);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
 	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
@@ -79,14 +79,14 @@ static void
 measure(const char *name, void (*read)(const struct buf *), double seconds,
     size_t bytes)
 {
-	double start = now(), took;
+	double start = cpu_time(), took;
 	size_t rounds = 0;
 
 	do {
 		for (size_t i = 0; i < BODIES; i++)
 			read(&bodies[i]);
 		rounds++;
-		took = now() - start;
+		took = cpu_time() - start;
 	} while (took < seconds);
 	printf("%-8s %9.0f events/s %6.0f MB/s %7.3f us/event\n", name,
 	    (double)(rounds * BODIES * EVENTS) / took,
