@@ -109,6 +109,7 @@ heapsim_books_write(const struct heapsim_books *books, struct sim_text *out)
 {
 	json_t *object = json_object();
 	json_t *apps = json_object();
+	json_t *refusal;
 	const struct heapsim_app *app;
 	uint64_t max_window = 0;
 	uint64_t user_max = 0;
@@ -133,8 +134,10 @@ heapsim_books_write(const struct heapsim_books *books, struct sim_text *out)
 	json_object_set_new(object, "by_status", statuses_report(books));
 	json_object_set_new(object, "apps", apps);
 	json_object_set_new(object, "by_event", names_report(books));
-	json_object_set_new(
-	    object, "last_refusal", json_string(books->last_refusal));
+	refusal = json_string(books->last_refusal);
+	/* A reason that was cut within a character is not sayable. */
+	json_object_set_new(object, "last_refusal",
+	    refusal != NULL ? refusal : json_string("?"));
 	text = json_dumps(object, JSON_COMPACT);
 	if (text == NULL)
 		sim_die("cannot write the books");

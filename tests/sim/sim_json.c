@@ -96,12 +96,41 @@ scan_escape(struct scan *scan, const char *at)
 	return at + 6;
 }
 
+/* Most of every body are plain characters of strings: skip them eight at a
+ * time. A byte of the result is marked if there is one below 0x20, above
+ * 0x7e, a quote or a backslash; a false mark only costs a closer look. */
+static const char *
+skip_plain(const char *at, const char *end)
+{
+	const uint64_t ones = 0x0101010101010101u;
+	const uint64_t tops = 0x8080808080808080u;
+	uint64_t word;
+	uint64_t quote;
+	uint64_t escape;
+
+	while (end - at >= 8) {
+		memcpy(&word, at, sizeof(word));
+		quote = word ^ ones * '"';
+		escape = word ^ ones * '\\';
+		if (((word | (word - ones * 0x20) | (quote - ones) |
+			 (escape - ones)) &
+			tops) != 0)
+			break;
+		at += 8;
+	}
+	while (
+	    at < end && *at >= 0x20 && *at < 0x7f && *at != '"' && *at != '\\')
+		at++;
+	return at;
+}
+
 static const char *
 scan_string(struct scan *scan, const char *at)
 {
 	size_t len;
 
-	for (at++; at < scan->end && *at != '"';) {
+	for (at = skip_plain(at + 1, scan->end); at < scan->end && *at != '"';
+	     at = skip_plain(at, scan->end)) {
 		if (*at == '\\') {
 			at = scan_escape(scan, at);
 			if (at == NULL)
@@ -284,116 +313,4 @@ sim_json_member(struct sim_json_walk *walk, struct sim_json *ret_name,
 {
 	return sim_json_element(walk, ret_name) &&
 	       sim_json_element(walk, ret_value);
-}
-
-/* The four hex digits behind "\u". */
-static unsigned
-escape_unit(const char *at)
-{
-	unsigned unit = 0;
-	int i;
-
-	for (i = 2; i < 6; i++)
-		unit = unit * 16 + (unsigned)hex_digit(at[i]);
-	return unit;
-}
-
-size_t
-sim_json_units(const struct sim_json *string)
-{
-	const char *at = string->at + 1;
-	const char *end = string->at + string->len - 1;
-	size_t units = 0;
-	size_t len;
-
-	while (at < end) {
-		if (*at == '\\') {
-			at += at[1] == 'u' ? 6 : 2;
-			units++;
-			continue;
-		}
-		len = utf8_len(at, end);
-		units += len == 4 ? 2 : 1;
-		at += len;
-	}
-	return units;
-}
-
-static void
-add_code_point(struct sim_text *out, unsigned c)
-{
-	char bytes[4];
-	size_t len = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-	static const unsigned char lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
-	size_t i;
-
-	for (i = len; i-- > 1; c >>= 6)
-		bytes[i] = (char)(0x80 | (c & 0x3f));
-	bytes[0] = (char)(lead[len] | c);
-	sim_text_add(out, bytes, len);
-}
-
-/* Append what the escape at that place means; returns its length. */
-static size_t
-decode_escape(const char *at, const char *end, struct sim_text *out)
-{
-	static const char letters[] = "bfnrt";
-	static const char meanings[] = "\b\f\n\r\t";
-	const char *letter = strchr(letters, at[1]);
-	unsigned high;
-	unsigned low;
-
-	if (at[1] != 'u') {
-		sim_text_add(out,
-		    letter != NULL ? &meanings[letter - letters] : &at[1], 1);
-		return 2;
-	}
-	high = escape_unit(at);
-	if (high >= 0xd800 && high < 0xdc00 && end - at >= 12 &&
-	    at[6] == '\\' && at[7] == 'u') {
-		low = escape_unit(at + 6);
-		if (low >= 0xdc00 && low < 0xe000) {
-			add_code_point(out,
-			    0x10000 + ((high - 0xd800) << 10) + low - 0xdc00);
-			return 12;
-		}
-	}
-	add_code_point(out, high);
-	return 6;
-}
-
-void
-sim_json_decode(const struct sim_json *string, struct sim_text *out)
-{
-	const char *at = string->at + 1;
-	const char *end = string->at + string->len - 1;
-	const char *plain;
-
-	while (at < end) {
-		if (*at == '\\') {
-			at += decode_escape(at, end, out);
-			continue;
-		}
-		plain = memchr(at, '\\', (size_t)(end - at));
-		if (plain == NULL)
-			plain = end;
-		sim_text_add(out, at, (size_t)(plain - at));
-		at = plain;
-	}
-}
-
-bool
-sim_json_is(const struct sim_json *string, const char *text)
-{
-	struct sim_text decoded = {0};
-	size_t len = strlen(text);
-	bool same;
-
-	if (memchr(string->at, '\\', string->len) == NULL)
-		return string->len == len + 2 &&
-		       memcmp(string->at + 1, text, len) == 0;
-	sim_json_decode(string, &decoded);
-	same = decoded.len == len && memcmp(decoded.at, text, len) == 0;
-	sim_text_fini(&decoded);
-	return same;
 }
