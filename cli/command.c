@@ -48,8 +48,10 @@ const struct command command_table[] = {
 	    COMMAND_PLAIN, command_sample_options, command_sample},
 	{"version", "[--json]", "The version",
 	    NULL, COMMAND_PLAIN, command_json_options, command_version},
-	{"help", "[settings|COMMAND]", "This list; all settings; a command",
-	    NULL, COMMAND_PLAIN, NULL, command_help},
+	{"help", "[settings|roff|COMMAND]",
+	    "This list; all settings; a command",
+	    "`help roff` writes the part of the manual page that is made from "
+	    "the tables.", COMMAND_PLAIN, NULL, command_help},
 	{NULL, NULL, NULL, NULL, COMMAND_PLAIN, NULL, NULL},
 };
 /* clang-format on */
@@ -112,6 +114,25 @@ command_help_write(const struct command *command, struct buf *out)
 		(void)buf_char(out, '\n');
 		settings_help_write(out);
 	}
+}
+
+void
+command_roff_write(struct buf *out)
+{
+	(void)buf_text(out, ".SH COMMANDS\n");
+	for (const struct command *c = command_table; c->name != NULL; c++) {
+		(void)buf_printf(out, ".TP\n.B currentsd %s\n", c->name);
+		settings_roff_text(out, c->arguments);
+		(void)buf_text(out, *c->arguments != '\0' ? "\n.br\n" : "");
+		settings_roff_text(out, c->help);
+		(void)buf_text(out, ".\n");
+		if (c->text == NULL)
+			continue;
+		settings_roff_text(out, c->text);
+		(void)buf_char(out, '\n');
+	}
+	(void)buf_text(out, ".SH SETTINGS\n");
+	settings_roff_write(out);
 }
 
 int
@@ -300,6 +321,10 @@ command_help(struct command_context *context, struct buf *out)
 	}
 	if (strcmp(options->words[0], "settings") == 0) {
 		settings_help_write(out);
+		return EXIT_FINE;
+	}
+	if (strcmp(options->words[0], "roff") == 0) {
+		command_roff_write(out);
 		return EXIT_FINE;
 	}
 	command = command_find(options->word_count, options->words, &words);

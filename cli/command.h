@@ -79,6 +79,9 @@ MUST_USE bool command_flush(struct buf *out, struct err *reterr);
 /* The list of all commands. */
 void command_list_write(struct buf *out);
 
+/* The commands and the settings for the manual page. */
+void command_roff_write(struct buf *out);
+
 command_fn command_serve, command_check, command_sample, command_version,
     command_help, command_status, command_ledger, command_queue_stats,
     command_queue_list, command_queue_show;

@@ -132,6 +132,7 @@ void settings_fini(struct settings *settings);
 /* For `currentsd help settings`, and the same as lines of roff. */
 void settings_help_write(struct buf *out);
 void settings_roff_write(struct buf *out);
+void settings_roff_text(struct buf *out, const char *text);
 
 /* ---- the parts of settings_read(); for them and for tests ---- */
 

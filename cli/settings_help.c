@@ -98,8 +98,8 @@ settings_help_write(struct buf *out)
 }
 
 /* Text for roff: a hyphen is a hyphen, and no line begins with a control. */
-static void
-roff_text(struct buf *out, const char *text)
+void
+settings_roff_text(struct buf *out, const char *text)
 {
 	if (*text == '.' || *text == '\'')
 		(void)buf_text(out, "\\&");
@@ -116,15 +116,15 @@ roff_row_write(const struct setting *setting, struct buf *out)
 	const char *form = form_of(setting->type);
 
 	(void)buf_printf(out, ".TP\n\\fB%s\\fR = ", setting->key);
-	roff_text(out, form != NULL ? form : setting->words);
+	settings_roff_text(out, form != NULL ? form : setting->words);
 	(void)buf_char(out, '\n');
 	if (setting->variable != NULL)
 		(void)buf_printf(out, "\\fB%s\\fR.\n", setting->variable);
-	roff_text(out, setting->help);
+	settings_roff_text(out, setting->help);
 	(void)buf_char(out, '\n');
 	if (setting->preset != NULL) {
 		(void)buf_text(out, "Default: ");
-		roff_text(out, setting->preset);
+		settings_roff_text(out, setting->preset);
 		(void)buf_text(out, ".\n");
 	}
 }
@@ -137,7 +137,7 @@ settings_roff_write(struct buf *out)
 	for (const struct setting *s = settings_table; s->key != NULL; s++) {
 		if ((int)s->section != section) {
 			(void)buf_text(out, ".SS ");
-			roff_text(out, section_heads[s->section]);
+			settings_roff_text(out, section_heads[s->section]);
 			(void)buf_char(out, '\n');
 		}
 		section = (int)s->section;
