@@ -141,6 +141,9 @@ post_options_set(
 	SET(CURLOPT_PRIVATE, (void *)post);
 	SET(CURLOPT_ERRORBUFFER, post->trouble);
 	SET(CURLOPT_NOSIGNAL, 1L);
+	/* Do not join the thread of a look-up that hangs: it would hold up
+	 * the other lanes, too. */
+	SET(CURLOPT_QUICK_EXIT, 1L);
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
 	SET(CURLOPT_TCP_KEEPALIVE, 1L);
 	SET(CURLOPT_USERAGENT, "currentsd/" CURRENTSD_VERSION);

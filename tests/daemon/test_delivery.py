@@ -1,0 +1,241 @@
+"""Delivery: whose fault it is, and that every event ends in one place."""
+
+import json
+import re
+import sqlite3
+import uuid
+
+import pytest
+
+from conftest import until
+
+# Back-offs and waits that a person has days for and a test has not.
+SWIFT = {
+    "heap_linger": "50ms",
+    "heap_backoff_first": "20ms",
+    "heap_backoff_most": "200ms",
+    "heap_probe": "200ms",
+    "heap_set_aside": "500ms",
+    "heap_timeout": "1s",
+    "heap_events_per_minute": 0,
+    "heap_identity_per_minute": 0,
+}
+
+
+def event(number=0, **changes):
+    made = {
+        "event_type": "users.messages.email.Click",
+        "id": str(uuid.uuid4()),
+        "time": 1763935200,
+        "user": {"user_id": "0123456789abcdef01234567",
+                 "external_user_id": f"customer-{number}"},
+        "properties": {"app_group_id": "0123456789abcdef01234567",
+                       "dispatch_id": "d", "url": "https://example.com"},
+    }
+    return {**made, **changes}
+
+
+def key(sent):
+    return f"{sent['event_type']}:{sent['id']}"
+
+
+def put(daemon, sent):
+    answer = daemon.post({"events": sent})
+    assert answer.status == 200, answer
+    return answer.json
+
+
+def lane(daemon):
+    return daemon.status()["destinations"][0]
+
+
+def wait_settled(daemon):
+    until(lambda: daemon.books()["waiting"] == 0, "an empty queue")
+    return daemon.books()
+
+
+def buried_rows(daemon):
+    """As they lie in the file; the daemon has to be stopped."""
+    path = f"{daemon.env['CURRENTSD_STATE_DIR']}/queue.db"
+    database = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        return database.execute(
+            "SELECT reason, status, words, sent, data FROM buried").fetchall()
+    finally:
+        database.close()
+
+
+def post_lines(daemon, result):
+    return [line for line in daemon.run.lines
+            if re.search(rf"forwarder: post .*result={result}$", line)]
+
+
+def delivered_once(heapsim, sent):
+    """At Heap, in effect, is what was sent, and nothing else."""
+    assert set(heapsim.keys()) == {key(one) for one in sent}
+
+
+def test_one_flawed_event_in_a_hundred(start_daemon, heapsim):
+    daemon = start_daemon(**SWIFT)
+    sent = [event(i) for i in range(100)]
+    sent[42]["time"] = "yesterday"
+    receipt = put(daemon, sent)
+    assert (receipt["queued"], receipt["buried"]) == (99, 1)
+    books = wait_settled(daemon)
+    assert (books["delivered"], books["buried"]) == (99, 1)
+    delivered_once(heapsim, sent[:42] + sent[43:])
+
+
+def test_light_load_leaves_within_linger(start_daemon, heapsim):
+    daemon = start_daemon(**{**SWIFT, "heap_linger": "300ms"})
+    sent = [event(i) for i in range(3)]
+    put(daemon, sent)
+    wait_settled(daemon)
+    delivered_once(heapsim, sent)
+    assert len(post_lines(daemon, "accepted")) == 1
+
+
+def test_poison_is_buried_alone_with_heaps_words(start_daemon, heapsim):
+    daemon = start_daemon(**SWIFT)
+    sent = [event(i) for i in range(100)]
+    heapsim.control(refuse_key=sent[63]["id"])
+    put(daemon, sent)
+    books = wait_settled(daemon)
+    assert (books["delivered"], books["buried"]) == (99, 1)
+    delivered_once(heapsim, sent[:63] + sent[64:])
+    # Halving 100: at most twice the logarithm, and the first.
+    assert len(post_lines(daemon, r"\w+")) <= 1 + 2 * 7
+    daemon.stop()
+    (reason, status, words, posted, data), = buried_rows(daemon)
+    assert (reason, status) == ("refused by the destination", 400)
+    assert b"events[0]" in bytes(words)
+    assert json.loads(posted)["idempotency_key"] == key(sent[63])
+    assert json.loads(data) == sent[63]
+
+
+def test_refusing_everything_buries_nothing(start_daemon, heapsim):
+    daemon = start_daemon(**SWIFT)
+    heapsim.control(refuse_all=400)
+    sent = [event(i) for i in range(500)]
+    put(daemon, sent[:100])
+    until(lambda: lane(daemon)["state"] == "stopped", "the lane stopped")
+    why = lane(daemon)["why"]
+    assert "were refused" in why and "HTTP 400" in why
+    assert len(post_lines(daemon, "event")) < 100
+    for at in range(100, 500, 100):  # taken in all the while
+        put(daemon, sent[at:at + 100])
+    assert daemon.get("/readyz").status == 200
+    probes = len(post_lines(daemon, "event"))
+    until(lambda: len(post_lines(daemon, "event")) > probes + 2, "probes")
+    books = daemon.books()
+    assert (books["buried"], books["delivered"]) == (0, 0)
+    assert books["waiting"] == 500
+
+    heapsim.control(refuse_all=0)
+    books = wait_settled(daemon)
+    assert (books["buried"], books["delivered"]) == (0, 500)
+    assert lane(daemon)["state"] == "running"
+    delivered_once(heapsim, sent)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 422, 302])
+def test_operator_must_act(start_daemon, heapsim, status):
+    daemon = start_daemon(**SWIFT)
+    heapsim.control(refuse_all=status)
+    sent = [event(i) for i in range(50)]
+    put(daemon, sent)
+    until(lambda: lane(daemon)["state"] == "stopped", "the lane stopped")
+    assert f"HTTP {status}" in lane(daemon)["why"]
+    assert daemon.run.has_line(rf"error forwarder: stopped .*HTTP {status}")
+    assert daemon.books()["waiting"] == 50
+    heapsim.control(refuse_all=0)
+    assert wait_settled(daemon)["delivered"] == 50
+    delivered_once(heapsim, sent)
+
+
+@pytest.mark.parametrize("fault", [
+    {"fail_percent": 50},
+    {"fail_percent": 50, "fail_status": 408},
+    {"hang_percent": 30},
+    {"reset_percent": 50},
+    {"fail_after_percent": 50},
+    {"hang_after_percent": 30},
+    {"reset_after_percent": 50},
+    {"close_percent": 50},
+])
+def test_trouble_at_heap_loses_and_doubles_nothing(start_daemon, heapsim,
+                                                   fault):
+    daemon = start_daemon(**{**SWIFT, "heap_request_events": 25})
+    heapsim.control(**fault)
+    sent = [event(i) for i in range(400)]
+    for at in range(0, 400, 100):
+        put(daemon, sent[at:at + 100])
+    books = wait_settled(daemon)
+    assert (books["delivered"], books["buried"]) == (400, 0)
+    delivered_once(heapsim, sent)
+    assert post_lines(daemon, "destination")
+
+
+def test_retry_after_is_obeyed_and_the_pace_lowered(start_daemon,
+                                                    start_heapsim):
+    heapsim = start_heapsim("--retry-after", "2")
+    daemon = start_daemon(**{**SWIFT, "heap_url": heapsim.url,
+                             "heap_events_per_minute": 15000})
+    full = lane(daemon)["pace_per_minute"]
+    assert full == 14250
+    heapsim.control(refuse_all=429)
+    put(daemon, [event(i) for i in range(10)])
+    until(lambda: lane(daemon)["state"] == "waiting", "the lane waits")
+    found = daemon.run.wait_line(r"warn  forwarder: waiting .*next_ms=(\d+)")
+    assert int(found.group(1)) == 2000
+    assert lane(daemon)["pace_per_minute"] == full // 2
+    heapsim.control(refuse_all=0)
+    assert wait_settled(daemon)["delivered"] == 10
+
+
+def test_crash_with_requests_in_flight(start_daemon, heapsim):
+    daemon = start_daemon(**SWIFT)
+    heapsim.control(delay_ms=500)
+    sent = [event(i) for i in range(300)]
+    for at in range(0, 300, 100):
+        put(daemon, sent[at:at + 100])
+    until(lambda: heapsim.keys(), "a request at Heap")
+    daemon.kill()
+    heapsim.control(delay_ms=0)
+    daemon.start()
+    assert wait_settled(daemon)["delivered"] == 300
+    delivered_once(heapsim, sent)
+
+
+def test_rests_a_minute_after_a_crash(start_daemon, heapsim):
+    """With a quota, for it is not known what was sent; a planned stop
+    leaves the log."""
+    daemon = start_daemon(**{**SWIFT, "heap_events_per_minute": 15000})
+    put(daemon, [event()])
+    wait_settled(daemon)
+    daemon.stop()
+    daemon.start()
+    assert lane(daemon)["state"] == "running"
+    put(daemon, [event()])
+    wait_settled(daemon)
+    daemon.kill()
+    daemon.start()
+    assert lane(daemon)["state"] == "resting"
+    put(daemon, [event()])
+    assert daemon.books()["waiting"] == 1
+    assert len(heapsim.keys()) == 2
+
+
+def test_stop_lets_requests_end(start_daemon, heapsim):
+    daemon = start_daemon(**SWIFT)
+    heapsim.control(delay_ms=700)
+    sent = [event(i) for i in range(100)]
+    put(daemon, sent)
+    until(lambda: lane(daemon)["in_flight"] > 0, "a request in flight")
+    run = daemon.run
+    daemon.stop()
+    assert any("result=accepted" in line for line in run.lines)
+    delivered_once(heapsim, sent)
+    heapsim.control(delay_ms=0)
+    daemon.start()
+    assert daemon.books()["delivered"] == 100
