@@ -38,14 +38,14 @@ struct currents_text {
 };
 
 struct currents_event {
-	size_t at, len; /* the event's bytes in the body */
+	size_t at, len;		       /* the event's bytes in the body */
 	struct currents_text type, id; /* empty if there is none */
 	int64_t time_s;		       /* UNIX seconds, if sound */
 	bool known;		       /* the catalogue has the type */
 	enum currents_flaw flaw;       /* the first that was met */
 	size_t flaw_at;		       /* its offset in the body */
-	const char *flaw_field; /* catalogue name, "user", ... or NULL; static */
-	const char *flaw_want;	/* the type it should have, or NULL; static */
+	const char *flaw_field; /* "price", "user", ... or NULL; static */
+	const char *flaw_want;	/* its type, in words, or NULL; static */
 };
 
 /* Grows as needed up to max_events, is reused from body to body. */
@@ -79,12 +79,12 @@ void currents_batch_fini(struct currents_batch *batch);
  * white space only, {}, {"events":[]} and {"events":null} are probes. The
  * storage (Avro) form is a fault that says so. The body stays lent to *batch.
  */
-MUST_USE enum currents_result currents_read(const char *body, size_t len,
-    size_t max_events, struct currents_batch *batch,
-    struct currents_fault *ret_fault);
+MUST_USE enum currents_result
+currents_read(const char *body, size_t len, size_t max_events,
+    struct currents_batch *batch, struct currents_fault *ret_fault);
 
 /* One clause that says what is wrong: "property price should be number". */
-void currents_flaw_write(const struct currents_event *event, char *ret,
-    size_t size);
+void
+currents_flaw_write(const struct currents_event *event, char *ret, size_t size);
 
 #endif
