@@ -96,8 +96,8 @@ command_list_write(struct buf *out)
 	for (const struct command *c = command_table; c->name != NULL; c++)
 		(void)buf_printf(out, "  %-12s %s\n", c->name, c->help);
 	(void)buf_text(out,
-	    "\n`currentsd COMMAND --help` tells more, `currentsd help "
-	    "settings` lists the settings.\n");
+	    "\n`currentsd COMMAND --help` tells more; `currentsd help "
+	    "settings` lists all\nsettings.\n");
 }
 
 static void
