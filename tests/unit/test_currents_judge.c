@@ -314,70 +314,6 @@ test_utf8(void **state)
 	assert_int_equal(batch.events[0].flaw, CURRENTS_SOUND);
 }
 
-/* An event with arrays nested below a member of it or of its properties. */
-static enum currents_flaw
-flaw_at_depth(size_t depth, const char *before, const char *after)
-{
-	struct buf buf;
-	enum currents_flaw flaw;
-
-	buf_init(&buf, 1 << 20);
-	assert_true(buf_printf(&buf,
-	    "{\"events\":[{\"event_type\":\"" CUSTOM
-	    "\",\"id\":\"i\",\"time\":1,%s",
-	    before));
-	for (size_t i = 0; i < depth; i++)
-		assert_true(buf_char(&buf, '['));
-	for (size_t i = 0; i < depth; i++)
-		assert_true(buf_char(&buf, ']'));
-	assert_true(buf_printf(&buf, "%s," EVENT "]}", after));
-	assert_int_equal(read_bytes(buf.data, buf.len), CURRENTS_READ);
-	assert_int_equal(batch.count, 2);
-	assert_int_equal(batch.events[1].flaw, CURRENTS_SOUND);
-	flaw = batch.events[0].flaw;
-	buf_fini(&buf);
-	return flaw;
-}
-
-static void
-test_depth(void **state)
-{
-	static const struct {
-		const char *before, *after;
-		size_t levels; /* of the event above the arrays */
-	} cases[] = {
-	    {"\"properties\":{\"name\":\"n\"},\"x\":", "}", 1},
-	    {"\"properties\":{\"name\":\"n\",\"x\":", "}}", 2},
-	    {"\"properties\":{\"name\":\"n\",\"custom_properties\":{\"x\":",
-		"}}}", 3},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		size_t most = CURRENTS_DEPTH - cases[i].levels;
-
-		assert_int_equal(
-		    flaw_at_depth(most, cases[i].before, cases[i].after),
-		    CURRENTS_SOUND);
-		assert_int_equal(
-		    flaw_at_depth(most + 1, cases[i].before, cases[i].after),
-		    CURRENTS_TOO_DEEP);
-		assert_int_equal(
-		    flaw_at_depth(100000, cases[i].before, cases[i].after),
-		    CURRENTS_TOO_DEEP);
-	}
-	assert_int_equal(
-	    flaw_at_depth(
-		62, "\"properties\":{\"name\":\"n\",\"media_urls\":", "}}"),
-	    CURRENTS_SOUND);
-	assert_int_equal(
-	    flaw_at_depth(
-		63, "\"properties\":{\"name\":\"n\",\"media_urls\":", "}}"),
-	    CURRENTS_TOO_DEEP);
-	assert_int_equal(flaw_at_depth(63, "\"user\":{\"user_id\":", "}}"),
-	    CURRENTS_TOO_DEEP);
-}
-
 /* The members of user that are checked are those that the catalogue names. */
 static void
 test_users(void **state)
@@ -414,7 +350,6 @@ main(void)
 	    cmocka_unit_test(test_integers),
 	    cmocka_unit_test(test_arrays),
 	    cmocka_unit_test(test_utf8),
-	    cmocka_unit_test(test_depth),
 	    cmocka_unit_test(test_users),
 	};
 
