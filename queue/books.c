@@ -42,23 +42,11 @@ books_lane_waiting(struct queue *queue, const char *lane)
 	return waiting;
 }
 
-/* A statement, with the queue held and the file open. */
-static sqlite3_stmt *
-books_statement(struct queue *queue, enum store_sql sql, struct err *reterr)
-{
-	if (queue->broken) {
-		(void)err_set(reterr, ERR_IO,
-		    "the disk failed; the queue is being opened anew");
-		return NULL;
-	}
-	return store_statement(&queue->store, sql, reterr);
-}
-
 static bool
 books_number(struct queue *queue, enum store_sql sql, int64_t *ret_number,
     struct err *reterr)
 {
-	sqlite3_stmt *statement = books_statement(queue, sql, reterr);
+	sqlite3_stmt *statement = queue_statement(queue, sql, reterr);
 	bool row;
 
 	if (statement == NULL ||
@@ -75,7 +63,7 @@ books_source_after(struct queue *queue, int64_t lane, int64_t last,
     int64_t *ret_source, struct err *reterr)
 {
 	sqlite3_stmt *after =
-	    books_statement(queue, STORE_TICKET_SOURCE_AFTER, reterr);
+	    queue_statement(queue, STORE_TICKET_SOURCE_AFTER, reterr);
 	bool row;
 
 	if (after == NULL)
@@ -94,7 +82,7 @@ static bool
 books_oldest_of(struct queue *queue, enum store_sql sql, int64_t lane,
     int64_t source, int64_t *oldest_ms, struct err *reterr)
 {
-	sqlite3_stmt *oldest = books_statement(queue, sql, reterr);
+	sqlite3_stmt *oldest = queue_statement(queue, sql, reterr);
 	int64_t ms = 0;
 	bool row;
 
@@ -157,7 +145,7 @@ static bool
 books_ledger_walk(struct queue *queue, enum store_sql sql, books_line_fn *fn,
     void *arg, struct err *reterr)
 {
-	sqlite3_stmt *rows = books_statement(queue, sql, reterr);
+	sqlite3_stmt *rows = queue_statement(queue, sql, reterr);
 	struct books_line line;
 	bool row;
 
@@ -197,7 +185,7 @@ static bool
 books_drops_walk(
     struct queue *queue, books_drop_fn *fn, void *arg, struct err *reterr)
 {
-	sqlite3_stmt *rows = books_statement(queue, STORE_DROP_ALL, reterr);
+	sqlite3_stmt *rows = queue_statement(queue, STORE_DROP_ALL, reterr);
 	bool row;
 
 	if (rows == NULL)
@@ -249,95 +237,66 @@ books_compare(struct books_difference *difference, const char *what,
 	difference->fn(difference->arg, text);
 }
 
+/* What the rows say, beside what the books say. */
+struct books_count {
+	int64_t waiting, buried, lanes, kept_parcels, kept_bytes;
+	struct books_line line;
+	int64_t booked_parcels, booked_bytes;
+};
+
+static bool
+books_count_rows(
+    struct queue *queue, struct books_count *count, struct err *reterr)
+{
+	sqlite3_stmt *row;
+	bool there;
+
+	if (!books_number(
+		queue, STORE_CHECK_WAITING, &count->waiting, reterr) ||
+	    !books_number(queue, STORE_CHECK_BURIED, &count->buried, reterr) ||
+	    !books_number(queue, STORE_CHECK_LANES, &count->lanes, reterr))
+		return false;
+	row = queue_statement(queue, STORE_KEPT_TOTALS, reterr);
+	if (row == NULL || !store_step(&queue->store, row, &there, reterr))
+		return false;
+	count->kept_parcels = sqlite3_column_int64(row, 0);
+	count->kept_bytes = sqlite3_column_int64(row, 1);
+	store_reset(row);
+	row = queue_statement(queue, STORE_LEDGER_TOTALS, reterr);
+	if (row == NULL || !store_step(&queue->store, row, &there, reterr))
+		return false;
+	ledger_line_read(row, 1, &count->line);
+	store_reset(row);
+	count->booked_parcels = queue->kept_parcels;
+	count->booked_bytes = queue->kept_bytes;
+	return true;
+}
+
 bool
 books_check(struct queue *queue, books_text_fn *fn, void *arg, bool *ret_agree,
     struct err *reterr)
 {
 	struct books_difference difference = {
 	    .fn = fn, .arg = arg, .agree = true};
-	int64_t waiting, buried, lanes;
-	struct books_line line;
-	sqlite3_stmt *sums;
-	bool row, ok;
-
-	lock_hold(&queue->held);
-	ok = books_number(queue, STORE_CHECK_WAITING, &waiting, reterr) &&
-	     books_number(queue, STORE_CHECK_BURIED, &buried, reterr) &&
-	     books_number(queue, STORE_CHECK_LANES, &lanes, reterr) &&
-	     (sums = books_statement(queue, STORE_LEDGER_TOTALS, reterr)) !=
-		 NULL &&
-	     store_step(&queue->store, sums, &row, reterr);
-	if (ok) {
-		ledger_line_read(sums, 1, &line);
-		store_reset(sums);
-	}
-	lock_drop(&queue->held);
-	if (!ok)
-		return false;
-	books_compare(&difference, "waiting", line.waiting, waiting);
-	books_compare(&difference, "waiting by lane", line.waiting, lanes);
-	books_compare(&difference, "buried", line.buried, buried);
-	books_compare(&difference, "received less all the rest",
-	    books_imbalance(&line), 0);
-	*ret_agree = difference.agree;
-	return true;
-}
-
-static void
-books_buried_read(sqlite3_stmt *row, struct books_buried *ret_buried)
-{
-	*ret_buried = (struct books_buried){
-	    .id = sqlite3_column_int64(row, 0),
-	    .source = (const char *)sqlite3_column_text(row, 1),
-	    .lane = (const char *)sqlite3_column_text(row, 2),
-	    .kind = (const char *)sqlite3_column_text(row, 3),
-	    .accepted_ms = sqlite3_column_int64(row, 4),
-	    .buried_ms = sqlite3_column_int64(row, 5),
-	    .attempts = (unsigned)sqlite3_column_int64(row, 6),
-	    .reason = (const char *)sqlite3_column_text(row, 7),
-	    .status = sqlite3_column_int(row, 8),
-	    .words = sqlite3_column_blob(row, 9),
-	    .words_len = (size_t)sqlite3_column_bytes(row, 9),
-	    .sent = sqlite3_column_blob(row, 10),
-	    .sent_len = (size_t)sqlite3_column_bytes(row, 10),
-	    .data = sqlite3_column_blob(row, 11),
-	    .data_len = (size_t)sqlite3_column_bytes(row, 11),
-	};
-}
-
-static bool
-books_buried_walk(struct queue *queue, int64_t after, size_t most,
-    books_buried_fn *fn, void *arg, struct err *reterr)
-{
-	sqlite3_stmt *rows = books_statement(queue, STORE_BURIED_AFTER, reterr);
-	struct books_buried buried;
-	bool row;
-
-	if (rows == NULL)
-		return false;
-	(void)sqlite3_bind_int64(rows, 1, after);
-	(void)sqlite3_bind_int64(rows, 2, (int64_t)most);
-	for (;;) {
-		if (!store_step(&queue->store, rows, &row, reterr))
-			return false;
-		if (!row)
-			break;
-		books_buried_read(rows, &buried);
-		if (!fn(arg, &buried))
-			break;
-	}
-	store_reset(rows);
-	return true;
-}
-
-bool
-books_buried(struct queue *queue, int64_t after, size_t most,
-    books_buried_fn *fn, void *arg, struct err *reterr)
-{
+	struct books_count count;
 	bool ok;
 
 	lock_hold(&queue->held);
-	ok = books_buried_walk(queue, after, most, fn, arg, reterr);
+	ok = books_count_rows(queue, &count, reterr);
 	lock_drop(&queue->held);
-	return ok;
+	if (!ok)
+		return false;
+	books_compare(
+	    &difference, "waiting", count.line.waiting, count.waiting);
+	books_compare(
+	    &difference, "waiting by lane", count.line.waiting, count.lanes);
+	books_compare(&difference, "buried", count.line.buried, count.buried);
+	books_compare(&difference, "kept, parcels", count.booked_parcels,
+	    count.kept_parcels);
+	books_compare(
+	    &difference, "kept, bytes", count.booked_bytes, count.kept_bytes);
+	books_compare(&difference, "received less all the rest",
+	    books_imbalance(&count.line), 0);
+	*ret_agree = difference.agree;
+	return true;
 }

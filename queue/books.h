@@ -15,6 +15,9 @@
 struct books_line {
 	int64_t received, waiting, delivered, buried, dropped, duplicates,
 	    forgotten, expired;
+	/* Of the delivered, sent again by a person's word; apart from the
+	 * rest: replayed = still waiting + delivered again + refused. */
+	int64_t replayed, replay_delivered, replay_refused;
 };
 
 /* received minus all the rest: 0, or something is wrong. */
@@ -25,6 +28,8 @@ struct books_totals {
 	int64_t set_aside_parcels; /* damaged; their events count as waiting */
 	int64_t undecodable;	   /* bodies */
 	int64_t undecodable_bytes;
+	int64_t kept_parcels; /* delivered, for replays */
+	int64_t kept_bytes;
 	int64_t live_bytes;	/* pages in use: what max_bytes bounds */
 	int64_t file_bytes;	/* of queue.db */
 	int64_t free_bytes;	/* of the file system */
@@ -73,6 +78,18 @@ MUST_USE bool books_drops(
 typedef void books_text_fn(void *arg, const char *text);
 MUST_USE bool books_check(struct queue *queue, books_text_fn *fn, void *arg,
     bool *ret_agree, struct err *reterr);
+
+/* What was observed on the way in (struct queue_note), by text. */
+typedef bool books_note_fn(void *arg, const char *text, int64_t events,
+    int64_t first_ms, int64_t last_ms);
+MUST_USE bool books_notes(
+    struct queue *queue, books_note_fn *fn, void *arg, struct err *reterr);
+
+/* People whose erasure was asked for, with an id above `after`. */
+typedef bool books_erasure_fn(void *arg, int64_t id, const char *source,
+    const char *subject, int64_t noted_ms);
+MUST_USE bool books_erasures(struct queue *queue, int64_t after, size_t most,
+    books_erasure_fn *fn, void *arg, struct err *reterr);
 
 struct books_buried {
 	int64_t id;

@@ -79,12 +79,26 @@ committer_seen_trim(struct queue *queue, struct err *reterr)
 	}
 }
 
+/* What was delivered and is kept goes before a put is refused. */
+static bool
+committer_make_room(struct queue *queue, int64_t now_ms, struct err *reterr)
+{
+	size_t count;
+
+	while (!queue_room(queue, reterr)) {
+		if (reterr->code != ERR_FULL ||
+		    !kept_evict(queue, now_ms, true, &count, reterr) ||
+		    count == 0)
+			return false;
+	}
+	return true;
+}
+
 static bool
 committer_move(struct queue *queue, struct put *puts, struct err *reterr)
 {
-	if (!queue_begin(queue, reterr))
-		return false;
-	if (!queue_room(queue, reterr))
+	if (!queue_begin(queue, reterr) ||
+	    !committer_make_room(queue, puts->now_ms, reterr))
 		return false;
 	for (struct put *put = puts; put != NULL; put = put->next) {
 		if (!put_move(queue, put, reterr))
@@ -176,10 +190,26 @@ committer_mend(struct queue *queue, int64_t now_ms, int64_t *mend_ms)
 		queue->settings.wake(queue->settings.wake_arg);
 }
 
+/* A step of letting go of what was kept long enough. */
 static void
-committer_ballast(struct queue *queue)
+committer_evict(struct queue *queue)
+{
+	size_t count = 0;
+	struct err err;
+
+	if (!queue_begin(queue, &err))
+		return;
+	if (!kept_evict(queue, clock_wall_ms(), false, &count, &err) ||
+	    !queue_commit(queue, &err))
+		queue_rollback(queue, &err);
+}
+
+static void
+committer_tidy(struct queue *queue)
 {
 	lock_hold(&queue->held);
+	if (!queue->broken && queue->kept_parcels > 0)
+		committer_evict(queue);
 	if (!queue->broken)
 		place_ballast_lay(
 		    &queue->place, queue->settings.min_free_bytes);
@@ -211,7 +241,7 @@ committer_main(void *arg)
 		committer_mend(queue, now_ms, &mend_ms);
 		if (now_ms - round_ms >= COMMITTER_ROUND_MS) {
 			round_ms = now_ms;
-			committer_ballast(queue);
+			committer_tidy(queue);
 		}
 	}
 	return NULL;

@@ -83,6 +83,8 @@ holding_read(struct queue *queue, const struct ticket *ticket,
 	}
 	holding->lease.seq = ticket->seq;
 	holding->lease.attempts = ticket->attempts;
+	holding->lease.replay = ticket->replay;
+	holding->frame_len = (size_t)sqlite3_column_bytes(read, 2);
 	holding->lease.accepted_ms = sqlite3_column_int64(read, 0);
 	ok = parcel_unpack(sqlite3_column_blob(read, 2),
 		 (size_t)sqlite3_column_bytes(read, 2), &holding->parcel,

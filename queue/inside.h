@@ -38,9 +38,13 @@ enum {
 	QUEUE_LOG_PAGES = 256, /* in the log before a checkpoint: 4 MiB */
 };
 
+/* due_ms of a ticket: fresh, or a time, or this. */
+enum { QUEUE_DUE_FRESH = 0, QUEUE_DUE_REPLAY = -1 };
+
 /* What the running transaction adds to numbers of the queue. */
 struct queue_moved {
 	int64_t seen_events, bodies, body_bytes, damaged;
+	int64_t kept_parcels, kept_bytes, notes;
 };
 
 /* A lane as the queue sees it; guarded by `held`. */
@@ -63,6 +67,7 @@ struct holding {
 	struct holding *next;
 	int64_t lane, source, due_ms;
 	size_t events;		/* in the whole parcel */
+	size_t frame_len;	/* of its row */
 	unsigned char *settled; /* bitmap by index in the parcel */
 	size_t open;		/* of lease.events, not yet settled */
 	struct parcel parcel;
@@ -72,6 +77,7 @@ struct holding {
 struct ticket {
 	int64_t due_ms, seq;
 	unsigned attempts;
+	bool replay;
 	int64_t remaining;
 	unsigned char *done; /* bitmap, owned, or NULL if nothing is done */
 	size_t done_len;
@@ -104,9 +110,11 @@ struct queue {
 	size_t lane_count;
 	struct holding *holdings;
 	int64_t next_seq;
-	int64_t seen_events;	    /* in the table seen */
-	int64_t bodies, body_bytes; /* in the table body */
-	int64_t damaged;	    /* in the table damaged */
+	int64_t seen_events;		  /* in the table seen */
+	int64_t bodies, body_bytes;	  /* in the table body */
+	int64_t kept_parcels, kept_bytes; /* in the table kept */
+	int64_t notes;			  /* in the table note */
+	int64_t damaged;		  /* in the table damaged */
 	struct queue_moved moved;
 	int64_t last_commit_ms; /* of puts, successful; 0 after a failure */
 	bool broken;		/* store is closed until it is opened anew */
@@ -131,6 +139,9 @@ struct queue {
 
 /* ---- transact.c, with `held` held ---- */
 
+/* store_statement(), or NULL while the queue is broken. */
+MUST_USE sqlite3_stmt *
+queue_statement(struct queue *queue, enum store_sql sql, struct err *reterr);
 MUST_USE bool queue_begin(struct queue *queue, struct err *reterr);
 MUST_USE bool queue_commit(struct queue *queue, struct err *reterr);
 /* Undo the file and the mirrors. `why` decides if the queue is broken. */
@@ -182,6 +193,7 @@ struct queue_parcel {
 	struct lane *lane;
 	int64_t source, due_ms, accepted_ms;
 	unsigned attempts;
+	bool replay;
 	size_t events;
 	const void *frame;
 	size_t frame_len;
@@ -200,6 +212,16 @@ struct queue_burial {
 };
 MUST_USE bool rows_buried_add(
     struct queue *queue, const struct queue_burial *burial, struct err *reterr);
+
+/* ---- kept.c: delivered parcels, in a transaction ---- */
+
+MUST_USE bool kept_add(struct queue *queue, const struct holding *holding,
+    const unsigned char *delivered, int64_t now_ms, struct err *reterr);
+/* Let go of the oldest: those whose time is over and those above the bound;
+ * with `for_room` one step's worth whatever their age. A step is bounded;
+ * *ret_count says how many went. */
+MUST_USE bool kept_evict(struct queue *queue, int64_t now_ms, bool for_room,
+    size_t *ret_count, struct err *reterr);
 
 /* ---- committer.c ---- */
 

@@ -211,6 +211,9 @@ ledger_commit(struct ledger *ledger)
 		totals->duplicates += events[LEDGER_DUPLICATES];
 		totals->forgotten += events[LEDGER_FORGOTTEN];
 		totals->expired += events[LEDGER_EXPIRED];
+		totals->replayed += events[LEDGER_REPLAYED];
+		totals->replay_delivered += events[LEDGER_REPLAY_DELIVERED];
+		totals->replay_refused += events[LEDGER_REPLAY_REFUSED];
 	}
 	ledger_rollback(ledger);
 }
@@ -236,6 +239,11 @@ ledger_line_read(sqlite3_stmt *row, int first, struct books_line *ret_line)
 	    .duplicates = sqlite3_column_int64(row, first + LEDGER_DUPLICATES),
 	    .forgotten = sqlite3_column_int64(row, first + LEDGER_FORGOTTEN),
 	    .expired = sqlite3_column_int64(row, first + LEDGER_EXPIRED),
+	    .replayed = sqlite3_column_int64(row, first + LEDGER_REPLAYED),
+	    .replay_delivered =
+		sqlite3_column_int64(row, first + LEDGER_REPLAY_DELIVERED),
+	    .replay_refused =
+		sqlite3_column_int64(row, first + LEDGER_REPLAY_REFUSED),
 	};
 }
 

@@ -76,6 +76,33 @@ put_book(struct queue *queue, struct put *put, size_t n,
 	return false;
 }
 
+/* Count what was observed. The table is bounded: a note too many is not told
+ * apart from the others of its kind. */
+static bool
+put_note(struct queue *queue, const struct put *put, struct queue_note *note,
+    struct err *reterr)
+{
+	bool full = queue->notes + queue->moved.notes >=
+		    (int64_t)queue->settings.notes_max;
+	sqlite3_stmt *add =
+	    store_statement(&queue->store, STORE_NOTE_ADD, reterr);
+	bool row;
+
+	if (add == NULL)
+		return false;
+	(void)sqlite3_bind_text(
+	    add, 1, full ? "(more)" : note->text, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(add, 2, (int64_t)note->events);
+	(void)sqlite3_bind_int64(add, 3, put->now_ms);
+	if (!store_step(&queue->store, add, &row, reterr))
+		return false;
+	note->first = sqlite3_column_int(add, 0) != 0;
+	store_reset(add);
+	if (note->first)
+		queue->moved.notes++;
+	return true;
+}
+
 static bool
 put_move_batch(struct queue *queue, struct put *put, struct err *reterr)
 {
@@ -102,6 +129,10 @@ put_move_batch(struct queue *queue, struct put *put, struct err *reterr)
 			return false;
 		last = item;
 		if (!put_book(queue, put, i, &key, lane, reterr))
+			return false;
+	}
+	for (size_t i = 0; i < batch->note_count; i++) {
+		if (!put_note(queue, put, &batch->notes[i], reterr))
 			return false;
 	}
 	if (waiting == 0)

@@ -64,7 +64,7 @@ place_own(struct place *place, struct err *reterr)
 	/* A name for whoever tries next; a full disk may refuse it. */
 	len = snprintf(owner, sizeof(owner), "process %d\n", (int)getpid());
 	named = ftruncate(place->lock, 0) == 0 &&
-	    pwrite(place->lock, owner, (size_t)len, 0) == len;
+		pwrite(place->lock, owner, (size_t)len, 0) == len;
 	(void)named;
 	return true;
 }

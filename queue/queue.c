@@ -18,6 +18,9 @@ queue_settings_init(struct queue_settings *settings)
 	    .min_free_bytes = (int64_t)256 << 20,
 	    .ballast_bytes = (int64_t)64 << 20,
 	    .undecodable_max_bytes = (int64_t)256 << 20,
+	    .keep_ms = (int64_t)7 * 24 * 3600 * 1000,
+	    .keep_bytes = (int64_t)2 << 30,
+	    .notes_max = 10000,
 	    .window_events = 1000000,
 	    .pending_max = 4096,
 	};
@@ -75,23 +78,52 @@ queue_seq_load(struct queue *queue, struct err *reterr)
 }
 
 static bool
-queue_aside_load(struct queue *queue, struct err *reterr)
+queue_meta_int(struct queue *queue, const char *key, int64_t *ret_value,
+    struct err *reterr)
 {
-	sqlite3_stmt *count;
+	sqlite3_stmt *read =
+	    store_statement(&queue->store, STORE_META_READ, reterr);
 	bool row;
 
-	count = store_statement(&queue->store, STORE_DAMAGED_COUNT, reterr);
-	if (count == NULL || !store_step(&queue->store, count, &row, reterr))
+	if (read == NULL)
 		return false;
-	queue->damaged = sqlite3_column_int64(count, 0);
-	store_reset(count);
-	count = store_statement(&queue->store, STORE_BODY_TOTALS, reterr);
-	if (count == NULL || !store_step(&queue->store, count, &row, reterr))
+	(void)sqlite3_bind_text(read, 1, key, -1, SQLITE_STATIC);
+	if (!store_step(&queue->store, read, &row, reterr))
 		return false;
-	queue->bodies = sqlite3_column_int64(count, 0);
-	queue->body_bytes = sqlite3_column_int64(count, 1);
-	store_reset(count);
+	*ret_value = row ? sqlite3_column_int64(read, 0) : 0;
+	store_reset(read);
 	return true;
+}
+
+/* Two numbers of one row; the second may be absent. */
+static bool
+queue_pair_load(struct queue *queue, enum store_sql sql, int64_t *ret_first,
+    int64_t *ret_second, struct err *reterr)
+{
+	sqlite3_stmt *pair = store_statement(&queue->store, sql, reterr);
+	bool row;
+
+	if (pair == NULL || !store_step(&queue->store, pair, &row, reterr))
+		return false;
+	*ret_first = sqlite3_column_int64(pair, 0);
+	if (ret_second != NULL)
+		*ret_second = sqlite3_column_int64(pair, 1);
+	store_reset(pair);
+	return true;
+}
+
+static bool
+queue_aside_load(struct queue *queue, struct err *reterr)
+{
+	return queue_pair_load(
+		   queue, STORE_DAMAGED_COUNT, &queue->damaged, NULL, reterr) &&
+	       queue_pair_load(queue, STORE_BODY_TOTALS, &queue->bodies,
+		   &queue->body_bytes, reterr) &&
+	       queue_pair_load(
+		   queue, STORE_NOTE_COUNT, &queue->notes, NULL, reterr) &&
+	       queue_meta_int(
+		   queue, "kept_parcels", &queue->kept_parcels, reterr) &&
+	       queue_meta_int(queue, "kept_bytes", &queue->kept_bytes, reterr);
 }
 
 /* The key of the hashes: made once for each file. */

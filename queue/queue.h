@@ -34,8 +34,11 @@ struct queue_settings {
 	int64_t min_free_bytes;	       /* of the file system: likewise */
 	int64_t ballast_bytes;	       /* let go when a settle finds no room */
 	int64_t undecodable_max_bytes; /* of whole bodies that were kept */
-	size_t window_events;	       /* remembered to tell duplicates */
-	size_t pending_max;	       /* puts that may wait for a commit */
+	int64_t keep_ms;      /* delivered events, for replays; 0 = not */
+	int64_t keep_bytes;   /* of them, at most; evicted before a put fails */
+	size_t notes_max;     /* different notes; more are not told apart */
+	size_t window_events; /* remembered to tell duplicates */
+	size_t pending_max;   /* puts that may wait for a commit */
 
 	/* A hint that new parcels are due; called on the committer thread
 	 * without locks. May be NULL. */
@@ -84,12 +87,21 @@ struct queue_item {
 	const char *reason; /* QUEUE_BURY: why; QUEUE_DROP: the rule's name */
 };
 
+/* Something observed in a batch that is worth counting: an opaque text. */
+struct queue_note {
+	const char *text;
+	size_t events;
+	bool first; /* out: never seen before; set when the put is durable */
+};
+
 struct queue_batch {
 	const char *source;
 	const char *lane;
 	int64_t now_ms;
 	const struct queue_item *items;
 	size_t count;
+	struct queue_note *notes; /* may be NULL */
+	size_t note_count;
 };
 
 /* received = queued + buried + duplicates + dropped */
@@ -174,6 +186,7 @@ struct queue_lease {
 	int64_t seq; /* grows with acceptance */
 	const char *source;
 	int64_t accepted_ms; /* of its oldest event */
+	bool replay;	     /* sent again by a person's word */
 	unsigned attempts;   /* how often its events were set aside */
 	size_t count;
 	struct queue_event *events;
@@ -212,6 +225,9 @@ struct queue_verdict {
 	size_t words_len;
 	const char *sent; /* QUEUE_BURIED: what was sent, or NULL */
 	size_t sent_len;
+	const char *erase; /* QUEUE_DROPPED: whose erasure it asks for, noted
+			    * in the list of erasures, or NULL */
+	size_t erase_len;
 };
 
 /*

@@ -20,6 +20,7 @@ rows_ticket_add(struct queue *queue, const struct queue_parcel *parcel,
 	(void)sqlite3_bind_int64(add, 4, seq);
 	(void)sqlite3_bind_int64(add, 5, parcel->attempts);
 	(void)sqlite3_bind_int64(add, 6, (int64_t)parcel->events);
+	(void)sqlite3_bind_int64(add, 7, parcel->replay);
 	return store_run(&queue->store, add, reterr);
 }
 
@@ -41,7 +42,8 @@ rows_parcel_add(
 	if (!store_run(&queue->store, add, reterr) ||
 	    !rows_ticket_add(queue, parcel, seq, reterr))
 		return false;
-	lane_move(parcel->lane, (int64_t)parcel->events);
+	if (!parcel->replay)
+		lane_move(parcel->lane, (int64_t)parcel->events);
 	return true;
 }
 

@@ -6,18 +6,10 @@
  * file decides what counts, so a verdict that is repeated changes nothing.
  */
 
-#include "queue/inside.h"
+#include "queue/settle_ticket.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* The ticket of one lease during the transaction. */
-struct settle_ticket {
-	struct holding *holding;
-	bool there; /* false: settled as a whole before */
-	int64_t remaining;
-	unsigned char *done; /* bitmap of all events of the parcel */
-};
 
 struct settle {
 	struct queue *queue;
@@ -56,78 +48,6 @@ settle_order(const void *left, const void *right)
 	return 0;
 }
 
-static sqlite3_stmt *
-settle_statement(struct settle *settle, enum store_sql sql,
-    const struct holding *holding, struct err *reterr)
-{
-	sqlite3_stmt *statement =
-	    store_statement(&settle->queue->store, sql, reterr);
-
-	if (statement == NULL)
-		return NULL;
-	(void)sqlite3_bind_int64(statement, 1, holding->lane);
-	(void)sqlite3_bind_int64(statement, 2, holding->source);
-	(void)sqlite3_bind_int64(statement, 3, holding->due_ms);
-	(void)sqlite3_bind_int64(statement, 4, holding->lease.seq);
-	return statement;
-}
-
-static bool
-settle_ticket_read(
-    struct settle *settle, struct settle_ticket *ticket, struct err *reterr)
-{
-	size_t len = ticket->holding->events / 8 + 1, have;
-	sqlite3_stmt *read;
-
-	ticket->done = calloc(len, 1);
-	if (ticket->done == NULL)
-		return err_set_nomem(reterr);
-	read = settle_statement(
-	    settle, STORE_TICKET_READ, ticket->holding, reterr);
-	if (read == NULL ||
-	    !store_step(&settle->queue->store, read, &ticket->there, reterr))
-		return false;
-	if (ticket->there) {
-		ticket->remaining = sqlite3_column_int64(read, 0);
-		have = (size_t)sqlite3_column_bytes(read, 1);
-		if (have > 0)
-			memcpy(ticket->done, sqlite3_column_blob(read, 1),
-			    have < len ? have : len);
-	}
-	store_reset(read);
-	return true;
-}
-
-static bool
-settle_ticket_write(struct settle *settle, const struct settle_ticket *ticket,
-    struct err *reterr)
-{
-	struct queue *queue = settle->queue;
-	sqlite3_stmt *write;
-
-	if (!ticket->there)
-		return true;
-	if (ticket->remaining > 0) {
-		write = settle_statement(
-		    settle, STORE_TICKET_UPDATE, ticket->holding, reterr);
-		if (write == NULL)
-			return false;
-		(void)sqlite3_bind_int64(write, 5, ticket->remaining);
-		(void)sqlite3_bind_blob64(write, 6, ticket->done,
-		    ticket->holding->events / 8 + 1, SQLITE_STATIC);
-		return store_run(&queue->store, write, reterr);
-	}
-	write = settle_statement(
-	    settle, STORE_TICKET_DELETE, ticket->holding, reterr);
-	if (write == NULL || !store_run(&queue->store, write, reterr))
-		return false;
-	write = store_statement(&queue->store, STORE_PARCEL_DELETE, reterr);
-	if (write == NULL)
-		return false;
-	(void)sqlite3_bind_int64(write, 1, ticket->holding->lease.seq);
-	return store_run(&queue->store, write, reterr);
-}
-
 static bool
 settle_bury(struct settle *settle, const struct queue_verdict *verdict,
     const struct ledger_key *key, struct err *reterr)
@@ -158,6 +78,25 @@ settle_bury(struct settle *settle, const struct queue_verdict *verdict,
 		   reterr);
 }
 
+/* Note whose erasure the event asks for, if it does. */
+static bool
+settle_erasure(struct settle *settle, const struct queue_verdict *verdict,
+    struct err *reterr)
+{
+	sqlite3_stmt *add;
+
+	if (verdict->erase == NULL)
+		return true;
+	add = store_statement(&settle->queue->store, STORE_ERASURE_ADD, reterr);
+	if (add == NULL)
+		return false;
+	(void)sqlite3_bind_int64(add, 1, settle_holding(verdict)->source);
+	(void)sqlite3_bind_text(
+	    add, 2, verdict->erase, (int)verdict->erase_len, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(add, 3, settle->now_ms);
+	return store_run(&settle->queue->store, add, reterr);
+}
+
 /* Book one verdict that counts. */
 static bool
 settle_book(struct settle *settle, const struct queue_verdict *verdict,
@@ -176,8 +115,16 @@ settle_book(struct settle *settle, const struct queue_verdict *verdict,
 	if (verdict->outcome == QUEUE_AGAIN)
 		return true;
 	if (!names_add_kind(queue->names, &queue->store, event->kind,
-		event->kind_len, &key.kind, reterr) ||
-	    !ledger_note(queue->ledger, &key, LEDGER_WAITING, -1, reterr))
+		event->kind_len, &key.kind, reterr))
+		return false;
+	/* A replay was booked as delivered before: it has its own columns,
+	 * and what is refused now stays among the kept. */
+	if (verdict->lease->replay)
+		return ledger_note(queue->ledger, &key,
+		    verdict->outcome == QUEUE_DONE ? LEDGER_REPLAY_DELIVERED
+						   : LEDGER_REPLAY_REFUSED,
+		    1, reterr);
+	if (!ledger_note(queue->ledger, &key, LEDGER_WAITING, -1, reterr))
 		return false;
 	switch (verdict->outcome) {
 	case QUEUE_DONE:
@@ -188,7 +135,8 @@ settle_book(struct settle *settle, const struct queue_verdict *verdict,
 	case QUEUE_DROPPED:
 		return names_add(queue->names, &queue->store, verdict->reason,
 			   strlen(verdict->reason), &rule, reterr) &&
-		       ledger_note_drop(queue->ledger, &key, rule, 1, reterr);
+		       ledger_note_drop(queue->ledger, &key, rule, 1, reterr) &&
+		       settle_erasure(settle, verdict, reterr);
 	case QUEUE_AGAIN:
 		break;
 	}
@@ -209,7 +157,7 @@ settle_lease(
 	bool ok = false;
 	size_t n;
 
-	if (!settle_ticket_read(settle, &ticket, reterr))
+	if (!settle_ticket_read(settle->queue, &ticket, reterr))
 		goto out;
 	for (n = from; n < settle->count; n++) {
 		const struct queue_verdict *verdict = settle->verdicts[n];
@@ -225,16 +173,21 @@ settle_lease(
 		ticket.remaining--;
 		counted++;
 		settle->fresh[n] = 1;
+		if (verdict->outcome == QUEUE_DONE)
+			ticket.delivered[index / 8] |=
+			    (unsigned char)(1u << (index % 8));
 		if (!settle_book(settle, verdict, reterr))
 			goto out;
 	}
 	lane = lane_find(settle->queue, ticket.holding->lane);
 	CHECK(lane != NULL);
-	lane_move(lane, -counted);
+	if (!lease->replay)
+		lane_move(lane, -counted);
 	*ret_next = n;
-	ok = settle_ticket_write(settle, &ticket, reterr);
+	ok =
+	    settle_ticket_write(settle->queue, &ticket, settle->now_ms, reterr);
 out:
-	free(ticket.done);
+	settle_ticket_fini(&ticket);
 	return ok;
 }
 
@@ -243,7 +196,7 @@ out:
 static bool
 settle_same_parcel(const struct queue_verdict *a, const struct queue_verdict *b)
 {
-	return a->due_ms == b->due_ms &&
+	return a->due_ms == b->due_ms && a->lease->replay == b->lease->replay &&
 	       settle_holding(a)->lane == settle_holding(b)->lane &&
 	       settle_holding(a)->source == settle_holding(b)->source &&
 	       ledger_hour(a->lease->accepted_ms) ==
@@ -274,6 +227,7 @@ settle_repack_group(struct settle *settle,
 	    .lane = lane_find(queue, holding->lane),
 	    .source = holding->source,
 	    .due_ms = group[0]->due_ms,
+	    .replay = group[0]->lease->replay,
 	    .accepted_ms = group[0]->lease->accepted_ms,
 	    .events = count,
 	};

@@ -11,6 +11,10 @@
  *		places, however much waits
  * damaged	tickets of parcels that cannot be read; still waiting
  * buried	single events, refused for good, with the reason
+ * kept		parcels that were delivered and may be sent again, in the order
+ *		of delivery
+ * erasure	people whose erasure the sender asked for
+ * note		what was observed on the way in, counted
  * body		whole requests that could not be read
  * seen		hashes of accepted events, a row per transaction, FIFO
  * ledger	the books: by hour of acceptance, source and kind
@@ -29,10 +33,21 @@ static const char store_schema[] =
     "CREATE TABLE ticket(lane INTEGER NOT NULL, source INTEGER NOT NULL,"
     " due_ms INTEGER NOT NULL, seq INTEGER NOT NULL,"
     " attempts INTEGER NOT NULL, remaining INTEGER NOT NULL, done BLOB,"
+    " delivered BLOB, replay INTEGER NOT NULL,"
     " PRIMARY KEY(lane, source, due_ms, seq)) WITHOUT ROWID;"
+    "CREATE TABLE kept(id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " seq INTEGER NOT NULL, lane INTEGER NOT NULL, source INTEGER NOT NULL,"
+    " delivered_ms INTEGER NOT NULL, bytes INTEGER NOT NULL,"
+    " delivered BLOB NOT NULL);"
+    "CREATE TABLE erasure(id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " source INTEGER NOT NULL, subject TEXT NOT NULL,"
+    " noted_ms INTEGER NOT NULL, UNIQUE(source, subject));"
+    "CREATE TABLE note(text TEXT PRIMARY KEY, events INTEGER NOT NULL,"
+    " first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE damaged(seq INTEGER PRIMARY KEY, lane INTEGER NOT NULL,"
     " source INTEGER NOT NULL, remaining INTEGER NOT NULL, done BLOB,"
-    " noted_ms INTEGER NOT NULL, why TEXT NOT NULL);"
+    " noted_ms INTEGER NOT NULL, why TEXT NOT NULL,"
+    " replay INTEGER NOT NULL);"
     "CREATE TABLE buried(id INTEGER PRIMARY KEY AUTOINCREMENT,"
     " source INTEGER NOT NULL, lane INTEGER NOT NULL, kind INTEGER NOT NULL,"
     " accepted_ms INTEGER NOT NULL, buried_ms INTEGER NOT NULL,"
@@ -48,7 +63,9 @@ static const char store_schema[] =
     " waiting INTEGER NOT NULL, delivered INTEGER NOT NULL,"
     " buried INTEGER NOT NULL, dropped INTEGER NOT NULL,"
     " duplicates INTEGER NOT NULL, forgotten INTEGER NOT NULL,"
-    " expired INTEGER NOT NULL, PRIMARY KEY(hour, source, kind))"
+    " expired INTEGER NOT NULL, replayed INTEGER NOT NULL,"
+    " replay_delivered INTEGER NOT NULL, replay_refused INTEGER NOT NULL,"
+    " PRIMARY KEY(hour, source, kind))"
     " WITHOUT ROWID;"
     "CREATE TABLE dropped(hour INTEGER NOT NULL, source INTEGER NOT NULL,"
     " kind INTEGER NOT NULL, rule INTEGER NOT NULL, events INTEGER NOT NULL,"
@@ -59,7 +76,8 @@ static const char store_schema[] =
 
 #define LEDGER_SUMS                                                            \
 	"sum(received), sum(waiting), sum(delivered), sum(buried),"            \
-	" sum(dropped), sum(duplicates), sum(forgotten), sum(expired)"
+	" sum(dropped), sum(duplicates), sum(forgotten), sum(expired),"        \
+	" sum(replayed), sum(replay_delivered), sum(replay_refused)"
 
 static const char *const store_texts[STORE_STATEMENTS] = {
     [STORE_BEGIN] = "BEGIN IMMEDIATE",
@@ -77,23 +95,30 @@ static const char *const store_texts[STORE_STATEMENTS] = {
     [STORE_PARCEL_DELETE] = "DELETE FROM parcel WHERE seq=?1",
     [STORE_PARCEL_LAST] = "SELECT max(seq) FROM parcel",
     [STORE_TICKET_ADD] =
-	"INSERT INTO ticket VALUES(?1, ?2, ?3, ?4, ?5, ?6, NULL)",
-    [STORE_TICKET_READ] = "SELECT remaining, done FROM ticket"
+	"INSERT INTO ticket VALUES(?1, ?2, ?3, ?4, ?5, ?6, NULL, NULL,"
+	" ?7)",
+    [STORE_TICKET_READ] = "SELECT remaining, done, delivered FROM ticket"
 			  " WHERE lane=?1 AND source=?2 AND due_ms=?3 AND"
 			  " seq=?4",
-    [STORE_TICKET_UPDATE] = "UPDATE ticket SET remaining=?5, done=?6"
-			    " WHERE lane=?1 AND source=?2 AND due_ms=?3 AND"
-			    " seq=?4",
+    [STORE_TICKET_UPDATE] =
+	"UPDATE ticket SET remaining=?5, done=?6, delivered=?7"
+	" WHERE lane=?1 AND source=?2 AND due_ms=?3 AND"
+	" seq=?4",
     [STORE_TICKET_DELETE] = "DELETE FROM ticket WHERE lane=?1 AND source=?2"
 			    " AND due_ms=?3 AND seq=?4",
     [STORE_TICKET_SOURCE_AFTER] = "SELECT min(source) FROM ticket"
 				  " WHERE lane=?1 AND source>?2",
-    [STORE_TICKET_FRESH] = "SELECT due_ms, seq, attempts, remaining, done"
-			   " FROM ticket WHERE lane=?1 AND source=?2 AND"
-			   " due_ms=0 AND seq>=?3 ORDER BY seq",
-    [STORE_TICKET_ASIDE] = "SELECT due_ms, seq, attempts, remaining, done"
-			   " FROM ticket WHERE lane=?1 AND source=?2 AND"
-			   " due_ms>0 AND due_ms<=?3 ORDER BY due_ms, seq",
+    [STORE_TICKET_FRESH] =
+	"SELECT due_ms, seq, attempts, remaining, done, replay"
+	" FROM ticket WHERE lane=?1 AND source=?2 AND"
+	" due_ms=0 AND seq>=?3 ORDER BY seq",
+    [STORE_TICKET_REPLAY] =
+	"SELECT due_ms, seq, attempts, remaining, done, replay"
+	" FROM ticket WHERE lane=?1 AND source=?2 AND due_ms=?3 ORDER BY seq",
+    [STORE_TICKET_ASIDE] =
+	"SELECT due_ms, seq, attempts, remaining, done, replay"
+	" FROM ticket WHERE lane=?1 AND source=?2 AND"
+	" due_ms>0 AND due_ms<=?3 ORDER BY due_ms, seq",
     [STORE_TICKET_OLDEST_FRESH] =
 	"SELECT accepted_ms FROM parcel WHERE seq=(SELECT min(seq) FROM ticket"
 	" WHERE lane=?1 AND source=?2 AND due_ms=0)",
@@ -101,7 +126,8 @@ static const char *const store_texts[STORE_STATEMENTS] = {
 	"SELECT min(accepted_ms) FROM parcel WHERE seq IN (SELECT seq FROM"
 	" ticket WHERE lane=?1 AND source=?2 AND due_ms>0 LIMIT 1000)",
     [STORE_DAMAGED_ADD] =
-	"INSERT OR REPLACE INTO damaged VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+	"INSERT OR REPLACE INTO damaged VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7,"
+	" ?8)",
     [STORE_DAMAGED_COUNT] = "SELECT count(*) FROM damaged",
     [STORE_BURIED_ADD] = "INSERT INTO buried VALUES"
 			 "(NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"
@@ -112,6 +138,22 @@ static const char *const store_texts[STORE_STATEMENTS] = {
 	" FROM buried b JOIN name s ON s.id=b.source"
 	" JOIN name l ON l.id=b.lane JOIN name k ON k.id=b.kind"
 	" WHERE b.id>?1 ORDER BY b.id LIMIT ?2",
+    [STORE_KEPT_ADD] = "INSERT INTO kept VALUES(NULL, ?1, ?2, ?3, ?4, ?5, ?6)",
+    [STORE_KEPT_FIRST] =
+	"SELECT id, seq, delivered_ms, bytes FROM kept ORDER BY id LIMIT 1",
+    [STORE_KEPT_DELETE] = "DELETE FROM kept WHERE id=?1",
+    [STORE_KEPT_TOTALS] = "SELECT count(*), coalesce(sum(bytes), 0) FROM kept",
+    [STORE_ERASURE_ADD] =
+	"INSERT OR IGNORE INTO erasure VALUES(NULL, ?1, ?2, ?3)",
+    [STORE_ERASURE_AFTER] =
+	"SELECT e.id, s.text, e.subject, e.noted_ms FROM erasure e"
+	" JOIN name s ON s.id=e.source WHERE e.id>?1 ORDER BY e.id LIMIT ?2",
+    [STORE_NOTE_ADD] =
+	"INSERT INTO note VALUES(?1, ?2, ?3, ?3) ON CONFLICT DO UPDATE SET"
+	" events=events+?2, last_ms=?3 RETURNING events=?2",
+    [STORE_NOTE_ALL] =
+	"SELECT text, events, first_ms, last_ms FROM note ORDER BY text",
+    [STORE_NOTE_COUNT] = "SELECT count(*) FROM note",
     [STORE_BODY_ADD] = "INSERT INTO body VALUES(NULL, ?1, ?2, ?3, ?4, ?5, ?6)",
     [STORE_BODY_FIND] = "SELECT 1 FROM body WHERE hash=?1",
     [STORE_BODY_TOTALS] =
@@ -123,10 +165,12 @@ static const char *const store_texts[STORE_STATEMENTS] = {
     [STORE_SEEN_DELETE] = "DELETE FROM seen WHERE n=?1",
     [STORE_LEDGER_ADD] =
 	"INSERT INTO ledger VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"
-	" ?11) ON CONFLICT DO UPDATE SET received=received+?4,"
+	" ?11, ?12, ?13, ?14) ON CONFLICT DO UPDATE SET received=received+?4,"
 	" waiting=waiting+?5, delivered=delivered+?6, buried=buried+?7,"
 	" dropped=dropped+?8, duplicates=duplicates+?9,"
-	" forgotten=forgotten+?10, expired=expired+?11",
+	" forgotten=forgotten+?10, expired=expired+?11,"
+	" replayed=replayed+?12, replay_delivered=replay_delivered+?13,"
+	" replay_refused=replay_refused+?14",
     [STORE_LEDGER_TOTALS] = "SELECT '', " LEDGER_SUMS " FROM ledger",
     [STORE_LEDGER_BY_SOURCE] =
 	"SELECT text, " LEDGER_SUMS " FROM ledger JOIN name ON id=source"
@@ -152,8 +196,10 @@ static const char *const store_texts[STORE_STATEMENTS] = {
     [STORE_LANE_REST] = "UPDATE lane SET clean_ms=?2, sends=?3 WHERE id=?1",
     [STORE_LANE_PAUSE] = "UPDATE lane SET paused=?2 WHERE id=?1",
     [STORE_CHECK_WAITING] =
-	"SELECT (SELECT coalesce(sum(remaining), 0) FROM ticket) +"
-	" (SELECT coalesce(sum(remaining), 0) FROM damaged)",
+	"SELECT (SELECT coalesce(sum(remaining), 0) FROM ticket"
+	" WHERE replay=0) +"
+	" (SELECT coalesce(sum(remaining), 0) FROM damaged"
+	" WHERE replay=0)",
     [STORE_CHECK_BURIED] = "SELECT count(*) FROM buried",
     [STORE_CHECK_LANES] = "SELECT coalesce(sum(waiting), 0) FROM lane",
 };

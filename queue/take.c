@@ -30,6 +30,7 @@ take_ticket_copy(
 	    .seq = sqlite3_column_int64(row, 1),
 	    .attempts = (unsigned)sqlite3_column_int64(row, 2),
 	    .remaining = sqlite3_column_int64(row, 3),
+	    .replay = sqlite3_column_int64(row, 5) != 0,
 	    .done_len = (size_t)sqlite3_column_bytes(row, 4),
 	};
 
@@ -123,13 +124,14 @@ take_source_after(struct queue *queue, int64_t lane, int64_t last,
 	return true;
 }
 
-/* Ask the sources of a lane in turn, each once. */
+/* Ask the sources of a lane in turn, each once; for replays or the rest. */
 static bool
-take_next(struct queue *queue, struct lane *lane, int64_t now_ms,
+take_round(struct queue *queue, struct lane *lane, int64_t now_ms, bool replays,
     bool *ret_found, int64_t *ret_source, struct ticket *ret_ticket,
     struct err *reterr)
 {
 	int64_t source = lane->last_source, first = 0;
+	bool ok;
 
 	*ret_found = false;
 	for (;;) {
@@ -140,8 +142,12 @@ take_next(struct queue *queue, struct lane *lane, int64_t now_ms,
 			return true;
 		if (first == 0)
 			first = source;
-		if (!take_ticket(queue, lane, source, now_ms, ret_found,
-			ret_ticket, reterr))
+		ok = replays ? take_ticket_find(queue, STORE_TICKET_REPLAY,
+				   lane->id, source, QUEUE_DUE_REPLAY,
+				   ret_found, ret_ticket, reterr)
+			     : take_ticket(queue, lane, source, now_ms,
+				   ret_found, ret_ticket, reterr);
+		if (!ok)
 			return false;
 		if (*ret_found) {
 			lane->last_source = source;
@@ -149,6 +155,19 @@ take_next(struct queue *queue, struct lane *lane, int64_t now_ms,
 			return true;
 		}
 	}
+}
+
+/* Replays come last: they are paced below the live traffic. */
+static bool
+take_next(struct queue *queue, struct lane *lane, int64_t now_ms,
+    bool *ret_found, int64_t *ret_source, struct ticket *ret_ticket,
+    struct err *reterr)
+{
+	if (!take_round(queue, lane, now_ms, false, ret_found, ret_source,
+		ret_ticket, reterr))
+		return false;
+	return *ret_found || take_round(queue, lane, now_ms, true, ret_found,
+				 ret_source, ret_ticket, reterr);
 }
 
 /* Move the ticket to the damaged; its events still wait. */
@@ -171,6 +190,7 @@ take_set_aside(struct queue *queue, int64_t lane, int64_t source,
 	    add, 5, ticket->done, ticket->done_len, SQLITE_STATIC);
 	(void)sqlite3_bind_int64(add, 6, clock_wall_ms());
 	(void)sqlite3_bind_text(add, 7, why, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(add, 8, ticket->replay);
 	if (!store_run(&queue->store, add, reterr))
 		return false;
 	remove = store_statement(&queue->store, STORE_TICKET_DELETE, reterr);

@@ -7,6 +7,17 @@
 
 #include <string.h>
 
+sqlite3_stmt *
+queue_statement(struct queue *queue, enum store_sql sql, struct err *reterr)
+{
+	if (queue->broken) {
+		(void)err_set(reterr, ERR_IO,
+		    "the disk failed; the queue is being opened anew");
+		return NULL;
+	}
+	return store_statement(&queue->store, sql, reterr);
+}
+
 bool
 queue_begin(struct queue *queue, struct err *reterr)
 {
@@ -16,11 +27,38 @@ queue_begin(struct queue *queue, struct err *reterr)
 	return store_begin(&queue->store, reterr);
 }
 
+/* The totals of what is kept stand in the file, since counting the rows at
+ * open would take a time that grows with them. */
+static bool
+queue_kept_write(struct queue *queue, struct err *reterr)
+{
+	const int64_t values[] = {
+	    queue->kept_parcels + queue->moved.kept_parcels,
+	    queue->kept_bytes + queue->moved.kept_bytes};
+	const char *const keys[] = {"kept_parcels", "kept_bytes"};
+
+	if (queue->moved.kept_parcels == 0)
+		return true;
+	for (size_t i = 0; i < 2; i++) {
+		sqlite3_stmt *write =
+		    store_statement(&queue->store, STORE_META_WRITE, reterr);
+
+		if (write == NULL)
+			return false;
+		(void)sqlite3_bind_text(write, 1, keys[i], -1, SQLITE_STATIC);
+		(void)sqlite3_bind_int64(write, 2, values[i]);
+		if (!store_run(&queue->store, write, reterr))
+			return false;
+	}
+	return true;
+}
+
 bool
 queue_commit(struct queue *queue, struct err *reterr)
 {
 	if (!ledger_write(queue->ledger, &queue->store, reterr) ||
-	    !lane_write(queue, reterr) || !store_commit(&queue->store, reterr))
+	    !queue_kept_write(queue, reterr) || !lane_write(queue, reterr) ||
+	    !store_commit(&queue->store, reterr))
 		return false;
 	window_commit(queue->window);
 	names_commit(queue->names);
@@ -30,6 +68,9 @@ queue_commit(struct queue *queue, struct err *reterr)
 	queue->bodies += queue->moved.bodies;
 	queue->body_bytes += queue->moved.body_bytes;
 	queue->damaged += queue->moved.damaged;
+	queue->kept_parcels += queue->moved.kept_parcels;
+	queue->kept_bytes += queue->moved.kept_bytes;
+	queue->notes += queue->moved.notes;
 	queue->moved = (struct queue_moved){0};
 	return true;
 }
@@ -123,6 +164,8 @@ queue_show(struct queue *queue)
 		queue->totals.undecodable = queue->bodies;
 		queue->totals.undecodable_bytes = queue->body_bytes;
 		queue->totals.set_aside_parcels = queue->damaged;
+		queue->totals.kept_parcels = queue->kept_parcels;
+		queue->totals.kept_bytes = queue->kept_bytes;
 		queue->totals.last_commit_ms = queue->last_commit_ms;
 		queue_show_lanes(queue);
 	}

@@ -688,6 +688,160 @@ test_oldest(void **state)
 }
 
 static void
+test_delivered_is_kept_and_evicted(void **state)
+{
+	struct fixture *fixture = *state;
+	struct queue_lease *lease;
+	struct books_totals books;
+	struct answer answer;
+	struct queue_verdict verdicts[2];
+	struct err err;
+
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", "a", 2, QUEUE_WAIT, &answer));
+	lease = take(fixture, 1);
+	/* in two steps, one of them dropped: still kept, for the other */
+	verdicts[0] = (struct queue_verdict){
+	    .lease = lease, .event = 0, .outcome = QUEUE_DONE};
+	verdicts[1] = (struct queue_verdict){.lease = lease,
+	    .event = 1,
+	    .outcome = QUEUE_DROPPED,
+	    .reason = "a rule"};
+	assert_true(queue_settle(fixture->queue, &verdicts[0], 1, 5000, &err));
+	assert_true(queue_settle(fixture->queue, &verdicts[1], 1, 5000, &err));
+	queue_lease_free(fixture->queue, lease);
+	books_totals(fixture->queue, &books);
+	assert_int_equal(books.kept_parcels, 1);
+	assert_true(books.kept_bytes > 0);
+	books_test_agree(fixture->queue);
+
+	/* its time was over long ago: it goes by itself */
+	for (int tries = 0; tries < 1000 && books.kept_parcels > 0; tries++) {
+		(void)usleep(10000);
+		books_totals(fixture->queue, &books);
+	}
+	assert_int_equal(books.kept_parcels, 0);
+	assert_int_equal(books.kept_bytes, 0);
+}
+
+static void
+test_kept_goes_before_a_put_is_refused(void **state)
+{
+	struct fixture *fixture = *state;
+	struct queue_lease *lease;
+	struct books_totals books;
+	struct answer answer;
+	char prefix[16];
+	bool full = false;
+
+	queue_test_close(fixture->queue);
+	fixture->settings.keep_ms = INT64_MAX / 2;
+	fixture->settings.max_bytes = 40 * 16384;
+	fixture->queue = queue_test_open(&fixture->settings);
+	fixture->lane = lane_test_open(fixture->queue, "heap");
+	for (int n = 0; n < 1000; n++) {
+		(void)snprintf(prefix, sizeof(prefix), "p%d", n);
+		assert_true(queue_test_put(fixture->queue, "main", "Open",
+		    prefix, 50, QUEUE_WAIT, &answer));
+		lease = take(fixture, 1);
+		settle_all(fixture, lease, QUEUE_DONE, 0);
+		queue_lease_free(fixture->queue, lease);
+		books_totals(fixture->queue, &books);
+		if (books.kept_parcels < n)
+			full = true;
+	}
+	assert_true(full); /* the bound was met, and nothing was refused */
+	assert_true(books.live_bytes <= fixture->settings.max_bytes + 65536);
+}
+
+static bool
+note_note(void *arg, const char *text, int64_t events, int64_t first_ms,
+    int64_t last_ms)
+{
+	struct found *found = arg;
+
+	found->count++;
+	found->status = (int)events;
+	(void)snprintf(found->reason, sizeof(found->reason), "%s", text);
+	assert_int_equal(first_ms, 100);
+	assert_int_equal(last_ms, 200);
+	return true;
+}
+
+static void
+test_notes_are_counted(void **state)
+{
+	struct fixture *fixture = *state;
+	struct queue_note note = {.text = "unknown type", .events = 3};
+	struct queue_batch batch = {.source = "main",
+	    .lane = "heap",
+	    .now_ms = 100,
+	    .notes = &note,
+	    .note_count = 1};
+	struct found found = {.count = 0};
+	struct answer answer;
+	struct err err;
+
+	answer_init(&answer);
+	assert_true(
+	    queue_put(fixture->queue, &batch, answer_done, &answer, &err));
+	assert_true(answer_wait(&answer));
+	assert_true(note.first);
+	batch.now_ms = 200;
+	answer_init(&answer);
+	assert_true(
+	    queue_put(fixture->queue, &batch, answer_done, &answer, &err));
+	assert_true(answer_wait(&answer));
+	assert_false(note.first);
+	assert_true(books_notes(fixture->queue, note_note, &found, &err));
+	assert_int_equal(found.count, 1);
+	assert_int_equal(found.status, 6);
+	assert_string_equal(found.reason, "unknown type");
+}
+
+static bool
+note_erasure(void *arg, int64_t id, const char *source, const char *subject,
+    int64_t noted_ms)
+{
+	struct found *found = arg;
+
+	(void)id;
+	found->count++;
+	assert_string_equal(source, "main");
+	assert_int_equal(noted_ms, 5000);
+	(void)snprintf(found->reason, sizeof(found->reason), "%s", subject);
+	return true;
+}
+
+static void
+test_erasures_are_listed_once(void **state)
+{
+	struct fixture *fixture = *state;
+	struct found found = {.count = 0};
+	struct queue_verdict verdicts[2];
+	struct queue_lease *lease;
+	struct answer answer;
+	struct err err;
+
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Delete", "a", 2, QUEUE_WAIT, &answer));
+	lease = take(fixture, 1);
+	for (size_t i = 0; i < 2; i++)
+		verdicts[i] = (struct queue_verdict){.lease = lease,
+		    .event = i,
+		    .outcome = QUEUE_DROPPED,
+		    .reason = "erasure request",
+		    .erase = "5f1c",
+		    .erase_len = 4};
+	assert_true(queue_settle(fixture->queue, verdicts, 2, 5000, &err));
+	queue_lease_free(fixture->queue, lease);
+	assert_true(
+	    books_erasures(fixture->queue, 0, 10, note_erasure, &found, &err));
+	assert_int_equal(found.count, 1);
+	assert_string_equal(found.reason, "5f1c");
+}
+
+static void
 test_stopping_refuses(void **state)
 {
 	struct fixture *fixture = *state;
@@ -727,6 +881,10 @@ main(void)
 	    TEST(test_damaged_parcel_is_set_aside),
 	    TEST(test_lane_remembers),
 	    TEST(test_oldest),
+	    TEST(test_delivered_is_kept_and_evicted),
+	    TEST(test_kept_goes_before_a_put_is_refused),
+	    TEST(test_notes_are_counted),
+	    TEST(test_erasures_are_listed_once),
 	    TEST(test_stopping_refuses),
 	};
 
