@@ -53,6 +53,8 @@ brazesim_books_count(
 	books->counts[what] += n;
 }
 
+/* Below 64 microseconds each has its own bucket; then every power of two is
+ * cut into STEPS. */
 static size_t
 bucket_of(uint64_t us)
 {
@@ -74,6 +76,7 @@ bucket_us(size_t bucket)
 	return (double)((uint64_t)(bucket - power * STEPS) << power);
 }
 
+/* Only answers have a time: a time-out would measure our own patience. */
 void
 brazesim_books_answered(
     struct brazesim_books *books, long status, int64_t took_us)
@@ -84,6 +87,8 @@ brazesim_books_answered(
 	books->n_times++;
 }
 
+/* A late 400 or 401 to a duplicate must not unsay an ack: the receiver has
+ * promised to have the event, and is held to it. */
 void
 brazesim_books_settle(struct brazesim_books *books, const uint32_t *events,
     size_t n, enum brazesim_fate fate)
@@ -105,6 +110,7 @@ brazesim_books_all_acked(const struct brazesim_books *books)
 	return books->by_fate[BRAZESIM_ACKED] == books->n;
 }
 
+/* Rounded down to the bucket: a percentile never looks worse than it was. */
 static double
 percentile_ms(const struct brazesim_books *books, double part)
 {
@@ -185,6 +191,7 @@ brazesim_books_print(const struct brazesim_books *books, int64_t took_us)
 	json_decref(object);
 }
 
+/* Names are made anew here: keeping a million of them would cost more. */
 void
 brazesim_list_write(const struct brazesim_books *books,
     const struct brazesim_source *source, enum brazesim_fate fate,

@@ -49,6 +49,8 @@ read_header(char *data, size_t size, size_t n, void *context)
 	return sender->leave ? 0 : size * n;
 }
 
+/* libcurl asks here while it sends and waits, at least once a second: so a
+ * stop needs no other way to break off a request. */
 static int
 progress(void *context, curl_off_t to_come, curl_off_t come, curl_off_t to_go,
     curl_off_t gone)
@@ -62,6 +64,7 @@ progress(void *context, curl_off_t to_come, curl_off_t come, curl_off_t to_go,
 	return brazesim_work_stopped(sender->all->work) ? 1 : 0;
 }
 
+/* In one call: the bound is large enough for any input of that size. */
 static void
 gzip(const struct sim_text *plain, struct sim_text *out)
 {
@@ -83,6 +86,7 @@ gzip(const struct sim_text *plain, struct sim_text *out)
 	deflateEnd(&stream);
 }
 
+/* Made for each attempt: what waits to be sent again is only numbers. */
 static void
 body_write(struct sender *sender, const struct brazesim_batch *batch)
 {
@@ -127,6 +131,8 @@ post(struct sender *sender, const struct brazesim_batch *batch,
 	outcome->took_us = sim_now_us() - start_us;
 }
 
+/* No proxy, whatever the environment says, and nothing that a test would not
+ * expect on the wire: HTTP/1.1, no Expect, no User-Agent. */
 static void
 curl_prepare(struct sender *sender)
 {
@@ -154,6 +160,7 @@ curl_prepare(struct sender *sender)
 	curl_easy_setopt(curl, CURLOPT_XFERINFODATA, sender);
 }
 
+/* Each thread ends by itself once nothing is left for anyone. */
 static void *
 sender_run(void *context)
 {
@@ -183,6 +190,9 @@ header_add(struct brazesim_senders *senders, const char *header)
 		sim_die("no memory for headers");
 }
 
+/* What Braze documents that it sends; the Content-Type is that of its own
+ * scripts. Long bodies go without asking first (Expect), so that what the
+ * receiver does with them is the same for all lengths. */
 static void
 headers_make(struct brazesim_senders *senders)
 {

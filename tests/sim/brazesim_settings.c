@@ -85,6 +85,7 @@ settings_init(struct brazesim_settings *settings)
 	};
 }
 
+/* Short by default: tests cannot wait for hours as Braze does. */
 static void
 backoff_read(struct brazesim_settings *settings)
 {

@@ -39,6 +39,7 @@ struct brazesim_source {
 	size_t last_type; /* the first that may still hold a remainder */
 };
 
+/* There are about a hundred types: looking through them is fast enough. */
 static size_t
 type_put(struct brazesim_source *source, const char *name)
 {
@@ -58,6 +59,7 @@ type_put(struct brazesim_source *source, const char *name)
 	return i;
 }
 
+/* The last id wins if there are more, as it does for most readers. */
 static void
 line_read(struct brazesim_source *source, struct line *line)
 {
@@ -88,6 +90,7 @@ line_read(struct brazesim_source *source, struct line *line)
 	sim_text_fini(&type);
 }
 
+/* One event a line; empty lines and line ends of either kind are no events. */
 static void
 lines_read(struct brazesim_source *source, FILE *file)
 {
@@ -117,6 +120,7 @@ lines_read(struct brazesim_source *source, FILE *file)
 		sim_die("cannot read the events: %s", strerror(errno));
 }
 
+/* A sample that failed half-way must not pass for a short one. */
 static void
 input_read(struct brazesim_source *source)
 {
@@ -191,6 +195,8 @@ line_of(const struct brazesim_source *source, uint32_t event)
 	return &source->lines[event % source->n_lines];
 }
 
+/* Types fill up side by side in the order of the input; the first full one
+ * goes. What is left at the end goes type by type. */
 size_t
 brazesim_source_next(struct brazesim_source *source, uint32_t *ret_events)
 {
@@ -231,12 +237,15 @@ fresh_id_write(
 				 0xffffffffffff));
 }
 
+/* Without --count an event keeps its own id: the input is then the truth. */
 static bool
 is_fresh(const struct brazesim_source *source, const struct line *line)
 {
 	return source->settings->count > 0 && line->id_len > 0;
 }
 
+/* Text around the id is copied byte for byte: numbers, escapes and spaces
+ * must arrive as the input has them. */
 void
 brazesim_event_write(
     const struct brazesim_source *source, uint32_t event, struct sim_text *out)

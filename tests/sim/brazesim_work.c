@@ -99,6 +99,7 @@ heap_swap(struct brazesim_work *work, size_t i, size_t j)
 	work->heap[j] = batch;
 }
 
+/* Sift up: the parent of i is (i - 1) / 2. */
 static void
 heap_put(struct brazesim_work *work, struct brazesim_batch *batch)
 {
@@ -117,6 +118,7 @@ heap_put(struct brazesim_work *work, struct brazesim_batch *batch)
 	}
 }
 
+/* The last goes to the top and sinks. */
 static struct brazesim_batch *
 heap_take(struct brazesim_work *work)
 {
@@ -148,6 +150,8 @@ batch_new(const uint32_t *events, size_t n)
 	return batch;
 }
 
+/* The rate holds for new batches; what is sent again comes on top, as it
+ * does when a real sender has lost time. */
 static struct brazesim_batch *
 source_take(struct brazesim_work *work)
 {
@@ -190,6 +194,7 @@ take_due(struct brazesim_work *work, int64_t *ret_look_us)
 	return batch;
 }
 
+/* A wake may be for nothing: the caller looks again in any case. */
 static void
 wait_until(struct brazesim_work *work, int64_t us)
 {
@@ -210,6 +215,8 @@ chance(struct brazesim_work *work, double percent)
 	return percent > 0 && sim_random_unit(&work->random) * 100 < percent;
 }
 
+/* Nothing waiting and nothing new is not the end while a request is in
+ * flight: its answer may be a 400 that makes a hundred of it. */
 struct brazesim_batch *
 brazesim_work_take(struct brazesim_work *work, bool *ret_leave)
 {
@@ -257,6 +264,7 @@ verdict_of(long status, size_t n)
 	}
 }
 
+/* Exponential with full jitter, so that connections do not march in step. */
 static void
 send_again(struct brazesim_work *work, struct brazesim_batch *batch)
 {
@@ -292,6 +300,7 @@ split(struct brazesim_work *work, struct brazesim_batch *batch, size_t piece)
 	free(batch);
 }
 
+/* At least once delivery: Braze may send again what it was thanked for. */
 static void
 acked(struct brazesim_work *work, struct brazesim_batch *batch)
 {

@@ -42,6 +42,7 @@ app_fini(struct heapsim_app *app)
 	heapsim_window_fini(&app->window);
 }
 
+/* The records own what hangs on them; the tables only the records. */
 void
 heapsim_books_free(struct heapsim_books *books)
 {
@@ -91,6 +92,8 @@ app_of(struct heapsim_books *books, const struct heapsim_request *request)
 	return app;
 }
 
+/* The user is found anew where it is needed: one look-up is cheaper than a
+ * place for it in every event of every request. */
 static struct heapsim_user *
 user_of(struct heapsim_app *app, const struct heapsim_request *request,
     const struct heapsim_event *event)
@@ -101,6 +104,7 @@ user_of(struct heapsim_app *app, const struct heapsim_request *request,
 	    heapsim_request_text(request, event->user), event->user.len);
 }
 
+/* 32 bits of milliseconds are 49 days: longer than any test. */
 static uint32_t
 since_start(const struct heapsim_books *books, int64_t now_ms)
 {
@@ -108,6 +112,8 @@ since_start(const struct heapsim_books *books, int64_t now_ms)
 					: 0;
 }
 
+/* Kept as it goes: looking for the fullest of a million users in /books
+ * would stop the simulator for too long. */
 static void
 app_meet_user(struct heapsim_app *app, struct heapsim_user *user, uint64_t n)
 {
@@ -118,6 +124,11 @@ app_meet_user(struct heapsim_app *app, struct heapsim_user *user, uint64_t n)
 	}
 }
 
+/*
+ * pending counts a user's events within this request, so that a request
+ * which is too much by itself is seen as such; it is cleared again by a
+ * second look at the events, since nobody else may see it.
+ */
 bool
 heapsim_books_arrive(struct heapsim_books *books,
     const struct heapsim_request *request,
@@ -154,6 +165,7 @@ heapsim_books_arrive(struct heapsim_books *books,
 	return over;
 }
 
+/* From here on the events stand against those that come later. */
 void
 heapsim_books_admit(struct heapsim_books *books,
     const struct heapsim_request *request,
@@ -204,6 +216,7 @@ both_count(struct heapsim_books *books, struct heapsim_app *app,
 }
 
 /* The record of this key under this user; made if there is none. */
+/* Hardly any key has more than one user, so a list is enough. */
 static struct heapsim_stored *
 stored_of(struct heapsim_books *books, struct heapsim_app *app,
     const struct heapsim_user *user, struct heapsim_stored *stored)
@@ -224,6 +237,8 @@ stored_of(struct heapsim_books *books, struct heapsim_app *app,
 	return stored;
 }
 
+/* The first arrival is what Heap keeps: a repeat changes nothing, not even
+ * if its name or properties are others. */
 static void
 event_store(struct heapsim_books *books, struct heapsim_app *app,
     const struct heapsim_request *request, const struct heapsim_event *event,
@@ -251,6 +266,7 @@ event_store(struct heapsim_books *books, struct heapsim_app *app,
 	}
 }
 
+/* In the order of the request: what is over the quota is its tail. */
 void
 heapsim_books_store(struct heapsim_books *books,
     const struct heapsim_request *request,

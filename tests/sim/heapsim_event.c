@@ -78,6 +78,7 @@ kept(const struct judge *judge, struct heapsim_piece piece)
 	return heapsim_request_text(judge->request, piece);
 }
 
+/* Every text contains "", but an empty setting means that it is off. */
 static bool
 contains(const char *text, const char *wanted)
 {
@@ -138,6 +139,7 @@ read_identity(struct judge *judge, const struct sim_json *value)
 	return true;
 }
 
+/* A string of digits has no escapes, so its bytes are its text. */
 bool
 heapsim_is_digits(const struct sim_json *value, size_t len)
 {
@@ -190,6 +192,7 @@ read_timestamp(struct judge *judge, const struct sim_json *value)
 	return true;
 }
 
+/* JavaScript reads 1e400 as Infinity, which is no JSON number to pass on. */
 static bool
 is_finite(const struct sim_json *number)
 {
@@ -203,6 +206,7 @@ is_scalar(const struct sim_json *value)
 	       (value->type == SIM_JSON_NUMBER && is_finite(value));
 }
 
+/* Documented: stored joined with "||", cut at 1024. Nothing is too long. */
 static bool
 is_array_of_scalars(const struct sim_json *value)
 {
@@ -274,6 +278,7 @@ read_repetition(struct judge *judge, const struct sim_json *value)
 	return true;
 }
 
+/* All of Heap's own limits, then the stricter ones that were asked for. */
 static bool
 read_properties(struct judge *judge, const struct sim_json *value)
 {
@@ -317,6 +322,7 @@ enum {
 	MEMBERS = sizeof(members) / sizeof(members[0]),
 };
 
+/* MEMBERS if Heap knows no such member. */
 static size_t
 member_find(const struct sim_json *name, bool single)
 {

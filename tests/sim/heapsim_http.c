@@ -52,6 +52,7 @@ struct upload {
 	struct sim_text body;
 };
 
+/* max_bytes is read once: a change by /control is for later requests. */
 static struct upload *
 upload_new(struct heapsim *sim, const char *path, const char *method)
 {
@@ -126,6 +127,7 @@ cut_body(void *context, uint64_t position, char *to, size_t max)
 	return 1;
 }
 
+/* The answer's body passes to libmicrohttpd, which frees it. */
 static enum MHD_Result
 reply_send(struct MHD_Connection *connection, struct heapsim_reply *reply)
 {
@@ -179,6 +181,11 @@ route_call(struct heapsim *sim, struct MHD_Connection *connection,
 	sim_text_print(&reply->body, "no such path or method");
 }
 
+/*
+ * Called first with the headers alone, then with each piece of the body, and
+ * last with none: only then is the request judged. Closing without an answer
+ * is what libmicrohttpd does when we return MHD_NO.
+ */
 static enum MHD_Result
 handle(void *context, struct MHD_Connection *connection, const char *path,
     const char *method, const char *version, const char *data, size_t *len,
@@ -210,6 +217,7 @@ handle(void *context, struct MHD_Connection *connection, const char *path,
 	return result;
 }
 
+/* Also called when the client goes away in the middle of its body. */
 static void
 completed(void *context, struct MHD_Connection *connection, void **state,
     enum MHD_RequestTerminationCode code)
@@ -256,6 +264,7 @@ heapsim_http_port(const struct heapsim_http *http)
 	    ->port;
 }
 
+/* First those who wait are woken: stopping joins every connection's thread. */
 void
 heapsim_http_stop(struct heapsim_http *http)
 {

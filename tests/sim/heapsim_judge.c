@@ -91,6 +91,7 @@ fault_choose(struct heapsim *sim, const struct heapsim_settings *settings)
 	return FAULT_NONE;
 }
 
+/* May be called again: a later decision replaces an earlier one. */
 static void
 reply_status(struct heapsim_reply *reply, unsigned status, const char *text)
 {
@@ -109,6 +110,7 @@ reply_manner(struct heapsim *sim, struct heapsim_reply *reply,
 	heapsim_books_count(sim->books, what, 1);
 }
 
+/* Heap names the fault in the body, and the forwarder may log it. */
 static void
 reply_refusal(struct heapsim *sim, struct heapsim_reply *reply, const char *why)
 {
@@ -140,6 +142,7 @@ fault_before(struct heapsim *sim, const struct heapsim_settings *settings,
 	return true;
 }
 
+/* The events are stored; whatever is answered now is a lie or a silence. */
 static void
 fault_after(struct heapsim *sim, const struct heapsim_settings *settings,
     enum fault fault, struct heapsim_reply *reply)
@@ -240,6 +243,7 @@ track_decide(struct heapsim *sim, const struct heapsim_settings *settings,
 	}
 }
 
+/* Only what is sent in full counts as answered with its status. */
 static void
 reply_finish(struct heapsim *sim, const struct heapsim_settings *settings,
     struct heapsim_reply *reply)
@@ -252,6 +256,7 @@ reply_finish(struct heapsim *sim, const struct heapsim_settings *settings,
 		heapsim_books_answered(sim->books, reply->status);
 }
 
+/* The settings are those of the moment the request came. */
 void
 heapsim_track(struct heapsim *sim, const struct heapsim_call *call,
     struct heapsim_reply *reply)
@@ -273,6 +278,7 @@ heapsim_track(struct heapsim *sim, const struct heapsim_call *call,
 	heapsim_request_fini(&request);
 }
 
+/* Nothing sends these yet: counted, so that a test could see one. */
 void
 heapsim_user_properties(struct heapsim *sim, const struct heapsim_call *call,
     struct heapsim_reply *reply)
@@ -334,6 +340,7 @@ heapsim_control(struct heapsim *sim, const struct heapsim_call *call,
 	sim_text_fini(&why);
 }
 
+/* The random choices begin anew too: a test can be repeated exactly. */
 void
 heapsim_reset(struct heapsim *sim, const struct heapsim_call *call,
     struct heapsim_reply *reply)
@@ -358,6 +365,7 @@ heapsim_books_show(struct heapsim *sim, const struct heapsim_call *call,
 	pthread_mutex_unlock(&sim->lock);
 }
 
+/* Everyone waits while the list is made: it is of one moment. */
 void
 heapsim_keys_show(struct heapsim *sim, const struct heapsim_call *call,
     struct heapsim_reply *reply)

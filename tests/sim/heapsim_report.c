@@ -51,6 +51,7 @@ set_under(json_t *object, const void *record, json_t *value)
 	json_object_set_new(object, key, value);
 }
 
+/* The user with the fullest window is named: that is what one looks for. */
 static json_t *
 app_report(const struct heapsim_app *app)
 {
@@ -146,6 +147,7 @@ heapsim_books_write(const struct heapsim_books *books, struct sim_text *out)
 	json_decref(object);
 }
 
+/* Lines and columns must stay apart whatever a key holds. */
 static void
 add_escaped(struct sim_text *out, const char *text, size_t len)
 {
@@ -196,6 +198,7 @@ heapsim_keys_write(const struct heapsim_books *books, struct sim_text *out)
 			}
 }
 
+/* The first app that knows the key, and the first user under it. */
 unsigned
 heapsim_event_write(
     const struct heapsim_books *books, const char *key, struct sim_text *out)

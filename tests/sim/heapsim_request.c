@@ -33,6 +33,7 @@ heapsim_request_fini(struct heapsim_request *request)
 	*request = (struct heapsim_request){0};
 }
 
+/* Only while events are added may they move: flawed is set at the end. */
 static struct heapsim_event *
 event_add(struct heapsim_request *request, const struct sim_json *json)
 {
@@ -48,6 +49,7 @@ event_add(struct heapsim_request *request, const struct sim_json *json)
 	return event;
 }
 
+/* A number would be a fault of ours, and a word one of the settings. */
 static bool
 read_app_id(struct heapsim_request *request, const struct sim_json *value)
 {
@@ -59,6 +61,7 @@ read_app_id(struct heapsim_request *request, const struct sim_json *value)
 	return true;
 }
 
+/* The limit is met before the rest is looked at, as a real server would. */
 static bool
 read_events(struct heapsim_request *request, const struct sim_json *value,
     const struct heapsim_settings *settings)
@@ -104,6 +107,7 @@ has_member(const struct sim_json *body, const char *wanted)
 	return false;
 }
 
+/* app_id may come before or behind the events. */
 static bool
 read_members(struct heapsim_request *request, const struct sim_json *body,
     bool bulk, const struct heapsim_settings *settings)

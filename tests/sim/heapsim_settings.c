@@ -126,6 +126,7 @@ heapsim_settings_init(struct heapsim_settings *settings)
 	};
 }
 
+/* One draw decides among all percentages, so they share a hundred. */
 bool
 heapsim_settings_check(
     const struct heapsim_settings *settings, struct sim_text *why)
@@ -146,6 +147,7 @@ heapsim_settings_check(
 	return true;
 }
 
+/* On a copy: half a change would be worse than none. */
 bool
 heapsim_settings_merge(struct heapsim_settings *settings, const char *json,
     size_t len, struct sim_text *why)

@@ -95,6 +95,7 @@ entry_find(const struct heapsim_table *table, uint64_t hash, const char *key,
 	return entry;
 }
 
+/* All entries are walked in the order of their making; the slots are new. */
 static void
 table_double(struct heapsim_table *table)
 {
@@ -120,6 +121,7 @@ heapsim_table_find(
 	return entry != NULL ? entry->record : NULL;
 }
 
+/* One allocation an entry: a million keys are a million of them, no more. */
 void *
 heapsim_table_put(struct heapsim_table *table, const char *key, size_t len)
 {

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+/* Exactly so many digits, and a value within the bounds. */
 static bool
 take_number(const char **at, size_t digits, int min, int max, int *ret_number)
 {
@@ -27,6 +28,7 @@ take_char(const char **at, const char *one_of)
 	return true;
 }
 
+/* A date that does not exist is a fault in somebody's arithmetic. */
 static int
 days_in(int year, int month)
 {

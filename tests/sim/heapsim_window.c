@@ -11,6 +11,7 @@ tick_at(struct heapsim_window *window, uint32_t i)
 	return &window->ticks[(window->head + i) % window->room];
 }
 
+/* Unsigned differences are right even if the clock of 32 bits wraps. */
 uint64_t
 heapsim_window_slide(
     struct heapsim_window *window, uint32_t now_ms, uint32_t length_ms)
@@ -35,6 +36,7 @@ heapsim_window_meet(struct heapsim_window *window, uint64_t n)
 		window->max = window->sum + n;
 }
 
+/* Most users have one event or two: two places at first, then doubling. */
 static void
 window_grow(struct heapsim_window *window)
 {

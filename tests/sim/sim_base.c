@@ -87,6 +87,8 @@ sim_now_ms(void)
 	return sim_now_us() / 1000;
 }
 
+/* The finaliser of SplitMix64: every bit of the input moves every bit of the
+ * output, and no two inputs give the same. */
 uint64_t
 sim_mix(uint64_t value)
 {
@@ -108,6 +110,7 @@ sim_random_next(struct sim_random *random)
 	return sim_mix(random->state);
 }
 
+/* 53 bits are what a double holds. */
 double
 sim_random_unit(struct sim_random *random)
 {
@@ -137,6 +140,7 @@ sim_text_add(struct sim_text *text, const char *bytes, size_t len)
 	text->len += len;
 }
 
+/* Formatted twice: once for its length, once into place. */
 void
 sim_text_print(struct sim_text *text, const char *format, ...)
 {

@@ -202,6 +202,7 @@ scan_name(struct scan *scan, const char *at)
 	return at + 1;
 }
 
+/* Both kinds: an object is an array of "name": value. */
 static const char *
 scan_container(struct scan *scan, const char *at, int depth, char last)
 {
@@ -228,6 +229,7 @@ scan_container(struct scan *scan, const char *at, int depth, char last)
 	}
 }
 
+/* ret_type is written before the value is known to be good. */
 static const char *
 scan_value(
     struct scan *scan, const char *at, int depth, enum sim_json_type *ret_type)
@@ -289,6 +291,8 @@ sim_json_enter(const struct sim_json *container)
 	return walk;
 }
 
+/* Walks over the separator before a value, a comma or a colon: the document
+ * was checked, so whichever stands there is the right one. */
 bool
 sim_json_element(struct sim_json_walk *walk, struct sim_json *ret_value)
 {

@@ -36,6 +36,8 @@ sim_json_units(const struct sim_json *string)
 	return units;
 }
 
+/* Half a surrogate pair becomes three bytes that are not valid UTF-8: it has
+ * no other form, and two halves that differ must stay different. */
 static void
 add_code_point(struct sim_text *out, unsigned c)
 {
@@ -99,6 +101,7 @@ sim_json_decode(const struct sim_json *string, struct sim_text *out)
 	}
 }
 
+/* Names of members may be written with escapes; hardly any are. */
 bool
 sim_json_is(const struct sim_json *string, const char *text)
 {

@@ -35,6 +35,7 @@ option_find(const struct sim_option *options, const char *name, size_t len)
 	return NULL;
 }
 
+/* The words of the help text are the choices: they cannot disagree. */
 static bool
 set_word(const struct sim_option *option, int *ret_value, const char *value)
 {
@@ -53,6 +54,8 @@ set_word(const struct sim_option *option, int *ret_value, const char *value)
 	return false;
 }
 
+/* By way of a double for the bounds, so that "1e3" is no whole number but
+ * "1000" is. */
 static bool
 set_number(const struct sim_option *option, void *to, const char *value)
 {
@@ -104,6 +107,7 @@ option_set(const struct sim_option *option, void *settings, const char *value)
 	return false;
 }
 
+/* Long names push their help to the next line. */
 static void
 help_print(const struct sim_option *options, const char *about)
 {
@@ -166,6 +170,8 @@ option_read(const struct sim_option *options, void *settings, char **argv)
 	return taken;
 }
 
+/* What begins with one hyphen is no option of ours: say so, rather than
+ * taking it for a file. "-" alone is standard input. */
 int
 sim_options_read(const struct sim_option *options, const char *about,
     void *settings, int argc, char **argv)
