@@ -33,7 +33,7 @@ def until(condition, what):
             return value
         if time.monotonic() > end:
             raise AssertionError(f"never came: {what}")
-        time.sleep(0.02)
+        time.sleep(0.02)  # poll
 
 
 class Process:
@@ -76,10 +76,6 @@ class Process:
                     raise AssertionError(f"no line with {pattern}:\n"
                                          + "\n".join(self.lines))
                 self.more.wait(left)
-
-    def has_line(self, pattern):
-        with self.more:
-            return any(re.search(pattern, line) for line in self.lines)
 
     def end(self, how=signal.SIGTERM):
         if self.process.poll() is None:

@@ -1,0 +1,249 @@
+/*
+ * What the server does at its limits: too large, too many, too slow, ending.
+ */
+
+#include "tests/unit/server_play.h"
+
+/* Known to be too large, found to be too large; and not sent at all. */
+static void
+test_too_large(void **state)
+{
+	enum { SIZE = 1024 * 1024 + 1 };
+	static const char expect[] =
+	    "POST /currents HTTP/1.1\r\n" CLOSE TOKEN
+	    "Expect: 100-continue\r\nContent-Length: 99999999999\r\n\r\n";
+	struct server *server = start_default();
+	unsigned port = server_port(server);
+	char *request = malloc(SIZE + 1024), answer[4096];
+	int len;
+
+	(void)state;
+	assert_non_null(request);
+	assert_int_equal(
+	    client_ask(port, expect, strlen(expect), answer, sizeof(answer)),
+	    413);
+	len = snprintf(request, 1024,
+	    "POST /currents HTTP/1.1\r\n" CLOSE TOKEN
+	    "Content-Length: %d\r\n\r\n",
+	    SIZE);
+	memset(request + len, ' ', SIZE);
+	assert_int_equal(client_ask(port, request, (size_t)len + SIZE, answer,
+			     sizeof(answer)),
+	    413);
+	len = snprintf(request, 1024,
+	    "POST /currents HTTP/1.1\r\n" CLOSE TOKEN
+	    "Transfer-Encoding: chunked\r\n\r\n%x\r\n",
+	    SIZE);
+	memset(request + len, ' ', SIZE);
+	memcpy(request + len + SIZE, "\r\n0\r\n\r\n", 7);
+	assert_int_equal(client_ask(port, request, (size_t)len + SIZE + 7,
+			     answer, sizeof(answer)),
+	    413);
+	/* One byte less is a probe of the largest size. */
+	len = snprintf(request, 1024,
+	    "POST /currents HTTP/1.1\r\n" CLOSE TOKEN
+	    "Content-Length: %d\r\n\r\n",
+	    SIZE - 1);
+	memset(request + len, ' ', SIZE);
+	assert_int_equal(client_ask(port, request, (size_t)len + SIZE - 1,
+			     answer, sizeof(answer)),
+	    200);
+	free(request);
+	server_stop(server);
+}
+
+static void
+test_too_many_events(void **state)
+{
+	struct server *server = start_default();
+	char body[1024], answer[4096];
+	size_t len = 0;
+
+	(void)state;
+	body[len++] = '[';
+	for (int i = 0; i < 201; i++) {
+		body[len++] = '7';
+		body[len++] = ',';
+	}
+	body[len - 1] = ']';
+	body[len] = '\0';
+	assert_int_equal(post(server_port(server), "/currents", TOKEN, body,
+			     answer, sizeof(answer)),
+	    413);
+	assert_int_equal(played_calls(), 0);
+	server_stop(server);
+}
+
+/* Two bodies hold all the memory: who comes next is told to come again,
+ * unless it is a probe. */
+static void
+test_memory_spent(void **state)
+{
+	static const char head[] =
+	    "POST /currents HTTP/1.1\r\n" CLOSE TOKEN "Expect: 100-continue\r\n"
+	    "Content-Length: 1048576\r\n\r\n";
+	static const char large[] = "POST /currents HTTP/1.1\r\n" CLOSE TOKEN
+				    "Content-Length: 1048576\r\n"
+				    "Expect: 100-continue\r\n\r\n";
+	struct server *server = start_default();
+	unsigned port = server_port(server);
+	char answer[4096];
+	int fds[3];
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		fds[i] = client_open(port);
+		client_send(fds[i], head, strlen(head));
+		/* "100 Continue": it is reserved. */
+		assert_true(recv(fds[i], answer, sizeof(answer), 0) > 0);
+		assert_memory_equal(answer, "HTTP/1.1 100", 12);
+	}
+	assert_int_equal(
+	    client_ask(port, large, strlen(large), answer, sizeof(answer)),
+	    503);
+	assert_non_null(strstr(answer, "Retry-After: 10"));
+	assert_int_equal(
+	    post(port, "/currents", TOKEN, "{}", answer, sizeof(answer)), 200);
+	for (int i = 0; i < 3; i++)
+		(void)close(fds[i]);
+	server_stop(server);
+}
+
+static void
+test_connections_spent(void **state)
+{
+	static const char health[] = "GET /healthz HTTP/1.1\r\n" CLOSE "\r\n";
+	static const char idle[] = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+	struct server_settings settings;
+	struct server *server;
+	char answer[4096];
+	unsigned port;
+	int fds[2];
+
+	(void)state;
+	settings_for_test(&settings);
+	settings.max_connections = 2;
+	server = start(&settings);
+	port = server_port(server);
+	for (int i = 0; i < 2; i++) {
+		fds[i] = client_open(port);
+		client_send(fds[i], idle, strlen(idle));
+		assert_true(recv(fds[i], answer, sizeof(answer), 0) > 0);
+	}
+	assert_int_equal(post(port, "/currents", TOKEN, EVENT("x.Y"), answer,
+			     sizeof(answer)),
+	    503);
+	assert_non_null(strstr(answer, "Retry-After: 10"));
+	assert_int_equal(
+	    post(port, "/currents", TOKEN, "{}", answer, sizeof(answer)), 200);
+	assert_int_equal(
+	    client_ask(port, health, strlen(health), answer, sizeof(answer)),
+	    200);
+	for (int i = 0; i < 2; i++)
+		(void)close(fds[i]);
+	server_stop(server);
+}
+
+/* Who drips its headers or its body is closed; who waits for the queue is
+ * not, however long it takes. */
+static void
+test_sweep(void **state)
+{
+	static const char *const starts[] = {
+	    "POST /cur",
+	    "POST /currents HTTP/1.1\r\nHost:",
+	    "POST /currents HTTP/1.1\r\n" CLOSE TOKEN
+	    "Content-Length: 10\r\n\r\n{",
+	    "POST /none HTTP/1.1\r\n" CLOSE
+	    "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
+	};
+	static const char whole[] = "POST /currents HTTP/1.1\r\n" CLOSE TOKEN
+				    "Content-Length: 3\r\n\r\n[7]";
+	struct server *server = start_default();
+	int64_t later_ms = clock_mono_ms() + 10 * 60 * 1000;
+	char answer[4096];
+	int fds[4], waiting;
+
+	(void)state;
+	play(PLAY_HOLD);
+	waiting = client_open(server_port(server));
+	client_send(waiting, whole, strlen(whole));
+	played_await_call();
+	for (int i = 0; i < 4; i++) {
+		fds[i] = client_open(server_port(server));
+		client_send(fds[i], starts[i], strlen(starts[i]));
+	}
+	for (int i = 0; i < 4; i++) {
+		/* A connection may not have been taken in yet: sweep until
+		 * it is closed. */
+		for (;;) {
+			ssize_t got = recv(fds[i], answer, 1, MSG_DONTWAIT);
+
+			if (got == 0)
+				break;
+			assert_true(got < 0);
+			server_sweep(server, later_ms);
+		}
+		(void)close(fds[i]);
+	}
+	played_release();
+	assert_true(client_read(waiting, answer, sizeof(answer)) > 0);
+	assert_memory_equal(answer, "HTTP/1.1 200", 12);
+	server_stop(server);
+}
+
+static void *
+stop_server(void *server)
+{
+	server_stop(server);
+	return NULL;
+}
+
+/* Draining: not ready, nothing new; stopping waits for what was handed
+ * over, and that is answered. */
+static void
+test_stop(void **state)
+{
+	static const char whole[] =
+	    "POST /currents HTTP/1.1\r\nHost: x\r\n" TOKEN
+	    "Content-Length: 3\r\n\r\n[7]";
+	static const char ready[] = "GET /readyz HTTP/1.1\r\n" CLOSE "\r\n";
+	struct server *server = start_default();
+	unsigned port = server_port(server);
+	char answer[4096];
+	pthread_t thread;
+	int waiting;
+
+	(void)state;
+	play(PLAY_HOLD);
+	waiting = client_open(port);
+	client_send(waiting, whole, strlen(whole));
+	played_await_call();
+	server_drain(server);
+	assert_int_equal(
+	    client_ask(port, ready, strlen(ready), answer, sizeof(answer)),
+	    503);
+	assert_int_equal(
+	    post(port, "/currents", TOKEN, "[7]", answer, sizeof(answer)), 503);
+	assert_int_equal(pthread_create(&thread, NULL, stop_server, server), 0);
+	played_release();
+	assert_true(client_read(waiting, answer, sizeof(answer)) > 0);
+	assert_memory_equal(answer, "HTTP/1.1 200", 12);
+	assert_non_null(strstr(answer, "Connection: close"));
+	assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_too_large),
+	    cmocka_unit_test(test_too_many_events),
+	    cmocka_unit_test(test_memory_spent),
+	    cmocka_unit_test(test_connections_spent),
+	    cmocka_unit_test(test_sweep),
+	    cmocka_unit_test(test_stop),
+	};
+
+	return cmocka_run_group_tests(tests, setup, NULL);
+}
