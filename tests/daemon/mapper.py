@@ -1,0 +1,414 @@
+"""Maps a Braze Currents event to a Heap event: a second opinion.
+
+Written from what Braze and Heap document and from the rules that README.md
+promises, and not from the C, so that the two can be compared. Slow and plain.
+"""
+
+import datetime
+import fnmatch
+import hashlib
+import hmac
+import json
+import pathlib
+import re
+
+CATALOGUE = json.loads(
+    (pathlib.Path(__file__).parents[2] / "schema" / "events.json").read_text(
+        encoding="utf-8"))
+
+WHITE = "".join(map(chr, [*range(9, 14), 0x20, 0x85, 0xa0, 0x1680,
+                          *range(0x2000, 0x200b), 0x2028, 0x2029, 0x202f,
+                          0x205f, 0x3000]))
+
+PLACEHOLDERS = ["null", "undefined", "none", "nil", "0", "user", "guest",
+                "anonymous", "unknown", "[redacted]",
+                "00000000-0000-0000-0000-000000000000",
+                hashlib.sha256(b"").hexdigest()]
+
+DEFAULTS = {"identity": "external_user_id", "alias_label": None,
+            "anonymous": ["device", "braze_id"], "no_user": "bury",
+            "placeholders": [], "identity_hash": False, "prefix": "",
+            "renames": {}, "custom_event_name": "type",
+            "add": ["channel", "event_id", "user_id", "device_id",
+                    "timezone"],
+            "keep": [], "drop": [], "hash": [], "key": None}
+
+
+class Number(str):
+    """A number's literal."""
+
+
+class Object(list):
+    """The members of an object in order, repetitions included."""
+
+
+class Fate(Exception):
+    """The event is not sent: (fate, reason)."""
+
+
+def no_constant(name):
+    raise ValueError(name)
+
+
+def parse(text):
+    return json.loads(text, object_pairs_hook=Object, parse_int=Number,
+                      parse_float=Number, parse_constant=no_constant)
+
+
+def readable(text):
+    """What no UTF-8 can carry, and NUL, become U+FFFD."""
+    return "".join("\ufffd" if c == "\0" or 0xd800 <= ord(c) < 0xe000 else c
+                   for c in text)
+
+
+def members(value):
+    """The last of each key wins, but for keys that could not be read."""
+    kept = {}
+    for number, (key, inner) in enumerate(value):
+        key = readable(key)
+        again = number if "\ufffd" in key else None
+        kept.pop((key, again), None)
+        kept[key, again] = inner
+    return [(key, inner) for (key, _), inner in kept.items()]
+
+
+def get(value, name):
+    if not isinstance(value, Object):
+        return None
+    return dict(members(value)).get(name)
+
+
+def blank(text):
+    return text.strip(WHITE) == ""
+
+
+def units(text):
+    return len(text.encode("utf-16-le")) // 2
+
+
+def cut(text, most):
+    while units(text) > most:
+        text = text[:-max(1, (units(text) - most) // 2)]
+    return text
+
+
+def lower(text):
+    return "".join(chr(ord(c) + 32) if "A" <= c <= "Z" else c for c in text)
+
+
+def is_text(value):
+    return isinstance(value, str)
+
+
+def there(value):
+    if value is None:
+        return False
+    return not (is_text(value) and blank(readable(value)))
+
+
+def trouble(value, rules):
+    if not is_text(value):
+        return "is not text"
+    text = readable(value)
+    if "\ufffd" in text:
+        return "holds what is no character"
+    listed = [lower(p.strip(WHITE))
+              for p in PLACEHOLDERS + rules["placeholders"]]
+    if lower(text.strip(WHITE)) in listed:
+        return "is a placeholder"
+    if len(text) > 255:
+        return "is longer than 255 characters"
+    return None
+
+
+def numeric_user(text):
+    digest = hashlib.md5(text.encode()).digest()
+    low = int.from_bytes(digest[0:4], "little")
+    high = int.from_bytes(digest[8:12], "little") & 0x1fffff
+    return str(high << 32 | low)
+
+
+def keyed(text, rules):
+    return hmac.new(rules["key"].encode(), text.encode(),
+                    "sha256").hexdigest()
+
+
+def identified(name, value, rules):
+    wrong = trouble(value, rules)
+    if wrong:
+        raise Fate("bury", f"{name} {wrong}")
+    if not rules["identity_hash"]:
+        return {"identity": str(value)}
+    if rules["key"] is None:
+        raise Fate("bury", "identity_hash without a key")
+    return {"identity": keyed(value, rules)}
+
+
+def find_alias(user, rules):
+    """(is there one, the one to use)"""
+    any_alias = False
+    for member in "alias", "user_alias":
+        alias = get(user, member)
+        name, label = alias, None
+        if isinstance(alias, Object):
+            name, label = get(alias, "alias_name"), get(alias, "alias_label")
+            if isinstance(label, Number):
+                label = None
+        if not there(name):
+            continue
+        any_alias = True
+        if rules["alias_label"] is None or (
+                is_text(label) and readable(label) == rules["alias_label"]):
+            return True, name
+    return any_alias, None
+
+
+def who(user, known, rules):
+    external, braze = get(user, "external_user_id"), get(user, "user_id")
+    any_alias, alias = find_alias(user, rules)
+    if rules["identity"] == "user_id":
+        if there(braze):
+            return identified("user_id", braze, rules)
+        if there(external) or any_alias:
+            raise Fate("bury", "identified, but no user_id")
+    elif there(external):
+        return identified("external_user_id", external, rules)
+    elif alias is not None:
+        return identified("alias", alias, rules)
+    elif any_alias:
+        raise Fate("bury", "no alias with the wanted label")
+    reason = None
+    ids = {"device": ("device_id", get(user, "device_id")),
+           "braze_id": ("user_id", braze)}
+    for source in rules["anonymous"]:
+        name, value = ids[source]
+        if not there(value):
+            continue
+        wrong = trouble(value, rules)
+        if not wrong:
+            return {"user_id": numeric_user(value)}
+        reason = reason or f"{name} {wrong}"
+    if reason:
+        raise Fate("bury", reason)
+    if not rules["anonymous"] and any(there(v) for _, v in ids.values()):
+        raise Fate("drop", "anonymous")
+    if known is not None and not known["user"]:
+        raise Fate("drop", "no user")
+    raise Fate(rules["no_user"], "no user")
+
+
+def stays_number(literal):
+    if re.fullmatch(r"-?\d+", literal):
+        return abs(int(literal)) <= 2 ** 53
+    mantissa, _, exponent = literal.lower().lstrip("-").partition("e")
+    whole, _, part = mantissa.partition(".")
+    digits = (whole + part).lstrip("0")
+    power = int(exponent or 0)
+    if digits:
+        power += len(whole) - 1 - (len(whole + part) - len(digits))
+    return len(digits.rstrip("0")) <= 15 and abs(power) <= 300
+
+
+def scalar(value):
+    """As text; "" for what is not sent."""
+    if value is None:
+        return ""
+    if value is True or value is False:
+        return "true" if value else "false"
+    return str(value) if isinstance(value, Number) else readable(value)
+
+
+def escape(text):
+    names = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r",
+             "\t": "\\t"}
+    return '"' + "".join(
+        names.get(c) or (f"\\u{ord(c):04x}" if c < " " or c == "\x7f" else c)
+        for c in readable(text)) + '"'
+
+
+def compact(value):
+    if isinstance(value, Object):
+        return "{" + ",".join(escape(k) + ":" + compact(v)
+                              for k, v in value) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(compact, value)) + "]"
+    if isinstance(value, str) and not isinstance(value, Number):
+        return escape(value)
+    return "null" if value is None else scalar(value)
+
+
+def array(value):
+    """As text; None if there is nothing to send."""
+    if any(isinstance(v, list) for v in value):
+        items, between, ends = [compact(v) for v in value], ",", "[]"
+    else:
+        items = [scalar(v) for v in value]
+        items, between, ends = [v for v in items if not blank(v)], "||", ""
+    kept = []
+    for item in items:
+        if units(between.join([*kept, item])) + len(ends) <= 1023:
+            kept.append(item)
+    if not kept:
+        return None
+    return ends[:1] + between.join(kept) + ends[1:]
+
+
+def leaves(value, way=()):
+    for key, inner in members(value):
+        if isinstance(inner, Object):
+            yield from leaves(inner, (*way, key))
+        else:
+            yield (*way, key), inner
+
+
+def selects(selector, event_type, path, klass):
+    of_type, slash, of_property = selector.partition("/")
+    if slash and not glob(of_type, event_type):
+        return False
+    if not slash:
+        of_property = selector
+    return of_property == klass or any(
+        glob(of_property, path[:end]) for end in
+        [*(m.start() for m in re.finditer(r"\.", path)), len(path)])
+
+
+def glob(pattern, text):
+    pattern = "*".join(re.sub(r"([?\[])", r"[\1]", p)
+                       for p in pattern.split("*"))
+    return fnmatch.fnmatchcase(text, pattern)
+
+
+def privacy(event_type, way, rules):
+    """send, hash or drop"""
+    path = ".".join(way)
+    klass = CATALOGUE["properties"].get(way[0], {}).get("class")
+
+    def listed(name):
+        return any(selects(s, event_type, path, klass) for s in rules[name])
+    if klass == "secret":
+        return "drop"
+    if units(path) > 512 and (rules["drop"] or rules["hash"]):
+        return "drop"
+    if listed("drop"):
+        return "drop"
+    if listed("hash"):
+        return "hash" if rules["key"] is not None else "drop"
+    if listed("keep"):
+        return "send"
+    return "drop" if klass in ("content", "contact") else "send"
+
+
+def outgoing(value):
+    """What is sent for a value, still uncut; None for nothing."""
+    if isinstance(value, Number):
+        if len(value) > 1023:
+            return None
+        return value if stays_number(value) else str(value)
+    if isinstance(value, list):
+        return array(value)
+    text = scalar(value)
+    return None if blank(text) else text
+
+
+def final_name(path, added, rules):
+    if path in rules["renames"]:
+        return cut(rules["renames"][path], 512)
+    if not (added and path.startswith("braze_")):
+        path = rules["prefix"] + path
+    return cut(path, 512)
+
+
+def part(claims):
+    """Give each of [(order, name, value)] a name of its own."""
+    named, rest, claims = {}, [], sorted(claims, key=lambda c: c[0])
+    for _, name, value in claims:
+        if name in named:
+            rest.append((name, value))
+        else:
+            named[name] = value
+    for name, value in rest:
+        number = 2
+        while True:
+            suffix = f"#{number}"
+            other = cut(name, 512 - len(suffix)) + suffix
+            if other not in named:
+                break
+            number += 1
+        named[other] = value
+    return named
+
+
+def added(event, event_type, rules):
+    user = get(event, "user")
+    parts = event_type.rsplit(".", 2)
+    yield "channel", "braze_channel", parts[-2] if len(parts) > 1 else None
+    yield "channel", "braze_action", parts[-1]
+    yield "event_id", "braze_event_id", get(event, "id")
+    yield "user_id", "braze_user_id", get(user, "user_id")
+    yield "device_id", "device_id", get(user, "device_id")
+    yield "timezone", "timezone", get(user, "timezone")
+
+
+def properties(event, event_type, rules):
+    claims = []
+
+    def claim(order, way, value, is_added):
+        path = ".".join(way)
+        fate = privacy(event_type, way, rules)
+        if fate == "drop" or value is None or blank(path):
+            return
+        if fate == "hash":
+            value = keyed(str(value), rules)
+        if not isinstance(value, Number):
+            value = cut(value, 1023)
+        claims.append((order, final_name(path, is_added, rules), value))
+
+    inside = get(event, "properties")
+    for place, (way, value) in enumerate(
+            leaves(inside) if isinstance(inside, Object) else ()):
+        order = (0, len(way), [k.encode() for k in way], place)
+        claim(order, way, outgoing(value), False)
+    for place, (which, name, value) in enumerate(
+            added(event, event_type, rules)):
+        if which in rules["add"] and is_text(value):
+            text = readable(value)
+            claim((1, place), (name,), None if blank(text) else text, True)
+    return part(claims)
+
+
+def event_name(event, event_type, rules):
+    name = event_type
+    if event_type == "users.behaviors.CustomEvent" and \
+            rules["custom_event_name"] == "name":
+        custom = get(get(event, "properties"), "name")
+        if is_text(custom) and there(custom):
+            name = readable(custom)
+    if name in rules["renames"]:
+        return cut(rules["renames"][name], 512)
+    return cut(rules["prefix"] + name, 512)
+
+
+def timestamp(literal):
+    second = int(literal)
+    return (datetime.datetime(1970, 1, 1) +
+            datetime.timedelta(seconds=second)).strftime("%FT%TZ")
+
+
+def explain(text, **changed):
+    """{"fate", "reason", "event"} of one event's text, as `explain`."""
+    rules = {**DEFAULTS, **changed}
+    event = parse(text)
+    event_type = readable(get(event, "event_type"))
+    try:
+        if event_type == "users.UserDeleteRequest":
+            raise Fate("drop", "erasure request")
+        user = who(get(event, "user"),
+                   CATALOGUE["events"].get(event_type), rules)
+    except Fate as fate:
+        return {"fate": fate.args[0], "reason": fate.args[1], "event": None}
+    return {"fate": "send", "reason": None, "event": {
+        "event": event_name(event, event_type, rules),
+        **user,
+        "timestamp": timestamp(get(event, "time")),
+        "idempotency_key": f"{event_type}:{readable(get(event, 'id'))}",
+        "properties": properties(event, event_type, rules)}}

@@ -1,0 +1,254 @@
+"""The mapping to Heap: the daemon's and mapper.py's give the same events.
+
+Events are generated with all that customers can put into them; rules are
+generated too. CURRENTSD_LONG=1 compares 50,000, else 5,000.
+"""
+
+import json
+import os
+import pathlib
+import random
+import subprocess
+
+import pytest
+
+import mapper
+
+REPO = pathlib.Path(__file__).resolve().parents[2]
+BUILD = pathlib.Path(os.environ.get("CURRENTSD_BUILD",
+                                    REPO / "build" / "release"))
+LONG = os.environ.get("CURRENTSD_LONG") not in (None, "", "0")
+EVENTS = 50_000 if LONG else 5_000
+
+IDS = ["user-1", "user-2", "user-3", "user-4", "user-5", "user-6", "user-7",
+       "user-8", "ann@example.com", "Żółw", "null", " NULL ", "0", "guest",
+       "[REDACTED]", "00000000-0000-0000-0000-000000000000", "x" * 255,
+       "x" * 256, "\U0001f600" * 255, "a\0b", "\ud800", "", " ", None,
+       "5a41f0df-b69a-4a99-b656-79506a86c3f8", 7, 0, "house", "\u3000",
+       "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"]
+KEYS = ["a", "b", "a.b", "a.b.c", "plan", "email", "", " ", "ключ", "k" * 511,
+        "k" * 600, "\U0001f600" * 256, "\U0001f600" * 257, "a\0", "\ufffd",
+        "\udc00", "\"q\"", "a#2", "a.b#2", "name", "x/y", "device_id"]
+STRINGS = ["", " \t", "x", "Żółw", "a||b", "v" * 1023, "v" * 1024,
+           "v" * 1022 + "\U0001f600", "\U0001f600" * 600, "a\0b", "\ud83d",
+           "\"\\\b\f\n\r\t\x7f\x1f/", "\u2028", "true", "null", "{\"a\":1}"]
+NUMBERS = ["0", "-0", "1", "-1", "1.5", "1.50", "9007199254740992",
+           "9007199254740993", "-9007199254740993", "12345678901234567890",
+           "1e400", "-1e-400", "1e300", "1e301", "1e-300", "0.1e-299",
+           "1e-301", "123456789.012345", "123456789.0123456", "1E+2", "0e999",
+           "0.0", "1.000000000000000000000", "0.000000000000000000001",
+           "1" + "0" * 30, "1" * 1023, "1" * 1024, "0." + "0" * 400 + "1",
+           "1e" + "9" * 30, "100000000000000000000.5", "5e-324"]
+
+
+class Raw(str):
+    """JSON text that is put in as it is."""
+
+
+def write(random_, value):
+    """JSON as senders write it: any white space, any escapes."""
+    space = random_.choice(["", "", "", " ", "\n\t"])
+    if isinstance(value, Raw):
+        return value
+    if isinstance(value, list):
+        return "[" + space + ("," + space).join(
+            write(random_, v) for v in value) + space + "]"
+    if isinstance(value, mapper.Object) or isinstance(value, tuple):
+        return "{" + space + ("," + space).join(
+            write(random_, k) + space + ":" + space + write(random_, v)
+            for k, v in value) + "}"
+    text = json.dumps(value)
+    if isinstance(value, str) and random_.random() < 0.5:
+        try:
+            raw = json.dumps(value, ensure_ascii=False)
+            raw.encode()
+            return raw
+        except UnicodeEncodeError:
+            return text
+    return text
+
+
+def some_scalar(random_):
+    return random_.choice([
+        None, True, False, random_.choice(STRINGS),
+        Raw(random_.choice(NUMBERS)), Raw(random_.choice(NUMBERS)),
+        random_.choice(STRINGS) + str(random_.randrange(9))])
+
+
+def some_value(random_, depth):
+    dice = random_.random()
+    if depth > 0 and dice < 0.25:
+        return some_object(random_, depth - 1)
+    if depth > 0 and dice < 0.35:
+        return [some_value(random_, depth - 1)
+                for _ in range(random_.randrange(5))]
+    if dice < 0.45:
+        return [some_scalar(random_) for _ in range(random_.randrange(6))]
+    if dice < 0.47:
+        return ["e" * random_.randrange(700) for _ in range(5)]
+    return some_scalar(random_)
+
+
+def some_object(random_, depth):
+    return tuple((random_.choice(KEYS), some_value(random_, depth))
+                 for _ in range(random_.choice([0, 1, 2, 3, 5, 8])))
+
+
+def some_properties(random_, documented):
+    catalogue = mapper.CATALOGUE["properties"]
+    for name in documented:
+        if random_.random() < 0.3:
+            continue
+        kind = catalogue[name]["type"]
+        if kind == "object":
+            value = some_object(random_, random_.choice([1, 2, 3, 6]))
+        elif kind.startswith("array"):
+            value = [random_.choice(STRINGS)
+                     for _ in range(random_.randrange(5))]
+        elif kind in ("integer", "number"):
+            value = Raw(random_.choice(NUMBERS))
+        else:
+            value = some_scalar(random_)
+        yield name, value
+    while random_.random() < 0.3:
+        yield random_.choice(KEYS), some_value(random_, 2)
+    if random_.random() < 0.02:
+        for number in range(random_.randrange(300)):
+            yield f"many.{number % 90}", number
+        yield "many", tuple((str(n), n) for n in range(90))
+
+
+def some_alias(random_):
+    name, label = random_.choice(IDS), random_.choice(["crm", "web", None, 3])
+    alias = [("alias_name", name), ("alias_label", label)]
+    return random_.choice([tuple(alias), tuple(alias[:1]), (), None, name])
+
+
+def some_user(random_):
+    for name in "external_user_id", "user_id", "device_id", "timezone":
+        while random_.random() < 0.5:
+            yield name, random_.choice(IDS)
+    for name in "alias", "user_alias":
+        if random_.random() < 0.15:
+            yield name, some_alias(random_)
+
+
+def some_event(random_):
+    types = list(mapper.CATALOGUE["events"])
+    name = random_.choice(types + ["users.behaviors.CustomEvent"] * 20 +
+                          ["new.Type", "Bare", ".", "a..b", "t" * 600])
+    documented = mapper.CATALOGUE["events"].get(name, {}).get(
+        "properties", ["custom_properties", "name", "email_address"])
+    event = [("event_type", name), ("id", random_.choice(
+        ["a56ea893-bae1-4fd7-ae88-56ae6dc3a2bf", "i\0\"", "i" * 1100])),
+        ("time", random_.choice([0, 1, 1790000000, 4102444799, -1])),
+        ("user", tuple(some_user(random_))),
+        ("properties", tuple(some_properties(random_, documented))),
+        ("later", some_value(random_, 1))]
+    random_.shuffle(event)
+    return write(random_, tuple(event)).replace("\n", " ")
+
+
+def some_rules(random_):
+    selectors = ["content", "contact", "secret", "email_address", "*",
+                 "custom_properties", "custom_properties.a", "*.email",
+                 "users.behaviors.*/custom_properties.*", "*/name", "a*b",
+                 "custom_properties.a.*", "device_id", "braze_*", "", "[a]"]
+
+    def some(of, most):
+        return random_.sample(of, random_.randrange(most + 1))
+    return {
+        "identity": random_.choice(["external_user_id", "user_id"]),
+        "alias_label": random_.choice([None, None, "crm"]),
+        "anonymous": random_.choice([["device", "braze_id"], [], ["device"],
+                                     ["braze_id", "device"]]),
+        "no_user": random_.choice(["bury", "drop"]),
+        "placeholders": some(["Żółw", " HOUSE ", "7"], 3),
+        "identity_hash": random_.random() < 0.3,
+        "prefix": random_.choice(["", "braze-", "p" * 200]),
+        "renames": dict(some([("custom_properties.a", "A"), ("name", "a"),
+                              ("users.canvas.Entry", "entered"),
+                              ("braze_channel", "channel"),
+                              ("app_id", "r" * 600)], 3)),
+        "custom_event_name": random_.choice(["type", "name"]),
+        "add": some(mapper.DEFAULTS["add"], 5),
+        "keep": some(selectors, 3),
+        "drop": some(selectors, 1),
+        "hash": some(selectors, 2),
+        "key": random_.choice([None, "k", "0123456789abcdef" * 5])}
+
+
+def probe(lines):
+    done = subprocess.run([BUILD / "mapper_probe"],
+                          input="\n".join(lines).encode() + b"\n",
+                          stdout=subprocess.PIPE, check=True)
+    return done.stdout.decode().split("\n")[:-1]
+
+
+def told(line):
+    fate, reason, event = line.split("\t")
+    return {"fate": fate, "reason": reason or None,
+            "event": plain(mapper.parse(event)) if event else None}
+
+
+def plain(value):
+    """For comparison: an object as a dict whose keys must not repeat."""
+    if isinstance(value, mapper.Object):
+        assert len(dict(value)) == len(value), "a key comes twice"
+        return {key: plain(inner) for key, inner in value}
+    return (type(value).__name__, value)
+
+
+def expected(event, rules):
+    made = mapper.explain(event, **rules)
+
+    def typed(value):
+        if isinstance(value, dict):
+            return {key: typed(inner) for key, inner in value.items()}
+        kind = "Number" if isinstance(value, mapper.Number) else "str"
+        return (kind, value)
+    if made["event"] is not None:
+        made["event"] = typed(made["event"])
+    return made
+
+
+def compare(seed, count, rules_of):
+    random_ = random.Random(seed)
+    lines, wanted = [], []
+    for _ in range(count // 50):
+        rules = rules_of(random_)
+        lines.append(json.dumps({"rules": rules}, separators=(",", ":")))
+        for _ in range(50):
+            lines.append(some_event(random_))
+            wanted.append((lines[-1], rules))
+    answers = probe(lines)
+    assert len(answers) == len(wanted)
+    sent = 0
+    for answer, (event, rules) in zip(answers, wanted):
+        assert told(answer) == expected(event, rules), (event, rules)
+        sent += answer.startswith("send")
+    return sent
+
+
+def test_default_rules_agree():
+    sent = compare(1, EVENTS, lambda random_: mapper.DEFAULTS)
+    assert sent > EVENTS // 5
+
+
+def test_any_rules_agree():
+    sent = compare(2, EVENTS, some_rules)
+    assert sent > EVENTS // 5
+
+
+@pytest.mark.parametrize("literal, stays", [
+    ("9007199254740992", True), ("9007199254740993", False),
+    ("1e400", False), ("1.5", True), ("123456789.0123456", False)])
+def test_second_opinion_on_numbers(literal, stays):
+    """What both say is also what the contract says."""
+    assert mapper.stays_number(literal) is stays
+
+
+def test_second_opinion_on_anonymous_users():
+    """The example that Heap's own integration is known by."""
+    assert mapper.numeric_user("5a41f0df-b69a-4a99-b656-79506a86c3f8") == \
+        "8325872782136936"

@@ -1,0 +1,230 @@
+/*
+ * Who it is: every combination of external id, alias, device id and user id,
+ * each absent, null, empty, sound, a placeholder, redacted, or too long.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "schema/track.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum state { ABSENT, NOTHING, EMPTY, SOUND, PLACEHOLDER, REDACTED, LONG };
+
+enum { STATES = LONG + 1, ROOM = 1 << 16, EVENT_MAX = 4096 };
+
+static const char *const states[STATES] = {
+    "absent", "null", "empty", "sound", "placeholder", "redacted", "too long"};
+
+static bool
+is_there(enum state state)
+{
+	return state >= SOUND;
+}
+
+/* Append "name":value, for a state. */
+static void
+put_id(struct buf *event, const char *name, const char *sound, enum state state)
+{
+	static const char *const values[STATES] = {NULL, "null", "\"\"", NULL,
+	    "\" Undefined\"", "\"[REDACTED]\"", NULL};
+
+	if (state == ABSENT)
+		return;
+	if (event->data[event->len - 1] != '{')
+		(void)buf_char(event, ',');
+	(void)buf_printf(event, "\"%s\":", name);
+	if (state == SOUND)
+		(void)buf_printf(event, "\"%s\"", sound);
+	else if (state == LONG)
+		(void)buf_printf(event, "\"%0256d\"", 7);
+	else
+		(void)buf_text(event, values[state]);
+}
+
+struct ids {
+	enum state external, alias, device, user;
+};
+
+static void
+put_event(struct buf *event, const struct ids *ids)
+{
+	buf_reset(event);
+	(void)buf_text(event, "{\"event_type\":\"users.behaviors.Uninstall\","
+			      "\"id\":\"i\",\"time\":1,\"properties\":{},"
+			      "\"user\":{");
+	put_id(event, "external_user_id", "external", ids->external);
+	if (ids->alias != ABSENT) {
+		if (event->data[event->len - 1] != '{')
+			(void)buf_char(event, ',');
+		(void)buf_text(event, "\"user_alias\":{");
+		put_id(event, "alias_name", "alias", ids->alias);
+		(void)buf_char(event, '}');
+	}
+	put_id(event, "device_id", "device", ids->device);
+	put_id(event, "user_id", "braze", ids->user);
+	(void)buf_text(event, "}}");
+	assert_true(buf_ok(event, NULL));
+}
+
+struct want {
+	enum track_fate fate;
+	const char *reason; /* or NULL */
+	char who[64];	    /* what must be in the output */
+};
+
+static const char *
+trouble(const char *name, enum state state)
+{
+	static char text[128];
+
+	snprintf(text, sizeof(text), "%s is %s", name,
+	    state == LONG ? "longer than 255 characters" : "a placeholder");
+	return text;
+}
+
+static struct want
+want_identity(const char *name, const char *sound, enum state state)
+{
+	struct want want = {.fate = TRACK_SEND};
+
+	if (state == SOUND)
+		snprintf(
+		    want.who, sizeof(want.who), "\"identity\":\"%s\"", sound);
+	else
+		want = (struct want){TRACK_BURY, trouble(name, state), ""};
+	return want;
+}
+
+static struct want
+want_number(const char *id)
+{
+	struct want want = {.fate = TRACK_SEND};
+
+	snprintf(want.who, sizeof(want.who), "\"user_id\":\"%llu\"",
+	    (unsigned long long)track_anonymous_user(id, strlen(id)));
+	return want;
+}
+
+/* The default rules, in words of the states. */
+static struct want
+want_of(const struct ids *ids)
+{
+	if (is_there(ids->external))
+		return want_identity(
+		    "external_user_id", "external", ids->external);
+	if (is_there(ids->alias))
+		return want_identity("alias", "alias", ids->alias);
+	if (ids->device == SOUND)
+		return want_number("device");
+	if (ids->user == SOUND)
+		return want_number("braze");
+	if (is_there(ids->device))
+		return (struct want){
+		    TRACK_BURY, trouble("device_id", ids->device), ""};
+	if (is_there(ids->user))
+		return (struct want){
+		    TRACK_BURY, trouble("user_id", ids->user), ""};
+	return (struct want){TRACK_BURY, "no user", ""};
+}
+
+static void
+check_ids(const struct track_rules *rules, const struct ids *ids,
+    struct buf *event, struct buf *out)
+{
+	struct want want = want_of(ids);
+	struct track_result result;
+
+	put_event(event, ids);
+	buf_reset(out);
+	assert_true(
+	    track_write(rules, event->data, event->len, out, &result, NULL));
+	(void)buf_char(out, '\0');
+	if (result.fate != want.fate ||
+	    (want.reason != NULL && strcmp(result.reason, want.reason) != 0) ||
+	    strstr(out->data, want.who) == NULL)
+		fail_msg("external %s, alias %s, device %s, user %s: %s: %s",
+		    states[ids->external], states[ids->alias],
+		    states[ids->device], states[ids->user],
+		    result.reason == NULL ? "sent" : result.reason, out->data);
+}
+
+static void
+test_every_combination(void **state)
+{
+	struct track_rules rules;
+	struct buf event, out;
+	struct ids ids;
+
+	(void)state;
+	track_rules_init(&rules);
+	buf_init(&event, EVENT_MAX);
+	buf_init(&out, ROOM);
+	for (int i = 0; i < STATES * STATES * STATES * STATES; i++) {
+		ids.external = (enum state)(i % STATES);
+		ids.alias = (enum state)(i / STATES % STATES);
+		ids.device = (enum state)(i / STATES / STATES % STATES);
+		ids.user = (enum state)(i / STATES / STATES / STATES);
+		check_ids(&rules, &ids, &event, &out);
+	}
+	buf_fini(&event);
+	buf_fini(&out);
+}
+
+static void
+test_same_user_same_who(void **state)
+{
+	struct ids ids = {SOUND, ABSENT, ABSENT, ABSENT};
+	struct track_result one, two, other;
+	struct track_rules rules;
+	struct buf event, out;
+
+	(void)state;
+	track_rules_init(&rules);
+	buf_init(&event, EVENT_MAX);
+	buf_init(&out, ROOM);
+	put_event(&event, &ids);
+	assert_true(
+	    track_write(&rules, event.data, event.len, &out, &one, NULL));
+	ids.device = ids.user = SOUND;
+	put_event(&event, &ids);
+	assert_true(
+	    track_write(&rules, event.data, event.len, &out, &two, NULL));
+	ids.external = EMPTY;
+	put_event(&event, &ids);
+	assert_true(
+	    track_write(&rules, event.data, event.len, &out, &other, NULL));
+	assert_true(one.who == two.who);
+	assert_true(one.who != other.who);
+	buf_fini(&event);
+	buf_fini(&out);
+}
+
+/* The example that Heap's own integration is known by. */
+static void
+test_number_of_a_device(void **state)
+{
+	static const char id[] = "5a41f0df-b69a-4a99-b656-79506a86c3f8";
+
+	(void)state;
+	assert_true(
+	    track_anonymous_user(id, sizeof(id) - 1) == 8325872782136936u);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_every_combination),
+	    cmocka_unit_test(test_same_user_same_who),
+	    cmocka_unit_test(test_number_of_a_device),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
