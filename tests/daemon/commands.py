@@ -1,0 +1,34 @@
+"""Runs commands of currentsd with chosen settings, for the tests of cli/."""
+
+import os
+import subprocess
+
+from conftest import BUILD, PATIENCE, TOKEN
+
+FINE, FOUND, USAGE, CONFIG = 0, 1, 2, 78
+FLAWED = '{"event_type":"users.behaviors.app.SessionStart", "id":5,"time":1}'
+BINARY = str(BUILD / "currentsd")
+
+
+def run(*words, **settings):
+    """A command with these settings and no others."""
+    env = {name: value for name, value in os.environ.items()
+           if not name.startswith("CURRENTSD_") and name != "STATE_DIRECTORY"}
+    env.update({"CURRENTSD_" + name.upper(): str(value)
+                for name, value in settings.items() if value is not None})
+    return subprocess.run([BINARY, *words], env=env, capture_output=True,
+                          text=True, timeout=PATIENCE, check=False)
+
+
+def enough(tmp_path, **settings):
+    """Settings that serve can start with, but for those given."""
+    return {"state_dir": tmp_path / "state", "token": TOKEN,
+            "allow_volatile_state": "yes", "heap_app_id": "11",
+            "heap_url": "http://127.0.0.1:9", "listen": "127.0.0.1:0",
+            "admin": "127.0.0.1:0", **settings}
+
+
+def sample(*words):
+    done = run("sample", *words)
+    assert done.returncode == FINE, done.stderr
+    return done.stdout
