@@ -72,6 +72,18 @@ lane_drain_s(struct parts *parts, size_t lane, int64_t waiting)
 	return parts_drain_s(&status, waiting);
 }
 
+static const char *
+lane_state(struct parts *parts, size_t lane)
+{
+	struct forwarder *forwarder = atomic_load(&parts->forwarder);
+	struct forwarder_lane_status status;
+
+	if (forwarder == NULL)
+		return "not served: the daemon does not run";
+	forwarder_lane_status(forwarder, lane, &status);
+	return forwarder_state_name(status.state);
+}
+
 /* Of a lane; what cannot be read from the disk counts as nothing. */
 static int64_t
 lane_oldest_s(struct parts *parts, const char *name, int64_t now_ms)
@@ -104,7 +116,8 @@ stats_lane_text(struct command_context *context, size_t lane, struct buf *out)
 		(void)buf_printf(
 		    out, ", empty at %.16sZ at the present pace", when);
 	} else if (seconds < 0) {
-		(void)buf_text(out, ", not draining at present");
+		(void)buf_printf(
+		    out, ", the lane is %s", lane_state(parts, lane));
 	}
 	(void)buf_char(out, '\n');
 }
