@@ -109,7 +109,7 @@ unit()
 daemon()
 {
     # The limit is for a test that hangs, far above what it takes.
-    CURRENTSD_BUILD=build/$1 timeout --signal=INT "$limit" \
+    CURRENTSD_BUILD=$PWD/build/$1 timeout --signal=INT "$limit" \
         "$PYTHON" -m pytest -q -ra --tb=short --durations=5 tests/daemon
 }
 
