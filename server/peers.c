@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+enum { PEER_GONE_MS = 200 };
+
 struct peer {
 	struct peer *next, *prev;
 	int fd;
@@ -10,6 +12,7 @@ struct peer {
 	bool swept;
 	enum peer_state state;
 	int64_t since_ms; /* in this state */
+	int64_t ended_ms; /* when its end was first seen, or 0 */
 };
 
 void
@@ -94,6 +97,24 @@ peer_late(const struct peer *peer, int64_t idle_ms, int64_t request_ms,
 	return false;
 }
 
+/* libmicrohttpd 0.9.75 misses the end of a connection that comes together
+ * with the last bytes, and would keep the request until a time-out. Seen for
+ * a while, so that what it has just read may become an answer. */
+static bool
+peer_gone(struct peer *peer, int64_t mono_ms)
+{
+	char byte;
+
+	if ((peer->state != PEER_BETWEEN && peer->state != PEER_READING) ||
+	    recv(peer->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 0) {
+		peer->ended_ms = 0;
+		return false;
+	}
+	if (peer->ended_ms == 0)
+		peer->ended_ms = mono_ms;
+	return mono_ms - peer->ended_ms >= PEER_GONE_MS;
+}
+
 size_t
 peers_sweep(
     struct peers *peers, int64_t idle_ms, int64_t request_ms, int64_t mono_ms)
@@ -103,12 +124,13 @@ peers_sweep(
 	lock_hold(&peers->lock);
 	for (struct peer *peer = peers->first; peer != NULL;
 	     peer = peer->next) {
-		if (peer->swept ||
-		    !peer_late(peer, idle_ms, request_ms, mono_ms))
+		bool late = peer_late(peer, idle_ms, request_ms, mono_ms);
+
+		if (peer->swept || (!late && !peer_gone(peer, mono_ms)))
 			continue;
 		(void)shutdown(peer->fd, SHUT_RDWR);
 		peer->swept = true;
-		swept++;
+		swept += late;
 	}
 	lock_drop(&peers->lock);
 	return swept;

@@ -45,7 +45,8 @@ void peers_leave(struct peers *peers, struct peer *peer);
 void peers_mark(struct peers *peers, struct peer *peer, enum peer_state state,
     int64_t mono_ms);
 
-/* Shut down those that are too slow; how many. */
+/* Shut down those that are too slow, and those that are gone; how many were
+ * too slow. */
 size_t peers_sweep(
     struct peers *peers, int64_t idle_ms, int64_t request_ms, int64_t mono_ms);
 

@@ -21,6 +21,7 @@ enum {
 	SERVER_BODY_LEAST = 1024 * 1024,
 	SERVER_READ_GRACE_MS = 3000,
 	SERVER_ANSWER_GRACE_MS = 500,
+	SERVER_WAIT_SWEEP_MS = 100,
 };
 
 void
@@ -171,14 +172,23 @@ server_drain(struct server *server)
 	atomic_store(&server->draining, true);
 }
 
-/* Wait until nobody is busy, at most so long. */
+/* Wait until nobody is busy, at most so long. Who calls this is who sweeps
+ * at other times. */
 static void
 server_wait(struct server *server, int64_t until_ms)
 {
-	lock_hold(&server->lock);
-	while (server->busy > 0 && clock_mono_ms() < until_ms)
-		cond_wait(&server->less, &server->lock, until_ms);
-	lock_drop(&server->lock);
+	int64_t now_ms = clock_mono_ms();
+	bool busy = true;
+
+	for (; busy && now_ms < until_ms; now_ms = clock_mono_ms()) {
+		lock_hold(&server->lock);
+		if (server->busy > 0)
+			cond_wait(&server->less, &server->lock,
+			    now_ms + SERVER_WAIT_SWEEP_MS);
+		busy = server->busy > 0;
+		lock_drop(&server->lock);
+		server_sweep(server, now_ms);
+	}
 }
 
 static void

@@ -101,6 +101,48 @@ test_leave(void **state)
 	assert_false(peer_over(NULL));
 }
 
+/* Whose end was seen for a while is closed, but not while it is answered;
+ * and nobody's unread bytes are cut off. */
+static void
+test_gone(void **state)
+{
+	static const struct {
+		enum peer_state state;
+		bool unread, gone;
+	} cases[] = {
+	    {PEER_READING, false, true},
+	    {PEER_BETWEEN, false, true},
+	    {PEER_READING, true, false},
+	    {PEER_HANDED, false, false},
+	    {PEER_ANSWERED, false, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct peers peers;
+		struct peer *peer;
+		int fds[2];
+
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+		peers_init(&peers, 1);
+		peer = peers_enter(&peers, fds[0], 1);
+		assert_non_null(peer);
+		peers_mark(&peers, peer, cases[i].state, 1);
+		if (cases[i].unread)
+			assert_int_equal(send(fds[1], "x", 1, 0), 1);
+		assert_int_equal(shutdown(fds[1], SHUT_WR), 0);
+		/* None of them is slow; at first sight nobody is closed. */
+		assert_int_equal(peers_sweep(&peers, 10000, 10000, 1000), 0);
+		assert_false(was_shut(fds[1]));
+		assert_int_equal(peers_sweep(&peers, 10000, 10000, 2000), 0);
+		assert_int_equal(was_shut(fds[1]), cases[i].gone);
+		peers_leave(&peers, peer);
+		peers_fini(&peers);
+		(void)close(fds[0]);
+		(void)close(fds[1]);
+	}
+}
+
 static void
 test_noise(void **state)
 {
@@ -122,6 +164,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_sweep),
 	    cmocka_unit_test(test_leave),
+	    cmocka_unit_test(test_gone),
 	    cmocka_unit_test(test_noise),
 	};
 
