@@ -42,6 +42,11 @@ const struct command command_table[] = {
 	{"queue show", "ID [--json]",
 	    "One buried event: its bytes, what was sent, the answer",
 	    NULL, COMMAND_QUEUE, command_json_options, command_queue_show},
+	{"explain", "[FILE|-] [--destination NAME] [--json]",
+	    "What would be sent for events, and why",
+	    "Reads a request body, or one event a line. Sends nothing, and "
+	    "needs no queue.\nExit 1 if an event would be buried.",
+	    COMMAND_PLAIN, command_explain_options, command_explain},
 	{"sample", "[TYPE...|--all] [OPTION...]",
 	    "Make events of the real form, to try things with",
 	    "One JSON object a line. Without TYPE it goes through all types.",

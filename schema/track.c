@@ -90,7 +90,6 @@ track_bury(struct track_job *job, const char *reason)
 {
 	job->result->fate = TRACK_BURY;
 	job->result->reason = reason;
-	track_say(job, "fate", 4, "bury: %s", reason);
 	return false;
 }
 
@@ -99,7 +98,6 @@ track_drop(struct track_job *job, const char *rule)
 {
 	job->result->fate = TRACK_DROP;
 	job->result->reason = rule;
-	track_say(job, "fate", 4, "drop: %s", rule);
 	return false;
 }
 

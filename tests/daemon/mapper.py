@@ -8,9 +8,11 @@ import datetime
 import fnmatch
 import hashlib
 import hmac
+import itertools
 import json
 import pathlib
 import re
+import struct
 
 CATALOGUE = json.loads(
     (pathlib.Path(__file__).parents[2] / "schema" / "events.json").read_text(
@@ -20,10 +22,9 @@ WHITE = "".join(map(chr, [*range(9, 14), 0x20, 0x85, 0xa0, 0x1680,
                           *range(0x2000, 0x200b), 0x2028, 0x2029, 0x202f,
                           0x205f, 0x3000]))
 
-PLACEHOLDERS = ["null", "undefined", "none", "nil", "0", "user", "guest",
-                "anonymous", "unknown", "[redacted]",
-                "00000000-0000-0000-0000-000000000000",
-                hashlib.sha256(b"").hexdigest()]
+PLACEHOLDERS = "null undefined none nil 0 user guest anonymous unknown".split()
+PLACEHOLDERS += ["[REDACTED]", "00000000-0000-0000-0000-000000000000",
+                 hashlib.sha256(b"").hexdigest()]
 
 DEFAULTS = {"identity": "external_user_id", "alias_label": None,
             "anonymous": ["device", "braze_id"], "no_user": "bury",
@@ -92,29 +93,24 @@ def cut(text, most):
     return text
 
 
-def lower(text):
-    return "".join(chr(ord(c) + 32) if "A" <= c <= "Z" else c for c in text)
-
-
-def is_text(value):
-    return isinstance(value, str)
+def bare(text):
+    """Trimmed, and A to Z folded."""
+    return "".join(chr(ord(c) + 32) if "A" <= c <= "Z" else c
+                   for c in text.strip(WHITE))
 
 
 def there(value):
-    if value is None:
-        return False
-    return not (is_text(value) and blank(readable(value)))
+    return value is not None and not (
+        isinstance(value, str) and blank(readable(value)))
 
 
 def trouble(value, rules):
-    if not is_text(value):
+    if not isinstance(value, str):
         return "is not text"
     text = readable(value)
     if "\ufffd" in text:
         return "holds what is no character"
-    listed = [lower(p.strip(WHITE))
-              for p in PLACEHOLDERS + rules["placeholders"]]
-    if lower(text.strip(WHITE)) in listed:
+    if bare(text) in map(bare, PLACEHOLDERS + rules["placeholders"]):
         return "is a placeholder"
     if len(text) > 255:
         return "is longer than 255 characters"
@@ -122,10 +118,8 @@ def trouble(value, rules):
 
 
 def numeric_user(text):
-    digest = hashlib.md5(text.encode()).digest()
-    low = int.from_bytes(digest[0:4], "little")
-    high = int.from_bytes(digest[8:12], "little") & 0x1fffff
-    return str(high << 32 | low)
+    low, _, high, _ = struct.unpack("<4I", hashlib.md5(text.encode()).digest())
+    return str((high & 0x1fffff) << 32 | low)
 
 
 def keyed(text, rules):
@@ -158,7 +152,7 @@ def find_alias(user, rules):
             continue
         any_alias = True
         if rules["alias_label"] is None or (
-                is_text(label) and readable(label) == rules["alias_label"]):
+                isinstance(label, str) and readable(label) == rules["alias_label"]):
             return True, name
     return any_alias, None
 
@@ -219,8 +213,7 @@ def scalar(value):
 
 
 def escape(text):
-    names = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r",
-             "\t": "\\t"}
+    names = dict(zip('"\\\n\r\t', ['\\"', "\\\\", "\\n", "\\r", "\\t"]))
     return '"' + "".join(
         names.get(c) or (f"\\u{ord(c):04x}" if c < " " or c == "\x7f" else c)
         for c in readable(text)) + '"'
@@ -248,9 +241,7 @@ def array(value):
     for item in items:
         if units(between.join([*kept, item])) + len(ends) <= 1023:
             kept.append(item)
-    if not kept:
-        return None
-    return ends[:1] + between.join(kept) + ends[1:]
+    return ends[:1] + between.join(kept) + ends[1:] if kept else None
 
 
 def leaves(value, way=()):
@@ -327,14 +318,9 @@ def part(claims):
         else:
             named[name] = value
     for name, value in rest:
-        number = 2
-        while True:
-            suffix = f"#{number}"
-            other = cut(name, 512 - len(suffix)) + suffix
-            if other not in named:
-                break
-            number += 1
-        named[other] = value
+        others = (cut(name, 512 - len(f"#{n}")) + f"#{n}"
+                  for n in itertools.count(2))
+        named[next(o for o in others if o not in named)] = value
     return named
 
 
@@ -370,7 +356,7 @@ def properties(event, event_type, rules):
         claim(order, way, outgoing(value), False)
     for place, (which, name, value) in enumerate(
             added(event, event_type, rules)):
-        if which in rules["add"] and is_text(value):
+        if which in rules["add"] and isinstance(value, str):
             text = readable(value)
             claim((1, place), (name,), None if blank(text) else text, True)
     return part(claims)
@@ -381,7 +367,7 @@ def event_name(event, event_type, rules):
     if event_type == "users.behaviors.CustomEvent" and \
             rules["custom_event_name"] == "name":
         custom = get(get(event, "properties"), "name")
-        if is_text(custom) and there(custom):
+        if isinstance(custom, str) and there(custom):
             name = readable(custom)
     if name in rules["renames"]:
         return cut(rules["renames"][name], 512)
@@ -389,9 +375,8 @@ def event_name(event, event_type, rules):
 
 
 def timestamp(literal):
-    second = int(literal)
-    return (datetime.datetime(1970, 1, 1) +
-            datetime.timedelta(seconds=second)).strftime("%FT%TZ")
+    return (datetime.datetime(1970, 1, 1) + datetime.timedelta(
+        seconds=int(literal))).strftime("%FT%TZ")
 
 
 def explain(text, **changed):

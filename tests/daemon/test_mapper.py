@@ -252,3 +252,22 @@ def test_second_opinion_on_anonymous_users():
     """The example that Heap's own integration is known by."""
     assert mapper.numeric_user("5a41f0df-b69a-4a99-b656-79506a86c3f8") == \
         "8325872782136936"
+
+
+def test_explain_says_the_same():
+    """The command that an operator would ask, about events of the real form."""
+    sample = subprocess.run(
+        [BUILD / "currentsd", "sample", "--all", "--count", str(EVENTS // 5),
+         "--anonymous", "40"], stdout=subprocess.PIPE, check=True).stdout
+    told_all = subprocess.run(
+        [BUILD / "currentsd", "explain", "--json", "-"], input=sample,
+        stdout=subprocess.PIPE, check=True).stdout.decode().splitlines()
+    events = sample.decode().splitlines()
+    assert len(told_all) == len(events) == EVENTS // 5
+    for line, event in zip(told_all, events):
+        answer, want = mapper.parse(line), expected(event, {})
+        assert mapper.get(answer, "fate") == want["fate"]
+        assert mapper.get(answer, "reason") == want["reason"]
+        heap = mapper.get(answer, "event")
+        assert (plain(heap) if heap else None) == want["event"], event
+        assert mapper.get(answer, "decisions") or want["fate"] != "send"

@@ -1,0 +1,273 @@
+/*
+ * currentsd explain: what would be sent for an event, and which rule made
+ * each decision. Reads a request body as the server would, or a line of JSON
+ * for each event. Needs no network and no queue.
+ */
+
+#include "base/json.h"
+#include "cli/command.h"
+#include "schema/currents.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	EXPLAIN_IN_MAX = 256 * 1024 * 1024,
+	EXPLAIN_EVENTS_MAX = 1000000,
+	EXPLAIN_EVENT_MAX = 64 * 1024 * 1024,
+};
+
+const struct option_row command_explain_options[] = {
+    {"--destination", "NAME", "The rules of this one (the first)."},
+    {"--json", NULL, "One JSON object a line for each event."},
+    {NULL, NULL, NULL},
+};
+
+struct explain {
+	struct settings settings;
+	struct track_rules rules;
+	struct buf in, event;
+	struct buf decisions; /* lines, or elements of a JSON array */
+	struct json list;     /* writes them */
+	struct buf *out;
+	bool json;
+	bool found; /* something that would not be sent, but not by a rule */
+};
+
+static void
+explain_tell(
+    void *arg, const char *subject, size_t subject_len, const char *decision)
+{
+	struct explain *explain = arg;
+
+	if (!explain->json) {
+		(void)buf_text(&explain->decisions, "  ");
+		(void)buf_append(&explain->decisions, subject, subject_len);
+		(void)buf_printf(&explain->decisions, ": %s\n", decision);
+		return;
+	}
+	json_object_open(&explain->list, NULL);
+	json_bytes(&explain->list, "of", subject, subject_len);
+	json_text(&explain->list, "is", decision);
+	json_object_close(&explain->list);
+}
+
+static void
+explain_show(struct explain *explain, const struct currents_text *type,
+    const char *fate, const char *reason)
+{
+	const struct buf *event = &explain->event;
+	struct buf *out = explain->out;
+	struct json json;
+
+	if (!explain->json) {
+		(void)buf_append(out, type->data, type->len);
+		(void)buf_char(out, '\n');
+		(void)buf_append(
+		    out, explain->decisions.data, explain->decisions.len);
+		(void)buf_printf(out, "  %s%s%s\n", fate,
+		    reason == NULL ? "" : ": ", reason == NULL ? "" : reason);
+		(void)buf_append(out, event->data, event->len);
+		(void)buf_text(out, event->len > 0 ? "\n\n" : "\n");
+		return;
+	}
+	json_init(&json, out);
+	json_object_open(&json, NULL);
+	json_text(&json, "fate", fate);
+	if (reason == NULL)
+		json_null(&json, "reason");
+	else
+		json_text(&json, "reason", reason);
+	if (event->len > 0)
+		json_raw(&json, "event", event->data, event->len);
+	else
+		json_null(&json, "event");
+	(void)buf_text(out, ",\"decisions\":[");
+	(void)buf_append(out, explain->decisions.data, explain->decisions.len);
+	(void)buf_text(out, "]}\n");
+}
+
+static const char *
+explain_fate_name(enum track_fate fate)
+{
+	switch (fate) {
+	case TRACK_SEND:
+		return "send";
+	case TRACK_DROP:
+		return "drop";
+	case TRACK_BURY:
+		return "bury";
+	}
+	return NULL;
+}
+
+static bool
+explain_event(struct explain *explain, const char *body,
+    const struct currents_event *event, struct err *reterr)
+{
+	struct track_result result;
+	char why[256];
+
+	buf_reset(&explain->event);
+	buf_reset(&explain->decisions);
+	json_init(&explain->list, &explain->decisions);
+	if (event->flaw != CURRENTS_SOUND) {
+		currents_flaw_write(event, why, sizeof(why));
+		explain->found = true;
+		explain_show(explain, &event->type, "bury", why);
+		return command_flush(explain->out, reterr);
+	}
+	if (!track_write(&explain->rules, body + event->at, event->len,
+		&explain->event, &result, reterr))
+		return false;
+	if (result.fate == TRACK_BURY)
+		explain->found = true;
+	explain_show(explain, &event->type, explain_fate_name(result.fate),
+	    result.reason);
+	return command_flush(explain->out, reterr);
+}
+
+/* Explain a body. *ret_fault: it is none, and nothing was explained. */
+static bool
+explain_body(struct explain *explain, const char *body, size_t len,
+    bool *ret_fault, struct currents_fault *ret_why, struct err *reterr)
+{
+	struct currents_batch batch;
+	bool ok = true;
+
+	*ret_fault = false;
+	currents_batch_init(&batch);
+	switch (currents_read(body, len, EXPLAIN_EVENTS_MAX, &batch, ret_why)) {
+	case CURRENTS_READ:
+		for (size_t i = 0; ok && i < batch.count; i++)
+			ok = explain_event(
+			    explain, body, &batch.events[i], reterr);
+		break;
+	case CURRENTS_FAULT:
+		*ret_fault = true;
+		break;
+	case CURRENTS_NO_ROOM:
+		ok = err_set(reterr, ERR_LIMIT, "more than %d events",
+		    EXPLAIN_EVENTS_MAX);
+		break;
+	}
+	currents_batch_fini(&batch);
+	return ok;
+}
+
+static bool
+explain_lines(struct explain *explain, struct err *reterr)
+{
+	const char *at = explain->in.data, *end = at + explain->in.len;
+	size_t line = 1;
+
+	for (; at < end; line++) {
+		const char *stop = memchr(at, '\n', (size_t)(end - at));
+		size_t len = (size_t)((stop == NULL ? end : stop) - at);
+		struct currents_fault why;
+		bool fault;
+
+		if (!explain_body(explain, at, len, &fault, &why, reterr))
+			return false;
+		if (fault)
+			return err_set(reterr, ERR_INPUT,
+			    "line %zu, byte %zu: %s", line, why.at, why.text);
+		at += len + 1;
+	}
+	return true;
+}
+
+/* A whole body; if it is none but has several lines, one a line. */
+static bool
+explain_all(struct explain *explain, struct err *reterr)
+{
+	const struct buf *in = &explain->in;
+	struct currents_fault why;
+	bool fault;
+
+	if (in->len == 0)
+		return true;
+	if (!explain_body(explain, in->data, in->len, &fault, &why, reterr))
+		return false;
+	if (!fault)
+		return true;
+	if (memchr(in->data, '\n', in->len) != NULL)
+		return explain_lines(explain, reterr);
+	return err_set(reterr, ERR_INPUT, "byte %zu: %s", why.at, why.text);
+}
+
+static bool
+explain_read(const char *name, struct buf *in, struct err *reterr)
+{
+	bool standard = strcmp(name, "-") == 0, ok;
+	FILE *file = standard ? stdin : fopen(name, "rb");
+	char block[65536];
+	size_t len;
+
+	if (file == NULL)
+		return err_set(reterr, ERR_IO, "%s: %s", name, strerror(errno));
+	while ((len = fread(block, 1, sizeof(block), file)) > 0)
+		(void)buf_append(in, block, len);
+	ok = ferror(file) ? err_set(reterr, ERR_IO, "%s: read error", name)
+			  : buf_ok(in, reterr);
+	if (!standard)
+		(void)fclose(file);
+	return ok;
+}
+
+static bool
+explain_rules(
+    struct explain *explain, const struct options *options, struct err *reterr)
+{
+	const char *name = options_value(options, "--destination");
+	struct forwarder_lane_settings lane;
+
+	track_rules_init(&explain->rules);
+	for (size_t i = 0; i < explain->settings.destination_count; i++) {
+		const struct settings_destination *destination =
+		    &explain->settings.destinations[i];
+
+		if (name != NULL && strcmp(name, destination->name) != 0)
+			continue;
+		parts_lane_settings(destination, &lane, &explain->rules);
+		name = NULL;
+		break;
+	}
+	if (name != NULL)
+		return err_set(
+		    reterr, ERR_INPUT, "there is no destination %s", name);
+	explain->rules.tell = explain_tell;
+	explain->rules.tell_arg = explain;
+	return true;
+}
+
+int
+command_explain(struct command_context *context, struct buf *out)
+{
+	const struct options *options = context->options;
+	struct explain explain = {.out = out};
+	int code = EXIT_FINE;
+	struct err err;
+
+	explain.json = options_has(options, "--json");
+	/* settings want a place for the queue, which is not opened here */
+	(void)setenv("STATE_DIRECTORY", "/nonexistent", 0);
+	buf_init(&explain.in, EXPLAIN_IN_MAX);
+	buf_init(&explain.event, EXPLAIN_EVENT_MAX);
+	buf_init(&explain.decisions, EXPLAIN_EVENT_MAX);
+	if (!settings_read(context->config, &explain.settings, &err) ||
+	    !explain_rules(&explain, options, &err) ||
+	    !explain_read(options->word_count > 0 ? options->words[0] : "-",
+		&explain.in, &err) ||
+	    !explain_all(&explain, &err))
+		code = command_fail(out, &err);
+	else if (explain.found)
+		code = EXIT_FOUND;
+	settings_fini(&explain.settings);
+	buf_fini(&explain.in);
+	buf_fini(&explain.event);
+	buf_fini(&explain.decisions);
+	return code;
+}
