@@ -13,9 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* With what the server and the queue need themselves, all within the ten
- * seconds that a stop may take. */
-enum { FORWARDER_GRACE_MS = 5000 };
+/* A stop may take ten seconds in all. Uploads that drip take some of them;
+ * what is left, but for the queue's own, is for deliveries under way. */
+enum {
+	STOP_MS = 7500,
+	STOP_GRACE_LEAST_MS = 1000,
+	STOP_GRACE_MOST_MS = 5000,
+};
 
 void
 parts_init(struct parts *parts, const struct settings *settings)
@@ -254,15 +258,20 @@ parts_stop(struct parts *parts)
 {
 	struct server *server = atomic_load(&parts->server);
 	struct forwarder *forwarder = atomic_load(&parts->forwarder);
+	int64_t until_ms = clock_mono_ms() + STOP_MS, grace_ms;
 
-	atomic_store(&parts->stopping, true);
 	if (server != NULL)
 		server_drain(server);
 	server_stop(server);
 	atomic_store(&parts->server, NULL);
 	queue_stop(parts->queue);
 	atomic_store(&parts->forwarder, NULL);
-	forwarder_stop(forwarder, FORWARDER_GRACE_MS);
+	grace_ms = until_ms - clock_mono_ms();
+	if (grace_ms > STOP_GRACE_MOST_MS)
+		grace_ms = STOP_GRACE_MOST_MS;
+	if (grace_ms < STOP_GRACE_LEAST_MS)
+		grace_ms = STOP_GRACE_LEAST_MS;
+	forwarder_stop(forwarder, grace_ms);
 }
 
 int64_t

@@ -30,7 +30,6 @@ struct parts {
 	 * are not there */
 	_Atomic(struct forwarder *) forwarder;
 	_Atomic(struct server *) server;
-	atomic_bool stopping;
 };
 
 /* The settings stay lent. Fini takes what init or open made. */

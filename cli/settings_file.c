@@ -26,7 +26,7 @@ static const char *file_path;
 
 /* Of what was written nothing is repeated unless it looks like a setting: it
  * may be a token in the wrong place. */
-static void
+static void PRINTF_LIKE(2, 0)
 file_fault(cfg_t *cfg, const char *format, va_list args)
 {
 	const char *nearest = NULL, *what = format;
