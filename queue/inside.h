@@ -45,6 +45,7 @@ enum { QUEUE_DUE_FRESH = 0, QUEUE_DUE_REPLAY = -1 };
 struct queue_moved {
 	int64_t seen_events, bodies, body_bytes, damaged;
 	int64_t kept_parcels, kept_bytes, notes;
+	bool kept_changed;
 };
 
 /* A lane as the queue sees it; guarded by `held`. */

@@ -270,9 +270,9 @@ parcel_items_read(struct parcel_reader *reader, const struct parcel_item *kinds,
 	return reader->at == reader->end;
 }
 
-static bool
-parcel_inflate(const void *frame, size_t len, char **ret_bytes, size_t *ret_len,
-    struct err *reterr)
+bool
+parcel_unpack_bytes(const void *frame, size_t len, char **ret_bytes,
+    size_t *ret_len, struct err *reterr)
 {
 	unsigned long long size = ZSTD_getFrameContentSize(frame, len);
 	size_t got;
@@ -304,7 +304,7 @@ parcel_unpack(const void *frame, size_t len, struct parcel *ret_parcel,
 	struct err err;
 	bool ok = false;
 
-	if (!parcel_inflate(frame, len, &parcel.bytes, &size, reterr))
+	if (!parcel_unpack_bytes(frame, len, &parcel.bytes, &size, reterr))
 		goto out;
 	reader.at = (const unsigned char *)parcel.bytes;
 	reader.end = reader.at + size;

@@ -40,6 +40,10 @@ MUST_USE bool parcel_pack(struct parcel_packer *packer, parcel_item_fn *item,
 MUST_USE bool parcel_pack_bytes(struct parcel_packer *packer, const char *data,
     size_t len, struct buf *out, struct err *reterr);
 
+/* The plain bytes of a frame; the caller frees them. */
+MUST_USE bool parcel_unpack_bytes(const void *frame, size_t len,
+    char **ret_bytes, size_t *ret_len, struct err *reterr);
+
 /* What a parcel holds; items point into the owned bytes. */
 struct parcel {
 	char *bytes;

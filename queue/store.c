@@ -234,6 +234,8 @@ store_close(struct store *store)
 		(void)sqlite3_finalize(store->statements[i]);
 		store->statements[i] = NULL;
 	}
+	(void)sqlite3_backup_finish(store->backup);
+	store->backup = NULL;
 	CHECK(sqlite3_close(store->db) == SQLITE_OK);
 	store->db = NULL;
 }
@@ -337,6 +339,17 @@ store_checkpoint(struct store *store, bool truncate, struct err *reterr)
 		    "queue.db: checkpoint left %d of %d pages in the log",
 		    log - moved, log);
 	return true;
+}
+
+bool
+store_vacuum(struct store *store, struct err *reterr)
+{
+	bool ok = store_exec(store, "PRAGMA temp_store=FILE; VACUUM;", reterr);
+	struct err err;
+
+	return store_exec(
+		   store, "PRAGMA temp_store=MEMORY;", ok ? reterr : &err) &&
+	       ok;
 }
 
 static bool

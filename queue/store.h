@@ -44,6 +44,9 @@ enum store_sql {
 	STORE_TICKET_REPLAY,
 	STORE_TICKET_OLDEST_FRESH,
 	STORE_TICKET_OLDEST_ASIDE,
+	STORE_TICKET_AFTER,
+	STORE_PARCEL_AFTER,
+	STORE_PARCEL_WRITE,
 	STORE_DAMAGED_ADD,
 	STORE_DAMAGED_COUNT,
 	STORE_BURIED_ADD,
@@ -52,14 +55,20 @@ enum store_sql {
 	STORE_KEPT_FIRST,
 	STORE_KEPT_DELETE,
 	STORE_KEPT_TOTALS,
+	STORE_KEPT_AFTER,
+	STORE_KEPT_WRITE,
+	STORE_BURIED_DELETE,
 	STORE_ERASURE_ADD,
 	STORE_ERASURE_AFTER,
+	STORE_ERASURE_DONE,
 	STORE_NOTE_ADD,
 	STORE_NOTE_ALL,
 	STORE_NOTE_COUNT,
 	STORE_BODY_ADD,
 	STORE_BODY_FIND,
 	STORE_BODY_TOTALS,
+	STORE_BODY_AFTER,
+	STORE_BODY_DELETE,
 	STORE_SEEN_ALL,
 	STORE_SEEN_ADD,
 	STORE_SEEN_FIRST,
@@ -79,6 +88,7 @@ enum store_sql {
 	STORE_LANE_POST,
 	STORE_LANE_REST,
 	STORE_LANE_PAUSE,
+	STORE_INTEGRITY,
 	STORE_CHECK_WAITING,
 	STORE_CHECK_BURIED,
 	STORE_CHECK_LANES,
@@ -88,7 +98,8 @@ enum store_sql {
 struct store {
 	sqlite3 *db;				    /* NULL while closed */
 	sqlite3_stmt *statements[STORE_STATEMENTS]; /* made when first used */
-	int log_pages; /* in the log, after the last commit */
+	sqlite3_backup *backup; /* that runs, or NULL; ends with the store */
+	int log_pages;		/* in the log, after the last commit */
 };
 
 /* Make a new, empty queue file at `path`, durably: built beside it and
@@ -109,6 +120,10 @@ void store_rollback(struct store *store);
 /* Move the log into the file; truncating also empties the log. */
 MUST_USE bool
 store_checkpoint(struct store *store, bool truncate, struct err *reterr);
+
+/* Rebuild the file without free pages; through a temporary file, since it
+ * may be larger than the memory. */
+MUST_USE bool store_vacuum(struct store *store, struct err *reterr);
 
 /* Bytes of pages in use, and of the file; inside a transaction its own. */
 MUST_USE bool store_sizes(struct store *store, int64_t *ret_live,

@@ -125,6 +125,14 @@ static const char *const store_texts[STORE_STATEMENTS] = {
     [STORE_TICKET_OLDEST_ASIDE] =
 	"SELECT min(accepted_ms) FROM parcel WHERE seq IN (SELECT seq FROM"
 	" ticket WHERE lane=?1 AND source=?2 AND due_ms>0 LIMIT 1000)",
+    [STORE_TICKET_AFTER] =
+	"SELECT lane, source, due_ms, seq, attempts, remaining, done,"
+	" delivered, replay FROM ticket"
+	" WHERE (lane, source, due_ms, seq) > (?1, ?2, ?3, ?4)"
+	" ORDER BY lane, source, due_ms, seq LIMIT 1",
+    [STORE_PARCEL_AFTER] =
+	"SELECT seq, data FROM parcel WHERE seq>?1 ORDER BY seq LIMIT 1",
+    [STORE_PARCEL_WRITE] = "UPDATE parcel SET data=?2 WHERE seq=?1",
     [STORE_DAMAGED_ADD] =
 	"INSERT OR REPLACE INTO damaged VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7,"
 	" ?8)",
@@ -134,7 +142,8 @@ static const char *const store_texts[STORE_STATEMENTS] = {
 			 " ?11)",
     [STORE_BURIED_AFTER] =
 	"SELECT b.id, s.text, l.text, k.text, b.accepted_ms, b.buried_ms,"
-	" b.attempts, b.reason, b.status, b.words, b.sent, b.data"
+	" b.attempts, b.reason, b.status, b.words, b.sent, b.data,"
+	" b.lane, b.kind"
 	" FROM buried b JOIN name s ON s.id=b.source"
 	" JOIN name l ON l.id=b.lane JOIN name k ON k.id=b.kind"
 	" WHERE b.id>?1 ORDER BY b.id LIMIT ?2",
@@ -143,6 +152,12 @@ static const char *const store_texts[STORE_STATEMENTS] = {
 	"SELECT id, seq, delivered_ms, bytes FROM kept ORDER BY id LIMIT 1",
     [STORE_KEPT_DELETE] = "DELETE FROM kept WHERE id=?1",
     [STORE_KEPT_TOTALS] = "SELECT count(*), coalesce(sum(bytes), 0) FROM kept",
+    [STORE_KEPT_AFTER] =
+	"SELECT id, seq, lane, source, delivered_ms, bytes, delivered"
+	" FROM kept WHERE id>?1 ORDER BY id LIMIT 1",
+    [STORE_KEPT_WRITE] = "UPDATE kept SET bytes=?2, delivered=?3 WHERE id=?1",
+    [STORE_BURIED_DELETE] = "DELETE FROM buried WHERE id=?1",
+    [STORE_ERASURE_DONE] = "DELETE FROM erasure WHERE subject=?1",
     [STORE_ERASURE_ADD] =
 	"INSERT OR IGNORE INTO erasure VALUES(NULL, ?1, ?2, ?3)",
     [STORE_ERASURE_AFTER] =
@@ -158,6 +173,11 @@ static const char *const store_texts[STORE_STATEMENTS] = {
     [STORE_BODY_FIND] = "SELECT 1 FROM body WHERE hash=?1",
     [STORE_BODY_TOTALS] =
 	"SELECT count(*), coalesce(sum(length(data)), 0) FROM body",
+    [STORE_BODY_AFTER] =
+	"SELECT b.id, s.text, b.received_ms, b.reason, b.encoding, b.data"
+	" FROM body b JOIN name s ON s.id=b.source WHERE b.id>?1"
+	" ORDER BY b.id LIMIT 1",
+    [STORE_BODY_DELETE] = "DELETE FROM body WHERE id=?1",
     [STORE_SEEN_ALL] = "SELECT hashes FROM seen ORDER BY n",
     [STORE_SEEN_ADD] = "INSERT INTO seen(hashes) VALUES(?1)",
     [STORE_SEEN_FIRST] = "SELECT n, length(hashes) FROM seen ORDER BY n"
@@ -195,6 +215,7 @@ static const char *const store_texts[STORE_STATEMENTS] = {
     [STORE_LANE_POST] = "UPDATE lane SET last_post_ms=?2 WHERE id=?1",
     [STORE_LANE_REST] = "UPDATE lane SET clean_ms=?2, sends=?3 WHERE id=?1",
     [STORE_LANE_PAUSE] = "UPDATE lane SET paused=?2 WHERE id=?1",
+    [STORE_INTEGRITY] = "PRAGMA integrity_check(100)",
     [STORE_CHECK_WAITING] =
 	"SELECT (SELECT coalesce(sum(remaining), 0) FROM ticket"
 	" WHERE replay=0) +"

@@ -37,7 +37,7 @@ queue_kept_write(struct queue *queue, struct err *reterr)
 	    queue->kept_bytes + queue->moved.kept_bytes};
 	const char *const keys[] = {"kept_parcels", "kept_bytes"};
 
-	if (queue->moved.kept_parcels == 0)
+	if (queue->moved.kept_parcels == 0 && !queue->moved.kept_changed)
 		return true;
 	for (size_t i = 0; i < 2; i++) {
 		sqlite3_stmt *write =

@@ -1,0 +1,118 @@
+/* The file as a whole: rebuilding it, and copying it while it is in use. */
+
+#include "queue/tools_walk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { BACKUP_STEP_PAGES = 256 }; /* 4 MiB */
+
+bool
+tools_vacuum(struct queue *queue, struct err *reterr)
+{
+	bool ok;
+
+	lock_hold(&queue->held);
+	if (queue->broken)
+		ok = err_set(reterr, ERR_IO,
+		    "the disk failed; the queue is being opened anew");
+	else
+		ok = store_vacuum(&queue->store, reterr) &&
+		     store_checkpoint(&queue->store, true, reterr);
+	queue_show(queue);
+	lock_drop(&queue->held);
+	return ok;
+}
+
+/* SQLite copies what this connection writes meanwhile into the copy too, so
+ * it is consistent at the end; a queue that breaks ends it (store_close). */
+struct tools_backup {
+	struct queue *queue;
+	sqlite3 *copy;
+	sqlite3_backup *backup;
+};
+
+static bool
+backup_open(struct tools_backup *backup, const char *path, struct err *reterr)
+{
+	struct queue *queue = backup->queue;
+
+	if (sqlite3_open_v2(path, &backup->copy, SQLITE_OPEN_READWRITE, NULL) !=
+	    SQLITE_OK)
+		return err_set(reterr, ERR_IO, "%s: cannot open", path);
+	lock_hold(&queue->held);
+	if (!queue->broken && queue->store.backup == NULL)
+		backup->backup = queue->store.backup = sqlite3_backup_init(
+		    backup->copy, "main", queue->store.db, "main");
+	lock_drop(&queue->held);
+	if (backup->backup != NULL)
+		return true;
+	return err_set(reterr, ERR_IO,
+	    "%s: cannot begin: another backup runs, or the disk failed", path);
+}
+
+bool
+tools_backup_begin(struct queue *queue, const char *path,
+    struct tools_backup **ret_backup, struct err *reterr)
+{
+	struct tools_backup *backup;
+	int fd;
+
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return err_set(reterr, ERR_CONFIG, "%s: cannot create: %s",
+		    path, strerror(errno));
+	(void)close(fd);
+	backup = calloc(1, sizeof(*backup));
+	if (backup == NULL)
+		return err_set_nomem(reterr);
+	backup->queue = queue;
+	if (!backup_open(backup, path, reterr)) {
+		tools_backup_end(backup);
+		return false;
+	}
+	*ret_backup = backup;
+	return true;
+}
+
+bool
+tools_backup_step(struct tools_backup *backup, bool *ret_more,
+    int64_t *ret_left_bytes, struct err *reterr)
+{
+	struct queue *queue = backup->queue;
+	int rc = SQLITE_ABORT;
+
+	lock_hold(&queue->held);
+	if (queue->store.backup == backup->backup) {
+		rc = sqlite3_backup_step(backup->backup, BACKUP_STEP_PAGES);
+		*ret_left_bytes =
+		    (int64_t)sqlite3_backup_remaining(backup->backup) *
+		    STORE_PAGE;
+	}
+	lock_drop(&queue->held);
+	*ret_more = rc == SQLITE_OK;
+	if (rc == SQLITE_OK || rc == SQLITE_DONE)
+		return true;
+	return err_set(reterr, ERR_IO, "backup: %s", sqlite3_errstr(rc));
+}
+
+void
+tools_backup_end(struct tools_backup *backup)
+{
+	struct queue *queue;
+
+	if (backup == NULL)
+		return;
+	queue = backup->queue;
+	lock_hold(&queue->held);
+	if (backup->backup != NULL && queue->store.backup == backup->backup) {
+		(void)sqlite3_backup_finish(backup->backup);
+		queue->store.backup = NULL;
+	}
+	lock_drop(&queue->held);
+	(void)sqlite3_close(backup->copy);
+	free(backup);
+}

@@ -1,0 +1,311 @@
+/*
+ * Forgetting a person. An event that is forgotten loses its bytes and keeps
+ * its place in the parcel, marked as done, so that whoever holds the parcel
+ * on lease settles the rest as before, and what it says of the forgotten one
+ * no longer counts.
+ */
+
+#include "queue/tools_walk.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Book a forgotten event that was live among the waiting. */
+static bool
+forget_book(struct queue *queue, const struct tools_parcel *parcel,
+    const struct parcel_item *item, struct err *reterr)
+{
+	struct ledger_key key = {
+	    .hour = ledger_hour(parcel->accepted_ms), .source = parcel->source};
+
+	if (!names_add_kind(queue->names, &queue->store, item->kind,
+		item->kind_len, &key.kind, reterr))
+		return false;
+	if (parcel->replay)
+		return ledger_note(
+		    queue->ledger, &key, LEDGER_REPLAY_REFUSED, 1, reterr);
+	lane_move(lane_find(queue, parcel->lane), -1);
+	return ledger_note(queue->ledger, &key, LEDGER_WAITING, -1, reterr) &&
+	       ledger_note(queue->ledger, &key, LEDGER_FORGOTTEN, 1, reterr);
+}
+
+/* Take the bytes out of every event that is meant, settled or not. */
+static bool
+forget_blank(struct queue *queue, struct tools_job *job,
+    struct tools_parcel *parcel, bool *ret_changed, struct err *reterr)
+{
+	*ret_changed = false;
+	for (size_t i = 0; i < parcel->content.count; i++) {
+		struct parcel_item *item = &parcel->content.items[i];
+		struct tools_event event = tools_parcel_event(queue, parcel, i);
+		unsigned char bit = (unsigned char)(1u << (i % 8));
+
+		if (item->data_len == 0 || !tools_match(job, &event))
+			continue;
+		if (tools_parcel_live(parcel, i)) {
+			job->matched++;
+			if (parcel->place == TOOLS_WAITING) {
+				parcel->remaining--;
+				if (!forget_book(queue, parcel, item, reterr))
+					return false;
+			}
+		}
+		parcel->done[i / 8] |= bit;
+		parcel->delivered[i / 8] &= (unsigned char)~bit;
+		item->data_len = 0;
+		*ret_changed = true;
+	}
+	return true;
+}
+
+static void
+forget_item(const void *arg, size_t n, struct parcel_item *ret_item)
+{
+	const struct parcel_item *items = arg;
+
+	*ret_item = items[n];
+}
+
+static bool
+forget_delivered_any(const struct tools_parcel *parcel)
+{
+	for (size_t i = 0; i < parcel->content.count / 8 + 1; i++) {
+		if (parcel->delivered[i] != 0)
+			return true;
+	}
+	return false;
+}
+
+/* Bind the key of the ticket. */
+static sqlite3_stmt *
+forget_ticket(struct queue *queue, enum store_sql sql,
+    const struct tools_parcel *parcel, struct err *reterr)
+{
+	sqlite3_stmt *statement = store_statement(&queue->store, sql, reterr);
+
+	if (statement == NULL)
+		return NULL;
+	(void)sqlite3_bind_int64(statement, 1, parcel->lane);
+	(void)sqlite3_bind_int64(statement, 2, parcel->source);
+	(void)sqlite3_bind_int64(statement, 3, parcel->due_ms);
+	(void)sqlite3_bind_int64(statement, 4, parcel->seq);
+	return statement;
+}
+
+static bool
+forget_id(
+    struct queue *queue, enum store_sql sql, int64_t id, struct err *reterr)
+{
+	sqlite3_stmt *statement = store_statement(&queue->store, sql, reterr);
+
+	if (statement == NULL)
+		return false;
+	(void)sqlite3_bind_int64(statement, 1, id);
+	return store_run(&queue->store, statement, reterr);
+}
+
+/* The ticket, after; gone if nothing of it waits. What was delivered of a
+ * parcel that goes this way is not kept: it is one that a person touched. */
+static bool
+forget_ticket_write(
+    struct queue *queue, const struct tools_parcel *parcel, struct err *reterr)
+{
+	size_t len = parcel->content.count / 8 + 1;
+	sqlite3_stmt *write;
+
+	if (parcel->remaining == 0) {
+		write =
+		    forget_ticket(queue, STORE_TICKET_DELETE, parcel, reterr);
+		return write != NULL &&
+		       store_run(&queue->store, write, reterr) &&
+		       forget_id(
+			   queue, STORE_PARCEL_DELETE, parcel->seq, reterr);
+	}
+	write = forget_ticket(queue, STORE_TICKET_UPDATE, parcel, reterr);
+	if (write == NULL)
+		return false;
+	(void)sqlite3_bind_int64(write, 5, parcel->remaining);
+	(void)sqlite3_bind_blob64(write, 6, parcel->done, len, SQLITE_STATIC);
+	(void)sqlite3_bind_blob64(
+	    write, 7, parcel->delivered, len, SQLITE_STATIC);
+	return store_run(&queue->store, write, reterr);
+}
+
+static bool
+forget_kept_write(
+    struct queue *queue, const struct tools_parcel *parcel, struct err *reterr)
+{
+	sqlite3_stmt *write;
+
+	queue->moved.kept_bytes -= parcel->bytes;
+	queue->moved.kept_changed = true;
+	if (!forget_delivered_any(parcel)) {
+		queue->moved.kept_parcels--;
+		return forget_id(
+			   queue, STORE_KEPT_DELETE, parcel->kept_id, reterr) &&
+		       forget_id(
+			   queue, STORE_PARCEL_DELETE, parcel->seq, reterr);
+	}
+	queue->moved.kept_bytes += (int64_t)queue->packed.len;
+	write = store_statement(&queue->store, STORE_KEPT_WRITE, reterr);
+	if (write == NULL)
+		return false;
+	(void)sqlite3_bind_int64(write, 1, parcel->kept_id);
+	(void)sqlite3_bind_int64(write, 2, (int64_t)queue->packed.len);
+	(void)sqlite3_bind_blob64(write, 3, parcel->delivered,
+	    parcel->content.count / 8 + 1, SQLITE_STATIC);
+	return store_run(&queue->store, write, reterr);
+}
+
+static bool
+forget_parcel(struct queue *queue, struct tools_job *job,
+    struct tools_parcel *parcel, struct err *reterr)
+{
+	sqlite3_stmt *write;
+	bool changed;
+
+	if (!forget_blank(queue, job, parcel, &changed, reterr))
+		return false;
+	if (!changed)
+		return true;
+	if (!parcel_pack(queue->packer, forget_item, parcel->content.items,
+		parcel->content.count, &queue->packed, reterr))
+		return false;
+	write = store_statement(&queue->store, STORE_PARCEL_WRITE, reterr);
+	if (write == NULL)
+		return false;
+	(void)sqlite3_bind_int64(write, 1, parcel->seq);
+	(void)sqlite3_bind_blob64(
+	    write, 2, queue->packed.data, queue->packed.len, SQLITE_STATIC);
+	if (!store_run(&queue->store, write, reterr))
+		return false;
+	return parcel->place == TOOLS_WAITING
+		   ? forget_ticket_write(queue, parcel, reterr)
+		   : forget_kept_write(queue, parcel, reterr);
+}
+
+static bool
+forget_step(struct queue *queue, struct tools_job *job, struct err *reterr)
+{
+	struct tools_parcel parcel;
+	bool there = true, ok = true;
+
+	for (int n = 0; ok && n < TOOLS_STEP_PARCELS; n++) {
+		if (!tools_parcel_next(queue, job, &parcel, &there, reterr))
+			return false;
+		if (!there)
+			break;
+		ok = forget_parcel(queue, job, &parcel, reterr);
+		tools_parcel_fini(&parcel);
+	}
+	job->more = there;
+	return ok;
+}
+
+bool
+tools_forget(struct queue *queue, struct tools_job *job, struct err *reterr)
+{
+	struct tools_job before = *job;
+	bool ok;
+
+	if (job->cursor.place == TOOLS_BURIED)
+		return tools_forget_buried(queue, job, reterr);
+	if (!tools_step_begin(queue, reterr))
+		return false;
+	ok = tools_step_end(queue, forget_step(queue, job, reterr), reterr);
+	if (!ok)
+		*job = before;
+	return ok;
+}
+
+bool
+tools_erasure_done(struct queue *queue, const char *subject, struct err *reterr)
+{
+	sqlite3_stmt *done;
+	bool ok;
+
+	if (!tools_step_begin(queue, reterr))
+		return false;
+	done = store_statement(&queue->store, STORE_ERASURE_DONE, reterr);
+	ok = done != NULL;
+	if (ok) {
+		(void)sqlite3_bind_text(done, 1, subject, -1, SQLITE_STATIC);
+		ok = store_run(&queue->store, done, reterr);
+	}
+	return tools_step_end(queue, ok, reterr);
+}
+
+/* ---- undecodable bodies ---- */
+
+static bool
+tools_body_one(struct queue *queue, sqlite3_stmt *row, tools_body_fn *fn,
+    void *arg, bool *ret_meant, struct err *reterr)
+{
+	struct tools_body body = {
+	    .id = sqlite3_column_int64(row, 0),
+	    .source = (const char *)sqlite3_column_text(row, 1),
+	    .received_ms = sqlite3_column_int64(row, 2),
+	    .reason = (const char *)sqlite3_column_text(row, 3),
+	    .encoding = (const char *)sqlite3_column_text(row, 4),
+	};
+	char *bytes = NULL;
+
+	(void)queue;
+	if (!parcel_unpack_bytes(sqlite3_column_blob(row, 5),
+		(size_t)sqlite3_column_bytes(row, 5), &bytes, &body.len,
+		reterr)) {
+		free(bytes);
+		return false;
+	}
+	body.data = bytes;
+	*ret_meant = fn(arg, &body);
+	free(bytes);
+	return true;
+}
+
+/* The next body: shown, and deleted if it is meant. */
+static bool
+tools_bodies_next(struct queue *queue, int64_t after, tools_body_fn *fn,
+    void *arg, bool remove, int64_t *ret_last, struct err *reterr)
+{
+	sqlite3_stmt *row =
+	    store_statement(&queue->store, STORE_BODY_AFTER, reterr);
+	int64_t bytes;
+	bool there, meant = false, ok;
+
+	*ret_last = 0;
+	if (row == NULL)
+		return false;
+	(void)sqlite3_bind_int64(row, 1, after);
+	if (!store_step(&queue->store, row, &there, reterr))
+		return false;
+	if (!there) {
+		store_reset(row);
+		return true;
+	}
+	*ret_last = sqlite3_column_int64(row, 0);
+	bytes = sqlite3_column_bytes(row, 5);
+	ok = tools_body_one(queue, row, fn, arg, &meant, reterr);
+	store_reset(row);
+	if (!ok || !meant || !remove)
+		return ok;
+	queue->moved.bodies--;
+	queue->moved.body_bytes -= bytes;
+	return forget_id(queue, STORE_BODY_DELETE, *ret_last, reterr);
+}
+
+bool
+tools_bodies(struct queue *queue, int64_t after, tools_body_fn *fn, void *arg,
+    bool remove, int64_t *ret_last, struct err *reterr)
+{
+	int64_t last = 0;
+	bool ok;
+
+	if (!tools_step_begin(queue, reterr))
+		return false;
+	ok = tools_bodies_next(queue, after, fn, arg, remove, &last, reterr);
+	ok = tools_step_end(queue, ok, reterr);
+	if (ok)
+		*ret_last = last;
+	return ok;
+}
