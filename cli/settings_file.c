@@ -24,9 +24,12 @@ enum {
 static struct err *file_error;
 static const char *file_path;
 
+static void
+file_fault(cfg_t *cfg, const char *format, va_list args) PRINTF_LIKE(2, 0);
+
 /* Of what was written nothing is repeated unless it looks like a setting: it
  * may be a token in the wrong place. */
-static void PRINTF_LIKE(2, 0)
+static void
 file_fault(cfg_t *cfg, const char *format, va_list args)
 {
 	const char *nearest = NULL, *what = format;
