@@ -145,39 +145,22 @@ lane_stop(struct lane *lane, struct request *request, bool fresh,
 	    lane_advice(answer));
 }
 
-struct lane_range {
-	size_t from, to;
-};
-
-static bool
-lane_in_range(const void *arg, size_t item)
-{
-	const struct lane_range *range = arg;
-
-	return item >= range->from && item < range->to;
-}
-
 /* Refused with company: halve, and try the first half first. */
 static void
 lane_halve(struct lane *lane, struct request *request,
     const struct verdict *verdict, const struct moment *now)
 {
-	struct lane_range first = {0, request->count / 2};
-	struct lane_range second = {first.to, request->count};
-	struct request *left = NULL, *right = NULL;
+	struct request *left, *right;
 
 	if (verdict->smaller && request->body.len / 2 < lane->bytes) {
 		lane->bytes = request->body.len / 2;
 		if (lane->bytes < LANE_BYTES_LEAST)
 			lane->bytes = LANE_BYTES_LEAST;
 	}
-	if (!request_part(request, lane_in_range, &first, &left, NULL) ||
-	    !request_part(request, lane_in_range, &second, &right, NULL)) {
-		request_free(left);
+	if (!request_split(request, request->count / 2, &left, &right, NULL)) {
 		lane_keep(lane, request, now->mono_ms + LANE_RETRY_MS);
 		return;
 	}
-	request_free(request);
 	lane_keep(lane, right, now->mono_ms);
 	lane_keep(lane, left, now->mono_ms);
 }

@@ -183,3 +183,60 @@ lane_fresh_pick(struct lane *lane, const struct moment *now, int64_t *next_ms)
 	}
 	return request;
 }
+
+/*
+ * Requests are of uneven size (by their bytes). To wait for a whole one's
+ * room would leave some of the share unused, so one that is filling may
+ * leave in part; the rest goes on filling.
+ */
+size_t
+lane_fresh_least(const struct lane *lane)
+{
+	size_t worth = pace_request_events(&lane->pace) / LANE_FIT_PART + 1;
+
+	return lane->filling->count < worth ? lane->filling->count : worth;
+}
+
+/* Move what is beyond the first `room` events into a new request. */
+static bool
+lane_fresh_cut(struct lane *lane, size_t room, struct request **ret_rest)
+{
+	struct request *request = lane->filling;
+	size_t rest = request->count - room;
+
+	*ret_rest = NULL;
+	if (rest == 0)
+		return true;
+	lane->filling = NULL;
+	if (!lane_fill_start(lane)) {
+		lane->filling = request;
+		return false;
+	}
+	*ret_rest = lane->filling;
+	(*ret_rest)->since_ms = request->since_ms;
+	lane->filling = request;
+	return request_move(request, room, *ret_rest);
+}
+
+bool
+lane_fresh_keep(struct lane *lane, const struct moment *now)
+{
+	struct request *request = lane->filling, *rest;
+	size_t room = quota_room(&lane->quota, now->mono_ms);
+
+	if (room > request->count)
+		room = request->count;
+	if (!lane_fresh_cut(lane, room, &rest)) {
+		request_free(rest); /* empty */
+		lane->post_ms = now->mono_ms + LANE_RETRY_MS;
+		return false;
+	}
+	/* Room for the tail was made with the last event. */
+	CHECK(request_close(request, NULL));
+	lane->filling = rest;
+	lane->overfull = false;
+	request->not_before_ms = now->mono_ms;
+	request->next = lane->kept;
+	lane->kept = request;
+	return true;
+}

@@ -19,6 +19,7 @@ enum {
 	LANE_LOOK_MS = 1000,	/* a wake is only a hint */
 	LANE_KEPT_MOST = 32,	/* requests in memory, but in flight */
 	LANE_FILL_MOST = 20000, /* events looked at in one step */
+	LANE_FIT_PART = 4,	/* of a full request is worth one */
 	LANE_BYTES_LEAST = 16 * 1024, /* 413 does not teach less */
 };
 
@@ -45,7 +46,7 @@ struct lane {
 	struct backoff backoff;
 	struct suspicion suspicion;
 	bool doubt;	 /* refusals without proof: one request at a time */
-	size_t bytes;	 /* of a request, as 413 taught */
+	size_t bytes;	 /* of a request; 413 lowers it, a start forgets */
 	int64_t rest_ms; /* mono: until then the quota is unknown */
 
 	/* What it has. */
@@ -92,6 +93,13 @@ void lane_slates_abandon(struct lane *lane);
  * now, else NULL, and *next_ms is lowered to when to come again. */
 struct request *
 lane_fresh_pick(struct lane *lane, const struct moment *now, int64_t *next_ms);
+
+/* So much room at least makes the filling request leave, in part. */
+size_t lane_fresh_least(const struct lane *lane);
+
+/* Take it, or what has room of it, closed, to the front of what is kept.
+ * False without memory; lane->post_ms says when to try again. */
+bool lane_fresh_keep(struct lane *lane, const struct moment *now);
 
 /* Post what may be posted; when to come again. */
 int64_t lane_run(struct lane *lane, const struct moment *now);

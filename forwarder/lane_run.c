@@ -130,6 +130,7 @@ lane_kept_pick(struct lane *lane, const struct moment *now, int64_t *next_ms,
 
 /* ---- posting ---- */
 
+/* When may a request of so many start? */
 static int64_t
 lane_start_ms(struct lane *lane, size_t events, const struct moment *now)
 {
@@ -199,25 +200,6 @@ lane_may_fly(const struct lane *lane)
 	       (lane->doubt ? 1 : lane->settings.in_flight);
 }
 
-/* Take the request that is filling out, closed, into what is kept. */
-static bool
-lane_fresh_keep(struct lane *lane, const struct moment *now)
-{
-	struct request *request = lane->filling;
-	struct err err;
-
-	if (!request_close(request, &err)) {
-		lane->post_ms = now->mono_ms + LANE_RETRY_MS;
-		return false;
-	}
-	lane->filling = NULL;
-	lane->overfull = false;
-	request->not_before_ms = now->mono_ms;
-	request->next = lane->kept;
-	lane->kept = request;
-	return true;
-}
-
 int64_t
 lane_run(struct lane *lane, const struct moment *now)
 {
@@ -235,14 +217,15 @@ lane_run(struct lane *lane, const struct moment *now)
 			request = lane_fresh_pick(lane, now, &next_ms);
 		if (request == NULL)
 			return next_ms;
-		start_ms = lane_start_ms(lane, request->count, now);
+		start_ms = lane_start_ms(lane,
+		    at != NULL ? request->count : lane_fresh_least(lane), now);
 		if (start_ms > now->mono_ms)
 			return start_ms < next_ms ? start_ms : next_ms;
-		if (at == NULL) {
-			if (!lane_fresh_keep(lane, now))
-				return lane->post_ms;
+		if (at == NULL && !lane_fresh_keep(lane, now))
+			return lane->post_ms;
+		if (at == NULL)
 			at = &lane->kept;
-		}
+		request = *at;
 		if (!lane_post(lane, request, now))
 			return lane->post_ms;
 		*at = request->next;

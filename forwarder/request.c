@@ -106,6 +106,46 @@ request_pop(struct request *request)
 	buf_truncate(&request->body, request->count > 0 ? at - 1 : at);
 }
 
+/* Take out again what was moved in so far. */
+static bool
+request_empty(struct request *request)
+{
+	while (request->slate->expected > 0)
+		slate_forget(request->slate);
+	request->count = 0;
+	request->body.failed = false;
+	buf_truncate(&request->body, request->head_len);
+	return false;
+}
+
+bool
+request_move(struct request *from, size_t first, struct request *to)
+{
+	size_t i, at;
+
+	CHECK(first > 0 && first < from->count && to->count == 0);
+	for (i = first; i < from->count; i++) {
+		const struct request_item *item = &from->items[i];
+
+		if (!slate_expect(to->slate))
+			return request_empty(to);
+		if (to->count > 0)
+			(void)buf_char(&to->body, ',');
+		at = to->body.len;
+		(void)buf_append(
+		    &to->body, from->body.data + item->at, item->len);
+		request_item_add(to, item->lot, item->event, item->who, at);
+	}
+	if (!buf_reserve(&to->body, REQUEST_TAIL_MAX))
+		return request_empty(to);
+	for (i = first; i < from->count; i++)
+		slate_forget(from->slate);
+	from->count = first;
+	buf_truncate(&from->body,
+	    from->items[first - 1].at + from->items[first - 1].len);
+	return true;
+}
+
 bool
 request_close(struct request *request, struct err *reterr)
 {
@@ -149,5 +189,36 @@ request_part(const struct request *request, request_pick *pick, const void *arg,
 	part->since_ms = request->since_ms;
 	part->probe = request->probe;
 	*ret_part = part;
+	return true;
+}
+
+struct request_range {
+	size_t from, to;
+};
+
+static bool
+request_in_range(const void *arg, size_t item)
+{
+	const struct request_range *range = arg;
+
+	return item >= range->from && item < range->to;
+}
+
+bool
+request_split(struct request *request, size_t first, struct request **ret_left,
+    struct request **ret_right, struct err *reterr)
+{
+	struct request_range front = {0, first}, back = {first, request->count};
+	struct request *left = NULL, *right = NULL;
+
+	if (!request_part(request, request_in_range, &front, &left, reterr) ||
+	    !request_part(request, request_in_range, &back, &right, reterr)) {
+		request_free(left);
+		return false;
+	}
+	left->held = right->held = request->held;
+	request_free(request);
+	*ret_left = left;
+	*ret_right = right;
 	return true;
 }

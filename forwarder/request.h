@@ -68,6 +68,11 @@ enum request_fit request_add(struct request *request,
 /* Take the last one out again. */
 void request_pop(struct request *request);
 
+/* Move all but the first `first` items into an empty request that has a slate
+ * of its own; both are open. On false nothing was moved. */
+MUST_USE bool
+request_move(struct request *from, size_t first, struct request *to);
+
 /* Write the tail; nothing is added after it. */
 MUST_USE bool request_close(struct request *request, struct err *reterr);
 
@@ -76,5 +81,10 @@ MUST_USE bool request_close(struct request *request, struct err *reterr);
 typedef bool request_pick(const void *arg, size_t item);
 MUST_USE bool request_part(const struct request *request, request_pick *pick,
     const void *arg, struct request **ret_part, struct err *reterr);
+
+/* Into two closed ones: the first `first` items, and the rest. Both are held
+ * if it was. It is freed, unless there is no memory: false. */
+MUST_USE bool request_split(struct request *request, size_t first,
+    struct request **ret_left, struct request **ret_right, struct err *reterr);
 
 #endif

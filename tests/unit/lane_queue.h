@@ -64,7 +64,7 @@ struct world {
 	struct moment now;
 	struct world_event *events;
 	size_t most, count, fresh; /* room, waiting, handed out */
-	unsigned *back;	     /* handed back: ring of event numbers */
+	unsigned *back;		   /* handed back: ring of event numbers */
 	size_t back_head, back_count;
 	size_t aside, leased, done, buried, dropped, twice;
 	size_t settles;
