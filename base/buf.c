@@ -24,7 +24,7 @@ void
 buf_reset(struct buf *buf)
 {
 	buf->len = 0;
-	buf->failed = false;
+	buf->failed = buf->starved = false;
 }
 
 void
@@ -46,6 +46,7 @@ buf_reserve(struct buf *buf, size_t more)
 		return true;
 	if (more > buf->limit - buf->len) {
 		buf->failed = true;
+		buf->starved = false;
 		return false;
 	}
 	cap = buf->cap < BUF_SMALLEST ? BUF_SMALLEST : buf->cap * 2;
@@ -55,7 +56,7 @@ buf_reserve(struct buf *buf, size_t more)
 		cap = buf->limit;
 	data = realloc(buf->data, cap);
 	if (data == NULL) {
-		buf->failed = true;
+		buf->failed = buf->starved = true;
 		return false;
 	}
 	buf->data = data;
@@ -106,7 +107,7 @@ buf_printf(struct buf *buf, const char *format, ...)
 	}
 	large = malloc((size_t)len + 1);
 	if (large == NULL) {
-		buf->failed = true;
+		buf->failed = buf->starved = true;
 		goto out;
 	}
 	(void)vsnprintf(large, (size_t)len + 1, format, again);
@@ -123,8 +124,10 @@ buf_ok(const struct buf *buf, struct err *reterr)
 {
 	if (!buf->failed)
 		return true;
+	if (buf->starved)
+		return err_set_nomem(reterr);
 	return err_set(reterr, ERR_LIMIT,
-	    "no room in a buffer of %zu bytes (limit or memory)", buf->limit);
+	    "no room in a buffer of %zu bytes", buf->limit);
 }
 
 char *

@@ -17,6 +17,7 @@ struct buf {
 	size_t cap;
 	size_t limit; /* len never exceeds it */
 	bool failed;  /* an append did not fit: the content is incomplete */
+	bool starved; /* it failed for want of memory, not for the limit */
 };
 
 void buf_init(struct buf *buf, size_t limit);
