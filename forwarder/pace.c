@@ -53,6 +53,7 @@ pace_start(struct pace *pace, size_t events, int64_t mono_ms)
 	    (int64_t)events * PACE_MINUTE_MS * 1000 / pace->present;
 }
 
+/* Not below the floor: a trickle must be left to learn from. */
 void
 pace_lower(struct pace *pace, int64_t mono_ms)
 {

@@ -5,6 +5,11 @@
 #include <string.h>
 
 /*
+ * What is set here, and what is not: certificates are always verified,
+ * redirects never followed (the events would go where nobody said), the
+ * environment's proxies ignored, and nothing but HTTP spoken. HTTP/2 comes
+ * with TLS if the server has it.
+ *
  * The easy handle of each post is its own; connections live in the multi
  * handle and are shared, so keep-alive and HTTP/2 work across posts.
  */

@@ -1,3 +1,10 @@
+/*
+ * The log of sends: a list of requests in the order of their start. They end
+ * out of order, so one is dropped when its own window is over, and the list
+ * is shortened from the front. Within a minute there are few: the list is
+ * walked, and the sum of what counts is kept beside it.
+ */
+
 #include "forwarder/quota.h"
 
 #include "forwarder/quota_inside.h"

@@ -1,3 +1,9 @@
+/*
+ * The body grows event by event, and at each step there is room for the
+ * tail, so that a request which is full, or whose next event did not fit, can
+ * always be closed. An event that does not fit is cut off again.
+ */
+
 #include "forwarder/request.h"
 
 #include <stdlib.h>

@@ -1,3 +1,9 @@
+/*
+ * Room for a verdict is made when its event is expected, long before it is
+ * known: once Heap has answered, nothing may fail any more between the
+ * answer and the settling but the disk, and that is repeated.
+ */
+
 #include "forwarder/slate.h"
 
 #include <stdlib.h>

@@ -21,6 +21,8 @@ suspicion_judge(struct suspicion *suspicion, bool refused)
 	suspicion->next = (suspicion->next + 1) % SUSPICION_JUDGED;
 }
 
+/* All of a request's events at once: they stand for themselves, so that a
+ * thousand good ones outweigh what came before. */
 void
 suspicion_accept(struct suspicion *suspicion, size_t events, int64_t mono_ms)
 {

@@ -146,7 +146,7 @@ def test_operator_must_act(start_daemon, heapsim, status):
     put(daemon, sent)
     until(lambda: lane(daemon)["state"] == "stopped", "the lane stopped")
     assert f"HTTP {status}" in lane(daemon)["why"]
-    assert daemon.run.has_line(rf"error forwarder: stopped .*HTTP {status}")
+    daemon.run.wait_line(rf"error forwarder: stopped .*HTTP {status}")
     assert daemon.books()["waiting"] == 50
     heapsim.control(refuse_all=0)
     assert wait_settled(daemon)["delivered"] == 50
