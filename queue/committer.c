@@ -13,7 +13,6 @@
 enum {
 	COMMITTER_ROUND_MS = 500,
 	COMMITTER_PROBE_MS = 1000, /* a younger commit answers a probe */
-	COMMITTER_MEND_MS = 1000,  /* between attempts to open anew */
 };
 
 /* Note the hashes of a transaction in one row, and let rows go that have
@@ -155,7 +154,9 @@ committer_checkpoint(struct queue *queue)
 	bool broke = false;
 
 	lock_hold(&queue->held);
-	if (!queue->broken && queue->store.log_pages >= QUEUE_LOG_PAGES &&
+	if (!queue->broken &&
+	    queue->store.log_pages >=
+		queue->settings.checkpoint_bytes / STORE_PAGE &&
 	    !store_checkpoint(&queue->store, false, &err) &&
 	    err.code != ERR_FULL && err.code != ERR_NOMEM) {
 		/* The file may hold half of it; the log has it all. */
@@ -176,7 +177,7 @@ committer_mend(struct queue *queue, int64_t now_ms, int64_t *mend_ms)
 
 	lock_hold(&queue->held);
 	if (queue->broken && now_ms >= *mend_ms) {
-		*mend_ms = now_ms + COMMITTER_MEND_MS;
+		*mend_ms = now_ms + queue->settings.mend_ms;
 		tried = true;
 		mended = queue_reopen(queue, &err);
 		queue_show(queue);

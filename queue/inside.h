@@ -35,7 +35,6 @@
 enum {
 	QUEUE_LANES_MAX = 64,
 	QUEUE_SOURCES_MAX = 256,
-	QUEUE_LOG_PAGES = 256, /* in the log before a checkpoint: 4 MiB */
 };
 
 /* due_ms of a ticket: fresh, or a time, or this. */

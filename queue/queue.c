@@ -23,6 +23,8 @@ queue_settings_init(struct queue_settings *settings)
 	    .notes_max = 10000,
 	    .window_events = 1000000,
 	    .pending_max = 4096,
+	    .checkpoint_bytes = (int64_t)4 << 20,
+	    .mend_ms = 1000,
 	};
 }
 

@@ -39,6 +39,8 @@ struct queue_settings {
 	size_t notes_max;     /* different notes; more are not told apart */
 	size_t window_events; /* remembered to tell duplicates */
 	size_t pending_max;   /* puts that may wait for a commit */
+	int64_t checkpoint_bytes; /* in the log before a checkpoint */
+	int64_t mend_ms; /* between attempts to open a broken queue anew */
 
 	/* A hint that new parcels are due; called on the committer thread
 	 * without locks. May be NULL. */
