@@ -1,0 +1,322 @@
+#include "work.h"
+
+#include "calls.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WORK_TRIES = 20, WORK_LEASES = 3, WORK_VERDICTS = 3 * MODEL_BATCH };
+
+struct queue_settings
+work_settings(const char *dir)
+{
+	struct queue_settings settings;
+
+	queue_settings_init(&settings);
+	settings.dir = dir;
+	settings.ballast_bytes = 16384;
+	settings.min_free_bytes = 1;
+	settings.window_events = 5000;
+	settings.checkpoint_bytes = 512 * 1024;
+	settings.mend_ms = 0;
+	return settings;
+}
+
+bool
+work_open(
+    struct work *work, struct model *model, const char *dir, struct err *reterr)
+{
+	struct queue_settings settings = work_settings(dir);
+	struct queue_lane lane;
+
+	memset(work, 0, sizeof(*work));
+	work->model = model;
+	atomic_store(&work->now_ms, 1764000000000);
+	if (!queue_open(&settings, &work->queue, reterr))
+		return false;
+	if (!queue_start(work->queue, reterr) ||
+	    !queue_lane_open(work->queue, "heap", &lane, reterr)) {
+		work_close(work);
+		return false;
+	}
+	work->lane = lane.id;
+	queue_lane_fini(&lane);
+	return true;
+}
+
+void
+work_close(struct work *work)
+{
+	if (work->queue == NULL)
+		return;
+	queue_stop(work->queue);
+	queue_close(work->queue);
+	work->queue = NULL;
+}
+
+/* ---- puts ---- */
+
+/* One put on its way. */
+struct sent {
+	struct work *work;
+	struct lock lock;
+	struct cond ready;
+	bool done, ok;
+	struct model_event *events; /* `count` in a row */
+	size_t steps[MODEL_BATCH];
+	size_t count;
+};
+
+static void
+sent_code_check(struct work *work, const struct err *err)
+{
+	if (err->code == ERR_IO || err->code == ERR_FULL ||
+	    err->code == ERR_NOMEM || err->code == ERR_STOPPING)
+		return;
+	(void)fprintf(
+	    stderr, "a put failed with %d: %s\n", (int)err->code, err->text);
+	work->bad_code = true;
+}
+
+static void
+sent_begin(struct sent *sent, struct work *work, struct model_event *events,
+    size_t first, size_t count)
+{
+	*sent = (struct sent){.work = work, .events = events, .count = count};
+	lock_init(&sent->lock);
+	cond_init(&sent->ready);
+	for (size_t i = 0; i < count; i++) {
+		enum queue_fate fate = model_fate(first + i);
+
+		sent->steps[i] = model_begin(work->model, &events[i], true,
+		    fate == QUEUE_WAIT	 ? MODEL_WAITING
+		    : fate == QUEUE_BURY ? MODEL_BURIED
+					 : MODEL_DROPPED);
+	}
+}
+
+/* On the committer's thread, so that the position is the true one. */
+static void
+sent_done(void *arg, const struct queue_receipt *receipt, const struct err *err)
+{
+	struct sent *sent = arg;
+
+	for (size_t i = 0; i < sent->count; i++)
+		model_end(sent->work->model, &sent->events[i], sent->steps[i],
+		    receipt != NULL);
+	lock_hold(&sent->lock);
+	if (receipt == NULL)
+		sent_code_check(sent->work, err);
+	sent->ok = receipt != NULL;
+	sent->done = true;
+	cond_wake(&sent->ready);
+	lock_drop(&sent->lock);
+}
+
+/* `handed` is what queue_put() said. */
+static bool
+sent_wait(struct sent *sent, bool handed, const struct err *err)
+{
+	if (!handed)
+		sent_done(sent, NULL, err);
+	lock_hold(&sent->lock);
+	while (!sent->done)
+		cond_wait(&sent->ready, &sent->lock, INT64_MAX / 2);
+	lock_drop(&sent->lock);
+	lock_fini(&sent->lock);
+	cond_fini(&sent->ready);
+	return sent->ok;
+}
+
+bool
+work_put(struct work *work, size_t first, size_t count)
+{
+	struct queue_item items[MODEL_BATCH];
+	char kinds[MODEL_BATCH][32], data[MODEL_BATCH][MODEL_DATA];
+	struct queue_batch batch = {.source = model_source(first),
+	    .lane = "heap",
+	    .now_ms = 1764000000000 + (int64_t)first * 60000,
+	    .items = items,
+	    .count = count};
+	struct sent sent;
+	struct err err;
+	bool ok;
+
+	for (size_t i = 0; i < count; i++) {
+		model_kind(first + i, kinds[i]);
+		items[i] = (struct queue_item){.fate = model_fate(first + i),
+		    .kind = kinds[i],
+		    .kind_len = strlen(kinds[i]),
+		    .id = kinds[i],
+		    .id_len = strlen(kinds[i]),
+		    .data = data[i],
+		    .data_len = model_data(work->model, first + i, data[i]),
+		    .reason = "because"};
+	}
+	sent_begin(&sent, work, &work->model->events[first], first, count);
+	ok = queue_put(work->queue, &batch, sent_done, &sent, &err);
+	return sent_wait(&sent, ok, &err);
+}
+
+bool
+work_keep(struct work *work, size_t number)
+{
+	char data[MODEL_DATA];
+	struct queue_body body = {.source = "main",
+	    .data = data,
+	    .len = model_data(work->model, MODEL_EVENTS + number, data),
+	    .encoding = "gzip",
+	    .reason = "offset 0",
+	    .now_ms = 1764000000000};
+	struct sent sent;
+	struct err err;
+	bool ok;
+
+	sent_begin(&sent, work, &work->model->bodies[number], 0, 1);
+	ok = queue_keep(work->queue, &body, sent_done, &sent, &err);
+	return sent_wait(&sent, ok, &err);
+}
+
+bool
+work_probe(struct work *work)
+{
+	struct sent sent;
+	struct err err;
+	bool ok;
+
+	sent_begin(&sent, work, NULL, 0, 0);
+	ok = queue_probe(work->queue, atomic_fetch_add(&work->now_ms, 5000),
+	    sent_done, &sent, &err);
+	return sent_wait(&sent, ok, &err);
+}
+
+/* ---- the lane ---- */
+
+bool
+work_post(struct work *work)
+{
+	struct model_event *posts = &work->model->posts;
+	struct err err;
+	size_t step;
+	bool ok;
+
+	if (posts->count == MODEL_STEPS)
+		return true;
+	step = model_begin(work->model, posts, true, MODEL_WAITING);
+	ok = queue_lane_post(work->queue, work->lane, (int64_t)step + 1, &err);
+	model_end(work->model, posts, step, ok);
+	return ok;
+}
+
+/* The verdicts of a round, with the model's steps. */
+struct round {
+	struct queue_verdict verdicts[WORK_VERDICTS];
+	struct model_event *events[WORK_VERDICTS];
+	size_t steps[WORK_VERDICTS];
+	size_t count;
+};
+
+static size_t
+round_number(struct work *work, const struct queue_event *event)
+{
+	char data[MODEL_DATA];
+	size_t number;
+
+	if (model_kind_read(event->kind, event->kind_len, &number) &&
+	    number < MODEL_EVENTS &&
+	    event->data_len == model_data(work->model, number, data) &&
+	    memcmp(event->data, data, event->data_len) == 0)
+		return number;
+	work->bad_bytes = true;
+	return 0;
+}
+
+static void
+round_judge(struct work *work, struct round *round, struct rng *rng,
+    const struct queue_lease *lease, size_t n)
+{
+	static const struct {
+		enum queue_outcome outcome;
+		enum model_state state;
+	} ways[] = {{QUEUE_DONE, MODEL_DELIVERED}, {QUEUE_AGAIN, MODEL_WAITING},
+	    {QUEUE_BURIED, MODEL_BURIED}, {QUEUE_DROPPED, MODEL_DROPPED}};
+	unsigned percent = (unsigned)rng_below(rng, 100);
+	int way = percent < 55 ? 0 : percent < 72 ? 1 : percent < 82 ? 2 : 3;
+	struct model_event *event =
+	    &work->model->events[round_number(work, &lease->events[n])];
+
+	if (percent >= 90)
+		return; /* left open */
+	round->verdicts[round->count] = (struct queue_verdict){.lease = lease,
+	    .event = n,
+	    .outcome = ways[way].outcome,
+	    .due_ms = atomic_load(&work->now_ms) +
+		      (int64_t)rng_below(rng, 3) * 10 + 1,
+	    .reason = "refused",
+	    .status = 400,
+	    .words = "no",
+	    .words_len = 2};
+	round->events[round->count] = NULL;
+	if (way != 1) {
+		round->events[round->count] = event;
+		round->steps[round->count] =
+		    model_begin(work->model, event, false, ways[way].state);
+	}
+	round->count++;
+}
+
+static bool
+round_settle(struct work *work, struct round *round)
+{
+	struct err err;
+	bool ok = false;
+
+	/* A probe gives a broken queue the chance to mend. */
+	for (int i = 0; !ok && i < WORK_TRIES; i++) {
+		ok = queue_settle(work->queue, round->verdicts, round->count,
+		    atomic_load(&work->now_ms), &err);
+		if (!ok)
+			(void)work_probe(work);
+	}
+	for (size_t i = 0; i < round->count; i++) {
+		if (round->events[i] != NULL)
+			model_end(
+			    work->model, round->events[i], round->steps[i], ok);
+	}
+	return ok;
+}
+
+bool
+work_forward(struct work *work, struct rng *rng)
+{
+	struct queue_lease *leases[WORK_LEASES];
+	struct round round = {.count = 0};
+	int64_t now_ms = atomic_fetch_add(&work->now_ms, 7);
+	size_t count = 0;
+	struct err err;
+	bool ok = true;
+
+	while (ok && count < WORK_LEASES) {
+		leases[count] = NULL;
+		ok = queue_take(
+		    work->queue, work->lane, now_ms, &leases[count], &err);
+		if (!ok || leases[count] == NULL)
+			break;
+		for (size_t i = 0; i < leases[count]->count; i++) {
+			if (round.count < WORK_VERDICTS)
+				round_judge(
+				    work, &round, rng, leases[count], i);
+		}
+		count++;
+	}
+	if (!ok)
+		(void)work_probe(work);
+	(void)work_post(work);
+	if (round.count > 0 && !round_settle(work, &round))
+		ok = false;
+	while (count > 0)
+		queue_lease_free(work->queue, leases[--count]);
+	return ok;
+}
