@@ -44,6 +44,9 @@ bool err_set_nomem(struct err *reterr);
 			check_failed(__FILE__, __LINE__, #cond);               \
 	} while (0)
 
+/* For a place that the code never comes to. */
+#define NEVER(why) check_failed(__FILE__, __LINE__, why)
+
 _Noreturn void check_failed(const char *file, int line, const char *cond);
 
 #endif

@@ -16,9 +16,9 @@ forwarder_lane_settings_init(struct forwarder_lane_settings *settings)
 	    .linger_ms = 1000,
 	    .connect_timeout_ms = 5000,
 	    .timeout_ms = 30000,
-	    .backoff_first_ms = 500,
+	    .backoff_first_ms = 1000,
 	    .backoff_most_ms = 60 * 1000,
-	    .retry_after_most_ms = 10 * 60 * 1000,
+	    .retry_after_most_ms = 15 * 60 * 1000,
 	    .probe_ms = 60 * 1000,
 	    .set_aside_ms = 60 * 1000,
 	};

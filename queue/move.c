@@ -72,8 +72,7 @@ put_book(struct queue *queue, struct put *put, size_t n,
 			   },
 			   reterr);
 	}
-	CHECK(!"an item without a mark");
-	return false;
+	NEVER("an item without a mark");
 }
 
 /* Count what was observed. The table is bounded: a note too many is not told
@@ -229,8 +228,7 @@ put_move(struct queue *queue, struct put *put, struct err *reterr)
 	case PUT_PROBE:
 		return put_move_probe(queue, put, reterr);
 	}
-	CHECK(!"a put of no kind");
-	return false;
+	NEVER("a put of no kind");
 }
 
 /* Append the new hashes of one put to the row that is being made. */

@@ -14,15 +14,15 @@ void
 queue_settings_init(struct queue_settings *settings)
 {
 	*settings = (struct queue_settings){
-	    .max_bytes = (int64_t)16 << 30,
+	    .max_bytes = (int64_t)10 << 30,
 	    .min_free_bytes = (int64_t)256 << 20,
-	    .ballast_bytes = (int64_t)64 << 20,
+	    .ballast_bytes = (int64_t)32 << 20,
 	    .undecodable_max_bytes = (int64_t)256 << 20,
 	    .keep_ms = (int64_t)7 * 24 * 3600 * 1000,
 	    .keep_bytes = (int64_t)2 << 30,
 	    .notes_max = 10000,
 	    .window_events = 1000000,
-	    .pending_max = 4096,
+	    .pending_max = 1024,
 	    .checkpoint_bytes = (int64_t)4 << 20,
 	    .mend_ms = 1000,
 	};

@@ -16,8 +16,7 @@ tools_place_name(enum tools_place place)
 	case TOOLS_PLACES:
 		break;
 	}
-	CHECK(!"a place of no kind");
-	return NULL;
+	NEVER("a place of no kind");
 }
 
 void

@@ -34,7 +34,7 @@ server_settings_init(struct server_settings *settings)
 	    .max_connections = 1024,
 	    .body_limit = 16 * 1024 * 1024,
 	    .body_memory = 256 * 1024 * 1024,
-	    .max_events = 20000,
+	    .max_events = 100000,
 	    .request_timeout_ms = 60000,
 	    /* Longer than a proxy keeps its connections (nginx: 60 s), so
 	     * that it is the proxy who closes. */

@@ -3,7 +3,7 @@
  * forgetting, copying. After each the books must agree.
  */
 
-#include "queue_help.h"
+#include "queue_fixture.h"
 
 #include "queue/tools.h"
 
@@ -11,37 +11,17 @@
 #include <sys/stat.h>
 #include <zstd.h>
 
-struct fixture {
-	char *dir;
-	struct queue_settings settings;
-	struct queue *queue;
-	int64_t lane;
-};
-
 static int
 setup(void **state)
 {
-	struct fixture *fixture = calloc(1, sizeof(*fixture));
+	struct fixture *fixture;
 
-	assert_non_null(fixture);
-	fixture->dir = state_dir();
-	fixture->settings = queue_test_settings(fixture->dir);
+	(void)fixture_setup(state);
+	fixture = *state;
+	queue_test_close(fixture->queue);
 	fixture->settings.keep_ms = INT64_MAX / 2;
 	fixture->queue = queue_test_open(&fixture->settings);
 	fixture->lane = lane_test_open(fixture->queue, "heap");
-	*state = fixture;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct fixture *fixture = *state;
-
-	books_test_agree(fixture->queue);
-	queue_test_close(fixture->queue);
-	state_dir_remove(fixture->dir);
-	free(fixture);
 	return 0;
 }
 
@@ -78,15 +58,6 @@ deliver(struct fixture *fixture)
 		delivered += lease->count;
 		queue_lease_free(fixture->queue, lease);
 	}
-}
-
-static struct books_line
-totals(struct fixture *fixture)
-{
-	struct books_totals books;
-
-	books_totals(fixture->queue, &books);
-	return books.events;
 }
 
 /* The event's bytes contain the text. */
@@ -443,7 +414,9 @@ test_check(void **state)
 	assert_int_equal(check.faults, 0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#undef TEST
+#define TEST(name)                                                             \
+	cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
 
 int
 main(void)

@@ -1,0 +1,297 @@
+/*
+ * What the queue keeps beside the waiting: the buried, the dropped, the
+ * delivered, notes, erasures, and what a lane must remember.
+ */
+
+#include "queue_fixture.h"
+
+struct found {
+	size_t count;
+	char reason[32], words[32], data[64], sent[32];
+	int status;
+};
+
+static bool
+note_buried(void *arg, const struct books_buried *buried)
+{
+	struct found *found = arg;
+
+	found->count++;
+	(void)snprintf(
+	    found->reason, sizeof(found->reason), "%s", buried->reason);
+	(void)snprintf(found->words, sizeof(found->words), "%.*s",
+	    (int)buried->words_len, buried->words);
+	(void)snprintf(found->sent, sizeof(found->sent), "%.*s",
+	    (int)buried->sent_len, buried->sent);
+	(void)snprintf(found->data, sizeof(found->data), "%.*s",
+	    (int)buried->data_len, buried->data);
+	found->status = buried->status;
+	return true;
+}
+
+static bool
+note_drop(void *arg, const char *rule, const char *kind, int64_t count)
+{
+	struct found *found = arg;
+
+	found->count += (size_t)count;
+	(void)snprintf(
+	    found->reason, sizeof(found->reason), "%s %s", rule, kind);
+	return true;
+}
+
+static void
+test_buried_and_dropped(void **state)
+{
+	struct fixture *fixture = *state;
+	struct found found = {.count = 0};
+	struct queue_lease *lease;
+	struct answer answer;
+	struct err err;
+
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "", "bad", 1, QUEUE_BURY, &answer));
+	assert_int_equal(answer.receipt.buried, 1);
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", "x", 4, QUEUE_DROP, &answer));
+	assert_int_equal(answer.receipt.dropped, 4);
+	assert_null(take(fixture, 1));
+	assert_true(
+	    books_buried(fixture->queue, 0, 10, note_buried, &found, &err));
+	assert_int_equal(found.count, 1);
+	assert_string_equal(found.reason, "because");
+	assert_string_equal(found.data, "{\"id\":\"bad-0\",\"kind\":\"\"}");
+	found.count = 0;
+	assert_true(books_drops(fixture->queue, note_drop, &found, &err));
+	assert_int_equal(found.count, 4);
+	assert_string_equal(found.reason, "because Open");
+
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", "y", 1, QUEUE_WAIT, &answer));
+	lease = take(fixture, 1);
+	settle_all(fixture, lease, QUEUE_BURIED, 0);
+	queue_lease_free(fixture->queue, lease);
+	found.count = 0;
+	assert_true(
+	    books_buried(fixture->queue, 1, 10, note_buried, &found, &err));
+	assert_int_equal(found.count, 1);
+	assert_string_equal(found.words, "no");
+	assert_string_equal(found.sent, "{}");
+	assert_int_equal(found.status, 400);
+	assert_int_equal(totals(fixture).buried, 2);
+	assert_int_equal(totals(fixture).dropped, 4);
+}
+
+static void
+test_lane_remembers(void **state)
+{
+	struct fixture *fixture = *state;
+	struct queue_lane lane;
+	struct err err;
+
+	assert_true(queue_lane_post(fixture->queue, fixture->lane, 777, &err));
+	assert_true(queue_lane_open(fixture->queue, "heap", &lane, &err));
+	assert_int_equal(lane.last_post_ms, 777);
+	assert_int_equal(lane.clean_ms, 0); /* as after a crash */
+	queue_lane_fini(&lane);
+	assert_true(queue_lane_rest(
+	    fixture->queue, fixture->lane, 888, "log", 3, &err));
+	assert_true(queue_lane_pause(fixture->queue, "heap", true, &err));
+	assert_false(queue_lane_pause(fixture->queue, "nowhere", true, &err));
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	reopen(fixture);
+	assert_true(queue_lane_rest(
+	    fixture->queue, fixture->lane, 888, "log", 3, &err));
+	assert_true(queue_lane_open(fixture->queue, "heap", &lane, &err));
+	assert_int_equal(lane.clean_ms, 888);
+	assert_int_equal(lane.sends_len, 3);
+	assert_memory_equal(lane.sends, "log", 3);
+	assert_true(lane.paused);
+	queue_lane_fini(&lane);
+}
+
+static void
+test_oldest(void **state)
+{
+	struct fixture *fixture = *state;
+	struct answer answer;
+	int64_t ms = -1;
+	struct err err;
+
+	assert_true(books_oldest_ms(fixture->queue, NULL, &ms, &err));
+	assert_int_equal(ms, 0);
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", "a", 1, QUEUE_WAIT, &answer));
+	assert_true(books_oldest_ms(fixture->queue, "heap", &ms, &err));
+	assert_int_equal(ms, 1764000000000);
+}
+
+static void
+test_delivered_is_kept_and_evicted(void **state)
+{
+	struct fixture *fixture = *state;
+	struct queue_lease *lease;
+	struct books_totals books;
+	struct answer answer;
+	struct queue_verdict verdicts[2];
+	struct err err;
+
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", "a", 2, QUEUE_WAIT, &answer));
+	lease = take(fixture, 1);
+	/* in two steps, one of them dropped: still kept, for the other */
+	verdicts[0] = (struct queue_verdict){
+	    .lease = lease, .event = 0, .outcome = QUEUE_DONE};
+	verdicts[1] = (struct queue_verdict){.lease = lease,
+	    .event = 1,
+	    .outcome = QUEUE_DROPPED,
+	    .reason = "a rule"};
+	assert_true(queue_settle(fixture->queue, &verdicts[0], 1, 5000, &err));
+	assert_true(queue_settle(fixture->queue, &verdicts[1], 1, 5000, &err));
+	queue_lease_free(fixture->queue, lease);
+	books_totals(fixture->queue, &books);
+	assert_int_equal(books.kept_parcels, 1);
+	assert_true(books.kept_bytes > 0);
+	books_test_agree(fixture->queue);
+
+	/* its time was over long ago: it goes by itself */
+	for (int tries = 0; tries < 1000 && books.kept_parcels > 0; tries++) {
+		(void)usleep(10000);
+		books_totals(fixture->queue, &books);
+	}
+	assert_int_equal(books.kept_parcels, 0);
+	assert_int_equal(books.kept_bytes, 0);
+}
+
+static void
+test_kept_goes_before_a_put_is_refused(void **state)
+{
+	struct fixture *fixture = *state;
+	struct queue_lease *lease;
+	struct books_totals books;
+	struct answer answer;
+	char prefix[16];
+	bool full = false;
+
+	queue_test_close(fixture->queue);
+	fixture->settings.keep_ms = INT64_MAX / 2;
+	fixture->settings.max_bytes = 40 * 16384;
+	fixture->queue = queue_test_open(&fixture->settings);
+	fixture->lane = lane_test_open(fixture->queue, "heap");
+	for (int n = 0; n < 1000; n++) {
+		(void)snprintf(prefix, sizeof(prefix), "p%d", n);
+		assert_true(queue_test_put(fixture->queue, "main", "Open",
+		    prefix, 50, QUEUE_WAIT, &answer));
+		lease = take(fixture, 1);
+		settle_all(fixture, lease, QUEUE_DONE, 0);
+		queue_lease_free(fixture->queue, lease);
+		books_totals(fixture->queue, &books);
+		if (books.kept_parcels < n)
+			full = true;
+	}
+	assert_true(full); /* the bound was met, and nothing was refused */
+	assert_true(books.live_bytes <= fixture->settings.max_bytes + 65536);
+}
+
+static bool
+note_note(void *arg, const char *text, int64_t events, int64_t first_ms,
+    int64_t last_ms)
+{
+	struct found *found = arg;
+
+	found->count++;
+	found->status = (int)events;
+	(void)snprintf(found->reason, sizeof(found->reason), "%s", text);
+	assert_int_equal(first_ms, 100);
+	assert_int_equal(last_ms, 200);
+	return true;
+}
+
+static void
+test_notes_are_counted(void **state)
+{
+	struct fixture *fixture = *state;
+	struct queue_note note = {.text = "unknown type", .events = 3};
+	struct queue_batch batch = {.source = "main",
+	    .lane = "heap",
+	    .now_ms = 100,
+	    .notes = &note,
+	    .note_count = 1};
+	struct found found = {.count = 0};
+	struct answer answer;
+	struct err err;
+
+	answer_init(&answer);
+	assert_true(
+	    queue_put(fixture->queue, &batch, answer_done, &answer, &err));
+	assert_true(answer_wait(&answer));
+	assert_true(note.first);
+	batch.now_ms = 200;
+	answer_init(&answer);
+	assert_true(
+	    queue_put(fixture->queue, &batch, answer_done, &answer, &err));
+	assert_true(answer_wait(&answer));
+	assert_false(note.first);
+	assert_true(books_notes(fixture->queue, note_note, &found, &err));
+	assert_int_equal(found.count, 1);
+	assert_int_equal(found.status, 6);
+	assert_string_equal(found.reason, "unknown type");
+}
+
+static bool
+note_erasure(void *arg, int64_t id, const char *source, const char *subject,
+    int64_t noted_ms)
+{
+	struct found *found = arg;
+
+	(void)id;
+	found->count++;
+	assert_string_equal(source, "main");
+	assert_int_equal(noted_ms, 5000);
+	(void)snprintf(found->reason, sizeof(found->reason), "%s", subject);
+	return true;
+}
+
+static void
+test_erasures_are_listed_once(void **state)
+{
+	struct fixture *fixture = *state;
+	struct found found = {.count = 0};
+	struct queue_verdict verdicts[2];
+	struct queue_lease *lease;
+	struct answer answer;
+	struct err err;
+
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Delete", "a", 2, QUEUE_WAIT, &answer));
+	lease = take(fixture, 1);
+	for (size_t i = 0; i < 2; i++)
+		verdicts[i] = (struct queue_verdict){.lease = lease,
+		    .event = i,
+		    .outcome = QUEUE_DROPPED,
+		    .reason = "erasure request",
+		    .erase = "5f1c",
+		    .erase_len = 4};
+	assert_true(queue_settle(fixture->queue, verdicts, 2, 5000, &err));
+	queue_lease_free(fixture->queue, lease);
+	assert_true(
+	    books_erasures(fixture->queue, 0, 10, note_erasure, &found, &err));
+	assert_int_equal(found.count, 1);
+	assert_string_equal(found.reason, "5f1c");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(test_buried_and_dropped),
+	    TEST(test_lane_remembers),
+	    TEST(test_oldest),
+	    TEST(test_delivered_is_kept_and_evicted),
+	    TEST(test_kept_goes_before_a_put_is_refused),
+	    TEST(test_notes_are_counted),
+	    TEST(test_erasures_are_listed_once),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

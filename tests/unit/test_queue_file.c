@@ -1,0 +1,314 @@
+/*
+ * The file of the queue and the place it is in: one owner, what it refuses,
+ * its bounds, a kill in mid-flight, damage.
+ */
+
+#include "queue_fixture.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+static void
+test_undecodable_is_kept_once_within_its_bound(void **state)
+{
+	struct fixture *fixture = *state;
+	struct queue_body body = {.source = "main",
+	    .data = "not json",
+	    .len = 8,
+	    .encoding = "",
+	    .reason = "offset 0"};
+	struct books_totals books;
+	struct answer answer;
+	struct err err;
+	char *large;
+
+	for (int i = 0; i < 2; i++) {
+		answer_init(&answer);
+		assert_true(queue_keep(
+		    fixture->queue, &body, answer_done, &answer, &err));
+		assert_true(answer_wait(&answer));
+	}
+	books_totals(fixture->queue, &books);
+	assert_int_equal(books.undecodable, 1);
+
+	queue_test_close(fixture->queue);
+	fixture->settings.undecodable_max_bytes = 100;
+	fixture->queue = queue_test_open(&fixture->settings);
+	large = malloc(4096);
+	assert_non_null(large);
+	for (size_t i = 0; i < 4096; i++)
+		large[i] = (char)(i * 7919 % 251);
+	body.data = large;
+	body.len = 4096;
+	answer_init(&answer);
+	assert_true(
+	    queue_keep(fixture->queue, &body, answer_done, &answer, &err));
+	assert_false(answer_wait(&answer));
+	assert_int_equal(answer.err.code, ERR_FULL);
+	free(large);
+	/* the refusal of one is not that of others */
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", "a", 1, QUEUE_WAIT, &answer));
+}
+
+static void
+test_full_by_bytes_and_by_free_space(void **state)
+{
+	struct fixture *fixture = *state;
+	struct answer answer;
+	struct err err;
+
+	queue_test_close(fixture->queue);
+	fixture->settings.max_bytes = 16384;
+	fixture->queue = queue_test_open(&fixture->settings);
+	assert_false(queue_test_put(
+	    fixture->queue, "main", "Open", "a", 1, QUEUE_WAIT, &answer));
+	assert_int_equal(answer.err.code, ERR_FULL);
+	answer_init(&answer);
+	assert_true(queue_probe(fixture->queue, 1, answer_done, &answer, &err));
+	assert_false(answer_wait(&answer));
+	queue_test_close(fixture->queue);
+
+	fixture->settings = queue_test_settings(fixture->dir);
+	fixture->settings.min_free_bytes = INT64_MAX / 2;
+	fixture->queue = queue_test_open(&fixture->settings);
+	assert_false(queue_test_put(
+	    fixture->queue, "main", "Open", "a", 1, QUEUE_WAIT, &answer));
+	assert_int_equal(answer.err.code, ERR_FULL);
+	queue_test_close(fixture->queue);
+
+	fixture->settings = queue_test_settings(fixture->dir);
+	fixture->queue = queue_test_open(&fixture->settings);
+	/* what was refused was not remembered as seen */
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", "a", 1, QUEUE_WAIT, &answer));
+	assert_int_equal(answer.receipt.queued, 1);
+}
+
+static void
+test_probe(void **state)
+{
+	struct fixture *fixture = *state;
+	struct answer answer;
+	struct err err;
+
+	for (int64_t now_ms = 5000; now_ms < 8000; now_ms += 500) {
+		answer_init(&answer);
+		assert_true(queue_probe(
+		    fixture->queue, now_ms, answer_done, &answer, &err));
+		assert_true(answer_wait(&answer));
+		assert_int_equal(answer.receipt.received, 0);
+	}
+}
+
+static void
+test_one_owner(void **state)
+{
+	struct fixture *fixture = *state;
+	struct queue *second = NULL;
+	struct err err;
+
+	assert_false(queue_open(&fixture->settings, &second, &err));
+	assert_int_equal(err.code, ERR_CONFIG);
+	assert_non_null(strstr(err.text, "in use by process"));
+}
+
+/* Overwrite bytes of queue.db at an offset. */
+static void
+scribble(struct fixture *fixture, off_t at, const char *bytes, size_t len)
+{
+	char path[256];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/queue.db", fixture->dir);
+	fd = open(path, O_RDWR);
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, bytes, len, at), (ssize_t)len);
+	assert_int_equal(close(fd), 0);
+}
+
+static void
+test_refuses_what_is_not_its_file(void **state)
+{
+	struct fixture *fixture = *state;
+	struct queue *queue = NULL;
+	char path[256], away[256];
+	struct err err;
+
+	queue_test_close(fixture->queue);
+	fixture->queue = NULL;
+	(void)snprintf(path, sizeof(path), "%s/queue.db", fixture->dir);
+	(void)snprintf(away, sizeof(away), "%s/away", fixture->dir);
+
+	/* a newer format: the user version is at byte 60 (fileformat2) */
+	scribble(fixture, 60, "\0\0\0\x63", 4);
+	assert_false(queue_open(&fixture->settings, &queue, &err));
+	assert_int_equal(err.code, ERR_CONFIG);
+	assert_non_null(strstr(err.text, "newer"));
+	scribble(fixture, 60, "\0\0\0\x01", 4);
+
+	/* another program's file: the application id is at byte 68 */
+	scribble(fixture, 68, "\0\0\0\x07", 4);
+	assert_false(queue_open(&fixture->settings, &queue, &err));
+	assert_int_equal(err.code, ERR_DAMAGED);
+	scribble(fixture, 0, "garbage garbage ", 16);
+	assert_false(queue_open(&fixture->settings, &queue, &err));
+	assert_int_equal(err.code, ERR_DAMAGED);
+
+	assert_int_equal(rename(path, away), 0);
+	assert_int_equal(close(open(path, O_CREAT | O_WRONLY, 0600)), 0);
+	assert_false(queue_open(&fixture->settings, &queue, &err));
+	assert_non_null(strstr(err.text, "empty"));
+	assert_int_equal(unlink(path), 0);
+
+	(void)snprintf(away, sizeof(away), "%s/queue.db-wal", fixture->dir);
+	assert_int_equal(close(open(away, O_CREAT | O_WRONLY, 0600)), 0);
+	assert_false(queue_open(&fixture->settings, &queue, &err));
+	assert_non_null(strstr(err.text, "missing"));
+	assert_int_equal(access(path, F_OK), -1);
+}
+
+static void
+test_modes(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *names[] = {"queue.db", "queue.db-wal", "lock", "ballast"};
+	struct stat info;
+	char path[256];
+
+	for (size_t i = 0; i < 4; i++) {
+		(void)snprintf(
+		    path, sizeof(path), "%s/%s", fixture->dir, names[i]);
+		assert_int_equal(stat(path, &info), 0);
+		assert_int_equal(info.st_mode & 0777, 0600);
+	}
+}
+
+/* A child puts until it is killed; whatever it was told is durable is there
+ * afterwards. */
+static void
+test_killed_in_mid_flight(void **state)
+{
+	struct fixture *fixture = *state;
+	struct answer answer;
+	int64_t told = -1, got;
+	int pipes[2];
+	pid_t child;
+	char prefix[16];
+
+	queue_test_close(fixture->queue);
+	fixture->queue = NULL;
+	assert_int_equal(pipe(pipes), 0);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0) {
+		struct queue *queue = queue_test_open(&fixture->settings);
+
+		for (int64_t n = 0;; n++) {
+			(void)snprintf(prefix, sizeof(prefix), "p%d", (int)n);
+			if (!queue_test_put(queue, "main", "Open", prefix, 2,
+				QUEUE_WAIT, &answer) ||
+			    write(pipes[1], &n, sizeof(n)) != sizeof(n))
+				_exit(1);
+		}
+	}
+	assert_int_equal(close(pipes[1]), 0);
+	while (told < 200 &&
+	       read(pipes[0], &got, sizeof(got)) == (ssize_t)sizeof(got))
+		told = got;
+	assert_int_equal(kill(child, SIGKILL), 0);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	while (read(pipes[0], &got, sizeof(got)) == (ssize_t)sizeof(got))
+		told = got;
+	assert_int_equal(close(pipes[0]), 0);
+	assert_true(told >= 200);
+
+	fixture->queue = queue_test_open(&fixture->settings);
+	assert_true(totals(fixture).waiting >= 2 * (told + 1));
+	assert_true(totals(fixture).waiting <= 2 * (told + 2));
+}
+
+static void
+test_damaged_parcel_is_set_aside(void **state)
+{
+	struct fixture *fixture = *state;
+	struct books_totals books;
+	struct queue_lease *lease;
+	struct answer answer;
+	char path[256], *bytes;
+	static const unsigned char magic[4] = {0x28, 0xb5, 0x2f, 0xfd};
+	struct stat info;
+	char *frame;
+	int fd;
+
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", "a", 20, QUEUE_WAIT, &answer));
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", "b", 1, QUEUE_WAIT, &answer));
+	queue_test_close(fixture->queue);
+	(void)snprintf(path, sizeof(path), "%s/queue.db", fixture->dir);
+	fd = open(path, O_RDWR);
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &info), 0);
+	bytes = malloc((size_t)info.st_size);
+	assert_non_null(bytes);
+	assert_int_equal(
+	    pread(fd, bytes, (size_t)info.st_size, 0), info.st_size);
+	/* rows grow from the end of a page: the last frame is the first */
+	frame = NULL;
+	for (off_t i = 0; i + 4 < info.st_size; i++) {
+		if (memcmp(bytes + i, magic, 4) == 0)
+			frame = bytes + i;
+	}
+	assert_non_null(frame);
+	frame[20] = (char)~frame[20];
+	assert_int_equal(
+	    pwrite(fd, bytes, (size_t)info.st_size, 0), info.st_size);
+	assert_int_equal(close(fd), 0);
+	free(bytes);
+
+	fixture->queue = queue_test_open(&fixture->settings);
+	fixture->lane = lane_test_open(fixture->queue, "heap");
+	lease = take(fixture, 1);
+	assert_non_null(lease);
+	assert_int_equal(lease->count, 1);
+	queue_lease_free(fixture->queue, lease);
+	books_totals(fixture->queue, &books);
+	assert_int_equal(books.set_aside_parcels, 1);
+	assert_int_equal(books.events.waiting, 21);
+}
+
+static void
+test_stopping_refuses(void **state)
+{
+	struct fixture *fixture = *state;
+	struct answer answer;
+	struct err err;
+
+	queue_stop(fixture->queue);
+	assert_false(queue_test_put(
+	    fixture->queue, "main", "Open", "a", 1, QUEUE_WAIT, &answer));
+	assert_int_equal(answer.err.code, ERR_STOPPING);
+	queue_close(fixture->queue);
+	fixture->queue = NULL;
+	assert_true(queue_open(&fixture->settings, &fixture->queue, &err));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(test_undecodable_is_kept_once_within_its_bound),
+	    TEST(test_full_by_bytes_and_by_free_space),
+	    TEST(test_probe),
+	    TEST(test_one_owner),
+	    TEST(test_refuses_what_is_not_its_file),
+	    TEST(test_modes),
+	    TEST(test_killed_in_mid_flight),
+	    TEST(test_damaged_parcel_is_set_aside),
+	    TEST(test_stopping_refuses),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
