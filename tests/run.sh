@@ -113,7 +113,6 @@ daemon()
         "$PYTHON" -m pytest -q -ra --tb=short --durations=5 tests/daemon
 }
 
-export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:strict_string_checks=1}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 limit=30m
 if [ $how = long ]; then

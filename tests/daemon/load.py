@@ -1,9 +1,12 @@
 """brazesim at work beside a daemon, and the comparison of all books."""
 
 import json
+import os
 import subprocess
 
 from conftest import BUILD, PATIENCE, TOKEN, until
+
+LONG = bool(os.environ.get("CURRENTSD_LONG"))
 
 # Two types of which Heap gets nothing: no user to give them to, and a rule.
 DROPPED = ("agentconsole.ToolInvocation", "users.UserDeleteRequest")
@@ -52,7 +55,7 @@ class Brazesim:
              str(events)],
             stdout=subprocess.PIPE, text=True)
 
-    def books(self, timeout=PATIENCE):
+    def books(self, timeout=600 if LONG else 120):
         """Wait for the end: every event was acked."""
         try:
             out, _ = self.process.communicate(timeout=timeout)

@@ -6,14 +6,13 @@ to arrive: through twenty times SIGKILL, and a Heap that fails one request in
 three, before storing the events, after it, or in the middle of its answer.
 """
 
-import os
 import random
 
-from load import FAST, Brazesim, check_law, drain, sanitized
+from load import FAST, LONG, Brazesim, check_law, drain
 from conftest import until
 
 KILLS = 20
-EVENTS = 200_000 if os.environ.get("CURRENTSD_LONG") else 20_000
+EVENTS = 200_000 if LONG else 20_000
 FAULTS = {  # per cent; 34 together
     "fail_percent": 8,         # 500, nothing stored
     "reset_percent": 8,        # closed, nothing stored
@@ -42,7 +41,7 @@ def test_law_kill_9_and_a_failing_heap(start_daemon, heapsim, tmp_path):
             until(lambda: progress() >= moment, f"{moment} of {2 * EVENTS}")
             daemon.kill()
             daemon.start()
-        books = braze.books(timeout=1200 if sanitized() else 300)
+        books = braze.books()
     assert books["acked"] == books["distinct_events"] == EVENTS
     drain(daemon)
     check_law(daemon, heapsim, braze.acked())

@@ -1,17 +1,15 @@
 """Under load: a planned stop loses nothing, and an outage of Heap costs disk
 and not memory."""
 
-import os
 import re
 import signal
 import time
 
 import pytest
 
-from load import FAST, Brazesim, check_law, drain, sanitized
+from load import FAST, LONG, Brazesim, check_law, drain, sanitized
 from conftest import PATIENCE, until
 
-LONG = bool(os.environ.get("CURRENTSD_LONG"))
 # How many wait, first and then. Memory is compared from 100,000 on, where
 # what is bounded has reached its bound.
 if sanitized():
@@ -52,7 +50,7 @@ def test_sigterm_under_load_loses_nothing(start_daemon, heapsim, tmp_path,
 
         heapsim.control(delay_ms=0, hang_after_percent=0)
         daemon.start()
-        books = braze.books(timeout=300)
+        books = braze.books()
     assert books["acked"] == EVENTS
     drain(daemon)
     check_law(daemon, heapsim, braze.acked())
@@ -68,7 +66,7 @@ def test_outage_of_heap_costs_disk_and_not_memory(start_daemon, heapsim,
         with Brazesim(tmp_path, url, "--connections", "8", "--count",
                       str(waiting - sent), "--seed", str(waiting),
                       name=f"braze{waiting}") as braze:
-            books = braze.books(timeout=600)
+            books = braze.books()
         # Ingest does not notice: one answer for each request, and a good one.
         assert books["by_status"] == {"200": books["requests"]}
         assert books["network_errors"] == 0
