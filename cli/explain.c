@@ -5,17 +5,13 @@
  */
 
 #include "base/json.h"
+#include "cli/bodies.h"
 #include "cli/command.h"
-#include "schema/currents.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-	EXPLAIN_IN_MAX = 256 * 1024 * 1024,
-	EXPLAIN_EVENTS_MAX = 1000000,
 	EXPLAIN_EVENT_MAX = 64 * 1024 * 1024,
 };
 
@@ -129,92 +125,19 @@ explain_event(struct explain *explain, const char *body,
 	return command_flush(explain->out, reterr);
 }
 
-/* Explain a body. *ret_fault: it is none, and nothing was explained. */
 static bool
-explain_body(struct explain *explain, const char *body, size_t len,
-    bool *ret_fault, struct currents_fault *ret_why, struct err *reterr)
+explain_body(void *arg, const struct bodies_one *body, struct err *reterr)
 {
-	struct currents_batch batch;
-	bool ok = true;
+	const struct currents_batch *batch = body->batch;
 
-	*ret_fault = false;
-	currents_batch_init(&batch);
-	switch (currents_read(body, len, EXPLAIN_EVENTS_MAX, &batch, ret_why)) {
-	case CURRENTS_READ:
-		for (size_t i = 0; ok && i < batch.count; i++)
-			ok = explain_event(
-			    explain, body, &batch.events[i], reterr);
-		break;
-	case CURRENTS_FAULT:
-		*ret_fault = true;
-		break;
-	case CURRENTS_NO_ROOM:
-		ok = err_set(reterr, ERR_LIMIT, "more than %d events",
-		    EXPLAIN_EVENTS_MAX);
-		break;
-	}
-	currents_batch_fini(&batch);
-	return ok;
-}
-
-static bool
-explain_lines(struct explain *explain, struct err *reterr)
-{
-	const char *at = explain->in.data, *end = at + explain->in.len;
-	size_t line = 1;
-
-	for (; at < end; line++) {
-		const char *stop = memchr(at, '\n', (size_t)(end - at));
-		size_t len = (size_t)((stop == NULL ? end : stop) - at);
-		struct currents_fault why;
-		bool fault;
-
-		if (!explain_body(explain, at, len, &fault, &why, reterr))
+	if (body->fault != NULL)
+		return err_set(reterr, ERR_INPUT, "line %zu, byte %zu: %s",
+		    body->line, body->at + body->fault->at, body->fault->text);
+	for (size_t i = 0; i < batch->count; i++) {
+		if (!explain_event(arg, body->text, &batch->events[i], reterr))
 			return false;
-		if (fault)
-			return err_set(reterr, ERR_INPUT,
-			    "line %zu, byte %zu: %s", line, why.at, why.text);
-		at += len + 1;
 	}
 	return true;
-}
-
-/* A whole body; if it is none but has several lines, one a line. */
-static bool
-explain_all(struct explain *explain, struct err *reterr)
-{
-	const struct buf *in = &explain->in;
-	struct currents_fault why;
-	bool fault;
-
-	if (in->len == 0)
-		return true;
-	if (!explain_body(explain, in->data, in->len, &fault, &why, reterr))
-		return false;
-	if (!fault)
-		return true;
-	if (memchr(in->data, '\n', in->len) != NULL)
-		return explain_lines(explain, reterr);
-	return err_set(reterr, ERR_INPUT, "byte %zu: %s", why.at, why.text);
-}
-
-static bool
-explain_read(const char *name, struct buf *in, struct err *reterr)
-{
-	bool standard = strcmp(name, "-") == 0, ok;
-	FILE *file = standard ? stdin : fopen(name, "rb");
-	char block[65536];
-	size_t len;
-
-	if (file == NULL)
-		return err_set(reterr, ERR_IO, "%s: %s", name, strerror(errno));
-	while ((len = fread(block, 1, sizeof(block), file)) > 0)
-		(void)buf_append(in, block, len);
-	ok = ferror(file) ? err_set(reterr, ERR_IO, "%s: read error", name)
-			  : buf_ok(in, reterr);
-	if (!standard)
-		(void)fclose(file);
-	return ok;
 }
 
 static bool
@@ -254,14 +177,14 @@ command_explain(struct command_context *context, struct buf *out)
 	explain.json = options_has(options, "--json");
 	/* settings want a place for the queue, which is not opened here */
 	(void)setenv("STATE_DIRECTORY", "/nonexistent", 0);
-	buf_init(&explain.in, EXPLAIN_IN_MAX);
+	buf_init(&explain.in, BODIES_BYTES_MAX);
 	buf_init(&explain.event, EXPLAIN_EVENT_MAX);
 	buf_init(&explain.decisions, EXPLAIN_EVENT_MAX);
 	if (!settings_read(context->config, &explain.settings, &err) ||
 	    !explain_rules(&explain, options, &err) ||
-	    !explain_read(options->word_count > 0 ? options->words[0] : "-",
+	    !bodies_file_read(options->word_count > 0 ? options->words[0] : "-",
 		&explain.in, &err) ||
-	    !explain_all(&explain, &err))
+	    !bodies_each(&explain.in, explain_body, &explain, &err))
 		code = command_fail(out, &err);
 	else if (explain.found)
 		code = EXIT_FOUND;
