@@ -10,57 +10,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-const struct option_row command_json_options[] = {
-    {"--json", NULL, "Print JSON."},
-    {NULL, NULL, NULL},
-};
-
-/* clang-format off */
-const struct command command_table[] = {
-	{"serve", "", "Take events in, and hand them on, until SIGTERM",
-	    "The settings come from the environment and a file; "
-	    "`currentsd help settings`\nlists them all, and `currentsd check` "
-	    "tries them.",
-	    COMMAND_PLAIN, NULL, command_serve},
-	{"check", "[--json]", "Say what serve would run, and what is wrong",
-	    "Opens nothing on the network and does not touch the queue.",
-	    COMMAND_PLAIN, command_json_options, command_check},
-	{"status", "[--json]", "How everything is",
-	    NULL, COMMAND_QUEUE, command_json_options, command_status},
-	{"ledger", "[--by source|type|hour] [--check] [--json]",
-	    "The books: every event that was ever received",
-	    "received = waiting + delivered + buried + dropped + duplicates + "
-	    "forgotten\n+ expired; what a line lacks of it is its imbalance. "
-	    "Exit 1 if there is any.",
-	    COMMAND_QUEUE, command_ledger_options, command_ledger},
-	{"queue stats", "[--json]", "What waits, and for how long",
-	    NULL, COMMAND_QUEUE, command_json_options, command_queue_stats},
-	{"queue list", "[--after ID] [--limit N] [--json]",
-	    "The buried events: what was refused for good",
-	    NULL, COMMAND_QUEUE, command_queue_list_options,
-	    command_queue_list},
-	{"queue show", "ID [--json]",
-	    "One buried event: its bytes, what was sent, the answer",
-	    NULL, COMMAND_QUEUE, command_json_options, command_queue_show},
-	{"explain", "[FILE|-] [--destination NAME] [--json]",
-	    "What would be sent for events, and why",
-	    "Reads a request body, or one event a line. Sends nothing, and "
-	    "needs no queue.\nExit 1 if an event would be buried.",
-	    COMMAND_PLAIN, command_explain_options, command_explain},
-	{"sample", "[TYPE...|--all] [OPTION...]",
-	    "Make events of the real form, to try things with",
-	    "One JSON object a line. Without TYPE it goes through all types.",
-	    COMMAND_PLAIN, command_sample_options, command_sample},
-	{"version", "[--json]", "The version",
-	    NULL, COMMAND_PLAIN, command_json_options, command_version},
-	{"help", "[settings|roff|COMMAND]",
-	    "This list; all settings; a command",
-	    "`help roff` writes the part of the manual page that is made from "
-	    "the tables.", COMMAND_PLAIN, NULL, command_help},
-	{NULL, NULL, NULL, NULL, COMMAND_PLAIN, NULL, NULL},
-};
-/* clang-format on */
-
 /* Of how many words is the name, if argv begins with it? Else 0. */
 static size_t
 name_match(const char *name, size_t argc, const char *const *argv)
@@ -150,6 +99,26 @@ command_fail(struct buf *out, const struct err *err)
 	return err->code == ERR_INPUT ? EXIT_USAGE : EXIT_FOUND;
 }
 
+/* One job at a time: two would wait for each other's steps. */
+static int
+command_job(const struct command *command, struct command_context *context,
+    struct buf *out)
+{
+	struct parts *parts = context->parts;
+	struct err err;
+	int code;
+
+	if (parts->job != NULL) {
+		(void)err_set(&err, ERR_STOPPING,
+		    "`%s` is at work: try again when it is done", parts->job);
+		return command_fail(out, &err);
+	}
+	parts->job = command->name;
+	code = command->run(context, out);
+	parts->job = NULL;
+	return code;
+}
+
 /* Ours is an error if the output did not fit: half of it would deceive. */
 static int
 command_call(const struct command *command, struct command_context *context,
@@ -158,7 +127,9 @@ command_call(const struct command *command, struct command_context *context,
 	struct err err;
 	int code;
 
-	code = command->run(context, out);
+	code = command->place == COMMAND_JOB
+		   ? command_job(command, context, out)
+		   : command->run(context, out);
 	if (!buf_ok(out, &err))
 		return command_fail(out, &err);
 	return code;
@@ -190,10 +161,10 @@ command_usage(struct buf *out, size_t argc, const char *const *argv)
 }
 
 int
-command_run(
-    struct parts *parts, size_t argc, const char *const *argv, struct buf *out)
+command_run(struct parts *parts, const struct channel *channel, size_t argc,
+    const char *const *argv, struct buf *out)
 {
-	struct command_context context = {.parts = parts};
+	struct command_context context = {.parts = parts, .channel = channel};
 	const struct command *command;
 	struct options options;
 	struct err err;
@@ -212,8 +183,8 @@ command_run(
 	context.options = &options;
 	context.config = options_value(&options, "--config");
 	context.now_ms = clock_wall_ms();
-	if (command->place == COMMAND_QUEUE && parts == NULL)
-		return command_run_outside(command, &options, argc, argv, out);
+	if (command->place != COMMAND_PLAIN && parts == NULL)
+		return command_run_outside(command, &context, argc, argv, out);
 	if (command->place == COMMAND_PLAIN && parts != NULL)
 		return command_usage(out, 0, NULL);
 	return command_call(command, &context, out);
@@ -253,23 +224,18 @@ owner_become(const char *dir, struct err *reterr)
 
 static int
 command_run_stopped(const struct command *command,
-    const struct options *options, const struct settings *settings,
+    struct command_context *context, const struct settings *settings,
     struct buf *out)
 {
-	struct command_context context = {
-	    .options = options,
-	    .config = options_value(options, "--config"),
-	    .now_ms = clock_wall_ms(),
-	};
 	struct parts parts;
 	struct err err;
 	int code;
 
 	parts_init(&parts, settings);
-	context.parts = &parts;
+	context->parts = &parts;
 	if (owner_become(settings->state_dir, &err) &&
 	    parts_queue_open(&parts, &err))
-		code = command_call(command, &context, out);
+		code = command_call(command, context, out);
 	else
 		code = command_fail(out, &err);
 	parts_fini(&parts);
@@ -278,20 +244,21 @@ command_run_stopped(const struct command *command,
 
 int
 command_run_outside(const struct command *command,
-    const struct options *options, size_t argc, const char *const *argv,
+    struct command_context *context, size_t argc, const char *const *argv,
     struct buf *out)
 {
 	struct settings settings;
 	int code = EXIT_FOUND;
 	struct err err;
 
-	if (!settings_read(options_value(options, "--config"), &settings, &err))
+	if (!settings_read(context->config, &settings, &err))
 		return command_fail(out, &err);
-	switch (socket_ask(settings.state_dir, argc, argv, out, &code, &err)) {
+	switch (socket_ask(settings.state_dir, argc, argv, context->channel,
+	    out, &code, &err)) {
 	case SOCKET_ANSWERED:
 		break;
 	case SOCKET_NOBODY:
-		code = command_run_stopped(command, options, &settings, out);
+		code = command_run_stopped(command, context, &settings, out);
 		break;
 	case SOCKET_FAILED:
 		code = command_fail(out, &err);
@@ -309,6 +276,19 @@ command_flush(struct buf *out, struct err *reterr)
 	if (out->len > 0 && fwrite(out->data, 1, out->len, stdout) != out->len)
 		return err_set(reterr, ERR_IO, "cannot write the output: %s",
 		    strerror(errno));
+	buf_reset(out);
+	return true;
+}
+
+bool
+command_write(
+    struct command_context *context, struct buf *out, struct err *reterr)
+{
+	if (!buf_ok(out, reterr))
+		return false;
+	if (out->len > 0 && !context->channel->write(context->channel->arg,
+				out->data, out->len, reterr))
+		return false;
 	buf_reset(out);
 	return true;
 }

@@ -9,6 +9,7 @@
  */
 
 #include "base/buf.h"
+#include "cli/channel.h"
 #include "cli/options.h"
 #include "cli/parts.h"
 
@@ -28,9 +29,10 @@ enum { COMMAND_OUT_MAX = 256 * 1024 * 1024 };
 /* What a command gets. */
 struct command_context {
 	const struct options *options;
-	struct parts *parts; /* COMMAND_QUEUE: the queue is open */
-	const char *config;  /* --config, or NULL */
-	int64_t now_ms;	     /* wall clock */
+	struct parts *parts; /* but for COMMAND_PLAIN: the queue is open */
+	const struct channel *channel; /* to who gave the command */
+	const char *config;	       /* --config, or NULL */
+	int64_t now_ms;		       /* wall clock */
 };
 
 /* Writes to *out and returns an exit code; from EXIT_USAGE on, what was
@@ -40,6 +42,7 @@ typedef int command_fn(struct command_context *context, struct buf *out);
 enum command_place {
 	COMMAND_PLAIN, /* in its own process */
 	COMMAND_QUEUE, /* where the queue is open */
+	COMMAND_JOB,   /* likewise, for long: in steps, one job at a time */
 };
 
 struct command {
@@ -60,13 +63,13 @@ const struct command *
 command_find(size_t argc, const char *const *argv, size_t *ret_words);
 
 /* Find, read the options, run: in this process. */
-int command_run(
-    struct parts *parts, size_t argc, const char *const *argv, struct buf *out);
+int command_run(struct parts *parts, const struct channel *channel, size_t argc,
+    const char *const *argv, struct buf *out);
 
-/* The same for COMMAND_QUEUE from outside: through the daemon's socket if it
+/* The same from outside for what needs the queue: through the daemon's socket if it
  * runs, else with the queue opened here. */
 int command_run_outside(const struct command *command,
-    const struct options *options, size_t argc, const char *const *argv,
+    struct command_context *context, size_t argc, const char *const *argv,
     struct buf *out);
 
 /* Write an error message; returns the exit code for it. */
@@ -76,6 +79,10 @@ int command_fail(struct buf *out, const struct err *err);
  * memory; false if nobody reads it. */
 MUST_USE bool command_flush(struct buf *out, struct err *reterr);
 
+/* The same for any command, through its channel. */
+MUST_USE bool command_write(
+    struct command_context *context, struct buf *out, struct err *reterr);
+
 /* The list of all commands. */
 void command_list_write(struct buf *out);
 
@@ -84,11 +91,14 @@ void command_roff_write(struct buf *out);
 
 command_fn command_serve, command_check, command_sample, command_version,
     command_help, command_status, command_ledger, command_queue_stats,
-    command_queue_list, command_queue_show, command_explain;
+    command_queue_list, command_queue_show, command_explain, command_schema,
+    command_validate;
 
 extern const struct option_row command_json_options[];
 extern const struct option_row command_sample_options[];
 extern const struct option_row command_explain_options[];
+extern const struct option_row command_schema_options[];
+extern const struct option_row command_validate_options[];
 extern const struct option_row command_ledger_options[];
 extern const struct option_row command_queue_list_options[];
 

@@ -15,6 +15,8 @@ main(int argc, char **argv)
 							"version"};
 	const char *const *words = (const char *const *)argv + 1;
 	size_t count = argc > 0 ? (size_t)argc - 1 : 0;
+	struct channel_local local;
+	struct channel channel;
 	FILE *to = stdout;
 	struct buf out;
 	struct err err;
@@ -33,7 +35,9 @@ main(int argc, char **argv)
 		command_list_write(&out);
 		code = EXIT_USAGE;
 	} else {
-		code = command_run(NULL, count, words, &out);
+		channel_local_init(&local, &channel);
+		code = command_run(NULL, &channel, count, words, &out);
+		channel_local_fini(&local);
 	}
 	if (code >= EXIT_USAGE)
 		to = stderr;

@@ -54,6 +54,9 @@ parts_queue_settings(
 	ret_settings->min_free_bytes = settings->queue_min_free;
 	ret_settings->ballast_bytes = settings->queue_ballast;
 	ret_settings->undecodable_max_bytes = settings->undecodable_max_bytes;
+	ret_settings->keep_ms = settings->keep_delivered_ms;
+	ret_settings->keep_bytes = settings->keep_delivered_max_bytes;
+	ret_settings->notes_max = (size_t)settings->queue_notes;
 	ret_settings->window_events = (size_t)settings->queue_window;
 	ret_settings->pending_max = (size_t)settings->queue_pending;
 }
@@ -169,6 +172,8 @@ parts_alive(struct parts *parts, int64_t mono_ms)
 {
 	struct forwarder *forwarder = atomic_load(&parts->forwarder);
 
+	if (atomic_load(&parts->queue_held))
+		return true;
 	return books_alive(parts->queue, mono_ms) &&
 	       (forwarder == NULL || forwarder_alive(forwarder, mono_ms));
 }

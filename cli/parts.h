@@ -26,6 +26,13 @@ struct parts {
 	struct forwarder_lane_settings *lanes;
 	struct track_rules *rules; /* one per lane */
 
+	/* of the main thread */
+	const char *job; /* the long command that runs, or NULL */
+
+	/* A rebuild or a check holds the queue: whoever waits for it is not
+	 * stalled. */
+	atomic_bool queue_held;
+
 	/* read by the server's and the committer's threads; NULL while they
 	 * are not there */
 	_Atomic(struct forwarder *) forwarder;

@@ -23,6 +23,7 @@
 
 enum {
 	SWEEP_MS = 1000,
+	CLIENTS_MAX = 4, /* at once: each waits for the next */
 	OWN_FILES = 256, /* besides connections: the queue, to Heap, ... */
 };
 
@@ -31,6 +32,9 @@ struct serve {
 	struct parts parts;
 	int signal_fd, socket_fd;
 	int64_t watchdog_ms, watchdog_next_ms; /* monotonic; 0 = not wanted */
+	int64_t sweep_ms;		       /* monotonic: the next one */
+	int clients;			       /* being served, nested */
+	bool stop;
 };
 
 /* Blocked before any thread starts, so that all of them inherit it. */
@@ -145,11 +149,12 @@ signals_read(int fd)
 }
 
 static int
-serve_command(void *arg, size_t argc, const char *const *argv, struct buf *out)
+serve_command(void *arg, size_t argc, const char *const *argv,
+    const struct channel *channel, struct buf *out)
 {
 	struct serve *serve = arg;
 
-	return command_run(&serve->parts, argc, argv, out);
+	return command_run(&serve->parts, channel, argc, argv, out);
 }
 
 /* A dog that is fed while a thread hangs would guard nothing. */
@@ -164,6 +169,42 @@ watchdog_feed(struct serve *serve, int64_t mono_ms)
 	serve->watchdog_next_ms = mono_ms + serve->watchdog_ms / 3;
 }
 
+/* What is due now, besides clients. False: stop. */
+static bool
+serve_due(struct serve *serve)
+{
+	int64_t now_ms = clock_mono_ms();
+
+	if (now_ms >= serve->sweep_ms) {
+		server_sweep(atomic_load(&serve->parts.server), now_ms);
+		watchdog_feed(serve, now_ms);
+		serve->sweep_ms = now_ms + SWEEP_MS;
+	}
+	if (!serve->stop)
+		serve->stop = signals_read(serve->signal_fd);
+	return !serve->stop;
+}
+
+/* While a client or a long command makes us wait: others are served too,
+ * unless the queue is held for longer than they would wait. */
+static bool
+serve_duty(void *arg)
+{
+	struct serve *serve = arg;
+	struct pollfd fd = {.fd = serve->socket_fd, .events = POLLIN};
+	const struct socket_host host = {serve, serve_command, serve_duty};
+
+	if (!serve_due(serve))
+		return false;
+	if (serve->clients == CLIENTS_MAX ||
+	    atomic_load(&serve->parts.queue_held) || poll(&fd, 1, 0) != 1)
+		return true;
+	serve->clients++;
+	socket_serve(serve->socket_fd, &host);
+	serve->clients--;
+	return !serve->stop;
+}
+
 static void
 serve_loop(struct serve *serve)
 {
@@ -171,22 +212,12 @@ serve_loop(struct serve *serve)
 	    {.fd = serve->signal_fd, .events = POLLIN},
 	    {.fd = serve->socket_fd, .events = POLLIN},
 	};
-	int64_t sweep_ms = clock_mono_ms(), now_ms;
+	int64_t wait_ms;
 
-	for (;;) {
-		now_ms = clock_mono_ms();
-		if (now_ms >= sweep_ms) {
-			server_sweep(atomic_load(&serve->parts.server), now_ms);
-			watchdog_feed(serve, now_ms);
-			sweep_ms = now_ms + SWEEP_MS;
-		}
-		fds[0].revents = fds[1].revents = 0;
-		if (poll(fds, 2, (int)(sweep_ms - now_ms)) < 0)
+	while (serve_duty(serve)) {
+		wait_ms = serve->sweep_ms - clock_mono_ms();
+		if (poll(fds, 2, wait_ms > 0 ? (int)wait_ms : 0) < 0)
 			CHECK(errno == EINTR || errno == ENOMEM);
-		if (fds[0].revents != 0 && signals_read(serve->signal_fd))
-			return;
-		if (fds[1].revents != 0)
-			socket_serve(serve->socket_fd, serve_command, serve);
 	}
 }
 

@@ -100,6 +100,8 @@ struct settings {
 	int64_t queue_max_bytes, queue_min_free, queue_ballast;
 	int64_t queue_window, queue_pending;
 	int64_t undecodable_max_bytes;
+	int64_t keep_delivered_ms, keep_delivered_max_bytes;
+	int64_t queue_notes;
 
 	struct settings_source *sources;
 	size_t source_count;

@@ -109,6 +109,21 @@ const struct setting settings_table[] = {
 	    .type = SETTINGS_SIZE, .preset = "256M", .least = 0,
 	    .most = GIB(1024),
 	    .help = "Room for bodies that could not be read and were kept."},
+	{MAIN(keep_delivered_ms), .key = "keep_delivered",
+	    .variable = "CURRENTSD_KEEP_DELIVERED", .type = SETTINGS_DURATION,
+	    .preset = "7d", .least = 0, .most = HOUR(24) * 3650,
+	    .help = "How long delivered events are kept, to send them again"
+		" with `currentsd replay`; 0: not at all."},
+	{MAIN(keep_delivered_max_bytes), .key = "keep_delivered_max_bytes",
+	    .variable = "CURRENTSD_KEEP_DELIVERED_MAX_BYTES",
+	    .type = SETTINGS_SIZE, .preset = "2G", .least = 0,
+	    .most = GIB(1024) * 1024,
+	    .help = "Room for them, within queue_max_bytes; the oldest go"
+		" before anything is refused."},
+	{MAIN(queue_notes), .key = "queue_notes",
+	    .variable = "CURRENTSD_QUEUE_NOTES", .type = SETTINGS_INTEGER,
+	    .preset = "10000", .least = 0, .most = 1000000,
+	    .help = "Different observations of drift that are told apart."},
 
 	{SOURCE(parameter), .key = "parameter", .type = SETTINGS_TEXT,
 	    .help = "A query parameter, key=value, that also chooses this"

@@ -3,10 +3,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/socket_frame.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,10 +17,11 @@
 
 enum {
 	SOCKET_BACKLOG = 16,
-	SOCKET_QUESTION_MAX = 64 * 1024,
+	SOCKET_FRAME_MAX = 64 * 1024, /* from a client */
 	SOCKET_WORDS_MAX = 256,
-	SOCKET_SERVE_MS = 1000, /* for reading, and again for writing */
-	SOCKET_ASK_MS = 60000,
+	SOCKET_QUESTION_MS = 1000, /* for the question */
+	SOCKET_IDLE_MS = 60000,	   /* without progress, from then on */
+	SOCKET_SIGN_MS = 1000,	   /* between two signs of life */
 };
 
 #define SOCKET_NAME "admin.sock"
@@ -99,63 +100,6 @@ socket_close(const char *dir, int fd)
 	(void)close(fd);
 }
 
-/* Wait until fd is ready, or until the time has come. */
-static bool
-socket_await(int fd, short events, int64_t until_ms)
-{
-	struct pollfd wait = {.fd = fd, .events = events};
-	int64_t left;
-
-	for (;;) {
-		left = until_ms - clock_mono_ms();
-		if (left <= 0)
-			return false;
-		if (poll(&wait, 1, (int)left) > 0)
-			return true;
-		if (errno != EINTR)
-			return false;
-	}
-}
-
-/* Read to the end; false if it did not come in time, or is too long. */
-static bool
-socket_read(int fd, struct buf *in, int64_t until_ms)
-{
-	char chunk[16384];
-	ssize_t got;
-
-	for (;;) {
-		if (!socket_await(fd, POLLIN, until_ms))
-			return false;
-		got = recv(fd, chunk, sizeof(chunk), MSG_DONTWAIT);
-		if (got == 0)
-			return !in->failed;
-		if (got < 0 && (errno == EAGAIN || errno == EINTR))
-			continue;
-		if (got < 0 || !buf_append(in, chunk, (size_t)got))
-			return false;
-	}
-}
-
-static bool
-socket_write(int fd, const char *data, size_t len, int64_t until_ms)
-{
-	ssize_t sent;
-
-	while (len > 0) {
-		if (!socket_await(fd, POLLOUT, until_ms))
-			return false;
-		sent = send(fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (sent < 0 && (errno == EAGAIN || errno == EINTR))
-			continue;
-		if (sent < 0)
-			return false;
-		data += sent;
-		len -= (size_t)sent;
-	}
-	return true;
-}
-
 /* Point at the words of a question; false if it is malformed. */
 static bool
 socket_words(const struct buf *in, const char **argv, size_t *ret_argc)
@@ -174,45 +118,143 @@ socket_words(const struct buf *in, const char **argv, size_t *ret_argc)
 	return true;
 }
 
-static void
-socket_serve_client(int fd, socket_fn *fn, void *arg)
-{
-	const char *argv[SOCKET_WORDS_MAX];
-	struct buf in, out;
-	char head[64];
-	size_t argc;
-	int code;
+/* ---- the channel to a client ---- */
 
-	buf_init(&in, SOCKET_QUESTION_MAX);
-	buf_init(&out, COMMAND_OUT_MAX);
-	if (!socket_read(fd, &in, clock_mono_ms() + SOCKET_SERVE_MS) ||
-	    !socket_words(&in, argv, &argc)) {
-		log_line(LOG_WARN, "socket",
-		    "refuse reason=\"question is slow or malformed\"");
-		goto out;
+struct client {
+	struct socket_line line;
+	const struct socket_host *host;
+	struct buf frame; /* the last one that was received */
+	int64_t sign_ms;  /* when the last sign of life was given */
+	bool broken;	  /* an I/O with it failed */
+};
+
+static bool
+client_fail(struct client *client, struct err *reterr)
+{
+	client->broken = true;
+	return err_set(reterr, ERR_STOPPING, "nobody waits for it any more");
+}
+
+static bool
+client_send(struct client *client, const char *kind, const char *data,
+    size_t len, struct err *reterr)
+{
+	client->sign_ms = clock_mono_ms();
+	return socket_frame_send(&client->line, kind, data, len) ||
+	       client_fail(client, reterr);
+}
+
+static bool
+client_write(void *arg, const char *data, size_t len, struct err *reterr)
+{
+	return client_send(arg, "+", data, len, reterr);
+}
+
+static bool
+client_say(void *arg, const char *text, struct err *reterr)
+{
+	return client_send(arg, "!", text, strlen(text), reterr);
+}
+
+static bool
+client_read(void *arg, const char *name, struct buf *in, struct err *reterr)
+{
+	char kind[SOCKET_FRAME_KIND];
+	struct client *client = arg;
+
+	if (!client_send(client, "?", name, strlen(name), reterr))
+		return false;
+	if (!socket_frame_receive(&client->line, kind, &client->frame) ||
+	    strcmp(kind, "I") != 0)
+		return client_fail(client, reterr);
+	(void)buf_append(in, client->frame.data, client->frame.len);
+	return buf_ok(in, reterr);
+}
+
+static bool
+client_breathe(void *arg, const char *progress, struct err *reterr)
+{
+	struct client *client = arg;
+
+	if (!client->host->duty(client->host->arg) ||
+	    socket_line_gone(&client->line))
+		return client_fail(client, reterr);
+	if (clock_mono_ms() - client->sign_ms < SOCKET_SIGN_MS)
+		return true;
+	if (progress == NULL)
+		progress = "";
+	return client_send(client, "*", progress, strlen(progress), reterr);
+}
+
+static bool
+client_question(struct client *client, const char **argv, size_t *ret_argc)
+{
+	char kind[SOCKET_FRAME_KIND];
+
+	client->line.idle_ms = SOCKET_QUESTION_MS;
+	if (socket_frame_receive(&client->line, kind, &client->frame) &&
+	    strcmp(kind, "Q") == 0 &&
+	    socket_words(&client->frame, argv, ret_argc)) {
+		client->line.idle_ms = SOCKET_IDLE_MS;
+		return true;
 	}
-	code = fn(arg, argc, argv, &out);
-	(void)snprintf(head, sizeof(head), "%d %zu\n", code, out.len);
-	if (!socket_write(
-		fd, head, strlen(head), clock_mono_ms() + SOCKET_SERVE_MS) ||
-	    !socket_write(
-		fd, out.data, out.len, clock_mono_ms() + SOCKET_SERVE_MS))
+	log_line(LOG_WARN, "socket",
+	    "refuse reason=\"question is slow or malformed\"");
+	return false;
+}
+
+static void
+client_serve(struct client *client)
+{
+	const struct channel channel = {
+	    .arg = client,
+	    .write = client_write,
+	    .read = client_read,
+	    .say = client_say,
+	    .breathe = client_breathe,
+	};
+	const struct socket_host *host = client->host;
+	const char *argv[SOCKET_WORDS_MAX];
+	struct buf question, out;
+	char code[SOCKET_FRAME_KIND];
+	size_t argc;
+
+	buf_init(&out, COMMAND_OUT_MAX);
+	buf_init(&question, 0);
+	if (!client_question(client, argv, &argc))
+		goto out;
+	/* The words point into it, and the next frame needs another. */
+	question = client->frame;
+	buf_init(&client->frame, SOCKET_FRAME_MAX);
+	(void)snprintf(code, sizeof(code), "%d",
+	    host->run(host->arg, argc, argv, &channel, &out));
+	if (client->broken ||
+	    !socket_frame_send(&client->line, code, out.data, out.len))
 		log_line(LOG_WARN, "socket",
-		    "cut reason=\"client does not read\" command=%s", argv[0]);
+		    "cut reason=\"client is gone or does not read\" "
+		    "command=%s",
+		    argv[0]);
 out:
+	buf_fini(&question);
 	buf_fini(&out);
-	buf_fini(&in);
 }
 
 void
-socket_serve(int fd, socket_fn *fn, void *arg)
+socket_serve(int fd, const struct socket_host *host)
 {
-	int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+	struct client client = {
+	    .line = {.fd = accept4(fd, NULL, NULL, SOCK_CLOEXEC),
+		.wait = host->duty,
+		.wait_arg = host->arg},
+	    .host = host,
+	};
 
-	if (client < 0)
+	if (client.line.fd < 0)
 		return;
-	socket_serve_client(client, fn, arg);
-	(void)close(client);
+	buf_init(&client.frame, SOCKET_FRAME_MAX);
+	client_serve(&client);
+	buf_fini(&client.frame);
+	(void)close(client.line.fd);
 }
 
 /* ---- the command's side ---- */
@@ -247,56 +289,79 @@ socket_connect(const char *dir, int *ret_fd, struct err *reterr)
 	return reply;
 }
 
-/* Take "CODE LENGTH\n" off the front of an answer. */
+/* Do what a frame says; *ret_code once it is the last. -1: not yet. */
 static bool
-socket_answer_read(const struct buf *in, struct buf *out, int *ret_code)
+ask_frame(struct socket_line *line, const char *kind, struct buf *frame,
+    const struct channel *local, int *ret_code, struct err *reterr)
 {
-	const char *end;
-	char *at, head[64];
-	long code;
-	size_t len;
+	struct buf piece;
+	bool ok;
 
-	end = in->len > 0 ? memchr(in->data, '\n', in->len) : NULL;
-	if (end == NULL || (size_t)(end - in->data) >= sizeof(head))
-		return false;
-	len = (size_t)(end - in->data);
-	memcpy(head, in->data, len);
-	head[len] = '\0';
-	code = strtol(head, &at, 10);
-	if (at == head || *at != ' ' || code < 0 || code > 255 ||
-	    strtoull(at, NULL, 10) != in->len - len - 1)
-		return false;
-	*ret_code = (int)code;
-	return buf_append(out, end + 1, in->len - len - 1);
+	(void)buf_char(frame, '\0');
+	*ret_code = -1;
+	switch (kind[0]) {
+	case '+':
+		return local->write(
+		    local->arg, frame->data, frame->len - 1, reterr);
+	case '!':
+		return local->say(local->arg, frame->data, reterr);
+	case '*':
+		return frame->len == 1 ||
+		       local->breathe(local->arg, frame->data, reterr);
+	case '?':
+		buf_init(&piece, CHANNEL_PIECE);
+		ok = local->read(local->arg, frame->data, &piece, reterr) &&
+		     (socket_frame_send(line, "I", piece.data, piece.len) ||
+			 err_set(reterr, ERR_IO, "the daemon is gone"));
+		buf_fini(&piece);
+		return ok;
+	default:
+		*ret_code = atoi(kind);
+		return true;
+	}
+}
+
+static bool
+ask_all(struct socket_line *line, const struct channel *local,
+    struct buf *frame, struct buf *out, int *ret_code, struct err *reterr)
+{
+	char kind[SOCKET_FRAME_KIND];
+
+	do {
+		if (!socket_frame_receive(line, kind, frame))
+			return err_set(reterr, ERR_IO,
+			    "the daemon did not answer: it is stopping, or it "
+			    "hangs; try again, and look at its log");
+		if (!ask_frame(line, kind, frame, local, ret_code, reterr))
+			return false;
+	} while (*ret_code < 0);
+	return buf_append(out, frame->data, frame->len - 1) ||
+	       buf_ok(out, reterr);
 }
 
 enum socket_reply
 socket_ask(const char *dir, size_t argc, const char *const *argv,
-    struct buf *out, int *ret_code, struct err *reterr)
+    const struct channel *local, struct buf *out, int *ret_code,
+    struct err *reterr)
 {
-	int64_t until_ms = clock_mono_ms() + SOCKET_ASK_MS;
+	struct socket_line line = {.fd = -1, .idle_ms = SOCKET_IDLE_MS};
 	enum socket_reply reply;
-	struct buf in;
-	int fd = -1;
-	bool ok = true;
+	struct buf frame;
+	int code = -1;
 
-	reply = socket_connect(dir, &fd, reterr);
+	reply = socket_connect(dir, &line.fd, reterr);
 	if (reply != SOCKET_ANSWERED)
 		return reply;
-	buf_init(&in, COMMAND_OUT_MAX + sizeof(struct buf));
-	for (size_t i = 0; i < argc && ok; i++)
-		ok = socket_write(fd, argv[i], strlen(argv[i]) + 1, until_ms);
-	ok = ok && shutdown(fd, SHUT_WR) == 0 &&
-	     socket_read(fd, &in, until_ms) &&
-	     socket_answer_read(&in, out, ret_code);
-	if (!ok) {
-		(void)err_set(reterr, ERR_IO,
-		    "the daemon at %s/%s did not answer: it is stopping, or it "
-		    "hangs; try again, and look at its log",
-		    dir, SOCKET_NAME);
+	buf_init(&frame, COMMAND_OUT_MAX + 1);
+	for (size_t i = 0; i < argc; i++)
+		(void)buf_append(&frame, argv[i], strlen(argv[i]) + 1);
+	/* If it cannot be sent, then what comes tells. */
+	(void)!socket_frame_send(&line, "Q", frame.data, frame.len);
+	if (ask_all(&line, local, &frame, out, &code, reterr))
+		*ret_code = code;
+	else
 		reply = SOCKET_FAILED;
-	}
-	(void)close(fd);
-	buf_fini(&in);
+	(void)close(line.fd);
+	buf_fini(&frame);
 	return reply;
 }

@@ -3,18 +3,17 @@
 
 /*
  * admin.sock in the state directory (0600): how commands reach the daemon.
+ * What goes over it is in socket_frame.h.
  *
- * The client sends the words of the command, each ended by a NUL, and shuts
- * down its side. The daemon answers one line "CODE LENGTH" (the exit code and
- * the number of bytes that follow), the text, and closes.
- *
- * The daemon serves one client at a time, on the main thread. A client that
- * is slow in either direction is cut off after a second, so it cannot hold up
- * the sweep or a stop. Who owns the queue owns the name: a socket that
- * remained from a crash is replaced at start, and leads to nobody until then.
+ * The daemon serves on the main thread. While a client or a long command
+ * makes it wait, it does its other duties. A client that says nothing for a
+ * second, or reads nothing for a minute, is cut off; one that is gone ends
+ * its command. Who owns the queue owns the name: a socket that remained from
+ * a crash is replaced at start, and leads to nobody until then.
  */
 
 #include "base/buf.h"
+#include "cli/channel.h"
 
 #include <stddef.h>
 
@@ -22,12 +21,18 @@
 MUST_USE bool socket_listen(const char *dir, int *ret_fd, struct err *reterr);
 void socket_close(const char *dir, int fd);
 
-/* Runs one command; returns its exit code. */
-typedef int
-socket_fn(void *arg, size_t argc, const char *const *argv, struct buf *out);
+/* What the daemon does with a client. */
+struct socket_host {
+	void *arg;
+	/* Run one command; returns its exit code. */
+	int (*run)(void *arg, size_t argc, const char *const *argv,
+	    const struct channel *channel, struct buf *out);
+	/* What is due meanwhile, every 100 ms at least; false: we stop. */
+	bool (*duty)(void *arg);
+};
 
 /* Serve one client, if one waits. */
-void socket_serve(int fd, socket_fn *fn, void *arg);
+void socket_serve(int fd, const struct socket_host *host);
 
 enum socket_reply {
 	SOCKET_ANSWERED,
@@ -35,9 +40,10 @@ enum socket_reply {
 	SOCKET_FAILED, /* one does, but it did not answer */
 };
 
-/* The command's side: ask the daemon. *out gets its text. */
-MUST_USE enum socket_reply
-socket_ask(const char *dir, size_t argc, const char *const *argv,
-    struct buf *out, int *ret_code, struct err *reterr);
+/* The command's side: ask the daemon. *out gets the end of its text, the
+ * local channel what comes before. */
+MUST_USE enum socket_reply socket_ask(const char *dir, size_t argc,
+    const char *const *argv, const struct channel *local, struct buf *out,
+    int *ret_code, struct err *reterr);
 
 #endif

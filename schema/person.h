@@ -1,0 +1,27 @@
+#ifndef SCHEMA_PERSON_H
+#define SCHEMA_PERSON_H
+
+/*
+ * Is it about this person? For erasing what is kept of somebody, so in doubt
+ * the answer is yes. No I/O, no allocation; any thread.
+ */
+
+#include "base/err.h"
+
+#include <stddef.h>
+
+/*
+ * Is the event about the person with this id: is it the text of one of
+ * user.external_user_id (a number too), user.user_id, user.device_id, the
+ * name of an alias, or properties.orphaned_by_id (UserOrphan: who took the
+ * person over)? Bytes that are no such JSON are searched for a mention.
+ */
+bool
+person_matches(const char *event, size_t len, const char *id, size_t id_len);
+
+/* Do the bytes, JSON or not, hold the id as a whole word, as it is or with
+ * JSON's escapes? */
+bool
+person_mentioned(const char *text, size_t len, const char *id, size_t id_len);
+
+#endif

@@ -1,0 +1,71 @@
+/* Whom an event is about, for erasing. */
+
+#include "schema/person.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const struct {
+	const char *event, *id;
+	bool matches;
+} cases[] = {
+    {"{\"user\":{\"external_user_id\":\"ann\"}}", "ann", true},
+    {"{\"user\":{\"external_user_id\":\"anna\"}}", "ann", false},
+    {"{\"user\":{\"external_user_id\":\"\\u0061nn\"}}", "ann", true},
+    {"{\"user\":{\"external_user_id\":12}}", "12", true},
+    {"{\"user\":{\"external_user_id\":123}}", "12", false},
+    {"{\"user\":{\"user_id\":\"0123\"}}", "0123", true},
+    {"{\"user\":{\"device_id\":\"d-1\"}}", "d-1", true},
+    {"{\"user\":{\"alias\":\"nick\"}}", "nick", true},
+    {"{\"user\":{\"user_alias\":{\"alias_label\":\"l\","
+     "\"alias_name\":\"nick\"}}}",
+	"nick", true},
+    {"{\"user\":{\"user_alias\":{\"alias_label\":\"l\","
+     "\"alias_name\":\"nick\"}}}",
+	"l", false},
+    {"{\"user\":{\"timezone\":\"ann\"},\"properties\":{\"a\":\"ann\"}}", "ann",
+	false},
+    {"{\"properties\":{\"orphaned_by_id\":\"0123\"}}", "0123", true},
+    {"{\"user\":{\"user_id\":\"a\"},\"user\":{\"user_id\":\"b\"}}", "a", true},
+    {"{\"user\":null}", "null", false},
+    {"{\"user\":{\"x\":{\"user_id\":\"ann\"}}}", "ann", false},
+    /* What is no JSON is searched. */
+    {"{\"user\":{\"user_id\":\"ann\"", "ann", true},
+    {"{\"time\":1234,", "12", false},
+    {"{\"user_id\":\"12\",", "12", true},
+    {"{\"user_id\":\"\\u00e9va\",", "\xc3\xa9va", true},
+    {"{\"user_id\":\"\\ud83d\\ude00\",", "\xf0\x9f\x98\x80", true},
+    {"external=ann&x", "ann", true},
+    {"\\u00", "u", false},
+    {"ann", "ann", true},
+    {"an", "ann", false},
+    {"", "ann", false},
+    {"[\"ann\"]", "ann", true},
+};
+
+static void
+test_person(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		if (person_matches(cases[i].event, strlen(cases[i].event),
+			cases[i].id, strlen(cases[i].id)) != cases[i].matches)
+			fail_msg("%s in %s", cases[i].id, cases[i].event);
+	}
+	assert_false(person_mentioned("ann", 3, "", 0));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_person),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
