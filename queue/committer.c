@@ -12,6 +12,7 @@
 
 enum {
 	COMMITTER_ROUND_MS = 500,
+	COMMITTER_FOLD_MS = 3600 * 1000,
 	COMMITTER_PROBE_MS = 1000, /* a younger commit answers a probe */
 };
 
@@ -191,46 +192,69 @@ committer_mend(struct queue *queue, int64_t now_ms, int64_t *mend_ms)
 		queue->settings.wake(queue->settings.wake_arg);
 }
 
-/* A step of letting go of what was kept long enough. */
-static void
-committer_evict(struct queue *queue)
+/* When the housekeeping is to be done again; monotonic clock. */
+struct committer_times {
+	int64_t mend_ms, tidy_ms, fold_ms;
+};
+
+/* A step of letting go of what was kept long enough, and now and then of
+ * folding old hours of the ledger. Says if the next step should come soon. */
+static bool
+committer_age(struct queue *queue, bool fold)
 {
+	int64_t wall_ms = clock_wall_ms();
 	size_t count = 0;
 	struct err err;
 
 	if (!queue_begin(queue, &err))
-		return;
-	if (!kept_evict(queue, clock_wall_ms(), false, &count, &err) ||
-	    !queue_commit(queue, &err))
+		return false;
+	if (!kept_evict(queue, wall_ms, false, &count, &err) ||
+	    (fold && !ledger_fold(&queue->store, wall_ms, &err)) ||
+	    !queue_commit(queue, &err)) {
 		queue_rollback(queue, &err);
+		return false;
+	}
+	return count == KEPT_STEP;
 }
 
 static void
-committer_tidy(struct queue *queue)
+committer_tidy(
+    struct queue *queue, struct committer_times *times, int64_t now_ms)
 {
+	bool fold = now_ms >= times->fold_ms, soon = false;
+
+	if (now_ms < times->tidy_ms)
+		return;
+	if (fold)
+		times->fold_ms = now_ms + COMMITTER_FOLD_MS;
 	lock_hold(&queue->held);
-	if (!queue->broken && queue->kept_parcels > 0)
-		committer_evict(queue);
-	if (!queue->broken)
+	if (!queue->broken) {
+		if (fold || queue->kept_parcels > 0)
+			soon = committer_age(queue, fold);
 		place_ballast_lay(
 		    &queue->place, queue->settings.min_free_bytes);
+	}
 	queue_show(queue);
 	lock_drop(&queue->held);
+	times->tidy_ms = soon ? now_ms : now_ms + COMMITTER_ROUND_MS;
 }
 
 void *
 committer_main(void *arg)
 {
 	struct queue *queue = arg;
-	int64_t now_ms, mend_ms = 0, round_ms = 0;
+	struct committer_times times = {.mend_ms = 0};
 	struct put *puts;
 	bool stopping = false;
 
 	while (!stopping) {
-		now_ms = clock_mono_ms();
+		int64_t now_ms = clock_mono_ms();
+
 		atomic_store(&queue->beat_mono_ms, now_ms);
-		puts =
-		    put_take_all(queue, now_ms + COMMITTER_ROUND_MS, &stopping);
+		puts = put_take_all(queue,
+		    now_ms < times.tidy_ms ? now_ms + COMMITTER_ROUND_MS
+					   : now_ms,
+		    &stopping);
 		if (puts != NULL && puts->next == NULL &&
 		    puts->what == PUT_PROBE &&
 		    committer_probe_known(queue, puts))
@@ -239,11 +263,8 @@ committer_main(void *arg)
 			committer_commit(queue, puts);
 		committer_checkpoint(queue);
 		now_ms = clock_mono_ms();
-		committer_mend(queue, now_ms, &mend_ms);
-		if (now_ms - round_ms >= COMMITTER_ROUND_MS) {
-			round_ms = now_ms;
-			committer_tidy(queue);
-		}
+		committer_mend(queue, now_ms, &times.mend_ms);
+		committer_tidy(queue, &times, now_ms);
 	}
 	return NULL;
 }

@@ -215,6 +215,8 @@ MUST_USE bool rows_buried_add(
 
 /* ---- kept.c: delivered parcels, in a transaction ---- */
 
+enum { KEPT_STEP = 64 }; /* parcels that one step lets go at most */
+
 MUST_USE bool kept_add(struct queue *queue, const struct holding *holding,
     const unsigned char *delivered, int64_t now_ms, struct err *reterr);
 /* Let go of the oldest: those whose time is over and those above the bound;

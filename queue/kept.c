@@ -5,8 +5,6 @@
 
 #include "queue/inside.h"
 
-enum { KEPT_STEP = 64 }; /* parcels in one step of evicting */
-
 bool
 kept_add(struct queue *queue, const struct holding *holding,
     const unsigned char *delivered, int64_t now_ms, struct err *reterr)

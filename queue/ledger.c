@@ -227,6 +227,25 @@ ledger_rollback(struct ledger *ledger)
 	ledger->row_count = ledger->drop_count = 0;
 }
 
+bool
+ledger_fold(struct store *store, int64_t now_ms, struct err *reterr)
+{
+	static const enum store_sql steps[] = {STORE_LEDGER_FOLD,
+	    STORE_LEDGER_FOLDED, STORE_DROP_FOLD, STORE_DROP_FOLDED};
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		sqlite3_stmt *step = store_statement(store, steps[i], reterr);
+
+		if (step == NULL)
+			return false;
+		(void)sqlite3_bind_int64(
+		    step, 1, ledger_hour(now_ms) - LEDGER_HOURS);
+		if (!store_run(store, step, reterr))
+			return false;
+	}
+	return true;
+}
+
 void
 ledger_line_read(sqlite3_stmt *row, int first, struct books_line *ret_line)
 {

@@ -56,6 +56,12 @@ ledger_write(struct ledger *ledger, struct store *store, struct err *reterr);
 void ledger_commit(struct ledger *ledger);
 void ledger_rollback(struct ledger *ledger);
 
+/* Fold the hours that lie more than LEDGER_HOURS back into days, inside a
+ * transaction; changes no total. */
+enum { LEDGER_HOURS = 30 * 24 };
+MUST_USE bool
+ledger_fold(struct store *store, int64_t now_ms, struct err *reterr);
+
 /* Read the totals from the file. */
 MUST_USE bool
 ledger_load(struct ledger *ledger, struct store *store, struct err *reterr);

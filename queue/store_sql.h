@@ -201,6 +201,28 @@ static const char *const store_texts[STORE_STATEMENTS] = {
     [STORE_LEDGER_BY_HOUR] =
 	"SELECT strftime('%Y-%m-%dT%H:%MZ', hour*3600, "
 	"'unixepoch'), " LEDGER_SUMS " FROM ledger GROUP BY hour ORDER BY hour",
+    /* Hours before ?1 into their days; a day is the row of its first hour. */
+    [STORE_LEDGER_FOLD] =
+	"INSERT INTO ledger SELECT hour/24*24, source, kind, " LEDGER_SUMS
+	" FROM ledger WHERE hour<?1 AND hour%24<>0 GROUP BY 1, 2, 3"
+	" ON CONFLICT DO UPDATE SET"
+	" received=received+excluded.received,"
+	" waiting=waiting+excluded.waiting,"
+	" delivered=delivered+excluded.delivered,"
+	" buried=buried+excluded.buried,"
+	" dropped=dropped+excluded.dropped,"
+	" duplicates=duplicates+excluded.duplicates,"
+	" forgotten=forgotten+excluded.forgotten,"
+	" expired=expired+excluded.expired,"
+	" replayed=replayed+excluded.replayed,"
+	" replay_delivered=replay_delivered+excluded.replay_delivered,"
+	" replay_refused=replay_refused+excluded.replay_refused",
+    [STORE_LEDGER_FOLDED] = "DELETE FROM ledger WHERE hour<?1 AND hour%24<>0",
+    [STORE_DROP_FOLD] =
+	"INSERT INTO dropped SELECT hour/24*24, source, kind, rule, sum(events)"
+	" FROM dropped WHERE hour<?1 AND hour%24<>0 GROUP BY 1, 2, 3, 4"
+	" ON CONFLICT DO UPDATE SET events=events+excluded.events",
+    [STORE_DROP_FOLDED] = "DELETE FROM dropped WHERE hour<?1 AND hour%24<>0",
     [STORE_DROP_ADD] = "INSERT INTO dropped VALUES(?1, ?2, ?3, ?4, ?5)"
 		       " ON CONFLICT DO UPDATE SET events=events+?5",
     [STORE_DROP_ALL] = "SELECT r.text, k.text, sum(d.events) FROM dropped d"

@@ -1,0 +1,37 @@
+#ifndef QUEUE_RESCUE_H
+#define QUEUE_RESCUE_H
+
+/*
+ * The last resort: events out of a queue file that can no longer be opened.
+ * Looks at every page of the file by itself, whatever the pages above say,
+ * and takes each parcel whose checksum is right. What it finds may have been
+ * settled before: sent again it changes nothing at a destination that knows
+ * idempotency keys. Writes nothing, and needs no lock.
+ */
+
+#include "base/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct rescue_event {
+	int64_t seq; /* of its parcel */
+	int64_t accepted_ms;
+	const char *kind, *data; /* not NUL-ended */
+	size_t kind_len, data_len;
+};
+
+/* False ends the search. */
+typedef bool rescue_event_fn(void *arg, const struct rescue_event *event);
+
+struct rescue_found {
+	int64_t pages, parcels, events;
+	int64_t damaged; /* what looked like a parcel and is not whole */
+};
+
+/* Search `path`, and its log beside it if there is one. ERR_CONFIG if it
+ * cannot be read, ERR_NOMEM. */
+MUST_USE bool queue_rescue(const char *path, rescue_event_fn *fn, void *arg,
+    struct rescue_found *ret_found, struct err *reterr);
+
+#endif
