@@ -1,0 +1,38 @@
+#!/bin/bash
+#
+# Builds the release and prints one table: how fast and how small, beside
+# yardsticks that were measured in the same run (bench.py says how). Prints
+# and judges, but never fails on a figure: the machine may be busy.
+
+usage()
+{
+    cat <<'END'
+Usage: tests/bench/run.sh [--long | --waiting N]
+
+  --long        with 10,000,000 events waiting instead of 1,000,000
+  --waiting N   with N events waiting
+
+CURRENTSD_BENCH_BUILD names a directory to build in (build/release), and
+CURRENTSD_BENCH_DIR one for queues of several GB, on the disk to measure
+(build/bench). The page cache is dropped before the cold start if that is
+permitted.
+END
+}
+
+set -eu
+cd "$(dirname "$0")/../.."
+waiting=1000000
+case ${1:-} in
+'') ;;
+--long) waiting=10000000 ;;
+--waiting) waiting=${2:?--waiting N} ;;
+--help | -h) usage; exit 0 ;;
+*) usage >&2; exit 2 ;;
+esac
+
+build=${CURRENTSD_BENCH_BUILD:-$PWD/build/release}
+cmake --preset release -B "$build" >/dev/null
+cmake --build "$build" --target \
+    currentsd heapsim bench_load bench_yardstick >/dev/null
+exec /usr/bin/python3 tests/bench/bench.py --build "$build" \
+    --dir "${CURRENTSD_BENCH_DIR:-$PWD/build/bench}" --waiting "$waiting"
