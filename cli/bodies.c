@@ -63,7 +63,7 @@ bodies_lines_each(const struct buf *text, struct currents_batch *batch,
 	const char *end = text->data + text->len;
 	struct bodies_one body = {text->data, 0, 1, batch, NULL};
 	struct currents_fault fault;
-	bool faulty;
+	bool faulty = false;
 
 	for (; body.text < end; body.line++) {
 		size_t len = bodies_line_length(body.text, end);
@@ -89,7 +89,7 @@ bodies_each(
 	struct bodies_one body = {data, 0, 1, NULL, NULL};
 	struct currents_batch batch;
 	struct currents_fault fault, other;
-	bool faulty, lines = false, ok;
+	bool faulty = false, lines = false, ok;
 
 	currents_batch_init(&batch);
 	ok = bodies_one_read(data, text->len, &batch, &fault, &faulty, reterr);
