@@ -253,6 +253,10 @@ command_run_outside(const struct command *command,
 
 	if (!settings_read(context->config, &settings, &err))
 		return command_fail(out, &err);
+	if (!settings_place(&settings, &err)) {
+		settings_fini(&settings);
+		return command_fail(out, &err);
+	}
 	switch (socket_ask(settings.state_dir, argc, argv, context->channel,
 	    out, &code, &err)) {
 	case SOCKET_ANSWERED:

@@ -144,23 +144,17 @@ static bool
 explain_rules(
     struct explain *explain, const struct options *options, struct err *reterr)
 {
-	const char *name = options_value(options, "--destination");
-	struct forwarder_lane_settings lane;
+	struct settings_destination *destination;
 
-	track_rules_init(&explain->rules);
-	for (size_t i = 0; i < explain->settings.destination_count; i++) {
-		const struct settings_destination *destination =
-		    &explain->settings.destinations[i];
-
-		if (name != NULL && strcmp(name, destination->name) != 0)
-			continue;
-		parts_lane_settings(destination, &lane, &explain->rules);
-		name = NULL;
-		break;
-	}
-	if (name != NULL)
-		return err_set(
-		    reterr, ERR_INPUT, "there is no destination %s", name);
+	destination = settings_destination_find(
+	    &explain->settings, options_value(options, "--destination"));
+	if (destination == NULL)
+		return err_set(reterr, ERR_INPUT, "there is no destination %s",
+		    options_value(options, "--destination"));
+	if (!settings_mapping_make(
+		destination, &explain->settings.warnings, reterr))
+		return false;
+	settings_rules(destination, &explain->rules);
 	explain->rules.tell = explain_tell;
 	explain->rules.tell_arg = explain;
 	return true;
@@ -175,8 +169,6 @@ command_explain(struct command_context *context, struct buf *out)
 	struct err err;
 
 	explain.json = options_has(options, "--json");
-	/* settings want a place for the queue, which is not opened here */
-	(void)setenv("STATE_DIRECTORY", "/nonexistent", 0);
 	buf_init(&explain.in, BODIES_BYTES_MAX);
 	buf_init(&explain.event, EXPLAIN_EVENT_MAX);
 	buf_init(&explain.decisions, EXPLAIN_EVENT_MAX);

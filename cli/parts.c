@@ -83,14 +83,14 @@ void
 parts_lane_settings(const struct settings_destination *destination,
     struct forwarder_lane_settings *ret_settings, struct track_rules *ret_rules)
 {
-	track_rules_init(ret_rules);
-	ret_rules->no_user_buried = destination->no_user == SETTINGS_BAD_BURY;
+	settings_rules(destination, ret_rules);
 	forwarder_lane_settings_init(ret_settings);
 	ret_settings->name = destination->name;
 	ret_settings->url = destination->url;
 	ret_settings->app_id = destination->app_id;
 	ret_settings->ca_file = destination->ca_file;
 	ret_settings->proxy = destination->proxy;
+	ret_settings->dry_run = destination->dry_run;
 	ret_settings->rules = ret_rules;
 	ret_settings->events_per_minute =
 	    (unsigned)destination->events_per_minute;

@@ -87,6 +87,19 @@ settings_destination_add(struct settings *settings, const char *name,
 	       settings_preset(SETTINGS_DESTINATION, destination, reterr);
 }
 
+struct settings_destination *
+settings_destination_find(struct settings *settings, const char *name)
+{
+	for (size_t i = 0; i < settings->destination_count; i++) {
+		struct settings_destination *destination =
+		    &settings->destinations[i];
+
+		if (name == NULL || strcmp(destination->name, name) == 0)
+			return destination;
+	}
+	return NULL;
+}
+
 void
 settings_fini(struct settings *settings)
 {
@@ -96,6 +109,7 @@ settings_fini(struct settings *settings)
 	}
 	for (size_t i = 0; i < settings->destination_count; i++) {
 		free(settings->destinations[i].name);
+		settings_mapping_free(settings->destinations[i].mapping);
 		settings_values_fini(
 		    SETTINGS_DESTINATION, &settings->destinations[i]);
 	}
@@ -127,15 +141,20 @@ state_dir_ensure(struct settings *settings, struct err *reterr)
 {
 	const char *dir = getenv("STATE_DIRECTORY");
 
-	if (settings->state_dir != NULL)
+	if (settings->state_dir != NULL || dir == NULL || *dir == '\0')
 		return true;
-	if (dir == NULL || *dir == '\0')
-		return err_set(reterr, ERR_CONFIG,
-		    "no state directory: set CURRENTSD_STATE_DIR (or state_dir "
-		    "in the file) to the directory that shall hold the queue, "
-		    "for example /var/lib/currentsd");
 	settings->state_dir = strndup(dir, strcspn(dir, ":"));
 	return settings->state_dir != NULL || err_set_nomem(reterr);
+}
+
+bool
+settings_place(const struct settings *settings, struct err *reterr)
+{
+	return settings->state_dir != NULL ||
+	       err_set(reterr, ERR_CONFIG,
+		   "no state directory: set CURRENTSD_STATE_DIR (or state_dir "
+		   "in the file) to the directory that shall hold the queue, "
+		   "for example /var/lib/currentsd");
 }
 
 bool

@@ -62,6 +62,9 @@ struct settings_list {
 enum settings_rule { SETTINGS_FORWARD, SETTINGS_BURY, SETTINGS_DROP };
 enum settings_bad { SETTINGS_BAD_BURY, SETTINGS_BAD_DROP };
 enum settings_region { SETTINGS_US, SETTINGS_EU };
+enum settings_private_at { SETTINGS_AT_DELIVERY, SETTINGS_AT_ACCEPT };
+enum settings_identity { SETTINGS_EXTERNAL_USER_ID, SETTINGS_USER_ID };
+enum settings_event_name { SETTINGS_NAME_TYPE, SETTINGS_NAME_NAME };
 
 struct settings_source {
 	char *name;
@@ -72,6 +75,7 @@ struct settings_source {
 	bool open;
 	int64_t unknown_type; /* enum settings_rule */
 	int64_t flawed;	      /* enum settings_bad */
+	int64_t private_at;   /* enum settings_private_at */
 };
 
 struct settings_destination {
@@ -86,7 +90,23 @@ struct settings_destination {
 	int64_t linger_ms, connect_timeout_ms, timeout_ms;
 	int64_t backoff_first_ms, backoff_most_ms, retry_after_most_ms;
 	int64_t probe_ms, set_aside_ms;
+	bool dry_run;
+
+	/* the mapping: see schema/track.h */
+	int64_t identity; /* enum settings_identity */
+	char *alias_label;
+	struct settings_list anonymous;
 	int64_t no_user; /* enum settings_bad */
+	struct settings_list placeholders;
+	bool identity_hash;
+	char *prefix;
+	struct settings_list rename;
+	int64_t custom_event_name; /* enum settings_event_name */
+	bool add_channel, add_event_id, add_user_id, add_device_id;
+	bool add_timezone;
+	struct settings_list keep, drop, hash;
+	char *hash_key_file;
+	struct settings_mapping *mapping; /* what is made of these, or NULL */
 };
 
 struct settings {
@@ -117,9 +137,9 @@ enum {
 };
 
 /*
- * Read file (config, or $CURRENTSD_CONFIG, or none) and environment. Enough
- * for the tools of the operator; what is needed to serve is not yet asked
- * for. ERR_CONFIG with a sentence that says what to do, and no secret.
+ * Read file (config, or $CURRENTSD_CONFIG, or none) and environment. What is
+ * needed to serve is not yet asked for, not even a state directory, but each
+ * value is sound. ERR_CONFIG with a sentence that says what to do, and no secret.
  */
 MUST_USE bool settings_read(
     const char *config, struct settings *ret_settings, struct err *reterr);
@@ -127,6 +147,28 @@ MUST_USE bool settings_read(
 /* Ask for what is needed to serve: token files are read, URLs made, names
  * linked; *settings gains warnings. */
 MUST_USE bool settings_complete(struct settings *settings, struct err *reterr);
+
+/* The destination of that name (NULL: the first), or NULL. */
+struct settings_destination *
+settings_destination_find(struct settings *settings, const char *name);
+
+/* Ask for a state directory; settings_complete() does, too. */
+MUST_USE bool
+settings_place(const struct settings *settings, struct err *reterr);
+
+/* Make of a destination's settings how to map; settings_complete() does it
+ * for all. The key file is read. */
+MUST_USE bool settings_mapping_make(struct settings_destination *destination,
+    struct buf *warnings, struct err *reterr);
+void settings_mapping_free(struct settings_mapping *mapping);
+
+/* The rules that were made; they lend from the destination. */
+void settings_rules(const struct settings_destination *destination,
+    struct track_rules *ret_rules);
+
+/* What of a person leaves for Heap, as one line: key=value for the log. */
+void settings_privacy_write(
+    const struct settings_destination *destination, struct buf *out);
 
 /* Takes what settings_read() made, once. */
 void settings_fini(struct settings *settings);
@@ -146,6 +188,9 @@ settings_preset(enum settings_section section, void *base, struct err *reterr);
  * never what it is: it may be a secret in the wrong place. */
 MUST_USE bool settings_value_read(const struct setting *setting,
     const char *text, void *base, struct err *reterr);
+
+/* Empty it. */
+void settings_list_clear(struct settings_list *list);
 
 /* Take back the memory of a section's members. */
 void settings_values_fini(enum settings_section section, void *base);

@@ -197,8 +197,8 @@ url_complete(struct settings_destination *destination, struct err *reterr)
 }
 
 static bool
-destination_complete(
-    struct settings_destination *destination, struct err *reterr)
+destination_complete(struct settings_destination *destination,
+    struct buf *warnings, struct err *reterr)
 {
 	const char *id = destination->app_id;
 
@@ -219,12 +219,15 @@ destination_complete(
 		    "destination \"%s\": backoff_first should be at most "
 		    "backoff_most",
 		    destination->name);
-	return url_complete(destination, reterr);
+	return url_complete(destination, reterr) &&
+	       settings_mapping_make(destination, warnings, reterr);
 }
 
 bool
 settings_complete(struct settings *settings, struct err *reterr)
 {
+	if (!settings_place(settings, reterr))
+		return false;
 	if (settings->body_memory < settings->body_limit)
 		return err_set(reterr, ERR_CONFIG,
 		    "CURRENTSD_BODY_MEMORY (in the file: body_memory) should "
@@ -235,7 +238,8 @@ settings_complete(struct settings *settings, struct err *reterr)
 			return false;
 	}
 	for (size_t i = 0; i < settings->destination_count; i++) {
-		if (!destination_complete(&settings->destinations[i], reterr))
+		if (!destination_complete(&settings->destinations[i],
+			&settings->warnings, reterr))
 			return false;
 	}
 	return sources_differ(settings, reterr);

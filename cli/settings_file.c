@@ -88,6 +88,8 @@ setting_take(cfg_t *cfg, const struct setting *setting, const char *where,
 	struct err err;
 
 	if (setting->type == SETTINGS_LIST) {
+		if (count > 0)
+			settings_list_clear(list);
 		for (unsigned i = 0; i < count; i++) {
 			if (!settings_list_add(list,
 				cfg_getnstr(cfg, setting->key, i), reterr))

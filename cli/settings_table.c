@@ -150,6 +150,12 @@ const struct setting settings_table[] = {
 	{SOURCE(flawed), .key = "flawed", .variable = "CURRENTSD_FLAWED",
 	    .type = SETTINGS_WORD, .preset = "bury", .words = "bury|drop",
 	    .help = "What becomes of events that are not sound."},
+	{SOURCE(private_at), .key = "private_at",
+	    .variable = "CURRENTSD_PRIVATE_AT", .type = SETTINGS_WORD,
+	    .preset = "delivery", .words = "delivery|accept",
+	    .help = "When what the destination leaves out or hashes is taken"
+		" out: at accept it never touches the disk, and cannot be"
+		" sent later."},
 
 	{TARGET(app_id), .key = "app_id", .variable = "CURRENTSD_HEAP_APP_ID",
 	    .type = SETTINGS_TEXT,
@@ -227,10 +233,88 @@ const struct setting settings_table[] = {
 	    .type = SETTINGS_DURATION, .preset = "1m", .least = 100,
 	    .most = HOUR(24),
 	    .help = "Before a suspect event is tried again."},
+	{TARGET(dry_run), .key = "dry_run",
+	    .variable = "CURRENTSD_HEAP_DRY_RUN", .type = SETTINGS_FLAG,
+	    .preset = "no",
+	    .help = "Map and count, but send nothing: the events wait until"
+		" it is off again."},
+
+	{TARGET(identity), .key = "identity",
+	    .variable = "CURRENTSD_HEAP_IDENTITY", .type = SETTINGS_WORD,
+	    .preset = "external_user_id", .words = "external_user_id|user_id",
+	    .help = "Whose id is the identity in Heap: yours (else an alias),"
+		" or Braze's own."},
+	{TARGET(alias_label), .key = "alias_label",
+	    .variable = "CURRENTSD_HEAP_ALIAS_LABEL", .type = SETTINGS_TEXT,
+	    .help = "Only an alias with this label is taken; any if not"
+		" given."},
+	{TARGET(anonymous), .key = "anonymous",
+	    .variable = "CURRENTSD_HEAP_ANONYMOUS", .type = SETTINGS_LIST,
+	    .preset = "device,braze_id",
+	    .help = "Who has neither becomes a number made of the first of"
+		" these that is there; skip: is dropped."},
 	{TARGET(no_user), .key = "no_user",
 	    .variable = "CURRENTSD_HEAP_NO_USER", .type = SETTINGS_WORD,
-	    .preset = "drop", .words = "bury|drop",
-	    .help = "What becomes of events of nobody."},
+	    .preset = "bury", .words = "bury|drop",
+	    .help = "What becomes of events of nobody, if their type should"
+		" have a user."},
+	{TARGET(placeholders), .key = "placeholders",
+	    .variable = "CURRENTSD_HEAP_PLACEHOLDERS", .type = SETTINGS_LIST,
+	    .help = "More words that are no id of a person, beside null,"
+		" undefined, guest and the like."},
+	{TARGET(identity_hash), .key = "identity_hash",
+	    .variable = "CURRENTSD_HEAP_IDENTITY_HASH", .type = SETTINGS_FLAG,
+	    .preset = "no",
+	    .help = "Send the identity as its HMAC-SHA-256 in hex; needs"
+		" hash_key_file."},
+
+	{TARGET(prefix), .key = "prefix",
+	    .variable = "CURRENTSD_HEAP_PREFIX", .type = SETTINGS_TEXT,
+	    .help = "Before the names of events and properties, for example"
+		" braze-."},
+	{TARGET(rename), .key = "rename",
+	    .variable = "CURRENTSD_HEAP_RENAME", .type = SETTINGS_LIST,
+	    .help = "Other names in Heap, each OLD=NEW: of an event type or"
+		" of a property."},
+	{TARGET(custom_event_name), .key = "custom_event_name",
+	    .variable = "CURRENTSD_HEAP_CUSTOM_EVENT_NAME",
+	    .type = SETTINGS_WORD, .preset = "type", .words = "type|name",
+	    .help = "Call a custom event users.behaviors.CustomEvent, or by"
+		" its own name."},
+	{TARGET(add_channel), .key = "add_channel",
+	    .variable = "CURRENTSD_HEAP_ADD_CHANNEL", .type = SETTINGS_FLAG,
+	    .preset = "yes",
+	    .help = "Add braze_channel (email, sms, ...) and braze_action"
+		" (Open, Click, ...)."},
+	{TARGET(add_event_id), .key = "add_event_id",
+	    .variable = "CURRENTSD_HEAP_ADD_EVENT_ID", .type = SETTINGS_FLAG,
+	    .preset = "yes", .help = "Add braze_event_id."},
+	{TARGET(add_user_id), .key = "add_user_id",
+	    .variable = "CURRENTSD_HEAP_ADD_USER_ID", .type = SETTINGS_FLAG,
+	    .preset = "yes", .help = "Add braze_user_id."},
+	{TARGET(add_device_id), .key = "add_device_id",
+	    .variable = "CURRENTSD_HEAP_ADD_DEVICE_ID", .type = SETTINGS_FLAG,
+	    .preset = "yes", .help = "Add device_id."},
+	{TARGET(add_timezone), .key = "add_timezone",
+	    .variable = "CURRENTSD_HEAP_ADD_TIMEZONE", .type = SETTINGS_FLAG,
+	    .preset = "yes", .help = "Add timezone."},
+
+	{TARGET(keep), .key = "keep", .variable = "CURRENTSD_HEAP_KEEP",
+	    .type = SETTINGS_LIST,
+	    .help = "Send these although their class (content, contact) is"
+		" left out: PROPERTY, TYPE/PROPERTY or a class, with *."},
+	{TARGET(drop), .key = "drop", .variable = "CURRENTSD_HEAP_DROP",
+	    .type = SETTINGS_LIST,
+	    .help = "Never send these; written as for keep, and stronger."},
+	{TARGET(hash), .key = "hash", .variable = "CURRENTSD_HEAP_HASH",
+	    .type = SETTINGS_LIST,
+	    .help = "Send these as their HMAC-SHA-256 in hex; written as for"
+		" keep; needs hash_key_file."},
+	{TARGET(hash_key_file), .key = "hash_key_file",
+	    .variable = "CURRENTSD_HEAP_HASH_KEY_FILE", .type = SETTINGS_PATH,
+	    .help = "A file with the key of the HMAC, at least 16 bytes,"
+		" closed to others."},
+
 	{TARGET(ca_file), .key = "ca_file",
 	    .variable = "CURRENTSD_HEAP_CA_FILE", .type = SETTINGS_PATH,
 	    .help = "Certificates to trust instead of the system's (PEM)."},

@@ -216,8 +216,8 @@ settings_list_add(
 	return true;
 }
 
-static void
-list_fini(struct settings_list *list)
+void
+settings_list_clear(struct settings_list *list)
 {
 	for (size_t i = 0; i < list->count; i++)
 		free(list->items[i]);
@@ -235,7 +235,7 @@ value_list_read(
 
 	if (!ok)
 		(void)err_set_nomem(reterr);
-	list_fini(list);
+	settings_list_clear(list);
 	while (ok && (item = strsep(&rest, ",")) != NULL) {
 		item += strspn(item, " \t");
 		end = item + strlen(item);
@@ -312,7 +312,7 @@ settings_values_fini(enum settings_section section, void *base)
 			*(char **)member = NULL;
 			break;
 		case SETTINGS_LIST:
-			list_fini(member);
+			settings_list_clear(member);
 			break;
 		case SETTINGS_INTEGER:
 		case SETTINGS_SIZE:

@@ -36,6 +36,7 @@ struct forwarder_lane_settings {
 	int64_t retry_after_most_ms;
 	int64_t probe_ms;     /* between probes of a stopped lane */
 	int64_t set_aside_ms; /* before a suspect event is tried again */
+	bool dry_run;	      /* map and count, send and settle nothing */
 };
 
 /* Defaults for everything but name, url and app_id. */

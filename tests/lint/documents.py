@@ -62,6 +62,7 @@ def check_example(found, rows):
                 found.add(EXAMPLE, number, f"there is no {key[1]} here")
             shown.add((section, key[1]))
             value = key[2].strip('"')
+            value = value.strip("{}").replace(", ", ",")
             if same and text.lstrip().startswith("#") and same[0][3] and \
                     value != same[0][3]:
                 found.add(EXAMPLE, number, f"the default of {key[1]} is "

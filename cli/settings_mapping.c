@@ -1,0 +1,301 @@
+/*
+ * How a destination maps, out of its settings: what the words of lists mean,
+ * and the key of the hashes. Mistakes are found here, before serving, since
+ * what was sent to Heap cannot be taken back.
+ */
+
+#include "cli/settings.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum {
+	KEY_MAX = 4096, /* bytes of a key file */
+	CLASSES = 2,	/* that settings decide about */
+};
+
+static const char *const class_names[CLASSES] = {"content", "contact"};
+
+struct settings_mapping {
+	enum track_anonymous anonymous[2];
+	struct track_rename *renames; /* into text */
+	size_t rename_count;
+	char *text;
+	size_t key_len;
+	unsigned char key[KEY_MAX + 1];
+};
+
+void
+settings_mapping_free(struct settings_mapping *mapping)
+{
+	if (mapping == NULL)
+		return;
+	explicit_bzero(mapping->key, sizeof(mapping->key));
+	free(mapping->renames);
+	free(mapping->text);
+	free(mapping);
+}
+
+static bool
+anonymous_fault(
+    const struct settings_destination *destination, struct err *reterr)
+{
+	return err_set(reterr, ERR_CONFIG,
+	    "destination \"%s\": CURRENTSD_HEAP_ANONYMOUS (in the file: "
+	    "anonymous) should be device, braze_id, both in the order you "
+	    "like, or skip",
+	    destination->name);
+}
+
+static bool
+anonymous_make(const struct settings_destination *destination,
+    struct settings_mapping *mapping, struct err *reterr)
+{
+	const struct settings_list *list = &destination->anonymous;
+	size_t count = 0;
+
+	if (list->count == 1 && strcmp(list->items[0], "skip") == 0)
+		return true;
+	if (list->count == 0 || list->count > 2)
+		return anonymous_fault(destination, reterr);
+	for (; count < list->count; count++) {
+		if (strcmp(list->items[count], "device") == 0)
+			mapping->anonymous[count] = TRACK_ANONYMOUS_DEVICE;
+		else if (strcmp(list->items[count], "braze_id") == 0)
+			mapping->anonymous[count] = TRACK_ANONYMOUS_BRAZE;
+		else
+			return anonymous_fault(destination, reterr);
+	}
+	return mapping->anonymous[0] != mapping->anonymous[1] ||
+	       anonymous_fault(destination, reterr);
+}
+
+static bool
+rename_sound(const char *text)
+{
+	const char *equals = strchr(text, '=');
+
+	/* Heap drops blank names. */
+	return equals != NULL && equals != text &&
+	       equals[1 + strspn(equals + 1, " \t")] != '\0';
+}
+
+static bool
+renames_make(const struct settings_destination *destination,
+    struct settings_mapping *mapping, struct err *reterr)
+{
+	const struct settings_list *list = &destination->rename;
+	size_t room = 1;
+	char *at;
+
+	for (size_t i = 0; i < list->count; i++) {
+		if (!rename_sound(list->items[i]))
+			return err_set(reterr, ERR_CONFIG,
+			    "destination \"%s\": CURRENTSD_HEAP_RENAME (in the "
+			    "file: rename), number %zu: should be OLD=NEW",
+			    destination->name, i + 1);
+		room += strlen(list->items[i]) + 1;
+	}
+	mapping->renames = calloc(list->count + 1, sizeof(*mapping->renames));
+	mapping->text = at = malloc(room);
+	if (mapping->renames == NULL || mapping->text == NULL)
+		return err_set_nomem(reterr);
+	for (size_t i = 0; i < list->count; i++) {
+		struct track_rename *rename = &mapping->renames[i];
+
+		(void)strcpy(at, list->items[i]);
+		rename->from = at;
+		at = strchr(at, '=');
+		*at++ = '\0';
+		rename->to = at;
+		at += strlen(at) + 1;
+	}
+	mapping->rename_count = list->count;
+	return true;
+}
+
+/* Who reads the key can try every address book against the hashes. */
+static bool
+key_file_check(const char *path, const struct stat *st, struct err *reterr)
+{
+	if ((st->st_mode & (S_IRWXO | S_IWGRP)) == 0)
+		return true;
+	return err_set(reterr, ERR_CONFIG,
+	    "the key file %s is open to others (mode %03o), who could undo the "
+	    "hashes: chmod 600 %s",
+	    path, (unsigned)st->st_mode & 0777, path);
+}
+
+static bool
+key_make(const char *path, struct settings_mapping *mapping, struct err *reterr)
+{
+	FILE *file = fopen(path, "re");
+	bool ok = false;
+	struct stat st;
+	size_t len;
+
+	if (file == NULL || fstat(fileno(file), &st) != 0) {
+		(void)err_set(reterr, ERR_CONFIG,
+		    "cannot read the key file %s: %s", path, strerror(errno));
+		goto out;
+	}
+	if (!key_file_check(path, &st, reterr))
+		goto out;
+	len = fread(mapping->key, 1, sizeof(mapping->key), file);
+	/* An editor's last newline is not part of the key. */
+	while (len > 0 && strchr("\r\n", mapping->key[len - 1]) != NULL &&
+	       mapping->key[len - 1] != '\0')
+		len--;
+	if (ferror(file) != 0 || len > KEY_MAX || len < TRACK_KEY_FILE_MIN) {
+		(void)err_set(reterr, ERR_CONFIG,
+		    "the key file %s should have %d to %d bytes; make one "
+		    "with: openssl rand -hex 32",
+		    path, TRACK_KEY_FILE_MIN, KEY_MAX);
+		goto out;
+	}
+	mapping->key_len = len;
+	ok = true;
+out:
+	if (file != NULL)
+		(void)fclose(file);
+	return ok;
+}
+
+static bool
+key_needed(const struct settings_destination *destination, struct err *reterr)
+{
+	if (destination->hash.count == 0 && !destination->identity_hash)
+		return true;
+	return err_set(reterr, ERR_CONFIG,
+	    "destination \"%s\": %s needs a key: set "
+	    "CURRENTSD_HEAP_HASH_KEY_FILE (in the file: hash_key_file) to a "
+	    "file made with: (umask 077; openssl rand -hex 32 >FILE)",
+	    destination->name,
+	    destination->identity_hash ? "identity_hash" : "hash");
+}
+
+bool
+settings_mapping_make(struct settings_destination *destination,
+    struct buf *warnings, struct err *reterr)
+{
+	struct settings_mapping *mapping = calloc(1, sizeof(*mapping));
+
+	if (mapping == NULL)
+		return err_set_nomem(reterr);
+	settings_mapping_free(destination->mapping);
+	destination->mapping = mapping;
+	if (!anonymous_make(destination, mapping, reterr) ||
+	    !renames_make(destination, mapping, reterr))
+		return false;
+	if (destination->hash_key_file == NULL) {
+		if (!key_needed(destination, reterr))
+			return false;
+	} else if (!key_make(destination->hash_key_file, mapping, reterr)) {
+		return false;
+	}
+	if (destination->identity == SETTINGS_USER_ID)
+		(void)buf_printf(warnings,
+		    "destination \"%s\": identity = user_id: when Braze merges "
+		    "two profiles (users.UserOrphan), the person stays two "
+		    "users in Heap, which cannot join them\n",
+		    destination->name);
+	if (destination->dry_run)
+		(void)buf_printf(warnings,
+		    "destination \"%s\": dry_run: nothing is sent; the events "
+		    "wait, and fill the queue\n",
+		    destination->name);
+	return true;
+}
+
+static struct track_list
+list_lend(const struct settings_list *list)
+{
+	return (struct track_list){
+	    (const char *const *)list->items, list->count};
+}
+
+void
+settings_rules(
+    const struct settings_destination *destination, struct track_rules *rules)
+{
+	const struct settings_mapping *mapping = destination->mapping;
+
+	track_rules_init(rules);
+	rules->identity = destination->identity == SETTINGS_USER_ID
+			      ? TRACK_IDENTITY_BRAZE
+			      : TRACK_IDENTITY_EXTERNAL;
+	rules->alias_label = destination->alias_label;
+	rules->no_user_buried = destination->no_user == SETTINGS_BAD_BURY;
+	rules->placeholders = list_lend(&destination->placeholders);
+	rules->identity_hash = destination->identity_hash;
+	rules->prefix = destination->prefix;
+	rules->custom_event_name =
+	    destination->custom_event_name == SETTINGS_NAME_NAME;
+	rules->add_channel = destination->add_channel;
+	rules->add_event_id = destination->add_event_id;
+	rules->add_user_id = destination->add_user_id;
+	rules->add_device_id = destination->add_device_id;
+	rules->add_timezone = destination->add_timezone;
+	rules->keep = list_lend(&destination->keep);
+	rules->drop = list_lend(&destination->drop);
+	rules->hash = list_lend(&destination->hash);
+	if (mapping == NULL)
+		return;
+	memcpy(rules->anonymous, mapping->anonymous, sizeof(rules->anonymous));
+	rules->renames = mapping->renames;
+	rules->rename_count = mapping->rename_count;
+	rules->key = mapping->key_len > 0 ? mapping->key : NULL;
+	rules->key_len = mapping->key_len;
+}
+
+/* ---- what is said of privacy ---- */
+
+static bool
+list_has(const struct settings_list *list, const char *word)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		if (strcmp(list->items[i], word) == 0)
+			return true;
+	}
+	return false;
+}
+
+static const char *
+class_fate(const struct settings_destination *destination, const char *class)
+{
+	if (list_has(&destination->drop, class))
+		return "left-out";
+	if (list_has(&destination->hash, class))
+		return "hashed";
+	return list_has(&destination->keep, class) ? "SENT" : "left-out";
+}
+
+static void
+list_write(const char *key, const struct settings_list *list, struct buf *out)
+{
+	if (list->count == 0)
+		return;
+	(void)buf_printf(out, " %s=", key);
+	for (size_t i = 0; i < list->count; i++)
+		(void)buf_printf(out, "%s%s", i > 0 ? "," : "", list->items[i]);
+}
+
+void
+settings_privacy_write(
+    const struct settings_destination *destination, struct buf *out)
+{
+	(void)buf_text(out, "secret=never-sent");
+	for (size_t i = 0; i < CLASSES; i++)
+		(void)buf_printf(out, " %s=%s", class_names[i],
+		    class_fate(destination, class_names[i]));
+	list_write("keep", &destination->keep, out);
+	list_write("drop", &destination->drop, out);
+	list_write("hash", &destination->hash, out);
+	(void)buf_printf(out, " identity=%s%s",
+	    destination->identity == SETTINGS_USER_ID ? "user_id"
+						      : "external_user_id",
+	    destination->identity_hash ? ",hashed" : "");
+}
