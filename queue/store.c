@@ -218,8 +218,10 @@ store_open(struct store *store, const char *path, struct err *reterr)
 		return false;
 	(void)sqlite3_db_config(
 	    store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	/* SQLite syncs the directory for a new log too, but takes no notice
+	 * if that fails: without its name the log is lost at a power cut. */
 	if (store_exec(store, pragmas, reterr) &&
-	    store_identify(store, reterr)) {
+	    store_identify(store, reterr) && store_sync_dir(path, reterr)) {
 		(void)sqlite3_wal_hook(store->db, store_log_noted, store);
 		return true;
 	}
