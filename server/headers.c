@@ -24,6 +24,10 @@ headers_take(
 	};
 
 	(void)kind;
+	/* "Content-Length : 2" is none to the library, and may be one to a
+	 * proxy (RFC 9112, 5.1). */
+	if (name[0] != '\0' && strchr(" \t", name[strlen(name) - 1]) != NULL)
+		headers->mangled = true;
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
 		if (strcasecmp(name, wanted[i].name) != 0)
 			continue;
@@ -46,6 +50,8 @@ headers_read(struct MHD_Connection *connection, struct headers *ret_headers)
 bool
 headers_framed(const struct headers *headers)
 {
+	if (headers->mangled)
+		return false;
 	if (headers->transfers == 0)
 		return headers->lengths <= 1;
 	return headers->lengths == 0 && headers->transfers == 1 &&

@@ -13,13 +13,15 @@ struct headers {
 	const char *authorization, *version, *coding, *expect, *length,
 	    *transfer;
 	unsigned lengths, transfers, codings; /* how many of each came */
+	bool mangled;			      /* a name that ends in a space */
 };
 
 void
 headers_read(struct MHD_Connection *connection, struct headers *ret_headers);
 
-/* Is it certain where the body ends? Two lengths, or a length beside
- * chunks, mean one thing to us and another to a proxy (RFC 9112, 6.3). */
+/* Is it certain where the body ends? Two lengths, a length beside chunks, or
+ * a mangled name mean one thing to us and another to a proxy (RFC 9112, 5.1
+ * and 6.3). */
 bool headers_framed(const struct headers *headers);
 
 /* Content-Length, 0 if there is none; what overflows is UINT64_MAX. */

@@ -1,5 +1,7 @@
 #include "server/peers.h"
 
+#include "base/counters.h"
+
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -9,7 +11,7 @@ struct peer {
 	struct peer *next, *prev;
 	int fd;
 	bool over;
-	bool swept;
+	bool swept; /* shut down: about to leave */
 	enum peer_state state;
 	int64_t since_ms; /* in this state */
 	int64_t ended_ms; /* when its end was first seen, or 0 */
@@ -28,6 +30,55 @@ peers_fini(struct peers *peers)
 	lock_fini(&peers->lock);
 }
 
+static void
+peers_link(struct peers *peers, struct peer *peer)
+{
+	peer->prev = NULL;
+	peer->next = peers->first;
+	if (peer->next != NULL)
+		peer->next->prev = peer;
+	else
+		peers->last = peer;
+	peers->first = peer;
+}
+
+static void
+peers_unlink(struct peers *peers, struct peer *peer)
+{
+	if (peer->prev != NULL)
+		peer->prev->next = peer->next;
+	else
+		peers->first = peer->next;
+	if (peer->next != NULL)
+		peer->next->prev = peer->prev;
+	else
+		peers->last = peer->prev;
+}
+
+static void
+peers_shut(struct peers *peers, struct peer *peer)
+{
+	(void)shutdown(peer->fd, SHUT_RDWR);
+	peer->swept = true;
+	peers->leaving++;
+}
+
+/* Somebody came and there is no place: who has been idle for longest makes
+ * room, so that a crowd that says nothing cannot lock out who has something
+ * to say. Those behind the last idle one are busy, and at most `most`. */
+static void
+peers_evict(struct peers *peers)
+{
+	struct peer *peer = peers->last;
+
+	while (peer != NULL && (peer->swept || peer->state != PEER_BETWEEN))
+		peer = peer->prev;
+	if (peer == NULL)
+		return;
+	peers_shut(peers, peer);
+	counter_add(COUNTER_SWEPT, 1);
+}
+
 struct peer *
 peers_enter(struct peers *peers, int fd, int64_t mono_ms)
 {
@@ -38,11 +89,10 @@ peers_enter(struct peers *peers, int fd, int64_t mono_ms)
 	peer->fd = fd;
 	peer->since_ms = mono_ms;
 	lock_hold(&peers->lock);
-	peer->over = peers->count >= peers->most;
-	peer->next = peers->first;
-	if (peer->next != NULL)
-		peer->next->prev = peer;
-	peers->first = peer;
+	if (peers->count - peers->leaving >= peers->most)
+		peers_evict(peers);
+	peer->over = peers->count - peers->leaving >= peers->most;
+	peers_link(peers, peer);
 	peers->count++;
 	lock_drop(&peers->lock);
 	return peer;
@@ -54,13 +104,9 @@ peers_leave(struct peers *peers, struct peer *peer)
 	if (peer == NULL)
 		return;
 	lock_hold(&peers->lock);
-	if (peer->prev != NULL)
-		peer->prev->next = peer->next;
-	else
-		peers->first = peer->next;
-	if (peer->next != NULL)
-		peer->next->prev = peer->prev;
+	peers_unlink(peers, peer);
 	peers->count--;
+	peers->leaving -= peer->swept;
 	lock_drop(&peers->lock);
 	free(peer);
 }
@@ -74,6 +120,10 @@ peers_mark(struct peers *peers, struct peer *peer, enum peer_state state,
 	lock_hold(&peers->lock);
 	peer->state = state;
 	peer->since_ms = mono_ms;
+	if (state == PEER_BETWEEN) {
+		peers_unlink(peers, peer);
+		peers_link(peers, peer);
+	}
 	lock_drop(&peers->lock);
 }
 
@@ -128,8 +178,7 @@ peers_sweep(
 
 		if (peer->swept || (!late && !peer_gone(peer, mono_ms)))
 			continue;
-		(void)shutdown(peer->fd, SHUT_RDWR);
-		peer->swept = true;
+		peers_shut(peers, peer);
 		swept += late;
 	}
 	lock_drop(&peers->lock);

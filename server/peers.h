@@ -28,15 +28,18 @@ struct peer;
 
 struct peers {
 	struct lock lock;
-	struct peer *first; /* guarded by lock, as what hangs on it */
+	/* guarded by lock, as what hangs on them; who was idle last is first */
+	struct peer *first, *last;
 	size_t count;
+	size_t leaving; /* of these, shut down */
 	size_t most;
 };
 
 void peers_init(struct peers *peers, size_t most);
 void peers_fini(struct peers *peers); /* all have left */
 
-/* A connection was made; NULL: no memory. */
+/* A connection was made; NULL: no memory. If there is no place, who has been
+ * idle for longest is shut down. */
 struct peer *peers_enter(struct peers *peers, int fd, int64_t mono_ms);
 /* It is about to be closed. */
 void peers_leave(struct peers *peers, struct peer *peer);
@@ -52,7 +55,8 @@ size_t peers_sweep(
 
 size_t peers_count(struct peers *peers);
 
-/* Made with peers_enter() above `most`. Constant; needs no lock. */
+/* Made with peers_enter() above `most`, with nobody idle. Constant; needs no
+ * lock. */
 bool peer_over(const struct peer *peer);
 
 #endif

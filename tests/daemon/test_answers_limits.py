@@ -56,6 +56,16 @@ def is_503(answer):
     assert int(answer.headers["Retry-After"]) > 0
 
 
+def reading(daemon, length):
+    """A connection whose body is waited for."""
+    sock = daemon.connect()
+    sock.sendall(b"POST /currents HTTP/1.1\r\nHost: x\r\n" + AUTH.encode()
+                 + b"Expect: 100-continue\r\n"
+                 b"Content-Length: %d\r\n\r\n" % length)
+    assert sock.recv(100).startswith(b"HTTP/1.1 100 ")
+    return sock
+
+
 def is_full(daemon):
     """Refuses events, and nothing else: a probe asks for the credential
     only."""
@@ -100,14 +110,7 @@ def test_disk_full(start_daemon, tmp_path):
 def test_memory_spent(start_daemon):
     """Three bodies that do not end hold all the memory."""
     daemon = start_daemon(body_limit="1M", body_memory="3M", max_events=100)
-    held = []
-    for _ in range(3):
-        sock = daemon.connect()
-        sock.sendall(b"POST /currents HTTP/1.1\r\nHost: x\r\n"
-                     + AUTH.encode() + b"Expect: 100-continue\r\n"
-                     b"Content-Length: 1048576\r\n\r\n")
-        assert sock.recv(100).startswith(b"HTTP/1.1 100 ")
-        held.append(sock)
+    held = [reading(daemon, 1 << 20) for _ in range(3)]
     body = b"[" + b" " * 1_040_000 + b"]"
     is_503(daemon.post(gzip.compress(body), content_encoding="gzip"))
     assert daemon.post("{}").status == 200
@@ -121,15 +124,16 @@ def test_memory_spent(start_daemon):
 
 
 def test_connections_spent(start_daemon):
+    """All busy; idle ones would make room."""
     daemon = start_daemon(max_connections=16)
-    held = [keep_alive(daemon) for _ in range(16)]
+    held = [reading(daemon, 9) for _ in range(16)]
     is_503(daemon.post(batch(event())))
     assert daemon.get("/healthz").status == 200
     held.pop().close()
     until(lambda: daemon.post(batch(event())).status == 200,
           "a connection given back")
-    for connection in held:
-        connection.close()
+    for sock in held:
+        sock.close()
 
 
 def test_shutting_down(daemon):
@@ -137,11 +141,7 @@ def test_shutting_down(daemon):
     body = json.dumps(batch(event())).encode()
     later = keep_alive(daemon)
     probe = keep_alive(daemon)
-    with daemon.connect() as reading:
-        reading.sendall(b"POST /currents HTTP/1.1\r\nHost: x\r\n"
-                        + AUTH.encode() + b"Expect: 100-continue\r\n"
-                        b"Content-Length: %d\r\n\r\n" % len(body))
-        assert reading.recv(100).startswith(b"HTTP/1.1 100 ")
+    with reading(daemon, len(body)) as begun:
         daemon.run.process.terminate()
         daemon.run.wait_line("stop signal=TERM")
 
@@ -156,8 +156,8 @@ def test_shutting_down(daemon):
         answer = later.getresponse()
         is_503(answer)
         assert answer.headers["Connection"] == "close"
-        reading.sendall(body)
-        assert reading.recv(4096).startswith(b"HTTP/1.1 200 ")
+        begun.sendall(body)
+        assert begun.recv(4096).startswith(b"HTTP/1.1 200 ")
     probe.close()
     later.close()
 
@@ -168,6 +168,7 @@ def test_shutting_down(daemon):
     b"Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
     b"Content-Length: 12\r\nTransfer-Encoding: chunked\r\n\r\n"
     b"2\r\n{}\r\n0\r\n\r\n",
+    b"Content-Length : 2\r\n\r\n{}",
 ])
 def test_ambiguous_length(daemon, framing):
     """Not the events' fault: Braze shall send them again."""

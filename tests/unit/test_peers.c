@@ -83,6 +83,7 @@ test_leave(void **state)
 			each[i] = peers_enter(&peers, fds[i][0], 0);
 			assert_non_null(each[i]);
 			assert_int_equal(peer_over(each[i]), i == 2);
+			peers_mark(&peers, each[i], PEER_READING, 0);
 		}
 		peers_leave(&peers, each[gone]);
 		assert_int_equal(
@@ -99,6 +100,41 @@ test_leave(void **state)
 	}
 	peers_leave(&peers, NULL);
 	assert_false(peer_over(NULL));
+}
+
+/* Who comes when all places are taken gets that of who has been idle for
+ * longest, and nobody else is touched. */
+static void
+test_evict(void **state)
+{
+	enum { PEERS = 4 };
+	struct peers peers;
+	struct peer *each[PEERS];
+	int fds[PEERS][2];
+
+	(void)state;
+	peers_init(&peers, PEERS - 1);
+	for (int i = 0; i < PEERS; i++) {
+		assert_int_equal(
+		    socketpair(AF_UNIX, SOCK_STREAM, 0, fds[i]), 0);
+		each[i] = peers_enter(&peers, fds[i][0], 0);
+		assert_non_null(each[i]);
+		assert_false(peer_over(each[i]));
+		if (i != PEERS - 2)
+			continue;
+		/* 0 is busy; 1 was, so that 2 is idle for longer. */
+		peers_mark(&peers, each[0], PEER_READING, 0);
+		peers_mark(&peers, each[1], PEER_READING, 0);
+		peers_mark(&peers, each[1], PEER_BETWEEN, 0);
+	}
+	for (int i = 0; i < PEERS; i++) {
+		assert_int_equal(was_shut(fds[i][1]), i == 2);
+		peers_leave(&peers, each[i]);
+		(void)close(fds[i][0]);
+		(void)close(fds[i][1]);
+	}
+	assert_int_equal(peers_count(&peers), 0);
+	peers_fini(&peers);
 }
 
 /* Whose end was seen for a while is closed, but not while it is answered;
@@ -164,6 +200,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_sweep),
 	    cmocka_unit_test(test_leave),
+	    cmocka_unit_test(test_evict),
 	    cmocka_unit_test(test_gone),
 	    cmocka_unit_test(test_noise),
 	};
