@@ -164,7 +164,9 @@ queue_key_load(struct queue *queue, struct err *reterr)
 static bool
 queue_file_open(struct queue *queue, struct err *reterr)
 {
-	if (!store_open(&queue->store, queue->place.file, reterr))
+	if (!store_open(&queue->store, queue->place.file, reterr) &&
+	    (reterr->code != ERR_FULL || !place_ballast_drop(&queue->place) ||
+		!store_open(&queue->store, queue->place.file, reterr)))
 		return false;
 	queue->broken = false;
 	if (store_checkpoint(&queue->store, true, reterr))

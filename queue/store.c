@@ -214,7 +214,9 @@ store_open(struct store *store, const char *path, struct err *reterr)
 	    "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-8192;"
 	    "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;";
 
-	if (!store_connect(store, path, SQLITE_OPEN_READWRITE, reterr))
+	*store = (struct store){.db = NULL};
+	if (!store_log_renew(path, reterr) ||
+	    !store_connect(store, path, SQLITE_OPEN_READWRITE, reterr))
 		return false;
 	(void)sqlite3_db_config(
 	    store->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);

@@ -90,6 +90,9 @@ enum store_sql {
 	STORE_LANE_WAITING,
 	STORE_LANE_RUN,
 	STORE_LANE_POST,
+	STORE_DOUBT_READ,
+	STORE_DOUBT_WRITE,
+	STORE_DOUBT_DELETE,
 	STORE_LANE_REST,
 	STORE_LANE_PAUSE,
 	STORE_INTEGRITY,
@@ -113,6 +116,11 @@ MUST_USE bool store_create(const char *path, struct err *reterr);
 /* Open; recovers the log. Needs store_checkpoint() before it is trusted. */
 MUST_USE bool
 store_open(struct store *store, const char *path, struct err *reterr);
+
+/* Write the log's bytes anew and sync them, before it is opened: what the
+ * page cache shows of it may never have reached the disk (store_log.c). No
+ * log is fine. ERR_FULL if the disk is. */
+MUST_USE bool store_log_renew(const char *path, struct err *reterr);
 
 /* Close without writing: the log stays for the next open. */
 void store_close(struct store *store);

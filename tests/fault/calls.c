@@ -250,6 +250,12 @@ pread64(int fd, void *data, size_t len, off64_t at)
 }
 
 ssize_t
+pread(int fd, void *data, size_t len, off_t at)
+{
+	return pread64(fd, data, len, at);
+}
+
+ssize_t
 pwrite64(int fd, const void *data, size_t len, off64_t at)
 {
 	ssize_t put = -1;

@@ -27,7 +27,7 @@ fault_arm(void *arg, long nth)
 }
 
 /* What must follow a failed sync of the queue's own files. */
-enum trust { TRUST_ALL, TRUST_CLOSE, TRUST_OPEN, TRUST_SYNC, TRUST_TRUNCATE };
+enum trust { TRUST_ALL, TRUST_CLOSE, TRUST_OPEN, TRUST_TRUNCATE, TRUST_SYNC };
 
 static bool
 trust_is_file(const char *name)
@@ -56,16 +56,20 @@ trust_next(enum trust trust, const struct tape_op *op, const char *name)
 		break;
 	case TRUST_OPEN:
 		if (op->what == TAPE_OPEN)
-			return TRUST_SYNC;
+			return TRUST_TRUNCATE;
 		assert_int_equal(op->what, TAPE_CLOSE);
 		break;
-	case TRUST_SYNC:
-		if (!log && op->what == TAPE_SYNC)
-			return TRUST_TRUNCATE;
-		break;
 	case TRUST_TRUNCATE:
+		if (!log && op->what == TAPE_WRITE)
+			return TRUST_SYNC;
 		if (log && op->what == TAPE_TRUNCATE && op->at == 0)
 			return TRUST_ALL;
+		break;
+	case TRUST_SYNC:
+		/* what the log had is in the file, and must be synced */
+		assert_false(log && op->what == TAPE_TRUNCATE);
+		if (!log && op->what == TAPE_SYNC)
+			return TRUST_TRUNCATE;
 		break;
 	}
 	return trust;
@@ -79,7 +83,7 @@ trust_answered(const struct model *model, size_t from, size_t to)
 		const struct model_event *event = &model->events[i];
 
 		for (size_t n = 0; n < event->count; n++) {
-			if (event->steps[n].ok &&
+			if (event->steps[n].put && event->steps[n].ok &&
 			    event->steps[n].ended > (int64_t)from &&
 			    event->steps[n].ended <= (int64_t)to)
 				return true;

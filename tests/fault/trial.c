@@ -78,7 +78,8 @@ static bool
 trial_refusal_is_right(const struct err *err)
 {
 	return (err->code == ERR_IO || err->code == ERR_FULL ||
-		   err->code == ERR_NOMEM || err->code == ERR_CONFIG) &&
+		   err->code == ERR_NOMEM || err->code == ERR_CONFIG ||
+		   err->code == ERR_DAMAGED) &&
 	       err->text[0] != '\0';
 }
 
@@ -108,7 +109,9 @@ trial_run(struct trial *trial, bool fresh, trial_arm_fn *arm,
 	if (!verify_queue(&work, calls_position() + 1))
 		trial_wrong(trial, nth, "the running queue is wrong");
 	work_close(&work);
-	if (!verify_dir(&trial->model, trial->places.dir, calls_position() + 1))
+	trial->end = calls_position();
+	calls_watch(NULL, NULL);
+	if (!verify_dir(&trial->model, trial->places.dir, trial->end + 1))
 		trial_wrong(trial, nth, "the queue opened again is wrong");
 	return struck;
 }
@@ -119,9 +122,8 @@ trial_cut(struct trial *trial, size_t disks, uint64_t seed)
 	struct rng rng = {.state = seed};
 	struct disk *disk;
 
-	calls_watch(NULL, NULL);
 	for (size_t i = 0; i < disks; i++) {
-		size_t at = (size_t)rng_below(&rng, trial->tape.count + 1);
+		size_t at = (size_t)rng_below(&rng, (uint64_t)trial->end + 1);
 
 		disk = disk_new(&trial->tape, rng_next(&rng));
 		disk_advance(disk, at);

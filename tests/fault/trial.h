@@ -19,6 +19,7 @@ struct trial {
 	/* of the running trial */
 	struct tape tape;
 	struct model model;
+	int64_t end; /* of the tape when the queue was closed */
 	size_t trials;
 };
 

@@ -75,6 +75,9 @@ sent_code_check(struct work *work, const struct err *err)
 	if (err->code == ERR_IO || err->code == ERR_FULL ||
 	    err->code == ERR_NOMEM || err->code == ERR_STOPPING)
 		return;
+	/* SQLite calls a page that cannot be read corrupt. */
+	if (err->code == ERR_DAMAGED && calls_struck())
+		return;
 	(void)fprintf(
 	    stderr, "a put failed with %d: %s\n", (int)err->code, err->text);
 	work->bad_code = true;
