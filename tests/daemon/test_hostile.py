@@ -1,0 +1,421 @@
+"""Hostile input: the memory is bounded, the status is right, and everybody
+else is served meanwhile.
+
+413 makes Braze split a batch and 503 send it again; 400 is for a body that
+can never be read, which is kept. What breaks HTTP itself is answered by
+libmicrohttpd, in its way, or closed.
+"""
+
+import gzip
+import json
+import os
+import re
+import resource
+import socket
+import time
+
+import pytest
+
+from braze import AUTH, batch, event, raw
+from conftest import PATIENCE, until
+from load import sanitized
+
+MIB = 1 << 20
+POST = b"POST /currents HTTP/1.1\r\nHost: x\r\n" + AUTH.encode()
+HEADERS_MOST = 64 * 1024  # more than libmicrohttpd keeps of a request
+IDLE = 10_000
+
+
+def is_served(daemon):
+    """Somebody else, at the same time."""
+    answer = daemon.post(batch(event()))
+    assert answer.status == 200 and answer.json["queued"] == 1, answer
+    assert daemon.get("/healthz").status == 200
+    assert daemon.admin("/healthz").status == 200
+
+
+def memory_most(daemon):
+    path = f"/proc/{daemon.run.process.pid}/status"
+    with open(path, encoding="ascii") as status:
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read())[1]) * 1024
+
+
+@pytest.fixture
+def bounded(start_daemon):
+    """Start a daemon; what it uses in the test may not exceed `mib` more
+    than it does after one request, and it serves at the end."""
+    checks = []
+
+    def start(mib, **settings):
+        daemon = start_daemon(**settings)
+        is_served(daemon)
+        checks.append((daemon, memory_most(daemon), mib))
+        return daemon
+
+    yield start
+    for daemon, before, mib in checks:
+        is_served(daemon)
+        if not sanitized():
+            assert memory_most(daemon) - before <= mib * MIB
+
+
+def statuses(answer):
+    return [int(found) for found in re.findall(rb"HTTP/1\.1 (\d+) ", answer)]
+
+
+def post_raw(daemon, body, *headers):
+    """The answer to a body of any bytes, and no other after it."""
+    head = b"".join(header + b"\r\n" for header in headers)
+    answer = raw(daemon, POST + head + b"Connection: close\r\n"
+                 b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    assert len(statuses(answer)) == 1, answer
+    return statuses(answer)[0], json.loads(answer.partition(b"\r\n\r\n")[2])
+
+
+# ---- who drips ----
+
+@pytest.mark.parametrize("begun, drip", [
+    (b"", b"a"),
+    (b"POST /", b"a"),
+    (POST, b"X-Drip: 1\r\n"),
+    (POST + b"X-Drip: ", b"a"),
+    (POST + b"Content-Length: 100000\r\n\r\n", b" "),
+    (POST + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+    (POST + b"Transfer-Encoding: chunked\r\n\r\n1;", b"a"),
+    (b"POST /none HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n",
+     b" "),
+], ids=["nothing", "line", "headers", "header", "body", "chunks",
+        "extension", "refused"])
+def test_who_drips_is_closed(bounded, begun, drip):
+    daemon = bounded(4, request_timeout="1s", idle_timeout="2s")
+    with daemon.connect() as sock:
+        sock.sendall(begun)
+        is_served(daemon)
+        sock.settimeout(0.05)  # the time between two drops
+        end = time.monotonic() + PATIENCE
+        answer = None
+        while answer is None and time.monotonic() < end:
+            try:
+                sock.sendall(drip)
+                answer = sock.recv(4096)
+            except TimeoutError:
+                pass
+            except OSError:
+                answer = b""
+        assert answer == b"", "was not closed"
+    assert daemon.metric("currentsd_connections_swept_total") == 1
+
+
+# ---- crowds ----
+
+@pytest.fixture
+def many_files():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < IDLE + 1000:
+        pytest.skip(f"only {hard} open files are permitted")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("many_files")
+@pytest.mark.parametrize("most", [None, IDLE + 100])
+def test_ten_thousand_idle_connections(bounded, most):
+    """Above the bound who is idle for longest makes room; a large bound
+    costs memory, about 4 KiB each."""
+    settings = {"max_connections": most} if most else {}
+    daemon = bounded(64, **settings)
+    crowd = []
+    try:
+        for _ in range(IDLE):
+            crowd.append(daemon.connect())
+        is_served(daemon)
+        open_files = len(os.listdir(f"/proc/{daemon.run.process.pid}/fd"))
+        if most:
+            assert open_files > IDLE
+        else:
+            until(lambda: len(os.listdir(
+                f"/proc/{daemon.run.process.pid}/fd")) < 1200, "room made")
+    finally:
+        for sock in crowd:
+            sock.close()
+
+
+def test_crowd_of_begun_requests(bounded):
+    """Busy connections keep their places: who comes then gets a 503."""
+    daemon = bounded(8, max_connections=64, request_timeout="2s")
+    crowd = []
+    for _ in range(64):
+        crowd.append(daemon.connect())
+        crowd[-1].sendall(POST + b"Expect: 100-continue\r\n"
+                          b"Content-Length: 1000\r\n\r\n")
+        assert crowd[-1].recv(100).startswith(b"HTTP/1.1 100 ")
+    assert daemon.post(batch(event())).status == 503
+    assert daemon.get("/healthz").status == 200
+    until(lambda: daemon.post(batch(event())).status == 200, "sweep")
+    for sock in crowd:
+        sock.close()
+
+
+def test_pipelining(bounded):
+    """Every request is answered, in order."""
+    daemon = bounded(8)
+    body = json.dumps(batch(event())).encode()
+    requests, want = [], []
+    for i in range(200):
+        if i % 4 == 3:
+            requests.append(b"GET /none HTTP/1.1\r\nHost: x\r\n\r\n")
+            want.append(404)
+            continue
+        new = body.replace(b"customer-1", b"customer-%d" % i)
+        requests.append(POST + b"Content-Length: %d\r\n\r\n" % len(new) + new)
+        want.append(200)
+    requests.append(b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+                    b"Connection: close\r\n\r\n")
+    assert statuses(raw(daemon, b"".join(requests))) == want + [200]
+
+
+# ---- bodies without end, and too large ----
+
+def pour(daemon, head, piece, most=None):
+    """Send as much as is taken; (bytes sent, what came back)."""
+    sent = 0
+    with daemon.connect() as sock:
+        sock.sendall(head)
+        try:
+            while most is None or sent < most:
+                sock.sendall(piece)
+                sent += len(piece)
+            if piece.endswith(b"\r\n"):
+                sock.sendall(b"0\r\n\r\n")
+            return sent, sock.recv(4096)
+        except OSError:
+            return sent, b""
+
+
+def chunk(size):
+    return b"%x\r\n" % size + b" " * size + b"\r\n"
+
+
+@pytest.mark.parametrize("piece", [chunk(1), chunk(65536)],
+                         ids=["small", "large"])
+def test_chunks_without_end(bounded, piece):
+    daemon = bounded(8, body_limit="1M", request_timeout="2s")
+    sent, answer = pour(daemon, POST + b"Transfer-Encoding: chunked\r\n\r\n",
+                        piece)
+    assert sent > 0 and answer == b""
+    assert daemon.metric("currentsd_connections_swept_total") == 1
+
+
+@pytest.mark.parametrize("framing, piece", [
+    (b"Content-Length: %d" % (1024 * MIB), b" " * MIB),
+    (b"Transfer-Encoding: chunked", chunk(MIB - 9)),
+], ids=["declared", "chunked"])
+@pytest.mark.parametrize("coding", [b"identity", b"gzip"])
+def test_body_of_a_gibibyte(bounded, framing, piece, coding):
+    """Read to its end, and 413 then; a declared one is not kept at all."""
+    daemon = bounded(48)
+    head = POST + b"Content-Encoding: " + coding + b"\r\n" + framing
+    sent, answer = pour(daemon, head + b"\r\n\r\n", piece, 1024 * MIB)
+    assert sent >= 1024 * MIB and statuses(answer) == [413], answer
+
+
+def test_gibibyte_that_asks_first(bounded):
+    daemon = bounded(2)
+    answer = raw(daemon, POST + b"Expect: 100-continue\r\n"
+                 b"Content-Length: %d\r\n\r\n" % (1024 * MIB))
+    assert statuses(answer) == [413]
+
+
+def test_many_large_bodies_at_once(bounded):
+    """32 bodies of 12 MiB that do not end, at a budget of 64 MiB."""
+    daemon = bounded(64 + 16, body_memory="64M", max_events=1000)
+    crowd = [daemon.connect() for _ in range(32)]
+    for sock in crowd:
+        sock.sendall(POST + b"Transfer-Encoding: chunked\r\n\r\n")
+    for _ in range(12):
+        for sock in crowd:
+            sock.sendall(chunk(MIB))
+    got = set()
+    for sock in crowd:
+        sock.sendall(b"0\r\n\r\n")
+        got.update(statuses(sock.recv(4096)))
+        sock.close()
+    # Blanks are no body, but a probe.
+    assert got <= {200, 503} and 503 in got
+
+
+# ---- gzip ----
+
+@pytest.mark.parametrize("plain", [b" ", b"7,"], ids=["blanks", "events"])
+def test_gzip_bombs(bounded, plain):
+    """A thousandfold, eight at once."""
+    daemon = bounded(8 * 2 * 16, body_memory="256M")
+    bomb = gzip.compress(b"[" + plain * (256 * MIB // len(plain)), 1)
+    crowd = [daemon.connect() for _ in range(8)]
+    for sock in crowd:
+        sock.sendall(POST + b"Content-Encoding: gzip\r\n"
+                     b"Content-Length: %d\r\n\r\n" % len(bomb) + bomb)
+    is_served(daemon)
+    for sock in crowd:
+        assert statuses(sock.recv(4096)) == [413]
+        sock.close()
+
+
+def test_gzip_of_many_members(bounded):
+    daemon = bounded(64)
+    member = gzip.compress(b"")
+    assert daemon.post(member * 100_000 + gzip.compress(b"[]"),
+                       content_encoding="gzip").status == 200
+
+
+def test_too_many_tiny_events(bounded):
+    """Each costs more memory than it has bytes."""
+    daemon = bounded(96)
+    assert daemon.post(b"[" + b"7," * (8 * MIB - 8) + b"7]").status == 413
+
+
+# ---- headers ----
+
+@pytest.mark.parametrize("flood", [
+    b"X: " + b"a" * HEADERS_MOST + b"\r\n\r\n",
+    b"".join(b"X%d: y\r\n" % i for i in range(10_000)) + b"\r\n",
+    b"Content-Length: 2\r\n" * 10_000 + b"\r\n",
+    b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n"
+    + b"X: y\r\n" * 10_000 + b"\r\n",
+], ids=["long", "many", "lengths", "trailers"])
+def test_header_floods(bounded, flood):
+    daemon = bounded(4)
+    assert statuses(raw(daemon, POST + flood))[0] == 431
+
+
+def test_long_address(bounded):
+    daemon = bounded(4)
+    answer = raw(daemon, b"POST /" + b"a" * HEADERS_MOST + b" HTTP/1.1\r\n\r\n")
+    assert statuses(answer)[0] == 414
+
+
+def test_headers_without_end(bounded):
+    daemon = bounded(4)
+    _, answer = pour(daemon, POST, b"X-More: " + b"a" * 1000 + b"\r\n",
+                     64 * MIB)
+    assert not answer or statuses(answer)[0] == 431
+
+
+@pytest.mark.parametrize("framing, status", [
+    (b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", 503),
+    (b"Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}", 503),
+    (b"Content-Length : 2\r\n\r\n{}", 503),
+    (b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n"
+     b"2\r\n{}\r\n0\r\n\r\n", 503),
+    (b"Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n"
+     b"2\r\n{}\r\n0\r\n\r\n", 503),
+    (b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"
+     b"2\r\n{}\r\n0\r\n\r\n", 503),
+    (b"Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 503),
+    (b"Transfer-Encoding: xchunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 503),
+    (b"Transfer-Encoding: identity\r\n\r\n{}", 503),
+    # Not a number, or not of this world: libmicrohttpd's own words.
+    (b"Content-Length: 2, 2\r\n\r\n{}", 400),
+    (b"Content-Length: +2\r\n\r\n{}", 400),
+    (b"Content-Length: -2\r\n\r\n{}", 400),
+    (b"Content-Length: 0x2\r\n\r\n{}", 400),
+    (b"Content-Length: 2 2\r\n\r\n{}", 400),
+    (b"Content-Length: \r\n\r\n{}", 400),
+    (b"Content-Length: 99999999999999999999999\r\n\r\n{}", 413),
+    (b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", 400),
+    (b"Transfer-Encoding: chunked\r\n\r\n-2\r\n{}\r\n0\r\n\r\n", 400),
+    (b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}xx0\r\n\r\n", 400),
+    (b"Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n{}", 413),
+    (b"X\0Y: z\r\nContent-Length: 2\r\n\r\n{}", 400),
+    (b"no colon\r\nContent-Length: 2\r\n\r\n{}", 400),
+])
+def test_uncertain_framing(bounded, framing, status):
+    """The connection ends: what follows on it may be anything, so the next
+    request on it is not served."""
+    daemon = bounded(4)
+    before = daemon.books()["received"]
+    smuggled = json.dumps(batch(event())).encode()
+    with daemon.connect() as sock:
+        sock.sendall(POST + framing + POST + b"Content-Length: %d\r\n\r\n"
+                     % len(smuggled) + smuggled)
+        sock.shutdown(socket.SHUT_WR)
+        answer, reset = b"", False
+        try:
+            while more := sock.recv(4096):
+                answer += more
+        except ConnectionResetError:
+            reset = True  # and the answer may be lost with it
+    assert set(statuses(answer)) == {status} or reset and not answer, answer
+    assert daemon.books()["received"] == before
+
+
+@pytest.mark.parametrize("noise", [
+    b"\0" * 100_000, b"\x16\x03\x01" + bytes(range(256)) * 400,
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"], ids=["nuls", "tls", "http2"])
+def test_noise(bounded, noise):
+    daemon = bounded(4, request_timeout="1s", idle_timeout="1s")
+    _, answer = pour(daemon, noise, b"\0" * 1000, 2 * MIB)
+    assert not statuses(answer) or statuses(answer)[0] >= 400
+
+
+def test_nul_in_a_header(bounded):
+    daemon = bounded(4)
+    answer = raw(daemon, POST + b"X: a\0b\r\nContent-Length: 2\r\n"
+                 b"Connection: close\r\n\r\n{}")
+    assert statuses(answer) == [200]
+
+
+# ---- what stands in the body ----
+
+def spoiled(old, new):
+    """Two events, the second of them with other bytes."""
+    good, bad = (json.dumps(event()).encode() for _ in range(2))
+    assert old in bad
+    return b'{"events":[' + good + b"," + bad.replace(old, new) + b"]}"
+
+
+DISPATCH = b'"dispatch_id": "d"'
+
+
+@pytest.mark.parametrize("new, buried", [
+    (b'"x": ' + b"[" * 100_000 + b"]" * 100_000, 1),
+    (b'"x": ' + b'{"a":' * 100_000 + b"1" + b"}" * 100_000, 1),
+    (b'"dispatch_id": "\xff\xfe"', 1),
+    (b'"dispatch_id": "\xc0\x80"', 1),
+    (b'"dispatch_id": "\xed\xa0\x80"', 1),
+    (b'"dispatch_id": "\xf4\x90\x80\x80"', 1),
+    (b'"\xff": 1', 1),
+    (b'"dispatch_id": "a\\u0000b"', 0),
+    (b'"dispatch_id": "\\ud800"', 0),
+    (b'"x": ' + b"9" * 100_000, 0),
+    (b'"x": 1e999999', 0),
+    (b'"x": "' + b"a" * 900_000 + b'"', 0),
+], ids=["arrays", "objects", "ff", "c080", "surrogate", "beyond", "key",
+        "nul", "half", "digits", "exponent", "long"])
+def test_one_bad_event_spoils_no_other(bounded, new, buried):
+    daemon = bounded(24)
+    status, receipt = post_raw(daemon, spoiled(DISPATCH, new))
+    assert status == 200
+    assert receipt == {"received": 2, "queued": 2 - buried, "buried": buried,
+                       "duplicates": 0, "dropped": 0}
+
+
+@pytest.mark.parametrize("body", [
+    b"[" * 1_000_000,
+    b'{"a":' * 200_000,
+    b'{"events":' + b"[" * 1_000_000 + b"]" * 1_000_000,
+    b"\0" * 1000,
+    b'{"events":[]}\0',
+    b'{"events":[\0]}',
+    b'\xff\xfe{"events":[]}',
+    '{"events":[]}'.encode("utf-16"),
+    '{"events":[]}'.encode("utf-32"),
+    b'{"events":[{"event_type":"a\0b"}]}',
+], ids=["arrays", "objects", "unclosed", "nuls", "nul-after", "nul-between",
+        "utf8", "utf16", "utf32", "nul-inside"])
+def test_body_that_is_no_json_is_kept(bounded, body):
+    daemon = bounded(24)
+    status, answer = post_raw(daemon, body)
+    assert status == 400 and answer["error"]
+    assert daemon.books()["undecodable"] == 1
