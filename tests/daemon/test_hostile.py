@@ -9,67 +9,25 @@ libmicrohttpd, in its way, or closed.
 import gzip
 import json
 import os
-import re
 import resource
 import socket
 import time
 
 import pytest
 
-from braze import AUTH, batch, event, raw
+from braze import batch, event, raw
 from conftest import PATIENCE, until
-from load import sanitized
+from hostile import MIB, POST, bounded, is_served, statuses
 
-MIB = 1 << 20
-POST = b"POST /currents HTTP/1.1\r\nHost: x\r\n" + AUTH.encode()
+__all__ = ["bounded"]  # a fixture
+
 HEADERS_MOST = 64 * 1024  # more than libmicrohttpd keeps of a request
 IDLE = 10_000
 
 
-def is_served(daemon):
-    """Somebody else, at the same time."""
-    answer = daemon.post(batch(event()))
-    assert answer.status == 200 and answer.json["queued"] == 1, answer
-    assert daemon.get("/healthz").status == 200
-    assert daemon.admin("/healthz").status == 200
-
-
-def memory_most(daemon):
-    path = f"/proc/{daemon.run.process.pid}/status"
-    with open(path, encoding="ascii") as status:
-        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read())[1]) * 1024
-
-
-@pytest.fixture
-def bounded(start_daemon):
-    """Start a daemon; what it uses in the test may not exceed `mib` more
-    than it does after one request, and it serves at the end."""
-    checks = []
-
-    def start(mib, **settings):
-        daemon = start_daemon(**settings)
-        is_served(daemon)
-        checks.append((daemon, memory_most(daemon), mib))
-        return daemon
-
-    yield start
-    for daemon, before, mib in checks:
-        is_served(daemon)
-        if not sanitized():
-            assert memory_most(daemon) - before <= mib * MIB
-
-
-def statuses(answer):
-    return [int(found) for found in re.findall(rb"HTTP/1\.1 (\d+) ", answer)]
-
-
-def post_raw(daemon, body, *headers):
-    """The answer to a body of any bytes, and no other after it."""
-    head = b"".join(header + b"\r\n" for header in headers)
-    answer = raw(daemon, POST + head + b"Connection: close\r\n"
-                 b"Content-Length: %d\r\n\r\n" % len(body) + body)
-    assert len(statuses(answer)) == 1, answer
-    return statuses(answer)[0], json.loads(answer.partition(b"\r\n\r\n")[2])
+def was_swept(daemon):
+    until(lambda: daemon.metric("currentsd_connections_swept_total") == 1,
+          "a connection swept")
 
 
 # ---- who drips ----
@@ -103,7 +61,7 @@ def test_who_drips_is_closed(bounded, begun, drip):
             except OSError:
                 answer = b""
         assert answer == b"", "was not closed"
-    assert daemon.metric("currentsd_connections_swept_total") == 1
+    was_swept(daemon)
 
 
 # ---- crowds ----
@@ -204,7 +162,7 @@ def test_chunks_without_end(bounded, piece):
     sent, answer = pour(daemon, POST + b"Transfer-Encoding: chunked\r\n\r\n",
                         piece)
     assert sent > 0 and answer == b""
-    assert daemon.metric("currentsd_connections_swept_total") == 1
+    was_swept(daemon)
 
 
 @pytest.mark.parametrize("framing, piece", [
@@ -364,58 +322,3 @@ def test_nul_in_a_header(bounded):
     answer = raw(daemon, POST + b"X: a\0b\r\nContent-Length: 2\r\n"
                  b"Connection: close\r\n\r\n{}")
     assert statuses(answer) == [200]
-
-
-# ---- what stands in the body ----
-
-def spoiled(old, new):
-    """Two events, the second of them with other bytes."""
-    good, bad = (json.dumps(event()).encode() for _ in range(2))
-    assert old in bad
-    return b'{"events":[' + good + b"," + bad.replace(old, new) + b"]}"
-
-
-DISPATCH = b'"dispatch_id": "d"'
-
-
-@pytest.mark.parametrize("new, buried", [
-    (b'"x": ' + b"[" * 100_000 + b"]" * 100_000, 1),
-    (b'"x": ' + b'{"a":' * 100_000 + b"1" + b"}" * 100_000, 1),
-    (b'"dispatch_id": "\xff\xfe"', 1),
-    (b'"dispatch_id": "\xc0\x80"', 1),
-    (b'"dispatch_id": "\xed\xa0\x80"', 1),
-    (b'"dispatch_id": "\xf4\x90\x80\x80"', 1),
-    (b'"\xff": 1', 1),
-    (b'"dispatch_id": "a\\u0000b"', 0),
-    (b'"dispatch_id": "\\ud800"', 0),
-    (b'"x": ' + b"9" * 100_000, 0),
-    (b'"x": 1e999999', 0),
-    (b'"x": "' + b"a" * 900_000 + b'"', 0),
-], ids=["arrays", "objects", "ff", "c080", "surrogate", "beyond", "key",
-        "nul", "half", "digits", "exponent", "long"])
-def test_one_bad_event_spoils_no_other(bounded, new, buried):
-    daemon = bounded(24)
-    status, receipt = post_raw(daemon, spoiled(DISPATCH, new))
-    assert status == 200
-    assert receipt == {"received": 2, "queued": 2 - buried, "buried": buried,
-                       "duplicates": 0, "dropped": 0}
-
-
-@pytest.mark.parametrize("body", [
-    b"[" * 1_000_000,
-    b'{"a":' * 200_000,
-    b'{"events":' + b"[" * 1_000_000 + b"]" * 1_000_000,
-    b"\0" * 1000,
-    b'{"events":[]}\0',
-    b'{"events":[\0]}',
-    b'\xff\xfe{"events":[]}',
-    '{"events":[]}'.encode("utf-16"),
-    '{"events":[]}'.encode("utf-32"),
-    b'{"events":[{"event_type":"a\0b"}]}',
-], ids=["arrays", "objects", "unclosed", "nuls", "nul-after", "nul-between",
-        "utf8", "utf16", "utf32", "nul-inside"])
-def test_body_that_is_no_json_is_kept(bounded, body):
-    daemon = bounded(24)
-    status, answer = post_raw(daemon, body)
-    assert status == 400 and answer["error"]
-    assert daemon.books()["undecodable"] == 1

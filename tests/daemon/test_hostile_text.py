@@ -1,0 +1,74 @@
+"""Hostile bodies: what is wrong in one event is that event's affair, and what
+is no JSON at all is kept and answered 400.
+"""
+
+import json
+
+import pytest
+
+from braze import event, raw
+from hostile import POST, bounded, statuses
+
+__all__ = ["bounded"]  # a fixture
+
+
+def post_raw(daemon, body, *headers):
+    """The answer to a body of any bytes, and no other after it."""
+    head = b"".join(header + b"\r\n" for header in headers)
+    answer = raw(daemon, POST + head + b"Connection: close\r\n"
+                 b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    assert len(statuses(answer)) == 1, answer
+    return statuses(answer)[0], json.loads(answer.partition(b"\r\n\r\n")[2])
+
+
+def spoiled(old, new):
+    """Two events, the second of them with other bytes."""
+    good, bad = (json.dumps(event()).encode() for _ in range(2))
+    assert old in bad
+    return b'{"events":[' + good + b"," + bad.replace(old, new) + b"]}"
+
+
+DISPATCH = b'"dispatch_id": "d"'
+
+
+@pytest.mark.parametrize("new, buried", [
+    (b'"x": ' + b"[" * 100_000 + b"]" * 100_000, 1),
+    (b'"x": ' + b'{"a":' * 100_000 + b"1" + b"}" * 100_000, 1),
+    (b'"dispatch_id": "\xff\xfe"', 1),
+    (b'"dispatch_id": "\xc0\x80"', 1),
+    (b'"dispatch_id": "\xed\xa0\x80"', 1),
+    (b'"dispatch_id": "\xf4\x90\x80\x80"', 1),
+    (b'"\xff": 1', 1),
+    (b'"dispatch_id": "a\\u0000b"', 0),
+    (b'"dispatch_id": "\\ud800"', 0),
+    (b'"x": ' + b"9" * 100_000, 0),
+    (b'"x": 1e999999', 0),
+    (b'"x": "' + b"a" * 900_000 + b'"', 0),
+], ids=["arrays", "objects", "ff", "c080", "surrogate", "beyond", "key",
+        "nul", "half", "digits", "exponent", "long"])
+def test_one_bad_event_spoils_no_other(bounded, new, buried):
+    daemon = bounded(24)
+    status, receipt = post_raw(daemon, spoiled(DISPATCH, new))
+    assert status == 200
+    assert receipt == {"received": 2, "queued": 2 - buried, "buried": buried,
+                       "duplicates": 0, "dropped": 0}
+
+
+@pytest.mark.parametrize("body", [
+    b"[" * 1_000_000,
+    b'{"a":' * 200_000,
+    b'{"events":' + b"[" * 1_000_000 + b"]" * 1_000_000,
+    b"\0" * 1000,
+    b'{"events":[]}\0',
+    b'{"events":[\0]}',
+    b'\xff\xfe{"events":[]}',
+    '{"events":[]}'.encode("utf-16"),
+    '{"events":[]}'.encode("utf-32"),
+    b'{"events":[{"event_type":"a\0b"}]}',
+], ids=["arrays", "objects", "unclosed", "nuls", "nul-after", "nul-between",
+        "utf8", "utf16", "utf32", "nul-inside"])
+def test_body_that_is_no_json_is_kept(bounded, body):
+    daemon = bounded(24)
+    status, answer = post_raw(daemon, body)
+    assert status == 400 and answer["error"]
+    assert daemon.books()["undecodable"] == 1
