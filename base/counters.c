@@ -44,6 +44,21 @@ static const struct counter_row counter_rows[COUNTERS] = {
 	NULL},
     [COUNTER_POSTS_STOPPED] = {"currentsd_posts_total", "{result=\"stopped\"}",
 	NULL},
+    [COUNTER_DRIFT_TYPE] = {"currentsd_drift_total", "{what=\"unknown type\"}",
+	"Events with what the catalogue does not have, by what."},
+    [COUNTER_DRIFT_PROPERTY] = {"currentsd_drift_total",
+	"{what=\"unknown property\"}", NULL},
+    [COUNTER_DRIFT_USER] = {"currentsd_drift_total",
+	"{what=\"unknown user member\"}", NULL},
+    [COUNTER_DRIFT_MEMBER] = {"currentsd_drift_total",
+	"{what=\"unknown member\"}", NULL},
+    [COUNTER_DRIFT_BLANK] = {"currentsd_drift_total",
+	"{what=\"blank required\"}", NULL},
+    [COUNTER_DRIFT_JSON] = {"currentsd_drift_total", "{what=\"new json type\"}",
+	NULL},
+    [COUNTER_DRIFT_FIRST] = {"currentsd_drift_first_total", "",
+	"First sights of what the catalogue does not have: look at `currentsd "
+	"drift`."},
 };
 
 static _Atomic uint64_t counter_values[COUNTERS];

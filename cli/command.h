@@ -92,13 +92,14 @@ void command_roff_write(struct buf *out);
 command_fn command_serve, command_check, command_sample, command_version,
     command_help, command_status, command_ledger, command_queue_stats,
     command_queue_list, command_queue_show, command_explain, command_schema,
-    command_validate;
+    command_validate, command_drift;
 
 extern const struct option_row command_json_options[];
 extern const struct option_row command_sample_options[];
 extern const struct option_row command_explain_options[];
 extern const struct option_row command_schema_options[];
 extern const struct option_row command_validate_options[];
+extern const struct option_row command_drift_options[];
 extern const struct option_row command_ledger_options[];
 extern const struct option_row command_queue_list_options[];
 

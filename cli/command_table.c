@@ -35,6 +35,12 @@ const struct command command_table[] = {
 	{"queue show", "ID [--json]",
 	    "One buried event: its bytes, what was sent, the answer",
 	    NULL, COMMAND_QUEUE, command_json_options, command_queue_show},
+	{"drift", "[--adopt] [--json]",
+	    "What Braze sent that the catalogue does not have",
+	    "Unknown types, properties and members, required properties that "
+	    "are blank, values\nof a new JSON type: how often, first and last "
+	    "seen. Never a value.",
+	    COMMAND_QUEUE, command_drift_options, command_drift},
 	{"validate", "[FILE|-] [--json]",
 	    "Judge events as the server would",
 	    "Reads a request body, or one event a line. For each event: where "

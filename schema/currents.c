@@ -47,7 +47,7 @@ currents_batch_reset(struct currents_batch *batch)
 		batch->arena = arena->next;
 		free(arena);
 	}
-	batch->count = 0;
+	batch->count = batch->note_count = batch->notes_lost = 0;
 }
 
 void
@@ -55,6 +55,8 @@ currents_batch_fini(struct currents_batch *batch)
 {
 	currents_batch_reset(batch);
 	free(batch->events);
+	free(batch->notes);
+	free(batch->note_slots);
 	currents_batch_init(batch);
 }
 
@@ -322,6 +324,7 @@ currents_read(const char *body, size_t len, size_t max_events,
 	reader.max_events = max_events;
 	reader.no_room = false;
 	reader.event = reader.seen_count = 0;
+	currents_users_find(&reader);
 	for (size_t i = 0; i < catalogue_property_count(); i++)
 		reader.properties[i].event = 0;
 	scan_init(&reader.scan, body, len);

@@ -17,6 +17,7 @@
 
 enum {
 	CURRENTS_DEPTH = 64, /* nesting of an event, its own braces included */
+	CURRENTS_NOTES_MAX = 256, /* different ones of a batch */
 };
 
 /* Why an event is not sound. */
@@ -48,12 +49,37 @@ struct currents_event {
 	const char *flaw_want;	/* its type, in words, or NULL; static */
 };
 
+/* What Braze changed since the catalogue was written. Never a value: that
+ * may be personal. */
+enum currents_note_kind {
+	CURRENTS_NOTE_TYPE,	/* an event type that is not known */
+	CURRENTS_NOTE_PROPERTY, /* a property that its type does not have */
+	CURRENTS_NOTE_USER,	/* the same of a member of "user" */
+	CURRENTS_NOTE_MEMBER,	/* the same of the event itself */
+	CURRENTS_NOTE_BLANK,	/* a required property is "" */
+	CURRENTS_NOTE_JSON,	/* a value's JSON type is new: it is flawed */
+	CURRENTS_NOTES		/* how many kinds */
+};
+
+struct currents_note {
+	enum currents_note_kind what;
+	struct currents_text type, field; /* as in an event; field may be "" */
+	const char *json; /* the JSON type of the value, or ""; static */
+	size_t events;
+};
+
 /* Grows as needed up to max_events, is reused from body to body. */
 struct currents_batch {
 	struct currents_event *events;
 	size_t count; /* 0: a probe (Braze testing the credentials) */
 
+	/* of all events; each different one once */
+	struct currents_note *notes;
+	size_t note_count;
+	size_t notes_lost; /* that were not kept: too many different ones */
+
 	/* internal */
+	uint16_t *note_slots;
 	size_t cap;
 	struct currents_arena *arena;
 };
@@ -82,6 +108,10 @@ void currents_batch_fini(struct currents_batch *batch);
 MUST_USE enum currents_result
 currents_read(const char *body, size_t len, size_t max_events,
     struct currents_batch *batch, struct currents_fault *ret_fault);
+
+/* "unknown type", "unknown property", "unknown user member", "unknown
+ * member", "blank required", "new json type" */
+const char *currents_note_name(enum currents_note_kind what);
 
 /* One clause that says what is wrong: "property price should be number". */
 void

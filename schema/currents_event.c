@@ -28,6 +28,7 @@ currents_user_read(struct currents_reader *reader, struct currents_draft *draft)
 {
 	struct scan *scan = &reader->scan;
 	struct scan_value key, value;
+	size_t i;
 	bool fits;
 
 	/* a second "user" replaces the first, and what was wrong in it */
@@ -35,7 +36,7 @@ currents_user_read(struct currents_reader *reader, struct currents_draft *draft)
 	for (bool first = true; scan_member(scan, &first, &key);) {
 		if (!currents_pass(scan, &value, PROPERTY_LEVELS))
 			return false;
-		for (size_t i = 0; i < CURRENTS_USERS; i++) {
+		for (i = 0; i < CURRENTS_USERS; i++) {
 			if (!scan_equals(&key, currents_users[i].name,
 				currents_users[i].len))
 				continue;
@@ -44,8 +45,13 @@ currents_user_read(struct currents_reader *reader, struct currents_draft *draft)
 			       (value.kind == SCAN_NUMBER &&
 				   currents_users[i].number);
 			draft->user_wrong[i] = fits ? NULL : value.data;
+			draft->user_at[i] = value.data;
+			draft->user_seen |= reader->user_bits[i];
 			break;
 		}
+		if (i == CURRENTS_USERS)
+			currents_unknown_add(
+			    reader, CURRENTS_NOTE_USER, &key, value.data);
 	}
 	return scan->error == NULL;
 }
@@ -141,6 +147,8 @@ currents_properties_read(struct currents_reader *reader)
 		if (index == unknown) {
 			if (!currents_pass(scan, &value, PROPERTY_LEVELS))
 				return false;
+			currents_unknown_add(
+			    reader, CURRENTS_NOTE_PROPERTY, &key, value.data);
 			continue;
 		}
 		if (!currents_fits_read(scan, &value, &fits))
@@ -187,6 +195,9 @@ currents_members_read(
 			member = &other;
 		if (!scan_value(scan, member))
 			return false;
+		if (member == &other)
+			currents_unknown_add(
+			    reader, CURRENTS_NOTE_MEMBER, &key, other.data);
 		if (!scan_opened(member))
 			continue;
 		if (member == &draft->user && member->kind == SCAN_OBJECT) {
@@ -211,6 +222,7 @@ currents_object_read(
 	struct currents_batch *batch = reader->batch;
 	struct currents_draft draft = {.type.kind = SCAN_NULL};
 
+	reader->unknown_count = 0;
 	if (!currents_members_read(reader, &draft))
 		return false;
 	if (draft.properties.kind != SCAN_OBJECT) {

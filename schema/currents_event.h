@@ -18,6 +18,7 @@ enum {
 	CURRENTS_FITS_NULL = 1 << 7, /* beside the bits of the kinds */
 	CURRENTS_FITS_ANY = CURRENTS_FITS_NULL - 1,
 	CURRENTS_USERS = 4,
+	CURRENTS_UNKNOWN_MAX = 64, /* remembered of one event */
 };
 
 /* The members of "user" that are checked, for unknown types too. */
@@ -30,10 +31,19 @@ struct currents_user {
 
 extern const struct currents_user currents_users[CURRENTS_USERS];
 
+/* A member that nobody asked for. */
+struct currents_unknown {
+	enum currents_note_kind what;
+	struct scan_value key;
+	const char *at; /* as scan_value.data */
+};
+
 /* The members of an event; what is absent looks like null. */
 struct currents_draft {
 	struct scan_value type, id, time, user, properties;
 	const char *user_wrong[CURRENTS_USERS]; /* where, or NULL */
+	const char *user_at[CURRENTS_USERS];	/* where, if seen */
+	unsigned user_seen; /* their bits in catalogue_type.user */
 };
 
 struct currents_reader {
@@ -42,6 +52,12 @@ struct currents_reader {
 	struct currents_batch *batch;
 	size_t max_events;
 	bool no_room; /* why a function is false if the scan has no error */
+
+	unsigned user_bits[CURRENTS_USERS]; /* in catalogue_type.user */
+
+	/* of the event at hand */
+	size_t unknown_count;
+	struct currents_unknown unknown[CURRENTS_UNKNOWN_MAX];
 
 	/* properties of the event at hand, by catalogue index */
 	uint64_t event; /* counts up: no clearing from event to event */
@@ -56,8 +72,27 @@ struct currents_reader {
  */
 MUST_USE bool currents_event_read(struct currents_reader *reader);
 
+/* Remember a member that is not known, until the event is judged. */
+void currents_unknown_add(struct currents_reader *reader,
+    enum currents_note_kind what, const struct scan_value *key, const char *at);
+
+/* Which bits the members have. */
+void currents_users_find(struct currents_reader *reader);
+
+/*
+ * Note what is new in an event that was judged; its type is NULL if that is
+ * not known. A property that is known, but
+ * not to this type, or is required and blank, is noted by the judge himself.
+ */
+void currents_event_note(struct currents_reader *reader,
+    const struct currents_draft *draft, const struct currents_event *event,
+    const struct catalogue_type *type);
+void currents_property_note(struct currents_reader *reader,
+    const struct currents_event *event, enum currents_note_kind what,
+    size_t property);
+
 /* Set the flaw of an event, its time, and whether its type is known. */
-void currents_judge(const struct currents_reader *reader,
+void currents_judge(struct currents_reader *reader,
     const struct currents_draft *draft, struct currents_event *event);
 
 /* Put the blame on a field, or on no one's in particular: NULL. */

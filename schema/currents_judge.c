@@ -39,7 +39,7 @@ currents_at(const struct currents_reader *reader,
 
 /* Judge the properties by the catalogue; the type is known. */
 static void
-currents_judge_known(const struct currents_reader *reader,
+currents_judge_known(struct currents_reader *reader,
     const struct catalogue_type *type, struct currents_event *event)
 {
 	const struct currents_property *property;
@@ -50,9 +50,13 @@ currents_judge_known(const struct currents_reader *reader,
 		index = reader->seen[i];
 		kind = type->kinds[index];
 		property = &reader->properties[index];
-		/* of another type only: unknown here, and so sound */
-		if (kind == CATALOGUE_NO_KIND ||
-		    (property->fits >> kind & 1) != 0)
+		if (kind == CATALOGUE_NO_KIND) {
+			/* of another type only: unknown here, and so sound */
+			currents_property_note(
+			    reader, event, CURRENTS_NOTE_PROPERTY, index);
+			continue;
+		}
+		if ((property->fits >> kind & 1) != 0)
 			continue;
 		currents_blame(event, CURRENTS_WRONG_TYPE,
 		    catalogue_property_at(index)->name,
@@ -64,8 +68,12 @@ currents_judge_known(const struct currents_reader *reader,
 		index = type->required[i];
 		property = &reader->properties[index];
 		if (property->event == reader->event &&
-		    (property->fits & CURRENTS_FITS_NULL) == 0)
+		    (property->fits & CURRENTS_FITS_NULL) == 0) {
+			if (property->fits == CURRENTS_FITS_ANY)
+				currents_property_note(
+				    reader, event, CURRENTS_NOTE_BLANK, index);
 			continue;
+		}
 		currents_blame(event, CURRENTS_REQUIRED_MISSING,
 		    catalogue_property_at(index)->name, NULL, event->at);
 		return;
@@ -112,7 +120,7 @@ currents_usable(const struct scan_value *value)
 }
 
 void
-currents_judge(const struct currents_reader *reader,
+currents_judge(struct currents_reader *reader,
     const struct currents_draft *draft, struct currents_event *event)
 {
 	const struct scan *scan = &reader->scan;
@@ -120,12 +128,15 @@ currents_judge(const struct currents_reader *reader,
 	bool timed = time->kind == SCAN_NUMBER &&
 		     scan_number_int64(time->data, time->len, &event->time_s) &&
 		     event->time_s >= 0 && event->time_s <= currents_time_max;
+	const struct catalogue_type *described = NULL;
 	size_t type;
 
 	if (!timed)
 		event->time_s = 0; /* it may hold what is out of range */
 	type = catalogue_type_find(event->type.data, event->type.len);
-	event->known = type < catalogue_type_count();
+	if (type < catalogue_type_count())
+		described = catalogue_type_at(type);
+	event->known = described != NULL;
 	/* the order is that of enum currents_flaw: the gravest first */
 	if (scan->bad_utf8 != NULL)
 		currents_blame(event, CURRENTS_BAD_UTF8, NULL, NULL,
@@ -146,8 +157,13 @@ currents_judge(const struct currents_reader *reader,
 		    "an integer, UNIX seconds",
 		    currents_at(reader, event, time));
 	else if (currents_judge_containers(reader, draft, event) &&
-		 event->known)
-		currents_judge_known(reader, catalogue_type_at(type), event);
+		 described != NULL)
+		currents_judge_known(reader, described, event);
+	/* of most events there is nothing to note */
+	if (described == NULL || event->flaw != CURRENTS_SOUND ||
+	    reader->unknown_count > 0 ||
+	    (draft->user_seen & ~described->user) != 0)
+		currents_event_note(reader, draft, event, described);
 }
 
 /* "property price" for what the catalogue names, else "user", "time", ... */

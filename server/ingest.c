@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "server/answer.h"
+#include "server/observe.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -183,13 +184,14 @@ ingest_make_items(struct request *request)
 		flawed += batch->events[i].flaw != CURRENTS_SOUND;
 	cost =
 	    batch->count * (sizeof(*batch->events) + sizeof(*request->items)) +
-	    flawed * INGEST_REASON;
+	    flawed * INGEST_REASON + observe_cost(batch);
 	if (!budget_take(&request->server->budget, cost))
 		return false;
 	request->items_paid = cost;
 	request->items = calloc(batch->count, sizeof(*request->items));
 	request->reasons = calloc(flawed + 1, INGEST_REASON);
-	return request->items != NULL && request->reasons != NULL;
+	return request->items != NULL && request->reasons != NULL &&
+	       observe_make(request);
 }
 
 static enum MHD_Result
@@ -221,6 +223,8 @@ ingest_put(struct request *request)
 	    .now_ms = clock_wall_ms(),
 	    .items = request->items,
 	    .count = request->batch.count,
+	    .notes = request->notes,
+	    .note_count = request->batch.note_count,
 	};
 	if (!queue_put(request->server->queue, &request->put, request_done,
 		request, &request->err))

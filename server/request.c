@@ -5,6 +5,7 @@
 #include "server/headers.h"
 #include "server/health.h"
 #include "server/ingest.h"
+#include "server/observe.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,6 +64,8 @@ request_free(struct request *request)
 	currents_batch_fini(&request->batch);
 	free(request->items);
 	free(request->reasons);
+	free(request->notes);
+	free(request->note_texts);
 	budget_give(&server->budget, request->items_paid);
 	free(request);
 	server_less_busy(server);
@@ -202,8 +205,10 @@ request_settle(struct request *request)
 {
 	switch (request->errand) {
 	case REQUEST_PUT:
-		return request->durable ? answer_receipt(request)
-					: request_failed(request);
+		if (!request->durable)
+			return request_failed(request);
+		observe_tell(request);
+		return answer_receipt(request);
 	case REQUEST_KEEP:
 		return request->durable ? answer_fault(request)
 					: request_failed(request);

@@ -54,6 +54,8 @@ struct request {
 	struct currents_fault fault;
 	struct queue_item *items;
 	char *reasons;	   /* of the flawed, at fixed steps */
+	struct queue_note *notes;
+	char *note_texts; /* at fixed steps */
 	size_t items_paid; /* out of the budget, for both and the batch */
 
 	/* handed to the queue, and back */

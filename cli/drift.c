@@ -1,0 +1,191 @@
+/*
+ * currentsd drift: what Braze sent that the catalogue does not have, kept
+ * with the queue. Never a value: those may be personal.
+ */
+
+#include "base/json.h"
+#include "cli/command.h"
+#include "queue/books.h"
+#include "schema/drift.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+const struct option_row command_drift_options[] = {
+    {"--adopt", NULL, "The lines of schema/events.json that would adopt it."},
+    {"--json", NULL, "Print JSON."},
+    {NULL, NULL, NULL},
+};
+
+/* One run of the command. */
+struct drift_run {
+	struct buf *out;
+	struct json json;
+	struct drift *drifts; /* --adopt: owned, their texts in `texts` */
+	char **texts;
+	size_t count, cap;
+	bool no_memory;
+};
+
+static void
+drift_time(int64_t ms, char *ret, size_t size)
+{
+	time_t seconds = (time_t)(ms / 1000);
+	struct tm tm;
+
+	if (gmtime_r(&seconds, &tm) == NULL ||
+	    strftime(ret, size, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+		*ret = '\0';
+}
+
+/* What is kept is escaped already: in quotes it is a JSON string. */
+static void
+drift_member(struct json *json, const char *key, struct currents_text escaped)
+{
+	json_raw(json, key, "\"", 1);
+	(void)buf_append(json->buf, escaped.data, escaped.len);
+	(void)buf_char(json->buf, '"');
+}
+
+/* A note too many stands for all of them. */
+static const char *
+drift_what(const char *text, struct drift *ret_drift)
+{
+	if (drift_text_read(text, ret_drift))
+		return currents_note_name(ret_drift->what);
+	*ret_drift =
+	    (struct drift){.type.data = "", .field.data = "", .json.data = ""};
+	return "more";
+}
+
+static bool
+drift_row_json(void *arg, const char *text, int64_t events, int64_t first_ms,
+    int64_t last_ms)
+{
+	struct drift_run *run = arg;
+	struct drift drift;
+	char time[32];
+
+	json_object_open(&run->json, NULL);
+	json_text(&run->json, "what", drift_what(text, &drift));
+	drift_member(&run->json, "type", drift.type);
+	drift_member(&run->json, "field", drift.field);
+	drift_member(&run->json, "json", drift.json);
+	json_int(&run->json, "events", events);
+	drift_time(first_ms, time, sizeof(time));
+	json_text(&run->json, "first", time);
+	drift_time(last_ms, time, sizeof(time));
+	json_text(&run->json, "last", time);
+	json_object_close(&run->json);
+	return true;
+}
+
+static bool
+drift_row_text(void *arg, const char *text, int64_t events, int64_t first_ms,
+    int64_t last_ms)
+{
+	struct drift_run *run = arg;
+	char first[32], last[32];
+	struct drift drift;
+	const char *what = drift_what(text, &drift);
+
+	if (run->count++ == 0)
+		(void)buf_printf(run->out, "%-20s %-20s %9s  %-19s %s\n",
+		    "first", "last", "events", "what",
+		    "type, field, JSON type");
+	drift_time(first_ms, first, sizeof(first));
+	drift_time(last_ms, last, sizeof(last));
+	(void)buf_printf(run->out,
+	    "%-20s %-20s %9" PRId64 "  %-19s %.*s %.*s%s%.*s\n", first, last,
+	    events, what, (int)drift.type.len, drift.type.data,
+	    (int)drift.field.len, drift.field.data,
+	    drift.json.len > 0 && drift.field.len > 0 ? " " : "",
+	    (int)drift.json.len, drift.json.data);
+	return true;
+}
+
+static bool
+drift_grow(struct drift_run *run)
+{
+	size_t cap = run->cap == 0 ? 64 : run->cap * 2;
+	struct drift *drifts = realloc(run->drifts, cap * sizeof(*drifts));
+	char **texts;
+
+	if (drifts == NULL)
+		return false;
+	run->drifts = drifts;
+	texts = realloc(run->texts, cap * sizeof(*texts));
+	if (texts == NULL)
+		return false;
+	run->texts = texts;
+	run->cap = cap;
+	return true;
+}
+
+/* The text is lent for the call alone: copy it. */
+static bool
+drift_row_keep(void *arg, const char *text, int64_t events, int64_t first_ms,
+    int64_t last_ms)
+{
+	struct drift_run *run = arg;
+	struct drift drift;
+	char *copy;
+
+	(void)events;
+	(void)first_ms;
+	(void)last_ms;
+	if (!drift_text_read(text, &drift))
+		return true;
+	run->no_memory = run->count == run->cap && !drift_grow(run);
+	copy = run->no_memory ? NULL : strdup(text);
+	if (copy == NULL || !drift_text_read(copy, &run->drifts[run->count])) {
+		run->no_memory = true;
+		free(copy);
+		return false;
+	}
+	run->texts[run->count++] = copy;
+	return true;
+}
+
+static bool
+drift_adopt(struct drift_run *run, struct queue *queue, struct err *reterr)
+{
+	bool ok = books_notes(queue, drift_row_keep, run, reterr);
+
+	if (ok && run->no_memory)
+		ok = err_set_nomem(reterr);
+	if (ok)
+		drift_adopt_write(run->drifts, run->count, run->out);
+	for (size_t i = 0; i < run->count; i++)
+		free(run->texts[i]);
+	free(run->texts);
+	free(run->drifts);
+	return ok;
+}
+
+int
+command_drift(struct command_context *context, struct buf *out)
+{
+	struct queue *queue = context->parts->queue;
+	struct drift_run run = {.out = out};
+	struct err err;
+	bool ok;
+
+	json_init(&run.json, out);
+	if (options_has(context->options, "--adopt")) {
+		ok = drift_adopt(&run, queue, &err);
+	} else if (options_has(context->options, "--json")) {
+		json_array_open(&run.json, NULL);
+		ok = books_notes(queue, drift_row_json, &run, &err);
+		json_array_close(&run.json);
+		(void)buf_char(out, '\n');
+	} else {
+		ok = books_notes(queue, drift_row_text, &run, &err);
+		if (ok && run.count == 0)
+			(void)buf_text(out, "nothing was seen that the "
+					    "catalogue does not have\n");
+	}
+	return ok ? EXIT_FINE : command_fail(out, &err);
+}

@@ -1,0 +1,77 @@
+#include "schema/drift.h"
+
+#include "base/json.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* At most six bytes for one: three words fit, whatever is in them. */
+_Static_assert(2 * 6 * DRIFT_NAME_MAX + 64 < DRIFT_TEXT_MAX, "too small");
+
+static void
+drift_name_write(struct buf *buf, const struct currents_text *name)
+{
+	size_t len = name->len;
+
+	if (len > DRIFT_NAME_MAX) {
+		/* not within a character */
+		for (len = DRIFT_NAME_MAX;
+		     len > 0 && (name->data[len] & 0xc0) == 0x80; len--)
+			;
+	}
+	json_escape(buf, name->data, len);
+}
+
+void
+drift_text_write(const struct currents_note *note, char ret[DRIFT_TEXT_MAX])
+{
+	struct buf buf;
+
+	buf_init(&buf, DRIFT_TEXT_MAX - 1);
+	(void)buf_printf(&buf, "%s\t", currents_note_name(note->what));
+	drift_name_write(&buf, &note->type);
+	(void)buf_char(&buf, '\t');
+	drift_name_write(&buf, &note->field);
+	(void)buf_printf(&buf, "\t%s", note->json);
+	(void)snprintf(ret, DRIFT_TEXT_MAX, "%.*s",
+	    buf.failed ? 0 : (int)buf.len, buf.failed ? "" : buf.data);
+	buf_fini(&buf);
+}
+
+/* The word up to the next tab, which must be there unless it is the last. */
+static bool
+drift_word_read(const char **at, bool last, struct currents_text *ret)
+{
+	size_t len = strcspn(*at, "\t");
+
+	if (((*at)[len] == '\0') != last)
+		return false;
+	*ret = (struct currents_text){*at, len};
+	*at += len + !last;
+	return true;
+}
+
+bool
+drift_text_read(const char *text, struct drift *ret_drift)
+{
+	struct drift drift = {.what = CURRENTS_NOTES};
+	struct currents_text what;
+
+	if (!drift_word_read(&text, false, &what) ||
+	    !drift_word_read(&text, false, &drift.type) ||
+	    !drift_word_read(&text, false, &drift.field) ||
+	    !drift_word_read(&text, true, &drift.json))
+		return false;
+	for (int i = 0; i < CURRENTS_NOTES; i++) {
+		const char *name =
+		    currents_note_name((enum currents_note_kind)i);
+
+		if (strlen(name) == what.len &&
+		    memcmp(name, what.data, what.len) == 0)
+			drift.what = (enum currents_note_kind)i;
+	}
+	if (drift.what == CURRENTS_NOTES)
+		return false;
+	*ret_drift = drift;
+	return true;
+}

@@ -1,0 +1,40 @@
+#ifndef SCHEMA_DRIFT_H
+#define SCHEMA_DRIFT_H
+
+/*
+ * What Braze changed (struct currents_note) as text that can be kept and read
+ * back, and as the lines of schema/events.json that would adopt it.
+ */
+
+#include "base/buf.h"
+#include "schema/currents.h"
+
+enum {
+	DRIFT_NAME_MAX = 128,  /* bytes of a type or field; more is cut */
+	DRIFT_TEXT_MAX = 2048, /* of a text, its NUL included */
+};
+
+/*
+ * Four words divided by tabs: what (currents_note_name()), the type, the
+ * field, the JSON type. Type and field are escaped as in JSON. Any thread.
+ */
+void
+drift_text_write(const struct currents_note *note, char ret[DRIFT_TEXT_MAX]);
+
+struct drift {
+	enum currents_note_kind what;
+	struct currents_text type, field, json; /* in the text, escaped */
+};
+
+/* False if it is none: a note too many is kept as "(more)". */
+MUST_USE bool drift_text_read(const char *text, struct drift *ret_drift);
+
+/*
+ * Append what makes the catalogue know them: first lines of "properties",
+ * then of "events". What a person must decide is a line that begins with #.
+ * Slow: for people. The order of the drifts does not matter.
+ */
+void
+drift_adopt_write(const struct drift *drifts, size_t count, struct buf *out);
+
+#endif

@@ -1,0 +1,66 @@
+#include "server/observe.h"
+
+#include "base/log.h"
+#include "schema/drift.h"
+
+#include <stdlib.h>
+
+size_t
+observe_cost(const struct currents_batch *batch)
+{
+	return batch->note_count *
+	       (sizeof(*batch->notes) + sizeof(struct queue_note) +
+		   DRIFT_TEXT_MAX);
+}
+
+bool
+observe_make(struct request *request)
+{
+	const struct currents_batch *batch = &request->batch;
+	char *text;
+
+	if (batch->note_count == 0)
+		return true;
+	request->notes = calloc(batch->note_count, sizeof(*request->notes));
+	request->note_texts = malloc(batch->note_count * DRIFT_TEXT_MAX);
+	if (request->notes == NULL || request->note_texts == NULL)
+		return false;
+	for (size_t i = 0; i < batch->note_count; i++) {
+		text = request->note_texts + i * DRIFT_TEXT_MAX;
+		drift_text_write(&batch->notes[i], text);
+		request->notes[i] = (struct queue_note){
+		    .text = text, .events = batch->notes[i].events};
+	}
+	return true;
+}
+
+static void
+observe_log(const struct request *request, const char *text)
+{
+	struct drift drift;
+
+	if (!drift_text_read(text, &drift))
+		return;
+	log_line(LOG_WARN, "server",
+	    "drift source=%s what=\"%s\" type=\"%.*s\" field=\"%.*s\" "
+	    "json=\"%.*s\"",
+	    request->put.source, currents_note_name(drift.what),
+	    (int)drift.type.len, drift.type.data, (int)drift.field.len,
+	    drift.field.data, (int)drift.json.len, drift.json.data);
+}
+
+void
+observe_tell(struct request *request)
+{
+	const struct currents_batch *batch = &request->batch;
+
+	for (size_t i = 0; i < batch->note_count; i++) {
+		counter_add((enum counter)((int)COUNTER_DRIFT_TYPE +
+					   (int)batch->notes[i].what),
+		    batch->notes[i].events);
+		if (!request->notes[i].first)
+			continue;
+		counter_add(COUNTER_DRIFT_FIRST, 1);
+		observe_log(request, request->notes[i].text);
+	}
+}
