@@ -94,6 +94,11 @@ command_fn command_serve, command_check, command_sample, command_version,
     command_queue_list, command_queue_show, command_explain, command_schema,
     command_validate, command_drift;
 
+command_fn command_queue_find, command_queue_requeue, command_queue_drop,
+    command_queue_export, command_queue_import, command_queue_pause,
+    command_queue_resume, command_queue_check, command_queue_backup,
+    command_queue_erasures, command_replay, command_forget;
+
 extern const struct option_row command_json_options[];
 extern const struct option_row command_sample_options[];
 extern const struct option_row command_explain_options[];
@@ -101,6 +106,13 @@ extern const struct option_row command_schema_options[];
 extern const struct option_row command_validate_options[];
 extern const struct option_row command_drift_options[];
 extern const struct option_row command_ledger_options[];
+extern const struct option_row command_queue_stats_options[];
 extern const struct option_row command_queue_list_options[];
+extern const struct option_row command_queue_requeue_options[];
+extern const struct option_row command_queue_drop_options[];
+extern const struct option_row command_queue_export_options[];
+extern const struct option_row command_queue_import_options[];
+extern const struct option_row command_queue_erasures_options[];
+extern const struct option_row command_replay_options[];
 
 #endif

@@ -26,27 +26,73 @@ const struct command command_table[] = {
 	    "forgotten\n+ expired; what a line lacks of it is its imbalance. "
 	    "Exit 1 if there is any.",
 	    COMMAND_QUEUE, command_ledger_options, command_ledger},
-	{"queue stats", "[--json]", "What waits, and for how long",
-	    NULL, COMMAND_QUEUE, command_json_options, command_queue_stats},
-	{"queue list", "[--after ID] [--limit N] [--json]",
-	    "The buried events: what was refused for good",
-	    NULL, COMMAND_QUEUE, command_queue_list_options,
+	{"queue stats", "[--age] [--json]", "What waits, and for how long",
+	    "By destination, source and type, and when it will be empty; "
+	    "--age looks at each\nevent that waits, and shows how old they "
+	    "are.",
+	    COMMAND_JOB, command_queue_stats_options, command_queue_stats},
+	{"queue list", "[--place PLACE] [FILTER...] [--limit N] [--json]",
+	    "The events of a place; the buried if none is named",
+	    NULL, COMMAND_JOB, command_queue_list_options,
 	    command_queue_list},
-	{"queue show", "ID [--json]",
+	{"queue find", "EVENT-ID [--json]",
+	    "Where an event is: waiting, kept, buried, or nowhere",
+	    "Exit 1 if it is nowhere.",
+	    COMMAND_JOB, command_json_options, command_queue_find},
+	{"queue show", "[undecodable] ID [--json]",
 	    "One buried event: its bytes, what was sent, the answer",
-	    NULL, COMMAND_QUEUE, command_json_options, command_queue_show},
-	{"drift", "[--adopt] [--json]",
-	    "What Braze sent that the catalogue does not have",
-	    "Unknown types, properties and members, required properties that "
-	    "are blank, values\nof a new JSON type: how often, first and last "
-	    "seen. Never a value.",
-	    COMMAND_QUEUE, command_drift_options, command_drift},
-	{"validate", "[FILE|-] [--json]",
-	    "Judge events as the server would",
-	    "Reads a request body, or one event a line. For each event: where "
-	    "it is, its type\nand id, and what is wrong with it. Exit 1 if "
-	    "anything is.",
-	    COMMAND_PLAIN, command_validate_options, command_validate},
+	    "With the word undecodable: a body that could not be read.",
+	    COMMAND_QUEUE, command_json_options, command_queue_show},
+	{"queue requeue", "ID | FILTER... | --all [--json]",
+	    "Send buried events again",
+	    NULL, COMMAND_JOB, command_queue_requeue_options,
+	    command_queue_requeue},
+	{"queue drop", "ID | FILTER... | --all --yes [--json]",
+	    "Drop buried events, or undecodable bodies, for good",
+	    "Events are counted as dropped under the rule \"operator\".",
+	    COMMAND_JOB, command_queue_drop_options, command_queue_drop},
+	{"queue export", "[--place PLACE] [FILTER...]",
+	    "Events as JSON, one a line",
+	    "What is no JSON on one line is in event_base64.",
+	    COMMAND_JOB, command_queue_export_options, command_queue_export},
+	{"queue import", "[FILE|-] [--source NAME] [--json]",
+	    "Put events into the queue, as if the source had sent them",
+	    "A line is an event, a request body, or what queue export wrote. "
+	    "Exit 1 if a line\ncould not be read.",
+	    COMMAND_JOB, command_queue_import_options, command_queue_import},
+	{"queue pause", "DESTINATION", "Send nothing there until resumed",
+	    "Kept over restarts. What comes in waits.",
+	    COMMAND_QUEUE, NULL, command_queue_pause},
+	{"queue resume", "DESTINATION", "Send there again",
+	    NULL, COMMAND_QUEUE, NULL, command_queue_resume},
+	{"queue check", "[--json]", "Check the whole file deeply",
+	    "SQLite's own check, while which nothing is accepted or sent, "
+	    "then every checksum.\nExit 1 if there is a fault.",
+	    COMMAND_JOB, command_json_options, command_queue_check},
+	{"queue backup", "PATH", "Copy the queue while it is in use",
+	    "The daemon writes it, to an absolute path that is not there yet.",
+	    COMMAND_JOB, NULL, command_queue_backup},
+	{"queue erasures", "[--done SUBJECT] [--json]",
+	    "Whose erasure was asked for (users.UserDeleteRequest)",
+	    "They are on the list until `currentsd forget` or --done takes "
+	    "them off.",
+	    COMMAND_JOB, command_queue_erasures_options,
+	    command_queue_erasures},
+	{"replay", "--since WHEN [FILTER...] [--destination NAME]",
+	    "Send delivered events again",
+	    "Behind the live traffic, with the same idempotency keys, which "
+	    "Heap ignores if it\nhas them: so a replay mends what went to the "
+	    "wrong environment or never arrived,\nand not a property that was "
+	    "wrong. Setting keep_delivered is how far back it can\ngo.",
+	    COMMAND_JOB, command_replay_options, command_replay},
+	{"forget", "USER [--json]",
+	    "Erase a person from everything that is kept here",
+	    "By external id, Braze id, device id or alias, in the waiting, "
+	    "the kept, the buried\nand the undecodable; then the file is "
+	    "rebuilt, while which nothing is accepted or\nsent. Hashes that "
+	    "tell duplicates remain; what was delivered must be erased "
+	    "at\nHeap. Exit 1 if something could not be looked into.",
+	    COMMAND_JOB, command_json_options, command_forget},
 	{"explain", "[FILE|-] [--destination NAME] [--json]",
 	    "What would be sent for events, and why",
 	    "Reads a request body, or one event a line. Sends nothing, and "

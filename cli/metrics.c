@@ -8,8 +8,9 @@
 #include "queue/books.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
-enum { STATES = FORWARDER_RESTING + 1 };
+enum { STATES = FORWARDER_DRY + 1 };
 
 struct metric {
 	const char *name, *type, *help;
@@ -124,6 +125,9 @@ enum lane_metric {
 	LANE_REFUSED,
 	LANE_IN_FLIGHT,
 	LANE_PACE,
+	LANE_DRY_SENT,
+	LANE_DRY_DROPPED,
+	LANE_DRY_BURIED,
 	LANE_METRICS
 };
 
@@ -142,6 +146,12 @@ static const struct metric lane_metrics[LANE_METRICS] = {
 	"Requests on their way."},
     [LANE_PACE] = {"currentsd_lane_pace_per_minute", "gauge",
 	"Events a minute that the lane may send at present."},
+    [LANE_DRY_SENT] = {"currentsd_lane_dry_run_sent_total", "counter",
+	"Events that would have been sent, but for dry_run."},
+    [LANE_DRY_DROPPED] = {"currentsd_lane_dry_run_dropped_total", "counter",
+	"Events that would have been dropped by a rule."},
+    [LANE_DRY_BURIED] = {"currentsd_lane_dry_run_buried_total", "counter",
+	"Events that would have been buried by the mapping."},
 };
 
 static int64_t
@@ -169,10 +179,44 @@ lane_metric(struct parts *parts, enum lane_metric metric,
 		return status->in_flight;
 	case LANE_PACE:
 		return status->pace_per_minute;
+	case LANE_DRY_SENT:
+		return (int64_t)status->dry_sent;
+	case LANE_DRY_DROPPED:
+		return (int64_t)status->dry_dropped;
+	case LANE_DRY_BURIED:
+		return (int64_t)status->dry_buried;
 	case LANE_METRICS:
 		break;
 	}
 	return 0;
+}
+
+/* Without memory for it this part is missing, not the rest. */
+static void
+properties_metric(struct forwarder *forwarder, struct buf *out)
+{
+	static const char name[] = "currentsd_properties_total";
+	struct forwarder_note *notes =
+	    calloc(FORWARDER_NOTES_MAX, sizeof(*notes));
+	struct forwarder_lane_status status;
+
+	if (notes == NULL)
+		return;
+	metric_head(out, name, "counter",
+	    "Properties left out or cut on the way to Heap, by property of the "
+	    "catalogue and what was done.");
+	for (size_t i = 0; i < forwarder_lanes(forwarder); i++) {
+		size_t count = forwarder_lane_notes(forwarder, i, notes);
+
+		forwarder_lane_status(forwarder, i, &status);
+		for (size_t n = 0; n < count; n++)
+			(void)buf_printf(out,
+			    "%s{lane=\"%s\",property=\"%s\",what=\"%s\"} "
+			    "%" PRIu64 "\n",
+			    name, status.name, notes[n].property,
+			    track_note_name(notes[n].kind), notes[n].count);
+	}
+	free(notes);
 }
 
 static void
@@ -194,6 +238,7 @@ forwarder_metrics(struct parts *parts, struct forwarder *forwarder,
 		}
 	}
 	lane_state_metric(forwarder, out);
+	properties_metric(forwarder, out);
 }
 
 static void

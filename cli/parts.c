@@ -289,6 +289,7 @@ parts_drain_s(const struct forwarder_lane_status *lane, int64_t waiting)
 	case FORWARDER_WAITING:
 	case FORWARDER_STOPPED:
 	case FORWARDER_PAUSED:
+	case FORWARDER_DRY:
 		return waiting == 0 ? 0 : -1;
 	}
 	if (waiting == 0)

@@ -10,6 +10,7 @@
 #include "queue/books.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 /* Milliseconds since a moment as seconds, or -1 if there was none. */
 static int64_t
@@ -97,6 +98,28 @@ source_json(struct parts *parts, struct server *server, size_t source,
 	json_object_close(json);
 }
 
+/* What was left out or cut; without memory for it an empty list. */
+static void
+notes_json(struct forwarder *forwarder, size_t lane, struct json *json)
+{
+	struct forwarder_note *notes =
+	    calloc(FORWARDER_NOTES_MAX, sizeof(*notes));
+	size_t count = 0;
+
+	if (notes != NULL)
+		count = forwarder_lane_notes(forwarder, lane, notes);
+	json_array_open(json, "properties");
+	for (size_t i = 0; i < count; i++) {
+		json_object_open(json, NULL);
+		json_text(json, "property", notes[i].property);
+		json_text(json, "what", track_note_name(notes[i].kind));
+		json_int(json, "count", (int64_t)notes[i].count);
+		json_object_close(json);
+	}
+	json_array_close(json);
+	free(notes);
+}
+
 static void
 lane_json(struct parts *parts, struct forwarder *forwarder, size_t lane,
     int64_t now_ms, struct json *json)
@@ -127,6 +150,14 @@ lane_json(struct parts *parts, struct forwarder *forwarder, size_t lane,
 			json_null(json, "drain_forecast_s");
 		else
 			json_int(json, "drain_forecast_s", drain_s);
+		if (status.state == FORWARDER_DRY) {
+			json_object_open(json, "dry_run");
+			json_int(json, "sent", (int64_t)status.dry_sent);
+			json_int(json, "dropped", (int64_t)status.dry_dropped);
+			json_int(json, "buried", (int64_t)status.dry_buried);
+			json_object_close(json);
+		}
+		notes_json(forwarder, lane, json);
 	} else {
 		json_text(json, "state", "stopped");
 	}
@@ -271,6 +302,11 @@ lane_text(struct parts *parts, struct forwarder *forwarder, size_t lane,
 		    sizeof(drain));
 		(void)buf_printf(out, "           next try in %s\n", drain);
 	}
+	if (status.state == FORWARDER_DRY)
+		(void)buf_printf(out,
+		    "           would have sent %" PRIu64 ", dropped %" PRIu64
+		    ", buried %" PRIu64 "\n",
+		    status.dry_sent, status.dry_dropped, status.dry_buried);
 	drain_s = parts_drain_s(&status, waiting);
 	if (waiting == 0 || drain_s < 0)
 		return;

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "forwarder/lane.h"
 #include "forwarder/post.h"
+#include "forwarder/tally.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -41,6 +42,8 @@ struct forwarder_place {
 
 	/* Guarded by the forwarder's lock. */
 	struct forwarder_lane_status status;
+	struct forwarder_note notes[FORWARDER_NOTES_MAX];
+	size_t note_count;
 	enum forwarder_wish wish;
 };
 
@@ -128,6 +131,8 @@ forwarder_publish(struct forwarder *forwarder, const struct moment *now)
 		status.name = place->name;
 		lock_hold(&forwarder->lock);
 		place->status = status;
+		place->note_count =
+		    tally_copy(lane_tally(place->lane), place->notes);
 		lock_drop(&forwarder->lock);
 	}
 	atomic_store(&forwarder->round_ms, now->mono_ms);
@@ -359,6 +364,20 @@ forwarder_lane_status(struct forwarder *forwarder, size_t lane,
 	lock_hold(&forwarder->lock);
 	*ret_status = forwarder->places[lane].status;
 	lock_drop(&forwarder->lock);
+}
+
+size_t
+forwarder_lane_notes(struct forwarder *forwarder, size_t lane,
+    struct forwarder_note ret_notes[FORWARDER_NOTES_MAX])
+{
+	size_t count;
+
+	lock_hold(&forwarder->lock);
+	count = forwarder->places[lane].note_count;
+	memcpy(ret_notes, forwarder->places[lane].notes,
+	    count * sizeof(*ret_notes));
+	lock_drop(&forwarder->lock);
+	return count;
 }
 
 bool

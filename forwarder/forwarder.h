@@ -63,6 +63,7 @@ enum forwarder_state {
 	FORWARDER_STOPPED, /* a person must act; probes from time to time */
 	FORWARDER_PAUSED,  /* by a person */
 	FORWARDER_RESTING, /* a minute after a crash: the quota is unknown */
+	FORWARDER_DRY,	   /* a trial run: maps and counts, sends nothing */
 };
 
 struct forwarder_lane_status {
@@ -74,11 +75,27 @@ struct forwarder_lane_status {
 	uint64_t posts, accepted, refused; /* requests, events, events */
 	unsigned in_flight;		   /* requests */
 	unsigned pace_per_minute;	   /* events, at present */
+	/* of DRY: events that would have been sent, dropped, buried */
+	uint64_t dry_sent, dry_dropped, dry_buried;
+	uint64_t notes_lost; /* of notes that the table had no room for */
 };
+
+/* What was cut or left out on the way since the start, by property. */
+struct forwarder_note {
+	const char *property; /* of the catalogue, "event" or "other"; static */
+	enum track_note_kind kind;
+	uint64_t count;
+};
+
+enum { FORWARDER_NOTES_MAX = 1024 };
 
 size_t forwarder_lanes(const struct forwarder *forwarder);
 void forwarder_lane_status(struct forwarder *forwarder, size_t lane,
     struct forwarder_lane_status *ret_status);
+
+/* Copies a lane's notes and returns how many. */
+size_t forwarder_lane_notes(struct forwarder *forwarder, size_t lane,
+    struct forwarder_note ret_notes[FORWARDER_NOTES_MAX]);
 
 /* Pause a lane or let it go on, as queue_lane_pause() keeps it over restarts.
  * False if there is no such lane. Any thread. */

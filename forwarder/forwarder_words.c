@@ -38,6 +38,8 @@ forwarder_state_name(enum forwarder_state state)
 		return "paused";
 	case FORWARDER_RESTING:
 		return "resting";
+	case FORWARDER_DRY:
+		return "dry-run";
 	}
 	return "unknown";
 }

@@ -8,6 +8,8 @@
  *	          |   '-- 401, 403, 404, ... or too many refused --> STOPPED
  *	          '-- PAUSED <-- by a person, from any state
  *
+ *	DRY, by a setting, takes the place of RESTING and RUNNING.
+ *
  * WAITING keeps its requests in memory and posts the same bytes again, one
  * at a time until one gets an answer. STOPPED and PAUSED hand everything
  * back to the queue; STOPPED tries a single event from time to time.
@@ -67,7 +69,10 @@ lane_quota_restore(
 static void
 lane_enter_free(struct lane *lane, const struct moment *now)
 {
-	if (lane->rest_ms > now->mono_ms)
+	if (lane->settings.dry_run)
+		lane_enter(lane, FORWARDER_DRY, INT64_MIN, now,
+		    "dry_run is set: events are mapped and counted, and wait");
+	else if (lane->rest_ms > now->mono_ms)
 		lane_enter(lane, FORWARDER_RESTING, lane->rest_ms, now,
 		    "it is not known what was sent before the crash");
 	else
@@ -123,6 +128,8 @@ lane_new(const struct forwarder_lane_settings *settings, struct queue *queue,
 	}
 	lane->id = saved.id;
 	lane_quota_restore(lane, &saved, now);
+	if (settings->dry_run)
+		queue_lane_glance(queue, lane->id);
 	if (saved.paused)
 		lane_enter(lane, FORWARDER_PAUSED, INT64_MAX, now,
 		    "paused before the start");
@@ -158,6 +165,7 @@ lane_state_level(enum forwarder_state state)
 		return LOG_INFO;
 	case FORWARDER_WAITING:
 	case FORWARDER_RESTING:
+	case FORWARDER_DRY:
 		return LOG_WARN;
 	case FORWARDER_STOPPED:
 		return LOG_ERROR;
@@ -202,6 +210,8 @@ lane_step(struct lane *lane, const struct moment *now)
 	if (!lane->winding && lane->state != FORWARDER_PAUSED) {
 		if (now->mono_ms < lane->until_ms)
 			next_ms = lane->until_ms;
+		else if (lane->state == FORWARDER_DRY)
+			next_ms = lane_dry(lane, now);
 		else {
 			if (lane->state == FORWARDER_RESTING)
 				lane_enter_free(lane, now);
@@ -271,6 +281,12 @@ lane_end(struct lane *lane, const struct moment *now)
 	buf_fini(&sends);
 }
 
+const struct tally *
+lane_tally(const struct lane *lane)
+{
+	return &lane->tally;
+}
+
 void
 lane_status(const struct lane *lane, const struct moment *now,
     struct forwarder_lane_status *ret_status)
@@ -284,6 +300,10 @@ lane_status(const struct lane *lane, const struct moment *now,
 	    .refused = lane->refused,
 	    .in_flight = lane->flying_count,
 	    .pace_per_minute = lane->pace.present,
+	    .dry_sent = lane->dry_sent,
+	    .dry_dropped = lane->dry_dropped,
+	    .dry_buried = lane->dry_buried,
+	    .notes_lost = lane->tally.lost,
 	};
 	if (lane->until_ms > now->mono_ms && lane->until_ms != INT64_MAX)
 		ret_status->until_ms = moment_wall_ms(now, lane->until_ms);

@@ -13,6 +13,7 @@
 #include "forwarder/request.h"
 
 struct lane;
+struct tally;
 
 /* How a request leaves. Its answer comes back through lane_answer(), never
  * from within send(). */
@@ -53,6 +54,9 @@ bool lane_idle(const struct lane *lane);
 
 /* After lane_wind_down(): give up what is in flight, save the log. */
 void lane_end(struct lane *lane, const struct moment *now);
+
+/* What was cut or left out; lent until the next step. */
+const struct tally *lane_tally(const struct lane *lane);
 
 void lane_status(const struct lane *lane, const struct moment *now,
     struct forwarder_lane_status *ret_status);

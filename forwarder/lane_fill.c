@@ -47,38 +47,44 @@ lane_fill_start(struct lane *lane)
 	return true;
 }
 
-static void
+/* False without memory. */
+static bool
 lane_fill_judged(struct slate *slate, struct lot *lot, size_t event,
     const struct track_result *result)
 {
 	switch (result->fate) {
 	case TRACK_DROP:
+		if (result->erase_len > 0)
+			return slate_erased(slate, lot, event, result->reason,
+			    result->erase, result->erase_len);
 		slate_dropped(slate, lot, event, result->reason);
-		return;
+		return true;
 	case TRACK_BURY:
 		slate_buried(slate, lot, event, result->reason);
-		return;
+		return true;
 	case TRACK_SEND:
 		break;
 	}
 	CHECK(false);
+	return false;
 }
 
 /* It is in the request; but has its identity room? */
 static void
-lane_fill_added(struct lane *lane, struct lot *lot, size_t event, uint64_t who,
-    const struct moment *now)
+lane_fill_added(struct lane *lane, struct lot *lot, size_t event,
+    const struct track_result *result, const struct moment *now)
 {
 	struct request *request = lane->filling;
 	int64_t due_ms;
 
-	if (quota_hold(&lane->quota, who, false, now->mono_ms)) {
+	if (quota_hold(&lane->quota, result->who, false, now->mono_ms)) {
+		tally_add(&lane->tally, result);
 		if (request->count == 1)
 			request->since_ms = now->mono_ms;
 		return;
 	}
 	request_pop(request);
-	due_ms = quota_aside_ms(&lane->quota, who, now->mono_ms);
+	due_ms = quota_aside_ms(&lane->quota, result->who, now->mono_ms);
 	slate_again(request->slate, lot, event, moment_wall_ms(now, due_ms));
 }
 
@@ -99,11 +105,15 @@ lane_fill_one(
 	    lane->filling, &lane->rules, lot, event, lane->bytes, &result)) {
 	case REQUEST_ADDED:
 		stock_pass(&lane->stock);
-		lane_fill_added(lane, lot, event, result.who, now);
+		lane_fill_added(lane, lot, event, &result, now);
 		return true;
 	case REQUEST_JUDGED:
+		if (!lane_fill_judged(slate, lot, event, &result)) {
+			slate_forget(slate);
+			break;
+		}
 		stock_pass(&lane->stock);
-		lane_fill_judged(slate, lot, event, &result);
+		tally_add(&lane->tally, &result);
 		return true;
 	case REQUEST_OVERFULL:
 		slate_forget(slate);

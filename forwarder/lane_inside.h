@@ -4,7 +4,8 @@
 /*
  * What the files of a lane share: lane.c (its life and its state),
  * lane_fill.c (from the queue into a request), lane_run.c (what it sends
- * next), lane_answer.c (what an answer changes), lane_settle.c (letting go).
+ * next), lane_answer.c (what an answer changes), lane_settle.c (letting go),
+ * lane_dry.c (a trial run).
  */
 
 #include "forwarder/backoff.h"
@@ -13,6 +14,7 @@
 #include "forwarder/quota.h"
 #include "forwarder/stock.h"
 #include "forwarder/suspicion.h"
+#include "forwarder/tally.h"
 
 enum {
 	LANE_RETRY_MS = 1000,	/* after trouble of ours: disk or memory */
@@ -67,6 +69,8 @@ struct lane {
 	/* For the status. */
 	int64_t accepted_ms; /* wall */
 	uint64_t posts, accepted, refused;
+	uint64_t dry_sent, dry_dropped, dry_buried;
+	struct tally tally;
 };
 
 /* The one place where the state changes. `until_ms` is mono. */
@@ -100,6 +104,9 @@ size_t lane_fresh_least(const struct lane *lane);
 /* Take it, or what has room of it, closed, to the front of what is kept.
  * False without memory; lane->post_ms says when to try again. */
 bool lane_fresh_keep(struct lane *lane, const struct moment *now);
+
+/* A trial run: look at what is fresh, map it and count. When to come again. */
+int64_t lane_dry(struct lane *lane, const struct moment *now);
 
 /* Post what may be posted; when to come again. */
 int64_t lane_run(struct lane *lane, const struct moment *now);

@@ -83,7 +83,7 @@ request_add(struct request *request, const struct track_rules *rules,
 		buf_truncate(body, before);
 		return REQUEST_OVERFULL;
 	}
-	if (!buf_reserve(body, REQUEST_TAIL_MAX))
+	if (!buf_reserve(body, REQUEST_TAIL_MAX) && !buf_ok(body, &err))
 		goto fail;
 	request_item_add(request, lot, event, ret_result->who, at);
 	return REQUEST_ADDED;

@@ -93,6 +93,24 @@ slate_dropped(
 	entry->reason = rule;
 }
 
+bool
+slate_erased(struct slate *slate, struct lot *lot, size_t event,
+    const char *rule, const char *erase, size_t erase_len)
+{
+	char *words = malloc(erase_len + 1);
+	struct slate_entry *entry;
+
+	if (words == NULL)
+		return false;
+	memcpy(words, erase, erase_len);
+	slate_dropped(slate, lot, event, rule);
+	entry = &slate->entries[slate->count - 1];
+	entry->words = words;
+	entry->words_len = erase_len;
+	slate->bytes += erase_len;
+	return true;
+}
+
 void
 slate_buried(
     struct slate *slate, struct lot *lot, size_t event, const char *reason)
@@ -166,6 +184,11 @@ slate_verdict_fill(
 	};
 	if (entry->words == NULL)
 		return;
+	if (entry->outcome == QUEUE_DROPPED) {
+		verdict->erase = entry->words;
+		verdict->erase_len = entry->words_len;
+		return;
+	}
 	verdict->words = entry->words;
 	verdict->words_len = entry->words_len;
 	verdict->sent = entry->words + entry->words_len;

@@ -29,7 +29,8 @@ struct slate_entry {
 	int64_t due_ms;
 	const char *reason; /* static */
 	int status;
-	char *words; /* owned, with what was sent behind it; or NULL */
+	char *words; /* owned, with what was sent behind it; or NULL; of
+		      * what is dropped: whose erasure it asks for */
 	size_t words_len;
 	size_t sent_len;
 };
@@ -62,6 +63,10 @@ void
 slate_again(struct slate *slate, struct lot *lot, size_t event, int64_t due_ms);
 void slate_dropped(
     struct slate *slate, struct lot *lot, size_t event, const char *rule);
+/* It is dropped, and asks for somebody's erasure. False without memory: then
+ * it is not judged. */
+MUST_USE bool slate_erased(struct slate *slate, struct lot *lot, size_t event,
+    const char *rule, const char *erase, size_t erase_len);
 void slate_buried(
     struct slate *slate, struct lot *lot, size_t event, const char *reason);
 

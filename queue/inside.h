@@ -54,6 +54,7 @@ struct lane {
 	int64_t moved;	     /* by the running transaction */
 	int64_t last_source; /* that was taken from, for taking turns */
 	bool fresh;	     /* made by the running transaction */
+	bool glance;	     /* each fresh parcel is handed out once */
 	/* Fresh tickets below fresh_from[i] of source fresh_source[i] are on
 	 * lease or gone: taking starts there. */
 	size_t fresh_count;

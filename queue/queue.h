@@ -174,6 +174,11 @@ MUST_USE bool queue_lane_rest(struct queue *queue, int64_t lane, int64_t now_ms,
 MUST_USE bool queue_lane_pause(
     struct queue *queue, const char *name, bool paused, struct err *reterr);
 
+/* From now on only look at the lane, for a trial: queue_take() hands out each
+ * fresh parcel once, which then still waits, and nothing that was set aside
+ * or is sent again. Until the queue is opened anew. */
+void queue_lane_glance(struct queue *queue, int64_t lane);
+
 /* An event on lease. Lives as long as its lease. */
 struct queue_event {
 	size_t index;	  /* in the parcel */

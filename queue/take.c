@@ -84,7 +84,9 @@ take_ticket(struct queue *queue, struct lane *lane, int64_t source,
 {
 	int64_t *from;
 
-	if (!take_ticket_find(queue, STORE_TICKET_ASIDE, lane->id, source,
+	*ret_found = false;
+	if (!lane->glance &&
+	    !take_ticket_find(queue, STORE_TICKET_ASIDE, lane->id, source,
 		now_ms, ret_found, ret_ticket, reterr))
 		return false;
 	if (*ret_found)
@@ -166,8 +168,9 @@ take_next(struct queue *queue, struct lane *lane, int64_t now_ms,
 	if (!take_round(queue, lane, now_ms, false, ret_found, ret_source,
 		ret_ticket, reterr))
 		return false;
-	return *ret_found || take_round(queue, lane, now_ms, true, ret_found,
-				 ret_source, ret_ticket, reterr);
+	return *ret_found || lane->glance ||
+	       take_round(queue, lane, now_ms, true, ret_found, ret_source,
+		   ret_ticket, reterr);
 }
 
 /* Move the ticket to the damaged; its events still wait. */
@@ -272,6 +275,18 @@ queue_take(struct queue *queue, int64_t lane_id, int64_t now_ms,
 }
 
 void
+queue_lane_glance(struct queue *queue, int64_t lane_id)
+{
+	struct lane *lane;
+
+	lock_hold(&queue->held);
+	lane = lane_find(queue, lane_id);
+	CHECK(lane != NULL);
+	lane->glance = true;
+	lock_drop(&queue->held);
+}
+
+void
 queue_lease_free(struct queue *queue, struct queue_lease *lease)
 {
 	struct holding *holding = (struct holding *)lease;
@@ -285,7 +300,8 @@ queue_lease_free(struct queue *queue, struct queue_lease *lease)
 		CHECK(*at != NULL);
 	*at = holding->next;
 	lane = lane_find(queue, holding->lane);
-	if (lane != NULL && holding->open > 0 && holding->due_ms == 0)
+	if (lane != NULL && !lane->glance && holding->open > 0 &&
+	    holding->due_ms == 0)
 		lane_fresh_back(lane, holding->source, holding->lease.seq);
 	lock_drop(&queue->held);
 	holding_free(holding);

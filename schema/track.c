@@ -277,7 +277,7 @@ track_map(
 	if (!track_envelope_read(job))
 		return true;
 	if (track_erasure(job)) {
-		(void)track_drop(job, "erasure request");
+		track_erasure_read(job);
 		return true;
 	}
 	if (!track_identity_find(job))
@@ -309,6 +309,7 @@ track_job_init(struct track_job *job, const struct track_rules *rules,
 	result->fate = TRACK_SEND;
 	result->reason = NULL;
 	result->who = 0;
+	result->erase_len = 0;
 	result->note_count = 0;
 	result->notes_lost = 0;
 }

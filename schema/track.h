@@ -21,7 +21,8 @@ enum {
 	TRACK_KEY_MAX = 512,	  /* UTF-16 units of an event's or key's name */
 	TRACK_VALUE_MAX = 1023,	  /* UTF-16 units of a value */
 	TRACK_NOTES_MAX = 32,	  /* notes kept of one event */
-	TRACK_KEY_FILE_MIN = 16,  /* bytes of a key worth the name */
+	TRACK_ERASE_MAX = 4 * TRACK_IDENTITY_MAX, /* bytes */
+	TRACK_KEY_FILE_MIN = 16, /* bytes of a key worth the name */
 };
 
 enum track_fate {
@@ -52,9 +53,11 @@ struct track_result {
 	enum track_fate fate;
 	const char *reason; /* the rule or the reason; static; NULL for SEND */
 	uint64_t who;	    /* the same for the same Heap user, for quotas */
+	size_t erase_len;   /* of an erasure request, which is dropped */
 	unsigned note_count;
 	unsigned notes_lost; /* beyond TRACK_NOTES_MAX */
 	struct track_note notes[TRACK_NOTES_MAX];
+	char erase[TRACK_ERASE_MAX]; /* Braze's id of whom to erase */
 };
 
 /* Whose id is the identity in Heap. */

@@ -250,6 +250,28 @@ track_anonymous(struct track_job *job)
 	return track_no_user(job);
 }
 
+/* A request that names nobody must be seen by a person: it is buried. */
+void
+track_erasure_read(struct track_job *job)
+{
+	struct track_result *result = job->result;
+	enum track_trouble trouble;
+
+	if (!track_there(job->user_id)) {
+		(void)track_bury(job, "erasure request without user_id");
+		return;
+	}
+	trouble = track_trouble(job->rules, job->user_id);
+	if (trouble != TRACK_TROUBLE_NONE) {
+		(void)track_bury(
+		    job, track_reasons[TRACK_SOURCE_BRAZE][trouble]);
+		return;
+	}
+	result->erase_len = job->user_id->text.len;
+	memcpy(result->erase, job->user_id->text.data, result->erase_len);
+	(void)track_drop(job, "erasure request");
+}
+
 bool
 track_identity_find(struct track_job *job)
 {

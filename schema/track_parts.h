@@ -80,6 +80,8 @@ struct flat_text track_text_of(const struct flat_node *node);
 
 /* track_identity.c: false if the fate is not TRACK_SEND. */
 MUST_USE bool track_identity_find(struct track_job *job);
+/* Whose erasure is asked for; sets the fate. */
+void track_erasure_read(struct track_job *job);
 
 /* track_leaf.c */
 MUST_USE bool track_leaves_read(struct track_job *job, struct err *reterr);

@@ -56,9 +56,12 @@ ingest_authorise(
     struct request *request, size_t source, const struct headers *headers)
 {
 	struct server *server = request->server;
+	bool known;
+	size_t token;
 
-	if (!server->settings.sources[source].open &&
-	    !tokens_match(server->tokens[source], headers->authorization)) {
+	known =
+	    tokens_find(server->tokens[source], headers->authorization, &token);
+	if (!known && !server->settings.sources[source].open) {
 		request_refuse(request, MHD_HTTP_UNAUTHORIZED,
 		    headers->authorization == NULL
 			? "no Authorization header"
@@ -68,6 +71,8 @@ ingest_authorise(
 	request->source = source;
 	request->authorised = true;
 	board_note_request(server->board, source, clock_wall_ms());
+	if (known)
+		board_note_token(server->board, source, token, clock_wall_ms());
 	/* What the version should be is Braze's affair: it says nothing
 	 * about whether we can read the body. */
 	if (headers->version == NULL || strcmp(headers->version, "1") != 0)

@@ -386,6 +386,11 @@ def explain(text, **changed):
     event_type = readable(get(event, "event_type"))
     try:
         if event_type == "users.UserDeleteRequest":
+            braze = get(get(event, "user"), "user_id")
+            if not there(braze):
+                raise Fate("bury", "erasure request without user_id")
+            if trouble(braze, rules):
+                raise Fate("bury", f"user_id {trouble(braze, rules)}")
             raise Fate("drop", "erasure request")
         user = who(get(event, "user"),
                    CATALOGUE["events"].get(event_type), rules)

@@ -32,6 +32,7 @@ struct world_event {
 	int64_t due_ms;
 	bool bad;	/* Heap refuses it */
 	bool drop;	/* the mapping drops it */
+	bool erase;	/* and it asks for an erasure */
 	bool accepted;	/* Heap has it */
 	unsigned again; /* how often it was set aside */
 };
@@ -72,6 +73,8 @@ struct world {
 	/* The lane as the queue keeps it. */
 	struct queue_lane saved;
 	bool broken; /* settle, post and rest fail */
+	bool glance; /* only to look: what was handed out stays away */
+	size_t erased;
 
 	/* Heap. */
 	struct world_flight flights[WORLD_FLIGHTS];
@@ -83,6 +86,8 @@ struct world {
 	void (*judge)(struct world *world, struct world_flight *flight);
 	long all_status;  /* not 0: the answer to all */
 	size_t body_most; /* not 0: 413 above */
+
+	enum err_code map_fails; /* not 0: the mapping's answer to all */
 
 	struct forwarder_lane_settings settings;
 	struct lane *lane;
@@ -125,10 +130,17 @@ track_write(const struct track_rules *rules, const char *event, size_t len,
 	const struct world_event *of = &world->events[strtoul(event, NULL, 10)];
 
 	(void)rules;
-	*ret_result = (struct track_result){.who = of->who};
+	if (world->map_fails != ERR_NONE)
+		return err_set(reterr, world->map_fails, "it fails");
+	*ret_result = (struct track_result){.who = of->who, .note_count = 1};
+	ret_result->notes[0] = (struct track_note){"plan", TRACK_NOTE_CUT, 2};
 	if (of->drop) {
 		ret_result->fate = TRACK_DROP;
 		ret_result->reason = "a rule";
+		if (of->erase)
+			ret_result->erase_len =
+			    (size_t)snprintf(ret_result->erase, TRACK_ERASE_MAX,
+				"id-%s", of->text);
 		return true;
 	}
 	if (buf_append(out, event, len))
@@ -149,6 +161,13 @@ queue_lane_open(struct queue *queue, const char *name,
 	world->saved.sends = NULL;
 	world->saved.sends_len = 0;
 	return true;
+}
+
+void
+queue_lane_glance(struct queue *queue, int64_t lane)
+{
+	(void)queue, (void)lane;
+	world->glance = true;
 }
 
 void
@@ -281,6 +300,8 @@ queue_lease_free(struct queue *queue, struct queue_lease *lease)
 			continue;
 		world->events[number].fate = WAITING;
 		world->leased--;
+		if (world->glance)
+			continue;
 		world->back[at % world->most] = (unsigned)number;
 		world->back_count++;
 	}
@@ -331,6 +352,13 @@ queue_settle(struct queue *queue, const struct queue_verdict *verdicts,
 			break;
 		case QUEUE_DROPPED:
 			assert_string_equal(verdict->reason, "a rule");
+			assert_int_equal(verdict->erase != NULL, event->erase);
+			if (event->erase) {
+				assert_memory_equal(verdict->erase, "id-", 3);
+				assert_memory_equal(verdict->erase + 3,
+				    event->text, verdict->erase_len - 3);
+				world->erased++;
+			}
 			event->fate = DROPPED;
 			world->dropped++;
 			break;

@@ -338,6 +338,12 @@ test_fates(void **state)
 		"no user"},
 	    {"{\"event_type\":\"users.UserDeleteRequest\",\"id\":\"i\","
 	     "\"time\":1,\"user\":{\"external_user_id\":\"u\"}}",
+		TRACK_BURY, "erasure request without user_id"},
+	    {"{\"event_type\":\"users.UserDeleteRequest\",\"id\":\"i\","
+	     "\"time\":1,\"user\":{\"user_id\":\"[redacted]\"}}",
+		TRACK_BURY, "user_id is a placeholder"},
+	    {"{\"event_type\":\"users.UserDeleteRequest\",\"id\":\"i\","
+	     "\"time\":1,\"user\":{\"user_id\":\"b\\u0061c\"}}",
 		TRACK_DROP, "erasure request"},
 	    {"{\"event_type\":\"agentconsole.ToolInvocation\",\"id\":\"i\","
 	     "\"time\":1,\"user\":{}}",

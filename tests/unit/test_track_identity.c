@@ -217,10 +217,33 @@ test_number_of_a_device(void **state)
 	    track_anonymous_user(id, sizeof(id) - 1) == 8325872782136936u);
 }
 
+/* Whose erasure is asked for outlives the bytes of the event. */
+static void
+test_erase(void **state)
+{
+	static const char event[] =
+	    "{\"event_type\":\"users.UserDeleteRequest\",\"id\":\"i\","
+	    "\"time\":1,\"user\":{\"user_id\":\"b\\u0061c\"}}";
+	struct track_result result;
+	struct track_rules rules;
+	struct buf out;
+
+	(void)state;
+	track_rules_init(&rules);
+	buf_init(&out, 4096);
+	assert_true(
+	    track_write(&rules, event, sizeof(event) - 1, &out, &result, NULL));
+	assert_int_equal(result.fate, TRACK_DROP);
+	assert_int_equal(result.erase_len, 3);
+	assert_memory_equal(result.erase, "bac", 3);
+	buf_fini(&out);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_erase),
 	    cmocka_unit_test(test_every_combination),
 	    cmocka_unit_test(test_same_user_same_who),
 	    cmocka_unit_test(test_number_of_a_device),

@@ -1,0 +1,162 @@
+/*
+ * What a lane does with the mapping's word: erasures are passed on, notes
+ * are counted once, want of memory blames nobody, and a trial run looks at
+ * each event once and leaves all as it was.
+ */
+
+#include "lane_help.h"
+
+#include "base/log.h"
+#include "forwarder/tally.h"
+
+static uint64_t
+noted(void)
+{
+	struct forwarder_note notes[FORWARDER_NOTES_MAX];
+
+	if (tally_copy(lane_tally(world->lane), notes) == 0)
+		return 0;
+	assert_string_equal(notes[0].property, "plan");
+	assert_int_equal(notes[0].kind, TRACK_NOTE_CUT);
+	return notes[0].count;
+}
+
+static void
+test_erasure(void **state)
+{
+	(void)state;
+	world_start(300);
+	for (size_t i = 0; i < 300; i += 3)
+		world->events[i].drop = world->events[i].erase = true;
+	world->events[1].drop = true;
+	world_lane_start();
+	world_pass(60000);
+	assert_int_equal(world->done, 199);
+	assert_int_equal(world->dropped, 101);
+	assert_int_equal(world->erased, 100);
+	assert_int_equal(noted(), 2 * 300);
+	world_end();
+}
+
+/* An event that waits for its identity's room is mapped again, and its notes
+ * still count once. */
+static void
+test_notes_count_once(void **state)
+{
+	(void)state;
+	world_start(300);
+	for (size_t i = 0; i < 300; i++)
+		world->events[i].who = 7;
+	world->settings.identity_per_minute = 100;
+	world->settings.share_percent = 100;
+	world_lane_start();
+	world_pass(10 * 60000);
+	assert_int_equal(world->done, 300);
+	assert_int_equal(noted(), 2 * 300);
+	world_end();
+}
+
+static void
+test_no_memory_blames_nobody(void **state)
+{
+	(void)state;
+	world_start(100);
+	world->map_fails = ERR_NOMEM;
+	world_lane_start();
+	world_pass(30000);
+	assert_int_equal(world->settles, 0);
+	assert_int_equal(world->posts, 0);
+	world->map_fails = ERR_NONE;
+	world_pass(30000);
+	assert_int_equal(world->done, 100);
+	assert_int_equal(world->buried, 0);
+	world_end();
+}
+
+static void
+test_dry_run(void **state)
+{
+	struct forwarder_lane_status status;
+
+	(void)state;
+	world_start(12000);
+	world->events[3].drop = true;
+	world->settings.dry_run = true;
+	world->settings.events_per_minute = 15000;
+	world->count = 10000;
+	world_lane_start();
+	world_pass(10000);
+	status = world_status();
+	assert_int_equal(status.state, FORWARDER_DRY);
+	assert_int_equal(status.dry_sent, 9999);
+	assert_int_equal(status.dry_dropped, 1);
+	assert_int_equal(status.dry_buried, 0);
+	assert_int_equal(noted(), 2 * 10000);
+
+	/* paused it looks at nothing, and goes on where it was */
+	lane_pause(world->lane, true, &world->now);
+	world->count = 12000;
+	lane_look(world->lane);
+	world_pass(5000);
+	assert_int_equal(world_status().dry_sent, 9999);
+	lane_pause(world->lane, false, &world->now);
+	world_pass(5000);
+	assert_int_equal(world_status().dry_sent, 11999);
+
+	assert_int_equal(world->posts, 0);
+	assert_int_equal(world->settles, 0);
+	assert_int_equal(world->leased, 0);
+	for (size_t i = 0; i < world->count; i++)
+		assert_int_equal(world->events[i].fate, WAITING);
+	world_end();
+}
+
+static void
+test_tally_is_bounded(void **state)
+{
+	static char names[FORWARDER_NOTES_MAX + 100][8];
+	static struct forwarder_note notes[FORWARDER_NOTES_MAX];
+	struct tally *tally = calloc(1, sizeof(*tally));
+	struct track_result result = {.note_count = 1, .notes_lost = 1};
+	char copy[8];
+
+	(void)state;
+	assert_non_null(tally);
+	for (size_t i = 0; i < FORWARDER_NOTES_MAX + 100; i++) {
+		(void)snprintf(names[i], sizeof(names[i]), "%zu", i);
+		result.notes[0] =
+		    (struct track_note){names[i], TRACK_NOTE_BLANK, 2};
+		tally_add(tally, &result);
+	}
+	assert_int_equal(tally_copy(tally, notes), FORWARDER_NOTES_MAX);
+	assert_int_equal(tally->lost, FORWARDER_NOTES_MAX + 100 + 2 * 100);
+
+	/* the same text elsewhere is the same property */
+	(void)strcpy(copy, "5");
+	result = (struct track_result){.note_count = 2};
+	result.notes[0] = (struct track_note){copy, TRACK_NOTE_BLANK, 40};
+	result.notes[1] = (struct track_note){copy, TRACK_NOTE_CUT, 1};
+	tally_add(tally, &result);
+	assert_int_equal(tally->lost, FORWARDER_NOTES_MAX + 100 + 2 * 100 + 1);
+	assert_int_equal(tally_copy(tally, notes), FORWARDER_NOTES_MAX);
+	for (size_t i = 0; i < FORWARDER_NOTES_MAX; i++) {
+		if (strcmp(notes[i].property, "5") == 0)
+			assert_int_equal(notes[i].count, 42);
+	}
+	free(tally);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_erasure),
+	    cmocka_unit_test(test_notes_count_once),
+	    cmocka_unit_test(test_no_memory_blames_nobody),
+	    cmocka_unit_test(test_dry_run),
+	    cmocka_unit_test(test_tally_is_bounded),
+	};
+
+	log_set_level(LOG_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

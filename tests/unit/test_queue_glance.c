@@ -1,0 +1,106 @@
+/* Only looking at a lane: each fresh parcel once, and all of it waits. */
+
+#include "queue_help.h"
+
+static const int64_t now_ms = 1764000000000;
+
+static void
+put(struct queue *queue, const char *source, const char *prefix)
+{
+	struct answer answer;
+
+	assert_true(queue_test_put(
+	    queue, source, "kind", prefix, 2, QUEUE_WAIT, &answer));
+}
+
+/* How many events are handed out, each freed unsettled. */
+static size_t
+look(struct queue *queue, int64_t lane)
+{
+	struct queue_lease *lease;
+	size_t events = 0;
+	struct err err;
+
+	for (;;) {
+		assert_true(queue_take(queue, lane, now_ms, &lease, &err));
+		if (lease == NULL)
+			return events;
+		events += lease->count;
+		queue_lease_free(queue, lease);
+		assert_true(events < 100);
+	}
+}
+
+static void
+aside(struct queue *queue, int64_t lane)
+{
+	struct queue_verdict verdict = {
+	    .outcome = QUEUE_AGAIN, .due_ms = now_ms - 1};
+	struct queue_lease *lease;
+	struct err err;
+
+	assert_true(queue_take(queue, lane, now_ms, &lease, &err));
+	verdict.lease = lease;
+	assert_true(queue_settle(queue, &verdict, 1, now_ms, &err));
+	queue_lease_free(queue, lease);
+}
+
+static void
+test_glance(void **state)
+{
+	char *dir = state_dir();
+	struct queue_settings settings = queue_test_settings(dir);
+	struct queue *queue = queue_test_open(&settings);
+	struct queue_lease *lease;
+	size_t events = 0;
+	struct err err;
+	int64_t lane;
+
+	(void)state;
+	lane = lane_test_open(queue, "heap");
+	put(queue, "a", "p");
+	aside(queue, lane); /* one of two */
+	put(queue, "b", "q");
+	put(queue, "a", "r");
+	queue_lane_glance(queue, lane);
+	assert_int_equal(look(queue, lane), 5);
+	assert_int_equal(look(queue, lane), 0);
+	put(queue, "a", "s");
+	assert_int_equal(look(queue, lane), 2);
+	assert_int_equal(look(queue, lane), 0);
+	assert_int_equal(books_lane_waiting(queue, "heap"), 8);
+	books_test_agree(queue);
+	queue_test_close(queue);
+
+	/* without it, all is there again */
+	queue = queue_test_open(&settings);
+	lane = lane_test_open(queue, "heap");
+	for (;;) {
+		assert_true(queue_take(queue, lane, now_ms, &lease, &err));
+		if (lease == NULL)
+			break;
+		for (size_t i = 0; i < lease->count; i++) {
+			struct queue_verdict verdict = {
+			    .lease = lease, .event = i, .outcome = QUEUE_DONE};
+
+			assert_true(
+			    queue_settle(queue, &verdict, 1, now_ms, &err));
+			events++;
+		}
+		queue_lease_free(queue, lease);
+	}
+	assert_int_equal(events, 8);
+	books_test_agree(queue);
+	queue_test_close(queue);
+	state_dir_remove(dir);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_glance),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
