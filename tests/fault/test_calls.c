@@ -135,7 +135,7 @@ fault_try_all(struct fault fault, const char *name)
 			    trial, fresh, fault_arm, calls_mend, &fault, nth);
 			if (fault.kind == CALL_SYNC) {
 				failed += trust_check(trial);
-				trial_cut(trial, fault_is_long() ? 50 : 3,
+				trial_cut(trial, fault_is_long() ? 50 : 8,
 				    (uint64_t)nth);
 			}
 			trial_end(trial);

