@@ -130,17 +130,14 @@ lane_rollback(struct queue *queue)
 		queue->lanes[i].moved = 0;
 }
 
-/* One statement about a lane, in a transaction of its own. The caller holds
- * the lock; bound are ?1 = lane, ?2 = number, ?3 = bytes, if there are. */
+/* One statement about a lane, in a transaction. The caller holds the lock;
+ * bound are ?1 = lane, ?2 = number, ?3 = bytes, if there are. */
 static bool
 lane_update(struct queue *queue, enum store_sql sql, int64_t lane,
     int64_t number, const void *bytes, size_t len, struct err *reterr)
 {
-	sqlite3_stmt *update;
+	sqlite3_stmt *update = store_statement(&queue->store, sql, reterr);
 
-	if (!queue_begin(queue, reterr))
-		return false;
-	update = store_statement(&queue->store, sql, reterr);
 	if (update == NULL)
 		return false;
 	(void)sqlite3_bind_int64(update, 1, lane);
@@ -148,23 +145,81 @@ lane_update(struct queue *queue, enum store_sql sql, int64_t lane,
 		(void)sqlite3_bind_int64(update, 2, number);
 	if (sqlite3_bind_parameter_count(update) >= 3)
 		(void)sqlite3_bind_blob64(update, 3, bytes, len, SQLITE_STATIC);
-	return store_run(&queue->store, update, reterr) &&
-	       queue_commit(queue, reterr);
+	return store_run(&queue->store, update, reterr);
 }
 
+/* What may be at the destination; in a transaction. */
+static bool
+lane_doubt_write(struct queue *queue, int64_t lane, const void *doubt,
+    size_t len, struct err *reterr)
+{
+	sqlite3_stmt *write = store_statement(&queue->store,
+	    len > 0 ? STORE_DOUBT_WRITE : STORE_DOUBT_DELETE, reterr);
+
+	if (write == NULL)
+		return false;
+	(void)sqlite3_bind_int64(write, 1, lane);
+	if (len > 0)
+		(void)sqlite3_bind_blob64(write, 2, doubt, len, SQLITE_STATIC);
+	return store_run(&queue->store, write, reterr);
+}
+
+/* The same, in a transaction of its own, with `rest` for its bytes and its
+ * doubt; without the latter if it is NULL. */
 static bool
 lane_update_locked(struct queue *queue, enum store_sql sql, int64_t lane,
-    int64_t number, const void *bytes, size_t len, struct err *reterr)
+    int64_t number, const struct queue_rest *rest, struct err *reterr)
 {
+	const void *sends = rest == NULL ? NULL : rest->sends;
 	struct err err;
 	bool ok;
 
 	lock_hold(&queue->held);
-	ok = lane_update(queue, sql, lane, number, bytes, len, &err);
+	ok = queue_begin(queue, &err) &&
+	     lane_update(queue, sql, lane, number, sends,
+		 sends == NULL ? 0 : rest->sends_len, &err) &&
+	     (rest == NULL || lane_doubt_write(queue, lane, rest->doubt,
+				  rest->doubt_len, &err)) &&
+	     queue_commit(queue, &err);
 	if (!ok)
 		queue_rollback(queue, &err);
 	lock_drop(&queue->held);
 	return ok || err_set(reterr, err.code, "%s", err.text);
+}
+
+/* A copy of a column's bytes; *ret_data is NULL if it has none. */
+static bool
+lane_bytes_copy(sqlite3_stmt *row, int column, char **ret_data, size_t *ret_len,
+    struct err *reterr)
+{
+	*ret_data = NULL;
+	*ret_len = (size_t)sqlite3_column_bytes(row, column);
+	if (*ret_len == 0)
+		return true;
+	*ret_data = malloc(*ret_len);
+	if (*ret_data == NULL)
+		return err_set_nomem(reterr);
+	memcpy(*ret_data, sqlite3_column_blob(row, column), *ret_len);
+	return true;
+}
+
+static bool
+lane_doubt_read(struct queue *queue, int64_t id, struct queue_lane *lane,
+    struct err *reterr)
+{
+	sqlite3_stmt *read =
+	    store_statement(&queue->store, STORE_DOUBT_READ, reterr);
+	bool row, ok;
+
+	if (read == NULL)
+		return false;
+	(void)sqlite3_bind_int64(read, 1, id);
+	if (!store_step(&queue->store, read, &row, reterr))
+		return false;
+	ok = !row ||
+	     lane_bytes_copy(read, 0, &lane->doubt, &lane->doubt_len, reterr);
+	store_reset(read);
+	return ok;
 }
 
 static bool
@@ -174,7 +229,7 @@ lane_read(struct queue *queue, int64_t id, struct queue_lane *ret_lane,
 	sqlite3_stmt *read =
 	    store_statement(&queue->store, STORE_LANE_READ, reterr);
 	struct queue_lane lane = {.id = id};
-	bool row;
+	bool row, ok;
 
 	if (read == NULL)
 		return false;
@@ -185,17 +240,12 @@ lane_read(struct queue *queue, int64_t id, struct queue_lane *ret_lane,
 	lane.last_post_ms = sqlite3_column_int64(read, 0);
 	lane.clean_ms = sqlite3_column_int64(read, 1);
 	lane.paused = sqlite3_column_int64(read, 2) != 0;
-	lane.sends_len = (size_t)sqlite3_column_bytes(read, 3);
-	if (lane.sends_len > 0) {
-		lane.sends = malloc(lane.sends_len);
-		if (lane.sends == NULL) {
-			store_reset(read);
-			return err_set_nomem(reterr);
-		}
-		memcpy(
-		    lane.sends, sqlite3_column_blob(read, 3), lane.sends_len);
-	}
+	ok = lane_bytes_copy(read, 3, &lane.sends, &lane.sends_len, reterr);
 	store_reset(read);
+	if (!ok || !lane_doubt_read(queue, id, &lane, reterr)) {
+		queue_lane_fini(&lane);
+		return false;
+	}
 	*ret_lane = lane;
 	return true;
 }
@@ -228,7 +278,10 @@ queue_lane_open(struct queue *queue, const char *name,
 	if (!ok)
 		queue_rollback(queue, &err);
 	ok = ok && lane_read(queue, id, &lane, &err);
-	if (ok && !lane_update(queue, STORE_LANE_RUN, id, 0, NULL, 0, &err)) {
+	if (ok &&
+	    (!queue_begin(queue, &err) ||
+		!lane_update(queue, STORE_LANE_RUN, id, 0, NULL, 0, &err) ||
+		!queue_commit(queue, &err))) {
 		queue_rollback(queue, &err);
 		ok = false;
 	}
@@ -246,24 +299,26 @@ void
 queue_lane_fini(struct queue_lane *lane)
 {
 	free(lane->sends);
-	lane->sends = NULL;
-	lane->sends_len = 0;
+	free(lane->doubt);
+	lane->sends = lane->doubt = NULL;
+	lane->sends_len = lane->doubt_len = 0;
 }
 
 bool
-queue_lane_post(
-    struct queue *queue, int64_t lane, int64_t now_ms, struct err *reterr)
+queue_lane_post(struct queue *queue, int64_t lane, int64_t now_ms,
+    const void *doubt, size_t doubt_len, struct err *reterr)
 {
-	return lane_update_locked(
-	    queue, STORE_LANE_POST, lane, now_ms, NULL, 0, reterr);
+	return lane_update_locked(queue, STORE_LANE_POST, lane, now_ms,
+	    &(struct queue_rest){.doubt = doubt, .doubt_len = doubt_len},
+	    reterr);
 }
 
 bool
 queue_lane_rest(struct queue *queue, int64_t lane, int64_t now_ms,
-    const void *sends, size_t len, struct err *reterr)
+    const struct queue_rest *rest, struct err *reterr)
 {
 	return lane_update_locked(
-	    queue, STORE_LANE_REST, lane, now_ms, sends, len, reterr);
+	    queue, STORE_LANE_REST, lane, now_ms, rest, reterr);
 }
 
 bool
@@ -282,7 +337,7 @@ queue_lane_pause(
 		return err_set(reterr, ERR_NOT_FOUND,
 		    "there is no destination \"%s\"", name);
 	return lane_update_locked(
-	    queue, STORE_LANE_PAUSE, id, paused, NULL, 0, reterr);
+	    queue, STORE_LANE_PAUSE, id, paused, NULL, reterr);
 }
 
 /* ---- where taking fresh tickets begins ---- */

@@ -155,6 +155,8 @@ struct queue_lane {
 	bool paused;	      /* by a person; kept over restarts */
 	char *sends;	      /* what queue_lane_rest() saved; owned */
 	size_t sends_len;
+	char *doubt; /* the last that was noted; owned */
+	size_t doubt_len;
 };
 
 /* Look up the lane, making it if need be, and mark it as running: a crash
@@ -163,13 +165,20 @@ MUST_USE bool queue_lane_open(struct queue *queue, const char *name,
     struct queue_lane *ret_lane, struct err *reterr);
 void queue_lane_fini(struct queue_lane *lane);
 
-/* Durably note that the lane posts now; to be called before each post. */
-MUST_USE bool queue_lane_post(
-    struct queue *queue, int64_t lane, int64_t now_ms, struct err *reterr);
+/* Durably note that the lane posts now, and what may be at the destination
+ * from then on (opaque bytes); to be called before each post. */
+MUST_USE bool queue_lane_post(struct queue *queue, int64_t lane, int64_t now_ms,
+    const void *doubt, size_t doubt_len, struct err *reterr);
 
-/* Save the lane's log of sends (opaque bytes) at a planned stop. */
+/* What the lane saves at a planned stop; opaque bytes. */
+struct queue_rest {
+	const void *sends; /* its log of sends */
+	size_t sends_len;
+	const void *doubt; /* what may be at the destination */
+	size_t doubt_len;
+};
 MUST_USE bool queue_lane_rest(struct queue *queue, int64_t lane, int64_t now_ms,
-    const void *sends, size_t len, struct err *reterr);
+    const struct queue_rest *rest, struct err *reterr);
 
 MUST_USE bool queue_lane_pause(
     struct queue *queue, const char *name, bool paused, struct err *reterr);

@@ -20,6 +20,8 @@
  * ledger	the books: by hour of acceptance, source and kind
  * dropped	what rules dropped, by rule
  * lane		what the forwarder must know after a crash
+ * doubt	of each lane what may be at the destination, in its own words;
+ *		not in lane, whose row every put and settle rewrites
  * name		sources, lanes, kinds and rules, by number
  */
 
@@ -72,7 +74,8 @@ static const char store_schema[] =
     " PRIMARY KEY(hour, source, kind, rule)) WITHOUT ROWID;"
     "CREATE TABLE lane(id INTEGER PRIMARY KEY, waiting INTEGER NOT NULL,"
     " last_post_ms INTEGER NOT NULL, clean_ms INTEGER NOT NULL,"
-    " paused INTEGER NOT NULL, sends BLOB);";
+    " paused INTEGER NOT NULL, sends BLOB);"
+    "CREATE TABLE doubt(lane INTEGER PRIMARY KEY, data BLOB NOT NULL);";
 
 #define LEDGER_SUMS                                                            \
 	"sum(received), sum(waiting), sum(delivered), sum(buried),"            \
@@ -233,8 +236,11 @@ static const char *const store_texts[STORE_STATEMENTS] = {
     [STORE_LANE_READ] =
 	"SELECT last_post_ms, clean_ms, paused, sends FROM lane WHERE id=?1",
     [STORE_LANE_WAITING] = "UPDATE lane SET waiting=waiting+?2 WHERE id=?1",
-    [STORE_LANE_RUN] = "UPDATE lane SET clean_ms=0 WHERE id=?1",
+    [STORE_LANE_RUN] = "UPDATE lane SET clean_ms=0, sends=NULL WHERE id=?1",
     [STORE_LANE_POST] = "UPDATE lane SET last_post_ms=?2 WHERE id=?1",
+    [STORE_DOUBT_READ] = "SELECT data FROM doubt WHERE lane=?1",
+    [STORE_DOUBT_WRITE] = "INSERT OR REPLACE INTO doubt VALUES(?1, ?2)",
+    [STORE_DOUBT_DELETE] = "DELETE FROM doubt WHERE lane=?1",
     [STORE_LANE_REST] = "UPDATE lane SET clean_ms=?2, sends=?3 WHERE id=?1",
     [STORE_LANE_PAUSE] = "UPDATE lane SET paused=?2 WHERE id=?1",
     [STORE_INTEGRITY] = "PRAGMA integrity_check(100)",

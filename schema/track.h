@@ -160,6 +160,21 @@ void track_head_write(struct buf *out, const char *app_id);
 void track_tail_write(struct buf *out);
 
 /*
+ * Those of the rules that decide who it is, as bytes: the same bytes, the
+ * same identities. The key is not among them, only a mark to know it by.
+ */
+void track_who_write(const struct track_rules *rules, struct buf *out);
+
+/*
+ * Put into *rules who it is by those bytes; texts are lent from them, and
+ * *ret_items (the caller frees it) holds the placeholders. If identities
+ * were hashed with another key than that of *rules, it has none afterwards:
+ * then who it was is not to be known, and track_write() buries.
+ */
+MUST_USE bool track_who_read(const char *bytes, size_t len,
+    struct track_rules *rules, const char ***ret_items, struct err *reterr);
+
+/*
  * Heap's numeric user for an anonymous id: the 53-bit rule of Heap's own
  * server integration (low word: little-endian bytes 0 to 3 of the MD5, high
  * word: the low 21 bits of bytes 8 to 11).

@@ -208,7 +208,8 @@ work_post(struct work *work)
 	if (posts->count == MODEL_STEPS)
 		return true;
 	step = model_begin(work->model, posts, true, MODEL_WAITING);
-	ok = queue_lane_post(work->queue, work->lane, (int64_t)step + 1, &err);
+	ok = queue_lane_post(
+	    work->queue, work->lane, (int64_t)step + 1, "doubt", 5, &err);
 	model_end(work->model, posts, step, ok);
 	return ok;
 }

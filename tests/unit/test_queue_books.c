@@ -86,26 +86,31 @@ static void
 test_lane_remembers(void **state)
 {
 	struct fixture *fixture = *state;
+	struct queue_rest rest = {.sends = "log", .sends_len = 3};
 	struct queue_lane lane;
 	struct err err;
 
-	assert_true(queue_lane_post(fixture->queue, fixture->lane, 777, &err));
+	assert_true(queue_lane_post(
+	    fixture->queue, fixture->lane, 777, "doubt", 5, &err));
 	assert_true(queue_lane_open(fixture->queue, "heap", &lane, &err));
 	assert_int_equal(lane.last_post_ms, 777);
 	assert_int_equal(lane.clean_ms, 0); /* as after a crash */
+	assert_int_equal(lane.doubt_len, 5);
+	assert_memory_equal(lane.doubt, "doubt", 5);
 	queue_lane_fini(&lane);
 	assert_true(queue_lane_rest(
-	    fixture->queue, fixture->lane, 888, "log", 3, &err));
+	    fixture->queue, fixture->lane, 888, &rest, &err));
 	assert_true(queue_lane_pause(fixture->queue, "heap", true, &err));
 	assert_false(queue_lane_pause(fixture->queue, "nowhere", true, &err));
 	assert_int_equal(err.code, ERR_NOT_FOUND);
 	reopen(fixture);
 	assert_true(queue_lane_rest(
-	    fixture->queue, fixture->lane, 888, "log", 3, &err));
+	    fixture->queue, fixture->lane, 888, &rest, &err));
 	assert_true(queue_lane_open(fixture->queue, "heap", &lane, &err));
 	assert_int_equal(lane.clean_ms, 888);
 	assert_int_equal(lane.sends_len, 3);
 	assert_memory_equal(lane.sends, "log", 3);
+	assert_int_equal(lane.doubt_len, 0);
 	assert_true(lane.paused);
 	queue_lane_fini(&lane);
 }
