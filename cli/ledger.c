@@ -125,6 +125,18 @@ ledger_check(struct ledger *ledger, struct err *reterr)
 	return true;
 }
 
+/* Apart from the rest: they were booked as delivered before. */
+static void
+ledger_replays(struct buf *out, const struct books_line *line)
+{
+	(void)buf_printf(out,
+	    "\nreplayed %" PRId64 " = waiting %" PRId64 " + delivered %" PRId64
+	    " + refused %" PRId64 "\n",
+	    line->replayed,
+	    line->replayed - line->replay_delivered - line->replay_refused,
+	    line->replay_delivered, line->replay_refused);
+}
+
 static bool
 ledger_text(struct ledger *ledger, const char *by_word, enum books_by by,
     bool check, struct err *reterr)
@@ -137,6 +149,8 @@ ledger_text(struct ledger *ledger, const char *by_word, enum books_by by,
 		return false;
 	books_totals(ledger->queue, &totals);
 	(void)ledger_line(ledger, "all", &totals.events);
+	if (totals.events.replayed > 0)
+		ledger_replays(ledger->out, &totals.events);
 	if (!books_drops(ledger->queue, ledger_drop, ledger, reterr))
 		return false;
 	return !check || ledger_check(ledger, reterr);

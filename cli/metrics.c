@@ -71,6 +71,9 @@ queue_metrics(struct parts *parts, struct buf *out)
 	    totals.undecodable);
 	metric_one(out, "currentsd_undecodable_bytes", "gauge", "Their size.",
 	    totals.undecodable_bytes);
+	metric_one(out, "currentsd_kept_bytes", "gauge",
+	    "Size of the delivered events that are kept for replays.",
+	    totals.kept_bytes);
 	metric_one(out, "currentsd_queue_live_bytes", "gauge",
 	    "Bytes of the queue in use.", totals.live_bytes);
 	metric_one(out, "currentsd_queue_max_bytes", "gauge",
@@ -125,6 +128,7 @@ enum lane_metric {
 	LANE_REFUSED,
 	LANE_IN_FLIGHT,
 	LANE_PACE,
+	LANE_DRAIN,
 	LANE_DRY_SENT,
 	LANE_DRY_DROPPED,
 	LANE_DRY_BURIED,
@@ -146,6 +150,8 @@ static const struct metric lane_metrics[LANE_METRICS] = {
 	"Requests on their way."},
     [LANE_PACE] = {"currentsd_lane_pace_per_minute", "gauge",
 	"Events a minute that the lane may send at present."},
+    [LANE_DRAIN] = {"currentsd_lane_drain_forecast_seconds", "gauge",
+	"When it is empty at the present pace; -1 if nobody can tell."},
     [LANE_DRY_SENT] = {"currentsd_lane_dry_run_sent_total", "counter",
 	"Events that would have been sent, but for dry_run."},
     [LANE_DRY_DROPPED] = {"currentsd_lane_dry_run_dropped_total", "counter",
@@ -179,6 +185,9 @@ lane_metric(struct parts *parts, enum lane_metric metric,
 		return status->in_flight;
 	case LANE_PACE:
 		return status->pace_per_minute;
+	case LANE_DRAIN:
+		return parts_drain_s(
+		    status, books_lane_waiting(parts->queue, status->name));
 	case LANE_DRY_SENT:
 		return (int64_t)status->dry_sent;
 	case LANE_DRY_DROPPED:
@@ -252,8 +261,8 @@ server_metrics(struct parts *parts, struct server *server, int64_t now_ms,
 	    {"currentsd_source_since_success_seconds", "gauge",
 		"Since it was last answered 2xx (or since the start)."},
 	    {"currentsd_source_failing_seconds", "gauge",
-		"For how long our answers have been failing; Braze gives up "
-		"after 5 days."},
+		"For how long our answers have been failing; Braze alerts at "
+		"24 h and gives up after 5 days."},
 	};
 	struct server_source_status status;
 	int64_t values[3];
@@ -271,6 +280,26 @@ server_metrics(struct parts *parts, struct server *server, int64_t now_ms,
 			(void)buf_printf(out, "%s{source=\"%s\"} %" PRId64 "\n",
 			    metrics[m].name, status.name, values[m]);
 		}
+	}
+}
+
+static void
+token_metrics(struct parts *parts, struct server *server, int64_t now_ms,
+    int64_t uptime_ms, struct buf *out)
+{
+	static const char name[] = "currentsd_token_since_used_seconds";
+
+	metric_head(out, name, "gauge",
+	    "Since a token, by its number, was last used (or since the "
+	    "start).");
+	for (size_t i = 0; i < parts->settings->source_count; i++) {
+		for (size_t t = 0; t < server_tokens(server, i); t++)
+			(void)buf_printf(out,
+			    "%s{source=\"%s\",token=\"%zu\"} %" PRId64 "\n",
+			    name, parts->settings->sources[i].name, t + 1,
+			    since_s(now_ms,
+				server_token_last_used_ms(server, i, t),
+				uptime_ms));
 	}
 }
 
@@ -292,6 +321,8 @@ metrics_write(
 	queue_metrics(parts, out);
 	if (forwarder != NULL)
 		forwarder_metrics(parts, forwarder, now_ms, uptime_ms, out);
-	if (server != NULL)
+	if (server != NULL) {
 		server_metrics(parts, server, now_ms, uptime_ms, out);
+		token_metrics(parts, server, now_ms, uptime_ms, out);
+	}
 }

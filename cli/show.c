@@ -45,6 +45,11 @@ show_line_json(struct json *json, const struct books_line *line)
 	json_int(json, "forgotten", line->forgotten);
 	json_int(json, "expired", line->expired);
 	json_int(json, "imbalance", books_imbalance(line));
+	json_int(json, "replayed", line->replayed);
+	json_int(json, "replay_waiting",
+	    line->replayed - line->replay_delivered - line->replay_refused);
+	json_int(json, "replay_delivered", line->replay_delivered);
+	json_int(json, "replay_refused", line->replay_refused);
 }
 
 /* Labels come last: they are of any length. */

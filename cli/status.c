@@ -64,6 +64,8 @@ queue_json(struct parts *parts, int64_t now_ms, struct json *json)
 	json_int(json, "set_aside_parcels", totals.set_aside_parcels);
 	json_int(json, "undecodable", totals.undecodable);
 	json_int(json, "undecodable_bytes", totals.undecodable_bytes);
+	json_int(json, "kept_parcels", totals.kept_parcels);
+	json_int(json, "kept_bytes", totals.kept_bytes);
 	json_since(json, "oldest_waiting_s", now_ms, oldest_ms(parts, NULL));
 	json_int(json, "live_bytes", totals.live_bytes);
 	json_int(json, "max_bytes", parts->settings->queue_max_bytes);
@@ -94,6 +96,15 @@ source_json(struct parts *parts, struct server *server, size_t source,
 		    json, "last_success_s", now_ms, status.last_success_ms);
 		json_time(json, "failing_since", status.failing_since_ms);
 		json_since(json, "failing_s", now_ms, status.failing_since_ms);
+		json_array_open(json, "tokens");
+		for (size_t i = 0; i < server_tokens(server, source); i++) {
+			json_object_open(json, NULL);
+			json_int(json, "number", (int64_t)i + 1);
+			json_since(json, "last_used_s", now_ms,
+			    server_token_last_used_ms(server, source, i));
+			json_object_close(json);
+		}
+		json_array_close(json);
 	}
 	json_object_close(json);
 }
@@ -270,14 +281,20 @@ source_text(struct parts *parts, struct server *server, size_t source,
 	(void)buf_printf(out,
 	    "source     %-16s last request %s, last answered 2xx %s\n",
 	    parts->settings->sources[source].name, request, success);
+	for (size_t i = 0; i < server_tokens(server, source); i++) {
+		ago_text(now_ms, server_token_last_used_ms(server, source, i),
+		    request, sizeof(request));
+		(void)buf_printf(
+		    out, "           token %zu last used %s\n", i + 1, request);
+	}
 	if (status.failing_since_ms == 0)
 		return;
 	/* Braze's documentation of the Custom HTTP connector. */
 	show_duration(
 	    since_s(now_ms, status.failing_since_ms), failing, sizeof(failing));
 	(void)buf_printf(out,
-	    "           FAILING for %s (Braze switches the connector off after "
-	    "5 days)\n",
+	    "           FAILING for %s (Braze alerts at 24 h and switches the "
+	    "connector\n           off after 5 days)\n",
 	    failing);
 }
 
@@ -288,6 +305,7 @@ lane_text(struct parts *parts, struct forwarder *forwarder, size_t lane,
 	const char *name = parts->settings->destinations[lane].name;
 	int64_t waiting = books_lane_waiting(parts->queue, name), drain_s;
 	char accepted[SHOW_DURATION + 8], drain[SHOW_DURATION];
+	char when[CLOCK_TEXT];
 	struct forwarder_lane_status status;
 
 	forwarder_lane_status(forwarder, lane, &status);
@@ -311,8 +329,10 @@ lane_text(struct parts *parts, struct forwarder *forwarder, size_t lane,
 	if (waiting == 0 || drain_s < 0)
 		return;
 	show_duration(drain_s, drain, sizeof(drain));
-	(void)buf_printf(out, "           empty in %s at %u events a minute\n",
-	    drain, status.pace_per_minute);
+	clock_text(now_ms + drain_s * 1000, when, sizeof(when));
+	(void)buf_printf(out,
+	    "           empty in %s, at %.16sZ, at %u events a minute\n", drain,
+	    when, status.pace_per_minute);
 }
 
 static void

@@ -7,7 +7,9 @@
 struct board {
 	size_t count;
 	struct lock lock;
-	struct server_source_status rows[]; /* guarded by lock */
+	/* guarded by lock */
+	int64_t (*tokens_ms)[BOARD_TOKENS]; /* last used; of each source */
+	struct server_source_status rows[];
 };
 
 struct board *
@@ -18,6 +20,11 @@ board_new(const struct server_source *sources, size_t count)
 
 	if (board == NULL)
 		return NULL;
+	board->tokens_ms = calloc(count + 1, sizeof(*board->tokens_ms));
+	if (board->tokens_ms == NULL) {
+		free(board);
+		return NULL;
+	}
 	lock_init(&board->lock);
 	board->count = count;
 	for (size_t i = 0; i < count; i++)
@@ -31,6 +38,7 @@ board_free(struct board *board)
 	if (board == NULL)
 		return;
 	lock_fini(&board->lock);
+	free(board->tokens_ms);
 	free(board);
 }
 
@@ -41,6 +49,35 @@ board_note_request(struct board *board, size_t source, int64_t wall_ms)
 	lock_hold(&board->lock);
 	board->rows[source].last_request_ms = wall_ms;
 	lock_drop(&board->lock);
+}
+
+static int64_t *
+board_token(struct board *board, size_t source, size_t token)
+{
+	CHECK(source < board->count);
+	if (token >= BOARD_TOKENS)
+		token = BOARD_TOKENS - 1;
+	return &board->tokens_ms[source][token];
+}
+
+void
+board_note_token(
+    struct board *board, size_t source, size_t token, int64_t wall_ms)
+{
+	lock_hold(&board->lock);
+	*board_token(board, source, token) = wall_ms;
+	lock_drop(&board->lock);
+}
+
+int64_t
+board_token_ms(struct board *board, size_t source, size_t token)
+{
+	int64_t ms;
+
+	lock_hold(&board->lock);
+	ms = *board_token(board, source, token);
+	lock_drop(&board->lock);
+	return ms;
 }
 
 void

@@ -16,6 +16,12 @@ void board_free(struct board *board);
 
 /* A request with a good token came; and was answered with this status. */
 void board_note_request(struct board *board, size_t source, int64_t wall_ms);
+
+/* It was this token, by its number; those from BOARD_TOKENS on share one. */
+enum { BOARD_TOKENS = 16 };
+void board_note_token(
+    struct board *board, size_t source, size_t token, int64_t wall_ms);
+int64_t board_token_ms(struct board *board, size_t source, size_t token);
 void board_note_answer(
     struct board *board, size_t source, unsigned status, int64_t wall_ms);
 

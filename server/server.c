@@ -264,3 +264,17 @@ server_source_status(const struct server *server, size_t source,
 {
 	board_read(server->board, source, ret_status);
 }
+
+size_t
+server_tokens(const struct server *server, size_t source)
+{
+	CHECK(source < server->settings.source_count);
+	return tokens_count(server->tokens[source]);
+}
+
+int64_t
+server_token_last_used_ms(
+    const struct server *server, size_t source, size_t token)
+{
+	return board_token_ms(server->board, source, token);
+}

@@ -90,4 +90,16 @@ struct server_source_status {
 void server_source_status(const struct server *server, size_t source,
     struct server_source_status *ret_status);
 
+/* How many tokens a source has, and when one of them, by its number from 0,
+ * was last used: wall clock, 0 = never. */
+size_t server_tokens(const struct server *server, size_t source);
+int64_t server_token_last_used_ms(
+    const struct server *server, size_t source, size_t token);
+
+/* Append what a kept body says to *ret_text, as far as it can be decoded and
+ * as its limit allows; *ret_whole tells if that is all. Any thread, and
+ * without a server. */
+MUST_USE bool server_body_decode(const char *encoding, const char *data,
+    size_t len, struct buf *ret_text, bool *ret_whole, struct err *reterr);
+
 #endif

@@ -59,16 +59,37 @@ tokens_read(const char *header, const char **ret_token, size_t *ret_len)
 bool
 tokens_match(const struct tokens *tokens, const char *header)
 {
+	size_t number;
+
+	return tokens_find(tokens, header, &number);
+}
+
+size_t
+tokens_count(const struct tokens *tokens)
+{
+	return tokens->count;
+}
+
+bool
+tokens_find(const struct tokens *tokens, const char *header, size_t *ret_number)
+{
 	unsigned char digest[DIGEST_SHA256];
 	const char *token;
+	size_t number = 0, len;
 	bool match = false;
-	size_t len;
 
 	if (!tokens_read(header, &token, &len))
 		return false;
 	digest_sha256(token, len, digest);
-	for (size_t i = 0; i < tokens->count; i++)
-		match |=
+	for (size_t i = 0; i < tokens->count; i++) {
+		bool equal =
 		    digest_equal(digest, tokens->digests[i], DIGEST_SHA256);
+
+		/* Without a branch that would tell how far it came. */
+		number += (i - number) & (0 - (size_t)equal);
+		match |= equal;
+	}
+	if (match)
+		*ret_number = number;
 	return match;
 }

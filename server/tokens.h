@@ -9,6 +9,8 @@
 
 #include "base/err.h"
 
+#include <stddef.h>
+
 struct tokens;
 
 /* From a NULL-ended list; NULL: no memory. */
@@ -17,5 +19,10 @@ void tokens_free(struct tokens *tokens);
 
 /* Is this Authorization header (NULL if there is none) one of them? */
 MUST_USE bool tokens_match(const struct tokens *tokens, const char *header);
+
+/* The same, and which one, by its number from 0. */
+MUST_USE bool tokens_find(
+    const struct tokens *tokens, const char *header, size_t *ret_number);
+size_t tokens_count(const struct tokens *tokens);
 
 #endif

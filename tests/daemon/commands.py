@@ -10,14 +10,15 @@ FLAWED = '{"event_type":"users.behaviors.app.SessionStart", "id":5,"time":1}'
 BINARY = str(BUILD / "currentsd")
 
 
-def run(*words, **settings):
+def run(*words, stdin=None, **settings):
     """A command with these settings and no others."""
     env = {name: value for name, value in os.environ.items()
            if not name.startswith("CURRENTSD_") and name != "STATE_DIRECTORY"}
     env.update({"CURRENTSD_" + name.upper(): str(value)
                 for name, value in settings.items() if value is not None})
-    return subprocess.run([BINARY, *words], env=env, capture_output=True,
-                          text=True, timeout=PATIENCE, check=False)
+    return subprocess.run([BINARY, *words], env=env, input=stdin,
+                          capture_output=True, text=True, timeout=PATIENCE,
+                          check=False)
 
 
 def enough(tmp_path, **settings):

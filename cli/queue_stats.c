@@ -1,25 +1,18 @@
 /*
- * currentsd queue ...: what waits, and what is buried.
+ * currentsd queue stats: what waits, and for how long.
  */
 
 #include "base/clock.h"
 #include "base/json.h"
 #include "cli/command.h"
+#include "cli/queue_age.h"
 #include "cli/show.h"
 #include "queue/books.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
 
-enum {
-	LIST_PRESET = 50,
-	LIST_MAX = 10000,
-};
-
-const struct option_row command_queue_list_options[] = {
-    {"--after", "ID", "Begin after the buried event with this id."},
-    {"--limit", "N", "At most N events (50)."},
+const struct option_row command_queue_stats_options[] = {
+    {"--age", NULL, "How old the waiting are, event by event."},
     {"--json", NULL, "Print JSON."},
     {NULL, NULL, NULL},
 };
@@ -29,11 +22,8 @@ struct walk {
 	struct buf *out;
 	struct json *json; /* NULL: text */
 	const char *head;  /* text: of the table that is not begun yet */
-	int64_t last_id;
 	size_t count;
 };
-
-/* ---- stats ---- */
 
 static bool
 stats_line(void *arg, const char *label, const struct books_line *line)
@@ -114,7 +104,7 @@ stats_lane_text(struct command_context *context, size_t lane, struct buf *out)
 		clock_text(
 		    context->now_ms + seconds * 1000, when, sizeof(when));
 		(void)buf_printf(
-		    out, ", empty at %.16sZ at the present pace", when);
+		    out, ", empty at %.16sZ at the present quota", when);
 	} else if (seconds < 0) {
 		(void)buf_printf(
 		    out, ", the lane is %s", lane_state(parts, lane));
@@ -172,6 +162,9 @@ stats_json(struct command_context *context, const struct books_totals *totals,
 		parts->queue, BOOKS_BY_KIND, stats_line, &walk, reterr))
 		return false;
 	json_array_close(&json);
+	if (options_has(context->options, "--age") &&
+	    !queue_age_show(context, &json, out, reterr))
+		return false;
 	json_object_close(&json);
 	(void)buf_char(out, '\n');
 	return true;
@@ -194,7 +187,9 @@ stats_text(struct command_context *context, const struct books_totals *totals,
 	return books_ledger(parts->queue, BOOKS_BY_SOURCE, stats_line, &sources,
 		   reterr) &&
 	       books_ledger(
-		   parts->queue, BOOKS_BY_KIND, stats_line, &types, reterr);
+		   parts->queue, BOOKS_BY_KIND, stats_line, &types, reterr) &&
+	       (!options_has(context->options, "--age") ||
+		   queue_age_show(context, NULL, out, reterr));
 }
 
 int
@@ -210,172 +205,4 @@ command_queue_stats(struct command_context *context, struct buf *out)
 	else
 		ok = stats_text(context, &totals, out, &err);
 	return ok ? EXIT_FINE : command_fail(out, &err);
-}
-
-/* ---- list and show ---- */
-
-static void
-buried_json(struct json *json, const struct books_buried *buried)
-{
-	char when[CLOCK_TEXT];
-
-	json_int(json, "id", buried->id);
-	clock_text(buried->buried_ms, when, sizeof(when));
-	json_text(json, "buried", when);
-	clock_text(buried->accepted_ms, when, sizeof(when));
-	json_text(json, "accepted", when);
-	json_text(json, "source", buried->source);
-	json_text(json, "destination", buried->lane);
-	json_text(json, "type", buried->kind);
-	json_int(json, "status", buried->status);
-	json_text(json, "reason", buried->reason);
-	json_int(json, "attempts", buried->attempts);
-}
-
-static bool
-list_buried(void *arg, const struct books_buried *buried)
-{
-	struct walk *walk = arg;
-	char when[CLOCK_TEXT];
-
-	walk->last_id = buried->id;
-	if (walk->json != NULL) {
-		json_object_open(walk->json, NULL);
-		buried_json(walk->json, buried);
-		json_object_close(walk->json);
-		return true;
-	}
-	if (walk->count++ == 0)
-		(void)buf_printf(walk->out, "%8s %-20s %-12s %-32s %6s %s\n",
-		    "id", "buried", "source", "type", "status", "reason");
-	clock_text(buried->buried_ms, when, sizeof(when));
-	(void)buf_printf(walk->out, "%8" PRId64 " %.19sZ %-12s %-32s %6d %s\n",
-	    buried->id, when, buried->source, buried->kind, buried->status,
-	    buried->reason);
-	return true;
-}
-
-int
-command_queue_list(struct command_context *context, struct buf *out)
-{
-	struct json json;
-	struct walk walk = {.out = out};
-	int64_t after, limit;
-	struct err err;
-
-	if (!options_integer(
-		context->options, "--after", 0, 0, INT64_MAX, &after, &err) ||
-	    !options_integer(context->options, "--limit", LIST_PRESET, 1,
-		LIST_MAX, &limit, &err))
-		return command_fail(out, &err);
-	if (options_has(context->options, "--json")) {
-		json_init(&json, out);
-		walk.json = &json;
-		json_array_open(&json, NULL);
-	}
-	if (!books_buried(context->parts->queue, after, (size_t)limit,
-		list_buried, &walk, &err))
-		return command_fail(out, &err);
-	if (walk.json != NULL) {
-		json_array_close(&json);
-		(void)buf_char(out, '\n');
-	} else if (walk.count == 0) {
-		(void)buf_text(out, "nothing is buried\n");
-	} else if (walk.count == (size_t)limit) {
-		(void)buf_printf(out, "more may follow: --after %" PRId64 "\n",
-		    walk.last_id);
-	}
-	return EXIT_FINE;
-}
-
-struct show {
-	struct buf *out;
-	bool json;
-	int64_t id;
-	bool found;
-};
-
-static void
-show_part_text(struct buf *out, const char *head, const char *data, size_t len)
-{
-	if (data == NULL)
-		return;
-	(void)buf_printf(out, "\n%s (%zu bytes)\n", head, len);
-	(void)buf_append(out, data, len);
-	(void)buf_char(out, '\n');
-}
-
-static bool
-show_buried(void *arg, const struct books_buried *buried)
-{
-	struct show *show = arg;
-	char when[CLOCK_TEXT], accepted[CLOCK_TEXT];
-	struct json json;
-
-	show->found = buried->id == show->id;
-	if (!show->found)
-		return false;
-	if (show->json) {
-		json_init(&json, show->out);
-		json_object_open(&json, NULL);
-		buried_json(&json, buried);
-		json_bytes(&json, "event",
-		    buried->data != NULL ? buried->data : "", buried->data_len);
-		if (buried->sent != NULL)
-			json_bytes(
-			    &json, "sent", buried->sent, buried->sent_len);
-		if (buried->words != NULL)
-			json_bytes(
-			    &json, "words", buried->words, buried->words_len);
-		json_object_close(&json);
-		(void)buf_char(show->out, '\n');
-		return false;
-	}
-	clock_text(buried->buried_ms, when, sizeof(when));
-	clock_text(buried->accepted_ms, accepted, sizeof(accepted));
-	(void)buf_printf(show->out,
-	    "id           %" PRId64 "\ntype         %s\nsource       %s\n"
-	    "destination  %s\naccepted     %s\nburied       %s\n"
-	    "reason       %s\nattempts     %u\n",
-	    buried->id, buried->kind, buried->source, buried->lane, accepted,
-	    when, buried->reason, buried->attempts);
-	if (buried->status != 0)
-		(void)buf_printf(
-		    show->out, "status       %d\n", buried->status);
-	show_part_text(
-	    show->out, "the answer", buried->words, buried->words_len);
-	show_part_text(
-	    show->out, "what was sent", buried->sent, buried->sent_len);
-	show_part_text(
-	    show->out, "the event as it came", buried->data, buried->data_len);
-	return false;
-}
-
-int
-command_queue_show(struct command_context *context, struct buf *out)
-{
-	const struct options *options = context->options;
-	struct show show = {
-	    .out = out,
-	    .json = options_has(options, "--json"),
-	};
-	struct err err;
-	char *end = NULL;
-
-	if (options->word_count == 1)
-		show.id = strtoll(options->words[0], &end, 10);
-	if (end == NULL || *end != '\0' || show.id <= 0) {
-		(void)err_set(&err, ERR_INPUT,
-		    "queue show takes one id, as `currentsd queue list` "
-		    "shows it");
-		return command_fail(out, &err);
-	}
-	if (!books_buried(context->parts->queue, show.id - 1, 1, show_buried,
-		&show, &err))
-		return command_fail(out, &err);
-	if (show.found)
-		return EXIT_FINE;
-	(void)buf_printf(
-	    out, "there is no buried event %" PRId64 "\n", show.id);
-	return EXIT_FOUND;
 }

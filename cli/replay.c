@@ -1,0 +1,84 @@
+/*
+ * currentsd replay: sends delivered events again.
+ */
+
+#include "base/json.h"
+#include "cli/command.h"
+#include "cli/job.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+const struct option_row command_replay_options[] = {
+    FILTER_OPTIONS,
+    {"--destination", "NAME", "Send them there, not where they went."},
+    FILTER_LIMIT_OPTION,
+    {"--json", NULL, "Print JSON."},
+    {NULL, NULL, NULL},
+};
+
+static bool
+replay_step(
+    struct queue *queue, struct tools_job *tools, void *arg, struct err *reterr)
+{
+	return tools_replay(queue, tools, arg, reterr);
+}
+
+static bool
+replay_run(struct command_context *context, struct filter *filter,
+    struct buf *out, struct err *reterr)
+{
+	const char *to = options_value(context->options, "--destination");
+	char lane[256];
+	struct job job = {
+	    .context = context,
+	    .out = out,
+	    .verb = "replayed",
+	    .step = replay_step,
+	    .match = filter_match,
+	    .match_arg = filter,
+	    .filter = filter,
+	};
+
+	if (!options_has(context->options, "--since"))
+		return err_set(reterr, ERR_INPUT,
+		    "replay needs --since: 2h, 7d, 2026-11-23T14:00");
+	if (to != NULL && strlen(to) < sizeof(lane))
+		job.arg = memcpy(lane, to, strlen(to) + 1);
+	if (!filter_read(
+		context, TOOLS_KEPT, FILTER_KEPT, INT64_MAX, filter, reterr))
+		return false;
+	/* What is delivered from now on is not meant. */
+	filter->until_ms = context->now_ms;
+	return job_run(&job, TOOLS_KEPT, reterr);
+}
+
+int
+command_replay(struct command_context *context, struct buf *out)
+{
+	struct filter filter;
+	struct json json;
+	struct err err;
+
+	if (!replay_run(context, &filter, out, &err))
+		return command_fail(out, &err);
+	if (options_has(context->options, "--json")) {
+		json_init(&json, out);
+		json_object_open(&json, NULL);
+		json_int(&json, "replayed", filter.count);
+		json_object_close(&json);
+		(void)buf_char(out, '\n');
+		return EXIT_FINE;
+	}
+	(void)buf_printf(out,
+	    "%" PRId64 " delivered events will be sent again, behind the live "
+	    "traffic.\nHeap ignores an event whose idempotency key it has: "
+	    "this mends what went to the\nwrong environment or never arrived, "
+	    "and does not change a property that was\nwrong.\n",
+	    filter.count);
+	if (context->parts->settings->keep_delivered_ms == 0)
+		(void)buf_text(out,
+		    "keep_delivered is 0: nothing that is delivered is "
+		    "kept.\n");
+	return EXIT_FINE;
+}

@@ -1,0 +1,407 @@
+"""The operator's tools, each beside a running daemon and without one."""
+
+import base64
+import gzip
+import json
+import os
+import sqlite3
+import subprocess
+
+import pytest
+
+from braze import batch, event
+from commands import BINARY, FINE, FLAWED, FOUND, USAGE, run
+from conftest import PATIENCE, until
+
+FAST = {"heap_linger": "10ms", "heap_set_aside": "200ms",
+        "heap_backoff_first": "20ms", "heap_backoff_most": "200ms"}
+PERSON = "person-of-the-test"
+
+
+def tool(daemon, *words, code=FINE, stdin=None):
+    """A command whose output is JSON."""
+    done = run(*words, "--json", stdin=stdin, **settings(daemon))
+    assert done.returncode == code, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def settings(daemon):
+    return {name[10:].lower(): value for name, value in daemon.env.items()
+            if name.startswith("CURRENTSD_")}
+
+
+def lines(text):
+    return [json.loads(row) for row in text.splitlines()]
+
+
+def about(person, **changes):
+    return event(user={"external_user_id": person}, **changes)
+
+
+@pytest.fixture
+def places(start_daemon):
+    """A daemon with an event in every place, {place: event}."""
+    daemon = start_daemon(**FAST)
+    made = {"kept": event(), "waiting": event()}
+    daemon.post(batch(made["kept"]))
+    until(lambda: daemon.books()["delivered"] == 1, "it is delivered")
+    daemon.command("queue", "pause", "heap")
+    daemon.post(batch(made["waiting"]))
+    daemon.post('{"events":[%s]}' % FLAWED)
+    assert daemon.post('{"events":[{"id":"lost-one"').status == 400
+    daemon.made = made
+    return daemon
+
+
+@pytest.fixture(params=["running", "stopped"])
+def either(request, places):
+    """The same, running or stopped."""
+    if request.param == "stopped":
+        places.stop()
+    return places
+
+
+# ---- looking
+
+def test_list(either):
+    for place in ("waiting", "kept"):
+        row, = tool(either, "queue", "list", "--place", place)
+        assert row["event_id"] == either.made[place]["id"]
+        assert row["type"] == either.made[place]["event_type"]
+        text = either.command("queue", "list", "--place", place)
+        assert either.made[place]["id"] in text
+    row, = tool(either, "queue", "list")
+    assert "id" in row["reason"] and row["status"] == 0
+    body, = tool(either, "queue", "list", "--place", "undecodable")
+    assert body["bytes"] == 27
+    either.command("queue", "list", "--place", "nowhere", code=USAGE)
+
+
+def test_filters(either):
+    def count(*words, place="waiting"):
+        return len(tool(either, "queue", "list", "--place", place, *words))
+    kind = either.made["waiting"]["event_type"]
+    assert count("--type", kind) == count("--type", "users.*.Click") == 1
+    assert count("--type", "users.nothing") == 0
+    assert count("--user", "customer-1") == count("--user", "0123456789abcdef"
+                                                  "01234567") == 1
+    assert count("--user", "customer") == 0
+    assert count("--source", "main") == 1 and count("--source", "x") == 0
+    assert count("--since", "1h") == count("--since", "2020-01-01") == 1
+    assert count("--since", "2100-01-01T00:00:00Z") == 0
+    assert count("--reason", "id", place="buried") == 1
+    assert count("--reason", "nothing", place="buried") == 0
+    either.command("queue", "list", "--since", "yesterday", code=USAGE)
+
+
+def test_find(either):
+    for place in ("waiting", "kept"):
+        row, = tool(either, "queue", "find", either.made[place]["id"])
+        assert row["place"] == place
+        assert either.command(
+            "queue", "find", either.made[place]["id"]).startswith(place)
+    row, = tool(either, "queue", "find", "5")
+    assert row["place"] == "buried"
+    row, = tool(either, "queue", "find", "lost-one")
+    assert row["place"] == "undecodable"
+    assert tool(either, "queue", "find", "nobody-has-it", code=FOUND) == []
+    assert "nowhere" in either.command("queue", "find", "nobody-has-it",
+                                       code=FOUND)
+
+
+def test_show(either):
+    body, = tool(either, "queue", "list", "--place", "undecodable")
+    shown = tool(either, "queue", "show", "undecodable", str(body["id"]))
+    assert shown["body"] == '{"events":[{"id":"lost-one"'
+    assert '"lost-one"' in either.command("queue", "show", "undecodable",
+                                          str(body["id"]))
+    either.command("queue", "show", "undecodable", "999", code=FOUND)
+    assert tool(either, "queue", "show", "1")["event"] == FLAWED
+
+
+def test_stats(either):
+    stats = tool(either, "queue", "stats", "--age")
+    assert stats["waiting"] == 1
+    for table in ("sources_by_age", "types_by_age"):
+        row, = stats[table]
+        assert row["waiting"] == row["ages"][0] == sum(row["ages"]) == 1
+    assert "1280m" in either.command("queue", "stats", "--age")
+
+
+# ---- deciding
+
+def test_drop_needs_yes(either):
+    either.command("queue", "drop", "--all", code=USAGE)
+    either.command("queue", "drop", "--yes", code=USAGE)
+    assert tool(either, "queue", "drop", "--all", "--yes") == {"dropped": 1}
+    assert tool(either, "queue", "list") == []
+    drop, = tool(either, "ledger", "--check")["drops"]
+    assert drop["rule"] == "operator" and drop["count"] == 1
+    assert tool(either, "queue", "drop", "--place", "undecodable", "--all",
+                "--yes") == {"dropped": 1}
+    assert tool(either, "queue", "list", "--place", "undecodable") == []
+
+
+def test_requeue_after_mending(start_daemon, heapsim):
+    heapsim.control(refuse_event="Bounce")
+    daemon = start_daemon(**FAST)
+    good = [event() for _ in range(50)]
+    bad = event(kind="users.messages.email.Bounce")
+    daemon.post(batch(*good, bad))
+    until(lambda: daemon.books()["buried"] == 1, "the bad one is buried")
+    row, = tool(daemon, "queue", "list", "--reason", "refused")
+    assert row["type"] == bad["event_type"] and row["status"] == 400
+    heapsim.control(refuse_event="")
+    assert tool(daemon, "queue", "requeue", "--type", "*Click") == {
+        "requeued": 0}
+    assert tool(daemon, "queue", "requeue", "--type", "*Bounce") == {
+        "requeued": 1}
+    until(lambda: daemon.books()["delivered"] == 51, "all is delivered")
+    assert len(heapsim.keys()) == 51
+
+
+def test_requeue_without_a_daemon(start_daemon, heapsim):
+    daemon = start_daemon(**FAST, unknown_type="bury")
+    daemon.post(batch(*[event(kind="users.new.Thing") for _ in range(200)]))
+    until(lambda: daemon.books()["buried"] == 200, "all are buried")
+    daemon.stop()
+    daemon.command("queue", "requeue", code=USAGE)
+    assert tool(daemon, "queue", "requeue", "1") == {"requeued": 1}
+    assert tool(daemon, "queue", "requeue", "1", code=FOUND) == {
+        "requeued": 0}
+    assert tool(daemon, "queue", "requeue", "--all", "--limit", "9") == {
+        "requeued": 9}
+    assert tool(daemon, "queue", "requeue", "--all") == {"requeued": 190}
+    daemon.start()
+    until(lambda: len(heapsim.keys()) == 200, "all arrive")
+
+
+def test_pause_survives_a_restart(places, heapsim):
+    places.stop()
+    places.start()
+    status, = places.status()["destinations"]
+    assert status["state"] == "paused" and status["waiting"] == 1
+    places.command("queue", "pause", "nowhere", code=USAGE)
+    places.stop()
+    assert "goes on" in places.command("queue", "resume", "heap")
+    places.start()
+    until(lambda: len(heapsim.keys()) == 2, "it is delivered after all")
+
+
+def test_resume(places, heapsim):
+    places.command("queue", "resume", "heap")
+    until(lambda: len(heapsim.keys()) == 2, "it is delivered after all")
+
+
+# ---- out and in
+
+def test_export_and_import(either, start_daemon, tmp_path):
+    rows, path = {}, tmp_path / "export"
+    for place in ("waiting", "kept", "buried"):
+        text = either.command("queue", "export", "--place", place)
+        with path.open("a") as file:
+            file.write(text)
+        row, = rows[place] = lines(text)
+        assert row["place"] == place and row["source"] == "main"
+        assert row["lane"] == "heap"
+    assert rows["waiting"][0]["event"] == either.made["waiting"]
+    assert rows["buried"][0]["event"] == json.loads(FLAWED)
+    again = tool(either, "queue", "import", str(path))
+    assert again == {"received": 3, "queued": 0, "buried": 0,
+                     "duplicates": 3, "dropped": 0, "unreadable": 0}
+    other = start_daemon(**FAST)
+    taken = tool(other, "queue", "import", str(path))
+    assert taken["queued"] == 2 and taken["buried"] == 1
+    either.command("ledger", "--check")
+
+
+def test_bytes_survive_the_way(start_daemon):
+    """What is no JSON on one line comes back as it was."""
+    daemon = start_daemon(**FAST)
+    odd = [b'{"event_type":"x","id":1,\n"time":2}',
+           b'{"event_type":"x","id":1,"time":"\xff"}', b'"text"', b"17"]
+    daemon.post(b'{"events":[' + b",".join(odd) + b"]}")
+    exported = daemon.command("queue", "export")
+    rows = lines(exported)
+    got = [base64.b64decode(row["event_base64"]) for row in rows[:2]]
+    assert got == odd[:2]
+    assert [row["event"] for row in rows[2:]] == ["text", 17]
+    daemon.command("queue", "drop", "--all", "--yes")
+    again = tool(daemon, "queue", "import", stdin=exported)
+    assert again["duplicates"] == len(odd)
+
+
+def test_import_of_many(either, tmp_path):
+    made = [event() for _ in range(2500)]
+    path = tmp_path / "events"
+    path.write_text("\n" + "".join(json.dumps(row) + "\n"
+                                   for row in made[:1000])
+                    + json.dumps(batch(*made[1000:2000])) + "\nnonsense\n"
+                    + "\n".join(json.dumps(row) for row in made[2000:]))
+    done = run("queue", "import", str(path), "--source", "main", "--json",
+               **settings(either))
+    assert done.returncode == FOUND
+    assert "line 1003" in done.stderr
+    assert json.loads(done.stdout) == {
+        "received": 2500, "queued": 2500, "buried": 0, "duplicates": 0,
+        "dropped": 0, "unreadable": 1}
+    again = tool(either, "queue", "import", "-", code=FOUND,
+                 stdin=path.read_text())
+    assert again["duplicates"] == 2500
+    exported = lines(either.command("queue", "export", "--place", "waiting"))
+    assert {row["event"]["id"] for row in exported} == {
+        row["id"] for row in made + [either.made["waiting"]]}
+    either.command("queue", "import", "--source", "x", str(path), code=USAGE)
+    either.command("queue", "import", "/nonexistent", code=USAGE)
+
+
+def test_replay_into_a_second_destination(start_daemon, heapsim,
+                                          start_heapsim, tmp_path):
+    second = start_heapsim()
+    path = tmp_path / "two.conf"
+    path.write_text('source "main" { destination = "heap"\n open = yes }\n' + "".join(
+        f'destination "{name}" {{ app_id = "1"\n url = "{sim.url}"\n'
+        " linger = 10ms }\n"
+        for name, sim in (("heap", heapsim), ("second", second))))
+    daemon = start_daemon(config=path, token="", heap_app_id="", heap_url="")
+    made = [event() for _ in range(20)]
+    daemon.post(batch(*made))
+    until(lambda: daemon.books()["delivered"] == 20, "delivered")
+    keys = heapsim.keys()
+    assert len(keys) == 20 and second.keys() == {}
+    daemon.command("queue", "find", made[3]["id"])
+    daemon.command("replay", code=USAGE)
+    daemon.command("replay", "--since", "1h", "--destination", "x", code=FOUND)
+    assert tool(daemon, "replay", "--since", "1h", "--type", "x") == {
+        "replayed": 0}
+    told = daemon.command("replay", "--since", "1h", "--destination",
+                          "second")
+    assert "20 delivered" in told and "ignores" in told
+    until(lambda: len(second.keys()) == 20, "the replay arrives")
+    assert second.keys().keys() == keys.keys() and heapsim.keys() == keys
+    until(lambda: tool(daemon, "ledger")["total"]["replay_delivered"] == 20,
+          "booked")
+    assert "replayed 20 = waiting 0 + delivered 20 + refused 0" in \
+        daemon.command("ledger", "--check")
+    daemon.stop()
+    assert tool(daemon, "replay", "--since", "1h") == {"replayed": 20}
+    daemon.start()
+    until(lambda: set(heapsim.keys().values()) == {2}, "the same keys again")
+
+
+# ---- forgetting
+
+def test_forget(start_daemon, heapsim):
+    daemon = start_daemon(**FAST)
+    state = daemon.env["CURRENTSD_STATE_DIR"]
+    daemon.post(batch(about(PERSON), about("other")))
+    until(lambda: daemon.books()["delivered"] == 2, "delivered")
+    daemon.command("queue", "pause", "heap")
+    daemon.post(batch(about(PERSON), about("other"), about(PERSON)))
+    flawed = {"id": 5, "time": 1, "user": {"user_id": PERSON}}
+    daemon.post(batch(flawed, {**flawed, "user": {"user_id": "other"}}))
+    cut = ('{"events":[{"user":{"external_user_id":"%s"}}' % PERSON).encode()
+    assert daemon.post(cut).status == 400
+    assert daemon.post(gzip.compress(cut),
+                       content_encoding="gzip").status == 400
+    assert daemon.post(cut.replace(PERSON.encode(), b"other")).status == 400
+    told = tool(daemon, "forget", PERSON)
+    assert told == {"waiting": 2, "kept": 1, "buried": 1, "undecodable": 2,
+                    "undecodable_unclear": 0, "damaged_parcels": 0}
+    for place in ("waiting", "kept", "buried"):
+        text = daemon.command("queue", "export", "--place", place)
+        assert PERSON not in text and len(lines(text)) == 1
+    total = tool(daemon, "ledger", "--check")["total"]
+    assert total["forgotten"] == 3 and total["waiting"] == 1
+    daemon.stop()
+    for name in os.listdir(state):
+        with open(f"{state}/{name}", "rb") as file:
+            assert PERSON.encode() not in file.read(), name
+    assert tool(daemon, "forget", "other")["waiting"] == 1
+    daemon.start()
+    daemon.command("queue", "resume", "heap")
+    assert daemon.books()["waiting"] == 0 and len(heapsim.keys()) == 2
+
+
+def test_what_cannot_be_read_to_its_end_is_told(start_daemon):
+    daemon = start_daemon(**FAST)
+    packed = gzip.compress(json.dumps(batch(about(PERSON))).encode())
+    assert daemon.post(packed[:-12], content_encoding="gzip").status == 400
+    assert tool(daemon, "forget", "nobody-there", code=FOUND)[
+        "undecodable_unclear"] == 1
+    assert tool(daemon, "forget", PERSON)["undecodable"] == 1
+
+
+def test_erasures(start_daemon):
+    daemon = start_daemon(**FAST)
+    assert tool(daemon, "queue", "erasures") == []
+    assert "nobody" in daemon.command("queue", "erasures")
+    daemon.command("queue", "erasures", "--done", "x", code=FOUND)
+    daemon.stop()
+    assert tool(daemon, "queue", "erasures") == []
+
+
+# ---- the file
+
+def test_check_and_backup(either, tmp_path):
+    assert tool(either, "queue", "check")["faults"] == []
+    path = tmp_path / "copy" / "queue.db"
+    path.parent.mkdir()
+    path.parent.chmod(0o700)
+    either.command("queue", "backup", "relative", code=USAGE)
+    either.command("queue", "backup", str(path))
+    either.command("queue", "backup", str(path), code=78)
+    assert path.stat().st_mode & 0o777 == 0o600
+    copy = {**settings(either), "state_dir": path.parent}
+    for place in ("waiting", "kept"):
+        done = run("queue", "find", either.made[place]["id"], **copy)
+        assert done.stdout.startswith(place)
+    assert run("ledger", "--check", **copy).returncode == FINE
+
+
+def test_check_of_a_damaged_file(places):
+    places.stop()
+    path = places.env["CURRENTSD_STATE_DIR"] + "/queue.db"
+    with sqlite3.connect(path) as db:
+        table, = db.execute("SELECT name FROM sqlite_master WHERE name LIKE "
+                            "'parcel%' AND type = 'table'").fetchone()
+        columns = [row[1] for row in db.execute(
+            f"PRAGMA table_info({table})") if row[2] == "BLOB"]
+        changed = db.execute(
+            f"UPDATE {table} SET {columns[0]} = zeroblob("
+            f"length({columns[0]}))").rowcount
+    db.close()
+    assert changed == 2
+    done = run("queue", "check", "--json", **settings(places))
+    assert done.returncode == FOUND
+    assert len(json.loads(done.stdout)["faults"]) == 2
+
+
+# ---- the clocks
+
+def test_clocks(places):
+    status = places.status()
+    source, = status["sources"]
+    assert [row["number"] for row in source["tokens"]] == [1]
+    assert source["tokens"][0]["last_used_s"] >= 0
+    lane, = status["destinations"]
+    assert lane["last_accepted_s"] >= 0 and lane["oldest_waiting_s"] >= 0
+    assert status["queue"]["kept_parcels"] == 1
+    name = 'currentsd_token_since_used_seconds{source="main",token="1"}'
+    assert places.metric(name) >= 0
+    assert places.metric(
+        'currentsd_lane_drain_forecast_seconds{lane="heap"}') == -1
+    assert "token 1 last used" in places.command("status")
+
+
+def test_a_client_that_goes_ends_its_job(either, tmp_path):
+    """Nobody reads the export: the daemon goes on all the same."""
+    path = tmp_path / "events"
+    path.write_text("".join(json.dumps(event()) + "\n" for _ in range(3000)))
+    either.command("queue", "import", str(path))
+    with subprocess.Popen([BINARY, "queue", "export", "--place", "waiting"],
+                          env=either.env, stdout=subprocess.PIPE) as process:
+        assert b'"place":"waiting"' in process.stdout.readline()
+        process.stdout.close()
+        process.wait(timeout=PATIENCE)
+    assert tool(either, "ledger", "--check")["total"]["waiting"] == 3001
