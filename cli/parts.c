@@ -131,6 +131,8 @@ source_settings(
 	    .open = source->open,
 	    .unknown_type = rules[source->unknown_type],
 	    .flawed_dropped = source->flawed == SETTINGS_BAD_DROP,
+	    .include = (const char *const *)source->include.items,
+	    .exclude = (const char *const *)source->exclude.items,
 	};
 }
 

@@ -4,6 +4,8 @@
  */
 
 #include "cli/settings.h"
+#include "schema/currents.h"
+#include "schema/document.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +48,28 @@ source_tokens_complete(
 	return true;
 }
 
+/* A pattern that no known type matches is mostly a slip of the pen. */
+static void
+source_types_check(const struct settings_source *source, const char *key,
+    const struct settings_list *list, struct buf *warnings)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		bool any = false;
+
+		for (size_t t = 0; t < document_types() && !any; t++) {
+			struct currents_text type = {document_type_at(t).name,
+			    strlen(document_type_at(t).name)};
+
+			any = currents_type_matches(&type, list->items[i]);
+		}
+		if (!any)
+			(void)buf_printf(warnings,
+			    "source \"%s\": %s has \"%s\", which no known "
+			    "type matches (`currentsd schema` lists them)\n",
+			    source->name, key, list->items[i]);
+	}
+}
+
 static bool
 source_complete(struct settings *settings, struct settings_source *source,
     struct err *reterr)
@@ -69,6 +93,10 @@ source_complete(struct settings *settings, struct settings_source *source,
 		    "source \"%s\" is open: anybody who reaches the address "
 		    "can send events\n",
 		    source->name);
+	source_types_check(
+	    source, "include", &source->include, &settings->warnings);
+	source_types_check(
+	    source, "exclude", &source->exclude, &settings->warnings);
 	if (source->parameter != NULL &&
 	    (strchr(source->parameter, '=') == NULL ||
 		source->parameter[0] == '='))

@@ -150,6 +150,14 @@ const struct setting settings_table[] = {
 	{SOURCE(flawed), .key = "flawed", .variable = "CURRENTSD_FLAWED",
 	    .type = SETTINGS_WORD, .preset = "bury", .words = "bury|drop",
 	    .help = "What becomes of events that are not sound."},
+	{SOURCE(include), .key = "include", .variable = "CURRENTSD_INCLUDE",
+	    .type = SETTINGS_LIST,
+	    .help = "Take only these event types, with *; the rest is dropped"
+		" and counted. Requests for erasure are always taken."},
+	{SOURCE(exclude), .key = "exclude", .variable = "CURRENTSD_EXCLUDE",
+	    .type = SETTINGS_LIST,
+	    .help = "Drop and count these event types, with *; stronger than"
+		" include. users.UserDeleteRequest only by its full name."},
 	{SOURCE(private_at), .key = "private_at",
 	    .variable = "CURRENTSD_PRIVATE_AT", .type = SETTINGS_WORD,
 	    .preset = "delivery", .words = "delivery|accept",

@@ -8,6 +8,7 @@
  */
 
 #include "schema/currents_event.h"
+#include "schema/text.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -104,6 +105,13 @@ currents_text(struct currents_batch *batch, const struct scan_value *string,
 	    scan_decode(string->data, string->len, arena->data + arena->len);
 	arena->len += ret->len;
 	return true;
+}
+
+bool
+currents_type_matches(const struct currents_text *type, const char *pattern)
+{
+	return text_match(
+	    pattern, strlen(pattern), type->data, type->len, false);
 }
 
 static bool PRINTF_LIKE(3, 4) currents_fault(

@@ -15,6 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Asks that a person be forgotten. */
+#define CURRENTS_ERASURE "users.UserDeleteRequest"
+
 enum {
 	CURRENTS_DEPTH = 64, /* nesting of an event, its own braces included */
 	CURRENTS_NOTES_MAX = 256, /* different ones of a batch */
@@ -108,6 +111,10 @@ void currents_batch_fini(struct currents_batch *batch);
 MUST_USE enum currents_result
 currents_read(const char *body, size_t len, size_t max_events,
     struct currents_batch *batch, struct currents_fault *ret_fault);
+
+/* Does a type match a pattern whose `*` stand for any characters? */
+bool
+currents_type_matches(const struct currents_text *type, const char *pattern);
 
 /* "unknown type", "unknown property", "unknown user member", "unknown
  * member", "blank required", "new json type" */

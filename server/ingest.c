@@ -137,7 +137,7 @@ ingest_add(struct request *request, const char *data, size_t len)
 
 /* What becomes of one event, by the rules of its source. */
 static void
-ingest_judge(const struct server_source *source,
+ingest_judge(const struct server_source *source, const struct sieve *sieve,
     const struct currents_event *event, const char *text, char *reason,
     struct queue_item *ret_item)
 {
@@ -152,6 +152,13 @@ ingest_judge(const struct server_source *source,
 	    .data = text + event->at,
 	    .data_len = event->len,
 	};
+	/* who has no type cannot be told by it */
+	item->reason =
+	    event->type.len > 0 ? sieve_rule(sieve, &event->type) : NULL;
+	if (item->reason != NULL) {
+		item->fate = QUEUE_DROP;
+		return;
+	}
 	if (event->flaw != CURRENTS_SOUND) {
 		/* Its id says nothing for sure: two flawed events are the
 		 * same only if their bytes are. */
@@ -204,6 +211,7 @@ ingest_put(struct request *request)
 {
 	const struct server_source *source =
 	    &request->server->settings.sources[request->source];
+	const struct sieve *sieve = request->server->sieves[request->source];
 	const char *text = body_text(&request->body)->data;
 	char *reason;
 
@@ -216,7 +224,8 @@ ingest_put(struct request *request)
 	for (size_t i = 0; i < request->batch.count; i++) {
 		const struct currents_event *event = &request->batch.events[i];
 
-		ingest_judge(source, event, text, reason, &request->items[i]);
+		ingest_judge(
+		    source, sieve, event, text, reason, &request->items[i]);
 		if (event->flaw != CURRENTS_SOUND)
 			reason += INGEST_REASON;
 	}

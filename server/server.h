@@ -31,6 +31,9 @@ struct server_source {
 	bool open;		   /* takes requests without a token */
 	enum server_rule unknown_type;
 	bool flawed_dropped; /* else buried */
+
+	/* types, with `*`, NULL-ended; NULL or empty: all, and none */
+	const char *const *include, *const *exclude;
 };
 
 /* What is shown on the admin listener, rendered by who knows everybody.

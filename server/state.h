@@ -12,6 +12,7 @@
 #include "server/listener.h"
 #include "server/noise.h"
 #include "server/server.h"
+#include "server/sieve.h"
 #include "server/tokens.h"
 
 struct server {
@@ -19,6 +20,7 @@ struct server {
 	struct server_settings settings;
 	struct queue *queue;
 	struct tokens **tokens; /* of each source */
+	struct sieve **sieves;	/* of each source */
 	struct board *board;	/* has its own lock */
 	struct listener ingest, admin;
 

@@ -1,0 +1,61 @@
+"""Include and exclude lists: what is dropped is counted by rule and type."""
+
+import json
+
+from commands import CONFIG, FINE, enough, run
+
+CLICK = "users.messages.email.Click"
+SEND = "users.messages.email.Send"
+PURCHASE = "users.behaviors.Purchase"
+ERASURE = "users.UserDeleteRequest"
+
+
+def event(kind, number, **more):
+    return {"event_type": kind, "id": f"{kind}-{number}", "time": 1,
+            "user": {"external_user_id": "ann"},
+            "properties": {"product_id": "p", "price": 1, "currency": "USD",
+                           "url": "u"}, **more}
+
+
+def drops(daemon):
+    books = json.loads(daemon.command("ledger", "--json"))
+    assert books["total"]["received"] == sum(
+        books["total"][name] for name in (
+            "waiting", "delivered", "buried", "dropped", "duplicates",
+            "forgotten", "expired"))
+    return {(row["rule"], row["type"]): row["count"]
+            for row in books["drops"]}
+
+
+def test_include_and_exclude(start_daemon):
+    daemon = start_daemon(include="users.messages.*,x.*",
+                          exclude="*.Send,x.Old")
+    answer = daemon.post({"events": [
+        event(CLICK, 1), event(SEND, 1), event(SEND, 2), event(PURCHASE, 1),
+        event("x.New", 1), event("x.Old", 1), event(ERASURE, 1),
+        event(PURCHASE, 2, time="flawed"), {"id": "no type"}]})
+    assert answer.json["received"] == 9
+    assert answer.json["dropped"] == 5
+    assert answer.json["buried"] == 1
+    assert answer.json["queued"] == 3
+    found = drops(daemon)
+    assert found.pop(("excluded: *.Send", SEND)) == 2
+    assert found.pop(("excluded: x.Old", "x.Old")) == 1
+    assert found.pop(("not included", PURCHASE)) == 2
+    assert not [key for key in found if key[1] != ERASURE]
+
+
+def test_erasure_is_excluded_by_its_full_name(start_daemon):
+    daemon = start_daemon(exclude="users.*")
+    assert daemon.post({"events": [event(ERASURE, 1)]}).json["dropped"] == 0
+    daemon = start_daemon(exclude=ERASURE)
+    assert daemon.post({"events": [event(ERASURE, 1)]}).json["dropped"] == 1
+    assert drops(daemon) == {("excluded: " + ERASURE, ERASURE): 1}
+
+
+def test_a_pattern_of_nothing_is_told(tmp_path):
+    done = run("check", **enough(tmp_path, exclude="users.message.*"))
+    assert done.returncode not in (CONFIG, FINE + 2)
+    assert "users.message.*" in done.stdout + done.stderr
+    done = run("check", **enough(tmp_path, exclude="users.messages.*"))
+    assert "users.messages.*" not in done.stdout + done.stderr
