@@ -1,5 +1,6 @@
 """Runs commands of currentsd with chosen settings, for the tests of cli/."""
 
+import json
 import os
 import subprocess
 
@@ -33,3 +34,19 @@ def sample(*words):
     done = run("sample", *words)
     assert done.returncode == FINE, done.stderr
     return done.stdout
+
+
+def settings(daemon):
+    return {name[10:].lower(): value for name, value in daemon.env.items()
+            if name.startswith("CURRENTSD_")}
+
+
+def tool(daemon, *words, code=FINE, stdin=None):
+    """A command beside a daemon, running or not, whose output is JSON."""
+    done = run(*words, "--json", stdin=stdin, **settings(daemon))
+    assert done.returncode == code, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def lines(text):
+    return [json.loads(row) for row in text.splitlines()]

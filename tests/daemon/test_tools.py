@@ -1,41 +1,18 @@
 """The operator's tools, each beside a running daemon and without one."""
 
 import base64
-import gzip
 import json
-import os
 import sqlite3
 import subprocess
 
 import pytest
 
 from braze import batch, event
-from commands import BINARY, FINE, FLAWED, FOUND, USAGE, run
+from commands import (BINARY, FINE, FLAWED, FOUND, USAGE, lines, run, settings,
+                      tool)
 from conftest import PATIENCE, until
 
-FAST = {"heap_linger": "10ms", "heap_set_aside": "200ms",
-        "heap_backoff_first": "20ms", "heap_backoff_most": "200ms"}
-PERSON = "person-of-the-test"
-
-
-def tool(daemon, *words, code=FINE, stdin=None):
-    """A command whose output is JSON."""
-    done = run(*words, "--json", stdin=stdin, **settings(daemon))
-    assert done.returncode == code, done.stdout + done.stderr
-    return json.loads(done.stdout)
-
-
-def settings(daemon):
-    return {name[10:].lower(): value for name, value in daemon.env.items()
-            if name.startswith("CURRENTSD_")}
-
-
-def lines(text):
-    return [json.loads(row) for row in text.splitlines()]
-
-
-def about(person, **changes):
-    return event(user={"external_user_id": person}, **changes)
+FAST = {"heap_linger": "10ms", "heap_set_aside": "200ms"}
 
 
 @pytest.fixture
@@ -287,58 +264,6 @@ def test_replay_into_a_second_destination(start_daemon, heapsim,
     assert tool(daemon, "replay", "--since", "1h") == {"replayed": 20}
     daemon.start()
     until(lambda: set(heapsim.keys().values()) == {2}, "the same keys again")
-
-
-# ---- forgetting
-
-def test_forget(start_daemon, heapsim):
-    daemon = start_daemon(**FAST)
-    state = daemon.env["CURRENTSD_STATE_DIR"]
-    daemon.post(batch(about(PERSON), about("other")))
-    until(lambda: daemon.books()["delivered"] == 2, "delivered")
-    daemon.command("queue", "pause", "heap")
-    daemon.post(batch(about(PERSON), about("other"), about(PERSON)))
-    flawed = {"id": 5, "time": 1, "user": {"user_id": PERSON}}
-    daemon.post(batch(flawed, {**flawed, "user": {"user_id": "other"}}))
-    cut = ('{"events":[{"user":{"external_user_id":"%s"}}' % PERSON).encode()
-    assert daemon.post(cut).status == 400
-    assert daemon.post(gzip.compress(cut),
-                       content_encoding="gzip").status == 400
-    assert daemon.post(cut.replace(PERSON.encode(), b"other")).status == 400
-    told = tool(daemon, "forget", PERSON)
-    assert told == {"waiting": 2, "kept": 1, "buried": 1, "undecodable": 2,
-                    "undecodable_unclear": 0, "damaged_parcels": 0}
-    for place in ("waiting", "kept", "buried"):
-        text = daemon.command("queue", "export", "--place", place)
-        assert PERSON not in text and len(lines(text)) == 1
-    total = tool(daemon, "ledger", "--check")["total"]
-    assert total["forgotten"] == 3 and total["waiting"] == 1
-    daemon.stop()
-    for name in os.listdir(state):
-        with open(f"{state}/{name}", "rb") as file:
-            assert PERSON.encode() not in file.read(), name
-    assert tool(daemon, "forget", "other")["waiting"] == 1
-    daemon.start()
-    daemon.command("queue", "resume", "heap")
-    assert daemon.books()["waiting"] == 0 and len(heapsim.keys()) == 2
-
-
-def test_what_cannot_be_read_to_its_end_is_told(start_daemon):
-    daemon = start_daemon(**FAST)
-    packed = gzip.compress(json.dumps(batch(about(PERSON))).encode())
-    assert daemon.post(packed[:-12], content_encoding="gzip").status == 400
-    assert tool(daemon, "forget", "nobody-there", code=FOUND)[
-        "undecodable_unclear"] == 1
-    assert tool(daemon, "forget", PERSON)["undecodable"] == 1
-
-
-def test_erasures(start_daemon):
-    daemon = start_daemon(**FAST)
-    assert tool(daemon, "queue", "erasures") == []
-    assert "nobody" in daemon.command("queue", "erasures")
-    daemon.command("queue", "erasures", "--done", "x", code=FOUND)
-    daemon.stop()
-    assert tool(daemon, "queue", "erasures") == []
 
 
 # ---- the file
