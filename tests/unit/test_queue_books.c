@@ -98,14 +98,14 @@ test_lane_remembers(void **state)
 	assert_int_equal(lane.doubt_len, 5);
 	assert_memory_equal(lane.doubt, "doubt", 5);
 	queue_lane_fini(&lane);
-	assert_true(queue_lane_rest(
-	    fixture->queue, fixture->lane, 888, &rest, &err));
+	assert_true(
+	    queue_lane_rest(fixture->queue, fixture->lane, 888, &rest, &err));
 	assert_true(queue_lane_pause(fixture->queue, "heap", true, &err));
 	assert_false(queue_lane_pause(fixture->queue, "nowhere", true, &err));
 	assert_int_equal(err.code, ERR_NOT_FOUND);
 	reopen(fixture);
-	assert_true(queue_lane_rest(
-	    fixture->queue, fixture->lane, 888, &rest, &err));
+	assert_true(
+	    queue_lane_rest(fixture->queue, fixture->lane, 888, &rest, &err));
 	assert_true(queue_lane_open(fixture->queue, "heap", &lane, &err));
 	assert_int_equal(lane.clean_ms, 888);
 	assert_int_equal(lane.sends_len, 3);

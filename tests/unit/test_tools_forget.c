@@ -1,0 +1,185 @@
+/*
+ * Forgetting a person: in every place, on lease, and without a trace.
+ */
+
+#include "tools_help.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <zstd.h>
+
+static void
+test_forget_in_every_place(void **state)
+{
+	struct fixture *fixture = *state;
+
+	put(fixture, "kept", 20, QUEUE_WAIT);
+	assert_int_equal(deliver(fixture), 20);
+	put(fixture, "wait", 20, QUEUE_WAIT);
+	put(fixture, "lone-3", 1, QUEUE_WAIT);
+	put(fixture, "grave", 20, QUEUE_BURY);
+	assert_int_equal(
+	    run(fixture, TOOLS_WAITING, tools_forget, "-3").matched, 2);
+	assert_int_equal(
+	    run(fixture, TOOLS_KEPT, tools_forget, "-3\"").matched, 1);
+	assert_int_equal(
+	    run(fixture, TOOLS_BURIED, tools_forget, "-3\"").matched, 1);
+	assert_int_equal(totals(fixture).forgotten, 3);
+	assert_int_equal(totals(fixture).delivered, 20);
+	books_test_agree(fixture->queue);
+	assert_int_equal(
+	    run(fixture, TOOLS_WAITING, tools_scan, "-3").matched, 0);
+	assert_int_equal(
+	    run(fixture, TOOLS_KEPT, tools_scan, "-3\"").matched, 0);
+	assert_int_equal(run(fixture, TOOLS_KEPT, replay, NULL).matched, 19);
+	assert_int_equal(deliver(fixture), 19 + 19);
+}
+
+static void
+test_forget_on_lease(void **state)
+{
+	struct fixture *fixture = *state;
+	struct queue_verdict verdicts[3];
+	struct queue_lease *lease;
+	struct err err;
+
+	put(fixture, "a", 3, QUEUE_WAIT);
+	assert_true(
+	    queue_take(fixture->queue, fixture->lane, 9000, &lease, &err));
+	assert_int_equal(
+	    run(fixture, TOOLS_WAITING, tools_forget, "a-1").matched, 1);
+	/* what its holder says of the forgotten one does not count, and does
+	 * not bring it back */
+	verdicts[0] = (struct queue_verdict){
+	    .lease = lease, .event = 0, .outcome = QUEUE_DONE};
+	verdicts[1] = (struct queue_verdict){
+	    .lease = lease, .event = 1, .outcome = QUEUE_AGAIN, .due_ms = 1};
+	verdicts[2] = (struct queue_verdict){
+	    .lease = lease, .event = 2, .outcome = QUEUE_AGAIN, .due_ms = 1};
+	assert_true(queue_settle(fixture->queue, verdicts, 3, 9000, &err));
+	queue_lease_free(fixture->queue, lease);
+	assert_int_equal(totals(fixture).forgotten, 1);
+	assert_int_equal(totals(fixture).waiting, 1);
+	assert_int_equal(deliver(fixture), 1);
+}
+
+/* Does any file of the state directory hold the text, as it is or inside a
+ * zstd frame that can be read? */
+static bool
+traced(struct fixture *fixture, const char *text)
+{
+	static const unsigned char magic[4] = {0x28, 0xb5, 0x2f, 0xfd};
+	const char *names[] = {"queue.db", "queue.db-wal"};
+	char path[256], *bytes, *plain;
+	bool found = false;
+
+	plain = malloc(1 << 20);
+	assert_non_null(plain);
+	for (size_t i = 0; i < 2; i++) {
+		struct stat info;
+		int fd;
+
+		(void)snprintf(
+		    path, sizeof(path), "%s/%s", fixture->dir, names[i]);
+		fd = open(path, O_RDONLY);
+		if (fd < 0)
+			continue;
+		assert_int_equal(fstat(fd, &info), 0);
+		bytes = malloc((size_t)info.st_size + 1);
+		assert_non_null(bytes);
+		assert_int_equal(
+		    pread(fd, bytes, (size_t)info.st_size, 0), info.st_size);
+		assert_int_equal(close(fd), 0);
+		if (memmem(bytes, (size_t)info.st_size, text, strlen(text)))
+			found = true;
+		for (off_t at = 0; at + 4 < info.st_size; at++) {
+			size_t size, got;
+
+			if (memcmp(bytes + at, magic, 4) != 0)
+				continue;
+			size = ZSTD_findFrameCompressedSize(
+			    bytes + at, (size_t)(info.st_size - at));
+			if (ZSTD_isError(size))
+				continue;
+			got = ZSTD_decompress(plain, 1 << 20, bytes + at, size);
+			if (!ZSTD_isError(got) &&
+			    memmem(plain, got, text, strlen(text)))
+				found = true;
+		}
+		free(bytes);
+	}
+	free(plain);
+	return found;
+}
+
+static void
+test_vacuum_leaves_no_trace(void **state)
+{
+	struct fixture *fixture = *state;
+	struct err err;
+
+	put(fixture, "victim", 40, QUEUE_WAIT);
+	put(fixture, "victim-grave", 4, QUEUE_BURY);
+	put(fixture, "stays", 40, QUEUE_WAIT);
+	assert_int_equal(deliver(fixture), 80);
+	put(fixture, "victim-waits", 4, QUEUE_WAIT);
+	assert_true(traced(fixture, "victim"));
+	for (int place = 0; place < TOOLS_PLACES; place++)
+		(void)run(
+		    fixture, (enum tools_place)place, tools_forget, "victim");
+	assert_true(tools_vacuum(fixture->queue, &err));
+	assert_false(traced(fixture, "victim"));
+	assert_true(traced(fixture, "stays"));
+}
+
+static bool
+body_is(void *arg, const struct tools_body *body)
+{
+	const char *text = arg;
+
+	return body->len == strlen(text) &&
+	       memcmp(body->data, text, body->len) == 0;
+}
+
+static void
+test_bodies(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *texts[] = {"not json one", "not json two"};
+	struct books_totals books;
+	struct answer answer;
+	int64_t last = 0;
+	struct err err;
+
+	for (size_t i = 0; i < 2; i++) {
+		struct queue_body body = {.source = "main",
+		    .data = texts[i],
+		    .len = strlen(texts[i]),
+		    .encoding = "",
+		    .reason = "offset 0"};
+
+		answer_init(&answer);
+		assert_true(queue_keep(
+		    fixture->queue, &body, answer_done, &answer, &err));
+		assert_true(answer_wait(&answer));
+	}
+	do {
+		assert_true(tools_bodies(fixture->queue, last, body_is,
+		    (void *)(uintptr_t)texts[0], true, &last, &err));
+	} while (last != 0);
+	books_totals(fixture->queue, &books);
+	assert_int_equal(books.undecodable, 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(test_forget_in_every_place),
+	    TEST(test_forget_on_lease),
+	    TEST(test_vacuum_leaves_no_trace),
+	    TEST(test_bodies),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,107 @@
+#ifndef TESTS_TOOLS_HELP_H
+#define TESTS_TOOLS_HELP_H
+
+/* A queue that keeps what was delivered, and the operator's jobs on it. */
+
+#include "queue_fixture.h"
+
+#include "queue/tools.h"
+
+static inline int
+setup(void **state)
+{
+	struct fixture *fixture;
+
+	(void)fixture_setup(state);
+	fixture = *state;
+	queue_test_close(fixture->queue);
+	fixture->settings.keep_ms = INT64_MAX / 2;
+	fixture->queue = queue_test_open(&fixture->settings);
+	fixture->lane = lane_test_open(fixture->queue, "heap");
+	return 0;
+}
+
+static inline void
+put(struct fixture *fixture, const char *prefix, size_t count,
+    enum queue_fate fate)
+{
+	struct answer answer;
+
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", prefix, count, fate, &answer));
+}
+
+/* Deliver everything that is due; says how many events that were. */
+static inline size_t
+deliver(struct fixture *fixture)
+{
+	struct queue_verdict verdicts[256];
+	struct queue_lease *lease;
+	size_t delivered = 0;
+	struct err err;
+
+	for (;;) {
+		assert_true(queue_take(
+		    fixture->queue, fixture->lane, 9000, &lease, &err));
+		if (lease == NULL)
+			return delivered;
+		assert_true(lease->count <= 256);
+		for (size_t i = 0; i < lease->count; i++)
+			verdicts[i] = (struct queue_verdict){
+			    .lease = lease, .event = i, .outcome = QUEUE_DONE};
+		assert_true(queue_settle(
+		    fixture->queue, verdicts, lease->count, 9000, &err));
+		delivered += lease->count;
+		queue_lease_free(fixture->queue, lease);
+	}
+}
+
+/* The event's bytes contain the text. */
+static inline bool
+contains(void *arg, const struct tools_event *event)
+{
+	const char *text = arg;
+
+	return memmem(event->data, event->data_len, text, strlen(text)) != NULL;
+}
+
+typedef bool
+step_fn(struct queue *queue, struct tools_job *job, struct err *reterr);
+
+static inline struct tools_job
+run(struct fixture *fixture, enum tools_place place, step_fn *step,
+    const char *text)
+{
+	struct tools_job job = {
+	    .cursor = {.place = place},
+	    .match = text == NULL ? NULL : contains,
+	    .arg = (void *)(uintptr_t)text,
+	    .now_ms = 9000,
+	    .more = true,
+	};
+	struct err err;
+
+	while (job.more) {
+		if (!step(fixture->queue, &job, &err))
+			fail_msg("step: %s", err.text);
+	}
+	return job;
+}
+
+static inline bool
+replay(struct queue *queue, struct tools_job *job, struct err *reterr)
+{
+	return tools_replay(queue, job, NULL, reterr);
+}
+
+static inline bool
+drop(struct queue *queue, struct tools_job *job, struct err *reterr)
+{
+	return tools_drop(queue, job, "operator", reterr);
+}
+
+#undef TEST
+#define TEST(name)                                                             \
+	cmocka_unit_test_setup_teardown(name, setup, fixture_teardown)
+
+#endif
