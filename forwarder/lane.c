@@ -127,6 +127,11 @@ lane_new(const struct forwarder_lane_settings *settings, struct queue *queue,
 		return false;
 	}
 	lane->id = saved.id;
+	if (!lane_doubt_init(lane, saved.doubt, saved.doubt_len, reterr)) {
+		queue_lane_fini(&saved);
+		lane_free(lane);
+		return false;
+	}
 	lane_quota_restore(lane, &saved, now);
 	if (settings->dry_run)
 		queue_lane_glance(queue, lane->id);
@@ -147,6 +152,7 @@ lane_free(struct lane *lane)
 		return;
 	CHECK(lane->flying == NULL && lane->slates == NULL);
 	quota_fini(&lane->quota);
+	doubt_fini(&lane->unknown);
 	free(lane);
 }
 
@@ -253,12 +259,36 @@ lane_idle(const struct lane *lane)
 	return lane->flying == NULL && lane->slates == NULL;
 }
 
+/* What the next start has to know. */
+static void
+lane_rest(struct lane *lane, const struct moment *now)
+{
+	struct buf sends, doubt;
+	struct err err;
+
+	buf_init(&sends, SIZE_MAX / 2);
+	buf_init(&doubt, SIZE_MAX / 2);
+	quota_write(&lane->quota, now, &sends);
+	doubt_write(&lane->unknown, &doubt);
+	if (!buf_ok(&sends, &err) || !buf_ok(&doubt, &err) ||
+	    !queue_lane_rest(lane->queue, lane->id, now->wall_ms,
+		&(struct queue_rest){
+		    .sends = sends.data,
+		    .sends_len = sends.len,
+		    .doubt = doubt.data,
+		    .doubt_len = doubt.len,
+		},
+		&err))
+		log_line(LOG_WARN, "forwarder", "rest lane=%s error=\"%s\"",
+		    lane->settings.name, err.text);
+	buf_fini(&sends);
+	buf_fini(&doubt);
+}
+
 void
 lane_end(struct lane *lane, const struct moment *now)
 {
 	struct request *request;
-	struct buf sends;
-	struct err err;
 
 	CHECK(lane->winding);
 	while ((request = lane->flying) != NULL) {
@@ -271,14 +301,7 @@ lane_end(struct lane *lane, const struct moment *now)
 	lane_slates_abandon(lane);
 	if (lane->rest_ms > now->mono_ms)
 		return; /* the log is not whole: leave it as after a crash */
-	buf_init(&sends, SIZE_MAX / 2);
-	quota_write(&lane->quota, now, &sends);
-	if (!buf_ok(&sends, &err) ||
-	    !queue_lane_rest(lane->queue, lane->id, now->wall_ms, sends.data,
-		sends.len, &err))
-		log_line(LOG_WARN, "forwarder", "rest lane=%s error=\"%s\"",
-		    lane->settings.name, err.text);
-	buf_fini(&sends);
+	lane_rest(lane, now);
 }
 
 const struct tally *

@@ -238,6 +238,10 @@ lane_answer(struct lane *lane, struct request *request,
 	    lane->settings.name, request->count, request->body.len,
 	    answer->status, now->mono_ms - request->started_ms,
 	    verdict_name(verdict.fault));
+	if (verdict.unknown)
+		lane_doubt_unknown(request);
+	else if (verdict.fault != VERDICT_ACCEPTED)
+		lane_doubt_known(lane, request);
 	switch (verdict.fault) {
 	case VERDICT_ACCEPTED:
 		lane_accepted(lane, request, fresh, now);

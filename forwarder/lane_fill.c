@@ -95,16 +95,22 @@ lane_fill_one(
 {
 	struct track_result result;
 	struct slate *slate;
+	uint64_t hash;
 
 	if (!lane_fill_start(lane))
 		goto later;
 	slate = lane->filling->slate;
 	if (!slate_expect(slate))
 		goto later;
-	switch (request_add(
-	    lane->filling, &lane->rules, lot, event, lane->bytes, &result)) {
+	hash = doubt_event(
+	    lot->lease->events[event].data, lot->lease->events[event].data_len);
+	switch (request_add(lane->filling, lane_doubt_rules(lane, hash), lot,
+	    event, lane->bytes, &result)) {
 	case REQUEST_ADDED:
 		stock_pass(&lane->stock);
+		request_last(lane->filling)->hash = hash;
+		request_last(lane->filling)->doubt =
+		    doubt_has(&lane->unknown, hash);
 		lane_fill_added(lane, lot, event, &result, now);
 		return true;
 	case REQUEST_JUDGED:
@@ -134,6 +140,11 @@ lane_fill_dry(struct lane *lane, const struct moment *now)
 {
 	int64_t due_ms = queue_due_ms(lane->queue, lane->id);
 
+	/* Nothing waits, and nothing is on its way: no doubt is left but of
+	 * what was settled after its post was noted, or deleted by hand. */
+	if (due_ms == INT64_MAX && lane->flying == NULL && lane->kept == NULL &&
+	    lane->slates == NULL)
+		doubt_clear(&lane->unknown);
 	lane->look_ms = now->mono_ms + LANE_LOOK_MS;
 	if (due_ms < now->wall_ms + LANE_LOOK_MS && due_ms > now->wall_ms)
 		lane->look_ms = now->mono_ms + (due_ms - now->wall_ms);

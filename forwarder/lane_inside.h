@@ -5,10 +5,11 @@
  * What the files of a lane share: lane.c (its life and its state),
  * lane_fill.c (from the queue into a request), lane_run.c (what it sends
  * next), lane_answer.c (what an answer changes), lane_settle.c (letting go),
- * lane_dry.c (a trial run).
+ * lane_doubt.c (what may be at the destination), lane_dry.c (a trial run).
  */
 
 #include "forwarder/backoff.h"
+#include "forwarder/doubt.h"
 #include "forwarder/lane.h"
 #include "forwarder/pace.h"
 #include "forwarder/quota.h"
@@ -47,6 +48,7 @@ struct lane {
 	struct pace pace;
 	struct backoff backoff;
 	struct suspicion suspicion;
+	struct doubt unknown; /* what may be at the destination */
 	bool doubt;	 /* refusals without proof: one request at a time */
 	size_t bytes;	 /* of a request; 413 lowers it, a start forgets */
 	int64_t rest_ms; /* mono: until then the quota is unknown */
@@ -86,6 +88,22 @@ void lane_return_all(struct lane *lane);
 /* To be posted again, before what is kept already; or handed back, if the
  * lane does not post. */
 void lane_keep(struct lane *lane, struct request *request, int64_t at_ms);
+
+/* With what an earlier life of the lane noted. */
+MUST_USE bool lane_doubt_init(
+    struct lane *lane, const void *saved, size_t len, struct err *reterr);
+
+/* By which rules the event with that hash is mapped. */
+const struct track_rules *
+lane_doubt_rules(const struct lane *lane, uint64_t hash);
+
+/* Note durably that the request is posted. */
+MUST_USE bool lane_doubt_post(struct lane *lane, const struct request *request,
+    const struct moment *now, struct err *reterr);
+
+/* It was not taken for sure; or nobody knows. */
+void lane_doubt_known(struct lane *lane, const struct request *request);
+void lane_doubt_unknown(struct request *request);
 
 /* Settle what can be settled. */
 void lane_settle(struct lane *lane, const struct moment *now);

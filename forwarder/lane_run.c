@@ -151,16 +151,20 @@ lane_note(struct lane *lane, struct request *request, const struct moment *now,
 	size_t i;
 	bool ok;
 
-	if (!queue_lane_post(lane->queue, lane->id, now->wall_ms, reterr))
+	if (!lane_doubt_post(lane, request, now, reterr))
 		return false;
 	who = calloc(request->count, sizeof(*who));
-	if (who == NULL)
+	if (who == NULL) {
+		lane_doubt_known(lane, request);
 		return err_set_nomem(reterr);
+	}
 	for (i = 0; i < request->count; i++)
 		who[i] = request->items[i].who;
 	ok = quota_begin(&lane->quota, who, request->count, now->mono_ms,
 	    &request->entry, reterr);
 	free(who);
+	if (!ok)
+		lane_doubt_known(lane, request);
 	return ok;
 }
 
@@ -178,6 +182,7 @@ lane_post(struct lane *lane, struct request *request, const struct moment *now)
 	request->started_ms = now->mono_ms;
 	if (!lane->poster.send(lane->poster.arg, lane, request, &err)) {
 		quota_end(&lane->quota, request->entry, now->mono_ms);
+		lane_doubt_known(lane, request);
 		goto fail;
 	}
 	pace_start(&lane->pace, request->count, now->mono_ms);

@@ -84,7 +84,8 @@ lane_settle(struct lane *lane, const struct moment *now)
 			slate_decide(slate, proof, now->wall_ms,
 			    lane->settings.set_aside_ms);
 		if (lane_slate_ripe(lane, slate) &&
-		    !slate_settle(slate, lane->queue, now->wall_ms, &err)) {
+		    !slate_settle(slate, lane->queue, &lane->unknown,
+			now->wall_ms, &err)) {
 			log_line(LOG_ERROR, "forwarder",
 			    "settle lane=%s error=\"%s\"", lane->settings.name,
 			    err.text);

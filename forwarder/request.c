@@ -44,17 +44,23 @@ request_free(struct request *request)
 	free(request);
 }
 
+/* What was appended from `at` on is this one. */
 static void
-request_item_add(struct request *request, struct lot *lot, size_t event,
-    uint64_t who, size_t at)
+request_item_add(
+    struct request *request, const struct request_item *from, size_t at)
 {
-	request->items[request->count++] = (struct request_item){
-	    .lot = lot,
-	    .event = event,
-	    .who = who,
-	    .at = at,
-	    .len = request->body.len - at,
-	};
+	struct request_item *item = &request->items[request->count++];
+
+	*item = *from;
+	item->at = at;
+	item->len = request->body.len - at;
+}
+
+struct request_item *
+request_last(struct request *request)
+{
+	CHECK(request->count > 0);
+	return &request->items[request->count - 1];
 }
 
 enum request_fit
@@ -85,7 +91,10 @@ request_add(struct request *request, const struct track_rules *rules,
 	}
 	if (!buf_reserve(body, REQUEST_TAIL_MAX) && !buf_ok(body, &err))
 		goto fail;
-	request_item_add(request, lot, event, ret_result->who, at);
+	request_item_add(request,
+	    &(struct request_item){
+		.lot = lot, .event = event, .who = ret_result->who},
+	    at);
 	return REQUEST_ADDED;
 fail:
 	body->failed = false; /* cut back, it is whole */
@@ -140,7 +149,7 @@ request_move(struct request *from, size_t first, struct request *to)
 		at = to->body.len;
 		(void)buf_append(
 		    &to->body, from->body.data + item->at, item->len);
-		request_item_add(to, item->lot, item->event, item->who, at);
+		request_item_add(to, item, at);
 	}
 	if (!buf_reserve(&to->body, REQUEST_TAIL_MAX))
 		return request_empty(to);
@@ -186,7 +195,7 @@ request_part(const struct request *request, request_pick *pick, const void *arg,
 		at = part->body.len;
 		(void)buf_append(
 		    &part->body, request->body.data + item->at, item->len);
-		request_item_add(part, item->lot, item->event, item->who, at);
+		request_item_add(part, item, at);
 	}
 	if (!request_close(part, reterr)) {
 		request_free(part);

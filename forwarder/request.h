@@ -22,7 +22,9 @@ struct request_item {
 	struct lot *lot;
 	size_t event; /* position in the lot */
 	uint64_t who;
-	size_t at; /* in the body */
+	uint64_t hash; /* of its bytes: see doubt.h */
+	bool doubt;    /* it was posted before, and nobody knows */
+	size_t at;     /* in the body */
 	size_t len;
 };
 
@@ -64,6 +66,9 @@ enum request_fit {
 enum request_fit request_add(struct request *request,
     const struct track_rules *rules, struct lot *lot, size_t event,
     size_t bytes, struct track_result *ret_result);
+
+/* The one that was added last. */
+struct request_item *request_last(struct request *request);
 
 /* Take the last one out again. */
 void request_pop(struct request *request);

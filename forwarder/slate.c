@@ -215,9 +215,26 @@ slate_close(struct slate *slate, struct queue *queue)
 	slate->count = kept;
 }
 
+/* What has come to its end is not in doubt any more. */
+static void
+slate_doubt_end(const struct slate *slate, struct doubt *doubt)
+{
+	size_t i;
+
+	for (i = 0; i < slate->count; i++) {
+		const struct slate_entry *entry = &slate->entries[i];
+		const struct queue_event *event =
+		    &entry->lot->lease->events[entry->event];
+
+		if (!entry->suspect && entry->outcome != QUEUE_AGAIN)
+			doubt_remove(
+			    doubt, doubt_event(event->data, event->data_len));
+	}
+}
+
 bool
-slate_settle(struct slate *slate, struct queue *queue, int64_t now_ms,
-    struct err *reterr)
+slate_settle(struct slate *slate, struct queue *queue, struct doubt *doubt,
+    int64_t now_ms, struct err *reterr)
 {
 	size_t judged = slate->count - slate->suspects, i, n = 0;
 	struct queue_verdict *verdicts;
@@ -233,8 +250,10 @@ slate_settle(struct slate *slate, struct queue *queue, int64_t now_ms,
 			slate_verdict_fill(&verdicts[n++], &slate->entries[i]);
 	}
 	ok = queue_settle(queue, verdicts, n, now_ms, reterr);
-	if (ok)
+	if (ok) {
+		slate_doubt_end(slate, doubt);
 		slate_close(slate, queue);
+	}
 	free(verdicts);
 	return ok;
 }

@@ -10,6 +10,7 @@
  * judged: proof may still come from its neighbours.
  */
 
+#include "forwarder/doubt.h"
 #include "forwarder/lot.h"
 #include "queue/queue.h"
 
@@ -83,9 +84,9 @@ slate_decide(struct slate *slate, bool proof, int64_t now_ms, int64_t aside_ms);
 /* So much that it should be settled though requests are still out? */
 bool slate_full(const struct slate *slate);
 
-/* Settle all that is judged. On false nothing changed: repeat it. */
+/* Settle all that is judged; what ends is not in doubt any more. On false nothing changed: repeat it. */
 MUST_USE bool slate_settle(struct slate *slate, struct queue *queue,
-    int64_t now_ms, struct err *reterr);
+    struct doubt *doubt, int64_t now_ms, struct err *reterr);
 
 /* Give up: hand everything back unsettled. Only when stopping. */
 void slate_abandon(struct slate *slate, struct queue *queue);

@@ -26,6 +26,28 @@ verdict_of_curl(int code)
 	}
 }
 
+/* It ended before the request began: the destination has nothing of it. */
+static bool
+verdict_unsent(int code)
+{
+	switch (code) {
+	case CURLE_UNSUPPORTED_PROTOCOL:
+	case CURLE_URL_MALFORMAT:
+	case CURLE_NOT_BUILT_IN:
+	case CURLE_COULDNT_RESOLVE_PROXY:
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_CONNECT:
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CACERT_BADFILE:
+	case CURLE_SSL_ISSUER_ERROR:
+	case CURLE_SSL_CERTPROBLEM:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static enum verdict_fault
 verdict_of_status(long status)
 {
@@ -118,6 +140,7 @@ verdict_read(const struct verdict_input *input, struct verdict *ret_verdict)
 
 	if (input->curl_code != 0) {
 		verdict.fault = verdict_of_curl(input->curl_code);
+		verdict.unknown = !verdict_unsent(input->curl_code);
 		*ret_verdict = verdict;
 		return;
 	}
@@ -126,6 +149,8 @@ verdict_read(const struct verdict_input *input, struct verdict *ret_verdict)
 		verdict.wait_ms = verdict_wait_read(input);
 	verdict.slower = input->status == 429;
 	verdict.smaller = input->status == 413;
+	verdict.unknown =
+	    verdict.fault == VERDICT_DESTINATION && input->status != 429;
 	*ret_verdict = verdict;
 }
 

@@ -32,6 +32,7 @@ struct verdict {
 	int64_t wait_ms; /* as the destination asked, bounded; 0 = it did not */
 	bool slower;	 /* it said that we are too fast */
 	bool smaller;	 /* it said that the request is too large */
+	bool unknown;	 /* it may have taken it all the same */
 };
 
 void

@@ -123,6 +123,12 @@ class Heapsim(Process):
     def books(self):
         return ask(self.port, "GET", "/books").json
 
+    def users(self):
+        """{idempotency key: whose}"""
+        text = ask(self.port, "GET", "/keys").text
+        return {row[0]: row[1] for row in
+                (line.split("\t") for line in text.splitlines())}
+
     def keys(self):
         """{idempotency key: times received}"""
         text = ask(self.port, "GET", "/keys").text

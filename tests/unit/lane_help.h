@@ -72,8 +72,14 @@ world_arrive(struct world_flight *flight)
 			world_say(flight, world->all_status, "bad");
 	}
 	for (i = 0; flight->answer.status == 200 && i < flight->count; i++) {
-		world->twice += world->events[flight->events[i]].accepted;
-		world->events[flight->events[i]].accepted = true;
+		struct world_event *event = &world->events[flight->events[i]];
+
+		world->twice += event->accepted;
+		event->split =
+		    event->split ||
+		    (event->accepted && event->at_heap != flight->mapped[i]);
+		event->at_heap = flight->mapped[i];
+		event->accepted = true;
 	}
 }
 
@@ -94,6 +100,7 @@ world_send(
 	    .request = request,
 	    .count = request->count,
 	    .events = calloc(request->count, sizeof(unsigned)),
+	    .mapped = calloc(request->count, sizeof(*flight->mapped)),
 	};
 	world->posts++;
 	if (request->count > world->largest)
@@ -108,6 +115,7 @@ world_send(
 	text = memchr(request->body.data, '[', request->body.len);
 	for (i = 0; i < request->count; i++) {
 		flight->events[i] = (unsigned)strtoul(text + 1, NULL, 10);
+		flight->mapped[i] = world->events[flight->events[i]].mapped;
 		end = text + 1 + strlen(world->events[flight->events[i]].text);
 		assert_true(*end == (i + 1 < request->count ? ',' : ']'));
 		text = end;
@@ -181,11 +189,12 @@ world_end(void)
 		world_lane_stop(false);
 	assert_int_equal(world->leased, 0);
 	for (i = 0; i < WORLD_FLIGHTS; i++)
-		free(world->flights[i].events);
+		free(world->flights[i].events), free(world->flights[i].mapped);
 	for (i = 0; i < WORLD_WHO; i++)
 		free(world->who[i].arrivals);
 	free(world->app.arrivals);
 	free(world->saved.sends);
+	free(world->doubt);
 	free(world->who);
 	free(world->back);
 	free(world->events);
@@ -221,7 +230,9 @@ world_flight_move(struct world_flight *flight)
 		return;
 	}
 	free(flight->events);
+	free(flight->mapped);
 	flight->events = NULL;
+	flight->mapped = NULL;
 	if (flight->request != NULL)
 		lane_answer(flight->lane, flight->request, &flight->answer,
 		    &world->now);

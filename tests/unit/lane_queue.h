@@ -30,10 +30,12 @@ struct world_event {
 	unsigned attempts;
 	enum world_fate fate;
 	int64_t due_ms;
-	bool bad;	/* Heap refuses it */
-	bool drop;	/* the mapping drops it */
-	bool erase;	/* and it asks for an erasure */
-	bool accepted;	/* Heap has it */
+	bool bad;      /* Heap refuses it */
+	bool drop;     /* the mapping drops it */
+	bool erase;    /* and it asks for an erasure */
+	bool accepted; /* Heap has it */
+	bool split;    /* under two identities */
+	enum track_identity mapped, at_heap;
 	unsigned again; /* how often it was set aside */
 };
 
@@ -45,6 +47,7 @@ struct world_flight {
 	bool arrived;
 	size_t count;
 	unsigned *events;
+	enum track_identity *mapped; /* under whom, each */
 	struct post_answer answer;
 };
 
@@ -72,6 +75,8 @@ struct world {
 
 	/* The lane as the queue keeps it. */
 	struct queue_lane saved;
+	char *doubt; /* as it was noted last */
+	size_t doubt_len;
 	bool broken; /* settle, post and rest fail */
 	bool glance; /* only to look: what was handed out stays away */
 	size_t erased;
@@ -127,9 +132,10 @@ bool
 track_write(const struct track_rules *rules, const char *event, size_t len,
     struct buf *out, struct track_result *ret_result, struct err *reterr)
 {
-	const struct world_event *of = &world->events[strtoul(event, NULL, 10)];
+	size_t number = strtoul(event, NULL, 10);
+	struct world_event *of = &world->events[number];
 
-	(void)rules;
+	of->mapped = rules->identity;
 	if (world->map_fails != ERR_NONE)
 		return err_set(reterr, world->map_fails, "it fails");
 	*ret_result = (struct track_result){.who = of->who, .note_count = 1};
@@ -157,6 +163,11 @@ queue_lane_open(struct queue *queue, const char *name,
 {
 	(void)queue, (void)name, (void)reterr;
 	*ret_lane = world->saved;
+	ret_lane->doubt = malloc(world->doubt_len + 1);
+	assert_non_null(ret_lane->doubt);
+	if (world->doubt_len > 0)
+		memcpy(ret_lane->doubt, world->doubt, world->doubt_len);
+	ret_lane->doubt_len = world->doubt_len;
 	world->saved.clean_ms = 0;
 	world->saved.sends = NULL;
 	world->saved.sends_len = 0;
@@ -174,32 +185,46 @@ void
 queue_lane_fini(struct queue_lane *lane)
 {
 	free(lane->sends);
-	lane->sends = NULL;
+	free(lane->doubt);
+	lane->sends = lane->doubt = NULL;
+}
+
+static inline void
+world_doubt_save(const void *doubt, size_t len)
+{
+	free(world->doubt);
+	world->doubt = malloc(len + 1);
+	assert_non_null(world->doubt);
+	if (len > 0)
+		memcpy(world->doubt, doubt, len);
+	world->doubt_len = len;
 }
 
 bool
-queue_lane_post(
-    struct queue *queue, int64_t lane, int64_t now_ms, struct err *reterr)
+queue_lane_post(struct queue *queue, int64_t lane, int64_t now_ms,
+    const void *doubt, size_t doubt_len, struct err *reterr)
 {
 	(void)queue, (void)lane;
 	if (world->broken)
 		return err_set(reterr, ERR_IO, "broken");
 	world->saved.last_post_ms = now_ms;
+	world_doubt_save(doubt, doubt_len);
 	return true;
 }
 
 bool
 queue_lane_rest(struct queue *queue, int64_t lane, int64_t now_ms,
-    const void *sends, size_t len, struct err *reterr)
+    const struct queue_rest *rest, struct err *reterr)
 {
 	(void)queue, (void)lane;
 	if (world->broken)
 		return err_set(reterr, ERR_IO, "broken");
 	world->saved.clean_ms = now_ms;
-	world->saved.sends = malloc(len);
+	world->saved.sends = malloc(rest->sends_len);
 	assert_non_null(world->saved.sends);
-	memcpy(world->saved.sends, sends, len);
-	world->saved.sends_len = len;
+	memcpy(world->saved.sends, rest->sends, rest->sends_len);
+	world->saved.sends_len = rest->sends_len;
+	world_doubt_save(rest->doubt, rest->doubt_len);
 	return true;
 }
 

@@ -1,0 +1,55 @@
+"""An event that may be at Heap keeps its identity when the settings change:
+under another one it would be there twice."""
+
+import pytest
+
+from conftest import until
+from test_delivery import SWIFT, delivered_once, event, put, wait_settled
+
+# Enough that not all of it is in flight at once.
+BATCHES = {**SWIFT, "heap_request_events": 25, "heap_in_flight": 2}
+
+
+def sent_and_stored(daemon, heapsim, fault):
+    """Heap stores what comes and answers with trouble."""
+    heapsim.control(**fault)
+    sent = [event(i) for i in range(200)]
+    put(daemon, sent)
+    until(lambda: len(heapsim.keys()) >= 25, "a request at Heap")
+    return sent
+
+
+@pytest.mark.parametrize("fault", [
+    {"fail_after_percent": 100},
+    {"close_percent": 100},
+    {"hang_after_percent": 100},
+])
+@pytest.mark.parametrize("stop", ["kill", "stop"])
+def test_identity_stays_while_in_doubt(start_daemon, heapsim, fault, stop):
+    daemon = start_daemon(**BATCHES)
+    sent = sent_and_stored(daemon, heapsim, fault)
+    getattr(daemon, stop)()
+    daemon.env["CURRENTSD_HEAP_IDENTITY"] = "user_id"
+    heapsim.control(**{name: 0 for name in fault})
+    daemon.start()
+    assert wait_settled(daemon)["delivered"] == 200
+    delivered_once(heapsim, sent)
+    books = heapsim.books()
+    assert books["split"] == 0
+    # What was not posted before follows the settings.
+    assert "identity:0123456789abcdef01234567" in heapsim.users().values()
+
+
+def test_identity_stays_over_several_changes(start_daemon, heapsim):
+    daemon = start_daemon(**BATCHES)
+    sent = sent_and_stored(daemon, heapsim, {"fail_after_percent": 100})
+    for identity in ("user_id", "external_user_id", "user_id"):
+        received = heapsim.books()["received"]
+        daemon.kill()
+        daemon.env["CURRENTSD_HEAP_IDENTITY"] = identity
+        daemon.start()
+        until(lambda: heapsim.books()["received"] > received, "a request")
+    heapsim.control(fail_after_percent=0)
+    assert wait_settled(daemon)["delivered"] == 200
+    delivered_once(heapsim, sent)
+    assert heapsim.books()["split"] == 0
