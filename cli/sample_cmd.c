@@ -19,6 +19,7 @@ const struct option_row command_sample_options[] = {
     {"--seed", "S", "Another series of events (1)."},
     {"--anonymous", "P", "P per cent without external_user_id (10)."},
     {"--time", "T", "Times lie before T, in UNIX seconds (now)."},
+    {"--odd", NULL, "Legal but nasty ones: what a receiver must endure."},
     {"--batch", NULL, "One request body: {\"events\":[...]}."},
     {NULL, NULL, NULL},
 };
@@ -28,7 +29,7 @@ struct sample_run {
 	size_t *types; /* owned; to go through in turn */
 	size_t type_count;
 	int64_t count;
-	bool batch;
+	bool batch, odd;
 };
 
 static bool
@@ -77,6 +78,7 @@ sample_options_read(const struct command_context *context,
 		return false;
 	run->sample.anonymous_percent = (unsigned)percent;
 	run->batch = options_has(options, "--batch");
+	run->odd = options_has(options, "--odd");
 	return true;
 }
 
@@ -89,7 +91,7 @@ sample_events_write(struct sample_run *run, struct buf *out, struct err *reterr)
 	for (int64_t i = 0; i < run->count; i++) {
 		if (run->batch && i > 0)
 			(void)buf_char(out, ',');
-		sample_write(
+		(run->odd ? sample_odd_write : sample_write)(
 		    &run->sample, run->types[(size_t)i % run->type_count], out);
 		if (!run->batch)
 			(void)buf_char(out, '\n');

@@ -28,4 +28,9 @@ size_t sample_type_find(const char *name);
 /* Append one event of a type: one line of JSON without the newline. */
 void sample_write(struct sample *sample, size_t type, struct buf *out);
 
+/* The same, of what is legal and nasty: numbers and strings beyond most
+ * readers, keys that come twice or collide, nesting up to the limit, unknown
+ * types and members. The judge finds every one sound. */
+void sample_odd_write(struct sample *sample, size_t type, struct buf *out);
+
 #endif

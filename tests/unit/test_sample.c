@@ -73,6 +73,40 @@ test_all_types_sound(void **state)
 }
 
 static void
+test_odd_sound(void **state)
+{
+	struct currents_batch batch;
+	struct currents_fault fault;
+	struct sample sample;
+	size_t unknown = 0;
+	struct buf event;
+	char why[200];
+
+	(void)state;
+	currents_batch_init(&batch);
+	sample_init(&sample, 43, NOW);
+	buf_init(&event, 1 << 20);
+	for (size_t i = 0; i < ROUNDS * sample_types(); i++) {
+		buf_reset(&event);
+		sample_odd_write(&sample, i % sample_types(), &event);
+		assert_true(buf_ok(&event, NULL));
+		assert_null(memchr(event.data, '\n', event.len));
+		assert_int_equal(
+		    currents_read(event.data, event.len, 1, &batch, &fault),
+		    CURRENTS_READ);
+		assert_int_equal(batch.count, 1);
+		if (batch.events[0].flaw != CURRENTS_SOUND) {
+			currents_flaw_write(&batch.events[0], why, sizeof(why));
+			fail_msg("%s: %.*s", why, (int)event.len, event.data);
+		}
+		unknown += !batch.events[0].known;
+	}
+	assert_in_range(unknown, ROUNDS, ROUNDS * sample_types() / 10);
+	currents_batch_fini(&batch);
+	buf_fini(&event);
+}
+
+static void
 test_repeatable(void **state)
 {
 	struct sample one, two;
@@ -139,6 +173,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_all_types_sound),
+	    cmocka_unit_test(test_odd_sound),
 	    cmocka_unit_test(test_repeatable),
 	    cmocka_unit_test(test_anonymous),
 	    cmocka_unit_test(test_find),
