@@ -1,6 +1,7 @@
 #include "cli/command.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "cli/socket.h"
 
 #include <errno.h>
@@ -99,7 +100,16 @@ command_fail(struct buf *out, const struct err *err)
 	return err->code == ERR_INPUT ? EXIT_USAGE : EXIT_FOUND;
 }
 
-/* One job at a time: two would wait for each other's steps. */
+/* In the daemon; for a person at his own terminal it would be noise. The
+ * name alone, since the words may be somebody's id. */
+static void
+job_log(struct parts *parts, const char *verb, const char *name)
+{
+	if (atomic_load(&parts->server) != NULL)
+		log_line(LOG_INFO, "command", "%s command=\"%s\"", verb, name);
+}
+
+/* One job at a time: each would wait for the next one's end. */
 static int
 command_job(const struct command *command, struct command_context *context,
     struct buf *out)
@@ -114,7 +124,9 @@ command_job(const struct command *command, struct command_context *context,
 		return command_fail(out, &err);
 	}
 	parts->job = command->name;
+	job_log(parts, "begin", command->name);
 	code = command->run(context, out);
+	job_log(parts, "end", command->name);
 	parts->job = NULL;
 	return code;
 }

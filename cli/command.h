@@ -42,7 +42,7 @@ typedef int command_fn(struct command_context *context, struct buf *out);
 enum command_place {
 	COMMAND_PLAIN, /* in its own process */
 	COMMAND_QUEUE, /* where the queue is open */
-	COMMAND_JOB,   /* likewise, for long: in steps, one job at a time */
+	COMMAND_JOB,   /* likewise, changing much or for long: one at a time */
 };
 
 struct command {

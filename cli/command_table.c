@@ -30,15 +30,15 @@ const struct command command_table[] = {
 	    "By destination, source and type, and when it will be empty; "
 	    "--age looks at each\nevent that waits, and shows how old they "
 	    "are.",
-	    COMMAND_JOB, command_queue_stats_options, command_queue_stats},
+	    COMMAND_QUEUE, command_queue_stats_options, command_queue_stats},
 	{"queue list", "[--place PLACE] [FILTER...] [--limit N] [--json]",
 	    "The events of a place; the buried if none is named",
-	    NULL, COMMAND_JOB, command_queue_list_options,
+	    NULL, COMMAND_QUEUE, command_queue_list_options,
 	    command_queue_list},
 	{"queue find", "EVENT-ID [--json]",
 	    "Where an event is: waiting, kept, buried, or nowhere",
 	    "Exit 1 if it is nowhere.",
-	    COMMAND_JOB, command_json_options, command_queue_find},
+	    COMMAND_QUEUE, command_json_options, command_queue_find},
 	{"queue show", "[undecodable] ID [--json]",
 	    "One buried event: its bytes, what was sent, the answer",
 	    "With the word undecodable: a body that could not be read.",
@@ -54,7 +54,7 @@ const struct command command_table[] = {
 	{"queue export", "[--place PLACE] [FILTER...]",
 	    "Events as JSON, one a line",
 	    "What is no JSON on one line is in event_base64.",
-	    COMMAND_JOB, command_queue_export_options, command_queue_export},
+	    COMMAND_QUEUE, command_queue_export_options, command_queue_export},
 	{"queue import", "[FILE|-] [--source NAME] [--json]",
 	    "Put events into the queue, as if the source had sent them",
 	    "A line is an event, a request body, or what queue export wrote. "
@@ -76,7 +76,7 @@ const struct command command_table[] = {
 	    "Whose erasure was asked for (users.UserDeleteRequest)",
 	    "They are on the list until `currentsd forget` or --done takes "
 	    "them off.",
-	    COMMAND_JOB, command_queue_erasures_options,
+	    COMMAND_QUEUE, command_queue_erasures_options,
 	    command_queue_erasures},
 	{"replay", "--since WHEN [FILTER...] [--destination NAME]",
 	    "Send delivered events again",

@@ -330,3 +330,27 @@ def test_a_client_that_goes_ends_its_job(either, tmp_path):
         process.stdout.close()
         process.wait(timeout=PATIENCE)
     assert tool(either, "ledger", "--check")["total"]["waiting"] == 3001
+
+
+def test_one_job_at_a_time_and_others_are_served(places):
+    """An import waits for its input; status answers, another job does not."""
+    with subprocess.Popen([BINARY, "queue", "import", "-"], env=places.env,
+                          stdin=subprocess.PIPE) as process:
+        places.run.wait_line("begin command=.queue import")
+        assert "running" in places.command("status")
+        assert len(tool(places, "queue", "list")) == 1
+        assert "at work" in places.command("queue", "check", code=FOUND)
+        assert places.post(batch(event())).status == 200
+        process.stdin.write((json.dumps(event()) + "\n").encode())
+        process.stdin.close()
+        assert process.wait(timeout=PATIENCE) == 0
+    assert places.books()["waiting"] == 3
+
+
+def test_a_stop_ends_a_job(places):
+    with subprocess.Popen([BINARY, "queue", "import", "-"], env=places.env,
+                          stdin=subprocess.PIPE) as process:
+        places.run.wait_line("begin command=.queue import")
+        places.stop()
+        process.stdin.close()
+        assert process.wait(timeout=PATIENCE) == FOUND
