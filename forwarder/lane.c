@@ -91,7 +91,6 @@ lane_init(struct lane *lane, const struct forwarder_lane_settings *settings,
 	    .settings = *settings,
 	    .queue = queue,
 	    .poster = *poster,
-	    .bytes = settings->request_bytes,
 	    .rest_ms = INT64_MIN,
 	    .look_ms = INT64_MIN,
 	    .post_ms = INT64_MIN,
@@ -101,6 +100,7 @@ lane_init(struct lane *lane, const struct forwarder_lane_settings *settings,
 		lane->rules = *settings->rules;
 	else
 		track_rules_init(&lane->rules);
+	size_init(&lane->size, settings->request_bytes, now->mono_ms);
 	quota_init(&lane->quota, allowed,
 	    lane_allowed(
 		settings->identity_per_minute, settings->share_percent));

@@ -85,6 +85,7 @@ lane_accepted(struct lane *lane, struct request *request, bool fresh,
 	lane->accepted += request->count;
 	lane->accepted_ms = now->wall_ms;
 	pace_raise(&lane->pace, now->mono_ms);
+	size_raise(&lane->size, now->mono_ms);
 	if (fresh) {
 		backoff_reset(&lane->backoff);
 		if (lane->state == FORWARDER_WAITING || request->probe)
@@ -152,11 +153,8 @@ lane_halve(struct lane *lane, struct request *request,
 {
 	struct request *left, *right;
 
-	if (verdict->smaller && request->body.len / 2 < lane->bytes) {
-		lane->bytes = request->body.len / 2;
-		if (lane->bytes < LANE_BYTES_LEAST)
-			lane->bytes = LANE_BYTES_LEAST;
-	}
+	if (verdict->smaller)
+		size_lower(&lane->size, request->body.len, now->mono_ms);
 	if (!request_split(request, request->count / 2, &left, &right, NULL)) {
 		lane_keep(lane, request, now->mono_ms + LANE_RETRY_MS);
 		return;

@@ -105,7 +105,7 @@ lane_fill_one(
 	hash = doubt_event(
 	    lot->lease->events[event].data, lot->lease->events[event].data_len);
 	switch (request_add(lane->filling, lane_doubt_rules(lane, hash), lot,
-	    event, lane->bytes, &result)) {
+	    event, lane->size.present, &result)) {
 	case REQUEST_ADDED:
 		stock_pass(&lane->stock);
 		request_last(lane->filling)->hash = hash;

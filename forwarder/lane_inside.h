@@ -13,6 +13,7 @@
 #include "forwarder/lane.h"
 #include "forwarder/pace.h"
 #include "forwarder/quota.h"
+#include "forwarder/size.h"
 #include "forwarder/stock.h"
 #include "forwarder/suspicion.h"
 #include "forwarder/tally.h"
@@ -23,7 +24,6 @@ enum {
 	LANE_KEPT_MOST = 32,	/* requests in memory, but in flight */
 	LANE_FILL_MOST = 20000, /* events looked at in one step */
 	LANE_FIT_PART = 4,	/* of a full request is worth one */
-	LANE_BYTES_LEAST = 16 * 1024, /* 413 does not teach less */
 };
 
 struct lane {
@@ -49,9 +49,9 @@ struct lane {
 	struct backoff backoff;
 	struct suspicion suspicion;
 	struct doubt unknown; /* what may be at the destination */
-	bool doubt;	 /* refusals without proof: one request at a time */
-	size_t bytes;	 /* of a request; 413 lowers it, a start forgets */
-	int64_t rest_ms; /* mono: until then the quota is unknown */
+	bool doubt;	  /* refusals without proof: one request at a time */
+	struct size size; /* of a request */
+	int64_t rest_ms;  /* mono: until then the quota is unknown */
 
 	/* What it has. */
 	struct stock stock;

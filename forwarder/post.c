@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { POST_ANSWER_MAX = 1 << 20 }; /* bytes read of an answer */
+
 /*
  * What is set here, and what is not: certificates are always verified,
  * redirects never followed (the events would go where nobody said), the
@@ -19,6 +21,8 @@ struct post {
 	void *owner;
 	void *tag;
 	struct post_answer answer;
+	size_t read; /* of the answer's body */
+	bool cut;    /* by us */
 	char trouble[CURL_ERROR_SIZE];
 };
 
@@ -95,19 +99,26 @@ poster_free(struct poster *poster)
 	curl_global_cleanup();
 }
 
-/* Keep the first words, read the rest and forget it: a connection that is
- * read to the end can be used again. The time-out bounds it. */
+/*
+ * Keep the first words, read the rest and forget it: a connection that is
+ * read to the end can be used again. But not without end: its head has said
+ * what became of the request, and to wait for the time-out, and then post
+ * it again, would be worse than to hang up.
+ */
 static size_t
 post_words_take(char *data, size_t size, size_t count, void *arg)
 {
-	struct post_answer *answer = arg;
+	struct post *post = arg;
+	struct post_answer *answer = &post->answer;
 	size_t room = sizeof(answer->words) - answer->words_len;
 	size_t len = size * count;
 
 	memcpy(
 	    answer->words + answer->words_len, data, len < room ? len : room);
 	answer->words_len += len < room ? len : room;
-	return len;
+	post->read += len;
+	post->cut = post->read > POST_ANSWER_MAX;
+	return post->cut ? 0 : len;
 }
 
 /* The options that say where to and whom to trust. */
@@ -157,7 +168,7 @@ post_options_set(
 	SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)len);
 	SET(CURLOPT_POSTFIELDS, body);
 	SET(CURLOPT_WRITEFUNCTION, post_words_take);
-	SET(CURLOPT_WRITEDATA, &post->answer);
+	SET(CURLOPT_WRITEDATA, (void *)post);
 #undef SET
 	return rc;
 }
@@ -204,6 +215,8 @@ post_answer_fill(struct post *post, CURLcode code)
 	struct post_answer *answer = &post->answer;
 	struct curl_header *header;
 
+	if (post->cut && code == CURLE_WRITE_ERROR)
+		code = CURLE_OK;
 	answer->curl_code = (int)code;
 	answer->trouble = "";
 	if (code != CURLE_OK)

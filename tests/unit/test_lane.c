@@ -61,6 +61,45 @@ test_learns_from_413(void **state)
 	world_end();
 }
 
+/* One odd 413: small requests, but not for ever. */
+static void
+judge_first_too_large(struct world *of, struct world_flight *flight)
+{
+	if (of->posts == 1)
+		world_say(flight, 413, "bad");
+}
+
+static void
+test_forgets_413(void **state)
+{
+	size_t hour, posts[3];
+
+	(void)state;
+	world_start(300000);
+	world->count = 0;
+	world->settings.request_bytes = 100000;
+	world->settings.request_events = 20000;
+	world->settings.in_flight = 1;
+	world->judge = judge_first_too_large;
+	world_lane_start();
+	for (hour = 0; hour < 3; hour++) {
+		size_t turn;
+
+		world->posts = hour == 0 ? 0 : 2;
+		for (turn = 0; turn < 10; turn++) {
+			world->count += 10000;
+			lane_look(world->lane);
+			world_pass(6 * 60 * 1000);
+		}
+		posts[hour] = world->posts - (hour == 0 ? 0 : 2);
+	}
+	assert_int_equal(world->done, world->count);
+	assert_true(posts[0] > 12);
+	assert_int_equal(posts[2], 10);
+	assert_int_equal(world->lane->size.present, 100000);
+	world_end();
+}
+
 static void
 test_dropped_settle_without_a_post(void **state)
 {
@@ -287,6 +326,7 @@ main(void)
 	    cmocka_unit_test(test_full_requests),
 	    cmocka_unit_test(test_bytes_bound),
 	    cmocka_unit_test(test_learns_from_413),
+	    cmocka_unit_test(test_forgets_413),
 	    cmocka_unit_test(test_dropped_settle_without_a_post),
 	    cmocka_unit_test(test_stops_and_probes),
 	    cmocka_unit_test(test_pause),
