@@ -35,6 +35,8 @@ struct flat_node {
 	uint32_t parent; /* index of the object that holds it, or FLAT_ROOT */
 	uint32_t depth;	 /* 1: outermost member */
 	uint32_t top;	 /* see flat_paths() */
+	const char *from, *value, *end; /* the member in the document: its key,
+					   its value, and behind it */
 };
 
 struct flat {
@@ -61,6 +63,10 @@ void flat_fini(struct flat *flat);
  * NULL. */
 const struct flat_node *
 flat_find(const struct flat *flat, uint32_t parent, const char *name);
+
+/* Mark the members that came again, and all that was in them; of the reading
+ * alone. */
+MUST_USE bool flat_twins_mark(struct flat *flat, struct err *reterr);
 
 /* The index of a node. */
 uint32_t flat_index(const struct flat *flat, const struct flat_node *node);

@@ -136,24 +136,17 @@ track_user_read(struct track_job *job)
 	job->timezone = flat_find(&job->flat, user, "timezone");
 }
 
-/* What currents_read() saw in it too, or it would not be sound. */
-static bool
-track_envelope_read(struct track_job *job)
+bool
+track_members_read(
+    struct track_job *job, const char *event, size_t len, struct err *reterr)
 {
-	const struct flat_node *time = flat_find(&job->flat, FLAT_ROOT, "time");
 	size_t known;
 
+	if (!flat_read(&job->flat, event, len, reterr))
+		return false;
 	job->type =
 	    track_text_of(flat_find(&job->flat, FLAT_ROOT, "event_type"));
 	job->id = track_text_of(flat_find(&job->flat, FLAT_ROOT, "id"));
-	if (job->type.len == 0)
-		return track_bury(job, "no event_type");
-	if (job->id.len == 0)
-		return track_bury(job, "no id");
-	if (time == NULL || time->kind != SCAN_NUMBER ||
-	    !scan_number_int64(time->text.data, time->text.len, &job->time_s) ||
-	    job->time_s < TRACK_TIME_LEAST || job->time_s > TRACK_TIME_MOST)
-		return track_bury(job, "time is none that Heap can read");
 	known = catalogue_type_find(job->type.data, job->type.len);
 	job->known =
 	    known < catalogue_type_count() ? catalogue_type_at(known) : NULL;
@@ -162,13 +155,21 @@ track_envelope_read(struct track_job *job)
 	return true;
 }
 
+/* What currents_read() saw in it too, or it would not be sound. */
 static bool
-track_erasure(const struct track_job *job)
+track_envelope_read(struct track_job *job)
 {
-	static const char type[] = "users.UserDeleteRequest";
+	const struct flat_node *time = flat_find(&job->flat, FLAT_ROOT, "time");
 
-	return job->type.len == sizeof(type) - 1 &&
-	       memcmp(job->type.data, type, job->type.len) == 0;
+	if (job->type.len == 0)
+		return track_bury(job, "no event_type");
+	if (job->id.len == 0)
+		return track_bury(job, "no id");
+	if (time == NULL || time->kind != SCAN_NUMBER ||
+	    !scan_number_int64(time->text.data, time->text.len, &job->time_s) ||
+	    job->time_s < TRACK_TIME_LEAST || job->time_s > TRACK_TIME_MOST)
+		return track_bury(job, "time is none that Heap can read");
+	return true;
 }
 
 static void
@@ -267,12 +268,20 @@ track_put_event(const struct track_job *job, struct buf *out)
 	track_put_leaves(job, out);
 }
 
+void
+track_values_init(struct track_job *job, size_t len)
+{
+	buf_init(&job->values,
+	    len * TRACK_VALUES_FACTOR +
+		(job->flat.count + TRACK_FEW) * TRACK_VALUES_LEAF);
+}
+
 /* Decide on the fate; false is trouble of ours, whose code is in reterr. */
 static bool
 track_map(
     struct track_job *job, const char *event, size_t len, struct err *reterr)
 {
-	if (!flat_read(&job->flat, event, len, reterr))
+	if (!track_members_read(job, event, len, reterr))
 		return false;
 	if (!track_envelope_read(job))
 		return true;
@@ -286,19 +295,19 @@ track_map(
 	    !flat_paths(&job->flat, flat_index(&job->flat, job->properties),
 		len, reterr))
 		return false;
-	buf_init(&job->values,
-	    len * TRACK_VALUES_FACTOR +
-		(job->flat.count + TRACK_FEW) * TRACK_VALUES_LEAF);
+	track_values_init(job, len);
 	return track_event_name_find(job, reterr) &&
 	       track_leaves_read(job, reterr) && track_names_find(job, reterr);
 }
 
-static void
+void
 track_job_init(struct track_job *job, const struct track_rules *rules,
     struct track_result *result)
 {
 	job->rules = rules;
 	job->result = result;
+	job->identity_node = NULL;
+	job->identity_hashed = false;
 	job->leaves = job->few;
 	job->count = 0;
 	job->cap = TRACK_FEW;
@@ -314,7 +323,7 @@ track_job_init(struct track_job *job, const struct track_rules *rules,
 	result->notes_lost = 0;
 }
 
-static void
+void
 track_job_fini(struct track_job *job)
 {
 	if (job->leaves != job->few)

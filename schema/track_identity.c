@@ -134,7 +134,11 @@ track_identify(struct track_job *job, enum track_source source,
 		return track_bury(job, track_reasons[source][trouble]);
 	job->numeric = false;
 	job->identity = node->text;
-	if (job->rules->identity_hash) {
+	job->identity_node = node;
+	job->identity_hashed = true;
+	if (track_marked(&job->identity)) {
+		track_say(job, "identity", 8, "%s, hashed at acceptance", name);
+	} else if (job->rules->identity_hash) {
 		if (job->rules->key == NULL)
 			return track_bury(job, "identity_hash without a key");
 		track_hash(job->rules, node->text.data, node->text.len,
@@ -143,6 +147,7 @@ track_identify(struct track_job *job, enum track_source source,
 		    (struct flat_text){job->identity_hex, TRACK_HEX};
 		track_say(job, "identity", 8, "HMAC-SHA-256 of %s", name);
 	} else {
+		job->identity_hashed = false;
 		track_say(job, "identity", 8, "%s", name);
 	}
 	job->result->who =
@@ -248,6 +253,15 @@ track_anonymous(struct track_job *job)
 	    (track_there(job->device_id) || track_there(job->user_id)))
 		return track_drop(job, "anonymous");
 	return track_no_user(job);
+}
+
+bool
+track_erasure(const struct track_job *job)
+{
+	static const char type[] = "users.UserDeleteRequest";
+
+	return job->type.len == sizeof(type) - 1 &&
+	       memcmp(job->type.data, type, job->type.len) == 0;
 }
 
 /* A request that names nobody must be seen by a person: it is buried. */

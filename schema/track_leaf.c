@@ -35,6 +35,15 @@ track_top_read(
 	top->class = property->class;
 }
 
+enum catalogue_class
+track_class_of(const struct track_job *job, uint32_t index)
+{
+	struct track_top top;
+
+	track_top_read(job, index, &top);
+	return top.class;
+}
+
 static bool
 track_leaves_grow(struct track_job *job, struct err *reterr)
 {
@@ -169,6 +178,33 @@ track_value_read(struct track_job *job, struct track_leaf *leaf, bool *ret_send,
 	return true;
 }
 
+bool
+track_value_hash(struct track_job *job, const struct flat_node *node,
+    char ret_hex[TRACK_HEX], bool *ret_sent, struct err *reterr)
+{
+	struct track_leaf leaf = {.property = "other", .node = node};
+	size_t before = job->values.len;
+	const char *data;
+
+	*ret_sent = false;
+	if (!track_value_read(job, &leaf, ret_sent, reterr))
+		return false;
+	data = leaf.held ? job->values.data + leaf.held_at : leaf.value.data;
+	if (*ret_sent)
+		track_hash(job->rules, data, leaf.value.len, ret_hex);
+	buf_truncate(&job->values, before);
+	return true;
+}
+
+/* Is the value a hash already? Then it is that from here on. */
+static bool
+track_leaf_hashed(const struct track_job *job, struct track_leaf *leaf)
+{
+	return !leaf->held && ((job->identity_hashed &&
+				   leaf->value.data == job->identity.data) ||
+				  track_marked(&leaf->value));
+}
+
 /* Judge the leaf at job->leaves[job->count], whose name and node are set (a
  * value too, if it has no node), and count it in if it is to be sent. */
 static bool
@@ -177,7 +213,7 @@ track_leaf_judge(
 {
 	struct track_leaf *leaf = &job->leaves[job->count];
 	bool cut = leaf->node != NULL && leaf->node->path_cut;
-	bool send = leaf->node == NULL;
+	bool send = leaf->node == NULL, hashed;
 	enum track_private private;
 	const char *why;
 
@@ -188,7 +224,8 @@ track_leaf_judge(
 		return false;
 	if (!send)
 		return true;
-	if (private == TRACK_PRIVATE_HASH &&
+	hashed = track_leaf_hashed(job, leaf);
+	if (private == TRACK_PRIVATE_HASH && !hashed &&
 	    !track_leaf_hash(job, leaf, reterr))
 		return false;
 	track_leaf_cut(job, leaf);
@@ -265,7 +302,11 @@ track_leaves_add(struct track_job *job, struct err *reterr)
 {
 	const struct track_rules *rules = job->rules;
 	struct flat_text rest = job->type, action, channel = {NULL, 0};
+	struct flat_text user_id = track_text_of(job->user_id);
 
+	/* An identity that is hashed is not told by another name. */
+	if (job->identity_hashed && job->user_id == job->identity_node)
+		user_id = job->identity;
 	action = track_unless_blank(track_part_take(&rest));
 	if (rest.len > 0)
 		channel = track_unless_blank(track_part_take(&rest));
@@ -275,8 +316,8 @@ track_leaves_add(struct track_job *job, struct err *reterr)
 		   job, rules->add_channel, "braze_action", action, reterr) &&
 	       track_leaf_add(job, rules->add_event_id, "braze_event_id",
 		   job->id, reterr) &&
-	       track_leaf_add(job, rules->add_user_id, "braze_user_id",
-		   track_text_of(job->user_id), reterr) &&
+	       track_leaf_add(
+		   job, rules->add_user_id, "braze_user_id", user_id, reterr) &&
 	       track_leaf_add(job, rules->add_device_id, "device_id",
 		   track_text_of(job->device_id), reterr) &&
 	       track_leaf_add(job, rules->add_timezone, "timezone",

@@ -10,6 +10,7 @@
  *	track_value.c     numbers, cut strings, arrays
  *	track_name.c      names, and what to do when two are the same
  *	track_private.c   classes and selectors
+ *	private.c         taking out at acceptance what those say
  */
 
 #include "base/digest.h"
@@ -55,6 +56,8 @@ struct track_job {
 	bool numeric;
 	uint64_t number;	   /* if numeric */
 	struct flat_text identity; /* else */
+	const struct flat_node *identity_node;
+	bool identity_hashed;
 	char identity_hex[TRACK_HEX];
 
 	/* what */
@@ -69,6 +72,15 @@ struct track_job {
 };
 
 /* track.c */
+void track_job_init(struct track_job *job, const struct track_rules *rules,
+    struct track_result *result);
+void track_job_fini(struct track_job *job);
+/* Read it flat, and find type, id, user and properties, if they are there.
+ * Call track_job_fini() in any case. */
+MUST_USE bool track_members_read(
+    struct track_job *job, const char *event, size_t len, struct err *reterr);
+/* Make room for values; len is the event's. */
+void track_values_init(struct track_job *job, size_t len);
 void track_note(
     struct track_job *job, const char *property, enum track_note_kind kind);
 void track_say(const struct track_job *job, const char *subject,
@@ -80,10 +92,17 @@ struct flat_text track_text_of(const struct flat_node *node);
 
 /* track_identity.c: false if the fate is not TRACK_SEND. */
 MUST_USE bool track_identity_find(struct track_job *job);
-/* Whose erasure is asked for; sets the fate. */
+/* Does it ask for an erasure? Whose: sets the fate. */
+bool track_erasure(const struct track_job *job);
 void track_erasure_read(struct track_job *job);
 
 /* track_leaf.c */
+/* The class of what is in the property with that index. */
+enum catalogue_class track_class_of(const struct track_job *job, uint32_t top);
+/* The hash of a value as it would be sent. *ret_sent: there is something. */
+MUST_USE bool
+track_value_hash(struct track_job *job, const struct flat_node *node,
+    char ret_hex[TRACK_HEX], bool *ret_sent, struct err *reterr);
 MUST_USE bool track_leaves_read(struct track_job *job, struct err *reterr);
 
 /* track_value.c */
@@ -110,5 +129,9 @@ track_private_of(const struct track_job *job, const struct flat_text *path,
     bool path_cut, enum catalogue_class class, const char **ret_why);
 void track_hash(const struct track_rules *rules, const char *data, size_t len,
     char ret_hex[TRACK_HEX]);
+/* Is it a hash that was made at acceptance (TRACK_MARK and hex)? Then narrow
+ * it to the hex: it is not hashed a second time. */
+#define TRACK_MARK "hmac-sha256:"
+bool track_marked(struct flat_text *text);
 
 #endif

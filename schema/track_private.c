@@ -97,3 +97,22 @@ track_hash(const struct track_rules *rules, const char *data, size_t len,
 		ret_hex[2 * i + 1] = digits[hash[i] & 15];
 	}
 }
+
+bool
+track_marked(struct flat_text *text)
+{
+	const size_t mark = sizeof(TRACK_MARK) - 1;
+
+	if (text->len != mark + TRACK_HEX ||
+	    memcmp(text->data, TRACK_MARK, mark) != 0)
+		return false;
+	for (size_t i = mark; i < text->len; i++) {
+		char c = text->data[i];
+
+		if ((c < '0' || c > '9') && (c < 'a' || c > 'f'))
+			return false;
+	}
+	text->data += mark;
+	text->len = TRACK_HEX;
+	return true;
+}

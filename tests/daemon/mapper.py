@@ -43,6 +43,10 @@ class Object(list):
     """The members of an object in order, repetitions included."""
 
 
+class Hashed(str):
+    """A hash already."""
+
+
 class Fate(Exception):
     """The event is not sent: (fate, reason)."""
 
@@ -330,7 +334,11 @@ def added(event, event_type, rules):
     yield "channel", "braze_channel", parts[-2] if len(parts) > 1 else None
     yield "channel", "braze_action", parts[-1]
     yield "event_id", "braze_event_id", get(event, "id")
-    yield "user_id", "braze_user_id", get(user, "user_id")
+    braze = get(user, "user_id")
+    if rules["identity_hash"] and rules["identity"] == "user_id" and \
+            there(braze):
+        braze = Hashed(keyed(readable(braze), rules))
+    yield "user_id", "braze_user_id", braze
     yield "device_id", "device_id", get(user, "device_id")
     yield "timezone", "timezone", get(user, "timezone")
 
@@ -343,7 +351,7 @@ def properties(event, event_type, rules):
         fate = privacy(event_type, way, rules)
         if fate == "drop" or value is None or blank(path):
             return
-        if fate == "hash":
+        if fate == "hash" and not isinstance(value, Hashed):
             value = keyed(str(value), rules)
         if not isinstance(value, Number):
             value = cut(value, 1023)
@@ -358,6 +366,8 @@ def properties(event, event_type, rules):
             added(event, event_type, rules)):
         if which in rules["add"] and isinstance(value, str):
             text = readable(value)
+            if isinstance(value, Hashed):
+                text = value
             claim((1, place), (name,), None if blank(text) else text, True)
     return part(claims)
 

@@ -222,7 +222,9 @@ def compare(seed, count, rules_of):
         lines.append(json.dumps({"rules": rules}, separators=(",", ":")))
         for _ in range(50):
             lines.append(some_event(random_))
-            wanted.append((lines[-1], rules))
+            wanted.append((lines[-1], {
+                name: rule for name, rule in rules.items()
+                if name in mapper.DEFAULTS}))
     answers = probe(lines)
     assert len(answers) == len(wanted)
     sent = 0
@@ -239,6 +241,16 @@ def test_default_rules_agree():
 
 def test_any_rules_agree():
     sent = compare(2, EVENTS, some_rules)
+    assert sent > EVENTS // 5
+
+
+def test_private_at_accept_sends_the_same():
+    """Taken out before the disk or after it: Heap gets the same.
+
+    Only a custom event's name that the rules take out cannot name it."""
+    sent = compare(3, EVENTS, lambda random_: {
+        **some_rules(random_), "private_at": "accept",
+        "custom_event_name": "type"})
     assert sent > EVENTS // 5
 
 

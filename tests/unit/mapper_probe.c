@@ -5,7 +5,7 @@
  * the reason, a tab, what would be sent.
  */
 
-#include "schema/track.h"
+#include "schema/private.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -129,6 +129,29 @@ probe_rules(struct probe *probe, json_t *json)
 	rules->key_len = key == NULL ? 0 : strlen(key);
 }
 
+/* As at acceptance: twice changes no more than once. What is not readable
+ * stays as it is. */
+static void
+probe_private(
+    const struct probe *probe, const char *line, size_t len, struct buf *out)
+{
+	struct buf once;
+	struct err err;
+
+	buf_init(&once, ROOM);
+	buf_reset(out);
+	if (private_write(&probe->rules, line, len, &once, &err)) {
+		CHECK(private_write(
+		    &probe->rules, once.data, once.len, out, &err));
+		CHECK(out->len == once.len &&
+		      memcmp(out->data, once.data, once.len) == 0);
+	} else {
+		CHECK(err.code == ERR_INPUT && once.len == 0);
+		CHECK(buf_append(out, line, len));
+	}
+	buf_fini(&once);
+}
+
 static void
 probe_map(
     const struct probe *probe, const char *line, size_t len, struct buf *out)
@@ -155,11 +178,12 @@ main(void)
 	struct probe probe = {.json = NULL};
 	char *line = NULL;
 	size_t size = 0;
-	struct buf out;
+	struct buf out, accepted;
 	ssize_t len;
 
 	track_rules_init(&probe.rules);
 	buf_init(&out, ROOM);
+	buf_init(&accepted, ROOM);
 	while ((len = getline(&line, &size, stdin)) > 0) {
 		json_t *json = NULL;
 
@@ -169,12 +193,16 @@ main(void)
 			probe_rules(&probe,
 			    json_incref(json_object_get(json, "rules")));
 			json_decref(json);
+		} else if (probe_is(&probe, "private_at", "accept")) {
+			probe_private(&probe, line, (size_t)len, &accepted);
+			probe_map(&probe, accepted.data, accepted.len, &out);
 		} else {
 			probe_map(&probe, line, (size_t)len, &out);
 		}
 	}
 	json_decref(probe.json);
 	buf_fini(&out);
+	buf_fini(&accepted);
 	free(line);
 	return 0;
 }
