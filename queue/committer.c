@@ -14,6 +14,7 @@ enum {
 	COMMITTER_ROUND_MS = 500,
 	COMMITTER_FOLD_MS = 3600 * 1000,
 	COMMITTER_PROBE_MS = 1000, /* a younger commit answers a probe */
+	COMMITTER_ROOM_STEPS = 8,  /* of evicting, before one commit */
 };
 
 /* Note the hashes of a transaction in one row, and let rows go that have
@@ -79,26 +80,33 @@ committer_seen_trim(struct queue *queue, struct err *reterr)
 	}
 }
 
-/* What was delivered and is kept goes before a put is refused. */
+/*
+ * Begin a transaction that there is room for. What was delivered and is kept
+ * goes before a put is refused: in transactions of its own, so that nothing
+ * of it is done again for each put if it is not enough, and a little at a
+ * time, since whoever settles waits meanwhile.
+ */
 static bool
-committer_make_room(struct queue *queue, int64_t now_ms, struct err *reterr)
+committer_begin(struct queue *queue, int64_t now_ms, struct err *reterr)
 {
 	size_t count;
 
-	while (!queue_room(queue, reterr)) {
-		if (reterr->code != ERR_FULL ||
+	for (int step = 0;; step++) {
+		if (!queue_begin(queue, reterr))
+			return false;
+		if (queue_room(queue, reterr))
+			return true;
+		if (reterr->code != ERR_FULL || step == COMMITTER_ROOM_STEPS ||
 		    !kept_evict(queue, now_ms, true, &count, reterr) ||
-		    count == 0)
+		    count == 0 || !queue_commit(queue, reterr))
 			return false;
 	}
-	return true;
 }
 
 static bool
 committer_move(struct queue *queue, struct put *puts, struct err *reterr)
 {
-	if (!queue_begin(queue, reterr) ||
-	    !committer_make_room(queue, puts->now_ms, reterr))
+	if (!committer_begin(queue, puts->now_ms, reterr))
 		return false;
 	for (struct put *put = puts; put != NULL; put = put->next) {
 		if (!put_move(queue, put, reterr))

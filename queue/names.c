@@ -87,34 +87,48 @@ names_remember(
 	return true;
 }
 
+/* The next row: known already, or remembered. */
+static bool
+names_load_one(
+    struct names *names, sqlite3_stmt *row, size_t at, struct err *reterr)
+{
+	const char *text = (const char *)sqlite3_column_text(row, 1);
+	size_t len = (size_t)sqlite3_column_bytes(row, 1);
+
+	if (sqlite3_column_int64(row, 0) != (int64_t)at + 1 || text == NULL)
+		return err_set(reterr, ERR_DAMAGED,
+		    "queue.db: the table of names has gaps");
+	if (at == names->count)
+		return names_remember(names, text, len, reterr);
+	if (strlen(names->texts[at]) != len ||
+	    memcmp(names->texts[at], text, len) != 0)
+		return err_set(reterr, ERR_DAMAGED,
+		    "queue.db: the table of names is not what it was");
+	return true;
+}
+
 bool
 names_load(struct names *names, struct store *store, struct err *reterr)
 {
 	sqlite3_stmt *all = store_statement(store, STORE_NAME_ALL, reterr);
-	bool row;
+	bool row = true, ok = true;
+	size_t at = 0;
 
 	if (all == NULL)
 		return false;
-	names_cut(names, 0);
-	for (;;) {
+	for (; ok; at++) {
 		if (!store_step(store, all, &row, reterr))
 			return false;
 		if (!row)
 			break;
-		if (sqlite3_column_int64(all, 0) != (int64_t)names->count + 1 ||
-		    sqlite3_column_type(all, 1) != SQLITE_TEXT) {
-			store_reset(all);
-			return err_set(reterr, ERR_DAMAGED,
-			    "queue.db: the table of names has gaps");
-		}
-		if (!names_remember(names,
-			(const char *)sqlite3_column_text(all, 1),
-			(size_t)sqlite3_column_bytes(all, 1), reterr)) {
-			store_reset(all);
-			return false;
-		}
+		ok = names_load_one(names, all, at, reterr);
 	}
 	store_reset(all);
+	if (!ok)
+		return false;
+	if (at < names->count)
+		return err_set(reterr, ERR_DAMAGED,
+		    "queue.db: names are missing that were durable");
 	names->durable = names->count;
 	return true;
 }

@@ -21,7 +21,8 @@ struct names;
 MUST_USE struct names *names_new(void);
 void names_free(struct names *names); /* takes NULL */
 
-/* Forget all and read them from the file. */
+/* Read them from the file. A text that was known stays where it is, since
+ * leases show it; after a failure the load is to be repeated. */
 MUST_USE bool
 names_load(struct names *names, struct store *store, struct err *reterr);
 

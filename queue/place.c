@@ -69,6 +69,55 @@ place_own(struct place *place, struct err *reterr)
 	return true;
 }
 
+/* Is the ballast there, with all its bytes? A crash while it was laid leaves
+ * less, which would be no help. */
+static bool
+place_ballast_whole(const struct place *place)
+{
+	struct stat info;
+
+	return stat(place->ballast_file, &info) == 0 &&
+	       info.st_size >= place->ballast_bytes &&
+	       (int64_t)info.st_blocks * 512 >= place->ballast_bytes;
+}
+
+/* A directory is there after a power cut once its parent is synced. */
+static bool
+place_sync_parent(const char *dir)
+{
+	char *parent;
+	bool ok = false;
+	int fd = -1;
+
+	if (asprintf(&parent, "%s/..", dir) < 0)
+		return false;
+	fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0) {
+		ok = fsync(fd) == 0;
+		(void)close(fd);
+	}
+	free(parent);
+	return ok;
+}
+
+/* Make the state directory if it is not there. */
+static bool
+place_make(const char *dir, struct err *reterr)
+{
+	if (mkdir(dir, 0700) != 0) {
+		if (errno == EEXIST)
+			return true;
+		return err_set(reterr, ERR_CONFIG,
+		    "%s: cannot make the state directory: %s", dir,
+		    strerror(errno));
+	}
+	if (place_sync_parent(dir))
+		return true;
+	(void)rmdir(dir);
+	return err_set(
+	    reterr, ERR_IO, "%s: cannot sync the directory that it is in", dir);
+}
+
 bool
 place_take(struct place *place, const char *dir, int64_t ballast_bytes,
     struct err *reterr)
@@ -76,15 +125,9 @@ place_take(struct place *place, const char *dir, int64_t ballast_bytes,
 	*place = (struct place){.lock = -1, .ballast_bytes = ballast_bytes};
 	if (!place_paths(place, dir, reterr))
 		goto fail;
-	if (mkdir(dir, 0700) != 0 && errno != EEXIST) {
-		(void)err_set(reterr, ERR_CONFIG,
-		    "%s: cannot make the state directory: %s", dir,
-		    strerror(errno));
+	if (!place_make(dir, reterr) || !place_own(place, reterr))
 		goto fail;
-	}
-	if (!place_own(place, reterr))
-		goto fail;
-	place->ballast = access(place->ballast_file, F_OK) == 0;
+	place->ballast = place_ballast_whole(place);
 	return true;
 fail:
 	place_fini(place);

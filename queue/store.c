@@ -15,9 +15,14 @@ store_code(int rc)
 {
 	if (rc == SQLITE_IOERR_NOMEM)
 		return ERR_NOMEM;
+	/* A value that is too large for SQLite was bound as NULL. */
+	if (rc == SQLITE_CONSTRAINT_NOTNULL)
+		return ERR_LIMIT;
 	switch (rc & 0xff) {
 	case SQLITE_NOMEM:
 		return ERR_NOMEM;
+	case SQLITE_TOOBIG:
+		return ERR_LIMIT;
 	case SQLITE_FULL:
 		return ERR_FULL;
 	case SQLITE_CORRUPT:

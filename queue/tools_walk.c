@@ -77,6 +77,7 @@ tools_row_kept(struct queue *queue, struct tools_cursor *cursor,
 	parcel->lane = sqlite3_column_int64(row, 2);
 	parcel->source = sqlite3_column_int64(row, 3);
 	parcel->settled_ms = sqlite3_column_int64(row, 4);
+	parcel->bytes = sqlite3_column_int64(row, 5);
 	return true;
 }
 
@@ -110,9 +111,9 @@ tools_content_read(
 		return false;
 	if (row) {
 		parcel->accepted_ms = sqlite3_column_int64(read, 0);
-		parcel->bytes = sqlite3_column_bytes(read, 2);
 		ok = parcel_unpack(sqlite3_column_blob(read, 2),
-		    (size_t)parcel->bytes, &parcel->content, reterr);
+		    (size_t)sqlite3_column_bytes(read, 2), &parcel->content,
+		    reterr);
 	} else {
 		ok = err_set(reterr, ERR_DAMAGED, "the parcel is missing");
 	}

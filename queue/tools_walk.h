@@ -20,9 +20,12 @@ struct tools_parcel {
 	unsigned attempts;	     /* waiting */
 	bool replay;		     /* waiting */
 	int64_t remaining;	     /* waiting */
-	int64_t accepted_ms, bytes;  /* bytes: of its frame */
-	unsigned char *done;	     /* bitmaps of all items; done is all */
-	unsigned char *delivered;    /* ones for the kept */
+	int64_t accepted_ms;
+	/* kept: as booked, which may be more than its frame has, if somebody
+	 * in it was forgotten while it was on lease */
+	int64_t bytes;
+	unsigned char *done;	  /* bitmaps of all items; done is all */
+	unsigned char *delivered; /* ones for the kept */
 	struct parcel content;
 };
 

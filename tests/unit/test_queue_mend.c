@@ -1,0 +1,213 @@
+/*
+ * The queue through trouble: opened anew with leases out, a value that the
+ * file cannot take, too little room, a ballast that is not whole.
+ */
+
+#include "queue_fixture.h"
+
+#include "base/clock.h"
+#include "queue/inside.h"
+#include "queue/tools.h"
+
+#include <sys/stat.h>
+
+/* Break the queue as a failed disk would, and wait until it is mended. */
+static void
+break_and_mend(struct queue *queue)
+{
+	struct answer answer;
+	struct err err;
+	bool ok = false;
+
+	lock_hold(&queue->held);
+	queue_break(queue);
+	lock_drop(&queue->held);
+	while (!ok) {
+		answer_init(&answer);
+		assert_true(queue_probe(queue, 1, answer_done, &answer, &err));
+		ok = answer_wait(&answer);
+	}
+}
+
+static void
+test_lease_outlives_a_reopen(void **state)
+{
+	struct fixture *fixture = *state;
+	struct queue_lease *lease;
+	struct answer answer;
+
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", "a", 3, QUEUE_WAIT, &answer));
+	lease = take(fixture, 1);
+	assert_non_null(lease);
+	break_and_mend(fixture->queue);
+	assert_string_equal(lease->source, "main");
+	settle_all(fixture, lease, QUEUE_DONE, 0);
+	queue_lease_free(fixture->queue, lease);
+	assert_int_equal(totals(fixture).delivered, 3);
+}
+
+static bool
+is_broken(struct queue *queue)
+{
+	bool broken;
+
+	lock_hold(&queue->held);
+	broken = queue->broken;
+	lock_drop(&queue->held);
+	return broken;
+}
+
+static void
+test_too_large_a_value_breaks_nothing(void **state)
+{
+	struct fixture *fixture = *state;
+	struct queue_item item = {.fate = QUEUE_BURY,
+	    .kind = "Open",
+	    .kind_len = 4,
+	    .id = "a",
+	    .id_len = 1,
+	    .data_len = 4000,
+	    .reason = "because"};
+	struct queue_batch batch = {.source = "main",
+	    .lane = "heap",
+	    .now_ms = 1,
+	    .items = &item,
+	    .count = 1};
+	struct answer answer;
+	struct err err;
+
+	item.data = calloc(item.data_len, 1);
+	assert_non_null(item.data);
+	lock_hold(&fixture->queue->held);
+	(void)sqlite3_limit(
+	    fixture->queue->store.db, SQLITE_LIMIT_LENGTH, 2000);
+	lock_drop(&fixture->queue->held);
+	answer_init(&answer);
+	assert_true(
+	    queue_put(fixture->queue, &batch, answer_done, &answer, &err));
+	assert_false(answer_wait(&answer));
+	assert_int_equal(answer.err.code, ERR_LIMIT);
+	assert_false(is_broken(fixture->queue));
+	free((void *)(uintptr_t)item.data);
+}
+
+/* Deliver `count` parcels of one event each; they are kept. */
+static void
+deliver(struct fixture *fixture, size_t count)
+{
+	struct queue_lease *lease;
+	struct answer answer;
+	char prefix[32];
+
+	for (size_t i = 0; i < count; i++) {
+		(void)snprintf(prefix, sizeof(prefix), "d%zu", i);
+		assert_true(queue_test_put(fixture->queue, "main", "Open",
+		    prefix, 1, QUEUE_WAIT, &answer));
+		lease = take(fixture, 1);
+		assert_non_null(lease);
+		settle_all(fixture, lease, QUEUE_DONE, 0);
+		queue_lease_free(fixture->queue, lease);
+	}
+}
+
+/* What is evicted for a put that is refused after all stays evicted, and one
+ * put does not evict everything. */
+static void
+test_evicting_in_vain_ends(void **state)
+{
+	struct fixture *fixture = *state;
+	int64_t before = 600, refused = 0;
+	struct books_totals books;
+	struct answer answer;
+
+	queue_test_close(fixture->queue);
+	fixture->settings.keep_ms = INT64_MAX / 2;
+	fixture->queue = queue_test_open(&fixture->settings);
+	deliver(fixture, (size_t)before);
+	queue_test_close(fixture->queue);
+
+	fixture->settings.min_free_bytes = INT64_MAX / 2;
+	fixture->queue = queue_test_open(&fixture->settings);
+	for (; before > 0; refused++) {
+		assert_false(queue_test_put(fixture->queue, "main", "Open", "x",
+		    1, QUEUE_WAIT, &answer));
+		assert_int_equal(answer.err.code, ERR_FULL);
+		books_totals(fixture->queue, &books);
+		assert_true(books.kept_parcels < before);
+		before = books.kept_parcels;
+	}
+	assert_true(refused > 1);
+	assert_false(is_broken(fixture->queue));
+}
+
+static void
+test_ballast_is_laid_anew_unless_whole(void **state)
+{
+	struct fixture *fixture = *state;
+	struct stat info;
+	char path[256];
+
+	(void)snprintf(path, sizeof(path), "%s/ballast", fixture->dir);
+	queue_test_close(fixture->queue);
+	/* as a crash may leave it */
+	assert_int_equal(truncate(path, 0), 0);
+	fixture->queue = queue_test_open(&fixture->settings);
+	assert_int_equal(stat(path, &info), 0);
+	assert_true(info.st_size >= fixture->settings.ballast_bytes);
+}
+
+static bool
+contains(void *arg, const struct tools_event *event)
+{
+	const char *text = arg;
+
+	return memmem(event->data, event->data_len, text, strlen(text)) != NULL;
+}
+
+static size_t
+forget(struct fixture *fixture, enum tools_place place, const char *text)
+{
+	struct tools_job job = {.cursor = {.place = place},
+	    .match = contains,
+	    .arg = (void *)(uintptr_t)text,
+	    .more = true};
+	struct err err;
+
+	while (job.more)
+		assert_true(tools_forget(fixture->queue, &job, &err));
+	return job.matched;
+}
+
+/* The books of what is kept are compared at the end, as for each test. */
+static void
+test_forgotten_on_lease_and_when_kept(void **state)
+{
+	struct fixture *fixture = *state;
+	struct queue_lease *lease;
+	struct answer answer;
+
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", "a", 40, QUEUE_WAIT, &answer));
+	lease = take(fixture, 1);
+	assert_int_equal(forget(fixture, TOOLS_WAITING, "\"a-3"), 11);
+	settle_all(fixture, lease, QUEUE_DONE, 0);
+	queue_lease_free(fixture->queue, lease);
+	assert_int_equal(forget(fixture, TOOLS_KEPT, "\"a-2"), 11);
+	assert_int_equal(totals(fixture).delivered, 29);
+	assert_int_equal(totals(fixture).forgotten, 11);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(test_lease_outlives_a_reopen),
+	    TEST(test_too_large_a_value_breaks_nothing),
+	    TEST(test_evicting_in_vain_ends),
+	    TEST(test_ballast_is_laid_anew_unless_whole),
+	    TEST(test_forgotten_on_lease_and_when_kept),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
