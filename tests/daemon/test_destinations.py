@@ -1,0 +1,137 @@
+"""Several sources and destinations: each event arrives only where its source
+says, and trouble at one destination is not that of the others."""
+
+import json
+import time
+
+import pytest
+
+from conftest import Daemon, ask, until
+from test_delivery import SWIFT, event, key
+
+WORDS = {name.removeprefix("heap_"): value for name, value in SWIFT.items()}
+
+
+def write_settings(path, sources, destinations, words):
+    lines = []
+    for name, where in sources.items():
+        lines += [f'source "{name}" {{', f'token = {{"token-of-{name}"}}',
+                  f'destination = "{where}"', "}"]
+    for name, heap in destinations.items():
+        lines += [f'destination "{name}" {{', 'app_id = "11"',
+                  f'url = "{heap.url}"',
+                  *(f"{word} = {value}" for word, value in words.items()),
+                  "}"]
+    path.write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture
+def start_several(tmp_path):
+    """A function that starts a daemon with sources {name: destination} and
+    destinations {name: heapsim}, by a settings file."""
+    started = []
+
+    def start(sources, destinations, **settings):
+        number = len(started)
+        path = tmp_path / f"several{number}.conf"
+        write_settings(path, sources, destinations, {**WORDS, **settings})
+        daemon = Daemon(tmp_path / f"several{number}", "",
+                        {"config": path})
+        for name in ("TOKEN", "HEAP_APP_ID", "HEAP_URL"):
+            del daemon.env[f"CURRENTSD_{name}"]
+        started.append(daemon)
+        return daemon.start()
+
+    yield start
+    for daemon in started:
+        daemon.stop()
+
+
+def post(daemon, source, sent, token=None):
+    return ask(daemon.port, "POST", f"/currents/{source}",
+               json.dumps({"events": sent}),
+               {"Authorization": f"Bearer {token or 'token-of-' + source}",
+                "Braze-Currents-Version": "1"})
+
+
+def put(daemon, source, sent):
+    for at in range(0, len(sent), 100):
+        answer = post(daemon, source, sent[at:at + 100])
+        assert answer.status == 200, answer
+
+
+def lane(daemon, name):
+    return next(one for one in daemon.status()["destinations"]
+                if one["name"] == name)
+
+
+def keys(sent):
+    return {key(one) for one in sent}
+
+
+def test_events_arrive_only_where_their_source_says(start_several,
+                                                    start_heapsim):
+    heaps = {name: start_heapsim() for name in ("one", "two", "three")}
+    daemon = start_several({"a": "one", "b": "two", "c": "three"}, heaps)
+    sent = {source: [event(i) for i in range(50)] for source in "abc"}
+    for source, events in sent.items():
+        put(daemon, source, events)
+    assert post(daemon, "a", [event()], "token-of-b").status == 401
+    until(lambda: daemon.books()["waiting"] == 0, "an empty queue")
+    for source, heap in zip("abc", heaps.values()):
+        assert set(heap.keys()) == keys(sent[source])
+
+
+def test_sources_of_one_destination_take_turns(start_several, start_heapsim):
+    heap = start_heapsim()
+    daemon = start_several({"big": "one", "small": "one"}, {"one": heap},
+                           request_events=100, in_flight=1,
+                           backoff_most="20ms")
+    heap.control(refuse_all=503)
+    big, small = [event(i) for i in range(2000)], [event(i) for i in range(20)]
+    put(daemon, "big", big)
+    put(daemon, "small", small)
+    heap.control(refuse_all=0, delay_ms=100)
+    until(lambda: keys(small) <= set(heap.keys()), "the small source's")
+    # Not at the end of the big one's backlog.
+    assert len(heap.keys()) < 1500
+    heap.control(delay_ms=0)
+    until(lambda: daemon.books()["waiting"] == 0, "an empty queue")
+
+
+def drain_seconds(daemon, heap, sent):
+    """How long the backlog of a destination that was paused takes."""
+    daemon.command("queue", "pause", "fine")
+    until(lambda: lane(daemon, "fine")["state"] == "paused", "a paused lane")
+    put(daemon, "c", sent)
+    daemon.command("queue", "resume", "fine")
+    begin = time.monotonic()
+    until(lambda: keys(sent) <= set(heap.keys()), "all at the fine one")
+    return time.monotonic() - begin
+
+
+def test_a_dead_destination_slows_no_other(start_several, start_heapsim):
+    """The ratio is printed; a loaded machine must not make it fail."""
+    heaps = {name: start_heapsim("--no-quota")
+             for name in ("hangs", "fails", "fine")}
+    sources = {"a": "hangs", "b": "fails", "c": "fine"}
+    seconds = {}
+    for case in ("alone", "beside"):
+        daemon = start_several(sources, heaps)
+        if case == "beside":
+            heaps["hangs"].control(hang_percent=100)
+            heaps["fails"].control(refuse_all=500)
+            for source in "ab":
+                put(daemon, source, [event(i) for i in range(2000)])
+            until(lambda: lane(daemon, "fails")["state"] == "waiting",
+                  "trouble at one")
+        seconds[case] = drain_seconds(daemon, heaps["fine"],
+                                      [event(i) for i in range(10000)])
+    assert daemon.books()["waiting"] == 4000
+    assert not heaps["hangs"].keys() and not heaps["fails"].keys()
+    print(f"alone {seconds['alone']:.2f} s, beside two dead ones "
+          f"{seconds['beside']:.2f} s: "
+          f"{seconds['alone'] / seconds['beside']:.0%}")
+    heaps["hangs"].control(hang_percent=0)
+    heaps["fails"].control(refuse_all=0)
+    until(lambda: daemon.books()["waiting"] == 0, "an empty queue")
