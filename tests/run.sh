@@ -3,7 +3,7 @@
 # Installs what is needed, builds, and runs every test:
 #
 #   lint        the rules of the house that a script can check
-#   unit        cmocka, one program a file
+#   unit        cmocka, one program a file; the corpora of tests/fuzz
 #   daemon      pytest: the real binary, real sockets, the simulators
 #
 # unit and daemon run twice: as released, and under AddressSanitizer and
@@ -102,7 +102,7 @@ build()
 
 unit()
 {
-    ctest --test-dir "build/$1" -L unit -j 2 --output-on-failure \
+    ctest --test-dir "build/$1" -L 'unit|fuzz' -j 2 --output-on-failure \
         --no-tests=error
 }
 

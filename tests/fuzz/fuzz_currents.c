@@ -1,0 +1,101 @@
+/*
+ * The judge over any bytes: events lie in the body one after the other, what
+ * is said of each holds, and an event alone is judged as it was among others.
+ */
+
+#include "schema/currents.h"
+#include "schema/drift.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { EVENTS_MAX = 1000 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static bool
+same_text(struct currents_text a, struct currents_text b)
+{
+	return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
+}
+
+static void
+check_alone(const char *body, const struct currents_event *event)
+{
+	struct currents_batch batch;
+	struct currents_fault fault;
+	char *alone = malloc(event->len + 2);
+
+	CHECK(alone != NULL);
+	/* in brackets: a bare event may be taken for an envelope */
+	alone[0] = '[';
+	memcpy(alone + 1, body + event->at, event->len);
+	alone[event->len + 1] = ']';
+	currents_batch_init(&batch);
+	if (currents_read(alone, event->len + 2, 1, &batch, &fault) ==
+	    CURRENTS_READ) {
+		CHECK(batch.count == 1);
+		CHECK(batch.events[0].flaw == event->flaw);
+		CHECK(batch.events[0].time_s == event->time_s);
+		CHECK(same_text(batch.events[0].type, event->type));
+		CHECK(same_text(batch.events[0].id, event->id));
+	} else {
+		/* the storage form is a fault, and flawed among others */
+		CHECK(event->flaw != CURRENTS_SOUND);
+	}
+	currents_batch_fini(&batch);
+	free(alone);
+}
+
+static void
+check_notes(const struct currents_batch *batch)
+{
+	char text[DRIFT_TEXT_MAX];
+	struct drift drift;
+
+	CHECK(batch->note_count <= CURRENTS_NOTES_MAX);
+	for (size_t i = 0; i < batch->note_count; i++) {
+		drift_text_write(&batch->notes[i], text);
+		CHECK(drift_text_read(text, &drift));
+		CHECK(drift.what == batch->notes[i].what);
+		CHECK(batch->notes[i].events > 0);
+	}
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const char *body = (const char *)data;
+	struct currents_batch batch;
+	struct currents_fault fault;
+	size_t past = 0;
+	char why[200];
+
+	currents_batch_init(&batch);
+	switch (currents_read(body, size, EVENTS_MAX, &batch, &fault)) {
+	case CURRENTS_READ:
+		for (size_t i = 0; i < batch.count; i++) {
+			const struct currents_event *event = &batch.events[i];
+
+			CHECK(event->at >= past && event->len > 0);
+			past = event->at + event->len;
+			CHECK(past <= size);
+			CHECK(event->flaw == CURRENTS_SOUND ||
+			      (event->flaw_at >= event->at &&
+				  event->flaw_at < past));
+			currents_flaw_write(event, why, sizeof(why));
+			CHECK(*why != '\0');
+			check_alone(body, event);
+		}
+		check_notes(&batch);
+		break;
+	case CURRENTS_FAULT:
+		CHECK(fault.at <= size && *fault.text != '\0');
+		break;
+	case CURRENTS_NO_ROOM:
+		CHECK(batch.count == EVENTS_MAX);
+		break;
+	}
+	currents_batch_fini(&batch);
+	return 0;
+}
