@@ -47,6 +47,10 @@ window_new(size_t events)
 		window_free(window);
 		return NULL;
 	}
+	/* Have the memory now: a daemon that grows for its first million
+	 * events looks like a leak, and may be refused it later. */
+	explicit_bzero(window->ring, events * sizeof(*window->ring));
+	explicit_bzero(window->slots, slots * sizeof(*window->slots));
 	return window;
 }
 
