@@ -57,6 +57,24 @@ def test_what_cannot_be_read_to_its_end_is_told(start_daemon):
     assert tool(daemon, "forget", PERSON)["undecodable"] == 1
 
 
+def test_a_request_for_erasure_until_it_is_done(start_daemon):
+    daemon = start_daemon(**FAST)
+    asked = {"user_id": "0123456789abcdef01234567"}
+    daemon.post(batch(event(kind="users.UserDeleteRequest", user=asked,
+                            properties={}),
+                      event(kind="users.UserDeleteRequest", properties={},
+                            user={"user_id": "89abcdef0123456789abcdef"})))
+    until(lambda: daemon.books()["dropped"] == 2, "both are on the list")
+    rows = tool(daemon, "queue", "erasures")
+    assert [row["subject"] for row in rows][0] == asked["user_id"]
+    tool(daemon, "forget", asked["user_id"])
+    row, = tool(daemon, "queue", "erasures")
+    assert row["source"] == "main"
+    daemon.stop()
+    daemon.command("queue", "erasures", "--done", row["subject"])
+    assert tool(daemon, "queue", "erasures") == []
+
+
 def test_erasures(start_daemon):
     daemon = start_daemon(**FAST)
     assert tool(daemon, "queue", "erasures") == []
