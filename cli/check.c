@@ -1,6 +1,7 @@
 /*
  * currentsd check: what serve would run, and what stands in its way. Opens
- * nothing on the network and leaves the queue alone.
+ * nothing on the network, unless a test is to be sent, and leaves the queue
+ * alone.
  */
 
 #include "base/json.h"
@@ -10,6 +11,15 @@
 
 #include <inttypes.h>
 #include <string.h>
+
+enum { CHECK_PRIVACY_MAX = 64 * 1024 };
+
+const struct option_row command_check_options[] = {
+    {"--json", NULL, "Print JSON."},
+    {"--send-test", "IDENTITY", "Send one marked event of this person."},
+    {"--destination", "NAME", "With --send-test: to this one (the first)."},
+    {NULL, NULL, NULL},
+};
 
 struct check {
 	struct settings settings;
@@ -86,6 +96,9 @@ check_text(const struct check *check, struct buf *out)
 		    "destination  %s: %s, app id %s, %" PRId64 " per cent of "
 		    "%" PRId64 " events a minute\n",
 		    d->name, d->url, d->app_id, d->share, d->events_per_minute);
+		(void)buf_printf(out, "privacy      %s: ", d->name);
+		settings_privacy_write(d, out);
+		(void)buf_char(out, '\n');
 	}
 	for (; left > 0; at += len, left -= len) {
 		const char *end = memchr(at, '\n', left);
@@ -94,6 +107,18 @@ check_text(const struct check *check, struct buf *out)
 		(void)buf_printf(out, "warning      %.*s", (int)len, at);
 	}
 	(void)buf_text(out, "currentsd serve can start with this.\n");
+}
+
+static void
+check_privacy_json(
+    const struct settings_destination *destination, struct json *json)
+{
+	struct buf said;
+
+	buf_init(&said, CHECK_PRIVACY_MAX);
+	settings_privacy_write(destination, &said);
+	json_bytes(json, "privacy", said.data, said.len);
+	buf_fini(&said);
 }
 
 static void
@@ -122,6 +147,7 @@ check_sections_json(const struct settings *settings, struct json *json)
 		json_text(json, "app_id", d->app_id);
 		json_int(json, "share", d->share);
 		json_int(json, "events_per_minute", d->events_per_minute);
+		check_privacy_json(d, json);
 		json_object_close(json);
 	}
 	json_array_close(json);
@@ -167,7 +193,9 @@ command_check(struct command_context *context, struct buf *out)
 	    filesystem_check(check.settings.state_dir,
 		check.settings.allow_volatile_state, &check.filesystem, &err)) {
 		check_warnings(&check);
-		if (options_has(context->options, "--json"))
+		if (options_value(context->options, "--send-test") != NULL)
+			code = check_send(context, &check.settings, out);
+		else if (options_has(context->options, "--json"))
 			check_json(&check, out);
 		else
 			check_text(&check, out);

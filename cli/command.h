@@ -99,7 +99,12 @@ command_fn command_queue_find, command_queue_requeue, command_queue_drop,
     command_queue_resume, command_queue_check, command_queue_backup,
     command_queue_erasures, command_replay, command_forget;
 
+/* check --send-test: send one event to Heap now, past the queue. */
+int check_send(struct command_context *context, struct settings *settings,
+    struct buf *out);
+
 extern const struct option_row command_json_options[];
+extern const struct option_row command_check_options[];
 extern const struct option_row command_sample_options[];
 extern const struct option_row command_explain_options[];
 extern const struct option_row command_schema_options[];

@@ -15,9 +15,11 @@ const struct command command_table[] = {
 	    "`currentsd help settings`\nlists them all, and `currentsd check` "
 	    "tries them.",
 	    COMMAND_PLAIN, NULL, command_serve},
-	{"check", "[--json]", "Say what serve would run, and what is wrong",
-	    "Opens nothing on the network and does not touch the queue.",
-	    COMMAND_PLAIN, command_json_options, command_check},
+	{"check", "[--json] [--send-test IDENTITY [--destination NAME]]", "Say what serve would run, and what is wrong",
+	    "Opens nothing on the network and does not touch the queue. "
+	    "--send-test sends one\nmarked event through the mapping to Heap, "
+	    "and tells how to find it there.",
+	    COMMAND_PLAIN, command_check_options, command_check},
 	{"status", "[--json]", "How everything is",
 	    NULL, COMMAND_QUEUE, command_json_options, command_status},
 	{"ledger", "[--by source|type|hour] [--check] [--json]",

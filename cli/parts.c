@@ -136,6 +136,20 @@ source_settings(
 	};
 }
 
+/* What is taken out at acceptance is what its destination would not get. */
+static void
+parts_private_at(const struct parts *parts,
+    const struct settings_source *source, struct server_source *ret_source)
+{
+	if (source->private_at != SETTINGS_AT_ACCEPT)
+		return;
+	for (size_t i = 0; i < parts->settings->destination_count; i++) {
+		if (strcmp(parts->lanes[i].name, source->destination) == 0)
+			ret_source->private_rules = &parts->rules[i];
+	}
+	CHECK(ret_source->private_rules != NULL);
+}
+
 static bool
 parts_settings_make(struct parts *parts, struct err *reterr)
 {
@@ -149,11 +163,14 @@ parts_settings_make(struct parts *parts, struct err *reterr)
 	if (parts->sources == NULL || parts->lanes == NULL ||
 	    parts->rules == NULL)
 		return err_set_nomem(reterr);
-	for (size_t i = 0; i < settings->source_count; i++)
-		source_settings(&settings->sources[i], &parts->sources[i]);
 	for (size_t i = 0; i < lanes; i++)
 		parts_lane_settings(&settings->destinations[i],
 		    &parts->lanes[i], &parts->rules[i]);
+	for (size_t i = 0; i < settings->source_count; i++) {
+		source_settings(&settings->sources[i], &parts->sources[i]);
+		parts_private_at(
+		    parts, &settings->sources[i], &parts->sources[i]);
+	}
 	return true;
 }
 

@@ -23,8 +23,9 @@
 
 enum {
 	SWEEP_MS = 1000,
-	CLIENTS_MAX = 4, /* at once: each waits for the next */
-	OWN_FILES = 256, /* besides connections: the queue, to Heap, ... */
+	CLIENTS_MAX = 4,    /* at once: each waits for the next */
+	PRIVACY_MAX = 2000, /* bytes of a line of log */
+	OWN_FILES = 256,    /* besides connections: the queue, to Heap, ... */
 };
 
 struct serve {
@@ -93,6 +94,22 @@ warnings_log(const struct settings *settings)
 	}
 }
 
+/* What of a person leaves for Heap: it cannot be taken back. */
+static void
+privacy_log(const struct settings *settings)
+{
+	struct buf said;
+
+	buf_init(&said, PRIVACY_MAX);
+	for (size_t i = 0; i < settings->destination_count; i++) {
+		buf_reset(&said);
+		settings_privacy_write(&settings->destinations[i], &said);
+		log_line(LOG_INFO, "serve", "privacy destination=%s %.*s",
+		    settings->destinations[i].name, (int)said.len, said.data);
+	}
+	buf_fini(&said);
+}
+
 static void
 start_log(const struct serve *serve, const struct filesystem *filesystem)
 {
@@ -108,6 +125,7 @@ start_log(const struct serve *serve, const struct filesystem *filesystem)
 		    d->name, d->url, d->app_id, (long long)d->share,
 		    (long long)d->events_per_minute);
 	}
+	privacy_log(settings);
 	for (size_t i = 0; i < settings->source_count; i++) {
 		const struct settings_source *s = &settings->sources[i];
 

@@ -102,6 +102,21 @@ size_t forwarder_lane_notes(struct forwarder *forwarder, size_t lane,
 bool forwarder_lane_set_paused(
     struct forwarder *forwarder, const char *name, bool paused);
 
+/* What came of one event that was sent past the queue. */
+struct forwarder_once {
+	struct track_result result; /* unless TRACK_SEND nothing was sent */
+	struct buf body;	    /* what was posted; the caller frees it */
+	long status;		    /* HTTP, 0 = no answer */
+	char words[320];	    /* the answer's, or why there was none */
+};
+
+/* Map one event by the lane's rules, post it and wait for the answer, on the
+ * calling thread; for trying the settings, while no forwarder runs here.
+ * False only for trouble of ours. */
+MUST_USE bool forwarder_send_once(const struct forwarder_lane_settings *lane,
+    const char *event, size_t len, struct forwarder_once *ret_once,
+    struct err *reterr);
+
 /* "running", "waiting", ... */
 const char *forwarder_state_name(enum forwarder_state state);
 

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "server/answer.h"
+#include "server/discreet.h"
 #include "server/observe.h"
 
 #include <stdio.h>
@@ -228,6 +229,11 @@ ingest_put(struct request *request)
 		    source, sieve, event, text, reason, &request->items[i]);
 		if (event->flaw != CURRENTS_SOUND)
 			reason += INGEST_REASON;
+	}
+	if (!discreet_make(request)) {
+		request_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE,
+		    "the memory for bodies is spent");
+		return answer_refusal(request);
 	}
 	if (!request_suspend(request, REQUEST_PUT))
 		return answer_refusal(request);

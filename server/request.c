@@ -66,6 +66,8 @@ request_free(struct request *request)
 	free(request->reasons);
 	free(request->notes);
 	free(request->note_texts);
+	buf_fini(&request->discreet);
+	budget_give(&server->budget, request->discreet_paid);
 	budget_give(&server->budget, request->items_paid);
 	free(request);
 	server_less_busy(server);

@@ -53,10 +53,12 @@ struct request {
 	struct currents_batch batch;
 	struct currents_fault fault;
 	struct queue_item *items;
-	char *reasons;	   /* of the flawed, at fixed steps */
+	char *reasons; /* of the flawed, at fixed steps */
 	struct queue_note *notes;
-	char *note_texts; /* at fixed steps */
-	size_t items_paid; /* out of the budget, for both and the batch */
+	char *note_texts;    /* at fixed steps */
+	size_t items_paid;   /* out of the budget, for both and the batch */
+	struct buf discreet; /* what is kept instead of what came */
+	size_t discreet_paid;
 
 	/* handed to the queue, and back */
 	_Atomic enum request_stage stage;

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 struct server;
+struct track_rules;
 
 enum server_rule { SERVER_FORWARD, SERVER_BURY, SERVER_DROP };
 
@@ -31,6 +32,10 @@ struct server_source {
 	bool open;		   /* takes requests without a token */
 	enum server_rule unknown_type;
 	bool flawed_dropped; /* else buried */
+	/* What these drop or hash is never kept; NULL: keep what came. An
+	 * event that is no readable JSON, and a whole body that is none, are
+	 * kept as they came all the same. */
+	const struct track_rules *private_rules;
 
 	/* types, with `*`, NULL-ended; NULL or empty: all, and none */
 	const char *const *include, *const *exclude;

@@ -1,0 +1,157 @@
+/*
+ * currentsd check --send-test: one marked event through the whole mapping to
+ * Heap. A 200 proves nothing about the app id, since Heap says it to a wrong
+ * one too; so it is told how to find the event.
+ */
+
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/json.h"
+#include "cli/command.h"
+#include "schema/currents.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	SEND_EVENT_MAX = 64 * 1024,
+	SEND_ID = 37, /* of a UUID, with its NUL */
+};
+
+static void
+send_id_make(char ret_id[SEND_ID])
+{
+	unsigned char b[16];
+
+	digest_random(b, sizeof(b));
+	b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
+	b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
+	(void)snprintf(ret_id, SEND_ID,
+	    "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-"
+	    "%02x%02x%02x%02x%02x%02x",
+	    b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10],
+	    b[11], b[12], b[13], b[14], b[15]);
+}
+
+/* As Braze would send it. */
+static void
+send_event_write(const struct settings_destination *destination,
+    const char *who, const char *id, int64_t now_ms, struct buf *out)
+{
+	struct json json;
+
+	json_init(&json, out);
+	json_object_open(&json, NULL);
+	json_text(&json, "event_type", "users.behaviors.CustomEvent");
+	json_text(&json, "id", id);
+	json_int(&json, "time", now_ms / 1000);
+	json_object_open(&json, "user");
+	json_text(&json,
+	    destination->identity == SETTINGS_USER_ID ? "user_id"
+						      : "external_user_id",
+	    who);
+	json_object_close(&json);
+	json_object_open(&json, "properties");
+	json_text(&json, "name", "currentsd test");
+	json_object_open(&json, "custom_properties");
+	json_text(&json, "currentsd_test", id);
+	json_object_close(&json);
+	json_object_close(&json);
+	json_object_close(&json);
+}
+
+static void
+send_show(const struct settings_destination *destination, const char *id,
+    const struct forwarder_once *once, struct buf *out)
+{
+	(void)buf_printf(out, "sent to      %s\n", destination->url);
+	(void)buf_append(out, once->body.data, once->body.len);
+	if (once->status == 0) {
+		(void)buf_printf(out, "\nno answer    %s\n", once->words);
+		return;
+	}
+	(void)buf_printf(
+	    out, "\nanswer       HTTP %ld %s\n", once->status, once->words);
+	if (once->status != 200)
+		return;
+	(void)buf_printf(out,
+	    "This does not prove that it arrived: Heap answers 200 to a wrong "
+	    "app id too.\nLook in Heap, in the environment with the id %s, "
+	    "for the user above (Users,\nsearch by identity); within a minute "
+	    "or two he has an event whose property\n"
+	    "custom_properties.currentsd_test (or braze_event_id) is %s.\n"
+	    "If it is not there, app_id or region is wrong.\n",
+	    destination->app_id, id);
+}
+
+static void
+send_show_json(
+    const char *id, const struct forwarder_once *once, struct buf *out)
+{
+	struct json json;
+
+	json_init(&json, out);
+	json_object_open(&json, NULL);
+	json_text(&json, "id", id);
+	json_raw(&json, "sent", once->body.data, once->body.len);
+	json_int(&json, "status", once->status);
+	json_text(&json, "answer", once->words);
+	json_object_close(&json);
+	(void)buf_char(out, '\n');
+}
+
+static bool
+send_now(struct command_context *context,
+    const struct settings_destination *destination, struct buf *event,
+    struct buf *out, int *ret_code, struct err *reterr)
+{
+	const char *who = options_value(context->options, "--send-test");
+	struct forwarder_once once = {.status = 0};
+	struct forwarder_lane_settings lane;
+	struct track_rules rules;
+	char id[SEND_ID];
+	bool ok;
+
+	send_id_make(id);
+	send_event_write(destination, who, id, clock_wall_ms(), event);
+	if (!buf_ok(event, reterr))
+		return false;
+	parts_lane_settings(destination, &lane, &rules);
+	ok = forwarder_send_once(&lane, event->data, event->len, &once, reterr);
+	if (ok && once.result.fate != TRACK_SEND)
+		ok = err_set(
+		    reterr, ERR_IO, "nothing was sent: %s", once.result.reason);
+	if (ok) {
+		*ret_code = once.status == 200 ? EXIT_FINE : EXIT_FOUND;
+		if (options_has(context->options, "--json"))
+			send_show_json(id, &once, out);
+		else
+			send_show(destination, id, &once, out);
+	}
+	buf_fini(&once.body);
+	return ok;
+}
+
+int
+check_send(
+    struct command_context *context, struct settings *settings, struct buf *out)
+{
+	const char *name = options_value(context->options, "--destination");
+	const struct settings_destination *destination =
+	    settings_destination_find(settings, name);
+	struct buf event;
+	int code = EXIT_FOUND;
+	struct err err;
+
+	buf_init(&event, SEND_EVENT_MAX);
+	if (destination == NULL) {
+		(void)err_set(
+		    &err, ERR_INPUT, "there is no destination %s", name);
+		code = command_fail(out, &err);
+	} else if (!send_now(context, destination, &event, out, &code, &err)) {
+		code = command_fail(out, &err);
+	}
+	buf_fini(&event);
+	return code;
+}

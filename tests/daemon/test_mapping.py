@@ -1,0 +1,193 @@
+"""The settings of the mapping, as an operator and a person in Heap see them."""
+
+import hmac
+import json
+import os
+import pathlib
+
+import pytest
+
+from conftest import until
+from test_delivery import SWIFT, event, key, lane, put, wait_settled
+
+KEY = "0123456789abcdef"
+
+
+@pytest.fixture
+def hash_key(tmp_path):
+    path = tmp_path / "key"
+    path.write_text(KEY + "\n")
+    path.chmod(0o600)
+    return str(path)
+
+
+def keyed(text):
+    return hmac.new(KEY.encode(), text.encode(), "sha256").hexdigest()
+
+
+def explained(daemon, tmp_path, sent):
+    path = tmp_path / "event.json"
+    path.write_text(json.dumps(sent))
+    return json.loads(daemon.command("explain", str(path), "--json"))
+
+
+def test_explain_and_heap_agree_under_settings(start_daemon, heapsim,
+                                               tmp_path, hash_key):
+    daemon = start_daemon(
+        heap_prefix="braze-", heap_rename="url=link,dispatch_id=run",
+        heap_identity_hash="yes", heap_hash="link_*", heap_keep="contact",
+        heap_drop="*/is_amp", heap_hash_key_file=hash_key,
+        heap_add_timezone="no", **SWIFT)
+    sent = event(properties={
+        "app_group_id": "g", "dispatch_id": "d", "url": "https://example.com",
+        "email_address": "ann@example.com", "is_amp": True,
+        "link_alias": "buy"})
+    heap = explained(daemon, tmp_path, sent)["event"]
+    assert heap["event"] == "braze-users.messages.email.Click"
+    assert heap["identity"] == keyed("customer-0")
+    assert heap["properties"]["braze-email_address"] == "ann@example.com"
+    assert heap["properties"]["braze-link_alias"] == keyed("buy")
+    assert heap["properties"]["run"] == "d"
+    assert "braze-is_amp" not in heap["properties"]
+    put(daemon, [sent])
+    wait_settled(daemon)
+    assert heapsim.users() == {key(sent): "identity:" + keyed("customer-0")}
+    daemon.stop()
+
+
+def test_dry_run_loses_nothing(start_daemon, heapsim):
+    daemon = start_daemon(heap_dry_run="yes", **SWIFT)
+    nobody = event(user={})
+    request = event(event_type="users.UserDeleteRequest",
+                    user={"user_id": "0123456789abcdef01234567"},
+                    properties={})
+    sent = [event(n) for n in range(50)]
+    put(daemon, [*sent, nobody, request])
+    until(lambda: lane(daemon)["dry_run"] ==
+          {"sent": 50, "dropped": 1, "buried": 1}, "a look at each")
+    assert lane(daemon)["state"] == "dry-run"
+    assert lane(daemon)["waiting"] == 52
+    assert daemon.metric('currentsd_lane_dry_run_sent_total{lane="heap"}') == 50
+    assert "dry_run: nothing is sent" in daemon.command("check")
+    assert heapsim.keys() == {}
+    daemon.stop()
+    assert heapsim.keys() == {}
+
+    del daemon.env["CURRENTSD_HEAP_DRY_RUN"]
+    daemon.start()
+    books = wait_settled(daemon)
+    assert (books["delivered"], books["dropped"], books["buried"]) == (50, 1, 1)
+    assert heapsim.keys() == {key(one): 1 for one in sent}
+    daemon.stop()
+
+
+def test_properties_left_out_are_counted(start_daemon):
+    daemon = start_daemon(**SWIFT)
+    put(daemon, [event(n, properties={
+        "app_group_id": "g", "dispatch_id": "d", "url": "u" * 2000,
+        "email_address": "ann@example.com"}) for n in range(10)])
+    wait_settled(daemon)
+    left_out = ('currentsd_properties_total{lane="heap",'
+                'property="%s",what="%s"}')
+    until(lambda: (left_out % ("url", "cut")) in daemon.admin("/metrics").text,
+          "the count")
+    assert daemon.metric(left_out % ("url", "cut")) == 10
+    assert daemon.metric(left_out % ("email_address", "private")) == 10
+    assert {"property": "url", "what": "cut", "count": 10} in \
+        lane(daemon)["properties"]
+    daemon.stop()
+
+
+def test_erasure_requests_are_listed_and_never_sent(start_daemon, heapsim):
+    daemon = start_daemon(**SWIFT)
+    asked = event(event_type="users.UserDeleteRequest",
+                  user={"user_id": "fedcba9876543210fedcba98"}, properties={})
+    nobody = event(event_type="users.UserDeleteRequest", user={},
+                   properties={})
+    put(daemon, [asked, nobody, event()])
+    books = wait_settled(daemon)
+    assert (books["delivered"], books["dropped"], books["buried"]) == (1, 1, 1)
+    assert key(asked) not in heapsim.keys()
+    assert "fedcba9876543210fedcba98" in daemon.command("queue", "erasures")
+    daemon.stop()
+    assert "fedcba9876543210fedcba98" in daemon.command("queue", "erasures")
+
+
+def everything_on_disk(daemon):
+    state = pathlib.Path(daemon.env["CURRENTSD_STATE_DIR"])
+    return b"".join(path.read_bytes() for path in sorted(state.iterdir())
+                    if path.is_file())
+
+
+def found(secret, disk):
+    """Any part of it: what is compressed may lie there in pieces."""
+    return any(secret[at:at + 6] in disk for at in range(len(secret) - 5))
+
+
+@pytest.mark.parametrize("private_at", ["delivery", "accept"])
+def test_private_at_accept_never_touches_the_disk(start_daemon, heapsim,
+                                                  hash_key, private_at):
+    """Random bytes cannot be compressed away: kept, they are found."""
+    def secret():
+        # Of all bytes that UTF-8 and JSON leave as they are.
+        return "".join(chr(0x4e00 + b) for b in os.urandom(200))
+    dropped, hashed, who = secret(), secret()[:60], secret()[:60]
+    daemon = start_daemon(
+        private_at=private_at, heap_drop="custom_properties.salary",
+        heap_hash="custom_properties.house,contact", heap_identity_hash="yes",
+        heap_hash_key_file=hash_key, heap_url="http://127.0.0.1:9", **SWIFT)
+    sent = event(
+        event_type="users.behaviors.CustomEvent",
+        user={"external_user_id": who, "user_id": "b",
+              "alias": {"alias_name": who + "x", "alias_label": "l"}},
+        properties={"name": "n", "email_address": hashed, "app_group_id": "g",
+                    "custom_properties": {"salary": [dropped], "b": 2,
+                                          "house": {"no": hashed}}})
+    flawed = event(event_type="users.behaviors.CustomEvent", time="late",
+                   properties={"custom_properties": {"salary": dropped}})
+    answer = daemon.post(json.dumps({"events": [sent, flawed]},
+                                    ensure_ascii=False))
+    assert answer.json["queued"] == 1 and answer.json["buried"] == 1
+    daemon.stop()
+    disk = everything_on_disk(daemon)
+    kept = private_at == "delivery"
+    for text in dropped, hashed, who:
+        assert found(text.encode(), disk) is kept
+
+    daemon.env["CURRENTSD_HEAP_URL"] = heapsim.url
+    daemon.start()
+    wait_settled(daemon)
+    assert heapsim.users() == {key(sent): "identity:" + keyed(who)}
+    daemon.stop()
+
+
+def test_privacy_is_said_at_the_start_and_by_check(start_daemon):
+    daemon = start_daemon(heap_keep="contact", heap_identity="user_id")
+    said = "secret=never-sent content=left-out contact=SENT keep=contact"
+    daemon.run.wait_line("serve: privacy destination=heap " + said)
+    shown = daemon.command("check")
+    assert said in shown
+    assert "users.UserOrphan" in shown
+    assert said in json.loads(
+        daemon.command("check", "--json"))["destinations"][0]["privacy"]
+    daemon.stop()
+
+
+def test_send_test(start_daemon, heapsim):
+    daemon = start_daemon(heap_dry_run="yes")
+    shown = daemon.command("check", "--send-test", "ann")
+    assert "HTTP 200" in shown and "does not prove" in shown
+    (sent, who), = heapsim.users().items()
+    assert who == "identity:ann"
+    assert sent.split(":")[1] in shown
+    told = json.loads(
+        daemon.command("check", "--send-test", "bob", "--json"))
+    assert told["status"] == 200
+    assert told["sent"]["events"][0]["properties"][
+        "custom_properties.currentsd_test"] == told["id"]
+    shown = daemon.command("check", "--send-test", "guest", code=1)
+    assert "is a placeholder" in shown
+    heapsim.control(refuse_all=400)
+    assert "HTTP 400" in daemon.command(
+        "check", "--send-test", "ann", code=1)
+    daemon.stop()
