@@ -95,6 +95,18 @@ const struct command command_table[] = {
 	    "tell duplicates remain; what was delivered must be erased "
 	    "at\nHeap. Exit 1 if something could not be looked into.",
 	    COMMAND_JOB, command_json_options, command_forget},
+	{"drift", "[--adopt] [--json]",
+	    "What Braze sent that the catalogue does not have",
+	    "Unknown types, properties and members, required properties that "
+	    "are blank, values\nof a new JSON type: how often, first and last "
+	    "seen. Never a value.",
+	    COMMAND_QUEUE, command_drift_options, command_drift},
+	{"validate", "[FILE|-] [--json]",
+	    "Judge events as the server would",
+	    "Reads a request body, or one event a line. For each event: where "
+	    "it is, its type\nand id, and what is wrong with it. Exit 1 if "
+	    "anything is.",
+	    COMMAND_PLAIN, command_validate_options, command_validate},
 	{"explain", "[FILE|-] [--destination NAME] [--json]",
 	    "What would be sent for events, and why",
 	    "Reads a request body, or one event a line. Sends nothing, and "

@@ -25,6 +25,7 @@ def test_strict_heap_takes_every_odd_event(start_daemon, heapsim):
         assert answer.status == 200, answer
         assert answer.json["buried"] == answer.json["duplicates"] == 0, answer
         queued += answer.json["queued"]
+        until(lambda: daemon.books()["waiting"] < 10 * BATCH, "a short queue")
     assert queued == EVENTS
     until(lambda: daemon.books()["waiting"] == 0, "an empty queue")
     heap = heapsim.books()
