@@ -234,6 +234,9 @@ void
 lane_look(struct lane *lane)
 {
 	lane->look_ms = INT64_MIN;
+	/* What came in goes before replays. */
+	if (lane->stock.lot != NULL && lane->stock.lot->lease->replay)
+		stock_return(&lane->stock, lane->queue);
 }
 
 void

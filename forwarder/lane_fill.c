@@ -7,11 +7,23 @@
 #include "base/log.h"
 #include "forwarder/lane_inside.h"
 
+/* Nothing but replays: small requests, so that the pace holds up what comes
+ * in behind one for a short time only. */
+static bool
+lane_fill_replays(const struct request *request)
+{
+	return request != NULL && request->count > 0 &&
+	       request->items[0].lot->lease->replay &&
+	       request->items[request->count - 1].lot->lease->replay;
+}
+
 static size_t
 lane_fill_events(const struct lane *lane)
 {
 	if (lane->state == FORWARDER_STOPPED)
 		return 1; /* a probe */
+	if (lane_fill_replays(lane->filling))
+		return pace_request_events(&lane->pace) / LANE_FIT_PART + 1;
 	return pace_request_events(&lane->pace);
 }
 
@@ -77,7 +89,9 @@ lane_fill_added(struct lane *lane, struct lot *lot, size_t event,
 	struct request *request = lane->filling;
 	int64_t due_ms;
 
-	if (quota_hold(&lane->quota, result->who, false, now->mono_ms)) {
+	if ((!lot->lease->replay ||
+		quota_spare_who(&lane->quota, result->who, now->mono_ms)) &&
+	    quota_hold(&lane->quota, result->who, false, now->mono_ms)) {
 		tally_add(&lane->tally, result);
 		if (request->count == 1)
 			request->since_ms = now->mono_ms;
@@ -150,6 +164,19 @@ lane_fill_dry(struct lane *lane, const struct moment *now)
 		lane->look_ms = now->mono_ms + (due_ms - now->wall_ms);
 }
 
+/*
+ * Replays live on what others leave: the queue hands them out when nothing
+ * else is due, and they take no more than half of the window, so that what
+ * comes in finds room at once.
+ */
+static bool
+lane_fill_spare(struct lane *lane, const struct moment *now)
+{
+	size_t more = lane->filling == NULL ? 0 : lane->filling->count;
+
+	return quota_spare(&lane->quota, more, now->mono_ms);
+}
+
 /* Fill the request from the queue; false if there is more to look at. */
 static bool
 lane_fill(struct lane *lane, const struct moment *now)
@@ -174,6 +201,11 @@ lane_fill(struct lane *lane, const struct moment *now)
 		}
 		if (lot == NULL) {
 			lane_fill_dry(lane, now);
+			return true;
+		}
+		if (lot->lease->replay && !lane_fill_spare(lane, now)) {
+			stock_return(&lane->stock, lane->queue);
+			lane->look_ms = now->mono_ms + LANE_LOOK_MS;
 			return true;
 		}
 		(void)lane_fill_one(lane, lot, event, now);

@@ -96,6 +96,15 @@ quota_room(struct quota *quota, int64_t mono_ms)
 	return quota->sent < most ? most - quota->sent : 0;
 }
 
+bool
+quota_spare(struct quota *quota, size_t more, int64_t mono_ms)
+{
+	if (quota->allowed == 0)
+		return true;
+	quota_expire(quota, mono_ms);
+	return quota->sent + more < (quota->allowed + 1) / 2;
+}
+
 int64_t
 quota_room_ms(struct quota *quota, size_t events, int64_t mono_ms)
 {

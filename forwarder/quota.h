@@ -63,6 +63,11 @@ MUST_USE bool
 quota_hold(struct quota *quota, uint64_t who, bool kept, int64_t mono_ms);
 void quota_release(struct quota *quota, uint64_t who);
 
+/* Is less than half of the app's quota used, with `more` events to come; and
+ * of an identity's? What may wait (replays) leaves the rest to others. */
+bool quota_spare(struct quota *quota, size_t more, int64_t mono_ms);
+bool quota_spare_who(struct quota *quota, uint64_t who, int64_t mono_ms);
+
 void quota_claim(struct quota *quota, uint64_t who, int64_t mono_ms);
 void quota_unclaim(struct quota *quota, uint64_t who);
 

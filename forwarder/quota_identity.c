@@ -105,6 +105,19 @@ quota_hold(struct quota *quota, uint64_t who, bool kept, int64_t mono_ms)
 	return true;
 }
 
+bool
+quota_spare_who(struct quota *quota, uint64_t who, int64_t mono_ms)
+{
+	const struct quota_slot *slot;
+
+	if (quota->identity == 0)
+		return true;
+	quota_expire(quota, mono_ms);
+	slot = quota_slot_find(quota, who);
+	return slot == NULL ||
+	       slot->count + slot->claims < (quota->identity + 1) / 2;
+}
+
 void
 quota_release(struct quota *quota, uint64_t who)
 {

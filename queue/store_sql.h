@@ -121,7 +121,11 @@ static const char *const store_texts[STORE_STATEMENTS] = {
     [STORE_TICKET_ASIDE] =
 	"SELECT due_ms, seq, attempts, remaining, done, replay"
 	" FROM ticket WHERE lane=?1 AND source=?2 AND"
-	" due_ms>0 AND due_ms<=?3 ORDER BY due_ms, seq",
+	" due_ms>0 AND due_ms<=?3 AND replay=0 ORDER BY due_ms, seq",
+    [STORE_TICKET_REPLAY_ASIDE] =
+	"SELECT due_ms, seq, attempts, remaining, done, replay"
+	" FROM ticket WHERE lane=?1 AND source=?2 AND"
+	" due_ms>0 AND due_ms<=?3 AND replay=1 ORDER BY due_ms, seq",
     [STORE_TICKET_OLDEST_FRESH] =
 	"SELECT accepted_ms FROM parcel WHERE seq=(SELECT min(seq) FROM ticket"
 	" WHERE lane=?1 AND source=?2 AND due_ms=0)",

@@ -100,6 +100,20 @@ take_ticket(struct queue *queue, struct lane *lane, int64_t source,
 	return true;
 }
 
+/* What is sent again: likewise, but never before what is not. */
+static bool
+take_replay(struct queue *queue, const struct lane *lane, int64_t source,
+    int64_t now_ms, bool *ret_found, struct ticket *ret_ticket,
+    struct err *reterr)
+{
+	if (!take_ticket_find(queue, STORE_TICKET_REPLAY_ASIDE, lane->id,
+		source, now_ms, ret_found, ret_ticket, reterr))
+		return false;
+	return *ret_found ||
+	       take_ticket_find(queue, STORE_TICKET_REPLAY, lane->id, source,
+		   QUEUE_DUE_REPLAY, ret_found, ret_ticket, reterr);
+}
+
 /* The source after `last` in a lane, going round; 0 if there is none. */
 static bool
 take_source_after(struct queue *queue, int64_t lane, int64_t last,
@@ -144,8 +158,7 @@ take_round(struct queue *queue, struct lane *lane, int64_t now_ms, bool replays,
 			return true;
 		if (first == 0)
 			first = source;
-		ok = replays ? take_ticket_find(queue, STORE_TICKET_REPLAY,
-				   lane->id, source, QUEUE_DUE_REPLAY,
+		ok = replays ? take_replay(queue, lane, source, now_ms,
 				   ret_found, ret_ticket, reterr)
 			     : take_ticket(queue, lane, source, now_ms,
 				   ret_found, ret_ticket, reterr);

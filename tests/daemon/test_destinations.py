@@ -117,7 +117,9 @@ def test_a_dead_destination_slows_no_other(start_several, start_heapsim):
     sources = {"a": "hangs", "b": "fails", "c": "fine"}
     seconds = {}
     for case in ("alone", "beside"):
-        daemon = start_several(sources, heaps)
+        # Back-offs that are near the defaults: these are the lanes' manners.
+        daemon = start_several(sources, heaps, backoff_first="1s",
+                               backoff_most="5s", timeout="5s")
         if case == "beside":
             heaps["hangs"].control(hang_percent=100)
             heaps["fails"].control(refuse_all=500)

@@ -77,6 +77,7 @@ struct world {
 	struct queue_lane saved;
 	char *doubt; /* as it was noted last */
 	size_t doubt_len;
+	size_t replays_from, replays_to;
 	bool broken; /* settle, post and rest fail */
 	bool glance; /* only to look: what was handed out stays away */
 	size_t erased;
@@ -247,6 +248,23 @@ world_lease_add(struct queue_lease *lease, unsigned number)
 	lease->count++;
 }
 
+/* Events that are sent again, when nothing else is due. */
+static inline void
+world_replays_add(struct queue_lease *lease, int64_t now_ms)
+{
+	size_t i;
+
+	for (i = world->replays_from;
+	     i < world->replays_to && lease->count < WORLD_PARCEL; i++) {
+		if (world->events[i].fate != WAITING &&
+		    (world->events[i].fate != ASIDE ||
+			world->events[i].due_ms > now_ms))
+			continue;
+		lease->replay = true;
+		world_lease_add(lease, (unsigned)i);
+	}
+}
+
 /* The earliest of what is set aside; linear, so only now and then. */
 static inline int64_t
 world_due_ms(void)
@@ -302,6 +320,8 @@ queue_take(struct queue *queue, int64_t lane, int64_t now_ms,
 	}
 	while (world->fresh < world->count && lease->count < WORLD_PARCEL)
 		world_lease_add(lease, (unsigned)world->fresh++);
+	if (lease->count == 0)
+		world_replays_add(lease, now_ms);
 	if (lease->count == 0) {
 		free(lease->events);
 		free(lease);
@@ -325,6 +345,8 @@ queue_lease_free(struct queue *queue, struct queue_lease *lease)
 			continue;
 		world->events[number].fate = WAITING;
 		world->leased--;
+		if (lease->replay)
+			continue;
 		if (world->glance)
 			continue;
 		world->back[at % world->most] = (unsigned)number;

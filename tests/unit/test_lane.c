@@ -318,6 +318,41 @@ test_identity_holds_up_no_one(void **state)
 	world_end();
 }
 
+/* Replays go on below half of the quota, and nobody waits for them. */
+static void
+test_replays_delay_no_one(void **state)
+{
+	size_t i, turn, replayed = 0;
+
+	(void)state;
+	world_start(60000);
+	world->settings.events_per_minute = 15000;
+	world->settings.identity_per_minute = 1000;
+	world->count = 0;
+	world->replays_from = 10000;
+	world->replays_to = 60000;
+	for (i = 0; i < world->most; i++)
+		world->events[i].who = (unsigned)(i % 100);
+	world_lane_start();
+	world_pass(2 * 60 * 1000);
+	assert_true(world->app_most <= 14250 / 2 + 1);
+	assert_true(world->app_most >= 14250 / 2 * 9 / 10);
+	for (turn = 0; turn < 200; turn++) {
+		world->count += 50;
+		lane_look(world->lane);
+		world_pass(3500); /* linger, pace twice, latency */
+		for (i = 0; i < world->count; i++)
+			assert_int_equal(world->events[i].fate, DONE);
+	}
+	for (i = world->replays_from; i < world->replays_to; i++)
+		replayed += world->events[i].fate == DONE;
+	assert_true(replayed > 40000);
+	world_pass(10 * 60 * 1000);
+	assert_int_equal(world->done, 60000);
+	assert_true(world->app_most <= 14250);
+	world_end();
+}
+
 int
 main(void)
 {
@@ -335,6 +370,7 @@ main(void)
 	    cmocka_unit_test(test_no_post_and_no_loss_while_the_disk_fails),
 	    cmocka_unit_test(test_rests_after_a_crash),
 	    cmocka_unit_test(test_identity_holds_up_no_one),
+	    cmocka_unit_test(test_replays_delay_no_one),
 	};
 
 	log_set_level(LOG_ERROR);
