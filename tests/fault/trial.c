@@ -128,7 +128,7 @@ trial_cut(struct trial *trial, size_t disks, uint64_t seed)
 		disk = disk_new(&trial->tape, rng_next(&rng));
 		disk_advance(disk, at);
 		disk_leave(disk,
-		    DISK_LOST + (int)rng_below(&rng, DISK_CUTS - 1),
+		    (enum disk_cut)(DISK_LOST + rng_below(&rng, DISK_CUTS - 1)),
 		    trial->places.cut);
 		disk_free(disk);
 		if (verify_dir(&trial->model, trial->places.cut, (int64_t)at))
