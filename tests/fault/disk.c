@@ -225,7 +225,8 @@ disk_apply(struct disk *disk, size_t position)
 	case TAPE_SYNC_FAILED:
 		if (file != NULL)
 			disk_sync(disk, file,
-			    (enum disk_cut)(DISK_LOST + rng_below(&disk->rng, 4));
+			    (enum disk_cut)(
+				DISK_LOST + rng_below(&disk->rng, 4)));
 		break;
 	case TAPE_SYNC_DIR:
 		disk_names_settle(
