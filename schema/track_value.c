@@ -201,9 +201,14 @@ track_elements_write(struct track_job *job, struct track_elements *elements,
 			return false;
 		if (!buf_ok(values, reterr))
 			return false;
+		/* a blank one is nothing, and there may be no buffer yet */
+		if (values->len == comma) {
+			buf_truncate(values, before);
+			continue;
+		}
 		units = text_units(values->data + before, values->len - before);
-		if (values->len == comma || units > room) {
-			*ret_left += values->len > comma;
+		if (units > room) {
+			++*ret_left;
 			buf_truncate(values, before);
 			continue;
 		}
