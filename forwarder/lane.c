@@ -92,6 +92,7 @@ lane_init(struct lane *lane, const struct forwarder_lane_settings *settings,
 	    .queue = queue,
 	    .poster = *poster,
 	    .rest_ms = INT64_MIN,
+	    .ahead_ms = now->wall_ms - now->mono_ms,
 	    .look_ms = INT64_MIN,
 	    .post_ms = INT64_MIN,
 	    .settle_ms = INT64_MIN,
@@ -228,6 +229,14 @@ lane_step(struct lane *lane, const struct moment *now)
 	if (lane->settle_ms > now->mono_ms && lane->settle_ms < next_ms)
 		next_ms = lane->settle_ms;
 	return next_ms;
+}
+
+int64_t
+lane_due_ms(struct lane *lane, const struct moment *now)
+{
+	if (now->wall_ms - now->mono_ms > lane->ahead_ms)
+		lane->ahead_ms = now->wall_ms - now->mono_ms;
+	return now->mono_ms + lane->ahead_ms;
 }
 
 void

@@ -99,7 +99,8 @@ lane_fill_added(struct lane *lane, struct lot *lot, size_t event,
 	}
 	request_pop(request);
 	due_ms = quota_aside_ms(&lane->quota, result->who, now->mono_ms);
-	slate_again(request->slate, lot, event, moment_wall_ms(now, due_ms));
+	slate_again(request->slate, lot, event,
+	    lane_due_ms(lane, now) + (due_ms - now->mono_ms));
 }
 
 /* One event into the request, or judged. False: it stays in stock. */
@@ -153,6 +154,7 @@ static void
 lane_fill_dry(struct lane *lane, const struct moment *now)
 {
 	int64_t due_ms = queue_due_ms(lane->queue, lane->id);
+	int64_t now_ms = lane_due_ms(lane, now);
 
 	/* Nothing waits, and nothing is on its way: no doubt is left but of
 	 * what was settled after its post was noted, or deleted by hand. */
@@ -160,8 +162,8 @@ lane_fill_dry(struct lane *lane, const struct moment *now)
 	    lane->slates == NULL)
 		doubt_clear(&lane->unknown);
 	lane->look_ms = now->mono_ms + LANE_LOOK_MS;
-	if (due_ms < now->wall_ms + LANE_LOOK_MS && due_ms > now->wall_ms)
-		lane->look_ms = now->mono_ms + (due_ms - now->wall_ms);
+	if (due_ms < now_ms + LANE_LOOK_MS && due_ms > now_ms)
+		lane->look_ms = now->mono_ms + (due_ms - now_ms);
 }
 
 /*
@@ -192,7 +194,7 @@ lane_fill(struct lane *lane, const struct moment *now)
 		if (lane->filling != NULL && slate_full(lane->filling->slate))
 			return false;
 		if (!stock_peek(&lane->stock, lane->queue, lane->id,
-			now->wall_ms, &lot, &event, &err)) {
+			lane_due_ms(lane, now), &lot, &event, &err)) {
 			log_line(LOG_ERROR, "forwarder",
 			    "take lane=%s error=\"%s\"", lane->settings.name,
 			    err.text);

@@ -63,6 +63,8 @@ struct lane {
 	unsigned flying_count;
 	unsigned flying_now; /* of this epoch */
 
+	int64_t ahead_ms; /* of lane_due_ms() before the monotonic clock */
+
 	/* When to try again; mono. */
 	int64_t look_ms;   /* to take from the queue */
 	int64_t post_ms;   /* to post, after trouble of ours */
@@ -84,6 +86,10 @@ void lane_request_return(struct lane *lane, struct request *request);
 
 /* All that is not in flight. */
 void lane_return_all(struct lane *lane);
+
+/* The time by which the lane's due times go: the wall clock's, but it never
+ * goes back, so that one set back by an hour holds up nothing for an hour. */
+int64_t lane_due_ms(struct lane *lane, const struct moment *now);
 
 /* To be posted again, before what is kept already; or handed back, if the
  * lane does not post. */

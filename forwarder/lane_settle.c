@@ -81,7 +81,7 @@ lane_settle(struct lane *lane, const struct moment *now)
 		struct slate *slate = *at;
 
 		if (slate->requests == 0)
-			slate_decide(slate, proof, now->wall_ms,
+			slate_decide(slate, proof, lane_due_ms(lane, now),
 			    lane->settings.set_aside_ms);
 		if (lane_slate_ripe(lane, slate) &&
 		    !slate_settle(slate, lane->queue, &lane->unknown,

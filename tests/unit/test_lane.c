@@ -318,6 +318,34 @@ test_identity_holds_up_no_one(void **state)
 	world_end();
 }
 
+/* The wall clock is set back and forth by an hour: no quota breaks, and what
+ * is set aside does not wait for it. */
+static void
+test_clock_jumps(void **state)
+{
+	static const int64_t jumps[] = {-3600 * 1000, 3600 * 1000};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		world_start(3000);
+		world->settings.events_per_minute = 15000;
+		world->settings.identity_per_minute = 1000;
+		for (size_t n = 0; n < world->count; n++)
+			world->events[n].who = 7;
+		world_lane_start();
+		world_pass(30 * 1000);
+		assert_int_equal(world->done, 950);
+		assert_true(world->aside > 0);
+		world->now.wall_ms += jumps[i];
+		world_pass(12 * 60 * 1000);
+		assert_int_equal(world->done, 3000);
+		assert_true(world->who_most <= 950);
+		assert_true(world->app_most <= 14250);
+		world_end();
+	}
+}
+
 /* Replays go on below half of the quota, and nobody waits for them. */
 static void
 test_replays_delay_no_one(void **state)
@@ -370,6 +398,7 @@ main(void)
 	    cmocka_unit_test(test_no_post_and_no_loss_while_the_disk_fails),
 	    cmocka_unit_test(test_rests_after_a_crash),
 	    cmocka_unit_test(test_identity_holds_up_no_one),
+	    cmocka_unit_test(test_clock_jumps),
 	    cmocka_unit_test(test_replays_delay_no_one),
 	};
 
