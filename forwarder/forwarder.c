@@ -16,7 +16,6 @@
 #include "base/log.h"
 #include "forwarder/lane.h"
 #include "forwarder/post.h"
-#include "forwarder/tally.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -131,8 +130,7 @@ forwarder_publish(struct forwarder *forwarder, const struct moment *now)
 		status.name = place->name;
 		lock_hold(&forwarder->lock);
 		place->status = status;
-		place->note_count =
-		    tally_copy(lane_tally(place->lane), place->notes);
+		place->note_count = lane_notes(place->lane, place->notes);
 		lock_drop(&forwarder->lock);
 	}
 	atomic_store(&forwarder->round_ms, now->mono_ms);

@@ -316,10 +316,11 @@ lane_end(struct lane *lane, const struct moment *now)
 	lane_rest(lane, now);
 }
 
-const struct tally *
-lane_tally(const struct lane *lane)
+size_t
+lane_notes(const struct lane *lane,
+    struct forwarder_note ret_notes[FORWARDER_NOTES_MAX])
 {
-	return &lane->tally;
+	return tally_copy(&lane->tally, ret_notes);
 }
 
 void

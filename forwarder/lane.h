@@ -13,7 +13,6 @@
 #include "forwarder/request.h"
 
 struct lane;
-struct tally;
 
 /* How a request leaves. Its answer comes back through lane_answer(), never
  * from within send(). */
@@ -55,8 +54,9 @@ bool lane_idle(const struct lane *lane);
 /* After lane_wind_down(): give up what is in flight, save the log. */
 void lane_end(struct lane *lane, const struct moment *now);
 
-/* What was cut or left out; lent until the next step. */
-const struct tally *lane_tally(const struct lane *lane);
+/* Copies what was cut or left out, by property; how many. */
+size_t lane_notes(const struct lane *lane,
+    struct forwarder_note ret_notes[FORWARDER_NOTES_MAX]);
 
 void lane_status(const struct lane *lane, const struct moment *now,
     struct forwarder_lane_status *ret_status);

@@ -14,13 +14,12 @@ import pathlib
 import re
 import struct
 
+from mapper_text import (Hashed, Number, Object, bare, blank, cut, get,
+                         members, parse, readable, units)
+
 CATALOGUE = json.loads(
     (pathlib.Path(__file__).parents[2] / "schema" / "events.json").read_text(
         encoding="utf-8"))
-
-WHITE = "".join(map(chr, [*range(9, 14), 0x20, 0x85, 0xa0, 0x1680,
-                          *range(0x2000, 0x200b), 0x2028, 0x2029, 0x202f,
-                          0x205f, 0x3000]))
 
 PLACEHOLDERS = "null undefined none nil 0 user guest anonymous unknown".split()
 PLACEHOLDERS += ["[REDACTED]", "00000000-0000-0000-0000-000000000000",
@@ -35,72 +34,8 @@ DEFAULTS = {"identity": "external_user_id", "alias_label": None,
             "keep": [], "drop": [], "hash": [], "key": None}
 
 
-class Number(str):
-    """A number's literal."""
-
-
-class Object(list):
-    """The members of an object in order, repetitions included."""
-
-
-class Hashed(str):
-    """A hash already."""
-
-
 class Fate(Exception):
     """The event is not sent: (fate, reason)."""
-
-
-def no_constant(name):
-    raise ValueError(name)
-
-
-def parse(text):
-    return json.loads(text, object_pairs_hook=Object, parse_int=Number,
-                      parse_float=Number, parse_constant=no_constant)
-
-
-def readable(text):
-    """What no UTF-8 can carry, and NUL, become U+FFFD."""
-    return "".join("\ufffd" if c == "\0" or 0xd800 <= ord(c) < 0xe000 else c
-                   for c in text)
-
-
-def members(value):
-    """The last of each key wins, but for keys that could not be read."""
-    kept = {}
-    for number, (key, inner) in enumerate(value):
-        key = readable(key)
-        again = number if "\ufffd" in key else None
-        kept.pop((key, again), None)
-        kept[key, again] = inner
-    return [(key, inner) for (key, _), inner in kept.items()]
-
-
-def get(value, name):
-    if not isinstance(value, Object):
-        return None
-    return dict(members(value)).get(name)
-
-
-def blank(text):
-    return text.strip(WHITE) == ""
-
-
-def units(text):
-    return len(text.encode("utf-16-le")) // 2
-
-
-def cut(text, most):
-    while units(text) > most:
-        text = text[:-max(1, (units(text) - most) // 2)]
-    return text
-
-
-def bare(text):
-    """Trimmed, and A to Z folded."""
-    return "".join(chr(ord(c) + 32) if "A" <= c <= "Z" else c
-                   for c in text.strip(WHITE))
 
 
 def there(value):

@@ -14,7 +14,7 @@ noted(void)
 {
 	struct forwarder_note notes[FORWARDER_NOTES_MAX];
 
-	if (tally_copy(lane_tally(world->lane), notes) == 0)
+	if (lane_notes(world->lane, notes) == 0)
 		return 0;
 	assert_string_equal(notes[0].property, "plan");
 	assert_int_equal(notes[0].kind, TRACK_NOTE_CUT);

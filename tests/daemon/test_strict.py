@@ -1,0 +1,50 @@
+"""What the mapping makes of nasty events, Heap takes: the strictest Heap.
+
+heapsim --strict refuses what Heap refuses, and placeholders, blank names and
+names that come twice besides. CURRENTSD_LONG=1 sends 20,000 events, else
+5,000.
+"""
+
+import subprocess
+
+import pytest
+
+from conftest import BUILD, PATIENCE
+from load import LONG
+from test_delivery import SWIFT, buried_rows, wait_settled
+
+COUNT = 20_000 if LONG else 5_000
+
+
+def odd_events():
+    done = subprocess.run(
+        [str(BUILD / "currentsd"), "sample", "--all", "--odd", "--count",
+         str(COUNT), "--anonymous", "30"],
+        check=True, capture_output=True, timeout=PATIENCE)
+    lines = done.stdout.split(b"\n")[:-1]
+    assert len(lines) == COUNT
+    return lines
+
+
+@pytest.mark.parametrize("keep", ["", "content,contact"])
+def test_strict_heap_takes_every_sound_event(start_heapsim, start_daemon,
+                                             keep):
+    heapsim = start_heapsim("--strict")
+    settings = {"heap_keep": keep} if keep else {}
+    daemon = start_daemon(heap_url=heapsim.url, body_limit="64M", **settings,
+                          **SWIFT)
+    lines, flawed = odd_events(), 0
+    for at in range(0, COUNT, 100):
+        answer = daemon.post(
+            b'{"events":[' + b",".join(lines[at:at + 100]) + b"]}")
+        assert answer.status == 200, answer
+        flawed += answer.json["buried"]
+        assert answer.json["dropped"] == 0
+    books = wait_settled(daemon)
+    assert len(heapsim.keys()) == books["delivered"] > COUNT // 3
+    assert heapsim.books()["refused"] == 0
+    assert heapsim.books()["last_refusal"] == ""
+    daemon.stop()
+    for reason, *_ in buried_rows(daemon):
+        assert reason != "refused by the destination"
+    assert flawed <= books["buried"]
