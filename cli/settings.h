@@ -76,7 +76,7 @@ struct settings_source {
 	int64_t unknown_type; /* enum settings_rule */
 	int64_t flawed;	      /* enum settings_bad */
 	struct settings_list include, exclude;
-	int64_t private_at;   /* enum settings_private_at */
+	int64_t private_at; /* enum settings_private_at */
 };
 
 struct settings_destination {

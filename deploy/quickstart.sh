@@ -131,6 +131,9 @@ ingest=http://127.0.0.1:$(field port)
 admin=http://127.0.0.1:$(field admin_port)
 echo "heapsim    $heap"
 echo "currentsd  $ingest/currents, queue in $work/state"
+echo "privacy   $(sed -n 's/.* serve: privacy destination=heap//p' \
+    "$work/currentsd.log")"
+echo "           (keep, drop and hash change that: README.md)"
 
 # ---- send, as Braze does
 
