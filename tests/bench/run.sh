@@ -31,8 +31,12 @@ case ${1:-} in
 esac
 
 build=${CURRENTSD_BENCH_BUILD:-$PWD/build/release}
-cmake --preset release -B "$build" >/dev/null
-cmake --build "$build" --target \
-    currentsd heapsim bench_load bench_yardstick >/dev/null
+mkdir -p "$build"
+if ! { cmake --preset release -B "$build" && cmake --build "$build" --target \
+    currentsd heapsim bench_load bench_yardstick; } >"$build/bench.log" 2>&1
+then
+    cat "$build/bench.log" >&2
+    exit 1
+fi
 exec /usr/bin/python3 tests/bench/bench.py --build "$build" \
     --dir "${CURRENTSD_BENCH_DIR:-$PWD/build/bench}" --waiting "$waiting"
