@@ -290,10 +290,14 @@ command_serve(struct command_context *context, struct buf *out)
 		    (long long)(clock_mono_ms() - since_ms));
 		code = EXIT_FINE;
 	} else {
-		/* Whatever keeps it from starting is a person's to mend, and
-		 * a service manager should not try for ever. */
+		/* What a person must mend ends with EXIT_CONFIG, and a
+		 * service manager should not try for ever; a full or failing
+		 * disk, or no memory, may pass: to be tried again. */
 		(void)command_fail(out, &err);
-		code = EXIT_CONFIG;
+		code = err.code == ERR_CONFIG || err.code == ERR_INPUT ||
+			       err.code == ERR_DAMAGED
+			   ? EXIT_CONFIG
+			   : EXIT_FOUND;
 	}
 	socket_close(serve.settings.state_dir, serve.socket_fd);
 	parts_fini(&serve.parts);

@@ -55,7 +55,7 @@ const struct setting settings_table[] = {
 	    .help = "Connections that are held open at once."},
 	{MAIN(body_limit), .key = "body_limit",
 	    .variable = "CURRENTSD_BODY_LIMIT", .type = SETTINGS_SIZE,
-	    .preset = "16M", .least = MIB(1), .most = GIB(1),
+	    .preset = "16M", .least = MIB(1), .most = MIB(512),
 	    .help = "The largest body, also after inflating; above it 413,"
 		" and Braze splits."},
 	{MAIN(body_memory), .key = "body_memory",

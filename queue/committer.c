@@ -117,21 +117,58 @@ committer_move(struct queue *queue, struct put *puts, struct err *reterr)
 	       queue_commit(queue, reterr);
 }
 
-/* One transaction for all of them; calls back for each. */
-static void
-committer_commit(struct queue *queue, struct put *puts)
+/* One transaction for all of them. */
+static bool
+committer_transact(struct queue *queue, struct put *puts, struct err *reterr)
 {
-	struct err err;
 	bool ok;
 
 	lock_hold(&queue->held);
-	ok = committer_move(queue, puts, &err);
+	ok = committer_move(queue, puts, reterr);
 	if (!ok)
-		queue_rollback(queue, &err);
+		queue_rollback(queue, reterr);
 	queue->last_commit_ms = ok ? puts->now_ms : 0;
 	queue_show(queue);
 	lock_drop(&queue->held);
 	counter_add(ok ? COUNTER_COMMITS : COUNTER_COMMIT_FAILURES, 1);
+	return ok;
+}
+
+/* Say once that puts fail, and once that they no longer do. */
+static void
+committer_tell(struct queue *queue, bool ok, const struct err *err)
+{
+	if (ok == !queue->failing)
+		return;
+	queue->failing = !ok;
+	if (ok)
+		log_line(LOG_WARN, "queue", "accept result=ok");
+	else
+		log_line(LOG_ERROR, "queue", "accept result=failed text=\"%s\"",
+		    err->text);
+}
+
+/* Commit, and call back for each. */
+static void
+committer_commit(struct queue *queue, struct put *puts)
+{
+	struct err err;
+	bool ok = committer_transact(queue, puts, &err);
+
+	/* What fails for its size or for want of memory may be one of them:
+	 * the others shall not fail with it, again at each of Braze's tries. */
+	if (!ok && puts->next != NULL &&
+	    (err.code == ERR_LIMIT || err.code == ERR_NOMEM)) {
+		while (puts != NULL) {
+			struct put *one = puts;
+
+			puts = one->next;
+			one->next = NULL;
+			committer_commit(queue, one);
+		}
+		return;
+	}
+	committer_tell(queue, ok, &err);
 	while (puts != NULL) {
 		struct put *put = puts;
 

@@ -135,6 +135,9 @@ struct queue {
 	struct lock pool;
 	struct pack_tools *tools;
 
+	/* owned by the committer thread */
+	bool failing; /* puts fail, and it was said */
+
 	_Atomic int64_t beat_mono_ms; /* the committer's last round */
 };
 

@@ -236,7 +236,12 @@ lane_read(struct queue *queue, int64_t id, struct queue_lane *ret_lane,
 	(void)sqlite3_bind_int64(read, 1, id);
 	if (!store_step(&queue->store, read, &row, reterr))
 		return false;
-	CHECK(row);
+	if (!row) {
+		store_reset(read);
+		return err_set(reterr, ERR_DAMAGED,
+		    "queue.db: a destination has no row; run currentsd queue"
+		    " check");
+	}
 	lane.last_post_ms = sqlite3_column_int64(read, 0);
 	lane.clean_ms = sqlite3_column_int64(read, 1);
 	lane.paused = sqlite3_column_int64(read, 2) != 0;

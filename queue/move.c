@@ -18,10 +18,12 @@ put_mark_duplicates(struct queue *queue, struct put *put, size_t *ret_waiting)
 	size_t waiting = 0;
 
 	for (size_t i = 0; i < put->batch.count; i++) {
-		if (window_has(queue->window, put->hashes[i]))
+		if (window_has(queue->window, put->hashes[i])) {
 			put->marks[i] = MARK_DUPLICATE;
-		else
+		} else {
+			put->marks[i] = put_mark(put->batch.items[i].fate);
 			window_add(queue->window, put->hashes[i]);
+		}
 		waiting += put->marks[i] == MARK_WAIT;
 	}
 	*ret_waiting = waiting;
@@ -75,6 +77,27 @@ put_book(struct queue *queue, struct put *put, size_t n,
 	NEVER("an item without a mark");
 }
 
+/* Count one note under a text; the row that comes back says if it is the
+ * first of its text. */
+static bool
+put_note_write(struct queue *queue, const struct put *put, enum store_sql sql,
+    const char *text, struct queue_note *note, bool *ret_row,
+    struct err *reterr)
+{
+	sqlite3_stmt *write = store_statement(&queue->store, sql, reterr);
+
+	if (write == NULL)
+		return false;
+	(void)sqlite3_bind_text(write, 1, text, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(write, 2, (int64_t)note->events);
+	(void)sqlite3_bind_int64(write, 3, put->now_ms);
+	if (!store_step(&queue->store, write, ret_row, reterr))
+		return false;
+	note->first = *ret_row && sqlite3_column_int(write, 0) != 0;
+	store_reset(write);
+	return true;
+}
+
 /* Count what was observed. The table is bounded: a note too many is not told
  * apart from the others of its kind. */
 static bool
@@ -83,20 +106,17 @@ put_note(struct queue *queue, const struct put *put, struct queue_note *note,
 {
 	bool full = queue->notes + queue->moved.notes >=
 		    (int64_t)queue->settings.notes_max;
-	sqlite3_stmt *add =
-	    store_statement(&queue->store, STORE_NOTE_ADD, reterr);
-	bool row;
+	bool known = false;
 
-	if (add == NULL)
+	note->first = false;
+	if (full && !put_note_write(queue, put, STORE_NOTE_AGAIN, note->text,
+			note, &known, reterr))
 		return false;
-	(void)sqlite3_bind_text(
-	    add, 1, full ? "(more)" : note->text, -1, SQLITE_STATIC);
-	(void)sqlite3_bind_int64(add, 2, (int64_t)note->events);
-	(void)sqlite3_bind_int64(add, 3, put->now_ms);
-	if (!store_step(&queue->store, add, &row, reterr))
+	if (known)
+		return true;
+	if (!put_note_write(queue, put, STORE_NOTE_ADD,
+		full ? "(more)" : note->text, note, &known, reterr))
 		return false;
-	note->first = sqlite3_column_int(add, 0) != 0;
-	store_reset(add);
 	if (note->first)
 		queue->moved.notes++;
 	return true;
@@ -110,6 +130,8 @@ put_move_batch(struct queue *queue, struct put *put, struct err *reterr)
 	struct ledger_key key = {.hour = ledger_hour(batch->now_ms)};
 	struct lane *lane;
 	size_t waiting;
+
+	put->receipt = (struct queue_receipt){0}; /* it may be moved again */
 
 	if (!names_add(queue->names, &queue->store, batch->source,
 		strlen(batch->source), &key.source, reterr) ||

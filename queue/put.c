@@ -158,14 +158,21 @@ put_pack(struct put *put, struct parcel_packer *packer, size_t waiting,
 	return ok;
 }
 
-static bool
-put_prepare(struct put *put, struct pack_tools *tools, struct err *reterr)
+unsigned char
+put_mark(enum queue_fate fate)
 {
 	static const unsigned char marks[] = {
 	    [QUEUE_WAIT] = MARK_WAIT,
 	    [QUEUE_BURY] = MARK_BURY,
 	    [QUEUE_DROP] = MARK_DROP,
 	};
+
+	return marks[fate];
+}
+
+static bool
+put_prepare(struct put *put, struct pack_tools *tools, struct err *reterr)
+{
 	size_t waiting = 0;
 
 	if (put->what == PUT_PROBE)
@@ -181,7 +188,7 @@ put_prepare(struct put *put, struct pack_tools *tools, struct err *reterr)
 
 		put_hash(
 		    tools->digest, put->batch.source, item, put->hashes[i]);
-		put->marks[i] = marks[item->fate];
+		put->marks[i] = put_mark(item->fate);
 		waiting += item->fate == QUEUE_WAIT;
 	}
 	return waiting == 0 || put_pack(put, tools->packer, waiting, reterr);

@@ -29,6 +29,9 @@ struct put {
 	void *arg;
 };
 
+/* The mark of an item that is no duplicate. */
+unsigned char put_mark(enum queue_fate fate);
+
 /* Compress the items that are marked as waiting into put->frame. */
 MUST_USE bool put_pack(struct put *put, struct parcel_packer *packer,
     size_t waiting, struct err *reterr);

@@ -114,6 +114,23 @@ queue_pair_load(struct queue *queue, enum store_sql sql, int64_t *ret_first,
 	return true;
 }
 
+/* Try what was damaged again: a disk that erred may be well now. */
+static bool
+queue_damaged_back(struct queue *queue, struct err *reterr)
+{
+	static const enum store_sql steps[] = {
+	    STORE_BEGIN, STORE_DAMAGED_BACK, STORE_DAMAGED_CLEAR, STORE_COMMIT};
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		sqlite3_stmt *step =
+		    store_statement(&queue->store, steps[i], reterr);
+
+		if (step == NULL || !store_run(&queue->store, step, reterr))
+			return false;
+	}
+	return true;
+}
+
 static bool
 queue_aside_load(struct queue *queue, struct err *reterr)
 {
@@ -179,7 +196,9 @@ load:
 	    names_load(queue->names, &queue->store, reterr) &&
 	    ledger_load(queue->ledger, &queue->store, reterr) &&
 	    lane_load(queue, reterr) && queue_window_load(queue, reterr) &&
-	    queue_seq_load(queue, reterr) && queue_aside_load(queue, reterr))
+	    queue_seq_load(queue, reterr) &&
+	    queue_damaged_back(queue, reterr) &&
+	    queue_aside_load(queue, reterr))
 		return true;
 fail:
 	queue_break(queue);

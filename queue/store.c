@@ -37,12 +37,33 @@ store_code(int rc)
 	return ERR_IO;
 }
 
+/* Did a write meet a quota? SQLite calls that a failed write, and only the
+ * files know the reason. */
+static bool
+store_quota_met(struct store *store)
+{
+	sqlite3_file *log = NULL;
+	int file_errno = 0, log_errno = 0;
+
+	(void)sqlite3_file_control(
+	    store->db, "main", SQLITE_FCNTL_LAST_ERRNO, &file_errno);
+	(void)sqlite3_file_control(
+	    store->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+	if (log != NULL && log->pMethods != NULL)
+		(void)log->pMethods->xFileControl(
+		    log, SQLITE_FCNTL_LAST_ERRNO, &log_errno);
+	return file_errno == EDQUOT || log_errno == EDQUOT;
+}
+
 static bool
 store_fail(struct store *store, const char *what, struct err *reterr)
 {
 	int rc = sqlite3_extended_errcode(store->db);
+	enum err_code code = store_code(rc);
 
-	return err_set(reterr, store_code(rc), "queue.db: %s: %s (%d)", what,
+	if (rc == SQLITE_IOERR_WRITE && store_quota_met(store))
+		code = ERR_FULL;
+	return err_set(reterr, code, "queue.db: %s: %s (%d)", what,
 	    sqlite3_errmsg(store->db), rc);
 }
 
@@ -217,6 +238,7 @@ store_open(struct store *store, const char *path, struct err *reterr)
 	    "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL;"
 	    "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"
 	    "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-8192;"
+	    "PRAGMA journal_size_limit=67108864;"
 	    "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;";
 
 	*store = (struct store){.db = NULL};

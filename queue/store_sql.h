@@ -9,7 +9,8 @@
  * ticket	the small part that settling changes; due_ms 0 = fresh. Its key
  *		grows with acceptance, so accepting never writes to random
  *		places, however much waits
- * damaged	tickets of parcels that cannot be read; still waiting
+ * damaged	tickets of parcels that cannot be read; still waiting, and
+ *		tried again at each open, as a disk may err and mend
  * buried	single events, refused for good, with the reason
  * kept		parcels that were delivered and may be sent again, in the order
  *		of delivery
@@ -46,10 +47,11 @@ static const char store_schema[] =
     " noted_ms INTEGER NOT NULL, UNIQUE(source, subject));"
     "CREATE TABLE note(text TEXT PRIMARY KEY, events INTEGER NOT NULL,"
     " first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL) WITHOUT ROWID;"
-    "CREATE TABLE damaged(seq INTEGER PRIMARY KEY, lane INTEGER NOT NULL,"
-    " source INTEGER NOT NULL, remaining INTEGER NOT NULL, done BLOB,"
-    " noted_ms INTEGER NOT NULL, why TEXT NOT NULL,"
-    " replay INTEGER NOT NULL);"
+    "CREATE TABLE damaged(lane INTEGER NOT NULL, source INTEGER NOT NULL,"
+    " due_ms INTEGER NOT NULL, seq INTEGER NOT NULL,"
+    " attempts INTEGER NOT NULL, remaining INTEGER NOT NULL, done BLOB,"
+    " delivered BLOB, replay INTEGER NOT NULL, noted_ms INTEGER NOT NULL,"
+    " why TEXT NOT NULL);"
     "CREATE TABLE buried(id INTEGER PRIMARY KEY AUTOINCREMENT,"
     " source INTEGER NOT NULL, lane INTEGER NOT NULL, kind INTEGER NOT NULL,"
     " accepted_ms INTEGER NOT NULL, buried_ms INTEGER NOT NULL,"
@@ -96,7 +98,9 @@ static const char *const store_texts[STORE_STATEMENTS] = {
     [STORE_PARCEL_READ] =
 	"SELECT accepted_ms, events, data FROM parcel WHERE seq=?1",
     [STORE_PARCEL_DELETE] = "DELETE FROM parcel WHERE seq=?1",
-    [STORE_PARCEL_LAST] = "SELECT max(seq) FROM parcel",
+    [STORE_PARCEL_LAST] =
+	"SELECT max((SELECT coalesce(max(seq), 0) FROM parcel),"
+	" (SELECT coalesce(max(seq), 0) FROM damaged))",
     [STORE_TICKET_ADD] =
 	"INSERT INTO ticket VALUES(?1, ?2, ?3, ?4, ?5, ?6, NULL, NULL,"
 	" ?7)",
@@ -122,6 +126,11 @@ static const char *const store_texts[STORE_STATEMENTS] = {
 	"SELECT due_ms, seq, attempts, remaining, done, replay"
 	" FROM ticket WHERE lane=?1 AND source=?2 AND"
 	" due_ms>0 AND due_ms<=?3 AND replay=0 ORDER BY due_ms, seq",
+    /* Further off than anything is ever set aside: the clock was wrong. */
+    [STORE_TICKET_ASIDE_FAR] =
+	"SELECT due_ms, seq, attempts, remaining, done, replay"
+	" FROM ticket WHERE lane=?1 AND source=?2 AND"
+	" due_ms>?3 + 172800000 AND replay=0 ORDER BY due_ms, seq",
     [STORE_TICKET_REPLAY_ASIDE] =
 	"SELECT due_ms, seq, attempts, remaining, done, replay"
 	" FROM ticket WHERE lane=?1 AND source=?2 AND"
@@ -141,8 +150,13 @@ static const char *const store_texts[STORE_STATEMENTS] = {
 	"SELECT seq, data FROM parcel WHERE seq>?1 ORDER BY seq LIMIT 1",
     [STORE_PARCEL_WRITE] = "UPDATE parcel SET data=?2 WHERE seq=?1",
     [STORE_DAMAGED_ADD] =
-	"INSERT OR REPLACE INTO damaged VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7,"
-	" ?8)",
+	"INSERT INTO damaged SELECT lane, source, due_ms, seq, attempts,"
+	" remaining, done, delivered, replay, ?5, ?6 FROM ticket"
+	" WHERE lane=?1 AND source=?2 AND due_ms=?3 AND seq=?4",
+    [STORE_DAMAGED_BACK] =
+	"INSERT OR IGNORE INTO ticket SELECT lane, source, due_ms, seq,"
+	" attempts, remaining, done, delivered, replay FROM damaged",
+    [STORE_DAMAGED_CLEAR] = "DELETE FROM damaged",
     [STORE_DAMAGED_COUNT] = "SELECT count(*) FROM damaged",
     [STORE_BURIED_ADD] = "INSERT INTO buried VALUES"
 			 "(NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"
@@ -173,6 +187,9 @@ static const char *const store_texts[STORE_STATEMENTS] = {
     [STORE_NOTE_ADD] =
 	"INSERT INTO note VALUES(?1, ?2, ?3, ?3) ON CONFLICT DO UPDATE SET"
 	" events=events+?2, last_ms=?3 RETURNING events=?2",
+    [STORE_NOTE_AGAIN] =
+	"UPDATE note SET events=events+?2, last_ms=?3 WHERE text=?1"
+	" RETURNING 0",
     [STORE_NOTE_ALL] =
 	"SELECT text, events, first_ms, last_ms FROM note ORDER BY text",
     [STORE_NOTE_COUNT] = "SELECT count(*) FROM note",

@@ -89,6 +89,10 @@ take_ticket(struct queue *queue, struct lane *lane, int64_t source,
 	    !take_ticket_find(queue, STORE_TICKET_ASIDE, lane->id, source,
 		now_ms, ret_found, ret_ticket, reterr))
 		return false;
+	if (!lane->glance && !*ret_found &&
+	    !take_ticket_find(queue, STORE_TICKET_ASIDE_FAR, lane->id, source,
+		now_ms, ret_found, ret_ticket, reterr))
+		return false;
 	if (*ret_found)
 		return true;
 	from = lane_fresh_from(lane, source);
@@ -186,6 +190,21 @@ take_next(struct queue *queue, struct lane *lane, int64_t now_ms,
 		   ret_ticket, reterr);
 }
 
+static sqlite3_stmt *
+take_ticket_bind(struct queue *queue, enum store_sql sql, int64_t lane,
+    int64_t source, const struct ticket *ticket, struct err *reterr)
+{
+	sqlite3_stmt *statement = store_statement(&queue->store, sql, reterr);
+
+	if (statement == NULL)
+		return NULL;
+	(void)sqlite3_bind_int64(statement, 1, lane);
+	(void)sqlite3_bind_int64(statement, 2, source);
+	(void)sqlite3_bind_int64(statement, 3, ticket->due_ms);
+	(void)sqlite3_bind_int64(statement, 4, ticket->seq);
+	return statement;
+}
+
 /* Move the ticket to the damaged; its events still wait. */
 static bool
 take_set_aside(struct queue *queue, int64_t lane, int64_t source,
@@ -195,27 +214,18 @@ take_set_aside(struct queue *queue, int64_t lane, int64_t source,
 
 	if (!queue_begin(queue, reterr))
 		return false;
-	add = store_statement(&queue->store, STORE_DAMAGED_ADD, reterr);
+	add = take_ticket_bind(
+	    queue, STORE_DAMAGED_ADD, lane, source, ticket, reterr);
 	if (add == NULL)
 		return false;
-	(void)sqlite3_bind_int64(add, 1, ticket->seq);
-	(void)sqlite3_bind_int64(add, 2, lane);
-	(void)sqlite3_bind_int64(add, 3, source);
-	(void)sqlite3_bind_int64(add, 4, ticket->remaining);
-	(void)sqlite3_bind_blob64(
-	    add, 5, ticket->done, ticket->done_len, SQLITE_STATIC);
-	(void)sqlite3_bind_int64(add, 6, clock_wall_ms());
-	(void)sqlite3_bind_text(add, 7, why, -1, SQLITE_STATIC);
-	(void)sqlite3_bind_int64(add, 8, ticket->replay);
+	(void)sqlite3_bind_int64(add, 5, clock_wall_ms());
+	(void)sqlite3_bind_text(add, 6, why, -1, SQLITE_STATIC);
 	if (!store_run(&queue->store, add, reterr))
 		return false;
-	remove = store_statement(&queue->store, STORE_TICKET_DELETE, reterr);
+	remove = take_ticket_bind(
+	    queue, STORE_TICKET_DELETE, lane, source, ticket, reterr);
 	if (remove == NULL)
 		return false;
-	(void)sqlite3_bind_int64(remove, 1, lane);
-	(void)sqlite3_bind_int64(remove, 2, source);
-	(void)sqlite3_bind_int64(remove, 3, ticket->due_ms);
-	(void)sqlite3_bind_int64(remove, 4, ticket->seq);
 	queue->moved.damaged++;
 	return store_run(&queue->store, remove, reterr) &&
 	       queue_commit(queue, reterr);
@@ -238,7 +248,10 @@ take_once(struct queue *queue, struct lane *lane, int64_t now_ms,
 		return false;
 	if (!found)
 		return true;
-	ok = holding_read(queue, &ticket, &holding, &err);
+	/* Twice: a read that fails once and then not is no damage. */
+	ok = holding_read(queue, &ticket, &holding, &err) ||
+	     (err.code == ERR_DAMAGED &&
+		 holding_read(queue, &ticket, &holding, &err));
 	if (ok) {
 		holding->lease.source = names_text(queue->names, source);
 		holding->lane = lane->id;

@@ -22,6 +22,8 @@ tools_vacuum(struct queue *queue, struct err *reterr)
 	else
 		ok = store_vacuum(&queue->store, reterr) &&
 		     store_checkpoint(&queue->store, true, reterr);
+	if (!ok && reterr->code == ERR_IO)
+		queue_break(queue);
 	queue_show(queue);
 	lock_drop(&queue->held);
 	return ok;
@@ -72,6 +74,7 @@ tools_backup_begin(struct queue *queue, const char *path,
 	backup->queue = queue;
 	if (!backup_open(backup, path, reterr)) {
 		tools_backup_end(backup);
+		(void)unlink(path);
 		return false;
 	}
 	*ret_backup = backup;

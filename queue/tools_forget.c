@@ -238,8 +238,8 @@ tools_erasure_done(struct queue *queue, const char *subject, struct err *reterr)
 /* ---- undecodable bodies ---- */
 
 static bool
-tools_body_one(struct queue *queue, sqlite3_stmt *row, tools_body_fn *fn,
-    void *arg, bool *ret_meant, struct err *reterr)
+tools_body_one(sqlite3_stmt *row, tools_body_fn *fn, void *arg, bool *ret_meant,
+    struct err *reterr)
 {
 	struct tools_body body = {
 	    .id = sqlite3_column_int64(row, 0),
@@ -250,7 +250,6 @@ tools_body_one(struct queue *queue, sqlite3_stmt *row, tools_body_fn *fn,
 	};
 	char *bytes = NULL;
 
-	(void)queue;
 	if (!parcel_unpack_bytes(sqlite3_column_blob(row, 5),
 		(size_t)sqlite3_column_bytes(row, 5), &bytes, &body.len,
 		reterr)) {
@@ -285,8 +284,10 @@ tools_bodies_next(struct queue *queue, int64_t after, tools_body_fn *fn,
 	}
 	*ret_last = sqlite3_column_int64(row, 0);
 	bytes = sqlite3_column_bytes(row, 5);
-	ok = tools_body_one(queue, row, fn, arg, &meant, reterr);
+	ok = tools_body_one(row, fn, arg, &meant, reterr);
 	store_reset(row);
+	if (!ok && reterr->code == ERR_DAMAGED)
+		return true; /* passed over; the deep check tells of it */
 	if (!ok || !meant || !remove)
 		return ok;
 	queue->moved.bodies--;

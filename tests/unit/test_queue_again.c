@@ -1,0 +1,174 @@
+/*
+ * What goes wrong once and then not: damage that a disk made up, a clock
+ * that was wrong, one put that fails beside others, a full table of notes.
+ */
+
+#include "queue_fixture.h"
+
+#include <sqlite3.h>
+
+/* Change the closed file behind the queue's back. */
+static void
+sql(struct fixture *fixture, const char *text)
+{
+	sqlite3 *db = NULL;
+	char path[256];
+
+	(void)snprintf(path, sizeof(path), "%s/queue.db", fixture->dir);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	if (sqlite3_exec(db, text, NULL, NULL, NULL) != SQLITE_OK)
+		fail_msg("%s: %s", text, sqlite3_errmsg(db));
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static void
+test_the_damaged_are_tried_again(void **state)
+{
+	struct fixture *fixture = *state;
+	struct books_totals books;
+	struct queue_lease *lease;
+	struct answer answer;
+
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", "a", 3, QUEUE_WAIT, &answer));
+	queue_test_close(fixture->queue);
+	/* for a while its parcel cannot be read */
+	sql(fixture, "UPDATE parcel SET data=x'00'||data");
+	fixture->queue = queue_test_open(&fixture->settings);
+	fixture->lane = lane_test_open(fixture->queue, "heap");
+	assert_null(take(fixture, 1));
+	books_totals(fixture->queue, &books);
+	assert_int_equal(books.set_aside_parcels, 1);
+	books_test_agree(fixture->queue);
+	queue_test_close(fixture->queue);
+	sql(fixture, "UPDATE parcel SET data=substr(data, 2)");
+	fixture->queue = queue_test_open(&fixture->settings);
+	fixture->lane = lane_test_open(fixture->queue, "heap");
+	lease = take(fixture, 1);
+	assert_non_null(lease);
+	assert_int_equal(lease->count, 3);
+	queue_lease_free(fixture->queue, lease);
+	books_totals(fixture->queue, &books);
+	assert_int_equal(books.set_aside_parcels, 0);
+}
+
+static void
+test_a_clock_set_back(void **state)
+{
+	struct fixture *fixture = *state;
+	struct queue_lease *lease;
+	struct answer answer;
+	int64_t wrong_ms = 2000000000000, right_ms = 1764000000000;
+
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", "a", 2, QUEUE_WAIT, &answer));
+	lease = take(fixture, wrong_ms);
+	settle_all(fixture, lease, QUEUE_AGAIN, wrong_ms + 60000);
+	queue_lease_free(fixture->queue, lease);
+	assert_null(take(fixture, wrong_ms));
+	lease = take(fixture, right_ms);
+	assert_non_null(lease);
+	assert_int_equal(lease->count, 2);
+	queue_lease_free(fixture->queue, lease);
+}
+
+static void
+test_one_bad_put_fails_alone(void **state)
+{
+	struct fixture *fixture = *state;
+	size_t huge = 1000000001; /* above SQLite's limit of a value */
+	struct queue_item good = {.kind = "Open",
+	    .kind_len = 4,
+	    .id = "1",
+	    .id_len = 1,
+	    .data = "{}",
+	    .data_len = 2};
+	struct queue_item bad = {.fate = QUEUE_BURY,
+	    .kind = "Open",
+	    .kind_len = 4,
+	    .id = "2",
+	    .id_len = 1,
+	    .data_len = huge,
+	    .reason = "large"};
+	struct queue_batch batch = {
+	    .source = "main", .lane = "heap", .now_ms = 1, .count = 1};
+	struct answer answers[3];
+	char *bytes = calloc(huge, 1);
+	struct err err;
+
+	assert_non_null(bytes);
+	bad.data = bytes;
+	queue_test_close(fixture->queue);
+	assert_true(queue_open(&fixture->settings, &fixture->queue, &err));
+	/* handed over before the committer runs, they are one group */
+	for (int i = 0; i < 3; i++) {
+		batch.items = i == 1 ? &bad : &good;
+		answer_init(&answers[i]);
+		assert_true(queue_put(
+		    fixture->queue, &batch, answer_done, &answers[i], &err));
+	}
+	assert_true(queue_start(fixture->queue, &err));
+	assert_true(answer_wait(&answers[0]));
+	assert_false(answer_wait(&answers[1]));
+	assert_true(answer_wait(&answers[2]));
+	assert_int_equal(answers[0].receipt.queued, 1);
+	assert_int_equal(answers[0].receipt.received, 1);
+	assert_int_equal(answers[1].err.code, ERR_LIMIT);
+	assert_int_equal(answers[2].receipt.duplicates, 1);
+	free(bytes);
+}
+
+static bool
+note_text(void *arg, const char *text, int64_t events, int64_t first_ms,
+    int64_t last_ms)
+{
+	char *all = arg;
+
+	(void)first_ms;
+	(void)last_ms;
+	(void)snprintf(
+	    all + strlen(all), 200 - strlen(all), "%s=%d ", text, (int)events);
+	return true;
+}
+
+static void
+test_a_full_table_still_counts(void **state)
+{
+	struct fixture *fixture = *state;
+	const char *texts[] = {"one", "two", "three", "two", "one"};
+	char all[200] = "";
+	struct err err;
+
+	queue_test_close(fixture->queue);
+	fixture->settings.notes_max = 2;
+	fixture->queue = queue_test_open(&fixture->settings);
+	for (size_t i = 0; i < 5; i++) {
+		struct queue_note note = {.text = texts[i], .events = 1};
+		struct queue_batch batch = {.source = "main",
+		    .lane = "heap",
+		    .now_ms = 1,
+		    .notes = &note,
+		    .note_count = 1};
+		struct answer answer;
+
+		answer_init(&answer);
+		assert_true(queue_put(
+		    fixture->queue, &batch, answer_done, &answer, &err));
+		assert_true(answer_wait(&answer));
+	}
+	assert_true(books_notes(fixture->queue, note_text, all, &err));
+	assert_string_equal(all, "(more)=1 one=2 two=2 ");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(test_the_damaged_are_tried_again),
+	    TEST(test_a_clock_set_back),
+	    TEST(test_one_bad_put_fails_alone),
+	    TEST(test_a_full_table_still_counts),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
