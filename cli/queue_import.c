@@ -181,7 +181,7 @@ static bool
 import_flush(struct import *import, struct err *reterr)
 {
 	struct currents_fault fault;
-	bool ok;
+	bool ok = false;
 
 	if (import->events == 0)
 		return true;
