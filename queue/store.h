@@ -22,6 +22,9 @@
  * on disk of a sample event, 8 KiB: 238), smaller ones cost processor time. */
 enum { STORE_PAGE = 8192 };
 
+/* Of the file: its format, and the mark that it is ours. */
+enum { STORE_VERSION = 1, STORE_APPLICATION = 0x63757264 /* "curd" */ };
+
 enum store_sql {
 	STORE_BEGIN,
 	STORE_COMMIT,
@@ -128,6 +131,16 @@ store_open(struct store *store, const char *path, struct err *reterr);
  * page cache shows of it may never have reached the disk (store_log.c). No
  * log is fine. ERR_FULL if the disk is. */
 MUST_USE bool store_log_renew(const char *path, struct err *reterr);
+
+/* Sync the directory that the file is in. */
+MUST_USE bool store_sync_dir(const char *path, struct err *reterr);
+
+/* The two steps that making and opening share: a bare connection, and
+ * statements without a result. */
+MUST_USE bool store_connect(
+    struct store *store, const char *path, int flags, struct err *reterr);
+MUST_USE bool
+store_exec(struct store *store, const char *sql, struct err *reterr);
 
 /* Close without writing: the log stays for the next open. */
 void store_close(struct store *store);

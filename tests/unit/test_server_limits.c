@@ -109,11 +109,15 @@ test_memory_spent(void **state)
 	server_stop(server);
 }
 
+/* With every connection busy, events are put off; probes and health are
+ * answered. (An idle one would make room.) */
 static void
 test_connections_spent(void **state)
 {
 	static const char health[] = "GET /healthz HTTP/1.1\r\n" CLOSE "\r\n";
-	static const char idle[] = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+	static const char busy[] =
+	    "POST /currents HTTP/1.1\r\n" CLOSE TOKEN
+	    "Expect: 100-continue\r\nContent-Length: 10\r\n\r\n";
 	struct server_settings settings;
 	struct server *server;
 	char answer[4096];
@@ -127,7 +131,7 @@ test_connections_spent(void **state)
 	port = server_port(server);
 	for (int i = 0; i < 2; i++) {
 		fds[i] = client_open(port);
-		client_send(fds[i], idle, strlen(idle));
+		client_send(fds[i], busy, strlen(busy));
 		assert_true(recv(fds[i], answer, sizeof(answer), 0) > 0);
 	}
 	assert_int_equal(post(port, "/currents", TOKEN, EVENT("x.Y"), answer,

@@ -1,0 +1,79 @@
+#ifndef QUEUE_STORE_SCHEMA_H
+#define QUEUE_STORE_SCHEMA_H
+
+/*
+ * The tables of the queue file. Included by store_create.c alone.
+ *
+ * parcel	immutable: the events of one put that wait, compressed
+ * ticket	the small part that settling changes; due_ms 0 = fresh. Its key
+ *		grows with acceptance, so accepting never writes to random
+ *		places, however much waits
+ * damaged	tickets of parcels that cannot be read; still waiting, and
+ *		tried again at each open, as a disk may err and mend
+ * buried	single events, refused for good, with the reason
+ * kept		parcels that were delivered and may be sent again, in the order
+ *		of delivery
+ * erasure	people whose erasure the sender asked for
+ * note		what was observed on the way in, counted
+ * body		whole requests that could not be read
+ * seen		hashes of accepted events, a row per transaction, FIFO
+ * ledger	the books: by hour of acceptance, source and kind
+ * dropped	what rules dropped, by rule
+ * lane		what the forwarder must know after a crash
+ * doubt	of each lane what may be at the destination, in its own words;
+ *		not in lane, whose row every put and settle rewrites
+ * name		sources, lanes, kinds and rules, by number
+ */
+
+static const char store_schema[] =
+    "CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+    "CREATE TABLE name(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);"
+    "CREATE TABLE parcel(seq INTEGER PRIMARY KEY, accepted_ms INTEGER NOT NULL,"
+    " events INTEGER NOT NULL, data BLOB NOT NULL);"
+    "CREATE TABLE ticket(lane INTEGER NOT NULL, source INTEGER NOT NULL,"
+    " due_ms INTEGER NOT NULL, seq INTEGER NOT NULL,"
+    " attempts INTEGER NOT NULL, remaining INTEGER NOT NULL, done BLOB,"
+    " delivered BLOB, replay INTEGER NOT NULL,"
+    " PRIMARY KEY(lane, source, due_ms, seq)) WITHOUT ROWID;"
+    "CREATE TABLE kept(id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " seq INTEGER NOT NULL, lane INTEGER NOT NULL, source INTEGER NOT NULL,"
+    " delivered_ms INTEGER NOT NULL, bytes INTEGER NOT NULL,"
+    " delivered BLOB NOT NULL);"
+    "CREATE TABLE erasure(id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " source INTEGER NOT NULL, subject TEXT NOT NULL,"
+    " noted_ms INTEGER NOT NULL, UNIQUE(source, subject));"
+    "CREATE TABLE note(text TEXT PRIMARY KEY, events INTEGER NOT NULL,"
+    " first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE damaged(lane INTEGER NOT NULL, source INTEGER NOT NULL,"
+    " due_ms INTEGER NOT NULL, seq INTEGER NOT NULL,"
+    " attempts INTEGER NOT NULL, remaining INTEGER NOT NULL, done BLOB,"
+    " delivered BLOB, replay INTEGER NOT NULL, noted_ms INTEGER NOT NULL,"
+    " why TEXT NOT NULL);"
+    "CREATE TABLE buried(id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " source INTEGER NOT NULL, lane INTEGER NOT NULL, kind INTEGER NOT NULL,"
+    " accepted_ms INTEGER NOT NULL, buried_ms INTEGER NOT NULL,"
+    " attempts INTEGER NOT NULL, reason TEXT NOT NULL,"
+    " status INTEGER NOT NULL, words BLOB, sent BLOB, data BLOB NOT NULL);"
+    "CREATE TABLE body(id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " source INTEGER NOT NULL, received_ms INTEGER NOT NULL,"
+    " reason TEXT NOT NULL, encoding TEXT NOT NULL,"
+    " hash BLOB NOT NULL UNIQUE, data BLOB NOT NULL);"
+    "CREATE TABLE seen(n INTEGER PRIMARY KEY, hashes BLOB NOT NULL);"
+    "CREATE TABLE ledger(hour INTEGER NOT NULL, source INTEGER NOT NULL,"
+    " kind INTEGER NOT NULL, received INTEGER NOT NULL,"
+    " waiting INTEGER NOT NULL, delivered INTEGER NOT NULL,"
+    " buried INTEGER NOT NULL, dropped INTEGER NOT NULL,"
+    " duplicates INTEGER NOT NULL, forgotten INTEGER NOT NULL,"
+    " expired INTEGER NOT NULL, replayed INTEGER NOT NULL,"
+    " replay_delivered INTEGER NOT NULL, replay_refused INTEGER NOT NULL,"
+    " PRIMARY KEY(hour, source, kind))"
+    " WITHOUT ROWID;"
+    "CREATE TABLE dropped(hour INTEGER NOT NULL, source INTEGER NOT NULL,"
+    " kind INTEGER NOT NULL, rule INTEGER NOT NULL, events INTEGER NOT NULL,"
+    " PRIMARY KEY(hour, source, kind, rule)) WITHOUT ROWID;"
+    "CREATE TABLE lane(id INTEGER PRIMARY KEY, waiting INTEGER NOT NULL,"
+    " last_post_ms INTEGER NOT NULL, clean_ms INTEGER NOT NULL,"
+    " paused INTEGER NOT NULL, sends BLOB);"
+    "CREATE TABLE doubt(lane INTEGER PRIMARY KEY, data BLOB NOT NULL);";
+
+#endif
