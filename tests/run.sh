@@ -5,6 +5,7 @@
 #   lint        the rules of the house that a script can check
 #   unit        cmocka, one program a file; the corpora of tests/fuzz
 #   daemon      pytest: the real binary, real sockets, the simulators
+#   fault       the queue under power cuts, failing calls, no memory, damage
 #
 # unit and daemon run twice: as released, and under AddressSanitizer and
 # UndefinedBehaviorSanitizer. A failed part does not keep the others from
@@ -69,7 +70,7 @@ part()
         good=$(grep -c '^lint: .*: passed$' "$log")
         bad=$(grep -c '^lint: .*: FAILED$' "$log")
         ;;
-    unit*)
+    unit* | fault*)
         bad=$(number 'tests failed out of' "$log")
         good=$(($(grep -oE 'out of [0-9]+$' "$log" | tail -n 1 |
             grep -oE '[0-9]+' || echo 0) - bad))
@@ -106,6 +107,12 @@ unit()
         --no-tests=error
 }
 
+fault()
+{
+    ctest --test-dir "build/$1" -L fault -j 2 --output-on-failure \
+        --no-tests=error
+}
+
 daemon()
 {
     # The limit is for a test that hangs, far above what it takes.
@@ -126,6 +133,9 @@ for preset in release dev; do
     part "unit $preset" unit $preset
     [ $how = quick ] || part "daemon $preset" daemon $preset
 done
+# Thousands of disks and failing calls: with sanitizers only in the long run.
+[ $how = quick ] || part 'fault release' fault release
+[ $how != long ] || part 'fault dev' fault dev
 if [ $how = long ]; then
     part 'build clang' build clang && part 'unit clang' unit clang
 fi
