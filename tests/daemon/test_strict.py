@@ -29,7 +29,7 @@ def odd_events():
 @pytest.mark.parametrize("keep", ["", "content,contact"])
 def test_strict_heap_takes_every_sound_event(start_heapsim, start_daemon,
                                              keep):
-    heapsim = start_heapsim("--strict")
+    heapsim = start_heapsim("--strict", "--no-quota")
     settings = {"heap_keep": keep} if keep else {}
     daemon = start_daemon(heap_url=heapsim.url, body_limit="64M", **settings,
                           **SWIFT)
