@@ -111,8 +111,8 @@ is_placeholder(const char *identity)
 	    "0", "user", "guest", "anonymous", "unknown", "[REDACTED]",
 	    "00000000-0000-0000-0000-000000000000",
 	    /* SHA-256 of nothing */
-	    "e3b0c44298fc1c149afbf4c8996fb924"
-	    "27ae41e4649b934ca495991b7852b855"};
+	    ("e3b0c44298fc1c149afbf4c8996fb924"
+	     "27ae41e4649b934ca495991b7852b855")};
 	size_t len, i;
 
 	identity += strspn(identity, white);
