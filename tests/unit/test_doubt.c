@@ -86,7 +86,7 @@ test_bound(void **state)
 	assert_true(doubt_add(&doubt, 7));
 	restart(&doubt, TRACK_IDENTITY_BRAZE);
 	for (i = 1; i < DOUBT_EVENTS_MAX; i++)
-		assert_true(doubt_add(&doubt, i << 20));
+		assert_true(doubt_add(&doubt, i * 0x9e3779b97f4a7c15u));
 	assert_non_null(doubt_rules(&doubt, 7));
 	assert_true(doubt_add(&doubt, 8)); /* the oldest goes */
 	assert_false(doubt_has(&doubt, 7));
