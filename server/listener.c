@@ -115,14 +115,16 @@ listener_open(
 	return true;
 }
 
+/* The threads of the library take the socket out of their epoll sets when
+ * they come to it, and abort if it is closed by then: so it is shut here,
+ * which refuses newcomers, and closed when the threads are gone. */
 void
 listener_quiesce(struct listener *listener)
 {
 	if (listener->daemon != NULL)
 		(void)MHD_quiesce_daemon(listener->daemon);
 	if (listener->fd >= 0)
-		(void)close(listener->fd);
-	listener->fd = -1;
+		(void)shutdown(listener->fd, SHUT_RD);
 }
 
 void
@@ -130,5 +132,8 @@ listener_close(struct listener *listener)
 {
 	if (listener->daemon != NULL)
 		MHD_stop_daemon(listener->daemon);
+	if (listener->fd >= 0)
+		(void)close(listener->fd);
+	listener->fd = -1;
 	peers_fini(&listener->peers);
 }

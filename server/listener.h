@@ -17,7 +17,7 @@ struct listener {
 	struct server *server;
 	const char *name;
 	bool admin;
-	int fd; /* -1 once libmicrohttpd closes it, or we did */
+	int fd; /* -1 before it is bound and after it is closed */
 	unsigned port;
 	struct MHD_Daemon *daemon;
 	struct peers peers;

@@ -48,3 +48,8 @@ def test_law_kill_9_and_a_failing_heap(start_daemon, heapsim, tmp_path):
     there = heapsim.books()
     assert min(there["failed"], there["failed_after"], there["reset"],
                there["cut"]) > 0, "the faults did not happen"
+    print(f"\nthe law: {EVENTS} events, {KILLS} kills, "
+          f"{there['requests']} requests to Heap of which "
+          f"{there['failed'] + there['failed_after'] + there['reset'] + there['cut']}"
+          f" failed; {there['keys']} at Heap, {there['accepted']} stored, "
+          f"{there['split']} split")

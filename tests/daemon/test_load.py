@@ -75,6 +75,8 @@ def test_outage_of_heap_costs_disk_and_not_memory(start_daemon, heapsim,
         acked += braze.acked()
         sent = waiting
         resident.append(resident_mib(daemon))
+    print("\nresident MiB by waiting events:",
+          dict(zip(WAITING, (round(mib, 1) for mib in resident))))
     lane = daemon.status()["destinations"][0]
     assert lane["state"] == "waiting" and lane["why"]
     if not sanitized():

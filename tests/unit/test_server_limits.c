@@ -148,6 +148,16 @@ test_connections_spent(void **state)
 	server_stop(server);
 }
 
+/* Stopping shuts the listening sockets under the feet of the library's
+ * threads; whichever comes first, nothing aborts. */
+static void
+test_stop_at_once(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2000; i++)
+		server_stop(start_default());
+}
+
 /* Who drips its headers or its body is closed; who waits for the queue is
  * not, however long it takes. */
 static void
@@ -245,6 +255,7 @@ main(void)
 	    cmocka_unit_test(test_too_many_events),
 	    cmocka_unit_test(test_memory_spent),
 	    cmocka_unit_test(test_connections_spent),
+	    cmocka_unit_test(test_stop_at_once),
 	    cmocka_unit_test(test_sweep),
 	    cmocka_unit_test(test_stop),
 	};
