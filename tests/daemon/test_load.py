@@ -57,7 +57,7 @@ def test_sigterm_under_load_loses_nothing(start_daemon, heapsim, tmp_path,
 
 
 def test_outage_of_heap_costs_disk_and_not_memory(start_daemon, heapsim,
-                                                  tmp_path):
+                                                  tmp_path, capsys):
     heapsim.control(quota=False, reset_percent=100, forget_bodies=True)
     daemon = start_daemon(**FAST)
     url = f"http://127.0.0.1:{daemon.port}/currents"
@@ -75,8 +75,9 @@ def test_outage_of_heap_costs_disk_and_not_memory(start_daemon, heapsim,
         acked += braze.acked()
         sent = waiting
         resident.append(resident_mib(daemon))
-    print("\nresident MiB by waiting events:",
-          dict(zip(WAITING, (round(mib, 1) for mib in resident))))
+    with capsys.disabled():
+        print("\nresident MiB by waiting events:",
+              dict(zip(WAITING, (round(mib, 1) for mib in resident))))
     lane = daemon.status()["destinations"][0]
     assert lane["state"] == "waiting" and lane["why"]
     if not sanitized():
