@@ -8,6 +8,7 @@
 #include "forwarder/doubt.h"
 
 #include "base/log.h"
+#include "forwarder/bytes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -224,15 +225,6 @@ doubt_clear(struct doubt *doubt)
 
 /* ---- as bytes ---- */
 
-static void
-doubt_number_write(struct buf *buf, uint64_t value, size_t bytes)
-{
-	size_t i;
-
-	for (i = 0; i < bytes; i++)
-		(void)buf_char(buf, (char)(value >> (8 * i) & 0xff));
-}
-
 void
 doubt_write(const struct doubt *doubt, struct buf *buf)
 {
@@ -247,49 +239,30 @@ doubt_write(const struct doubt *doubt, struct buf *buf)
 			times++;
 	}
 	(void)buf_append(buf, doubt_magic, sizeof(doubt_magic));
-	doubt_number_write(buf, times, 1);
+	bytes_number_write(buf, times, 1);
 	for (i = 0; i < doubt->time_count; i++) {
 		const struct buf *bytes = &doubt->times[i].bytes;
 
 		if (doubt->times[i].events == 0)
 			continue;
-		doubt_number_write(buf, bytes->len, 4);
+		bytes_number_write(buf, bytes->len, 4);
 		(void)buf_append(buf, bytes->data, bytes->len);
 	}
-	doubt_number_write(buf, doubt->count, 4);
+	bytes_number_write(buf, doubt->count, 4);
 	for (i = 0; i < doubt->cap; i++) {
 		const struct doubt_slot *slot = &doubt->slots[i];
 
 		if (slot->event == 0)
 			continue;
-		doubt_number_write(buf, slot->event, 8);
-		doubt_number_write(buf, number[slot->time], 1);
+		bytes_number_write(buf, slot->event, 8);
+		bytes_number_write(buf, number[slot->time], 1);
 	}
 }
 
 struct doubt_reader {
-	const unsigned char *data;
-	size_t len;
-	bool failed;			      /* too short, or wrong */
+	struct bytes_reader in;
 	unsigned char times[DOUBT_RULES_MAX]; /* as they are numbered now */
 };
-
-static uint64_t
-doubt_number_read(struct doubt_reader *reader, size_t bytes)
-{
-	uint64_t value = 0;
-	size_t i;
-
-	if (reader->len < bytes) {
-		reader->failed = true;
-		return 0;
-	}
-	for (i = 0; i < bytes; i++)
-		value |= (uint64_t)reader->data[i] << (8 * i);
-	reader->data += bytes;
-	reader->len -= bytes;
-	return value;
-}
 
 /* Rules of then: those of now, or one step further back. What is in doubt
  * after more changes than we remember is mapped as of now. */
@@ -297,19 +270,19 @@ static bool
 doubt_time_read(struct doubt *doubt, struct doubt_reader *reader, size_t number,
     struct err *reterr)
 {
-	size_t len = (size_t)doubt_number_read(reader, 4);
+	size_t len = (size_t)bytes_number_read(&reader->in, 4);
 	const struct buf *now = &doubt->times[0].bytes;
 	struct doubt_rules *time = &doubt->times[doubt->time_count];
 
-	if (reader->failed || len > reader->len || len > DOUBT_WHO_MAX)
+	if (reader->in.failed || len > reader->in.len || len > DOUBT_WHO_MAX)
 		return err_set(reterr, ERR_DAMAGED, "too short");
 	reader->times[number] = 0;
-	if ((len == now->len && memcmp(reader->data, now->data, len) == 0) ||
+	if ((len == now->len && memcmp(reader->in.data, now->data, len) == 0) ||
 	    doubt->time_count == DOUBT_RULES_MAX)
 		goto read;
 	time->rules = doubt->times[0].rules;
 	buf_init(&time->bytes, DOUBT_WHO_MAX);
-	(void)buf_append(&time->bytes, reader->data, len);
+	(void)buf_append(&time->bytes, reader->in.data, len);
 	if (!buf_ok(&time->bytes, reterr) ||
 	    !track_who_read(
 		time->bytes.data, len, &time->rules, &time->items, reterr)) {
@@ -318,8 +291,8 @@ doubt_time_read(struct doubt *doubt, struct doubt_reader *reader, size_t number,
 	}
 	reader->times[number] = (unsigned char)doubt->time_count++;
 read:
-	reader->data += len;
-	reader->len -= len;
+	reader->in.data += len;
+	reader->in.len -= len;
 	return true;
 }
 
@@ -327,17 +300,17 @@ static bool
 doubt_events_read(struct doubt *doubt, struct doubt_reader *reader,
     size_t times, struct err *reterr)
 {
-	uint64_t count = doubt_number_read(reader, 4), event, time;
+	uint64_t count = bytes_number_read(&reader->in, 4), event, time;
 
-	for (; count > 0 && !reader->failed; count--) {
-		event = doubt_number_read(reader, 8);
-		time = doubt_number_read(reader, 1);
-		if (reader->failed || event == 0 || time >= times)
+	for (; count > 0 && !reader->in.failed; count--) {
+		event = bytes_number_read(&reader->in, 8);
+		time = bytes_number_read(&reader->in, 1);
+		if (reader->in.failed || event == 0 || time >= times)
 			return err_set(reterr, ERR_DAMAGED, "no event");
 		if (!doubt_put(doubt, event, reader->times[time]))
 			return err_set_nomem(reterr);
 	}
-	return (!reader->failed && reader->len == 0) ||
+	return (!reader->in.failed && reader->in.len == 0) ||
 	       err_set(reterr, ERR_DAMAGED, "wrong length");
 }
 
@@ -345,7 +318,7 @@ bool
 doubt_read(
     struct doubt *doubt, const void *data, size_t len, struct err *reterr)
 {
-	struct doubt_reader reader = {.data = data, .len = len};
+	struct doubt_reader reader = {.in = {.data = data, .len = len}};
 	struct err err = {.code = ERR_DAMAGED};
 	size_t times, i;
 
@@ -354,10 +327,10 @@ doubt_read(
 	if (len < sizeof(doubt_magic) ||
 	    memcmp(data, doubt_magic, sizeof(doubt_magic)) != 0)
 		goto fail;
-	reader.data += sizeof(doubt_magic);
-	reader.len -= sizeof(doubt_magic);
-	times = (size_t)doubt_number_read(&reader, 1);
-	if (reader.failed || times > DOUBT_RULES_MAX)
+	reader.in.data += sizeof(doubt_magic);
+	reader.in.len -= sizeof(doubt_magic);
+	times = (size_t)bytes_number_read(&reader.in, 1);
+	if (reader.in.failed || times > DOUBT_RULES_MAX)
 		goto fail;
 	for (i = 0; i < times; i++) {
 		if (!doubt_time_read(doubt, &reader, i, &err))

@@ -10,21 +10,13 @@
  * taken as now, which errs towards waiting.
  */
 
+#include "forwarder/bytes.h"
 #include "forwarder/quota_inside.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static const char quota_magic[4] = {'C', 'Q', '1', '\n'};
-
-static void
-quota_number_write(struct buf *buf, uint64_t value, size_t bytes)
-{
-	size_t i;
-
-	for (i = 0; i < bytes; i++)
-		(void)buf_char(buf, (char)(value >> (8 * i) & 0xff));
-}
 
 void
 quota_write(struct quota *quota, const struct moment *now, struct buf *buf)
@@ -35,7 +27,7 @@ quota_write(struct quota *quota, const struct moment *now, struct buf *buf)
 	for (i = quota->head; i < quota->end; i++)
 		live += !quota->entries[i].gone;
 	(void)buf_append(buf, quota_magic, sizeof(quota_magic));
-	quota_number_write(buf, live, 4);
+	bytes_number_write(buf, live, 4);
 	for (i = quota->head; i < quota->end; i++) {
 		const struct quota_entry *entry = &quota->entries[i];
 		int64_t end_ms = entry->end_ms;
@@ -45,41 +37,18 @@ quota_write(struct quota *quota, const struct moment *now, struct buf *buf)
 			continue;
 		if (end_ms > now->mono_ms)
 			end_ms = now->mono_ms;
-		quota_number_write(
+		bytes_number_write(
 		    buf, (uint64_t)moment_wall_ms(now, end_ms), 8);
-		quota_number_write(buf, entry->count, 4);
-		quota_number_write(buf, who, 4);
+		bytes_number_write(buf, entry->count, 4);
+		bytes_number_write(buf, who, 4);
 		for (k = 0; k < who; k++)
-			quota_number_write(buf, entry->who[k], 8);
+			bytes_number_write(buf, entry->who[k], 8);
 	}
-}
-
-struct quota_reader {
-	const unsigned char *data;
-	size_t len;
-	bool failed; /* too short */
-};
-
-static uint64_t
-quota_number_read(struct quota_reader *reader, size_t bytes)
-{
-	uint64_t value = 0;
-	size_t i;
-
-	if (reader->len < bytes) {
-		reader->failed = true;
-		return 0;
-	}
-	for (i = 0; i < bytes; i++)
-		value |= (uint64_t)reader->data[i] << (8 * i);
-	reader->data += bytes;
-	reader->len -= bytes;
-	return value;
 }
 
 /* The identities of one entry; their slots count them. */
 static bool
-quota_who_read(struct quota *quota, struct quota_reader *reader,
+quota_who_read(struct quota *quota, struct bytes_reader *reader,
     struct quota_entry *entry, size_t count, int64_t mono_ms)
 {
 	size_t i;
@@ -97,7 +66,7 @@ quota_who_read(struct quota *quota, struct quota_reader *reader,
 	for (i = 0; i < count; i++) {
 		struct quota_slot *slot;
 
-		entry->who[i] = quota_number_read(reader, 8);
+		entry->who[i] = bytes_number_read(reader, 8);
 		slot = quota_slot_make(quota, entry->who[i], mono_ms);
 		if (slot == NULL)
 			return false;
@@ -108,14 +77,14 @@ quota_who_read(struct quota *quota, struct quota_reader *reader,
 
 static bool
 quota_entry_read(
-    struct quota *quota, struct quota_reader *reader, const struct moment *now)
+    struct quota *quota, struct bytes_reader *reader, const struct moment *now)
 {
-	int64_t wall_ms = (int64_t)quota_number_read(reader, 8);
+	int64_t wall_ms = (int64_t)bytes_number_read(reader, 8);
 	struct quota_entry entry = {0};
 	size_t who;
 
-	entry.count = (size_t)quota_number_read(reader, 4);
-	who = (size_t)quota_number_read(reader, 4);
+	entry.count = (size_t)bytes_number_read(reader, 4);
+	who = (size_t)bytes_number_read(reader, 4);
 	if (reader->failed || wall_ms < 0)
 		return false;
 	if (wall_ms > now->wall_ms)
@@ -141,7 +110,7 @@ bool
 quota_read(struct quota *quota, const void *data, size_t len,
     const struct moment *now, struct err *reterr)
 {
-	struct quota_reader reader = {.data = data, .len = len};
+	struct bytes_reader reader = {.data = data, .len = len};
 	uint64_t count, i;
 
 	if (len < sizeof(quota_magic) ||
@@ -149,7 +118,7 @@ quota_read(struct quota *quota, const void *data, size_t len,
 		goto fail;
 	reader.data += sizeof(quota_magic);
 	reader.len -= sizeof(quota_magic);
-	count = quota_number_read(&reader, 4);
+	count = bytes_number_read(&reader, 4);
 	for (i = 0; i < count && !reader.failed; i++) {
 		if (!quota_entry_read(quota, &reader, now))
 			goto fail;
