@@ -74,6 +74,13 @@ const struct command command_table[] = {
 	{"queue backup", "PATH", "Copy the queue while it is in use",
 	    "The daemon writes it, to an absolute path that is not there yet.",
 	    COMMAND_JOB, NULL, command_queue_backup},
+	{"queue rescue", "FILE",
+	    "Events out of a queue file that cannot be opened",
+	    "Looks at every page of the file by itself, and of its log, and "
+	    "prints what is whole\nas JSON, one a line, for queue import. What "
+	    "was delivered already may be among it:\nHeap ignores keys it has. "
+	    "Exit 1 if a parcel was damaged or none was found.",
+	    COMMAND_PLAIN, NULL, command_queue_rescue},
 	{"queue erasures", "[--done SUBJECT] [--json]",
 	    "Whose erasure was asked for (users.UserDeleteRequest)",
 	    "They are on the list until `currentsd forget` or --done takes "

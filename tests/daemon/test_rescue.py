@@ -1,0 +1,54 @@
+"""A queue file that can no longer be opened: what is whole comes out of it,
+and goes into a new queue."""
+
+import json
+
+from braze import batch, event
+from commands import CONFIG, FINE, FOUND, run, settings
+from conftest import until
+
+PAGE = 16384  # more than one page of any size the queue has had
+
+
+def test_rescue(start_daemon, heapsim):
+    heapsim.control(reset_percent=100)
+    daemon = start_daemon(heap_linger="10ms", heap_backoff_first="50ms",
+                          heap_backoff_most="100ms",
+                          heap_events_per_minute=0)
+    events = [event() for _ in range(300)]
+    for at in range(0, 300, 100):
+        daemon.post(batch(*events[at:at + 100]))
+    daemon.stop()
+    state = daemon.env["CURRENTSD_STATE_DIR"]
+    damaged = state + "/queue.db"
+    with open(damaged, "r+b") as file:
+        file.write(b"\xaa" * PAGE)
+
+    # Nothing that is there is ever overwritten by a new, empty queue.
+    serve = run("serve", **settings(daemon))
+    assert serve.returncode == CONFIG
+    assert "queue.db" in serve.stderr
+
+    done = run("queue", "rescue", damaged)
+    assert done.returncode == FINE, done.stderr
+    assert "300 events of 3 parcels rescued" in done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert ([row["event"]["id"] for row in rows]
+            == [one["id"] for one in events])
+
+    daemon.env["CURRENTSD_STATE_DIR"] = state + "-new"
+    heapsim.control(reset_percent=0)
+    daemon.start()
+    back = run("queue", "import", "-", stdin=done.stdout, **settings(daemon))
+    assert back.returncode == FINE, back.stderr
+    ids = {one["event_type"] + ":" + one["id"] for one in events}
+    until(lambda: set(heapsim.keys()) == ids, "all of them at Heap")
+
+
+def test_nothing_to_rescue(tmp_path):
+    file = tmp_path / "queue.db"
+    file.write_bytes(b"garbage" * 9999)
+    done = run("queue", "rescue", str(file))
+    assert done.returncode == FOUND and done.stdout == ""
+    assert "0 events" in done.stderr
+    assert run("queue", "rescue", str(tmp_path / "none")).returncode == CONFIG
