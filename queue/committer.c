@@ -13,8 +13,9 @@
 enum {
 	COMMITTER_ROUND_MS = 500,
 	COMMITTER_FOLD_MS = 3600 * 1000,
-	COMMITTER_PROBE_MS = 1000, /* a younger commit answers a probe */
-	COMMITTER_ROOM_STEPS = 8,  /* of evicting, before one commit */
+	COMMITTER_RETRY_MENDS = 60, /* mend_ms between tries of the damaged */
+	COMMITTER_PROBE_MS = 1000,  /* a younger commit answers a probe */
+	COMMITTER_ROOM_STEPS = 8,   /* of evicting, before one commit */
 };
 
 /* Note the hashes of a transaction in one row, and let rows go that have
@@ -239,7 +240,7 @@ committer_mend(struct queue *queue, int64_t now_ms, int64_t *mend_ms)
 
 /* When the housekeeping is to be done again; monotonic clock. */
 struct committer_times {
-	int64_t mend_ms, tidy_ms, fold_ms;
+	int64_t mend_ms, tidy_ms, fold_ms, retry_ms;
 };
 
 /* A step of letting go of what was kept long enough, and now and then of
@@ -262,11 +263,35 @@ committer_age(struct queue *queue, bool fold)
 	return count == KEPT_STEP;
 }
 
+/* A read that failed looks like damage, and the disk may be well again: now
+ * and then what was set aside gets another try. */
+static bool
+committer_retry(
+    struct queue *queue, struct committer_times *times, int64_t now_ms)
+{
+	struct err err;
+
+	if (queue->damaged == 0) {
+		times->retry_ms = 0;
+		return false;
+	}
+	if (times->retry_ms == 0)
+		times->retry_ms =
+		    now_ms + COMMITTER_RETRY_MENDS * queue->settings.mend_ms;
+	if (now_ms < times->retry_ms)
+		return false;
+	times->retry_ms = 0;
+	if (queue_damaged_back(queue, &err))
+		return true;
+	queue_rollback(queue, &err);
+	return false;
+}
+
 static void
 committer_tidy(
     struct queue *queue, struct committer_times *times, int64_t now_ms)
 {
-	bool fold = now_ms >= times->fold_ms, soon = false;
+	bool fold = now_ms >= times->fold_ms, soon = false, again = false;
 
 	if (now_ms < times->tidy_ms)
 		return;
@@ -276,12 +301,16 @@ committer_tidy(
 	if (!queue->broken) {
 		if (fold || queue->kept_parcels > 0)
 			soon = committer_age(queue, fold);
+		if (!queue->broken)
+			again = committer_retry(queue, times, now_ms);
 		place_ballast_lay(
 		    &queue->place, queue->settings.min_free_bytes);
 	}
 	queue_show(queue);
 	lock_drop(&queue->held);
 	times->tidy_ms = soon ? now_ms : now_ms + COMMITTER_ROUND_MS;
+	if (again && queue->settings.wake != NULL)
+		queue->settings.wake(queue->settings.wake_arg);
 }
 
 void *

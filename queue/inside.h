@@ -160,6 +160,8 @@ MUST_USE bool queue_room(struct queue *queue, struct err *reterr);
 
 /* Try to mend a broken queue. */
 MUST_USE bool queue_reopen(struct queue *queue, struct err *reterr);
+/* Try what was damaged again, in a transaction of its own. */
+MUST_USE bool queue_damaged_back(struct queue *queue, struct err *reterr);
 
 /* ---- lane.c ---- */
 

@@ -115,7 +115,7 @@ queue_pair_load(struct queue *queue, enum store_sql sql, int64_t *ret_first,
 }
 
 /* Try what was damaged again: a disk that erred may be well now. */
-static bool
+bool
 queue_damaged_back(struct queue *queue, struct err *reterr)
 {
 	static const enum store_sql steps[] = {
@@ -128,6 +128,9 @@ queue_damaged_back(struct queue *queue, struct err *reterr)
 		if (step == NULL || !store_run(&queue->store, step, reterr))
 			return false;
 	}
+	queue->damaged = 0;
+	for (size_t i = 0; i < queue->lane_count; i++)
+		queue->lanes[i].fresh_count = 0; /* look from the start */
 	return true;
 }
 

@@ -2,10 +2,13 @@
 
 #include "work.h"
 
+#include "queue/books.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
-enum { BUSY_THREADS = 3, BUSY_TRIES = 15 };
+enum { BUSY_THREADS = 3, BUSY_TRIES = 15, BUSY_LOOKS = 1000 };
 
 static bool
 busy_put(struct work *work, size_t first, size_t count)
@@ -39,13 +42,28 @@ work_once(struct work *work, uint64_t seed)
 		(void)work_forward(work, &rng);
 }
 
+/* What a failed read made look damaged is tried again, in time. */
+static bool
+busy_none_aside(struct work *work)
+{
+	struct books_totals totals;
+
+	for (int tries = 0; tries < BUSY_LOOKS; tries++) {
+		books_totals(work->queue, &totals);
+		if (totals.set_aside_parcels == 0)
+			return true;
+		(void)usleep(10000);
+	}
+	return false;
+}
+
 bool
 work_recover(struct work *work)
 {
 	size_t first;
 
 	return model_events_new(work->model, &first) &&
-	       busy_put(work, first, 3);
+	       busy_put(work, first, 3) && busy_none_aside(work);
 }
 
 struct busy {
