@@ -94,13 +94,14 @@ const struct command command_table[] = {
 	    "wrong environment or never arrived,\nand not a property that was "
 	    "wrong. Setting keep_delivered is how far back it can\ngo.",
 	    COMMAND_JOB, command_replay_options, command_replay},
-	{"forget", "USER [--json]",
-	    "Erase a person from everything that is kept here",
+	{"forget", "USER... [--json]",
+	    "Erase people from everything that is kept here",
 	    "By external id, Braze id, device id or alias, in the waiting, "
 	    "the kept, the buried\nand the undecodable; then the file is "
-	    "rebuilt, while which nothing is accepted or\nsent. Hashes that "
-	    "tell duplicates remain; what was delivered must be erased "
-	    "at\nHeap. Exit 1 if something could not be looked into.",
+	    "rebuilt, while which nothing is accepted or\nsent: so give all "
+	    "of them at once. Hashes that tell duplicates remain; what was\n"
+	    "delivered must be erased at Heap. Exit 1 if something could not "
+	    "be looked into.",
 	    COMMAND_JOB, command_json_options, command_forget},
 	{"drift", "[--adopt] [--json]",
 	    "What Braze sent that the catalogue does not have",

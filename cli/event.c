@@ -100,5 +100,6 @@ event_has_id(struct event_reader *reader, const struct tools_event *event,
 	if (read != NULL && read->id.len > 0)
 		return read->id.len == len &&
 		       memcmp(read->id.data, id, len) == 0;
-	return person_mentioned(event->data, event->data_len, id, len);
+	return person_mentioned(event->data, event->data_len,
+	    &(struct person_id){.text = id, .len = len});
 }

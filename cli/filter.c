@@ -1,7 +1,5 @@
 #include "cli/filter.h"
 
-#include "schema/person.h"
-
 #include <errno.h>
 #include <fnmatch.h>
 #include <stdlib.h>
@@ -105,7 +103,7 @@ filter_read(const struct command_context *context, enum tools_place preset,
 	struct filter filter = {
 	    .place = preset,
 	    .type = options_value(options, "--type"),
-	    .user = options_value(options, "--user"),
+	    .user.text = options_value(options, "--user"),
 	    .source = options_value(options, "--source"),
 	    .reason = options_value(options, "--reason"),
 	    .until_ms = INT64_MAX,
@@ -117,12 +115,17 @@ filter_read(const struct command_context *context, enum tools_place preset,
 	    (since != NULL && !filter_since_read(since, context->now_ms,
 				  &filter.since_ms, reterr)))
 		return false;
-	if (filter.user != NULL && *filter.user == '\0')
+	if (filter.user.text != NULL && *filter.user.text == '\0')
 		return err_set(reterr, ERR_INPUT, "--user should be an id");
-	filter.any = filter.type != NULL || filter.user != NULL ||
+	filter.any = filter.type != NULL || filter.user.text != NULL ||
 		     filter.source != NULL || filter.reason != NULL ||
 		     since != NULL;
 	*ret_filter = filter;
+	if (filter.user.text != NULL) {
+		ret_filter->user.len = strlen(filter.user.text);
+		ret_filter->people = &ret_filter->user;
+		ret_filter->people_count = 1;
+	}
 	return true;
 }
 
@@ -159,9 +162,9 @@ filter_match(void *arg, const struct tools_event *event)
 	if (filter->type != NULL &&
 	    !filter_type(filter->type, event->kind, event->kind_len))
 		return false;
-	if (filter->user != NULL &&
-	    !person_matches(event->data, event->data_len, filter->user,
-		strlen(filter->user)))
+	if (filter->people != NULL &&
+	    !person_matches(event->data, event->data_len, filter->people,
+		filter->people_count))
 		return false;
 	filter->count++;
 	return true;

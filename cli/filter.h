@@ -8,6 +8,7 @@
 
 #include "cli/command.h"
 #include "queue/tools.h"
+#include "schema/person.h"
 
 /* Rows for a table of options. */
 #define FILTER_OPTIONS                                                         \
@@ -37,15 +38,19 @@ enum filter_place_bit {
 
 struct filter {
 	enum tools_place place;
-	bool undecodable;			   /* instead of a place */
-	bool any;				   /* one was given */
-	const char *type, *user, *source, *reason; /* NULL: any */
+	bool undecodable;		    /* instead of a place */
+	bool any;			    /* one was given */
+	const char *type, *source, *reason; /* NULL: any */
+	struct person_id user;		    /* --user; text NULL: any */
+	const struct person_id *people;	    /* any of these; NULL: anybody */
+	size_t people_count;
 	int64_t since_ms; /* of the delivery or burial, else the acceptance */
 	int64_t until_ms; /* likewise; for jobs that would meet their own */
 	int64_t limit, count; /* matches: at most, so far */
 };
 
-/* `places` is a set of enum filter_place_bit; `limit` is the preset. */
+/* `places` is a set of enum filter_place_bit; `limit` is the preset. The
+ * filter points into itself: it cannot be copied. */
 MUST_USE bool filter_read(const struct command_context *context,
     enum tools_place preset, unsigned places, int64_t limit,
     struct filter *ret_filter, struct err *reterr);

@@ -1,17 +1,17 @@
 /*
- * currentsd forget: erases a person from everything that is kept here.
+ * currentsd forget: erases people from everything that is kept here.
  *
  * An event on its way moves only forward through the places, from waiting to
  * kept or buried, so going through them in this order meets it. At the end
- * the file is rebuilt, always: pages that earlier deliveries freed may hold
- * the person too.
+ * the file is rebuilt, once for all of them, and always: pages that earlier
+ * deliveries freed may hold them too. Only then do they leave the list of
+ * erasures, so that a job that was cut short is known to be undone.
  */
 
 #include "base/json.h"
 #include "cli/command.h"
 #include "cli/job.h"
 #include "cli/queue_body.h"
-#include "schema/person.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -19,7 +19,8 @@
 struct forget {
 	struct command_context *context;
 	struct buf *out;
-	const char *user;
+	struct person_id people[OPTIONS_WORDS_MAX];
+	size_t people_count;
 	size_t removed[TOOLS_PLACES];
 	size_t damaged; /* parcels that could not be looked into */
 	int64_t bodies; /* removed */
@@ -32,7 +33,7 @@ forget_match(void *arg, const struct tools_event *event)
 	const struct forget *forget = arg;
 
 	return person_matches(
-	    event->data, event->data_len, forget->user, strlen(forget->user));
+	    event->data, event->data_len, forget->people, forget->people_count);
 }
 
 static bool
@@ -47,7 +48,11 @@ static bool
 forget_bodies(struct forget *forget, struct err *reterr)
 {
 	struct filter filter = {
-	    .user = forget->user, .until_ms = INT64_MAX, .limit = INT64_MAX};
+	    .people = forget->people,
+	    .people_count = forget->people_count,
+	    .until_ms = INT64_MAX,
+	    .limit = INT64_MAX,
+	};
 	struct queue_bodies bodies = {
 	    .context = forget->context,
 	    .filter = &filter,
@@ -88,9 +93,10 @@ forget_all(struct forget *forget, struct err *reterr)
 		forget->damaged += job.damaged;
 	}
 	return forget_bodies(forget, reterr) &&
-	       tools_erasure_done(queue, forget->user, reterr) &&
 	       job_apart(forget->context, "rebuilding the file", forget_vacuum,
-		   queue, reterr);
+		   queue, reterr) &&
+	       tools_erasures_done(queue, forget->context->options->words,
+		   forget->people_count, reterr);
 }
 
 static void
@@ -136,6 +142,27 @@ forget_text(const struct forget *forget, struct buf *out)
 	    "itself; backups are yours.\n");
 }
 
+static bool
+forget_people(struct forget *forget, struct err *reterr)
+{
+	const struct options *options = forget->context->options;
+
+	for (size_t i = 0; i < options->word_count; i++) {
+		const char *word = options->words[i];
+
+		if (*word == '\0')
+			break;
+		forget->people[forget->people_count++] =
+		    (struct person_id){word, strlen(word)};
+	}
+	if (options->word_count > 0 &&
+	    forget->people_count == options->word_count)
+		return true;
+	return err_set(reterr, ERR_INPUT,
+	    "forget takes people's external ids, Braze ids, device ids or "
+	    "aliases");
+}
+
 int
 command_forget(struct command_context *context, struct buf *out)
 {
@@ -143,14 +170,7 @@ command_forget(struct command_context *context, struct buf *out)
 	struct forget forget = {.context = context, .out = out};
 	struct err err;
 
-	if (options->word_count != 1 || *options->words[0] == '\0') {
-		(void)err_set(&err, ERR_INPUT,
-		    "forget takes one person's external id, Braze id, device "
-		    "id or alias");
-		return command_fail(out, &err);
-	}
-	forget.user = options->words[0];
-	if (!forget_all(&forget, &err))
+	if (!forget_people(&forget, &err) || !forget_all(&forget, &err))
 		return command_fail(out, &err);
 	if (options_has(options, "--json"))
 		forget_json(&forget, out);

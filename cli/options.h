@@ -18,7 +18,7 @@ struct option_row {
 
 enum {
 	OPTIONS_SET_MAX = 32,
-	OPTIONS_WORDS_MAX = 256,
+	OPTIONS_WORDS_MAX = 1024,
 };
 
 struct options {

@@ -1,8 +1,6 @@
 #include "cli/queue_body.h"
 
 #include "cli/job.h"
-#include "schema/person.h"
-
 #include <string.h>
 
 enum { BODY_TEXT_MAX = 1024 * 1024 * 1024 };
@@ -16,19 +14,24 @@ queue_body_text(const struct tools_body *body, struct buf *ret_text,
 	    body->encoding, body->data, body->len, ret_text, ret_whole, reterr);
 }
 
-/* Is the person in it? What cannot be decoded is searched as it is too. */
+/* Is one of the people in it? What cannot be decoded is searched as it is
+ * too. */
 static bool
 body_mentions(struct queue_bodies *bodies, const struct tools_body *body)
 {
-	const char *user = bodies->filter->user;
-	size_t len = strlen(user);
+	const struct filter *filter = bodies->filter;
+	bool whole = false, found = false;
 	struct buf text;
-	bool whole = false, found;
 
 	if (!queue_body_text(body, &text, &whole, NULL))
 		whole = false;
-	found = person_mentioned(text.data, text.len, user, len) ||
-		(!whole && person_mentioned(body->data, body->len, user, len));
+	for (size_t i = 0; i < filter->people_count && !found; i++) {
+		const struct person_id *one = &filter->people[i];
+
+		found =
+		    person_mentioned(text.data, text.len, one) ||
+		    (!whole && person_mentioned(body->data, body->len, one));
+	}
 	if (!found && !whole)
 		bodies->unclear++;
 	buf_fini(&text);
@@ -49,7 +52,7 @@ body_match(void *arg, const struct tools_body *body)
 		strstr(body->reason, filter->reason) == NULL) ||
 	    filter->type != NULL)
 		return false;
-	if (filter->user != NULL && !body_mentions(bodies, body))
+	if (filter->people != NULL && !body_mentions(bodies, body))
 		return false;
 	filter->count++;
 	if (bodies->fn != NULL)

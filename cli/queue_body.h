@@ -15,7 +15,7 @@ struct queue_bodies {
 	void (*fn)(void *arg, const struct tools_body *body); /* or NULL */
 	void *arg;
 	bool remove;	/* those that match */
-	size_t unclear; /* out: for --user: were not readable to the end */
+	size_t unclear; /* out: for people: were not readable to the end */
 };
 
 MUST_USE bool

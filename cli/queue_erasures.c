@@ -82,8 +82,8 @@ erasures_done(struct command_context *context, struct erasures *erasures)
 	struct err err;
 
 	if (!erasures_walk(context, erasures, &err) ||
-	    (erasures->found && !tools_erasure_done(context->parts->queue,
-				    erasures->wanted, &err)))
+	    (erasures->found && !tools_erasures_done(context->parts->queue,
+				    &erasures->wanted, 1, &err)))
 		return command_fail(erasures->out, &err);
 	(void)buf_text(erasures->out,
 	    erasures->found ? "taken off the list\n" : "not on the list\n");

@@ -107,8 +107,13 @@ find_all(struct find *find, struct err *reterr)
 	    .match = find_event,
 	    .match_arg = find,
 	};
+	const struct person_id id = {find->id, strlen(find->id)};
 	struct filter filter = {
-	    .user = find->id, .until_ms = INT64_MAX, .limit = INT64_MAX};
+	    .people = &id,
+	    .people_count = 1,
+	    .until_ms = INT64_MAX,
+	    .limit = INT64_MAX,
+	};
 	struct queue_bodies bodies = {
 	    .context = find->context,
 	    .filter = &filter,

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/erase.h"
 #include "cli/filesystem.h"
 #include "cli/notify.h"
 #include "cli/socket.h"
@@ -34,7 +35,8 @@ struct serve {
 	int signal_fd, socket_fd;
 	int64_t watchdog_ms, watchdog_next_ms; /* monotonic; 0 = not wanted */
 	int64_t sweep_ms;		       /* monotonic: the next one */
-	int clients;			       /* being served, nested */
+	struct erase erase;
+	int clients; /* being served, nested */
 	bool stop;
 };
 
@@ -233,6 +235,8 @@ serve_loop(struct serve *serve)
 	int64_t wait_ms;
 
 	while (serve_duty(serve)) {
+		erase_sweep(&serve->erase, &serve->parts, serve_duty, serve,
+		    clock_mono_ms());
 		wait_ms = serve->sweep_ms - clock_mono_ms();
 		if (poll(fds, 2, wait_ms > 0 ? (int)wait_ms : 0) < 0)
 			CHECK(errno == EINTR || errno == ENOMEM);

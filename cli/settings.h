@@ -63,6 +63,7 @@ enum settings_rule { SETTINGS_FORWARD, SETTINGS_BURY, SETTINGS_DROP };
 enum settings_bad { SETTINGS_BAD_BURY, SETTINGS_BAD_DROP };
 enum settings_region { SETTINGS_US, SETTINGS_EU };
 enum settings_private_at { SETTINGS_AT_DELIVERY, SETTINGS_AT_ACCEPT };
+enum settings_on_delete { SETTINGS_ON_DELETE_LIST, SETTINGS_ON_DELETE_FORGET };
 enum settings_identity { SETTINGS_EXTERNAL_USER_ID, SETTINGS_USER_ID };
 enum settings_event_name { SETTINGS_NAME_TYPE, SETTINGS_NAME_NAME };
 
@@ -77,6 +78,7 @@ struct settings_source {
 	int64_t flawed;	      /* enum settings_bad */
 	struct settings_list include, exclude;
 	int64_t private_at; /* enum settings_private_at */
+	int64_t on_delete;  /* enum settings_on_delete */
 };
 
 struct settings_destination {
@@ -123,6 +125,7 @@ struct settings {
 	int64_t undecodable_max_bytes;
 	int64_t keep_delivered_ms, keep_delivered_max_bytes;
 	int64_t queue_notes;
+	int64_t forget_interval_ms;
 
 	struct settings_source *sources;
 	size_t source_count;

@@ -124,6 +124,12 @@ const struct setting settings_table[] = {
 	    .variable = "CURRENTSD_QUEUE_NOTES", .type = SETTINGS_INTEGER,
 	    .preset = "10000", .least = 0, .most = 1000000,
 	    .help = "Different observations of drift that are told apart."},
+	{MAIN(forget_interval_ms), .key = "forget_interval",
+	    .variable = "CURRENTSD_FORGET_INTERVAL",
+	    .type = SETTINGS_DURATION, .preset = "1d", .least = SECOND(1),
+	    .most = HOUR(24) * 30,
+	    .help = "Between two times that on_delete = forget erases people,"
+		" since each time the file is rebuilt."},
 
 	{SOURCE(parameter), .key = "parameter", .type = SETTINGS_TEXT,
 	    .help = "A query parameter, key=value, that also chooses this"
@@ -164,6 +170,12 @@ const struct setting settings_table[] = {
 	    .help = "When what the destination leaves out or hashes is taken"
 		" out: at accept it never touches the disk, and cannot be"
 		" sent later."},
+	{SOURCE(on_delete), .key = "on_delete",
+	    .variable = "CURRENTSD_ON_DELETE", .type = SETTINGS_WORD,
+	    .preset = "list", .words = "list|forget",
+	    .help = "Whose erasure Braze asked for is put on a list"
+		" (`currentsd queue erasures`), or also forgotten here"
+		" without a person's doing."},
 
 	{TARGET(app_id), .key = "app_id", .variable = "CURRENTSD_HEAP_APP_ID",
 	    .type = SETTINGS_TEXT,

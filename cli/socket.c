@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/options.h"
 #include "cli/socket_frame.h"
 
 #include <errno.h>
@@ -18,7 +19,7 @@
 enum {
 	SOCKET_BACKLOG = 16,
 	SOCKET_FRAME_MAX = 64 * 1024, /* from a client */
-	SOCKET_WORDS_MAX = 256,
+	SOCKET_WORDS_MAX = OPTIONS_WORDS_MAX + 2 * OPTIONS_SET_MAX,
 	SOCKET_QUESTION_MS = 1000, /* for the question */
 	SOCKET_IDLE_MS = 60000,	   /* without progress, from then on */
 	SOCKET_SIGN_MS = 1000,	   /* between two signs of life */

@@ -96,9 +96,10 @@ MUST_USE bool
 tools_bodies(struct queue *queue, int64_t after, tools_body_fn *fn, void *arg,
     bool remove, int64_t *ret_last, struct err *reterr);
 
-/* Forget the erasures of a subject, once it is done. */
-MUST_USE bool tools_erasure_done(
-    struct queue *queue, const char *subject, struct err *reterr);
+/* Take subjects off the list of erasures, once it is done, and their names
+ * out of the log. */
+MUST_USE bool tools_erasures_done(struct queue *queue,
+    const char *const *subjects, size_t count, struct err *reterr);
 
 /* Rebuild the file without free pages and empty the log, so that nothing of
  * what was removed is left in either. Holds the queue meanwhile. */

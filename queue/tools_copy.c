@@ -10,8 +10,9 @@
 
 enum { BACKUP_STEP_PAGES = 256 }; /* 4 MiB */
 
-bool
-tools_vacuum(struct queue *queue, struct err *reterr)
+/* Empty the log, after a rebuild if that is wanted. */
+static bool
+tools_tidy(struct queue *queue, bool rebuild, struct err *reterr)
 {
 	bool ok;
 
@@ -20,13 +21,25 @@ tools_vacuum(struct queue *queue, struct err *reterr)
 		ok = err_set(reterr, ERR_IO,
 		    "the disk failed; the queue is being opened anew");
 	else
-		ok = store_vacuum(&queue->store, reterr) &&
+		ok = (!rebuild || store_vacuum(&queue->store, reterr)) &&
 		     store_checkpoint(&queue->store, true, reterr);
 	if (!ok && reterr->code == ERR_IO)
 		queue_break(queue);
 	queue_show(queue);
 	lock_drop(&queue->held);
 	return ok;
+}
+
+bool
+tools_vacuum(struct queue *queue, struct err *reterr)
+{
+	return tools_tidy(queue, true, reterr);
+}
+
+bool
+tools_log_empty(struct queue *queue, struct err *reterr)
+{
+	return tools_tidy(queue, false, reterr);
 }
 
 /* SQLite copies what this connection writes meanwhile into the copy too, so

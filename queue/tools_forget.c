@@ -218,21 +218,30 @@ tools_forget(struct queue *queue, struct tools_job *job, struct err *reterr)
 	return ok;
 }
 
-bool
-tools_erasure_done(struct queue *queue, const char *subject, struct err *reterr)
+static bool
+forget_erasure(struct queue *queue, const char *subject, struct err *reterr)
 {
-	sqlite3_stmt *done;
-	bool ok;
+	sqlite3_stmt *done =
+	    store_statement(&queue->store, STORE_ERASURE_DONE, reterr);
+
+	if (done == NULL)
+		return false;
+	(void)sqlite3_bind_text(done, 1, subject, -1, SQLITE_STATIC);
+	return store_run(&queue->store, done, reterr);
+}
+
+bool
+tools_erasures_done(struct queue *queue, const char *const *subjects,
+    size_t count, struct err *reterr)
+{
+	bool ok = true;
 
 	if (!tools_step_begin(queue, reterr))
 		return false;
-	done = store_statement(&queue->store, STORE_ERASURE_DONE, reterr);
-	ok = done != NULL;
-	if (ok) {
-		(void)sqlite3_bind_text(done, 1, subject, -1, SQLITE_STATIC);
-		ok = store_run(&queue->store, done, reterr);
-	}
-	return tools_step_end(queue, ok, reterr);
+	for (size_t i = 0; ok && i < count; i++)
+		ok = forget_erasure(queue, subjects[i], reterr);
+	return tools_step_end(queue, ok, reterr) &&
+	       tools_log_empty(queue, reterr);
 }
 
 /* ---- undecodable bodies ---- */

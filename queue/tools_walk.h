@@ -53,6 +53,9 @@ MUST_USE bool tools_forget_buried(
 
 bool tools_match(const struct tools_job *job, const struct tools_event *event);
 
+/* A truncating checkpoint: nothing that was removed is left in the log. */
+MUST_USE bool tools_log_empty(struct queue *queue, struct err *reterr);
+
 /* Begin and end a step that changes something. */
 MUST_USE bool tools_step_begin(struct queue *queue, struct err *reterr);
 bool tools_step_end(struct queue *queue, bool ok, struct err *reterr);

@@ -5,8 +5,8 @@
 enum { PERSON_LEVELS = 64 };
 
 struct person {
-	const char *id;
-	size_t id_len;
+	const struct person_id *ids;
+	size_t count;
 	bool found;
 };
 
@@ -53,12 +53,22 @@ person_member(const struct person_member *members, const struct scan_value *key)
 }
 
 static bool
-person_is(const struct person *person, const struct scan_value *value)
+person_is_one(const struct person_id *id, const struct scan_value *value)
 {
 	if (value->kind == SCAN_STRING)
-		return scan_equals(value, person->id, person->id_len);
-	return value->kind == SCAN_NUMBER && value->len == person->id_len &&
-	       memcmp(value->data, person->id, value->len) == 0;
+		return scan_equals(value, id->text, id->len);
+	return value->kind == SCAN_NUMBER && value->len == id->len &&
+	       memcmp(value->data, id->text, id->len) == 0;
+}
+
+static bool
+person_is(const struct person *person, const struct scan_value *value)
+{
+	for (size_t i = 0; i < person->count; i++) {
+		if (person_is_one(&person->ids[i], value))
+			return true;
+	}
+	return false;
 }
 
 /* Read the rest of an object just opened; false on a syntax error. At most
@@ -91,9 +101,10 @@ person_object(struct person *person, struct scan *scan,
 }
 
 bool
-person_matches(const char *event, size_t len, const char *id, size_t id_len)
+person_matches(
+    const char *event, size_t len, const struct person_id *ids, size_t count)
 {
-	struct person person = {.id = id, .id_len = id_len};
+	struct person person = {.ids = ids, .count = count};
 	struct scan_value value;
 	struct scan scan;
 
@@ -102,7 +113,9 @@ person_matches(const char *event, size_t len, const char *id, size_t id_len)
 	    person_object(&person, &scan, person_event) &&
 	    scan.bad_utf8 == NULL && scan.too_deep == NULL)
 		return person.found;
-	return person.found || person_mentioned(event, len, id, id_len);
+	for (size_t i = 0; i < count && !person.found; i++)
+		person.found = person_mentioned(event, len, &ids[i]);
+	return person.found;
 }
 
 /* ---- bytes that are no JSON ---- */
@@ -140,22 +153,23 @@ mention_escapes(const char *text, size_t len)
 
 /* If the text begins with the id, how long is it there? Else 0. */
 static size_t
-mention_length(const char *text, size_t len, const char *id, size_t id_len)
+mention_length(const char *text, size_t len, const struct person_id *id)
 {
 	size_t at = 0, had = 0, escape, got;
 	char decoded[12];
 
-	while (had < id_len) {
+	while (had < id->len) {
 		if (at == len)
 			return 0;
 		escape = mention_escapes(text + at, len - at);
 		if (escape == 0) {
-			if (text[at++] != id[had++])
+			if (text[at++] != id->text[had++])
 				return 0;
 			continue;
 		}
 		got = scan_decode(text + at, escape, decoded);
-		if (got > id_len - had || memcmp(decoded, id + had, got) != 0)
+		if (got > id->len - had ||
+		    memcmp(decoded, id->text + had, got) != 0)
 			return 0;
 		at += escape;
 		had += got;
@@ -171,21 +185,21 @@ mention_letter(char c)
 }
 
 bool
-person_mentioned(const char *text, size_t len, const char *id, size_t id_len)
+person_mentioned(const char *text, size_t len, const struct person_id *id)
 {
 	size_t there;
 
-	for (size_t at = 0; id_len > 0 && at < len; at++) {
-		if (text[at] != id[0] && text[at] != '\\')
+	for (size_t at = 0; id->len > 0 && at < len; at++) {
+		if (text[at] != id->text[0] && text[at] != '\\')
 			continue;
-		there = mention_length(text + at, len - at, id, id_len);
+		there = mention_length(text + at, len - at, id);
 		if (there == 0)
 			continue;
 		/* "12" is not mentioned in 1234. */
 		if ((at == 0 || !mention_letter(text[at - 1]) ||
-			!mention_letter(id[0])) &&
+			!mention_letter(id->text[0])) &&
 		    (at + there == len || !mention_letter(text[at + there]) ||
-			!mention_letter(id[id_len - 1])))
+			!mention_letter(id->text[id->len - 1])))
 			return true;
 	}
 	return false;

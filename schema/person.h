@@ -10,18 +10,22 @@
 
 #include <stddef.h>
 
+struct person_id {
+	const char *text;
+	size_t len;
+};
+
 /*
- * Is the event about the person with this id: is it the text of one of
+ * Is the event about a person with one of these ids: is it the text of
  * user.external_user_id (a number too), user.user_id, user.device_id, the
  * name of an alias, or properties.orphaned_by_id (UserOrphan: who took the
  * person over)? Bytes that are no such JSON are searched for a mention.
  */
-bool
-person_matches(const char *event, size_t len, const char *id, size_t id_len);
+bool person_matches(
+    const char *event, size_t len, const struct person_id *ids, size_t count);
 
 /* Do the bytes, JSON or not, hold the id as a whole word, as it is or with
  * JSON's escapes? */
-bool
-person_mentioned(const char *text, size_t len, const char *id, size_t id_len);
+bool person_mentioned(const char *text, size_t len, const struct person_id *id);
 
 #endif

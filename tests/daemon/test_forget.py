@@ -3,9 +3,10 @@
 import gzip
 import json
 import os
+import re
 
 from braze import batch, event
-from commands import FOUND, lines, tool
+from commands import FOUND, USAGE, lines, tool
 from conftest import until
 
 FAST = {"heap_linger": "10ms"}
@@ -73,6 +74,38 @@ def test_a_request_for_erasure_until_it_is_done(start_daemon):
     daemon.stop()
     daemon.command("queue", "erasures", "--done", row["subject"])
     assert tool(daemon, "queue", "erasures") == []
+
+
+def test_on_delete_forget(start_daemon):
+    """They are erased without a person's doing, and then off the list."""
+    daemon = start_daemon(on_delete="forget", forget_interval="1s", **FAST)
+    for n, who in enumerate(("fedcba9876543210fedcba98",
+                             "89abcdef0123456789abcdef")):
+        asked = {"user_id": who}
+        daemon.post(batch(event(user=asked), event()))
+        until(lambda: daemon.books()["delivered"] == 2 * n + 2, "kept")
+        daemon.post(batch(event(kind="users.UserDeleteRequest",
+                                properties={}, user=asked)))
+        done = until(lambda: [line for line in daemon.run.lines
+                              if "erase: forgot people=1" in line][n:],
+                     "erased")
+        removed = json.loads(re.search(r"removed=(\{.*\})", done[0])[1])
+        assert removed["kept"] == 1 and removed["waiting"] == 0
+        assert tool(daemon, "queue", "erasures") == []
+        assert len(lines(daemon.command("queue", "export", "--place",
+                                        "kept"))) == n + 1
+        assert not [line for line in daemon.run.lines if who in line]
+    assert tool(daemon, "ledger", "--check")["total"]["forgotten"] == 0
+
+
+def test_several_are_forgotten_at_once(start_daemon):
+    daemon = start_daemon(**FAST)
+    people = [f"person-{n}" for n in range(300)]
+    daemon.post(batch(*(about(person) for person in people)))
+    until(lambda: daemon.books()["delivered"] == 300, "delivered")
+    assert tool(daemon, "forget", *people[1:])["kept"] == 299
+    daemon.command("forget", "x", "", code=USAGE)
+    daemon.command("forget", code=USAGE)
 
 
 def test_erasures(start_daemon):

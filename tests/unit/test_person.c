@@ -53,11 +53,17 @@ test_person(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		if (person_matches(cases[i].event, strlen(cases[i].event),
-			cases[i].id, strlen(cases[i].id)) != cases[i].matches)
+		/* Another id in the set changes nothing. */
+		const struct person_id ids[] = {
+		    {"nobody", 6}, {cases[i].id, strlen(cases[i].id)}};
+
+		if (person_matches(cases[i].event, strlen(cases[i].event), ids,
+			2) != cases[i].matches)
 			fail_msg("%s in %s", cases[i].id, cases[i].event);
+		assert_false(person_matches(
+		    cases[i].event, strlen(cases[i].event), ids, 1));
 	}
-	assert_false(person_mentioned("ann", 3, "", 0));
+	assert_false(person_mentioned("ann", 3, &(struct person_id){"", 0}));
 }
 
 int

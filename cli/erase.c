@@ -1,0 +1,166 @@
+#include "cli/erase.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "cli/command.h"
+#include "queue/books.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	ERASE_FIXED = 3, /* words before the people of one run */
+	ERASE_MOST = OPTIONS_WORDS_MAX - ERASE_FIXED,
+	ERASE_OUT_MAX = 64 * 1024,
+};
+
+/* Whom the next run forgets. */
+struct erase_people {
+	const struct settings *settings;
+	char *subjects[ERASE_MOST]; /* owned */
+	size_t count;
+	int64_t last; /* row that was looked at */
+};
+
+static bool
+erase_wanted(const struct settings *settings, const char *source)
+{
+	for (size_t i = 0; i < settings->source_count; i++) {
+		if (strcmp(settings->sources[i].name, source) == 0)
+			return settings->sources[i].on_delete ==
+			       SETTINGS_ON_DELETE_FORGET;
+	}
+	return false;
+}
+
+static bool
+erase_row(void *arg, int64_t id, const char *source, const char *subject,
+    int64_t noted_ms)
+{
+	struct erase_people *people = arg;
+	char *copy;
+
+	(void)noted_ms;
+	if (erase_wanted(people->settings, source)) {
+		copy = strdup(subject);
+		if (copy == NULL)
+			return false; /* the rest is for the next run */
+		people->subjects[people->count++] = copy;
+	}
+	people->last = id;
+	return true;
+}
+
+/* ---- the channel of a command that nobody waits for ---- */
+
+struct erase_channel {
+	bool (*duty)(void *arg);
+	void *arg;
+};
+
+static bool
+channel_write(void *arg, const char *data, size_t len, struct err *reterr)
+{
+	(void)arg;
+	(void)data;
+	(void)len;
+	(void)reterr;
+	return true;
+}
+
+static bool
+channel_read(void *arg, const char *name, struct buf *in, struct err *reterr)
+{
+	(void)arg;
+	(void)in;
+	return err_set(reterr, ERR_INPUT, "%s: nobody sends it", name);
+}
+
+static bool
+channel_say(void *arg, const char *text, struct err *reterr)
+{
+	(void)arg;
+	(void)reterr;
+	log_line(LOG_WARN, "erase", "say text=\"%s\"", text);
+	return true;
+}
+
+static bool
+channel_breathe(void *arg, const char *progress, struct err *reterr)
+{
+	const struct erase_channel *channel = arg;
+
+	(void)progress;
+	return channel->duty(channel->arg) ||
+	       err_set(reterr, ERR_STOPPING, "the daemon stops");
+}
+
+/* Said without a name: who was erased should not stand in a log. */
+static bool
+erase_run(struct parts *parts, const struct erase_people *people,
+    struct erase_channel *duty)
+{
+	const struct channel channel = {
+	    .arg = duty,
+	    .write = channel_write,
+	    .read = channel_read,
+	    .say = channel_say,
+	    .breathe = channel_breathe,
+	};
+	const char *words[ERASE_FIXED + ERASE_MOST] = {
+	    "forget", "--json", "--"};
+	struct buf out;
+	int code;
+
+	for (size_t i = 0; i < people->count; i++)
+		words[ERASE_FIXED + i] = people->subjects[i];
+	buf_init(&out, ERASE_OUT_MAX);
+	code = command_run(
+	    parts, &channel, ERASE_FIXED + people->count, words, &out);
+	while (out.len > 0 && out.data[out.len - 1] == '\n')
+		buf_truncate(&out, out.len - 1);
+	if (code == EXIT_FINE || (code == EXIT_FOUND && *out.data == '{'))
+		log_line(code == EXIT_FINE ? LOG_INFO : LOG_WARN, "erase",
+		    "forgot people=%zu removed=%.*s%s", people->count,
+		    (int)out.len, out.data,
+		    code == EXIT_FINE
+			? ""
+			: " help=\"something could not be looked into: see "
+			  "`currentsd forget --help`\"");
+	else
+		log_line(LOG_ERROR, "erase",
+		    "fail people=%zu why=\"%.*s\" help=\"they stay on the "
+		    "list, and are tried again\"",
+		    people->count, (int)out.len, out.data);
+	code = out.len > 0 && *out.data == '{' ? EXIT_FINE : EXIT_FOUND;
+	buf_fini(&out);
+	return code == EXIT_FINE;
+}
+
+void
+erase_sweep(struct erase *erase, struct parts *parts, bool (*duty)(void *arg),
+    void *duty_arg, int64_t mono_ms)
+{
+	struct erase_people people = {
+	    .settings = parts->settings, .last = erase->after};
+	struct erase_channel channel = {.duty = duty, .arg = duty_arg};
+	struct err err;
+
+	if (mono_ms < erase->next_ms)
+		return;
+	/* A queue that cannot be read now is asked again in a second. */
+	if (!books_erasures(parts->queue, erase->after, ERASE_MOST, erase_row,
+		&people, &err))
+		return;
+	if (people.count == 0) {
+		erase->after = people.last;
+		return;
+	}
+	if (erase_run(parts, &people, &channel))
+		erase->after = people.last;
+	erase->next_ms = clock_mono_ms();
+	if (erase->after != people.last || people.count < ERASE_MOST)
+		erase->next_ms += parts->settings->forget_interval_ms;
+	for (size_t i = 0; i < people.count; i++)
+		free(people.subjects[i]);
+}
