@@ -2,11 +2,13 @@
 says, and trouble at one destination is not that of the others."""
 
 import json
+import statistics
 import time
 
 import pytest
 
 from conftest import Daemon, ask, until
+from load import sanitized
 from test_delivery import SWIFT, event, key
 
 WORDS = {name.removeprefix("heap_"): value for name, value in SWIFT.items()}
@@ -104,36 +106,45 @@ def drain_seconds(daemon, heap, sent):
     daemon.command("queue", "pause", "fine")
     until(lambda: lane(daemon, "fine")["state"] == "paused", "a paused lane")
     put(daemon, "c", sent)
-    daemon.command("queue", "resume", "fine")
+    before = heap.books()["keys"]
     begin = time.monotonic()
-    until(lambda: keys(sent) <= set(heap.keys()), "all at the fine one")
+    daemon.command("queue", "resume", "fine")
+    until(lambda: heap.books()["keys"] == before + len(sent), "all arrived")
     return time.monotonic() - begin
 
 
+def trouble(heaps, on):
+    heaps["hangs"].control(hang_percent=100 if on else 0)
+    heaps["fails"].control(refuse_all=500 if on else 0)
+
+
 def test_a_dead_destination_slows_no_other(start_several, start_heapsim):
-    """The ratio is printed; a loaded machine must not make it fail."""
+    """One hangs, one answers 500: the ratio of the third one's throughput is
+    printed, of rounds in turn, since the machine may be busy."""
     heaps = {name: start_heapsim("--no-quota")
              for name in ("hangs", "fails", "fine")}
-    sources = {"a": "hangs", "b": "fails", "c": "fine"}
-    seconds = {}
-    for case in ("alone", "beside"):
-        # Back-offs that are near the defaults: these are the lanes' manners.
-        daemon = start_several(sources, heaps, backoff_first="1s",
-                               backoff_most="5s", timeout="5s")
-        if case == "beside":
-            heaps["hangs"].control(hang_percent=100)
-            heaps["fails"].control(refuse_all=500)
-            for source in "ab":
-                put(daemon, source, [event(i) for i in range(2000)])
-            until(lambda: lane(daemon, "fails")["state"] == "waiting",
-                  "trouble at one")
-        seconds[case] = drain_seconds(daemon, heaps["fine"],
-                                      [event(i) for i in range(10000)])
-    assert daemon.books()["waiting"] == 4000
-    assert not heaps["hangs"].keys() and not heaps["fails"].keys()
-    print(f"alone {seconds['alone']:.2f} s, beside two dead ones "
-          f"{seconds['beside']:.2f} s: "
-          f"{seconds['alone'] / seconds['beside']:.0%}")
-    heaps["hangs"].control(hang_percent=0)
-    heaps["fails"].control(refuse_all=0)
-    until(lambda: daemon.books()["waiting"] == 0, "an empty queue")
+    # The lanes' manners are the defaults, but for the time that a test has.
+    daemon = start_several({"a": "hangs", "b": "fails", "c": "fine"}, heaps,
+                           backoff_first="1s", backoff_most="5s",
+                           timeout="5s")
+    seconds = {"alone": [], "beside": []}
+    for _ in range(1 if sanitized() else 3):
+        for case, taken in seconds.items():
+            trouble(heaps, case == "beside")
+            if case == "beside":
+                for source in "ab":
+                    put(daemon, source, [event(i) for i in range(2000)])
+                until(lambda: lane(daemon, "fails")["state"] == "waiting",
+                      "trouble at one")
+            taken.append(drain_seconds(
+                daemon, heaps["fine"],
+                [event(i) for i in range(2000 if sanitized() else 40000)]))
+            if case == "beside":
+                assert daemon.books()["waiting"] == 4000
+            trouble(heaps, False)
+            until(lambda: daemon.books()["waiting"] == 0, "an empty queue")
+    ratios = [alone / beside for alone, beside in
+              zip(seconds["alone"], seconds["beside"])]
+    print("beside two dead ones the fine one keeps "
+          f"{statistics.median(ratios):.0%} of its throughput "
+          f"({min(ratios):.0%} to {max(ratios):.0%})")

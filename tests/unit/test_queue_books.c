@@ -141,6 +141,10 @@ test_delivered_is_kept_and_evicted(void **state)
 	struct queue_verdict verdicts[2];
 	struct err err;
 
+	queue_test_close(fixture->queue);
+	fixture->settings.keep_ms = INT64_MAX / 2;
+	fixture->queue = queue_test_open(&fixture->settings);
+	fixture->lane = lane_test_open(fixture->queue, "heap");
 	assert_true(queue_test_put(
 	    fixture->queue, "main", "Open", "a", 2, QUEUE_WAIT, &answer));
 	lease = take(fixture, 1);
@@ -160,6 +164,9 @@ test_delivered_is_kept_and_evicted(void **state)
 	books_test_agree(fixture->queue);
 
 	/* its time was over long ago: it goes by itself */
+	queue_test_close(fixture->queue);
+	fixture->settings.keep_ms = 1000;
+	fixture->queue = queue_test_open(&fixture->settings);
 	for (int tries = 0; tries < 1000 && books.kept_parcels > 0; tries++) {
 		(void)usleep(10000);
 		books_totals(fixture->queue, &books);
