@@ -110,12 +110,12 @@ parts_lane_settings(const struct settings_destination *destination,
 	ret_settings->set_aside_ms = destination->set_aside_ms;
 }
 
-static void
-source_settings(
-    const struct settings_source *source, struct server_source *ret_source)
+void
+parts_source_settings(const struct settings_source *source,
+    const struct track_rules *rules, struct server_source *ret_source)
 {
 	static const char *const no_tokens[] = {NULL};
-	static const enum server_rule rules[] = {
+	static const enum server_rule unknown[] = {
 	    [SETTINGS_FORWARD] = SERVER_FORWARD,
 	    [SETTINGS_BURY] = SERVER_BURY,
 	    [SETTINGS_DROP] = SERVER_DROP,
@@ -129,25 +129,29 @@ source_settings(
 			  ? (const char *const *)source->tokens.items
 			  : no_tokens,
 	    .open = source->open,
-	    .unknown_type = rules[source->unknown_type],
+	    .unknown_type = unknown[source->unknown_type],
 	    .flawed_dropped = source->flawed == SETTINGS_BAD_DROP,
 	    .include = (const char *const *)source->include.items,
 	    .exclude = (const char *const *)source->exclude.items,
 	};
+	/* What is taken out at acceptance is what its destination would not
+	 * get. */
+	if (source->private_at == SETTINGS_AT_ACCEPT)
+		ret_source->private_rules = rules;
 }
 
-/* What is taken out at acceptance is what its destination would not get. */
-static void
-parts_private_at(const struct parts *parts,
-    const struct settings_source *source, struct server_source *ret_source)
+/* The rules by which a source's destination maps. */
+static const struct track_rules *
+parts_rules_of(const struct parts *parts, const struct settings_source *source)
 {
-	if (source->private_at != SETTINGS_AT_ACCEPT)
-		return;
+	const struct track_rules *rules = NULL;
+
 	for (size_t i = 0; i < parts->settings->destination_count; i++) {
 		if (strcmp(parts->lanes[i].name, source->destination) == 0)
-			ret_source->private_rules = &parts->rules[i];
+			rules = &parts->rules[i];
 	}
-	CHECK(ret_source->private_rules != NULL);
+	CHECK(rules != NULL);
+	return rules;
 }
 
 static bool
@@ -166,11 +170,10 @@ parts_settings_make(struct parts *parts, struct err *reterr)
 	for (size_t i = 0; i < lanes; i++)
 		parts_lane_settings(&settings->destinations[i],
 		    &parts->lanes[i], &parts->rules[i]);
-	for (size_t i = 0; i < settings->source_count; i++) {
-		source_settings(&settings->sources[i], &parts->sources[i]);
-		parts_private_at(
-		    parts, &settings->sources[i], &parts->sources[i]);
-	}
+	for (size_t i = 0; i < settings->source_count; i++)
+		parts_source_settings(&settings->sources[i],
+		    parts_rules_of(parts, &settings->sources[i]),
+		    &parts->sources[i]);
 	return true;
 }
 

@@ -61,6 +61,9 @@ void parts_queue_settings(
     const struct settings *settings, struct queue_settings *ret_settings);
 void parts_server_settings(
     const struct settings *settings, struct server_settings *ret_settings);
+/* With private rules if `rules` (of its destination) are given and wanted. */
+void parts_source_settings(const struct settings_source *source,
+    const struct track_rules *rules, struct server_source *ret_source);
 void parts_lane_settings(const struct settings_destination *destination,
     struct forwarder_lane_settings *ret_settings,
     struct track_rules *ret_rules);

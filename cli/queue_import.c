@@ -10,6 +10,7 @@
 #include "base/lock.h"
 #include "cli/command.h"
 #include "cli/event.h"
+#include "cli/import_judge.h"
 #include "cli/import_line.h"
 #include "cli/job.h"
 
@@ -23,7 +24,6 @@ enum {
 	IMPORT_EVENTS = 1000, /* of a batch */
 	IMPORT_BYTES = 1024 * 1024,
 	IMPORT_LINE_MAX = 256 * 1024 * 1024,
-	IMPORT_REASON = 160,
 	IMPORT_WAIT_MS = 100,
 };
 
@@ -47,11 +47,13 @@ struct import_put {
 
 struct import {
 	struct command_context *context;
-	const struct settings_source *forced; /* --source, or NULL */
-	const struct settings_source *source; /* of the batch */
-	struct buf in;	 /* what was read, from a line on */
-	struct buf body; /* the batch, without its ends */
-	size_t events;	 /* in it */
+	struct import_judge judge;
+	bool forced;	      /* --source was given */
+	size_t source_preset; /* it, or the first */
+	size_t source;	      /* of the batch */
+	struct buf in;	      /* what was read, from a line on */
+	struct buf body;      /* the batch, without its ends */
+	size_t events;	      /* in it */
 	struct import_line line;
 	struct currents_batch batch;
 	struct import_put put;
@@ -106,54 +108,16 @@ import_wait(struct import *import, struct err *reterr)
 	return !gone;
 }
 
-static void
-import_item(const struct import *import, const struct currents_event *event,
-    char *reason, struct queue_item *ret_item)
-{
-	static const enum queue_fate unknown[] = {
-	    [SETTINGS_FORWARD] = QUEUE_WAIT,
-	    [SETTINGS_BURY] = QUEUE_BURY,
-	    [SETTINGS_DROP] = QUEUE_DROP,
-	};
-	bool drop = import->source->flawed == SETTINGS_BAD_DROP;
-
-	*ret_item = (struct queue_item){
-	    .fate = QUEUE_WAIT,
-	    .kind = event->type.data,
-	    .kind_len = event->type.len,
-	    .id = event->id.data,
-	    .id_len = event->id.len,
-	    .data = import->body.data + event->at,
-	    .data_len = event->len,
-	};
-	if (event->flaw != CURRENTS_SOUND) {
-		ret_item->id_len = 0;
-		ret_item->fate = drop ? QUEUE_DROP : QUEUE_BURY;
-		currents_flaw_write(event, reason, IMPORT_REASON);
-		ret_item->reason = drop ? "flawed" : reason;
-	} else if (!event->known) {
-		ret_item->fate = unknown[import->source->unknown_type];
-		ret_item->reason = "unknown type";
-	}
-}
-
-static const char *
-import_lane(const struct import *import)
-{
-	return import->source->destination != NULL
-		   ? import->source->destination
-		   : import->context->parts->settings->destinations[0].name;
-}
-
 static bool
 import_put_batch(struct import *import, struct err *reterr)
 {
 	size_t count = import->batch.count;
 	struct queue_item *items = calloc(count, sizeof(*items));
-	char *reasons = calloc(count, IMPORT_REASON);
+	char *reasons = calloc(count, SERVER_REASON);
+	const struct server_judge *judge;
+	struct buf bytes = {0};
 	struct queue_batch batch = {
-	    .source = import->source->name,
-	    .lane = import_lane(import),
+	    .source = import->judge.settings->sources[import->source].name,
 	    .now_ms = clock_wall_ms(),
 	    .items = items,
 	    .count = count,
@@ -164,14 +128,20 @@ import_put_batch(struct import *import, struct err *reterr)
 		(void)err_set_nomem(reterr);
 		goto out;
 	}
-	for (size_t i = 0; i < count; i++)
-		import_item(import, &import->batch.events[i],
-		    reasons + i * IMPORT_REASON, &items[i]);
+	if (!import_judge_find(
+		&import->judge, import->source, &judge, &batch.lane, reterr))
+		goto out;
+	if (!server_judge_batch(judge, &import->batch, import->body.data, items,
+		reasons, NULL, NULL, &bytes)) {
+		(void)err_set_nomem(reterr);
+		goto out;
+	}
 	import->put.ended = false;
 	ok = queue_put(import->context->parts->queue, &batch, import_done,
 		 &import->put, reterr) &&
 	     import_wait(import, reterr);
 out:
+	buf_fini(&bytes);
 	free(reasons);
 	free(items);
 	return ok;
@@ -207,31 +177,33 @@ import_flush(struct import *import, struct err *reterr)
 
 /* ---- lines ---- */
 
-static const struct settings_source *
-import_source(const struct import *import, const char *name, size_t len)
+/* The number of the source of that name; false if there is none. */
+static bool
+import_source(
+    const struct import *import, const char *name, size_t len, size_t *ret)
 {
-	const struct settings *settings = import->context->parts->settings;
+	const struct settings *settings = import->judge.settings;
 
 	for (size_t i = 0; i < settings->source_count; i++) {
 		const char *known = settings->sources[i].name;
 
-		if (strlen(known) == len && memcmp(known, name, len) == 0)
-			return &settings->sources[i];
+		if (strlen(known) == len && memcmp(known, name, len) == 0) {
+			*ret = i;
+			return true;
+		}
 	}
-	return NULL;
+	return false;
 }
 
 static bool
 import_event(void *arg, const struct import_event *event, struct err *reterr)
 {
 	struct import *import = arg;
-	const struct settings_source *source = import->forced;
+	size_t source = import->source_preset;
 
-	if (source == NULL)
-		source =
-		    import_source(import, event->source, event->source_len);
-	if (source == NULL)
-		source = &import->context->parts->settings->sources[0];
+	if (!import->forced)
+		(void)import_source(
+		    import, event->source, event->source_len, &source);
 	if ((source != import->source || import->events == IMPORT_EVENTS ||
 		import->body.len + event->len > IMPORT_BYTES) &&
 	    !import_flush(import, reterr))
@@ -313,12 +285,14 @@ import_begin(struct import *import, struct err *reterr)
 
 	if (options->word_count > 1)
 		return err_set(reterr, ERR_INPUT, "import takes one file");
-	if (source != NULL) {
-		import->forced = import_source(import, source, strlen(source));
-		if (import->forced == NULL)
-			return err_set(reterr, ERR_INPUT,
-			    "there is no source \"%s\"", source);
-	}
+	if (!import_judge_init(
+		&import->judge, parts, import->context->config, reterr))
+		return false;
+	import->forced = source != NULL;
+	if (source != NULL && !import_source(import, source, strlen(source),
+				  &import->source_preset))
+		return err_set(
+		    reterr, ERR_INPUT, "there is no source \"%s\"", source);
 	/* Without a daemon the committer is ours to start. */
 	return atomic_load(&parts->server) != NULL ||
 	       queue_start(parts->queue, reterr);
@@ -384,6 +358,7 @@ command_queue_import(struct command_context *context, struct buf *out)
 	lock_fini(&import.put.lock);
 	currents_batch_fini(&import.batch);
 	import_line_fini(&import.line);
+	import_judge_fini(&import.judge);
 	buf_fini(&import.body);
 	buf_fini(&import.in);
 	return code;

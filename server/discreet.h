@@ -3,10 +3,14 @@
 
 /* Privacy at acceptance (schema/private.h): what the queue is given. */
 
-#include "server/request.h"
+#include "schema/track.h"
+#include "server/server.h"
 
-/* Let the items of the put lend bytes without what is private, if the source
- * wants that. False if there is no memory. */
-MUST_USE bool discreet_make(struct request *request);
+/* Let items lend bytes without what the rules call private from *ret_bytes,
+ * a buffer that is made here; `text_len` is of the body that they are from.
+ * `pay` may be NULL. False without memory. Rules of NULL: nothing happens. */
+MUST_USE bool discreet_make(const struct track_rules *rules,
+    struct queue_item *items, size_t count, size_t text_len, server_pay_fn *pay,
+    void *arg, struct buf *ret_bytes);
 
 #endif

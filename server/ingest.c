@@ -2,17 +2,11 @@
 
 #include "base/clock.h"
 #include "server/answer.h"
-#include "server/discreet.h"
 #include "server/observe.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { INGEST_REASON = 160 }; /* bytes of a flaw's text */
-
-static const char ingest_rule_unknown[] = "unknown type";
-static const char ingest_rule_flawed[] = "flawed";
 
 struct ingest_choice {
 	const struct server_settings *settings;
@@ -136,56 +130,6 @@ ingest_add(struct request *request, const char *data, size_t len)
 	ingest_check_body(request);
 }
 
-/* What becomes of one event, by the rules of its source. */
-static void
-ingest_judge(const struct server_source *source, const struct sieve *sieve,
-    const struct currents_event *event, const char *text, char *reason,
-    struct queue_item *ret_item)
-{
-	struct queue_item *item = ret_item;
-
-	*item = (struct queue_item){
-	    .fate = QUEUE_WAIT,
-	    .kind = event->type.data,
-	    .kind_len = event->type.len,
-	    .id = event->id.data,
-	    .id_len = event->id.len,
-	    .data = text + event->at,
-	    .data_len = event->len,
-	};
-	/* who has no type cannot be told by it */
-	item->reason =
-	    event->type.len > 0 ? sieve_rule(sieve, &event->type) : NULL;
-	if (item->reason != NULL) {
-		item->fate = QUEUE_DROP;
-		return;
-	}
-	if (event->flaw != CURRENTS_SOUND) {
-		/* Its id says nothing for sure: two flawed events are the
-		 * same only if their bytes are. */
-		item->id_len = 0;
-		item->fate = source->flawed_dropped ? QUEUE_DROP : QUEUE_BURY;
-		item->reason =
-		    source->flawed_dropped ? ingest_rule_flawed : reason;
-		currents_flaw_write(event, reason, INGEST_REASON);
-		return;
-	}
-	if (event->known)
-		return;
-	switch (source->unknown_type) {
-	case SERVER_FORWARD:
-		break;
-	case SERVER_BURY:
-		item->fate = QUEUE_BURY;
-		item->reason = ingest_rule_unknown;
-		break;
-	case SERVER_DROP:
-		item->fate = QUEUE_DROP;
-		item->reason = ingest_rule_unknown;
-		break;
-	}
-}
-
 /* Room for the items, paid for together with what the batch took. */
 static bool
 ingest_make_items(struct request *request)
@@ -197,14 +141,29 @@ ingest_make_items(struct request *request)
 		flawed += batch->events[i].flaw != CURRENTS_SOUND;
 	cost =
 	    batch->count * (sizeof(*batch->events) + sizeof(*request->items)) +
-	    flawed * INGEST_REASON + observe_cost(batch);
+	    flawed * SERVER_REASON + observe_cost(batch);
 	if (!budget_take(&request->server->budget, cost))
 		return false;
 	request->items_paid = cost;
 	request->items = calloc(batch->count, sizeof(*request->items));
-	request->reasons = calloc(flawed + 1, INGEST_REASON);
+	request->reasons = calloc(flawed + 1, SERVER_REASON);
 	return request->items != NULL && request->reasons != NULL &&
 	       observe_make(request);
+}
+
+/* Pay for what is kept instead of what came. */
+static bool
+ingest_pay(void *arg, size_t capacity)
+{
+	struct request *request = arg;
+
+	if (capacity <= request->discreet_paid)
+		return true;
+	if (!budget_take(
+		&request->server->budget, capacity - request->discreet_paid))
+		return false;
+	request->discreet_paid = capacity;
+	return true;
 }
 
 static enum MHD_Result
@@ -212,25 +171,12 @@ ingest_put(struct request *request)
 {
 	const struct server_source *source =
 	    &request->server->settings.sources[request->source];
-	const struct sieve *sieve = request->server->sieves[request->source];
-	const char *text = body_text(&request->body)->data;
-	char *reason;
 
-	if (!ingest_make_items(request)) {
-		request_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE,
-		    "the memory for bodies is spent");
-		return answer_refusal(request);
-	}
-	reason = request->reasons;
-	for (size_t i = 0; i < request->batch.count; i++) {
-		const struct currents_event *event = &request->batch.events[i];
-
-		ingest_judge(
-		    source, sieve, event, text, reason, &request->items[i]);
-		if (event->flaw != CURRENTS_SOUND)
-			reason += INGEST_REASON;
-	}
-	if (!discreet_make(request)) {
+	if (!ingest_make_items(request) ||
+	    !server_judge_batch(request->server->judges[request->source],
+		&request->batch, body_text(&request->body)->data,
+		request->items, request->reasons, ingest_pay, request,
+		&request->discreet)) {
 		request_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE,
 		    "the memory for bodies is spent");
 		return answer_refusal(request);

@@ -76,11 +76,11 @@ server_fini(struct server *server)
 	for (size_t i = 0; i < server->settings.source_count; i++) {
 		if (server->tokens != NULL)
 			tokens_free(server->tokens[i]);
-		if (server->sieves != NULL)
-			sieve_free(server->sieves[i]);
+		if (server->judges != NULL)
+			server_judge_free(server->judges[i]);
 	}
 	free(server->tokens);
-	free(server->sieves);
+	free(server->judges);
 	board_free(server->board);
 	cond_fini(&server->less);
 	lock_fini(&server->lock);
@@ -105,15 +105,16 @@ server_new(const struct server_settings *settings, struct queue *queue)
 	listener_init(
 	    &server->admin, server, "admin", SERVER_ADMIN_CONNECTIONS);
 	server->tokens = calloc(count, sizeof(server->tokens[0]));
-	server->sieves = calloc(count, sizeof(server->sieves[0]));
+	server->judges = calloc(count, sizeof(server->judges[0]));
 	server->board = board_new(settings->sources, count);
-	if (server->tokens == NULL || server->sieves == NULL ||
+	if (server->tokens == NULL || server->judges == NULL ||
 	    server->board == NULL)
 		goto out;
 	for (size_t i = 0; i < count; i++) {
 		server->tokens[i] = tokens_new(settings->sources[i].tokens);
-		server->sieves[i] = sieve_new(&settings->sources[i]);
-		if (server->tokens[i] == NULL || server->sieves[i] == NULL)
+		if (server->tokens[i] == NULL ||
+		    !server_judge_new(
+			&settings->sources[i], &server->judges[i], NULL))
 			goto out;
 	}
 	return server;

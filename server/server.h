@@ -104,6 +104,31 @@ size_t server_tokens(const struct server *server, size_t source);
 int64_t server_token_last_used_ms(
     const struct server *server, size_t source, size_t token);
 
+/*
+ * What becomes of the events of a batch, by the rules of their source: as
+ * the server itself judges, for what comes in without a request. Any thread;
+ * the source is lent.
+ */
+struct server_judge;
+struct currents_batch;
+enum { SERVER_REASON = 160 }; /* bytes of what is wrong with an event */
+
+MUST_USE bool server_judge_new(const struct server_source *source,
+    struct server_judge **ret_judge, struct err *reterr);
+void server_judge_free(struct server_judge *judge); /* takes NULL */
+
+/* Asked as a buffer grows, with its capacity: may it? */
+typedef bool server_pay_fn(void *arg, size_t capacity);
+
+/* Make an item of each event of `text`. They lend from it, from
+ * *ret_reasons (SERVER_REASON bytes for each flawed event) and, if private
+ * things are taken out at acceptance, from *ret_bytes, which is zeroed or
+ * made. `pay` may be NULL. False without memory. */
+MUST_USE bool server_judge_batch(const struct server_judge *judge,
+    const struct currents_batch *batch, const char *text,
+    struct queue_item *ret_items, char *ret_reasons, server_pay_fn *pay,
+    void *arg, struct buf *ret_bytes);
+
 /* Append what a kept body says to *ret_text, as far as it can be decoded and
  * as its limit allows; *ret_whole tells if that is all. Any thread, and
  * without a server. */

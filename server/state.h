@@ -12,16 +12,15 @@
 #include "server/listener.h"
 #include "server/noise.h"
 #include "server/server.h"
-#include "server/sieve.h"
 #include "server/tokens.h"
 
 struct server {
 	/* set before threads start */
 	struct server_settings settings;
 	struct queue *queue;
-	struct tokens **tokens; /* of each source */
-	struct sieve **sieves;	/* of each source */
-	struct board *board;	/* has its own lock */
+	struct tokens **tokens;	      /* of each source */
+	struct server_judge **judges; /* of each source */
+	struct board *board;	      /* has its own lock */
 	struct listener ingest, admin;
 
 	/* any thread */

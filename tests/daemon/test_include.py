@@ -2,7 +2,9 @@
 
 import json
 
-from commands import CONFIG, FINE, enough, run
+import pytest
+
+from commands import CONFIG, FINE, enough, lines, run, tool
 
 CLICK = "users.messages.email.Click"
 SEND = "users.messages.email.Send"
@@ -25,6 +27,24 @@ def drops(daemon):
             "forgotten", "expired"))
     return {(row["rule"], row["type"]): row["count"]
             for row in books["drops"]}
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_an_import_is_judged_as_a_request_is(start_daemon, running):
+    daemon = start_daemon(include="users.messages.*", exclude="*.Send",
+                          private_at="accept", heap_drop="url")
+    daemon.command("queue", "pause", "heap")
+    if not running:
+        daemon.stop()
+    told = tool(daemon, "queue", "import", stdin="".join(
+        json.dumps(made) + "\n" for made in (
+            event(CLICK, 1), event(SEND, 1), event(PURCHASE, 1))))
+    assert told["queued"] == 1 and told["dropped"] == 2
+    assert drops(daemon) == {("excluded: *.Send", SEND): 1,
+                             ("not included", PURCHASE): 1}
+    row, = lines(daemon.command("queue", "export", "--place", "waiting"))
+    assert "url" not in row["event"]["properties"]
+    assert row["event"]["properties"]["product_id"] == "p"
 
 
 def test_include_and_exclude(start_daemon):

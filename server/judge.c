@@ -1,0 +1,118 @@
+/*
+ * What becomes of the events of a batch, by the rules of their source. For
+ * the requests of this server, and for events that come in without one.
+ */
+
+#include "server/server.h"
+
+#include "server/discreet.h"
+#include "server/sieve.h"
+
+#include <stdlib.h>
+
+struct server_judge {
+	const struct server_source *source; /* lent */
+	struct sieve *sieve;
+};
+
+bool
+server_judge_new(const struct server_source *source,
+    struct server_judge **ret_judge, struct err *reterr)
+{
+	struct server_judge *judge = calloc(1, sizeof(*judge));
+
+	if (judge == NULL)
+		return err_set_nomem(reterr);
+	judge->source = source;
+	judge->sieve = sieve_new(source);
+	if (judge->sieve == NULL) {
+		free(judge);
+		return err_set_nomem(reterr);
+	}
+	*ret_judge = judge;
+	return true;
+}
+
+void
+server_judge_free(struct server_judge *judge)
+{
+	if (judge == NULL)
+		return;
+	sieve_free(judge->sieve);
+	free(judge);
+}
+
+static void
+judge_unknown(const struct server_source *source, struct queue_item *item)
+{
+	static const char rule[] = "unknown type";
+
+	switch (source->unknown_type) {
+	case SERVER_FORWARD:
+		break;
+	case SERVER_BURY:
+		item->fate = QUEUE_BURY;
+		item->reason = rule;
+		break;
+	case SERVER_DROP:
+		item->fate = QUEUE_DROP;
+		item->reason = rule;
+		break;
+	}
+}
+
+static void
+judge_one(const struct server_judge *judge, const struct currents_event *event,
+    const char *text, char *reason, struct queue_item *ret_item)
+{
+	const struct server_source *source = judge->source;
+	struct queue_item *item = ret_item;
+
+	*item = (struct queue_item){
+	    .fate = QUEUE_WAIT,
+	    .kind = event->type.data,
+	    .kind_len = event->type.len,
+	    .id = event->id.data,
+	    .id_len = event->id.len,
+	    .data = text + event->at,
+	    .data_len = event->len,
+	};
+	/* who has no type cannot be told by it */
+	item->reason =
+	    event->type.len > 0 ? sieve_rule(judge->sieve, &event->type) : NULL;
+	if (item->reason != NULL) {
+		item->fate = QUEUE_DROP;
+		return;
+	}
+	if (event->flaw != CURRENTS_SOUND) {
+		/* Its id says nothing for sure: two flawed events are the
+		 * same only if their bytes are. */
+		item->id_len = 0;
+		item->fate = source->flawed_dropped ? QUEUE_DROP : QUEUE_BURY;
+		item->reason = source->flawed_dropped ? "flawed" : reason;
+		currents_flaw_write(event, reason, SERVER_REASON);
+		return;
+	}
+	if (!event->known)
+		judge_unknown(source, item);
+}
+
+bool
+server_judge_batch(const struct server_judge *judge,
+    const struct currents_batch *batch, const char *text,
+    struct queue_item *ret_items, char *ret_reasons, server_pay_fn *pay,
+    void *arg, struct buf *ret_bytes)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < batch->count; i++) {
+		const struct currents_event *event = &batch->events[i];
+
+		judge_one(judge, event, text, ret_reasons, &ret_items[i]);
+		len += event->len;
+		if (event->flaw != CURRENTS_SOUND)
+			ret_reasons += SERVER_REASON;
+	}
+	return discreet_make(judge->source->private_rules, ret_items,
+	    batch->count, len, pay, arg, ret_bytes);
+}
