@@ -138,7 +138,8 @@ forget_text(const struct forget *forget, struct buf *out)
 		    forget->damaged);
 	(void)buf_text(out,
 	    "What remains here: keyed hashes of (source, type, event id) that "
-	    "tell duplicates.\nWhat was delivered must be erased at Heap "
+	    "tell duplicates,\nand hashes of events while it is not known if "
+	    "Heap has them. What was delivered\nmust be erased at Heap "
 	    "itself; backups are yours.\n");
 }
 

@@ -1,15 +1,13 @@
 """The settings of the mapping, as an operator and a person in Heap see them."""
 
-import ctypes
 import hmac
 import json
-import pathlib
-import re
 import secrets
 
 import pytest
 
 from conftest import until
+from disk import everything_on_disk
 from test_delivery import SWIFT, event, key, lane, put, wait_settled
 
 KEY = "0123456789abcdef"
@@ -113,33 +111,6 @@ def test_erasure_requests_are_listed_and_never_sent(start_daemon, heapsim):
     assert "fedcba9876543210fedcba98" in daemon.command("queue", "erasures")
     daemon.stop()
     assert "fedcba9876543210fedcba98" in daemon.command("queue", "erasures")
-
-
-def inflated(data):
-    """Every zstd frame in it, out of whatever else it is among."""
-    zstd = ctypes.CDLL("libzstd.so.1")
-    zstd.ZSTD_isError.argtypes = [ctypes.c_size_t]
-    zstd.ZSTD_findFrameCompressedSize.restype = ctypes.c_size_t
-    zstd.ZSTD_decompress.restype = ctypes.c_size_t
-    room = ctypes.create_string_buffer(1 << 20)
-    for start in re.finditer(rb"\x28\xb5\x2f\xfd", data):
-        frame = data[start.start():]
-        length = zstd.ZSTD_findFrameCompressedSize(
-            frame, ctypes.c_size_t(len(frame)))
-        if zstd.ZSTD_isError(length):
-            continue
-        size = zstd.ZSTD_decompress(room, ctypes.c_size_t(len(room)), frame,
-                                    ctypes.c_size_t(length))
-        if not zstd.ZSTD_isError(size):
-            yield room.raw[:size]
-
-
-def everything_on_disk(daemon):
-    """The bytes of the files, and what is compressed in them."""
-    state = pathlib.Path(daemon.env["CURRENTSD_STATE_DIR"])
-    raw = b"".join(path.read_bytes() for path in sorted(state.iterdir())
-                   if path.is_file())
-    return raw + b"".join(inflated(raw))
 
 
 @pytest.mark.parametrize("private_at", ["delivery", "accept"])

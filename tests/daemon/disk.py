@@ -1,0 +1,61 @@
+"""What the files of a state directory hold, whatever they are to SQLite."""
+
+import contextlib
+import ctypes
+import pathlib
+import re
+import shutil
+import sqlite3
+
+
+def inflated(data):
+    """Every zstd frame in it, out of whatever else it is among."""
+    zstd = ctypes.CDLL("libzstd.so.1")
+    zstd.ZSTD_isError.argtypes = [ctypes.c_size_t]
+    zstd.ZSTD_findFrameCompressedSize.restype = ctypes.c_size_t
+    zstd.ZSTD_decompress.restype = ctypes.c_size_t
+    room = ctypes.create_string_buffer(1 << 20)
+    for start in re.finditer(rb"\x28\xb5\x2f\xfd", data):
+        frame = data[start.start():]
+        length = zstd.ZSTD_findFrameCompressedSize(
+            frame, ctypes.c_size_t(len(frame)))
+        if zstd.ZSTD_isError(length):
+            continue
+        size = zstd.ZSTD_decompress(room, ctypes.c_size_t(len(room)), frame,
+                                    ctypes.c_size_t(length))
+        if not zstd.ZSTD_isError(size):
+            yield room.raw[:size]
+
+
+def everything_on_disk(daemon):
+    """The bytes of the files, and what is compressed in them."""
+    state = pathlib.Path(daemon.env["CURRENTSD_STATE_DIR"])
+    raw = b"".join(path.read_bytes() for path in sorted(state.iterdir())
+                   if path.is_file())
+    return raw + b"".join(inflated(raw))
+
+
+def opened(daemon, tmp_path):
+    """A copy of a stopped daemon's queue, as a database."""
+    copy = tmp_path / "copy"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(daemon.env["CURRENTSD_STATE_DIR"], copy,
+                    ignore=shutil.ignore_patterns("*.sock", "ballast*"))
+    return contextlib.closing(sqlite3.connect(copy / "queue.db"))
+
+
+def free_pages(daemon, tmp_path):
+    with opened(daemon, tmp_path) as base:
+        return base.execute("PRAGMA freelist_count").fetchone()[0]
+
+
+def rows_on_disk(daemon, tmp_path):
+    """The blobs that a stopped daemon's queue holds, each as
+    (table, bytes as stored, bytes as they came)."""
+    with opened(daemon, tmp_path) as base:
+        for table, column in (("parcel", "data"), ("buried", "data"),
+                              ("buried", "sent"), ("body", "data")):
+            for stored, in base.execute(
+                    f"SELECT {column} FROM {table} WHERE {column} NOTNULL"):
+                stored = bytes(stored)
+                yield table, stored, b"".join(inflated(stored)) or stored

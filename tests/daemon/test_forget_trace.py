@@ -1,0 +1,119 @@
+"""Nothing of a forgotten person is left in any byte of the files."""
+
+import random
+
+import pytest
+
+from braze import batch, event
+from commands import tool
+from conftest import until
+from disk import everything_on_disk, free_pages, rows_on_disk
+
+PERSON = "person-to-be-forgotten"
+WINDOW = 32
+FAST = {"heap_linger": "10ms"}
+
+
+def windows(data):
+    return {data[at:at + WINDOW] for at in range(len(data) - WINDOW + 1)}
+
+
+class World:
+    """A daemon, and every row that ever held the person."""
+
+    def __init__(self, daemon, tmp_path):
+        self.daemon, self.tmp_path = daemon, tmp_path
+        self.random = random.Random(1)
+        self.rows = []
+
+    def about(self, person, **changes):
+        secret = "%0400x" % self.random.getrandbits(1600)
+        return event(user={"external_user_id": person, "user_id": "b"},
+                     properties={"url": person + secret}, **changes)
+
+    def post(self, count, **changes):
+        """Batches of the person's events alone, and among those of others."""
+        for n in range(count):
+            mine = [self.about(PERSON, **changes) for _ in range(5)]
+            others = [self.about(f"other-{n}-{i}") for i in range(5)]
+            assert self.daemon.post(batch(*mine)).status == 200
+            assert self.daemon.post(batch(*mine, *others)).status == 200
+            assert self.daemon.post(batch(
+                *others, *(self.about(PERSON) for _ in range(2)))
+            ).status == 200
+
+    def note(self):
+        """Stop, and remember the rows that hold the person now."""
+        self.daemon.stop()
+        self.rows += [row for row in rows_on_disk(self.daemon, self.tmp_path)
+                      if PERSON.encode() in row[2]]
+
+    def start(self, **settings):
+        for name, value in settings.items():
+            self.daemon.env["CURRENTSD_" + name.upper()] = value
+        self.daemon.start()
+
+    def deliver(self):
+        self.daemon.command("queue", "resume", "heap")
+        until(lambda: self.daemon.books()["waiting"] == 0, "delivered")
+
+    def pause(self):
+        self.daemon.command("queue", "pause", "heap")
+
+
+def stored_windows(rows, others):
+    """Of compressed rows every slice. Of plain ones those that no other row
+    has: all events look alike in part."""
+    wanted = set()
+    for _, stored, _ in rows:
+        wanted |= windows(stored)
+    for _, stored, came in others:
+        wanted -= windows(stored) | windows(came)
+    return wanted
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_no_trace_is_left(start_daemon, tmp_path, running):
+    world = World(start_daemon(keep_delivered="0s", **FAST), tmp_path)
+    world.pause()
+    world.post(20)
+    world.note()
+    world.start()
+    world.deliver()  # and deleted: nothing of it is a row any more
+    assert world.daemon.books()["kept_parcels"] == 0
+    world.pause()
+    world.daemon.stop()
+    world.start(keep_delivered="7d")
+    world.post(10)
+    world.note()
+    world.start()
+    world.deliver()
+    assert world.daemon.books()["kept_parcels"] == 30
+    world.pause()
+    world.post(10)
+    world.post(3, time="never")
+    whole = batch(world.about(PERSON))
+    assert world.daemon.post(str(whole)).status == 400
+    world.note()
+    tables = {table for table, _, _ in world.rows}
+    assert tables == {"parcel", "buried", "body"}
+    assert len(world.rows) > 100
+    before = everything_on_disk(world.daemon)
+    assert PERSON.encode() in before
+
+    if running:
+        world.start()
+    told = tool(world.daemon, "forget", PERSON)
+    assert min(told[place] for place in (
+        "waiting", "kept", "buried", "undecodable")) > 0
+    world.daemon.stop()
+    after = everything_on_disk(world.daemon)
+    assert PERSON.encode() not in after
+    left = list(rows_on_disk(world.daemon, tmp_path))
+    assert not [row for row in left if PERSON.encode() in row[2]]
+    assert b"other-1-1" in b"".join(row[2] for row in left)
+    wanted = stored_windows(world.rows, left)
+    found = windows(after) & wanted
+    assert free_pages(world.daemon, tmp_path) == 0
+    assert windows(before) & wanted, "slices are found where they are"
+    assert not found, (len(found), len(wanted))
