@@ -64,6 +64,19 @@ base64_read(const char *data, size_t len, struct buf *ret)
 	return buf_ok(ret, NULL);
 }
 
+/* What waited or was delivered there, and what queue rescue found in a parcel,
+ * was accepted; the buried may be here to be judged anew. */
+static bool
+line_accepted_once(const char *data, size_t len)
+{
+	struct pick pick;
+
+	if (pick_member(data, len, "place", &pick))
+		return !pick.text || pick.len != strlen("buried") ||
+		       memcmp(pick.data, "buried", pick.len) != 0;
+	return pick_member(data, len, "parcel", &pick);
+}
+
 /* A line of an export: it has the event as a member, and no type. */
 static bool
 line_export(struct import_line *line, const char *data, size_t len,
@@ -84,6 +97,7 @@ line_export(struct import_line *line, const char *data, size_t len,
 	} else {
 		return false;
 	}
+	ret_event->accepted_once = line_accepted_once(data, len);
 	if (pick_member(data, len, "source", &pick) && pick.text) {
 		ret_event->source = pick.data;
 		ret_event->source_len = pick.len;

@@ -19,6 +19,7 @@ struct import_event {
 	size_t len;
 	const char *source; /* what an export says, not NUL-ended, or "" */
 	size_t source_len;
+	bool accepted_once; /* by the queue that it was exported from */
 };
 
 typedef bool import_event_fn(

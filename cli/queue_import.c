@@ -54,6 +54,7 @@ struct import {
 	struct buf in;	      /* what was read, from a line on */
 	struct buf body;      /* the batch, without its ends */
 	size_t events;	      /* in it */
+	bool accepted_once;   /* all of them, or none */
 	struct import_line line;
 	struct currents_batch batch;
 	struct import_put put;
@@ -131,8 +132,8 @@ import_put_batch(struct import *import, struct err *reterr)
 	if (!import_judge_find(
 		&import->judge, import->source, &judge, &batch.lane, reterr))
 		goto out;
-	if (!server_judge_batch(judge, &import->batch, import->body.data, items,
-		reasons, NULL, NULL, &bytes)) {
+	if (!server_judge_batch(judge, &import->batch, import->body.data,
+		import->accepted_once, items, reasons, NULL, NULL, &bytes)) {
 		(void)err_set_nomem(reterr);
 		goto out;
 	}
@@ -204,11 +205,14 @@ import_event(void *arg, const struct import_event *event, struct err *reterr)
 	if (!import->forced)
 		(void)import_source(
 		    import, event->source, event->source_len, &source);
-	if ((source != import->source || import->events == IMPORT_EVENTS ||
+	if ((source != import->source ||
+		event->accepted_once != import->accepted_once ||
+		import->events == IMPORT_EVENTS ||
 		import->body.len + event->len > IMPORT_BYTES) &&
 	    !import_flush(import, reterr))
 		return false;
 	import->source = source;
+	import->accepted_once = event->accepted_once;
 	(void)buf_text(
 	    &import->body, import->events++ == 0 ? "{\"events\":[" : ",");
 	(void)buf_append(&import->body, event->data, event->len);

@@ -174,7 +174,7 @@ ingest_put(struct request *request)
 
 	if (!ingest_make_items(request) ||
 	    !server_judge_batch(request->server->judges[request->source],
-		&request->batch, body_text(&request->body)->data,
+		&request->batch, body_text(&request->body)->data, false,
 		request->items, request->reasons, ingest_pay, request,
 		&request->discreet)) {
 		request_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE,

@@ -63,7 +63,8 @@ judge_unknown(const struct server_source *source, struct queue_item *item)
 
 static void
 judge_one(const struct server_judge *judge, const struct currents_event *event,
-    const char *text, char *reason, struct queue_item *ret_item)
+    const char *text, bool accepted_once, char *reason,
+    struct queue_item *ret_item)
 {
 	const struct server_source *source = judge->source;
 	struct queue_item *item = ret_item;
@@ -84,7 +85,7 @@ judge_one(const struct server_judge *judge, const struct currents_event *event,
 		item->fate = QUEUE_DROP;
 		return;
 	}
-	if (event->flaw != CURRENTS_SOUND) {
+	if (event->flaw != CURRENTS_SOUND && !accepted_once) {
 		/* Its id says nothing for sure: two flawed events are the
 		 * same only if their bytes are. */
 		item->id_len = 0;
@@ -99,7 +100,7 @@ judge_one(const struct server_judge *judge, const struct currents_event *event,
 
 bool
 server_judge_batch(const struct server_judge *judge,
-    const struct currents_batch *batch, const char *text,
+    const struct currents_batch *batch, const char *text, bool accepted_once,
     struct queue_item *ret_items, char *ret_reasons, server_pay_fn *pay,
     void *arg, struct buf *ret_bytes)
 {
@@ -108,7 +109,8 @@ server_judge_batch(const struct server_judge *judge,
 	for (size_t i = 0; i < batch->count; i++) {
 		const struct currents_event *event = &batch->events[i];
 
-		judge_one(judge, event, text, ret_reasons, &ret_items[i]);
+		judge_one(judge, event, text, accepted_once, ret_reasons,
+		    &ret_items[i]);
 		len += event->len;
 		if (event->flaw != CURRENTS_SOUND)
 			ret_reasons += SERVER_REASON;

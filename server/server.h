@@ -120,12 +120,14 @@ void server_judge_free(struct server_judge *judge); /* takes NULL */
 /* Asked as a buffer grows, with its capacity: may it? */
 typedef bool server_pay_fn(void *arg, size_t capacity);
 
-/* Make an item of each event of `text`. They lend from it, from
+/* Make an item of each event of `text`; those that were accepted once, and
+ * come back, are not held up by a flaw, since privacy at acceptance may have
+ * taken out what they lack. They lend from it, from
  * *ret_reasons (SERVER_REASON bytes for each flawed event) and, if private
  * things are taken out at acceptance, from *ret_bytes, which is zeroed or
  * made. `pay` may be NULL. False without memory. */
 MUST_USE bool server_judge_batch(const struct server_judge *judge,
-    const struct currents_batch *batch, const char *text,
+    const struct currents_batch *batch, const char *text, bool accepted_once,
     struct queue_item *ret_items, char *ret_reasons, server_pay_fn *pay,
     void *arg, struct buf *ret_bytes);
 

@@ -47,6 +47,27 @@ def test_an_import_is_judged_as_a_request_is(start_daemon, running):
     assert row["event"]["properties"]["product_id"] == "p"
 
 
+def test_what_was_accepted_once_is_accepted_again(start_daemon, tmp_path):
+    """A property that its type requires may have been taken out for privacy
+    since: the price."""
+    private = {"private_at": "accept", "heap_drop": "price"}
+    daemon = start_daemon(**private)
+    daemon.command("queue", "pause", "heap")
+    daemon.post({"events": [event(PURCHASE, 1), event(PURCHASE, 2, time="x")]})
+    rows = [daemon.command("queue", "export", "--place", place)
+            for place in ("waiting", "buried")]
+    assert "price" not in rows[0]
+    other = start_daemon(**private)
+    told = tool(other, "queue", "import", stdin="".join(rows))
+    assert (told["queued"], told["buried"]) == (1, 1)
+    assert tool(other, "queue", "import", stdin=rows[0])["duplicates"] == 1
+    daemon.stop()
+    rescued = daemon.command(
+        "queue", "rescue", daemon.env["CURRENTSD_STATE_DIR"] + "/queue.db")
+    third = start_daemon(**private)
+    assert tool(third, "queue", "import", stdin=rescued)["queued"] == 1
+
+
 def test_include_and_exclude(start_daemon):
     daemon = start_daemon(include="users.messages.*,x.*",
                           exclude="*.Send,x.Old")
