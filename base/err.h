@@ -18,6 +18,7 @@ enum err_code {
 	ERR_LIMIT,     /* a limit that the caller named was met */
 	ERR_INPUT,     /* what came in is malformed */
 	ERR_CONFIG,    /* the settings or the place are wrong: a person acts */
+	ERR_BUSY,      /* somebody else has it, for a while */
 	ERR_IO,	       /* the disk or the network failed */
 	ERR_FULL,      /* no room: the bound, or the disk */
 	ERR_DAMAGED,   /* what was stored reads back wrong */

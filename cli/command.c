@@ -95,7 +95,7 @@ command_fail(struct buf *out, const struct err *err)
 {
 	buf_reset(out);
 	(void)buf_printf(out, "currentsd: %s\n", err->text);
-	if (err->code == ERR_CONFIG)
+	if (err->code == ERR_CONFIG || err->code == ERR_BUSY)
 		return EXIT_CONFIG;
 	return err->code == ERR_INPUT ? EXIT_USAGE : EXIT_FOUND;
 }
@@ -246,7 +246,7 @@ command_run_stopped(const struct command *command,
 	parts_init(&parts, settings);
 	context->parts = &parts;
 	if (owner_become(settings->state_dir, &err) &&
-	    parts_queue_open(&parts, &err))
+	    parts_queue_open(&parts, true, &err))
 		code = command_call(command, context, out);
 	else
 		code = command_fail(out, &err);

@@ -97,8 +97,8 @@ command_fn command_serve, command_check, command_sample, command_version,
 command_fn command_queue_find, command_queue_requeue, command_queue_drop,
     command_queue_export, command_queue_import, command_queue_pause,
     command_queue_resume, command_queue_check, command_queue_backup,
-    command_queue_rescue, command_queue_erasures, command_replay,
-    command_forget;
+    command_queue_rescue, command_queue_erasures, command_queue_redirect,
+    command_replay, command_forget;
 
 /* check --send-test: send one event to Heap now, past the queue. */
 int check_send(struct command_context *context, struct settings *settings,

@@ -57,16 +57,23 @@ const struct command command_table[] = {
 	    "Events as JSON, one a line",
 	    "What is no JSON on one line is in event_base64.",
 	    COMMAND_QUEUE, command_queue_export_options, command_queue_export},
-	{"queue import", "[FILE|-] [--source NAME] [--json]",
+	{"queue import", "[FILE|-] [--source NAME] [--again] [--json]",
 	    "Put events into the queue, as if the source had sent them",
 	    "A line is an event, a request body, or what queue export wrote. "
-	    "Exit 1 if a line\ncould not be read.",
+	    "What was received\nbefore is told as a duplicate: to send what "
+	    "you mended, say --again, and drop what\nis buried of it. Exit 1 "
+	    "if a line could not be read.",
 	    COMMAND_JOB, command_queue_import_options, command_queue_import},
 	{"queue pause", "DESTINATION", "Send nothing there until resumed",
 	    "Kept over restarts. What comes in waits.",
 	    COMMAND_QUEUE, NULL, command_queue_pause},
 	{"queue resume", "DESTINATION", "Send there again",
 	    NULL, COMMAND_QUEUE, NULL, command_queue_resume},
+	{"queue redirect", "FROM TO [--json]",
+	    "Send elsewhere what a removed destination left behind",
+	    "FROM is one that the settings do not have any more, TO one that "
+	    "they have. What was\nburied or delivered there goes along.",
+	    COMMAND_JOB, command_json_options, command_queue_redirect},
 	{"queue check", "[--json]", "Check the whole file deeply",
 	    "SQLite's own check, while which nothing is accepted or sent, "
 	    "then every checksum.\nExit 1 if there is a fault.",

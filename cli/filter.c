@@ -1,7 +1,10 @@
 #include "cli/filter.h"
 
+#include "cli/job.h"
+
 #include <errno.h>
 #include <fnmatch.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -166,8 +169,24 @@ filter_match(void *arg, const struct tools_event *event)
 	    !person_matches(event->data, event->data_len, filter->people,
 		filter->people_count))
 		return false;
+	if (filter->served != NULL &&
+	    !settings_destination_has(filter->served, event->lane)) {
+		filter->unserved++;
+		return false;
+	}
 	filter->count++;
 	return true;
+}
+
+bool
+filter_unserved_say(struct command_context *context,
+    const struct filter *filter, struct err *reterr)
+{
+	return filter->unserved == 0 ||
+	       job_say(context, reterr,
+		   "%" PRId64 " more are for a destination that the settings "
+		   "do not have: see `currentsd queue redirect --help`",
+		   filter->unserved);
 }
 
 bool

@@ -44,6 +44,8 @@ struct filter {
 	struct person_id user;		    /* --user; text NULL: any */
 	const struct person_id *people;	    /* any of these; NULL: anybody */
 	size_t people_count;
+	const struct settings *served; /* for a destination that these have */
+	int64_t unserved; /* out: matches that are for none of them */
 	int64_t since_ms; /* of the delivery or burial, else the acceptance */
 	int64_t until_ms; /* likewise; for jobs that would meet their own */
 	int64_t limit, count; /* matches: at most, so far */
@@ -57,6 +59,10 @@ MUST_USE bool filter_read(const struct command_context *context,
 
 /* A tools_match_fn; counts. */
 bool filter_match(void *filter, const struct tools_event *event);
+
+/* Tell of those that were passed over for want of a destination. */
+MUST_USE bool filter_unserved_say(struct command_context *context,
+    const struct filter *filter, struct err *reterr);
 
 /* Enough? */
 bool filter_full(const struct filter *filter);

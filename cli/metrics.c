@@ -5,6 +5,7 @@
 
 #include "base/counters.h"
 #include "cli/parts.h"
+#include "cli/stranded.h"
 #include "queue/books.h"
 
 #include <inttypes.h>
@@ -319,6 +320,7 @@ metrics_write(
 	    "Since the daemon started.", uptime_ms / 1000);
 	counters_write(out);
 	queue_metrics(parts, out);
+	stranded_metrics(parts, out);
 	if (forwarder != NULL)
 		forwarder_metrics(parts, forwarder, now_ms, uptime_ms, out);
 	if (server != NULL) {

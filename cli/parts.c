@@ -221,11 +221,12 @@ view_metrics(void *arg, struct buf *out)
 /* ---- start and stop ---- */
 
 bool
-parts_queue_open(struct parts *parts, struct err *reterr)
+parts_queue_open(struct parts *parts, bool brief, struct err *reterr)
 {
 	struct queue_settings queue;
 
 	parts_queue_settings(parts->settings, &queue);
+	queue.brief = brief;
 	queue.wake = parts_wake;
 	queue.wake_arg = parts;
 	return queue_open(&queue, &parts->queue, reterr);
@@ -269,7 +270,7 @@ parts_start(struct parts *parts, struct err *reterr)
 {
 	if (!parts_settings_make(parts, reterr))
 		return false;
-	if (parts->queue == NULL && !parts_queue_open(parts, reterr))
+	if (parts->queue == NULL && !parts_queue_open(parts, false, reterr))
 		return false;
 	if (!queue_start(parts->queue, reterr))
 		return false;

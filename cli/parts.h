@@ -43,8 +43,9 @@ struct parts {
 void parts_init(struct parts *parts, const struct settings *settings);
 void parts_fini(struct parts *parts);
 
-/* The queue alone. */
-MUST_USE bool parts_queue_open(struct parts *parts, struct err *reterr);
+/* The queue alone; `brief`: for one command. */
+MUST_USE bool
+parts_queue_open(struct parts *parts, bool brief, struct err *reterr);
 
 /* Queue (if not open yet), forwarder, server, in this order. On failure
  * what was started is stopped. The settings are complete. */

@@ -124,8 +124,10 @@ buried_told(const struct buried *buried, const char *verb, const char *noun,
 		(void)buf_printf(out, "%s %" PRId64 " %s\n", verb,
 		    buried->filter.count, noun);
 	}
-	return buried->id != 0 && buried->filter.count == 0 ? EXIT_FOUND
-							    : EXIT_FINE;
+	return (buried->id != 0 && buried->filter.count == 0) ||
+		       buried->filter.unserved > 0
+		   ? EXIT_FOUND
+		   : EXIT_FINE;
 }
 
 int
@@ -134,8 +136,11 @@ command_queue_requeue(struct command_context *context, struct buf *out)
 	struct buried buried = {.context = context};
 	struct err err;
 
-	if (!buried_read(&buried, FILTER_BURIED, "requeue", &err) ||
-	    !buried_run(&buried, "requeued", requeue_step, out, &err))
+	if (!buried_read(&buried, FILTER_BURIED, "requeue", &err))
+		return command_fail(out, &err);
+	buried.filter.served = context->parts->settings;
+	if (!buried_run(&buried, "requeued", requeue_step, out, &err) ||
+	    !filter_unserved_say(context, &buried.filter, &err))
 		return command_fail(out, &err);
 	return buried_told(&buried, "requeued", "buried events", out);
 }

@@ -31,6 +31,7 @@ const struct option_row command_queue_import_options[] = {
     {"--source", "NAME",
 	"As if it had sent them (what an export says, or"
 	" the first)."},
+    {"--again", NULL, "Even what was received before."},
     {"--json", NULL, "Print JSON."},
     {NULL, NULL, NULL},
 };
@@ -120,6 +121,7 @@ import_put_batch(struct import *import, struct err *reterr)
 	struct queue_batch batch = {
 	    .source = import->judge.settings->sources[import->source].name,
 	    .now_ms = clock_wall_ms(),
+	    .again = options_has(import->context->options, "--again"),
 	    .items = items,
 	    .count = count,
 	};
@@ -275,7 +277,12 @@ import_all(struct import *import, const char *name, struct err *reterr)
 		if (!import_lines(import, end, reterr))
 			return false;
 	}
-	return import_flush(import, reterr);
+	return import_flush(import, reterr) &&
+	       (import->total.duplicates == 0 ||
+		   job_say(import->context, reterr,
+		       "%zu were received before, and are not put again: see "
+		       "--again",
+		       import->total.duplicates));
 }
 
 /* ---- the command ---- */

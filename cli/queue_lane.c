@@ -4,18 +4,6 @@
 
 #include "cli/command.h"
 
-#include <string.h>
-
-static bool
-lane_known(const struct settings *settings, const char *name)
-{
-	for (size_t i = 0; i < settings->destination_count; i++) {
-		if (strcmp(settings->destinations[i].name, name) == 0)
-			return true;
-	}
-	return false;
-}
-
 static int
 lane_pause(struct command_context *context, bool paused, struct buf *out)
 {
@@ -26,7 +14,7 @@ lane_pause(struct command_context *context, bool paused, struct buf *out)
 	struct err err;
 
 	if (options->word_count != 1 ||
-	    !lane_known(parts->settings, options->words[0])) {
+	    !settings_destination_has(parts->settings, options->words[0])) {
 		(void)err_set(&err, ERR_INPUT,
 		    "it takes the name of one destination; `currentsd queue "
 		    "stats` has them");

@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/queue_age.h"
 #include "cli/show.h"
+#include "cli/stranded.h"
 #include "queue/books.h"
 
 #include <inttypes.h>
@@ -152,6 +153,7 @@ stats_json(struct command_context *context, const struct books_totals *totals,
 	for (size_t i = 0; i < parts->settings->destination_count; i++)
 		stats_lane_json(context, i, &json);
 	json_array_close(&json);
+	stranded_json(parts, &json);
 	json_array_open(&json, "sources");
 	if (!books_ledger(
 		parts->queue, BOOKS_BY_SOURCE, stats_line, &walk, reterr))
@@ -184,6 +186,7 @@ stats_text(struct command_context *context, const struct books_totals *totals,
 	    totals->events.waiting, totals->events.buried, totals->undecodable);
 	for (size_t i = 0; i < parts->settings->destination_count; i++)
 		stats_lane_text(context, i, out);
+	stranded_text(parts, out);
 	return books_ledger(parts->queue, BOOKS_BY_SOURCE, stats_line, &sources,
 		   reterr) &&
 	       books_ledger(

@@ -30,6 +30,7 @@ replay_run(struct command_context *context, struct filter *filter,
 {
 	const char *to = options_value(context->options, "--destination");
 	char lane[256];
+	struct err err;
 	struct job job = {
 	    .context = context,
 	    .out = out,
@@ -50,7 +51,20 @@ replay_run(struct command_context *context, struct filter *filter,
 		return false;
 	/* What is delivered from now on is not meant. */
 	filter->until_ms = context->now_ms;
-	return job_run(&job, TOOLS_KEPT, reterr);
+	if (to == NULL)
+		filter->served = context->parts->settings;
+	else if (!settings_destination_has(context->parts->settings, to))
+		return err_set(reterr, ERR_INPUT,
+		    "the settings have no destination %s", to);
+	if (job_run(&job, TOOLS_KEPT, &err))
+		return filter_unserved_say(context, filter, reterr);
+	if (err.code == ERR_FULL)
+		return err_set(reterr, ERR_FULL,
+		    "%" PRId64 " are sent again, the rest not yet: %s; a tenth "
+		    "is left to what comes in, so replay them when it has "
+		    "drained, or raise queue_max_bytes",
+		    filter->count, err.text);
+	return err_set(reterr, err.code, "%s", err.text);
 }
 
 int
@@ -68,7 +82,7 @@ command_replay(struct command_context *context, struct buf *out)
 		json_int(&json, "replayed", filter.count);
 		json_object_close(&json);
 		(void)buf_char(out, '\n');
-		return EXIT_FINE;
+		return filter.unserved > 0 ? EXIT_FOUND : EXIT_FINE;
 	}
 	(void)buf_printf(out,
 	    "%" PRId64 " delivered events will be sent again, behind the live "
@@ -80,5 +94,5 @@ command_replay(struct command_context *context, struct buf *out)
 		(void)buf_text(out,
 		    "keep_delivered is 0: nothing that is delivered is "
 		    "kept.\n");
-	return EXIT_FINE;
+	return filter.unserved > 0 ? EXIT_FOUND : EXIT_FINE;
 }

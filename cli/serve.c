@@ -12,6 +12,7 @@
 #include "cli/filesystem.h"
 #include "cli/notify.h"
 #include "cli/socket.h"
+#include "cli/stranded.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -24,6 +25,7 @@
 
 enum {
 	SWEEP_MS = 1000,
+	BUSY_MS = 100,	    /* between tries for a queue that is in use */
 	CLIENTS_MAX = 4,    /* at once: each waits for the next */
 	PRIVACY_MAX = 2000, /* bytes of a line of log */
 	OWN_FILES = 256,    /* besides connections: the queue, to Heap, ... */
@@ -243,6 +245,27 @@ serve_loop(struct serve *serve)
 	}
 }
 
+/* A command may own the queue for a while, where no daemon ran: it ends. */
+static bool
+queue_wait(struct serve *serve, struct err *reterr)
+{
+	struct pollfd fd = {.fd = serve->signal_fd, .events = POLLIN};
+	bool said = false;
+
+	while (!parts_queue_open(&serve->parts, false, reterr)) {
+		if (reterr->code != ERR_BUSY)
+			return false;
+		if (!said)
+			log_line(LOG_WARN, "serve",
+			    "wait for=queue text=\"%s\"", reterr->text);
+		said = true;
+		if (poll(&fd, 1, BUSY_MS) > 0 && signals_read(serve->signal_fd))
+			return err_set(
+			    reterr, ERR_STOPPING, "told to stop while waiting");
+	}
+	return true;
+}
+
 /* Everything up to the loop. */
 static bool
 serve_start(struct serve *serve, const char *config, struct err *reterr)
@@ -262,12 +285,13 @@ serve_start(struct serve *serve, const char *config, struct err *reterr)
 		return false;
 	files_raise(settings);
 	if (!signals_open(&serve->signal_fd, reterr) ||
-	    !parts_queue_open(&serve->parts, reterr) ||
+	    !queue_wait(serve, reterr) ||
 	    !socket_listen(settings->state_dir, &serve->socket_fd, reterr) ||
 	    !parts_start(&serve->parts, reterr))
 		return false;
 	serve->watchdog_ms = notify_watchdog_ms();
 	start_log(serve, &filesystem);
+	stranded_log(&serve->parts);
 	notify_send("READY=1");
 	return true;
 }

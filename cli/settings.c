@@ -100,6 +100,16 @@ settings_destination_find(struct settings *settings, const char *name)
 	return NULL;
 }
 
+bool
+settings_destination_has(const struct settings *settings, const char *name)
+{
+	for (size_t i = 0; i < settings->destination_count; i++) {
+		if (strcmp(settings->destinations[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
 void
 settings_fini(struct settings *settings)
 {

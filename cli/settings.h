@@ -156,6 +156,10 @@ MUST_USE bool settings_complete(struct settings *settings, struct err *reterr);
 struct settings_destination *
 settings_destination_find(struct settings *settings, const char *name);
 
+/* Is there one of that name? */
+bool
+settings_destination_has(const struct settings *settings, const char *name);
+
 /* Ask for a state directory; settings_complete() does, too. */
 MUST_USE bool
 settings_place(const struct settings *settings, struct err *reterr);

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "cli/command.h"
 #include "cli/show.h"
+#include "cli/stranded.h"
 #include "queue/books.h"
 
 #include <inttypes.h>
@@ -203,6 +204,7 @@ status_write(
 	for (size_t i = 0; i < parts->settings->destination_count; i++)
 		lane_json(parts, forwarder, i, now_ms, &json);
 	json_array_close(&json);
+	stranded_json(parts, &json);
 	json_object_close(&json);
 	(void)buf_char(out, '\n');
 }
@@ -347,6 +349,7 @@ status_text(
 		(void)buf_printf(
 		    out, "currentsd  %s NOT RUNNING\n", CURRENTSD_VERSION);
 		queue_text(parts, now_ms, out);
+		stranded_text(parts, out);
 		return;
 	}
 	show_duration(
@@ -359,6 +362,7 @@ status_text(
 		source_text(parts, server, i, now_ms, out);
 	for (size_t i = 0; i < parts->settings->destination_count; i++)
 		lane_text(parts, forwarder, i, now_ms, out);
+	stranded_text(parts, out);
 }
 
 int

@@ -28,6 +28,16 @@ books_alive(struct queue *queue, int64_t mono_ms)
 	return mono_ms - atomic_load(&queue->beat_mono_ms) < BOOKS_STALLED_MS;
 }
 
+void
+books_lanes(struct queue *queue, books_lane_fn *fn, void *arg)
+{
+	lock_hold(&queue->shelf);
+	for (size_t i = 0; i < queue->lanes_shown_count; i++)
+		fn(arg, queue->lanes_shown[i].name,
+		    queue->lanes_shown[i].waiting);
+	lock_drop(&queue->shelf);
+}
+
 int64_t
 books_lane_waiting(struct queue *queue, const char *lane)
 {

@@ -46,6 +46,10 @@ void books_totals(struct queue *queue, struct books_totals *ret_totals);
  * false after ten seconds without.) `mono_ms` is clock_mono_ms(). */
 bool books_alive(struct queue *queue, int64_t mono_ms);
 
+/* Every lane that ever was, with what waits in it, from memory. */
+typedef void books_lane_fn(void *arg, const char *name, int64_t waiting);
+void books_lanes(struct queue *queue, books_lane_fn *fn, void *arg);
+
 /* Events that wait in a lane, from memory; 0 for an unknown lane. */
 int64_t books_lane_waiting(struct queue *queue, const char *lane);
 

@@ -18,12 +18,13 @@ put_mark_duplicates(struct queue *queue, struct put *put, size_t *ret_waiting)
 	size_t waiting = 0;
 
 	for (size_t i = 0; i < put->batch.count; i++) {
-		if (window_has(queue->window, put->hashes[i])) {
-			put->marks[i] = MARK_DUPLICATE;
-		} else {
-			put->marks[i] = put_mark(put->batch.items[i].fate);
+		bool seen = window_has(queue->window, put->hashes[i]);
+
+		put->marks[i] = seen && !put->batch.again
+				    ? MARK_DUPLICATE
+				    : put_mark(put->batch.items[i].fate);
+		if (!seen)
 			window_add(queue->window, put->hashes[i]);
-		}
 		waiting += put->marks[i] == MARK_WAIT;
 	}
 	*ret_waiting = waiting;

@@ -35,8 +35,10 @@ place_owner_read(int fd, char *ret, size_t size)
 	ret[strcspn(ret, "\n")] = '\0';
 }
 
+static const char place_brief[] = " for one command";
+
 static bool
-place_own(struct place *place, struct err *reterr)
+place_own(struct place *place, bool brief, struct err *reterr)
 {
 	char path[4096], owner[64];
 	bool named;
@@ -57,12 +59,14 @@ place_own(struct place *place, struct err *reterr)
 			return err_set(reterr, ERR_CONFIG,
 			    "%s: cannot lock: %s", path, strerror(errno));
 		place_owner_read(place->lock, owner, sizeof(owner));
-		return err_set(reterr, ERR_CONFIG,
+		return err_set(reterr,
+		    strstr(owner, place_brief) != NULL ? ERR_BUSY : ERR_CONFIG,
 		    "%s is in use by %s: one process at a time", place->dir,
 		    owner);
 	}
 	/* A name for whoever tries next; a full disk may refuse it. */
-	len = snprintf(owner, sizeof(owner), "process %d\n", (int)getpid());
+	len = snprintf(owner, sizeof(owner), "process %d%s\n", (int)getpid(),
+	    brief ? place_brief : "");
 	named = ftruncate(place->lock, 0) == 0 &&
 		pwrite(place->lock, owner, (size_t)len, 0) == len;
 	(void)named;
@@ -120,12 +124,12 @@ place_make(const char *dir, struct err *reterr)
 
 bool
 place_take(struct place *place, const char *dir, int64_t ballast_bytes,
-    struct err *reterr)
+    bool brief, struct err *reterr)
 {
 	*place = (struct place){.lock = -1, .ballast_bytes = ballast_bytes};
 	if (!place_paths(place, dir, reterr))
 		goto fail;
-	if (!place_make(dir, reterr) || !place_own(place, reterr))
+	if (!place_make(dir, reterr) || !place_own(place, brief, reterr))
 		goto fail;
 	place->ballast = place_ballast_whole(place);
 	return true;

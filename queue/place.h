@@ -19,10 +19,11 @@ struct place {
 	bool ballast;			       /* it is there */
 };
 
-/* Make the directory if need be and own it. ERR_CONFIG if another process
- * does, or if it cannot be written. */
+/* Make the directory if need be and own it. ERR_BUSY if another process does
+ * that took it briefly, ERR_CONFIG if another does, or if it cannot be
+ * written. */
 MUST_USE bool place_take(struct place *place, const char *dir,
-    int64_t ballast_bytes, struct err *reterr);
+    int64_t ballast_bytes, bool brief, struct err *reterr);
 
 /* Give it up. Safe after a failed or absent place_take() of a zeroed place. */
 void place_fini(struct place *place);

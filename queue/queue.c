@@ -283,7 +283,7 @@ queue_open(const struct queue_settings *settings, struct queue **ret_queue,
 	if (queue == NULL)
 		return err_set_nomem(reterr);
 	if (!place_take(&queue->place, settings->dir, settings->ballast_bytes,
-		reterr) ||
+		settings->brief, reterr) ||
 	    !queue_file_find(queue, reterr) ||
 	    !queue_file_open(queue, reterr)) {
 		queue_close(queue);

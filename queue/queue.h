@@ -39,6 +39,7 @@ struct queue_settings {
 	size_t notes_max;     /* different notes; more are not told apart */
 	size_t window_events; /* remembered to tell duplicates */
 	size_t pending_max;   /* puts that may wait for a commit */
+	bool brief; /* the owner is a command: who comes may wait for its end */
 	int64_t checkpoint_bytes; /* in the log before a checkpoint */
 	int64_t mend_ms; /* between attempts to open a broken queue anew */
 
@@ -54,8 +55,9 @@ void queue_settings_init(struct queue_settings *settings);
 /*
  * Open the queue in settings->dir, or make one there if there is none, and
  * own it until queue_close(). Ends with a successful truncating checkpoint.
- * Fails with ERR_CONFIG (another process owns it, a newer version wrote it,
- * the place is not writable), ERR_DAMAGED (not a queue) or ERR_IO. Never
+ * Fails with ERR_BUSY (a command owns it for a while), ERR_CONFIG (another
+ * daemon owns it, a newer version wrote it, the place is not writable),
+ * ERR_DAMAGED (not a queue) or ERR_IO. Never
  * replaces what it cannot read.
  */
 MUST_USE bool queue_open(const struct queue_settings *settings,
@@ -102,6 +104,7 @@ struct queue_batch {
 	int64_t now_ms;
 	const struct queue_item *items;
 	size_t count;
+	bool again;		  /* even what was received before */
 	struct queue_note *notes; /* may be NULL */
 	size_t note_count;
 };

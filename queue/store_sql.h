@@ -73,6 +73,11 @@ static const char *const store_texts[STORE_STATEMENTS] = {
 	" delivered, replay FROM ticket"
 	" WHERE (lane, source, due_ms, seq) > (?1, ?2, ?3, ?4)"
 	" ORDER BY lane, source, due_ms, seq LIMIT 1",
+    [STORE_TICKET_OF_LANE] =
+	"SELECT source, due_ms, seq, remaining, replay FROM ticket"
+	" WHERE lane=?1 LIMIT ?2",
+    [STORE_TICKET_REDIRECT] = "UPDATE ticket SET lane=?5 WHERE lane=?1"
+			      " AND source=?2 AND due_ms=?3 AND seq=?4",
     [STORE_PARCEL_AFTER] =
 	"SELECT seq, data FROM parcel WHERE seq>?1 ORDER BY seq LIMIT 1",
     [STORE_PARCEL_WRITE] = "UPDATE parcel SET data=?2 WHERE seq=?1",
@@ -85,6 +90,9 @@ static const char *const store_texts[STORE_STATEMENTS] = {
 	" attempts, remaining, done, delivered, replay FROM damaged",
     [STORE_DAMAGED_CLEAR] = "DELETE FROM damaged",
     [STORE_DAMAGED_COUNT] = "SELECT count(*) FROM damaged",
+    [STORE_DAMAGED_WAITING] = "SELECT coalesce(sum(remaining), 0) FROM damaged"
+			      " WHERE lane=?1 AND replay=0",
+    [STORE_DAMAGED_REDIRECT] = "UPDATE damaged SET lane=?2 WHERE lane=?1",
     [STORE_BURIED_ADD] = "INSERT INTO buried VALUES"
 			 "(NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,"
 			 " ?11)",
@@ -95,6 +103,12 @@ static const char *const store_texts[STORE_STATEMENTS] = {
 	" FROM buried b JOIN name s ON s.id=b.source"
 	" JOIN name l ON l.id=b.lane JOIN name k ON k.id=b.kind"
 	" WHERE b.id>?1 ORDER BY b.id LIMIT ?2",
+    [STORE_BURIED_LAST] = "SELECT coalesce(max(id), 0) FROM buried",
+    [STORE_BURIED_REDIRECT] = "UPDATE buried SET lane=?2 WHERE lane=?1"
+			      " AND id>?3 AND id<=?4",
+    [STORE_KEPT_LAST] = "SELECT coalesce(max(id), 0) FROM kept",
+    [STORE_KEPT_REDIRECT] = "UPDATE kept SET lane=?2 WHERE lane=?1"
+			    " AND id>?3 AND id<=?4",
     [STORE_KEPT_ADD] = "INSERT INTO kept VALUES(NULL, ?1, ?2, ?3, ?4, ?5, ?6)",
     [STORE_KEPT_FIRST] =
 	"SELECT id, seq, delivered_ms, bytes FROM kept ORDER BY id LIMIT 1",

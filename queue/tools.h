@@ -2,8 +2,8 @@
 #define QUEUE_TOOLS_H
 
 /*
- * What a person may do to the queue: look at every event, send again, drop,
- * forget a person, back up. Every job runs in short steps, each a short
+ * What a person may do to the queue: look at every event, send again, send
+ * elsewhere, drop, forget a person, back up. Every job runs in short steps, each a short
  * transaction, so that live traffic goes on beside it; the caller does what
  * it must between steps. A job that ends early (a crash) has done what its
  * steps did, and may be run again.
@@ -72,9 +72,15 @@ MUST_USE bool tools_drop(struct queue *queue, struct tools_job *job,
     const char *rule, struct err *reterr);
 
 /* Kept: send again those that match, below the live traffic, into `lane`
- * (NULL: where they went). */
+ * (NULL: where they went). ERR_FULL where the copies would leave little room
+ * for what comes in: they are made when there is more. */
 MUST_USE bool tools_replay(struct queue *queue, struct tools_job *job,
     const char *lane, struct err *reterr);
+
+/* From the waiting on: put everything of a lane that nobody serves any more
+ * under another one. job->match is not asked; job->matched are the waiting. */
+MUST_USE bool tools_redirect(struct queue *queue, struct tools_job *job,
+    const char *from, const char *to, struct err *reterr);
 
 /* Any place: remove the bytes of those that match, booked as forgotten. */
 MUST_USE bool

@@ -294,6 +294,22 @@ tools_replay_parcel(struct queue *queue, struct tools_job *job,
 	return ok;
 }
 
+/* A tenth of the bound is left to what comes in. */
+static bool
+tools_replay_room(struct queue *queue, struct err *reterr)
+{
+	int64_t most = queue->settings.max_bytes, live, file;
+
+	if (!queue_room(queue, reterr) ||
+	    !store_sizes(&queue->store, &live, &file, reterr))
+		return false;
+	if (live <= most - most / 10)
+		return true;
+	return err_set(reterr, ERR_FULL,
+	    "the queue holds %lld bytes of at most %lld", (long long)live,
+	    (long long)most);
+}
+
 static bool
 tools_replay_step(struct queue *queue, struct tools_job *job,
     const char *lane_name, struct err *reterr)
@@ -302,6 +318,8 @@ tools_replay_step(struct queue *queue, struct tools_job *job,
 	struct lane *lane = NULL;
 	bool there = true, ok = true;
 
+	if (!tools_replay_room(queue, reterr))
+		return false;
 	if (lane_name != NULL) {
 		int64_t id =
 		    names_find(queue->names, lane_name, strlen(lane_name));

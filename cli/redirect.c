@@ -1,0 +1,79 @@
+/*
+ * currentsd queue redirect: what a destination that was renamed or removed
+ * left behind goes to another one.
+ */
+
+#include "base/json.h"
+#include "cli/command.h"
+#include "cli/job.h"
+
+#include <string.h>
+
+struct redirect {
+	const char *from, *to;
+};
+
+static bool
+redirect_step(
+    struct queue *queue, struct tools_job *tools, void *arg, struct err *reterr)
+{
+	const struct redirect *redirect = arg;
+
+	return tools_redirect(
+	    queue, tools, redirect->from, redirect->to, reterr);
+}
+
+static bool
+redirect_read(const struct command_context *context,
+    struct redirect *ret_redirect, struct err *reterr)
+{
+	const struct settings *settings = context->parts->settings;
+	const struct options *options = context->options;
+
+	if (options->word_count != 2)
+		return err_set(reterr, ERR_INPUT,
+		    "queue redirect takes two destinations: from, to");
+	*ret_redirect = (struct redirect){options->words[0], options->words[1]};
+	if (settings_destination_has(settings, ret_redirect->from))
+		return err_set(reterr, ERR_INPUT,
+		    "%s is in the settings and is sent to: only what a "
+		    "destination that is not there left behind can be "
+		    "redirected",
+		    ret_redirect->from);
+	if (!settings_destination_has(settings, ret_redirect->to))
+		return err_set(reterr, ERR_INPUT,
+		    "the settings have no destination %s", ret_redirect->to);
+	return true;
+}
+
+int
+command_queue_redirect(struct command_context *context, struct buf *out)
+{
+	struct redirect redirect;
+	struct job job = {
+	    .context = context,
+	    .out = out,
+	    .verb = "redirected",
+	    .step = redirect_step,
+	    .arg = &redirect,
+	};
+	struct json json;
+	struct err err;
+
+	if (!redirect_read(context, &redirect, &err) ||
+	    !job_run(&job, TOOLS_WAITING, &err))
+		return command_fail(out, &err);
+	if (!options_has(context->options, "--json")) {
+		(void)buf_printf(out,
+		    "%zu events that waited for %s wait for %s, and what was "
+		    "buried or delivered\nthere can be sent again to it.\n",
+		    job.matched, redirect.from, redirect.to);
+		return EXIT_FINE;
+	}
+	json_init(&json, out);
+	json_object_open(&json, NULL);
+	json_int(&json, "redirected", (int64_t)job.matched);
+	json_object_close(&json);
+	(void)buf_char(out, '\n');
+	return EXIT_FINE;
+}
