@@ -2,30 +2,46 @@
 at Heap exactly once, or buried, or dropped by a rule that was set.
 
 Here no rule drops and nothing is wrong with the events, so all of them have
-to arrive: through twenty times SIGKILL, and a Heap that fails one request in
-three, before storing the events, after it, or in the middle of its answer.
+to arrive: through 25 times SIGKILL (500 in the long run), a Braze that sends
+some of them twice and hangs up on some answers, and a Heap that fails one
+request in three, before storing the events, after it, or in the middle of
+its answer.
+
+CURRENTSD_ROUNDS and CURRENTSD_SEED choose otherwise. The seed draws when to
+kill; where the daemon is at that moment is up to the scheduler.
 """
 
+import os
 import random
+import time
 
 from load import FAST, LONG, Brazesim, check_law, drain
 from conftest import until
 
-KILLS = 20
-EVENTS = 200_000 if LONG else 20_000
-FAULTS = {  # per cent; 34 together
+ROUNDS = int(os.environ.get("CURRENTSD_ROUNDS", 500 if LONG else 25))
+SEED = int(os.environ.get("CURRENTSD_SEED", 20261123))
+EVENTS = 800 * ROUNDS
+# Small requests, many of them, and coming in for as long as there are rounds:
+# at most of the kills some are on their way on either side.
+LOAD = ("--connections", "8", "--batch", "20", "--rate", "4000",
+        "--backoff-ms", "10..200")
+# Killing in step with our own asking would meet the daemon in few places.
+OUT_OF_STEP_S = 0.03
+HEAP_FAULTS = {  # per cent; 34 together
     "fail_percent": 8,         # 500, nothing stored
     "reset_percent": 8,        # closed, nothing stored
     "fail_after_percent": 9,   # 500, all stored
     "close_percent": 9,        # closed in the middle of the 200
 }
+BRAZE_FAULTS = ("--duplicate-percent", "3", "--unknown-outcome", "3")
 
 
 def test_law_kill_9_and_a_failing_heap(start_daemon, heapsim, tmp_path,
                                        capsys):
-    chance = random.Random(20261123)
-    heapsim.control(quota=False, **FAULTS)
-    daemon = start_daemon(**FAST)
+    began = time.monotonic()
+    chance = random.Random(SEED)
+    heapsim.control(quota=False, **HEAP_FAULTS)
+    daemon = start_daemon(**FAST, heap_request_events=100)
     # Restarts come back where Braze looks for it.
     daemon.env["CURRENTSD_LISTEN"] = f"127.0.0.1:{daemon.port}"
 
@@ -35,13 +51,17 @@ def test_law_kill_9_and_a_failing_heap(start_daemon, heapsim, tmp_path,
         return (books["received"] - books["duplicates"]
                 + heapsim.books()["accepted"])
 
+    rounds = 0
     with Brazesim(tmp_path, f"http://127.0.0.1:{daemon.port}/currents",
-                  "--connections", "8", "--count", str(EVENTS)) as braze:
-        for kill in range(KILLS):
-            moment = (kill + chance.random()) / KILLS * 2 * EVENTS
+                  "--count", str(EVENTS), "--seed", str(SEED), *LOAD,
+                  *BRAZE_FAULTS) as braze:
+        while rounds < ROUNDS:
+            moment = (rounds + chance.random()) / ROUNDS * 2 * EVENTS
             until(lambda: progress() >= moment, f"{moment} of {2 * EVENTS}")
+            time.sleep(chance.uniform(0, OUT_OF_STEP_S))
             daemon.kill()
             daemon.start()
+            rounds += 1
         books = braze.books()
     assert books["acked"] == books["distinct_events"] == EVENTS
     drain(daemon)
@@ -49,10 +69,13 @@ def test_law_kill_9_and_a_failing_heap(start_daemon, heapsim, tmp_path,
     there = heapsim.books()
     assert min(there["failed"], there["failed_after"], there["reset"],
                there["cut"]) > 0, "the faults did not happen"
+    assert books["network_errors"] > 0, "Braze did not notice a kill"
     failed = sum(there[how] for how in
                  ("failed", "failed_after", "reset", "cut"))
     with capsys.disabled():
-        print(f"\nthe law: {EVENTS} events, {KILLS} kills, {failed} of "
-              f"{there['requests']} requests to Heap failed; {there['keys']} "
-              f"keys at Heap, {there['accepted']} stored, "
+        print(f"\nthe law: seed {SEED}, {rounds} rounds of kill -9 in "
+              f"{time.monotonic() - began:.0f} s, {EVENTS} events; "
+              f"{books['network_errors']} of {books['requests']} requests of "
+              f"Braze and {failed} of {there['requests']} to Heap failed; "
+              f"{there['keys']} keys at Heap, {there['accepted']} stored, "
               f"{there['split']} split")
