@@ -150,6 +150,9 @@ MUST_USE bool queue_begin(struct queue *queue, struct err *reterr);
 MUST_USE bool queue_commit(struct queue *queue, struct err *reterr);
 /* Undo the file and the mirrors. `why` decides if the queue is broken. */
 void queue_rollback(struct queue *queue, const struct err *why);
+/* The same for a write that delivery cannot do without. True if it is to be
+ * tried again: the disk was full, and the ballast was let go. */
+MUST_USE bool queue_relieve(struct queue *queue, const struct err *why);
 void queue_break(struct queue *queue);
 /* Copy what is shown without waiting. */
 void queue_show(struct queue *queue);

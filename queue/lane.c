@@ -167,22 +167,30 @@ lane_doubt_write(struct queue *queue, int64_t lane, const void *doubt,
 /* The same, in a transaction of its own, with `rest` for its bytes and its
  * doubt; without the latter if it is NULL. */
 static bool
-lane_update_locked(struct queue *queue, enum store_sql sql, int64_t lane,
+lane_update_once(struct queue *queue, enum store_sql sql, int64_t lane,
     int64_t number, const struct queue_rest *rest, struct err *reterr)
 {
 	const void *sends = rest == NULL ? NULL : rest->sends;
+
+	return queue_begin(queue, reterr) &&
+	       lane_update(queue, sql, lane, number, sends,
+		   sends == NULL ? 0 : rest->sends_len, reterr) &&
+	       (rest == NULL || lane_doubt_write(queue, lane, rest->doubt,
+				    rest->doubt_len, reterr)) &&
+	       queue_commit(queue, reterr);
+}
+
+static bool
+lane_update_locked(struct queue *queue, enum store_sql sql, int64_t lane,
+    int64_t number, const struct queue_rest *rest, struct err *reterr)
+{
 	struct err err;
 	bool ok;
 
 	lock_hold(&queue->held);
-	ok = queue_begin(queue, &err) &&
-	     lane_update(queue, sql, lane, number, sends,
-		 sends == NULL ? 0 : rest->sends_len, &err) &&
-	     (rest == NULL || lane_doubt_write(queue, lane, rest->doubt,
-				  rest->doubt_len, &err)) &&
-	     queue_commit(queue, &err);
-	if (!ok)
-		queue_rollback(queue, &err);
+	do
+		ok = lane_update_once(queue, sql, lane, number, rest, &err);
+	while (!ok && queue_relieve(queue, &err));
 	lock_drop(&queue->held);
 	return ok || err_set(reterr, err.code, "%s", err.text);
 }
@@ -279,17 +287,13 @@ queue_lane_open(struct queue *queue, const char *name,
 	bool ok;
 
 	lock_hold(&queue->held);
-	ok = lane_ensure(queue, name, &id, &err);
-	if (!ok)
-		queue_rollback(queue, &err);
+	do
+		ok = lane_ensure(queue, name, &id, &err);
+	while (!ok && queue_relieve(queue, &err));
 	ok = ok && lane_read(queue, id, &lane, &err);
-	if (ok &&
-	    (!queue_begin(queue, &err) ||
-		!lane_update(queue, STORE_LANE_RUN, id, 0, NULL, 0, &err) ||
-		!queue_commit(queue, &err))) {
-		queue_rollback(queue, &err);
-		ok = false;
-	}
+	while (
+	    ok && !lane_update_once(queue, STORE_LANE_RUN, id, 0, NULL, &err))
+		ok = queue_relieve(queue, &err);
 	queue_show(queue);
 	lock_drop(&queue->held);
 	if (!ok) {

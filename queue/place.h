@@ -3,8 +3,8 @@
 
 /*
  * The state directory: who owns it, how much room its file system has, and
- * the ballast, a file of allocated bytes that is let go when a settle finds
- * the disk full, so that delivery, which frees room, can always go on.
+ * the ballast, a file of allocated bytes that is let go when delivery finds
+ * the disk full, so that it, which frees room, can always go on.
  * Not thread safe.
  */
 

@@ -134,6 +134,18 @@ queue_damaged_back(struct queue *queue, struct err *reterr)
 	return true;
 }
 
+/* The same at open: a full disk does not keep the queue from opening. */
+static bool
+queue_damaged_open(struct queue *queue, struct err *reterr)
+{
+	bool ok;
+
+	do
+		ok = queue_damaged_back(queue, reterr);
+	while (!ok && queue_relieve(queue, reterr));
+	return ok;
+}
+
 static bool
 queue_aside_load(struct queue *queue, struct err *reterr)
 {
@@ -200,7 +212,7 @@ load:
 	    ledger_load(queue->ledger, &queue->store, reterr) &&
 	    lane_load(queue, reterr) && queue_window_load(queue, reterr) &&
 	    queue_seq_load(queue, reterr) &&
-	    queue_damaged_back(queue, reterr) &&
+	    queue_damaged_open(queue, reterr) &&
 	    queue_aside_load(queue, reterr))
 		return true;
 fail:

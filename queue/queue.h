@@ -32,7 +32,7 @@ struct queue_settings {
 	const char *dir;	       /* state directory; made with 0700 */
 	int64_t max_bytes;	       /* of live pages: puts fail above it */
 	int64_t min_free_bytes;	       /* of the file system: likewise */
-	int64_t ballast_bytes;	       /* let go when a settle finds no room */
+	int64_t ballast_bytes;	       /* let go when delivery finds no room */
 	int64_t undecodable_max_bytes; /* of whole bodies that were kept */
 	int64_t keep_ms;      /* delivered events, for replays; 0 = not */
 	int64_t keep_bytes;   /* of them, at most; evicted before a put fails */

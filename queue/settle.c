@@ -330,16 +330,9 @@ queue_settle(struct queue *queue, const struct queue_verdict *verdicts,
 		settle.verdicts[i] = &verdicts[i];
 	qsort(settle.verdicts, count, sizeof(*settle.verdicts), settle_order);
 	lock_hold(&queue->held);
-	ok = settle_run(&settle, &err);
-	if (!ok) {
-		queue_rollback(queue, &err);
-		/* Settling frees room: let the ballast go for it. */
-		if (err.code == ERR_FULL && place_ballast_drop(&queue->place)) {
-			ok = settle_run(&settle, &err);
-			if (!ok)
-				queue_rollback(queue, &err);
-		}
-	}
+	do
+		ok = settle_run(&settle, &err);
+	while (!ok && queue_relieve(queue, &err));
 	if (ok)
 		settle_note(&settle);
 	queue_show(queue);

@@ -261,10 +261,10 @@ take_once(struct queue *queue, struct lane *lane, int64_t now_ms,
 		queue->holdings = holding;
 		*ret_holding = holding;
 	} else if (err.code == ERR_DAMAGED) {
-		ok = take_set_aside(
-		    queue, lane->id, source, &ticket, err.text, reterr);
-		if (!ok)
-			queue_rollback(queue, reterr);
+		do
+			ok = take_set_aside(
+			    queue, lane->id, source, &ticket, err.text, reterr);
+		while (!ok && queue_relieve(queue, reterr));
 		*ret_again = ok;
 		queue_show(queue);
 	} else {

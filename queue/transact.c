@@ -103,6 +103,13 @@ queue_rollback(struct queue *queue, const struct err *why)
 }
 
 bool
+queue_relieve(struct queue *queue, const struct err *why)
+{
+	queue_rollback(queue, why);
+	return why->code == ERR_FULL && place_ballast_drop(&queue->place);
+}
+
+bool
 queue_room(struct queue *queue, struct err *reterr)
 {
 	int64_t live, file, left;
