@@ -249,7 +249,8 @@ def start_daemon(tmp_path, heapsim):
     started = []
 
     def start(ready=True, **settings):
-        state_dir = tmp_path / f"state{len(started)}"
+        state_dir = settings.pop("state_dir",
+                                 tmp_path / f"state{len(started)}")
         settings.setdefault("heap_url", heapsim.url)
         url = settings.pop("heap_url")
         started.append(Daemon(state_dir, url, settings))

@@ -1,0 +1,202 @@
+"""A disk that is full for real: a small file system of its own, which another
+process fills. Ingest answers 503, delivery goes on with the ballast, ingest
+resumes by itself once there is room, and nothing is lost.
+"""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from braze import batch, event
+from conftest import PATIENCE, Process, until
+from load import FAST, Brazesim, check_law, drain
+
+MIB = 1 << 20
+DISK = 96 * MIB
+EVENTS = 12_000
+SETTINGS = {**FAST, "heap_request_events": 100, "queue_ballast": "8M"}
+
+# Writes until the disk is full and says so; a greedy one then takes whatever
+# becomes free, until it is ended.
+FILLER = """
+import os, sys, time
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+told = False
+while True:
+    try:
+        os.write(fd, bytes(4096))
+    except OSError as error:
+        if not told:
+            print("full:", error, flush=True)
+        told = True
+        if sys.argv[2] != "greedy":
+            break
+        time.sleep(0.001)
+"""
+
+
+def root_runs(*command):
+    """None if it worked, else what it said."""
+    done = subprocess.run(command, capture_output=True, text=True,
+                          timeout=PATIENCE, check=False)
+    return None if done.returncode == 0 else \
+        f"{command[0]}: {done.stderr.strip()}"
+
+
+def mount_loop(tmp_path, place):
+    image = tmp_path / "disk.image"
+    with open(image, "wb") as file:
+        file.truncate(DISK)
+    return (root_runs("mkfs.ext4", "-q", "-F", "-m", "0", image)
+            or root_runs("mount", "-o", "loop", image, place))
+
+
+def mount_tmpfs(_, place):
+    return root_runs("mount", "-t", "tmpfs", "-o", f"size={DISK}",
+                     "currentsd-test", place)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A directory with a file system of its own."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a file system")
+    place = tmp_path / "disk"
+    place.mkdir()
+    refusals = []
+    for mount in (mount_loop, mount_tmpfs):
+        try:
+            refusal = mount(tmp_path, place)
+        except OSError as error:  # no such program
+            refusal = str(error)
+        if refusal is None:
+            break
+        refusals.append(refusal)
+    else:
+        pytest.skip("cannot mount a file system: " + "; ".join(refusals))
+    try:
+        yield place
+    finally:
+        refusal = root_runs("umount", place)
+        if refusal is not None:
+            root_runs("umount", "--lazy", place)
+    assert refusal is None
+
+
+@pytest.fixture
+def fill(small_disk):
+    """A function that fills the disk and returns how to empty it again."""
+    fillers = []
+    path = small_disk / "of another process"
+
+    def empty():
+        fillers[-1].process.kill()
+        fillers[-1].end()
+        path.unlink()
+
+    def start(how):
+        fillers.append(Process([sys.executable, "-c", FILLER, str(path), how],
+                               stream="stdout"))
+        fillers[-1].wait_line("^full: .*No space left")
+        return empty
+
+    yield start
+    for filler in fillers:
+        filler.process.kill()
+        filler.end()
+
+
+class Events:
+    """Events that are posted by hand, beside brazesim."""
+
+    def __init__(self, daemon):
+        self.daemon = daemon
+        self.acked = []
+
+    def post(self, count=1):
+        some = [event() for _ in range(count)]
+        status = self.daemon.post(batch(*some)).status
+        if status == 200:
+            self.acked += [f"{one['event_type']}:{one['id']}" for one in some]
+        return status
+
+
+def sending(daemon, tmp_path):
+    return Brazesim(tmp_path, f"http://127.0.0.1:{daemon.port}/currents",
+                    "--count", str(EVENTS), "--rate", "4000", "--batch", "20",
+                    "--backoff-ms", "10..200")
+
+
+def backlog(events):
+    """Some events, in so few writes that all of them are in SQLite's log: so
+    neither the file nor the log has room inside, and whatever is written
+    when the disk is full needs more of it."""
+    for _ in range(5):
+        assert events.post(400) == 200
+
+
+def check_resumed(daemon, heapsim, braze, events):
+    """Without a hand on it: ingest, and in the end the ballast."""
+    until(lambda: events.post() == 200, "ingest resumes")
+    until(lambda: daemon.get("/readyz").status == 200, "/readyz 200")
+    books = braze.books()
+    assert books["acked"] == books["distinct_events"] == EVENTS
+    until(lambda: daemon.books()["ballast"], "the ballast is back")
+    drain(daemon)
+    check_law(daemon, heapsim, braze.acked() + events.acked)
+    return books["by_status"]
+
+
+@pytest.mark.parametrize("killed", [False, True], ids=["running", "killed"])
+def test_full_disk_drains_with_the_ballast(fill, start_daemon, small_disk,
+                                           heapsim, tmp_path, killed):
+    """A daemon that is killed then and starts on a full disk too."""
+    heapsim.control(quota=False, reset_percent=100)
+    daemon = start_daemon(state_dir=small_disk / "state", **SETTINGS,
+                          queue_min_free="16M")
+    events = Events(daemon)
+    backlog(events)
+    empty = fill("and stay")
+    until(lambda: events.post() == 503, "503")
+    assert daemon.books()["ballast"]
+    if killed:
+        daemon.kill()
+        daemon.start(ready=False)
+    with sending(daemon, tmp_path) as braze:
+        until(lambda: daemon.get("/readyz").status == 503, "/readyz 503")
+        assert daemon.get("/healthz").status == 200
+        heapsim.control(reset_percent=0)
+        until(lambda: not daemon.books()["ballast"], "the ballast goes")
+        drain(daemon)
+        # All that was accepted is out, and the disk as full as before.
+        assert heapsim.books()["accepted"] == len(events.acked)
+        assert events.post() == 503
+        assert braze.process.poll() is None
+
+        empty()
+        by_status = check_resumed(daemon, heapsim, braze, events)
+    assert set(by_status) == {"200", "503"}
+
+
+def test_full_disk_whose_ballast_others_take(fill, start_daemon, small_disk,
+                                             heapsim, tmp_path):
+    """Room that another process takes at once, and none that is left to
+    others: every write of the daemon meets the end of the disk."""
+    heapsim.control(quota=False, reset_percent=100)
+    daemon = start_daemon(state_dir=small_disk / "state", **SETTINGS,
+                          queue_min_free="0")
+    events = Events(daemon)
+    backlog(events)
+    empty = fill("greedy")
+    until(lambda: events.post() == 503, "503")
+    with sending(daemon, tmp_path) as braze:
+        heapsim.control(reset_percent=0, fail_after_percent=20)
+        until(lambda: not daemon.books()["ballast"], "the ballast goes")
+        until(lambda: events.post() == 503, "503 without the ballast")
+        assert daemon.get("/healthz").status == 200
+        assert braze.process.poll() is None
+
+        empty()
+        check_resumed(daemon, heapsim, braze, events)
