@@ -157,10 +157,10 @@ def test_full_disk_drains_with_the_ballast(fill, start_daemon, small_disk,
     daemon = start_daemon(state_dir=small_disk / "state", **SETTINGS,
                           queue_min_free="16M")
     events = Events(daemon)
+    assert daemon.books()["ballast"]
     backlog(events)
     empty = fill("and stay")
     until(lambda: events.post() == 503, "503")
-    assert daemon.books()["ballast"]
     if killed:
         daemon.kill()
         daemon.start(ready=False)
