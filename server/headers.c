@@ -24,6 +24,8 @@ headers_take(
 	};
 
 	(void)kind;
+	headers->bytes += strlen(name) + strlen(": \r\n") +
+			  (value != NULL ? strlen(value) : 0);
 	/* "Content-Length : 2" is none to the library, and may be one to a
 	 * proxy (RFC 9112, 5.1). */
 	if (name[0] != '\0' && strchr(" \t", name[strlen(name) - 1]) != NULL)
@@ -42,9 +44,20 @@ headers_take(
 void
 headers_read(struct MHD_Connection *connection, struct headers *ret_headers)
 {
-	*ret_headers = (struct headers){0};
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+	    connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+
+	*ret_headers = (struct headers){
+	    .came = info != NULL ? info->header_size : 0,
+	};
 	(void)MHD_get_connection_values(
 	    connection, MHD_HEADER_KIND, headers_take, ret_headers);
+}
+
+bool
+headers_unexplained(const struct headers *headers, size_t line)
+{
+	return headers->came > line + headers->bytes + strlen("\r\n");
 }
 
 bool

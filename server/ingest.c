@@ -57,6 +57,9 @@ ingest_authorise(
 	known =
 	    tokens_find(server->tokens[source], headers->authorization, &token);
 	if (!known && !server->settings.sources[source].open) {
+		/* The token may be among what was not read. */
+		if (request->unexplained)
+			request_refuse_framing(request);
 		request_refuse(request, MHD_HTTP_UNAUTHORIZED,
 		    headers->authorization == NULL
 			? "no Authorization header"
@@ -198,6 +201,14 @@ ingest_put(struct request *request)
 	return MHD_YES;
 }
 
+/* No events, or no JSON: but was this the body? */
+static enum MHD_Result
+ingest_unsure(struct request *request)
+{
+	request_refuse_framing(request);
+	return answer_refusal(request);
+}
+
 /* Braze deletes the events of a body that is answered 400 again: so the body
  * is kept, as it came, before the answer is given. */
 static enum MHD_Result
@@ -205,6 +216,8 @@ ingest_keep(struct request *request)
 {
 	const struct buf *raw = &request->body.raw.buf;
 
+	if (request->unexplained)
+		return ingest_unsure(request);
 	(void)snprintf(request->keep_reason, sizeof(request->keep_reason),
 	    "at byte %zu: %s", request->fault.at, request->fault.text);
 	if (!request_suspend(request, REQUEST_KEEP))
@@ -249,6 +262,8 @@ ingest_read(struct request *request)
 	case CURRENTS_READ:
 		if (request->batch.count > 0)
 			return ingest_put(request);
+		if (request->unexplained)
+			return ingest_unsure(request);
 		counter_add(COUNTER_PROBES, 1);
 		return answer_receipt(request);
 	case CURRENTS_FAULT:

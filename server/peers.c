@@ -15,6 +15,7 @@ struct peer {
 	enum peer_state state;
 	int64_t since_ms; /* in this state */
 	int64_t ended_ms; /* when its end was first seen, or 0 */
+	size_t address;	  /* owned by the connection's thread */
 };
 
 void
@@ -200,4 +201,17 @@ bool
 peer_over(const struct peer *peer)
 {
 	return peer != NULL && peer->over;
+}
+
+void
+peer_note_address(struct peer *peer, size_t len)
+{
+	if (peer != NULL)
+		peer->address = len;
+}
+
+size_t
+peer_address(const struct peer *peer)
+{
+	return peer != NULL ? peer->address : 0;
 }

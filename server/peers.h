@@ -55,6 +55,11 @@ size_t peers_sweep(
 
 size_t peers_count(struct peers *peers);
 
+/* The bytes of the address in its request line: noted and read by the thread
+ * that serves the connection. NULL has none. */
+void peer_note_address(struct peer *peer, size_t len);
+size_t peer_address(const struct peer *peer);
+
 /* Made with peers_enter() above `most`, with nobody idle. Constant; needs no
  * lock. */
 bool peer_over(const struct peer *peer);

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct peer *
 request_peer(struct MHD_Connection *connection)
@@ -24,10 +25,10 @@ request_first_line(
     void *cls, const char *uri, struct MHD_Connection *connection)
 {
 	struct listener *listener = cls;
+	struct peer *peer = request_peer(connection);
 
-	(void)uri;
-	peers_mark(&listener->peers, request_peer(connection), PEER_READING,
-	    clock_mono_ms());
+	peer_note_address(peer, strlen(uri));
+	peers_mark(&listener->peers, peer, PEER_READING, clock_mono_ms());
 	return NULL;
 }
 
@@ -128,23 +129,28 @@ request_begin(struct request *request, const char *url, const char *method,
  * send them again, so nothing is lost; the connection is closed, since what
  * follows on it may be anything.
  */
-static enum MHD_Result
+void
 request_refuse_framing(struct request *request)
 {
 	request->last = true;
 	request_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE,
-	    "the length of the body is ambiguous");
-	return answer_refusal(request);
+	    "it is ambiguous where the headers or the body end");
 }
 
 static enum MHD_Result
-request_start(struct request *request, const char *url, const char *method)
+request_start(struct request *request, const char *url, const char *method,
+    const char *version)
 {
+	size_t line = strlen(method) + peer_address(request->peer) +
+		      strlen(version) + strlen("  \r\n");
 	struct headers headers;
 
 	headers_read(request->connection, &headers);
-	if (!headers_framed(&headers))
-		return request_refuse_framing(request);
+	request->unexplained = headers_unexplained(&headers, line);
+	if (!headers_framed(&headers)) {
+		request_refuse_framing(request);
+		return answer_refusal(request);
+	}
 	request_begin(request, url, method, &headers);
 	/* Who waits for "100 Continue" has not sent the body yet. */
 	if (request->refusal != 0 && headers_expect_continue(&headers)) {
@@ -243,12 +249,12 @@ request_handle(void *cls, struct MHD_Connection *connection, const char *url,
 {
 	struct request *request = *request_cls;
 
-	(void)version;
 	if (request == NULL) {
 		request = request_new(cls, connection, url, method);
 		*request_cls = request;
-		return request != NULL ? request_start(request, url, method)
-				       : MHD_NO;
+		if (request == NULL)
+			return MHD_NO;
+		return request_start(request, url, method, version);
 	}
 	if (*size == 0)
 		return request_end(request);

@@ -44,7 +44,8 @@ struct request {
 	enum route route;
 	size_t source; /* index; valid if the token was good */
 	bool authorised;
-	bool last; /* the connection ends with this request */
+	bool last;	  /* the connection ends with this request */
+	bool unexplained; /* bytes among the headers: see headers.h */
 
 	unsigned refusal; /* status, 0 = none */
 	const char *why;  /* of the refusal; static, or in err */
@@ -86,6 +87,9 @@ struct peer *request_peer(struct MHD_Connection *connection);
 /* Answer with this status when the body has been read to its end. The first
  * refusal counts. */
 void request_refuse(struct request *request, unsigned status, const char *why);
+
+/* The same for what may not be all that was sent: 503, and close. */
+void request_refuse_framing(struct request *request);
 
 /* Suspend the connection before the queue is asked; on false the request is
  * refused: we are stopping, or the connection is one too many. */

@@ -319,6 +319,53 @@ def test_noise(bounded, noise):
 
 def test_nul_in_a_header(bounded):
     daemon = bounded(4)
-    answer = raw(daemon, POST + b"X: a\0b\r\nContent-Length: 2\r\n"
-                 b"Connection: close\r\n\r\n{}")
+    body = json.dumps(batch(event())).encode()
+    answer = raw(daemon, POST + b"X: a\0b\r\nContent-Length: %d\r\n"
+                 b"Connection: close\r\n\r\n" % len(body) + body)
     assert statuses(answer) == [200]
+
+
+@pytest.mark.parametrize("head", [
+    POST + b": x\r\nContent-Length: %d\r\n\r\n",
+    POST + b": x\r\nTransfer-Encoding: chunked\r\nX: %d\r\n\r\n",
+    POST + b"Content-Length: %d\r\n: x\r\n\r\n",
+    POST + b"Content-Length: %d\r\n:\r\nX: y\r\n\r\n",
+    POST + b"Content-Length: %d\r\n folded\r\n\r\n",
+    POST.replace(b"Authorization", b": x\r\nAuthorization")
+    + b"Content-Length: %d\r\n\r\n",
+], ids=["length", "chunked", "body", "more", "folded", "token"])
+def test_headers_that_the_library_misreads(bounded, head):
+    """It takes a header without a name for the end of the headers: a 200 to
+    the empty body, a 400 to the cut one, or a 401 would lose the events."""
+    daemon = bounded(4)
+    before = daemon.books()
+    body = json.dumps(batch(event())).encode()
+    assert statuses(raw(daemon, head % len(body) + body)) == [503]
+    after = daemon.books()
+    assert after["received"] == before["received"]
+    assert after["undecodable"] == before["undecodable"]
+
+
+@pytest.mark.parametrize("head", [
+    POST + b"Content-Length:     %d\r\n",
+    POST + b"X: y  \r\nContent-Length:%d\r\n",
+    POST.replace(b"currents", b'currents?key="Brand  A"&b=%%25')
+    + b"Content-Length: %d\r\n",
+], ids=["blanks", "none", "query"])
+def test_headers_that_are_only_odd(bounded, head):
+    daemon = bounded(4)
+    body = json.dumps(batch(event())).encode()
+    answer = raw(daemon, head % len(body) + b"Connection: close\r\n\r\n"
+                 + body)
+    assert statuses(answer) == [200]
+    assert b'"queued":1' in answer, answer
+
+
+def test_probes_on_one_connection(bounded):
+    """What the headers of one have does not count for the next."""
+    daemon = bounded(4)
+    probe = (POST.replace(b"currents", b'currents?your_app_group_key="A B"')
+             + b"Content-Length: 0\r\n%s\r\n")
+    answer = raw(daemon, probe % b"" + probe % b"X: y\r\n" + probe % b""
+                 + probe % b"Connection: close\r\n")
+    assert statuses(answer) == [200] * 4
