@@ -128,7 +128,7 @@ struct tools_check {
 	void *arg;
 	int64_t parcels, faults; /* out: so far */
 	bool more;		 /* out: another step is needed */
-	bool begun;		 /* internal */
+	bool begun, bodies;	 /* internal: the file is done; the parcels */
 	int64_t after;		 /* internal */
 };
 MUST_USE bool

@@ -99,12 +99,36 @@ tools_check_file(
 	return true;
 }
 
+/* Can it be read: a parcel, or a whole body that was no JSON? */
 static bool
-tools_check_parcel(struct queue *queue, struct tools_check *check,
-    bool *ret_there, struct err *reterr)
+tools_check_frame(
+    const struct tools_check *check, sqlite3_stmt *row, struct err *reterr)
 {
-	sqlite3_stmt *row = queue_statement(queue, STORE_PARCEL_AFTER, reterr);
+	int column = check->bodies ? 5 : 1;
+	const void *frame = sqlite3_column_blob(row, column);
+	size_t len = (size_t)sqlite3_column_bytes(row, column), plain_len;
 	struct parcel parcel;
+	char *plain = NULL;
+	bool ok;
+
+	if (check->bodies) {
+		ok =
+		    parcel_unpack_bytes(frame, len, &plain, &plain_len, reterr);
+		free(plain);
+		return ok;
+	}
+	ok = parcel_unpack(frame, len, &parcel, reterr);
+	if (ok)
+		parcel_fini(&parcel);
+	return ok;
+}
+
+static bool
+tools_check_row(struct queue *queue, struct tools_check *check, bool *ret_there,
+    struct err *reterr)
+{
+	sqlite3_stmt *row = queue_statement(queue,
+	    check->bodies ? STORE_BODY_AFTER : STORE_PARCEL_AFTER, reterr);
 	struct err err;
 	char text[600];
 
@@ -118,14 +142,12 @@ tools_check_parcel(struct queue *queue, struct tools_check *check,
 		return true;
 	}
 	check->after = sqlite3_column_int64(row, 0);
-	check->parcels++;
-	if (parcel_unpack(sqlite3_column_blob(row, 1),
-		(size_t)sqlite3_column_bytes(row, 1), &parcel, &err)) {
-		parcel_fini(&parcel);
-	} else {
+	check->parcels += !check->bodies;
+	if (!tools_check_frame(check, row, &err)) {
 		check->faults++;
-		(void)snprintf(text, sizeof(text), "parcel %lld: %s",
-		    (long long)check->after, err.text);
+		(void)snprintf(text, sizeof(text), "%s %lld: %s",
+		    check->bodies ? "body" : "parcel", (long long)check->after,
+		    err.text);
 		check->fn(check->arg, text);
 	}
 	store_reset(row);
@@ -142,8 +164,13 @@ tools_check(struct queue *queue, struct tools_check *check, struct err *reterr)
 		ok = tools_check_file(queue, check, reterr);
 		check->begun = ok;
 	}
-	for (int n = 0; ok && there && n < TOOLS_STEP_PARCELS; n++)
-		ok = tools_check_parcel(queue, check, &there, reterr);
+	for (int n = 0; ok && there && n < TOOLS_STEP_PARCELS; n++) {
+		ok = tools_check_row(queue, check, &there, reterr);
+		if (ok && !there && !check->bodies) {
+			check->bodies = there = true;
+			check->after = 0;
+		}
+	}
 	lock_drop(&queue->held);
 	check->more = there;
 	return ok;

@@ -5,6 +5,7 @@
 #include "tools_help.h"
 
 #include <fcntl.h>
+#include <sqlite3.h>
 #include <sys/stat.h>
 #include <zstd.h>
 
@@ -142,33 +143,103 @@ body_is(void *arg, const struct tools_body *body)
 }
 
 static void
-test_bodies(void **state)
+body_keep(struct fixture *fixture, const char *text)
 {
-	struct fixture *fixture = *state;
-	const char *texts[] = {"not json one", "not json two"};
-	struct books_totals books;
+	struct queue_body body = {.source = "main",
+	    .data = text,
+	    .len = strlen(text),
+	    .encoding = "",
+	    .reason = "offset 0"};
 	struct answer answer;
+	struct err err;
+
+	answer_init(&answer);
+	assert_true(
+	    queue_keep(fixture->queue, &body, answer_done, &answer, &err));
+	assert_true(answer_wait(&answer));
+}
+
+/* Delete those that `fn` means; says how many there are then. */
+static int64_t
+bodies_delete(struct fixture *fixture, tools_body_fn *fn, void *arg)
+{
+	struct books_totals books;
 	int64_t last = 0;
 	struct err err;
 
-	for (size_t i = 0; i < 2; i++) {
-		struct queue_body body = {.source = "main",
-		    .data = texts[i],
-		    .len = strlen(texts[i]),
-		    .encoding = "",
-		    .reason = "offset 0"};
-
-		answer_init(&answer);
-		assert_true(queue_keep(
-		    fixture->queue, &body, answer_done, &answer, &err));
-		assert_true(answer_wait(&answer));
-	}
 	do {
-		assert_true(tools_bodies(fixture->queue, last, body_is,
-		    (void *)(uintptr_t)texts[0], true, &last, &err));
+		assert_true(tools_bodies(
+		    fixture->queue, last, fn, arg, true, &last, &err));
 	} while (last != 0);
 	books_totals(fixture->queue, &books);
-	assert_int_equal(books.undecodable, 1);
+	return books.undecodable;
+}
+
+static void
+test_bodies(void **state)
+{
+	struct fixture *fixture = *state;
+	char meant[] = "not json one";
+
+	body_keep(fixture, meant);
+	body_keep(fixture, "not json two");
+	assert_int_equal(bodies_delete(fixture, body_is, meant), 1);
+}
+
+static bool
+body_count(void *arg, const struct tools_body *body)
+{
+	(void)body;
+	++*(size_t *)arg;
+	return true;
+}
+
+static void
+fault_count(void *arg, const char *text)
+{
+	assert_non_null(strstr(text, "body"));
+	++*(size_t *)arg;
+}
+
+/* A flipped byte in the middle one of three. */
+static void
+body_damage(struct fixture *fixture)
+{
+	static const char sql[] =
+	    "UPDATE body SET data=substr(data,1,10)||x'ffff'||"
+	    "substr(data,13) WHERE id=2";
+	char path[256];
+	sqlite3 *db;
+
+	queue_test_close(fixture->queue);
+	(void)snprintf(path, sizeof(path), "%s/queue.db", fixture->dir);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_changes(db), 1);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	fixture->queue = queue_test_open(&fixture->settings);
+}
+
+/* It hides none behind it and is never deleted; the deep check tells. */
+static void
+test_damaged_body_is_passed_over(void **state)
+{
+	struct fixture *fixture = *state;
+	size_t shown = 0, faults = 0;
+	struct tools_check check = {.fn = fault_count, .arg = &faults};
+	struct err err;
+
+	body_keep(fixture, "not json one");
+	body_keep(fixture, "not json two");
+	body_keep(fixture, "not json three");
+	body_damage(fixture);
+	assert_int_equal(bodies_delete(fixture, body_count, &shown), 1);
+	assert_int_equal(shown, 2);
+	do {
+		assert_true(tools_check(fixture->queue, &check, &err));
+	} while (check.more);
+	assert_int_equal(faults, 1);
+	assert_int_equal(check.faults, 1);
 }
 
 int
@@ -179,6 +250,7 @@ main(void)
 	    TEST(test_forget_on_lease),
 	    TEST(test_vacuum_leaves_no_trace),
 	    TEST(test_bodies),
+	    TEST(test_damaged_body_is_passed_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
