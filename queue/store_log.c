@@ -73,10 +73,14 @@ store_log_renew(const char *path, struct err *reterr)
 		(void)err_set(reterr, ERR_CONFIG, "%s: cannot open: %s", log,
 		    strerror(errno));
 	} else {
-		ok =
-		    store_log_copy(fd) ||
-		    err_set(reterr, errno == ENOSPC ? ERR_FULL : ERR_IO,
-			"%s: cannot make it durable: %s", log, strerror(errno));
+		bool full;
+
+		ok = store_log_copy(fd);
+		full = !ok && (errno == ENOSPC || errno == EDQUOT);
+		if (!ok)
+			(void)err_set(reterr, full ? ERR_FULL : ERR_IO,
+			    "%s: cannot make it durable: %s", log,
+			    strerror(errno));
 	}
 	if (fd >= 0)
 		(void)close(fd);

@@ -2,6 +2,8 @@
 
 #include "calls.h"
 
+#include "queue/tools.h"
+
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,6 +74,7 @@ struct sent {
 static void
 sent_code_check(struct work *work, const struct err *err)
 {
+	atomic_store(&work->last_code, (int)err->code);
 	if (err->code == ERR_IO || err->code == ERR_FULL ||
 	    err->code == ERR_NOMEM || err->code == ERR_STOPPING)
 		return;
@@ -79,7 +82,7 @@ sent_code_check(struct work *work, const struct err *err)
 	if (err->code == ERR_DAMAGED && calls_struck())
 		return;
 	(void)fprintf(
-	    stderr, "a put failed with %d: %s\n", (int)err->code, err->text);
+	    stderr, "failed with %d: %s\n", (int)err->code, err->text);
 	work->bad_code = true;
 }
 
@@ -212,6 +215,17 @@ work_post(struct work *work)
 	    work->queue, work->lane, (int64_t)step + 1, "doubt", 5, &err);
 	model_end(work->model, posts, step, ok);
 	return ok;
+}
+
+bool
+work_vacuum(struct work *work)
+{
+	struct err err;
+
+	if (tools_vacuum(work->queue, &err))
+		return true;
+	sent_code_check(work, &err);
+	return false;
 }
 
 /* The verdicts of a round, with the model's steps. */

@@ -3,8 +3,8 @@
 
 /*
  * What a day does to a queue: puts, repeated puts, bodies that cannot be
- * read, leases that are settled in every way or given back, posts noted;
- * all of it noted in a model.
+ * read, leases that are settled in every way or given back, posts noted, the
+ * file rebuilt; all of it noted in a model.
  */
 
 #include "model.h"
@@ -15,8 +15,9 @@ struct work {
 	struct model *model;
 	int64_t lane;
 	_Atomic int64_t now_ms;
-	bool bad_code;	/* a put failed with a code that it must not */
-	bool bad_bytes; /* an event on lease was never put like that */
+	bool bad_code;	       /* a put failed with a code that it must not */
+	_Atomic int last_code; /* of what failed */
+	bool bad_bytes;	       /* an event on lease was never put like that */
 };
 
 /* Settings for a small queue that meets its checkpoints soon. */
@@ -35,6 +36,8 @@ bool work_keep(struct work *work, size_t body);
 bool work_probe(struct work *work);
 /* Note a post of the lane. */
 bool work_post(struct work *work);
+/* Rebuild the file. */
+bool work_vacuum(struct work *work);
 /* Take up to three leases and settle them; false if something failed. */
 bool work_forward(struct work *work, struct rng *rng);
 
