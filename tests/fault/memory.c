@@ -13,16 +13,18 @@
 
 static struct {
 	pthread_mutex_t mutex;
-	long left; /* allocations until it fails; 0 = none is set */
+	enum memory_user user; /* whose allocations are counted */
+	long left;	       /* of them until one fails; 0 = none is set */
 	bool lasting, struck;
 } memory = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 static sqlite3_mem_methods memory_sqlite;
 
 void
-memory_fail(long nth, bool lasting)
+memory_fail(enum memory_user user, long nth, bool lasting)
 {
 	CHECK(pthread_mutex_lock(&memory.mutex) == 0);
+	memory.user = user;
 	memory.left = nth;
 	memory.lasting = lasting;
 	memory.struck = false;
@@ -42,13 +44,14 @@ memory_mend(void)
 }
 
 static bool
-memory_fails(void)
+memory_fails(enum memory_user user)
 {
 	bool fails;
 
 	CHECK(pthread_mutex_lock(&memory.mutex) == 0);
-	fails = memory.left == 1;
-	if (memory.left > 1 || (fails && !memory.lasting))
+	fails = memory.left == 1 && (user == memory.user || memory.struck);
+	if (user == memory.user &&
+	    (memory.left > 1 || (fails && !memory.lasting)))
 		memory.left--;
 	memory.struck = memory.struck || fails;
 	CHECK(pthread_mutex_unlock(&memory.mutex) == 0);
@@ -58,13 +61,14 @@ memory_fails(void)
 static void *
 memory_sqlite_malloc(int size)
 {
-	return memory_fails() ? NULL : memory_sqlite.xMalloc(size);
+	return memory_fails(MEMORY_SQLITE) ? NULL : memory_sqlite.xMalloc(size);
 }
 
 static void *
 memory_sqlite_realloc(void *old, int size)
 {
-	return memory_fails() ? NULL : memory_sqlite.xRealloc(old, size);
+	return memory_fails(MEMORY_SQLITE) ? NULL
+					   : memory_sqlite.xRealloc(old, size);
 }
 
 void
@@ -121,31 +125,31 @@ memory_plain_realloc(void *old, size_t size)
 void *
 __wrap_malloc(size_t size)
 {
-	return memory_fails() ? NULL : __real_malloc(size);
+	return memory_fails(MEMORY_OWN) ? NULL : __real_malloc(size);
 }
 
 void *
 __wrap_calloc(size_t count, size_t size)
 {
-	return memory_fails() ? NULL : __real_calloc(count, size);
+	return memory_fails(MEMORY_OWN) ? NULL : __real_calloc(count, size);
 }
 
 void *
 __wrap_realloc(void *old, size_t size)
 {
-	return memory_fails() ? NULL : __real_realloc(old, size);
+	return memory_fails(MEMORY_OWN) ? NULL : __real_realloc(old, size);
 }
 
 char *
 __wrap_strdup(const char *text)
 {
-	return memory_fails() ? NULL : __real_strdup(text);
+	return memory_fails(MEMORY_OWN) ? NULL : __real_strdup(text);
 }
 
 char *
 __wrap_strndup(const char *text, size_t len)
 {
-	return memory_fails() ? NULL : __real_strndup(text, len);
+	return memory_fails(MEMORY_OWN) ? NULL : __real_strndup(text, len);
 }
 
 int
@@ -154,7 +158,7 @@ __wrap_asprintf(char **ret, const char *format, ...)
 	va_list args;
 	int len;
 
-	if (memory_fails())
+	if (memory_fails(MEMORY_OWN))
 		return -1;
 	va_start(args, format);
 	len = vasprintf(ret, format, args);
@@ -165,7 +169,7 @@ __wrap_asprintf(char **ret, const char *format, ...)
 ZSTD_CCtx *
 __wrap_ZSTD_createCCtx(void)
 {
-	return memory_fails() ? NULL : __real_ZSTD_createCCtx();
+	return memory_fails(MEMORY_OWN) ? NULL : __real_ZSTD_createCCtx();
 }
 
 /* The codes of zstd are errors as negated sizes (zstd_errors.h). */
@@ -173,7 +177,7 @@ size_t
 __wrap_ZSTD_compress2(
     ZSTD_CCtx *zstd, void *to, size_t cap, const void *from, size_t len)
 {
-	if (memory_fails())
+	if (memory_fails(MEMORY_OWN))
 		return (size_t)-ZSTD_error_memory_allocation;
 	return __real_ZSTD_compress2(zstd, to, cap, from, len);
 }
@@ -181,7 +185,7 @@ __wrap_ZSTD_compress2(
 size_t
 __wrap_ZSTD_decompress(void *to, size_t cap, const void *from, size_t len)
 {
-	if (memory_fails())
+	if (memory_fails(MEMORY_OWN))
 		return (size_t)-ZSTD_error_memory_allocation;
 	return __real_ZSTD_decompress(to, cap, from, len);
 }

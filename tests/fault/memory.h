@@ -3,8 +3,8 @@
 
 /*
  * Memory that runs out on request: of our own modules (their calls are
- * wrapped when this is linked), of SQLite, and of zstd, whose calls that
- * allocate fail as a whole.
+ * wrapped when this is linked), with zstd, whose calls that allocate fail as
+ * a whole; or of SQLite, which allocates ten times as often.
  */
 
 #include <stdbool.h>
@@ -13,9 +13,11 @@
 /* Once, before SQLite is used. */
 void memory_init(void);
 
-/* Let the nth allocation from now on fail (1 = the next), and all later ones
- * too if it is lasting. */
-void memory_fail(long nth, bool lasting);
+enum memory_user { MEMORY_OWN, MEMORY_SQLITE };
+
+/* Let the nth allocation of one of them from now on fail (1 = the next); if
+ * it is lasting, all later ones too, of both. */
+void memory_fail(enum memory_user user, long nth, bool lasting);
 
 /* End it. Did it strike? */
 bool memory_mend(void);

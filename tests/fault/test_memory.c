@@ -1,29 +1,38 @@
 /*
- * No memory: the n-th allocation fails, of our modules, of SQLite and of
- * zstd, once or from then on. Puts are refused, nothing crashes, nothing is
- * lost, and when there is memory again everything goes on.
+ * No memory: the n-th allocation fails, of our modules and zstd or of SQLite,
+ * once or from then on. Puts are refused, nothing crashes, nothing is lost,
+ * and when there is memory again everything goes on.
+ *
+ * Every allocation of ours is tried, in the long run of SQLite's too.
  */
 
 #include "memory.h"
 #include "trial.h"
 
+struct shortage {
+	enum memory_user user;
+	bool lasting;
+};
+
 static void
 memory_arm(void *arg, long nth)
 {
-	memory_fail(nth, *(const bool *)arg);
+	const struct shortage *shortage = arg;
+
+	memory_fail(shortage->user, nth, shortage->lasting);
 }
 
-/* Each of the first 300, then some: the later ones are alike. */
+/* SQLite's first 100, then some: the later ones are alike. */
 static long
-memory_next(long nth, struct rng *rng)
+memory_next(enum memory_user user, long nth, struct rng *rng)
 {
-	if (nth < 300 || fault_is_long())
+	if (user == MEMORY_OWN || nth < 100 || fault_is_long())
 		return nth + 1;
-	return nth + 1 + (long)rng_below(rng, 40);
+	return nth + 1 + (long)rng_below(rng, 80);
 }
 
 static void
-memory_try(bool fresh, bool lasting)
+memory_try(bool fresh, struct shortage shortage)
 {
 	struct trial *trial = calloc(1, sizeof(*trial));
 	struct rng rng = {.state = 1};
@@ -32,44 +41,52 @@ memory_try(bool fresh, bool lasting)
 
 	assert_non_null(trial);
 	trial_init(trial);
-	for (; struck; nth = memory_next(nth, &rng)) {
+	for (; struck; nth = memory_next(shortage.user, nth, &rng)) {
 		struck = trial_run(
-		    trial, fresh, memory_arm, memory_mend, &lasting, nth);
+		    trial, fresh, memory_arm, memory_mend, &shortage, nth);
 		trial_end(trial);
 	}
-	print_message("no memory, %s, %s: %zu trials, up to the %ldth\n",
-	    fresh ? "made" : "recovered", lasting ? "lasting" : "once",
+	print_message("no memory for %s, %s, %s: %zu trials, up to the %ldth\n",
+	    shortage.user == MEMORY_OWN ? "us" : "SQLite",
+	    fresh ? "made" : "recovered", shortage.lasting ? "lasting" : "once",
 	    trial->trials, nth);
 	trial_fini(trial);
 	free(trial);
 }
 
 static void
+memory_try_all(bool fresh, bool lasting)
+{
+	memory_try(fresh, (struct shortage){MEMORY_OWN, lasting});
+	memory_try(fresh, (struct shortage){MEMORY_SQLITE, lasting});
+}
+
+static void
 test_made_once(void **state)
 {
 	(void)state;
-	memory_try(true, false);
+	memory_try_all(true, false);
 }
 
 static void
 test_made_lasting(void **state)
 {
 	(void)state;
-	memory_try(true, true);
+	memory_try_all(true, true);
 }
 
 static void
 test_recovered_once(void **state)
 {
 	(void)state;
-	memory_try(false, false);
+	memory_try_all(false, false);
 }
 
 static void
 test_recovered_lasting(void **state)
 {
 	(void)state;
-	memory_try(false, true);
+	memory_try_all(false, true);
 }
 
 int
