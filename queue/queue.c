@@ -134,23 +134,25 @@ queue_damaged_back(struct queue *queue, struct err *reterr)
 	return true;
 }
 
-/* The same at open: a full disk does not keep the queue from opening. */
+/* The same at open, where nothing is written if there are none: a full disk
+ * does not keep the queue from opening. */
 static bool
 queue_damaged_open(struct queue *queue, struct err *reterr)
 {
-	bool ok;
+	bool ok = queue_pair_load(
+	    queue, STORE_DAMAGED_COUNT, &queue->damaged, NULL, reterr);
 
-	do
-		ok = queue_damaged_back(queue, reterr);
-	while (!ok && queue_relieve(queue, reterr));
+	for (size_t i = 0; i < queue->lane_count; i++)
+		queue->lanes[i].fresh_count = 0;
+	while (ok && queue->damaged > 0 && !queue_damaged_back(queue, reterr))
+		ok = queue_relieve(queue, reterr);
 	return ok;
 }
 
 static bool
 queue_aside_load(struct queue *queue, struct err *reterr)
 {
-	return queue_pair_load(
-		   queue, STORE_DAMAGED_COUNT, &queue->damaged, NULL, reterr) &&
+	return queue_damaged_open(queue, reterr) &&
 	       queue_pair_load(queue, STORE_BODY_TOTALS, &queue->bodies,
 		   &queue->body_bytes, reterr) &&
 	       queue_pair_load(
@@ -191,8 +193,10 @@ queue_key_load(struct queue *queue, struct err *reterr)
 	return store_run(&queue->store, write, reterr);
 }
 
-/* Open the file and make the log's content durable before it is trusted.
- * A full disk may refuse the checkpoint: the ballast makes room for it. */
+/* Open the file and move all of the log into it. The log is durable already
+ * (store_log.c), but only a disk that takes this is trusted with more: a log
+ * would otherwise go on growing beside a file that cannot be written. A full
+ * disk may refuse the checkpoint: the ballast makes room for it. */
 static bool
 queue_file_open(struct queue *queue, struct err *reterr)
 {
@@ -211,9 +215,7 @@ load:
 	    names_load(queue->names, &queue->store, reterr) &&
 	    ledger_load(queue->ledger, &queue->store, reterr) &&
 	    lane_load(queue, reterr) && queue_window_load(queue, reterr) &&
-	    queue_seq_load(queue, reterr) &&
-	    queue_damaged_open(queue, reterr) &&
-	    queue_aside_load(queue, reterr))
+	    queue_seq_load(queue, reterr) && queue_aside_load(queue, reterr))
 		return true;
 fail:
 	queue_break(queue);
