@@ -4,24 +4,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-bool
-err_set(struct err *reterr, enum err_code code, const char *format, ...)
+void
+err_fill(struct err *reterr, enum err_code code, const char *format, ...)
 {
 	va_list args;
 
 	if (reterr == NULL)
-		return false;
+		return;
 	reterr->code = code;
 	va_start(args, format);
 	(void)vsnprintf(reterr->text, sizeof(reterr->text), format, args);
 	va_end(args);
-	return false;
-}
-
-bool
-err_set_nomem(struct err *reterr)
-{
-	return err_set(reterr, ERR_NOMEM, "out of memory");
 }
 
 _Noreturn void

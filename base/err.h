@@ -31,12 +31,15 @@ struct err {
 	char text[480]; /* one sentence that says what to do, NUL-ended */
 };
 
-/* Fill *reterr (if any) and return false, for "return err_set(...)". */
-bool err_set(struct err *reterr, enum err_code code, const char *format, ...)
-    PRINTF_LIKE(3, 4);
+/* Fill *reterr (if any) and be false, for "return err_set(...)". A macro, so
+ * that compilers and analyzers see that it is false. */
+#define err_set(...) (err_fill(__VA_ARGS__), false)
 
 /* The shortest form, for memory. Always false. */
-bool err_set_nomem(struct err *reterr);
+#define err_set_nomem(reterr) err_set(reterr, ERR_NOMEM, "out of memory")
+
+void err_fill(struct err *reterr, enum err_code code, const char *format, ...)
+    PRINTF_LIKE(3, 4);
 
 /* Abort unless the invariant holds; in release builds too. */
 #define CHECK(cond)                                                            \

@@ -6,23 +6,33 @@
 
 enum { BODIES_EVENTS_MAX = 1000000 };
 
-bool
-bodies_file_read(const char *name, struct buf *ret_text, struct err *reterr)
+static bool
+bodies_stream_read(
+    FILE *file, const char *name, struct buf *ret_text, struct err *reterr)
 {
-	bool standard = strcmp(name, "-") == 0, ok;
-	FILE *file = standard ? stdin : fopen(name, "rb");
 	char block[65536];
 	size_t len;
 
-	if (file == NULL)
-		return err_set(reterr, ERR_IO, "%s: %s", name, strerror(errno));
 	while ((len = fread(block, 1, sizeof(block), file)) > 0 &&
 	       buf_append(ret_text, block, len))
 		;
-	ok = ferror(file) ? err_set(reterr, ERR_IO, "%s: read error", name)
-			  : buf_ok(ret_text, reterr);
-	if (!standard)
-		(void)fclose(file);
+	return ferror(file) ? err_set(reterr, ERR_IO, "%s: read error", name)
+			    : buf_ok(ret_text, reterr);
+}
+
+bool
+bodies_file_read(const char *name, struct buf *ret_text, struct err *reterr)
+{
+	FILE *file;
+	bool ok;
+
+	if (strcmp(name, "-") == 0)
+		return bodies_stream_read(stdin, name, ret_text, reterr);
+	file = fopen(name, "rb");
+	if (file == NULL)
+		return err_set(reterr, ERR_IO, "%s: %s", name, strerror(errno));
+	ok = bodies_stream_read(file, name, ret_text, reterr);
+	(void)fclose(file);
 	return ok;
 }
 

@@ -39,13 +39,18 @@ name_sound(const char *name)
 static bool
 name_read(const char *what, const char *name, char **member, struct err *reterr)
 {
+	char *copy;
+
 	if (!name_sound(name))
 		return err_set(reterr, ERR_CONFIG,
 		    "the name of a %s should be 1 to 64 of the characters "
 		    "A-Z a-z 0-9 . _ - and not start with a dot",
 		    what);
-	*member = strdup(name);
-	return *member != NULL || err_set_nomem(reterr);
+	copy = strdup(name);
+	if (copy == NULL)
+		return err_set_nomem(reterr);
+	*member = copy;
+	return true;
 }
 
 bool
@@ -189,8 +194,8 @@ settings_read(
 	    !settings_file_read(settings.config, &settings, reterr))
 		goto out;
 	if (!sections_ensure(&settings, reterr) ||
-	    !settings_environment_read(environ, &settings, reterr) ||
-	    !state_dir_ensure(&settings, reterr))
+	    !state_dir_ensure(&settings, reterr) ||
+	    !settings_environment_read(environ, &settings, reterr))
 		goto out;
 	*ret_settings = settings;
 	return true;

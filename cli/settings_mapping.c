@@ -106,9 +106,9 @@ renames_make(const struct settings_destination *destination,
 	for (size_t i = 0; i < list->count; i++) {
 		struct track_rename *rename = &mapping->renames[i];
 
-		(void)strcpy(at, list->items[i]);
+		memcpy(at, list->items[i], strlen(list->items[i]) + 1);
 		rename->from = at;
-		at = strchr(at, '=');
+		at += strcspn(at, "=");
 		*at++ = '\0';
 		rename->to = at;
 		at += strlen(at) + 1;

@@ -237,9 +237,8 @@ static void
 forwarder_free(struct forwarder *forwarder)
 {
 	struct moment now = forwarder_now();
-	size_t i;
 
-	for (i = 0; i < forwarder->count; i++) {
+	for (size_t i = 0; i < forwarder->count; i++) {
 		struct forwarder_place *place = &forwarder->places[i];
 
 		if (place->lane != NULL && !forwarder->started) {
@@ -263,11 +262,12 @@ forwarder_place_init(struct forwarder *forwarder,
 	struct forwarder_place *place = &forwarder->places[forwarder->count++];
 	struct lane_poster poster = {forwarder_send, forwarder};
 	struct moment now = forwarder_now();
+	char *name = strdup(settings->name);
 	uint64_t seed;
 
-	place->name = strdup(settings->name);
-	if (place->name == NULL)
+	if (name == NULL)
 		return err_set_nomem(reterr);
+	place->name = name;
 	place->target = (struct post_target){
 	    .url = settings->url,
 	    .ca_file = settings->ca_file,

@@ -82,8 +82,12 @@ post_free(struct poster *poster, struct post *post)
 void
 poster_drop_all(struct poster *poster)
 {
-	while (poster->posts != NULL)
-		post_free(poster, poster->posts);
+	struct post *post, *next;
+
+	for (post = poster->posts; post != NULL; post = next) {
+		next = post->next;
+		post_free(poster, post);
+	}
 }
 
 void

@@ -81,6 +81,23 @@ currents_batch_grow(struct currents_batch *batch, size_t max_events)
 }
 
 bool
+currents_batch_notes_make(struct currents_batch *batch)
+{
+	if (batch->notes == NULL)
+		batch->notes =
+		    malloc(CURRENTS_NOTES_MAX * sizeof(*batch->notes));
+	if (batch->note_slots == NULL)
+		batch->note_slots =
+		    malloc(CURRENTS_NOTE_SLOTS * sizeof(*batch->note_slots));
+	if (batch->notes == NULL || batch->note_slots == NULL)
+		return false;
+	if (batch->note_count == 0)
+		memset(batch->note_slots, 0,
+		    CURRENTS_NOTE_SLOTS * sizeof(*batch->note_slots));
+	return true;
+}
+
+bool
 currents_text(struct currents_batch *batch, const struct scan_value *string,
     struct currents_text *ret)
 {

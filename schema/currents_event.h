@@ -18,7 +18,8 @@ enum {
 	CURRENTS_FITS_NULL = 1 << 7, /* beside the bits of the kinds */
 	CURRENTS_FITS_ANY = CURRENTS_FITS_NULL - 1,
 	CURRENTS_USERS = 4,
-	CURRENTS_UNKNOWN_MAX = 64, /* remembered of one event */
+	CURRENTS_UNKNOWN_MAX = 64,  /* remembered of one event */
+	CURRENTS_NOTE_SLOTS = 1024, /* a power of two, far above the notes */
 };
 
 /* The members of "user" that are checked, for unknown types too. */
@@ -105,6 +106,9 @@ bool currents_usable(const struct scan_value *value);
 /* Room for one event more; false if there is no memory, or enough of them. */
 MUST_USE bool
 currents_batch_grow(struct currents_batch *batch, size_t max_events);
+
+/* Room for the notes of a batch, with all slots free if it has none. */
+MUST_USE bool currents_batch_notes_make(struct currents_batch *batch);
 
 /* Text of a string that was scanned; copied to the arena if it is escaped. */
 MUST_USE bool currents_text(struct currents_batch *batch,

@@ -7,10 +7,7 @@
 
 #include "schema/currents_event.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-enum { NOTE_SLOTS = 1024 }; /* a power of two, far above the notes */
 
 const char *
 currents_note_name(enum currents_note_kind what)
@@ -59,24 +56,7 @@ currents_note_slot(const struct currents_note *note)
 		hash = (hash ^ (unsigned char)note->field.data[i]) * 16777619u;
 	for (size_t i = 0; i < note->type.len; i++)
 		hash = (hash ^ (unsigned char)note->type.data[i]) * 16777619u;
-	return (hash ^ hash >> 16) & (NOTE_SLOTS - 1);
-}
-
-static bool
-currents_notes_make(struct currents_batch *batch)
-{
-	if (batch->notes == NULL)
-		batch->notes =
-		    malloc(CURRENTS_NOTES_MAX * sizeof(*batch->notes));
-	if (batch->note_slots == NULL)
-		batch->note_slots =
-		    malloc(NOTE_SLOTS * sizeof(*batch->note_slots));
-	if (batch->notes == NULL || batch->note_slots == NULL)
-		return false;
-	if (batch->note_count == 0)
-		memset(batch->note_slots, 0,
-		    NOTE_SLOTS * sizeof(*batch->note_slots));
-	return true;
+	return (hash ^ hash >> 16) & (CURRENTS_NOTE_SLOTS - 1);
 }
 
 static void
@@ -86,12 +66,12 @@ currents_note_add(struct currents_batch *batch, const struct currents_note *new)
 	size_t slot = currents_note_slot(new);
 
 	/* an observation is worth less than the events it was made of */
-	if (!currents_notes_make(batch)) {
+	if (!currents_batch_notes_make(batch)) {
 		batch->notes_lost++;
 		return;
 	}
 	for (; batch->note_slots[slot] != 0;
-	     slot = (slot + 1) & (NOTE_SLOTS - 1)) {
+	     slot = (slot + 1) & (CURRENTS_NOTE_SLOTS - 1)) {
 		note = &batch->notes[batch->note_slots[slot] - 1];
 		if (currents_note_same(note, new)) {
 			note->events++;
