@@ -236,18 +236,19 @@ owner_become(const char *dir, struct err *reterr)
 
 static int
 command_run_stopped(const struct command *command,
-    struct command_context *context, const struct settings *settings,
+    const struct command_context *outside, const struct settings *settings,
     struct buf *out)
 {
+	struct command_context context = *outside;
 	struct parts parts;
 	struct err err;
 	int code;
 
 	parts_init(&parts, settings);
-	context->parts = &parts;
+	context.parts = &parts;
 	if (owner_become(settings->state_dir, &err) &&
 	    parts_queue_open(&parts, true, &err))
-		code = command_call(command, context, out);
+		code = command_call(command, &context, out);
 	else
 		code = command_fail(out, &err);
 	parts_fini(&parts);

@@ -51,7 +51,8 @@ path_cut(char *path)
 	if (slash == NULL) {
 		if (strcmp(path, ".") == 0)
 			return false;
-		(void)strcpy(path, ".");
+		path[0] = '.';
+		path[1] = '\0';
 		return true;
 	}
 	if (slash == path) {

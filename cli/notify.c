@@ -18,7 +18,7 @@ notify_send(const char *state)
 	if (path == NULL || (*path != '/' && *path != '@') ||
 	    strlen(path) >= sizeof(to.sun_path))
 		return;
-	(void)strcpy(to.sun_path, path);
+	memcpy(to.sun_path, path, strlen(path));
 	len =
 	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
 	if (*path == '@') /* Linux's abstract names begin with a zero */

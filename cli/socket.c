@@ -290,6 +290,21 @@ socket_connect(const char *dir, int *ret_fd, struct err *reterr)
 	return reply;
 }
 
+static bool
+ask_code_read(const char *kind, int *ret_code, struct err *reterr)
+{
+	char *end;
+	long code = strtol(kind, &end, 10);
+
+	if (end == kind || *end != '\0' || code < 0 || code > 255)
+		return err_set(reterr, ERR_IO,
+		    "the daemon answers \"%s\", which this program does not "
+		    "know: are they of the same version?",
+		    kind);
+	*ret_code = (int)code;
+	return true;
+}
+
 /* Do what a frame says; *ret_code once it is the last. -1: not yet. */
 static bool
 ask_frame(struct socket_line *line, const char *kind, struct buf *frame,
@@ -317,8 +332,7 @@ ask_frame(struct socket_line *line, const char *kind, struct buf *frame,
 		buf_fini(&piece);
 		return ok;
 	default:
-		*ret_code = atoi(kind);
-		return true;
+		return ask_code_read(kind, ret_code, reterr);
 	}
 }
 

@@ -48,7 +48,7 @@ forwarder_start(const struct forwarder_lane_settings *lanes, size_t lane_count,
 
 /* Something may be due: look now. Any thread; takes the forwarder as void *
  * so that it can be the queue's wake. */
-void forwarder_wake(void *forwarder);
+void forwarder_wake(void *arg);
 
 /* Did the thread make a round within the last ten seconds? */
 bool forwarder_alive(const struct forwarder *forwarder, int64_t mono_ms);

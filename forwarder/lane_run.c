@@ -208,7 +208,7 @@ lane_may_fly(const struct lane *lane)
 int64_t
 lane_run(struct lane *lane, const struct moment *now)
 {
-	int64_t next_ms = INT64_MAX, start_ms;
+	int64_t next_ms, start_ms;
 	struct request **at, *request;
 	size_t kept;
 
@@ -231,6 +231,7 @@ lane_run(struct lane *lane, const struct moment *now)
 		if (at == NULL)
 			at = &lane->kept;
 		request = *at;
+		CHECK(request != NULL);
 		if (!lane_post(lane, request, now))
 			return lane->post_ms;
 		*at = request->next;

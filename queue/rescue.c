@@ -166,6 +166,8 @@ rescue_local(uint64_t len)
 	if (len <= most)
 		return (size_t)len;
 	some = least + (size_t)((len - least) % (usable - 4));
+	/* cppcheck 2.10 reckons wrongly with unsigned numbers and %. */
+	/* cppcheck-suppress knownConditionTrueFalse */
 	return some <= most ? some : least;
 }
 

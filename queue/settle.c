@@ -262,7 +262,8 @@ settle_repack(struct settle *settle, struct err *reterr)
 
 		if (!settle->fresh[i] || first->outcome != QUEUE_AGAIN)
 			continue;
-		for (size_t n = i; n < settle->count; n++) {
+		group[count++] = first;
+		for (size_t n = i + 1; n < settle->count; n++) {
 			const struct queue_verdict *one = settle->verdicts[n];
 
 			if (!settle->fresh[n] || one->outcome != QUEUE_AGAIN ||

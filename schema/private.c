@@ -201,12 +201,14 @@ private_judge_all(struct private *p, struct err *reterr)
 		const struct flat_node *node = &flat->nodes[i];
 
 		if (node->gone || (p->unjudged && node->parent == properties &&
-				      properties != FLAT_ROOT))
+				      properties != FLAT_ROOT)) {
 			p->acts[i] = PRIVATE_REMOVE;
-		else if (node == p->job.user && !private_judge_user(p, reterr))
+			continue;
+		}
+		if (node == p->job.user && !private_judge_user(p, reterr))
 			return false;
-		else if (node->top != FLAT_ROOT && !p->unjudged &&
-			 !private_judge_property(p, i, reterr))
+		if (node->top != FLAT_ROOT && !p->unjudged &&
+		    !private_judge_property(p, i, reterr))
 			return false;
 	}
 	private_prune(p);

@@ -24,6 +24,7 @@ enum {
 static const char *const strings[] = {"\" \"", "\"\\t\\n \"", "\"\\u0000\"",
     "\"a\\u0000b\"", "\"\\ud800\"", "\"\\udc00\\ud83d\"", "\"\\ud83d\\ude00\"",
     "\"\xf0\x9f\x91\xa9\xe2\x80\x8d\xf0\x9f\x91\xa7\"",
+    /* From right to left. NOLINTNEXTLINE(misc-misleading-bidirectional) */
     "\"\xe2\x80\xae\xd7\xa9\xd7\x9c\xd7\x95\xd7\x9d\"", "\"\xe2\x80\xa8\"",
     "\"\xef\xbb\xbf\"", "\"e\xcc\x81\"", "\"\x7f\"", "\"\\/\\b\\f\\r\"",
     "\"[REDACTED]\"", "\"null\"", "\"undefined\"", "\"true\"", "\"0\"",

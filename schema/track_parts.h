@@ -98,7 +98,8 @@ void track_erasure_read(struct track_job *job);
 
 /* track_leaf.c */
 /* The class of what is in the property with that index. */
-enum catalogue_class track_class_of(const struct track_job *job, uint32_t top);
+enum catalogue_class
+track_class_of(const struct track_job *job, uint32_t index);
 /* The hash of a value as it would be sent. *ret_sent: there is something. */
 MUST_USE bool
 track_value_hash(struct track_job *job, const struct flat_node *node,

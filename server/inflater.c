@@ -110,7 +110,7 @@ inflater_step(struct inflater *inflater, struct tray *out)
 	z_stream *zlib = &inflater->zlib;
 	struct buf *buf = &out->buf;
 	bool full = buf->len == buf->limit;
-	unsigned char beyond;
+	unsigned char beyond = 0;
 	size_t room = 1;
 	int code;
 

@@ -4,6 +4,7 @@
 
 #include <curl/curl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char about[] =
@@ -89,13 +90,13 @@ settings_init(struct brazesim_settings *settings)
 static void
 backoff_read(struct brazesim_settings *settings)
 {
-	long long base;
-	long long cap;
-	char more;
+	char *end;
+	long long base = strtoll(settings->backoff, &end, 10);
+	long long cap = 0;
 
-	if (sscanf(settings->backoff, "%lld..%lld%c", &base, &cap, &more) !=
-		2 ||
-	    base < 1 || cap < base || cap > 3600000)
+	if (strncmp(end, "..", 2) == 0)
+		cap = strtoll(end + 2, &end, 10);
+	if (*end != '\0' || base < 1 || cap < base || cap > 3600000)
 		sim_usage_die("--backoff-ms: not a good value: \"%s\"",
 		    settings->backoff);
 	settings->backoff_base_ms = base;

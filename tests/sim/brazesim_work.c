@@ -221,7 +221,7 @@ struct brazesim_batch *
 brazesim_work_take(struct brazesim_work *work, bool *ret_leave)
 {
 	struct brazesim_batch *batch = NULL;
-	int64_t look_us;
+	int64_t look_us = -1;
 
 	pthread_mutex_lock(&work->lock);
 	while (!brazesim_work_stopped(work)) {

@@ -113,7 +113,8 @@ sim_json_is(const struct sim_json *string, const char *text)
 		return string->len == len + 2 &&
 		       memcmp(string->at + 1, text, len) == 0;
 	sim_json_decode(string, &decoded);
-	same = decoded.len == len && memcmp(decoded.at, text, len) == 0;
+	same = decoded.len == len &&
+	       (len == 0 || memcmp(decoded.at, text, len) == 0);
 	sim_text_fini(&decoded);
 	return same;
 }
