@@ -7,12 +7,13 @@ import os
 import re
 import signal
 import socket
+import threading
 import time
 
 import pytest
 
 from commands import CONFIG, FINE, FLAWED, FOUND, USAGE, enough, run, sample
-from conftest import PATIENCE, TOKEN, until
+from conftest import PATIENCE, TOKEN, Daemon, until
 
 
 @pytest.fixture
@@ -165,6 +166,22 @@ def admin_socket(daemon):
     client.settimeout(PATIENCE)
     client.connect(path)
     return client
+
+
+def test_an_answer_that_cannot_be_read_is_no_success(tmp_path):
+    def answer(server):
+        with server.accept()[0] as client:
+            client.recv(4096)
+            client.sendall(b"fine 0\n")
+
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "admin.sock"))
+        server.listen()
+        thread = threading.Thread(target=answer, args=(server,))
+        thread.start()
+        Daemon(tmp_path, "http://127.0.0.1:1", {}).command("status",
+                                                           code=FOUND)
+        thread.join()
 
 
 def test_a_stuck_client_stalls_nobody(daemon):
