@@ -21,7 +21,7 @@ REPO = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("CURRENTSD_BUILD",
                                     REPO / "build" / "release")).resolve()
 TOKEN = "the-token-of-the-tests"
-PATIENCE = 30  # seconds; only a broken program needs them
+PATIENCE = 120  # seconds; only a broken program needs them
 
 
 def until(condition, what):
