@@ -27,12 +27,12 @@ MODULES_build=('libmicrohttpd >= 0.9.75' 'jansson >= 2.14'
     'libconfuse >= 3.3' 'nettle >= 3.8' cmocka)
 
 PACKAGES_tests=(clang-format git python3 python3-pytest python3-jsonschema
-    nginx-light openssl)
-COMMANDS_tests=(clang-format git nginx openssl)
+    nginx-light openssl cppcheck valgrind)
+COMMANDS_tests=(clang-format git nginx openssl cppcheck valgrind)
 PYTHON_tests=(pytest jsonschema)
 
-PACKAGES_long=(clang)
-COMMANDS_long=(clang)
+PACKAGES_long=(clang clang-tidy)
+COMMANDS_long=(clang clang-tidy)
 
 # The tests use the system's Python: another one that comes first in PATH
 # may lack the modules that apt installs.

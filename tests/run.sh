@@ -6,10 +6,13 @@
 #   unit        cmocka, one program a file; the corpora of tests/fuzz
 #   daemon      pytest: the real binary, real sockets, the simulators
 #   fault       the queue under power cuts, failing calls, no memory, damage
+#   analyze     gcc -fanalyzer and cppcheck; valgrind on the unit tests
 #
 # unit and daemon run twice: as released, and under AddressSanitizer and
-# UndefinedBehaviorSanitizer. A failed part does not keep the others from
-# running; the summary tells, and the exit code is 1.
+# UndefinedBehaviorSanitizer. The long run does so with fault, does all of it
+# under ThreadSanitizer, and reads the sources with clang-tidy too. A failed
+# part does not keep the others from running; the summary tells, and the exit
+# code is 1.
 
 usage()
 {
@@ -20,7 +23,8 @@ Installs what is needed (Debian 12; elsewhere says what is missing), builds,
 and runs every test, in release and under ASan+UBSan.
 
   --quick   lint and unit tests only
-  --long    the long variants, and unit tests with the other compiler (clang)
+  --long    the long variants; the fault tests under ASan+UBSan; all tests
+            under TSan; clang-tidy; unit tests with the other compiler (clang)
 
 Logs are in build/logs. To run one test of the daemon by hand:
 
@@ -66,9 +70,9 @@ part()
     "$@" 2>&1 | tee "$log"
     status=$?
     case $name in
-    lint)
-        good=$(grep -c '^lint: .*: passed$' "$log")
-        bad=$(grep -c '^lint: .*: FAILED$' "$log")
+    lint | analyze*)
+        good=$(grep -cE '^(lint|analyze): .*: passed$' "$log")
+        bad=$(grep -cE '^(lint|analyze): .*: FAILED$' "$log")
         ;;
     unit* | fault*)
         bad=$(number 'tests failed out of' "$log")
@@ -98,28 +102,52 @@ part()
 
 build()
 {
-    cmake --preset "$1" && cmake --build --preset "$1"
+    cmake --preset "$1" && "${launch[@]}" cmake --build --preset "$1"
 }
 
 unit()
 {
-    ctest --test-dir "build/$1" -L 'unit|fuzz' -j 2 --output-on-failure \
-        --no-tests=error
+    "${launch[@]}" ctest --test-dir "build/$1" -L 'unit|fuzz' -j 2 \
+        --output-on-failure --no-tests=error
 }
 
 fault()
 {
-    ctest --test-dir "build/$1" -L fault -j 2 --output-on-failure \
-        --no-tests=error
+    "${launch[@]}" ctest --test-dir "build/$1" -L fault -j 2 \
+        --output-on-failure --no-tests=error
 }
 
 daemon()
 {
     # The limit is for a test that hangs, far above what it takes.
     CURRENTSD_BUILD=$PWD/build/$1 timeout --signal=INT "$limit" \
-        "$PYTHON" -m pytest -q -ra --tb=short --durations=5 tests/daemon
+        "${launch[@]}" "$PYTHON" -m pytest -q -ra --tb=short --durations=5 \
+        tests/daemon
 }
 
+analyze()
+{
+    part "analyze $1" tests/analyze/run.sh "$1"
+}
+
+# The usual variants, as it is slow. TSan needs a place of its own in memory,
+# and does not start where the kernel randomises addresses by more than this.
+tsan()
+{
+    local launch=() bits=/proc/sys/vm/mmap_rnd_bits
+    if [ -r $bits ] && [ "$(<$bits)" -gt 28 ]; then
+        launch=(setarch -R)
+    fi
+    unset CURRENTSD_LONG
+    part 'build tsan' build tsan || return
+    part 'unit tsan' unit tsan
+    part 'daemon tsan' daemon tsan
+    part 'fault tsan' fault tsan
+}
+
+launch=() # what programs are started by
+# The first race ends a program, else kill -9 would keep it from telling.
+export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 limit=30m
 if [ $how = long ]; then
@@ -133,11 +161,18 @@ for preset in release dev; do
     part "unit $preset" unit $preset
     [ $how = quick ] || part "daemon $preset" daemon $preset
 done
-# Thousands of disks and failing calls: with sanitizers only in the long run.
-[ $how = quick ] || part 'fault release' fault release
-[ $how != long ] || part 'fault dev' fault dev
+if [ $how != quick ]; then
+    part 'fault release' fault release
+    analyze gcc
+    analyze cppcheck
+    analyze valgrind
+fi
+# What takes long: thousands of disks and failing calls, and all of it again.
 if [ $how = long ]; then
+    part 'fault dev' fault dev
+    analyze clang-tidy
     part 'build clang' build clang && part 'unit clang' unit clang
+    tsan
 fi
 
 printf '\n==== summary (%d s)\n' $((SECONDS - started))
