@@ -67,17 +67,22 @@ sources_judge()
     return $status
 }
 
+# program_judge PROGRAM: what it says is told only if it did not pass.
+program_judge()
+{
+    local said status=0
+    said=$(valgrind --quiet --error-exitcode=99 --leak-check=full \
+        --show-leak-kinds=definite --errors-for-leak-kinds=definite \
+        "$1" 2>&1) || { status=1; echo "$said"; }
+    result "${1##*/}" $status
+}
+
 programs_judge()
 {
-    local program status=0
-    for program in build/release/test_*; do
-        valgrind --quiet --error-exitcode=99 --leak-check=full \
-            --show-leak-kinds=definite --errors-for-leak-kinds=definite \
-            "$program" >"build/$tool.log" 2>&1 ||
-            { cat "build/$tool.log"; false; }
-        result "${program##*/}" $? || status=1
-    done
-    return $status
+    export -f program_judge result
+    printf '%s\0' build/release/test_* |
+        xargs -0 -n 1 -P "$jobs" bash -c 'program_judge "$1"' program ||
+        return 1
 }
 
 tool=${1:-}
