@@ -10,9 +10,9 @@
 #
 # unit and daemon run twice: as released, and under AddressSanitizer and
 # UndefinedBehaviorSanitizer. The long run does so with fault, does all of it
-# under ThreadSanitizer, and reads the sources with clang-tidy too. A failed
-# part does not keep the others from running; the summary tells, and the exit
-# code is 1.
+# under ThreadSanitizer, and reads the sources with clang-tidy too; the long
+# variants of the tests are those as released. A failed part does not keep the
+# others from running; the summary tells, and the exit code is 1.
 
 usage()
 {
@@ -130,15 +130,14 @@ analyze()
     part "analyze $1" tests/analyze/run.sh "$1"
 }
 
-# The usual variants, as it is slow. TSan needs a place of its own in memory,
-# and does not start where the kernel randomises addresses by more than this.
+# TSan needs a place of its own in memory, and does not start where the kernel
+# randomises addresses by more than this.
 tsan()
 {
     local launch=() bits=/proc/sys/vm/mmap_rnd_bits
     if [ -r $bits ] && [ "$(<$bits)" -gt 28 ]; then
         launch=(setarch -R)
     fi
-    unset CURRENTSD_LONG
     part 'build tsan' build tsan || return
     part 'unit tsan' unit tsan
     part 'daemon tsan' daemon tsan
@@ -150,24 +149,36 @@ launch=() # what programs are started by
 export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1}
 export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 limit=30m
-if [ $how = long ]; then
-    export CURRENTSD_LONG=1
-    limit=6h
-fi
+[ $how != long ] || limit=6h
+
+# The long variants as released; what is instrumented is slow enough.
+as_released()
+{
+    if [ $how = long ]; then
+        local -x CURRENTSD_LONG=1
+    fi
+    part 'build release' build release || return
+    part 'unit release' unit release
+    [ $how != quick ] || return
+    part 'daemon release' daemon release
+    part 'fault release' fault release
+}
+
+sanitized()
+{
+    part 'build dev' build dev || return
+    part 'unit dev' unit dev
+    [ $how = quick ] || part 'daemon dev' daemon dev
+}
 
 part lint tests/lint/run.sh
-for preset in release dev; do
-    part "build $preset" build $preset || continue
-    part "unit $preset" unit $preset
-    [ $how = quick ] || part "daemon $preset" daemon $preset
-done
+as_released
+sanitized
 if [ $how != quick ]; then
-    part 'fault release' fault release
     analyze gcc
     analyze cppcheck
     analyze valgrind
 fi
-# What takes long: thousands of disks and failing calls, and all of it again.
 if [ $how = long ]; then
     part 'fault dev' fault dev
     analyze clang-tidy

@@ -15,6 +15,7 @@
 #include "verify.h"
 
 #include <errno.h>
+#include <sys/wait.h>
 
 enum { POWER_LIFE_DISKS = 25, POWER_PUTS = 10, POWER_LIVES = 2 };
 
@@ -128,24 +129,67 @@ power_run(struct power *power)
 	model_fini(&power->model);
 }
 
+struct power_done {
+	size_t disks, tapes;
+};
+
+/* One of so many workers: its share of the disks, with seeds of its own. */
+static struct power_done
+power_work(size_t worker, size_t workers)
+{
+	struct power *power = calloc(1, sizeof(*power));
+	size_t wanted =
+	    fault_number("CURRENTSD_DISKS", fault_is_long() ? 100000 : 2000);
+	struct power_done done = {0};
+
+	assert_non_null(power);
+	places_make(&power->places);
+	power->wanted = (wanted + workers - 1) / workers;
+	power->seed = fault_number("CURRENTSD_SEED", 1) + worker;
+	for (; power->disks < power->wanted; power->seed += workers) {
+		power_run(power);
+		done.tapes++;
+	}
+	done.disks = power->disks;
+	places_remove(&power->places);
+	free(power);
+	return done;
+}
+
+/* A process for each processor, since one tape knows nothing of another. In
+ * a worker a failed assertion ends the program with its failure. */
 static void
 test_power_cuts(void **state)
 {
-	struct power *power = calloc(1, sizeof(*power));
-	size_t tapes = 0;
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	size_t workers = processors > 1 ? (size_t)processors : 1;
+	struct power_done done, all = {0};
+	int pipes[2], status;
 
 	(void)state;
-	assert_non_null(power);
-	places_make(&power->places);
-	power->wanted =
-	    fault_number("CURRENTSD_DISKS", fault_is_long() ? 100000 : 2000);
-	power->seed = fault_number("CURRENTSD_SEED", 1);
-	for (; power->disks < power->wanted; power->seed++, tapes++)
-		power_run(power);
+	assert_int_equal(pipe(pipes), 0);
+	(void)fflush(NULL);
+	for (size_t worker = 0; worker < workers; worker++) {
+		pid_t pid = fork();
+
+		assert_true(pid >= 0);
+		if (pid > 0)
+			continue;
+		done = power_work(worker, workers);
+		_exit(write(pipes[1], &done, sizeof(done)) != sizeof(done));
+	}
+	for (size_t worker = 0; worker < workers; worker++) {
+		assert_true(wait(&status) > 0);
+		assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+		assert_int_equal(
+		    read(pipes[0], &done, sizeof(done)), sizeof(done));
+		all.disks += done.disks;
+		all.tapes += done.tapes;
+	}
+	assert_int_equal(close(pipes[0]), 0);
+	assert_int_equal(close(pipes[1]), 0);
 	print_message("power cuts: %zu disks of %zu tapes, all sound\n",
-	    power->disks, tapes);
-	places_remove(&power->places);
-	free(power);
+	    all.disks, all.tapes);
 }
 
 int
