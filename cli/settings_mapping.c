@@ -5,6 +5,7 @@
  */
 
 #include "cli/settings.h"
+#include "schema/reach.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -177,39 +178,6 @@ key_needed(const struct settings_destination *destination, struct err *reterr)
 	    destination->identity_hash ? "identity_hash" : "hash");
 }
 
-bool
-settings_mapping_make(struct settings_destination *destination,
-    struct buf *warnings, struct err *reterr)
-{
-	struct settings_mapping *mapping = calloc(1, sizeof(*mapping));
-
-	if (mapping == NULL)
-		return err_set_nomem(reterr);
-	settings_mapping_free(destination->mapping);
-	destination->mapping = mapping;
-	if (!anonymous_make(destination, mapping, reterr) ||
-	    !renames_make(destination, mapping, reterr))
-		return false;
-	if (destination->hash_key_file == NULL) {
-		if (!key_needed(destination, reterr))
-			return false;
-	} else if (!key_make(destination->hash_key_file, mapping, reterr)) {
-		return false;
-	}
-	if (destination->identity == SETTINGS_USER_ID)
-		(void)buf_printf(warnings,
-		    "destination \"%s\": identity = user_id: when Braze merges "
-		    "two profiles (users.UserOrphan), the person stays two "
-		    "users in Heap, which cannot join them\n",
-		    destination->name);
-	if (destination->dry_run)
-		(void)buf_printf(warnings,
-		    "destination \"%s\": dry_run: nothing is sent; the events "
-		    "wait, and fill the queue\n",
-		    destination->name);
-	return true;
-}
-
 static struct track_list
 list_lend(const struct settings_list *list)
 {
@@ -253,24 +221,91 @@ settings_rules(
 
 /* ---- what is said of privacy ---- */
 
-static bool
-list_has(const struct settings_list *list, const char *word)
+static const char *
+class_fate(enum reach reach)
 {
-	for (size_t i = 0; i < list->count; i++) {
-		if (strcmp(list->items[i], word) == 0)
-			return true;
+	switch (reach) {
+	case REACH_NONE:
+		return "left-out";
+	case REACH_HASHED_PART:
+		return "hashed-in-part";
+	case REACH_HASHED:
+		return "hashed";
+	case REACH_PART:
+		return "in-part";
+	case REACH_ALL:
+		return "SENT";
 	}
-	return false;
+	return NULL;
 }
 
-static const char *
-class_fate(const struct settings_destination *destination, const char *class)
+/* " content=... contact=..."; true if anything of them is sent. */
+static bool
+classes_write(const struct settings_destination *destination, struct buf *out)
 {
-	if (list_has(&destination->drop, class))
-		return "left-out";
-	if (list_has(&destination->hash, class))
-		return "hashed";
-	return list_has(&destination->keep, class) ? "SENT" : "left-out";
+	struct track_rules rules;
+	bool sent = false;
+
+	settings_rules(destination, &rules);
+	for (size_t i = 0; i < CLASSES; i++) {
+		enum reach reach = reach_of(&rules, class_names[i]);
+
+		sent |= reach == REACH_PART || reach == REACH_ALL;
+		(void)buf_printf(
+		    out, " %s=%s", class_names[i], class_fate(reach));
+	}
+	return sent;
+}
+
+static void
+selectors_warn(const struct settings_destination *destination, const char *key,
+    const struct settings_list *list, struct buf *warnings)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		const char *what = NULL;
+
+		switch (reach_selects(list->items[i])) {
+		case REACH_NOTHING:
+			what = "selects nothing that the catalogue has: is it "
+			       "written right?";
+			break;
+		case REACH_SECRETS:
+			if (list == &destination->keep)
+				what = "selects only what is secret, which is "
+				       "never sent";
+			break;
+		case REACH_SOMETHING:
+			break;
+		}
+		if (what != NULL)
+			(void)buf_printf(warnings,
+			    "destination \"%s\": %s: %s %s\n",
+			    destination->name, key, list->items[i], what);
+	}
+}
+
+/* What leaves cannot be taken back: that is worth more than a line among
+ * others. */
+static void
+privacy_warn(
+    const struct settings_destination *destination, struct buf *warnings)
+{
+	size_t before;
+
+	selectors_warn(destination, "keep", &destination->keep, warnings);
+	selectors_warn(destination, "drop", &destination->drop, warnings);
+	selectors_warn(destination, "hash", &destination->hash, warnings);
+	if (destination->keep.count == 0)
+		return;
+	before = warnings->len;
+	(void)buf_printf(warnings,
+	    "destination \"%s\": what is private is sent to Heap, and cannot "
+	    "be taken back:",
+	    destination->name);
+	if (classes_write(destination, warnings))
+		(void)buf_char(warnings, '\n');
+	else
+		buf_truncate(warnings, before);
 }
 
 static void
@@ -288,9 +323,7 @@ settings_privacy_write(
     const struct settings_destination *destination, struct buf *out)
 {
 	(void)buf_text(out, "secret=never-sent");
-	for (size_t i = 0; i < CLASSES; i++)
-		(void)buf_printf(out, " %s=%s", class_names[i],
-		    class_fate(destination, class_names[i]));
+	(void)classes_write(destination, out);
 	list_write("keep", &destination->keep, out);
 	list_write("drop", &destination->drop, out);
 	list_write("hash", &destination->hash, out);
@@ -298,4 +331,40 @@ settings_privacy_write(
 	    destination->identity == SETTINGS_USER_ID ? "user_id"
 						      : "external_user_id",
 	    destination->identity_hash ? ",hashed" : "");
+}
+
+/* ---- all of it ---- */
+
+bool
+settings_mapping_make(struct settings_destination *destination,
+    struct buf *warnings, struct err *reterr)
+{
+	struct settings_mapping *mapping = calloc(1, sizeof(*mapping));
+
+	if (mapping == NULL)
+		return err_set_nomem(reterr);
+	settings_mapping_free(destination->mapping);
+	destination->mapping = mapping;
+	if (!anonymous_make(destination, mapping, reterr) ||
+	    !renames_make(destination, mapping, reterr))
+		return false;
+	if (destination->hash_key_file == NULL) {
+		if (!key_needed(destination, reterr))
+			return false;
+	} else if (!key_make(destination->hash_key_file, mapping, reterr)) {
+		return false;
+	}
+	if (destination->identity == SETTINGS_USER_ID)
+		(void)buf_printf(warnings,
+		    "destination \"%s\": identity = user_id: when Braze merges "
+		    "two profiles (users.UserOrphan), the person stays two "
+		    "users in Heap, which cannot join them\n",
+		    destination->name);
+	if (destination->dry_run)
+		(void)buf_printf(warnings,
+		    "destination \"%s\": dry_run: nothing is sent; the events "
+		    "wait, and fill the queue\n",
+		    destination->name);
+	privacy_warn(destination, warnings);
+	return true;
 }

@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import re
 import secrets
 
 import pytest
@@ -148,9 +149,14 @@ def test_private_at_accept_never_touches_the_disk(start_daemon, heapsim,
 
 
 def test_privacy_is_said_at_the_start_and_by_check(start_daemon):
-    daemon = start_daemon(heap_keep="contact", heap_identity="user_id")
-    said = "secret=never-sent content=left-out contact=SENT keep=contact"
-    daemon.run.wait_line("serve: privacy destination=heap " + said)
+    daemon = start_daemon(heap_keep="*/contact,contakt",
+                          heap_identity="user_id")
+    said = "secret=never-sent content=left-out contact=SENT keep=*/contact"
+    daemon.run.wait_line(
+        "serve: privacy destination=heap " + re.escape(said))
+    for warned in "content=left-out contact=SENT", "contakt selects nothing":
+        assert any(" warn " in line.lower() and warned in line
+                   for line in daemon.run.lines), warned
     shown = daemon.command("check")
     assert said in shown
     assert "users.UserOrphan" in shown

@@ -201,40 +201,161 @@ test_list_in_file(void **state)
 	assert_int_equal(unlink(path), 0);
 }
 
+/* The line, and whether the log will be warned of it. */
+static void
+privacy_check(const char *keep, const char *drop, const char *hash,
+    const char *said, bool sent)
+{
+	char lists[3][256], key[64];
+	const char *pairs[5] = {lists[0], lists[1], lists[2], key, NULL};
+	struct settings settings;
+	struct buf out;
+	struct err err;
+
+	(void)snprintf(
+	    lists[0], sizeof(lists[0]), "CURRENTSD_HEAP_KEEP=%s", keep);
+	(void)snprintf(
+	    lists[1], sizeof(lists[1]), "CURRENTSD_HEAP_DROP=%s", drop);
+	(void)snprintf(
+	    lists[2], sizeof(lists[2]), "CURRENTSD_HEAP_HASH=%s", hash);
+	(void)snprintf(
+	    key, sizeof(key), "CURRENTSD_HEAP_HASH_KEY_FILE=%s", key_path);
+	assert_true(make(pairs, &settings, &err));
+	buf_init(&out, 4096);
+	settings_privacy_write(&settings.destinations[0], &out);
+	assert_true(buf_char(&out, '\0'));
+	if (strncmp(out.data, said, strlen(said)) != 0)
+		fail_msg(
+		    "keep %s drop %s hash %s: %s", keep, drop, hash, out.data);
+	assert_int_equal(
+	    buf_has(&settings.warnings, "cannot be taken back"), sent);
+	buf_fini(&out);
+	settings_fini(&settings);
+}
+
 static void
 test_privacy_is_said(void **state)
 {
 	static const struct {
-		const char *pairs[4];
-		const char *said;
+		const char *keep, *drop, *hash, *said;
+		bool sent;
 	} cases[] = {
-	    {{NULL}, "secret=never-sent content=left-out contact=left-out "
-		     "identity=external_user_id"},
-	    {{"CURRENTSD_HEAP_KEEP=contact,input", NULL},
-		"secret=never-sent content=left-out contact=SENT "
-		"keep=contact,input identity=external_user_id"},
-	    {{"CURRENTSD_HEAP_HASH=contact", "CURRENTSD_HEAP_KEEP=contact",
-		 "CURRENTSD_HEAP_IDENTITY_HASH=yes", NULL},
-		"secret=never-sent content=left-out contact=hashed "
-		"keep=contact hash=contact identity=external_user_id,hashed"},
-	    {{"CURRENTSD_HEAP_DROP=content", "CURRENTSD_HEAP_KEEP=content",
-		 "CURRENTSD_HEAP_IDENTITY=user_id", NULL},
-		"secret=never-sent content=left-out contact=left-out "
-		"keep=content drop=content identity=user_id"},
+	    {"", "", "", "content=left-out contact=left-out identity=", false},
+	    {"contact,input", "", "",
+		"content=in-part contact=SENT keep="
+		"contact,input identity=external_user_id",
+		true},
+	    /* patterns */
+	    {"*", "", "", "content=SENT contact=SENT keep=*", true},
+	    {"*/contact", "", "", "content=left-out contact=SENT", true},
+	    {"*/*", "contact", "", "content=SENT contact=left-out", true},
+	    {"email*", "", "", "content=left-out contact=in-part", true},
+	    {"*", "email_address", "", "content=SENT contact=in-part", true},
+	    /* a property, and a class in some types */
+	    {"email_address", "", "", "content=left-out contact=in-part", true},
+	    {"*/email_address", "", "", "content=left-out contact=in-part",
+		true},
+	    {"users.*/contact", "", "", "content=left-out contact=in-part",
+		true},
+	    {"users.New/contact", "", "", "content=left-out contact=in-part",
+		true},
+	    /* what is within a property that should be a text */
+	    {"email_address.x*y", "", "", "content=left-out contact=in-part",
+		true},
+	    {"*.email", "", "", "content=in-part contact=in-part", true},
+	    {"email_address.x*y", "*.xy", "",
+		"content=left-out contact=in-part", true},
+	    {"email_address.xy", "*.xy", "",
+		"content=left-out contact=left-out", false},
+	    /* what is plain says nothing of what is not */
+	    {"custom_properties.plan", "", "",
+		"content=left-out contact=left-out", false},
+	    /* the stronger ones */
+	    {"contact", "", "contact", "content=left-out contact=hashed",
+		false},
+	    {"", "", "email*", "content=left-out contact=hashed-in-part",
+		false},
+	    {"content", "content", "", "content=left-out contact=left-out",
+		false},
+	    {"*", "*", "", "content=left-out contact=left-out", false},
+	    {"secret", "", "", "content=left-out contact=left-out", false},
 	};
+	char said[256];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		(void)snprintf(
+		    said, sizeof(said), "secret=never-sent %s", cases[i].said);
+		privacy_check(cases[i].keep, cases[i].drop, cases[i].hash, said,
+		    cases[i].sent);
+	}
+}
+
+static void
+test_identity_is_said(void **state)
+{
+	char key[64];
+	const char *pairs[] = {"CURRENTSD_HEAP_IDENTITY=user_id",
+	    "CURRENTSD_HEAP_IDENTITY_HASH=yes", key, NULL};
 	struct settings settings;
 	struct buf out;
 	struct err err;
 
 	(void)state;
+	(void)snprintf(
+	    key, sizeof(key), "CURRENTSD_HEAP_HASH_KEY_FILE=%s", key_path);
+	assert_true(make(pairs, &settings, &err));
+	buf_init(&out, 4096);
+	settings_privacy_write(&settings.destinations[0], &out);
+	assert_true(buf_has(&out, " identity=user_id,hashed"));
+	buf_fini(&out);
+	settings_fini(&settings);
+}
+
+/* A selector that selects nothing is a typing error, mostly. */
+static void
+test_selectors_are_read(void **state)
+{
+	static const struct {
+		const char *pair;
+		const char *warning; /* NULL: none */
+	} cases[] = {
+	    {"CURRENTSD_HEAP_KEEP=contact", NULL},
+	    {"CURRENTSD_HEAP_KEEP=contakt", "keep: contakt selects nothing"},
+	    {"CURRENTSD_HEAP_DROP=email,x", "drop: email selects nothing"},
+	    {"CURRENTSD_HEAP_DROP=email*", NULL},
+	    {"CURRENTSD_HEAP_DROP=*", NULL},
+	    {"CURRENTSD_HEAP_DROP=custom_properties.plan", NULL},
+	    {"CURRENTSD_HEAP_DROP=*.plan", NULL},
+	    {"CURRENTSD_HEAP_DROP=custom_property.plan",
+		"drop: custom_property.plan selects nothing"},
+	    {"CURRENTSD_HEAP_DROP=timezone,braze_user_id", NULL},
+	    {"CURRENTSD_HEAP_DROP=users.behaviors.CustomEvent/name", NULL},
+	    {"CURRENTSD_HEAP_DROP=users.behaviours.CustomEvent/name",
+		"selects nothing"},
+	    /* one of another type's */
+	    {"CURRENTSD_HEAP_DROP=users.behaviors.CustomEvent/email_address",
+		"selects nothing"},
+	    {"CURRENTSD_HEAP_DROP=*/contact", NULL},
+	    {"CURRENTSD_HEAP_KEEP=secret", "keep: secret selects only what"},
+	    {"CURRENTSD_HEAP_KEEP=*/secret", "selects only what is secret"},
+	    {"CURRENTSD_HEAP_DROP=secret", NULL},
+	};
+	struct settings settings;
+	struct err err;
+
+	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		environment_set(cases[i].pairs);
-		assert_true(settings_read(NULL, &settings, &err));
-		buf_init(&out, 4096);
-		settings_privacy_write(&settings.destinations[0], &out);
-		assert_true(buf_char(&out, '\0'));
-		assert_string_equal(out.data, cases[i].said);
-		buf_fini(&out);
+		const char *pairs[] = {cases[i].pair, NULL};
+
+		assert_true(make(pairs, &settings, &err));
+		if (buf_has(&settings.warnings, "selects") !=
+		    (cases[i].warning != NULL))
+			fail_msg("%s: %.*s", cases[i].pair,
+			    (int)settings.warnings.len, settings.warnings.data);
+		if (cases[i].warning != NULL)
+			assert_true(
+			    buf_has(&settings.warnings, cases[i].warning));
 		settings_fini(&settings);
 	}
 }
@@ -249,6 +370,8 @@ main(void)
 	    cmocka_unit_test(test_refused),
 	    cmocka_unit_test(test_list_in_file),
 	    cmocka_unit_test(test_privacy_is_said),
+	    cmocka_unit_test(test_identity_is_said),
+	    cmocka_unit_test(test_selectors_are_read),
 	};
 
 	return cmocka_run_group_tests(tests, files_make, files_remove);
