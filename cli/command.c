@@ -147,11 +147,14 @@ command_call(const struct command *command, struct command_context *context,
 	return code;
 }
 
-/* Words that begin commands but name none: show those. */
+/* Words that begin commands but name none: show those. It is an error unless
+ * they were asked for. */
 static int
 command_usage(struct buf *out, size_t argc, const char *const *argv)
 {
 	const char *word = argc > 0 ? argv[0] : "";
+	bool asked = argc > 1 && (strcmp(argv[1], "--help") == 0 ||
+				     strcmp(argv[1], "-h") == 0);
 	size_t len = strlen(word);
 	bool begun = false;
 
@@ -169,7 +172,24 @@ command_usage(struct buf *out, size_t argc, const char *const *argv)
 		    "currentsd: there is no command \"%s\"; `currentsd help` "
 		    "lists them\n",
 		    word);
-	return EXIT_USAGE;
+	return begun && asked ? EXIT_FINE : EXIT_USAGE;
+}
+
+/* Does the usage line name no word, but only options? */
+static bool
+command_wordless(const struct command *command)
+{
+	unsigned depth = 0;
+
+	for (const char *at = command->arguments; *at != '\0'; at++) {
+		if (*at == '[' && depth++ == 0 && strncmp(at, "[--", 3) != 0)
+			return false;
+		if (*at == ']')
+			depth--;
+		else if (depth == 0 && *at != ' ')
+			return false;
+	}
+	return true;
 }
 
 int
@@ -191,6 +211,11 @@ command_run(struct parts *parts, const struct channel *channel, size_t argc,
 	if (options_has(&options, "--help")) {
 		command_help_write(command, out);
 		return EXIT_FINE;
+	}
+	if (options.word_count > 0 && command_wordless(command)) {
+		(void)err_set(&err, ERR_INPUT, "%s takes no words: %s",
+		    command->name, options.words[0]);
+		return command_fail(out, &err);
 	}
 	context.options = &options;
 	context.config = options_value(&options, "--config");

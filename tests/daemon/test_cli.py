@@ -36,6 +36,8 @@ def fed(start_daemon, heapsim):
     (["nonsense"], USAGE, "no command"),
     (["queue"], USAGE, "queue list"),
     (["queue", "nonsense"], USAGE, "queue list"),
+    (["queue", "--help"], FINE, "queue list"),
+    (["nonsense", "--help"], USAGE, "no command"),
     (["--help"], FINE, "usage: currentsd"),
     (["help"], FINE, "usage: currentsd"),
     (["help", "settings"], FINE, "CURRENTSD_HEAP_SHARE"),
