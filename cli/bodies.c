@@ -13,14 +13,17 @@ bodies_stream_read(
 	char block[65536];
 	size_t len;
 
+	errno = 0;
 	while ((len = fread(block, 1, sizeof(block), file)) > 0 &&
 	       buf_append(ret_text, block, len))
 		;
-	return ferror(file) ? err_set(reterr, ERR_IO, "%s: read error", name)
-			    : buf_ok(ret_text, reterr);
+	if (ferror(file))
+		return err_set(reterr, ERR_INPUT, "%s: %s", name,
+		    errno != 0 ? strerror(errno) : "read error");
+	return buf_ok(ret_text, reterr);
 }
 
-bool
+static bool
 bodies_file_read(const char *name, struct buf *ret_text, struct err *reterr)
 {
 	FILE *file;
@@ -30,10 +33,22 @@ bodies_file_read(const char *name, struct buf *ret_text, struct err *reterr)
 		return bodies_stream_read(stdin, name, ret_text, reterr);
 	file = fopen(name, "rb");
 	if (file == NULL)
-		return err_set(reterr, ERR_IO, "%s: %s", name, strerror(errno));
+		return err_set(
+		    reterr, ERR_INPUT, "%s: %s", name, strerror(errno));
 	ok = bodies_stream_read(file, name, ret_text, reterr);
 	(void)fclose(file);
 	return ok;
+}
+
+bool
+bodies_read(
+    const struct options *options, struct buf *ret_text, struct err *reterr)
+{
+	if (options->word_count > 1)
+		return err_set(reterr, ERR_INPUT, "give one FILE, or - alone");
+	return bodies_file_read(
+	    options->word_count > 0 ? options->words[0] : "-", ret_text,
+	    reterr);
 }
 
 /* Read one body. False if that failed, which is no fault of the body. */
@@ -90,30 +105,92 @@ bodies_lines_each(const struct buf *text, struct currents_batch *batch,
 	return true;
 }
 
+/* A line of brackets and commas alone: the end of something that began on
+ * another line. */
+static bool
+bodies_line_closes(const char *line, size_t len)
+{
+	bool closes = false;
+
+	for (size_t i = 0; i < len; i++) {
+		if (strchr("]},", line[i]) != NULL && line[i] != '\0')
+			closes = true;
+		else if (strchr(" \t\r", line[i]) == NULL)
+			return false;
+	}
+	return closes;
+}
+
+static bool
+bodies_line_blank(const char *line, size_t len)
+{
+	while (len > 0 && strchr(" \t\r", line[len - 1]) != NULL &&
+	       line[len - 1] != '\0')
+		len--;
+	return len == 0;
+}
+
+/* The whole is no body. Is it of lines that are? One is enough, for any of
+ * the others may be what is wrong with the whole. */
+static bool
+bodies_lines_are(const struct buf *text, struct currents_batch *batch,
+    bool *ret_lines, struct err *reterr)
+{
+	const char *at = text->data, *end = at + text->len;
+	struct currents_fault fault;
+	bool lines = false, faulty = false;
+	size_t len;
+
+	*ret_lines = false;
+	for (; at < end; at += len + 1) {
+		len = bodies_line_length(at, end);
+		if (bodies_line_closes(at, len))
+			return true;
+		if (lines || len == text->len || bodies_line_blank(at, len))
+			continue;
+		if (!bodies_one_read(at, len, batch, &fault, &faulty, reterr))
+			return false;
+		lines = !faulty;
+	}
+	*ret_lines = lines;
+	return true;
+}
+
+size_t
+bodies_newlines(const struct bodies_one *body, size_t from, size_t to)
+{
+	const char *at = body->text + from, *end = body->text + to;
+	size_t count = 0;
+
+	while ((at = memchr(at, '\n', (size_t)(end - at))) != NULL) {
+		at++;
+		count++;
+	}
+	return count;
+}
+
 bool
 bodies_each(
     const struct buf *text, bodies_fn *fn, void *arg, struct err *reterr)
 {
 	const char *data = text->len > 0 ? text->data : "";
-	size_t first = bodies_line_length(data, data + text->len);
 	struct bodies_one body = {data, 0, 1, NULL, NULL};
-	struct currents_batch batch;
-	struct currents_fault fault, other;
+	struct currents_batch batch, other;
+	struct currents_fault fault;
 	bool faulty = false, lines = false, ok;
 
 	currents_batch_init(&batch);
+	currents_batch_init(&other);
 	ok = bodies_one_read(data, text->len, &batch, &fault, &faulty, reterr);
-	if (ok && faulty && first < text->len) {
-		ok = bodies_one_read(
-		    data, first, &batch, &other, &lines, reterr);
-		lines = !lines;
-	}
+	if (ok && faulty)
+		ok = bodies_lines_are(text, &other, &lines, reterr);
 	body.batch = &batch;
 	body.fault = faulty ? &fault : NULL;
 	if (ok && lines)
-		ok = bodies_lines_each(text, &batch, fn, arg, reterr);
+		ok = bodies_lines_each(text, &other, fn, arg, reterr);
 	else if (ok)
 		ok = fn(arg, &body, reterr);
 	currents_batch_fini(&batch);
+	currents_batch_fini(&other);
 	return ok;
 }

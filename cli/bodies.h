@@ -8,6 +8,7 @@
  */
 
 #include "base/buf.h"
+#include "cli/options.h"
 #include "schema/currents.h"
 
 enum { BODIES_BYTES_MAX = 256 * 1024 * 1024 };
@@ -24,12 +25,16 @@ struct bodies_one {
 typedef bool
 bodies_fn(void *arg, const struct bodies_one *body, struct err *reterr);
 
-/* Read the file of that name, "-" being the standard input. */
-MUST_USE bool
-bodies_file_read(const char *name, struct buf *ret_text, struct err *reterr);
+/* Read the file that the command's words name; none, and "-", are the
+ * standard input. ERR_INPUT if there are more, or it cannot be read. */
+MUST_USE bool bodies_read(
+    const struct options *options, struct buf *ret_text, struct err *reterr);
+
+/* How many lines the byte `to` of a body is below the byte `from`. */
+size_t bodies_newlines(const struct bodies_one *body, size_t from, size_t to);
 
 /* Call `fn` for each body. Lines are read one by one if the whole is no body
- * but its first line is. */
+ * but one of them is, and none could be the end of a body of many lines. */
 MUST_USE bool bodies_each(
     const struct buf *text, bodies_fn *fn, void *arg, struct err *reterr);
 

@@ -90,8 +90,9 @@ const struct command command_table[] = {
 	    COMMAND_PLAIN, NULL, command_queue_rescue},
 	{"queue erasures", "[--done SUBJECT] [--json]",
 	    "Whose erasure was asked for (users.UserDeleteRequest)",
-	    "They are on the list until `currentsd forget` or --done takes "
-	    "them off.",
+	    "A request is listed when its destination gets to it: not while "
+	    "that is paused, or\nin dry_run. It stays until `currentsd forget` "
+	    "or --done takes it off.",
 	    COMMAND_QUEUE, command_queue_erasures_options,
 	    command_queue_erasures},
 	{"replay", "--since WHEN [FILTER...] [--destination NAME]",
@@ -122,10 +123,12 @@ const struct command command_table[] = {
 	    "it is, its type\nand id, and what is wrong with it. Exit 1 if "
 	    "anything is.",
 	    COMMAND_PLAIN, command_validate_options, command_validate},
-	{"explain", "[FILE|-] [--destination NAME] [--json]",
+	{"explain", "[FILE|-] [--source NAME] [--destination NAME] [--json]",
 	    "What would be sent for events, and why",
-	    "Reads a request body, or one event a line. Sends nothing, and "
-	    "needs no queue.\nExit 1 if an event would be buried.",
+	    "Reads a request body, or one event a line, and goes by the rules "
+	    "of a source and\nits destination. Sends nothing, and needs no "
+	    "queue. Exit 1 if an event would be\nburied, or something cannot "
+	    "be read.",
 	    COMMAND_PLAIN, command_explain_options, command_explain},
 	{"sample", "[TYPE...|--all] [OPTION...]",
 	    "Make events of the real form, to try things with",

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "cli/bodies.h"
 #include "cli/command.h"
+#include "schema/blank.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -29,7 +30,19 @@ struct validate_finding {
 	const struct currents_event *event; /* NULL: a fault */
 	const char *reason;		    /* NULL: sound */
 	size_t reason_at;
+	const char *doubt; /* of what is sound all the same; or NULL */
 };
+
+/* The judge takes blanks for a name; Heap, and so the mapping, does not. */
+static const char *
+validate_doubt(const struct currents_event *event)
+{
+	if (blank_is(event->type.data, event->type.len))
+		return "the mapping buries it: event_type is blank";
+	if (blank_is(event->id.data, event->id.len))
+		return "the mapping buries it: id is blank";
+	return NULL;
+}
 
 static void
 validate_show_json(const struct validate_finding *finding, struct buf *out)
@@ -54,6 +67,8 @@ validate_show_json(const struct validate_finding *finding, struct buf *out)
 		json_text(&json, "reason", finding->reason);
 		json_int(&json, "reason_at", (int64_t)finding->reason_at);
 	}
+	if (finding->doubt != NULL)
+		json_text(&json, "but", finding->doubt);
 	json_object_close(&json);
 	(void)buf_char(out, '\n');
 }
@@ -82,8 +97,10 @@ validate_show_text(const struct validate_finding *finding, struct buf *out)
 	validate_show_name(" ", &event->type, out);
 	validate_show_name(" id=", &event->id, out);
 	if (finding->reason == NULL)
-		(void)buf_printf(out, " sound%s\n",
-		    event->known ? "" : ", of a type that is not known");
+		(void)buf_printf(out, " sound%s%s%s\n",
+		    event->known ? "" : ", of a type that is not known",
+		    finding->doubt != NULL ? ", but " : "",
+		    finding->doubt != NULL ? finding->doubt : "");
 	else
 		(void)buf_printf(out, " flawed: %s (byte %zu)\n",
 		    finding->reason, finding->reason_at);
@@ -100,26 +117,13 @@ validate_show(struct validate *validate, const struct validate_finding *finding,
 	return command_flush(validate->out, reterr);
 }
 
-static size_t
-validate_newlines(const char *at, const char *end)
-{
-	size_t count = 0;
-
-	while ((at = memchr(at, '\n', (size_t)(end - at))) != NULL) {
-		at++;
-		count++;
-	}
-	return count;
-}
-
 static bool
 validate_fault(struct validate *validate, const struct bodies_one *body,
     struct err *reterr)
 {
 	struct validate_finding finding = {
 	    .at = body->at + body->fault->at,
-	    .line = body->line +
-		    validate_newlines(body->text, body->text + body->fault->at),
+	    .line = body->line + bodies_newlines(body, 0, body->fault->at),
 	    .reason = body->fault->text,
 	};
 
@@ -133,7 +137,7 @@ validate_body(void *arg, const struct bodies_one *body, struct err *reterr)
 {
 	struct validate *validate = arg;
 	struct validate_finding finding = {.line = body->line};
-	const char *seen = body->text;
+	size_t seen = 0;
 	char reason[VALIDATE_REASON];
 
 	if (body->fault != NULL)
@@ -143,11 +147,12 @@ validate_body(void *arg, const struct bodies_one *body, struct err *reterr)
 		bool sound = event->flaw == CURRENTS_SOUND;
 
 		finding.at = body->at + event->at;
-		finding.line += validate_newlines(seen, body->text + event->at);
-		seen = body->text + event->at;
+		finding.line += bodies_newlines(body, seen, event->at);
+		seen = event->at;
 		finding.event = event;
 		finding.reason = sound ? NULL : reason;
 		finding.reason_at = body->at + event->flaw_at;
+		finding.doubt = sound ? validate_doubt(event) : NULL;
 		currents_flaw_write(event, reason, sizeof(reason));
 		validate->sound += sound;
 		validate->flawed += !sound;
@@ -168,8 +173,7 @@ command_validate(struct command_context *context, struct buf *out)
 	bool ok;
 
 	buf_init(&text, BODIES_BYTES_MAX);
-	ok = bodies_file_read(options->word_count > 0 ? options->words[0] : "-",
-		 &text, &err) &&
+	ok = bodies_read(options, &text, &err) &&
 	     bodies_each(&text, validate_body, &validate, &err);
 	buf_fini(&text);
 	if (!ok)

@@ -25,7 +25,7 @@ STANDS_ON = {
 # What a module shows to the others; of base/, a shelf of tools, everything.
 PUBLIC = {
     "schema/currents.h", "schema/track.h", "schema/sample.h",
-    "schema/private.h", "schema/reach.h",
+    "schema/private.h", "schema/reach.h", "schema/blank.h",
     "schema/person.h", "schema/pick.h",
     "schema/document.h", "schema/drift.h",
     "queue/queue.h", "queue/books.h", "queue/tools.h", "queue/rescue.h",
