@@ -114,8 +114,8 @@ const struct command command_table[] = {
 	{"drift", "[--adopt] [--json]",
 	    "What Braze sent that the catalogue does not have",
 	    "Unknown types, properties and members, required properties that "
-	    "are blank, values\nof a new JSON type: how often, first and last "
-	    "seen. Never a value.",
+	    "are blank, null\nor absent, values of a new JSON type: how often, "
+	    "first and last seen. Never a\nvalue.",
 	    COMMAND_QUEUE, command_drift_options, command_drift},
 	{"validate", "[FILE|-] [--json]",
 	    "Judge events as the server would",

@@ -59,7 +59,7 @@ enum currents_note_kind {
 	CURRENTS_NOTE_PROPERTY, /* a property that its type does not have */
 	CURRENTS_NOTE_USER,	/* the same of a member of "user" */
 	CURRENTS_NOTE_MEMBER,	/* the same of the event itself */
-	CURRENTS_NOTE_BLANK,	/* a required property is "" */
+	CURRENTS_NOTE_BLANK,	/* a required one is "", null, absent */
 	CURRENTS_NOTE_JSON,	/* a value's JSON type is new: it is flawed */
 	CURRENTS_NOTES		/* how many kinds */
 };

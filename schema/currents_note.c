@@ -146,19 +146,28 @@ currents_unknown_add(struct currents_reader *reader,
 }
 
 static void
-currents_field_note(struct currents_reader *reader,
+currents_json_note(struct currents_reader *reader,
     const struct currents_event *event, enum currents_note_kind what,
-    const char *field, const char *at)
+    const char *field, const char *json)
 {
 	struct currents_note note = {
 	    .what = what,
 	    .type = event->type,
 	    .field = {field, strlen(field)},
-	    .json = at == NULL ? "" : currents_json(reader, at),
+	    .json = json,
 	    .events = 1,
 	};
 
 	currents_note_add(reader->batch, &note);
+}
+
+static void
+currents_field_note(struct currents_reader *reader,
+    const struct currents_event *event, enum currents_note_kind what,
+    const char *field, const char *at)
+{
+	currents_json_note(reader, event, what, field,
+	    at == NULL ? "" : currents_json(reader, at));
 }
 
 void
@@ -230,6 +239,33 @@ currents_type_note(
 		    reader, event, CURRENTS_NOTE_PROPERTY, reader->seen[i]);
 }
 
+/* The event is flawed for the first that is missing, and judged no further;
+ * all are told, since one change may have taken them away. */
+static void
+currents_missing_note(struct currents_reader *reader,
+    const struct currents_event *event, const struct catalogue_type *type)
+{
+	bool missing = false;
+
+	for (size_t i = 0; i < type->required_count; i++) {
+		size_t index = type->required[i];
+		const struct currents_property *property =
+		    &reader->properties[index];
+		const char *json = NULL;
+
+		if (property->event != reader->event)
+			json = "absent";
+		else if ((property->fits & CURRENTS_FITS_NULL) != 0)
+			json = "null";
+		else if (missing && property->fits == CURRENTS_FITS_ANY)
+			json = "blank";
+		missing |= json != NULL;
+		if (json != NULL)
+			currents_json_note(reader, event, CURRENTS_NOTE_BLANK,
+			    catalogue_property_at(index)->name, json);
+	}
+}
+
 void
 currents_event_note(struct currents_reader *reader,
     const struct currents_draft *draft, const struct currents_event *event,
@@ -240,6 +276,8 @@ currents_event_note(struct currents_reader *reader,
 	if (event->flaw == CURRENTS_WRONG_TYPE)
 		currents_field_note(reader, event, CURRENTS_NOTE_JSON,
 		    event->flaw_field, reader->body + event->flaw_at);
+	if (event->flaw == CURRENTS_REQUIRED_MISSING)
+		currents_missing_note(reader, event, type);
 	if (event->flaw != CURRENTS_SOUND)
 		return;
 	if (type == NULL)

@@ -70,6 +70,18 @@ def test_seen_once_and_kept(daemon):
     assert "s3cr3t" not in told and "hidden words" not in told
 
 
+def test_required_ones_that_went_are_seen(daemon):
+    orphan = "users.UserOrphan"
+    body = {"events": [
+        {"event_type": orphan, "id": "a", "time": 1, "properties": {}},
+        {"event_type": orphan, "id": "b", "time": 1,
+         "properties": {"orphaned_by_id": None}}]}
+    assert daemon.post(body).json["buried"] == 2
+    assert seen(daemon) == {
+        ("blank required", orphan, "orphaned_by_id", "absent"): 1,
+        ("blank required", orphan, "orphaned_by_id", "null"): 1}
+
+
 def test_what_is_known_is_not_noted(daemon):
     events = daemon.command("sample", "--all", "--count", "300", "--batch")
     assert daemon.post(events).status == 200

@@ -23,6 +23,7 @@
 	EVENT("users.behaviors.CustomEvent",                                   \
 	    ",\"properties\":{\"name\":\"n\"" properties "}")
 #define C "\tusers.behaviors.CustomEvent\t"
+#define P "\tusers.behaviors.Purchase\t"
 
 static struct currents_batch batch;
 
@@ -79,6 +80,23 @@ test_noted(void **state)
 	    /* known to other types only */
 	    {CUSTOM(",\"price\":1"), "unknown property" C "price\tinteger\n"},
 	    {CUSTOM(",\"name\":\"\""), "blank required" C "name\tblank\n"},
+	    /* required, and gone */
+	    {CUSTOM(",\"name\":null"), "blank required" C "name\tnull\n"},
+	    {EVENT("users.behaviors.CustomEvent", ",\"properties\":{}"),
+		"blank required" C "name\tabsent\n"},
+	    {EVENT("users.behaviors.CustomEvent", ""),
+		"blank required" C "name\tabsent\n"},
+	    {"[" CUSTOM("") "," EVENT("users.behaviors.CustomEvent", "") "]",
+		"blank required" C "name\tabsent\n"},
+	    {EVENT("users.behaviors.Purchase",
+		 ",\"properties\":{\"price\":null,\"product_id\":\"\"}"),
+		"blank required" P "currency\tabsent\n"
+		"blank required" P "price\tnull\n"
+		"blank required" P "product_id\tblank\n"},
+	    {EVENT("users.behaviors.Purchase",
+		 ",\"properties\":{\"currency\":\"\",\"product_id\":\"p\"}"),
+		"blank required" P "currency\tblank\n"
+		"blank required" P "price\tabsent\n"},
 	    {CUSTOM(",\"name\":5"), "new json type" C "name\tinteger\n"},
 	    {CUSTOM(",\"ad_id\":{}"), "new json type" C "ad_id\tobject\n"},
 	    {EVENT("users.behaviors.CustomEvent",
