@@ -10,8 +10,9 @@
 #include "schema/currents.h"
 
 enum {
-	DRIFT_NAME_MAX = 128,  /* bytes of a type or field; more is cut */
-	DRIFT_TEXT_MAX = 2048, /* of a text, its NUL included */
+	DRIFT_NAME_MAX = 128, /* bytes of a type or field; more is cut */
+	DRIFT_NAME_WHOLE = DRIFT_NAME_MAX - 4, /* so many: it was not cut */
+	DRIFT_TEXT_MAX = 2048,		       /* of a text, its NUL included */
 };
 
 /*
@@ -24,17 +25,18 @@ drift_text_write(const struct currents_note *note, char ret[DRIFT_TEXT_MAX]);
 struct drift {
 	enum currents_note_kind what;
 	struct currents_text type, field, json; /* in the text, escaped */
+	bool adopted; /* by a line; set by drift_adopt_write() */
 };
 
 /* False if it is none: a note too many is kept as "(more)". */
 MUST_USE bool drift_text_read(const char *text, struct drift *ret_drift);
 
 /*
- * Append what makes the catalogue know them: first lines of "properties",
- * then of "events". What a person must decide is a line that begins with #.
- * Slow: for people. The order of the drifts does not matter.
+ * Append what makes the catalogue know them: lines of "user", "properties"
+ * and "events", each after a line that says where they go. Such lines begin
+ * with #, and so does what a person must decide. Slow: for people. The order
+ * of the drifts does not matter.
  */
-void
-drift_adopt_write(const struct drift *drifts, size_t count, struct buf *out);
+void drift_adopt_write(struct drift *drifts, size_t count, struct buf *out);
 
 #endif

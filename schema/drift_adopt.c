@@ -2,118 +2,57 @@
  * The catalogue's lines for what was seen. A line is proposed and a person
  * takes it over; so it says what was seen and guesses nothing but this: what
  * was only ever null or blank is a string, and integers among numbers make a
- * number.
+ * number. All lines together, pasted, are a catalogue that is built: what a
+ * person must decide first is in no line, but in a remark.
  */
 
-#include "schema/drift.h"
-
-#include "schema/catalogue.h"
+#include "schema/drift_parts.h"
 
 #include <stdio.h>
 #include <string.h>
 
+/* What follows goes into that object of schema/events.json. */
+static void
+drift_head(const char *object, bool *any, struct buf *out)
+{
+	if (!*any)
+		(void)buf_printf(out, "# into \"%s\":\n", object);
+	*any = true;
+}
+
+/* Is one of the drifts before it adopted and of the same field? */
 static bool
-drift_same(struct currents_text a, struct currents_text b)
-{
-	return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
-}
-
-static bool
-drift_is(struct currents_text text, const char *word)
-{
-	return text.len == strlen(word) &&
-	       memcmp(text.data, word, text.len) == 0;
-}
-
-/* What is said of one field: of one type, or (type NULL) of all types. */
-struct drift_field {
-	const struct currents_text *type;
-	struct currents_text name;
-};
-
-static bool
-drift_concerns(const struct drift *drift, const struct drift_field *field)
-{
-	return drift->what == CURRENTS_NOTE_PROPERTY &&
-	       drift_same(drift->field, field->name) &&
-	       (field->type == NULL || drift_same(drift->type, *field->type));
-}
-
-/* A JSON type as the catalogue has it, or NULL. */
-static const char *
-drift_kind_of(struct currents_text json)
-{
-	for (int k = CATALOGUE_STRING; k <= CATALOGUE_STRINGS_NULLS; k++) {
-		const char *name = catalogue_kind_name((enum catalogue_kind)k);
-
-		if (drift_is(json, name))
-			return name;
-	}
-	return NULL;
-}
-
-/* The kind that takes both, or NULL. */
-static const char *
-drift_widen(const char *a, const char *b)
-{
-	static const struct {
-		const char *narrow, *wide;
-	} pairs[] = {
-	    {"integer", "number"}, {"array<string>", "array<string|null>"}};
-
-	if (strcmp(a, b) == 0)
-		return a;
-	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
-		if (strcmp(a, pairs[i].narrow) == 0 &&
-		    strcmp(b, pairs[i].wide) == 0)
-			return b;
-		if (strcmp(a, pairs[i].wide) == 0 &&
-		    strcmp(b, pairs[i].narrow) == 0)
-			return a;
-	}
-	return NULL;
-}
-
-/* The catalogue's word for all that was seen of a field, "" if nothing was
- * but null and blank; NULL if there is none: a person must decide. */
-static const char *
-drift_kind(
-    const struct drift *drifts, size_t count, const struct drift_field *field)
-{
-	const char *kind = "", *seen;
-
-	for (size_t i = 0; i < count; i++) {
-		if (!drift_concerns(&drifts[i], field) ||
-		    drift_is(drifts[i].json, "null") ||
-		    drift_is(drifts[i].json, "blank"))
-			continue;
-		seen = drift_kind_of(drifts[i].json);
-		if (seen == NULL)
-			return NULL;
-		kind = *kind == '\0' ? seen : drift_widen(kind, seen);
-		if (kind == NULL)
-			return NULL;
-	}
-	return kind;
-}
-
-/* Did an earlier drift say the same? */
-static bool
-drift_told(const struct drift *drifts, size_t at, bool by_type)
+drift_field_told(const struct drift *drifts, size_t at)
 {
 	for (size_t i = 0; i < at; i++) {
 		if (drifts[i].what == drifts[at].what &&
 		    drift_same(drifts[i].field, drifts[at].field) &&
-		    (!by_type || drift_same(drifts[i].type, drifts[at].type)))
+		    drifts[i].adopted)
 			return true;
 	}
 	return false;
 }
 
-static size_t
-drift_property(struct currents_text name)
+/* Members of "user" that no type has had yet. */
+static void
+drift_users_write(const struct drift *drifts, size_t count, struct buf *out)
 {
-	return catalogue_property_find(name.data, name.len);
+	bool any = false;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct currents_text *name = &drifts[i].field;
+		bool known = false;
+
+		for (size_t j = 0; j < catalogue_user_count(); j++)
+			known |= drift_is(*name, catalogue_user_name(j));
+		if (drifts[i].what != CURRENTS_NOTE_USER || known ||
+		    !drifts[i].adopted || drift_field_told(drifts, i))
+			continue;
+		drift_head("user", &any, out);
+		(void)buf_printf(out, "\"%.*s\": \"%.*s, seen by drift\",\n",
+		    (int)name->len, name->data, (int)drifts[i].json.len,
+		    drifts[i].json.data);
+	}
 }
 
 /* The names that no type has had yet. */
@@ -121,19 +60,21 @@ static void
 drift_properties_write(
     const struct drift *drifts, size_t count, struct buf *out)
 {
+	bool any = false;
+
 	for (size_t i = 0; i < count; i++) {
 		struct drift_field field = {NULL, drifts[i].field};
 		const char *kind;
 
 		if (drifts[i].what != CURRENTS_NOTE_PROPERTY ||
 		    drift_property(field.name) < catalogue_property_count() ||
-		    drift_told(drifts, i, false))
+		    !drifts[i].adopted || drift_field_told(drifts, i))
 			continue;
+		drift_head("properties", &any, out);
 		kind = drift_kind(drifts, count, &field);
-		(void)buf_printf(out, "%s\"%.*s\": {\"type\": \"%s\"},\n",
-		    kind == NULL ? "# decide the type: " : "",
+		(void)buf_printf(out, "\"%.*s\": {\"type\": \"%s\"},\n",
 		    (int)field.name.len, field.name.data,
-		    kind == NULL || *kind == '\0' ? "string" : kind);
+		    *kind == '\0' ? "string" : kind);
 	}
 }
 
@@ -157,8 +98,8 @@ drift_list_new(struct drift_list *list, const struct drift *drifts,
 {
 	for (size_t i = 0; i < count; i++) {
 		if (drifts[i].what == what &&
-		    drift_same(drifts[i].type, type) &&
-		    !drift_told(drifts, i, true))
+		    drift_same(drifts[i].type, type) && drifts[i].adopted &&
+		    !drift_told(drifts, i))
 			drift_list_add(
 			    list, drifts[i].field.data, drifts[i].field.len);
 	}
@@ -226,7 +167,7 @@ drift_types_write(const struct drift *drifts, size_t count,
 
 		if (!drift_concerns(&drifts[i], &field) ||
 		    drift_property(field.name) == catalogue_property_count() ||
-		    drift_told(drifts, i, true))
+		    !drifts[i].adopted || drift_told(drifts, i))
 			continue;
 		usual = catalogue_kind_name(
 		    catalogue_property_at(drift_property(field.name))->kind);
@@ -269,6 +210,8 @@ drift_event_write(const struct drift *drifts, size_t count,
 	const struct catalogue_type *known =
 	    index < catalogue_type_count() ? catalogue_type_at(index) : NULL;
 
+	if (known != NULL)
+		(void)buf_text(out, "# instead of the line that is there:\n");
 	(void)buf_printf(out, "\"%.*s\": {", (int)type.len, type.data);
 	if (known != NULL)
 		(void)buf_printf(out, "\"family\": \"%s\", ", known->family);
@@ -281,55 +224,66 @@ drift_event_write(const struct drift *drifts, size_t count,
 	(void)buf_text(out, "},\n");
 }
 
-/* What no line can adopt. */
-static void
-drift_remark_write(const struct drift *drift, struct buf *out)
+/* Why no line takes it. */
+static const char *
+drift_remark(const struct drift *drift)
 {
-	const char *remark = NULL;
-
 	switch (drift->what) {
 	case CURRENTS_NOTE_TYPE:
+		return "its name is blank, cut or odd";
 	case CURRENTS_NOTE_PROPERTY:
 	case CURRENTS_NOTE_USER:
-		return;
+		if (!drift_nameable(drift->type) ||
+		    !drift_nameable(drift->field))
+			return "a name that is blank, cut or odd";
+		return "decide its type, then add it to \"properties\", of the "
+		       "catalogue and of the event";
 	case CURRENTS_NOTE_MEMBER:
-		remark = "a member of the event that is not read";
-		break;
+		return "a member of the event that is not read";
 	case CURRENTS_NOTE_BLANK:
-		remark = "required, and blank: take it out of \"required\"?";
-		break;
+		return "is required: take it out of \"required\"?";
 	case CURRENTS_NOTE_JSON:
-		remark = "is of another type now, and flawed for it";
-		break;
+		return "is of another type now, and flawed for it";
 	case CURRENTS_NOTES:
-		return;
+		break;
 	}
-	(void)buf_printf(out, "# %.*s %.*s (%.*s): %s\n", (int)drift->type.len,
-	    drift->type.data, (int)drift->field.len, drift->field.data,
-	    (int)drift->json.len, drift->json.data, remark);
+	return "";
 }
 
-static bool
-drift_adoptable(const struct drift *drift)
+static void
+drift_events_write(const struct drift *drifts, size_t count, struct buf *out)
 {
-	return drift->what == CURRENTS_NOTE_TYPE ||
-	       drift->what == CURRENTS_NOTE_PROPERTY ||
-	       drift->what == CURRENTS_NOTE_USER;
+	bool any = false;
+
+	for (size_t i = 0; i < count; i++) {
+		bool told = !drifts[i].adopted;
+
+		for (size_t j = 0; j < i && !told; j++)
+			told = drift_same(drifts[i].type, drifts[j].type) &&
+			       drifts[j].adopted;
+		if (told)
+			continue;
+		drift_head("events", &any, out);
+		drift_event_write(drifts, count, drifts[i].type, out);
+	}
 }
 
 void
-drift_adopt_write(const struct drift *drifts, size_t count, struct buf *out)
+drift_adopt_write(struct drift *drifts, size_t count, struct buf *out)
 {
+	drift_decide(drifts, count);
+	drift_users_write(drifts, count, out);
 	drift_properties_write(drifts, count, out);
+	drift_events_write(drifts, count, out);
 	for (size_t i = 0; i < count; i++) {
-		bool told = !drift_adoptable(&drifts[i]);
+		const struct drift *drift = &drifts[i];
 
-		for (size_t j = 0; j < i && !told; j++)
-			told = drift_adoptable(&drifts[j]) &&
-			       drift_same(drifts[i].type, drifts[j].type);
-		if (!told)
-			drift_event_write(drifts, count, drifts[i].type, out);
+		if (drift->adopted)
+			continue;
+		(void)buf_printf(out, "# %.*s %.*s (%.*s): %s\n",
+		    (int)drift->type.len, drift->type.data,
+		    (int)drift->field.len, drift->field.data,
+		    (int)drift->json.len, drift->json.data,
+		    drift_remark(drift));
 	}
-	for (size_t i = 0; i < count; i++)
-		drift_remark_write(&drifts[i], out);
 }

@@ -88,18 +88,36 @@ def test_what_is_known_is_not_noted(daemon):
     assert daemon.command("drift").startswith("nothing was seen")
 
 
+def compiled(tmp_path, catalogue):
+    """Our own compiler takes it, and a C compiler what it makes."""
+    (tmp_path / "events.json").write_text(json.dumps(catalogue))
+    subprocess.run([BUILD / "catalogue_compile", tmp_path / "events.json",
+                    tmp_path / "tables.c"], check=True)
+    subprocess.run(["cc", "-std=c17", "-fsyntax-only", f"-I{REPO}",
+                    tmp_path / "tables.c"], check=True)
+
+
+def adopted(text):
+    """The catalogue with every line pasted where its remark says."""
+    catalogue = json.loads((REPO / "schema/events.json").read_text())
+    place, replaces = None, False
+    for line in text.splitlines():
+        into = re.fullmatch(r'# into "(\w+)":', line)
+        place = into[1] if into else place
+        if line.startswith("#"):
+            replaces = line == "# instead of the line that is there:"
+            continue
+        ((name, value),) = json.loads("{" + line.rstrip(",") + "}").items()
+        assert (name in catalogue[place]) is replaces, line
+        catalogue[place][name] = value
+        replaces = False
+    return catalogue
+
+
 def test_adopted_lines_are_a_catalogue(daemon, tmp_path):
     assert daemon.post({"events": [
         event(NEW_TYPE, 1), event(ORPHAN, 2, app_id="x")]}).status == 200
-    lines = [line for line in daemon.command("drift", "--adopt").splitlines()
-             if not line.startswith("#")]
-    catalogue = json.loads((REPO / "schema/events.json").read_text())
-    for line in lines:
-        ((name, value),) = json.loads("{" + line.rstrip(",") + "}").items()
-        if "family" in value:
-            catalogue["events"][name] = value
-        else:
-            catalogue["properties"][name] = value
+    catalogue = adopted(daemon.command("drift", "--adopt"))
     assert catalogue["properties"]["pages"] == {"type": "number"}
     assert catalogue["events"][NEW_TYPE["event_type"]] == {
         "family": "messages", "required": [],
@@ -108,9 +126,33 @@ def test_adopted_lines_are_a_catalogue(daemon, tmp_path):
     orphan = catalogue["events"]["users.UserOrphan"]
     assert {"new_field", "pages", "app_id"} < set(orphan["properties"])
     assert orphan["required"] == ["orphaned_by_id"]
-    # our own compiler takes it
-    (tmp_path / "events.json").write_text(json.dumps(catalogue))
-    subprocess.run([BUILD / "catalogue_compile", tmp_path / "events.json",
-                    tmp_path / "tables.c"], check=True)
-    subprocess.run(["cc", "-std=c17", "-fsyntax-only", f"-I{REPO}",
-                    tmp_path / "tables.c"], check=True)
+    compiled(tmp_path, catalogue)
+
+
+def test_whatever_was_seen_the_lines_can_be_pasted(daemon, tmp_path):
+    long = "n" * 300
+    odd = {"": 1, " ": 1, "\u00a0": 1, "a\"b": 1, "a\\b": 1, "a\nb": 1,
+           "\x1b[2J": 1, long: 1, "\u00fcber": "x", "none": None,
+           "array": [{}], "price": [[1]], "plain": "x", "name": None}
+    new = {**NEW_TYPE, "user": {"user_id": "u", "a new one": 5, "": 1,
+                                "b\"c": 1, long: 1}, "properties": odd}
+    events = [{**new, "id": str(i), "event_type": name} for i, name in
+              enumerate(("x.New", " ", "x\"y", "x\ny", long, "x", "users.x",
+                         "users..x", "users.UserOrphan"))]
+    events[-1]["properties"] = {**odd, "orphaned_by_id": "o"}
+    events.append({**ORPHAN, "id": "other", "properties": {
+        "orphaned_by_id": None, "plain": True}})
+    answer = daemon.post({"events": events})
+    assert answer.json["received"] == len(events)
+    text = daemon.command("drift", "--adopt")
+    catalogue = adopted(text)
+    assert {"x.New", "x", "users.x", "users..x"} < set(catalogue["events"])
+    assert "a new one" in catalogue["user"]
+    assert catalogue["events"]["x.New"]["properties"].count("plain") == 1
+    for name in ("array", "price"):
+        assert name not in catalogue["events"]["x.New"]["properties"]
+        assert re.search(rf"^# x.New {name} \(array\): decide", text, re.M)
+    for name in ("", " ", "\u00a0", long[:128], 'x"y', 'a"b'):
+        for place in "events", "properties", "user":
+            assert name not in catalogue[place]
+    compiled(tmp_path, catalogue)

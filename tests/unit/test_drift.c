@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "schema/catalogue.h"
 #include "schema/drift.h"
 #include "schema/sample.h"
 
@@ -227,42 +228,114 @@ test_text(void **state)
 	assert_false(drift_text_read("unknown tune\ta\tb\tc", &drift));
 }
 
+/* The names in the line of a type that is known, whatever it has by now. */
+static void
+names_write(const struct catalogue_type *type, struct buf *out)
+{
+	for (size_t i = 0; i < type->property_count; i++)
+		(void)buf_printf(out, "\"%s\", ",
+		    catalogue_property_at(type->properties[i])->name);
+}
+
+static void
+adopt(const char *const *seen, size_t count, struct buf *out)
+{
+	struct drift drifts[32];
+
+	assert_true(count <= sizeof(drifts) / sizeof(drifts[0]));
+	for (size_t i = 0; i < count; i++)
+		assert_true(drift_text_read(seen[i], &drifts[i]));
+	buf_init(out, 1 << 16);
+	drift_adopt_write(drifts, count, out);
+	assert_true(buf_char(out, '\0'));
+}
+
 static void
 test_adopt(void **state)
 {
 	static const char *const seen[] = {
-	    "unknown property\tusers.UserDeleteRequest\tfresh\tinteger",
-	    "unknown property\tusers.UserDeleteRequest\tfresh\tnumber",
-	    "unknown property\tusers.UserDeleteRequest\tfresh\tblank",
+	    "unknown property\tusers.UserDeleteRequest\tx.fresh\tinteger",
+	    "unknown property\tusers.UserDeleteRequest\tx.fresh\tnumber",
+	    "unknown property\tusers.UserDeleteRequest\tx.fresh\tblank",
 	    "unknown property\tusers.UserDeleteRequest\tprice\tstring",
 	    "unknown property\tx.mail.New\tname\tnull",
 	    "unknown type\tx.mail.New\t\t",
 	    "unknown user member\tx.mail.New\tuser_id\tstring",
-	    "unknown property\tx.mail.New\todd\tarray",
+	    "unknown user member\tx.mail.New\tx.member\tinteger",
+	    "unknown property\tx.mail.New\tx.odd\tarray",
+	    "unknown property\tx.mail.New\tprice\tarray",
 	    "new json type\tusers.UserOrphan\tapp_id\tobject",
+	    "blank required\tusers.UserOrphan\torphaned_by_id\tabsent",
 	};
-	struct drift drifts[sizeof(seen) / sizeof(seen[0])];
+	const struct catalogue_type *type = catalogue_type_at(
+	    catalogue_type_find("users.UserDeleteRequest", 23));
+	struct buf out, expected;
+
+	(void)state;
+	adopt(seen, sizeof(seen) / sizeof(seen[0]), &out);
+	buf_init(&expected, 1 << 16);
+	(void)buf_text(&expected,
+	    "# into \"user\":\n"
+	    "\"x.member\": \"integer, seen by drift\",\n"
+	    "# into \"properties\":\n"
+	    "\"x.fresh\": {\"type\": \"number\"},\n"
+	    "# into \"events\":\n"
+	    "# instead of the line that is there:\n"
+	    "\"users.UserDeleteRequest\": {\"family\": \"user\", "
+	    "\"required\": [], \"properties\": [");
+	names_write(type, &expected);
+	(void)buf_printf(&expected,
+	    "\"x.fresh\", \"price\"], \"user\": [\"user_id\"], \"status\": "
+	    "\"%s\", \"types\": {\"price\": \"string\"}},\n"
+	    "\"x.mail.New\": {\"family\": \"mail\", \"required\": [], "
+	    "\"properties\": [\"name\"], \"user\": [\"user_id\", "
+	    "\"x.member\"]},\n"
+	    "# x.mail.New x.odd (array): decide its type, then add it to "
+	    "\"properties\", of the catalogue and of the event\n"
+	    "# x.mail.New price (array): decide its type, then add it to "
+	    "\"properties\", of the catalogue and of the event\n"
+	    "# users.UserOrphan app_id (object): is of another type now, and "
+	    "flawed for it\n"
+	    "# users.UserOrphan orphaned_by_id (absent): is required: take it "
+	    "out of \"required\"?\n",
+	    type->status);
+	assert_true(buf_char(&expected, '\0'));
+	assert_string_equal(out.data, expected.data);
+	buf_fini(&out);
+	buf_fini(&expected);
+}
+
+/* Names that no line can have: blank, cut, or escaped. */
+static void
+test_adopt_names(void **state)
+{
+	struct currents_note note = {.what = CURRENTS_NOTE_PROPERTY,
+	    .type = {"x.New", 5},
+	    .json = "string"};
+	char text[8][DRIFT_TEXT_MAX], name[200];
+	const char *const fields[] = {
+	    "", " ", "\xc2\xa0", "a\"b", "a\\b", "a\nb", name, "x.good"};
+	const char *seen[8];
 	struct buf out;
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(seen) / sizeof(seen[0]); i++)
-		assert_true(drift_text_read(seen[i], &drifts[i]));
-	buf_init(&out, 1 << 16);
-	drift_adopt_write(drifts, sizeof(seen) / sizeof(seen[0]), &out);
-	(void)buf_char(&out, '\0');
-	assert_string_equal(out.data,
-	    "\"fresh\": {\"type\": \"number\"},\n"
-	    "# decide the type: \"odd\": {\"type\": \"string\"},\n"
-	    "\"users.UserDeleteRequest\": {\"family\": \"user\", "
-	    "\"required\": [], \"properties\": [\"app_group_id\", \"fresh\", "
-	    "\"price\"], \"user\": [\"user_id\"], \"status\": \"documented, "
-	    "no published HTTP example\", \"types\": {\"price\": "
-	    "\"string\"}},\n"
-	    "\"x.mail.New\": {\"family\": \"mail\", \"required\": [], "
-	    "\"properties\": [\"name\", \"odd\"], \"user\": "
-	    "[\"user_id\"]},\n"
-	    "# users.UserOrphan app_id (object): is of another type now, and "
-	    "flawed for it\n");
+	memset(name, 'n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	for (size_t i = 0; i < 8; i++) {
+		note.field =
+		    (struct currents_text){fields[i], strlen(fields[i])};
+		drift_text_write(&note, text[i]);
+		seen[i] = text[i];
+	}
+	adopt(seen, 8, &out);
+	for (const char *line = strtok(out.data, "\n"); line != NULL;
+	     line = strtok(NULL, "\n")) {
+		if (*line != '#' && strstr(line, "x.good") == NULL)
+			fail_msg("%s", line);
+		if (*line == '"' && strstr(line, "x.New") == line + 1)
+			assert_non_null(
+			    strstr(line, "\"properties\": [\"x.good\"]"));
+	}
 	buf_fini(&out);
 }
 
@@ -276,6 +349,7 @@ main(void)
 	    cmocka_unit_test(test_bounded),
 	    cmocka_unit_test(test_text),
 	    cmocka_unit_test(test_adopt),
+	    cmocka_unit_test(test_adopt_names),
 	};
 	int failed;
 
