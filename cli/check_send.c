@@ -16,6 +16,7 @@
 
 enum {
 	SEND_EVENT_MAX = 64 * 1024,
+	SEND_NAMES_MAX = 4096,
 	SEND_ID = 37, /* of a UUID, with its NUL */
 };
 
@@ -61,9 +62,75 @@ send_event_write(const struct settings_destination *destination,
 	json_object_close(&json);
 }
 
+/*
+ * The names, in quotes, of the properties whose value is the id, out of the
+ * event as it is sent: settings rename, prefix, hash and drop, so that only
+ * it knows them. The id is a UUID of ours and in no other value.
+ */
+static void
+send_markers_find(const struct buf *event, const char *id, struct buf *ret)
+{
+	char value[SEND_ID + 3];
+	const char *at = event->data, *end = at + event->len, *name;
+	size_t len = (size_t)snprintf(value, sizeof(value), ":\"%s\"", id);
+
+	while (at < end &&
+	       (at = memmem(at, (size_t)(end - at), value, len)) != NULL) {
+		/* a name ends in a quote; one within it is escaped */
+		for (name = at - 2;
+		     name > event->data && (*name != '"' || name[-1] == '\\');
+		     name--)
+			;
+		(void)buf_printf(ret, "%s%.*s", ret->len > 0 ? " or " : "",
+		    (int)(at - name), name);
+		at += len;
+	}
+}
+
+/* Map it as it will be mapped, and find the marker in it. */
+static bool
+send_markers_read(const struct track_rules *rules, const struct buf *event,
+    const char *id, struct buf *ret_markers, struct err *reterr)
+{
+	struct track_result result;
+	struct buf mapped;
+	bool ok;
+
+	buf_init(&mapped, SEND_EVENT_MAX);
+	ok = track_write(
+	    rules, event->data, event->len, &mapped, &result, reterr);
+	if (ok && result.fate == TRACK_SEND) {
+		send_markers_find(&mapped, id, ret_markers);
+		ok = buf_ok(ret_markers, reterr);
+		if (ok && ret_markers->len == 0)
+			ok = err_set(reterr, ERR_IO,
+			    "nothing was sent: by these settings the event "
+			    "would have no marker to find it by; "
+			    "custom_properties.currentsd_test is dropped or "
+			    "hashed, and braze_event_id is not added");
+	}
+	buf_fini(&mapped);
+	return ok;
+}
+
+/* How to find it: what a 200 does not tell. */
+static void
+send_hint_write(const struct settings_destination *destination, const char *id,
+    const struct buf *markers, struct buf *out)
+{
+	(void)buf_printf(out,
+	    "This does not prove that it arrived: Heap answers 200 to a wrong "
+	    "app id too.\nLook in Heap, in the environment with the id %s, "
+	    "for the user above (Users,\nsearch by identity); within a minute "
+	    "or two he has an event whose property\n%.*s is %s.\n"
+	    "If it is not there, app_id or region is wrong.\n",
+	    destination->app_id, (int)markers->len, markers->data, id);
+}
+
 static void
 send_show(const struct settings_destination *destination, const char *id,
-    const struct forwarder_once *once, struct buf *out)
+    const struct forwarder_once *once, const struct buf *markers,
+    struct buf *out)
 {
 	(void)buf_printf(out, "sent to      %s\n", destination->url);
 	(void)buf_append(out, once->body.data, once->body.len);
@@ -73,23 +140,17 @@ send_show(const struct settings_destination *destination, const char *id,
 	}
 	(void)buf_printf(
 	    out, "\nanswer       HTTP %ld %s\n", once->status, once->words);
-	if (once->status != 200)
-		return;
-	(void)buf_printf(out,
-	    "This does not prove that it arrived: Heap answers 200 to a wrong "
-	    "app id too.\nLook in Heap, in the environment with the id %s, "
-	    "for the user above (Users,\nsearch by identity); within a minute "
-	    "or two he has an event whose property\n"
-	    "custom_properties.currentsd_test (or braze_event_id) is %s.\n"
-	    "If it is not there, app_id or region is wrong.\n",
-	    destination->app_id, id);
+	if (once->status == 200)
+		send_hint_write(destination, id, markers, out);
 }
 
 static void
-send_show_json(
-    const char *id, const struct forwarder_once *once, struct buf *out)
+send_show_json(const struct settings_destination *destination, const char *id,
+    const struct forwarder_once *once, const struct buf *markers,
+    struct buf *out)
 {
 	struct json json;
+	struct buf hint;
 
 	json_init(&json, out);
 	json_object_open(&json, NULL);
@@ -97,6 +158,14 @@ send_show_json(
 	json_raw(&json, "sent", once->body.data, once->body.len);
 	json_int(&json, "status", once->status);
 	json_text(&json, "answer", once->words);
+	if (once->status == 200) {
+		buf_init(&hint, SEND_EVENT_MAX);
+		send_hint_write(destination, id, markers, &hint);
+		json_bytes(&json, "hint", hint.data, hint.len);
+		buf_fini(&hint);
+	} else {
+		json_null(&json, "hint");
+	}
 	json_object_close(&json);
 	(void)buf_char(out, '\n');
 }
@@ -104,7 +173,7 @@ send_show_json(
 static bool
 send_now(struct command_context *context,
     const struct settings_destination *destination, struct buf *event,
-    struct buf *out, int *ret_code, struct err *reterr)
+    struct buf *markers, struct buf *out, int *ret_code, struct err *reterr)
 {
 	const char *who = options_value(context->options, "--send-test");
 	struct forwarder_once once = {.status = 0};
@@ -118,6 +187,8 @@ send_now(struct command_context *context,
 	if (!buf_ok(event, reterr))
 		return false;
 	parts_lane_settings(destination, &lane, &rules);
+	if (!send_markers_read(&rules, event, id, markers, reterr))
+		return false;
 	ok = forwarder_send_once(&lane, event->data, event->len, &once, reterr);
 	if (ok && once.result.fate != TRACK_SEND)
 		ok = err_set(
@@ -125,9 +196,9 @@ send_now(struct command_context *context,
 	if (ok) {
 		*ret_code = once.status == 200 ? EXIT_FINE : EXIT_FOUND;
 		if (options_has(context->options, "--json"))
-			send_show_json(id, &once, out);
+			send_show_json(destination, id, &once, markers, out);
 		else
-			send_show(destination, id, &once, out);
+			send_show(destination, id, &once, markers, out);
 	}
 	buf_fini(&once.body);
 	return ok;
@@ -140,18 +211,21 @@ check_send(
 	const char *name = options_value(context->options, "--destination");
 	const struct settings_destination *destination =
 	    settings_destination_find(settings, name);
-	struct buf event;
+	struct buf event, markers;
 	int code = EXIT_FOUND;
 	struct err err;
 
 	buf_init(&event, SEND_EVENT_MAX);
+	buf_init(&markers, SEND_NAMES_MAX);
 	if (destination == NULL) {
 		(void)err_set(
 		    &err, ERR_INPUT, "there is no destination %s", name);
 		code = command_fail(out, &err);
-	} else if (!send_now(context, destination, &event, out, &code, &err)) {
+	} else if (!send_now(context, destination, &event, &markers, out, &code,
+		       &err)) {
 		code = command_fail(out, &err);
 	}
 	buf_fini(&event);
+	buf_fini(&markers);
 	return code;
 }

@@ -183,3 +183,38 @@ def test_send_test(start_daemon, heapsim):
     assert "HTTP 400" in daemon.command(
         "check", "--send-test", "ann", code=1)
     daemon.stop()
+
+
+@pytest.mark.parametrize("settings, names", [
+    ({"prefix": "braze-"},
+     ["braze_event_id", "braze-custom_properties.currentsd_test"]),
+    ({"rename": 'custom_properties.currentsd_test=a "mark",'
+                "braze_event_id=the id"}, ["the id", 'a "mark"']),
+    ({"drop": "custom_properties"}, ["braze_event_id"]),
+    ({"hash": "*currentsd_test"}, ["braze_event_id"]),
+    ({"add_event_id": "no"}, ["custom_properties.currentsd_test"]),
+    ({"add_event_id": "no", "drop": "custom_properties.*"}, []),
+    ({"add_event_id": "no", "hash": "*"}, []),
+])
+def test_send_test_names_what_is_there(start_daemon, heapsim, hash_key,
+                                       settings, names):
+    daemon = start_daemon(
+        heap_hash_key_file=hash_key,
+        **{"heap_" + name: value for name, value in settings.items()})
+    if not names:
+        said = daemon.command("check", "--send-test", "ann", "--json", code=1)
+        assert "no marker" in said and not heapsim.users()
+        daemon.stop()
+        return
+    told = json.loads(
+        daemon.command("check", "--send-test", "ann", "--json"))
+    properties = told["sent"]["events"][0]["properties"]
+    marked = {name for name, value in properties.items()
+              if value == told["id"]}
+    assert marked == set(names)
+    for shown in told["hint"], daemon.command("check", "--send-test", "ann"):
+        for name in names:
+            assert json.dumps(name) in shown
+    if "custom_properties" not in "".join(names):
+        assert "custom_properties" not in told["hint"]
+    daemon.stop()
