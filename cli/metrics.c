@@ -133,6 +133,7 @@ enum lane_metric {
 	LANE_DRY_SENT,
 	LANE_DRY_DROPPED,
 	LANE_DRY_BURIED,
+	LANE_NOTES_LOST,
 	LANE_METRICS
 };
 
@@ -159,6 +160,9 @@ static const struct metric lane_metrics[LANE_METRICS] = {
 	"Events that would have been dropped by a rule."},
     [LANE_DRY_BURIED] = {"currentsd_lane_dry_run_buried_total", "counter",
 	"Events that would have been buried by the mapping."},
+    [LANE_NOTES_LOST] = {"currentsd_lane_notes_lost_total", "counter",
+	"Of the properties left out or cut, those that are not told apart: too "
+	"many."},
 };
 
 static int64_t
@@ -195,6 +199,8 @@ lane_metric(struct parts *parts, enum lane_metric metric,
 		return (int64_t)status->dry_dropped;
 	case LANE_DRY_BURIED:
 		return (int64_t)status->dry_buried;
+	case LANE_NOTES_LOST:
+		return (int64_t)status->notes_lost;
 	case LANE_METRICS:
 		break;
 	}

@@ -5,6 +5,7 @@
  */
 
 #include "cli/settings.h"
+#include "schema/blank.h"
 #include "schema/reach.h"
 
 #include <errno.h>
@@ -81,7 +82,7 @@ rename_sound(const char *text)
 
 	/* Heap drops blank names. */
 	return equals != NULL && equals != text &&
-	       equals[1 + strspn(equals + 1, " \t")] != '\0';
+	       !blank_is(equals + 1, strlen(equals + 1));
 }
 
 static bool

@@ -170,6 +170,7 @@ lane_json(struct parts *parts, struct forwarder *forwarder, size_t lane,
 			json_object_close(json);
 		}
 		notes_json(forwarder, lane, json);
+		json_int(json, "notes_lost", (int64_t)status.notes_lost);
 	} else {
 		json_text(json, "state", "stopped");
 	}

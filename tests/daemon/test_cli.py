@@ -315,6 +315,15 @@ def test_sample():
     assert sample("--seed", "2", "--time", "1800000000").splitlines() != again
 
 
+def test_a_seed_makes_the_same_bytes_on_any_day():
+    seeded = sample("--all", "--seed", "7")
+    times = [json.loads(row)["time"] for row in seeded.splitlines()]
+    assert min(times) > max(times) - 3600
+    assert max(times) < time.time() - 86400, "no clock was read"
+    assert sample("--all", "--seed", "7") == seeded
+    assert sample("--all", "--seed", "7", "--time", "1782864000") == seeded
+
+
 def test_sample_of_a_type():
     name = "users.messages.email.Open"
     events = [json.loads(row) for row in

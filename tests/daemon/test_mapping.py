@@ -7,7 +7,7 @@ import secrets
 
 import pytest
 
-from conftest import until
+from conftest import REPO, until
 from disk import everything_on_disk
 from test_delivery import SWIFT, event, key, lane, put, wait_settled
 
@@ -182,6 +182,21 @@ def test_send_test(start_daemon, heapsim):
     heapsim.control(refuse_all=400)
     assert "HTTP 400" in daemon.command(
         "check", "--send-test", "ann", code=1)
+    daemon.stop()
+
+
+def test_what_is_not_told_apart_is_counted(start_daemon, heapsim):
+    daemon = start_daemon(**SWIFT)
+    metric = 'currentsd_lane_notes_lost_total{lane="heap"}'
+    assert daemon.metric(metric) == 0
+    names = list(json.loads(
+        (REPO / "schema/events.json").read_text())["properties"])
+    put(daemon, [event(event_type="x.New",
+                       properties=dict.fromkeys(names[:50]))])
+    wait_settled(daemon)
+    told = lane(daemon)
+    assert len(told["properties"]) == 32
+    assert told["notes_lost"] == daemon.metric(metric) == 50 - 32
     daemon.stop()
 
 
