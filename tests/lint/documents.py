@@ -2,7 +2,8 @@
 
 - README.md has every variable of the table of settings with its default, and
   no other; deploy/currentsd.conf has every key of it, likewise.
-- README.md's number of event types is that of schema/events.json.
+- README.md's table of event types is that of schema/events.json: if it is not,
+  the one to paste is printed.
 - Every path that README.md names is there.
 """
 
@@ -72,24 +73,38 @@ def check_example(found, rows):
             found.add(EXAMPLE, 1, f"{row[1]} ({row[0]}) is not here")
 
 
-def check_readme(found):
-    catalogue = json.loads(
-        (tree.ROOT / "schema/events.json").read_text(encoding="utf-8"))
-    types = len(catalogue["events"])
-    told = False
+def types_table():
+    """The lines between README.md's marks of the types."""
+    groups = {}
+    types = json.loads((tree.ROOT / "schema/events.json").read_text(
+        encoding="utf-8"))["events"]
+    for name in types:
+        prefix, _, last = name.rpartition(".")
+        groups.setdefault(prefix + ".", []).append(last)
+    return [f"| {len(types)} event types | |", "|---|---|"] + [
+        f"| `{prefix}` | {', '.join(names)} |"
+        for prefix, names in groups.items()]
+
+
+def check_readme_types(found):
+    text = [line for _, line in tree.lines("README.md")]
+    marks = "<!-- types -->", "<!-- /types -->"
+    if any(text.count(mark) != 1 for mark in marks):
+        found.add("README.md", 1, "has no marks of the table of types")
+        return
+    begin, end = (text.index(mark) for mark in marks)
+    if text[begin + 1:end] != types_table():
+        found.add("README.md", begin + 1, "not the types of the catalogue: "
+                  "put there\n" + "\n".join(types_table()))
+
+
+def check_readme_paths(found):
     for number, text in tree.lines("README.md"):
-        for count in re.findall(r"(\d+) event types", text):
-            told = True
-            if int(count) != types:
-                found.add("README.md", number, f"the catalogue has {types} "
-                          "event types")
         for path in re.findall(r"`((?:\.ci|[a-z]+)/[\w./-]*)`", text):
             first = path.split("/")[0]
             if first in (*tree.MODULES, "tests", "deploy", ".ci") and \
                     not (tree.ROOT / path).exists():
                 found.add("README.md", number, f"there is no {path}")
-    if not told:
-        found.add("README.md", 1, "does not tell the number of event types")
 
 
 def main():
@@ -99,7 +114,8 @@ def main():
         found.add(TABLE, 1, "no rows found: mend tests/lint/documents.py")
     check_readme_settings(found, rows)
     check_example(found, rows)
-    check_readme(found)
+    check_readme_types(found)
+    check_readme_paths(found)
     found.end()
 
 
