@@ -1,6 +1,9 @@
 #include "schema/text.h"
 
+#include <locale.h>
+#include <pthread.h>
 #include <string.h>
+#include <wctype.h>
 
 /* The bytes of the character that starts with this one. */
 static size_t
@@ -96,12 +99,29 @@ text_blank(const char *data, size_t len)
 	return true;
 }
 
+/* The same of one that cannot be seen at the end of a text: U+200B to U+200D,
+ * U+2060 and U+FEFF have no width. */
+static size_t
+text_unseen(const char *data, size_t len)
+{
+	static const char *const thin[] = {"\xe2\x80\x8b", "\xe2\x80\x8c",
+	    "\xe2\x80\x8d", "\xe2\x81\xa0", "\xef\xbb\xbf"};
+
+	if (len >= 3 && (unsigned char)*data >= 0xe2) {
+		for (size_t i = 0; i < sizeof(thin) / sizeof(*thin); i++) {
+			if (memcmp(data, thin[i], 3) == 0)
+				return 3;
+		}
+	}
+	return text_white(data, len);
+}
+
 void
 text_trim(const char **data, size_t *len)
 {
 	size_t step;
 
-	while (*len > 0 && (step = text_white(*data, *len)) > 0) {
+	while (*len > 0 && (step = text_unseen(*data, *len)) > 0) {
 		*data += step;
 		*len -= step;
 	}
@@ -111,28 +131,65 @@ text_trim(const char **data, size_t *len)
 		while (back < *len && back < 4 &&
 		       ((unsigned char)(*data)[*len - back] & 0xc0) == 0x80)
 			back++;
-		if (text_white(*data + *len - back, back) != back)
+		if (text_unseen(*data + *len - back, back) != back)
 			return;
 		*len -= back;
 	}
 }
 
-static char
-text_fold(char c)
+static pthread_once_t text_once = PTHREAD_ONCE_INIT;
+static locale_t text_locale;
+
+static void
+text_locale_open(void)
 {
-	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+	text_locale = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+}
+
+/* Upper case first: a final sigma is a sigma. */
+static wint_t
+text_fold(wint_t c)
+{
+	if (c < 0x80)
+		return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
+	(void)pthread_once(&text_once, text_locale_open);
+	if (text_locale == (locale_t)0)
+		return c;
+	return towlower_l(towupper_l(c, text_locale), text_locale);
+}
+
+/* The character at *at, which is moved on; a byte if the rest is short. */
+static wint_t
+text_point(const char *data, size_t len, size_t *at)
+{
+	const unsigned char *bytes = (const unsigned char *)data + *at;
+	size_t step = text_step(bytes[0]);
+	wint_t c;
+
+	if (step == 1 || step > len - *at) {
+		++*at;
+		return bytes[0];
+	}
+	c = bytes[0] & (0xffU >> (step + 1));
+	for (size_t i = 1; i < step; i++)
+		c = c << 6 | (bytes[i] & 0x3fU);
+	*at += step;
+	return c;
 }
 
 bool
 text_equal_folded(const char *a, size_t a_len, const char *b, size_t b_len)
 {
-	if (a_len != b_len)
-		return false;
-	for (size_t i = 0; i < a_len; i++) {
-		if (text_fold(a[i]) != text_fold(b[i]))
+	size_t i = 0, j = 0;
+
+	while (i < a_len && j < b_len) {
+		wint_t one = text_point(a, a_len, &i);
+		wint_t two = text_point(b, b_len, &j);
+
+		if (one != two && text_fold(one) != text_fold(two))
 			return false;
 	}
-	return true;
+	return i == a_len && j == b_len;
 }
 
 static const char TEXT_REPLACEMENT[] = "\xef\xbf\xbd";

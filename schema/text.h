@@ -20,10 +20,12 @@ size_t text_characters(const char *data, size_t len);
 /* Is it empty or nothing but white space (Unicode's White_Space)? */
 bool text_blank(const char *data, size_t len);
 
-/* Narrow it to what is left without white space at both ends. */
+/* Narrow it to what is left without white space at both ends, nor characters
+ * that have no width. */
 void text_trim(const char **data, size_t *len);
 
-/* Equal but for the case of A to Z? */
+/* Equal but for the case of letters, one by one as the C library has them
+ * (where it has no C.UTF-8, only those of A to Z)? */
 bool
 text_equal_folded(const char *a, size_t a_len, const char *b, size_t b_len);
 

@@ -66,11 +66,12 @@ track_placeholder(const struct track_rules *rules, const char *data, size_t len)
 	size_t count = sizeof(track_placeholders) / sizeof(*track_placeholders);
 
 	text_trim(&data, &len);
+	if (len == 0)
+		return true; /* nothing to be seen */
 	for (size_t i = 0; i < count; i++) {
 		const struct flat_text *item = &track_placeholders[i];
 
-		if (item->len == len &&
-		    text_equal_folded(item->data, len, data, len))
+		if (text_equal_folded(item->data, item->len, data, len))
 			return true;
 	}
 	for (size_t i = 0; i < rules->placeholders.count; i++) {

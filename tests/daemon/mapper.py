@@ -49,7 +49,7 @@ def trouble(value, rules):
     text = readable(value)
     if "\ufffd" in text:
         return "holds what is no character"
-    if bare(text) in map(bare, PLACEHOLDERS + rules["placeholders"]):
+    if bare(text) in ["", *map(bare, PLACEHOLDERS + rules["placeholders"])]:
         return "is a placeholder"
     if len(text) > 255:
         return "is longer than 255 characters"

@@ -7,6 +7,9 @@ WHITE = "".join(map(chr, [*range(9, 14), 0x20, 0x85, 0xa0, 0x1680,
                           0x205f, 0x3000]))
 
 
+THIN = "\u200b\u200c\u200d\u2060\ufeff"
+
+
 class Number(str):
     """A number's literal."""
 
@@ -66,6 +69,5 @@ def cut(text, most):
 
 
 def bare(text):
-    """Trimmed, and A to Z folded."""
-    return "".join(chr(ord(c) + 32) if "A" <= c <= "Z" else c
-                   for c in text.strip(WHITE))
+    """Trimmed, also of what has no width, and folded."""
+    return text.strip(WHITE + THIN).casefold()

@@ -131,6 +131,26 @@ test_fold(void **state)
 	assert_true(text_equal_folded("NuLL", 4, "null", 4));
 	assert_false(text_equal_folded("null", 4, "nul", 3));
 	assert_false(text_equal_folded("@", 1, "`", 1));
+	assert_true(text_equal_folded("\u017b\u00d3\u0141W", 7,
+	    "\u017c\u00f3\u0142w", 7)); /* Zolw, with its accents */
+	assert_true(text_equal_folded("\u03a3", 2, "\u03c2", 2)); /* sigma */
+	assert_true(text_equal_folded("\u212a", 3, "k", 1));	  /* Kelvin */
+	assert_false(text_equal_folded("\u017b", 2, "\u0142", 2));
+	assert_false(text_equal_folded("\u017b", 2, "\u017c\u017c", 4));
+	assert_true(text_equal_folded("\xc5", 1, "\xc5", 1)); /* no character */
+}
+
+static void
+test_unseen_ends(void **state)
+{
+	static const char text[] = "\u200b \ufeff\u2060x\u200by\u200d\u00a0";
+	const char *data = text;
+	size_t len = sizeof(text) - 1;
+
+	(void)state;
+	text_trim(&data, &len);
+	assert_int_equal(len, strlen("x\u200by"));
+	assert_memory_equal(data, "x\u200by", len);
 }
 
 int
@@ -142,6 +162,7 @@ main(void)
 	    cmocka_unit_test(test_match),
 	    cmocka_unit_test(test_mend),
 	    cmocka_unit_test(test_fold),
+	    cmocka_unit_test(test_unseen_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
