@@ -148,7 +148,9 @@ def test_heap_refuses_headers(heap):
 @pytest.mark.parametrize("bad", [
     event(identity="null"), event(identity="[REDACTED]"),
     event(identity="Undefined"), event(identity=" "),
-    event(properties={"": 1}),
+    event(properties={"": 1}), event(properties={" \u3000": 1}),
+    event(properties={"x": "\t\u00a0"}), event(properties={"x": ""}),
+    event(event="\u2003 \n"),
 ])
 def test_heap_strict(heap, bad):
     heap.control(strict=True)

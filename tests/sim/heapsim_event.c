@@ -6,13 +6,13 @@
  */
 
 #include "tests/sim/heapsim_event.h"
+#include "tests/sim/heapsim_strict.h"
 
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 enum {
 	EVENT_MAX = 1024,   /* characters */
@@ -95,35 +95,13 @@ read_name(struct judge *judge, const struct sim_json *value)
 		return flaw(judge, ".event should NOT be shorter than 1");
 	if (too_long(value, EVENT_MAX))
 		return flaw(judge, ".event should NOT be longer than 1024");
+	if (judge->settings->strict && heapsim_is_blank(value))
+		return flaw(judge, ".event should NOT be blank");
 	judge->event->name = keep(judge, "", value);
 	if (contains(
 		kept(judge, judge->event->name), judge->settings->refuse_event))
 		return flaw(judge, ".event is refused by a setting");
 	return true;
-}
-
-/* One identity for many people merges all of them, for ever. */
-static bool
-is_placeholder(const char *identity)
-{
-	static const char white[] = " \t\r\n";
-	static const char *const words[] = {"null", "undefined", "none", "nil",
-	    "0", "user", "guest", "anonymous", "unknown", "[REDACTED]",
-	    "00000000-0000-0000-0000-000000000000",
-	    /* SHA-256 of nothing */
-	    ("e3b0c44298fc1c149afbf4c8996fb924"
-	     "27ae41e4649b934ca495991b7852b855")};
-	size_t len, i;
-
-	identity += strspn(identity, white);
-	len = strlen(identity);
-	while (len > 0 && strchr(white, identity[len - 1]) != NULL)
-		len--;
-	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
-		if (strlen(words[i]) == len &&
-		    strncasecmp(identity, words[i], len) == 0)
-			return true;
-	return len == 0;
 }
 
 static size_t
@@ -156,7 +134,7 @@ read_identity(struct judge *judge, const struct sim_json *value)
 	identity = kept(judge, kept_as) + strlen(prefix);
 	if (characters(identity, kept_as.len - strlen(prefix)) > IDENTITY_MAX)
 		return flaw(judge, ".identity should NOT be longer than 255");
-	if (judge->settings->strict && is_placeholder(identity))
+	if (judge->settings->strict && heapsim_is_placeholder(identity))
 		return flaw(judge, ".identity is a placeholder");
 	if (contains(identity, judge->settings->refuse_identity))
 		return flaw(judge, ".identity is refused by a setting");
@@ -256,8 +234,12 @@ read_property(struct judge *judge, const struct sim_json *name,
 	    sim_json_is(name, judge->settings->refuse_property))
 		return flaw(judge, ".properties[%.*s] is refused by a setting",
 		    shown, name->at);
-	if (judge->settings->strict && name->len == 2)
+	if (judge->settings->strict && heapsim_is_blank(name))
 		return flaw(judge, ".properties should NOT have a blank name");
+	if (judge->settings->strict && value->type == SIM_JSON_STRING &&
+	    heapsim_is_blank(value))
+		return flaw(judge, ".properties[%.*s] should NOT be blank",
+		    shown, name->at);
 	if (value->type == SIM_JSON_STRING && too_long(value, TEXT_MAX))
 		return flaw(judge,
 		    ".properties[%.*s] should be shorter than 1024", shown,
