@@ -28,6 +28,8 @@ static const struct person_member person_user[] = {
     {"alias_name", NULL},
     {"alias", person_alias},
     {"user_alias", person_alias},
+    {"aliases", person_alias},
+    {"user_aliases", person_alias},
     {NULL, NULL},
 };
 
@@ -71,31 +73,49 @@ person_is(const struct person *person, const struct scan_value *value)
 	return false;
 }
 
+static bool person_object(struct person *person, struct scan *scan,
+    const struct person_member *members);
+
+/* Read a value: of that member, or of none that matters. A list of ids is
+ * looked into as one is. False on a syntax error. */
+static bool
+person_value(struct person *person, struct scan *scan,
+    const struct person_member *member, bool in_list)
+{
+	struct scan_value value;
+	bool first = true;
+
+	if (!scan_value(scan, &value))
+		return false;
+	if (member != NULL && person_is(person, &value))
+		person->found = true;
+	if (!scan_opened(&value))
+		return true;
+	if (member == NULL || member->inside == NULL ||
+	    (value.kind == SCAN_ARRAY && in_list))
+		return scan_skip(scan, &value, PERSON_LEVELS);
+	if (value.kind == SCAN_OBJECT)
+		return person_object(person, scan, member->inside);
+	while (scan_element(scan, &first)) {
+		if (!person_value(person, scan, member, true))
+			return false;
+	}
+	return scan->error == NULL;
+}
+
 /* Read the rest of an object just opened; false on a syntax error. At most
  * as deep as the tables are. */
 static bool
 person_object(struct person *person, struct scan *scan,
     const struct person_member *members)
 {
-	const struct person_member *member;
-	struct scan_value key, value;
+	struct scan_value key;
 	bool first = true;
 
 	while (scan_member(scan, &first, &key)) {
-		member = person_member(members, &key);
-		if (!scan_value(scan, &value))
+		if (!person_value(
+			person, scan, person_member(members, &key), false))
 			return false;
-		if (member != NULL && person_is(person, &value))
-			person->found = true;
-		if (!scan_opened(&value))
-			continue;
-		if (member != NULL && member->inside != NULL &&
-		    value.kind == SCAN_OBJECT) {
-			if (!person_object(person, scan, member->inside))
-				return false;
-		} else if (!scan_skip(scan, &value, PERSON_LEVELS)) {
-			return false;
-		}
 	}
 	return scan->error == NULL;
 }

@@ -18,8 +18,8 @@ struct person_id {
 /*
  * Is the event about a person with one of these ids: is it the text of
  * user.external_user_id (a number too), user.user_id, user.device_id, the
- * name of an alias, or properties.orphaned_by_id (UserOrphan: who took the
- * person over)? Bytes that are no such JSON are searched for a mention.
+ * name of an alias (alone or in a list), or properties.orphaned_by_id
+ * (UserOrphan: who took the person over)? Bytes that are no such JSON are searched for a mention.
  */
 bool person_matches(
     const char *event, size_t len, const struct person_id *ids, size_t count);

@@ -28,6 +28,12 @@ static const struct {
     {"{\"user\":{\"user_alias\":{\"alias_label\":\"l\","
      "\"alias_name\":\"nick\"}}}",
 	"l", false},
+    {"{\"user\":{\"alias_name\":\"nick\"}}", "nick", true},
+    {"{\"user\":{\"aliases\":[1,{\"alias_label\":\"l\","
+     "\"alias_name\":\"nick\"}]}}",
+	"nick", true},
+    {"{\"user\":{\"user_aliases\":[\"a\",\"nick\"]}}", "nick", true},
+    {"{\"user\":{\"aliases\":[{\"x\":\"nick\"},[\"nick\"]]}}", "nick", false},
     {"{\"user\":{\"timezone\":\"ann\"},\"properties\":{\"a\":\"ann\"}}", "ann",
 	false},
     {"{\"properties\":{\"orphaned_by_id\":\"0123\"}}", "0123", true},
