@@ -8,6 +8,22 @@
 
 #include <string.h>
 
+/* By class or by name. */
+static bool
+track_names_it(const char *selector, size_t len, const struct flat_text *path,
+    enum catalogue_class class)
+{
+	const char *name;
+
+	if (text_match(selector, len, path->data, path->len, true))
+		return true;
+	if (class == CATALOGUE_PLAIN)
+		return false;
+	name = catalogue_class_name(class);
+	return text_match(selector, len, name, strlen(name), false);
+}
+
+/* A slash may be part of a property's name: so it is tried as such, too. */
 static bool
 track_selects(const struct track_job *job, const char *selector,
     const struct flat_text *path, enum catalogue_class class)
@@ -15,17 +31,12 @@ track_selects(const struct track_job *job, const char *selector,
 	const char *slash = strchr(selector, '/');
 	size_t len = strlen(selector);
 
-	if (slash != NULL) {
-		if (!text_match(selector, (size_t)(slash - selector),
-			job->type.data, job->type.len, false))
-			return false;
-		len -= (size_t)(slash + 1 - selector);
-		selector = slash + 1;
-	}
-	if (class != CATALOGUE_PLAIN &&
-	    strcmp(selector, catalogue_class_name(class)) == 0)
+	if (track_names_it(selector, len, path, class))
 		return true;
-	return text_match(selector, len, path->data, path->len, true);
+	return slash != NULL &&
+	       text_match(selector, (size_t)(slash - selector), job->type.data,
+		   job->type.len, false) &&
+	       track_names_it(slash + 1, strlen(slash + 1), path, class);
 }
 
 static bool
