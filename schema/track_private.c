@@ -50,6 +50,19 @@ track_list_selects(const struct track_job *job, const struct track_list *list,
 	return false;
 }
 
+/* UserOrphan tells whose events are now another's: with Braze's id as the
+ * identity, both are identities. */
+static bool
+track_names_identity(const struct track_job *job, const struct flat_text *path)
+{
+	static const char orphan[] = "orphaned_by_id";
+
+	return job->rules->identity_hash &&
+	       job->rules->identity == TRACK_IDENTITY_BRAZE &&
+	       text_match(
+		   orphan, sizeof(orphan) - 1, path->data, path->len, true);
+}
+
 enum track_private
 track_private_of(const struct track_job *job, const struct flat_text *path,
     bool path_cut, enum catalogue_class class, const char **ret_why)
@@ -58,7 +71,8 @@ track_private_of(const struct track_job *job, const struct flat_text *path,
 
 	*ret_why = NULL;
 	if (class == CATALOGUE_PLAIN && rules->drop.count == 0 &&
-	    rules->hash.count == 0 && rules->keep.count == 0)
+	    rules->hash.count == 0 && rules->keep.count == 0 &&
+	    !rules->identity_hash)
 		return TRACK_PRIVATE_SEND; /* by far the most */
 	*ret_why = "class secret is never sent";
 	if (class == CATALOGUE_SECRET)
@@ -70,7 +84,8 @@ track_private_of(const struct track_job *job, const struct flat_text *path,
 	if (track_list_selects(job, &rules->drop, path, class))
 		return TRACK_PRIVATE_DROP;
 	*ret_why = "hash";
-	if (track_list_selects(job, &rules->hash, path, class)) {
+	if (track_names_identity(job, path) ||
+	    track_list_selects(job, &rules->hash, path, class)) {
 		if (rules->key != NULL)
 			return TRACK_PRIVATE_HASH;
 		*ret_why = "hash, but there is no key";
