@@ -306,6 +306,7 @@ track_job_init(struct track_job *job, const struct track_rules *rules,
 {
 	job->rules = rules;
 	job->result = result;
+	job->identified = false;
 	job->identity_node = NULL;
 	job->identity_hashed = false;
 	job->leaves = job->few;

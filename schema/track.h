@@ -62,7 +62,8 @@ struct track_result {
 
 /* Whose id is the identity in Heap. */
 enum track_identity {
-	TRACK_IDENTITY_EXTERNAL, /* external_user_id, else an alias */
+	TRACK_IDENTITY_EXTERNAL, /* external_user_id, else an alias: alias,
+				    user_alias, alias_name in the user */
 	TRACK_IDENTITY_BRAZE,	 /* user.user_id */
 };
 

@@ -10,16 +10,6 @@
 
 #include <string.h>
 
-/* Why an id cannot be used. */
-enum track_trouble {
-	TRACK_TROUBLE_NONE,
-	TRACK_TROUBLE_KIND,
-	TRACK_TROUBLE_UNREADABLE, /* sent it would not be the same text */
-	TRACK_TROUBLE_PLACEHOLDER,
-	TRACK_TROUBLE_LONG,
-	TRACK_TROUBLES
-};
-
 enum track_source {
 	TRACK_SOURCE_EXTERNAL,
 	TRACK_SOURCE_ALIAS,
@@ -85,8 +75,7 @@ track_placeholder(const struct track_rules *rules, const char *data, size_t len)
 	return false;
 }
 
-/* Is there an id? Absent, null and blank mean that there is none. */
-static bool
+bool
 track_there(const struct flat_node *node)
 {
 	if (node == NULL || node->kind == SCAN_NULL)
@@ -95,7 +84,19 @@ track_there(const struct flat_node *node)
 	       !text_blank(node->text.data, node->text.len);
 }
 
-static enum track_trouble
+bool
+track_list_there(const struct flat_node *node)
+{
+	const char *at;
+
+	if (!track_there(node) || node->kind < SCAN_ARRAY)
+		return track_there(node);
+	for (at = node->value + 1; strchr(" \t\r\n", *at) != NULL; at++)
+		;
+	return at + 1 < node->end;
+}
+
+enum track_trouble
 track_trouble(const struct track_rules *rules, const struct flat_node *node)
 {
 	const struct flat_text *text = &node->text;
@@ -131,13 +132,13 @@ track_identify(struct track_job *job, enum track_source source,
 	enum track_trouble trouble = track_trouble(job->rules, node);
 	const char *name = track_source_names[source];
 
+	job->identity_node = node;
 	if (trouble != TRACK_TROUBLE_NONE)
 		return track_bury(job, track_reasons[source][trouble]);
 	job->numeric = false;
 	job->identity = node->text;
-	job->identity_node = node;
-	job->identity_hashed = true;
-	if (track_marked(&job->identity)) {
+	job->identity_hashed = job->rules->identity_hash;
+	if (job->rules->identity_hash && track_marked(&job->identity)) {
 		track_say(job, "identity", 8, "%s, hashed at acceptance", name);
 	} else if (job->rules->identity_hash) {
 		if (job->rules->key == NULL)
@@ -148,7 +149,6 @@ track_identify(struct track_job *job, enum track_source source,
 		    (struct flat_text){job->identity_hex, TRACK_HEX};
 		track_say(job, "identity", 8, "HMAC-SHA-256 of %s", name);
 	} else {
-		job->identity_hashed = false;
 		track_say(job, "identity", 8, "%s", name);
 	}
 	job->result->who =
@@ -177,19 +177,28 @@ track_alias_name(const struct track_job *job, const struct flat_node *alias,
 	return name;
 }
 
-/* The alias to use. *ret_any: there is one, with whatever label. */
+static const struct flat_node *
+track_user_find(const struct track_job *job, const char *name)
+{
+	if (job->user == NULL)
+		return NULL;
+	return flat_find(&job->flat, flat_index(&job->flat, job->user), name);
+}
+
+/* The alias to use; the user itself may be one, by its alias_name. *ret_any:
+ * there is one, with whatever label. */
 static const struct flat_node *
 track_alias_find(const struct track_job *job, bool *ret_any)
 {
-	static const char *const members[] = {"alias", "user_alias"};
+	static const char *const members[] = {"alias", "user_alias", NULL};
 
 	*ret_any = false;
-	for (size_t i = 0; job->user != NULL && i < 2; i++) {
+	for (size_t i = 0; job->user != NULL && i < 3; i++) {
 		const struct flat_node *alias, *name;
 		bool labelled;
 
-		alias = flat_find(
-		    &job->flat, flat_index(&job->flat, job->user), members[i]);
+		alias = members[i] == NULL ? job->user
+					   : track_user_find(job, members[i]);
 		if (!track_there(alias))
 			continue;
 		name = track_alias_name(job, alias, &labelled);
@@ -202,14 +211,21 @@ track_alias_find(const struct track_job *job, bool *ret_any)
 	return NULL;
 }
 
+/* Nobody is there, or nobody by an id that `anonymous` has. */
 static bool
 track_no_user(struct track_job *job)
 {
+	const char *reason = "no user";
+
+	if (track_there(job->user_id))
+		reason = "anonymous, and without device_id";
+	else if (track_there(job->device_id))
+		reason = "anonymous, and without user_id";
 	if (job->known != NULL && job->known->user == 0)
-		return track_drop(job, "no user");
+		return track_drop(job, reason);
 	if (job->rules->no_user_buried)
-		return track_bury(job, "no user");
-	return track_drop(job, "no user");
+		return track_bury(job, reason);
+	return track_drop(job, reason);
 }
 
 /* Nobody knows this person: a number made of the device's id or Braze's. */
@@ -290,18 +306,21 @@ track_erasure_read(struct track_job *job)
 bool
 track_identity_find(struct track_job *job)
 {
-	const struct flat_node *external = NULL, *alias;
-	bool any_alias;
+	const struct flat_node *external, *alias;
+	bool any_alias, list;
 
-	if (job->user != NULL)
-		external = flat_find(&job->flat,
-		    flat_index(&job->flat, job->user), "external_user_id");
+	external = track_user_find(job, "external_user_id");
 	alias = track_alias_find(job, &any_alias);
+	list = track_list_there(track_user_find(job, "aliases")) ||
+	       track_list_there(track_user_find(job, "user_aliases"));
+	job->identified = track_there(external) || any_alias || list;
 	if (job->rules->identity == TRACK_IDENTITY_BRAZE) {
-		if (track_there(job->user_id))
+		if (track_there(job->user_id)) {
+			job->identified = true;
 			return track_identify(
 			    job, TRACK_SOURCE_BRAZE, job->user_id);
-		if (track_there(external) || any_alias)
+		}
+		if (job->identified)
 			return track_bury(job, "identified, but no user_id");
 		return track_anonymous(job);
 	}
@@ -311,5 +330,7 @@ track_identity_find(struct track_job *job)
 		return track_identify(job, TRACK_SOURCE_ALIAS, alias);
 	if (any_alias)
 		return track_bury(job, "no alias with the wanted label");
+	if (list) /* which of them is nowhere said */
+		return track_bury(job, "a list of aliases is no identity");
 	return track_anonymous(job);
 }

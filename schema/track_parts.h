@@ -53,6 +53,7 @@ struct track_job {
 	const struct catalogue_type *known; /* or NULL */
 
 	/* who */
+	bool identified; /* by an id, usable or not, that is no device's */
 	bool numeric;
 	uint64_t number;	   /* if numeric */
 	struct flat_text identity; /* else */
@@ -90,7 +91,23 @@ bool track_drop(struct track_job *job, const char *rule);
 /* The text of a string or number; empty if there is none or it is blank. */
 struct flat_text track_text_of(const struct flat_node *node);
 
-/* track_identity.c: false if the fate is not TRACK_SEND. */
+/* track_identity.c */
+/* Why an id cannot be used. */
+enum track_trouble {
+	TRACK_TROUBLE_NONE,
+	TRACK_TROUBLE_KIND,
+	TRACK_TROUBLE_UNREADABLE, /* sent it would not be the same text */
+	TRACK_TROUBLE_PLACEHOLDER,
+	TRACK_TROUBLE_LONG,
+	TRACK_TROUBLES
+};
+/* Is there an id? Absent, null and blank mean that there is none. */
+bool track_there(const struct flat_node *node);
+/* The same of a list of ids; nothing in it means none. */
+bool track_list_there(const struct flat_node *node);
+enum track_trouble
+track_trouble(const struct track_rules *rules, const struct flat_node *node);
+/* False if the fate is not TRACK_SEND. */
 MUST_USE bool track_identity_find(struct track_job *job);
 /* Does it ask for an erasure? Whose: sets the fate. */
 bool track_erasure(const struct track_job *job);

@@ -206,6 +206,105 @@ test_same_user_same_who(void **state)
 	buf_fini(&out);
 }
 
+/* Who the user is, or the reason why that cannot be said. */
+static void
+check_user(const struct track_rules *rules, const char *user, const char *want)
+{
+	struct track_result result;
+	struct buf event, out;
+
+	buf_init(&event, EVENT_MAX);
+	buf_init(&out, ROOM);
+	(void)buf_printf(&event,
+	    "{\"event_type\":\"a.b.C\",\"id\":\"i\",\"time\":1,"
+	    "\"user\":%s}",
+	    user);
+	assert_true(
+	    track_write(rules, event.data, event.len, &out, &result, NULL));
+	(void)buf_char(&out, '\0');
+	if (result.reason != NULL)
+		assert_string_equal(result.reason, want);
+	else
+		assert_non_null(strstr(out.data, want));
+	buf_fini(&event);
+	buf_fini(&out);
+}
+
+/* Folded and trimmed as Unicode has it, and sent as it came. */
+static void
+test_placeholders_of_any_script(void **state)
+{
+	static const char is[] = "external_user_id is a placeholder";
+	static const struct {
+		const char *user, *want;
+	} cases[] = {
+	    {"{\"external_user_id\":\"\u017c\u00f3\u0142w\"}", is},
+	    {"{\"external_user_id\":\"\\u200bNULL\\ufeff\"}", is},
+	    {"{\"external_user_id\":\"\\u3000nil\\u00a0\"}", is},
+	    {"{\"external_user_id\":\"\\u200b\"}", is},
+	    {"{\"external_user_id\":\" \u0141\u200b\"}",
+		"\"identity\":\" \u0141\u200b\""},
+	};
+	static const char *const more[] = {"\u017b\u00d3\u0141W\u200b"};
+	struct track_rules rules;
+
+	(void)state;
+	track_rules_init(&rules);
+	rules.placeholders = (struct track_list){more, 1};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		check_user(&rules, cases[i].user, cases[i].want);
+}
+
+/* Wherever an alias may be, its person is no stranger. */
+static void
+test_aliases(void **state)
+{
+	static const char list[] = "a list of aliases is no identity";
+	static const struct {
+		const char *user, *want;
+	} cases[] = {
+	    {"{\"alias_name\":\"n\",\"device_id\":\"d\"}",
+		"\"identity\":\"n\""},
+	    {"{\"alias_name\":\"n\",\"alias\":\"m\"}", "\"identity\":\"m\""},
+	    {"{\"alias_name\":\"n\",\"external_user_id\":\"e\"}",
+		"\"identity\":\"e\""},
+	    {"{\"aliases\":[{\"alias_name\":\"n\"}],\"device_id\":\"d\"}",
+		list},
+	    {"{\"user_aliases\":[\"n\"],\"device_id\":\"d\"}", list},
+	    {"{\"aliases\":[ ],\"user_aliases\":null}", "no user"},
+	};
+	struct track_rules rules;
+
+	(void)state;
+	track_rules_init(&rules);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		check_user(&rules, cases[i].user, cases[i].want);
+	rules.alias_label = "crm";
+	check_user(&rules, "{\"alias_name\":\"n\",\"alias_label\":\"crm\"}",
+	    "\"identity\":\"n\"");
+	check_user(&rules, "{\"alias_name\":\"n\",\"alias_label\":\"web\"}",
+	    "no alias with the wanted label");
+}
+
+/* Somebody is there, but by no id that is to stand for anybody. */
+static void
+test_why_not_anonymous(void **state)
+{
+	struct track_rules rules;
+
+	(void)state;
+	track_rules_init(&rules);
+	rules.anonymous[1] = TRACK_ANONYMOUS_NONE;
+	check_user(
+	    &rules, "{\"user_id\":\"b\"}", "anonymous, and without device_id");
+	check_user(&rules, "{}", "no user");
+	rules.anonymous[0] = TRACK_ANONYMOUS_BRAZE;
+	check_user(
+	    &rules, "{\"device_id\":\"d\"}", "anonymous, and without user_id");
+	rules.anonymous[0] = TRACK_ANONYMOUS_NONE;
+	check_user(&rules, "{\"device_id\":\"d\"}", "anonymous");
+}
+
 /* The example that Heap's own integration is known by. */
 static void
 test_number_of_a_device(void **state)
@@ -247,6 +346,9 @@ main(void)
 	    cmocka_unit_test(test_every_combination),
 	    cmocka_unit_test(test_same_user_same_who),
 	    cmocka_unit_test(test_number_of_a_device),
+	    cmocka_unit_test(test_placeholders_of_any_script),
+	    cmocka_unit_test(test_aliases),
+	    cmocka_unit_test(test_why_not_anonymous),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
