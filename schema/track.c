@@ -296,8 +296,11 @@ track_map(
 		len, reterr))
 		return false;
 	track_values_init(job, len);
-	return track_event_name_find(job, reterr) &&
-	       track_leaves_read(job, reterr) && track_names_find(job, reterr);
+	if (!track_event_name_find(job, reterr))
+		return false;
+	return job->result->fate != TRACK_SEND ||
+	       (track_leaves_read(job, reterr) &&
+		   track_names_find(job, reterr));
 }
 
 void

@@ -147,9 +147,10 @@ void track_rules_init(struct track_rules *rules);
  * that begin with braze_ get no prefix.
  *
  * Two properties whose names are the same once flattened are both sent: the
- * one with the shorter path (the real key) has the name, then the order is
- * that of the paths, part by part, then that of the document; the others
- * get "#2", "#3", ... the first that is free. Added properties come last.
+ * one that no rule renamed and whose path is shorter (the real key) has the
+ * name, then the order is that of the paths, part by part, then that of the
+ * document; the others get "#2", "#3", ... the first that is free. Added
+ * properties come last.
  */
 MUST_USE bool
 track_write(const struct track_rules *rules, const char *event, size_t len,

@@ -69,6 +69,7 @@ track_name_find(struct track_job *job, struct track_leaf *leaf)
 	const char *to = track_rename_find(rules, &path);
 	size_t fits;
 
+	leaf->renamed = to != NULL;
 	if (to != NULL)
 		leaf->name = (struct flat_text){to, strlen(to)};
 	else if (track_prefix_len(rules) > 0 && !track_unprefixed(leaf))
@@ -121,7 +122,8 @@ track_tree_compare(const void *a, const void *b)
 	return memcmp(one->data, two->data, one->len);
 }
 
-/* Real keys first, then by path; added properties come last. */
+/* Real keys first, then those that were renamed, then by path; added
+ * properties come last. */
 static int
 track_order_compare(const void *a, const void *b, void *arg)
 {
@@ -133,6 +135,8 @@ track_order_compare(const void *a, const void *b, void *arg)
 			return one->node == NULL ? 1 : -1;
 		return (one > two) - (one < two);
 	}
+	if (one->renamed != two->renamed)
+		return one->renamed ? 1 : -1;
 	return flat_compare(arg, one->node, two->node);
 }
 
@@ -235,6 +239,30 @@ track_names_part(struct track_job *job, struct err *reterr)
 	return ok;
 }
 
+/* Name them all; what has no name left once it is cut is left out. */
+static void
+track_names_read(struct track_job *job)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < job->count; i++) {
+		struct track_leaf *leaf = &job->leaves[i];
+		struct flat_text path = leaf->name;
+
+		track_name_find(job, leaf);
+		if (text_blank(leaf->name.data, leaf->name.len)) {
+			track_note(job, leaf->property, TRACK_NOTE_BLANK);
+			track_say(job, path.data, path.len,
+			    "left out: its name is blank");
+			continue;
+		}
+		if (kept < i)
+			job->leaves[kept] = *leaf;
+		kept++;
+	}
+	job->count = kept;
+}
+
 bool
 track_names_find(struct track_job *job, struct err *reterr)
 {
@@ -247,8 +275,7 @@ track_names_find(struct track_job *job, struct err *reterr)
 		if (!buf_reserve(&job->names, room))
 			return err_set_nomem(reterr);
 	}
-	for (size_t i = 0; i < job->count; i++)
-		track_name_find(job, &job->leaves[i]);
+	track_names_read(job);
 	if (job->count == 0 || !track_names_clash(job))
 		return true;
 	return track_names_part(job, reterr);
@@ -270,31 +297,51 @@ track_custom_name(const struct track_job *job)
 	return track_text_of(name).len > 0 ? name : NULL;
 }
 
-bool
-track_event_name_find(struct track_job *job, struct err *reterr)
+/* *ret_blank: as far as it fits there is nothing to be seen of it. */
+static bool
+track_event_named(struct track_job *job, const struct flat_text *name,
+    bool custom, bool *ret_blank, struct err *reterr)
 {
 	const struct track_rules *rules = job->rules;
-	const struct flat_node *custom = track_custom_name(job);
+	const char *to = track_rename_find(rules, name);
 	size_t prefix = track_prefix_len(rules), fits;
-	const char *to;
 
-	job->event = custom != NULL ? custom->text : job->type;
-	to = track_rename_find(rules, &job->event);
+	job->event = *name;
 	if (to != NULL) {
 		job->event = (struct flat_text){to, strlen(to)};
 	} else if (prefix > 0) {
-		buf_init(&job->event_name, prefix + job->event.len);
-		if (!buf_reserve(&job->event_name, prefix + job->event.len))
+		buf_fini(&job->event_name);
+		buf_init(&job->event_name, prefix + name->len);
+		if (!buf_reserve(&job->event_name, prefix + name->len))
 			return err_set_nomem(reterr);
 		track_prefix_put(&job->event_name, rules, &job->event);
 	}
 	fits = text_cut(job->event.data, job->event.len, TRACK_KEY_MAX);
+	*ret_blank = text_blank(job->event.data, fits);
+	if (*ret_blank)
+		return true;
 	if (fits < job->event.len)
 		track_note(job, "event", TRACK_NOTE_KEY_CUT);
 	job->event.len = fits;
 	track_say(job, "event", 5, "%s",
-	    to != NULL	     ? "renamed"
-	    : custom != NULL ? "the custom event's name"
-			     : "event_type");
+	    to != NULL ? "renamed"
+	    : custom   ? "the custom event's name"
+		       : "event_type");
+	return true;
+}
+
+bool
+track_event_name_find(struct track_job *job, struct err *reterr)
+{
+	const struct flat_node *custom = track_custom_name(job);
+	bool blank = true;
+
+	if (custom != NULL &&
+	    !track_event_named(job, &custom->text, true, &blank, reterr))
+		return false;
+	if (blank && !track_event_named(job, &job->type, false, &blank, reterr))
+		return false;
+	if (blank)
+		(void)track_bury(job, "the event's name is blank");
 	return true;
 }

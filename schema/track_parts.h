@@ -32,6 +32,9 @@ struct track_leaf {
 	size_t held_at;		      /* if held: where in values */
 	bool held;		      /* value.data is not set yet */
 	bool number;
+	enum catalogue_class class;
+	bool hash;    /* it is sent as its hash */
+	bool renamed; /* by a rule */
 
 	/* set when names clash */
 	struct flat_text base;
@@ -133,6 +136,7 @@ track_array_write(struct track_job *job, const struct flat_node *node,
 
 /* track_name.c */
 MUST_USE bool track_names_find(struct track_job *job, struct err *reterr);
+/* Sets the fate, too. */
 MUST_USE bool track_event_name_find(struct track_job *job, struct err *reterr);
 
 /* track_private.c */
