@@ -7,7 +7,6 @@
 #include <string.h>
 
 enum {
-	FLAT_PATH_BYTES = FLAT_PATH_UNITS * 3 + 3, /* shows that it is over */
 	FLAT_PATHS_FACTOR = 16,
 	FLAT_PATHS_SPARE = 65536,
 };

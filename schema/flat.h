@@ -14,6 +14,7 @@ enum {
 	FLAT_DEPTH = 64,       /* nesting, the outermost braces included */
 	FLAT_FEW = 64,	       /* members that need no memory */
 	FLAT_PATH_UNITS = 512, /* UTF-16 units; a longer path is cut there */
+	FLAT_PATH_BYTES = FLAT_PATH_UNITS * 3 + 3, /* shows that it is over */
 };
 
 /* The parent of the outermost members. */

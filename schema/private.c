@@ -44,7 +44,8 @@ struct private
 
 /* To be replaced by its hash, if there is something to hash. */
 static bool
-private_hash(struct private *p, uint32_t index, struct err *reterr)
+private_hash(struct private *p, uint32_t index, enum catalogue_class class,
+    struct err *reterr)
 {
 	const struct flat_node *node = &p->job.flat.nodes[index];
 	struct flat_text text = node->text;
@@ -54,7 +55,7 @@ private_hash(struct private *p, uint32_t index, struct err *reterr)
 	if (node->kind == SCAN_OBJECT ||
 	    (node->kind == SCAN_STRING && track_marked(&text)))
 		return true; /* empty; or a hash already */
-	if (!track_value_hash(&p->job, node, hex, &sent, reterr))
+	if (!track_value_hash(&p->job, node, class, hex, &sent, reterr))
 		return false;
 	if (sent) {
 		p->acts[index] = PRIVATE_HASH;
@@ -81,7 +82,7 @@ private_judge(struct private *p, uint32_t index, const struct flat_text *name,
 		p->acts[index] = PRIVATE_REMOVE;
 		break;
 	case TRACK_PRIVATE_HASH:
-		return private_hash(p, index, reterr);
+		return private_hash(p, index, class, reterr);
 	}
 	return true;
 }
@@ -134,7 +135,8 @@ private_hash_identity(struct private *p, struct err *reterr)
 		if (other != NULL && !private_within(p, node, other))
 			p->acts[flat_index(flat, other)] = PRIVATE_REMOVE;
 	}
-	return private_hash(p, flat_index(flat, node), reterr);
+	return private_hash(
+	    p, flat_index(flat, node), CATALOGUE_PLAIN, reterr);
 }
 
 static bool

@@ -9,8 +9,6 @@
 #include "schema/scan_plain.h"
 #include "schema/text.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -20,7 +18,7 @@
 #define TRACK_TIME_MOST	 253402300799
 
 enum {
-	TRACK_VALUES_FACTOR = 6, /* a DEL becomes six bytes in JSON text */
+	TRACK_VALUES_FACTOR = 40, /* "0," becomes a hash with its mark */
 	TRACK_VALUES_LEAF = 2 * TRACK_HEX,
 };
 
@@ -37,68 +35,6 @@ track_rules_init(struct track_rules *rules)
 	    .add_device_id = true,
 	    .add_timezone = true,
 	};
-}
-
-const char *
-track_note_name(enum track_note_kind kind)
-{
-	static const char *const names[TRACK_NOTES] = {
-	    "blank", "private", "cut", "elements", "too_long", "key_cut"};
-
-	return names[kind];
-}
-
-void
-track_note(
-    struct track_job *job, const char *property, enum track_note_kind kind)
-{
-	struct track_result *result = job->result;
-	struct track_note *note;
-
-	for (unsigned i = 0; i < result->note_count; i++) {
-		note = &result->notes[i];
-		if (note->kind == kind && note->property == property) {
-			note->count++;
-			return;
-		}
-	}
-	if (result->note_count == TRACK_NOTES_MAX) {
-		result->notes_lost++;
-		return;
-	}
-	note = &result->notes[result->note_count++];
-	*note = (struct track_note){property, kind, 1};
-}
-
-void
-track_say(const struct track_job *job, const char *subject, size_t subject_len,
-    const char *format, ...)
-{
-	char decision[256];
-	va_list args;
-
-	if (job->rules->tell == NULL)
-		return;
-	va_start(args, format);
-	(void)vsnprintf(decision, sizeof(decision), format, args);
-	va_end(args);
-	job->rules->tell(job->rules->tell_arg, subject, subject_len, decision);
-}
-
-bool
-track_bury(struct track_job *job, const char *reason)
-{
-	job->result->fate = TRACK_BURY;
-	job->result->reason = reason;
-	return false;
-}
-
-bool
-track_drop(struct track_job *job, const char *rule)
-{
-	job->result->fate = TRACK_DROP;
-	job->result->reason = rule;
-	return false;
 }
 
 struct flat_text

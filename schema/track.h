@@ -20,7 +20,7 @@ enum {
 	TRACK_IDENTITY_MAX = 255, /* characters; never cut */
 	TRACK_KEY_MAX = 512,	  /* UTF-16 units of an event's or key's name */
 	TRACK_VALUE_MAX = 1023,	  /* UTF-16 units of a value */
-	TRACK_NOTES_MAX = 32,	  /* notes kept of one event */
+	TRACK_NOTES_MAX = 64,	  /* notes kept of one event */
 	TRACK_ERASE_MAX = 4 * TRACK_IDENTITY_MAX, /* bytes */
 	TRACK_KEY_FILE_MIN = 16, /* bytes of a key worth the name */
 };
@@ -33,12 +33,14 @@ enum track_fate {
 
 /* What was done to a property on the way, other than sending it whole. */
 enum track_note_kind {
-	TRACK_NOTE_BLANK,    /* null, empty or white: left out */
+	TRACK_NOTE_BLANK,    /* null, empty or white: left out; also an
+				element, and what is white where it is cut */
 	TRACK_NOTE_PRIVATE,  /* left out by its class or a `drop` rule */
 	TRACK_NOTE_CUT,	     /* a string cut at TRACK_VALUE_MAX */
 	TRACK_NOTE_ELEMENTS, /* elements of an array left out: did not fit */
 	TRACK_NOTE_TOO_LONG, /* left out: number, array, key beyond judging */
 	TRACK_NOTE_KEY_CUT,  /* the name was cut at TRACK_KEY_MAX */
+	TRACK_NOTE_REPEATED, /* left out: its name came again */
 	TRACK_NOTES	     /* how many kinds */
 };
 
@@ -55,7 +57,7 @@ struct track_result {
 	uint64_t who;	    /* the same for the same Heap user, for quotas */
 	size_t erase_len;   /* of an erasure request, which is dropped */
 	unsigned note_count;
-	unsigned notes_lost; /* beyond TRACK_NOTES_MAX */
+	unsigned notes_lost; /* counted as "other", for want of room */
 	struct track_note notes[TRACK_NOTES_MAX];
 	char erase[TRACK_ERASE_MAX]; /* Braze's id of whom to erase */
 };
@@ -94,10 +96,11 @@ typedef void track_tell(
  *
  * A selector in keep, drop and hash is a class of the catalogue (content,
  * contact), a property's flattened name ("custom_properties.plan"), or
- * TYPE/PROPERTY; `*` stands for any characters; a name selects all that is
- * nested in it. What several lists select goes the most private way: secret
- * is never sent, then drop, hash, keep, and last the class, content and
- * contact being left out.
+ * TYPE/ and one of these; `*` stands for any characters; a name, in which
+ * there may be a slash, selects all that is nested in it. What is in an array
+ * is named as if there were no array around it. What several lists select
+ * goes the most private way: secret is never sent, then drop, hash, keep,
+ * and last the class, content and contact being left out.
  */
 struct track_rules {
 	/* who */
@@ -106,7 +109,8 @@ struct track_rules {
 	enum track_anonymous anonymous[2]; /* the first that is usable */
 	bool no_user_buried;		   /* else dropped: "no user" */
 	struct track_list placeholders;	   /* beside the built-in ones */
-	bool identity_hash;		   /* send its HMAC-SHA-256 in hex */
+	bool identity_hash; /* send its HMAC-SHA-256 in hex, and that of
+			       orphaned_by_id, if that is of its kind */
 
 	/* names */
 	const char *prefix; /* of events and properties; NULL: none */
@@ -183,7 +187,7 @@ MUST_USE bool track_who_read(const char *bytes, size_t len,
  */
 uint64_t track_anonymous_user(const char *id, size_t len);
 
-/* "blank", "private", "cut", "elements", "too_long", "key_cut" */
+/* "blank", "private", "cut", "elements", "too_long", "key_cut", "repeated" */
 const char *track_note_name(enum track_note_kind kind);
 
 #endif

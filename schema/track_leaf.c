@@ -1,5 +1,5 @@
 /*
- * Which properties go, and as what. Everything that is left out or cut is
+ * Which properties go. Everything that is left out or cut is
  * noted under the catalogue's name of the property it was in, so that the
  * counters stay few and hold nothing of a customer's.
  */
@@ -26,7 +26,7 @@ track_top_read(
 	size_t found = catalogue_property_find(key->data, key->len);
 
 	top->index = index;
-	top->property = "other";
+	top->property = track_other;
 	top->class = CATALOGUE_PLAIN;
 	if (found == catalogue_property_count())
 		return;
@@ -64,147 +64,6 @@ track_leaves_grow(struct track_job *job, struct err *reterr)
 	return true;
 }
 
-/* The value is now in job->values from there on. */
-static void
-track_leaf_hold(struct track_job *job, struct track_leaf *leaf, size_t at)
-{
-	leaf->held = true;
-	leaf->held_at = at;
-	leaf->value = (struct flat_text){NULL, job->values.len - at};
-}
-
-static bool
-track_leaf_hash(
-    struct track_job *job, struct track_leaf *leaf, struct err *reterr)
-{
-	const char *data = leaf->value.data;
-	char hex[TRACK_HEX];
-	size_t at = job->values.len;
-
-	if (leaf->held)
-		data = job->values.data + leaf->held_at;
-	track_hash(job->rules, data, leaf->value.len, hex);
-	if (!buf_append(&job->values, hex, sizeof(hex)))
-		return buf_ok(&job->values, reterr);
-	track_leaf_hold(job, leaf, at);
-	leaf->number = false;
-	return true;
-}
-
-static void
-track_leaf_cut(struct track_job *job, struct track_leaf *leaf)
-{
-	size_t fits;
-
-	if (leaf->held)
-		return; /* arrays fit already */
-	fits = text_cut(leaf->value.data, leaf->value.len, TRACK_VALUE_MAX);
-	if (fits == leaf->value.len)
-		return;
-	leaf->value.len = fits;
-	track_note(job, leaf->property, TRACK_NOTE_CUT);
-	track_say(job, leaf->name.data, leaf->name.len, "cut at 1023 units");
-}
-
-/* Left out, and noted. */
-static bool
-track_leaf_none(struct track_job *job, const struct track_leaf *leaf,
-    enum track_note_kind kind, const char *why)
-{
-	track_note(job, leaf->property, kind);
-	track_say(job, leaf->name.data, leaf->name.len, "left out: %s", why);
-	return true;
-}
-
-static bool
-track_array_read(struct track_job *job, struct track_leaf *leaf, bool *ret_send,
-    struct err *reterr)
-{
-	size_t at = job->values.len;
-	unsigned left;
-	bool blank;
-
-	if (!track_array_write(job, leaf->node, &left, &blank, reterr))
-		return false;
-	if (blank) {
-		buf_truncate(&job->values, at);
-		return left > 0 ? track_leaf_none(job, leaf,
-				      TRACK_NOTE_TOO_LONG, "no element fits")
-				: track_leaf_none(job, leaf, TRACK_NOTE_BLANK,
-				      "an empty array");
-	}
-	track_leaf_hold(job, leaf, at);
-	if (left > 0) {
-		track_note(job, leaf->property, TRACK_NOTE_ELEMENTS);
-		track_say(job, leaf->name.data, leaf->name.len,
-		    "%u elements left out: they do not fit", left);
-	}
-	*ret_send = true;
-	return true;
-}
-
-/* Set the leaf's value to its node's. *ret_send stays false if there is
- * nothing to send. */
-static bool
-track_value_read(struct track_job *job, struct track_leaf *leaf, bool *ret_send,
-    struct err *reterr)
-{
-	const struct flat_node *node = leaf->node;
-
-	leaf->value = node->text;
-	switch (node->kind) {
-	case SCAN_NULL:
-		return track_leaf_none(job, leaf, TRACK_NOTE_BLANK, "null");
-	case SCAN_STRING:
-		if (text_blank(node->text.data, node->text.len))
-			return track_leaf_none(
-			    job, leaf, TRACK_NOTE_BLANK, "blank");
-		break;
-	case SCAN_NUMBER:
-		if (node->text.len > TRACK_VALUE_MAX)
-			return track_leaf_none(job, leaf, TRACK_NOTE_TOO_LONG,
-			    "a number too long");
-		leaf->number =
-		    track_number_keeps(node->text.data, node->text.len);
-		break;
-	case SCAN_ARRAY:
-		return track_array_read(job, leaf, ret_send, reterr);
-	case SCAN_FALSE:
-	case SCAN_TRUE:
-	case SCAN_OBJECT:
-		break;
-	}
-	*ret_send = true;
-	return true;
-}
-
-bool
-track_value_hash(struct track_job *job, const struct flat_node *node,
-    char ret_hex[TRACK_HEX], bool *ret_sent, struct err *reterr)
-{
-	struct track_leaf leaf = {.property = "other", .node = node};
-	size_t before = job->values.len;
-	const char *data;
-
-	*ret_sent = false;
-	if (!track_value_read(job, &leaf, ret_sent, reterr))
-		return false;
-	data = leaf.held ? job->values.data + leaf.held_at : leaf.value.data;
-	if (*ret_sent)
-		track_hash(job->rules, data, leaf.value.len, ret_hex);
-	buf_truncate(&job->values, before);
-	return true;
-}
-
-/* Is the value a hash already? Then it is that from here on. */
-static bool
-track_leaf_hashed(const struct track_job *job, struct track_leaf *leaf)
-{
-	return !leaf->held && ((job->identity_hashed &&
-				   leaf->value.data == job->identity.data) ||
-				  track_marked(&leaf->value));
-}
-
 /* Judge the leaf at job->leaves[job->count], whose name and node are set (a
  * value too, if it has no node), and count it in if it is to be sent. */
 static bool
@@ -213,24 +72,26 @@ track_leaf_judge(
 {
 	struct track_leaf *leaf = &job->leaves[job->count];
 	bool cut = leaf->node != NULL && leaf->node->path_cut;
-	bool send = leaf->node == NULL, hashed;
 	enum track_private private;
+	bool send = leaf->node == NULL;
 	const char *why;
 
 	private = track_private_of(job, &leaf->name, cut, class, &why);
 	if (private == TRACK_PRIVATE_DROP)
 		return track_leaf_none(job, leaf, TRACK_NOTE_PRIVATE, why);
+	leaf->class = class;
+	leaf->hash = private == TRACK_PRIVATE_HASH;
 	if (leaf->node != NULL && !track_value_read(job, leaf, &send, reterr))
 		return false;
 	if (!send)
 		return true;
-	hashed = track_leaf_hashed(job, leaf);
-	if (private == TRACK_PRIVATE_HASH && !hashed &&
+	if (leaf->hash && !track_leaf_hashed(job, leaf) &&
 	    !track_leaf_hash(job, leaf, reterr))
 		return false;
-	track_leaf_cut(job, leaf);
+	if (!track_leaf_cut(job, leaf))
+		return true;
 	job->count++;
-	if (private == TRACK_PRIVATE_HASH)
+	if (leaf->hash)
 		track_say(job, leaf->name.data, leaf->name.len,
 		    "sent as its HMAC-SHA-256: hash");
 	else
@@ -340,6 +201,38 @@ track_leaf_read(struct track_job *job, const struct flat_node *node,
 	return track_leaf_judge(job, top->class, reterr);
 }
 
+/* The first of two equal names; what was in it goes with it. */
+static void
+track_twin_note(struct track_job *job, const struct flat_node *node)
+{
+	const struct flat_node *nodes = job->flat.nodes;
+	struct track_top top = {.property = track_other};
+	uint32_t at = flat_index(&job->flat, node), properties = FLAT_ROOT;
+
+	if (job->properties != NULL)
+		properties = flat_index(&job->flat, job->properties);
+	if (node->parent != FLAT_ROOT && nodes[node->parent].gone)
+		return;
+	while (nodes[at].parent != FLAT_ROOT && nodes[at].parent != properties)
+		at = nodes[at].parent;
+	if (nodes[at].parent != FLAT_ROOT)
+		track_top_read(job, at, &top);
+	track_note(job, top.property, TRACK_NOTE_REPEATED);
+	track_say(job, node->key.data, node->key.len,
+	    "left out: its name came again");
+}
+
+/* An object is nothing but what is in it, if anything is. */
+static bool
+track_node_passed(const struct track_job *job, size_t i)
+{
+	const struct flat_node *nodes = job->flat.nodes;
+
+	return nodes[i].top == FLAT_ROOT ||
+	       (nodes[i].kind == SCAN_OBJECT && i + 1 < job->flat.count &&
+		   nodes[i + 1].parent == i);
+}
+
 bool
 track_leaves_read(struct track_job *job, struct err *reterr)
 {
@@ -350,8 +243,9 @@ track_leaves_read(struct track_job *job, struct err *reterr)
 	for (size_t i = 0; i < job->flat.count; i++) {
 		const struct flat_node *node = &job->flat.nodes[i];
 
-		if (node->gone || node->top == FLAT_ROOT ||
-		    node->kind == SCAN_OBJECT)
+		if (node->gone)
+			track_twin_note(job, node);
+		if (node->gone || track_node_passed(job, i))
 			continue;
 		if (node->top != top.index)
 			track_top_read(job, node->top, &top);

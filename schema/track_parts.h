@@ -5,9 +5,11 @@
  * The parts of one mapping. Internal to schema/track*.c:
  *
  *	track.c           the order of the work, and the JSON
+ *	track_note.c      what is told of it
  *	track_identity.c  who it is
- *	track_leaf.c      which properties go, and as what
- *	track_value.c     numbers, cut strings, arrays
+ *	track_leaf.c      which properties go
+ *	track_value.c     as what
+ *	track_array.c     arrays, and what is private in them
  *	track_name.c      names, and what to do when two are the same
  *	track_private.c   classes and selectors
  *	private.c         taking out at acceptance what those say
@@ -85,14 +87,19 @@ MUST_USE bool track_members_read(
     struct track_job *job, const char *event, size_t len, struct err *reterr);
 /* Make room for values; len is the event's. */
 void track_values_init(struct track_job *job, size_t len);
+/* The text of a string or number; empty if there is none or it is blank. */
+struct flat_text track_text_of(const struct flat_node *node);
+
+/* track_note.c */
+extern const char track_other[]; /* what is no property of the catalogue */
 void track_note(
     struct track_job *job, const char *property, enum track_note_kind kind);
+void track_notes(struct track_job *job, const char *property,
+    enum track_note_kind kind, unsigned count);
 void track_say(const struct track_job *job, const char *subject,
     size_t subject_len, const char *format, ...) PRINTF_LIKE(4, 5);
 bool track_bury(struct track_job *job, const char *reason);
 bool track_drop(struct track_job *job, const char *rule);
-/* The text of a string or number; empty if there is none or it is blank. */
-struct flat_text track_text_of(const struct flat_node *node);
 
 /* track_identity.c */
 /* Why an id cannot be used. */
@@ -120,19 +127,50 @@ void track_erasure_read(struct track_job *job);
 /* The class of what is in the property with that index. */
 enum catalogue_class
 track_class_of(const struct track_job *job, uint32_t index);
-/* The hash of a value as it would be sent. *ret_sent: there is something. */
-MUST_USE bool
-track_value_hash(struct track_job *job, const struct flat_node *node,
-    char ret_hex[TRACK_HEX], bool *ret_sent, struct err *reterr);
 MUST_USE bool track_leaves_read(struct track_job *job, struct err *reterr);
 
 /* track_value.c */
 bool track_number_keeps(const char *data, size_t len);
-/* Append the text of an array to job->values. *ret_left: how many elements
- * did not fit. *ret_blank: there was nothing to send. */
-MUST_USE bool
-track_array_write(struct track_job *job, const struct flat_node *node,
-    unsigned *ret_left, bool *ret_blank, struct err *reterr);
+/* The hash of a value as it would be sent. *ret_sent: there is something. */
+MUST_USE bool track_value_hash(struct track_job *job,
+    const struct flat_node *node, enum catalogue_class class,
+    char ret_hex[TRACK_HEX], bool *ret_sent, struct err *reterr);
+/* Set the leaf's value to its node's. *ret_send stays false if there is
+ * nothing to send. */
+MUST_USE bool track_value_read(struct track_job *job, struct track_leaf *leaf,
+    bool *ret_send, struct err *reterr);
+/* Is the value that is to be hashed a hash already? Then it is that from
+ * here on. */
+bool track_leaf_hashed(const struct track_job *job, struct track_leaf *leaf);
+MUST_USE bool track_leaf_hash(
+    struct track_job *job, struct track_leaf *leaf, struct err *reterr);
+/* Cut it. Is anything to be seen of what fits? If not, it is left out. */
+bool track_leaf_cut(struct track_job *job, struct track_leaf *leaf);
+/* Left out, and noted. Always true. */
+bool track_leaf_none(struct track_job *job, const struct track_leaf *leaf,
+    enum track_note_kind kind, const char *why);
+
+/* track_array.c */
+struct track_array_rules {
+	const char *property; /* for notes; static */
+	enum catalogue_class class;
+	bool hashed_whole; /* so nothing in it is hashed by itself */
+	bool accept;	   /* write what may be kept, not what is sent */
+};
+struct track_array_sum {
+	unsigned left;	/* elements that did not fit */
+	unsigned blank; /* null or blank ones */
+	bool none;	/* there is nothing to send */
+};
+/* Append the text of an array to job->values. */
+MUST_USE bool track_array_write(struct track_job *job,
+    const struct flat_node *node, const struct track_array_rules *rules,
+    struct track_array_sum *ret_sum, struct err *reterr);
+/* Append the JSON of an array without what is private in it; nothing unless
+ * *ret_changed. */
+MUST_USE bool track_array_keep(struct track_job *job,
+    const struct flat_node *node, const struct track_array_rules *rules,
+    bool *ret_changed, struct err *reterr);
 
 /* track_name.c */
 MUST_USE bool track_names_find(struct track_job *job, struct err *reterr);

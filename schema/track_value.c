@@ -1,12 +1,10 @@
 /*
  * Values. A number is sent as a number only if every reader of JSON reads
  * the same one: integers up to 2^53, and up to 15 significant digits within
- * the range of a double. An array is sent as Heap itself stores one, joined
- * with "||"; one that holds more than scalars, as JSON.
+ * the range of a double.
  */
 #include "schema/track_parts.h"
 
-#include "base/json.h"
 #include "schema/text.h"
 
 #include <string.h>
@@ -72,169 +70,159 @@ track_number_keeps(const char *data, size_t len)
 	       power >= -TRACK_EXPONENT && power <= TRACK_EXPONENT;
 }
 
-/* The way through an array that was scanned before: it cannot fail. */
-struct track_elements {
-	struct scan scan;
-	struct scan_value at;
-	bool first;
-};
+/* ---- the value of a leaf ---- */
 
+/* The value is now in job->values from there on. */
 static void
-track_elements_init(
-    struct track_elements *elements, const struct flat_node *node)
+track_leaf_hold(struct track_job *job, struct track_leaf *leaf, size_t at)
 {
-	scan_init(&elements->scan, node->text.data, node->text.len);
-	CHECK(scan_value(&elements->scan, &elements->at));
-	elements->first = true;
+	leaf->held = true;
+	leaf->held_at = at;
+	leaf->value = (struct flat_text){NULL, job->values.len - at};
 }
 
-static bool
-track_elements_next(struct track_elements *elements)
+bool
+track_leaf_hash(
+    struct track_job *job, struct track_leaf *leaf, struct err *reterr)
 {
-	if (!scan_element(&elements->scan, &elements->first))
-		return false;
-	CHECK(scan_value(&elements->scan, &elements->at));
-	return true;
-}
+	const char *data = leaf->value.data;
+	char hex[TRACK_HEX];
+	size_t at = job->values.len;
 
-static bool
-track_array_flat(const struct flat_node *node)
-{
-	struct track_elements elements;
-
-	track_elements_init(&elements, node);
-	while (track_elements_next(&elements)) {
-		if (scan_opened(&elements.at))
-			return false;
-	}
-	return true;
-}
-
-static bool
-track_compact_text(
-    struct track_job *job, const struct scan_value *string, struct err *reterr)
-{
-	struct flat_text text;
-
-	if (!flat_decode(&job->flat, string, &text, reterr))
-		return false;
-	(void)buf_char(&job->values, '"');
-	json_escape(&job->values, text.data, text.len);
-	(void)buf_char(&job->values, '"');
-	return true;
-}
-
-/* The value as JSON without white space; its brackets are still open. */
-static bool
-track_compact(struct track_job *job, struct scan *scan,
-    const struct scan_value *value, struct err *reterr)
-{
-	bool first = true, comma = false;
-	struct scan_value key, inner;
-
-	if (value->kind == SCAN_STRING)
-		return track_compact_text(job, value, reterr);
-	if (!scan_opened(value)) {
-		(void)buf_append(&job->values, value->data, value->len);
-		return true;
-	}
-	(void)buf_char(&job->values, value->kind == SCAN_ARRAY ? '[' : '{');
-	while (value->kind == SCAN_ARRAY ? scan_element(scan, &first)
-					 : scan_member(scan, &first, &key)) {
-		if (comma)
-			(void)buf_char(&job->values, ',');
-		comma = true;
-		if (value->kind == SCAN_OBJECT) {
-			if (!track_compact_text(job, &key, reterr))
-				return false;
-			(void)buf_char(&job->values, ':');
-		}
-		CHECK(scan_value(scan, &inner));
-		if (!track_compact(job, scan, &inner, reterr))
-			return false;
-	}
-	(void)buf_char(&job->values, value->kind == SCAN_ARRAY ? ']' : '}');
-	return true;
-}
-
-/* One scalar as text; nothing if it is null or blank. */
-static bool
-track_scalar(
-    struct track_job *job, const struct scan_value *value, struct err *reterr)
-{
-	struct flat_text text = {value->data, value->len};
-
-	if (value->kind == SCAN_NULL)
-		return true;
-	if (value->kind == SCAN_STRING) {
-		if (!flat_decode(&job->flat, value, &text, reterr))
-			return false;
-		if (text_blank(text.data, text.len))
-			return true;
-	}
-	return buf_append(&job->values, text.data, text.len) ||
-	       buf_ok(&job->values, reterr);
-}
-
-/*
- * Append each element that fits, whole; those that do not are counted.
- * `room` is what is left of TRACK_VALUE_MAX.
- */
-static bool
-track_elements_write(struct track_job *job, struct track_elements *elements,
-    bool scalars, size_t room, unsigned *ret_left, struct err *reterr)
-{
-	const char *between = scalars ? "||" : ",";
-	struct buf *values = &job->values;
-	size_t start = values->len;
-
-	*ret_left = 0;
-	while (track_elements_next(elements)) {
-		size_t before = values->len, comma, units;
-
-		if (before > start)
-			(void)buf_text(values, between);
-		comma = values->len;
-		if (!(scalars ? track_scalar(job, &elements->at, reterr)
-			      : track_compact(job, &elements->scan,
-				    &elements->at, reterr)))
-			return false;
-		if (!buf_ok(values, reterr))
-			return false;
-		/* a blank one is nothing, and there may be no buffer yet */
-		if (values->len == comma) {
-			buf_truncate(values, before);
-			continue;
-		}
-		units = text_units(values->data + before, values->len - before);
-		if (units > room) {
-			++*ret_left;
-			buf_truncate(values, before);
-			continue;
-		}
-		room -= units;
-	}
+	if (leaf->held)
+		data = job->values.data + leaf->held_at;
+	track_hash(job->rules, data, leaf->value.len, hex);
+	if (!buf_append(&job->values, hex, sizeof(hex)))
+		return buf_ok(&job->values, reterr);
+	track_leaf_hold(job, leaf, at);
+	leaf->number = false;
 	return true;
 }
 
 bool
-track_array_write(struct track_job *job, const struct flat_node *node,
-    unsigned *ret_left, bool *ret_blank, struct err *reterr)
+track_leaf_none(struct track_job *job, const struct track_leaf *leaf,
+    enum track_note_kind kind, const char *why)
 {
-	bool scalars = track_array_flat(node);
-	struct track_elements elements;
-	size_t before = job->values.len, room = TRACK_VALUE_MAX;
+	track_note(job, leaf->property, kind);
+	track_say(job, leaf->name.data, leaf->name.len, "left out: %s", why);
+	return true;
+}
 
-	track_elements_init(&elements, node);
-	if (!scalars) {
-		(void)buf_char(&job->values, '[');
-		room -= 2;
-	}
-	if (!track_elements_write(
-		job, &elements, scalars, room, ret_left, reterr))
+bool
+track_leaf_cut(struct track_job *job, struct track_leaf *leaf)
+{
+	size_t fits;
+
+	if (leaf->held)
+		return true; /* arrays fit already */
+	fits = text_cut(leaf->value.data, leaf->value.len, TRACK_VALUE_MAX);
+	if (fits == leaf->value.len)
+		return true;
+	if (text_blank(leaf->value.data, fits))
+		return !track_leaf_none(
+		    job, leaf, TRACK_NOTE_BLANK, "blank as far as it fits");
+	leaf->value.len = fits;
+	track_note(job, leaf->property, TRACK_NOTE_CUT);
+	track_say(job, leaf->name.data, leaf->name.len, "cut at 1023 units");
+	return true;
+}
+
+static bool
+track_array_read(struct track_job *job, struct track_leaf *leaf, bool *ret_send,
+    struct err *reterr)
+{
+	const struct track_array_rules rules = {.property = leaf->property,
+	    .class = leaf->class,
+	    .hashed_whole = leaf->hash};
+	size_t at = job->values.len;
+	struct track_array_sum sum;
+
+	if (!track_array_write(job, leaf->node, &rules, &sum, reterr))
 		return false;
-	*ret_blank = job->values.len - before == (scalars ? 0 : 1);
-	if (!scalars)
-		(void)buf_char(&job->values, ']');
-	return buf_ok(&job->values, reterr);
+	if (sum.none) {
+		buf_truncate(&job->values, at);
+		return sum.left > 0
+			   ? track_leaf_none(job, leaf, TRACK_NOTE_TOO_LONG,
+				 "no element fits")
+			   : track_leaf_none(
+				 job, leaf, TRACK_NOTE_BLANK, "an empty array");
+	}
+	track_leaf_hold(job, leaf, at);
+	if (sum.blank > 0) {
+		track_notes(job, leaf->property, TRACK_NOTE_BLANK, sum.blank);
+		track_say(job, leaf->name.data, leaf->name.len,
+		    "%u elements left out: null or blank", sum.blank);
+	}
+	if (sum.left > 0) {
+		track_notes(job, leaf->property, TRACK_NOTE_ELEMENTS, sum.left);
+		track_say(job, leaf->name.data, leaf->name.len,
+		    "%u elements left out: they do not fit", sum.left);
+	}
+	*ret_send = true;
+	return true;
+}
+
+bool
+track_value_read(struct track_job *job, struct track_leaf *leaf, bool *ret_send,
+    struct err *reterr)
+{
+	const struct flat_node *node = leaf->node;
+
+	leaf->value = node->text;
+	switch (node->kind) {
+	case SCAN_NULL:
+		return track_leaf_none(job, leaf, TRACK_NOTE_BLANK, "null");
+	case SCAN_STRING:
+		if (text_blank(node->text.data, node->text.len))
+			return track_leaf_none(
+			    job, leaf, TRACK_NOTE_BLANK, "blank");
+		break;
+	case SCAN_NUMBER:
+		if (node->text.len > TRACK_VALUE_MAX)
+			return track_leaf_none(job, leaf, TRACK_NOTE_TOO_LONG,
+			    "a number too long");
+		leaf->number =
+		    track_number_keeps(node->text.data, node->text.len);
+		break;
+	case SCAN_ARRAY:
+		return track_array_read(job, leaf, ret_send, reterr);
+	case SCAN_OBJECT:
+		return track_leaf_none(
+		    job, leaf, TRACK_NOTE_BLANK, "an empty object");
+	case SCAN_FALSE:
+	case SCAN_TRUE:
+		break;
+	}
+	*ret_send = true;
+	return true;
+}
+
+bool
+track_value_hash(struct track_job *job, const struct flat_node *node,
+    enum catalogue_class class, char ret_hex[TRACK_HEX], bool *ret_sent,
+    struct err *reterr)
+{
+	struct track_leaf leaf = {.property = track_other,
+	    .node = node,
+	    .class = class,
+	    .hash = true};
+	size_t before = job->values.len;
+	const char *data;
+
+	*ret_sent = false;
+	if (!track_value_read(job, &leaf, ret_sent, reterr))
+		return false;
+	data = leaf.held ? job->values.data + leaf.held_at : leaf.value.data;
+	if (*ret_sent)
+		track_hash(job->rules, data, leaf.value.len, ret_hex);
+	buf_truncate(&job->values, before);
+	return true;
+}
+
+bool
+track_leaf_hashed(const struct track_job *job, struct track_leaf *leaf)
+{
+	return !leaf->held && ((job->identity_hashed &&
+				   leaf->value.data == job->identity.data) ||
+				  track_marked(&leaf->value));
 }

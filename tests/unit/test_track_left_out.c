@@ -1,0 +1,179 @@
+/* What is left out or cut, and that each of it is counted by property. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/track_help.h"
+
+#include "schema/catalogue.h"
+
+#include <stdio.h>
+
+/* Map an event of those properties. */
+static void
+map_properties(struct fixture *f, const char *type, const char *properties)
+{
+	put(f, type, "{\"external_user_id\":\"u\"}", "\"properties\":");
+	f->event.len--;
+	(void)buf_text(&f->event, properties);
+	(void)buf_char(&f->event, '}');
+	map(f, f->event.data, f->event.len);
+}
+
+static unsigned
+noted(const struct fixture *f, const char *property, enum track_note_kind kind)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < f->result.note_count; i++) {
+		const struct track_note *note = &f->result.notes[i];
+
+		if (note->kind == kind && strcmp(note->property, property) == 0)
+			count += note->count;
+	}
+	return count;
+}
+
+static void
+test_each_is_counted(void **state)
+{
+	static const struct {
+		const char *properties, *property;
+		enum track_note_kind kind;
+		unsigned count;
+	} cases[] = {
+	    {"{\"url\":1,\"url\":2,\"\\u0075rl\":3}", "url",
+		TRACK_NOTE_REPEATED, 2},
+	    {"{\"custom_properties\":{\"a\":{\"b\":1,\"c\":2},\"a\":1}}",
+		"custom_properties", TRACK_NOTE_REPEATED, 1},
+	    {"{\"x\":1,\"x\":2}", "other", TRACK_NOTE_REPEATED, 1},
+	    {"{},\"properties\":{\"x\":2}", "other", TRACK_NOTE_REPEATED, 1},
+	    {"{\"url\":[null,\"a\",\" \",\"\"]}", "url", TRACK_NOTE_BLANK, 3},
+	    {"{\"url\":[null,\"\"]}", "url", TRACK_NOTE_BLANK, 1},
+	    {"{\"url\":[]}", "url", TRACK_NOTE_BLANK, 1},
+	    {"{\"url\":{}}", "url", TRACK_NOTE_BLANK, 1},
+	    {"{\"custom_properties\":{\"a\":{},\"b\":[],\"c\":null}}",
+		"custom_properties", TRACK_NOTE_BLANK, 3},
+	    {"{\"message_body\":{}}", "message_body", TRACK_NOTE_PRIVATE, 1},
+	    {"{\"url\":{\"a\":1}}", "url", TRACK_NOTE_BLANK, 0},
+	};
+	struct fixture *f = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		map_properties(f, "a.b.C", cases[i].properties);
+		assert_int_equal(f->result.fate, TRACK_SEND);
+		assert_int_equal(
+		    noted(f, cases[i].property, cases[i].kind), cases[i].count);
+	}
+}
+
+/* However many properties there are of which something is left out. */
+static void
+test_all_are_counted(void **state)
+{
+	size_t count = catalogue_property_count();
+	struct fixture *f = *state;
+	unsigned sum = 0;
+
+	put(f, "a.b.C", "{\"external_user_id\":\"u\"}", "\"properties\":{");
+	f->event.len--;
+	for (size_t i = 0; i < count; i++)
+		(void)buf_printf(
+		    &f->event, "\"%s\":\"\",", catalogue_property_at(i)->name);
+	(void)buf_text(&f->event, "\"x\":[null,1],\"x\":[null,2]}}");
+	map(f, f->event.data, f->event.len);
+	assert_int_equal(f->result.fate, TRACK_SEND);
+	assert_true(count > TRACK_NOTES_MAX);
+	assert_true(f->result.note_count <= TRACK_NOTES_MAX);
+	assert_true(f->result.notes_lost > 0);
+	for (unsigned i = 0; i < f->result.note_count; i++)
+		sum += f->result.notes[i].count;
+	assert_int_equal(sum, count + 2);
+}
+
+/* The cut leaves nothing but blanks: then nothing is left. */
+static void
+test_blank_once_cut(void **state)
+{
+	struct fixture *f = *state;
+	char in[4096];
+
+	f->rules.add_channel = false;
+	snprintf(in, sizeof(in), "{\"url\":\"%1023sx\",\"a\":1}", "");
+	map_properties(f, "a.b.C", in);
+	assert_non_null(strstr(f->out.data, "\"properties\":{\"a\":1}"));
+	assert_int_equal(noted(f, "url", TRACK_NOTE_BLANK), 1);
+	assert_int_equal(noted(f, "url", TRACK_NOTE_CUT), 0);
+	snprintf(in, sizeof(in), "{\"url\":\"%1022sx\"}", "");
+	map_properties(f, "a.b.C", in);
+	assert_non_null(strstr(f->out.data, "\"url\""));
+	snprintf(in, sizeof(in), "{\"%512sx\":1,\"a\":1}", "");
+	map_properties(f, "a.b.C", in);
+	assert_non_null(strstr(f->out.data, "\"properties\":{\"a\":1}"));
+	assert_int_equal(noted(f, "other", TRACK_NOTE_BLANK), 1);
+}
+
+static void
+test_blank_names(void **state)
+{
+	static const char custom[] = "users.behaviors.CustomEvent";
+	static const struct track_rename renames[] = {{"a", "\xc2\xa0"}};
+	struct fixture *f = *state;
+	char text[4096];
+
+	f->rules.custom_event_name = true;
+	snprintf(text, sizeof(text), "{\"name\":\"%512sx\"}", "");
+	map_properties(f, custom, text);
+	assert_non_null(
+	    strstr(f->out.data, "{\"event\":\"users.behaviors.CustomEvent\""));
+	snprintf(text, sizeof(text), "%512sx", "");
+	map_properties(f, text, "{}");
+	assert_int_equal(f->result.fate, TRACK_BURY);
+	assert_string_equal(f->result.reason, "the event's name is blank");
+	f->rules.renames = renames;
+	f->rules.rename_count = 1;
+	map_properties(f, "a.b.C", "{\"a\":1,\"b\":2,\"c\":3}");
+	assert_non_null(
+	    strstr(f->out.data, "\"properties\":{\"b\":2,\"c\":3}"));
+	assert_int_equal(noted(f, "other", TRACK_NOTE_BLANK), 1);
+	f->rules.rename_count = 0;
+	memset(text, ' ', 600);
+	text[600] = '\0';
+	f->rules.prefix = text;
+	map_properties(f, "a.b.C", "{\"a\":1}");
+	assert_int_equal(f->result.fate, TRACK_BURY);
+}
+
+/* A rename takes nobody's name. */
+static void
+test_real_names_first(void **state)
+{
+	static const struct track_rename renames[] = {
+	    {"aa", "zz"}, {"b.c", "zz"}};
+	struct fixture *f = *state;
+
+	f->rules.renames = renames;
+	f->rules.rename_count = 2;
+	map_properties(
+	    f, "a.b.C", "{\"zz\":\"real\",\"aa\":\"ren\",\"b\":{\"c\":1}}");
+	assert_non_null(strstr(f->out.data, "\"properties\":{\"zz\":\"real\","
+					    "\"zz#2\":\"ren\",\"zz#3\":1}"));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(test_each_is_counted),
+	    TEST(test_all_are_counted),
+	    TEST(test_blank_once_cut),
+	    TEST(test_blank_names),
+	    TEST(test_real_names_first),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
