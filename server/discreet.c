@@ -2,8 +2,8 @@
 
 #include "schema/private.h"
 
-/* The most that hashing makes of a byte: of `"":0,` eighty-two. */
-enum { DISCREET_GROWTH = 20, DISCREET_SPARE = 4096 };
+/* The most that hashing makes of a byte: of `0,` in an array seventy-nine. */
+enum { DISCREET_GROWTH = 40, DISCREET_SPARE = 4096 };
 
 /* Append what may be kept of an item, whose data becomes NULL until all are
  * there, since the buffer moves as it grows. */

@@ -15,7 +15,7 @@ import re
 import struct
 
 from mapper_text import (Hashed, Number, Object, bare, blank, cut, get,
-                         members, parse, readable, units)
+                         members, parse, readable, stays_number, units)
 
 CATALOGUE = json.loads(
     (pathlib.Path(__file__).parents[2] / "schema" / "events.json").read_text(
@@ -66,12 +66,24 @@ def keyed(text, rules):
                     "sha256").hexdigest()
 
 
+def marked(text):
+    """The hash in a text that was hashed before it was kept, or None."""
+    found = re.fullmatch("hmac-sha256:([0-9a-f]{64})", text)
+    return found and found[1]
+
+
+def hashed(text, rules):
+    return marked(text) or keyed(text, rules)
+
+
 def identified(name, value, rules):
     wrong = trouble(value, rules)
     if wrong:
         raise Fate("bury", f"{name} {wrong}")
     if not rules["identity_hash"]:
         return {"identity": str(value)}
+    if marked(value):
+        return {"identity": marked(value)}
     if rules["key"] is None:
         raise Fate("bury", "identity_hash without a key")
     return {"identity": keyed(value, rules)}
@@ -80,8 +92,7 @@ def identified(name, value, rules):
 def find_alias(user, rules):
     """(is there one, the one to use)"""
     any_alias = False
-    for member in "alias", "user_alias":
-        alias = get(user, member)
+    for alias in get(user, "alias"), get(user, "user_alias"), user:
         name, label = alias, None
         if isinstance(alias, Object):
             name, label = get(alias, "alias_name"), get(alias, "alias_label")
@@ -99,10 +110,12 @@ def find_alias(user, rules):
 def who(user, known, rules):
     external, braze = get(user, "external_user_id"), get(user, "user_id")
     any_alias, alias = find_alias(user, rules)
+    listed = any(there(found) and found != [] for found in (
+        get(user, "aliases"), get(user, "user_aliases")))
     if rules["identity"] == "user_id":
         if there(braze):
             return identified("user_id", braze, rules)
-        if there(external) or any_alias:
+        if there(external) or any_alias or listed:
             raise Fate("bury", "identified, but no user_id")
     elif there(external):
         return identified("external_user_id", external, rules)
@@ -110,6 +123,8 @@ def who(user, known, rules):
         return identified("alias", alias, rules)
     elif any_alias:
         raise Fate("bury", "no alias with the wanted label")
+    elif listed:
+        raise Fate("bury", "a list of aliases is no identity")
     reason = None
     ids = {"device": ("device_id", get(user, "device_id")),
            "braze_id": ("user_id", braze)}
@@ -125,21 +140,14 @@ def who(user, known, rules):
         raise Fate("bury", reason)
     if not rules["anonymous"] and any(there(v) for _, v in ids.values()):
         raise Fate("drop", "anonymous")
+    reason = "no user"
+    for source, other in ("braze_id", "device"), ("device", "braze_id"):
+        if there(ids[source][1]):
+            reason = f"anonymous, and without {ids[other][0]}"
+            break
     if known is not None and not known["user"]:
-        raise Fate("drop", "no user")
-    raise Fate(rules["no_user"], "no user")
-
-
-def stays_number(literal):
-    if re.fullmatch(r"-?\d+", literal):
-        return abs(int(literal)) <= 2 ** 53
-    mantissa, _, exponent = literal.lower().lstrip("-").partition("e")
-    whole, _, part = mantissa.partition(".")
-    digits = (whole + part).lstrip("0")
-    power = int(exponent or 0)
-    if digits:
-        power += len(whole) - 1 - (len(whole + part) - len(digits))
-    return len(digits.rstrip("0")) <= 15 and abs(power) <= 300
+        raise Fate("drop", reason)
+    raise Fate(rules["no_user"], reason)
 
 
 def scalar(value):
@@ -169,6 +177,23 @@ def compact(value):
     return "null" if value is None else scalar(value)
 
 
+def inside(value, way, judge, rules, hash_it=False):
+    """What an array holds, each member of an object in it judged."""
+    if isinstance(value, Object):
+        kept = Object()
+        for key, inner in value:
+            fate = judge((*way, readable(key)))
+            if fate != "drop":
+                kept.append((key, inside(inner, (*way, readable(key)), judge,
+                                         rules, fate == "hash")))
+        return kept
+    if isinstance(value, list):
+        return [inside(inner, way, judge, rules, hash_it) for inner in value]
+    if hash_it and not blank(scalar(value)):
+        return hashed(scalar(value), rules)
+    return value
+
+
 def array(value):
     """As text; None if there is nothing to send."""
     if any(isinstance(v, list) for v in value):
@@ -192,14 +217,14 @@ def leaves(value, way=()):
 
 
 def selects(selector, event_type, path, klass):
+    wanted = [selector]
     of_type, slash, of_property = selector.partition("/")
-    if slash and not glob(of_type, event_type):
-        return False
-    if not slash:
-        of_property = selector
-    return of_property == klass or any(
-        glob(of_property, path[:end]) for end in
-        [*(m.start() for m in re.finditer(r"\.", path)), len(path)])
+    if slash and glob(of_type, event_type):
+        wanted.append(of_property)
+    names = [path[:m.start()] for m in re.finditer(r"\.", path)] + [path]
+    if klass:
+        names.append(klass)
+    return any(glob(one, name) for one in wanted for name in names)
 
 
 def glob(pattern, text):
@@ -221,7 +246,9 @@ def privacy(event_type, way, rules):
         return "drop"
     if listed("drop"):
         return "drop"
-    if listed("hash"):
+    if listed("hash") or (rules["identity_hash"] and
+                          rules["identity"] == "user_id" and
+                          re.match(r"orphaned_by_id(\.|$)", path)):
         return "hash" if rules["key"] is not None else "drop"
     if listed("keep"):
         return "send"
@@ -230,6 +257,8 @@ def privacy(event_type, way, rules):
 
 def outgoing(value):
     """What is sent for a value, still uncut; None for nothing."""
+    if isinstance(value, Hashed):
+        return value
     if isinstance(value, Number):
         if len(value) > 1023:
             return None
@@ -272,7 +301,7 @@ def added(event, event_type, rules):
     braze = get(user, "user_id")
     if rules["identity_hash"] and rules["identity"] == "user_id" and \
             there(braze):
-        braze = Hashed(keyed(readable(braze), rules))
+        braze = Hashed(hashed(readable(braze), rules))
     yield "user_id", "braze_user_id", braze
     yield "device_id", "device_id", get(user, "device_id")
     yield "timezone", "timezone", get(user, "timezone")
@@ -284,39 +313,55 @@ def properties(event, event_type, rules):
     def claim(order, way, value, is_added):
         path = ".".join(way)
         fate = privacy(event_type, way, rules)
-        if fate == "drop" or value is None or blank(path):
+        if fate == "drop" or blank(cut(path, 512)):
+            return
+        hash_of = hashed
+        if isinstance(value, list):
+            hash_of = keyed
+            value = inside(value, way, lambda member: inner(member, fate),
+                           rules)
+        value = outgoing(value)
+        if value is None:
             return
         if fate == "hash" and not isinstance(value, Hashed):
-            value = keyed(str(value), rules)
+            value = hash_of(str(value), rules)
         if not isinstance(value, Number):
             value = cut(value, 1023)
-        claims.append((order, final_name(path, is_added, rules), value))
+        name = final_name(path, is_added, rules)
+        if not blank(value) and not blank(name):
+            claims.append(((is_added, path in rules["renames"], *order),
+                           name, value))
 
-    inside = get(event, "properties")
+    def inner(way, outer):
+        """Of a member in an array: hashed once, alone or with the whole."""
+        fate = privacy(event_type, way, rules)
+        return "send" if fate == outer == "hash" else fate
+
+    sent = get(event, "properties")
     for place, (way, value) in enumerate(
-            leaves(inside) if isinstance(inside, Object) else ()):
-        order = (0, len(way), [k.encode() for k in way], place)
-        claim(order, way, outgoing(value), False)
+            leaves(sent) if isinstance(sent, Object) else ()):
+        claim((len(way), [k.encode() for k in way], place), way, value, False)
     for place, (which, name, value) in enumerate(
             added(event, event_type, rules)):
         if which in rules["add"] and isinstance(value, str):
-            text = readable(value)
-            if isinstance(value, Hashed):
-                text = value
-            claim((1, place), (name,), None if blank(text) else text, True)
+            text = str(readable(value))
+            claim((place,), (name,),
+                  value if isinstance(value, Hashed) else text, True)
     return part(claims)
 
 
 def event_name(event, event_type, rules):
-    name = event_type
+    names = [event_type]
     if event_type == "users.behaviors.CustomEvent" and \
             rules["custom_event_name"] == "name":
         custom = get(get(event, "properties"), "name")
         if isinstance(custom, str) and there(custom):
-            name = readable(custom)
-    if name in rules["renames"]:
-        return cut(rules["renames"][name], 512)
-    return cut(rules["prefix"] + name, 512)
+            names.insert(0, readable(custom))
+    for name in names:
+        name = cut(rules["renames"].get(name, rules["prefix"] + name), 512)
+        if not blank(name):
+            return name
+    raise Fate("bury", "the event's name is blank")
 
 
 def timestamp(literal):
@@ -339,10 +384,11 @@ def explain(text, **changed):
             raise Fate("drop", "erasure request")
         user = who(get(event, "user"),
                    CATALOGUE["events"].get(event_type), rules)
+        name = event_name(event, event_type, rules)
     except Fate as fate:
         return {"fate": fate.args[0], "reason": fate.args[1], "event": None}
     return {"fate": "send", "reason": None, "event": {
-        "event": event_name(event, event_type, rules),
+        "event": name,
         **user,
         "timestamp": timestamp(get(event, "time")),
         "idempotency_key": f"{event_type}:{readable(get(event, 'id'))}",

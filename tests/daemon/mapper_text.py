@@ -1,6 +1,7 @@
 """JSON and text for the second opinion of mapper.py, as it is documented."""
 
 import json
+import re
 
 WHITE = "".join(map(chr, [*range(9, 14), 0x20, 0x85, 0xa0, 0x1680,
                           *range(0x2000, 0x200b), 0x2028, 0x2029, 0x202f,
@@ -71,3 +72,15 @@ def cut(text, most):
 def bare(text):
     """Trimmed, also of what has no width, and folded."""
     return text.strip(WHITE + THIN).casefold()
+
+
+def stays_number(literal):
+    if re.fullmatch(r"-?\d+", literal):
+        return abs(int(literal)) <= 2 ** 53
+    mantissa, _, exponent = literal.lower().lstrip("-").partition("e")
+    whole, _, part = mantissa.partition(".")
+    digits = (whole + part).lstrip("0")
+    power = int(exponent or 0)
+    if digits:
+        power += len(whole) - 1 - (len(whole + part) - len(digits))
+    return len(digits.rstrip("0")) <= 15 and abs(power) <= 300

@@ -27,12 +27,17 @@ IDS = ["user-1", "user-2", "user-3", "user-4", "user-5", "user-6", "user-7",
        "[REDACTED]", "00000000-0000-0000-0000-000000000000", "x" * 255,
        "x" * 256, "\U0001f600" * 255, "a\0b", "\ud800", "", " ", None,
        "5a41f0df-b69a-4a99-b656-79506a86c3f8", 7, 0, "house", "\u3000",
+       "ŻÓŁW", "\u200bnull\ufeff", "\ufeff", "ΧΡΉΣΤΗΣ", "\u212a", "x\u200b",
+       "hmac-sha256:" + "5d" * 32, "hmac-sha256:" + "5D" * 32,
        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"]
 KEYS = ["a", "b", "a.b", "a.b.c", "plan", "email", "", " ", "ключ", "k" * 511,
         "k" * 600, "\U0001f600" * 256, "\U0001f600" * 257, "a\0", "\ufffd",
-        "\udc00", "\"q\"", "a#2", "a.b#2", "name", "x/y", "device_id"]
+        "\udc00", "\"q\"", "a#2", "a.b#2", "name", "x/y", "device_id",
+        " " * 512 + "k", "orphaned_by_id", "A"]
 STRINGS = ["", " \t", "x", "Żółw", "a||b", "v" * 1023, "v" * 1024,
            "v" * 1022 + "\U0001f600", "\U0001f600" * 600, "a\0b", "\ud83d",
+           " " * 1023 + "x", "\u2003" * 600 + "x",
+           "hmac-sha256:" + "0e" * 32,
            "\"\\\b\f\n\r\t\x7f\x1f/", "\u2028", "true", "null", "{\"a\":1}"]
 NUMBERS = ["0", "-0", "1", "-1", "1.5", "1.50", "9007199254740992",
            "9007199254740993", "-9007199254740993", "12345678901234567890",
@@ -123,22 +128,30 @@ def some_properties(random_, documented):
 def some_alias(random_):
     name, label = random_.choice(IDS), random_.choice(["crm", "web", None, 3])
     alias = [("alias_name", name), ("alias_label", label)]
-    return random_.choice([tuple(alias), tuple(alias[:1]), (), None, name])
+    return random_.choice([tuple(alias), tuple(alias[:1]), (), None, name,
+                           [tuple(alias)], (("alias_name", tuple(alias)),)])
 
 
 def some_user(random_):
     for name in "external_user_id", "user_id", "device_id", "timezone":
         while random_.random() < 0.5:
             yield name, random_.choice(IDS)
-    for name in "alias", "user_alias":
+    for name in "alias", "user_alias", "aliases", "user_aliases":
         if random_.random() < 0.15:
             yield name, some_alias(random_)
+    if random_.random() < 0.1:
+        yield "alias_name", random_.choice(IDS)
+        yield "alias_label", random_.choice(["crm", None])
+    if random_.random() < 0.2:
+        yield "email", some_value(random_, 2)
 
 
 def some_event(random_):
     types = list(mapper.CATALOGUE["events"])
     name = random_.choice(types + ["users.behaviors.CustomEvent"] * 20 +
-                          ["new.Type", "Bare", ".", "a..b", "t" * 600])
+                          ["users.UserOrphan"] * 5 +
+                          ["new.Type", "Bare", ".", "a..b", "t" * 600,
+                           "\u2003" * 512 + "t"])
     documented = mapper.CATALOGUE["events"].get(name, {}).get(
         "properties", ["custom_properties", "name", "email_address"])
     event = [("event_type", name), ("id", random_.choice(
@@ -155,7 +168,9 @@ def some_rules(random_):
     selectors = ["content", "contact", "secret", "email_address", "*",
                  "custom_properties", "custom_properties.a", "*.email",
                  "users.behaviors.*/custom_properties.*", "*/name", "a*b",
-                 "custom_properties.a.*", "device_id", "braze_*", "", "[a]"]
+                 "custom_properties.a.*", "device_id", "braze_*", "", "[a]",
+                 "custom_properties.x/y", "*.b", "con*", "custom_properties.*.a",
+                 "*/*.plan", "custom_properties.plan.email"]
 
     def some(of, most):
         return random_.sample(of, random_.randrange(most + 1))
@@ -165,12 +180,13 @@ def some_rules(random_):
         "anonymous": random_.choice([["device", "braze_id"], [], ["device"],
                                      ["braze_id", "device"]]),
         "no_user": random_.choice(["bury", "drop"]),
-        "placeholders": some(["Żółw", " HOUSE ", "7"], 3),
+        "placeholders": some(["Żółw", " HOUSE ", "7", "\u200bχρήστης", "k"], 3),
         "identity_hash": random_.random() < 0.3,
         "prefix": random_.choice(["", "braze-", "p" * 200]),
         "renames": dict(some([("custom_properties.a", "A"), ("name", "a"),
                               ("users.canvas.Entry", "entered"),
                               ("braze_channel", "channel"),
+                              ("a", "b"), ("plan", "x/y"),
                               ("app_id", "r" * 600)], 3)),
         "custom_event_name": random_.choice(["type", "name"]),
         "add": some(mapper.DEFAULTS["add"], 5),

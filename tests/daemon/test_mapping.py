@@ -118,33 +118,41 @@ def test_erasure_requests_are_listed_and_never_sent(start_daemon, heapsim):
 def test_private_at_accept_never_touches_the_disk(start_daemon, heapsim,
                                                   hash_key, private_at):
     """With delivery they are found: so they would be with accept."""
-    dropped, hashed, who = (secrets.token_hex(20) for _ in range(3))
+    dropped, hashed, who, unread = (secrets.token_hex(20) for _ in range(4))
     daemon = start_daemon(
         private_at=private_at, heap_drop="custom_properties.salary",
-        heap_hash="custom_properties.house,contact", heap_identity_hash="yes",
+        heap_hash="custom_properties.house,custom_properties.list.no,contact",
+        heap_identity_hash="yes",
         heap_hash_key_file=hash_key, heap_url="http://127.0.0.1:9", **SWIFT)
     sent = event(
         event_type="users.behaviors.CustomEvent",
-        user={"external_user_id": who, "user_id": "b",
+        user={"external_user_id": who, "user_id": "b", "email": unread,
               "alias": {"alias_name": who + "x", "alias_label": "l"}},
         properties={"name": "n", "email_address": hashed, "app_group_id": "g",
                     "custom_properties": {"salary": [dropped], "b": 2,
-                                          "house": {"no": hashed}}})
+                                          "house": {"no": hashed},
+                                          "list": [{"no": hashed}]}})
     flawed = event(event_type="users.behaviors.CustomEvent", time="late",
                    properties={"custom_properties": {"salary": dropped}})
-    answer = daemon.post(json.dumps({"events": [sent, flawed]},
+    too_long = event(user={"external_user_id": who * 7, "device_id": "d"})
+    flawed = [flawed, event(properties=[unread]), [{"email": unread}], unread]
+    answer = daemon.post(json.dumps({"events": [sent, too_long, *flawed]},
                                     ensure_ascii=False))
-    assert answer.json["queued"] == 1 and answer.json["buried"] == 1
+    kept = private_at == "delivery"
+    assert answer.json["queued"] == 2
+    # what is no object is null at accept, and the second null a duplicate
+    assert answer.json["buried"] == (4 if kept else 3)
     daemon.stop()
     disk = everything_on_disk(daemon)
-    kept = private_at == "delivery"
-    for text in dropped, hashed, who:
+    for text in dropped, hashed, who, unread:
         assert (text.encode() in disk) is kept
 
     daemon.env["CURRENTSD_HEAP_URL"] = heapsim.url
     daemon.start()
     wait_settled(daemon)
     assert heapsim.users() == {key(sent): "identity:" + keyed(who)}
+    assert "external_user_id is longer than 255" in daemon.command(
+        "queue", "list")
     daemon.stop()
 
 

@@ -1,0 +1,139 @@
+/* What private_at = accept keeps of what is never sent. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/track_help.h"
+
+#include <stdio.h>
+
+#define STARS_16 "****************"
+#define STARS_64 STARS_16 STARS_16 STARS_16 STARS_16
+#define LONG	 "0123456789abcdef"
+#define LONG_64	 LONG LONG LONG LONG
+
+#define EVENT(user, more)                                                      \
+	"{\"event_type\":\"a.b.C\",\"id\":\"i\",\"time\":1,\"user\":" user     \
+	    more "}"
+
+/* What has no form that is ever read, and what nobody knows. */
+static void
+test_unread(void **state)
+{
+	static const struct {
+		const char *in, *kept;
+	} cases[] = {
+	    {"[\"s\"]", "null"},
+	    {" \"s\" ", "null"},
+	    {"17", "null"},
+	    {"null", "null"},
+	    {EVENT("{}", ",\"properties\":[\"s\"]"), EVENT("{}", "")},
+	    {EVENT("{}", ",\"properties\":\"s\""), EVENT("{}", "")},
+	    {EVENT("{}", ",\"properties\":null"),
+		EVENT("{}", ",\"properties\":null")},
+	    {EVENT("\"s\"", ",\"properties\":{\"a\":1}"),
+		"{\"event_type\":\"a.b.C\",\"id\":\"i\",\"time\":1,"
+		"\"properties\":{\"a\":1}}"},
+	    {EVENT("{}", ",\"later\":{\"s\":[1]}"), EVENT("{}", "")},
+	    {EVENT("{\"email\":\"s\",\"device_id\":\"d\",\"x\":{\"y\":1}}", ""),
+		EVENT("{\"device_id\":\"d\"}", "")},
+	    {EVENT("{\"alias\":{\"alias_name\":\"n\",\"e\":\"s\","
+		   "\"alias_label\":[\"s\"]}}",
+		 ""),
+		EVENT("{\"alias\":{\"alias_name\":\"n\"}}", "")},
+	    {EVENT("{\"aliases\":[{\"alias_name\":\"s\"}]}", ""),
+		EVENT("{\"aliases\":[[]]}", "")},
+	    {EVENT(
+		 "{\"external_user_id\":{\"e\":\"s\"},\"device_id\":[1]}", ""),
+		EVENT("{\"external_user_id\":[],\"device_id\":[]}", "")},
+	    {"{\"event_type\":[\"s\"],\"id\":{\"e\":\"s\"},\"time\":\"late\"}",
+		"{\"time\":\"late\"}"},
+	    {"{\"a\":1}", "{}"},
+	};
+	struct fixture *f = *state;
+	struct err err;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		keep(f, cases[i].in, strlen(cases[i].in));
+		(void)buf_char(&f->kept, '\0');
+		assert_string_equal(f->kept.data, cases[i].kept);
+	}
+	buf_reset(&f->kept);
+	assert_false(private_write(&f->rules, "{\"a\"", 4, &f->kept, &err));
+	assert_int_equal(err.code, ERR_INPUT);
+	assert_int_equal(f->kept.len, 0);
+}
+
+/* Buried for the same reason as it would be, but nobody's id is kept. */
+static void
+test_unusable_identities(void **state)
+{
+	static const struct {
+		const char *user, *kept, *reason;
+	} cases[] = {
+	    {"{\"external_user_id\":\"" LONG_64 LONG_64 LONG_64 LONG_64 "\","
+	     "\"alias\":\"s\",\"device_id\":\"d\",\"user_id\":\"b\","
+	     "\"timezone\":\"t\"}",
+		"{\"external_user_id\":\"" STARS_64 STARS_64 STARS_64 STARS_64
+		"\"}",
+		"external_user_id is longer than 255 characters"},
+	    {"{\"external_user_id\":\" NULL\",\"device_id\":\"d\"}",
+		"{\"external_user_id\":\" NULL\"}",
+		"external_user_id is a placeholder"},
+	    {"{\"external_user_id\":\"s\\u0000\"}",
+		"{\"external_user_id\":\"\xef\xbf\xbd\"}",
+		"external_user_id holds what is no character"},
+	    {"{\"external_user_id\":true}", "{\"external_user_id\":[]}",
+		"external_user_id is not text"},
+	    {"{\"alias\":{\"alias_name\":\"" DATA "\"}}",
+		"{\"alias\":{\"alias_name\":\"" MARK "\"}}",
+		"no alias with the wanted label"},
+	    {"{\"alias_name\":\"guest\",\"user_alias\":\"" DATA "\"}",
+		"{\"alias_name\":\"guest\",\"user_alias\":\"" MARK "\"}",
+		"no alias with the wanted label"},
+	    {"{\"aliases\":[\"s\"],\"device_id\":\"d\"}", "{\"aliases\":[[]]}",
+		"a list of aliases is no identity"},
+	    /* nobody knows this one by anything else */
+	    {"{\"device_id\":\"d\",\"user_id\":\"b\",\"timezone\":\"t\"}",
+		"{\"device_id\":\"d\",\"user_id\":\"b\"}", NULL},
+	};
+	struct fixture *f = *state;
+	char want[1024];
+
+	f->rules.identity_hash = true;
+	f->rules.alias_label = "crm";
+	f->rules.drop =
+	    (struct track_list)LIST("device_id", "braze_user_id", "timezone");
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		put(f, "a.b.C", cases[i].user, "\"properties\":{}");
+		keep(f, f->event.data, f->event.len);
+		map(f, f->event.data, f->event.len);
+		if (cases[i].reason != NULL)
+			assert_string_equal(f->result.reason, cases[i].reason);
+		else
+			assert_int_equal(f->result.fate, TRACK_SEND);
+		map(f, f->kept.data, f->kept.len);
+		if (cases[i].reason != NULL)
+			assert_string_equal(f->result.reason, cases[i].reason);
+		else
+			assert_int_equal(f->result.fate, TRACK_SEND);
+		(void)buf_char(&f->kept, '\0');
+		snprintf(want, sizeof(want), "\"user\":%s,", cases[i].kept);
+		assert_non_null(strstr(f->kept.data, want));
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(test_unread),
+	    TEST(test_unusable_identities),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
