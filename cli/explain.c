@@ -242,8 +242,8 @@ explain_body(void *arg, const struct bodies_one *body, struct err *reterr)
 	items = calloc(body->batch->count, sizeof(*items));
 	reasons = calloc(body->batch->count, SERVER_REASON);
 	ok = items != NULL && reasons != NULL &&
-	     server_judge_batch(explain->judge, body->batch, body->text, items,
-		 reasons, NULL, NULL, &bytes);
+	     server_judge_batch(explain->judge, body->batch, body->text, false,
+		 items, reasons, NULL, NULL, &bytes);
 	if (!ok)
 		(void)err_set_nomem(reterr);
 	ok = ok && explain_events(explain, body, items, reterr);
