@@ -79,8 +79,10 @@ lane_accepted(struct lane *lane, struct request *request, bool fresh,
 
 	counter_add(COUNTER_POSTS_ACCEPTED, 1);
 	if (fresh && request->probe)
-		suspicion_init(&lane->suspicion);
-	suspicion_accept(&lane->suspicion, request->count, now->mono_ms);
+		suspicion_resume(&lane->suspicion);
+	for (i = 0; i < request->count; i++)
+		suspicion_accept(
+		    &lane->suspicion, request->items[i].hash, now->mono_ms);
 	lane->doubt = false;
 	lane->accepted += request->count;
 	lane->accepted_ms = now->wall_ms;
@@ -169,23 +171,23 @@ lane_suspect(struct lane *lane, struct request *request,
     const struct post_answer *answer, const struct moment *now)
 {
 	const struct request_item *item = &request->items[0];
-	char why[LANE_WORDS_SHOWN + 32];
 	bool stopped = lane->state == FORWARDER_STOPPED;
 
-	slate_suspect(request->slate, item->lot, item->event,
+	slate_suspect(request->slate, item->lot, item->event, item->hash,
 	    (int)answer->status, answer->words, answer->words_len,
 	    request->body.data + item->at, item->len);
+	suspicion_refuse(&lane->suspicion, item->hash, request->mark);
 	request_free(request);
 	lane->refused++;
-	suspicion_refuse(&lane->suspicion);
+	lane_answer_why(answer, lane->suspect_why, sizeof(lane->suspect_why));
 	if (!stopped && !suspicion_systematic(&lane->suspicion))
 		return;
-	lane_answer_why(answer, why, sizeof(why));
 	lane_enter(lane, FORWARDER_STOPPED,
 	    now->mono_ms + lane->settings.probe_ms, now,
 	    "%zu of the last %zu events were refused: not the events but the "
 	    "mapping or the destination; last: %s",
-	    lane->suspicion.refusals, lane->suspicion.judged, why);
+	    suspicion_refused(&lane->suspicion),
+	    suspicion_judged(&lane->suspicion), lane->suspect_why);
 	lane->suspicious = true;
 }
 
@@ -201,8 +203,12 @@ lane_refused(struct lane *lane, struct request *request, bool fresh,
 		lane_request_return(lane, request);
 		return;
 	}
-	if (!suspicion_proof(&lane->suspicion, now->mono_ms))
+	if (!suspicion_recent(&lane->suspicion, now->mono_ms))
 		lane->doubt = true;
+	if (!request->refused) {
+		request->refused = true;
+		request->mark = suspicion_mark(&lane->suspicion);
+	}
 	/* It judges events again: whatever held us before is mended. */
 	if (fresh && lane->state != FORWARDER_RUNNING && !lane->suspicious) {
 		backoff_reset(&lane->backoff);

@@ -159,8 +159,10 @@ lane_fill_dry(struct lane *lane, const struct moment *now)
 	/* Nothing waits, and nothing is on its way: no doubt is left but of
 	 * what was settled after its post was noted, or deleted by hand. */
 	if (due_ms == INT64_MAX && lane->flying == NULL && lane->kept == NULL &&
-	    lane->slates == NULL)
+	    lane->slates == NULL) {
 		doubt_clear(&lane->unknown);
+		suspicion_aside_none(&lane->suspicion);
+	}
 	lane->look_ms = now->mono_ms + LANE_LOOK_MS;
 	if (due_ms < now_ms + LANE_LOOK_MS && due_ms > now_ms)
 		lane->look_ms = now->mono_ms + (due_ms - now_ms);

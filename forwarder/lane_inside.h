@@ -48,7 +48,8 @@ struct lane {
 	struct pace pace;
 	struct backoff backoff;
 	struct suspicion suspicion;
-	struct doubt unknown; /* what may be at the destination */
+	char suspect_why[256]; /* of the last that was refused alone */
+	struct doubt unknown;  /* what may be at the destination */
 	bool doubt;	  /* refusals without proof: one request at a time */
 	struct size size; /* of a request */
 	int64_t rest_ms;  /* mono: until then the quota is unknown */

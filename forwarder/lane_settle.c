@@ -6,6 +6,8 @@
 #include "base/log.h"
 #include "forwarder/lane_inside.h"
 
+#include <inttypes.h>
+
 void
 lane_request_return(struct lane *lane, struct request *request)
 {
@@ -67,11 +69,39 @@ lane_slate_ripe(const struct lane *lane, const struct slate *slate)
 	       lane->filling->count == 0;
 }
 
+/* Judge the suspects of a slate; the first that is set aside is a warning,
+ * unless the lane has stopped, which is said louder. */
+static void
+lane_decide(struct lane *lane, struct slate *slate, const struct moment *now)
+{
+	struct slate_judge judge = {
+	    .suspicion = &lane->suspicion,
+	    .may_bury = lane->state != FORWARDER_STOPPED,
+	    .mono_ms = now->mono_ms,
+	    .due_ms = lane_due_ms(lane, now),
+	    .aside_ms = lane->settings.set_aside_ms,
+	};
+	int64_t due_ms;
+	size_t before, after;
+
+	if (slate->suspects == 0)
+		return;
+	before = suspicion_waiting(&lane->suspicion, &due_ms);
+	slate_decide(slate, &judge);
+	after = suspicion_waiting(&lane->suspicion, &due_ms);
+	if (before > 0 || after == 0 || !judge.may_bury)
+		return;
+	log_line(LOG_WARN, "forwarder",
+	    "set aside lane=%s events=%zu next_ms=%" PRId64
+	    " why=\"refused, and too few others were accepted since to tell "
+	    "whether it is the event; last: %s\"",
+	    lane->settings.name, after, due_ms - judge.due_ms,
+	    lane->suspect_why);
+}
+
 void
 lane_settle(struct lane *lane, const struct moment *now)
 {
-	bool proof = suspicion_proof(&lane->suspicion, now->mono_ms) &&
-		     lane->state != FORWARDER_STOPPED;
 	struct slate **at = &lane->slates;
 	struct err err;
 
@@ -81,8 +111,7 @@ lane_settle(struct lane *lane, const struct moment *now)
 		struct slate *slate = *at;
 
 		if (slate->requests == 0)
-			slate_decide(slate, proof, lane_due_ms(lane, now),
-			    lane->settings.set_aside_ms);
+			lane_decide(lane, slate, now);
 		if (lane_slate_ripe(lane, slate) &&
 		    !slate_settle(slate, lane->queue, &lane->unknown,
 			now->wall_ms, &err)) {

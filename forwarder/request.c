@@ -203,6 +203,8 @@ request_part(const struct request *request, request_pick *pick, const void *arg,
 	}
 	part->since_ms = request->since_ms;
 	part->probe = request->probe;
+	part->refused = request->refused;
+	part->mark = request->mark;
 	*ret_part = part;
 	return true;
 }

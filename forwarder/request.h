@@ -42,6 +42,8 @@ struct request {
 	bool held;	       /* its identities are held in the quota */
 	bool claimed;	       /* or claimed */
 	bool probe;
+	bool refused;  /* itself, or what it is a part of */
+	uint64_t mark; /* of suspicion_mark(), when that was */
 
 	/* While in flight. */
 	uint64_t entry; /* in the quota's log */

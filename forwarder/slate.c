@@ -122,13 +122,15 @@ slate_buried(
 }
 
 void
-slate_suspect(struct slate *slate, struct lot *lot, size_t event, int status,
-    const char *words, size_t words_len, const char *sent, size_t sent_len)
+slate_suspect(struct slate *slate, struct lot *lot, size_t event, uint64_t hash,
+    int status, const char *words, size_t words_len, const char *sent,
+    size_t sent_len)
 {
 	struct slate_entry *entry = slate_add(slate, lot, event);
 
 	slate->suspects++;
 	entry->suspect = true;
+	entry->hash = hash;
 	entry->status = status;
 	entry->reason = slate_refused;
 	entry->words = malloc(words_len + sent_len + 1);
@@ -141,24 +143,34 @@ slate_suspect(struct slate *slate, struct lot *lot, size_t event, int status,
 	slate->bytes += words_len + sent_len;
 }
 
+static void
+slate_decide_one(struct slate_entry *entry, const struct slate_judge *judge)
+{
+	unsigned attempts = entry->lot->lease->attempts;
+
+	entry->suspect = false;
+	if (judge->may_bury &&
+	    suspicion_bury(judge->suspicion, entry->hash, judge->mono_ms)) {
+		entry->outcome = QUEUE_BURIED;
+		return;
+	}
+	entry->outcome = QUEUE_AGAIN;
+	if (attempts > SLATE_DOUBLINGS)
+		attempts = SLATE_DOUBLINGS;
+	entry->due_ms = judge->due_ms + (judge->aside_ms << attempts);
+	entry->due_ms += SLATE_DUE_GRID - 1;
+	entry->due_ms -= entry->due_ms % SLATE_DUE_GRID;
+	suspicion_aside(judge->suspicion, entry->hash, entry->due_ms);
+}
+
 void
-slate_decide(struct slate *slate, bool proof, int64_t now_ms, int64_t aside_ms)
+slate_decide(struct slate *slate, const struct slate_judge *judge)
 {
 	size_t i;
 
 	for (i = 0; i < slate->count; i++) {
-		struct slate_entry *entry = &slate->entries[i];
-		unsigned attempts = entry->lot->lease->attempts;
-
-		if (!entry->suspect)
-			continue;
-		entry->suspect = false;
-		entry->outcome = proof ? QUEUE_BURIED : QUEUE_AGAIN;
-		if (attempts > SLATE_DOUBLINGS)
-			attempts = SLATE_DOUBLINGS;
-		entry->due_ms = now_ms + (aside_ms << attempts);
-		entry->due_ms += SLATE_DUE_GRID - 1;
-		entry->due_ms -= entry->due_ms % SLATE_DUE_GRID;
+		if (slate->entries[i].suspect)
+			slate_decide_one(&slate->entries[i], judge);
 	}
 	slate->suspects = 0;
 }

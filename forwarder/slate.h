@@ -12,6 +12,7 @@
 
 #include "forwarder/doubt.h"
 #include "forwarder/lot.h"
+#include "forwarder/suspicion.h"
 #include "queue/queue.h"
 
 #include <stddef.h>
@@ -26,6 +27,7 @@ struct slate_entry {
 	struct lot *lot;
 	size_t event; /* position in lot->lease->events */
 	bool suspect;
+	uint64_t hash;		    /* of a suspect: see doubt.h */
 	enum queue_outcome outcome; /* unless suspect */
 	int64_t due_ms;
 	const char *reason; /* static */
@@ -72,14 +74,22 @@ void slate_buried(
     struct slate *slate, struct lot *lot, size_t event, const char *reason);
 
 /* It was refused alone, with these words, as these bytes. */
-void
-slate_suspect(struct slate *slate, struct lot *lot, size_t event, int status,
-    const char *words, size_t words_len, const char *sent, size_t sent_len);
+void slate_suspect(struct slate *slate, struct lot *lot, size_t event,
+    uint64_t hash, int status, const char *words, size_t words_len,
+    const char *sent, size_t sent_len);
 
-/* Every suspect is judged: buried with proof, else tried again from now_ms
- * + aside_ms on, later the more often it was. */
-void
-slate_decide(struct slate *slate, bool proof, int64_t now_ms, int64_t aside_ms);
+/* By what suspects are judged. */
+struct slate_judge {
+	struct suspicion *suspicion;
+	bool may_bury;
+	int64_t mono_ms;  /* now */
+	int64_t due_ms;	  /* now, of due times */
+	int64_t aside_ms; /* a suspect waits at first */
+};
+
+/* Every suspect is judged: buried with proof, else tried again, later the
+ * more often it was. */
+void slate_decide(struct slate *slate, const struct slate_judge *judge);
 
 /* So much that it should be settled though requests are still out? */
 bool slate_full(const struct slate *slate);

@@ -1,4 +1,38 @@
+/*
+ * When is a refused event to blame? One that is refused among many is bad; if
+ * many are refused, the mapping or the destination is, and burying them would
+ * bury everything. So an event that was refused alone is buried only if all
+ * of this holds, and else is set aside and tried again beside others:
+ *
+ *	1. Of the last 1000 judged events at most 5% were refused, few or
+ *	   many: with one refused at least 19 others were accepted.
+ *	2. The same of all that were judged since the request was refused
+ *	   that it was first found in. What was accepted before proves
+ *	   nothing: the destination may have changed its mind since.
+ *	3. Something was accepted within the last hour.
+ *	4. The lane is not stopped (lane_settle.c sees to that).
+ *
+ * The other events of a refused request mostly give the proof at once: the
+ * halves that are accepted count. An event that is alone waits for what comes
+ * after it, and holds up no one.
+ *
+ * An event counts once, by its last verdict: refused again it is no second
+ * refusal, and accepted later it never was one. So a fault of the destination
+ * leaves no trace once what it refused was taken.
+ *
+ * A lane stops when 1. is broken by 20 or more refused since it last went on.
+ * A probe that is accepted lets it go on, for what is good shall not wait
+ * behind what is not; but it wipes nothing out: below 5% comes of acceptance
+ * alone. Only a restart judges anew, for it may have brought other settings.
+ *
+ * Refused events are few, or the lane stops: they are kept in a list, and
+ * those above its bound are forgotten, the oldest first. One that comes back
+ * is then refused for the first time, which errs towards setting aside.
+ */
+
 #include "forwarder/suspicion.h"
+
+#include <string.h>
 
 void
 suspicion_init(struct suspicion *suspicion)
@@ -6,51 +40,167 @@ suspicion_init(struct suspicion *suspicion)
 	*suspicion = (struct suspicion){0};
 }
 
-static void
-suspicion_judge(struct suspicion *suspicion, bool refused)
+void
+suspicion_resume(struct suspicion *suspicion)
 {
-	bool *place = &suspicion->refused[suspicion->next];
-
-	if (suspicion->judged < SUSPICION_JUDGED)
-		suspicion->judged++;
-	else if (*place)
-		suspicion->refusals--;
-	*place = refused;
-	if (refused)
-		suspicion->refusals++;
-	suspicion->next = (suspicion->next + 1) % SUSPICION_JUDGED;
+	suspicion->refused = 0;
 }
 
-/* All of a request's events at once: they stand for themselves, so that a
- * thousand good ones outweigh what came before. */
-void
-suspicion_accept(struct suspicion *suspicion, size_t events, int64_t mono_ms)
+/* Its place; count if it is none. */
+static size_t
+suspicion_find(const struct suspicion *suspicion, uint64_t event)
 {
-	size_t i;
+	size_t i = 0;
 
-	for (i = 0; i < events; i++)
-		suspicion_judge(suspicion, false);
-	suspicion->accepted_ever = true;
+	while (i < suspicion->count && suspicion->suspects[i].event != event)
+		i++;
+	return i;
+}
+
+static void
+suspicion_remove(struct suspicion *suspicion, size_t at)
+{
+	struct suspect *suspect = &suspicion->suspects[at];
+
+	suspicion->count--;
+	memmove(
+	    suspect, suspect + 1, (suspicion->count - at) * sizeof(*suspect));
+}
+
+void
+suspicion_accept(struct suspicion *suspicion, uint64_t event, int64_t mono_ms)
+{
+	size_t at = suspicion_find(suspicion, event);
+
+	if (at < suspicion->count)
+		suspicion_remove(suspicion, at);
+	else
+		suspicion->judged++;
+	suspicion->accepted++;
 	suspicion->accepted_ms = mono_ms;
 }
 
-void
-suspicion_refuse(struct suspicion *suspicion)
+uint64_t
+suspicion_mark(const struct suspicion *suspicion)
 {
-	suspicion_judge(suspicion, true);
+	return suspicion->accepted;
+}
+
+void
+suspicion_refuse(struct suspicion *suspicion, uint64_t event, uint64_t mark)
+{
+	if (suspicion_find(suspicion, event) < suspicion->count)
+		return;
+	if (suspicion->count == SUSPICION_SUSPECTS)
+		suspicion_remove(suspicion, 0);
+	suspicion->suspects[suspicion->count++] = (struct suspect){
+	    .event = event,
+	    .judged = ++suspicion->judged,
+	    .mark = mark,
+	};
+	suspicion->refused++;
+}
+
+size_t
+suspicion_judged(const struct suspicion *suspicion)
+{
+	if (suspicion->judged < SUSPICION_JUDGED)
+		return (size_t)suspicion->judged;
+	return SUSPICION_JUDGED;
+}
+
+size_t
+suspicion_refused(const struct suspicion *suspicion)
+{
+	uint64_t before = suspicion->judged - suspicion_judged(suspicion);
+	size_t i = suspicion->count;
+
+	while (i > 0 && suspicion->suspects[i - 1].judged > before)
+		i--;
+	return suspicion->count - i;
+}
+
+static bool
+suspicion_share_high(uint64_t refused, uint64_t judged)
+{
+	return refused * 100 > judged * SUSPICION_PERCENT;
 }
 
 bool
 suspicion_systematic(const struct suspicion *suspicion)
 {
-	return suspicion->refusals >= SUSPICION_LEAST &&
-	       suspicion->refusals * 100 >
-		   suspicion->judged * SUSPICION_PERCENT;
+	return suspicion->refused >= SUSPICION_LEAST &&
+	       suspicion_share_high(
+		   suspicion_refused(suspicion), suspicion_judged(suspicion));
 }
 
 bool
-suspicion_proof(const struct suspicion *suspicion, int64_t mono_ms)
+suspicion_recent(const struct suspicion *suspicion, int64_t mono_ms)
 {
-	return suspicion->accepted_ever &&
+	return suspicion->accepted > 0 &&
 	       mono_ms - suspicion->accepted_ms <= SUSPICION_PROOF_MS;
+}
+
+/* Of what was judged since then, were too many refused? */
+static bool
+suspicion_around_high(const struct suspicion *suspicion, uint64_t mark)
+{
+	uint64_t accepted = suspicion->accepted - mark, refused = 0;
+	size_t i;
+
+	for (i = 0; i < suspicion->count; i++)
+		refused += suspicion->suspects[i].mark >= mark;
+	return suspicion_share_high(refused, refused + accepted);
+}
+
+bool
+suspicion_bury(struct suspicion *suspicion, uint64_t event, int64_t mono_ms)
+{
+	size_t at = suspicion_find(suspicion, event);
+
+	if (at == suspicion->count || !suspicion_recent(suspicion, mono_ms) ||
+	    suspicion_share_high(
+		suspicion_refused(suspicion), suspicion_judged(suspicion)) ||
+	    suspicion_around_high(suspicion, suspicion->suspects[at].mark))
+		return false;
+	suspicion->suspects[at].aside = false;
+	return true;
+}
+
+void
+suspicion_aside(struct suspicion *suspicion, uint64_t event, int64_t due_ms)
+{
+	size_t at = suspicion_find(suspicion, event);
+
+	if (at == suspicion->count)
+		return; /* above the bound */
+	suspicion->suspects[at].aside = true;
+	suspicion->suspects[at].due_ms = due_ms;
+}
+
+void
+suspicion_aside_none(struct suspicion *suspicion)
+{
+	size_t i;
+
+	for (i = 0; i < suspicion->count; i++)
+		suspicion->suspects[i].aside = false;
+}
+
+size_t
+suspicion_waiting(const struct suspicion *suspicion, int64_t *ret_due_ms)
+{
+	size_t i, count = 0;
+
+	*ret_due_ms = INT64_MAX;
+	for (i = 0; i < suspicion->count; i++) {
+		const struct suspect *suspect = &suspicion->suspects[i];
+
+		if (!suspect->aside)
+			continue;
+		count++;
+		if (suspect->due_ms < *ret_due_ms)
+			*ret_due_ms = suspect->due_ms;
+	}
+	return count;
 }

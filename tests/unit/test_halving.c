@@ -93,6 +93,17 @@ test_refusing_everything_later(void **state)
 	world_end();
 }
 
+/* One event a second, as it comes in the night. */
+static void
+trickle(size_t events)
+{
+	while (events-- > 0) {
+		world->count++;
+		lane_look(world->lane);
+		world_pass(1000);
+	}
+}
+
 static void
 test_no_burial_without_proof(void **state)
 {
@@ -110,24 +121,106 @@ test_no_burial_without_proof(void **state)
 	world_pass(2000);
 	assert_int_equal(world->done, 49);
 	world_pass(2 * 3600 * 1000);
-	assert_int_equal(world->buried + world->aside, 1);
+	assert_int_equal(world->buried, 1);
 	world_end();
 }
 
+/* What was accepted before proves nothing of one that comes alone, but what
+ * comes after it does. */
 static void
-test_alone_with_proof(void **state)
+test_alone_waits_for_proof(void **state)
 {
 	(void)state;
-	world_start(20);
-	world->count = 19;
-	world->events[19].bad = true;
+	world_start(3000);
+	world->count = 2000;
+	world->events[2000].bad = true;
 	world_lane_start();
 	world_pass(5000);
-	assert_int_equal(world->done, 19);
-	world->count = 20;
+	assert_int_equal(world->done, 2000);
+	world->count = 2001;
 	lane_look(world->lane);
-	world_pass(5000);
+	world_pass(1800 * 1000);
+	assert_int_equal(world->buried, 0);
+	assert_int_equal(world->aside, 1);
+	trickle(19);
+	world_pass(3600 * 1000);
 	assert_int_equal(world->buried, 1);
+	assert_int_equal(world->done, 2019);
+	assert_int_equal(world_status().state, FORWARDER_RUNNING);
+	world_end();
+}
+
+/* All went well; then Heap refuses all, event by event as they come. */
+static void
+test_a_trickle_that_is_refused(void **state)
+{
+	(void)state;
+	world_start(4000);
+	world->count = 1500;
+	world_lane_start();
+	world_pass(10000);
+	assert_int_equal(world->done, 1500);
+	world->all_status = 400;
+	trickle(300);
+	assert_int_equal(world->buried, 0);
+	assert_int_equal(world_status().state, FORWARDER_STOPPED);
+	world->all_status = 0;
+	world_pass(3 * 3600 * 1000);
+	assert_int_equal(world->done, 1800);
+	assert_int_equal(world->buried, 0);
+	world_end();
+}
+
+/* Every third event is of a kind that Heap never takes: that is a mapping,
+ * not an event, however slowly they come and however often it is probed. */
+static void
+test_a_kind_that_is_refused(void **state)
+{
+	static const size_t before[] = {0, 200, 5000};
+	size_t i, n;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		world_start(20000);
+		world->count = before[i];
+		for (n = before[i] + 2; n < world->most; n += 3)
+			world->events[n].bad = true;
+		world_lane_start();
+		world_pass(20000);
+		assert_int_equal(world->done, before[i]);
+		trickle(3600);
+		print_message("%zu before: %zu of 2400 done, %zu requests\n",
+		    before[i], world->done - before[i], world->posts);
+		assert_int_equal(world->buried, 0);
+		/* What is good goes on, if slowly: a person must act. */
+		assert_true(world->done - before[i] > 300);
+		/* Mended: all of it arrives. */
+		for (n = 0; n < world->most; n++)
+			world->events[n].bad = false;
+		world_pass(3 * 3600 * 1000);
+		assert_int_equal(world->done, world->count);
+		world_end();
+	}
+}
+
+/* A few that are bad among many, one by one: each is buried in the end. */
+static void
+test_a_trickle_with_bad_ones(void **state)
+{
+	size_t n;
+
+	(void)state;
+	world_start(4000);
+	world->count = 0;
+	for (n = 7; n < 3900; n += 100)
+		world->events[n].bad = true;
+	world_lane_start();
+	trickle(4000);
+	world_pass(2 * 3600 * 1000);
+	assert_int_equal(world->buried, 39);
+	assert_int_equal(world->done, 4000 - 39);
+	print_message("%zu requests\n", world->posts);
+	assert_int_equal(world_status().state, FORWARDER_RUNNING);
 	world_end();
 }
 
@@ -161,7 +254,10 @@ main(void)
 	    cmocka_unit_test(test_refusing_everything_buries_nothing),
 	    cmocka_unit_test(test_refusing_everything_later),
 	    cmocka_unit_test(test_no_burial_without_proof),
-	    cmocka_unit_test(test_alone_with_proof),
+	    cmocka_unit_test(test_alone_waits_for_proof),
+	    cmocka_unit_test(test_a_trickle_that_is_refused),
+	    cmocka_unit_test(test_a_kind_that_is_refused),
+	    cmocka_unit_test(test_a_trickle_with_bad_ones),
 	    cmocka_unit_test(test_halving_within_one_identity),
 	};
 

@@ -1,5 +1,4 @@
 #include "forwarder/backoff.h"
-#include "forwarder/suspicion.h"
 #include "forwarder/verdict.h"
 
 #include <setjmp.h>
@@ -155,37 +154,6 @@ test_backoff(void **state)
 	}
 }
 
-static void
-test_suspicion(void **state)
-{
-	struct suspicion suspicion;
-	int i;
-
-	(void)state;
-	suspicion_init(&suspicion);
-	assert_false(suspicion_proof(&suspicion, 0));
-	for (i = 0; i < 19; i++)
-		suspicion_refuse(&suspicion);
-	assert_false(suspicion_systematic(&suspicion)); /* too few to tell */
-	suspicion_refuse(&suspicion);
-	assert_true(suspicion_systematic(&suspicion));
-	suspicion_accept(&suspicion, 380, 1000);
-	assert_false(suspicion_systematic(&suspicion)); /* 20 of 400 */
-	suspicion_refuse(&suspicion);
-	assert_true(suspicion_systematic(&suspicion));
-
-	/* Only the last 1000 count. */
-	suspicion_accept(&suspicion, 5000, 1000);
-	for (i = 0; i < 50; i++)
-		suspicion_refuse(&suspicion);
-	assert_false(suspicion_systematic(&suspicion));
-	suspicion_refuse(&suspicion);
-	assert_true(suspicion_systematic(&suspicion));
-
-	assert_true(suspicion_proof(&suspicion, 1000 + SUSPICION_PROOF_MS));
-	assert_false(suspicion_proof(&suspicion, 1001 + SUSPICION_PROOF_MS));
-}
-
 int
 main(void)
 {
@@ -193,7 +161,6 @@ main(void)
 	    cmocka_unit_test(test_whose_fault),
 	    cmocka_unit_test(test_retry_after),
 	    cmocka_unit_test(test_backoff),
-	    cmocka_unit_test(test_suspicion),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
