@@ -129,6 +129,8 @@ enum lane_metric {
 	LANE_REFUSED,
 	LANE_IN_FLIGHT,
 	LANE_PACE,
+	LANE_PACE_FULL,
+	LANE_SUSPECTS,
 	LANE_DRAIN,
 	LANE_DRY_SENT,
 	LANE_DRY_DROPPED,
@@ -152,8 +154,12 @@ static const struct metric lane_metrics[LANE_METRICS] = {
 	"Requests on their way."},
     [LANE_PACE] = {"currentsd_lane_pace_per_minute", "gauge",
 	"Events a minute that the lane may send at present."},
+    [LANE_PACE_FULL] = {"currentsd_lane_pace_full_per_minute", "gauge",
+	"Events a minute that it may send unless Heap said 429 of late."},
+    [LANE_SUSPECTS] = {"currentsd_lane_suspects", "gauge",
+	"Events refused, and set aside for want of proof that it is they."},
     [LANE_DRAIN] = {"currentsd_lane_drain_forecast_seconds", "gauge",
-	"When it is empty at the present pace; -1 if nobody can tell."},
+	"When it is empty, but for suspects; -1 if that cannot be told."},
     [LANE_DRY_SENT] = {"currentsd_lane_dry_run_sent_total", "counter",
 	"Events that would have been sent, but for dry_run."},
     [LANE_DRY_DROPPED] = {"currentsd_lane_dry_run_dropped_total", "counter",
@@ -190,9 +196,13 @@ lane_metric(struct parts *parts, enum lane_metric metric,
 		return status->in_flight;
 	case LANE_PACE:
 		return status->pace_per_minute;
+	case LANE_PACE_FULL:
+		return status->pace_full_per_minute;
+	case LANE_SUSPECTS:
+		return (int64_t)status->suspects;
 	case LANE_DRAIN:
-		return parts_drain_s(
-		    status, books_lane_waiting(parts->queue, status->name));
+		return parts_drain_s(status,
+		    books_lane_waiting(parts->queue, status->name), now_ms);
 	case LANE_DRY_SENT:
 		return (int64_t)status->dry_sent;
 	case LANE_DRY_DROPPED:

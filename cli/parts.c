@@ -302,9 +302,20 @@ parts_stop(struct parts *parts)
 	forwarder_stop(forwarder, grace_ms);
 }
 
+/*
+ * What goes on by itself goes at the lane's pace, from when the lane does;
+ * but what waits for its identity's quota goes when that has room. When a
+ * destination in trouble or a person in the way will end is nobody's guess,
+ * and neither is what becomes of a suspect.
+ */
 int64_t
-parts_drain_s(const struct forwarder_lane_status *lane, int64_t waiting)
+parts_drain_s(
+    const struct forwarder_lane_status *lane, int64_t waiting, int64_t now_ms)
 {
+	int64_t sound = waiting - (int64_t)lane->suspects, drain_ms;
+
+	if (waiting == 0)
+		return 0;
 	switch (lane->state) {
 	case FORWARDER_RUNNING:
 	case FORWARDER_RESTING:
@@ -313,11 +324,14 @@ parts_drain_s(const struct forwarder_lane_status *lane, int64_t waiting)
 	case FORWARDER_STOPPED:
 	case FORWARDER_PAUSED:
 	case FORWARDER_DRY:
-		return waiting == 0 ? 0 : -1;
-	}
-	if (waiting == 0)
-		return 0;
-	if (lane->pace_per_minute == 0)
 		return -1;
-	return waiting * 60 / lane->pace_per_minute + 1;
+	}
+	if (sound <= 0 || lane->pace_per_minute == 0 || lane->last_due_ms < 0)
+		return -1;
+	drain_ms = sound * 60 * 1000 / lane->pace_per_minute;
+	if (lane->until_ms > now_ms)
+		drain_ms += lane->until_ms - now_ms;
+	if (lane->last_due_ms - now_ms > drain_ms)
+		drain_ms = lane->last_due_ms - now_ms;
+	return drain_ms / 1000 + 1;
 }

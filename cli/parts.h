@@ -69,9 +69,10 @@ void parts_lane_settings(const struct settings_destination *destination,
     struct forwarder_lane_settings *ret_settings,
     struct track_rules *ret_rules);
 
-/* How long until a lane is empty at its present pace, or -1. */
-int64_t
-parts_drain_s(const struct forwarder_lane_status *lane, int64_t waiting);
+/* How long until a lane is empty at its present pace, but for suspects; -1 if
+ * it cannot be told. */
+int64_t parts_drain_s(
+    const struct forwarder_lane_status *lane, int64_t waiting, int64_t now_ms);
 
 /* For the admin listener: one JSON object; the Prometheus text format. */
 void status_write(

@@ -52,7 +52,7 @@ stats_line(void *arg, const char *label, const struct books_line *line)
 
 /* When is a lane empty, as things are? -1: nobody can tell. */
 static int64_t
-lane_drain_s(struct parts *parts, size_t lane, int64_t waiting)
+lane_drain_s(struct parts *parts, size_t lane, int64_t waiting, int64_t now_ms)
 {
 	struct forwarder *forwarder = atomic_load(&parts->forwarder);
 	struct forwarder_lane_status status;
@@ -60,7 +60,7 @@ lane_drain_s(struct parts *parts, size_t lane, int64_t waiting)
 	if (forwarder == NULL)
 		return waiting == 0 ? 0 : -1;
 	forwarder_lane_status(forwarder, lane, &status);
-	return parts_drain_s(&status, waiting);
+	return parts_drain_s(&status, waiting, now_ms);
 }
 
 static const char *
@@ -100,15 +100,16 @@ stats_lane_text(struct command_context *context, size_t lane, struct buf *out)
 		show_duration(seconds, text, sizeof(text));
 		(void)buf_printf(out, ", the oldest for %s", text);
 	}
-	seconds = lane_drain_s(parts, lane, waiting);
+	seconds = lane_drain_s(parts, lane, waiting, context->now_ms);
 	if (seconds > 0) {
 		clock_text(
 		    context->now_ms + seconds * 1000, when, sizeof(when));
 		(void)buf_printf(
 		    out, ", empty at %.16sZ at the present quota", when);
 	} else if (seconds < 0) {
-		(void)buf_printf(
-		    out, ", the lane is %s", lane_state(parts, lane));
+		(void)buf_printf(out,
+		    ", it cannot be told when it is empty: the lane is %s",
+		    lane_state(parts, lane));
 	}
 	(void)buf_char(out, '\n');
 }
@@ -128,7 +129,7 @@ stats_lane_json(struct command_context *context, size_t lane, struct json *json)
 		json_null(json, "oldest_waiting_s");
 	else
 		json_int(json, "oldest_waiting_s", seconds);
-	seconds = lane_drain_s(parts, lane, waiting);
+	seconds = lane_drain_s(parts, lane, waiting, context->now_ms);
 	if (seconds < 0)
 		json_null(json, "drain_forecast_s");
 	else

@@ -7,32 +7,32 @@
 #include "base/json.h"
 #include "cli/command.h"
 #include "cli/show.h"
+#include "cli/status_inside.h"
 #include "cli/stranded.h"
 #include "queue/books.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
-/* Milliseconds since a moment as seconds, or -1 if there was none. */
-static int64_t
-since_s(int64_t now_ms, int64_t then_ms)
+int64_t
+status_since_s(int64_t now_ms, int64_t then_ms)
 {
 	if (then_ms == 0)
 		return -1;
 	return now_ms > then_ms ? (now_ms - then_ms) / 1000 : 0;
 }
 
-static void
-json_since(struct json *json, const char *key, int64_t now_ms, int64_t then_ms)
+void
+status_since_json(
+    struct json *json, const char *key, int64_t now_ms, int64_t then_ms)
 {
 	if (then_ms == 0)
 		json_null(json, key);
 	else
-		json_int(json, key, since_s(now_ms, then_ms));
+		json_int(json, key, status_since_s(now_ms, then_ms));
 }
 
-static void
-json_time(struct json *json, const char *key, int64_t then_ms)
+void
+status_time_json(struct json *json, const char *key, int64_t then_ms)
 {
 	char text[CLOCK_TEXT];
 
@@ -44,10 +44,8 @@ json_time(struct json *json, const char *key, int64_t then_ms)
 	json_text(json, key, text);
 }
 
-/* The oldest event of a lane (NULL: of all), or 0; a disk that fails must
- * not keep the rest from being shown. */
-static int64_t
-oldest_ms(struct parts *parts, const char *lane)
+int64_t
+status_oldest_ms(struct parts *parts, const char *lane)
 {
 	int64_t ms = 0;
 
@@ -67,13 +65,14 @@ queue_json(struct parts *parts, int64_t now_ms, struct json *json)
 	json_int(json, "undecodable_bytes", totals.undecodable_bytes);
 	json_int(json, "kept_parcels", totals.kept_parcels);
 	json_int(json, "kept_bytes", totals.kept_bytes);
-	json_since(json, "oldest_waiting_s", now_ms, oldest_ms(parts, NULL));
+	status_since_json(
+	    json, "oldest_waiting_s", now_ms, status_oldest_ms(parts, NULL));
 	json_int(json, "live_bytes", totals.live_bytes);
 	json_int(json, "max_bytes", parts->settings->queue_max_bytes);
 	json_int(json, "file_bytes", totals.file_bytes);
 	json_int(json, "free_bytes", totals.free_bytes);
 	json_int(json, "window_events", totals.window_events);
-	json_time(json, "last_commit", totals.last_commit_ms);
+	status_time_json(json, "last_commit", totals.last_commit_ms);
 	json_bool(json, "ballast", totals.ballast);
 	json_bool(json, "broken", totals.broken);
 	json_object_close(json);
@@ -91,88 +90,23 @@ source_json(struct parts *parts, struct server *server, size_t source,
 	json_text(json, "name", settings->name);
 	if (server != NULL) {
 		server_source_status(server, source, &status);
-		json_since(
+		status_since_json(
 		    json, "last_request_s", now_ms, status.last_request_ms);
-		json_since(
+		status_since_json(
 		    json, "last_success_s", now_ms, status.last_success_ms);
-		json_time(json, "failing_since", status.failing_since_ms);
-		json_since(json, "failing_s", now_ms, status.failing_since_ms);
+		status_time_json(
+		    json, "failing_since", status.failing_since_ms);
+		status_since_json(
+		    json, "failing_s", now_ms, status.failing_since_ms);
 		json_array_open(json, "tokens");
 		for (size_t i = 0; i < server_tokens(server, source); i++) {
 			json_object_open(json, NULL);
 			json_int(json, "number", (int64_t)i + 1);
-			json_since(json, "last_used_s", now_ms,
+			status_since_json(json, "last_used_s", now_ms,
 			    server_token_last_used_ms(server, source, i));
 			json_object_close(json);
 		}
 		json_array_close(json);
-	}
-	json_object_close(json);
-}
-
-/* What was left out or cut; without memory for it an empty list. */
-static void
-notes_json(struct forwarder *forwarder, size_t lane, struct json *json)
-{
-	struct forwarder_note *notes =
-	    calloc(FORWARDER_NOTES_MAX, sizeof(*notes));
-	size_t count = 0;
-
-	if (notes != NULL)
-		count = forwarder_lane_notes(forwarder, lane, notes);
-	json_array_open(json, "properties");
-	for (size_t i = 0; i < count; i++) {
-		json_object_open(json, NULL);
-		json_text(json, "property", notes[i].property);
-		json_text(json, "what", track_note_name(notes[i].kind));
-		json_int(json, "count", (int64_t)notes[i].count);
-		json_object_close(json);
-	}
-	json_array_close(json);
-	free(notes);
-}
-
-static void
-lane_json(struct parts *parts, struct forwarder *forwarder, size_t lane,
-    int64_t now_ms, struct json *json)
-{
-	const char *name = parts->settings->destinations[lane].name;
-	int64_t waiting = books_lane_waiting(parts->queue, name), drain_s;
-	struct forwarder_lane_status status;
-
-	json_object_open(json, NULL);
-	json_text(json, "name", name);
-	json_int(json, "waiting", waiting);
-	json_since(json, "oldest_waiting_s", now_ms, oldest_ms(parts, name));
-	if (forwarder != NULL) {
-		forwarder_lane_status(forwarder, lane, &status);
-		drain_s = parts_drain_s(&status, waiting);
-		json_text(json, "state", forwarder_state_name(status.state));
-		json_text(json, "why", status.why);
-		json_time(json, "until", status.until_ms);
-		json_time(json, "last_accepted", status.last_accepted_ms);
-		json_since(
-		    json, "last_accepted_s", now_ms, status.last_accepted_ms);
-		json_int(json, "posts", (int64_t)status.posts);
-		json_int(json, "accepted", (int64_t)status.accepted);
-		json_int(json, "refused", (int64_t)status.refused);
-		json_int(json, "in_flight", status.in_flight);
-		json_int(json, "pace_per_minute", status.pace_per_minute);
-		if (drain_s < 0)
-			json_null(json, "drain_forecast_s");
-		else
-			json_int(json, "drain_forecast_s", drain_s);
-		if (status.state == FORWARDER_DRY) {
-			json_object_open(json, "dry_run");
-			json_int(json, "sent", (int64_t)status.dry_sent);
-			json_int(json, "dropped", (int64_t)status.dry_dropped);
-			json_int(json, "buried", (int64_t)status.dry_buried);
-			json_object_close(json);
-		}
-		notes_json(forwarder, lane, json);
-		json_int(json, "notes_lost", (int64_t)status.notes_lost);
-	} else {
-		json_text(json, "state", "stopped");
 	}
 	json_object_close(json);
 }
@@ -190,7 +124,7 @@ status_write(
 	json_object_open(&json, NULL);
 	json_text(&json, "version", CURRENTSD_VERSION);
 	json_text(&json, "state", running ? "running" : "stopped");
-	json_time(&json, "now", now_ms);
+	status_time_json(&json, "now", now_ms);
 	if (running) {
 		json_int(&json, "uptime_s",
 		    (mono_ms - parts->started_mono_ms) / 1000);
@@ -203,7 +137,7 @@ status_write(
 	json_array_close(&json);
 	json_array_open(&json, "destinations");
 	for (size_t i = 0; i < parts->settings->destination_count; i++)
-		lane_json(parts, forwarder, i, now_ms, &json);
+		status_lane_json(parts, forwarder, i, now_ms, &json);
 	json_array_close(&json);
 	stranded_json(parts, &json);
 	json_object_close(&json);
@@ -212,9 +146,8 @@ status_write(
 
 /* ---- for people ---- */
 
-/* "12 s ago"; what is from memory may have been before the start. */
-static void
-ago_text(int64_t now_ms, int64_t then_ms, char *ret, size_t size)
+void
+status_ago_text(int64_t now_ms, int64_t then_ms, char *ret, size_t size)
 {
 	char text[SHOW_DURATION];
 
@@ -222,7 +155,7 @@ ago_text(int64_t now_ms, int64_t then_ms, char *ret, size_t size)
 		(void)snprintf(ret, size, "not yet");
 		return;
 	}
-	show_duration(since_s(now_ms, then_ms), text, sizeof(text));
+	show_duration(status_since_s(now_ms, then_ms), text, sizeof(text));
 	(void)snprintf(ret, size, "%s ago", text);
 }
 
@@ -243,8 +176,8 @@ queue_text(struct parts *parts, int64_t now_ms, struct buf *out)
 	    ", undecodable %" PRId64 "\n",
 	    line->waiting, line->buried, totals.undecodable);
 	if (line->waiting > 0) {
-		ago_text(
-		    now_ms, oldest_ms(parts, NULL), oldest, sizeof(oldest));
+		status_ago_text(now_ms, status_oldest_ms(parts, NULL), oldest,
+		    sizeof(oldest));
 		(void)buf_printf(out,
 		    "           the oldest waiting was accepted %s\n", oldest);
 	}
@@ -279,63 +212,29 @@ source_text(struct parts *parts, struct server *server, size_t source,
 	struct server_source_status status;
 
 	server_source_status(server, source, &status);
-	ago_text(now_ms, status.last_request_ms, request, sizeof(request));
-	ago_text(now_ms, status.last_success_ms, success, sizeof(success));
+	status_ago_text(
+	    now_ms, status.last_request_ms, request, sizeof(request));
+	status_ago_text(
+	    now_ms, status.last_success_ms, success, sizeof(success));
 	(void)buf_printf(out,
 	    "source     %-16s last request %s, last answered 2xx %s\n",
 	    parts->settings->sources[source].name, request, success);
 	for (size_t i = 0; i < server_tokens(server, source); i++) {
-		ago_text(now_ms, server_token_last_used_ms(server, source, i),
-		    request, sizeof(request));
+		status_ago_text(now_ms,
+		    server_token_last_used_ms(server, source, i), request,
+		    sizeof(request));
 		(void)buf_printf(
 		    out, "           token %zu last used %s\n", i + 1, request);
 	}
 	if (status.failing_since_ms == 0)
 		return;
 	/* Braze's documentation of the Custom HTTP connector. */
-	show_duration(
-	    since_s(now_ms, status.failing_since_ms), failing, sizeof(failing));
+	show_duration(status_since_s(now_ms, status.failing_since_ms), failing,
+	    sizeof(failing));
 	(void)buf_printf(out,
 	    "           FAILING for %s (Braze alerts at 24 h and switches the "
 	    "connector\n           off after 5 days)\n",
 	    failing);
-}
-
-static void
-lane_text(struct parts *parts, struct forwarder *forwarder, size_t lane,
-    int64_t now_ms, struct buf *out)
-{
-	const char *name = parts->settings->destinations[lane].name;
-	int64_t waiting = books_lane_waiting(parts->queue, name), drain_s;
-	char accepted[SHOW_DURATION + 8], drain[SHOW_DURATION];
-	char when[CLOCK_TEXT];
-	struct forwarder_lane_status status;
-
-	forwarder_lane_status(forwarder, lane, &status);
-	ago_text(now_ms, status.last_accepted_ms, accepted, sizeof(accepted));
-	(void)buf_printf(out,
-	    "to         %-16s %s, waiting %" PRId64 ", last accepted %s\n",
-	    name, forwarder_state_name(status.state), waiting, accepted);
-	if (status.why[0] != '\0')
-		(void)buf_printf(out, "           why: %s\n", status.why);
-	if (status.until_ms > now_ms) {
-		show_duration((status.until_ms - now_ms + 999) / 1000, drain,
-		    sizeof(drain));
-		(void)buf_printf(out, "           next try in %s\n", drain);
-	}
-	if (status.state == FORWARDER_DRY)
-		(void)buf_printf(out,
-		    "           would have sent %" PRIu64 ", dropped %" PRIu64
-		    ", buried %" PRIu64 "\n",
-		    status.dry_sent, status.dry_dropped, status.dry_buried);
-	drain_s = parts_drain_s(&status, waiting);
-	if (waiting == 0 || drain_s < 0)
-		return;
-	show_duration(drain_s, drain, sizeof(drain));
-	clock_text(now_ms + drain_s * 1000, when, sizeof(when));
-	(void)buf_printf(out,
-	    "           empty in %s, at %.16sZ, at %u events a minute\n", drain,
-	    when, status.pace_per_minute);
 }
 
 static void
@@ -362,7 +261,7 @@ status_text(
 	for (size_t i = 0; i < parts->settings->source_count; i++)
 		source_text(parts, server, i, now_ms, out);
 	for (size_t i = 0; i < parts->settings->destination_count; i++)
-		lane_text(parts, forwarder, i, now_ms, out);
+		status_lane_text(parts, forwarder, i, now_ms, out);
 	stranded_text(parts, out);
 }
 

@@ -75,6 +75,14 @@ struct forwarder_lane_status {
 	uint64_t posts, accepted, refused; /* requests, events, events */
 	unsigned in_flight;		   /* requests */
 	unsigned pace_per_minute;	   /* events, at present */
+	unsigned pace_full_per_minute;	   /* but for answers of 429 */
+	/* Refused, and not proven to be at fault: tried again. */
+	size_t suspects;
+	char suspect_why[256];	/* the destination's last words to one */
+	int64_t suspect_due_ms; /* the next of them, wall clock; 0 = none */
+	/* What waits for its identity's quota: the last will be due, wall
+	 * clock; 0 = nothing; -1 = it is not known what did before a crash. */
+	int64_t last_due_ms;
 	/* of DRY: events that would have been sent, dropped, buried */
 	uint64_t dry_sent, dry_dropped, dry_buried;
 	uint64_t notes_lost; /* of notes that the table had no room for */

@@ -133,6 +133,7 @@ lane_new(const struct forwarder_lane_settings *settings, struct queue *queue,
 		lane_free(lane);
 		return false;
 	}
+	lane->last_due_known = queue_due_ms(queue, lane->id) == INT64_MAX;
 	lane_quota_restore(lane, &saved, now);
 	if (settings->dry_run)
 		queue_lane_glance(queue, lane->id);
@@ -239,6 +240,13 @@ lane_due_ms(struct lane *lane, const struct moment *now)
 	return now->mono_ms + lane->ahead_ms;
 }
 
+int64_t
+lane_due_wall_ms(
+    const struct lane *lane, int64_t due_ms, const struct moment *now)
+{
+	return moment_wall_ms(now, due_ms - lane->ahead_ms);
+}
+
 void
 lane_look(struct lane *lane)
 {
@@ -323,6 +331,20 @@ lane_notes(const struct lane *lane,
 	return tally_copy(&lane->tally, ret_notes);
 }
 
+static void
+lane_status_suspects(const struct lane *lane, const struct moment *now,
+    struct forwarder_lane_status *status)
+{
+	int64_t due_ms;
+
+	status->suspects = suspicion_waiting(&lane->suspicion, &due_ms);
+	if (status->suspects == 0)
+		return;
+	status->suspect_due_ms = lane_due_wall_ms(lane, due_ms, now);
+	(void)snprintf(status->suspect_why, sizeof(status->suspect_why), "%s",
+	    lane->suspect_why);
+}
+
 void
 lane_status(const struct lane *lane, const struct moment *now,
     struct forwarder_lane_status *ret_status)
@@ -336,11 +358,18 @@ lane_status(const struct lane *lane, const struct moment *now,
 	    .refused = lane->refused,
 	    .in_flight = lane->flying_count,
 	    .pace_per_minute = lane->pace.present,
+	    .pace_full_per_minute = lane->pace.full,
 	    .dry_sent = lane->dry_sent,
 	    .dry_dropped = lane->dry_dropped,
 	    .dry_buried = lane->dry_buried,
 	    .notes_lost = lane->tally.lost,
 	};
+	if (!lane->last_due_known)
+		ret_status->last_due_ms = -1;
+	else if (lane->last_due_ms > now->mono_ms + lane->ahead_ms)
+		ret_status->last_due_ms =
+		    lane_due_wall_ms(lane, lane->last_due_ms, now);
+	lane_status_suspects(lane, now, ret_status);
 	if (lane->until_ms > now->mono_ms && lane->until_ms != INT64_MAX)
 		ret_status->until_ms = moment_wall_ms(now, lane->until_ms);
 	(void)snprintf(

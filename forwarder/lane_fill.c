@@ -99,8 +99,10 @@ lane_fill_added(struct lane *lane, struct lot *lot, size_t event,
 	}
 	request_pop(request);
 	due_ms = quota_aside_ms(&lane->quota, result->who, now->mono_ms);
-	slate_again(request->slate, lot, event,
-	    lane_due_ms(lane, now) + (due_ms - now->mono_ms));
+	due_ms += lane_due_ms(lane, now) - now->mono_ms;
+	if (due_ms > lane->last_due_ms)
+		lane->last_due_ms = due_ms;
+	slate_again(request->slate, lot, event, due_ms);
 }
 
 /* One event into the request, or judged. False: it stays in stock. */
@@ -156,6 +158,8 @@ lane_fill_dry(struct lane *lane, const struct moment *now)
 	int64_t due_ms = queue_due_ms(lane->queue, lane->id);
 	int64_t now_ms = lane_due_ms(lane, now);
 
+	if (due_ms == INT64_MAX)
+		lane->last_due_known = true;
 	/* Nothing waits, and nothing is on its way: no doubt is left but of
 	 * what was settled after its post was noted, or deleted by hand. */
 	if (due_ms == INT64_MAX && lane->flying == NULL && lane->kept == NULL &&

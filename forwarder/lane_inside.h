@@ -66,6 +66,10 @@ struct lane {
 
 	int64_t ahead_ms; /* of lane_due_ms() before the monotonic clock */
 
+	/* What was set aside for an identity's quota. */
+	int64_t last_due_ms; /* the last is due; of lane_due_ms() */
+	bool last_due_known;
+
 	/* When to try again; mono. */
 	int64_t look_ms;   /* to take from the queue */
 	int64_t post_ms;   /* to post, after trouble of ours */
@@ -91,6 +95,10 @@ void lane_return_all(struct lane *lane);
 /* The time by which the lane's due times go: the wall clock's, but it never
  * goes back, so that one set back by an hour holds up nothing for an hour. */
 int64_t lane_due_ms(struct lane *lane, const struct moment *now);
+
+/* A due time by the wall clock as it is now. */
+int64_t lane_due_wall_ms(
+    const struct lane *lane, int64_t due_ms, const struct moment *now);
 
 /* To be posted again, before what is kept already; or handed back, if the
  * lane does not post. */

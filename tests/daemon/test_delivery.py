@@ -138,6 +138,66 @@ def test_refusing_everything_buries_nothing(start_daemon, heapsim):
     delivered_once(heapsim, sent)
 
 
+def test_doubt_is_seen(start_daemon, heapsim):
+    """A new daemon and a Heap that refuses the few events there are: no
+    lane stops for them, so status says what is the matter."""
+    daemon = start_daemon(**{**SWIFT, "heap_set_aside": "1h"})
+    assert lane(daemon)["suspects"] == {"events": 0, "why": "", "until": None}
+    heapsim.control(refuse_property="braze_channel")
+    put(daemon, [event(i) for i in range(3)])
+    until(lambda: lane(daemon)["suspects"]["events"] == 3, "doubt")
+    told = lane(daemon)
+    assert told["state"] == "running" and told["drain_forecast_s"] is None
+    assert "HTTP 400" in told["suspects"]["why"]
+    assert "braze_channel" in told["suspects"]["why"]
+    assert told["suspects"]["until"] is not None
+    text = daemon.command("status")
+    assert "3 set aside" in text and "braze_channel" in text
+    assert "cannot be told when it is empty" in text
+    assert daemon.metric('currentsd_lane_suspects{lane="heap"}') == 3
+    daemon.run.wait_line(r"warn  forwarder: set aside .*events=[123] .*"
+                         r"braze_channel")
+    assert sum(" warn " in line and "set aside" in line
+               for line in daemon.run.lines) == 1
+    assert (daemon.books()["waiting"], daemon.books()["buried"]) == (3, 0)
+
+
+def test_a_kind_that_is_always_refused_is_not_buried(start_daemon, heapsim):
+    """One by one, every third of a type that Heap never takes, with many
+    accepted before: what helped the first must not help the next."""
+    daemon = start_daemon(**{**SWIFT, "heap_linger": "1ms"})
+    before = [event(i) for i in range(200)]
+    put(daemon, before)
+    wait_settled(daemon)
+    heapsim.control(refuse_event="Bounce")
+    sent = [event(i) for i in range(120)]
+    for number, one in enumerate(sent):
+        if number % 3 == 2:
+            one["event_type"] = "users.messages.email.Bounce"
+        posts = lane(daemon)["posts"]
+        put(daemon, [one])
+        until(lambda: lane(daemon)["posts"] > posts
+              or lane(daemon)["state"] == "stopped", "a post")
+    assert lane(daemon)["refused"] >= 20
+    assert daemon.books()["buried"] == 0
+    heapsim.control(refuse_event="")
+    books = wait_settled(daemon)
+    assert (books["delivered"], books["buried"]) == (320, 0)
+    delivered_once(heapsim, before + sent)
+
+
+def test_a_bad_event_alone_is_buried_in_the_end(start_daemon, heapsim):
+    daemon = start_daemon(**SWIFT)
+    heapsim.control(refuse_key="-poison")
+    poison = event(id="the-poison")
+    put(daemon, [poison])
+    until(lambda: lane(daemon)["suspects"]["events"] == 1, "doubt")
+    put(daemon, [event(i) for i in range(19)])
+    books = wait_settled(daemon)
+    assert (books["delivered"], books["buried"]) == (19, 1)
+    assert lane(daemon)["suspects"]["events"] == 0
+
+
 @pytest.mark.parametrize("status", [401, 403, 404, 422, 302])
 def test_operator_must_act(start_daemon, heapsim, status):
     daemon = start_daemon(**SWIFT)
@@ -189,6 +249,11 @@ def test_retry_after_is_obeyed_and_the_pace_lowered(start_daemon,
     found = daemon.run.wait_line(r"warn  forwarder: waiting .*next_ms=(\d+)")
     assert int(found.group(1)) == 2000
     assert lane(daemon)["pace_per_minute"] == full // 2
+    assert "pace 7,125 of 14,250 a minute after 429" in daemon.command(
+        "status")
+    for name, value in (("", full // 2), ("full_", full)):
+        assert daemon.metric(
+            f'currentsd_lane_pace_{name}per_minute{{lane="heap"}}') == value
     heapsim.control(refuse_all=0)
     assert wait_settled(daemon)["delivered"] == 10
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from conftest import PATIENCE
+from conftest import PATIENCE, until
 from test_delivery import SWIFT, delivered_once, event
 
 # Heap's own quotas and our share: the defaults.
@@ -56,6 +56,24 @@ def test_no_quota_is_exceeded_in_short(start_daemon, start_heapsim):
     books = heapsim.books()
     assert books["over_quota"] == 0
     assert books["max_window"] <= 380 and books["max_user_window"] <= 95
+
+
+def test_forecast_counts_the_quota_of_a_person(start_daemon, start_heapsim):
+    """The app has room for all of them, the one person has not."""
+    heapsim = start_heapsim("--user-quota", "100")
+    daemon = start_daemon(**{**QUOTAS, "heap_url": heapsim.url,
+                             "heap_identity_per_minute": 100})
+    put_backlog(daemon, 250, 1)
+
+    def forecast():
+        return daemon.status()["destinations"][0]["drain_forecast_s"]
+    until(lambda: daemon.books()["delivered"] == 95, "the first minute's")
+    until(lambda: 60 < (forecast() or 0) <= 124, "two more minutes")
+    assert "empty in 2 min 0" in daemon.command("status")
+    daemon.kill()  # what waits for whom is not known any more
+    daemon.start()
+    assert forecast() is None
+    assert "cannot be told when it is empty" in daemon.command("status")
 
 
 @pytest.mark.skipif("CURRENTSD_LONG" not in os.environ,

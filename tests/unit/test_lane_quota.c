@@ -58,6 +58,36 @@ test_identity_holds_up_no_one(void **state)
 	world_end();
 }
 
+/* What is set aside for an identity is said to be due when it has room, also
+ * when the wall clock has jumped since. */
+static void
+test_last_due(void **state)
+{
+	int64_t due_ms;
+
+	(void)state;
+	world_start(3000);
+	world->settings.events_per_minute = 15000;
+	world->settings.identity_per_minute = 1000;
+	for (size_t n = 0; n < world->count; n++)
+		world->events[n].who = 7;
+	world_lane_start();
+	assert_int_equal(world_status().last_due_ms, 0);
+	world_pass(10 * 1000);
+	due_ms = world_status().last_due_ms;
+	assert_in_range(due_ms - world->now.wall_ms, 170000, 185000);
+	world->now.wall_ms -= 3600 * 1000;
+	assert_int_equal(world_status().last_due_ms, due_ms - 3600 * 1000);
+	world->now.wall_ms += 3600 * 1000;
+	world_lane_stop(true);
+	world_lane_start();
+	assert_int_equal(world_status().last_due_ms, -1);
+	world_pass(10 * 60 * 1000);
+	assert_int_equal(world->done, 3000);
+	assert_int_equal(world_status().last_due_ms, 0);
+	world_end();
+}
+
 /* The wall clock is set back and forth by an hour: no quota breaks, and what
  * is set aside does not wait for it. */
 static void
@@ -127,6 +157,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_rests_after_a_crash),
 	    cmocka_unit_test(test_identity_holds_up_no_one),
+	    cmocka_unit_test(test_last_due),
 	    cmocka_unit_test(test_clock_jumps),
 	    cmocka_unit_test(test_replays_delay_no_one),
 	};
