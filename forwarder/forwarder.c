@@ -14,6 +14,7 @@
 #include "base/digest.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "forwarder/boot.h"
 #include "forwarder/lane.h"
 #include "forwarder/post.h"
 
@@ -276,8 +277,8 @@ forwarder_place_init(struct forwarder *forwarder,
 	    .timeout_ms = settings->timeout_ms,
 	};
 	digest_random(&seed, sizeof(seed));
-	return lane_new(
-	    settings, queue, &poster, seed, &now, &place->lane, reterr);
+	return lane_new(settings, queue, &poster, seed, boot_number(), &now,
+	    &place->lane, reterr);
 }
 
 bool

@@ -34,37 +34,6 @@ lane_allowed(unsigned quota, unsigned share_percent)
 	return allowed > 0 ? (unsigned)allowed : 1;
 }
 
-/*
- * How much was sent in the last minute? A planned stop left the log. After a
- * crash nobody knows: rest, until all that could still have arrived at the
- * destination, at the latest when we died or at its time-out, is a window
- * ago. A wall clock that was set back makes it a full window from now.
- */
-static void
-lane_quota_restore(
-    struct lane *lane, const struct queue_lane *saved, const struct moment *now)
-{
-	int64_t last_ms = saved->last_post_ms + lane->settings.timeout_ms;
-	struct err err;
-
-	if (lane->quota.allowed == 0 && lane->quota.identity == 0)
-		return;
-	if (saved->clean_ms != 0) {
-		if (saved->sends_len == 0 ||
-		    quota_read(&lane->quota, saved->sends, saved->sends_len,
-			now, &err))
-			return;
-		log_line(LOG_WARN, "forwarder", "restore lane=%s error=\"%s\"",
-		    lane->settings.name, err.text);
-	}
-	if (saved->last_post_ms == 0)
-		return;
-	if (last_ms > now->wall_ms)
-		last_ms = now->wall_ms;
-	lane->rest_ms = now->mono_ms + last_ms + QUOTA_WINDOW_MS +
-			QUOTA_MARGIN_MS - now->wall_ms;
-}
-
 /* Where a lane goes that nothing holds. */
 static void
 lane_enter_free(struct lane *lane, const struct moment *now)
@@ -72,9 +41,14 @@ lane_enter_free(struct lane *lane, const struct moment *now)
 	if (lane->settings.dry_run)
 		lane_enter(lane, FORWARDER_DRY, INT64_MIN, now,
 		    "dry_run is set: events are mapped and counted, and wait");
+	else if (lane->hold_ms > now->mono_ms)
+		lane_enter(lane, FORWARDER_WAITING,
+		    lane->hold_ms > lane->rest_ms ? lane->hold_ms
+						  : lane->rest_ms,
+		    now, "%s", lane->hold_why);
 	else if (lane->rest_ms > now->mono_ms)
 		lane_enter(lane, FORWARDER_RESTING, lane->rest_ms, now,
-		    "it is not known what was sent before the crash");
+		    "it is not known what was sent within the last minute");
 	else
 		lane_enter(lane, FORWARDER_RUNNING, INT64_MIN, now, "%s", "");
 }
@@ -91,7 +65,9 @@ lane_init(struct lane *lane, const struct forwarder_lane_settings *settings,
 	    .settings = *settings,
 	    .queue = queue,
 	    .poster = *poster,
+	    .whither = lane_whither(settings),
 	    .rest_ms = INT64_MIN,
+	    .hold_ms = INT64_MIN,
 	    .ahead_ms = now->wall_ms - now->mono_ms,
 	    .look_ms = INT64_MIN,
 	    .post_ms = INT64_MIN,
@@ -113,8 +89,8 @@ lane_init(struct lane *lane, const struct forwarder_lane_settings *settings,
 
 bool
 lane_new(const struct forwarder_lane_settings *settings, struct queue *queue,
-    const struct lane_poster *poster, uint64_t seed, const struct moment *now,
-    struct lane **ret_lane, struct err *reterr)
+    const struct lane_poster *poster, uint64_t seed, uint64_t boot,
+    const struct moment *now, struct lane **ret_lane, struct err *reterr)
 {
 	struct lane *lane = malloc(sizeof(*lane));
 	struct queue_lane saved = {0};
@@ -122,6 +98,7 @@ lane_new(const struct forwarder_lane_settings *settings, struct queue *queue,
 	if (lane == NULL)
 		return err_set_nomem(reterr);
 	lane_init(lane, settings, queue, poster, seed, now);
+	lane->boot = boot;
 	if (!queue_lane_open(queue, settings->name, &saved, reterr)) {
 		quota_fini(&lane->quota);
 		free(lane);
@@ -134,7 +111,7 @@ lane_new(const struct forwarder_lane_settings *settings, struct queue *queue,
 		return false;
 	}
 	lane->last_due_known = queue_due_ms(queue, lane->id) == INT64_MAX;
-	lane_quota_restore(lane, &saved, now);
+	lane_restore(lane, &saved, now);
 	if (settings->dry_run)
 		queue_lane_glance(queue, lane->id);
 	if (saved.paused)
@@ -277,32 +254,6 @@ bool
 lane_idle(const struct lane *lane)
 {
 	return lane->flying == NULL && lane->slates == NULL;
-}
-
-/* What the next start has to know. */
-static void
-lane_rest(struct lane *lane, const struct moment *now)
-{
-	struct buf sends, doubt;
-	struct err err;
-
-	buf_init(&sends, SIZE_MAX / 2);
-	buf_init(&doubt, SIZE_MAX / 2);
-	quota_write(&lane->quota, now, &sends);
-	doubt_write(&lane->unknown, &doubt);
-	if (!buf_ok(&sends, &err) || !buf_ok(&doubt, &err) ||
-	    !queue_lane_rest(lane->queue, lane->id, now->wall_ms,
-		&(struct queue_rest){
-		    .sends = sends.data,
-		    .sends_len = sends.len,
-		    .doubt = doubt.data,
-		    .doubt_len = doubt.len,
-		},
-		&err))
-		log_line(LOG_WARN, "forwarder", "rest lane=%s error=\"%s\"",
-		    lane->settings.name, err.text);
-	buf_fini(&sends);
-	buf_fini(&doubt);
 }
 
 void

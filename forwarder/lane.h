@@ -22,9 +22,11 @@ struct lane_poster {
 	void *arg;
 };
 
-/* Settings, queue and poster are lent for the lane's life. */
-MUST_USE bool lane_new(const struct forwarder_lane_settings *settings,
-    struct queue *queue, const struct lane_poster *poster, uint64_t seed,
+/* Settings, queue and poster are lent for the lane's life. The number of the
+ * boot (boot.h) says which monotonic clock `now` is of. */
+MUST_USE bool
+lane_new(const struct forwarder_lane_settings *settings, struct queue *queue,
+    const struct lane_poster *poster, uint64_t seed, uint64_t boot,
     const struct moment *now, struct lane **ret_lane, struct err *reterr);
 
 /* Only what lane_end() left. Takes NULL. */

@@ -113,6 +113,11 @@ lane_trouble(struct lane *lane, struct request *request, bool fresh,
 	lane_answer_why(answer, why, sizeof(why));
 	if (verdict->slower && fresh)
 		pace_lower(&lane->pace, now->mono_ms);
+	if (verdict->wait_ms > 0 && until_ms > lane->hold_ms) {
+		lane->hold_ms = until_ms;
+		(void)snprintf(
+		    lane->hold_why, sizeof(lane->hold_why), "%s", why);
+	}
 	if (verdict->wait_ms == 0 && fresh)
 		until_ms += backoff_next(&lane->backoff);
 	lane_keep(lane, request, now->mono_ms);

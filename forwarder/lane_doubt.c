@@ -11,11 +11,15 @@ bool
 lane_doubt_init(
     struct lane *lane, const void *saved, size_t len, struct err *reterr)
 {
+	struct bytes_reader reader = {.data = saved, .len = len};
+	struct lane_note note;
 	struct err err;
 
 	if (!doubt_init(&lane->unknown, &lane->rules, reterr))
 		return false;
-	if (doubt_read(&lane->unknown, saved, len, &err))
+	if (len > 0)
+		lane_note_read(&reader, &note);
+	if (doubt_read(&lane->unknown, reader.data, reader.len, &err))
 		return true;
 	if (err.code == ERR_NOMEM)
 		return err_set_nomem(reterr);
@@ -65,6 +69,7 @@ lane_doubt_post(struct lane *lane, const struct request *request,
 		ok = doubt_add(&lane->unknown, request->items[i].hash);
 	if (!ok)
 		(void)err_set_nomem(reterr);
+	lane_note_write(lane, now, &bytes);
 	doubt_write(&lane->unknown, &bytes);
 	ok = ok && buf_ok(&bytes, reterr) &&
 	     queue_lane_post(lane->queue, lane->id, now->wall_ms, bytes.data,

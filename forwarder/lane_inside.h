@@ -5,10 +5,12 @@
  * What the files of a lane share: lane.c (its life and its state),
  * lane_fill.c (from the queue into a request), lane_run.c (what it sends
  * next), lane_answer.c (what an answer changes), lane_settle.c (letting go),
- * lane_doubt.c (what may be at the destination), lane_dry.c (a trial run).
+ * lane_doubt.c (what may be at the destination), lane_rest.c (from one life
+ * to the next), lane_dry.c (a trial run).
  */
 
 #include "forwarder/backoff.h"
+#include "forwarder/bytes.h"
 #include "forwarder/doubt.h"
 #include "forwarder/lane.h"
 #include "forwarder/pace.h"
@@ -32,7 +34,9 @@ struct lane {
 	struct track_rules rules;
 	struct queue *queue;
 	struct lane_poster poster;
-	int64_t id; /* the queue's */
+	int64_t id;	  /* the queue's */
+	uint64_t whither; /* by a hash: the app and the URL */
+	uint64_t boot;	  /* see boot.h */
 
 	/* The state: changed by lane_enter() alone. */
 	enum forwarder_state state;
@@ -53,6 +57,8 @@ struct lane {
 	bool doubt;	  /* refusals without proof: one request at a time */
 	struct size size; /* of a request */
 	int64_t rest_ms;  /* mono: until then the quota is unknown */
+	int64_t hold_ms;  /* mono: not before, the destination said */
+	char hold_why[256];
 
 	/* What it has. */
 	struct stock stock;
@@ -107,6 +113,23 @@ void lane_keep(struct lane *lane, struct request *request, int64_t at_ms);
 /* With what an earlier life of the lane noted. */
 MUST_USE bool lane_doubt_init(
     struct lane *lane, const void *saved, size_t len, struct err *reterr);
+
+/* What was written down at a time: of which app, and by which clocks. */
+struct lane_note {
+	uint64_t boot;
+	int64_t mono_ms, wall_ms;
+	uint64_t whither;
+};
+
+uint64_t lane_whither(const struct forwarder_lane_settings *settings);
+void lane_note_write(
+    const struct lane *lane, const struct moment *now, struct buf *buf);
+void lane_note_read(struct bytes_reader *reader, struct lane_note *ret_note);
+
+/* What the next life has to know; and what it makes of it. */
+void lane_rest(struct lane *lane, const struct moment *now);
+void lane_restore(struct lane *lane, const struct queue_lane *saved,
+    const struct moment *now);
 
 /* By which rules the event with that hash is mapped. */
 const struct track_rules *

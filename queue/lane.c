@@ -253,6 +253,7 @@ lane_read(struct queue *queue, int64_t id, struct queue_lane *ret_lane,
 	lane.last_post_ms = sqlite3_column_int64(read, 0);
 	lane.clean_ms = sqlite3_column_int64(read, 1);
 	lane.paused = sqlite3_column_int64(read, 2) != 0;
+	lane.any_post_ms = sqlite3_column_int64(read, 4);
 	ok = lane_bytes_copy(read, 3, &lane.sends, &lane.sends_len, reterr);
 	store_reset(read);
 	if (!ok || !lane_doubt_read(queue, id, &lane, reterr)) {

@@ -154,6 +154,7 @@ MUST_USE bool queue_probe(struct queue *queue, int64_t now_ms, queue_done *done,
 struct queue_lane {
 	int64_t id;
 	int64_t last_post_ms; /* 0 = never */
+	int64_t any_post_ms;  /* of any lane, also one that is gone */
 	int64_t clean_ms;     /* time of the planned stop, 0 after a crash */
 	bool paused;	      /* by a person; kept over restarts */
 	char *sends;	      /* what queue_lane_rest() saved; owned */

@@ -196,7 +196,8 @@ static const char *const store_texts[STORE_STATEMENTS] = {
     [STORE_LANE_ALL] = "SELECT id, waiting FROM lane",
     [STORE_LANE_ADD] = "INSERT INTO lane VALUES(?1, 0, 0, 0, 0, NULL)",
     [STORE_LANE_READ] =
-	"SELECT last_post_ms, clean_ms, paused, sends FROM lane WHERE id=?1",
+	"SELECT last_post_ms, clean_ms, paused, sends,"
+	" (SELECT max(last_post_ms) FROM lane) FROM lane WHERE id=?1",
     [STORE_LANE_WAITING] = "UPDATE lane SET waiting=waiting+?2 WHERE id=?1",
     [STORE_LANE_RUN] = "UPDATE lane SET clean_ms=0, sends=NULL WHERE id=?1",
     [STORE_LANE_POST] = "UPDATE lane SET last_post_ms=?2 WHERE id=?1",

@@ -134,8 +134,8 @@ world_lane_start(void)
 	struct lane_poster poster = {.send = world_send};
 	struct err err;
 
-	assert_true(lane_new(&world->settings, NULL, &poster, 1, &world->now,
-	    &world->lane, &err));
+	assert_true(lane_new(&world->settings, NULL, &poster, 1, world->boot,
+	    &world->now, &world->lane, &err));
 }
 
 /* A world of `count` waiting events of as many identities as there are. */
@@ -146,6 +146,7 @@ world_start(size_t count)
 
 	world = calloc(1, sizeof(*world));
 	world->now = (struct moment){INT64_C(1795000000000), 5000000};
+	world->boot = 7;
 	world->most = world->count = count;
 	world->events = calloc(count + 1, sizeof(*world->events));
 	world->back = calloc(count + 1, sizeof(*world->back));

@@ -66,6 +66,7 @@ enum { WORLD_FLIGHTS = 64, WORLD_WHO = 20000, WORLD_PARCEL = 100 };
 
 struct world {
 	struct moment now;
+	uint64_t boot;
 	struct world_event *events;
 	size_t most, count, fresh; /* room, waiting, handed out */
 	unsigned *back;		   /* handed back: ring of event numbers */
@@ -164,6 +165,8 @@ queue_lane_post(struct queue *queue, int64_t lane, int64_t now_ms,
 	if (world->broken)
 		return err_set(reterr, ERR_IO, "broken");
 	world->saved.last_post_ms = now_ms;
+	if (world->saved.any_post_ms < now_ms)
+		world->saved.any_post_ms = now_ms;
 	world_doubt_save(doubt, doubt_len);
 	return true;
 }

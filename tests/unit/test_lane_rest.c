@@ -1,0 +1,289 @@
+/*
+ * From one life of a lane to the next: the quotas hold whatever was done to
+ * the clocks, the names and the settings in between, and nobody rests who
+ * need not.
+ */
+
+#include "lane_help.h"
+
+#include "base/log.h"
+
+enum { HOUR_MS = 3600 * 1000, REST_MS = QUOTA_WINDOW_MS + QUOTA_MARGIN_MS };
+
+/* What happens between two lives. */
+struct between {
+	const char *what;
+	int64_t pass_ms;
+	int64_t wall_ms; /* the wall clock is set by so much */
+	int64_t boot_ms; /* not 0: another boot, its clock reads so much */
+	const char *app_id, *url;
+	bool renamed; /* the queue knows nothing but that there were posts */
+	bool other_posts; /* another lane did, meanwhile */
+	int64_t clean_ms; /* rests for so long after a planned stop */
+	int64_t crash_ms; /* or a crash; with the time-out of 30 s */
+};
+
+static const struct between betweens[] = {
+    {.what = "nothing", .crash_ms = REST_MS},
+    {.what = "a second", .pass_ms = 1000, .crash_ms = REST_MS},
+    {.what = "half a minute and more",
+	.pass_ms = 40000,
+	.crash_ms = REST_MS - 10000},
+    {.what = "an hour", .pass_ms = HOUR_MS},
+    {.what = "the clock is corrected",
+	.pass_ms = 40000,
+	.wall_ms = 900,
+	.crash_ms = REST_MS - 10000},
+    {.what = "forward",
+	.wall_ms = 2 * HOUR_MS,
+	.clean_ms = REST_MS,
+	.crash_ms = REST_MS},
+    {.what = "back",
+	.wall_ms = -2 * HOUR_MS,
+	.clean_ms = REST_MS,
+	.crash_ms = REST_MS},
+    {.what = "forward by little",
+	.pass_ms = 1000,
+	.wall_ms = 5000,
+	.clean_ms = REST_MS,
+	.crash_ms = REST_MS},
+    {.what = "another boot",
+	.pass_ms = 20000,
+	.boot_ms = 9000,
+	.clean_ms = REST_MS,
+	.crash_ms = REST_MS},
+    {.what = "another boot that is as old",
+	.boot_ms = 5002000,
+	.clean_ms = REST_MS,
+	.crash_ms = REST_MS},
+    {.what = "another app",
+	.app_id = "2",
+	.pass_ms = HOUR_MS,
+	.clean_ms = REST_MS,
+	.crash_ms = REST_MS},
+    {.what = "another URL",
+	.url = "https://c.eu.heap-api.com/api/track",
+	.clean_ms = REST_MS,
+	.crash_ms = REST_MS},
+    {.what = "another name",
+	.renamed = true,
+	.pass_ms = 1000,
+	.clean_ms = REST_MS,
+	.crash_ms = REST_MS},
+    {.what = "another lane posted",
+	.other_posts = true,
+	.pass_ms = 30000,
+	.clean_ms = REST_MS,
+	.crash_ms = REST_MS},
+};
+
+static void
+pass_between(const struct between *between)
+{
+	world->now.mono_ms += between->pass_ms;
+	world->now.wall_ms += between->pass_ms + between->wall_ms;
+	if (between->boot_ms != 0) {
+		world->boot++;
+		world->now.mono_ms = between->boot_ms;
+	}
+	if (between->app_id != NULL)
+		world->settings.app_id = between->app_id;
+	if (between->url != NULL)
+		world->settings.url = between->url;
+	if (between->other_posts)
+		world->saved.any_post_ms = world->now.wall_ms;
+	if (between->renamed) {
+		free(world->saved.sends);
+		world->saved = (struct queue_lane){
+		    .any_post_ms = world->saved.any_post_ms,
+		};
+		world->doubt_len = 0;
+	}
+}
+
+/* Heap's clock is its own: what we do to ours is nothing to it. */
+static void
+test_quota_over_a_restart(void **state)
+{
+	size_t i;
+	int way;
+
+	(void)state;
+	for (i = 0; i < sizeof(betweens) / sizeof(betweens[0]) * 2; i++) {
+		const struct between *between = &betweens[i / 2];
+		int64_t rest_ms;
+
+		way = (int)(i % 2);
+		print_message("%s\n", between->what);
+		rest_ms = way == 0 ? between->clean_ms : between->crash_ms;
+		world_start(20000);
+		for (size_t n = 0; n < world->count; n++)
+			world->events[n].who = (unsigned)n % 4;
+		world->settings.events_per_minute = 15000;
+		world->settings.identity_per_minute = 1000;
+		world_lane_start();
+		assert_int_equal(world_status().state, FORWARDER_RUNNING);
+		world_pass(18000);
+		assert_int_equal(world->done, 4 * 950);
+		world_lane_stop(way == 1);
+		pass_between(between);
+		world_lane_start();
+		if (rest_ms == 0) {
+			assert_int_equal(
+			    world_status().state, FORWARDER_RUNNING);
+		} else {
+			int64_t rests_ms =
+			    world->lane->rest_ms - world->now.mono_ms;
+
+			assert_int_equal(
+			    world_status().state, FORWARDER_RESTING);
+			/* The last post was some seconds before. */
+			assert_in_range(rests_ms, rest_ms - 7000, rest_ms);
+		}
+		if (between->boot_ms == 0)
+			world_pass(3 * 60 * 1000);
+		assert_true(world->who_most <= 950);
+		assert_true(world->app_most <= 14250);
+		world_end();
+	}
+}
+
+/* Nobody has ever posted: nothing to rest for. */
+static void
+test_a_first_start_does_not_rest(void **state)
+{
+	int way;
+
+	(void)state;
+	for (way = 0; way < 2; way++) {
+		world_start(1000);
+		world->count = 0;
+		world->settings.events_per_minute = 15000;
+		world_lane_start();
+		world_pass(1000);
+		world_lane_stop(way == 1);
+		world->now.wall_ms += HOUR_MS;
+		world_lane_start();
+		assert_int_equal(world_status().state, FORWARDER_RUNNING);
+		world_end();
+	}
+}
+
+/* A log without what the new settings ask for is none. */
+static void
+test_quotas_switched_on(void **state)
+{
+	static const struct {
+		unsigned app, who, then_app, then_who;
+		enum forwarder_state state;
+	} cases[] = {
+	    {0, 0, 15000, 0, FORWARDER_RESTING},
+	    {15000, 0, 15000, 1000, FORWARDER_RESTING},
+	    {0, 1000, 15000, 1000, FORWARDER_RUNNING},
+	    {15000, 1000, 15000, 0, FORWARDER_RUNNING},
+	    {15000, 1000, 0, 0, FORWARDER_RUNNING},
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		world_start(900);
+		world->settings.events_per_minute = cases[i].app;
+		world->settings.identity_per_minute = cases[i].who;
+		world_lane_start();
+		world_pass(3000);
+		assert_int_equal(world->done, 900);
+		world_lane_stop(false);
+		world->settings.events_per_minute = cases[i].then_app;
+		world->settings.identity_per_minute = cases[i].then_who;
+		world_lane_start();
+		assert_int_equal(world_status().state, cases[i].state);
+		world_end();
+	}
+}
+
+static void
+judge_busy(struct world *of, struct world_flight *flight)
+{
+	(void)of;
+	world_say(flight, 503, "busy");
+	flight->answer.has_retry_after = true;
+	(void)snprintf(flight->answer.retry_after,
+	    sizeof(flight->answer.retry_after), "300");
+}
+
+/* Asked to wait for five minutes, it does so over restarts and pauses. */
+static void
+test_retry_after_over_a_restart(void **state)
+{
+	int way;
+
+	(void)state;
+	for (way = 0; way < 3; way++) {
+		world_start(100);
+		world->settings.events_per_minute = way == 2 ? 0 : 15000;
+		world->settings.linger_ms = 0;
+		world->latency_ms = 0;
+		world->judge = judge_busy;
+		world_lane_start();
+		world_pass(100);
+		assert_int_equal(world_status().state, FORWARDER_WAITING);
+		world_lane_stop(false);
+		world->judge = NULL;
+		world->now.mono_ms += 30000;
+		world->now.wall_ms += 30000 + (way == 1) * HOUR_MS;
+		world_lane_start();
+		world_pass(10000);
+		lane_pause(world->lane, true, &world->now);
+		lane_pause(world->lane, false, &world->now);
+		assert_int_equal(world_status().state, FORWARDER_WAITING);
+		assert_string_equal(world_status().why, "HTTP 503: busy");
+		/* On a clock that nobody trusts, all of it from now. */
+		world_pass((way == 1 ? 300000 : 270000) - 11000);
+		assert_int_equal(world->done, 0);
+		world_pass(3000);
+		assert_int_equal(world->done, 100);
+		assert_int_equal(world_status().state, FORWARDER_RUNNING);
+		world_lane_stop(false);
+		world->settings.url = "https://elsewhere.example/api/track";
+		world_lane_start();
+		assert_int_not_equal(world_status().state, FORWARDER_WAITING);
+		world_end();
+	}
+}
+
+/* When the last of what an identity has too many of is due, is kept. */
+static void
+test_last_due_over_a_restart(void **state)
+{
+	int64_t due_ms;
+
+	(void)state;
+	world_start(3000);
+	world->settings.identity_per_minute = 1000;
+	for (size_t n = 0; n < world->count; n++)
+		world->events[n].who = 7;
+	world_lane_start();
+	world_pass(10000);
+	due_ms = world_status().last_due_ms;
+	assert_true(due_ms > world->now.wall_ms + 120000);
+	world_lane_stop(false);
+	world_lane_start();
+	assert_int_equal(world_status().last_due_ms, due_ms);
+	world_end();
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_quota_over_a_restart),
+	    cmocka_unit_test(test_a_first_start_does_not_rest),
+	    cmocka_unit_test(test_quotas_switched_on),
+	    cmocka_unit_test(test_retry_after_over_a_restart),
+	    cmocka_unit_test(test_last_due_over_a_restart),
+	};
+
+	log_set_level(LOG_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
