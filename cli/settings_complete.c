@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define TRACK_PATH "/api/track"
 
@@ -251,6 +252,48 @@ destination_complete(struct settings_destination *destination,
 	       settings_mapping_make(destination, warnings, reterr);
 }
 
+/* Does it send at all, and within quotas? */
+static bool
+destination_counts(const struct settings_destination *destination)
+{
+	return !destination->dry_run &&
+	       (destination->events_per_minute > 0 ||
+		   destination->identity_per_minute > 0);
+}
+
+/* Each keeps the quota for itself, so those to one app must share it. */
+static bool
+destinations_share(const struct settings *settings, struct err *reterr)
+{
+	for (size_t i = 0; i < settings->destination_count; i++) {
+		const struct settings_destination *a =
+		    &settings->destinations[i];
+		const struct settings_destination *other = NULL;
+		int64_t share = a->share;
+
+		for (size_t j = 0; j < i && destination_counts(a); j++) {
+			const struct settings_destination *b =
+			    &settings->destinations[j];
+
+			if (!destination_counts(b) ||
+			    strcmp(a->app_id, b->app_id) != 0 ||
+			    strcasecmp(a->url, b->url) != 0)
+				continue;
+			share += b->share;
+			other = b;
+		}
+		if (other != NULL && share > 100)
+			return err_set(reterr, ERR_CONFIG,
+			    "destinations \"%s\" and \"%s\" send to the same "
+			    "app at the same URL, and would together exceed "
+			    "Heap's quota: let their sources name one "
+			    "destination, or set share in each, so that it is "
+			    "at most 100 in all",
+			    other->name, a->name);
+	}
+	return true;
+}
+
 bool
 settings_complete(struct settings *settings, struct err *reterr)
 {
@@ -270,5 +313,6 @@ settings_complete(struct settings *settings, struct err *reterr)
 			&settings->warnings, reterr))
 			return false;
 	}
-	return sources_differ(settings, reterr);
+	return sources_differ(settings, reterr) &&
+	       destinations_share(settings, reterr);
 }

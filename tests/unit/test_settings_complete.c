@@ -212,6 +212,60 @@ test_names_fit(void **state)
 	}
 }
 
+#define DESTINATION(name, id, more)                                            \
+	"destination \"" name "\" { app_id = " id " " more " }\n"
+
+/* Two lanes of one app would each use all of its quota. */
+static void
+test_destinations_share(void **state)
+{
+	static const struct {
+		const char *text, *error;
+	} cases[] = {
+	    {DESTINATION("one", "7", "region = eu") DESTINATION(
+		 "two", "7", "url = \"https://C.EU.heap-api.com/\""),
+		"destinations \"one\" and \"two\" send to the same app"},
+	    {DESTINATION("one", "7", "region = eu share = 47")
+		    DESTINATION("two", "7", "region = eu share = 47")
+			DESTINATION("three", "7", "region = eu share = 7"),
+		"destinations \"two\" and \"three\""},
+	    {DESTINATION("one", "7", "region = eu share = 47")
+		    DESTINATION("two", "7", "region = eu share = 53"),
+		NULL},
+	    {DESTINATION("one", "7", "region = eu")
+		    DESTINATION("two", "8", "region = eu"),
+		NULL},
+	    {DESTINATION("one", "7", "region = eu")
+		    DESTINATION("two", "7", "region = us"),
+		NULL},
+	    /* To try a mapping beside the one that sends. */
+	    {DESTINATION("one", "7", "region = eu")
+		    DESTINATION("two", "7", "region = eu dry_run = yes"),
+		NULL},
+	};
+	static const char *const pairs[] = {"CURRENTSD_STATE_DIR=/x", NULL};
+	struct settings settings;
+	struct err err;
+	char path[32], text[512];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		environment_set(pairs);
+		(void)snprintf(text, sizeof(text),
+		    "source \"a\" { open = yes }\n%s", cases[i].text);
+		file_make(text, 0600, path);
+		if (!settings_read(path, &settings, &err))
+			fail_msg("%s", err.text);
+		assert_int_equal(unlink(path), 0);
+		if (settings_complete(&settings, &err))
+			assert_null(cases[i].error);
+		else if (cases[i].error == NULL ||
+			 strstr(err.text, cases[i].error) == NULL)
+			fail_msg("%s", err.text);
+		settings_fini(&settings);
+	}
+}
+
 int
 main(void)
 {
@@ -220,6 +274,7 @@ main(void)
 	    cmocka_unit_test(test_urls),
 	    cmocka_unit_test(test_token_files),
 	    cmocka_unit_test(test_names_fit),
+	    cmocka_unit_test(test_destinations_share),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
