@@ -31,6 +31,8 @@ lane_words_write(const struct post_answer *answer, char *ret, size_t size)
 static const char *
 lane_advice(const struct post_answer *answer)
 {
+	if (answer->status == 407 || answer->proxy_status >= 300)
+		return "check the proxy, its user and its password";
 	if (answer->curl_code != 0)
 		return "check the URL, the CA file and the clock";
 	if (answer->status < 400)
@@ -232,6 +234,7 @@ lane_answer(struct lane *lane, struct request *request,
 	struct verdict_input input = {
 	    .curl_code = answer->curl_code,
 	    .status = answer->status,
+	    .proxy_status = answer->proxy_status,
 	    .retry_after = answer->has_retry_after ? answer->retry_after : NULL,
 	    .now_ms = now->wall_ms,
 	    .retry_after_most_ms = lane->settings.retry_after_most_ms,

@@ -229,6 +229,8 @@ post_answer_fill(struct post *post, CURLcode code)
 				      : curl_easy_strerror(code);
 	(void)curl_easy_getinfo(
 	    post->easy, CURLINFO_RESPONSE_CODE, &answer->status);
+	(void)curl_easy_getinfo(
+	    post->easy, CURLINFO_HTTP_CONNECTCODE, &answer->proxy_status);
 	if (curl_easy_header(post->easy, "Retry-After", 0, CURLH_HEADER, -1,
 		&header) != CURLHE_OK ||
 	    strlen(header->value) >= sizeof(answer->retry_after))

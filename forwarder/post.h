@@ -30,6 +30,7 @@ struct post_answer {
 	int curl_code;	     /* 0: the whole answer came */
 	const char *trouble; /* what libcurl says of it, or "" */
 	long status;	     /* 0 = none */
+	long proxy_status;   /* of a proxy, to CONNECT; 0 = none */
 	char retry_after[VERDICT_RETRY_AFTER];
 	bool has_retry_after;
 	char words[POST_WORDS_MAX]; /* the answer's first bytes */

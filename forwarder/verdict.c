@@ -62,6 +62,23 @@ verdict_of_status(long status)
 	return VERDICT_DESTINATION;
 }
 
+/* A proxy that opened no tunnel: the destination has nothing of it. */
+static bool
+verdict_proxy_refused(const struct verdict_input *input)
+{
+	return input->proxy_status != 0 &&
+	       (input->proxy_status < 200 || input->proxy_status >= 300);
+}
+
+/* It wants a password (407), or forbids the place: that no time mends. */
+static enum verdict_fault
+verdict_of_proxy(long status)
+{
+	if (status >= 300 && status < 500 && status != 408 && status != 429)
+		return VERDICT_OPERATOR;
+	return VERDICT_DESTINATION;
+}
+
 /* Delay in seconds, digits only (RFC 9110, 10.2.3). -1: it is not one. */
 static int64_t
 verdict_seconds_read(const char *text, int64_t most_ms)
@@ -138,6 +155,11 @@ verdict_read(const struct verdict_input *input, struct verdict *ret_verdict)
 {
 	struct verdict verdict = {0};
 
+	if (input->curl_code != 0 && verdict_proxy_refused(input)) {
+		verdict.fault = verdict_of_proxy(input->proxy_status);
+		*ret_verdict = verdict;
+		return;
+	}
 	if (input->curl_code != 0) {
 		verdict.fault = verdict_of_curl(input->curl_code);
 		verdict.unknown = !verdict_unsent(input->curl_code);

@@ -22,6 +22,7 @@ enum { VERDICT_RETRY_AFTER = 64 }; /* bytes of that header that we read */
 struct verdict_input {
 	int curl_code;		 /* CURLcode; 0 = the whole answer came */
 	long status;		 /* HTTP; 0 = none */
+	long proxy_status;	 /* of a proxy, to CONNECT; 0 = none */
 	const char *retry_after; /* the header's text, or NULL */
 	int64_t now_ms;		 /* wall clock, for dates */
 	int64_t retry_after_most_ms;

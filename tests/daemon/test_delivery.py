@@ -1,8 +1,10 @@
 """Delivery: whose fault it is, and that every event ends in one place."""
 
+import http.server
 import json
 import re
 import sqlite3
+import threading
 import uuid
 
 import pytest
@@ -211,6 +213,33 @@ def test_operator_must_act(start_daemon, heapsim, status):
     heapsim.control(refuse_all=0)
     assert wait_settled(daemon)["delivered"] == 50
     delivered_once(heapsim, sent)
+
+
+@pytest.mark.parametrize("status, state", [(407, "stopped"),
+                                           (403, "stopped"),
+                                           (502, "waiting")])
+def test_a_proxy_that_opens_no_tunnel(start_daemon, status, state):
+    class Proxy(http.server.BaseHTTPRequestHandler):
+        def do_CONNECT(self):
+            self.send_error(status)
+
+        def log_message(self, *_):
+            pass
+    with http.server.HTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+        thread = threading.Thread(target=proxy.serve_forever)
+        thread.start()
+        daemon = start_daemon(**{
+            **SWIFT, "heap_url": "https://heap.invalid",
+            "heap_proxy": f"http://127.0.0.1:{proxy.server_port}"})
+        put(daemon, [event()])
+        until(lambda: lane(daemon)["state"] == state, "the lane's verdict")
+        told = lane(daemon)
+        assert str(status) in told["why"]
+        assert ("check the proxy" in told["why"]) == (state == "stopped")
+        assert daemon.books()["waiting"] == 1
+        daemon.stop()
+        proxy.shutdown()
+        thread.join()
 
 
 @pytest.mark.parametrize("fault", [

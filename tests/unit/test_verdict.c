@@ -40,6 +40,7 @@ test_whose_fault(void **state)
 	    {0, 404, VERDICT_OPERATOR},
 	    {0, 422, VERDICT_OPERATOR},
 	    {0, 499, VERDICT_OPERATOR},
+	    {0, 407, VERDICT_OPERATOR},
 	    {CURLE_COULDNT_RESOLVE_HOST, 0, VERDICT_DESTINATION},
 	    {CURLE_COULDNT_CONNECT, 0, VERDICT_DESTINATION},
 	    {CURLE_OPERATION_TIMEDOUT, 0, VERDICT_DESTINATION},
@@ -74,6 +75,46 @@ test_whose_fault(void **state)
 		assert_int_equal(verdict.wait_ms, 0);
 		assert_int_equal(verdict.slower, cases[i].status == 429);
 		assert_int_equal(verdict.smaller, cases[i].status == 413);
+	}
+}
+
+/* What a proxy says to CONNECT; curl's code is the same for all of it. */
+static void
+test_proxy(void **state)
+{
+	static const struct {
+		int curl_code;
+		long proxy_status;
+		enum verdict_fault fault;
+		bool unknown;
+	} cases[] = {
+	    {CURLE_RECV_ERROR, 407, VERDICT_OPERATOR, false},
+	    {CURLE_COULDNT_CONNECT, 407, VERDICT_OPERATOR, false},
+	    {CURLE_RECV_ERROR, 403, VERDICT_OPERATOR, false},
+	    {CURLE_RECV_ERROR, 302, VERDICT_OPERATOR, false},
+	    {CURLE_RECV_ERROR, 408, VERDICT_DESTINATION, false},
+	    {CURLE_RECV_ERROR, 429, VERDICT_DESTINATION, false},
+	    {CURLE_RECV_ERROR, 502, VERDICT_DESTINATION, false},
+	    {CURLE_RECV_ERROR, 504, VERDICT_DESTINATION, false},
+	    /* The tunnel stood: what came after is the destination's. */
+	    {CURLE_RECV_ERROR, 200, VERDICT_DESTINATION, true},
+	    {CURLE_PEER_FAILED_VERIFICATION, 200, VERDICT_OPERATOR, false},
+	    {0, 200, VERDICT_ACCEPTED, false},
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct verdict_input input = {
+		    .curl_code = cases[i].curl_code,
+		    .proxy_status = cases[i].proxy_status,
+		    .status = cases[i].curl_code == 0 ? 200 : 0,
+		};
+		struct verdict verdict;
+
+		verdict_read(&input, &verdict);
+		assert_int_equal(verdict.fault, cases[i].fault);
+		assert_int_equal(verdict.unknown, cases[i].unknown);
 	}
 }
 
@@ -159,6 +200,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_whose_fault),
+	    cmocka_unit_test(test_proxy),
 	    cmocka_unit_test(test_retry_after),
 	    cmocka_unit_test(test_backoff),
 	};
