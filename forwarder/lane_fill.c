@@ -105,6 +105,23 @@ lane_fill_added(struct lane *lane, struct lot *lot, size_t event,
 	slate_again(request->slate, lot, event, due_ms);
 }
 
+/* A suspect is a bad probe, if there is anything else to ask with. */
+static bool
+lane_fill_pass_by(struct lane *lane, struct lot *lot, size_t event,
+    uint64_t hash, const struct moment *now)
+{
+	int64_t due_ms = lane_due_ms(lane, now) + lane->settings.probe_ms;
+
+	if (!lane->suspicious || lane->probe_any ||
+	    !suspicion_knows(&lane->suspicion, hash))
+		return false;
+	lane->passed_by = true;
+	stock_pass(&lane->stock);
+	slate_again(lane->filling->slate, lot, event, due_ms);
+	suspicion_aside(&lane->suspicion, hash, due_ms);
+	return true;
+}
+
 /* One event into the request, or judged. False: it stays in stock. */
 static bool
 lane_fill_one(
@@ -121,6 +138,8 @@ lane_fill_one(
 		goto later;
 	hash = doubt_event(
 	    lot->lease->events[event].data, lot->lease->events[event].data_len);
+	if (lane_fill_pass_by(lane, lot, event, hash, now))
+		return true;
 	switch (request_add(lane->filling, lane_doubt_rules(lane, hash), lot,
 	    event, lane->size.present, &result)) {
 	case REQUEST_ADDED:
@@ -160,6 +179,7 @@ lane_fill_dry(struct lane *lane, const struct moment *now)
 
 	if (due_ms == INT64_MAX)
 		lane->last_due_known = true;
+	lane->probe_any = lane->probe_any || lane->passed_by;
 	/* Nothing waits, and nothing is on its way: no doubt is left but of
 	 * what was settled after its post was noted, or deleted by hand. */
 	if (due_ms == INT64_MAX && lane->flying == NULL && lane->kept == NULL &&

@@ -45,6 +45,8 @@ struct lane {
 			   * nothing about the state since */
 	char why[320];
 	bool suspicious; /* STOPPED because too many events were refused */
+	bool passed_by;	 /* then: the search for a probe met suspects */
+	bool probe_any;	 /* and nothing else: one of them will do */
 	bool winding;	 /* stopping */
 
 	/* What it goes by. */

@@ -178,6 +178,7 @@ lane_post(struct lane *lane, struct request *request, const struct moment *now)
 		goto fail;
 	request->held = false; /* the log has them now */
 	request->probe = lane->state == FORWARDER_STOPPED;
+	lane->passed_by = lane->probe_any = false;
 	request->epoch = lane->epoch;
 	request->started_ms = now->mono_ms;
 	if (!lane->poster.send(lane->poster.arg, lane, request, &err)) {

@@ -22,7 +22,8 @@
  *
  * A lane stops when 1. is broken by 20 or more refused since it last went on.
  * A probe that is accepted lets it go on, for what is good shall not wait
- * behind what is not; but it wipes nothing out: below 5% comes of acceptance
+ * behind what is not (nor does a probe ask for suspects while there is
+ * anything else); but it wipes nothing out: below 5% comes of acceptance
  * alone. Only a restart judges anew, for it may have brought other settings.
  *
  * Refused events are few, or the lane stops: they are kept in a list, and
@@ -99,6 +100,12 @@ suspicion_refuse(struct suspicion *suspicion, uint64_t event, uint64_t mark)
 	    .mark = mark,
 	};
 	suspicion->refused++;
+}
+
+bool
+suspicion_knows(const struct suspicion *suspicion, uint64_t event)
+{
+	return suspicion_find(suspicion, event) < suspicion->count;
 }
 
 size_t

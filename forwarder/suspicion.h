@@ -53,6 +53,9 @@ uint64_t suspicion_mark(const struct suspicion *suspicion);
 void
 suspicion_refuse(struct suspicion *suspicion, uint64_t event, uint64_t mark);
 
+/* Was it refused alone, and not accepted since? */
+bool suspicion_knows(const struct suspicion *suspicion, uint64_t event);
+
 /* So many refused that it is not the events. */
 bool suspicion_systematic(const struct suspicion *suspicion);
 
