@@ -106,16 +106,8 @@ forwarder_wish_grant(struct forwarder *forwarder, struct forwarder_place *place,
 	wish = place->wish;
 	place->wish = FORWARDER_WISH_NONE;
 	lock_drop(&forwarder->lock);
-	switch (wish) {
-	case FORWARDER_WISH_NONE:
-		return;
-	case FORWARDER_WISH_PAUSE:
-		lane_pause(place->lane, true, now);
-		return;
-	case FORWARDER_WISH_RESUME:
-		lane_pause(place->lane, false, now);
-		return;
-	}
+	if (wish != FORWARDER_WISH_NONE)
+		lane_pause(place->lane, wish == FORWARDER_WISH_PAUSE, now);
 }
 
 static void

@@ -162,6 +162,8 @@ lane_halve(struct lane *lane, struct request *request,
 {
 	struct request *left, *right;
 
+	if (verdict->smaller && request->size_before == 0)
+		request->size_before = lane->size.present;
 	if (verdict->smaller)
 		size_lower(&lane->size, request->body.len, now->mono_ms);
 	if (!request_split(request, request->count / 2, &left, &right, NULL)) {
@@ -175,14 +177,25 @@ lane_halve(struct lane *lane, struct request *request,
 /* Refused alone: a suspect. If there are too many it is not the events. */
 static void
 lane_suspect(struct lane *lane, struct request *request,
-    const struct post_answer *answer, const struct moment *now)
+    const struct verdict *verdict, const struct post_answer *answer,
+    const struct moment *now)
 {
 	const struct request_item *item = &request->items[0];
 	bool stopped = lane->state == FORWARDER_STOPPED;
 
-	slate_suspect(request->slate, item->lot, item->event, item->hash,
-	    (int)answer->status, answer->words, answer->words_len,
-	    request->body.data + item->at, item->len);
+	slate_suspect(request->slate, item->lot, item->event,
+	    &(struct slate_refusal){
+		.hash = item->hash,
+		.posts = item->posts,
+		.status = (int)answer->status,
+		.words = answer->words,
+		.words_len = answer->words_len,
+		.sent = request->body.data + item->at,
+		.sent_len = item->len,
+	    });
+	/* It was the event that was too large, not the request. */
+	if (verdict->smaller)
+		size_restore(&lane->size, request->size_before, now->mono_ms);
 	suspicion_refuse(&lane->suspicion, item->hash, request->mark);
 	request_free(request);
 	lane->refused++;
@@ -224,7 +237,7 @@ lane_refused(struct lane *lane, struct request *request, bool fresh,
 	if (request->count > 1)
 		lane_halve(lane, request, verdict, now);
 	else
-		lane_suspect(lane, request, answer, now);
+		lane_suspect(lane, request, verdict, answer, now);
 }
 
 void

@@ -186,6 +186,8 @@ lane_post(struct lane *lane, struct request *request, const struct moment *now)
 		lane_doubt_known(lane, request);
 		goto fail;
 	}
+	for (size_t i = 0; i < request->count; i++)
+		request->items[i].posts++;
 	pace_start(&lane->pace, request->count, now->mono_ms);
 	lane->flying_count++;
 	lane->flying_now++;

@@ -205,6 +205,7 @@ request_part(const struct request *request, request_pick *pick, const void *arg,
 	part->probe = request->probe;
 	part->refused = request->refused;
 	part->mark = request->mark;
+	part->size_before = request->size_before;
 	*ret_part = part;
 	return true;
 }

@@ -24,7 +24,8 @@ struct request_item {
 	uint64_t who;
 	uint64_t hash; /* of its bytes: see doubt.h */
 	bool doubt;    /* it was posted before, and nobody knows */
-	size_t at;     /* in the body */
+	unsigned posts;
+	size_t at; /* in the body */
 	size_t len;
 };
 
@@ -42,8 +43,10 @@ struct request {
 	bool held;	       /* its identities are held in the quota */
 	bool claimed;	       /* or claimed */
 	bool probe;
-	bool refused;  /* itself, or what it is a part of */
-	uint64_t mark; /* of suspicion_mark(), when that was */
+	bool refused;	    /* itself, or what it is a part of */
+	uint64_t mark;	    /* of suspicion_mark(), when that was */
+	size_t size_before; /* of the lane's requests, before such a one was
+			     * too large; or 0 */
 
 	/* While in flight. */
 	uint64_t entry; /* in the quota's log */

@@ -25,6 +25,15 @@ size_lower(struct size *size, size_t bytes, int64_t mono_ms)
 }
 
 void
+size_restore(struct size *size, size_t bytes, int64_t mono_ms)
+{
+	if (bytes <= size->present)
+		return;
+	size->present = bytes;
+	size->raised_ms = mono_ms;
+}
+
+void
 size_raise(struct size *size, int64_t mono_ms)
 {
 	if (mono_ms - size->raised_ms < SIZE_RAISE_MS / SIZE_STEPS)

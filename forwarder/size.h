@@ -22,6 +22,9 @@ void size_init(struct size *size, size_t full, int64_t mono_ms);
 /* A request of so many bytes was too large. */
 void size_lower(struct size *size, size_t bytes, int64_t mono_ms);
 
+/* It was not the request: back to what was before, if that is more. */
+void size_restore(struct size *size, size_t bytes, int64_t mono_ms);
+
 /* A request was accepted. */
 void size_raise(struct size *size, int64_t mono_ms);
 

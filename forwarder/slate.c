@@ -122,25 +122,26 @@ slate_buried(
 }
 
 void
-slate_suspect(struct slate *slate, struct lot *lot, size_t event, uint64_t hash,
-    int status, const char *words, size_t words_len, const char *sent,
-    size_t sent_len)
+slate_suspect(struct slate *slate, struct lot *lot, size_t event,
+    const struct slate_refusal *refusal)
 {
 	struct slate_entry *entry = slate_add(slate, lot, event);
 
 	slate->suspects++;
 	entry->suspect = true;
-	entry->hash = hash;
-	entry->status = status;
+	entry->hash = refusal->hash;
+	entry->posts = refusal->posts;
+	entry->status = refusal->status;
 	entry->reason = slate_refused;
-	entry->words = malloc(words_len + sent_len + 1);
+	entry->words = malloc(refusal->words_len + refusal->sent_len + 1);
 	if (entry->words == NULL)
 		return; /* then without words, but still judged */
-	memcpy(entry->words, words, words_len);
-	memcpy(entry->words + words_len, sent, sent_len);
-	entry->words_len = words_len;
-	entry->sent_len = sent_len;
-	slate->bytes += words_len + sent_len;
+	memcpy(entry->words, refusal->words, refusal->words_len);
+	memcpy(entry->words + refusal->words_len, refusal->sent,
+	    refusal->sent_len);
+	entry->words_len = refusal->words_len;
+	entry->sent_len = refusal->sent_len;
+	slate->bytes += refusal->words_len + refusal->sent_len;
 }
 
 static void
@@ -192,6 +193,7 @@ slate_verdict_fill(
 	    .outcome = entry->outcome,
 	    .due_ms = entry->due_ms,
 	    .reason = entry->reason,
+	    .posts = entry->posts,
 	    .status = entry->status,
 	};
 	if (entry->words == NULL)

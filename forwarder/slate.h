@@ -31,6 +31,7 @@ struct slate_entry {
 	enum queue_outcome outcome; /* unless suspect */
 	int64_t due_ms;
 	const char *reason; /* static */
+	unsigned posts;	    /* of a suspect */
 	int status;
 	char *words; /* owned, with what was sent behind it; or NULL; of
 		      * what is dropped: whose erasure it asks for */
@@ -73,10 +74,19 @@ MUST_USE bool slate_erased(struct slate *slate, struct lot *lot, size_t event,
 void slate_buried(
     struct slate *slate, struct lot *lot, size_t event, const char *reason);
 
-/* It was refused alone, with these words, as these bytes. */
+/* How an event was refused alone. */
+struct slate_refusal {
+	uint64_t hash;	/* of the event: see doubt.h */
+	unsigned posts; /* it was in */
+	int status;
+	const char *words;
+	size_t words_len;
+	const char *sent; /* its bytes, as posted */
+	size_t sent_len;
+};
+
 void slate_suspect(struct slate *slate, struct lot *lot, size_t event,
-    uint64_t hash, int status, const char *words, size_t words_len,
-    const char *sent, size_t sent_len);
+    const struct slate_refusal *refusal);
 
 /* By what suspects are judged. */
 struct slate_judge {

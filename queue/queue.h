@@ -240,6 +240,7 @@ struct queue_verdict {
 	enum queue_outcome outcome;
 	int64_t due_ms;	    /* QUEUE_AGAIN */
 	const char *reason; /* QUEUE_BURIED: why; QUEUE_DROPPED: the rule */
+	unsigned posts;	    /* QUEUE_BURIED: since it was last set aside */
 	int status;	    /* QUEUE_BURIED: HTTP status, or 0 */
 	const char *words;  /* QUEUE_BURIED: the destination's answer or NULL */
 	size_t words_len;

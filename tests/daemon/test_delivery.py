@@ -108,6 +108,8 @@ def test_poison_is_buried_alone_with_heaps_words(start_daemon, heapsim):
     # Halving 100: at most twice the logarithm, and the first.
     assert len(post_lines(daemon, r"\w+")) <= 1 + 2 * 7
     daemon.stop()
+    shown = json.loads(daemon.command("queue", "show", "1", "--json"))
+    assert 7 <= shown["attempts"] <= 8  # whole, and in each half
     (reason, status, words, posted, data), = buried_rows(daemon)
     assert (reason, status) == ("refused by the destination", 400)
     assert b"events[0]" in bytes(words)

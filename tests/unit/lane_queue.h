@@ -31,12 +31,14 @@ struct world_event {
 	enum world_fate fate;
 	int64_t due_ms;
 	bool bad;      /* Heap refuses it */
+	bool large;    /* because it is too large */
 	bool drop;     /* the mapping drops it */
 	bool erase;    /* and it asks for an erasure */
 	bool accepted; /* Heap has it */
 	bool split;    /* under two identities */
 	enum track_identity mapped, at_heap;
 	unsigned again; /* how often it was set aside */
+	unsigned posts; /* when it was buried */
 };
 
 /* A request on its way. */
@@ -346,7 +348,10 @@ queue_settle(struct queue *queue, const struct queue_verdict *verdicts,
 			break;
 		case QUEUE_BURIED:
 			assert_true(event->bad);
-			assert_int_equal(verdict->status, 400);
+			assert_int_equal(
+			    verdict->status, event->large ? 413 : 400);
+			assert_true(verdict->posts > 0);
+			event->posts = verdict->posts;
 			assert_memory_equal(verdict->words, "bad", 3);
 			assert_int_equal(
 			    verdict->sent_len, strlen(event->text));

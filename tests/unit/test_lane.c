@@ -61,6 +61,36 @@ test_learns_from_413(void **state)
 	world_end();
 }
 
+static void
+judge_one_too_large(struct world *of, struct world_flight *flight)
+{
+	size_t i;
+
+	for (i = 0; i < flight->count; i++) {
+		if (of->events[flight->events[i]].large)
+			world_say(flight, 413, "bad");
+	}
+}
+
+/* An event that is too large by itself teaches nothing about requests. */
+static void
+test_one_too_large(void **state)
+{
+	(void)state;
+	world_start(20000);
+	world->events[700].bad = world->events[700].large = true;
+	world->judge = judge_one_too_large;
+	world_lane_start();
+	world_pass(10000);
+	assert_int_equal(world->done, 19999);
+	assert_int_equal(world->buried, 1);
+	assert_in_range(world->events[700].posts, 10, 11);
+	assert_true(world->posts <= 20 + 20);
+	assert_int_equal(
+	    world->lane->size.present, world->settings.request_bytes);
+	world_end();
+}
+
 /* One odd 413: small requests, but not for ever. */
 static void
 judge_first_too_large(struct world *of, struct world_flight *flight)
@@ -273,6 +303,7 @@ main(void)
 	    cmocka_unit_test(test_full_requests),
 	    cmocka_unit_test(test_bytes_bound),
 	    cmocka_unit_test(test_learns_from_413),
+	    cmocka_unit_test(test_one_too_large),
 	    cmocka_unit_test(test_forgets_413),
 	    cmocka_unit_test(test_dropped_settle_without_a_post),
 	    cmocka_unit_test(test_stops_and_probes),
