@@ -166,6 +166,7 @@ queue_text(struct parts *parts, int64_t now_ms, struct buf *out)
 	char oldest[SHOW_DURATION + 8];
 	struct books_totals totals;
 	const struct books_line *line = &totals.events;
+	int64_t replays;
 
 	books_totals(parts->queue, &totals);
 	show_bytes(totals.live_bytes, live, sizeof(live));
@@ -188,6 +189,13 @@ queue_text(struct parts *parts, int64_t now_ms, struct buf *out)
 	    "books      received %" PRId64 ", delivered %" PRId64
 	    ", dropped %" PRId64 ", duplicates %" PRId64 "\n",
 	    line->received, line->delivered, line->dropped, line->duplicates);
+	replays =
+	    line->replayed - line->replay_delivered - line->replay_refused;
+	if (replays > 0)
+		(void)buf_printf(out,
+		    "           %" PRId64 " replays are still to be sent, "
+		    "behind what waits\n",
+		    replays);
 	if (books_imbalance(line) != 0)
 		(void)buf_printf(out,
 		    "           THE BOOKS DO NOT BALANCE by %" PRId64

@@ -289,6 +289,19 @@ def test_retry_after_is_obeyed_and_the_pace_lowered(start_daemon,
     assert wait_settled(daemon)["delivered"] == 10
 
 
+def test_replays_are_told_beside_what_waits(start_daemon, heapsim):
+    daemon = start_daemon(**SWIFT)
+    put(daemon, [event(i) for i in range(20)])
+    wait_settled(daemon)
+    heapsim.control(refuse_all=503)
+    daemon.command("replay", "--since", "1h")
+    assert "20 replays are still to be sent" in daemon.command("status")
+    assert daemon.books()["waiting"] == 0
+    heapsim.control(refuse_all=0)
+    until(lambda: "still to be sent" not in daemon.command("status"),
+          "the replays' end")
+
+
 def test_crash_with_requests_in_flight(start_daemon, heapsim):
     daemon = start_daemon(**SWIFT)
     heapsim.control(delay_ms=500)
