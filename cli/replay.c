@@ -54,7 +54,7 @@ replay_run(struct command_context *context, struct filter *filter,
 	if (to == NULL)
 		filter->served = context->parts->settings;
 	else if (!settings_destination_has(context->parts->settings, to))
-		return err_set(reterr, ERR_INPUT,
+		return err_set(reterr, ERR_NOT_FOUND,
 		    "the settings have no destination %s", to);
 	if (job_run(&job, TOOLS_KEPT, &err))
 		return filter_unserved_say(context, filter, reterr);
