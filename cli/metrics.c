@@ -5,6 +5,7 @@
 
 #include "base/counters.h"
 #include "cli/parts.h"
+#include "cli/status_source.h"
 #include "cli/stranded.h"
 #include "queue/books.h"
 
@@ -92,13 +93,14 @@ queue_metrics(struct parts *parts, struct buf *out)
 }
 
 /* Seconds since a moment; since the start if it never came, so that an alarm
- * on its age goes off for what never worked, too. */
+ * on its age goes off for what never worked, too. Below zero if it lies ahead:
+ * the clock was set back. */
 static int64_t
 since_s(int64_t now_ms, int64_t then_ms, int64_t uptime_ms)
 {
 	int64_t ms = then_ms == 0 ? uptime_ms : now_ms - then_ms;
 
-	return ms > 0 ? ms / 1000 : 0;
+	return ms / 1000;
 }
 
 static void
@@ -187,7 +189,8 @@ lane_metric(struct parts *parts, enum lane_metric metric,
 			return 0;
 		return since_s(now_ms, oldest_ms, 0);
 	case LANE_SINCE_ACCEPTED:
-		return since_s(now_ms, status->last_accepted_ms, uptime_ms);
+		return since_s(
+		    now_ms, parts_lane_accepted_ms(parts, status), uptime_ms);
 	case LANE_ACCEPTED:
 		return (int64_t)status->accepted;
 	case LANE_REFUSED:
@@ -280,11 +283,14 @@ server_metrics(struct parts *parts, struct server *server, int64_t now_ms,
 	    {"currentsd_source_failing_seconds", "gauge",
 		"For how long our answers have been failing; Braze alerts at "
 		"24 h and gives up after 5 days."},
+	    {"currentsd_source_refused_requests", "gauge",
+		"Answered 401, 403, 404, 405 or 415 lately: 0 a day after the "
+		"last. Braze keeps those events back."},
 	};
 	struct server_source_status status;
-	int64_t values[3];
+	int64_t values[4];
 
-	for (size_t m = 0; m < 3; m++) {
+	for (size_t m = 0; m < 4; m++) {
 		metric_head(
 		    out, metrics[m].name, metrics[m].type, metrics[m].help);
 		for (size_t i = 0; i < parts->settings->source_count; i++) {
@@ -294,6 +300,7 @@ server_metrics(struct parts *parts, struct server *server, int64_t now_ms,
 			values[1] =
 			    since_s(now_ms, status.last_success_ms, uptime_ms);
 			values[2] = since_s(now_ms, status.failing_since_ms, 0);
+			values[3] = status_source_refused(&status, now_ms);
 			(void)buf_printf(out, "%s{source=\"%s\"} %" PRId64 "\n",
 			    metrics[m].name, status.name, values[m]);
 		}

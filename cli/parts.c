@@ -335,3 +335,12 @@ parts_drain_s(
 		drain_ms = lane->last_due_ms - now_ms;
 	return drain_ms / 1000 + 1;
 }
+
+int64_t
+parts_lane_accepted_ms(
+    struct parts *parts, const struct forwarder_lane_status *lane)
+{
+	return lane->last_accepted_ms != 0
+		   ? lane->last_accepted_ms
+		   : books_lane_delivered_ms(parts->queue, lane->name);
+}

@@ -74,6 +74,11 @@ void parts_lane_settings(const struct settings_destination *destination,
 int64_t parts_drain_s(
     const struct forwarder_lane_status *lane, int64_t waiting, int64_t now_ms);
 
+/* When a destination last took something: as the forwarder knows, or from
+ * before the start. */
+int64_t parts_lane_accepted_ms(
+    struct parts *parts, const struct forwarder_lane_status *lane);
+
 /* For the admin listener: one JSON object; the Prometheus text format. */
 void status_write(
     struct parts *parts, int64_t now_ms, int64_t mono_ms, struct buf *out);

@@ -1,5 +1,7 @@
 #include "cli/show.h"
 
+#include "base/clock.h"
+
 #include <inttypes.h>
 
 void
@@ -16,6 +18,50 @@ show_duration(int64_t seconds, char *ret, size_t size)
 		    (int)(seconds % 60));
 	else
 		(void)snprintf(ret, size, "%d s", (int)seconds);
+}
+
+int64_t
+show_since_s(int64_t now_ms, int64_t then_ms)
+{
+	return then_ms == 0 ? -1 : (now_ms - then_ms) / 1000;
+}
+
+void
+show_ago(int64_t now_ms, int64_t then_ms, char *ret, size_t size)
+{
+	int64_t seconds = show_since_s(now_ms, then_ms);
+	char text[SHOW_DURATION];
+
+	if (then_ms == 0) {
+		(void)snprintf(ret, size, "not yet");
+		return;
+	}
+	show_duration(seconds < 0 ? -seconds : seconds, text, sizeof(text));
+	(void)snprintf(ret, size,
+	    seconds < 0 ? "%s ahead (clock set back)" : "%s ago", text);
+}
+
+void
+show_since_json(
+    struct json *json, const char *key, int64_t now_ms, int64_t then_ms)
+{
+	if (then_ms == 0)
+		json_null(json, key);
+	else
+		json_int(json, key, show_since_s(now_ms, then_ms));
+}
+
+void
+show_time_json(struct json *json, const char *key, int64_t then_ms)
+{
+	char text[CLOCK_TEXT];
+
+	if (then_ms == 0) {
+		json_null(json, key);
+		return;
+	}
+	clock_text(then_ms, text, sizeof(text));
+	json_text(json, key, text);
 }
 
 void

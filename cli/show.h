@@ -11,11 +11,24 @@
 
 enum {
 	SHOW_DURATION = 32,
+	SHOW_AGO = 48,
 	SHOW_BYTES = 32,
 };
 
 /* "3 d 04 h", "2 h 05 min", "7 min 30 s", "12 s" */
 void show_duration(int64_t seconds, char *ret, size_t size);
+
+/* Seconds since a moment, -1 if there was none (0). Below zero too if it lies
+ * ahead, by a second or more: the clock was set back. */
+int64_t show_since_s(int64_t now_ms, int64_t then_ms);
+
+/* "12 s ago", "not yet" */
+void show_ago(int64_t now_ms, int64_t then_ms, char *ret, size_t size);
+
+/* The same, and the moment itself, as members; null if there was none. */
+void show_since_json(
+    struct json *json, const char *key, int64_t now_ms, int64_t then_ms);
+void show_time_json(struct json *json, const char *key, int64_t then_ms);
 
 /* "1.5 GiB" */
 void show_bytes(int64_t bytes, char *ret, size_t size);

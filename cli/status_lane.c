@@ -41,8 +41,17 @@ suspects_json(const struct forwarder_lane_status *status, struct json *json)
 	json_object_open(json, "suspects");
 	json_int(json, "events", (int64_t)status->suspects);
 	json_text(json, "why", status->suspect_why);
-	status_time_json(json, "until", status->suspect_due_ms);
+	show_time_json(json, "until", status->suspect_due_ms);
 	json_object_close(json);
+}
+
+/* A disk that fails must not keep the rest from being shown. */
+static bool
+lane_paused(struct parts *parts, const char *name)
+{
+	bool paused = false;
+
+	return books_lane_paused(parts->queue, name, &paused, NULL) && paused;
 }
 
 void
@@ -50,24 +59,24 @@ status_lane_json(struct parts *parts, struct forwarder *forwarder, size_t lane,
     int64_t now_ms, struct json *json)
 {
 	const char *name = parts->settings->destinations[lane].name;
-	int64_t waiting = books_lane_waiting(parts->queue, name), drain_s;
+	int64_t waiting = books_lane_waiting(parts->queue, name), drain_s,
+		accepted_ms;
 	struct forwarder_lane_status status;
 
 	json_object_open(json, NULL);
 	json_text(json, "name", name);
 	json_int(json, "waiting", waiting);
-	status_since_json(
+	show_since_json(
 	    json, "oldest_waiting_s", now_ms, status_oldest_ms(parts, name));
 	if (forwarder != NULL) {
 		forwarder_lane_status(forwarder, lane, &status);
 		drain_s = parts_drain_s(&status, waiting, now_ms);
 		json_text(json, "state", forwarder_state_name(status.state));
 		json_text(json, "why", status.why);
-		status_time_json(json, "until", status.until_ms);
-		status_time_json(
-		    json, "last_accepted", status.last_accepted_ms);
-		status_since_json(
-		    json, "last_accepted_s", now_ms, status.last_accepted_ms);
+		show_time_json(json, "until", status.until_ms);
+		accepted_ms = parts_lane_accepted_ms(parts, &status);
+		show_time_json(json, "last_accepted", accepted_ms);
+		show_since_json(json, "last_accepted_s", now_ms, accepted_ms);
 		json_int(json, "posts", (int64_t)status.posts);
 		json_int(json, "accepted", (int64_t)status.accepted);
 		json_int(json, "refused", (int64_t)status.refused);
@@ -90,7 +99,11 @@ status_lane_json(struct parts *parts, struct forwarder *forwarder, size_t lane,
 		notes_json(forwarder, lane, json);
 		json_int(json, "notes_lost", (int64_t)status.notes_lost);
 	} else {
-		json_text(json, "state", "stopped");
+		json_text(json, "state",
+		    lane_paused(parts, name) ? "paused" : "stopped");
+		accepted_ms = books_lane_delivered_ms(parts->queue, name);
+		show_time_json(json, "last_accepted", accepted_ms);
+		show_since_json(json, "last_accepted_s", now_ms, accepted_ms);
 	}
 	json_object_close(json);
 }
@@ -146,13 +159,13 @@ status_lane_text(struct parts *parts, struct forwarder *forwarder, size_t lane,
 {
 	const char *name = parts->settings->destinations[lane].name;
 	int64_t waiting = books_lane_waiting(parts->queue, name), drain_s;
-	char accepted[SHOW_DURATION + 8], drain[SHOW_DURATION];
+	char accepted[SHOW_AGO], drain[SHOW_DURATION];
 	char when[CLOCK_TEXT];
 	struct forwarder_lane_status status;
 
 	forwarder_lane_status(forwarder, lane, &status);
-	status_ago_text(
-	    now_ms, status.last_accepted_ms, accepted, sizeof(accepted));
+	show_ago(now_ms, parts_lane_accepted_ms(parts, &status), accepted,
+	    sizeof(accepted));
 	(void)buf_printf(out,
 	    "to         %-16s %s, waiting %" PRId64 ", last accepted %s\n",
 	    name, forwarder_state_name(status.state), waiting, accepted);
@@ -182,4 +195,24 @@ status_lane_text(struct parts *parts, struct forwarder *forwarder, size_t lane,
 	    "           empty in %s, at %.16sZ, at %u events a minute%s\n",
 	    drain, when, status.pace_per_minute,
 	    status.suspects > 0 ? ", but for those" : "");
+}
+
+/* The daemon does not run. */
+void
+status_lane_stopped_text(
+    struct parts *parts, size_t lane, int64_t now_ms, struct buf *out)
+{
+	const char *name = parts->settings->destinations[lane].name;
+	bool paused = lane_paused(parts, name);
+	char accepted[SHOW_AGO];
+
+	show_ago(now_ms, books_lane_delivered_ms(parts->queue, name), accepted,
+	    sizeof(accepted));
+	(void)buf_printf(out,
+	    "to         %-16s %swaiting %" PRId64 ", last accepted %s\n", name,
+	    paused ? "paused, " : "", books_lane_waiting(parts->queue, name),
+	    accepted);
+	if (paused)
+		(void)buf_printf(out,
+		    "           `currentsd queue resume %s` ends that\n", name);
 }

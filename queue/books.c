@@ -52,6 +52,50 @@ books_lane_waiting(struct queue *queue, const char *lane)
 	return waiting;
 }
 
+int64_t
+books_lane_delivered_ms(struct queue *queue, const char *lane)
+{
+	int64_t ms = 0;
+
+	lock_hold(&queue->shelf);
+	for (size_t i = 0; i < queue->lanes_shown_count; i++) {
+		if (strcmp(queue->lanes_shown[i].name, lane) == 0)
+			ms = queue->lanes_shown[i].delivered_ms;
+	}
+	lock_drop(&queue->shelf);
+	return ms;
+}
+
+static bool
+books_lane_paused_read(
+    struct queue *queue, const char *lane, bool *ret_paused, struct err *reterr)
+{
+	sqlite3_stmt *read = queue_statement(queue, STORE_LANE_READ, reterr);
+	bool row;
+
+	if (read == NULL)
+		return false;
+	(void)sqlite3_bind_int64(
+	    read, 1, names_find(queue->names, lane, strlen(lane)));
+	if (!store_step(&queue->store, read, &row, reterr))
+		return false;
+	*ret_paused = row && sqlite3_column_int64(read, 2) != 0;
+	store_reset(read);
+	return true;
+}
+
+bool
+books_lane_paused(
+    struct queue *queue, const char *lane, bool *ret_paused, struct err *reterr)
+{
+	bool ok;
+
+	lock_hold(&queue->held);
+	ok = books_lane_paused_read(queue, lane, ret_paused, reterr);
+	lock_drop(&queue->held);
+	return ok;
+}
+
 static bool
 books_number(struct queue *queue, enum store_sql sql, int64_t *ret_number,
     struct err *reterr)

@@ -53,6 +53,13 @@ void books_lanes(struct queue *queue, books_lane_fn *fn, void *arg);
 /* Events that wait in a lane, from memory; 0 for an unknown lane. */
 int64_t books_lane_waiting(struct queue *queue, const char *lane);
 
+/* When its destination last took something, from memory; 0 = never. */
+int64_t books_lane_delivered_ms(struct queue *queue, const char *lane);
+
+/* Did a person pause it? */
+MUST_USE bool books_lane_paused(struct queue *queue, const char *lane,
+    bool *ret_paused, struct err *reterr);
+
 /* Acceptance time of the oldest waiting event of a lane (NULL: of all), or
  * 0 if none waits. */
 MUST_USE bool books_oldest_ms(

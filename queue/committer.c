@@ -13,9 +13,10 @@
 enum {
 	COMMITTER_ROUND_MS = 500,
 	COMMITTER_FOLD_MS = 3600 * 1000,
-	COMMITTER_RETRY_MENDS = 60, /* mend_ms between tries of the damaged */
-	COMMITTER_PROBE_MS = 1000,  /* a younger commit answers a probe */
-	COMMITTER_ROOM_STEPS = 8,   /* of evicting, before one commit */
+	COMMITTER_CLOCKS_MS = 10000, /* between two writes of the clocks */
+	COMMITTER_RETRY_MENDS = 60,  /* mend_ms between tries of the damaged */
+	COMMITTER_PROBE_MS = 1000,   /* a younger commit answers a probe */
+	COMMITTER_ROOM_STEPS = 8,    /* of evicting, before one commit */
 };
 
 /* Note the hashes of a transaction in one row, and let rows go that have
@@ -240,7 +241,7 @@ committer_mend(struct queue *queue, int64_t now_ms, int64_t *mend_ms)
 
 /* When the housekeeping is to be done again; monotonic clock. */
 struct committer_times {
-	int64_t mend_ms, tidy_ms, fold_ms, retry_ms;
+	int64_t mend_ms, tidy_ms, fold_ms, retry_ms, clocks_ms;
 };
 
 /* A step of letting go of what was kept long enough, and now and then of
@@ -303,6 +304,8 @@ committer_tidy(
 			soon = committer_age(queue, fold);
 		if (!queue->broken)
 			again = committer_retry(queue, times, now_ms);
+		if (now_ms >= times->clocks_ms && clocks_write(queue))
+			times->clocks_ms = now_ms + COMMITTER_CLOCKS_MS;
 		place_ballast_lay(
 		    &queue->place, queue->settings.min_free_bytes);
 	}
@@ -340,5 +343,8 @@ committer_main(void *arg)
 		committer_mend(queue, now_ms, &times.mend_ms);
 		committer_tidy(queue, &times, now_ms);
 	}
+	lock_hold(&queue->held);
+	(void)clocks_write(queue);
+	lock_drop(&queue->held);
 	return NULL;
 }

@@ -49,12 +49,14 @@ struct queue_moved {
 
 /* A lane as the queue sees it; guarded by `held`. */
 struct lane {
-	int64_t id;	     /* its name */
-	int64_t waiting;     /* durable */
-	int64_t moved;	     /* by the running transaction */
-	int64_t last_source; /* that was taken from, for taking turns */
-	bool fresh;	     /* made by the running transaction */
-	bool glance;	     /* each fresh parcel is handed out once */
+	int64_t id;		    /* its name */
+	int64_t waiting;	    /* durable */
+	int64_t moved;		    /* by the running transaction */
+	int64_t delivered_ms;	    /* the last time; durable */
+	int64_t delivered_moved_ms; /* by the running transaction; or 0 */
+	int64_t last_source;	    /* that was taken from, for taking turns */
+	bool fresh;		    /* made by the running transaction */
+	bool glance;		    /* each fresh parcel is handed out once */
 	/* Fresh tickets below fresh_from[i] of source fresh_source[i] are on
 	 * lease or gone: taking starts there. */
 	size_t fresh_count;
@@ -127,9 +129,11 @@ struct queue {
 	struct books_totals totals;
 	struct {
 		char name[NAMES_TEXT_MAX + 1];
-		int64_t waiting;
+		int64_t waiting, delivered_ms;
 	} lanes_shown[QUEUE_LANES_MAX];
 	size_t lanes_shown_count;
+	char *clocks; /* to be written, or NULL */
+	size_t clocks_len;
 
 	/* guarded by pool: packers for the threads that put */
 	struct lock pool;
@@ -175,6 +179,8 @@ MUST_USE bool lane_add(struct queue *queue, const char *name,
     struct lane **ret_lane, struct err *reterr);
 /* Note waiting events that come or go; inside a transaction. */
 void lane_move(struct lane *lane, int64_t events);
+/* Note that its destination took something; likewise. */
+void lane_delivered(struct lane *lane, int64_t now_ms);
 MUST_USE bool lane_write(struct queue *queue, struct err *reterr);
 void lane_commit(struct queue *queue);
 void lane_rollback(struct queue *queue);
@@ -233,6 +239,12 @@ MUST_USE bool kept_add(struct queue *queue, const struct holding *holding,
  * *ret_count says how many went. */
 MUST_USE bool kept_evict(struct queue *queue, int64_t now_ms, bool for_room,
     size_t *ret_count, struct err *reterr);
+
+/* ---- clocks.c ---- */
+
+/* Write what was noted, in a transaction of its own; what fails is tried
+ * again. False if there was nothing to write. */
+bool clocks_write(struct queue *queue);
 
 /* ---- committer.c ---- */
 

@@ -42,7 +42,8 @@ lane_load(struct queue *queue, struct err *reterr)
 		}
 		queue->lanes[queue->lane_count++] =
 		    (struct lane){.id = sqlite3_column_int64(all, 0),
-			.waiting = sqlite3_column_int64(all, 1)};
+			.waiting = sqlite3_column_int64(all, 1),
+			.delivered_ms = sqlite3_column_int64(all, 2)};
 	}
 	store_reset(all);
 	return true;
@@ -87,6 +88,12 @@ lane_move(struct lane *lane, int64_t events)
 	lane->moved += events;
 }
 
+void
+lane_delivered(struct lane *lane, int64_t now_ms)
+{
+	lane->delivered_moved_ms = now_ms;
+}
+
 bool
 lane_write(struct queue *queue, struct err *reterr)
 {
@@ -94,7 +101,7 @@ lane_write(struct queue *queue, struct err *reterr)
 		struct lane *lane = &queue->lanes[i];
 		sqlite3_stmt *update;
 
-		if (lane->moved == 0)
+		if (lane->moved == 0 && lane->delivered_moved_ms == 0)
 			continue;
 		update =
 		    store_statement(&queue->store, STORE_LANE_WAITING, reterr);
@@ -102,6 +109,9 @@ lane_write(struct queue *queue, struct err *reterr)
 			return false;
 		(void)sqlite3_bind_int64(update, 1, lane->id);
 		(void)sqlite3_bind_int64(update, 2, lane->moved);
+		(void)sqlite3_bind_int64(update, 3,
+		    lane->delivered_moved_ms != 0 ? lane->delivered_moved_ms
+						  : lane->delivered_ms);
 		if (!store_run(&queue->store, update, reterr))
 			return false;
 	}
@@ -116,6 +126,9 @@ lane_commit(struct queue *queue)
 
 		lane->waiting += lane->moved;
 		lane->moved = 0;
+		if (lane->delivered_moved_ms != 0)
+			lane->delivered_ms = lane->delivered_moved_ms;
+		lane->delivered_moved_ms = 0;
 		lane->fresh = false;
 	}
 }
@@ -127,7 +140,7 @@ lane_rollback(struct queue *queue)
 	    queue->lane_count > 0 && queue->lanes[queue->lane_count - 1].fresh)
 		queue->lane_count--;
 	for (size_t i = 0; i < queue->lane_count; i++)
-		queue->lanes[i].moved = 0;
+		queue->lanes[i].moved = queue->lanes[i].delivered_moved_ms = 0;
 }
 
 /* One statement about a lane, in a transaction. The caller holds the lock;

@@ -357,6 +357,7 @@ queue_close(struct queue *queue)
 	parcel_packer_free(queue->packer);
 	buf_fini(&queue->packed);
 	free(queue->lanes);
+	free(queue->clocks);
 	lock_fini(&queue->inbox);
 	cond_fini(&queue->inbox_filled);
 	lock_fini(&queue->held);

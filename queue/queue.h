@@ -21,7 +21,7 @@
  * for people and metrics are in queue/books.h.
  */
 
-#include "base/err.h"
+#include "base/buf.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -148,6 +148,18 @@ MUST_USE bool queue_keep(struct queue *queue, const struct queue_body *body,
  * by a commit of its own. */
 MUST_USE bool queue_probe(struct queue *queue, int64_t now_ms, queue_done *done,
     void *arg, struct err *reterr);
+
+/* ---- clocks: what a restart should not forget ---- */
+
+/* Note opaque bytes, in place of those before. The committer writes them
+ * soon, at most once in some seconds, and when it stops: this is cheap, and
+ * never waits for the disk. False without memory. */
+MUST_USE bool queue_clocks_note(
+    struct queue *queue, const void *data, size_t len, struct err *reterr);
+
+/* Append those that were written last; nothing if none ever were. */
+MUST_USE bool queue_clocks_read(
+    struct queue *queue, struct buf *ret_data, struct err *reterr);
 
 /* ---- lanes: what the forwarder does ---- */
 

@@ -154,7 +154,7 @@ settle_lease(
 	    .holding = (struct holding *)(uintptr_t)lease};
 	struct lane *lane;
 	int64_t counted = 0;
-	bool ok = false;
+	bool ok = false, delivered = false;
 	size_t n;
 
 	if (!settle_ticket_read(settle->queue, &ticket, reterr))
@@ -173,9 +173,11 @@ settle_lease(
 		ticket.remaining--;
 		counted++;
 		settle->fresh[n] = 1;
-		if (verdict->outcome == QUEUE_DONE)
+		if (verdict->outcome == QUEUE_DONE) {
 			ticket.delivered[index / 8] |=
 			    (unsigned char)(1u << (index % 8));
+			delivered = true;
+		}
 		if (!settle_book(settle, verdict, reterr))
 			goto out;
 	}
@@ -183,6 +185,8 @@ settle_lease(
 	CHECK(lane != NULL);
 	if (!lease->replay)
 		lane_move(lane, -counted);
+	if (delivered)
+		lane_delivered(lane, settle->now_ms);
 	*ret_next = n;
 	ok =
 	    settle_ticket_write(settle->queue, &ticket, settle->now_ms, reterr);

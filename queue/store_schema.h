@@ -19,7 +19,8 @@
  * seen		hashes of accepted events, a row per transaction, FIFO
  * ledger	the books: by hour of acceptance, source and kind
  * dropped	what rules dropped, by rule
- * lane		what the forwarder must know after a crash
+ * lane		what the forwarder must know after a crash; delivered_ms is when the
+ *		destination last took something
  * doubt	of each lane what may be at the destination, in its own words;
  *		not in lane, whose row every put and settle rewrites
  * name		sources, lanes, kinds and rules, by number
@@ -73,7 +74,8 @@ static const char store_schema[] =
     " PRIMARY KEY(hour, source, kind, rule)) WITHOUT ROWID;"
     "CREATE TABLE lane(id INTEGER PRIMARY KEY, waiting INTEGER NOT NULL,"
     " last_post_ms INTEGER NOT NULL, clean_ms INTEGER NOT NULL,"
-    " paused INTEGER NOT NULL, sends BLOB);"
+    " paused INTEGER NOT NULL, sends BLOB,"
+    " delivered_ms INTEGER NOT NULL);"
     "CREATE TABLE doubt(lane INTEGER PRIMARY KEY, data BLOB NOT NULL);";
 
 #endif

@@ -193,12 +193,13 @@ static const char *const store_texts[STORE_STATEMENTS] = {
     [STORE_DROP_ALL] = "SELECT r.text, k.text, sum(d.events) FROM dropped d"
 		       " JOIN name r ON r.id=d.rule JOIN name k ON k.id=d.kind"
 		       " GROUP BY d.rule, d.kind ORDER BY r.text, k.text",
-    [STORE_LANE_ALL] = "SELECT id, waiting FROM lane",
-    [STORE_LANE_ADD] = "INSERT INTO lane VALUES(?1, 0, 0, 0, 0, NULL)",
+    [STORE_LANE_ALL] = "SELECT id, waiting, delivered_ms FROM lane",
+    [STORE_LANE_ADD] = "INSERT INTO lane VALUES(?1, 0, 0, 0, 0, NULL, 0)",
     [STORE_LANE_READ] =
 	"SELECT last_post_ms, clean_ms, paused, sends,"
 	" (SELECT max(last_post_ms) FROM lane) FROM lane WHERE id=?1",
-    [STORE_LANE_WAITING] = "UPDATE lane SET waiting=waiting+?2 WHERE id=?1",
+    [STORE_LANE_WAITING] =
+	"UPDATE lane SET waiting=waiting+?2, delivered_ms=?3 WHERE id=?1",
     [STORE_LANE_RUN] = "UPDATE lane SET clean_ms=0, sends=NULL WHERE id=?1",
     [STORE_LANE_POST] = "UPDATE lane SET last_post_ms=?2 WHERE id=?1",
     [STORE_DOUBT_READ] = "SELECT data FROM doubt WHERE lane=?1",

@@ -143,6 +143,8 @@ queue_show_lanes(struct queue *queue)
 		memcpy(queue->lanes_shown[i].name, name, len);
 		queue->lanes_shown[i].name[len] = '\0';
 		queue->lanes_shown[i].waiting = queue->lanes[i].waiting;
+		queue->lanes_shown[i].delivered_ms =
+		    queue->lanes[i].delivered_ms;
 	}
 }
 

@@ -5,6 +5,7 @@
 #include "base/log.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum { ANSWER_LIMIT = 4096 };
 
@@ -57,6 +58,28 @@ answer_headers(const struct request *request, unsigned status,
 		   response, MHD_HTTP_HEADER_CONNECTION, "close") == MHD_YES;
 }
 
+/* What is shown of the source. Whom no source was found for is noted only if
+ * it may be Braze, which posts. */
+static void
+answer_note(const struct request *request, unsigned status)
+{
+	struct board *board = request->server->board;
+	const char *why = request->why;
+	int64_t now_ms = clock_wall_ms();
+
+	if (!answer_counts(request))
+		return;
+	if (request->refusal == 0)
+		why = status / 100 == 2 ? "" : request->fault.text;
+	if (request->authorised &&
+	    (status / 100 != 2 || request->errand != REQUEST_NOTHING))
+		board_note_answer(board, request->source, status, why, now_ms);
+	if (board_strands(status) &&
+	    (request->source < request->server->settings.source_count ||
+		strcmp(request->method, "POST") == 0))
+		board_note_refusal(board, request->source, status, why, now_ms);
+}
+
 /* MHD_NO closes the connection without an answer: the sender sends again,
  * and what was put before is a duplicate then. */
 static enum MHD_Result
@@ -94,10 +117,8 @@ out:
 	    clock_mono_ms());
 	if (result == MHD_YES && answer_counts(request))
 		counter_add(counter_of_answer(status), 1);
-	if (request->authorised)
-		board_note_answer(request->server->board, request->source,
-		    result == MHD_YES ? status : MHD_HTTP_SERVICE_UNAVAILABLE,
-		    clock_wall_ms());
+	answer_note(
+	    request, result == MHD_YES ? status : MHD_HTTP_SERVICE_UNAVAILABLE);
 	return result;
 }
 

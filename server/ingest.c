@@ -30,27 +30,27 @@ ingest_choose(
 	return MHD_YES;
 }
 
-/* By name, else by a parameter of the query, else the first; source_count if
- * there is none of that name. */
-static size_t
-ingest_source(const struct request *request, const char *name, size_t len)
+/* By name, else by a parameter of the query, else the first. */
+void
+ingest_find(struct request *request, const char *name, size_t name_len)
 {
 	const struct server_settings *settings = &request->server->settings;
 	struct ingest_choice choice = {.settings = settings, .source = 0};
 
-	if (len > 0)
-		return route_source(
-		    settings->sources, settings->source_count, name, len);
-	(void)MHD_get_connection_values(
-	    request->connection, MHD_GET_ARGUMENT_KIND, ingest_choose, &choice);
-	return choice.source;
+	if (name_len > 0)
+		choice.source = route_source(
+		    settings->sources, settings->source_count, name, name_len);
+	else
+		(void)MHD_get_connection_values(request->connection,
+		    MHD_GET_ARGUMENT_KIND, ingest_choose, &choice);
+	request->source = choice.source;
 }
 
 static bool
-ingest_authorise(
-    struct request *request, size_t source, const struct headers *headers)
+ingest_authorise(struct request *request, const struct headers *headers)
 {
 	struct server *server = request->server;
+	size_t source = request->source;
 	bool known;
 	size_t token;
 
@@ -66,7 +66,6 @@ ingest_authorise(
 			: "the token is not one of this source");
 		return false;
 	}
-	request->source = source;
 	request->authorised = true;
 	board_note_request(server->board, source, clock_wall_ms());
 	if (known)
@@ -97,20 +96,18 @@ ingest_check_body(struct request *request)
 }
 
 void
-ingest_begin(struct request *request, const struct headers *headers,
-    const char *name, size_t name_len)
+ingest_begin(struct request *request, const struct headers *headers)
 {
 	const struct server_settings *settings = &request->server->settings;
-	size_t source = ingest_source(request, name, name_len);
 	uint64_t length = headers_length(headers);
 	enum coding coding;
 
-	if (source == settings->source_count) {
+	if (request->source == settings->source_count) {
 		request_refuse(
 		    request, MHD_HTTP_NOT_FOUND, "no source of that name");
 		return;
 	}
-	if (!ingest_authorise(request, source, headers))
+	if (!ingest_authorise(request, headers))
 		return;
 	if (headers->codings > 1 || !coding_read(headers->coding, &coding)) {
 		request_refuse(request, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,

@@ -8,9 +8,11 @@
 #include "server/headers.h"
 #include "server/request.h"
 
+/* Whose request it is. */
+void ingest_find(struct request *request, const char *name, size_t name_len);
+
 /* The headers are in: source, token, coding, size, capacity; refuses. */
-void ingest_begin(struct request *request, const struct headers *headers,
-    const char *name, size_t name_len);
+void ingest_begin(struct request *request, const struct headers *headers);
 
 /* A piece of the body. */
 void ingest_add(struct request *request, const char *data, size_t len);

@@ -49,6 +49,7 @@ request_new(struct listener *listener, struct MHD_Connection *connection,
 	request->began_ms = clock_mono_ms();
 	(void)snprintf(request->path, sizeof(request->path), "%s", url);
 	(void)snprintf(request->method, sizeof(request->method), "%s", method);
+	request->source = server->settings.source_count;
 	body_init(&request->body, server->settings.body_limit, &server->budget);
 	currents_batch_init(&request->batch);
 	server_busy(server);
@@ -114,13 +115,15 @@ request_begin(struct request *request, const char *url, const char *method,
 
 	request->route =
 	    route_find(url, request->listener->admin, &name, &name_len);
+	if (request->route == ROUTE_CURRENTS)
+		ingest_find(request, name, name_len);
 	if (request->route == ROUTE_UNKNOWN)
 		request_refuse(request, MHD_HTTP_NOT_FOUND, "no such path");
 	else if (!route_takes(request->route, method))
 		request_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED,
 		    "not with this method");
 	else if (request->route == ROUTE_CURRENTS)
-		ingest_begin(request, headers, name, name_len);
+		ingest_begin(request, headers);
 }
 
 /*

@@ -42,8 +42,8 @@ struct request {
 	char method[REQUEST_METHOD], path[REQUEST_PATH]; /* for the log */
 
 	enum route route;
-	size_t source; /* index; valid if the token was good */
-	bool authorised;
+	size_t source;	  /* index; their count if there is none of it */
+	bool authorised;  /* the token was good */
 	bool last;	  /* the connection ends with this request */
 	bool unexplained; /* bytes among the headers: see headers.h */
 

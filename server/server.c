@@ -134,6 +134,7 @@ server_start(const struct server_settings *settings, struct queue *queue,
 	server = server_new(settings, queue);
 	if (server == NULL)
 		return err_set_nomem(reterr);
+	board_restore(server->board, queue);
 	if (!listener_open(&server->ingest, settings->listen, reterr) ||
 	    !listener_open(&server->admin, settings->admin, reterr)) {
 		listener_quiesce(&server->ingest);
@@ -157,6 +158,20 @@ server_admin_port(const struct server *server)
 	return server->admin.port;
 }
 
+static void
+server_clocks_hand(struct server *server)
+{
+	struct buf clocks;
+	struct err err;
+
+	buf_init(&clocks, BOARD_CLOCKS_MAX);
+	if (board_write(server->board, &clocks) &&
+	    (!buf_ok(&clocks, &err) || !queue_clocks_note(server->queue,
+					   clocks.data, clocks.len, &err)))
+		log_line(LOG_WARN, "server", "clocks text=\"%s\"", err.text);
+	buf_fini(&clocks);
+}
+
 void
 server_sweep(struct server *server, int64_t mono_ms)
 {
@@ -171,6 +186,7 @@ server_sweep(struct server *server, int64_t mono_ms)
 	swept += peers_sweep(&server->admin.peers, settings->idle_timeout_ms,
 	    settings->request_timeout_ms, mono_ms);
 	counter_add(COUNTER_SWEPT, swept);
+	server_clocks_hand(server);
 }
 
 void
@@ -219,6 +235,7 @@ server_stop(struct server *server)
 	server_wait(server, clock_mono_ms() + SERVER_READ_GRACE_MS);
 	server_wait_handed(server);
 	server_wait(server, clock_mono_ms() + SERVER_ANSWER_GRACE_MS);
+	server_clocks_hand(server);
 	server_fini(server);
 }
 
@@ -270,6 +287,22 @@ server_source_status(const struct server *server, size_t source,
     struct server_source_status *ret_status)
 {
 	board_read(server->board, source, ret_status);
+}
+
+bool
+server_source_kept(struct queue *queue, const char *name,
+    struct server_source_status *ret_status, struct err *reterr)
+{
+	const struct server_source source = {.name = name};
+	size_t count = name != NULL ? 1 : 0;
+	struct board *board = board_new(&source, count);
+
+	if (board == NULL)
+		return err_set_nomem(reterr);
+	board_restore(board, queue);
+	board_read(board, 0, ret_status);
+	board_free(board);
+	return true;
 }
 
 size_t

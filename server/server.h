@@ -77,8 +77,8 @@ MUST_USE bool server_start(const struct server_settings *settings,
 unsigned server_port(const struct server *server);
 unsigned server_admin_port(const struct server *server);
 
-/* Close connections whose request takes too long. Once a second, from the
- * main thread. `mono_ms` is clock_mono_ms(). */
+/* Close connections whose request takes too long, and hand the sources'
+ * clocks to the queue. Once a second, from the main thread. `mono_ms` is clock_mono_ms(). */
 void server_sweep(struct server *server, int64_t mono_ms);
 
 /* From here on /readyz is 503 and new requests are answered 503. */
@@ -88,15 +88,36 @@ void server_drain(struct server *server);
  * committer must still run. Takes NULL. */
 void server_stop(struct server *server);
 
-/* What a person wants to see of a source. Times are wall clock, 0 = never. */
+/*
+ * What a person wants to see of a source, kept over restarts. Times are wall
+ * clock, 0 = never. A probe, which has no events, is no success: it is
+ * answered 2xx even when nothing can be stored.
+ */
+enum { SERVER_REASON = 160 }; /* bytes of what is wrong */
 struct server_source_status {
 	const char *name;
 	int64_t last_request_ms;  /* with a good token */
-	int64_t last_success_ms;  /* answered 2xx */
+	int64_t last_success_ms;  /* events, answered 2xx */
 	int64_t failing_since_ms; /* first failed answer since then, or 0 */
+	unsigned failing_status;  /* the last of them, and why */
+	char failing_why[SERVER_REASON];
+
+	/* Refused with 401, 403, 404, 405 or 415: Braze strands those events
+	 * until a person acts. Counted anew after a day without. */
+	int64_t refused, refused_since_ms, refused_ms; /* first and last */
+	unsigned refused_status;
+	char refused_why[SERVER_REASON];
 };
+
+/* `source` may be their count: requests that no source was found for. */
 void server_source_status(const struct server *server, size_t source,
     struct server_source_status *ret_status);
+
+/* The same without a server, as it was kept for the source of that name,
+ * which stays lent (NULL: those that no source was found for). False without
+ * memory. */
+MUST_USE bool server_source_kept(struct queue *queue, const char *name,
+    struct server_source_status *ret_status, struct err *reterr);
 
 /* How many tokens a source has, and when one of them, by its number from 0,
  * was last used: wall clock, 0 = never. */
@@ -111,7 +132,6 @@ int64_t server_token_last_used_ms(
  */
 struct server_judge;
 struct currents_batch;
-enum { SERVER_REASON = 160 }; /* bytes of what is wrong with an event */
 
 MUST_USE bool server_judge_new(const struct server_source *source,
     struct server_judge **ret_judge, struct err *reterr);

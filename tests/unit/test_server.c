@@ -224,37 +224,6 @@ test_health(void **state)
 }
 
 static void
-test_status(void **state)
-{
-	struct server *server = start_default();
-	unsigned port = server_port(server);
-	struct server_source_status status;
-	char answer[4096];
-
-	(void)state;
-	assert_int_equal(post(port, "/currents", "", "[7]", answer, 4096), 401);
-	server_source_status(server, 0, &status);
-	assert_string_equal(status.name, "main");
-	assert_int_equal(status.last_request_ms, 0);
-	play(PLAY_FAIL);
-	assert_int_equal(
-	    post(port, "/currents", TOKEN, "[7]", answer, 4096), 503);
-	server_source_status(server, 0, &status);
-	assert_true(status.last_request_ms > 0);
-	assert_true(status.failing_since_ms >= status.last_request_ms);
-	assert_int_equal(status.last_success_ms, 0);
-	play(PLAY_DURABLE);
-	assert_int_equal(
-	    post(port, "/currents", TOKEN, "[7]", answer, 4096), 200);
-	server_source_status(server, 0, &status);
-	assert_true(status.last_success_ms > 0);
-	assert_int_equal(status.failing_since_ms, 0);
-	server_source_status(server, 1, &status);
-	assert_int_equal(status.last_request_ms, 0);
-	server_stop(server);
-}
-
-static void
 test_settings(void **state)
 {
 	static const char *const listens[] = {"", "127.0.0.1",
@@ -297,7 +266,6 @@ main(void)
 	    cmocka_unit_test(test_framing),
 	    cmocka_unit_test(test_chunked),
 	    cmocka_unit_test(test_health),
-	    cmocka_unit_test(test_status),
 	    cmocka_unit_test(test_settings),
 	};
 

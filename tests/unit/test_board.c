@@ -1,0 +1,194 @@
+/*
+ * What is shown of each source, and kept over restarts.
+ */
+
+#include "tests/unit/server_play.h"
+
+/* No earlier server was there. */
+static int
+forget(void **state)
+{
+	(void)state;
+	played_clocks[0] = '\0';
+	return 0;
+}
+
+static void
+test_status(void **state)
+{
+	struct server *server = start_default();
+	unsigned port = server_port(server);
+	struct server_source_status status;
+	char answer[4096];
+
+	(void)state;
+	assert_int_equal(post(port, "/currents", "", "[7]", answer, 4096), 401);
+	server_source_status(server, 0, &status);
+	assert_string_equal(status.name, "main");
+	assert_int_equal(status.last_request_ms, 0);
+	assert_int_equal(status.failing_since_ms, 0);
+	play(PLAY_FAIL);
+	assert_int_equal(
+	    post(port, "/currents", TOKEN, "[7]", answer, 4096), 503);
+	server_source_status(server, 0, &status);
+	assert_true(status.last_request_ms > 0);
+	assert_true(status.failing_since_ms >= status.last_request_ms);
+	assert_int_equal(status.failing_status, 503);
+	assert_string_equal(status.failing_why, "full");
+	assert_int_equal(status.last_success_ms, 0);
+	/* A probe is answered 200 even then, and proves nothing. */
+	assert_int_equal(post(port, "/currents", TOKEN, "", answer, 4096), 200);
+	assert_int_equal(
+	    post(port, "/currents", TOKEN, "{\"events\":[]}", answer, 4096),
+	    200);
+	server_source_status(server, 0, &status);
+	assert_true(status.failing_since_ms > 0);
+	assert_int_equal(status.last_success_ms, 0);
+	play(PLAY_DURABLE);
+	assert_int_equal(
+	    post(port, "/currents", TOKEN, "[7]", answer, 4096), 200);
+	server_source_status(server, 0, &status);
+	assert_true(status.last_success_ms > 0);
+	assert_int_equal(status.failing_since_ms, 0);
+	server_source_status(server, 1, &status);
+	assert_int_equal(status.last_request_ms, 0);
+	server_stop(server);
+}
+
+/* What strands events at Braze is counted, for the source if it is known. */
+static void
+test_refusals(void **state)
+{
+	static const struct {
+		const char *path, *headers;
+		unsigned status;
+		size_t source;
+	} refusals[] = {
+	    {"/currents/main", "", 401, 0},
+	    {"/currents?key=Brand+A", "", 401, 1},
+	    {"/currents/strict", TOKEN "Content-Encoding: br\r\n", 415, 2},
+	    {"/currents/none", TOKEN, 404, 4},
+	    {"/current", TOKEN, 404, 4},
+	};
+	static const char get[] =
+	    "GET /currents/open HTTP/1.1\r\n" CLOSE "\r\n";
+	static const int64_t counts[] = {1, 1, 1, 1, 2};
+	struct server *server = start_default();
+	struct server_source_status status;
+	char answer[4096];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
+		assert_int_equal(
+		    post(server_port(server), refusals[i].path,
+			refusals[i].headers, "", answer, sizeof(answer)),
+		    refusals[i].status);
+	assert_int_equal(client_ask(server_port(server), get, sizeof(get) - 1,
+			     answer, sizeof(answer)),
+	    405);
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+		server_source_status(server, refusals[i].source, &status);
+		assert_int_equal(status.refused_status, refusals[i].status);
+		assert_int_equal(status.refused, counts[refusals[i].source]);
+		assert_true(status.refused_ms >= status.refused_since_ms &&
+			    status.refused_since_ms > 0);
+	}
+	assert_string_equal(status.refused_why, "no such path");
+	server_source_status(server, 3, &status);
+	assert_int_equal(status.refused_status, 405);
+	server_stop(server);
+}
+
+/* A restart forgets nothing, and knows a token wherever it stands then. */
+static void
+test_clocks(void **state)
+{
+	static const char *const other[] = {"new", "secret", "old", NULL};
+	struct server_source turned[] = {
+	    {.name = "other", .lane = "heap", .tokens = other},
+	    {.name = "main", .lane = "heap", .tokens = other}};
+	struct server_source_status before, after;
+	struct server *server = start_default();
+	struct server_settings settings;
+	int64_t used_ms;
+	char answer[4096];
+	struct err err;
+
+	(void)state;
+	assert_int_equal(post(server_port(server), "/currents", TOKEN,
+			     EVENT("x.Y"), answer, sizeof(answer)),
+	    200);
+	play(PLAY_FAIL);
+	assert_int_equal(post(server_port(server), "/currents", TOKEN,
+			     EVENT("x.Y"), answer, sizeof(answer)),
+	    503);
+	assert_int_equal(post(server_port(server), "/currents", "", "", answer,
+			     sizeof(answer)),
+	    401);
+	server_source_status(server, 0, &before);
+	used_ms = server_token_last_used_ms(server, 0, 1);
+	assert_true(used_ms > 0);
+	/* The sweep alone hands it over: a crash is no stop. */
+	server_sweep(server, clock_mono_ms());
+	assert_non_null(strstr(played_clocks, "failing main full\n"));
+	assert_null(strstr(played_clocks, "secret"));
+	server_stop(server);
+
+	settings_for_test(&settings);
+	settings.sources = turned;
+	settings.source_count = 2;
+	server = start(&settings);
+	server_source_status(server, 1, &after);
+	assert_int_equal(after.last_request_ms, before.last_request_ms);
+	assert_int_equal(after.last_success_ms, before.last_success_ms);
+	assert_int_equal(after.failing_since_ms, before.failing_since_ms);
+	assert_true(after.failing_since_ms > 0);
+	assert_int_equal(after.failing_status, 503);
+	assert_string_equal(after.failing_why, "full");
+	assert_int_equal(after.refused, 1);
+	assert_int_equal(after.refused_ms, before.refused_ms);
+	assert_string_equal(after.refused_why, "no Authorization header");
+	assert_int_equal(server_token_last_used_ms(server, 1, 0), 0);
+	assert_int_equal(server_token_last_used_ms(server, 1, 1), used_ms);
+	server_source_status(server, 0, &after);
+	assert_int_equal(after.last_request_ms, 0);
+	server_stop(server);
+	assert_true(server_source_kept(NULL, "main", &after, &err));
+	assert_int_equal(after.failing_since_ms, before.failing_since_ms);
+}
+
+/* Whatever stands there, the server starts. */
+static void
+test_odd_clocks(void **state)
+{
+	static const char *const odd[] = {"", "\n\n", "source",
+	    "source 1 2 3 4 5 6 7 8", "source 1 2 3 4 5 6 7 8 none\n",
+	    "source x main\n", "failing main", "failing ", "refused none x\n",
+	    "token 1", "token 5 zz main\ntoken 5 0123456789abcdef main\n"};
+	struct server_source_status status;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+		struct server *server;
+
+		(void)snprintf(
+		    played_clocks, sizeof(played_clocks), "%s", odd[i]);
+		server = start_default();
+		server_source_status(server, 0, &status);
+		assert_int_equal(status.last_request_ms, 0);
+		server_stop(server);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup(test_status, forget),
+	    cmocka_unit_test_setup(test_refusals, forget),
+	    cmocka_unit_test_setup(test_clocks, forget),
+	    cmocka_unit_test_setup(test_odd_clocks, forget),
+	};
+
+	return cmocka_run_group_tests(tests, setup, NULL);
+}
