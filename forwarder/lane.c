@@ -116,7 +116,7 @@ lane_new(const struct forwarder_lane_settings *settings, struct queue *queue,
 		queue_lane_glance(queue, lane->id);
 	if (saved.paused)
 		lane_enter(lane, FORWARDER_PAUSED, INT64_MAX, now,
-		    "paused before the start");
+		    "paused before the start: `queue resume` ends that");
 	else
 		lane_enter_free(lane, now);
 	queue_lane_fini(&saved);
