@@ -7,6 +7,7 @@
 #include "schema/currents.h"
 #include "schema/document.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -225,6 +226,39 @@ url_complete(struct settings_destination *destination, struct err *reterr)
 	return true;
 }
 
+/* A file of certificates that cannot serve would be found only when the first
+ * event is on its way. */
+static bool
+ca_file_check(
+    const struct settings_destination *destination, struct err *reterr)
+{
+	static const char mark[] = "CERTIFICATE-----";
+	const char *path = destination->ca_file;
+	bool found = false;
+	char line[1024];
+	FILE *file;
+	int error;
+
+	if (path == NULL)
+		return true;
+	errno = 0;
+	file = fopen(path, "re");
+	while (
+	    file != NULL && !found && fgets(line, sizeof(line), file) != NULL)
+		found = strstr(line, mark) != NULL;
+	error = errno;
+	if (file != NULL)
+		(void)fclose(file);
+	if (found)
+		return true;
+	return err_set(reterr, ERR_CONFIG,
+	    "destination \"%s\": CURRENTSD_HEAP_CA_FILE (in the file: ca_file) "
+	    "%s: %s; name a PEM file that the daemon's user can read, or unset "
+	    "it to trust the system's certificates",
+	    destination->name, path,
+	    error != 0 ? strerror(error) : "has no certificate in PEM");
+}
+
 static bool
 destination_complete(struct settings_destination *destination,
     struct buf *warnings, struct err *reterr)
@@ -249,6 +283,7 @@ destination_complete(struct settings_destination *destination,
 		    "backoff_most",
 		    destination->name);
 	return url_complete(destination, reterr) &&
+	       ca_file_check(destination, reterr) &&
 	       settings_mapping_make(destination, warnings, reterr);
 }
 

@@ -4,6 +4,8 @@
 
 #include "settings_help.h"
 
+#include <unistd.h>
+
 /* Read and complete with these variables, and a state directory. */
 static bool
 complete(
@@ -67,6 +69,51 @@ test_required(void **state)
 			fail_msg("%s", err.text);
 		assert_null(strstr(err.text, "ses ame"));
 	}
+}
+
+static void
+test_ca_file(void **state)
+{
+	static const struct {
+		const char *pair, *error; /* NULL: fine */
+	} cases[] = {
+	    {"CURRENTSD_HEAP_CA_FILE=/no/such/ca.pem",
+		"/no/such/ca.pem: No such file"},
+	    {"CURRENTSD_HEAP_CA_FILE=/", "/: Is a directory"},
+	    {"CURRENTSD_HEAP_CA_FILE=/dev/null",
+		"/dev/null: has no certificate in PEM"},
+	    {NULL, NULL},
+	};
+	char path[] = "/tmp/currentsd-ca-XXXXXX", pair[64];
+	const char *pairs[] = {"CURRENTSD_OPEN=yes", "CURRENTSD_HEAP_APP_ID=1",
+	    "CURRENTSD_HEAP_REGION=us", pair, NULL};
+	int fd = mkstemp(path);
+	struct settings settings;
+	struct err err;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_true(dprintf(fd, "# ours\n-----BEGIN CERTIFICATE-----\nAA==\n"
+				"-----END CERTIFICATE-----\n") > 0);
+	assert_int_equal(close(fd), 0);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		bool ok;
+
+		if (cases[i].pair != NULL)
+			(void)snprintf(pair, sizeof(pair), "%s", cases[i].pair);
+		else
+			(void)snprintf(pair, sizeof(pair),
+			    "CURRENTSD_HEAP_CA_FILE=%s", path);
+		ok = complete(pairs, &settings, &err);
+		settings_fini(&settings);
+		assert_true(ok == (cases[i].error == NULL));
+		if (ok)
+			continue;
+		assert_int_equal(err.code, ERR_CONFIG);
+		assert_non_null(strstr(err.text, cases[i].error));
+		assert_non_null(strstr(err.text, "can read, or unset it"));
+	}
+	assert_int_equal(unlink(path), 0);
 }
 
 static void
@@ -271,6 +318,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_required),
+	    cmocka_unit_test(test_ca_file),
 	    cmocka_unit_test(test_urls),
 	    cmocka_unit_test(test_token_files),
 	    cmocka_unit_test(test_names_fit),
