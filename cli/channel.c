@@ -16,7 +16,10 @@ local_clear(struct channel_local *local)
 static bool
 local_write(void *arg, const char *data, size_t len, struct err *reterr)
 {
-	local_clear(arg);
+	struct channel_local *local = arg;
+
+	if (local->shared)
+		local_clear(local);
 	if (fwrite(data, 1, len, stdout) == len && fflush(stdout) == 0)
 		return true;
 	return err_set(
@@ -73,7 +76,10 @@ local_breathe(void *arg, const char *progress, struct err *reterr)
 void
 channel_local_init(struct channel_local *local, struct channel *ret_channel)
 {
-	*local = (struct channel_local){.terminal = isatty(STDERR_FILENO) == 1};
+	*local = (struct channel_local){
+	    .terminal = isatty(STDERR_FILENO) == 1,
+	    .shared = isatty(STDOUT_FILENO) == 1,
+	};
 	*ret_channel = (struct channel){
 	    .arg = local,
 	    .write = local_write,

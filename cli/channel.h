@@ -35,6 +35,7 @@ struct channel {
 struct channel_local {
 	FILE *in;      /* what read() has open */
 	bool terminal; /* progress is shown */
+	bool shared;   /* and output is on it too */
 	bool progress; /* and stands on the line at present */
 };
 

@@ -22,7 +22,7 @@ enum {
 	SOCKET_WORDS_MAX = OPTIONS_WORDS_MAX + 2 * OPTIONS_SET_MAX,
 	SOCKET_QUESTION_MS = 1000, /* for the question */
 	SOCKET_IDLE_MS = 60000,	   /* without progress, from then on */
-	SOCKET_SIGN_MS = 1000,	   /* between two signs of life */
+	SOCKET_SIGN_MS = 1000,	   /* between two signs of progress */
 };
 
 #define SOCKET_NAME "admin.sock"
@@ -125,7 +125,7 @@ struct client {
 	struct socket_line line;
 	const struct socket_host *host;
 	struct buf frame; /* the last one that was received */
-	int64_t sign_ms;  /* when the last sign of life was given */
+	int64_t sign_ms;  /* when the last sign of progress was given */
 	bool broken;	  /* an I/O with it failed */
 };
 
@@ -140,7 +140,6 @@ static bool
 client_send(struct client *client, const char *kind, const char *data,
     size_t len, struct err *reterr)
 {
-	client->sign_ms = clock_mono_ms();
 	return socket_frame_send(&client->line, kind, data, len) ||
 	       client_fail(client, reterr);
 }
@@ -176,12 +175,16 @@ static bool
 client_breathe(void *arg, const char *progress, struct err *reterr)
 {
 	struct client *client = arg;
+	int64_t now_ms = clock_mono_ms();
 
 	if (!client->host->duty(client->host->arg) ||
 	    socket_line_gone(&client->line))
 		return client_fail(client, reterr);
-	if (clock_mono_ms() - client->sign_ms < SOCKET_SIGN_MS)
+	/* Whatever else was sent meanwhile: output may go to a file, and the
+	 * person looks at the progress. */
+	if (now_ms - client->sign_ms < SOCKET_SIGN_MS)
 		return true;
+	client->sign_ms = now_ms;
 	if (progress == NULL)
 		progress = "";
 	return client_send(client, "*", progress, strlen(progress), reterr);
