@@ -37,7 +37,7 @@ const struct command command_table[] = {
 	    "The events of a place; the buried if none is named",
 	    NULL, COMMAND_QUEUE, command_queue_list_options,
 	    command_queue_list},
-	{"queue find", "EVENT-ID [--json]",
+	{"queue find", "[TYPE:]EVENT-ID [--json]",
 	    "Where an event is: waiting, kept, buried, or nowhere",
 	    "Exit 1 if it is nowhere.",
 	    COMMAND_QUEUE, command_json_options, command_queue_find},

@@ -144,6 +144,16 @@ filter_type(const char *pattern, const char *kind, size_t len)
 	return fnmatch(pattern, text, 0) == 0;
 }
 
+/* Most are refused alike: what the destination said tells them apart. */
+static bool
+filter_reason(const char *reason, const struct tools_event *event)
+{
+	return (event->reason != NULL &&
+		   strstr(event->reason, reason) != NULL) ||
+	       (event->words != NULL && memmem(event->words, event->words_len,
+					    reason, strlen(reason)) != NULL);
+}
+
 bool
 filter_match(void *arg, const struct tools_event *event)
 {
@@ -158,9 +168,7 @@ filter_match(void *arg, const struct tools_event *event)
 	    (event->source == NULL ||
 		strcmp(filter->source, event->source) != 0))
 		return false;
-	if (filter->reason != NULL &&
-	    (event->reason == NULL ||
-		strstr(event->reason, filter->reason) == NULL))
+	if (filter->reason != NULL && !filter_reason(filter->reason, event))
 		return false;
 	if (filter->type != NULL &&
 	    !filter_type(filter->type, event->kind, event->kind_len))

@@ -22,7 +22,8 @@
 	}
 #define FILTER_REASON_OPTION                                                   \
 	{                                                                      \
-		"--reason", "TEXT", "Buried with this in the reason."          \
+		"--reason", "TEXT",                                            \
+		    "Buried with this in the reason, or in the answer."        \
 	}
 #define FILTER_LIMIT_OPTION                                                    \
 	{                                                                      \

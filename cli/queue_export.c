@@ -45,6 +45,8 @@ export_event(void *arg, const struct tools_event *event)
 		    event->place == TOOLS_KEPT ? "delivered" : "buried", when);
 	}
 	json_int(&json, "attempts", event->attempts);
+	if (event->replay)
+		json_bool(&json, "replay", true);
 	if (event->reason != NULL)
 		json_text(&json, "reason", event->reason);
 	event_write(&export->reader, &json, event->data, event->data_len);

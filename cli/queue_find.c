@@ -46,13 +46,25 @@ find_json(struct find *find, const struct tools_event *event)
 	json_object_close(json);
 }
 
+/* By its id, or by the key that Heap has: the type, a colon and the id. */
+static bool
+find_is(struct find *find, const struct tools_event *event)
+{
+	size_t len = event->kind_len;
+
+	return event_has_id(&find->reader, event, find->id) ||
+	       (strlen(find->id) > len + 1 && find->id[len] == ':' &&
+		   memcmp(find->id, event->kind, len) == 0 &&
+		   event_has_id(&find->reader, event, find->id + len + 1));
+}
+
 static bool
 find_event(void *arg, const struct tools_event *event)
 {
 	struct find *find = arg;
 	char when[CLOCK_TEXT];
 
-	if (!event_has_id(&find->reader, event, find->id))
+	if (!find_is(find, event))
 		return false;
 	find->count++;
 	if (find->json != NULL) {
@@ -107,10 +119,14 @@ find_all(struct find *find, struct err *reterr)
 	    .match = find_event,
 	    .match_arg = find,
 	};
-	const struct person_id id = {find->id, strlen(find->id)};
+	const char *colon = strchr(find->id, ':');
+	const char *bare =
+	    colon != NULL && colon[1] != '\0' ? colon + 1 : find->id;
+	const struct person_id ids[] = {
+	    {find->id, strlen(find->id)}, {bare, strlen(bare)}};
 	struct filter filter = {
-	    .people = &id,
-	    .people_count = 1,
+	    .people = ids,
+	    .people_count = 2,
 	    .until_ms = INT64_MAX,
 	    .limit = INT64_MAX,
 	};

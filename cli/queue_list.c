@@ -9,6 +9,7 @@
 #include "cli/event.h"
 #include "cli/job.h"
 #include "cli/queue_body.h"
+#include "cli/show.h"
 #include "queue/books.h"
 
 #include <inttypes.h>
@@ -18,6 +19,7 @@ enum {
 	LIST_PRESET = 50,
 	LIST_MOST = 1000000,
 	LIST_STEP = 64,
+	LIST_WORDS = 60, /* of the answer, for a line */
 };
 
 const struct option_row command_queue_list_options[] = {
@@ -61,6 +63,8 @@ buried_json(struct list *list, const struct books_buried *buried)
 	json_text(json, "type", buried->kind);
 	json_int(json, "status", buried->status);
 	json_text(json, "reason", buried->reason);
+	if (buried->words != NULL)
+		json_bytes(json, "words", buried->words, buried->words_len);
 	json_int(json, "attempts", buried->attempts);
 	json_object_close(json);
 }
@@ -74,9 +78,15 @@ buried_text(struct list *list, const struct books_buried *buried)
 		(void)buf_printf(list->out, "%8s %-20s %-12s %-32s %6s %s\n",
 		    "id", "buried", "source", "type", "status", "reason");
 	clock_text(buried->buried_ms, when, sizeof(when));
-	(void)buf_printf(list->out, "%8" PRId64 " %.19sZ %-12s %-32s %6d %s\n",
+	(void)buf_printf(list->out, "%8" PRId64 " %.19sZ %-12s %-32s %6d %s",
 	    buried->id, when, buried->source, buried->kind, buried->status,
 	    buried->reason);
+	if (buried->words_len > 0) {
+		(void)buf_text(list->out, ": ");
+		show_words(
+		    list->out, buried->words, buried->words_len, LIST_WORDS);
+	}
+	(void)buf_char(list->out, '\n');
 }
 
 static bool
@@ -94,6 +104,8 @@ list_buried(void *arg, const struct books_buried *buried)
 	    .accepted_ms = buried->accepted_ms,
 	    .settled_ms = buried->buried_ms,
 	    .reason = buried->reason,
+	    .words = buried->words,
+	    .words_len = buried->words_len,
 	};
 
 	if (filter_full(&list->filter))
@@ -161,6 +173,8 @@ event_json(struct list *list, const struct tools_event *event,
 	if (read != NULL)
 		json_bytes(json, "event_id", read->id.data, read->id.len);
 	json_int(json, "attempts", event->attempts);
+	if (event->replay)
+		json_bool(json, "replay", true);
 	json_object_close(json);
 }
 
@@ -177,10 +191,11 @@ event_text(struct list *list, const struct tools_event *event,
 	clock_text(
 	    event->settled_ms != 0 ? event->settled_ms : event->accepted_ms,
 	    when, sizeof(when));
-	(void)buf_printf(list->out, "%.19sZ %-12s %-12s %-32.*s %.*s\n", when,
+	(void)buf_printf(list->out, "%.19sZ %-12s %-12s %-32.*s %.*s%s\n", when,
 	    event->source, event->lane, (int)event->kind_len, event->kind,
 	    read != NULL ? (int)read->id.len : 0,
-	    read != NULL && read->id.len > 0 ? read->id.data : "");
+	    read != NULL && read->id.len > 0 ? read->id.data : "",
+	    event->replay ? " (replay)" : "");
 }
 
 static bool

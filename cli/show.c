@@ -80,6 +80,28 @@ show_bytes(int64_t bytes, char *ret, size_t size)
 }
 
 void
+show_words(struct buf *out, const char *words, size_t len, size_t most)
+{
+	bool blank = true; /* none before the first word */
+
+	/* Not within a character. */
+	if (len > most) {
+		for (len = most; len > 0 && (words[len] & 0xc0) == 0x80;)
+			len--;
+	}
+	for (size_t i = 0; i < len; i++) {
+		bool control =
+		    (unsigned char)words[i] <= ' ' || words[i] == 0x7f;
+
+		if (!control)
+			(void)buf_char(out, words[i]);
+		else if (!blank)
+			(void)buf_char(out, ' ');
+		blank = control;
+	}
+}
+
+void
 show_line_json(struct json *json, const struct books_line *line)
 {
 	json_int(json, "received", line->received);

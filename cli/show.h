@@ -33,6 +33,9 @@ void show_time_json(struct json *json, const char *key, int64_t then_ms);
 /* "1.5 GiB" */
 void show_bytes(int64_t bytes, char *ret, size_t size);
 
+/* The first `most` bytes of what somebody else said, on one line. */
+void show_words(struct buf *out, const char *words, size_t len, size_t most);
+
 /* A line of the ledger as members of the open object, imbalance included. */
 void show_line_json(struct json *json, const struct books_line *line);
 

@@ -36,7 +36,10 @@ struct tools_event {
 	int64_t accepted_ms;
 	int64_t settled_ms; /* kept: delivered; buried: buried; else 0 */
 	unsigned attempts;
+	bool replay;	    /* waiting: sent again by a person's word */
 	const char *reason; /* buried, else NULL */
+	const char *words;  /* likewise: the destination's; or NULL */
+	size_t words_len;
 };
 
 /* Where a job stands; zeroed, with `place`, before its first step. */

@@ -208,6 +208,7 @@ tools_parcel_event(
 	    .accepted_ms = parcel->accepted_ms,
 	    .settled_ms = parcel->settled_ms,
 	    .attempts = parcel->attempts,
+	    .replay = parcel->replay,
 	};
 }
 
@@ -229,6 +230,8 @@ tools_buried_event(sqlite3_stmt *row, int64_t *ret_lane, int64_t *ret_kind)
 	    .settled_ms = sqlite3_column_int64(row, 5),
 	    .attempts = (unsigned)sqlite3_column_int64(row, 6),
 	    .reason = (const char *)sqlite3_column_text(row, 7),
+	    .words = sqlite3_column_blob(row, 9),
+	    .words_len = (size_t)sqlite3_column_bytes(row, 9),
 	    .data = sqlite3_column_blob(row, 11),
 	    .data_len = (size_t)sqlite3_column_bytes(row, 11),
 	};

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import os
+import re
 import sqlite3
 import subprocess
 
@@ -77,6 +79,10 @@ def test_find(either):
         assert row["place"] == place
         assert either.command(
             "queue", "find", either.made[place]["id"]).startswith(place)
+        key = f"{either.made[place]['event_type']}:{either.made[place]['id']}"
+        row, = tool(either, "queue", "find", key)
+        assert row["place"] == place, "by the key that Heap has"
+        tool(either, "queue", "find", f"users.other:{key}", code=FOUND)
     row, = tool(either, "queue", "find", "5")
     assert row["place"] == "buried"
     row, = tool(either, "queue", "find", "lost-one")
@@ -128,7 +134,14 @@ def test_requeue_after_mending(start_daemon, heapsim):
     until(lambda: daemon.books()["buried"] == 1, "the bad one is buried")
     row, = tool(daemon, "queue", "list", "--reason", "refused")
     assert row["type"] == bad["event_type"] and row["status"] == 400
+    assert "refused" in row["words"] and "Bounce" not in row["reason"]
+    same, = tool(daemon, "queue", "list", "--reason", row["words"][2:20])
+    assert same == row, "in the destination's words"
+    assert re.search(r"400 refused by the destination: \S.*refused",
+                     daemon.command("queue", "list"))
     heapsim.control(refuse_event="")
+    assert tool(daemon, "queue", "requeue", "--reason", "not these") == {
+        "requeued": 0}
     assert tool(daemon, "queue", "requeue", "--type", "*Click") == {
         "requeued": 0}
     assert tool(daemon, "queue", "requeue", "--type", "*Bounce") == {
@@ -354,3 +367,48 @@ def test_a_stop_ends_a_job(places):
         places.stop()
         process.stdin.close()
         assert process.wait(timeout=PATIENCE) == FOUND
+
+
+def progress(daemon, *words):
+    """What a terminal shows while a command's output goes elsewhere."""
+    mine, its = os.openpty()
+    with subprocess.Popen([BINARY, *words], env=daemon.env, stderr=its,
+                          stdout=subprocess.DEVNULL) as process:
+        os.close(its)
+        shown = b""
+        try:
+            while piece := os.read(mine, 4096):
+                shown += piece
+        except OSError:
+            pass  # the other side is closed
+        assert process.wait() == FINE
+    os.close(mine)
+    return shown.decode()
+
+
+def test_progress_on_a_terminal(either, tmp_path):
+    """However much else goes over the socket."""
+    path = tmp_path / "events"
+    path.write_text("".join(json.dumps(event()) + "\n" for _ in range(3000)))
+    for words in (["queue", "import", str(path)],
+                  ["queue", "export", "--place", "waiting"]):
+        shown = progress(either, *words)
+        assert re.search(r"\w+ed \d+( events)?\r\x1b\[K", shown), repr(shown)
+        assert shown.endswith("\r\x1b[K"), "it is wiped at the end"
+
+
+def test_replays_are_marked(places):
+    """Among the waiting they are no new events."""
+    places.command("replay", "--since", "1h")
+    new, again = sorted(tool(places, "queue", "list", "--place", "waiting"),
+                        key=lambda row: "replay" in row)
+    assert again["event_id"] == places.made["kept"]["id"]
+    assert again["replay"] is True and "replay" not in new
+    marked, = [row for row in places.command(
+        "queue", "list", "--place", "waiting").splitlines()
+        if row.endswith(" (replay)")]
+    assert places.made["kept"]["id"] in marked
+    exported = lines(places.command("queue", "export", "--place", "waiting"))
+    assert [row.get("replay") for row in exported
+            if row["event"]["id"] == places.made["kept"]["id"]] == [True]
+    assert sum("replay" in row for row in exported) == 1
