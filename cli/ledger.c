@@ -2,6 +2,7 @@
  * The books: what became of every event that was ever received.
  */
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "cli/command.h"
 #include "cli/show.h"
@@ -26,13 +27,17 @@ static const struct {
     {"hour", BOOKS_BY_HOUR},
 };
 
+enum { LEDGER_DAY = 10 }; /* "2026-11-23" */
+
 /* One run of the command; the walks below write through it. */
 struct ledger {
 	struct queue *queue;
 	struct buf *out;
-	struct json *json; /* NULL: text */
-	bool found;	   /* an imbalance or a difference */
-	bool any;	   /* a line was written */
+	struct json *json;	     /* NULL: text */
+	bool found;		     /* an imbalance or a difference */
+	bool any;		     /* a line was written */
+	bool hours;		     /* by hour: */
+	char days_until[CLOCK_TEXT]; /* before it they are folded */
 };
 
 static bool
@@ -49,11 +54,27 @@ ledger_by_read(const char *word, enum books_by *ret_by, struct err *reterr)
 	    reterr, ERR_INPUT, "--by should be source, type or hour");
 }
 
+/* The date alone for hours that were folded into their day. */
+static const char *
+ledger_label(const struct ledger *ledger, const char *label,
+    char ret_day[LEDGER_DAY + 1])
+{
+	if (!ledger->hours || strcmp(label + LEDGER_DAY, "T00:00Z") != 0 ||
+	    strncmp(label, ledger->days_until, strlen("2026-11-23T22")) >= 0)
+		return label;
+	memcpy(ret_day, label, LEDGER_DAY);
+	ret_day[LEDGER_DAY] = '\0';
+	return ret_day;
+}
+
 static bool
 ledger_line(void *arg, const char *label, const struct books_line *line)
 {
 	struct ledger *ledger = arg;
 
+	char day[LEDGER_DAY + 1];
+
+	label = ledger_label(ledger, label, day);
 	ledger->found = ledger->found || books_imbalance(line) != 0;
 	if (ledger->json == NULL) {
 		show_line_text(ledger->out, label, line);
@@ -126,15 +147,53 @@ ledger_check(struct ledger *ledger, struct err *reterr)
 }
 
 /* Apart from the rest: they were booked as delivered before. */
-static void
-ledger_replays(struct buf *out, const struct books_line *line)
+static bool
+ledger_replay(void *arg, const char *label, const struct books_line *line)
 {
-	(void)buf_printf(out,
-	    "\nreplayed %" PRId64 " = waiting %" PRId64 " + delivered %" PRId64
-	    " + refused %" PRId64 "\n",
-	    line->replayed,
-	    line->replayed - line->replay_delivered - line->replay_refused,
-	    line->replay_delivered, line->replay_refused);
+	struct ledger *ledger = arg;
+	char day[LEDGER_DAY + 1];
+
+	if (line->replayed > 0)
+		(void)buf_printf(ledger->out,
+		    "%9" PRId64 "   %9" PRId64 "   %9" PRId64 "   %7" PRId64
+		    "  %s\n",
+		    line->replayed,
+		    line->replayed - line->replay_delivered -
+			line->replay_refused,
+		    line->replay_delivered, line->replay_refused,
+		    ledger_label(ledger, label, day));
+	return true;
+}
+
+static bool
+ledger_replays(struct ledger *ledger, const char *by_word, enum books_by by,
+    const struct books_line *all, struct err *reterr)
+{
+	(void)buf_printf(ledger->out, "\n%9s = %9s + %9s + %7s  %s\n",
+	    "replayed", "waiting", "delivered", "refused",
+	    by_word != NULL ? by_word : "");
+	if (by_word != NULL &&
+	    !books_ledger(ledger->queue, by, ledger_replay, ledger, reterr))
+		return false;
+	return ledger_replay(ledger, "all", all);
+}
+
+static void
+ledger_bodies(struct ledger *ledger, const struct books_totals *totals)
+{
+	struct json *json = ledger->json;
+
+	if (json != NULL) {
+		json_object_open(json, "undecodable_bodies");
+		json_int(json, "kept", totals->undecodable);
+		json_int(json, "removed", totals->undecodable_removed);
+		json_object_close(json);
+	} else if (totals->undecodable + totals->undecodable_removed > 0) {
+		(void)buf_printf(ledger->out,
+		    "\nundecodable bodies, of unknown events: %" PRId64
+		    " kept, %" PRId64 " removed\n",
+		    totals->undecodable, totals->undecodable_removed);
+	}
 }
 
 static bool
@@ -148,11 +207,14 @@ ledger_text(struct ledger *ledger, const char *by_word, enum books_by by,
 	    !books_ledger(ledger->queue, by, ledger_line, ledger, reterr))
 		return false;
 	books_totals(ledger->queue, &totals);
-	(void)ledger_line(ledger, "all", &totals.events);
-	if (totals.events.replayed > 0)
-		ledger_replays(ledger->out, &totals.events);
+	show_line_text(ledger->out, "all", &totals.events);
+	ledger->found = ledger->found || books_imbalance(&totals.events) != 0;
+	if (totals.events.replayed > 0 &&
+	    !ledger_replays(ledger, by_word, by, &totals.events, reterr))
+		return false;
 	if (!books_drops(ledger->queue, ledger_drop, ledger, reterr))
 		return false;
+	ledger_bodies(ledger, &totals);
 	return !check || ledger_check(ledger, reterr);
 }
 
@@ -181,6 +243,7 @@ ledger_json(struct ledger *ledger, const char *by_word, enum books_by by,
 	if (!books_drops(ledger->queue, ledger_drop, ledger, reterr))
 		return false;
 	json_array_close(json);
+	ledger_bodies(ledger, &totals);
 	if (check && !ledger_check(ledger, reterr))
 		return false;
 	json_object_close(json);
@@ -201,6 +264,9 @@ command_ledger(struct command_context *context, struct buf *out)
 
 	if (by_word != NULL && !ledger_by_read(by_word, &by, &err))
 		return command_fail(out, &err);
+	ledger.hours = by_word != NULL && by == BOOKS_BY_HOUR;
+	clock_text(context->now_ms - (int64_t)BOOKS_HOURS * 3600 * 1000,
+	    ledger.days_until, sizeof(ledger.days_until));
 	json_init(&json, out);
 	if (options_has(context->options, "--json")) {
 		ledger.json = &json;

@@ -73,6 +73,9 @@ queue_metrics(struct parts *parts, struct buf *out)
 	    totals.undecodable);
 	metric_one(out, "currentsd_undecodable_bytes", "gauge", "Their size.",
 	    totals.undecodable_bytes);
+	metric_one(out, "currentsd_undecodable_removed_total", "counter",
+	    "Bodies that a person dropped or that were forgotten.",
+	    totals.undecodable_removed);
 	metric_one(out, "currentsd_kept_bytes", "gauge",
 	    "Size of the delivered events that are kept for replays.",
 	    totals.kept_bytes);

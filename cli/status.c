@@ -14,6 +14,8 @@
 
 #include <inttypes.h>
 
+enum { STATUS_TOP = 3 }; /* reasons that are shown */
+
 /* The oldest event of a lane (NULL: of all), or 0; a disk that fails must
  * not keep the rest from being shown. */
 int64_t
@@ -22,6 +24,32 @@ status_oldest_ms(struct parts *parts, const char *lane)
 	int64_t ms = 0;
 
 	return books_oldest_ms(parts->queue, lane, &ms, NULL) ? ms : 0;
+}
+
+/* Why events are where nobody waits for them: the most frequent rules and
+ * reasons. A disk that fails must not keep the rest from being shown. */
+static bool
+top_json_one(void *arg, const char *text, int status, int64_t count)
+{
+	struct json *json = arg;
+
+	json_object_open(json, NULL);
+	json_text(json, "why", text);
+	if (status != 0)
+		json_int(json, "status", status);
+	json_int(json, "count", count);
+	json_object_close(json);
+	return true;
+}
+
+static void
+top_json(struct parts *parts, enum books_top top, struct json *json)
+{
+	json_array_open(
+	    json, top == BOOKS_TOP_DROPS ? "dropped_why" : "buried_why");
+	(void)!books_top(
+	    parts->queue, top, STATUS_TOP, top_json_one, json, NULL);
+	json_array_close(json);
 }
 
 static void
@@ -35,6 +63,7 @@ queue_json(struct parts *parts, int64_t now_ms, struct json *json)
 	json_int(json, "set_aside_parcels", totals.set_aside_parcels);
 	json_int(json, "undecodable", totals.undecodable);
 	json_int(json, "undecodable_bytes", totals.undecodable_bytes);
+	json_int(json, "undecodable_removed", totals.undecodable_removed);
 	json_int(json, "kept_parcels", totals.kept_parcels);
 	json_int(json, "kept_bytes", totals.kept_bytes);
 	show_since_json(
@@ -47,6 +76,8 @@ queue_json(struct parts *parts, int64_t now_ms, struct json *json)
 	show_time_json(json, "last_commit", totals.last_commit_ms);
 	json_bool(json, "ballast", totals.ballast);
 	json_bool(json, "broken", totals.broken);
+	top_json(parts, BOOKS_TOP_DROPS, json);
+	top_json(parts, BOOKS_TOP_REASONS, json);
 	json_object_close(json);
 }
 
@@ -85,6 +116,41 @@ status_write(
 
 /* ---- for people ---- */
 
+struct top_text {
+	struct buf *out;
+	bool any;
+};
+
+static bool
+top_text_one(void *arg, const char *text, int status, int64_t count)
+{
+	struct top_text *top = arg;
+
+	(void)buf_printf(
+	    top->out, "%s%" PRId64 " %s", top->any ? ", " : "", count, text);
+	if (status != 0)
+		(void)buf_printf(top->out, " (%d)", status);
+	top->any = true;
+	return true;
+}
+
+static void
+top_text(
+    struct parts *parts, enum books_top which, int64_t count, struct buf *out)
+{
+	struct top_text top = {.out = out};
+
+	if (count == 0)
+		return;
+	(void)buf_printf(out, "           %s: ",
+	    which == BOOKS_TOP_DROPS   ? "dropped"
+	    : count > BOOKS_TOP_BURIED ? "buried last"
+				       : "buried");
+	(void)!books_top(
+	    parts->queue, which, STATUS_TOP, top_text_one, &top, NULL);
+	(void)buf_char(out, '\n');
+}
+
 static void
 queue_text(struct parts *parts, int64_t now_ms, struct buf *out)
 {
@@ -102,6 +168,11 @@ queue_text(struct parts *parts, int64_t now_ms, struct buf *out)
 	    "queue      waiting %" PRId64 ", buried %" PRId64
 	    ", undecodable %" PRId64 "\n",
 	    line->waiting, line->buried, totals.undecodable);
+	if (totals.undecodable_removed > 0)
+		(void)buf_printf(out,
+		    "           %" PRId64 " more undecodable were removed\n",
+		    totals.undecodable_removed);
+	top_text(parts, BOOKS_TOP_REASONS, line->buried, out);
 	if (line->waiting > 0) {
 		show_ago(now_ms, status_oldest_ms(parts, NULL), oldest,
 		    sizeof(oldest));
@@ -122,6 +193,7 @@ queue_text(struct parts *parts, int64_t now_ms, struct buf *out)
 		    "           %" PRId64 " replays are still to be sent, "
 		    "behind what waits\n",
 		    replays);
+	top_text(parts, BOOKS_TOP_DROPS, line->dropped, out);
 	if (books_imbalance(line) != 0)
 		(void)buf_printf(out,
 		    "           THE BOOKS DO NOT BALANCE by %" PRId64

@@ -28,7 +28,8 @@ struct books_totals {
 	int64_t set_aside_parcels; /* damaged; their events count as waiting */
 	int64_t undecodable;	   /* bodies */
 	int64_t undecodable_bytes;
-	int64_t kept_parcels; /* delivered, for replays */
+	int64_t undecodable_removed; /* ever, by a person */
+	int64_t kept_parcels;	     /* delivered, for replays */
 	int64_t kept_bytes;
 	int64_t live_bytes;	/* pages in use: what max_bytes bounds */
 	int64_t file_bytes;	/* of queue.db */
@@ -65,6 +66,9 @@ MUST_USE bool books_lane_paused(struct queue *queue, const char *lane,
 MUST_USE bool books_oldest_ms(
     struct queue *queue, const char *lane, int64_t *ret_ms, struct err *reterr);
 
+/* Hours that lie further back are folded into days. */
+enum { BOOKS_HOURS = 30 * 24 };
+
 enum books_by {
 	BOOKS_BY_SOURCE,
 	BOOKS_BY_KIND,
@@ -83,6 +87,15 @@ typedef bool
 books_drop_fn(void *arg, const char *rule, const char *kind, int64_t count);
 MUST_USE bool books_drops(
     struct queue *queue, books_drop_fn *fn, void *arg, struct err *reterr);
+
+/* The most frequent, at most `most`: of all that was dropped by rule, or of
+ * the last BOOKS_TOP_BURIED buried by reason and status. As books_line_fn. */
+enum books_top { BOOKS_TOP_DROPS, BOOKS_TOP_REASONS };
+enum { BOOKS_TOP_BURIED = 1000 };
+typedef bool
+books_top_fn(void *arg, const char *text, int status, int64_t count);
+MUST_USE bool books_top(struct queue *queue, enum books_top top, size_t most,
+    books_top_fn *fn, void *arg, struct err *reterr);
 
 /* Recount waiting and buried from the rows and compare with the ledger.
  * *ret_agree tells; `fn` gets a line of text for each difference. */

@@ -105,6 +105,29 @@ books_drops(
 	    reterr);
 }
 
+static bool
+books_top_row(sqlite3_stmt *row, void (*fn)(void), void *arg)
+{
+	return ((books_top_fn *)fn)(arg, books_text(row, 0),
+	    sqlite3_column_int(row, 1), sqlite3_column_int64(row, 2));
+}
+
+bool
+books_top(struct queue *queue, enum books_top top, size_t most,
+    books_top_fn *fn, void *arg, struct err *reterr)
+{
+	return books_walk(queue,
+	    &(struct books_walk){.sql = top == BOOKS_TOP_DROPS
+					    ? STORE_DROP_TOP
+					    : STORE_BURIED_TOP,
+		.after = BOOKS_TOP_BURIED,
+		.most = (int64_t)most,
+		.row = books_top_row,
+		.fn = (void (*)(void))fn,
+		.arg = arg},
+	    reterr);
+}
+
 /* ---- notes and erasures ---- */
 
 static bool

@@ -42,7 +42,7 @@ enum { QUEUE_DUE_FRESH = 0, QUEUE_DUE_REPLAY = -1 };
 
 /* What the running transaction adds to numbers of the queue. */
 struct queue_moved {
-	int64_t seen_events, bodies, body_bytes, damaged;
+	int64_t seen_events, bodies, body_bytes, bodies_removed, damaged;
 	int64_t kept_parcels, kept_bytes, notes;
 	bool kept_changed;
 };
@@ -115,6 +115,7 @@ struct queue {
 	int64_t next_seq;
 	int64_t seen_events;		  /* in the table seen */
 	int64_t bodies, body_bytes;	  /* in the table body */
+	int64_t bodies_removed;		  /* from it, ever */
 	int64_t kept_parcels, kept_bytes; /* in the table kept */
 	int64_t notes;			  /* in the table note */
 	int64_t damaged;		  /* in the table damaged */

@@ -58,7 +58,7 @@ void ledger_rollback(struct ledger *ledger);
 
 /* Fold the hours that lie more than LEDGER_HOURS back into days, inside a
  * transaction; changes no total. */
-enum { LEDGER_HOURS = 30 * 24 };
+enum { LEDGER_HOURS = BOOKS_HOURS };
 MUST_USE bool
 ledger_fold(struct store *store, int64_t now_ms, struct err *reterr);
 

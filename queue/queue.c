@@ -159,7 +159,10 @@ queue_aside_load(struct queue *queue, struct err *reterr)
 		   queue, STORE_NOTE_COUNT, &queue->notes, NULL, reterr) &&
 	       queue_meta_int(
 		   queue, "kept_parcels", &queue->kept_parcels, reterr) &&
-	       queue_meta_int(queue, "kept_bytes", &queue->kept_bytes, reterr);
+	       queue_meta_int(
+		   queue, "kept_bytes", &queue->kept_bytes, reterr) &&
+	       queue_meta_int(
+		   queue, "bodies_removed", &queue->bodies_removed, reterr);
 }
 
 /* The key of the hashes: made once for each file. */

@@ -109,6 +109,9 @@ static const char *const store_texts[STORE_STATEMENTS] = {
     [STORE_KEPT_LAST] = "SELECT coalesce(max(id), 0) FROM kept",
     [STORE_KEPT_REDIRECT] = "UPDATE kept SET lane=?2 WHERE lane=?1"
 			    " AND id>?3 AND id<=?4",
+    [STORE_BURIED_TOP] = "SELECT reason, status, count(*) FROM (SELECT reason,"
+			 " status FROM buried ORDER BY id DESC LIMIT ?1)"
+			 " GROUP BY 1, 2 ORDER BY 3 DESC, 1 LIMIT ?2",
     [STORE_KEPT_ADD] = "INSERT INTO kept VALUES(NULL, ?1, ?2, ?3, ?4, ?5, ?6)",
     [STORE_KEPT_FIRST] =
 	"SELECT id, seq, delivered_ms, bytes FROM kept ORDER BY id LIMIT 1",
@@ -193,6 +196,9 @@ static const char *const store_texts[STORE_STATEMENTS] = {
     [STORE_DROP_ALL] = "SELECT r.text, k.text, sum(d.events) FROM dropped d"
 		       " JOIN name r ON r.id=d.rule JOIN name k ON k.id=d.kind"
 		       " GROUP BY d.rule, d.kind ORDER BY r.text, k.text",
+    [STORE_DROP_TOP] = "SELECT r.text, 0, sum(d.events) FROM dropped d"
+		       " JOIN name r ON r.id=d.rule GROUP BY d.rule"
+		       " ORDER BY 3 DESC, 1 LIMIT ?2",
     [STORE_LANE_ALL] = "SELECT id, waiting, delivered_ms FROM lane",
     [STORE_LANE_ADD] = "INSERT INTO lane VALUES(?1, 0, 0, 0, 0, NULL, 0)",
     [STORE_LANE_READ] =

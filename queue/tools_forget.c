@@ -300,6 +300,7 @@ tools_bodies_next(struct queue *queue, int64_t after, tools_body_fn *fn,
 	if (!ok || !meant || !remove)
 		return ok;
 	queue->moved.bodies--;
+	queue->moved.bodies_removed++;
 	queue->moved.body_bytes -= bytes;
 	return forget_id(queue, STORE_BODY_DELETE, *ret_last, reterr);
 }

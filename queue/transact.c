@@ -27,37 +27,43 @@ queue_begin(struct queue *queue, struct err *reterr)
 	return store_begin(&queue->store, reterr);
 }
 
-/* The totals of what is kept stand in the file, since counting the rows at
- * open would take a time that grows with them. */
 static bool
-queue_kept_write(struct queue *queue, struct err *reterr)
+queue_meta_write(
+    struct queue *queue, const char *key, int64_t value, struct err *reterr)
 {
-	const int64_t values[] = {
-	    queue->kept_parcels + queue->moved.kept_parcels,
-	    queue->kept_bytes + queue->moved.kept_bytes};
-	const char *const keys[] = {"kept_parcels", "kept_bytes"};
+	sqlite3_stmt *write =
+	    store_statement(&queue->store, STORE_META_WRITE, reterr);
 
-	if (queue->moved.kept_parcels == 0 && !queue->moved.kept_changed)
-		return true;
-	for (size_t i = 0; i < 2; i++) {
-		sqlite3_stmt *write =
-		    store_statement(&queue->store, STORE_META_WRITE, reterr);
+	if (write == NULL)
+		return false;
+	(void)sqlite3_bind_text(write, 1, key, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(write, 2, value);
+	return store_run(&queue->store, write, reterr);
+}
 
-		if (write == NULL)
-			return false;
-		(void)sqlite3_bind_text(write, 1, keys[i], -1, SQLITE_STATIC);
-		(void)sqlite3_bind_int64(write, 2, values[i]);
-		if (!store_run(&queue->store, write, reterr))
-			return false;
-	}
-	return true;
+/* The totals of what is kept stand in the file, since counting the rows at
+ * open would take a time that grows with them; what was removed has none. */
+static bool
+queue_totals_write(struct queue *queue, struct err *reterr)
+{
+	const struct queue_moved *moved = &queue->moved;
+
+	if ((moved->kept_parcels != 0 || moved->kept_changed) &&
+	    (!queue_meta_write(queue, "kept_parcels",
+		 queue->kept_parcels + moved->kept_parcels, reterr) ||
+		!queue_meta_write(queue, "kept_bytes",
+		    queue->kept_bytes + moved->kept_bytes, reterr)))
+		return false;
+	return moved->bodies_removed == 0 ||
+	       queue_meta_write(queue, "bodies_removed",
+		   queue->bodies_removed + moved->bodies_removed, reterr);
 }
 
 bool
 queue_commit(struct queue *queue, struct err *reterr)
 {
 	if (!ledger_write(queue->ledger, &queue->store, reterr) ||
-	    !queue_kept_write(queue, reterr) || !lane_write(queue, reterr) ||
+	    !queue_totals_write(queue, reterr) || !lane_write(queue, reterr) ||
 	    !store_commit(&queue->store, reterr))
 		return false;
 	window_commit(queue->window);
@@ -67,6 +73,7 @@ queue_commit(struct queue *queue, struct err *reterr)
 	queue->seen_events += queue->moved.seen_events;
 	queue->bodies += queue->moved.bodies;
 	queue->body_bytes += queue->moved.body_bytes;
+	queue->bodies_removed += queue->moved.bodies_removed;
 	queue->damaged += queue->moved.damaged;
 	queue->kept_parcels += queue->moved.kept_parcels;
 	queue->kept_bytes += queue->moved.kept_bytes;
@@ -172,6 +179,7 @@ queue_show(struct queue *queue)
 		    (int64_t)window_count(queue->window);
 		queue->totals.undecodable = queue->bodies;
 		queue->totals.undecodable_bytes = queue->body_bytes;
+		queue->totals.undecodable_removed = queue->bodies_removed;
 		queue->totals.set_aside_parcels = queue->damaged;
 		queue->totals.kept_parcels = queue->kept_parcels;
 		queue->totals.kept_bytes = queue->kept_bytes;

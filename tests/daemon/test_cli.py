@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import threading
 import time
 
@@ -134,6 +135,43 @@ def test_status(fed):
     text = fed.command("status")
     assert "running" in text and all(len(row) <= 100
                                      for row in text.splitlines())
+
+
+def test_status_says_why(fed):
+    """Running or stopped: what was dropped and buried, by the most frequent."""
+    queue = fed.books()
+    assert [(row["count"], "status" in row) for row in queue["buried_why"]] == [
+        (1, False)]
+    assert sum(row["count"] for row in queue["dropped_why"]) == queue["dropped"]
+    text = fed.command("status")
+    buried, = queue["buried_why"]
+    assert f"\n           buried: 1 {buried['why']}\n" in text
+    assert f" {queue['dropped_why'][0]['why']}" in re.search(
+        r"\n           dropped: (.*)\n", text)[0]
+    fed.stop()
+    assert buried["why"] in fed.command("status")
+
+
+def test_ledger_of_folded_days(fed):
+    """A day that old hours were folded into is no hour."""
+    fed.stop()
+    path = fed.env["CURRENTSD_STATE_DIR"] + "/queue.db"
+    day = int(time.time()) // 86400 - 40
+    with sqlite3.connect(path) as db:
+        source, kind = db.execute(
+            "SELECT source, kind FROM ledger LIMIT 1").fetchone()
+        columns = len(db.execute("PRAGMA table_info(ledger)").fetchall())
+        values = [day * 24, source, kind, 7, 0, 7] + [0] * (columns - 6)
+        db.execute(f"INSERT INTO ledger VALUES({','.join('?' * columns)})",
+                   values)
+    db.close()
+    first, *rest = json.loads(fed.command("ledger", "--by", "hour",
+                                          "--json"))["lines"]
+    date = time.strftime("%Y-%m-%d", time.gmtime(day * 86400))
+    assert first["label"] == date and first["received"] == 7
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:00Z", row["label"])
+               for row in rest) and rest
+    assert f"  {date}\n" in fed.command("ledger", "--by", "hour")
 
 
 def test_metrics_are_prometheus_text(fed):

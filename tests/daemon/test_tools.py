@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import re
 import sqlite3
 import subprocess
@@ -123,6 +122,10 @@ def test_drop_needs_yes(either):
     assert tool(either, "queue", "drop", "--place", "undecodable", "--all",
                 "--yes") == {"dropped": 1}
     assert tool(either, "queue", "list", "--place", "undecodable") == []
+    assert tool(either, "ledger")["undecodable_bodies"] == {
+        "kept": 0, "removed": 1}
+    assert "0 kept, 1 removed" in either.command("ledger")
+    assert "1 more undecodable were removed" in either.command("status")
 
 
 def test_requeue_after_mending(start_daemon, heapsim):
@@ -271,8 +274,9 @@ def test_replay_into_a_second_destination(start_daemon, heapsim,
     assert second.keys().keys() == keys.keys() and heapsim.keys() == keys
     until(lambda: tool(daemon, "ledger")["total"]["replay_delivered"] == 20,
           "booked")
-    assert "replayed 20 = waiting 0 + delivered 20 + refused 0" in \
-        daemon.command("ledger", "--check")
+    assert re.search(r"replayed = +waiting \+ +delivered \+ +refused  source\n"
+                     r" +20 +0 +20 +0  main\n +20 +0 +20 +0  all\n",
+                     daemon.command("ledger", "--by", "source", "--check"))
     daemon.stop()
     assert tool(daemon, "replay", "--since", "1h") == {"replayed": 20}
     daemon.start()
@@ -367,34 +371,6 @@ def test_a_stop_ends_a_job(places):
         places.stop()
         process.stdin.close()
         assert process.wait(timeout=PATIENCE) == FOUND
-
-
-def progress(daemon, *words):
-    """What a terminal shows while a command's output goes elsewhere."""
-    mine, its = os.openpty()
-    with subprocess.Popen([BINARY, *words], env=daemon.env, stderr=its,
-                          stdout=subprocess.DEVNULL) as process:
-        os.close(its)
-        shown = b""
-        try:
-            while piece := os.read(mine, 4096):
-                shown += piece
-        except OSError:
-            pass  # the other side is closed
-        assert process.wait() == FINE
-    os.close(mine)
-    return shown.decode()
-
-
-def test_progress_on_a_terminal(either, tmp_path):
-    """However much else goes over the socket."""
-    path = tmp_path / "events"
-    path.write_text("".join(json.dumps(event()) + "\n" for _ in range(3000)))
-    for words in (["queue", "import", str(path)],
-                  ["queue", "export", "--place", "waiting"]):
-        shown = progress(either, *words)
-        assert re.search(r"\w+ed \d+( events)?\r\x1b\[K", shown), repr(shown)
-        assert shown.endswith("\r\x1b[K"), "it is wiped at the end"
 
 
 def test_replays_are_marked(places):

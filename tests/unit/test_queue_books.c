@@ -293,84 +293,57 @@ test_erasures_are_listed_once(void **state)
 	assert_string_equal(found.reason, "5f1c");
 }
 
-/* When a destination last took something outlives a crash; what was refused
- * is no such thing. */
+struct top {
+	size_t count;
+	char text[200]; /* "COUNT TEXT STATUS;" of each */
+};
+
+static bool
+note_top(void *arg, const char *text, int status, int64_t count)
+{
+	struct top *top = arg;
+	size_t len = strlen(top->text);
+
+	top->count++;
+	(void)snprintf(top->text + len, sizeof(top->text) - len, "%d %s %d;",
+	    (int)count, text, status);
+	return true;
+}
+
+/* The most frequent first, and no more than were asked for. */
 static void
-test_delivered_clock(void **state)
+test_top(void **state)
 {
 	struct fixture *fixture = *state;
+	struct top top = {.count = 0};
+	struct queue_verdict verdicts[6];
 	struct queue_lease *lease;
 	struct answer answer;
+	struct err err;
 
+	assert_true(books_top(
+	    fixture->queue, BOOKS_TOP_REASONS, 3, note_top, &top, &err));
+	assert_true(books_top(
+	    fixture->queue, BOOKS_TOP_DROPS, 3, note_top, &top, &err));
+	assert_int_equal(top.count, 0);
 	assert_true(queue_test_put(
-	    fixture->queue, "main", "Click", "a", 2, QUEUE_WAIT, &answer));
+	    fixture->queue, "main", "Click", "a", 6, QUEUE_WAIT, &answer));
 	lease = take(fixture, 1);
-	assert_int_equal(books_lane_delivered_ms(fixture->queue, "heap"), 0);
-	settle_all(fixture, lease, QUEUE_BURIED, 0);
+	for (size_t i = 0; i < 6; i++)
+		verdicts[i] = (struct queue_verdict){.lease = lease,
+		    .event = i,
+		    .outcome = i < 4 ? QUEUE_BURIED : QUEUE_DROPPED,
+		    .reason = i < 4 ? "refused" : "a rule",
+		    .status = i == 0 ? 413 : 400};
+	assert_true(queue_settle(fixture->queue, verdicts, 6, 5000, &err));
 	queue_lease_free(fixture->queue, lease);
-	assert_int_equal(books_lane_delivered_ms(fixture->queue, "heap"), 0);
 	assert_true(queue_test_put(
-	    fixture->queue, "main", "Click", "b", 2, QUEUE_WAIT, &answer));
-	lease = take(fixture, 1);
-	settle_all(fixture, lease, QUEUE_DONE, 0);
-	queue_lease_free(fixture->queue, lease);
-	assert_int_equal(books_lane_delivered_ms(fixture->queue, "heap"), 5000);
-	assert_int_equal(books_lane_delivered_ms(fixture->queue, "none"), 0);
-	reopen(fixture);
-	assert_int_equal(books_lane_delivered_ms(fixture->queue, "heap"), 5000);
-	assert_true(queue_test_put(
-	    fixture->queue, "main", "Click", "c", 2, QUEUE_WAIT, &answer));
-	assert_int_equal(books_lane_delivered_ms(fixture->queue, "heap"), 5000);
-}
-
-static void
-test_paused_can_be_seen(void **state)
-{
-	struct fixture *fixture = *state;
-	bool paused = true;
-	struct err err;
-
-	assert_true(books_lane_paused(fixture->queue, "heap", &paused, &err));
-	assert_false(paused);
-	assert_true(queue_lane_pause(fixture->queue, "heap", true, &err));
-	assert_true(books_lane_paused(fixture->queue, "heap", &paused, &err));
-	assert_true(paused);
-	assert_true(books_lane_paused(fixture->queue, "none", &paused, &err));
-	assert_false(paused);
-}
-
-static void
-clocks_are(struct queue *queue, const char *expected)
-{
-	struct buf clocks;
-	struct err err;
-
-	buf_init(&clocks, 100);
-	assert_true(queue_clocks_read(queue, &clocks, &err));
-	assert_int_equal(clocks.len, strlen(expected));
-	assert_memory_equal(clocks.data, expected, clocks.len);
-	buf_fini(&clocks);
-}
-
-/* The committer writes what was noted last; the stop does not wait its turn. */
-static void
-test_clocks_are_kept(void **state)
-{
-	struct fixture *fixture = *state;
-	struct err err;
-
-	clocks_are(fixture->queue, "");
-	for (int i = 0; i < 3; i++) {
-		char text[] = "clocks 0";
-
-		text[7] = (char)('0' + i);
-		assert_true(
-		    queue_clocks_note(fixture->queue, "early", 5, &err));
-		assert_true(queue_clocks_note(
-		    fixture->queue, text, strlen(text), &err));
-		reopen(fixture);
-		clocks_are(fixture->queue, text);
-	}
+	    fixture->queue, "main", "Click", "b", 2, QUEUE_BURY, &answer));
+	assert_true(books_top(
+	    fixture->queue, BOOKS_TOP_REASONS, 2, note_top, &top, &err));
+	assert_true(books_top(
+	    fixture->queue, BOOKS_TOP_DROPS, 2, note_top, &top, &err));
+	assert_string_equal(top.text, "3 refused 400;2 because 0;2 a rule 0;");
 }
 
 int
@@ -384,9 +357,7 @@ main(void)
 	    TEST(test_kept_goes_before_a_put_is_refused),
 	    TEST(test_notes_are_counted),
 	    TEST(test_erasures_are_listed_once),
-	    TEST(test_delivered_clock),
-	    TEST(test_paused_can_be_seen),
-	    TEST(test_clocks_are_kept),
+	    TEST(test_top),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -180,10 +180,14 @@ test_bodies(void **state)
 {
 	struct fixture *fixture = *state;
 	char meant[] = "not json one";
+	struct books_totals books;
 
 	body_keep(fixture, meant);
 	body_keep(fixture, "not json two");
 	assert_int_equal(bodies_delete(fixture, body_is, meant), 1);
+	reopen(fixture);
+	books_totals(fixture->queue, &books);
+	assert_int_equal(books.undecodable_removed, 1);
 }
 
 static bool

@@ -1,0 +1,42 @@
+"""How far a long command has come, for who looks at it."""
+
+import json
+import os
+import re
+import subprocess
+
+import pytest
+
+from braze import event
+from commands import BINARY, FINE
+
+
+def progress(daemon, *words):
+    """What a terminal shows while a command's output goes elsewhere."""
+    mine, its = os.openpty()
+    with subprocess.Popen([BINARY, *words], env=daemon.env, stderr=its,
+                          stdout=subprocess.DEVNULL) as process:
+        os.close(its)
+        shown = b""
+        try:
+            while piece := os.read(mine, 4096):
+                shown += piece
+        except OSError:
+            pass  # the other side is closed
+        assert process.wait() == FINE
+    os.close(mine)
+    return shown.decode()
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_progress_on_a_terminal(daemon, running, tmp_path):
+    """However much else goes over the socket."""
+    if not running:
+        daemon.stop()
+    path = tmp_path / "events"
+    path.write_text("".join(json.dumps(event()) + "\n" for _ in range(3000)))
+    for words in (["queue", "import", str(path)],
+                  ["queue", "export", "--place", "waiting"]):
+        shown = progress(daemon, *words)
+        assert re.search(r"\w+ed \d+( events)?\r\x1b\[K", shown), repr(shown)
+        assert shown.endswith("\r\x1b[K"), "it is wiped at the end"

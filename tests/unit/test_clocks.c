@@ -1,0 +1,97 @@
+/*
+ * What a restart does not forget: the clocks of others, and of a lane.
+ */
+
+#include "queue_fixture.h"
+
+/* When a destination last took something outlives a crash; what was refused
+ * is no such thing. */
+static void
+test_delivered_clock(void **state)
+{
+	struct fixture *fixture = *state;
+	struct queue_lease *lease;
+	struct answer answer;
+
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Click", "a", 2, QUEUE_WAIT, &answer));
+	lease = take(fixture, 1);
+	assert_int_equal(books_lane_delivered_ms(fixture->queue, "heap"), 0);
+	settle_all(fixture, lease, QUEUE_BURIED, 0);
+	queue_lease_free(fixture->queue, lease);
+	assert_int_equal(books_lane_delivered_ms(fixture->queue, "heap"), 0);
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Click", "b", 2, QUEUE_WAIT, &answer));
+	lease = take(fixture, 1);
+	settle_all(fixture, lease, QUEUE_DONE, 0);
+	queue_lease_free(fixture->queue, lease);
+	assert_int_equal(books_lane_delivered_ms(fixture->queue, "heap"), 5000);
+	assert_int_equal(books_lane_delivered_ms(fixture->queue, "none"), 0);
+	reopen(fixture);
+	assert_int_equal(books_lane_delivered_ms(fixture->queue, "heap"), 5000);
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Click", "c", 2, QUEUE_WAIT, &answer));
+	assert_int_equal(books_lane_delivered_ms(fixture->queue, "heap"), 5000);
+}
+
+static void
+test_paused_can_be_seen(void **state)
+{
+	struct fixture *fixture = *state;
+	bool paused = true;
+	struct err err;
+
+	assert_true(books_lane_paused(fixture->queue, "heap", &paused, &err));
+	assert_false(paused);
+	assert_true(queue_lane_pause(fixture->queue, "heap", true, &err));
+	assert_true(books_lane_paused(fixture->queue, "heap", &paused, &err));
+	assert_true(paused);
+	assert_true(books_lane_paused(fixture->queue, "none", &paused, &err));
+	assert_false(paused);
+}
+
+static void
+clocks_are(struct queue *queue, const char *expected)
+{
+	struct buf clocks;
+	struct err err;
+
+	buf_init(&clocks, 100);
+	assert_true(queue_clocks_read(queue, &clocks, &err));
+	assert_int_equal(clocks.len, strlen(expected));
+	assert_memory_equal(clocks.data, expected, clocks.len);
+	buf_fini(&clocks);
+}
+
+/* The committer writes what was noted last; the stop does not wait its turn. */
+static void
+test_clocks_are_kept(void **state)
+{
+	struct fixture *fixture = *state;
+	struct err err;
+
+	clocks_are(fixture->queue, "");
+	for (int i = 0; i < 3; i++) {
+		char text[] = "clocks 0";
+
+		text[7] = (char)('0' + i);
+		assert_true(
+		    queue_clocks_note(fixture->queue, "early", 5, &err));
+		assert_true(queue_clocks_note(
+		    fixture->queue, text, strlen(text), &err));
+		reopen(fixture);
+		clocks_are(fixture->queue, text);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(test_delivered_clock),
+	    TEST(test_paused_can_be_seen),
+	    TEST(test_clocks_are_kept),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
