@@ -45,9 +45,11 @@ static int64_t
 braze_left_s(
     const struct server_source_status *status, int64_t after_s, int64_t now_ms)
 {
-	int64_t left = after_s - show_since_s(now_ms, status->failing_since_ms);
+	int64_t since = show_since_s(now_ms, status->failing_since_ms);
 
-	return left > 0 ? left : 0;
+	if (since < 0) /* the clock was set back */
+		return after_s;
+	return since < after_s ? after_s - since : 0;
 }
 
 /* ---- for programs ---- */
