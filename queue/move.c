@@ -17,6 +17,9 @@ put_mark_duplicates(struct queue *queue, struct put *put, size_t *ret_waiting)
 {
 	size_t waiting = 0;
 
+	window_expect(queue->window,
+	    (const unsigned char(*)[DIGEST_SHORT])put->hashes,
+	    put->batch.count);
 	for (size_t i = 0; i < put->batch.count; i++) {
 		bool seen = window_has(queue->window, put->hashes[i]);
 

@@ -7,7 +7,9 @@
 
 enum {
 	PARCEL_FORMAT = 1,
-	PARCEL_LEVEL = 1,	    /* of zstd: the fastest of the dense ones */
+	PARCEL_HASH_LOG = 12, /* its table, at home in a first level cache: an
+			       * eighth quicker, and 3 bytes an event larger */
+	PARCEL_LEVEL = 1,     /* of zstd: the fastest of the dense ones */
 	PARCEL_KINDS_SEARCHED = 32, /* beyond it a kind may be listed twice */
 	PARCEL_RAW_KEPT = 1 << 20,  /* a larger work buffer is given back */
 };
@@ -36,6 +38,8 @@ parcel_packer_new(void)
 	if (packer->zstd == NULL ||
 	    ZSTD_isError(ZSTD_CCtx_setParameter(
 		packer->zstd, ZSTD_c_compressionLevel, PARCEL_LEVEL)) ||
+	    ZSTD_isError(ZSTD_CCtx_setParameter(
+		packer->zstd, ZSTD_c_hashLog, PARCEL_HASH_LOG)) ||
 	    ZSTD_isError(
 		ZSTD_CCtx_setParameter(packer->zstd, ZSTD_c_checksumFlag, 1))) {
 		parcel_packer_free(packer);

@@ -83,6 +83,19 @@ window_has(const struct window *window, const unsigned char hash[DIGEST_SHORT])
 	return window->slots[window_slot(window, hash)] != 0;
 }
 
+void
+window_expect(const struct window *window,
+    const unsigned char (*hashes)[DIGEST_SHORT], size_t count)
+{
+	/* The oldest, which go for them if the ring is full. */
+	for (size_t i = 0; i < count && i < window->count; i++)
+		__builtin_prefetch(&window->slots[window_home(
+		    window, window->ring[(window->first + i) % window->max])]);
+	for (size_t i = 0; i < count; i++)
+		__builtin_prefetch(
+		    &window->slots[window_home(window, hashes[i])]);
+}
+
 /* Empty the slot of a hash and close the gap in its run. */
 static void
 window_unlink(struct window *window, const unsigned char hash[DIGEST_SHORT])

@@ -19,6 +19,11 @@ void window_free(struct window *window); /* takes NULL */
 MUST_USE bool
 window_has(const struct window *window, const unsigned char hash[DIGEST_SHORT]);
 
+/* A hint that these are asked for next: the table is larger than the
+ * processor's caches, and it waits for all of them at once. */
+void window_expect(const struct window *window,
+    const unsigned char (*hashes)[DIGEST_SHORT], size_t count);
+
 /* Must not be there yet. Makes room by forgetting the oldest. */
 void window_add(struct window *window, const unsigned char hash[DIGEST_SHORT]);
 
