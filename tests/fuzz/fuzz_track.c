@@ -1,10 +1,11 @@
 /*
  * The mapping: any bytes do not break it, and every event that the judge
- * finds sound becomes one JSON object or none, under any rules. The first
- * byte chooses the rules.
+ * finds sound becomes one JSON object or none, under any rules, whether or
+ * not private things were taken out before. The first byte chooses the rules.
  */
 
 #include "schema/currents.h"
+#include "schema/private.h"
 #include "schema/scan.h"
 #include "schema/track.h"
 
@@ -77,6 +78,34 @@ check_write(
 	buf_fini(&out);
 }
 
+/* What is kept when private things are taken out at acceptance becomes the
+ * same Heap event as what came. */
+static void
+check_private(
+    const struct track_rules *rules, const char *data, size_t len, bool sound)
+{
+	struct track_result came, kept;
+	struct buf left, one, other;
+	struct err err;
+
+	buf_init(&left, OUT_MAX);
+	buf_init(&one, OUT_MAX);
+	buf_init(&other, OUT_MAX);
+	if (!private_write(rules, data, len, &left, &err)) {
+		CHECK(!sound && left.len == 0);
+	} else if (sound) {
+		CHECK(track_write(rules, data, len, &one, &came, &err));
+		CHECK(track_write(
+		    rules, left.data, left.len, &other, &kept, &err));
+		CHECK(came.fate == kept.fate && one.len == other.len);
+		CHECK(
+		    one.len == 0 || memcmp(one.data, other.data, one.len) == 0);
+	}
+	buf_fini(&other);
+	buf_fini(&one);
+	buf_fini(&left);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -89,15 +118,18 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	choose(&rules, data[0]);
 	check_write(&rules, body, size - 1, false);
+	check_private(&rules, body, size - 1, false);
 	currents_batch_init(&batch);
 	if (currents_read(body, size - 1, EVENTS_MAX, &batch, &fault) ==
 	    CURRENTS_READ) {
 		for (size_t i = 0; i < batch.count; i++) {
 			const struct currents_event *event = &batch.events[i];
 
-			if (event->flaw == CURRENTS_SOUND)
-				check_write(
-				    &rules, body + event->at, event->len, true);
+			if (event->flaw != CURRENTS_SOUND)
+				continue;
+			check_write(&rules, body + event->at, event->len, true);
+			check_private(
+			    &rules, body + event->at, event->len, true);
 		}
 	}
 	currents_batch_fini(&batch);
