@@ -10,6 +10,7 @@
 #include "server/peers.h"
 
 #include <microhttpd.h>
+#include <stdatomic.h>
 
 struct server;
 
@@ -17,8 +18,9 @@ struct listener {
 	struct server *server;
 	const char *name;
 	bool admin;
-	int fd; /* -1 before it is bound and after it is closed */
+	int fd; /* bound, and not yet the library's; else -1 */
 	unsigned port;
+	atomic_bool quiet; /* newcomers are turned away */
 	struct MHD_Daemon *daemon;
 	struct peers peers;
 };
