@@ -120,5 +120,7 @@ extern const struct option_row command_queue_export_options[];
 extern const struct option_row command_queue_import_options[];
 extern const struct option_row command_queue_erasures_options[];
 extern const struct option_row command_replay_options[];
+extern const struct option_row command_forget_options[];
+extern const struct option_row command_queue_redirect_options[];
 
 #endif

@@ -69,11 +69,12 @@ const struct command command_table[] = {
 	    COMMAND_QUEUE, NULL, command_queue_pause},
 	{"queue resume", "DESTINATION", "Send there again",
 	    NULL, COMMAND_QUEUE, NULL, command_queue_resume},
-	{"queue redirect", "FROM TO [--json]",
+	{"queue redirect", "FROM TO [--anyway] [--json]",
 	    "Send elsewhere what a removed destination left behind",
 	    "FROM is one that the settings do not have any more, TO one that "
 	    "they have. What was\nburied or delivered there goes along.",
-	    COMMAND_JOB, command_json_options, command_queue_redirect},
+	    COMMAND_JOB, command_queue_redirect_options,
+	    command_queue_redirect},
 	{"queue check", "[--json]", "Check the whole file deeply",
 	    "SQLite's own check, while which nothing is accepted or sent, "
 	    "then every checksum.\nExit 1 if there is a fault.",
@@ -102,7 +103,7 @@ const struct command command_table[] = {
 	    "wrong environment or never arrived,\nand not a property that was "
 	    "wrong. Setting keep_delivered is how far back it can\ngo.",
 	    COMMAND_JOB, command_replay_options, command_replay},
-	{"forget", "USER... [--json]",
+	{"forget", "USER... [--listed] [--json]",
 	    "Erase people from everything that is kept here",
 	    "By external id, Braze id, device id or alias, in the waiting, "
 	    "the kept, the buried\nand the undecodable; then the file is "
@@ -110,7 +111,7 @@ const struct command command_table[] = {
 	    "of them at once. Hashes that tell duplicates remain; what was\n"
 	    "delivered must be erased at Heap. Exit 1 if something could not "
 	    "be looked into.",
-	    COMMAND_JOB, command_json_options, command_forget},
+	    COMMAND_JOB, command_forget_options, command_forget},
 	{"drift", "[--adopt] [--json]",
 	    "What Braze sent that the catalogue does not have",
 	    "Unknown types, properties and members, required properties that "

@@ -9,8 +9,10 @@
 #include <string.h>
 
 enum {
-	ERASE_FIXED = 3, /* words before the people of one run */
-	ERASE_MOST = OPTIONS_WORDS_MAX - ERASE_FIXED,
+	ERASE_FIXED = 4, /* words before the people of one run */
+	ERASE_MOST =
+	    250, /* people: each body that was kept is searched for all */
+	ERASE_REST_MS = 60 * 1000, /* after a start: it may have failed us */
 	ERASE_OUT_MAX = 64 * 1024,
 };
 
@@ -35,13 +37,13 @@ erase_wanted(const struct settings *settings, const char *source)
 
 static bool
 erase_row(void *arg, int64_t id, const char *source, const char *subject,
-    int64_t noted_ms)
+    int64_t noted_ms, int64_t forgotten_ms)
 {
 	struct erase_people *people = arg;
 	char *copy;
 
 	(void)noted_ms;
-	if (erase_wanted(people->settings, source)) {
+	if (forgotten_ms == 0 && erase_wanted(people->settings, source)) {
 		copy = strdup(subject);
 		if (copy == NULL)
 			return false; /* the rest is for the next run */
@@ -108,7 +110,7 @@ erase_run(struct parts *parts, const struct erase_people *people,
 	    .breathe = channel_breathe,
 	};
 	const char *words[ERASE_FIXED + ERASE_MOST] = {
-	    "forget", "--json", "--"};
+	    "forget", "--json", "--listed", "--"};
 	struct buf out;
 	int code;
 
@@ -146,6 +148,12 @@ erase_sweep(struct erase *erase, struct parts *parts, bool (*duty)(void *arg),
 	struct erase_channel channel = {.duty = duty, .arg = duty_arg};
 	struct err err;
 
+	if (erase->next_ms == 0) {
+		erase->next_ms = parts->settings->forget_interval_ms;
+		if (erase->next_ms > ERASE_REST_MS)
+			erase->next_ms = ERASE_REST_MS;
+		erase->next_ms += parts->started_mono_ms;
+	}
 	if (mono_ms < erase->next_ms)
 		return;
 	/* A queue that cannot be read now is asked again in a second. */

@@ -11,7 +11,7 @@
 #include "cli/parts.h"
 
 struct erase {
-	int64_t next_ms; /* monotonic: not before */
+	int64_t next_ms; /* monotonic: not before; 0: at the start */
 	int64_t after;	 /* the last that was looked at; a crash begins anew */
 };
 

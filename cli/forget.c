@@ -11,16 +11,23 @@
 #include "base/json.h"
 #include "cli/command.h"
 #include "cli/job.h"
+#include "cli/people.h"
 #include "cli/queue_body.h"
 
 #include <inttypes.h>
 #include <string.h>
 
+const struct option_row command_forget_options[] = {
+    {"--listed", NULL,
+	"Leave them on the list of erasures, as forgotten here."},
+    {"--json", NULL, "Print JSON."},
+    {NULL, NULL, NULL},
+};
+
 struct forget {
 	struct command_context *context;
 	struct buf *out;
-	struct person_id people[OPTIONS_WORDS_MAX];
-	size_t people_count;
+	struct people people;
 	size_t removed[TOOLS_PLACES];
 	size_t damaged; /* parcels that could not be looked into */
 	int64_t bodies; /* removed */
@@ -32,8 +39,8 @@ forget_match(void *arg, const struct tools_event *event)
 {
 	const struct forget *forget = arg;
 
-	return person_matches(
-	    event->data, event->data_len, forget->people, forget->people_count);
+	return person_matches(event->data, event->data_len, forget->people.ids,
+	    forget->people.count);
 }
 
 static bool
@@ -48,8 +55,8 @@ static bool
 forget_bodies(struct forget *forget, struct err *reterr)
 {
 	struct filter filter = {
-	    .people = forget->people,
-	    .people_count = forget->people_count,
+	    .people = forget->people.ids,
+	    .people_count = forget->people.count,
 	    .until_ms = INT64_MAX,
 	    .limit = INT64_MAX,
 	};
@@ -75,6 +82,7 @@ forget_vacuum(void *arg, struct err *reterr)
 static bool
 forget_all(struct forget *forget, struct err *reterr)
 {
+	const struct options *options = forget->context->options;
 	struct queue *queue = forget->context->parts->queue;
 
 	for (int place = 0; place < TOOLS_PLACES; place++) {
@@ -95,8 +103,10 @@ forget_all(struct forget *forget, struct err *reterr)
 	return forget_bodies(forget, reterr) &&
 	       job_apart(forget->context, "rebuilding the file", forget_vacuum,
 		   queue, reterr) &&
-	       tools_erasures_done(queue, forget->context->options->words,
-		   forget->people_count, reterr);
+	       tools_erasures_done(queue, options->words, options->word_count,
+		   options_has(options, "--listed") ? forget->context->now_ms
+						    : 0,
+		   reterr);
 }
 
 static void
@@ -147,21 +157,17 @@ static bool
 forget_people(struct forget *forget, struct err *reterr)
 {
 	const struct options *options = forget->context->options;
+	bool empty = options->word_count == 0;
 
-	for (size_t i = 0; i < options->word_count; i++) {
-		const char *word = options->words[i];
-
-		if (*word == '\0')
-			break;
-		forget->people[forget->people_count++] =
-		    (struct person_id){word, strlen(word)};
-	}
-	if (options->word_count > 0 &&
-	    forget->people_count == options->word_count)
-		return true;
-	return err_set(reterr, ERR_INPUT,
-	    "forget takes people's external ids, Braze ids, device ids or "
-	    "aliases");
+	for (size_t i = 0; i < options->word_count; i++)
+		empty = empty || *options->words[i] == '\0';
+	if (empty)
+		return err_set(reterr, ERR_INPUT,
+		    "forget takes people's external ids, Braze ids, device "
+		    "ids or aliases");
+	return people_make(&forget->people, forget->context->parts,
+	    forget->context->config, options->words, options->word_count,
+	    reterr);
 }
 
 int
@@ -170,8 +176,11 @@ command_forget(struct command_context *context, struct buf *out)
 	const struct options *options = context->options;
 	struct forget forget = {.context = context, .out = out};
 	struct err err;
+	bool ok;
 
-	if (!forget_people(&forget, &err) || !forget_all(&forget, &err))
+	ok = forget_people(&forget, &err) && forget_all(&forget, &err);
+	people_fini(&forget.people);
+	if (!ok)
 		return command_fail(out, &err);
 	if (options_has(options, "--json"))
 		forget_json(&forget, out);

@@ -30,10 +30,10 @@ struct erasures {
 
 static bool
 erasures_row(void *arg, int64_t id, const char *source, const char *subject,
-    int64_t noted_ms)
+    int64_t noted_ms, int64_t forgotten_ms)
 {
 	struct erasures *erasures = arg;
-	char when[CLOCK_TEXT];
+	char when[CLOCK_TEXT], forgotten[CLOCK_TEXT] = "";
 
 	erasures->last_id = id;
 	erasures->seen++;
@@ -43,18 +43,26 @@ erasures_row(void *arg, int64_t id, const char *source, const char *subject,
 		return true;
 	}
 	clock_text(noted_ms, when, sizeof(when));
+	if (forgotten_ms != 0)
+		clock_text(forgotten_ms, forgotten, sizeof(forgotten));
 	if (erasures->json != NULL) {
 		json_object_open(erasures->json, NULL);
 		json_text(erasures->json, "noted", when);
 		json_text(erasures->json, "source", source);
 		json_text(erasures->json, "subject", subject);
+		if (forgotten_ms == 0)
+			json_null(erasures->json, "forgotten");
+		else
+			json_text(erasures->json, "forgotten", forgotten);
 		json_object_close(erasures->json);
 	} else {
 		if (erasures->count == 0)
-			(void)buf_printf(erasures->out, "%-20s %-12s %s\n",
-			    "noted", "source", "subject");
-		(void)buf_printf(
-		    erasures->out, "%.19sZ %-12s %s\n", when, source, subject);
+			(void)buf_printf(erasures->out,
+			    "%-20s %-20s %-12s %s\n", "noted", "forgotten here",
+			    "source", "subject");
+		(void)buf_printf(erasures->out, "%.19sZ %.19s%-1s %-12s %s\n",
+		    when, forgotten_ms == 0 ? "not yet            " : forgotten,
+		    forgotten_ms == 0 ? "" : "Z", source, subject);
 	}
 	erasures->count++;
 	return true;
@@ -83,7 +91,7 @@ erasures_done(struct command_context *context, struct erasures *erasures)
 
 	if (!erasures_walk(context, erasures, &err) ||
 	    (erasures->found && !tools_erasures_done(context->parts->queue,
-				    &erasures->wanted, 1, &err)))
+				    &erasures->wanted, 1, 0, &err)))
 		return command_fail(erasures->out, &err);
 	(void)buf_text(erasures->out,
 	    erasures->found ? "taken off the list\n" : "not on the list\n");

@@ -9,8 +9,15 @@
 
 #include <string.h>
 
+const struct option_row command_queue_redirect_options[] = {
+    {"--anyway", NULL, "Though some may be at Heap already."},
+    {"--json", NULL, "Print JSON."},
+    {NULL, NULL, NULL},
+};
+
 struct redirect {
 	const char *from, *to;
+	bool anyway;
 };
 
 static bool
@@ -19,8 +26,8 @@ redirect_step(
 {
 	const struct redirect *redirect = arg;
 
-	return tools_redirect(
-	    queue, tools, redirect->from, redirect->to, reterr);
+	return tools_redirect(queue, tools, redirect->from, redirect->to,
+	    redirect->anyway, reterr);
 }
 
 static bool
@@ -33,7 +40,8 @@ redirect_read(const struct command_context *context,
 	if (options->word_count != 2)
 		return err_set(reterr, ERR_INPUT,
 		    "queue redirect takes two destinations: from, to");
-	*ret_redirect = (struct redirect){options->words[0], options->words[1]};
+	*ret_redirect = (struct redirect){options->words[0], options->words[1],
+	    options_has(options, "--anyway")};
 	if (settings_destination_has(settings, ret_redirect->from))
 		return err_set(reterr, ERR_INPUT,
 		    "%s is in the settings and is sent to: only what a "

@@ -175,7 +175,7 @@ const struct setting settings_table[] = {
 	    .preset = "list", .words = "list|forget",
 	    .help = "Whose erasure Braze asked for is put on a list"
 		" (`currentsd queue erasures`), or also forgotten here"
-		" without a person's doing."},
+		" without a person's doing, and noted there as forgotten."},
 
 	{TARGET(app_id), .key = "app_id", .variable = "CURRENTSD_HEAP_APP_ID",
 	    .type = SETTINGS_TEXT,

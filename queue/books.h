@@ -109,9 +109,10 @@ typedef bool books_note_fn(void *arg, const char *text, int64_t events,
 MUST_USE bool books_notes(
     struct queue *queue, books_note_fn *fn, void *arg, struct err *reterr);
 
-/* People whose erasure was asked for, with an id above `after`. */
+/* People whose erasure was asked for, with an id above `after`; forgotten_ms
+ * is when they were forgotten here, 0 = not yet. */
 typedef bool books_erasure_fn(void *arg, int64_t id, const char *source,
-    const char *subject, int64_t noted_ms);
+    const char *subject, int64_t noted_ms, int64_t forgotten_ms);
 MUST_USE bool books_erasures(struct queue *queue, int64_t after, size_t most,
     books_erasure_fn *fn, void *arg, struct err *reterr);
 

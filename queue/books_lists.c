@@ -155,7 +155,7 @@ books_erasure_row(sqlite3_stmt *row, void (*fn)(void), void *arg)
 {
 	return ((books_erasure_fn *)fn)(arg, sqlite3_column_int64(row, 0),
 	    books_text(row, 1), books_text(row, 2),
-	    sqlite3_column_int64(row, 3));
+	    sqlite3_column_int64(row, 3), sqlite3_column_int64(row, 4));
 }
 
 bool

@@ -26,6 +26,7 @@ put_mark_duplicates(struct queue *queue, struct put *put, size_t *ret_waiting)
 		put->marks[i] = seen && !put->batch.again
 				    ? MARK_DUPLICATE
 				    : put_mark(put->batch.items[i].fate);
+		put->known[i] = seen;
 		if (!seen)
 			window_add(queue->window, put->hashes[i]);
 		waiting += put->marks[i] == MARK_WAIT;
@@ -264,7 +265,7 @@ put_hashes_write(const struct put *put, struct buf *hashes)
 	if (put->what != PUT_BATCH)
 		return;
 	for (size_t i = 0; i < put->batch.count; i++) {
-		if (put->marks[i] != MARK_DUPLICATE)
+		if (!put->known[i])
 			(void)buf_append(hashes, put->hashes[i], DIGEST_SHORT);
 	}
 }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,27 +22,33 @@ place_paths(struct place *place, const char *dir, struct err *reterr)
 	return true;
 }
 
-/* Who owns the lock file: its content, for the message. */
-static void
+static const char place_brief[] = " for one command";
+
+/* Who owns the lock file: its content, for the message. Says if that is for a
+ * while only; so it is where the name is not there yet, or that of an owner
+ * before. */
+static bool
 place_owner_read(int fd, char *ret, size_t size)
 {
 	ssize_t len = pread(fd, ret, size - 1, 0);
+	int pid;
 
 	if (len <= 0) {
 		(void)snprintf(ret, size, "another process");
-		return;
+		return true;
 	}
 	ret[len] = '\0';
 	ret[strcspn(ret, "\n")] = '\0';
+	pid = (int)strtol(ret + strcspn(ret, "0123456789"), NULL, 10);
+	return strstr(ret, place_brief) != NULL ||
+	       (kill(pid, 0) != 0 && errno == ESRCH);
 }
-
-static const char place_brief[] = " for one command";
 
 static bool
 place_own(struct place *place, bool brief, struct err *reterr)
 {
 	char path[4096], owner[64];
-	bool named;
+	bool named, passing;
 	int len;
 
 	len = snprintf(path, sizeof(path), "%s/lock", place->dir);
@@ -58,9 +65,8 @@ place_own(struct place *place, bool brief, struct err *reterr)
 		if (errno != EWOULDBLOCK)
 			return err_set(reterr, ERR_CONFIG,
 			    "%s: cannot lock: %s", path, strerror(errno));
-		place_owner_read(place->lock, owner, sizeof(owner));
-		return err_set(reterr,
-		    strstr(owner, place_brief) != NULL ? ERR_BUSY : ERR_CONFIG,
+		passing = place_owner_read(place->lock, owner, sizeof(owner));
+		return err_set(reterr, passing ? ERR_BUSY : ERR_CONFIG,
 		    "%s is in use by %s: one process at a time", place->dir,
 		    owner);
 	}

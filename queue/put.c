@@ -71,6 +71,7 @@ put_free(struct put *put)
 		return;
 	free(put->hashes);
 	free(put->marks);
+	free(put->known);
 	buf_fini(&put->frame);
 	free(put);
 }
@@ -90,7 +91,8 @@ put_new(enum put_what what, int64_t now_ms, size_t hashes, queue_done *done,
 	buf_init(&put->frame, SIZE_MAX / 2);
 	put->hashes = calloc(hashes + 1, sizeof(*put->hashes));
 	put->marks = calloc(hashes + 1, 1);
-	if (put->hashes == NULL || put->marks == NULL) {
+	put->known = calloc(hashes + 1, 1);
+	if (put->hashes == NULL || put->marks == NULL || put->known == NULL) {
 		put_free(put);
 		return NULL;
 	}

@@ -20,8 +20,9 @@ struct put {
 	int64_t now_ms;
 	unsigned char (*hashes)[DIGEST_SHORT]; /* one an item; or the body's */
 	unsigned char *marks;		       /* enum put_mark, one an item */
-	size_t waiting;	  /* items for delivery, duplicates included */
-	struct buf frame; /* those, compressed */
+	unsigned char *known; /* one an item: its hash was in the window */
+	size_t waiting;	      /* items for delivery, duplicates included */
+	struct buf frame;     /* those, compressed */
 	struct queue_receipt receipt;
 	bool refused; /* by itself, not with the transaction */
 	struct err refusal;

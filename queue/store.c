@@ -301,6 +301,14 @@ store_vacuum(struct store *store, struct err *reterr)
 	       ok;
 }
 
+bool
+store_wipe(struct store *store, bool all, struct err *reterr)
+{
+	return store_exec(store,
+	    all ? "PRAGMA secure_delete=ON" : "PRAGMA secure_delete=FAST",
+	    reterr);
+}
+
 static bool
 store_count(struct store *store, enum store_sql sql, int64_t *ret_count,
     struct err *reterr)

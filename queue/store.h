@@ -79,6 +79,7 @@ enum store_sql {
 	STORE_ERASURE_ADD,
 	STORE_ERASURE_AFTER,
 	STORE_ERASURE_DONE,
+	STORE_ERASURE_FORGOTTEN,
 	STORE_NOTE_ADD,
 	STORE_NOTE_AGAIN,
 	STORE_NOTE_ALL,
@@ -166,6 +167,9 @@ store_checkpoint(struct store *store, bool truncate, struct err *reterr);
 /* Rebuild the file without free pages; through a temporary file, since it
  * may be larger than the memory. */
 MUST_USE bool store_vacuum(struct store *store, struct err *reterr);
+
+/* From here on, overwrite every byte that is deleted, or as few as is usual. */
+MUST_USE bool store_wipe(struct store *store, bool all, struct err *reterr);
 
 /* Bytes of pages in use, and of the file; inside a transaction its own. */
 MUST_USE bool store_sizes(struct store *store, int64_t *ret_live,

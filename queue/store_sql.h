@@ -123,10 +123,14 @@ static const char *const store_texts[STORE_STATEMENTS] = {
     [STORE_KEPT_WRITE] = "UPDATE kept SET bytes=?2, delivered=?3 WHERE id=?1",
     [STORE_BURIED_DELETE] = "DELETE FROM buried WHERE id=?1",
     [STORE_ERASURE_DONE] = "DELETE FROM erasure WHERE subject=?1",
+    [STORE_ERASURE_FORGOTTEN] =
+	"UPDATE erasure SET forgotten_ms=?2 WHERE subject=?1",
+    /* Who asks again is to be forgotten again. */
     [STORE_ERASURE_ADD] =
-	"INSERT OR IGNORE INTO erasure VALUES(NULL, ?1, ?2, ?3)",
+	"INSERT OR REPLACE INTO erasure VALUES(NULL, ?1, ?2, ?3, 0)",
     [STORE_ERASURE_AFTER] =
-	"SELECT e.id, s.text, e.subject, e.noted_ms FROM erasure e"
+	"SELECT e.id, s.text, e.subject, e.noted_ms, e.forgotten_ms"
+	" FROM erasure e"
 	" JOIN name s ON s.id=e.source WHERE e.id>?1 ORDER BY e.id LIMIT ?2",
     [STORE_NOTE_ADD] =
 	"INSERT INTO note VALUES(?1, ?2, ?3, ?3) ON CONFLICT DO UPDATE SET"

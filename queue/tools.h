@@ -81,9 +81,11 @@ MUST_USE bool tools_replay(struct queue *queue, struct tools_job *job,
     const char *lane, struct err *reterr);
 
 /* From the waiting on: put everything of a lane that nobody serves any more
- * under another one. job->match is not asked; job->matched are the waiting. */
+ * under another one. job->match is not asked; job->matched are the waiting.
+ * ERR_CONFIG, unless `anyway`, while it is not known of some if they are at
+ * the destination: another lane may send them under another identity. */
 MUST_USE bool tools_redirect(struct queue *queue, struct tools_job *job,
-    const char *from, const char *to, struct err *reterr);
+    const char *from, const char *to, bool anyway, struct err *reterr);
 
 /* Any place: remove the bytes of those that match, booked as forgotten. */
 MUST_USE bool
@@ -99,16 +101,19 @@ struct tools_body {
 };
 typedef bool tools_body_fn(void *arg, const struct tools_body *body);
 
-/* Show each undecodable body with an id above `after`; delete those that
- * `fn` says true to if `remove`. *ret_last is the last id, 0 at the end. */
+/* Show the undecodable body with the next id above `after`, without holding
+ * the queue; delete it if `remove` and `fn` says so. *ret_last is its id, 0 at
+ * the end. */
 MUST_USE bool
 tools_bodies(struct queue *queue, int64_t after, tools_body_fn *fn, void *arg,
     bool remove, int64_t *ret_last, struct err *reterr);
 
-/* Take subjects off the list of erasures, once it is done, and their names
- * out of the log. */
-MUST_USE bool tools_erasures_done(struct queue *queue,
-    const char *const *subjects, size_t count, struct err *reterr);
+/* Once it is done: take subjects off the list of erasures, and their names
+ * out of the file; or, with forgotten_ms, note on it that they were forgotten
+ * here. */
+MUST_USE bool
+tools_erasures_done(struct queue *queue, const char *const *subjects,
+    size_t count, int64_t forgotten_ms, struct err *reterr);
 
 /* Rebuild the file without free pages and empty the log, so that nothing of
  * what was removed is left in either. Holds the queue meanwhile. */

@@ -10,10 +10,28 @@
 
 enum { BACKUP_STEP_PAGES = 256 }; /* 4 MiB */
 
+/* It is written to the log as a whole, and copied on the way. */
+static bool
+tools_rebuild(struct queue *queue, struct err *reterr)
+{
+	int64_t live, file, left;
+
+	if (!store_sizes(&queue->store, &live, &file, reterr) ||
+	    !place_free_bytes(&queue->place, &left, reterr))
+		return false;
+	if (left < live + queue->settings.min_free_bytes)
+		return err_set(reterr, ERR_FULL,
+		    "rebuilding the file takes %lld bytes more while it runs, "
+		    "and %lld are free: make room, and try again",
+		    (long long)live, (long long)left);
+	return store_vacuum(&queue->store, reterr);
+}
+
 /* Empty the log, after a rebuild if that is wanted. */
 static bool
 tools_tidy(struct queue *queue, bool rebuild, struct err *reterr)
 {
+	struct err err;
 	bool ok;
 
 	lock_hold(&queue->held);
@@ -21,8 +39,12 @@ tools_tidy(struct queue *queue, bool rebuild, struct err *reterr)
 		ok = err_set(reterr, ERR_IO,
 		    "the disk failed; the queue is being opened anew");
 	else
-		ok = (!rebuild || store_vacuum(&queue->store, reterr)) &&
+		ok = (!rebuild || tools_rebuild(queue, reterr)) &&
 		     store_checkpoint(&queue->store, true, reterr);
+	/* A rebuild that failed leaves a log as large as the file. */
+	if (!ok && rebuild && !queue->broken &&
+	    !store_checkpoint(&queue->store, true, &err) && err.code == ERR_IO)
+		queue_break(queue);
 	if (!ok && reterr->code == ERR_IO)
 		queue_break(queue);
 	queue_show(queue);

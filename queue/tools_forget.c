@@ -219,104 +219,33 @@ tools_forget(struct queue *queue, struct tools_job *job, struct err *reterr)
 }
 
 static bool
-forget_erasure(struct queue *queue, const char *subject, struct err *reterr)
+forget_erasure(struct queue *queue, const char *subject, int64_t forgotten_ms,
+    struct err *reterr)
 {
-	sqlite3_stmt *done =
-	    store_statement(&queue->store, STORE_ERASURE_DONE, reterr);
+	sqlite3_stmt *done = store_statement(&queue->store,
+	    forgotten_ms == 0 ? STORE_ERASURE_DONE : STORE_ERASURE_FORGOTTEN,
+	    reterr);
 
 	if (done == NULL)
 		return false;
 	(void)sqlite3_bind_text(done, 1, subject, -1, SQLITE_STATIC);
+	if (forgotten_ms != 0)
+		(void)sqlite3_bind_int64(done, 2, forgotten_ms);
 	return store_run(&queue->store, done, reterr);
 }
 
 bool
 tools_erasures_done(struct queue *queue, const char *const *subjects,
-    size_t count, struct err *reterr)
+    size_t count, int64_t forgotten_ms, struct err *reterr)
 {
-	bool ok = true;
-
-	if (!tools_step_begin(queue, reterr))
-		return false;
-	for (size_t i = 0; ok && i < count; i++)
-		ok = forget_erasure(queue, subjects[i], reterr);
-	return tools_step_end(queue, ok, reterr) &&
-	       tools_log_empty(queue, reterr);
-}
-
-/* ---- undecodable bodies ---- */
-
-static bool
-tools_body_one(sqlite3_stmt *row, tools_body_fn *fn, void *arg, bool *ret_meant,
-    struct err *reterr)
-{
-	struct tools_body body = {
-	    .id = sqlite3_column_int64(row, 0),
-	    .source = (const char *)sqlite3_column_text(row, 1),
-	    .received_ms = sqlite3_column_int64(row, 2),
-	    .reason = (const char *)sqlite3_column_text(row, 3),
-	    .encoding = (const char *)sqlite3_column_text(row, 4),
-	};
-	char *bytes = NULL;
-
-	if (!parcel_unpack_bytes(sqlite3_column_blob(row, 5),
-		(size_t)sqlite3_column_bytes(row, 5), &bytes, &body.len,
-		reterr)) {
-		free(bytes);
-		return false;
-	}
-	body.data = bytes;
-	*ret_meant = fn(arg, &body);
-	free(bytes);
-	return true;
-}
-
-/* The next body: shown, and deleted if it is meant. */
-static bool
-tools_bodies_next(struct queue *queue, int64_t after, tools_body_fn *fn,
-    void *arg, bool remove, int64_t *ret_last, struct err *reterr)
-{
-	sqlite3_stmt *row =
-	    store_statement(&queue->store, STORE_BODY_AFTER, reterr);
-	int64_t bytes;
-	bool there, meant = false, ok;
-
-	*ret_last = 0;
-	if (row == NULL)
-		return false;
-	(void)sqlite3_bind_int64(row, 1, after);
-	if (!store_step(&queue->store, row, &there, reterr))
-		return false;
-	if (!there) {
-		store_reset(row);
-		return true;
-	}
-	*ret_last = sqlite3_column_int64(row, 0);
-	bytes = sqlite3_column_bytes(row, 5);
-	ok = tools_body_one(row, fn, arg, &meant, reterr);
-	store_reset(row);
-	if (!ok && reterr->code == ERR_DAMAGED)
-		return true; /* passed over; the deep check tells of it */
-	if (!ok || !meant || !remove)
-		return ok;
-	queue->moved.bodies--;
-	queue->moved.bodies_removed++;
-	queue->moved.body_bytes -= bytes;
-	return forget_id(queue, STORE_BODY_DELETE, *ret_last, reterr);
-}
-
-bool
-tools_bodies(struct queue *queue, int64_t after, tools_body_fn *fn, void *arg,
-    bool remove, int64_t *ret_last, struct err *reterr)
-{
-	int64_t last = 0;
 	bool ok;
 
 	if (!tools_step_begin(queue, reterr))
 		return false;
-	ok = tools_bodies_next(queue, after, fn, arg, remove, &last, reterr);
-	ok = tools_step_end(queue, ok, reterr);
-	if (ok)
-		*ret_last = last;
-	return ok;
+	ok = store_wipe(&queue->store, true, reterr);
+	for (size_t i = 0; ok && i < count; i++)
+		ok = forget_erasure(queue, subjects[i], forgotten_ms, reterr);
+	ok = ok && store_wipe(&queue->store, false, reterr);
+	return tools_step_end(queue, ok, reterr) &&
+	       tools_log_empty(queue, reterr);
 }

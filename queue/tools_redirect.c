@@ -199,9 +199,47 @@ redirect_lane(struct queue *queue, const char *name)
 	return id == 0 ? NULL : lane_find(queue, id);
 }
 
+/* Is it known of every event whether the destination has it? */
+static bool
+redirect_certain(
+    struct redirect *redirect, bool *ret_certain, struct err *reterr)
+{
+	struct store *store = &redirect->queue->store;
+	sqlite3_stmt *read = store_statement(store, STORE_DOUBT_READ, reterr);
+	bool row;
+
+	if (read == NULL)
+		return false;
+	(void)sqlite3_bind_int64(read, 1, redirect->from->id);
+	if (!store_step(store, read, &row, reterr))
+		return false;
+	*ret_certain = !row || sqlite3_column_bytes(read, 0) == 0;
+	store_reset(read);
+	return true;
+}
+
+static bool
+redirect_may(struct redirect *redirect, const char *from, bool anyway,
+    struct err *reterr)
+{
+	bool certain = true;
+
+	if (redirect->from == NULL)
+		return err_set(reterr, ERR_NOT_FOUND,
+		    "nothing was ever sent to a destination \"%s\"", from);
+	if (!anyway && !redirect_certain(redirect, &certain, reterr))
+		return false;
+	return certain ||
+	       err_set(reterr, ERR_CONFIG,
+		   "it is not known of some events if Heap has them from %s: "
+		   "bring it back until they are sent, or say --anyway; under "
+		   "another identity they would come twice",
+		   from);
+}
+
 bool
 tools_redirect(struct queue *queue, struct tools_job *job, const char *from,
-    const char *to, struct err *reterr)
+    const char *to, bool anyway, struct err *reterr)
 {
 	struct redirect redirect = {.queue = queue, .job = job};
 	struct tools_job before = *job;
@@ -210,12 +248,10 @@ tools_redirect(struct queue *queue, struct tools_job *job, const char *from,
 	if (!tools_step_begin(queue, reterr))
 		return false;
 	redirect.from = redirect_lane(queue, from);
-	ok = lane_add(queue, to, &redirect.to, reterr);
-	if (ok && redirect.from == NULL)
-		ok = err_set(reterr, ERR_NOT_FOUND,
-		    "nothing was ever sent to a destination \"%s\"", from);
-	ok = tools_step_end(
-	    queue, ok && redirect_step(&redirect, reterr), reterr);
+	ok = redirect_may(&redirect, from, anyway, reterr) &&
+	     lane_add(queue, to, &redirect.to, reterr) &&
+	     redirect_step(&redirect, reterr);
+	ok = tools_step_end(queue, ok, reterr);
 	if (!ok)
 		*job = before;
 	else if (queue->settings.wake != NULL)

@@ -1,6 +1,7 @@
 #include "schema/person.h"
 
 #include "schema/scan.h"
+#include "schema/track_parts.h"
 
 enum { PERSON_LEVELS = 64 };
 
@@ -138,6 +139,17 @@ person_matches(
 	return person.found;
 }
 
+void
+person_id_hashed(const struct track_rules *rules, const struct person_id *id,
+    char ret[PERSON_HASHED])
+{
+	enum { MARK = sizeof(TRACK_MARK) - 1 };
+
+	_Static_assert(MARK + TRACK_HEX == PERSON_HASHED, "mark and hex");
+	memcpy(ret, TRACK_MARK, MARK);
+	track_hash(rules, id->text, id->len, ret + MARK);
+}
+
 /* ---- bytes that are no JSON ---- */
 
 /* How long is the escape at the front, if it is one? Else 0. */
@@ -207,17 +219,17 @@ mention_letter(char c)
 bool
 person_mentioned(const char *text, size_t len, const struct person_id *id)
 {
+	bool letter_first = id->len > 0 && mention_letter(id->text[0]);
 	size_t there;
 
 	for (size_t at = 0; id->len > 0 && at < len; at++) {
 		if (text[at] != id->text[0] && text[at] != '\\')
 			continue;
-		there = mention_length(text + at, len - at, id);
-		if (there == 0)
-			continue;
 		/* "12" is not mentioned in 1234. */
-		if ((at == 0 || !mention_letter(text[at - 1]) ||
-			!mention_letter(id->text[0])) &&
+		if (letter_first && at > 0 && mention_letter(text[at - 1]))
+			continue;
+		there = mention_length(text + at, len - at, id);
+		if (there > 0 &&
 		    (at + there == len || !mention_letter(text[at + there]) ||
 			!mention_letter(id->text[id->len - 1])))
 			return true;

@@ -6,7 +6,7 @@
  * the answer is yes. No I/O, no allocation; any thread.
  */
 
-#include "base/err.h"
+#include "schema/track.h"
 
 #include <stddef.h>
 
@@ -14,6 +14,12 @@ struct person_id {
 	const char *text;
 	size_t len;
 };
+
+/* The id as it stands where privacy at acceptance hashed it with the key of
+ * the rules; not NUL-ended. */
+enum { PERSON_HASHED = 76 };
+void person_id_hashed(const struct track_rules *rules,
+    const struct person_id *id, char ret[PERSON_HASHED]);
 
 /*
  * Is the event about a person with one of these ids: is it the text of

@@ -5,6 +5,8 @@ import json
 import os
 import re
 
+import pytest
+
 from braze import batch, event
 from commands import FOUND, USAGE, lines, tool
 from conftest import until
@@ -77,7 +79,8 @@ def test_a_request_for_erasure_until_it_is_done(start_daemon):
 
 
 def test_on_delete_forget(start_daemon):
-    """They are erased without a person's doing, and then off the list."""
+    """They are erased without a person's doing, and stay on the list as
+    forgotten here: Heap has them still."""
     daemon = start_daemon(on_delete="forget", forget_interval="1s", **FAST)
     for n, who in enumerate(("fedcba9876543210fedcba98",
                              "89abcdef0123456789abcdef")):
@@ -91,11 +94,35 @@ def test_on_delete_forget(start_daemon):
                      "erased")
         removed = json.loads(re.search(r"removed=(\{.*\})", done[0])[1])
         assert removed["kept"] == 1 and removed["waiting"] == 0
-        assert tool(daemon, "queue", "erasures") == []
+        assert [row["subject"] for row in tool(daemon, "queue", "erasures")
+                if row["forgotten"]][n:] == [who]
         assert len(lines(daemon.command("queue", "export", "--place",
                                         "kept"))) == n + 1
         assert not [line for line in daemon.run.lines if who in line]
     assert tool(daemon, "ledger", "--check")["total"]["forgotten"] == 0
+    daemon.command("queue", "erasures", "--done", who)
+    assert len(tool(daemon, "queue", "erasures")) == 1
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_who_was_hashed_at_acceptance_is_found(start_daemon, tmp_path,
+                                               running):
+    key = tmp_path / "key"
+    key.write_text("0123456789abcdef")
+    key.chmod(0o600)
+    daemon = start_daemon(private_at="accept", heap_identity_hash="yes",
+                          heap_hash="braze_user_id", heap_hash_key_file=key,
+                          **FAST)
+    daemon.command("queue", "pause", "heap")
+    daemon.post(batch(about(PERSON), event(
+        user={"external_user_id": "x", "user_id": "b1"}), about("other")))
+    assert PERSON not in daemon.command("queue", "export", "--place",
+                                        "waiting")
+    if not running:
+        daemon.stop()
+    assert tool(daemon, "forget", PERSON)["waiting"] == 1
+    assert tool(daemon, "forget", "b1")["waiting"] == 1
+    assert tool(daemon, "forget", "nobody")["waiting"] == 0
 
 
 def test_several_are_forgotten_at_once(start_daemon):

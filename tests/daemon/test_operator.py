@@ -7,7 +7,8 @@ import pathlib
 import subprocess
 
 from braze import batch, event
-from commands import BINARY, FINE, FOUND, USAGE, lines, run, settings, tool
+from commands import (BINARY, CONFIG, FINE, FOUND, USAGE, lines, run, settings,
+                      tool)
 from conftest import Process, until
 
 FAST = {"heap_linger": "10ms", "heap_set_aside": "200ms"}
@@ -45,7 +46,7 @@ def test_mended_and_sent(start_daemon, heapsim):
     assert (told["queued"], told["duplicates"]) == (1, 0)
     until(lambda: daemon.books()["delivered"] == 3, "again")
     daemon.kill()
-    daemon.start()  # its hash stands twice in the log of the window
+    daemon.start()
     assert tool(daemon, "queue", "import", stdin=text)["duplicates"] == 1
 
 
@@ -122,3 +123,24 @@ def test_replays_leave_room_for_what_comes_in(start_daemon, start_heapsim):
     assert done.returncode == FOUND
     assert "queue_max_bytes" in done.stdout + done.stderr
     assert daemon.post(batch(event())).status == 200
+
+
+def test_what_may_be_at_heap_is_not_redirected(start_daemon, heapsim,
+                                               tmp_path):
+    """Another lane may have another identity for it: then it comes twice."""
+    config = tmp_path / "one.conf"
+    write_destination(config, "old", heapsim.url)
+    daemon = start_daemon(**FAST)
+    daemon.stop()
+    forget_environment(daemon)
+    daemon.env["CURRENTSD_CONFIG"] = str(config)
+    heapsim.control(hang_after_percent=100)
+    daemon.start()
+    daemon.post(batch(event()))
+    until(lambda: len(heapsim.keys()) == 1, "Heap has it, and does not say so")
+    daemon.kill()
+    write_destination(config, "new", heapsim.url)
+    refused = run("queue", "redirect", "old", "new", **settings(daemon))
+    assert refused.returncode == CONFIG and "--anyway" in refused.stderr
+    assert tool(daemon, "queue", "redirect", "old", "new", "--anyway") == {
+        "redirected": 1}

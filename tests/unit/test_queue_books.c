@@ -253,7 +253,7 @@ test_notes_are_counted(void **state)
 
 static bool
 note_erasure(void *arg, int64_t id, const char *source, const char *subject,
-    int64_t noted_ms)
+    int64_t noted_ms, int64_t forgotten_ms)
 {
 	struct found *found = arg;
 
@@ -261,6 +261,7 @@ note_erasure(void *arg, int64_t id, const char *source, const char *subject,
 	found->count++;
 	assert_string_equal(source, "main");
 	assert_int_equal(noted_ms, 5000);
+	assert_int_equal(forgotten_ms, 0);
 	(void)snprintf(found->reason, sizeof(found->reason), "%s", subject);
 	return true;
 }
