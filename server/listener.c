@@ -72,17 +72,6 @@ static void
 	    listener->name, text);
 }
 
-/* Newcomers are closed without a word once we stop. */
-static enum MHD_Result
-listener_welcome(void *cls, const struct sockaddr *address, socklen_t len)
-{
-	const struct listener *listener = cls;
-
-	(void)address;
-	(void)len;
-	return atomic_load(&listener->quiet) ? MHD_NO : MHD_YES;
-}
-
 bool
 listener_open(
     struct listener *listener, const char *address, struct err *reterr)
@@ -115,9 +104,9 @@ listener_open(
 	    {MHD_OPTION_END, 0, NULL},
 	};
 
-	listener->daemon = MHD_start_daemon(LISTENER_FLAGS, 0, listener_welcome,
-	    listener, request_handle, listener, MHD_OPTION_ARRAY, options,
-	    MHD_OPTION_END);
+	listener->daemon =
+	    MHD_start_daemon(LISTENER_FLAGS, 0, NULL, NULL, request_handle,
+		listener, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
 	if (listener->daemon == NULL)
 		return err_set(reterr, ERR_IO,
 		    "cannot start the threads that listen on %s", address);
@@ -125,15 +114,6 @@ listener_open(
 	log_line(LOG_INFO, "server", "%s address=%s",
 	    listener->admin ? "admin" : "listen", text);
 	return true;
-}
-
-/* The library can stop listening too (MHD_quiesce_daemon), but then its
- * threads and the caller race to take the socket out of their epoll sets, and
- * the second one aborts. */
-void
-listener_quiesce(struct listener *listener)
-{
-	atomic_store(&listener->quiet, true);
 }
 
 void

@@ -10,7 +10,6 @@
 #include "server/peers.h"
 
 #include <microhttpd.h>
-#include <stdatomic.h>
 
 struct server;
 
@@ -20,7 +19,6 @@ struct listener {
 	bool admin;
 	int fd; /* bound, and not yet the library's; else -1 */
 	unsigned port;
-	atomic_bool quiet; /* newcomers are turned away */
 	struct MHD_Daemon *daemon;
 	struct peers peers;
 };
@@ -29,9 +27,6 @@ void listener_init(struct listener *listener, struct server *server,
     const char *name, unsigned connections);
 MUST_USE bool listener_open(
     struct listener *listener, const char *address, struct err *reterr);
-
-/* No new connections from here on. */
-void listener_quiesce(struct listener *listener);
 
 /* Stop the threads, close what is open. No connection may be suspended. */
 void listener_close(struct listener *listener);

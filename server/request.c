@@ -52,7 +52,7 @@ request_new(struct listener *listener, struct MHD_Connection *connection,
 	request->source = server->settings.source_count;
 	body_init(&request->body, server->settings.body_limit, &server->budget);
 	currents_batch_init(&request->batch);
-	server_busy(server);
+	request->awaited = server_busy(server);
 	return request;
 }
 
@@ -60,6 +60,7 @@ static void
 request_free(struct request *request)
 {
 	struct server *server = request->server;
+	bool awaited = request->awaited;
 
 	CHECK(request->stage != REQUEST_HANDED);
 	body_fini(&request->body);
@@ -72,7 +73,8 @@ request_free(struct request *request)
 	budget_give(&server->budget, request->discreet_paid);
 	budget_give(&server->budget, request->items_paid);
 	free(request);
-	server_less_busy(server);
+	if (awaited)
+		server_less_busy(server);
 }
 
 void

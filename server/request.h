@@ -44,6 +44,7 @@ struct request {
 	enum route route;
 	size_t source;	  /* index; their count if there is none of it */
 	bool authorised;  /* the token was good */
+	bool awaited;	  /* before we stop */
 	bool last;	  /* the connection ends with this request */
 	bool unexplained; /* bytes among the headers: see headers.h */
 

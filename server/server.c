@@ -137,9 +137,7 @@ server_start(const struct server_settings *settings, struct queue *queue,
 	board_restore(server->board, queue);
 	if (!listener_open(&server->ingest, settings->listen, reterr) ||
 	    !listener_open(&server->admin, settings->admin, reterr)) {
-		listener_quiesce(&server->ingest);
-		listener_quiesce(&server->admin);
-		server_fini(server);
+		server_stop(server); /* the first may have been asked */
 		return false;
 	}
 	*ret_server = server;
@@ -224,14 +222,15 @@ server_wait_handed(struct server *server)
 	lock_drop(&server->lock);
 }
 
+/* Newcomers are answered 503 until the end. (The library can stop listening,
+ * by MHD_quiesce_daemon; but then its threads and the caller race to take the
+ * socket out of their epoll sets, and the second one aborts.) */
 void
 server_stop(struct server *server)
 {
 	if (server == NULL)
 		return;
 	server_drain(server);
-	listener_quiesce(&server->ingest);
-	listener_quiesce(&server->admin);
 	server_wait(server, clock_mono_ms() + SERVER_READ_GRACE_MS);
 	server_wait_handed(server);
 	server_wait(server, clock_mono_ms() + SERVER_ANSWER_GRACE_MS);
@@ -241,12 +240,15 @@ server_stop(struct server *server)
 
 /* ---- what requests tell ---- */
 
-void
+bool
 server_busy(struct server *server)
 {
+	if (atomic_load(&server->draining))
+		return false;
 	lock_hold(&server->lock);
 	server->busy++;
 	lock_drop(&server->lock);
+	return true;
 }
 
 void

@@ -32,13 +32,14 @@ struct server {
 	/* guarded by lock */
 	struct lock lock;
 	struct cond less; /* busy or handed went down */
-	size_t busy;	  /* requests that were begun and not answered */
+	size_t busy;	  /* requests that are waited for when we stop */
 	size_t handed;	  /* of these, suspended until the queue is done */
 	bool closed;	  /* nothing more is handed to the queue */
 };
 
-/* A request begins and ends. */
-void server_busy(struct server *server);
+/* A request begins and ends. False: we are stopping, and nobody waits for its
+ * end. */
+bool server_busy(struct server *server);
 void server_less_busy(struct server *server);
 
 /* Before a connection is suspended, and after it was resumed. False: we are

@@ -159,6 +159,8 @@ def test_full_disk_drains_with_the_ballast(fill, start_daemon, small_disk,
     events = Events(daemon)
     assert daemon.books()["ballast"]
     backlog(events)
+    # While it fills, delivery must not let go of the ballast for it.
+    daemon.command("queue", "pause", "heap")
     empty = fill("and stay")
     until(lambda: events.post() == 503, "503")
     if killed:
@@ -168,6 +170,7 @@ def test_full_disk_drains_with_the_ballast(fill, start_daemon, small_disk,
         until(lambda: daemon.get("/readyz").status == 503, "/readyz 503")
         assert daemon.get("/healthz").status == 200
         heapsim.control(reset_percent=0)
+        daemon.command("queue", "resume", "heap")
         until(lambda: not daemon.books()["ballast"], "the ballast goes")
         drain(daemon)
         # All that was accepted is out, and the disk as full as before.
