@@ -213,6 +213,7 @@ static const char *const store_texts[STORE_STATEMENTS] = {
     [STORE_LANE_RUN] = "UPDATE lane SET clean_ms=0, sends=NULL WHERE id=?1",
     [STORE_LANE_POST] = "UPDATE lane SET last_post_ms=?2 WHERE id=?1",
     [STORE_DOUBT_READ] = "SELECT data FROM doubt WHERE lane=?1",
+    [STORE_DOUBT_COUNT] = "SELECT count(*) FROM doubt WHERE lane=?1",
     [STORE_DOUBT_WRITE] = "INSERT OR REPLACE INTO doubt VALUES(?1, ?2)",
     [STORE_DOUBT_DELETE] = "DELETE FROM doubt WHERE lane=?1",
     [STORE_LANE_REST] = "UPDATE lane SET clean_ms=?2, sends=?3 WHERE id=?1",

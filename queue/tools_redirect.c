@@ -199,37 +199,19 @@ redirect_lane(struct queue *queue, const char *name)
 	return id == 0 ? NULL : lane_find(queue, id);
 }
 
-/* Is it known of every event whether the destination has it? */
-static bool
-redirect_certain(
-    struct redirect *redirect, bool *ret_certain, struct err *reterr)
-{
-	struct store *store = &redirect->queue->store;
-	sqlite3_stmt *read = store_statement(store, STORE_DOUBT_READ, reterr);
-	bool row;
-
-	if (read == NULL)
-		return false;
-	(void)sqlite3_bind_int64(read, 1, redirect->from->id);
-	if (!store_step(store, read, &row, reterr))
-		return false;
-	*ret_certain = !row || sqlite3_column_bytes(read, 0) == 0;
-	store_reset(read);
-	return true;
-}
-
 static bool
 redirect_may(struct redirect *redirect, const char *from, bool anyway,
     struct err *reterr)
 {
-	bool certain = true;
+	int64_t doubts = 0; /* of whether the destination has an event */
 
 	if (redirect->from == NULL)
 		return err_set(reterr, ERR_NOT_FOUND,
 		    "nothing was ever sent to a destination \"%s\"", from);
-	if (!anyway && !redirect_certain(redirect, &certain, reterr))
+	if (!anyway &&
+	    !redirect_number(redirect, STORE_DOUBT_COUNT, &doubts, reterr))
 		return false;
-	return certain ||
+	return doubts == 0 ||
 	       err_set(reterr, ERR_CONFIG,
 		   "it is not known of some events if Heap has them from %s: "
 		   "bring it back until they are sent, or say --anyway; under "
