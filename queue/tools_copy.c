@@ -41,8 +41,8 @@ tools_tidy(struct queue *queue, bool rebuild, struct err *reterr)
 	else
 		ok = (!rebuild || tools_rebuild(queue, reterr)) &&
 		     store_checkpoint(&queue->store, true, reterr);
-	/* A rebuild that failed leaves a log as large as the file. */
-	if (!ok && rebuild && !queue->broken &&
+	/* A rebuild that found no room leaves a log as large as the file. */
+	if (!ok && rebuild && reterr->code == ERR_FULL &&
 	    !store_checkpoint(&queue->store, true, &err) && err.code == ERR_IO)
 		queue_break(queue);
 	if (!ok && reterr->code == ERR_IO)

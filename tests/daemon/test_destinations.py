@@ -140,7 +140,8 @@ def test_a_dead_destination_slows_no_other(start_several, start_heapsim):
                 daemon, heaps["fine"],
                 [event(i) for i in range(2000 if sanitized() else 40000)]))
             if case == "beside":
-                assert daemon.books()["waiting"] == 4000
+                until(lambda: daemon.books()["waiting"] == 4000,
+                      "nothing waits but for the dead ones")
             trouble(heaps, False)
             until(lambda: daemon.books()["waiting"] == 0, "an empty queue")
     ratios = [alone / beside for alone, beside in
