@@ -6,7 +6,7 @@
 bool
 heapsim_is_placeholder(const char *identity)
 {
-	static const char white[] = " \t\r\n";
+	static const char blanks[] = " \t\r\n";
 	static const char *const words[] = {"null", "undefined", "none", "nil",
 	    "0", "user", "guest", "anonymous", "unknown", "[REDACTED]",
 	    "00000000-0000-0000-0000-000000000000",
@@ -15,9 +15,9 @@ heapsim_is_placeholder(const char *identity)
 	     "27ae41e4649b934ca495991b7852b855")};
 	size_t len, i;
 
-	identity += strspn(identity, white);
+	identity += strspn(identity, blanks);
 	len = strlen(identity);
-	while (len > 0 && strchr(white, identity[len - 1]) != NULL)
+	while (len > 0 && strchr(blanks, identity[len - 1]) != NULL)
 		len--;
 	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		if (strlen(words[i]) == len &&
