@@ -122,6 +122,7 @@ reach_judge(void *arg, struct flat_text type, struct flat_text path)
 		reach->dropped = true;
 		break;
 	}
+	reach->job.type = (struct flat_text){0}; /* lent for the call */
 	return reach->sent && (reach->hashed || reach->dropped);
 }
 
