@@ -250,6 +250,8 @@ test_cut_off(void **state)
 
 	for (size_t at = 0; at < damage->file_len; at += DAMAGE_PAGE) {
 		for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+			if (at + odd[i] > damage->file_len)
+				continue;
 			damage_begin(damage);
 			damage_write(
 			    damage, "queue.db", damage->file, at + odd[i]);
