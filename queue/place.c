@@ -24,10 +24,16 @@ place_paths(struct place *place, const char *dir, struct err *reterr)
 
 static const char place_brief[] = " for one command";
 
-/* Who owns the lock file: its content, for the message. Says if that is for a
- * while only; so it is where the name is not there yet, or that of an owner
- * before. */
-static bool
+enum { PLACE_UNNAMED_TRIES = 20, PLACE_UNNAMED_US = 100000 };
+
+enum place_owner {
+	PLACE_BRIEF,   /* a command, which ends */
+	PLACE_LASTING, /* a daemon */
+	PLACE_UNNAMED, /* its name is not there yet, or is no owner's of ours */
+};
+
+/* Who owns the lock file: its content, for the message. */
+static enum place_owner
 place_owner_read(int fd, char *ret, size_t size)
 {
 	ssize_t len = pread(fd, ret, size - 1, 0);
@@ -35,20 +41,43 @@ place_owner_read(int fd, char *ret, size_t size)
 
 	if (len <= 0) {
 		(void)snprintf(ret, size, "another process");
-		return true;
+		return PLACE_UNNAMED;
 	}
 	ret[len] = '\0';
 	ret[strcspn(ret, "\n")] = '\0';
 	pid = (int)strtol(ret + strcspn(ret, "0123456789"), NULL, 10);
-	return strstr(ret, place_brief) != NULL ||
-	       (kill(pid, 0) != 0 && errno == ESRCH);
+	if (kill(pid, 0) != 0 && errno == ESRCH)
+		return PLACE_UNNAMED;
+	return strstr(ret, place_brief) != NULL ? PLACE_BRIEF : PLACE_LASTING;
+}
+
+/* Lock it, or say who has; an owner has a moment to write its name. */
+static bool
+place_lock(struct place *place, const char *path, struct err *reterr)
+{
+	enum place_owner who = PLACE_UNNAMED;
+	char owner[64];
+
+	for (int n = 0; n < PLACE_UNNAMED_TRIES && who == PLACE_UNNAMED; n++) {
+		if (n > 0)
+			(void)usleep(PLACE_UNNAMED_US);
+		if (flock(place->lock, LOCK_EX | LOCK_NB) == 0)
+			return true;
+		if (errno != EWOULDBLOCK)
+			return err_set(reterr, ERR_CONFIG,
+			    "%s: cannot lock: %s", path, strerror(errno));
+		who = place_owner_read(place->lock, owner, sizeof(owner));
+	}
+	return err_set(reterr, who == PLACE_BRIEF ? ERR_BUSY : ERR_CONFIG,
+	    "%s is in use by %s: one process at a time", place->dir,
+	    who == PLACE_UNNAMED ? "another process" : owner);
 }
 
 static bool
 place_own(struct place *place, bool brief, struct err *reterr)
 {
 	char path[4096], owner[64];
-	bool named, passing;
+	bool named;
 	int len;
 
 	len = snprintf(path, sizeof(path), "%s/lock", place->dir);
@@ -61,15 +90,8 @@ place_own(struct place *place, bool brief, struct err *reterr)
 		    "%s: cannot write: %s (who runs currentsd must own the"
 		    " state directory)",
 		    path, strerror(errno));
-	if (flock(place->lock, LOCK_EX | LOCK_NB) != 0) {
-		if (errno != EWOULDBLOCK)
-			return err_set(reterr, ERR_CONFIG,
-			    "%s: cannot lock: %s", path, strerror(errno));
-		passing = place_owner_read(place->lock, owner, sizeof(owner));
-		return err_set(reterr, passing ? ERR_BUSY : ERR_CONFIG,
-		    "%s is in use by %s: one process at a time", place->dir,
-		    owner);
-	}
+	if (!place_lock(place, path, reterr))
+		return false;
 	/* A name for whoever tries next; a full disk may refuse it. */
 	len = snprintf(owner, sizeof(owner), "process %d%s\n", (int)getpid(),
 	    brief ? place_brief : "");

@@ -2,6 +2,7 @@
 a destination that was renamed, a command that holds the queue, replays
 beside a full queue."""
 
+import fcntl
 import json
 import pathlib
 import subprocess
@@ -104,6 +105,20 @@ def test_serve_waits_for_a_command(start_daemon):
         command.stdin.close()
         waiting.wait_line("serve: start")
     assert waiting.end() == FINE
+
+
+def test_serve_does_not_wait_for_a_stranger(start_daemon):
+    """Whose name is not in the lock file: it may never end."""
+    daemon = start_daemon(**FAST)
+    daemon.stop()
+    path = daemon.env["CURRENTSD_STATE_DIR"] + "/lock"
+    with open(path, encoding="ascii") as lock:
+        assert "one command" in lock.read()  # of one that has ended
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run([BINARY, "serve"], env=daemon.env, check=False,
+                              capture_output=True, text=True, timeout=60)
+    assert done.returncode == CONFIG
+    assert "in use by another process" in done.stderr
 
 
 def test_replays_leave_room_for_what_comes_in(start_daemon, start_heapsim):
