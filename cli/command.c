@@ -97,7 +97,7 @@ command_fail(struct buf *out, const struct err *err)
 	(void)buf_printf(out, "currentsd: %s\n", err->text);
 	if (err->code == ERR_CONFIG || err->code == ERR_BUSY)
 		return EXIT_CONFIG;
-	return err->code == ERR_INPUT ? EXIT_USAGE : EXIT_FOUND;
+	return err->code == ERR_INPUT ? EXIT_USAGE : EXIT_FAILED;
 }
 
 /* In the daemon; for a person at his own terminal it would be noise. The
@@ -286,7 +286,7 @@ command_run_outside(const struct command *command,
     struct buf *out)
 {
 	struct settings settings;
-	int code = EXIT_FOUND;
+	int code = EXIT_FAILED;
 	struct err err;
 
 	if (!settings_read(context->config, &settings, &err))

@@ -21,6 +21,7 @@ enum {
 	EXIT_FINE = 0,
 	EXIT_FOUND = 1, /* the command found something, or failed */
 	EXIT_USAGE = 2,
+	EXIT_FAILED = 3, /* among ourselves: to the shell it is EXIT_FOUND */
 	EXIT_CONFIG = 78,
 };
 

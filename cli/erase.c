@@ -121,7 +121,7 @@ erase_run(struct parts *parts, const struct erase_people *people,
 	    parts, &channel, ERASE_FIXED + people->count, words, &out);
 	while (out.len > 0 && out.data[out.len - 1] == '\n')
 		buf_truncate(&out, out.len - 1);
-	if (code == EXIT_FINE || (code == EXIT_FOUND && *out.data == '{'))
+	if (code == EXIT_FINE || code == EXIT_FOUND)
 		log_line(code == EXIT_FINE ? LOG_INFO : LOG_WARN, "erase",
 		    "forgot people=%zu removed=%.*s%s", people->count,
 		    (int)out.len, out.data,
@@ -134,9 +134,8 @@ erase_run(struct parts *parts, const struct erase_people *people,
 		    "fail people=%zu why=\"%.*s\" help=\"they stay on the "
 		    "list, and are tried again\"",
 		    people->count, (int)out.len, out.data);
-	code = out.len > 0 && *out.data == '{' ? EXIT_FINE : EXIT_FOUND;
 	buf_fini(&out);
-	return code == EXIT_FINE;
+	return code == EXIT_FINE || code == EXIT_FOUND;
 }
 
 void

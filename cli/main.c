@@ -39,10 +39,12 @@ main(int argc, char **argv)
 		code = command_run(NULL, &channel, count, words, &out);
 		channel_local_fini(&local);
 	}
-	if (code >= EXIT_USAGE)
-		to = stderr;
 	if (!buf_ok(&out, &err))
 		code = command_fail(&out, &err);
+	if (code >= EXIT_USAGE)
+		to = stderr;
+	if (code == EXIT_FAILED)
+		code = EXIT_FOUND;
 	if ((out.len > 0 && fwrite(out.data, 1, out.len, to) != out.len) ||
 	    fflush(to) != 0)
 		code = code == EXIT_FINE ? EXIT_FOUND : code;

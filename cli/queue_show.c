@@ -184,7 +184,7 @@ command_queue_show(struct command_context *context, struct buf *out)
 		return command_fail(out, &err);
 	if (show.found)
 		return EXIT_FINE;
-	(void)buf_printf(out, "there is no %s %" PRId64 "\n",
+	(void)err_set(&err, ERR_NOT_FOUND, "there is no %s %" PRId64,
 	    body ? "undecodable body" : "buried event", show.id);
-	return EXIT_FOUND;
+	return command_fail(out, &err);
 }

@@ -325,7 +325,7 @@ command_serve(struct command_context *context, struct buf *out)
 		code = err.code == ERR_CONFIG || err.code == ERR_INPUT ||
 			       err.code == ERR_DAMAGED
 			   ? EXIT_CONFIG
-			   : EXIT_FOUND;
+			   : EXIT_FAILED;
 	}
 	socket_close(serve.settings.state_dir, serve.socket_fd);
 	parts_fini(&serve.parts);

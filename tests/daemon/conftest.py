@@ -184,12 +184,21 @@ class Daemon:
             self.agreed = True
             self.command("ledger", "--check")
 
-    def command(self, *words, code=0):
+    def _command(self, words, code):
         done = subprocess.run([str(BUILD / "currentsd"), *words],
                               env=self.env, capture_output=True, text=True,
                               timeout=PATIENCE, check=False)
         assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout
+        return done
+
+    def command(self, *words, code=0):
+        return self._command(words, code).stdout
+
+    def failing(self, *words):
+        """What a command says that fails: nothing where results go."""
+        done = self._command(words, 1)
+        assert done.stdout == "" and done.stderr.startswith("currentsd: ")
+        return done.stderr
 
     def get(self, path):
         return ask(self.port, "GET", path)

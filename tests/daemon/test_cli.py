@@ -116,7 +116,7 @@ def test_queue_show_has_the_exact_bytes(fed):
     shown = json.loads(fed.command("queue", "show", "1", "--json"))
     assert shown["event"] == FLAWED
     assert "id" in shown["reason"]
-    assert "no buried event" in fed.command("queue", "show", "2", code=FOUND)
+    assert "no buried event" in fed.failing("queue", "show", "2")
     fed.command("queue", "show", "x", code=USAGE)
 
 

@@ -185,7 +185,7 @@ def test_send_test(start_daemon, heapsim):
     assert told["status"] == 200
     assert told["sent"]["events"][0]["properties"][
         "custom_properties.currentsd_test"] == told["id"]
-    shown = daemon.command("check", "--send-test", "guest", code=1)
+    shown = daemon.failing("check", "--send-test", "guest")
     assert "is a placeholder" in shown
     heapsim.control(refuse_all=400)
     assert "HTTP 400" in daemon.command(
@@ -226,7 +226,7 @@ def test_send_test_names_what_is_there(start_daemon, heapsim, hash_key,
         heap_hash_key_file=hash_key,
         **{"heap_" + name: value for name, value in settings.items()})
     if not names:
-        said = daemon.command("check", "--send-test", "ann", "--json", code=1)
+        said = daemon.failing("check", "--send-test", "ann", "--json")
         assert "no marker" in said and not heapsim.users()
         daemon.stop()
         return
