@@ -196,31 +196,50 @@ queue_key_load(struct queue *queue, struct err *reterr)
 	return store_run(&queue->store, write, reterr);
 }
 
-/* Open the file and move all of the log into it. The log is durable already
- * (store_log.c), but only a disk that takes this is trusted with more: a log
- * would otherwise go on growing beside a file that cannot be written. A full
- * disk may refuse the checkpoint: the ballast makes room for it. */
+/* Open the file, unless it is, and move all of the log into it. The log is
+ * durable already (store_log.c), but only a disk that takes this is trusted
+ * with more: a log would otherwise go on growing beside a file that cannot be
+ * written. */
+static bool
+queue_log_move(struct queue *queue, struct err *reterr)
+{
+	if (queue->broken &&
+	    !store_open(&queue->store, queue->place.file, reterr))
+		return false;
+	queue->broken = false;
+	return store_checkpoint(&queue->store, true, reterr);
+}
+
+/* On a full disk the ballast, once, makes room for it. */
+static bool
+queue_log_move_with_ballast(struct queue *queue, struct err *reterr)
+{
+	struct err full;
+
+	if (queue_log_move(queue, reterr))
+		return true;
+	if (reterr->code == ERR_FULL && place_ballast_drop(&queue->place) &&
+	    queue_log_move(queue, reterr))
+		return true;
+	full = *reterr;
+	if (full.code == ERR_FULL)
+		return err_set(reterr, ERR_FULL,
+		    "%.300s; make room on the disk of %s: the events in it are"
+		    " safe, and wait",
+		    full.text, queue->settings.dir);
+	return false;
+}
+
 static bool
 queue_file_open(struct queue *queue, struct err *reterr)
 {
-	if (!store_open(&queue->store, queue->place.file, reterr) &&
-	    (reterr->code != ERR_FULL || !place_ballast_drop(&queue->place) ||
-		!store_open(&queue->store, queue->place.file, reterr)))
-		return false;
-	queue->broken = false;
-	if (store_checkpoint(&queue->store, true, reterr))
-		goto load;
-	if (reterr->code != ERR_FULL || !place_ballast_drop(&queue->place) ||
-	    !store_checkpoint(&queue->store, true, reterr))
-		goto fail;
-load:
-	if (queue_key_load(queue, reterr) &&
+	if (queue_log_move_with_ballast(queue, reterr) &&
+	    queue_key_load(queue, reterr) &&
 	    names_load(queue->names, &queue->store, reterr) &&
 	    ledger_load(queue->ledger, &queue->store, reterr) &&
 	    lane_load(queue, reterr) && queue_window_load(queue, reterr) &&
 	    queue_seq_load(queue, reterr) && queue_aside_load(queue, reterr))
 		return true;
-fail:
 	queue_break(queue);
 	return false;
 }

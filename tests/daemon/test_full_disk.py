@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from braze import batch, event
-from conftest import PATIENCE, Process, until
+from conftest import BUILD, PATIENCE, Process, until
 from load import FAST, Brazesim, check_law, drain
 
 MIB = 1 << 20
@@ -203,3 +203,28 @@ def test_full_disk_whose_ballast_others_take(fill, start_daemon, small_disk,
 
         empty()
         check_resumed(daemon, heapsim, braze, events)
+
+
+def test_start_on_a_full_disk_without_a_ballast(fill, start_daemon, small_disk,
+                                                heapsim):
+    """What the log holds has no room in the file: nothing for a daemon to do
+    but to say so, and to go on from there once there is room."""
+    heapsim.control(quota=False, reset_percent=100)
+    state = small_disk / "state"
+    daemon = start_daemon(state_dir=state, queue_min_free="0",
+                          **{**SETTINGS, "queue_ballast": "0"})
+    events = Events(daemon)
+    backlog(events)
+    empty = fill("greedy")
+    until(lambda: events.post() == 503, "503")
+    daemon.kill()
+    refused = Process([BUILD / "currentsd", "serve"], env=daemon.env)
+    refused.wait_line(f"full.*; make room on the disk of {state}: the events"
+                      " in it are safe")
+    assert refused.end() == 1
+
+    empty()
+    heapsim.control(reset_percent=0)
+    daemon.start()
+    drain(daemon)
+    check_law(daemon, heapsim, events.acked)
