@@ -59,6 +59,23 @@ log_escape(const char *text, char *ret, size_t size)
 	return len;
 }
 
+const char *
+log_quote(char ret[LOG_QUOTED], const char *text, size_t len)
+{
+	size_t put = 0;
+
+	ret[put++] = '"';
+	/* room for one more byte, its backslash, the quote and the NUL */
+	for (size_t i = 0; i < len && put + 4 <= LOG_QUOTED; i++) {
+		if (text[i] == '"' || text[i] == '\\')
+			ret[put++] = '\\';
+		ret[put++] = text[i];
+	}
+	ret[put++] = '"';
+	ret[put] = '\0';
+	return ret;
+}
+
 void
 log_line(enum log_level level, const char *module, const char *format, ...)
 {

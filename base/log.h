@@ -6,12 +6,15 @@
  *
  *	2026-11-23T22:05:01.123Z info  server: accept source=main events=100
  *
- * time, level, module, verb, then key=value. Never bodies, tokens or a
- * person's data. Control characters are shown as \xNN, so a line is a line
- * whatever is in it. Any thread.
+ * time, level, module, verb, then key=value, where a value with blanks is in
+ * quotes. Never bodies, tokens or a person's data. Control characters are
+ * shown as \xNN, so a line is a line whatever is in it. Any thread.
  */
 
 #include "base/err.h"
+
+#include <stddef.h>
+#include <string.h>
 
 enum log_level {
 	LOG_DEBUG, /* for us */
@@ -29,5 +32,15 @@ MUST_USE bool log_level_read(const char *word, enum log_level *ret_level);
 /* `format` starts with the verb: log_line(LOG_INFO, "queue", "open ..."). */
 void log_line(enum log_level level, const char *module, const char *format, ...)
     PRINTF_LIKE(3, 4);
+
+/* A text as a value in quotes, for "why=%s": quotes and backslashes in it get
+ * a backslash, so that no stranger's text can pass for another key. Lent
+ * until the block ends; cut short where it is long. */
+#define LOG_QUOTE_BYTES(text, len) log_quote((char[LOG_QUOTED]){0}, text, len)
+#define LOG_QUOTE(text)		   LOG_QUOTE_BYTES(text, strlen(text))
+
+enum { LOG_QUOTED = 768 };
+
+const char *log_quote(char ret[LOG_QUOTED], const char *text, size_t len);
 
 #endif

@@ -83,7 +83,7 @@ channel_say(void *arg, const char *text, struct err *reterr)
 {
 	(void)arg;
 	(void)reterr;
-	log_line(LOG_WARN, "erase", "say text=\"%s\"", text);
+	log_line(LOG_WARN, "erase", "say text=%s", LOG_QUOTE(text));
 	return true;
 }
 
@@ -131,9 +131,9 @@ erase_run(struct parts *parts, const struct erase_people *people,
 			  "`currentsd forget --help`\"");
 	else
 		log_line(LOG_ERROR, "erase",
-		    "fail people=%zu why=\"%.*s\" help=\"they stay on the "
+		    "fail people=%zu why=%s help=\"they stay on the "
 		    "list, and are tried again\"",
-		    people->count, (int)out.len, out.data);
+		    people->count, LOG_QUOTE_BYTES(out.data, out.len));
 	buf_fini(&out);
 	return code == EXIT_FINE || code == EXIT_FOUND;
 }

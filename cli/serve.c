@@ -90,8 +90,8 @@ warnings_log(const struct settings *settings)
 		const char *end = memchr(at, '\n', left);
 
 		len = end != NULL ? (size_t)(end - at) : left;
-		log_line(
-		    LOG_WARN, "settings", "warn text=\"%.*s\"", (int)len, at);
+		log_line(LOG_WARN, "settings", "warn text=%s",
+		    LOG_QUOTE_BYTES(at, len));
 		len += end != NULL;
 		at += len;
 		left -= len;
@@ -256,8 +256,8 @@ queue_wait(struct serve *serve, struct err *reterr)
 		if (reterr->code != ERR_BUSY)
 			return false;
 		if (!said)
-			log_line(LOG_WARN, "serve",
-			    "wait for=queue text=\"%s\"", reterr->text);
+			log_line(LOG_WARN, "serve", "wait for=queue text=%s",
+			    LOG_QUOTE(reterr->text));
 		said = true;
 		if (poll(&fd, 1, BUSY_MS) > 0 && signals_read(serve->signal_fd))
 			return err_set(

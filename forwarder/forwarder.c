@@ -166,7 +166,7 @@ forwarder_wait(struct forwarder *forwarder, int64_t until_ms)
 	if (poster_run(
 		forwarder->poster, wait_ms, forwarder_answered, NULL, &err))
 		return;
-	log_line(LOG_ERROR, "forwarder", "run error=\"%s\"", err.text);
+	log_line(LOG_ERROR, "forwarder", "run error=%s", LOG_QUOTE(err.text));
 }
 
 static bool

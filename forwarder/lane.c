@@ -179,9 +179,9 @@ lane_enter(struct lane *lane, enum forwarder_state state, int64_t until_ms,
 	if (until_ms != INT64_MAX && until_ms > now->mono_ms)
 		wait_ms = until_ms - now->mono_ms;
 	log_line(lane_state_level(state), "forwarder",
-	    "%s lane=%s next_ms=%" PRId64 " why=\"%s\"",
+	    "%s lane=%s next_ms=%" PRId64 " why=%s",
 	    forwarder_state_name(state), lane->settings.name, wait_ms,
-	    lane->why);
+	    LOG_QUOTE(lane->why));
 	if (state == FORWARDER_STOPPED || state == FORWARDER_PAUSED)
 		lane_return_all(lane);
 }

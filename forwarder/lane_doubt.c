@@ -23,8 +23,8 @@ lane_doubt_init(
 		return true;
 	if (err.code == ERR_NOMEM)
 		return err_set_nomem(reterr);
-	log_line(LOG_ERROR, "forwarder", "doubt lane=%s error=\"%s\"",
-	    lane->settings.name, err.text);
+	log_line(LOG_ERROR, "forwarder", "doubt lane=%s error=%s",
+	    lane->settings.name, LOG_QUOTE(err.text));
 	return true;
 }
 

@@ -53,8 +53,8 @@ lane_dry(struct lane *lane, const struct moment *now)
 		if (!queue_take(
 			lane->queue, lane->id, now->wall_ms, &lease, &err)) {
 			log_line(LOG_ERROR, "forwarder",
-			    "take lane=%s error=\"%s\"", lane->settings.name,
-			    err.text);
+			    "take lane=%s error=%s", lane->settings.name,
+			    LOG_QUOTE(err.text));
 			lease = NULL;
 		}
 		if (lease == NULL) {

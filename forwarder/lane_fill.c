@@ -222,8 +222,8 @@ lane_fill(struct lane *lane, const struct moment *now)
 		if (!stock_peek(&lane->stock, lane->queue, lane->id,
 			lane_due_ms(lane, now), &lot, &event, &err)) {
 			log_line(LOG_ERROR, "forwarder",
-			    "take lane=%s error=\"%s\"", lane->settings.name,
-			    err.text);
+			    "take lane=%s error=%s", lane->settings.name,
+			    LOG_QUOTE(err.text));
 			lane->look_ms = now->mono_ms + LANE_RETRY_MS;
 			return true;
 		}

@@ -139,8 +139,8 @@ lane_rest(struct lane *lane, const struct moment *now)
 		    .doubt_len = doubt.len,
 		},
 		&err))
-		log_line(LOG_WARN, "forwarder", "rest lane=%s error=\"%s\"",
-		    lane->settings.name, err.text);
+		log_line(LOG_WARN, "forwarder", "rest lane=%s error=%s",
+		    lane->settings.name, LOG_QUOTE(err.text));
 	buf_fini(&rest);
 	buf_fini(&doubt);
 }
@@ -216,8 +216,8 @@ lane_log_restore(struct lane *lane, const struct queue_lane *saved,
 		return false;
 	if (quota_read(&lane->quota, rest->log, rest->log_len, &then, &err))
 		return true;
-	log_line(LOG_WARN, "forwarder", "restore lane=%s error=\"%s\"",
-	    lane->settings.name, err.text);
+	log_line(LOG_WARN, "forwarder", "restore lane=%s error=%s",
+	    lane->settings.name, LOG_QUOTE(err.text));
 	return false;
 }
 

@@ -193,8 +193,8 @@ lane_post(struct lane *lane, struct request *request, const struct moment *now)
 	lane->flying_now++;
 	return true;
 fail:
-	log_line(LOG_ERROR, "forwarder", "start lane=%s error=\"%s\"",
-	    lane->settings.name, err.text);
+	log_line(LOG_ERROR, "forwarder", "start lane=%s error=%s",
+	    lane->settings.name, LOG_QUOTE(err.text));
 	lane->post_ms = now->mono_ms + LANE_RETRY_MS;
 	return false;
 }

@@ -94,9 +94,9 @@ lane_decide(struct lane *lane, struct slate *slate, const struct moment *now)
 	log_line(LOG_WARN, "forwarder",
 	    "set aside lane=%s events=%zu next_ms=%" PRId64
 	    " why=\"refused, and too few others were accepted since to tell "
-	    "whether it is the event; last: %s\"",
+	    "whether it is the event\" last=%s",
 	    lane->settings.name, after, due_ms - judge.due_ms,
-	    lane->suspect_why);
+	    LOG_QUOTE(lane->suspect_why));
 }
 
 void
@@ -116,8 +116,8 @@ lane_settle(struct lane *lane, const struct moment *now)
 		    !slate_settle(slate, lane->queue, &lane->unknown,
 			now->wall_ms, &err)) {
 			log_line(LOG_ERROR, "forwarder",
-			    "settle lane=%s error=\"%s\"", lane->settings.name,
-			    err.text);
+			    "settle lane=%s error=%s", lane->settings.name,
+			    LOG_QUOTE(err.text));
 			lane->settle_ms = now->mono_ms + LANE_RETRY_MS;
 			return;
 		}

@@ -146,8 +146,8 @@ committer_tell(struct queue *queue, bool ok, const struct err *err)
 	if (ok)
 		log_line(LOG_WARN, "queue", "accept result=ok");
 	else
-		log_line(LOG_ERROR, "queue", "accept result=failed text=\"%s\"",
-		    err->text);
+		log_line(LOG_ERROR, "queue", "accept result=failed text=%s",
+		    LOG_QUOTE(err->text));
 }
 
 /* Commit, and call back for each. */
@@ -213,7 +213,8 @@ committer_checkpoint(struct queue *queue)
 	}
 	lock_drop(&queue->held);
 	if (broke)
-		log_line(LOG_ERROR, "queue", "fail text=\"%s\"", err.text);
+		log_line(
+		    LOG_ERROR, "queue", "fail text=%s", LOG_QUOTE(err.text));
 }
 
 /* Open a broken queue anew. */
@@ -234,7 +235,8 @@ committer_mend(struct queue *queue, int64_t now_ms, int64_t *mend_ms)
 	if (mended)
 		log_line(LOG_WARN, "queue", "reopen result=ok");
 	else if (tried)
-		log_line(LOG_ERROR, "queue", "reopen text=\"%s\"", err.text);
+		log_line(
+		    LOG_ERROR, "queue", "reopen text=%s", LOG_QUOTE(err.text));
 	if (mended && queue->settings.wake != NULL)
 		queue->settings.wake(queue->settings.wake_arg);
 }

@@ -367,8 +367,8 @@ queue_close(struct queue *queue)
 	if (!queue->broken) {
 		/* Only tidiness: the log is as good as the file. */
 		if (!store_checkpoint(&queue->store, true, &err))
-			log_line(
-			    LOG_DEBUG, "queue", "close text=\"%s\"", err.text);
+			log_line(LOG_DEBUG, "queue", "close text=%s",
+			    LOG_QUOTE(err.text));
 		store_close(&queue->store);
 	}
 	put_pool_fini(queue);

@@ -93,8 +93,8 @@ answer_send(struct request *request, unsigned status, const char *type,
 	size_t len;
 
 	if (!buf_ok(body, &err)) {
-		log_line(LOG_WARN, "server", "answer status=%u why=\"%s\"",
-		    status, err.text);
+		log_line(LOG_WARN, "server", "answer status=%u why=%s", status,
+		    LOG_QUOTE(err.text));
 		goto out;
 	}
 	data = buf_take(body, &len);
@@ -140,10 +140,11 @@ answer_log_refusal(struct request *request, unsigned status, const char *why)
 		clock_mono_ms(), &suppressed))
 		return;
 	log_line(LOG_WARN, "server",
-	    "refuse status=%u listener=%s method=%s path=\"%s\" source=%s "
-	    "why=\"%s\" suppressed=%llu",
-	    status, request->listener->name, request->method, request->path,
-	    answer_source(request), why, (unsigned long long)suppressed);
+	    "refuse status=%u listener=%s method=%s path=%s source=%s "
+	    "why=%s suppressed=%llu",
+	    status, request->listener->name, request->method,
+	    LOG_QUOTE(request->path), answer_source(request), LOG_QUOTE(why),
+	    (unsigned long long)suppressed);
 }
 
 static enum MHD_Result

@@ -352,7 +352,8 @@ board_restore(struct board *board, struct queue *queue)
 
 	buf_init(&clocks, BOARD_CLOCKS_MAX);
 	if (!queue_clocks_read(queue, &clocks, &err)) {
-		log_line(LOG_WARN, "server", "clocks text=\"%s\"", err.text);
+		log_line(
+		    LOG_WARN, "server", "clocks text=%s", LOG_QUOTE(err.text));
 		goto out;
 	}
 	lock_hold(&board->lock);

@@ -68,8 +68,8 @@ static void
 		return;
 	(void)vsnprintf(text, sizeof(text), format, args);
 	text[strcspn(text, "\n")] = '\0';
-	log_line(LOG_DEBUG, "server", "library listener=%s text=\"%s\"",
-	    listener->name, text);
+	log_line(LOG_DEBUG, "server", "library listener=%s text=%s",
+	    listener->name, LOG_QUOTE(text));
 }
 
 bool

@@ -42,11 +42,11 @@ observe_log(const struct request *request, const char *text)
 	if (!drift_text_read(text, &drift))
 		return;
 	log_line(LOG_WARN, "server",
-	    "drift source=%s what=\"%s\" type=\"%.*s\" field=\"%.*s\" "
-	    "json=\"%.*s\"",
-	    request->put.source, currents_note_name(drift.what),
-	    (int)drift.type.len, drift.type.data, (int)drift.field.len,
-	    drift.field.data, (int)drift.json.len, drift.json.data);
+	    "drift source=%s what=%s type=%s field=%s json=%s",
+	    request->put.source, LOG_QUOTE(currents_note_name(drift.what)),
+	    LOG_QUOTE_BYTES(drift.type.data, drift.type.len),
+	    LOG_QUOTE_BYTES(drift.field.data, drift.field.len),
+	    LOG_QUOTE_BYTES(drift.json.data, drift.json.len));
 }
 
 void

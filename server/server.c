@@ -166,7 +166,8 @@ server_clocks_hand(struct server *server)
 	if (board_write(server->board, &clocks) &&
 	    (!buf_ok(&clocks, &err) || !queue_clocks_note(server->queue,
 					   clocks.data, clocks.len, &err)))
-		log_line(LOG_WARN, "server", "clocks text=\"%s\"", err.text);
+		log_line(
+		    LOG_WARN, "server", "clocks text=%s", LOG_QUOTE(err.text));
 	buf_fini(&clocks);
 }
 

@@ -72,3 +72,12 @@ def test_body_that_is_no_json_is_kept(bounded, body):
     status, answer = post_raw(daemon, body)
     assert status == 400 and answer["error"]
     assert daemon.books()["undecodable"] == 1
+
+
+def test_a_path_cannot_forge_the_log(daemon):
+    """Its quotes do not end the value, its line ends not the line."""
+    answer = raw(daemon, b'GET /%22%20source=forged%0d%0aline HTTP/1.1\r\n'
+                 b"Host: x\r\nConnection: close\r\n\r\n")
+    assert statuses(answer) == [404]
+    daemon.run.wait_line(
+        r' refuse status=404 .* path="/\\" source=forged\\x0d\\x0aline" source=')

@@ -238,6 +238,32 @@ test_log_levels(void **state)
 	assert_false(log_level_read("loud", &level));
 }
 
+static void
+test_log_quotes(void **state)
+{
+	static const struct {
+		const char *text, *quoted;
+	} rows[] = {
+	    {"", "\"\""},
+	    {"plain words", "\"plain words\""},
+	    {"a\" why=\"b", "\"a\\\" why=\\\"b\""},
+	    {"end\\", "\"end\\\\\""},
+	};
+	char quotes[LOG_QUOTED * 2];
+	const char *quoted;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_string_equal(LOG_QUOTE(rows[i].text), rows[i].quoted);
+	assert_string_equal(LOG_QUOTE_BYTES("ab\"", 2), "\"ab\"");
+	/* cut short, it ends all the same, and not in the middle of a pair */
+	memset(quotes, '"', sizeof(quotes));
+	quoted = LOG_QUOTE_BYTES(quotes, sizeof(quotes));
+	assert_true(strlen(quoted) < LOG_QUOTED);
+	assert_true(strlen(quoted) % 2 == 0);
+	assert_string_equal(quoted + strlen(quoted) - 3, "\\\"\"");
+}
+
 int
 main(void)
 {
@@ -253,6 +279,7 @@ main(void)
 	    cmocka_unit_test(test_err_set),
 	    cmocka_unit_test(test_counters),
 	    cmocka_unit_test(test_log_levels),
+	    cmocka_unit_test(test_log_quotes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
