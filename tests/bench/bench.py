@@ -13,6 +13,8 @@ machine can make the daemon look worse, never better. A shared processor
 changes its pace from second to second, so J is taken before and after each
 run at saturation, and what counts is the middle one of the runs' ratios. For
 the same reason a daemon with many events waiting and one with few take turns.
+A disk has its moods too: of answers at a fixed rate the middle one of several
+runs counts. The range of the runs stands beside it.
 """
 
 import argparse
@@ -20,144 +22,16 @@ import http.client
 import json
 import os
 import pathlib
-import re
-import shutil
 import signal
 import subprocess
 import time
 
-TOKEN = "bench"
-CONNECTIONS = 32
-WINDOW = 1_000_000  # events remembered to tell duplicates, 24 bytes each
-PATIENCE = 120
-MIB = 1 << 20
-RATE_S, RATE_FIXED_S = 3, 12  # how long each run takes
+from bench_daemon import (FIXED, PATIENCE, RATE_S, TOKEN, WINDOW, Bench,
+                          Daemon)
+
 RATE_RUNS = 5
-FIXED = 5000  # events a second, where the time of an answer is measured
 DELIVERED = 200_000
-
-
-class Bench:
-    def __init__(self, build, state):
-        self.build, self.dir = build, state
-        shutil.rmtree(state, ignore_errors=True)
-        state.mkdir(parents=True)
-        self.samples = state / "samples"
-        with open(self.samples, "wb") as out:
-            subprocess.run([build / "currentsd", "sample", "--all", "--seed",
-                            "1", "--count", "9600", "--time", "1790000000"],
-                           stdout=out, check=True)
-
-    def run(self, program, *words):
-        out = subprocess.run([self.build / program, *map(str, words)],
-                             check=True, capture_output=True, text=True)
-        return json.loads(out.stdout)
-
-    def yardstick(self, *words):
-        return self.run("bench_yardstick", *words)
-
-    def json_rate(self, seconds):
-        return self.yardstick("json", self.samples, seconds)["rate"]
-
-    def saturate(self, daemon):
-        """One run at saturation, beside J: also in units of J and 1 / J."""
-        before = self.json_rate(1)
-        run = daemon.load("--seconds", RATE_S)
-        run["j"] = (before + self.json_rate(1)) / 2
-        run["rate_in_j"] = run["rate"] / run["j"]
-        run["event_in_j"] = run["event_us"] * run["j"] / 1e6
-        return run
-
-    def load(self, port, *words):
-        loaded = self.run("bench_load", "--port", port, "--token", TOKEN,
-                          "--connections", CONNECTIONS, *words, self.samples)
-        if loaded["refused"]:
-            raise SystemExit(f"refused {loaded['refused']} requests")
-        return loaded
-
-
-class Daemon:
-    """`currentsd serve`, whose Heap is away unless a URL is given."""
-
-    def __init__(self, bench, name, heap_url="http://127.0.0.1:1", **settings):
-        self.bench = bench
-        self.state = bench.dir / name
-        self.log = bench.dir / f"{name}.log"
-        self.env = {key: value for key, value in os.environ.items()
-                    if not key.startswith("CURRENTSD_")}
-        self.env.update(
-            CURRENTSD_LISTEN="127.0.0.1:0", CURRENTSD_ADMIN="127.0.0.1:0",
-            CURRENTSD_STATE_DIR=str(self.state), CURRENTSD_TOKEN=TOKEN,
-            CURRENTSD_ALLOW_VOLATILE_STATE="yes", CURRENTSD_HEAP_APP_ID="11",
-            CURRENTSD_HEAP_URL=heap_url, CURRENTSD_QUEUE_MAX_BYTES="20G",
-            CURRENTSD_QUEUE_WINDOW=str(WINDOW))
-        self.env.update({"CURRENTSD_" + key.upper(): str(value)
-                         for key, value in settings.items()})
-
-    def start(self):
-        with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(
-                [self.bench.build / "currentsd", "serve"], env=self.env,
-                stderr=log)
-        self.port, self.admin = self.wait("listen"), self.wait("admin")
-        # The same address after a restart.
-        self.env["CURRENTSD_LISTEN"] = f"127.0.0.1:{self.port}"
-
-    def wait(self, name):
-        end = time.monotonic() + PATIENCE
-        pattern = re.compile(rf"server: {name} address=\S+:(\d+)\n")
-        while time.monotonic() < end:
-            found = pattern.search(self.log.read_text())
-            if found:
-                return int(found[1])
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.001)  # poll
-        raise SystemExit(f"the daemon does not start: see {self.log}")
-
-    def stop(self, how=signal.SIGTERM):
-        self.process.send_signal(how)
-        self.process.wait(timeout=PATIENCE)
-
-    def processor_s(self):
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text()
-        user, system = fields.rpartition(")")[2].split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
-
-    def resident_most(self):
-        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
-
-    def books(self):
-        link = http.client.HTTPConnection("127.0.0.1", self.admin,
-                                          timeout=PATIENCE)
-        link.request("GET", "/status")
-        books = json.load(link.getresponse())["queue"]
-        link.close()
-        return books
-
-    def bytes_on_disk(self):
-        return sum(path.stat().st_size for path in self.state.glob("queue.db*"))
-
-    def load(self, *words):
-        """Load it; the figures, with the processor time of an event in µs."""
-        before = self.processor_s()
-        loaded = self.bench.load(self.port, *words)
-        loaded["event_us"] = \
-            (self.processor_s() - before) * 1e6 / loaded["events"]
-        return loaded
-
-    def fixed(self):
-        return self.load("--seconds", RATE_FIXED_S, "--rate", FIXED)
-
-    def renew(self):
-        """Start with nothing waiting, and a full window of duplicates."""
-        self.start()
-        self.load("--events", WINDOW)
-
-    def remove(self):
-        self.stop()
-        shutil.rmtree(self.state)
+MIB = 1 << 20
 
 
 class Table:
@@ -234,6 +108,7 @@ def measure_delivery(bench):
     heapsim = subprocess.Popen(
         [bench.build / "heapsim", "--no-quota", "--forget-bodies"],
         stdout=subprocess.PIPE, text=True)
+    bench.started.append(heapsim)
     port = heapsim.stdout.readline().rpartition(":")[2].strip()
     daemon = Daemon(bench, "delivery", heap_events_per_minute=0,
                     heap_identity_per_minute=0)
@@ -263,101 +138,133 @@ def stripped_bytes(bench):
     return copy.stat().st_size
 
 
+class Report:
+    """The yardsticks, then the rows of the table in their order."""
+
+    def __init__(self, bench, waiting):
+        self.bench, self.waiting = bench, waiting
+        self.table = Table()
+        j = bench.yardstick("json", bench.samples, 3)
+        self.h = measure_http(bench)
+        self.s = bench.yardstick("rows", bench.samples, bench.dir, 3)["rate"]
+        self.f = bench.yardstick("fsync", bench.dir, 3)
+        print(f"J  {thousands(j['rate'])} events/s parsed by jansson on one"
+              " core, at first\n"
+              f"H  {thousands(self.h)} requests/s by a bare libmicrohttpd\n"
+              f"S  {thousands(self.s)} events/s as rows of SQLite\n"
+              f"F  {self.f['p50_ms']:.2f} ms median, {self.f['p99_ms']:.2f} ms"
+              f" p99 of an fsync of 16 KiB ({self.f['count']} times)\n"
+              f"bodies of {thousands(j['body_bytes'])} bytes on average,"
+              f" {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
+              flush=True)
+
+    def p99(self, name, runs):
+        bound = self.f["p99_ms"] + 5
+        run = middle(runs, "p99_ms")
+        self.table.row(name, f"{run['p99_ms']:.1f} ms (median"
+                       f" {run['p50_ms']:.1f}; {spread(runs, 'p99_ms')})",
+                       f"<= {bound:.1f} ms", run["p99_ms"] <= bound)
+        return run
+
+    def accept(self):
+        """Nothing waiting; returns how this is in yardsticks."""
+        daemon = Daemon(self.bench, "empty")
+        daemon.renew()
+        runs = [self.bench.saturate(daemon) for _ in range(RATE_RUNS)]
+        answers = daemon.fixed()
+        daemon.remove()
+        accepted = middle(runs, "rate_in_j")
+        self.table.row("accepted events/s", thousands(accepted["rate"])
+                       + f" ({accepted['rate_in_j']:.1f} J;"
+                       f" {spread(runs, 'rate_in_j')})", ">= 3 J",
+                       accepted["rate_in_j"] >= 3)
+        used = middle(runs, "event_in_j")
+        self.table.row("processor time of an event",
+                       f"{used['event_us']:.1f} us"
+                       f" ({used['event_in_j']:.2f} / J;"
+                       f" {spread(runs, 'event_in_j')})", "<= 0.4 / J",
+                       used["event_in_j"] <= 0.4)
+        fixed = self.p99(f"answer at {thousands(FIXED)} events/s, p99",
+                         answers)
+        return (f"accept is {accepted['rate_in_j']:.1f} x J,"
+                f" {accepted['requests_rate'] / self.h:.1%} of H,"
+                f" {accepted['rate'] / self.s:.1f} x S; its p99 at a fixed"
+                f" rate is {fixed['p99_ms'] / self.f['p99_ms']:.1f} x that of"
+                " F")
+
+    def backlog(self, daemon):
+        """A daemon with many waiting, in turns with one that has none."""
+        daemon.start()
+        daemon.load("--events", self.waiting)
+        empty, runs = Daemon(self.bench, "empty"), []
+        for _ in range(RATE_RUNS):
+            empty.renew()
+            of_empty = empty.load("--seconds", RATE_S)["rate"]
+            empty.remove()
+            rate = daemon.load("--seconds", RATE_S)["rate"]
+            runs.append({"rate": rate, "share": rate / of_empty})
+        full = middle(runs, "share")
+        self.table.row(f"accepted events/s, {thousands(self.waiting)} waiting",
+                       f"{thousands(full['rate'])} ({full['share']:.0%} of"
+                       f" empty; {spread(runs, 'share')})",
+                       ">= 90%", full["share"] >= 0.9)
+        self.p99(f"p99, {thousands(self.waiting)} waiting", daemon.fixed())
+
+    def room(self, daemon):
+        resident = (daemon.resident_most() - 24 * WINDOW) / MIB
+        self.table.row("most memory beyond the window", f"{resident:.0f} MiB",
+                       "<= 64 MiB", resident <= 64)
+        # The log of the window has 16 bytes of an event, of the last so many.
+        left = daemon.books()["waiting"]
+        room = daemon.bytes_on_disk() / left
+        window = 16 * min(left, WINDOW) / left
+        self.table.row("bytes on disk of a waiting event", f"{room:.0f}"
+                       f" ({window:.0f} of the window)", "<= 250",
+                       room <= 250)
+
+    def cold_start(self, daemon):
+        loader = subprocess.Popen(
+            [self.bench.build / "bench_load", "--port", str(daemon.port),
+             "--token", TOKEN, "--seconds", "600", self.bench.samples],
+            stderr=subprocess.DEVNULL)
+        before = daemon.books()["received"]
+        while daemon.books()["received"] < before + 10_000:
+            time.sleep(0.01)  # poll
+        daemon.stop(signal.SIGKILL)
+        loader.wait()
+        cold = drop_caches()
+        took = first_200(daemon, subprocess.check_output(
+            [self.bench.build / "currentsd", "sample", "--batch", "--count",
+             "100"]))
+        self.table.row("first 200 after SIGKILL, " + (
+            "cold" if cold else "warm: no right to drop caches"),
+            f"{took:.2f} s", "<= 1 s", took <= 1)
+        daemon.remove()
+
+    def delivery(self):
+        before = self.bench.json_rate(1)
+        rate, event_us = measure_delivery(self.bench)
+        rate_in_j = rate / ((before + self.bench.json_rate(1)) / 2)
+        self.table.row("delivered events/s", f"{thousands(rate)}"
+                       f" ({rate_in_j:.2f} J, {event_us:.1f} us of ours)",
+                       ">= 0.3 J", rate_in_j >= 0.3)
+
+    def binary(self):
+        size = stripped_bytes(self.bench)
+        self.table.row("release binary, stripped", f"{size / 1024:.0f} KiB",
+                       "<= 1024 KiB", size <= MIB)
+
+
 def measure(bench, waiting):
-    table = Table()
-    j = bench.yardstick("json", bench.samples, 3)
-    h = measure_http(bench)
-    s = bench.yardstick("rows", bench.samples, bench.dir, 3)["rate"]
-    f = bench.yardstick("fsync", bench.dir, 3)
-    p99_bound = f["p99_ms"] + 5
-    print(f"J  {thousands(j['rate'])} events/s parsed by jansson on one core,"
-          " at first\n"
-          f"H  {thousands(h)} requests/s by a bare libmicrohttpd\n"
-          f"S  {thousands(s)} events/s as rows of SQLite\n"
-          f"F  {f['p50_ms']:.2f} ms median, {f['p99_ms']:.2f} ms p99 of an"
-          f" fsync of 16 KiB ({f['count']} times)\n"
-          f"bodies of {thousands(j['body_bytes'])} bytes on average,"
-          f" {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
-          flush=True)
-
-    def p99_row(name, loaded):
-        table.row(name, f"{loaded['p99_ms']:.1f} ms (median"
-                  f" {loaded['p50_ms']:.1f})", f"<= {p99_bound:.1f} ms",
-                  loaded["p99_ms"] <= p99_bound)
-
-    empty = Daemon(bench, "empty")
-    empty.renew()
-    runs = [bench.saturate(empty) for _ in range(RATE_RUNS)]
-    empty_fixed = empty.fixed()
-    empty.remove()
-    accepted = middle(runs, "rate_in_j")
-    table.row("accepted events/s", thousands(accepted["rate"])
-              + f" ({accepted['rate_in_j']:.1f} J;"
-              f" {spread(runs, 'rate_in_j')})", ">= 3 J",
-              accepted["rate_in_j"] >= 3)
-    used = middle(runs, "event_in_j")
-    table.row("processor time of an event", f"{used['event_us']:.1f} us"
-              f" ({used['event_in_j']:.2f} / J;"
-              f" {spread(runs, 'event_in_j')})", "<= 0.4 / J",
-              used["event_in_j"] <= 0.4)
-    p99_row(f"answer at {thousands(FIXED)} events/s, p99", empty_fixed)
-
+    report = Report(bench, waiting)
+    in_yardsticks = report.accept()
     daemon = Daemon(bench, "waiting")
-    daemon.start()
-    daemon.load("--events", waiting)
-    shares = []
-    for _ in range(RATE_RUNS):
-        empty.renew()
-        of_empty = empty.load("--seconds", RATE_S)["rate"]
-        empty.remove()
-        full = daemon.load("--seconds", RATE_S)["rate"]
-        shares.append({"rate": full, "share": full / of_empty})
-    full = middle(shares, "share")
-    table.row(f"accepted events/s, {thousands(waiting)} waiting",
-              f"{thousands(full['rate'])} ({full['share']:.0%} of empty;"
-              f" {spread(shares, 'share')})",
-              ">= 90%", full["share"] >= 0.9)
-    p99_row(f"p99, {thousands(waiting)} waiting", daemon.fixed())
-    left = daemon.books()["waiting"]
-    resident = (daemon.resident_most() - 24 * WINDOW) / MIB
-    table.row("most memory beyond the window", f"{resident:.0f} MiB",
-              "<= 64 MiB", resident <= 64)
-    # The log of the window has 16 bytes of an event, of the last so many.
-    room = daemon.bytes_on_disk() / left
-    window = 16 * min(left, WINDOW) / left
-    table.row("bytes on disk of a waiting event", f"{room:.0f}"
-              f" ({window:.0f} of the window)", "<= 250", room <= 250)
-
-    loader = subprocess.Popen(
-        [bench.build / "bench_load", "--port", str(daemon.port), "--token",
-         TOKEN, "--seconds", "600", bench.samples],
-        stderr=subprocess.DEVNULL)
-    before = daemon.books()["received"]
-    while daemon.books()["received"] < before + 10_000:
-        time.sleep(0.01)  # poll
-    daemon.stop(signal.SIGKILL)
-    loader.wait()
-    cold = drop_caches()
-    body = subprocess.check_output([bench.build / "currentsd", "sample",
-                                    "--batch", "--count", "100"])
-    took = first_200(daemon, body)
-    table.row("first 200 after SIGKILL, " + ("cold" if cold else
-              "warm: no right to drop caches"), f"{took:.2f} s", "<= 1 s",
-              took <= 1)
-    daemon.remove()
-
-    before = bench.json_rate(1)
-    rate, event_us = measure_delivery(bench)
-    rate_in_j = rate / ((before + bench.json_rate(1)) / 2)
-    table.row("delivered events/s", f"{thousands(rate)} ({rate_in_j:.2f} J,"
-              f" {event_us:.1f} us of ours)", ">= 0.3 J", rate_in_j >= 0.3)
-    size = stripped_bytes(bench)
-    table.row("release binary, stripped", f"{size / 1024:.0f} KiB",
-              "<= 1024 KiB", size <= MIB)
-    print(f"\n{table}\n\naccept is {accepted['rate_in_j']:.1f} x J,"
-          f" {accepted['requests_rate'] / h:.1%} of H,"
-          f" {accepted['rate'] / s:.1f} x S; its p99 at a fixed rate is"
-          f" {empty_fixed['p99_ms'] / f['p99_ms']:.1f} x that of F")
+    report.backlog(daemon)
+    report.room(daemon)
+    report.cold_start(daemon)
+    report.delivery()
+    report.binary()
+    print(f"\n{report.table}\n\n{in_yardsticks}")
 
 
 def main():
@@ -371,7 +278,7 @@ def main():
     try:
         measure(bench, arguments.waiting)
     finally:
-        shutil.rmtree(bench.dir, ignore_errors=True)
+        bench.end()
     print(f"{time.monotonic() - started:.0f} s")
 
 
