@@ -113,8 +113,14 @@ unit()
 
 fault()
 {
+    local status
     "${launch[@]}" ctest --test-dir "build/$1" -L fault -j 2 \
         --output-on-failure --no-tests=error
+    status=$?
+    # How much was tried: ctest keeps it to itself if all is well.
+    grep -E '^power cuts: |^(flipped bits|cut off|garbage): |[0-9]+ trials' \
+        "build/$1/Testing/Temporary/LastTest.log"
+    return $status
 }
 
 daemon()
