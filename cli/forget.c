@@ -84,7 +84,11 @@ forget_all(struct forget *forget, struct err *reterr)
 {
 	const struct options *options = forget->context->options;
 	struct queue *queue = forget->context->parts->queue;
+	struct tools_forgetting forgetting;
+	size_t missed;
 
+	if (!tools_forget_begin(queue, &forgetting, reterr))
+		return false;
 	for (int place = 0; place < TOOLS_PLACES; place++) {
 		struct job job = {
 		    .context = forget->context,
@@ -100,10 +104,17 @@ forget_all(struct forget *forget, struct err *reterr)
 		forget->removed[place] = job.matched;
 		forget->damaged += job.damaged;
 	}
-	return forget_bodies(forget, reterr) &&
-	       job_apart(forget->context, "rebuilding the file", forget_vacuum,
-		   queue, reterr) &&
+	if (!forget_bodies(forget, reterr) ||
+	    !job_apart(forget->context, "rebuilding the file", forget_vacuum,
+		queue, reterr))
+		return false;
+	missed = tools_forget_missed(queue, &forgetting);
+	if (missed > forget->damaged)
+		forget->damaged = missed;
+	/* Who may still be in a parcel stays on the list. */
+	return forget->damaged > 0 ||
 	       tools_erasures_done(queue, options->words, options->word_count,
+		   forgetting.last_erasure,
 		   options_has(options, "--listed") ? forget->context->now_ms
 						    : 0,
 		   reterr);
@@ -144,7 +155,9 @@ forget_text(const struct forget *forget, struct buf *out)
 		    forget->unclear);
 	if (forget->damaged > 0)
 		(void)buf_printf(out,
-		    "%zu damaged parcels could not be looked into.\n",
+		    "%zu damaged parcels could not be looked into: erasures "
+		    "that were asked for\nstay on their list. Forget again "
+		    "once `queue check` finds no fault.\n",
 		    forget->damaged);
 	(void)buf_text(out,
 	    "What remains here: keyed hashes of (source, type, event id) that "

@@ -91,7 +91,7 @@ erasures_done(struct command_context *context, struct erasures *erasures)
 
 	if (!erasures_walk(context, erasures, &err) ||
 	    (erasures->found && !tools_erasures_done(context->parts->queue,
-				    &erasures->wanted, 1, 0, &err)))
+				    &erasures->wanted, 1, INT64_MAX, 0, &err)))
 		return command_fail(erasures->out, &err);
 	(void)buf_text(erasures->out,
 	    erasures->found ? "taken off the list\n" : "not on the list\n");

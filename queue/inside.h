@@ -119,6 +119,7 @@ struct queue {
 	int64_t kept_parcels, kept_bytes; /* in the table kept */
 	int64_t notes;			  /* in the table note */
 	int64_t damaged;		  /* in the table damaged */
+	int64_t damaged_ever;		  /* put there since the start */
 	struct queue_moved moved;
 	int64_t last_commit_ms; /* of puts, successful; 0 after a failure */
 	bool broken;		/* store is closed until it is opened anew */

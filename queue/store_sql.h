@@ -122,9 +122,10 @@ static const char *const store_texts[STORE_STATEMENTS] = {
 	" FROM kept WHERE id>?1 ORDER BY id LIMIT 1",
     [STORE_KEPT_WRITE] = "UPDATE kept SET bytes=?2, delivered=?3 WHERE id=?1",
     [STORE_BURIED_DELETE] = "DELETE FROM buried WHERE id=?1",
-    [STORE_ERASURE_DONE] = "DELETE FROM erasure WHERE subject=?1",
+    [STORE_ERASURE_LAST] = "SELECT coalesce(max(id), 0) FROM erasure",
+    [STORE_ERASURE_DONE] = "DELETE FROM erasure WHERE subject=?1 AND id<=?2",
     [STORE_ERASURE_FORGOTTEN] =
-	"UPDATE erasure SET forgotten_ms=?2 WHERE subject=?1",
+	"UPDATE erasure SET forgotten_ms=?3 WHERE subject=?1 AND id<=?2",
     /* Who asks again is to be forgotten again. */
     [STORE_ERASURE_ADD] =
 	"INSERT OR REPLACE INTO erasure VALUES(NULL, ?1, ?2, ?3, 0)",

@@ -108,12 +108,28 @@ MUST_USE bool
 tools_bodies(struct queue *queue, int64_t after, tools_body_fn *fn, void *arg,
     bool remove, int64_t *ret_last, struct err *reterr);
 
-/* Once it is done: take subjects off the list of erasures, and their names
- * out of the file; or, with forgotten_ms, note on it that they were forgotten
- * here. */
+/* Where forgetting begins. */
+struct tools_forgetting {
+	int64_t last_erasure; /* of the list: later ones are not meant */
+	int64_t damaged;      /* internal: parcels set aside so far */
+};
+
+/* Before the first place: what was set aside as damaged gets another try, so
+ * that it is walked like the rest. */
+MUST_USE bool tools_forget_begin(struct queue *queue,
+    struct tools_forgetting *ret_forgetting, struct err *reterr);
+
+/* After the last: how many were set aside meanwhile, and may have been
+ * passed by. */
+size_t tools_forget_missed(
+    struct queue *queue, const struct tools_forgetting *forgetting);
+
+/* Once it is done: take subjects off the list of erasures up to the id
+ * `last`, and their names out of the file; or, with forgotten_ms, note on it
+ * that they were forgotten here. */
 MUST_USE bool
 tools_erasures_done(struct queue *queue, const char *const *subjects,
-    size_t count, int64_t forgotten_ms, struct err *reterr);
+    size_t count, int64_t last, int64_t forgotten_ms, struct err *reterr);
 
 /* Rebuild the file without free pages and empty the log, so that nothing of
  * what was removed is left in either. Holds the queue meanwhile. */

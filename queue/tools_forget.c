@@ -218,9 +218,62 @@ tools_forget(struct queue *queue, struct tools_job *job, struct err *reterr)
 	return ok;
 }
 
+/* The last id of the list of erasures. */
 static bool
-forget_erasure(struct queue *queue, const char *subject, int64_t forgotten_ms,
+forget_erasure_last(struct queue *queue, int64_t *ret_id, struct err *reterr)
+{
+	sqlite3_stmt *last =
+	    store_statement(&queue->store, STORE_ERASURE_LAST, reterr);
+	bool row;
+
+	if (last == NULL || !store_step(&queue->store, last, &row, reterr))
+		return false;
+	*ret_id = sqlite3_column_int64(last, 0);
+	store_reset(last);
+	return true;
+}
+
+bool
+tools_forget_begin(struct queue *queue, struct tools_forgetting *ret_forgetting,
     struct err *reterr)
+{
+	struct tools_forgetting forgetting;
+	bool ok;
+
+	lock_hold(&queue->held);
+	if (queue->broken)
+		ok = err_set(reterr, ERR_IO,
+		    "the disk failed; the queue is being opened anew");
+	else
+		ok = (queue->damaged == 0 ||
+			 queue_damaged_back(queue, reterr)) &&
+		     forget_erasure_last(
+			 queue, &forgetting.last_erasure, reterr);
+	if (!ok)
+		queue_rollback(queue, reterr);
+	forgetting.damaged = queue->damaged_ever;
+	queue_show(queue);
+	lock_drop(&queue->held);
+	if (ok)
+		*ret_forgetting = forgetting;
+	return ok;
+}
+
+size_t
+tools_forget_missed(
+    struct queue *queue, const struct tools_forgetting *forgetting)
+{
+	int64_t missed;
+
+	lock_hold(&queue->held);
+	missed = queue->damaged_ever - forgetting->damaged;
+	lock_drop(&queue->held);
+	return (size_t)missed;
+}
+
+static bool
+forget_erasure(struct queue *queue, const char *subject, int64_t last,
+    int64_t forgotten_ms, struct err *reterr)
 {
 	sqlite3_stmt *done = store_statement(&queue->store,
 	    forgotten_ms == 0 ? STORE_ERASURE_DONE : STORE_ERASURE_FORGOTTEN,
@@ -229,14 +282,15 @@ forget_erasure(struct queue *queue, const char *subject, int64_t forgotten_ms,
 	if (done == NULL)
 		return false;
 	(void)sqlite3_bind_text(done, 1, subject, -1, SQLITE_STATIC);
+	(void)sqlite3_bind_int64(done, 2, last);
 	if (forgotten_ms != 0)
-		(void)sqlite3_bind_int64(done, 2, forgotten_ms);
+		(void)sqlite3_bind_int64(done, 3, forgotten_ms);
 	return store_run(&queue->store, done, reterr);
 }
 
 bool
 tools_erasures_done(struct queue *queue, const char *const *subjects,
-    size_t count, int64_t forgotten_ms, struct err *reterr)
+    size_t count, int64_t last, int64_t forgotten_ms, struct err *reterr)
 {
 	bool ok;
 
@@ -244,7 +298,8 @@ tools_erasures_done(struct queue *queue, const char *const *subjects,
 		return false;
 	ok = store_wipe(&queue->store, true, reterr);
 	for (size_t i = 0; ok && i < count; i++)
-		ok = forget_erasure(queue, subjects[i], forgotten_ms, reterr);
+		ok = forget_erasure(
+		    queue, subjects[i], last, forgotten_ms, reterr);
 	ok = ok && store_wipe(&queue->store, false, reterr);
 	return tools_step_end(queue, ok, reterr) &&
 	       tools_log_empty(queue, reterr);

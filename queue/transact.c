@@ -75,6 +75,7 @@ queue_commit(struct queue *queue, struct err *reterr)
 	queue->body_bytes += queue->moved.body_bytes;
 	queue->bodies_removed += queue->moved.bodies_removed;
 	queue->damaged += queue->moved.damaged;
+	queue->damaged_ever += queue->moved.damaged;
 	queue->kept_parcels += queue->moved.kept_parcels;
 	queue->kept_bytes += queue->moved.kept_bytes;
 	queue->notes += queue->moved.notes;

@@ -4,6 +4,8 @@
 
 #include "tools_help.h"
 
+#include "queue/inside.h"
+
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
@@ -246,6 +248,121 @@ test_damaged_body_is_passed_over(void **state)
 	assert_int_equal(check.faults, 1);
 }
 
+/* Move every parcel where its ticket does not look for it, or back. */
+static void
+parcels_move(struct fixture *fixture, const char *sql)
+{
+	lock_hold(&fixture->queue->held);
+	assert_int_equal(
+	    sqlite3_exec(fixture->queue->store.db, sql, NULL, NULL, NULL),
+	    SQLITE_OK);
+	lock_drop(&fixture->queue->held);
+}
+
+/* A person in a parcel that was set aside, and reads well again. */
+static void
+test_what_was_set_aside_is_forgotten_too(void **state)
+{
+	struct fixture *fixture = *state;
+	struct tools_forgetting forgetting;
+	struct err err;
+
+	put(fixture, "victim", 2, QUEUE_WAIT);
+	parcels_move(fixture, "UPDATE parcel SET seq=seq+1000");
+	assert_int_equal(deliver(fixture), 0);
+	parcels_move(fixture, "UPDATE parcel SET seq=seq-1000");
+	assert_true(tools_forget_begin(fixture->queue, &forgetting, &err));
+	assert_int_equal(
+	    run(fixture, TOOLS_WAITING, tools_forget, "victim").matched, 2);
+	assert_int_equal(tools_forget_missed(fixture->queue, &forgetting), 0);
+	assert_int_equal(deliver(fixture), 0);
+	assert_int_equal(totals(fixture).forgotten, 2);
+}
+
+/* And in one that is set aside while the job is at work: told, not passed
+ * over in silence. */
+static void
+test_what_is_set_aside_meanwhile_is_missed(void **state)
+{
+	struct fixture *fixture = *state;
+	struct tools_forgetting forgetting;
+	struct err err;
+
+	put(fixture, "victim", 2, QUEUE_WAIT);
+	assert_true(tools_forget_begin(fixture->queue, &forgetting, &err));
+	parcels_move(fixture, "UPDATE parcel SET seq=seq+1000");
+	assert_int_equal(deliver(fixture), 0);
+	assert_int_equal(
+	    run(fixture, TOOLS_WAITING, tools_forget, "victim").matched, 0);
+	assert_int_equal(tools_forget_missed(fixture->queue, &forgetting), 1);
+	parcels_move(fixture, "UPDATE parcel SET seq=seq-1000");
+}
+
+static void
+erasure_ask(struct fixture *fixture, const char *id)
+{
+	struct queue_verdict verdict = {.outcome = QUEUE_DROPPED,
+	    .reason = "asked",
+	    .erase = "victim",
+	    .erase_len = 6};
+	struct queue_lease *lease;
+	struct err err;
+
+	put(fixture, id, 1, QUEUE_WAIT);
+	assert_true(
+	    queue_take(fixture->queue, fixture->lane, 9000, &lease, &err));
+	verdict.lease = lease;
+	assert_true(queue_settle(fixture->queue, &verdict, 1, 9000, &err));
+	queue_lease_free(fixture->queue, lease);
+}
+
+static bool
+erasure_count(void *arg, int64_t id, const char *source, const char *subject,
+    int64_t noted_ms, int64_t forgotten_ms)
+{
+	(void)id;
+	(void)source;
+	(void)subject;
+	(void)noted_ms;
+	*(size_t *)arg += forgotten_ms == 0;
+	return true;
+}
+
+/* How many are still to be forgotten. */
+static size_t
+erasures_open(struct fixture *fixture)
+{
+	size_t count = 0;
+	struct err err;
+
+	assert_true(
+	    books_erasures(fixture->queue, 0, 10, erasure_count, &count, &err));
+	return count;
+}
+
+/* Who asks while a job is at work may have had events since: not done. */
+static void
+test_who_asks_again_meanwhile_stays_listed(void **state)
+{
+	const char *const victim = "victim";
+	struct fixture *fixture = *state;
+	struct tools_forgetting forgetting;
+	struct err err;
+
+	erasure_ask(fixture, "first");
+	assert_true(tools_forget_begin(fixture->queue, &forgetting, &err));
+	erasure_ask(fixture, "second");
+	for (int64_t forgotten_ms = 0; forgotten_ms < 2; forgotten_ms++) {
+		assert_true(tools_erasures_done(fixture->queue, &victim, 1,
+		    forgetting.last_erasure, forgotten_ms, &err));
+		assert_int_equal(erasures_open(fixture), 1);
+	}
+	assert_true(tools_forget_begin(fixture->queue, &forgetting, &err));
+	assert_true(tools_erasures_done(
+	    fixture->queue, &victim, 1, forgetting.last_erasure, 9001, &err));
+	assert_int_equal(erasures_open(fixture), 0);
+}
+
 int
 main(void)
 {
@@ -255,6 +372,9 @@ main(void)
 	    TEST(test_vacuum_leaves_no_trace),
 	    TEST(test_bodies),
 	    TEST(test_damaged_body_is_passed_over),
+	    TEST(test_what_was_set_aside_is_forgotten_too),
+	    TEST(test_what_is_set_aside_meanwhile_is_missed),
+	    TEST(test_who_asks_again_meanwhile_stays_listed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
