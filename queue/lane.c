@@ -23,10 +23,16 @@ lane_load(struct queue *queue, struct err *reterr)
 {
 	sqlite3_stmt *all =
 	    store_statement(&queue->store, STORE_LANE_ALL, reterr);
+	int64_t glances[QUEUE_LANES_MAX]; /* of before, at a reopening */
+	size_t count = 0;
 	bool row;
 
 	if (all == NULL)
 		return false;
+	for (size_t i = 0; i < queue->lane_count; i++) {
+		if (queue->lanes[i].glance)
+			glances[count++] = queue->lanes[i].id;
+	}
 	queue->lane_count = 0;
 	for (;;) {
 		if (!store_step(&queue->store, all, &row, reterr))
@@ -46,6 +52,11 @@ lane_load(struct queue *queue, struct err *reterr)
 			.delivered_ms = sqlite3_column_int64(all, 2)};
 	}
 	store_reset(all);
+	for (size_t i = 0; i < queue->lane_count; i++) {
+		for (size_t j = 0; j < count; j++)
+			queue->lanes[i].glance |=
+			    queue->lanes[i].id == glances[j];
+	}
 	return true;
 }
 

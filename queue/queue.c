@@ -129,8 +129,11 @@ queue_damaged_back(struct queue *queue, struct err *reterr)
 			return false;
 	}
 	queue->damaged = 0;
-	for (size_t i = 0; i < queue->lane_count; i++)
-		queue->lanes[i].fresh_count = 0; /* look from the start */
+	/* Look from the start, but where each is shown once. */
+	for (size_t i = 0; i < queue->lane_count; i++) {
+		if (!queue->lanes[i].glance)
+			queue->lanes[i].fresh_count = 0;
+	}
 	return true;
 }
 

@@ -47,6 +47,27 @@ test_lease_outlives_a_reopen(void **state)
 	assert_int_equal(totals(fixture).delivered, 3);
 }
 
+/* A lane that is only looked at shows each parcel once for each opening of
+ * the file, and never the same one without end. */
+static void
+test_a_glance_outlives_a_reopen(void **state)
+{
+	struct fixture *fixture = *state;
+	struct queue_lease *lease;
+	struct answer answer;
+
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", "a", 3, QUEUE_WAIT, &answer));
+	queue_lane_glance(fixture->queue, fixture->lane);
+	for (int round = 0; round < 2; round++) {
+		lease = take(fixture, 1);
+		assert_non_null(lease);
+		queue_lease_free(fixture->queue, lease);
+		assert_null(take(fixture, 1));
+		break_and_mend(fixture->queue);
+	}
+}
+
 static bool
 is_broken(struct queue *queue)
 {
@@ -203,6 +224,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(test_lease_outlives_a_reopen),
+	    TEST(test_a_glance_outlives_a_reopen),
 	    TEST(test_too_large_a_value_breaks_nothing),
 	    TEST(test_evicting_in_vain_ends),
 	    TEST(test_ballast_is_laid_anew_unless_whole),
