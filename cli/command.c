@@ -175,19 +175,26 @@ command_usage(struct buf *out, size_t argc, const char *const *argv)
 	return begun && asked ? EXIT_FINE : EXIT_USAGE;
 }
 
-/* Does the usage line name no word, but only options? */
+/* Does the usage line name no word, but only options? A word that is not
+ * looked at may have been meant as a filter. */
 static bool
 command_wordless(const struct command *command)
 {
 	unsigned depth = 0;
 
 	for (const char *at = command->arguments; *at != '\0'; at++) {
-		if (*at == '[' && depth++ == 0 && strncmp(at, "[--", 3) != 0)
+		if (*at == '[' && depth++ == 0 && strncmp(at, "[--", 3) != 0 &&
+		    strncmp(at, "[FILTER", 7) != 0)
 			return false;
-		if (*at == ']')
+		if (*at == ']') {
 			depth--;
-		else if (depth == 0 && *at != ' ')
+		} else if (depth == 0 && strncmp(at, "--", 2) == 0) {
+			at += strcspn(at, " ");
+			at += strspn(at, " ");
+			at += strcspn(at, " ") - 1; /* its value */
+		} else if (depth == 0 && *at != ' ') {
 			return false;
+		}
 	}
 	return true;
 }
