@@ -60,8 +60,10 @@ buried_read(struct buried *buried, unsigned places, const char *verb,
 	if (!filter_read(buried->context, TOOLS_BURIED, places, INT64_MAX,
 		&buried->filter, reterr))
 		return false;
-	/* What comes back meanwhile is not meant. */
-	buried->filter.until_ms = buried->context->now_ms;
+	/* What comes back meanwhile is not meant; but who names an event means
+	 * it, even if a wrong clock buried it in the future. */
+	if (options->word_count != 1)
+		buried->filter.until_ms = buried->context->now_ms;
 	if (options->word_count == 1) {
 		buried->id = strtoll(options->words[0], &end, 10);
 		if (*end != '\0' || buried->id <= 0)

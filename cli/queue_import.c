@@ -355,10 +355,14 @@ command_queue_import(struct command_context *context, struct buf *out)
 		options->word_count == 0 ? "-" : options->words[0], &err)) {
 		code = command_fail(out, &err);
 		if (import.lines > 0)
-			(void)buf_printf(out,
-			    "stopped near line %" PRId64 ": import it again, "
-			    "what is in is told as duplicates\n",
-			    import.lines);
+			(void)buf_printf(out, "stopped near line %" PRId64 "%s",
+			    import.lines,
+			    options_has(options, "--again")
+				? ": lines before it are in, and another "
+				  "--again would send them\ntwice; without it "
+				  "they are told as duplicates\n"
+				: ": import it again, what is in is told as "
+				  "duplicates\n");
 	} else {
 		import_show(&import, out);
 		code = import.unreadable > 0 ? EXIT_FOUND : EXIT_FINE;

@@ -55,7 +55,8 @@ listener_connection(void *cls, struct MHD_Connection *connection, void **peer,
 		(void)shutdown(info->connect_fd, SHUT_RDWR);
 }
 
-/* The library's own words: mostly of connections that broke. */
+/* The library's own words: mostly of connections that broke, but also of
+ * requests that it answered 400 by itself, which no board shows. */
 static void
     PRINTF_LIKE(2, 0) listener_log(void *cls, const char *format, va_list args)
 {
@@ -68,8 +69,10 @@ static void
 		return;
 	(void)vsnprintf(text, sizeof(text), format, args);
 	text[strcspn(text, "\n")] = '\0';
-	log_line(LOG_DEBUG, "server", "library listener=%s text=%s",
-	    listener->name, LOG_QUOTE(text));
+	log_line(
+	    strstr(text, "HTTP response code") != NULL ? LOG_WARN : LOG_DEBUG,
+	    "server", "library listener=%s text=%s", listener->name,
+	    LOG_QUOTE(text));
 }
 
 bool

@@ -369,3 +369,10 @@ def test_probes_on_one_connection(bounded):
     answer = raw(daemon, probe % b"" + probe % b"X: y\r\n" + probe % b""
                  + probe % b"Connection: close\r\n")
     assert statuses(answer) == [200] * 4
+
+
+def test_what_the_library_refuses_is_seen(daemon):
+    """A 400 of its own, which would make Braze delete: no board has it."""
+    answer = raw(daemon, POST + b"Content-Length: abc\r\n\r\n")
+    assert set(statuses(answer)) == {400}
+    daemon.run.wait_line(" warn .*library listener=.*response code is 400")

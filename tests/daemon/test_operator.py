@@ -2,14 +2,16 @@
 a destination that was renamed, a command that holds the queue, replays
 beside a full queue."""
 
+import contextlib
 import fcntl
 import json
 import pathlib
+import sqlite3
 import subprocess
 
 from braze import batch, event
-from commands import (BINARY, CONFIG, FINE, FOUND, USAGE, lines, run, settings,
-                      tool)
+from commands import (BINARY, CONFIG, FINE, FLAWED, FOUND, USAGE, lines, run,
+                      settings, tool)
 from conftest import Process, until
 
 FAST = {"heap_linger": "10ms", "heap_set_aside": "200ms"}
@@ -159,3 +161,16 @@ def test_what_may_be_at_heap_is_not_redirected(start_daemon, heapsim,
     assert refused.returncode == CONFIG and "--anyway" in refused.stderr
     assert tool(daemon, "queue", "redirect", "old", "new", "--anyway") == {
         "redirected": 1}
+
+
+def test_requeue_what_a_wrong_clock_buried(daemon):
+    """In the future: who names it means it."""
+    daemon.post('{"events":[%s]}' % FLAWED)
+    daemon.stop()
+    state = pathlib.Path(daemon.env["CURRENTSD_STATE_DIR"])
+    with contextlib.closing(sqlite3.connect(state / "queue.db")) as base:
+        base.execute("UPDATE buried SET buried_ms = buried_ms + 1000000000")
+        base.commit()
+    row, = tool(daemon, "queue", "list")
+    assert tool(daemon, "queue", "requeue",
+                str(row["id"])) == {"requeued": 1}
