@@ -84,6 +84,8 @@ forget_all(struct forget *forget, struct err *reterr)
 {
 	const struct options *options = forget->context->options;
 	struct queue *queue = forget->context->parts->queue;
+	struct forwarder *forwarder =
+	    atomic_load(&forget->context->parts->forwarder);
 	struct tools_forgetting forgetting;
 	size_t missed;
 
@@ -103,6 +105,9 @@ forget_all(struct forget *forget, struct err *reterr)
 			return false;
 		forget->removed[place] = job.matched;
 		forget->damaged += job.damaged;
+		/* What it had read before has them still. */
+		if (place == TOOLS_WAITING && forwarder != NULL)
+			forwarder_let_go(forwarder);
 	}
 	if (!forget_bodies(forget, reterr) ||
 	    !job_apart(forget->context, "rebuilding the file", forget_vacuum,

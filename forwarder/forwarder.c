@@ -45,6 +45,7 @@ struct forwarder_place {
 	struct forwarder_note notes[FORWARDER_NOTES_MAX];
 	size_t note_count;
 	enum forwarder_wish wish;
+	atomic_bool let_go; /* any thread */
 };
 
 struct forwarder {
@@ -106,6 +107,8 @@ forwarder_wish_grant(struct forwarder *forwarder, struct forwarder_place *place,
 	wish = place->wish;
 	place->wish = FORWARDER_WISH_NONE;
 	lock_drop(&forwarder->lock);
+	if (atomic_exchange(&place->let_go, false))
+		lane_let_go(place->lane);
 	if (wish != FORWARDER_WISH_NONE)
 		lane_pause(place->lane, wish == FORWARDER_WISH_PAUSE, now);
 }
@@ -114,9 +117,8 @@ static void
 forwarder_publish(struct forwarder *forwarder, const struct moment *now)
 {
 	struct forwarder_lane_status status;
-	size_t i;
 
-	for (i = 0; i < forwarder->count; i++) {
+	for (size_t i = 0; i < forwarder->count; i++) {
 		struct forwarder_place *place = &forwarder->places[i];
 
 		lane_status(place->lane, now, &status);
@@ -135,9 +137,8 @@ forwarder_step(struct forwarder *forwarder, bool look)
 {
 	int64_t next_ms = INT64_MAX;
 	struct moment now;
-	size_t i;
 
-	for (i = 0; i < forwarder->count; i++) {
+	for (size_t i = 0; i < forwarder->count; i++) {
 		struct forwarder_place *place = &forwarder->places[i];
 		int64_t lane_ms;
 
@@ -187,15 +188,14 @@ forwarder_wind_down(struct forwarder *forwarder)
 {
 	int64_t deadline_ms;
 	struct moment now;
-	size_t i;
 
-	for (i = 0; i < forwarder->count; i++)
+	for (size_t i = 0; i < forwarder->count; i++)
 		lane_wind_down(forwarder->places[i].lane);
 	for (;;) {
 		bool idle = true;
 		int64_t next_ms = forwarder_step(forwarder, false);
 
-		for (i = 0; i < forwarder->count; i++)
+		for (size_t i = 0; i < forwarder->count; i++)
 			idle = idle && lane_idle(forwarder->places[i].lane);
 		(void)forwarder_stopping(forwarder, &deadline_ms);
 		if (idle || clock_mono_ms() >= deadline_ms)
@@ -205,7 +205,7 @@ forwarder_wind_down(struct forwarder *forwarder)
 	}
 	poster_drop_all(forwarder->poster);
 	now = forwarder_now();
-	for (i = 0; i < forwarder->count; i++)
+	for (size_t i = 0; i < forwarder->count; i++)
 		lane_end(forwarder->places[i].lane, &now);
 }
 
@@ -375,9 +375,7 @@ bool
 forwarder_lane_set_paused(
     struct forwarder *forwarder, const char *name, bool paused)
 {
-	size_t i;
-
-	for (i = 0; i < forwarder->count; i++) {
+	for (size_t i = 0; i < forwarder->count; i++) {
 		struct forwarder_place *place = &forwarder->places[i];
 
 		if (strcmp(place->name, name) != 0)
@@ -390,4 +388,12 @@ forwarder_lane_set_paused(
 		return true;
 	}
 	return false;
+}
+
+void
+forwarder_let_go(struct forwarder *forwarder)
+{
+	for (size_t i = 0; i < forwarder->count; i++)
+		atomic_store(&forwarder->places[i].let_go, true);
+	poster_wake(forwarder->poster);
 }

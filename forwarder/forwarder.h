@@ -110,6 +110,10 @@ size_t forwarder_lane_notes(struct forwarder *forwarder, size_t lane,
 bool forwarder_lane_set_paused(
     struct forwarder *forwarder, const char *name, bool paused);
 
+/* Hand back what is mapped but not in flight, and read it again: events were
+ * changed where they lie. Any thread; done before the next request. */
+void forwarder_let_go(struct forwarder *forwarder);
+
 /* What came of one event that was sent past the queue. */
 struct forwarder_once {
 	struct track_result result; /* unless TRACK_SEND nothing was sent */

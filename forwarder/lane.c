@@ -244,6 +244,14 @@ lane_pause(struct lane *lane, bool paused, const struct moment *now)
 }
 
 void
+lane_let_go(struct lane *lane)
+{
+	for (struct request *r = lane->flying; r != NULL; r = r->next)
+		r->stale = true;
+	lane_return_all(lane);
+}
+
+void
 lane_wind_down(struct lane *lane)
 {
 	lane->winding = true;

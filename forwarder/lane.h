@@ -47,6 +47,9 @@ void lane_look(struct lane *lane);
 
 void lane_pause(struct lane *lane, bool paused, const struct moment *now);
 
+/* Hand back what is not in flight, and what is if it fails. */
+void lane_let_go(struct lane *lane);
+
 /* Start nothing new; hand back what is not in flight. */
 void lane_wind_down(struct lane *lane);
 

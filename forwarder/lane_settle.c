@@ -46,7 +46,8 @@ lane_return_all(struct lane *lane)
 void
 lane_keep(struct lane *lane, struct request *request, int64_t at_ms)
 {
-	if (lane->winding || lane->state == FORWARDER_STOPPED ||
+	if (lane->winding || request->stale ||
+	    lane->state == FORWARDER_STOPPED ||
 	    lane->state == FORWARDER_PAUSED) {
 		lane_request_return(lane, request);
 		return;

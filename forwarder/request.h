@@ -40,8 +40,10 @@ struct request {
 
 	int64_t since_ms;      /* mono; of its first event */
 	int64_t not_before_ms; /* mono; parked until then */
-	bool held;	       /* its identities are held in the quota */
-	bool claimed;	       /* or claimed */
+	bool stale; /* its events were changed in the queue since: if it fails,
+		     * they are read again */
+	bool held;  /* its identities are held in the quota */
+	bool claimed; /* or claimed */
 	bool probe;
 	bool refused;	    /* itself, or what it is a part of */
 	uint64_t mark;	    /* of suspicion_mark(), when that was */

@@ -51,6 +51,19 @@ def test_forget(start_daemon, heapsim):
     assert daemon.books()["waiting"] == 0 and len(heapsim.keys()) == 2
 
 
+def test_what_is_ready_to_be_sent_is_forgotten_too(start_daemon, heapsim):
+    """While Heap is away its events are mapped, and wait in memory."""
+    daemon = start_daemon(**FAST, heap_backoff_first="100ms",
+                          heap_backoff_most="200ms")
+    heapsim.control(reset_percent=100)
+    daemon.post(batch(about(PERSON), about("other")))
+    until(lambda: heapsim.books()["requests"] > 0, "it is tried")
+    assert tool(daemon, "forget", PERSON)["waiting"] == 1
+    heapsim.control(reset_percent=0)
+    until(lambda: daemon.books()["waiting"] == 0, "the other is delivered")
+    assert len(heapsim.keys()) == 1 and "identity:other" in heapsim.users().values()
+
+
 def test_what_cannot_be_read_to_its_end_is_told(start_daemon):
     daemon = start_daemon(**FAST)
     packed = gzip.compress(json.dumps(batch(about(PERSON))).encode())
