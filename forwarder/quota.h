@@ -24,8 +24,11 @@
 
 enum {
 	QUOTA_WINDOW_MS = 60 * 1000,
-	QUOTA_MARGIN_MS = 5,	   /* rounding of two clocks */
-	QUOTA_ASIDE_MS = 1000,	   /* a reservation's slack for latency */
+	QUOTA_MARGIN_MS = 5,   /* rounding of two clocks */
+	QUOTA_ASIDE_MS = 1000, /* a reservation's slack for latency */
+	/* The furthest: a queue takes what is due beyond two days for the
+	 * work of a wrong clock, and hands it out at once. */
+	QUOTA_ASIDE_MOST_MS = 24 * 3600 * 1000,
 	QUOTA_LOG_MAX = 1000000,   /* events in the log without an app quota */
 	QUOTA_SLOTS_MAX = 1 << 20, /* identities in the table */
 };

@@ -163,6 +163,8 @@ quota_aside_ms(struct quota *quota, uint64_t who, int64_t mono_ms)
 
 	if (slot == NULL)
 		return mono_ms + QUOTA_WINDOW_MS + QUOTA_ASIDE_MS;
+	if (slot->aside_ms > mono_ms + QUOTA_ASIDE_MOST_MS)
+		return mono_ms + QUOTA_ASIDE_MOST_MS;
 	if (slot->aside_ms <= mono_ms || slot->left == 0) {
 		base_ms = slot->aside_ms > mono_ms ? slot->aside_ms : mono_ms;
 		slot->aside_ms = base_ms + QUOTA_WINDOW_MS + QUOTA_ASIDE_MS;

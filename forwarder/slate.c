@@ -10,7 +10,8 @@
 #include <string.h>
 
 enum {
-	SLATE_DOUBLINGS = 6,   /* of the time that a suspect is set aside */
+	SLATE_DOUBLINGS = 6, /* of the time that a suspect is set aside */
+	SLATE_ASIDE_MOST_MS = 24 * 3600 * 1000, /* as QUOTA_ASIDE_MOST_MS */
 	SLATE_DUE_GRID = 1000, /* few due times, so few parcels */
 };
 
@@ -148,6 +149,7 @@ static void
 slate_decide_one(struct slate_entry *entry, const struct slate_judge *judge)
 {
 	unsigned attempts = entry->lot->lease->attempts;
+	int64_t aside_ms;
 
 	entry->suspect = false;
 	if (judge->may_bury &&
@@ -158,7 +160,10 @@ slate_decide_one(struct slate_entry *entry, const struct slate_judge *judge)
 	entry->outcome = QUEUE_AGAIN;
 	if (attempts > SLATE_DOUBLINGS)
 		attempts = SLATE_DOUBLINGS;
-	entry->due_ms = judge->due_ms + (judge->aside_ms << attempts);
+	aside_ms = judge->aside_ms << attempts;
+	if (aside_ms > SLATE_ASIDE_MOST_MS)
+		aside_ms = SLATE_ASIDE_MOST_MS;
+	entry->due_ms = judge->due_ms + aside_ms;
 	entry->due_ms += SLATE_DUE_GRID - 1;
 	entry->due_ms -= entry->due_ms % SLATE_DUE_GRID;
 	suspicion_aside(judge->suspicion, entry->hash, entry->due_ms);

@@ -111,6 +111,22 @@ test_aside(void **state)
 	quota_fini(&quota);
 }
 
+/* However long the list: never so far off that the queue takes it for the
+ * work of a wrong clock. */
+static void
+test_aside_has_an_end(void **state)
+{
+	struct quota quota;
+	int64_t due_ms = 0;
+
+	(void)state;
+	quota_init(&quota, 15000, 1);
+	for (int i = 0; i < 10000; i++)
+		due_ms = quota_aside_ms(&quota, 7, 1000);
+	assert_int_equal(due_ms, 1000 + QUOTA_ASIDE_MOST_MS);
+	quota_fini(&quota);
+}
+
 static void
 test_many_identities(void **state)
 {
@@ -247,6 +263,7 @@ main(void)
 	    cmocka_unit_test(test_counts_until_a_window_after_the_end),
 	    cmocka_unit_test(test_identities),
 	    cmocka_unit_test(test_aside),
+	    cmocka_unit_test(test_aside_has_an_end),
 	    cmocka_unit_test(test_many_identities),
 	    cmocka_unit_test(test_off),
 	    cmocka_unit_test(test_survives_a_restart),
