@@ -218,9 +218,15 @@ post_answer_fill(struct post *post, CURLcode code)
 {
 	struct post_answer *answer = &post->answer;
 	struct curl_header *header;
+	long sent = 0;
 
 	if (post->cut && code == CURLE_WRITE_ERROR)
 		code = CURLE_OK;
+	/* "HTTP/0.9 when not allowed": an answer that is none, and by then the
+	 * request was sent. */
+	(void)curl_easy_getinfo(post->easy, CURLINFO_REQUEST_SIZE, &sent);
+	if (code == CURLE_UNSUPPORTED_PROTOCOL && sent > 0)
+		code = CURLE_WEIRD_SERVER_REPLY;
 	answer->curl_code = (int)code;
 	answer->trouble = "";
 	if (code != CURLE_OK)

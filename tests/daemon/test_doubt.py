@@ -1,6 +1,9 @@
 """An event that may be at Heap keeps its identity when the settings change:
 under another one it would be there twice."""
 
+import socketserver
+import threading
+
 import pytest
 
 from conftest import until
@@ -53,3 +56,29 @@ def test_identity_stays_over_several_changes(start_daemon, heapsim):
     assert wait_settled(daemon)["delivered"] == 200
     delivered_once(heapsim, sent)
     assert heapsim.books()["split"] == 0
+
+
+class Garbler(socketserver.BaseRequestHandler):
+    """Takes a request whole, and answers what is no HTTP."""
+
+    def handle(self):
+        got = b""
+        while b'"events"' not in got:
+            got += self.request.recv(1 << 16)
+        self.server.requests += 1
+        self.request.sendall(b"no such protocol\n")
+
+
+def test_a_garbled_answer_leaves_doubt(start_daemon):
+    """The request was sent: it is tried again, and the lane does not stop."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Garbler) as server:
+        server.requests = 0
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        daemon = start_daemon(
+            **SWIFT, heap_url=f"http://127.0.0.1:{server.server_address[1]}")
+        put(daemon, [event(0)])
+        until(lambda: server.requests >= 3, "it is tried again")
+        lane, = daemon.status()["destinations"]
+        assert lane["state"] != "stopped"
+        daemon.stop()
+        server.shutdown()
