@@ -7,7 +7,9 @@
 #include "queue/inside.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -266,6 +268,13 @@ take_once(struct queue *queue, struct lane *lane, int64_t now_ms,
 			    queue, lane->id, source, &ticket, err.text, reterr);
 		while (!ok && queue_relieve(queue, reterr));
 		*ret_again = ok;
+		if (ok)
+			log_line(LOG_ERROR, "queue",
+			    "damaged parcel=%" PRId64 " events=%" PRId64
+			    " why=%s help=\"they wait, and are tried again; if "
+			    "`queue check` finds it too, restore a backup or "
+			    "use `queue rescue`\"",
+			    ticket.seq, ticket.remaining, LOG_QUOTE(err.text));
 		queue_show(queue);
 	} else {
 		(void)err_set(reterr, err.code, "%s", err.text);
