@@ -300,7 +300,7 @@ const struct setting settings_table[] = {
 	    .variable = "CURRENTSD_HEAP_CUSTOM_EVENT_NAME",
 	    .type = SETTINGS_WORD, .preset = "type", .words = "type|name",
 	    .help = "Call a custom event users.behaviors.CustomEvent, or by"
-		" its own name."},
+		" its own name, unless drop or hash means that."},
 	{TARGET(add_channel), .key = "add_channel",
 	    .variable = "CURRENTSD_HEAP_ADD_CHANNEL", .type = SETTINGS_FLAG,
 	    .preset = "yes",

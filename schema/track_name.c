@@ -281,12 +281,15 @@ track_names_find(struct track_job *job, struct err *reterr)
 	return track_names_part(job, reterr);
 }
 
-/* The name that a customer gave to a custom event, or NULL. */
+/* The name that a customer gave to a custom event, or NULL if there is none
+ * that may be sent as it is. */
 static const struct flat_node *
 track_custom_name(const struct track_job *job)
 {
 	static const char custom[] = "users.behaviors.CustomEvent";
+	const struct flat_text path = {"name", 4};
 	const struct flat_node *name;
+	const char *why;
 
 	if (!job->rules->custom_event_name || job->properties == NULL ||
 	    job->type.len != sizeof(custom) - 1 ||
@@ -294,7 +297,12 @@ track_custom_name(const struct track_job *job)
 		return NULL;
 	name = flat_find(
 	    &job->flat, flat_index(&job->flat, job->properties), "name");
-	return track_text_of(name).len > 0 ? name : NULL;
+	/* What may not be sent as a property is not sent as the event either. */
+	if (track_text_of(name).len == 0 ||
+	    track_private_of(job, &path, false, CATALOGUE_PLAIN, &why) !=
+		TRACK_PRIVATE_SEND)
+		return NULL;
+	return name;
 }
 
 /* *ret_blank: as far as it fits there is nothing to be seen of it. */

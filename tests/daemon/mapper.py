@@ -355,7 +355,8 @@ def event_name(event, event_type, rules):
     if event_type == "users.behaviors.CustomEvent" and \
             rules["custom_event_name"] == "name":
         custom = get(get(event, "properties"), "name")
-        if isinstance(custom, str) and there(custom):
+        if isinstance(custom, str) and there(custom) and \
+                privacy(event_type, ("name",), rules) == "send":
             names.insert(0, readable(custom))
     for name in names:
         name = cut(rules["renames"].get(name, rules["prefix"] + name), 512)

@@ -224,6 +224,33 @@ test_orphans(void **state)
 	assert_non_null(strstr(f->out.data, "\"orphaned_by_id\":\"" DATA "\""));
 }
 
+/* What may not be sent as a property does not go out as the event's name. */
+static void
+test_a_private_name(void **state)
+{
+	static const char named[] = "{\"event\":\"a secret\"",
+			  typed[] =
+			      "{\"event\":\"users.behaviors.CustomEvent\"";
+	const struct track_list lists[] = {
+	    LIST("name"), LIST("users.behaviors.CustomEvent/*"), LIST("other")};
+	struct fixture *f = *state;
+
+	f->rules.custom_event_name = true;
+	for (size_t i = 0; i < 6; i++) {
+		const char *event = i / 2 < 2 ? typed : named;
+
+		f->rules.drop =
+		    i % 2 == 0 ? lists[i / 2] : (struct track_list){.count = 0};
+		f->rules.hash =
+		    i % 2 == 1 ? lists[i / 2] : (struct track_list){.count = 0};
+		put(f, "users.behaviors.CustomEvent",
+		    "{\"external_user_id\":\"u\"}",
+		    "\"properties\":{\"name\":\"a secret\"}");
+		map(f, f->event.data, f->event.len);
+		assert_memory_equal(f->out.data, event, strlen(event));
+	}
+}
+
 int
 main(void)
 {
@@ -234,6 +261,7 @@ main(void)
 	    TEST(test_selectors),
 	    TEST(test_marks),
 	    TEST(test_orphans),
+	    TEST(test_a_private_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
