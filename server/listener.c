@@ -64,15 +64,17 @@ static void
 	uint64_t suppressed;
 	char text[256];
 
-	if (!noise_allow(
-		&listener->server->library_noise, clock_mono_ms(), &suppressed))
-		return;
 	(void)vsnprintf(text, sizeof(text), format, args);
 	text[strcspn(text, "\n")] = '\0';
-	log_line(
-	    strstr(text, "HTTP response code") != NULL ? LOG_WARN : LOG_DEBUG,
-	    "server", "library listener=%s text=%s", listener->name,
-	    LOG_QUOTE(text));
+	if (strstr(text, "HTTP response code") == NULL)
+		log_line(LOG_DEBUG, "server", "library listener=%s text=%s",
+		    listener->name, LOG_QUOTE(text));
+	else if (noise_allow(&listener->server->library_noise, clock_mono_ms(),
+		     &suppressed))
+		log_line(LOG_WARN, "server",
+		    "library listener=%s text=%s suppressed=%llu",
+		    listener->name, LOG_QUOTE(text),
+		    (unsigned long long)suppressed);
 }
 
 bool
