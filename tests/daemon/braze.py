@@ -4,6 +4,7 @@ import http.client
 import uuid
 
 from conftest import PATIENCE, TOKEN
+from names import Receipt
 
 # What Braze sends to try the credentials.
 PROBES = ["", " \r\n\t", "{}", '{"events":[]}', '{"events":null}']
@@ -28,9 +29,10 @@ def batch(*events):
     return {"events": list(events)}
 
 
-def zeroes(**changes):
-    return {"received": 0, "queued": 0, "buried": 0, "duplicates": 0,
-            "dropped": 0, **changes}
+def receipt(received=0, queued=0, dead=0, duplicates=0, dropped=0):
+    """What a request is answered."""
+    return {"received": received, "queued": queued, Receipt.DEAD: dead,
+            "duplicates": duplicates, "dropped": dropped}
 
 
 def raw(daemon, request):

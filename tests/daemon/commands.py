@@ -4,10 +4,10 @@ import json
 import os
 import subprocess
 
-from conftest import BUILD, PATIENCE, TOKEN
+from conftest import BUILD, PATIENCE, TOKEN, variable
 
 FINE, FOUND, USAGE, CONFIG = 0, 1, 2, 78
-FLAWED = '{"event_type":"users.behaviors.app.SessionStart", "id":5,"time":1}'
+INVALID = '{"event_type":"users.behaviors.app.SessionStart", "id":5,"time":1}'
 BINARY = str(BUILD / "currentsd")
 
 
@@ -15,7 +15,7 @@ def run(*words, stdin=None, **settings):
     """A command with these settings and no others."""
     env = {name: value for name, value in os.environ.items()
            if not name.startswith("CURRENTSD_") and name != "STATE_DIRECTORY"}
-    env.update({"CURRENTSD_" + name.upper(): str(value)
+    env.update({variable(name): str(value)
                 for name, value in settings.items() if value is not None})
     return subprocess.run([BINARY, *words], env=env, input=stdin,
                           capture_output=True, text=True, timeout=PATIENCE,

@@ -1,8 +1,7 @@
 """The real binary on real sockets: `heapsim`, `daemon`, `start_daemon`.
 
 Every daemon that a test starts is stopped at its end with SIGTERM and must
-exit with 0; and that one, or one that was killed and left, must leave books
-that agree with the rows.
+exit with 0. Its ledger must agree with the rows, also if it was killed.
 """
 
 import http.client
@@ -18,11 +17,23 @@ import time
 
 import pytest
 
+import names
+from names import Log, Queue, Status
+
 REPO = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("CURRENTSD_BUILD",
                                     REPO / "build" / "release")).resolve()
 TOKEN = "the-token-of-the-tests"
 PATIENCE = 120  # seconds; only a broken program needs them
+
+
+def setting(name):
+    """What the daemon calls a setting, in lower case."""
+    return names.SETTINGS.get(name, name)
+
+
+def variable(name):
+    return "CURRENTSD_" + setting(name).upper()
 
 
 def until(condition, what):
@@ -153,17 +164,23 @@ class Daemon:
             "CURRENTSD_HEAP_URL": heap_url,
             # The disk of whoever runs this may be nearly full.
             "CURRENTSD_QUEUE_MIN_FREE": "0",
-            "CURRENTSD_QUEUE_BALLAST": "1M",
         })
-        for name, value in settings.items():
-            self.env["CURRENTSD_" + name.upper()] = str(value)
+        self.change(**{"queue_reserve": "1M", **settings})
         self.run = None
-        self.agreed = True  # nothing has run since the books were checked
+        self.agreed = True  # nothing has run since the ledger was checked
+
+    def change(self, **settings):
+        """Settings for the next start, by their lower-case names; None
+        removes one."""
+        for name, value in settings.items():
+            self.env.pop(variable(name), None)
+            if value is not None:
+                self.env[variable(name)] = str(value)
 
     def start(self, ready=True):
         self.agreed = False
         self.run = Process([str(BUILD / "currentsd"), "serve"], env=self.env)
-        address = r"server: %s address=\S+:(\d+)$"
+        address = Log.ADDRESS + "$"
         self.port = int(self.run.wait_line(address % "listen").group(1))
         self.admin_port = int(self.run.wait_line(address % "admin").group(1))
         if ready:
@@ -175,8 +192,8 @@ class Daemon:
         self.run = None
 
     def stop(self):
-        """SIGTERM, if it runs: ends with 0, and the books agree with the
-        rows; these also if it was killed before."""
+        """SIGTERM, if it runs: it must end with 0. The ledger must agree
+        with the rows, also if the daemon was killed before."""
         run, self.run = self.run, None
         if run is not None:
             assert run.end() == 0, "\n".join(run.lines[-40:])
@@ -209,9 +226,17 @@ class Daemon:
     def status(self):
         return self.admin("/status").json
 
-    def books(self):
+    def queue(self):
         """The queue's part of /status."""
-        return self.status()["queue"]
+        return self.status()[Status.QUEUE]
+
+    def queued(self):
+        return self.queue()[Queue.QUEUED]
+
+    def destination(self, name=None):
+        """A destination's part of /status; without a name, the first's."""
+        return next(one for one in self.status()[Status.DESTINATIONS]
+                    if name in (None, one["name"]))
 
     def metric(self, name):
         found = re.search(rf"^{re.escape(name)} (\S+)$",

@@ -7,6 +7,8 @@ import re
 import shutil
 import sqlite3
 
+from names import File
+
 
 def inflated(data):
     """Every zstd frame in it, out of whatever else it is among."""
@@ -40,7 +42,7 @@ def opened(daemon, tmp_path):
     copy = tmp_path / "copy"
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(daemon.env["CURRENTSD_STATE_DIR"], copy,
-                    ignore=shutil.ignore_patterns("*.sock", "ballast*"))
+                    ignore=shutil.ignore_patterns("*.sock", File.RESERVE))
     return contextlib.closing(sqlite3.connect(copy / "queue.db"))
 
 
@@ -53,9 +55,16 @@ def rows_on_disk(daemon, tmp_path):
     """The blobs that a stopped daemon's queue holds, each as
     (table, bytes as stored, bytes as they came)."""
     with opened(daemon, tmp_path) as base:
-        for table, column in (("parcel", "data"), ("buried", "data"),
-                              ("buried", "sent"), ("body", "data")):
+        for table, column in File.BYTES:
             for stored, in base.execute(
                     f"SELECT {column} FROM {table} WHERE {column} NOTNULL"):
                 stored = bytes(stored)
                 yield table, stored, b"".join(inflated(stored)) or stored
+
+
+def dead_letters(daemon):
+    """Those of a stopped daemon: (reason, status, answer, request, event)."""
+    path = f"{daemon.env['CURRENTSD_STATE_DIR']}/queue.db"
+    with contextlib.closing(
+            sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as base:
+        return base.execute(File.DEAD_LETTERS).fetchall()

@@ -1,10 +1,11 @@
-"""brazesim at work beside a daemon, and the comparison of all books."""
+"""brazesim at work beside a daemon, and the comparison of what both know."""
 
 import json
 import os
 import subprocess
 
 from conftest import BUILD, PATIENCE, TOKEN, until
+from names import Queue
 
 LONG = bool(os.environ.get("CURRENTSD_LONG"))
 
@@ -21,8 +22,8 @@ FAST = {
 }
 
 ZERO = dict.fromkeys((
-    "waiting", "buried", "dropped", "forgotten", "expired", "imbalance",
-    "undecodable", "set_aside_parcels"), 0)
+    Queue.QUEUED, Queue.DEAD, "dropped", Queue.ERASED, "expired",
+    Queue.IMBALANCE, Queue.UNREADABLE, Queue.QUARANTINED), 0)
 
 
 def sanitized():
@@ -78,21 +79,21 @@ class Brazesim:
 
 
 def drain(daemon):
-    """Wait until nothing waits; each step forward renews the patience."""
-    left = daemon.books()["waiting"]
+    """Wait until nothing is queued; each step forward renews the patience."""
+    left = daemon.queued()
     while left:
         before = left
-        until(lambda: daemon.books()["waiting"] < before,
+        until(lambda: daemon.queued() < before,
               f"delivery goes on: {daemon.status()}")
-        left = daemon.books()["waiting"]
+        left = daemon.queued()
 
 
 def check_law(daemon, heapsim, acked):
-    """What was acked is at Heap exactly once, and the books agree."""
+    """What was acked is at Heap exactly once, and the ledger agrees."""
     keys = heapsim.keys()
     assert len(set(acked)) == len(acked)
     assert set(keys) == set(acked)
-    here, there = daemon.books(), heapsim.books()
+    here, there = daemon.queue(), heapsim.books()
     assert there["accepted"] == there["keys"] == len(acked)
     assert there["split"] == 0
     assert here["delivered"] == len(acked)

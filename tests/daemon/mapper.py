@@ -16,6 +16,7 @@ import struct
 
 from mapper_text import (Hashed, Number, Object, bare, blank, cut, get,
                          members, parse, readable, stays_number, units)
+from names import Choice, Fate
 
 CATALOGUE = json.loads(
     (pathlib.Path(__file__).parents[2] / "schema" / "events.json").read_text(
@@ -26,7 +27,7 @@ PLACEHOLDERS += ["[REDACTED]", "00000000-0000-0000-0000-000000000000",
                  hashlib.sha256(b"").hexdigest()]
 
 DEFAULTS = {"identity": "external_user_id", "alias_label": None,
-            "anonymous": ["device", "braze_id"], "no_user": "bury",
+            "anonymous": ["device", "braze_id"], "no_user": Choice.DEAD,
             "placeholders": [], "identity_hash": False, "prefix": "",
             "renames": {}, "custom_event_name": "type",
             "add": ["channel", "event_id", "user_id", "device_id",
@@ -34,8 +35,8 @@ DEFAULTS = {"identity": "external_user_id", "alias_label": None,
             "keep": [], "drop": [], "hash": [], "key": None}
 
 
-class Fate(Exception):
-    """The event is not sent: (fate, reason)."""
+class NotSent(Exception):
+    """(fate, reason)"""
 
 
 def there(value):
@@ -67,7 +68,7 @@ def keyed(text, rules):
 
 
 def marked(text):
-    """The hash in a text that was hashed before it was kept, or None."""
+    """The hash in a text that was hashed at acceptance, or None."""
     found = re.fullmatch("hmac-sha256:([0-9a-f]{64})", text)
     return found and found[1]
 
@@ -79,13 +80,13 @@ def hashed(text, rules):
 def identified(name, value, rules):
     wrong = trouble(value, rules)
     if wrong:
-        raise Fate("bury", f"{name} {wrong}")
+        raise NotSent(Fate.DEAD, f"{name} {wrong}")
     if not rules["identity_hash"]:
         return {"identity": str(value)}
     if marked(value):
         return {"identity": marked(value)}
     if rules["key"] is None:
-        raise Fate("bury", "identity_hash without a key")
+        raise NotSent(Fate.DEAD, "identity_hash without a key")
     return {"identity": keyed(value, rules)}
 
 
@@ -107,7 +108,7 @@ def find_alias(user, rules):
     return any_alias, None
 
 
-def who(user, known, rules):
+def heap_user(user, known, rules):
     external, braze = get(user, "external_user_id"), get(user, "user_id")
     any_alias, alias = find_alias(user, rules)
     listed = any(there(found) and found != [] for found in (
@@ -116,15 +117,15 @@ def who(user, known, rules):
         if there(braze):
             return identified("user_id", braze, rules)
         if there(external) or any_alias or listed:
-            raise Fate("bury", "identified, but no user_id")
+            raise NotSent(Fate.DEAD, "identified, but no user_id")
     elif there(external):
         return identified("external_user_id", external, rules)
     elif alias is not None:
         return identified("alias", alias, rules)
     elif any_alias:
-        raise Fate("bury", "no alias with the wanted label")
+        raise NotSent(Fate.DEAD, "no alias with the wanted label")
     elif listed:
-        raise Fate("bury", "a list of aliases is no identity")
+        raise NotSent(Fate.DEAD, "a list of aliases is no identity")
     reason = None
     ids = {"device": ("device_id", get(user, "device_id")),
            "braze_id": ("user_id", braze)}
@@ -137,17 +138,18 @@ def who(user, known, rules):
             return {"user_id": numeric_user(value)}
         reason = reason or f"{name} {wrong}"
     if reason:
-        raise Fate("bury", reason)
+        raise NotSent(Fate.DEAD, reason)
     if not rules["anonymous"] and any(there(v) for _, v in ids.values()):
-        raise Fate("drop", "anonymous")
+        raise NotSent(Fate.DROP, "anonymous")
     reason = "no user"
     for source, other in ("braze_id", "device"), ("device", "braze_id"):
         if there(ids[source][1]):
             reason = f"anonymous, and without {ids[other][0]}"
             break
     if known is not None and not known["user"]:
-        raise Fate("drop", reason)
-    raise Fate(rules["no_user"], reason)
+        raise NotSent(Fate.DROP, reason)
+    raise NotSent(
+        Fate.DEAD if rules["no_user"] == Choice.DEAD else Fate.DROP, reason)
 
 
 def scalar(value):
@@ -182,10 +184,10 @@ def inside(value, way, judge, rules, hash_it=False):
     if isinstance(value, Object):
         kept = Object()
         for key, inner in value:
-            fate = judge((*way, readable(key)))
-            if fate != "drop":
+            what = judge((*way, readable(key)))
+            if what != "drop":
                 kept.append((key, inside(inner, (*way, readable(key)), judge,
-                                         rules, fate == "hash")))
+                                         rules, what == "hash")))
         return kept
     if isinstance(value, list):
         return [inside(inner, way, judge, rules, hash_it) for inner in value]
@@ -234,7 +236,7 @@ def glob(pattern, text):
 
 
 def privacy(event_type, way, rules):
-    """send, hash or drop"""
+    """What to do with a property: send, hash or drop."""
     path = ".".join(way)
     klass = CATALOGUE["properties"].get(way[0], {}).get("class")
 
@@ -312,18 +314,18 @@ def properties(event, event_type, rules):
 
     def claim(order, way, value, is_added):
         path = ".".join(way)
-        fate = privacy(event_type, way, rules)
-        if fate == "drop" or blank(cut(path, 512)):
+        what = privacy(event_type, way, rules)
+        if what == "drop" or blank(cut(path, 512)):
             return
         hash_of = hashed
         if isinstance(value, list):
             hash_of = keyed
-            value = inside(value, way, lambda member: inner(member, fate),
+            value = inside(value, way, lambda member: inner(member, what),
                            rules)
         value = outgoing(value)
         if value is None:
             return
-        if fate == "hash" and not isinstance(value, Hashed):
+        if what == "hash" and not isinstance(value, Hashed):
             value = hash_of(str(value), rules)
         if not isinstance(value, Number):
             value = cut(value, 1023)
@@ -334,18 +336,18 @@ def properties(event, event_type, rules):
 
     def inner(way, outer):
         """Of a member in an array: hashed once, alone or with the whole."""
-        fate = privacy(event_type, way, rules)
-        return "send" if fate == outer == "hash" else fate
+        what = privacy(event_type, way, rules)
+        return "send" if what == outer == "hash" else what
 
     sent = get(event, "properties")
-    for place, (way, value) in enumerate(
+    for number, (way, value) in enumerate(
             leaves(sent) if isinstance(sent, Object) else ()):
-        claim((len(way), [k.encode() for k in way], place), way, value, False)
-    for place, (which, name, value) in enumerate(
+        claim((len(way), [k.encode() for k in way], number), way, value, False)
+    for number, (which, name, value) in enumerate(
             added(event, event_type, rules)):
         if which in rules["add"] and isinstance(value, str):
             text = str(readable(value))
-            claim((place,), (name,),
+            claim((number,), (name,),
                   value if isinstance(value, Hashed) else text, True)
     return part(claims)
 
@@ -362,7 +364,7 @@ def event_name(event, event_type, rules):
         name = cut(rules["renames"].get(name, rules["prefix"] + name), 512)
         if not blank(name):
             return name
-    raise Fate("bury", "the event's name is blank")
+    raise NotSent(Fate.DEAD, "the event's name is blank")
 
 
 def timestamp(literal):
@@ -379,16 +381,16 @@ def explain(text, **changed):
         if event_type == "users.UserDeleteRequest":
             braze = get(get(event, "user"), "user_id")
             if not there(braze):
-                raise Fate("bury", "erasure request without user_id")
+                raise NotSent(Fate.DEAD, "erasure request without user_id")
             if trouble(braze, rules):
-                raise Fate("bury", f"user_id {trouble(braze, rules)}")
-            raise Fate("drop", "erasure request")
-        user = who(get(event, "user"),
-                   CATALOGUE["events"].get(event_type), rules)
+                raise NotSent(Fate.DEAD, f"user_id {trouble(braze, rules)}")
+            raise NotSent(Fate.DROP, "erasure request")
+        user = heap_user(get(event, "user"),
+                         CATALOGUE["events"].get(event_type), rules)
         name = event_name(event, event_type, rules)
-    except Fate as fate:
-        return {"fate": fate.args[0], "reason": fate.args[1], "event": None}
-    return {"fate": "send", "reason": None, "event": {
+    except NotSent as told:
+        return {"fate": told.args[0], "reason": told.args[1], "event": None}
+    return {"fate": Fate.SEND, "reason": None, "event": {
         "event": name,
         **user,
         "timestamp": timestamp(get(event, "time")),

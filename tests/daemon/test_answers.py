@@ -12,8 +12,9 @@ import zlib
 
 import pytest
 
-from braze import AUTH, PROBES, batch, event, keep_alive, raw, zeroes
+from braze import AUTH, PROBES, batch, event, keep_alive, raw, receipt
 from conftest import TOKEN, until
+from names import Choice, Command, Log, Metric, Queue, Receipt
 
 # ---- batch, now on disk: 200 ----
 
@@ -23,16 +24,16 @@ def test_batch_now_on_disk(daemon, heapsim):
     answer = daemon.post(batch(*sent))
     daemon.kill()
     assert answer.status == 200
-    assert answer.json == zeroes(received=10, queued=10)
+    assert answer.json == receipt(received=10, queued=10)
     daemon.start()
-    assert daemon.books()["received"] == 10
+    assert daemon.queue()["received"] == 10
     until(lambda: len(heapsim.keys()) == 10, "ten events at Heap")
 
 
 def test_batch_sent_twice_is_duplicates(daemon):
     sent = batch(event(), event())
-    assert daemon.post(sent).json == zeroes(received=2, queued=2)
-    assert daemon.post(sent).json == zeroes(received=2, duplicates=2)
+    assert daemon.post(sent).json == receipt(received=2, queued=2)
+    assert daemon.post(sent).json == receipt(received=2, duplicates=2)
 
 
 @pytest.mark.parametrize("encoding, pack", [
@@ -47,7 +48,7 @@ def test_batch_encoded(daemon, encoding, pack):
     body = pack(json.dumps(batch(event())).encode())
     answer = daemon.post(body, content_encoding=encoding)
     assert answer.status == 200, answer
-    assert answer.json == zeroes(received=1, queued=1)
+    assert answer.json == receipt(received=1, queued=1)
 
 
 @pytest.mark.parametrize("path", [
@@ -85,9 +86,9 @@ def test_batch_in_chunks(daemon):
 def test_probe(daemon, body):
     answer = daemon.post(body)
     assert answer.status == 200
-    assert answer.json == zeroes()
-    assert daemon.books()["received"] == 0
-    assert daemon.metric("currentsd_probes_total") == 1
+    assert answer.json == receipt()
+    assert daemon.queue()["received"] == 0
+    assert daemon.metric(Metric.PROBES) == 1
 
 
 # ---- bad or no token (also on a probe): 401 ----
@@ -98,11 +99,11 @@ def test_bad_or_no_token(daemon, token, body):
     answer = daemon.post(body, token=token)
     assert answer.status == 401
     assert answer.headers["WWW-Authenticate"] == "Bearer"
-    assert daemon.books()["received"] == 0
+    assert daemon.queue()["received"] == 0
 
 
 def test_bad_token_before_the_body_is_read(daemon):
-    """Who waits for "100 Continue" gets the 401 instead of it."""
+    """A client that waits for "100 Continue" gets the 401 instead."""
     answer = raw(daemon, b"POST /currents HTTP/1.1\r\nHost: x\r\n"
                  b"Expect: 100-continue\r\nContent-Length: 1000000\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 401 "), answer
@@ -118,38 +119,39 @@ def test_two_tokens_are_valid_at_once(start_daemon):
     assert daemon.post("", token=f"{first},{second}").status == 401
 
 
-# ---- some events flawed or of unknown type: 200 ----
+# ---- some events invalid or of unknown type: 200 ----
 
-def test_some_events_flawed_or_of_unknown_type(daemon, heapsim):
-    """The flawed are buried with their bytes, the unknown forwarded."""
+def test_some_events_invalid_or_of_unknown_type(daemon, heapsim):
+    """The invalid are dead letters with their bytes, the unknown forwarded."""
     unknown = event("users.NewThing", properties={"x": 1})
-    flawed = '{"event_type": "users.X", "id":"a", "time": "yesterday"}'
+    invalid = '{"event_type": "users.X", "id":"a", "time": "yesterday"}'
     good = [event() for _ in range(98)]
     whole = [json.dumps(one) for one in good]
-    body = '{"events":[%s,%s,%s]}' % (",".join(whole), flawed,
+    body = '{"events":[%s,%s,%s]}' % (",".join(whole), invalid,
                                       json.dumps(unknown))
     answer = daemon.post(body)
     assert answer.status == 200
-    assert answer.json == zeroes(received=100, queued=99, buried=1)
-    shown = daemon.command("queue", "show", "1")
-    assert flawed in shown
+    assert answer.json == receipt(received=100, queued=99, dead=1)
+    shown = daemon.command(*Command.DEAD_SHOW, "1")
+    assert invalid in shown
     assert "time" in shown
     until(lambda: len(heapsim.keys()) == 99, "the others at Heap")
 
 
-@pytest.mark.parametrize("rule, fate", [
-    ("forward", "queued"), ("bury", "buried"), ("drop", "dropped")])
-def test_unknown_type_by_rule(start_daemon, rule, fate):
-    daemon = start_daemon(unknown_type=rule)
+@pytest.mark.parametrize("choice, fate", [
+    (Choice.FORWARD, "queued"), (Choice.DEAD, "dead"),
+    (Choice.DROP, "dropped")])
+def test_unknown_type_by_choice(start_daemon, choice, fate):
+    daemon = start_daemon(unknown_type=choice)
     answer = daemon.post(batch(event("users.NewThing")))
-    assert answer.json == zeroes(received=1, **{fate: 1})
+    assert answer.json == receipt(received=1, **{fate: 1})
 
 
-@pytest.mark.parametrize("rule, fate", [("bury", "buried"),
-                                        ("drop", "dropped")])
-def test_flawed_by_rule(start_daemon, rule, fate):
-    daemon = start_daemon(flawed=rule)
-    assert daemon.post("[7]").json == zeroes(received=1, **{fate: 1})
+@pytest.mark.parametrize("choice, fate", [
+    (Choice.DEAD, "dead"), (Choice.DROP, "dropped")])
+def test_invalid_by_choice(start_daemon, choice, fate):
+    daemon = start_daemon(invalid=choice)
+    assert daemon.post("[7]").json == receipt(received=1, **{fate: 1})
 
 
 # ---- not JSON, events of another type, nothing to point at: 400 ----
@@ -169,21 +171,21 @@ STORAGE = {"id": {"string": "a"}, "user_id": {"string": "b"},
     (b"\xff\xff\xff\xff", "deflate", None),
 ])
 def test_body_is_not_json(daemon, body, encoding, offset):
-    """Kept first: Braze deletes what is answered 400 twice."""
+    """Stored first: Braze deletes what is answered 400 twice."""
     headers = {"content_encoding": encoding} if encoding else {}
     answer = daemon.post(body, **headers)
     daemon.kill()
     assert answer.status == 400, answer
-    assert answer.json["error"]
+    assert answer.json[Receipt.ERROR]
     if offset is not None:
-        assert answer.json["offset"] == offset
+        assert answer.json[Receipt.OFFSET] == offset
     daemon.start()
-    assert daemon.books()["undecodable"] == 1
-    assert daemon.books()["received"] == 0
+    assert daemon.queue()[Queue.UNREADABLE] == 1
+    assert daemon.queue()["received"] == 0
 
 
-def test_body_is_not_json_and_cannot_be_kept(start_daemon):
-    daemon = start_daemon(undecodable_max_bytes="1M")
+def test_body_is_not_json_and_cannot_be_stored(start_daemon):
+    daemon = start_daemon(unreadable_max_bytes="1M")
     bodies = ["x" + os.urandom(400_000).hex() for _ in range(4)]
     answers = [daemon.post(body) for body in bodies]
     assert answers[0].status == 400
@@ -199,7 +201,7 @@ def test_body_is_not_json_and_cannot_be_kept(start_daemon):
                                   "/metrics", "/status"])
 def test_unknown_path(daemon, path):
     assert daemon.post(batch(event()), path).status == 404
-    daemon.run.wait_line(r" warn +server: refuse status=404 ")
+    daemon.run.wait_line(Log.REFUSE % 404)
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS"])
@@ -210,7 +212,7 @@ def test_known_path_with_another_method(daemon, method):
     answer = connection.getresponse()
     assert answer.status == 405
     assert answer.headers["Allow"] == "POST"
-    daemon.run.wait_line(r" warn +server: refuse status=405 ")
+    daemon.run.wait_line(Log.REFUSE % 405)
     connection.close()
 
 
@@ -218,8 +220,8 @@ def test_known_path_with_another_method(daemon, method):
 def test_encoding_we_do_not_know(daemon, encoding):
     answer = daemon.post(batch(event()), content_encoding=encoding)
     assert answer.status == 415
-    daemon.run.wait_line(r" warn +server: refuse status=415 ")
-    assert daemon.books()["received"] == 0
+    daemon.run.wait_line(Log.REFUSE % 415)
+    assert daemon.queue()["received"] == 0
 
 
 # ---- Braze-Currents-Version missing or not 1: as if it were right ----
@@ -234,4 +236,4 @@ def test_version_missing_or_not_1(daemon, version):
                        headers)
     assert json.loads(connection.getresponse().read())["queued"] == 1
     connection.close()
-    assert daemon.metric("currentsd_unexpected_version_total") == 1
+    assert daemon.metric(Metric.UNEXPECTED_VERSION) == 1

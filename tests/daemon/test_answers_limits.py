@@ -13,6 +13,7 @@ import pytest
 
 from braze import AUTH, PROBES, batch, event, keep_alive, raw
 from conftest import TOKEN, until
+from names import Log, Metric, Queue
 
 
 # ---- body over the limit, plain or inflated: 413 ----
@@ -89,10 +90,10 @@ def test_queue_at_its_bound(start_daemon, heapsim):
             break
         accepted += 1
     is_full(daemon)
-    books = daemon.books()
-    assert books["received"] == accepted > 0
-    assert books["waiting"] == accepted
-    # When Heap is back there is room again, without a person.
+    queue = daemon.queue()
+    assert queue["received"] == accepted > 0
+    assert queue[Queue.QUEUED] == accepted
+    # When Heap is back there is room again, without an operator.
     heapsim.control(refuse_all=0)
     until(lambda: daemon.post(batch(event())).status == 200, "room again")
 
@@ -104,7 +105,7 @@ def test_disk_full(start_daemon, tmp_path):
         pytest.skip("more than 1 TiB is free: no setting can forbid that")
     daemon = start_daemon(ready=False, queue_min_free="1024G")
     is_full(daemon)
-    assert daemon.books()["received"] == 0
+    assert daemon.queue()["received"] == 0
 
 
 def test_memory_spent(start_daemon):
@@ -143,7 +144,7 @@ def test_shutting_down(daemon):
     probe = keep_alive(daemon)
     with reading(daemon, len(body)) as begun:
         daemon.run.process.terminate()
-        daemon.run.wait_line("stop signal=TERM")
+        daemon.run.wait_line(Log.STOP)
 
         def draining():
             probe.request("GET", "/readyz")
@@ -187,5 +188,5 @@ def test_ambiguous_length(daemon, framing):
 def test_request_that_drips_is_closed(start_daemon, begun):
     daemon = start_daemon(request_timeout="1s")
     assert raw(daemon, begun) == b""
-    until(lambda: daemon.metric("currentsd_connections_swept_total") == 1,
+    until(lambda: daemon.metric(Metric.CONNECTIONS_SWEPT) == 1,
           "a connection swept")

@@ -13,42 +13,53 @@ import time
 
 import pytest
 
-from commands import CONFIG, FINE, FLAWED, FOUND, USAGE, enough, run, sample
+from commands import CONFIG, FINE, FOUND, INVALID, USAGE, enough, run, sample
 from conftest import PATIENCE, TOKEN, Daemon, until
+from names import (Command, Destination, File, Ledger, Log, Metric, Option,
+                   Pattern, Queue, Receipt, Row, Source, State, Status, Text)
 
 
 @pytest.fixture
 def fed(start_daemon, heapsim):
-    """A daemon that has delivered, dropped and buried."""
+    """A daemon that has delivered and dropped events, and a dead letter."""
     daemon = start_daemon(heap_linger="10ms")
     body = json.loads(sample("--all", "--batch"))
     answer = daemon.post(body)
     assert answer.json["queued"] == len(body["events"])
     assert daemon.post(body).json["duplicates"] == len(body["events"])
-    assert daemon.post('{"events":[%s]}' % FLAWED).json["buried"] == 1
-    until(lambda: daemon.books()["waiting"] == 0, "all is delivered")
+    assert daemon.post(
+        '{"events":[%s]}' % INVALID).json[Receipt.DEAD] == 1
+    until(lambda: daemon.queued() == 0, "all is delivered")
     return daemon
 
 
 # ---- words and exit codes
 
+def words_of(command):
+    return " ".join(command)
+
+
+# Where there are several commands of one first word.
+GROUP, ONE_OF_GROUP = Command.DEAD_LIST[0], words_of(Command.DEAD_LIST)
+
+
 @pytest.mark.parametrize("words, code, says", [
     ([], USAGE, "usage: currentsd"),
     (["nonsense"], USAGE, "no command"),
-    (["queue"], USAGE, "queue list"),
-    (["queue", "nonsense"], USAGE, "queue list"),
-    (["queue", "--help"], FINE, "queue list"),
+    ([GROUP], USAGE, ONE_OF_GROUP),
+    ([GROUP, "nonsense"], USAGE, ONE_OF_GROUP),
+    ([GROUP, "--help"], FINE, ONE_OF_GROUP),
     (["nonsense", "--help"], USAGE, "no command"),
     (["--help"], FINE, "usage: currentsd"),
     (["help"], FINE, "usage: currentsd"),
     (["help", "settings"], FINE, "CURRENTSD_HEAP_SHARE"),
-    (["help", "queue", "list"], FINE, "--after ID"),
+    (["help", *Command.DEAD_LIST], FINE, Option.AFTER),
     (["serve", "--help"], FINE, "CURRENTSD_HEAP_SHARE"),
     (["--version"], FINE, "currentsd "),
     (["version", "--nonsense"], USAGE, "no option --nonsense"),
     (["serve", "nonsense"], USAGE, "takes no words"),
-    (["queue", "list", "3"], USAGE, "takes no words: 3"),
-    (["queue", "export", "3"], USAGE, "takes no words: 3"),
+    ([*Command.DEAD_LIST, "3"], USAGE, "takes no words: 3"),
+    ([*Command.DEAD_EXPORT, "3"], USAGE, "takes no words: 3"),
     (["replay", "a.Type", "--since", "1h"], USAGE, "takes no words: a.Type"),
     (["serve", "--config"], USAGE, "--config FILE"),
     (["status"], CONFIG, "CURRENTSD_STATE_DIR"),
@@ -66,12 +77,12 @@ def test_words(words, code, says):
 
 
 def test_every_command_has_help():
-    names = re.findall(r"^  (\w+(?: \w+)?) {2,}", run("help").stdout, re.M)
-    assert "serve" in names and "queue show" in names
-    for name in names:
-        done = run(*name.split(), "--help")
+    listed = re.findall(r"^  (\w+(?: \w+)?) +[A-Z]", run("help").stdout, re.M)
+    assert "serve" in listed and words_of(Command.DEAD_SHOW) in listed
+    for command in listed:
+        done = run(*command.split(), "--help")
         assert done.returncode == FINE
-        assert done.stdout.startswith(f"usage: currentsd {name}")
+        assert done.stdout.startswith(f"usage: currentsd {command}")
 
 
 def test_help_fits_a_terminal():
@@ -86,73 +97,78 @@ def test_commands_agree_running_and_stopped(fed):
     commands = (["ledger", "--by", "type", "--check", "--json"],
                 ["ledger", "--by", "hour", "--json"],
                 ["ledger", "--by", "source"],
-                ["queue", "list"], ["queue", "list", "--json"],
-                ["queue", "show", "1"], ["queue", "show", "1", "--json"],
-                ["queue", "stats"])
+                Command.DEAD_LIST, [*Command.DEAD_LIST, "--json"],
+                [*Command.DEAD_SHOW, "1"], [*Command.DEAD_SHOW, "1", "--json"],
+                Command.STATS)
     running = [fed.command(*words) for words in commands]
-    books = fed.books()
+    queue = fed.queue()
     fed.stop()
     assert [fed.command(*words) for words in commands] == running
     stopped = json.loads(fed.command("status", "--json"))
-    assert stopped["state"] == "stopped"
-    for name in ("received", "delivered", "buried", "dropped", "duplicates",
-                 "imbalance", "undecodable"):
-        assert stopped["queue"][name] == books[name]
-    assert "NOT RUNNING" in fed.command("status")
+    assert stopped[Status.STATE] == Status.STOPPED
+    for key in ("received", "delivered", Queue.DEAD, "dropped", "duplicates",
+                Queue.IMBALANCE, Queue.UNREADABLE):
+        assert stopped[Status.QUEUE][key] == queue[key]
+    assert Text.NOT_RUNNING in fed.command("status")
 
 
 def test_ledger_adds_up(fed):
-    total = json.loads(fed.command("ledger", "--json"))["total"]
-    assert total["received"] == sum(
-        total[name] for name in ("waiting", "delivered", "buried", "dropped",
-                                 "duplicates", "forgotten", "expired"))
+    total = json.loads(fed.command("ledger", "--json"))[Ledger.TOTAL]
+    assert total["received"] == sum(total[key] for key in Ledger.PARTS)
     for by in ("source", "type", "hour"):
-        rows = json.loads(fed.command("ledger", "--by", by, "--json"))["lines"]
-        for name, value in total.items():
-            assert sum(row[name] for row in rows) == value, (by, name)
-    drops = json.loads(fed.command("ledger", "--json"))["drops"]
-    assert sum(drop["count"] for drop in drops) == total["dropped"]
+        rows = json.loads(
+            fed.command("ledger", "--by", by, "--json"))[Ledger.LINES]
+        for key, value in total.items():
+            assert sum(row[key] for row in rows) == value, (by, key)
+    drops = json.loads(fed.command("ledger", "--json"))[Ledger.DROPS]
+    assert sum(drop[Ledger.COUNT] for drop in drops) == total["dropped"]
 
 
-def test_queue_show_has_the_exact_bytes(fed):
-    assert fed.command("queue", "show", "1").endswith(f"\n{FLAWED}\n")
-    shown = json.loads(fed.command("queue", "show", "1", "--json"))
-    assert shown["event"] == FLAWED
-    assert "id" in shown["reason"]
-    assert "no buried event" in fed.failing("queue", "show", "2")
-    fed.command("queue", "show", "x", code=USAGE)
+def test_dead_show_has_the_exact_bytes(fed):
+    assert fed.command(*Command.DEAD_SHOW, "1").endswith(f"\n{INVALID}\n")
+    shown = json.loads(fed.command(*Command.DEAD_SHOW, "1", "--json"))
+    assert shown[Row.EVENT] == INVALID
+    assert "id" in shown[Row.REASON]
+    assert Text.NO_DEAD_LETTER in fed.failing(*Command.DEAD_SHOW, "2")
+    fed.command(*Command.DEAD_SHOW, "x", code=USAGE)
 
 
 def test_status(fed):
     status = json.loads(fed.command("status", "--json"))
     over_http = fed.status()
     assert status.keys() == over_http.keys()
-    assert status["state"] == "running" and status["alive"] is True
-    assert status["queue"]["imbalance"] == 0
-    source, = status["sources"]
-    assert source["last_success_s"] >= 0 and source["failing_since"] is None
-    lane, = status["destinations"]
-    assert lane["state"] == "running" and lane["waiting"] == 0
-    assert lane["accepted"] == status["queue"]["delivered"]
-    assert lane["drain_forecast_s"] == 0
+    assert status[Status.STATE] == Status.RUNNING
+    assert status[Status.ALIVE] is True
+    assert status[Status.QUEUE][Queue.IMBALANCE] == 0
+    source, = status[Status.SOURCES]
+    assert source[Source.LAST_SUCCESS_S] >= 0
+    assert source[Source.FAILING_SINCE] is None
+    destination, = status[Status.DESTINATIONS]
+    assert destination["state"] == State.RUNNING
+    assert destination[Destination.QUEUED] == 0
+    assert destination[Destination.ACCEPTED] == \
+        status[Status.QUEUE]["delivered"]
+    assert destination[Destination.DRAIN_FORECAST_S] == 0
     text = fed.command("status")
-    assert "running" in text and all(len(row) <= 100
-                                     for row in text.splitlines())
+    assert Text.RUNNING in text and all(len(row) <= 100
+                                        for row in text.splitlines())
 
 
 def test_status_says_why(fed):
-    """Running or stopped: what was dropped and buried, by the most frequent."""
-    queue = fed.books()
-    assert [(row["count"], "status" in row) for row in queue["buried_why"]] == [
-        (1, False)]
-    assert sum(row["count"] for row in queue["dropped_why"]) == queue["dropped"]
+    """Running or stopped: why events were dropped and why they are dead, the
+    most frequent reasons first."""
+    queue = fed.queue()
+    assert [(row[Queue.WHY_COUNT], Queue.WHY_STATUS in row)
+            for row in queue[Queue.DEAD_WHY]] == [(1, False)]
+    assert sum(row[Queue.WHY_COUNT]
+               for row in queue[Queue.DROPPED_WHY]) == queue["dropped"]
     text = fed.command("status")
-    buried, = queue["buried_why"]
-    assert f"\n           buried: 1 {buried['why']}\n" in text
-    assert f" {queue['dropped_why'][0]['why']}" in re.search(
-        r"\n           dropped: (.*)\n", text)[0]
+    dead, = queue[Queue.DEAD_WHY]
+    assert Text.DEAD_WHY % (1, dead[Queue.WHY]) in text
+    assert f" {queue[Queue.DROPPED_WHY][0][Queue.WHY]}" in re.search(
+        Pattern.DROPPED_WHY, text)[0]
     fed.stop()
-    assert buried["why"] in fed.command("status")
+    assert dead[Queue.WHY] in fed.command("status")
 
 
 def test_ledger_of_folded_days(fed):
@@ -162,17 +178,20 @@ def test_ledger_of_folded_days(fed):
     day = int(time.time()) // 86400 - 40
     with sqlite3.connect(path) as db:
         source, kind = db.execute(
-            "SELECT source, kind FROM ledger LIMIT 1").fetchone()
-        columns = len(db.execute("PRAGMA table_info(ledger)").fetchall())
-        values = [day * 24, source, kind, 7, 0, 7] + [0] * (columns - 6)
-        db.execute(f"INSERT INTO ledger VALUES({','.join('?' * columns)})",
-                   values)
+            f"SELECT {File.LEDGER_SOURCE}, {File.LEDGER_TYPE} "
+            f"FROM {File.LEDGER} LIMIT 1").fetchone()
+        row = {column: 0 for _, column, *_ in db.execute(
+            f"PRAGMA table_info({File.LEDGER})")}
+        row.update({File.LEDGER_HOUR: day * 24, File.LEDGER_SOURCE: source,
+                    File.LEDGER_TYPE: kind, "received": 7, "delivered": 7})
+        db.execute(f"INSERT INTO {File.LEDGER}({','.join(row)}) "
+                   f"VALUES({','.join('?' * len(row))})", [*row.values()])
     db.close()
     first, *rest = json.loads(fed.command("ledger", "--by", "hour",
-                                          "--json"))["lines"]
+                                          "--json"))[Ledger.LINES]
     date = time.strftime("%Y-%m-%d", time.gmtime(day * 86400))
-    assert first["label"] == date and first["received"] == 7
-    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:00Z", row["label"])
+    assert first[Ledger.LABEL] == date and first["received"] == 7
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:00Z", row[Ledger.LABEL])
                for row in rest) and rest
     assert f"  {date}\n" in fed.command("ledger", "--by", "hour")
 
@@ -191,14 +210,12 @@ def test_metrics_are_prometheus_text(fed):
             continue
         assert re.fullmatch(r'(\w+)(\{(\w+="[^"]*",?)+\})? -?\d+(\.\d+)?', row)
         assert re.match(r"\w+", row)[0] == current
-    for name in ("currentsd_ledger_imbalance", "currentsd_lane_waiting",
-                 "currentsd_lane_oldest_waiting_seconds",
-                 "currentsd_lane_since_accepted_seconds",
-                 "currentsd_lane_state", "currentsd_build_info",
-                 "currentsd_source_failing_seconds"):
-        assert name in families
-    assert fed.metric("currentsd_ledger_imbalance") == 0
-    assert fed.metric('currentsd_lane_state{lane="heap",state="running"}') == 1
+    for metric in (Metric.IMBALANCE, Metric.QUEUED, Metric.OLDEST_QUEUED,
+                   Metric.SINCE_ACCEPTED, Metric.STATE, Metric.BUILD,
+                   Metric.SOURCE_FAILING):
+        assert metric.partition("{")[0] in families
+    assert fed.metric(Metric.IMBALANCE) == 0
+    assert fed.metric(Metric.STATE % ("heap", State.RUNNING)) == 1
 
 
 # ---- the socket
@@ -230,7 +247,7 @@ def test_an_answer_that_cannot_be_read_is_no_success(tmp_path):
 def test_a_stuck_client_stalls_nobody(daemon):
     stuck = [admin_socket(daemon) for _ in range(2)]
     began = time.monotonic()
-    assert "running" in daemon.command("status")
+    assert Text.RUNNING in daemon.command("status")
     assert time.monotonic() - began < 10
     for client in stuck:
         assert client.recv(100) == b"", "it was cut off"
@@ -249,7 +266,7 @@ def test_nonsense_at_the_socket(daemon, question):
     except (BrokenPipeError, ConnectionResetError):
         answer = b""
     assert answer == b"" or answer.startswith(b"2 ")
-    assert "running" in daemon.command("status")
+    assert Text.RUNNING in daemon.command("status")
 
 
 def test_modes(daemon):
@@ -262,17 +279,17 @@ def test_modes(daemon):
 def test_a_socket_that_a_crash_left(daemon):
     daemon.kill()
     assert os.path.exists(daemon.env["CURRENTSD_STATE_DIR"] + "/admin.sock")
-    assert "NOT RUNNING" in daemon.command("status")
+    assert Text.NOT_RUNNING in daemon.command("status")
     daemon.start()
-    assert "running" in daemon.command("status")
+    assert Text.RUNNING in daemon.command("status")
 
 
 def test_a_long_path(start_daemon, tmp_path):
     state = tmp_path / ("long" * 40)
     daemon = start_daemon(state_dir=state)
-    assert "running" in daemon.command("status")
+    assert Text.RUNNING in daemon.command("status")
     daemon.stop()
-    assert "NOT RUNNING" in daemon.command("status")
+    assert Text.NOT_RUNNING in daemon.command("status")
 
 
 def test_a_wrong_path_makes_no_queue(tmp_path):
@@ -290,7 +307,7 @@ def test_one_daemon_one_queue(daemon):
     done = run("serve", **settings)
     assert done.returncode == CONFIG
     assert "in use" in done.stderr
-    assert "running" in daemon.command("status")
+    assert Text.RUNNING in daemon.command("status")
 
 
 def test_a_port_that_is_taken(daemon, tmp_path):
@@ -303,8 +320,8 @@ def test_a_port_that_is_taken(daemon, tmp_path):
 def test_signals(daemon):
     process = daemon.run.process
     process.send_signal(signal.SIGHUP)
-    daemon.run.wait_line("ignore signal=HUP")
-    assert "running" in daemon.command("status")
+    daemon.run.wait_line(Log.HANGUP)
+    assert Text.RUNNING in daemon.command("status")
     process.send_signal(signal.SIGTERM)
     try:
         process.send_signal(signal.SIGTERM)
@@ -339,7 +356,7 @@ def test_no_token_is_ever_shown(fed):
     lines = fed.run.lines
     fed.stop()
     text = "\n".join(lines)
-    assert "serve: start version=" in text
+    assert Log.START in text
     assert TOKEN not in text and "a-wrong-token" not in text
 
 

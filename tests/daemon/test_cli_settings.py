@@ -8,8 +8,9 @@ import subprocess
 
 import pytest
 
-from commands import CONFIG, FINE, FLAWED, enough, run
-from conftest import TOKEN
+from commands import CONFIG, FINE, INVALID, enough, run
+from conftest import TOKEN, setting
+from names import Check, Choice, Ledger, Receipt, Source, Status
 
 
 @pytest.mark.parametrize("settings, says", [
@@ -59,8 +60,9 @@ def test_check_tells_what_would_run(tmp_path):
                  "1 token"):
         assert word in done.stdout
     told = json.loads(run("check", "--json", **enough(tmp_path)).stdout)
-    assert told["sources"] == [{"name": "main", "tokens": 1, "open": False,
-                                "destination": "heap"}]
+    assert told[Check.SOURCES] == [{
+        Check.NAME: "main", Check.TOKENS: 1, Check.OPEN: False,
+        Check.DESTINATION: "heap"}]
     assert TOKEN not in done.stdout
     assert not (tmp_path / "state").exists(), "check makes nothing"
 
@@ -72,10 +74,10 @@ def test_a_file_of_settings(start_daemon, heapsim, tmp_path):
         source "second" {
             token = "${SECOND}"
             parameter = "brand=Two"
-            flawed = drop
+            %s = %s
         }
         destination "there" { app_id = 7  url = "%s" linger = 10ms }
-    """ % heapsim.url)
+    """ % (setting("invalid"), Choice.DROP, heapsim.url))
     path.chmod(0o600)
     os.environ["SECOND"] = "token-of-the-second"
     try:
@@ -83,15 +85,17 @@ def test_a_file_of_settings(start_daemon, heapsim, tmp_path):
                               heap_url="")
     finally:
         del os.environ["SECOND"]
-    body = '{"events":[%s]}' % FLAWED
-    assert daemon.post(body, token="token-of-the-first").json["buried"] == 1
+    body = '{"events":[%s]}' % INVALID
+    assert daemon.post(
+        body, token="token-of-the-first").json[Receipt.DEAD] == 1
     assert daemon.post(body, "/currents/second",
                        token="token-of-the-second").json["dropped"] == 1
     assert daemon.post(body, "/currents/second",
                        token="token-of-the-first").status == 401
     status = daemon.status()
-    assert [s["name"] for s in status["sources"]] == ["first", "second"]
-    assert [d["name"] for d in status["destinations"]] == ["there"]
+    assert [s[Source.NAME] for s in status[Status.SOURCES]] == [
+        "first", "second"]
+    assert [d["name"] for d in status[Status.DESTINATIONS]] == ["there"]
     rows = json.loads(daemon.command("ledger", "--by", "source", "--json"))
-    assert {row["label"]: row["received"] for row in rows["lines"]} == {
-        "first": 1, "second": 1}
+    assert {row[Ledger.LABEL]: row["received"]
+            for row in rows[Ledger.LINES]} == {"first": 1, "second": 1}

@@ -7,8 +7,9 @@ import time
 
 import pytest
 
-from conftest import Daemon, ask, until
+from conftest import Daemon, ask, setting, until
 from load import sanitized
+from names import Command, State
 from test_delivery import SWIFT, event, key
 
 WORDS = {name.removeprefix("heap_"): value for name, value in SWIFT.items()}
@@ -22,7 +23,8 @@ def write_settings(path, sources, destinations, words):
     for name, heap in destinations.items():
         lines += [f'destination "{name}" {{', 'app_id = "11"',
                   f'url = "{heap.url}"',
-                  *(f"{word} = {value}" for word, value in words.items()),
+                  *(f"{setting('heap_' + word).removeprefix('heap_')} = "
+                    f"{value}" for word, value in words.items()),
                   "}"]
     path.write_text("\n".join(lines) + "\n")
 
@@ -39,8 +41,7 @@ def start_several(tmp_path):
         write_settings(path, sources, destinations, {**WORDS, **settings})
         daemon = Daemon(tmp_path / f"several{number}", "",
                         {"config": path})
-        for name in ("TOKEN", "HEAP_APP_ID", "HEAP_URL"):
-            del daemon.env[f"CURRENTSD_{name}"]
+        daemon.change(token=None, heap_app_id=None, heap_url=None)
         started.append(daemon)
         return daemon.start()
 
@@ -62,9 +63,8 @@ def put(daemon, source, sent):
         assert answer.status == 200, answer
 
 
-def lane(daemon, name):
-    return next(one for one in daemon.status()["destinations"]
-                if one["name"] == name)
+def state(daemon, name):
+    return daemon.destination(name)["state"]
 
 
 def keys(sent):
@@ -79,7 +79,7 @@ def test_events_arrive_only_where_their_source_says(start_several,
     for source, events in sent.items():
         put(daemon, source, events)
     assert post(daemon, "a", [event()], "token-of-b").status == 401
-    until(lambda: daemon.books()["waiting"] == 0, "an empty queue")
+    until(lambda: daemon.queued() == 0, "an empty queue")
     for source, heap in zip("abc", heaps.values()):
         assert set(heap.keys()) == keys(sent[source])
 
@@ -98,17 +98,17 @@ def test_sources_of_one_destination_take_turns(start_several, start_heapsim):
     # Not at the end of the big one's backlog.
     assert len(heap.keys()) < 1500
     heap.control(delay_ms=0)
-    until(lambda: daemon.books()["waiting"] == 0, "an empty queue")
+    until(lambda: daemon.queued() == 0, "an empty queue")
 
 
 def drain_seconds(daemon, heap, sent):
     """How long the backlog of a destination that was paused takes."""
-    daemon.command("queue", "pause", "fine")
-    until(lambda: lane(daemon, "fine")["state"] == "paused", "a paused lane")
+    daemon.command(*Command.PAUSE, "fine")
+    until(lambda: state(daemon, "fine") == State.PAUSED, "it is paused")
     put(daemon, "c", sent)
     before = heap.books()["keys"]
     begin = time.monotonic()
-    daemon.command("queue", "resume", "fine")
+    daemon.command(*Command.RESUME, "fine")
     until(lambda: heap.books()["keys"] == before + len(sent), "all arrived")
     return time.monotonic() - begin
 
@@ -118,12 +118,12 @@ def trouble(heaps, on):
     heaps["fails"].control(refuse_all=500 if on else 0)
 
 
-def test_a_dead_destination_slows_no_other(start_several, start_heapsim):
+def test_a_failing_destination_slows_no_other(start_several, start_heapsim):
     """One hangs, one answers 500: the ratio of the third one's throughput is
     printed, of rounds in turn, since the machine may be busy."""
     heaps = {name: start_heapsim("--no-quota")
              for name in ("hangs", "fails", "fine")}
-    # The lanes' manners are the defaults, but for the time that a test has.
+    # The senders' manners are the defaults, but for the time that a test has.
     daemon = start_several({"a": "hangs", "b": "fails", "c": "fine"}, heaps,
                            backoff_first="1s", backoff_most="5s",
                            timeout="5s")
@@ -134,18 +134,18 @@ def test_a_dead_destination_slows_no_other(start_several, start_heapsim):
             if case == "beside":
                 for source in "ab":
                     put(daemon, source, [event(i) for i in range(2000)])
-                until(lambda: lane(daemon, "fails")["state"] == "waiting",
+                until(lambda: state(daemon, "fails") == State.BACKING_OFF,
                       "trouble at one")
             taken.append(drain_seconds(
                 daemon, heaps["fine"],
                 [event(i) for i in range(2000 if sanitized() else 40000)]))
             if case == "beside":
-                until(lambda: daemon.books()["waiting"] == 4000,
-                      "nothing waits but for the dead ones")
+                until(lambda: daemon.queued() == 4000,
+                      "nothing is queued but for the failing ones")
             trouble(heaps, False)
-            until(lambda: daemon.books()["waiting"] == 0, "an empty queue")
+            until(lambda: daemon.queued() == 0, "an empty queue")
     ratios = [alone / beside for alone, beside in
               zip(seconds["alone"], seconds["beside"])]
-    print("beside two dead ones the fine one keeps "
+    print("beside two failing ones the fine one keeps "
           f"{statistics.median(ratios):.0%} of its throughput "
           f"({min(ratios):.0%} to {max(ratios):.0%})")

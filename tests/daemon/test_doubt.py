@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from conftest import until
+from names import State, Status
 from test_delivery import SWIFT, delivered_once, event, put, wait_settled
 
 # Enough that not all of it is in flight at once.
@@ -32,7 +33,7 @@ def test_identity_stays_while_in_doubt(start_daemon, heapsim, fault, stop):
     daemon = start_daemon(**BATCHES)
     sent = sent_and_stored(daemon, heapsim, fault)
     getattr(daemon, stop)()
-    daemon.env["CURRENTSD_HEAP_IDENTITY"] = "user_id"
+    daemon.change(heap_identity="user_id")
     heapsim.control(**{name: 0 for name in fault})
     daemon.start()
     assert wait_settled(daemon)["delivered"] == 200
@@ -49,7 +50,7 @@ def test_identity_stays_over_several_changes(start_daemon, heapsim):
     for identity in ("user_id", "external_user_id", "user_id"):
         received = heapsim.books()["received"]
         daemon.kill()
-        daemon.env["CURRENTSD_HEAP_IDENTITY"] = identity
+        daemon.change(heap_identity=identity)
         daemon.start()
         until(lambda: heapsim.books()["received"] > received, "a request")
     heapsim.control(fail_after_percent=0)
@@ -70,7 +71,8 @@ class Garbler(socketserver.BaseRequestHandler):
 
 
 def test_a_garbled_answer_leaves_doubt(start_daemon):
-    """The request was sent: it is tried again, and the lane does not stop."""
+    """The request was sent: it is tried again, and the sender is not
+    halted."""
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Garbler) as server:
         server.requests = 0
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -78,7 +80,7 @@ def test_a_garbled_answer_leaves_doubt(start_daemon):
             **SWIFT, heap_url=f"http://127.0.0.1:{server.server_address[1]}")
         put(daemon, [event(0)])
         until(lambda: server.requests >= 3, "it is tried again")
-        lane, = daemon.status()["destinations"]
-        assert lane["state"] != "stopped"
+        destination, = daemon.status()[Status.DESTINATIONS]
+        assert destination["state"] != State.HALTED
         daemon.stop()
         server.shutdown()

@@ -1,10 +1,11 @@
-"""What Braze changes is seen: logged once, counted, kept, adoptable."""
+"""What Braze changes is seen: logged once, counted, stored, adoptable."""
 
 import json
 import re
 import subprocess
 
 from conftest import BUILD, REPO
+from names import Drift, Log, Metric, Option, Receipt, Text
 
 NEW_TYPE = {"event_type": "users.messages.fax.Send", "id": "a", "time": 1,
             "user": {"user_id": "u", "external_user_id": "e"},
@@ -20,53 +21,52 @@ def event(base, number, **properties):
 
 
 def drift_lines(daemon):
-    return [line for line in daemon.run.lines if " server: drift " in line]
+    return [line for line in daemon.run.lines if re.search(Log.DRIFT, line)]
 
 
 def seen(daemon):
-    return {(row["what"], row["type"], row["field"], row["json"]):
-            row["events"] for row in json.loads(daemon.command("drift",
-                                                               "--json"))}
+    return {(row[Drift.WHAT], row[Drift.TYPE], row[Drift.FIELD],
+             row[Drift.JSON]): row[Drift.EVENTS]
+            for row in json.loads(daemon.command("drift", "--json"))}
 
 
-def test_seen_once_and_kept(daemon):
-    sound = event(ORPHAN, 0, app_id="x")
-    assert daemon.command("drift").startswith("nothing was seen")
-    body = {"events": [event(NEW_TYPE, 1), event(NEW_TYPE, 2), sound,
+def test_seen_once_and_stored(daemon):
+    usual = event(ORPHAN, 0, app_id="x")
+    assert daemon.command("drift").startswith(Text.NO_DRIFT)
+    body = {"events": [event(NEW_TYPE, 1), event(NEW_TYPE, 2), usual,
                        event(ORPHAN, 3)]}
     assert daemon.post(body).status == 200
     fax, orphan = "users.messages.fax.Send", "users.UserOrphan"
     expected = {
-        ("unknown type", fax, "", ""): 2,
-        ("unknown property", fax, "app_id", "string"): 2,
-        ("unknown property", fax, "pages", "integer"): 2,
-        ("unknown property", fax, "secret-value", "string"): 2,
-        ("unknown user member", fax, "user_id", "string"): 2,
-        ("unknown user member", fax, "external_user_id", "string"): 2,
-        ("unknown property", orphan, "new_field", "string"): 1,
-        ("unknown property", orphan, "pages", "number"): 1,
-        ("blank required", orphan, "orphaned_by_id", "blank"): 1,
-        ("new json type", orphan, "app_id", "integer"): 1,
+        (Drift.UNKNOWN_TYPE, fax, "", ""): 2,
+        (Drift.UNKNOWN_PROPERTY, fax, "app_id", "string"): 2,
+        (Drift.UNKNOWN_PROPERTY, fax, "pages", "integer"): 2,
+        (Drift.UNKNOWN_PROPERTY, fax, "secret-value", "string"): 2,
+        (Drift.UNKNOWN_USER_MEMBER, fax, "user_id", "string"): 2,
+        (Drift.UNKNOWN_USER_MEMBER, fax, "external_user_id", "string"): 2,
+        (Drift.UNKNOWN_PROPERTY, orphan, "new_field", "string"): 1,
+        (Drift.UNKNOWN_PROPERTY, orphan, "pages", "number"): 1,
+        (Drift.BLANK_REQUIRED, orphan, "orphaned_by_id", "blank"): 1,
+        (Drift.NEW_JSON_TYPE, orphan, "app_id", "integer"): 1,
     }
     assert seen(daemon) == expected
     first = drift_lines(daemon)
     assert len(first) == len(expected)
-    assert re.search(r'what="unknown type" type="users.messages.fax.Send" '
-                     r'field="" json=""', "\n".join(first))
-    assert daemon.metric("currentsd_drift_first_total") == len(expected)
-    assert daemon.metric(
-        'currentsd_drift_total{what="unknown property"}') == 8
+    assert re.search(Log.DRIFT_OF % (Drift.UNKNOWN_TYPE, fax, "", ""),
+                     "\n".join(first))
+    assert daemon.metric(Metric.DRIFT_FIRST) == len(expected)
+    assert daemon.metric(Metric.DRIFT % Drift.UNKNOWN_PROPERTY) == 8
     # again, and after a restart: counted, not told again
     assert daemon.post({"events": [event(NEW_TYPE, 4)]}).status == 200
     assert drift_lines(daemon) == first
     daemon.stop()
     daemon.start()
     assert daemon.post({"events": [event(NEW_TYPE, 5)]}).status == 200
-    assert seen(daemon)["unknown type", fax, "", ""] == 4
+    assert seen(daemon)[Drift.UNKNOWN_TYPE, fax, "", ""] == 4
     assert not drift_lines(daemon)
     # never a value
     told = daemon.command("drift") + daemon.command("drift", "--json") + \
-        daemon.command("drift", "--adopt") + "\n".join(first)
+        daemon.command("drift", Option.ADOPT) + "\n".join(first)
     assert "s3cr3t" not in told and "hidden words" not in told
 
 
@@ -76,16 +76,16 @@ def test_required_ones_that_went_are_seen(daemon):
         {"event_type": orphan, "id": "a", "time": 1, "properties": {}},
         {"event_type": orphan, "id": "b", "time": 1,
          "properties": {"orphaned_by_id": None}}]}
-    assert daemon.post(body).json["buried"] == 2
+    assert daemon.post(body).json[Receipt.DEAD] == 2
     assert seen(daemon) == {
-        ("blank required", orphan, "orphaned_by_id", "absent"): 1,
-        ("blank required", orphan, "orphaned_by_id", "null"): 1}
+        (Drift.BLANK_REQUIRED, orphan, "orphaned_by_id", "absent"): 1,
+        (Drift.BLANK_REQUIRED, orphan, "orphaned_by_id", "null"): 1}
 
 
-def test_what_is_known_is_not_noted(daemon):
+def test_what_is_known_is_no_drift(daemon):
     events = daemon.command("sample", "--all", "--count", "300", "--batch")
     assert daemon.post(events).status == 200
-    assert daemon.command("drift").startswith("nothing was seen")
+    assert daemon.command("drift").startswith(Text.NO_DRIFT)
 
 
 def compiled(tmp_path, catalogue):
@@ -100,16 +100,16 @@ def compiled(tmp_path, catalogue):
 def adopted(text):
     """The catalogue with every line pasted where its remark says."""
     catalogue = json.loads((REPO / "schema/events.json").read_text())
-    place, replaces = None, False
+    section, replaces = None, False
     for line in text.splitlines():
         into = re.fullmatch(r'# into "(\w+)":', line)
-        place = into[1] if into else place
+        section = into[1] if into else section
         if line.startswith("#"):
             replaces = line == "# instead of the line that is there:"
             continue
         ((name, value),) = json.loads("{" + line.rstrip(",") + "}").items()
-        assert (name in catalogue[place]) is replaces, line
-        catalogue[place][name] = value
+        assert (name in catalogue[section]) is replaces, line
+        catalogue[section][name] = value
         replaces = False
     return catalogue
 
@@ -117,7 +117,7 @@ def adopted(text):
 def test_adopted_lines_are_a_catalogue(daemon, tmp_path):
     assert daemon.post({"events": [
         event(NEW_TYPE, 1), event(ORPHAN, 2, app_id="x")]}).status == 200
-    catalogue = adopted(daemon.command("drift", "--adopt"))
+    catalogue = adopted(daemon.command("drift", Option.ADOPT))
     assert catalogue["properties"]["pages"] == {"type": "number"}
     assert catalogue["events"][NEW_TYPE["event_type"]] == {
         "family": "messages", "required": [],
@@ -144,7 +144,7 @@ def test_whatever_was_seen_the_lines_can_be_pasted(daemon, tmp_path):
         "orphaned_by_id": None, "plain": True}})
     answer = daemon.post({"events": events})
     assert answer.json["received"] == len(events)
-    text = daemon.command("drift", "--adopt")
+    text = daemon.command("drift", Option.ADOPT)
     catalogue = adopted(text)
     assert {"x.New", "x", "users.x", "users..x"} < set(catalogue["events"])
     assert "a new one" in catalogue["user"]
@@ -153,6 +153,6 @@ def test_whatever_was_seen_the_lines_can_be_pasted(daemon, tmp_path):
         assert name not in catalogue["events"]["x.New"]["properties"]
         assert re.search(rf"^# x.New {name} \(array\): decide", text, re.M)
     for name in ("", " ", "\u00a0", long[:128], 'x"y', 'a"b'):
-        for place in "events", "properties", "user":
-            assert name not in catalogue[place]
+        for section in "events", "properties", "user":
+            assert name not in catalogue[section]
     compiled(tmp_path, catalogue)

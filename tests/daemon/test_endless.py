@@ -96,12 +96,12 @@ def test_endless_answer_is_hung_up_on(bounded, what, posts):
         until(lambda: heap.poured is not None, "the daemon hangs up")
         # What lay in the sockets comes on top.
         assert heap.poured < 32 * MIB
-        until(lambda: daemon.books()["waiting"] == 0, "delivery")
+        until(lambda: daemon.queued() == 0, "delivery")
         # An answer that said 200 is one; any other is asked for again.
         assert heap.posts == posts
-        assert daemon.books()["delivered"] == 1
+        assert daemon.queue()["delivered"] == 1
         # And it goes on.
         assert daemon.post(batch(event())).status == 200
-        until(lambda: daemon.books()["delivered"] == 2, "delivery")
+        until(lambda: daemon.queue()["delivered"] == 2, "delivery")
     finally:
         heap.close()

@@ -1,5 +1,5 @@
 """A disk that is full for real: a small file system of its own, which another
-process fills. Ingest answers 503, delivery goes on with the ballast, ingest
+process fills. Ingest answers 503, delivery goes on with the reserve, ingest
 resumes by itself once there is room, and nothing is lost.
 """
 
@@ -12,11 +12,12 @@ import pytest
 from braze import batch, event
 from conftest import BUILD, PATIENCE, Process, until
 from load import FAST, Brazesim, check_law, drain
+from names import Command, Queue
 
 MIB = 1 << 20
 DISK = 96 * MIB
 EVENTS = 12_000
-SETTINGS = {**FAST, "heap_request_events": 100, "queue_ballast": "8M"}
+SETTINGS = {**FAST, "heap_request_events": 100, "queue_reserve": "8M"}
 
 # Writes until the disk is full and says so; a greedy one then takes whatever
 # becomes free, until it is ended.
@@ -45,17 +46,17 @@ def root_runs(*command):
         f"{command[0]}: {done.stderr.strip()}"
 
 
-def mount_loop(tmp_path, place):
+def mount_loop(tmp_path, mount_point):
     image = tmp_path / "disk.image"
     with open(image, "wb") as file:
         file.truncate(DISK)
     return (root_runs("mkfs.ext4", "-q", "-F", "-m", "0", image)
-            or root_runs("mount", "-o", "loop", image, place))
+            or root_runs("mount", "-o", "loop", image, mount_point))
 
 
-def mount_tmpfs(_, place):
+def mount_tmpfs(_, mount_point):
     return root_runs("mount", "-t", "tmpfs", "-o", f"size={DISK}",
-                     "currentsd-test", place)
+                     "currentsd-test", mount_point)
 
 
 @pytest.fixture
@@ -63,12 +64,12 @@ def small_disk(tmp_path):
     """A directory with a file system of its own."""
     if os.geteuid() != 0:
         pytest.skip("only root may mount a file system")
-    place = tmp_path / "disk"
-    place.mkdir()
+    mount_point = tmp_path / "disk"
+    mount_point.mkdir()
     refusals = []
     for mount in (mount_loop, mount_tmpfs):
         try:
-            refusal = mount(tmp_path, place)
+            refusal = mount(tmp_path, mount_point)
         except OSError as error:  # no such program
             refusal = str(error)
         if refusal is None:
@@ -77,11 +78,11 @@ def small_disk(tmp_path):
     else:
         pytest.skip("cannot mount a file system: " + "; ".join(refusals))
     try:
-        yield place
+        yield mount_point
     finally:
-        refusal = root_runs("umount", place)
+        refusal = root_runs("umount", mount_point)
         if refusal is not None:
-            root_runs("umount", "--lazy", place)
+            root_runs("umount", "--lazy", mount_point)
     assert refusal is None
 
 
@@ -129,6 +130,10 @@ def sending(daemon, tmp_path):
                     "--backoff-ms", "10..200")
 
 
+def has_reserve(daemon):
+    return daemon.queue()[Queue.RESERVE]
+
+
 def backlog(events):
     """Some events, in so few writes that all of them are in SQLite's log: so
     neither the file nor the log has room inside, and whatever is written
@@ -138,29 +143,29 @@ def backlog(events):
 
 
 def check_resumed(daemon, heapsim, braze, events):
-    """Without a hand on it: ingest, and in the end the ballast."""
+    """Without a hand on it: ingest, and in the end the reserve."""
     until(lambda: events.post() == 200, "ingest resumes")
     until(lambda: daemon.get("/readyz").status == 200, "/readyz 200")
     books = braze.books()
     assert books["acked"] == books["distinct_events"] == EVENTS
-    until(lambda: daemon.books()["ballast"], "the ballast is back")
+    until(lambda: has_reserve(daemon), "the reserve is back")
     drain(daemon)
     check_law(daemon, heapsim, braze.acked() + events.acked)
     return books["by_status"]
 
 
 @pytest.mark.parametrize("killed", [False, True], ids=["running", "killed"])
-def test_full_disk_drains_with_the_ballast(fill, start_daemon, small_disk,
+def test_full_disk_drains_with_the_reserve(fill, start_daemon, small_disk,
                                            heapsim, tmp_path, killed):
     """A daemon that is killed then and starts on a full disk too."""
     heapsim.control(quota=False, reset_percent=100)
     daemon = start_daemon(state_dir=small_disk / "state", **SETTINGS,
                           queue_min_free="16M")
     events = Events(daemon)
-    assert daemon.books()["ballast"]
+    assert has_reserve(daemon)
     backlog(events)
-    # While it fills, delivery must not let go of the ballast for it.
-    daemon.command("queue", "pause", "heap")
+    # While it fills, delivery must not let go of the reserve for it.
+    daemon.command(*Command.PAUSE, "heap")
     empty = fill("and stay")
     until(lambda: events.post() == 503, "503")
     if killed:
@@ -170,8 +175,8 @@ def test_full_disk_drains_with_the_ballast(fill, start_daemon, small_disk,
         until(lambda: daemon.get("/readyz").status == 503, "/readyz 503")
         assert daemon.get("/healthz").status == 200
         heapsim.control(reset_percent=0)
-        daemon.command("queue", "resume", "heap")
-        until(lambda: not daemon.books()["ballast"], "the ballast goes")
+        daemon.command(*Command.RESUME, "heap")
+        until(lambda: not has_reserve(daemon), "the reserve goes")
         drain(daemon)
         # All that was accepted is out, and the disk as full as before.
         assert heapsim.books()["accepted"] == len(events.acked)
@@ -183,7 +188,7 @@ def test_full_disk_drains_with_the_ballast(fill, start_daemon, small_disk,
     assert set(by_status) == {"200", "503"}
 
 
-def test_full_disk_whose_ballast_others_take(fill, start_daemon, small_disk,
+def test_full_disk_whose_reserve_others_take(fill, start_daemon, small_disk,
                                              heapsim, tmp_path):
     """Room that another process takes at once, and none that is left to
     others: every write of the daemon meets the end of the disk."""
@@ -196,8 +201,8 @@ def test_full_disk_whose_ballast_others_take(fill, start_daemon, small_disk,
     until(lambda: events.post() == 503, "503")
     with sending(daemon, tmp_path) as braze:
         heapsim.control(reset_percent=0, fail_after_percent=20)
-        until(lambda: not daemon.books()["ballast"], "the ballast goes")
-        until(lambda: events.post() == 503, "503 without the ballast")
+        until(lambda: not has_reserve(daemon), "the reserve goes")
+        until(lambda: events.post() == 503, "503 without the reserve")
         assert daemon.get("/healthz").status == 200
         assert braze.process.poll() is None
 
@@ -205,14 +210,14 @@ def test_full_disk_whose_ballast_others_take(fill, start_daemon, small_disk,
         check_resumed(daemon, heapsim, braze, events)
 
 
-def test_start_on_a_full_disk_without_a_ballast(fill, start_daemon, small_disk,
+def test_start_on_a_full_disk_without_a_reserve(fill, start_daemon, small_disk,
                                                 heapsim):
     """What the log holds has no room in the file: nothing for a daemon to do
     but to say so, and to go on from there once there is room."""
     heapsim.control(quota=False, reset_percent=100)
     state = small_disk / "state"
     daemon = start_daemon(state_dir=state, queue_min_free="0",
-                          **{**SETTINGS, "queue_ballast": "0"})
+                          **{**SETTINGS, "queue_reserve": "0"})
     events = Events(daemon)
     backlog(events)
     empty = fill("greedy")

@@ -1,8 +1,8 @@
 """Hostile input: the memory is bounded, the status is right, and everybody
 else is served meanwhile.
 
-413 makes Braze split a batch and 503 send it again; 400 is for a body that
-can never be read, which is kept. What breaks HTTP itself is answered by
+413 makes Braze split a batch and 503 send it again; 400 is for an unreadable
+body, which is stored. What breaks HTTP itself is answered by
 libmicrohttpd, in its way, or closed.
 """
 
@@ -18,6 +18,7 @@ import pytest
 from braze import batch, event, raw
 from conftest import PATIENCE, until
 from hostile import MIB, POST, bounded, is_served, statuses
+from names import Log, Metric, Queue
 
 __all__ = ["bounded"]  # a fixture
 
@@ -26,11 +27,11 @@ IDLE = 10_000
 
 
 def was_swept(daemon):
-    until(lambda: daemon.metric("currentsd_connections_swept_total") == 1,
+    until(lambda: daemon.metric(Metric.CONNECTIONS_SWEPT) == 1,
           "a connection swept")
 
 
-# ---- who drips ----
+# ---- clients that drip ----
 
 @pytest.mark.parametrize("begun, drip", [
     (b"", b"a"),
@@ -44,7 +45,7 @@ def was_swept(daemon):
      b" "),
 ], ids=["nothing", "line", "headers", "header", "body", "chunks",
         "extension", "refused"])
-def test_who_drips_is_closed(bounded, begun, drip):
+def test_a_client_that_drips_is_closed(bounded, begun, drip):
     daemon = bounded(4, request_timeout="1s", idle_timeout="2s")
     with daemon.connect() as sock:
         sock.sendall(begun)
@@ -79,8 +80,8 @@ def many_files():
 @pytest.mark.usefixtures("many_files")
 @pytest.mark.parametrize("most", [None, IDLE + 100])
 def test_ten_thousand_idle_connections(bounded, most):
-    """Above the bound who is idle for longest makes room; a large bound
-    costs memory, about 4 KiB each."""
+    """Above the bound the client that is idle for longest makes room; a
+    large bound costs memory, about 4 KiB each."""
     settings = {"max_connections": most} if most else {}
     daemon = bounded(64, **settings)
     crowd = []
@@ -100,7 +101,7 @@ def test_ten_thousand_idle_connections(bounded, most):
 
 
 def test_crowd_of_begun_requests(bounded):
-    """Busy connections keep their places: who comes then gets a 503."""
+    """Busy connections stay open: a client that comes then gets a 503."""
     daemon = bounded(8, max_connections=64, request_timeout="2s")
     crowd = []
     for _ in range(64):
@@ -171,7 +172,7 @@ def test_chunks_without_end(bounded, piece):
 ], ids=["declared", "chunked"])
 @pytest.mark.parametrize("coding", [b"identity", b"gzip"])
 def test_body_of_a_gibibyte(bounded, framing, piece, coding):
-    """Read to its end, and 413 then; a declared one is not kept at all."""
+    """Read to its end, and 413 then; a declared one is not stored at all."""
     daemon = bounded(48)
     head = POST + b"Content-Encoding: " + coding + b"\r\n" + framing
     sent, answer = pour(daemon, head + b"\r\n\r\n", piece, 1024 * MIB)
@@ -292,7 +293,7 @@ def test_uncertain_framing(bounded, framing, status):
     """The connection ends: what follows on it may be anything, so the next
     request on it is not served."""
     daemon = bounded(4)
-    before = daemon.books()["received"]
+    before = daemon.queue()["received"]
     smuggled = json.dumps(batch(event())).encode()
     with daemon.connect() as sock:
         sock.sendall(POST + framing + POST + b"Content-Length: %d\r\n\r\n"
@@ -305,7 +306,7 @@ def test_uncertain_framing(bounded, framing, status):
         except ConnectionResetError:
             reset = True  # and the answer may be lost with it
     assert set(statuses(answer)) == {status} or reset and not answer, answer
-    assert daemon.books()["received"] == before
+    assert daemon.queue()["received"] == before
 
 
 @pytest.mark.parametrize("noise", [
@@ -338,12 +339,12 @@ def test_headers_that_the_library_misreads(bounded, head):
     """It takes a header without a name for the end of the headers: a 200 to
     the empty body, a 400 to the cut one, or a 401 would lose the events."""
     daemon = bounded(4)
-    before = daemon.books()
+    before = daemon.queue()
     body = json.dumps(batch(event())).encode()
     assert statuses(raw(daemon, head % len(body) + body)) == [503]
-    after = daemon.books()
+    after = daemon.queue()
     assert after["received"] == before["received"]
-    assert after["undecodable"] == before["undecodable"]
+    assert after[Queue.UNREADABLE] == before[Queue.UNREADABLE]
 
 
 @pytest.mark.parametrize("head", [
@@ -372,7 +373,7 @@ def test_probes_on_one_connection(bounded):
 
 
 def test_what_the_library_refuses_is_seen(daemon):
-    """A 400 of its own, which would make Braze delete: no board has it."""
+    """A 400 of its own, which would make Braze delete: no counter has it."""
     answer = raw(daemon, POST + b"Content-Length: abc\r\n\r\n")
     assert set(statuses(answer)) == {400}
-    daemon.run.wait_line(" warn .*library listener=.*response code is 400")
+    daemon.run.wait_line(Log.LIBRARY % 400)

@@ -1,13 +1,14 @@
 """Hostile bodies: what is wrong in one event is that event's affair, and what
-is no JSON at all is kept and answered 400.
+is no JSON at all is stored as unreadable and answered 400.
 """
 
 import json
 
 import pytest
 
-from braze import event, raw
+from braze import event, raw, receipt
 from hostile import POST, bounded, statuses
+from names import Log, Queue, Receipt
 
 __all__ = ["bounded"]  # a fixture
 
@@ -31,7 +32,7 @@ def spoiled(old, new):
 DISPATCH = b'"dispatch_id": "d"'
 
 
-@pytest.mark.parametrize("new, buried", [
+@pytest.mark.parametrize("new, dead", [
     (b'"x": ' + b"[" * 100_000 + b"]" * 100_000, 1),
     (b'"x": ' + b'{"a":' * 100_000 + b"1" + b"}" * 100_000, 1),
     (b'"dispatch_id": "\xff\xfe"', 1),
@@ -46,12 +47,11 @@ DISPATCH = b'"dispatch_id": "d"'
     (b'"x": "' + b"a" * 900_000 + b'"', 0),
 ], ids=["arrays", "objects", "ff", "c080", "surrogate", "beyond", "key",
         "nul", "half", "digits", "exponent", "long"])
-def test_one_bad_event_spoils_no_other(bounded, new, buried):
+def test_one_bad_event_spoils_no_other(bounded, new, dead):
     daemon = bounded(24)
-    status, receipt = post_raw(daemon, spoiled(DISPATCH, new))
+    status, answer = post_raw(daemon, spoiled(DISPATCH, new))
     assert status == 200
-    assert receipt == {"received": 2, "queued": 2 - buried, "buried": buried,
-                       "duplicates": 0, "dropped": 0}
+    assert answer == receipt(received=2, queued=2 - dead, dead=dead)
 
 
 @pytest.mark.parametrize("body", [
@@ -67,11 +67,11 @@ def test_one_bad_event_spoils_no_other(bounded, new, buried):
     b'{"events":[{"event_type":"a\0b"}]}',
 ], ids=["arrays", "objects", "unclosed", "nuls", "nul-after", "nul-between",
         "utf8", "utf16", "utf32", "nul-inside"])
-def test_body_that_is_no_json_is_kept(bounded, body):
+def test_body_that_is_no_json_is_unreadable(bounded, body):
     daemon = bounded(24)
     status, answer = post_raw(daemon, body)
-    assert status == 400 and answer["error"]
-    assert daemon.books()["undecodable"] == 1
+    assert status == 400 and answer[Receipt.ERROR]
+    assert daemon.queue()[Queue.UNREADABLE] == 1
 
 
 def test_a_path_cannot_forge_the_log(daemon):
@@ -79,5 +79,5 @@ def test_a_path_cannot_forge_the_log(daemon):
     answer = raw(daemon, b'GET /%22%20source=forged%0d%0aline HTTP/1.1\r\n'
                  b"Host: x\r\nConnection: close\r\n\r\n")
     assert statuses(answer) == [404]
-    daemon.run.wait_line(
-        r' refuse status=404 .* path="/\\" source=forged\\x0d\\x0aline" source=')
+    daemon.run.wait_line(Log.REFUSE_PATH % (
+        404, r'"/\\" source=forged\\x0d\\x0aline"'))

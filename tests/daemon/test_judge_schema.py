@@ -19,6 +19,7 @@ import pytest
 
 from commands import BINARY, run, sample
 from conftest import REPO
+from names import Finding, Schema, Verdict
 
 LONG = os.environ.get("CURRENTSD_LONG") not in (None, "", "0")
 EVENTS = 100_000 if LONG else 10_000
@@ -217,8 +218,8 @@ def schema(*words):
 @pytest.fixture(scope="module")
 def validators():
     """{type: validator}, and None for a whole request, "" for any event."""
-    made = {entry["type"]: Validator(schema(entry["type"]))
-            for entry in schema("--json")}
+    made = {row[Schema.TYPE]: Validator(schema(row[Schema.TYPE]))
+            for row in schema("--json")}
     request = schema("--all")
     Validator.check_schema(request)
     made[None] = Validator(request)
@@ -236,7 +237,7 @@ def judged(lines):
     found = collections.defaultdict(list)
     for line in done.stdout.split("\n")[:-1]:
         finding = json.loads(line)
-        found[finding["line"] - 2].append(finding)
+        found[finding[Finding.LINE] - 2].append(finding)
     return found
 
 
@@ -259,15 +260,15 @@ def spoiled(count, seed):
 
 
 def check(texts, found, accepts):
-    """Compare; returns how many were sound."""
-    wrong, sound = [], 0
+    """Compare; returns how many were valid."""
+    wrong, valid = [], 0
     for index, text in enumerate(texts):
-        ours = all(f["verdict"] == "sound" for f in found[index])
-        sound += ours
+        ours = all(f[Finding.VERDICT] == Verdict.VALID for f in found[index])
+        valid += ours
         if accepts(parsed(text)) != ours:
             wrong.append(f"{found[index]}\n{text[:2000]}")
     assert not wrong, f"{len(wrong)} disagree, as:\n" + "\n".join(wrong[:3])
-    return sound
+    return valid
 
 
 def test_events(validators, capsys):
@@ -279,10 +280,10 @@ def test_events(validators, capsys):
             return validators[kind or ""].is_valid(event)
         return validators[""].is_valid(event)
 
-    sound = check(texts, judged(texts), accepts)
-    assert EVENTS // 4 < sound < EVENTS * 3 // 4
+    valid = check(texts, judged(texts), accepts)
+    assert EVENTS // 4 < valid < EVENTS * 3 // 4
     with capsys.disabled():
-        print(f"\njudge and schemas agree on {EVENTS} events, {sound} sound")
+        print(f"\njudge and schemas agree on {EVENTS} events, {valid} valid")
 
 
 def a_body(rng, events):
@@ -301,14 +302,14 @@ def test_bodies(validators, capsys):
     rng = random.Random(12)
     events = spoiled(BODIES * 3, 13)
     texts = [a_body(rng, events) for _ in range(BODIES)]
-    sound = check(texts, judged(texts), validators[None].is_valid)
-    assert BODIES // 4 < sound < BODIES * 3 // 4
+    valid = check(texts, judged(texts), validators[None].is_valid)
+    assert BODIES // 4 < valid < BODIES * 3 // 4
     with capsys.disabled():
-        print(f"\njudge and bundle agree on {BODIES} bodies, {sound} sound")
+        print(f"\njudge and bundle agree on {BODIES} bodies, {valid} valid")
 
 
 @pytest.mark.parametrize("how", [(), ("--odd",)])
-def test_every_sample_is_sound(validators, how):
+def test_every_sample_is_valid(validators, how):
     lines = sample("--all", "--count", "500", "--seed", "14", *how)
     for text in lines.split("\n")[:-1]:
         event = parsed(text)
@@ -321,15 +322,15 @@ def test_list():
     assert len(rows) == len(text) > 90
     for row, line in zip(rows, text):
         words = line.split()
-        assert words[:3] == [row["type"], row["family"],
-                             str(row["properties"])]
-        assert line.endswith(row["status"] or "properties")
+        assert words[:3] == [row[Schema.TYPE], row[Schema.FAMILY],
+                             str(row[Schema.PROPERTIES])]
+        assert line.endswith(row[Schema.STATUS] or "properties")
 
 
 def test_readme_lists_the_types():
     groups = {}
     for row in schema("--json"):
-        prefix, _, last = row["type"].rpartition(".")
+        prefix, _, last = row[Schema.TYPE].rpartition(".")
         groups.setdefault(prefix + ".", []).append(last)
     table = "".join(f"| `{prefix}` | {', '.join(names)} |\n"
                     for prefix, names in groups.items())

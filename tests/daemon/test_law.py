@@ -1,5 +1,5 @@
 """The one law: whatever is killed in between, every event that was sent is
-at Heap exactly once, or buried, or dropped by a rule that was set.
+at Heap exactly once, or a dead letter, or dropped by a rule that was set.
 
 Here no rule drops and nothing is wrong with the events, so all of them have
 to arrive: through 25 times SIGKILL (500 in the long run), a Braze that sends
@@ -47,8 +47,8 @@ def test_law_kill_9_and_a_failing_heap(start_daemon, heapsim, tmp_path,
 
     # From nothing accepted (0) to everything delivered (2 * EVENTS).
     def progress():
-        books = daemon.books()
-        return (books["received"] - books["duplicates"]
+        queue = daemon.queue()
+        return (queue["received"] - queue["duplicates"]
                 + heapsim.books()["accepted"])
 
     rounds = 0
@@ -56,8 +56,8 @@ def test_law_kill_9_and_a_failing_heap(start_daemon, heapsim, tmp_path,
                   "--count", str(EVENTS), "--seed", str(SEED), *LOAD,
                   *BRAZE_FAULTS) as braze:
         while rounds < ROUNDS:
-            moment = (rounds + chance.random()) / ROUNDS * 2 * EVENTS
-            until(lambda: progress() >= moment, f"{moment} of {2 * EVENTS}")
+            point = (rounds + chance.random()) / ROUNDS * 2 * EVENTS
+            until(lambda: progress() >= point, f"{point} of {2 * EVENTS}")
             time.sleep(chance.uniform(0, OUT_OF_STEP_S))
             daemon.kill()
             daemon.start()

@@ -9,13 +9,14 @@ import pytest
 
 from load import FAST, LONG, Brazesim, check_law, drain, sanitized
 from conftest import PATIENCE, until
+from names import State
 
-# How many wait, first and then. Memory is compared from 100,000 on, where
+# How many are queued, first and then. Memory is compared from 100,000 on, where
 # what is bounded has reached its bound.
 if sanitized():
-    WAITING = (5_000, 20_000)
+    QUEUED = (5_000, 20_000)
 else:
-    WAITING = (100_000, 1_000_000) if LONG else (100_000, 200_000)
+    QUEUED = (100_000, 1_000_000) if LONG else (100_000, 200_000)
 EVENTS = 200_000 if LONG else 20_000
 STOP_S = 10
 HEAPS = {
@@ -41,7 +42,7 @@ def test_sigterm_under_load_loses_nothing(start_daemon, heapsim, tmp_path,
                   "--connections", "8", "--count", str(EVENTS),
                   "--backoff-ms", "20..100") as braze:
         until(lambda: heapsim.books()["requests"] > 0
-              and daemon.books()["received"] > EVENTS / 4, "load")
+              and daemon.queue()["received"] > EVENTS / 4, "load")
         run, daemon.run = daemon.run, None
         started = time.monotonic()
         run.process.send_signal(signal.SIGTERM)
@@ -62,24 +63,24 @@ def test_outage_of_heap_costs_disk_and_not_memory(start_daemon, heapsim,
     daemon = start_daemon(**FAST)
     url = f"http://127.0.0.1:{daemon.port}/currents"
     resident, acked, sent = [], [], 0
-    for waiting in WAITING:
+    for queued in QUEUED:
         with Brazesim(tmp_path, url, "--connections", "8", "--count",
-                      str(waiting - sent), "--seed", str(waiting),
-                      name=f"braze{waiting}") as braze:
+                      str(queued - sent), "--seed", str(queued),
+                      name=f"braze{queued}") as braze:
             books = braze.books()
         # Ingest does not notice: one answer for each request, and a good one.
         assert books["by_status"] == {"200": books["requests"]}
         assert books["network_errors"] == 0
         assert daemon.get("/readyz").status == 200
-        assert daemon.books()["waiting"] == waiting
+        assert daemon.queued() == queued
         acked += braze.acked()
-        sent = waiting
+        sent = queued
         resident.append(resident_mib(daemon))
     with capsys.disabled():
-        print("\nresident MiB by waiting events:",
-              dict(zip(WAITING, (round(mib, 1) for mib in resident))))
-    lane = daemon.status()["destinations"][0]
-    assert lane["state"] == "waiting" and lane["why"]
+        print("\nresident MiB by queued events:",
+              dict(zip(QUEUED, (round(mib, 1) for mib in resident))))
+    destination = daemon.destination()
+    assert destination["state"] == State.BACKING_OFF and destination["why"]
     if not sanitized():
         assert resident[1] - resident[0] < 16, resident
 

@@ -13,6 +13,7 @@ import subprocess
 import pytest
 
 import mapper
+from names import Choice, Fate, Finding, Probe
 
 REPO = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("CURRENTSD_BUILD",
@@ -179,7 +180,7 @@ def some_rules(random_):
         "alias_label": random_.choice([None, None, "crm"]),
         "anonymous": random_.choice([["device", "braze_id"], [], ["device"],
                                      ["braze_id", "device"]]),
-        "no_user": random_.choice(["bury", "drop"]),
+        "no_user": random_.choice([Choice.DEAD, Choice.DROP]),
         "placeholders": some(["Żółw", " HOUSE ", "7", "\u200bχρήστης", "k"], 3),
         "identity_hash": random_.random() < 0.3,
         "prefix": random_.choice(["", "braze-", "p" * 200]),
@@ -246,7 +247,7 @@ def compare(seed, count, rules_of):
     sent = 0
     for answer, (event, rules) in zip(answers, wanted):
         assert told(answer) == expected(event, rules), (event, rules)
-        sent += answer.startswith("send")
+        sent += answer.startswith(Fate.SEND)
     return sent
 
 
@@ -260,12 +261,12 @@ def test_any_rules_agree():
     assert sent > EVENTS // 5
 
 
-def test_private_at_accept_sends_the_same():
+def test_redacting_at_accept_sends_the_same():
     """Taken out before the disk or after it: Heap gets the same.
 
     Only a custom event's name that the rules take out cannot name it."""
     sent = compare(3, EVENTS, lambda random_: {
-        **some_rules(random_), "private_at": "accept",
+        **some_rules(random_), Probe.REDACT_AT: Choice.ACCEPT,
         "custom_event_name": "type"})
     assert sent > EVENTS // 5
 
@@ -297,8 +298,9 @@ def test_explain_says_the_same():
     assert len(told_all) == len(events) == EVENTS // 5
     for line, event in zip(told_all, events):
         answer, want = mapper.parse(line), expected(event, {})
-        assert mapper.get(answer, "fate") == want["fate"]
-        assert mapper.get(answer, "reason") == want["reason"]
-        heap = mapper.get(answer, "event")
+        assert mapper.get(answer, Finding.FATE) == want["fate"]
+        assert mapper.get(answer, Finding.REASON) == want["reason"]
+        heap = mapper.get(answer, Finding.EVENT)
         assert (plain(heap) if heap else None) == want["event"], event
-        assert mapper.get(answer, "decisions") or want["fate"] != "send"
+        assert mapper.get(answer, Finding.DECISIONS) or \
+            want["fate"] != Fate.SEND

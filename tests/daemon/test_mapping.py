@@ -9,7 +9,9 @@ import pytest
 
 from conftest import REPO, until
 from disk import everything_on_disk
-from test_delivery import SWIFT, event, key, lane, put, wait_settled
+from names import (Check, Choice, Command, Destination, Finding, Log, Metric,
+                   Queue, Receipt, State, Text)
+from test_delivery import SWIFT, event, key, put, state, wait_settled
 
 KEY = "0123456789abcdef"
 
@@ -43,7 +45,7 @@ def test_explain_and_heap_agree_under_settings(start_daemon, heapsim,
         "app_group_id": "g", "dispatch_id": "d", "url": "https://example.com",
         "email_address": "ann@example.com", "is_amp": True,
         "link_alias": "buy"})
-    heap = explained(daemon, tmp_path, sent)["event"]
+    heap = explained(daemon, tmp_path, sent)[Finding.EVENT]
     assert heap["event"] == "braze-users.messages.email.Click"
     assert heap["identity"] == keyed("customer-0")
     assert heap["properties"]["braze-email_address"] == "ann@example.com"
@@ -56,28 +58,30 @@ def test_explain_and_heap_agree_under_settings(start_daemon, heapsim,
     daemon.stop()
 
 
-def test_dry_run_loses_nothing(start_daemon, heapsim):
-    daemon = start_daemon(heap_dry_run="yes", **SWIFT)
+def test_trial_loses_nothing(start_daemon, heapsim):
+    daemon = start_daemon(heap_trial="yes", **SWIFT)
     nobody = event(user={})
     request = event(event_type="users.UserDeleteRequest",
                     user={"user_id": "0123456789abcdef01234567"},
                     properties={})
     sent = [event(n) for n in range(50)]
     put(daemon, [*sent, nobody, request])
-    until(lambda: lane(daemon)["dry_run"] ==
-          {"sent": 50, "dropped": 1, "buried": 1}, "a look at each")
-    assert lane(daemon)["state"] == "dry-run"
-    assert lane(daemon)["waiting"] == 52
-    assert daemon.metric('currentsd_lane_dry_run_sent_total{lane="heap"}') == 50
-    assert "dry_run: nothing is sent" in daemon.command("check")
+    until(lambda: daemon.destination()[Destination.TRIAL] == {
+        Destination.TRIAL_SENT: 50, Destination.TRIAL_DROPPED: 1,
+        Destination.TRIAL_DEAD: 1}, "a look at each")
+    assert state(daemon) == State.TRIAL
+    assert daemon.destination()[Destination.QUEUED] == 52
+    assert daemon.metric(Metric.TRIAL_SENT % "heap") == 50
+    assert Text.TRIAL in daemon.command("check")
     assert heapsim.keys() == {}
     daemon.stop()
     assert heapsim.keys() == {}
 
-    del daemon.env["CURRENTSD_HEAP_DRY_RUN"]
+    daemon.change(heap_trial=None)
     daemon.start()
-    books = wait_settled(daemon)
-    assert (books["delivered"], books["dropped"], books["buried"]) == (50, 1, 1)
+    queue = wait_settled(daemon)
+    assert (queue["delivered"], queue["dropped"], queue[Queue.DEAD]) == (
+        50, 1, 1)
     assert heapsim.keys() == {key(one): 1 for one in sent}
     daemon.stop()
 
@@ -88,14 +92,15 @@ def test_properties_left_out_are_counted(start_daemon):
         "app_group_id": "g", "dispatch_id": "d", "url": "u" * 2000,
         "email_address": "ann@example.com"}) for n in range(10)])
     wait_settled(daemon)
-    left_out = ('currentsd_properties_total{lane="heap",'
-                'property="%s",what="%s"}')
-    until(lambda: (left_out % ("url", "cut")) in daemon.admin("/metrics").text,
-          "the count")
-    assert daemon.metric(left_out % ("url", "cut")) == 10
-    assert daemon.metric(left_out % ("email_address", "private")) == 10
-    assert {"property": "url", "what": "cut", "count": 10} in \
-        lane(daemon)["properties"]
+    cut = Metric.PROPERTIES % ("heap", "url", Destination.CUT)
+    until(lambda: cut in daemon.admin("/metrics").text, "the count")
+    assert daemon.metric(cut) == 10
+    assert daemon.metric(Metric.PROPERTIES % (
+        "heap", "email_address", Destination.REDACTED)) == 10
+    assert {Destination.PROPERTY: "url",
+            Destination.PROPERTY_WHAT: Destination.CUT,
+            Destination.PROPERTY_COUNT: 10} in \
+        daemon.destination()[Destination.PROPERTIES]
     daemon.stop()
 
 
@@ -106,85 +111,89 @@ def test_erasure_requests_are_listed_and_never_sent(start_daemon, heapsim):
     nobody = event(event_type="users.UserDeleteRequest", user={},
                    properties={})
     put(daemon, [asked, nobody, event()])
-    books = wait_settled(daemon)
-    assert (books["delivered"], books["dropped"], books["buried"]) == (1, 1, 1)
+    queue = wait_settled(daemon)
+    assert (queue["delivered"], queue["dropped"], queue[Queue.DEAD]) == (
+        1, 1, 1)
     assert key(asked) not in heapsim.keys()
-    assert "fedcba9876543210fedcba98" in daemon.command("queue", "erasures")
+    assert "fedcba9876543210fedcba98" in daemon.command(
+        *Command.ERASURES_LIST)
     daemon.stop()
-    assert "fedcba9876543210fedcba98" in daemon.command("queue", "erasures")
+    assert "fedcba9876543210fedcba98" in daemon.command(
+        *Command.ERASURES_LIST)
 
 
-@pytest.mark.parametrize("private_at", ["delivery", "accept"])
-def test_private_at_accept_never_touches_the_disk(start_daemon, heapsim,
-                                                  hash_key, private_at):
+@pytest.mark.parametrize("redact_at", [Choice.DELIVERY, Choice.ACCEPT])
+def test_what_is_redacted_at_accept_never_touches_the_disk(
+        start_daemon, heapsim, hash_key, redact_at):
     """With delivery they are found: so they would be with accept."""
-    dropped, hashed, who, unread = (secrets.token_hex(20) for _ in range(4))
+    dropped, hashed, person, unread = (
+        secrets.token_hex(20) for _ in range(4))
     daemon = start_daemon(
-        private_at=private_at, heap_drop="custom_properties.salary",
+        redact_at=redact_at, heap_drop="custom_properties.salary",
         heap_hash="custom_properties.house,custom_properties.list.no,contact",
         heap_identity_hash="yes",
         heap_hash_key_file=hash_key, heap_url="http://127.0.0.1:9", **SWIFT)
     sent = event(
         event_type="users.behaviors.CustomEvent",
-        user={"external_user_id": who, "user_id": "b", "email": unread,
-              "alias": {"alias_name": who + "x", "alias_label": "l"}},
+        user={"external_user_id": person, "user_id": "b", "email": unread,
+              "alias": {"alias_name": person + "x", "alias_label": "l"}},
         properties={"name": "n", "email_address": hashed, "app_group_id": "g",
                     "custom_properties": {"salary": [dropped], "b": 2,
                                           "house": {"no": hashed},
                                           "list": [{"no": hashed}]}})
-    flawed = event(event_type="users.behaviors.CustomEvent", time="late",
-                   properties={"custom_properties": {"salary": dropped}})
-    too_long = event(user={"external_user_id": who * 7, "device_id": "d"})
-    flawed = [flawed, event(properties=[unread]), [{"email": unread}], unread]
-    answer = daemon.post(json.dumps({"events": [sent, too_long, *flawed]},
+    late = event(event_type="users.behaviors.CustomEvent", time="late",
+                 properties={"custom_properties": {"salary": dropped}})
+    too_long = event(user={"external_user_id": person * 7, "device_id": "d"})
+    invalid = [late, event(properties=[unread]), [{"email": unread}], unread]
+    answer = daemon.post(json.dumps({"events": [sent, too_long, *invalid]},
                                     ensure_ascii=False))
-    kept = private_at == "delivery"
+    stored = redact_at == Choice.DELIVERY
     assert answer.json["queued"] == 2
     # what is no object is null at accept, and the second null a duplicate
-    assert answer.json["buried"] == (4 if kept else 3)
+    assert answer.json[Receipt.DEAD] == (4 if stored else 3)
     daemon.stop()
     disk = everything_on_disk(daemon)
-    for text in dropped, hashed, who, unread:
-        assert (text.encode() in disk) is kept
+    for text in dropped, hashed, person, unread:
+        assert (text.encode() in disk) is stored
 
-    daemon.env["CURRENTSD_HEAP_URL"] = heapsim.url
+    daemon.change(heap_url=heapsim.url)
     daemon.start()
     wait_settled(daemon)
-    assert heapsim.users() == {key(sent): "identity:" + keyed(who)}
+    assert heapsim.users() == {key(sent): "identity:" + keyed(person)}
     assert "external_user_id is longer than 255" in daemon.command(
-        "queue", "list")
+        *Command.DEAD_LIST)
     daemon.stop()
 
 
 def test_privacy_is_said_at_the_start_and_by_check(start_daemon):
     daemon = start_daemon(heap_keep="*/contact,contakt",
                           heap_identity="user_id")
-    said = "secret=never-sent content=left-out contact=SENT keep=*/contact"
-    daemon.run.wait_line(
-        "serve: privacy destination=heap " + re.escape(said))
-    for warned in "content=left-out contact=SENT", "contakt selects nothing":
+    said = Text.PRIVACY_LINE
+    daemon.run.wait_line(Log.PRIVACY % ("heap", re.escape(said)))
+    for warned in Text.PRIVACY, "contakt selects nothing":
         assert any(" warn " in line.lower() and warned in line
                    for line in daemon.run.lines), warned
     shown = daemon.command("check")
     assert said in shown
     assert "users.UserOrphan" in shown
     assert said in json.loads(
-        daemon.command("check", "--json"))["destinations"][0]["privacy"]
+        daemon.command("check", "--json"))[Check.DESTINATIONS][0][
+            Check.PRIVACY]
     daemon.stop()
 
 
 def test_send_test(start_daemon, heapsim):
-    daemon = start_daemon(heap_dry_run="yes")
+    daemon = start_daemon(heap_trial="yes")
     shown = daemon.command("check", "--send-test", "ann")
     assert "HTTP 200" in shown and "does not prove" in shown
-    (sent, who), = heapsim.users().items()
-    assert who == "identity:ann"
+    (sent, user), = heapsim.users().items()
+    assert user == "identity:ann"
     assert sent.split(":")[1] in shown
     told = json.loads(
         daemon.command("check", "--send-test", "bob", "--json"))
-    assert told["status"] == 200
-    assert told["sent"]["events"][0]["properties"][
-        "custom_properties.currentsd_test"] == told["id"]
+    assert told[Check.STATUS] == 200
+    assert told[Check.SENT]["events"][0]["properties"][
+        "custom_properties.currentsd_test"] == told[Check.ID]
     shown = daemon.failing("check", "--send-test", "guest")
     assert "is a placeholder" in shown
     heapsim.control(refuse_all=400)
@@ -195,17 +204,21 @@ def test_send_test(start_daemon, heapsim):
 
 def test_what_is_not_told_apart_is_counted(start_daemon, heapsim):
     daemon = start_daemon(**SWIFT)
-    metric = 'currentsd_lane_notes_lost_total{lane="heap"}'
+    metric = Metric.PROPERTIES_LOST % "heap"
     assert daemon.metric(metric) == 0
-    names = list(json.loads(
-        (REPO / "schema/events.json").read_text())["properties"])
-    put(daemon, [event(event_type="x.New", properties=dict.fromkeys(names))])
+    properties = json.loads(
+        (REPO / "schema/events.json").read_text())["properties"]
+    put(daemon, [event(event_type="x.New",
+                       properties=dict.fromkeys(properties))])
     wait_settled(daemon)
-    told = lane(daemon)
-    assert sum(row["count"] for row in told["properties"]) == len(names)
-    lost = sum(row["count"] for row in told["properties"]
-               if row["property"] == "other")
-    assert told["notes_lost"] == daemon.metric(metric) == lost > 0
+    told = daemon.destination()
+    counts = [(row[Destination.PROPERTY], row[Destination.PROPERTY_COUNT])
+              for row in told[Destination.PROPERTIES]]
+    assert sum(count for _, count in counts) == len(properties)
+    lost = sum(count for name, count in counts
+               if name == Destination.OTHER_PROPERTY)
+    assert told[Destination.PROPERTIES_LOST] == daemon.metric(metric) == \
+        lost > 0
     daemon.stop()
 
 
@@ -232,13 +245,14 @@ def test_send_test_names_what_is_there(start_daemon, heapsim, hash_key,
         return
     told = json.loads(
         daemon.command("check", "--send-test", "ann", "--json"))
-    properties = told["sent"]["events"][0]["properties"]
+    properties = told[Check.SENT]["events"][0]["properties"]
     marked = {name for name, value in properties.items()
-              if value == told["id"]}
+              if value == told[Check.ID]}
     assert marked == set(names)
-    for shown in told["hint"], daemon.command("check", "--send-test", "ann"):
+    for shown in (told[Check.HINT],
+                  daemon.command("check", "--send-test", "ann")):
         for name in names:
             assert json.dumps(name) in shown
     if "custom_properties" not in "".join(names):
-        assert "custom_properties" not in told["hint"]
+        assert "custom_properties" not in told[Check.HINT]
     daemon.stop()

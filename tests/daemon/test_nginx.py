@@ -13,6 +13,7 @@ import pytest
 
 from load import FAST, Brazesim, check_law, drain
 from conftest import PATIENCE, REPO, TOKEN, Answer, Process, until
+from names import Metric
 
 CONF = REPO / "deploy" / "nginx" / "currentsd.conf"
 NGINX = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
@@ -147,11 +148,10 @@ def test_query_path_and_answers_pass_through_nginx(daemon, start_nginx):
 
 def test_large_bodies_through_nginx_are_413(daemon, start_nginx):
     nginx = start_nginx(daemon)
-    before = daemon.metric('currentsd_answers_total{code="413"}')
+    before = daemon.metric(Metric.ANSWERS % 413)
     # Above currentsd's limit, which says so itself and counts.
     assert nginx.post(b" " * (18 << 20)).status == 413
-    assert daemon.metric(
-        'currentsd_answers_total{code="413"}') == before + 1
+    assert daemon.metric(Metric.ANSWERS % 413) == before + 1
     # Above nginx's.
     assert nginx.post(b" " * (21 << 20)).status == 413
     # Below both.
@@ -171,7 +171,7 @@ def test_what_nginx_refuses_itself_is_503(daemon, start_nginx,
     assert start_nginx(daemon).raw(request_bytes) == 503
 
 
-def test_who_is_not_on_the_list_is_503(daemon, start_nginx, tmp_path):
+def test_a_client_not_on_the_list_gets_503(daemon, start_nginx, tmp_path):
     allow = tmp_path / "allow.conf"
     allow.write_text("allow 192.0.2.1;\ndeny all;\n", encoding="ascii")
     include = ("# include /etc/nginx/currentsd-allow.conf;",

@@ -1,4 +1,4 @@
-"""How far a long command has come, for who looks at it."""
+"""How far a long command has come, for an operator who watches it."""
 
 import json
 import os
@@ -9,6 +9,7 @@ import pytest
 
 from braze import event
 from commands import BINARY, FINE
+from names import Command, Place
 
 
 def progress(daemon, *words):
@@ -35,8 +36,8 @@ def test_progress_on_a_terminal(daemon, running, tmp_path):
         daemon.stop()
     path = tmp_path / "events"
     path.write_text("".join(json.dumps(event()) + "\n" for _ in range(3000)))
-    for words in (["queue", "import", str(path)],
-                  ["queue", "export", "--place", "waiting"]):
+    for words in ([*Command.IMPORT, str(path)],
+                  Command.EXPORT[Place.QUEUED]):
         shown = progress(daemon, *words)
         assert re.search(r"\w+ed \d+( events)?\r\x1b\[K", shown), repr(shown)
         assert shown.endswith("\r\x1b[K"), "it is wiped at the end"

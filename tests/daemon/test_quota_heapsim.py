@@ -7,6 +7,7 @@ import time
 import pytest
 
 from conftest import PATIENCE, until
+from names import Destination, Text
 from test_delivery import SWIFT, delivered_once, event
 
 # Heap's own quotas and our share: the defaults.
@@ -24,9 +25,9 @@ def put_backlog(daemon, count, users):
 
 
 def drain(daemon, patience):
-    """Seconds until nothing waits."""
+    """Seconds until nothing is queued."""
     begin = time.monotonic()
-    while daemon.books()["waiting"] > 0:
+    while daemon.queued() > 0:
         assert time.monotonic() - begin < patience, "never empty"
         time.sleep(0.2)  # poll
     return time.monotonic() - begin
@@ -50,7 +51,7 @@ def test_no_quota_is_exceeded_in_short(start_daemon, start_heapsim):
                              "heap_identity_per_minute": 100})
     put_backlog(daemon, 700, 3)
     begin = time.monotonic()
-    while daemon.books()["delivered"] < 200:
+    while daemon.queue()["delivered"] < 200:
         assert time.monotonic() - begin < PATIENCE, "never so many"
         time.sleep(0.05)  # poll
     books = heapsim.books()
@@ -66,14 +67,14 @@ def test_forecast_counts_the_quota_of_a_person(start_daemon, start_heapsim):
     put_backlog(daemon, 250, 1)
 
     def forecast():
-        return daemon.status()["destinations"][0]["drain_forecast_s"]
-    until(lambda: daemon.books()["delivered"] == 95, "the first minute's")
+        return daemon.destination()[Destination.DRAIN_FORECAST_S]
+    until(lambda: daemon.queue()["delivered"] == 95, "the first minute's")
     until(lambda: 60 < (forecast() or 0) <= 124, "two more minutes")
-    assert "empty in 2 min 0" in daemon.command("status")
-    daemon.kill()  # what waits for whom is not known any more
+    assert Text.FORECAST % "2 min 0" in daemon.command("status")
+    daemon.kill()  # whose events are queued is not known any more
     daemon.start()
     assert forecast() is None
-    assert "cannot be told when it is empty" in daemon.command("status")
+    assert Text.NO_FORECAST in daemon.command("status")
 
 
 @pytest.mark.skipif("CURRENTSD_LONG" not in os.environ,

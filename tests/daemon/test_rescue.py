@@ -6,6 +6,7 @@ import json
 from braze import batch, event
 from commands import CONFIG, FINE, FOUND, run, settings
 from conftest import until
+from names import Command, Row, Text
 
 PAGE = 16384  # more than one page of any size the queue has had
 
@@ -29,17 +30,17 @@ def test_rescue(start_daemon, heapsim):
     assert serve.returncode == CONFIG
     assert "queue.db" in serve.stderr
 
-    done = run("queue", "rescue", damaged)
+    done = run(*Command.RESCUE, damaged)
     assert done.returncode == FINE, done.stderr
-    assert "300 events of 3 parcels rescued" in done.stderr
+    assert Text.RESCUED % (300, 3) in done.stderr
     rows = [json.loads(line) for line in done.stdout.splitlines()]
-    assert ([row["event"]["id"] for row in rows]
+    assert ([row[Row.EVENT]["id"] for row in rows]
             == [one["id"] for one in events])
 
-    daemon.env["CURRENTSD_STATE_DIR"] = state + "-new"
+    daemon.change(state_dir=state + "-new")
     heapsim.control(reset_percent=0)
     daemon.start()
-    back = run("queue", "import", "-", stdin=done.stdout, **settings(daemon))
+    back = run(*Command.IMPORT, "-", stdin=done.stdout, **settings(daemon))
     assert back.returncode == FINE, back.stderr
     ids = {one["event_type"] + ":" + one["id"] for one in events}
     until(lambda: set(heapsim.keys()) == ids, "all of them at Heap")
@@ -48,7 +49,7 @@ def test_rescue(start_daemon, heapsim):
 def test_nothing_to_rescue(tmp_path):
     file = tmp_path / "queue.db"
     file.write_bytes(b"garbage" * 9999)
-    done = run("queue", "rescue", str(file))
+    done = run(*Command.RESCUE, str(file))
     assert done.returncode == FOUND and done.stdout == ""
     assert "0 events" in done.stderr
-    assert run("queue", "rescue", str(tmp_path / "none")).returncode == CONFIG
+    assert run(*Command.RESCUE, str(tmp_path / "none")).returncode == CONFIG

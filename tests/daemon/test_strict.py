@@ -10,8 +10,10 @@ import subprocess
 import pytest
 
 from conftest import BUILD, PATIENCE
+from disk import dead_letters
 from load import LONG
-from test_delivery import SWIFT, buried_rows, wait_settled
+from names import Queue, Receipt, Rule
+from test_delivery import SWIFT, wait_settled
 
 COUNT = 20_000 if LONG else 5_000
 
@@ -27,24 +29,24 @@ def odd_events():
 
 
 @pytest.mark.parametrize("keep", ["", "content,contact"])
-def test_strict_heap_takes_every_sound_event(start_heapsim, start_daemon,
+def test_strict_heap_takes_every_valid_event(start_heapsim, start_daemon,
                                              keep):
     heapsim = start_heapsim("--strict", "--no-quota")
     settings = {"heap_keep": keep} if keep else {}
     daemon = start_daemon(heap_url=heapsim.url, body_limit="64M", **settings,
                           **SWIFT)
-    lines, flawed = odd_events(), 0
+    lines, invalid = odd_events(), 0
     for at in range(0, COUNT, 100):
         answer = daemon.post(
             b'{"events":[' + b",".join(lines[at:at + 100]) + b"]}")
         assert answer.status == 200, answer
-        flawed += answer.json["buried"]
+        invalid += answer.json[Receipt.DEAD]
         assert answer.json["dropped"] == 0
-    books = wait_settled(daemon)
-    assert len(heapsim.keys()) == books["delivered"] > COUNT // 3
+    queue = wait_settled(daemon)
+    assert len(heapsim.keys()) == queue["delivered"] > COUNT // 3
     assert heapsim.books()["refused"] == 0
     assert heapsim.books()["last_refusal"] == ""
     daemon.stop()
-    for reason, *_ in buried_rows(daemon):
-        assert reason != "refused by the destination"
-    assert flawed <= books["buried"]
+    for reason, *_ in dead_letters(daemon):
+        assert reason != Rule.REFUSED
+    assert invalid <= queue[Queue.DEAD]

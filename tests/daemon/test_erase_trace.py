@@ -1,4 +1,4 @@
-"""Nothing of a forgotten person is left in any byte of the files."""
+"""Nothing of an erased person is left in any byte of the files."""
 
 import random
 
@@ -8,8 +8,9 @@ from braze import batch, event
 from commands import tool
 from conftest import until
 from disk import everything_on_disk, free_pages, rows_on_disk
+from names import Command, Erased, File, Queue, erase
 
-PERSON = "person-to-be-forgotten"
+PERSON = "person-to-be-erased"
 WINDOW = 32
 FAST = {"heap_linger": "10ms"}
 
@@ -42,23 +43,22 @@ class World:
                 *others, *(self.about(PERSON) for _ in range(2)))
             ).status == 200
 
-    def note(self):
+    def remember(self):
         """Stop, and remember the rows that hold the person now."""
         self.daemon.stop()
         self.rows += [row for row in rows_on_disk(self.daemon, self.tmp_path)
                       if PERSON.encode() in row[2]]
 
     def start(self, **settings):
-        for name, value in settings.items():
-            self.daemon.env["CURRENTSD_" + name.upper()] = value
+        self.daemon.change(**settings)
         self.daemon.start()
 
     def deliver(self):
-        self.daemon.command("queue", "resume", "heap")
-        until(lambda: self.daemon.books()["waiting"] == 0, "delivered")
+        self.daemon.command(*Command.RESUME, "heap")
+        until(lambda: self.daemon.queued() == 0, "delivered")
 
     def pause(self):
-        self.daemon.command("queue", "pause", "heap")
+        self.daemon.command(*Command.PAUSE, "heap")
 
 
 def stored_windows(rows, others):
@@ -74,38 +74,38 @@ def stored_windows(rows, others):
 
 @pytest.mark.parametrize("running", [True, False])
 def test_no_trace_is_left(start_daemon, tmp_path, running):
-    world = World(start_daemon(keep_delivered="0s", **FAST), tmp_path)
+    world = World(start_daemon(keep_archive="0s", **FAST), tmp_path)
     world.pause()
     world.post(20)
-    world.note()
+    world.remember()
     world.start()
     world.deliver()  # and deleted: nothing of it is a row any more
-    assert world.daemon.books()["kept_parcels"] == 0
+    assert world.daemon.queue()[Queue.ARCHIVE_BATCHES] == 0
     world.pause()
     world.daemon.stop()
-    world.start(keep_delivered="7d")
+    world.start(keep_archive="7d")
     world.post(10)
-    world.note()
+    world.remember()
     world.start()
     world.deliver()
-    assert world.daemon.books()["kept_parcels"] == 30
+    assert world.daemon.queue()[Queue.ARCHIVE_BATCHES] == 30
     world.pause()
     world.post(10)
     world.post(3, time="never")
     whole = batch(world.about(PERSON))
     assert world.daemon.post(str(whole)).status == 400
-    world.note()
+    world.remember()
     tables = {table for table, _, _ in world.rows}
-    assert tables == {"parcel", "buried", "body"}
+    assert tables == {File.BATCH, File.DEAD, File.UNREADABLE}
     assert len(world.rows) > 100
     before = everything_on_disk(world.daemon)
     assert PERSON.encode() in before
 
     if running:
         world.start()
-    told = tool(world.daemon, "forget", PERSON)
+    told = tool(world.daemon, *erase(PERSON))
     assert min(told[place] for place in (
-        "waiting", "kept", "buried", "undecodable")) > 0
+        Erased.QUEUED, Erased.ARCHIVE, Erased.DEAD, Erased.UNREADABLE)) > 0
     world.daemon.stop()
     after = everything_on_disk(world.daemon)
     assert PERSON.encode() not in after

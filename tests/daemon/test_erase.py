@@ -1,0 +1,162 @@
+"""Erasing people, and the list of the requests for it."""
+
+import gzip
+import json
+import os
+import re
+
+import pytest
+
+from braze import batch, event
+from commands import FOUND, USAGE, lines, tool
+from conftest import until
+from names import (Choice, Command, Erased, Erasure, Ledger, Log, Place,
+                   erase)
+
+FAST = {"heap_linger": "10ms"}
+PERSON = "person-of-the-test"
+
+
+def about(person, **changes):
+    return event(user={"external_user_id": person}, **changes)
+
+
+def test_erase(start_daemon, heapsim):
+    daemon = start_daemon(**FAST)
+    state = daemon.env["CURRENTSD_STATE_DIR"]
+    daemon.post(batch(about(PERSON), about("other")))
+    until(lambda: daemon.queue()["delivered"] == 2, "delivered")
+    daemon.command(*Command.PAUSE, "heap")
+    daemon.post(batch(about(PERSON), about("other"), about(PERSON)))
+    invalid = {"id": 5, "time": 1, "user": {"user_id": PERSON}}
+    daemon.post(batch(invalid, {**invalid, "user": {"user_id": "other"}}))
+    cut = ('{"events":[{"user":{"external_user_id":"%s"}}' % PERSON).encode()
+    assert daemon.post(cut).status == 400
+    assert daemon.post(gzip.compress(cut),
+                       content_encoding="gzip").status == 400
+    assert daemon.post(cut.replace(PERSON.encode(), b"other")).status == 400
+    assert tool(daemon, *erase(PERSON)) == {
+        Erased.QUEUED: 2, Erased.ARCHIVE: 1, Erased.DEAD: 1,
+        Erased.UNREADABLE: 2, Erased.UNREADABLE_UNCLEAR: 0,
+        Erased.DAMAGED: 0}
+    for place in (Place.QUEUED, Place.ARCHIVE, Place.DEAD):
+        text = daemon.command(*Command.EXPORT[place])
+        assert PERSON not in text and len(lines(text)) == 1
+    total = tool(daemon, "ledger", "--check")[Ledger.TOTAL]
+    assert total[Ledger.ERASED] == 3 and total[Ledger.QUEUED] == 1
+    daemon.stop()
+    for name in os.listdir(state):
+        with open(f"{state}/{name}", "rb") as file:
+            assert PERSON.encode() not in file.read(), name
+    assert tool(daemon, *erase("other"))[Erased.QUEUED] == 1
+    daemon.start()
+    daemon.command(*Command.RESUME, "heap")
+    assert daemon.queued() == 0 and len(heapsim.keys()) == 2
+
+
+def test_what_is_ready_to_be_sent_is_erased_too(start_daemon, heapsim):
+    """While Heap is away its events are mapped, and wait in memory."""
+    daemon = start_daemon(**FAST, heap_backoff_first="100ms",
+                          heap_backoff_most="200ms")
+    heapsim.control(reset_percent=100)
+    daemon.post(batch(about(PERSON), about("other")))
+    until(lambda: heapsim.books()["requests"] > 0, "it is tried")
+    assert tool(daemon, *erase(PERSON))[Erased.QUEUED] == 1
+    heapsim.control(reset_percent=0)
+    until(lambda: daemon.queued() == 0, "the other is delivered")
+    assert len(heapsim.keys()) == 1
+    assert "identity:other" in heapsim.users().values()
+
+
+def test_what_cannot_be_read_to_its_end_is_told(start_daemon):
+    daemon = start_daemon(**FAST)
+    packed = gzip.compress(json.dumps(batch(about(PERSON))).encode())
+    assert daemon.post(packed[:-12], content_encoding="gzip").status == 400
+    assert tool(daemon, *erase("nobody-there"), code=FOUND)[
+        Erased.UNREADABLE_UNCLEAR] == 1
+    assert tool(daemon, *erase(PERSON))[Erased.UNREADABLE] == 1
+
+
+def test_a_request_for_erasure_until_it_is_done(start_daemon):
+    daemon = start_daemon(**FAST)
+    asked = {"user_id": "0123456789abcdef01234567"}
+    daemon.post(batch(event(kind="users.UserDeleteRequest", user=asked,
+                            properties={}),
+                      event(kind="users.UserDeleteRequest", properties={},
+                            user={"user_id": "89abcdef0123456789abcdef"})))
+    until(lambda: daemon.queue()["dropped"] == 2, "both are on the list")
+    rows = tool(daemon, *Command.ERASURES_LIST)
+    assert [row[Erasure.USER] for row in rows][0] == asked["user_id"]
+    tool(daemon, *erase(asked["user_id"]))
+    row, = tool(daemon, *Command.ERASURES_LIST)
+    assert row[Erasure.SOURCE] == "main"
+    daemon.stop()
+    daemon.command(*Command.ERASURES_DONE, row[Erasure.USER])
+    assert tool(daemon, *Command.ERASURES_LIST) == []
+
+
+def test_on_delete_erase(start_daemon):
+    """They are erased without an operator's doing, and stay on the list as
+    erased here: Heap has them still."""
+    daemon = start_daemon(on_delete=Choice.ERASE, erase_interval="1s", **FAST)
+    for n, user in enumerate(("fedcba9876543210fedcba98",
+                             "89abcdef0123456789abcdef")):
+        asked = {"user_id": user}
+        daemon.post(batch(event(user=asked), event()))
+        until(lambda: daemon.queue()["delivered"] == 2 * n + 2, "archived")
+        daemon.post(batch(event(kind="users.UserDeleteRequest",
+                                properties={}, user=asked)))
+        done = until(lambda: [line for line in daemon.run.lines
+                              if re.search(Log.ERASED % 1, line)][n:],
+                     "erased")
+        removed = json.loads(re.search(Log.ERASED % 1, done[0])[1])
+        assert removed[Erased.ARCHIVE] == 1 and removed[Erased.QUEUED] == 0
+        assert [row[Erasure.USER]
+                for row in tool(daemon, *Command.ERASURES_LIST)
+                if row[Erasure.ERASED]][n:] == [user]
+        assert len(lines(daemon.command(
+            *Command.EXPORT[Place.ARCHIVE]))) == n + 1
+        assert not [line for line in daemon.run.lines if user in line]
+    assert tool(daemon, "ledger",
+                "--check")[Ledger.TOTAL][Ledger.ERASED] == 0
+    daemon.command(*Command.ERASURES_DONE, user)
+    assert len(tool(daemon, *Command.ERASURES_LIST)) == 1
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_people_hashed_at_acceptance_are_found(start_daemon, tmp_path,
+                                               running):
+    key = tmp_path / "key"
+    key.write_text("0123456789abcdef")
+    key.chmod(0o600)
+    daemon = start_daemon(redact_at=Choice.ACCEPT, heap_identity_hash="yes",
+                          heap_hash="braze_user_id", heap_hash_key_file=key,
+                          **FAST)
+    daemon.command(*Command.PAUSE, "heap")
+    daemon.post(batch(about(PERSON), event(
+        user={"external_user_id": "x", "user_id": "b1"}), about("other")))
+    assert PERSON not in daemon.command(*Command.EXPORT[Place.QUEUED])
+    if not running:
+        daemon.stop()
+    assert tool(daemon, *erase(PERSON))[Erased.QUEUED] == 1
+    assert tool(daemon, *erase("b1"))[Erased.QUEUED] == 1
+    assert tool(daemon, *erase("nobody"))[Erased.QUEUED] == 0
+
+
+def test_several_are_erased_at_once(start_daemon):
+    daemon = start_daemon(**FAST)
+    people = [f"person-{n}" for n in range(300)]
+    daemon.post(batch(*(about(person) for person in people)))
+    until(lambda: daemon.queue()["delivered"] == 300, "delivered")
+    assert tool(daemon, *erase(*people[1:]))[Erased.ARCHIVE] == 299
+    daemon.command(*erase("x", ""), code=USAGE)
+    daemon.command(*erase(), code=USAGE)
+
+
+def test_erasures(start_daemon):
+    daemon = start_daemon(**FAST)
+    assert tool(daemon, *Command.ERASURES_LIST) == []
+    assert "nobody" in daemon.command(*Command.ERASURES_LIST)
+    daemon.command(*Command.ERASURES_DONE, "x", code=FOUND)
+    daemon.stop()
+    assert tool(daemon, *Command.ERASURES_LIST) == []
