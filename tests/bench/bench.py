@@ -12,7 +12,7 @@ Rates are of wall clock time, J is of processor time: what else runs on the
 machine can make the daemon look worse, never better. A shared processor
 changes its pace from second to second, so J is taken before and after each
 run at saturation, and what counts is the middle one of the runs' ratios. For
-the same reason a daemon with many events waiting and one with few take turns.
+the same reason a daemon with many events queued and one with few take turns.
 A disk has its moods too: of answers at a fixed rate the middle one of several
 runs counts. The range of the runs stands beside it.
 """
@@ -117,18 +117,18 @@ def measure_delivery(bench):
     daemon.stop()
     daemon.env["CURRENTSD_HEAP_URL"] = f"http://127.0.0.1:{port}"
     daemon.start()
-    waiting = daemon.books()["waiting"]
+    queued = daemon.queued()
     started, before = time.monotonic(), daemon.processor_s()
-    left = waiting
+    left = queued
     while left and time.monotonic() - started < PATIENCE:
         time.sleep(0.02)  # poll
-        left = daemon.books()["waiting"]
+        left = daemon.queued()
     took = time.monotonic() - started
     used = daemon.processor_s() - before
     daemon.stop()
     heapsim.terminate()
     heapsim.communicate()
-    return (waiting - left) / took, used * 1e6 / (waiting - left)
+    return (queued - left) / took, used * 1e6 / (queued - left)
 
 
 def stripped_bytes(bench):
@@ -141,8 +141,8 @@ def stripped_bytes(bench):
 class Report:
     """The yardsticks, then the rows of the table in their order."""
 
-    def __init__(self, bench, waiting):
-        self.bench, self.waiting = bench, waiting
+    def __init__(self, bench, queued):
+        self.bench, self.queued = bench, queued
         self.table = Table()
         j = bench.yardstick("json", bench.samples, 3)
         self.h = measure_http(bench)
@@ -167,7 +167,7 @@ class Report:
         return run
 
     def accept(self):
-        """Nothing waiting; returns how this is in yardsticks."""
+        """Nothing queued; returns how this is in yardsticks."""
         daemon = Daemon(self.bench, "empty")
         daemon.renew()
         runs = [self.bench.saturate(daemon) for _ in range(RATE_RUNS)]
@@ -193,9 +193,9 @@ class Report:
                 " F")
 
     def backlog(self, daemon):
-        """A daemon with many waiting, in turns with one that has none."""
+        """A daemon with many queued, in turns with one that has none."""
         daemon.start()
-        daemon.load("--events", self.waiting)
+        daemon.load("--events", self.queued)
         empty, runs = Daemon(self.bench, "empty"), []
         for _ in range(RATE_RUNS):
             empty.renew()
@@ -204,21 +204,21 @@ class Report:
             rate = daemon.load("--seconds", RATE_S)["rate"]
             runs.append({"rate": rate, "share": rate / of_empty})
         full = middle(runs, "share")
-        self.table.row(f"accepted events/s, {thousands(self.waiting)} waiting",
+        self.table.row(f"accepted events/s, {thousands(self.queued)} queued",
                        f"{thousands(full['rate'])} ({full['share']:.0%} of"
                        f" empty; {spread(runs, 'share')})",
                        ">= 90%", full["share"] >= 0.9)
-        self.p99(f"p99, {thousands(self.waiting)} waiting", daemon.fixed())
+        self.p99(f"p99, {thousands(self.queued)} queued", daemon.fixed())
 
     def room(self, daemon):
         resident = (daemon.resident_most() - 24 * WINDOW) / MIB
         self.table.row("most memory beyond the window", f"{resident:.0f} MiB",
                        "<= 64 MiB", resident <= 64)
         # The log of the window has 16 bytes of an event, of the last so many.
-        left = daemon.books()["waiting"]
+        left = daemon.queued()
         room = daemon.bytes_on_disk() / left
         window = 16 * min(left, WINDOW) / left
-        self.table.row("bytes on disk of a waiting event", f"{room:.0f}"
+        self.table.row("bytes on disk of a queued event", f"{room:.0f}"
                        f" ({window:.0f} of the window)", "<= 250",
                        room <= 250)
 
@@ -227,8 +227,8 @@ class Report:
             [self.bench.build / "bench_load", "--port", str(daemon.port),
              "--token", TOKEN, "--seconds", "600", self.bench.samples],
             stderr=subprocess.DEVNULL)
-        before = daemon.books()["received"]
-        while daemon.books()["received"] < before + 10_000:
+        before = daemon.queue()["received"]
+        while daemon.queue()["received"] < before + 10_000:
             time.sleep(0.01)  # poll
         daemon.stop(signal.SIGKILL)
         loader.wait()
@@ -255,10 +255,10 @@ class Report:
                        "<= 1024 KiB", size <= MIB)
 
 
-def measure(bench, waiting):
-    report = Report(bench, waiting)
+def measure(bench, queued):
+    report = Report(bench, queued)
     in_yardsticks = report.accept()
-    daemon = Daemon(bench, "waiting")
+    daemon = Daemon(bench, "queued")
     report.backlog(daemon)
     report.room(daemon)
     report.cold_start(daemon)
@@ -271,12 +271,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", type=pathlib.Path, required=True)
     parser.add_argument("--dir", type=pathlib.Path, required=True)
-    parser.add_argument("--waiting", type=int, default=1_000_000)
+    parser.add_argument("--queued", type=int, default=1_000_000)
     arguments = parser.parse_args()
     started = time.monotonic()
     bench = Bench(arguments.build.resolve(), arguments.dir.resolve())
     try:
-        measure(bench, arguments.waiting)
+        measure(bench, arguments.queued)
     finally:
         bench.end()
     print(f"{time.monotonic() - started:.0f} s")

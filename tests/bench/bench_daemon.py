@@ -8,7 +8,11 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
+
+sys.path.append(str(pathlib.Path(__file__).parents[1] / "daemon"))
+from names import Log, Queue, Status
 
 TOKEN = "bench"
 CONNECTIONS = 32
@@ -96,7 +100,7 @@ class Daemon:
 
     def wait(self, name):
         end = time.monotonic() + PATIENCE
-        pattern = re.compile(rf"server: {name} address=\S+:(\d+)\n")
+        pattern = re.compile(Log.ADDRESS % name + r"\n")
         while time.monotonic() < end:
             found = pattern.search(self.log.read_text())
             if found:
@@ -119,13 +123,17 @@ class Daemon:
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
 
-    def books(self):
+    def queue(self):
+        """The queue's part of /status."""
         link = http.client.HTTPConnection("127.0.0.1", self.admin,
                                           timeout=PATIENCE)
         link.request("GET", "/status")
-        books = json.load(link.getresponse())["queue"]
+        queue = json.load(link.getresponse())[Status.QUEUE]
         link.close()
-        return books
+        return queue
+
+    def queued(self):
+        return self.queue()[Queue.QUEUED]
 
     def bytes_on_disk(self):
         return sum(path.stat().st_size for path in self.state.glob("queue.db*"))
@@ -143,7 +151,7 @@ class Daemon:
                 for _ in range(FIXED_RUNS)]
 
     def renew(self):
-        """Start with nothing waiting, and a full window of duplicates."""
+        """Start with nothing queued, and a full window of duplicates."""
         self.start()
         self.load("--events", WINDOW)
 

@@ -7,10 +7,10 @@
 usage()
 {
     cat <<'END'
-Usage: tests/bench/run.sh [--long | --waiting N]
+Usage: tests/bench/run.sh [--long | --queued N]
 
-  --long        with 10,000,000 events waiting instead of 1,000,000
-  --waiting N   with N events waiting
+  --long        with 10,000,000 events queued instead of 1,000,000
+  --queued N    with N events queued
 
 CURRENTSD_BENCH_BUILD names a directory to build in (build/release), and
 CURRENTSD_BENCH_DIR one for queues of several GB, on the disk to measure
@@ -21,11 +21,11 @@ END
 
 set -eu
 cd "$(dirname "$0")/../.."
-waiting=1000000
+queued=1000000
 case ${1:-} in
 '') ;;
---long) waiting=10000000 ;;
---waiting) waiting=${2:?--waiting N} ;;
+--long) queued=10000000 ;;
+--queued) queued=${2:?--queued N} ;;
 --help | -h) usage; exit 0 ;;
 *) usage >&2; exit 2 ;;
 esac
@@ -39,4 +39,4 @@ then
     exit 1
 fi
 exec /usr/bin/python3 tests/bench/bench.py --build "$build" \
-    --dir "${CURRENTSD_BENCH_DIR:-$PWD/build/bench}" --waiting "$waiting"
+    --dir "${CURRENTSD_BENCH_DIR:-$PWD/build/bench}" --queued "$queued"
