@@ -1,5 +1,7 @@
 #include "base/json.h"
 
+#include "base/utf8.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -7,45 +9,6 @@ void
 json_init(struct json *json, struct buf *buf)
 {
 	*json = (struct json){.buf = buf};
-}
-
-/*
- * The length of the UTF-8 sequence at data (RFC 3629: no over-longs, no
- * surrogates, nothing above U+10FFFF), or 0 if there is none.
- */
-static size_t
-json_utf8_length(const unsigned char *data, size_t len)
-{
-	unsigned char lead = data[0], low = 0x80, high = 0xbf;
-	size_t need;
-
-	if (lead < 0x80)
-		return 1;
-	if (lead >= 0xc2 && lead <= 0xdf)
-		need = 2;
-	else if (lead >= 0xe0 && lead <= 0xef)
-		need = 3;
-	else if (lead >= 0xf0 && lead <= 0xf4)
-		need = 4;
-	else
-		return 0;
-	if (need > len)
-		return 0;
-	if (lead == 0xe0)
-		low = 0xa0;
-	else if (lead == 0xed)
-		high = 0x9f;
-	else if (lead == 0xf0)
-		low = 0x90;
-	else if (lead == 0xf4)
-		high = 0x8f;
-	if (data[1] < low || data[1] > high)
-		return 0;
-	for (size_t i = 2; i < need; i++) {
-		if (data[i] < 0x80 || data[i] > 0xbf)
-			return 0;
-	}
-	return need;
 }
 
 static void
@@ -83,7 +46,7 @@ json_escape(struct buf *buf, const char *data, size_t len)
 			at++;
 			continue;
 		}
-		step = json_utf8_length(bytes + at, len - at);
+		step = utf8_length(data + at, len - at);
 		if (step > 1) {
 			at += step;
 			continue;

@@ -8,10 +8,14 @@
  */
 
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct lock {
 	pthread_mutex_t mutex;
+	_Atomic pthread_t owner; /* valid while held */
+	atomic_bool held;
 };
 
 struct cond {
@@ -23,6 +27,9 @@ void lock_fini(struct lock *lock);
 void lock_hold(struct lock *lock);
 void lock_drop(struct lock *lock);
 
+/* Abort unless the calling thread holds it. */
+void lock_assert_held(const struct lock *lock);
+
 void cond_init(struct cond *cond);
 void cond_fini(struct cond *cond);
 void cond_wake(struct cond *cond);
@@ -31,5 +38,25 @@ void cond_wake_all(struct cond *cond);
 /* Wait, with the lock held, until woken or until clock_mono_ms() reaches
  * until_ms; may return early. */
 void cond_wait(struct cond *cond, struct lock *lock, int64_t until_ms);
+
+/*
+ * A lock that is granted in the order in which it was asked for. A mutex lets
+ * the thread that has just dropped it take it again before those that wait; a
+ * long job in short steps would starve them.
+ */
+struct fair_lock {
+	pthread_mutex_t mutex; /* guards the numbers */
+	pthread_cond_t called;
+	uint64_t next;	  /* ticket to be drawn */
+	uint64_t serving; /* ticket of the holder */
+	_Atomic pthread_t owner;
+	atomic_bool held;
+};
+
+void fair_lock_init(struct fair_lock *lock);
+void fair_lock_fini(struct fair_lock *lock);
+void fair_lock_hold(struct fair_lock *lock);
+void fair_lock_drop(struct fair_lock *lock);
+void fair_lock_assert_held(const struct fair_lock *lock);
 
 #endif

@@ -6,6 +6,7 @@
  */
 
 #include "schema/scan.h"
+#include "base/utf8.h"
 #include "schema/scan_plain.h"
 
 #include <string.h>
@@ -38,38 +39,6 @@ scan_space(struct scan *scan)
 	return at < end;
 }
 
-size_t
-scan_utf8_length(const char *data, size_t len)
-{
-	const unsigned char *bytes = (const unsigned char *)data;
-	unsigned char lead = bytes[0], low = 0x80, high = 0xbf;
-	size_t need;
-
-	if (lead < 0x80)
-		return 1;
-	if (lead < 0xc2 || lead > 0xf4)
-		return 0;
-	need = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-	if (len < need)
-		return 0;
-	/* RFC 3629: no over-longs, no surrogates, nothing above U+10FFFF */
-	if (lead == 0xe0)
-		low = 0xa0;
-	else if (lead == 0xf0)
-		low = 0x90;
-	else if (lead == 0xed)
-		high = 0x9f;
-	else if (lead == 0xf4)
-		high = 0x8f;
-	if (bytes[1] < low || bytes[1] > high)
-		return 0;
-	for (size_t i = 2; i < need; i++) {
-		if ((bytes[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	return need;
-}
-
 /* Past the bytes from 0x80 at `at`, noting the first that is not UTF-8. */
 static const char *
 scan_foreign(struct scan *scan, const char *at, struct scan_value *value)
@@ -77,7 +46,7 @@ scan_foreign(struct scan *scan, const char *at, struct scan_value *value)
 	size_t step;
 
 	while (at < scan->end && (unsigned char)*at >= 0x80) {
-		step = scan_utf8_length(at, (size_t)(scan->end - at));
+		step = utf8_length(at, (size_t)(scan->end - at));
 		if (step == 0) {
 			value->bad_utf8 = true;
 			if (scan->bad_utf8 == NULL)

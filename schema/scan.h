@@ -114,9 +114,6 @@ scan_equals(const struct scan_value *string, const char *text, size_t len)
 	return string->len == len && memcmp(string->data, text, len) == 0;
 }
 
-/* The length of the UTF-8 sequence at data (len > 0), 0 if it is none. */
-size_t scan_utf8_length(const char *data, size_t len);
-
 /*
  * Of the mathematical value of a scanned number, whatever its size: is it
  * integral (5.0 and 1e400 are), and what is it, if it fits.

@@ -5,6 +5,8 @@
 
 #include "schema/scan.h"
 
+#include "base/utf8.h"
+
 /* The UTF-16 unit of the four digits, which were checked by the scan. */
 static uint32_t
 scan_unit(const char *digits)
@@ -17,32 +19,6 @@ scan_unit(const char *digits)
 		unit = unit << 4 | (c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
 	}
 	return unit;
-}
-
-/* The point is no surrogate and at most U+10FFFF. */
-static size_t
-scan_put_utf8(char *ret, uint32_t point)
-{
-	if (point < 0x80) {
-		ret[0] = (char)point;
-		return 1;
-	}
-	if (point < 0x800) {
-		ret[0] = (char)(0xc0 | point >> 6);
-		ret[1] = (char)(0x80 | (point & 0x3f));
-		return 2;
-	}
-	if (point < 0x10000) {
-		ret[0] = (char)(0xe0 | point >> 12);
-		ret[1] = (char)(0x80 | (point >> 6 & 0x3f));
-		ret[2] = (char)(0x80 | (point & 0x3f));
-		return 3;
-	}
-	ret[0] = (char)(0xf0 | point >> 18);
-	ret[1] = (char)(0x80 | (point >> 12 & 0x3f));
-	ret[2] = (char)(0x80 | (point >> 6 & 0x3f));
-	ret[3] = (char)(0x80 | (point & 0x3f));
-	return 4;
 }
 
 /*
@@ -60,13 +36,13 @@ scan_decode_unit(const char *raw, const char *end, char *ret, size_t *ret_len)
 		if (low >= 0xdc00 && low < 0xe000) {
 			unit =
 			    0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
-			*ret_len = scan_put_utf8(ret, unit);
+			*ret_len = utf8_encode(ret, unit);
 			return 12;
 		}
 	}
 	if (unit >= 0xd800 && unit < 0xe000)
 		unit = 0xfffd;
-	*ret_len = scan_put_utf8(ret, unit);
+	*ret_len = utf8_encode(ret, unit);
 	return 6;
 }
 

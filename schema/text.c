@@ -1,20 +1,11 @@
 #include "schema/text.h"
 
+#include "base/utf8.h"
+
 #include <locale.h>
 #include <pthread.h>
 #include <string.h>
 #include <wctype.h>
-
-/* The bytes of the character that starts with this one. */
-static size_t
-text_step(unsigned char lead)
-{
-	if (lead < 0xc0)
-		return 1;
-	if (lead < 0xe0)
-		return 2;
-	return lead < 0xf0 ? 3 : 4;
-}
 
 size_t
 text_cut(const char *data, size_t len, size_t units)
@@ -24,7 +15,7 @@ text_cut(const char *data, size_t len, size_t units)
 	if (len <= units)
 		return len;
 	while (at < len) {
-		size_t step = text_step((unsigned char)data[at]);
+		size_t step = utf8_step(data[at]);
 		size_t need = step == 4 ? 2 : 1;
 
 		if (need > units || step > len - at)
@@ -163,7 +154,7 @@ static wint_t
 text_point(const char *data, size_t len, size_t *at)
 {
 	const unsigned char *bytes = (const unsigned char *)data + *at;
-	size_t step = text_step(bytes[0]);
+	size_t step = utf8_step(data[*at]);
 	wint_t c;
 
 	if (step == 1 || step > len - *at) {

@@ -4,6 +4,7 @@
  */
 
 #include "base/err.h"
+#include "base/utf8.h"
 #include "schema/scan.h"
 
 #include <stdlib.h>
@@ -26,7 +27,7 @@ check_string(const struct scan_value *string)
 	CHECK(scan_equals(string, decoded, len) ||
 	      (string->escaped && string->len > 512));
 	for (size_t at = 0, step; !string->bad_utf8 && at < len; at += step) {
-		step = scan_utf8_length(decoded + at, len - at);
+		step = utf8_length(decoded + at, len - at);
 		CHECK(step > 0);
 	}
 	free(decoded);

@@ -114,28 +114,6 @@ test_string_places(void **state)
 	}
 }
 
-static void
-test_utf8(void **state)
-{
-	static const struct {
-		const char *bytes;
-		size_t length;
-	} cases[] = {{"a", 1}, {"\xc2\x80", 2}, {"\xdf\xbf", 2},
-	    {"\xe0\xa0\x80", 3}, {"\xed\x9f\xbf", 3}, {"\xee\x80\x80", 3},
-	    {"\xf0\x90\x80\x80", 4}, {"\xf4\x8f\xbf\xbf", 4}, {"\x80", 0},
-	    {"\xc0\x80", 0}, {"\xc1\xbf", 0}, {"\xc2", 0}, {"\xc2\x41", 0},
-	    {"\xe0\x9f\xbf", 0}, {"\xed\xa0\x80", 0}, {"\xed\xbf\xbf", 0},
-	    {"\xe2\x82", 0}, {"\xe2\x82\x41", 0}, {"\xf0\x8f\xbf\xbf", 0},
-	    {"\xf4\x90\x80\x80", 0}, {"\xf5\x80\x80\x80", 0},
-	    {"\xf0\x9f\x98", 0}, {"\xff", 0}};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_int_equal(
-		    scan_utf8_length(cases[i].bytes, strlen(cases[i].bytes)),
-		    cases[i].length);
-}
-
 /* A broken sequence does not hide the quote that ends the string. */
 static void
 test_bad_utf8_ends(void **state)
@@ -301,7 +279,6 @@ main(void)
 	    cmocka_unit_test(test_accepts),
 	    cmocka_unit_test(test_refuses),
 	    cmocka_unit_test(test_string_places),
-	    cmocka_unit_test(test_utf8),
 	    cmocka_unit_test(test_bad_utf8_ends),
 	    cmocka_unit_test(test_unescape),
 	    cmocka_unit_test(test_equals),

@@ -1,0 +1,57 @@
+#include "base/utf8.h"
+
+size_t
+utf8_length(const char *data, size_t len)
+{
+	const unsigned char *bytes = (const unsigned char *)data;
+	unsigned char lead = bytes[0], low = 0x80, high = 0xbf;
+	size_t need;
+
+	if (lead < 0x80)
+		return 1;
+	if (lead < 0xc2 || lead > 0xf4)
+		return 0;
+	need = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+	if (len < need)
+		return 0;
+	if (lead == 0xe0)
+		low = 0xa0;
+	else if (lead == 0xf0)
+		low = 0x90;
+	else if (lead == 0xed)
+		high = 0x9f;
+	else if (lead == 0xf4)
+		high = 0x8f;
+	if (bytes[1] < low || bytes[1] > high)
+		return 0;
+	for (size_t i = 2; i < need; i++) {
+		if ((bytes[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	return need;
+}
+
+size_t
+utf8_encode(char *ret, uint32_t point)
+{
+	if (point < 0x80) {
+		ret[0] = (char)point;
+		return 1;
+	}
+	if (point < 0x800) {
+		ret[0] = (char)(0xc0 | point >> 6);
+		ret[1] = (char)(0x80 | (point & 0x3f));
+		return 2;
+	}
+	if (point < 0x10000) {
+		ret[0] = (char)(0xe0 | point >> 12);
+		ret[1] = (char)(0x80 | (point >> 6 & 0x3f));
+		ret[2] = (char)(0x80 | (point & 0x3f));
+		return 3;
+	}
+	ret[0] = (char)(0xf0 | point >> 18);
+	ret[1] = (char)(0x80 | (point >> 12 & 0x3f));
+	ret[2] = (char)(0x80 | (point >> 6 & 0x3f));
+	ret[3] = (char)(0x80 | (point & 0x3f));
+	return 4;
+}

@@ -1,0 +1,61 @@
+/* UTF-8: which sequences are, and writing them. */
+
+#include "base/utf8.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void
+test_utf8(void **state)
+{
+	static const struct {
+		const char *bytes;
+		size_t length;
+	} cases[] = {{"a", 1}, {"\xc2\x80", 2}, {"\xdf\xbf", 2},
+	    {"\xe0\xa0\x80", 3}, {"\xed\x9f\xbf", 3}, {"\xee\x80\x80", 3},
+	    {"\xf0\x90\x80\x80", 4}, {"\xf4\x8f\xbf\xbf", 4}, {"\x80", 0},
+	    {"\xc0\x80", 0}, {"\xc1\xbf", 0}, {"\xc2", 0}, {"\xc2\x41", 0},
+	    {"\xe0\x9f\xbf", 0}, {"\xed\xa0\x80", 0}, {"\xed\xbf\xbf", 0},
+	    {"\xe2\x82", 0}, {"\xe2\x82\x41", 0}, {"\xf0\x8f\xbf\xbf", 0},
+	    {"\xf4\x90\x80\x80", 0}, {"\xf5\x80\x80\x80", 0},
+	    {"\xf0\x9f\x98", 0}, {"\xff", 0}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(
+		    utf8_length(cases[i].bytes, strlen(cases[i].bytes)),
+		    cases[i].length);
+}
+
+/* Every code point is written as a sequence of the length that is read. */
+static void
+test_encoded_is_read(void **state)
+{
+	char bytes[4];
+
+	(void)state;
+	for (uint32_t point = 0; point <= 0x10ffff; point++) {
+		size_t len;
+
+		if (point >= 0xd800 && point < 0xe000)
+			continue;
+		len = utf8_encode(bytes, point);
+		assert_int_equal(utf8_length(bytes, len), len);
+		assert_int_equal(utf8_step(bytes[0]), len);
+		assert_true(len == 1 || utf8_length(bytes, len - 1) == 0);
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_utf8),
+	    cmocka_unit_test(test_encoded_is_read),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
