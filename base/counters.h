@@ -32,7 +32,7 @@ enum counter {
 	COUNTER_POSTS_REFUSED,
 	COUNTER_POSTS_FAILED,
 	COUNTER_POSTS_STOPPED,
-	COUNTER_DRIFT_TYPE, /* in the order of enum currents_note_kind */
+	COUNTER_DRIFT_TYPE, /* in the order of enum currents_drift_kind */
 	COUNTER_DRIFT_PROPERTY,
 	COUNTER_DRIFT_USER,
 	COUNTER_DRIFT_MEMBER,

@@ -2,12 +2,12 @@
 #define CLI_CHANNEL_H
 
 /*
- * How a command that runs for long reaches who gave it: output that grows,
- * input that is read piece by piece, words for the terminal, and a breath
- * between two steps. In a process of its own that is stdio; in the daemon it
- * is the client's socket, and a breath also does the daemon's own duties.
+ * How a long command reaches its caller: output that grows, input that is read
+ * piece by piece, lines for the terminal, and a breath between two steps. In a
+ * process of its own that is stdio; in the daemon it is the client's socket, and
+ * a breath also does the daemon's own duties.
  *
- * Whatever returns false ends the command: the reader is gone, or we stop.
+ * Any false ends the command: the client is gone, or the daemon stops.
  */
 
 #include "base/buf.h"
@@ -25,7 +25,7 @@ struct channel {
 	 * input); nothing at its end. One file in a command's life. */
 	bool (*read)(
 	    void *arg, const char *name, struct buf *in, struct err *reterr);
-	/* A line for the person who waits, whatever becomes of the output. */
+	/* A line for the operator, wherever the output goes. */
 	bool (*say)(void *arg, const char *text, struct err *reterr);
 	/* Between two steps; `progress` is for a terminal, and may be NULL. */
 	bool (*breathe)(void *arg, const char *progress, struct err *reterr);

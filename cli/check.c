@@ -33,20 +33,20 @@ check_warnings(struct check *check)
 
 	if (check->filesystem.passing)
 		(void)buf_printf(&settings->warnings,
-		    "the state directory is on %s: what was accepted can "
+		    "the state directory is on %s: accepted events can "
 		    "vanish\n",
 		    check->filesystem.name);
 	if (check->filesystem.free_bytes <
-	    settings->queue_min_free + settings->queue_ballast)
+	    settings->queue_min_free + settings->queue_reserve)
 		(void)buf_text(&settings->warnings,
-		    "the file system of the state directory has less room than "
-		    "queue_min_free and queue_ballast want: requests would be "
-		    "answered 503\n");
+		    "the file system of the state directory has less free "
+		    "space than queue_min_free and queue_reserve need: "
+		    "requests would be answered 503\n");
 	if (strncmp(settings->admin, "127.", 4) != 0 &&
 	    strncmp(settings->admin, "[::1]", 5) != 0)
 		(void)buf_text(&settings->warnings,
-		    "the admin address is not on loopback: anybody who reaches "
-		    "it reads /metrics and /status\n");
+		    "the admin address is not on loopback: anyone who reaches "
+		    "it can read /metrics and /status\n");
 }
 
 static void
@@ -61,7 +61,7 @@ check_sources_text(const struct settings *settings, struct buf *out)
 		    s->parameter != NULL ? " or ?" : "",
 		    s->parameter != NULL ? s->parameter : "");
 		if (s->open)
-			(void)buf_text(out, ", open to everybody");
+			(void)buf_text(out, ", open to everyone");
 		else
 			(void)buf_printf(out, ", %zu token%s", s->tokens.count,
 			    s->tokens.count == 1 ? "" : "s");

@@ -1,7 +1,7 @@
 /*
- * currentsd check --send-test: one marked event through the whole mapping to
- * Heap. A 200 proves nothing about the app id, since Heap says it to a wrong
- * one too; so it is told how to find the event.
+ * currentsd check --send-test: sends one marked event through the whole mapping
+ * to Heap. A 200 proves nothing about the app id, since Heap also gives it for a
+ * wrong one; so the command says how to find the event.
  */
 
 #include "base/clock.h"
@@ -119,10 +119,10 @@ send_hint_write(const struct settings_destination *destination, const char *id,
     const struct buf *markers, struct buf *out)
 {
 	(void)buf_printf(out,
-	    "This does not prove that it arrived: Heap answers 200 to a wrong "
-	    "app id too.\nLook in Heap, in the environment with the id %s, "
+	    "This does not prove that it arrived: Heap also answers 200 to a "
+	    "wrong app id.\nLook in Heap, in the environment with the id %s, "
 	    "for the user above (Users,\nsearch by identity); within a minute "
-	    "or two he has an event whose property\n%.*s is %s.\n"
+	    "or two there is an event whose property\n%.*s is %s.\n"
 	    "If it is not there, app_id or region is wrong.\n",
 	    destination->app_id, (int)markers->len, markers->data, id);
 }
@@ -177,7 +177,7 @@ send_now(struct command_context *context,
 {
 	const char *who = options_value(context->options, "--send-test");
 	struct forwarder_once once = {.status = 0};
-	struct forwarder_lane_settings lane;
+	struct forwarder_destination settings;
 	struct track_rules rules;
 	char id[SEND_ID];
 	bool ok;
@@ -186,10 +186,11 @@ send_now(struct command_context *context,
 	send_event_write(destination, who, id, clock_wall_ms(), event);
 	if (!buf_ok(event, reterr))
 		return false;
-	parts_lane_settings(destination, &lane, &rules);
+	parts_destination_settings(destination, &settings, &rules);
 	if (!send_markers_read(&rules, event, id, markers, reterr))
 		return false;
-	ok = forwarder_send_once(&lane, event->data, event->len, &once, reterr);
+	ok = forwarder_send_once(
+	    &settings, event->data, event->len, &once, reterr);
 	if (ok && once.result.fate != TRACK_SEND)
 		ok = err_set(
 		    reterr, ERR_IO, "nothing was sent: %s", once.result.reason);

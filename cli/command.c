@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Of how many words is the name, if argv begins with it? Else 0. */
+/* How many words the name has if argv begins with it, else 0. */
 static size_t
 name_match(const char *name, size_t argc, const char *const *argv)
 {
@@ -42,14 +42,21 @@ command_find(size_t argc, const char *const *argv, size_t *ret_words)
 	return NULL;
 }
 
+/* Its line in a list of commands. */
+static void
+command_line_write(const struct command *command, struct buf *out)
+{
+	(void)buf_printf(out, "  %-20s %s\n", command->name, command->help);
+}
+
 void
 command_list_write(struct buf *out)
 {
 	(void)buf_text(out,
-	    "currentsd takes Braze Currents events in and hands them to Heap, "
-	    "losing none.\n\nusage: currentsd COMMAND [OPTION...]\n\n");
+	    "currentsd forwards Braze Currents events to Heap without losing "
+	    "any.\n\nusage: currentsd COMMAND [OPTION...]\n\n");
 	for (const struct command *c = command_table; c->name != NULL; c++)
-		(void)buf_printf(out, "  %-12s %s\n", c->name, c->help);
+		command_line_write(c, out);
 	(void)buf_text(out,
 	    "\n`currentsd COMMAND --help` tells more; `currentsd help "
 	    "settings` lists all\nsettings.\n");
@@ -100,8 +107,8 @@ command_fail(struct buf *out, const struct err *err)
 	return err->code == ERR_INPUT ? EXIT_USAGE : EXIT_FAILED;
 }
 
-/* In the daemon; for a person at his own terminal it would be noise. The
- * name alone, since the words may be somebody's id. */
+/* Only in the daemon: at the operator's own terminal it would be noise. The
+ * name alone, since the arguments may be a person's id. */
 static void
 job_log(struct parts *parts, const char *verb, const char *name)
 {
@@ -109,7 +116,7 @@ job_log(struct parts *parts, const char *verb, const char *name)
 		log_line(LOG_INFO, "command", "%s command=\"%s\"", verb, name);
 }
 
-/* One job at a time: each would wait for the next one's end. */
+/* One job at a time: a nested one would have to end first. */
 static int
 command_job(const struct command *command, struct command_context *context,
     struct buf *out)
@@ -120,7 +127,8 @@ command_job(const struct command *command, struct command_context *context,
 
 	if (parts->job != NULL) {
 		(void)err_set(&err, ERR_STOPPING,
-		    "`%s` is at work: try again when it is done", parts->job);
+		    "`currentsd %s` is at work: try again when it has ended",
+		    parts->job);
 		return command_fail(out, &err);
 	}
 	parts->job = command->name;
@@ -131,7 +139,7 @@ command_job(const struct command *command, struct command_context *context,
 	return code;
 }
 
-/* Ours is an error if the output did not fit: half of it would deceive. */
+/* If the output did not fit, the command failed: half of it would deceive. */
 static int
 command_call(const struct command *command, struct command_context *context,
     struct buf *out)
@@ -147,8 +155,23 @@ command_call(const struct command *command, struct command_context *context,
 	return code;
 }
 
-/* Words that begin commands but name none: show those. It is an error unless
- * they were asked for. */
+/* Does argv begin with the former name of a command? Say what it is now. */
+static bool
+command_moved_write(struct buf *out, size_t argc, const char *const *argv)
+{
+	for (const struct command_moved *m = command_moved_table;
+	     m->name != NULL; m++) {
+		if (name_match(m->name, argc, argv) == 0)
+			continue;
+		(void)buf_printf(
+		    out, "currentsd: \"%s\" is now %s\n", m->name, m->now);
+		return true;
+	}
+	return false;
+}
+
+/* The words name no command. Show those that begin with the first of them,
+ * which is an error unless --help asks for it. */
 static int
 command_usage(struct buf *out, size_t argc, const char *const *argv)
 {
@@ -158,6 +181,8 @@ command_usage(struct buf *out, size_t argc, const char *const *argv)
 	size_t len = strlen(word);
 	bool begun = false;
 
+	if (command_moved_write(out, argc, argv))
+		return EXIT_USAGE;
 	for (const struct command *c = command_table; c->name != NULL; c++) {
 		if (strncmp(c->name, word, len) != 0 || c->name[len] != ' ')
 			continue;
@@ -165,18 +190,18 @@ command_usage(struct buf *out, size_t argc, const char *const *argv)
 			(void)buf_text(
 			    out, "usage: currentsd COMMAND [OPTION...]\n\n");
 		begun = true;
-		(void)buf_printf(out, "  %-12s %s\n", c->name, c->help);
+		command_line_write(c, out);
 	}
 	if (!begun)
 		(void)buf_printf(out,
-		    "currentsd: there is no command \"%s\"; `currentsd help` "
-		    "lists them\n",
+		    "currentsd: no command \"%s\"; `currentsd help` lists the "
+		    "commands\n",
 		    word);
 	return begun && asked ? EXIT_FINE : EXIT_USAGE;
 }
 
-/* Does the usage line name no word, but only options? A word that is not
- * looked at may have been meant as a filter. */
+/* Does the usage line have options only? A word that the command ignores may
+ * have been meant as a filter. */
 static bool
 command_wordless(const struct command *command)
 {
@@ -212,8 +237,8 @@ command_run(struct parts *parts, const struct channel *channel, size_t argc,
 	command = command_find(argc, argv, &words);
 	if (command == NULL)
 		return command_usage(out, argc, argv);
-	if (!options_read(
-		command->options, argc - words, argv + words, &options, &err))
+	if (!options_read(command->name, command->options, argc - words,
+		argv + words, &options, &err))
 		return command_fail(out, &err);
 	if (options_has(&options, "--help")) {
 		command_help_write(command, out);
@@ -236,8 +261,8 @@ command_run(struct parts *parts, const struct channel *channel, size_t argc,
 
 /*
  * Opening the queue makes files, and files of root's would lock the daemon
- * out of its own queue. So root becomes the owner, and others are sent to
- * him. A queue is made by serve alone, so that a wrong path makes none.
+ * out of its own queue. So root becomes the owner, and any other user is
+ * refused. Only serve makes a queue, so that a wrong path makes none.
  */
 static bool
 owner_become(const char *dir, struct err *reterr)
@@ -252,8 +277,8 @@ owner_become(const char *dir, struct err *reterr)
 		    "directory is too long");
 	if (stat(path, &st) != 0)
 		return err_set(reterr, ERR_CONFIG,
-		    "there is no queue in %s (%s): is CURRENTSD_STATE_DIR what "
-		    "serve uses?",
+		    "there is no queue in %s (%s): is CURRENTSD_STATE_DIR the "
+		    "directory that serve uses?",
 		    dir, strerror(errno));
 	if (st.st_uid == geteuid())
 		return true;

@@ -31,7 +31,7 @@ enum { COMMAND_OUT_MAX = 256 * 1024 * 1024 };
 struct command_context {
 	const struct options *options;
 	struct parts *parts; /* but for COMMAND_PLAIN: the queue is open */
-	const struct channel *channel; /* to who gave the command */
+	const struct channel *channel; /* to the caller */
 	const char *config;	       /* --config, or NULL */
 	int64_t now_ms;		       /* wall clock */
 };
@@ -47,7 +47,7 @@ enum command_place {
 };
 
 struct command {
-	const char *name;      /* "queue list" */
+	const char *name;      /* "events list" */
 	const char *arguments; /* of the usage line, or "" */
 	const char *help;      /* one line */
 	const char *text;      /* more, or NULL */
@@ -59,7 +59,14 @@ struct command {
 /* Ends with a row whose name is NULL. */
 extern const struct command command_table[];
 
-/* The command that the words name, and of how many words its name is. */
+/* A command of earlier versions and those that replace it, as a message has
+ * them. Ends with a row whose name is NULL. */
+struct command_moved {
+	const char *name, *now;
+};
+extern const struct command_moved command_moved_table[];
+
+/* The command that the words name, and how many words its name has. */
 const struct command *
 command_find(size_t argc, const char *const *argv, size_t *ret_words);
 
@@ -67,8 +74,8 @@ command_find(size_t argc, const char *const *argv, size_t *ret_words);
 int command_run(struct parts *parts, const struct channel *channel, size_t argc,
     const char *const *argv, struct buf *out);
 
-/* The same from outside for what needs the queue: through the daemon's socket if it
- * runs, else with the queue opened here. */
+/* The same from outside for a command that needs the queue: through the socket
+ * of a running daemon, else with the queue opened here. */
 int command_run_outside(const struct command *command,
     struct command_context *context, size_t argc, const char *const *argv,
     struct buf *out);
@@ -77,7 +84,7 @@ int command_run_outside(const struct command *command,
 int command_fail(struct buf *out, const struct err *err);
 
 /* Write out what a COMMAND_PLAIN has so far, so that it need not fit in
- * memory; false if nobody reads it. */
+ * memory; false if the reader is gone. */
 MUST_USE bool command_flush(struct buf *out, struct err *reterr);
 
 /* The same for any command, through its channel. */
@@ -91,15 +98,17 @@ void command_list_write(struct buf *out);
 void command_roff_write(struct buf *out);
 
 command_fn command_serve, command_check, command_sample, command_version,
-    command_help, command_status, command_ledger, command_queue_stats,
-    command_queue_list, command_queue_show, command_explain, command_schema,
-    command_validate, command_drift;
+    command_help, command_status, command_ledger, command_explain,
+    command_schema, command_validate, command_drift;
 
-command_fn command_queue_find, command_queue_requeue, command_queue_drop,
-    command_queue_export, command_queue_import, command_queue_pause,
-    command_queue_resume, command_queue_check, command_queue_backup,
-    command_queue_rescue, command_queue_erasures, command_queue_redirect,
-    command_replay, command_forget;
+command_fn command_destinations_pause, command_destinations_resume,
+    command_events_list, command_events_find, command_events_export,
+    command_dead_list, command_dead_show, command_dead_requeue,
+    command_dead_export, command_dead_drop, command_unreadable_list,
+    command_unreadable_show, command_unreadable_drop, command_import,
+    command_replay, command_erase, command_erasures_list, command_erasures_done,
+    command_queue_stats, command_queue_redirect, command_queue_check,
+    command_queue_backup, command_queue_rescue;
 
 /* check --send-test: send one event to Heap now, past the queue. */
 int check_send(struct command_context *context, struct settings *settings,
@@ -113,15 +122,18 @@ extern const struct option_row command_schema_options[];
 extern const struct option_row command_validate_options[];
 extern const struct option_row command_drift_options[];
 extern const struct option_row command_ledger_options[];
-extern const struct option_row command_queue_stats_options[];
-extern const struct option_row command_queue_list_options[];
-extern const struct option_row command_queue_requeue_options[];
-extern const struct option_row command_queue_drop_options[];
-extern const struct option_row command_queue_export_options[];
-extern const struct option_row command_queue_import_options[];
-extern const struct option_row command_queue_erasures_options[];
+extern const struct option_row command_events_list_options[];
+extern const struct option_row command_events_export_options[];
+extern const struct option_row command_dead_list_options[];
+extern const struct option_row command_dead_requeue_options[];
+extern const struct option_row command_dead_export_options[];
+extern const struct option_row command_dead_drop_options[];
+extern const struct option_row command_unreadable_list_options[];
+extern const struct option_row command_unreadable_drop_options[];
+extern const struct option_row command_import_options[];
 extern const struct option_row command_replay_options[];
-extern const struct option_row command_forget_options[];
+extern const struct option_row command_erase_options[];
+extern const struct option_row command_queue_stats_options[];
 extern const struct option_row command_queue_redirect_options[];
 
 #endif

@@ -10,142 +10,188 @@ const struct option_row command_json_options[] = {
 
 /* clang-format off */
 const struct command command_table[] = {
-	{"serve", "", "Take events in, and hand them on, until SIGTERM",
-	    "The settings come from the environment and a file; "
-	    "`currentsd help settings`\nlists them all, and `currentsd check` "
-	    "tries them.",
+	{"serve", "", "Run the daemon until SIGTERM",
+	    "The settings come from the environment and a file; `currentsd "
+	    "help settings`\nlists them all, and `currentsd check` tries "
+	    "them.",
 	    COMMAND_PLAIN, NULL, command_serve},
-	{"check", "[--json] [--send-test IDENTITY [--destination NAME]]", "Say what serve would run, and what is wrong",
+	{"check", "[--json] [--send-test IDENTITY [--destination NAME]]",
+	    "Show what serve would run, and what is wrong",
 	    "Opens nothing on the network and does not touch the queue. "
-	    "--send-test sends one\nmarked event through the mapping to Heap, "
-	    "and tells how to find it there.",
+	    "--send-test sends\none marked event through the mapping to Heap "
+	    "and says how to find it there.",
 	    COMMAND_PLAIN, command_check_options, command_check},
-	{"status", "[--json]", "How everything is",
+	{"status", "[--json]", "Show the state of the daemon and its queue",
 	    NULL, COMMAND_QUEUE, command_json_options, command_status},
 	{"ledger", "[--by source|type|hour] [--check] [--json]",
-	    "The books: every event that was ever received",
-	    "received = waiting + delivered + buried + dropped + duplicates + "
-	    "forgotten\n+ expired; what a line lacks of it is its imbalance. "
-	    "Exit 1 if there is any.",
+	    "Account for every event ever received",
+	    "received = queued + delivered + dead + dropped + duplicates + "
+	    "erased + expired.\nWhat a line is off by is its imbalance. Exit "
+	    "1 if there is one.",
 	    COMMAND_QUEUE, command_ledger_options, command_ledger},
-	{"queue stats", "[--age] [--json]", "What waits, and for how long",
-	    "By destination, source and type, and when it will be empty; "
-	    "--age looks at each\nevent that waits, and shows how old they "
-	    "are.",
-	    COMMAND_QUEUE, command_queue_stats_options, command_queue_stats},
-	{"queue list", "[--place PLACE] [FILTER...] [--limit N] [--json]",
-	    "The events of a place; the buried if none is named",
-	    NULL, COMMAND_QUEUE, command_queue_list_options,
-	    command_queue_list},
-	{"queue find", "[TYPE:]EVENT-ID [--json]",
-	    "Where an event is: waiting, kept, buried, or nowhere",
-	    "Exit 1 if it is nowhere.",
-	    COMMAND_QUEUE, command_json_options, command_queue_find},
-	{"queue show", "[undecodable] ID [--json]",
-	    "One buried event: its bytes, what was sent, the answer",
-	    "With the word undecodable: a body that could not be read.",
-	    COMMAND_QUEUE, command_json_options, command_queue_show},
-	{"queue requeue", "ID | FILTER... | --all [--json]",
-	    "Send buried events again",
-	    NULL, COMMAND_JOB, command_queue_requeue_options,
-	    command_queue_requeue},
-	{"queue drop", "ID | FILTER... | --all --yes [--json]",
-	    "Drop buried events, or undecodable bodies, for good",
-	    "Events are counted as dropped under the rule \"operator\".",
-	    COMMAND_JOB, command_queue_drop_options, command_queue_drop},
-	{"queue export", "[--place PLACE] [FILTER...]",
-	    "Events as JSON, one a line",
-	    "What is no JSON on one line is in event_base64.",
-	    COMMAND_QUEUE, command_queue_export_options, command_queue_export},
-	{"queue import", "[FILE|-] [--source NAME] [--again] [--json]",
-	    "Put events into the queue, as if the source had sent them",
-	    "A line is an event, a request body, or what queue export wrote. "
-	    "What was received\nbefore is told as a duplicate: to send what "
-	    "you mended, say --again, and drop what\nis buried of it. Exit 1 "
-	    "if a line could not be read.",
-	    COMMAND_JOB, command_queue_import_options, command_queue_import},
-	{"queue pause", "DESTINATION", "Send nothing there until resumed",
-	    "Kept over restarts. What comes in waits.",
-	    COMMAND_QUEUE, NULL, command_queue_pause},
-	{"queue resume", "DESTINATION", "Send there again",
-	    NULL, COMMAND_QUEUE, NULL, command_queue_resume},
-	{"queue redirect", "FROM TO [--anyway] [--json]",
-	    "Send elsewhere what a removed destination left behind",
-	    "FROM is one that the settings do not have any more, TO one that "
-	    "they have. What was\nburied or delivered there goes along.",
-	    COMMAND_JOB, command_queue_redirect_options,
-	    command_queue_redirect},
-	{"queue check", "[--json]", "Check the whole file deeply",
-	    "SQLite's own check, while which nothing is accepted or sent, "
-	    "then every checksum.\nExit 1 if there is a fault.",
-	    COMMAND_JOB, command_json_options, command_queue_check},
-	{"queue backup", "PATH", "Copy the queue while it is in use",
-	    "The daemon writes it, to an absolute path that is not there yet.",
-	    COMMAND_JOB, NULL, command_queue_backup},
-	{"queue rescue", "FILE",
-	    "Events out of a queue file that cannot be opened",
-	    "Looks at every page of the file by itself, and of its log, and "
-	    "prints what is whole\nas JSON, one a line, for queue import. What "
-	    "was delivered already may be among it:\nHeap ignores keys it has. "
-	    "Exit 1 if a parcel was damaged or none was found.",
-	    COMMAND_PLAIN, NULL, command_queue_rescue},
-	{"queue erasures", "[--done SUBJECT] [--json]",
-	    "Whose erasure was asked for (users.UserDeleteRequest)",
-	    "A request is listed when its destination gets to it: not while "
-	    "that is paused, or\nin dry_run. It stays until `currentsd forget` "
-	    "or --done takes it off.",
-	    COMMAND_QUEUE, command_queue_erasures_options,
-	    command_queue_erasures},
+	{"destinations pause", "NAME", "Stop sending to a destination",
+	    "Until it is resumed, also after a restart. Its events stay "
+	    "queued.",
+	    COMMAND_QUEUE, NULL, command_destinations_pause},
+	{"destinations resume", "NAME", "Send to a paused destination again",
+	    NULL, COMMAND_QUEUE, NULL, command_destinations_resume},
+	{"events list", "[--place PLACE] [FILTER...] [--limit N] [--json]",
+	    "List queued or delivered events",
+	    "PLACE is queued (the default) or archive: the delivered events "
+	    "that are kept\nfor replays.",
+	    COMMAND_QUEUE, command_events_list_options, command_events_list},
+	{"events find", "[TYPE:]EVENT-ID [--json]", "Show where an event is",
+	    "Looks among the queued events, the archive, the dead letters "
+	    "and the unreadable\nbodies. Exit 1 if it is in none of them.",
+	    COMMAND_QUEUE, command_json_options, command_events_find},
+	{"events export", "[--place PLACE] [FILTER...]",
+	    "Print queued or delivered events as JSON lines",
+	    "PLACE is queued (the default) or archive. An event that is not "
+	    "JSON on one line\nis in event_base64.",
+	    COMMAND_QUEUE, command_events_export_options,
+	    command_events_export},
+	{"dead list", "[FILTER...] [--after ID] [--limit N] [--json]",
+	    "List dead letters",
+	    "A dead letter is an event that was refused for good or is "
+	    "invalid. It is kept\nwith its reason, and can be shown, sent "
+	    "again or dropped.",
+	    COMMAND_QUEUE, command_dead_list_options, command_dead_list},
+	{"dead show", "ID [--json]",
+	    "Show a dead letter, what was sent, and the answer",
+	    NULL, COMMAND_QUEUE, command_json_options, command_dead_show},
+	{"dead requeue", "ID | FILTER... | --all [--json]",
+	    "Send dead letters again",
+	    NULL, COMMAND_JOB, command_dead_requeue_options,
+	    command_dead_requeue},
+	{"dead export", "[FILTER...]", "Print dead letters as JSON lines",
+	    "An event that is not JSON on one line is in event_base64.",
+	    COMMAND_QUEUE, command_dead_export_options, command_dead_export},
+	{"dead drop", "ID | FILTER... | --all --yes [--json]",
+	    "Drop dead letters for good",
+	    "They are counted as dropped by the rule \"operator\".",
+	    COMMAND_JOB, command_dead_drop_options, command_dead_drop},
+	{"unreadable list", "[FILTER...] [--limit N] [--json]",
+	    "List request bodies that are not JSON",
+	    "They were answered 400, and are kept as they came.",
+	    COMMAND_QUEUE, command_unreadable_list_options,
+	    command_unreadable_list},
+	{"unreadable show", "ID [--json]", "Show an unreadable body",
+	    "Decompressed as far as possible.",
+	    COMMAND_QUEUE, command_json_options, command_unreadable_show},
+	{"unreadable drop", "[FILTER...|--all] --yes [--json]",
+	    "Drop unreadable bodies for good",
+	    NULL, COMMAND_JOB, command_unreadable_drop_options,
+	    command_unreadable_drop},
+	{"import", "[FILE|-] [--source NAME] [--again] [--json]",
+	    "Put events into the queue as if a source had sent them",
+	    "Each line is an event, a request body, or a line that an export "
+	    "wrote. Events\nthat were received before count as duplicates. "
+	    "To send events that you\ncorrected, use --again, and drop the "
+	    "dead letters that they replace. Exit 1 if\na line is unreadable.",
+	    COMMAND_JOB, command_import_options, command_import},
 	{"replay", "--since WHEN [FILTER...] [--destination NAME]",
 	    "Send delivered events again",
-	    "Behind the live traffic, with the same idempotency keys, which "
-	    "Heap ignores if it\nhas them: so a replay mends what went to the "
-	    "wrong environment or never arrived,\nand not a property that was "
-	    "wrong. Setting keep_delivered is how far back it can\ngo.",
+	    "Behind the live traffic and with the same idempotency keys, so "
+	    "Heap ignores\nthose that it has. A replay helps if events went "
+	    "to the wrong environment or\nnever arrived; it does not correct "
+	    "a property. The setting keep_archive is how\nfar back it can go.",
 	    COMMAND_JOB, command_replay_options, command_replay},
-	{"forget", "USER... [--listed] [--json]",
-	    "Erase people from everything that is kept here",
-	    "By external id, Braze id, device id or alias, in the waiting, "
-	    "the kept, the buried\nand the undecodable; then the file is "
-	    "rebuilt, while which nothing is accepted or\nsent: so give all "
-	    "of them at once. Hashes that tell duplicates remain; what was\n"
-	    "delivered must be erased at Heap. Exit 1 if something could not "
-	    "be looked into.",
-	    COMMAND_JOB, command_forget_options, command_forget},
+	{"erase", "--user ID... [--listed] [--json]",
+	    "Erase people from everything stored here",
+	    "Repeat --user to erase several people at once. Removes their "
+	    "queued and\narchived events, dead letters and unreadable "
+	    "bodies. Then the file is rebuilt;\nmeanwhile nothing is "
+	    "accepted or sent. Keyed hashes that detect duplicates\nremain. "
+	    "Delivered events must be erased at Heap. Exit 1 if something "
+	    "could not\nbe searched.",
+	    COMMAND_JOB, command_erase_options, command_erase},
+	{"erasures list", "[--json]",
+	    "List people whose erasure Braze requested",
+	    "That is, by users.UserDeleteRequest. A request is listed when "
+	    "its destination\ngets to it: not while that is paused or in "
+	    "dry_run. It stays until `erase` or\n`erasures done` removes "
+	    "it.",
+	    COMMAND_QUEUE, command_json_options, command_erasures_list},
+	{"erasures done", "SUBJECT", "Take a person off the list of erasures",
+	    NULL, COMMAND_QUEUE, NULL, command_erasures_done},
 	{"drift", "[--adopt] [--json]",
-	    "What Braze sent that the catalogue does not have",
+	    "Show what Braze sent that is not in the catalogue",
 	    "Unknown types, properties and members, required properties that "
-	    "are blank, null\nor absent, values of a new JSON type: how often, "
-	    "first and last seen. Never a\nvalue.",
+	    "are blank, null\nor absent, values of a new JSON type: how "
+	    "often, first and last seen. Never a\nvalue.",
 	    COMMAND_QUEUE, command_drift_options, command_drift},
 	{"validate", "[FILE|-] [--json]",
-	    "Judge events as the server would",
-	    "Reads a request body, or one event a line. For each event: where "
-	    "it is, its type\nand id, and what is wrong with it. Exit 1 if "
-	    "anything is.",
+	    "Check events as the server would",
+	    "Reads a request body, or one event per line. For each event: "
+	    "where it is, its\ntype and id, and what is wrong with it. Exit "
+	    "1 if anything is.",
 	    COMMAND_PLAIN, command_validate_options, command_validate},
 	{"explain", "[FILE|-] [--source NAME] [--destination NAME] [--json]",
-	    "What would be sent for events, and why",
-	    "Reads a request body, or one event a line, and goes by the rules "
-	    "of a source and\nits destination. Sends nothing, and needs no "
-	    "queue. Exit 1 if an event would be\nburied, or something cannot "
-	    "be read.",
+	    "Show what would be sent for events, and why",
+	    "Reads a request body, or one event per line, and applies the "
+	    "rules of a source\nand its destination. Sends nothing, and "
+	    "needs no queue. Exit 1 if an event\nwould become a dead letter, "
+	    "or something cannot be read.",
 	    COMMAND_PLAIN, command_explain_options, command_explain},
 	{"sample", "[TYPE...|--all] [OPTION...]",
-	    "Make events of the real form, to try things with",
-	    "One JSON object a line. Without TYPE it goes through all types.",
+	    "Make realistic events to try things with",
+	    "One JSON object per line. Without TYPE it goes through all "
+	    "types.",
 	    COMMAND_PLAIN, command_sample_options, command_sample},
 	{"schema", "[TYPE|--all] [--json]",
-	    "The catalogue of event types, and their JSON Schemas",
+	    "Show the catalogue of event types and JSON Schemas",
 	    "Without TYPE the list: type, family, number of properties, and "
 	    "what is special\nabout how Braze documents it.",
 	    COMMAND_PLAIN, command_schema_options, command_schema},
-	{"version", "[--json]", "The version",
+	{"queue stats", "[--age] [--json]",
+	    "Show how much is queued, and for how long",
+	    "By destination, source and type, and when the queue will be "
+	    "empty. --age looks\nat each queued event and shows how old they "
+	    "are.",
+	    COMMAND_QUEUE, command_queue_stats_options, command_queue_stats},
+	{"queue redirect", "FROM TO [--anyway] [--json]",
+	    "Give a removed destination's events to another",
+	    "FROM is no longer in the settings; TO is. Dead letters and "
+	    "archived events go\nalong.",
+	    COMMAND_JOB, command_queue_redirect_options,
+	    command_queue_redirect},
+	{"queue check", "[--json]", "Check the queue file thoroughly",
+	    "First SQLite's own check, during which nothing is accepted or "
+	    "sent, then every\nchecksum. Exit 1 if there is a fault.",
+	    COMMAND_JOB, command_json_options, command_queue_check},
+	{"queue backup", "PATH", "Copy the queue while it is in use",
+	    "The daemon writes the copy; PATH is absolute and must not exist "
+	    "yet.",
+	    COMMAND_JOB, NULL, command_queue_backup},
+	{"queue rescue", "FILE",
+	    "Recover events from a damaged queue file",
+	    "Looks at every page of the file, and of its log, and prints the "
+	    "intact events\nas JSON lines for `currentsd import`. Delivered "
+	    "events may be among them; Heap\nignores keys that it has. Exit "
+	    "1 if a batch was damaged or none was found.",
+	    COMMAND_PLAIN, NULL, command_queue_rescue},
+	{"version", "[--json]", "Show the version",
 	    NULL, COMMAND_PLAIN, command_json_options, command_version},
 	{"help", "[settings|roff|COMMAND]",
-	    "This list; all settings; a command",
-	    "`help roff` writes the part of the manual page that is made from "
-	    "the tables.", COMMAND_PLAIN, NULL, command_help},
+	    "Show this list, all settings, or a command",
+	    "`help roff` writes the part of the manual page that is made "
+	    "from the tables.", COMMAND_PLAIN, NULL, command_help},
 	{NULL, NULL, NULL, NULL, COMMAND_PLAIN, NULL, NULL},
+};
+
+const struct command_moved command_moved_table[] = {
+	{"queue list",
+	    "\"events list\", \"dead list\" or \"unreadable list\""},
+	{"queue find", "\"events find\""},
+	{"queue show", "\"dead show\" or \"unreadable show\""},
+	{"queue requeue", "\"dead requeue\""},
+	{"queue drop", "\"dead drop\" or \"unreadable drop\""},
+	{"queue export", "\"events export\" or \"dead export\""},
+	{"queue import", "\"import\""},
+	{"queue pause", "\"destinations pause\""},
+	{"queue resume", "\"destinations resume\""},
+	{"queue erasures", "\"erasures list\" or \"erasures done\""},
+	{"forget", "\"erase\""},
+	{NULL, NULL},
 };
 /* clang-format on */

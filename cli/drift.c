@@ -1,11 +1,11 @@
 /*
- * currentsd drift: what Braze sent that the catalogue does not have, kept
- * with the queue. Never a value: those may be personal.
+ * currentsd drift: what Braze sent that is not in the catalogue, as recorded
+ * in the queue. Never a value: it may be personal.
  */
 
 #include "base/json.h"
 #include "cli/command.h"
-#include "queue/books.h"
+#include "queue/admin.h"
 #include "schema/drift.h"
 
 #include <inttypes.h>
@@ -14,7 +14,8 @@
 #include <time.h>
 
 const struct option_row command_drift_options[] = {
-    {"--adopt", NULL, "The lines of schema/events.json that would adopt it."},
+    {"--adopt", NULL,
+	"Print the lines of schema/events.json that would adopt it."},
     {"--json", NULL, "Print JSON."},
     {NULL, NULL, NULL},
 };
@@ -40,21 +41,21 @@ drift_time(int64_t ms, char *ret, size_t size)
 		*ret = '\0';
 }
 
-/* What is kept is escaped already: in quotes it is a JSON string. */
+/* The record is escaped already: in quotes it is a JSON string. */
 static void
-drift_member(struct json *json, const char *key, struct currents_text escaped)
+drift_member(struct json *json, const char *key, struct str escaped)
 {
 	json_raw(json, key, "\"", 1);
 	(void)buf_append(json->buf, escaped.data, escaped.len);
 	(void)buf_char(json->buf, '"');
 }
 
-/* A note too many stands for all of them. */
+/* An observation beyond the limit stands for all of them. */
 static const char *
 drift_what(const char *text, struct drift *ret_drift)
 {
 	if (drift_text_read(text, ret_drift))
-		return currents_note_name(ret_drift->what);
+		return currents_drift_name(ret_drift->what);
 	*ret_drift =
 	    (struct drift){.type.data = "", .field.data = "", .json.data = ""};
 	return "more";
@@ -152,7 +153,7 @@ drift_row_keep(void *arg, const char *text, int64_t events, int64_t first_ms,
 static bool
 drift_adopt(struct drift_run *run, struct queue *queue, struct err *reterr)
 {
-	bool ok = books_notes(queue, drift_row_keep, run, reterr);
+	bool ok = stats_drift(queue, drift_row_keep, run, reterr);
 
 	if (ok && run->no_memory)
 		ok = err_set_nomem(reterr);
@@ -178,11 +179,11 @@ command_drift(struct command_context *context, struct buf *out)
 		ok = drift_adopt(&run, queue, &err);
 	} else if (options_has(context->options, "--json")) {
 		json_array_open(&run.json, NULL);
-		ok = books_notes(queue, drift_row_json, &run, &err);
+		ok = stats_drift(queue, drift_row_json, &run, &err);
 		json_array_close(&run.json);
 		(void)buf_char(out, '\n');
 	} else {
-		ok = books_notes(queue, drift_row_text, &run, &err);
+		ok = stats_drift(queue, drift_row_text, &run, &err);
 		if (ok && run.count == 0)
 			(void)buf_text(out, "nothing was seen that the "
 					    "catalogue does not have\n");

@@ -1,173 +1,210 @@
-#include "cli/erase.h"
+/*
+ * currentsd erase: erases people from everything that is stored here.
+ *
+ * An event on its way moves only forward through the places, from the queued
+ * to the archive or the dead letters, so going through them in this order
+ * meets it. At the end the file is rebuilt, once for all of them, and always:
+ * pages that earlier deliveries freed may hold them too. Only then do they
+ * leave the list of erasures, so that a job that was cut short is seen to be
+ * unfinished.
+ */
 
-#include "base/clock.h"
-#include "base/log.h"
+#include "base/json.h"
 #include "cli/command.h"
-#include "queue/books.h"
+#include "cli/job.h"
+#include "cli/people.h"
+#include "cli/unreadable.h"
 
-#include <stdlib.h>
+#include <inttypes.h>
 #include <string.h>
 
-enum {
-	ERASE_FIXED = 4, /* words before the people of one run */
-	ERASE_MOST =
-	    250, /* people: each body that was kept is searched for all */
-	ERASE_REST_MS = 60 * 1000, /* after a start: it may have failed us */
-	ERASE_OUT_MAX = 64 * 1024,
+const struct option_row command_erase_options[] = {
+    {"--user", "ID",
+	"External id, Braze id, device id or alias; may be repeated."},
+    {"--listed", NULL, "Keep them on the list of erasures, marked as erased."},
+    {"--json", NULL, "Print JSON."},
+    {NULL, NULL, NULL},
 };
 
-/* Whom the next run forgets. */
-struct erase_people {
-	const struct settings *settings;
-	char *subjects[ERASE_MOST]; /* owned */
-	size_t count;
-	int64_t last; /* row that was looked at */
-};
-
-static bool
-erase_wanted(const struct settings *settings, const char *source)
-{
-	for (size_t i = 0; i < settings->source_count; i++) {
-		if (strcmp(settings->sources[i].name, source) == 0)
-			return settings->sources[i].on_delete ==
-			       SETTINGS_ON_DELETE_FORGET;
-	}
-	return false;
-}
-
-static bool
-erase_row(void *arg, int64_t id, const char *source, const char *subject,
-    int64_t noted_ms, int64_t forgotten_ms)
-{
-	struct erase_people *people = arg;
-	char *copy;
-
-	(void)noted_ms;
-	if (forgotten_ms == 0 && erase_wanted(people->settings, source)) {
-		copy = strdup(subject);
-		if (copy == NULL)
-			return false; /* the rest is for the next run */
-		people->subjects[people->count++] = copy;
-	}
-	people->last = id;
-	return true;
-}
-
-/* ---- the channel of a command that nobody waits for ---- */
-
-struct erase_channel {
-	bool (*duty)(void *arg);
-	void *arg;
+struct erase_run {
+	struct command_context *context;
+	struct buf *out;
+	const char *users[OPTIONS_SET_MAX]; /* as they were given */
+	size_t user_count;
+	struct people people; /* the same, and their hashes */
+	size_t removed[JOBS_PLACES];
+	size_t damaged; /* batches that could not be searched */
+	int64_t bodies; /* removed */
+	size_t unclear; /* bodies that could not be read to the end */
 };
 
 static bool
-channel_write(void *arg, const char *data, size_t len, struct err *reterr)
+erase_match(void *arg, const struct jobs_event *event)
+{
+	const struct erase_run *run = arg;
+
+	return person_matches(event->data.data, event->data.len,
+	    run->people.ids, run->people.count);
+}
+
+static bool
+erase_step(
+    struct queue *queue, struct jobs_walk *tools, void *arg, struct err *reterr)
 {
 	(void)arg;
-	(void)data;
-	(void)len;
-	(void)reterr;
-	return true;
+	return jobs_erase(queue, tools, reterr);
 }
 
 static bool
-channel_read(void *arg, const char *name, struct buf *in, struct err *reterr)
+erase_bodies(struct erase_run *run, struct err *reterr)
 {
-	(void)arg;
-	(void)in;
-	return err_set(reterr, ERR_INPUT, "%s: nobody sends it", name);
-}
-
-static bool
-channel_say(void *arg, const char *text, struct err *reterr)
-{
-	(void)arg;
-	(void)reterr;
-	log_line(LOG_WARN, "erase", "say text=%s", LOG_QUOTE(text));
-	return true;
-}
-
-static bool
-channel_breathe(void *arg, const char *progress, struct err *reterr)
-{
-	const struct erase_channel *channel = arg;
-
-	(void)progress;
-	return channel->duty(channel->arg) ||
-	       err_set(reterr, ERR_STOPPING, "the daemon stops");
-}
-
-/* Said without a name: who was erased should not stand in a log. */
-static bool
-erase_run(struct parts *parts, const struct erase_people *people,
-    struct erase_channel *duty)
-{
-	const struct channel channel = {
-	    .arg = duty,
-	    .write = channel_write,
-	    .read = channel_read,
-	    .say = channel_say,
-	    .breathe = channel_breathe,
+	struct filter filter = {
+	    .people = run->people.ids,
+	    .people_count = run->people.count,
+	    .until_ms = INT64_MAX,
+	    .limit = INT64_MAX,
 	};
-	const char *words[ERASE_FIXED + ERASE_MOST] = {
-	    "forget", "--json", "--listed", "--"};
-	struct buf out;
-	int code;
+	struct unreadable_walk bodies = {
+	    .context = run->context,
+	    .filter = &filter,
+	    .out = run->out,
+	    .remove = true,
+	};
+	bool ok = unreadable_walk(&bodies, reterr);
 
-	for (size_t i = 0; i < people->count; i++)
-		words[ERASE_FIXED + i] = people->subjects[i];
-	buf_init(&out, ERASE_OUT_MAX);
-	code = command_run(
-	    parts, &channel, ERASE_FIXED + people->count, words, &out);
-	while (out.len > 0 && out.data[out.len - 1] == '\n')
-		buf_truncate(&out, out.len - 1);
-	if (code == EXIT_FINE || code == EXIT_FOUND)
-		log_line(code == EXIT_FINE ? LOG_INFO : LOG_WARN, "erase",
-		    "forgot people=%zu removed=%.*s%s", people->count,
-		    (int)out.len, out.data,
-		    code == EXIT_FINE
-			? ""
-			: " help=\"something could not be looked into: see "
-			  "`currentsd forget --help`\"");
-	else
-		log_line(LOG_ERROR, "erase",
-		    "fail people=%zu why=%s help=\"they stay on the "
-		    "list, and are tried again\"",
-		    people->count, LOG_QUOTE_BYTES(out.data, out.len));
-	buf_fini(&out);
-	return code == EXIT_FINE || code == EXIT_FOUND;
+	run->bodies = filter.count;
+	run->unclear = bodies.unclear;
+	return ok;
 }
 
-void
-erase_sweep(struct erase *erase, struct parts *parts, bool (*duty)(void *arg),
-    void *duty_arg, int64_t mono_ms)
+static bool
+erase_vacuum(void *arg, struct err *reterr)
 {
-	struct erase_people people = {
-	    .settings = parts->settings, .last = erase->after};
-	struct erase_channel channel = {.duty = duty, .arg = duty_arg};
-	struct err err;
+	return jobs_vacuum(arg, reterr);
+}
 
-	if (erase->next_ms == 0) {
-		erase->next_ms = parts->settings->forget_interval_ms;
-		if (erase->next_ms > ERASE_REST_MS)
-			erase->next_ms = ERASE_REST_MS;
-		erase->next_ms += parts->started_mono_ms;
+static bool
+erase_all(struct erase_run *run, struct err *reterr)
+{
+	struct queue *queue = run->context->parts->queue;
+	struct forwarder *forwarder =
+	    atomic_load(&run->context->parts->forwarder);
+	bool listed = options_has(run->context->options, "--listed");
+	struct jobs_erasing erasing;
+	size_t missed;
+
+	if (!jobs_erase_begin(queue, &erasing, reterr))
+		return false;
+	for (int place = 0; place < JOBS_PLACES; place++) {
+		struct job job = {
+		    .context = run->context,
+		    .out = run->out,
+		    .verb = jobs_place_name((enum jobs_place)place),
+		    .step = erase_step,
+		    .match = erase_match,
+		    .match_arg = run,
+		};
+
+		if (!job_run(&job, (enum jobs_place)place, reterr))
+			return false;
+		run->removed[place] = job.matched;
+		run->damaged += job.damaged;
+		/* The forwarder still holds what it read before. */
+		if (place == JOBS_QUEUED && forwarder != NULL)
+			forwarder_let_go(forwarder);
 	}
-	if (mono_ms < erase->next_ms)
-		return;
-	/* A queue that cannot be read now is asked again in a second. */
-	if (!books_erasures(parts->queue, erase->after, ERASE_MOST, erase_row,
-		&people, &err))
-		return;
-	if (people.count == 0) {
-		erase->after = people.last;
-		return;
-	}
-	if (erase_run(parts, &people, &channel))
-		erase->after = people.last;
-	erase->next_ms = clock_mono_ms();
-	if (erase->after != people.last || people.count < ERASE_MOST)
-		erase->next_ms += parts->settings->forget_interval_ms;
-	for (size_t i = 0; i < people.count; i++)
-		free(people.subjects[i]);
+	if (!erase_bodies(run, reterr) ||
+	    !job_apart(run->context, "rebuilding the file", erase_vacuum, queue,
+		reterr))
+		return false;
+	missed = jobs_erase_missed(queue, &erasing);
+	if (missed > run->damaged)
+		run->damaged = missed;
+	/* As long as a batch may hold them, they stay on the list. */
+	return run->damaged > 0 ||
+	       jobs_erasures_done(queue, run->users, run->user_count,
+		   erasing.last_erasure, listed ? run->context->now_ms : 0,
+		   reterr);
+}
+
+static void
+erase_json(const struct erase_run *run, struct buf *out)
+{
+	struct json json;
+
+	json_init(&json, out);
+	json_object_open(&json, NULL);
+	for (int place = 0; place < JOBS_PLACES; place++)
+		json_int(&json, jobs_place_name((enum jobs_place)place),
+		    (int64_t)run->removed[place]);
+	json_int(&json, "unreadable", run->bodies);
+	json_int(&json, "unreadable_unclear", (int64_t)run->unclear);
+	json_int(&json, "damaged_batches", (int64_t)run->damaged);
+	json_object_close(&json);
+	(void)buf_char(out, '\n');
+}
+
+static void
+erase_text(const struct erase_run *run, struct buf *out)
+{
+	(void)buf_text(out, "erased, and the file rebuilt:\n");
+	for (int place = 0; place < JOBS_PLACES; place++)
+		(void)buf_printf(out, "  %-12s %8zu events\n",
+		    jobs_place_name((enum jobs_place)place),
+		    run->removed[place]);
+	(void)buf_printf(
+	    out, "  %-12s %8" PRId64 " bodies\n", "unreadable", run->bodies);
+	if (run->unclear > 0)
+		(void)buf_printf(out,
+		    "%zu unreadable bodies could not be read to the end: look "
+		    "at them with\n`currentsd unreadable list`, and remove "
+		    "them with `currentsd unreadable drop`.\n",
+		    run->unclear);
+	if (run->damaged > 0)
+		(void)buf_printf(out,
+		    "%zu damaged batches could not be searched, so requests "
+		    "for erasure stay on\ntheir list. Erase again once "
+		    "`currentsd queue check` finds no fault.\n",
+		    run->damaged);
+	(void)buf_text(out,
+	    "What remains here: keyed hashes of (source, type, event id), "
+	    "which detect\nduplicates, and hashes of events while it is not "
+	    "known whether Heap has them.\nDelivered events must be erased at "
+	    "Heap, and backups are up to you.\n");
+}
+
+static bool
+erase_users_read(struct erase_run *run, struct err *reterr)
+{
+	bool empty;
+
+	run->user_count =
+	    options_values(run->context->options, "--user", run->users);
+	empty = run->user_count == 0;
+	for (size_t i = 0; i < run->user_count; i++)
+		empty = empty || *run->users[i] == '\0';
+	if (empty)
+		return err_set(reterr, ERR_INPUT,
+		    "erase needs --user with an external id, Braze id, device "
+		    "id or alias; repeat it for several people");
+	return people_make(&run->people, run->context->parts,
+	    run->context->config, run->users, run->user_count, reterr);
+}
+
+int
+command_erase(struct command_context *context, struct buf *out)
+{
+	struct erase_run run = {.context = context, .out = out};
+	struct err err;
+	bool ok;
+
+	ok = erase_users_read(&run, &err) && erase_all(&run, &err);
+	people_fini(&run.people);
+	if (!ok)
+		return command_fail(out, &err);
+	if (options_has(context->options, "--json"))
+		erase_json(&run, out);
+	else
+		erase_text(&run, out);
+	return run.unclear > 0 || run.damaged > 0 ? EXIT_FOUND : EXIT_FINE;
 }

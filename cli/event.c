@@ -86,20 +86,20 @@ event_write(struct event_reader *reader, struct json *json, const char *data,
 }
 
 bool
-event_has_id(struct event_reader *reader, const struct tools_event *event,
-    const char *id)
+event_has_id(
+    struct event_reader *reader, const struct jobs_event *event, const char *id)
 {
 	const struct currents_event *read;
 	size_t len = strlen(id);
 
 	/* Most are not it, which is seen sooner. */
-	if (memmem(event->data, event->data_len, id, len) == NULL &&
-	    memchr(event->data, '\\', event->data_len) == NULL)
+	if (memmem(event->data.data, event->data.len, id, len) == NULL &&
+	    memchr(event->data.data, '\\', event->data.len) == NULL)
 		return false;
-	read = event_read(reader, event->data, event->data_len);
+	read = event_read(reader, event->data.data, event->data.len);
 	if (read != NULL && read->id.len > 0)
 		return read->id.len == len &&
 		       memcmp(read->id.data, id, len) == 0;
-	return person_mentioned(event->data, event->data_len,
+	return person_mentioned(event->data.data, event->data.len,
 	    &(struct person_id){.text = id, .len = len});
 }

@@ -1,11 +1,11 @@
 #ifndef CLI_EVENT_H
 #define CLI_EVENT_H
 
-/* Looks into one event of the queue: its id, and whether it is sound JSON. */
+/* Looks into one event of the queue: its id, and whether it is valid JSON. */
 
 #include "base/buf.h"
 #include "base/json.h"
-#include "queue/tools.h"
+#include "queue/admin.h"
 #include "schema/currents.h"
 
 struct event_reader {
@@ -26,7 +26,7 @@ void event_write(struct event_reader *reader, struct json *json,
     const char *data, size_t len);
 
 /* Is its id this one? Of an event without a usable id: is it mentioned? */
-bool event_has_id(struct event_reader *reader, const struct tools_event *event,
+bool event_has_id(struct event_reader *reader, const struct jobs_event *event,
     const char *id);
 
 #endif

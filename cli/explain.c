@@ -34,18 +34,18 @@ struct explain {
 	struct json list;     /* writes them */
 	struct buf *out;
 	bool json;
-	bool found; /* something that would not be sent, but not by a rule */
+	bool found; /* something that would not be sent, and no rule drops it */
 };
 
-/* What is said of an event, or of a fault. */
+/* The result for an event, or for a fault. */
 struct explain_row {
-	size_t line, at;		  /* in the file */
-	const struct currents_text *type; /* NULL: a fault */
-	const char *fate, *reason;	  /* reason: may be NULL */
+	size_t line, at;	   /* in the file */
+	const struct str *type;	   /* NULL: a fault */
+	const char *fate, *reason; /* reason: may be NULL */
 };
 
-/* What comes from outside may not move a terminal, nor look like a line of
- * ours: so it is escaped. */
+/* Escaped, so that foreign text can neither control a terminal nor look like a
+ * line of ours. */
 static void
 explain_tell(
     void *arg, const char *subject, size_t subject_len, const char *decision)
@@ -140,31 +140,31 @@ explain_fate_name(enum track_fate fate)
 		return "send";
 	case TRACK_DROP:
 		return "drop";
-	case TRACK_BURY:
-		return "bury";
+	case TRACK_DEAD:
+		return "dead";
 	}
 	return NULL;
 }
 
 /* What the mapping makes of it. */
 static bool
-explain_map(struct explain *explain, const struct queue_item *item,
+explain_map(struct explain *explain, const struct item *item,
     struct explain_row *row, struct err *reterr)
 {
 	struct track_result result;
 
-	if (!track_write(&explain->rules, item->data, item->data_len,
+	if (!track_write(&explain->rules, item->data.data, item->data.len,
 		&explain->event, &result, reterr))
 		return false;
 	row->fate = explain_fate_name(result.fate);
 	row->reason = result.reason;
-	explain->found |= result.fate == TRACK_BURY;
+	explain->found |= result.fate == TRACK_DEAD;
 	return true;
 }
 
 static bool
 explain_event(struct explain *explain, const struct currents_event *event,
-    const struct queue_item *item, struct explain_row *row, struct err *reterr)
+    const struct item *item, struct explain_row *row, struct err *reterr)
 {
 	char why[SERVER_REASON];
 
@@ -172,19 +172,19 @@ explain_event(struct explain *explain, const struct currents_event *event,
 	row->type = &event->type;
 	row->reason = item->reason;
 	switch (item->fate) {
-	case QUEUE_WAIT:
+	case ITEM_QUEUE:
 		if (!explain_map(explain, item, row, reterr))
 			return false;
 		break;
-	case QUEUE_BURY:
-		row->fate = "bury";
+	case ITEM_DEAD:
+		row->fate = "dead";
 		explain->found = true;
 		break;
-	case QUEUE_DROP:
+	case ITEM_DROP:
 		row->fate = "drop";
-		if (event->flaw == CURRENTS_SOUND)
+		if (event->flaw == CURRENTS_VALID)
 			break;
-		currents_flaw_write(event, why, sizeof(why));
+		currents_defect_write(event, why, sizeof(why));
 		explain_tell(explain, "event", 5, why);
 		break;
 	}
@@ -209,7 +209,7 @@ explain_fault(
 
 static bool
 explain_events(struct explain *explain, const struct bodies_one *body,
-    const struct queue_item *items, struct err *reterr)
+    const struct item *items, struct err *reterr)
 {
 	struct explain_row row = {.line = body->line};
 	size_t seen = 0;
@@ -230,7 +230,7 @@ static bool
 explain_body(void *arg, const struct bodies_one *body, struct err *reterr)
 {
 	struct explain *explain = arg;
-	struct queue_item *items;
+	struct item *items;
 	struct buf bytes = {0};
 	char *reasons;
 	bool ok;

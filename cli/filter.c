@@ -71,40 +71,33 @@ filter_since_read(
 	    "in UTC, such as 2026-11-23T14:00");
 }
 
-static bool
-filter_place_read(const struct options *options, unsigned places,
-    struct filter *filter, struct err *reterr)
+bool
+filter_place_read(const struct options *options, enum jobs_place *ret_place,
+    struct err *reterr)
 {
+	static const enum jobs_place places[] = {JOBS_QUEUED, JOBS_ARCHIVE};
 	const char *word = options_value(options, "--place");
 
-	if (word == NULL)
-		return true;
-	filter->undecodable = strcmp(word, "undecodable") == 0;
-	if (filter->undecodable && (places & FILTER_UNDECODABLE) != 0)
-		return true;
-	for (int place = 0; place < TOOLS_PLACES; place++) {
-		if (((unsigned)1 << place & places) != 0 &&
-		    strcmp(word, tools_place_name((enum tools_place)place)) ==
-			0) {
-			filter->place = (enum tools_place)place;
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		if (word == NULL ||
+		    strcmp(word, jobs_place_name(places[i])) == 0) {
+			*ret_place = places[i];
 			return true;
 		}
 	}
-	return err_set(reterr, ERR_INPUT, "--place should be %s%s%s%s",
-	    (places & FILTER_WAITING) != 0 ? "waiting, " : "",
-	    (places & FILTER_KEPT) != 0 ? "kept or " : "", "buried",
-	    (places & FILTER_UNDECODABLE) != 0 ? " or undecodable" : "");
+	return err_set(reterr, ERR_INPUT,
+	    "--place should be queued or archive; for dead letters and "
+	    "unreadable bodies see `currentsd dead` and `currentsd "
+	    "unreadable`");
 }
 
 bool
-filter_read(const struct command_context *context, enum tools_place preset,
-    unsigned places, int64_t limit, struct filter *ret_filter,
-    struct err *reterr)
+filter_read(const struct command_context *context, int64_t limit,
+    struct filter *ret_filter, struct err *reterr)
 {
 	const struct options *options = context->options;
 	const char *since = options_value(options, "--since");
 	struct filter filter = {
-	    .place = preset,
 	    .type = options_value(options, "--type"),
 	    .user.text = options_value(options, "--user"),
 	    .source = options_value(options, "--source"),
@@ -112,8 +105,7 @@ filter_read(const struct command_context *context, enum tools_place preset,
 	    .until_ms = INT64_MAX,
 	};
 
-	if (!filter_place_read(options, places, &filter, reterr) ||
-	    !options_integer(options, "--limit", limit, 1, INT64_MAX,
+	if (!options_integer(options, "--limit", limit, 1, INT64_MAX,
 		&filter.limit, reterr) ||
 	    (since != NULL && !filter_since_read(since, context->now_ms,
 				  &filter.since_ms, reterr)))
@@ -144,9 +136,9 @@ filter_type(const char *pattern, const char *kind, size_t len)
 	return fnmatch(pattern, text, 0) == 0;
 }
 
-/* Most are refused alike: what the destination said tells them apart. */
+/* Most have the same reason; the destination's answer tells them apart. */
 static bool
-filter_reason(const char *reason, const struct tools_event *event)
+filter_reason(const char *reason, const struct jobs_event *event)
 {
 	return (event->reason != NULL &&
 		   strstr(event->reason, reason) != NULL) ||
@@ -155,7 +147,7 @@ filter_reason(const char *reason, const struct tools_event *event)
 }
 
 bool
-filter_match(void *arg, const struct tools_event *event)
+filter_match(void *arg, const struct jobs_event *event)
 {
 	struct filter *filter = arg;
 	int64_t at_ms =
@@ -171,14 +163,14 @@ filter_match(void *arg, const struct tools_event *event)
 	if (filter->reason != NULL && !filter_reason(filter->reason, event))
 		return false;
 	if (filter->type != NULL &&
-	    !filter_type(filter->type, event->kind, event->kind_len))
+	    !filter_type(filter->type, event->type.data, event->type.len))
 		return false;
 	if (filter->people != NULL &&
-	    !person_matches(event->data, event->data_len, filter->people,
+	    !person_matches(event->data.data, event->data.len, filter->people,
 		filter->people_count))
 		return false;
 	if (filter->served != NULL &&
-	    !settings_destination_has(filter->served, event->lane)) {
+	    !settings_destination_has(filter->served, event->destination)) {
 		filter->unserved++;
 		return false;
 	}
@@ -192,8 +184,8 @@ filter_unserved_say(struct command_context *context,
 {
 	return filter->unserved == 0 ||
 	       job_say(context, reterr,
-		   "%" PRId64 " more are for a destination that the settings "
-		   "do not have: see `currentsd queue redirect --help`",
+		   "%" PRId64 " more are for a destination that is not in the "
+		   "settings: see `currentsd queue redirect --help`",
 		   filter->unserved);
 }
 

@@ -6,7 +6,7 @@ struct import_source {
 	struct track_rules rules;
 	struct server_source source;
 	struct server_judge *judge; /* NULL: not made yet */
-	const char *lane;
+	const char *destination;
 };
 
 static bool
@@ -64,7 +64,7 @@ judge_make(struct import_judge *judge, const struct settings_source *from,
 		return err_set(reterr, ERR_CONFIG,
 		    "source \"%s\": there is no destination \"%s\"", from->name,
 		    from->destination);
-	made->lane = destination->name;
+	made->destination = destination->name;
 	if (from->private_at == SETTINGS_AT_ACCEPT) {
 		if (judge->own != NULL && destination->mapping == NULL &&
 		    !settings_mapping_make(
@@ -78,7 +78,7 @@ judge_make(struct import_judge *judge, const struct settings_source *from,
 
 bool
 import_judge_find(struct import_judge *judge, size_t source,
-    const struct server_judge **ret_judge, const char **ret_lane,
+    const struct server_judge **ret_judge, const char **ret_destination,
     struct err *reterr)
 {
 	struct import_source *made = &judge->sources[source];
@@ -87,6 +87,6 @@ import_judge_find(struct import_judge *judge, size_t source,
 	    !judge_make(judge, &judge->settings->sources[source], made, reterr))
 		return false;
 	*ret_judge = made->judge;
-	*ret_lane = made->lane;
+	*ret_destination = made->destination;
 	return true;
 }

@@ -24,7 +24,7 @@ void import_judge_fini(struct import_judge *judge);
 
 /* The judge of a source of judge->settings, and where its events go. */
 MUST_USE bool import_judge_find(struct import_judge *judge, size_t source,
-    const struct server_judge **ret_judge, const char **ret_lane,
+    const struct server_judge **ret_judge, const char **ret_destination,
     struct err *reterr);
 
 #endif

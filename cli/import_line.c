@@ -64,17 +64,17 @@ base64_read(const char *data, size_t len, struct buf *ret)
 	return buf_ok(ret, NULL);
 }
 
-/* What waited or was delivered there, and what queue rescue found in a parcel,
- * was accepted; the buried may be here to be judged anew. */
+/* Queued and delivered events, and those that queue rescue found in a batch,
+ * were accepted; dead letters may be here to be validated again. */
 static bool
 line_accepted_once(const char *data, size_t len)
 {
 	struct pick pick;
 
 	if (pick_member(data, len, "place", &pick))
-		return !pick.text || pick.len != strlen("buried") ||
-		       memcmp(pick.data, "buried", pick.len) != 0;
-	return pick_member(data, len, "parcel", &pick);
+		return !pick.text || pick.len != strlen("dead") ||
+		       memcmp(pick.data, "dead", pick.len) != 0;
+	return pick_member(data, len, "batch", &pick);
 }
 
 /* A line of an export: it has the event as a member, and no type. */

@@ -3,7 +3,7 @@
 
 /*
  * The events of one line: the line is an event, a request body with several,
- * or an event as queue export writes it.
+ * or an event as an export or queue rescue wrote it.
  */
 
 #include "cli/event.h"
@@ -17,7 +17,7 @@ struct import_line {
 struct import_event {
 	const char *data;
 	size_t len;
-	const char *source; /* what an export says, not NUL-ended, or "" */
+	const char *source; /* of an export, not NUL-ended, or "" */
 	size_t source_len;
 	bool accepted_once; /* by the queue that it was exported from */
 };

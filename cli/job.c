@@ -43,16 +43,16 @@ job_say(struct command_context *context, struct err *reterr, const char *format,
 
 bool
 job_step_scan(
-    struct queue *queue, struct tools_job *tools, void *arg, struct err *reterr)
+    struct queue *queue, struct jobs_walk *tools, void *arg, struct err *reterr)
 {
 	(void)arg;
-	return tools_scan(queue, tools, reterr);
+	return jobs_scan(queue, tools, reterr);
 }
 
 bool
-job_run(struct job *job, enum tools_place place, struct err *reterr)
+job_run(struct job *job, enum jobs_place place, struct err *reterr)
 {
-	struct tools_job tools = {
+	struct jobs_walk tools = {
 	    .cursor = {.place = place},
 	    .match = job->match,
 	    .arg = job->match_arg,
@@ -73,8 +73,7 @@ job_run(struct job *job, enum tools_place place, struct err *reterr)
 	job->damaged += tools.damaged;
 	if (ok && tools.damaged > 0)
 		ok = job_say(job->context, reterr,
-		    "%zu damaged parcels could not be read, and were passed "
-		    "over",
+		    "%zu damaged batches could not be read and were skipped",
 		    tools.damaged);
 	return ok;
 }
@@ -134,7 +133,7 @@ job_apart(struct command_context *context, const char *progress,
 		apart.ok = err_set(
 		    &apart.err, ERR_NOMEM, "cannot start a thread for it");
 	} else {
-		/* It cannot be broken off: who is gone changes nothing. */
+		/* It cannot be interrupted, even if the client is gone. */
 		while (!apart_wait(&apart))
 			(void)!job_breathe(context, &gone, "%s", progress);
 		CHECK(pthread_join(thread, NULL) == 0);

@@ -10,8 +10,8 @@
 #include "cli/command.h"
 #include "cli/filter.h"
 
-/* One step of a job, as those of queue/tools.h. */
-typedef bool job_step_fn(struct queue *queue, struct tools_job *tools,
+/* One step of a job, as those of queue/admin.h. */
+typedef bool job_step_fn(struct queue *queue, struct jobs_walk *tools,
     void *arg, struct err *reterr);
 
 struct job {
@@ -20,29 +20,29 @@ struct job {
 	const char *verb; /* "requeued": of the progress */
 	job_step_fn *step;
 	void *arg;
-	tools_match_fn *match;
+	jobs_match_fn *match;
 	void *match_arg;
 	const struct filter *filter; /* ends the job when full, or NULL */
 	size_t matched, damaged;     /* out */
 };
 
-/* Through a whole place. Damaged parcels are told. */
+/* Through a whole place. Says how many batches were damaged. */
 MUST_USE bool
-job_run(struct job *job, enum tools_place place, struct err *reterr);
+job_run(struct job *job, enum jobs_place place, struct err *reterr);
 
-/* tools_scan() as a step. */
+/* jobs_scan() as a step. */
 job_step_fn job_step_scan;
 
 /* Between two steps of another kind. */
 MUST_USE bool job_breathe(struct command_context *context, struct err *reterr,
     const char *format, ...) PRINTF_LIKE(3, 4);
 
-/* Say a line to the person. */
+/* Say a line to the operator. */
 MUST_USE bool job_say(struct command_context *context, struct err *reterr,
     const char *format, ...) PRINTF_LIKE(3, 4);
 
-/* Run what holds the queue for long beside the main thread, which breathes
- * meanwhile; waits for its end even if nobody else does. */
+/* Run what holds the queue for long in a thread of its own, while the main
+ * thread breathes; waits for its end even if the client is gone. */
 typedef bool job_apart_fn(void *arg, struct err *reterr);
 MUST_USE bool job_apart(struct command_context *context, const char *progress,
     job_apart_fn *fn, void *arg, struct err *reterr);

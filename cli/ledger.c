@@ -1,30 +1,30 @@
 /*
- * The books: what became of every event that was ever received.
+ * currentsd ledger: what became of every event ever received.
  */
 
 #include "base/clock.h"
 #include "base/json.h"
 #include "cli/command.h"
 #include "cli/show.h"
-#include "queue/books.h"
+#include "queue/admin.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 const struct option_row command_ledger_options[] = {
     {"--by", "WHAT", "A line for each source, type or hour."},
-    {"--check", NULL, "Count the rows anew and compare."},
+    {"--check", NULL, "Count the stored events and compare."},
     {"--json", NULL, "Print JSON."},
     {NULL, NULL, NULL},
 };
 
 static const struct {
 	const char *word;
-	enum books_by by;
+	enum stats_by by;
 } ledger_words[] = {
-    {"source", BOOKS_BY_SOURCE},
-    {"type", BOOKS_BY_KIND},
-    {"hour", BOOKS_BY_HOUR},
+    {"source", STATS_BY_SOURCE},
+    {"type", STATS_BY_TYPE},
+    {"hour", STATS_BY_HOUR},
 };
 
 enum { LEDGER_DAY = 10 }; /* "2026-11-23" */
@@ -41,7 +41,7 @@ struct ledger {
 };
 
 static bool
-ledger_by_read(const char *word, enum books_by *ret_by, struct err *reterr)
+ledger_by_read(const char *word, enum stats_by *ret_by, struct err *reterr)
 {
 	for (size_t i = 0; i < sizeof(ledger_words) / sizeof(ledger_words[0]);
 	     i++) {
@@ -68,14 +68,14 @@ ledger_label(const struct ledger *ledger, const char *label,
 }
 
 static bool
-ledger_line(void *arg, const char *label, const struct books_line *line)
+ledger_line(void *arg, const char *label, const struct stats_line *line)
 {
 	struct ledger *ledger = arg;
 
 	char day[LEDGER_DAY + 1];
 
 	label = ledger_label(ledger, label, day);
-	ledger->found = ledger->found || books_imbalance(line) != 0;
+	ledger->found = ledger->found || stats_imbalance(line) != 0;
 	if (ledger->json == NULL) {
 		show_line_text(ledger->out, label, line);
 		return true;
@@ -131,7 +131,7 @@ ledger_check(struct ledger *ledger, struct err *reterr)
 	} else {
 		(void)buf_char(ledger->out, '\n');
 	}
-	if (!books_check(
+	if (!stats_check(
 		ledger->queue, ledger_difference, ledger, &agree, reterr))
 		return false;
 	if (ledger->json != NULL) {
@@ -139,16 +139,15 @@ ledger_check(struct ledger *ledger, struct err *reterr)
 		json_bool(ledger->json, "agree", agree);
 		json_object_close(ledger->json);
 	} else if (agree) {
-		(void)buf_text(
-		    ledger->out, "check: the rows agree with the books\n");
+		(void)buf_text(ledger->out, "check: the stored events agree\n");
 	}
 	ledger->found = ledger->found || !agree;
 	return true;
 }
 
-/* Apart from the rest: they were booked as delivered before. */
+/* Apart from the rest: they were counted as delivered before. */
 static bool
-ledger_replay(void *arg, const char *label, const struct books_line *line)
+ledger_replay(void *arg, const char *label, const struct stats_line *line)
 {
 	struct ledger *ledger = arg;
 	char day[LEDGER_DAY + 1];
@@ -166,81 +165,81 @@ ledger_replay(void *arg, const char *label, const struct books_line *line)
 }
 
 static bool
-ledger_replays(struct ledger *ledger, const char *by_word, enum books_by by,
-    const struct books_line *all, struct err *reterr)
+ledger_replays(struct ledger *ledger, const char *by_word, enum stats_by by,
+    const struct stats_line *all, struct err *reterr)
 {
 	(void)buf_printf(ledger->out, "\n%9s = %9s + %9s + %7s  %s\n",
-	    "replayed", "waiting", "delivered", "refused",
+	    "replayed", "queued", "delivered", "refused",
 	    by_word != NULL ? by_word : "");
 	if (by_word != NULL &&
-	    !books_ledger(ledger->queue, by, ledger_replay, ledger, reterr))
+	    !stats_ledger(ledger->queue, by, ledger_replay, ledger, reterr))
 		return false;
 	return ledger_replay(ledger, "all", all);
 }
 
 static void
-ledger_bodies(struct ledger *ledger, const struct books_totals *totals)
+ledger_bodies(struct ledger *ledger, const struct stats_totals *totals)
 {
 	struct json *json = ledger->json;
 
 	if (json != NULL) {
-		json_object_open(json, "undecodable_bodies");
-		json_int(json, "kept", totals->undecodable);
-		json_int(json, "removed", totals->undecodable_removed);
+		json_object_open(json, "unreadable_bodies");
+		json_int(json, "kept", totals->unreadable);
+		json_int(json, "removed", totals->unreadable_removed);
 		json_object_close(json);
-	} else if (totals->undecodable + totals->undecodable_removed > 0) {
+	} else if (totals->unreadable + totals->unreadable_removed > 0) {
 		(void)buf_printf(ledger->out,
-		    "\nundecodable bodies, of unknown events: %" PRId64
-		    " kept, %" PRId64 " removed\n",
-		    totals->undecodable, totals->undecodable_removed);
+		    "\nunreadable bodies, whose events are not counted: "
+		    "%" PRId64 " kept, %" PRId64 " removed\n",
+		    totals->unreadable, totals->unreadable_removed);
 	}
 }
 
 static bool
-ledger_text(struct ledger *ledger, const char *by_word, enum books_by by,
+ledger_text(struct ledger *ledger, const char *by_word, enum stats_by by,
     bool check, struct err *reterr)
 {
-	struct books_totals totals;
+	struct stats_totals totals;
 
 	show_head_text(ledger->out, by_word != NULL ? by_word : "");
 	if (by_word != NULL &&
-	    !books_ledger(ledger->queue, by, ledger_line, ledger, reterr))
+	    !stats_ledger(ledger->queue, by, ledger_line, ledger, reterr))
 		return false;
-	books_totals(ledger->queue, &totals);
+	stats_totals(ledger->queue, &totals);
 	show_line_text(ledger->out, "all", &totals.events);
-	ledger->found = ledger->found || books_imbalance(&totals.events) != 0;
+	ledger->found = ledger->found || stats_imbalance(&totals.events) != 0;
 	if (totals.events.replayed > 0 &&
 	    !ledger_replays(ledger, by_word, by, &totals.events, reterr))
 		return false;
-	if (!books_drops(ledger->queue, ledger_drop, ledger, reterr))
+	if (!stats_drops(ledger->queue, ledger_drop, ledger, reterr))
 		return false;
 	ledger_bodies(ledger, &totals);
 	return !check || ledger_check(ledger, reterr);
 }
 
 static bool
-ledger_json(struct ledger *ledger, const char *by_word, enum books_by by,
+ledger_json(struct ledger *ledger, const char *by_word, enum stats_by by,
     bool check, struct err *reterr)
 {
 	struct json *json = ledger->json;
-	struct books_totals totals;
+	struct stats_totals totals;
 
 	json_object_open(json, NULL);
 	if (by_word != NULL) {
 		json_text(json, "by", by_word);
 		json_array_open(json, "lines");
-		if (!books_ledger(
+		if (!stats_ledger(
 			ledger->queue, by, ledger_line, ledger, reterr))
 			return false;
 		json_array_close(json);
 	}
-	books_totals(ledger->queue, &totals);
-	ledger->found = ledger->found || books_imbalance(&totals.events) != 0;
+	stats_totals(ledger->queue, &totals);
+	ledger->found = ledger->found || stats_imbalance(&totals.events) != 0;
 	json_object_open(json, "total");
 	show_line_json(json, &totals.events);
 	json_object_close(json);
 	json_array_open(json, "drops");
-	if (!books_drops(ledger->queue, ledger_drop, ledger, reterr))
+	if (!stats_drops(ledger->queue, ledger_drop, ledger, reterr))
 		return false;
 	json_array_close(json);
 	ledger_bodies(ledger, &totals);
@@ -256,7 +255,7 @@ command_ledger(struct command_context *context, struct buf *out)
 {
 	const char *by_word = options_value(context->options, "--by");
 	bool check = options_has(context->options, "--check");
-	enum books_by by = BOOKS_BY_SOURCE;
+	enum stats_by by = STATS_BY_SOURCE;
 	struct ledger ledger = {.queue = context->parts->queue, .out = out};
 	struct json json;
 	struct err err;
@@ -264,8 +263,8 @@ command_ledger(struct command_context *context, struct buf *out)
 
 	if (by_word != NULL && !ledger_by_read(by_word, &by, &err))
 		return command_fail(out, &err);
-	ledger.hours = by_word != NULL && by == BOOKS_BY_HOUR;
-	clock_text(context->now_ms - (int64_t)BOOKS_HOURS * 3600 * 1000,
+	ledger.hours = by_word != NULL && by == STATS_BY_HOUR;
+	clock_text(context->now_ms - (int64_t)STATS_HOURS * 3600 * 1000,
 	    ledger.days_until, sizeof(ledger.days_until));
 	json_init(&json, out);
 	if (options_has(context->options, "--json")) {

@@ -1,6 +1,6 @@
 /*
- * currentsd: takes Braze Currents events in and hands them to Heap, losing
- * none. The commands are in command.c; the daemon is serve.c.
+ * currentsd: forwards Braze Currents events to Heap without losing any. The
+ * commands are in command_table.c; the daemon is serve.c.
  */
 
 #include "cli/command.h"

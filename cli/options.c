@@ -8,7 +8,7 @@
 
 const struct option_row options_common[] = {
     {"--config", "FILE", "Read the settings from FILE."},
-    {"--help", NULL, "Show this."},
+    {"--help", NULL, "Show this help."},
     {NULL, NULL, NULL},
 };
 
@@ -26,7 +26,7 @@ row_find(const struct option_row *table, const char *text, size_t len)
 
 /* One option, at argv[*at]; *at moves past its value. */
 static bool
-option_read(const struct option_row *table, size_t argc,
+option_read(const char *command, const struct option_row *table, size_t argc,
     const char *const *argv, size_t *at, struct options *options,
     struct err *reterr)
 {
@@ -39,7 +39,8 @@ option_read(const struct option_row *table, size_t argc,
 		row = row_find(options_common, text, len);
 	if (row == NULL)
 		return err_set(reterr, ERR_INPUT,
-		    "there is no option %.*s; see --help", (int)len, text);
+		    "%s has no option %.*s; see `currentsd %s --help`", command,
+		    (int)len, text, command);
 	if (row->value == NULL && text[len] == '=')
 		return err_set(
 		    reterr, ERR_INPUT, "%s takes no value", row->name);
@@ -60,7 +61,7 @@ option_read(const struct option_row *table, size_t argc,
 }
 
 bool
-options_read(const struct option_row *table, size_t argc,
+options_read(const char *command, const struct option_row *table, size_t argc,
     const char *const *argv, struct options *ret_options, struct err *reterr)
 {
 	bool ended = false;
@@ -72,13 +73,13 @@ options_read(const struct option_row *table, size_t argc,
 			continue;
 		}
 		if (!ended && argv[at][0] == '-' && argv[at][1] != '\0') {
-			if (!option_read(
-				table, argc, argv, &at, ret_options, reterr))
+			if (!option_read(command, table, argc, argv, &at,
+				ret_options, reterr))
 				return false;
 			continue;
 		}
 		if (ret_options->word_count == OPTIONS_WORDS_MAX)
-			return err_set(reterr, ERR_INPUT, "too many words");
+			return err_set(reterr, ERR_INPUT, "too many arguments");
 		ret_options->words[ret_options->word_count++] = argv[at];
 	}
 	return true;
@@ -98,6 +99,19 @@ bool
 options_has(const struct options *options, const char *name)
 {
 	return options_value(options, name) != NULL;
+}
+
+size_t
+options_values(const struct options *options, const char *name,
+    const char *ret_values[OPTIONS_SET_MAX])
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < options->set_count; i++) {
+		if (strcmp(options->set[i].name, name) == 0)
+			ret_values[count++] = options->set[i].value;
+	}
+	return count;
 }
 
 bool

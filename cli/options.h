@@ -3,7 +3,8 @@
 
 /*
  * The options of a command, from a table that also writes its help. Options
- * may stand anywhere; "--" ends them. All pointers are lent by argv.
+ * may stand anywhere and be repeated; "--" ends them. All pointers are lent by
+ * argv.
  */
 
 #include "base/buf.h"
@@ -17,7 +18,7 @@ struct option_row {
 };
 
 enum {
-	OPTIONS_SET_MAX = 32,
+	OPTIONS_SET_MAX = 1056, /* an option may be repeated: erase --user */
 	OPTIONS_WORDS_MAX = 1024,
 };
 
@@ -26,20 +27,26 @@ struct options {
 		const char *name, *value;
 	} set[OPTIONS_SET_MAX];
 	size_t set_count;
-	const char *words[OPTIONS_WORDS_MAX]; /* what is no option */
+	const char *words[OPTIONS_WORDS_MAX]; /* arguments, not options */
 	size_t word_count;
 };
 
 /* Tables that every command has: --help, --config. */
 extern const struct option_row options_common[];
 
-/* ERR_INPUT with a sentence for the user. `table` may be NULL. */
-MUST_USE bool options_read(const struct option_row *table, size_t argc,
+/* ERR_INPUT with a sentence for the user, which names the command. `table` may
+ * be NULL. */
+MUST_USE bool
+options_read(const char *command, const struct option_row *table, size_t argc,
     const char *const *argv, struct options *ret_options, struct err *reterr);
 
 /* Was the option given, and its last value ("" for a flag), or NULL. */
 bool options_has(const struct options *options, const char *name);
 const char *options_value(const struct options *options, const char *name);
+
+/* Every value of a repeated option, in order; returns how many. */
+size_t options_values(const struct options *options, const char *name,
+    const char *ret_values[OPTIONS_SET_MAX]);
 
 /* A whole number within bounds, or `preset` if it was not given. */
 MUST_USE bool

@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "queue/books.h"
+#include "queue/admin.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -35,10 +35,10 @@ parts_fini(struct parts *parts)
 	queue_close(parts->queue);
 	parts->queue = NULL;
 	free(parts->sources);
-	free(parts->lanes);
+	free(parts->destinations);
 	free(parts->rules);
 	parts->sources = NULL;
-	parts->lanes = NULL;
+	parts->destinations = NULL;
 	parts->rules = NULL;
 }
 
@@ -52,11 +52,11 @@ parts_queue_settings(
 	ret_settings->dir = settings->state_dir;
 	ret_settings->max_bytes = settings->queue_max_bytes;
 	ret_settings->min_free_bytes = settings->queue_min_free;
-	ret_settings->ballast_bytes = settings->queue_ballast;
-	ret_settings->undecodable_max_bytes = settings->undecodable_max_bytes;
-	ret_settings->keep_ms = settings->keep_delivered_ms;
-	ret_settings->keep_bytes = settings->keep_delivered_max_bytes;
-	ret_settings->notes_max = (size_t)settings->queue_notes;
+	ret_settings->reserve_bytes = settings->queue_reserve;
+	ret_settings->unreadable_max_bytes = settings->unreadable_max_bytes;
+	ret_settings->keep_ms = settings->keep_archive_ms;
+	ret_settings->keep_bytes = settings->archive_max_bytes;
+	ret_settings->drift_max = (size_t)settings->queue_drift;
 	ret_settings->window_events = (size_t)settings->queue_window;
 	ret_settings->pending_max = (size_t)settings->queue_pending;
 }
@@ -80,11 +80,11 @@ parts_server_settings(
 }
 
 void
-parts_lane_settings(const struct settings_destination *destination,
-    struct forwarder_lane_settings *ret_settings, struct track_rules *ret_rules)
+parts_destination_settings(const struct settings_destination *destination,
+    struct forwarder_destination *ret_settings, struct track_rules *ret_rules)
 {
 	settings_rules(destination, ret_rules);
-	forwarder_lane_settings_init(ret_settings);
+	forwarder_destination_init(ret_settings);
 	ret_settings->name = destination->name;
 	ret_settings->url = destination->url;
 	ret_settings->app_id = destination->app_id;
@@ -107,7 +107,7 @@ parts_lane_settings(const struct settings_destination *destination,
 	ret_settings->backoff_most_ms = destination->backoff_most_ms;
 	ret_settings->retry_after_most_ms = destination->retry_after_most_ms;
 	ret_settings->probe_ms = destination->probe_ms;
-	ret_settings->set_aside_ms = destination->set_aside_ms;
+	ret_settings->defer_ms = destination->defer_ms;
 }
 
 void
@@ -117,25 +117,24 @@ parts_source_settings(const struct settings_source *source,
 	static const char *const no_tokens[] = {NULL};
 	static const enum server_rule unknown[] = {
 	    [SETTINGS_FORWARD] = SERVER_FORWARD,
-	    [SETTINGS_BURY] = SERVER_BURY,
+	    [SETTINGS_DEAD] = SERVER_DEAD,
 	    [SETTINGS_DROP] = SERVER_DROP,
 	};
 
 	*ret_source = (struct server_source){
 	    .name = source->name,
 	    .parameter = source->parameter,
-	    .lane = source->destination,
+	    .destination = source->destination,
 	    .tokens = source->tokens.count > 0
 			  ? (const char *const *)source->tokens.items
 			  : no_tokens,
 	    .open = source->open,
 	    .unknown_type = unknown[source->unknown_type],
-	    .flawed_dropped = source->flawed == SETTINGS_BAD_DROP,
+	    .invalid_dropped = source->invalid == SETTINGS_INVALID_DROP,
 	    .include = (const char *const *)source->include.items,
 	    .exclude = (const char *const *)source->exclude.items,
 	};
-	/* What is taken out at acceptance is what its destination would not
-	 * get. */
+	/* Removed at acceptance is what its destination would not get. */
 	if (source->private_at == SETTINGS_AT_ACCEPT)
 		ret_source->private_rules = rules;
 }
@@ -147,7 +146,8 @@ parts_rules_of(const struct parts *parts, const struct settings_source *source)
 	const struct track_rules *rules = NULL;
 
 	for (size_t i = 0; i < parts->settings->destination_count; i++) {
-		if (strcmp(parts->lanes[i].name, source->destination) == 0)
+		if (strcmp(parts->destinations[i].name, source->destination) ==
+		    0)
 			rules = &parts->rules[i];
 	}
 	CHECK(rules != NULL);
@@ -158,18 +158,18 @@ static bool
 parts_settings_make(struct parts *parts, struct err *reterr)
 {
 	const struct settings *settings = parts->settings;
-	size_t lanes = settings->destination_count;
+	size_t count = settings->destination_count;
 
 	parts->sources =
 	    calloc(settings->source_count, sizeof(*parts->sources));
-	parts->lanes = calloc(lanes, sizeof(*parts->lanes));
-	parts->rules = calloc(lanes, sizeof(*parts->rules));
-	if (parts->sources == NULL || parts->lanes == NULL ||
+	parts->destinations = calloc(count, sizeof(*parts->destinations));
+	parts->rules = calloc(count, sizeof(*parts->rules));
+	if (parts->sources == NULL || parts->destinations == NULL ||
 	    parts->rules == NULL)
 		return err_set_nomem(reterr);
-	for (size_t i = 0; i < lanes; i++)
-		parts_lane_settings(&settings->destinations[i],
-		    &parts->lanes[i], &parts->rules[i]);
+	for (size_t i = 0; i < count; i++)
+		parts_destination_settings(&settings->destinations[i],
+		    &parts->destinations[i], &parts->rules[i]);
 	for (size_t i = 0; i < settings->source_count; i++)
 		parts_source_settings(&settings->sources[i],
 		    parts_rules_of(parts, &settings->sources[i]),
@@ -196,7 +196,7 @@ parts_alive(struct parts *parts, int64_t mono_ms)
 
 	if (atomic_load(&parts->queue_held))
 		return true;
-	return books_alive(parts->queue, mono_ms) &&
+	return stats_alive(parts->queue, mono_ms) &&
 	       (forwarder == NULL || forwarder_alive(forwarder, mono_ms));
 }
 
@@ -237,8 +237,9 @@ parts_forwarder_start(struct parts *parts, struct err *reterr)
 {
 	struct forwarder *forwarder = NULL;
 
-	if (!forwarder_start(parts->lanes, parts->settings->destination_count,
-		parts->queue, &forwarder, reterr))
+	if (!forwarder_start(parts->destinations,
+		parts->settings->destination_count, parts->queue, &forwarder,
+		reterr))
 		return false;
 	atomic_store(&parts->forwarder, forwarder);
 	return true;
@@ -303,44 +304,45 @@ parts_stop(struct parts *parts)
 }
 
 /*
- * What goes on by itself goes at the lane's pace, from when the lane does;
- * but what waits for its identity's quota goes when that has room. When a
- * destination in trouble or a person in the way will end is nobody's guess,
- * and neither is what becomes of a suspect.
+ * A destination that goes on by itself sends at its pace, from when it resumes;
+ * events that wait for their identity's quota go when that has room. How long
+ * trouble or a pause will last cannot be known, nor what becomes of deferred
+ * events.
  */
 int64_t
-parts_drain_s(
-    const struct forwarder_lane_status *lane, int64_t waiting, int64_t now_ms)
+parts_drain_s(const struct forwarder_destination_status *status, int64_t queued,
+    int64_t now_ms)
 {
-	int64_t sound = waiting - (int64_t)lane->suspects, drain_ms;
+	int64_t flowing = queued - (int64_t)status->deferred, drain_ms;
 
-	if (waiting == 0)
+	if (queued == 0)
 		return 0;
-	switch (lane->state) {
+	switch (status->state) {
 	case FORWARDER_RUNNING:
-	case FORWARDER_RESTING:
+	case FORWARDER_COOLING_DOWN:
 		break;
-	case FORWARDER_WAITING:
-	case FORWARDER_STOPPED:
+	case FORWARDER_BACKING_OFF:
+	case FORWARDER_HALTED:
 	case FORWARDER_PAUSED:
-	case FORWARDER_DRY:
+	case FORWARDER_TRIAL:
 		return -1;
 	}
-	if (sound <= 0 || lane->pace_per_minute == 0 || lane->last_due_ms < 0)
+	if (flowing <= 0 || status->pace_per_minute == 0 ||
+	    status->last_due_ms < 0)
 		return -1;
-	drain_ms = sound * 60 * 1000 / lane->pace_per_minute;
-	if (lane->until_ms > now_ms)
-		drain_ms += lane->until_ms - now_ms;
-	if (lane->last_due_ms - now_ms > drain_ms)
-		drain_ms = lane->last_due_ms - now_ms;
+	drain_ms = flowing * 60 * 1000 / status->pace_per_minute;
+	if (status->until_ms > now_ms)
+		drain_ms += status->until_ms - now_ms;
+	if (status->last_due_ms - now_ms > drain_ms)
+		drain_ms = status->last_due_ms - now_ms;
 	return drain_ms / 1000 + 1;
 }
 
 int64_t
-parts_lane_accepted_ms(
-    struct parts *parts, const struct forwarder_lane_status *lane)
+parts_accepted_ms(
+    struct parts *parts, const struct forwarder_destination_status *status)
 {
-	return lane->last_accepted_ms != 0
-		   ? lane->last_accepted_ms
-		   : books_lane_delivered_ms(parts->queue, lane->name);
+	return status->last_accepted_ms != 0
+		   ? status->last_accepted_ms
+		   : stats_destination_delivered_ms(parts->queue, status->name);
 }

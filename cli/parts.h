@@ -23,14 +23,14 @@ struct parts {
 	struct queue *queue;
 	int64_t started_mono_ms;
 	struct server_source *sources;
-	struct forwarder_lane_settings *lanes;
-	struct track_rules *rules; /* one per lane */
+	struct forwarder_destination *destinations;
+	struct track_rules *rules; /* one per destination */
 
 	/* of the main thread */
 	const char *job; /* the long command that runs, or NULL */
 
-	/* A rebuild or a check holds the queue: whoever waits for it is not
-	 * stalled. */
+	/* A rebuild or a check holds the queue: threads that wait for it are
+	 * not stalled. */
 	atomic_bool queue_held;
 
 	/* read by the server's and the committer's threads; NULL while they
@@ -65,19 +65,18 @@ void parts_server_settings(
 /* With private rules if `rules` (of its destination) are given and wanted. */
 void parts_source_settings(const struct settings_source *source,
     const struct track_rules *rules, struct server_source *ret_source);
-void parts_lane_settings(const struct settings_destination *destination,
-    struct forwarder_lane_settings *ret_settings,
-    struct track_rules *ret_rules);
+void parts_destination_settings(const struct settings_destination *destination,
+    struct forwarder_destination *ret_settings, struct track_rules *ret_rules);
 
-/* How long until a lane is empty at its present pace, but for suspects; -1 if
- * it cannot be told. */
-int64_t parts_drain_s(
-    const struct forwarder_lane_status *lane, int64_t waiting, int64_t now_ms);
+/* Seconds until a destination has nothing queued but deferred events, at its
+ * present pace; -1 if unknown. */
+int64_t parts_drain_s(const struct forwarder_destination_status *status,
+    int64_t queued, int64_t now_ms);
 
 /* When a destination last took something: as the forwarder knows, or from
  * before the start. */
-int64_t parts_lane_accepted_ms(
-    struct parts *parts, const struct forwarder_lane_status *lane);
+int64_t parts_accepted_ms(
+    struct parts *parts, const struct forwarder_destination_status *status);
 
 /* For the admin listener: one JSON object; the Prometheus text format. */
 void status_write(

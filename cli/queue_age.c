@@ -84,14 +84,14 @@ age_count(struct age *age, struct age_table *table, const char *name,
 }
 
 static bool
-age_event(void *arg, const struct tools_event *event)
+age_event(void *arg, const struct jobs_event *event)
 {
 	struct age *age = arg;
 	size_t class = age_class(age->now_ms - event->accepted_ms);
 
 	age_count(
 	    age, &age->sources, event->source, strlen(event->source), class);
-	age_count(age, &age->types, event->kind, event->kind_len, class);
+	age_count(age, &age->types, event->type.data, event->type.len, class);
 	return true;
 }
 
@@ -100,7 +100,7 @@ age_text(const struct age_table *table, const char *head, struct buf *out)
 {
 	int64_t most = AGE_FIRST_MS / 60000;
 
-	(void)buf_printf(out, "\n%-40s %8s", head, "waiting");
+	(void)buf_printf(out, "\n%-40s %8s", head, "queued");
 	for (size_t i = 0; i + 1 < AGE_CLASSES; i++, most *= 2)
 		(void)buf_printf(out, " %5" PRId64 "m", most);
 	(void)buf_text(out, "  older\n");
@@ -123,7 +123,7 @@ age_json(const struct age_table *table, const char *key, struct json *json)
 
 		json_object_open(json, NULL);
 		json_text(json, "label", row->name);
-		json_int(json, "waiting", row->all);
+		json_int(json, "queued", row->all);
 		json_array_open(json, "ages");
 		for (size_t c = 0; c < AGE_CLASSES; c++)
 			json_int(json, NULL, row->classes[c]);
@@ -146,7 +146,7 @@ queue_age_show(struct command_context *context, struct json *json,
 	    .match = age_event,
 	    .match_arg = &age,
 	};
-	bool ok = job_run(&job, TOOLS_WAITING, reterr);
+	bool ok = job_run(&job, JOBS_QUEUED, reterr);
 
 	if (ok && age.no_memory)
 		ok = err_set_nomem(reterr);

@@ -2,13 +2,13 @@
 #define CLI_QUEUE_AGE_H
 
 /*
- * How old the waiting are, by source and by type, in classes that double, so
- * that a burst and a jam look different.
+ * How old the queued events are, by source and by type, in classes that double,
+ * so that a burst and a jam look different.
  */
 
 #include "cli/command.h"
 
-/* Goes through every waiting event, then shows it: as a table, or as members
+/* Goes through every queued event, then shows it: as a table, or as members
  * of the open object. `json` may be NULL. */
 struct json;
 MUST_USE bool queue_age_show(struct command_context *context, struct json *json,

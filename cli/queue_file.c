@@ -15,7 +15,7 @@ enum { CHECK_TEXTS_MAX = 1024 * 1024 };
 
 struct check {
 	struct queue *queue;
-	struct tools_check tools;
+	struct jobs_check tools;
 	struct buf faults; /* written beside the main thread */
 	struct json json;
 	bool as_json;
@@ -37,7 +37,7 @@ check_step(void *arg, struct err *reterr)
 {
 	struct check *check = arg;
 
-	return tools_check(check->queue, &check->tools, reterr);
+	return jobs_check(check->queue, &check->tools, reterr);
 }
 
 /* The first step is SQLite's own check, which holds the queue. */
@@ -49,7 +49,7 @@ check_all(
 		return false;
 	while (check->tools.more) {
 		if (!check_step(check, reterr) ||
-		    !job_breathe(context, reterr, "checked %" PRId64 " parcels",
+		    !job_breathe(context, reterr, "checked %" PRId64 " batches",
 			check->tools.parcels))
 			return false;
 	}
@@ -65,13 +65,13 @@ check_show(struct check *check, struct buf *out)
 	if (!check->as_json) {
 		(void)buf_append(out, faults->data, faults->len);
 		(void)buf_printf(out,
-		    "%" PRId64 " parcels checked, %" PRId64 " faults\n",
+		    "%" PRId64 " batches checked, %" PRId64 " faults\n",
 		    check->tools.parcels, check->tools.faults);
 		return;
 	}
 	json_init(&json, out);
 	json_object_open(&json, NULL);
-	json_int(&json, "parcels", check->tools.parcels);
+	json_int(&json, "batches", check->tools.parcels);
 	json_raw(&json, "faults", faults->data, faults->len);
 	json_object_close(&json);
 	(void)buf_char(out, '\n');
@@ -108,14 +108,14 @@ command_queue_check(struct command_context *context, struct buf *out)
 /* ---- backup ---- */
 
 static bool
-backup_all(struct command_context *context, struct tools_backup *backup,
+backup_all(struct command_context *context, struct jobs_backup *backup,
     struct err *reterr)
 {
 	int64_t left_bytes = 0;
 	bool more = true;
 
 	while (more) {
-		if (!tools_backup_step(backup, &more, &left_bytes, reterr) ||
+		if (!jobs_backup_step(backup, &more, &left_bytes, reterr) ||
 		    !job_breathe(context, reterr, "%" PRId64 " MiB to go",
 			left_bytes >> 20))
 			return false;
@@ -127,24 +127,24 @@ int
 command_queue_backup(struct command_context *context, struct buf *out)
 {
 	const struct options *options = context->options;
-	struct tools_backup *backup = NULL;
+	struct jobs_backup *backup = NULL;
 	struct err err;
 	bool ok;
 
-	/* Whoever owns the queue writes it, wherever he stands. */
+	/* The daemon may write it, whose working directory is another one. */
 	if (options->word_count != 1 || options->words[0][0] != '/') {
 		(void)err_set(&err, ERR_INPUT,
-		    "queue backup takes one absolute path, of a file that is "
-		    "not there yet");
+		    "queue backup takes one absolute path, of a file that "
+		    "does not exist yet");
 		return command_fail(out, &err);
 	}
-	if (!tools_backup_begin(
+	if (!jobs_backup_begin(
 		context->parts->queue, options->words[0], &backup, &err))
 		return command_fail(out, &err);
 	ok = backup_all(context, backup, &err);
-	tools_backup_end(backup);
+	jobs_backup_end(backup);
 	if (!ok) {
-		/* Half a copy would be taken for one some day. */
+		/* Half a copy would be mistaken for a backup some day. */
 		(void)unlink(options->words[0]);
 		return command_fail(out, &err);
 	}

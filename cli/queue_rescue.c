@@ -1,6 +1,6 @@
 /*
- * currentsd queue rescue: events out of a queue file that can no longer be
- * opened, one JSON object a line, for queue import. Only reads; needs no
+ * currentsd queue rescue: prints the events of a queue file that can no longer
+ * be opened, one JSON object per line, for import. Only reads; needs no
  * settings and no daemon.
  */
 
@@ -30,10 +30,10 @@ rescue_event(void *arg, const struct rescue_event *event)
 
 	json_init(&json, run->out);
 	json_object_open(&json, NULL);
-	json_int(&json, "parcel", event->seq);
+	json_int(&json, "batch", event->seq);
 	clock_text(event->accepted_ms, when, sizeof(when));
 	json_text(&json, "accepted", when);
-	event_write(&run->reader, &json, event->data, event->data_len);
+	event_write(&run->reader, &json, event->data.data, event->data.len);
 	json_object_close(&json);
 	(void)buf_char(run->out, '\n');
 	if (run->out->len >= RESCUE_FLUSH)
@@ -64,8 +64,8 @@ command_queue_rescue(struct command_context *context, struct buf *out)
 	if (!ok)
 		return command_fail(out, &err);
 	(void)fprintf(stderr,
-	    "%lld events of %lld parcels rescued from %lld pages;"
-	    " %lld parcels were damaged\n",
+	    "%lld events of %lld batches rescued from %lld pages;"
+	    " %lld batches were damaged\n",
 	    (long long)found.events, (long long)found.parcels,
 	    (long long)found.pages, (long long)found.damaged);
 	return found.damaged == 0 && found.parcels > 0 ? EXIT_FINE : EXIT_FOUND;

@@ -1,5 +1,5 @@
 /*
- * currentsd queue stats: what waits, and for how long.
+ * currentsd queue stats: what is queued, and for how long.
  */
 
 #include "base/clock.h"
@@ -8,12 +8,12 @@
 #include "cli/queue_age.h"
 #include "cli/show.h"
 #include "cli/stranded.h"
-#include "queue/books.h"
+#include "queue/admin.h"
 
 #include <inttypes.h>
 
 const struct option_row command_queue_stats_options[] = {
-    {"--age", NULL, "How old the waiting are, event by event."},
+    {"--age", NULL, "How old the queued events are, event by event."},
     {"--json", NULL, "Print JSON."},
     {NULL, NULL, NULL},
 };
@@ -22,114 +22,116 @@ const struct option_row command_queue_stats_options[] = {
 struct walk {
 	struct buf *out;
 	struct json *json; /* NULL: text */
-	const char *head;  /* text: of the table that is not begun yet */
+	const char *head;  /* text: of the table */
 	size_t count;
 };
 
 static bool
-stats_line(void *arg, const char *label, const struct books_line *line)
+stats_line(void *arg, const char *label, const struct stats_line *line)
 {
 	struct walk *walk = arg;
 
-	if (line->waiting == 0 && line->buried == 0)
+	if (line->queued == 0 && line->dead == 0)
 		return true;
 	if (walk->json == NULL) {
 		if (walk->count++ == 0)
 			(void)buf_printf(walk->out, "\n%-48s %10s %10s\n",
-			    walk->head, "waiting", "buried");
+			    walk->head, "queued", "dead");
 		(void)buf_printf(walk->out,
-		    "%-48s %10" PRId64 " %10" PRId64 "\n", label, line->waiting,
-		    line->buried);
+		    "%-48s %10" PRId64 " %10" PRId64 "\n", label, line->queued,
+		    line->dead);
 		return true;
 	}
 	json_object_open(walk->json, NULL);
 	json_text(walk->json, "label", label);
-	json_int(walk->json, "waiting", line->waiting);
-	json_int(walk->json, "buried", line->buried);
+	json_int(walk->json, "queued", line->queued);
+	json_int(walk->json, "dead", line->dead);
 	json_object_close(walk->json);
 	return true;
 }
 
-/* When is a lane empty, as things are? -1: nobody can tell. */
+/* Seconds until the destination has no queued events, -1 if unknown. */
 static int64_t
-lane_drain_s(struct parts *parts, size_t lane, int64_t waiting, int64_t now_ms)
+drain_s(struct parts *parts, size_t destination, int64_t queued, int64_t now_ms)
 {
 	struct forwarder *forwarder = atomic_load(&parts->forwarder);
-	struct forwarder_lane_status status;
+	struct forwarder_destination_status status;
 
 	if (forwarder == NULL)
-		return waiting == 0 ? 0 : -1;
-	forwarder_lane_status(forwarder, lane, &status);
-	return parts_drain_s(&status, waiting, now_ms);
+		return queued == 0 ? 0 : -1;
+	forwarder_destination_status(forwarder, destination, &status);
+	return parts_drain_s(&status, queued, now_ms);
 }
 
 static const char *
-lane_state(struct parts *parts, size_t lane)
+state_name(struct parts *parts, size_t destination)
 {
 	struct forwarder *forwarder = atomic_load(&parts->forwarder);
-	struct forwarder_lane_status status;
+	struct forwarder_destination_status status;
 
 	if (forwarder == NULL)
-		return "not served: the daemon does not run";
-	forwarder_lane_status(forwarder, lane, &status);
+		return "stopped: the daemon is not running";
+	forwarder_destination_status(forwarder, destination, &status);
 	return forwarder_state_name(status.state);
 }
 
-/* Of a lane; what cannot be read from the disk counts as nothing. */
+/* Age of the oldest queued event, -1 if there is none or the disk fails. */
 static int64_t
-lane_oldest_s(struct parts *parts, const char *name, int64_t now_ms)
+oldest_s(struct parts *parts, const char *name, int64_t now_ms)
 {
 	int64_t ms = 0;
 
-	if (!books_oldest_ms(parts->queue, name, &ms, NULL) || ms == 0)
+	if (!stats_oldest_ms(parts->queue, name, &ms, NULL) || ms == 0)
 		return -1;
 	return now_ms > ms ? (now_ms - ms) / 1000 : 0;
 }
 
 static void
-stats_lane_text(struct command_context *context, size_t lane, struct buf *out)
+stats_destination_text(
+    struct command_context *context, size_t destination, struct buf *out)
 {
 	struct parts *parts = context->parts;
-	const char *name = parts->settings->destinations[lane].name;
-	int64_t waiting = books_lane_waiting(parts->queue, name), seconds;
+	const char *name = parts->settings->destinations[destination].name;
+	int64_t queued = stats_destination_queued(parts->queue, name), seconds;
 	char text[SHOW_DURATION], when[CLOCK_TEXT];
 
-	(void)buf_printf(out, "to %-16s waiting %" PRId64, name, waiting);
-	seconds = lane_oldest_s(parts, name, context->now_ms);
+	(void)buf_printf(out, "to %-16s %" PRId64 " queued", name, queued);
+	seconds = oldest_s(parts, name, context->now_ms);
 	if (seconds >= 0) {
 		show_duration(seconds, text, sizeof(text));
 		(void)buf_printf(out, ", the oldest for %s", text);
 	}
-	seconds = lane_drain_s(parts, lane, waiting, context->now_ms);
+	seconds = drain_s(parts, destination, queued, context->now_ms);
 	if (seconds > 0) {
 		clock_text(
 		    context->now_ms + seconds * 1000, when, sizeof(when));
 		(void)buf_printf(
-		    out, ", empty at %.16sZ at the present quota", when);
+		    out, ", empty at %.16sZ at the present pace", when);
 	} else if (seconds < 0) {
 		(void)buf_printf(out,
-		    ", it cannot be told when it is empty: the lane is %s",
-		    lane_state(parts, lane));
+		    "; when it will be empty is unknown: it is %s",
+		    state_name(parts, destination));
 	}
 	(void)buf_char(out, '\n');
 }
 
 static void
-stats_lane_json(struct command_context *context, size_t lane, struct json *json)
+stats_destination_json(
+    struct command_context *context, size_t destination, struct json *json)
 {
 	struct parts *parts = context->parts;
-	const char *name = parts->settings->destinations[lane].name;
-	int64_t waiting = books_lane_waiting(parts->queue, name), seconds;
+	const char *name = parts->settings->destinations[destination].name;
+	int64_t queued = stats_destination_queued(parts->queue, name), seconds;
 
 	json_object_open(json, NULL);
 	json_text(json, "name", name);
-	json_int(json, "waiting", waiting);
-	seconds = lane_oldest_s(parts, name, context->now_ms);
+	json_int(json, "queued", queued);
+	seconds = oldest_s(parts, name, context->now_ms);
 	if (seconds < 0)
-		json_null(json, "oldest_waiting_s");
+		json_null(json, "oldest_queued_s");
 	else
-		json_int(json, "oldest_waiting_s", seconds);
-	seconds = lane_drain_s(parts, lane, waiting, context->now_ms);
+		json_int(json, "oldest_queued_s", seconds);
+	seconds = drain_s(parts, destination, queued, context->now_ms);
 	if (seconds < 0)
 		json_null(json, "drain_forecast_s");
 	else
@@ -138,7 +140,7 @@ stats_lane_json(struct command_context *context, size_t lane, struct json *json)
 }
 
 static bool
-stats_json(struct command_context *context, const struct books_totals *totals,
+stats_json(struct command_context *context, const struct stats_totals *totals,
     struct buf *out, struct err *reterr)
 {
 	struct parts *parts = context->parts;
@@ -147,22 +149,22 @@ stats_json(struct command_context *context, const struct books_totals *totals,
 
 	json_init(&json, out);
 	json_object_open(&json, NULL);
-	json_int(&json, "waiting", totals->events.waiting);
-	json_int(&json, "buried", totals->events.buried);
-	json_int(&json, "undecodable", totals->undecodable);
+	json_int(&json, "queued", totals->events.queued);
+	json_int(&json, "dead", totals->events.dead);
+	json_int(&json, "unreadable", totals->unreadable);
 	json_array_open(&json, "destinations");
 	for (size_t i = 0; i < parts->settings->destination_count; i++)
-		stats_lane_json(context, i, &json);
+		stats_destination_json(context, i, &json);
 	json_array_close(&json);
 	stranded_json(parts, &json);
 	json_array_open(&json, "sources");
-	if (!books_ledger(
-		parts->queue, BOOKS_BY_SOURCE, stats_line, &walk, reterr))
+	if (!stats_ledger(
+		parts->queue, STATS_BY_SOURCE, stats_line, &walk, reterr))
 		return false;
 	json_array_close(&json);
 	json_array_open(&json, "types");
-	if (!books_ledger(
-		parts->queue, BOOKS_BY_KIND, stats_line, &walk, reterr))
+	if (!stats_ledger(
+		parts->queue, STATS_BY_TYPE, stats_line, &walk, reterr))
 		return false;
 	json_array_close(&json);
 	if (options_has(context->options, "--age") &&
@@ -174,7 +176,7 @@ stats_json(struct command_context *context, const struct books_totals *totals,
 }
 
 static bool
-stats_text(struct command_context *context, const struct books_totals *totals,
+stats_text(struct command_context *context, const struct stats_totals *totals,
     struct buf *out, struct err *reterr)
 {
 	struct parts *parts = context->parts;
@@ -182,16 +184,15 @@ stats_text(struct command_context *context, const struct books_totals *totals,
 	struct walk types = {.out = out, .head = "type"};
 
 	(void)buf_printf(out,
-	    "waiting %" PRId64 ", buried %" PRId64 ", undecodable %" PRId64
-	    "\n",
-	    totals->events.waiting, totals->events.buried, totals->undecodable);
+	    "%" PRId64 " queued, %" PRId64 " dead, %" PRId64 " unreadable\n",
+	    totals->events.queued, totals->events.dead, totals->unreadable);
 	for (size_t i = 0; i < parts->settings->destination_count; i++)
-		stats_lane_text(context, i, out);
+		stats_destination_text(context, i, out);
 	stranded_text(parts, out);
-	return books_ledger(parts->queue, BOOKS_BY_SOURCE, stats_line, &sources,
+	return stats_ledger(parts->queue, STATS_BY_SOURCE, stats_line, &sources,
 		   reterr) &&
-	       books_ledger(
-		   parts->queue, BOOKS_BY_KIND, stats_line, &types, reterr) &&
+	       stats_ledger(
+		   parts->queue, STATS_BY_TYPE, stats_line, &types, reterr) &&
 	       (!options_has(context->options, "--age") ||
 		   queue_age_show(context, NULL, out, reterr));
 }
@@ -199,11 +200,11 @@ stats_text(struct command_context *context, const struct books_totals *totals,
 int
 command_queue_stats(struct command_context *context, struct buf *out)
 {
-	struct books_totals totals;
+	struct stats_totals totals;
 	struct err err;
 	bool ok;
 
-	books_totals(context->parts->queue, &totals);
+	stats_totals(context->parts->queue, &totals);
 	if (options_has(context->options, "--json"))
 		ok = stats_json(context, &totals, out, &err);
 	else

@@ -11,7 +11,7 @@
 
 const struct option_row command_replay_options[] = {
     FILTER_OPTIONS,
-    {"--destination", "NAME", "Send them there, not where they went."},
+    {"--destination", "NAME", "Send them there instead of where they went."},
     FILTER_LIMIT_OPTION,
     {"--json", NULL, "Print JSON."},
     {NULL, NULL, NULL},
@@ -19,9 +19,9 @@ const struct option_row command_replay_options[] = {
 
 static bool
 replay_step(
-    struct queue *queue, struct tools_job *tools, void *arg, struct err *reterr)
+    struct queue *queue, struct jobs_walk *tools, void *arg, struct err *reterr)
 {
-	return tools_replay(queue, tools, arg, reterr);
+	return jobs_replay(queue, tools, arg, reterr);
 }
 
 static bool
@@ -29,7 +29,7 @@ replay_run(struct command_context *context, struct filter *filter,
     struct buf *out, struct err *reterr)
 {
 	const char *to = options_value(context->options, "--destination");
-	char lane[256];
+	char name[256];
 	struct err err;
 	struct job job = {
 	    .context = context,
@@ -44,25 +44,25 @@ replay_run(struct command_context *context, struct filter *filter,
 	if (!options_has(context->options, "--since"))
 		return err_set(reterr, ERR_INPUT,
 		    "replay needs --since: 2h, 7d, 2026-11-23T14:00");
-	if (to != NULL && strlen(to) < sizeof(lane))
-		job.arg = memcpy(lane, to, strlen(to) + 1);
-	if (!filter_read(
-		context, TOOLS_KEPT, FILTER_KEPT, INT64_MAX, filter, reterr))
+	if (to != NULL && strlen(to) < sizeof(name))
+		job.arg = memcpy(name, to, strlen(to) + 1);
+	if (!filter_read(context, INT64_MAX, filter, reterr))
 		return false;
-	/* What is delivered from now on is not meant. */
+	/* Events delivered from now on are not meant. */
 	filter->until_ms = context->now_ms;
 	if (to == NULL)
 		filter->served = context->parts->settings;
 	else if (!settings_destination_has(context->parts->settings, to))
 		return err_set(reterr, ERR_NOT_FOUND,
 		    "the settings have no destination %s", to);
-	if (job_run(&job, TOOLS_KEPT, &err))
+	if (job_run(&job, JOBS_ARCHIVE, &err))
 		return filter_unserved_say(context, filter, reterr);
 	if (err.code == ERR_FULL)
 		return err_set(reterr, ERR_FULL,
-		    "%" PRId64 " are sent again, the rest not yet: %s; a tenth "
-		    "is left to what comes in, so replay them when it has "
-		    "drained, or raise queue_max_bytes",
+		    "%" PRId64 " will be sent again, the others not yet: %s, "
+		    "and a tenth of that is reserved for incoming events; "
+		    "replay the others when the queue has drained, or raise "
+		    "queue_max_bytes",
 		    filter->count, err.text);
 	return err_set(reterr, err.code, "%s", err.text);
 }
@@ -86,13 +86,12 @@ command_replay(struct command_context *context, struct buf *out)
 	}
 	(void)buf_printf(out,
 	    "%" PRId64 " delivered events will be sent again, behind the live "
-	    "traffic.\nHeap ignores an event whose idempotency key it has: "
-	    "this mends what went to the\nwrong environment or never arrived, "
-	    "and does not change a property that was\nwrong.\n",
+	    "traffic.\nHeap ignores an event whose idempotency key it has: a "
+	    "replay helps if events went\nto the wrong environment or never "
+	    "arrived, and does not correct a property.\n",
 	    filter.count);
-	if (context->parts->settings->keep_delivered_ms == 0)
-		(void)buf_text(out,
-		    "keep_delivered is 0: nothing that is delivered is "
-		    "kept.\n");
+	if (context->parts->settings->keep_archive_ms == 0)
+		(void)buf_text(
+		    out, "keep_archive is 0: delivered events are not kept.\n");
 	return filter.unserved > 0 ? EXIT_FOUND : EXIT_FINE;
 }

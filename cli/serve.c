@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/command.h"
-#include "cli/erase.h"
+#include "cli/erase_sweep.h"
 #include "cli/filesystem.h"
 #include "cli/notify.h"
 #include "cli/socket.h"
@@ -98,7 +98,7 @@ warnings_log(const struct settings *settings)
 	}
 }
 
-/* What of a person leaves for Heap: it cannot be taken back. */
+/* The personal data that goes to Heap, which cannot be undone. */
 static void
 privacy_log(const struct settings *settings)
 {
@@ -179,7 +179,7 @@ serve_command(void *arg, size_t argc, const char *const *argv,
 	return command_run(&serve->parts, channel, argc, argv, out);
 }
 
-/* A dog that is fed while a thread hangs would guard nothing. */
+/* Not while a thread hangs: the watchdog is there to notice that. */
 static void
 watchdog_feed(struct serve *serve, int64_t mono_ms)
 {
@@ -318,9 +318,9 @@ command_serve(struct command_context *context, struct buf *out)
 		    (long long)(clock_mono_ms() - since_ms));
 		code = EXIT_FINE;
 	} else {
-		/* What a person must mend ends with EXIT_CONFIG, and a
-		 * service manager should not try for ever; a full or failing
-		 * disk, or no memory, may pass: to be tried again. */
+		/* EXIT_CONFIG means that the operator must act, so a service
+		 * manager should not retry; a full or failing disk, or a
+		 * shortage of memory, may pass, so it should. */
 		(void)command_fail(out, &err);
 		code = err.code == ERR_CONFIG || err.code == ERR_INPUT ||
 			       err.code == ERR_DAMAGED

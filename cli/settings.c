@@ -28,7 +28,7 @@ array_grow(void **array, size_t *count, size_t size)
 
 /* Names stand in paths, labels and logs, so they are plain. */
 static bool
-name_sound(const char *name)
+name_valid(const char *name)
 {
 	return *name != '\0' && *name != '.' && strlen(name) <= 64 &&
 	       name[strspn(name, "abcdefghijklmnopqrstuvwxyz"
@@ -41,7 +41,7 @@ name_read(const char *what, const char *name, char **member, struct err *reterr)
 {
 	char *copy;
 
-	if (!name_sound(name))
+	if (!name_valid(name))
 		return err_set(reterr, ERR_CONFIG,
 		    "the name of a %s should be 1 to 64 of the characters "
 		    "A-Z a-z 0-9 . _ - and not start with a dot",
@@ -168,7 +168,7 @@ settings_place(const struct settings *settings, struct err *reterr)
 	return settings->state_dir != NULL ||
 	       err_set(reterr, ERR_CONFIG,
 		   "no state directory: set CURRENTSD_STATE_DIR (or state_dir "
-		   "in the file) to the directory that shall hold the queue, "
+		   "in the file) to a directory for the queue, "
 		   "for example /var/lib/currentsd");
 }
 

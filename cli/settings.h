@@ -59,11 +59,11 @@ struct settings_list {
 };
 
 /* The positions of words, as the table spells them. */
-enum settings_rule { SETTINGS_FORWARD, SETTINGS_BURY, SETTINGS_DROP };
-enum settings_bad { SETTINGS_BAD_BURY, SETTINGS_BAD_DROP };
+enum settings_rule { SETTINGS_FORWARD, SETTINGS_DEAD, SETTINGS_DROP };
+enum settings_invalid { SETTINGS_INVALID_DEAD, SETTINGS_INVALID_DROP };
 enum settings_region { SETTINGS_US, SETTINGS_EU };
 enum settings_private_at { SETTINGS_AT_DELIVERY, SETTINGS_AT_ACCEPT };
-enum settings_on_delete { SETTINGS_ON_DELETE_LIST, SETTINGS_ON_DELETE_FORGET };
+enum settings_on_delete { SETTINGS_ON_DELETE_LIST, SETTINGS_ON_DELETE_ERASE };
 enum settings_identity { SETTINGS_EXTERNAL_USER_ID, SETTINGS_USER_ID };
 enum settings_event_name { SETTINGS_NAME_TYPE, SETTINGS_NAME_NAME };
 
@@ -75,7 +75,7 @@ struct settings_source {
 	char *token_file;
 	bool open;
 	int64_t unknown_type; /* enum settings_rule */
-	int64_t flawed;	      /* enum settings_bad */
+	int64_t invalid;      /* enum settings_invalid */
 	struct settings_list include, exclude;
 	int64_t private_at; /* enum settings_private_at */
 	int64_t on_delete;  /* enum settings_on_delete */
@@ -92,14 +92,14 @@ struct settings_destination {
 	int64_t request_events, request_bytes, in_flight;
 	int64_t linger_ms, connect_timeout_ms, timeout_ms;
 	int64_t backoff_first_ms, backoff_most_ms, retry_after_most_ms;
-	int64_t probe_ms, set_aside_ms;
+	int64_t probe_ms, defer_ms;
 	bool dry_run;
 
 	/* the mapping: see schema/track.h */
 	int64_t identity; /* enum settings_identity */
 	char *alias_label;
 	struct settings_list anonymous;
-	int64_t no_user; /* enum settings_bad */
+	int64_t no_user; /* enum settings_invalid */
 	struct settings_list placeholders;
 	bool identity_hash;
 	char *prefix;
@@ -120,12 +120,12 @@ struct settings {
 	int64_t threads, max_connections, max_events;
 	int64_t body_limit, body_memory;
 	int64_t request_timeout_ms, idle_timeout_ms, retry_after_ms;
-	int64_t queue_max_bytes, queue_min_free, queue_ballast;
+	int64_t queue_max_bytes, queue_min_free, queue_reserve;
 	int64_t queue_window, queue_pending;
-	int64_t undecodable_max_bytes;
-	int64_t keep_delivered_ms, keep_delivered_max_bytes;
-	int64_t queue_notes;
-	int64_t forget_interval_ms;
+	int64_t unreadable_max_bytes;
+	int64_t keep_archive_ms, archive_max_bytes;
+	int64_t queue_drift;
+	int64_t erase_interval_ms;
 
 	struct settings_source *sources;
 	size_t source_count;
@@ -143,7 +143,7 @@ enum {
 /*
  * Read file (config, or $CURRENTSD_CONFIG, or none) and environment. What is
  * needed to serve is not yet asked for, not even a state directory, but each
- * value is sound. ERR_CONFIG with a sentence that says what to do, and no secret.
+ * value is valid. ERR_CONFIG with a sentence that says what to do, and no secret.
  */
 MUST_USE bool settings_read(
     const char *config, struct settings *ret_settings, struct err *reterr);
@@ -174,7 +174,7 @@ void settings_mapping_free(struct settings_mapping *mapping);
 void settings_rules(const struct settings_destination *destination,
     struct track_rules *ret_rules);
 
-/* What of a person leaves for Heap, as one line: key=value for the log. */
+/* What personal data goes to Heap, as one line: key=value for the log. */
 void settings_privacy_write(
     const struct settings_destination *destination, struct buf *out);
 
@@ -226,7 +226,7 @@ MUST_USE bool settings_tokens_read(const char *path, struct settings_list *list,
     struct buf *warnings, struct err *reterr);
 
 /* Bearer tokens are visible ASCII without blanks. */
-MUST_USE bool settings_token_sound(const char *token);
+MUST_USE bool settings_token_valid(const char *token);
 
 /* The known word that is nearest to one that is not known, or NULL if none
  * is near. */

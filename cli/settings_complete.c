@@ -28,7 +28,7 @@ source_tokens_complete(
 	enum { TOKEN_SHORT = 16 };
 
 	for (size_t i = 0; i < source->tokens.count; i++) {
-		if (!settings_token_sound(source->tokens.items[i]))
+		if (!settings_token_valid(source->tokens.items[i]))
 			return err_set(reterr, ERR_CONFIG,
 			    "source \"%s\": its token number %zu is empty or "
 			    "has a blank or a character that is not ASCII: no "
@@ -59,7 +59,7 @@ source_types_check(const struct settings_source *source, const char *key,
 		bool any = false;
 
 		for (size_t t = 0; t < document_types() && !any; t++) {
-			struct currents_text type = {document_type_at(t).name,
+			struct str type = {document_type_at(t).name,
 			    strlen(document_type_at(t).name)};
 
 			any = currents_type_matches(&type, list->items[i]);
@@ -82,8 +82,8 @@ source_complete(struct settings *settings, struct settings_source *source,
 		return err_set(reterr, ERR_CONFIG,
 		    "source \"%s\" has no token: set CURRENTSD_TOKEN or "
 		    "CURRENTSD_TOKEN_FILE (in the file: token, token_file) to "
-		    "what Braze shall send, or CURRENTSD_OPEN=yes (open = yes) "
-		    "to take events from anybody",
+		    "what Braze will send, or CURRENTSD_OPEN=yes (open = yes) "
+		    "to accept events from anyone",
 		    source->name);
 	if (source->tokens.count > 0 && source->open)
 		return err_set(reterr, ERR_CONFIG,
@@ -92,7 +92,7 @@ source_complete(struct settings *settings, struct settings_source *source,
 		    source->name);
 	if (source->open)
 		(void)buf_printf(&settings->warnings,
-		    "source \"%s\" is open: anybody who reaches the address "
+		    "source \"%s\" is open: anyone who reaches the address "
 		    "can send events\n",
 		    source->name);
 	source_types_check(
@@ -158,7 +158,7 @@ host_loopback(const char *host)
 }
 
 /*
- * Plain http shows everybody on the way who the people are, so it may go to
+ * Plain http shows the people's data to everyone on the way, so it may go to
  * this machine only. Credentials in a URL would be shown in logs.
  */
 static bool
@@ -188,7 +188,7 @@ url_check(const char *url, struct err *reterr)
 	if (strncmp(url, "https://", 8) == 0 || host_loopback(host))
 		return true;
 	return err_set(reterr, ERR_CONFIG,
-	    "is plain http to another machine, which anybody on the way can "
+	    "is plain http to another machine, which anyone on the way can "
 	    "read: use https://");
 }
 

@@ -1,6 +1,6 @@
 /*
- * Settings from the environment. A variable CURRENTSD_* that is not known is
- * an error: a misspelt one would silently leave a default in place.
+ * Settings from the environment. An unknown variable CURRENTSD_* is an error:
+ * a misspelt one would silently leave a default in place.
  */
 
 #include "cli/settings.h"
@@ -75,14 +75,13 @@ variable_unknown(const char *name, struct err *reterr)
 
 	if (nearest != NULL)
 		return err_set(reterr, ERR_CONFIG,
-		    "there is no setting %s; did you mean %s? (`currentsd help "
+		    "unknown setting %s; did you mean %s? (`currentsd help "
 		    "settings` lists them; a variable of your own needs a name "
 		    "without " PREFIX ")",
 		    name, nearest);
 	return err_set(reterr, ERR_CONFIG,
-	    "there is no setting %s: remove it (`currentsd help settings` "
-	    "lists them; a variable of your own needs a name without " PREFIX
-	    ")",
+	    "unknown setting %s: remove it (`currentsd help settings` lists "
+	    "them; a variable of your own needs a name without " PREFIX ")",
 	    name);
 }
 

@@ -181,7 +181,7 @@ file_load(const char *path, struct settings *settings, char **ret_text,
 	text[len] = '\0';
 	if (strstr(text, "token") != NULL && (st.st_mode & S_IROTH) != 0)
 		(void)buf_printf(&settings->warnings,
-		    "%s can be read by everybody on this machine: if it holds "
+		    "%s can be read by every user of this machine: if it holds "
 		    "tokens, chmod o-r %s\n",
 		    path, path);
 	*ret_text = text;

@@ -76,7 +76,7 @@ anonymous_make(const struct settings_destination *destination,
 }
 
 static bool
-rename_sound(const char *text)
+rename_valid(const char *text)
 {
 	const char *equals = strchr(text, '=');
 
@@ -94,7 +94,7 @@ renames_make(const struct settings_destination *destination,
 	char *at;
 
 	for (size_t i = 0; i < list->count; i++) {
-		if (!rename_sound(list->items[i]))
+		if (!rename_valid(list->items[i]))
 			return err_set(reterr, ERR_CONFIG,
 			    "destination \"%s\": CURRENTSD_HEAP_RENAME (in the "
 			    "file: rename), number %zu: should be OLD=NEW",
@@ -119,15 +119,15 @@ renames_make(const struct settings_destination *destination,
 	return true;
 }
 
-/* Who reads the key can try every address book against the hashes. */
+/* With the key the hashes of all known addresses can be tried. */
 static bool
 key_file_check(const char *path, const struct stat *st, struct err *reterr)
 {
 	if ((st->st_mode & (S_IRWXO | S_IWGRP)) == 0)
 		return true;
 	return err_set(reterr, ERR_CONFIG,
-	    "the key file %s is open to others (mode %03o), who could undo the "
-	    "hashes: chmod 600 %s",
+	    "other users can read or write the key file %s (mode %03o), and "
+	    "could undo the hashes: chmod 600 %s",
 	    path, (unsigned)st->st_mode & 0777, path);
 }
 
@@ -197,7 +197,7 @@ settings_rules(
 			      ? TRACK_IDENTITY_BRAZE
 			      : TRACK_IDENTITY_EXTERNAL;
 	rules->alias_label = destination->alias_label;
-	rules->no_user_buried = destination->no_user == SETTINGS_BAD_BURY;
+	rules->no_user_dead = destination->no_user == SETTINGS_INVALID_DEAD;
 	rules->placeholders = list_lend(&destination->placeholders);
 	rules->identity_hash = destination->identity_hash;
 	rules->prefix = destination->prefix;
@@ -220,7 +220,7 @@ settings_rules(
 	rules->key_len = mapping->key_len;
 }
 
-/* ---- what is said of privacy ---- */
+/* ---- the summary of privacy ---- */
 
 static const char *
 class_fate(enum reach reach)
@@ -285,8 +285,7 @@ selectors_warn(const struct settings_destination *destination, const char *key,
 	}
 }
 
-/* What leaves cannot be taken back: that is worth more than a line among
- * others. */
+/* What is sent cannot be taken back, so it gets a warning of its own. */
 static void
 privacy_warn(
     const struct settings_destination *destination, struct buf *warnings)
@@ -300,8 +299,8 @@ privacy_warn(
 		return;
 	before = warnings->len;
 	(void)buf_printf(warnings,
-	    "destination \"%s\": what is private is sent to Heap, and cannot "
-	    "be taken back:",
+	    "destination \"%s\": private properties are sent to Heap, which "
+	    "cannot be undone:",
 	    destination->name);
 	if (classes_write(destination, warnings))
 		(void)buf_char(warnings, '\n');
@@ -358,13 +357,13 @@ settings_mapping_make(struct settings_destination *destination,
 	if (destination->identity == SETTINGS_USER_ID)
 		(void)buf_printf(warnings,
 		    "destination \"%s\": identity = user_id: when Braze merges "
-		    "two profiles (users.UserOrphan), the person stays two "
-		    "users in Heap, which cannot join them\n",
+		    "two profiles (users.UserOrphan), the person remains two "
+		    "users in Heap, which cannot merge them\n",
 		    destination->name);
 	if (destination->dry_run)
 		(void)buf_printf(warnings,
 		    "destination \"%s\": dry_run: nothing is sent; the events "
-		    "wait, and fill the queue\n",
+		    "stay queued and fill the queue\n",
 		    destination->name);
 	privacy_warn(destination, warnings);
 	return true;

@@ -16,7 +16,7 @@ enum {
 };
 
 bool
-settings_token_sound(const char *token)
+settings_token_valid(const char *token)
 {
 	if (*token == '\0')
 		return false;
@@ -38,7 +38,7 @@ token_line_read(const char *path, size_t number, char *line,
 	line += strspn(line, " \t");
 	if (*line == '\0')
 		return true;
-	if (!settings_token_sound(line))
+	if (!settings_token_valid(line))
 		return err_set(reterr, ERR_CONFIG,
 		    "%s, line %zu: not a token: it has a blank or a character "
 		    "that is not ASCII (one token a line, no comments)",
@@ -87,7 +87,7 @@ settings_tokens_read(const char *path, struct settings_list *list,
 	}
 	if ((st.st_mode & S_IROTH) != 0)
 		(void)buf_printf(warnings,
-		    "the token file %s can be read by everybody on this "
+		    "the token file %s can be read by every user of this "
 		    "machine: chmod o-r %s\n",
 		    path, path);
 	ok = true;

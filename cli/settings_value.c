@@ -165,7 +165,7 @@ value_flag_read(const char *text, bool *ret_value, struct err *reterr)
 }
 
 static bool
-address_sound(const char *text)
+address_valid(const char *text)
 {
 	const char *colon = strrchr(text, ':');
 	struct in6_addr address;
@@ -256,7 +256,7 @@ settings_value_read(const struct setting *setting, const char *text, void *base,
 
 	switch (setting->type) {
 	case SETTINGS_ADDRESS:
-		if (!address_sound(text))
+		if (!address_valid(text))
 			return err_set(reterr, ERR_CONFIG, "should be %s",
 			    type_form(setting->type));
 		return value_text_read(text, member, reterr);

@@ -102,19 +102,19 @@ show_words(struct buf *out, const char *words, size_t len, size_t most)
 }
 
 void
-show_line_json(struct json *json, const struct books_line *line)
+show_line_json(struct json *json, const struct stats_line *line)
 {
 	json_int(json, "received", line->received);
-	json_int(json, "waiting", line->waiting);
+	json_int(json, "queued", line->queued);
 	json_int(json, "delivered", line->delivered);
-	json_int(json, "buried", line->buried);
+	json_int(json, "dead", line->dead);
 	json_int(json, "dropped", line->dropped);
 	json_int(json, "duplicates", line->duplicates);
-	json_int(json, "forgotten", line->forgotten);
+	json_int(json, "erased", line->erased);
 	json_int(json, "expired", line->expired);
-	json_int(json, "imbalance", books_imbalance(line));
+	json_int(json, "imbalance", stats_imbalance(line));
 	json_int(json, "replayed", line->replayed);
-	json_int(json, "replay_waiting",
+	json_int(json, "replay_queued",
 	    line->replayed - line->replay_delivered - line->replay_refused);
 	json_int(json, "replay_delivered", line->replay_delivered);
 	json_int(json, "replay_refused", line->replay_refused);
@@ -126,21 +126,21 @@ show_head_text(struct buf *out, const char *label)
 {
 	(void)buf_printf(out,
 	    "%9s = %9s + %9s + %7s + %8s + %10s + %9s + %7s  %s\n", "received",
-	    "waiting", "delivered", "buried", "dropped", "duplicates",
-	    "forgotten", "expired", label);
+	    "queued", "delivered", "dead", "dropped", "duplicates", "erased",
+	    "expired", label);
 }
 
 void
 show_line_text(
-    struct buf *out, const char *label, const struct books_line *line)
+    struct buf *out, const char *label, const struct stats_line *line)
 {
-	int64_t imbalance = books_imbalance(line);
+	int64_t imbalance = stats_imbalance(line);
 
 	(void)buf_printf(out,
 	    "%9" PRId64 "   %9" PRId64 "   %9" PRId64 "   %7" PRId64
 	    "   %8" PRId64 "   %10" PRId64 "   %9" PRId64 "   %7" PRId64 "  %s",
-	    line->received, line->waiting, line->delivered, line->buried,
-	    line->dropped, line->duplicates, line->forgotten, line->expired,
+	    line->received, line->queued, line->delivered, line->dead,
+	    line->dropped, line->duplicates, line->erased, line->expired,
 	    label);
 	if (imbalance != 0)
 		(void)buf_printf(out, "  OFF BY %" PRId64, imbalance);

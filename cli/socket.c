@@ -133,7 +133,7 @@ static bool
 client_fail(struct client *client, struct err *reterr)
 {
 	client->broken = true;
-	return err_set(reterr, ERR_STOPPING, "nobody waits for it any more");
+	return err_set(reterr, ERR_STOPPING, "the client is gone");
 }
 
 static bool

@@ -8,8 +8,8 @@
  * The daemon serves on the main thread. While a client or a long command
  * makes it wait, it does its other duties. A client that says nothing for a
  * second, or reads nothing for a minute, is cut off; one that is gone ends
- * its command. Who owns the queue owns the name: a socket that remained from
- * a crash is replaced at start, and leads to nobody until then.
+ * its command. The owner of the queue owns the name: a socket that remained
+ * from a crash is replaced at start, and refuses connections until then.
  */
 
 #include "base/buf.h"

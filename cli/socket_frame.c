@@ -87,7 +87,7 @@ socket_frame_send(
 	       line_send(line, data, len);
 }
 
-/* "KIND LENGTH\n", byte by byte: what follows belongs to somebody else. */
+/* "KIND LENGTH\n", byte by byte, so as not to read what follows. */
 static bool
 frame_head_receive(
     struct socket_line *line, char ret_kind[SOCKET_FRAME_KIND], size_t *ret_len)

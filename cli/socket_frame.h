@@ -8,7 +8,7 @@
  *	client		daemon
  *	Q words			the command's words, each ended by a NUL
  *			+ bytes		output
- *			! text		a line for the person
+ *			! text		a line for the operator
  *			* text		progress, for a terminal; or a sign
  *					of life, if empty
  *			? name		asks for the next piece of a file

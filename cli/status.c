@@ -1,6 +1,6 @@
 /*
- * How everything is: for a person at night, and as one JSON object, the same
- * that the admin listener gives at /status.
+ * currentsd status: the state of everything, as text for an operator who was
+ * woken at night, and as one JSON object, which is also /status.
  */
 
 #include "base/clock.h"
@@ -10,24 +10,22 @@
 #include "cli/status_inside.h"
 #include "cli/status_source.h"
 #include "cli/stranded.h"
-#include "queue/books.h"
+#include "queue/admin.h"
 
 #include <inttypes.h>
 
 enum { STATUS_TOP = 3 }; /* reasons that are shown */
 
-/* The oldest event of a lane (NULL: of all), or 0; a disk that fails must
- * not keep the rest from being shown. */
 int64_t
-status_oldest_ms(struct parts *parts, const char *lane)
+status_oldest_ms(struct parts *parts, const char *destination)
 {
 	int64_t ms = 0;
 
-	return books_oldest_ms(parts->queue, lane, &ms, NULL) ? ms : 0;
+	return stats_oldest_ms(parts->queue, destination, &ms, NULL) ? ms : 0;
 }
 
-/* Why events are where nobody waits for them: the most frequent rules and
- * reasons. A disk that fails must not keep the rest from being shown. */
+/* The most frequent rules and reasons why events were dropped or are dead. A
+ * failing disk must not hide the rest. */
 static bool
 top_json_one(void *arg, const char *text, int status, int64_t count)
 {
@@ -43,11 +41,11 @@ top_json_one(void *arg, const char *text, int status, int64_t count)
 }
 
 static void
-top_json(struct parts *parts, enum books_top top, struct json *json)
+top_json(struct parts *parts, enum stats_top top, struct json *json)
 {
 	json_array_open(
-	    json, top == BOOKS_TOP_DROPS ? "dropped_why" : "buried_why");
-	(void)!books_top(
+	    json, top == STATS_TOP_DROPS ? "dropped_why" : "dead_why");
+	(void)!stats_top(
 	    parts->queue, top, STATUS_TOP, top_json_one, json, NULL);
 	json_array_close(json);
 }
@@ -55,29 +53,29 @@ top_json(struct parts *parts, enum books_top top, struct json *json)
 static void
 queue_json(struct parts *parts, int64_t now_ms, struct json *json)
 {
-	struct books_totals totals;
+	struct stats_totals totals;
 
-	books_totals(parts->queue, &totals);
+	stats_totals(parts->queue, &totals);
 	json_object_open(json, "queue");
 	show_line_json(json, &totals.events);
-	json_int(json, "set_aside_parcels", totals.set_aside_parcels);
-	json_int(json, "undecodable", totals.undecodable);
-	json_int(json, "undecodable_bytes", totals.undecodable_bytes);
-	json_int(json, "undecodable_removed", totals.undecodable_removed);
-	json_int(json, "kept_parcels", totals.kept_parcels);
-	json_int(json, "kept_bytes", totals.kept_bytes);
+	json_int(json, "quarantined_batches", totals.quarantined_batches);
+	json_int(json, "unreadable", totals.unreadable);
+	json_int(json, "unreadable_bytes", totals.unreadable_bytes);
+	json_int(json, "unreadable_removed", totals.unreadable_removed);
+	json_int(json, "archive_batches", totals.archive_batches);
+	json_int(json, "archive_bytes", totals.archive_bytes);
 	show_since_json(
-	    json, "oldest_waiting_s", now_ms, status_oldest_ms(parts, NULL));
+	    json, "oldest_queued_s", now_ms, status_oldest_ms(parts, NULL));
 	json_int(json, "live_bytes", totals.live_bytes);
 	json_int(json, "max_bytes", parts->settings->queue_max_bytes);
 	json_int(json, "file_bytes", totals.file_bytes);
 	json_int(json, "free_bytes", totals.free_bytes);
 	json_int(json, "window_events", totals.window_events);
 	show_time_json(json, "last_commit", totals.last_commit_ms);
-	json_bool(json, "ballast", totals.ballast);
+	json_bool(json, "reserve", totals.ballast);
 	json_bool(json, "broken", totals.broken);
-	top_json(parts, BOOKS_TOP_DROPS, json);
-	top_json(parts, BOOKS_TOP_REASONS, json);
+	top_json(parts, STATS_TOP_DROPS, json);
+	top_json(parts, STATS_TOP_DEAD, json);
 	json_object_close(json);
 }
 
@@ -107,14 +105,14 @@ status_write(
 	status_no_source_json(parts, now_ms, &json);
 	json_array_open(&json, "destinations");
 	for (size_t i = 0; i < parts->settings->destination_count; i++)
-		status_lane_json(parts, forwarder, i, now_ms, &json);
+		status_destination_json(parts, forwarder, i, now_ms, &json);
 	json_array_close(&json);
 	stranded_json(parts, &json);
 	json_object_close(&json);
 	(void)buf_char(out, '\n');
 }
 
-/* ---- for people ---- */
+/* ---- as text ---- */
 
 struct top_text {
 	struct buf *out;
@@ -136,17 +134,17 @@ top_text_one(void *arg, const char *text, int status, int64_t count)
 
 static void
 top_text(
-    struct parts *parts, enum books_top which, int64_t count, struct buf *out)
+    struct parts *parts, enum stats_top which, int64_t count, struct buf *out)
 {
 	struct top_text top = {.out = out};
 
 	if (count == 0)
 		return;
 	(void)buf_printf(out, "           %s: ",
-	    which == BOOKS_TOP_DROPS   ? "dropped"
-	    : count > BOOKS_TOP_BURIED ? "buried last"
-				       : "buried");
-	(void)!books_top(
+	    which == STATS_TOP_DROPS   ? "dropped"
+	    : count > STATS_TOP_RECENT ? "dead recently"
+				       : "dead");
+	(void)!stats_top(
 	    parts->queue, which, STATUS_TOP, top_text_one, &top, NULL);
 	(void)buf_char(out, '\n');
 }
@@ -156,34 +154,35 @@ queue_text(struct parts *parts, int64_t now_ms, struct buf *out)
 {
 	char live[SHOW_BYTES], most[SHOW_BYTES], room[SHOW_BYTES];
 	char oldest[SHOW_AGO];
-	struct books_totals totals;
-	const struct books_line *line = &totals.events;
+	struct stats_totals totals;
+	const struct stats_line *line = &totals.events;
 	int64_t replays;
 
-	books_totals(parts->queue, &totals);
+	stats_totals(parts->queue, &totals);
 	show_bytes(totals.live_bytes, live, sizeof(live));
 	show_bytes(parts->settings->queue_max_bytes, most, sizeof(most));
 	show_bytes(totals.free_bytes, room, sizeof(room));
 	(void)buf_printf(out,
-	    "queue      waiting %" PRId64 ", buried %" PRId64
-	    ", undecodable %" PRId64 "\n",
-	    line->waiting, line->buried, totals.undecodable);
-	if (totals.undecodable_removed > 0)
+	    "queue      %" PRId64 " queued, %" PRId64 " dead, %" PRId64
+	    " unreadable\n",
+	    line->queued, line->dead, totals.unreadable);
+	if (totals.unreadable_removed > 0)
 		(void)buf_printf(out,
-		    "           %" PRId64 " more undecodable were removed\n",
-		    totals.undecodable_removed);
-	top_text(parts, BOOKS_TOP_REASONS, line->buried, out);
-	if (line->waiting > 0) {
+		    "           unreadable bodies removed: %" PRId64 "\n",
+		    totals.unreadable_removed);
+	top_text(parts, STATS_TOP_DEAD, line->dead, out);
+	if (line->queued > 0) {
 		show_ago(now_ms, status_oldest_ms(parts, NULL), oldest,
 		    sizeof(oldest));
 		(void)buf_printf(out,
-		    "           the oldest waiting was accepted %s\n", oldest);
+		    "           the oldest queued event was accepted %s\n",
+		    oldest);
 	}
 	(void)buf_printf(out,
 	    "           %s of %s, %s free on the file system%s\n", live, most,
-	    room, totals.ballast ? "" : ", NO BALLAST");
+	    room, totals.ballast ? "" : ", NO RESERVE FILE");
 	(void)buf_printf(out,
-	    "books      received %" PRId64 ", delivered %" PRId64
+	    "ledger     received %" PRId64 ", delivered %" PRId64
 	    ", dropped %" PRId64 ", duplicates %" PRId64 "\n",
 	    line->received, line->delivered, line->dropped, line->duplicates);
 	replays =
@@ -191,22 +190,22 @@ queue_text(struct parts *parts, int64_t now_ms, struct buf *out)
 	if (replays > 0)
 		(void)buf_printf(out,
 		    "           %" PRId64 " replays are still to be sent, "
-		    "behind what waits\n",
+		    "behind the live traffic\n",
 		    replays);
-	top_text(parts, BOOKS_TOP_DROPS, line->dropped, out);
-	if (books_imbalance(line) != 0)
+	top_text(parts, STATS_TOP_DROPS, line->dropped, out);
+	if (stats_imbalance(line) != 0)
 		(void)buf_printf(out,
-		    "           THE BOOKS DO NOT BALANCE by %" PRId64
+		    "           THE LEDGER IS OFF BY %" PRId64
 		    ": run currentsd ledger --check\n",
-		    books_imbalance(line));
+		    stats_imbalance(line));
 	if (totals.broken)
 		(void)buf_text(out,
 		    "           THE DISK FAILED: nothing is accepted until the "
-		    "queue is open again\n");
-	if (totals.set_aside_parcels > 0)
+		    "queue has been reopened\n");
+	if (totals.quarantined_batches > 0)
 		(void)buf_printf(out,
-		    "           %" PRId64 " DAMAGED PARCELS were set aside\n",
-		    totals.set_aside_parcels);
+		    "           %" PRId64 " DAMAGED BATCHES are quarantined\n",
+		    totals.quarantined_batches);
 }
 
 static void
@@ -231,7 +230,7 @@ status_text(
 		queue_text(parts, now_ms, out);
 		sources_text(parts, now_ms, out);
 		for (size_t i = 0; i < parts->settings->destination_count; i++)
-			status_lane_stopped_text(parts, i, now_ms, out);
+			status_destination_stopped_text(parts, i, now_ms, out);
 		stranded_text(parts, out);
 		return;
 	}
@@ -243,7 +242,7 @@ status_text(
 	queue_text(parts, now_ms, out);
 	sources_text(parts, now_ms, out);
 	for (size_t i = 0; i < parts->settings->destination_count; i++)
-		status_lane_text(parts, forwarder, i, now_ms, out);
+		status_destination_text(parts, forwarder, i, now_ms, out);
 	stranded_text(parts, out);
 }
 

@@ -1,6 +1,6 @@
 /*
- * Each source for people and programs. What Braze makes of our answers, and
- * its deadlines, are from its documentation of the Custom HTTP connector.
+ * Each source as JSON and as text. What Braze does on our answers, and its
+ * deadlines, are from its documentation of the Custom HTTP connector.
  */
 
 #include "cli/status_source.h"
@@ -10,7 +10,7 @@
 #include <inttypes.h>
 
 enum {
-	BRAZE_ALERT_S = 24 * 3600,   /* then its own people are called */
+	BRAZE_ALERT_S = 24 * 3600,   /* then Braze alerts its staff */
 	BRAZE_OFF_S = 5 * 24 * 3600, /* then the connector is off */
 };
 
@@ -22,7 +22,7 @@ status_source_read(
 	struct server *server = atomic_load(&parts->server);
 
 	if (server == NULL)
-		return server_source_kept(parts->queue,
+		return server_source_saved(parts->queue,
 		    source < settings->source_count
 			? settings->sources[source].name
 			: NULL,
@@ -40,7 +40,7 @@ status_source_refused(const struct server_source_status *status, int64_t now_ms)
 		   : 0;
 }
 
-/* Seconds until Braze does something, 0 if it has. */
+/* Seconds until Braze acts, 0 if it has. */
 static int64_t
 braze_left_s(
     const struct server_source_status *status, int64_t after_s, int64_t now_ms)
@@ -52,7 +52,7 @@ braze_left_s(
 	return since < after_s ? after_s - since : 0;
 }
 
-/* ---- for programs ---- */
+/* ---- as JSON ---- */
 
 static void
 failing_json(const struct server_source_status *status, int64_t now_ms,
@@ -133,7 +133,7 @@ status_no_source_json(struct parts *parts, int64_t now_ms, struct json *json)
 		refused_json(&status, "refused_without_source", now_ms, json);
 }
 
-/* ---- for people ---- */
+/* ---- as text ---- */
 
 static void
 failing_text(
@@ -186,8 +186,8 @@ refused_text(
 	    "           REFUSED requests: %" PRId64
 	    ", the first %s, the last %s\n"
 	    "           why: %u, %s\n"
-	    "           if they were Braze's, it keeps those events back until "
-	    "its connector is mended\n",
+	    "           if they came from Braze, it holds those events back "
+	    "until its connector is fixed\n",
 	    refused, first, last, status->refused_status, status->refused_why);
 }
 
@@ -204,7 +204,7 @@ status_source_text(
 	show_ago(now_ms, status.last_request_ms, request, sizeof(request));
 	show_ago(now_ms, status.last_success_ms, success, sizeof(success));
 	(void)buf_printf(out,
-	    "source     %-16s last request %s, last took events %s\n",
+	    "source     %-16s last request %s, last success %s\n",
 	    parts->settings->sources[source].name, request, success);
 	for (size_t i = 0; server != NULL && i < server_tokens(server, source);
 	     i++) {
@@ -226,6 +226,6 @@ status_no_source_text(struct parts *parts, int64_t now_ms, struct buf *out)
 		parts, parts->settings->source_count, &status) ||
 	    status_source_refused(&status, now_ms) == 0)
 		return;
-	(void)buf_text(out, "no source  found for these:\n");
+	(void)buf_text(out, "no source  for these requests:\n");
 	refused_text(&status, now_ms, out);
 }

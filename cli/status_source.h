@@ -2,18 +2,18 @@
 #define CLI_STATUS_SOURCE_H
 
 /*
- * The part of status and metrics about each source: when it last asked, and
- * for how long Braze has been in trouble with us.
+ * The part of status and metrics about each source: its last requests, and for
+ * how long we have been failing Braze.
  */
 
 #include "base/json.h"
 #include "cli/parts.h"
 
-/* A refusal is shown for so long. */
+/* How long a refusal is shown. */
 enum { STATUS_REFUSED_S = 24 * 3600 };
 
 /* Of the source by its number, from the server or, without one, as it was
- * kept. False without memory. */
+ * saved. False if memory is short. */
 MUST_USE bool status_source_read(struct parts *parts, size_t source,
     struct server_source_status *ret_status);
 
@@ -22,8 +22,8 @@ void status_source_json(
 void status_source_text(
     struct parts *parts, size_t source, int64_t now_ms, struct buf *out);
 
-/* Requests that no source was found for: a member of the open object, and
- * lines if there were any lately. */
+/* Requests that matched no source: a member of the open object, and lines if
+ * there were any lately. */
 void
 status_no_source_json(struct parts *parts, int64_t now_ms, struct json *json);
 void

@@ -1,12 +1,12 @@
 #include "cli/stranded.h"
 
 #include "base/log.h"
-#include "queue/books.h"
+#include "queue/admin.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-typedef void stranded_fn(void *arg, const char *name, int64_t waiting);
+typedef void stranded_fn(void *arg, const char *name, int64_t queued);
 
 struct stranded {
 	const struct settings *settings;
@@ -15,12 +15,12 @@ struct stranded {
 };
 
 static void
-stranded_lane(void *arg, const char *name, int64_t waiting)
+stranded_destination(void *arg, const char *name, int64_t queued)
 {
 	const struct stranded *stranded = arg;
 
-	if (waiting > 0 && !settings_destination_has(stranded->settings, name))
-		stranded->fn(stranded->arg, name, waiting);
+	if (queued > 0 && !settings_destination_has(stranded->settings, name))
+		stranded->fn(stranded->arg, name, queued);
 }
 
 static void
@@ -28,18 +28,18 @@ stranded_each(const struct parts *parts, stranded_fn *fn, void *arg)
 {
 	struct stranded stranded = {parts->settings, fn, arg};
 
-	books_lanes(parts->queue, stranded_lane, &stranded);
+	stats_destinations(parts->queue, stranded_destination, &stranded);
 }
 
 static void
-stranded_log_one(void *arg, const char *name, int64_t waiting)
+stranded_log_one(void *arg, const char *name, int64_t queued)
 {
 	(void)arg;
 	log_line(LOG_WARN, "serve",
-	    "stranded destination=%s waiting=%" PRId64
-	    " help=\"the settings do not have it: bring it back, or `currentsd "
-	    "queue redirect`\"",
-	    name, waiting);
+	    "stranded destination=%s queued=%" PRId64
+	    " help=\"it is not in the settings: add it again, or use "
+	    "`currentsd queue redirect`\"",
+	    name, queued);
 }
 
 void
@@ -49,13 +49,13 @@ stranded_log(const struct parts *parts)
 }
 
 static void
-stranded_text_one(void *arg, const char *name, int64_t waiting)
+stranded_text_one(void *arg, const char *name, int64_t queued)
 {
 	(void)buf_printf(arg,
-	    "to %-16s waiting %" PRId64 ", and NOBODY SENDS THEM: the settings "
-	    "do not have\n%20sthis destination; bring it back, or give "
-	    "`currentsd queue redirect`\n",
-	    name, waiting, "");
+	    "to         %-16s NOT IN THE SETTINGS, %" PRId64 " queued\n"
+	    "           they are not sent: add it again, or use `currentsd "
+	    "queue redirect`\n",
+	    name, queued);
 }
 
 void
@@ -65,11 +65,11 @@ stranded_text(const struct parts *parts, struct buf *out)
 }
 
 static void
-stranded_json_one(void *arg, const char *name, int64_t waiting)
+stranded_json_one(void *arg, const char *name, int64_t queued)
 {
 	json_object_open(arg, NULL);
 	json_text(arg, "name", name);
-	json_int(arg, "waiting", waiting);
+	json_int(arg, "queued", queued);
 	json_object_close(arg);
 }
 
@@ -82,19 +82,19 @@ stranded_json(const struct parts *parts, struct json *json)
 }
 
 static void
-stranded_metric_one(void *arg, const char *name, int64_t waiting)
+stranded_metric_one(void *arg, const char *name, int64_t queued)
 {
 	(void)buf_printf(arg,
-	    "currentsd_stranded_waiting{lane=\"%s\"} %" PRId64 "\n", name,
-	    waiting);
+	    "currentsd_stranded_queued{destination=\"%s\"} %" PRId64 "\n", name,
+	    queued);
 }
 
 void
 stranded_metrics(const struct parts *parts, struct buf *out)
 {
 	(void)buf_text(out,
-	    "# HELP currentsd_stranded_waiting Events of a destination that "
-	    "the settings do not have.\n"
-	    "# TYPE currentsd_stranded_waiting gauge\n");
+	    "# HELP currentsd_stranded_queued Events queued for a destination "
+	    "that is not in the settings.\n"
+	    "# TYPE currentsd_stranded_queued gauge\n");
 	stranded_each(parts, stranded_metric_one, out);
 }

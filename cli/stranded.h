@@ -2,9 +2,9 @@
 #define CLI_STRANDED_H
 
 /*
- * Events that wait for a destination which the settings do not have: it was
- * renamed or removed, and nobody sends them. `currentsd queue redirect` puts
- * them under another one.
+ * Events queued for a destination that is not in the settings: it was renamed
+ * or removed, so they are not sent. `currentsd queue redirect` gives them to
+ * another one.
  */
 
 #include "base/json.h"
@@ -16,7 +16,7 @@ void stranded_log(const struct parts *parts);
 /* A line for each. */
 void stranded_text(const struct parts *parts, struct buf *out);
 
-/* A member "stranded": [{name, waiting}]. */
+/* A member "stranded": [{name, queued}]. */
 void stranded_json(const struct parts *parts, struct json *json);
 
 /* A metric for each. */

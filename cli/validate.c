@@ -1,6 +1,6 @@
 /*
- * currentsd validate: judges events as the server would. Needs no settings,
- * no queue and no network.
+ * currentsd validate: checks events as the server would. Needs no settings, no
+ * queue and no network.
  */
 
 #include "base/json.h"
@@ -21,26 +21,27 @@ const struct option_row command_validate_options[] = {
 struct validate {
 	struct buf *out;
 	bool json;
-	size_t sound, flawed, faults;
+	size_t valid, invalid, faults;
 };
 
-/* Where something is, and what is said of it. */
+/* Where something is, and what is wrong with it. */
 struct validate_finding {
 	size_t at, line;		    /* of the event, or of the fault */
 	const struct currents_event *event; /* NULL: a fault */
-	const char *reason;		    /* NULL: sound */
+	const char *reason;		    /* NULL: valid */
 	size_t reason_at;
-	const char *doubt; /* of what is sound all the same; or NULL */
+	const char *doubt; /* though it is valid; or NULL */
 };
 
-/* The judge takes blanks for a name; Heap, and so the mapping, does not. */
+/* The judge accepts a blank name; Heap, and so the mapping, does not. */
 static const char *
 validate_doubt(const struct currents_event *event)
 {
 	if (blank_is(event->type.data, event->type.len))
-		return "the mapping buries it: event_type is blank";
+		return "the mapping makes it a dead letter: event_type is "
+		       "blank";
 	if (blank_is(event->id.data, event->id.len))
-		return "the mapping buries it: id is blank";
+		return "the mapping makes it a dead letter: id is blank";
 	return NULL;
 }
 
@@ -56,8 +57,8 @@ validate_show_json(const struct validate_finding *finding, struct buf *out)
 	json_int(&json, "line", (int64_t)finding->line);
 	json_text(&json, "verdict",
 	    event == NULL	      ? "fault"
-	    : finding->reason == NULL ? "sound"
-				      : "flawed");
+	    : finding->reason == NULL ? "valid"
+				      : "invalid");
 	if (event != NULL) {
 		json_bytes(&json, "type", event->type.data, event->type.len);
 		json_bytes(&json, "id", event->id.data, event->id.len);
@@ -73,10 +74,10 @@ validate_show_json(const struct validate_finding *finding, struct buf *out)
 	(void)buf_char(out, '\n');
 }
 
-/* Types and ids come from outside: nothing of them may move a terminal. */
+/* Types and ids come from outside: escaped, so that they cannot control a
+ * terminal. */
 static void
-validate_show_name(
-    const char *name, const struct currents_text *text, struct buf *out)
+validate_show_name(const char *name, const struct str *text, struct buf *out)
 {
 	if (text->len == 0)
 		return;
@@ -97,12 +98,12 @@ validate_show_text(const struct validate_finding *finding, struct buf *out)
 	validate_show_name(" ", &event->type, out);
 	validate_show_name(" id=", &event->id, out);
 	if (finding->reason == NULL)
-		(void)buf_printf(out, " sound%s%s%s\n",
-		    event->known ? "" : ", of a type that is not known",
+		(void)buf_printf(out, " valid%s%s%s\n",
+		    event->known ? "" : ", of an unknown type",
 		    finding->doubt != NULL ? ", but " : "",
 		    finding->doubt != NULL ? finding->doubt : "");
 	else
-		(void)buf_printf(out, " flawed: %s (byte %zu)\n",
+		(void)buf_printf(out, " invalid: %s (byte %zu)\n",
 		    finding->reason, finding->reason_at);
 }
 
@@ -144,18 +145,18 @@ validate_body(void *arg, const struct bodies_one *body, struct err *reterr)
 		return validate_fault(validate, body, reterr);
 	for (size_t i = 0; i < body->batch->count; i++) {
 		const struct currents_event *event = &body->batch->events[i];
-		bool sound = event->flaw == CURRENTS_SOUND;
+		bool valid = event->flaw == CURRENTS_VALID;
 
 		finding.at = body->at + event->at;
 		finding.line += bodies_newlines(body, seen, event->at);
 		seen = event->at;
 		finding.event = event;
-		finding.reason = sound ? NULL : reason;
-		finding.reason_at = body->at + event->flaw_at;
-		finding.doubt = sound ? validate_doubt(event) : NULL;
-		currents_flaw_write(event, reason, sizeof(reason));
-		validate->sound += sound;
-		validate->flawed += !sound;
+		finding.reason = valid ? NULL : reason;
+		finding.reason_at = body->at + event->defect_at;
+		finding.doubt = valid ? validate_doubt(event) : NULL;
+		currents_defect_write(event, reason, sizeof(reason));
+		validate->valid += valid;
+		validate->invalid += !valid;
 		if (!validate_show(validate, &finding, reterr))
 			return false;
 	}
@@ -179,8 +180,8 @@ command_validate(struct command_context *context, struct buf *out)
 	if (!ok)
 		return command_fail(out, &err);
 	if (!validate.json)
-		(void)buf_printf(out, "%zu sound, %zu flawed, %zu %s\n",
-		    validate.sound, validate.flawed, validate.faults,
+		(void)buf_printf(out, "%zu valid, %zu invalid, %zu %s\n",
+		    validate.valid, validate.invalid, validate.faults,
 		    validate.faults == 1 ? "fault" : "faults");
-	return validate.flawed + validate.faults > 0 ? EXIT_FOUND : EXIT_FINE;
+	return validate.invalid + validate.faults > 0 ? EXIT_FOUND : EXIT_FINE;
 }

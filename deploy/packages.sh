@@ -10,10 +10,10 @@
 #	packages_need build tests        to run the tests as well
 #	packages_need build tests long   and those of tests/run.sh --long
 #
-# On Debian 12 whatever is missing is named and then installed with apt. On
-# any other system nothing is installed: what is missing is named, in words
-# that every system knows (commands, pkg-config modules), and that is all.
-# Where everything is there already nothing happens, wherever it is.
+# On Debian 12 missing packages are listed and then installed with apt. On any
+# other system nothing is installed: what is missing is only listed, in terms
+# that apply everywhere (commands, pkg-config modules). Where nothing is missing,
+# nothing happens.
 
 # ca-certificates is for the daemon, which checks Heap's certificate;
 # libcmocka-dev is here because one build makes everything.
@@ -82,7 +82,7 @@ packages_name_missing()
 {
     local list name names
     for list in "$@"; do
-        # nginx lives in /usr/sbin, which is not in everybody's PATH.
+        # nginx lives in /usr/sbin, which is not in every user's PATH.
         declare -n names=COMMANDS_$list
         for name in "${names[@]}"; do
             (PATH=$PATH:/usr/sbin; command -v "$name") >/dev/null ||

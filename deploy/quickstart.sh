@@ -1,7 +1,7 @@
 #!/bin/bash
 #
-# From a fresh Debian 12 to the main job in one command: installs what is
-# needed, builds, and sends one event of every type through the daemon to a
+# From a fresh Debian 12 to a working daemon in one command: installs what it
+# needs, builds, and sends one event of every type through the daemon to a
 # simulator of Heap. Always the simulator: nothing leaves this machine.
 
 usage()
@@ -11,7 +11,8 @@ Usage: deploy/quickstart.sh [--once]
 
 Installs what it needs (Debian 12; elsewhere it says what is missing), builds
 the daemon, runs it against a simulator of Heap, sends one event of every
-type, and prints the ledger. Then both go on for you to try, until Ctrl-C.
+type, and prints the ledger. Then both keep running for you to try, until
+Ctrl-C.
 
   --once   end after the ledger: 0 if every event was received and is at the
            simulator exactly once or was dropped by a rule that was set
@@ -65,7 +66,7 @@ await()
     done
 }
 
-# books FILE: the numbers at the top of a simulator's books, but the zeroes.
+# books FILE: the counters at the top of a simulator's books, without zeroes.
 books()
 {
     sed 's/,* *"\(by_status\|apps\)".*//; s/[{}"]//g; s/: */ /g; s/, */, /g
@@ -86,7 +87,7 @@ bin=$PWD/build/release
 
 # ---- start
 
-# Settings of the caller's shell are not for this.
+# The settings of the caller's shell must not apply here.
 for name in "${!CURRENTSD_@}"; do
     unset "$name"
 done
@@ -109,7 +110,7 @@ export CURRENTSD_STATE_DIR=$work/state CURRENTSD_TOKEN=try-me
 export CURRENTSD_HEAP_APP_ID=1234567890 CURRENTSD_HEAP_URL=$heap
 export CURRENTSD_LISTEN=127.0.0.1:0 CURRENTSD_ADMIN=127.0.0.1:0
 case $(stat -f -c %T "$work") in overlayfs | tmpfs | nfs)
-    echo "(This tree is not on a real disk, which is fine for a try only:"
+    echo "(This tree is not on a real disk, which is fine only for a try:"
     echo "CURRENTSD_ALLOW_VOLATILE_STATE=yes.)"
     export CURRENTSD_ALLOW_VOLATILE_STATE=yes
 esac
@@ -144,14 +145,14 @@ say "Sending one event of every type, as Braze does (POST $ingest/currents)"
     >"$work/braze" || fail "not acknowledged: $(cat "$work/braze")"
 books "$work/braze"
 
-# ---- wait until nothing waits
+# ---- wait until nothing is queued
 
 settled()
 {
     "$bin/currentsd" status --json >"$work/status" &&
-        grep -q '"waiting":0[,}]' "$work/status"
+        grep -q '"queued":0[,}]' "$work/status"
 }
-await 60 settled || fail "events are still waiting: $(cat "$work/status")"
+await 60 settled || fail "events are still queued: $(cat "$work/status")"
 
 # ---- and see whether all of them are where they should be
 
@@ -165,7 +166,7 @@ curl -sS --max-time 10 "$heap/books" >"$work/books" &&
     curl -sS --max-time 10 "$heap/keys" >"$work/keys" || fail "no answer"
 books "$work/books"
 
-# An event is told by event_type:id, here and at Heap.
+# An event is identified by event_type:id, here and at Heap.
 sed -n 's/^{"event_type":"\([^"]*\)","id":"\([^"]*\)".*/\1:\2/p' \
     "$work/events" | sort >"$work/sent.sorted"
 sort "$work/acked" >"$work/acked.sorted"
@@ -182,7 +183,7 @@ sed '1,/^dropped by rule/d' "$work/ledger" | awk 'NF == 0 {exit}
 say "Was anything lost?"
 sent=$(wc -l <"$work/sent.sorted")
 [ "$sent" -gt 0 ] && [ "$sent" -eq "$(wc -l <"$work/events")" ] ||
-    fail "the events that were sent cannot be told apart"
+    fail "the events that were sent are not all different"
 cmp -s "$work/sent.sorted" "$work/acked.sorted" ||
     fail "what was sent and what was acknowledged differ"
 [ -z "$(uniq -d "$work/heap.sorted")" ] ||
@@ -192,7 +193,7 @@ cmp -s "$work/sent.sorted" "$work/acked.sorted" ||
 cmp -s "$work/missing.types" "$work/dropped.types" ||
     fail "neither at Heap nor dropped by a rule, of each type:
 $(diff "$work/missing.types" "$work/dropped.types")"
-[ $balanced -eq 0 ] || fail "the books do not balance"
+[ $balanced -eq 0 ] || fail "the ledger does not balance"
 echo "No: of $sent events, one of every type," \
     "$(wc -l <"$work/heap.sorted") are at Heap exactly once and" \
     "$(wc -l <"$work/missing") were dropped by a rule that the ledger names."
@@ -200,7 +201,7 @@ echo "No: of $sent events, one of every type," \
 
 # ---- the rest is yours
 
-say "Both go on. Try it:"
+say "Both keep running. Try it:"
 cat <<END
 curl -i $ingest/currents -H 'Authorization: Bearer $CURRENTSD_TOKEN' \\
     -d '{"events":[{"event_type":"users.behaviors.app.SessionStart",
@@ -215,7 +216,7 @@ at Heap   curl $heap/books
           curl $heap/keys
 log       tail -f $work/currentsd.log
 
-Ctrl-C ends both and takes their state away.
+Ctrl-C ends both and deletes their state.
 END
 # Until one of them ends, or a signal comes.
 wait -n $daemon $heapsim

@@ -41,8 +41,8 @@ struct forwarder_place {
 	char *name; /* owned */
 
 	/* Guarded by the forwarder's lock. */
-	struct forwarder_lane_status status;
-	struct forwarder_note notes[FORWARDER_NOTES_MAX];
+	struct forwarder_destination_status status;
+	struct forwarder_omission notes[FORWARDER_OMISSIONS_MAX];
 	size_t note_count;
 	enum forwarder_wish wish;
 	atomic_bool let_go; /* any thread */
@@ -116,7 +116,7 @@ forwarder_wish_grant(struct forwarder *forwarder, struct forwarder_place *place,
 static void
 forwarder_publish(struct forwarder *forwarder, const struct moment *now)
 {
-	struct forwarder_lane_status status;
+	struct forwarder_destination_status status;
 
 	for (size_t i = 0; i < forwarder->count; i++) {
 		struct forwarder_place *place = &forwarder->places[i];
@@ -249,7 +249,7 @@ forwarder_free(struct forwarder *forwarder)
 
 static bool
 forwarder_place_init(struct forwarder *forwarder,
-    const struct forwarder_lane_settings *settings, struct queue *queue,
+    const struct forwarder_destination *settings, struct queue *queue,
     struct err *reterr)
 {
 	struct forwarder_place *place = &forwarder->places[forwarder->count++];
@@ -274,7 +274,7 @@ forwarder_place_init(struct forwarder *forwarder,
 }
 
 bool
-forwarder_start(const struct forwarder_lane_settings *lanes, size_t lane_count,
+forwarder_start(const struct forwarder_destination *lanes, size_t lane_count,
     struct queue *queue, struct forwarder **ret_forwarder, struct err *reterr)
 {
 	struct forwarder *forwarder = calloc(1, sizeof(*forwarder));
@@ -342,14 +342,14 @@ forwarder_stop(struct forwarder *forwarder, int64_t grace_ms)
 }
 
 size_t
-forwarder_lanes(const struct forwarder *forwarder)
+forwarder_destinations(const struct forwarder *forwarder)
 {
 	return forwarder->count;
 }
 
 void
-forwarder_lane_status(struct forwarder *forwarder, size_t lane,
-    struct forwarder_lane_status *ret_status)
+forwarder_destination_status(struct forwarder *forwarder, size_t lane,
+    struct forwarder_destination_status *ret_status)
 {
 	CHECK(lane < forwarder->count);
 	lock_hold(&forwarder->lock);
@@ -358,8 +358,8 @@ forwarder_lane_status(struct forwarder *forwarder, size_t lane,
 }
 
 size_t
-forwarder_lane_notes(struct forwarder *forwarder, size_t lane,
-    struct forwarder_note ret_notes[FORWARDER_NOTES_MAX])
+forwarder_destination_omissions(struct forwarder *forwarder, size_t lane,
+    struct forwarder_omission ret_notes[FORWARDER_OMISSIONS_MAX])
 {
 	size_t count;
 
@@ -372,7 +372,7 @@ forwarder_lane_notes(struct forwarder *forwarder, size_t lane,
 }
 
 bool
-forwarder_lane_set_paused(
+forwarder_destination_set_paused(
     struct forwarder *forwarder, const char *name, bool paused)
 {
 	for (size_t i = 0; i < forwarder->count; i++) {

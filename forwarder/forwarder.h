@@ -15,7 +15,7 @@
 struct forwarder;
 
 /* One destination. Lent for the forwarder's life. */
-struct forwarder_lane_settings {
+struct forwarder_destination {
 	const char *name;
 	const char *url; /* of track: https://.../api/track */
 	const char *app_id;
@@ -34,16 +34,16 @@ struct forwarder_lane_settings {
 	int64_t backoff_first_ms; /* doubles from here, full jitter */
 	int64_t backoff_most_ms;
 	int64_t retry_after_most_ms;
-	int64_t probe_ms;     /* between probes of a stopped lane */
-	int64_t set_aside_ms; /* before a suspect event is tried again */
-	bool dry_run;	      /* map and count, send and settle nothing */
+	int64_t probe_ms; /* between probes of a stopped lane */
+	int64_t defer_ms; /* before a suspect event is tried again */
+	bool dry_run;	  /* map and count, send and settle nothing */
 };
 
 /* Defaults for everything but name, url and app_id. */
-void forwarder_lane_settings_init(struct forwarder_lane_settings *settings);
+void forwarder_destination_init(struct forwarder_destination *settings);
 
 MUST_USE bool
-forwarder_start(const struct forwarder_lane_settings *lanes, size_t lane_count,
+forwarder_start(const struct forwarder_destination *lanes, size_t lane_count,
     struct queue *queue, struct forwarder **ret_forwarder, struct err *reterr);
 
 /* Something may be due: look now. Any thread; takes the forwarder as void *
@@ -59,14 +59,14 @@ void forwarder_stop(struct forwarder *forwarder, int64_t grace_ms);
 
 enum forwarder_state {
 	FORWARDER_RUNNING,
-	FORWARDER_WAITING, /* the destination has trouble: backing off */
-	FORWARDER_STOPPED, /* a person must act; probes from time to time */
-	FORWARDER_PAUSED,  /* by a person */
-	FORWARDER_RESTING, /* a minute after a crash: the quota is unknown */
-	FORWARDER_DRY,	   /* a trial run: maps and counts, sends nothing */
+	FORWARDER_BACKING_OFF, /* the destination has trouble: backing off */
+	FORWARDER_HALTED,      /* a person must act; probes from time to time */
+	FORWARDER_PAUSED,      /* by the operator */
+	FORWARDER_COOLING_DOWN, /* a minute after a crash: the quota is unknown */
+	FORWARDER_TRIAL, /* a trial run: maps and counts, sends nothing */
 };
 
-struct forwarder_lane_status {
+struct forwarder_destination_status {
 	const char *name;
 	enum forwarder_state state;
 	char why[320];		  /* of WAITING and STOPPED */
@@ -77,37 +77,37 @@ struct forwarder_lane_status {
 	unsigned pace_per_minute;	   /* events, at present */
 	unsigned pace_full_per_minute;	   /* but for answers of 429 */
 	/* Refused, and not proven to be at fault: tried again. */
-	size_t suspects;
-	char suspect_why[256];	/* the destination's last words to one */
-	int64_t suspect_due_ms; /* the next of them, wall clock; 0 = none */
+	size_t deferred;
+	char deferred_why[256];	 /* the destination's last words to one */
+	int64_t deferred_due_ms; /* the next of them, wall clock; 0 = none */
 	/* What waits for its identity's quota: the last will be due, wall
 	 * clock; 0 = nothing; -1 = it is not known what did before a crash. */
 	int64_t last_due_ms;
-	/* of DRY: events that would have been sent, dropped, buried */
-	uint64_t dry_sent, dry_dropped, dry_buried;
+	/* of DRY: events that would have been sent, dropped, dead */
+	uint64_t trial_sent, trial_dropped, trial_dead;
 	uint64_t notes_lost; /* of notes that the table had no room for */
 };
 
 /* What was cut or left out on the way since the start, by property. */
-struct forwarder_note {
+struct forwarder_omission {
 	const char *property; /* of the catalogue, "event" or "other"; static */
-	enum track_note_kind kind;
+	enum track_omission_kind kind;
 	uint64_t count;
 };
 
-enum { FORWARDER_NOTES_MAX = 1024 };
+enum { FORWARDER_OMISSIONS_MAX = 1024 };
 
-size_t forwarder_lanes(const struct forwarder *forwarder);
-void forwarder_lane_status(struct forwarder *forwarder, size_t lane,
-    struct forwarder_lane_status *ret_status);
+size_t forwarder_destinations(const struct forwarder *forwarder);
+void forwarder_destination_status(struct forwarder *forwarder, size_t lane,
+    struct forwarder_destination_status *ret_status);
 
 /* Copies a lane's notes and returns how many. */
-size_t forwarder_lane_notes(struct forwarder *forwarder, size_t lane,
-    struct forwarder_note ret_notes[FORWARDER_NOTES_MAX]);
+size_t forwarder_destination_omissions(struct forwarder *forwarder, size_t lane,
+    struct forwarder_omission ret_notes[FORWARDER_OMISSIONS_MAX]);
 
-/* Pause a lane or let it go on, as queue_lane_pause() keeps it over restarts.
+/* Pause a lane or let it go on, as queue_destination_pause() keeps it over restarts.
  * False if there is no such lane. Any thread. */
-bool forwarder_lane_set_paused(
+bool forwarder_destination_set_paused(
     struct forwarder *forwarder, const char *name, bool paused);
 
 /* Hand back what is mapped but not in flight, and read it again: events were
@@ -125,11 +125,11 @@ struct forwarder_once {
 /* Map one event by the lane's rules, post it and wait for the answer, on the
  * calling thread; for trying the settings, while no forwarder runs here.
  * False only for trouble of ours. */
-MUST_USE bool forwarder_send_once(const struct forwarder_lane_settings *lane,
-    const char *event, size_t len, struct forwarder_once *ret_once,
-    struct err *reterr);
+MUST_USE bool
+forwarder_send_once(const struct forwarder_destination *lane, const char *event,
+    size_t len, struct forwarder_once *ret_once, struct err *reterr);
 
-/* "running", "waiting", ... */
+/* "running", "backing_off", ... */
 const char *forwarder_state_name(enum forwarder_state state);
 
 #endif

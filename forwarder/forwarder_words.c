@@ -4,9 +4,9 @@
 #include "forwarder/forwarder.h"
 
 void
-forwarder_lane_settings_init(struct forwarder_lane_settings *settings)
+forwarder_destination_init(struct forwarder_destination *settings)
 {
-	*settings = (struct forwarder_lane_settings){
+	*settings = (struct forwarder_destination){
 	    .events_per_minute = 15000,
 	    .identity_per_minute = 1000,
 	    .share_percent = 95,
@@ -20,7 +20,7 @@ forwarder_lane_settings_init(struct forwarder_lane_settings *settings)
 	    .backoff_most_ms = 60 * 1000,
 	    .retry_after_most_ms = 15 * 60 * 1000,
 	    .probe_ms = 60 * 1000,
-	    .set_aside_ms = 60 * 1000,
+	    .defer_ms = 60 * 1000,
 	};
 }
 
@@ -30,16 +30,16 @@ forwarder_state_name(enum forwarder_state state)
 	switch (state) {
 	case FORWARDER_RUNNING:
 		return "running";
-	case FORWARDER_WAITING:
-		return "waiting";
-	case FORWARDER_STOPPED:
-		return "stopped";
+	case FORWARDER_BACKING_OFF:
+		return "backing_off";
+	case FORWARDER_HALTED:
+		return "halted";
 	case FORWARDER_PAUSED:
 		return "paused";
-	case FORWARDER_RESTING:
-		return "resting";
-	case FORWARDER_DRY:
-		return "dry-run";
+	case FORWARDER_COOLING_DOWN:
+		return "cooling_down";
+	case FORWARDER_TRIAL:
+		return "trial";
 	}
 	return "unknown";
 }

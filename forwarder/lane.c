@@ -6,7 +6,7 @@
  *	RESTING -> RUNNING -- network, 408, 429, 5xx --> WAITING        |
  *	          ^   |  ^----- any other answer ---------'             |
  *	          |   '-- 401, 403, 404, ... or too many refused --> STOPPED
- *	          '-- PAUSED <-- by a person, from any state
+ *	          '-- PAUSED <-- by the operator, from any state
  *
  *	DRY, by a setting, takes the place of RESTING and RUNNING.
  *
@@ -39,22 +39,23 @@ static void
 lane_enter_free(struct lane *lane, const struct moment *now)
 {
 	if (lane->settings.dry_run)
-		lane_enter(lane, FORWARDER_DRY, INT64_MIN, now,
-		    "dry_run is set: events are mapped and counted, and wait");
+		lane_enter(lane, FORWARDER_TRIAL, INT64_MIN, now,
+		    "dry_run is set: events are mapped and counted, and "
+		    "nothing is sent");
 	else if (lane->hold_ms > now->mono_ms)
-		lane_enter(lane, FORWARDER_WAITING,
+		lane_enter(lane, FORWARDER_BACKING_OFF,
 		    lane->hold_ms > lane->rest_ms ? lane->hold_ms
 						  : lane->rest_ms,
 		    now, "%s", lane->hold_why);
 	else if (lane->rest_ms > now->mono_ms)
-		lane_enter(lane, FORWARDER_RESTING, lane->rest_ms, now,
+		lane_enter(lane, FORWARDER_COOLING_DOWN, lane->rest_ms, now,
 		    "it is not known what was sent within the last minute");
 	else
 		lane_enter(lane, FORWARDER_RUNNING, INT64_MIN, now, "%s", "");
 }
 
 static void
-lane_init(struct lane *lane, const struct forwarder_lane_settings *settings,
+lane_init(struct lane *lane, const struct forwarder_destination *settings,
     struct queue *queue, const struct lane_poster *poster, uint64_t seed,
     const struct moment *now)
 {
@@ -88,38 +89,39 @@ lane_init(struct lane *lane, const struct forwarder_lane_settings *settings,
 }
 
 bool
-lane_new(const struct forwarder_lane_settings *settings, struct queue *queue,
+lane_new(const struct forwarder_destination *settings, struct queue *queue,
     const struct lane_poster *poster, uint64_t seed, uint64_t boot,
     const struct moment *now, struct lane **ret_lane, struct err *reterr)
 {
 	struct lane *lane = malloc(sizeof(*lane));
-	struct queue_lane saved = {0};
+	struct queue_destination saved = {0};
 
 	if (lane == NULL)
 		return err_set_nomem(reterr);
 	lane_init(lane, settings, queue, poster, seed, now);
 	lane->boot = boot;
-	if (!queue_lane_open(queue, settings->name, &saved, reterr)) {
+	if (!queue_destination_open(queue, settings->name, &saved, reterr)) {
 		quota_fini(&lane->quota);
 		free(lane);
 		return false;
 	}
 	lane->id = saved.id;
 	if (!lane_doubt_init(lane, saved.doubt, saved.doubt_len, reterr)) {
-		queue_lane_fini(&saved);
+		queue_destination_fini(&saved);
 		lane_free(lane);
 		return false;
 	}
 	lane->last_due_known = queue_due_ms(queue, lane->id) == INT64_MAX;
 	lane_restore(lane, &saved, now);
 	if (settings->dry_run)
-		queue_lane_glance(queue, lane->id);
+		queue_destination_trial(queue, lane->id);
 	if (saved.paused)
 		lane_enter(lane, FORWARDER_PAUSED, INT64_MAX, now,
-		    "paused before the start: `queue resume` ends that");
+		    "paused before the start: `destinations resume` resumes "
+		    "it");
 	else
 		lane_enter_free(lane, now);
-	queue_lane_fini(&saved);
+	queue_destination_fini(&saved);
 	*ret_lane = lane;
 	return true;
 }
@@ -148,11 +150,11 @@ lane_state_level(enum forwarder_state state)
 	case FORWARDER_RUNNING:
 	case FORWARDER_PAUSED:
 		return LOG_INFO;
-	case FORWARDER_WAITING:
-	case FORWARDER_RESTING:
-	case FORWARDER_DRY:
+	case FORWARDER_BACKING_OFF:
+	case FORWARDER_COOLING_DOWN:
+	case FORWARDER_TRIAL:
 		return LOG_WARN;
-	case FORWARDER_STOPPED:
+	case FORWARDER_HALTED:
 		return LOG_ERROR;
 	}
 	return LOG_ERROR;
@@ -174,15 +176,15 @@ lane_enter(struct lane *lane, enum forwarder_state state, int64_t until_ms,
 	lane->until_ms = until_ms;
 	lane->epoch++;
 	lane->flying_now = 0;
-	if (state != FORWARDER_STOPPED)
+	if (state != FORWARDER_HALTED)
 		lane->suspicious = false;
 	if (until_ms != INT64_MAX && until_ms > now->mono_ms)
 		wait_ms = until_ms - now->mono_ms;
 	log_line(lane_state_level(state), "forwarder",
-	    "%s lane=%s next_ms=%" PRId64 " why=%s",
+	    "%s destination=%s next_ms=%" PRId64 " why=%s",
 	    forwarder_state_name(state), lane->settings.name, wait_ms,
 	    LOG_QUOTE(lane->why));
-	if (state == FORWARDER_STOPPED || state == FORWARDER_PAUSED)
+	if (state == FORWARDER_HALTED || state == FORWARDER_PAUSED)
 		lane_return_all(lane);
 }
 
@@ -195,10 +197,10 @@ lane_step(struct lane *lane, const struct moment *now)
 	if (!lane->winding && lane->state != FORWARDER_PAUSED) {
 		if (now->mono_ms < lane->until_ms)
 			next_ms = lane->until_ms;
-		else if (lane->state == FORWARDER_DRY)
+		else if (lane->state == FORWARDER_TRIAL)
 			next_ms = lane_dry(lane, now);
 		else {
-			if (lane->state == FORWARDER_RESTING)
+			if (lane->state == FORWARDER_COOLING_DOWN)
 				lane_enter_free(lane, now);
 			next_ms = lane_run(lane, now);
 			lane_settle(lane, now);
@@ -238,7 +240,7 @@ lane_pause(struct lane *lane, bool paused, const struct moment *now)
 {
 	if (paused && lane->state != FORWARDER_PAUSED)
 		lane_enter(lane, FORWARDER_PAUSED, INT64_MAX, now,
-		    "paused by a person");
+		    "paused by the operator");
 	if (!paused && lane->state == FORWARDER_PAUSED)
 		lane_enter_free(lane, now);
 }
@@ -285,30 +287,30 @@ lane_end(struct lane *lane, const struct moment *now)
 
 size_t
 lane_notes(const struct lane *lane,
-    struct forwarder_note ret_notes[FORWARDER_NOTES_MAX])
+    struct forwarder_omission ret_notes[FORWARDER_OMISSIONS_MAX])
 {
 	return tally_copy(&lane->tally, ret_notes);
 }
 
 static void
 lane_status_suspects(const struct lane *lane, const struct moment *now,
-    struct forwarder_lane_status *status)
+    struct forwarder_destination_status *status)
 {
 	int64_t due_ms;
 
-	status->suspects = suspicion_waiting(&lane->suspicion, &due_ms);
-	if (status->suspects == 0)
+	status->deferred = suspicion_waiting(&lane->suspicion, &due_ms);
+	if (status->deferred == 0)
 		return;
-	status->suspect_due_ms = lane_due_wall_ms(lane, due_ms, now);
-	(void)snprintf(status->suspect_why, sizeof(status->suspect_why), "%s",
-	    lane->suspect_why);
+	status->deferred_due_ms = lane_due_wall_ms(lane, due_ms, now);
+	(void)snprintf(status->deferred_why, sizeof(status->deferred_why), "%s",
+	    lane->deferred_why);
 }
 
 void
 lane_status(const struct lane *lane, const struct moment *now,
-    struct forwarder_lane_status *ret_status)
+    struct forwarder_destination_status *ret_status)
 {
-	*ret_status = (struct forwarder_lane_status){
+	*ret_status = (struct forwarder_destination_status){
 	    .name = lane->settings.name,
 	    .state = lane->state,
 	    .last_accepted_ms = lane->accepted_ms,
@@ -318,9 +320,9 @@ lane_status(const struct lane *lane, const struct moment *now,
 	    .in_flight = lane->flying_count,
 	    .pace_per_minute = lane->pace.present,
 	    .pace_full_per_minute = lane->pace.full,
-	    .dry_sent = lane->dry_sent,
-	    .dry_dropped = lane->dry_dropped,
-	    .dry_buried = lane->dry_buried,
+	    .trial_sent = lane->trial_sent,
+	    .trial_dropped = lane->trial_dropped,
+	    .trial_dead = lane->trial_dead,
 	    .notes_lost = lane->tally.lost,
 	};
 	if (!lane->last_due_known)

@@ -25,7 +25,7 @@ struct lane_poster {
 /* Settings, queue and poster are lent for the lane's life. The number of the
  * boot (boot.h) says which monotonic clock `now` is of. */
 MUST_USE bool
-lane_new(const struct forwarder_lane_settings *settings, struct queue *queue,
+lane_new(const struct forwarder_destination *settings, struct queue *queue,
     const struct lane_poster *poster, uint64_t seed, uint64_t boot,
     const struct moment *now, struct lane **ret_lane, struct err *reterr);
 
@@ -61,9 +61,9 @@ void lane_end(struct lane *lane, const struct moment *now);
 
 /* Copies what was cut or left out, by property; how many. */
 size_t lane_notes(const struct lane *lane,
-    struct forwarder_note ret_notes[FORWARDER_NOTES_MAX]);
+    struct forwarder_omission ret_notes[FORWARDER_OMISSIONS_MAX]);
 
 void lane_status(const struct lane *lane, const struct moment *now,
-    struct forwarder_lane_status *ret_status);
+    struct forwarder_destination_status *ret_status);
 
 #endif

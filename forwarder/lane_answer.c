@@ -92,7 +92,7 @@ lane_accepted(struct lane *lane, struct request *request, bool fresh,
 	size_raise(&lane->size, now->mono_ms);
 	if (fresh) {
 		backoff_reset(&lane->backoff);
-		if (lane->state == FORWARDER_WAITING || request->probe)
+		if (lane->state == FORWARDER_BACKING_OFF || request->probe)
 			lane_enter(
 			    lane, FORWARDER_RUNNING, INT64_MIN, now, "%s", "");
 	}
@@ -125,14 +125,16 @@ lane_trouble(struct lane *lane, struct request *request, bool fresh,
 	lane_keep(lane, request, now->mono_ms);
 	if (lane->winding)
 		return;
-	if (fresh && lane->state == FORWARDER_STOPPED) {
+	if (fresh && lane->state == FORWARDER_HALTED) {
 		if (until_ms < now->mono_ms + lane->settings.probe_ms)
 			until_ms = now->mono_ms + lane->settings.probe_ms;
 		lane_enter(
-		    lane, FORWARDER_STOPPED, until_ms, now, "%s", lane->why);
+		    lane, FORWARDER_HALTED, until_ms, now, "%s", lane->why);
 	} else if (fresh)
-		lane_enter(lane, FORWARDER_WAITING, until_ms, now, "%s", why);
-	else if (lane->state == FORWARDER_WAITING && until_ms > lane->until_ms)
+		lane_enter(
+		    lane, FORWARDER_BACKING_OFF, until_ms, now, "%s", why);
+	else if (lane->state == FORWARDER_BACKING_OFF &&
+		 until_ms > lane->until_ms)
 		lane->until_ms = until_ms; /* it asked for more */
 }
 
@@ -147,10 +149,10 @@ lane_stop(struct lane *lane, struct request *request, bool fresh,
 	lane_request_return(lane, request);
 	if (lane->winding || lane->state == FORWARDER_PAUSED)
 		return;
-	if (lane->state == FORWARDER_STOPPED && !fresh)
+	if (lane->state == FORWARDER_HALTED && !fresh)
 		return;
 	lane_answer_why(answer, why, sizeof(why));
-	lane_enter(lane, FORWARDER_STOPPED,
+	lane_enter(lane, FORWARDER_HALTED,
 	    now->mono_ms + lane->settings.probe_ms, now, "%s; %s", why,
 	    lane_advice(answer));
 }
@@ -181,7 +183,7 @@ lane_suspect(struct lane *lane, struct request *request,
     const struct moment *now)
 {
 	const struct request_item *item = &request->items[0];
-	bool stopped = lane->state == FORWARDER_STOPPED;
+	bool stopped = lane->state == FORWARDER_HALTED;
 
 	slate_suspect(request->slate, item->lot, item->event,
 	    &(struct slate_refusal){
@@ -199,15 +201,15 @@ lane_suspect(struct lane *lane, struct request *request,
 	suspicion_refuse(&lane->suspicion, item->hash, request->mark);
 	request_free(request);
 	lane->refused++;
-	lane_answer_why(answer, lane->suspect_why, sizeof(lane->suspect_why));
+	lane_answer_why(answer, lane->deferred_why, sizeof(lane->deferred_why));
 	if (!stopped && !suspicion_systematic(&lane->suspicion))
 		return;
-	lane_enter(lane, FORWARDER_STOPPED,
+	lane_enter(lane, FORWARDER_HALTED,
 	    now->mono_ms + lane->settings.probe_ms, now,
 	    "%zu of the last %zu events were refused: not the events but the "
 	    "mapping or the destination; last: %s",
 	    suspicion_refused(&lane->suspicion),
-	    suspicion_judged(&lane->suspicion), lane->suspect_why);
+	    suspicion_judged(&lane->suspicion), lane->deferred_why);
 	lane->suspicious = true;
 }
 
@@ -219,7 +221,7 @@ lane_refused(struct lane *lane, struct request *request, bool fresh,
 {
 	counter_add(COUNTER_POSTS_REFUSED, 1);
 	if (lane->winding || lane->state == FORWARDER_PAUSED ||
-	    (lane->state == FORWARDER_STOPPED && !fresh)) {
+	    (lane->state == FORWARDER_HALTED && !fresh)) {
 		lane_request_return(lane, request);
 		return;
 	}
@@ -258,7 +260,7 @@ lane_answer(struct lane *lane, struct request *request,
 	verdict_read(&input, &verdict);
 	lane_land(lane, request, now);
 	log_line(LOG_INFO, "forwarder",
-	    "post lane=%s events=%zu bytes=%zu status=%ld ms=%" PRId64
+	    "post destination=%s events=%zu bytes=%zu status=%ld ms=%" PRId64
 	    " result=%s",
 	    lane->settings.name, request->count, request->body.len,
 	    answer->status, now->mono_ms - request->started_ms,

@@ -23,7 +23,7 @@ lane_doubt_init(
 		return true;
 	if (err.code == ERR_NOMEM)
 		return err_set_nomem(reterr);
-	log_line(LOG_ERROR, "forwarder", "doubt lane=%s error=%s",
+	log_line(LOG_ERROR, "forwarder", "doubt destination=%s error=%s",
 	    lane->settings.name, LOG_QUOTE(err.text));
 	return true;
 }
@@ -72,8 +72,8 @@ lane_doubt_post(struct lane *lane, const struct request *request,
 	lane_note_write(lane, now, &bytes);
 	doubt_write(&lane->unknown, &bytes);
 	ok = ok && buf_ok(&bytes, reterr) &&
-	     queue_lane_post(lane->queue, lane->id, now->wall_ms, bytes.data,
-		 bytes.len, reterr);
+	     queue_destination_post(lane->queue, lane->id, now->wall_ms,
+		 bytes.data, bytes.len, reterr);
 	buf_fini(&bytes);
 	if (!ok)
 		lane_doubt_known(lane, request);

@@ -18,19 +18,19 @@ lane_dry_one(
 	struct track_result result;
 
 	buf_reset(out);
-	if (!track_write(
-		&lane->rules, event->data, event->data_len, out, &result, NULL))
+	if (!track_write(&lane->rules, event->data.data, event->data.len, out,
+		&result, NULL))
 		return false;
 	tally_add(&lane->tally, &result);
 	switch (result.fate) {
 	case TRACK_SEND:
-		lane->dry_sent++;
+		lane->trial_sent++;
 		break;
 	case TRACK_DROP:
-		lane->dry_dropped++;
+		lane->trial_dropped++;
 		break;
-	case TRACK_BURY:
-		lane->dry_buried++;
+	case TRACK_DEAD:
+		lane->trial_dead++;
 		break;
 	}
 	return true;
@@ -53,7 +53,7 @@ lane_dry(struct lane *lane, const struct moment *now)
 		if (!queue_take(
 			lane->queue, lane->id, now->wall_ms, &lease, &err)) {
 			log_line(LOG_ERROR, "forwarder",
-			    "take lane=%s error=%s", lane->settings.name,
+			    "take destination=%s error=%s", lane->settings.name,
 			    LOG_QUOTE(err.text));
 			lease = NULL;
 		}

@@ -20,7 +20,7 @@ lane_fill_replays(const struct request *request)
 static size_t
 lane_fill_events(const struct lane *lane)
 {
-	if (lane->state == FORWARDER_STOPPED)
+	if (lane->state == FORWARDER_HALTED)
 		return 1; /* a probe */
 	if (lane_fill_replays(lane->filling))
 		return pace_request_events(&lane->pace) / LANE_FIT_PART + 1;
@@ -71,7 +71,7 @@ lane_fill_judged(struct slate *slate, struct lot *lot, size_t event,
 			    result->erase, result->erase_len);
 		slate_dropped(slate, lot, event, result->reason);
 		return true;
-	case TRACK_BURY:
+	case TRACK_DEAD:
 		slate_buried(slate, lot, event, result->reason);
 		return true;
 	case TRACK_SEND:
@@ -136,8 +136,8 @@ lane_fill_one(
 	slate = lane->filling->slate;
 	if (!slate_expect(slate))
 		goto later;
-	hash = doubt_event(
-	    lot->lease->events[event].data, lot->lease->events[event].data_len);
+	hash = doubt_event(lot->lease->events[event].data.data,
+	    lot->lease->events[event].data.len);
 	if (lane_fill_pass_by(lane, lot, event, hash, now))
 		return true;
 	switch (request_add(lane->filling, lane_doubt_rules(lane, hash), lot,
@@ -222,7 +222,7 @@ lane_fill(struct lane *lane, const struct moment *now)
 		if (!stock_peek(&lane->stock, lane->queue, lane->id,
 			lane_due_ms(lane, now), &lot, &event, &err)) {
 			log_line(LOG_ERROR, "forwarder",
-			    "take lane=%s error=%s", lane->settings.name,
+			    "take destination=%s error=%s", lane->settings.name,
 			    LOG_QUOTE(err.text));
 			lane->look_ms = now->mono_ms + LANE_RETRY_MS;
 			return true;

@@ -30,7 +30,7 @@ enum {
 
 struct lane {
 	/* Set at the start. */
-	struct forwarder_lane_settings settings;
+	struct forwarder_destination settings;
 	struct track_rules rules;
 	struct queue *queue;
 	struct lane_poster poster;
@@ -45,7 +45,7 @@ struct lane {
 			   * nothing about the state since */
 	char why[320];
 	bool suspicious; /* STOPPED because too many events were refused */
-	bool passed_by;	 /* then: the search for a probe met suspects */
+	bool passed_by;	 /* then: the search for a probe met deferred */
 	bool probe_any;	 /* and nothing else: one of them will do */
 	bool winding;	 /* stopping */
 
@@ -54,8 +54,8 @@ struct lane {
 	struct pace pace;
 	struct backoff backoff;
 	struct suspicion suspicion;
-	char suspect_why[256]; /* of the last that was refused alone */
-	struct doubt unknown;  /* what may be at the destination */
+	char deferred_why[256]; /* of the last that was refused alone */
+	struct doubt unknown;	/* what may be at the destination */
 	bool doubt;	  /* refusals without proof: one request at a time */
 	struct size size; /* of a request */
 	int64_t rest_ms;  /* mono: until then the quota is unknown */
@@ -86,7 +86,7 @@ struct lane {
 	/* For the status. */
 	int64_t accepted_ms; /* wall */
 	uint64_t posts, accepted, refused;
-	uint64_t dry_sent, dry_dropped, dry_buried;
+	uint64_t trial_sent, trial_dropped, trial_dead;
 	struct tally tally;
 };
 
@@ -123,14 +123,14 @@ struct lane_note {
 	uint64_t whither;
 };
 
-uint64_t lane_whither(const struct forwarder_lane_settings *settings);
+uint64_t lane_whither(const struct forwarder_destination *settings);
 void lane_note_write(
     const struct lane *lane, const struct moment *now, struct buf *buf);
 void lane_note_read(struct bytes_reader *reader, struct lane_note *ret_note);
 
 /* What the next life has to know; and what it makes of it. */
 void lane_rest(struct lane *lane, const struct moment *now);
-void lane_restore(struct lane *lane, const struct queue_lane *saved,
+void lane_restore(struct lane *lane, const struct queue_destination *saved,
     const struct moment *now);
 
 /* By which rules the event with that hash is mapped. */

@@ -58,7 +58,7 @@ struct rest {
 };
 
 uint64_t
-lane_whither(const struct forwarder_lane_settings *settings)
+lane_whither(const struct forwarder_destination *settings)
 {
 	const char *url = settings->url != NULL ? settings->url : "";
 
@@ -131,22 +131,22 @@ lane_rest(struct lane *lane, const struct moment *now)
 		lane_note_write(lane, now, &doubt);
 	doubt_write(&lane->unknown, &doubt);
 	if (!buf_ok(&rest, &err) || !buf_ok(&doubt, &err) ||
-	    !queue_lane_rest(lane->queue, lane->id, now->wall_ms,
-		&(struct queue_rest){
+	    !queue_destination_stop(lane->queue, lane->id, now->wall_ms,
+		&(struct queue_stop_state){
 		    .sends = rest.data,
 		    .sends_len = rest.len,
 		    .doubt = doubt.data,
 		    .doubt_len = doubt.len,
 		},
 		&err))
-		log_line(LOG_WARN, "forwarder", "rest lane=%s error=%s",
+		log_line(LOG_WARN, "forwarder", "rest destination=%s error=%s",
 		    lane->settings.name, LOG_QUOTE(err.text));
 	buf_fini(&rest);
 	buf_fini(&doubt);
 }
 
 static bool
-lane_rest_parse(const struct queue_lane *saved, struct rest *ret_rest)
+lane_rest_parse(const struct queue_destination *saved, struct rest *ret_rest)
 {
 	struct bytes_reader reader = {
 	    .data = (const unsigned char *)saved->sends,
@@ -198,7 +198,7 @@ lane_hold_restore(
 
 /* Is the log whole, and did nobody post after it? */
 static bool
-lane_log_restore(struct lane *lane, const struct queue_lane *saved,
+lane_log_restore(struct lane *lane, const struct queue_destination *saved,
     const struct rest *rest, const struct moment *now)
 {
 	unsigned needs =
@@ -216,15 +216,15 @@ lane_log_restore(struct lane *lane, const struct queue_lane *saved,
 		return false;
 	if (quota_read(&lane->quota, rest->log, rest->log_len, &then, &err))
 		return true;
-	log_line(LOG_WARN, "forwarder", "restore lane=%s error=%s",
+	log_line(LOG_WARN, "forwarder", "restore destination=%s error=%s",
 	    lane->settings.name, LOG_QUOTE(err.text));
 	return false;
 }
 
 /* After a crash: when may the last post have arrived at the latest? */
 static int64_t
-lane_last_arrival_ms(const struct lane *lane, const struct queue_lane *saved,
-    const struct moment *now)
+lane_last_arrival_ms(const struct lane *lane,
+    const struct queue_destination *saved, const struct moment *now)
 {
 	struct bytes_reader reader = {
 	    .data = (const unsigned char *)saved->doubt,
@@ -245,8 +245,8 @@ lane_last_arrival_ms(const struct lane *lane, const struct queue_lane *saved,
 }
 
 void
-lane_restore(
-    struct lane *lane, const struct queue_lane *saved, const struct moment *now)
+lane_restore(struct lane *lane, const struct queue_destination *saved,
+    const struct moment *now)
 {
 	struct rest rest;
 	bool found =

@@ -177,7 +177,7 @@ lane_post(struct lane *lane, struct request *request, const struct moment *now)
 	if (!lane_note(lane, request, now, &err))
 		goto fail;
 	request->held = false; /* the log has them now */
-	request->probe = lane->state == FORWARDER_STOPPED;
+	request->probe = lane->state == FORWARDER_HALTED;
 	lane->passed_by = lane->probe_any = false;
 	request->epoch = lane->epoch;
 	request->started_ms = now->mono_ms;
@@ -193,7 +193,7 @@ lane_post(struct lane *lane, struct request *request, const struct moment *now)
 	lane->flying_now++;
 	return true;
 fail:
-	log_line(LOG_ERROR, "forwarder", "start lane=%s error=%s",
+	log_line(LOG_ERROR, "forwarder", "start destination=%s error=%s",
 	    lane->settings.name, LOG_QUOTE(err.text));
 	lane->post_ms = now->mono_ms + LANE_RETRY_MS;
 	return false;

@@ -47,7 +47,7 @@ void
 lane_keep(struct lane *lane, struct request *request, int64_t at_ms)
 {
 	if (lane->winding || request->stale ||
-	    lane->state == FORWARDER_STOPPED ||
+	    lane->state == FORWARDER_HALTED ||
 	    lane->state == FORWARDER_PAUSED) {
 		lane_request_return(lane, request);
 		return;
@@ -70,22 +70,22 @@ lane_slate_ripe(const struct lane *lane, const struct slate *slate)
 	       lane->filling->count == 0;
 }
 
-/* Judge the suspects of a slate; the first that is set aside is a warning,
+/* Judge the deferred of a slate; the first that is set aside is a warning,
  * unless the lane has stopped, which is said louder. */
 static void
 lane_decide(struct lane *lane, struct slate *slate, const struct moment *now)
 {
 	struct slate_judge judge = {
 	    .suspicion = &lane->suspicion,
-	    .may_bury = lane->state != FORWARDER_STOPPED,
+	    .may_bury = lane->state != FORWARDER_HALTED,
 	    .mono_ms = now->mono_ms,
 	    .due_ms = lane_due_ms(lane, now),
-	    .aside_ms = lane->settings.set_aside_ms,
+	    .aside_ms = lane->settings.defer_ms,
 	};
 	int64_t due_ms;
 	size_t before, after;
 
-	if (slate->suspects == 0)
+	if (slate->deferred == 0)
 		return;
 	before = suspicion_waiting(&lane->suspicion, &due_ms);
 	slate_decide(slate, &judge);
@@ -93,11 +93,11 @@ lane_decide(struct lane *lane, struct slate *slate, const struct moment *now)
 	if (before > 0 || after == 0 || !judge.may_bury)
 		return;
 	log_line(LOG_WARN, "forwarder",
-	    "set aside lane=%s events=%zu next_ms=%" PRId64
+	    "defer destination=%s events=%zu next_ms=%" PRId64
 	    " why=\"refused, and too few others were accepted since to tell "
 	    "whether it is the event\" last=%s",
 	    lane->settings.name, after, due_ms - judge.due_ms,
-	    LOG_QUOTE(lane->suspect_why));
+	    LOG_QUOTE(lane->deferred_why));
 }
 
 void
@@ -117,8 +117,8 @@ lane_settle(struct lane *lane, const struct moment *now)
 		    !slate_settle(slate, lane->queue, &lane->unknown,
 			now->wall_ms, &err)) {
 			log_line(LOG_ERROR, "forwarder",
-			    "settle lane=%s error=%s", lane->settings.name,
-			    LOG_QUOTE(err.text));
+			    "settle destination=%s error=%s",
+			    lane->settings.name, LOG_QUOTE(err.text));
 			lane->settle_ms = now->mono_ms + LANE_RETRY_MS;
 			return;
 		}
@@ -139,8 +139,9 @@ lane_slates_abandon(struct lane *lane)
 	struct slate *slate;
 
 	while ((slate = lane->slates) != NULL) {
-		log_line(LOG_WARN, "forwarder", "unsettled lane=%s events=%zu",
-		    lane->settings.name, slate->count);
+		log_line(LOG_WARN, "forwarder",
+		    "unsettled destination=%s events=%zu", lane->settings.name,
+		    slate->count);
 		lane->slates = slate->next;
 		slate_abandon(slate, lane->queue);
 		slate_free(slate);

@@ -29,8 +29,8 @@ once_answered(
 }
 
 static bool
-once_post(const struct forwarder_lane_settings *lane,
-    struct forwarder_once *once, struct err *reterr)
+once_post(const struct forwarder_destination *lane, struct forwarder_once *once,
+    struct err *reterr)
 {
 	struct post_target target = {
 	    .url = lane->url,
@@ -54,9 +54,8 @@ once_post(const struct forwarder_lane_settings *lane,
 }
 
 bool
-forwarder_send_once(const struct forwarder_lane_settings *lane,
-    const char *event, size_t len, struct forwarder_once *ret_once,
-    struct err *reterr)
+forwarder_send_once(const struct forwarder_destination *lane, const char *event,
+    size_t len, struct forwarder_once *ret_once, struct err *reterr)
 {
 	struct forwarder_once *once = ret_once;
 

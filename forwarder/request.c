@@ -79,7 +79,7 @@ request_add(struct request *request, const struct track_rules *rules,
 		goto fail;
 	at = body->len;
 	if (!track_write(
-		rules, from->data, from->data_len, body, ret_result, &err))
+		rules, from->data.data, from->data.len, body, ret_result, &err))
 		goto fail;
 	if (ret_result->fate != TRACK_SEND) {
 		buf_truncate(body, before);
@@ -104,7 +104,7 @@ fail:
 	if (err.code != ERR_LIMIT)
 		return REQUEST_NO_MEMORY;
 	*ret_result = (struct track_result){
-	    .fate = TRACK_BURY,
+	    .fate = TRACK_DEAD,
 	    .reason = "too large for a request",
 	};
 	return REQUEST_JUDGED;

@@ -71,7 +71,7 @@ slate_add(struct slate *slate, struct lot *lot, size_t event)
 void
 slate_done(struct slate *slate, struct lot *lot, size_t event)
 {
-	slate_add(slate, lot, event)->outcome = QUEUE_DONE;
+	slate_add(slate, lot, event)->outcome = QUEUE_DELIVERED;
 }
 
 void
@@ -79,7 +79,7 @@ slate_again(struct slate *slate, struct lot *lot, size_t event, int64_t due_ms)
 {
 	struct slate_entry *entry = slate_add(slate, lot, event);
 
-	entry->outcome = QUEUE_AGAIN;
+	entry->outcome = QUEUE_DEFERRED;
 	entry->due_ms = due_ms + SLATE_DUE_GRID - 1;
 	entry->due_ms -= entry->due_ms % SLATE_DUE_GRID;
 }
@@ -118,7 +118,7 @@ slate_buried(
 {
 	struct slate_entry *entry = slate_add(slate, lot, event);
 
-	entry->outcome = QUEUE_BURIED;
+	entry->outcome = QUEUE_DEAD;
 	entry->reason = reason;
 }
 
@@ -128,7 +128,7 @@ slate_suspect(struct slate *slate, struct lot *lot, size_t event,
 {
 	struct slate_entry *entry = slate_add(slate, lot, event);
 
-	slate->suspects++;
+	slate->deferred++;
 	entry->suspect = true;
 	entry->hash = refusal->hash;
 	entry->posts = refusal->posts;
@@ -154,10 +154,10 @@ slate_decide_one(struct slate_entry *entry, const struct slate_judge *judge)
 	entry->suspect = false;
 	if (judge->may_bury &&
 	    suspicion_bury(judge->suspicion, entry->hash, judge->mono_ms)) {
-		entry->outcome = QUEUE_BURIED;
+		entry->outcome = QUEUE_DEAD;
 		return;
 	}
-	entry->outcome = QUEUE_AGAIN;
+	entry->outcome = QUEUE_DEFERRED;
 	if (attempts > SLATE_DOUBLINGS)
 		attempts = SLATE_DOUBLINGS;
 	aside_ms = judge->aside_ms << attempts;
@@ -178,13 +178,13 @@ slate_decide(struct slate *slate, const struct slate_judge *judge)
 		if (slate->entries[i].suspect)
 			slate_decide_one(&slate->entries[i], judge);
 	}
-	slate->suspects = 0;
+	slate->deferred = 0;
 }
 
 bool
 slate_full(const struct slate *slate)
 {
-	return slate->count - slate->suspects >= SLATE_FLUSH_VERDICTS ||
+	return slate->count - slate->deferred >= SLATE_FLUSH_VERDICTS ||
 	       slate->bytes >= SLATE_FLUSH_BYTES;
 }
 
@@ -214,7 +214,7 @@ slate_verdict_fill(
 	verdict->sent_len = entry->sent_len;
 }
 
-/* Close the judged entries, settled or not, and keep the suspects. */
+/* Close the judged entries, settled or not, and keep the deferred. */
 static void
 slate_close(struct slate *slate, struct queue *queue)
 {
@@ -245,9 +245,9 @@ slate_doubt_end(const struct slate *slate, struct doubt *doubt)
 		const struct queue_event *event =
 		    &entry->lot->lease->events[entry->event];
 
-		if (!entry->suspect && entry->outcome != QUEUE_AGAIN)
-			doubt_remove(
-			    doubt, doubt_event(event->data, event->data_len));
+		if (!entry->suspect && entry->outcome != QUEUE_DEFERRED)
+			doubt_remove(doubt,
+			    doubt_event(event->data.data, event->data.len));
 	}
 }
 
@@ -255,7 +255,7 @@ bool
 slate_settle(struct slate *slate, struct queue *queue, struct doubt *doubt,
     int64_t now_ms, struct err *reterr)
 {
-	size_t judged = slate->count - slate->suspects, i, n = 0;
+	size_t judged = slate->count - slate->deferred, i, n = 0;
 	struct queue_verdict *verdicts;
 	bool ok;
 
@@ -284,6 +284,6 @@ slate_abandon(struct slate *slate, struct queue *queue)
 
 	for (i = 0; i < slate->count; i++)
 		slate->entries[i].suspect = false;
-	slate->suspects = 0;
+	slate->deferred = 0;
 	slate_close(slate, queue);
 }

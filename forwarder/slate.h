@@ -44,7 +44,7 @@ struct slate {
 	size_t requests; /* that will still add to it */
 	struct slate_entry *entries;
 	size_t count;
-	size_t suspects; /* among them */
+	size_t deferred; /* among them */
 	size_t expected; /* events in its requests: room is made for them */
 	size_t cap;
 	size_t bytes; /* of words and sent */
@@ -88,7 +88,7 @@ struct slate_refusal {
 void slate_suspect(struct slate *slate, struct lot *lot, size_t event,
     const struct slate_refusal *refusal);
 
-/* By what suspects are judged. */
+/* By what deferred are judged. */
 struct slate_judge {
 	struct suspicion *suspicion;
 	bool may_bury;
@@ -97,7 +97,7 @@ struct slate_judge {
 	int64_t aside_ms; /* a suspect waits at first */
 };
 
-/* Every suspect is judged: buried with proof, else tried again, later the
+/* Every suspect is judged: dead with proof, else tried again, later the
  * more often it was. */
 void slate_decide(struct slate *slate, const struct slate_judge *judge);
 

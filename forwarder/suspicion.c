@@ -1,7 +1,7 @@
 /*
  * When is a refused event to blame? One that is refused among many is bad; if
  * many are refused, the mapping or the destination is, and burying them would
- * bury everything. So an event that was refused alone is buried only if all
+ * bury everything. So an event that was refused alone is dead only if all
  * of this holds, and else is set aside and tried again beside others:
  *
  *	1. Of the last 1000 judged events at most 5% were refused, few or
@@ -22,12 +22,12 @@
  *
  * A lane stops when 1. is broken by 20 or more refused since it last went on.
  * A probe that is accepted lets it go on, for what is good shall not wait
- * behind what is not (nor does a probe ask for suspects while there is
+ * behind what is not (nor does a probe ask for deferred while there is
  * anything else); but it wipes nothing out: below 5% comes of acceptance
  * alone. Only a restart judges anew, for it may have brought other settings.
  *
  * Refused events are few, or the lane stops: they are kept in a list, and
- * those above its bound are forgotten, the oldest first. One that comes back
+ * those above its bound are erased, the oldest first. One that comes back
  * is then refused for the first time, which errs towards setting aside.
  */
 
@@ -53,7 +53,7 @@ suspicion_find(const struct suspicion *suspicion, uint64_t event)
 {
 	size_t i = 0;
 
-	while (i < suspicion->count && suspicion->suspects[i].event != event)
+	while (i < suspicion->count && suspicion->deferred[i].event != event)
 		i++;
 	return i;
 }
@@ -61,7 +61,7 @@ suspicion_find(const struct suspicion *suspicion, uint64_t event)
 static void
 suspicion_remove(struct suspicion *suspicion, size_t at)
 {
-	struct suspect *suspect = &suspicion->suspects[at];
+	struct suspect *suspect = &suspicion->deferred[at];
 
 	suspicion->count--;
 	memmove(
@@ -94,7 +94,7 @@ suspicion_refuse(struct suspicion *suspicion, uint64_t event, uint64_t mark)
 		return;
 	if (suspicion->count == SUSPICION_SUSPECTS)
 		suspicion_remove(suspicion, 0);
-	suspicion->suspects[suspicion->count++] = (struct suspect){
+	suspicion->deferred[suspicion->count++] = (struct suspect){
 	    .event = event,
 	    .judged = ++suspicion->judged,
 	    .mark = mark,
@@ -122,7 +122,7 @@ suspicion_refused(const struct suspicion *suspicion)
 	uint64_t before = suspicion->judged - suspicion_judged(suspicion);
 	size_t i = suspicion->count;
 
-	while (i > 0 && suspicion->suspects[i - 1].judged > before)
+	while (i > 0 && suspicion->deferred[i - 1].judged > before)
 		i--;
 	return suspicion->count - i;
 }
@@ -156,7 +156,7 @@ suspicion_around_high(const struct suspicion *suspicion, uint64_t mark)
 	size_t i;
 
 	for (i = 0; i < suspicion->count; i++)
-		refused += suspicion->suspects[i].mark >= mark;
+		refused += suspicion->deferred[i].mark >= mark;
 	return suspicion_share_high(refused, refused + accepted);
 }
 
@@ -168,9 +168,9 @@ suspicion_bury(struct suspicion *suspicion, uint64_t event, int64_t mono_ms)
 	if (at == suspicion->count || !suspicion_recent(suspicion, mono_ms) ||
 	    suspicion_share_high(
 		suspicion_refused(suspicion), suspicion_judged(suspicion)) ||
-	    suspicion_around_high(suspicion, suspicion->suspects[at].mark))
+	    suspicion_around_high(suspicion, suspicion->deferred[at].mark))
 		return false;
-	suspicion->suspects[at].aside = false;
+	suspicion->deferred[at].aside = false;
 	return true;
 }
 
@@ -181,8 +181,8 @@ suspicion_aside(struct suspicion *suspicion, uint64_t event, int64_t due_ms)
 
 	if (at == suspicion->count)
 		return; /* above the bound */
-	suspicion->suspects[at].aside = true;
-	suspicion->suspects[at].due_ms = due_ms;
+	suspicion->deferred[at].aside = true;
+	suspicion->deferred[at].due_ms = due_ms;
 }
 
 void
@@ -191,7 +191,7 @@ suspicion_aside_none(struct suspicion *suspicion)
 	size_t i;
 
 	for (i = 0; i < suspicion->count; i++)
-		suspicion->suspects[i].aside = false;
+		suspicion->deferred[i].aside = false;
 }
 
 size_t
@@ -201,7 +201,7 @@ suspicion_waiting(const struct suspicion *suspicion, int64_t *ret_due_ms)
 
 	*ret_due_ms = INT64_MAX;
 	for (i = 0; i < suspicion->count; i++) {
-		const struct suspect *suspect = &suspicion->suspects[i];
+		const struct suspect *suspect = &suspicion->deferred[i];
 
 		if (!suspect->aside)
 			continue;

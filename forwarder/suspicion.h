@@ -28,7 +28,7 @@ struct suspect {
 };
 
 struct suspicion {
-	struct suspect suspects[SUSPICION_SUSPECTS]; /* as they were refused */
+	struct suspect deferred[SUSPICION_SUSPECTS]; /* as they were refused */
 	size_t count;
 	uint64_t judged;     /* events, ever */
 	uint64_t accepted;   /* events, ever */
@@ -66,7 +66,7 @@ size_t suspicion_judged(const struct suspicion *suspicion);
 /* Was anything accepted within the hour? */
 bool suspicion_recent(const struct suspicion *suspicion, int64_t mono_ms);
 
-/* Is it the event? If so it is buried and no suspect any more. */
+/* Is it the event? If so it is dead and no suspect any more. */
 bool
 suspicion_bury(struct suspicion *suspicion, uint64_t event, int64_t mono_ms);
 

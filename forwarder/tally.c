@@ -10,24 +10,24 @@
 /* FNV-1a. Names that are the same text are the same property, wherever the
  * text is. */
 static size_t
-tally_place(const struct track_note *note)
+tally_place(const struct track_omission *note)
 {
 	uint32_t hash = 0x811c9dc5u ^ (uint32_t)note->kind;
 	const char *at;
 
 	for (at = note->property; *at != '\0'; at++)
 		hash = (hash ^ (unsigned char)*at) * 0x01000193u;
-	return hash % FORWARDER_NOTES_MAX;
+	return hash % FORWARDER_OMISSIONS_MAX;
 }
 
-static struct forwarder_note *
-tally_find(struct tally *tally, const struct track_note *note)
+static struct forwarder_omission *
+tally_find(struct tally *tally, const struct track_omission *note)
 {
 	size_t at = tally_place(note), i;
 
-	for (i = 0; i < FORWARDER_NOTES_MAX; i++) {
-		struct forwarder_note *row =
-		    &tally->notes[(at + i) % FORWARDER_NOTES_MAX];
+	for (i = 0; i < FORWARDER_OMISSIONS_MAX; i++) {
+		struct forwarder_omission *row =
+		    &tally->notes[(at + i) % FORWARDER_OMISSIONS_MAX];
 
 		if (row->property == NULL ||
 		    (row->kind == note->kind &&
@@ -44,8 +44,8 @@ tally_add(struct tally *tally, const struct track_result *result)
 
 	tally->lost += result->notes_lost;
 	for (i = 0; i < result->note_count; i++) {
-		const struct track_note *note = &result->notes[i];
-		struct forwarder_note *row = tally_find(tally, note);
+		const struct track_omission *note = &result->notes[i];
+		struct forwarder_omission *row = tally_find(tally, note);
 
 		if (row == NULL) {
 			tally->lost += note->count;
@@ -61,11 +61,11 @@ tally_add(struct tally *tally, const struct track_result *result)
 
 size_t
 tally_copy(const struct tally *tally,
-    struct forwarder_note ret_notes[FORWARDER_NOTES_MAX])
+    struct forwarder_omission ret_notes[FORWARDER_OMISSIONS_MAX])
 {
 	size_t count = 0, i;
 
-	for (i = 0; i < FORWARDER_NOTES_MAX; i++) {
+	for (i = 0; i < FORWARDER_OMISSIONS_MAX; i++) {
 		if (tally->notes[i].property != NULL)
 			ret_notes[count++] = tally->notes[i];
 	}

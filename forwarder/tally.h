@@ -9,8 +9,9 @@
 #include "forwarder/forwarder.h"
 
 struct tally {
-	struct forwarder_note notes[FORWARDER_NOTES_MAX]; /* a hash table */
-	uint64_t lost;					  /* no room */
+	struct forwarder_omission
+	    notes[FORWARDER_OMISSIONS_MAX]; /* a hash table */
+	uint64_t lost;			    /* no room */
 };
 
 /* Add the notes of one event. */
@@ -18,6 +19,6 @@ void tally_add(struct tally *tally, const struct track_result *result);
 
 /* Copy what is there, and return how many. */
 size_t tally_copy(const struct tally *tally,
-    struct forwarder_note ret_notes[FORWARDER_NOTES_MAX]);
+    struct forwarder_omission ret_notes[FORWARDER_OMISSIONS_MAX]);
 
 #endif

@@ -7,15 +7,14 @@
 enum { BOOKS_STALLED_MS = 10000 };
 
 int64_t
-books_imbalance(const struct books_line *line)
+stats_imbalance(const struct stats_line *line)
 {
-	return line->received - line->waiting - line->delivered - line->buried -
-	       line->dropped - line->duplicates - line->forgotten -
-	       line->expired;
+	return line->received - line->queued - line->delivered - line->dead -
+	       line->dropped - line->duplicates - line->erased - line->expired;
 }
 
 void
-books_totals(struct queue *queue, struct books_totals *ret_totals)
+stats_totals(struct queue *queue, struct stats_totals *ret_totals)
 {
 	lock_hold(&queue->shelf);
 	*ret_totals = queue->totals;
@@ -23,37 +22,37 @@ books_totals(struct queue *queue, struct books_totals *ret_totals)
 }
 
 bool
-books_alive(struct queue *queue, int64_t mono_ms)
+stats_alive(struct queue *queue, int64_t mono_ms)
 {
 	return mono_ms - atomic_load(&queue->beat_mono_ms) < BOOKS_STALLED_MS;
 }
 
 void
-books_lanes(struct queue *queue, books_lane_fn *fn, void *arg)
+stats_destinations(struct queue *queue, stats_destination_fn *fn, void *arg)
 {
 	lock_hold(&queue->shelf);
 	for (size_t i = 0; i < queue->lanes_shown_count; i++)
 		fn(arg, queue->lanes_shown[i].name,
-		    queue->lanes_shown[i].waiting);
+		    queue->lanes_shown[i].queued);
 	lock_drop(&queue->shelf);
 }
 
 int64_t
-books_lane_waiting(struct queue *queue, const char *lane)
+stats_destination_queued(struct queue *queue, const char *lane)
 {
-	int64_t waiting = 0;
+	int64_t queued = 0;
 
 	lock_hold(&queue->shelf);
 	for (size_t i = 0; i < queue->lanes_shown_count; i++) {
 		if (strcmp(queue->lanes_shown[i].name, lane) == 0)
-			waiting = queue->lanes_shown[i].waiting;
+			queued = queue->lanes_shown[i].queued;
 	}
 	lock_drop(&queue->shelf);
-	return waiting;
+	return queued;
 }
 
 int64_t
-books_lane_delivered_ms(struct queue *queue, const char *lane)
+stats_destination_delivered_ms(struct queue *queue, const char *lane)
 {
 	int64_t ms = 0;
 
@@ -70,7 +69,8 @@ static bool
 books_lane_paused_read(
     struct queue *queue, const char *lane, bool *ret_paused, struct err *reterr)
 {
-	sqlite3_stmt *read = queue_statement(queue, STORE_LANE_READ, reterr);
+	sqlite3_stmt *read =
+	    queue_statement(queue, STORE_DESTINATION_READ, reterr);
 	bool row;
 
 	if (read == NULL)
@@ -85,7 +85,7 @@ books_lane_paused_read(
 }
 
 bool
-books_lane_paused(
+stats_destination_paused(
     struct queue *queue, const char *lane, bool *ret_paused, struct err *reterr)
 {
 	bool ok;
@@ -117,7 +117,7 @@ books_source_after(struct queue *queue, int64_t lane, int64_t last,
     int64_t *ret_source, struct err *reterr)
 {
 	sqlite3_stmt *after =
-	    queue_statement(queue, STORE_TICKET_SOURCE_AFTER, reterr);
+	    queue_statement(queue, STORE_DELIVERY_SOURCE_AFTER, reterr);
 	bool row;
 
 	if (after == NULL)
@@ -166,16 +166,16 @@ books_oldest_in(
 			return false;
 		if (source == 0)
 			return true;
-		if (!books_oldest_of(queue, STORE_TICKET_OLDEST_FRESH, lane,
+		if (!books_oldest_of(queue, STORE_DELIVERY_OLDEST_FRESH, lane,
 			source, oldest_ms, reterr) ||
-		    !books_oldest_of(queue, STORE_TICKET_OLDEST_ASIDE, lane,
-			source, oldest_ms, reterr))
+		    !books_oldest_of(queue, STORE_DELIVERY_OLDEST_DEFERRED,
+			lane, source, oldest_ms, reterr))
 			return false;
 	}
 }
 
 bool
-books_oldest_ms(
+stats_oldest_ms(
     struct queue *queue, const char *lane, int64_t *ret_ms, struct err *reterr)
 {
 	int64_t oldest_ms = 0, id = 0;
@@ -196,7 +196,7 @@ books_oldest_ms(
 }
 
 struct books_difference {
-	books_text_fn *fn;
+	stats_text_fn *fn;
 	void *arg;
 	bool agree;
 };
@@ -218,8 +218,8 @@ books_compare(struct books_difference *difference, const char *what,
 
 /* What the rows say, beside what the books say. */
 struct books_count {
-	int64_t waiting, buried, lanes, kept_parcels, kept_bytes;
-	struct books_line line;
+	int64_t queued, dead, lanes, archive_batches, archive_bytes;
+	struct stats_line line;
 	int64_t booked_parcels, booked_bytes;
 };
 
@@ -230,29 +230,29 @@ books_count_rows(
 	sqlite3_stmt *row;
 	bool there;
 
-	if (!books_number(
-		queue, STORE_CHECK_WAITING, &count->waiting, reterr) ||
-	    !books_number(queue, STORE_CHECK_BURIED, &count->buried, reterr) ||
-	    !books_number(queue, STORE_CHECK_LANES, &count->lanes, reterr))
+	if (!books_number(queue, STORE_CHECK_QUEUED, &count->queued, reterr) ||
+	    !books_number(queue, STORE_CHECK_DEAD, &count->dead, reterr) ||
+	    !books_number(
+		queue, STORE_CHECK_DESTINATIONS, &count->lanes, reterr))
 		return false;
-	row = queue_statement(queue, STORE_KEPT_TOTALS, reterr);
+	row = queue_statement(queue, STORE_ARCHIVE_TOTALS, reterr);
 	if (row == NULL || !store_step(&queue->store, row, &there, reterr))
 		return false;
-	count->kept_parcels = sqlite3_column_int64(row, 0);
-	count->kept_bytes = sqlite3_column_int64(row, 1);
+	count->archive_batches = sqlite3_column_int64(row, 0);
+	count->archive_bytes = sqlite3_column_int64(row, 1);
 	store_reset(row);
 	row = queue_statement(queue, STORE_LEDGER_TOTALS, reterr);
 	if (row == NULL || !store_step(&queue->store, row, &there, reterr))
 		return false;
 	ledger_line_read(row, 1, &count->line);
 	store_reset(row);
-	count->booked_parcels = queue->kept_parcels;
-	count->booked_bytes = queue->kept_bytes;
+	count->booked_parcels = queue->archive_batches;
+	count->booked_bytes = queue->archive_bytes;
 	return true;
 }
 
 bool
-books_check(struct queue *queue, books_text_fn *fn, void *arg, bool *ret_agree,
+stats_check(struct queue *queue, stats_text_fn *fn, void *arg, bool *ret_agree,
     struct err *reterr)
 {
 	struct books_difference difference = {
@@ -265,17 +265,16 @@ books_check(struct queue *queue, books_text_fn *fn, void *arg, bool *ret_agree,
 	lock_drop(&queue->held);
 	if (!ok)
 		return false;
-	books_compare(
-	    &difference, "waiting", count.line.waiting, count.waiting);
-	books_compare(
-	    &difference, "waiting by lane", count.line.waiting, count.lanes);
-	books_compare(&difference, "buried", count.line.buried, count.buried);
-	books_compare(&difference, "kept, parcels", count.booked_parcels,
-	    count.kept_parcels);
-	books_compare(
-	    &difference, "kept, bytes", count.booked_bytes, count.kept_bytes);
+	books_compare(&difference, "queued", count.line.queued, count.queued);
+	books_compare(&difference, "queued, by destination", count.line.queued,
+	    count.lanes);
+	books_compare(&difference, "dead", count.line.dead, count.dead);
+	books_compare(&difference, "archive, batches", count.booked_parcels,
+	    count.archive_batches);
+	books_compare(&difference, "archive, bytes", count.booked_bytes,
+	    count.archive_bytes);
 	books_compare(&difference, "received less all the rest",
-	    books_imbalance(&count.line), 0);
+	    stats_imbalance(&count.line), 0);
 	*ret_agree = difference.agree;
 	return true;
 }

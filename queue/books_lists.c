@@ -1,6 +1,6 @@
 /*
  * Walks over rows for people: the ledger, what was dropped, notes, erasures,
- * the buried. Each is one statement and one function that hands a row over.
+ * the dead. Each is one statement and one function that hands a row over.
  */
 
 #include "queue/inside.h"
@@ -62,20 +62,20 @@ books_text(sqlite3_stmt *row, int column)
 static bool
 books_ledger_row(sqlite3_stmt *row, void (*fn)(void), void *arg)
 {
-	struct books_line line;
+	struct stats_line line;
 
 	ledger_line_read(row, 1, &line);
-	return ((books_line_fn *)fn)(arg, books_text(row, 0), &line);
+	return ((stats_line_fn *)fn)(arg, books_text(row, 0), &line);
 }
 
 bool
-books_ledger(struct queue *queue, enum books_by by, books_line_fn *fn,
+stats_ledger(struct queue *queue, enum stats_by by, stats_line_fn *fn,
     void *arg, struct err *reterr)
 {
 	static const enum store_sql sql[] = {
-	    [BOOKS_BY_SOURCE] = STORE_LEDGER_BY_SOURCE,
-	    [BOOKS_BY_KIND] = STORE_LEDGER_BY_KIND,
-	    [BOOKS_BY_HOUR] = STORE_LEDGER_BY_HOUR,
+	    [STATS_BY_SOURCE] = STORE_LEDGER_BY_SOURCE,
+	    [STATS_BY_TYPE] = STORE_LEDGER_BY_TYPE,
+	    [STATS_BY_HOUR] = STORE_LEDGER_BY_HOUR,
 	};
 
 	return books_walk(queue,
@@ -89,13 +89,13 @@ books_ledger(struct queue *queue, enum books_by by, books_line_fn *fn,
 static bool
 books_drop_row(sqlite3_stmt *row, void (*fn)(void), void *arg)
 {
-	return ((books_drop_fn *)fn)(arg, books_text(row, 0),
+	return ((stats_drop_fn *)fn)(arg, books_text(row, 0),
 	    books_text(row, 1), sqlite3_column_int64(row, 2));
 }
 
 bool
-books_drops(
-    struct queue *queue, books_drop_fn *fn, void *arg, struct err *reterr)
+stats_drops(
+    struct queue *queue, stats_drop_fn *fn, void *arg, struct err *reterr)
 {
 	return books_walk(queue,
 	    &(struct books_walk){.sql = STORE_DROP_ALL,
@@ -108,19 +108,18 @@ books_drops(
 static bool
 books_top_row(sqlite3_stmt *row, void (*fn)(void), void *arg)
 {
-	return ((books_top_fn *)fn)(arg, books_text(row, 0),
+	return ((stats_top_fn *)fn)(arg, books_text(row, 0),
 	    sqlite3_column_int(row, 1), sqlite3_column_int64(row, 2));
 }
 
 bool
-books_top(struct queue *queue, enum books_top top, size_t most,
-    books_top_fn *fn, void *arg, struct err *reterr)
+stats_top(struct queue *queue, enum stats_top top, size_t most,
+    stats_top_fn *fn, void *arg, struct err *reterr)
 {
 	return books_walk(queue,
-	    &(struct books_walk){.sql = top == BOOKS_TOP_DROPS
-					    ? STORE_DROP_TOP
-					    : STORE_BURIED_TOP,
-		.after = BOOKS_TOP_BURIED,
+	    &(struct books_walk){
+		.sql = top == STATS_TOP_DROPS ? STORE_DROP_TOP : STORE_DEAD_TOP,
+		.after = STATS_TOP_RECENT,
 		.most = (int64_t)most,
 		.row = books_top_row,
 		.fn = (void (*)(void))fn,
@@ -133,17 +132,17 @@ books_top(struct queue *queue, enum books_top top, size_t most,
 static bool
 books_note_row(sqlite3_stmt *row, void (*fn)(void), void *arg)
 {
-	return ((books_note_fn *)fn)(arg, books_text(row, 0),
+	return ((stats_drift_fn *)fn)(arg, books_text(row, 0),
 	    sqlite3_column_int64(row, 1), sqlite3_column_int64(row, 2),
 	    sqlite3_column_int64(row, 3));
 }
 
 bool
-books_notes(
-    struct queue *queue, books_note_fn *fn, void *arg, struct err *reterr)
+stats_drift(
+    struct queue *queue, stats_drift_fn *fn, void *arg, struct err *reterr)
 {
 	return books_walk(queue,
-	    &(struct books_walk){.sql = STORE_NOTE_ALL,
+	    &(struct books_walk){.sql = STORE_DRIFT_ALL,
 		.row = books_note_row,
 		.fn = (void (*)(void))fn,
 		.arg = arg},
@@ -153,14 +152,14 @@ books_notes(
 static bool
 books_erasure_row(sqlite3_stmt *row, void (*fn)(void), void *arg)
 {
-	return ((books_erasure_fn *)fn)(arg, sqlite3_column_int64(row, 0),
+	return ((stats_erasure_fn *)fn)(arg, sqlite3_column_int64(row, 0),
 	    books_text(row, 1), books_text(row, 2),
 	    sqlite3_column_int64(row, 3), sqlite3_column_int64(row, 4));
 }
 
 bool
-books_erasures(struct queue *queue, int64_t after, size_t most,
-    books_erasure_fn *fn, void *arg, struct err *reterr)
+stats_erasures(struct queue *queue, int64_t after, size_t most,
+    stats_erasure_fn *fn, void *arg, struct err *reterr)
 {
 	return books_walk(queue,
 	    &(struct books_walk){.sql = STORE_ERASURE_AFTER,
@@ -172,18 +171,18 @@ books_erasures(struct queue *queue, int64_t after, size_t most,
 	    reterr);
 }
 
-/* ---- the buried ---- */
+/* ---- the dead ---- */
 
 static void
-books_buried_read(sqlite3_stmt *row, struct books_buried *ret_buried)
+books_buried_read(sqlite3_stmt *row, struct stats_dead *ret_buried)
 {
-	*ret_buried = (struct books_buried){
+	*ret_buried = (struct stats_dead){
 	    .id = sqlite3_column_int64(row, 0),
 	    .source = (const char *)sqlite3_column_text(row, 1),
-	    .lane = (const char *)sqlite3_column_text(row, 2),
-	    .kind = (const char *)sqlite3_column_text(row, 3),
+	    .destination = (const char *)sqlite3_column_text(row, 2),
+	    .type = (const char *)sqlite3_column_text(row, 3),
 	    .accepted_ms = sqlite3_column_int64(row, 4),
-	    .buried_ms = sqlite3_column_int64(row, 5),
+	    .dead_ms = sqlite3_column_int64(row, 5),
 	    .attempts = (unsigned)sqlite3_column_int64(row, 6),
 	    .reason = (const char *)sqlite3_column_text(row, 7),
 	    .status = sqlite3_column_int(row, 8),
@@ -199,18 +198,18 @@ books_buried_read(sqlite3_stmt *row, struct books_buried *ret_buried)
 static bool
 books_buried_row(sqlite3_stmt *row, void (*fn)(void), void *arg)
 {
-	struct books_buried buried;
+	struct stats_dead dead;
 
-	books_buried_read(row, &buried);
-	return ((books_buried_fn *)fn)(arg, &buried);
+	books_buried_read(row, &dead);
+	return ((stats_dead_fn *)fn)(arg, &dead);
 }
 
 bool
-books_buried(struct queue *queue, int64_t after, size_t most,
-    books_buried_fn *fn, void *arg, struct err *reterr)
+stats_dead(struct queue *queue, int64_t after, size_t most, stats_dead_fn *fn,
+    void *arg, struct err *reterr)
 {
 	return books_walk(queue,
-	    &(struct books_walk){.sql = STORE_BURIED_AFTER,
+	    &(struct books_walk){.sql = STORE_DEAD_AFTER,
 		.after = after,
 		.most = (int64_t)most,
 		.row = books_buried_row,

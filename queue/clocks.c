@@ -11,7 +11,7 @@
 static const char clocks_key[] = "clocks";
 
 bool
-queue_clocks_note(
+queue_clocks_save(
     struct queue *queue, const void *data, size_t len, struct err *reterr)
 {
 	char *copy = malloc(len + 1), *old;

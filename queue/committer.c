@@ -14,9 +14,9 @@ enum {
 	COMMITTER_ROUND_MS = 500,
 	COMMITTER_FOLD_MS = 3600 * 1000,
 	COMMITTER_CLOCKS_MS = 10000, /* between two writes of the clocks */
-	COMMITTER_RETRY_MENDS = 60,  /* mend_ms between tries of the damaged */
-	COMMITTER_PROBE_MS = 1000,   /* a younger commit answers a probe */
-	COMMITTER_ROOM_STEPS = 8,    /* of evicting, before one commit */
+	COMMITTER_RETRY_MENDS = 60, /* reopen_ms between tries of the damaged */
+	COMMITTER_PROBE_MS = 1000,  /* a younger commit answers a probe */
+	COMMITTER_ROOM_STEPS = 8,   /* of evicting, before one commit */
 };
 
 /* Note the hashes of a transaction in one row, and let rows go that have
@@ -219,14 +219,14 @@ committer_checkpoint(struct queue *queue)
 
 /* Open a broken queue anew. */
 static void
-committer_mend(struct queue *queue, int64_t now_ms, int64_t *mend_ms)
+committer_mend(struct queue *queue, int64_t now_ms, int64_t *reopen_ms)
 {
 	bool mended = false, tried = false;
 	struct err err;
 
 	lock_hold(&queue->held);
-	if (queue->broken && now_ms >= *mend_ms) {
-		*mend_ms = now_ms + queue->settings.mend_ms;
+	if (queue->broken && now_ms >= *reopen_ms) {
+		*reopen_ms = now_ms + queue->settings.reopen_ms;
 		tried = true;
 		mended = queue_reopen(queue, &err);
 		queue_show(queue);
@@ -243,7 +243,7 @@ committer_mend(struct queue *queue, int64_t now_ms, int64_t *mend_ms)
 
 /* When the housekeeping is to be done again; monotonic clock. */
 struct committer_times {
-	int64_t mend_ms, tidy_ms, fold_ms, retry_ms, clocks_ms;
+	int64_t reopen_ms, tidy_ms, fold_ms, retry_ms, clocks_ms;
 };
 
 /* A step of letting go of what was kept long enough, and now and then of
@@ -280,7 +280,7 @@ committer_retry(
 	}
 	if (times->retry_ms == 0)
 		times->retry_ms =
-		    now_ms + COMMITTER_RETRY_MENDS * queue->settings.mend_ms;
+		    now_ms + COMMITTER_RETRY_MENDS * queue->settings.reopen_ms;
 	if (now_ms < times->retry_ms)
 		return false;
 	times->retry_ms = 0;
@@ -302,7 +302,7 @@ committer_tidy(
 		times->fold_ms = now_ms + COMMITTER_FOLD_MS;
 	lock_hold(&queue->held);
 	if (!queue->broken) {
-		if (fold || queue->kept_parcels > 0)
+		if (fold || queue->archive_batches > 0)
 			soon = committer_age(queue, fold);
 		if (!queue->broken)
 			again = committer_retry(queue, times, now_ms);
@@ -322,7 +322,7 @@ void *
 committer_main(void *arg)
 {
 	struct queue *queue = arg;
-	struct committer_times times = {.mend_ms = 0};
+	struct committer_times times = {.reopen_ms = 0};
 	struct put *puts;
 	bool stopping = false;
 
@@ -342,7 +342,7 @@ committer_main(void *arg)
 			committer_commit(queue, puts);
 		committer_checkpoint(queue);
 		now_ms = clock_mono_ms();
-		committer_mend(queue, now_ms, &times.mend_ms);
+		committer_mend(queue, now_ms, &times.reopen_ms);
 		committer_tidy(queue, &times, now_ms);
 	}
 	lock_hold(&queue->held);

@@ -38,23 +38,21 @@ holding_fill(
 	if (holding->settled == NULL || lease->events == NULL)
 		return err_set_nomem(reterr);
 	for (size_t i = 0; i < parcel->count; i++) {
-		const struct parcel_item *item = &parcel->items[i];
+		const struct item *item = &parcel->items[i];
 
 		if (holding_is_done(ticket, i))
 			continue;
 		lease->events[lease->count++] = (struct queue_event){
 		    .index = i,
-		    .kind = item->kind,
-		    .kind_len = item->kind_len,
+		    .type = item->type,
 		    .data = item->data,
-		    .data_len = item->data_len,
 		};
 	}
 	holding->open = lease->count;
 	if (lease->count == (size_t)ticket->remaining)
 		return true;
 	return err_set(reterr, ERR_DAMAGED,
-	    "%zu events where the ticket has %lld", lease->count,
+	    "%zu events where the delivery row has %lld", lease->count,
 	    (long long)ticket->remaining);
 }
 
@@ -63,7 +61,7 @@ holding_read(struct queue *queue, const struct ticket *ticket,
     struct holding **ret_holding, struct err *reterr)
 {
 	sqlite3_stmt *read =
-	    store_statement(&queue->store, STORE_PARCEL_READ, reterr);
+	    store_statement(&queue->store, STORE_BATCH_READ, reterr);
 	struct holding *holding = NULL;
 	bool row, ok = false;
 
@@ -73,7 +71,7 @@ holding_read(struct queue *queue, const struct ticket *ticket,
 	if (!store_step(&queue->store, read, &row, reterr))
 		return false;
 	if (!row) {
-		(void)err_set(reterr, ERR_DAMAGED, "the parcel is missing");
+		(void)err_set(reterr, ERR_DAMAGED, "the batch is missing");
 		goto out;
 	}
 	holding = calloc(1, sizeof(*holding));

@@ -22,7 +22,7 @@
  */
 
 #include "base/lock.h"
-#include "queue/books.h"
+#include "queue/admin.h"
 #include "queue/ledger.h"
 #include "queue/names.h"
 #include "queue/parcel.h"
@@ -43,14 +43,14 @@ enum { QUEUE_DUE_FRESH = 0, QUEUE_DUE_REPLAY = -1 };
 /* What the running transaction adds to numbers of the queue. */
 struct queue_moved {
 	int64_t seen_events, bodies, body_bytes, bodies_removed, damaged;
-	int64_t kept_parcels, kept_bytes, notes;
+	int64_t archive_batches, archive_bytes, notes;
 	bool kept_changed;
 };
 
 /* A lane as the queue sees it; guarded by `held`. */
 struct lane {
 	int64_t id;		    /* its name */
-	int64_t waiting;	    /* durable */
+	int64_t queued;		    /* durable */
 	int64_t moved;		    /* by the running transaction */
 	int64_t delivered_ms;	    /* the last time; durable */
 	int64_t delivered_moved_ms; /* by the running transaction; or 0 */
@@ -113,25 +113,25 @@ struct queue {
 	size_t lane_count;
 	struct holding *holdings;
 	int64_t next_seq;
-	int64_t seen_events;		  /* in the table seen */
-	int64_t bodies, body_bytes;	  /* in the table body */
-	int64_t bodies_removed;		  /* from it, ever */
-	int64_t kept_parcels, kept_bytes; /* in the table kept */
-	int64_t notes;			  /* in the table note */
-	int64_t damaged;		  /* in the table damaged */
-	int64_t damaged_ever;		  /* put there since the start */
+	int64_t seen_events;			/* in the table seen */
+	int64_t bodies, body_bytes;		/* in the table body */
+	int64_t bodies_removed;			/* from it, ever */
+	int64_t archive_batches, archive_bytes; /* in the table kept */
+	int64_t notes;				/* in the table note */
+	int64_t damaged;			/* in the table damaged */
+	int64_t damaged_ever;			/* put there since the start */
 	struct queue_moved moved;
 	int64_t last_commit_ms; /* of puts, successful; 0 after a failure */
 	bool broken;		/* store is closed until it is opened anew */
 	struct parcel_packer *packer; /* for repacking under held */
 	struct buf packed;
 
-	/* guarded by shelf: what can be read without waiting for a commit */
+	/* guarded by shelf: what can be read without queued for a commit */
 	struct lock shelf;
-	struct books_totals totals;
+	struct stats_totals totals;
 	struct {
 		char name[NAMES_TEXT_MAX + 1];
-		int64_t waiting, delivered_ms;
+		int64_t queued, delivered_ms;
 	} lanes_shown[QUEUE_LANES_MAX];
 	size_t lanes_shown_count;
 	char *clocks; /* to be written, or NULL */
@@ -160,7 +160,7 @@ void queue_rollback(struct queue *queue, const struct err *why);
  * tried again: the disk was full, and the ballast was let go. */
 MUST_USE bool queue_relieve(struct queue *queue, const struct err *why);
 void queue_break(struct queue *queue);
-/* Copy what is shown without waiting. */
+/* Copy what is shown without queued. */
 void queue_show(struct queue *queue);
 /* Is there room for a put? ERR_FULL if not. */
 MUST_USE bool queue_room(struct queue *queue, struct err *reterr);
@@ -179,7 +179,7 @@ struct lane *lane_find(struct queue *queue, int64_t id);
 /* The lane of that name, made if need be, inside a transaction. */
 MUST_USE bool lane_add(struct queue *queue, const char *name,
     struct lane **ret_lane, struct err *reterr);
-/* Note waiting events that come or go; inside a transaction. */
+/* Note queued events that come or go; inside a transaction. */
 void lane_move(struct lane *lane, int64_t events);
 /* Note that its destination took something; likewise. */
 void lane_delivered(struct lane *lane, int64_t now_ms);
@@ -218,9 +218,9 @@ struct queue_parcel {
 MUST_USE bool rows_parcel_add(
     struct queue *queue, const struct queue_parcel *parcel, struct err *reterr);
 
-/* One row among the buried. */
+/* One row among the dead. */
 struct queue_burial {
-	int64_t source, lane, kind, accepted_ms, buried_ms;
+	int64_t source, lane, type, accepted_ms, dead_ms;
 	unsigned attempts;
 	const char *reason;
 	int status;

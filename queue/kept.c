@@ -10,7 +10,7 @@ kept_add(struct queue *queue, const struct holding *holding,
     const unsigned char *delivered, int64_t now_ms, struct err *reterr)
 {
 	sqlite3_stmt *add =
-	    store_statement(&queue->store, STORE_KEPT_ADD, reterr);
+	    store_statement(&queue->store, STORE_ARCHIVE_ADD, reterr);
 
 	if (add == NULL)
 		return false;
@@ -21,8 +21,8 @@ kept_add(struct queue *queue, const struct holding *holding,
 	(void)sqlite3_bind_int64(add, 5, (int64_t)holding->frame_len);
 	(void)sqlite3_bind_blob64(
 	    add, 6, delivered, holding->events / 8 + 1, SQLITE_STATIC);
-	queue->moved.kept_parcels++;
-	queue->moved.kept_bytes += (int64_t)holding->frame_len;
+	queue->moved.archive_batches++;
+	queue->moved.archive_bytes += (int64_t)holding->frame_len;
 	return store_run(&queue->store, add, reterr);
 }
 
@@ -43,10 +43,10 @@ static bool
 kept_evict_one(struct queue *queue, int64_t now_ms, bool for_room,
     bool *ret_gone, struct err *reterr)
 {
-	int64_t held = queue->kept_bytes + queue->moved.kept_bytes;
+	int64_t held = queue->archive_bytes + queue->moved.archive_bytes;
 	int64_t id, seq, delivered_ms, bytes;
 	sqlite3_stmt *first =
-	    store_statement(&queue->store, STORE_KEPT_FIRST, reterr);
+	    store_statement(&queue->store, STORE_ARCHIVE_FIRST, reterr);
 	bool row;
 
 	*ret_gone = false;
@@ -61,10 +61,10 @@ kept_evict_one(struct queue *queue, int64_t now_ms, bool for_room,
 			delivered_ms > now_ms - queue->settings.keep_ms))
 		return true;
 	*ret_gone = true;
-	queue->moved.kept_parcels--;
-	queue->moved.kept_bytes -= bytes;
-	return kept_delete(queue, STORE_KEPT_DELETE, id, reterr) &&
-	       kept_delete(queue, STORE_PARCEL_DELETE, seq, reterr);
+	queue->moved.archive_batches--;
+	queue->moved.archive_bytes -= bytes;
+	return kept_delete(queue, STORE_ARCHIVE_DELETE, id, reterr) &&
+	       kept_delete(queue, STORE_BATCH_DELETE, seq, reterr);
 }
 
 bool

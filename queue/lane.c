@@ -22,7 +22,7 @@ bool
 lane_load(struct queue *queue, struct err *reterr)
 {
 	sqlite3_stmt *all =
-	    store_statement(&queue->store, STORE_LANE_ALL, reterr);
+	    store_statement(&queue->store, STORE_DESTINATION_ALL, reterr);
 	int64_t glances[QUEUE_LANES_MAX]; /* of before, at a reopening */
 	size_t count = 0;
 	bool row;
@@ -44,11 +44,11 @@ lane_load(struct queue *queue, struct err *reterr)
 			NULL) {
 			store_reset(all);
 			return err_set(reterr, ERR_DAMAGED,
-			    "queue.db: the table of lanes is wrong");
+			    "queue.db: the table of destinations is wrong");
 		}
 		queue->lanes[queue->lane_count++] =
 		    (struct lane){.id = sqlite3_column_int64(all, 0),
-			.waiting = sqlite3_column_int64(all, 1),
+			.queued = sqlite3_column_int64(all, 1),
 			.delivered_ms = sqlite3_column_int64(all, 2)};
 	}
 	store_reset(all);
@@ -80,7 +80,8 @@ lane_add(struct queue *queue, const char *name, struct lane **ret_lane,
 		if (queue->lane_count == QUEUE_LANES_MAX)
 			return err_set(reterr, ERR_LIMIT,
 			    "more than %d destinations", QUEUE_LANES_MAX);
-		add = store_statement(&queue->store, STORE_LANE_ADD, reterr);
+		add = store_statement(
+		    &queue->store, STORE_DESTINATION_ADD, reterr);
 		if (add == NULL)
 			return false;
 		(void)sqlite3_bind_int64(add, 1, id);
@@ -114,8 +115,8 @@ lane_write(struct queue *queue, struct err *reterr)
 
 		if (lane->moved == 0 && lane->delivered_moved_ms == 0)
 			continue;
-		update =
-		    store_statement(&queue->store, STORE_LANE_WAITING, reterr);
+		update = store_statement(
+		    &queue->store, STORE_DESTINATION_QUEUED, reterr);
 		if (update == NULL)
 			return false;
 		(void)sqlite3_bind_int64(update, 1, lane->id);
@@ -135,7 +136,7 @@ lane_commit(struct queue *queue)
 	for (size_t i = 0; i < queue->lane_count; i++) {
 		struct lane *lane = &queue->lanes[i];
 
-		lane->waiting += lane->moved;
+		lane->queued += lane->moved;
 		lane->moved = 0;
 		if (lane->delivered_moved_ms != 0)
 			lane->delivered_ms = lane->delivered_moved_ms;
@@ -192,7 +193,7 @@ lane_doubt_write(struct queue *queue, int64_t lane, const void *doubt,
  * doubt; without the latter if it is NULL. */
 static bool
 lane_update_once(struct queue *queue, enum store_sql sql, int64_t lane,
-    int64_t number, const struct queue_rest *rest, struct err *reterr)
+    int64_t number, const struct queue_stop_state *rest, struct err *reterr)
 {
 	const void *sends = rest == NULL ? NULL : rest->sends;
 
@@ -206,7 +207,7 @@ lane_update_once(struct queue *queue, enum store_sql sql, int64_t lane,
 
 static bool
 lane_update_locked(struct queue *queue, enum store_sql sql, int64_t lane,
-    int64_t number, const struct queue_rest *rest, struct err *reterr)
+    int64_t number, const struct queue_stop_state *rest, struct err *reterr)
 {
 	struct err err;
 	bool ok;
@@ -236,7 +237,7 @@ lane_bytes_copy(sqlite3_stmt *row, int column, char **ret_data, size_t *ret_len,
 }
 
 static bool
-lane_doubt_read(struct queue *queue, int64_t id, struct queue_lane *lane,
+lane_doubt_read(struct queue *queue, int64_t id, struct queue_destination *lane,
     struct err *reterr)
 {
 	sqlite3_stmt *read =
@@ -255,12 +256,12 @@ lane_doubt_read(struct queue *queue, int64_t id, struct queue_lane *lane,
 }
 
 static bool
-lane_read(struct queue *queue, int64_t id, struct queue_lane *ret_lane,
+lane_read(struct queue *queue, int64_t id, struct queue_destination *ret_lane,
     struct err *reterr)
 {
 	sqlite3_stmt *read =
-	    store_statement(&queue->store, STORE_LANE_READ, reterr);
-	struct queue_lane lane = {.id = id};
+	    store_statement(&queue->store, STORE_DESTINATION_READ, reterr);
+	struct queue_destination lane = {.id = id};
 	bool row, ok;
 
 	if (read == NULL)
@@ -281,7 +282,7 @@ lane_read(struct queue *queue, int64_t id, struct queue_lane *ret_lane,
 	ok = lane_bytes_copy(read, 3, &lane.sends, &lane.sends_len, reterr);
 	store_reset(read);
 	if (!ok || !lane_doubt_read(queue, id, &lane, reterr)) {
-		queue_lane_fini(&lane);
+		queue_destination_fini(&lane);
 		return false;
 	}
 	*ret_lane = lane;
@@ -303,10 +304,10 @@ lane_ensure(
 }
 
 bool
-queue_lane_open(struct queue *queue, const char *name,
-    struct queue_lane *ret_lane, struct err *reterr)
+queue_destination_open(struct queue *queue, const char *name,
+    struct queue_destination *ret_lane, struct err *reterr)
 {
-	struct queue_lane lane = {.sends = NULL};
+	struct queue_destination lane = {.sends = NULL};
 	struct err err;
 	int64_t id;
 	bool ok;
@@ -316,13 +317,13 @@ queue_lane_open(struct queue *queue, const char *name,
 		ok = lane_ensure(queue, name, &id, &err);
 	while (!ok && queue_relieve(queue, &err));
 	ok = ok && lane_read(queue, id, &lane, &err);
-	while (
-	    ok && !lane_update_once(queue, STORE_LANE_RUN, id, 0, NULL, &err))
+	while (ok && !lane_update_once(
+			 queue, STORE_DESTINATION_RUN, id, 0, NULL, &err))
 		ok = queue_relieve(queue, &err);
 	queue_show(queue);
 	lock_drop(&queue->held);
 	if (!ok) {
-		queue_lane_fini(&lane);
+		queue_destination_fini(&lane);
 		return err_set(reterr, err.code, "%s", err.text);
 	}
 	*ret_lane = lane;
@@ -330,7 +331,7 @@ queue_lane_open(struct queue *queue, const char *name,
 }
 
 void
-queue_lane_fini(struct queue_lane *lane)
+queue_destination_fini(struct queue_destination *lane)
 {
 	free(lane->sends);
 	free(lane->doubt);
@@ -339,24 +340,24 @@ queue_lane_fini(struct queue_lane *lane)
 }
 
 bool
-queue_lane_post(struct queue *queue, int64_t lane, int64_t now_ms,
+queue_destination_post(struct queue *queue, int64_t lane, int64_t now_ms,
     const void *doubt, size_t doubt_len, struct err *reterr)
 {
-	return lane_update_locked(queue, STORE_LANE_POST, lane, now_ms,
-	    &(struct queue_rest){.doubt = doubt, .doubt_len = doubt_len},
+	return lane_update_locked(queue, STORE_DESTINATION_POST, lane, now_ms,
+	    &(struct queue_stop_state){.doubt = doubt, .doubt_len = doubt_len},
 	    reterr);
 }
 
 bool
-queue_lane_rest(struct queue *queue, int64_t lane, int64_t now_ms,
-    const struct queue_rest *rest, struct err *reterr)
+queue_destination_stop(struct queue *queue, int64_t lane, int64_t now_ms,
+    const struct queue_stop_state *rest, struct err *reterr)
 {
 	return lane_update_locked(
-	    queue, STORE_LANE_REST, lane, now_ms, rest, reterr);
+	    queue, STORE_DESTINATION_REST, lane, now_ms, rest, reterr);
 }
 
 bool
-queue_lane_pause(
+queue_destination_pause(
     struct queue *queue, const char *name, bool paused, struct err *reterr)
 {
 	struct lane *lane = NULL;
@@ -371,7 +372,7 @@ queue_lane_pause(
 		return err_set(reterr, ERR_NOT_FOUND,
 		    "there is no destination \"%s\"", name);
 	return lane_update_locked(
-	    queue, STORE_LANE_PAUSE, id, paused, NULL, reterr);
+	    queue, STORE_DESTINATION_PAUSE, id, paused, NULL, reterr);
 }
 
 /* ---- where taking fresh tickets begins ---- */

@@ -22,7 +22,7 @@ struct ledger {
 	size_t slot_count;
 	struct ledger_drop *drops;
 	size_t drop_count, drop_cap;
-	struct books_line totals;
+	struct stats_line totals;
 };
 
 struct ledger *
@@ -52,14 +52,14 @@ static bool
 ledger_key_same(const struct ledger_key *a, const struct ledger_key *b)
 {
 	return a->hour == b->hour && a->source == b->source &&
-	       a->kind == b->kind;
+	       a->type == b->type;
 }
 
 static size_t
 ledger_slot(const struct ledger *ledger, const struct ledger_key *key)
 {
 	uint64_t hash = (uint64_t)key->hour * 0x9e3779b97f4a7c15u ^
-			(uint64_t)key->kind * 0xff51afd7ed558ccdu ^
+			(uint64_t)key->type * 0xff51afd7ed558ccdu ^
 			(uint64_t)key->source * 0xc4ceb9fe1a85ec53u;
 	size_t slot = (size_t)(hash >> 20) & (ledger->slot_count - 1);
 
@@ -160,7 +160,7 @@ ledger_bind_key(struct store *store, enum store_sql sql,
 		return NULL;
 	(void)sqlite3_bind_int64(statement, 1, key->hour);
 	(void)sqlite3_bind_int64(statement, 2, key->source);
-	(void)sqlite3_bind_int64(statement, 3, key->kind);
+	(void)sqlite3_bind_int64(statement, 3, key->type);
 	return statement;
 }
 
@@ -198,18 +198,18 @@ ledger_write(struct ledger *ledger, struct store *store, struct err *reterr)
 void
 ledger_commit(struct ledger *ledger)
 {
-	struct books_line *totals = &ledger->totals;
+	struct stats_line *totals = &ledger->totals;
 
 	for (size_t i = 0; i < ledger->row_count; i++) {
 		const int64_t *events = ledger->rows[i].events;
 
 		totals->received += events[LEDGER_RECEIVED];
-		totals->waiting += events[LEDGER_WAITING];
+		totals->queued += events[LEDGER_WAITING];
 		totals->delivered += events[LEDGER_DELIVERED];
-		totals->buried += events[LEDGER_BURIED];
+		totals->dead += events[LEDGER_BURIED];
 		totals->dropped += events[LEDGER_DROPPED];
 		totals->duplicates += events[LEDGER_DUPLICATES];
-		totals->forgotten += events[LEDGER_FORGOTTEN];
+		totals->erased += events[LEDGER_FORGOTTEN];
 		totals->expired += events[LEDGER_EXPIRED];
 		totals->replayed += events[LEDGER_REPLAYED];
 		totals->replay_delivered += events[LEDGER_REPLAY_DELIVERED];
@@ -247,16 +247,16 @@ ledger_fold(struct store *store, int64_t now_ms, struct err *reterr)
 }
 
 void
-ledger_line_read(sqlite3_stmt *row, int first, struct books_line *ret_line)
+ledger_line_read(sqlite3_stmt *row, int first, struct stats_line *ret_line)
 {
-	*ret_line = (struct books_line){
+	*ret_line = (struct stats_line){
 	    .received = sqlite3_column_int64(row, first + LEDGER_RECEIVED),
-	    .waiting = sqlite3_column_int64(row, first + LEDGER_WAITING),
+	    .queued = sqlite3_column_int64(row, first + LEDGER_WAITING),
 	    .delivered = sqlite3_column_int64(row, first + LEDGER_DELIVERED),
-	    .buried = sqlite3_column_int64(row, first + LEDGER_BURIED),
+	    .dead = sqlite3_column_int64(row, first + LEDGER_BURIED),
 	    .dropped = sqlite3_column_int64(row, first + LEDGER_DROPPED),
 	    .duplicates = sqlite3_column_int64(row, first + LEDGER_DUPLICATES),
-	    .forgotten = sqlite3_column_int64(row, first + LEDGER_FORGOTTEN),
+	    .erased = sqlite3_column_int64(row, first + LEDGER_FORGOTTEN),
 	    .expired = sqlite3_column_int64(row, first + LEDGER_EXPIRED),
 	    .replayed = sqlite3_column_int64(row, first + LEDGER_REPLAYED),
 	    .replay_delivered =
@@ -280,7 +280,7 @@ ledger_load(struct ledger *ledger, struct store *store, struct err *reterr)
 	return true;
 }
 
-const struct books_line *
+const struct stats_line *
 ledger_totals(const struct ledger *ledger)
 {
 	return &ledger->totals;

@@ -9,7 +9,7 @@
  * lock guards it.
  */
 
-#include "queue/books.h"
+#include "queue/admin.h"
 #include "queue/store.h"
 
 enum ledger_column {
@@ -29,7 +29,7 @@ enum ledger_column {
 
 struct ledger_key {
 	int64_t hour; /* since 1970 */
-	int64_t source, kind;
+	int64_t source, type;
 };
 
 struct ledger;
@@ -58,17 +58,17 @@ void ledger_rollback(struct ledger *ledger);
 
 /* Fold the hours that lie more than LEDGER_HOURS back into days, inside a
  * transaction; changes no total. */
-enum { LEDGER_HOURS = BOOKS_HOURS };
+enum { LEDGER_HOURS = STATS_HOURS };
 MUST_USE bool
 ledger_fold(struct store *store, int64_t now_ms, struct err *reterr);
 
 /* Read the totals from the file. */
 MUST_USE bool
 ledger_load(struct ledger *ledger, struct store *store, struct err *reterr);
-const struct books_line *ledger_totals(const struct ledger *ledger);
+const struct stats_line *ledger_totals(const struct ledger *ledger);
 
 /* The line of a row whose columns from `first` on are the sums. */
 void
-ledger_line_read(sqlite3_stmt *row, int first, struct books_line *ret_line);
+ledger_line_read(sqlite3_stmt *row, int first, struct stats_line *ret_line);
 
 #endif

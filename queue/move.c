@@ -13,9 +13,9 @@
 /* Mark what was seen before, and remember the rest. Says if that changed
  * what is to be delivered. */
 static bool
-put_mark_duplicates(struct queue *queue, struct put *put, size_t *ret_waiting)
+put_mark_duplicates(struct queue *queue, struct put *put, size_t *ret_queued)
 {
-	size_t waiting = 0;
+	size_t queued = 0;
 
 	window_expect(queue->window,
 	    (const unsigned char(*)[DIGEST_SHORT])put->hashes,
@@ -29,10 +29,10 @@ put_mark_duplicates(struct queue *queue, struct put *put, size_t *ret_waiting)
 		put->known[i] = seen;
 		if (!seen)
 			window_add(queue->window, put->hashes[i]);
-		waiting += put->marks[i] == MARK_WAIT;
+		queued += put->marks[i] == MARK_WAIT;
 	}
-	*ret_waiting = waiting;
-	return waiting != put->waiting;
+	*ret_queued = queued;
+	return queued != put->queued;
 }
 
 /* Book one item; `key` has its kind. */
@@ -40,7 +40,7 @@ static bool
 put_book(struct queue *queue, struct put *put, size_t n,
     const struct ledger_key *key, const struct lane *lane, struct err *reterr)
 {
-	const struct queue_item *item = &put->batch.items[n];
+	const struct item *item = &put->batch.items[n];
 	int64_t rule;
 
 	put->receipt.received++;
@@ -63,19 +63,19 @@ put_book(struct queue *queue, struct put *put, size_t n,
 			   strlen(item->reason), &rule, reterr) &&
 		       ledger_note_drop(queue->ledger, key, rule, 1, reterr);
 	case MARK_BURY:
-		put->receipt.buried++;
+		put->receipt.dead++;
 		return ledger_note(
 			   queue->ledger, key, LEDGER_BURIED, 1, reterr) &&
 		       rows_buried_add(queue,
 			   &(struct queue_burial){
 			       .source = key->source,
 			       .lane = lane->id,
-			       .kind = key->kind,
+			       .type = key->type,
 			       .accepted_ms = put->now_ms,
-			       .buried_ms = put->now_ms,
+			       .dead_ms = put->now_ms,
 			       .reason = item->reason,
-			       .data = item->data,
-			       .data_len = item->data_len,
+			       .data = item->data.data,
+			       .data_len = item->data.len,
 			   },
 			   reterr);
 	}
@@ -86,7 +86,7 @@ put_book(struct queue *queue, struct put *put, size_t n,
  * first of its text. */
 static bool
 put_note_write(struct queue *queue, const struct put *put, enum store_sql sql,
-    const char *text, struct queue_note *note, bool *ret_row,
+    const char *text, struct queue_drift *note, bool *ret_row,
     struct err *reterr)
 {
 	sqlite3_stmt *write = store_statement(&queue->store, sql, reterr);
@@ -106,20 +106,20 @@ put_note_write(struct queue *queue, const struct put *put, enum store_sql sql,
 /* Count what was observed. The table is bounded: a note too many is not told
  * apart from the others of its kind. */
 static bool
-put_note(struct queue *queue, const struct put *put, struct queue_note *note,
+put_note(struct queue *queue, const struct put *put, struct queue_drift *note,
     struct err *reterr)
 {
 	bool full = queue->notes + queue->moved.notes >=
-		    (int64_t)queue->settings.notes_max;
+		    (int64_t)queue->settings.drift_max;
 	bool known = false;
 
 	note->first = false;
-	if (full && !put_note_write(queue, put, STORE_NOTE_AGAIN, note->text,
+	if (full && !put_note_write(queue, put, STORE_DRIFT_AGAIN, note->text,
 			note, &known, reterr))
 		return false;
 	if (known)
 		return true;
-	if (!put_note_write(queue, put, STORE_NOTE_ADD,
+	if (!put_note_write(queue, put, STORE_DRIFT_ADD,
 		full ? "(more)" : note->text, note, &known, reterr))
 		return false;
 	if (note->first)
@@ -131,27 +131,28 @@ static bool
 put_move_batch(struct queue *queue, struct put *put, struct err *reterr)
 {
 	const struct queue_batch *batch = &put->batch;
-	const struct queue_item *last = NULL;
+	const struct item *last = NULL;
 	struct ledger_key key = {.hour = ledger_hour(batch->now_ms)};
 	struct lane *lane;
-	size_t waiting;
+	size_t queued;
 
 	put->receipt = (struct queue_receipt){0}; /* it may be moved again */
 
 	if (!names_add(queue->names, &queue->store, batch->source,
 		strlen(batch->source), &key.source, reterr) ||
-	    !lane_add(queue, batch->lane, &lane, reterr))
+	    !lane_add(queue, batch->destination, &lane, reterr))
 		return false;
-	if (put_mark_duplicates(queue, put, &waiting) && waiting > 0 &&
-	    !put_pack(put, queue->packer, waiting, reterr))
+	if (put_mark_duplicates(queue, put, &queued) && queued > 0 &&
+	    !put_pack(put, queue->packer, queued, reterr))
 		return false;
 	for (size_t i = 0; i < batch->count; i++) {
-		const struct queue_item *item = &batch->items[i];
+		const struct item *item = &batch->items[i];
 
-		if ((last == NULL || last->kind_len != item->kind_len ||
-			memcmp(last->kind, item->kind, item->kind_len) != 0) &&
-		    !names_add_kind(queue->names, &queue->store, item->kind,
-			item->kind_len, &key.kind, reterr))
+		if ((last == NULL || last->type.len != item->type.len ||
+			memcmp(last->type.data, item->type.data,
+			    item->type.len) != 0) &&
+		    !names_add_type(queue->names, &queue->store,
+			item->type.data, item->type.len, &key.type, reterr))
 			return false;
 		last = item;
 		if (!put_book(queue, put, i, &key, lane, reterr))
@@ -161,14 +162,14 @@ put_move_batch(struct queue *queue, struct put *put, struct err *reterr)
 		if (!put_note(queue, put, &batch->notes[i], reterr))
 			return false;
 	}
-	if (waiting == 0)
+	if (queued == 0)
 		return true;
 	return rows_parcel_add(queue,
 	    &(struct queue_parcel){
 		.lane = lane,
 		.source = key.source,
 		.accepted_ms = put->now_ms,
-		.events = waiting,
+		.events = queued,
 		.frame = put->frame.data,
 		.frame_len = put->frame.len,
 	    },
@@ -180,7 +181,7 @@ put_body_known(struct queue *queue, const struct put *put, bool *ret_known,
     struct err *reterr)
 {
 	sqlite3_stmt *find =
-	    store_statement(&queue->store, STORE_BODY_FIND, reterr);
+	    store_statement(&queue->store, STORE_UNREADABLE_FIND, reterr);
 
 	if (find == NULL)
 		return false;
@@ -195,7 +196,7 @@ put_body_known(struct queue *queue, const struct put *put, bool *ret_known,
 static bool
 put_move_body(struct queue *queue, struct put *put, struct err *reterr)
 {
-	const struct queue_body *body = &put->body;
+	const struct queue_unreadable *body = &put->body;
 	int64_t source, held = queue->body_bytes + queue->moved.body_bytes;
 	sqlite3_stmt *add;
 	bool known;
@@ -205,17 +206,17 @@ put_move_body(struct queue *queue, struct put *put, struct err *reterr)
 	if (known)
 		return true;
 	if (held + (int64_t)put->frame.len >
-	    queue->settings.undecodable_max_bytes) {
+	    queue->settings.unreadable_max_bytes) {
 		put->refused = true;
 		(void)err_set(&put->refusal, ERR_FULL,
-		    "the undecodable are at their bound of %lld bytes",
-		    (long long)queue->settings.undecodable_max_bytes);
+		    "unreadable bodies are at their bound of %lld bytes",
+		    (long long)queue->settings.unreadable_max_bytes);
 		return true;
 	}
 	if (!names_add(queue->names, &queue->store, body->source,
 		strlen(body->source), &source, reterr))
 		return false;
-	add = store_statement(&queue->store, STORE_BODY_ADD, reterr);
+	add = store_statement(&queue->store, STORE_UNREADABLE_ADD, reterr);
 	if (add == NULL)
 		return false;
 	(void)sqlite3_bind_int64(add, 1, source);

@@ -77,7 +77,8 @@ names_remember(
 
 	if (names->count == NAMES_MAX)
 		return err_set(reterr, ERR_LIMIT,
-		    "more than %d names of sources, lanes, kinds and rules",
+		    "more than %d names of sources, destinations, types and "
+		    "rules",
 		    NAMES_MAX);
 	copy = strndup(text, len);
 	if (copy == NULL)
@@ -164,7 +165,7 @@ names_add(struct names *names, struct store *store, const char *text,
 }
 
 bool
-names_add_kind(struct names *names, struct store *store, const char *text,
+names_add_type(struct names *names, struct store *store, const char *text,
     size_t len, int64_t *ret_id, struct err *reterr)
 {
 	static const char none[] = "(none)", other[] = "(other)";
@@ -174,7 +175,7 @@ names_add_kind(struct names *names, struct store *store, const char *text,
 		    names, store, none, strlen(none), ret_id, reterr);
 	/* A NUL inside would make two texts look alike. */
 	if (len > NAMES_TEXT_MAX || memchr(text, '\0', len) != NULL ||
-	    (names->count >= NAMES_KINDS_MAX &&
+	    (names->count >= NAMES_TYPES_MAX &&
 		names_find(names, text, len) == 0))
 		return names_add(
 		    names, store, other, strlen(other), ret_id, reterr);

@@ -12,7 +12,7 @@
 
 enum {
 	NAMES_MAX = 8192,
-	NAMES_KINDS_MAX = 4096, /* beyond it new kinds are "(other)" */
+	NAMES_TYPES_MAX = 4096, /* beyond it new kinds are "(other)" */
 	NAMES_TEXT_MAX = 200,
 };
 
@@ -35,7 +35,7 @@ MUST_USE bool names_add(struct names *names, struct store *store,
     const char *text, size_t len, int64_t *ret_id, struct err *reterr);
 
 /* The same for a kind, bounded; "" stands under "(none)". */
-MUST_USE bool names_add_kind(struct names *names, struct store *store,
+MUST_USE bool names_add_type(struct names *names, struct store *store,
     const char *text, size_t len, int64_t *ret_id, struct err *reterr);
 
 void names_commit(struct names *names);

@@ -21,7 +21,7 @@ struct parcel_packer {
 	ZSTD_CCtx *zstd;
 	struct buf raw;
 	struct buf table;
-	struct parcel_item *kinds;
+	struct item *kinds;
 	size_t kind_count, kind_cap;
 };
 
@@ -78,26 +78,27 @@ parcel_number_write(struct buf *buf, uint64_t number)
 
 /* The position of a kind among those listed so far; lists it if need be. */
 static bool
-parcel_kind_find(struct parcel_packer *packer, const struct parcel_item *item,
-    size_t *ret_kind)
+parcel_kind_find(
+    struct parcel_packer *packer, const struct item *item, size_t *ret_kind)
 {
 	size_t from = 0;
 
 	if (packer->kind_count > PARCEL_KINDS_SEARCHED)
 		from = packer->kind_count - PARCEL_KINDS_SEARCHED;
 	for (size_t i = packer->kind_count; i > from; i--) {
-		const struct parcel_item *kind = &packer->kinds[i - 1];
+		const struct item *kind = &packer->kinds[i - 1];
 
-		if (kind->kind_len == item->kind_len &&
-		    (item->kind_len == 0 ||
-			memcmp(kind->kind, item->kind, item->kind_len) == 0)) {
+		if (kind->type.len == item->type.len &&
+		    (item->type.len == 0 ||
+			memcmp(kind->type.data, item->type.data,
+			    item->type.len) == 0)) {
 			*ret_kind = i - 1;
 			return true;
 		}
 	}
 	if (packer->kind_count == packer->kind_cap) {
 		size_t cap = packer->kind_cap == 0 ? 8 : packer->kind_cap * 2;
-		struct parcel_item *kinds =
+		struct item *kinds =
 		    realloc(packer->kinds, cap * sizeof(*kinds));
 
 		if (kinds == NULL)
@@ -116,7 +117,7 @@ parcel_layout(struct parcel_packer *packer, parcel_item_fn *item,
     const void *arg, size_t count, struct err *reterr)
 {
 	struct buf *raw = &packer->raw, *table = &packer->table;
-	struct parcel_item one;
+	struct item one;
 	size_t kind;
 
 	buf_reset(raw);
@@ -127,20 +128,20 @@ parcel_layout(struct parcel_packer *packer, parcel_item_fn *item,
 		if (!parcel_kind_find(packer, &one, &kind))
 			return err_set_nomem(reterr);
 		parcel_number_write(table, kind);
-		parcel_number_write(table, one.data_len);
+		parcel_number_write(table, one.data.len);
 	}
 	parcel_number_write(raw, PARCEL_FORMAT);
 	parcel_number_write(raw, packer->kind_count);
 	for (size_t i = 0; i < packer->kind_count; i++) {
-		parcel_number_write(raw, packer->kinds[i].kind_len);
+		parcel_number_write(raw, packer->kinds[i].type.len);
 		(void)buf_append(
-		    raw, packer->kinds[i].kind, packer->kinds[i].kind_len);
+		    raw, packer->kinds[i].type.data, packer->kinds[i].type.len);
 	}
 	parcel_number_write(raw, count);
 	(void)buf_append(raw, table->data, table->len);
 	for (size_t i = 0; i < count; i++) {
 		item(arg, i, &one);
-		(void)buf_append(raw, one.data, one.data_len);
+		(void)buf_append(raw, one.data.data, one.data.len);
 	}
 	return buf_ok(table, reterr) && buf_ok(raw, reterr);
 }
@@ -216,12 +217,12 @@ parcel_bytes_read(struct parcel_reader *reader, size_t len)
 /* The readers say false for a wrong form and leave *reterr alone, which the
  * caller has filled; no memory is another matter: nothing is damaged. */
 static bool
-parcel_kinds_read(struct parcel_reader *reader, struct parcel_item **ret_kinds,
+parcel_kinds_read(struct parcel_reader *reader, struct item **ret_kinds,
     size_t *ret_count, struct err *reterr)
 {
 	size_t left = (size_t)(reader->end - reader->at);
 	uint64_t number, count;
-	struct parcel_item *kinds;
+	struct item *kinds;
 
 	if (!parcel_number_read(reader, PARCEL_FORMAT, &number) ||
 	    number != PARCEL_FORMAT ||
@@ -235,16 +236,16 @@ parcel_kinds_read(struct parcel_reader *reader, struct parcel_item **ret_kinds,
 	for (size_t i = 0; i < count; i++) {
 		if (!parcel_number_read(reader, left, &number))
 			return false;
-		kinds[i].kind_len = number;
-		kinds[i].kind = parcel_bytes_read(reader, number);
-		if (kinds[i].kind == NULL)
+		kinds[i].type.len = number;
+		kinds[i].type.data = parcel_bytes_read(reader, number);
+		if (kinds[i].type.data == NULL)
 			return false;
 	}
 	return true;
 }
 
 static bool
-parcel_items_read(struct parcel_reader *reader, const struct parcel_item *kinds,
+parcel_items_read(struct parcel_reader *reader, const struct item *kinds,
     size_t kind_count, struct parcel *parcel, struct err *reterr)
 {
 	size_t left = (size_t)(reader->end - reader->at);
@@ -261,13 +262,13 @@ parcel_items_read(struct parcel_reader *reader, const struct parcel_item *kinds,
 		    !parcel_number_read(reader, left, &len))
 			return false;
 		parcel->items[i] = kinds[kind];
-		parcel->items[i].data_len = len;
+		parcel->items[i].data.len = len;
 	}
 	for (size_t i = 0; i < count; i++) {
-		struct parcel_item *item = &parcel->items[i];
+		struct item *item = &parcel->items[i];
 
-		item->data = parcel_bytes_read(reader, item->data_len);
-		if (item->data == NULL)
+		item->data.data = parcel_bytes_read(reader, item->data.len);
+		if (item->data.data == NULL)
 			return false;
 	}
 	parcel->count = count;
@@ -283,7 +284,7 @@ parcel_unpack_bytes(const void *frame, size_t len, char **ret_bytes,
 
 	if (size == ZSTD_CONTENTSIZE_ERROR ||
 	    size == ZSTD_CONTENTSIZE_UNKNOWN || size > parcel_raw_most)
-		return err_set(reterr, ERR_DAMAGED, "not a compressed parcel");
+		return err_set(reterr, ERR_DAMAGED, "not a compressed batch");
 	*ret_bytes = malloc((size_t)size + 1);
 	if (*ret_bytes == NULL)
 		return err_set_nomem(reterr);
@@ -292,7 +293,7 @@ parcel_unpack_bytes(const void *frame, size_t len, char **ret_bytes,
 		return err_set_nomem(reterr);
 	if (ZSTD_isError(got) || got != size)
 		return err_set(
-		    reterr, ERR_DAMAGED, "parcel: %s", ZSTD_getErrorName(got));
+		    reterr, ERR_DAMAGED, "batch: %s", ZSTD_getErrorName(got));
 	*ret_len = got;
 	return true;
 }
@@ -303,7 +304,7 @@ parcel_unpack(const void *frame, size_t len, struct parcel *ret_parcel,
 {
 	struct parcel parcel = {.bytes = NULL};
 	struct parcel_reader reader;
-	struct parcel_item *kinds = NULL;
+	struct item *kinds = NULL;
 	size_t kind_count = 0, size = 0;
 	struct err err;
 	bool ok = false;
@@ -312,7 +313,7 @@ parcel_unpack(const void *frame, size_t len, struct parcel *ret_parcel,
 		goto out;
 	reader.at = (const unsigned char *)parcel.bytes;
 	reader.end = reader.at + size;
-	(void)err_set(&err, ERR_DAMAGED, "parcel of a wrong form");
+	(void)err_set(&err, ERR_DAMAGED, "batch of a wrong form");
 	if (!parcel_kinds_read(&reader, &kinds, &kind_count, &err) ||
 	    !parcel_items_read(&reader, kinds, kind_count, &parcel, &err)) {
 		(void)err_set(reterr, err.code, "%s", err.text);

@@ -13,26 +13,19 @@
  */
 
 #include "base/buf.h"
+#include "base/item.h"
 
 #include <stddef.h>
 #include <stdint.h>
-
-struct parcel_item {
-	const char *kind;
-	size_t kind_len;
-	const char *data;
-	size_t data_len;
-};
 
 struct parcel_packer;
 
 MUST_USE struct parcel_packer *parcel_packer_new(void);
 void parcel_packer_free(struct parcel_packer *packer); /* takes NULL */
 
-/* Pack the `count` items that `item` yields for 0, 1, ...; *out gets the
+/* Pack type and data of the `count` items that `item` yields for 0, 1, ...; *out gets the
  * frame instead of what it held. */
-typedef void
-parcel_item_fn(const void *arg, size_t n, struct parcel_item *ret_item);
+typedef void parcel_item_fn(const void *arg, size_t n, struct item *ret_item);
 MUST_USE bool parcel_pack(struct parcel_packer *packer, parcel_item_fn *item,
     const void *arg, size_t count, struct buf *out, struct err *reterr);
 
@@ -47,7 +40,7 @@ MUST_USE bool parcel_unpack_bytes(const void *frame, size_t len,
 /* What a parcel holds; items point into the owned bytes. */
 struct parcel {
 	char *bytes;
-	struct parcel_item *items;
+	struct item *items;
 	size_t count;
 };
 

@@ -17,7 +17,7 @@ place_paths(struct place *place, const char *dir, struct err *reterr)
 	if (asprintf(&place->dir, "%s", dir) < 0 ||
 	    asprintf(&place->file, "%s/queue.db", dir) < 0 ||
 	    asprintf(&place->log, "%s/queue.db-wal", dir) < 0 ||
-	    asprintf(&place->ballast_file, "%s/ballast", dir) < 0)
+	    asprintf(&place->ballast_file, "%s/reserve", dir) < 0)
 		return err_set_nomem(reterr);
 	return true;
 }
@@ -109,8 +109,8 @@ place_ballast_whole(const struct place *place)
 	struct stat info;
 
 	return stat(place->ballast_file, &info) == 0 &&
-	       info.st_size >= place->ballast_bytes &&
-	       (int64_t)info.st_blocks * 512 >= place->ballast_bytes;
+	       info.st_size >= place->reserve_bytes &&
+	       (int64_t)info.st_blocks * 512 >= place->reserve_bytes;
 }
 
 /* A directory is there after a power cut once its parent is synced. */
@@ -151,10 +151,10 @@ place_make(const char *dir, struct err *reterr)
 }
 
 bool
-place_take(struct place *place, const char *dir, int64_t ballast_bytes,
+place_take(struct place *place, const char *dir, int64_t reserve_bytes,
     bool brief, struct err *reterr)
 {
-	*place = (struct place){.lock = -1, .ballast_bytes = ballast_bytes};
+	*place = (struct place){.lock = -1, .reserve_bytes = reserve_bytes};
 	if (!place_paths(place, dir, reterr))
 		goto fail;
 	if (!place_make(dir, reterr) || !place_own(place, brief, reterr))
@@ -200,15 +200,15 @@ place_ballast_lay(struct place *place, int64_t spare)
 	struct err err;
 	int fd;
 
-	if (place->ballast || place->ballast_bytes == 0)
+	if (place->ballast || place->reserve_bytes == 0)
 		return;
 	if (!place_free_bytes(place, &left, &err) ||
-	    left < spare + place->ballast_bytes)
+	    left < spare + place->reserve_bytes)
 		return;
 	fd = open(place->ballast_file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return;
-	if (posix_fallocate(fd, 0, (off_t)place->ballast_bytes) == 0)
+	if (posix_fallocate(fd, 0, (off_t)place->reserve_bytes) == 0)
 		place->ballast = true;
 	else
 		(void)unlink(place->ballast_file);

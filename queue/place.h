@@ -15,7 +15,7 @@
 struct place {
 	char *dir, *file, *log, *ballast_file; /* paths; owned */
 	int lock;			       /* -1 unless owned */
-	int64_t ballast_bytes;		       /* 0 = none wanted */
+	int64_t reserve_bytes;		       /* 0 = none wanted */
 	bool ballast;			       /* it is there */
 };
 
@@ -23,7 +23,7 @@ struct place {
  * that took it briefly, ERR_CONFIG if another does, or if it cannot be
  * written. */
 MUST_USE bool place_take(struct place *place, const char *dir,
-    int64_t ballast_bytes, bool brief, struct err *reterr);
+    int64_t reserve_bytes, bool brief, struct err *reterr);
 
 /* Give it up. Safe after a failed or absent place_take() of a zeroed place. */
 void place_fini(struct place *place);

@@ -77,7 +77,7 @@ put_free(struct put *put)
 }
 
 static struct put *
-put_new(enum put_what what, int64_t now_ms, size_t hashes, queue_done *done,
+put_new(enum put_what what, int64_t now_ms, size_t hashes, queue_put_done *done,
     void *arg)
 {
 	struct put *put = calloc(1, sizeof(*put));
@@ -103,45 +103,42 @@ put_new(enum put_what what, int64_t now_ms, size_t hashes, queue_done *done,
  * one ends. An event without an id is known by its bytes. */
 static void
 put_hash(struct digest_short *digest, const char *source,
-    const struct queue_item *item, unsigned char ret[DIGEST_SHORT])
+    const struct item *item, unsigned char ret[DIGEST_SHORT])
 {
-	uint64_t lengths[4] = {strlen(source), item->kind_len, item->id_len,
-	    item->id_len == 0 ? item->data_len : 0};
+	uint64_t lengths[4] = {strlen(source), item->type.len, item->id.len,
+	    item->id.len == 0 ? item->data.len : 0};
 
 	digest_short_add(digest, lengths, sizeof(lengths));
 	digest_short_add(digest, source, lengths[0]);
-	digest_short_add(digest, item->kind, item->kind_len);
-	digest_short_add(digest, item->id, item->id_len);
-	if (item->id_len == 0)
-		digest_short_add(digest, item->data, item->data_len);
+	digest_short_add(digest, item->type.data, item->type.len);
+	digest_short_add(digest, item->id.data, item->id.len);
+	if (item->id.len == 0)
+		digest_short_add(digest, item->data.data, item->data.len);
 	digest_short_end(digest, ret);
 }
 
-/* The n-th of the items that are marked as waiting. */
+/* The n-th of the items that are marked as queued. */
 struct put_picked {
-	const struct queue_item *items;
+	const struct item *items;
 	const uint32_t *positions;
 };
 
 static void
-put_item(const void *arg, size_t n, struct parcel_item *ret_item)
+put_item(const void *arg, size_t n, struct item *ret_item)
 {
 	const struct put_picked *picked = arg;
-	const struct queue_item *item = &picked->items[picked->positions[n]];
+	const struct item *item = &picked->items[picked->positions[n]];
 
-	*ret_item = (struct parcel_item){.kind = item->kind,
-	    .kind_len = item->kind_len,
-	    .data = item->data,
-	    .data_len = item->data_len};
+	*ret_item = (struct item){.type = item->type, .data = item->data};
 }
 
-/* Compress the items that are marked as waiting into put->frame. */
+/* Compress the items that are marked as queued into put->frame. */
 bool
-put_pack(struct put *put, struct parcel_packer *packer, size_t waiting,
+put_pack(struct put *put, struct parcel_packer *packer, size_t queued,
     struct err *reterr)
 {
 	struct put_picked picked = {.items = put->batch.items};
-	uint32_t *positions = calloc(waiting + 1, sizeof(*positions));
+	uint32_t *positions = calloc(queued + 1, sizeof(*positions));
 	size_t n = 0;
 	bool ok;
 
@@ -151,22 +148,22 @@ put_pack(struct put *put, struct parcel_packer *packer, size_t waiting,
 		if (put->marks[i] == MARK_WAIT)
 			positions[n++] = (uint32_t)i;
 	}
-	CHECK(n == waiting);
+	CHECK(n == queued);
 	picked.positions = positions;
-	ok = parcel_pack(
-	    packer, put_item, &picked, waiting, &put->frame, reterr);
-	put->waiting = waiting;
+	ok =
+	    parcel_pack(packer, put_item, &picked, queued, &put->frame, reterr);
+	put->queued = queued;
 	free(positions);
 	return ok;
 }
 
 unsigned char
-put_mark(enum queue_fate fate)
+put_mark(enum item_fate fate)
 {
 	static const unsigned char marks[] = {
-	    [QUEUE_WAIT] = MARK_WAIT,
-	    [QUEUE_BURY] = MARK_BURY,
-	    [QUEUE_DROP] = MARK_DROP,
+	    [ITEM_QUEUE] = MARK_WAIT,
+	    [ITEM_DEAD] = MARK_BURY,
+	    [ITEM_DROP] = MARK_DROP,
 	};
 
 	return marks[fate];
@@ -175,7 +172,7 @@ put_mark(enum queue_fate fate)
 static bool
 put_prepare(struct put *put, struct pack_tools *tools, struct err *reterr)
 {
-	size_t waiting = 0;
+	size_t queued = 0;
 
 	if (put->what == PUT_PROBE)
 		return true;
@@ -186,14 +183,14 @@ put_prepare(struct put *put, struct pack_tools *tools, struct err *reterr)
 		    put->body.len, &put->frame, reterr);
 	}
 	for (size_t i = 0; i < put->batch.count; i++) {
-		const struct queue_item *item = &put->batch.items[i];
+		const struct item *item = &put->batch.items[i];
 
 		put_hash(
 		    tools->digest, put->batch.source, item, put->hashes[i]);
 		put->marks[i] = put_mark(item->fate);
-		waiting += item->fate == QUEUE_WAIT;
+		queued += item->fate == ITEM_QUEUE;
 	}
-	return waiting == 0 || put_pack(put, tools->packer, waiting, reterr);
+	return queued == 0 || put_pack(put, tools->packer, queued, reterr);
 }
 
 /* Prepare, and append to the inbox. Takes the put; frees it on failure. */
@@ -241,7 +238,7 @@ put_hand_over(struct queue *queue, struct put *put, struct err *reterr)
 
 bool
 queue_put(struct queue *queue, const struct queue_batch *batch,
-    queue_done *done, void *arg, struct err *reterr)
+    queue_put_done *done, void *arg, struct err *reterr)
 {
 	struct put *put =
 	    put_new(PUT_BATCH, batch->now_ms, batch->count, done, arg);
@@ -252,8 +249,8 @@ queue_put(struct queue *queue, const struct queue_batch *batch,
 }
 
 bool
-queue_keep(struct queue *queue, const struct queue_body *body, queue_done *done,
-    void *arg, struct err *reterr)
+queue_put_unreadable(struct queue *queue, const struct queue_unreadable *body,
+    queue_put_done *done, void *arg, struct err *reterr)
 {
 	struct put *put = put_new(PUT_BODY, body->now_ms, 1, done, arg);
 
@@ -263,8 +260,8 @@ queue_keep(struct queue *queue, const struct queue_body *body, queue_done *done,
 }
 
 bool
-queue_probe(struct queue *queue, int64_t now_ms, queue_done *done, void *arg,
-    struct err *reterr)
+queue_probe(struct queue *queue, int64_t now_ms, queue_put_done *done,
+    void *arg, struct err *reterr)
 {
 	return put_hand_over(
 	    queue, put_new(PUT_PROBE, now_ms, 0, done, arg), reterr);

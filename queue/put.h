@@ -15,27 +15,27 @@ enum put_mark { MARK_NONE, MARK_WAIT, MARK_BURY, MARK_DROP, MARK_DUPLICATE };
 struct put {
 	struct put *next;
 	enum put_what what;
-	struct queue_batch batch; /* PUT_BATCH: lent */
-	struct queue_body body;	  /* PUT_BODY: lent */
+	struct queue_batch batch;     /* PUT_BATCH: lent */
+	struct queue_unreadable body; /* PUT_BODY: lent */
 	int64_t now_ms;
 	unsigned char (*hashes)[DIGEST_SHORT]; /* one an item; or the body's */
 	unsigned char *marks;		       /* enum put_mark, one an item */
 	unsigned char *known; /* one an item: its hash was in the window */
-	size_t waiting;	      /* items for delivery, duplicates included */
+	size_t queued;	      /* items for delivery, duplicates included */
 	struct buf frame;     /* those, compressed */
 	struct queue_receipt receipt;
 	bool refused; /* by itself, not with the transaction */
 	struct err refusal;
-	queue_done *done;
+	queue_put_done *done;
 	void *arg;
 };
 
 /* The mark of an item that is no duplicate. */
-unsigned char put_mark(enum queue_fate fate);
+unsigned char put_mark(enum item_fate fate);
 
-/* Compress the items that are marked as waiting into put->frame. */
+/* Compress the items that are marked as queued into put->frame. */
 MUST_USE bool put_pack(struct put *put, struct parcel_packer *packer,
-    size_t waiting, struct err *reterr);
+    size_t queued, struct err *reterr);
 
 void put_free(struct put *put); /* takes NULL */
 

@@ -16,15 +16,15 @@ queue_settings_init(struct queue_settings *settings)
 	*settings = (struct queue_settings){
 	    .max_bytes = (int64_t)10 << 30,
 	    .min_free_bytes = (int64_t)256 << 20,
-	    .ballast_bytes = (int64_t)32 << 20,
-	    .undecodable_max_bytes = (int64_t)256 << 20,
+	    .reserve_bytes = (int64_t)32 << 20,
+	    .unreadable_max_bytes = (int64_t)256 << 20,
 	    .keep_ms = (int64_t)7 * 24 * 3600 * 1000,
 	    .keep_bytes = (int64_t)2 << 30,
-	    .notes_max = 10000,
+	    .drift_max = 10000,
 	    .window_events = 1000000,
 	    .pending_max = 1024,
 	    .checkpoint_bytes = (int64_t)4 << 20,
-	    .mend_ms = 1000,
+	    .reopen_ms = 1000,
 	};
 }
 
@@ -65,7 +65,7 @@ static bool
 queue_seq_load(struct queue *queue, struct err *reterr)
 {
 	sqlite3_stmt *last =
-	    store_statement(&queue->store, STORE_PARCEL_LAST, reterr);
+	    store_statement(&queue->store, STORE_BATCH_LAST, reterr);
 	int64_t seq;
 	bool row;
 
@@ -118,8 +118,8 @@ queue_pair_load(struct queue *queue, enum store_sql sql, int64_t *ret_first,
 bool
 queue_damaged_back(struct queue *queue, struct err *reterr)
 {
-	static const enum store_sql steps[] = {
-	    STORE_BEGIN, STORE_DAMAGED_BACK, STORE_DAMAGED_CLEAR, STORE_COMMIT};
+	static const enum store_sql steps[] = {STORE_BEGIN,
+	    STORE_QUARANTINE_BACK, STORE_QUARANTINE_CLEAR, STORE_COMMIT};
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		sqlite3_stmt *step =
@@ -143,7 +143,7 @@ static bool
 queue_damaged_open(struct queue *queue, struct err *reterr)
 {
 	bool ok = queue_pair_load(
-	    queue, STORE_DAMAGED_COUNT, &queue->damaged, NULL, reterr);
+	    queue, STORE_QUARANTINE_COUNT, &queue->damaged, NULL, reterr);
 
 	for (size_t i = 0; i < queue->lane_count; i++)
 		queue->lanes[i].fresh_count = 0;
@@ -156,16 +156,16 @@ static bool
 queue_aside_load(struct queue *queue, struct err *reterr)
 {
 	return queue_damaged_open(queue, reterr) &&
-	       queue_pair_load(queue, STORE_BODY_TOTALS, &queue->bodies,
+	       queue_pair_load(queue, STORE_UNREADABLE_TOTALS, &queue->bodies,
 		   &queue->body_bytes, reterr) &&
 	       queue_pair_load(
-		   queue, STORE_NOTE_COUNT, &queue->notes, NULL, reterr) &&
+		   queue, STORE_DRIFT_COUNT, &queue->notes, NULL, reterr) &&
 	       queue_meta_int(
-		   queue, "kept_parcels", &queue->kept_parcels, reterr) &&
+		   queue, "archive_batches", &queue->archive_batches, reterr) &&
 	       queue_meta_int(
-		   queue, "kept_bytes", &queue->kept_bytes, reterr) &&
+		   queue, "archive_bytes", &queue->archive_bytes, reterr) &&
 	       queue_meta_int(
-		   queue, "bodies_removed", &queue->bodies_removed, reterr);
+		   queue, "unreadable_removed", &queue->bodies_removed, reterr);
 }
 
 /* The key of the hashes: made once for each file. */
@@ -321,7 +321,7 @@ queue_open(const struct queue_settings *settings, struct queue **ret_queue,
 
 	if (queue == NULL)
 		return err_set_nomem(reterr);
-	if (!place_take(&queue->place, settings->dir, settings->ballast_bytes,
+	if (!place_take(&queue->place, settings->dir, settings->reserve_bytes,
 		settings->brief, reterr) ||
 	    !queue_file_find(queue, reterr) ||
 	    !queue_file_open(queue, reterr)) {

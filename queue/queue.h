@@ -10,18 +10,19 @@
  *   - what was put is handed out on a lease, to one holder at a time, until
  *     it is settled; a lease ends with the process;
  *   - settling may be repeated: the second time changes nothing;
- *   - nothing vanishes: every event is waiting, delivered, buried, dropped
+ *   - nothing vanishes: every event is queued, delivered, dead, dropped
  *     by a named rule, or a duplicate, and the books say how many of each.
  *
  * Words: a *source* is who sends to us, a *lane* is where events leave to,
  * a *kind* is the type of an event (a label to the queue), a *parcel* is the
- * waiting events of one put. All times are wall clock milliseconds.
+ * queued events of one put. All times are wall clock milliseconds.
  *
  * Any thread may call any function, unless it says otherwise. The look-ups
  * for people and metrics are in queue/books.h.
  */
 
 #include "base/buf.h"
+#include "base/item.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -29,19 +30,19 @@
 struct queue;
 
 struct queue_settings {
-	const char *dir;	       /* state directory; made with 0700 */
-	int64_t max_bytes;	       /* of live pages: puts fail above it */
-	int64_t min_free_bytes;	       /* of the file system: likewise */
-	int64_t ballast_bytes;	       /* let go when delivery finds no room */
-	int64_t undecodable_max_bytes; /* of whole bodies that were kept */
+	const char *dir;	      /* state directory; made with 0700 */
+	int64_t max_bytes;	      /* of live pages: puts fail above it */
+	int64_t min_free_bytes;	      /* of the file system: likewise */
+	int64_t reserve_bytes;	      /* let go when delivery finds no room */
+	int64_t unreadable_max_bytes; /* of whole bodies that were kept */
 	int64_t keep_ms;      /* delivered events, for replays; 0 = not */
 	int64_t keep_bytes;   /* of them, at most; evicted before a put fails */
-	size_t notes_max;     /* different notes; more are not told apart */
+	size_t drift_max;     /* different notes; more are not told apart */
 	size_t window_events; /* remembered to tell duplicates */
 	size_t pending_max;   /* puts that may wait for a commit */
 	bool brief; /* the owner is a command: who comes may wait for its end */
 	int64_t checkpoint_bytes; /* in the log before a checkpoint */
-	int64_t mend_ms; /* between attempts to open a broken queue anew */
+	int64_t reopen_ms; /* between attempts to open a broken queue anew */
 
 	/* A hint that new parcels are due; called on the committer thread
 	 * without locks. May be NULL. */
@@ -73,26 +74,8 @@ void queue_close(struct queue *queue);
 
 /* ---- put: what the server does ---- */
 
-enum queue_fate {
-	QUEUE_WAIT, /* for delivery */
-	QUEUE_BURY, /* keep, deliver only when a person says so */
-	QUEUE_DROP, /* by a rule that was set: only counted */
-};
-
-/* One event of a put. All pointers are lent. */
-struct queue_item {
-	enum queue_fate fate;
-	const char *kind;
-	size_t kind_len;
-	const char *id; /* tells duplicates; the data does if id_len is 0 */
-	size_t id_len;
-	const char *data;
-	size_t data_len;
-	const char *reason; /* QUEUE_BURY: why; QUEUE_DROP: the rule's name */
-};
-
 /* Something observed in a batch that is worth counting: an opaque text. */
-struct queue_note {
+struct queue_drift {
 	const char *text;
 	size_t events;
 	bool first; /* out: never seen before; set when the put is durable */
@@ -100,24 +83,24 @@ struct queue_note {
 
 struct queue_batch {
 	const char *source;
-	const char *lane;
+	const char *destination;
 	int64_t now_ms;
-	const struct queue_item *items;
+	const struct item *items;
 	size_t count;
-	bool again;		  /* even what was received before */
-	struct queue_note *notes; /* may be NULL */
+	bool again;		   /* even what was received before */
+	struct queue_drift *notes; /* may be NULL */
 	size_t note_count;
 };
 
-/* received = queued + buried + duplicates + dropped */
+/* received = queued + dead + duplicates + dropped */
 struct queue_receipt {
-	size_t received, queued, buried, duplicates, dropped;
+	size_t received, queued, dead, duplicates, dropped;
 };
 
 /* Called once per handed over put, on the committer thread, without locks:
  * *receipt if it is durable, else *err (ERR_FULL, ERR_IO, ERR_NOMEM,
  * ERR_STOPPING), and the other is NULL. After ERR_IO it may have survived. */
-typedef void queue_done(
+typedef void queue_put_done(
     void *arg, const struct queue_receipt *receipt, const struct err *err);
 
 /*
@@ -126,10 +109,10 @@ typedef void queue_done(
  * Compresses on the calling thread; never waits for the disk.
  */
 MUST_USE bool queue_put(struct queue *queue, const struct queue_batch *batch,
-    queue_done *done, void *arg, struct err *reterr);
+    queue_put_done *done, void *arg, struct err *reterr);
 
 /* A whole body that could not be read, as it came. */
-struct queue_body {
+struct queue_unreadable {
 	const char *source;
 	const char *data;
 	size_t len;
@@ -138,23 +121,24 @@ struct queue_body {
 	int64_t now_ms;
 };
 
-/* Keep it, durably, among the undecodable: as queue_put(), with a receipt of
+/* Keep it, durably, among the unreadable: as queue_put(), with a receipt of
  * zeroes. The same body again is kept once. ERR_FULL at its own bound. */
-MUST_USE bool queue_keep(struct queue *queue, const struct queue_body *body,
-    queue_done *done, void *arg, struct err *reterr);
+MUST_USE bool
+queue_put_unreadable(struct queue *queue, const struct queue_unreadable *body,
+    queue_put_done *done, void *arg, struct err *reterr);
 
 /* Can a put be made durable now? Answers through `done` (a receipt of zeroes
  * or the reason): from the last commit if it is younger than a second, else
  * by a commit of its own. */
-MUST_USE bool queue_probe(struct queue *queue, int64_t now_ms, queue_done *done,
-    void *arg, struct err *reterr);
+MUST_USE bool queue_probe(struct queue *queue, int64_t now_ms,
+    queue_put_done *done, void *arg, struct err *reterr);
 
 /* ---- clocks: what a restart should not forget ---- */
 
 /* Note opaque bytes, in place of those before. The committer writes them
  * soon, at most once in some seconds, and when it stops: this is cheap, and
  * never waits for the disk. False without memory. */
-MUST_USE bool queue_clocks_note(
+MUST_USE bool queue_clocks_save(
     struct queue *queue, const void *data, size_t len, struct err *reterr);
 
 /* Append those that were written last; nothing if none ever were. */
@@ -163,13 +147,13 @@ MUST_USE bool queue_clocks_read(
 
 /* ---- lanes: what the forwarder does ---- */
 
-struct queue_lane {
+struct queue_destination {
 	int64_t id;
 	int64_t last_post_ms; /* 0 = never */
 	int64_t any_post_ms;  /* of any lane, also one that is gone */
 	int64_t clean_ms;     /* time of the planned stop, 0 after a crash */
-	bool paused;	      /* by a person; kept over restarts */
-	char *sends;	      /* what queue_lane_rest() saved; owned */
+	bool paused;	      /* by the operator; kept across restarts */
+	char *sends;	      /* what queue_destination_stop() saved; owned */
 	size_t sends_len;
 	char *doubt; /* the last that was noted; owned */
 	size_t doubt_len;
@@ -177,40 +161,37 @@ struct queue_lane {
 
 /* Look up the lane, making it if need be, and mark it as running: a crash
  * from here on is known as one at the next open. */
-MUST_USE bool queue_lane_open(struct queue *queue, const char *name,
-    struct queue_lane *ret_lane, struct err *reterr);
-void queue_lane_fini(struct queue_lane *lane);
+MUST_USE bool queue_destination_open(struct queue *queue, const char *name,
+    struct queue_destination *ret_lane, struct err *reterr);
+void queue_destination_fini(struct queue_destination *lane);
 
 /* Durably note that the lane posts now, and what may be at the destination
  * from then on (opaque bytes); to be called before each post. */
-MUST_USE bool queue_lane_post(struct queue *queue, int64_t lane, int64_t now_ms,
-    const void *doubt, size_t doubt_len, struct err *reterr);
+MUST_USE bool queue_destination_post(struct queue *queue, int64_t lane,
+    int64_t now_ms, const void *doubt, size_t doubt_len, struct err *reterr);
 
 /* What the lane saves at a planned stop; opaque bytes. */
-struct queue_rest {
+struct queue_stop_state {
 	const void *sends; /* its log of sends */
 	size_t sends_len;
 	const void *doubt; /* what may be at the destination */
 	size_t doubt_len;
 };
-MUST_USE bool queue_lane_rest(struct queue *queue, int64_t lane, int64_t now_ms,
-    const struct queue_rest *rest, struct err *reterr);
+MUST_USE bool queue_destination_stop(struct queue *queue, int64_t lane,
+    int64_t now_ms, const struct queue_stop_state *rest, struct err *reterr);
 
-MUST_USE bool queue_lane_pause(
+MUST_USE bool queue_destination_pause(
     struct queue *queue, const char *name, bool paused, struct err *reterr);
 
 /* From now on only look at the lane, for a trial: queue_take() hands out each
  * fresh parcel once, which then still waits, and nothing that was set aside
  * or is sent again. Until the queue is opened anew. */
-void queue_lane_glance(struct queue *queue, int64_t lane);
+void queue_destination_trial(struct queue *queue, int64_t lane);
 
 /* An event on lease. Lives as long as its lease. */
 struct queue_event {
-	size_t index;	  /* in the parcel */
-	const char *kind; /* not NUL-ended */
-	size_t kind_len;
-	const char *data; /* as it came */
-	size_t data_len;
+	size_t index;	       /* in the parcel */
+	struct str type, data; /* as it came */
 };
 
 /* A parcel on lease: those of its events that were not settled before. */
@@ -218,7 +199,7 @@ struct queue_lease {
 	int64_t seq; /* grows with acceptance */
 	const char *source;
 	int64_t accepted_ms; /* of its oldest event */
-	bool replay;	     /* sent again by a person's word */
+	bool replay;	     /* sent again by the operator */
 	unsigned attempts;   /* how often its events were set aside */
 	size_t count;
 	struct queue_event *events;
@@ -240,23 +221,23 @@ void queue_lease_free(struct queue *queue, struct queue_lease *lease);
 int64_t queue_due_ms(struct queue *queue, int64_t lane);
 
 enum queue_outcome {
-	QUEUE_DONE,    /* delivered */
-	QUEUE_AGAIN,   /* set aside until due_ms */
-	QUEUE_BURIED,  /* refused for good, with the reason */
-	QUEUE_DROPPED, /* by a rule that was set */
+	QUEUE_DELIVERED, /* delivered */
+	QUEUE_DEFERRED,	 /* set aside until due_ms */
+	QUEUE_DEAD,	 /* refused for good, with the reason */
+	QUEUE_DROPPED,	 /* by a rule that was set */
 };
 
 struct queue_verdict {
 	const struct queue_lease *lease;
 	size_t event; /* position in lease->events */
 	enum queue_outcome outcome;
-	int64_t due_ms;	    /* QUEUE_AGAIN */
-	const char *reason; /* QUEUE_BURIED: why; QUEUE_DROPPED: the rule */
-	unsigned posts;	    /* QUEUE_BURIED: since it was last set aside */
-	int status;	    /* QUEUE_BURIED: HTTP status, or 0 */
-	const char *words;  /* QUEUE_BURIED: the destination's answer or NULL */
+	int64_t due_ms;	    /* QUEUE_DEFERRED */
+	const char *reason; /* QUEUE_DEAD: why; QUEUE_DROPPED: the rule */
+	unsigned posts;	    /* QUEUE_DEAD: since it was last set aside */
+	int status;	    /* QUEUE_DEAD: HTTP status, or 0 */
+	const char *words;  /* QUEUE_DEAD: the destination's answer or NULL */
 	size_t words_len;
-	const char *sent; /* QUEUE_BURIED: what was sent, or NULL */
+	const char *sent; /* QUEUE_DEAD: what was sent, or NULL */
 	size_t sent_len;
 	const char *erase; /* QUEUE_DROPPED: whose erasure it asks for, noted
 			    * in the list of erasures, or NULL */

@@ -255,15 +255,13 @@ rescue_parcel(struct rescue *rescue, int64_t seq, int64_t accepted_ms,
 {
 	rescue->found.parcels++;
 	for (size_t i = 0; !rescue->ended && i < parcel->count; i++) {
-		const struct parcel_item *item = &parcel->items[i];
+		const struct item *item = &parcel->items[i];
 		struct rescue_event event = {.seq = seq,
 		    .accepted_ms = accepted_ms,
-		    .kind = item->kind,
-		    .kind_len = item->kind_len,
-		    .data = item->data,
-		    .data_len = item->data_len};
+		    .type = item->type,
+		    .data = item->data};
 
-		if (item->data_len == 0) /* a forgotten one */
+		if (item->data.len == 0) /* a erased one */
 			continue;
 		rescue->found.events++;
 		rescue->ended = !rescue->fn(rescue->arg, &event);

@@ -10,6 +10,7 @@
  */
 
 #include "base/err.h"
+#include "base/item.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -17,8 +18,7 @@
 struct rescue_event {
 	int64_t seq; /* of its parcel */
 	int64_t accepted_ms;
-	const char *kind, *data; /* not NUL-ended */
-	size_t kind_len, data_len;
+	struct str type, data;
 };
 
 /* False ends the search. */

@@ -1,6 +1,6 @@
 /*
  * The rows that both accepting and settling write: parcels with their
- * tickets, and the buried.
+ * tickets, and the dead.
  */
 
 #include "queue/inside.h"
@@ -10,7 +10,7 @@ rows_ticket_add(struct queue *queue, const struct queue_parcel *parcel,
     int64_t seq, struct err *reterr)
 {
 	sqlite3_stmt *add =
-	    store_statement(&queue->store, STORE_TICKET_ADD, reterr);
+	    store_statement(&queue->store, STORE_DELIVERY_ADD, reterr);
 
 	if (add == NULL)
 		return false;
@@ -29,7 +29,7 @@ rows_parcel_add(
     struct queue *queue, const struct queue_parcel *parcel, struct err *reterr)
 {
 	sqlite3_stmt *add =
-	    store_statement(&queue->store, STORE_PARCEL_ADD, reterr);
+	    store_statement(&queue->store, STORE_BATCH_ADD, reterr);
 	int64_t seq = queue->next_seq++;
 
 	if (add == NULL)
@@ -52,15 +52,15 @@ rows_buried_add(
     struct queue *queue, const struct queue_burial *burial, struct err *reterr)
 {
 	sqlite3_stmt *add =
-	    store_statement(&queue->store, STORE_BURIED_ADD, reterr);
+	    store_statement(&queue->store, STORE_DEAD_ADD, reterr);
 
 	if (add == NULL)
 		return false;
 	(void)sqlite3_bind_int64(add, 1, burial->source);
 	(void)sqlite3_bind_int64(add, 2, burial->lane);
-	(void)sqlite3_bind_int64(add, 3, burial->kind);
+	(void)sqlite3_bind_int64(add, 3, burial->type);
 	(void)sqlite3_bind_int64(add, 4, burial->accepted_ms);
-	(void)sqlite3_bind_int64(add, 5, burial->buried_ms);
+	(void)sqlite3_bind_int64(add, 5, burial->dead_ms);
 	(void)sqlite3_bind_int64(add, 6, burial->attempts);
 	(void)sqlite3_bind_text(add, 7, burial->reason, -1, SQLITE_STATIC);
 	(void)sqlite3_bind_int(add, 8, burial->status);

@@ -1,5 +1,5 @@
 /*
- * Settling: one transaction for any number of verdicts. What is done, buried
+ * Settling: one transaction for any number of verdicts. What is done, dead
  * or dropped is marked in its ticket's bitmap, and a parcel all of whose
  * events are marked goes. What is to be tried again is marked too, and moves
  * into a new parcel with the others of the same due time. The bitmap in the
@@ -62,9 +62,9 @@ settle_bury(struct settle *settle, const struct queue_verdict *verdict,
 		   &(struct queue_burial){
 		       .source = holding->source,
 		       .lane = holding->lane,
-		       .kind = key->kind,
+		       .type = key->type,
 		       .accepted_ms = verdict->lease->accepted_ms,
-		       .buried_ms = settle->now_ms,
+		       .dead_ms = settle->now_ms,
 		       .attempts = verdict->lease->attempts + verdict->posts,
 		       .reason = verdict->reason,
 		       .status = verdict->status,
@@ -72,8 +72,8 @@ settle_bury(struct settle *settle, const struct queue_verdict *verdict,
 		       .words_len = verdict->words_len,
 		       .sent = verdict->sent,
 		       .sent_len = verdict->sent_len,
-		       .data = event->data,
-		       .data_len = event->data_len,
+		       .data = event->data.data,
+		       .data_len = event->data.len,
 		   },
 		   reterr);
 }
@@ -112,32 +112,33 @@ settle_book(struct settle *settle, const struct queue_verdict *verdict,
 	};
 	int64_t rule;
 
-	if (verdict->outcome == QUEUE_AGAIN)
+	if (verdict->outcome == QUEUE_DEFERRED)
 		return true;
-	if (!names_add_kind(queue->names, &queue->store, event->kind,
-		event->kind_len, &key.kind, reterr))
+	if (!names_add_type(queue->names, &queue->store, event->type.data,
+		event->type.len, &key.type, reterr))
 		return false;
 	/* A replay was booked as delivered before: it has its own columns,
 	 * and what is refused now stays among the kept. */
 	if (verdict->lease->replay)
 		return ledger_note(queue->ledger, &key,
-		    verdict->outcome == QUEUE_DONE ? LEDGER_REPLAY_DELIVERED
-						   : LEDGER_REPLAY_REFUSED,
+		    verdict->outcome == QUEUE_DELIVERED
+			? LEDGER_REPLAY_DELIVERED
+			: LEDGER_REPLAY_REFUSED,
 		    1, reterr);
 	if (!ledger_note(queue->ledger, &key, LEDGER_WAITING, -1, reterr))
 		return false;
 	switch (verdict->outcome) {
-	case QUEUE_DONE:
+	case QUEUE_DELIVERED:
 		return ledger_note(
 		    queue->ledger, &key, LEDGER_DELIVERED, 1, reterr);
-	case QUEUE_BURIED:
+	case QUEUE_DEAD:
 		return settle_bury(settle, verdict, &key, reterr);
 	case QUEUE_DROPPED:
 		return names_add(queue->names, &queue->store, verdict->reason,
 			   strlen(verdict->reason), &rule, reterr) &&
 		       ledger_note_drop(queue->ledger, &key, rule, 1, reterr) &&
 		       settle_erasure(settle, verdict, reterr);
-	case QUEUE_AGAIN:
+	case QUEUE_DEFERRED:
 		break;
 	}
 	return true;
@@ -173,7 +174,7 @@ settle_lease(
 		ticket.remaining--;
 		counted++;
 		settle->fresh[n] = 1;
-		if (verdict->outcome == QUEUE_DONE) {
+		if (verdict->outcome == QUEUE_DELIVERED) {
 			ticket.delivered[index / 8] |=
 			    (unsigned char)(1u << (index % 8));
 			delivered = true;
@@ -208,16 +209,13 @@ settle_same_parcel(const struct queue_verdict *a, const struct queue_verdict *b)
 }
 
 static void
-settle_item(const void *arg, size_t n, struct parcel_item *ret_item)
+settle_item(const void *arg, size_t n, struct item *ret_item)
 {
 	const struct queue_verdict *const *verdicts = arg;
 	const struct queue_event *event =
 	    &verdicts[n]->lease->events[verdicts[n]->event];
 
-	*ret_item = (struct parcel_item){.kind = event->kind,
-	    .kind_len = event->kind_len,
-	    .data = event->data,
-	    .data_len = event->data_len};
+	*ret_item = (struct item){.type = event->type, .data = event->data};
 }
 
 /* One new parcel of the given verdicts, which are alike. */
@@ -264,13 +262,14 @@ settle_repack(struct settle *settle, struct err *reterr)
 		const struct queue_verdict *first = settle->verdicts[i];
 		size_t count = 0;
 
-		if (!settle->fresh[i] || first->outcome != QUEUE_AGAIN)
+		if (!settle->fresh[i] || first->outcome != QUEUE_DEFERRED)
 			continue;
 		group[count++] = first;
 		for (size_t n = i + 1; n < settle->count; n++) {
 			const struct queue_verdict *one = settle->verdicts[n];
 
-			if (!settle->fresh[n] || one->outcome != QUEUE_AGAIN ||
+			if (!settle->fresh[n] ||
+			    one->outcome != QUEUE_DEFERRED ||
 			    !settle_same_parcel(first, one))
 				continue;
 			group[count++] = one;

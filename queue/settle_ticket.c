@@ -40,8 +40,8 @@ settle_ticket_read(
 	ticket->delivered = calloc(len, 1);
 	if (ticket->done == NULL || ticket->delivered == NULL)
 		return err_set_nomem(reterr);
-	read =
-	    settle_statement(queue, STORE_TICKET_READ, ticket->holding, reterr);
+	read = settle_statement(
+	    queue, STORE_DELIVERY_READ, ticket->holding, reterr);
 	if (read == NULL ||
 	    !store_step(&queue->store, read, &ticket->there, reterr))
 		return false;
@@ -78,7 +78,7 @@ settle_ticket_write(struct queue *queue, const struct settle_ticket *ticket,
 		return true;
 	if (ticket->remaining > 0) {
 		write = settle_statement(
-		    queue, STORE_TICKET_UPDATE, ticket->holding, reterr);
+		    queue, STORE_DELIVERY_UPDATE, ticket->holding, reterr);
 		if (write == NULL)
 			return false;
 		(void)sqlite3_bind_int64(write, 5, ticket->remaining);
@@ -89,13 +89,13 @@ settle_ticket_write(struct queue *queue, const struct settle_ticket *ticket,
 		return store_run(&queue->store, write, reterr);
 	}
 	write = settle_statement(
-	    queue, STORE_TICKET_DELETE, ticket->holding, reterr);
+	    queue, STORE_DELIVERY_DELETE, ticket->holding, reterr);
 	if (write == NULL || !store_run(&queue->store, write, reterr))
 		return false;
 	if (settle_keeps(queue, ticket))
 		return kept_add(
 		    queue, ticket->holding, ticket->delivered, now_ms, reterr);
-	write = store_statement(&queue->store, STORE_PARCEL_DELETE, reterr);
+	write = store_statement(&queue->store, STORE_BATCH_DELETE, reterr);
 	if (write == NULL)
 		return false;
 	(void)sqlite3_bind_int64(write, 1, ticket->holding->lease.seq);

@@ -108,15 +108,12 @@ store_identify(struct store *store, struct err *reterr)
 		return err_set(reterr, ERR_DAMAGED,
 		    "queue.db is not a queue of currentsd: move it away, or"
 		    " name another state directory");
-	if (version > STORE_VERSION)
-		return err_set(reterr, ERR_CONFIG,
-		    "queue.db has format %lld, this currentsd knows up to %d:"
-		    " run the newer currentsd that wrote it",
-		    (long long)version, STORE_VERSION);
 	if (version != STORE_VERSION)
-		return err_set(reterr, ERR_DAMAGED,
-		    "queue.db has the unknown format %lld: restore a backup",
-		    (long long)version);
+		return err_set(reterr, ERR_CONFIG,
+		    "queue.db has format %lld and this currentsd reads format"
+		    " %d only: run the currentsd that wrote it, or name another"
+		    " state directory",
+		    (long long)version, STORE_VERSION);
 	return true;
 }
 

@@ -8,9 +8,9 @@
  * ticket	the small part that settling changes; due_ms 0 = fresh. Its key
  *		grows with acceptance, so accepting never writes to random
  *		places, however much waits
- * damaged	tickets of parcels that cannot be read; still waiting, and
+ * damaged	tickets of parcels that cannot be read; still queued, and
  *		tried again at each open, as a disk may err and mend
- * buried	single events, refused for good, with the reason
+ * dead	single events, refused for good, with the reason
  * kept		parcels that were delivered and may be sent again, in the order
  *		of delivery
  * erasure	people whose erasure the sender asked for
@@ -29,54 +29,58 @@
 static const char store_schema[] =
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
     "CREATE TABLE name(id INTEGER PRIMARY KEY, text TEXT NOT NULL UNIQUE);"
-    "CREATE TABLE parcel(seq INTEGER PRIMARY KEY, accepted_ms INTEGER NOT NULL,"
+    "CREATE TABLE batch(seq INTEGER PRIMARY KEY, accepted_ms INTEGER NOT NULL,"
     " events INTEGER NOT NULL, data BLOB NOT NULL);"
-    "CREATE TABLE ticket(lane INTEGER NOT NULL, source INTEGER NOT NULL,"
+    "CREATE TABLE delivery(destination INTEGER NOT NULL, source INTEGER NOT "
+    "NULL,"
     " due_ms INTEGER NOT NULL, seq INTEGER NOT NULL,"
     " attempts INTEGER NOT NULL, remaining INTEGER NOT NULL, done BLOB,"
     " delivered BLOB, replay INTEGER NOT NULL,"
-    " PRIMARY KEY(lane, source, due_ms, seq)) WITHOUT ROWID;"
-    "CREATE TABLE kept(id INTEGER PRIMARY KEY AUTOINCREMENT,"
-    " seq INTEGER NOT NULL, lane INTEGER NOT NULL, source INTEGER NOT NULL,"
+    " PRIMARY KEY(destination, source, due_ms, seq)) WITHOUT ROWID;"
+    "CREATE TABLE archive(id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " seq INTEGER NOT NULL, destination INTEGER NOT NULL, source INTEGER NOT "
+    "NULL,"
     " delivered_ms INTEGER NOT NULL, bytes INTEGER NOT NULL,"
     " delivered BLOB NOT NULL);"
     "CREATE TABLE erasure(id INTEGER PRIMARY KEY AUTOINCREMENT,"
     " source INTEGER NOT NULL, subject TEXT NOT NULL,"
-    " noted_ms INTEGER NOT NULL, forgotten_ms INTEGER NOT NULL,"
+    " noted_ms INTEGER NOT NULL, erased_ms INTEGER NOT NULL,"
     " UNIQUE(source, subject));"
-    "CREATE TABLE note(text TEXT PRIMARY KEY, events INTEGER NOT NULL,"
+    "CREATE TABLE drift(text TEXT PRIMARY KEY, events INTEGER NOT NULL,"
     " first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL) WITHOUT ROWID;"
-    "CREATE TABLE damaged(lane INTEGER NOT NULL, source INTEGER NOT NULL,"
+    "CREATE TABLE quarantine(destination INTEGER NOT NULL, source INTEGER NOT "
+    "NULL,"
     " due_ms INTEGER NOT NULL, seq INTEGER NOT NULL,"
     " attempts INTEGER NOT NULL, remaining INTEGER NOT NULL, done BLOB,"
     " delivered BLOB, replay INTEGER NOT NULL, noted_ms INTEGER NOT NULL,"
     " why TEXT NOT NULL);"
-    "CREATE TABLE buried(id INTEGER PRIMARY KEY AUTOINCREMENT,"
-    " source INTEGER NOT NULL, lane INTEGER NOT NULL, kind INTEGER NOT NULL,"
-    " accepted_ms INTEGER NOT NULL, buried_ms INTEGER NOT NULL,"
+    "CREATE TABLE dead(id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " source INTEGER NOT NULL, destination INTEGER NOT NULL, type INTEGER NOT "
+    "NULL,"
+    " accepted_ms INTEGER NOT NULL, dead_ms INTEGER NOT NULL,"
     " attempts INTEGER NOT NULL, reason TEXT NOT NULL,"
-    " status INTEGER NOT NULL, words BLOB, sent BLOB, data BLOB NOT NULL);"
-    "CREATE TABLE body(id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " status INTEGER NOT NULL, answer BLOB, sent BLOB, data BLOB NOT NULL);"
+    "CREATE TABLE unreadable(id INTEGER PRIMARY KEY AUTOINCREMENT,"
     " source INTEGER NOT NULL, received_ms INTEGER NOT NULL,"
     " reason TEXT NOT NULL, encoding TEXT NOT NULL,"
     " hash BLOB NOT NULL UNIQUE, data BLOB NOT NULL);"
     "CREATE TABLE seen(n INTEGER PRIMARY KEY, hashes BLOB NOT NULL);"
     "CREATE TABLE ledger(hour INTEGER NOT NULL, source INTEGER NOT NULL,"
-    " kind INTEGER NOT NULL, received INTEGER NOT NULL,"
-    " waiting INTEGER NOT NULL, delivered INTEGER NOT NULL,"
-    " buried INTEGER NOT NULL, dropped INTEGER NOT NULL,"
-    " duplicates INTEGER NOT NULL, forgotten INTEGER NOT NULL,"
+    " type INTEGER NOT NULL, received INTEGER NOT NULL,"
+    " queued INTEGER NOT NULL, delivered INTEGER NOT NULL,"
+    " dead INTEGER NOT NULL, dropped INTEGER NOT NULL,"
+    " duplicates INTEGER NOT NULL, erased INTEGER NOT NULL,"
     " expired INTEGER NOT NULL, replayed INTEGER NOT NULL,"
     " replay_delivered INTEGER NOT NULL, replay_refused INTEGER NOT NULL,"
-    " PRIMARY KEY(hour, source, kind))"
+    " PRIMARY KEY(hour, source, type))"
     " WITHOUT ROWID;"
     "CREATE TABLE dropped(hour INTEGER NOT NULL, source INTEGER NOT NULL,"
-    " kind INTEGER NOT NULL, rule INTEGER NOT NULL, events INTEGER NOT NULL,"
-    " PRIMARY KEY(hour, source, kind, rule)) WITHOUT ROWID;"
-    "CREATE TABLE lane(id INTEGER PRIMARY KEY, waiting INTEGER NOT NULL,"
+    " type INTEGER NOT NULL, rule INTEGER NOT NULL, events INTEGER NOT NULL,"
+    " PRIMARY KEY(hour, source, type, rule)) WITHOUT ROWID;"
+    "CREATE TABLE destination(id INTEGER PRIMARY KEY, queued INTEGER NOT NULL,"
     " last_post_ms INTEGER NOT NULL, clean_ms INTEGER NOT NULL,"
     " paused INTEGER NOT NULL, sends BLOB,"
     " delivered_ms INTEGER NOT NULL);"
-    "CREATE TABLE doubt(lane INTEGER PRIMARY KEY, data BLOB NOT NULL);";
+    "CREATE TABLE doubt(destination INTEGER PRIMARY KEY, data BLOB NOT NULL);";
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * Taking: leases. A lease lives in memory alone, so a crash gives everything
  * back. What cannot be read is moved to the table of the damaged, where it
- * still counts as waiting, and is never deleted.
+ * still counts as queued, and is never deleted.
  */
 
 #include "queue/inside.h"
@@ -88,17 +88,17 @@ take_ticket(struct queue *queue, struct lane *lane, int64_t source,
 
 	*ret_found = false;
 	if (!lane->glance &&
-	    !take_ticket_find(queue, STORE_TICKET_ASIDE, lane->id, source,
+	    !take_ticket_find(queue, STORE_DELIVERY_DEFERRED, lane->id, source,
 		now_ms, ret_found, ret_ticket, reterr))
 		return false;
 	if (!lane->glance && !*ret_found &&
-	    !take_ticket_find(queue, STORE_TICKET_ASIDE_FAR, lane->id, source,
-		now_ms, ret_found, ret_ticket, reterr))
+	    !take_ticket_find(queue, STORE_DELIVERY_DEFERRED_FAR, lane->id,
+		source, now_ms, ret_found, ret_ticket, reterr))
 		return false;
 	if (*ret_found)
 		return true;
 	from = lane_fresh_from(lane, source);
-	if (!take_ticket_find(queue, STORE_TICKET_FRESH, lane->id, source,
+	if (!take_ticket_find(queue, STORE_DELIVERY_FRESH, lane->id, source,
 		from == NULL ? 0 : *from, ret_found, ret_ticket, reterr))
 		return false;
 	if (*ret_found && from != NULL)
@@ -112,11 +112,11 @@ take_replay(struct queue *queue, const struct lane *lane, int64_t source,
     int64_t now_ms, bool *ret_found, struct ticket *ret_ticket,
     struct err *reterr)
 {
-	if (!take_ticket_find(queue, STORE_TICKET_REPLAY_ASIDE, lane->id,
+	if (!take_ticket_find(queue, STORE_DELIVERY_REPLAY_DEFERRED, lane->id,
 		source, now_ms, ret_found, ret_ticket, reterr))
 		return false;
 	return *ret_found ||
-	       take_ticket_find(queue, STORE_TICKET_REPLAY, lane->id, source,
+	       take_ticket_find(queue, STORE_DELIVERY_REPLAY, lane->id, source,
 		   QUEUE_DUE_REPLAY, ret_found, ret_ticket, reterr);
 }
 
@@ -131,7 +131,7 @@ take_source_after(struct queue *queue, int64_t lane, int64_t last,
 	*ret_source = 0;
 	for (int round = 0; round < 2 && *ret_source == 0; round++) {
 		after = store_statement(
-		    &queue->store, STORE_TICKET_SOURCE_AFTER, reterr);
+		    &queue->store, STORE_DELIVERY_SOURCE_AFTER, reterr);
 		if (after == NULL)
 			return false;
 		(void)sqlite3_bind_int64(after, 1, lane);
@@ -217,7 +217,7 @@ take_set_aside(struct queue *queue, int64_t lane, int64_t source,
 	if (!queue_begin(queue, reterr))
 		return false;
 	add = take_ticket_bind(
-	    queue, STORE_DAMAGED_ADD, lane, source, ticket, reterr);
+	    queue, STORE_QUARANTINE_ADD, lane, source, ticket, reterr);
 	if (add == NULL)
 		return false;
 	(void)sqlite3_bind_int64(add, 5, clock_wall_ms());
@@ -225,7 +225,7 @@ take_set_aside(struct queue *queue, int64_t lane, int64_t source,
 	if (!store_run(&queue->store, add, reterr))
 		return false;
 	remove = take_ticket_bind(
-	    queue, STORE_TICKET_DELETE, lane, source, ticket, reterr);
+	    queue, STORE_DELIVERY_DELETE, lane, source, ticket, reterr);
 	if (remove == NULL)
 		return false;
 	queue->moved.damaged++;
@@ -270,7 +270,7 @@ take_once(struct queue *queue, struct lane *lane, int64_t now_ms,
 		*ret_again = ok;
 		if (ok)
 			log_line(LOG_ERROR, "queue",
-			    "damaged parcel=%" PRId64 " events=%" PRId64
+			    "quarantine batch=%" PRId64 " events=%" PRId64
 			    " why=%s help=\"they wait, and are tried again; if "
 			    "`queue check` finds it too, restore a backup or "
 			    "use `queue rescue`\"",
@@ -310,7 +310,7 @@ queue_take(struct queue *queue, int64_t lane_id, int64_t now_ms,
 }
 
 void
-queue_lane_glance(struct queue *queue, int64_t lane_id)
+queue_destination_trial(struct queue *queue, int64_t lane_id)
 {
 	struct lane *lane;
 
@@ -350,7 +350,7 @@ take_due(struct queue *queue, int64_t lane, int64_t source, int64_t *due_ms)
 	struct err err;
 	bool found;
 
-	if (!take_ticket_find(queue, STORE_TICKET_ASIDE, lane, source,
+	if (!take_ticket_find(queue, STORE_DELIVERY_DEFERRED, lane, source,
 		INT64_MAX, &found, &ticket, &err))
 		return false;
 	if (!found)

@@ -1,5 +1,5 @@
 /*
- * Walking over the undecodable bodies. One may be large, and looking into it
+ * Walking over the unreadable bodies. One may be large, and looking into it
  * slow: so it is copied out and looked at without the queue, and deleting it
  * is a step of its own.
  */
@@ -51,7 +51,7 @@ body_copy_next(struct queue *queue, int64_t after, struct body_copy *copy,
 	bool there, ok = false;
 
 	lock_hold(&queue->held);
-	row = queue_statement(queue, STORE_BODY_AFTER, reterr);
+	row = queue_statement(queue, STORE_UNREADABLE_AFTER, reterr);
 	if (row == NULL)
 		goto out;
 	(void)sqlite3_bind_int64(row, 1, after);
@@ -65,10 +65,10 @@ out:
 }
 
 static bool
-body_show(const struct body_copy *copy, tools_body_fn *fn, void *arg,
+body_show(const struct body_copy *copy, jobs_unreadable_fn *fn, void *arg,
     bool *ret_meant, struct err *reterr)
 {
-	struct tools_body body = {
+	struct jobs_unreadable body = {
 	    .id = copy->id,
 	    .source = copy->source,
 	    .received_ms = copy->received_ms,
@@ -99,7 +99,8 @@ body_delete(
 
 	if (!tools_step_begin(queue, reterr))
 		return false;
-	remove = store_statement(&queue->store, STORE_BODY_DELETE, reterr);
+	remove =
+	    store_statement(&queue->store, STORE_UNREADABLE_DELETE, reterr);
 	ok = remove != NULL;
 	if (ok) {
 		(void)sqlite3_bind_int64(remove, 1, copy->id);
@@ -114,8 +115,8 @@ body_delete(
 }
 
 bool
-tools_bodies(struct queue *queue, int64_t after, tools_body_fn *fn, void *arg,
-    bool remove, int64_t *ret_last, struct err *reterr)
+jobs_unreadable_next(struct queue *queue, int64_t after, jobs_unreadable_fn *fn,
+    void *arg, bool remove, int64_t *ret_last, struct err *reterr)
 {
 	struct body_copy copy = {0};
 	bool meant = false, ok;

@@ -53,7 +53,7 @@ tools_tidy(struct queue *queue, bool rebuild, struct err *reterr)
 }
 
 bool
-tools_vacuum(struct queue *queue, struct err *reterr)
+jobs_vacuum(struct queue *queue, struct err *reterr)
 {
 	return tools_tidy(queue, true, reterr);
 }
@@ -66,14 +66,14 @@ tools_log_empty(struct queue *queue, struct err *reterr)
 
 /* SQLite copies what this connection writes meanwhile into the copy too, so
  * it is consistent at the end; a queue that breaks ends it (store_close). */
-struct tools_backup {
+struct jobs_backup {
 	struct queue *queue;
 	sqlite3 *copy;
 	sqlite3_backup *backup;
 };
 
 static bool
-backup_open(struct tools_backup *backup, const char *path, struct err *reterr)
+backup_open(struct jobs_backup *backup, const char *path, struct err *reterr)
 {
 	struct queue *queue = backup->queue;
 
@@ -92,10 +92,10 @@ backup_open(struct tools_backup *backup, const char *path, struct err *reterr)
 }
 
 bool
-tools_backup_begin(struct queue *queue, const char *path,
-    struct tools_backup **ret_backup, struct err *reterr)
+jobs_backup_begin(struct queue *queue, const char *path,
+    struct jobs_backup **ret_backup, struct err *reterr)
 {
-	struct tools_backup *backup;
+	struct jobs_backup *backup;
 	int fd;
 
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -108,7 +108,7 @@ tools_backup_begin(struct queue *queue, const char *path,
 		return err_set_nomem(reterr);
 	backup->queue = queue;
 	if (!backup_open(backup, path, reterr)) {
-		tools_backup_end(backup);
+		jobs_backup_end(backup);
 		(void)unlink(path);
 		return false;
 	}
@@ -117,7 +117,7 @@ tools_backup_begin(struct queue *queue, const char *path,
 }
 
 bool
-tools_backup_step(struct tools_backup *backup, bool *ret_more,
+jobs_backup_step(struct jobs_backup *backup, bool *ret_more,
     int64_t *ret_left_bytes, struct err *reterr)
 {
 	struct queue *queue = backup->queue;
@@ -138,7 +138,7 @@ tools_backup_step(struct tools_backup *backup, bool *ret_more,
 }
 
 void
-tools_backup_end(struct tools_backup *backup)
+jobs_backup_end(struct jobs_backup *backup)
 {
 	struct queue *queue;
 

@@ -1,7 +1,7 @@
 /*
- * Forgetting a person. An event that is forgotten loses its bytes and keeps
+ * Forgetting a person. An event that is erased loses its bytes and keeps
  * its place in the parcel, marked as done, so that whoever holds the parcel
- * on lease settles the rest as before, and what it says of the forgotten one
+ * on lease settles the rest as before, and what it says of the erased one
  * no longer counts.
  */
 
@@ -10,16 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Book a forgotten event that was live among the waiting. */
+/* Book a erased event that was live among the queued. */
 static bool
 forget_book(struct queue *queue, const struct tools_parcel *parcel,
-    const struct parcel_item *item, struct err *reterr)
+    const struct item *item, struct err *reterr)
 {
 	struct ledger_key key = {
 	    .hour = ledger_hour(parcel->accepted_ms), .source = parcel->source};
 
-	if (!names_add_kind(queue->names, &queue->store, item->kind,
-		item->kind_len, &key.kind, reterr))
+	if (!names_add_type(queue->names, &queue->store, item->type.data,
+		item->type.len, &key.type, reterr))
 		return false;
 	if (parcel->replay)
 		return ledger_note(
@@ -31,20 +31,20 @@ forget_book(struct queue *queue, const struct tools_parcel *parcel,
 
 /* Take the bytes out of every event that is meant, settled or not. */
 static bool
-forget_blank(struct queue *queue, struct tools_job *job,
+forget_blank(struct queue *queue, struct jobs_walk *job,
     struct tools_parcel *parcel, bool *ret_changed, struct err *reterr)
 {
 	*ret_changed = false;
 	for (size_t i = 0; i < parcel->content.count; i++) {
-		struct parcel_item *item = &parcel->content.items[i];
-		struct tools_event event = tools_parcel_event(queue, parcel, i);
+		struct item *item = &parcel->content.items[i];
+		struct jobs_event event = tools_parcel_event(queue, parcel, i);
 		unsigned char bit = (unsigned char)(1u << (i % 8));
 
-		if (item->data_len == 0 || !tools_match(job, &event))
+		if (item->data.len == 0 || !tools_match(job, &event))
 			continue;
 		if (tools_parcel_live(parcel, i)) {
 			job->matched++;
-			if (parcel->place == TOOLS_WAITING) {
+			if (parcel->place == JOBS_QUEUED) {
 				parcel->remaining--;
 				if (!forget_book(queue, parcel, item, reterr))
 					return false;
@@ -52,16 +52,16 @@ forget_blank(struct queue *queue, struct tools_job *job,
 		}
 		parcel->done[i / 8] |= bit;
 		parcel->delivered[i / 8] &= (unsigned char)~bit;
-		item->data_len = 0;
+		item->data.len = 0;
 		*ret_changed = true;
 	}
 	return true;
 }
 
 static void
-forget_item(const void *arg, size_t n, struct parcel_item *ret_item)
+forget_item(const void *arg, size_t n, struct item *ret_item)
 {
-	const struct parcel_item *items = arg;
+	const struct item *items = arg;
 
 	*ret_item = items[n];
 }
@@ -115,13 +115,13 @@ forget_ticket_write(
 
 	if (parcel->remaining == 0) {
 		write =
-		    forget_ticket(queue, STORE_TICKET_DELETE, parcel, reterr);
+		    forget_ticket(queue, STORE_DELIVERY_DELETE, parcel, reterr);
 		return write != NULL &&
 		       store_run(&queue->store, write, reterr) &&
 		       forget_id(
-			   queue, STORE_PARCEL_DELETE, parcel->seq, reterr);
+			   queue, STORE_BATCH_DELETE, parcel->seq, reterr);
 	}
-	write = forget_ticket(queue, STORE_TICKET_UPDATE, parcel, reterr);
+	write = forget_ticket(queue, STORE_DELIVERY_UPDATE, parcel, reterr);
 	if (write == NULL)
 		return false;
 	(void)sqlite3_bind_int64(write, 5, parcel->remaining);
@@ -137,17 +137,17 @@ forget_kept_write(
 {
 	sqlite3_stmt *write;
 
-	queue->moved.kept_bytes -= parcel->bytes;
+	queue->moved.archive_bytes -= parcel->bytes;
 	queue->moved.kept_changed = true;
 	if (!forget_delivered_any(parcel)) {
-		queue->moved.kept_parcels--;
-		return forget_id(
-			   queue, STORE_KEPT_DELETE, parcel->kept_id, reterr) &&
+		queue->moved.archive_batches--;
+		return forget_id(queue, STORE_ARCHIVE_DELETE, parcel->kept_id,
+			   reterr) &&
 		       forget_id(
-			   queue, STORE_PARCEL_DELETE, parcel->seq, reterr);
+			   queue, STORE_BATCH_DELETE, parcel->seq, reterr);
 	}
-	queue->moved.kept_bytes += (int64_t)queue->packed.len;
-	write = store_statement(&queue->store, STORE_KEPT_WRITE, reterr);
+	queue->moved.archive_bytes += (int64_t)queue->packed.len;
+	write = store_statement(&queue->store, STORE_ARCHIVE_WRITE, reterr);
 	if (write == NULL)
 		return false;
 	(void)sqlite3_bind_int64(write, 1, parcel->kept_id);
@@ -158,7 +158,7 @@ forget_kept_write(
 }
 
 static bool
-forget_parcel(struct queue *queue, struct tools_job *job,
+forget_parcel(struct queue *queue, struct jobs_walk *job,
     struct tools_parcel *parcel, struct err *reterr)
 {
 	sqlite3_stmt *write;
@@ -171,7 +171,7 @@ forget_parcel(struct queue *queue, struct tools_job *job,
 	if (!parcel_pack(queue->packer, forget_item, parcel->content.items,
 		parcel->content.count, &queue->packed, reterr))
 		return false;
-	write = store_statement(&queue->store, STORE_PARCEL_WRITE, reterr);
+	write = store_statement(&queue->store, STORE_BATCH_WRITE, reterr);
 	if (write == NULL)
 		return false;
 	(void)sqlite3_bind_int64(write, 1, parcel->seq);
@@ -179,13 +179,13 @@ forget_parcel(struct queue *queue, struct tools_job *job,
 	    write, 2, queue->packed.data, queue->packed.len, SQLITE_STATIC);
 	if (!store_run(&queue->store, write, reterr))
 		return false;
-	return parcel->place == TOOLS_WAITING
+	return parcel->place == JOBS_QUEUED
 		   ? forget_ticket_write(queue, parcel, reterr)
 		   : forget_kept_write(queue, parcel, reterr);
 }
 
 static bool
-forget_step(struct queue *queue, struct tools_job *job, struct err *reterr)
+forget_step(struct queue *queue, struct jobs_walk *job, struct err *reterr)
 {
 	struct tools_parcel parcel;
 	bool there = true, ok = true;
@@ -203,12 +203,12 @@ forget_step(struct queue *queue, struct tools_job *job, struct err *reterr)
 }
 
 bool
-tools_forget(struct queue *queue, struct tools_job *job, struct err *reterr)
+jobs_erase(struct queue *queue, struct jobs_walk *job, struct err *reterr)
 {
-	struct tools_job before = *job;
+	struct jobs_walk before = *job;
 	bool ok;
 
-	if (job->cursor.place == TOOLS_BURIED)
+	if (job->cursor.place == JOBS_DEAD)
 		return tools_forget_buried(queue, job, reterr);
 	if (!tools_step_begin(queue, reterr))
 		return false;
@@ -234,10 +234,10 @@ forget_erasure_last(struct queue *queue, int64_t *ret_id, struct err *reterr)
 }
 
 bool
-tools_forget_begin(struct queue *queue, struct tools_forgetting *ret_forgetting,
+jobs_erase_begin(struct queue *queue, struct jobs_erasing *ret_forgetting,
     struct err *reterr)
 {
-	struct tools_forgetting forgetting;
+	struct jobs_erasing forgetting;
 	bool ok;
 
 	lock_hold(&queue->held);
@@ -260,8 +260,7 @@ tools_forget_begin(struct queue *queue, struct tools_forgetting *ret_forgetting,
 }
 
 size_t
-tools_forget_missed(
-    struct queue *queue, const struct tools_forgetting *forgetting)
+jobs_erase_missed(struct queue *queue, const struct jobs_erasing *forgetting)
 {
 	int64_t missed;
 
@@ -273,24 +272,23 @@ tools_forget_missed(
 
 static bool
 forget_erasure(struct queue *queue, const char *subject, int64_t last,
-    int64_t forgotten_ms, struct err *reterr)
+    int64_t erased_ms, struct err *reterr)
 {
 	sqlite3_stmt *done = store_statement(&queue->store,
-	    forgotten_ms == 0 ? STORE_ERASURE_DONE : STORE_ERASURE_FORGOTTEN,
-	    reterr);
+	    erased_ms == 0 ? STORE_ERASURE_DONE : STORE_ERASURE_ERASED, reterr);
 
 	if (done == NULL)
 		return false;
 	(void)sqlite3_bind_text(done, 1, subject, -1, SQLITE_STATIC);
 	(void)sqlite3_bind_int64(done, 2, last);
-	if (forgotten_ms != 0)
-		(void)sqlite3_bind_int64(done, 3, forgotten_ms);
+	if (erased_ms != 0)
+		(void)sqlite3_bind_int64(done, 3, erased_ms);
 	return store_run(&queue->store, done, reterr);
 }
 
 bool
-tools_erasures_done(struct queue *queue, const char *const *subjects,
-    size_t count, int64_t last, int64_t forgotten_ms, struct err *reterr)
+jobs_erasures_done(struct queue *queue, const char *const *subjects,
+    size_t count, int64_t last, int64_t erased_ms, struct err *reterr)
 {
 	bool ok;
 
@@ -298,8 +296,8 @@ tools_erasures_done(struct queue *queue, const char *const *subjects,
 		return false;
 	ok = store_wipe(&queue->store, true, reterr);
 	for (size_t i = 0; ok && i < count; i++)
-		ok = forget_erasure(
-		    queue, subjects[i], last, forgotten_ms, reterr);
+		ok =
+		    forget_erasure(queue, subjects[i], last, erased_ms, reterr);
 	ok = ok && store_wipe(&queue->store, false, reterr);
 	return tools_step_end(queue, ok, reterr) &&
 	       tools_log_empty(queue, reterr);

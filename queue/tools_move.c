@@ -1,6 +1,6 @@
 /*
- * Sending again: the buried by requeueing, the kept by replaying; and
- * dropping the buried.
+ * Sending again: the dead by requeueing, the kept by replaying; and
+ * dropping the dead.
  */
 
 #include "queue/tools_walk.h"
@@ -14,14 +14,14 @@ struct bundle {
 	int64_t source, accepted_ms, due_ms;
 	bool replay;
 	unsigned attempts;
-	struct parcel_item items[TOOLS_STEP_ROWS];
+	struct item items[TOOLS_STEP_ROWS];
 	size_t count;
 };
 
 static void
-bundle_item(const void *arg, size_t n, struct parcel_item *ret_item)
+bundle_item(const void *arg, size_t n, struct item *ret_item)
 {
-	const struct parcel_item *items = arg;
+	const struct item *items = arg;
 
 	*ret_item = items[n];
 }
@@ -49,8 +49,8 @@ bundle_flush(struct queue *queue, struct bundle *bundle, struct err *reterr)
 	parcel.frame_len = queue->packed.len;
 	ok = ok && rows_parcel_add(queue, &parcel, reterr);
 	for (size_t i = 0; i < bundle->count; i++) {
-		free((void *)(uintptr_t)bundle->items[i].kind);
-		free((void *)(uintptr_t)bundle->items[i].data);
+		free((void *)(uintptr_t)bundle->items[i].type.data);
+		free((void *)(uintptr_t)bundle->items[i].data.data);
 	}
 	bundle->count = 0;
 	return ok;
@@ -60,18 +60,18 @@ static void
 bundle_fini(struct bundle *bundle)
 {
 	for (size_t i = 0; i < bundle->count; i++) {
-		free((void *)(uintptr_t)bundle->items[i].kind);
-		free((void *)(uintptr_t)bundle->items[i].data);
+		free((void *)(uintptr_t)bundle->items[i].type.data);
+		free((void *)(uintptr_t)bundle->items[i].data.data);
 	}
 }
 
 /* Add a copy of the event. */
 static bool
 bundle_add(
-    struct bundle *bundle, const struct tools_event *event, struct err *reterr)
+    struct bundle *bundle, const struct jobs_event *event, struct err *reterr)
 {
-	char *kind = malloc(event->kind_len + 1);
-	char *data = malloc(event->data_len + 1);
+	char *kind = malloc(event->type.len + 1);
+	char *data = malloc(event->data.len + 1);
 
 	CHECK(bundle->count < TOOLS_STEP_ROWS);
 	if (kind == NULL || data == NULL) {
@@ -79,22 +79,20 @@ bundle_add(
 		free(data);
 		return err_set_nomem(reterr);
 	}
-	memcpy(kind, event->kind, event->kind_len);
-	memcpy(data, event->data, event->data_len);
-	bundle->items[bundle->count++] = (struct parcel_item){.kind = kind,
-	    .kind_len = event->kind_len,
-	    .data = data,
-	    .data_len = event->data_len};
+	memcpy(kind, event->type.data, event->type.len);
+	memcpy(data, event->data.data, event->data.len);
+	bundle->items[bundle->count++] = (struct item){
+	    .type = {kind, event->type.len}, .data = {data, event->data.len}};
 	return true;
 }
 
-/* ---- the buried ---- */
+/* ---- the dead ---- */
 
 static bool
 tools_buried_delete(struct queue *queue, int64_t id, struct err *reterr)
 {
 	sqlite3_stmt *remove =
-	    store_statement(&queue->store, STORE_BURIED_DELETE, reterr);
+	    store_statement(&queue->store, STORE_DEAD_DELETE, reterr);
 
 	if (remove == NULL)
 		return false;
@@ -102,14 +100,14 @@ tools_buried_delete(struct queue *queue, int64_t id, struct err *reterr)
 	return store_run(&queue->store, remove, reterr);
 }
 
-/* What a step does with one buried event that is meant. */
+/* What a step does with one dead event that is meant. */
 typedef bool tools_buried_fn(struct queue *queue, struct bundle *bundle,
-    const struct tools_event *event, const struct ledger_key *key, int64_t lane,
+    const struct jobs_event *event, const struct ledger_key *key, int64_t lane,
     int64_t rule, struct err *reterr);
 
 static bool
 tools_buried_requeue(struct queue *queue, struct bundle *bundle,
-    const struct tools_event *event, const struct ledger_key *key, int64_t lane,
+    const struct jobs_event *event, const struct ledger_key *key, int64_t lane,
     int64_t rule, struct err *reterr)
 {
 	(void)rule;
@@ -130,7 +128,7 @@ tools_buried_requeue(struct queue *queue, struct bundle *bundle,
 
 static bool
 tools_buried_drop(struct queue *queue, struct bundle *bundle,
-    const struct tools_event *event, const struct ledger_key *key, int64_t lane,
+    const struct jobs_event *event, const struct ledger_key *key, int64_t lane,
     int64_t rule, struct err *reterr)
 {
 	(void)bundle;
@@ -141,7 +139,7 @@ tools_buried_drop(struct queue *queue, struct bundle *bundle,
 
 static bool
 tools_buried_forget(struct queue *queue, struct bundle *bundle,
-    const struct tools_event *event, const struct ledger_key *key, int64_t lane,
+    const struct jobs_event *event, const struct ledger_key *key, int64_t lane,
     int64_t rule, struct err *reterr)
 {
 	(void)bundle;
@@ -153,13 +151,13 @@ tools_buried_forget(struct queue *queue, struct bundle *bundle,
 
 /* One row; the statement stands on it, and is stepped on after. */
 static bool
-tools_buried_one(struct queue *queue, struct tools_job *job, sqlite3_stmt *row,
+tools_buried_one(struct queue *queue, struct jobs_walk *job, sqlite3_stmt *row,
     tools_buried_fn *fn, struct bundle *bundle, int64_t rule,
     struct err *reterr)
 {
 	struct ledger_key key;
 	int64_t lane;
-	struct tools_event event = tools_buried_event(row, &lane, &key.kind);
+	struct jobs_event event = tools_buried_event(row, &lane, &key.type);
 
 	job->cursor.after = event.id;
 	if (!tools_match(job, &event))
@@ -174,7 +172,7 @@ tools_buried_one(struct queue *queue, struct tools_job *job, sqlite3_stmt *row,
 }
 
 static bool
-tools_buried_rows(struct queue *queue, struct tools_job *job,
+tools_buried_rows(struct queue *queue, struct jobs_walk *job,
     tools_buried_fn *fn, int64_t rule, struct err *reterr)
 {
 	struct bundle bundle = {.count = 0};
@@ -182,7 +180,7 @@ tools_buried_rows(struct queue *queue, struct tools_job *job,
 	size_t count = 0;
 	bool row, ok = false;
 
-	rows = store_statement(&queue->store, STORE_BURIED_AFTER, reterr);
+	rows = store_statement(&queue->store, STORE_DEAD_AFTER, reterr);
 	if (rows == NULL)
 		return false;
 	(void)sqlite3_bind_int64(rows, 1, job->cursor.after);
@@ -204,16 +202,16 @@ out:
 	return ok;
 }
 
-/* A step over the buried; if it fails the job stands where it stood. */
+/* A step over the dead; if it fails the job stands where it stood. */
 static bool
-tools_buried_step(struct queue *queue, struct tools_job *job,
+tools_buried_step(struct queue *queue, struct jobs_walk *job,
     tools_buried_fn *fn, const char *rule, struct err *reterr)
 {
-	struct tools_job before = *job;
+	struct jobs_walk before = *job;
 	int64_t rule_id = 0;
 	bool ok;
 
-	CHECK(job->cursor.place == TOOLS_BURIED);
+	CHECK(job->cursor.place == JOBS_DEAD);
 	if (!tools_step_begin(queue, reterr))
 		return false;
 	ok = rule == NULL || names_add(queue->names, &queue->store, rule,
@@ -226,7 +224,7 @@ tools_buried_step(struct queue *queue, struct tools_job *job,
 }
 
 bool
-tools_requeue(struct queue *queue, struct tools_job *job, struct err *reterr)
+jobs_requeue(struct queue *queue, struct jobs_walk *job, struct err *reterr)
 {
 	bool ok =
 	    tools_buried_step(queue, job, tools_buried_requeue, NULL, reterr);
@@ -237,7 +235,7 @@ tools_requeue(struct queue *queue, struct tools_job *job, struct err *reterr)
 }
 
 bool
-tools_drop(struct queue *queue, struct tools_job *job, const char *rule,
+jobs_drop(struct queue *queue, struct jobs_walk *job, const char *rule,
     struct err *reterr)
 {
 	return tools_buried_step(queue, job, tools_buried_drop, rule, reterr);
@@ -245,7 +243,7 @@ tools_drop(struct queue *queue, struct tools_job *job, const char *rule,
 
 bool
 tools_forget_buried(
-    struct queue *queue, struct tools_job *job, struct err *reterr)
+    struct queue *queue, struct jobs_walk *job, struct err *reterr)
 {
 	return tools_buried_step(queue, job, tools_buried_forget, NULL, reterr);
 }
@@ -253,11 +251,11 @@ tools_forget_buried(
 /* ---- replays ---- */
 
 static bool
-tools_replay_one(struct queue *queue, struct tools_job *job,
+tools_replay_one(struct queue *queue, struct jobs_walk *job,
     struct bundle *bundle, const struct tools_parcel *parcel, size_t index,
     struct err *reterr)
 {
-	struct tools_event event = tools_parcel_event(queue, parcel, index);
+	struct jobs_event event = tools_parcel_event(queue, parcel, index);
 	struct ledger_key key = {
 	    .hour = ledger_hour(parcel->accepted_ms), .source = parcel->source};
 
@@ -267,14 +265,14 @@ tools_replay_one(struct queue *queue, struct tools_job *job,
 	if (bundle->count == TOOLS_STEP_ROWS &&
 	    !bundle_flush(queue, bundle, reterr))
 		return false;
-	return names_add_kind(queue->names, &queue->store, event.kind,
-		   event.kind_len, &key.kind, reterr) &&
+	return names_add_type(queue->names, &queue->store, event.type.data,
+		   event.type.len, &key.type, reterr) &&
 	       ledger_note(queue->ledger, &key, LEDGER_REPLAYED, 1, reterr) &&
 	       bundle_add(bundle, &event, reterr);
 }
 
 static bool
-tools_replay_parcel(struct queue *queue, struct tools_job *job,
+tools_replay_parcel(struct queue *queue, struct jobs_walk *job,
     const struct tools_parcel *parcel, struct lane *lane, struct err *reterr)
 {
 	struct bundle bundle = {
@@ -311,7 +309,7 @@ tools_replay_room(struct queue *queue, struct err *reterr)
 }
 
 static bool
-tools_replay_step(struct queue *queue, struct tools_job *job,
+tools_replay_step(struct queue *queue, struct jobs_walk *job,
     const char *lane_name, struct err *reterr)
 {
 	struct tools_parcel parcel;
@@ -342,13 +340,13 @@ tools_replay_step(struct queue *queue, struct tools_job *job,
 }
 
 bool
-tools_replay(struct queue *queue, struct tools_job *job, const char *lane,
+jobs_replay(struct queue *queue, struct jobs_walk *job, const char *lane,
     struct err *reterr)
 {
-	struct tools_job before = *job;
+	struct jobs_walk before = *job;
 	bool ok;
 
-	CHECK(job->cursor.place == TOOLS_KEPT);
+	CHECK(job->cursor.place == JOBS_ARCHIVE);
 	if (!tools_step_begin(queue, reterr))
 		return false;
 	ok = tools_step_end(

@@ -1,5 +1,5 @@
 /*
- * Redirecting: what waits, was delivered or is buried under one lane comes
+ * Redirecting: what waits, was delivered or is dead under one lane comes
  * under another, whose forwarder goes on with it. For a lane that nobody
  * serves any more, so that nothing of it is on lease.
  */
@@ -12,7 +12,7 @@ enum { REDIRECT_IDS = 1024 }; /* rows looked at in one step */
 
 struct redirect {
 	struct queue *queue;
-	struct tools_job *job;
+	struct jobs_walk *job;
 	struct lane *from, *to;
 };
 
@@ -59,7 +59,7 @@ redirect_number(struct redirect *redirect, enum store_sql sql,
 	return true;
 }
 
-/* ---- the waiting ---- */
+/* ---- the queued ---- */
 
 static bool
 redirect_tickets_read(struct redirect *redirect,
@@ -68,7 +68,7 @@ redirect_tickets_read(struct redirect *redirect,
 {
 	struct store *store = &redirect->queue->store;
 	sqlite3_stmt *rows =
-	    store_statement(store, STORE_TICKET_OF_LANE, reterr);
+	    store_statement(store, STORE_DELIVERY_OF_DESTINATION, reterr);
 	bool row = true;
 
 	*ret_count = 0;
@@ -99,7 +99,7 @@ redirect_ticket(struct redirect *redirect, const struct redirect_ticket *ticket,
 {
 	struct store *store = &redirect->queue->store;
 	sqlite3_stmt *update =
-	    store_statement(store, STORE_TICKET_REDIRECT, reterr);
+	    store_statement(store, STORE_DELIVERY_REDIRECT, reterr);
 
 	if (update == NULL)
 		return false;
@@ -121,13 +121,14 @@ redirect_ticket(struct redirect *redirect, const struct redirect_ticket *ticket,
 static bool
 redirect_damaged(struct redirect *redirect, struct err *reterr)
 {
-	int64_t waiting;
+	int64_t queued;
 
-	if (!redirect_number(redirect, STORE_DAMAGED_WAITING, &waiting, reterr))
+	if (!redirect_number(
+		redirect, STORE_QUARANTINE_QUEUED, &queued, reterr))
 		return false;
-	lane_move(redirect->from, -waiting);
-	lane_move(redirect->to, waiting);
-	return redirect_run(redirect, STORE_DAMAGED_REDIRECT, 0, reterr);
+	lane_move(redirect->from, -queued);
+	lane_move(redirect->to, queued);
+	return redirect_run(redirect, STORE_QUARANTINE_REDIRECT, 0, reterr);
 }
 
 static bool
@@ -146,13 +147,13 @@ redirect_waiting(struct redirect *redirect, bool *ret_end, struct err *reterr)
 	return count > 0 || redirect_damaged(redirect, reterr);
 }
 
-/* ---- the kept and the buried: numbered rows ---- */
+/* ---- the kept and the dead: numbered rows ---- */
 
 static bool
 redirect_rows(struct redirect *redirect, enum store_sql last,
     enum store_sql update, bool *ret_end, struct err *reterr)
 {
-	struct tools_cursor *cursor = &redirect->job->cursor;
+	struct jobs_cursor *cursor = &redirect->job->cursor;
 	int64_t last_id;
 
 	if (!redirect_number(redirect, last, &last_id, reterr) ||
@@ -166,28 +167,28 @@ redirect_rows(struct redirect *redirect, enum store_sql last,
 static bool
 redirect_step(struct redirect *redirect, struct err *reterr)
 {
-	struct tools_cursor *cursor = &redirect->job->cursor;
+	struct jobs_cursor *cursor = &redirect->job->cursor;
 	bool end = false, ok = false;
 
 	switch (cursor->place) {
-	case TOOLS_WAITING:
+	case JOBS_QUEUED:
 		ok = redirect_waiting(redirect, &end, reterr);
 		break;
-	case TOOLS_KEPT:
-		ok = redirect_rows(redirect, STORE_KEPT_LAST,
-		    STORE_KEPT_REDIRECT, &end, reterr);
+	case JOBS_ARCHIVE:
+		ok = redirect_rows(redirect, STORE_ARCHIVE_LAST,
+		    STORE_ARCHIVE_REDIRECT, &end, reterr);
 		break;
-	case TOOLS_BURIED:
-		ok = redirect_rows(redirect, STORE_BURIED_LAST,
-		    STORE_BURIED_REDIRECT, &end, reterr);
+	case JOBS_DEAD:
+		ok = redirect_rows(redirect, STORE_DEAD_LAST,
+		    STORE_DEAD_REDIRECT, &end, reterr);
 		break;
-	case TOOLS_PLACES:
+	case JOBS_PLACES:
 		NEVER("a place of no kind");
 	}
-	redirect->job->more = !end || cursor->place != TOOLS_BURIED;
+	redirect->job->more = !end || cursor->place != JOBS_DEAD;
 	if (end && redirect->job->more)
-		*cursor = (struct tools_cursor){
-		    .place = (enum tools_place)(cursor->place + 1)};
+		*cursor = (struct jobs_cursor){
+		    .place = (enum jobs_place)(cursor->place + 1)};
 	return ok;
 }
 
@@ -220,11 +221,11 @@ redirect_may(struct redirect *redirect, const char *from, bool anyway,
 }
 
 bool
-tools_redirect(struct queue *queue, struct tools_job *job, const char *from,
+jobs_redirect(struct queue *queue, struct jobs_walk *job, const char *from,
     const char *to, bool anyway, struct err *reterr)
 {
 	struct redirect redirect = {.queue = queue, .job = job};
-	struct tools_job before = *job;
+	struct jobs_walk before = *job;
 	bool ok;
 
 	if (!tools_step_begin(queue, reterr))

@@ -7,7 +7,7 @@
 
 static bool
 tools_scan_parcels(
-    struct queue *queue, struct tools_job *job, struct err *reterr)
+    struct queue *queue, struct jobs_walk *job, struct err *reterr)
 {
 	struct tools_parcel parcel;
 	bool there = true;
@@ -18,7 +18,7 @@ tools_scan_parcels(
 		if (!there)
 			break;
 		for (size_t i = 0; i < parcel.content.count; i++) {
-			struct tools_event event;
+			struct jobs_event event;
 
 			if (!tools_parcel_live(&parcel, i))
 				continue;
@@ -33,10 +33,10 @@ tools_scan_parcels(
 
 static bool
 tools_scan_buried(
-    struct queue *queue, struct tools_job *job, struct err *reterr)
+    struct queue *queue, struct jobs_walk *job, struct err *reterr)
 {
-	sqlite3_stmt *rows = queue_statement(queue, STORE_BURIED_AFTER, reterr);
-	struct tools_event event;
+	sqlite3_stmt *rows = queue_statement(queue, STORE_DEAD_AFTER, reterr);
+	struct jobs_event event;
 	int64_t lane, kind;
 	size_t count = 0;
 	bool row;
@@ -60,12 +60,12 @@ tools_scan_buried(
 }
 
 bool
-tools_scan(struct queue *queue, struct tools_job *job, struct err *reterr)
+jobs_scan(struct queue *queue, struct jobs_walk *job, struct err *reterr)
 {
 	bool ok;
 
 	lock_hold(&queue->held);
-	ok = job->cursor.place == TOOLS_BURIED
+	ok = job->cursor.place == JOBS_DEAD
 		 ? tools_scan_buried(queue, job, reterr)
 		 : tools_scan_parcels(queue, job, reterr);
 	lock_drop(&queue->held);
@@ -76,7 +76,7 @@ tools_scan(struct queue *queue, struct tools_job *job, struct err *reterr)
 
 static bool
 tools_check_file(
-    struct queue *queue, struct tools_check *check, struct err *reterr)
+    struct queue *queue, struct jobs_check *check, struct err *reterr)
 {
 	sqlite3_stmt *rows = queue_statement(queue, STORE_INTEGRITY, reterr);
 	const char *text;
@@ -102,7 +102,7 @@ tools_check_file(
 /* Can it be read: a parcel, or a whole body that was no JSON? */
 static bool
 tools_check_frame(
-    const struct tools_check *check, sqlite3_stmt *row, struct err *reterr)
+    const struct jobs_check *check, sqlite3_stmt *row, struct err *reterr)
 {
 	int column = check->bodies ? 5 : 1;
 	const void *frame = sqlite3_column_blob(row, column);
@@ -124,11 +124,11 @@ tools_check_frame(
 }
 
 static bool
-tools_check_row(struct queue *queue, struct tools_check *check, bool *ret_there,
+tools_check_row(struct queue *queue, struct jobs_check *check, bool *ret_there,
     struct err *reterr)
 {
 	sqlite3_stmt *row = queue_statement(queue,
-	    check->bodies ? STORE_BODY_AFTER : STORE_PARCEL_AFTER, reterr);
+	    check->bodies ? STORE_UNREADABLE_AFTER : STORE_BATCH_AFTER, reterr);
 	struct err err;
 	char text[600];
 
@@ -146,8 +146,8 @@ tools_check_row(struct queue *queue, struct tools_check *check, bool *ret_there,
 	if (!tools_check_frame(check, row, &err)) {
 		check->faults++;
 		(void)snprintf(text, sizeof(text), "%s %lld: %s",
-		    check->bodies ? "body" : "parcel", (long long)check->after,
-		    err.text);
+		    check->bodies ? "unreadable body" : "batch",
+		    (long long)check->after, err.text);
 		check->fn(check->arg, text);
 	}
 	store_reset(row);
@@ -155,7 +155,7 @@ tools_check_row(struct queue *queue, struct tools_check *check, bool *ret_there,
 }
 
 bool
-tools_check(struct queue *queue, struct tools_check *check, struct err *reterr)
+jobs_check(struct queue *queue, struct jobs_check *check, struct err *reterr)
 {
 	bool ok = true, there = true;
 

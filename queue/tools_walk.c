@@ -4,16 +4,16 @@
 #include <string.h>
 
 const char *
-tools_place_name(enum tools_place place)
+jobs_place_name(enum jobs_place place)
 {
 	switch (place) {
-	case TOOLS_WAITING:
-		return "waiting";
-	case TOOLS_KEPT:
-		return "kept";
-	case TOOLS_BURIED:
-		return "buried";
-	case TOOLS_PLACES:
+	case JOBS_QUEUED:
+		return "queued";
+	case JOBS_ARCHIVE:
+		return "archive";
+	case JOBS_DEAD:
+		return "dead";
+	case JOBS_PLACES:
 		break;
 	}
 	NEVER("a place of no kind");
@@ -30,11 +30,12 @@ tools_parcel_fini(struct tools_parcel *parcel)
 
 /* Read the next row into parcel and cursor, all but the content. */
 static bool
-tools_row_waiting(struct queue *queue, struct tools_cursor *cursor,
+tools_row_waiting(struct queue *queue, struct jobs_cursor *cursor,
     struct tools_parcel *parcel, sqlite3_stmt **ret_row, bool *ret_there,
     struct err *reterr)
 {
-	sqlite3_stmt *row = queue_statement(queue, STORE_TICKET_AFTER, reterr);
+	sqlite3_stmt *row =
+	    queue_statement(queue, STORE_DELIVERY_AFTER, reterr);
 
 	if (row == NULL)
 		return false;
@@ -58,11 +59,11 @@ tools_row_waiting(struct queue *queue, struct tools_cursor *cursor,
 }
 
 static bool
-tools_row_kept(struct queue *queue, struct tools_cursor *cursor,
+tools_row_kept(struct queue *queue, struct jobs_cursor *cursor,
     struct tools_parcel *parcel, sqlite3_stmt **ret_row, bool *ret_there,
     struct err *reterr)
 {
-	sqlite3_stmt *row = queue_statement(queue, STORE_KEPT_AFTER, reterr);
+	sqlite3_stmt *row = queue_statement(queue, STORE_ARCHIVE_AFTER, reterr);
 
 	if (row == NULL)
 		return false;
@@ -101,7 +102,7 @@ static bool
 tools_content_read(
     struct queue *queue, struct tools_parcel *parcel, struct err *reterr)
 {
-	sqlite3_stmt *read = queue_statement(queue, STORE_PARCEL_READ, reterr);
+	sqlite3_stmt *read = queue_statement(queue, STORE_BATCH_READ, reterr);
 	bool row, ok;
 
 	if (read == NULL)
@@ -115,7 +116,7 @@ tools_content_read(
 		    (size_t)sqlite3_column_bytes(read, 2), &parcel->content,
 		    reterr);
 	} else {
-		ok = err_set(reterr, ERR_DAMAGED, "the parcel is missing");
+		ok = err_set(reterr, ERR_DAMAGED, "the batch is missing");
 	}
 	store_reset(read);
 	return ok;
@@ -126,16 +127,16 @@ static bool
 tools_parcel_fill(struct queue *queue, struct tools_parcel *parcel,
     sqlite3_stmt *row, struct err *reterr)
 {
-	bool waiting = parcel->place == TOOLS_WAITING;
+	bool queued = parcel->place == JOBS_QUEUED;
 	size_t len;
 
 	if (!tools_content_read(queue, parcel, reterr))
 		return false;
 	len = parcel->content.count / 8 + 1;
 	if (!tools_bitmap_copy(
-		row, waiting ? 7 : 6, len, &parcel->delivered, reterr))
+		row, queued ? 7 : 6, len, &parcel->delivered, reterr))
 		return false;
-	if (waiting)
+	if (queued)
 		return tools_bitmap_copy(row, 6, len, &parcel->done, reterr);
 	parcel->done = malloc(len);
 	if (parcel->done == NULL)
@@ -145,7 +146,7 @@ tools_parcel_fill(struct queue *queue, struct tools_parcel *parcel,
 }
 
 bool
-tools_parcel_next(struct queue *queue, struct tools_job *job,
+tools_parcel_next(struct queue *queue, struct jobs_walk *job,
     struct tools_parcel *ret_parcel, bool *ret_there, struct err *reterr)
 {
 	struct tools_parcel parcel;
@@ -155,7 +156,7 @@ tools_parcel_next(struct queue *queue, struct tools_job *job,
 
 	for (;;) {
 		parcel = (struct tools_parcel){.place = job->cursor.place};
-		ok = job->cursor.place == TOOLS_WAITING
+		ok = job->cursor.place == JOBS_QUEUED
 			 ? tools_row_waiting(queue, &job->cursor, &parcel, &row,
 			       ret_there, reterr)
 			 : tools_row_kept(queue, &job->cursor, &parcel, &row,
@@ -184,27 +185,25 @@ tools_parcel_live(const struct tools_parcel *parcel, size_t index)
 {
 	unsigned bit = 1u << (index % 8);
 
-	if (parcel->place == TOOLS_WAITING)
+	if (parcel->place == JOBS_QUEUED)
 		return (parcel->done[index / 8] & bit) == 0;
 	return (parcel->delivered[index / 8] & bit) != 0;
 }
 
-struct tools_event
+struct jobs_event
 tools_parcel_event(
     struct queue *queue, const struct tools_parcel *parcel, size_t index)
 {
-	const struct parcel_item *item = &parcel->content.items[index];
+	const struct item *item = &parcel->content.items[index];
 
-	return (struct tools_event){
+	return (struct jobs_event){
 	    .place = parcel->place,
 	    .id = parcel->seq,
 	    .index = index,
 	    .source = names_text(queue->names, parcel->source),
-	    .lane = names_text(queue->names, parcel->lane),
-	    .kind = item->kind,
-	    .kind_len = item->kind_len,
+	    .destination = names_text(queue->names, parcel->lane),
+	    .type = item->type,
 	    .data = item->data,
-	    .data_len = item->data_len,
 	    .accepted_ms = parcel->accepted_ms,
 	    .settled_ms = parcel->settled_ms,
 	    .attempts = parcel->attempts,
@@ -212,33 +211,32 @@ tools_parcel_event(
 	};
 }
 
-struct tools_event
+struct jobs_event
 tools_buried_event(sqlite3_stmt *row, int64_t *ret_lane, int64_t *ret_kind)
 {
 	const char *kind = (const char *)sqlite3_column_text(row, 3);
 
 	*ret_lane = sqlite3_column_int64(row, 12);
 	*ret_kind = sqlite3_column_int64(row, 13);
-	return (struct tools_event){
-	    .place = TOOLS_BURIED,
+	return (struct jobs_event){
+	    .place = JOBS_DEAD,
 	    .id = sqlite3_column_int64(row, 0),
 	    .source = (const char *)sqlite3_column_text(row, 1),
-	    .lane = (const char *)sqlite3_column_text(row, 2),
-	    .kind = kind,
-	    .kind_len = strlen(kind),
+	    .destination = (const char *)sqlite3_column_text(row, 2),
+	    .type = str_text(kind),
 	    .accepted_ms = sqlite3_column_int64(row, 4),
 	    .settled_ms = sqlite3_column_int64(row, 5),
 	    .attempts = (unsigned)sqlite3_column_int64(row, 6),
 	    .reason = (const char *)sqlite3_column_text(row, 7),
 	    .words = sqlite3_column_blob(row, 9),
 	    .words_len = (size_t)sqlite3_column_bytes(row, 9),
-	    .data = sqlite3_column_blob(row, 11),
-	    .data_len = (size_t)sqlite3_column_bytes(row, 11),
+	    .data = str_bytes(sqlite3_column_blob(row, 11),
+		(size_t)sqlite3_column_bytes(row, 11)),
 	};
 }
 
 bool
-tools_match(const struct tools_job *job, const struct tools_event *event)
+tools_match(const struct jobs_walk *job, const struct jobs_event *event)
 {
 	return job->match == NULL || job->match(job->arg, event);
 }

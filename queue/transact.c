@@ -1,6 +1,6 @@
 /*
  * Transactions: the file and its mirrors in memory move together, or not at
- * all; and what is shown of them without waiting for one.
+ * all; and what is shown of them without queued for one.
  */
 
 #include "queue/inside.h"
@@ -48,14 +48,14 @@ queue_totals_write(struct queue *queue, struct err *reterr)
 {
 	const struct queue_moved *moved = &queue->moved;
 
-	if ((moved->kept_parcels != 0 || moved->kept_changed) &&
-	    (!queue_meta_write(queue, "kept_parcels",
-		 queue->kept_parcels + moved->kept_parcels, reterr) ||
-		!queue_meta_write(queue, "kept_bytes",
-		    queue->kept_bytes + moved->kept_bytes, reterr)))
+	if ((moved->archive_batches != 0 || moved->kept_changed) &&
+	    (!queue_meta_write(queue, "archive_batches",
+		 queue->archive_batches + moved->archive_batches, reterr) ||
+		!queue_meta_write(queue, "archive_bytes",
+		    queue->archive_bytes + moved->archive_bytes, reterr)))
 		return false;
 	return moved->bodies_removed == 0 ||
-	       queue_meta_write(queue, "bodies_removed",
+	       queue_meta_write(queue, "unreadable_removed",
 		   queue->bodies_removed + moved->bodies_removed, reterr);
 }
 
@@ -76,8 +76,8 @@ queue_commit(struct queue *queue, struct err *reterr)
 	queue->bodies_removed += queue->moved.bodies_removed;
 	queue->damaged += queue->moved.damaged;
 	queue->damaged_ever += queue->moved.damaged;
-	queue->kept_parcels += queue->moved.kept_parcels;
-	queue->kept_bytes += queue->moved.kept_bytes;
+	queue->archive_batches += queue->moved.archive_batches;
+	queue->archive_bytes += queue->moved.archive_bytes;
 	queue->notes += queue->moved.notes;
 	queue->moved = (struct queue_moved){0};
 	return true;
@@ -150,7 +150,7 @@ queue_show_lanes(struct queue *queue)
 
 		memcpy(queue->lanes_shown[i].name, name, len);
 		queue->lanes_shown[i].name[len] = '\0';
-		queue->lanes_shown[i].waiting = queue->lanes[i].waiting;
+		queue->lanes_shown[i].queued = queue->lanes[i].queued;
 		queue->lanes_shown[i].delivered_ms =
 		    queue->lanes[i].delivered_ms;
 	}
@@ -178,12 +178,12 @@ queue_show(struct queue *queue)
 		queue->totals.events = *ledger_totals(queue->ledger);
 		queue->totals.window_events =
 		    (int64_t)window_count(queue->window);
-		queue->totals.undecodable = queue->bodies;
-		queue->totals.undecodable_bytes = queue->body_bytes;
-		queue->totals.undecodable_removed = queue->bodies_removed;
-		queue->totals.set_aside_parcels = queue->damaged;
-		queue->totals.kept_parcels = queue->kept_parcels;
-		queue->totals.kept_bytes = queue->kept_bytes;
+		queue->totals.unreadable = queue->bodies;
+		queue->totals.unreadable_bytes = queue->body_bytes;
+		queue->totals.unreadable_removed = queue->bodies_removed;
+		queue->totals.quarantined_batches = queue->damaged;
+		queue->totals.archive_batches = queue->archive_batches;
+		queue->totals.archive_bytes = queue->archive_bytes;
 		queue->totals.last_commit_ms = queue->last_commit_ms;
 		queue_show_lanes(queue);
 	}

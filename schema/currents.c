@@ -85,26 +85,26 @@ currents_batch_notes_make(struct currents_batch *batch)
 {
 	if (batch->notes == NULL)
 		batch->notes =
-		    malloc(CURRENTS_NOTES_MAX * sizeof(*batch->notes));
+		    malloc(CURRENTS_DRIFT_MAX * sizeof(*batch->notes));
 	if (batch->note_slots == NULL)
 		batch->note_slots =
-		    malloc(CURRENTS_NOTE_SLOTS * sizeof(*batch->note_slots));
+		    malloc(CURRENTS_DRIFT_SLOTS * sizeof(*batch->note_slots));
 	if (batch->notes == NULL || batch->note_slots == NULL)
 		return false;
 	if (batch->note_count == 0)
 		memset(batch->note_slots, 0,
-		    CURRENTS_NOTE_SLOTS * sizeof(*batch->note_slots));
+		    CURRENTS_DRIFT_SLOTS * sizeof(*batch->note_slots));
 	return true;
 }
 
 bool
 currents_text(struct currents_batch *batch, const struct scan_value *string,
-    struct currents_text *ret)
+    struct str *ret)
 {
 	struct currents_arena *arena = batch->arena;
 	size_t cap;
 
-	*ret = (struct currents_text){string->data, string->len};
+	*ret = (struct str){string->data, string->len};
 	if (!string->escaped)
 		return true;
 	/* older blocks stay where they are: events point into them */
@@ -125,7 +125,7 @@ currents_text(struct currents_batch *batch, const struct scan_value *string,
 }
 
 bool
-currents_type_matches(const struct currents_text *type, const char *pattern)
+currents_type_matches(const struct str *type, const char *pattern)
 {
 	return text_match(
 	    pattern, strlen(pattern), type->data, type->len, false);
@@ -211,7 +211,7 @@ currents_refuse_storage(
 	for (size_t i = 0; i < batch->count; i++) {
 		event = &batch->events[i];
 		/* among real events it is only a flawed one: lose none */
-		if (event->flaw == CURRENTS_SOUND ||
+		if (event->flaw == CURRENTS_VALID ||
 		    !currents_is_storage(reader->body + event->at, event->len))
 			return true;
 	}

@@ -11,21 +11,22 @@
  */
 
 #include "base/err.h"
+#include "base/str.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
-/* Asks that a person be forgotten. */
+/* Asks that a person be erased. */
 #define CURRENTS_ERASURE "users.UserDeleteRequest"
 
 enum {
 	CURRENTS_DEPTH = 64, /* nesting of an event, its own braces included */
-	CURRENTS_NOTES_MAX = 256, /* different ones of a batch */
+	CURRENTS_DRIFT_MAX = 256, /* different ones of a batch */
 };
 
 /* Why an event is not sound. */
-enum currents_flaw {
-	CURRENTS_SOUND,
+enum currents_defect {
+	CURRENTS_VALID,
 	CURRENTS_NOT_OBJECT,	   /* a number, a string, ... */
 	CURRENTS_BAD_UTF8,	   /* RFC 3629 */
 	CURRENTS_TOO_DEEP,	   /* deeper than CURRENTS_DEPTH */
@@ -36,38 +37,33 @@ enum currents_flaw {
 	CURRENTS_REQUIRED_MISSING, /* absent or null */
 };
 
-struct currents_text {
-	const char *data; /* decoded, not NUL-ended; lent by the batch */
-	size_t len;
-};
-
 struct currents_event {
-	size_t at, len;		       /* the event's bytes in the body */
-	struct currents_text type, id; /* empty if there is none */
-	int64_t time_s;		       /* UNIX seconds, if sound */
-	bool known;		       /* the catalogue has the type */
-	enum currents_flaw flaw;       /* the first that was met */
-	size_t flaw_at;		       /* its offset in the body */
-	const char *flaw_field; /* "price", "user", ... or NULL; static */
-	const char *flaw_want;	/* its type, in words, or NULL; static */
+	size_t at, len;	     /* the event's bytes in the body */
+	struct str type, id; /* decoded, lent by the batch; may be empty */
+	int64_t time_s;	     /* UNIX seconds, if sound */
+	bool known;	     /* the catalogue has the type */
+	enum currents_defect flaw; /* the first that was met */
+	size_t defect_at;	   /* its offset in the body */
+	const char *defect_field;  /* "price", "user", ... or NULL; static */
+	const char *defect_want;   /* its type, in words, or NULL; static */
 };
 
 /* What Braze changed since the catalogue was written. Never a value: that
  * may be personal. */
-enum currents_note_kind {
-	CURRENTS_NOTE_TYPE,	/* an event type that is not known */
-	CURRENTS_NOTE_PROPERTY, /* a property that its type does not have */
-	CURRENTS_NOTE_USER,	/* the same of a member of "user" */
-	CURRENTS_NOTE_MEMBER,	/* the same of the event itself */
-	CURRENTS_NOTE_BLANK,	/* a required one is "", null, absent */
-	CURRENTS_NOTE_JSON,	/* a value's JSON type is new: it is flawed */
-	CURRENTS_NOTES		/* how many kinds */
+enum currents_drift_kind {
+	CURRENTS_DRIFT_TYPE,	 /* an event type that is not known */
+	CURRENTS_DRIFT_PROPERTY, /* a property that its type does not have */
+	CURRENTS_DRIFT_USER,	 /* the same of a member of "user" */
+	CURRENTS_DRIFT_MEMBER,	 /* the same of the event itself */
+	CURRENTS_DRIFT_BLANK,	 /* a required one is "", null, absent */
+	CURRENTS_DRIFT_JSON,	 /* a value's JSON type is new: it is flawed */
+	CURRENTS_DRIFT_KINDS	 /* how many kinds */
 };
 
-struct currents_note {
-	enum currents_note_kind what;
-	struct currents_text type, field; /* as in an event; field may be "" */
-	const char *json; /* the JSON type of the value, or ""; static */
+struct currents_drift {
+	enum currents_drift_kind what;
+	struct str type, field; /* as in an event; field may be "" */
+	const char *json;	/* the JSON type of the value, or ""; static */
 	size_t events;
 };
 
@@ -77,7 +73,7 @@ struct currents_batch {
 	size_t count; /* 0: a probe (Braze testing the credentials) */
 
 	/* of all events; each different one once */
-	struct currents_note *notes;
+	struct currents_drift *notes;
 	size_t note_count;
 	size_t notes_lost; /* that were not kept: too many different ones */
 
@@ -113,15 +109,14 @@ currents_read(const char *body, size_t len, size_t max_events,
     struct currents_batch *batch, struct currents_fault *ret_fault);
 
 /* Does a type match a pattern whose `*` stand for any characters? */
-bool
-currents_type_matches(const struct currents_text *type, const char *pattern);
+bool currents_type_matches(const struct str *type, const char *pattern);
 
 /* "unknown type", "unknown property", "unknown user member", "unknown
  * member", "blank required", "new json type" */
-const char *currents_note_name(enum currents_note_kind what);
+const char *currents_drift_name(enum currents_drift_kind what);
 
 /* One clause that says what is wrong: "property price should be number". */
-void
-currents_flaw_write(const struct currents_event *event, char *ret, size_t size);
+void currents_defect_write(
+    const struct currents_event *event, char *ret, size_t size);
 
 #endif

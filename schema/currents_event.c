@@ -51,7 +51,7 @@ currents_user_read(struct currents_reader *reader, struct currents_draft *draft)
 		}
 		if (i == CURRENTS_USERS)
 			currents_unknown_add(
-			    reader, CURRENTS_NOTE_USER, &key, value.data);
+			    reader, CURRENTS_DRIFT_USER, &key, value.data);
 	}
 	return scan->error == NULL;
 }
@@ -148,7 +148,7 @@ currents_properties_read(struct currents_reader *reader)
 			if (!currents_pass(scan, &value, PROPERTY_LEVELS))
 				return false;
 			currents_unknown_add(
-			    reader, CURRENTS_NOTE_PROPERTY, &key, value.data);
+			    reader, CURRENTS_DRIFT_PROPERTY, &key, value.data);
 			continue;
 		}
 		if (!currents_fits_read(scan, &value, &fits))
@@ -197,7 +197,7 @@ currents_members_read(
 			return false;
 		if (member == &other)
 			currents_unknown_add(
-			    reader, CURRENTS_NOTE_MEMBER, &key, other.data);
+			    reader, CURRENTS_DRIFT_MEMBER, &key, other.data);
 		if (!scan_opened(member))
 			continue;
 		if (member == &draft->user && member->kind == SCAN_OBJECT) {

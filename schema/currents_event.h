@@ -18,8 +18,8 @@ enum {
 	CURRENTS_FITS_NULL = 1 << 7, /* beside the bits of the kinds */
 	CURRENTS_FITS_ANY = CURRENTS_FITS_NULL - 1,
 	CURRENTS_USERS = 4,
-	CURRENTS_UNKNOWN_MAX = 64,  /* remembered of one event */
-	CURRENTS_NOTE_SLOTS = 1024, /* a power of two, far above the notes */
+	CURRENTS_UNKNOWN_MAX = 64,   /* remembered of one event */
+	CURRENTS_DRIFT_SLOTS = 1024, /* a power of two, far above the notes */
 };
 
 /* The members of "user" that are checked, for unknown types too. */
@@ -34,7 +34,7 @@ extern const struct currents_user currents_users[CURRENTS_USERS];
 
 /* A member that nobody asked for. */
 struct currents_unknown {
-	enum currents_note_kind what;
+	enum currents_drift_kind what;
 	struct scan_value key;
 	const char *at; /* as scan_value.data */
 };
@@ -75,7 +75,8 @@ MUST_USE bool currents_event_read(struct currents_reader *reader);
 
 /* Remember a member that is not known, until the event is judged. */
 void currents_unknown_add(struct currents_reader *reader,
-    enum currents_note_kind what, const struct scan_value *key, const char *at);
+    enum currents_drift_kind what, const struct scan_value *key,
+    const char *at);
 
 /* Which bits the members have. */
 void currents_users_find(struct currents_reader *reader);
@@ -89,7 +90,7 @@ void currents_event_note(struct currents_reader *reader,
     const struct currents_draft *draft, const struct currents_event *event,
     const struct catalogue_type *type);
 void currents_property_note(struct currents_reader *reader,
-    const struct currents_event *event, enum currents_note_kind what,
+    const struct currents_event *event, enum currents_drift_kind what,
     size_t property);
 
 /* Set the flaw of an event, its time, and whether its type is known. */
@@ -97,7 +98,7 @@ void currents_judge(struct currents_reader *reader,
     const struct currents_draft *draft, struct currents_event *event);
 
 /* Put the blame on a field, or on no one's in particular: NULL. */
-void currents_blame(struct currents_event *event, enum currents_flaw flaw,
+void currents_blame(struct currents_event *event, enum currents_defect flaw,
     const char *field, const char *want, size_t at);
 
 /* Is it a string and not empty? */
@@ -112,6 +113,6 @@ MUST_USE bool currents_batch_notes_make(struct currents_batch *batch);
 
 /* Text of a string that was scanned; copied to the arena if it is escaped. */
 MUST_USE bool currents_text(struct currents_batch *batch,
-    const struct scan_value *string, struct currents_text *ret);
+    const struct scan_value *string, struct str *ret);
 
 #endif

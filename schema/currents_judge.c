@@ -19,13 +19,13 @@ const struct currents_user currents_users[CURRENTS_USERS] = {
 };
 
 void
-currents_blame(struct currents_event *event, enum currents_flaw flaw,
+currents_blame(struct currents_event *event, enum currents_defect flaw,
     const char *field, const char *want, size_t at)
 {
 	event->flaw = flaw;
-	event->flaw_field = field;
-	event->flaw_want = want;
-	event->flaw_at = at;
+	event->defect_field = field;
+	event->defect_want = want;
+	event->defect_at = at;
 }
 
 /* Where a member is, or the event if it is absent. */
@@ -53,7 +53,7 @@ currents_judge_known(struct currents_reader *reader,
 		if (kind == CATALOGUE_NO_KIND) {
 			/* of another type only: unknown here, and so sound */
 			currents_property_note(
-			    reader, event, CURRENTS_NOTE_PROPERTY, index);
+			    reader, event, CURRENTS_DRIFT_PROPERTY, index);
 			continue;
 		}
 		if ((property->fits >> kind & 1) != 0)
@@ -71,7 +71,7 @@ currents_judge_known(struct currents_reader *reader,
 		    (property->fits & CURRENTS_FITS_NULL) == 0) {
 			if (property->fits == CURRENTS_FITS_ANY)
 				currents_property_note(
-				    reader, event, CURRENTS_NOTE_BLANK, index);
+				    reader, event, CURRENTS_DRIFT_BLANK, index);
 			continue;
 		}
 		currents_blame(event, CURRENTS_REQUIRED_MISSING,
@@ -137,7 +137,7 @@ currents_judge(struct currents_reader *reader,
 	if (type < catalogue_type_count())
 		described = catalogue_type_at(type);
 	event->known = described != NULL;
-	/* the order is that of enum currents_flaw: the gravest first */
+	/* the order is that of enum currents_defect: the gravest first */
 	if (scan->bad_utf8 != NULL)
 		currents_blame(event, CURRENTS_BAD_UTF8, NULL, NULL,
 		    (size_t)(scan->bad_utf8 - reader->body));
@@ -160,7 +160,7 @@ currents_judge(struct currents_reader *reader,
 		 described != NULL)
 		currents_judge_known(reader, described, event);
 	/* of most events there is nothing to note */
-	if (described == NULL || event->flaw != CURRENTS_SOUND ||
+	if (described == NULL || event->flaw != CURRENTS_VALID ||
 	    reader->unknown_count > 0 ||
 	    (draft->user_seen & ~described->user) != 0)
 		currents_event_note(reader, draft, event, described);
@@ -168,7 +168,7 @@ currents_judge(struct currents_reader *reader,
 
 /* "property price" for what the catalogue names, else "user", "time", ... */
 static const char *
-currents_flaw_noun(const char *field)
+currents_defect_noun(const char *field)
 {
 	return catalogue_property_find(field, strlen(field)) <
 		       catalogue_property_count()
@@ -177,14 +177,16 @@ currents_flaw_noun(const char *field)
 }
 
 void
-currents_flaw_write(const struct currents_event *event, char *ret, size_t size)
+currents_defect_write(
+    const struct currents_event *event, char *ret, size_t size)
 {
-	const char *field = event->flaw_field != NULL ? event->flaw_field : "";
-	const char *want = event->flaw_want != NULL ? event->flaw_want : "";
+	const char *field =
+	    event->defect_field != NULL ? event->defect_field : "";
+	const char *want = event->defect_want != NULL ? event->defect_want : "";
 
 	switch (event->flaw) {
-	case CURRENTS_SOUND:
-		(void)snprintf(ret, size, "sound");
+	case CURRENTS_VALID:
+		(void)snprintf(ret, size, "valid");
 		return;
 	case CURRENTS_NOT_OBJECT:
 		(void)snprintf(ret, size, "not a JSON object");
@@ -204,12 +206,12 @@ currents_flaw_write(const struct currents_event *event, char *ret, size_t size)
 		return;
 	case CURRENTS_WRONG_TYPE:
 		(void)snprintf(ret, size, "%s%s should be %s",
-		    currents_flaw_noun(field), field, want);
+		    currents_defect_noun(field), field, want);
 		return;
 	case CURRENTS_REQUIRED_MISSING:
 		(void)snprintf(
 		    ret, size, "required property %s is absent or null", field);
 		return;
 	}
-	check_failed(__FILE__, __LINE__, "a currents_flaw");
+	check_failed(__FILE__, __LINE__, "a currents_defect");
 }

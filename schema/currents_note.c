@@ -10,35 +10,36 @@
 #include <string.h>
 
 const char *
-currents_note_name(enum currents_note_kind what)
+currents_drift_name(enum currents_drift_kind what)
 {
 	switch (what) {
-	case CURRENTS_NOTE_TYPE:
+	case CURRENTS_DRIFT_TYPE:
 		return "unknown type";
-	case CURRENTS_NOTE_PROPERTY:
+	case CURRENTS_DRIFT_PROPERTY:
 		return "unknown property";
-	case CURRENTS_NOTE_USER:
+	case CURRENTS_DRIFT_USER:
 		return "unknown user member";
-	case CURRENTS_NOTE_MEMBER:
+	case CURRENTS_DRIFT_MEMBER:
 		return "unknown member";
-	case CURRENTS_NOTE_BLANK:
+	case CURRENTS_DRIFT_BLANK:
 		return "blank required";
-	case CURRENTS_NOTE_JSON:
+	case CURRENTS_DRIFT_JSON:
 		return "new json type";
-	case CURRENTS_NOTES:
+	case CURRENTS_DRIFT_KINDS:
 		break;
 	}
-	check_failed(__FILE__, __LINE__, "a currents_note_kind");
+	check_failed(__FILE__, __LINE__, "a currents_drift_kind");
 }
 
 static bool
-currents_text_same(struct currents_text a, struct currents_text b)
+currents_text_same(struct str a, struct str b)
 {
 	return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
 }
 
 static bool
-currents_note_same(const struct currents_note *a, const struct currents_note *b)
+currents_note_same(
+    const struct currents_drift *a, const struct currents_drift *b)
 {
 	return a->what == b->what && a->json == b->json &&
 	       currents_text_same(a->field, b->field) &&
@@ -46,9 +47,9 @@ currents_note_same(const struct currents_note *a, const struct currents_note *b)
 }
 
 /* FNV-1a over what tells notes apart; who makes names collide only slows
- * his own batch, by at most CURRENTS_NOTES_MAX comparisons a note. */
+ * his own batch, by at most CURRENTS_DRIFT_MAX comparisons a note. */
 static size_t
-currents_note_slot(const struct currents_note *note)
+currents_note_slot(const struct currents_drift *note)
 {
 	uint32_t hash = 2166136261u ^ (uint32_t)note->what;
 
@@ -56,13 +57,14 @@ currents_note_slot(const struct currents_note *note)
 		hash = (hash ^ (unsigned char)note->field.data[i]) * 16777619u;
 	for (size_t i = 0; i < note->type.len; i++)
 		hash = (hash ^ (unsigned char)note->type.data[i]) * 16777619u;
-	return (hash ^ hash >> 16) & (CURRENTS_NOTE_SLOTS - 1);
+	return (hash ^ hash >> 16) & (CURRENTS_DRIFT_SLOTS - 1);
 }
 
 static void
-currents_note_add(struct currents_batch *batch, const struct currents_note *new)
+currents_note_add(
+    struct currents_batch *batch, const struct currents_drift *new)
 {
-	struct currents_note *note;
+	struct currents_drift *note;
 	size_t slot = currents_note_slot(new);
 
 	/* an observation is worth less than the events it was made of */
@@ -71,14 +73,14 @@ currents_note_add(struct currents_batch *batch, const struct currents_note *new)
 		return;
 	}
 	for (; batch->note_slots[slot] != 0;
-	     slot = (slot + 1) & (CURRENTS_NOTE_SLOTS - 1)) {
+	     slot = (slot + 1) & (CURRENTS_DRIFT_SLOTS - 1)) {
 		note = &batch->notes[batch->note_slots[slot] - 1];
 		if (currents_note_same(note, new)) {
 			note->events++;
 			return;
 		}
 	}
-	if (batch->note_count == CURRENTS_NOTES_MAX) {
+	if (batch->note_count == CURRENTS_DRIFT_MAX) {
 		batch->notes_lost++;
 		return;
 	}
@@ -135,7 +137,7 @@ currents_json(const struct currents_reader *reader, const char *at)
 
 void
 currents_unknown_add(struct currents_reader *reader,
-    enum currents_note_kind what, const struct scan_value *key, const char *at)
+    enum currents_drift_kind what, const struct scan_value *key, const char *at)
 {
 	if (reader->unknown_count == CURRENTS_UNKNOWN_MAX) {
 		reader->batch->notes_lost++;
@@ -147,10 +149,10 @@ currents_unknown_add(struct currents_reader *reader,
 
 static void
 currents_json_note(struct currents_reader *reader,
-    const struct currents_event *event, enum currents_note_kind what,
+    const struct currents_event *event, enum currents_drift_kind what,
     const char *field, const char *json)
 {
-	struct currents_note note = {
+	struct currents_drift note = {
 	    .what = what,
 	    .type = event->type,
 	    .field = {field, strlen(field)},
@@ -163,7 +165,7 @@ currents_json_note(struct currents_reader *reader,
 
 static void
 currents_field_note(struct currents_reader *reader,
-    const struct currents_event *event, enum currents_note_kind what,
+    const struct currents_event *event, enum currents_drift_kind what,
     const char *field, const char *at)
 {
 	currents_json_note(reader, event, what, field,
@@ -172,7 +174,7 @@ currents_field_note(struct currents_reader *reader,
 
 void
 currents_property_note(struct currents_reader *reader,
-    const struct currents_event *event, enum currents_note_kind what,
+    const struct currents_event *event, enum currents_drift_kind what,
     size_t property)
 {
 	currents_field_note(reader, event, what,
@@ -198,7 +200,7 @@ static bool
 currents_unknown_is_user(
     const struct catalogue_type *type, const struct currents_unknown *unknown)
 {
-	if (type == NULL || unknown->what != CURRENTS_NOTE_USER)
+	if (type == NULL || unknown->what != CURRENTS_DRIFT_USER)
 		return false;
 	for (size_t i = 0; i < catalogue_user_count(); i++) {
 		const char *name = catalogue_user_name(i);
@@ -214,7 +216,7 @@ static void
 currents_unknown_note(struct currents_reader *reader,
     const struct currents_event *event, const struct currents_unknown *unknown)
 {
-	struct currents_note note = {
+	struct currents_drift note = {
 	    .what = unknown->what,
 	    .type = event->type,
 	    .json = currents_json(reader, unknown->at),
@@ -233,10 +235,10 @@ static void
 currents_type_note(
     struct currents_reader *reader, const struct currents_event *event)
 {
-	currents_field_note(reader, event, CURRENTS_NOTE_TYPE, "", NULL);
+	currents_field_note(reader, event, CURRENTS_DRIFT_TYPE, "", NULL);
 	for (size_t i = 0; i < reader->seen_count; i++)
 		currents_property_note(
-		    reader, event, CURRENTS_NOTE_PROPERTY, reader->seen[i]);
+		    reader, event, CURRENTS_DRIFT_PROPERTY, reader->seen[i]);
 }
 
 /* The event is flawed for the first that is missing, and judged no further;
@@ -261,7 +263,7 @@ currents_missing_note(struct currents_reader *reader,
 			json = "blank";
 		missing |= json != NULL;
 		if (json != NULL)
-			currents_json_note(reader, event, CURRENTS_NOTE_BLANK,
+			currents_json_note(reader, event, CURRENTS_DRIFT_BLANK,
 			    catalogue_property_at(index)->name, json);
 	}
 }
@@ -274,11 +276,11 @@ currents_event_note(struct currents_reader *reader,
 	unsigned user = draft->user_seen;
 
 	if (event->flaw == CURRENTS_WRONG_TYPE)
-		currents_field_note(reader, event, CURRENTS_NOTE_JSON,
-		    event->flaw_field, reader->body + event->flaw_at);
+		currents_field_note(reader, event, CURRENTS_DRIFT_JSON,
+		    event->defect_field, reader->body + event->defect_at);
 	if (event->flaw == CURRENTS_REQUIRED_MISSING)
 		currents_missing_note(reader, event, type);
-	if (event->flaw != CURRENTS_SOUND)
+	if (event->flaw != CURRENTS_VALID)
 		return;
 	if (type == NULL)
 		currents_type_note(reader, event);
@@ -286,7 +288,7 @@ currents_event_note(struct currents_reader *reader,
 		user &= ~type->user;
 	for (size_t i = 0; i < CURRENTS_USERS; i++) {
 		if ((user & reader->user_bits[i]) != 0)
-			currents_field_note(reader, event, CURRENTS_NOTE_USER,
+			currents_field_note(reader, event, CURRENTS_DRIFT_USER,
 			    currents_users[i].name, draft->user_at[i]);
 	}
 	for (size_t i = 0; i < reader->unknown_count; i++) {

@@ -9,7 +9,7 @@
 _Static_assert(2 * 6 * DRIFT_NAME_MAX + 64 < DRIFT_TEXT_MAX, "too small");
 
 static void
-drift_name_write(struct buf *buf, const struct currents_text *name)
+drift_name_write(struct buf *buf, const struct str *name)
 {
 	size_t len = name->len;
 
@@ -23,12 +23,12 @@ drift_name_write(struct buf *buf, const struct currents_text *name)
 }
 
 void
-drift_text_write(const struct currents_note *note, char ret[DRIFT_TEXT_MAX])
+drift_text_write(const struct currents_drift *note, char ret[DRIFT_TEXT_MAX])
 {
 	struct buf buf;
 
 	buf_init(&buf, DRIFT_TEXT_MAX - 1);
-	(void)buf_printf(&buf, "%s\t", currents_note_name(note->what));
+	(void)buf_printf(&buf, "%s\t", currents_drift_name(note->what));
 	drift_name_write(&buf, &note->type);
 	(void)buf_char(&buf, '\t');
 	drift_name_write(&buf, &note->field);
@@ -40,13 +40,13 @@ drift_text_write(const struct currents_note *note, char ret[DRIFT_TEXT_MAX])
 
 /* The word up to the next tab, which must be there unless it is the last. */
 static bool
-drift_word_read(const char **at, bool last, struct currents_text *ret)
+drift_word_read(const char **at, bool last, struct str *ret)
 {
 	size_t len = strcspn(*at, "\t");
 
 	if (((*at)[len] == '\0') != last)
 		return false;
-	*ret = (struct currents_text){*at, len};
+	*ret = (struct str){*at, len};
 	*at += len + !last;
 	return true;
 }
@@ -54,23 +54,23 @@ drift_word_read(const char **at, bool last, struct currents_text *ret)
 bool
 drift_text_read(const char *text, struct drift *ret_drift)
 {
-	struct drift drift = {.what = CURRENTS_NOTES};
-	struct currents_text what;
+	struct drift drift = {.what = CURRENTS_DRIFT_KINDS};
+	struct str what;
 
 	if (!drift_word_read(&text, false, &what) ||
 	    !drift_word_read(&text, false, &drift.type) ||
 	    !drift_word_read(&text, false, &drift.field) ||
 	    !drift_word_read(&text, true, &drift.json))
 		return false;
-	for (int i = 0; i < CURRENTS_NOTES; i++) {
+	for (int i = 0; i < CURRENTS_DRIFT_KINDS; i++) {
 		const char *name =
-		    currents_note_name((enum currents_note_kind)i);
+		    currents_drift_name((enum currents_drift_kind)i);
 
 		if (strlen(name) == what.len &&
 		    memcmp(name, what.data, what.len) == 0)
-			drift.what = (enum currents_note_kind)i;
+			drift.what = (enum currents_drift_kind)i;
 	}
-	if (drift.what == CURRENTS_NOTES)
+	if (drift.what == CURRENTS_DRIFT_KINDS)
 		return false;
 	*ret_drift = drift;
 	return true;

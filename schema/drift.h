@@ -2,7 +2,7 @@
 #define SCHEMA_DRIFT_H
 
 /*
- * What Braze changed (struct currents_note) as text that can be kept and read
+ * What Braze changed (struct currents_drift) as text that can be kept and read
  * back, and as the lines of schema/events.json that would adopt it.
  */
 
@@ -16,15 +16,15 @@ enum {
 };
 
 /*
- * Four words divided by tabs: what (currents_note_name()), the type, the
+ * Four words divided by tabs: what (currents_drift_name()), the type, the
  * field, the JSON type. Type and field are escaped as in JSON. Any thread.
  */
 void
-drift_text_write(const struct currents_note *note, char ret[DRIFT_TEXT_MAX]);
+drift_text_write(const struct currents_drift *note, char ret[DRIFT_TEXT_MAX]);
 
 struct drift {
-	enum currents_note_kind what;
-	struct currents_text type, field, json; /* in the text, escaped */
+	enum currents_drift_kind what;
+	struct str type, field, json; /* in the text, escaped */
 	bool adopted; /* by a line; set by drift_adopt_write() */
 };
 

@@ -40,12 +40,12 @@ drift_users_write(const struct drift *drifts, size_t count, struct buf *out)
 	bool any = false;
 
 	for (size_t i = 0; i < count; i++) {
-		const struct currents_text *name = &drifts[i].field;
+		const struct str *name = &drifts[i].field;
 		bool known = false;
 
 		for (size_t j = 0; j < catalogue_user_count(); j++)
 			known |= drift_is(*name, catalogue_user_name(j));
-		if (drifts[i].what != CURRENTS_NOTE_USER || known ||
+		if (drifts[i].what != CURRENTS_DRIFT_USER || known ||
 		    !drifts[i].adopted || drift_field_told(drifts, i))
 			continue;
 		drift_head("user", &any, out);
@@ -66,7 +66,7 @@ drift_properties_write(
 		struct drift_field field = {NULL, drifts[i].field};
 		const char *kind;
 
-		if (drifts[i].what != CURRENTS_NOTE_PROPERTY ||
+		if (drifts[i].what != CURRENTS_DRIFT_PROPERTY ||
 		    drift_property(field.name) < catalogue_property_count() ||
 		    !drifts[i].adopted || drift_field_told(drifts, i))
 			continue;
@@ -94,7 +94,7 @@ drift_list_add(struct drift_list *list, const char *name, size_t len)
 
 static void
 drift_list_new(struct drift_list *list, const struct drift *drifts,
-    size_t count, enum currents_note_kind what, struct currents_text type)
+    size_t count, enum currents_drift_kind what, struct str type)
 {
 	for (size_t i = 0; i < count; i++) {
 		if (drifts[i].what == what &&
@@ -107,8 +107,7 @@ drift_list_new(struct drift_list *list, const struct drift *drifts,
 
 static void
 drift_lists_write(const struct drift *drifts, size_t count,
-    const struct catalogue_type *known, struct currents_text type,
-    struct buf *out)
+    const struct catalogue_type *known, struct str type, struct buf *out)
 {
 	struct drift_list list = {out, false};
 
@@ -127,7 +126,7 @@ drift_lists_write(const struct drift *drifts, size_t count,
 
 		drift_list_add(&list, property->name, property->len);
 	}
-	drift_list_new(&list, drifts, count, CURRENTS_NOTE_PROPERTY, type);
+	drift_list_new(&list, drifts, count, CURRENTS_DRIFT_PROPERTY, type);
 	(void)buf_text(out, "], \"user\": [");
 	list.any = false;
 	for (size_t i = 0; i < catalogue_user_count(); i++) {
@@ -136,15 +135,14 @@ drift_lists_write(const struct drift *drifts, size_t count,
 		if (known != NULL && (known->user >> i & 1) != 0)
 			drift_list_add(&list, name, strlen(name));
 	}
-	drift_list_new(&list, drifts, count, CURRENTS_NOTE_USER, type);
+	drift_list_new(&list, drifts, count, CURRENTS_DRIFT_USER, type);
 	(void)buf_char(out, ']');
 }
 
 /* Where this type differs from what a property is elsewhere. */
 static void
 drift_types_write(const struct drift *drifts, size_t count,
-    const struct catalogue_type *known, struct currents_text type,
-    struct buf *out)
+    const struct catalogue_type *known, struct str type, struct buf *out)
 {
 	const char *before = ", \"types\": {", *kind;
 	bool any = false;
@@ -185,7 +183,7 @@ drift_types_write(const struct drift *drifts, size_t count,
 
 /* "messages" of users.messages.email.Open; "user" of users.UserOrphan. */
 static void
-drift_family_write(struct currents_text type, struct buf *out)
+drift_family_write(struct str type, struct buf *out)
 {
 	const char *end = type.data + type.len;
 	const char *dot = memchr(type.data, '.', type.len);
@@ -203,8 +201,8 @@ drift_family_write(struct currents_text type, struct buf *out)
 }
 
 static void
-drift_event_write(const struct drift *drifts, size_t count,
-    struct currents_text type, struct buf *out)
+drift_event_write(
+    const struct drift *drifts, size_t count, struct str type, struct buf *out)
 {
 	size_t index = catalogue_type_find(type.data, type.len);
 	const struct catalogue_type *known =
@@ -229,22 +227,22 @@ static const char *
 drift_remark(const struct drift *drift)
 {
 	switch (drift->what) {
-	case CURRENTS_NOTE_TYPE:
+	case CURRENTS_DRIFT_TYPE:
 		return "its name is blank, cut or odd";
-	case CURRENTS_NOTE_PROPERTY:
-	case CURRENTS_NOTE_USER:
+	case CURRENTS_DRIFT_PROPERTY:
+	case CURRENTS_DRIFT_USER:
 		if (!drift_nameable(drift->type) ||
 		    !drift_nameable(drift->field))
 			return "a name that is blank, cut or odd";
 		return "decide its type, then add it to \"properties\", of the "
 		       "catalogue and of the event";
-	case CURRENTS_NOTE_MEMBER:
+	case CURRENTS_DRIFT_MEMBER:
 		return "a member of the event that is not read";
-	case CURRENTS_NOTE_BLANK:
+	case CURRENTS_DRIFT_BLANK:
 		return "is required: take it out of \"required\"?";
-	case CURRENTS_NOTE_JSON:
-		return "is of another type now, and flawed for it";
-	case CURRENTS_NOTES:
+	case CURRENTS_DRIFT_JSON:
+		return "is of another type now, which makes its event invalid";
+	case CURRENTS_DRIFT_KINDS:
 		break;
 	}
 	return "";

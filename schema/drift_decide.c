@@ -10,20 +10,20 @@
 #include <string.h>
 
 bool
-drift_same(struct currents_text a, struct currents_text b)
+drift_same(struct str a, struct str b)
 {
 	return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
 }
 
 bool
-drift_is(struct currents_text text, const char *word)
+drift_is(struct str text, const char *word)
 {
 	return text.len == strlen(word) &&
 	       memcmp(text.data, word, text.len) == 0;
 }
 
 bool
-drift_nameable(struct currents_text name)
+drift_nameable(struct str name)
 {
 	return name.len <= DRIFT_NAME_WHOLE &&
 	       !text_blank(name.data, name.len) &&
@@ -33,14 +33,14 @@ drift_nameable(struct currents_text name)
 bool
 drift_concerns(const struct drift *drift, const struct drift_field *field)
 {
-	return drift->what == CURRENTS_NOTE_PROPERTY &&
+	return drift->what == CURRENTS_DRIFT_PROPERTY &&
 	       drift_same(drift->field, field->name) &&
 	       (field->type == NULL || drift_same(drift->type, *field->type));
 }
 
 /* A JSON type as the catalogue has it, or NULL. */
 static const char *
-drift_kind_of(struct currents_text json)
+drift_kind_of(struct str json)
 {
 	for (int k = CATALOGUE_STRING; k <= CATALOGUE_STRINGS_NULLS; k++) {
 		const char *name = catalogue_kind_name((enum catalogue_kind)k);
@@ -94,7 +94,7 @@ drift_kind(
 }
 
 size_t
-drift_property(struct currents_text name)
+drift_property(struct str name)
 {
 	return catalogue_property_find(name.data, name.len);
 }
@@ -118,19 +118,19 @@ drift_adoptable(
     const struct drift *drifts, size_t count, const struct drift *drift)
 {
 	switch (drift->what) {
-	case CURRENTS_NOTE_TYPE:
+	case CURRENTS_DRIFT_TYPE:
 		return drift_nameable(drift->type);
-	case CURRENTS_NOTE_PROPERTY:
+	case CURRENTS_DRIFT_PROPERTY:
 		return drift_nameable(drift->type) &&
 		       drift_nameable(drift->field) &&
 		       drift_decided(drifts, count, drift);
-	case CURRENTS_NOTE_USER:
+	case CURRENTS_DRIFT_USER:
 		return drift_nameable(drift->type) &&
 		       drift_nameable(drift->field);
-	case CURRENTS_NOTE_MEMBER:
-	case CURRENTS_NOTE_BLANK:
-	case CURRENTS_NOTE_JSON:
-	case CURRENTS_NOTES:
+	case CURRENTS_DRIFT_MEMBER:
+	case CURRENTS_DRIFT_BLANK:
+	case CURRENTS_DRIFT_JSON:
+	case CURRENTS_DRIFT_KINDS:
 		break;
 	}
 	return false;

@@ -8,24 +8,24 @@
 
 /* What is said of one field: of one type, or (type NULL) of all types. */
 struct drift_field {
-	const struct currents_text *type;
-	struct currents_text name;
+	const struct str *type;
+	struct str name;
 };
 
 /* Set `adopted` of each. */
 void drift_decide(struct drift *drifts, size_t count);
 
-bool drift_same(struct currents_text a, struct currents_text b);
-bool drift_is(struct currents_text text, const char *word);
+bool drift_same(struct str a, struct str b);
+bool drift_is(struct str text, const char *word);
 
 /*
  * Can a line have this name? Not if it is blank, or may be the start of one
  * that was cut; nor with an escape in it, which no name of Braze's has.
  */
-bool drift_nameable(struct currents_text name);
+bool drift_nameable(struct str name);
 
 /* The index of that property in the catalogue, or the count of them. */
-size_t drift_property(struct currents_text name);
+size_t drift_property(struct str name);
 
 /* The catalogue's word for all that was seen of a field, "" if nothing was
  * but null and blank; NULL if there is none: a person must decide. */

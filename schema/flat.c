@@ -30,13 +30,13 @@ flat_text_reserve(struct flat *flat, struct err *reterr)
 
 bool
 flat_decode(struct flat *flat, const struct scan_value *string,
-    struct flat_text *ret_text, struct err *reterr)
+    struct str *ret_text, struct err *reterr)
 {
 	char *at;
 	size_t len;
 
 	if (!string->escaped) {
-		*ret_text = (struct flat_text){string->data, string->len};
+		*ret_text = (struct str){string->data, string->len};
 		return true;
 	}
 	if (!flat_text_reserve(flat, reterr))
@@ -47,7 +47,7 @@ flat_decode(struct flat *flat, const struct scan_value *string,
 	len = text_mend(at, len);
 	CHECK(len <= string->len);
 	flat->text_len += len;
-	*ret_text = (struct flat_text){at, len};
+	*ret_text = (struct str){at, len};
 	return true;
 }
 
@@ -82,7 +82,7 @@ flat_add(struct flat *flat, const struct flat_frame *frame, uint32_t depth,
 	if (flat->count == flat->cap && !flat_grow(flat, reterr))
 		return false;
 	node = &flat->nodes[flat->count];
-	node->path = (struct flat_text){NULL, 0};
+	node->path = (struct str){NULL, 0};
 	node->kind = value->kind;
 	node->gone = false;
 	node->path_cut = false;
@@ -99,7 +99,7 @@ flat_add(struct flat *flat, const struct flat_frame *frame, uint32_t depth,
 	if (!flat_decode(flat, key, &node->key, reterr))
 		return false;
 	if (value->kind != SCAN_STRING)
-		node->text = (struct flat_text){value->data, value->len};
+		node->text = (struct str){value->data, value->len};
 	else if (!flat_decode(flat, value, &node->text, reterr))
 		return false;
 	flat->count++;
@@ -231,7 +231,7 @@ flat_path_join(
 	(*at)[parent->path.len] = '.';
 	key_len = len - parent->path.len - 1;
 	memcpy(*at + parent->path.len + 1, node->key.data, key_len);
-	node->path = (struct flat_text){*at, len};
+	node->path = (struct str){*at, len};
 	*at += len;
 	flat_path_cut(node);
 }

@@ -8,6 +8,7 @@
  * of the object; for one with few members no more than the stack's.
  */
 
+#include "base/str.h"
 #include "schema/scan.h"
 
 enum {
@@ -20,16 +21,11 @@ enum {
 /* The parent of the outermost members. */
 #define FLAT_ROOT UINT32_MAX
 
-/* Decoded text: UTF-8 without NUL (it became U+FFFD). */
-struct flat_text {
-	const char *data;
-	size_t len;
-};
-
+/* Texts are UTF-8 without NUL (it became U+FFFD). */
 struct flat_node {
-	struct flat_text key;
-	struct flat_text text; /* a string decoded; else its JSON */
-	struct flat_text path; /* see flat_paths() */
+	struct str key;
+	struct str text; /* a string decoded; else its JSON */
+	struct str path; /* see flat_paths() */
 	enum scan_kind kind;
 	bool gone;	 /* it or what holds it came again: the last one wins */
 	bool path_cut;	 /* path was longer than FLAT_PATH_UNITS */
@@ -82,7 +78,7 @@ flat_paths(struct flat *flat, uint32_t object, size_t len, struct err *reterr);
 
 /* Decode a string inside an array of *flat. The text lives as long as it. */
 MUST_USE bool flat_decode(struct flat *flat, const struct scan_value *string,
-    struct flat_text *ret_text, struct err *reterr);
+    struct str *ret_text, struct err *reterr);
 
 /* Order two nodes by depth, then by path part by part, then by place. */
 int flat_compare(const struct flat *flat, const struct flat_node *a,

@@ -11,7 +11,7 @@
 #include <string.h>
 
 static int
-flat_text_compare(const struct flat_text *a, const struct flat_text *b)
+flat_text_compare(const struct str *a, const struct str *b)
 {
 	size_t least = a->len < b->len ? a->len : b->len;
 	int order = least == 0 ? 0 : memcmp(a->data, b->data, least);

@@ -57,7 +57,7 @@ private_hash(struct private *p, const struct flat_node *node,
     enum catalogue_class class, struct err *reterr)
 {
 	struct buf *values = &p->job.values;
-	struct flat_text text = node->text;
+	struct str text = node->text;
 	char hex[TRACK_HEX];
 	size_t at;
 	bool sent;
@@ -97,8 +97,7 @@ private_judge_array(struct private *p, const struct flat_node *node,
 
 bool
 private_judge(struct private *p, const struct flat_node *node,
-    const struct flat_text *name, enum catalogue_class class,
-    struct err *reterr)
+    const struct str *name, enum catalogue_class class, struct err *reterr)
 {
 	const char *why;
 

@@ -20,7 +20,7 @@
  *   - with identity_hash: the id that is the identity likewise, and without
  *     the external id and aliases that are not. One that cannot be used
  *     becomes one that cannot for the same reason (private_user.c), so that
- *     the event is buried all the same;
+ *     the event is dead all the same;
  *   - user_id, device_id and timezone go by the rules of the properties that
  *     they are sent as (braze_user_id, device_id, timezone), unless who it is
  *     depends on them: that of an anonymous person, or of an erasure request.

@@ -64,8 +64,7 @@ MUST_USE bool private_hash(struct private *p, const struct flat_node *node,
     enum catalogue_class class, struct err *reterr);
 /* Judge a value by that name. */
 MUST_USE bool private_judge(struct private *p, const struct flat_node *node,
-    const struct flat_text *name, enum catalogue_class class,
-    struct err *reterr);
+    const struct str *name, enum catalogue_class class, struct err *reterr);
 
 /* private_user.c */
 MUST_USE bool private_judge_user(struct private *p, struct err *reterr);

@@ -5,7 +5,7 @@
  * Braze's, so these stay.
  *
  * With identity_hash nobody's id stays in clear, not even in an event that
- * will be buried since its identity cannot be used. It must be buried for
+ * will be dead since its identity cannot be used. It must be dead for
  * the same reason, though, and never be sent under another id:
  *
  *	a placeholder             stays: it is nobody's
@@ -156,7 +156,7 @@ static bool
 user_judge_added(struct private *p, const struct flat_node *node,
     const char *name, struct err *reterr)
 {
-	struct flat_text text = {name, strlen(name)};
+	struct str text = {name, strlen(name)};
 
 	if (node == p->job.identity_node || track_text_of(node).len == 0)
 		return true;

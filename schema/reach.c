@@ -23,7 +23,7 @@ enum {
 static const char *const reach_fills[REACH_FILLS] = {"", "\x01"};
 
 /* An event type that no pattern names. */
-static const struct flat_text reach_stranger = {"\x01", 1};
+static const struct str reach_stranger = {"\x01", 1};
 
 struct reach_text {
 	char data[REACH_TEXT_MAX];
@@ -31,7 +31,7 @@ struct reach_text {
 };
 
 /* Asked for each property that is worth trying; true ends the walk. */
-typedef bool reach_fn(void *arg, struct flat_text type, struct flat_text path);
+typedef bool reach_fn(void *arg, struct str type, struct str path);
 
 /* Append a pattern, each `*` as `fill`; false if that is too long. */
 static bool
@@ -50,16 +50,16 @@ reach_fill(
 	return true;
 }
 
-static struct flat_text
+static struct str
 reach_lend(const struct reach_text *text)
 {
-	return (struct flat_text){text->data, text->len};
+	return (struct str){text->data, text->len};
 }
 
-static struct flat_text
+static struct str
 reach_name(const char *name)
 {
-	return (struct flat_text){name, strlen(name)};
+	return (struct str){name, strlen(name)};
 }
 
 /* The half of a selector that is about properties. */
@@ -74,7 +74,7 @@ reach_pattern(const char *selector)
 /* What the pattern may mean within a property: it can be cut in two at each
  * dot and each `*`, and the first half be for the property itself. */
 static bool
-reach_nested(const char *pattern, struct flat_text type, const char *property,
+reach_nested(const char *pattern, struct str type, const char *property,
     reach_fn *fn, void *arg)
 {
 	for (const char *at = pattern; *at != '\0'; at++) {
@@ -104,7 +104,7 @@ struct reach_class {
 };
 
 static bool
-reach_judge(void *arg, struct flat_text type, struct flat_text path)
+reach_judge(void *arg, struct str type, struct str path)
 {
 	struct reach_class *reach = arg;
 	const char *why;
@@ -122,13 +122,13 @@ reach_judge(void *arg, struct flat_text type, struct flat_text path)
 		reach->dropped = true;
 		break;
 	}
-	reach->job.type = (struct flat_text){0}; /* lent for the call */
+	reach->job.type = (struct str){0}; /* lent for the call */
 	return reach->sent && (reach->hashed || reach->dropped);
 }
 
 /* The class's properties in events of one type. */
 static bool
-reach_type(struct reach_class *reach, struct flat_text type)
+reach_type(struct reach_class *reach, struct str type)
 {
 	const struct track_rules *rules = reach->job.rules;
 	const struct track_list *lists[] = {
@@ -216,7 +216,7 @@ struct reach_selector {
 
 /* A rule that drops what it selects tells what it selects. */
 static bool
-reach_selected(void *arg, struct flat_text type, struct flat_text path)
+reach_selected(void *arg, struct str type, struct str path)
 {
 	struct reach_selector *reach = arg;
 	const char *why;
@@ -233,7 +233,7 @@ reach_selects_property(
     struct reach_selector *reach, const struct catalogue_type *type, size_t p)
 {
 	const struct catalogue_property *property = catalogue_property_at(p);
-	struct flat_text type_name = {type->name, type->len};
+	struct str type_name = {type->name, type->len};
 	const char *pattern = reach_pattern(reach->selector);
 
 	reach->class = property->class;

@@ -1,5 +1,5 @@
 /*
- * Events as Braze sends them, with what is legal and often forgotten: a
+ * Events as Braze sends them, with what is legal and often erased: a
  * property absent, null or blank. Everything but the values comes from the
  * catalogue, so that a new type is sampled without a line here.
  */

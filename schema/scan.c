@@ -139,7 +139,7 @@ scan_digits_needed(struct scan *scan, const char *at)
 	return NULL;
 }
 
-/* Read a number by the grammar; its value is nobody's business yet. */
+/* Check a number against the grammar; its value is not computed here. */
 static bool
 scan_number(struct scan *scan, struct scan_value *value)
 {

@@ -1,7 +1,7 @@
 /*
  * One event on its way out: read it flat, find who it is, judge each
  * property, name them, and write the JSON. Nothing is written before all is
- * known, so an event that is dropped or buried leaves no trace in *out.
+ * known, so an event that is dropped or dead leaves no trace in *out.
  */
 #include "schema/track_parts.h"
 
@@ -28,7 +28,7 @@ track_rules_init(struct track_rules *rules)
 	*rules = (struct track_rules){
 	    .identity = TRACK_IDENTITY_EXTERNAL,
 	    .anonymous = {TRACK_ANONYMOUS_DEVICE, TRACK_ANONYMOUS_BRAZE},
-	    .no_user_buried = true,
+	    .no_user_dead = true,
 	    .add_channel = true,
 	    .add_event_id = true,
 	    .add_user_id = true,
@@ -37,10 +37,10 @@ track_rules_init(struct track_rules *rules)
 	};
 }
 
-struct flat_text
+struct str
 track_text_of(const struct flat_node *node)
 {
-	struct flat_text none = {NULL, 0};
+	struct str none = {NULL, 0};
 
 	if (node == NULL ||
 	    (node->kind != SCAN_STRING && node->kind != SCAN_NUMBER) ||
@@ -98,13 +98,13 @@ track_envelope_read(struct track_job *job)
 	const struct flat_node *time = flat_find(&job->flat, FLAT_ROOT, "time");
 
 	if (job->type.len == 0)
-		return track_bury(job, "no event_type");
+		return track_dead(job, "no event_type");
 	if (job->id.len == 0)
-		return track_bury(job, "no id");
+		return track_dead(job, "no id");
 	if (time == NULL || time->kind != SCAN_NUMBER ||
 	    !scan_number_int64(time->text.data, time->text.len, &job->time_s) ||
 	    job->time_s < TRACK_TIME_LEAST || job->time_s > TRACK_TIME_MOST)
-		return track_bury(job, "time is none that Heap can read");
+		return track_dead(job, "time is none that Heap can read");
 	return true;
 }
 
@@ -116,7 +116,7 @@ track_put(struct buf *out, const char *literal)
 
 /* A quoted text and a byte after it. Most need no escapes: one copy. */
 static void
-track_put_text(struct buf *out, const struct flat_text *text, char after)
+track_put_text(struct buf *out, const struct str *text, char after)
 {
 	const char *end = text->data + text->len;
 	char *at;
@@ -287,10 +287,10 @@ track_write(const struct track_rules *rules, const char *event, size_t len,
 	track_job_init(&job, rules, ret_result);
 	ok = track_map(&job, event, len, &err);
 	if (!ok && err.code == ERR_INPUT) {
-		(void)track_bury(&job, "not a readable event");
+		(void)track_dead(&job, "not a readable event");
 		ok = true;
 	} else if (!ok && err.code == ERR_LIMIT) {
-		(void)track_bury(&job, "its properties take too much room");
+		(void)track_dead(&job, "its properties take too much room");
 		ok = true;
 	} else if (!ok) {
 		(void)err_set_nomem(reterr);

@@ -20,7 +20,7 @@ enum {
 	TRACK_IDENTITY_MAX = 255, /* characters; never cut */
 	TRACK_KEY_MAX = 512,	  /* UTF-16 units of an event's or key's name */
 	TRACK_VALUE_MAX = 1023,	  /* UTF-16 units of a value */
-	TRACK_NOTES_MAX = 64,	  /* notes kept of one event */
+	TRACK_OMISSIONS_MAX = 64, /* notes kept of one event */
 	TRACK_ERASE_MAX = 4 * TRACK_IDENTITY_MAX, /* bytes */
 	TRACK_KEY_FILE_MIN = 16, /* bytes of a key worth the name */
 };
@@ -28,26 +28,26 @@ enum {
 enum track_fate {
 	TRACK_SEND, /* the Heap event was appended */
 	TRACK_DROP, /* by a rule; nothing was appended */
-	TRACK_BURY, /* it has no form that Heap takes; nothing was appended */
+	TRACK_DEAD, /* it has no form that Heap takes; nothing was appended */
 };
 
 /* What was done to a property on the way, other than sending it whole. */
-enum track_note_kind {
-	TRACK_NOTE_BLANK,    /* null, empty or white: left out; also an
+enum track_omission_kind {
+	TRACK_OMISSION_BLANK,	 /* null, empty or white: left out; also an
 				element, and what is white where it is cut */
-	TRACK_NOTE_PRIVATE,  /* left out by its class or a `drop` rule */
-	TRACK_NOTE_CUT,	     /* a string cut at TRACK_VALUE_MAX */
-	TRACK_NOTE_ELEMENTS, /* elements of an array left out: did not fit */
-	TRACK_NOTE_TOO_LONG, /* left out: number, array, key beyond judging */
-	TRACK_NOTE_KEY_CUT,  /* the name was cut at TRACK_KEY_MAX */
-	TRACK_NOTE_REPEATED, /* left out: its name came again */
-	TRACK_NOTES	     /* how many kinds */
+	TRACK_OMISSION_PRIVATE,	 /* left out by its class or a `drop` rule */
+	TRACK_OMISSION_CUT,	 /* a string cut at TRACK_VALUE_MAX */
+	TRACK_OMISSION_ELEMENTS, /* elements of an array left out: did not fit */
+	TRACK_OMISSION_TOO_LONG, /* left out: number, array, key beyond judging */
+	TRACK_OMISSION_KEY_CUT,	 /* the name was cut at TRACK_KEY_MAX */
+	TRACK_OMISSION_REPEATED, /* left out: its name came again */
+	TRACK_OMISSIONS		 /* how many kinds */
 };
 
-struct track_note {
+struct track_omission {
 	const char *property; /* the catalogue's name of the property it is in,
 				 "event", or "other"; static */
-	enum track_note_kind kind;
+	enum track_omission_kind kind;
 	unsigned count;
 };
 
@@ -58,7 +58,7 @@ struct track_result {
 	size_t erase_len;   /* of an erasure request, which is dropped */
 	unsigned note_count;
 	unsigned notes_lost; /* counted as "other", for want of room */
-	struct track_note notes[TRACK_NOTES_MAX];
+	struct track_omission notes[TRACK_OMISSIONS_MAX];
 	char erase[TRACK_ERASE_MAX]; /* Braze's id of whom to erase */
 };
 
@@ -107,7 +107,7 @@ struct track_rules {
 	enum track_identity identity;
 	const char *alias_label;	   /* NULL: any label */
 	enum track_anonymous anonymous[2]; /* the first that is usable */
-	bool no_user_buried;		   /* else dropped: "no user" */
+	bool no_user_dead;		   /* else dropped: "no user" */
 	struct track_list placeholders;	   /* beside the built-in ones */
 	bool identity_hash; /* send its HMAC-SHA-256 in hex, and that of
 			       orphaned_by_id, if that is of its kind */
@@ -188,6 +188,6 @@ MUST_USE bool track_who_read(const char *bytes, size_t len,
 uint64_t track_anonymous_user(const char *id, size_t len);
 
 /* "blank", "private", "cut", "elements", "too_long", "key_cut", "repeated" */
-const char *track_note_name(enum track_note_kind kind);
+const char *track_omission_name(enum track_omission_kind kind);
 
 #endif

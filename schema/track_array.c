@@ -103,7 +103,7 @@ array_put(struct track_array *array, const char *data, size_t len)
 /* A string's text is what it decodes to. */
 static void
 array_put_string(struct track_array *array, const struct scan_value *string,
-    const struct flat_text *text)
+    const struct str *text)
 {
 	struct buf *values = &array->job->values;
 
@@ -118,7 +118,7 @@ array_put_string(struct track_array *array, const struct scan_value *string,
 }
 
 static void
-array_put_hash(struct track_array *array, struct flat_text text)
+array_put_hash(struct track_array *array, struct str text)
 {
 	char hex[TRACK_HEX];
 	bool marked = track_marked(&text);
@@ -139,7 +139,7 @@ static bool
 array_put_scalar(struct track_array *array, const struct scan_value *value,
     bool hash, struct err *reterr)
 {
-	struct flat_text text = {value->data, value->len};
+	struct str text = {value->data, value->len};
 
 	if (array->over)
 		return true;
@@ -158,7 +158,7 @@ array_put_scalar(struct track_array *array, const struct scan_value *value,
 
 /* Go on to the path of a member. */
 static void
-array_path_join(struct track_array *array, const struct flat_text *key)
+array_path_join(struct track_array *array, const struct str *key)
 {
 	size_t room = sizeof(array->path) - array->path_len, fits;
 
@@ -174,24 +174,24 @@ array_path_join(struct track_array *array, const struct flat_text *key)
 }
 
 static enum track_private
-array_judge(struct track_array *array, const struct flat_text *key)
+array_judge(struct track_array *array, const struct str *key)
 {
 	enum track_private private = TRACK_PRIVATE_SEND;
-	struct flat_text path;
+	struct str path;
 	const char *why;
 
 	if (!array->judged)
 		return private;
 	array_path_join(array, key);
-	path = (struct flat_text){array->path, array->path_len};
+	path = (struct str){array->path, array->path_len};
 	private = track_private_of(
 	    array->job, &path, array->path_cut, array->rules->class, &why);
 	if (private == TRACK_PRIVATE_HASH && array->rules->hashed_whole)
 		return TRACK_PRIVATE_SEND;
 	if (private == TRACK_PRIVATE_DROP) {
 		array->changed++;
-		track_note(
-		    array->job, array->rules->property, TRACK_NOTE_PRIVATE);
+		track_omission(
+		    array->job, array->rules->property, TRACK_OMISSION_PRIVATE);
 		track_say(array->job, path.data, path.len,
 		    "left out of its array: %s", why);
 	} else if (private == TRACK_PRIVATE_HASH) {
@@ -213,7 +213,7 @@ array_put_member(struct track_array *array, const struct scan_value *key,
 	bool path_cut = array->path_cut, ok = true;
 	enum track_private private;
 	struct scan_value value;
-	struct flat_text name;
+	struct str name;
 
 	CHECK(scan_value(&array->scan, &value));
 	if (!flat_decode(&array->job->flat, key, &name, reterr))
@@ -297,7 +297,7 @@ static bool
 array_put_text(struct track_array *array, const struct scan_value *value,
     struct err *reterr)
 {
-	struct flat_text text = {value->data, value->len};
+	struct str text = {value->data, value->len};
 
 	if (value->kind == SCAN_NULL)
 		return true;

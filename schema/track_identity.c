@@ -1,7 +1,7 @@
 /*
  * Who it is. Heap never parts two people who were merged, so an id that may
  * be shared is worse than none: a person who has an external id or an alias
- * that cannot be used is not sent under anything else, the event is buried.
+ * that cannot be used is not sent under anything else, the event is dead.
  * Only who has neither is anonymous, and becomes a number.
  */
 #include "schema/track_parts.h"
@@ -41,7 +41,7 @@ static const char *const track_reasons[TRACK_SOURCES][TRACK_TROUBLES] = {
 	}
 
 /* In many places one such id stands for many people. */
-static const struct flat_text track_placeholders[] = {TRACK_TEXT("null"),
+static const struct str track_placeholders[] = {TRACK_TEXT("null"),
     TRACK_TEXT("undefined"), TRACK_TEXT("none"), TRACK_TEXT("nil"),
     TRACK_TEXT("0"), TRACK_TEXT("user"), TRACK_TEXT("guest"),
     TRACK_TEXT("anonymous"), TRACK_TEXT("unknown"), TRACK_TEXT("[redacted]"),
@@ -59,7 +59,7 @@ track_placeholder(const struct track_rules *rules, const char *data, size_t len)
 	if (len == 0)
 		return true; /* nothing to be seen */
 	for (size_t i = 0; i < count; i++) {
-		const struct flat_text *item = &track_placeholders[i];
+		const struct str *item = &track_placeholders[i];
 
 		if (text_equal_folded(item->data, item->len, data, len))
 			return true;
@@ -99,7 +99,7 @@ track_list_there(const struct flat_node *node)
 enum track_trouble
 track_trouble(const struct track_rules *rules, const struct flat_node *node)
 {
-	const struct flat_text *text = &node->text;
+	const struct str *text = &node->text;
 
 	if (node->kind != SCAN_STRING && node->kind != SCAN_NUMBER)
 		return TRACK_TROUBLE_KIND;
@@ -124,7 +124,7 @@ track_who(char kind, const char *data, size_t len)
 	return who;
 }
 
-/* The person is identified by this id, or the event is buried. */
+/* The person is identified by this id, or the event is dead. */
 static bool
 track_identify(struct track_job *job, enum track_source source,
     const struct flat_node *node)
@@ -134,7 +134,7 @@ track_identify(struct track_job *job, enum track_source source,
 
 	job->identity_node = node;
 	if (trouble != TRACK_TROUBLE_NONE)
-		return track_bury(job, track_reasons[source][trouble]);
+		return track_dead(job, track_reasons[source][trouble]);
 	job->numeric = false;
 	job->identity = node->text;
 	job->identity_hashed = job->rules->identity_hash;
@@ -142,11 +142,10 @@ track_identify(struct track_job *job, enum track_source source,
 		track_say(job, "identity", 8, "%s, hashed at acceptance", name);
 	} else if (job->rules->identity_hash) {
 		if (job->rules->key == NULL)
-			return track_bury(job, "identity_hash without a key");
+			return track_dead(job, "identity_hash without a key");
 		track_hash(job->rules, node->text.data, node->text.len,
 		    job->identity_hex);
-		job->identity =
-		    (struct flat_text){job->identity_hex, TRACK_HEX};
+		job->identity = (struct str){job->identity_hex, TRACK_HEX};
 		track_say(job, "identity", 8, "HMAC-SHA-256 of %s", name);
 	} else {
 		track_say(job, "identity", 8, "%s", name);
@@ -223,8 +222,8 @@ track_no_user(struct track_job *job)
 		reason = "anonymous, and without user_id";
 	if (job->known != NULL && job->known->user == 0)
 		return track_drop(job, reason);
-	if (job->rules->no_user_buried)
-		return track_bury(job, reason);
+	if (job->rules->no_user_dead)
+		return track_dead(job, reason);
 	return track_drop(job, reason);
 }
 
@@ -265,7 +264,7 @@ track_anonymous(struct track_job *job)
 		return true;
 	}
 	if (reason != NULL)
-		return track_bury(job, reason);
+		return track_dead(job, reason);
 	if (rules->anonymous[0] == TRACK_ANONYMOUS_NONE &&
 	    (track_there(job->device_id) || track_there(job->user_id)))
 		return track_drop(job, "anonymous");
@@ -281,7 +280,7 @@ track_erasure(const struct track_job *job)
 	       memcmp(job->type.data, type, job->type.len) == 0;
 }
 
-/* A request that names nobody must be seen by a person: it is buried. */
+/* A request that names no person needs the operator: it is dead. */
 void
 track_erasure_read(struct track_job *job)
 {
@@ -289,12 +288,12 @@ track_erasure_read(struct track_job *job)
 	enum track_trouble trouble;
 
 	if (!track_there(job->user_id)) {
-		(void)track_bury(job, "erasure request without user_id");
+		(void)track_dead(job, "erasure request without user_id");
 		return;
 	}
 	trouble = track_trouble(job->rules, job->user_id);
 	if (trouble != TRACK_TROUBLE_NONE) {
-		(void)track_bury(
+		(void)track_dead(
 		    job, track_reasons[TRACK_SOURCE_BRAZE][trouble]);
 		return;
 	}
@@ -321,7 +320,7 @@ track_identity_find(struct track_job *job)
 			    job, TRACK_SOURCE_BRAZE, job->user_id);
 		}
 		if (job->identified)
-			return track_bury(job, "identified, but no user_id");
+			return track_dead(job, "identified, but no user_id");
 		return track_anonymous(job);
 	}
 	if (track_there(external))
@@ -329,8 +328,8 @@ track_identity_find(struct track_job *job)
 	if (alias != NULL)
 		return track_identify(job, TRACK_SOURCE_ALIAS, alias);
 	if (any_alias)
-		return track_bury(job, "no alias with the wanted label");
+		return track_dead(job, "no alias with the wanted label");
 	if (list) /* which of them is nowhere said */
-		return track_bury(job, "a list of aliases is no identity");
+		return track_dead(job, "a list of aliases is no identity");
 	return track_anonymous(job);
 }

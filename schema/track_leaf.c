@@ -21,7 +21,7 @@ static void
 track_top_read(
     const struct track_job *job, uint32_t index, struct track_top *top)
 {
-	const struct flat_text *key = &job->flat.nodes[index].key;
+	const struct str *key = &job->flat.nodes[index].key;
 	const struct catalogue_property *property;
 	size_t found = catalogue_property_find(key->data, key->len);
 
@@ -78,7 +78,7 @@ track_leaf_judge(
 
 	private = track_private_of(job, &leaf->name, cut, class, &why);
 	if (private == TRACK_PRIVATE_DROP)
-		return track_leaf_none(job, leaf, TRACK_NOTE_PRIVATE, why);
+		return track_leaf_none(job, leaf, TRACK_OMISSION_PRIVATE, why);
 	leaf->class = class;
 	leaf->hash = private == TRACK_PRIVATE_HASH;
 	if (leaf->node != NULL && !track_value_read(job, leaf, &send, reterr))
@@ -104,7 +104,7 @@ track_leaf_judge(
 /* Begin a leaf at job->leaves[job->count]. */
 static struct track_leaf *
 track_leaf_begin(struct track_job *job, const char *property,
-    const struct flat_text *name, struct err *reterr)
+    const struct str *name, struct err *reterr)
 {
 	struct track_leaf *leaf;
 
@@ -121,9 +121,9 @@ track_leaf_begin(struct track_job *job, const char *property,
 
 static bool
 track_leaf_add(struct track_job *job, bool wanted, const char *name,
-    struct flat_text value, struct err *reterr)
+    struct str value, struct err *reterr)
 {
-	struct flat_text text = {name, strlen(name)};
+	struct str text = {name, strlen(name)};
 	struct track_leaf *leaf;
 
 	if (!wanted || value.len == 0)
@@ -136,11 +136,11 @@ track_leaf_add(struct track_job *job, bool wanted, const char *name,
 }
 
 /* The last dotted part of a text, which is cut off it with its dot. */
-static struct flat_text
-track_part_take(struct flat_text *text)
+static struct str
+track_part_take(struct str *text)
 {
 	const char *dot = memrchr(text->data, '.', text->len);
-	struct flat_text part = *text;
+	struct str part = *text;
 
 	if (dot != NULL) {
 		part.data = dot + 1;
@@ -150,8 +150,8 @@ track_part_take(struct flat_text *text)
 	return part;
 }
 
-static struct flat_text
-track_unless_blank(struct flat_text text)
+static struct str
+track_unless_blank(struct str text)
 {
 	if (text_blank(text.data, text.len))
 		text.len = 0;
@@ -162,8 +162,8 @@ static bool
 track_leaves_add(struct track_job *job, struct err *reterr)
 {
 	const struct track_rules *rules = job->rules;
-	struct flat_text rest = job->type, action, channel = {NULL, 0};
-	struct flat_text user_id = track_text_of(job->user_id);
+	struct str rest = job->type, action, channel = {NULL, 0};
+	struct str user_id = track_text_of(job->user_id);
 
 	/* An identity that is hashed is not told by another name. */
 	if (job->identity_hashed && job->user_id == job->identity_node)
@@ -197,7 +197,7 @@ track_leaf_read(struct track_job *job, const struct flat_node *node,
 	leaf->node = node;
 	if (text_blank(node->path.data, node->path.len))
 		return track_leaf_none(
-		    job, leaf, TRACK_NOTE_BLANK, "its name is blank");
+		    job, leaf, TRACK_OMISSION_BLANK, "its name is blank");
 	return track_leaf_judge(job, top->class, reterr);
 }
 
@@ -217,7 +217,7 @@ track_twin_note(struct track_job *job, const struct flat_node *node)
 		at = nodes[at].parent;
 	if (nodes[at].parent != FLAT_ROOT)
 		track_top_read(job, at, &top);
-	track_note(job, top.property, TRACK_NOTE_REPEATED);
+	track_omission(job, top.property, TRACK_OMISSION_REPEATED);
 	track_say(job, node->key.data, node->key.len,
 	    "left out: its name came again");
 }

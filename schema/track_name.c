@@ -19,7 +19,7 @@ enum {
 };
 
 static const char *
-track_rename_find(const struct track_rules *rules, const struct flat_text *name)
+track_rename_find(const struct track_rules *rules, const struct str *name)
 {
 	for (size_t i = 0; i < rules->rename_count; i++) {
 		const char *from = rules->renames[i].from;
@@ -48,7 +48,7 @@ track_unprefixed(const struct track_leaf *leaf)
 /* Put the prefix before a name, at the end of a buffer with room for it. */
 static void
 track_prefix_put(
-    struct buf *names, const struct track_rules *rules, struct flat_text *name)
+    struct buf *names, const struct track_rules *rules, struct str *name)
 {
 	char *at = names->data + names->len;
 	size_t prefix = track_prefix_len(rules);
@@ -56,7 +56,7 @@ track_prefix_put(
 	memcpy(at, rules->prefix, prefix);
 	if (name->len > 0)
 		memcpy(at + prefix, name->data, name->len);
-	*name = (struct flat_text){at, prefix + name->len};
+	*name = (struct str){at, prefix + name->len};
 	names->len += name->len;
 }
 
@@ -65,19 +65,19 @@ static void
 track_name_find(struct track_job *job, struct track_leaf *leaf)
 {
 	const struct track_rules *rules = job->rules;
-	struct flat_text path = leaf->name;
+	struct str path = leaf->name;
 	const char *to = track_rename_find(rules, &path);
 	size_t fits;
 
 	leaf->renamed = to != NULL;
 	if (to != NULL)
-		leaf->name = (struct flat_text){to, strlen(to)};
+		leaf->name = (struct str){to, strlen(to)};
 	else if (track_prefix_len(rules) > 0 && !track_unprefixed(leaf))
 		track_prefix_put(&job->names, rules, &leaf->name);
 	fits = text_cut(leaf->name.data, leaf->name.len, TRACK_KEY_MAX);
 	if (fits < leaf->name.len ||
 	    (leaf->node != NULL && to == NULL && leaf->node->path_cut))
-		track_note(job, leaf->property, TRACK_NOTE_KEY_CUT);
+		track_omission(job, leaf->property, TRACK_OMISSION_KEY_CUT);
 	leaf->name.len = fits;
 	if (to != NULL)
 		track_say(job, path.data, path.len, "renamed %s", to);
@@ -114,8 +114,8 @@ track_names_clash(const struct track_job *job)
 static int
 track_tree_compare(const void *a, const void *b)
 {
-	const struct flat_text *one = &((const struct track_leaf *)a)->name;
-	const struct flat_text *two = &((const struct track_leaf *)b)->name;
+	const struct str *one = &((const struct track_leaf *)a)->name;
+	const struct str *two = &((const struct track_leaf *)b)->name;
 
 	if (one->len != two->len)
 		return one->len < two->len ? -1 : 1;
@@ -160,7 +160,7 @@ static bool
 track_suffix_find(struct track_job *job, void **tree, struct track_leaf *owner,
     struct track_leaf *leaf)
 {
-	struct flat_text base = owner->base;
+	struct str base = owner->base;
 	char *at = job->suffixed.data + job->suffixed.len;
 	struct track_leaf *holder;
 	char suffix[TRACK_SUFFIX];
@@ -173,7 +173,7 @@ track_suffix_find(struct track_job *job, void **tree, struct track_leaf *owner,
 
 		memcpy(at, base.data, fits);
 		memcpy(at + fits, suffix, len);
-		leaf->name = (struct flat_text){at, fits + len};
+		leaf->name = (struct str){at, fits + len};
 		holder = track_tree_claim(tree, leaf);
 		if (holder == NULL)
 			return false;
@@ -247,11 +247,12 @@ track_names_read(struct track_job *job)
 
 	for (size_t i = 0; i < job->count; i++) {
 		struct track_leaf *leaf = &job->leaves[i];
-		struct flat_text path = leaf->name;
+		struct str path = leaf->name;
 
 		track_name_find(job, leaf);
 		if (text_blank(leaf->name.data, leaf->name.len)) {
-			track_note(job, leaf->property, TRACK_NOTE_BLANK);
+			track_omission(
+			    job, leaf->property, TRACK_OMISSION_BLANK);
 			track_say(job, path.data, path.len,
 			    "left out: its name is blank");
 			continue;
@@ -287,7 +288,7 @@ static const struct flat_node *
 track_custom_name(const struct track_job *job)
 {
 	static const char custom[] = "users.behaviors.CustomEvent";
-	const struct flat_text path = {"name", 4};
+	const struct str path = {"name", 4};
 	const struct flat_node *name;
 	const char *why;
 
@@ -307,8 +308,8 @@ track_custom_name(const struct track_job *job)
 
 /* *ret_blank: as far as it fits there is nothing to be seen of it. */
 static bool
-track_event_named(struct track_job *job, const struct flat_text *name,
-    bool custom, bool *ret_blank, struct err *reterr)
+track_event_named(struct track_job *job, const struct str *name, bool custom,
+    bool *ret_blank, struct err *reterr)
 {
 	const struct track_rules *rules = job->rules;
 	const char *to = track_rename_find(rules, name);
@@ -316,7 +317,7 @@ track_event_named(struct track_job *job, const struct flat_text *name,
 
 	job->event = *name;
 	if (to != NULL) {
-		job->event = (struct flat_text){to, strlen(to)};
+		job->event = (struct str){to, strlen(to)};
 	} else if (prefix > 0) {
 		buf_fini(&job->event_name);
 		buf_init(&job->event_name, prefix + name->len);
@@ -329,7 +330,7 @@ track_event_named(struct track_job *job, const struct flat_text *name,
 	if (*ret_blank)
 		return true;
 	if (fits < job->event.len)
-		track_note(job, "event", TRACK_NOTE_KEY_CUT);
+		track_omission(job, "event", TRACK_OMISSION_KEY_CUT);
 	job->event.len = fits;
 	track_say(job, "event", 5, "%s",
 	    to != NULL ? "renamed"
@@ -350,6 +351,6 @@ track_event_name_find(struct track_job *job, struct err *reterr)
 	if (blank && !track_event_named(job, &job->type, false, &blank, reterr))
 		return false;
 	if (blank)
-		(void)track_bury(job, "the event's name is blank");
+		(void)track_dead(job, "the event's name is blank");
 	return true;
 }

@@ -11,9 +11,9 @@
 const char track_other[] = "other";
 
 const char *
-track_note_name(enum track_note_kind kind)
+track_omission_name(enum track_omission_kind kind)
 {
-	static const char *const names[TRACK_NOTES] = {"blank", "private",
+	static const char *const names[TRACK_OMISSIONS] = {"blank", "private",
 	    "cut", "elements", "too_long", "key_cut", "repeated"};
 
 	return names[kind];
@@ -21,11 +21,11 @@ track_note_name(enum track_note_kind kind)
 
 /* The last places are for what has no place under its own name. */
 void
-track_notes(struct track_job *job, const char *property,
-    enum track_note_kind kind, unsigned count)
+track_omissions(struct track_job *job, const char *property,
+    enum track_omission_kind kind, unsigned count)
 {
 	struct track_result *result = job->result;
-	struct track_note *note;
+	struct track_omission *note;
 
 	for (unsigned i = 0; i < result->note_count; i++) {
 		note = &result->notes[i];
@@ -34,21 +34,21 @@ track_notes(struct track_job *job, const char *property,
 			return;
 		}
 	}
-	if (result->note_count >= TRACK_NOTES_MAX - TRACK_NOTES &&
+	if (result->note_count >= TRACK_OMISSIONS_MAX - TRACK_OMISSIONS &&
 	    property != track_other) {
 		result->notes_lost += count;
-		track_notes(job, track_other, kind, count);
+		track_omissions(job, track_other, kind, count);
 		return;
 	}
 	note = &result->notes[result->note_count++];
-	*note = (struct track_note){property, kind, count};
+	*note = (struct track_omission){property, kind, count};
 }
 
 void
-track_note(
-    struct track_job *job, const char *property, enum track_note_kind kind)
+track_omission(
+    struct track_job *job, const char *property, enum track_omission_kind kind)
 {
-	track_notes(job, property, kind, 1);
+	track_omissions(job, property, kind, 1);
 }
 
 void
@@ -67,9 +67,9 @@ track_say(const struct track_job *job, const char *subject, size_t subject_len,
 }
 
 bool
-track_bury(struct track_job *job, const char *reason)
+track_dead(struct track_job *job, const char *reason)
 {
-	job->result->fate = TRACK_BURY;
+	job->result->fate = TRACK_DEAD;
 	job->result->reason = reason;
 	return false;
 }

@@ -5,7 +5,7 @@
  * The parts of one mapping. Internal to schema/track*.c:
  *
  *	track.c           the order of the work, and the JSON
- *	track_note.c      what is told of it
+ *	track_omission.c      what is told of it
  *	track_identity.c  who it is
  *	track_leaf.c      which properties go
  *	track_value.c     as what
@@ -28,8 +28,8 @@ enum {
 /* One property on its way out. */
 struct track_leaf {
 	const char *property; /* for notes; static */
-	struct flat_text name;
-	struct flat_text value;
+	struct str name;
+	struct str value;
 	const struct flat_node *node; /* NULL: an added property */
 	size_t held_at;		      /* if held: where in values */
 	bool held;		      /* value.data is not set yet */
@@ -39,7 +39,7 @@ struct track_leaf {
 	bool renamed; /* by a rule */
 
 	/* set when names clash */
-	struct flat_text base;
+	struct str base;
 	struct track_leaf *owner; /* of that name */
 	uint32_t suffix;	  /* the next to try; of an owner */
 };
@@ -51,7 +51,7 @@ struct track_job {
 	struct flat flat;
 
 	/* the envelope */
-	struct flat_text type, id;
+	struct str type, id;
 	int64_t time_s;
 	const struct flat_node *user, *properties;
 	const struct flat_node *user_id, *device_id, *timezone;
@@ -60,14 +60,14 @@ struct track_job {
 	/* who */
 	bool identified; /* by an id, usable or not, that is no device's */
 	bool numeric;
-	uint64_t number;	   /* if numeric */
-	struct flat_text identity; /* else */
+	uint64_t number;     /* if numeric */
+	struct str identity; /* else */
 	const struct flat_node *identity_node;
 	bool identity_hashed;
 	char identity_hex[TRACK_HEX];
 
 	/* what */
-	struct flat_text event;
+	struct str event;
 	struct buf event_name; /* its memory, if it was put together */
 	struct buf names;      /* reserved whole: never moves */
 	struct buf suffixed;   /* likewise */
@@ -88,17 +88,17 @@ MUST_USE bool track_members_read(
 /* Make room for values; len is the event's. */
 void track_values_init(struct track_job *job, size_t len);
 /* The text of a string or number; empty if there is none or it is blank. */
-struct flat_text track_text_of(const struct flat_node *node);
+struct str track_text_of(const struct flat_node *node);
 
-/* track_note.c */
+/* track_omission.c */
 extern const char track_other[]; /* what is no property of the catalogue */
-void track_note(
-    struct track_job *job, const char *property, enum track_note_kind kind);
-void track_notes(struct track_job *job, const char *property,
-    enum track_note_kind kind, unsigned count);
+void track_omission(
+    struct track_job *job, const char *property, enum track_omission_kind kind);
+void track_omissions(struct track_job *job, const char *property,
+    enum track_omission_kind kind, unsigned count);
 void track_say(const struct track_job *job, const char *subject,
     size_t subject_len, const char *format, ...) PRINTF_LIKE(4, 5);
-bool track_bury(struct track_job *job, const char *reason);
+bool track_dead(struct track_job *job, const char *reason);
 bool track_drop(struct track_job *job, const char *rule);
 
 /* track_identity.c */
@@ -148,7 +148,7 @@ MUST_USE bool track_leaf_hash(
 bool track_leaf_cut(struct track_job *job, struct track_leaf *leaf);
 /* Left out, and noted. Always true. */
 bool track_leaf_none(struct track_job *job, const struct track_leaf *leaf,
-    enum track_note_kind kind, const char *why);
+    enum track_omission_kind kind, const char *why);
 
 /* track_array.c */
 struct track_array_rules {
@@ -185,13 +185,13 @@ enum track_private {
 };
 /* *ret_why: which rule said so; static. */
 enum track_private
-track_private_of(const struct track_job *job, const struct flat_text *path,
+track_private_of(const struct track_job *job, const struct str *path,
     bool path_cut, enum catalogue_class class, const char **ret_why);
 void track_hash(const struct track_rules *rules, const char *data, size_t len,
     char ret_hex[TRACK_HEX]);
 /* Is it a hash that was made at acceptance (TRACK_MARK and hex)? Then narrow
  * it to the hex: it is not hashed a second time. */
 #define TRACK_MARK "hmac-sha256:"
-bool track_marked(struct flat_text *text);
+bool track_marked(struct str *text);
 
 #endif

@@ -10,7 +10,7 @@
 
 /* By class or by name. */
 static bool
-track_names_it(const char *selector, size_t len, const struct flat_text *path,
+track_names_it(const char *selector, size_t len, const struct str *path,
     enum catalogue_class class)
 {
 	const char *name;
@@ -26,7 +26,7 @@ track_names_it(const char *selector, size_t len, const struct flat_text *path,
 /* A slash may be part of a property's name: so it is tried as such, too. */
 static bool
 track_selects(const struct track_job *job, const char *selector,
-    const struct flat_text *path, enum catalogue_class class)
+    const struct str *path, enum catalogue_class class)
 {
 	const char *slash = strchr(selector, '/');
 	size_t len = strlen(selector);
@@ -41,7 +41,7 @@ track_selects(const struct track_job *job, const char *selector,
 
 static bool
 track_list_selects(const struct track_job *job, const struct track_list *list,
-    const struct flat_text *path, enum catalogue_class class)
+    const struct str *path, enum catalogue_class class)
 {
 	for (size_t i = 0; i < list->count; i++) {
 		if (track_selects(job, list->items[i], path, class))
@@ -53,7 +53,7 @@ track_list_selects(const struct track_job *job, const struct track_list *list,
 /* UserOrphan tells whose events are now another's: with Braze's id as the
  * identity, both are identities. */
 static bool
-track_names_identity(const struct track_job *job, const struct flat_text *path)
+track_names_identity(const struct track_job *job, const struct str *path)
 {
 	static const char orphan[] = "orphaned_by_id";
 
@@ -64,7 +64,7 @@ track_names_identity(const struct track_job *job, const struct flat_text *path)
 }
 
 enum track_private
-track_private_of(const struct track_job *job, const struct flat_text *path,
+track_private_of(const struct track_job *job, const struct str *path,
     bool path_cut, enum catalogue_class class, const char **ret_why)
 {
 	const struct track_rules *rules = job->rules;
@@ -125,7 +125,7 @@ track_hash(const struct track_rules *rules, const char *data, size_t len,
 }
 
 bool
-track_marked(struct flat_text *text)
+track_marked(struct str *text)
 {
 	const size_t mark = sizeof(TRACK_MARK) - 1;
 

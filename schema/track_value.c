@@ -78,7 +78,7 @@ track_leaf_hold(struct track_job *job, struct track_leaf *leaf, size_t at)
 {
 	leaf->held = true;
 	leaf->held_at = at;
-	leaf->value = (struct flat_text){NULL, job->values.len - at};
+	leaf->value = (struct str){NULL, job->values.len - at};
 }
 
 bool
@@ -101,9 +101,9 @@ track_leaf_hash(
 
 bool
 track_leaf_none(struct track_job *job, const struct track_leaf *leaf,
-    enum track_note_kind kind, const char *why)
+    enum track_omission_kind kind, const char *why)
 {
-	track_note(job, leaf->property, kind);
+	track_omission(job, leaf->property, kind);
 	track_say(job, leaf->name.data, leaf->name.len, "left out: %s", why);
 	return true;
 }
@@ -120,9 +120,9 @@ track_leaf_cut(struct track_job *job, struct track_leaf *leaf)
 		return true;
 	if (text_blank(leaf->value.data, fits))
 		return !track_leaf_none(
-		    job, leaf, TRACK_NOTE_BLANK, "blank as far as it fits");
+		    job, leaf, TRACK_OMISSION_BLANK, "blank as far as it fits");
 	leaf->value.len = fits;
-	track_note(job, leaf->property, TRACK_NOTE_CUT);
+	track_omission(job, leaf->property, TRACK_OMISSION_CUT);
 	track_say(job, leaf->name.data, leaf->name.len, "cut at 1023 units");
 	return true;
 }
@@ -142,19 +142,21 @@ track_array_read(struct track_job *job, struct track_leaf *leaf, bool *ret_send,
 	if (sum.none) {
 		buf_truncate(&job->values, at);
 		return sum.left > 0
-			   ? track_leaf_none(job, leaf, TRACK_NOTE_TOO_LONG,
+			   ? track_leaf_none(job, leaf, TRACK_OMISSION_TOO_LONG,
 				 "no element fits")
-			   : track_leaf_none(
-				 job, leaf, TRACK_NOTE_BLANK, "an empty array");
+			   : track_leaf_none(job, leaf, TRACK_OMISSION_BLANK,
+				 "an empty array");
 	}
 	track_leaf_hold(job, leaf, at);
 	if (sum.blank > 0) {
-		track_notes(job, leaf->property, TRACK_NOTE_BLANK, sum.blank);
+		track_omissions(
+		    job, leaf->property, TRACK_OMISSION_BLANK, sum.blank);
 		track_say(job, leaf->name.data, leaf->name.len,
 		    "%u elements left out: null or blank", sum.blank);
 	}
 	if (sum.left > 0) {
-		track_notes(job, leaf->property, TRACK_NOTE_ELEMENTS, sum.left);
+		track_omissions(
+		    job, leaf->property, TRACK_OMISSION_ELEMENTS, sum.left);
 		track_say(job, leaf->name.data, leaf->name.len,
 		    "%u elements left out: they do not fit", sum.left);
 	}
@@ -171,16 +173,16 @@ track_value_read(struct track_job *job, struct track_leaf *leaf, bool *ret_send,
 	leaf->value = node->text;
 	switch (node->kind) {
 	case SCAN_NULL:
-		return track_leaf_none(job, leaf, TRACK_NOTE_BLANK, "null");
+		return track_leaf_none(job, leaf, TRACK_OMISSION_BLANK, "null");
 	case SCAN_STRING:
 		if (text_blank(node->text.data, node->text.len))
 			return track_leaf_none(
-			    job, leaf, TRACK_NOTE_BLANK, "blank");
+			    job, leaf, TRACK_OMISSION_BLANK, "blank");
 		break;
 	case SCAN_NUMBER:
 		if (node->text.len > TRACK_VALUE_MAX)
-			return track_leaf_none(job, leaf, TRACK_NOTE_TOO_LONG,
-			    "a number too long");
+			return track_leaf_none(job, leaf,
+			    TRACK_OMISSION_TOO_LONG, "a number too long");
 		leaf->number =
 		    track_number_keeps(node->text.data, node->text.len);
 		break;
@@ -188,7 +190,7 @@ track_value_read(struct track_job *job, struct track_leaf *leaf, bool *ret_send,
 		return track_array_read(job, leaf, ret_send, reterr);
 	case SCAN_OBJECT:
 		return track_leaf_none(
-		    job, leaf, TRACK_NOTE_BLANK, "an empty object");
+		    job, leaf, TRACK_OMISSION_BLANK, "an empty object");
 	case SCAN_FALSE:
 	case SCAN_TRUE:
 		break;

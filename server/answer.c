@@ -187,10 +187,10 @@ answer_receipt(struct request *request)
 	struct buf body;
 
 	log_line(LOG_INFO, "server",
-	    "accept source=%s events=%zu queued=%zu buried=%zu duplicates=%zu "
+	    "accept source=%s events=%zu queued=%zu dead=%zu duplicates=%zu "
 	    "dropped=%zu bytes=%llu ms=%lld",
 	    answer_source(request), receipt->received, receipt->queued,
-	    receipt->buried, receipt->duplicates, receipt->dropped,
+	    receipt->dead, receipt->duplicates, receipt->dropped,
 	    (unsigned long long)request->body.received,
 	    (long long)(clock_mono_ms() - request->began_ms));
 	buf_init(&body, ANSWER_LIMIT);
@@ -198,7 +198,7 @@ answer_receipt(struct request *request)
 	json_object_open(&json, NULL);
 	json_int(&json, "received", (int64_t)receipt->received);
 	json_int(&json, "queued", (int64_t)receipt->queued);
-	json_int(&json, "buried", (int64_t)receipt->buried);
+	json_int(&json, "dead", (int64_t)receipt->dead);
 	json_int(&json, "duplicates", (int64_t)receipt->duplicates);
 	json_int(&json, "dropped", (int64_t)receipt->dropped);
 	json_object_close(&json);

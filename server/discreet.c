@@ -9,22 +9,21 @@ enum { DISCREET_GROWTH = 40, DISCREET_SPARE = 4096 };
  * there, since the buffer moves as it grows. */
 static bool
 discreet_add(
-    const struct track_rules *rules, struct queue_item *item, struct buf *out)
+    const struct track_rules *rules, struct item *item, struct buf *out)
 {
 	size_t before = out->len;
 	struct err err;
 
-	if (!private_write(rules, item->data, item->data_len, out, &err))
+	if (!private_write(rules, item->data.data, item->data.len, out, &err))
 		return err.code == ERR_INPUT; /* flawed: as it came */
-	item->data = NULL;
-	item->data_len = out->len - before;
+	item->data.data = NULL;
+	item->data.len = out->len - before;
 	return true;
 }
 
 bool
-discreet_make(const struct track_rules *rules, struct queue_item *items,
-    size_t count, size_t text_len, server_pay_fn *pay, void *arg,
-    struct buf *ret_bytes)
+discreet_make(const struct track_rules *rules, struct item *items, size_t count,
+    size_t text_len, server_pay_fn *pay, void *arg, struct buf *ret_bytes)
 {
 	const char *at;
 
@@ -32,17 +31,17 @@ discreet_make(const struct track_rules *rules, struct queue_item *items,
 		return true;
 	buf_init(ret_bytes, text_len * DISCREET_GROWTH + DISCREET_SPARE);
 	for (size_t i = 0; i < count; i++) {
-		if (items[i].fate != QUEUE_DROP &&
+		if (items[i].fate != ITEM_DROP &&
 		    (!discreet_add(rules, &items[i], ret_bytes) ||
 			(pay != NULL && !pay(arg, ret_bytes->cap))))
 			return false;
 	}
 	at = ret_bytes->data;
 	for (size_t i = 0; i < count; i++) {
-		if (items[i].data != NULL)
+		if (items[i].data.data != NULL)
 			continue;
-		items[i].data = at;
-		at += items[i].data_len;
+		items[i].data.data = at;
+		at += items[i].data.len;
 	}
 	return true;
 }

@@ -9,8 +9,8 @@
 /* Let items lend bytes without what the rules call private from *ret_bytes,
  * a buffer that is made here; `text_len` is of the body that they are from.
  * `pay` may be NULL. False without memory. Rules of NULL: nothing happens. */
-MUST_USE bool discreet_make(const struct track_rules *rules,
-    struct queue_item *items, size_t count, size_t text_len, server_pay_fn *pay,
-    void *arg, struct buf *ret_bytes);
+MUST_USE bool
+discreet_make(const struct track_rules *rules, struct item *items, size_t count,
+    size_t text_len, server_pay_fn *pay, void *arg, struct buf *ret_bytes);
 
 #endif

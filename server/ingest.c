@@ -138,7 +138,7 @@ ingest_make_items(struct request *request)
 	size_t flawed = 0, cost;
 
 	for (size_t i = 0; i < batch->count; i++)
-		flawed += batch->events[i].flaw != CURRENTS_SOUND;
+		flawed += batch->events[i].flaw != CURRENTS_VALID;
 	cost =
 	    batch->count * (sizeof(*batch->events) + sizeof(*request->items)) +
 	    flawed * SERVER_REASON + observe_cost(batch);
@@ -185,7 +185,7 @@ ingest_put(struct request *request)
 		return answer_refusal(request);
 	request->put = (struct queue_batch){
 	    .source = source->name,
-	    .lane = source->lane,
+	    .destination = source->destination,
 	    .now_ms = clock_wall_ms(),
 	    .items = request->items,
 	    .count = request->batch.count,
@@ -219,7 +219,7 @@ ingest_keep(struct request *request)
 	    "at byte %zu: %s", request->fault.at, request->fault.text);
 	if (!request_suspend(request, REQUEST_KEEP))
 		return answer_refusal(request);
-	request->keep = (struct queue_body){
+	request->keep = (struct queue_unreadable){
 	    .source = request->server->settings.sources[request->source].name,
 	    .data = raw->data,
 	    .len = raw->len,
@@ -227,8 +227,8 @@ ingest_keep(struct request *request)
 	    .reason = request->keep_reason,
 	    .now_ms = clock_wall_ms(),
 	};
-	if (!queue_keep(request->server->queue, &request->keep, request_done,
-		request, &request->err))
+	if (!queue_put_unreadable(request->server->queue, &request->keep,
+		request_done, request, &request->err))
 		request_done(request, NULL, &request->err);
 	return MHD_YES;
 }

@@ -43,19 +43,19 @@ server_judge_free(struct server_judge *judge)
 }
 
 static void
-judge_unknown(const struct server_source *source, struct queue_item *item)
+judge_unknown(const struct server_source *source, struct item *item)
 {
 	static const char rule[] = "unknown type";
 
 	switch (source->unknown_type) {
 	case SERVER_FORWARD:
 		break;
-	case SERVER_BURY:
-		item->fate = QUEUE_BURY;
+	case SERVER_DEAD:
+		item->fate = ITEM_DEAD;
 		item->reason = rule;
 		break;
 	case SERVER_DROP:
-		item->fate = QUEUE_DROP;
+		item->fate = ITEM_DROP;
 		item->reason = rule;
 		break;
 	}
@@ -63,35 +63,31 @@ judge_unknown(const struct server_source *source, struct queue_item *item)
 
 static void
 judge_one(const struct server_judge *judge, const struct currents_event *event,
-    const char *text, bool accepted_once, char *reason,
-    struct queue_item *ret_item)
+    const char *text, bool accepted_once, char *reason, struct item *ret_item)
 {
 	const struct server_source *source = judge->source;
-	struct queue_item *item = ret_item;
+	struct item *item = ret_item;
 
-	*item = (struct queue_item){
-	    .fate = QUEUE_WAIT,
-	    .kind = event->type.data,
-	    .kind_len = event->type.len,
-	    .id = event->id.data,
-	    .id_len = event->id.len,
-	    .data = text + event->at,
-	    .data_len = event->len,
+	*item = (struct item){
+	    .fate = ITEM_QUEUE,
+	    .type = event->type,
+	    .id = event->id,
+	    .data = str_bytes(text + event->at, event->len),
 	};
 	/* who has no type cannot be told by it */
 	item->reason =
 	    event->type.len > 0 ? sieve_rule(judge->sieve, &event->type) : NULL;
 	if (item->reason != NULL) {
-		item->fate = QUEUE_DROP;
+		item->fate = ITEM_DROP;
 		return;
 	}
-	if (event->flaw != CURRENTS_SOUND && !accepted_once) {
+	if (event->flaw != CURRENTS_VALID && !accepted_once) {
 		/* Its id says nothing for sure: two flawed events are the
 		 * same only if their bytes are. */
-		item->id_len = 0;
-		item->fate = source->flawed_dropped ? QUEUE_DROP : QUEUE_BURY;
-		item->reason = source->flawed_dropped ? "flawed" : reason;
-		currents_flaw_write(event, reason, SERVER_REASON);
+		item->id.len = 0;
+		item->fate = source->invalid_dropped ? ITEM_DROP : ITEM_DEAD;
+		item->reason = source->invalid_dropped ? "invalid" : reason;
+		currents_defect_write(event, reason, SERVER_REASON);
 		return;
 	}
 	if (!event->known)
@@ -101,8 +97,8 @@ judge_one(const struct server_judge *judge, const struct currents_event *event,
 bool
 server_judge_batch(const struct server_judge *judge,
     const struct currents_batch *batch, const char *text, bool accepted_once,
-    struct queue_item *ret_items, char *ret_reasons, server_pay_fn *pay,
-    void *arg, struct buf *ret_bytes)
+    struct item *ret_items, char *ret_reasons, server_pay_fn *pay, void *arg,
+    struct buf *ret_bytes)
 {
 	size_t len = 0;
 
@@ -112,7 +108,7 @@ server_judge_batch(const struct server_judge *judge,
 		judge_one(judge, event, text, accepted_once, ret_reasons,
 		    &ret_items[i]);
 		len += event->len;
-		if (event->flaw != CURRENTS_SOUND)
+		if (event->flaw != CURRENTS_VALID)
 			ret_reasons += SERVER_REASON;
 	}
 	return discreet_make(judge->source->private_rules, ret_items,

@@ -9,7 +9,7 @@ size_t
 observe_cost(const struct currents_batch *batch)
 {
 	return batch->note_count *
-	       (sizeof(*batch->notes) + sizeof(struct queue_note) +
+	       (sizeof(*batch->notes) + sizeof(struct queue_drift) +
 		   DRIFT_TEXT_MAX);
 }
 
@@ -28,7 +28,7 @@ observe_make(struct request *request)
 	for (size_t i = 0; i < batch->note_count; i++) {
 		text = request->note_texts + i * DRIFT_TEXT_MAX;
 		drift_text_write(&batch->notes[i], text);
-		request->notes[i] = (struct queue_note){
+		request->notes[i] = (struct queue_drift){
 		    .text = text, .events = batch->notes[i].events};
 	}
 	return true;
@@ -43,7 +43,7 @@ observe_log(const struct request *request, const char *text)
 		return;
 	log_line(LOG_WARN, "server",
 	    "drift source=%s what=%s type=%s field=%s json=%s",
-	    request->put.source, LOG_QUOTE(currents_note_name(drift.what)),
+	    request->put.source, LOG_QUOTE(currents_drift_name(drift.what)),
 	    LOG_QUOTE_BYTES(drift.type.data, drift.type.len),
 	    LOG_QUOTE_BYTES(drift.field.data, drift.field.len),
 	    LOG_QUOTE_BYTES(drift.json.data, drift.json.len));

@@ -2,7 +2,7 @@
 #define SERVER_OBSERVE_H
 
 /*
- * What Braze changed (struct currents_note) on its way into the queue, and
+ * What Braze changed (struct currents_drift) on its way into the queue, and
  * what is said of it: a line in the log at first sight, and counters.
  */
 

@@ -54,9 +54,9 @@ struct request {
 	struct body body;
 	struct currents_batch batch;
 	struct currents_fault fault;
-	struct queue_item *items;
+	struct item *items;
 	char *reasons; /* of the flawed, at fixed steps */
-	struct queue_note *notes;
+	struct queue_drift *notes;
 	char *note_texts;    /* at fixed steps */
 	size_t items_paid;   /* out of the budget, for both and the batch */
 	struct buf discreet; /* what is kept instead of what came */
@@ -66,7 +66,7 @@ struct request {
 	_Atomic enum request_stage stage;
 	enum request_errand errand;
 	struct queue_batch put;
-	struct queue_body keep;
+	struct queue_unreadable keep;
 	char keep_reason[sizeof(((struct currents_fault *)0)->text) + 40];
 	struct queue_receipt receipt;
 	struct err err;

@@ -47,10 +47,9 @@ static bool
 server_check(const struct server_settings *settings, struct err *reterr)
 {
 	/* A body and its inflated text, and what it takes to judge it. */
-	size_t least =
-	    settings->body_limit * 2 +
-	    settings->max_events * (sizeof(struct currents_event) +
-				       sizeof(struct queue_item) + 256);
+	size_t least = settings->body_limit * 2 +
+		       settings->max_events * (sizeof(struct currents_event) +
+						  sizeof(struct item) + 256);
 
 	if (settings->source_count == 0)
 		return err_set(reterr, ERR_CONFIG, "there is no source");
@@ -164,7 +163,7 @@ server_clocks_hand(struct server *server)
 
 	buf_init(&clocks, BOARD_CLOCKS_MAX);
 	if (board_write(server->board, &clocks) &&
-	    (!buf_ok(&clocks, &err) || !queue_clocks_note(server->queue,
+	    (!buf_ok(&clocks, &err) || !queue_clocks_save(server->queue,
 					   clocks.data, clocks.len, &err)))
 		log_line(
 		    LOG_WARN, "server", "clocks text=%s", LOG_QUOTE(err.text));
@@ -293,7 +292,7 @@ server_source_status(const struct server *server, size_t source,
 }
 
 bool
-server_source_kept(struct queue *queue, const char *name,
+server_source_saved(struct queue *queue, const char *name,
     struct server_source_status *ret_status, struct err *reterr)
 {
 	const struct server_source source = {.name = name};

@@ -21,17 +21,17 @@
 struct server;
 struct track_rules;
 
-enum server_rule { SERVER_FORWARD, SERVER_BURY, SERVER_DROP };
+enum server_rule { SERVER_FORWARD, SERVER_DEAD, SERVER_DROP };
 
 /* One Braze workspace. Lent for the server's life. */
 struct server_source {
 	const char *name; /* POST /currents/NAME; the first also /currents */
 	const char *parameter;	   /* "key=value" of the query, or NULL */
-	const char *lane;	   /* where its events go */
+	const char *destination;   /* where its events go */
 	const char *const *tokens; /* NULL-ended; empty only if open */
 	bool open;		   /* takes requests without a token */
 	enum server_rule unknown_type;
-	bool flawed_dropped; /* else buried */
+	bool invalid_dropped; /* else dead */
 	/* What these drop or hash is never kept; NULL: keep what came. An
 	 * event that is no readable JSON, and a whole body that is none, are
 	 * kept as they came all the same. */
@@ -116,7 +116,7 @@ void server_source_status(const struct server *server, size_t source,
 /* The same without a server, as it was kept for the source of that name,
  * which stays lent (NULL: those that no source was found for). False without
  * memory. */
-MUST_USE bool server_source_kept(struct queue *queue, const char *name,
+MUST_USE bool server_source_saved(struct queue *queue, const char *name,
     struct server_source_status *ret_status, struct err *reterr);
 
 /* How many tokens a source has, and when one of them, by its number from 0,
@@ -148,8 +148,8 @@ typedef bool server_pay_fn(void *arg, size_t capacity);
  * made. `pay` may be NULL. False without memory. */
 MUST_USE bool server_judge_batch(const struct server_judge *judge,
     const struct currents_batch *batch, const char *text, bool accepted_once,
-    struct queue_item *ret_items, char *ret_reasons, server_pay_fn *pay,
-    void *arg, struct buf *ret_bytes);
+    struct item *ret_items, char *ret_reasons, server_pay_fn *pay, void *arg,
+    struct buf *ret_bytes);
 
 /* Append what a kept body says to *ret_text, as far as it can be decoded and
  * as its limit allows; *ret_whole tells if that is all. Any thread, and

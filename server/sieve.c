@@ -49,7 +49,7 @@ out:
 }
 
 static bool
-sieve_is_erasure(const struct currents_text *type)
+sieve_is_erasure(const struct str *type)
 {
 	static const char erasure[] = CURRENTS_ERASURE;
 
@@ -58,7 +58,7 @@ sieve_is_erasure(const struct currents_text *type)
 }
 
 const char *
-sieve_rule(const struct sieve *sieve, const struct currents_text *type)
+sieve_rule(const struct sieve *sieve, const struct str *type)
 {
 	bool erasure = sieve_is_erasure(type);
 

@@ -20,7 +20,6 @@ void sieve_free(struct sieve *sieve);
  * list goes first. A request for erasure is dropped only by its full name:
  * who wants no profile events has not said that he forgets nobody.
  */
-const char *
-sieve_rule(const struct sieve *sieve, const struct currents_text *type);
+const char *sieve_rule(const struct sieve *sieve, const struct str *type);
 
 #endif

@@ -60,7 +60,7 @@ read_ours(const struct buf *body)
 
 	if (currents_read(body->data, body->len, EVENTS, &batch, &fault) !=
 		CURRENTS_READ ||
-	    batch.count != EVENTS || batch.events[7].flaw != CURRENTS_SOUND)
+	    batch.count != EVENTS || batch.events[7].flaw != CURRENTS_VALID)
 		exit(1);
 }
 

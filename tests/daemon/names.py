@@ -18,22 +18,15 @@ A value with %s or %d in it is completed with the operator %.
 # What tests call a setting: what the daemon calls it. A setting that is not
 # here has one name. conftest.setting() is the only reader.
 SETTINGS = {
-    "archive_max_bytes": "keep_delivered_max_bytes",
-    "erase_interval": "forget_interval",
-    "heap_defer": "heap_set_aside",
     "heap_trial": "heap_dry_run",
-    "invalid": "flawed",
-    "keep_archive": "keep_delivered",
-    "queue_reserve": "queue_ballast",
     "redact_at": "private_at",
-    "unreadable_max_bytes": "undecodable_max_bytes",
 }
 
 
 class Choice:
     """Values of settings."""
-    FORWARD, DEAD, DROP = "forward", "bury", "drop"  # unknown_type, no_user...
-    ERASE = "forget"                                 # on_delete
+    FORWARD, DEAD, DROP = "forward", "dead", "drop"  # unknown_type, no_user...
+    ERASE = "erase"                                  # on_delete
     ACCEPT, DELIVERY = "accept", "delivery"          # redact_at
 
 
@@ -41,52 +34,52 @@ class Choice:
 
 class Place:
     """Where an event, or a body that is not JSON, can be."""
-    QUEUED = "waiting"
-    ARCHIVE = "kept"
-    DEAD = "buried"
-    UNREADABLE = "undecodable"
+    QUEUED = "queued"
+    ARCHIVE = "archive"
+    DEAD = "dead"
+    UNREADABLE = "unreadable"
 
 
 class Command:
     """The words of a command, to which tests add options and arguments."""
     # By place; then those that name no place.
     LIST = {
-        Place.QUEUED: ("queue", "list", "--place", "waiting"),
-        Place.ARCHIVE: ("queue", "list", "--place", "kept"),
-        Place.DEAD: ("queue", "list", "--place", "buried"),
-        Place.UNREADABLE: ("queue", "list", "--place", "undecodable"),
+        Place.QUEUED: ("events", "list"),
+        Place.ARCHIVE: ("events", "list", "--place", "archive"),
+        Place.DEAD: ("dead", "list"),
+        Place.UNREADABLE: ("unreadable", "list"),
     }
     EXPORT = {
-        Place.QUEUED: ("queue", "export", "--place", "waiting"),
-        Place.ARCHIVE: ("queue", "export", "--place", "kept"),
-        Place.DEAD: ("queue", "export", "--place", "buried"),
+        Place.QUEUED: ("events", "export"),
+        Place.ARCHIVE: ("events", "export", "--place", "archive"),
+        Place.DEAD: ("dead", "export"),
     }
-    LIST_OF_NO_PLACE = ("queue", "list", "--place", "nowhere")
-    FIND = ("queue", "find")  # one event, wherever it is
+    LIST_OF_NO_PLACE = ("events", "list", "--place", "nowhere")
+    FIND = ("events", "find")  # one event, wherever it is
 
-    DEAD_LIST = ("queue", "list")
-    DEAD_SHOW = ("queue", "show")
-    DEAD_REQUEUE = ("queue", "requeue")
-    DEAD_EXPORT = ("queue", "export")
-    DEAD_DROP = ("queue", "drop")
-    UNREADABLE_SHOW = ("queue", "show", "undecodable")
-    UNREADABLE_DROP = ("queue", "drop", "--place", "undecodable")
+    DEAD_LIST = ("dead", "list")
+    DEAD_SHOW = ("dead", "show")
+    DEAD_REQUEUE = ("dead", "requeue")
+    DEAD_EXPORT = ("dead", "export")
+    DEAD_DROP = ("dead", "drop")
+    UNREADABLE_SHOW = ("unreadable", "show")
+    UNREADABLE_DROP = ("unreadable", "drop")
 
-    PAUSE = ("queue", "pause")        # and the name of a destination
-    RESUME = ("queue", "resume")
-    REDIRECT = ("queue", "redirect")  # and two names: from, to
+    PAUSE = ("destinations", "pause")  # and the name of a destination
+    RESUME = ("destinations", "resume")
+    REDIRECT = ("queue", "redirect")   # and two names: from, to
 
-    ERASURES_LIST = ("queue", "erasures")
-    ERASURES_DONE = ("queue", "erasures", "--done")  # and whose
+    ERASURES_LIST = ("erasures", "list")
+    ERASURES_DONE = ("erasures", "done")  # and whose
 
-    IMPORT = ("queue", "import")
+    IMPORT = ("import",)
     STATS, CHECK = ("queue", "stats"), ("queue", "check")
     BACKUP, RESCUE = ("queue", "backup"), ("queue", "rescue")
 
 
 def erase(*users):
     """The command that erases these people."""
-    return ("forget", *users)
+    return ("erase", *(word for user in users for word in ("--user", user)))
 
 
 class Option:
@@ -101,9 +94,9 @@ class Option:
 
 class State:
     """Of a sender."""
-    RUNNING, PAUSED, HALTED = "running", "paused", "stopped"
-    BACKING_OFF, COOLING_DOWN = "waiting", "resting"
-    TRIAL = "dry-run"
+    RUNNING, PAUSED, HALTED = "running", "paused", "halted"
+    BACKING_OFF, COOLING_DOWN = "backing_off", "cooling_down"
+    TRIAL = "trial"
 
 
 class Outcome:
@@ -113,12 +106,12 @@ class Outcome:
 
 class Verdict:
     """Of validate; a fault is what cannot be read as an event."""
-    VALID, FAULT = "sound", "fault"
+    VALID, FAULT = "valid", "fault"
 
 
 class Fate:
     """Of explain, likewise."""
-    SEND, DROP, DEAD, FAULT = "send", "drop", "bury", "fault"
+    SEND, DROP, DEAD, FAULT = "send", "drop", "dead", "fault"
 
 
 class Rule:
@@ -126,7 +119,7 @@ class Rule:
     EXCLUDED = "excluded: %s"
     NOT_INCLUDED = "not included"
     UNKNOWN_TYPE = "unknown type"
-    INVALID = "flawed"
+    INVALID = "invalid"
     OPERATOR = "operator"
     REFUSED = "refused by the destination"
 
@@ -145,20 +138,20 @@ class Drift:
 
 class Receipt:
     """The answer to a request, and what an import tells."""
-    DEAD = "buried"
+    DEAD = "dead"
     UNREADABLE_LINES = "unreadable"    # of an import
     ERROR, OFFSET = "error", "offset"  # of a request that was refused
 
 
 class Ledger:
-    QUEUED, DEAD, ERASED = "waiting", "buried", "forgotten"
+    QUEUED, DEAD, ERASED = "queued", "dead", "erased"
     # received is the sum of these.
     PARTS = (QUEUED, "delivered", DEAD, "dropped", "duplicates", ERASED,
              "expired")
     IMBALANCE, REPLAY_DELIVERED = "imbalance", "replay_delivered"
     TOTAL, LINES, LABEL = "total", "lines", "label"
     DROPS, RULE, TYPE, COUNT = "drops", "rule", "type", "count"
-    UNREADABLE = "undecodable_bodies"
+    UNREADABLE = "unreadable_bodies"
     UNREADABLE_STORED, UNREADABLE_REMOVED = "kept", "removed"
 
 
@@ -167,18 +160,18 @@ class Status:
     ALIVE = "alive"
     QUEUE, SOURCES, DESTINATIONS = "queue", "sources", "destinations"
     STRANDED = "stranded"  # destinations that the settings do not have
-    STRANDED_NAME, STRANDED_QUEUED = "name", "waiting"
+    STRANDED_NAME, STRANDED_QUEUED = "name", "queued"
     REFUSED_WITHOUT_SOURCE = "refused_without_source"
 
 
 class Queue(Ledger):
     """In /status: the totals of the ledger, and more."""
-    UNREADABLE = "undecodable"
-    QUARANTINED = "set_aside_parcels"
-    ARCHIVE_BATCHES = "kept_parcels"
+    UNREADABLE = "unreadable"
+    QUARANTINED = "quarantined_batches"
+    ARCHIVE_BATCHES = "archive_batches"
     LIVE_BYTES = "live_bytes"
-    RESERVE = "ballast"
-    DEAD_WHY, DROPPED_WHY = "buried_why", "dropped_why"
+    RESERVE = "reserve"
+    DEAD_WHY, DROPPED_WHY = "dead_why", "dropped_why"
     WHY, WHY_STATUS, WHY_COUNT = "why", "status", "count"  # rows of these
 
 
@@ -197,24 +190,24 @@ class Source:
 
 class Destination:
     """In /status."""
-    QUEUED, OLDEST_QUEUED_S = "waiting", "oldest_waiting_s"
+    QUEUED, OLDEST_QUEUED_S = "queued", "oldest_queued_s"
     LAST_ACCEPTED, LAST_ACCEPTED_S = "last_accepted", "last_accepted_s"
     POSTS, ACCEPTED, REFUSED = "posts", "accepted", "refused"
     IN_FLIGHT = "in_flight"
     PACE_PER_MINUTE = "pace_per_minute"
     DRAIN_FORECAST_S = "drain_forecast_s"
-    DEFERRED = "suspects"
+    DEFERRED = "deferred"
     DEFERRED_EVENTS, DEFERRED_WHY, DEFERRED_UNTIL = "events", "why", "until"
     TRIAL = "dry_run"
-    TRIAL_SENT, TRIAL_DROPPED, TRIAL_DEAD = "sent", "dropped", "buried"
+    TRIAL_SENT, TRIAL_DROPPED, TRIAL_DEAD = "sent", "dropped", "dead"
     # Properties that were left out or cut, and how many had no row.
-    PROPERTIES, PROPERTIES_LOST = "properties", "notes_lost"
+    PROPERTIES, PROPERTIES_LOST = "properties", "properties_lost"
     PROPERTY, PROPERTY_WHAT, PROPERTY_COUNT = "property", "what", "count"
     CUT, REDACTED, OTHER_PROPERTY = "cut", "private", "other"
 
 
 class Stats:
-    QUEUED, AGES, STRANDED = "waiting", "ages", "stranded"
+    QUEUED, AGES, STRANDED = "queued", "ages", "stranded"
     SOURCES_BY_AGE, TYPES_BY_AGE = "sources_by_age", "types_by_age"
 
 
@@ -223,13 +216,13 @@ class Stats:
 class Row:
     """An event or a body, as list, find, show and export have it."""
     PLACE, SOURCE = "place", "source"
-    DESTINATION = "lane"  # of an export
+    DESTINATION = "destination"  # of an export
     TYPE, EVENT_ID = "type", "event_id"
     EVENT, EVENT_BASE64 = "event", "event_base64"
     REPLAY = "replay"
     # of a dead letter
     ID, ATTEMPTS = "id", "attempts"
-    REASON, STATUS, ANSWER = "reason", "status", "words"
+    REASON, STATUS, ANSWER = "reason", "status", "answer"
     # of an unreadable body
     BYTES, BODY = "bytes", "body"
 
@@ -243,14 +236,14 @@ class Done:
 
 class Erased:
     """What erase() tells, and the log."""
-    QUEUED, ARCHIVE, DEAD = "waiting", "kept", "buried"
-    UNREADABLE, DAMAGED = "undecodable", "damaged_parcels"
-    UNREADABLE_UNCLEAR = "undecodable_unclear"  # not legible to its end
+    QUEUED, ARCHIVE, DEAD = "queued", "archive", "dead"
+    UNREADABLE, DAMAGED = "unreadable", "damaged_batches"
+    UNREADABLE_UNCLEAR = "unreadable_unclear"  # not legible to its end
 
 
 class Erasure:
     """A request for it, on the list."""
-    USER, SOURCE, ERASED = "subject", "source", "forgotten"
+    USER, SOURCE, ERASED = "subject", "source", "erased"
 
 
 class Finding:
@@ -288,19 +281,23 @@ class Metric:
     TOKEN_SINCE_USED = \
         'currentsd_token_since_used_seconds{source="%s",token="%d"}'
 
-    DEFERRED = 'currentsd_lane_suspects{lane="%s"}'
-    DRAIN_FORECAST = 'currentsd_lane_drain_forecast_seconds{lane="%s"}'
-    OLDEST_QUEUED = 'currentsd_lane_oldest_waiting_seconds{lane="%s"}'
-    PACE = 'currentsd_lane_pace_per_minute{lane="%s"}'
-    PACE_FULL = 'currentsd_lane_pace_full_per_minute{lane="%s"}'
+    DEFERRED = 'currentsd_destination_deferred{destination="%s"}'
+    DRAIN_FORECAST = \
+        'currentsd_destination_drain_forecast_seconds{destination="%s"}'
+    OLDEST_QUEUED = \
+        'currentsd_destination_oldest_queued_seconds{destination="%s"}'
+    PACE = 'currentsd_destination_pace_per_minute{destination="%s"}'
+    PACE_FULL = 'currentsd_destination_pace_full_per_minute{destination="%s"}'
     PROPERTIES = \
-        'currentsd_properties_total{lane="%s",property="%s",what="%s"}'
-    PROPERTIES_LOST = 'currentsd_lane_notes_lost_total{lane="%s"}'
-    QUEUED = 'currentsd_lane_waiting{lane="%s"}'
-    SINCE_ACCEPTED = 'currentsd_lane_since_accepted_seconds{lane="%s"}'
-    STATE = 'currentsd_lane_state{lane="%s",state="%s"}'
-    STRANDED = 'currentsd_stranded_waiting{lane="%s"}'
-    TRIAL_SENT = 'currentsd_lane_dry_run_sent_total{lane="%s"}'
+        'currentsd_properties_total{destination="%s",property="%s",what="%s"}'
+    PROPERTIES_LOST = \
+        'currentsd_destination_properties_lost_total{destination="%s"}'
+    QUEUED = 'currentsd_destination_queued{destination="%s"}'
+    SINCE_ACCEPTED = \
+        'currentsd_destination_since_accepted_seconds{destination="%s"}'
+    STATE = 'currentsd_destination_state{destination="%s",state="%s"}'
+    STRANDED = 'currentsd_stranded_queued{destination="%s"}'
+    TRIAL_SENT = 'currentsd_destination_dry_run_sent_total{destination="%s"}'
 
 
 class Log:
@@ -312,7 +309,7 @@ class Log:
     WAIT_FOR_QUEUE = "wait for=queue"
     WAIT_FOR_QUEUE_IN_USE = "wait for=queue text=.*in use"
     JOB_BEGIN = "begin command=.%s"
-    STRANDED = "stranded destination=%s waiting=%d"
+    STRANDED = "stranded destination=%s queued=%d"
 
     REFUSE = r" warn +server: refuse status=%d "
     REFUSE_PATH = r" refuse status=%d .* path=%s source="
@@ -321,12 +318,12 @@ class Log:
     DRIFT_OF = 'what="%s" type="%s" field="%s" json="%s"'
 
     POST = "forwarder: post .*result=%s$"
-    BACKING_OFF = r"warn  forwarder: waiting .*next_ms=(\d+)"
-    HALTED = "error forwarder: stopped .*HTTP %d"
-    DEFERRED = " warn .*set aside"
-    DEFERRED_OF = "warn  forwarder: set aside .*events=%s .*%s"
+    BACKING_OFF = r"warn  forwarder: backing_off .*next_ms=(\d+)"
+    HALTED = "error forwarder: halted .*HTTP %d"
+    DEFERRED = " warn +forwarder: defer "
+    DEFERRED_OF = "warn  forwarder: defer .*events=%s .*%s"
 
-    ERASED = r"erase: forgot people=%d .*removed=(\{.*\})"
+    ERASED = r"erase: erased people=%d .*removed=(\{.*\})"
 
     PRIVACY = "serve: privacy destination=%s %s"
 
@@ -337,24 +334,24 @@ class Text:
     RUNNING, NOT_RUNNING = "running", "NOT RUNNING"
     FAILING, FAILING_FOR = "FAILING", "FAILING for"
     NEVER_ACCEPTED = "last accepted not yet"
-    PAUSED = "`queue resume` ends that"
+    PAUSED = "`destinations resume` resumes it"
     PACE = "pace %s of %s a minute after 429"
-    DEFERRED = "%d set aside"
-    FORECAST, NO_FORECAST = "empty in %s", "cannot be told when it is empty"
+    DEFERRED = "%d deferred"
+    FORECAST, NO_FORECAST = "empty in %s", "when it will be empty is unknown"
     REPLAYS = "%d replays are still to be sent"
     REPLAYS_ANY = "still to be sent"
-    DEAD_WHY = "\n           buried: %d %s\n"
-    STRANDED = "NOBODY"
-    UNREADABLE_REMOVED = "%d more undecodable were removed"
+    DEAD_WHY = "\n           dead: %d %s\n"
+    STRANDED = "NOT IN THE SETTINGS"
+    UNREADABLE_REMOVED = "unreadable bodies removed: %d"
     TOKEN = "token %d last used"
     # of other commands
     LEDGER_UNREADABLE = "%d kept, %d removed"
-    NO_DEAD_LETTER = "no buried event"
+    NO_DEAD_LETTER = "no dead letter"
     NOT_FOUND = "nowhere"
     NO_DRIFT = "nothing was seen"
     REPLAY_ROW = " (replay)"  # at the end of a row
-    RESCUED = "%d events of %d parcels rescued"
-    DEAD_BY_MAPPING = "but the mapping buries it: %s is blank"
+    RESCUED = "%d events of %d batches rescued"
+    DEAD_BY_MAPPING = "but the mapping makes it a dead letter: %s is blank"
     TRIAL = "dry_run: nothing is sent"
     PRIVACY = "content=left-out contact=SENT"  # with heap_keep="*/contact"
     PRIVACY_LINE = f"secret=never-sent {PRIVACY} keep=*/contact"
@@ -371,25 +368,25 @@ class Pattern:
                r" +why: %d, %s\n")
     REFUSED_WITHOUT_SOURCE = (r"no source .*\n +REFUSED requests: %d, .*\n"
                               r" +why: %d, no source")
-    PAUSED_STOPPED = (r"to +%s +paused, waiting 0, last accepted not yet\n"
-                      r" +`currentsd queue resume %s` ends that")
+    PAUSED_STOPPED = (r"to +%s +paused, 0 queued, last accepted not yet\n"
+                      r" +`currentsd destinations resume %s` resumes it")
     DEAD_ROW = r"%d refused by the destination: \S.*refused"
     REPLAYS = (  # of main and of all: replayed, queued, delivered, refused
-        r"replayed = +waiting \+ +delivered \+ +refused  source\n"
+        r"replayed = +queued \+ +delivered \+ +refused  source\n"
         r" +%d +%d +%d +%d  main\n +%d +%d +%d +%d  all\n")
 
 
 class File:
     """In the state directory, and in queue.db."""
-    RESERVE = "ballast*"
+    RESERVE = "reserve*"
     # tables, and their columns that hold bytes of events
-    BATCH, DEAD, UNREADABLE, LEDGER = "parcel", "buried", "body", "ledger"
+    BATCH, DEAD, UNREADABLE, LEDGER = "batch", "dead", "unreadable", "ledger"
     BYTES = ((BATCH, "data"), (DEAD, "data"), (DEAD, "sent"),
              (UNREADABLE, "data"))
-    LEDGER_HOUR, LEDGER_SOURCE, LEDGER_TYPE = "hour", "source", "kind"
+    LEDGER_HOUR, LEDGER_SOURCE, LEDGER_TYPE = "hour", "source", "type"
     # reason, status, answer, request, event
-    DEAD_LETTERS = "SELECT reason, status, words, sent, data FROM buried"
-    DEAD_LATER = "UPDATE buried SET buried_ms = buried_ms + %d"  # ms
+    DEAD_LETTERS = "SELECT reason, status, answer, sent, data FROM dead"
+    DEAD_LATER = "UPDATE dead SET dead_ms = dead_ms + %d"  # ms
     FAILING = b"failing main the queue"  # that source main is failing
 
 

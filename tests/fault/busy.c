@@ -2,7 +2,7 @@
 
 #include "work.h"
 
-#include "queue/books.h"
+#include "queue/admin.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -47,11 +47,11 @@ work_once(struct work *work, uint64_t seed)
 static bool
 busy_none_aside(struct work *work)
 {
-	struct books_totals totals;
+	struct stats_totals totals;
 
 	for (int tries = 0; tries < BUSY_LOOKS; tries++) {
-		books_totals(work->queue, &totals);
-		if (totals.set_aside_parcels == 0)
+		stats_totals(work->queue, &totals);
+		if (totals.quarantined_batches == 0)
 			return true;
 		(void)usleep(10000);
 	}

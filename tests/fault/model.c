@@ -90,12 +90,12 @@ model_source(size_t number)
 	return number / MODEL_BATCH % 3 == 0 ? "main" : "other";
 }
 
-enum queue_fate
+enum item_fate
 model_fate(size_t number)
 {
 	if (number % 11 == 5)
-		return QUEUE_BURY;
-	return number % 13 == 7 ? QUEUE_DROP : QUEUE_WAIT;
+		return ITEM_DEAD;
+	return number % 13 == 7 ? ITEM_DROP : ITEM_QUEUE;
 }
 
 size_t

@@ -67,7 +67,7 @@ size_t model_data(const struct model *model, size_t number, char *data);
 void model_kind(size_t number, char kind[32]);
 bool model_kind_read(const char *kind, size_t len, size_t *ret_number);
 const char *model_source(size_t number);
-enum queue_fate model_fate(size_t number);
+enum item_fate model_fate(size_t number);
 
 /* A step begins, returning its number, and ends. */
 size_t model_begin(struct model *model, struct model_event *event, bool put,

@@ -10,7 +10,7 @@
 #include "fault_help.h"
 #include "verify.h"
 
-#include "queue/books.h"
+#include "queue/admin.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -138,7 +138,7 @@ damage_take_all(struct damage *damage, struct work *work)
 	struct err err;
 
 	while (count < MODEL_EVENTS &&
-	       queue_take(work->queue, work->lane, INT64_MAX - 1,
+	       queue_take(work->queue, work->destination, INT64_MAX - 1,
 		   &leases[count], &err) &&
 	       leases[count] != NULL)
 		count++;
@@ -149,11 +149,12 @@ damage_take_all(struct damage *damage, struct work *work)
 			const struct queue_event *event = &leases[i]->events[n];
 
 			if (!model_kind_read(
-				event->kind, event->kind_len, &number) ||
+				event->type.data, event->type.len, &number) ||
 			    number >= MODEL_EVENTS ||
-			    event->data_len !=
+			    event->data.len !=
 				model_data(&damage->model, number, data) ||
-			    memcmp(event->data, data, event->data_len) != 0)
+			    memcmp(event->data.data, data, event->data.len) !=
+				0)
 				damage_wrong(damage, "bytes never put");
 			if (seen[number]++ > 0)
 				damage_wrong(damage, "an event twice");
@@ -168,7 +169,7 @@ static void
 damage_try(struct damage *damage)
 {
 	struct rng rng = {.state = DAMAGE_SEED};
-	struct books_totals totals;
+	struct stats_totals totals;
 	struct work work;
 	struct err err = {.text = ""};
 
@@ -184,13 +185,13 @@ damage_try(struct damage *damage)
 		damage->refused++;
 		return;
 	}
-	books_totals(work.queue, &totals);
+	stats_totals(work.queue, &totals);
 	if (totals.events.received == 0 && totals.window_events == 0)
 		damage_wrong(damage, "a new, empty queue");
 	damage_take_all(damage, &work);
-	books_totals(work.queue, &totals);
+	stats_totals(work.queue, &totals);
 	damage->served++;
-	damage->set_aside += totals.set_aside_parcels > 0;
+	damage->set_aside += totals.quarantined_batches > 0;
 	/* it goes on, or refuses, but does not crash */
 	(void)work_forward(&work, &rng);
 	(void)work_put(&work, damage->model.event_count - MODEL_BATCH, 1);

@@ -7,7 +7,7 @@
 #include "fault_help.h"
 #include "verify.h"
 
-#include "queue/books.h"
+#include "queue/admin.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -59,12 +59,12 @@ room_put(struct room *room, bool *ret_ok)
 	return first;
 }
 
-static struct books_totals
+static struct stats_totals
 room_books(struct room *room)
 {
-	struct books_totals totals;
+	struct stats_totals totals;
 
-	books_totals(room->work.queue, &totals);
+	stats_totals(room->work.queue, &totals);
 	return totals;
 }
 
@@ -73,7 +73,7 @@ room_has_ballast(const struct room *room)
 {
 	char path[200];
 
-	(void)snprintf(path, sizeof(path), "%s/ballast", room->places.dir);
+	(void)snprintf(path, sizeof(path), "%s/reserve", room->places.dir);
 	return access(path, F_OK) == 0;
 }
 

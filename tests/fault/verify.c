@@ -1,6 +1,6 @@
 #include "verify.h"
 
-#include "queue/books.h"
+#include "queue/admin.h"
 
 #include <sqlite3.h>
 #include <stdatomic.h>
@@ -11,8 +11,8 @@
 /* What was found of each event. */
 struct found {
 	struct model *model;
-	struct books_line lines[MODEL_EVENTS];
-	unsigned waiting[MODEL_EVENTS], buried[MODEL_EVENTS];
+	struct stats_line lines[MODEL_EVENTS];
+	unsigned queued[MODEL_EVENTS], dead[MODEL_EVENTS];
 	size_t wrong;
 };
 
@@ -30,7 +30,7 @@ verify_text(void *arg, const char *text)
 }
 
 static bool
-verify_line(void *arg, const char *label, const struct books_line *line)
+verify_line(void *arg, const char *label, const struct stats_line *line)
 {
 	struct found *found = arg;
 	size_t number;
@@ -63,12 +63,12 @@ verify_event(struct found *found, unsigned *counts, const char *kind,
 }
 
 static bool
-verify_buried(void *arg, const struct books_buried *buried)
+verify_buried(void *arg, const struct stats_dead *dead)
 {
 	struct found *found = arg;
 
-	verify_event(found, found->buried, buried->kind, strlen(buried->kind),
-	    buried->data, buried->data_len);
+	verify_event(found, found->dead, dead->type, strlen(dead->type),
+	    dead->data, dead->data_len);
 	return true;
 }
 
@@ -81,8 +81,8 @@ verify_waiting(struct work *work, struct found *found)
 	struct err err;
 
 	while (count < MODEL_EVENTS) {
-		if (!queue_take(
-			work->queue, work->lane, INT64_MAX - 1, &lease, &err)) {
+		if (!queue_take(work->queue, work->destination, INT64_MAX - 1,
+			&lease, &err)) {
 			WRONG(found, "take: %s", err.text);
 			break;
 		}
@@ -92,8 +92,8 @@ verify_waiting(struct work *work, struct found *found)
 		for (size_t i = 0; i < lease->count; i++) {
 			const struct queue_event *event = &lease->events[i];
 
-			verify_event(found, found->waiting, event->kind,
-			    event->kind_len, event->data, event->data_len);
+			verify_event(found, found->queued, event->type.data,
+			    event->type.len, event->data.data, event->data.len);
 		}
 	}
 	while (count > 0)
@@ -105,17 +105,17 @@ static void
 verify_fate(struct found *found, size_t number, int64_t position)
 {
 	const struct model_event *event = &found->model->events[number];
-	const struct books_line *line = &found->lines[number];
+	const struct stats_line *line = &found->lines[number];
 	unsigned may = model_states(event, position), is = MODEL_ABSENT;
 	int64_t least, most;
 
-	if (line->waiting + line->delivered + line->buried + line->dropped > 1)
+	if (line->queued + line->delivered + line->dead + line->dropped > 1)
 		WRONG(found, "event %zu is there more than once", number);
-	if (line->waiting == 1)
+	if (line->queued == 1)
 		is = MODEL_WAITING;
 	else if (line->delivered == 1)
 		is = MODEL_DELIVERED;
-	else if (line->buried == 1)
+	else if (line->dead == 1)
 		is = MODEL_BURIED;
 	else if (line->dropped == 1)
 		is = MODEL_DROPPED;
@@ -128,27 +128,28 @@ verify_fate(struct found *found, size_t number, int64_t position)
 		    number, (long long)line->received, (long long)least,
 		    (long long)most);
 	if (line->received != (is != MODEL_ABSENT) + line->duplicates ||
-	    books_imbalance(line) != 0)
+	    stats_imbalance(line) != 0)
 		WRONG(found, "the line of event %zu does not balance", number);
-	if (found->waiting[number] != (is == MODEL_WAITING) ||
-	    found->buried[number] != (is == MODEL_BURIED))
+	if (found->queued[number] != (is == MODEL_WAITING) ||
+	    found->dead[number] != (is == MODEL_BURIED))
 		WRONG(found, "event %zu in state %u: %u wait, %u are buried",
-		    number, is, found->waiting[number], found->buried[number]);
+		    number, is, found->queued[number], found->dead[number]);
 }
 
 static void
 verify_numbers(struct work *work, struct found *found, int64_t position)
 {
-	struct books_totals totals;
-	struct queue_lane lane;
+	struct stats_totals totals;
+	struct queue_destination lane;
 	int64_t least = 0, most = 0;
 	struct err err;
 
-	books_totals(work->queue, &totals);
-	if (books_imbalance(&totals.events) != 0 ||
-	    totals.events.waiting != books_lane_waiting(work->queue, "heap"))
+	stats_totals(work->queue, &totals);
+	if (stats_imbalance(&totals.events) != 0 ||
+	    totals.events.queued !=
+		stats_destination_queued(work->queue, "heap"))
 		WRONG(found, "the totals do not balance");
-	if (totals.set_aside_parcels != 0)
+	if (totals.quarantined_batches != 0)
 		WRONG(found, "parcels were set aside as damaged");
 	for (size_t i = 0; i < work->model->body_count; i++) {
 		unsigned may = model_states(&work->model->bodies[i], position);
@@ -156,11 +157,11 @@ verify_numbers(struct work *work, struct found *found, int64_t position)
 		least += (may & MODEL_ABSENT) == 0;
 		most += may != MODEL_ABSENT;
 	}
-	if (totals.undecodable < least || totals.undecodable > most)
+	if (totals.unreadable < least || totals.unreadable > most)
 		WRONG(found, "%lld bodies, not %lld-%lld",
-		    (long long)totals.undecodable, (long long)least,
+		    (long long)totals.unreadable, (long long)least,
 		    (long long)most);
-	if (!queue_lane_open(work->queue, "heap", &lane, &err)) {
+	if (!queue_destination_open(work->queue, "heap", &lane, &err)) {
 		WRONG(found, "lane: %s", err.text);
 		return;
 	}
@@ -169,7 +170,7 @@ verify_numbers(struct work *work, struct found *found, int64_t position)
 		WRONG(found, "the last post is %lld, not %lld-%lld",
 		    (long long)lane.last_post_ms, (long long)least,
 		    (long long)most);
-	queue_lane_fini(&lane);
+	queue_destination_fini(&lane);
 }
 
 static bool
@@ -180,10 +181,10 @@ verify_look(struct work *work, struct found *found, int64_t position)
 
 	memset(found, 0, sizeof(*found));
 	found->model = work->model;
-	if (!books_check(work->queue, verify_text, found, &agree, &err) ||
-	    !books_ledger(
-		work->queue, BOOKS_BY_KIND, verify_line, found, &err) ||
-	    !books_buried(
+	if (!stats_check(work->queue, verify_text, found, &agree, &err) ||
+	    !stats_ledger(
+		work->queue, STATS_BY_TYPE, verify_line, found, &err) ||
+	    !stats_dead(
 		work->queue, 0, MODEL_EVENTS * 2, verify_buried, found, &err))
 		WRONG(found, "books: %s", err.text);
 	verify_waiting(work, found);
@@ -255,10 +256,12 @@ static void
 verify_again(struct work *work, struct found *found, const char *source)
 {
 	static const char none[] = "{}";
-	struct queue_item items[MODEL_EVENTS];
+	struct item items[MODEL_EVENTS];
 	char kinds[MODEL_EVENTS][32];
-	struct queue_batch batch = {
-	    .source = source, .lane = "heap", .now_ms = 1, .items = items};
+	struct queue_batch batch = {.source = source,
+	    .destination = "heap",
+	    .now_ms = 1,
+	    .items = items};
 	struct queue_receipt receipt;
 	size_t there = 0;
 
@@ -266,13 +269,10 @@ verify_again(struct work *work, struct found *found, const char *source)
 		if (strcmp(model_source(i), source) != 0)
 			continue;
 		model_kind(i, kinds[i]);
-		items[batch.count++] = (struct queue_item){.fate = QUEUE_WAIT,
-		    .kind = kinds[i],
-		    .kind_len = strlen(kinds[i]),
-		    .id = kinds[i],
-		    .id_len = strlen(kinds[i]),
-		    .data = none,
-		    .data_len = 2};
+		items[batch.count++] = (struct item){.fate = ITEM_QUEUE,
+		    .type = str_text(kinds[i]),
+		    .id = str_text(kinds[i]),
+		    .data = str_bytes(none, 2)};
 		there += found->lines[i].received > 0;
 	}
 	again_put(work, &batch, &receipt);
@@ -308,8 +308,8 @@ verify_bodies(struct found *found, sqlite3 *db, int64_t position)
 	bool there[MODEL_BODIES] = {false};
 	sqlite3_stmt *rows = NULL;
 
-	CHECK(sqlite3_prepare_v2(
-		  db, "SELECT data FROM body", -1, &rows, NULL) == SQLITE_OK);
+	CHECK(sqlite3_prepare_v2(db, "SELECT data FROM unreadable", -1, &rows,
+		  NULL) == SQLITE_OK);
 	while (sqlite3_step(rows) == SQLITE_ROW)
 		verify_body(found, there, sqlite3_column_blob(rows, 0),
 		    (size_t)sqlite3_column_bytes(rows, 0));

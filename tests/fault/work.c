@@ -2,7 +2,7 @@
 
 #include "calls.h"
 
-#include "queue/tools.h"
+#include "queue/admin.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -18,11 +18,11 @@ work_settings(const char *dir)
 
 	queue_settings_init(&settings);
 	settings.dir = dir;
-	settings.ballast_bytes = 16384;
+	settings.reserve_bytes = 16384;
 	settings.min_free_bytes = 1;
 	settings.window_events = 5000;
 	settings.checkpoint_bytes = 512 * 1024;
-	settings.mend_ms = 0;
+	settings.reopen_ms = 0;
 	return settings;
 }
 
@@ -31,7 +31,7 @@ work_open(
     struct work *work, struct model *model, const char *dir, struct err *reterr)
 {
 	struct queue_settings settings = work_settings(dir);
-	struct queue_lane lane;
+	struct queue_destination destination;
 
 	memset(work, 0, sizeof(*work));
 	work->model = model;
@@ -39,12 +39,13 @@ work_open(
 	if (!queue_open(&settings, &work->queue, reterr))
 		return false;
 	if (!queue_start(work->queue, reterr) ||
-	    !queue_lane_open(work->queue, "heap", &lane, reterr)) {
+	    !queue_destination_open(
+		work->queue, "heap", &destination, reterr)) {
 		work_close(work);
 		return false;
 	}
-	work->lane = lane.id;
-	queue_lane_fini(&lane);
+	work->destination = destination.id;
+	queue_destination_fini(&destination);
 	return true;
 }
 
@@ -94,12 +95,12 @@ sent_begin(struct sent *sent, struct work *work, struct model_event *events,
 	lock_init(&sent->lock);
 	cond_init(&sent->ready);
 	for (size_t i = 0; i < count; i++) {
-		enum queue_fate fate = model_fate(first + i);
+		enum item_fate fate = model_fate(first + i);
 
 		sent->steps[i] = model_begin(work->model, &events[i], true,
-		    fate == QUEUE_WAIT	 ? MODEL_WAITING
-		    : fate == QUEUE_BURY ? MODEL_BURIED
-					 : MODEL_DROPPED);
+		    fate == ITEM_QUEUE	? MODEL_WAITING
+		    : fate == ITEM_DEAD ? MODEL_BURIED
+					: MODEL_DROPPED);
 	}
 }
 
@@ -139,10 +140,10 @@ sent_wait(struct sent *sent, bool handed, const struct err *err)
 bool
 work_put(struct work *work, size_t first, size_t count)
 {
-	struct queue_item items[MODEL_BATCH];
+	struct item items[MODEL_BATCH];
 	char kinds[MODEL_BATCH][32], data[MODEL_BATCH][MODEL_DATA];
 	struct queue_batch batch = {.source = model_source(first),
-	    .lane = "heap",
+	    .destination = "heap",
 	    .now_ms = 1764000000000 + (int64_t)first * 60000,
 	    .items = items,
 	    .count = count};
@@ -152,13 +153,11 @@ work_put(struct work *work, size_t first, size_t count)
 
 	for (size_t i = 0; i < count; i++) {
 		model_kind(first + i, kinds[i]);
-		items[i] = (struct queue_item){.fate = model_fate(first + i),
-		    .kind = kinds[i],
-		    .kind_len = strlen(kinds[i]),
-		    .id = kinds[i],
-		    .id_len = strlen(kinds[i]),
-		    .data = data[i],
-		    .data_len = model_data(work->model, first + i, data[i]),
+		items[i] = (struct item){.fate = model_fate(first + i),
+		    .type = str_text(kinds[i]),
+		    .id = str_text(kinds[i]),
+		    .data = str_bytes(
+			data[i], model_data(work->model, first + i, data[i])),
 		    .reason = "because"};
 	}
 	sent_begin(&sent, work, &work->model->events[first], first, count);
@@ -170,7 +169,7 @@ bool
 work_keep(struct work *work, size_t number)
 {
 	char data[MODEL_DATA];
-	struct queue_body body = {.source = "main",
+	struct queue_unreadable body = {.source = "main",
 	    .data = data,
 	    .len = model_data(work->model, MODEL_EVENTS + number, data),
 	    .encoding = "gzip",
@@ -181,7 +180,7 @@ work_keep(struct work *work, size_t number)
 	bool ok;
 
 	sent_begin(&sent, work, &work->model->bodies[number], 0, 1);
-	ok = queue_keep(work->queue, &body, sent_done, &sent, &err);
+	ok = queue_put_unreadable(work->queue, &body, sent_done, &sent, &err);
 	return sent_wait(&sent, ok, &err);
 }
 
@@ -198,7 +197,7 @@ work_probe(struct work *work)
 	return sent_wait(&sent, ok, &err);
 }
 
-/* ---- the lane ---- */
+/* ---- the destination ---- */
 
 bool
 work_post(struct work *work)
@@ -211,8 +210,8 @@ work_post(struct work *work)
 	if (posts->count == MODEL_STEPS)
 		return true;
 	step = model_begin(work->model, posts, true, MODEL_WAITING);
-	ok = queue_lane_post(
-	    work->queue, work->lane, (int64_t)step + 1, "doubt", 5, &err);
+	ok = queue_destination_post(work->queue, work->destination,
+	    (int64_t)step + 1, "doubt", 5, &err);
 	model_end(work->model, posts, step, ok);
 	return ok;
 }
@@ -222,7 +221,7 @@ work_vacuum(struct work *work)
 {
 	struct err err;
 
-	if (tools_vacuum(work->queue, &err))
+	if (jobs_vacuum(work->queue, &err))
 		return true;
 	sent_code_check(work, &err);
 	return false;
@@ -242,10 +241,10 @@ round_number(struct work *work, const struct queue_event *event)
 	char data[MODEL_DATA];
 	size_t number;
 
-	if (model_kind_read(event->kind, event->kind_len, &number) &&
+	if (model_kind_read(event->type.data, event->type.len, &number) &&
 	    number < MODEL_EVENTS &&
-	    event->data_len == model_data(work->model, number, data) &&
-	    memcmp(event->data, data, event->data_len) == 0)
+	    event->data.len == model_data(work->model, number, data) &&
+	    memcmp(event->data.data, data, event->data.len) == 0)
 		return number;
 	work->bad_bytes = true;
 	return 0;
@@ -258,8 +257,9 @@ round_judge(struct work *work, struct round *round, struct rng *rng,
 	static const struct {
 		enum queue_outcome outcome;
 		enum model_state state;
-	} ways[] = {{QUEUE_DONE, MODEL_DELIVERED}, {QUEUE_AGAIN, MODEL_WAITING},
-	    {QUEUE_BURIED, MODEL_BURIED}, {QUEUE_DROPPED, MODEL_DROPPED}};
+	} ways[] = {{QUEUE_DELIVERED, MODEL_DELIVERED},
+	    {QUEUE_DEFERRED, MODEL_WAITING}, {QUEUE_DEAD, MODEL_BURIED},
+	    {QUEUE_DROPPED, MODEL_DROPPED}};
 	unsigned percent = (unsigned)rng_below(rng, 100);
 	int way = percent < 55 ? 0 : percent < 72 ? 1 : percent < 82 ? 2 : 3;
 	struct model_event *event =
@@ -318,8 +318,8 @@ work_forward(struct work *work, struct rng *rng)
 
 	while (ok && count < WORK_LEASES) {
 		leases[count] = NULL;
-		ok = queue_take(
-		    work->queue, work->lane, now_ms, &leases[count], &err);
+		ok = queue_take(work->queue, work->destination, now_ms,
+		    &leases[count], &err);
 		if (!ok || leases[count] == NULL)
 			break;
 		for (size_t i = 0; i < leases[count]->count; i++) {

@@ -13,7 +13,7 @@
 struct work {
 	struct queue *queue;
 	struct model *model;
-	int64_t lane;
+	int64_t destination;
 	_Atomic int64_t now_ms;
 	bool bad_code;	       /* a put failed with a code that it must not */
 	_Atomic int last_code; /* of what failed */
@@ -23,7 +23,7 @@ struct work {
 /* Settings for a small queue that meets its checkpoints soon. */
 struct queue_settings work_settings(const char *dir);
 
-/* Open, start, and open the lane. */
+/* Open, start, and open the destination. */
 MUST_USE bool work_open(struct work *work, struct model *model, const char *dir,
     struct err *reterr);
 /* The same in its parts, since each may fail. Closing takes what is there. */
@@ -34,7 +34,7 @@ bool work_put(struct work *work, size_t first, size_t count);
 bool work_keep(struct work *work, size_t body);
 /* A probe: true if a put could be made durable. */
 bool work_probe(struct work *work);
-/* Note a post of the lane. */
+/* Note a post of the destination. */
 bool work_post(struct work *work);
 /* Rebuild the file. */
 bool work_vacuum(struct work *work);

@@ -14,7 +14,7 @@ enum { EVENTS_MAX = 1000 };
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static bool
-same_text(struct currents_text a, struct currents_text b)
+same_text(struct str a, struct str b)
 {
 	return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
 }
@@ -41,7 +41,7 @@ check_alone(const char *body, const struct currents_event *event)
 		CHECK(same_text(batch.events[0].id, event->id));
 	} else {
 		/* the storage form is a fault, and flawed among others */
-		CHECK(event->flaw != CURRENTS_SOUND);
+		CHECK(event->flaw != CURRENTS_VALID);
 	}
 	currents_batch_fini(&batch);
 	free(alone);
@@ -53,7 +53,7 @@ check_notes(const struct currents_batch *batch)
 	char text[DRIFT_TEXT_MAX];
 	struct drift drift;
 
-	CHECK(batch->note_count <= CURRENTS_NOTES_MAX);
+	CHECK(batch->note_count <= CURRENTS_DRIFT_MAX);
 	for (size_t i = 0; i < batch->note_count; i++) {
 		drift_text_write(&batch->notes[i], text);
 		CHECK(drift_text_read(text, &drift));
@@ -80,10 +80,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			CHECK(event->at >= past && event->len > 0);
 			past = event->at + event->len;
 			CHECK(past <= size);
-			CHECK(event->flaw == CURRENTS_SOUND ||
-			      (event->flaw_at >= event->at &&
-				  event->flaw_at < past));
-			currents_flaw_write(event, why, sizeof(why));
+			CHECK(event->flaw == CURRENTS_VALID ||
+			      (event->defect_at >= event->at &&
+				  event->defect_at < past));
+			currents_defect_write(event, why, sizeof(why));
 			CHECK(*why != '\0');
 			check_alone(body, event);
 		}

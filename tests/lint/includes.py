@@ -28,7 +28,7 @@ PUBLIC = {
     "schema/private.h", "schema/reach.h", "schema/blank.h",
     "schema/person.h", "schema/pick.h",
     "schema/document.h", "schema/drift.h",
-    "queue/queue.h", "queue/books.h", "queue/tools.h", "queue/rescue.h",
+    "queue/queue.h", "queue/admin.h", "queue/rescue.h",
     "server/server.h",
     "forwarder/forwarder.h",
 }

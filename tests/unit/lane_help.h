@@ -157,7 +157,7 @@ world_start(size_t count)
 		    sizeof(world->events[i].text), "%zu", i);
 		world->events[i].who = (unsigned)(i % WORLD_WHO);
 	}
-	forwarder_lane_settings_init(&world->settings);
+	forwarder_destination_init(&world->settings);
 	world->settings.name = "test";
 	world->settings.app_id = "1";
 	world->settings.events_per_minute = 0;
@@ -264,10 +264,10 @@ world_pass(int64_t ms)
 	}
 }
 
-static inline struct forwarder_lane_status
+static inline struct forwarder_destination_status
 world_status(void)
 {
-	struct forwarder_lane_status status;
+	struct forwarder_destination_status status;
 
 	lane_status(world->lane, &world->now, &status);
 	return status;

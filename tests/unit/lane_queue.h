@@ -38,7 +38,7 @@ struct world_event {
 	bool split;    /* under two identities */
 	enum track_identity mapped, at_heap;
 	unsigned again; /* how often it was set aside */
-	unsigned posts; /* when it was buried */
+	unsigned posts; /* when it was dead */
 };
 
 /* A request on its way. */
@@ -73,11 +73,11 @@ struct world {
 	size_t most, count, fresh; /* room, waiting, handed out */
 	unsigned *back;		   /* handed back: ring of event numbers */
 	size_t back_head, back_count;
-	size_t aside, leased, done, buried, dropped, twice;
+	size_t aside, leased, done, dead, dropped, twice;
 	size_t settles;
 
 	/* The lane as the queue keeps it. */
-	struct queue_lane saved;
+	struct queue_destination saved;
 	char *doubt; /* as it was noted last */
 	size_t doubt_len;
 	size_t replays_from, replays_to;
@@ -98,7 +98,7 @@ struct world {
 
 	enum err_code map_fails; /* not 0: the mapping's answer to all */
 
-	struct forwarder_lane_settings settings;
+	struct forwarder_destination settings;
 	struct lane *lane;
 };
 
@@ -117,8 +117,8 @@ world_random(uint64_t below)
 /* ---- queue/queue.h ---- */
 
 bool
-queue_lane_open(struct queue *queue, const char *name,
-    struct queue_lane *ret_lane, struct err *reterr)
+queue_destination_open(struct queue *queue, const char *name,
+    struct queue_destination *ret_lane, struct err *reterr)
 {
 	(void)queue, (void)name, (void)reterr;
 	*ret_lane = world->saved;
@@ -134,14 +134,14 @@ queue_lane_open(struct queue *queue, const char *name,
 }
 
 void
-queue_lane_glance(struct queue *queue, int64_t lane)
+queue_destination_trial(struct queue *queue, int64_t lane)
 {
 	(void)queue, (void)lane;
 	world->glance = true;
 }
 
 void
-queue_lane_fini(struct queue_lane *lane)
+queue_destination_fini(struct queue_destination *lane)
 {
 	free(lane->sends);
 	free(lane->doubt);
@@ -160,7 +160,7 @@ world_doubt_save(const void *doubt, size_t len)
 }
 
 bool
-queue_lane_post(struct queue *queue, int64_t lane, int64_t now_ms,
+queue_destination_post(struct queue *queue, int64_t lane, int64_t now_ms,
     const void *doubt, size_t doubt_len, struct err *reterr)
 {
 	(void)queue, (void)lane;
@@ -174,8 +174,8 @@ queue_lane_post(struct queue *queue, int64_t lane, int64_t now_ms,
 }
 
 bool
-queue_lane_rest(struct queue *queue, int64_t lane, int64_t now_ms,
-    const struct queue_rest *rest, struct err *reterr)
+queue_destination_stop(struct queue *queue, int64_t lane, int64_t now_ms,
+    const struct queue_stop_state *rest, struct err *reterr)
 {
 	(void)queue, (void)lane;
 	if (world->broken)
@@ -202,8 +202,7 @@ world_lease_add(struct queue_lease *lease, unsigned number)
 		lease->attempts = event->attempts;
 	lease->events[lease->count] = (struct queue_event){
 	    .index = number,
-	    .data = event->text,
-	    .data_len = strlen(event->text),
+	    .data = str_text(event->text),
 	};
 	lease->count++;
 }
@@ -334,19 +333,19 @@ queue_settle(struct queue *queue, const struct queue_verdict *verdicts,
 		assert_int_equal(event->fate, LEASED);
 		world->leased--;
 		switch (verdict->outcome) {
-		case QUEUE_DONE:
+		case QUEUE_DELIVERED:
 			assert_true(event->accepted);
 			event->fate = DONE;
 			world->done++;
 			break;
-		case QUEUE_AGAIN:
+		case QUEUE_DEFERRED:
 			event->fate = ASIDE;
 			event->due_ms = verdict->due_ms;
 			event->attempts++;
 			event->again++;
 			world->aside++;
 			break;
-		case QUEUE_BURIED:
+		case QUEUE_DEAD:
 			assert_true(event->bad);
 			assert_int_equal(
 			    verdict->status, event->large ? 413 : 400);
@@ -358,7 +357,7 @@ queue_settle(struct queue *queue, const struct queue_verdict *verdicts,
 			assert_memory_equal(
 			    verdict->sent, event->text, verdict->sent_len);
 			event->fate = BURIED;
-			world->buried++;
+			world->dead++;
 			break;
 		case QUEUE_DROPPED:
 			assert_string_equal(verdict->reason, "a rule");

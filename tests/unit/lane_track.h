@@ -33,7 +33,8 @@ track_write(const struct track_rules *rules, const char *event, size_t len,
 	if (world->map_fails != ERR_NONE)
 		return err_set(reterr, world->map_fails, "it fails");
 	*ret_result = (struct track_result){.who = of->who, .note_count = 1};
-	ret_result->notes[0] = (struct track_note){"plan", TRACK_NOTE_CUT, 2};
+	ret_result->notes[0] =
+	    (struct track_omission){"plan", TRACK_OMISSION_CUT, 2};
 	if (of->drop) {
 		ret_result->fate = TRACK_DROP;
 		ret_result->reason = "a rule";

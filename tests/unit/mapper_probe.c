@@ -113,7 +113,7 @@ probe_rules(struct probe *probe, json_t *json)
 	rules->alias_label =
 	    json_string_value(json_object_get(json, "alias_label"));
 	probe_anonymous(probe);
-	rules->no_user_buried = probe_is(probe, "no_user", "bury");
+	rules->no_user_dead = probe_is(probe, "no_user", "dead");
 	rules->placeholders = probe_list(probe, 0, "placeholders");
 	rules->identity_hash =
 	    json_is_true(json_object_get(json, "identity_hash"));
@@ -156,7 +156,7 @@ static void
 probe_map(
     const struct probe *probe, const char *line, size_t len, struct buf *out)
 {
-	static const char *const fates[] = {"send", "drop", "bury"};
+	static const char *const fates[] = {"send", "drop", "dead"};
 	struct track_result result;
 	struct err err;
 

@@ -1,7 +1,7 @@
 #ifndef TESTS_QUEUE_FIXTURE_H
 #define TESTS_QUEUE_FIXTURE_H
 
-/* An open queue with one lane, for each test anew; the books must agree at
+/* An open queue with one destination, for each test anew; the books must agree at
  * its end. */
 
 #include "queue_help.h"
@@ -10,7 +10,7 @@ struct fixture {
 	char *dir;
 	struct queue_settings settings;
 	struct queue *queue;
-	int64_t lane;
+	int64_t destination;
 };
 
 static inline int
@@ -22,7 +22,7 @@ fixture_setup(void **state)
 	fixture->dir = state_dir();
 	fixture->settings = queue_test_settings(fixture->dir);
 	fixture->queue = queue_test_open(&fixture->settings);
-	fixture->lane = lane_test_open(fixture->queue, "heap");
+	fixture->destination = lane_test_open(fixture->queue, "heap");
 	*state = fixture;
 	return 0;
 }
@@ -46,7 +46,7 @@ reopen(struct fixture *fixture)
 {
 	queue_test_close(fixture->queue);
 	fixture->queue = queue_test_open(&fixture->settings);
-	fixture->lane = lane_test_open(fixture->queue, "heap");
+	fixture->destination = lane_test_open(fixture->queue, "heap");
 }
 
 static inline struct queue_lease *
@@ -55,7 +55,8 @@ take(struct fixture *fixture, int64_t now_ms)
 	struct queue_lease *lease = NULL;
 	struct err err;
 
-	if (!queue_take(fixture->queue, fixture->lane, now_ms, &lease, &err))
+	if (!queue_take(
+		fixture->queue, fixture->destination, now_ms, &lease, &err))
 		fail_msg("queue_take: %s", err.text);
 	return lease;
 }
@@ -83,12 +84,12 @@ settle_all(struct fixture *fixture, const struct queue_lease *lease,
 		fail_msg("queue_settle: %s", err.text);
 }
 
-static inline struct books_line
+static inline struct stats_line
 totals(struct fixture *fixture)
 {
-	struct books_totals books;
+	struct stats_totals books;
 
-	books_totals(fixture->queue, &books);
+	stats_totals(fixture->queue, &books);
 	return books.events;
 }
 

@@ -7,7 +7,7 @@
  */
 
 #include "base/lock.h"
-#include "queue/books.h"
+#include "queue/admin.h"
 
 #include <signal.h>
 #include <setjmp.h>
@@ -93,7 +93,7 @@ queue_test_settings(const char *dir)
 
 	queue_settings_init(&settings);
 	settings.dir = dir;
-	settings.ballast_bytes = 1 << 20;
+	settings.reserve_bytes = 1 << 20;
 	settings.min_free_bytes = 1 << 20;
 	settings.window_events = 10000;
 	return settings;
@@ -122,14 +122,14 @@ queue_test_close(struct queue *queue)
 /* Put `count` events "PREFIX-0", ... of one kind; true if durable. */
 static inline bool
 queue_test_put(struct queue *queue, const char *source, const char *kind,
-    const char *prefix, size_t count, enum queue_fate fate,
+    const char *prefix, size_t count, enum item_fate fate,
     struct answer *ret_answer)
 {
-	struct queue_item *items = calloc(count + 1, sizeof(*items));
+	struct item *items = calloc(count + 1, sizeof(*items));
 	char(*ids)[64] = calloc(count + 1, sizeof(*ids));
 	char(*data)[128] = calloc(count + 1, sizeof(*data));
 	struct queue_batch batch = {.source = source,
-	    .lane = "heap",
+	    .destination = "heap",
 	    .now_ms = 1764000000000,
 	    .items = items,
 	    .count = count};
@@ -140,14 +140,11 @@ queue_test_put(struct queue *queue, const char *source, const char *kind,
 		(void)snprintf(ids[i], sizeof(ids[i]), "%s-%zu", prefix, i);
 		(void)snprintf(data[i], sizeof(data[i]),
 		    "{\"id\":\"%s-%zu\",\"kind\":\"%s\"}", prefix, i, kind);
-		items[i] = (struct queue_item){.fate = fate,
-		    .kind = kind,
-		    .kind_len = strlen(kind),
-		    .id = ids[i],
-		    .id_len = strlen(ids[i]),
-		    .data = data[i],
-		    .data_len = strlen(data[i]),
-		    .reason = fate == QUEUE_WAIT ? NULL : "because"};
+		items[i] = (struct item){.fate = fate,
+		    .type = str_text(kind),
+		    .id = str_text(ids[i]),
+		    .data = str_text(data[i]),
+		    .reason = fate == ITEM_QUEUE ? NULL : "because"};
 	}
 	answer_init(ret_answer);
 	if (queue_put(queue, &batch, answer_done, ret_answer, &err)) {
@@ -167,13 +164,13 @@ queue_test_put(struct queue *queue, const char *source, const char *kind,
 static inline int64_t
 lane_test_open(struct queue *queue, const char *name)
 {
-	struct queue_lane lane;
+	struct queue_destination destination;
 	struct err err;
 
-	if (!queue_lane_open(queue, name, &lane, &err))
+	if (!queue_destination_open(queue, name, &destination, &err))
 		fail_msg("queue_lane_open: %s", err.text);
-	queue_lane_fini(&lane);
-	return lane.id;
+	queue_destination_fini(&destination);
+	return destination.id;
 }
 
 static inline void
@@ -187,15 +184,15 @@ books_test_text(void *arg, const char *text)
 static inline void
 books_test_agree(struct queue *queue)
 {
-	struct books_totals totals;
+	struct stats_totals totals;
 	bool agree = false;
 	struct err err;
 
-	if (!books_check(queue, books_test_text, NULL, &agree, &err))
+	if (!stats_check(queue, books_test_text, NULL, &agree, &err))
 		fail_msg("books_check: %s", err.text);
 	assert_true(agree);
-	books_totals(queue, &totals);
-	assert_int_equal(books_imbalance(&totals.events), 0);
+	stats_totals(queue, &totals);
+	assert_int_equal(stats_imbalance(&totals.events), 0);
 }
 
 #endif

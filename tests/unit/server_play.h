@@ -44,7 +44,7 @@ static struct {
 	char source[32], kind[64], reason[200], encoding[16], kept[4096];
 	size_t kept_len;
 	/* of PLAY_HOLD */
-	queue_done *done;
+	queue_put_done *done;
 	void *arg;
 } played;
 
@@ -53,7 +53,7 @@ played_commit(void *arg)
 {
 	static const struct err full = {.code = ERR_FULL, .text = "full"};
 	struct queue_receipt receipt = {0};
-	queue_done *done;
+	queue_put_done *done;
 	bool durable;
 
 	(void)arg;
@@ -62,9 +62,9 @@ played_commit(void *arg)
 	done = played.done;
 	arg = played.arg;
 	receipt.received = played.count;
-	receipt.queued = played.fates[QUEUE_WAIT];
-	receipt.buried = played.fates[QUEUE_BURY];
-	receipt.dropped = played.fates[QUEUE_DROP];
+	receipt.queued = played.fates[ITEM_QUEUE];
+	receipt.dead = played.fates[ITEM_DEAD];
+	receipt.dropped = played.fates[ITEM_DROP];
 	lock_drop(&played.lock);
 	done(arg, durable ? &receipt : NULL, durable ? NULL : &full);
 	return NULL;
@@ -80,7 +80,7 @@ played_release(void)
 }
 
 STAGE bool
-played_take(queue_done *done, void *arg, struct err *reterr)
+played_take(queue_put_done *done, void *arg, struct err *reterr)
 {
 	enum play play;
 
@@ -100,7 +100,7 @@ played_take(queue_done *done, void *arg, struct err *reterr)
 
 bool
 queue_put(struct queue *queue, const struct queue_batch *batch,
-    queue_done *done, void *arg, struct err *reterr)
+    queue_put_done *done, void *arg, struct err *reterr)
 {
 	(void)queue;
 	lock_hold(&played.lock);
@@ -109,18 +109,18 @@ queue_put(struct queue *queue, const struct queue_batch *batch,
 	(void)snprintf(
 	    played.source, sizeof(played.source), "%s", batch->source);
 	for (size_t i = 0; i < batch->count; i++) {
-		const struct queue_item *item = &batch->items[i];
+		const struct item *item = &batch->items[i];
 
 		played.fates[item->fate]++;
 		(void)snprintf(played.kind, sizeof(played.kind), "%.*s",
-		    (int)item->kind_len, item->kind);
+		    (int)item->type.len, item->type.data);
 		if (item->reason != NULL)
 			(void)snprintf(played.reason, sizeof(played.reason),
 			    "%s", item->reason);
-		if (item->fate == QUEUE_BURY &&
-		    item->data_len < sizeof(played.kept)) {
-			memcpy(played.kept, item->data, item->data_len);
-			played.kept_len = item->data_len;
+		if (item->fate == ITEM_DEAD &&
+		    item->data.len < sizeof(played.kept)) {
+			memcpy(played.kept, item->data.data, item->data.len);
+			played.kept_len = item->data.len;
 		}
 	}
 	lock_drop(&played.lock);
@@ -128,8 +128,8 @@ queue_put(struct queue *queue, const struct queue_batch *batch,
 }
 
 bool
-queue_keep(struct queue *queue, const struct queue_body *body, queue_done *done,
-    void *arg, struct err *reterr)
+queue_put_unreadable(struct queue *queue, const struct queue_unreadable *body,
+    queue_put_done *done, void *arg, struct err *reterr)
 {
 	(void)queue;
 	lock_hold(&played.lock);
@@ -145,8 +145,8 @@ queue_keep(struct queue *queue, const struct queue_body *body, queue_done *done,
 }
 
 bool
-queue_probe(struct queue *queue, int64_t now_ms, queue_done *done, void *arg,
-    struct err *reterr)
+queue_probe(struct queue *queue, int64_t now_ms, queue_put_done *done,
+    void *arg, struct err *reterr)
 {
 	(void)queue;
 	(void)now_ms;
@@ -157,7 +157,7 @@ queue_probe(struct queue *queue, int64_t now_ms, queue_done *done, void *arg,
 static char played_clocks[4096];
 
 bool
-queue_clocks_note(
+queue_clocks_save(
     struct queue *queue, const void *data, size_t len, struct err *reterr)
 {
 	(void)queue;
@@ -280,18 +280,18 @@ client_ask(
 static const char *const tokens[] = {"old", "secret", NULL};
 
 static const struct server_source sources[] = {
-    {.name = "main", .lane = "heap", .tokens = tokens},
+    {.name = "main", .destination = "heap", .tokens = tokens},
     {.name = "brand",
 	.parameter = "key=Brand A",
-	.lane = "heap",
+	.destination = "heap",
 	.tokens = tokens,
-	.unknown_type = SERVER_BURY},
+	.unknown_type = SERVER_DEAD},
     {.name = "strict",
-	.lane = "heap",
+	.destination = "heap",
 	.tokens = tokens,
 	.unknown_type = SERVER_DROP,
-	.flawed_dropped = true},
-    {.name = "open", .lane = "heap", .open = true},
+	.invalid_dropped = true},
+    {.name = "open", .destination = "heap", .open = true},
 };
 
 static bool alive;

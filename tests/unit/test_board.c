@@ -105,8 +105,8 @@ test_clocks(void **state)
 {
 	static const char *const other[] = {"new", "secret", "old", NULL};
 	struct server_source turned[] = {
-	    {.name = "other", .lane = "heap", .tokens = other},
-	    {.name = "main", .lane = "heap", .tokens = other}};
+	    {.name = "other", .destination = "heap", .tokens = other},
+	    {.name = "main", .destination = "heap", .tokens = other}};
 	struct server_source_status before, after;
 	struct server *server = start_default();
 	struct server_settings settings;
@@ -153,7 +153,7 @@ test_clocks(void **state)
 	server_source_status(server, 0, &after);
 	assert_int_equal(after.last_request_ms, 0);
 	server_stop(server);
-	assert_true(server_source_kept(NULL, "main", &after, &err));
+	assert_true(server_source_saved(NULL, "main", &after, &err));
 	assert_int_equal(after.failing_since_ms, before.failing_since_ms);
 }
 

@@ -14,24 +14,30 @@ test_delivered_clock(void **state)
 	struct answer answer;
 
 	assert_true(queue_test_put(
-	    fixture->queue, "main", "Click", "a", 2, QUEUE_WAIT, &answer));
+	    fixture->queue, "main", "Click", "a", 2, ITEM_QUEUE, &answer));
 	lease = take(fixture, 1);
-	assert_int_equal(books_lane_delivered_ms(fixture->queue, "heap"), 0);
-	settle_all(fixture, lease, QUEUE_BURIED, 0);
+	assert_int_equal(
+	    stats_destination_delivered_ms(fixture->queue, "heap"), 0);
+	settle_all(fixture, lease, QUEUE_DEAD, 0);
 	queue_lease_free(fixture->queue, lease);
-	assert_int_equal(books_lane_delivered_ms(fixture->queue, "heap"), 0);
+	assert_int_equal(
+	    stats_destination_delivered_ms(fixture->queue, "heap"), 0);
 	assert_true(queue_test_put(
-	    fixture->queue, "main", "Click", "b", 2, QUEUE_WAIT, &answer));
+	    fixture->queue, "main", "Click", "b", 2, ITEM_QUEUE, &answer));
 	lease = take(fixture, 1);
-	settle_all(fixture, lease, QUEUE_DONE, 0);
+	settle_all(fixture, lease, QUEUE_DELIVERED, 0);
 	queue_lease_free(fixture->queue, lease);
-	assert_int_equal(books_lane_delivered_ms(fixture->queue, "heap"), 5000);
-	assert_int_equal(books_lane_delivered_ms(fixture->queue, "none"), 0);
+	assert_int_equal(
+	    stats_destination_delivered_ms(fixture->queue, "heap"), 5000);
+	assert_int_equal(
+	    stats_destination_delivered_ms(fixture->queue, "none"), 0);
 	reopen(fixture);
-	assert_int_equal(books_lane_delivered_ms(fixture->queue, "heap"), 5000);
+	assert_int_equal(
+	    stats_destination_delivered_ms(fixture->queue, "heap"), 5000);
 	assert_true(queue_test_put(
-	    fixture->queue, "main", "Click", "c", 2, QUEUE_WAIT, &answer));
-	assert_int_equal(books_lane_delivered_ms(fixture->queue, "heap"), 5000);
+	    fixture->queue, "main", "Click", "c", 2, ITEM_QUEUE, &answer));
+	assert_int_equal(
+	    stats_destination_delivered_ms(fixture->queue, "heap"), 5000);
 }
 
 static void
@@ -41,12 +47,16 @@ test_paused_can_be_seen(void **state)
 	bool paused = true;
 	struct err err;
 
-	assert_true(books_lane_paused(fixture->queue, "heap", &paused, &err));
+	assert_true(
+	    stats_destination_paused(fixture->queue, "heap", &paused, &err));
 	assert_false(paused);
-	assert_true(queue_lane_pause(fixture->queue, "heap", true, &err));
-	assert_true(books_lane_paused(fixture->queue, "heap", &paused, &err));
+	assert_true(
+	    queue_destination_pause(fixture->queue, "heap", true, &err));
+	assert_true(
+	    stats_destination_paused(fixture->queue, "heap", &paused, &err));
 	assert_true(paused);
-	assert_true(books_lane_paused(fixture->queue, "none", &paused, &err));
+	assert_true(
+	    stats_destination_paused(fixture->queue, "none", &paused, &err));
 	assert_false(paused);
 }
 
@@ -76,8 +86,8 @@ test_clocks_are_kept(void **state)
 
 		text[7] = (char)('0' + i);
 		assert_true(
-		    queue_clocks_note(fixture->queue, "early", 5, &err));
-		assert_true(queue_clocks_note(
+		    queue_clocks_save(fixture->queue, "early", 5, &err));
+		assert_true(queue_clocks_save(
 		    fixture->queue, text, strlen(text), &err));
 		reopen(fixture);
 		clocks_are(fixture->queue, text);

@@ -175,11 +175,11 @@ test_exact_bytes(void **state)
 }
 
 /* An event with arrays nested below a member of it or of its properties. */
-static enum currents_flaw
+static enum currents_defect
 flaw_at_depth(size_t depth, const char *before, const char *after)
 {
 	struct buf buf;
-	enum currents_flaw flaw;
+	enum currents_defect flaw;
 
 	buf_init(&buf, 1 << 20);
 	assert_true(buf_printf(&buf,
@@ -193,7 +193,7 @@ flaw_at_depth(size_t depth, const char *before, const char *after)
 	assert_true(buf_printf(&buf, "%s," EVENT "]}", after));
 	assert_int_equal(read_bytes(buf.data, buf.len), CURRENTS_READ);
 	assert_int_equal(batch.count, 2);
-	assert_int_equal(batch.events[1].flaw, CURRENTS_SOUND);
+	assert_int_equal(batch.events[1].flaw, CURRENTS_VALID);
 	flaw = batch.events[0].flaw;
 	buf_fini(&buf);
 	return flaw;
@@ -218,7 +218,7 @@ test_depth(void **state)
 
 		assert_int_equal(
 		    flaw_at_depth(most, cases[i].before, cases[i].after),
-		    CURRENTS_SOUND);
+		    CURRENTS_VALID);
 		assert_int_equal(
 		    flaw_at_depth(most + 1, cases[i].before, cases[i].after),
 		    CURRENTS_TOO_DEEP);
@@ -229,7 +229,7 @@ test_depth(void **state)
 	assert_int_equal(
 	    flaw_at_depth(
 		62, "\"properties\":{\"name\":\"n\",\"media_urls\":", "}}"),
-	    CURRENTS_SOUND);
+	    CURRENTS_VALID);
 	assert_int_equal(
 	    flaw_at_depth(
 		63, "\"properties\":{\"name\":\"n\",\"media_urls\":", "}}"),
@@ -247,7 +247,7 @@ test_texts(void **state)
 		      "\"id\":\"a\\u0000\\ud83d\\ude00\",\"time\":7,"
 		      "\"properties\":{\"name\":\"n\"}}," EVENT "]"),
 	    CURRENTS_READ);
-	assert_int_equal(batch.events[0].flaw, CURRENTS_SOUND);
+	assert_int_equal(batch.events[0].flaw, CURRENTS_VALID);
 	assert_true(batch.events[0].known);
 	assert_int_equal(batch.events[0].time_s, 7);
 	assert_int_equal(batch.events[0].type.len, sizeof(CUSTOM) - 1);

@@ -56,7 +56,7 @@ read_text(const char *body)
 
 struct flaw_case {
 	const char *event;
-	enum currents_flaw flaw;
+	enum currents_defect flaw;
 	const char *text; /* of the flaw; NULL: not compared */
 };
 
@@ -72,13 +72,13 @@ check_flaws(const struct flaw_case *cases, size_t count)
 		if (read_bytes(body, (size_t)len) != CURRENTS_READ ||
 		    batch.count != 2)
 			fail_msg("%s: %s", cases[i].event, fault.text);
-		currents_flaw_write(&batch.events[0], text, sizeof(text));
+		currents_defect_write(&batch.events[0], text, sizeof(text));
 		if (batch.events[0].flaw != cases[i].flaw ||
 		    (cases[i].text != NULL && strcmp(text, cases[i].text) != 0))
 			fail_msg("%s: %s", cases[i].event, text);
 		/* the neighbour never suffers */
-		assert_int_equal(batch.events[1].flaw, CURRENTS_SOUND);
-		assert_true(batch.events[0].flaw_at <
+		assert_int_equal(batch.events[1].flaw, CURRENTS_VALID);
+		assert_true(batch.events[0].defect_at <
 			    batch.events[0].at + batch.events[0].len);
 	}
 }
@@ -89,7 +89,7 @@ static void
 test_envelope(void **state)
 {
 	static const struct flaw_case cases[] = {
-	    {EVENT, CURRENTS_SOUND, "sound"},
+	    {EVENT, CURRENTS_VALID, "valid"},
 	    {"5", CURRENTS_NOT_OBJECT, "not a JSON object"},
 	    {"[]", CURRENTS_NOT_OBJECT, NULL},
 	    {"null", CURRENTS_NOT_OBJECT, NULL},
@@ -106,31 +106,31 @@ test_envelope(void **state)
 		NULL},
 	    {"{\"event_type\":\"t\",\"id\":\"i\"}", CURRENTS_NO_TIME,
 		"no usable time: should be an integer, UNIX seconds"},
-	    {SOUND("t", ",\"user\":null"), CURRENTS_SOUND, NULL},
-	    {SOUND("t", ",\"user\":{}"), CURRENTS_SOUND, NULL},
+	    {SOUND("t", ",\"user\":null"), CURRENTS_VALID, NULL},
+	    {SOUND("t", ",\"user\":{}"), CURRENTS_VALID, NULL},
 	    {SOUND("t", ",\"user\":[]"), CURRENTS_WRONG_TYPE,
 		"user should be object"},
 	    {SOUND("t", ",\"user\":\"\""), CURRENTS_WRONG_TYPE, NULL},
-	    {SOUND("t", ",\"user\":\"\",\"user\":{}"), CURRENTS_SOUND, NULL},
-	    {SOUND("t", ",\"properties\":\"\""), CURRENTS_SOUND, NULL},
-	    {SOUND("t", ",\"properties\":null"), CURRENTS_SOUND, NULL},
+	    {SOUND("t", ",\"user\":\"\",\"user\":{}"), CURRENTS_VALID, NULL},
+	    {SOUND("t", ",\"properties\":\"\""), CURRENTS_VALID, NULL},
+	    {SOUND("t", ",\"properties\":null"), CURRENTS_VALID, NULL},
 	    {SOUND("t", ",\"properties\":\"x\""), CURRENTS_WRONG_TYPE,
 		"properties should be object"},
 	    {SOUND("t", ",\"properties\":[]"), CURRENTS_WRONG_TYPE, NULL},
 	    {SOUND("t", ",\"user\":{\"user_id\":5}"), CURRENTS_WRONG_TYPE,
 		"user.user_id should be string"},
 	    {SOUND("t", ",\"user\":{\"user_id\":5,\"user_id\":\"\"}"),
-		CURRENTS_SOUND, NULL},
+		CURRENTS_VALID, NULL},
 	    {SOUND("t", ",\"user\":{\"external_user_id\":5.5,\"x\":[]}"),
-		CURRENTS_SOUND, NULL},
+		CURRENTS_VALID, NULL},
 	    {SOUND("t", ",\"user\":{\"external_user_id\":true}"),
 		CURRENTS_WRONG_TYPE,
 		"user.external_user_id should be string or number"},
 	    {SOUND("t", ",\"user\":{\"device\\u005fid\":{}}"),
 		CURRENTS_WRONG_TYPE, "user.device_id should be string"},
 	    {SOUND("t", ",\"user\":{\"timezone\":null,\"device_id\":null}"),
-		CURRENTS_SOUND, NULL},
-	    {SOUND("t", ",\"unknown\":[{\"a\":{}}]"), CURRENTS_SOUND, NULL},
+		CURRENTS_VALID, NULL},
+	    {SOUND("t", ",\"unknown\":[{\"a\":{}}]"), CURRENTS_VALID, NULL},
 	    {"{\"event_type\":\"t\",\"id\":\"i\",\"time\":1,\"id\":\"\"}",
 		CURRENTS_NO_ID, NULL},
 	};
@@ -162,7 +162,7 @@ test_times(void **state)
 		    cases[i].time);
 		assert_int_equal(read_text(body), CURRENTS_READ);
 		if (batch.events[0].flaw !=
-			(cases[i].sound ? CURRENTS_SOUND : CURRENTS_NO_TIME) ||
+			(cases[i].sound ? CURRENTS_VALID : CURRENTS_NO_TIME) ||
 		    batch.events[0].time_s != cases[i].time_s)
 			fail_msg("%s", cases[i].time);
 	}
@@ -172,9 +172,9 @@ static void
 test_properties(void **state)
 {
 	static const struct flaw_case cases[] = {
-	    {PROPERTIES(CUSTOM, "\"name\":\"n\""), CURRENTS_SOUND, NULL},
-	    {PROPERTIES(CUSTOM, "\"name\":\"\""), CURRENTS_SOUND, NULL},
-	    {PROPERTIES(CUSTOM, "\"n\\u0061me\":\"n\""), CURRENTS_SOUND, NULL},
+	    {PROPERTIES(CUSTOM, "\"name\":\"n\""), CURRENTS_VALID, NULL},
+	    {PROPERTIES(CUSTOM, "\"name\":\"\""), CURRENTS_VALID, NULL},
+	    {PROPERTIES(CUSTOM, "\"n\\u0061me\":\"n\""), CURRENTS_VALID, NULL},
 	    {PROPERTIES(CUSTOM, "\"name\":null"), CURRENTS_REQUIRED_MISSING,
 		"required property name is absent or null"},
 	    {PROPERTIES(CUSTOM, ""), CURRENTS_REQUIRED_MISSING, NULL},
@@ -186,11 +186,11 @@ test_properties(void **state)
 		CURRENTS_REQUIRED_MISSING, NULL},
 	    {SOUND(
 		 CUSTOM, ",\"properties\":{},\"properties\":{\"name\":\"n\"}"),
-		CURRENTS_SOUND, NULL},
+		CURRENTS_VALID, NULL},
 	    {SOUND(CUSTOM,
 		 ",\"properties\":{\"name\":\"n\"},\"properties\":null"),
 		CURRENTS_REQUIRED_MISSING, NULL},
-	    {PROPERTIES(CUSTOM, "\"name\":5,\"name\":\"n\""), CURRENTS_SOUND,
+	    {PROPERTIES(CUSTOM, "\"name\":5,\"name\":\"n\""), CURRENTS_VALID,
 		NULL},
 	    {PROPERTIES(CUSTOM, "\"name\":\"n\",\"name\":null"),
 		CURRENTS_REQUIRED_MISSING, NULL},
@@ -199,27 +199,27 @@ test_properties(void **state)
 	    {"{\"properties\":{\"name\":5},\"event_type\":\"" CUSTOM
 	     "\",\"id\":\"i\",\"time\":1}",
 		CURRENTS_WRONG_TYPE, NULL},
-	    {PROPERTIES("x.New", "\"name\":5"), CURRENTS_SOUND, NULL},
+	    {PROPERTIES("x.New", "\"name\":5"), CURRENTS_VALID, NULL},
 	    {PROPERTIES(
 		 CUSTOM, "\"name\":\"n\",\"custom_properties\":{\"a\":[[{}]]}"),
-		CURRENTS_SOUND, NULL},
+		CURRENTS_VALID, NULL},
 	    {PROPERTIES(CUSTOM, "\"name\":\"n\",\"custom_properties\":\"\""),
-		CURRENTS_SOUND, NULL},
+		CURRENTS_VALID, NULL},
 	    {PROPERTIES(CUSTOM, "\"name\":\"n\",\"custom_properties\":[]"),
 		CURRENTS_WRONG_TYPE,
 		"property custom_properties should be object"},
 	    {PROPERTIES(LOCATION, "\"latitude\":1e400,\"longitude\":-1.5"),
-		CURRENTS_SOUND, NULL},
+		CURRENTS_VALID, NULL},
 	    {PROPERTIES(LOCATION, "\"latitude\":\"1\",\"longitude\":-1.5"),
 		CURRENTS_WRONG_TYPE, "property latitude should be number"},
 	    {PROPERTIES(LOCATION, "\"latitude\":\"\",\"longitude\":1"),
-		CURRENTS_SOUND, NULL},
+		CURRENTS_VALID, NULL},
 	    {PROPERTIES(CLICK, "\"is_amp\":\"true\""), CURRENTS_WRONG_TYPE,
 		"property is_amp should be boolean"},
-	    {PROPERTIES(CLICK, "\"is_amp\":null,\"url\":null"), CURRENTS_SOUND,
+	    {PROPERTIES(CLICK, "\"is_amp\":null,\"url\":null"), CURRENTS_VALID,
 		NULL},
 	    {PROPERTIES(CLICK, "\"price\":\"not of this type\""),
-		CURRENTS_SOUND, NULL},
+		CURRENTS_VALID, NULL},
 	};
 
 	(void)state;
@@ -234,21 +234,21 @@ test_integers(void **state)
 		PROPERTIES(CLICK, "\"send_time\":" value), flaw, NULL          \
 	}
 	static const struct flaw_case cases[] = {
-	    SEND_TIME("5", CURRENTS_SOUND),
-	    SEND_TIME("5.0", CURRENTS_SOUND),
-	    SEND_TIME("1e3", CURRENTS_SOUND),
-	    SEND_TIME("1e400", CURRENTS_SOUND),
-	    SEND_TIME("-12345678901234567890", CURRENTS_SOUND),
+	    SEND_TIME("5", CURRENTS_VALID),
+	    SEND_TIME("5.0", CURRENTS_VALID),
+	    SEND_TIME("1e3", CURRENTS_VALID),
+	    SEND_TIME("1e400", CURRENTS_VALID),
+	    SEND_TIME("-12345678901234567890", CURRENTS_VALID),
 	    SEND_TIME("15e-1", CURRENTS_WRONG_TYPE),
 	    SEND_TIME("0.5", CURRENTS_WRONG_TYPE),
 	    SEND_TIME("1e-400", CURRENTS_WRONG_TYPE),
 	    SEND_TIME("\"5\"", CURRENTS_WRONG_TYPE),
 	    SEND_TIME("true", CURRENTS_WRONG_TYPE),
-	    SEND_TIME("\"\"", CURRENTS_SOUND),
+	    SEND_TIME("\"\"", CURRENTS_VALID),
 	    {PROPERTIES("agentconsole.ToolInvocation", "\"duration\":1.5"),
 		CURRENTS_WRONG_TYPE, "property duration should be integer"},
 	    {PROPERTIES("users.behaviors.app.SessionEnd", "\"duration\":1.5"),
-		CURRENTS_SOUND, NULL},
+		CURRENTS_VALID, NULL},
 	};
 
 	(void)state;
@@ -270,18 +270,18 @@ test_arrays(void **state)
 		    flaw, NULL                                                 \
 	}
 	static const struct flaw_case cases[] = {
-	    REASONS("[]", CURRENTS_SOUND),
-	    REASONS("[\"\"]", CURRENTS_SOUND),
-	    REASONS("[\"a\",\"b\"]", CURRENTS_SOUND),
-	    REASONS("null", CURRENTS_SOUND),
-	    REASONS("\"\"", CURRENTS_SOUND),
+	    REASONS("[]", CURRENTS_VALID),
+	    REASONS("[\"\"]", CURRENTS_VALID),
+	    REASONS("[\"a\",\"b\"]", CURRENTS_VALID),
+	    REASONS("null", CURRENTS_VALID),
+	    REASONS("\"\"", CURRENTS_VALID),
 	    REASONS("[null]", CURRENTS_WRONG_TYPE),
 	    REASONS("[\"a\",5]", CURRENTS_WRONG_TYPE),
 	    REASONS("[[\"a\"]]", CURRENTS_WRONG_TYPE),
 	    REASONS("\"a\"", CURRENTS_WRONG_TYPE),
 	    REASONS("{}", CURRENTS_WRONG_TYPE),
-	    MEDIA("[\"a\",null]", CURRENTS_SOUND),
-	    MEDIA("[]", CURRENTS_SOUND),
+	    MEDIA("[\"a\",null]", CURRENTS_VALID),
+	    MEDIA("[]", CURRENTS_VALID),
 	    MEDIA("[null,5,null]", CURRENTS_WRONG_TYPE),
 	    MEDIA("[{\"string\":\"a\"}]", CURRENTS_WRONG_TYPE),
 	};
@@ -294,14 +294,14 @@ static void
 test_utf8(void **state)
 {
 	static const struct flaw_case cases[] = {
-	    {PROPERTIES(CUSTOM, "\"name\":\"\xc3\xa9\""), CURRENTS_SOUND, NULL},
+	    {PROPERTIES(CUSTOM, "\"name\":\"\xc3\xa9\""), CURRENTS_VALID, NULL},
 	    {PROPERTIES(CUSTOM, "\"name\":\"\xff\""), CURRENTS_BAD_UTF8,
 		"bytes that are not UTF-8"},
 	    {PROPERTIES(CUSTOM, "\"name\":\"\xc0\x80\""), CURRENTS_BAD_UTF8,
 		NULL},
 	    {PROPERTIES(CUSTOM, "\"\xed\xa0\x80\":1"), CURRENTS_BAD_UTF8, NULL},
 	    {"{\"a\":\"\xf5\"}", CURRENTS_BAD_UTF8, NULL},
-	    {PROPERTIES(CUSTOM, "\"name\":\"\\ud800 \\u0000\""), CURRENTS_SOUND,
+	    {PROPERTIES(CUSTOM, "\"name\":\"\\ud800 \\u0000\""), CURRENTS_VALID,
 		NULL},
 	};
 
@@ -311,7 +311,7 @@ test_utf8(void **state)
 	assert_int_equal(
 	    read_text("{\"a\xff\":\"\xff\",\"events\":[" EVENT "]}"),
 	    CURRENTS_READ);
-	assert_int_equal(batch.events[0].flaw, CURRENTS_SOUND);
+	assert_int_equal(batch.events[0].flaw, CURRENTS_VALID);
 }
 
 /* The members of user that are checked are those that the catalogue names. */

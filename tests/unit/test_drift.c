@@ -207,9 +207,9 @@ test_bounded(void **state)
 	assert_true(buf_ok(&body, NULL));
 	read_body(body.data);
 	assert_int_equal(batch.count, EVENTS);
-	assert_int_equal(batch.note_count, CURRENTS_NOTES_MAX);
+	assert_int_equal(batch.note_count, CURRENTS_DRIFT_MAX);
 	assert_int_equal(
-	    batch.notes_lost, EVENTS * (1 + KEYS) - CURRENTS_NOTES_MAX);
+	    batch.notes_lost, EVENTS * (1 + KEYS) - CURRENTS_DRIFT_MAX);
 	buf_fini(&body);
 }
 
@@ -217,7 +217,7 @@ static void
 test_text(void **state)
 {
 	char name[4096], text[DRIFT_TEXT_MAX];
-	struct currents_note note = {.what = CURRENTS_NOTE_PROPERTY,
+	struct currents_drift note = {.what = CURRENTS_DRIFT_PROPERTY,
 	    .type = {name, sizeof(name)},
 	    .field = {name, sizeof(name)},
 	    .json = "array<string|null>"};
@@ -232,7 +232,7 @@ test_text(void **state)
 			    name + DRIFT_NAME_MAX - 2, "\xf0\x9f\x98\x80", 4);
 		drift_text_write(&note, text);
 		assert_true(drift_text_read(text, &drift));
-		assert_int_equal(drift.what, CURRENTS_NOTE_PROPERTY);
+		assert_int_equal(drift.what, CURRENTS_DRIFT_PROPERTY);
 		assert_int_equal(drift.type.len,
 		    round == 0 ? 6 * DRIFT_NAME_MAX
 			       : DRIFT_NAME_MAX - round / 2 * 2);
@@ -312,8 +312,8 @@ test_adopt(void **state)
 	    "\"properties\", of the catalogue and of the event\n"
 	    "# x.mail.New price (array): decide its type, then add it to "
 	    "\"properties\", of the catalogue and of the event\n"
-	    "# users.UserOrphan app_id (object): is of another type now, and "
-	    "flawed for it\n"
+	    "# users.UserOrphan app_id (object): is of another type now, which "
+	    "makes its event invalid\n"
 	    "# users.UserOrphan orphaned_by_id (absent): is required: take it "
 	    "out of \"required\"?\n",
 	    type->status);
@@ -327,7 +327,7 @@ test_adopt(void **state)
 static void
 test_adopt_names(void **state)
 {
-	struct currents_note note = {.what = CURRENTS_NOTE_PROPERTY,
+	struct currents_drift note = {.what = CURRENTS_DRIFT_PROPERTY,
 	    .type = {"x.New", 5},
 	    .json = "string"};
 	char text[8][DRIFT_TEXT_MAX], name[200];
@@ -340,8 +340,7 @@ test_adopt_names(void **state)
 	memset(name, 'n', sizeof(name) - 1);
 	name[sizeof(name) - 1] = '\0';
 	for (size_t i = 0; i < 8; i++) {
-		note.field =
-		    (struct currents_text){fields[i], strlen(fields[i])};
+		note.field = (struct str){fields[i], strlen(fields[i])};
 		drift_text_write(&note, text[i]);
 		seen[i] = text[i];
 	}

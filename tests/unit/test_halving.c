@@ -1,6 +1,6 @@
 /*
- * Refused requests: halved until the culprit is alone, which is buried only
- * with proof; and nothing is buried by a destination that refuses all.
+ * Refused requests: halved until the culprit is alone, which is dead only
+ * with proof; and nothing is dead by a destination that refuses all.
  */
 
 #include "lane_help.h"
@@ -19,7 +19,7 @@ test_one_bad_in_a_thousand(void **state)
 		world_lane_start();
 		world_pass(10000);
 		assert_int_equal(world->done, 999);
-		assert_int_equal(world->buried, 1);
+		assert_int_equal(world->dead, 1);
 		assert_true(world->posts <= 21);
 		assert_int_equal(world->settles, 1);
 		world_end();
@@ -38,7 +38,7 @@ test_seven_bad_in_ten_thousand(void **state)
 	world_lane_start();
 	world_pass(60000);
 	assert_int_equal(world->done, 9993);
-	assert_int_equal(world->buried, 7);
+	assert_int_equal(world->dead, 7);
 	assert_true(world->posts <= 10 + 7 * 20);
 	assert_int_equal(world_status().state, FORWARDER_RUNNING);
 	world_end();
@@ -47,7 +47,7 @@ test_seven_bad_in_ten_thousand(void **state)
 static void
 test_refusing_everything_buries_nothing(void **state)
 {
-	struct forwarder_lane_status status;
+	struct forwarder_destination_status status;
 
 	(void)state;
 	world_start(10000);
@@ -55,11 +55,11 @@ test_refusing_everything_buries_nothing(void **state)
 	world_lane_start();
 	world_pass(50000);
 	status = world_status();
-	assert_int_equal(status.state, FORWARDER_STOPPED);
+	assert_int_equal(status.state, FORWARDER_HALTED);
 	assert_non_null(strstr(status.why, "HTTP 400: bad"));
 	assert_true(world->posts <= 100);
 	world_pass(3600 * 1000);
-	assert_int_equal(world->buried, 0);
+	assert_int_equal(world->dead, 0);
 	assert_int_equal(world->done, 0);
 	assert_true(world->posts <= 200); /* a probe each minute */
 	world->all_status = 0;
@@ -69,7 +69,7 @@ test_refusing_everything_buries_nothing(void **state)
 	world_end();
 }
 
-/* It took all before, so there is proof; still nothing may be buried. */
+/* It took all before, so there is proof; still nothing may be dead. */
 static void
 test_refusing_everything_later(void **state)
 {
@@ -84,8 +84,8 @@ test_refusing_everything_later(void **state)
 	lane_look(world->lane);
 	world->posts = 0;
 	world_pass(50000);
-	assert_int_equal(world_status().state, FORWARDER_STOPPED);
-	assert_int_equal(world->buried, 0);
+	assert_int_equal(world_status().state, FORWARDER_HALTED);
+	assert_int_equal(world->dead, 0);
 	assert_true(world->posts <= 150);
 	world->all_status = 0;
 	world_pass(3 * 3600 * 1000);
@@ -113,7 +113,7 @@ test_no_burial_without_proof(void **state)
 	world->events[0].bad = true;
 	world_lane_start();
 	world_pass(10 * 60 * 1000);
-	assert_int_equal(world->buried, 0);
+	assert_int_equal(world->dead, 0);
 	assert_int_equal(world->aside, 1);
 	assert_int_equal(world_status().state, FORWARDER_RUNNING);
 	world->count = 50; /* it holds up no one, and now there is proof */
@@ -121,7 +121,7 @@ test_no_burial_without_proof(void **state)
 	world_pass(2000);
 	assert_int_equal(world->done, 49);
 	world_pass(2 * 3600 * 1000);
-	assert_int_equal(world->buried, 1);
+	assert_int_equal(world->dead, 1);
 	world_end();
 }
 
@@ -140,11 +140,11 @@ test_alone_waits_for_proof(void **state)
 	world->count = 2001;
 	lane_look(world->lane);
 	world_pass(1800 * 1000);
-	assert_int_equal(world->buried, 0);
+	assert_int_equal(world->dead, 0);
 	assert_int_equal(world->aside, 1);
 	trickle(19);
 	world_pass(3600 * 1000);
-	assert_int_equal(world->buried, 1);
+	assert_int_equal(world->dead, 1);
 	assert_int_equal(world->done, 2019);
 	assert_int_equal(world_status().state, FORWARDER_RUNNING);
 	world_end();
@@ -162,12 +162,12 @@ test_a_trickle_that_is_refused(void **state)
 	assert_int_equal(world->done, 1500);
 	world->all_status = 400;
 	trickle(300);
-	assert_int_equal(world->buried, 0);
-	assert_int_equal(world_status().state, FORWARDER_STOPPED);
+	assert_int_equal(world->dead, 0);
+	assert_int_equal(world_status().state, FORWARDER_HALTED);
 	world->all_status = 0;
 	world_pass(3 * 3600 * 1000);
 	assert_int_equal(world->done, 1800);
-	assert_int_equal(world->buried, 0);
+	assert_int_equal(world->dead, 0);
 	world_end();
 }
 
@@ -191,7 +191,7 @@ test_a_kind_that_is_refused(void **state)
 		trickle(3600);
 		print_message("%zu before: %zu of 2400 done, %zu requests\n",
 		    before[i], world->done - before[i], world->posts);
-		assert_int_equal(world->buried, 0);
+		assert_int_equal(world->dead, 0);
 		/* What is good goes on, if slowly: a person must act. Between
 		 * two stops are 20 that are refused, and 40 that are not. */
 		assert_true(world->done - before[i] > 1500);
@@ -204,7 +204,7 @@ test_a_kind_that_is_refused(void **state)
 	}
 }
 
-/* A few that are bad among many, one by one: each is buried in the end. */
+/* A few that are bad among many, one by one: each is dead in the end. */
 static void
 test_a_trickle_with_bad_ones(void **state)
 {
@@ -218,7 +218,7 @@ test_a_trickle_with_bad_ones(void **state)
 	world_lane_start();
 	trickle(4000);
 	world_pass(2 * 3600 * 1000);
-	assert_int_equal(world->buried, 39);
+	assert_int_equal(world->dead, 39);
 	assert_int_equal(world->done, 4000 - 39);
 	print_message("%zu requests\n", world->posts);
 	assert_int_equal(world_status().state, FORWARDER_RUNNING);
@@ -241,7 +241,7 @@ test_halving_within_one_identity(void **state)
 	world_lane_start();
 	world_pass(3600 * 1000);
 	assert_int_equal(world->done, 899);
-	assert_int_equal(world->buried, 1);
+	assert_int_equal(world->dead, 1);
 	assert_true(world->who_most <= 950);
 	world_end();
 }

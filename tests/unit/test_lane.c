@@ -55,7 +55,7 @@ test_learns_from_413(void **state)
 	world_lane_start();
 	world_pass(60000);
 	assert_int_equal(world->done, 20000);
-	assert_int_equal(world->buried, 0);
+	assert_int_equal(world->dead, 0);
 	assert_true(world->posts < 20);
 	assert_int_equal(world_status().state, FORWARDER_RUNNING);
 	world_end();
@@ -83,7 +83,7 @@ test_one_too_large(void **state)
 	world_lane_start();
 	world_pass(10000);
 	assert_int_equal(world->done, 19999);
-	assert_int_equal(world->buried, 1);
+	assert_int_equal(world->dead, 1);
 	assert_in_range(world->events[700].posts, 10, 11);
 	assert_true(world->posts <= 20 + 20);
 	assert_int_equal(
@@ -151,7 +151,7 @@ test_dropped_settle_without_a_post(void **state)
 static void
 test_stops_and_probes(void **state)
 {
-	struct forwarder_lane_status status;
+	struct forwarder_destination_status status;
 
 	(void)state;
 	world_start(3000);
@@ -159,7 +159,7 @@ test_stops_and_probes(void **state)
 	world_lane_start();
 	world_pass(30000);
 	status = world_status();
-	assert_int_equal(status.state, FORWARDER_STOPPED);
+	assert_int_equal(status.state, FORWARDER_HALTED);
 	assert_non_null(strstr(status.why, "HTTP 401: bad; check"));
 	assert_true(status.until_ms > world->now.wall_ms);
 	assert_true(world->posts <= world->settings.in_flight);
@@ -230,7 +230,7 @@ test_trouble_blames_no_event(void **state)
 	world_lane_start();
 	world_pass(3 * 3600 * 1000);
 	assert_int_equal(world->done, 19995);
-	assert_int_equal(world->buried, 5);
+	assert_int_equal(world->dead, 5);
 	for (i = 0; i < world->count; i++)
 		assert_int_equal(world->events[i].again, 0);
 	world_end();
@@ -256,7 +256,7 @@ test_retry_after_and_pace(void **state)
 	world->judge = judge_busy;
 	world_lane_start();
 	world_pass(121 * 1000);
-	assert_int_equal(world_status().state, FORWARDER_WAITING);
+	assert_int_equal(world_status().state, FORWARDER_BACKING_OFF);
 	assert_true(world->posts >= 4 && world->posts <= 5);
 	pace = world_status().pace_per_minute;
 	assert_true(pace < 14250 / 2 && pace >= 1425);

@@ -1,7 +1,7 @@
 /*
  * A day of a lane, under a virtual clock: campaigns, identities over their
  * quota, outages, 429s, bad events, planned stops and crashes. At the end
- * every event is at Heap once, or buried if it is bad, and no window of a
+ * every event is at Heap once, or dead if it is bad, and no window of a
  * minute, wherever it lies, held more than the share of the quotas.
  */
 

@@ -12,12 +12,12 @@
 static uint64_t
 noted(void)
 {
-	struct forwarder_note notes[FORWARDER_NOTES_MAX];
+	struct forwarder_omission notes[FORWARDER_OMISSIONS_MAX];
 
 	if (lane_notes(world->lane, notes) == 0)
 		return 0;
 	assert_string_equal(notes[0].property, "plan");
-	assert_int_equal(notes[0].kind, TRACK_NOTE_CUT);
+	assert_int_equal(notes[0].kind, TRACK_OMISSION_CUT);
 	return notes[0].count;
 }
 
@@ -69,14 +69,14 @@ test_no_memory_blames_nobody(void **state)
 	world->map_fails = ERR_NONE;
 	world_pass(30000);
 	assert_int_equal(world->done, 100);
-	assert_int_equal(world->buried, 0);
+	assert_int_equal(world->dead, 0);
 	world_end();
 }
 
 static void
 test_dry_run(void **state)
 {
-	struct forwarder_lane_status status;
+	struct forwarder_destination_status status;
 
 	(void)state;
 	world_start(12000);
@@ -87,10 +87,10 @@ test_dry_run(void **state)
 	world_lane_start();
 	world_pass(10000);
 	status = world_status();
-	assert_int_equal(status.state, FORWARDER_DRY);
-	assert_int_equal(status.dry_sent, 9999);
-	assert_int_equal(status.dry_dropped, 1);
-	assert_int_equal(status.dry_buried, 0);
+	assert_int_equal(status.state, FORWARDER_TRIAL);
+	assert_int_equal(status.trial_sent, 9999);
+	assert_int_equal(status.trial_dropped, 1);
+	assert_int_equal(status.trial_dead, 0);
 	assert_int_equal(noted(), 2 * 10000);
 
 	/* paused it looks at nothing, and goes on where it was */
@@ -98,10 +98,10 @@ test_dry_run(void **state)
 	world->count = 12000;
 	lane_look(world->lane);
 	world_pass(5000);
-	assert_int_equal(world_status().dry_sent, 9999);
+	assert_int_equal(world_status().trial_sent, 9999);
 	lane_pause(world->lane, false, &world->now);
 	world_pass(5000);
-	assert_int_equal(world_status().dry_sent, 11999);
+	assert_int_equal(world_status().trial_sent, 11999);
 
 	assert_int_equal(world->posts, 0);
 	assert_int_equal(world->settles, 0);
@@ -114,32 +114,34 @@ test_dry_run(void **state)
 static void
 test_tally_is_bounded(void **state)
 {
-	static char names[FORWARDER_NOTES_MAX + 100][8];
-	static struct forwarder_note notes[FORWARDER_NOTES_MAX];
+	static char names[FORWARDER_OMISSIONS_MAX + 100][8];
+	static struct forwarder_omission notes[FORWARDER_OMISSIONS_MAX];
 	struct tally *tally = calloc(1, sizeof(*tally));
 	struct track_result result = {.note_count = 1, .notes_lost = 1};
 	char copy[8];
 
 	(void)state;
 	assert_non_null(tally);
-	for (size_t i = 0; i < FORWARDER_NOTES_MAX + 100; i++) {
+	for (size_t i = 0; i < FORWARDER_OMISSIONS_MAX + 100; i++) {
 		(void)snprintf(names[i], sizeof(names[i]), "%zu", i);
 		result.notes[0] =
-		    (struct track_note){names[i], TRACK_NOTE_BLANK, 2};
+		    (struct track_omission){names[i], TRACK_OMISSION_BLANK, 2};
 		tally_add(tally, &result);
 	}
-	assert_int_equal(tally_copy(tally, notes), FORWARDER_NOTES_MAX);
-	assert_int_equal(tally->lost, FORWARDER_NOTES_MAX + 100 + 2 * 100);
+	assert_int_equal(tally_copy(tally, notes), FORWARDER_OMISSIONS_MAX);
+	assert_int_equal(tally->lost, FORWARDER_OMISSIONS_MAX + 100 + 2 * 100);
 
 	/* the same text elsewhere is the same property */
 	(void)strcpy(copy, "5");
 	result = (struct track_result){.note_count = 2};
-	result.notes[0] = (struct track_note){copy, TRACK_NOTE_BLANK, 40};
-	result.notes[1] = (struct track_note){copy, TRACK_NOTE_CUT, 1};
+	result.notes[0] =
+	    (struct track_omission){copy, TRACK_OMISSION_BLANK, 40};
+	result.notes[1] = (struct track_omission){copy, TRACK_OMISSION_CUT, 1};
 	tally_add(tally, &result);
-	assert_int_equal(tally->lost, FORWARDER_NOTES_MAX + 100 + 2 * 100 + 1);
-	assert_int_equal(tally_copy(tally, notes), FORWARDER_NOTES_MAX);
-	for (size_t i = 0; i < FORWARDER_NOTES_MAX; i++) {
+	assert_int_equal(
+	    tally->lost, FORWARDER_OMISSIONS_MAX + 100 + 2 * 100 + 1);
+	assert_int_equal(tally_copy(tally, notes), FORWARDER_OMISSIONS_MAX);
+	for (size_t i = 0; i < FORWARDER_OMISSIONS_MAX; i++) {
 		if (strcmp(notes[i].property, "5") == 0)
 			assert_int_equal(notes[i].count, 42);
 	}

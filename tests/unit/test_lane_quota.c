@@ -18,7 +18,7 @@ test_rests_after_a_crash(void **state)
 	world_lane_stop(true);
 	world->posts = 0;
 	world_lane_start();
-	assert_int_equal(world_status().state, FORWARDER_RESTING);
+	assert_int_equal(world_status().state, FORWARDER_COOLING_DOWN);
 	world_pass(59000);
 	assert_int_equal(world->posts, 0);
 	world_pass(3000);

@@ -94,7 +94,7 @@ pass_between(const struct between *between)
 		world->saved.any_post_ms = world->now.wall_ms;
 	if (between->renamed) {
 		free(world->saved.sends);
-		world->saved = (struct queue_lane){
+		world->saved = (struct queue_destination){
 		    .any_post_ms = world->saved.any_post_ms,
 		};
 		world->doubt_len = 0;
@@ -129,7 +129,7 @@ test_quota_over_a_restart(void **state)
 		pass_between(between);
 		world_lane_start();
 		assert_int_equal(world_status().state,
-		    rest_ms > 0 ? FORWARDER_RESTING : FORWARDER_RUNNING);
+		    rest_ms > 0 ? FORWARDER_COOLING_DOWN : FORWARDER_RUNNING);
 		/* The last post was some seconds before. */
 		if (rest_ms > 0)
 			assert_in_range(
@@ -172,8 +172,8 @@ test_quotas_switched_on(void **state)
 		unsigned app, who, then_app, then_who;
 		enum forwarder_state state;
 	} cases[] = {
-	    {0, 0, 15000, 0, FORWARDER_RESTING},
-	    {15000, 0, 15000, 1000, FORWARDER_RESTING},
+	    {0, 0, 15000, 0, FORWARDER_COOLING_DOWN},
+	    {15000, 0, 15000, 1000, FORWARDER_COOLING_DOWN},
 	    {0, 1000, 15000, 1000, FORWARDER_RUNNING},
 	    {15000, 1000, 15000, 0, FORWARDER_RUNNING},
 	    {15000, 1000, 0, 0, FORWARDER_RUNNING},
@@ -222,7 +222,7 @@ test_retry_after_over_a_restart(void **state)
 		world->judge = judge_busy;
 		world_lane_start();
 		world_pass(100);
-		assert_int_equal(world_status().state, FORWARDER_WAITING);
+		assert_int_equal(world_status().state, FORWARDER_BACKING_OFF);
 		world_lane_stop(false);
 		world->judge = NULL;
 		world->now.mono_ms += 30000;
@@ -231,7 +231,7 @@ test_retry_after_over_a_restart(void **state)
 		world_pass(10000);
 		lane_pause(world->lane, true, &world->now);
 		lane_pause(world->lane, false, &world->now);
-		assert_int_equal(world_status().state, FORWARDER_WAITING);
+		assert_int_equal(world_status().state, FORWARDER_BACKING_OFF);
 		assert_string_equal(world_status().why, "HTTP 503: busy");
 		/* On a clock that nobody trusts, all of it from now. */
 		world_pass((way == 1 ? 300000 : 270000) - 11000);
@@ -242,7 +242,8 @@ test_retry_after_over_a_restart(void **state)
 		world_lane_stop(false);
 		world->settings.url = "https://elsewhere.example/api/track";
 		world_lane_start();
-		assert_int_not_equal(world_status().state, FORWARDER_WAITING);
+		assert_int_not_equal(
+		    world_status().state, FORWARDER_BACKING_OFF);
 		world_end();
 	}
 }

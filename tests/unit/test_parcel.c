@@ -12,11 +12,11 @@
 
 enum { ITEMS = 300 };
 
-static struct parcel_item items[ITEMS];
+static struct item items[ITEMS];
 static char texts[ITEMS][64];
 
 static void
-item(const void *arg, size_t n, struct parcel_item *ret_item)
+item(const void *arg, size_t n, struct item *ret_item)
 {
 	(void)arg;
 	*ret_item = items[n];
@@ -34,12 +34,11 @@ items_make(size_t kinds)
 		    names[kind], sizeof(names[kind]), "kind-%zu", kind);
 		(void)snprintf(texts[i], sizeof(texts[i]),
 		    "{\"id\":%zu,\"text\":\"the same again\"}", i);
-		items[i] = (struct parcel_item){.kind = names[kind],
-		    .kind_len = strlen(names[kind]),
-		    .data = texts[i],
-		    .data_len = i % 10 == 0 ? 0 : strlen(texts[i])};
+		items[i] = (struct item){.type = str_text(names[kind]),
+		    .data.data = texts[i],
+		    .data.len = i % 10 == 0 ? 0 : strlen(texts[i])};
 	}
-	items[7].kind_len = 0;
+	items[7].type.len = 0;
 }
 
 static void
@@ -47,14 +46,14 @@ parcel_is_items(const struct parcel *parcel, size_t count)
 {
 	assert_int_equal(parcel->count, count);
 	for (size_t i = 0; i < count; i++) {
-		const struct parcel_item *got = &parcel->items[i];
+		const struct item *got = &parcel->items[i];
 
-		assert_int_equal(got->kind_len, items[i].kind_len);
+		assert_int_equal(got->type.len, items[i].type.len);
 		assert_memory_equal(
-		    got->kind, items[i].kind, items[i].kind_len);
-		assert_int_equal(got->data_len, items[i].data_len);
+		    got->type.data, items[i].type.data, items[i].type.len);
+		assert_int_equal(got->data.len, items[i].data.len);
 		assert_memory_equal(
-		    got->data, items[i].data, items[i].data_len);
+		    got->data.data, items[i].data.data, items[i].data.len);
 	}
 }
 

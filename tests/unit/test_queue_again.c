@@ -25,31 +25,31 @@ static void
 test_the_damaged_are_tried_again(void **state)
 {
 	struct fixture *fixture = *state;
-	struct books_totals books;
+	struct stats_totals books;
 	struct queue_lease *lease;
 	struct answer answer;
 
 	assert_true(queue_test_put(
-	    fixture->queue, "main", "Open", "a", 3, QUEUE_WAIT, &answer));
+	    fixture->queue, "main", "Open", "a", 3, ITEM_QUEUE, &answer));
 	queue_test_close(fixture->queue);
 	/* for a while its parcel cannot be read */
-	sql(fixture, "UPDATE parcel SET seq=seq+1000");
+	sql(fixture, "UPDATE batch SET seq=seq+1000");
 	fixture->queue = queue_test_open(&fixture->settings);
-	fixture->lane = lane_test_open(fixture->queue, "heap");
+	fixture->destination = lane_test_open(fixture->queue, "heap");
 	assert_null(take(fixture, 1));
-	books_totals(fixture->queue, &books);
-	assert_int_equal(books.set_aside_parcels, 1);
+	stats_totals(fixture->queue, &books);
+	assert_int_equal(books.quarantined_batches, 1);
 	books_test_agree(fixture->queue);
 	queue_test_close(fixture->queue);
-	sql(fixture, "UPDATE parcel SET seq=seq-1000");
+	sql(fixture, "UPDATE batch SET seq=seq-1000");
 	fixture->queue = queue_test_open(&fixture->settings);
-	fixture->lane = lane_test_open(fixture->queue, "heap");
+	fixture->destination = lane_test_open(fixture->queue, "heap");
 	lease = take(fixture, 1);
 	assert_non_null(lease);
 	assert_int_equal(lease->count, 3);
 	queue_lease_free(fixture->queue, lease);
-	books_totals(fixture->queue, &books);
-	assert_int_equal(books.set_aside_parcels, 0);
+	stats_totals(fixture->queue, &books);
+	assert_int_equal(books.quarantined_batches, 0);
 }
 
 static void
@@ -61,9 +61,9 @@ test_a_clock_set_back(void **state)
 	int64_t wrong_ms = 2000000000000, right_ms = 1764000000000;
 
 	assert_true(queue_test_put(
-	    fixture->queue, "main", "Open", "a", 2, QUEUE_WAIT, &answer));
+	    fixture->queue, "main", "Open", "a", 2, ITEM_QUEUE, &answer));
 	lease = take(fixture, wrong_ms);
-	settle_all(fixture, lease, QUEUE_AGAIN, wrong_ms + 60000);
+	settle_all(fixture, lease, QUEUE_DEFERRED, wrong_ms + 60000);
 	queue_lease_free(fixture->queue, lease);
 	assert_null(take(fixture, wrong_ms));
 	lease = take(fixture, right_ms);
@@ -77,27 +77,21 @@ test_one_bad_put_fails_alone(void **state)
 {
 	struct fixture *fixture = *state;
 	size_t huge = 1000000001; /* above SQLite's limit of a value */
-	struct queue_item good = {.kind = "Open",
-	    .kind_len = 4,
-	    .id = "1",
-	    .id_len = 1,
-	    .data = "{}",
-	    .data_len = 2};
-	struct queue_item bad = {.fate = QUEUE_BURY,
-	    .kind = "Open",
-	    .kind_len = 4,
-	    .id = "2",
-	    .id_len = 1,
-	    .data_len = huge,
+	struct item good = {
+	    .type = STR("Open"), .id = STR("1"), .data = STR("{}")};
+	struct item bad = {.fate = ITEM_DEAD,
+	    .type = STR("Open"),
+	    .id = STR("2"),
+	    .data.len = huge,
 	    .reason = "large"};
 	struct queue_batch batch = {
-	    .source = "main", .lane = "heap", .now_ms = 1, .count = 1};
+	    .source = "main", .destination = "heap", .now_ms = 1, .count = 1};
 	struct answer answers[3];
 	char *bytes = calloc(huge, 1);
 	struct err err;
 
 	assert_non_null(bytes);
-	bad.data = bytes;
+	bad.data.data = bytes;
 	queue_test_close(fixture->queue);
 	assert_true(queue_open(&fixture->settings, &fixture->queue, &err));
 	/* handed over before the committer runs, they are one group */
@@ -140,12 +134,12 @@ test_a_full_table_still_counts(void **state)
 	struct err err;
 
 	queue_test_close(fixture->queue);
-	fixture->settings.notes_max = 2;
+	fixture->settings.drift_max = 2;
 	fixture->queue = queue_test_open(&fixture->settings);
 	for (size_t i = 0; i < 5; i++) {
-		struct queue_note note = {.text = texts[i], .events = 1};
+		struct queue_drift note = {.text = texts[i], .events = 1};
 		struct queue_batch batch = {.source = "main",
-		    .lane = "heap",
+		    .destination = "heap",
 		    .now_ms = 1,
 		    .notes = &note,
 		    .note_count = 1};
@@ -156,7 +150,7 @@ test_a_full_table_still_counts(void **state)
 		    fixture->queue, &batch, answer_done, &answer, &err));
 		assert_true(answer_wait(&answer));
 	}
-	assert_true(books_notes(fixture->queue, note_text, all, &err));
+	assert_true(stats_drift(fixture->queue, note_text, all, &err));
 	assert_string_equal(all, "(more)=1 one=2 two=2 ");
 }
 

@@ -1,5 +1,5 @@
 /*
- * What the queue keeps beside the waiting: the buried, the dropped, the
+ * What the queue keeps beside the queued: the dead, the dropped, the
  * delivered, notes, erasures, and what a lane must remember.
  */
 
@@ -12,20 +12,20 @@ struct found {
 };
 
 static bool
-note_buried(void *arg, const struct books_buried *buried)
+note_buried(void *arg, const struct stats_dead *dead)
 {
 	struct found *found = arg;
 
 	found->count++;
 	(void)snprintf(
-	    found->reason, sizeof(found->reason), "%s", buried->reason);
+	    found->reason, sizeof(found->reason), "%s", dead->reason);
 	(void)snprintf(found->words, sizeof(found->words), "%.*s",
-	    (int)buried->words_len, buried->words);
+	    (int)dead->words_len, dead->words);
 	(void)snprintf(found->sent, sizeof(found->sent), "%.*s",
-	    (int)buried->sent_len, buried->sent);
+	    (int)dead->sent_len, dead->sent);
 	(void)snprintf(found->data, sizeof(found->data), "%.*s",
-	    (int)buried->data_len, buried->data);
-	found->status = buried->status;
+	    (int)dead->data_len, dead->data);
+	found->status = dead->status;
 	return true;
 }
 
@@ -50,35 +50,35 @@ test_buried_and_dropped(void **state)
 	struct err err;
 
 	assert_true(queue_test_put(
-	    fixture->queue, "main", "", "bad", 1, QUEUE_BURY, &answer));
-	assert_int_equal(answer.receipt.buried, 1);
+	    fixture->queue, "main", "", "bad", 1, ITEM_DEAD, &answer));
+	assert_int_equal(answer.receipt.dead, 1);
 	assert_true(queue_test_put(
-	    fixture->queue, "main", "Open", "x", 4, QUEUE_DROP, &answer));
+	    fixture->queue, "main", "Open", "x", 4, ITEM_DROP, &answer));
 	assert_int_equal(answer.receipt.dropped, 4);
 	assert_null(take(fixture, 1));
 	assert_true(
-	    books_buried(fixture->queue, 0, 10, note_buried, &found, &err));
+	    stats_dead(fixture->queue, 0, 10, note_buried, &found, &err));
 	assert_int_equal(found.count, 1);
 	assert_string_equal(found.reason, "because");
 	assert_string_equal(found.data, "{\"id\":\"bad-0\",\"kind\":\"\"}");
 	found.count = 0;
-	assert_true(books_drops(fixture->queue, note_drop, &found, &err));
+	assert_true(stats_drops(fixture->queue, note_drop, &found, &err));
 	assert_int_equal(found.count, 4);
 	assert_string_equal(found.reason, "because Open");
 
 	assert_true(queue_test_put(
-	    fixture->queue, "main", "Open", "y", 1, QUEUE_WAIT, &answer));
+	    fixture->queue, "main", "Open", "y", 1, ITEM_QUEUE, &answer));
 	lease = take(fixture, 1);
-	settle_all(fixture, lease, QUEUE_BURIED, 0);
+	settle_all(fixture, lease, QUEUE_DEAD, 0);
 	queue_lease_free(fixture->queue, lease);
 	found.count = 0;
 	assert_true(
-	    books_buried(fixture->queue, 1, 10, note_buried, &found, &err));
+	    stats_dead(fixture->queue, 1, 10, note_buried, &found, &err));
 	assert_int_equal(found.count, 1);
 	assert_string_equal(found.words, "no");
 	assert_string_equal(found.sent, "{}");
 	assert_int_equal(found.status, 400);
-	assert_int_equal(totals(fixture).buried, 2);
+	assert_int_equal(totals(fixture).dead, 2);
 	assert_int_equal(totals(fixture).dropped, 4);
 }
 
@@ -86,33 +86,37 @@ static void
 test_lane_remembers(void **state)
 {
 	struct fixture *fixture = *state;
-	struct queue_rest rest = {.sends = "log", .sends_len = 3};
-	struct queue_lane lane;
+	struct queue_stop_state rest = {.sends = "log", .sends_len = 3};
+	struct queue_destination lane;
 	struct err err;
 
-	assert_true(queue_lane_post(
-	    fixture->queue, fixture->lane, 777, "doubt", 5, &err));
-	assert_true(queue_lane_open(fixture->queue, "heap", &lane, &err));
+	assert_true(queue_destination_post(
+	    fixture->queue, fixture->destination, 777, "doubt", 5, &err));
+	assert_true(
+	    queue_destination_open(fixture->queue, "heap", &lane, &err));
 	assert_int_equal(lane.last_post_ms, 777);
 	assert_int_equal(lane.clean_ms, 0); /* as after a crash */
 	assert_int_equal(lane.doubt_len, 5);
 	assert_memory_equal(lane.doubt, "doubt", 5);
-	queue_lane_fini(&lane);
+	queue_destination_fini(&lane);
+	assert_true(queue_destination_stop(
+	    fixture->queue, fixture->destination, 888, &rest, &err));
 	assert_true(
-	    queue_lane_rest(fixture->queue, fixture->lane, 888, &rest, &err));
-	assert_true(queue_lane_pause(fixture->queue, "heap", true, &err));
-	assert_false(queue_lane_pause(fixture->queue, "nowhere", true, &err));
+	    queue_destination_pause(fixture->queue, "heap", true, &err));
+	assert_false(
+	    queue_destination_pause(fixture->queue, "nowhere", true, &err));
 	assert_int_equal(err.code, ERR_NOT_FOUND);
 	reopen(fixture);
+	assert_true(queue_destination_stop(
+	    fixture->queue, fixture->destination, 888, &rest, &err));
 	assert_true(
-	    queue_lane_rest(fixture->queue, fixture->lane, 888, &rest, &err));
-	assert_true(queue_lane_open(fixture->queue, "heap", &lane, &err));
+	    queue_destination_open(fixture->queue, "heap", &lane, &err));
 	assert_int_equal(lane.clean_ms, 888);
 	assert_int_equal(lane.sends_len, 3);
 	assert_memory_equal(lane.sends, "log", 3);
 	assert_int_equal(lane.doubt_len, 0);
 	assert_true(lane.paused);
-	queue_lane_fini(&lane);
+	queue_destination_fini(&lane);
 }
 
 static void
@@ -123,11 +127,11 @@ test_oldest(void **state)
 	int64_t ms = -1;
 	struct err err;
 
-	assert_true(books_oldest_ms(fixture->queue, NULL, &ms, &err));
+	assert_true(stats_oldest_ms(fixture->queue, NULL, &ms, &err));
 	assert_int_equal(ms, 0);
 	assert_true(queue_test_put(
-	    fixture->queue, "main", "Open", "a", 1, QUEUE_WAIT, &answer));
-	assert_true(books_oldest_ms(fixture->queue, "heap", &ms, &err));
+	    fixture->queue, "main", "Open", "a", 1, ITEM_QUEUE, &answer));
+	assert_true(stats_oldest_ms(fixture->queue, "heap", &ms, &err));
 	assert_int_equal(ms, 1764000000000);
 }
 
@@ -136,7 +140,7 @@ test_delivered_is_kept_and_evicted(void **state)
 {
 	struct fixture *fixture = *state;
 	struct queue_lease *lease;
-	struct books_totals books;
+	struct stats_totals books;
 	struct answer answer;
 	struct queue_verdict verdicts[2];
 	struct err err;
@@ -144,13 +148,13 @@ test_delivered_is_kept_and_evicted(void **state)
 	queue_test_close(fixture->queue);
 	fixture->settings.keep_ms = INT64_MAX / 2;
 	fixture->queue = queue_test_open(&fixture->settings);
-	fixture->lane = lane_test_open(fixture->queue, "heap");
+	fixture->destination = lane_test_open(fixture->queue, "heap");
 	assert_true(queue_test_put(
-	    fixture->queue, "main", "Open", "a", 2, QUEUE_WAIT, &answer));
+	    fixture->queue, "main", "Open", "a", 2, ITEM_QUEUE, &answer));
 	lease = take(fixture, 1);
 	/* in two steps, one of them dropped: still kept, for the other */
 	verdicts[0] = (struct queue_verdict){
-	    .lease = lease, .event = 0, .outcome = QUEUE_DONE};
+	    .lease = lease, .event = 0, .outcome = QUEUE_DELIVERED};
 	verdicts[1] = (struct queue_verdict){.lease = lease,
 	    .event = 1,
 	    .outcome = QUEUE_DROPPED,
@@ -158,21 +162,22 @@ test_delivered_is_kept_and_evicted(void **state)
 	assert_true(queue_settle(fixture->queue, &verdicts[0], 1, 5000, &err));
 	assert_true(queue_settle(fixture->queue, &verdicts[1], 1, 5000, &err));
 	queue_lease_free(fixture->queue, lease);
-	books_totals(fixture->queue, &books);
-	assert_int_equal(books.kept_parcels, 1);
-	assert_true(books.kept_bytes > 0);
+	stats_totals(fixture->queue, &books);
+	assert_int_equal(books.archive_batches, 1);
+	assert_true(books.archive_bytes > 0);
 	books_test_agree(fixture->queue);
 
 	/* its time was over long ago: it goes by itself */
 	queue_test_close(fixture->queue);
 	fixture->settings.keep_ms = 1000;
 	fixture->queue = queue_test_open(&fixture->settings);
-	for (int tries = 0; tries < 1000 && books.kept_parcels > 0; tries++) {
+	for (int tries = 0; tries < 1000 && books.archive_batches > 0;
+	     tries++) {
 		(void)usleep(10000);
-		books_totals(fixture->queue, &books);
+		stats_totals(fixture->queue, &books);
 	}
-	assert_int_equal(books.kept_parcels, 0);
-	assert_int_equal(books.kept_bytes, 0);
+	assert_int_equal(books.archive_batches, 0);
+	assert_int_equal(books.archive_bytes, 0);
 }
 
 static void
@@ -180,7 +185,7 @@ test_kept_goes_before_a_put_is_refused(void **state)
 {
 	struct fixture *fixture = *state;
 	struct queue_lease *lease;
-	struct books_totals books;
+	struct stats_totals books;
 	struct answer answer;
 	char prefix[16];
 	int full = 0; /* rounds since something kept was let go */
@@ -189,16 +194,16 @@ test_kept_goes_before_a_put_is_refused(void **state)
 	fixture->settings.keep_ms = INT64_MAX / 2;
 	fixture->settings.max_bytes = 60 * 8192;
 	fixture->queue = queue_test_open(&fixture->settings);
-	fixture->lane = lane_test_open(fixture->queue, "heap");
+	fixture->destination = lane_test_open(fixture->queue, "heap");
 	for (int n = 0; n < 5000 && full < 200; n++) {
 		(void)snprintf(prefix, sizeof(prefix), "p%d", n);
 		assert_true(queue_test_put(fixture->queue, "main", "Open",
-		    prefix, 50, QUEUE_WAIT, &answer));
+		    prefix, 50, ITEM_QUEUE, &answer));
 		lease = take(fixture, 1);
-		settle_all(fixture, lease, QUEUE_DONE, 0);
+		settle_all(fixture, lease, QUEUE_DELIVERED, 0);
 		queue_lease_free(fixture->queue, lease);
-		books_totals(fixture->queue, &books);
-		if (books.kept_parcels <= n)
+		stats_totals(fixture->queue, &books);
+		if (books.archive_batches <= n)
 			full++;
 	}
 	/* the bound was met, and nothing was refused */
@@ -224,9 +229,9 @@ static void
 test_notes_are_counted(void **state)
 {
 	struct fixture *fixture = *state;
-	struct queue_note note = {.text = "unknown type", .events = 3};
+	struct queue_drift note = {.text = "unknown type", .events = 3};
 	struct queue_batch batch = {.source = "main",
-	    .lane = "heap",
+	    .destination = "heap",
 	    .now_ms = 100,
 	    .notes = &note,
 	    .note_count = 1};
@@ -245,7 +250,7 @@ test_notes_are_counted(void **state)
 	    queue_put(fixture->queue, &batch, answer_done, &answer, &err));
 	assert_true(answer_wait(&answer));
 	assert_false(note.first);
-	assert_true(books_notes(fixture->queue, note_note, &found, &err));
+	assert_true(stats_drift(fixture->queue, note_note, &found, &err));
 	assert_int_equal(found.count, 1);
 	assert_int_equal(found.status, 6);
 	assert_string_equal(found.reason, "unknown type");
@@ -253,7 +258,7 @@ test_notes_are_counted(void **state)
 
 static bool
 note_erasure(void *arg, int64_t id, const char *source, const char *subject,
-    int64_t noted_ms, int64_t forgotten_ms)
+    int64_t noted_ms, int64_t erased_ms)
 {
 	struct found *found = arg;
 
@@ -261,7 +266,7 @@ note_erasure(void *arg, int64_t id, const char *source, const char *subject,
 	found->count++;
 	assert_string_equal(source, "main");
 	assert_int_equal(noted_ms, 5000);
-	assert_int_equal(forgotten_ms, 0);
+	assert_int_equal(erased_ms, 0);
 	(void)snprintf(found->reason, sizeof(found->reason), "%s", subject);
 	return true;
 }
@@ -277,7 +282,7 @@ test_erasures_are_listed_once(void **state)
 	struct err err;
 
 	assert_true(queue_test_put(
-	    fixture->queue, "main", "Delete", "a", 2, QUEUE_WAIT, &answer));
+	    fixture->queue, "main", "Delete", "a", 2, ITEM_QUEUE, &answer));
 	lease = take(fixture, 1);
 	for (size_t i = 0; i < 2; i++)
 		verdicts[i] = (struct queue_verdict){.lease = lease,
@@ -289,7 +294,7 @@ test_erasures_are_listed_once(void **state)
 	assert_true(queue_settle(fixture->queue, verdicts, 2, 5000, &err));
 	queue_lease_free(fixture->queue, lease);
 	assert_true(
-	    books_erasures(fixture->queue, 0, 10, note_erasure, &found, &err));
+	    stats_erasures(fixture->queue, 0, 10, note_erasure, &found, &err));
 	assert_int_equal(found.count, 1);
 	assert_string_equal(found.reason, "5f1c");
 }
@@ -322,28 +327,28 @@ test_top(void **state)
 	struct answer answer;
 	struct err err;
 
-	assert_true(books_top(
-	    fixture->queue, BOOKS_TOP_REASONS, 3, note_top, &top, &err));
-	assert_true(books_top(
-	    fixture->queue, BOOKS_TOP_DROPS, 3, note_top, &top, &err));
+	assert_true(
+	    stats_top(fixture->queue, STATS_TOP_DEAD, 3, note_top, &top, &err));
+	assert_true(stats_top(
+	    fixture->queue, STATS_TOP_DROPS, 3, note_top, &top, &err));
 	assert_int_equal(top.count, 0);
 	assert_true(queue_test_put(
-	    fixture->queue, "main", "Click", "a", 6, QUEUE_WAIT, &answer));
+	    fixture->queue, "main", "Click", "a", 6, ITEM_QUEUE, &answer));
 	lease = take(fixture, 1);
 	for (size_t i = 0; i < 6; i++)
 		verdicts[i] = (struct queue_verdict){.lease = lease,
 		    .event = i,
-		    .outcome = i < 4 ? QUEUE_BURIED : QUEUE_DROPPED,
+		    .outcome = i < 4 ? QUEUE_DEAD : QUEUE_DROPPED,
 		    .reason = i < 4 ? "refused" : "a rule",
 		    .status = i == 0 ? 413 : 400};
 	assert_true(queue_settle(fixture->queue, verdicts, 6, 5000, &err));
 	queue_lease_free(fixture->queue, lease);
 	assert_true(queue_test_put(
-	    fixture->queue, "main", "Click", "b", 2, QUEUE_BURY, &answer));
-	assert_true(books_top(
-	    fixture->queue, BOOKS_TOP_REASONS, 2, note_top, &top, &err));
-	assert_true(books_top(
-	    fixture->queue, BOOKS_TOP_DROPS, 2, note_top, &top, &err));
+	    fixture->queue, "main", "Click", "b", 2, ITEM_DEAD, &answer));
+	assert_true(
+	    stats_top(fixture->queue, STATS_TOP_DEAD, 2, note_top, &top, &err));
+	assert_true(stats_top(
+	    fixture->queue, STATS_TOP_DROPS, 2, note_top, &top, &err));
 	assert_string_equal(top.text, "3 refused 400;2 because 0;2 a rule 0;");
 }
 

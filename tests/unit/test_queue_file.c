@@ -13,27 +13,27 @@ static void
 test_undecodable_is_kept_once_within_its_bound(void **state)
 {
 	struct fixture *fixture = *state;
-	struct queue_body body = {.source = "main",
+	struct queue_unreadable body = {.source = "main",
 	    .data = "not json",
 	    .len = 8,
 	    .encoding = "",
 	    .reason = "offset 0"};
-	struct books_totals books;
+	struct stats_totals books;
 	struct answer answer;
 	struct err err;
 	char *large;
 
 	for (int i = 0; i < 2; i++) {
 		answer_init(&answer);
-		assert_true(queue_keep(
+		assert_true(queue_put_unreadable(
 		    fixture->queue, &body, answer_done, &answer, &err));
 		assert_true(answer_wait(&answer));
 	}
-	books_totals(fixture->queue, &books);
-	assert_int_equal(books.undecodable, 1);
+	stats_totals(fixture->queue, &books);
+	assert_int_equal(books.unreadable, 1);
 
 	queue_test_close(fixture->queue);
-	fixture->settings.undecodable_max_bytes = 100;
+	fixture->settings.unreadable_max_bytes = 100;
 	fixture->queue = queue_test_open(&fixture->settings);
 	large = malloc(4096);
 	assert_non_null(large);
@@ -42,14 +42,14 @@ test_undecodable_is_kept_once_within_its_bound(void **state)
 	body.data = large;
 	body.len = 4096;
 	answer_init(&answer);
-	assert_true(
-	    queue_keep(fixture->queue, &body, answer_done, &answer, &err));
+	assert_true(queue_put_unreadable(
+	    fixture->queue, &body, answer_done, &answer, &err));
 	assert_false(answer_wait(&answer));
 	assert_int_equal(answer.err.code, ERR_FULL);
 	free(large);
 	/* the refusal of one is not that of others */
 	assert_true(queue_test_put(
-	    fixture->queue, "main", "Open", "a", 1, QUEUE_WAIT, &answer));
+	    fixture->queue, "main", "Open", "a", 1, ITEM_QUEUE, &answer));
 }
 
 static void
@@ -63,7 +63,7 @@ test_full_by_bytes_and_by_free_space(void **state)
 	fixture->settings.max_bytes = 16384;
 	fixture->queue = queue_test_open(&fixture->settings);
 	assert_false(queue_test_put(
-	    fixture->queue, "main", "Open", "a", 1, QUEUE_WAIT, &answer));
+	    fixture->queue, "main", "Open", "a", 1, ITEM_QUEUE, &answer));
 	assert_int_equal(answer.err.code, ERR_FULL);
 	answer_init(&answer);
 	assert_true(queue_probe(fixture->queue, 1, answer_done, &answer, &err));
@@ -74,7 +74,7 @@ test_full_by_bytes_and_by_free_space(void **state)
 	fixture->settings.min_free_bytes = INT64_MAX / 2;
 	fixture->queue = queue_test_open(&fixture->settings);
 	assert_false(queue_test_put(
-	    fixture->queue, "main", "Open", "a", 1, QUEUE_WAIT, &answer));
+	    fixture->queue, "main", "Open", "a", 1, ITEM_QUEUE, &answer));
 	assert_int_equal(answer.err.code, ERR_FULL);
 	queue_test_close(fixture->queue);
 
@@ -82,7 +82,7 @@ test_full_by_bytes_and_by_free_space(void **state)
 	fixture->queue = queue_test_open(&fixture->settings);
 	/* what was refused was not remembered as seen */
 	assert_true(queue_test_put(
-	    fixture->queue, "main", "Open", "a", 1, QUEUE_WAIT, &answer));
+	    fixture->queue, "main", "Open", "a", 1, ITEM_QUEUE, &answer));
 	assert_int_equal(answer.receipt.queued, 1);
 }
 
@@ -141,12 +141,17 @@ test_refuses_what_is_not_its_file(void **state)
 	(void)snprintf(path, sizeof(path), "%s/queue.db", fixture->dir);
 	(void)snprintf(away, sizeof(away), "%s/away", fixture->dir);
 
-	/* a newer format: the user version is at byte 60 (fileformat2) */
-	scribble(fixture, 60, "\0\0\0\x63", 4);
-	assert_false(queue_open(&fixture->settings, &queue, &err));
-	assert_int_equal(err.code, ERR_CONFIG);
-	assert_non_null(strstr(err.text, "newer"));
-	scribble(fixture, 60, "\0\0\0\x01", 4);
+	/* another format, older or newer: the user version is at byte 60
+	 * (sqlite.org/fileformat2.html) */
+	for (const char *version = "\x01\x63"; *version != '\0'; version++) {
+		char bytes[4] = {0, 0, 0, *version};
+
+		scribble(fixture, 60, bytes, sizeof(bytes));
+		assert_false(queue_open(&fixture->settings, &queue, &err));
+		assert_int_equal(err.code, ERR_CONFIG);
+		assert_non_null(strstr(err.text, "reads format 2 only"));
+	}
+	scribble(fixture, 60, "\0\0\0\x02", 4);
 
 	/* another program's file: the application id is at byte 68 */
 	scribble(fixture, 68, "\0\0\0\x07", 4);
@@ -173,7 +178,7 @@ static void
 test_modes(void **state)
 {
 	struct fixture *fixture = *state;
-	const char *names[] = {"queue.db", "queue.db-wal", "lock", "ballast"};
+	const char *names[] = {"queue.db", "queue.db-wal", "lock", "reserve"};
 	struct stat info;
 	char path[256];
 
@@ -221,7 +226,7 @@ test_killed_in_mid_flight(void **state)
 		for (int64_t n = 0;; n++) {
 			(void)snprintf(prefix, sizeof(prefix), "p%d", (int)n);
 			if (!queue_test_put(queue, "main", "Open", prefix, 2,
-				QUEUE_WAIT, &answer) ||
+				ITEM_QUEUE, &answer) ||
 			    write(pipes[1], &n, sizeof(n)) != sizeof(n))
 				_exit(1);
 		}
@@ -241,15 +246,15 @@ test_killed_in_mid_flight(void **state)
 	assert_true(queue_open(&fixture->settings, &fixture->queue, &err));
 	assert_int_equal(log_size(fixture), 0);
 	assert_true(queue_start(fixture->queue, &err));
-	assert_true(totals(fixture).waiting >= 2 * (told + 1));
-	assert_true(totals(fixture).waiting <= 2 * (told + 2));
+	assert_true(totals(fixture).queued >= 2 * (told + 1));
+	assert_true(totals(fixture).queued <= 2 * (told + 2));
 }
 
 static void
 test_damaged_parcel_is_set_aside(void **state)
 {
 	struct fixture *fixture = *state;
-	struct books_totals books;
+	struct stats_totals books;
 	struct queue_lease *lease;
 	struct answer answer;
 	char path[256], *bytes;
@@ -259,9 +264,9 @@ test_damaged_parcel_is_set_aside(void **state)
 	int fd;
 
 	assert_true(queue_test_put(
-	    fixture->queue, "main", "Open", "a", 20, QUEUE_WAIT, &answer));
+	    fixture->queue, "main", "Open", "a", 20, ITEM_QUEUE, &answer));
 	assert_true(queue_test_put(
-	    fixture->queue, "main", "Open", "b", 1, QUEUE_WAIT, &answer));
+	    fixture->queue, "main", "Open", "b", 1, ITEM_QUEUE, &answer));
 	queue_test_close(fixture->queue);
 	(void)snprintf(path, sizeof(path), "%s/queue.db", fixture->dir);
 	fd = open(path, O_RDWR);
@@ -285,14 +290,14 @@ test_damaged_parcel_is_set_aside(void **state)
 	free(bytes);
 
 	fixture->queue = queue_test_open(&fixture->settings);
-	fixture->lane = lane_test_open(fixture->queue, "heap");
+	fixture->destination = lane_test_open(fixture->queue, "heap");
 	lease = take(fixture, 1);
 	assert_non_null(lease);
 	assert_int_equal(lease->count, 1);
 	queue_lease_free(fixture->queue, lease);
-	books_totals(fixture->queue, &books);
-	assert_int_equal(books.set_aside_parcels, 1);
-	assert_int_equal(books.events.waiting, 21);
+	stats_totals(fixture->queue, &books);
+	assert_int_equal(books.quarantined_batches, 1);
+	assert_int_equal(books.events.queued, 21);
 }
 
 static void
@@ -304,7 +309,7 @@ test_stopping_refuses(void **state)
 
 	queue_stop(fixture->queue);
 	assert_false(queue_test_put(
-	    fixture->queue, "main", "Open", "a", 1, QUEUE_WAIT, &answer));
+	    fixture->queue, "main", "Open", "a", 1, ITEM_QUEUE, &answer));
 	assert_int_equal(answer.err.code, ERR_STOPPING);
 	queue_close(fixture->queue);
 	fixture->queue = NULL;

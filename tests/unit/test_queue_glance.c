@@ -10,7 +10,7 @@ put(struct queue *queue, const char *source, const char *prefix)
 	struct answer answer;
 
 	assert_true(queue_test_put(
-	    queue, source, "kind", prefix, 2, QUEUE_WAIT, &answer));
+	    queue, source, "kind", prefix, 2, ITEM_QUEUE, &answer));
 }
 
 /* How many events are handed out, each freed unsettled. */
@@ -35,7 +35,7 @@ static void
 aside(struct queue *queue, int64_t lane)
 {
 	struct queue_verdict verdict = {
-	    .outcome = QUEUE_AGAIN, .due_ms = now_ms - 1};
+	    .outcome = QUEUE_DEFERRED, .due_ms = now_ms - 1};
 	struct queue_lease *lease;
 	struct err err;
 
@@ -62,13 +62,13 @@ test_glance(void **state)
 	aside(queue, lane); /* one of two */
 	put(queue, "b", "q");
 	put(queue, "a", "r");
-	queue_lane_glance(queue, lane);
+	queue_destination_trial(queue, lane);
 	assert_int_equal(look(queue, lane), 5);
 	assert_int_equal(look(queue, lane), 0);
 	put(queue, "a", "s");
 	assert_int_equal(look(queue, lane), 2);
 	assert_int_equal(look(queue, lane), 0);
-	assert_int_equal(books_lane_waiting(queue, "heap"), 8);
+	assert_int_equal(stats_destination_queued(queue, "heap"), 8);
 	books_test_agree(queue);
 	queue_test_close(queue);
 
@@ -80,8 +80,9 @@ test_glance(void **state)
 		if (lease == NULL)
 			break;
 		for (size_t i = 0; i < lease->count; i++) {
-			struct queue_verdict verdict = {
-			    .lease = lease, .event = i, .outcome = QUEUE_DONE};
+			struct queue_verdict verdict = {.lease = lease,
+			    .event = i,
+			    .outcome = QUEUE_DELIVERED};
 
 			assert_true(
 			    queue_settle(queue, &verdict, 1, now_ms, &err));

@@ -7,7 +7,7 @@
 
 #include "base/clock.h"
 #include "queue/inside.h"
-#include "queue/tools.h"
+#include "queue/admin.h"
 
 #include <sys/stat.h>
 
@@ -37,12 +37,12 @@ test_lease_outlives_a_reopen(void **state)
 	struct answer answer;
 
 	assert_true(queue_test_put(
-	    fixture->queue, "main", "Open", "a", 3, QUEUE_WAIT, &answer));
+	    fixture->queue, "main", "Open", "a", 3, ITEM_QUEUE, &answer));
 	lease = take(fixture, 1);
 	assert_non_null(lease);
 	break_and_mend(fixture->queue);
 	assert_string_equal(lease->source, "main");
-	settle_all(fixture, lease, QUEUE_DONE, 0);
+	settle_all(fixture, lease, QUEUE_DELIVERED, 0);
 	queue_lease_free(fixture->queue, lease);
 	assert_int_equal(totals(fixture).delivered, 3);
 }
@@ -57,8 +57,8 @@ test_a_glance_outlives_a_reopen(void **state)
 	struct answer answer;
 
 	assert_true(queue_test_put(
-	    fixture->queue, "main", "Open", "a", 3, QUEUE_WAIT, &answer));
-	queue_lane_glance(fixture->queue, fixture->lane);
+	    fixture->queue, "main", "Open", "a", 3, ITEM_QUEUE, &answer));
+	queue_destination_trial(fixture->queue, fixture->destination);
 	for (int round = 0; round < 2; round++) {
 		lease = take(fixture, 1);
 		assert_non_null(lease);
@@ -83,23 +83,21 @@ static void
 test_too_large_a_value_breaks_nothing(void **state)
 {
 	struct fixture *fixture = *state;
-	struct queue_item item = {.fate = QUEUE_BURY,
-	    .kind = "Open",
-	    .kind_len = 4,
-	    .id = "a",
-	    .id_len = 1,
-	    .data_len = 4000,
+	struct item item = {.fate = ITEM_DEAD,
+	    .type = STR("Open"),
+	    .id = STR("a"),
+	    .data.len = 4000,
 	    .reason = "because"};
 	struct queue_batch batch = {.source = "main",
-	    .lane = "heap",
+	    .destination = "heap",
 	    .now_ms = 1,
 	    .items = &item,
 	    .count = 1};
 	struct answer answer;
 	struct err err;
 
-	item.data = calloc(item.data_len, 1);
-	assert_non_null(item.data);
+	item.data.data = calloc(item.data.len, 1);
+	assert_non_null(item.data.data);
 	lock_hold(&fixture->queue->held);
 	(void)sqlite3_limit(
 	    fixture->queue->store.db, SQLITE_LIMIT_LENGTH, 2000);
@@ -110,7 +108,7 @@ test_too_large_a_value_breaks_nothing(void **state)
 	assert_false(answer_wait(&answer));
 	assert_int_equal(answer.err.code, ERR_LIMIT);
 	assert_false(is_broken(fixture->queue));
-	free((void *)(uintptr_t)item.data);
+	free((void *)(uintptr_t)item.data.data);
 }
 
 /* Deliver `count` parcels of one event each; they are kept. */
@@ -124,10 +122,10 @@ deliver(struct fixture *fixture, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		(void)snprintf(prefix, sizeof(prefix), "d%zu", i);
 		assert_true(queue_test_put(fixture->queue, "main", "Open",
-		    prefix, 1, QUEUE_WAIT, &answer));
+		    prefix, 1, ITEM_QUEUE, &answer));
 		lease = take(fixture, 1);
 		assert_non_null(lease);
-		settle_all(fixture, lease, QUEUE_DONE, 0);
+		settle_all(fixture, lease, QUEUE_DELIVERED, 0);
 		queue_lease_free(fixture->queue, lease);
 	}
 }
@@ -139,7 +137,7 @@ test_evicting_in_vain_ends(void **state)
 {
 	struct fixture *fixture = *state;
 	int64_t before = 600, refused = 0;
-	struct books_totals books;
+	struct stats_totals books;
 	struct answer answer;
 
 	queue_test_close(fixture->queue);
@@ -152,11 +150,11 @@ test_evicting_in_vain_ends(void **state)
 	fixture->queue = queue_test_open(&fixture->settings);
 	for (; before > 0; refused++) {
 		assert_false(queue_test_put(fixture->queue, "main", "Open", "x",
-		    1, QUEUE_WAIT, &answer));
+		    1, ITEM_QUEUE, &answer));
 		assert_int_equal(answer.err.code, ERR_FULL);
-		books_totals(fixture->queue, &books);
-		assert_true(books.kept_parcels < before);
-		before = books.kept_parcels;
+		stats_totals(fixture->queue, &books);
+		assert_true(books.archive_batches < before);
+		before = books.archive_batches;
 	}
 	assert_true(refused > 1);
 	assert_false(is_broken(fixture->queue));
@@ -169,34 +167,35 @@ test_ballast_is_laid_anew_unless_whole(void **state)
 	struct stat info;
 	char path[256];
 
-	(void)snprintf(path, sizeof(path), "%s/ballast", fixture->dir);
+	(void)snprintf(path, sizeof(path), "%s/reserve", fixture->dir);
 	queue_test_close(fixture->queue);
 	/* as a crash may leave it */
 	assert_int_equal(truncate(path, 0), 0);
 	fixture->queue = queue_test_open(&fixture->settings);
 	assert_int_equal(stat(path, &info), 0);
-	assert_true(info.st_size >= fixture->settings.ballast_bytes);
+	assert_true(info.st_size >= fixture->settings.reserve_bytes);
 }
 
 static bool
-contains(void *arg, const struct tools_event *event)
+contains(void *arg, const struct jobs_event *event)
 {
 	const char *text = arg;
 
-	return memmem(event->data, event->data_len, text, strlen(text)) != NULL;
+	return memmem(event->data.data, event->data.len, text, strlen(text)) !=
+	       NULL;
 }
 
 static size_t
-forget(struct fixture *fixture, enum tools_place place, const char *text)
+forget(struct fixture *fixture, enum jobs_place place, const char *text)
 {
-	struct tools_job job = {.cursor = {.place = place},
+	struct jobs_walk job = {.cursor = {.place = place},
 	    .match = contains,
 	    .arg = (void *)(uintptr_t)text,
 	    .more = true};
 	struct err err;
 
 	while (job.more)
-		assert_true(tools_forget(fixture->queue, &job, &err));
+		assert_true(jobs_erase(fixture->queue, &job, &err));
 	return job.matched;
 }
 
@@ -209,14 +208,14 @@ test_forgotten_on_lease_and_when_kept(void **state)
 	struct answer answer;
 
 	assert_true(queue_test_put(
-	    fixture->queue, "main", "Open", "a", 40, QUEUE_WAIT, &answer));
+	    fixture->queue, "main", "Open", "a", 40, ITEM_QUEUE, &answer));
 	lease = take(fixture, 1);
-	assert_int_equal(forget(fixture, TOOLS_WAITING, "\"a-3"), 11);
-	settle_all(fixture, lease, QUEUE_DONE, 0);
+	assert_int_equal(forget(fixture, JOBS_QUEUED, "\"a-3"), 11);
+	settle_all(fixture, lease, QUEUE_DELIVERED, 0);
 	queue_lease_free(fixture->queue, lease);
-	assert_int_equal(forget(fixture, TOOLS_KEPT, "\"a-2"), 11);
+	assert_int_equal(forget(fixture, JOBS_ARCHIVE, "\"a-2"), 11);
 	assert_int_equal(totals(fixture).delivered, 29);
-	assert_int_equal(totals(fixture).forgotten, 11);
+	assert_int_equal(totals(fixture).erased, 11);
 }
 
 int

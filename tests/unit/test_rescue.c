@@ -23,9 +23,9 @@ note_event(void *arg, const struct rescue_event *event)
 
 	seen->count++;
 	(void)snprintf(seen->last, sizeof(seen->last), "%.*s",
-	    (int)event->data_len, event->data);
+	    (int)event->data.len, event->data.data);
 	assert_int_equal(event->accepted_ms, 1764000000000);
-	assert_memory_equal(event->kind, "Open", 4);
+	assert_memory_equal(event->type.data, "Open", 4);
 	return true;
 }
 
@@ -53,7 +53,7 @@ fill(struct fixture *fixture, int parcels, size_t events)
 	for (int i = 0; i < parcels; i++) {
 		(void)snprintf(prefix, sizeof(prefix), "p%d", i);
 		assert_true(queue_test_put(fixture->queue, "main", "Open",
-		    prefix, events, QUEUE_WAIT, &answer));
+		    prefix, events, ITEM_QUEUE, &answer));
 	}
 }
 
@@ -132,7 +132,7 @@ test_garbage_yields_nothing(void **state)
 }
 
 static bool
-count_line(void *arg, const char *label, const struct books_line *line)
+count_line(void *arg, const char *label, const struct stats_line *line)
 {
 	size_t *lines = arg;
 
@@ -148,14 +148,13 @@ static void
 test_old_hours_fold_into_days(void **state)
 {
 	struct fixture *fixture = *state;
-	struct queue_item item = {.fate = QUEUE_WAIT,
-	    .kind = "Open",
-	    .kind_len = 4,
-	    .data = "{}",
-	    .data_len = 2};
-	struct queue_batch batch = {
-	    .source = "main", .lane = "heap", .items = &item, .count = 1};
-	struct books_totals books;
+	struct item item = {
+	    .fate = ITEM_QUEUE, .type = STR("Open"), .data = STR("{}")};
+	struct queue_batch batch = {.source = "main",
+	    .destination = "heap",
+	    .items = &item,
+	    .count = 1};
+	struct stats_totals books;
 	struct answer answer;
 	size_t lines = 0;
 	char id[16];
@@ -163,8 +162,8 @@ test_old_hours_fold_into_days(void **state)
 
 	for (int hour = 0; hour < 48; hour++) {
 		(void)snprintf(id, sizeof(id), "%d", hour);
-		item.id = id;
-		item.id_len = strlen(id);
+		item.id.data = id;
+		item.id.len = strlen(id);
 		batch.now_ms = 1735689600000 + (int64_t)hour * 3600000;
 		answer_init(&answer);
 		assert_true(queue_put(
@@ -174,9 +173,9 @@ test_old_hours_fold_into_days(void **state)
 	/* folding comes with the first round of a committer */
 	queue_test_close(fixture->queue);
 	fixture->queue = queue_test_open(&fixture->settings);
-	fixture->lane = lane_test_open(fixture->queue, "heap");
-	item.id = "x";
-	item.id_len = 1;
+	fixture->destination = lane_test_open(fixture->queue, "heap");
+	item.id.data = "x";
+	item.id.len = 1;
 	for (int i = 0; i < 3; i++) {
 		answer_init(&answer);
 		assert_true(queue_put(
@@ -187,11 +186,11 @@ test_old_hours_fold_into_days(void **state)
 	fixture->queue = queue_test_open(&fixture->settings);
 	queue_test_close(fixture->queue);
 	assert_true(queue_open(&fixture->settings, &fixture->queue, &err));
-	assert_true(books_ledger(
-	    fixture->queue, BOOKS_BY_HOUR, count_line, &lines, &err));
+	assert_true(stats_ledger(
+	    fixture->queue, STATS_BY_HOUR, count_line, &lines, &err));
 	assert_int_equal(lines, 2);
-	books_totals(fixture->queue, &books);
-	assert_int_equal(books.events.waiting, 49);
+	stats_totals(fixture->queue, &books);
+	assert_int_equal(books.events.queued, 49);
 	assert_int_equal(books.events.duplicates, 2);
 }
 

@@ -27,8 +27,8 @@ check_sound(const struct buf *event, const char *type)
 	    currents_read(event->data, event->len, 1, &batch, &fault),
 	    CURRENTS_READ);
 	assert_int_equal(batch.count, 1);
-	if (batch.events[0].flaw != CURRENTS_SOUND) {
-		currents_flaw_write(&batch.events[0], why, sizeof(why));
+	if (batch.events[0].flaw != CURRENTS_VALID) {
+		currents_defect_write(&batch.events[0], why, sizeof(why));
 		fail_msg("%s: %s", why, type);
 	}
 	assert_true(batch.events[0].known);
@@ -95,8 +95,9 @@ test_odd_sound(void **state)
 		    currents_read(event.data, event.len, 1, &batch, &fault),
 		    CURRENTS_READ);
 		assert_int_equal(batch.count, 1);
-		if (batch.events[0].flaw != CURRENTS_SOUND) {
-			currents_flaw_write(&batch.events[0], why, sizeof(why));
+		if (batch.events[0].flaw != CURRENTS_VALID) {
+			currents_defect_write(
+			    &batch.events[0], why, sizeof(why));
 			fail_msg("%s: %.*s", why, (int)event.len, event.data);
 		}
 		unknown += !batch.events[0].known;

@@ -13,23 +13,23 @@ static const struct {
 } answers[] = {
     /* accepted */
     {"/currents", TOKEN, "{\"events\":[" EVENT("x.Y") "]}", PLAY_DURABLE, 200,
-	"{\"received\":1,\"queued\":1,\"buried\":0,\"duplicates\":0,"
+	"{\"received\":1,\"queued\":1,\"dead\":0,\"duplicates\":0,"
 	"\"dropped\":0}",
 	1},
     {"/currents/", TOKEN, EVENT("x.Y"), PLAY_DURABLE, 200, "\"queued\":1", 1},
     {"/currents/brand/?a=b", TOKEN, EVENT("x.Y"), PLAY_DURABLE, 200,
-	"\"buried\":1", 1},
+	"\"dead\":1", 1},
     {"/currents?key=%22Brand%20A%22", TOKEN, EVENT("x.Y"), PLAY_DURABLE, 200,
-	"\"buried\":1", 1},
+	"\"dead\":1", 1},
     {"/currents?key=Brand+A", TOKEN, EVENT("x.Y"), PLAY_DURABLE, 200,
-	"\"buried\":1", 1},
+	"\"dead\":1", 1},
     {"/currents?key=\"Brand A\"", TOKEN, EVENT("x.Y"), PLAY_DURABLE, 200,
-	"\"buried\":1", 1},
+	"\"dead\":1", 1},
     {"/currents/strict", TOKEN, EVENT("x.Y"), PLAY_DURABLE, 200,
 	"\"dropped\":1", 1},
     {"/currents/strict", TOKEN, "[7]", PLAY_DURABLE, 200, "\"dropped\":1", 1},
     {"/currents", TOKEN, "[7," EVENT("x.Y") "]", PLAY_DURABLE, 200,
-	"\"received\":2,\"queued\":1,\"buried\":1", 1},
+	"\"received\":2,\"queued\":1,\"dead\":1", 1},
     {"/currents/open", "", EVENT("x.Y"), PLAY_DURABLE, 200, "\"queued\":1", 1},
     {"/currents", "authorization: bEARER old\r\n", EVENT("x.Y"), PLAY_DURABLE,
 	200, "\"queued\":1", 1},
@@ -87,7 +87,7 @@ test_answers(void **state)
 	server_stop(server);
 }
 
-/* What is kept is what came, and what is buried is the event's bytes. */
+/* What is kept is what came, and what is dead is the event's bytes. */
 static void
 test_bytes(void **state)
 {

@@ -59,8 +59,8 @@ test_words_are_the_enums(void **state)
 	    row("unknown_type")->words, SETTINGS_DROP, word, sizeof(word));
 	assert_string_equal(word, "drop");
 	settings_word_write(
-	    row("flawed")->words, SETTINGS_BAD_BURY, word, sizeof(word));
-	assert_string_equal(word, "bury");
+	    row("invalid")->words, SETTINGS_INVALID_DEAD, word, sizeof(word));
+	assert_string_equal(word, "dead");
 	settings_word_write(
 	    row("region")->words, SETTINGS_EU, word, sizeof(word));
 	assert_string_equal(word, "eu");
@@ -169,7 +169,7 @@ test_flags_words_lists(void **state)
 	assert_int_equal(source.unknown_type, SETTINGS_DROP);
 	assert_false(
 	    settings_value_read(row("unknown_type"), "dro", &source, &err));
-	assert_non_null(strstr(err.text, "forward|bury|drop"));
+	assert_non_null(strstr(err.text, "forward|dead|drop"));
 	assert_true(
 	    settings_value_read(row("token"), " a , b,,c ", &source, &err));
 	assert_int_equal(source.tokens.count, 3);

@@ -26,12 +26,12 @@ test_whole_file(void **state)
 	    "admin = \"[::1]:81\" /* and\n another */\n"
 	    "state_dir = \"/var/lib/x\"\n"
 	    "body_limit = 2M\n"
-	    "source \"shop\" { token = {\"t1\", \"t2\"} flawed = drop }\n"
+	    "source \"shop\" { token = {\"t1\", \"t2\"} invalid = drop }\n"
 	    "source app {\n"
 	    "  token = \"${SECRET}\"\n"
 	    "  parameter = \"key=Brand A\"\n"
 	    "  destination = eu\n"
-	    "  unknown_type = bury\n"
+	    "  unknown_type = dead\n"
 	    "}\n"
 	    "destination \"us\" { app_id = 1 region = us }\n"
 	    "destination \"eu\" {\n"
@@ -55,12 +55,12 @@ test_whole_file(void **state)
 	assert_int_equal(settings.source_count, 2);
 	assert_string_equal(settings.sources[0].name, "shop");
 	assert_int_equal(settings.sources[0].tokens.count, 2);
-	assert_int_equal(settings.sources[0].flawed, SETTINGS_BAD_DROP);
+	assert_int_equal(settings.sources[0].invalid, SETTINGS_INVALID_DROP);
 	assert_string_equal(settings.sources[0].destination, "us");
 	assert_string_equal(settings.sources[1].tokens.items[0], "s3cret");
 	assert_string_equal(settings.sources[1].parameter, "key=Brand A");
 	assert_string_equal(settings.sources[1].destination, "eu");
-	assert_int_equal(settings.sources[1].unknown_type, SETTINGS_BURY);
+	assert_int_equal(settings.sources[1].unknown_type, SETTINGS_DEAD);
 	assert_string_equal(settings.destinations[0].url,
 	    "https://heapanalytics.com/api/track");
 	assert_string_equal(

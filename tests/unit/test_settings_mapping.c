@@ -53,7 +53,7 @@ test_defaults(void **state)
 	assert_int_equal(rules.identity, wanted.identity);
 	assert_memory_equal(
 	    rules.anonymous, wanted.anonymous, sizeof(wanted.anonymous));
-	assert_int_equal(rules.no_user_buried, wanted.no_user_buried);
+	assert_int_equal(rules.no_user_dead, wanted.no_user_dead);
 	assert_int_equal(rules.identity_hash, wanted.identity_hash);
 	assert_int_equal(rules.custom_event_name, wanted.custom_event_name);
 	assert_true(rules.add_channel && rules.add_event_id);
@@ -95,7 +95,7 @@ test_rules(void **state)
 	assert_string_equal(rules.alias_label, "crm");
 	assert_int_equal(rules.anonymous[0], TRACK_ANONYMOUS_BRAZE);
 	assert_int_equal(rules.anonymous[1], TRACK_ANONYMOUS_NONE);
-	assert_false(rules.no_user_buried);
+	assert_false(rules.no_user_dead);
 	assert_string_equal(rules.placeholders.items[1], "test");
 	assert_string_equal(rules.prefix, "braze-");
 	assert_int_equal(rules.rename_count, 2);
@@ -110,7 +110,7 @@ test_rules(void **state)
 	assert_string_equal(rules.hash.items[0], "email*");
 	assert_int_equal(rules.key_len, 16);
 	assert_memory_equal(rules.key, "0123456789abcdef", 16);
-	assert_true(buf_has(&settings.warnings, "stays two users in Heap"));
+	assert_true(buf_has(&settings.warnings, "remains two users in Heap"));
 	settings_fini(&settings);
 }
 
@@ -152,7 +152,7 @@ test_refused(void **state)
 	    {{"CURRENTSD_HEAP_IDENTITY_HASH=yes"}, NULL,
 		"identity_hash needs a key"},
 	    {{NULL}, "/nowhere/key", "cannot read the key file /nowhere/key"},
-	    {{NULL}, open_path, "is open to others (mode 604)"},
+	    {{NULL}, open_path, "(mode 604), and could undo the hashes"},
 	    {{NULL}, short_path, "should have 16 to 4096 bytes"},
 	};
 	struct settings settings;
@@ -230,8 +230,7 @@ privacy_check(const char *keep, const char *drop, const char *hash,
 	if (strncmp(out.data, said, strlen(said)) != 0)
 		fail_msg(
 		    "keep %s drop %s hash %s: %s", keep, drop, hash, out.data);
-	assert_int_equal(
-	    buf_has(&settings.warnings, "cannot be taken back"), sent);
+	assert_int_equal(buf_has(&settings.warnings, "cannot be undone"), sent);
 	buf_fini(&out);
 	settings_fini(&settings);
 }

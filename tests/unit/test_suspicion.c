@@ -106,7 +106,7 @@ test_proof_comes_after(void **state)
 	assert_false(bury(++next_event)); /* nobody refused it */
 }
 
-/* Nothing is buried above 5% of the last 1000, also after a probe. */
+/* Nothing is dead above 5% of the last 1000, also after a probe. */
 static void
 test_share_holds_back(void **state)
 {
@@ -178,7 +178,7 @@ test_set_aside(void **state)
 	assert_int_equal(suspicion_waiting(&suspicion, &due_ms), 0);
 }
 
-/* Above the bound the oldest are forgotten. */
+/* Above the bound the oldest are erased. */
 static void
 test_bounded(void **state)
 {

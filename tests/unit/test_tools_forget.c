@@ -16,25 +16,24 @@ test_forget_in_every_place(void **state)
 {
 	struct fixture *fixture = *state;
 
-	put(fixture, "kept", 20, QUEUE_WAIT);
+	put(fixture, "kept", 20, ITEM_QUEUE);
 	assert_int_equal(deliver(fixture), 20);
-	put(fixture, "wait", 20, QUEUE_WAIT);
-	put(fixture, "lone-3", 1, QUEUE_WAIT);
-	put(fixture, "grave", 20, QUEUE_BURY);
+	put(fixture, "wait", 20, ITEM_QUEUE);
+	put(fixture, "lone-3", 1, ITEM_QUEUE);
+	put(fixture, "grave", 20, ITEM_DEAD);
 	assert_int_equal(
-	    run(fixture, TOOLS_WAITING, tools_forget, "-3").matched, 2);
+	    run(fixture, JOBS_QUEUED, jobs_erase, "-3").matched, 2);
 	assert_int_equal(
-	    run(fixture, TOOLS_KEPT, tools_forget, "-3\"").matched, 1);
+	    run(fixture, JOBS_ARCHIVE, jobs_erase, "-3\"").matched, 1);
 	assert_int_equal(
-	    run(fixture, TOOLS_BURIED, tools_forget, "-3\"").matched, 1);
-	assert_int_equal(totals(fixture).forgotten, 3);
+	    run(fixture, JOBS_DEAD, jobs_erase, "-3\"").matched, 1);
+	assert_int_equal(totals(fixture).erased, 3);
 	assert_int_equal(totals(fixture).delivered, 20);
 	books_test_agree(fixture->queue);
+	assert_int_equal(run(fixture, JOBS_QUEUED, jobs_scan, "-3").matched, 0);
 	assert_int_equal(
-	    run(fixture, TOOLS_WAITING, tools_scan, "-3").matched, 0);
-	assert_int_equal(
-	    run(fixture, TOOLS_KEPT, tools_scan, "-3\"").matched, 0);
-	assert_int_equal(run(fixture, TOOLS_KEPT, replay, NULL).matched, 19);
+	    run(fixture, JOBS_ARCHIVE, jobs_scan, "-3\"").matched, 0);
+	assert_int_equal(run(fixture, JOBS_ARCHIVE, replay, NULL).matched, 19);
 	assert_int_equal(deliver(fixture), 19 + 19);
 }
 
@@ -46,23 +45,23 @@ test_forget_on_lease(void **state)
 	struct queue_lease *lease;
 	struct err err;
 
-	put(fixture, "a", 3, QUEUE_WAIT);
-	assert_true(
-	    queue_take(fixture->queue, fixture->lane, 9000, &lease, &err));
+	put(fixture, "a", 3, ITEM_QUEUE);
+	assert_true(queue_take(
+	    fixture->queue, fixture->destination, 9000, &lease, &err));
 	assert_int_equal(
-	    run(fixture, TOOLS_WAITING, tools_forget, "a-1").matched, 1);
-	/* what its holder says of the forgotten one does not count, and does
+	    run(fixture, JOBS_QUEUED, jobs_erase, "a-1").matched, 1);
+	/* what its holder says of the erased one does not count, and does
 	 * not bring it back */
 	verdicts[0] = (struct queue_verdict){
-	    .lease = lease, .event = 0, .outcome = QUEUE_DONE};
+	    .lease = lease, .event = 0, .outcome = QUEUE_DELIVERED};
 	verdicts[1] = (struct queue_verdict){
-	    .lease = lease, .event = 1, .outcome = QUEUE_AGAIN, .due_ms = 1};
+	    .lease = lease, .event = 1, .outcome = QUEUE_DEFERRED, .due_ms = 1};
 	verdicts[2] = (struct queue_verdict){
-	    .lease = lease, .event = 2, .outcome = QUEUE_AGAIN, .due_ms = 1};
+	    .lease = lease, .event = 2, .outcome = QUEUE_DEFERRED, .due_ms = 1};
 	assert_true(queue_settle(fixture->queue, verdicts, 3, 9000, &err));
 	queue_lease_free(fixture->queue, lease);
-	assert_int_equal(totals(fixture).forgotten, 1);
-	assert_int_equal(totals(fixture).waiting, 1);
+	assert_int_equal(totals(fixture).erased, 1);
+	assert_int_equal(totals(fixture).queued, 1);
 	assert_int_equal(deliver(fixture), 1);
 }
 
@@ -121,22 +120,22 @@ test_vacuum_leaves_no_trace(void **state)
 	struct fixture *fixture = *state;
 	struct err err;
 
-	put(fixture, "victim", 40, QUEUE_WAIT);
-	put(fixture, "victim-grave", 4, QUEUE_BURY);
-	put(fixture, "stays", 40, QUEUE_WAIT);
+	put(fixture, "victim", 40, ITEM_QUEUE);
+	put(fixture, "victim-grave", 4, ITEM_DEAD);
+	put(fixture, "stays", 40, ITEM_QUEUE);
 	assert_int_equal(deliver(fixture), 80);
-	put(fixture, "victim-waits", 4, QUEUE_WAIT);
+	put(fixture, "victim-waits", 4, ITEM_QUEUE);
 	assert_true(traced(fixture, "victim"));
-	for (int place = 0; place < TOOLS_PLACES; place++)
+	for (int place = 0; place < JOBS_PLACES; place++)
 		(void)run(
-		    fixture, (enum tools_place)place, tools_forget, "victim");
-	assert_true(tools_vacuum(fixture->queue, &err));
+		    fixture, (enum jobs_place)place, jobs_erase, "victim");
+	assert_true(jobs_vacuum(fixture->queue, &err));
 	assert_false(traced(fixture, "victim"));
 	assert_true(traced(fixture, "stays"));
 }
 
 static bool
-body_is(void *arg, const struct tools_body *body)
+body_is(void *arg, const struct jobs_unreadable *body)
 {
 	const char *text = arg;
 
@@ -147,7 +146,7 @@ body_is(void *arg, const struct tools_body *body)
 static void
 body_keep(struct fixture *fixture, const char *text)
 {
-	struct queue_body body = {.source = "main",
+	struct queue_unreadable body = {.source = "main",
 	    .data = text,
 	    .len = strlen(text),
 	    .encoding = "",
@@ -156,25 +155,25 @@ body_keep(struct fixture *fixture, const char *text)
 	struct err err;
 
 	answer_init(&answer);
-	assert_true(
-	    queue_keep(fixture->queue, &body, answer_done, &answer, &err));
+	assert_true(queue_put_unreadable(
+	    fixture->queue, &body, answer_done, &answer, &err));
 	assert_true(answer_wait(&answer));
 }
 
 /* Delete those that `fn` means; says how many there are then. */
 static int64_t
-bodies_delete(struct fixture *fixture, tools_body_fn *fn, void *arg)
+bodies_delete(struct fixture *fixture, jobs_unreadable_fn *fn, void *arg)
 {
-	struct books_totals books;
+	struct stats_totals books;
 	int64_t last = 0;
 	struct err err;
 
 	do {
-		assert_true(tools_bodies(
+		assert_true(jobs_unreadable_next(
 		    fixture->queue, last, fn, arg, true, &last, &err));
 	} while (last != 0);
-	books_totals(fixture->queue, &books);
-	return books.undecodable;
+	stats_totals(fixture->queue, &books);
+	return books.unreadable;
 }
 
 static void
@@ -182,18 +181,18 @@ test_bodies(void **state)
 {
 	struct fixture *fixture = *state;
 	char meant[] = "not json one";
-	struct books_totals books;
+	struct stats_totals books;
 
 	body_keep(fixture, meant);
 	body_keep(fixture, "not json two");
 	assert_int_equal(bodies_delete(fixture, body_is, meant), 1);
 	reopen(fixture);
-	books_totals(fixture->queue, &books);
-	assert_int_equal(books.undecodable_removed, 1);
+	stats_totals(fixture->queue, &books);
+	assert_int_equal(books.unreadable_removed, 1);
 }
 
 static bool
-body_count(void *arg, const struct tools_body *body)
+body_count(void *arg, const struct jobs_unreadable *body)
 {
 	(void)body;
 	++*(size_t *)arg;
@@ -212,7 +211,7 @@ static void
 body_damage(struct fixture *fixture)
 {
 	static const char sql[] =
-	    "UPDATE body SET data=substr(data,1,10)||x'ffff'||"
+	    "UPDATE unreadable SET data=substr(data,1,10)||x'ffff'||"
 	    "substr(data,13) WHERE id=2";
 	char path[256];
 	sqlite3 *db;
@@ -232,7 +231,7 @@ test_damaged_body_is_passed_over(void **state)
 {
 	struct fixture *fixture = *state;
 	size_t shown = 0, faults = 0;
-	struct tools_check check = {.fn = fault_count, .arg = &faults};
+	struct jobs_check check = {.fn = fault_count, .arg = &faults};
 	struct err err;
 
 	body_keep(fixture, "not json one");
@@ -242,7 +241,7 @@ test_damaged_body_is_passed_over(void **state)
 	assert_int_equal(bodies_delete(fixture, body_count, &shown), 1);
 	assert_int_equal(shown, 2);
 	do {
-		assert_true(tools_check(fixture->queue, &check, &err));
+		assert_true(jobs_check(fixture->queue, &check, &err));
 	} while (check.more);
 	assert_int_equal(faults, 1);
 	assert_int_equal(check.faults, 1);
@@ -264,19 +263,19 @@ static void
 test_what_was_set_aside_is_forgotten_too(void **state)
 {
 	struct fixture *fixture = *state;
-	struct tools_forgetting forgetting;
+	struct jobs_erasing forgetting;
 	struct err err;
 
-	put(fixture, "victim", 2, QUEUE_WAIT);
-	parcels_move(fixture, "UPDATE parcel SET seq=seq+1000");
+	put(fixture, "victim", 2, ITEM_QUEUE);
+	parcels_move(fixture, "UPDATE batch SET seq=seq+1000");
 	assert_int_equal(deliver(fixture), 0);
-	parcels_move(fixture, "UPDATE parcel SET seq=seq-1000");
-	assert_true(tools_forget_begin(fixture->queue, &forgetting, &err));
+	parcels_move(fixture, "UPDATE batch SET seq=seq-1000");
+	assert_true(jobs_erase_begin(fixture->queue, &forgetting, &err));
 	assert_int_equal(
-	    run(fixture, TOOLS_WAITING, tools_forget, "victim").matched, 2);
-	assert_int_equal(tools_forget_missed(fixture->queue, &forgetting), 0);
+	    run(fixture, JOBS_QUEUED, jobs_erase, "victim").matched, 2);
+	assert_int_equal(jobs_erase_missed(fixture->queue, &forgetting), 0);
 	assert_int_equal(deliver(fixture), 0);
-	assert_int_equal(totals(fixture).forgotten, 2);
+	assert_int_equal(totals(fixture).erased, 2);
 }
 
 /* And in one that is set aside while the job is at work: told, not passed
@@ -285,17 +284,17 @@ static void
 test_what_is_set_aside_meanwhile_is_missed(void **state)
 {
 	struct fixture *fixture = *state;
-	struct tools_forgetting forgetting;
+	struct jobs_erasing forgetting;
 	struct err err;
 
-	put(fixture, "victim", 2, QUEUE_WAIT);
-	assert_true(tools_forget_begin(fixture->queue, &forgetting, &err));
-	parcels_move(fixture, "UPDATE parcel SET seq=seq+1000");
+	put(fixture, "victim", 2, ITEM_QUEUE);
+	assert_true(jobs_erase_begin(fixture->queue, &forgetting, &err));
+	parcels_move(fixture, "UPDATE batch SET seq=seq+1000");
 	assert_int_equal(deliver(fixture), 0);
 	assert_int_equal(
-	    run(fixture, TOOLS_WAITING, tools_forget, "victim").matched, 0);
-	assert_int_equal(tools_forget_missed(fixture->queue, &forgetting), 1);
-	parcels_move(fixture, "UPDATE parcel SET seq=seq-1000");
+	    run(fixture, JOBS_QUEUED, jobs_erase, "victim").matched, 0);
+	assert_int_equal(jobs_erase_missed(fixture->queue, &forgetting), 1);
+	parcels_move(fixture, "UPDATE batch SET seq=seq-1000");
 }
 
 static void
@@ -308,9 +307,9 @@ erasure_ask(struct fixture *fixture, const char *id)
 	struct queue_lease *lease;
 	struct err err;
 
-	put(fixture, id, 1, QUEUE_WAIT);
-	assert_true(
-	    queue_take(fixture->queue, fixture->lane, 9000, &lease, &err));
+	put(fixture, id, 1, ITEM_QUEUE);
+	assert_true(queue_take(
+	    fixture->queue, fixture->destination, 9000, &lease, &err));
 	verdict.lease = lease;
 	assert_true(queue_settle(fixture->queue, &verdict, 1, 9000, &err));
 	queue_lease_free(fixture->queue, lease);
@@ -318,17 +317,17 @@ erasure_ask(struct fixture *fixture, const char *id)
 
 static bool
 erasure_count(void *arg, int64_t id, const char *source, const char *subject,
-    int64_t noted_ms, int64_t forgotten_ms)
+    int64_t noted_ms, int64_t erased_ms)
 {
 	(void)id;
 	(void)source;
 	(void)subject;
 	(void)noted_ms;
-	*(size_t *)arg += forgotten_ms == 0;
+	*(size_t *)arg += erased_ms == 0;
 	return true;
 }
 
-/* How many are still to be forgotten. */
+/* How many are still to be erased. */
 static size_t
 erasures_open(struct fixture *fixture)
 {
@@ -336,7 +335,7 @@ erasures_open(struct fixture *fixture)
 	struct err err;
 
 	assert_true(
-	    books_erasures(fixture->queue, 0, 10, erasure_count, &count, &err));
+	    stats_erasures(fixture->queue, 0, 10, erasure_count, &count, &err));
 	return count;
 }
 
@@ -346,19 +345,19 @@ test_who_asks_again_meanwhile_stays_listed(void **state)
 {
 	const char *const victim = "victim";
 	struct fixture *fixture = *state;
-	struct tools_forgetting forgetting;
+	struct jobs_erasing forgetting;
 	struct err err;
 
 	erasure_ask(fixture, "first");
-	assert_true(tools_forget_begin(fixture->queue, &forgetting, &err));
+	assert_true(jobs_erase_begin(fixture->queue, &forgetting, &err));
 	erasure_ask(fixture, "second");
-	for (int64_t forgotten_ms = 0; forgotten_ms < 2; forgotten_ms++) {
-		assert_true(tools_erasures_done(fixture->queue, &victim, 1,
-		    forgetting.last_erasure, forgotten_ms, &err));
+	for (int64_t erased_ms = 0; erased_ms < 2; erased_ms++) {
+		assert_true(jobs_erasures_done(fixture->queue, &victim, 1,
+		    forgetting.last_erasure, erased_ms, &err));
 		assert_int_equal(erasures_open(fixture), 1);
 	}
-	assert_true(tools_forget_begin(fixture->queue, &forgetting, &err));
-	assert_true(tools_erasures_done(
+	assert_true(jobs_erase_begin(fixture->queue, &forgetting, &err));
+	assert_true(jobs_erasures_done(
 	    fixture->queue, &victim, 1, forgetting.last_erasure, 9001, &err));
 	assert_int_equal(erasures_open(fixture), 0);
 }

@@ -142,12 +142,12 @@ test_names_that_clash(void **state)
 		check(*state, "a.b.C", cases[i].in, cases[i].want);
 }
 
-static const struct track_note *
-note_find(
-    const struct fixture *f, const char *property, enum track_note_kind kind)
+static const struct track_omission *
+note_find(const struct fixture *f, const char *property,
+    enum track_omission_kind kind)
 {
 	for (unsigned i = 0; i < f->result.note_count; i++) {
-		const struct track_note *note = &f->result.notes[i];
+		const struct track_omission *note = &f->result.notes[i];
 
 		if (note->kind == kind && strcmp(note->property, property) == 0)
 			return note;
@@ -177,16 +177,16 @@ test_cut(void **state)
 	struct fixture *f = *state;
 
 	put_long(f, "name", "x", 1023);
-	assert_null(note_find(f, "name", TRACK_NOTE_CUT));
+	assert_null(note_find(f, "name", TRACK_OMISSION_CUT));
 	put_long(f, "name", "x", 1024);
-	assert_int_equal(note_find(f, "name", TRACK_NOTE_CUT)->count, 1);
+	assert_int_equal(note_find(f, "name", TRACK_OMISSION_CUT)->count, 1);
 	/* two units each: 511 fit, and half a character is none */
 	put_long(f, "name", "\xf0\x9f\x98\x80", 512);
-	assert_non_null(note_find(f, "name", TRACK_NOTE_CUT));
+	assert_non_null(note_find(f, "name", TRACK_OMISSION_CUT));
 	assert_int_equal(strlen(strstr(f->out.data, "\xf0\x9f\x98\x80")),
 	    511 * 4 + strlen("\"}}"));
 	put_long(f, "unheard_of", "x", 2000);
-	assert_non_null(note_find(f, "other", TRACK_NOTE_CUT));
+	assert_non_null(note_find(f, "other", TRACK_OMISSION_CUT));
 }
 
 static void
@@ -199,12 +199,13 @@ test_elements_that_do_not_fit(void **state)
 	    in, sizeof(in), "{\"a\":[\"%01000d\",\"%0100d\",\"x\"]}", 0, 0);
 	snprintf(want, sizeof(want), "{\"a\":\"%01000d||x\"}", 0);
 	check(f, "a.b.C", in, want);
-	assert_int_equal(note_find(f, "other", TRACK_NOTE_ELEMENTS)->count, 1);
+	assert_int_equal(
+	    note_find(f, "other", TRACK_OMISSION_ELEMENTS)->count, 1);
 	snprintf(in, sizeof(in), "{\"a\":[[\"%01100d\"],{}]}", 0);
 	check(f, "a.b.C", in, "{\"a\":\"[{}]\"}");
 	snprintf(in, sizeof(in), "{\"a\":[[\"%01100d\"]]}", 0);
 	check(f, "a.b.C", in, "{}");
-	assert_non_null(note_find(f, "other", TRACK_NOTE_TOO_LONG));
+	assert_non_null(note_find(f, "other", TRACK_OMISSION_TOO_LONG));
 }
 
 static void
@@ -236,7 +237,8 @@ test_privacy(void **state)
 		f->rules.drop = cases[i].drop;
 		check(f, "users.messages.email.Open", in, cases[i].want);
 		assert_int_equal(
-		    note_find(f, "push_token", TRACK_NOTE_PRIVATE)->count, 1);
+		    note_find(f, "push_token", TRACK_OMISSION_PRIVATE)->count,
+		    1);
 	}
 }
 
@@ -326,22 +328,22 @@ test_fates(void **state)
 		enum track_fate fate;
 		const char *reason;
 	} cases[] = {
-	    {"", TRACK_BURY, "not a readable event"},
-	    {"[]", TRACK_BURY, "not a readable event"},
-	    {"{} {}", TRACK_BURY, "not a readable event"},
-	    {"{\"a\":\"\xff\"}", TRACK_BURY, "not a readable event"},
-	    {"{}", TRACK_BURY, "no event_type"},
-	    {"{\"event_type\":\"x\"}", TRACK_BURY, "no id"},
-	    {"{\"event_type\":\"x\",\"id\":\"i\",\"time\":1e40}", TRACK_BURY,
+	    {"", TRACK_DEAD, "not a readable event"},
+	    {"[]", TRACK_DEAD, "not a readable event"},
+	    {"{} {}", TRACK_DEAD, "not a readable event"},
+	    {"{\"a\":\"\xff\"}", TRACK_DEAD, "not a readable event"},
+	    {"{}", TRACK_DEAD, "no event_type"},
+	    {"{\"event_type\":\"x\"}", TRACK_DEAD, "no id"},
+	    {"{\"event_type\":\"x\",\"id\":\"i\",\"time\":1e40}", TRACK_DEAD,
 		"time is none that Heap can read"},
-	    {"{\"event_type\":\"x\",\"id\":\"i\",\"time\":1}", TRACK_BURY,
+	    {"{\"event_type\":\"x\",\"id\":\"i\",\"time\":1}", TRACK_DEAD,
 		"no user"},
 	    {"{\"event_type\":\"users.UserDeleteRequest\",\"id\":\"i\","
 	     "\"time\":1,\"user\":{\"external_user_id\":\"u\"}}",
-		TRACK_BURY, "erasure request without user_id"},
+		TRACK_DEAD, "erasure request without user_id"},
 	    {"{\"event_type\":\"users.UserDeleteRequest\",\"id\":\"i\","
 	     "\"time\":1,\"user\":{\"user_id\":\"[redacted]\"}}",
-		TRACK_BURY, "user_id is a placeholder"},
+		TRACK_DEAD, "user_id is a placeholder"},
 	    {"{\"event_type\":\"users.UserDeleteRequest\",\"id\":\"i\","
 	     "\"time\":1,\"user\":{\"user_id\":\"b\\u0061c\"}}",
 		TRACK_DROP, "erasure request"},

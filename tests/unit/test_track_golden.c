@@ -16,7 +16,7 @@
 
 enum { FILE_MAX = 1 << 16, ROOM = 1 << 16 };
 
-static const char *const fates[] = {"send", "drop", "bury"};
+static const char *const fates[] = {"send", "drop", "dead"};
 
 static size_t
 read_file(const char *name, const char *end, char *ret)

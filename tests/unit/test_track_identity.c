@@ -98,7 +98,7 @@ want_identity(const char *name, const char *sound, enum state state)
 		snprintf(
 		    want.who, sizeof(want.who), "\"identity\":\"%s\"", sound);
 	else
-		want = (struct want){TRACK_BURY, trouble(name, state), ""};
+		want = (struct want){TRACK_DEAD, trouble(name, state), ""};
 	return want;
 }
 
@@ -127,11 +127,11 @@ want_of(const struct ids *ids)
 		return want_number("braze");
 	if (is_there(ids->device))
 		return (struct want){
-		    TRACK_BURY, trouble("device_id", ids->device), ""};
+		    TRACK_DEAD, trouble("device_id", ids->device), ""};
 	if (is_there(ids->user))
 		return (struct want){
-		    TRACK_BURY, trouble("user_id", ids->user), ""};
-	return (struct want){TRACK_BURY, "no user", ""};
+		    TRACK_DEAD, trouble("user_id", ids->user), ""};
+	return (struct want){TRACK_DEAD, "no user", ""};
 }
 
 static void

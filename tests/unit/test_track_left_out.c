@@ -25,12 +25,13 @@ map_properties(struct fixture *f, const char *type, const char *properties)
 }
 
 static unsigned
-noted(const struct fixture *f, const char *property, enum track_note_kind kind)
+noted(const struct fixture *f, const char *property,
+    enum track_omission_kind kind)
 {
 	unsigned count = 0;
 
 	for (unsigned i = 0; i < f->result.note_count; i++) {
-		const struct track_note *note = &f->result.notes[i];
+		const struct track_omission *note = &f->result.notes[i];
 
 		if (note->kind == kind && strcmp(note->property, property) == 0)
 			count += note->count;
@@ -43,23 +44,26 @@ test_each_is_counted(void **state)
 {
 	static const struct {
 		const char *properties, *property;
-		enum track_note_kind kind;
+		enum track_omission_kind kind;
 		unsigned count;
 	} cases[] = {
 	    {"{\"url\":1,\"url\":2,\"\\u0075rl\":3}", "url",
-		TRACK_NOTE_REPEATED, 2},
+		TRACK_OMISSION_REPEATED, 2},
 	    {"{\"custom_properties\":{\"a\":{\"b\":1,\"c\":2},\"a\":1}}",
-		"custom_properties", TRACK_NOTE_REPEATED, 1},
-	    {"{\"x\":1,\"x\":2}", "other", TRACK_NOTE_REPEATED, 1},
-	    {"{},\"properties\":{\"x\":2}", "other", TRACK_NOTE_REPEATED, 1},
-	    {"{\"url\":[null,\"a\",\" \",\"\"]}", "url", TRACK_NOTE_BLANK, 3},
-	    {"{\"url\":[null,\"\"]}", "url", TRACK_NOTE_BLANK, 1},
-	    {"{\"url\":[]}", "url", TRACK_NOTE_BLANK, 1},
-	    {"{\"url\":{}}", "url", TRACK_NOTE_BLANK, 1},
+		"custom_properties", TRACK_OMISSION_REPEATED, 1},
+	    {"{\"x\":1,\"x\":2}", "other", TRACK_OMISSION_REPEATED, 1},
+	    {"{},\"properties\":{\"x\":2}", "other", TRACK_OMISSION_REPEATED,
+		1},
+	    {"{\"url\":[null,\"a\",\" \",\"\"]}", "url", TRACK_OMISSION_BLANK,
+		3},
+	    {"{\"url\":[null,\"\"]}", "url", TRACK_OMISSION_BLANK, 1},
+	    {"{\"url\":[]}", "url", TRACK_OMISSION_BLANK, 1},
+	    {"{\"url\":{}}", "url", TRACK_OMISSION_BLANK, 1},
 	    {"{\"custom_properties\":{\"a\":{},\"b\":[],\"c\":null}}",
-		"custom_properties", TRACK_NOTE_BLANK, 3},
-	    {"{\"message_body\":{}}", "message_body", TRACK_NOTE_PRIVATE, 1},
-	    {"{\"url\":{\"a\":1}}", "url", TRACK_NOTE_BLANK, 0},
+		"custom_properties", TRACK_OMISSION_BLANK, 3},
+	    {"{\"message_body\":{}}", "message_body", TRACK_OMISSION_PRIVATE,
+		1},
+	    {"{\"url\":{\"a\":1}}", "url", TRACK_OMISSION_BLANK, 0},
 	};
 	struct fixture *f = *state;
 
@@ -87,8 +91,8 @@ test_all_are_counted(void **state)
 	(void)buf_text(&f->event, "\"x\":[null,1],\"x\":[null,2]}}");
 	map(f, f->event.data, f->event.len);
 	assert_int_equal(f->result.fate, TRACK_SEND);
-	assert_true(count > TRACK_NOTES_MAX);
-	assert_true(f->result.note_count <= TRACK_NOTES_MAX);
+	assert_true(count > TRACK_OMISSIONS_MAX);
+	assert_true(f->result.note_count <= TRACK_OMISSIONS_MAX);
 	assert_true(f->result.notes_lost > 0);
 	for (unsigned i = 0; i < f->result.note_count; i++)
 		sum += f->result.notes[i].count;
@@ -106,15 +110,15 @@ test_blank_once_cut(void **state)
 	snprintf(in, sizeof(in), "{\"url\":\"%1023sx\",\"a\":1}", "");
 	map_properties(f, "a.b.C", in);
 	assert_non_null(strstr(f->out.data, "\"properties\":{\"a\":1}"));
-	assert_int_equal(noted(f, "url", TRACK_NOTE_BLANK), 1);
-	assert_int_equal(noted(f, "url", TRACK_NOTE_CUT), 0);
+	assert_int_equal(noted(f, "url", TRACK_OMISSION_BLANK), 1);
+	assert_int_equal(noted(f, "url", TRACK_OMISSION_CUT), 0);
 	snprintf(in, sizeof(in), "{\"url\":\"%1022sx\"}", "");
 	map_properties(f, "a.b.C", in);
 	assert_non_null(strstr(f->out.data, "\"url\""));
 	snprintf(in, sizeof(in), "{\"%512sx\":1,\"a\":1}", "");
 	map_properties(f, "a.b.C", in);
 	assert_non_null(strstr(f->out.data, "\"properties\":{\"a\":1}"));
-	assert_int_equal(noted(f, "other", TRACK_NOTE_BLANK), 1);
+	assert_int_equal(noted(f, "other", TRACK_OMISSION_BLANK), 1);
 }
 
 static void
@@ -132,20 +136,20 @@ test_blank_names(void **state)
 	    strstr(f->out.data, "{\"event\":\"users.behaviors.CustomEvent\""));
 	snprintf(text, sizeof(text), "%512sx", "");
 	map_properties(f, text, "{}");
-	assert_int_equal(f->result.fate, TRACK_BURY);
+	assert_int_equal(f->result.fate, TRACK_DEAD);
 	assert_string_equal(f->result.reason, "the event's name is blank");
 	f->rules.renames = renames;
 	f->rules.rename_count = 1;
 	map_properties(f, "a.b.C", "{\"a\":1,\"b\":2,\"c\":3}");
 	assert_non_null(
 	    strstr(f->out.data, "\"properties\":{\"b\":2,\"c\":3}"));
-	assert_int_equal(noted(f, "other", TRACK_NOTE_BLANK), 1);
+	assert_int_equal(noted(f, "other", TRACK_OMISSION_BLANK), 1);
 	f->rules.rename_count = 0;
 	memset(text, ' ', 600);
 	text[600] = '\0';
 	f->rules.prefix = text;
 	map_properties(f, "a.b.C", "{\"a\":1}");
-	assert_int_equal(f->result.fate, TRACK_BURY);
+	assert_int_equal(f->result.fate, TRACK_DEAD);
 }
 
 /* A rename takes nobody's name. */

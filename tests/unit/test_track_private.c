@@ -47,9 +47,9 @@ static unsigned
 count_private(const struct fixture *f, const char *property)
 {
 	for (unsigned i = 0; i < f->result.note_count; i++) {
-		const struct track_note *note = &f->result.notes[i];
+		const struct track_omission *note = &f->result.notes[i];
 
-		if (note->kind == TRACK_NOTE_PRIVATE &&
+		if (note->kind == TRACK_OMISSION_PRIVATE &&
 		    strcmp(note->property, property) == 0)
 			return note->count;
 	}

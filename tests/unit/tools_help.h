@@ -5,7 +5,7 @@
 
 #include "queue_fixture.h"
 
-#include "queue/tools.h"
+#include "queue/admin.h"
 
 static inline int
 setup(void **state)
@@ -17,13 +17,13 @@ setup(void **state)
 	queue_test_close(fixture->queue);
 	fixture->settings.keep_ms = INT64_MAX / 2;
 	fixture->queue = queue_test_open(&fixture->settings);
-	fixture->lane = lane_test_open(fixture->queue, "heap");
+	fixture->destination = lane_test_open(fixture->queue, "heap");
 	return 0;
 }
 
 static inline void
 put(struct fixture *fixture, const char *prefix, size_t count,
-    enum queue_fate fate)
+    enum item_fate fate)
 {
 	struct answer answer;
 
@@ -42,13 +42,14 @@ deliver(struct fixture *fixture)
 
 	for (;;) {
 		assert_true(queue_take(
-		    fixture->queue, fixture->lane, 9000, &lease, &err));
+		    fixture->queue, fixture->destination, 9000, &lease, &err));
 		if (lease == NULL)
 			return delivered;
 		assert_true(lease->count <= 256);
 		for (size_t i = 0; i < lease->count; i++)
-			verdicts[i] = (struct queue_verdict){
-			    .lease = lease, .event = i, .outcome = QUEUE_DONE};
+			verdicts[i] = (struct queue_verdict){.lease = lease,
+			    .event = i,
+			    .outcome = QUEUE_DELIVERED};
 		assert_true(queue_settle(
 		    fixture->queue, verdicts, lease->count, 9000, &err));
 		delivered += lease->count;
@@ -58,21 +59,22 @@ deliver(struct fixture *fixture)
 
 /* The event's bytes contain the text. */
 static inline bool
-contains(void *arg, const struct tools_event *event)
+contains(void *arg, const struct jobs_event *event)
 {
 	const char *text = arg;
 
-	return memmem(event->data, event->data_len, text, strlen(text)) != NULL;
+	return memmem(event->data.data, event->data.len, text, strlen(text)) !=
+	       NULL;
 }
 
 typedef bool
-step_fn(struct queue *queue, struct tools_job *job, struct err *reterr);
+step_fn(struct queue *queue, struct jobs_walk *job, struct err *reterr);
 
-static inline struct tools_job
-run(struct fixture *fixture, enum tools_place place, step_fn *step,
+static inline struct jobs_walk
+run(struct fixture *fixture, enum jobs_place place, step_fn *step,
     const char *text)
 {
-	struct tools_job job = {
+	struct jobs_walk job = {
 	    .cursor = {.place = place},
 	    .match = text == NULL ? NULL : contains,
 	    .arg = (void *)(uintptr_t)text,
@@ -89,15 +91,15 @@ run(struct fixture *fixture, enum tools_place place, step_fn *step,
 }
 
 static inline bool
-replay(struct queue *queue, struct tools_job *job, struct err *reterr)
+replay(struct queue *queue, struct jobs_walk *job, struct err *reterr)
 {
-	return tools_replay(queue, job, NULL, reterr);
+	return jobs_replay(queue, job, NULL, reterr);
 }
 
 static inline bool
-drop(struct queue *queue, struct tools_job *job, struct err *reterr)
+drop(struct queue *queue, struct jobs_walk *job, struct err *reterr)
 {
-	return tools_drop(queue, job, "operator", reterr);
+	return jobs_drop(queue, job, "operator", reterr);
 }
 
 #undef TEST

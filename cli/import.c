@@ -1,8 +1,8 @@
 /*
- * currentsd queue import: events from a file into the queue, as if the source
- * had sent them: judged, put, and told apart from what was there before.
+ * currentsd import: puts events from a file into the queue as if a source had
+ * sent them: they are validated, and duplicates are detected.
  *
- * A line is an event, a request body, or what queue export wrote. Lines are
+ * A line is an event, a request body, or a line that an export wrote. Lines are
  * gathered into batches, since each put is an fsync.
  */
 
@@ -27,16 +27,14 @@ enum {
 	IMPORT_WAIT_MS = 100,
 };
 
-const struct option_row command_queue_import_options[] = {
-    {"--source", "NAME",
-	"As if it had sent them (what an export says, or"
-	" the first)."},
-    {"--again", NULL, "Even what was received before."},
+const struct option_row command_import_options[] = {
+    {"--source", "NAME", "As if it had sent them, whatever an export says."},
+    {"--again", NULL, "Even if they were received before."},
     {"--json", NULL, "Print JSON."},
     {NULL, NULL, NULL},
 };
 
-/* What the committer's thread tells. */
+/* What the committer's thread reports. */
 struct import_put {
 	struct lock lock;
 	struct cond changed;
@@ -82,7 +80,7 @@ import_done(
 	lock_drop(&put->lock);
 }
 
-/* The batch is lent until the end, so nothing breaks this off. */
+/* The batch is lent until the end, so nothing interrupts this. */
 static bool
 import_wait(struct import *import, struct err *reterr)
 {
@@ -104,7 +102,7 @@ import_wait(struct import *import, struct err *reterr)
 		return err_set(reterr, put->err.code, "%s", put->err.text);
 	import->total.received += put->receipt.received;
 	import->total.queued += put->receipt.queued;
-	import->total.buried += put->receipt.buried;
+	import->total.dead += put->receipt.dead;
 	import->total.duplicates += put->receipt.duplicates;
 	import->total.dropped += put->receipt.dropped;
 	return !gone;
@@ -114,7 +112,7 @@ static bool
 import_put_batch(struct import *import, struct err *reterr)
 {
 	size_t count = import->batch.count;
-	struct queue_item *items = calloc(count, sizeof(*items));
+	struct item *items = calloc(count, sizeof(*items));
 	char *reasons = calloc(count, SERVER_REASON);
 	const struct server_judge *judge;
 	struct buf bytes = {0};
@@ -131,8 +129,8 @@ import_put_batch(struct import *import, struct err *reterr)
 		(void)err_set_nomem(reterr);
 		goto out;
 	}
-	if (!import_judge_find(
-		&import->judge, import->source, &judge, &batch.lane, reterr))
+	if (!import_judge_find(&import->judge, import->source, &judge,
+		&batch.destination, reterr))
 		goto out;
 	if (!server_judge_batch(judge, &import->batch, import->body.data,
 		import->accepted_once, items, reasons, NULL, NULL, &bytes)) {
@@ -235,7 +233,7 @@ import_line_one(
 		return true;
 	import->unreadable++;
 	return job_say(import->context, reterr,
-	    "line %" PRId64 ": no event can be read here", import->lines);
+	    "line %" PRId64 ": no readable event", import->lines);
 }
 
 /* Every whole line of what was read; at the end of the file, the rest. */
@@ -280,8 +278,8 @@ import_all(struct import *import, const char *name, struct err *reterr)
 	return import_flush(import, reterr) &&
 	       (import->total.duplicates == 0 ||
 		   job_say(import->context, reterr,
-		       "%zu were received before, and are not put again: see "
-		       "--again",
+		       "%zu were received before and were not imported again: "
+		       "see --again",
 		       import->total.duplicates));
 }
 
@@ -317,9 +315,9 @@ import_show(const struct import *import, struct buf *out)
 
 	if (!options_has(import->context->options, "--json")) {
 		(void)buf_printf(out,
-		    "received %zu: queued %zu, buried %zu, duplicates %zu, "
+		    "received %zu: queued %zu, dead %zu, duplicates %zu, "
 		    "dropped %zu; unreadable lines %" PRId64 "\n",
-		    total->received, total->queued, total->buried,
+		    total->received, total->queued, total->dead,
 		    total->duplicates, total->dropped, import->unreadable);
 		return;
 	}
@@ -327,7 +325,7 @@ import_show(const struct import *import, struct buf *out)
 	json_object_open(&json, NULL);
 	json_int(&json, "received", (int64_t)total->received);
 	json_int(&json, "queued", (int64_t)total->queued);
-	json_int(&json, "buried", (int64_t)total->buried);
+	json_int(&json, "dead", (int64_t)total->dead);
 	json_int(&json, "duplicates", (int64_t)total->duplicates);
 	json_int(&json, "dropped", (int64_t)total->dropped);
 	json_int(&json, "unreadable", import->unreadable);
@@ -336,7 +334,7 @@ import_show(const struct import *import, struct buf *out)
 }
 
 int
-command_queue_import(struct command_context *context, struct buf *out)
+command_import(struct command_context *context, struct buf *out)
 {
 	const struct options *options = context->options;
 	struct parts *parts = context->parts;
@@ -358,11 +356,11 @@ command_queue_import(struct command_context *context, struct buf *out)
 			(void)buf_printf(out, "stopped near line %" PRId64 "%s",
 			    import.lines,
 			    options_has(options, "--again")
-				? ": lines before it are in, and another "
-				  "--again would send them\ntwice; without it "
-				  "they are told as duplicates\n"
-				: ": import it again, what is in is told as "
-				  "duplicates\n");
+				? ": the lines before it are imported; with "
+				  "--again they would be sent\ntwice, without "
+				  "it they count as duplicates\n"
+				: ": import the file again; what was imported "
+				  "counts as duplicates\n");
 	} else {
 		import_show(&import, out);
 		code = import.unreadable > 0 ? EXIT_FOUND : EXIT_FINE;

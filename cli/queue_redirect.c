@@ -1,6 +1,6 @@
 /*
- * currentsd queue redirect: what a destination that was renamed or removed
- * left behind goes to another one.
+ * currentsd queue redirect: moves the events of a destination that was renamed
+ * or removed to another one.
  */
 
 #include "base/json.h"
@@ -10,7 +10,7 @@
 #include <string.h>
 
 const struct option_row command_queue_redirect_options[] = {
-    {"--anyway", NULL, "Though some may be at Heap already."},
+    {"--anyway", NULL, "Even if some may be at Heap already."},
     {"--json", NULL, "Print JSON."},
     {NULL, NULL, NULL},
 };
@@ -22,11 +22,11 @@ struct redirect {
 
 static bool
 redirect_step(
-    struct queue *queue, struct tools_job *tools, void *arg, struct err *reterr)
+    struct queue *queue, struct jobs_walk *tools, void *arg, struct err *reterr)
 {
 	const struct redirect *redirect = arg;
 
-	return tools_redirect(queue, tools, redirect->from, redirect->to,
+	return jobs_redirect(queue, tools, redirect->from, redirect->to,
 	    redirect->anyway, reterr);
 }
 
@@ -39,13 +39,13 @@ redirect_read(const struct command_context *context,
 
 	if (options->word_count != 2)
 		return err_set(reterr, ERR_INPUT,
-		    "queue redirect takes two destinations: from, to");
+		    "queue redirect takes two destinations: FROM TO");
 	*ret_redirect = (struct redirect){options->words[0], options->words[1],
 	    options_has(options, "--anyway")};
 	if (settings_destination_has(settings, ret_redirect->from))
 		return err_set(reterr, ERR_INPUT,
-		    "%s is in the settings and is sent to: only what a "
-		    "destination that is not there left behind can be "
+		    "%s is in the settings, so its events are sent: only "
+		    "those of a destination that was removed can be "
 		    "redirected",
 		    ret_redirect->from);
 	if (!settings_destination_has(settings, ret_redirect->to))
@@ -69,13 +69,13 @@ command_queue_redirect(struct command_context *context, struct buf *out)
 	struct err err;
 
 	if (!redirect_read(context, &redirect, &err) ||
-	    !job_run(&job, TOOLS_WAITING, &err))
+	    !job_run(&job, JOBS_QUEUED, &err))
 		return command_fail(out, &err);
 	if (!options_has(context->options, "--json")) {
 		(void)buf_printf(out,
-		    "%zu events that waited for %s wait for %s, and what was "
-		    "buried or delivered\nthere can be sent again to it.\n",
-		    job.matched, redirect.from, redirect.to);
+		    "%zu queued events of %s are now queued for %s. Its dead "
+		    "letters and archived events\nnow belong to %s, too.\n",
+		    job.matched, redirect.from, redirect.to, redirect.to);
 		return EXIT_FINE;
 	}
 	json_init(&json, out);

@@ -1,18 +1,18 @@
-#ifndef CLI_ERASE_H
-#define CLI_ERASE_H
+#ifndef CLI_ERASE_SWEEP_H
+#define CLI_ERASE_SWEEP_H
 
 /*
- * on_delete = forget: whose erasure Braze asked for is forgotten without a
- * person's doing. The daemon gives itself the command `forget`, for all who
- * are on the list, and at most once in forget_interval, since each time the
- * file is rebuilt.
+ * on_delete = erase: the daemon erases the people whose erasure Braze
+ * requested, without the operator. It gives itself the command `erase`, for
+ * everyone on the list, and at most once per erase_interval, since each time
+ * the file is rebuilt.
  */
 
 #include "cli/parts.h"
 
 struct erase {
 	int64_t next_ms; /* monotonic: not before; 0: at the start */
-	int64_t after;	 /* the last that was looked at; a crash begins anew */
+	int64_t after;	 /* the last row that was looked at */
 };
 
 /* On the main thread, once a second, while no client is served. `duty` is

@@ -1,5 +1,5 @@
 /*
- * currentsd queue find: where an event is.
+ * currentsd events find: where an event is.
  */
 
 #include "base/clock.h"
@@ -7,7 +7,7 @@
 #include "cli/command.h"
 #include "cli/event.h"
 #include "cli/job.h"
-#include "cli/queue_body.h"
+#include "cli/unreadable.h"
 #include "schema/person.h"
 
 #include <inttypes.h>
@@ -23,18 +23,17 @@ struct find {
 };
 
 static void
-find_json(struct find *find, const struct tools_event *event)
+find_json(struct find *find, const struct jobs_event *event)
 {
 	struct json *json = find->json;
 	char when[CLOCK_TEXT];
 
 	json_object_open(json, NULL);
-	json_text(json, "place", tools_place_name(event->place));
-	json_int(
-	    json, event->place == TOOLS_BURIED ? "id" : "parcel", event->id);
+	json_text(json, "place", jobs_place_name(event->place));
+	json_int(json, event->place == JOBS_DEAD ? "id" : "batch", event->id);
 	json_text(json, "source", event->source);
-	json_text(json, "destination", event->lane);
-	json_bytes(json, "type", event->kind, event->kind_len);
+	json_text(json, "destination", event->destination);
+	json_bytes(json, "type", event->type.data, event->type.len);
 	clock_text(event->accepted_ms, when, sizeof(when));
 	json_text(json, "accepted", when);
 	if (event->settled_ms != 0) {
@@ -46,20 +45,20 @@ find_json(struct find *find, const struct tools_event *event)
 	json_object_close(json);
 }
 
-/* By its id, or by the key that Heap has: the type, a colon and the id. */
+/* By its id, or by its key at Heap: the type, a colon and the id. */
 static bool
-find_is(struct find *find, const struct tools_event *event)
+find_is(struct find *find, const struct jobs_event *event)
 {
-	size_t len = event->kind_len;
+	size_t len = event->type.len;
 
 	return event_has_id(&find->reader, event, find->id) ||
 	       (strlen(find->id) > len + 1 && find->id[len] == ':' &&
-		   memcmp(find->id, event->kind, len) == 0 &&
+		   memcmp(find->id, event->type.data, len) == 0 &&
 		   event_has_id(&find->reader, event, find->id + len + 1));
 }
 
 static bool
-find_event(void *arg, const struct tools_event *event)
+find_event(void *arg, const struct jobs_event *event)
 {
 	struct find *find = arg;
 	char when[CLOCK_TEXT];
@@ -73,30 +72,31 @@ find_event(void *arg, const struct tools_event *event)
 	}
 	clock_text(event->accepted_ms, when, sizeof(when));
 	(void)buf_printf(find->out, "%s: %.*s from %s for %s, accepted %s",
-	    tools_place_name(event->place), (int)event->kind_len, event->kind,
-	    event->source, event->lane, when);
+	    jobs_place_name(event->place), (int)event->type.len,
+	    event->type.data, event->source, event->destination, when);
 	if (event->settled_ms != 0) {
 		clock_text(event->settled_ms, when, sizeof(when));
 		(void)buf_printf(find->out, ", %s %s",
-		    event->place == TOOLS_KEPT ? "delivered" : "buried", when);
+		    event->place == JOBS_ARCHIVE ? "delivered" : "dead since",
+		    when);
 	}
-	if (event->place == TOOLS_BURIED)
+	if (event->place == JOBS_DEAD)
 		(void)buf_printf(find->out,
-		    ": %s (`queue show %" PRId64 "` has all)", event->reason,
-		    event->id);
+		    ": %s (details: `currentsd dead show %" PRId64 "`)",
+		    event->reason, event->id);
 	(void)buf_char(find->out, '\n');
 	return true;
 }
 
 static void
-find_body(void *arg, const struct tools_body *body)
+find_body(void *arg, const struct jobs_unreadable *body)
 {
 	struct find *find = arg;
 
 	find->count++;
 	if (find->json != NULL) {
 		json_object_open(find->json, NULL);
-		json_text(find->json, "place", "undecodable");
+		json_text(find->json, "place", "unreadable");
 		json_int(find->json, "id", body->id);
 		json_text(find->json, "source", body->source);
 		json_text(find->json, "reason", body->reason);
@@ -104,8 +104,8 @@ find_body(void *arg, const struct tools_body *body)
 		return;
 	}
 	(void)buf_printf(find->out,
-	    "undecodable: mentioned in body %" PRId64 " from %s: %s\n",
-	    body->id, body->source, body->reason);
+	    "unreadable: mentioned in body %" PRId64 " from %s: %s\n", body->id,
+	    body->source, body->reason);
 }
 
 static bool
@@ -130,7 +130,7 @@ find_all(struct find *find, struct err *reterr)
 	    .until_ms = INT64_MAX,
 	    .limit = INT64_MAX,
 	};
-	struct queue_bodies bodies = {
+	struct unreadable_walk bodies = {
 	    .context = find->context,
 	    .filter = &filter,
 	    .out = find->out,
@@ -138,15 +138,15 @@ find_all(struct find *find, struct err *reterr)
 	    .arg = find,
 	};
 
-	for (int place = 0; place < TOOLS_PLACES; place++) {
-		if (!job_run(&job, (enum tools_place)place, reterr))
+	for (int place = 0; place < JOBS_PLACES; place++) {
+		if (!job_run(&job, (enum jobs_place)place, reterr))
 			return false;
 	}
-	return queue_bodies_walk(&bodies, reterr);
+	return unreadable_walk(&bodies, reterr);
 }
 
 int
-command_queue_find(struct command_context *context, struct buf *out)
+command_events_find(struct command_context *context, struct buf *out)
 {
 	const struct options *options = context->options;
 	struct find find = {.context = context, .out = out};
@@ -156,7 +156,7 @@ command_queue_find(struct command_context *context, struct buf *out)
 
 	if (options->word_count != 1 || *options->words[0] == '\0') {
 		(void)err_set(
-		    &err, ERR_INPUT, "queue find takes the id of one event");
+		    &err, ERR_INPUT, "events find takes the id of one event");
 		return command_fail(out, &err);
 	}
 	find.id = options->words[0];
@@ -176,8 +176,8 @@ command_queue_find(struct command_context *context, struct buf *out)
 	} else if (find.count == 0) {
 		(void)buf_text(out,
 		    "nowhere: never received, or dropped, or delivered so long "
-		    "ago that it is not\nkept any more (setting "
-		    "keep_delivered)\n");
+		    "ago that the\narchive no longer has it (setting "
+		    "keep_archive)\n");
 	}
 	return find.count > 0 ? EXIT_FINE : EXIT_FOUND;
 }

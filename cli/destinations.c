@@ -1,0 +1,45 @@
+/*
+ * currentsd destinations pause, resume: whether a destination is sent to.
+ */
+
+#include "cli/command.h"
+
+static int
+destination_pause(struct command_context *context, bool paused, struct buf *out)
+{
+	const struct options *options = context->options;
+	struct parts *parts = context->parts;
+	struct forwarder *forwarder = atomic_load(&parts->forwarder);
+	const char *name;
+	struct err err;
+
+	if (options->word_count != 1 ||
+	    !settings_destination_has(parts->settings, options->words[0])) {
+		(void)err_set(&err, ERR_INPUT,
+		    "name one destination of the settings; `currentsd status` "
+		    "lists them");
+		return command_fail(out, &err);
+	}
+	name = options->words[0];
+	/* On disk first: a crash between the two changes nothing. */
+	if (!queue_destination_pause(parts->queue, name, paused, &err))
+		return command_fail(out, &err);
+	if (forwarder != NULL)
+		(void)forwarder_destination_set_paused(forwarder, name, paused);
+	(void)buf_printf(out, "%s %s\n", name,
+	    paused ? "is paused; requests on their way still complete"
+		   : "goes on");
+	return EXIT_FINE;
+}
+
+int
+command_destinations_pause(struct command_context *context, struct buf *out)
+{
+	return destination_pause(context, true, out);
+}
+
+int
+command_destinations_resume(struct command_context *context, struct buf *out)
+{
+	return destination_pause(context, false, out);
+}

@@ -1,0 +1,114 @@
+/*
+ * The table of commands, what former names answer, and repeated options.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "cli/command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { WORDS_MAX = 4 };
+
+/* Split at blanks; the words point into `copy`. */
+static size_t
+split(const char *name, char copy[64], const char *words[WORDS_MAX])
+{
+	size_t count = 0;
+
+	(void)snprintf(copy, 64, "%s", name);
+	for (char *rest = copy; rest != NULL && count < WORDS_MAX;)
+		words[count++] = strsep(&rest, " ");
+	return count;
+}
+
+static const struct command *
+find(const char *name)
+{
+	const char *words[WORDS_MAX];
+	char copy[64];
+	size_t len;
+
+	return command_find(split(name, copy, words), words, &len);
+}
+
+static void
+test_every_command_is_found(void **state)
+{
+	(void)state;
+	for (const struct command *c = command_table; c->name != NULL; c++)
+		assert_ptr_equal(find(c->name), c);
+}
+
+/* Every name in quotes that a message offers is a command. */
+static void
+test_moved_commands(void **state)
+{
+	const char *words[WORDS_MAX];
+	char copy[64], name[64], text[256];
+	struct buf out;
+	size_t count;
+	int len;
+
+	(void)state;
+	for (const struct command_moved *m = command_moved_table;
+	     m->name != NULL; m++) {
+		assert_null(find(m->name));
+		for (const char *at = m->now; (at = strchr(at, '"')) != NULL;
+		     at += len + 2) {
+			len = (int)strcspn(at + 1, "\"");
+			(void)snprintf(name, sizeof(name), "%.*s", len, at + 1);
+			assert_non_null(find(name));
+		}
+		buf_init(&out, 4096);
+		count = split(m->name, copy, words);
+		words[count] = "--help";
+		assert_int_equal(
+		    command_run(NULL, NULL, count + 1, words, &out),
+		    EXIT_USAGE);
+		len = snprintf(text, sizeof(text),
+		    "currentsd: \"%s\" is now %s\n", m->name, m->now);
+		assert_int_equal(out.len, len);
+		assert_memory_equal(out.data, text, out.len);
+		buf_fini(&out);
+	}
+}
+
+static void
+test_repeated_options(void **state)
+{
+	static const char *const argv[] = {
+	    "--user", "a", "--json", "--user=b", "--user", "--user", "--", "c"};
+	const char *values[OPTIONS_SET_MAX];
+	struct options options;
+	struct err err;
+
+	(void)state;
+	assert_true(options_read("erase", command_erase_options,
+	    sizeof(argv) / sizeof(argv[0]), argv, &options, &err));
+	assert_int_equal(options_values(&options, "--user", values), 3);
+	assert_string_equal(values[0], "a");
+	assert_string_equal(values[1], "b");
+	assert_string_equal(values[2], "--user");
+	assert_string_equal(options_value(&options, "--user"), "--user");
+	assert_int_equal(options_values(&options, "--listed", values), 0);
+	assert_int_equal(options.word_count, 1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_every_command_is_found),
+	    cmocka_unit_test(test_moved_commands),
+	    cmocka_unit_test(test_repeated_options),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
