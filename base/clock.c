@@ -26,6 +26,12 @@ clock_mono_ms(void)
 	return clock_ms(CLOCK_MONOTONIC);
 }
 
+struct clock_times
+clock_times_now(void)
+{
+	return (struct clock_times){clock_mono_ms(), clock_wall_ms()};
+}
+
 void
 clock_text(int64_t wall_ms, char *ret, size_t size)
 {

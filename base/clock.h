@@ -12,6 +12,24 @@
 int64_t clock_wall_ms(void); /* since 1970, UTC; may jump */
 int64_t clock_mono_ms(void); /* since some start; never jumps */
 
+/*
+ * Both, read together. Waits and quotas are counted on the monotonic clock, so
+ * that a jump of the wall clock neither stalls nor hurries anything; times that
+ * are stored or shown are wall time.
+ */
+struct clock_times {
+	int64_t mono_ms, wall_ms;
+};
+
+struct clock_times clock_times_now(void);
+
+/* The wall clock's reading at a monotonic time. */
+static inline int64_t
+clock_times_wall_ms(const struct clock_times *now, int64_t mono_ms)
+{
+	return now->wall_ms + (mono_ms - now->mono_ms);
+}
+
 /* "2026-11-23T22:05:01.123Z"; CLOCK_TEXT bytes are enough. */
 enum { CLOCK_TEXT = 32 };
 void clock_text(int64_t wall_ms, char *ret, size_t size);

@@ -187,6 +187,7 @@ test_short_digest(void **state)
 static void
 test_clock_text(void **state)
 {
+	struct clock_times times;
 	char text[CLOCK_TEXT];
 
 	(void)state;
@@ -195,6 +196,10 @@ test_clock_text(void **state)
 	clock_text(-1, text, sizeof(text));
 	assert_string_equal(text, "1969-12-31T23:59:59.999Z");
 	assert_true(clock_mono_ms() <= clock_mono_ms());
+	times = clock_times_now();
+	assert_true(times.mono_ms <= clock_mono_ms());
+	times = (struct clock_times){.mono_ms = 500, .wall_ms = 9000};
+	assert_int_equal(clock_times_wall_ms(&times, 300), 8800);
 }
 
 static void
