@@ -135,11 +135,11 @@ send_show(const struct settings_destination *destination, const char *id,
 	(void)buf_printf(out, "sent to      %s\n", destination->url);
 	(void)buf_append(out, once->body.data, once->body.len);
 	if (once->status == 0) {
-		(void)buf_printf(out, "\nno answer    %s\n", once->words);
+		(void)buf_printf(out, "\nno answer    %s\n", once->answer);
 		return;
 	}
 	(void)buf_printf(
-	    out, "\nanswer       HTTP %ld %s\n", once->status, once->words);
+	    out, "\nanswer       HTTP %ld %s\n", once->status, once->answer);
 	if (once->status == 200)
 		send_hint_write(destination, id, markers, out);
 }
@@ -157,7 +157,7 @@ send_show_json(const struct settings_destination *destination, const char *id,
 	json_text(&json, "id", id);
 	json_raw(&json, "sent", once->body.data, once->body.len);
 	json_int(&json, "status", once->status);
-	json_text(&json, "answer", once->words);
+	json_text(&json, "answer", once->answer);
 	if (once->status == 200) {
 		buf_init(&hint, SEND_EVENT_MAX);
 		send_hint_write(destination, id, markers, &hint);
@@ -190,7 +190,7 @@ send_now(struct command_context *context,
 	if (!send_markers_read(&rules, event, id, markers, reterr))
 		return false;
 	ok = forwarder_send_once(
-	    &settings, event->data, event->len, &once, reterr);
+	    &settings, str_bytes(event->data, event->len), &once, reterr);
 	if (ok && once.result.fate != TRACK_SEND)
 		ok = err_set(
 		    reterr, ERR_IO, "nothing was sent: %s", once.result.reason);

@@ -111,7 +111,7 @@ erase_all(struct erase_run *run, struct err *reterr)
 		run->damaged += job.damaged;
 		/* The forwarder still holds what it read before. */
 		if (place == JOBS_QUEUED && forwarder != NULL)
-			forwarder_let_go(forwarder);
+			forwarder_reread(forwarder);
 	}
 	if (!erase_bodies(run, reterr) ||
 	    !job_apart(run->context, "rebuilding the file", erase_vacuum, queue,

@@ -225,7 +225,7 @@ destination_metric(struct parts *parts, enum destination_metric metric,
 	case DESTINATION_DRY_DEAD:
 		return (int64_t)status->trial_dead;
 	case DESTINATION_PROPERTIES_LOST:
-		return (int64_t)status->notes_lost;
+		return (int64_t)status->omissions_lost;
 	case DESTINATION_METRICS:
 		break;
 	}

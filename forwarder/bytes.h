@@ -2,24 +2,63 @@
 #define FORWARDER_BYTES_H
 
 /*
- * Numbers as bytes, little-endian, for what the queue keeps for a lane in
- * the forwarder's own words. A reader that runs out of bytes fails for good,
- * so that it is asked once at the end.
+ * Little-endian numbers, for what the queue keeps of a sender as opaque bytes.
+ * A reader that runs out of bytes fails for good, so that it is asked once at
+ * the end.
  */
 
 #include "base/buf.h"
 
 #include <stdint.h>
+#include <string.h>
 
-void bytes_number_write(struct buf *buf, uint64_t value, size_t bytes);
+static inline void
+bytes_write(struct buf *buf, uint64_t value, size_t bytes)
+{
+	for (size_t i = 0; i < bytes; i++)
+		(void)buf_char(buf, (char)(value >> (8 * i) & 0xff));
+}
 
 struct bytes_reader {
-	const unsigned char *data;
+	const char *data;
 	size_t len;
-	bool failed; /* too short, or found wrong by who reads */
+	bool failed;
 };
 
-/* 0 once it has failed. */
-uint64_t bytes_number_read(struct bytes_reader *reader, size_t bytes);
+/* The next so many bytes, or NULL if there are fewer. */
+static inline const char *
+bytes_take(struct bytes_reader *reader, size_t bytes)
+{
+	const char *at = reader->data;
+
+	if (reader->failed || reader->len < bytes) {
+		reader->failed = true;
+		return NULL;
+	}
+	reader->data += bytes;
+	reader->len -= bytes;
+	return at;
+}
+
+/* A number of so many bytes, at most 8; 0 once it has failed. */
+static inline uint64_t
+bytes_read(struct bytes_reader *reader, size_t bytes)
+{
+	const char *at = bytes_take(reader, bytes);
+	uint64_t value = 0;
+
+	for (size_t i = 0; at != NULL && i < bytes; i++)
+		value |= (uint64_t)(unsigned char)at[i] << (8 * i);
+	return value;
+}
+
+/* Does it go on with these bytes, which tell one format from others? */
+static inline bool
+bytes_magic(struct bytes_reader *reader, const char magic[4])
+{
+	const char *at = bytes_take(reader, 4);
+
+	return at != NULL && memcmp(at, magic, 4) == 0;
+}
 
 #endif

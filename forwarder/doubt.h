@@ -2,18 +2,20 @@
 #define FORWARDER_DOUBT_H
 
 /*
- * The events that may be at the destination though nobody knows: posted,
- * and not settled. If the settings change who a person is, they must keep
- * the identity that they were sent under, or Heap would have them twice. So
- * this is written down before each post, with the rules of who it is, and
+ * The events that may be at the destination without our knowing: posted, and
+ * not settled. If the settings change how a user is identified, these must
+ * keep the identity that they were sent under, or Heap would have them twice.
+ * So they are written down before each post, with the rules of identity, and
  * read again at the next start.
  *
- * An event is known by a hash of its bytes, which stay the same however it
- * is repacked. It is in doubt under the rules that it was first posted by,
- * until it is settled or was refused whenever it was posted.
+ * An event is known by the hash of its bytes, which stay the same however it
+ * is repacked. It is in doubt, under the rules of its first post, until it is
+ * settled or was certainly not taken.
  */
 
 #include "base/buf.h"
+#include "base/str.h"
+#include "base/table.h"
 #include "schema/track.h"
 
 #include <stddef.h>
@@ -21,10 +23,8 @@
 
 enum {
 	DOUBT_EVENTS_MAX = 1 << 16, /* far above what is ever in flight */
-	DOUBT_RULES_MAX = 8,	    /* changes of who it is, remembered */
+	DOUBT_RULES_MAX = 8,	    /* changes of identity, remembered */
 };
-
-struct doubt_slot; /* one event */
 
 struct doubt_rules {
 	struct buf bytes;	  /* of track_who_write() */
@@ -33,11 +33,17 @@ struct doubt_rules {
 	size_t events;		  /* in doubt under them */
 };
 
+struct doubt_event {
+	uint64_t hash;
+	unsigned char rules; /* position in doubt.rules */
+};
+
 struct doubt {
-	struct doubt_rules times[DOUBT_RULES_MAX]; /* [0] now, then back */
-	size_t time_count;
-	struct doubt_slot *slots; /* open addressing */
-	size_t cap, count;
+	struct doubt_rules rules[DOUBT_RULES_MAX]; /* [0] now, then back */
+	size_t rules_count;
+	struct doubt_event *events; /* in no order */
+	size_t count, cap;
+	struct table table;
 };
 
 /* The rules are those of now, lent. */
@@ -45,28 +51,27 @@ MUST_USE bool doubt_init(
     struct doubt *doubt, const struct track_rules *rules, struct err *reterr);
 void doubt_fini(struct doubt *doubt);
 
-uint64_t doubt_event(const char *data, size_t len);
+bool doubt_has(const struct doubt *doubt, uint64_t hash);
 
-bool doubt_has(const struct doubt *doubt, uint64_t event);
-
-/* By which rules the event was posted; NULL: not in doubt, or those of now. */
-const struct track_rules *
-doubt_rules(const struct doubt *doubt, uint64_t event);
+/* The rules by which the event was posted; NULL: it is not in doubt, or they
+ * are those of now. */
+const struct track_rules *doubt_rules(const struct doubt *doubt, uint64_t hash);
 
 /* It is posted; nothing changes if it is in doubt already. False without
- * memory. Above the bound the oldest doubts are given up, and it is logged. */
-MUST_USE bool doubt_add(struct doubt *doubt, uint64_t event);
+ * memory. Above the bound the events of the oldest rules are given up, and
+ * that is logged. */
+MUST_USE bool doubt_add(struct doubt *doubt, uint64_t hash);
 
-/* It is settled, or Heap has it not for sure. */
-void doubt_remove(struct doubt *doubt, uint64_t event);
+/* It is settled, or the destination certainly does not have it. */
+void doubt_remove(struct doubt *doubt, uint64_t hash);
 
-/* Nothing waits any more. */
+/* Nothing is queued any more. */
 void doubt_clear(struct doubt *doubt);
 
 void doubt_write(const struct doubt *doubt, struct buf *buf);
 
 /* Into a fresh one. On false nothing is in doubt. */
-MUST_USE bool doubt_read(
-    struct doubt *doubt, const void *data, size_t len, struct err *reterr);
+MUST_USE bool
+doubt_read(struct doubt *doubt, struct str bytes, struct err *reterr);
 
 #endif

@@ -2,8 +2,8 @@
 #define FORWARDER_FORWARDER_H
 
 /*
- * Takes what is due, posts it within the quota, settles each event by what
- * the destination said. One thread for all lanes.
+ * Takes what is due from the queue, posts it within the quota, and settles
+ * each event by the destination's answer. One thread for all destinations.
  */
 
 #include "queue/queue.h"
@@ -34,7 +34,7 @@ struct forwarder_destination {
 	int64_t backoff_first_ms; /* doubles from here, full jitter */
 	int64_t backoff_most_ms;
 	int64_t retry_after_most_ms;
-	int64_t probe_ms; /* between probes of a stopped lane */
+	int64_t probe_ms; /* between probes of a halted destination */
 	int64_t defer_ms; /* before a suspect event is tried again */
 	bool dry_run;	  /* map and count, send and settle nothing */
 };
@@ -42,9 +42,9 @@ struct forwarder_destination {
 /* Defaults for everything but name, url and app_id. */
 void forwarder_destination_init(struct forwarder_destination *settings);
 
-MUST_USE bool
-forwarder_start(const struct forwarder_destination *lanes, size_t lane_count,
-    struct queue *queue, struct forwarder **ret_forwarder, struct err *reterr);
+MUST_USE bool forwarder_start(const struct forwarder_destination *destinations,
+    size_t destination_count, struct queue *queue,
+    struct forwarder **ret_forwarder, struct err *reterr);
 
 /* Something may be due: look now. Any thread; takes the forwarder as void *
  * so that it can be the queue's wake. */
@@ -59,33 +59,37 @@ void forwarder_stop(struct forwarder *forwarder, int64_t grace_ms);
 
 enum forwarder_state {
 	FORWARDER_RUNNING,
-	FORWARDER_BACKING_OFF, /* the destination has trouble: backing off */
-	FORWARDER_HALTED,      /* a person must act; probes from time to time */
-	FORWARDER_PAUSED,      /* by the operator */
-	FORWARDER_COOLING_DOWN, /* a minute after a crash: the quota is unknown */
-	FORWARDER_TRIAL, /* a trial run: maps and counts, sends nothing */
+	FORWARDER_BACKING_OFF, /* the destination has trouble */
+	FORWARDER_HALTED, /* an operator must act; probes from time to time */
+	FORWARDER_PAUSED, /* by the operator */
+	FORWARDER_COOLING_DOWN, /* after a crash: the quota is unknown */
+	FORWARDER_TRIAL,	/* maps and counts, sends nothing */
 };
+
+/* "running", "backing_off", ... */
+const char *forwarder_state_name(enum forwarder_state state);
 
 struct forwarder_destination_status {
 	const char *name;
 	enum forwarder_state state;
-	char why[320];		  /* of WAITING and STOPPED */
+	char why[320];		  /* of BACKING_OFF, HALTED, ... */
 	int64_t until_ms;	  /* next try, wall clock; 0 = at once */
-	int64_t last_accepted_ms; /* Heap last said 200; 0 = never */
+	int64_t last_accepted_ms; /* last answer of 2xx; 0 = never */
 	uint64_t posts, accepted, refused; /* requests, events, events */
 	unsigned in_flight;		   /* requests */
 	unsigned pace_per_minute;	   /* events, at present */
 	unsigned pace_full_per_minute;	   /* but for answers of 429 */
-	/* Refused, and not proven to be at fault: tried again. */
+	/* Events refused, and not proven to be at fault: tried again. */
 	size_t deferred;
-	char deferred_why[256];	 /* the destination's last words to one */
+	char deferred_why[256];	 /* the destination's last answer to one */
 	int64_t deferred_due_ms; /* the next of them, wall clock; 0 = none */
-	/* What waits for its identity's quota: the last will be due, wall
-	 * clock; 0 = nothing; -1 = it is not known what did before a crash. */
+	/* Of the events that wait for their identity's quota: when the last
+	 * is due, wall clock; 0 = none waits; -1 = it is not known what waited
+	 * before a crash. */
 	int64_t last_due_ms;
-	/* of DRY: events that would have been sent, dropped, dead */
+	/* Of TRIAL: events that would have been sent, dropped, dead. */
 	uint64_t trial_sent, trial_dropped, trial_dead;
-	uint64_t notes_lost; /* of notes that the table had no room for */
+	uint64_t omissions_lost; /* omissions that the table had no room for */
 };
 
 /* What was cut or left out on the way since the start, by property. */
@@ -97,39 +101,39 @@ struct forwarder_omission {
 
 enum { FORWARDER_OMISSIONS_MAX = 1024 };
 
+/* Destinations are numbered as they were given to forwarder_start(). Any
+ * thread may call all that follows. */
 size_t forwarder_destinations(const struct forwarder *forwarder);
-void forwarder_destination_status(struct forwarder *forwarder, size_t lane,
-    struct forwarder_destination_status *ret_status);
+void forwarder_destination_status(struct forwarder *forwarder,
+    size_t destination, struct forwarder_destination_status *ret_status);
 
-/* Copies a lane's notes and returns how many. */
-size_t forwarder_destination_omissions(struct forwarder *forwarder, size_t lane,
-    struct forwarder_omission ret_notes[FORWARDER_OMISSIONS_MAX]);
+/* Copies a destination's omissions and returns how many. */
+size_t
+forwarder_destination_omissions(struct forwarder *forwarder, size_t destination,
+    struct forwarder_omission ret_omissions[FORWARDER_OMISSIONS_MAX]);
 
-/* Pause a lane or let it go on, as queue_destination_pause() keeps it over restarts.
- * False if there is no such lane. Any thread. */
+/* Pause a destination or let it go on; queue_destination_pause() keeps that
+ * over restarts. False if there is no such destination. */
 bool forwarder_destination_set_paused(
     struct forwarder *forwarder, const char *name, bool paused);
 
-/* Hand back what is mapped but not in flight, and read it again: events were
- * changed where they lie. Any thread; done before the next request. */
-void forwarder_let_go(struct forwarder *forwarder);
+/* Events were changed in the queue: hand back those that are mapped but not
+ * in flight, and read them again. Done before the next request. */
+void forwarder_reread(struct forwarder *forwarder);
 
 /* What came of one event that was sent past the queue. */
 struct forwarder_once {
 	struct track_result result; /* unless TRACK_SEND nothing was sent */
 	struct buf body;	    /* what was posted; the caller frees it */
 	long status;		    /* HTTP, 0 = no answer */
-	char words[320];	    /* the answer's, or why there was none */
+	char answer[320];	    /* its first bytes, or why there was none */
 };
 
-/* Map one event by the lane's rules, post it and wait for the answer, on the
- * calling thread; for trying the settings, while no forwarder runs here.
- * False only for trouble of ours. */
+/* Map one event by the destination's rules, post it and wait for the answer,
+ * on the calling thread; for trying the settings, while no forwarder runs
+ * here. False only for trouble of ours. */
 MUST_USE bool
-forwarder_send_once(const struct forwarder_destination *lane, const char *event,
-    size_t len, struct forwarder_once *ret_once, struct err *reterr);
-
-/* "running", "backing_off", ... */
-const char *forwarder_state_name(enum forwarder_state state);
+forwarder_send_once(const struct forwarder_destination *destination,
+    struct str event, struct forwarder_once *ret_once, struct err *reterr);
 
 #endif

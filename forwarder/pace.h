@@ -2,15 +2,19 @@
 #define FORWARDER_PACE_H
 
 /*
- * Spreads a lane's sends evenly, so that a minute's quota is not spent in
- * its first seconds, and slows down when the destination says 429: halved
- * at each, back by a tenth of the full pace per minute without one. The
- * quota (quota.h) is the law, this is only manners. Monotonic times.
+ * How fast and how large: three things that a sender learns from answers.
+ * They do no more than is polite; quota.h enforces the quota. All times are
+ * monotonic.
  */
 
 #include <stddef.h>
 #include <stdint.h>
 
+/*
+ * Spreads the sends evenly, so that a minute's quota is not spent in its first
+ * seconds. Each answer of 429 halves the pace; without one it rises by a tenth
+ * of the full pace a minute.
+ */
 struct pace {
 	unsigned full;	  /* events a minute; 0 = no pacing */
 	unsigned present; /* at most full */
@@ -28,10 +32,55 @@ size_t pace_request_events(const struct pace *pace);
 /* When may the next request start? */
 int64_t pace_next_ms(const struct pace *pace);
 
-/* One starts now. */
+/* A request starts now. */
 void pace_start(struct pace *pace, size_t events, int64_t mono_ms);
 
 void pace_lower(struct pace *pace, int64_t mono_ms);
 void pace_raise(struct pace *pace, int64_t mono_ms);
+
+/*
+ * Exponential back-off with full jitter: each wait is drawn evenly from zero
+ * to a cap that doubles. It has its own generator, so that a test repeats
+ * exactly.
+ */
+struct backoff {
+	int64_t first_ms;
+	int64_t most_ms;
+	int64_t cap_ms; /* of the next wait */
+	uint64_t random;
+};
+
+void backoff_init(
+    struct backoff *backoff, int64_t first_ms, int64_t most_ms, uint64_t seed);
+
+/* The next wait; doubles the cap. */
+int64_t backoff_next(struct backoff *backoff);
+
+/* After a success: start from the first wait again. */
+void backoff_reset(struct backoff *backoff);
+
+/*
+ * How many bytes a request may have. A 413 lowers the limit to half of what
+ * was too much. While requests are accepted it rises evenly, from nothing to
+ * full in an hour, so that one odd 413 does not keep requests small for ever.
+ */
+struct body_limit {
+	size_t full;
+	size_t present;
+	int64_t raised_ms; /* when `present` last changed */
+};
+
+void body_limit_init(struct body_limit *limit, size_t full, int64_t mono_ms);
+
+/* A request of so many bytes was too large. */
+void body_limit_lower(struct body_limit *limit, size_t bytes, int64_t mono_ms);
+
+/* It was not the request's size: back to the limit of before, if that is
+ * more. */
+void
+body_limit_restore(struct body_limit *limit, size_t bytes, int64_t mono_ms);
+
+/* A request was accepted. */
+void body_limit_raise(struct body_limit *limit, int64_t mono_ms);
 
 #endif

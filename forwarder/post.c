@@ -1,29 +1,31 @@
+/*
+ * Certificates are always verified. Redirects are never followed, or the
+ * events would go where the settings do not say. The environment's proxies
+ * are ignored, and nothing but HTTP is spoken. HTTP/2 comes with TLS if the
+ * server has it.
+ *
+ * Each post has its own easy handle; connections live in the multi handle and
+ * are shared, so keep-alive and HTTP/2 work across posts.
+ */
+
 #include "forwarder/post.h"
 
 #include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { POST_ANSWER_MAX = 1 << 20 }; /* bytes read of an answer */
+enum { POST_READ_MAX = 1 << 20 }; /* bytes of an answer */
 
-/*
- * What is set here, and what is not: certificates are always verified,
- * redirects never followed (the events would go where nobody said), the
- * environment's proxies ignored, and nothing but HTTP spoken. HTTP/2 comes
- * with TLS if the server has it.
- *
- * The easy handle of each post is its own; connections live in the multi
- * handle and are shared, so keep-alive and HTTP/2 work across posts.
- */
 struct post {
 	struct post *next, **prev; /* in flight */
 	CURL *easy;
 	void *owner;
 	void *tag;
-	struct post_answer answer;
+	char body[POST_ANSWER_MAX]; /* the answer's first bytes */
+	size_t body_len;
 	size_t read; /* of the answer's body */
 	bool cut;    /* by us */
-	char trouble[CURL_ERROR_SIZE];
+	char error[CURL_ERROR_SIZE];
 };
 
 struct poster {
@@ -41,7 +43,6 @@ poster_new(struct poster **ret_poster, struct err *reterr)
 	};
 	struct poster *poster = NULL;
 	struct curl_slist *more;
-	size_t i;
 
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return err_set(reterr, ERR_IO, "cannot start libcurl");
@@ -53,7 +54,7 @@ poster_new(struct poster **ret_poster, struct err *reterr)
 	poster->multi = curl_multi_init();
 	if (poster->multi == NULL)
 		goto fail;
-	for (i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
+	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
 		more = curl_slist_append(poster->headers, headers[i]);
 		if (more == NULL)
 			goto fail;
@@ -82,12 +83,8 @@ post_free(struct poster *poster, struct post *post)
 void
 poster_drop_all(struct poster *poster)
 {
-	struct post *post, *next;
-
-	for (post = poster->posts; post != NULL; post = next) {
-		next = post->next;
-		post_free(poster, post);
-	}
+	while (poster->posts != NULL)
+		post_free(poster, poster->posts);
 }
 
 void
@@ -104,37 +101,35 @@ poster_free(struct poster *poster)
 }
 
 /*
- * Keep the first words, read the rest and forget it: a connection that is
- * read to the end can be used again. But not without end: its head has said
- * what became of the request, and to wait for the time-out, and then post
- * it again, would be worse than to hang up.
+ * Keep the first bytes and read the rest: a connection whose answer was read
+ * to the end can be used again. But hang up on an answer without end. Its
+ * head has said what became of the request; waiting for the time-out, and
+ * posting it again then, would be worse.
  */
 static size_t
-post_words_take(char *data, size_t size, size_t count, void *arg)
+post_body_read(char *data, size_t size, size_t count, void *arg)
 {
 	struct post *post = arg;
-	struct post_answer *answer = &post->answer;
-	size_t room = sizeof(answer->words) - answer->words_len;
+	size_t room = sizeof(post->body) - post->body_len;
 	size_t len = size * count;
 
-	memcpy(
-	    answer->words + answer->words_len, data, len < room ? len : room);
-	answer->words_len += len < room ? len : room;
+	memcpy(post->body + post->body_len, data, len < room ? len : room);
+	post->body_len += len < room ? len : room;
 	post->read += len;
-	post->cut = post->read > POST_ANSWER_MAX;
+	post->cut = post->read > POST_READ_MAX;
 	return post->cut ? 0 : len;
 }
 
-/* The options that say where to and whom to trust. */
 static CURLcode
-post_target_set(CURL *easy, const struct post_target *target)
+post_options_set(struct post *post, const struct post_target *target,
+    struct str body, struct curl_slist *headers)
 {
 	CURLcode rc = CURLE_OK;
 
 #define SET(option, value)                                                     \
 	do {                                                                   \
 		if (rc == CURLE_OK)                                            \
-			rc = curl_easy_setopt(easy, (option), (value));        \
+			rc = curl_easy_setopt(post->easy, (option), (value));  \
 	} while (0)
 	SET(CURLOPT_URL, target->url);
 	SET(CURLOPT_PROTOCOLS_STR, "http,https");
@@ -148,30 +143,20 @@ post_target_set(CURL *easy, const struct post_target *target)
 	SET(CURLOPT_NOPROXY, "");
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)target->connect_timeout_ms);
 	SET(CURLOPT_TIMEOUT_MS, (long)target->timeout_ms);
-	return rc;
-}
-
-static CURLcode
-post_options_set(
-    struct poster *poster, struct post *post, const char *body, size_t len)
-{
-	CURL *easy = post->easy;
-	CURLcode rc = CURLE_OK;
-
 	SET(CURLOPT_PRIVATE, (void *)post);
-	SET(CURLOPT_ERRORBUFFER, post->trouble);
+	SET(CURLOPT_ERRORBUFFER, post->error);
 	SET(CURLOPT_NOSIGNAL, 1L);
-	/* Do not join the thread of a look-up that hangs: it would hold up
-	 * the other lanes, too. */
+	/* Do not join the thread of a name look-up that hangs: it would hold
+	 * up the other destinations, too. */
 	SET(CURLOPT_QUICK_EXIT, 1L);
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
 	SET(CURLOPT_TCP_KEEPALIVE, 1L);
 	SET(CURLOPT_USERAGENT, "currentsd/" CURRENTSD_VERSION);
-	SET(CURLOPT_HTTPHEADER, poster->headers);
+	SET(CURLOPT_HTTPHEADER, headers);
 	SET(CURLOPT_POST, 1L);
-	SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)len);
-	SET(CURLOPT_POSTFIELDS, body);
-	SET(CURLOPT_WRITEFUNCTION, post_words_take);
+	SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
+	SET(CURLOPT_POSTFIELDS, body.data);
+	SET(CURLOPT_WRITEFUNCTION, post_body_read);
 	SET(CURLOPT_WRITEDATA, (void *)post);
 #undef SET
 	return rc;
@@ -179,7 +164,7 @@ post_options_set(
 
 bool
 poster_send(struct poster *poster, const struct post_target *target,
-    const char *body, size_t len, void *owner, void *tag, struct err *reterr)
+    struct str body, void *owner, void *tag, struct err *reterr)
 {
 	struct post *post = calloc(1, sizeof(*post));
 	CURLcode rc;
@@ -193,9 +178,7 @@ poster_send(struct poster *poster, const struct post_target *target,
 		free(post);
 		return err_set_nomem(reterr);
 	}
-	rc = post_target_set(post->easy, target);
-	if (rc == CURLE_OK)
-		rc = post_options_set(poster, post, body, len);
+	rc = post_options_set(post, target, body, poster->headers);
 	if (rc != CURLE_OK) {
 		post_free(poster, post);
 		return err_set(reterr, ERR_CONFIG, "libcurl refuses: %s",
@@ -213,39 +196,38 @@ poster_send(struct poster *poster, const struct post_target *target,
 	return true;
 }
 
-static void
-post_answer_fill(struct post *post, CURLcode code)
+static struct post_answer
+post_answer(struct post *post, CURLcode code)
 {
-	struct post_answer *answer = &post->answer;
+	struct post_answer answer = {.error = ""};
 	struct curl_header *header;
 	long sent = 0;
 
 	if (post->cut && code == CURLE_WRITE_ERROR)
 		code = CURLE_OK;
-	/* "HTTP/0.9 when not allowed": an answer that is none, and by then the
-	 * request was sent. */
+	/* "HTTP/0.9 when not allowed": the answer was garbled, and by then
+	 * the request was sent. */
 	(void)curl_easy_getinfo(post->easy, CURLINFO_REQUEST_SIZE, &sent);
 	if (code == CURLE_UNSUPPORTED_PROTOCOL && sent > 0)
 		code = CURLE_WEIRD_SERVER_REPLY;
-	answer->curl_code = (int)code;
-	answer->trouble = "";
+	answer.curl_code = (int)code;
 	if (code != CURLE_OK)
-		answer->trouble = post->trouble[0] != '\0'
-				      ? post->trouble
-				      : curl_easy_strerror(code);
+		answer.error = post->error[0] != '\0'
+				   ? post->error
+				   : curl_easy_strerror(code);
 	(void)curl_easy_getinfo(
-	    post->easy, CURLINFO_RESPONSE_CODE, &answer->status);
+	    post->easy, CURLINFO_RESPONSE_CODE, &answer.status);
 	(void)curl_easy_getinfo(
-	    post->easy, CURLINFO_HTTP_CONNECTCODE, &answer->proxy_status);
+	    post->easy, CURLINFO_HTTP_CONNECTCODE, &answer.proxy_status);
 	if (curl_easy_header(post->easy, "Retry-After", 0, CURLH_HEADER, -1,
-		&header) != CURLHE_OK ||
-	    strlen(header->value) >= sizeof(answer->retry_after))
-		return;
-	memcpy(answer->retry_after, header->value, strlen(header->value) + 1);
-	answer->has_retry_after = true;
+		&header) == CURLHE_OK)
+		answer.retry_after = header->value;
+	answer.body = str_bytes(post->body, post->body_len);
+	return answer;
 }
 
-/* The post is freed only after its owner was told, who may send again from within `fn`. Was there any? */
+/* Tell each answer. A post is freed only after its owner was told, who may
+ * send again from within `fn`. Was there any? */
 static bool
 poster_answers_give(struct poster *poster, poster_answer_fn *fn, void *arg)
 {
@@ -255,6 +237,7 @@ poster_answers_give(struct poster *poster, poster_answer_fn *fn, void *arg)
 
 	while ((message = curl_multi_info_read(poster->multi, &left)) != NULL) {
 		CURLcode code = message->data.result;
+		struct post_answer answer;
 		char *private = NULL;
 		struct post *post;
 
@@ -264,8 +247,8 @@ poster_answers_give(struct poster *poster, poster_answer_fn *fn, void *arg)
 		    message->easy_handle, CURLINFO_PRIVATE, &private);
 		post = (struct post *)(void *)private;
 		CHECK(post != NULL);
-		post_answer_fill(post, code);
-		fn(arg, post->owner, post->tag, &post->answer);
+		answer = post_answer(post, code);
+		fn(arg, post->owner, post->tag, &answer);
 		post_free(poster, post);
 		any = true;
 	}
@@ -279,7 +262,8 @@ poster_run(struct poster *poster, int64_t timeout_ms, poster_answer_fn *fn,
 	int running;
 	CURLMcode rc;
 
-	/* What was just sent gets going before we wait; it may even end. */
+	/* A post that was just started gets going before we wait, and may
+	 * even end. */
 	rc = curl_multi_perform(poster->multi, &running);
 	if (poster_answers_give(poster, fn, arg))
 		timeout_ms = 0;

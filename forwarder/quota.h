@@ -2,54 +2,59 @@
 #define FORWARDER_QUOTA_H
 
 /*
- * The sliding log of sends of one lane: how many events may go now, of the
- * app and of one identity. Pure: monotonic time is an argument.
+ * How many events may go now, of the app and of one identity: a sliding log
+ * of one sender's requests. Pure: monotonic time is an argument.
  *
- * Heap counts an event when it arrives, which is at some time between the
- * start of its request and the end. So an entry counts from its start until
- * a window after its END, and one in flight counts for ever: then no jitter
- * on the way can push more than a window's worth into any window at Heap.
- * What Heap refused counts too; we do not know that it does not.
+ * Heap counts an event when it arrives, which is some time between the start
+ * and the end of its request. So a request counts from its start until a
+ * window after its END, and one in flight counts for ever: then no jitter on
+ * the way can push more than a window's worth into any window at Heap. What
+ * Heap refused counts too, because it may count it.
  *
- * An identity's place in a request is *held* from when the event is put into
- * it until the request starts (then the log has it) or is given up. What
- * waits in memory for an identity's room *claims* it against newcomers.
+ * An event *holds* its identity's room from when it is put into a request
+ * until the request starts (then the log has it) or is given up. A request in
+ * memory that found no room *waits* for it, and newcomers may not take it.
  */
 
 #include "base/buf.h"
-#include "forwarder/moment.h"
+#include "base/clock.h"
+#include "base/str.h"
+#include "base/table.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
 enum {
 	QUOTA_WINDOW_MS = 60 * 1000,
-	QUOTA_MARGIN_MS = 5,   /* rounding of two clocks */
-	QUOTA_ASIDE_MS = 1000, /* a reservation's slack for latency */
-	/* The furthest: a queue takes what is due beyond two days for the
-	 * work of a wrong clock, and hands it out at once. */
-	QUOTA_ASIDE_MOST_MS = 24 * 3600 * 1000,
-	QUOTA_LOG_MAX = 1000000,   /* events in the log without an app quota */
-	QUOTA_SLOTS_MAX = 1 << 20, /* identities in the table */
+	QUOTA_MARGIN_MS = 5, /* rounding of two clocks */
+	QUOTA_SPAN_MS = QUOTA_WINDOW_MS + QUOTA_MARGIN_MS,
+	QUOTA_SLACK_MS = 1000, /* for latency, in each window to come */
+	/* The longest deferral: the queue takes a due time beyond two days
+	 * for that of a wrong clock, and hands the event out at once. */
+	QUOTA_DEFER_MOST_MS = 24 * 3600 * 1000,
+	QUOTA_LOG_MAX = 1000000, /* events in the log without an app quota */
+	QUOTA_IDENTITIES_MAX = 1 << 20, /* that count at the same time */
 };
 
-struct quota_entry; /* one request */
-struct quota_slot;  /* one identity */
+struct quota_send;     /* one request */
+struct quota_identity; /* one identity */
 
 struct quota {
-	unsigned allowed;  /* events in a window; 0 = no quota */
-	unsigned identity; /* of one identity; 0 = no quota */
-	size_t sent;	   /* events that count now */
+	unsigned allowed;	   /* events in a window; 0 = no quota */
+	unsigned identity_allowed; /* of one identity; 0 = no quota */
+	size_t sent;		   /* events that count now */
 
-	struct quota_entry *entries; /* by start; [head, end) are live */
+	struct quota_send *sends; /* by start; [head, end) are live */
 	size_t head, end, cap;
-	uint64_t first; /* number of entries[0] */
+	uint64_t first; /* number of sends[0] */
 
-	struct quota_slot *slots; /* open addressing */
-	size_t slots_cap, slots_used;
+	struct quota_identity *identities; /* in no order */
+	size_t identity_count, identity_cap;
+	struct table identity_table;
 };
 
-void quota_init(struct quota *quota, unsigned allowed, unsigned identity);
+void
+quota_init(struct quota *quota, unsigned allowed, unsigned identity_allowed);
 void quota_fini(struct quota *quota);
 
 /* Events that the app may send now; SIZE_MAX without a quota. */
@@ -59,39 +64,42 @@ size_t quota_room(struct quota *quota, int64_t mono_ms);
  * flight ends. */
 int64_t quota_room_ms(struct quota *quota, size_t events, int64_t mono_ms);
 
-/* Hold a place for one event of an identity; false if it has no room (or
- * there is no memory to know). `kept`: it has a claim, those of others do
- * not count against it. */
-MUST_USE bool
-quota_hold(struct quota *quota, uint64_t who, bool kept, int64_t mono_ms);
-void quota_release(struct quota *quota, uint64_t who);
+/* Hold room for one event of an identity; false if there is none, or no
+ * memory to know. With `waited` the room that others wait for counts as
+ * free. */
+MUST_USE bool quota_hold(
+    struct quota *quota, uint64_t identity, bool waited, int64_t mono_ms);
+void quota_release(struct quota *quota, uint64_t identity);
 
-/* Is less than half of the app's quota used, with `more` events to come; and
- * of an identity's? What may wait (replays) leaves the rest to others. */
-bool quota_spare(struct quota *quota, size_t more, int64_t mono_ms);
-bool quota_spare_who(struct quota *quota, uint64_t who, int64_t mono_ms);
+/* Wait for room for one event, and end that. */
+void quota_wait(struct quota *quota, uint64_t identity, int64_t mono_ms);
+void quota_wait_end(struct quota *quota, uint64_t identity);
 
-void quota_claim(struct quota *quota, uint64_t who, int64_t mono_ms);
-void quota_unclaim(struct quota *quota, uint64_t who);
+/* Is less than half of the app's quota used, with `more` events to come, and
+ * of an identity's? Replays leave the other half to what comes in. */
+bool quota_half_free(struct quota *quota, size_t more, int64_t mono_ms);
+bool quota_identity_half_free(
+    struct quota *quota, uint64_t identity, int64_t mono_ms);
 
 /* When is one more event of an identity without room likely to find some?
  * Each call reserves: a window's worth of events for each window to come. */
-int64_t quota_aside_ms(struct quota *quota, uint64_t who, int64_t mono_ms);
+int64_t quota_defer_ms(struct quota *quota, uint64_t identity, int64_t mono_ms);
 
-/* A request of `count` held events starts; *ret_entry is for quota_end(). */
-MUST_USE bool quota_begin(struct quota *quota, const uint64_t *who,
-    size_t count, int64_t mono_ms, uint64_t *ret_entry, struct err *reterr);
+/* A request of `count` held events starts; *ret_send is for quota_end().
+ * Takes `identities`, one for each event, malloc'ed. */
+MUST_USE bool quota_begin(struct quota *quota, uint64_t *identities,
+    size_t count, int64_t mono_ms, uint64_t *ret_send, struct err *reterr);
 
 /* Its answer came, or it failed. */
-void quota_end(struct quota *quota, uint64_t entry, int64_t mono_ms);
+void quota_end(struct quota *quota, uint64_t send, int64_t mono_ms);
 
 /* The log as bytes, at a planned stop; nothing may be in flight. */
-void
-quota_write(struct quota *quota, const struct moment *now, struct buf *buf);
+void quota_write(
+    struct quota *quota, const struct clock_times *now, struct buf *buf);
 
-/* Into a fresh quota. False if the bytes are not a log of ours: then how
- * much was sent is unknown. */
-MUST_USE bool quota_read(struct quota *quota, const void *data, size_t len,
-    const struct moment *now, struct err *reterr);
+/* Into a fresh quota. False if the bytes are not such a log: then it is not
+ * known how much was sent. */
+MUST_USE bool quota_read(struct quota *quota, struct str bytes,
+    const struct clock_times *now, struct err *reterr);
 
 #endif

@@ -1,6 +1,6 @@
 /*
  * The body grows event by event, and at each step there is room for the
- * tail, so that a request which is full, or whose next event did not fit, can
+ * tail, so that a request that is full, or whose next event did not fit, can
  * always be closed. An event that does not fit is cut off again.
  */
 
@@ -11,7 +11,7 @@
 enum { REQUEST_TAIL_MAX = 64 }; /* more than the tail needs */
 
 struct request *
-request_new(const char *app_id, struct slate *slate, size_t cap)
+request_new(const char *app_id, struct outcomes *outcomes, size_t cap)
 {
 	struct request *request = calloc(1, sizeof(*request));
 
@@ -26,9 +26,9 @@ request_new(const char *app_id, struct slate *slate, size_t cap)
 	}
 	request->head_len = request->body.len;
 	request->app_id = app_id;
-	request->slate = slate;
+	request->outcomes = outcomes;
 	request->cap = cap;
-	slate->requests++;
+	outcomes->requests++;
 	return request;
 }
 
@@ -37,23 +37,59 @@ request_free(struct request *request)
 {
 	if (request == NULL)
 		return;
-	if (request->slate != NULL)
-		request->slate->requests--;
+	if (request->outcomes != NULL)
+		request->outcomes->requests--;
 	buf_fini(&request->body);
 	free(request->items);
 	free(request);
 }
 
-/* What was appended from `at` on is this one. */
-static void
-request_item_add(
-    struct request *request, const struct request_item *from, size_t at)
+enum request_fit
+request_add(struct request *request, const struct track_rules *rules,
+    const struct batch_item *from, size_t bytes,
+    struct track_result *ret_result)
 {
-	struct request_item *item = &request->items[request->count++];
+	struct str data = from->batch->lease->events[from->index].data;
+	struct buf *body = &request->body;
+	size_t before = body->len, at;
+	struct err err = {0};
 
-	*item = *from;
-	item->at = at;
-	item->len = request->body.len - at;
+	if (request->count == request->cap)
+		return REQUEST_FULL;
+	if (request->count > 0 && !buf_char(body, ','))
+		goto fail;
+	at = body->len;
+	if (!track_write(rules, data.data, data.len, body, ret_result, &err))
+		goto fail;
+	if (ret_result->fate != TRACK_SEND) {
+		buf_truncate(body, before);
+		return REQUEST_NOT_SENT;
+	}
+	if (request->count > 0 && body->len + REQUEST_TAIL_MAX > bytes) {
+		buf_truncate(body, before);
+		return REQUEST_FULL;
+	}
+	if (!buf_reserve(body, REQUEST_TAIL_MAX) && !buf_ok(body, &err))
+		goto fail;
+	request->items[request->count++] = (struct request_item){
+	    .from = *from,
+	    .identity = ret_result->who,
+	    .at = at,
+	    .len = body->len - at,
+	};
+	return REQUEST_ADDED;
+fail:
+	body->failed = false; /* cut back, it is whole */
+	buf_truncate(body, before);
+	if (request->count > 0)
+		return REQUEST_FULL; /* alone it may have room */
+	if (err.code != ERR_LIMIT)
+		return REQUEST_NO_MEMORY;
+	*ret_result = (struct track_result){
+	    .fate = TRACK_DEAD,
+	    .reason = "too large for a request",
+	};
+	return REQUEST_NOT_SENT;
 }
 
 struct request_item *
@@ -63,101 +99,56 @@ request_last(struct request *request)
 	return &request->items[request->count - 1];
 }
 
-enum request_fit
-request_add(struct request *request, const struct track_rules *rules,
-    struct lot *lot, size_t event, size_t bytes,
-    struct track_result *ret_result)
-{
-	const struct queue_event *from = &lot->lease->events[event];
-	struct buf *body = &request->body;
-	size_t before = body->len, at;
-	struct err err = {0};
-
-	if (request->count == request->cap)
-		return REQUEST_OVERFULL;
-	if (request->count > 0 && !buf_char(body, ','))
-		goto fail;
-	at = body->len;
-	if (!track_write(
-		rules, from->data.data, from->data.len, body, ret_result, &err))
-		goto fail;
-	if (ret_result->fate != TRACK_SEND) {
-		buf_truncate(body, before);
-		return REQUEST_JUDGED;
-	}
-	if (request->count > 0 && body->len + REQUEST_TAIL_MAX > bytes) {
-		buf_truncate(body, before);
-		return REQUEST_OVERFULL;
-	}
-	if (!buf_reserve(body, REQUEST_TAIL_MAX) && !buf_ok(body, &err))
-		goto fail;
-	request_item_add(request,
-	    &(struct request_item){
-		.lot = lot, .event = event, .who = ret_result->who},
-	    at);
-	return REQUEST_ADDED;
-fail:
-	body->failed = false; /* cut back, it is whole */
-	buf_truncate(body, before);
-	if (request->count > 0)
-		return REQUEST_OVERFULL; /* alone it may have room */
-	if (err.code != ERR_LIMIT)
-		return REQUEST_NO_MEMORY;
-	*ret_result = (struct track_result){
-	    .fate = TRACK_DEAD,
-	    .reason = "too large for a request",
-	};
-	return REQUEST_JUDGED;
-}
-
 void
 request_pop(struct request *request)
 {
-	size_t at;
+	size_t at = request_last(request)->at;
 
-	CHECK(request->count > 0);
-	at = request->items[--request->count].at;
+	request->count--;
 	/* The comma before it goes, too. */
 	buf_truncate(&request->body, request->count > 0 ? at - 1 : at);
 }
 
-/* Take out again what was moved in so far. */
-static bool
-request_empty(struct request *request)
+/* Append a copy of an item of another request; asked once at the end if all
+ * had room. */
+static void
+request_copy(struct request *to, const struct request *from, size_t i)
 {
-	while (request->slate->expected > 0)
-		slate_forget(request->slate);
-	request->count = 0;
-	request->body.failed = false;
-	buf_truncate(&request->body, request->head_len);
-	return false;
+	struct request_item *item = &to->items[to->count];
+
+	if (to->count++ > 0)
+		(void)buf_char(&to->body, ',');
+	*item = from->items[i];
+	item->at = to->body.len;
+	(void)buf_append(
+	    &to->body, from->body.data + from->items[i].at, item->len);
 }
 
 bool
 request_move(struct request *from, size_t first, struct request *to)
 {
-	size_t i, at;
+	const struct request_item *last;
+	bool ok = true;
 
 	CHECK(first > 0 && first < from->count && to->count == 0);
-	for (i = first; i < from->count; i++) {
-		const struct request_item *item = &from->items[i];
-
-		if (!slate_expect(to->slate))
-			return request_empty(to);
-		if (to->count > 0)
-			(void)buf_char(&to->body, ',');
-		at = to->body.len;
-		(void)buf_append(
-		    &to->body, from->body.data + item->at, item->len);
-		request_item_add(to, item, at);
+	for (size_t i = first; ok && i < from->count; i++) {
+		ok = outcomes_expect(to->outcomes);
+		if (ok)
+			request_copy(to, from, i);
 	}
-	if (!buf_reserve(&to->body, REQUEST_TAIL_MAX))
-		return request_empty(to);
-	for (i = first; i < from->count; i++)
-		slate_forget(from->slate);
+	if (!ok || !buf_reserve(&to->body, REQUEST_TAIL_MAX)) {
+		while (to->outcomes->expected > 0)
+			outcomes_unexpect(to->outcomes);
+		to->count = 0;
+		to->body.failed = false;
+		buf_truncate(&to->body, to->head_len);
+		return false;
+	}
+	for (size_t i = first; i < from->count; i++)
+		outcomes_unexpect(from->outcomes);
 	from->count = first;
-	buf_truncate(&from->body,
-	    from->items[first - 1].at + from->items[first - 1].len);
+	last = request_last(from);
+	buf_truncate(&from->body, last->at + last->len);
 	return true;
 }
 
@@ -174,69 +165,48 @@ request_close(struct request *request, struct err *reterr)
 	return false;
 }
 
-bool
-request_part(const struct request *request, request_pick *pick, const void *arg,
-    struct request **ret_part, struct err *reterr)
+/* A closed request of the items that are picked, or that are not. */
+static struct request *
+request_part(const struct request *request, bool picked, struct err *reterr)
 {
-	struct request *part;
-	size_t i;
+	struct request *part =
+	    request_new(request->app_id, request->outcomes, request->count);
 
-	part = request_new(request->app_id, request->slate, request->count);
-	if (part == NULL)
-		return err_set_nomem(reterr);
-	for (i = 0; i < request->count; i++) {
-		const struct request_item *item = &request->items[i];
-		size_t at;
-
-		if (!pick(arg, i))
-			continue;
-		if (part->count > 0)
-			(void)buf_char(&part->body, ',');
-		at = part->body.len;
-		(void)buf_append(
-		    &part->body, request->body.data + item->at, item->len);
-		request_item_add(part, item, at);
+	if (part == NULL) {
+		(void)err_set_nomem(reterr);
+		return NULL;
+	}
+	for (size_t i = 0; i < request->count; i++) {
+		if (request->items[i].picked == picked)
+			request_copy(part, request, i);
 	}
 	if (!request_close(part, reterr)) {
 		request_free(part);
-		return false;
+		return NULL;
 	}
 	part->since_ms = request->since_ms;
 	part->probe = request->probe;
 	part->refused = request->refused;
 	part->mark = request->mark;
-	part->size_before = request->size_before;
-	*ret_part = part;
-	return true;
-}
-
-struct request_range {
-	size_t from, to;
-};
-
-static bool
-request_in_range(const void *arg, size_t item)
-{
-	const struct request_range *range = arg;
-
-	return item >= range->from && item < range->to;
+	part->limit_before = request->limit_before;
+	return part;
 }
 
 bool
-request_split(struct request *request, size_t first, struct request **ret_left,
-    struct request **ret_right, struct err *reterr)
+request_divide(struct request *request, struct request **ret_picked,
+    struct request **ret_rest, struct err *reterr)
 {
-	struct request_range front = {0, first}, back = {first, request->count};
-	struct request *left = NULL, *right = NULL;
+	struct request *picked = request_part(request, true, reterr), *rest;
 
-	if (!request_part(request, request_in_range, &front, &left, reterr) ||
-	    !request_part(request, request_in_range, &back, &right, reterr)) {
-		request_free(left);
+	if (picked == NULL)
+		return false;
+	rest = request_part(request, false, reterr);
+	if (rest == NULL) {
+		request_free(picked);
 		return false;
 	}
-	left->held = right->held = request->held;
 	request_free(request);
-	*ret_left = left;
-	*ret_right = right;
+	*ret_picked = picked;
+	*ret_rest = rest;
 	return true;
 }

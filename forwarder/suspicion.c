@@ -1,34 +1,37 @@
 /*
- * When is a refused event to blame? One that is refused among many is bad; if
- * many are refused, the mapping or the destination is, and burying them would
- * bury everything. So an event that was refused alone is dead only if all
- * of this holds, and else is set aside and tried again beside others:
+ * An event that is refused among many accepted ones is bad. If many are
+ * refused the mapping or the destination is at fault, and to give up on them
+ * would be to give up on everything. So an event that was refused alone is a
+ * dead letter only if all of this holds; else it is deferred, and tried again
+ * beside others:
  *
- *	1. Of the last 1000 judged events at most 5% were refused, few or
- *	   many: with one refused at least 19 others were accepted.
- *	2. The same of all that were judged since the request was refused
- *	   that it was first found in. What was accepted before proves
+ *	1. Of the last 1000 judged events at most 5% were refused. This holds
+ *	   for fewer, too: with one refused at least 19 were accepted.
+ *	2. The same is true of the events judged since the refusal of the
+ *	   request that it was first found in. Earlier acceptances prove
  *	   nothing: the destination may have changed its mind since.
  *	3. Something was accepted within the last hour.
- *	4. The lane is not stopped (lane_settle.c sees to that).
+ *	4. The sender is not halted (sender_queue.c sees to that).
  *
- * The other events of a refused request mostly give the proof at once: the
- * halves that are accepted count. An event that is alone waits for what comes
- * after it, and holds up no one.
+ * The other events of a refused request mostly give the proof at once,
+ * because the parts of it that are accepted count. An event that comes alone
+ * waits for those that come after it, and holds up none of them.
  *
- * An event counts once, by its last verdict: refused again it is no second
- * refusal, and accepted later it never was one. So a fault of the destination
- * leaves no trace once what it refused was taken.
+ * An event counts once, by its last outcome: refused again it is no second
+ * refusal, and accepted later it counts as accepted. So a fault of the
+ * destination leaves no trace once it has taken what it refused.
  *
- * A lane stops when 1. is broken by 20 or more refused since it last went on.
- * A probe that is accepted lets it go on, for what is good shall not wait
- * behind what is not (nor does a probe ask for deferred while there is
- * anything else); but it wipes nothing out: below 5% comes of acceptance
- * alone. Only a restart judges anew, for it may have brought other settings.
+ * A sender halts when rule 1 is broken and 20 or more events were refused
+ * since it last resumed. An accepted probe lets it resume, because good
+ * events must not wait behind bad ones; nor is a suspect taken for a probe
+ * while there is anything else. But a probe wipes nothing out: only
+ * acceptances bring the share below 5%, or a restart, which may have brought
+ * other settings.
  *
- * Refused events are few, or the lane stops: they are kept in a list, and
- * those above its bound are erased, the oldest first. One that comes back
- * is then refused for the first time, which errs towards setting aside.
+ * Refused events are few, or the sender halts. So they are kept in a list,
+ * and those above its bound are forgotten, the oldest first. When such an
+ * event comes back it counts as refused for the first time, which errs
+ * towards deferring.
  */
 
 #include "forwarder/suspicion.h"
@@ -47,13 +50,13 @@ suspicion_resume(struct suspicion *suspicion)
 	suspicion->refused = 0;
 }
 
-/* Its place; count if it is none. */
+/* The position of a suspect; count if it is none. */
 static size_t
 suspicion_find(const struct suspicion *suspicion, uint64_t event)
 {
 	size_t i = 0;
 
-	while (i < suspicion->count && suspicion->deferred[i].event != event)
+	while (i < suspicion->count && suspicion->suspects[i].event != event)
 		i++;
 	return i;
 }
@@ -61,7 +64,7 @@ suspicion_find(const struct suspicion *suspicion, uint64_t event)
 static void
 suspicion_remove(struct suspicion *suspicion, size_t at)
 {
-	struct suspect *suspect = &suspicion->deferred[at];
+	struct suspect *suspect = &suspicion->suspects[at];
 
 	suspicion->count--;
 	memmove(
@@ -94,7 +97,7 @@ suspicion_refuse(struct suspicion *suspicion, uint64_t event, uint64_t mark)
 		return;
 	if (suspicion->count == SUSPICION_SUSPECTS)
 		suspicion_remove(suspicion, 0);
-	suspicion->deferred[suspicion->count++] = (struct suspect){
+	suspicion->suspects[suspicion->count++] = (struct suspect){
 	    .event = event,
 	    .judged = ++suspicion->judged,
 	    .mark = mark,
@@ -122,7 +125,7 @@ suspicion_refused(const struct suspicion *suspicion)
 	uint64_t before = suspicion->judged - suspicion_judged(suspicion);
 	size_t i = suspicion->count;
 
-	while (i > 0 && suspicion->deferred[i - 1].judged > before)
+	while (i > 0 && suspicion->suspects[i - 1].judged > before)
 		i--;
 	return suspicion->count - i;
 }
@@ -148,62 +151,54 @@ suspicion_recent(const struct suspicion *suspicion, int64_t mono_ms)
 	       mono_ms - suspicion->accepted_ms <= SUSPICION_PROOF_MS;
 }
 
-/* Of what was judged since then, were too many refused? */
-static bool
-suspicion_around_high(const struct suspicion *suspicion, uint64_t mark)
-{
-	uint64_t accepted = suspicion->accepted - mark, refused = 0;
-	size_t i;
-
-	for (i = 0; i < suspicion->count; i++)
-		refused += suspicion->deferred[i].mark >= mark;
-	return suspicion_share_high(refused, refused + accepted);
-}
-
 bool
-suspicion_bury(struct suspicion *suspicion, uint64_t event, int64_t mono_ms)
+suspicion_proven(struct suspicion *suspicion, uint64_t event, int64_t mono_ms)
 {
 	size_t at = suspicion_find(suspicion, event);
+	struct suspect *suspect = &suspicion->suspects[at];
+	uint64_t accepted, refused = 0; /* since its request was refused */
 
 	if (at == suspicion->count || !suspicion_recent(suspicion, mono_ms) ||
 	    suspicion_share_high(
-		suspicion_refused(suspicion), suspicion_judged(suspicion)) ||
-	    suspicion_around_high(suspicion, suspicion->deferred[at].mark))
+		suspicion_refused(suspicion), suspicion_judged(suspicion)))
 		return false;
-	suspicion->deferred[at].aside = false;
+	accepted = suspicion->accepted - suspect->mark;
+	for (size_t i = 0; i < suspicion->count; i++)
+		refused += suspicion->suspects[i].mark >= suspect->mark;
+	if (suspicion_share_high(refused, refused + accepted))
+		return false;
+	suspect->deferred = false;
 	return true;
 }
 
 void
-suspicion_aside(struct suspicion *suspicion, uint64_t event, int64_t due_ms)
+suspicion_defer(struct suspicion *suspicion, uint64_t event, int64_t due_ms)
 {
 	size_t at = suspicion_find(suspicion, event);
 
 	if (at == suspicion->count)
-		return; /* above the bound */
-	suspicion->deferred[at].aside = true;
-	suspicion->deferred[at].due_ms = due_ms;
+		return; /* it was forgotten above the bound */
+	suspicion->suspects[at].deferred = true;
+	suspicion->suspects[at].due_ms = due_ms;
 }
 
 void
-suspicion_aside_none(struct suspicion *suspicion)
+suspicion_defer_none(struct suspicion *suspicion)
 {
-	size_t i;
-
-	for (i = 0; i < suspicion->count; i++)
-		suspicion->deferred[i].aside = false;
+	for (size_t i = 0; i < suspicion->count; i++)
+		suspicion->suspects[i].deferred = false;
 }
 
 size_t
-suspicion_waiting(const struct suspicion *suspicion, int64_t *ret_due_ms)
+suspicion_deferred(const struct suspicion *suspicion, int64_t *ret_due_ms)
 {
-	size_t i, count = 0;
+	size_t count = 0;
 
 	*ret_due_ms = INT64_MAX;
-	for (i = 0; i < suspicion->count; i++) {
-		const struct suspect *suspect = &suspicion->deferred[i];
+	for (size_t i = 0; i < suspicion->count; i++) {
+		const struct suspect *suspect = &suspicion->suspects[i];
 
-		if (!suspect->aside)
+		if (!suspect->deferred)
 			continue;
 		count++;
 		if (suspect->due_ms < *ret_due_ms)

@@ -4,40 +4,21 @@
 #include <string.h>
 #include <time.h>
 
-/*
- * An answer that did not come whole is the destination's, whatever status it
- * began with: what Heap did is unknown, and the idempotency keys make it
- * harmless to ask again. Only what cannot mend itself stops the lane.
- */
-static enum verdict_fault
-verdict_of_curl(int code)
-{
-	switch (code) {
-	case CURLE_UNSUPPORTED_PROTOCOL:
-	case CURLE_URL_MALFORMAT:
-	case CURLE_NOT_BUILT_IN:
-	case CURLE_PEER_FAILED_VERIFICATION:
-	case CURLE_SSL_CACERT_BADFILE:
-	case CURLE_SSL_ISSUER_ERROR:
-	case CURLE_SSL_CERTPROBLEM:
-		return VERDICT_OPERATOR;
-	default:
-		return VERDICT_DESTINATION;
-	}
-}
+enum { VERDICT_RETRY_AFTER_MAX = 64 }; /* bytes of that header */
 
-/* It ended before the request began: the destination has nothing of it. */
+/*
+ * An answer that did not come whole is the destination's fault, whatever
+ * status it began with: what the destination did is unknown, and the
+ * idempotency keys make it harmless to ask again. The operator must act only
+ * on what cannot mend itself.
+ */
 static bool
-verdict_unsent(int code)
+verdict_curl_needs_operator(int code)
 {
 	switch (code) {
 	case CURLE_UNSUPPORTED_PROTOCOL:
 	case CURLE_URL_MALFORMAT:
 	case CURLE_NOT_BUILT_IN:
-	case CURLE_COULDNT_RESOLVE_PROXY:
-	case CURLE_COULDNT_RESOLVE_HOST:
-	case CURLE_COULDNT_CONNECT:
-	case CURLE_SSL_CONNECT_ERROR:
 	case CURLE_PEER_FAILED_VERIFICATION:
 	case CURLE_SSL_CACERT_BADFILE:
 	case CURLE_SSL_ISSUER_ERROR:
@@ -45,6 +26,21 @@ verdict_unsent(int code)
 		return true;
 	default:
 		return false;
+	}
+}
+
+/* It ended before the request began: the destination has nothing of it. */
+static bool
+verdict_curl_unsent(int code)
+{
+	switch (code) {
+	case CURLE_COULDNT_RESOLVE_PROXY:
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_CONNECT:
+	case CURLE_SSL_CONNECT_ERROR:
+		return true;
+	default:
+		return verdict_curl_needs_operator(code);
 	}
 }
 
@@ -58,23 +54,6 @@ verdict_of_status(long status)
 	if (status == 408 || status == 429)
 		return VERDICT_DESTINATION;
 	if (status >= 300 && status < 500)
-		return VERDICT_OPERATOR;
-	return VERDICT_DESTINATION;
-}
-
-/* A proxy that opened no tunnel: the destination has nothing of it. */
-static bool
-verdict_proxy_refused(const struct verdict_input *input)
-{
-	return input->proxy_status != 0 &&
-	       (input->proxy_status < 200 || input->proxy_status >= 300);
-}
-
-/* It wants a password (407), or forbids the place: that no time mends. */
-static enum verdict_fault
-verdict_of_proxy(long status)
-{
-	if (status >= 300 && status < 500 && status != 408 && status != 429)
 		return VERDICT_OPERATOR;
 	return VERDICT_DESTINATION;
 }
@@ -106,14 +85,12 @@ verdict_date_read(const char *text, int64_t now_ms)
 	    "%A, %d-%b-%y %H:%M:%S GMT",
 	    "%a %b %d %H:%M:%S %Y",
 	};
-	const char *end;
-	size_t i;
 
-	for (i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
 		struct tm tm = {0};
+		const char *end = strptime(text, forms[i], &tm);
 		int64_t at_ms;
 
-		end = strptime(text, forms[i], &tm);
 		if (end == NULL || *end != '\0')
 			continue;
 		at_ms = (int64_t)timegm(&tm) * 1000;
@@ -122,57 +99,61 @@ verdict_date_read(const char *text, int64_t now_ms)
 	return -1;
 }
 
+/* How long to wait by that header; 0 if it is not legible. */
 static int64_t
-verdict_wait_read(const struct verdict_input *input)
+verdict_retry_after_read(const char *header, int64_t now_ms, int64_t most_ms)
 {
-	char text[VERDICT_RETRY_AFTER + 1];
-	const char *start = input->retry_after;
+	char text[VERDICT_RETRY_AFTER_MAX];
 	int64_t wait_ms;
 	size_t len;
 
-	if (start == NULL)
-		return 0;
-	start += strspn(start, " \t");
-	len = strlen(start);
-	while (len > 0 && (start[len - 1] == ' ' || start[len - 1] == '\t'))
+	header += strspn(header, " \t");
+	len = strlen(header);
+	while (len > 0 && (header[len - 1] == ' ' || header[len - 1] == '\t'))
 		len--;
 	if (len >= sizeof(text))
 		return 0;
-	memcpy(text, start, len);
+	memcpy(text, header, len);
 	text[len] = '\0';
-	wait_ms = verdict_seconds_read(text, input->retry_after_most_ms);
+	wait_ms = verdict_seconds_read(text, most_ms);
 	if (wait_ms < 0)
-		wait_ms = verdict_date_read(text, input->now_ms);
+		wait_ms = verdict_date_read(text, now_ms);
 	if (wait_ms < 0)
 		return 0;
-	if (wait_ms > input->retry_after_most_ms)
-		return input->retry_after_most_ms;
-	return wait_ms;
+	return wait_ms < most_ms ? wait_ms : most_ms;
 }
 
 void
-verdict_read(const struct verdict_input *input, struct verdict *ret_verdict)
+verdict_read(const struct post_answer *answer, int64_t now_ms,
+    int64_t retry_after_most_ms, struct verdict *ret_verdict)
 {
+	bool tunnel =
+	    answer->proxy_status == 0 ||
+	    (answer->proxy_status >= 200 && answer->proxy_status < 300);
 	struct verdict verdict = {0};
 
-	if (input->curl_code != 0 && verdict_proxy_refused(input)) {
-		verdict.fault = verdict_of_proxy(input->proxy_status);
-		*ret_verdict = verdict;
-		return;
+	if (answer->curl_code != 0 && !tunnel) {
+		/* The destination has nothing of it, and no status of a proxy
+		 * is about the events. */
+		verdict.fault = verdict_of_status(answer->proxy_status);
+		if (verdict.fault == VERDICT_EVENT)
+			verdict.fault = VERDICT_OPERATOR;
+	} else if (answer->curl_code != 0) {
+		verdict.fault = verdict_curl_needs_operator(answer->curl_code)
+				    ? VERDICT_OPERATOR
+				    : VERDICT_DESTINATION;
+		verdict.unknown = !verdict_curl_unsent(answer->curl_code);
+	} else {
+		verdict.fault = verdict_of_status(answer->status);
+		verdict.slower = answer->status == 429;
+		verdict.smaller = answer->status == 413;
+		verdict.unknown = verdict.fault == VERDICT_DESTINATION &&
+				  answer->status != 429;
+		if (verdict.fault == VERDICT_DESTINATION &&
+		    answer->retry_after != NULL)
+			verdict.wait_ms = verdict_retry_after_read(
+			    answer->retry_after, now_ms, retry_after_most_ms);
 	}
-	if (input->curl_code != 0) {
-		verdict.fault = verdict_of_curl(input->curl_code);
-		verdict.unknown = !verdict_unsent(input->curl_code);
-		*ret_verdict = verdict;
-		return;
-	}
-	verdict.fault = verdict_of_status(input->status);
-	if (verdict.fault == VERDICT_DESTINATION)
-		verdict.wait_ms = verdict_wait_read(input);
-	verdict.slower = input->status == 429;
-	verdict.smaller = input->status == 413;
-	verdict.unknown =
-	    verdict.fault == VERDICT_DESTINATION && input->status != 429;
 	*ret_verdict = verdict;
 }
 

@@ -1,6 +1,6 @@
 /*
- * What may be at the destination: the table, its bytes, and the rules of who
- * it is in them.
+ * The events that may be at the destination: the table, its bytes, and the rules
+ * of identity in them.
  */
 
 #include "forwarder/doubt.h"
@@ -40,7 +40,7 @@ restart(struct doubt *doubt, enum track_identity identity)
 	assert_true(buf_ok(&bytes, NULL));
 	doubt_fini(doubt);
 	setup(doubt, identity);
-	assert_true(doubt_read(doubt, bytes.data, bytes.len, &err));
+	assert_true(doubt_read(doubt, str_bytes(bytes.data, bytes.len), &err));
 	buf_fini(&bytes);
 }
 
@@ -95,7 +95,7 @@ test_bound(void **state)
 }
 
 static void
-test_times(void **state)
+test_rules(void **state)
 {
 	struct doubt doubt;
 
@@ -117,7 +117,7 @@ test_times(void **state)
 	assert_null(doubt_rules(&doubt, 12));
 	doubt_remove(&doubt, 11);
 	restart(&doubt, TRACK_IDENTITY_BRAZE);
-	assert_int_equal(doubt.time_count, 2);
+	assert_int_equal(doubt.rules_count, 2);
 	assert_int_equal(
 	    doubt_rules(&doubt, 10)->identity, TRACK_IDENTITY_EXTERNAL);
 	doubt_fini(&doubt);
@@ -125,7 +125,7 @@ test_times(void **state)
 
 /* More changes than are remembered: still no crash, and the youngest hold. */
 static void
-test_many_times(void **state)
+test_many_rules(void **state)
 {
 	static const char *const labels[] = {
 	    "0", "1", "2", "3", "4", "5", "6", "7", "8", "9"};
@@ -141,7 +141,8 @@ test_many_times(void **state)
 	for (i = 0; i < 10; i++) {
 		rules.alias_label = labels[i];
 		assert_true(doubt_init(&doubt, &rules, &err));
-		assert_true(doubt_read(&doubt, bytes.data, bytes.len, &err));
+		assert_true(
+		    doubt_read(&doubt, str_bytes(bytes.data, bytes.len), &err));
 		assert_true(doubt_add(&doubt, 100 + i));
 		buf_reset(&bytes);
 		doubt_write(&doubt, &bytes);
@@ -177,7 +178,7 @@ test_damaged(void **state)
 		assert_non_null(cut);
 		memcpy(cut, bytes.data, i);
 		setup(&doubt, TRACK_IDENTITY_BRAZE);
-		assert_false(doubt_read(&doubt, cut, i, &err));
+		assert_false(doubt_read(&doubt, str_bytes(cut, i), &err));
 		assert_int_equal(err.code, ERR_DAMAGED);
 		doubt_fini(&doubt);
 		free(cut);
@@ -185,7 +186,8 @@ test_damaged(void **state)
 	for (i = 0; i < bytes.len * 8; i++) {
 		bytes.data[i / 8] ^= (char)(1 << i % 8);
 		setup(&doubt, TRACK_IDENTITY_BRAZE);
-		(void)!doubt_read(&doubt, bytes.data, bytes.len, &err);
+		(void)!doubt_read(
+		    &doubt, str_bytes(bytes.data, bytes.len), &err);
 		doubt_fini(&doubt);
 		bytes.data[i / 8] ^= (char)(1 << i % 8);
 	}
@@ -221,7 +223,7 @@ test_who(void **state)
 	read.key = rules.key;
 	read.key_len = rules.key_len;
 	assert_true(track_who_read(bytes.data, bytes.len, &read, &items, &err));
-	assert_null(read.prefix); /* decides nothing about who */
+	assert_null(read.prefix); /* decides nothing about identity */
 	assert_ptr_equal(read.key, rules.key);
 	track_who_write(&read, &again);
 	assert_int_equal(again.len, bytes.len);
@@ -243,8 +245,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_table),
 	    cmocka_unit_test(test_bound),
-	    cmocka_unit_test(test_times),
-	    cmocka_unit_test(test_many_times),
+	    cmocka_unit_test(test_rules),
+	    cmocka_unit_test(test_many_rules),
 	    cmocka_unit_test(test_damaged),
 	    cmocka_unit_test(test_who),
 	};

@@ -1,9 +1,9 @@
 /*
- * Refused requests: halved until the culprit is alone, which is dead only
- * with proof; and nothing is dead by a destination that refuses all.
+ * Refused requests are halved until the culprit is alone, which becomes a dead
+ * letter only with proof; a destination that refuses all makes none.
  */
 
-#include "lane_help.h"
+#include "sender_world.h"
 
 #include "base/log.h"
 
@@ -16,7 +16,7 @@ test_one_bad_in_a_thousand(void **state)
 	for (bad = 0; bad < 1000; bad += 111) {
 		world_start(1000);
 		world->events[bad].bad = true;
-		world_lane_start();
+		world_sender_start();
 		world_pass(10000);
 		assert_int_equal(world->done, 999);
 		assert_int_equal(world->dead, 1);
@@ -35,7 +35,7 @@ test_seven_bad_in_ten_thousand(void **state)
 	world_start(10000);
 	for (i = 0; i < 7; i++)
 		world->events[i * i * 200 + 13].bad = true;
-	world_lane_start();
+	world_sender_start();
 	world_pass(60000);
 	assert_int_equal(world->done, 9993);
 	assert_int_equal(world->dead, 7);
@@ -45,14 +45,14 @@ test_seven_bad_in_ten_thousand(void **state)
 }
 
 static void
-test_refusing_everything_buries_nothing(void **state)
+test_refusing_everything_leaves_no_dead_letter(void **state)
 {
 	struct forwarder_destination_status status;
 
 	(void)state;
 	world_start(10000);
 	world->all_status = 400;
-	world_lane_start();
+	world_sender_start();
 	world_pass(50000);
 	status = world_status();
 	assert_int_equal(status.state, FORWARDER_HALTED);
@@ -76,12 +76,12 @@ test_refusing_everything_later(void **state)
 	(void)state;
 	world_start(6000);
 	world->count = 3000;
-	world_lane_start();
+	world_sender_start();
 	world_pass(10000);
 	assert_int_equal(world->done, 3000);
 	world->all_status = 400;
 	world->count = 6000;
-	lane_look(world->lane);
+	sender_wake(world->sender);
 	world->posts = 0;
 	world_pass(50000);
 	assert_int_equal(world_status().state, FORWARDER_HALTED);
@@ -99,25 +99,25 @@ trickle(size_t events)
 {
 	while (events-- > 0) {
 		world->count++;
-		lane_look(world->lane);
+		sender_wake(world->sender);
 		world_pass(1000);
 	}
 }
 
 static void
-test_no_burial_without_proof(void **state)
+test_no_dead_letter_without_proof(void **state)
 {
 	(void)state;
 	world_start(50);
 	world->count = 1;
 	world->events[0].bad = true;
-	world_lane_start();
+	world_sender_start();
 	world_pass(10 * 60 * 1000);
 	assert_int_equal(world->dead, 0);
-	assert_int_equal(world->aside, 1);
+	assert_int_equal(world->deferred, 1);
 	assert_int_equal(world_status().state, FORWARDER_RUNNING);
 	world->count = 50; /* it holds up no one, and now there is proof */
-	lane_look(world->lane);
+	sender_wake(world->sender);
 	world_pass(2000);
 	assert_int_equal(world->done, 49);
 	world_pass(2 * 3600 * 1000);
@@ -134,14 +134,14 @@ test_alone_waits_for_proof(void **state)
 	world_start(3000);
 	world->count = 2000;
 	world->events[2000].bad = true;
-	world_lane_start();
+	world_sender_start();
 	world_pass(5000);
 	assert_int_equal(world->done, 2000);
 	world->count = 2001;
-	lane_look(world->lane);
+	sender_wake(world->sender);
 	world_pass(1800 * 1000);
 	assert_int_equal(world->dead, 0);
-	assert_int_equal(world->aside, 1);
+	assert_int_equal(world->deferred, 1);
 	trickle(19);
 	world_pass(3600 * 1000);
 	assert_int_equal(world->dead, 1);
@@ -157,7 +157,7 @@ test_a_trickle_that_is_refused(void **state)
 	(void)state;
 	world_start(4000);
 	world->count = 1500;
-	world_lane_start();
+	world_sender_start();
 	world_pass(10000);
 	assert_int_equal(world->done, 1500);
 	world->all_status = 400;
@@ -185,7 +185,7 @@ test_a_kind_that_is_refused(void **state)
 		world->count = before[i];
 		for (n = before[i] + 2; n < world->most; n += 3)
 			world->events[n].bad = true;
-		world_lane_start();
+		world_sender_start();
 		world_pass(20000);
 		assert_int_equal(world->done, before[i]);
 		trickle(3600);
@@ -215,7 +215,7 @@ test_a_trickle_with_bad_ones(void **state)
 	world->count = 0;
 	for (n = 7; n < 3900; n += 100)
 		world->events[n].bad = true;
-	world_lane_start();
+	world_sender_start();
 	trickle(4000);
 	world_pass(2 * 3600 * 1000);
 	assert_int_equal(world->dead, 39);
@@ -236,13 +236,13 @@ test_halving_within_one_identity(void **state)
 	world->settings.events_per_minute = 15000;
 	world->settings.identity_per_minute = 1000;
 	for (i = 0; i < world->count; i++)
-		world->events[i].who = 7;
+		world->events[i].identity = 7;
 	world->events[500].bad = true;
-	world_lane_start();
+	world_sender_start();
 	world_pass(3600 * 1000);
 	assert_int_equal(world->done, 899);
 	assert_int_equal(world->dead, 1);
-	assert_true(world->who_most <= 950);
+	assert_true(world->identity_most <= 950);
 	world_end();
 }
 
@@ -252,9 +252,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_one_bad_in_a_thousand),
 	    cmocka_unit_test(test_seven_bad_in_ten_thousand),
-	    cmocka_unit_test(test_refusing_everything_buries_nothing),
+	    cmocka_unit_test(test_refusing_everything_leaves_no_dead_letter),
 	    cmocka_unit_test(test_refusing_everything_later),
-	    cmocka_unit_test(test_no_burial_without_proof),
+	    cmocka_unit_test(test_no_dead_letter_without_proof),
 	    cmocka_unit_test(test_alone_waits_for_proof),
 	    cmocka_unit_test(test_a_trickle_that_is_refused),
 	    cmocka_unit_test(test_a_kind_that_is_refused),

@@ -10,24 +10,24 @@
 
 #include <cmocka.h>
 
-enum { SPAN = QUOTA_WINDOW_MS + QUOTA_MARGIN_MS };
+enum { SPAN = QUOTA_SPAN_MS };
 
 /* `count` events of one identity start. */
 static uint64_t
-start(struct quota *quota, uint64_t who, size_t count, int64_t mono_ms)
+start(struct quota *quota, uint64_t identity, size_t count, int64_t mono_ms)
 {
-	uint64_t *whos = calloc(count, sizeof(*whos)), entry;
+	uint64_t *identities = calloc(count, sizeof(*identities)), send;
 	struct err err;
 	size_t i;
 
-	assert_non_null(whos);
+	assert_non_null(identities);
 	for (i = 0; i < count; i++) {
-		whos[i] = who;
-		assert_true(quota_hold(quota, who, false, mono_ms));
+		identities[i] = identity;
+		assert_true(quota_hold(quota, identity, false, mono_ms));
 	}
-	assert_true(quota_begin(quota, whos, count, mono_ms, &entry, &err));
-	free(whos);
-	return entry;
+	assert_true(
+	    quota_begin(quota, identities, count, mono_ms, &send, &err));
+	return send;
 }
 
 static void
@@ -63,35 +63,35 @@ static void
 test_identities(void **state)
 {
 	struct quota quota;
-	uint64_t entry;
+	uint64_t send;
 
 	(void)state;
 	quota_init(&quota, 0, 3);
-	entry = start(&quota, 7, 2, 0);
+	send = start(&quota, 7, 2, 0);
 	assert_true(quota_hold(&quota, 7, false, 0));
 	assert_false(quota_hold(&quota, 7, false, 0));
 	assert_true(quota_hold(&quota, 8, false, 0));
 	quota_release(&quota, 7);
-	quota_end(&quota, entry, 10);
+	quota_end(&quota, send, 10);
 	assert_true(quota_hold(&quota, 7, false, 10));
 	assert_false(quota_hold(&quota, 7, false, 9 + SPAN));
 	assert_true(quota_hold(&quota, 7, false, 10 + SPAN));
 
-	/* A claim counts against newcomers, not against who waited. */
-	quota_claim(&quota, 9, 0);
-	quota_claim(&quota, 9, 0);
+	/* Room that is waited for is no room for newcomers. */
+	quota_wait(&quota, 9, 0);
+	quota_wait(&quota, 9, 0);
 	assert_true(quota_hold(&quota, 9, false, 0));
 	assert_false(quota_hold(&quota, 9, false, 0));
 	assert_true(quota_hold(&quota, 9, true, 0));
-	quota_unclaim(&quota, 9);
-	quota_unclaim(&quota, 9);
+	quota_wait_end(&quota, 9);
+	quota_wait_end(&quota, 9);
 	assert_true(quota_hold(&quota, 9, false, 0));
 	quota_fini(&quota);
 }
 
-/* What is set aside is spread over the windows to come: few due times. */
+/* The deferred are spread over the windows to come: few due times. */
 static void
-test_aside(void **state)
+test_deferral(void **state)
 {
 	struct quota quota;
 	int64_t due_ms = 0, last_ms = 0;
@@ -100,21 +100,21 @@ test_aside(void **state)
 	(void)state;
 	quota_init(&quota, 15000, 950);
 	for (i = 0; i < 9500; i++) {
-		due_ms = quota_aside_ms(&quota, 7, 1000);
+		due_ms = quota_defer_ms(&quota, 7, 1000);
 		assert_true(due_ms >= last_ms);
 		times += due_ms != last_ms;
 		last_ms = due_ms;
 	}
 	assert_int_equal(times, 10);
 	assert_int_equal(
-	    due_ms, 1000 + 10 * (QUOTA_WINDOW_MS + QUOTA_ASIDE_MS));
+	    due_ms, 1000 + 10 * (QUOTA_WINDOW_MS + QUOTA_SLACK_MS));
 	quota_fini(&quota);
 }
 
-/* However long the list: never so far off that the queue takes it for the
- * work of a wrong clock. */
+/* However long the list: never so far off that the queue takes the due time
+ * for that of a wrong clock. */
 static void
-test_aside_has_an_end(void **state)
+test_deferral_has_an_end(void **state)
 {
 	struct quota quota;
 	int64_t due_ms = 0;
@@ -122,8 +122,8 @@ test_aside_has_an_end(void **state)
 	(void)state;
 	quota_init(&quota, 15000, 1);
 	for (int i = 0; i < 10000; i++)
-		due_ms = quota_aside_ms(&quota, 7, 1000);
-	assert_int_equal(due_ms, 1000 + QUOTA_ASIDE_MOST_MS);
+		due_ms = quota_defer_ms(&quota, 7, 1000);
+	assert_int_equal(due_ms, 1000 + QUOTA_DEFER_MOST_MS);
 	quota_fini(&quota);
 }
 
@@ -131,16 +131,16 @@ static void
 test_many_identities(void **state)
 {
 	struct quota quota;
-	uint64_t who, entry;
+	uint64_t id, send;
 
 	(void)state;
 	quota_init(&quota, 0, 5);
-	for (who = 0; who < 100000; who++) {
-		entry = start(&quota, who, 1, (int64_t)who);
-		quota_end(&quota, entry, (int64_t)who);
+	for (id = 0; id < 100000; id++) {
+		send = start(&quota, id, 1, (int64_t)id);
+		quota_end(&quota, send, (int64_t)id);
 	}
 	assert_true(quota.end - quota.head <= SPAN + 1);
-	assert_true(quota.slots_cap <= 8 * 131072);
+	assert_true(quota.identity_cap <= 2 * 65536);
 	assert_int_equal(quota_room(&quota, 100000 + SPAN), QUOTA_LOG_MAX);
 	quota_fini(&quota);
 }
@@ -149,21 +149,22 @@ static void
 test_off(void **state)
 {
 	struct quota quota;
-	uint64_t entry;
+	uint64_t send;
 
 	(void)state;
 	quota_init(&quota, 0, 0);
-	entry = start(&quota, 1, 1000, 0);
+	send = start(&quota, 1, 1000, 0);
 	assert_true(quota_room(&quota, 0) == SIZE_MAX);
-	quota_end(&quota, entry, 1);
-	assert_null(quota.entries);
+	quota_end(&quota, send, 1);
+	assert_null(quota.sends);
 	quota_fini(&quota);
 }
 
 static void
 test_survives_a_restart(void **state)
 {
-	struct moment before = {5000000, 70000}, after = {5010000, 300};
+	struct clock_times before = {.wall_ms = 5000000, .mono_ms = 70000};
+	struct clock_times after = {.wall_ms = 5010000, .mono_ms = 300};
 	struct quota quota, other;
 	struct err err;
 	struct buf buf;
@@ -179,7 +180,8 @@ test_survives_a_restart(void **state)
 
 	/* 10 s later by the wall clock, on another monotonic clock. */
 	quota_init(&other, 100, 50);
-	assert_true(quota_read(&other, buf.data, buf.len, &after, &err));
+	assert_true(
+	    quota_read(&other, str_bytes(buf.data, buf.len), &after, &err));
 	assert_int_equal(quota_room(&other, 300), 40);
 	for (i = 0; i < 10; i++)
 		assert_true(quota_hold(&other, 7, false, 300));
@@ -192,7 +194,8 @@ test_survives_a_restart(void **state)
 	/* A clock that was set back errs towards waiting. */
 	after.wall_ms = 1000;
 	quota_init(&other, 100, 0);
-	assert_true(quota_read(&other, buf.data, buf.len, &after, &err));
+	assert_true(
+	    quota_read(&other, str_bytes(buf.data, buf.len), &after, &err));
 	assert_int_equal(quota_room(&other, 300 + SPAN - 1), 40);
 	assert_int_equal(quota_room(&other, 300 + SPAN), 100);
 	quota_fini(&other);
@@ -201,13 +204,15 @@ test_survives_a_restart(void **state)
 	after.wall_ms = 5010000;
 	for (i = 0; i < buf.len; i++) {
 		quota_init(&other, 100, 50);
-		assert_false(quota_read(&other, buf.data, i, &after, &err));
+		assert_false(
+		    quota_read(&other, str_bytes(buf.data, i), &after, &err));
 		assert_int_equal(err.code, ERR_DAMAGED);
 		quota_fini(&other);
 	}
 	assert_true(buf_char(&buf, 'x'));
 	quota_init(&other, 100, 50);
-	assert_false(quota_read(&other, buf.data, buf.len, &after, &err));
+	assert_false(
+	    quota_read(&other, str_bytes(buf.data, buf.len), &after, &err));
 	quota_fini(&other);
 	buf_fini(&buf);
 	quota_fini(&quota);
@@ -262,8 +267,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_counts_until_a_window_after_the_end),
 	    cmocka_unit_test(test_identities),
-	    cmocka_unit_test(test_aside),
-	    cmocka_unit_test(test_aside_has_an_end),
+	    cmocka_unit_test(test_deferral),
+	    cmocka_unit_test(test_deferral_has_an_end),
 	    cmocka_unit_test(test_many_identities),
 	    cmocka_unit_test(test_off),
 	    cmocka_unit_test(test_survives_a_restart),

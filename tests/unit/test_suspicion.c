@@ -28,9 +28,9 @@ refuse(size_t events)
 }
 
 static bool
-bury(uint64_t event)
+proven(uint64_t event)
 {
-	return suspicion_bury(&suspicion, event, 1000);
+	return suspicion_proven(&suspicion, event, 1000);
 }
 
 static void
@@ -74,39 +74,39 @@ test_proof_comes_after(void **state)
 	suspicion_init(&suspicion);
 	accept(5000); /* proves nothing */
 	event = refuse(1);
-	assert_false(bury(event));
+	assert_false(proven(event));
 	accept(18);
-	assert_false(bury(event));
+	assert_false(proven(event));
 	accept(1);
-	assert_true(bury(event));
+	assert_true(proven(event));
 
 	/* For another it begins anew, and for two it takes twice as many. */
 	event = refuse(1);
 	accept(10);
 	other = refuse(1);
-	assert_false(bury(event));
+	assert_false(proven(event));
 	accept(27);
-	assert_false(bury(event));
-	assert_true(bury(other));
+	assert_false(proven(event));
+	assert_true(proven(other));
 	accept(1);
-	assert_true(bury(event));
+	assert_true(proven(event));
 
 	/* A request's other events prove it though they came before. */
 	event = ++next_event;
 	other = suspicion_mark(&suspicion);
 	accept(999);
 	suspicion_refuse(&suspicion, event, other);
-	assert_true(bury(event));
+	assert_true(proven(event));
 
 	/* Nothing was accepted for an hour. */
 	assert_true(
-	    suspicion_bury(&suspicion, event, 1000 + SUSPICION_PROOF_MS));
+	    suspicion_proven(&suspicion, event, 1000 + SUSPICION_PROOF_MS));
 	assert_false(
-	    suspicion_bury(&suspicion, event, 1001 + SUSPICION_PROOF_MS));
-	assert_false(bury(++next_event)); /* nobody refused it */
+	    suspicion_proven(&suspicion, event, 1001 + SUSPICION_PROOF_MS));
+	assert_false(proven(++next_event)); /* it was not refused */
 }
 
-/* Nothing is dead above 5% of the last 1000, also after a probe. */
+/* No event is a dead letter above 5% of the last 1000, also after a probe. */
 static void
 test_share_holds_back(void **state)
 {
@@ -120,10 +120,10 @@ test_share_holds_back(void **state)
 	for (i = 0; i < 9; i++) {
 		event = refuse(1);
 		accept(19);
-		assert_false(bury(event));
+		assert_false(proven(event));
 	}
 	accept(200);
-	assert_true(bury(event));
+	assert_true(proven(event));
 }
 
 /* Refused again it counts once, accepted it never was one. */
@@ -148,37 +148,37 @@ test_last_verdict_counts(void **state)
 		suspicion_accept(&suspicion, other + (uint64_t)i, 1000);
 	assert_int_equal(suspicion_refused(&suspicion), 1);
 	assert_int_equal(suspicion_judged(&suspicion), 32);
-	assert_true(bury(event));
+	assert_true(proven(event));
 }
 
 static void
-test_set_aside(void **state)
+test_deferred(void **state)
 {
 	uint64_t first, second;
 	int64_t due_ms;
 
 	(void)state;
 	suspicion_init(&suspicion);
-	assert_int_equal(suspicion_waiting(&suspicion, &due_ms), 0);
+	assert_int_equal(suspicion_deferred(&suspicion, &due_ms), 0);
 	assert_true(due_ms == INT64_MAX);
 	first = refuse(1);
 	second = refuse(1);
-	suspicion_aside(&suspicion, first, 7000);
-	suspicion_aside(&suspicion, second, 5000);
-	assert_int_equal(suspicion_waiting(&suspicion, &due_ms), 2);
+	suspicion_defer(&suspicion, first, 7000);
+	suspicion_defer(&suspicion, second, 5000);
+	assert_int_equal(suspicion_deferred(&suspicion, &due_ms), 2);
 	assert_int_equal(due_ms, 5000);
 	suspicion_accept(&suspicion, second, 1000);
-	assert_int_equal(suspicion_waiting(&suspicion, &due_ms), 1);
+	assert_int_equal(suspicion_deferred(&suspicion, &due_ms), 1);
 	assert_int_equal(due_ms, 7000);
 	accept(100);
-	assert_true(bury(first));
-	assert_int_equal(suspicion_waiting(&suspicion, &due_ms), 0);
-	suspicion_aside(&suspicion, refuse(1), 9000);
-	suspicion_aside_none(&suspicion);
-	assert_int_equal(suspicion_waiting(&suspicion, &due_ms), 0);
+	assert_true(proven(first));
+	assert_int_equal(suspicion_deferred(&suspicion, &due_ms), 0);
+	suspicion_defer(&suspicion, refuse(1), 9000);
+	suspicion_defer_none(&suspicion);
+	assert_int_equal(suspicion_deferred(&suspicion, &due_ms), 0);
 }
 
-/* Above the bound the oldest are erased. */
+/* Above the bound the oldest are forgotten. */
 static void
 test_bounded(void **state)
 {
@@ -191,8 +191,8 @@ test_bounded(void **state)
 	assert_int_equal(suspicion.count, SUSPICION_SUSPECTS);
 	assert_int_equal(suspicion_refused(&suspicion), SUSPICION_JUDGED);
 	accept(SUSPICION_SUSPECTS * 20);
-	assert_false(bury(first));
-	assert_true(bury(first + 1));
+	assert_false(proven(first));
+	assert_true(proven(first + 1));
 }
 
 int
@@ -203,7 +203,7 @@ main(void)
 	    cmocka_unit_test(test_proof_comes_after),
 	    cmocka_unit_test(test_share_holds_back),
 	    cmocka_unit_test(test_last_verdict_counts),
-	    cmocka_unit_test(test_set_aside),
+	    cmocka_unit_test(test_deferred),
 	    cmocka_unit_test(test_bounded),
 	};
 

@@ -1,4 +1,4 @@
-#include "forwarder/backoff.h"
+#include "forwarder/pace.h"
 #include "forwarder/verdict.h"
 
 #include <setjmp.h>
@@ -60,15 +60,13 @@ test_whose_fault(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct verdict_input input = {
+		struct post_answer answer = {
 		    .curl_code = cases[i].curl_code,
 		    .status = cases[i].status,
-		    .now_ms = NOW_MS,
-		    .retry_after_most_ms = MOST_MS,
 		};
 		struct verdict verdict;
 
-		verdict_read(&input, &verdict);
+		verdict_read(&answer, NOW_MS, MOST_MS, &verdict);
 		if (verdict.fault != cases[i].fault)
 			fail_msg("curl %d status %ld: %s", cases[i].curl_code,
 			    cases[i].status, verdict_name(verdict.fault));
@@ -78,7 +76,7 @@ test_whose_fault(void **state)
 	}
 }
 
-/* What a proxy says to CONNECT; curl's code is the same for all of it. */
+/* A proxy's answers to CONNECT; curl's code is the same for all of them. */
 static void
 test_proxy(void **state)
 {
@@ -105,14 +103,14 @@ test_proxy(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct verdict_input input = {
+		struct post_answer answer = {
 		    .curl_code = cases[i].curl_code,
 		    .proxy_status = cases[i].proxy_status,
 		    .status = cases[i].curl_code == 0 ? 200 : 0,
 		};
 		struct verdict verdict;
 
-		verdict_read(&input, &verdict);
+		verdict_read(&answer, NOW_MS, MOST_MS, &verdict);
 		assert_int_equal(verdict.fault, cases[i].fault);
 		assert_int_equal(verdict.unknown, cases[i].unknown);
 	}
@@ -146,7 +144,7 @@ test_retry_after(void **state)
 		"Mon, 23 Nov 2026 22:06:01 GMTxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 		"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
 		0},
-	    /* Only who says "later" may say when. */
+	    /* Only an answer that says "later" may say when. */
 	    {400, "60", 0},
 	    {200, "60", 0},
 	};
@@ -154,15 +152,13 @@ test_retry_after(void **state)
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct verdict_input input = {
+		struct post_answer answer = {
 		    .status = cases[i].status,
 		    .retry_after = cases[i].text,
-		    .now_ms = NOW_MS,
-		    .retry_after_most_ms = MOST_MS,
 		};
 		struct verdict verdict;
 
-		verdict_read(&input, &verdict);
+		verdict_read(&answer, NOW_MS, MOST_MS, &verdict);
 		if (verdict.wait_ms != cases[i].wait_ms)
 			fail_msg("\"%s\": %lld", cases[i].text,
 			    (long long)verdict.wait_ms);

@@ -1,31 +1,31 @@
 /*
- * What a lane does within its quotas: after a crash, with an identity that
+ * What a sender does within its quotas: after a crash, with an identity that
  * has too many events, when the clock jumps, and with replays.
  */
 
-#include "lane_help.h"
+#include "sender_world.h"
 
 #include "base/log.h"
 
 static void
-test_rests_after_a_crash(void **state)
+test_cools_down_after_a_crash(void **state)
 {
 	(void)state;
 	world_start(100000);
 	world->settings.events_per_minute = 15000;
-	world_lane_start();
+	world_sender_start();
 	world_pass(30000);
-	world_lane_stop(true);
+	world_sender_stop(true);
 	world->posts = 0;
-	world_lane_start();
+	world_sender_start();
 	assert_int_equal(world_status().state, FORWARDER_COOLING_DOWN);
 	world_pass(59000);
 	assert_int_equal(world->posts, 0);
 	world_pass(3000);
 	assert_true(world->posts > 0);
-	world_lane_stop(true);
+	world_sender_stop(true);
 	world->settings.events_per_minute = 0;
-	world_lane_start(); /* without a quota nothing is to be known */
+	world_sender_start(); /* without a quota nothing is to be known */
 	assert_int_equal(world_status().state, FORWARDER_RUNNING);
 	world_end();
 }
@@ -41,24 +41,24 @@ test_identity_holds_up_no_one(void **state)
 	world->settings.identity_per_minute = 1000;
 	for (i = 0; i < 30000; i++) {
 		if (i % 3 != 0)
-			world->events[i].who = 7;
+			world->events[i].identity = 7;
 		heavy += i % 3 != 0;
 	}
-	world_lane_start();
+	world_sender_start();
 	world_pass(2 * 60 * 1000); /* 20,000 others: 84 s at 14,250 */
 	for (i = 0; i < world->count; i++)
-		assert_true(
-		    world->events[i].who == 7 || world->events[i].fate == DONE);
+		assert_true(world->events[i].identity == 7 ||
+			    world->events[i].fate == DELIVERED);
 	world_pass(24 * 60 * 1000);
 	assert_int_equal(world->done, 40000);
-	assert_true(world->who_most <= 950);
+	assert_true(world->identity_most <= 950);
 	for (i = 0; i < world->count; i++)
-		assert_true(world->events[i].again <= 3);
+		assert_true(world->events[i].deferrals <= 3);
 	assert_int_equal(heavy, 20000);
 	world_end();
 }
 
-/* What is set aside for an identity is said to be due when it has room, also
+/* Events deferred for an identity are said to be due when it has room, also
  * when the wall clock has jumped since. */
 static void
 test_last_due(void **state)
@@ -70,8 +70,8 @@ test_last_due(void **state)
 	world->settings.events_per_minute = 15000;
 	world->settings.identity_per_minute = 1000;
 	for (size_t n = 0; n < world->count; n++)
-		world->events[n].who = 7;
-	world_lane_start();
+		world->events[n].identity = 7;
+	world_sender_start();
 	assert_int_equal(world_status().last_due_ms, 0);
 	world_pass(10 * 1000);
 	due_ms = world_status().last_due_ms;
@@ -79,8 +79,8 @@ test_last_due(void **state)
 	world->now.wall_ms -= 3600 * 1000;
 	assert_int_equal(world_status().last_due_ms, due_ms - 3600 * 1000);
 	world->now.wall_ms += 3600 * 1000;
-	world_lane_stop(true);
-	world_lane_start();
+	world_sender_stop(true);
+	world_sender_start();
 	assert_int_equal(world_status().last_due_ms, -1);
 	world_pass(10 * 60 * 1000);
 	assert_int_equal(world->done, 3000);
@@ -88,8 +88,8 @@ test_last_due(void **state)
 	world_end();
 }
 
-/* The wall clock is set back and forth by an hour: no quota breaks, and what
- * is set aside does not wait for it. */
+/* The wall clock is set back and forth by an hour: no quota breaks, and the
+ * deferred do not wait for it. */
 static void
 test_clock_jumps(void **state)
 {
@@ -102,21 +102,21 @@ test_clock_jumps(void **state)
 		world->settings.events_per_minute = 15000;
 		world->settings.identity_per_minute = 1000;
 		for (size_t n = 0; n < world->count; n++)
-			world->events[n].who = 7;
-		world_lane_start();
+			world->events[n].identity = 7;
+		world_sender_start();
 		world_pass(30 * 1000);
 		assert_int_equal(world->done, 950);
-		assert_true(world->aside > 0);
+		assert_true(world->deferred > 0);
 		world->now.wall_ms += jumps[i];
 		world_pass(12 * 60 * 1000);
 		assert_int_equal(world->done, 3000);
-		assert_true(world->who_most <= 950);
+		assert_true(world->identity_most <= 950);
 		assert_true(world->app_most <= 14250);
 		world_end();
 	}
 }
 
-/* Replays go on below half of the quota, and nobody waits for them. */
+/* Replays go on below half of the quota, and no event waits for them. */
 static void
 test_replays_delay_no_one(void **state)
 {
@@ -130,20 +130,20 @@ test_replays_delay_no_one(void **state)
 	world->replays_from = 10000;
 	world->replays_to = 60000;
 	for (i = 0; i < world->most; i++)
-		world->events[i].who = (unsigned)(i % 100);
-	world_lane_start();
+		world->events[i].identity = (unsigned)(i % 100);
+	world_sender_start();
 	world_pass(2 * 60 * 1000);
 	assert_true(world->app_most <= 14250 / 2 + 1);
 	assert_true(world->app_most >= 14250 / 2 * 9 / 10);
 	for (turn = 0; turn < 200; turn++) {
 		world->count += 50;
-		lane_look(world->lane);
+		sender_wake(world->sender);
 		world_pass(3500); /* linger, pace twice, latency */
 		for (i = 0; i < world->count; i++)
-			assert_int_equal(world->events[i].fate, DONE);
+			assert_int_equal(world->events[i].fate, DELIVERED);
 	}
 	for (i = world->replays_from; i < world->replays_to; i++)
-		replayed += world->events[i].fate == DONE;
+		replayed += world->events[i].fate == DELIVERED;
 	assert_true(replayed > 40000);
 	world_pass(10 * 60 * 1000);
 	assert_int_equal(world->done, 60000);
@@ -155,7 +155,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_rests_after_a_crash),
+	    cmocka_unit_test(test_cools_down_after_a_crash),
 	    cmocka_unit_test(test_identity_holds_up_no_one),
 	    cmocka_unit_test(test_last_due),
 	    cmocka_unit_test(test_clock_jumps),

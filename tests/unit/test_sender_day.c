@@ -1,11 +1,11 @@
 /*
- * A day of a lane, under a virtual clock: campaigns, identities over their
+ * A day of a sender, under a virtual clock: campaigns, identities over their
  * quota, outages, 429s, bad events, planned stops and crashes. At the end
  * every event is at Heap once, or dead if it is bad, and no window of a
  * minute, wherever it lies, held more than the share of the quotas.
  */
 
-#include "lane_help.h"
+#include "sender_world.h"
 
 #include "base/log.h"
 
@@ -23,7 +23,7 @@ judge_day(struct world *of, struct world_flight *flight)
 {
 	int64_t minute = of->now.mono_ms / 60000 % 97;
 
-	flight->answer.trouble = "reset";
+	flight->answer.error = "reset";
 	if (minute >= 20 && minute < 26)
 		world_say(flight, 503, "down");
 	else if (minute == 40 && world_random(3) == 0)
@@ -50,7 +50,7 @@ day_start(void)
 		struct world_event *event = &world->events[i];
 
 		if (i % 10 == 0)
-			event->who = (unsigned)(i / 10000 % HEAVY);
+			event->identity = (unsigned)(i / 10000 % HEAVY);
 		event->bad = i % 9973 == 17;
 		event->drop = i % 1009 == 3;
 	}
@@ -66,7 +66,7 @@ day_arrive(size_t most, int hour, int part)
 	world->count += more;
 	if (world->count > most)
 		world->count = most;
-	lane_look(world->lane);
+	sender_wake(world->sender);
 }
 
 static void
@@ -76,12 +76,12 @@ day_check(void)
 
 	for (i = 0; i < world->count; i++) {
 		const struct world_event *event = &world->events[i];
-		enum world_fate fate = event->bad ? BURIED : DONE;
+		enum world_fate fate = event->bad ? DEAD : DELIVERED;
 
 		assert_int_equal(event->fate, event->drop ? DROPPED : fate);
 	}
 	assert_true(world->app_most <= ALLOWED);
-	assert_true(world->who_most <= ALLOWED_IDENTITY);
+	assert_true(world->identity_most <= ALLOWED_IDENTITY);
 }
 
 static void
@@ -91,7 +91,7 @@ test_day(void **state)
 
 	(void)state;
 	day_start();
-	world_lane_start();
+	world_sender_start();
 	for (hour = 0; hour < 24; hour++) {
 		for (part = 0; part < 60; part++) {
 			day_arrive(DAY_EVENTS, hour, part);
@@ -99,10 +99,10 @@ test_day(void **state)
 			if (part % 29 != 7)
 				continue;
 			/* Stop in the midst, cleanly or not. */
-			world_lane_stop(hour % 3 == 0);
+			world_sender_stop(hour % 3 == 0);
 			world->now.mono_ms += 700;
 			world->now.wall_ms += 700;
-			world_lane_start();
+			world_sender_start();
 		}
 	}
 	world->judge = NULL;
@@ -112,7 +112,7 @@ test_day(void **state)
 	print_message("%zu events, %zu requests, %zu arrived, most in a "
 		      "minute %zu, of an identity %zu, repeated %zu\n",
 	    world->count, world->posts, world->arrived, world->app_most,
-	    world->who_most, world->twice);
+	    world->identity_most, world->twice);
 	world_end();
 }
 
@@ -147,7 +147,7 @@ test_share_is_used(void **state)
 		world->latency_ms = cases[i].latency_ms;
 		if (cases[i].uneven)
 			lengthen(world);
-		world_lane_start();
+		world_sender_start();
 		world_pass(63 * 1000);
 		world->arrived = world->posts = 0;
 		world_pass(18 * 60 * 1000);

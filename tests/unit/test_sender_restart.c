@@ -1,14 +1,14 @@
 /*
- * From one life of a lane to the next: the quotas hold whatever was done to
- * the clocks, the names and the settings in between, and nobody rests who
- * need not.
+ * From one sender of a destination to the next: the quotas hold whatever was
+ * done to the clocks, the names and the settings in between, and no sender
+ * cools down that need not.
  */
 
-#include "lane_help.h"
+#include "sender_world.h"
 
 #include "base/log.h"
 
-enum { HOUR_MS = 3600 * 1000, REST_MS = QUOTA_WINDOW_MS + QUOTA_MARGIN_MS };
+enum { HOUR_MS = 3600 * 1000, COOL_MS = QUOTA_WINDOW_MS + QUOTA_MARGIN_MS };
 
 /* What happens between two lives. */
 struct between {
@@ -18,63 +18,63 @@ struct between {
 	int64_t boot_ms; /* not 0: another boot, its clock reads so much */
 	const char *app_id, *url;
 	bool renamed; /* the queue knows nothing but that there were posts */
-	bool other_posts; /* another lane did, meanwhile */
-	int64_t clean_ms; /* rests for so long after a planned stop */
+	bool other_posts; /* another sender did, meanwhile */
+	int64_t clean_ms; /* cools down so long after a planned stop */
 	int64_t crash_ms; /* or a crash; with the time-out of 30 s */
 };
 
 static const struct between betweens[] = {
-    {.what = "nothing", .crash_ms = REST_MS},
-    {.what = "a second", .pass_ms = 1000, .crash_ms = REST_MS},
+    {.what = "nothing", .crash_ms = COOL_MS},
+    {.what = "a second", .pass_ms = 1000, .crash_ms = COOL_MS},
     {.what = "half a minute and more",
 	.pass_ms = 40000,
-	.crash_ms = REST_MS - 10000},
+	.crash_ms = COOL_MS - 10000},
     {.what = "an hour", .pass_ms = HOUR_MS},
     {.what = "the clock is corrected",
 	.pass_ms = 40000,
 	.wall_ms = 900,
-	.crash_ms = REST_MS - 10000},
+	.crash_ms = COOL_MS - 10000},
     {.what = "forward",
 	.wall_ms = 2 * HOUR_MS,
-	.clean_ms = REST_MS,
-	.crash_ms = REST_MS},
+	.clean_ms = COOL_MS,
+	.crash_ms = COOL_MS},
     {.what = "back",
 	.wall_ms = -2 * HOUR_MS,
-	.clean_ms = REST_MS,
-	.crash_ms = REST_MS},
+	.clean_ms = COOL_MS,
+	.crash_ms = COOL_MS},
     {.what = "forward by little",
 	.pass_ms = 1000,
 	.wall_ms = 5000,
-	.clean_ms = REST_MS,
-	.crash_ms = REST_MS},
+	.clean_ms = COOL_MS,
+	.crash_ms = COOL_MS},
     {.what = "another boot",
 	.pass_ms = 20000,
 	.boot_ms = 9000,
-	.clean_ms = REST_MS,
-	.crash_ms = REST_MS},
+	.clean_ms = COOL_MS,
+	.crash_ms = COOL_MS},
     {.what = "another boot, by whose clock no time has passed",
 	.boot_ms = 5018000,
-	.clean_ms = REST_MS,
-	.crash_ms = REST_MS},
+	.clean_ms = COOL_MS,
+	.crash_ms = COOL_MS},
     {.what = "another app",
 	.app_id = "2",
 	.pass_ms = HOUR_MS,
-	.clean_ms = REST_MS,
-	.crash_ms = REST_MS},
+	.clean_ms = COOL_MS,
+	.crash_ms = COOL_MS},
     {.what = "another URL",
 	.url = "https://c.eu.heap-api.com/api/track",
-	.clean_ms = REST_MS,
-	.crash_ms = REST_MS},
+	.clean_ms = COOL_MS,
+	.crash_ms = COOL_MS},
     {.what = "another name",
 	.renamed = true,
 	.pass_ms = 1000,
-	.clean_ms = REST_MS,
-	.crash_ms = REST_MS},
-    {.what = "another lane posted",
+	.clean_ms = COOL_MS,
+	.crash_ms = COOL_MS},
+    {.what = "another sender posted",
 	.other_posts = true,
 	.pass_ms = 30000,
-	.clean_ms = REST_MS,
-	.crash_ms = REST_MS},
+	.clean_ms = COOL_MS,
+	.crash_ms = COOL_MS},
 };
 
 static void
@@ -111,41 +111,41 @@ test_quota_over_a_restart(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(betweens) / sizeof(betweens[0]) * 2; i++) {
 		const struct between *between = &betweens[i / 2];
-		int64_t rest_ms;
+		int64_t cool_ms;
 
 		way = (int)(i % 2);
 		print_message("%s\n", between->what);
-		rest_ms = way == 0 ? between->clean_ms : between->crash_ms;
+		cool_ms = way == 0 ? between->clean_ms : between->crash_ms;
 		world_start(20000);
 		for (size_t n = 0; n < world->count; n++)
-			world->events[n].who = (unsigned)n % 4;
+			world->events[n].identity = (unsigned)n % 4;
 		world->settings.events_per_minute = 15000;
 		world->settings.identity_per_minute = 1000;
-		world_lane_start();
+		world_sender_start();
 		assert_int_equal(world_status().state, FORWARDER_RUNNING);
 		world_pass(18000);
 		assert_int_equal(world->done, 4 * 950);
-		world_lane_stop(way == 1);
+		world_sender_stop(way == 1);
 		pass_between(between);
-		world_lane_start();
+		world_sender_start();
 		assert_int_equal(world_status().state,
-		    rest_ms > 0 ? FORWARDER_COOLING_DOWN : FORWARDER_RUNNING);
+		    cool_ms > 0 ? FORWARDER_COOLING_DOWN : FORWARDER_RUNNING);
 		/* The last post was some seconds before. */
-		if (rest_ms > 0)
+		if (cool_ms > 0)
 			assert_in_range(
-			    world->lane->rest_ms - world->now.mono_ms,
-			    rest_ms - 7000, rest_ms);
+			    world->sender->cool_until_ms - world->now.mono_ms,
+			    cool_ms - 7000, cool_ms);
 		if (between->boot_ms == 0)
 			world_pass(3 * 60 * 1000);
-		assert_true(world->who_most <= 950);
+		assert_true(world->identity_most <= 950);
 		assert_true(world->app_most <= 14250);
 		world_end();
 	}
 }
 
-/* Nobody has ever posted: nothing to rest for. */
+/* No sender has ever posted: nothing to cool down for. */
 static void
-test_a_first_start_does_not_rest(void **state)
+test_a_first_start_does_not_cool_down(void **state)
 {
 	int way;
 
@@ -154,11 +154,11 @@ test_a_first_start_does_not_rest(void **state)
 		world_start(1000);
 		world->count = 0;
 		world->settings.events_per_minute = 15000;
-		world_lane_start();
+		world_sender_start();
 		world_pass(1000);
-		world_lane_stop(way == 1);
+		world_sender_stop(way == 1);
 		world->now.wall_ms += HOUR_MS;
-		world_lane_start();
+		world_sender_start();
 		assert_int_equal(world_status().state, FORWARDER_RUNNING);
 		world_end();
 	}
@@ -169,7 +169,7 @@ static void
 test_quotas_switched_on(void **state)
 {
 	static const struct {
-		unsigned app, who, then_app, then_who;
+		unsigned app, identity, then_app, then_identity;
 		enum forwarder_state state;
 	} cases[] = {
 	    {0, 0, 15000, 0, FORWARDER_COOLING_DOWN},
@@ -184,14 +184,14 @@ test_quotas_switched_on(void **state)
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		world_start(900);
 		world->settings.events_per_minute = cases[i].app;
-		world->settings.identity_per_minute = cases[i].who;
-		world_lane_start();
+		world->settings.identity_per_minute = cases[i].identity;
+		world_sender_start();
 		world_pass(3000);
 		assert_int_equal(world->done, 900);
-		world_lane_stop(false);
+		world_sender_stop(false);
 		world->settings.events_per_minute = cases[i].then_app;
-		world->settings.identity_per_minute = cases[i].then_who;
-		world_lane_start();
+		world->settings.identity_per_minute = cases[i].then_identity;
+		world_sender_start();
 		assert_int_equal(world_status().state, cases[i].state);
 		world_end();
 	}
@@ -202,9 +202,7 @@ judge_busy(struct world *of, struct world_flight *flight)
 {
 	(void)of;
 	world_say(flight, 503, "busy");
-	flight->answer.has_retry_after = true;
-	(void)snprintf(flight->answer.retry_after,
-	    sizeof(flight->answer.retry_after), "300");
+	flight->answer.retry_after = "300";
 }
 
 /* Asked to wait for five minutes, it does so over restarts and pauses. */
@@ -220,28 +218,28 @@ test_retry_after_over_a_restart(void **state)
 		world->settings.linger_ms = 0;
 		world->latency_ms = 0;
 		world->judge = judge_busy;
-		world_lane_start();
+		world_sender_start();
 		world_pass(100);
 		assert_int_equal(world_status().state, FORWARDER_BACKING_OFF);
-		world_lane_stop(false);
+		world_sender_stop(false);
 		world->judge = NULL;
 		world->now.mono_ms += 30000;
 		world->now.wall_ms += 30000 + (way == 1) * HOUR_MS;
-		world_lane_start();
+		world_sender_start();
 		world_pass(10000);
-		lane_pause(world->lane, true, &world->now);
-		lane_pause(world->lane, false, &world->now);
+		sender_pause(world->sender, true, &world->now);
+		sender_pause(world->sender, false, &world->now);
 		assert_int_equal(world_status().state, FORWARDER_BACKING_OFF);
 		assert_string_equal(world_status().why, "HTTP 503: busy");
-		/* On a clock that nobody trusts, all of it from now. */
+		/* On a clock that is not trusted, all of it from now. */
 		world_pass((way == 1 ? 300000 : 270000) - 11000);
 		assert_int_equal(world->done, 0);
 		world_pass(3000);
 		assert_int_equal(world->done, 100);
 		assert_int_equal(world_status().state, FORWARDER_RUNNING);
-		world_lane_stop(false);
+		world_sender_stop(false);
 		world->settings.url = "https://elsewhere.example/api/track";
-		world_lane_start();
+		world_sender_start();
 		assert_int_not_equal(
 		    world_status().state, FORWARDER_BACKING_OFF);
 		world_end();
@@ -258,13 +256,13 @@ test_last_due_over_a_restart(void **state)
 	world_start(3000);
 	world->settings.identity_per_minute = 1000;
 	for (size_t n = 0; n < world->count; n++)
-		world->events[n].who = 7;
-	world_lane_start();
+		world->events[n].identity = 7;
+	world_sender_start();
 	world_pass(10000);
 	due_ms = world_status().last_due_ms;
 	assert_true(due_ms > world->now.wall_ms + 120000);
-	world_lane_stop(false);
-	world_lane_start();
+	world_sender_stop(false);
+	world_sender_start();
 	assert_int_equal(world_status().last_due_ms, due_ms);
 	world_end();
 }
@@ -274,7 +272,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_quota_over_a_restart),
-	    cmocka_unit_test(test_a_first_start_does_not_rest),
+	    cmocka_unit_test(test_a_first_start_does_not_cool_down),
 	    cmocka_unit_test(test_quotas_switched_on),
 	    cmocka_unit_test(test_retry_after_over_a_restart),
 	    cmocka_unit_test(test_last_due_over_a_restart),

@@ -4,21 +4,21 @@
  * not for sure follows them.
  */
 
-#include "lane_help.h"
+#include "sender_world.h"
 
 #include "base/log.h"
 
 static struct track_rules rules;
 
-/* The lane starts anew, after a crash or not, with other settings. */
+/* The sender starts anew, after a crash or not, with other settings. */
 static void
 restart(bool crash, enum track_identity identity)
 {
-	if (world->lane != NULL)
-		world_lane_stop(crash);
+	if (world->sender != NULL)
+		world_sender_stop(crash);
 	rules.identity = identity;
 	world->settings.rules = &rules;
-	world_lane_start();
+	world_sender_start();
 }
 
 static size_t
@@ -42,7 +42,7 @@ under(enum track_identity identity)
 	return count;
 }
 
-/* It stores all and nobody hears of it. */
+/* It stores all, and its answer does not say so. */
 static void
 judge_mute(struct world *of, struct world_flight *flight)
 {
@@ -124,7 +124,7 @@ test_refused_follows(void **state)
 		restart(false, TRACK_IDENTITY_EXTERNAL);
 		world_pass(40000);
 		world->all_status = 0;
-		doubt = world->lane->unknown.count; /* in flight */
+		doubt = world->sender->doubt.count; /* in flight */
 		restart(false, TRACK_IDENTITY_BRAZE);
 		world_pass(3 * 3600 * 1000);
 		assert_int_equal(world->done, 3000);
@@ -142,17 +142,16 @@ judge_first_mute_then_bad(struct world *of, struct world_flight *flight)
 		world_say(flight, 400, "bad");
 }
 
-/* Unknown, and refused afterwards, and set aside into other parcels: still
- * in doubt. */
+/* Unknown, then refused, then deferred into other batches: still in doubt. */
 static void
-test_set_aside(void **state)
+test_deferred(void **state)
 {
 	(void)state;
 	world_start(10);
 	world->judge = judge_first_mute_then_bad;
 	restart(false, TRACK_IDENTITY_EXTERNAL);
 	world_pass(40000);
-	assert_true(world->aside > 0);
+	assert_true(world->deferred > 0);
 	world->judge = NULL;
 	restart(false, TRACK_IDENTITY_BRAZE);
 	world_pass(2 * 3600 * 1000);
@@ -173,8 +172,8 @@ test_bounded(void **state)
 	assert_int_equal(world->done, 60000);
 	assert_true(world->doubt_len > 0);
 	assert_true(world->doubt_len < 5 * 1000 * 9 + 100);
-	assert_int_equal(world->lane->unknown.count, 0);
-	world_lane_stop(false);
+	assert_int_equal(world->sender->doubt.count, 0);
+	world_sender_stop(false);
 	assert_int_equal(world->doubt_len, 0);
 	world_end();
 }
@@ -186,7 +185,7 @@ main(void)
 	    cmocka_unit_test(test_generations),
 	    cmocka_unit_test(test_unsettled),
 	    cmocka_unit_test(test_refused_follows),
-	    cmocka_unit_test(test_set_aside),
+	    cmocka_unit_test(test_deferred),
 	    cmocka_unit_test(test_bounded),
 	};
 

@@ -1,24 +1,23 @@
 /*
- * What a lane does with the mapping's word: erasures are passed on, notes
- * are counted once, want of memory blames nobody, and a trial run looks at
- * each event once and leaves all as it was.
+ * What a sender does with the mapping's result: erasures are passed on,
+ * omissions are counted once, want of memory blames no event, and a trial run
+ * looks at each event once and leaves all as it was.
  */
 
-#include "lane_help.h"
+#include "sender_world.h"
 
 #include "base/log.h"
-#include "forwarder/tally.h"
 
 static uint64_t
-noted(void)
+omitted(void)
 {
-	struct forwarder_omission notes[FORWARDER_OMISSIONS_MAX];
+	struct forwarder_omission omissions[FORWARDER_OMISSIONS_MAX];
 
-	if (lane_notes(world->lane, notes) == 0)
+	if (sender_omissions(world->sender, omissions) == 0)
 		return 0;
-	assert_string_equal(notes[0].property, "plan");
-	assert_int_equal(notes[0].kind, TRACK_OMISSION_CUT);
-	return notes[0].count;
+	assert_string_equal(omissions[0].property, "plan");
+	assert_int_equal(omissions[0].kind, TRACK_OMISSION_CUT);
+	return omissions[0].count;
 }
 
 static void
@@ -29,40 +28,40 @@ test_erasure(void **state)
 	for (size_t i = 0; i < 300; i += 3)
 		world->events[i].drop = world->events[i].erase = true;
 	world->events[1].drop = true;
-	world_lane_start();
+	world_sender_start();
 	world_pass(60000);
 	assert_int_equal(world->done, 199);
 	assert_int_equal(world->dropped, 101);
 	assert_int_equal(world->erased, 100);
-	assert_int_equal(noted(), 2 * 300);
+	assert_int_equal(omitted(), 2 * 300);
 	world_end();
 }
 
-/* An event that waits for its identity's room is mapped again, and its notes
- * still count once. */
+/* An event that waits for its identity's room is mapped again, and its
+ * omissions still count once. */
 static void
-test_notes_count_once(void **state)
+test_omissions_count_once(void **state)
 {
 	(void)state;
 	world_start(300);
 	for (size_t i = 0; i < 300; i++)
-		world->events[i].who = 7;
+		world->events[i].identity = 7;
 	world->settings.identity_per_minute = 100;
 	world->settings.share_percent = 100;
-	world_lane_start();
+	world_sender_start();
 	world_pass(10 * 60000);
 	assert_int_equal(world->done, 300);
-	assert_int_equal(noted(), 2 * 300);
+	assert_int_equal(omitted(), 2 * 300);
 	world_end();
 }
 
 static void
-test_no_memory_blames_nobody(void **state)
+test_no_memory_blames_no_event(void **state)
 {
 	(void)state;
 	world_start(100);
 	world->map_fails = ERR_NOMEM;
-	world_lane_start();
+	world_sender_start();
 	world_pass(30000);
 	assert_int_equal(world->settles, 0);
 	assert_int_equal(world->posts, 0);
@@ -84,22 +83,22 @@ test_dry_run(void **state)
 	world->settings.dry_run = true;
 	world->settings.events_per_minute = 15000;
 	world->count = 10000;
-	world_lane_start();
+	world_sender_start();
 	world_pass(10000);
 	status = world_status();
 	assert_int_equal(status.state, FORWARDER_TRIAL);
 	assert_int_equal(status.trial_sent, 9999);
 	assert_int_equal(status.trial_dropped, 1);
 	assert_int_equal(status.trial_dead, 0);
-	assert_int_equal(noted(), 2 * 10000);
+	assert_int_equal(omitted(), 2 * 10000);
 
 	/* paused it looks at nothing, and goes on where it was */
-	lane_pause(world->lane, true, &world->now);
+	sender_pause(world->sender, true, &world->now);
 	world->count = 12000;
-	lane_look(world->lane);
+	sender_wake(world->sender);
 	world_pass(5000);
 	assert_int_equal(world_status().trial_sent, 9999);
-	lane_pause(world->lane, false, &world->now);
+	sender_pause(world->sender, false, &world->now);
 	world_pass(5000);
 	assert_int_equal(world_status().trial_sent, 11999);
 
@@ -107,29 +106,31 @@ test_dry_run(void **state)
 	assert_int_equal(world->settles, 0);
 	assert_int_equal(world->leased, 0);
 	for (size_t i = 0; i < world->count; i++)
-		assert_int_equal(world->events[i].fate, WAITING);
+		assert_int_equal(world->events[i].fate, QUEUED);
 	world_end();
 }
 
 static void
-test_tally_is_bounded(void **state)
+test_omissions_are_bounded(void **state)
 {
 	static char names[FORWARDER_OMISSIONS_MAX + 100][8];
-	static struct forwarder_omission notes[FORWARDER_OMISSIONS_MAX];
-	struct tally *tally = calloc(1, sizeof(*tally));
+	static struct forwarder_omission omissions[FORWARDER_OMISSIONS_MAX];
+	struct sender *sender = calloc(1, sizeof(*sender));
 	struct track_result result = {.note_count = 1, .notes_lost = 1};
 	char copy[8];
 
 	(void)state;
-	assert_non_null(tally);
+	assert_non_null(sender);
 	for (size_t i = 0; i < FORWARDER_OMISSIONS_MAX + 100; i++) {
 		(void)snprintf(names[i], sizeof(names[i]), "%zu", i);
 		result.notes[0] =
 		    (struct track_omission){names[i], TRACK_OMISSION_BLANK, 2};
-		tally_add(tally, &result);
+		sender_omissions_add(sender, &result);
 	}
-	assert_int_equal(tally_copy(tally, notes), FORWARDER_OMISSIONS_MAX);
-	assert_int_equal(tally->lost, FORWARDER_OMISSIONS_MAX + 100 + 2 * 100);
+	assert_int_equal(
+	    sender_omissions(sender, omissions), FORWARDER_OMISSIONS_MAX);
+	assert_int_equal(
+	    sender->omissions_lost, FORWARDER_OMISSIONS_MAX + 100 + 2 * 100);
 
 	/* the same text elsewhere is the same property */
 	(void)strcpy(copy, "5");
@@ -137,15 +138,17 @@ test_tally_is_bounded(void **state)
 	result.notes[0] =
 	    (struct track_omission){copy, TRACK_OMISSION_BLANK, 40};
 	result.notes[1] = (struct track_omission){copy, TRACK_OMISSION_CUT, 1};
-	tally_add(tally, &result);
+	sender_omissions_add(sender, &result);
+	assert_int_equal(sender->omissions_lost,
+	    FORWARDER_OMISSIONS_MAX + 100 + 2 * 100 + 1);
 	assert_int_equal(
-	    tally->lost, FORWARDER_OMISSIONS_MAX + 100 + 2 * 100 + 1);
-	assert_int_equal(tally_copy(tally, notes), FORWARDER_OMISSIONS_MAX);
+	    sender_omissions(sender, omissions), FORWARDER_OMISSIONS_MAX);
 	for (size_t i = 0; i < FORWARDER_OMISSIONS_MAX; i++) {
-		if (strcmp(notes[i].property, "5") == 0)
-			assert_int_equal(notes[i].count, 42);
+		if (strcmp(omissions[i].property, "5") == 0)
+			assert_int_equal(omissions[i].count, 42);
 	}
-	free(tally);
+	table_fini(&sender->omission_table);
+	free(sender);
 }
 
 int
@@ -153,10 +156,10 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_erasure),
-	    cmocka_unit_test(test_notes_count_once),
-	    cmocka_unit_test(test_no_memory_blames_nobody),
+	    cmocka_unit_test(test_omissions_count_once),
+	    cmocka_unit_test(test_no_memory_blames_no_event),
 	    cmocka_unit_test(test_dry_run),
-	    cmocka_unit_test(test_tally_is_bounded),
+	    cmocka_unit_test(test_omissions_are_bounded),
 	};
 
 	log_set_level(LOG_ERROR);

@@ -1,4 +1,4 @@
-#include "lane_help.h"
+#include "sender_world.h"
 
 #include "base/log.h"
 
@@ -9,7 +9,7 @@ test_linger(void **state)
 {
 	(void)state;
 	world_start(10);
-	world_lane_start();
+	world_sender_start();
 	world_pass(900);
 	assert_int_equal(world->posts, 0);
 	world_pass(200);
@@ -23,7 +23,7 @@ test_full_requests(void **state)
 {
 	(void)state;
 	world_start(5000);
-	world_lane_start();
+	world_sender_start();
 	world_pass(400);
 	assert_int_equal(world->posts, 5);
 	assert_int_equal(world->done, 5000);
@@ -36,7 +36,7 @@ test_bytes_bound(void **state)
 	(void)state;
 	world_start(1000);
 	world->settings.request_bytes = 1064;
-	world_lane_start();
+	world_sender_start();
 	world_pass(5000);
 	assert_int_equal(world->done, 1000);
 	assert_true(world->posts >= 4 && world->posts <= 6);
@@ -52,7 +52,7 @@ test_learns_from_413(void **state)
 	world->settings.request_bytes = 100000;
 	world->settings.request_events = 10000;
 	world->settings.in_flight = 1;
-	world_lane_start();
+	world_sender_start();
 	world_pass(60000);
 	assert_int_equal(world->done, 20000);
 	assert_int_equal(world->dead, 0);
@@ -80,14 +80,14 @@ test_one_too_large(void **state)
 	world_start(20000);
 	world->events[700].bad = world->events[700].large = true;
 	world->judge = judge_one_too_large;
-	world_lane_start();
+	world_sender_start();
 	world_pass(10000);
 	assert_int_equal(world->done, 19999);
 	assert_int_equal(world->dead, 1);
 	assert_in_range(world->events[700].posts, 10, 11);
 	assert_true(world->posts <= 20 + 20);
 	assert_int_equal(
-	    world->lane->size.present, world->settings.request_bytes);
+	    world->sender->body_limit.present, world->settings.request_bytes);
 	world_end();
 }
 
@@ -111,14 +111,14 @@ test_forgets_413(void **state)
 	world->settings.request_events = 20000;
 	world->settings.in_flight = 1;
 	world->judge = judge_first_too_large;
-	world_lane_start();
+	world_sender_start();
 	for (hour = 0; hour < 3; hour++) {
 		size_t turn;
 
 		world->posts = hour == 0 ? 0 : 2;
 		for (turn = 0; turn < 10; turn++) {
 			world->count += 10000;
-			lane_look(world->lane);
+			sender_wake(world->sender);
 			world_pass(6 * 60 * 1000);
 		}
 		posts[hour] = world->posts - (hour == 0 ? 0 : 2);
@@ -126,7 +126,7 @@ test_forgets_413(void **state)
 	assert_int_equal(world->done, world->count);
 	assert_true(posts[0] > 12);
 	assert_int_equal(posts[2], 10);
-	assert_int_equal(world->lane->size.present, 100000);
+	assert_int_equal(world->sender->body_limit.present, 100000);
 	world_end();
 }
 
@@ -139,7 +139,7 @@ test_dropped_settle_without_a_post(void **state)
 	world_start(5000);
 	for (i = 0; i < world->count; i++)
 		world->events[i].drop = true;
-	world_lane_start();
+	world_sender_start();
 	world_pass(100);
 	assert_int_equal(world->dropped, 5000);
 	assert_int_equal(world->posts, 0);
@@ -156,7 +156,7 @@ test_stops_and_probes(void **state)
 	(void)state;
 	world_start(3000);
 	world->all_status = 401;
-	world_lane_start();
+	world_sender_start();
 	world_pass(30000);
 	status = world_status();
 	assert_int_equal(status.state, FORWARDER_HALTED);
@@ -167,7 +167,7 @@ test_stops_and_probes(void **state)
 	world_pass(10 * 60 * 1000);
 	assert_true(world->posts >= 9 && world->posts <= 11);
 	assert_int_equal(world->largest, 1);
-	assert_int_equal(world->aside, 0);
+	assert_int_equal(world->deferred, 0);
 	world->all_status = 0;
 	world_pass(2 * 60 * 1000);
 	assert_int_equal(world->done, 3000);
@@ -180,13 +180,13 @@ test_pause(void **state)
 {
 	(void)state;
 	world_start(3000);
-	world_lane_start();
-	lane_pause(world->lane, true, &world->now);
+	world_sender_start();
+	sender_pause(world->sender, true, &world->now);
 	world_pass(60000);
 	assert_int_equal(world->posts, 0);
 	assert_int_equal(world->leased, 0);
 	assert_int_equal(world_status().state, FORWARDER_PAUSED);
-	lane_pause(world->lane, false, &world->now);
+	sender_pause(world->sender, false, &world->now);
 	world_pass(5000);
 	assert_int_equal(world->done, 3000);
 	world_end();
@@ -204,13 +204,13 @@ judge_shaky(struct world *of, struct world_flight *flight)
 		break;
 	case 1:
 		flight->answer.curl_code = 56;
-		flight->answer.trouble = "reset";
+		flight->answer.error = "reset";
 		break;
 	case 2: /* it hangs, having taken all of it or nothing */
 		flight->answer_ms += 30000;
 		flight->answer.curl_code = 28;
 		flight->answer.status = world_random(2) ? 200 : 0;
-		flight->answer.trouble = "time-out";
+		flight->answer.error = "time-out";
 		break;
 	default:
 		break;
@@ -227,12 +227,12 @@ test_trouble_blames_no_event(void **state)
 	world->judge = judge_shaky;
 	for (i = 0; i < 5; i++)
 		world->events[i * 3001].bad = true;
-	world_lane_start();
+	world_sender_start();
 	world_pass(3 * 3600 * 1000);
 	assert_int_equal(world->done, 19995);
 	assert_int_equal(world->dead, 5);
 	for (i = 0; i < world->count; i++)
-		assert_int_equal(world->events[i].again, 0);
+		assert_int_equal(world->events[i].deferrals, 0);
 	world_end();
 }
 
@@ -240,9 +240,7 @@ static void
 judge_busy(struct world *of, struct world_flight *flight)
 {
 	world_say(flight, of->posts % 2 ? 429 : 503, "busy");
-	flight->answer.has_retry_after = true;
-	(void)snprintf(flight->answer.retry_after,
-	    sizeof(flight->answer.retry_after), "30");
+	flight->answer.retry_after = "30";
 }
 
 static void
@@ -254,7 +252,7 @@ test_retry_after_and_pace(void **state)
 	world_start(30000);
 	world->settings.events_per_minute = 15000;
 	world->judge = judge_busy;
-	world_lane_start();
+	world_sender_start();
 	world_pass(121 * 1000);
 	assert_int_equal(world_status().state, FORWARDER_BACKING_OFF);
 	assert_true(world->posts >= 4 && world->posts <= 5);
@@ -277,7 +275,7 @@ test_no_post_and_no_loss_while_the_disk_fails(void **state)
 	(void)state;
 	world_start(4000);
 	world->broken = true;
-	world_lane_start();
+	world_sender_start();
 	world_pass(60000);
 	assert_int_equal(world->posts, 0);
 	world->broken = false;

@@ -1,0 +1,164 @@
+#ifndef FORWARDER_SENDER_PRIVATE_H
+#define FORWARDER_SENDER_PRIVATE_H
+
+/*
+ * The inside of a sender, for its four files: sender.c (its life, its state,
+ * what it sends next), sender_answer.c (what an answer changes),
+ * sender_queue.c (from the queue into requests, and back), sender_restart.c
+ * (what outlives a restart).
+ */
+
+#include "base/table.h"
+#include "forwarder/doubt.h"
+#include "forwarder/pace.h"
+#include "forwarder/quota.h"
+#include "forwarder/sender.h"
+#include "forwarder/suspicion.h"
+
+enum {
+	SENDER_RETRY_MS = 1000, /* after trouble of ours: disk or memory */
+	SENDER_LOOK_MS = 1000,	/* the queue's wake is only a hint */
+	SENDER_READY_MOST = 32, /* requests in memory that are not in flight */
+	SENDER_FILL_MOST = 20000, /* events looked at in one step */
+	SENDER_PART = 4, /* a quarter of a full request is worth sending */
+};
+
+struct sender {
+	/* Set at the start. */
+	struct forwarder_destination settings;
+	struct track_rules rules;
+	struct queue *queue;
+	struct sender_poster poster;
+	int64_t id;	 /* of the destination in the queue */
+	uint64_t target; /* a hash of the app and the URL */
+	uint64_t boot;
+
+	/* The state; sender_enter() alone changes it. */
+	enum forwarder_state state;
+	int64_t until_ms; /* mono: the sender does nothing before */
+	unsigned epoch;	  /* counts changes of state: a request of an earlier
+			   * epoch says nothing about the state */
+	char why[320];
+	bool stopping;
+
+	/* While HALTED because too many events were refused. Suspects make
+	 * bad probes, so the sender looks for other events first. */
+	bool halted_by_refusals;
+	bool suspects_passed; /* suspects were passed by on the way */
+	bool suspects_only;   /* and nothing else was found */
+
+	/* What it goes by. */
+	struct quota quota;
+	struct pace pace;
+	struct body_limit body_limit;
+	struct backoff backoff;
+	struct suspicion suspicion;
+	struct doubt doubt;
+	bool cautious; /* refused without proof: one request at a time */
+	int64_t cool_until_ms;	/* mono: until then the quota is unknown */
+	int64_t retry_after_ms; /* mono: the destination asked us to wait */
+	char retry_after_why[256];
+	char refused_why[256]; /* of the last that was refused alone */
+
+	/* What it has. */
+	struct batch *batch;	 /* being read, or NULL */
+	struct request *filling; /* or NULL */
+	bool filling_full;	 /* the next event did not fit into it */
+	struct request *ready;	 /* requests to be posted; first is next */
+	struct request *in_flight;
+	struct outcomes *outcomes; /* of all requests */
+	unsigned in_flight_count;
+	unsigned in_flight_now; /* of this epoch */
+
+	/* Due times go by the wall clock, but never back: else a clock that is
+	 * set back by an hour would hold up the deferred for an hour. */
+	int64_t due_ahead_ms; /* of the monotonic clock */
+
+	/* Of what is deferred for an identity's quota. */
+	int64_t last_due_ms; /* when the last is due */
+	bool last_due_known;
+
+	/* When to try again; mono. */
+	int64_t look_ms;   /* to take from the queue */
+	int64_t post_ms;   /* to post, after trouble of ours */
+	int64_t settle_ms; /* to settle, after trouble of ours */
+
+	/* For the status. */
+	int64_t accepted_ms; /* wall */
+	uint64_t posts, accepted, refused;
+	uint64_t trial_sent, trial_dropped, trial_dead;
+	struct forwarder_omission omissions[FORWARDER_OMISSIONS_MAX];
+	size_t omission_count;
+	struct table omission_table;
+	uint64_t omissions_lost; /* there was no room for */
+};
+
+/* ---- sender.c ---- */
+
+/* The one place where the state changes. `until_ms` is mono. */
+void sender_enter(struct sender *sender, enum forwarder_state state,
+    int64_t until_ms, const struct clock_times *now, const char *format, ...)
+    PRINTF_LIKE(5, 6);
+
+/* ---- sender_queue.c: how events come and go ---- */
+
+/* Now, as due times go; and a due time by the wall clock as it is now. */
+int64_t sender_due_now_ms(struct sender *sender, const struct clock_times *now);
+int64_t sender_due_wall_ms(
+    const struct sender *sender, int64_t due_ms, const struct clock_times *now);
+
+/* Fill the request from the queue. It is returned (still open) if it should
+ * leave now, else NULL, and *next_ms is lowered to when to come again. */
+struct request *sender_fill(
+    struct sender *sender, const struct clock_times *now, int64_t *next_ms);
+
+/* With room for so many events the filling request leaves, maybe in part. */
+size_t sender_fill_least(const struct sender *sender);
+
+/* Put it, or the part of it that has room, to the front of what is ready;
+ * closed. False without memory; sender->post_ms says when to try again. */
+MUST_USE bool
+sender_fill_ready(struct sender *sender, const struct clock_times *now);
+
+/* A trial run: map what is fresh and count it. When to come again. */
+int64_t sender_try(struct sender *sender, const struct clock_times *now);
+
+/* Count what the mapping of an event cut or left out. */
+void
+sender_omissions_add(struct sender *sender, const struct track_result *result);
+
+/* A request is to be posted again, not before at_ms and before what is ready
+ * already; it is handed back if the sender does not post. */
+void
+sender_retry(struct sender *sender, struct request *request, int64_t at_ms);
+
+/* Hand a request's events back to the queue, unsettled; and all that is not
+ * in flight. */
+void sender_request_return(struct sender *sender, struct request *request);
+void sender_return_all(struct sender *sender);
+
+/* Settle what can be settled. */
+void sender_settle(struct sender *sender, const struct clock_times *now);
+
+/* When stopping: hand back what cannot be settled. */
+void sender_outcomes_abandon(struct sender *sender);
+
+/* ---- sender_restart.c ---- */
+
+/* Read what an earlier sender of this destination left. */
+MUST_USE bool
+sender_restore(struct sender *sender, const struct queue_destination *saved,
+    const struct clock_times *now, struct err *reterr);
+
+/* At a planned stop. */
+void sender_save(struct sender *sender, const struct clock_times *now);
+
+/* Note durably that a request is posted: its events are in doubt. */
+MUST_USE bool
+sender_doubt_add(struct sender *sender, const struct request *request,
+    const struct clock_times *now, struct err *reterr);
+
+/* It was certainly not taken: only what was in doubt before remains so. */
+void sender_doubt_remove(struct sender *sender, const struct request *request);
+
+#endif
