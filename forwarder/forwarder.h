@@ -28,7 +28,7 @@ struct forwarder_destination {
 	size_t request_events;		 /* at most */
 	size_t request_bytes;		 /* at most */
 	unsigned in_flight;		 /* requests at once */
-	int64_t linger_ms;		 /* wait for a request to fill */
+	int64_t linger_ms; /* wait for a request to fill; not while idle */
 	int64_t connect_timeout_ms;
 	int64_t timeout_ms;
 	int64_t backoff_first_ms; /* doubles from here, full jitter */

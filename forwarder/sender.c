@@ -142,6 +142,7 @@ sender_new(const struct forwarder_destination *settings, struct queue *queue,
 	    .look_ms = INT64_MIN,
 	    .post_ms = INT64_MIN,
 	    .settle_ms = INT64_MIN,
+	    .linger_ms = now->mono_ms,
 	};
 	if (settings->rules != NULL)
 		sender->rules = *settings->rules;
@@ -338,6 +339,8 @@ static bool
 sender_post(struct sender *sender, struct request *request,
     const struct clock_times *now, struct err *reterr)
 {
+	int64_t late_ms = now->mono_ms - sender->linger_ms;
+	int64_t late_most_ms = sender->settings.linger_ms / SENDER_LATE_PART;
 	uint64_t *identities;
 
 	if (!sender_doubt_add(sender, request, now, reterr))
@@ -366,6 +369,14 @@ sender_post(struct sender *sender, struct request *request,
 	for (size_t i = 0; i < request->count; i++)
 		request->items[i].posts++;
 	pace_start(&sender->pace, request->count, now->mono_ms);
+	/* A start that is late by little does not put off those that follow:
+	 * else a source of one event a linger would wait for ever after one
+	 * delay. */
+	if (late_ms < 0)
+		late_ms = 0;
+	if (late_ms > late_most_ms)
+		late_ms = late_most_ms;
+	sender->linger_ms = now->mono_ms + sender->settings.linger_ms - late_ms;
 	sender->in_flight_count++;
 	sender->in_flight_now++;
 	return true;

@@ -21,6 +21,7 @@ enum {
 	SENDER_READY_MOST = 32, /* requests in memory that are not in flight */
 	SENDER_FILL_MOST = 20000, /* events looked at in one step */
 	SENDER_PART = 4, /* a quarter of a full request is worth sending */
+	SENDER_LATE_PART = 10, /* of the linger: see sender_post() */
 };
 
 struct sender {
@@ -82,6 +83,7 @@ struct sender {
 	int64_t look_ms;   /* to take from the queue */
 	int64_t post_ms;   /* to post, after trouble of ours */
 	int64_t settle_ms; /* to settle, after trouble of ours */
+	int64_t linger_ms; /* until then events linger after the last start */
 
 	/* For the status. */
 	int64_t accepted_ms; /* wall */

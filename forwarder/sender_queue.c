@@ -94,19 +94,26 @@ sender_omissions(const struct sender *sender,
 
 /* ---- filling a request ---- */
 
+/* Nothing but replays, as far as it is filled? */
+static bool
+sender_fill_is_replay(const struct sender *sender)
+{
+	const struct request *request = sender->filling;
+
+	return request != NULL && request->count > 0 &&
+	       request->items[0].from.batch->lease->replay &&
+	       request->items[request->count - 1].from.batch->lease->replay;
+}
+
 /* How many events the filling request may have. */
 static size_t
 sender_fill_events(const struct sender *sender)
 {
-	const struct request *request = sender->filling;
-
 	if (sender->state == FORWARDER_HALTED)
 		return 1; /* a probe */
 	/* Replays go in small requests, so that the pace holds up the events
 	 * that come in behind one for a short time only. */
-	if (request != NULL && request->count > 0 &&
-	    request->items[0].from.batch->lease->replay &&
-	    request->items[request->count - 1].from.batch->lease->replay)
+	if (sender_fill_is_replay(sender))
 		return pace_request_events(&sender->pace) / SENDER_PART + 1;
 	return pace_request_events(&sender->pace);
 }
@@ -319,6 +326,25 @@ sender_fill_take(struct sender *sender, const struct clock_times *now)
 	return false;
 }
 
+/*
+ * When the filling request leaves though it could take more. It lingers,
+ * counted from its first event. But if no request is in flight, and none
+ * started within the last linger, it leaves at once: a lone event is not held
+ * up, and a trickle is still batched, because at most one request leaves so in
+ * each linger. Replays have no hurry.
+ */
+static int64_t
+sender_leave_ms(const struct sender *sender)
+{
+	int64_t leave_ms =
+	    sender->filling->since_ms + sender->settings.linger_ms;
+
+	if (sender->in_flight == NULL && !sender_fill_is_replay(sender) &&
+	    sender->linger_ms < leave_ms)
+		return sender->linger_ms;
+	return leave_ms;
+}
+
 struct request *
 sender_fill(
     struct sender *sender, const struct clock_times *now, int64_t *next_ms)
@@ -335,7 +361,7 @@ sender_fill(
 	request = sender->filling;
 	if (request == NULL || request->count == 0)
 		return NULL;
-	leave_ms = request->since_ms + sender->settings.linger_ms;
+	leave_ms = sender_leave_ms(sender);
 	if (!sender_fill_enough(sender) && leave_ms > now->mono_ms) {
 		if (leave_ms < *next_ms)
 			*next_ms = leave_ms;

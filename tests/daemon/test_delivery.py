@@ -85,6 +85,18 @@ def test_light_load_leaves_within_linger(start_daemon, heapsim):
     assert len(post_lines(daemon, Outcome.ACCEPTED)) == 1
 
 
+def test_the_first_event_leaves_at_once(start_daemon, heapsim):
+    """An idle destination lingers only for the events that follow."""
+    daemon = start_daemon(**{**SWIFT, "heap_linger": "5m"})
+    first, second, third = [event(i) for i in range(3)]
+    put(daemon, [first])
+    wait_settled(daemon)
+    put(daemon, [second])
+    put(daemon, [third])
+    assert daemon.get("/readyz").status == 200
+    delivered_once(heapsim, [first])
+
+
 def test_poison_alone_is_dead_with_heaps_answer(start_daemon, heapsim):
     daemon = start_daemon(**SWIFT)
     sent = [event(i) for i in range(100)]

@@ -171,8 +171,9 @@ test_a_trickle_that_is_refused(void **state)
 	world_end();
 }
 
-/* Every third event is of a kind that Heap never takes: that is a mapping,
- * not an event, however slowly they come and however often it is probed. */
+/* A third of the events is of a kind that Heap never takes: that is a mapping,
+ * not an event, however slowly they come and however often it is probed. At
+ * random, or the probes would fall into step with them. */
 static void
 test_a_kind_that_is_refused(void **state)
 {
@@ -183,19 +184,20 @@ test_a_kind_that_is_refused(void **state)
 	for (i = 0; i < 3; i++) {
 		world_start(20000);
 		world->count = before[i];
-		for (n = before[i] + 2; n < world->most; n += 3)
-			world->events[n].bad = true;
+		for (n = before[i]; n < world->most; n++)
+			world->events[n].bad = world_random(3) == 0;
 		world_sender_start();
 		world_pass(20000);
 		assert_int_equal(world->done, before[i]);
 		trickle(3600);
-		print_message("%zu before: %zu of 2400 done, %zu requests\n",
+		print_message(
+		    "%zu before: %zu of about 2400 done, %zu requests\n",
 		    before[i], world->done - before[i], world->posts);
 		assert_int_equal(world->dead, 0);
-		/* What is good goes on, if slowly: a person must act. Between
-		 * two stops are 20 that are refused, and 40 that are not. */
-		assert_true(world->done - before[i] > 1500);
-		/* Mended: all of it arrives. */
+		/* Good events go on, if slowly: an operator must act. Between
+		 * two halts about 20 are refused, and 40 are not. */
+		assert_true(world->done - before[i] > 1300);
+		/* Mended: all of them arrive. */
 		for (n = 0; n < world->most; n++)
 			world->events[n].bad = false;
 		world_pass(3 * 3600 * 1000);

@@ -4,17 +4,113 @@
 
 /* ---- light load, and the shape of requests ---- */
 
+/* More events come in. */
 static void
-test_linger(void **state)
+arrive(size_t events)
+{
+	world->count += events;
+	sender_wake(world->sender);
+}
+
+/* An idle sender posts at once, and lingers only for those that follow. */
+static void
+test_first_event_leaves_at_once(void **state)
 {
 	(void)state;
-	world_start(10);
+	world_start(20);
+	world->count = 1;
 	world_sender_start();
-	world_pass(900);
-	assert_int_equal(world->posts, 0);
-	world_pass(200);
+	world_pass(0);
 	assert_int_equal(world->posts, 1);
+	world_pass(200);
+	assert_int_equal(world->done, 1);
+	arrive(1);
+	world_pass(300);
+	arrive(8);
+	world_pass(300);
+	assert_int_equal(world->posts, 1);
+	world_pass(300);
+	assert_int_equal(world->posts, 2);
 	assert_int_equal(world->done, 10);
+
+	/* Idle again, it takes all that is there. */
+	world_pass(3000);
+	arrive(10);
+	world_pass(0);
+	assert_int_equal(world->posts, 3);
+	world_pass(100);
+	assert_int_equal(world->done, 20);
+	world_end();
+}
+
+static void
+judge_slow(struct world *of, struct world_flight *flight)
+{
+	(void)of;
+	flight->answer_ms = flight->arrive_ms + 5000;
+}
+
+/* While a request is in flight, the next lingers since its first event. */
+static void
+test_lingers_beside_a_request_in_flight(void **state)
+{
+	(void)state;
+	world_start(4);
+	world->count = 1;
+	world->judge = judge_slow;
+	world_sender_start();
+	world_pass(1500);
+	arrive(1);
+	world_pass(500);
+	arrive(2);
+	world_pass(400);
+	assert_int_equal(world->posts, 1);
+	world_pass(200);
+	assert_int_equal(world->posts, 2);
+	assert_int_equal(world->largest, 3);
+	assert_int_equal(world->done, 0);
+	world_end();
+}
+
+/* Five a second: one request in each linger, and the first. */
+static void
+test_a_trickle_is_batched(void **state)
+{
+	size_t i;
+
+	(void)state;
+	world_start(300);
+	world->count = 0;
+	world->settings.events_per_minute = 15000;
+	world_sender_start();
+	for (i = 0; i < world->most; i++) {
+		arrive(1);
+		world_pass(200);
+		assert_true(world->posts <= 1 + (i + 1) / 5);
+		assert_true(world->done + 5 >= i);
+	}
+	world_pass(1100);
+	assert_int_equal(world->done, 300);
+	assert_in_range(world->posts, 55, 61);
+	world_end();
+}
+
+/* One in each linger: each leaves at once, although one of them was late. */
+static void
+test_one_event_a_linger(void **state)
+{
+	size_t i;
+
+	(void)state;
+	world_start(100);
+	world->count = 0;
+	world_sender_start();
+	for (i = 0; i < world->most; i++) {
+		world_pass(i == 20 ? 970 + 80 : i == 21 ? 970 - 80 : 970);
+		arrive(1);
+		world_pass(i == 30 ? 60 : 30);
+		assert_int_equal(world->posts, i + 1);
+	}
 	world_end();
 }
 
@@ -297,7 +393,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_linger),
+	    cmocka_unit_test(test_first_event_leaves_at_once),
+	    cmocka_unit_test(test_lingers_beside_a_request_in_flight),
+	    cmocka_unit_test(test_a_trickle_is_batched),
+	    cmocka_unit_test(test_one_event_a_linger),
 	    cmocka_unit_test(test_full_requests),
 	    cmocka_unit_test(test_bytes_bound),
 	    cmocka_unit_test(test_learns_from_413),
