@@ -112,8 +112,8 @@ size_t
 forwarder_destination_omissions(struct forwarder *forwarder, size_t destination,
     struct forwarder_omission ret_omissions[FORWARDER_OMISSIONS_MAX]);
 
-/* Pause a destination or let it go on; queue_destination_pause() keeps that
- * over restarts. False if there is no such destination. */
+/* Pause or resume a destination; queue_destination_pause() keeps that over
+ * restarts. False if there is no such destination. */
 bool forwarder_destination_set_paused(
     struct forwarder *forwarder, const char *name, bool paused);
 

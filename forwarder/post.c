@@ -226,8 +226,8 @@ post_answer(struct post *post, CURLcode code)
 	return answer;
 }
 
-/* Tell each answer. A post is freed only after its owner was told, who may
- * send again from within `fn`. Was there any? */
+/* Hand each answer to `fn`, which may send again; the post is freed only
+ * afterwards. Was there any? */
 static bool
 poster_answers_give(struct poster *poster, poster_answer_fn *fn, void *arg)
 {

@@ -142,7 +142,7 @@ sender_new(const struct forwarder_destination *settings, struct queue *queue,
 	    .look_ms = INT64_MIN,
 	    .post_ms = INT64_MIN,
 	    .settle_ms = INT64_MIN,
-	    .linger_ms = now->mono_ms,
+	    .idle_ms = now->mono_ms,
 	};
 	if (settings->rules != NULL)
 		sender->rules = *settings->rules;
@@ -339,7 +339,7 @@ static bool
 sender_post(struct sender *sender, struct request *request,
     const struct clock_times *now, struct err *reterr)
 {
-	int64_t late_ms = now->mono_ms - sender->linger_ms;
+	int64_t late_ms = now->mono_ms - sender->idle_ms;
 	int64_t late_most_ms = sender->settings.linger_ms / SENDER_LATE_PART;
 	uint64_t *identities;
 
@@ -376,7 +376,7 @@ sender_post(struct sender *sender, struct request *request,
 		late_ms = 0;
 	if (late_ms > late_most_ms)
 		late_ms = late_most_ms;
-	sender->linger_ms = now->mono_ms + sender->settings.linger_ms - late_ms;
+	sender->idle_ms = now->mono_ms + sender->settings.linger_ms - late_ms;
 	sender->in_flight_count++;
 	sender->in_flight_now++;
 	return true;
@@ -450,7 +450,7 @@ sender_step(struct sender *sender, const struct clock_times *now)
 		if (now->mono_ms < sender->until_ms)
 			next_ms = sender->until_ms;
 		else if (sender->state == FORWARDER_TRIAL)
-			next_ms = sender_try(sender, now);
+			next_ms = sender_trial(sender, now);
 		else {
 			if (sender->state == FORWARDER_COOLING_DOWN)
 				sender_enter_free(sender, now);

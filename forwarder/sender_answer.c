@@ -116,7 +116,7 @@ sender_failed(struct sender *sender, struct request *request, bool fresh,
 		sender->until_ms = until_ms; /* it asked for more */
 }
 
-/* No time mends this: an operator must act. */
+/* No retry mends this: an operator must act. */
 static void
 sender_halt(struct sender *sender, struct request *request, bool fresh,
     const struct post_answer *answer, const char *why,

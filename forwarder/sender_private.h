@@ -34,7 +34,8 @@ struct sender {
 	uint64_t target; /* a hash of the app and the URL */
 	uint64_t boot;
 
-	/* The state; sender_enter() alone changes it. */
+	/* The state; sender_enter() alone changes it, but for an until_ms that
+	 * is put off. */
 	enum forwarder_state state;
 	int64_t until_ms; /* mono: the sender does nothing before */
 	unsigned epoch;	  /* counts changes of state: a request of an earlier
@@ -83,7 +84,7 @@ struct sender {
 	int64_t look_ms;   /* to take from the queue */
 	int64_t post_ms;   /* to post, after trouble of ours */
 	int64_t settle_ms; /* to settle, after trouble of ours */
-	int64_t linger_ms; /* until then events linger after the last start */
+	int64_t idle_ms;   /* to count as idle: a linger after the last start */
 
 	/* For the status. */
 	int64_t accepted_ms; /* wall */
@@ -123,7 +124,7 @@ MUST_USE bool
 sender_fill_ready(struct sender *sender, const struct clock_times *now);
 
 /* A trial run: map what is fresh and count it. When to come again. */
-int64_t sender_try(struct sender *sender, const struct clock_times *now);
+int64_t sender_trial(struct sender *sender, const struct clock_times *now);
 
 /* Count what the mapping of an event cut or left out. */
 void

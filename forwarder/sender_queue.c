@@ -340,8 +340,8 @@ sender_leave_ms(const struct sender *sender)
 	    sender->filling->since_ms + sender->settings.linger_ms;
 
 	if (sender->in_flight == NULL && !sender_fill_is_replay(sender) &&
-	    sender->linger_ms < leave_ms)
-		return sender->linger_ms;
+	    sender->idle_ms < leave_ms)
+		return sender->idle_ms;
 	return leave_ms;
 }
 
@@ -418,7 +418,7 @@ sender_fill_ready(struct sender *sender, const struct clock_times *now)
  * delivered once the setting is off. Deferred events are not looked at.
  */
 int64_t
-sender_try(struct sender *sender, const struct clock_times *now)
+sender_trial(struct sender *sender, const struct clock_times *now)
 {
 	struct track_result result;
 	struct queue_lease *lease;
