@@ -97,14 +97,11 @@ outcomes_add(struct outcomes *outcomes, const struct batch_item *item,
 
 	outcomes_unexpect(outcomes);
 	added = &outcomes->items[outcomes->count++];
-	*added = (struct outcome){
-	    .item = *item,
-	    .verdict =
-		{
-		    .lease = item->batch->lease,
-		    .event = item->index,
-		    .outcome = outcome,
-		},
+	*added = (struct outcome){.item = *item};
+	added->verdict = (struct queue_verdict){
+	    .lease = item->batch->lease,
+	    .event = item->index,
+	    .outcome = outcome,
 	};
 	return &added->verdict;
 }
