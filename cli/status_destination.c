@@ -101,7 +101,8 @@ status_destination_json(struct parts *parts, struct forwarder *forwarder,
 			json_object_close(json);
 		}
 		properties_json(forwarder, index, json);
-		json_int(json, "properties_lost", (int64_t)status.omissions_lost);
+		json_int(
+		    json, "properties_lost", (int64_t)status.omissions_lost);
 	} else {
 		json_text(json, "state",
 		    destination_paused(parts, name) ? "paused" : "stopped");
