@@ -56,7 +56,8 @@ static bool
 bodies_one_read(const char *text, size_t len, struct currents_batch *batch,
     struct currents_fault *fault, bool *ret_fault, struct err *reterr)
 {
-	switch (currents_read(text, len, BODIES_EVENTS_MAX, batch, fault)) {
+	switch (currents_read(
+	    str_bytes(text, len), BODIES_EVENTS_MAX, batch, fault)) {
 	case CURRENTS_READ:
 		*ret_fault = false;
 		return true;

@@ -97,8 +97,8 @@ send_markers_read(const struct track_rules *rules, const struct buf *event,
 	bool ok;
 
 	buf_init(&mapped, SEND_EVENT_MAX);
-	ok = track_write(
-	    rules, event->data, event->len, &mapped, &result, reterr);
+	ok = track_write(rules, str_bytes(event->data, event->len), &mapped,
+	    &result, reterr);
 	if (ok && result.fate == TRACK_SEND) {
 		send_markers_find(&mapped, id, ret_markers);
 		ok = buf_ok(ret_markers, reterr);

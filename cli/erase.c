@@ -43,8 +43,7 @@ erase_match(void *arg, const struct jobs_event *event)
 {
 	const struct erase_run *run = arg;
 
-	return person_matches(event->data.data, event->data.len,
-	    run->people.ids, run->people.count);
+	return person_matches(event->data, run->people.ids, run->people.count);
 }
 
 static bool

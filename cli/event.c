@@ -33,8 +33,8 @@ event_read(struct event_reader *reader, const char *data, size_t len)
 	(void)buf_append(body, data, len);
 	(void)buf_text(body, "]}");
 	if (!buf_ok(body, NULL) ||
-	    currents_read(body->data, body->len, 2, &reader->batch, &fault) !=
-		CURRENTS_READ ||
+	    currents_read(str_bytes(body->data, body->len), 2, &reader->batch,
+		&fault) != CURRENTS_READ ||
 	    reader->batch.count != 1)
 		return NULL;
 	return &reader->batch.events[0];
@@ -43,8 +43,8 @@ event_read(struct event_reader *reader, const char *data, size_t len)
 static bool
 event_plain(const struct currents_event *event)
 {
-	return event != NULL && event->flaw != CURRENTS_BAD_UTF8 &&
-	       event->flaw != CURRENTS_TOO_DEEP;
+	return event != NULL && event->defect != CURRENTS_BAD_UTF8 &&
+	       event->defect != CURRENTS_TOO_DEEP;
 }
 
 static void
@@ -100,6 +100,5 @@ event_has_id(
 	if (read != NULL && read->id.len > 0)
 		return read->id.len == len &&
 		       memcmp(read->id.data, id, len) == 0;
-	return person_mentioned(event->data.data, event->data.len,
-	    &(struct person_id){.text = id, .len = len});
+	return person_mentioned(event->data, str_bytes(id, len));
 }

@@ -47,22 +47,21 @@ struct explain_row {
 /* Escaped, so that foreign text can neither control a terminal nor look like a
  * line of ours. */
 static void
-explain_tell(
-    void *arg, const char *subject, size_t subject_len, const char *decision)
+explain_tell(void *arg, struct str subject, const char *decision)
 {
 	struct explain *explain = arg;
 	struct buf *lines = &explain->decisions;
 
 	if (!explain->json) {
 		(void)buf_text(lines, "  ");
-		json_escape(lines, subject, subject_len);
+		json_escape(lines, subject.data, subject.len);
 		(void)buf_text(lines, ": ");
 		json_escape(lines, decision, strlen(decision));
 		(void)buf_char(lines, '\n');
 		return;
 	}
 	json_object_open(&explain->list, NULL);
-	json_bytes(&explain->list, "of", subject, subject_len);
+	json_bytes(&explain->list, "of", subject.data, subject.len);
 	json_text(&explain->list, "is", decision);
 	json_object_close(&explain->list);
 }
@@ -153,8 +152,8 @@ explain_map(struct explain *explain, const struct item *item,
 {
 	struct track_result result;
 
-	if (!track_write(&explain->rules, item->data.data, item->data.len,
-		&explain->event, &result, reterr))
+	if (!track_write(
+		&explain->rules, item->data, &explain->event, &result, reterr))
 		return false;
 	row->fate = explain_fate_name(result.fate);
 	row->reason = result.reason;
@@ -182,10 +181,10 @@ explain_event(struct explain *explain, const struct currents_event *event,
 		break;
 	case ITEM_DROP:
 		row->fate = "drop";
-		if (event->flaw == CURRENTS_VALID)
+		if (event->defect == CURRENTS_VALID)
 			break;
 		currents_defect_write(event, why, sizeof(why));
-		explain_tell(explain, "event", 5, why);
+		explain_tell(explain, str_text("event"), why);
 		break;
 	}
 	return explain_show(explain, row, reterr);
@@ -293,8 +292,8 @@ explain_rules(
 		destination, &explain->settings.warnings, reterr))
 		return false;
 	settings_rules(destination, &explain->rules);
-	explain->rules.tell = explain_tell;
-	explain->rules.tell_arg = explain;
+	explain->rules.explain = explain_tell;
+	explain->rules.explain_arg = explain;
 	return true;
 }
 

@@ -99,7 +99,7 @@ filter_read(const struct command_context *context, int64_t limit,
 	const char *since = options_value(options, "--since");
 	struct filter filter = {
 	    .type = options_value(options, "--type"),
-	    .user.text = options_value(options, "--user"),
+	    .user = str_text(options_value(options, "--user")),
 	    .source = options_value(options, "--source"),
 	    .reason = options_value(options, "--reason"),
 	    .until_ms = INT64_MAX,
@@ -110,14 +110,13 @@ filter_read(const struct command_context *context, int64_t limit,
 	    (since != NULL && !filter_since_read(since, context->now_ms,
 				  &filter.since_ms, reterr)))
 		return false;
-	if (filter.user.text != NULL && *filter.user.text == '\0')
+	if (filter.user.data != NULL && filter.user.len == 0)
 		return err_set(reterr, ERR_INPUT, "--user should be an id");
-	filter.any = filter.type != NULL || filter.user.text != NULL ||
+	filter.any = filter.type != NULL || filter.user.data != NULL ||
 		     filter.source != NULL || filter.reason != NULL ||
 		     since != NULL;
 	*ret_filter = filter;
-	if (filter.user.text != NULL) {
-		ret_filter->user.len = strlen(filter.user.text);
+	if (filter.user.data != NULL) {
 		ret_filter->people = &ret_filter->user;
 		ret_filter->people_count = 1;
 	}
@@ -166,8 +165,7 @@ filter_match(void *arg, const struct jobs_event *event)
 	    !filter_type(filter->type, event->type.data, event->type.len))
 		return false;
 	if (filter->people != NULL &&
-	    !person_matches(event->data.data, event->data.len, filter->people,
-		filter->people_count))
+	    !person_matches(event->data, filter->people, filter->people_count))
 		return false;
 	if (filter->served != NULL &&
 	    !settings_destination_has(filter->served, event->destination)) {

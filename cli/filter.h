@@ -49,8 +49,8 @@
 struct filter {
 	bool any;			    /* one was given */
 	const char *type, *source, *reason; /* NULL: any */
-	struct person_id user;		    /* --user; text NULL: any */
-	const struct person_id *people;	    /* any of these; NULL: all */
+	struct str user;		    /* --user; data NULL: any */
+	const struct str *people;	    /* any of these; NULL: all */
 	size_t people_count;
 	const struct settings *served; /* for a destination that these have */
 	int64_t unserved;     /* out: matches that are for none of them */

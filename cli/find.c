@@ -122,8 +122,7 @@ find_all(struct find *find, struct err *reterr)
 	const char *colon = strchr(find->id, ':');
 	const char *bare =
 	    colon != NULL && colon[1] != '\0' ? colon + 1 : find->id;
-	const struct person_id ids[] = {
-	    {find->id, strlen(find->id)}, {bare, strlen(bare)}};
+	const struct str ids[] = {str_text(find->id), str_text(bare)};
 	struct filter filter = {
 	    .people = ids,
 	    .people_count = 2,

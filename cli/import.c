@@ -159,7 +159,7 @@ import_flush(struct import *import, struct err *reterr)
 	(void)buf_text(&import->body, "]}");
 	if (!buf_ok(&import->body, reterr))
 		return false;
-	switch (currents_read(import->body.data, import->body.len,
+	switch (currents_read(str_bytes(import->body.data, import->body.len),
 	    import->events, &import->batch, &fault)) {
 	case CURRENTS_READ:
 		ok = import_put_batch(import, reterr);

@@ -1,6 +1,6 @@
 #include "cli/import_line.h"
 
-#include "schema/pick.h"
+#include "schema/scan.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -69,12 +69,13 @@ base64_read(const char *data, size_t len, struct buf *ret)
 static bool
 line_accepted_once(const char *data, size_t len)
 {
-	struct pick pick;
+	struct str text = str_bytes(data, len);
+	struct scan_value value;
 
-	if (pick_member(data, len, "place", &pick))
-		return !pick.text || pick.len != strlen("dead") ||
-		       memcmp(pick.data, "dead", pick.len) != 0;
-	return pick_member(data, len, "batch", &pick);
+	if (scan_find(text, "place", &value))
+		return value.kind != SCAN_STRING ||
+		       !str_equal_text(value.text, "dead");
+	return scan_find(text, "batch", &value);
 }
 
 /* A line of an export: it has the event as a member, and no type. */
@@ -82,25 +83,29 @@ static bool
 line_export(struct import_line *line, const char *data, size_t len,
     struct import_event *ret_event)
 {
-	struct pick pick;
+	struct str text = str_bytes(data, len);
+	struct scan_value value;
 
-	if (pick_member(data, len, "event_type", &pick))
+	if (scan_find(text, "event_type", &value))
 		return false;
-	if (pick_member(data, len, "event", &pick)) {
-		/* Of a string: with its quotes. */
-		ret_event->data = pick.data - pick.text;
-		ret_event->len = pick.len + (pick.text ? 2 : 0);
-	} else if (pick_member(data, len, "event_base64", &pick) && pick.text &&
-		   base64_read(pick.data, pick.len, &line->decoded)) {
+	if (scan_find(text, "event", &value)) {
+		size_t quote = value.kind == SCAN_STRING;
+
+		ret_event->data = value.text.data - quote;
+		ret_event->len = value.text.len + 2 * quote;
+	} else if (scan_find(text, "event_base64", &value) &&
+		   value.kind == SCAN_STRING &&
+		   base64_read(
+		       value.text.data, value.text.len, &line->decoded)) {
 		ret_event->data = line->decoded.data;
 		ret_event->len = line->decoded.len;
 	} else {
 		return false;
 	}
 	ret_event->accepted_once = line_accepted_once(data, len);
-	if (pick_member(data, len, "source", &pick) && pick.text) {
-		ret_event->source = pick.data;
-		ret_event->source_len = pick.len;
+	if (scan_find(text, "source", &value) && value.kind == SCAN_STRING) {
+		ret_event->source = value.text.data;
+		ret_event->source_len = value.text.len;
 	}
 	return true;
 }
@@ -113,8 +118,8 @@ line_body(struct import_line *line, const char *data, size_t len,
 	struct currents_fault fault;
 	bool ok = true;
 
-	*ret_readable = currents_read(data, len, LINE_EVENTS_MAX, &line->batch,
-			    &fault) == CURRENTS_READ;
+	*ret_readable = currents_read(str_bytes(data, len), LINE_EVENTS_MAX,
+			    &line->batch, &fault) == CURRENTS_READ;
 	for (size_t i = 0; ok && *ret_readable && i < line->batch.count; i++) {
 		const struct import_event event = {
 		    .data = data + line->batch.events[i].at,
@@ -132,7 +137,7 @@ import_line_read(struct import_line *line, const char *data, size_t len,
     import_event_fn *fn, void *arg, bool *ret_readable, struct err *reterr)
 {
 	struct import_event event = {.source = ""};
-	struct pick pick;
+	struct scan_value value;
 
 	while (len > 0 && memchr(" \t\r", *data, 3) != NULL) {
 		data++;
@@ -143,7 +148,7 @@ import_line_read(struct import_line *line, const char *data, size_t len,
 		return true;
 	event.data = data;
 	event.len = len;
-	if (*data == '[' || pick_member(data, len, "events", &pick))
+	if (*data == '[' || scan_find(str_bytes(data, len), "events", &value))
 		return line_body(
 		    line, data, len, fn, arg, ret_readable, reterr);
 	(void)!line_export(line, data, len, &event);

@@ -16,17 +16,16 @@ people_add(struct people *people, const struct settings *settings,
 	if (people->ids == NULL || people->hashed == NULL)
 		return err_set_nomem(reterr);
 	for (size_t i = 0; i < count; i++)
-		people->ids[people->count++] =
-		    (struct person_id){words[i], strlen(words[i])};
+		people->ids[people->count++] = str_text(words[i]);
 	for (size_t d = 0; d < settings->destination_count; d++) {
 		if (settings->destinations[d].hash_key_file == NULL)
 			continue;
 		settings_rules(&settings->destinations[d], &rules);
 		for (size_t i = 0; i < count; i++) {
-			person_id_hashed(
-			    &rules, &people->ids[i], people->hashed[hashed]);
-			people->ids[people->count++] = (struct person_id){
-			    people->hashed[hashed++], PERSON_HASHED};
+			redact_id_write(
+			    &rules, people->ids[i], people->hashed[hashed]);
+			people->ids[people->count++] = str_bytes(
+			    people->hashed[hashed++], REDACT_ID_BYTES);
 		}
 	}
 	return true;

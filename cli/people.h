@@ -9,12 +9,12 @@
  */
 
 #include "cli/parts.h"
-#include "schema/person.h"
+#include "schema/redact.h"
 
 struct people {
-	struct person_id *ids;
+	struct str *ids;
 	size_t count;
-	char (*hashed)[PERSON_HASHED]; /* what some of them lend */
+	char (*hashed)[REDACT_ID_BYTES]; /* what some of them lend */
 };
 
 /* The words stay lent; `config` is --config, or NULL. */

@@ -59,10 +59,8 @@ source_types_check(const struct settings_source *source, const char *key,
 		bool any = false;
 
 		for (size_t t = 0; t < document_types() && !any; t++) {
-			struct str type = {document_type_at(t).name,
-			    strlen(document_type_at(t).name)};
-
-			any = currents_type_matches(&type, list->items[i]);
+			any = currents_type_matches(
+			    str_text(document_type_at(t).name), list->items[i]);
 		}
 		if (!any)
 			(void)buf_printf(warnings,

@@ -5,8 +5,8 @@
  */
 
 #include "cli/settings.h"
-#include "schema/blank.h"
-#include "schema/reach.h"
+#include "schema/redact.h"
+#include "schema/text.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -82,7 +82,7 @@ rename_valid(const char *text)
 
 	/* Heap drops blank names. */
 	return equals != NULL && equals != text &&
-	       !blank_is(equals + 1, strlen(equals + 1));
+	       !text_blank(str_text(equals + 1));
 }
 
 static bool
@@ -216,25 +216,26 @@ settings_rules(
 	memcpy(rules->anonymous, mapping->anonymous, sizeof(rules->anonymous));
 	rules->renames = mapping->renames;
 	rules->rename_count = mapping->rename_count;
-	rules->key = mapping->key_len > 0 ? mapping->key : NULL;
-	rules->key_len = mapping->key_len;
+	if (mapping->key_len > 0)
+		rules->key =
+		    str_bytes((const char *)mapping->key, mapping->key_len);
 }
 
 /* ---- the summary of privacy ---- */
 
 static const char *
-class_fate(enum reach reach)
+class_fate(enum redact_extent extent)
 {
-	switch (reach) {
-	case REACH_NONE:
+	switch (extent) {
+	case REDACT_LEAVES_OUT:
 		return "left-out";
-	case REACH_HASHED_PART:
+	case REDACT_HASHES_PART:
 		return "hashed-in-part";
-	case REACH_HASHED:
+	case REDACT_HASHES:
 		return "hashed";
-	case REACH_PART:
+	case REDACT_SENDS_PART:
 		return "in-part";
-	case REACH_ALL:
+	case REDACT_SENDS:
 		return "SENT";
 	}
 	return NULL;
@@ -249,11 +250,12 @@ classes_write(const struct settings_destination *destination, struct buf *out)
 
 	settings_rules(destination, &rules);
 	for (size_t i = 0; i < CLASSES; i++) {
-		enum reach reach = reach_of(&rules, class_names[i]);
+		enum redact_extent extent =
+		    redact_class_extent(&rules, class_names[i]);
 
-		sent |= reach == REACH_PART || reach == REACH_ALL;
+		sent |= extent == REDACT_SENDS_PART || extent == REDACT_SENDS;
 		(void)buf_printf(
-		    out, " %s=%s", class_names[i], class_fate(reach));
+		    out, " %s=%s", class_names[i], class_fate(extent));
 	}
 	return sent;
 }
@@ -265,17 +267,17 @@ selectors_warn(const struct settings_destination *destination, const char *key,
 	for (size_t i = 0; i < list->count; i++) {
 		const char *what = NULL;
 
-		switch (reach_selects(list->items[i])) {
-		case REACH_NOTHING:
+		switch (redact_selector_check(list->items[i])) {
+		case REDACT_SELECTS_NOTHING:
 			what = "selects nothing that the catalogue has: is it "
 			       "written right?";
 			break;
-		case REACH_SECRETS:
+		case REDACT_SELECTS_SECRETS:
 			if (list == &destination->keep)
 				what = "selects only what is secret, which is "
 				       "never sent";
 			break;
-		case REACH_SOMETHING:
+		case REDACT_SELECTS:
 			break;
 		}
 		if (what != NULL)

@@ -57,11 +57,11 @@ body_mentions(struct unreadable_walk *walk, const struct jobs_unreadable *body)
 	if (!body_text(body, &text, &whole, NULL))
 		whole = false;
 	for (size_t i = 0; i < filter->people_count && !found; i++) {
-		const struct person_id *one = &filter->people[i];
+		struct str one = filter->people[i];
 
-		found =
-		    person_mentioned(text.data, text.len, one) ||
-		    (!whole && person_mentioned(body->data, body->len, one));
+		found = person_mentioned(str_bytes(text.data, text.len), one) ||
+			(!whole && person_mentioned(
+				       str_bytes(body->data, body->len), one));
 	}
 	if (!found && !whole)
 		walk->unclear++;

@@ -6,7 +6,7 @@
 #include "base/json.h"
 #include "cli/bodies.h"
 #include "cli/command.h"
-#include "schema/blank.h"
+#include "schema/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -37,10 +37,10 @@ struct validate_finding {
 static const char *
 validate_doubt(const struct currents_event *event)
 {
-	if (blank_is(event->type.data, event->type.len))
+	if (text_blank(event->type))
 		return "the mapping makes it a dead letter: event_type is "
 		       "blank";
-	if (blank_is(event->id.data, event->id.len))
+	if (text_blank(event->id))
 		return "the mapping makes it a dead letter: id is blank";
 	return NULL;
 }
@@ -145,7 +145,7 @@ validate_body(void *arg, const struct bodies_one *body, struct err *reterr)
 		return validate_fault(validate, body, reterr);
 	for (size_t i = 0; i < body->batch->count; i++) {
 		const struct currents_event *event = &body->batch->events[i];
-		bool valid = event->flaw == CURRENTS_VALID;
+		bool valid = event->defect == CURRENTS_VALID;
 
 		finding.at = body->at + event->at;
 		finding.line += bodies_newlines(body, seen, event->at);

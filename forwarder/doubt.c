@@ -28,7 +28,7 @@ doubt_init(
 	*doubt = (struct doubt){.rules_count = 1};
 	now->rules = *rules;
 	buf_init(&now->bytes, DOUBT_IDENTITY_MAX);
-	track_who_write(rules, &now->bytes);
+	track_identity_rules_write(rules, &now->bytes);
 	if (buf_ok(&now->bytes, reterr))
 		return true;
 	doubt_fini(doubt);
@@ -225,8 +225,8 @@ doubt_rules_read(struct doubt *doubt, struct bytes_reader *reader,
 	buf_init(&rules->bytes, DOUBT_IDENTITY_MAX);
 	(void)buf_append(&rules->bytes, bytes, len);
 	if (!buf_ok(&rules->bytes, reterr) ||
-	    !track_who_read(
-		rules->bytes.data, len, &rules->rules, &rules->items, reterr)) {
+	    !track_identity_rules_read(str_bytes(rules->bytes.data, len),
+		&rules->rules, &rules->items, reterr)) {
 		buf_fini(&rules->bytes);
 		return false;
 	}

@@ -27,7 +27,7 @@ enum {
 };
 
 struct doubt_rules {
-	struct buf bytes;	  /* of track_who_write() */
+	struct buf bytes;	  /* of track_identity_rules_write() */
 	struct track_rules rules; /* lend from the bytes */
 	const char **items;	  /* owned; of the rules */
 	size_t events;		  /* in doubt under them */

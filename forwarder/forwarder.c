@@ -465,8 +465,8 @@ forwarder_send_once(const struct forwarder_destination *destination,
 	once->answer[0] = '\0';
 	buf_init(&once->body, FORWARDER_ONCE_MAX);
 	track_head_write(&once->body, destination->app_id);
-	if (!track_write(destination->rules, event.data, event.len, &once->body,
-		&once->result, reterr))
+	if (!track_write(
+		destination->rules, event, &once->body, &once->result, reterr))
 		return false;
 	track_tail_write(&once->body);
 	if (!buf_ok(&once->body, reterr))

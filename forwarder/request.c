@@ -59,7 +59,7 @@ request_add(struct request *request, const struct track_rules *rules,
 	if (request->count > 0 && !buf_char(body, ','))
 		goto fail;
 	at = body->len;
-	if (!track_write(rules, data.data, data.len, body, ret_result, &err))
+	if (!track_write(rules, data, body, ret_result, &err))
 		goto fail;
 	if (ret_result->fate != TRACK_SEND) {
 		buf_truncate(body, before);
@@ -73,7 +73,7 @@ request_add(struct request *request, const struct track_rules *rules,
 		goto fail;
 	request->items[request->count++] = (struct request_item){
 	    .from = *from,
-	    .identity = ret_result->who,
+	    .identity = ret_result->user_hash,
 	    .at = at,
 	    .len = body->len - at,
 	};

@@ -52,11 +52,11 @@ sender_omissions_add(struct sender *sender, const struct track_result *result)
 {
 	struct forwarder_omission *rows = sender->omissions;
 
-	sender->omissions_lost += result->notes_lost;
-	for (size_t i = 0; i < result->note_count; i++) {
+	sender->omissions_lost += result->omissions_lost;
+	for (size_t i = 0; i < result->omission_count; i++) {
 		struct forwarder_omission row = {
-		    .property = result->notes[i].property,
-		    .kind = result->notes[i].kind,
+		    .property = result->omissions[i].property,
+		    .kind = result->omissions[i].kind,
 		};
 		/* By the text: the same property may be named in two places. */
 		uint64_t hash =
@@ -72,14 +72,14 @@ sender_omissions_add(struct sender *sender, const struct track_result *result)
 			    !table_reserve(
 				&sender->omission_table, count + 1)) {
 				sender->omissions_lost +=
-				    result->notes[i].count;
+				    result->omissions[i].count;
 				continue;
 			}
 			at = (uint32_t)sender->omission_count++;
 			table_add(&sender->omission_table, hash, at);
 			rows[at] = row;
 		}
-		rows[at].count += result->notes[i].count;
+		rows[at].count += result->omissions[i].count;
 	}
 }
 
@@ -445,8 +445,8 @@ sender_trial(struct sender *sender, const struct clock_times *now)
 			struct str data = lease->events[i].data;
 
 			buf_reset(&out);
-			if (!track_write(&sender->rules, data.data, data.len,
-				&out, &result, NULL))
+			if (!track_write(
+				&sender->rules, data, &out, &result, NULL))
 				continue; /* no memory: it is not counted */
 			sender_omissions_add(sender, &result);
 			sender->trial_sent += result.fate == TRACK_SEND;

@@ -1,9 +1,3 @@
-/*
- * Look-ups in the tables that schema/compile makes. A property is looked up
- * for every member of every event, so that the common case is one slot and
- * no call: names differ in their first or last eight bytes, or not at all.
- */
-
 #include "schema/catalogue_tables.h"
 
 #include "base/err.h"
@@ -47,50 +41,60 @@ catalogue_user_name(size_t index)
 	return catalogue_user_names[index];
 }
 
-/* Two names of the same length whose ends are the same: all the same? */
+/* Is it the name with that key? */
 static inline bool
-catalogue_same(const char *a, const char *b, size_t len)
+catalogue_is(struct str name, struct catalogue_key key, struct str wanted,
+    struct catalogue_key wanted_key)
 {
-	return len <= 16 || memcmp(a + 8, b + 8, len - 16) == 0;
+	return name.len == wanted.len && key.head == wanted_key.head &&
+	       key.tail == wanted_key.tail &&
+	       (name.len <= 16 ||
+		   memcmp(name.data + 8, wanted.data + 8, name.len - 16) == 0);
 }
 
 size_t
-catalogue_property_find(const char *name, size_t len)
+catalogue_property_find(struct str name)
 {
 	const struct catalogue_index *index = &catalogue_property_index;
 	const struct catalogue_property *property;
-	struct catalogue_key key = catalogue_key(name, len);
-	size_t slot = catalogue_slot(key, len, index->seed, index->bits);
+	struct catalogue_key key = catalogue_key(name);
+	size_t slot = catalogue_slot(key, name.len, index->seed, index->bits);
 	size_t mask = ((size_t)1 << index->bits) - 1;
 
 	/* the table is never full, so an empty slot ends the search */
 	for (; index->slots[slot] != 0; slot = (slot + 1) & mask) {
 		property = &catalogue_properties[index->slots[slot] - 1];
-		if (property->len == len && property->key.head == key.head &&
-		    property->key.tail == key.tail &&
-		    catalogue_same(property->name, name, len))
+		if (catalogue_is(property->name, property->key, name, key))
 			return index->slots[slot] - 1u;
 	}
 	return index->count;
 }
 
 size_t
-catalogue_type_find(const char *name, size_t len)
+catalogue_type_find(struct str name)
 {
 	const struct catalogue_index *index = &catalogue_type_index;
 	const struct catalogue_type *type;
-	struct catalogue_key key = catalogue_key(name, len);
-	size_t slot = catalogue_slot(key, len, index->seed, index->bits);
+	struct catalogue_key key = catalogue_key(name);
+	size_t slot = catalogue_slot(key, name.len, index->seed, index->bits);
 	size_t mask = ((size_t)1 << index->bits) - 1;
 
 	for (; index->slots[slot] != 0; slot = (slot + 1) & mask) {
 		type = &catalogue_types[index->slots[slot] - 1];
-		if (type->len == len && type->key.head == key.head &&
-		    type->key.tail == key.tail &&
-		    catalogue_same(type->name, name, len))
+		if (catalogue_is(type->name, type->key, name, key))
 			return index->slots[slot] - 1u;
 	}
 	return index->count;
+}
+
+bool
+catalogue_type_requires(const struct catalogue_type *type, size_t property)
+{
+	for (size_t i = 0; i < type->required_count; i++) {
+		if (type->required[i] == property)
+			return true;
+	}
+	return false;
 }
 
 const char *
@@ -112,7 +116,7 @@ catalogue_kind_name(enum catalogue_kind kind)
 	case CATALOGUE_STRINGS_NULLS:
 		return "array<string|null>";
 	}
-	check_failed(__FILE__, __LINE__, "a catalogue_kind");
+	NEVER("a catalogue_kind");
 }
 
 const char *catalogue_class_name(enum catalogue_class class)
@@ -127,5 +131,5 @@ const char *catalogue_class_name(enum catalogue_class class)
 	case CATALOGUE_SECRET:
 		return "secret";
 	}
-	check_failed(__FILE__, __LINE__, "a catalogue_class");
+	NEVER("a catalogue_class");
 }

@@ -7,9 +7,7 @@
  * thread. Types and properties are numbered in the order of that file.
  */
 
-#include "schema/catalogue_hash.h"
-
-#include <stdbool.h>
+#include "base/str.h"
 
 enum {
 	CATALOGUE_PROPERTIES_MAX = 512, /* for arrays by property index */
@@ -33,9 +31,13 @@ enum catalogue_class {
 	CATALOGUE_SECRET,  /* a credential of a device */
 };
 
+/* The first and last eight bytes of a name; they may overlap. */
+struct catalogue_key {
+	uint64_t head, tail;
+};
+
 struct catalogue_property {
-	const char *name;
-	size_t len;
+	struct str name; /* NUL-ended */
 	struct catalogue_key key;
 	enum catalogue_kind kind; /* but see catalogue_type.kinds */
 	enum catalogue_class class;
@@ -43,8 +45,7 @@ struct catalogue_property {
 };
 
 struct catalogue_type {
-	const char *name;
-	size_t len;
+	struct str name; /* NUL-ended */
 	struct catalogue_key key;
 	const char *family;
 	const char *status;	    /* how it is documented, or NULL: well */
@@ -62,8 +63,12 @@ const struct catalogue_type *catalogue_type_at(size_t index);
 const struct catalogue_property *catalogue_property_at(size_t index);
 
 /* The index of that name, or the count if there is none. */
-size_t catalogue_type_find(const char *name, size_t len);
-size_t catalogue_property_find(const char *name, size_t len);
+size_t catalogue_type_find(struct str name);
+size_t catalogue_property_find(struct str name);
+
+/* Does the type require the property with that index? */
+bool
+catalogue_type_requires(const struct catalogue_type *type, size_t property);
 
 /* The members of "user" that Braze documents. */
 size_t catalogue_user_count(void);

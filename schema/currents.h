@@ -12,24 +12,19 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "base/table.h"
 
-#include <stddef.h>
-#include <stdint.h>
-
-/* Asks that a person be erased. */
+/* The type that asks for the erasure of a person. */
 #define CURRENTS_ERASURE "users.UserDeleteRequest"
 
-enum {
-	CURRENTS_DEPTH = 64, /* nesting of an event, its own braces included */
-	CURRENTS_DRIFT_MAX = 256, /* different ones of a batch */
-};
+enum { CURRENTS_DRIFT_MAX = 256 }; /* different ones of a batch */
 
-/* Why an event is not sound. */
+/* Why an event is invalid. */
 enum currents_defect {
 	CURRENTS_VALID,
 	CURRENTS_NOT_OBJECT,	   /* a number, a string, ... */
 	CURRENTS_BAD_UTF8,	   /* RFC 3629 */
-	CURRENTS_TOO_DEEP,	   /* deeper than CURRENTS_DEPTH */
+	CURRENTS_TOO_DEEP,	   /* deeper than SCAN_DEPTH (schema/scan.h) */
 	CURRENTS_NO_TYPE,	   /* no usable event_type */
 	CURRENTS_NO_ID,		   /* no usable id */
 	CURRENTS_NO_TIME,	   /* no usable time */
@@ -40,12 +35,12 @@ enum currents_defect {
 struct currents_event {
 	size_t at, len;	     /* the event's bytes in the body */
 	struct str type, id; /* decoded, lent by the batch; may be empty */
-	int64_t time_s;	     /* UNIX seconds, if sound */
+	int64_t time_s;	     /* UNIX seconds, if valid */
 	bool known;	     /* the catalogue has the type */
-	enum currents_defect flaw; /* the first that was met */
-	size_t defect_at;	   /* its offset in the body */
-	const char *defect_field;  /* "price", "user", ... or NULL; static */
-	const char *defect_want;   /* its type, in words, or NULL; static */
+	enum currents_defect defect; /* the first that was met */
+	size_t defect_at;	     /* its offset in the body */
+	const char *defect_field;    /* "price", "user", ... or NULL; static */
+	const char *defect_want;     /* its type, in words, or NULL; static */
 };
 
 /* What Braze changed since the catalogue was written. Never a value: that
@@ -56,7 +51,7 @@ enum currents_drift_kind {
 	CURRENTS_DRIFT_USER,	 /* the same of a member of "user" */
 	CURRENTS_DRIFT_MEMBER,	 /* the same of the event itself */
 	CURRENTS_DRIFT_BLANK,	 /* a required one is "", null, absent */
-	CURRENTS_DRIFT_JSON,	 /* a value's JSON type is new: it is flawed */
+	CURRENTS_DRIFT_JSON,	 /* a new JSON type: the event is invalid */
 	CURRENTS_DRIFT_KINDS	 /* how many kinds */
 };
 
@@ -73,12 +68,12 @@ struct currents_batch {
 	size_t count; /* 0: a probe (Braze testing the credentials) */
 
 	/* of all events; each different one once */
-	struct currents_drift *notes;
-	size_t note_count;
-	size_t notes_lost; /* that were not kept: too many different ones */
+	struct currents_drift *drifts;
+	size_t drift_count;
+	size_t drifts_lost; /* not kept: too many different ones */
 
 	/* internal */
-	uint16_t *note_slots;
+	struct table drift_table;
 	size_t cap;
 	struct currents_arena *arena;
 };
@@ -91,7 +86,7 @@ struct currents_fault {
 
 enum currents_result {
 	CURRENTS_READ,	  /* *batch is filled */
-	CURRENTS_FAULT,	  /* nothing in it to point at: *ret_fault says why */
+	CURRENTS_FAULT,	  /* no event in it can be found: see *ret_fault */
 	CURRENTS_NO_ROOM, /* no memory, or more events than max_events: then
 			   * batch->count is max_events */
 };
@@ -102,14 +97,13 @@ void currents_batch_fini(struct currents_batch *batch);
 /*
  * Read a body. A batch is {"events":[...]}, a bare array or a bare event;
  * white space only, {}, {"events":[]} and {"events":null} are probes. The
- * storage (Avro) form is a fault that says so. The body stays lent to *batch.
+ * storage (Avro) form is a fault of its own. The body stays lent to *batch.
  */
-MUST_USE enum currents_result
-currents_read(const char *body, size_t len, size_t max_events,
+MUST_USE enum currents_result currents_read(struct str body, size_t max_events,
     struct currents_batch *batch, struct currents_fault *ret_fault);
 
 /* Does a type match a pattern whose `*` stand for any characters? */
-bool currents_type_matches(const struct str *type, const char *pattern);
+bool currents_type_matches(struct str type, const char *pattern);
 
 /* "unknown type", "unknown property", "unknown user member", "unknown
  * member", "blank required", "new json type" */

@@ -1,11 +1,11 @@
 /*
- * JSON Schemas out of the catalogue. The rules are the judge's, written once
- * more in another language, and a test compares the two:
+ * JSON Schemas out of the catalogue. The rules are those of currents_judge.c,
+ * written once more in another language, and a test compares the two:
  *
  *	- null is as good as absent, and only a required property needs more;
  *	- "" fits every kind, since Braze blanks what it redacts: hence the
- *	  strings of no length beside each type that is not a string;
- *	- what the schema does not name may be anything.
+ *	  empty strings beside each type that is not a string;
+ *	- a member that the schema does not name may be anything.
  */
 
 #include "schema/document.h"
@@ -31,16 +31,16 @@ document_type_at(size_t index)
 	const struct catalogue_type *type = catalogue_type_at(index);
 
 	return (struct document_type){
-	    type->name, type->family, type->status, type->property_count};
+	    type->name.data, type->family, type->status, type->property_count};
 }
 
 size_t
 document_type_find(const char *name)
 {
-	return catalogue_type_find(name, strlen(name));
+	return catalogue_type_find(str_text(name));
 }
 
-/* "type": the kind's, and those of what stands for absence. */
+/* "type": that of the kind, and those that stand for absence. */
 static void
 document_types_write(
     struct json *json, const char *type, enum document_null null)
@@ -89,10 +89,10 @@ document_kind_write(
 		document_array_write(json, null, DOCUMENT_NULL);
 		return;
 	}
-	check_failed(__FILE__, __LINE__, "a catalogue_kind");
+	NEVER("a catalogue_kind");
 }
 
-/* For people: what the documentation names, and what needs care. */
+/* For readers: documented values, and which properties need care. */
 static void
 document_remarks_write(struct json *json,
     const struct catalogue_property *property, enum catalogue_kind kind)
@@ -114,23 +114,13 @@ document_remarks_write(struct json *json,
 	json_array_close(json);
 }
 
-static bool
-document_requires(const struct catalogue_type *type, uint16_t index)
-{
-	for (size_t i = 0; i < type->required_count; i++) {
-		if (type->required[i] == index)
-			return true;
-	}
-	return false;
-}
-
 static void
 document_properties_write(struct json *json, const struct catalogue_type *type)
 {
 	bool needed = type->required_count > 0;
 
 	json_object_open(json, "properties");
-	/* a redacted string is blank, and so may all of them be */
+	/* Braze blanks what it redacts, perhaps all of them at once */
 	if (needed)
 		json_text(json, "type", "object");
 	else
@@ -141,10 +131,10 @@ document_properties_write(struct json *json, const struct catalogue_type *type)
 		enum catalogue_kind kind =
 		    (enum catalogue_kind)type->kinds[index];
 
-		json_object_open(json, catalogue_property_at(index)->name);
+		json_object_open(json, catalogue_property_at(index)->name.data);
 		document_kind_write(json, kind,
-		    document_requires(type, index) ? DOCUMENT_NO_NULL
-						   : DOCUMENT_NULL);
+		    catalogue_type_requires(type, index) ? DOCUMENT_NO_NULL
+							 : DOCUMENT_NULL);
 		document_remarks_write(
 		    json, catalogue_property_at(index), kind);
 		json_object_close(json);
@@ -154,13 +144,14 @@ document_properties_write(struct json *json, const struct catalogue_type *type)
 		json_array_open(json, "required");
 		for (size_t i = 0; i < type->required_count; i++)
 			json_text(json, NULL,
-			    catalogue_property_at(type->required[i])->name);
+			    catalogue_property_at(type->required[i])
+				->name.data);
 		json_array_close(json);
 	}
 	json_object_close(json);
 }
 
-/* What every event has, whatever its type. */
+/* The members that every event has, whatever its type. */
 static const char document_envelope[] =
     "\"id\":{\"type\":\"string\",\"minLength\":1},"
     "\"time\":{\"type\":\"integer\",\"minimum\":0,"
@@ -176,15 +167,6 @@ document_head_write(struct json *json, const char *title)
 {
 	json_text(json, "$schema", DIALECT);
 	json_text(json, "title", title);
-}
-
-/* The members of an event that a type adds to the envelope. */
-static void
-document_event_open(struct json *json, const char *description)
-{
-	if (description != NULL)
-		json_text(json, "description", description);
-	json_text(json, "type", "object");
 }
 
 static void
@@ -203,11 +185,13 @@ document_required_write(struct json *json, bool properties)
 static void
 document_event_write(struct json *json, const struct catalogue_type *type)
 {
-	document_event_open(json, type->status);
+	if (type->status != NULL)
+		json_text(json, "description", type->status);
+	json_text(json, "type", "object");
 	document_required_write(json, type->required_count > 0);
 	json_object_open(json, "properties");
 	json_object_open(json, "event_type");
-	json_text(json, "const", type->name);
+	json_text(json, "const", type->name.data);
 	json_object_close(json);
 	(void)buf_char(json->buf, ',');
 	(void)buf_text(json->buf, document_envelope);
@@ -223,17 +207,17 @@ document_type_write(size_t index, struct buf *out)
 
 	json_init(&json, out);
 	json_object_open(&json, NULL);
-	document_head_write(&json, type->name);
+	document_head_write(&json, type->name.data);
 	document_event_write(&json, type);
 	json_object_close(&json);
 }
 
-/* Any event: by its type, if that is known. */
+/* Any event, by its type if that is known. */
 static void
 document_any_write(struct json *json)
 {
 	json_object_open(json, "event");
-	document_event_open(json, NULL);
+	json_text(json, "type", "object");
 	document_required_write(json, false);
 	json_object_open(json, "properties");
 	json_object_open(json, "event_type");
@@ -248,7 +232,7 @@ document_any_write(struct json *json)
 	json_object_close(json);
 	json_array_open(json, "allOf");
 	for (size_t i = 0; i < catalogue_type_count(); i++) {
-		const char *name = catalogue_type_at(i)->name;
+		const char *name = catalogue_type_at(i)->name.data;
 
 		json_object_open(json, NULL);
 		(void)buf_text(
@@ -264,8 +248,8 @@ document_any_write(struct json *json)
 }
 
 /*
- * {"events":[...]} and a bare array; the probes {} and {"events":null}; a
- * bare event, which may carry a null of that name.
+ * {"events":[...]} and a bare array; the probes {} and {"events":null}; a bare
+ * event, which may have "events":null as well.
  */
 static const char document_bodies[] =
     "{\"type\":\"object\",\"required\":[\"events\"],\"properties\":"
@@ -295,7 +279,7 @@ document_request_write(struct buf *out)
 	for (size_t i = 0; i < catalogue_type_count(); i++) {
 		const struct catalogue_type *type = catalogue_type_at(i);
 
-		json_object_open(&json, type->name);
+		json_object_open(&json, type->name.data);
 		document_event_write(&json, type);
 		json_object_close(&json);
 	}

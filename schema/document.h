@@ -28,8 +28,8 @@ size_t document_type_find(const char *name);
 /* Append the JSON Schema of one event of a type. */
 void document_type_write(size_t index, struct buf *out);
 
-/* Append the JSON Schema of a whole request body, with that of each type
- * under $defs: it is valid if it is no fault and every event is sound. */
+/* Append the JSON Schema of a whole request body, with that of each type under
+ * $defs: a body is valid if it is no fault and every event is valid. */
 void document_request_write(struct buf *out);
 
 #endif

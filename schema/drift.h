@@ -2,8 +2,9 @@
 #define SCHEMA_DRIFT_H
 
 /*
- * What Braze changed (struct currents_drift) as text that can be kept and read
- * back, and as the lines of schema/events.json that would adopt it.
+ * What Braze changed (struct currents_drift) as text that can be stored and
+ * read back, and as the lines of schema/events.json that would adopt it. Any
+ * thread.
  */
 
 #include "base/buf.h"
@@ -11,16 +12,16 @@
 
 enum {
 	DRIFT_NAME_MAX = 128, /* bytes of a type or field; more is cut */
-	DRIFT_NAME_WHOLE = DRIFT_NAME_MAX - 4, /* so many: it was not cut */
+	DRIFT_NAME_WHOLE = DRIFT_NAME_MAX - 4, /* up to here: it was not cut */
 	DRIFT_TEXT_MAX = 2048,		       /* of a text, its NUL included */
 };
 
 /*
  * Four words divided by tabs: what (currents_drift_name()), the type, the
- * field, the JSON type. Type and field are escaped as in JSON. Any thread.
+ * field, the JSON type. Type and field are escaped as in JSON.
  */
 void
-drift_text_write(const struct currents_drift *note, char ret[DRIFT_TEXT_MAX]);
+drift_text_write(const struct currents_drift *drift, char ret[DRIFT_TEXT_MAX]);
 
 struct drift {
 	enum currents_drift_kind what;
@@ -28,14 +29,14 @@ struct drift {
 	bool adopted; /* by a line; set by drift_adopt_write() */
 };
 
-/* False if it is none: a note too many is kept as "(more)". */
+/* False if it is none: the queue counts a drift too many as "(more)". */
 MUST_USE bool drift_text_read(const char *text, struct drift *ret_drift);
 
 /*
  * Append what makes the catalogue know them: lines of "user", "properties"
  * and "events", each after a line that says where they go. Such lines begin
- * with #, and so does what a person must decide. Slow: for people. The order
- * of the drifts does not matter.
+ * with #, and so does what the operator must decide. Slow, for a command. The
+ * order of the drifts does not matter.
  */
 void drift_adopt_write(struct drift *drifts, size_t count, struct buf *out);
 

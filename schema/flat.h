@@ -4,18 +4,16 @@
 /*
  * One JSON object as a flat list of its members, at any depth, in the order
  * of the document: what the mapping reads instead of a tree. Arrays stay
- * whole. Internal to schema/. Memory is at most some thirty times the length
- * of the object; for one with few members no more than the stack's.
+ * whole. Takes at most some thirty times the length of the object, and no
+ * memory but the stack's if it has few members. One thread at a time.
  */
 
-#include "base/str.h"
 #include "schema/scan.h"
 
 enum {
-	FLAT_DEPTH = 64,       /* nesting, the outermost braces included */
 	FLAT_FEW = 64,	       /* members that need no memory */
 	FLAT_PATH_UNITS = 512, /* UTF-16 units; a longer path is cut there */
-	FLAT_PATH_BYTES = FLAT_PATH_UNITS * 3 + 3, /* shows that it is over */
+	FLAT_PATH_BYTES = FLAT_PATH_UNITS * 3 + 3, /* shows that it is longer */
 };
 
 /* The parent of the outermost members. */
@@ -27,7 +25,8 @@ struct flat_node {
 	struct str text; /* a string decoded; else its JSON */
 	struct str path; /* see flat_paths() */
 	enum scan_kind kind;
-	bool gone;	 /* it or what holds it came again: the last one wins */
+	bool superseded; /* by a later member of the same key, itself or what
+			    holds it: the last one counts */
 	bool path_cut;	 /* path was longer than FLAT_PATH_UNITS */
 	uint32_t parent; /* index of the object that holds it, or FLAT_ROOT */
 	uint32_t depth;	 /* 1: outermost member */
@@ -42,18 +41,18 @@ struct flat {
 
 	/* internal */
 	size_t cap;
-	char *text; /* decoded strings, if any had escapes */
-	size_t text_len, text_cap;
+	size_t json_len; /* of the object */
+	char *text;	 /* decoded strings, if any had escapes */
+	size_t text_len; /* never above json_len */
 	char *paths;
 	struct flat_node few[FLAT_FEW];
 };
 
 /*
  * Read an object, which stays lent to *flat. ERR_INPUT: it is no object,
- * not UTF-8, too deep, or broken. Call flat_fini() in any case.
+ * not UTF-8, deeper than SCAN_DEPTH, or broken. Call flat_fini() in any case.
  */
-MUST_USE bool
-flat_read(struct flat *flat, const char *data, size_t len, struct err *reterr);
+MUST_USE bool flat_read(struct flat *flat, struct str json, struct err *reterr);
 void flat_fini(struct flat *flat);
 
 /* The member of that name in an object (a node's index, or FLAT_ROOT), or
@@ -61,26 +60,23 @@ void flat_fini(struct flat *flat);
 const struct flat_node *
 flat_find(const struct flat *flat, uint32_t parent, const char *name);
 
-/* Mark the members that came again, and all that was in them; of the reading
- * alone. */
-MUST_USE bool flat_twins_mark(struct flat *flat, struct err *reterr);
-
 /* The index of a node. */
 uint32_t flat_index(const struct flat *flat, const struct flat_node *node);
 
 /*
- * Name all that is in an object: path becomes the keys from there, joined
- * with dots, and top the index of the member of that object it is in.
- * ERR_LIMIT: they would take more than sixteen times the bytes of the whole.
+ * Name everything in an object: path becomes the keys from there, joined with
+ * dots, and top the index of the member of that object that holds it.
+ * ERR_LIMIT: the paths would take more than sixteen times the bytes of the
+ * whole.
  */
 MUST_USE bool
-flat_paths(struct flat *flat, uint32_t object, size_t len, struct err *reterr);
+flat_paths(struct flat *flat, uint32_t object, struct err *reterr);
 
 /* Decode a string inside an array of *flat. The text lives as long as it. */
 MUST_USE bool flat_decode(struct flat *flat, const struct scan_value *string,
     struct str *ret_text, struct err *reterr);
 
-/* Order two nodes by depth, then by path part by part, then by place. */
+/* Order two nodes by depth, then by path part by part, then by position. */
 int flat_compare(const struct flat *flat, const struct flat_node *a,
     const struct flat_node *b);
 

@@ -1,12 +1,9 @@
 #include "schema/person.h"
 
 #include "schema/scan.h"
-#include "schema/track_parts.h"
-
-enum { PERSON_LEVELS = 64 };
 
 struct person {
-	const struct person_id *ids;
+	const struct str *ids;
 	size_t count;
 	bool found;
 };
@@ -45,40 +42,23 @@ static const struct person_member person_event[] = {
     {NULL, NULL},
 };
 
-static const struct person_member *
-person_member(const struct person_member *members, const struct scan_value *key)
+static void
+person_compare(struct person *person, const struct scan_value *value)
 {
-	for (; members->name != NULL; members++) {
-		if (scan_equals(key, members->name, strlen(members->name)))
-			return members;
+	for (size_t i = 0; i < person->count && !person->found; i++) {
+		if (value->kind == SCAN_STRING)
+			person->found = scan_equal(value, person->ids[i]);
+		else if (value->kind == SCAN_NUMBER)
+			person->found = str_equal(value->text, person->ids[i]);
 	}
-	return NULL;
-}
-
-static bool
-person_is_one(const struct person_id *id, const struct scan_value *value)
-{
-	if (value->kind == SCAN_STRING)
-		return scan_equals(value, id->text, id->len);
-	return value->kind == SCAN_NUMBER && value->len == id->len &&
-	       memcmp(value->data, id->text, id->len) == 0;
-}
-
-static bool
-person_is(const struct person *person, const struct scan_value *value)
-{
-	for (size_t i = 0; i < person->count; i++) {
-		if (person_is_one(&person->ids[i], value))
-			return true;
-	}
-	return false;
 }
 
 static bool person_object(struct person *person, struct scan *scan,
     const struct person_member *members);
 
-/* Read a value: of that member, or of none that matters. A list of ids is
- * looked into as one is. False on a syntax error. */
+/* Read a value: that of a member, or, if it is NULL, one that does not matter.
+ * An element of a list counts as an id does outside a list. False on a syntax
+ * error. */
 static bool
 person_value(struct person *person, struct scan *scan,
     const struct person_member *member, bool in_list)
@@ -88,13 +68,13 @@ person_value(struct person *person, struct scan *scan,
 
 	if (!scan_value(scan, &value))
 		return false;
-	if (member != NULL && person_is(person, &value))
-		person->found = true;
+	if (member != NULL)
+		person_compare(person, &value);
 	if (!scan_opened(&value))
 		return true;
 	if (member == NULL || member->inside == NULL ||
 	    (value.kind == SCAN_ARRAY && in_list))
-		return scan_skip(scan, &value, PERSON_LEVELS);
+		return scan_skip(scan, &value, SCAN_DEPTH);
 	if (value.kind == SCAN_OBJECT)
 		return person_object(person, scan, member->inside);
 	while (scan_element(scan, &first)) {
@@ -114,94 +94,89 @@ person_object(struct person *person, struct scan *scan,
 	bool first = true;
 
 	while (scan_member(scan, &first, &key)) {
-		if (!person_value(
-			person, scan, person_member(members, &key), false))
+		const struct person_member *member = members;
+
+		while (member->name != NULL &&
+		       !scan_equal_text(&key, member->name))
+			member++;
+		if (!person_value(person, scan,
+			member->name != NULL ? member : NULL, false))
 			return false;
 	}
 	return scan->error == NULL;
 }
 
 bool
-person_matches(
-    const char *event, size_t len, const struct person_id *ids, size_t count)
+person_matches(struct str event, const struct str *ids, size_t count)
 {
 	struct person person = {.ids = ids, .count = count};
 	struct scan_value value;
 	struct scan scan;
 
-	scan_init(&scan, event, len);
+	scan_init(&scan, event);
 	if (scan_value(&scan, &value) && value.kind == SCAN_OBJECT &&
 	    person_object(&person, &scan, person_event) &&
 	    scan.bad_utf8 == NULL && scan.too_deep == NULL)
 		return person.found;
 	for (size_t i = 0; i < count && !person.found; i++)
-		person.found = person_mentioned(event, len, &ids[i]);
+		person.found = person_mentioned(event, ids[i]);
 	return person.found;
-}
-
-void
-person_id_hashed(const struct track_rules *rules, const struct person_id *id,
-    char ret[PERSON_HASHED])
-{
-	enum { MARK = sizeof(TRACK_MARK) - 1 };
-
-	_Static_assert(MARK + TRACK_HEX == PERSON_HASHED, "mark and hex");
-	memcpy(ret, TRACK_MARK, MARK);
-	track_hash(rules, id->text, id->len, ret + MARK);
 }
 
 /* ---- bytes that are no JSON ---- */
 
-/* How long is the escape at the front, if it is one? Else 0. */
+/* The length of the escape at the front of a text, or 0 if there is none. */
 static size_t
-mention_escape(const char *text, size_t len)
+mention_escape(struct str text)
 {
+	const char *at = text.data;
 	size_t digits;
 
-	if (len < 2 || text[0] != '\\')
+	if (text.len < 2 || at[0] != '\\')
 		return 0;
-	if (text[1] != 'u')
-		return strchr("\"\\/bfnrt", text[1]) != NULL ? 2 : 0;
+	if (at[1] != 'u')
+		return memchr("\"\\/bfnrt", at[1], 8) != NULL ? 2 : 0;
 	for (digits = 0; digits < 4; digits++) {
-		if (2 + digits >= len ||
-		    strchr("0123456789abcdefABCDEF", text[2 + digits]) == NULL)
+		if (2 + digits >= text.len || memchr("0123456789abcdefABCDEF",
+						  at[2 + digits], 22) == NULL)
 			return 0;
 	}
 	return 6;
 }
 
-/* Two halves of a pair are one character. */
+/* The same, where a surrogate pair is one escape. */
 static size_t
-mention_escapes(const char *text, size_t len)
+mention_escapes(struct str text)
 {
-	size_t first = mention_escape(text, len), second;
+	size_t first = mention_escape(text), second;
 
-	if (first != 6 || (text[2] | 0x20) != 'd' ||
-	    strchr("89abAB", text[3]) == NULL)
+	if (first != 6 || (text.data[2] | 0x20) != 'd' ||
+	    strchr("89abAB", text.data[3]) == NULL)
 		return first;
-	second = mention_escape(text + first, len - first);
+	second = mention_escape(str_bytes(text.data + 6, text.len - 6));
 	return second == 6 ? 12 : first;
 }
 
 /* If the text begins with the id, how long is it there? Else 0. */
 static size_t
-mention_length(const char *text, size_t len, const struct person_id *id)
+mention_length(struct str text, struct str id)
 {
 	size_t at = 0, had = 0, escape, got;
 	char decoded[12];
 
-	while (had < id->len) {
-		if (at == len)
+	while (had < id.len) {
+		if (at == text.len)
 			return 0;
-		escape = mention_escapes(text + at, len - at);
+		escape =
+		    mention_escapes(str_bytes(text.data + at, text.len - at));
 		if (escape == 0) {
-			if (text[at++] != id->text[had++])
+			if (text.data[at++] != id.data[had++])
 				return 0;
 			continue;
 		}
-		got = scan_decode(text + at, escape, decoded);
-		if (got > id->len - had ||
-		    memcmp(decoded, id->text + had, got) != 0)
+		got = scan_decode(str_bytes(text.data + at, escape), decoded);
+		if (got > id.len - had ||
+		    memcmp(decoded, id.data + had, got) != 0)
 			return 0;
 		at += escape;
 		had += got;
@@ -217,21 +192,23 @@ mention_letter(char c)
 }
 
 bool
-person_mentioned(const char *text, size_t len, const struct person_id *id)
+person_mentioned(struct str bytes, struct str id)
 {
-	bool letter_first = id->len > 0 && mention_letter(id->text[0]);
+	bool letter_first = id.len > 0 && mention_letter(id.data[0]);
 	size_t there;
 
-	for (size_t at = 0; id->len > 0 && at < len; at++) {
-		if (text[at] != id->text[0] && text[at] != '\\')
+	for (size_t at = 0; id.len > 0 && at < bytes.len; at++) {
+		const char *text = bytes.data + at;
+
+		if (*text != id.data[0] && *text != '\\')
 			continue;
-		/* "12" is not mentioned in 1234. */
-		if (letter_first && at > 0 && mention_letter(text[at - 1]))
+		/* "12" is not mentioned in 1234 */
+		if (letter_first && at > 0 && mention_letter(text[-1]))
 			continue;
-		there = mention_length(text + at, len - at, id);
+		there = mention_length(str_bytes(text, bytes.len - at), id);
 		if (there > 0 &&
-		    (at + there == len || !mention_letter(text[at + there]) ||
-			!mention_letter(id->text[id->len - 1])))
+		    (at + there == bytes.len || !mention_letter(text[there]) ||
+			!mention_letter(id.data[id.len - 1])))
 			return true;
 	}
 	return false;

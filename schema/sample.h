@@ -30,7 +30,7 @@ void sample_write(struct sample *sample, size_t type, struct buf *out);
 
 /* The same, of what is legal and nasty: numbers and strings beyond most
  * readers, keys that come twice or collide, nesting up to the limit, unknown
- * types and members. The judge finds every one sound. */
+ * types and members. currents_read() finds every one valid. */
 void sample_odd_write(struct sample *sample, size_t type, struct buf *out);
 
 #endif

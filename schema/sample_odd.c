@@ -1,17 +1,17 @@
 /*
- * Legal but nasty events: all that the judge takes and that a careless
- * reader, mapper or receiver trips over. JSON is written by hand here, since
- * a decent writer would not make most of it.
+ * Legal but nasty events: everything that is valid and that a careless
+ * reader, mapper or receiver trips over. The JSON is written by hand, since a
+ * decent writer would not make most of it.
  */
 
 #include "schema/sample_values.h"
 
 #include "base/json.h"
+#include "schema/scan.h"
 
 #include <stdio.h>
 
 enum {
-	LEVELS = 62, /* of a property: the event and "properties" are two */
 	LONG_STRING = 20000,
 	LONG_KEY = 700,
 };
@@ -42,7 +42,7 @@ static const char *const numbers[] = {"0.1", "-0.0", "1e-400", "1e400",
     "1.7976931348623159e308", "4.9e-324", "123456789.01234567890", "-1.5e-7",
     "0.30000000000000004", "12345678901234567890.5", "1E5"};
 
-/* Of customers: any keys, and such that collide once flattened. */
+/* Customers' objects: any keys, also ones that collide once flattened. */
 static const char *const objects[] = {"{}", "{\"\":\"\"}", "{\"\":{\"\":1}}",
     "{\"a.b\":1,\"a\":{\"b\":2}}", "{\"a\":{\"b\":1},\"a.b\":2,\"a.b#2\":3}",
     "{\"a\":1,\"a\":\"2\"}", "{\"a\":null,\"a\":{\"a\":[]}}",
@@ -84,7 +84,8 @@ odd_repeat(struct buf *out, const char *unit, unsigned count)
 		(void)buf_text(out, unit);
 }
 
-/* Longer than Heap's limits, with characters of two UTF-16 units across. */
+/* Longer than Heap's limits, with characters of two UTF-16 units across the
+ * limit. */
 static void
 odd_long_write(struct sample *sample, struct buf *out)
 {
@@ -104,8 +105,10 @@ odd_long_write(struct sample *sample, struct buf *out)
 static void
 odd_deep_write(struct sample *sample, struct buf *out)
 {
-	char closing[LEVELS + 1];
+	/* the event and "properties" are two levels */
+	enum { LEVELS = SCAN_DEPTH - 2 };
 	unsigned levels = LEVELS - sample_below(sample, 2);
+	char closing[LEVELS];
 
 	for (unsigned i = 0; i < levels; i++) {
 		/* custom_properties is an object itself */
@@ -172,10 +175,10 @@ odd_value_write(
 					: PICK(sample, arrays_nulls));
 		return;
 	}
-	check_failed(__FILE__, __LINE__, "a catalogue_kind");
+	NEVER("a catalogue_kind");
 }
 
-/* A value of any kind: where nothing is known of it. */
+/* For a member whose kind nothing prescribes. */
 static void
 odd_any_write(struct sample *sample, struct buf *out)
 {
@@ -209,20 +212,18 @@ odd_property_write(struct sample *sample, const struct catalogue_type *type,
 	const struct catalogue_property *property =
 	    catalogue_property_at(index);
 	enum catalogue_kind kind = (enum catalogue_kind)type->kinds[index];
+	bool required = catalogue_type_requires(type, index);
 	char value[SAMPLE_VALUE_MAX];
-	bool required = false;
 	size_t len;
 
-	for (size_t i = 0; i < type->required_count; i++)
-		required |= type->required[i] == index;
 	if (!required && sample_below(sample, 6) == 0)
 		return;
 	if (sample_below(sample, 25) == 0) {
 		/* the last of two counts */
-		odd_key_write(sample, property->name, first, out);
+		odd_key_write(sample, property->name.data, first, out);
 		odd_any_write(sample, out);
 	}
-	odd_key_write(sample, property->name, first, out);
+	odd_key_write(sample, property->name.data, first, out);
 	switch (sample_below(sample, 8)) {
 	case 0:
 		(void)buf_text(out, required ? "\"\"" : "null");
@@ -309,7 +310,7 @@ odd_user_write(struct sample *sample, struct buf *out)
 	(void)buf_char(out, '}');
 }
 
-/* The five members by number: their order is anybody's. */
+/* The five members by number: any order is legal. */
 static void
 odd_member_write(struct sample *sample, const struct catalogue_type *type,
     unsigned member, bool *first, struct buf *out)
@@ -325,10 +326,10 @@ odd_member_write(struct sample *sample, const struct catalogue_type *type,
 			    out, "\"%s\"", PICK(sample, new_types));
 		else if (sample_below(sample, 20) == 0)
 			(void)buf_printf(out, "\"\\u%04x%s\"",
-			    (unsigned)(unsigned char)type->name[0],
-			    type->name + 1);
+			    (unsigned)(unsigned char)type->name.data[0],
+			    type->name.data + 1);
 		else
-			(void)buf_printf(out, "\"%s\"", type->name);
+			(void)buf_printf(out, "\"%s\"", type->name.data);
 		return;
 	case 1:
 		odd_key_write(sample, "id", first, out);
@@ -364,11 +365,11 @@ void
 sample_odd_write(struct sample *sample, size_t type, struct buf *out)
 {
 	const struct catalogue_type *described = catalogue_type_at(type);
-	unsigned start = sample_below(sample, 5), count = 5;
+	unsigned start = sample_below(sample, 5);
 	bool first = true;
 
 	(void)buf_char(out, '{');
-	for (unsigned i = 0; i < count; i++)
+	for (unsigned i = 0; i < 5; i++)
 		odd_member_write(
 		    sample, described, (start + i) % 5, &first, out);
 	if (sample_below(sample, 10) == 0)

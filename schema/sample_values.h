@@ -1,15 +1,14 @@
 #ifndef SCHEMA_SAMPLE_VALUES_H
 #define SCHEMA_SAMPLE_VALUES_H
 
-/* The plausible values of sample.h. Internal to it. */
+/* The plausible values of sample.c, for sample_odd.c too. */
 
 #include "schema/catalogue.h"
 #include "schema/sample.h"
 
 enum { SAMPLE_VALUE_MAX = 1024 };
 
-/* The next 64 random bits, and a number below a limit. */
-uint64_t sample_random(struct sample *sample);
+/* A random number below a limit. */
 unsigned sample_below(struct sample *sample, unsigned limit);
 
 /*
@@ -20,7 +19,7 @@ size_t sample_value_write(struct sample *sample,
     const struct catalogue_property *property, enum catalogue_kind kind,
     char ret[SAMPLE_VALUE_MAX]);
 
-/* The same for a template (see sample_values.c) given outright. */
+/* The same from a template (see sample.c). */
 size_t sample_template_write(
     struct sample *sample, const char *template, char ret[SAMPLE_VALUE_MAX]);
 

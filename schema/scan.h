@@ -2,30 +2,36 @@
 #define SCHEMA_SCAN_H
 
 /*
- * A strict lexer of JSON (RFC 8259) over bytes in memory: no tree, no copy,
- * no allocation. Internal to schema/. A walk over an object reads
+ * A strict scanner of JSON (RFC 8259) over bytes in memory: no tree, no copy,
+ * no allocation. A walk over an object reads
  *
- *	scan_init(&scan, data, len);
+ *	scan_init(&scan, json);
  *	if (!scan_value(&scan, &value))
  *		goto bad;
  *	for (bool first = true; scan_member(&scan, &first, &key);) {
  *		if (!scan_value(&scan, &value))
  *			break;
- *		if (scan_opened(&value) && !scan_skip(&scan, &value, 64))
+ *		if (scan_opened(&value) &&
+ *		    !scan_skip(&scan, &value, SCAN_DEPTH - 1))
  *			break;
  *	}
  *	if (scan.error != NULL)
  *		goto bad;
  *
- * What breaks the syntax ends the scan. What leaves the end of a value
- * findable (bytes that are not UTF-8, nesting too deep) is only noted, so
+ * A syntax error ends the scan. An error that leaves the end of the value
+ * findable (bytes that are not UTF-8, nesting too deep) is only recorded, so
  * that one bad event does not take its neighbours with it.
+ *
+ * Any thread; one struct scan belongs to one thread at a time.
  */
 
-#include "base/buf.h"
+#include "base/err.h"
+#include "base/str.h"
 
-#include <stdint.h>
-#include <string.h>
+enum {
+	SCAN_DEPTH = 64
+}; /* the deepest nesting of an event, its own braces
+			     included; everything in schema/ uses it */
 
 enum scan_kind {
 	SCAN_NULL,
@@ -47,23 +53,23 @@ struct scan {
 
 struct scan_value {
 	enum scan_kind kind;
-	bool escaped;  /* string: has backslashes, see scan_unescape() */
+	bool escaped;  /* string: has backslashes, see scan_decode() */
 	bool bad_utf8; /* string: is not UTF-8 (RFC 3629) throughout */
 	bool plain;    /* number: digits and sign only: no dot, no exponent */
-	const char *data; /* string: between the quotes; else the first byte */
-	size_t
-	    len; /* of an array or object only known to scan_skip(): else 1 */
+	/* Lent: of a string what is between the quotes, else the JSON; of an
+	 * array or object the bracket alone, until scan_skip(). */
+	struct str text;
 };
 
-void scan_init(struct scan *scan, const char *data, size_t len);
+void scan_init(struct scan *scan, struct str json);
 
 /* Skip white space; false if nothing is left. */
 bool scan_space(struct scan *scan);
 
 /*
  * Read the next value: a scalar whole; of an array or object the bracket
- * alone, and its inside is then read by scan_element() or scan_member() to
- * the end, or skipped. False on a syntax error.
+ * alone, whose inside the caller then reads by scan_element() or
+ * scan_member() to the end, or skips. False on a syntax error.
  */
 MUST_USE bool scan_value(struct scan *scan, struct scan_value *ret_value);
 
@@ -85,40 +91,48 @@ scan_member(struct scan *scan, bool *first, struct scan_value *ret_key);
 MUST_USE bool scan_element(struct scan *scan, bool *first);
 
 /*
- * Skip the rest of an array or object just opened and complete its length.
- * It may have `levels` (1 to 64) of nesting, its own included. What is
- * deeper is noted, and skipped by counting brackets, with its inner syntax
+ * Skip the rest of an array or object just opened and complete its text. It
+ * may have `levels` (1 to SCAN_DEPTH) of nesting, its own included. What is
+ * deeper is recorded, and skipped by counting brackets, with its inner syntax
  * unchecked. False on a syntax error.
  */
 MUST_USE bool
 scan_skip(struct scan *scan, struct scan_value *value, unsigned levels);
 
+/* The first member of that name of a JSON object; false if there is none, or
+ * if it is no object. */
+MUST_USE bool
+scan_find(struct str object, const char *name, struct scan_value *ret_value);
+
 /*
- * Decode the raw content of a string that was scanned: surrogate pairs are
- * joined, a lone surrogate becomes U+FFFD, \u0000 a NUL byte, bytes that are
- * not UTF-8 stay. scan_decode() writes at most len bytes and returns how
- * many. scan_unescape() appends, and is false if there is no room.
+ * Decode the text of a scanned string: surrogate pairs are joined, a lone
+ * surrogate becomes U+FFFD, \u0000 a NUL byte, bytes that are not UTF-8 stay.
+ * Writes at most as many bytes as the text has and returns how many.
  */
-size_t scan_decode(const char *raw, size_t len, char *ret);
-MUST_USE bool scan_unescape(struct buf *buf, const char *raw, size_t len);
+size_t scan_decode(struct str text, char *ret);
 
-bool scan_equals_escaped(
-    const struct scan_value *string, const char *text, size_t len);
+bool scan_equal_decoded(const struct scan_value *string, struct str text);
 
-/* Is this string, decoded, that text? */
+/* Is this string, decoded, that text? (An escaped one of more than 512 bytes
+ * equals nothing.) */
 static inline bool
-scan_equals(const struct scan_value *string, const char *text, size_t len)
+scan_equal(const struct scan_value *string, struct str text)
 {
-	if (string->escaped)
-		return scan_equals_escaped(string, text, len);
-	return string->len == len && memcmp(string->data, text, len) == 0;
+	return string->escaped ? scan_equal_decoded(string, text)
+			       : str_equal(string->text, text);
+}
+
+static inline bool
+scan_equal_text(const struct scan_value *string, const char *text)
+{
+	return scan_equal(string, str_text(text));
 }
 
 /*
- * Of the mathematical value of a scanned number, whatever its size: is it
+ * The mathematical value of a scanned number, of whatever size: is it
  * integral (5.0 and 1e400 are), and what is it, if it fits.
  */
-bool scan_number_integral(const char *data, size_t len);
-bool scan_number_int64(const char *data, size_t len, int64_t *ret);
+bool scan_number_integral(struct str number);
+bool scan_number_int64(struct str number, int64_t *ret);
 
 #endif

@@ -4,35 +4,34 @@
 
 #include <locale.h>
 #include <pthread.h>
-#include <string.h>
 #include <wctype.h>
 
 size_t
-text_cut(const char *data, size_t len, size_t units)
+text_cut(struct str text, size_t units)
 {
 	size_t at = 0;
 
-	if (len <= units)
-		return len;
-	while (at < len) {
-		size_t step = utf8_step(data[at]);
+	if (text.len <= units)
+		return text.len;
+	while (at < text.len) {
+		size_t step = utf8_step(text.data[at]);
 		size_t need = step == 4 ? 2 : 1;
 
-		if (need > units || step > len - at)
+		if (need > units || step > text.len - at)
 			return at;
 		units -= need;
 		at += step;
 	}
-	return len;
+	return text.len;
 }
 
 size_t
-text_units(const char *data, size_t len)
+text_units(struct str text)
 {
 	size_t units = 0;
 
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)data[i];
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = (unsigned char)text.data[i];
 
 		if (c < 0x80 || c >= 0xc0)
 			units += c >= 0xf0 ? 2 : 1;
@@ -41,12 +40,12 @@ text_units(const char *data, size_t len)
 }
 
 size_t
-text_characters(const char *data, size_t len)
+text_characters(struct str text)
 {
 	size_t characters = 0;
 
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)data[i];
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char c = (unsigned char)text.data[i];
 
 		if (c < 0x80 || c >= 0xc0)
 			characters++;
@@ -54,18 +53,18 @@ text_characters(const char *data, size_t len)
 	return characters;
 }
 
-/* The length of the white character at data, or 0. */
+/* The length of the white space character that a text begins with, or 0. */
 static size_t
-text_white(const char *data, size_t len)
+text_white(struct str text)
 {
-	const unsigned char *bytes = (const unsigned char *)data;
+	const unsigned char *bytes = (const unsigned char *)text.data;
 	unsigned c;
 
 	if (bytes[0] < 0x80)
 		return bytes[0] == ' ' || (bytes[0] >= 9 && bytes[0] <= 13);
-	if (len >= 2 && bytes[0] == 0xc2)
+	if (text.len >= 2 && bytes[0] == 0xc2)
 		return bytes[1] == 0x85 || bytes[1] == 0xa0 ? 2 : 0;
-	if (len < 3 || bytes[0] < 0xe1 || bytes[0] > 0xe3)
+	if (text.len < 3 || bytes[0] < 0xe1 || bytes[0] > 0xe3)
 		return 0;
 	c = (bytes[0] & 0xfU) << 12 | (bytes[1] & 0x3fU) << 6 |
 	    (bytes[2] & 0x3fU);
@@ -76,12 +75,13 @@ text_white(const char *data, size_t len)
 }
 
 bool
-text_blank(const char *data, size_t len)
+text_blank(struct str text)
 {
 	size_t at = 0;
 
-	while (at < len) {
-		size_t step = text_white(data + at, len - at);
+	while (at < text.len) {
+		size_t step =
+		    text_white(str_bytes(text.data + at, text.len - at));
 
 		if (step == 0)
 			return false;
@@ -90,42 +90,44 @@ text_blank(const char *data, size_t len)
 	return true;
 }
 
-/* The same of one that cannot be seen at the end of a text: U+200B to U+200D,
- * U+2060 and U+FEFF have no width. */
+/* The same for a character that is invisible at the end of a text: white space,
+ * or one without width (U+200B to U+200D, U+2060 and U+FEFF). */
 static size_t
-text_unseen(const char *data, size_t len)
+text_invisible(struct str text)
 {
 	static const char *const thin[] = {"\xe2\x80\x8b", "\xe2\x80\x8c",
 	    "\xe2\x80\x8d", "\xe2\x81\xa0", "\xef\xbb\xbf"};
 
-	if (len >= 3 && (unsigned char)*data >= 0xe2) {
+	if (text.len >= 3 && (unsigned char)*text.data >= 0xe2) {
 		for (size_t i = 0; i < sizeof(thin) / sizeof(*thin); i++) {
-			if (memcmp(data, thin[i], 3) == 0)
+			if (memcmp(text.data, thin[i], 3) == 0)
 				return 3;
 		}
 	}
-	return text_white(data, len);
+	return text_white(text);
 }
 
-void
-text_trim(const char **data, size_t *len)
+struct str
+text_trim(struct str text)
 {
 	size_t step;
 
-	while (*len > 0 && (step = text_unseen(*data, *len)) > 0) {
-		*data += step;
-		*len -= step;
+	while (text.len > 0 && (step = text_invisible(text)) > 0) {
+		text.data += step;
+		text.len -= step;
 	}
-	while (*len > 0) {
+	while (text.len > 0) {
+		const char *end = text.data + text.len;
 		size_t back = 1;
 
-		while (back < *len && back < 4 &&
-		       ((unsigned char)(*data)[*len - back] & 0xc0) == 0x80)
+		while (back < text.len && back < 4 &&
+		       ((unsigned char)end[-(ptrdiff_t)back] & 0xc0) == 0x80)
 			back++;
-		if (text_unseen(*data + *len - back, back) != back)
-			return;
-		*len -= back;
+		if (text_invisible(str_bytes(end - back, back)) != back)
+			break;
+		text.len -= back;
 	}
+	return text;
 }
 
 static pthread_once_t text_once = PTHREAD_ONCE_INIT;
@@ -149,15 +151,15 @@ text_fold(wint_t c)
 	return towlower_l(towupper_l(c, text_locale), text_locale);
 }
 
-/* The character at *at, which is moved on; a byte if the rest is short. */
+/* Read the character at *at and advance; only a byte if the text ends in it. */
 static wint_t
-text_point(const char *data, size_t len, size_t *at)
+text_point(struct str text, size_t *at)
 {
-	const unsigned char *bytes = (const unsigned char *)data + *at;
-	size_t step = utf8_step(data[*at]);
+	const unsigned char *bytes = (const unsigned char *)text.data + *at;
+	size_t step = utf8_step(text.data[*at]);
 	wint_t c;
 
-	if (step == 1 || step > len - *at) {
+	if (step == 1 || step > text.len - *at) {
 		++*at;
 		return bytes[0];
 	}
@@ -169,24 +171,24 @@ text_point(const char *data, size_t len, size_t *at)
 }
 
 bool
-text_equal_folded(const char *a, size_t a_len, const char *b, size_t b_len)
+text_equal_folded(struct str a, struct str b)
 {
 	size_t i = 0, j = 0;
 
-	while (i < a_len && j < b_len) {
-		wint_t one = text_point(a, a_len, &i);
-		wint_t two = text_point(b, b_len, &j);
+	while (i < a.len && j < b.len) {
+		wint_t one = text_point(a, &i);
+		wint_t two = text_point(b, &j);
 
 		if (one != two && text_fold(one) != text_fold(two))
 			return false;
 	}
-	return i == a_len && j == b_len;
+	return i == a.len && j == b.len;
 }
 
 static const char TEXT_REPLACEMENT[] = "\xef\xbf\xbd";
 
 size_t
-text_mend(char *data, size_t len)
+text_replace_nuls(char *data, size_t len)
 {
 	size_t nuls = 0, to;
 
@@ -207,33 +209,33 @@ text_mend(char *data, size_t len)
 }
 
 bool
-text_mended(const char *data, size_t len)
+text_has_replacement(struct str text)
 {
-	return memmem(data, len, TEXT_REPLACEMENT, 3) != NULL;
+	return memmem(text.data, text.len, TEXT_REPLACEMENT, 3) != NULL;
 }
 
-/* The usual matching with one way back: to the last `*` that was met. */
+/* The usual wildcard matching: on a mismatch it goes back to the last `*`. */
 bool
-text_match(const char *pattern, size_t pattern_len, const char *data,
-    size_t len, bool nested)
+text_match(struct str pattern, struct str text, bool nested)
 {
-	size_t p = 0, at = 0, back_p = pattern_len + 1, back_at = 0;
+	size_t p = 0, at = 0, back_p = pattern.len + 1, back_at = 0;
 
 	for (;;) {
-		if (p == pattern_len &&
-		    (at == len || (nested && data[at] == '.')))
+		if (p == pattern.len &&
+		    (at == text.len || (nested && text.data[at] == '.')))
 			return true;
-		if (p < pattern_len && pattern[p] == '*') {
+		if (p < pattern.len && pattern.data[p] == '*') {
 			back_p = ++p;
 			back_at = at;
 			continue;
 		}
-		if (at < len && p < pattern_len && pattern[p] == data[at]) {
+		if (at < text.len && p < pattern.len &&
+		    pattern.data[p] == text.data[at]) {
 			p++;
 			at++;
 			continue;
 		}
-		if (back_p > pattern_len || back_at >= len)
+		if (back_p > pattern.len || back_at >= text.len)
 			return false;
 		p = back_p;
 		at = ++back_at;
@@ -241,23 +243,24 @@ text_match(const char *pattern, size_t pattern_len, const char *data,
 }
 
 uint32_t
-text_print(const char *data, size_t len)
+text_fingerprint(struct str text)
 {
-	const unsigned char *bytes = (const unsigned char *)data;
+	const unsigned char *bytes = (const unsigned char *)text.data;
 
-	if (len == 0)
+	if (text.len == 0)
 		return 0;
-	return (uint32_t)len << 24 ^ (uint32_t)bytes[0] << 16 ^
-	       (uint32_t)bytes[len / 2] << 8 ^ bytes[len - 1];
+	return (uint32_t)text.len << 24 ^ (uint32_t)bytes[0] << 16 ^
+	       (uint32_t)bytes[text.len / 2] << 8 ^ bytes[text.len - 1];
 }
 
-/* Without an early end, so that compilers take several at a time. */
+/* There is no early exit, so that compilers vectorize it. */
 bool
-text_prints_hold(const uint32_t *prints, size_t count, uint32_t print)
+text_fingerprint_among(
+    uint32_t fingerprint, const uint32_t *fingerprints, size_t count)
 {
-	uint32_t held = 0;
+	uint32_t found = 0;
 
 	for (size_t i = 0; i < count; i++)
-		held |= prints[i] == print;
-	return held != 0;
+		found |= fingerprints[i] == fingerprint;
+	return found != 0;
 }

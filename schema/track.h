@@ -7,20 +7,18 @@
  * Facts: Heap's server-side API reference (1000 events a request, identity
  * at most 255 characters, keys and values below 1024 characters).
  *
- * A struct track_rules is read only once made: any thread.
+ * A struct track_rules is only read once it is made: any thread.
  */
 
 #include "base/buf.h"
-
-#include <stddef.h>
-#include <stdint.h>
+#include "base/str.h"
 
 enum {
 	TRACK_EVENTS_MAX = 1000,  /* in one request */
 	TRACK_IDENTITY_MAX = 255, /* characters; never cut */
 	TRACK_KEY_MAX = 512,	  /* UTF-16 units of an event's or key's name */
 	TRACK_VALUE_MAX = 1023,	  /* UTF-16 units of a value */
-	TRACK_OMISSIONS_MAX = 64, /* notes kept of one event */
+	TRACK_OMISSIONS_MAX = 64, /* different ones, kept of one event */
 	TRACK_ERASE_MAX = 4 * TRACK_IDENTITY_MAX, /* bytes */
 	TRACK_KEY_FILE_MIN = 16, /* bytes of a key worth the name */
 };
@@ -28,13 +26,14 @@ enum {
 enum track_fate {
 	TRACK_SEND, /* the Heap event was appended */
 	TRACK_DROP, /* by a rule; nothing was appended */
-	TRACK_DEAD, /* it has no form that Heap takes; nothing was appended */
+	TRACK_DEAD, /* Heap takes it in no form; nothing was appended */
 };
 
 /* What was done to a property on the way, other than sending it whole. */
 enum track_omission_kind {
 	TRACK_OMISSION_BLANK,	 /* null, empty or white: left out; also an
-				element, and what is white where it is cut */
+				element, and a value that is white where it is
+				cut */
 	TRACK_OMISSION_PRIVATE,	 /* left out by its class or a `drop` rule */
 	TRACK_OMISSION_CUT,	 /* a string cut at TRACK_VALUE_MAX */
 	TRACK_OMISSION_ELEMENTS, /* elements of an array left out: did not fit */
@@ -54,15 +53,15 @@ struct track_omission {
 struct track_result {
 	enum track_fate fate;
 	const char *reason; /* the rule or the reason; static; NULL for SEND */
-	uint64_t who;	    /* the same for the same Heap user, for quotas */
-	size_t erase_len;   /* of an erasure request, which is dropped */
-	unsigned note_count;
-	unsigned notes_lost; /* counted as "other", for want of room */
-	struct track_omission notes[TRACK_OMISSIONS_MAX];
-	char erase[TRACK_ERASE_MAX]; /* Braze's id of whom to erase */
+	uint64_t user_hash; /* the same for the same Heap user, for quotas */
+	unsigned omission_count;
+	unsigned omissions_lost; /* counted as "other", for want of room */
+	struct track_omission omissions[TRACK_OMISSIONS_MAX];
+	size_t erase_len; /* of an erasure request, which is dropped */
+	char erase[TRACK_ERASE_MAX]; /* Braze's id of the person to erase */
 };
 
-/* Whose id is the identity in Heap. */
+/* Which id is the identity in Heap. */
 enum track_identity {
 	TRACK_IDENTITY_EXTERNAL, /* external_user_id, else an alias: alias,
 				    user_alias, alias_name in the user */
@@ -87,9 +86,10 @@ struct track_rename {
 	const char *from, *to;
 };
 
-/* Told of each decision: of what ("identity", "email_address"), and what. */
-typedef void track_tell(
-    void *arg, const char *subject, size_t subject_len, const char *decision);
+/* Called with each decision: its subject ("identity", "email_address"), and
+ * what was decided. */
+typedef void
+track_explain_fn(void *arg, struct str subject, const char *decision);
 
 /*
  * How to map; defaults are in track_rules_init(). All pointers are lent.
@@ -97,13 +97,13 @@ typedef void track_tell(
  * A selector in keep, drop and hash is a class of the catalogue (content,
  * contact), a property's flattened name ("custom_properties.plan"), or
  * TYPE/ and one of these; `*` stands for any characters; a name, in which
- * there may be a slash, selects all that is nested in it. What is in an array
- * is named as if there were no array around it. What several lists select
- * goes the most private way: secret is never sent, then drop, hash, keep,
- * and last the class, content and contact being left out.
+ * there may be a slash, selects everything nested in it too. A member inside
+ * an array is named as if there were no array around it. If several lists
+ * select something, the most private one wins: secret is never sent, then
+ * drop, hash, keep, and last the class, content and contact being left out.
  */
 struct track_rules {
-	/* who */
+	/* the identity */
 	enum track_identity identity;
 	const char *alias_label;	   /* NULL: any label */
 	enum track_anonymous anonymous[2]; /* the first that is usable */
@@ -127,19 +127,35 @@ struct track_rules {
 
 	/* privacy */
 	struct track_list keep, drop, hash;
-	const void *key; /* of HMAC-SHA-256; NULL: nothing can be hashed, and
-			    what should be is not sent */
-	size_t key_len;
+	struct str key; /* of HMAC-SHA-256; data NULL: nothing can be hashed,
+			   and what should be is not sent */
 
-	/* explaining; NULL: nobody listens */
-	track_tell *tell;
-	void *tell_arg;
+	/* called, if not NULL, for each decision */
+	track_explain_fn *explain;
+	void *explain_arg;
 };
 
 void track_rules_init(struct track_rules *rules);
 
 /*
- * Map the bytes of one event that currents_read() found sound and append the
+ * The rules that decide the identity, as bytes: the same bytes, the same
+ * identities. The key is not among them, only a mark to recognize it by.
+ */
+void
+track_identity_rules_write(const struct track_rules *rules, struct buf *out);
+
+/*
+ * Put the rules that those bytes hold into *rules; texts are lent from the
+ * bytes, and *ret_items (the caller frees it) holds the placeholders. If
+ * identities were hashed with another key than that of *rules, *rules has no
+ * key afterwards: the identity of then cannot be known, so track_write() makes
+ * a dead letter of the event. ERR_DAMAGED: they are no such bytes.
+ */
+MUST_USE bool track_identity_rules_read(struct str bytes,
+    struct track_rules *rules, const char ***ret_items, struct err *reterr);
+
+/*
+ * Map the bytes of one event that currents_read() found valid and append the
  * JSON object to *out. False only if *out has no room (it is left as it
  * was, and usable) or there is no memory.
  *
@@ -156,8 +172,7 @@ void track_rules_init(struct track_rules *rules);
  * document; the others get "#2", "#3", ... the first that is free. Added
  * properties come last.
  */
-MUST_USE bool
-track_write(const struct track_rules *rules, const char *event, size_t len,
+MUST_USE bool track_write(const struct track_rules *rules, struct str event,
     struct buf *out, struct track_result *ret_result, struct err *reterr);
 
 /* The bytes around the events of a request: head, then events separated by
@@ -166,26 +181,11 @@ void track_head_write(struct buf *out, const char *app_id);
 void track_tail_write(struct buf *out);
 
 /*
- * Those of the rules that decide who it is, as bytes: the same bytes, the
- * same identities. The key is not among them, only a mark to know it by.
- */
-void track_who_write(const struct track_rules *rules, struct buf *out);
-
-/*
- * Put into *rules who it is by those bytes; texts are lent from them, and
- * *ret_items (the caller frees it) holds the placeholders. If identities
- * were hashed with another key than that of *rules, it has none afterwards:
- * then who it was is not to be known, and track_write() buries.
- */
-MUST_USE bool track_who_read(const char *bytes, size_t len,
-    struct track_rules *rules, const char ***ret_items, struct err *reterr);
-
-/*
  * Heap's numeric user for an anonymous id: the 53-bit rule of Heap's own
  * server integration (low word: little-endian bytes 0 to 3 of the MD5, high
  * word: the low 21 bits of bytes 8 to 11).
  */
-uint64_t track_anonymous_user(const char *id, size_t len);
+uint64_t track_anonymous_user(struct str id);
 
 /* "blank", "private", "cut", "elements", "too_long", "key_cut", "repeated" */
 const char *track_omission_name(enum track_omission_kind kind);

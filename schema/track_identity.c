@@ -1,14 +1,13 @@
 /*
- * Who it is. Heap never parts two people who were merged, so an id that may
- * be shared is worse than none: a person who has an external id or an alias
- * that cannot be used is not sent under anything else, the event is dead.
- * Only who has neither is anonymous, and becomes a number.
+ * The identity. Heap never separates two people who were merged, so an id that
+ * may be shared is worse than none: if a person's external id or alias cannot
+ * be used, the event is a dead letter, and is not sent under any other id. Only
+ * a person who has neither is anonymous, and becomes a number.
  */
-#include "schema/track_parts.h"
+#include "schema/track_map.h"
 
+#include "schema/currents.h"
 #include "schema/text.h"
-
-#include <string.h>
 
 enum track_source {
 	TRACK_SOURCE_EXTERNAL,
@@ -21,217 +20,202 @@ enum track_source {
 static const char *const track_source_names[TRACK_SOURCES] = {
     "external_user_id", "alias", "user_id", "device_id"};
 
-static const char *const track_reasons[TRACK_SOURCES][TRACK_TROUBLES] = {
+static const char *const track_id_reasons[TRACK_SOURCES][TRACK_ID_DEFECTS] = {
     {NULL, "external_user_id is not text",
-	"external_user_id holds what is no character",
+	"external_user_id has an unreadable character",
 	"external_user_id is a placeholder",
 	"external_user_id is longer than 255 characters"},
-    {NULL, "alias is not text", "alias holds what is no character",
+    {NULL, "alias is not text", "alias has an unreadable character",
 	"alias is a placeholder", "alias is longer than 255 characters"},
-    {NULL, "user_id is not text", "user_id holds what is no character",
+    {NULL, "user_id is not text", "user_id has an unreadable character",
 	"user_id is a placeholder", "user_id is longer than 255 characters"},
-    {NULL, "device_id is not text", "device_id holds what is no character",
+    {NULL, "device_id is not text", "device_id has an unreadable character",
 	"device_id is a placeholder",
 	"device_id is longer than 255 characters"},
 };
 
-#define TRACK_TEXT(literal)                                                    \
-	{                                                                      \
-		literal, sizeof(literal) - 1                                   \
-	}
-
-/* In many places one such id stands for many people. */
-static const struct str track_placeholders[] = {TRACK_TEXT("null"),
-    TRACK_TEXT("undefined"), TRACK_TEXT("none"), TRACK_TEXT("nil"),
-    TRACK_TEXT("0"), TRACK_TEXT("user"), TRACK_TEXT("guest"),
-    TRACK_TEXT("anonymous"), TRACK_TEXT("unknown"), TRACK_TEXT("[redacted]"),
-    TRACK_TEXT("00000000-0000-0000-0000-000000000000"),
+/* Ids that apps send for many people at once. */
+static const struct str track_placeholders[] = {STR("null"), STR("undefined"),
+    STR("none"), STR("nil"), STR("0"), STR("user"), STR("guest"),
+    STR("anonymous"), STR("unknown"), STR("[redacted]"),
+    STR("00000000-0000-0000-0000-000000000000"),
     /* SHA-256 of nothing */
-    TRACK_TEXT("e3b0c44298fc1c149afbf4c8996fb924"
-	       "27ae41e4649b934ca495991b7852b855")};
+    STR("e3b0c44298fc1c149afbf4c8996fb924"
+	"27ae41e4649b934ca495991b7852b855")};
+
+static const struct str track_subject = STR("identity"); /* of decisions */
+
+/* ---- one id ---- */
 
 static bool
-track_placeholder(const struct track_rules *rules, const char *data, size_t len)
+track_placeholder(const struct track_rules *rules, struct str id)
 {
-	size_t count = sizeof(track_placeholders) / sizeof(*track_placeholders);
-
-	text_trim(&data, &len);
-	if (len == 0)
-		return true; /* nothing to be seen */
-	for (size_t i = 0; i < count; i++) {
-		const struct str *item = &track_placeholders[i];
-
-		if (text_equal_folded(item->data, item->len, data, len))
+	id = text_trim(id);
+	if (id.len == 0)
+		return true; /* nothing visible */
+	for (size_t i = 0;
+	     i < sizeof(track_placeholders) / sizeof(*track_placeholders);
+	     i++) {
+		if (text_equal_folded(track_placeholders[i], id))
 			return true;
 	}
 	for (size_t i = 0; i < rules->placeholders.count; i++) {
-		const char *item = rules->placeholders.items[i];
-		size_t item_len = strlen(item);
-
-		text_trim(&item, &item_len);
-		if (text_equal_folded(item, item_len, data, len))
+		if (text_equal_folded(
+			text_trim(str_text(rules->placeholders.items[i])), id))
 			return true;
 	}
 	return false;
 }
 
-bool
-track_there(const struct flat_node *node)
+enum track_id_defect
+track_id_check(const struct track_rules *rules, const struct flat_node *node)
 {
-	if (node == NULL || node->kind == SCAN_NULL)
-		return false;
-	return node->kind != SCAN_STRING ||
-	       !text_blank(node->text.data, node->text.len);
+	if (node->kind != SCAN_STRING && node->kind != SCAN_NUMBER)
+		return TRACK_ID_KIND;
+	if (text_has_replacement(node->text))
+		return TRACK_ID_UNREADABLE;
+	if (track_placeholder(rules, node->text))
+		return TRACK_ID_PLACEHOLDER;
+	if (text_characters(node->text) > TRACK_IDENTITY_MAX)
+		return TRACK_ID_LONG;
+	return TRACK_ID_VALID;
 }
 
 bool
-track_list_there(const struct flat_node *node)
+track_id_present(const struct flat_node *node)
+{
+	if (node == NULL || node->kind == SCAN_NULL)
+		return false;
+	return node->kind != SCAN_STRING || !text_blank(node->text);
+}
+
+bool
+track_ids_present(const struct flat_node *node)
 {
 	const char *at;
 
-	if (!track_there(node) || node->kind < SCAN_ARRAY)
-		return track_there(node);
+	if (!track_id_present(node) || node->kind < SCAN_ARRAY)
+		return track_id_present(node);
 	for (at = node->value + 1; strchr(" \t\r\n", *at) != NULL; at++)
 		;
 	return at + 1 < node->end;
 }
 
-enum track_trouble
-track_trouble(const struct track_rules *rules, const struct flat_node *node)
-{
-	const struct str *text = &node->text;
-
-	if (node->kind != SCAN_STRING && node->kind != SCAN_NUMBER)
-		return TRACK_TROUBLE_KIND;
-	if (text_mended(text->data, text->len))
-		return TRACK_TROUBLE_UNREADABLE;
-	if (track_placeholder(rules, text->data, text->len))
-		return TRACK_TROUBLE_PLACEHOLDER;
-	if (text_characters(text->data, text->len) > TRACK_IDENTITY_MAX)
-		return TRACK_TROUBLE_LONG;
-	return TRACK_TROUBLE_NONE;
-}
-
-/* FNV-1a, 64 bits: the quota needs no more. */
-static uint64_t
-track_who(char kind, const char *data, size_t len)
-{
-	uint64_t who =
-	    (0xcbf29ce484222325U ^ (unsigned char)kind) * 0x100000001b3U;
-
-	for (size_t i = 0; i < len; i++)
-		who = (who ^ (unsigned char)data[i]) * 0x100000001b3U;
-	return who;
-}
+/* ---- an identified person ---- */
 
 /* The person is identified by this id, or the event is dead. */
 static bool
-track_identify(struct track_job *job, enum track_source source,
+track_identify(struct track_map *map, enum track_source source,
     const struct flat_node *node)
 {
-	enum track_trouble trouble = track_trouble(job->rules, node);
+	const struct track_rules *rules = map->rules;
+	enum track_id_defect defect = track_id_check(rules, node);
 	const char *name = track_source_names[source];
 
-	job->identity_node = node;
-	if (trouble != TRACK_TROUBLE_NONE)
-		return track_dead(job, track_reasons[source][trouble]);
-	job->numeric = false;
-	job->identity = node->text;
-	job->identity_hashed = job->rules->identity_hash;
-	if (job->rules->identity_hash && track_marked(&job->identity)) {
-		track_say(job, "identity", 8, "%s, hashed at acceptance", name);
-	} else if (job->rules->identity_hash) {
-		if (job->rules->key == NULL)
-			return track_dead(job, "identity_hash without a key");
-		track_hash(job->rules, node->text.data, node->text.len,
-		    job->identity_hex);
-		job->identity = (struct str){job->identity_hex, TRACK_HEX};
-		track_say(job, "identity", 8, "HMAC-SHA-256 of %s", name);
+	map->identity_node = node;
+	if (defect != TRACK_ID_VALID)
+		return track_dead(map, track_id_reasons[source][defect]);
+	map->numeric = false;
+	map->identity = node->text;
+	map->identity_hashed = rules->identity_hash;
+	if (!rules->identity_hash) {
+		track_explain(map, track_subject, "%s", name);
+	} else if (track_marked(&map->identity)) {
+		track_explain(
+		    map, track_subject, "%s, hashed at acceptance", name);
 	} else {
-		track_say(job, "identity", 8, "%s", name);
+		if (rules->key.data == NULL)
+			return track_dead(map, "identity_hash without a key");
+		track_hash(rules, node->text, map->identity_hex);
+		map->identity = str_bytes(map->identity_hex, TRACK_HEX);
+		track_explain(map, track_subject, "HMAC-SHA-256 of %s", name);
 	}
-	job->result->who =
-	    track_who('i', job->identity.data, job->identity.len);
+	map->result->user_hash = str_hash('i', map->identity);
 	return true;
 }
 
-/* What may be an alias: its name, and whether it has the wanted label. */
 static const struct flat_node *
-track_alias_name(const struct track_job *job, const struct flat_node *alias,
-    bool *ret_labelled)
+track_user_find(const struct track_map *map, const char *name)
 {
-	const struct flat *flat = &job->flat;
-	const char *wanted = job->rules->alias_label;
-	const struct flat_node *name = alias, *label = NULL;
-
-	if (alias->kind == SCAN_OBJECT) {
-		name = flat_find(flat, flat_index(flat, alias), "alias_name");
-		label = flat_find(flat, flat_index(flat, alias), "alias_label");
-	}
-	*ret_labelled =
-	    wanted == NULL ||
-	    (label != NULL && label->kind == SCAN_STRING &&
-		label->text.len == strlen(wanted) &&
-		memcmp(label->text.data, wanted, label->text.len) == 0);
-	return name;
-}
-
-static const struct flat_node *
-track_user_find(const struct track_job *job, const char *name)
-{
-	if (job->user == NULL)
+	if (map->user == NULL)
 		return NULL;
-	return flat_find(&job->flat, flat_index(&job->flat, job->user), name);
+	return flat_find(&map->flat, flat_index(&map->flat, map->user), name);
 }
 
 /* The alias to use; the user itself may be one, by its alias_name. *ret_any:
  * there is one, with whatever label. */
 static const struct flat_node *
-track_alias_find(const struct track_job *job, bool *ret_any)
+track_alias_find(const struct track_map *map, bool *ret_any)
 {
 	static const char *const members[] = {"alias", "user_alias", NULL};
+	const struct flat *flat = &map->flat;
+	const char *wanted = map->rules->alias_label;
 
 	*ret_any = false;
-	for (size_t i = 0; job->user != NULL && i < 3; i++) {
-		const struct flat_node *alias, *name;
-		bool labelled;
+	for (size_t i = 0; map->user != NULL && i < 3; i++) {
+		const struct flat_node *alias, *name, *label = NULL;
 
-		alias = members[i] == NULL ? job->user
-					   : track_user_find(job, members[i]);
-		if (!track_there(alias))
+		alias = members[i] == NULL ? map->user
+					   : track_user_find(map, members[i]);
+		if (!track_id_present(alias))
 			continue;
-		name = track_alias_name(job, alias, &labelled);
-		if (!track_there(name))
+		name = alias;
+		if (alias->kind == SCAN_OBJECT) {
+			uint32_t index = flat_index(flat, alias);
+
+			name = flat_find(flat, index, "alias_name");
+			label = flat_find(flat, index, "alias_label");
+		}
+		if (!track_id_present(name))
 			continue;
 		*ret_any = true;
-		if (labelled)
+		if (wanted == NULL ||
+		    (label != NULL && label->kind == SCAN_STRING &&
+			str_equal_text(label->text, wanted)))
 			return name;
 	}
 	return NULL;
 }
 
-/* Nobody is there, or nobody by an id that `anonymous` has. */
+/* ---- an anonymous person ---- */
+
+uint64_t
+track_anonymous_user(struct str id)
+{
+	unsigned char md5[DIGEST_MD5];
+	uint64_t low = 0, high = 0;
+
+	digest_md5(id.data, id.len, md5);
+	for (unsigned i = 0; i < 4; i++) {
+		low |= (uint64_t)md5[i] << (8 * i);
+		high |= (uint64_t)md5[8 + i] << (8 * i);
+	}
+	return (high & 0x1fffff) << 32 | low;
+}
+
+/* There is no user, or none with an id that the rules accept for anonymous
+ * people. */
 static bool
-track_no_user(struct track_job *job)
+track_no_user(struct track_map *map)
 {
 	const char *reason = "no user";
 
-	if (track_there(job->user_id))
+	if (track_id_present(map->user_id))
 		reason = "anonymous, and without device_id";
-	else if (track_there(job->device_id))
+	else if (track_id_present(map->device_id))
 		reason = "anonymous, and without user_id";
-	if (job->known != NULL && job->known->user == 0)
-		return track_drop(job, reason);
-	if (job->rules->no_user_dead)
-		return track_dead(job, reason);
-	return track_drop(job, reason);
+	if (map->known != NULL && map->known->user == 0)
+		return track_drop(map, reason);
+	if (map->rules->no_user_dead)
+		return track_dead(map, reason);
+	return track_drop(map, reason);
 }
 
-/* Nobody knows this person: a number made of the device's id or Braze's. */
+/* The identity becomes a number made of the device's id or Braze's. */
 static bool
-track_anonymous(struct track_job *job)
+track_anonymous(struct track_map *map)
 {
-	const struct track_rules *rules = job->rules;
+	const struct track_rules *rules = map->rules;
 	const char *reason = NULL;
 
 	for (size_t i = 0; i < 2; i++) {
@@ -239,97 +223,97 @@ track_anonymous(struct track_job *job)
 		enum track_source source =
 		    device ? TRACK_SOURCE_DEVICE : TRACK_SOURCE_BRAZE;
 		const struct flat_node *node =
-		    device ? job->device_id : job->user_id;
-		enum track_trouble trouble;
+		    device ? map->device_id : map->user_id;
+		enum track_id_defect defect;
 
 		if (rules->anonymous[i] == TRACK_ANONYMOUS_NONE)
 			break;
-		if (!track_there(node))
+		if (!track_id_present(node))
 			continue;
-		trouble = track_trouble(rules, node);
-		if (trouble != TRACK_TROUBLE_NONE) {
+		defect = track_id_check(rules, node);
+		if (defect != TRACK_ID_VALID) {
 			if (reason == NULL)
-				reason = track_reasons[source][trouble];
-			track_say(job, "identity", 8, "not used: %s",
-			    track_reasons[source][trouble]);
+				reason = track_id_reasons[source][defect];
+			track_explain(map, track_subject, "not used: %s",
+			    track_id_reasons[source][defect]);
 			continue;
 		}
-		job->numeric = true;
-		job->number =
-		    track_anonymous_user(node->text.data, node->text.len);
-		job->result->who = track_who(
-		    'u', (const char *)&job->number, sizeof(job->number));
-		track_say(job, "identity", 8, "anonymous: a number made of %s",
+		map->numeric = true;
+		map->number = track_anonymous_user(node->text);
+		map->result->user_hash = str_hash('u',
+		    str_bytes((const char *)&map->number, sizeof(map->number)));
+		track_explain(map, track_subject,
+		    "anonymous: a number made of %s",
 		    track_source_names[source]);
 		return true;
 	}
 	if (reason != NULL)
-		return track_dead(job, reason);
+		return track_dead(map, reason);
 	if (rules->anonymous[0] == TRACK_ANONYMOUS_NONE &&
-	    (track_there(job->device_id) || track_there(job->user_id)))
-		return track_drop(job, "anonymous");
-	return track_no_user(job);
+	    (track_id_present(map->device_id) ||
+		track_id_present(map->user_id)))
+		return track_drop(map, "anonymous");
+	return track_no_user(map);
 }
 
 bool
-track_erasure(const struct track_job *job)
-{
-	static const char type[] = "users.UserDeleteRequest";
-
-	return job->type.len == sizeof(type) - 1 &&
-	       memcmp(job->type.data, type, job->type.len) == 0;
-}
-
-/* A request that names no person needs the operator: it is dead. */
-void
-track_erasure_read(struct track_job *job)
-{
-	struct track_result *result = job->result;
-	enum track_trouble trouble;
-
-	if (!track_there(job->user_id)) {
-		(void)track_dead(job, "erasure request without user_id");
-		return;
-	}
-	trouble = track_trouble(job->rules, job->user_id);
-	if (trouble != TRACK_TROUBLE_NONE) {
-		(void)track_dead(
-		    job, track_reasons[TRACK_SOURCE_BRAZE][trouble]);
-		return;
-	}
-	result->erase_len = job->user_id->text.len;
-	memcpy(result->erase, job->user_id->text.data, result->erase_len);
-	(void)track_drop(job, "erasure request");
-}
-
-bool
-track_identity_find(struct track_job *job)
+track_identity_find(struct track_map *map)
 {
 	const struct flat_node *external, *alias;
 	bool any_alias, list;
 
-	external = track_user_find(job, "external_user_id");
-	alias = track_alias_find(job, &any_alias);
-	list = track_list_there(track_user_find(job, "aliases")) ||
-	       track_list_there(track_user_find(job, "user_aliases"));
-	job->identified = track_there(external) || any_alias || list;
-	if (job->rules->identity == TRACK_IDENTITY_BRAZE) {
-		if (track_there(job->user_id)) {
-			job->identified = true;
+	external = track_user_find(map, "external_user_id");
+	alias = track_alias_find(map, &any_alias);
+	list = track_ids_present(track_user_find(map, "aliases")) ||
+	       track_ids_present(track_user_find(map, "user_aliases"));
+	map->identified = track_id_present(external) || any_alias || list;
+	if (map->rules->identity == TRACK_IDENTITY_BRAZE) {
+		if (track_id_present(map->user_id)) {
+			map->identified = true;
 			return track_identify(
-			    job, TRACK_SOURCE_BRAZE, job->user_id);
+			    map, TRACK_SOURCE_BRAZE, map->user_id);
 		}
-		if (job->identified)
-			return track_dead(job, "identified, but no user_id");
-		return track_anonymous(job);
+		if (map->identified)
+			return track_dead(map, "identified, but no user_id");
+		return track_anonymous(map);
 	}
-	if (track_there(external))
-		return track_identify(job, TRACK_SOURCE_EXTERNAL, external);
+	if (track_id_present(external))
+		return track_identify(map, TRACK_SOURCE_EXTERNAL, external);
 	if (alias != NULL)
-		return track_identify(job, TRACK_SOURCE_ALIAS, alias);
+		return track_identify(map, TRACK_SOURCE_ALIAS, alias);
 	if (any_alias)
-		return track_dead(job, "no alias with the wanted label");
-	if (list) /* which of them is nowhere said */
-		return track_dead(job, "a list of aliases is no identity");
-	return track_anonymous(job);
+		return track_dead(map, "no alias with the wanted label");
+	if (list) /* nothing says which of them to use */
+		return track_dead(map, "a list of aliases is not an identity");
+	return track_anonymous(map);
+}
+
+/* ---- requests to erase a person ---- */
+
+bool
+track_erasure(const struct track_map *map)
+{
+	return str_equal_text(map->type, CURRENTS_ERASURE);
+}
+
+/* A request that names no one is a dead letter, so that an operator sees it. */
+void
+track_erasure_read(struct track_map *map)
+{
+	struct track_result *result = map->result;
+	enum track_id_defect defect;
+
+	if (!track_id_present(map->user_id)) {
+		(void)track_dead(map, "erasure request without user_id");
+		return;
+	}
+	defect = track_id_check(map->rules, map->user_id);
+	if (defect != TRACK_ID_VALID) {
+		(void)track_dead(
+		    map, track_id_reasons[TRACK_SOURCE_BRAZE][defect]);
+		return;
+	}
+	result->erase_len = map->user_id->text.len;
+	memcpy(result->erase, map->user_id->text.data, result->erase_len);
+	(void)track_drop(map, "erasure request");
 }

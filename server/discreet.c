@@ -1,6 +1,6 @@
 #include "server/discreet.h"
 
-#include "schema/private.h"
+#include "schema/redact.h"
 
 /* The most that hashing makes of a byte: of `0,` in an array seventy-nine. */
 enum { DISCREET_GROWTH = 40, DISCREET_SPARE = 4096 };
@@ -14,8 +14,8 @@ discreet_add(
 	size_t before = out->len;
 	struct err err;
 
-	if (!private_write(rules, item->data.data, item->data.len, out, &err))
-		return err.code == ERR_INPUT; /* flawed: as it came */
+	if (!redact_write(rules, item->data, out, &err))
+		return err.code == ERR_INPUT; /* invalid: as it came */
 	item->data.data = NULL;
 	item->data.len = out->len - before;
 	return true;

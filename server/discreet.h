@@ -1,7 +1,7 @@
 #ifndef SERVER_DISCREET_H
 #define SERVER_DISCREET_H
 
-/* Privacy at acceptance (schema/private.h): what the queue is given. */
+/* Privacy at acceptance (schema/redact.h): what the queue is given. */
 
 #include "schema/track.h"
 #include "server/server.h"

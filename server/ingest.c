@@ -138,7 +138,7 @@ ingest_make_items(struct request *request)
 	size_t flawed = 0, cost;
 
 	for (size_t i = 0; i < batch->count; i++)
-		flawed += batch->events[i].flaw != CURRENTS_VALID;
+		flawed += batch->events[i].defect != CURRENTS_VALID;
 	cost =
 	    batch->count * (sizeof(*batch->events) + sizeof(*request->items)) +
 	    flawed * SERVER_REASON + observe_cost(batch);
@@ -190,7 +190,7 @@ ingest_put(struct request *request)
 	    .items = request->items,
 	    .count = request->batch.count,
 	    .notes = request->notes,
-	    .note_count = request->batch.note_count,
+	    .note_count = request->batch.drift_count,
 	};
 	if (!queue_put(request->server->queue, &request->put, request_done,
 		request, &request->err))
@@ -253,7 +253,7 @@ ingest_read(struct request *request)
 	const struct buf *text = body_text(&request->body);
 
 	counter_add(COUNTER_BODY_BYTES, text->len);
-	switch (currents_read(text->data != NULL ? text->data : "", text->len,
+	switch (currents_read(str_bytes(text->data, text->len),
 	    request->server->settings.max_events, &request->batch,
 	    &request->fault)) {
 	case CURRENTS_READ:

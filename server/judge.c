@@ -81,7 +81,7 @@ judge_one(const struct server_judge *judge, const struct currents_event *event,
 		item->fate = ITEM_DROP;
 		return;
 	}
-	if (event->flaw != CURRENTS_VALID && !accepted_once) {
+	if (event->defect != CURRENTS_VALID && !accepted_once) {
 		/* Its id says nothing for sure: two flawed events are the
 		 * same only if their bytes are. */
 		item->id.len = 0;
@@ -108,7 +108,7 @@ server_judge_batch(const struct server_judge *judge,
 		judge_one(judge, event, text, accepted_once, ret_reasons,
 		    &ret_items[i]);
 		len += event->len;
-		if (event->flaw != CURRENTS_VALID)
+		if (event->defect != CURRENTS_VALID)
 			ret_reasons += SERVER_REASON;
 	}
 	return discreet_make(judge->source->private_rules, ret_items,

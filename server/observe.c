@@ -8,8 +8,8 @@
 size_t
 observe_cost(const struct currents_batch *batch)
 {
-	return batch->note_count *
-	       (sizeof(*batch->notes) + sizeof(struct queue_drift) +
+	return batch->drift_count *
+	       (sizeof(*batch->drifts) + sizeof(struct queue_drift) +
 		   DRIFT_TEXT_MAX);
 }
 
@@ -19,17 +19,17 @@ observe_make(struct request *request)
 	const struct currents_batch *batch = &request->batch;
 	char *text;
 
-	if (batch->note_count == 0)
+	if (batch->drift_count == 0)
 		return true;
-	request->notes = calloc(batch->note_count, sizeof(*request->notes));
-	request->note_texts = malloc(batch->note_count * DRIFT_TEXT_MAX);
+	request->notes = calloc(batch->drift_count, sizeof(*request->notes));
+	request->note_texts = malloc(batch->drift_count * DRIFT_TEXT_MAX);
 	if (request->notes == NULL || request->note_texts == NULL)
 		return false;
-	for (size_t i = 0; i < batch->note_count; i++) {
+	for (size_t i = 0; i < batch->drift_count; i++) {
 		text = request->note_texts + i * DRIFT_TEXT_MAX;
-		drift_text_write(&batch->notes[i], text);
+		drift_text_write(&batch->drifts[i], text);
 		request->notes[i] = (struct queue_drift){
-		    .text = text, .events = batch->notes[i].events};
+		    .text = text, .events = batch->drifts[i].events};
 	}
 	return true;
 }
@@ -54,10 +54,10 @@ observe_tell(struct request *request)
 {
 	const struct currents_batch *batch = &request->batch;
 
-	for (size_t i = 0; i < batch->note_count; i++) {
+	for (size_t i = 0; i < batch->drift_count; i++) {
 		counter_add((enum counter)((int)COUNTER_DRIFT_TYPE +
-					   (int)batch->notes[i].what),
-		    batch->notes[i].events);
+					   (int)batch->drifts[i].what),
+		    batch->drifts[i].events);
 		if (!request->notes[i].first)
 			continue;
 		counter_add(COUNTER_DRIFT_FIRST, 1);

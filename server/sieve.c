@@ -66,13 +66,13 @@ sieve_rule(const struct sieve *sieve, const struct str *type)
 		const char *pattern = sieve->exclude[i];
 
 		if (erasure ? strcmp(pattern, CURRENTS_ERASURE) == 0
-			    : currents_type_matches(type, pattern))
+			    : currents_type_matches(*type, pattern))
 			return sieve->rules[i];
 	}
 	if (sieve->include == NULL || erasure)
 		return NULL;
 	for (size_t i = 0; sieve->include[i] != NULL; i++) {
-		if (currents_type_matches(type, sieve->include[i]))
+		if (currents_type_matches(*type, sieve->include[i]))
 			return NULL;
 	}
 	return "not included";

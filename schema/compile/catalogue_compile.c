@@ -1,8 +1,8 @@
 /*
  * Build-time generator: reads schema/events.json and writes the constant
- * tables that schema/catalogue_tables.h declares. It refuses a catalogue
- * that contradicts itself (a type with a property that is not described, a
- * kind that we do not know), so that a mistake there stops the build.
+ * tables that schema/catalogue_tables.h declares. It rejects a catalogue that
+ * contradicts itself (a type with a property that is not described, an unknown
+ * kind), so that a mistake there stops the build.
  */
 
 #include "schema/catalogue_tables.h"
@@ -77,7 +77,7 @@ class_constant(const char *owner, const json_t *name)
 	die("%s: no such class", owner);
 }
 
-/* The place of a key in an object; the object's size if it is not there. */
+/* The index of a key in an object; the object's size if it is not there. */
 static size_t
 index_of(json_t *object, const char *wanted)
 {
@@ -94,7 +94,7 @@ index_of(json_t *object, const char *wanted)
 	return at;
 }
 
-/* A C string; NULL for what is absent. */
+/* A C string; NULL if it is absent. */
 static void
 write_string(const json_t *string)
 {
@@ -116,27 +116,28 @@ write_string(const json_t *string)
 static void
 write_key(const char *name)
 {
-	struct catalogue_key key = catalogue_key(name, strlen(name));
+	struct catalogue_key key = catalogue_key(str_text(name));
 
-	fprintf(out, "\"%s\", %zu, {0x%llxu, 0x%llxu}, ", name, strlen(name),
+	fprintf(out, "STR(\"%s\"), {0x%llxu, 0x%llxu}, ", name,
 	    (unsigned long long)key.head, (unsigned long long)key.tail);
 }
 
-/* Fill the slots for a seed; returns how often a slot was taken already. */
+/* Fill the slots by a seed; returns how often a slot was already taken. */
 static size_t
 fill_slots(json_t *names, uint64_t seed, unsigned bits, uint16_t *slots)
 {
-	size_t mask = ((size_t)1 << bits) - 1, taken = 0, slot, len;
-	const char *name;
+	size_t mask = ((size_t)1 << bits) - 1, taken = 0, slot;
+	const char *key;
+	struct str name;
 	json_t *value;
 	uint16_t at = 0;
 
 	memset(slots, 0, sizeof(*slots) << bits);
-	json_object_foreach(names, name, value)
+	json_object_foreach(names, key, value)
 	{
-		len = strlen(name);
+		name = str_text(key);
 		slot =
-		    catalogue_slot(catalogue_key(name, len), len, seed, bits);
+		    catalogue_slot(catalogue_key(name), name.len, seed, bits);
 		for (; slots[slot] != 0; slot = (slot + 1) & mask)
 			taken++;
 		slots[slot] = ++at;
@@ -145,7 +146,7 @@ fill_slots(json_t *names, uint64_t seed, unsigned bits, uint16_t *slots)
 }
 
 /*
- * An open hash table with few or no collisions: of many seeds the best. The
+ * An open hash table with few or no collisions, by the best of many seeds. The
  * seeds are a fixed sequence, so that a build is repeatable.
  */
 static void
@@ -258,7 +259,7 @@ list_has(json_t *list, const char *wanted)
 	return false;
 }
 
-/* Of each property of the catalogue its type in this event type. */
+/* The kind of each property of the catalogue in this event type. */
 static void
 write_kinds(size_t type, const char *name, json_t *value)
 {

@@ -58,9 +58,9 @@ read_ours(const struct buf *body)
 	static struct currents_batch batch;
 	struct currents_fault fault;
 
-	if (currents_read(body->data, body->len, EVENTS, &batch, &fault) !=
-		CURRENTS_READ ||
-	    batch.count != EVENTS || batch.events[7].flaw != CURRENTS_VALID)
+	if (currents_read(str_bytes(body->data, body->len), EVENTS, &batch,
+		&fault) != CURRENTS_READ ||
+	    batch.count != EVENTS || batch.events[7].defect != CURRENTS_VALID)
 		exit(1);
 }
 

@@ -49,7 +49,7 @@ def trouble(value, rules):
         return "is not text"
     text = readable(value)
     if "\ufffd" in text:
-        return "holds what is no character"
+        return "has an unreadable character"
     if bare(text) in ["", *map(bare, PLACEHOLDERS + rules["placeholders"])]:
         return "is a placeholder"
     if len(text) > 255:
@@ -125,7 +125,7 @@ def heap_user(user, known, rules):
     elif any_alias:
         raise NotSent(Fate.DEAD, "no alias with the wanted label")
     elif listed:
-        raise NotSent(Fate.DEAD, "a list of aliases is no identity")
+        raise NotSent(Fate.DEAD, "a list of aliases is not an identity")
     reason = None
     ids = {"device": ("device_id", get(user, "device_id")),
            "braze_id": ("user_id", braze)}

@@ -13,12 +13,6 @@ enum { EVENTS_MAX = 1000 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static bool
-same_text(struct str a, struct str b)
-{
-	return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
-}
-
 static void
 check_alone(const char *body, const struct currents_event *event)
 {
@@ -32,33 +26,33 @@ check_alone(const char *body, const struct currents_event *event)
 	memcpy(alone + 1, body + event->at, event->len);
 	alone[event->len + 1] = ']';
 	currents_batch_init(&batch);
-	if (currents_read(alone, event->len + 2, 1, &batch, &fault) ==
-	    CURRENTS_READ) {
+	if (currents_read(str_bytes(alone, event->len + 2), 1, &batch,
+		&fault) == CURRENTS_READ) {
 		CHECK(batch.count == 1);
-		CHECK(batch.events[0].flaw == event->flaw);
+		CHECK(batch.events[0].defect == event->defect);
 		CHECK(batch.events[0].time_s == event->time_s);
-		CHECK(same_text(batch.events[0].type, event->type));
-		CHECK(same_text(batch.events[0].id, event->id));
+		CHECK(str_equal(batch.events[0].type, event->type));
+		CHECK(str_equal(batch.events[0].id, event->id));
 	} else {
-		/* the storage form is a fault, and flawed among others */
-		CHECK(event->flaw != CURRENTS_VALID);
+		/* the storage form is a fault, and invalid among others */
+		CHECK(event->defect != CURRENTS_VALID);
 	}
 	currents_batch_fini(&batch);
 	free(alone);
 }
 
 static void
-check_notes(const struct currents_batch *batch)
+check_drift(const struct currents_batch *batch)
 {
 	char text[DRIFT_TEXT_MAX];
 	struct drift drift;
 
-	CHECK(batch->note_count <= CURRENTS_DRIFT_MAX);
-	for (size_t i = 0; i < batch->note_count; i++) {
-		drift_text_write(&batch->notes[i], text);
+	CHECK(batch->drift_count <= CURRENTS_DRIFT_MAX);
+	for (size_t i = 0; i < batch->drift_count; i++) {
+		drift_text_write(&batch->drifts[i], text);
 		CHECK(drift_text_read(text, &drift));
-		CHECK(drift.what == batch->notes[i].what);
-		CHECK(batch->notes[i].events > 0);
+		CHECK(drift.what == batch->drifts[i].what);
+		CHECK(batch->drifts[i].events > 0);
 	}
 }
 
@@ -72,7 +66,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char why[200];
 
 	currents_batch_init(&batch);
-	switch (currents_read(body, size, EVENTS_MAX, &batch, &fault)) {
+	switch (
+	    currents_read(str_bytes(body, size), EVENTS_MAX, &batch, &fault)) {
 	case CURRENTS_READ:
 		for (size_t i = 0; i < batch.count; i++) {
 			const struct currents_event *event = &batch.events[i];
@@ -80,14 +75,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			CHECK(event->at >= past && event->len > 0);
 			past = event->at + event->len;
 			CHECK(past <= size);
-			CHECK(event->flaw == CURRENTS_VALID ||
+			CHECK(event->defect == CURRENTS_VALID ||
 			      (event->defect_at >= event->at &&
 				  event->defect_at < past));
 			currents_defect_write(event, why, sizeof(why));
 			CHECK(*why != '\0');
 			check_alone(body, event);
 		}
-		check_notes(&batch);
+		check_drift(&batch);
 		break;
 	case CURRENTS_FAULT:
 		CHECK(fault.at <= size && *fault.text != '\0');

@@ -9,23 +9,23 @@
 
 #include <stdlib.h>
 
-enum { LEVELS = 20 };
+enum { LEVELS = 20 }; /* walked; the rest is skipped */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void
 check_string(const struct scan_value *string)
 {
-	char *decoded = malloc(string->len + 1);
+	char *decoded = malloc(string->text.len + 1);
 	size_t len;
 
 	CHECK(decoded != NULL);
-	len = scan_decode(string->data, string->len, decoded);
-	CHECK(len <= string->len);
-	CHECK(string->escaped || len == string->len);
+	len = scan_decode(string->text, decoded);
+	CHECK(len <= string->text.len);
+	CHECK(string->escaped || len == string->text.len);
 	/* the comparison gives up on long escaped strings */
-	CHECK(scan_equals(string, decoded, len) ||
-	      (string->escaped && string->len > 512));
+	CHECK(scan_equal(string, str_bytes(decoded, len)) ||
+	      (string->escaped && string->text.len > 512));
 	for (size_t at = 0, step; !string->bad_utf8 && at < len; at += step) {
 		step = utf8_length(decoded + at, len - at);
 		CHECK(step > 0);
@@ -38,10 +38,10 @@ check_number(const struct scan_value *number)
 {
 	int64_t value;
 
-	if (scan_number_int64(number->data, number->len, &value))
-		CHECK(scan_number_integral(number->data, number->len));
+	if (scan_number_int64(number->text, &value))
+		CHECK(scan_number_integral(number->text));
 	if (number->plain)
-		CHECK(scan_number_integral(number->data, number->len));
+		CHECK(scan_number_integral(number->text));
 }
 
 /* Walk a value whose first token was read; false on a syntax error. */
@@ -59,7 +59,7 @@ walk(struct scan *scan, const struct scan_value *value, unsigned levels)
 	if (!scan_opened(value))
 		return true;
 	if (levels == 0)
-		return scan_skip(scan, &skipped, 64);
+		return scan_skip(scan, &skipped, SCAN_DEPTH);
 	for (;;) {
 		more = object ? scan_member(scan, &first, &key)
 			      : scan_element(scan, &first);
@@ -73,7 +73,7 @@ walk(struct scan *scan, const struct scan_value *value, unsigned levels)
 	}
 	CHECK(scan->at <= scan->end);
 	/* the other way through the same bytes comes to the same end */
-	if (scan_skip(&ahead, &skipped, 64))
+	if (scan_skip(&ahead, &skipped, SCAN_DEPTH))
 		CHECK(scan->error != NULL
 			  ? scan->too_deep != NULL || ahead.too_deep != NULL
 			  : ahead.at == scan->at);
@@ -88,7 +88,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct scan_value value;
 	struct scan scan;
 
-	scan_init(&scan, (const char *)data, size);
+	scan_init(&scan, str_bytes((const char *)data, size));
 	while (scan_space(&scan)) {
 		if (!scan_value(&scan, &value) || !walk(&scan, &value, LEVELS))
 			break;

@@ -1,11 +1,11 @@
 /*
  * The mapping: any bytes do not break it, and every event that the judge
- * finds sound becomes one JSON object or none, under any rules, whether or
+ * finds valid becomes one JSON object or none, under any rules, whether or
  * not private things were taken out before. The first byte chooses the rules.
  */
 
 #include "schema/currents.h"
-#include "schema/private.h"
+#include "schema/redact.h"
 #include "schema/scan.h"
 #include "schema/track.h"
 
@@ -25,8 +25,7 @@ choose(struct track_rules *rules, uint8_t chosen)
 	    {"name", "price"}, {"users.behaviors.Purchase", "bought"}};
 
 	track_rules_init(rules);
-	rules->key = "0123456789abcdef";
-	rules->key_len = 16;
+	rules->key = str_text("0123456789abcdef");
 	if ((chosen & 1) != 0)
 		rules->keep = (struct track_list){all, 1};
 	if ((chosen & 2) != 0)
@@ -52,25 +51,24 @@ check_object(const struct buf *out)
 	struct scan_value value;
 	struct scan scan;
 
-	scan_init(&scan, out->data, out->len);
+	scan_init(&scan, str_bytes(out->data, out->len));
 	CHECK(scan_value(&scan, &value) && value.kind == SCAN_OBJECT);
-	CHECK(scan_skip(&scan, &value, 64) && !scan_space(&scan));
+	CHECK(scan_skip(&scan, &value, SCAN_DEPTH) && !scan_space(&scan));
 	CHECK(scan.bad_utf8 == NULL && scan.too_deep == NULL);
 }
 
 static void
-check_write(
-    const struct track_rules *rules, const char *data, size_t len, bool sound)
+check_write(const struct track_rules *rules, struct str event, bool valid)
 {
 	struct track_result result;
 	struct err err;
 	struct buf out;
 
 	buf_init(&out, OUT_MAX);
-	if (!track_write(rules, data, len, &out, &result, &err)) {
-		CHECK(!sound && out.len == 0);
+	if (!track_write(rules, event, &out, &result, &err)) {
+		CHECK(!valid && out.len == 0);
 	} else if (result.fate == TRACK_SEND) {
-		CHECK(result.note_count <= TRACK_OMISSIONS_MAX);
+		CHECK(result.omission_count <= TRACK_OMISSIONS_MAX);
 		check_object(&out);
 	} else {
 		CHECK(out.len == 0 && result.reason != NULL);
@@ -81,8 +79,7 @@ check_write(
 /* What is kept when private things are taken out at acceptance becomes the
  * same Heap event as what came. */
 static void
-check_private(
-    const struct track_rules *rules, const char *data, size_t len, bool sound)
+check_redact(const struct track_rules *rules, struct str event, bool valid)
 {
 	struct track_result came, kept;
 	struct buf left, one, other;
@@ -91,12 +88,12 @@ check_private(
 	buf_init(&left, OUT_MAX);
 	buf_init(&one, OUT_MAX);
 	buf_init(&other, OUT_MAX);
-	if (!private_write(rules, data, len, &left, &err)) {
-		CHECK(!sound && left.len == 0);
-	} else if (sound) {
-		CHECK(track_write(rules, data, len, &one, &came, &err));
-		CHECK(track_write(
-		    rules, left.data, left.len, &other, &kept, &err));
+	if (!redact_write(rules, event, &left, &err)) {
+		CHECK(!valid && left.len == 0);
+	} else if (valid) {
+		CHECK(track_write(rules, event, &one, &came, &err));
+		CHECK(track_write(rules, str_bytes(left.data, left.len), &other,
+		    &kept, &err));
 		CHECK(came.fate == kept.fate && one.len == other.len);
 		CHECK(
 		    one.len == 0 || memcmp(one.data, other.data, one.len) == 0);
@@ -109,27 +106,27 @@ check_private(
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const char *body = (const char *)data + 1;
+	struct str body, bytes;
 	struct currents_batch batch;
 	struct currents_fault fault;
 	struct track_rules rules;
 
 	if (size == 0)
 		return 0;
+	body = str_bytes((const char *)data + 1, size - 1);
 	choose(&rules, data[0]);
-	check_write(&rules, body, size - 1, false);
-	check_private(&rules, body, size - 1, false);
+	check_write(&rules, body, false);
+	check_redact(&rules, body, false);
 	currents_batch_init(&batch);
-	if (currents_read(body, size - 1, EVENTS_MAX, &batch, &fault) ==
-	    CURRENTS_READ) {
+	if (currents_read(body, EVENTS_MAX, &batch, &fault) == CURRENTS_READ) {
 		for (size_t i = 0; i < batch.count; i++) {
 			const struct currents_event *event = &batch.events[i];
 
-			if (event->flaw != CURRENTS_VALID)
+			if (event->defect != CURRENTS_VALID)
 				continue;
-			check_write(&rules, body + event->at, event->len, true);
-			check_private(
-			    &rules, body + event->at, event->len, true);
+			bytes = str_bytes(body.data + event->at, event->len);
+			check_write(&rules, bytes, true);
+			check_redact(&rules, bytes, true);
 		}
 	}
 	currents_batch_fini(&batch);

@@ -25,9 +25,8 @@ STANDS_ON = {
 # What a module shows to the others; of base/, a shelf of tools, everything.
 PUBLIC = {
     "schema/currents.h", "schema/track.h", "schema/sample.h",
-    "schema/private.h", "schema/reach.h", "schema/blank.h",
-    "schema/person.h", "schema/pick.h",
-    "schema/document.h", "schema/drift.h",
+    "schema/redact.h", "schema/scan.h", "schema/text.h",
+    "schema/person.h", "schema/document.h", "schema/drift.h",
     "queue/queue.h", "queue/admin.h", "queue/rescue.h",
     "server/server.h",
     "forwarder/forwarder.h",

@@ -5,7 +5,7 @@
  * the reason, a tab, what would be sent.
  */
 
-#include "schema/private.h"
+#include "schema/redact.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -125,43 +125,40 @@ probe_rules(struct probe *probe, json_t *json)
 	rules->drop = probe_list(probe, 2, "drop");
 	rules->hash = probe_list(probe, 3, "hash");
 	key = json_string_value(json_object_get(json, "key"));
-	rules->key = key;
-	rules->key_len = key == NULL ? 0 : strlen(key);
+	rules->key = str_text(key);
 }
 
 /* As at acceptance: twice changes no more than once. What is not readable
  * stays as it is. */
 static void
-probe_private(
-    const struct probe *probe, const char *line, size_t len, struct buf *out)
+probe_redact(const struct probe *probe, struct str line, struct buf *out)
 {
 	struct buf once;
 	struct err err;
 
 	buf_init(&once, ROOM);
 	buf_reset(out);
-	if (private_write(&probe->rules, line, len, &once, &err)) {
-		CHECK(private_write(
-		    &probe->rules, once.data, once.len, out, &err));
+	if (redact_write(&probe->rules, line, &once, &err)) {
+		CHECK(redact_write(
+		    &probe->rules, str_bytes(once.data, once.len), out, &err));
 		CHECK(out->len == once.len &&
 		      memcmp(out->data, once.data, once.len) == 0);
 	} else {
 		CHECK(err.code == ERR_INPUT && once.len == 0);
-		CHECK(buf_append(out, line, len));
+		CHECK(buf_append(out, line.data, line.len));
 	}
 	buf_fini(&once);
 }
 
 static void
-probe_map(
-    const struct probe *probe, const char *line, size_t len, struct buf *out)
+probe_map(const struct probe *probe, struct str line, struct buf *out)
 {
 	static const char *const fates[] = {"send", "drop", "dead"};
 	struct track_result result;
 	struct err err;
 
 	buf_reset(out);
-	if (!track_write(&probe->rules, line, len, out, &result, &err)) {
+	if (!track_write(&probe->rules, line, out, &result, &err)) {
 		printf("fail\t%s\t\n", err.text);
 		return;
 	}
@@ -194,10 +191,12 @@ main(void)
 			    json_incref(json_object_get(json, "rules")));
 			json_decref(json);
 		} else if (probe_is(&probe, "private_at", "accept")) {
-			probe_private(&probe, line, (size_t)len, &accepted);
-			probe_map(&probe, accepted.data, accepted.len, &out);
+			probe_redact(
+			    &probe, str_bytes(line, (size_t)len), &accepted);
+			probe_map(&probe,
+			    str_bytes(accepted.data, accepted.len), &out);
 		} else {
-			probe_map(&probe, line, (size_t)len, &out);
+			probe_map(&probe, str_bytes(line, (size_t)len), &out);
 		}
 	}
 	json_decref(probe.json);

@@ -117,12 +117,6 @@ world_random(uint64_t below)
 /* ---- schema/track.h: a mapping ---- */
 
 void
-track_rules_init(struct track_rules *rules)
-{
-	memset(rules, 0, sizeof(*rules));
-}
-
-void
 track_head_write(struct buf *out, const char *app_id)
 {
 	(void)buf_printf(out, "%s:[", app_id);
@@ -135,18 +129,18 @@ track_tail_write(struct buf *out)
 }
 
 bool
-track_write(const struct track_rules *rules, const char *event, size_t len,
-    struct buf *out, struct track_result *ret_result, struct err *reterr)
+track_write(const struct track_rules *rules, struct str event, struct buf *out,
+    struct track_result *ret_result, struct err *reterr)
 {
-	size_t number = strtoul(event, NULL, 10);
+	size_t number = strtoul(event.data, NULL, 10);
 	struct world_event *of = &world->events[number];
 
 	of->mapped = rules->identity;
 	if (world->map_fails != ERR_NONE)
 		return err_set(reterr, world->map_fails, "it fails");
-	*ret_result =
-	    (struct track_result){.who = of->identity, .note_count = 1};
-	ret_result->notes[0] =
+	*ret_result = (struct track_result){
+	    .user_hash = of->identity, .omission_count = 1};
+	ret_result->omissions[0] =
 	    (struct track_omission){"plan", TRACK_OMISSION_CUT, 2};
 	if (of->drop) {
 		ret_result->fate = TRACK_DROP;
@@ -157,7 +151,7 @@ track_write(const struct track_rules *rules, const char *event, size_t len,
 				"id-%s", of->text);
 		return true;
 	}
-	if (buf_append(out, event, len))
+	if (buf_append(out, event.data, event.len))
 		return true;
 	out->failed = false;
 	return err_set_nomem(reterr);

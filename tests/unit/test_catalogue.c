@@ -43,10 +43,10 @@ test_properties(void **state)
 	assert_int_equal(json_object_size(all), catalogue_property_count());
 	json_object_foreach(all, name, value)
 	{
-		index = catalogue_property_find(name, strlen(name));
+		index = catalogue_property_find(str_text(name));
 		assert_int_equal(index, at++);
 		property = catalogue_property_at(index);
-		assert_string_equal(property->name, name);
+		assert_string_equal(property->name.data, name);
 		assert_string_equal(catalogue_kind_name(property->kind),
 		    json_string_value(json_object_get(value, "type")));
 		class = json_object_get(value, "class");
@@ -78,7 +78,7 @@ check_kinds(const struct catalogue_type *type, json_t *value)
 	const char *name;
 
 	for (size_t i = 0; i < catalogue_property_count(); i++) {
-		name = catalogue_property_at(i)->name;
+		name = catalogue_property_at(i)->name.data;
 		if (!has(list, name)) {
 			assert_int_equal(type->kinds[i], CATALOGUE_NO_KIND);
 			continue;
@@ -104,10 +104,10 @@ test_types(void **state)
 	assert_int_equal(json_object_size(all), catalogue_type_count());
 	json_object_foreach(all, name, value)
 	{
-		index = catalogue_type_find(name, strlen(name));
+		index = catalogue_type_find(str_text(name));
 		assert_int_equal(index, at++);
 		type = catalogue_type_at(index);
-		assert_string_equal(type->name, name);
+		assert_string_equal(type->name.data, name);
 		assert_string_equal(type->family,
 		    json_string_value(json_object_get(value, "family")));
 		check_kinds(type, value);
@@ -116,8 +116,9 @@ test_types(void **state)
 		list = json_object_get(value, "required");
 		assert_int_equal(type->required_count, json_array_size(list));
 		for (size_t i = 0; i < type->required_count; i++)
-			assert_true(has(list,
-			    catalogue_property_at(type->required[i])->name));
+			assert_true(
+			    has(list, catalogue_property_at(type->required[i])
+					  ->name.data));
 		list = json_object_get(value, "user");
 		for (size_t i = 0; i < catalogue_user_count(); i++)
 			assert_int_equal(type->user >> i & 1,
@@ -134,23 +135,26 @@ test_unknown(void **state)
 
 	(void)state;
 	assert_int_equal(
-	    catalogue_property_find("", 0), catalogue_property_count());
-	assert_int_equal(catalogue_type_find("", 0), catalogue_type_count());
+	    catalogue_property_find(str_text("")), catalogue_property_count());
+	assert_int_equal(
+	    catalogue_type_find(str_text("")), catalogue_type_count());
 	for (size_t i = 0; i < catalogue_type_count(); i++) {
-		len = catalogue_type_at(i)->len;
+		len = catalogue_type_at(i)->name.len;
 		for (size_t at = 0; at < len; at++) {
-			memcpy(name, catalogue_type_at(i)->name, len);
+			memcpy(name, catalogue_type_at(i)->name.data, len);
 			name[at] = '#';
-			assert_int_equal(catalogue_type_find(name, len),
+			assert_int_equal(
+			    catalogue_type_find(str_bytes(name, len)),
 			    catalogue_type_count());
 		}
 	}
 	for (size_t i = 0; i < catalogue_property_count(); i++) {
-		len = catalogue_property_at(i)->len;
+		len = catalogue_property_at(i)->name.len;
 		for (size_t at = 0; at < len; at++) {
-			memcpy(name, catalogue_property_at(i)->name, len);
+			memcpy(name, catalogue_property_at(i)->name.data, len);
 			name[at] = '#';
-			assert_int_equal(catalogue_property_find(name, len),
+			assert_int_equal(
+			    catalogue_property_find(str_bytes(name, len)),
 			    catalogue_property_count());
 		}
 	}

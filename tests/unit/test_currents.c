@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "schema/currents.h"
+#include "schema/scan.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,11 +19,11 @@
 
 enum { MAX = 1000 };
 
-#define SOUND(type, rest)                                                      \
+#define VALID(type, rest)                                                      \
 	"{\"event_type\":\"" type "\",\"id\":\"i\",\"time\":1" rest "}"
 #define PROPERTIES(type, properties)                                           \
-	SOUND(type, ",\"properties\":{" properties "}")
-#define EVENT  SOUND("x.New", "")
+	VALID(type, ",\"properties\":{" properties "}")
+#define EVENT  VALID("x.New", "")
 #define CUSTOM "users.behaviors.CustomEvent"
 #define CLICK  "users.messages.email.Click"
 
@@ -43,7 +44,7 @@ read_bytes(const char *body, size_t len)
 		memcpy(copy, body, len);
 	}
 	return currents_read(
-	    copy == NULL ? body : copy, len, MAX, &batch, &fault);
+	    str_bytes(copy == NULL ? body : copy, len), MAX, &batch, &fault);
 }
 
 static enum currents_result
@@ -80,7 +81,7 @@ test_faults(void **state)
 	    {"{\"events\":[" EVENT "],\"events\":true}", 62, "not an array"},
 	    {"5", 0, "neither"}, {" \"x\"", 1, "neither"},
 	    {"null", 0, "neither"},
-	    {"{\"foo\":1}", 0, "nor anything of an event"},
+	    {"{\"foo\":1}", 0, "nor any member of an event"},
 	    {"{\"events\":[" EVENT "]} x", 54, "follows"},
 	    {"{\"events\":[" EVENT "]", 52, "missing"},
 	    {"{\"events\":[" EVENT ",]}", 52, "not a JSON value"},
@@ -176,10 +177,10 @@ test_exact_bytes(void **state)
 
 /* An event with arrays nested below a member of it or of its properties. */
 static enum currents_defect
-flaw_at_depth(size_t depth, const char *before, const char *after)
+defect_at_depth(size_t depth, const char *before, const char *after)
 {
 	struct buf buf;
-	enum currents_defect flaw;
+	enum currents_defect defect;
 
 	buf_init(&buf, 1 << 20);
 	assert_true(buf_printf(&buf,
@@ -193,10 +194,10 @@ flaw_at_depth(size_t depth, const char *before, const char *after)
 	assert_true(buf_printf(&buf, "%s," EVENT "]}", after));
 	assert_int_equal(read_bytes(buf.data, buf.len), CURRENTS_READ);
 	assert_int_equal(batch.count, 2);
-	assert_int_equal(batch.events[1].flaw, CURRENTS_VALID);
-	flaw = batch.events[0].flaw;
+	assert_int_equal(batch.events[1].defect, CURRENTS_VALID);
+	defect = batch.events[0].defect;
 	buf_fini(&buf);
-	return flaw;
+	return defect;
 }
 
 static void
@@ -214,27 +215,27 @@ test_depth(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		size_t most = CURRENTS_DEPTH - cases[i].levels;
+		size_t most = SCAN_DEPTH - cases[i].levels;
 
 		assert_int_equal(
-		    flaw_at_depth(most, cases[i].before, cases[i].after),
+		    defect_at_depth(most, cases[i].before, cases[i].after),
 		    CURRENTS_VALID);
 		assert_int_equal(
-		    flaw_at_depth(most + 1, cases[i].before, cases[i].after),
+		    defect_at_depth(most + 1, cases[i].before, cases[i].after),
 		    CURRENTS_TOO_DEEP);
 		assert_int_equal(
-		    flaw_at_depth(100000, cases[i].before, cases[i].after),
+		    defect_at_depth(100000, cases[i].before, cases[i].after),
 		    CURRENTS_TOO_DEEP);
 	}
 	assert_int_equal(
-	    flaw_at_depth(
+	    defect_at_depth(
 		62, "\"properties\":{\"name\":\"n\",\"media_urls\":", "}}"),
 	    CURRENTS_VALID);
 	assert_int_equal(
-	    flaw_at_depth(
+	    defect_at_depth(
 		63, "\"properties\":{\"name\":\"n\",\"media_urls\":", "}}"),
 	    CURRENTS_TOO_DEEP);
-	assert_int_equal(flaw_at_depth(63, "\"user\":{\"user_id\":", "}}"),
+	assert_int_equal(defect_at_depth(63, "\"user\":{\"user_id\":", "}}"),
 	    CURRENTS_TOO_DEEP);
 }
 
@@ -247,7 +248,7 @@ test_texts(void **state)
 		      "\"id\":\"a\\u0000\\ud83d\\ude00\",\"time\":7,"
 		      "\"properties\":{\"name\":\"n\"}}," EVENT "]"),
 	    CURRENTS_READ);
-	assert_int_equal(batch.events[0].flaw, CURRENTS_VALID);
+	assert_int_equal(batch.events[0].defect, CURRENTS_VALID);
 	assert_true(batch.events[0].known);
 	assert_int_equal(batch.events[0].time_s, 7);
 	assert_int_equal(batch.events[0].type.len, sizeof(CUSTOM) - 1);

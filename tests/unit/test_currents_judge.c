@@ -1,5 +1,5 @@
 /*
- * The judge: every flaw of one event, and that its neighbour never suffers.
+ * The judge: every defect of one event, and that its neighbour never suffers.
  */
 
 #include <setjmp.h>
@@ -11,7 +11,7 @@
 
 #include "schema/catalogue.h"
 #include "schema/currents.h"
-#include "schema/currents_event.h"
+#include "schema/currents_reader.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,11 +19,11 @@
 
 enum { MAX = 1000 };
 
-#define SOUND(type, rest)                                                      \
+#define VALID(type, rest)                                                      \
 	"{\"event_type\":\"" type "\",\"id\":\"i\",\"time\":1" rest "}"
 #define PROPERTIES(type, properties)                                           \
-	SOUND(type, ",\"properties\":{" properties "}")
-#define EVENT	 SOUND("x.New", "")
+	VALID(type, ",\"properties\":{" properties "}")
+#define EVENT	 VALID("x.New", "")
 #define CUSTOM	 "users.behaviors.CustomEvent"
 #define LOCATION "users.behaviors.Location"
 #define CLICK	 "users.messages.email.Click"
@@ -45,7 +45,7 @@ read_bytes(const char *body, size_t len)
 		memcpy(copy, body, len);
 	}
 	return currents_read(
-	    copy == NULL ? body : copy, len, MAX, &batch, &fault);
+	    str_bytes(copy == NULL ? body : copy, len), MAX, &batch, &fault);
 }
 
 static enum currents_result
@@ -54,14 +54,14 @@ read_text(const char *body)
 	return read_bytes(body, strlen(body));
 }
 
-struct flaw_case {
+struct defect_case {
 	const char *event;
-	enum currents_defect flaw;
-	const char *text; /* of the flaw; NULL: not compared */
+	enum currents_defect defect;
+	const char *text; /* of the defect; NULL: not compared */
 };
 
 static void
-check_flaws(const struct flaw_case *cases, size_t count)
+check_defects(const struct defect_case *cases, size_t count)
 {
 	char body[2048], text[200];
 
@@ -73,22 +73,23 @@ check_flaws(const struct flaw_case *cases, size_t count)
 		    batch.count != 2)
 			fail_msg("%s: %s", cases[i].event, fault.text);
 		currents_defect_write(&batch.events[0], text, sizeof(text));
-		if (batch.events[0].flaw != cases[i].flaw ||
+		if (batch.events[0].defect != cases[i].defect ||
 		    (cases[i].text != NULL && strcmp(text, cases[i].text) != 0))
 			fail_msg("%s: %s", cases[i].event, text);
 		/* the neighbour never suffers */
-		assert_int_equal(batch.events[1].flaw, CURRENTS_VALID);
+		assert_int_equal(batch.events[1].defect, CURRENTS_VALID);
 		assert_true(batch.events[0].defect_at <
 			    batch.events[0].at + batch.events[0].len);
 	}
 }
 
-#define CHECK_FLAWS(cases) check_flaws(cases, sizeof(cases) / sizeof(cases[0]))
+#define CHECK_DEFECTS(cases)                                                   \
+	check_defects(cases, sizeof(cases) / sizeof(cases[0]))
 
 static void
 test_envelope(void **state)
 {
-	static const struct flaw_case cases[] = {
+	static const struct defect_case cases[] = {
 	    {EVENT, CURRENTS_VALID, "valid"},
 	    {"5", CURRENTS_NOT_OBJECT, "not a JSON object"},
 	    {"[]", CURRENTS_NOT_OBJECT, NULL},
@@ -106,37 +107,37 @@ test_envelope(void **state)
 		NULL},
 	    {"{\"event_type\":\"t\",\"id\":\"i\"}", CURRENTS_NO_TIME,
 		"no usable time: should be an integer, UNIX seconds"},
-	    {SOUND("t", ",\"user\":null"), CURRENTS_VALID, NULL},
-	    {SOUND("t", ",\"user\":{}"), CURRENTS_VALID, NULL},
-	    {SOUND("t", ",\"user\":[]"), CURRENTS_WRONG_TYPE,
+	    {VALID("t", ",\"user\":null"), CURRENTS_VALID, NULL},
+	    {VALID("t", ",\"user\":{}"), CURRENTS_VALID, NULL},
+	    {VALID("t", ",\"user\":[]"), CURRENTS_WRONG_TYPE,
 		"user should be object"},
-	    {SOUND("t", ",\"user\":\"\""), CURRENTS_WRONG_TYPE, NULL},
-	    {SOUND("t", ",\"user\":\"\",\"user\":{}"), CURRENTS_VALID, NULL},
-	    {SOUND("t", ",\"properties\":\"\""), CURRENTS_VALID, NULL},
-	    {SOUND("t", ",\"properties\":null"), CURRENTS_VALID, NULL},
-	    {SOUND("t", ",\"properties\":\"x\""), CURRENTS_WRONG_TYPE,
+	    {VALID("t", ",\"user\":\"\""), CURRENTS_WRONG_TYPE, NULL},
+	    {VALID("t", ",\"user\":\"\",\"user\":{}"), CURRENTS_VALID, NULL},
+	    {VALID("t", ",\"properties\":\"\""), CURRENTS_VALID, NULL},
+	    {VALID("t", ",\"properties\":null"), CURRENTS_VALID, NULL},
+	    {VALID("t", ",\"properties\":\"x\""), CURRENTS_WRONG_TYPE,
 		"properties should be object"},
-	    {SOUND("t", ",\"properties\":[]"), CURRENTS_WRONG_TYPE, NULL},
-	    {SOUND("t", ",\"user\":{\"user_id\":5}"), CURRENTS_WRONG_TYPE,
+	    {VALID("t", ",\"properties\":[]"), CURRENTS_WRONG_TYPE, NULL},
+	    {VALID("t", ",\"user\":{\"user_id\":5}"), CURRENTS_WRONG_TYPE,
 		"user.user_id should be string"},
-	    {SOUND("t", ",\"user\":{\"user_id\":5,\"user_id\":\"\"}"),
+	    {VALID("t", ",\"user\":{\"user_id\":5,\"user_id\":\"\"}"),
 		CURRENTS_VALID, NULL},
-	    {SOUND("t", ",\"user\":{\"external_user_id\":5.5,\"x\":[]}"),
+	    {VALID("t", ",\"user\":{\"external_user_id\":5.5,\"x\":[]}"),
 		CURRENTS_VALID, NULL},
-	    {SOUND("t", ",\"user\":{\"external_user_id\":true}"),
+	    {VALID("t", ",\"user\":{\"external_user_id\":true}"),
 		CURRENTS_WRONG_TYPE,
 		"user.external_user_id should be string or number"},
-	    {SOUND("t", ",\"user\":{\"device\\u005fid\":{}}"),
+	    {VALID("t", ",\"user\":{\"device\\u005fid\":{}}"),
 		CURRENTS_WRONG_TYPE, "user.device_id should be string"},
-	    {SOUND("t", ",\"user\":{\"timezone\":null,\"device_id\":null}"),
+	    {VALID("t", ",\"user\":{\"timezone\":null,\"device_id\":null}"),
 		CURRENTS_VALID, NULL},
-	    {SOUND("t", ",\"unknown\":[{\"a\":{}}]"), CURRENTS_VALID, NULL},
+	    {VALID("t", ",\"unknown\":[{\"a\":{}}]"), CURRENTS_VALID, NULL},
 	    {"{\"event_type\":\"t\",\"id\":\"i\",\"time\":1,\"id\":\"\"}",
 		CURRENTS_NO_ID, NULL},
 	};
 
 	(void)state;
-	CHECK_FLAWS(cases);
+	CHECK_DEFECTS(cases);
 }
 
 static void
@@ -144,7 +145,7 @@ test_times(void **state)
 {
 	static const struct {
 		const char *time;
-		bool sound;
+		bool valid;
 		int64_t time_s;
 	} cases[] = {{"0", true, 0}, {"-0", true, 0},
 	    {"1700000000", true, 1700000000},
@@ -161,8 +162,8 @@ test_times(void **state)
 		    "{\"event_type\":\"t\",\"id\":\"i\",\"time\":%s}",
 		    cases[i].time);
 		assert_int_equal(read_text(body), CURRENTS_READ);
-		if (batch.events[0].flaw !=
-			(cases[i].sound ? CURRENTS_VALID : CURRENTS_NO_TIME) ||
+		if (batch.events[0].defect !=
+			(cases[i].valid ? CURRENTS_VALID : CURRENTS_NO_TIME) ||
 		    batch.events[0].time_s != cases[i].time_s)
 			fail_msg("%s", cases[i].time);
 	}
@@ -171,23 +172,23 @@ test_times(void **state)
 static void
 test_properties(void **state)
 {
-	static const struct flaw_case cases[] = {
+	static const struct defect_case cases[] = {
 	    {PROPERTIES(CUSTOM, "\"name\":\"n\""), CURRENTS_VALID, NULL},
 	    {PROPERTIES(CUSTOM, "\"name\":\"\""), CURRENTS_VALID, NULL},
 	    {PROPERTIES(CUSTOM, "\"n\\u0061me\":\"n\""), CURRENTS_VALID, NULL},
 	    {PROPERTIES(CUSTOM, "\"name\":null"), CURRENTS_REQUIRED_MISSING,
 		"required property name is absent or null"},
 	    {PROPERTIES(CUSTOM, ""), CURRENTS_REQUIRED_MISSING, NULL},
-	    {SOUND(CUSTOM, ""), CURRENTS_REQUIRED_MISSING, NULL},
-	    {SOUND(CUSTOM, ",\"properties\":null"), CURRENTS_REQUIRED_MISSING,
+	    {VALID(CUSTOM, ""), CURRENTS_REQUIRED_MISSING, NULL},
+	    {VALID(CUSTOM, ",\"properties\":null"), CURRENTS_REQUIRED_MISSING,
 		NULL},
-	    {SOUND(
+	    {VALID(
 		 CUSTOM, ",\"properties\":{\"name\":\"n\"},\"properties\":{}"),
 		CURRENTS_REQUIRED_MISSING, NULL},
-	    {SOUND(
+	    {VALID(
 		 CUSTOM, ",\"properties\":{},\"properties\":{\"name\":\"n\"}"),
 		CURRENTS_VALID, NULL},
-	    {SOUND(CUSTOM,
+	    {VALID(CUSTOM,
 		 ",\"properties\":{\"name\":\"n\"},\"properties\":null"),
 		CURRENTS_REQUIRED_MISSING, NULL},
 	    {PROPERTIES(CUSTOM, "\"name\":5,\"name\":\"n\""), CURRENTS_VALID,
@@ -223,17 +224,17 @@ test_properties(void **state)
 	};
 
 	(void)state;
-	CHECK_FLAWS(cases);
+	CHECK_DEFECTS(cases);
 }
 
 static void
 test_integers(void **state)
 {
-#define SEND_TIME(value, flaw)                                                 \
+#define SEND_TIME(value, defect)                                               \
 	{                                                                      \
-		PROPERTIES(CLICK, "\"send_time\":" value), flaw, NULL          \
+		PROPERTIES(CLICK, "\"send_time\":" value), defect, NULL        \
 	}
-	static const struct flaw_case cases[] = {
+	static const struct defect_case cases[] = {
 	    SEND_TIME("5", CURRENTS_VALID),
 	    SEND_TIME("5.0", CURRENTS_VALID),
 	    SEND_TIME("1e3", CURRENTS_VALID),
@@ -252,24 +253,24 @@ test_integers(void **state)
 	};
 
 	(void)state;
-	CHECK_FLAWS(cases);
+	CHECK_DEFECTS(cases);
 }
 
 static void
 test_arrays(void **state)
 {
-#define REASONS(value, flaw)                                                   \
+#define REASONS(value, defect)                                                 \
 	{                                                                      \
 		PROPERTIES(CLICK, "\"suspected_bot_click_reason\":" value),    \
-		    flaw, NULL                                                 \
+		    defect, NULL                                               \
 	}
-#define MEDIA(value, flaw)                                                     \
+#define MEDIA(value, defect)                                                   \
 	{                                                                      \
 		PROPERTIES("users.messages.whatsapp.InboundReceive",           \
 		    "\"media_urls\":" value),                                  \
-		    flaw, NULL                                                 \
+		    defect, NULL                                               \
 	}
-	static const struct flaw_case cases[] = {
+	static const struct defect_case cases[] = {
 	    REASONS("[]", CURRENTS_VALID),
 	    REASONS("[\"\"]", CURRENTS_VALID),
 	    REASONS("[\"a\",\"b\"]", CURRENTS_VALID),
@@ -287,13 +288,13 @@ test_arrays(void **state)
 	};
 
 	(void)state;
-	CHECK_FLAWS(cases);
+	CHECK_DEFECTS(cases);
 }
 
 static void
 test_utf8(void **state)
 {
-	static const struct flaw_case cases[] = {
+	static const struct defect_case cases[] = {
 	    {PROPERTIES(CUSTOM, "\"name\":\"\xc3\xa9\""), CURRENTS_VALID, NULL},
 	    {PROPERTIES(CUSTOM, "\"name\":\"\xff\""), CURRENTS_BAD_UTF8,
 		"bytes that are not UTF-8"},
@@ -306,12 +307,12 @@ test_utf8(void **state)
 	};
 
 	(void)state;
-	CHECK_FLAWS(cases);
-	/* outside of events it is nobody's flaw */
+	CHECK_DEFECTS(cases);
+	/* outside of events it is no event's defect */
 	assert_int_equal(
 	    read_text("{\"a\xff\":\"\xff\",\"events\":[" EVENT "]}"),
 	    CURRENTS_READ);
-	assert_int_equal(batch.events[0].flaw, CURRENTS_VALID);
+	assert_int_equal(batch.events[0].defect, CURRENTS_VALID);
 }
 
 /* The members of user that are checked are those that the catalogue names. */
@@ -321,11 +322,10 @@ test_users(void **state)
 	(void)state;
 	assert_int_equal(catalogue_user_count(), CURRENTS_USERS);
 	for (size_t i = 0; i < CURRENTS_USERS; i++) {
-		const char *name = currents_users[i].name;
+		struct str name = currents_users[i].name;
 		size_t at = 0;
 
-		assert_int_equal(strlen(name), currents_users[i].len);
-		while (strcmp(catalogue_user_name(at), name) != 0)
+		while (!str_equal_text(name, catalogue_user_name(at)))
 			at++;
 	}
 }

@@ -197,7 +197,7 @@ test_damaged(void **state)
 /* ---- the rules ---- */
 
 static void
-test_who(void **state)
+test_identity_rules(void **state)
 {
 	static const char *const words[] = {"nobody", "n/a"};
 	struct track_rules rules, read;
@@ -214,26 +214,26 @@ test_who(void **state)
 	rules.anonymous[1] = TRACK_ANONYMOUS_NONE;
 	rules.placeholders = (struct track_list){words, 2};
 	rules.identity_hash = true;
-	rules.key = "the key of the test";
-	rules.key_len = strlen(rules.key);
+	rules.key = str_text("the key of the test");
 	rules.prefix = "braze-";
 	buf_init(&bytes, 1000);
 	buf_init(&again, 1000);
-	track_who_write(&rules, &bytes);
+	track_identity_rules_write(&rules, &bytes);
 	read.key = rules.key;
-	read.key_len = rules.key_len;
-	assert_true(track_who_read(bytes.data, bytes.len, &read, &items, &err));
-	assert_null(read.prefix); /* decides nothing about identity */
-	assert_ptr_equal(read.key, rules.key);
-	track_who_write(&read, &again);
+	assert_true(track_identity_rules_read(
+	    str_bytes(bytes.data, bytes.len), &read, &items, &err));
+	assert_null(read.prefix); /* not of the identity */
+	assert_ptr_equal(read.key.data, rules.key.data);
+	track_identity_rules_write(&read, &again);
 	assert_int_equal(again.len, bytes.len);
 	assert_memory_equal(again.data, bytes.data, bytes.len);
 	assert_null(memmem(bytes.data, bytes.len, "the key", 7));
 	free(items);
-	read.key = "another key, as long";
-	assert_true(track_who_read(bytes.data, bytes.len, &read, &items, &err));
+	read.key = str_text("another key, as long");
+	assert_true(track_identity_rules_read(
+	    str_bytes(bytes.data, bytes.len), &read, &items, &err));
 	assert_true(read.identity_hash);
-	assert_null(read.key);
+	assert_null(read.key.data);
 	free(items);
 	buf_fini(&bytes);
 	buf_fini(&again);
@@ -248,7 +248,7 @@ main(void)
 	    cmocka_unit_test(test_rules),
 	    cmocka_unit_test(test_many_rules),
 	    cmocka_unit_test(test_damaged),
-	    cmocka_unit_test(test_who),
+	    cmocka_unit_test(test_identity_rules),
 	};
 
 	log_set_level(LOG_ERROR + 1);

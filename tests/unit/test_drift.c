@@ -1,5 +1,5 @@
 /*
- * Notes of what Braze changed: what is noted, that nothing else is, their
+ * What Braze changed: what counts as drift, that nothing else does, its
  * text, and the catalogue's lines that would adopt them.
  */
 
@@ -33,12 +33,12 @@ read_body(const char *body)
 {
 	struct currents_fault fault;
 
-	if (currents_read(body, strlen(body), 100000, &batch, &fault) !=
+	if (currents_read(str_text(body), 100000, &batch, &fault) !=
 	    CURRENTS_READ)
 		fail_msg("%s: %s", body, fault.text);
 }
 
-/* The texts of all notes, each ended by a newline. */
+/* The texts of all drifts, each ended by a newline. */
 static const char *
 texts(void)
 {
@@ -47,8 +47,8 @@ texts(void)
 	size_t len = 0;
 
 	all[0] = '\0';
-	for (size_t i = 0; i < batch.note_count; i++) {
-		drift_text_write(&batch.notes[i], text);
+	for (size_t i = 0; i < batch.drift_count; i++) {
+		drift_text_write(&batch.drifts[i], text);
 		len += (size_t)snprintf(
 		    all + len, sizeof(all) - len, "%s\n", text);
 	}
@@ -65,7 +65,7 @@ noted_check(const struct noted *cases, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		read_body(cases[i].body);
 		assert_string_equal(texts(), cases[i].texts);
-		assert_int_equal(batch.notes_lost, 0);
+		assert_int_equal(batch.drifts_lost, 0);
 	}
 }
 
@@ -113,7 +113,7 @@ test_noted(void **state)
 		"unknown property\tx.New\tprice\tinteger\n"
 		"unknown user member\tx.New\tuser_id\tstring\n"
 		"unknown property\tx.New\tnew\tstring\n"},
-	    /* what is flawed otherwise says nothing of Braze's schema */
+	    /* what is invalid otherwise says nothing of Braze's schema */
 	    {"{\"event_type\":\"x.New\",\"id\":\"\",\"a\":1}", ""},
 	    {"[5]", ""},
 	};
@@ -122,7 +122,7 @@ test_noted(void **state)
 	noted_check(cases, sizeof(cases) / sizeof(cases[0]));
 }
 
-/* Flawed, and all the same a change of Braze's. */
+/* Invalid, and all the same a change of Braze's. */
 static void
 test_required_gone(void **state)
 {
@@ -157,10 +157,10 @@ test_once_a_batch(void **state)
 	    ",\"new\":\"x\"") "]");
 	assert_string_equal(texts(), "unknown property" C "new\tinteger\n"
 				     "unknown property" C "new\tstring\n");
-	assert_int_equal(batch.notes[0].events, 2);
-	assert_int_equal(batch.notes[1].events, 1);
+	assert_int_equal(batch.drifts[0].events, 2);
+	assert_int_equal(batch.drifts[1].events, 1);
 	read_body(CUSTOM(""));
-	assert_int_equal(batch.note_count, 0);
+	assert_int_equal(batch.drift_count, 0);
 }
 
 /* Samples are of the catalogue, but for required ones: none is noted. */
@@ -207,9 +207,9 @@ test_bounded(void **state)
 	assert_true(buf_ok(&body, NULL));
 	read_body(body.data);
 	assert_int_equal(batch.count, EVENTS);
-	assert_int_equal(batch.note_count, CURRENTS_DRIFT_MAX);
+	assert_int_equal(batch.drift_count, CURRENTS_DRIFT_MAX);
 	assert_int_equal(
-	    batch.notes_lost, EVENTS * (1 + KEYS) - CURRENTS_DRIFT_MAX);
+	    batch.drifts_lost, EVENTS * (1 + KEYS) - CURRENTS_DRIFT_MAX);
 	buf_fini(&body);
 }
 
@@ -217,7 +217,7 @@ static void
 test_text(void **state)
 {
 	char name[4096], text[DRIFT_TEXT_MAX];
-	struct currents_drift note = {.what = CURRENTS_DRIFT_PROPERTY,
+	struct currents_drift drifted = {.what = CURRENTS_DRIFT_PROPERTY,
 	    .type = {name, sizeof(name)},
 	    .field = {name, sizeof(name)},
 	    .json = "array<string|null>"};
@@ -230,7 +230,7 @@ test_text(void **state)
 		if (round == 2)
 			memcpy(
 			    name + DRIFT_NAME_MAX - 2, "\xf0\x9f\x98\x80", 4);
-		drift_text_write(&note, text);
+		drift_text_write(&drifted, text);
 		assert_true(drift_text_read(text, &drift));
 		assert_int_equal(drift.what, CURRENTS_DRIFT_PROPERTY);
 		assert_int_equal(drift.type.len,
@@ -252,7 +252,7 @@ names_write(const struct catalogue_type *type, struct buf *out)
 {
 	for (size_t i = 0; i < type->property_count; i++)
 		(void)buf_printf(out, "\"%s\", ",
-		    catalogue_property_at(type->properties[i])->name);
+		    catalogue_property_at(type->properties[i])->name.data);
 }
 
 static void
@@ -286,7 +286,7 @@ test_adopt(void **state)
 	    "blank required\tusers.UserOrphan\torphaned_by_id\tabsent",
 	};
 	const struct catalogue_type *type = catalogue_type_at(
-	    catalogue_type_find("users.UserDeleteRequest", 23));
+	    catalogue_type_find(str_text("users.UserDeleteRequest")));
 	struct buf out, expected;
 
 	(void)state;
@@ -327,7 +327,7 @@ test_adopt(void **state)
 static void
 test_adopt_names(void **state)
 {
-	struct currents_drift note = {.what = CURRENTS_DRIFT_PROPERTY,
+	struct currents_drift drifted = {.what = CURRENTS_DRIFT_PROPERTY,
 	    .type = {"x.New", 5},
 	    .json = "string"};
 	char text[8][DRIFT_TEXT_MAX], name[200];
@@ -340,8 +340,8 @@ test_adopt_names(void **state)
 	memset(name, 'n', sizeof(name) - 1);
 	name[sizeof(name) - 1] = '\0';
 	for (size_t i = 0; i < 8; i++) {
-		note.field = (struct str){fields[i], strlen(fields[i])};
-		drift_text_write(&note, text[i]);
+		drifted.field = str_text(fields[i]);
+		drift_text_write(&drifted, text[i]);
 		seen[i] = text[i];
 	}
 	adopt(seen, 8, &out);

@@ -18,10 +18,10 @@ enum { MANY = 5000, TEXT_MAX = 1 << 20 };
 static bool
 read_text(struct flat *flat, const char *text, struct err *ret_err)
 {
-	return flat_read(flat, text, strlen(text), ret_err);
+	return flat_read(flat, str_text(text), ret_err);
 }
 
-/* The paths and values of what is not gone, one a line. */
+/* The paths and values of what is not superseded, one a line. */
 static void
 list(struct flat *flat, char *ret)
 {
@@ -29,7 +29,7 @@ list(struct flat *flat, char *ret)
 	for (size_t i = 0; i < flat->count; i++) {
 		const struct flat_node *node = &flat->nodes[i];
 
-		if (node->gone || node->kind == SCAN_OBJECT)
+		if (node->superseded || node->kind == SCAN_OBJECT)
 			continue;
 		ret += sprintf(ret, "%.*s=%.*s\n", (int)node->path.len,
 		    node->path.data, (int)node->text.len, node->text.data);
@@ -61,8 +61,7 @@ test_lists(void **state)
 		struct flat flat;
 
 		assert_true(read_text(&flat, cases[i].in, NULL));
-		assert_true(
-		    flat_paths(&flat, FLAT_ROOT, strlen(cases[i].in), NULL));
+		assert_true(flat_paths(&flat, FLAT_ROOT, NULL));
 		list(&flat, got);
 		assert_string_equal(got, cases[i].want);
 		flat_fini(&flat);
@@ -101,7 +100,7 @@ nest(unsigned objects, const char *inside)
 	len += (size_t)sprintf(text + len, "{\"a\":%s}", inside);
 	for (unsigned i = 1; i < objects; i++)
 		text[len++] = '}';
-	ok = flat_read(&flat, text, len, NULL);
+	ok = flat_read(&flat, str_bytes(text, len), NULL);
 	if (ok)
 		assert_int_equal(flat.nodes[flat.count - 1].depth, objects);
 	flat_fini(&flat);
@@ -134,10 +133,10 @@ test_many(void **state)
 	for (int i = 0; i < 2 * MANY; i++)
 		len += (size_t)sprintf(text + len, "\"k%d\":%d,", i % MANY, i);
 	len += (size_t)sprintf(text + len, "\"end\":0}");
-	assert_true(flat_read(&flat, text, len, NULL));
+	assert_true(flat_read(&flat, str_bytes(text, len), NULL));
 	assert_int_equal(flat.count, 2 * MANY + 1);
 	for (size_t i = 0; i < flat.count; i++)
-		left += !flat.nodes[i].gone;
+		left += !flat.nodes[i].superseded;
 	assert_int_equal(left, MANY + 1);
 	node = flat_find(&flat, FLAT_ROOT, "k7");
 	assert_non_null(node);
@@ -160,8 +159,8 @@ test_long_paths(void **state)
 	    "{\"%0511d\":{\"\xf0\x9f\x98\x80\":{\"x\":1},"
 	    "\"\":2}}",
 	    0);
-	assert_true(flat_read(&flat, text, (size_t)len, NULL));
-	assert_true(flat_paths(&flat, FLAT_ROOT, (size_t)len, NULL));
+	assert_true(flat_read(&flat, str_bytes(text, (size_t)len), NULL));
+	assert_true(flat_paths(&flat, FLAT_ROOT, NULL));
 	assert_int_equal(flat.nodes[0].path.len, 511);
 	assert_false(flat.nodes[0].path_cut);
 	assert_int_equal(flat.nodes[1].path.len, 512);
@@ -189,16 +188,16 @@ test_paths_are_bounded(void **state)
 		len += (size_t)sprintf(text + len, ",\"\":1");
 	text[len++] = '}';
 	text[len++] = '}';
-	assert_true(flat_read(&flat, text, len, NULL));
-	assert_true(flat_paths(&flat, FLAT_ROOT, len, NULL)); /* all one key */
+	assert_true(flat_read(&flat, str_bytes(text, len), NULL));
+	assert_true(flat_paths(&flat, FLAT_ROOT, NULL)); /* all one key */
 	flat_fini(&flat);
 	len = (size_t)sprintf(text, "{\"%0500d\":{\"a\":0", 0);
 	for (int i = 0; i < 20 * MANY; i++)
 		len += (size_t)sprintf(text + len, ",\"%x\":1", i);
 	text[len++] = '}';
 	text[len++] = '}';
-	assert_true(flat_read(&flat, text, len, NULL));
-	assert_false(flat_paths(&flat, FLAT_ROOT, len, &err));
+	assert_true(flat_read(&flat, str_bytes(text, len), NULL));
+	assert_false(flat_paths(&flat, FLAT_ROOT, &err));
 	assert_int_equal(err.code, ERR_LIMIT);
 	flat_fini(&flat);
 	free(text);

@@ -1,4 +1,4 @@
-/* Whom an event is about, for erasing. */
+/* Which person an event is about, for erasing. */
 
 #include "schema/person.h"
 
@@ -60,16 +60,18 @@ test_person(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		/* Another id in the set changes nothing. */
-		const struct person_id ids[] = {
-		    {"nobody", 6}, {cases[i].id, strlen(cases[i].id)}};
+		const struct str ids[] = {
+		    STR("another"), str_text(cases[i].id)};
+		struct str event = str_text(cases[i].event);
 
-		if (person_matches(cases[i].event, strlen(cases[i].event), ids,
-			2) != cases[i].matches)
+		if (person_matches(event, ids, 2) != cases[i].matches)
 			fail_msg("%s in %s", cases[i].id, cases[i].event);
-		assert_false(person_matches(
-		    cases[i].event, strlen(cases[i].event), ids, 1));
+		assert_false(person_matches(event, ids, 1));
 	}
-	assert_false(person_mentioned("ann", 3, &(struct person_id){"", 0}));
+	assert_false(person_mentioned(str_text("ann"), str_text("")));
+	/* a NUL is no digit of an escape */
+	assert_false(person_mentioned(
+	    str_bytes("\\u\0\0\0\0", 6), str_text("\xff\xbf\xbf\xbf")));
 }
 
 int

@@ -1,4 +1,4 @@
-/* Samples are JSON, sound, of every type, repeatable, and of real size. */
+/* Samples are JSON, valid, of every type, repeatable, and of real size. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,18 +16,18 @@
 enum { ROUNDS = 200, NOW = 1790000000 };
 
 static void
-check_sound(const struct buf *event, const char *type)
+check_valid(const struct buf *event, const char *type)
 {
 	struct currents_batch batch;
 	struct currents_fault fault;
 	char why[200];
 
 	currents_batch_init(&batch);
-	assert_int_equal(
-	    currents_read(event->data, event->len, 1, &batch, &fault),
+	assert_int_equal(currents_read(str_bytes(event->data, event->len), 1,
+			     &batch, &fault),
 	    CURRENTS_READ);
 	assert_int_equal(batch.count, 1);
-	if (batch.events[0].flaw != CURRENTS_VALID) {
+	if (batch.events[0].defect != CURRENTS_VALID) {
 		currents_defect_write(&batch.events[0], why, sizeof(why));
 		fail_msg("%s: %s", why, type);
 	}
@@ -64,7 +64,7 @@ test_all_types_sound(void **state)
 		assert_non_null(json);
 		assert_int_equal(json_object_size(json), 5);
 		json_decref(json);
-		check_sound(&event, sample_type_name(type));
+		check_valid(&event, sample_type_name(type));
 		bytes += event.len;
 	}
 	/* the published examples average 0.9 KB */
@@ -91,11 +91,11 @@ test_odd_sound(void **state)
 		sample_odd_write(&sample, i % sample_types(), &event);
 		assert_true(buf_ok(&event, NULL));
 		assert_null(memchr(event.data, '\n', event.len));
-		assert_int_equal(
-		    currents_read(event.data, event.len, 1, &batch, &fault),
+		assert_int_equal(currents_read(str_bytes(event.data, event.len),
+				     1, &batch, &fault),
 		    CURRENTS_READ);
 		assert_int_equal(batch.count, 1);
-		if (batch.events[0].flaw != CURRENTS_VALID) {
+		if (batch.events[0].defect != CURRENTS_VALID) {
 			currents_defect_write(
 			    &batch.events[0], why, sizeof(why));
 			fail_msg("%s: %.*s", why, (int)event.len, event.data);

@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "base/buf.h"
 #include "schema/scan.h"
 
 #include <stdio.h>
@@ -29,10 +30,10 @@ scan_text(const char *text, size_t len, struct scan *scan)
 
 	assert_non_null(copy);
 	memmove(copy + 1, text, len);
-	scan_init(scan, copy + 1, len);
+	scan_init(scan, str_bytes(copy + 1, len));
 	if (scan_value(scan, &value) && scan_opened(&value) &&
-	    scan_skip(scan, &value, 64))
-		assert_ptr_equal(value.data + value.len, scan->at);
+	    scan_skip(scan, &value, SCAN_DEPTH))
+		assert_ptr_equal(value.text.data + value.text.len, scan->at);
 	if (scan->error == NULL && scan_space(scan))
 		scan->error = "trailing";
 	if (scan->error != NULL)
@@ -127,7 +128,7 @@ test_bad_utf8_ends(void **state)
 }
 
 static void
-test_unescape(void **state)
+test_decode(void **state)
 {
 	static const struct {
 		const char *raw, *decoded;
@@ -142,23 +143,18 @@ test_unescape(void **state)
 	    {"\\ud83d\\n", "\xef\xbf\xbd\n", 4},
 	    {"\\udbff\\udfff", "\xf4\x8f\xbf\xbf", 4},
 	    {"x\\u0000y", "x\0y", 3}};
-	struct buf buf;
 
 	(void)state;
-	buf_init(&buf, 64);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		buf_reset(&buf);
-		assert_true(
-		    scan_unescape(&buf, cases[i].raw, strlen(cases[i].raw)));
-		assert_int_equal(buf.len, cases[i].len);
-		if (buf.len > 0)
-			assert_memory_equal(
-			    buf.data, cases[i].decoded, buf.len);
+		struct str raw = str_text(cases[i].raw);
+		char *decoded = malloc(raw.len + 1); /* to its last byte */
+
+		assert_non_null(decoded);
+		assert_int_equal(scan_decode(raw, decoded + 1), cases[i].len);
+		assert_memory_equal(
+		    decoded + 1, cases[i].decoded, cases[i].len);
+		free(decoded);
 	}
-	buf_fini(&buf);
-	buf_init(&buf, 3);
-	assert_false(scan_unescape(&buf, "four", 4));
-	buf_fini(&buf);
 }
 
 static void
@@ -168,13 +164,13 @@ test_equals(void **state)
 	struct scan scan;
 
 	(void)state;
-	scan_init(&scan, "\"n\\u0061me\"", 11);
+	scan_init(&scan, str_text("\"n\\u0061me\""));
 	assert_true(scan_value(&scan, &value));
 	assert_true(value.escaped);
-	assert_true(scan_equals(&value, "name", 4));
-	assert_false(scan_equals(&value, "nane", 4));
-	assert_false(scan_equals(&value, "names", 5));
-	assert_false(scan_equals(&value, "", 0));
+	assert_true(scan_equal_text(&value, "name"));
+	assert_false(scan_equal_text(&value, "nane"));
+	assert_false(scan_equal_text(&value, "names"));
+	assert_false(scan_equal_text(&value, ""));
 }
 
 static void
@@ -207,15 +203,13 @@ test_numbers(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		const char *text = cases[i].text;
+		struct str number = str_text(cases[i].text);
 
 		value = 0;
-		if (scan_number_integral(text, strlen(text)) !=
-			cases[i].integral ||
-		    scan_number_int64(text, strlen(text), &value) !=
-			cases[i].fits ||
+		if (scan_number_integral(number) != cases[i].integral ||
+		    scan_number_int64(number, &value) != cases[i].fits ||
 		    value != cases[i].value)
-			fail_msg("%s", text);
+			fail_msg("%s", cases[i].text);
 	}
 }
 
@@ -228,10 +222,10 @@ test_plain_numbers(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < 4; i++) {
-		scan_init(&scan, texts[i], strlen(texts[i]));
+		scan_init(&scan, str_text(texts[i]));
 		assert_true(scan_value(&scan, &value));
 		assert_int_equal(value.plain, i < 2);
-		assert_int_equal(value.len, strlen(texts[i]));
+		assert_int_equal(value.text.len, strlen(texts[i]));
 	}
 }
 
@@ -280,7 +274,7 @@ main(void)
 	    cmocka_unit_test(test_refuses),
 	    cmocka_unit_test(test_string_places),
 	    cmocka_unit_test(test_bad_utf8_ends),
-	    cmocka_unit_test(test_unescape),
+	    cmocka_unit_test(test_decode),
 	    cmocka_unit_test(test_equals),
 	    cmocka_unit_test(test_numbers),
 	    cmocka_unit_test(test_plain_numbers),

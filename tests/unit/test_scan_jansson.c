@@ -68,9 +68,9 @@ ours_accepts(const char *text, size_t len)
 
 	assert_non_null(copy);
 	memcpy(copy + 1, text, len);
-	scan_init(&scan, copy + 1, len);
+	scan_init(&scan, str_bytes(copy + 1, len));
 	if (scan_value(&scan, &value) && scan_opened(&value) &&
-	    !scan_skip(&scan, &value, 64))
+	    !scan_skip(&scan, &value, SCAN_DEPTH))
 		assert_non_null(scan.error);
 	accepted =
 	    scan.error == NULL && scan.bad_utf8 == NULL && !scan_space(&scan);

@@ -116,14 +116,14 @@ test_omissions_are_bounded(void **state)
 	static char names[FORWARDER_OMISSIONS_MAX + 100][8];
 	static struct forwarder_omission omissions[FORWARDER_OMISSIONS_MAX];
 	struct sender *sender = calloc(1, sizeof(*sender));
-	struct track_result result = {.note_count = 1, .notes_lost = 1};
+	struct track_result result = {.omission_count = 1, .omissions_lost = 1};
 	char copy[8];
 
 	(void)state;
 	assert_non_null(sender);
 	for (size_t i = 0; i < FORWARDER_OMISSIONS_MAX + 100; i++) {
 		(void)snprintf(names[i], sizeof(names[i]), "%zu", i);
-		result.notes[0] =
+		result.omissions[0] =
 		    (struct track_omission){names[i], TRACK_OMISSION_BLANK, 2};
 		sender_omissions_add(sender, &result);
 	}
@@ -134,10 +134,11 @@ test_omissions_are_bounded(void **state)
 
 	/* the same text elsewhere is the same property */
 	(void)strcpy(copy, "5");
-	result = (struct track_result){.note_count = 2};
-	result.notes[0] =
+	result = (struct track_result){.omission_count = 2};
+	result.omissions[0] =
 	    (struct track_omission){copy, TRACK_OMISSION_BLANK, 40};
-	result.notes[1] = (struct track_omission){copy, TRACK_OMISSION_CUT, 1};
+	result.omissions[1] =
+	    (struct track_omission){copy, TRACK_OMISSION_CUT, 1};
 	sender_omissions_add(sender, &result);
 	assert_int_equal(sender->omissions_lost,
 	    FORWARDER_OMISSIONS_MAX + 100 + 2 * 100 + 1);

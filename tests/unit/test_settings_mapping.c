@@ -61,7 +61,7 @@ test_defaults(void **state)
 	assert_true(rules.add_timezone);
 	assert_null(rules.prefix);
 	assert_null(rules.alias_label);
-	assert_null(rules.key);
+	assert_null(rules.key.data);
 	assert_int_equal(rules.rename_count, 0);
 	assert_int_equal(
 	    rules.keep.count + rules.drop.count + rules.hash.count, 0);
@@ -108,8 +108,8 @@ test_rules(void **state)
 	assert_string_equal(rules.keep.items[0], "contact");
 	assert_string_equal(rules.drop.items[0], "*/dob");
 	assert_string_equal(rules.hash.items[0], "email*");
-	assert_int_equal(rules.key_len, 16);
-	assert_memory_equal(rules.key, "0123456789abcdef", 16);
+	assert_int_equal(rules.key.len, 16);
+	assert_memory_equal(rules.key.data, "0123456789abcdef", 16);
 	assert_true(buf_has(&settings.warnings, "remains two users in Heap"));
 	settings_fini(&settings);
 }

@@ -34,11 +34,11 @@ test_cut(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
-		assert_int_equal(text_cut(cases[i].text, strlen(cases[i].text),
-				     cases[i].units),
+		assert_int_equal(
+		    text_cut(str_text(cases[i].text), cases[i].units),
 		    cases[i].want);
-	assert_int_equal(text_units("a" EURO SMILE, 8), 4);
-	assert_int_equal(text_characters("a" EURO SMILE, 8), 3);
+	assert_int_equal(text_units(str_text("a" EURO SMILE)), 4);
+	assert_int_equal(text_characters(str_text("a" EURO SMILE)), 3);
 }
 
 static void
@@ -49,25 +49,20 @@ test_white(void **state)
 	    "\xe2\x80\x80\xe2\x80\x8a\xe2\x80\xa8\xe2\x80\xa9\xe2\x80\xaf"
 	    "\xe2\x81\x9f\xe3\x80\x80";
 	char text[256];
-	const char *data = text;
-	size_t len;
+	struct str trimmed;
 
 	(void)state;
-	assert_true(text_blank(white, sizeof(white) - 1));
-	assert_true(text_blank("", 0));
-	assert_false(text_blank("\xe2\x80\x8b", 3)); /* zero width */
-	assert_false(text_blank("\x1c", 1));
+	assert_true(text_blank(str_text(white)));
+	assert_true(text_blank(str_text("")));
+	assert_false(text_blank(str_text("\xe2\x80\x8b"))); /* zero width */
+	assert_false(text_blank(str_text("\x1c")));
 	strcpy(text, white);
 	strcat(text, EURO " " SMILE);
 	strcat(text, white);
-	len = strlen(text);
-	text_trim(&data, &len);
-	assert_int_equal(len, strlen(EURO " " SMILE));
-	assert_memory_equal(data, EURO " " SMILE, len);
-	data = white;
-	len = sizeof(white) - 1;
-	text_trim(&data, &len);
-	assert_int_equal(len, 0);
+	trimmed = text_trim(str_text(text));
+	assert_int_equal(trimmed.len, strlen(EURO " " SMILE));
+	assert_memory_equal(trimmed.data, EURO " " SMILE, trimmed.len);
+	assert_int_equal(text_trim(str_text(white)).len, 0);
 }
 
 static void
@@ -96,22 +91,21 @@ test_match(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		const char *pattern = cases[i].pattern, *text = cases[i].text;
+		struct str pattern = str_text(cases[i].pattern);
+		struct str text = str_text(cases[i].text);
 
-		assert_int_equal(text_match(pattern, strlen(pattern), text,
-				     strlen(text), false),
-		    cases[i].whole);
-		assert_int_equal(text_match(pattern, strlen(pattern), text,
-				     strlen(text), true),
-		    cases[i].nested);
+		assert_int_equal(
+		    text_match(pattern, text, false), cases[i].whole);
+		assert_int_equal(
+		    text_match(pattern, text, true), cases[i].nested);
 	}
 }
 
 static void
-test_mend(void **state)
+test_replacement(void **state)
 {
 	char text[16] = "a\0b\0";
-	size_t len = text_mend(text, 4);
+	size_t len = text_replace_nuls(text, 4);
 
 	(void)state;
 	assert_int_equal(len, 8);
@@ -119,38 +113,40 @@ test_mend(void **state)
 	    "a\xef\xbf\xbd"
 	    "b\xef\xbf\xbd",
 	    8);
-	assert_true(text_mended(text, len));
-	assert_false(text_mended("ab", 2));
-	assert_int_equal(text_mend(text, 0), 0);
+	assert_true(text_has_replacement(str_bytes(text, len)));
+	assert_false(text_has_replacement(str_text("ab")));
+	assert_int_equal(text_replace_nuls(text, 0), 0);
 }
 
 static void
 test_fold(void **state)
 {
 	(void)state;
-	assert_true(text_equal_folded("NuLL", 4, "null", 4));
-	assert_false(text_equal_folded("null", 4, "nul", 3));
-	assert_false(text_equal_folded("@", 1, "`", 1));
-	assert_true(text_equal_folded("\u017b\u00d3\u0141W", 7,
-	    "\u017c\u00f3\u0142w", 7)); /* Zolw, with its accents */
-	assert_true(text_equal_folded("\u03a3", 2, "\u03c2", 2)); /* sigma */
-	assert_true(text_equal_folded("\u212a", 3, "k", 1));	  /* Kelvin */
-	assert_false(text_equal_folded("\u017b", 2, "\u0142", 2));
-	assert_false(text_equal_folded("\u017b", 2, "\u017c\u017c", 4));
-	assert_true(text_equal_folded("\xc5", 1, "\xc5", 1)); /* no character */
+	assert_true(text_equal_folded(str_text("NuLL"), str_text("null")));
+	assert_false(text_equal_folded(str_text("null"), str_text("nul")));
+	assert_false(text_equal_folded(str_text("@"), str_text("`")));
+	assert_true(text_equal_folded(str_text("\u017b\u00d3\u0141W"),
+	    str_text("\u017c\u00f3\u0142w"))); /* Zolw, with its accents */
+	assert_true(text_equal_folded(
+	    str_text("\u03a3"), str_text("\u03c2"))); /* sigma */
+	assert_true(
+	    text_equal_folded(str_text("\u212a"), str_text("k"))); /* Kelvin */
+	assert_false(text_equal_folded(str_text("\u017b"), str_text("\u0142")));
+	assert_false(
+	    text_equal_folded(str_text("\u017b"), str_text("\u017c\u017c")));
+	assert_true(text_equal_folded(
+	    str_text("\xc5"), str_text("\xc5"))); /* no character */
 }
 
 static void
-test_unseen_ends(void **state)
+test_invisible_ends(void **state)
 {
 	static const char text[] = "\u200b \ufeff\u2060x\u200by\u200d\u00a0";
-	const char *data = text;
-	size_t len = sizeof(text) - 1;
+	struct str trimmed = text_trim(str_text(text));
 
 	(void)state;
-	text_trim(&data, &len);
-	assert_int_equal(len, strlen("x\u200by"));
-	assert_memory_equal(data, "x\u200by", len);
+	assert_int_equal(trimmed.len, strlen("x\u200by"));
+	assert_memory_equal(trimmed.data, "x\u200by", trimmed.len);
 }
 
 int
@@ -160,9 +156,9 @@ main(void)
 	    cmocka_unit_test(test_cut),
 	    cmocka_unit_test(test_white),
 	    cmocka_unit_test(test_match),
-	    cmocka_unit_test(test_mend),
+	    cmocka_unit_test(test_replacement),
 	    cmocka_unit_test(test_fold),
-	    cmocka_unit_test(test_unseen_ends),
+	    cmocka_unit_test(test_invisible_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,4 +1,4 @@
-/* Properties, names, privacy, notes, and what happens without room. */
+/* Properties, names, privacy, omissions, and what happens without room. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -71,8 +71,8 @@ check(struct fixture *f, const char *type, const char *properties,
 
 	put_event(f, type, properties);
 	buf_reset(&f->out);
-	assert_true(track_write(
-	    &f->rules, f->event.data, f->event.len, &f->out, &f->result, NULL));
+	assert_true(track_write(&f->rules,
+	    str_bytes(f->event.data, f->event.len), &f->out, &f->result, NULL));
 	assert_int_equal(f->result.fate, TRACK_SEND);
 	(void)buf_char(&f->out, '\0');
 	got = strstr(f->out.data, "\"properties\":");
@@ -143,14 +143,15 @@ test_names_that_clash(void **state)
 }
 
 static const struct track_omission *
-note_find(const struct fixture *f, const char *property,
+omission_find(const struct fixture *f, const char *property,
     enum track_omission_kind kind)
 {
-	for (unsigned i = 0; i < f->result.note_count; i++) {
-		const struct track_omission *note = &f->result.notes[i];
+	for (unsigned i = 0; i < f->result.omission_count; i++) {
+		const struct track_omission *omission = &f->result.omissions[i];
 
-		if (note->kind == kind && strcmp(note->property, property) == 0)
-			return note;
+		if (omission->kind == kind &&
+		    strcmp(omission->property, property) == 0)
+			return omission;
 	}
 	return NULL;
 }
@@ -166,8 +167,8 @@ put_long(struct fixture *f, const char *name, const char *part, int times)
 		(void)buf_text(&f->event, part);
 	(void)buf_text(&f->event, "\"}}");
 	buf_reset(&f->out);
-	assert_true(track_write(
-	    &f->rules, f->event.data, f->event.len, &f->out, &f->result, NULL));
+	assert_true(track_write(&f->rules,
+	    str_bytes(f->event.data, f->event.len), &f->out, &f->result, NULL));
 	(void)buf_char(&f->out, '\0');
 }
 
@@ -177,16 +178,17 @@ test_cut(void **state)
 	struct fixture *f = *state;
 
 	put_long(f, "name", "x", 1023);
-	assert_null(note_find(f, "name", TRACK_OMISSION_CUT));
+	assert_null(omission_find(f, "name", TRACK_OMISSION_CUT));
 	put_long(f, "name", "x", 1024);
-	assert_int_equal(note_find(f, "name", TRACK_OMISSION_CUT)->count, 1);
+	assert_int_equal(
+	    omission_find(f, "name", TRACK_OMISSION_CUT)->count, 1);
 	/* two units each: 511 fit, and half a character is none */
 	put_long(f, "name", "\xf0\x9f\x98\x80", 512);
-	assert_non_null(note_find(f, "name", TRACK_OMISSION_CUT));
+	assert_non_null(omission_find(f, "name", TRACK_OMISSION_CUT));
 	assert_int_equal(strlen(strstr(f->out.data, "\xf0\x9f\x98\x80")),
 	    511 * 4 + strlen("\"}}"));
 	put_long(f, "unheard_of", "x", 2000);
-	assert_non_null(note_find(f, "other", TRACK_OMISSION_CUT));
+	assert_non_null(omission_find(f, "other", TRACK_OMISSION_CUT));
 }
 
 static void
@@ -200,12 +202,12 @@ test_elements_that_do_not_fit(void **state)
 	snprintf(want, sizeof(want), "{\"a\":\"%01000d||x\"}", 0);
 	check(f, "a.b.C", in, want);
 	assert_int_equal(
-	    note_find(f, "other", TRACK_OMISSION_ELEMENTS)->count, 1);
+	    omission_find(f, "other", TRACK_OMISSION_ELEMENTS)->count, 1);
 	snprintf(in, sizeof(in), "{\"a\":[[\"%01100d\"],{}]}", 0);
 	check(f, "a.b.C", in, "{\"a\":\"[{}]\"}");
 	snprintf(in, sizeof(in), "{\"a\":[[\"%01100d\"]]}", 0);
 	check(f, "a.b.C", in, "{}");
-	assert_non_null(note_find(f, "other", TRACK_OMISSION_TOO_LONG));
+	assert_non_null(omission_find(f, "other", TRACK_OMISSION_TOO_LONG));
 }
 
 static void
@@ -237,7 +239,8 @@ test_privacy(void **state)
 		f->rules.drop = cases[i].drop;
 		check(f, "users.messages.email.Open", in, cases[i].want);
 		assert_int_equal(
-		    note_find(f, "push_token", TRACK_OMISSION_PRIVATE)->count,
+		    omission_find(f, "push_token", TRACK_OMISSION_PRIVATE)
+			->count,
 		    1);
 	}
 }
@@ -252,8 +255,7 @@ test_hash(void **state)
 
 	f->rules.hash = (struct track_list)LIST("a", "push_token");
 	check(f, "a.b.C", in, "{}");
-	f->rules.key = "Jefe";
-	f->rules.key_len = 4;
+	f->rules.key = str_text("Jefe");
 	check(f, "a.b.C", in,
 	    "{\"a\":\"5bdcc146bf60754e6a042426089575c7"
 	    "5a003f089d2739839dec58b964ec3843\"}");
@@ -283,13 +285,13 @@ test_names(void **state)
 	f->rules.custom_event_name = true;
 	put_event(f, custom, "{\"name\":\"bought\"}");
 	buf_reset(&f->out);
-	assert_true(track_write(
-	    &f->rules, f->event.data, f->event.len, &f->out, &f->result, NULL));
+	assert_true(track_write(&f->rules,
+	    str_bytes(f->event.data, f->event.len), &f->out, &f->result, NULL));
 	assert_memory_equal(f->out.data, "{\"event\":\"Bought\"", 17);
 	put_event(f, custom, "{\"name\":\"sold\"}");
 	buf_reset(&f->out);
-	assert_true(track_write(
-	    &f->rules, f->event.data, f->event.len, &f->out, &f->result, NULL));
+	assert_true(track_write(&f->rules,
+	    str_bytes(f->event.data, f->event.len), &f->out, &f->result, NULL));
 	assert_memory_equal(f->out.data, "{\"event\":\"braze-sold\"", 21);
 }
 
@@ -303,16 +305,17 @@ test_no_room(void **state)
 	struct err err;
 
 	put_event(f, "a.b.C", "{\"a\":\"x\\ny\",\"b\":[1,[2]],\"c\":3}");
-	assert_true(track_write(
-	    &f->rules, f->event.data, f->event.len, &f->out, &f->result, NULL));
+	assert_true(track_write(&f->rules,
+	    str_bytes(f->event.data, f->event.len), &f->out, &f->result, NULL));
 	whole = f->out.len;
 	for (size_t limit = 1; limit <= whole; limit++) {
 		struct buf out;
 
 		buf_init(&out, limit);
 		(void)buf_char(&out, '#');
-		assert_false(track_write(&f->rules, f->event.data, f->event.len,
-		    &out, &result, &err));
+		assert_false(track_write(&f->rules,
+		    str_bytes(f->event.data, f->event.len), &out, &result,
+		    &err));
 		assert_int_equal(err.code, ERR_LIMIT);
 		assert_int_equal(out.len, 1);
 		assert_false(out.failed);
@@ -335,7 +338,7 @@ test_fates(void **state)
 	    {"{}", TRACK_DEAD, "no event_type"},
 	    {"{\"event_type\":\"x\"}", TRACK_DEAD, "no id"},
 	    {"{\"event_type\":\"x\",\"id\":\"i\",\"time\":1e40}", TRACK_DEAD,
-		"time is none that Heap can read"},
+		"time is outside the range that Heap reads"},
 	    {"{\"event_type\":\"x\",\"id\":\"i\",\"time\":1}", TRACK_DEAD,
 		"no user"},
 	    {"{\"event_type\":\"users.UserDeleteRequest\",\"id\":\"i\","
@@ -354,8 +357,8 @@ test_fates(void **state)
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		assert_true(track_write(&f->rules, cases[i].event,
-		    strlen(cases[i].event), &f->out, &f->result, NULL));
+		assert_true(track_write(&f->rules, str_text(cases[i].event),
+		    &f->out, &f->result, NULL));
 		assert_int_equal(f->result.fate, cases[i].fate);
 		assert_string_equal(f->result.reason, cases[i].reason);
 		assert_int_equal(f->out.len, 0);

@@ -20,7 +20,7 @@
 	"{\"event_type\":\"a.b.C\",\"id\":\"i\",\"time\":1,\"user\":" user     \
 	    more "}"
 
-/* What has no form that is ever read, and what nobody knows. */
+/* Members of a form that is never read, and unknown ones. */
 static void
 test_unread(void **state)
 {
@@ -58,17 +58,18 @@ test_unread(void **state)
 	struct err err;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		keep(f, cases[i].in, strlen(cases[i].in));
+		keep(f, str_text(cases[i].in));
 		(void)buf_char(&f->kept, '\0');
 		assert_string_equal(f->kept.data, cases[i].kept);
 	}
 	buf_reset(&f->kept);
-	assert_false(private_write(&f->rules, "{\"a\"", 4, &f->kept, &err));
+	assert_false(
+	    redact_write(&f->rules, str_text("{\"a\""), &f->kept, &err));
 	assert_int_equal(err.code, ERR_INPUT);
 	assert_int_equal(f->kept.len, 0);
 }
 
-/* Buried for the same reason as it would be, but nobody's id is kept. */
+/* Dead for the same reason as it would be, but no id is kept. */
 static void
 test_unusable_identities(void **state)
 {
@@ -86,7 +87,7 @@ test_unusable_identities(void **state)
 		"external_user_id is a placeholder"},
 	    {"{\"external_user_id\":\"s\\u0000\"}",
 		"{\"external_user_id\":\"\xef\xbf\xbd\"}",
-		"external_user_id holds what is no character"},
+		"external_user_id has an unreadable character"},
 	    {"{\"external_user_id\":true}", "{\"external_user_id\":[]}",
 		"external_user_id is not text"},
 	    {"{\"alias\":{\"alias_name\":\"" DATA "\"}}",
@@ -96,8 +97,8 @@ test_unusable_identities(void **state)
 		"{\"alias_name\":\"guest\",\"user_alias\":\"" MARK "\"}",
 		"no alias with the wanted label"},
 	    {"{\"aliases\":[\"s\"],\"device_id\":\"d\"}", "{\"aliases\":[[]]}",
-		"a list of aliases is no identity"},
-	    /* nobody knows this one by anything else */
+		"a list of aliases is not an identity"},
+	    /* this person is known by nothing else */
 	    {"{\"device_id\":\"d\",\"user_id\":\"b\",\"timezone\":\"t\"}",
 		"{\"device_id\":\"d\",\"user_id\":\"b\"}", NULL},
 	};
@@ -110,13 +111,13 @@ test_unusable_identities(void **state)
 	    (struct track_list)LIST("device_id", "braze_user_id", "timezone");
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		put(f, "a.b.C", cases[i].user, "\"properties\":{}");
-		keep(f, f->event.data, f->event.len);
-		map(f, f->event.data, f->event.len);
+		keep(f, view(&f->event));
+		map(f, view(&f->event));
 		if (cases[i].reason != NULL)
 			assert_string_equal(f->result.reason, cases[i].reason);
 		else
 			assert_int_equal(f->result.fate, TRACK_SEND);
-		map(f, f->kept.data, f->kept.len);
+		map(f, view(&f->kept));
 		if (cases[i].reason != NULL)
 			assert_string_equal(f->result.reason, cases[i].reason);
 		else

@@ -64,7 +64,8 @@ test_golden(void **state)
 	assert_non_null(want);
 	track_rules_init(&rules);
 	buf_init(&out, ROOM);
-	assert_true(track_write(&rules, in, len, &out, &result, NULL));
+	assert_true(
+	    track_write(&rules, str_bytes(in, len), &out, &result, NULL));
 	assert_string_equal(fates[result.fate],
 	    json_string_value(json_object_get(want, "fate")));
 	reason = json_object_get(want, "reason");

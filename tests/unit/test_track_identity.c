@@ -1,6 +1,6 @@
 /*
  * Who it is: every combination of external id, alias, device id and user id,
- * each absent, null, empty, sound, a placeholder, redacted, or too long.
+ * each absent, null, empty, valid, a placeholder, redacted, or too long.
  */
 
 #include <setjmp.h>
@@ -15,22 +15,22 @@
 #include <stdio.h>
 #include <string.h>
 
-enum state { ABSENT, NOTHING, EMPTY, SOUND, PLACEHOLDER, REDACTED, LONG };
+enum state { ABSENT, NOTHING, EMPTY, VALID, PLACEHOLDER, REDACTED, LONG };
 
 enum { STATES = LONG + 1, ROOM = 1 << 16, EVENT_MAX = 4096 };
 
 static const char *const states[STATES] = {
-    "absent", "null", "empty", "sound", "placeholder", "redacted", "too long"};
+    "absent", "null", "empty", "valid", "placeholder", "redacted", "too long"};
 
 static bool
 is_there(enum state state)
 {
-	return state >= SOUND;
+	return state >= VALID;
 }
 
 /* Append "name":value, for a state. */
 static void
-put_id(struct buf *event, const char *name, const char *sound, enum state state)
+put_id(struct buf *event, const char *name, const char *valid, enum state state)
 {
 	static const char *const values[STATES] = {NULL, "null", "\"\"", NULL,
 	    "\" Undefined\"", "\"[REDACTED]\"", NULL};
@@ -40,8 +40,8 @@ put_id(struct buf *event, const char *name, const char *sound, enum state state)
 	if (event->data[event->len - 1] != '{')
 		(void)buf_char(event, ',');
 	(void)buf_printf(event, "\"%s\":", name);
-	if (state == SOUND)
-		(void)buf_printf(event, "\"%s\"", sound);
+	if (state == VALID)
+		(void)buf_printf(event, "\"%s\"", valid);
 	else if (state == LONG)
 		(void)buf_printf(event, "\"%0256d\"", 7);
 	else
@@ -76,7 +76,7 @@ put_event(struct buf *event, const struct ids *ids)
 struct want {
 	enum track_fate fate;
 	const char *reason; /* or NULL */
-	char who[64];	    /* what must be in the output */
+	char user[64];	    /* what must be in the output */
 };
 
 static const char *
@@ -90,13 +90,13 @@ trouble(const char *name, enum state state)
 }
 
 static struct want
-want_identity(const char *name, const char *sound, enum state state)
+want_identity(const char *name, const char *valid, enum state state)
 {
 	struct want want = {.fate = TRACK_SEND};
 
-	if (state == SOUND)
+	if (state == VALID)
 		snprintf(
-		    want.who, sizeof(want.who), "\"identity\":\"%s\"", sound);
+		    want.user, sizeof(want.user), "\"identity\":\"%s\"", valid);
 	else
 		want = (struct want){TRACK_DEAD, trouble(name, state), ""};
 	return want;
@@ -107,8 +107,8 @@ want_number(const char *id)
 {
 	struct want want = {.fate = TRACK_SEND};
 
-	snprintf(want.who, sizeof(want.who), "\"user_id\":\"%llu\"",
-	    (unsigned long long)track_anonymous_user(id, strlen(id)));
+	snprintf(want.user, sizeof(want.user), "\"user_id\":\"%llu\"",
+	    (unsigned long long)track_anonymous_user(str_text(id)));
 	return want;
 }
 
@@ -121,9 +121,9 @@ want_of(const struct ids *ids)
 		    "external_user_id", "external", ids->external);
 	if (is_there(ids->alias))
 		return want_identity("alias", "alias", ids->alias);
-	if (ids->device == SOUND)
+	if (ids->device == VALID)
 		return want_number("device");
-	if (ids->user == SOUND)
+	if (ids->user == VALID)
 		return want_number("braze");
 	if (is_there(ids->device))
 		return (struct want){
@@ -143,12 +143,12 @@ check_ids(const struct track_rules *rules, const struct ids *ids,
 
 	put_event(event, ids);
 	buf_reset(out);
-	assert_true(
-	    track_write(rules, event->data, event->len, out, &result, NULL));
+	assert_true(track_write(
+	    rules, str_bytes(event->data, event->len), out, &result, NULL));
 	(void)buf_char(out, '\0');
 	if (result.fate != want.fate ||
 	    (want.reason != NULL && strcmp(result.reason, want.reason) != 0) ||
-	    strstr(out->data, want.who) == NULL)
+	    strstr(out->data, want.user) == NULL)
 		fail_msg("external %s, alias %s, device %s, user %s: %s: %s",
 		    states[ids->external], states[ids->alias],
 		    states[ids->device], states[ids->user],
@@ -180,7 +180,7 @@ test_every_combination(void **state)
 static void
 test_same_user_same_who(void **state)
 {
-	struct ids ids = {SOUND, ABSENT, ABSENT, ABSENT};
+	struct ids ids = {VALID, ABSENT, ABSENT, ABSENT};
 	struct track_result one, two, other;
 	struct track_rules rules;
 	struct buf event, out;
@@ -190,18 +190,18 @@ test_same_user_same_who(void **state)
 	buf_init(&event, EVENT_MAX);
 	buf_init(&out, ROOM);
 	put_event(&event, &ids);
-	assert_true(
-	    track_write(&rules, event.data, event.len, &out, &one, NULL));
-	ids.device = ids.user = SOUND;
+	assert_true(track_write(
+	    &rules, str_bytes(event.data, event.len), &out, &one, NULL));
+	ids.device = ids.user = VALID;
 	put_event(&event, &ids);
-	assert_true(
-	    track_write(&rules, event.data, event.len, &out, &two, NULL));
+	assert_true(track_write(
+	    &rules, str_bytes(event.data, event.len), &out, &two, NULL));
 	ids.external = EMPTY;
 	put_event(&event, &ids);
-	assert_true(
-	    track_write(&rules, event.data, event.len, &out, &other, NULL));
-	assert_true(one.who == two.who);
-	assert_true(one.who != other.who);
+	assert_true(track_write(
+	    &rules, str_bytes(event.data, event.len), &out, &other, NULL));
+	assert_true(one.user_hash == two.user_hash);
+	assert_true(one.user_hash != other.user_hash);
 	buf_fini(&event);
 	buf_fini(&out);
 }
@@ -219,8 +219,8 @@ check_user(const struct track_rules *rules, const char *user, const char *want)
 	    "{\"event_type\":\"a.b.C\",\"id\":\"i\",\"time\":1,"
 	    "\"user\":%s}",
 	    user);
-	assert_true(
-	    track_write(rules, event.data, event.len, &out, &result, NULL));
+	assert_true(track_write(
+	    rules, str_bytes(event.data, event.len), &out, &result, NULL));
 	(void)buf_char(&out, '\0');
 	if (result.reason != NULL)
 		assert_string_equal(result.reason, want);
@@ -259,7 +259,7 @@ test_placeholders_of_any_script(void **state)
 static void
 test_aliases(void **state)
 {
-	static const char list[] = "a list of aliases is no identity";
+	static const char list[] = "a list of aliases is not an identity";
 	static const struct {
 		const char *user, *want;
 	} cases[] = {
@@ -312,8 +312,8 @@ test_number_of_a_device(void **state)
 	static const char id[] = "5a41f0df-b69a-4a99-b656-79506a86c3f8";
 
 	(void)state;
-	assert_true(
-	    track_anonymous_user(id, sizeof(id) - 1) == 8325872782136936u);
+	assert_true(track_anonymous_user(str_bytes(id, sizeof(id) - 1)) ==
+		    8325872782136936u);
 }
 
 /* Whose erasure is asked for outlives the bytes of the event. */
@@ -330,8 +330,7 @@ test_erase(void **state)
 	(void)state;
 	track_rules_init(&rules);
 	buf_init(&out, 4096);
-	assert_true(
-	    track_write(&rules, event, sizeof(event) - 1, &out, &result, NULL));
+	assert_true(track_write(&rules, str_text(event), &out, &result, NULL));
 	assert_int_equal(result.fate, TRACK_DROP);
 	assert_int_equal(result.erase_len, 3);
 	assert_memory_equal(result.erase, "bac", 3);

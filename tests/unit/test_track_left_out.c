@@ -21,7 +21,7 @@ map_properties(struct fixture *f, const char *type, const char *properties)
 	f->event.len--;
 	(void)buf_text(&f->event, properties);
 	(void)buf_char(&f->event, '}');
-	map(f, f->event.data, f->event.len);
+	map(f, view(&f->event));
 }
 
 static unsigned
@@ -30,11 +30,12 @@ noted(const struct fixture *f, const char *property,
 {
 	unsigned count = 0;
 
-	for (unsigned i = 0; i < f->result.note_count; i++) {
-		const struct track_omission *note = &f->result.notes[i];
+	for (unsigned i = 0; i < f->result.omission_count; i++) {
+		const struct track_omission *omission = &f->result.omissions[i];
 
-		if (note->kind == kind && strcmp(note->property, property) == 0)
-			count += note->count;
+		if (omission->kind == kind &&
+		    strcmp(omission->property, property) == 0)
+			count += omission->count;
 	}
 	return count;
 }
@@ -86,16 +87,16 @@ test_all_are_counted(void **state)
 	put(f, "a.b.C", "{\"external_user_id\":\"u\"}", "\"properties\":{");
 	f->event.len--;
 	for (size_t i = 0; i < count; i++)
-		(void)buf_printf(
-		    &f->event, "\"%s\":\"\",", catalogue_property_at(i)->name);
+		(void)buf_printf(&f->event, "\"%s\":\"\",",
+		    catalogue_property_at(i)->name.data);
 	(void)buf_text(&f->event, "\"x\":[null,1],\"x\":[null,2]}}");
-	map(f, f->event.data, f->event.len);
+	map(f, view(&f->event));
 	assert_int_equal(f->result.fate, TRACK_SEND);
 	assert_true(count > TRACK_OMISSIONS_MAX);
-	assert_true(f->result.note_count <= TRACK_OMISSIONS_MAX);
-	assert_true(f->result.notes_lost > 0);
-	for (unsigned i = 0; i < f->result.note_count; i++)
-		sum += f->result.notes[i].count;
+	assert_true(f->result.omission_count <= TRACK_OMISSIONS_MAX);
+	assert_true(f->result.omissions_lost > 0);
+	for (unsigned i = 0; i < f->result.omission_count; i++)
+		sum += f->result.omissions[i].count;
 	assert_int_equal(sum, count + 2);
 }
 
@@ -152,7 +153,7 @@ test_blank_names(void **state)
 	assert_int_equal(f->result.fate, TRACK_DEAD);
 }
 
-/* A rename takes nobody's name. */
+/* A rename takes no other property's name. */
 static void
 test_real_names_first(void **state)
 {

@@ -33,10 +33,10 @@ check(struct fixture *f, const char *properties, const char *sent,
 	snprintf(more, sizeof(more), "\"properties\":%s", properties);
 	put(f, "a.b.C", "{\"external_user_id\":\"u\"}", more);
 	snprintf(want, sizeof(want), "%s}", sent);
-	map(f, f->event.data, f->event.len);
+	map(f, view(&f->event));
 	assert_string_equal(behind(f->out.data, "\"properties\":"), want);
-	keep(f, f->event.data, f->event.len);
-	map(f, f->kept.data, f->kept.len);
+	keep(f, view(&f->event));
+	map(f, view(&f->kept));
 	assert_string_equal(behind(f->out.data, "\"properties\":"), want);
 	(void)buf_char(&f->kept, '\0');
 	snprintf(want, sizeof(want), "%s}", kept);
@@ -46,12 +46,12 @@ check(struct fixture *f, const char *properties, const char *sent,
 static unsigned
 count_private(const struct fixture *f, const char *property)
 {
-	for (unsigned i = 0; i < f->result.note_count; i++) {
-		const struct track_omission *note = &f->result.notes[i];
+	for (unsigned i = 0; i < f->result.omission_count; i++) {
+		const struct track_omission *omission = &f->result.omissions[i];
 
-		if (note->kind == TRACK_OMISSION_PRIVATE &&
-		    strcmp(note->property, property) == 0)
-			return note->count;
+		if (omission->kind == TRACK_OMISSION_PRIVATE &&
+		    strcmp(omission->property, property) == 0)
+			return omission->count;
 	}
 	return 0;
 }
@@ -75,7 +75,7 @@ test_in_arrays(void **state)
 	put(f, "a.b.C", "{\"external_user_id\":\"u\"}",
 	    "\"properties\":{\"custom_properties\":{\"items\":"
 	    "[{\"email\":1},{\"email\":{}}]}}");
-	map(f, f->event.data, f->event.len);
+	map(f, view(&f->event));
 	assert_int_equal(count_private(f, "custom_properties"), 2);
 	f->rules.drop = (struct track_list)LIST("*.email");
 	check(f, items,
@@ -109,15 +109,15 @@ test_hashed_in_arrays(void **state)
 	f->rules.drop = (struct track_list)LIST("a.d");
 	put(f, "a.b.C", "{\"external_user_id\":\"u\"}",
 	    "\"properties\":{\"a\":[{\"e\":1,\"d\":2}],\"b\":1}");
-	map(f, f->event.data, f->event.len);
+	map(f, view(&f->event));
 	buf_reset(&f->kept);
 	(void)buf_append(&f->kept, f->out.data, f->out.len);
 	put(f, "a.b.C", "{\"external_user_id\":\"u\"}",
 	    "\"properties\":{\"a\":\"[{\\\"e\\\":1}]\",\"b\":1}");
-	map(f, f->event.data, f->event.len);
+	map(f, view(&f->event));
 	assert_string_equal(f->kept.data, f->out.data);
 	/* the most private way, if nothing can be hashed */
-	f->rules.key = NULL;
+	f->rules.key = str_bytes(NULL, 0);
 	f->rules.hash = (struct track_list)LIST("a.e");
 	check(f, "{\"a\":[{\"e\":1,\"g\":2}]}", "{\"a\":\"[{\\\"g\\\":2}]\"}",
 	    "{\"a\":[{\"g\":2}]}");
@@ -139,10 +139,10 @@ test_hashes_that_do_not_fit(void **state)
 	f->event.len -= strlen("{}}");
 	(void)buf_printf(&f->event, "%s}", in);
 	snprintf(want, sizeof(want), "\"properties\":{\"a\":\"[1]\"}}");
-	map(f, f->event.data, f->event.len);
+	map(f, view(&f->event));
 	assert_non_null(strstr(f->out.data, want));
-	keep(f, f->event.data, f->event.len);
-	map(f, f->kept.data, f->kept.len);
+	keep(f, view(&f->event));
+	map(f, view(&f->kept));
 	assert_non_null(strstr(f->out.data, want));
 }
 
@@ -192,14 +192,14 @@ test_marks(void **state)
 	    "{\"a\":\"" MARK "\",\"b\":\"" MARK "\"}");
 	put(f, "a.b.C", "{\"external_user_id\":\"" MARK "\"}",
 	    "\"properties\":{}");
-	map(f, f->event.data, f->event.len);
+	map(f, view(&f->event));
 	assert_non_null(strstr(f->out.data, "\"identity\":\"" MARK "\""));
 	f->rules.identity_hash = true;
-	map(f, f->event.data, f->event.len);
+	map(f, view(&f->event));
 	assert_non_null(strstr(f->out.data, "\"identity\":\"" HEX "\""));
 }
 
-/* Braze's id is the identity, and so is whom a profile was merged into. */
+/* Braze's id is the identity, and so is that of the profile it was merged into. */
 static void
 test_orphans(void **state)
 {
@@ -210,17 +210,17 @@ test_orphans(void **state)
 	f->rules.identity_hash = true;
 	put(f, "users.UserOrphan", "{\"user_id\":\"" DATA "\"}", orphan);
 	f->rules.identity = TRACK_IDENTITY_BRAZE;
-	map(f, f->event.data, f->event.len);
+	map(f, view(&f->event));
 	assert_null(strstr(f->out.data, DATA));
 	assert_non_null(strstr(f->out.data, "\"identity\":\"" HEX "\""));
 	assert_non_null(strstr(f->out.data, "\"orphaned_by_id\":\"" HEX "\""));
-	keep(f, f->event.data, f->event.len);
+	keep(f, view(&f->event));
 	(void)buf_char(&f->kept, '\0');
 	assert_null(strstr(f->kept.data, DATA));
 	/* with another identity it is a property as any */
 	f->rules.identity = TRACK_IDENTITY_EXTERNAL;
 	put(f, "users.UserOrphan", "{\"external_user_id\":\"x\"}", orphan);
-	map(f, f->event.data, f->event.len);
+	map(f, view(&f->event));
 	assert_non_null(strstr(f->out.data, "\"orphaned_by_id\":\"" DATA "\""));
 }
 
@@ -246,7 +246,7 @@ test_a_private_name(void **state)
 		put(f, "users.behaviors.CustomEvent",
 		    "{\"external_user_id\":\"u\"}",
 		    "\"properties\":{\"name\":\"a secret\"}");
-		map(f, f->event.data, f->event.len);
+		map(f, view(&f->event));
 		assert_memory_equal(f->out.data, event, strlen(event));
 	}
 }

@@ -3,7 +3,7 @@
 
 /* Events under rules: what is sent of them, and what may be kept. */
 
-#include "schema/private.h"
+#include "schema/redact.h"
 
 #include <string.h>
 
@@ -36,8 +36,7 @@ setup(void **state)
 
 	track_rules_init(&f.rules);
 	f.rules.add_channel = f.rules.add_event_id = false;
-	f.rules.key = "Jefe";
-	f.rules.key_len = 4;
+	f.rules.key = str_text("Jefe");
 	buf_init(&f.event, ROOM);
 	buf_init(&f.out, ROOM);
 	buf_init(&f.kept, ROOM);
@@ -56,26 +55,30 @@ teardown(void **state)
 	return 0;
 }
 
+static inline struct str
+view(const struct buf *buf)
+{
+	return str_bytes(buf->data, buf->len);
+}
+
 static inline void
-map(struct fixture *f, const char *event, size_t len)
+map(struct fixture *f, struct str event)
 {
 	buf_reset(&f->out);
-	assert_true(
-	    track_write(&f->rules, event, len, &f->out, &f->result, NULL));
+	assert_true(track_write(&f->rules, event, &f->out, &f->result, NULL));
 	(void)buf_char(&f->out, '\0');
 }
 
 /* What may be kept; that, kept again, is the same. */
 static inline void
-keep(struct fixture *f, const char *event, size_t len)
+keep(struct fixture *f, struct str event)
 {
 	struct buf again;
 
 	buf_reset(&f->kept);
 	buf_init(&again, ROOM);
-	assert_true(private_write(&f->rules, event, len, &f->kept, NULL));
-	assert_true(
-	    private_write(&f->rules, f->kept.data, f->kept.len, &again, NULL));
+	assert_true(redact_write(&f->rules, event, &f->kept, NULL));
+	assert_true(redact_write(&f->rules, view(&f->kept), &again, NULL));
 	assert_int_equal(again.len, f->kept.len);
 	assert_memory_equal(again.data, f->kept.data, again.len);
 	buf_fini(&again);
