@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LOG_LINE = 1024 };
+enum { LOG_LINE = 1024, LOG_LIMIT_MS = 1000 };
 
 static enum log_level log_least = LOG_INFO;
 
@@ -98,4 +98,20 @@ log_line(enum log_level level, const char *module, const char *format, ...)
 	 * cannot be written must not stop the daemon. */
 	if (write(STDERR_FILENO, line, len) < 0)
 		return;
+}
+
+bool
+log_limit_pass(
+    struct log_limit *limit, int64_t mono_ms, uint64_t *ret_suppressed)
+{
+	int64_t last = atomic_load(&limit->last_ms);
+
+	/* 0 is "never": the monotonic clock may have just started. */
+	if ((last != 0 && mono_ms - last < LOG_LIMIT_MS) ||
+	    !atomic_compare_exchange_strong(&limit->last_ms, &last, mono_ms)) {
+		atomic_fetch_add(&limit->suppressed, 1);
+		return false;
+	}
+	*ret_suppressed = atomic_exchange(&limit->suppressed, 0);
+	return true;
 }

@@ -13,7 +13,9 @@
 
 #include "base/err.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 enum log_level {
@@ -42,5 +44,17 @@ void log_line(enum log_level level, const char *module, const char *format, ...)
 enum { LOG_QUOTED = 768 };
 
 const char *log_quote(char ret[LOG_QUOTED], const char *text, size_t len);
+
+/* Keeps lines of one kind from flooding the log: at most one a second. All
+ * zero at first. */
+struct log_limit {
+	_Atomic int64_t last_ms;
+	_Atomic uint64_t suppressed;
+};
+
+/* May a line be written now? If so, *ret_suppressed were held back since the
+ * last one. */
+MUST_USE bool log_limit_pass(
+    struct log_limit *limit, int64_t mono_ms, uint64_t *ret_suppressed);
 
 #endif

@@ -136,7 +136,7 @@ answer_log_refusal(struct request *request, unsigned status, const char *why)
 	struct server *server = request->server;
 	uint64_t suppressed;
 
-	if (!noise_allow(&server->noise[counter_of_answer(status)],
+	if (!log_limit_pass(&server->refusals[counter_of_answer(status)],
 		clock_mono_ms(), &suppressed))
 		return;
 	log_line(LOG_WARN, "server",

@@ -69,8 +69,8 @@ static void
 	if (strstr(text, "HTTP response code") == NULL)
 		log_line(LOG_DEBUG, "server", "library listener=%s text=%s",
 		    listener->name, LOG_QUOTE(text));
-	else if (noise_allow(&listener->server->library_noise, clock_mono_ms(),
-		     &suppressed))
+	else if (log_limit_pass(
+		     &listener->server->library, clock_mono_ms(), &suppressed))
 		log_line(LOG_WARN, "server",
 		    "library listener=%s text=%s suppressed=%llu",
 		    listener->name, LOG_QUOTE(text),

@@ -7,10 +7,10 @@
 
 #include "base/counters.h"
 #include "base/lock.h"
+#include "base/log.h"
 #include "server/board.h"
 #include "server/budget.h"
 #include "server/listener.h"
-#include "server/noise.h"
 #include "server/server.h"
 #include "server/tokens.h"
 
@@ -25,8 +25,8 @@ struct server {
 
 	/* any thread */
 	struct budget budget;
-	struct noise noise[COUNTERS]; /* by the counter of an answer */
-	struct noise library_noise;
+	struct log_limit refusals[COUNTERS]; /* by the counter of an answer */
+	struct log_limit library;
 	atomic_bool draining;
 
 	/* guarded by lock */

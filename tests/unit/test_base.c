@@ -269,6 +269,21 @@ test_log_quotes(void **state)
 	assert_string_equal(quoted + strlen(quoted) - 3, "\\\"\"");
 }
 
+static void
+test_log_limit(void **state)
+{
+	struct log_limit limit = {0};
+	uint64_t suppressed = 99;
+
+	(void)state;
+	assert_true(log_limit_pass(&limit, 5, &suppressed));
+	assert_int_equal(suppressed, 0);
+	assert_false(log_limit_pass(&limit, 6, &suppressed));
+	assert_false(log_limit_pass(&limit, 1004, &suppressed));
+	assert_true(log_limit_pass(&limit, 1005, &suppressed));
+	assert_int_equal(suppressed, 2);
+}
+
 int
 main(void)
 {
@@ -285,6 +300,7 @@ main(void)
 	    cmocka_unit_test(test_counters),
 	    cmocka_unit_test(test_log_levels),
 	    cmocka_unit_test(test_log_quotes),
+	    cmocka_unit_test(test_log_limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

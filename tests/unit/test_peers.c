@@ -5,7 +5,6 @@
 
 #include <cmocka.h>
 
-#include "server/noise.h"
 #include "server/peers.h"
 
 #include <sys/socket.h>
@@ -179,21 +178,6 @@ test_gone(void **state)
 	}
 }
 
-static void
-test_noise(void **state)
-{
-	struct noise noise = {0};
-	uint64_t suppressed = 99;
-
-	(void)state;
-	assert_true(noise_allow(&noise, 5, &suppressed));
-	assert_int_equal(suppressed, 0);
-	assert_false(noise_allow(&noise, 6, &suppressed));
-	assert_false(noise_allow(&noise, 1004, &suppressed));
-	assert_true(noise_allow(&noise, 1005, &suppressed));
-	assert_int_equal(suppressed, 2);
-}
-
 int
 main(void)
 {
@@ -202,7 +186,6 @@ main(void)
 	    cmocka_unit_test(test_leave),
 	    cmocka_unit_test(test_evict),
 	    cmocka_unit_test(test_gone),
-	    cmocka_unit_test(test_noise),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
