@@ -41,8 +41,8 @@ body_text(const struct jobs_unreadable *body, struct buf *ret_text,
     bool *ret_whole, struct err *reterr)
 {
 	buf_init(ret_text, BODY_TEXT_MAX);
-	return server_body_decode(
-	    body->encoding, body->data, body->len, ret_text, ret_whole, reterr);
+	return server_body_decode(body->encoding,
+	    str_bytes(body->data, body->len), ret_text, ret_whole, reterr);
 }
 
 /* Is one of the people in it? A body that cannot be decompressed to its end

@@ -2,40 +2,77 @@
 #define SERVER_BODY_H
 
 /*
- * The body of one request: as it came, and inflated if it was encoded. Both
- * are paid for out of the shared budget. What came is kept beside the text,
- * since a body that cannot be read is kept as it came.
+ * The body of one request: the bytes as they came and, if they were encoded,
+ * the text inflated from them. Both are paid for out of a budget that all
+ * bodies share, before they grow. The bytes are kept beside the text because
+ * an unreadable body is stored as it came.
  *
- * A failure is sticky and frees what was read at once (but for a corrupt
- * stream, whose bytes are evidence); the rest of the body is passed over.
+ * The first BODY_FREE bytes of each are free, so that a probe of a few bytes
+ * is answered even when the budget is spent; the number of connections bounds
+ * what is free.
+ *
+ * A failure is final. It frees the memory at once, except the bytes of a
+ * corrupt stream, which are evidence; the rest of the body is thrown away.
+ *
+ * A budget is for any thread, a body for one at a time.
  */
 
-#include "server/inflater.h"
+#include "base/buf.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
+
+struct budget {
+	atomic_size_t left; /* bytes */
+};
+
+void budget_init(struct budget *budget, size_t bytes);
+MUST_USE bool budget_take(struct budget *budget, size_t bytes);
+void budget_give(struct budget *budget, size_t bytes);
+
+/* The content codings of HTTP (RFC 9110, 8.4.1). */
+enum coding { CODING_IDENTITY, CODING_GZIP, CODING_DEFLATE };
+
+/* Read a Content-Encoding; NULL and "" are identity. False if it is unknown
+ * or lists several. */
+MUST_USE bool coding_read(const char *header, enum coding *ret_coding);
+
+/* "gzip", "deflate", and "" for identity. */
+const char *coding_name(enum coding coding);
+
+enum { BODY_FREE = 1024 };
 
 enum body_state {
 	BODY_GOOD,
 	BODY_CORRUPT,	/* does not inflate */
-	BODY_TOO_LARGE, /* plain or inflated */
-	BODY_NO_MEMORY,
+	BODY_TOO_LARGE, /* as sent or inflated */
+	BODY_NO_MEMORY, /* in the budget, or at all */
+};
+
+/* A buffer that is paid for. */
+struct body_buf {
+	struct buf buf;
+	struct budget *budget;
+	size_t paid;
 };
 
 struct body {
 	enum body_state state;
 	enum coding coding;
-	uint64_t received;   /* bytes, as they came */
-	uint64_t corrupt_at; /* of BODY_CORRUPT: offset in what came */
-	struct tray raw;
-	struct tray plain; /* unused for identity */
-	struct inflater *inflater;
+	uint64_t received;     /* bytes as they came, also those thrown away */
+	uint64_t corrupt_at;   /* of BODY_CORRUPT: offset in what came */
+	struct body_buf raw;   /* as it came */
+	struct body_buf plain; /* inflated; unused for identity */
+	struct inflater *inflater; /* owned; NULL for identity */
 };
 
 void body_init(struct body *body, size_t limit, struct budget *budget);
+
+/* Free the memory and give back what it cost; may be called again. */
 void body_fini(struct body *body);
 
-/* Before the first byte: how it is encoded, and its length if that is known
- * (0 if not), which is reserved at once. */
+/* Before the first byte: the coding, and the length (0 if it is unknown),
+ * which is reserved at once. */
 void body_begin(struct body *body, enum coding coding, uint64_t length);
 void body_add(struct body *body, const void *data, size_t len);
 void body_end(struct body *body);

@@ -151,10 +151,10 @@ MUST_USE bool server_judge_batch(const struct server_judge *judge,
     struct item *ret_items, char *ret_reasons, server_pay_fn *pay, void *arg,
     struct buf *ret_bytes);
 
-/* Append what a kept body says to *ret_text, as far as it can be decoded and
- * as its limit allows; *ret_whole tells if that is all. Any thread, and
- * without a server. */
-MUST_USE bool server_body_decode(const char *encoding, const char *data,
-    size_t len, struct buf *ret_text, bool *ret_whole, struct err *reterr);
+/* Append the text of a stored body to *ret_text, as far as it can be decoded
+ * and as the limit of *ret_text allows; *ret_whole says whether that is all
+ * of it. Any thread, and without a server. */
+MUST_USE bool server_body_decode(const char *encoding, struct str body,
+    struct buf *ret_text, bool *ret_whole, struct err *reterr);
 
 #endif

@@ -9,7 +9,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "server/board.h"
-#include "server/budget.h"
+#include "server/body.h"
 #include "server/listener.h"
 #include "server/server.h"
 #include "server/tokens.h"

@@ -144,7 +144,7 @@ test_inflates(void **state)
 				free(packed);
 				free(text);
 			}
-	assert_int_equal(budget_left(&budget), BUDGET);
+	assert_int_equal(atomic_load(&budget.left), BUDGET);
 }
 
 static void
@@ -166,12 +166,12 @@ test_too_large(void **state)
 		feed(&body, CODING_IDENTITY, text, LIMIT + 1, steps[s]);
 		assert_int_equal(body.state, BODY_TOO_LARGE);
 		/* What is refused holds nothing. */
-		assert_int_equal(budget_left(&budget), BUDGET);
+		assert_int_equal(atomic_load(&budget.left), BUDGET);
 		body_fini(&body);
 		body_init(&body, LIMIT, &budget);
 		feed(&body, CODING_GZIP, packed, len, steps[s]);
 		assert_int_equal(body.state, BODY_TOO_LARGE);
-		assert_int_equal(budget_left(&budget), BUDGET);
+		assert_int_equal(atomic_load(&budget.left), BUDGET);
 		body_fini(&body);
 	}
 	body_init(&body, LIMIT, &budget);
@@ -221,7 +221,7 @@ test_corrupt(void **state)
 		packed[at] ^= 0x10;
 	}
 	assert_true(corrupt * 10 > (len - 10) * 9);
-	assert_int_equal(budget_left(&budget), BUDGET);
+	assert_int_equal(atomic_load(&budget.left), BUDGET);
 	free(packed);
 	free(text);
 }
@@ -291,10 +291,10 @@ test_budget(void **state)
 	body_init(&one, LIMIT, &budget);
 	body_begin(&one, CODING_IDENTITY, LIMIT);
 	assert_int_equal(one.state, BODY_GOOD);
-	assert_int_equal(budget_left(&budget), TRAY_FREE);
+	assert_int_equal(atomic_load(&budget.left), BODY_FREE);
 	/* It is spent: but a small body goes through. */
 	body_init(&two, LIMIT, &budget);
-	feed(&two, CODING_IDENTITY, text, TRAY_FREE, 100);
+	feed(&two, CODING_IDENTITY, text, BODY_FREE, 100);
 	assert_int_equal(two.state, BODY_GOOD);
 	body_fini(&two);
 	body_init(&two, LIMIT, &budget);
@@ -306,7 +306,7 @@ test_budget(void **state)
 	assert_int_equal(two.state, BODY_NO_MEMORY);
 	body_fini(&two);
 	body_fini(&one);
-	assert_int_equal(budget_left(&budget), LIMIT);
+	assert_int_equal(atomic_load(&budget.left), LIMIT);
 	free(text);
 }
 
