@@ -136,7 +136,7 @@ parts_source_settings(const struct settings_source *source,
 	};
 	/* Removed at acceptance is what its destination would not get. */
 	if (source->private_at == SETTINGS_AT_ACCEPT)
-		ret_source->private_rules = rules;
+		ret_source->redact_rules = rules;
 }
 
 /* The rules by which a source's destination maps. */

@@ -2,14 +2,15 @@
 #define SERVER_SERVER_H
 
 /*
- * Answers the sender: authenticates, reads, judges, puts, and says 2xx only
- * after the put. Two listeners: ingest (POST /currents...), and admin (read
- * only: /metrics, /status); both answer /healthz and /readyz.
+ * HTTP in. A request is authenticated, read and judged, its events are put
+ * into the queue, and only once they are durable is it answered 2xx. Two
+ * listeners: ingest (POST /currents...), and admin (read only: /metrics,
+ * /status); both answer /healthz and /readyz.
  *
- * How Braze reacts decides the answers (Braze's documentation of the Custom
- * HTTP connector): 400 deletes events, 401/403/404 strand them until a
- * person acts, 413 splits, everything else is sent again. So a fault of
- * ours is never 400, 401, 403 or 404.
+ * The answers follow from how Braze reacts to them (Braze's documentation of
+ * the Custom HTTP connector): 400 deletes the events, 401, 403 and 404 strand
+ * them until an operator acts, 413 splits the batch, and everything else is
+ * sent again. So a fault of ours is never 400, 401, 403 or 404.
  */
 
 #include "base/buf.h"
@@ -32,17 +33,18 @@ struct server_source {
 	bool open;		   /* takes requests without a token */
 	enum server_rule unknown_type;
 	bool invalid_dropped; /* else dead */
-	/* What these drop or hash is never kept; NULL: keep what came. An
-	 * event that is no readable JSON, and a whole body that is none, are
-	 * kept as they came all the same. */
-	const struct track_rules *private_rules;
+	/* What these rules drop or hash is never stored; NULL: events are
+	 * stored as they came. An event that is not readable JSON, and a whole
+	 * body that is not, are stored as they came in any case. */
+	const struct track_rules *redact_rules;
 
-	/* types, with `*`, NULL-ended; NULL or empty: all, and none */
+	/* Types, with `*`, NULL-ended. NULL or empty: include all, exclude
+	 * none. */
 	const char *const *include, *const *exclude;
 };
 
-/* What is shown on the admin listener, rendered by who knows everybody.
- * Called on the server's threads. */
+/* What the admin listener shows; the daemon renders it, on the server's
+ * threads. Each may be NULL. */
 struct server_views {
 	bool (*alive)(void *arg); /* no thread has stalled */
 	void (*metrics)(void *arg, struct buf *out);
@@ -68,8 +70,9 @@ struct server_settings {
 
 void server_settings_init(struct server_settings *settings);
 
-/* Bind both listeners and start answering. ERR_CONFIG if an address cannot
- * be bound. The settings and the queue are lent until server_stop(). */
+/* Bind both listeners and start answering. ERR_CONFIG if the settings do not
+ * fit together or an address cannot be bound. What the settings point to and
+ * the queue are lent until server_stop(). */
 MUST_USE bool server_start(const struct server_settings *settings,
     struct queue *queue, struct server **ret_server, struct err *reterr);
 
@@ -77,45 +80,47 @@ MUST_USE bool server_start(const struct server_settings *settings,
 unsigned server_port(const struct server *server);
 unsigned server_admin_port(const struct server *server);
 
-/* Close connections whose request takes too long, and hand the sources'
- * clocks to the queue. Once a second, from the main thread. `mono_ms` is clock_mono_ms(). */
+/* Close connections whose request takes too long, and save the sources'
+ * status in the queue. Once a second, from the main thread, with the time of
+ * clock_mono_ms(). */
 void server_sweep(struct server *server, int64_t mono_ms);
 
 /* From here on /readyz is 503 and new requests are answered 503. */
 void server_drain(struct server *server);
 
-/* Wait for the requests that were handed to the queue, stop. The queue's
+/* Wait for the requests that were handed to the queue, and stop. The queue's
  * committer must still run. Takes NULL. */
 void server_stop(struct server *server);
 
 /*
- * What a person wants to see of a source, kept over restarts. Times are wall
- * clock, 0 = never. A probe, which has no events, is no success: it is
- * answered 2xx even when nothing can be stored.
+ * How a source fares, kept over restarts. Times are wall clock, 0 = never. A
+ * probe has no events and is no success: it is answered 2xx even when nothing
+ * can be stored.
  */
-enum { SERVER_REASON = 160 }; /* bytes of what is wrong */
+enum { SERVER_REASON = 160 }; /* bytes of a reason, its NUL included */
 struct server_source_status {
 	const char *name;
-	int64_t last_request_ms;  /* with a good token */
+	int64_t last_request_ms;  /* with a valid token */
 	int64_t last_success_ms;  /* events, answered 2xx */
 	int64_t failing_since_ms; /* first failed answer since then, or 0 */
-	unsigned failing_status;  /* the last of them, and why */
+	unsigned failing_status;  /* of the last failed answer, and why */
 	char failing_why[SERVER_REASON];
 
 	/* Refused with 401, 403, 404, 405 or 415: Braze strands those events
-	 * until a person acts. Counted anew after a day without. */
+	 * until an operator acts. Counted anew after a day without any. */
 	int64_t refused, refused_since_ms, refused_ms; /* first and last */
 	unsigned refused_status;
 	char refused_why[SERVER_REASON];
 };
 
-/* `source` may be their count: requests that no source was found for. */
+/* `source` may be the count of the sources: requests for which no source was
+ * found. Any thread. */
 void server_source_status(const struct server *server, size_t source,
     struct server_source_status *ret_status);
 
-/* The same without a server, as it was kept for the source of that name,
- * which stays lent (NULL: those that no source was found for). False without
- * memory. */
+/* The same without a server, as it was saved for the source of that name,
+ * which stays lent. NULL: of the requests for which no source was found. False
+ * without memory. */
 MUST_USE bool server_source_saved(struct queue *queue, const char *name,
     struct server_source_status *ret_status, struct err *reterr);
 
@@ -126,8 +131,8 @@ int64_t server_token_last_used_ms(
     const struct server *server, size_t source, size_t token);
 
 /*
- * What becomes of the events of a batch, by the rules of their source: as
- * the server itself judges, for what comes in without a request. Any thread;
+ * What becomes of the events of a batch by the rules of their source, exactly
+ * as the server judges, for events that come in without a request. Any thread;
  * the source is lent.
  */
 struct server_judge;
@@ -140,12 +145,14 @@ void server_judge_free(struct server_judge *judge); /* takes NULL */
 /* Asked as a buffer grows, with its capacity: may it? */
 typedef bool server_pay_fn(void *arg, size_t capacity);
 
-/* Make an item of each event of `text`; those that were accepted once, and
- * come back, are not held up by a flaw, since privacy at acceptance may have
- * taken out what they lack. They lend from it, from
- * *ret_reasons (SERVER_REASON bytes for each flawed event) and, if private
- * things are taken out at acceptance, from *ret_bytes, which is zeroed or
- * made. `pay` may be NULL. False without memory. */
+/*
+ * Make an item of each event of `text`. An event that was accepted once and
+ * comes back is not refused for a defect, since redacting at acceptance may
+ * have removed what it lacks. The items lend from the text, from *ret_reasons
+ * (SERVER_REASON bytes for each invalid event) and, if the source redacts at
+ * acceptance, from *ret_bytes, which is all zero or is made here. `pay` may be
+ * NULL. False without memory.
+ */
 MUST_USE bool server_judge_batch(const struct server_judge *judge,
     const struct currents_batch *batch, const char *text, bool accepted_once,
     struct item *ret_items, char *ret_reasons, server_pay_fn *pay, void *arg,
