@@ -1,64 +1,109 @@
+/*
+ * POST /currents, from the headers to the receipt.
+ *
+ * What can be refused is refused on the headers: source, token, coding, size.
+ * A complete body is one of three things:
+ *
+ *	a probe		no events; answered at once, even if nothing can be
+ *			stored now
+ *	a batch		its events are judged and put, and answered with a
+ *			receipt once they are durable
+ *	unreadable	stored whole, as it came, and then answered 400, since
+ *			Braze deletes what is answered 400
+ *
+ * If bytes among the headers belong to no header, the body may not be what was
+ * sent: then only a batch is believed.
+ */
+
 #include "server/ingest.h"
 
 #include "base/clock.h"
-#include "server/answer.h"
-#include "server/observe.h"
+#include "base/json.h"
+#include "schema/currents.h"
+#include "schema/drift.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct ingest_choice {
-	const struct server_settings *settings;
-	size_t source;
+enum {
+	INGEST_RECEIPT_MAX = 4096,
+	/* One event of Braze's may have 900 KB: a smaller limit would answer
+	 * 413 to a batch that cannot be split. */
+	INGEST_BODY_LEAST = 1024 * 1024,
 };
 
-static enum MHD_Result
-ingest_choose(
-    void *cls, enum MHD_ValueKind kind, const char *key, const char *value)
-{
-	struct ingest_choice *choice = cls;
-	const struct server_settings *settings = choice->settings;
+static const char ingest_no_memory[] = "the memory for bodies is used up";
 
-	(void)kind;
-	for (size_t i = 0; i < settings->source_count && value != NULL; i++) {
-		if (route_chooses(&settings->sources[i], key, value)) {
-			choice->source = i;
-			return MHD_NO;
-		}
-	}
-	return MHD_YES;
+struct ingest {
+	struct body body;
+	struct currents_batch batch;
+	struct currents_fault fault; /* of an unreadable body */
+	size_t paid;		     /* out of the budget, besides the body */
+	size_t paid_redacted;	     /* of these, for `redacted` */
+
+	/* of a batch; lent to the queue */
+	struct item *items;
+	char *reasons;	     /* of the invalid ones, SERVER_REASON bytes each */
+	struct buf redacted; /* what the items lend, if private values go */
+	struct queue_drift *drift;
+	char *drift_texts; /* DRIFT_TEXT_MAX bytes each */
+	struct queue_batch put;
+
+	/* of an unreadable body; lent to the queue */
+	struct queue_unreadable unreadable;
+	char reason[sizeof(((struct currents_fault *)0)->text) + 40];
+};
+
+bool
+ingest_check_settings(
+    const struct server_settings *settings, struct err *reterr)
+{
+	/* A body, its inflated text, and what it takes to judge it. */
+	size_t least = settings->body_limit * 2 +
+		       settings->max_events * (sizeof(struct currents_event) +
+						  sizeof(struct item) + 256);
+
+	if (settings->body_limit < INGEST_BODY_LEAST)
+		return err_set(reterr, ERR_CONFIG,
+		    "the limit of a body must be at least %d bytes",
+		    INGEST_BODY_LEAST);
+	if (settings->body_memory < least)
+		return err_set(reterr, ERR_CONFIG,
+		    "the memory for bodies must be at least %zu bytes, for "
+		    "one of the largest to fit",
+		    least);
+	return true;
 }
 
-/* By name, else by a parameter of the query, else the first. */
 void
-ingest_find(struct request *request, const char *name, size_t name_len)
+ingest_free(struct request *request)
 {
-	const struct server_settings *settings = &request->server->settings;
-	struct ingest_choice choice = {.settings = settings, .source = 0};
+	struct ingest *ingest = request->ingest;
 
-	if (name_len > 0)
-		choice.source = route_source(
-		    settings->sources, settings->source_count, name, name_len);
-	else
-		(void)MHD_get_connection_values(request->connection,
-		    MHD_GET_ARGUMENT_KIND, ingest_choose, &choice);
-	request->source = choice.source;
+	if (ingest == NULL)
+		return;
+	body_fini(&ingest->body);
+	currents_batch_fini(&ingest->batch);
+	free(ingest->items);
+	free(ingest->reasons);
+	buf_fini(&ingest->redacted);
+	free(ingest->drift);
+	free(ingest->drift_texts);
+	budget_give(&request->service->budget, ingest->paid);
+	free(ingest);
+	request->ingest = NULL;
 }
+
+/* ---- reading ---- */
 
 static bool
 ingest_authorise(struct request *request, const struct headers *headers)
 {
-	struct server *server = request->server;
-	size_t source = request->source;
-	bool known;
-	size_t token;
-
-	known =
-	    tokens_find(server->tokens[source], headers->authorization, &token);
-	if (!known && !server->settings.sources[source].open) {
-		/* The token may be among what was not read. */
-		if (request->unexplained)
+	if (!sources_authorise(request->service->sources, request->source,
+		headers->authorization, clock_wall_ms())) {
+		/* The token may be in the bytes that were not understood. */
+		if (headers->stray)
 			request_refuse_framing(request);
 		request_refuse(request, MHD_HTTP_UNAUTHORIZED,
 		    headers->authorization == NULL
@@ -67,20 +112,17 @@ ingest_authorise(struct request *request, const struct headers *headers)
 		return false;
 	}
 	request->authorised = true;
-	board_note_request(server->board, source, clock_wall_ms());
-	if (known)
-		board_note_token(server->board, source, token, clock_wall_ms());
-	/* What the version should be is Braze's affair: it says nothing
-	 * about whether we can read the body. */
+	/* Another version says nothing about whether we can read the body. */
 	if (headers->version == NULL || strcmp(headers->version, "1") != 0)
 		counter_add(COUNTER_ODD_VERSION, 1);
 	return true;
 }
 
+/* Refuse if the body went wrong. */
 static void
 ingest_check_body(struct request *request)
 {
-	switch (request->body.state) {
+	switch (request->ingest->body.state) {
 	case BODY_GOOD:
 	case BODY_CORRUPT:
 		break;
@@ -89,8 +131,8 @@ ingest_check_body(struct request *request)
 		    "the body is over the limit, plain or inflated");
 		break;
 	case BODY_NO_MEMORY:
-		request_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE,
-		    "the memory for bodies is spent");
+		request_refuse(
+		    request, MHD_HTTP_SERVICE_UNAVAILABLE, ingest_no_memory);
 		break;
 	}
 }
@@ -98,189 +140,284 @@ ingest_check_body(struct request *request)
 void
 ingest_begin(struct request *request, const struct headers *headers)
 {
-	const struct server_settings *settings = &request->server->settings;
-	uint64_t length = headers_length(headers);
+	struct service *service = request->service;
+	size_t limit = service->settings.body_limit;
 	enum coding coding;
 
-	if (request->source == settings->source_count) {
+	if (request->source == service->settings.source_count) {
 		request_refuse(
 		    request, MHD_HTTP_NOT_FOUND, "no source of that name");
 		return;
 	}
 	if (!ingest_authorise(request, headers))
 		return;
-	if (headers->codings > 1 || !coding_read(headers->coding, &coding)) {
+	if (headers->coded_twice || !coding_read(headers->coding, &coding)) {
 		request_refuse(request, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
 		    "unknown Content-Encoding");
 		return;
 	}
-	if (request_draining(request) && length <= settings->body_limit) {
+	if (request_draining(request) && headers->length <= limit) {
 		request_refuse(
 		    request, MHD_HTTP_SERVICE_UNAVAILABLE, "shutting down");
 		return;
 	}
-	body_begin(&request->body, coding, length);
+	request->ingest = calloc(1, sizeof(*request->ingest));
+	if (request->ingest == NULL) {
+		request_refuse(
+		    request, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory");
+		return;
+	}
+	body_init(&request->ingest->body, limit, &service->budget);
+	currents_batch_init(&request->ingest->batch);
+	body_begin(&request->ingest->body, coding, headers->length);
 	ingest_check_body(request);
 }
 
 void
 ingest_add(struct request *request, const char *data, size_t len)
 {
-	body_add(&request->body, data, len);
+	body_add(&request->ingest->body, data, len);
 	ingest_check_body(request);
 }
 
-/* Room for the items, paid for together with what the batch took. */
-static bool
-ingest_make_items(struct request *request)
-{
-	const struct currents_batch *batch = &request->batch;
-	size_t flawed = 0, cost;
+/* ---- a batch ---- */
 
-	for (size_t i = 0; i < batch->count; i++)
-		flawed += batch->events[i].defect != CURRENTS_VALID;
-	cost =
-	    batch->count * (sizeof(*batch->events) + sizeof(*request->items)) +
-	    flawed * SERVER_REASON + observe_cost(batch);
-	if (!budget_take(&request->server->budget, cost))
+static bool
+ingest_pay(struct request *request, size_t bytes)
+{
+	if (!budget_take(&request->service->budget, bytes))
 		return false;
-	request->items_paid = cost;
-	request->items = calloc(batch->count, sizeof(*request->items));
-	request->reasons = calloc(flawed + 1, SERVER_REASON);
-	return request->items != NULL && request->reasons != NULL &&
-	       observe_make(request);
+	request->ingest->paid += bytes;
+	return true;
 }
 
-/* Pay for what is kept instead of what came. */
+/* A server_pay_fn, of what is redacted. */
 static bool
-ingest_pay(void *arg, size_t capacity)
+ingest_pay_redacted(void *arg, size_t capacity)
 {
 	struct request *request = arg;
+	struct ingest *ingest = request->ingest;
 
-	if (capacity <= request->discreet_paid)
+	if (capacity <= ingest->paid_redacted)
 		return true;
-	if (!budget_take(
-		&request->server->budget, capacity - request->discreet_paid))
+	if (!ingest_pay(request, capacity - ingest->paid_redacted))
 		return false;
-	request->discreet_paid = capacity;
+	ingest->paid_redacted = capacity;
 	return true;
+}
+
+/* Make the items of the batch, and the texts of its drift. False without
+ * memory. */
+static bool
+ingest_judge(struct request *request)
+{
+	struct ingest *ingest = request->ingest;
+	const struct currents_batch *batch = &ingest->batch;
+	size_t count = batch->count, notes = batch->drift_count, invalid = 0;
+
+	for (size_t i = 0; i < count; i++)
+		invalid += batch->events[i].defect != CURRENTS_VALID;
+	if (!ingest_pay(request,
+		count * (sizeof(*batch->events) + sizeof(*ingest->items)) +
+		    invalid * SERVER_REASON +
+		    notes * (sizeof(*batch->drifts) + sizeof(*ingest->drift) +
+				DRIFT_TEXT_MAX)))
+		return false;
+	ingest->items = calloc(count, sizeof(*ingest->items));
+	ingest->reasons = calloc(invalid + 1, SERVER_REASON);
+	ingest->drift = calloc(notes + 1, sizeof(*ingest->drift));
+	ingest->drift_texts = malloc((notes + 1) * DRIFT_TEXT_MAX);
+	if (ingest->items == NULL || ingest->reasons == NULL ||
+	    ingest->drift == NULL || ingest->drift_texts == NULL)
+		return false;
+	for (size_t i = 0; i < notes; i++) {
+		char *text = ingest->drift_texts + i * DRIFT_TEXT_MAX;
+
+		drift_text_write(&batch->drifts[i], text);
+		ingest->drift[i] = (struct queue_drift){
+		    .text = text, .events = batch->drifts[i].events};
+	}
+	return server_judge_batch(
+	    sources_judge(request->service->sources, request->source), batch,
+	    body_text(&ingest->body)->data, false, ingest->items,
+	    ingest->reasons, ingest_pay_redacted, request, &ingest->redacted);
 }
 
 static enum MHD_Result
 ingest_put(struct request *request)
 {
+	struct service *service = request->service;
 	const struct server_source *source =
-	    &request->server->settings.sources[request->source];
+	    &service->settings.sources[request->source];
+	struct ingest *ingest = request->ingest;
 
-	if (!ingest_make_items(request) ||
-	    !server_judge_batch(request->server->judges[request->source],
-		&request->batch, body_text(&request->body)->data, false,
-		request->items, request->reasons, ingest_pay, request,
-		&request->discreet)) {
-		request_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE,
-		    "the memory for bodies is spent");
-		return answer_refusal(request);
+	if (!ingest_judge(request)) {
+		request_refuse(
+		    request, MHD_HTTP_SERVICE_UNAVAILABLE, ingest_no_memory);
+		return request_answer_refusal(request);
 	}
-	if (!request_suspend(request, REQUEST_PUT))
-		return answer_refusal(request);
-	request->put = (struct queue_batch){
+	if (!request_hand(request, false))
+		return request_answer_refusal(request);
+	ingest->put = (struct queue_batch){
 	    .source = source->name,
 	    .destination = source->destination,
 	    .now_ms = clock_wall_ms(),
-	    .items = request->items,
-	    .count = request->batch.count,
-	    .notes = request->notes,
-	    .note_count = request->batch.drift_count,
+	    .items = ingest->items,
+	    .count = ingest->batch.count,
+	    .notes = ingest->drift,
+	    .note_count = ingest->batch.drift_count,
 	};
-	if (!queue_put(request->server->queue, &request->put, request_done,
-		request, &request->err))
+	if (!queue_put(service->queue, &ingest->put, request_done, request,
+		&request->err))
 		request_done(request, NULL, &request->err);
 	return MHD_YES;
 }
 
-/* No events, or no JSON: but was this the body? */
-static enum MHD_Result
-ingest_unsure(struct request *request)
+/* The put is durable: count the drift, and log what was never seen before. */
+static void
+ingest_tell_drift(const struct ingest *ingest)
 {
-	request_refuse_framing(request);
-	return answer_refusal(request);
+	const struct currents_batch *batch = &ingest->batch;
+	struct drift drift;
+
+	for (size_t i = 0; i < batch->drift_count; i++) {
+		counter_add((enum counter)((int)COUNTER_DRIFT_TYPE +
+					   (int)batch->drifts[i].what),
+		    batch->drifts[i].events);
+		if (!ingest->drift[i].first)
+			continue;
+		counter_add(COUNTER_DRIFT_FIRST, 1);
+		if (!drift_text_read(ingest->drift[i].text, &drift))
+			continue;
+		log_line(LOG_WARN, "server",
+		    "drift source=%s what=%s type=%s field=%s json=%s",
+		    ingest->put.source,
+		    LOG_QUOTE(currents_drift_name(drift.what)),
+		    LOG_QUOTE_BYTES(drift.type.data, drift.type.len),
+		    LOG_QUOTE_BYTES(drift.field.data, drift.field.len),
+		    LOG_QUOTE_BYTES(drift.json.data, drift.json.len));
+	}
 }
 
-/* Braze deletes the events of a body that is answered 400 again: so the body
- * is kept, as it came, before the answer is given. */
+/* Durable, or a probe, whose receipt is all zero. */
 static enum MHD_Result
-ingest_keep(struct request *request)
+ingest_answer_receipt(struct request *request)
 {
-	const struct buf *raw = &request->body.raw.buf;
+	const struct queue_receipt *receipt = &request->receipt;
+	struct json json;
+	struct buf body;
 
-	if (request->unexplained)
-		return ingest_unsure(request);
-	(void)snprintf(request->keep_reason, sizeof(request->keep_reason),
-	    "at byte %zu: %s", request->fault.at, request->fault.text);
-	if (!request_suspend(request, REQUEST_KEEP))
-		return answer_refusal(request);
-	request->keep = (struct queue_unreadable){
-	    .source = request->server->settings.sources[request->source].name,
+	log_line(LOG_INFO, "server",
+	    "accept source=%s events=%zu queued=%zu dead=%zu duplicates=%zu "
+	    "dropped=%zu bytes=%llu ms=%lld",
+	    request_source_name(request), receipt->received, receipt->queued,
+	    receipt->dead, receipt->duplicates, receipt->dropped,
+	    (unsigned long long)request->ingest->body.received,
+	    (long long)(clock_mono_ms() - request->began_ms));
+	buf_init(&body, INGEST_RECEIPT_MAX);
+	json_init(&json, &body);
+	json_object_open(&json, NULL);
+	json_int(&json, "received", (int64_t)receipt->received);
+	json_int(&json, "queued", (int64_t)receipt->queued);
+	json_int(&json, "dead", (int64_t)receipt->dead);
+	json_int(&json, "duplicates", (int64_t)receipt->duplicates);
+	json_int(&json, "dropped", (int64_t)receipt->dropped);
+	json_object_close(&json);
+	buf_char(&body, '\n');
+	return request_answer(
+	    request, MHD_HTTP_OK, "", "application/json", &body);
+}
+
+/* ---- an unreadable body ---- */
+
+static enum MHD_Result
+ingest_put_unreadable(struct request *request)
+{
+	struct service *service = request->service;
+	struct ingest *ingest = request->ingest;
+	const struct buf *raw = &ingest->body.raw.buf;
+
+	if (request->stray) {
+		request_refuse_framing(request);
+		return request_answer_refusal(request);
+	}
+	(void)snprintf(ingest->reason, sizeof(ingest->reason),
+	    "at byte %zu: %s", ingest->fault.at, ingest->fault.text);
+	if (!request_hand(request, false))
+		return request_answer_refusal(request);
+	ingest->unreadable = (struct queue_unreadable){
+	    .source = service->settings.sources[request->source].name,
 	    .data = raw->data,
 	    .len = raw->len,
-	    .encoding = coding_name(request->body.coding),
-	    .reason = request->keep_reason,
+	    .encoding = coding_name(ingest->body.coding),
+	    .reason = ingest->reason,
 	    .now_ms = clock_wall_ms(),
 	};
-	if (!queue_put_unreadable(request->server->queue, &request->keep,
+	if (!queue_put_unreadable(service->queue, &ingest->unreadable,
 		request_done, request, &request->err))
 		request_done(request, NULL, &request->err);
 	return MHD_YES;
 }
 
-static enum MHD_Result
-ingest_no_room(struct request *request)
-{
-	const struct server_settings *settings = &request->server->settings;
+/* ---- the end of the body, and the queue's answer ---- */
 
-	if (request->batch.count >= settings->max_events)
+enum MHD_Result
+ingest_complete(struct request *request)
+{
+	struct ingest *ingest = request->ingest;
+	size_t max_events = request->service->settings.max_events;
+	const struct buf *text;
+
+	body_end(&ingest->body);
+	if (ingest->body.state == BODY_CORRUPT) {
+		ingest->fault.at = (size_t)ingest->body.corrupt_at;
+		(void)snprintf(ingest->fault.text, sizeof(ingest->fault.text),
+		    "the body is not valid %s, or was cut short",
+		    coding_name(ingest->body.coding));
+		return ingest_put_unreadable(request);
+	}
+	text = body_text(&ingest->body);
+	counter_add(COUNTER_BODY_BYTES, text->len);
+	switch (currents_read(str_bytes(text->data, text->len), max_events,
+	    &ingest->batch, &ingest->fault)) {
+	case CURRENTS_READ:
+		if (ingest->batch.count > 0)
+			return ingest_put(request);
+		if (request->stray) {
+			request_refuse_framing(request);
+			return request_answer_refusal(request);
+		}
+		counter_add(COUNTER_PROBES, 1);
+		return ingest_answer_receipt(request);
+	case CURRENTS_FAULT:
+		return ingest_put_unreadable(request);
+	case CURRENTS_NO_ROOM:
+		break;
+	}
+	if (ingest->batch.count >= max_events)
 		request_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE,
 		    "too many events in one body");
 	else
 		request_refuse(
 		    request, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory");
-	return answer_refusal(request);
-}
-
-static enum MHD_Result
-ingest_read(struct request *request)
-{
-	const struct buf *text = body_text(&request->body);
-
-	counter_add(COUNTER_BODY_BYTES, text->len);
-	switch (currents_read(str_bytes(text->data, text->len),
-	    request->server->settings.max_events, &request->batch,
-	    &request->fault)) {
-	case CURRENTS_READ:
-		if (request->batch.count > 0)
-			return ingest_put(request);
-		if (request->unexplained)
-			return ingest_unsure(request);
-		counter_add(COUNTER_PROBES, 1);
-		return answer_receipt(request);
-	case CURRENTS_FAULT:
-		return ingest_keep(request);
-	case CURRENTS_NO_ROOM:
-		break;
-	}
-	return ingest_no_room(request);
+	return request_answer_refusal(request);
 }
 
 enum MHD_Result
-ingest_end(struct request *request)
+ingest_done(struct request *request)
 {
-	body_end(&request->body);
-	if (request->body.state == BODY_CORRUPT) {
-		request->fault.at = (size_t)request->body.corrupt_at;
-		(void)snprintf(request->fault.text, sizeof(request->fault.text),
-		    "the body is not valid %s, or was cut short",
-		    coding_name(request->body.coding));
-		return ingest_keep(request);
+	struct ingest *ingest = request->ingest;
+
+	if (!request->durable) {
+		/* Whatever the queue could not do, the events are not to
+		 * blame. */
+		request_refuse(
+		    request, MHD_HTTP_SERVICE_UNAVAILABLE, request->err.text);
+		return request_answer_refusal(request);
 	}
-	return ingest_read(request);
+	if (ingest->items == NULL)
+		return request_answer_error(request, MHD_HTTP_BAD_REQUEST,
+		    ingest->fault.text, &ingest->fault.at);
+	ingest_tell_drift(ingest);
+	return ingest_answer_receipt(request);
 }

@@ -2,22 +2,21 @@
 #define SERVER_INGEST_H
 
 /*
- * POST /currents: who sends, what it is, and into the queue with it.
+ * POST /currents: what the route does at each step of a request (struct
+ * route).
  */
 
-#include "server/headers.h"
 #include "server/request.h"
 
-/* Whose request it is. */
-void ingest_find(struct request *request, const char *name, size_t name_len);
-
-/* The headers are in: source, token, coding, size, capacity; refuses. */
 void ingest_begin(struct request *request, const struct headers *headers);
-
-/* A piece of the body. */
 void ingest_add(struct request *request, const char *data, size_t len);
+enum MHD_Result ingest_complete(struct request *request);
+enum MHD_Result ingest_done(struct request *request);
+void ingest_free(struct request *request);
 
-/* The body is complete: answers, or suspends and asks the queue. */
-enum MHD_Result ingest_end(struct request *request);
+/* Do the settings allow the largest event and the largest body? If not,
+ * ERR_CONFIG. */
+MUST_USE bool ingest_check_settings(
+    const struct server_settings *settings, struct err *reterr);
 
 #endif

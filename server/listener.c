@@ -1,10 +1,11 @@
 #include "server/listener.h"
 
 #include "base/clock.h"
-#include "base/log.h"
-#include "server/listen.h"
 #include "server/request.h"
+#include "server/route.h"
 
+#include <errno.h>
+#include <netdb.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,33 +14,131 @@
 
 enum {
 	LISTENER_SLACK = 64, /* connections beyond the bound: they get a 503 */
+	LISTENER_BACKLOG = 1024,
+	LISTENER_HOST = 256,
+	LISTENER_ADDRESS = 80,
 	LISTENER_FLAGS = MHD_USE_EPOLL_INTERNAL_THREAD |
 			 MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
 };
 
 void
-listener_init(struct listener *listener, struct server *server,
-    const char *name, unsigned connections)
+listener_init(struct listener *listener, struct service *service, bool admin,
+    unsigned connections)
 {
 	*listener = (struct listener){
-	    .server = server,
-	    .name = name,
-	    .admin = listener == &server->admin,
+	    .service = service,
+	    .name = admin ? "admin" : "ingest",
+	    .admin = admin,
 	    .fd = -1,
 	};
-	peers_init(&listener->peers, connections);
+	clients_init(&listener->clients, connections);
 }
 
+/* ---- the socket ---- */
+
+/* Split at the last colon; a V6 address is in brackets. */
+static bool
+address_split(const char *address, char ret_host[LISTENER_HOST],
+    const char **ret_port, struct err *reterr)
+{
+	const char *colon = strrchr(address, ':');
+	size_t len = colon != NULL ? (size_t)(colon - address) : 0;
+
+	if (len >= 2 && address[0] == '[' && address[len - 1] == ']') {
+		address++;
+		len -= 2;
+	} else if (memchr(address, ':', len) != NULL) {
+		len = 0;
+	}
+	if (len == 0 || len >= LISTENER_HOST || colon[1] == '\0')
+		return err_set(reterr, ERR_CONFIG,
+		    "listen address should be ADDRESS:PORT or [V6]:PORT, is "
+		    "\"%s\"",
+		    address);
+	memcpy(ret_host, address, len);
+	ret_host[len] = '\0';
+	*ret_port = colon + 1;
+	return true;
+}
+
+/* What was bound: the port, and the address as text. */
+static bool
+address_read(int fd, unsigned *ret_port, char ret_text[LISTENER_ADDRESS],
+    struct err *reterr)
+{
+	struct sockaddr_storage name = {0};
+	socklen_t len = sizeof(name);
+	char host[64], port[8];
+	unsigned number = 0;
+
+	if (getsockname(fd, (struct sockaddr *)&name, &len) != 0 ||
+	    getnameinfo((struct sockaddr *)&name, len, host, sizeof(host), port,
+		sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+		return err_set(reterr, ERR_IO,
+		    "cannot read the address of a listening socket");
+	for (const char *digit = port; *digit != '\0'; digit++)
+		number = number * 10 + (unsigned)(*digit - '0');
+	*ret_port = number;
+	(void)snprintf(ret_text, LISTENER_ADDRESS,
+	    name.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+	return true;
+}
+
+static bool
+listener_bind(struct listener *listener, const char *address,
+    char ret_text[LISTENER_ADDRESS], struct err *reterr)
+{
+	const struct addrinfo hints = {
+	    .ai_socktype = SOCK_STREAM,
+	    .ai_flags = AI_PASSIVE,
+	};
+	struct addrinfo *info = NULL;
+	char host[LISTENER_HOST];
+	const char *port = NULL;
+	const int yes = 1;
+	int code, fd = -1;
+	bool ok = false;
+
+	if (!address_split(address, host, &port, reterr))
+		return false;
+	code = getaddrinfo(host, port, &hints, &info);
+	if (code != 0)
+		return err_set(reterr, ERR_CONFIG, "listen address %s: %s",
+		    address, gai_strerror(code));
+	fd = socket(
+	    info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) != 0 ||
+	    bind(fd, info->ai_addr, info->ai_addrlen) != 0 ||
+	    listen(fd, LISTENER_BACKLOG) != 0) {
+		(void)err_set(reterr, ERR_CONFIG, "cannot listen on %s: %s",
+		    address, strerror(errno));
+		goto out;
+	}
+	if (!address_read(fd, &listener->port, ret_text, reterr))
+		goto out;
+	listener->fd = fd;
+	fd = -1;
+	ok = true;
+out:
+	if (fd >= 0)
+		(void)close(fd);
+	freeaddrinfo(info);
+	return ok;
+}
+
+/* ---- libmicrohttpd's callbacks; cls is the listener ---- */
+
 static void
-listener_connection(void *cls, struct MHD_Connection *connection, void **peer,
+listener_connection(void *cls, struct MHD_Connection *connection, void **client,
     enum MHD_ConnectionNotificationCode code)
 {
 	struct listener *listener = cls;
 	const union MHD_ConnectionInfo *info;
 
 	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-		peers_leave(&listener->peers, *peer);
-		*peer = NULL;
+		clients_remove(&listener->clients, *client);
+		*client = NULL;
 		return;
 	}
 	if (!listener->admin)
@@ -48,15 +147,133 @@ listener_connection(void *cls, struct MHD_Connection *connection, void **peer,
 	    connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	if (info == NULL)
 		return;
-	*peer =
-	    peers_enter(&listener->peers, info->connect_fd, clock_mono_ms());
-	/* Whom the sweep cannot see may not stay. */
-	if (*peer == NULL)
+	*client =
+	    clients_add(&listener->clients, info->connect_fd, clock_mono_ms());
+	/* A connection that the sweep cannot see may not stay. */
+	if (*client == NULL)
 		(void)shutdown(info->connect_fd, SHUT_RDWR);
 }
 
-/* The library's own words: mostly of connections that broke, but also of
- * requests that it answered 400 by itself, which no board shows. */
+/* NULL if there was no memory for it. */
+static struct client *
+listener_client(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+	    connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+	return info != NULL ? info->socket_context : NULL;
+}
+
+static void *
+listener_first_line(
+    void *cls, const char *uri, struct MHD_Connection *connection)
+{
+	struct listener *listener = cls;
+	struct client *client = listener_client(connection);
+
+	if (client != NULL) {
+		client->url_len = strlen(uri);
+		clients_mark(&listener->clients, client, CLIENT_READING,
+		    clock_mono_ms());
+	}
+	return NULL; /* no request yet */
+}
+
+/* The headers are in. */
+static enum MHD_Result
+listener_begin(struct request *request, const char *url, const char *method,
+    const char *version)
+{
+	size_t line = strlen(method) + request->client->url_len +
+		      strlen(version) + strlen("  \r\n");
+	const struct route *route;
+	struct headers headers;
+	struct str name;
+
+	headers_read(request->connection, line, &headers);
+	if (!headers.framed) {
+		request_refuse_framing(request);
+		return request_answer_refusal(request);
+	}
+	request->stray = headers.stray;
+	route = route_find(url, request->listener->admin, &name);
+	request->route = route;
+	if (route != NULL && route->post)
+		request_find_source(request, name);
+	if (route == NULL)
+		request_refuse(request, MHD_HTTP_NOT_FOUND, "no such path");
+	else if (!route_takes(route, method))
+		request_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED,
+		    "not with this method");
+	else if (route->begin != NULL)
+		route->begin(request, &headers);
+	/* A client that waits for "100 Continue" has not sent the body. */
+	if (request->refusal != 0 && headers.expects_continue) {
+		request->last = true;
+		return request_answer_refusal(request);
+	}
+	return MHD_YES;
+}
+
+static enum MHD_Result
+listener_handle(void *cls, struct MHD_Connection *connection, const char *url,
+    const char *method, const char *version, const char *data, size_t *size,
+    void **request_cls)
+{
+	struct request *request = *request_cls;
+	struct client *client;
+
+	if (request == NULL) {
+		client = listener_client(connection);
+		if (client != NULL)
+			request =
+			    request_begin(cls, client, connection, url, method);
+		*request_cls = request;
+		return request != NULL
+			   ? listener_begin(request, url, method, version)
+			   : MHD_NO;
+	}
+	if (*size > 0) {
+		if (request->refusal == 0 && request->route->add != NULL)
+			request->route->add(request, data, *size);
+		*size = 0;
+		return MHD_YES;
+	}
+	switch (request->stage) {
+	case REQUEST_READING:
+		return request->refusal != 0
+			   ? request_answer_refusal(request)
+			   : request->route->complete(request);
+	case REQUEST_HANDED:
+		return MHD_YES;
+	case REQUEST_DONE:
+		return request->route->done(request);
+	}
+	return MHD_NO;
+}
+
+static void
+listener_completed(void *cls, struct MHD_Connection *connection,
+    void **request_cls, enum MHD_RequestTerminationCode code)
+{
+	struct listener *listener = cls;
+	struct client *client = listener_client(connection);
+	struct request *request = *request_cls;
+
+	(void)code;
+	if (client != NULL)
+		clients_mark(
+		    &listener->clients, client, CLIENT_IDLE, clock_mono_ms());
+	*request_cls = NULL;
+	if (request == NULL)
+		return;
+	if (request->route != NULL && request->route->free != NULL)
+		request->route->free(request);
+	request_end(request);
+}
+
+/* The library's own messages: most are about connections that broke, some
+ * about requests that it answered 400 by itself, which nothing else shows. */
 static void
     PRINTF_LIKE(2, 0) listener_log(void *cls, const char *format, va_list args)
 {
@@ -70,38 +287,40 @@ static void
 		log_line(LOG_DEBUG, "server", "library listener=%s text=%s",
 		    listener->name, LOG_QUOTE(text));
 	else if (log_limit_pass(
-		     &listener->server->library, clock_mono_ms(), &suppressed))
+		     &listener->log_limit, clock_mono_ms(), &suppressed))
 		log_line(LOG_WARN, "server",
 		    "library listener=%s text=%s suppressed=%llu",
 		    listener->name, LOG_QUOTE(text),
 		    (unsigned long long)suppressed);
 }
 
+/* ---- its life ---- */
+
 bool
 listener_open(
     struct listener *listener, const char *address, struct err *reterr)
 {
-	const struct server_settings *settings = &listener->server->settings;
+	const struct server_settings *settings = &listener->service->settings;
 	unsigned threads = listener->admin ? 1 : settings->threads;
-	char text[LISTEN_TEXT];
+	char text[LISTENER_ADDRESS];
 
-	if (!listen_open(address, &listener->fd, &listener->port, text, reterr))
+	if (!listener_bind(listener, address, text, reterr))
 		return false;
 
-	/* Strictness stays at its default: above it a raw space in the
-	 * query, as Braze has it, is dropped without an answer. */
+	/* Strictness stays at its default: above it the library drops a raw
+	 * space in the query, as Braze sends it, without an answer. */
 	struct MHD_OptionItem options[] = {
 	    {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)listener_log, listener},
 	    {MHD_OPTION_LISTEN_SOCKET, listener->fd, NULL},
 	    {MHD_OPTION_CONNECTION_LIMIT,
-		(intptr_t)listener->peers.most + LISTENER_SLACK, NULL},
+		(intptr_t)listener->clients.most + LISTENER_SLACK, NULL},
 	    {MHD_OPTION_CONNECTION_TIMEOUT,
 		(intptr_t)(settings->idle_timeout_ms + 999) / 1000, NULL},
 	    {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)listener_connection,
 		listener},
-	    {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)request_completed,
+	    {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)listener_completed,
 		listener},
-	    {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)request_first_line,
+	    {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)listener_first_line,
 		listener},
 	    /* One thread is no pool to the library. */
 	    {threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END,
@@ -110,7 +329,7 @@ listener_open(
 	};
 
 	listener->daemon =
-	    MHD_start_daemon(LISTENER_FLAGS, 0, NULL, NULL, request_handle,
+	    MHD_start_daemon(LISTENER_FLAGS, 0, NULL, NULL, listener_handle,
 		listener, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
 	if (listener->daemon == NULL)
 		return err_set(reterr, ERR_IO,
@@ -129,5 +348,5 @@ listener_close(struct listener *listener)
 	if (listener->fd >= 0)
 		(void)close(listener->fd);
 	listener->fd = -1;
-	peers_fini(&listener->peers);
+	clients_fini(&listener->clients);
 }

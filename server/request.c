@@ -1,100 +1,171 @@
 #include "server/request.h"
 
 #include "base/clock.h"
-#include "server/answer.h"
-#include "server/headers.h"
-#include "server/health.h"
-#include "server/ingest.h"
-#include "server/observe.h"
+#include "base/json.h"
+#include "server/route.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
-struct peer *
-request_peer(struct MHD_Connection *connection)
+enum { REQUEST_ANSWER_MAX = 4096 };
+
+/* ---- headers ---- */
+
+struct headers_walk {
+	struct headers *headers;
+	const char *length, *transfer, *expect;
+	unsigned lengths, transfers, codings; /* how many of each */
+	size_t bytes; /* of all, as "name: value" with their line ends */
+	bool spaced;  /* a name ends in a space */
+};
+
+static enum MHD_Result
+headers_take(
+    void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	struct headers_walk *walk = cls;
+	const struct {
+		const char *name;
+		const char **value;
+		unsigned *count;
+	} wanted[] = {
+	    {"Authorization", &walk->headers->authorization, NULL},
+	    {"Braze-Currents-Version", &walk->headers->version, NULL},
+	    {"Content-Encoding", &walk->headers->coding, &walk->codings},
+	    {"Content-Length", &walk->length, &walk->lengths},
+	    {"Expect", &walk->expect, NULL},
+	    {"Transfer-Encoding", &walk->transfer, &walk->transfers},
+	};
+
+	(void)kind;
+	if (value == NULL)
+		value = "";
+	walk->bytes += strlen(name) + strlen(": \r\n") + strlen(value);
+	if (name[0] != '\0' && strchr(" \t", name[strlen(name) - 1]) != NULL)
+		walk->spaced = true;
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+		if (strcasecmp(name, wanted[i].name) != 0)
+			continue;
+		if (*wanted[i].value == NULL)
+			*wanted[i].value = value;
+		if (wanted[i].count != NULL)
+			++*wanted[i].count;
+	}
+	return MHD_YES;
+}
+
+void
+headers_read(struct MHD_Connection *connection, size_t request_line,
+    struct headers *ret_headers)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
-	    connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	    connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+	struct headers_walk walk = {.headers = ret_headers};
+	struct headers *headers = ret_headers;
 
-	return info != NULL ? info->socket_context : NULL;
+	*headers = (struct headers){.length = 0};
+	(void)MHD_get_connection_values(
+	    connection, MHD_HEADER_KIND, headers_take, &walk);
+	headers->coded_twice = walk.codings > 1;
+	headers->expects_continue =
+	    walk.expect != NULL && strcasecmp(walk.expect, "100-continue") == 0;
+	if (walk.length != NULL) {
+		errno = 0;
+		headers->length = strtoull(walk.length, NULL, 10);
+		if (errno != 0)
+			headers->length = UINT64_MAX;
+	}
+	if (walk.transfers == 0)
+		headers->framed = walk.lengths <= 1;
+	else
+		headers->framed = walk.lengths == 0 && walk.transfers == 1 &&
+				  strcasecmp(walk.transfer, "chunked") == 0;
+	headers->framed = headers->framed && !walk.spaced;
+	/* Fewer bytes are harmless: blanks around a value. */
+	headers->stray =
+	    info != NULL &&
+	    info->header_size > request_line + walk.bytes + strlen("\r\n");
 }
 
-void *
-request_first_line(
-    void *cls, const char *uri, struct MHD_Connection *connection)
-{
-	struct listener *listener = cls;
-	struct peer *peer = request_peer(connection);
+/* ---- its life ---- */
 
-	peer_note_address(peer, strlen(uri));
-	peers_mark(&listener->peers, peer, PEER_READING, clock_mono_ms());
-	return NULL;
-}
-
-static struct request *
-request_new(struct listener *listener, struct MHD_Connection *connection,
-    const char *url, const char *method)
+struct request *
+request_begin(struct listener *listener, struct client *client,
+    struct MHD_Connection *connection, const char *url, const char *method)
 {
-	struct server *server = listener->server;
+	struct service *service = listener->service;
 	struct request *request = calloc(1, sizeof(*request));
 
 	if (request == NULL)
 		return NULL;
-	request->server = server;
+	request->service = service;
 	request->listener = listener;
+	request->client = client;
 	request->connection = connection;
-	request->peer = request_peer(connection);
-	request->last = peer_over(request->peer);
+	request->last = client->over;
 	request->began_ms = clock_mono_ms();
 	(void)snprintf(request->path, sizeof(request->path), "%s", url);
 	(void)snprintf(request->method, sizeof(request->method), "%s", method);
-	request->source = server->settings.source_count;
-	body_init(&request->body, server->settings.body_limit, &server->budget);
-	currents_batch_init(&request->batch);
-	request->awaited = server_busy(server);
+	request->source = service->settings.source_count;
+	request->active = !request_draining(request);
+	if (request->active) {
+		lock_hold(&service->lock);
+		service->active++;
+		lock_drop(&service->lock);
+	}
 	return request;
 }
 
-static void
-request_free(struct request *request)
+void
+request_end(struct request *request)
 {
-	struct server *server = request->server;
-	bool awaited = request->awaited;
+	struct service *service = request->service;
+	bool active = request->active;
 
 	CHECK(request->stage != REQUEST_HANDED);
-	body_fini(&request->body);
-	currents_batch_fini(&request->batch);
-	free(request->items);
-	free(request->reasons);
-	free(request->notes);
-	free(request->note_texts);
-	buf_fini(&request->discreet);
-	budget_give(&server->budget, request->discreet_paid);
-	budget_give(&server->budget, request->items_paid);
 	free(request);
-	if (awaited)
-		server_less_busy(server);
+	if (!active)
+		return;
+	lock_hold(&service->lock);
+	CHECK(service->active > 0);
+	service->active--;
+	cond_wake_all(&service->fewer);
+	lock_drop(&service->lock);
+}
+
+static enum MHD_Result
+request_parameter(
+    void *cls, enum MHD_ValueKind kind, const char *key, const char *value)
+{
+	struct request *request = cls;
+	const struct server_settings *settings = &request->service->settings;
+
+	(void)kind;
+	for (size_t i = 0; i < settings->source_count && value != NULL; i++) {
+		if (source_chosen(&settings->sources[i], key, value)) {
+			request->source = i;
+			return MHD_NO;
+		}
+	}
+	return MHD_YES;
 }
 
 void
-request_completed(void *cls, struct MHD_Connection *connection,
-    void **request_cls, enum MHD_RequestTerminationCode code)
+request_find_source(struct request *request, struct str name)
 {
-	struct listener *listener = cls;
+	const struct server_settings *settings = &request->service->settings;
 
-	(void)code;
-	peers_mark(&listener->peers, request_peer(connection), PEER_BETWEEN,
-	    clock_mono_ms());
-	if (*request_cls != NULL)
-		request_free(*request_cls);
-	*request_cls = NULL;
-}
-
-bool
-request_draining(const struct request *request)
-{
-	return atomic_load(&request->server->draining);
+	if (name.len > 0) {
+		request->source = sources_find(
+		    settings->sources, settings->source_count, name);
+		return;
+	}
+	request->source = 0;
+	(void)MHD_get_connection_values(request->connection,
+	    MHD_GET_ARGUMENT_KIND, request_parameter, request);
 }
 
 void
@@ -104,35 +175,13 @@ request_refuse(struct request *request, unsigned status, const char *why)
 		return;
 	request->refusal = status;
 	request->why = why;
-	body_fini(&request->body);
-}
-
-/* What the headers say. */
-static void
-request_begin(struct request *request, const char *url, const char *method,
-    const struct headers *headers)
-{
-	const char *name = "";
-	size_t name_len = 0;
-
-	request->route =
-	    route_find(url, request->listener->admin, &name, &name_len);
-	if (request->route == ROUTE_CURRENTS)
-		ingest_find(request, name, name_len);
-	if (request->route == ROUTE_UNKNOWN)
-		request_refuse(request, MHD_HTTP_NOT_FOUND, "no such path");
-	else if (!route_takes(request->route, method))
-		request_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED,
-		    "not with this method");
-	else if (request->route == ROUTE_CURRENTS)
-		ingest_begin(request, headers);
 }
 
 /*
- * A request whose end is uncertain cannot be read, and says nothing about
- * its events: something between Braze and us is broken. 503 makes Braze
- * send them again, so nothing is lost; the connection is closed, since what
- * follows on it may be anything.
+ * A request whose end is uncertain cannot be read, and says nothing about its
+ * events: something between the client and us is broken. 503 makes Braze send
+ * them again, so nothing is lost; the connection is closed, since anything may
+ * follow on it.
  */
 void
 request_refuse_framing(struct request *request)
@@ -142,46 +191,37 @@ request_refuse_framing(struct request *request)
 	    "it is ambiguous where the headers or the body end");
 }
 
-static enum MHD_Result
-request_start(struct request *request, const char *url, const char *method,
-    const char *version)
+bool
+request_draining(const struct request *request)
 {
-	size_t line = strlen(method) + peer_address(request->peer) +
-		      strlen(version) + strlen("  \r\n");
-	struct headers headers;
-
-	headers_read(request->connection, &headers);
-	request->unexplained = headers_unexplained(&headers, line);
-	if (!headers_framed(&headers)) {
-		request_refuse_framing(request);
-		return answer_refusal(request);
-	}
-	request_begin(request, url, method, &headers);
-	/* Who waits for "100 Continue" has not sent the body yet. */
-	if (request->refusal != 0 && headers_expect_continue(&headers)) {
-		request->last = true;
-		return answer_refusal(request);
-	}
-	return MHD_YES;
+	return atomic_load(&request->service->draining);
 }
 
 bool
-request_suspend(struct request *request, enum request_errand errand)
+request_hand(struct request *request, bool probe)
 {
-	if (errand != REQUEST_PROBE && peer_over(request->peer)) {
+	struct service *service = request->service;
+	bool closed;
+
+	if (request->client->over && !probe) {
 		request_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE,
 		    "too many connections");
 		return false;
 	}
-	if (!server_hand(request->server)) {
+	lock_hold(&service->lock);
+	closed = service->closed;
+	if (!closed)
+		service->handed++;
+	lock_drop(&service->lock);
+	if (closed) {
+		/* Nobody would be there to resume it. */
 		request_refuse(
 		    request, MHD_HTTP_SERVICE_UNAVAILABLE, "shutting down");
 		return false;
 	}
-	request->errand = errand;
 	request->stage = REQUEST_HANDED;
-	peers_mark(&request->listener->peers, request->peer, PEER_HANDED,
-	    clock_mono_ms());
+	clients_mark(&request->listener->clients, request->client,
+	    CLIENT_HANDED, clock_mono_ms());
 	MHD_suspend_connection(request->connection);
 	return true;
 }
@@ -191,7 +231,7 @@ request_done(
     void *arg, const struct queue_receipt *receipt, const struct err *err)
 {
 	struct request *request = arg;
-	struct server *server = request->server;
+	struct service *service = request->service;
 
 	request->durable = receipt != NULL;
 	if (receipt != NULL)
@@ -201,70 +241,159 @@ request_done(
 	request->stage = REQUEST_DONE;
 	/* From here on the request may be answered and gone. */
 	MHD_resume_connection(request->connection);
-	server_handed(server);
+	lock_hold(&service->lock);
+	CHECK(service->handed > 0);
+	service->handed--;
+	cond_wake_all(&service->fewer);
+	lock_drop(&service->lock);
 }
 
-/* Whatever the queue could not do, the events are not to blame. */
-static enum MHD_Result
-request_failed(struct request *request)
-{
-	request_refuse(
-	    request, MHD_HTTP_SERVICE_UNAVAILABLE, request->err.text);
-	return answer_refusal(request);
-}
+/* ---- answers ---- */
 
-static enum MHD_Result
-request_settle(struct request *request)
+/* Add the headers that belong to the status. */
+static bool
+answer_add_headers(const struct request *request, unsigned status,
+    struct MHD_Response *response)
 {
-	switch (request->errand) {
-	case REQUEST_PUT:
-		if (!request->durable)
-			return request_failed(request);
-		observe_tell(request);
-		return answer_receipt(request);
-	case REQUEST_KEEP:
-		return request->durable ? answer_fault(request)
-					: request_failed(request);
-	case REQUEST_PROBE:
-		return health_ready(request);
-	case REQUEST_NOTHING:
+	const char *name = NULL, *value = NULL;
+	char seconds[16];
+
+	switch (status) {
+	case MHD_HTTP_UNAUTHORIZED:
+		name = MHD_HTTP_HEADER_WWW_AUTHENTICATE;
+		value = "Bearer";
+		break;
+	case MHD_HTTP_METHOD_NOT_ALLOWED:
+		name = MHD_HTTP_HEADER_ALLOW;
+		value = request->route->allow;
+		break;
+	case MHD_HTTP_UNSUPPORTED_MEDIA_TYPE:
+		name = MHD_HTTP_HEADER_ACCEPT_ENCODING;
+		value = "gzip, deflate, identity";
+		break;
+	case MHD_HTTP_SERVICE_UNAVAILABLE:
+		(void)snprintf(seconds, sizeof(seconds), "%u",
+		    request->service->settings.retry_after_s);
+		name = MHD_HTTP_HEADER_RETRY_AFTER;
+		value = seconds;
+		break;
+	default:
 		break;
 	}
-	return MHD_NO;
+	if (name != NULL &&
+	    MHD_add_response_header(response, name, value) != MHD_YES)
+		return false;
+	return !(request->last || request_draining(request)) ||
+	       MHD_add_response_header(
+		   response, MHD_HTTP_HEADER_CONNECTION, "close") == MHD_YES;
 }
 
-static enum MHD_Result
-request_end(struct request *request)
+/* Note what the source was answered. Of the requests without a source only
+ * those are noted that may be a source's, which posts. */
+static void
+answer_note(const struct request *request, unsigned status, const char *why)
 {
-	if (request->stage == REQUEST_DONE)
-		return request_settle(request);
-	if (request->stage == REQUEST_HANDED)
-		return MHD_YES;
-	if (request->refusal != 0)
-		return answer_refusal(request);
-	if (request->route == ROUTE_CURRENTS)
-		return ingest_end(request);
-	return health_answer(request);
+	struct sources *sources = request->service->sources;
+	size_t count = request->service->settings.source_count;
+	int64_t now_ms = clock_wall_ms();
+
+	if (request->authorised &&
+	    (status / 100 != 2 || request->stage == REQUEST_DONE))
+		sources_note_answer(
+		    sources, request->source, status, why, now_ms);
+	if (sources_strands(status) &&
+	    (request->source < count || strcmp(request->method, "POST") == 0))
+		sources_note_stranded(
+		    sources, request->source, status, why, now_ms);
+}
+
+/* MHD_NO closes the connection without an answer: the client sends again, and
+ * what was put is a duplicate then. */
+enum MHD_Result
+request_answer(struct request *request, unsigned status, const char *why,
+    const char *type, struct buf *body)
+{
+	struct MHD_Response *response = NULL;
+	enum MHD_Result result = MHD_NO;
+	struct err err;
+	char *data;
+	size_t len;
+
+	if (!buf_ok(body, &err)) {
+		log_line(LOG_WARN, "server", "answer status=%u why=%s", status,
+		    LOG_QUOTE(err.text));
+		goto out;
+	}
+	data = buf_take(body, &len);
+	response =
+	    MHD_create_response_from_buffer(len, data, MHD_RESPMEM_MUST_FREE);
+	if (response == NULL) {
+		free(data);
+		goto out;
+	}
+	if (MHD_add_response_header(
+		response, MHD_HTTP_HEADER_CONTENT_TYPE, type) != MHD_YES ||
+	    !answer_add_headers(request, status, response))
+		goto out;
+	result = MHD_queue_response(request->connection, status, response);
+out:
+	if (response != NULL)
+		MHD_destroy_response(response);
+	buf_fini(body);
+	clients_mark(&request->listener->clients, request->client,
+	    CLIENT_ANSWERED, clock_mono_ms());
+	/* Health checks and views are nobody's answers. */
+	if (request->listener->admin ||
+	    (request->route != NULL && !request->route->post))
+		return result;
+	if (result == MHD_YES) {
+		counter_add(counter_of_answer(status), 1);
+		answer_note(request, status, why);
+	} else {
+		answer_note(request, MHD_HTTP_SERVICE_UNAVAILABLE, why);
+	}
+	return result;
+}
+
+const char *
+request_source_name(const struct request *request)
+{
+	return request->authorised
+		   ? request->service->settings.sources[request->source].name
+		   : "-";
 }
 
 enum MHD_Result
-request_handle(void *cls, struct MHD_Connection *connection, const char *url,
-    const char *method, const char *version, const char *data, size_t *size,
-    void **request_cls)
+request_answer_error(struct request *request, unsigned status, const char *why,
+    const size_t *offset)
 {
-	struct request *request = *request_cls;
+	struct service *service = request->service;
+	uint64_t suppressed;
+	struct json json;
+	struct buf body;
 
-	if (request == NULL) {
-		request = request_new(cls, connection, url, method);
-		*request_cls = request;
-		if (request == NULL)
-			return MHD_NO;
-		return request_start(request, url, method, version);
-	}
-	if (*size == 0)
-		return request_end(request);
-	if (request->refusal == 0 && request->route == ROUTE_CURRENTS)
-		ingest_add(request, data, *size);
-	*size = 0;
-	return MHD_YES;
+	if (log_limit_pass(&service->refusals[counter_of_answer(status)],
+		clock_mono_ms(), &suppressed))
+		log_line(LOG_WARN, "server",
+		    "refuse status=%u listener=%s method=%s path=%s source=%s "
+		    "why=%s suppressed=%llu",
+		    status, request->listener->name, request->method,
+		    LOG_QUOTE(request->path), request_source_name(request),
+		    LOG_QUOTE(why), (unsigned long long)suppressed);
+	buf_init(&body, REQUEST_ANSWER_MAX);
+	json_init(&json, &body);
+	json_object_open(&json, NULL);
+	json_text(&json, "error", why);
+	if (offset != NULL)
+		json_int(&json, "offset", (int64_t)*offset);
+	json_object_close(&json);
+	buf_char(&body, '\n');
+	return request_answer(request, status, why, "application/json", &body);
+}
+
+enum MHD_Result
+request_answer_refusal(struct request *request)
+{
+	return request_answer_error(
+	    request, request->refusal, request->why, NULL);
 }

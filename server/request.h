@@ -4,104 +4,147 @@
 /*
  * One request, from its headers to its answer.
  *
- * libmicrohttpd calls request_handle() with the headers, then with each
- * piece of the body, then with nothing: only then (or at the headers) can an
- * answer be given. So what is refused early is still read to its end and
- * thrown away; the sweep closes who does not come to an end. A sender who
- * waits for "100 Continue" is answered at once.
+ * libmicrohttpd calls with the headers, then with each piece of the body,
+ * then with nothing; it takes an answer only with the headers or at the end.
+ * So a request that is refused early is still read to its end, and its body
+ * thrown away; the sweep closes it if there is no end. A client that waits
+ * for "100 Continue" is answered at once.
  *
- *	READING -> (the queue is asked) HANDED -> DONE -> answered
+ *	READING -> request_hand() -> HANDED -> request_done() -> DONE -> answered
  *
- * While HANDED the connection is suspended, and the request belongs to the
- * queue; request_done() on the committer thread resumes it.
+ * While HANDED, the connection is suspended and the request belongs to the
+ * queue. request_done(), on the committer thread, resumes it.
  */
 
-#include "schema/currents.h"
+#include "base/counters.h"
+#include "base/lock.h"
+#include "base/log.h"
 #include "server/body.h"
-#include "server/route.h"
-#include "server/state.h"
+#include "server/listener.h"
+#include "server/sources.h"
+
+#include <microhttpd.h>
+
+/* What all requests share. */
+struct service {
+	/* set before threads start */
+	struct server_settings settings;
+	struct queue *queue;
+	struct sources *sources;
+
+	/* any thread */
+	struct budget budget;		     /* of all bodies */
+	struct log_limit refusals[COUNTERS]; /* by the answer's counter */
+	atomic_bool draining;
+
+	/* guarded by lock */
+	struct lock lock;
+	struct cond fewer; /* active or handed went down */
+	size_t active;	   /* requests that a stop waits for */
+	size_t handed;	   /* of these, the queue's */
+	bool closed;	   /* nothing more is handed to the queue */
+};
 
 enum request_stage { REQUEST_READING, REQUEST_HANDED, REQUEST_DONE };
 
-/* What the queue was asked. */
-enum request_errand {
-	REQUEST_NOTHING,
-	REQUEST_PUT,
-	REQUEST_KEEP,
-	REQUEST_PROBE,
-};
-
-enum { REQUEST_PATH = 128, REQUEST_METHOD = 16 };
-
 struct request {
-	struct server *server;
+	struct service *service;
 	struct listener *listener;
-	struct peer *peer;
+	struct client *client;
 	struct MHD_Connection *connection;
-	int64_t began_ms;				 /* monotonic */
-	char method[REQUEST_METHOD], path[REQUEST_PATH]; /* for the log */
+	int64_t began_ms;	    /* monotonic */
+	char method[16], path[128]; /* for the log; may be cut */
 
-	enum route route;
-	size_t source;	  /* index; their count if there is none of it */
-	bool authorised;  /* the token was good */
-	bool awaited;	  /* before we stop */
-	bool last;	  /* the connection ends with this request */
-	bool unexplained; /* bytes among the headers: see headers.h */
+	const struct route *route; /* NULL: no such path */
+	size_t source;		   /* their count if no source was found */
+	bool authorised;	   /* the token was valid */
+	bool active;		   /* counted in the service */
+	bool last;		   /* the connection ends with this request */
+	bool stray;		   /* as in struct headers */
+	struct ingest *ingest; /* the route's own state; owned by the route */
 
 	unsigned refusal; /* status, 0 = none */
 	const char *why;  /* of the refusal; static, or in err */
 
-	struct body body;
-	struct currents_batch batch;
-	struct currents_fault fault;
-	struct item *items;
-	char *reasons; /* of the flawed, at fixed steps */
-	struct queue_drift *notes;
-	char *note_texts;    /* at fixed steps */
-	size_t items_paid;   /* out of the budget, for both and the batch */
-	struct buf discreet; /* what is kept instead of what came */
-	size_t discreet_paid;
-
 	/* handed to the queue, and back */
 	_Atomic enum request_stage stage;
-	enum request_errand errand;
-	struct queue_batch put;
-	struct queue_unreadable keep;
-	char keep_reason[sizeof(((struct currents_fault *)0)->text) + 40];
 	struct queue_receipt receipt;
 	struct err err;
-	bool durable;
+	bool durable; /* else err says why not */
 };
 
-/* libmicrohttpd's callbacks; cls is the listener. */
-enum MHD_Result request_handle(void *cls, struct MHD_Connection *connection,
-    const char *url, const char *method, const char *version, const char *data,
-    size_t *size, void **request_cls);
-void request_completed(void *cls, struct MHD_Connection *connection,
-    void **request_cls, enum MHD_RequestTerminationCode code);
-void *request_first_line(
-    void *cls, const char *uri, struct MHD_Connection *connection);
+/* The headers that matter here, lent by the connection. NULL: absent. */
+struct headers {
+	const char *authorization, *version, *coding;
+	bool coded_twice; /* several Content-Encodings */
+	bool expects_continue;
+	uint64_t length; /* 0: unknown; UINT64_MAX: too large a number */
 
-/* The peer of a connection. */
-struct peer *request_peer(struct MHD_Connection *connection);
+	/* Is it certain where the body ends? Two lengths, a length beside
+	 * chunks, or a space behind a header's name mean one thing to us and
+	 * another to a proxy (RFC 9112, 5.1 and 6.3). */
+	bool framed;
 
-/* Answer with this status when the body has been read to its end. The first
- * refusal counts. */
+	/*
+	 * Bytes came that belong to no header. libmicrohttpd 0.9.75 takes a
+	 * header without a name (": x") for the end of the headers, and adds a
+	 * folded line to the name of the header before it: so a length may be
+	 * lost, and the body is taken for empty, or for the rest of the
+	 * headers.
+	 */
+	bool stray;
+};
+
+/* Read them after a request line of so many bytes. */
+void headers_read(struct MHD_Connection *connection, size_t request_line,
+    struct headers *ret_headers);
+
+/* NULL: no memory. */
+MUST_USE struct request *
+request_begin(struct listener *listener, struct client *client,
+    struct MHD_Connection *connection, const char *url, const char *method);
+
+/* The route's own state was freed before. */
+void request_end(struct request *request);
+
+/* Find the source of a request: by name, else by a parameter of the query,
+ * else the first. */
+void request_find_source(struct request *request, struct str name);
+
+/* Answer with this status when the request has been read to its end. The
+ * first refusal counts. `why` is static, or lives as long as the request. */
 void request_refuse(struct request *request, unsigned status, const char *why);
 
-/* The same for what may not be all that was sent: 503, and close. */
+/* The same if it is uncertain whether this is all that was sent: 503, and
+ * close. */
 void request_refuse_framing(struct request *request);
-
-/* Suspend the connection before the queue is asked; on false the request is
- * refused: we are stopping, or the connection is one too many. */
-MUST_USE bool
-request_suspend(struct request *request, enum request_errand errand);
-
-/* What the queue calls; also for a put that could not be handed over. */
-void request_done(
-    void *arg, const struct queue_receipt *receipt, const struct err *err);
 
 /* Is the server about to stop? */
 bool request_draining(const struct request *request);
+
+/* Suspend the connection; to be called before the queue is asked. On false the
+ * request is refused: the server is stopping, or the client is over the bound.
+ * `probe`: it takes no room, so the bound does not matter. */
+MUST_USE bool request_hand(struct request *request, bool probe);
+
+/* The queue's callback, and to be called if the queue could not be asked. */
+void request_done(
+    void *arg, const struct queue_receipt *receipt, const struct err *err);
+
+/* Answer; counted, and noted for the source. `why` is "" if all is well.
+ * Takes the bytes in *body. */
+enum MHD_Result request_answer(struct request *request, unsigned status,
+    const char *why, const char *type, struct buf *body);
+
+/* Answer {"error":WHY}, with the offset in the body if it is not NULL. Logged,
+ * at most once a second of each status. */
+enum MHD_Result request_answer_error(struct request *request, unsigned status,
+    const char *why, const size_t *offset);
+
+/* Answer with the refusal. */
+enum MHD_Result request_answer_refusal(struct request *request);
+
+/* The name of the source for the log, or "-". */
+const char *request_source_name(const struct request *request);
 
 #endif

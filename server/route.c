@@ -1,113 +1,159 @@
 #include "server/route.h"
 
-#include <string.h>
+#include "base/clock.h"
+#include "server/ingest.h"
 
-static const struct {
-	const char *path;
-	enum route route;
-	bool ingest, admin;
-	const char *allow;
-} routes[] = {
-    {"/currents", ROUTE_CURRENTS, true, false, "POST"},
-    {"/healthz", ROUTE_HEALTHZ, true, true, "GET, HEAD"},
-    {"/readyz", ROUTE_READYZ, true, true, "GET, HEAD"},
-    {"/metrics", ROUTE_METRICS, false, true, "GET, HEAD"},
-    {"/status", ROUTE_STATUS, false, true, "GET, HEAD"},
+enum { ROUTE_VIEW_MAX = 16 * 1024 * 1024 };
+
+/* ---- health checks and views ---- */
+
+static enum MHD_Result
+route_say(struct request *request, bool well, const char *text)
+{
+	struct buf body;
+
+	buf_init(&body, ROUTE_VIEW_MAX);
+	buf_printf(&body, "%s\n", text);
+	return request_answer(request,
+	    well ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, text,
+	    "text/plain; charset=utf-8", &body);
+}
+
+static enum MHD_Result
+route_healthz(struct request *request)
+{
+	const struct server_views *views = &request->service->settings.views;
+	bool alive = views->alive == NULL || views->alive(views->arg);
+
+	return route_say(request, alive, alive ? "ok" : "a thread has stalled");
+}
+
+static enum MHD_Result
+route_readyz(struct request *request)
+{
+	if (request_draining(request))
+		return route_say(request, false, "shutting down");
+	if (!request_hand(request, true))
+		return request_answer_refusal(request);
+	if (!queue_probe(request->service->queue, clock_wall_ms(), request_done,
+		request, &request->err))
+		request_done(request, NULL, &request->err);
+	return MHD_YES;
+}
+
+static enum MHD_Result
+route_readyz_done(struct request *request)
+{
+	return route_say(request, request->durable,
+	    request->durable ? "ok" : request->err.text);
+}
+
+static enum MHD_Result
+route_view(struct request *request, void (*view)(void *arg, struct buf *out),
+    const char *type)
+{
+	struct buf body;
+
+	buf_init(&body, ROUTE_VIEW_MAX);
+	if (view != NULL)
+		view(request->service->settings.views.arg, &body);
+	return request_answer(request, MHD_HTTP_OK, "", type, &body);
+}
+
+static enum MHD_Result
+route_metrics(struct request *request)
+{
+	return route_view(request, request->service->settings.views.metrics,
+	    "text/plain; version=0.0.4; charset=utf-8");
+}
+
+static enum MHD_Result
+route_status(struct request *request)
+{
+	return route_view(request, request->service->settings.views.status,
+	    "application/json");
+}
+
+/* ---- paths ---- */
+
+static const struct route routes[] = {
+    {
+	.path = "/currents",
+	.ingest = true,
+	.post = true,
+	.allow = "POST",
+	.begin = ingest_begin,
+	.add = ingest_add,
+	.complete = ingest_complete,
+	.done = ingest_done,
+	.free = ingest_free,
+    },
+    {
+	.path = "/healthz",
+	.ingest = true,
+	.admin = true,
+	.allow = "GET, HEAD",
+	.complete = route_healthz,
+    },
+    {
+	.path = "/readyz",
+	.ingest = true,
+	.admin = true,
+	.allow = "GET, HEAD",
+	.complete = route_readyz,
+	.done = route_readyz_done,
+    },
+    {
+	.path = "/metrics",
+	.admin = true,
+	.allow = "GET, HEAD",
+	.complete = route_metrics,
+    },
+    {
+	.path = "/status",
+	.admin = true,
+	.allow = "GET, HEAD",
+	.complete = route_status,
+    },
 };
 
-enum { ROUTES = sizeof(routes) / sizeof(routes[0]) };
-
-/* The absolute form (RFC 9112, 3.2.2) means the same as the usual one. */
-static const char *
-route_skip_host(const char *path)
+const struct route *
+route_find(const char *path, bool admin, struct str *ret_name)
 {
-	const char *host = strstr(path, "://");
+	const char *host = path[0] != '/' ? strstr(path, "://") : NULL;
 
-	if (path[0] == '/' || host == NULL)
-		return path;
-	host = strchr(host + 3, '/');
-	return host != NULL ? host : "/";
-}
-
-enum route
-route_find(const char *path, bool admin, const char **ret_name, size_t *ret_len)
-{
-	path = route_skip_host(path);
-	for (size_t i = 0; i < ROUTES; i++) {
-		size_t len = strlen(routes[i].path);
-		const char *rest = path + len;
-		size_t rest_len;
-
-		if (!(admin ? routes[i].admin : routes[i].ingest) ||
-		    strncmp(path, routes[i].path, len) != 0 ||
-		    (*rest != '\0' && *rest != '/'))
-			continue;
-		if (*rest == '/')
-			rest++;
-		rest_len = strlen(rest);
-		if (rest_len > 0 && rest[rest_len - 1] == '/')
-			rest_len--;
-		if (rest_len > 0 && routes[i].route != ROUTE_CURRENTS)
-			return ROUTE_UNKNOWN;
-		*ret_name = rest;
-		*ret_len = rest_len;
-		return routes[i].route;
+	/* The absolute form (RFC 9112, 3.2.2) means the same as the usual. */
+	if (host != NULL) {
+		path = strchr(host + 3, '/');
+		if (path == NULL)
+			return NULL;
 	}
-	return ROUTE_UNKNOWN;
-}
+	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+		const struct route *route = &routes[i];
+		size_t len = strlen(route->path);
+		struct str name;
 
-const char *
-route_allow(enum route route)
-{
-	for (size_t i = 0; i < ROUTES; i++) {
-		if (routes[i].route == route)
-			return routes[i].allow;
+		if (!(admin ? route->admin : route->ingest) ||
+		    strncmp(path, route->path, len) != 0 ||
+		    (path[len] != '\0' && path[len] != '/'))
+			continue;
+		name = str_text(path + len);
+		if (name.len > 0)
+			name = str_bytes(name.data + 1, name.len - 1);
+		if (name.len > 0 && name.data[name.len - 1] == '/')
+			name.len--;
+		if (name.len > 0 && !route->post)
+			return NULL;
+		*ret_name = name;
+		return route;
 	}
 	return NULL;
 }
 
 bool
-route_takes(enum route route, const char *method)
+route_takes(const struct route *route, const char *method)
 {
-	if (route == ROUTE_CURRENTS)
+	if (route->post)
 		return strcmp(method, "POST") == 0;
 	return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
-}
-
-size_t
-route_source(const struct server_source *sources, size_t count,
-    const char *name, size_t len)
-{
-	for (size_t i = 0; i < count; i++) {
-		if (strlen(sources[i].name) == len &&
-		    memcmp(sources[i].name, name, len) == 0)
-			return i;
-	}
-	return count;
-}
-
-static void
-route_unquote(const char **text, size_t *len)
-{
-	if (*len >= 2 && (*text)[0] == '"' && (*text)[*len - 1] == '"') {
-		++*text;
-		*len -= 2;
-	}
-}
-
-bool
-route_chooses(
-    const struct server_source *source, const char *key, const char *value)
-{
-	const char *parameter = source->parameter, *want;
-	size_t key_len = strlen(key), value_len = strlen(value), want_len;
-
-	if (parameter == NULL || strncmp(parameter, key, key_len) != 0 ||
-	    parameter[key_len] != '=')
-		return false;
-	want = parameter + key_len + 1;
-	want_len = strlen(want);
-	route_unquote(&want, &want_len);
-	route_unquote(&value, &value_len);
-	return value_len == want_len && memcmp(value, want, want_len) == 0;
 }

@@ -2,36 +2,39 @@
 #define SERVER_ROUTE_H
 
 /*
- * What a path means. Pure; any thread.
+ * The paths, and what handles a request for each. Any thread.
  */
 
-#include "server/server.h"
+#include "base/str.h"
+#include "server/request.h"
 
-enum route {
-	ROUTE_UNKNOWN,
-	ROUTE_CURRENTS,
-	ROUTE_HEALTHZ,
-	ROUTE_READYZ,
-	ROUTE_METRICS,
-	ROUTE_STATUS,
+struct route {
+	const char *path;
+	bool ingest, admin; /* the listeners that serve it */
+	bool post;	    /* by a source; else GET and HEAD */
+	const char *allow;  /* the methods, as for Allow */
+
+	/* The headers are in, and a piece of the body: these may refuse. NULL
+	 * if there is nothing to do. */
+	void (*begin)(struct request *request, const struct headers *headers);
+	void (*add)(struct request *request, const char *data, size_t len);
+
+	/* All of it came: answer, or hand over to the queue. */
+	enum MHD_Result (*complete)(struct request *request);
+
+	/* The queue is done: answer. NULL if it is never asked. */
+	enum MHD_Result (*done)(struct request *request);
+
+	/* Free request->ingest. May be NULL. */
+	void (*free)(struct request *request);
 };
 
-/* `path` is decoded and without the query. *ret_name is what follows
- * /currents/, not NUL-ended, or empty. */
-enum route route_find(
-    const char *path, bool admin, const char **ret_name, size_t *ret_len);
+/* The route of a path, which is decoded and without the query; NULL if the
+ * listener has none. *ret_name is what follows the route's path and a slash,
+ * or empty; only a route that takes posts has such a name. */
+const struct route *
+route_find(const char *path, bool admin, struct str *ret_name);
 
-/* The methods that a route takes, as for Allow; NULL for ROUTE_UNKNOWN. */
-const char *route_allow(enum route route);
-bool route_takes(enum route route, const char *method);
-
-/* The source of that name; `count` if there is none. */
-size_t route_source(const struct server_source *sources, size_t count,
-    const char *name, size_t len);
-
-/* Does a query parameter, decoded, choose this source? Quotes around a value
- * do not count: Braze's examples have them (?key="Brand A"). */
-bool route_chooses(
-    const struct server_source *source, const char *key, const char *value);
+bool route_takes(const struct route *route, const char *method);
 
 #endif

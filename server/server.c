@@ -1,27 +1,32 @@
 /*
- * The server's life: two listeners, and what they share.
+ * The server's life: two listeners, and what their requests share.
  *
- * Stopping loses nothing: first no new connections, then the requests that
- * are being read get a few seconds, then nothing more is handed to the
- * queue, and what was handed over is waited for: libmicrohttpd may only be
- * stopped when no connection is suspended.
+ * Stopping loses nothing: first new requests are refused, then those that are
+ * being read get a few seconds, then nothing more is handed to the queue, and
+ * what was handed over is waited for: libmicrohttpd may only be stopped when
+ * no connection is suspended.
  */
 
 #include "server/server.h"
 
 #include "base/clock.h"
-#include "base/log.h"
-#include "schema/currents.h"
-#include "server/state.h"
+#include "server/ingest.h"
+#include "server/listener.h"
+#include "server/request.h"
+#include "server/sources.h"
 
 #include <stdlib.h>
 
 enum {
 	SERVER_ADMIN_CONNECTIONS = 64,
-	SERVER_BODY_LEAST = 1024 * 1024,
 	SERVER_READ_GRACE_MS = 3000,
 	SERVER_ANSWER_GRACE_MS = 500,
 	SERVER_WAIT_SWEEP_MS = 100,
+};
+
+struct server {
+	struct service service;
+	struct listener ingest, admin;
 };
 
 void
@@ -36,90 +41,11 @@ server_settings_init(struct server_settings *settings)
 	    .body_memory = 256 * 1024 * 1024,
 	    .max_events = 100000,
 	    .request_timeout_ms = 60000,
-	    /* Longer than a proxy keeps its connections (nginx: 60 s), so
-	     * that it is the proxy who closes. */
+	    /* Longer than a proxy holds its connections (nginx: 60 s), so
+	     * that it is the proxy that closes. */
 	    .idle_timeout_ms = 75000,
 	    .retry_after_s = 10,
 	};
-}
-
-static bool
-server_check(const struct server_settings *settings, struct err *reterr)
-{
-	/* A body and its inflated text, and what it takes to judge it. */
-	size_t least = settings->body_limit * 2 +
-		       settings->max_events * (sizeof(struct currents_event) +
-						  sizeof(struct item) + 256);
-
-	if (settings->source_count == 0)
-		return err_set(reterr, ERR_CONFIG, "there is no source");
-	/* One event of Braze's may have 900 KB: a smaller limit would
-	 * answer 413 to a batch that cannot be split. */
-	if (settings->body_limit < SERVER_BODY_LEAST)
-		return err_set(reterr, ERR_CONFIG,
-		    "the limit of a body must be at least %d bytes",
-		    SERVER_BODY_LEAST);
-	if (settings->body_memory < least)
-		return err_set(reterr, ERR_CONFIG,
-		    "the memory for bodies must be at least %zu bytes, for "
-		    "one of the largest to fit",
-		    least);
-	return true;
-}
-
-static void
-server_fini(struct server *server)
-{
-	listener_close(&server->ingest);
-	listener_close(&server->admin);
-	for (size_t i = 0; i < server->settings.source_count; i++) {
-		if (server->tokens != NULL)
-			tokens_free(server->tokens[i]);
-		if (server->judges != NULL)
-			server_judge_free(server->judges[i]);
-	}
-	free(server->tokens);
-	free(server->judges);
-	board_free(server->board);
-	cond_fini(&server->less);
-	lock_fini(&server->lock);
-	free(server);
-}
-
-static struct server *
-server_new(const struct server_settings *settings, struct queue *queue)
-{
-	struct server *server = calloc(1, sizeof(*server));
-	size_t count = settings->source_count;
-
-	if (server == NULL)
-		return NULL;
-	server->settings = *settings;
-	server->queue = queue;
-	lock_init(&server->lock);
-	cond_init(&server->less);
-	budget_init(&server->budget, settings->body_memory);
-	listener_init(
-	    &server->ingest, server, "ingest", settings->max_connections);
-	listener_init(
-	    &server->admin, server, "admin", SERVER_ADMIN_CONNECTIONS);
-	server->tokens = calloc(count, sizeof(server->tokens[0]));
-	server->judges = calloc(count, sizeof(server->judges[0]));
-	server->board = board_new(settings->sources, count);
-	if (server->tokens == NULL || server->judges == NULL ||
-	    server->board == NULL)
-		goto out;
-	for (size_t i = 0; i < count; i++) {
-		server->tokens[i] = tokens_new(settings->sources[i].tokens);
-		if (server->tokens[i] == NULL ||
-		    !server_judge_new(
-			&settings->sources[i], &server->judges[i], NULL))
-			goto out;
-	}
-	return server;
-out:
-	server_fini(server);
-	return NULL;
 }
 
 bool
@@ -127,16 +53,34 @@ server_start(const struct server_settings *settings, struct queue *queue,
     struct server **ret_server, struct err *reterr)
 {
 	struct server *server;
+	struct service *service;
+	struct sources *sources;
 
-	if (!server_check(settings, reterr))
+	if (settings->source_count == 0)
+		return err_set(reterr, ERR_CONFIG, "there is no source");
+	if (!ingest_check_settings(settings, reterr))
 		return false;
-	server = server_new(settings, queue);
-	if (server == NULL)
+	server = calloc(1, sizeof(*server));
+	sources = sources_new(settings->sources, settings->source_count);
+	if (server == NULL || sources == NULL) {
+		sources_free(sources);
+		free(server);
 		return err_set_nomem(reterr);
-	board_restore(server->board, queue);
+	}
+	service = &server->service;
+	service->settings = *settings;
+	service->queue = queue;
+	service->sources = sources;
+	lock_init(&service->lock);
+	cond_init(&service->fewer);
+	budget_init(&service->budget, settings->body_memory);
+	listener_init(
+	    &server->ingest, service, false, settings->max_connections);
+	listener_init(&server->admin, service, true, SERVER_ADMIN_CONNECTIONS);
+	sources_restore(sources, queue);
 	if (!listener_open(&server->ingest, settings->listen, reterr) ||
 	    !listener_open(&server->admin, settings->admin, reterr)) {
-		server_stop(server); /* the first may have been asked */
+		server_stop(server); /* requests may have come in already */
 		return false;
 	}
 	*ret_server = server;
@@ -155,140 +99,88 @@ server_admin_port(const struct server *server)
 	return server->admin.port;
 }
 
-static void
-server_clocks_hand(struct server *server)
+static size_t
+server_sweep_listener(struct listener *listener, int64_t mono_ms)
 {
-	struct buf clocks;
-	struct err err;
+	const struct server_settings *settings = &listener->service->settings;
 
-	buf_init(&clocks, BOARD_CLOCKS_MAX);
-	if (board_write(server->board, &clocks) &&
-	    (!buf_ok(&clocks, &err) || !queue_clocks_save(server->queue,
-					   clocks.data, clocks.len, &err)))
-		log_line(
-		    LOG_WARN, "server", "clocks text=%s", LOG_QUOTE(err.text));
-	buf_fini(&clocks);
+	return clients_sweep(&listener->clients, settings->idle_timeout_ms,
+	    settings->request_timeout_ms, mono_ms);
 }
 
 void
 server_sweep(struct server *server, int64_t mono_ms)
 {
-	const struct server_settings *settings = &server->settings;
-	size_t swept = peers_sweep(&server->ingest.peers,
-	    settings->idle_timeout_ms, settings->request_timeout_ms, mono_ms);
+	size_t swept = server_sweep_listener(&server->ingest, mono_ms);
 
 	if (swept > 0)
 		log_line(LOG_WARN, "server",
 		    "sweep connections=%zu why=\"slower than %lld ms\"", swept,
-		    (long long)settings->request_timeout_ms);
-	swept += peers_sweep(&server->admin.peers, settings->idle_timeout_ms,
-	    settings->request_timeout_ms, mono_ms);
+		    (long long)server->service.settings.request_timeout_ms);
+	swept += server_sweep_listener(&server->admin, mono_ms);
 	counter_add(COUNTER_SWEPT, swept);
-	server_clocks_hand(server);
+	sources_save(server->service.sources, server->service.queue);
 }
 
 void
 server_drain(struct server *server)
 {
-	atomic_store(&server->draining, true);
+	atomic_store(&server->service.draining, true);
 }
 
-/* Wait until nobody is busy, at most so long. Who calls this is who sweeps
- * at other times. */
+/* Wait until no request is active, at most so long. The main thread does not
+ * sweep meanwhile: it is here. */
 static void
 server_wait(struct server *server, int64_t until_ms)
 {
+	struct service *service = &server->service;
 	int64_t now_ms = clock_mono_ms();
-	bool busy = true;
+	bool active = true;
 
-	for (; busy && now_ms < until_ms; now_ms = clock_mono_ms()) {
-		lock_hold(&server->lock);
-		if (server->busy > 0)
-			cond_wait(&server->less, &server->lock,
+	for (; active && now_ms < until_ms; now_ms = clock_mono_ms()) {
+		lock_hold(&service->lock);
+		if (service->active > 0)
+			cond_wait(&service->fewer, &service->lock,
 			    now_ms + SERVER_WAIT_SWEEP_MS);
-		busy = server->busy > 0;
-		lock_drop(&server->lock);
+		active = service->active > 0;
+		lock_drop(&service->lock);
 		server_sweep(server, now_ms);
 	}
 }
 
-static void
-server_wait_handed(struct server *server)
-{
-	lock_hold(&server->lock);
-	server->closed = true;
-	while (server->handed > 0)
-		cond_wait(&server->less, &server->lock, INT64_MAX);
-	lock_drop(&server->lock);
-}
-
-/* Newcomers are answered 503 until the end. (The library can stop listening,
- * by MHD_quiesce_daemon; but then its threads and the caller race to take the
- * socket out of their epoll sets, and the second one aborts.) */
+/* New requests are answered 503 until the end. (The library can stop
+ * listening, by MHD_quiesce_daemon(); but then its threads and the caller race
+ * to take the socket out of their epoll sets, and the second one aborts.) */
 void
 server_stop(struct server *server)
 {
+	struct service *service;
+
 	if (server == NULL)
 		return;
+	service = &server->service;
 	server_drain(server);
 	server_wait(server, clock_mono_ms() + SERVER_READ_GRACE_MS);
-	server_wait_handed(server);
+	lock_hold(&service->lock);
+	service->closed = true;
+	while (service->handed > 0)
+		cond_wait(&service->fewer, &service->lock, INT64_MAX);
+	lock_drop(&service->lock);
 	server_wait(server, clock_mono_ms() + SERVER_ANSWER_GRACE_MS);
-	server_clocks_hand(server);
-	server_fini(server);
-}
-
-/* ---- what requests tell ---- */
-
-bool
-server_busy(struct server *server)
-{
-	if (atomic_load(&server->draining))
-		return false;
-	lock_hold(&server->lock);
-	server->busy++;
-	lock_drop(&server->lock);
-	return true;
-}
-
-void
-server_less_busy(struct server *server)
-{
-	lock_hold(&server->lock);
-	CHECK(server->busy > 0);
-	server->busy--;
-	cond_wake_all(&server->less);
-	lock_drop(&server->lock);
-}
-
-bool
-server_hand(struct server *server)
-{
-	bool open;
-
-	lock_hold(&server->lock);
-	open = !server->closed;
-	if (open)
-		server->handed++;
-	lock_drop(&server->lock);
-	return open;
-}
-
-void
-server_handed(struct server *server)
-{
-	lock_hold(&server->lock);
-	CHECK(server->handed > 0);
-	server->handed--;
-	cond_wake_all(&server->less);
-	lock_drop(&server->lock);
+	sources_save(service->sources, service->queue);
+	listener_close(&server->ingest);
+	listener_close(&server->admin);
+	sources_free(service->sources);
+	cond_fini(&service->fewer);
+	lock_fini(&service->lock);
+	free(server);
 }
 
 void
 server_source_status(const struct server *server, size_t source,
     struct server_source_status *ret_status)
 {
-	board_read(server->board, source, ret_status);
+	sources_status(server->service.sources, source, ret_status);
 }
 
 bool
@@ -296,27 +188,25 @@ server_source_saved(struct queue *queue, const char *name,
     struct server_source_status *ret_status, struct err *reterr)
 {
 	const struct server_source source = {.name = name};
-	size_t count = name != NULL ? 1 : 0;
-	struct board *board = board_new(&source, count);
+	struct sources *sources = sources_new(&source, name != NULL ? 1 : 0);
 
-	if (board == NULL)
+	if (sources == NULL)
 		return err_set_nomem(reterr);
-	board_restore(board, queue);
-	board_read(board, 0, ret_status);
-	board_free(board);
+	sources_restore(sources, queue);
+	sources_status(sources, 0, ret_status);
+	sources_free(sources);
 	return true;
 }
 
 size_t
 server_tokens(const struct server *server, size_t source)
 {
-	CHECK(source < server->settings.source_count);
-	return tokens_count(server->tokens[source]);
+	return sources_token_count(server->service.sources, source);
 }
 
 int64_t
 server_token_last_used_ms(
     const struct server *server, size_t source, size_t token)
 {
-	return board_token_ms(server->board, source, token);
+	return sources_token_used_ms(server->service.sources, source, token);
 }

@@ -2,6 +2,7 @@
 
 #include "base/digest.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -34,13 +35,21 @@ tokens_free(struct tokens *tokens)
 	free(tokens);
 }
 
-/* RFC 9110, 11.1: the name of the scheme in any case, then spaces. */
-static bool
-tokens_read(const char *header, const char **ret_token, size_t *ret_len)
+size_t
+tokens_count(const struct tokens *tokens)
+{
+	return tokens->count;
+}
+
+bool
+tokens_find(const struct tokens *tokens, const char *header, size_t *ret_number)
 {
 	static const char scheme[] = "Bearer";
-	size_t len;
+	unsigned char digest[DIGEST_SHA256];
+	size_t number = 0, len;
+	bool match = false;
 
+	/* RFC 9110, 11.1: the name of the scheme in any case, then spaces. */
 	if (header == NULL ||
 	    strncasecmp(header, scheme, sizeof(scheme) - 1) != 0)
 		return false;
@@ -51,45 +60,29 @@ tokens_read(const char *header, const char **ret_token, size_t *ret_len)
 	len = strlen(header);
 	while (len > 0 && (header[len - 1] == ' ' || header[len - 1] == '\t'))
 		len--;
-	*ret_token = header;
-	*ret_len = len;
-	return len > 0;
-}
-
-bool
-tokens_match(const struct tokens *tokens, const char *header)
-{
-	size_t number;
-
-	return tokens_find(tokens, header, &number);
-}
-
-size_t
-tokens_count(const struct tokens *tokens)
-{
-	return tokens->count;
-}
-
-bool
-tokens_find(const struct tokens *tokens, const char *header, size_t *ret_number)
-{
-	unsigned char digest[DIGEST_SHA256];
-	const char *token;
-	size_t number = 0, len;
-	bool match = false;
-
-	if (!tokens_read(header, &token, &len))
+	if (len == 0)
 		return false;
-	digest_sha256(token, len, digest);
+
+	digest_sha256(header, len, digest);
 	for (size_t i = 0; i < tokens->count; i++) {
 		bool equal =
 		    digest_equal(digest, tokens->digests[i], DIGEST_SHA256);
 
-		/* Without a branch that would tell how far it came. */
+		/* No branch, which would tell how far the loop came. */
 		number += (i - number) & (0 - (size_t)equal);
 		match |= equal;
 	}
 	if (match)
 		*ret_number = number;
 	return match;
+}
+
+void
+tokens_name(
+    const struct tokens *tokens, size_t number, char ret_name[TOKENS_NAME])
+{
+	CHECK(number < tokens->count);
+	for (size_t i = 0; i < TOKENS_NAME / 2; i++)
+		(void)snprintf(
+		    ret_name + 2 * i, 3, "%02x", tokens->digests[number][i]);
 }

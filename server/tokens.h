@@ -2,9 +2,9 @@
 #define SERVER_TOKENS_H
 
 /*
- * The bearer tokens of one source. Only their hashes are kept, and all of
- * them are compared each time, so that neither time nor memory tells a
- * token. Any thread, once made.
+ * The bearer tokens of one source. Only their SHA-256 is held, and all of them
+ * are compared every time, so that neither memory nor time reveals a token.
+ * Any thread, once made.
  */
 
 #include "base/err.h"
@@ -13,16 +13,21 @@
 
 struct tokens;
 
-/* From a NULL-ended list; NULL: no memory. */
+/* From a NULL-ended list, or NULL for none. NULL: no memory. */
 MUST_USE struct tokens *tokens_new(const char *const *list);
-void tokens_free(struct tokens *tokens);
+void tokens_free(struct tokens *tokens); /* takes NULL */
 
-/* Is this Authorization header (NULL if there is none) one of them? */
-MUST_USE bool tokens_match(const struct tokens *tokens, const char *header);
+size_t tokens_count(const struct tokens *tokens);
 
-/* The same, and which one, by its number from 0. */
+/* Is this Authorization header (NULL if there is none) one of the tokens, and
+ * which one, by its number from 0? */
 MUST_USE bool tokens_find(
     const struct tokens *tokens, const char *header, size_t *ret_number);
-size_t tokens_count(const struct tokens *tokens);
+
+/* The beginning of a token's hash, in hex: it names the token wherever it
+ * stands in the list, and does not reveal it. */
+enum { TOKENS_NAME = 13 }; /* bytes, the NUL included */
+void tokens_name(
+    const struct tokens *tokens, size_t number, char ret_name[TOKENS_NAME]);
 
 #endif

@@ -32,13 +32,42 @@ test_match(void **state)
 	    {NULL, false},
 	};
 	struct tokens *tokens = tokens_new(list);
+	size_t number;
 
 	(void)state;
 	assert_non_null(tokens);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-		assert_int_equal(
-		    tokens_match(tokens, cases[i].header), cases[i].match);
+		assert_int_equal(tokens_find(tokens, cases[i].header, &number),
+		    cases[i].match);
+	assert_int_equal(tokens_count(tokens), 2);
+	assert_true(tokens_find(tokens, "Bearer new", &number));
+	assert_int_equal(number, 1);
+	assert_true(tokens_find(tokens, "Bearer old token", &number));
+	assert_int_equal(number, 0);
 	tokens_free(tokens);
+}
+
+/* The name follows a token to another place in the list. */
+static void
+test_name(void **state)
+{
+	static const char *const list[] = {"abc", "new", NULL},
+				 *const turned[] = {"new", "abc", NULL};
+	struct tokens *tokens = tokens_new(list), *others = tokens_new(turned);
+	char name[TOKENS_NAME], other[TOKENS_NAME];
+
+	(void)state;
+	assert_non_null(tokens);
+	assert_non_null(others);
+	/* The beginning of the SHA-256 of "abc" (FIPS 180-2, B.1). */
+	tokens_name(tokens, 0, name);
+	assert_string_equal(name, "ba7816bf8f01");
+	tokens_name(others, 1, other);
+	assert_string_equal(other, name);
+	tokens_name(others, 0, other);
+	assert_string_not_equal(other, name);
+	tokens_free(tokens);
+	tokens_free(others);
 }
 
 /* Without tokens nothing matches, the empty one neither. */
@@ -47,15 +76,16 @@ test_none(void **state)
 {
 	static const char *const empty[] = {NULL};
 	struct tokens *tokens = tokens_new(empty);
+	size_t number;
 
 	(void)state;
 	assert_non_null(tokens);
-	assert_false(tokens_match(tokens, "Bearer x"));
-	assert_false(tokens_match(tokens, "Bearer "));
+	assert_false(tokens_find(tokens, "Bearer x", &number));
+	assert_false(tokens_find(tokens, "Bearer ", &number));
 	tokens_free(tokens);
 	tokens = tokens_new(NULL);
 	assert_non_null(tokens);
-	assert_false(tokens_match(tokens, NULL));
+	assert_false(tokens_find(tokens, NULL, &number));
 	tokens_free(tokens);
 	tokens_free(NULL);
 }
@@ -65,6 +95,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_match),
+	    cmocka_unit_test(test_name),
 	    cmocka_unit_test(test_none),
 	};
 

@@ -4,6 +4,55 @@
 
 #include "tests/unit/server_play.h"
 
+#include "server/sources.h"
+
+static void
+test_find(void **state)
+{
+	const struct server_source list[] = {
+	    {.name = "main"},
+	    {.name = "brand-a"},
+	};
+
+	(void)state;
+	assert_int_equal(sources_find(list, 2, str_bytes("main", 4)), 0);
+	assert_int_equal(sources_find(list, 2, str_bytes("brand-a/", 7)), 1);
+	assert_int_equal(sources_find(list, 2, str_bytes("mai", 3)), 2);
+	assert_int_equal(sources_find(list, 2, str_bytes("mainx", 5)), 2);
+}
+
+static void
+test_parameter(void **state)
+{
+	static const struct {
+		const char *parameter, *key, *value;
+		bool chooses;
+	} cases[] = {
+	    {"key=Brand A", "key", "Brand A", true},
+	    {"key=Brand A", "key", "\"Brand A\"", true},
+	    {"key=\"Brand A\"", "key", "Brand A", true},
+	    {"key=a=b", "key", "a=b", true},
+	    {"key=", "key", "", true},
+	    {"key=", "key", "\"\"", true},
+	    {"key=Brand A", "key", "Brand B", false},
+	    {"key=Brand A", "key", "\"Brand A", false},
+	    {"key=Brand A", "Key", "Brand A", false},
+	    {"key=Brand A", "ke", "Brand A", false},
+	    {"key=Brand A", "", "key=Brand A", false},
+	    {NULL, "key", "Brand A", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct server_source source = {
+		    .name = "main", .parameter = cases[i].parameter};
+
+		assert_int_equal(
+		    source_chosen(&source, cases[i].key, cases[i].value),
+		    cases[i].chooses);
+	}
+}
+
 /* No earlier server was there. */
 static int
 forget(void **state)
@@ -184,6 +233,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_find),
+	    cmocka_unit_test(test_parameter),
 	    cmocka_unit_test_setup(test_status, forget),
 	    cmocka_unit_test_setup(test_refusals, forget),
 	    cmocka_unit_test_setup(test_clocks, forget),

@@ -1,0 +1,73 @@
+#ifndef SERVER_CLIENT_H
+#define SERVER_CLIENT_H
+
+/*
+ * The open connections of a listener, so that those whose request takes too
+ * long can be closed: libmicrohttpd's own timeout starts anew with every
+ * byte, so a client that sends one now and then would hold a connection for
+ * ever.
+ *
+ * The descriptor of a client is valid while the client is listed: the client
+ * is removed, under the lock, in the notification that precedes the close. So
+ * the sweep never touches a descriptor that was reused.
+ */
+
+#include "base/lock.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum client_state {
+	CLIENT_IDLE,	/* between requests, or in a first line that drips */
+	CLIENT_READING, /* headers or body */
+	CLIENT_HANDED,	/* the queue has the request, for as long as it takes */
+	CLIENT_ANSWERED,
+};
+
+struct client {
+	/* constant */
+	int fd;
+	bool over; /* beyond the bound, while all others were busy */
+
+	/* owned by the thread that serves the connection */
+	size_t url_len; /* of the request line, as it came */
+
+	/* guarded by the lock of the clients */
+	struct client *next, *prev;
+	bool shut; /* about to leave */
+	enum client_state state;
+	int64_t since_ms; /* in this state */
+	int64_t ended_ms; /* when the sweep first saw its end, or 0 */
+};
+
+struct clients {
+	size_t most; /* constant */
+	struct lock lock;
+
+	/* guarded by lock; the client that went idle last is first */
+	struct client *first, *last;
+	size_t count;
+	size_t leaving; /* of these, shut down */
+};
+
+void clients_init(struct clients *clients, size_t most);
+void clients_fini(struct clients *clients); /* all were removed */
+
+/* A connection was made. At the bound, the client that has been idle for
+ * longest is shut down to make room. NULL: no memory. */
+struct client *clients_add(struct clients *clients, int fd, int64_t mono_ms);
+
+/* The connection is about to be closed. Takes NULL. */
+void clients_remove(struct clients *clients, struct client *client);
+
+/* Note the state of its request. */
+void clients_mark(struct clients *clients, struct client *client,
+    enum client_state state, int64_t mono_ms);
+
+/* Shut down the clients that are too slow and those that are gone; the result
+ * counts the slow ones. */
+size_t clients_sweep(struct clients *clients, int64_t idle_ms,
+    int64_t request_ms, int64_t mono_ms);
+
+#endif

@@ -1,0 +1,397 @@
+/*
+ * The queue keeps the status as lines of text, so that an operator can read
+ * them in the file:
+ *
+ *	source REQUEST SUCCESS FAILING STATUS REFUSED SINCE LAST STATUS NAME
+ *	failing NAME WHY
+ *	refused NAME WHY
+ *	token LAST HASH NAME
+ *
+ * The fields are those of struct server_source_status. A token is known by
+ * its hash because its number changes when tokens are added or removed. The
+ * row of no source has the name "/", which no source can have.
+ */
+
+#include "server/sources.h"
+
+#include "base/lock.h"
+#include "base/log.h"
+#include "server/tokens.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	SOURCES_TEXT_MAX = 1024 * 1024,
+	SOURCES_LINE_MAX = 512,
+};
+
+/* Refusals that are so far apart are not counted together. */
+static const int64_t sources_apart_ms = (int64_t)24 * 3600 * 1000;
+
+struct source {
+	/* constant; all NULL in the row of no source */
+	const struct server_source *settings; /* lent */
+	struct tokens *tokens;
+	struct server_judge *judge;
+
+	/* guarded by lock */
+	struct server_source_status status;
+	int64_t *used_ms; /* of each token */
+};
+
+struct sources {
+	size_t count; /* constant; of the rows without the last */
+	struct lock lock;
+	bool changed; /* since the status was saved; guarded by lock */
+	struct source rows[];
+};
+
+size_t
+sources_find(const struct server_source *list, size_t count, struct str name)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (str_equal_text(name, list[i].name))
+			return i;
+	}
+	return count;
+}
+
+static struct str
+source_unquote(struct str text)
+{
+	if (text.len >= 2 && text.data[0] == '"' &&
+	    text.data[text.len - 1] == '"')
+		return str_bytes(text.data + 1, text.len - 2);
+	return text;
+}
+
+bool
+source_chosen(
+    const struct server_source *source, const char *key, const char *value)
+{
+	const char *parameter = source->parameter;
+	size_t len = strlen(key);
+
+	return parameter != NULL && strncmp(parameter, key, len) == 0 &&
+	       parameter[len] == '=' &&
+	       str_equal(source_unquote(str_text(value)),
+		   source_unquote(str_text(parameter + len + 1)));
+}
+
+struct sources *
+sources_new(const struct server_source *list, size_t count)
+{
+	struct sources *sources =
+	    calloc(1, sizeof(*sources) + (count + 1) * sizeof(struct source));
+
+	if (sources == NULL)
+		return NULL;
+	lock_init(&sources->lock);
+	sources->count = count;
+	for (size_t i = 0; i < count; i++) {
+		struct source *row = &sources->rows[i];
+
+		row->settings = &list[i];
+		row->status.name = list[i].name;
+		row->tokens = tokens_new(list[i].tokens);
+		if (row->tokens == NULL ||
+		    !server_judge_new(&list[i], &row->judge, NULL))
+			goto out;
+		row->used_ms = calloc(
+		    tokens_count(row->tokens) + 1, sizeof(*row->used_ms));
+		if (row->used_ms == NULL)
+			goto out;
+	}
+	sources->rows[count].status.name = "/";
+	return sources;
+out:
+	sources_free(sources);
+	return NULL;
+}
+
+void
+sources_free(struct sources *sources)
+{
+	if (sources == NULL)
+		return;
+	for (size_t i = 0; i < sources->count; i++) {
+		free(sources->rows[i].used_ms);
+		server_judge_free(sources->rows[i].judge);
+		tokens_free(sources->rows[i].tokens);
+	}
+	lock_fini(&sources->lock);
+	free(sources);
+}
+
+bool
+sources_authorise(
+    struct sources *sources, size_t source, const char *header, int64_t wall_ms)
+{
+	struct source *row = &sources->rows[source];
+	size_t token = 0;
+	bool known;
+
+	CHECK(source < sources->count);
+	known = tokens_find(row->tokens, header, &token);
+	if (!known && !row->settings->open)
+		return false;
+	lock_hold(&sources->lock);
+	row->status.last_request_ms = wall_ms;
+	if (known)
+		row->used_ms[token] = wall_ms;
+	sources->changed = true;
+	lock_drop(&sources->lock);
+	return true;
+}
+
+const struct server_judge *
+sources_judge(const struct sources *sources, size_t source)
+{
+	CHECK(source < sources->count);
+	return sources->rows[source].judge;
+}
+
+/* A reason, on one line. */
+static void
+source_why(char ret[SERVER_REASON], const char *why)
+{
+	(void)snprintf(ret, SERVER_REASON, "%s", why);
+	for (char *at = ret; *at != '\0'; at++) {
+		if ((unsigned char)*at < ' ')
+			*at = ' ';
+	}
+}
+
+void
+sources_note_answer(struct sources *sources, size_t source, unsigned status,
+    const char *why, int64_t wall_ms)
+{
+	struct server_source_status *row = &sources->rows[source].status;
+
+	CHECK(source < sources->count);
+	lock_hold(&sources->lock);
+	if (status / 100 == 2) {
+		row->last_success_ms = wall_ms;
+		row->failing_since_ms = 0;
+		row->failing_status = 0;
+		row->failing_why[0] = '\0';
+	} else {
+		if (row->failing_since_ms == 0)
+			row->failing_since_ms = wall_ms;
+		row->failing_status = status;
+		source_why(row->failing_why, why);
+	}
+	sources->changed = true;
+	lock_drop(&sources->lock);
+}
+
+bool
+sources_strands(unsigned status)
+{
+	return status == 401 || status == 403 || status == 404 ||
+	       status == 405 || status == 415;
+}
+
+void
+sources_note_stranded(struct sources *sources, size_t source, unsigned status,
+    const char *why, int64_t wall_ms)
+{
+	struct server_source_status *row = &sources->rows[source].status;
+
+	CHECK(source <= sources->count);
+	lock_hold(&sources->lock);
+	if (row->refused == 0 || wall_ms - row->refused_ms > sources_apart_ms) {
+		row->refused = 0;
+		row->refused_since_ms = wall_ms;
+	}
+	row->refused++;
+	row->refused_ms = wall_ms;
+	row->refused_status = status;
+	source_why(row->refused_why, why);
+	sources->changed = true;
+	lock_drop(&sources->lock);
+}
+
+void
+sources_status(struct sources *sources, size_t source,
+    struct server_source_status *ret_status)
+{
+	CHECK(source <= sources->count);
+	lock_hold(&sources->lock);
+	*ret_status = sources->rows[source].status;
+	lock_drop(&sources->lock);
+}
+
+size_t
+sources_token_count(const struct sources *sources, size_t source)
+{
+	CHECK(source < sources->count);
+	return tokens_count(sources->rows[source].tokens);
+}
+
+int64_t
+sources_token_used_ms(struct sources *sources, size_t source, size_t token)
+{
+	int64_t used_ms;
+
+	CHECK(token < sources_token_count(sources, source));
+	lock_hold(&sources->lock);
+	used_ms = sources->rows[source].used_ms[token];
+	lock_drop(&sources->lock);
+	return used_ms;
+}
+
+/* ---- over restarts ---- */
+
+static void
+source_write(const struct source *source, struct buf *out)
+{
+	const struct server_source_status *row = &source->status;
+	size_t tokens =
+	    source->tokens != NULL ? tokens_count(source->tokens) : 0;
+	char name[TOKENS_NAME];
+
+	(void)buf_printf(out,
+	    "source %" PRId64 " %" PRId64 " %" PRId64 " %u %" PRId64 " %" PRId64
+	    " %" PRId64 " %u %s\n",
+	    row->last_request_ms, row->last_success_ms, row->failing_since_ms,
+	    row->failing_status, row->refused, row->refused_since_ms,
+	    row->refused_ms, row->refused_status, row->name);
+	if (row->failing_why[0] != '\0')
+		(void)buf_printf(
+		    out, "failing %s %s\n", row->name, row->failing_why);
+	if (row->refused_why[0] != '\0')
+		(void)buf_printf(
+		    out, "refused %s %s\n", row->name, row->refused_why);
+	for (size_t i = 0; i < tokens; i++) {
+		if (source->used_ms[i] == 0)
+			continue;
+		tokens_name(source->tokens, i, name);
+		(void)buf_printf(out, "token %" PRId64 " %s %s\n",
+		    source->used_ms[i], name, row->name);
+	}
+}
+
+void
+sources_save(struct sources *sources, struct queue *queue)
+{
+	struct buf text;
+	struct err err;
+	bool changed;
+
+	buf_init(&text, SOURCES_TEXT_MAX);
+	lock_hold(&sources->lock);
+	changed = sources->changed;
+	sources->changed = false;
+	for (size_t i = 0; changed && i <= sources->count; i++)
+		source_write(&sources->rows[i], &text);
+	lock_drop(&sources->lock);
+	if (changed && (!buf_ok(&text, &err) || !queue_clocks_save(queue,
+						    text.data, text.len, &err)))
+		log_line(
+		    LOG_WARN, "server", "clocks text=%s", LOG_QUOTE(err.text));
+	buf_fini(&text);
+}
+
+static struct source *
+sources_row(struct sources *sources, const char *name)
+{
+	for (size_t i = 0; i <= sources->count; i++) {
+		if (strcmp(sources->rows[i].status.name, name) == 0)
+			return &sources->rows[i];
+	}
+	return NULL;
+}
+
+static void
+sources_read_token(struct sources *sources, const char *hash, int64_t used_ms,
+    const char *name)
+{
+	struct source *source = sources_row(sources, name);
+	char known[TOKENS_NAME];
+
+	if (source == NULL || source->tokens == NULL)
+		return;
+	for (size_t i = 0; i < tokens_count(source->tokens); i++) {
+		tokens_name(source->tokens, i, known);
+		if (strcmp(known, hash) == 0)
+			source->used_ms[i] = used_ms;
+	}
+}
+
+/* A line that cannot be read, or is about a source that is gone, is passed
+ * over. */
+static void
+sources_read_line(struct sources *sources, char *line)
+{
+	struct server_source_status status = {.name = NULL};
+	struct source *source;
+	char hash[TOKENS_NAME], *name, *why;
+	int64_t used_ms;
+	int at = 0;
+
+	lock_assert_held(&sources->lock);
+	if (sscanf(line,
+		"source %" SCNd64 " %" SCNd64 " %" SCNd64 " %u %" SCNd64
+		" %" SCNd64 " %" SCNd64 " %u %n",
+		&status.last_request_ms, &status.last_success_ms,
+		&status.failing_since_ms, &status.failing_status,
+		&status.refused, &status.refused_since_ms, &status.refused_ms,
+		&status.refused_status, &at) == 8) {
+		source = sources_row(sources, line + at);
+		if (source == NULL)
+			return;
+		status.name = source->status.name;
+		source->status = status;
+	} else if (sscanf(line, "token %" SCNd64 " %12[0-9a-f] %n", &used_ms,
+		       hash, &at) == 2) {
+		sources_read_token(sources, hash, used_ms, line + at);
+	} else if (strncmp(line, "failing ", 8) == 0 ||
+		   strncmp(line, "refused ", 8) == 0) {
+		name = line + 8;
+		why = strchr(name, ' ');
+		if (why == NULL)
+			return;
+		*why++ = '\0';
+		source = sources_row(sources, name);
+		if (source != NULL)
+			source_why(line[0] == 'f' ? source->status.failing_why
+						  : source->status.refused_why,
+			    why);
+	}
+}
+
+void
+sources_restore(struct sources *sources, struct queue *queue)
+{
+	struct buf text;
+	char line[SOURCES_LINE_MAX];
+	size_t at = 0;
+	struct err err;
+
+	buf_init(&text, SOURCES_TEXT_MAX);
+	if (!queue_clocks_read(queue, &text, &err)) {
+		log_line(
+		    LOG_WARN, "server", "clocks text=%s", LOG_QUOTE(err.text));
+		goto out;
+	}
+	lock_hold(&sources->lock);
+	while (at < text.len) {
+		const char *end = memchr(text.data + at, '\n', text.len - at);
+		size_t len = end != NULL ? (size_t)(end - text.data) - at
+					 : text.len - at;
+
+		if (len < sizeof(line)) {
+			memcpy(line, text.data + at, len);
+			line[len] = '\0';
+			sources_read_line(sources, line);
+		}
+		at += len + 1;
+	}
+	lock_drop(&sources->lock);
+out:
+	buf_fini(&text);
+}

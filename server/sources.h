@@ -1,0 +1,62 @@
+#ifndef SERVER_SOURCES_H
+#define SERVER_SOURCES_H
+
+/*
+ * The sources: which of them a request is for, who may post to it, how its
+ * events are judged, and how it fares. One more row stands for the requests
+ * for which no source was found; its number is the count of the sources.
+ *
+ * Braze reacts to our answers over days, so the queue keeps the status over
+ * restarts. Any thread.
+ */
+
+#include "base/str.h"
+#include "server/server.h"
+
+struct sources;
+
+/* The source of that name; `count` if there is none. */
+size_t
+sources_find(const struct server_source *list, size_t count, struct str name);
+
+/* Does a query parameter, decoded, choose this source? Quotes around a value
+ * do not count: Braze's examples have them (?key="Brand A"). */
+bool source_chosen(
+    const struct server_source *source, const char *key, const char *value);
+
+/* The list stays lent. NULL: no memory. */
+MUST_USE struct sources *
+sources_new(const struct server_source *list, size_t count);
+void sources_free(struct sources *sources); /* takes NULL */
+
+/* Does this Authorization header (NULL if there is none) let a request in? If
+ * so, the request and the use of the token are noted. */
+MUST_USE bool sources_authorise(struct sources *sources, size_t source,
+    const char *header, int64_t wall_ms);
+
+const struct server_judge *
+sources_judge(const struct sources *sources, size_t source);
+
+/* A request that had events, or that failed, was answered so. */
+void sources_note_answer(struct sources *sources, size_t source,
+    unsigned status, const char *why, int64_t wall_ms);
+
+/* Does Braze strand the events of a request that is answered so? */
+bool sources_strands(unsigned status);
+
+/* One was, with or without a valid token. */
+void sources_note_stranded(struct sources *sources, size_t source,
+    unsigned status, const char *why, int64_t wall_ms);
+
+void sources_status(struct sources *sources, size_t source,
+    struct server_source_status *ret_status);
+size_t sources_token_count(const struct sources *sources, size_t source);
+int64_t
+sources_token_used_ms(struct sources *sources, size_t source, size_t token);
+
+/* Save the status in the queue if it has changed, and take what was saved. A
+ * failure is logged: it must not keep the server from serving. */
+void sources_save(struct sources *sources, struct queue *queue);
+void sources_restore(struct sources *sources, struct queue *queue);
+
+#endif
