@@ -8,9 +8,9 @@
 enum { CLIENT_GONE_MS = 200 };
 
 void
-clients_init(struct clients *clients, size_t most)
+clients_init(struct clients *clients, size_t most, size_t keep)
 {
-	*clients = (struct clients){.most = most};
+	*clients = (struct clients){.most = most, .keep = keep};
 	lock_init(&clients->lock);
 }
 
@@ -99,6 +99,7 @@ clients_remove(struct clients *clients, struct client *client)
 	clients_unlink(clients, client);
 	clients->count--;
 	clients->leaving -= client->shut;
+	clients->kept -= client->kept;
 	lock_drop(&clients->lock);
 	free(client);
 }
@@ -115,6 +116,21 @@ clients_mark(struct clients *clients, struct client *client,
 		clients_link(clients, client);
 	}
 	lock_drop(&clients->lock);
+}
+
+bool
+clients_keep(struct clients *clients, struct client *client)
+{
+	bool kept;
+
+	lock_hold(&clients->lock);
+	if (!client->kept && clients->kept < clients->keep) {
+		client->kept = true;
+		clients->kept++;
+	}
+	kept = client->kept;
+	lock_drop(&clients->lock);
+	return kept;
 }
 
 /* libmicrohttpd closes an idle connection after idle_ms. One that is still

@@ -12,6 +12,7 @@
  * the sweep never touches a descriptor that was reused.
  */
 
+#include "base/err.h"
 #include "base/lock.h"
 
 #include <stdbool.h>
@@ -36,22 +37,27 @@ struct client {
 	/* guarded by the lock of the clients */
 	struct client *next, *prev;
 	bool shut; /* about to leave */
+	bool kept; /* it was answered and may send another request */
 	enum client_state state;
 	int64_t since_ms; /* in this state */
 	int64_t ended_ms; /* when the sweep first saw its end, or 0 */
 };
 
 struct clients {
-	size_t most; /* constant */
+	/* constant */
+	size_t most;
+	size_t keep; /* of these, that may stay open after an answer */
+
 	struct lock lock;
 
 	/* guarded by lock; the client that went idle last is first */
 	struct client *first, *last;
 	size_t count;
 	size_t leaving; /* of these, shut down */
+	size_t kept;	/* of these, staying open after an answer */
 };
 
-void clients_init(struct clients *clients, size_t most);
+void clients_init(struct clients *clients, size_t most, size_t keep);
 void clients_fini(struct clients *clients); /* all were removed */
 
 /* A connection was made. At the bound, the client that has been idle for
@@ -64,6 +70,9 @@ void clients_remove(struct clients *clients, struct client *client);
 /* Note the state of its request. */
 void clients_mark(struct clients *clients, struct client *client,
     enum client_state state, int64_t mono_ms);
+
+/* It is being answered: may the connection stay open? */
+MUST_USE bool clients_keep(struct clients *clients, struct client *client);
 
 /* Shut down the clients that are too slow and those that are gone; the result
  * counts the slow ones. */

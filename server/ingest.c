@@ -59,8 +59,9 @@ bool
 ingest_check_settings(
     const struct server_settings *settings, struct err *reterr)
 {
-	/* A body, its inflated text, and what it takes to judge it. */
-	size_t least = settings->body_limit * 2 +
+	/* A body, its inflated text, what they are read into, and what it
+	 * takes to judge them. */
+	size_t least = settings->body_limit * 2 + LISTENER_READ +
 		       settings->max_events * (sizeof(struct currents_event) +
 						  sizeof(struct item) + 256);
 
@@ -118,11 +119,27 @@ ingest_authorise(struct request *request, const struct headers *headers)
 	return true;
 }
 
-/* Refuse if the body went wrong. */
-static void
-ingest_check_body(struct request *request)
+static bool
+ingest_pay(struct request *request, size_t bytes)
 {
-	switch (request->ingest->body.state) {
+	if (!budget_take(&request->service->budget, bytes))
+		return false;
+	request->ingest->paid += bytes;
+	return true;
+}
+
+/* So many bytes came or will come: pay for the buffer that they are read
+ * into, and refuse the request if anything went wrong. */
+static void
+ingest_check_body(struct request *request, uint64_t length)
+{
+	struct ingest *ingest = request->ingest;
+	enum body_state state = ingest->body.state;
+
+	if (state == BODY_GOOD && length > BODY_FREE && ingest->paid == 0 &&
+	    !ingest_pay(request, LISTENER_READ))
+		state = BODY_NO_MEMORY;
+	switch (state) {
 	case BODY_GOOD:
 	case BODY_CORRUPT:
 		break;
@@ -133,6 +150,7 @@ ingest_check_body(struct request *request)
 	case BODY_NO_MEMORY:
 		request_refuse(
 		    request, MHD_HTTP_SERVICE_UNAVAILABLE, ingest_no_memory);
+		body_fini(&ingest->body);
 		break;
 	}
 }
@@ -170,26 +188,19 @@ ingest_begin(struct request *request, const struct headers *headers)
 	body_init(&request->ingest->body, limit, &service->budget);
 	currents_batch_init(&request->ingest->batch);
 	body_begin(&request->ingest->body, coding, headers->length);
-	ingest_check_body(request);
+	ingest_check_body(request, headers->length);
 }
 
 void
 ingest_add(struct request *request, const char *data, size_t len)
 {
-	body_add(&request->ingest->body, data, len);
-	ingest_check_body(request);
+	struct body *body = &request->ingest->body;
+
+	body_add(body, data, len);
+	ingest_check_body(request, body->received);
 }
 
 /* ---- a batch ---- */
-
-static bool
-ingest_pay(struct request *request, size_t bytes)
-{
-	if (!budget_take(&request->service->budget, bytes))
-		return false;
-	request->ingest->paid += bytes;
-	return true;
-}
 
 /* A server_pay_fn, of what is redacted. */
 static bool

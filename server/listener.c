@@ -15,6 +15,7 @@
 enum {
 	LISTENER_SLACK = 64, /* connections beyond the bound: they get a 503 */
 	LISTENER_BACKLOG = 1024,
+	LISTENER_ADMIN_POOL = 32 * 1024, /* bytes: the library's default */
 	LISTENER_HOST = 256,
 	LISTENER_ADDRESS = 80,
 	LISTENER_FLAGS = MHD_USE_EPOLL_INTERNAL_THREAD |
@@ -31,7 +32,8 @@ listener_init(struct listener *listener, struct service *service, bool admin,
 	    .admin = admin,
 	    .fd = -1,
 	};
-	clients_init(&listener->clients, connections);
+	clients_init(&listener->clients, connections,
+	    admin ? connections + LISTENER_SLACK : LISTENER_KEEP);
 }
 
 /* ---- the socket ---- */
@@ -314,6 +316,9 @@ listener_open(
 	    {MHD_OPTION_LISTEN_SOCKET, listener->fd, NULL},
 	    {MHD_OPTION_CONNECTION_LIMIT,
 		(intptr_t)listener->clients.most + LISTENER_SLACK, NULL},
+	    {MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		listener->admin ? LISTENER_ADMIN_POOL : 2 * LISTENER_READ,
+		NULL},
 	    {MHD_OPTION_CONNECTION_TIMEOUT,
 		(intptr_t)(settings->idle_timeout_ms + 999) / 1000, NULL},
 	    {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)listener_connection,

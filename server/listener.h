@@ -5,11 +5,28 @@
  * One listening address: a libmicrohttpd daemon of its own, so that a crowd
  * at the ingest does not lock out the admin. It takes each request from its
  * first line to its answer, by way of the request's route.
+ *
+ * Memory: libmicrohttpd gives each connection a pool, and reads into one half
+ * of it. At the ingest that half is LISTENER_READ, so that a usual body of
+ * Braze's (100 events, some 100 KB) takes two reads; with the library's
+ * default it takes seven. The pool is mapped, so a connection that has sent
+ * nothing costs next to nothing. But when the library (0.9.75) has sent an
+ * answer it zeroes the whole pool, and an idle connection holds all of it from
+ * then on. So
+ *   - at most LISTENER_KEEP connections stay open after an answer, and hold 32
+ *     MiB; beyond them an answer says "Connection: close";
+ *   - a body that is being read pays for LISTENER_READ bytes out of the memory
+ *     for bodies, besides its own.
  */
 
 #include "base/err.h"
 #include "base/log.h"
 #include "server/client.h"
+
+enum {
+	LISTENER_READ = 64 * 1024, /* bytes that are read at once */
+	LISTENER_KEEP = 256,	   /* connections */
+};
 
 struct MHD_Daemon;
 struct service;

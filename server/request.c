@@ -283,8 +283,10 @@ answer_add_headers(const struct request *request, unsigned status,
 	if (name != NULL &&
 	    MHD_add_response_header(response, name, value) != MHD_YES)
 		return false;
-	return !(request->last || request_draining(request)) ||
-	       MHD_add_response_header(
+	if (!request->last && !request_draining(request) &&
+	    clients_keep(&request->listener->clients, request->client))
+		return true;
+	return MHD_add_response_header(
 		   response, MHD_HTTP_HEADER_CONNECTION, "close") == MHD_YES;
 }
 

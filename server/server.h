@@ -60,7 +60,8 @@ struct server_settings {
 	unsigned threads;
 	unsigned max_connections;
 	size_t body_limit;	    /* of one body, also after inflating */
-	size_t body_memory;	    /* of all bodies that are being read */
+	size_t body_memory;	    /* of all bodies that are being read, with
+				     * the buffers they are read into */
 	size_t max_events;	    /* in one body */
 	int64_t request_timeout_ms; /* from first byte to last */
 	int64_t idle_timeout_ms;

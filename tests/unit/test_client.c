@@ -12,7 +12,7 @@
 
 enum { IDLE_MS = 1000, REQUEST_MS = 100 };
 
-/* Is the other end told that the connection is over? */
+/* Was the other end told that the connection is over? */
 static bool
 was_shut(int fd)
 {
@@ -45,7 +45,7 @@ test_sweep(void **state)
 		int fds[2];
 
 		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-		clients_init(&clients, 1);
+		clients_init(&clients, 1, 1);
 		client = clients_add(&clients, fds[0], 1);
 		assert_non_null(client);
 		clients_mark(&clients, client, cases[i].state, 50);
@@ -65,7 +65,8 @@ test_sweep(void **state)
 	}
 }
 
-/* Who leaves, from whatever place in the list, is not touched any more. */
+/* A client that has left, from whatever place in the list, is not touched any
+ * more. */
 static void
 test_leave(void **state)
 {
@@ -75,7 +76,7 @@ test_leave(void **state)
 
 	(void)state;
 	for (int gone = 0; gone < 3; gone++) {
-		clients_init(&clients, 2);
+		clients_init(&clients, 2, 2);
 		for (int i = 0; i < 3; i++) {
 			assert_int_equal(
 			    socketpair(AF_UNIX, SOCK_STREAM, 0, fds[i]), 0);
@@ -100,8 +101,8 @@ test_leave(void **state)
 	clients_remove(&clients, NULL);
 }
 
-/* Who comes when all places are taken gets that of who has been idle for
- * longest, and nobody else is touched. */
+/* A client that comes when all places are taken gets the place of the one that
+ * has been idle for longest, and no other is touched. */
 static void
 test_evict(void **state)
 {
@@ -111,7 +112,7 @@ test_evict(void **state)
 	int fds[CLIENTS][2];
 
 	(void)state;
-	clients_init(&clients, CLIENTS - 1);
+	clients_init(&clients, CLIENTS - 1, CLIENTS);
 	for (int i = 0; i < CLIENTS; i++) {
 		assert_int_equal(
 		    socketpair(AF_UNIX, SOCK_STREAM, 0, fds[i]), 0);
@@ -135,8 +136,8 @@ test_evict(void **state)
 	clients_fini(&clients);
 }
 
-/* Whose end was seen for a while is closed, but not while it is answered;
- * and nobody's unread bytes are cut off. */
+/* A client whose end has been there for a while is closed, but not while it is
+ * answered, nor before its bytes are read. */
 static void
 test_gone(void **state)
 {
@@ -158,14 +159,14 @@ test_gone(void **state)
 		int fds[2];
 
 		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-		clients_init(&clients, 1);
+		clients_init(&clients, 1, 1);
 		client = clients_add(&clients, fds[0], 1);
 		assert_non_null(client);
 		clients_mark(&clients, client, cases[i].state, 1);
 		if (cases[i].unread)
 			assert_int_equal(send(fds[1], "x", 1, 0), 1);
 		assert_int_equal(shutdown(fds[1], SHUT_WR), 0);
-		/* None of them is slow; at first sight nobody is closed. */
+		/* None of them is slow, and none is closed at first sight. */
 		assert_int_equal(
 		    clients_sweep(&clients, 10000, 10000, 1000), 0);
 		assert_false(was_shut(fds[1]));
@@ -179,6 +180,33 @@ test_gone(void **state)
 	}
 }
 
+/* So many stay open after an answer; one that leaves makes room. */
+static void
+test_keep(void **state)
+{
+	enum { CLIENTS = 4, KEEP = 2 };
+	struct clients clients;
+	struct client *each[CLIENTS];
+
+	(void)state;
+	clients_init(&clients, CLIENTS, KEEP);
+	for (int i = 0; i < CLIENTS; i++) {
+		each[i] = clients_add(&clients, -1, 0);
+		assert_non_null(each[i]);
+		assert_int_equal(clients_keep(&clients, each[i]), i < KEEP);
+	}
+	/* Once kept, it stays so. */
+	assert_true(clients_keep(&clients, each[1]));
+	clients_remove(&clients, each[3]);
+	assert_false(clients_keep(&clients, each[2]));
+	clients_remove(&clients, each[0]);
+	assert_true(clients_keep(&clients, each[2]));
+	clients_remove(&clients, each[1]);
+	clients_remove(&clients, each[2]);
+	assert_int_equal(clients.kept, 0);
+	clients_fini(&clients);
+}
+
 int
 main(void)
 {
@@ -187,6 +215,7 @@ main(void)
 	    cmocka_unit_test(test_leave),
 	    cmocka_unit_test(test_evict),
 	    cmocka_unit_test(test_gone),
+	    cmocka_unit_test(test_keep),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,8 @@
 
 #include "tests/unit/server_play.h"
 
+#include "server/listener.h"
+
 /* Known to be too large, found to be too large; and not sent at all. */
 static void
 test_too_large(void **state)
@@ -74,8 +76,9 @@ test_too_many_events(void **state)
 	server_stop(server);
 }
 
-/* Two bodies hold all the memory: who comes next is told to come again,
- * unless it is a probe. */
+/* Two bodies, and the buffers of their connections, hold all the memory but a
+ * part that is smaller than a third: it is told to come again, unless it is a
+ * probe. */
 static void
 test_memory_spent(void **state)
 {
@@ -88,10 +91,10 @@ test_memory_spent(void **state)
 	struct server *server = start_default();
 	unsigned port = server_port(server);
 	char answer[4096];
-	int fds[3];
+	int fds[2];
 
 	(void)state;
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 2; i++) {
 		fds[i] = client_open(port);
 		client_send(fds[i], head, strlen(head));
 		/* "100 Continue": it is reserved. */
@@ -104,7 +107,7 @@ test_memory_spent(void **state)
 	assert_non_null(strstr(answer, "Retry-After: 10"));
 	assert_int_equal(
 	    post(port, "/currents", TOKEN, "{}", answer, sizeof(answer)), 200);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 2; i++)
 		(void)close(fds[i]);
 	server_stop(server);
 }
@@ -144,6 +147,46 @@ test_connections_spent(void **state)
 	    client_ask(port, health, strlen(health), answer, sizeof(answer)),
 	    200);
 	for (int i = 0; i < 2; i++)
+		(void)close(fds[i]);
+	server_stop(server);
+}
+
+/* Is there a "Connection: close" in the answer to the next request? */
+static bool
+is_last(int fd)
+{
+	static const char probe[] =
+	    "POST /currents HTTP/1.1\r\nHost: x\r\n" TOKEN
+	    "Content-Length: 2\r\n\r\n{}";
+	char answer[4096];
+	ssize_t got;
+
+	client_send(fd, probe, strlen(probe));
+	got = recv(fd, answer, sizeof(answer) - 1, 0);
+	assert_true(got > 0);
+	answer[got] = '\0';
+	assert_memory_equal(answer, "HTTP/1.1 200", 12);
+	return strstr(answer, "Connection: close") != NULL;
+}
+
+/* So many connections stay open between requests; one more is answered, and
+ * closed. */
+static void
+test_connections_kept(void **state)
+{
+	struct server *server = start_default();
+	int fds[LISTENER_KEEP], more;
+
+	(void)state;
+	for (int i = 0; i < LISTENER_KEEP; i++) {
+		fds[i] = client_open(server_port(server));
+		assert_false(is_last(fds[i]));
+	}
+	more = client_open(server_port(server));
+	assert_true(is_last(more));
+	(void)close(more);
+	assert_false(is_last(fds[0]));
+	for (int i = 0; i < LISTENER_KEEP; i++)
 		(void)close(fds[i]);
 	server_stop(server);
 }
@@ -255,6 +298,7 @@ main(void)
 	    cmocka_unit_test(test_too_many_events),
 	    cmocka_unit_test(test_memory_spent),
 	    cmocka_unit_test(test_connections_spent),
+	    cmocka_unit_test(test_connections_kept),
 	    cmocka_unit_test(test_stop_at_once),
 	    cmocka_unit_test(test_sweep),
 	    cmocka_unit_test(test_stop),
