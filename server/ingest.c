@@ -101,6 +101,8 @@ ingest_free(struct request *request)
 static bool
 ingest_authorise(struct request *request, const struct headers *headers)
 {
+	const char *version;
+
 	if (!sources_authorise(request->service->sources, request->source,
 		headers->authorization, clock_wall_ms())) {
 		/* The token may be in the bytes that were not understood. */
@@ -109,12 +111,14 @@ ingest_authorise(struct request *request, const struct headers *headers)
 		request_refuse(request, MHD_HTTP_UNAUTHORIZED,
 		    headers->authorization == NULL
 			? "no Authorization header"
-			: "the token is not one of this source");
+			: "the token is not valid for this source");
 		return false;
 	}
 	request->authorised = true;
 	/* Another version says nothing about whether we can read the body. */
-	if (headers->version == NULL || strcmp(headers->version, "1") != 0)
+	version = MHD_lookup_connection_value(
+	    request->connection, MHD_HEADER_KIND, "Braze-Currents-Version");
+	if (version == NULL || strcmp(version, "1") != 0)
 		counter_add(COUNTER_ODD_VERSION, 1);
 	return true;
 }
@@ -145,7 +149,7 @@ ingest_check_body(struct request *request, uint64_t length)
 		break;
 	case BODY_TOO_LARGE:
 		request_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE,
-		    "the body is over the limit, plain or inflated");
+		    "the body is over the limit, as sent or inflated");
 		break;
 	case BODY_NO_MEMORY:
 		request_refuse(
@@ -164,7 +168,7 @@ ingest_begin(struct request *request, const struct headers *headers)
 
 	if (request->source == service->settings.source_count) {
 		request_refuse(
-		    request, MHD_HTTP_NOT_FOUND, "no source of that name");
+		    request, MHD_HTTP_NOT_FOUND, "no source has that name");
 		return;
 	}
 	if (!ingest_authorise(request, headers))

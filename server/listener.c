@@ -206,7 +206,7 @@ listener_begin(struct request *request, const char *url, const char *method,
 		request_refuse(request, MHD_HTTP_NOT_FOUND, "no such path");
 	else if (!route_takes(route, method))
 		request_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED,
-		    "not with this method");
+		    "this path does not take this method");
 	else if (route->begin != NULL)
 		route->begin(request, &headers);
 	/* A client that waits for "100 Continue" has not sent the body. */

@@ -33,7 +33,6 @@ headers_take(
 		unsigned *count;
 	} wanted[] = {
 	    {"Authorization", &walk->headers->authorization, NULL},
-	    {"Braze-Currents-Version", &walk->headers->version, NULL},
 	    {"Content-Encoding", &walk->headers->coding, &walk->codings},
 	    {"Content-Length", &walk->length, &walk->lengths},
 	    {"Expect", &walk->expect, NULL},
@@ -84,7 +83,6 @@ headers_read(struct MHD_Connection *connection, size_t request_line,
 		headers->framed = walk.lengths == 0 && walk.transfers == 1 &&
 				  strcasecmp(walk.transfer, "chunked") == 0;
 	headers->framed = headers->framed && !walk.spaced;
-	/* Fewer bytes are harmless: blanks around a value. */
 	headers->stray =
 	    info != NULL &&
 	    info->header_size > request_line + walk.bytes + strlen("\r\n");

@@ -75,7 +75,7 @@ struct request {
 
 /* The headers that matter here, lent by the connection. NULL: absent. */
 struct headers {
-	const char *authorization, *version, *coding;
+	const char *authorization, *coding;
 	bool coded_twice; /* several Content-Encodings */
 	bool expects_continue;
 	uint64_t length; /* 0: unknown; UINT64_MAX: too large a number */
@@ -90,7 +90,8 @@ struct headers {
 	 * header without a name (": x") for the end of the headers, and adds a
 	 * folded line to the name of the header before it: so a length may be
 	 * lost, and the body is taken for empty, or for the rest of the
-	 * headers.
+	 * headers. (Blanks before a value count too, but for the first: the
+	 * library does not show them.)
 	 */
 	bool stray;
 };

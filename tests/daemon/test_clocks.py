@@ -109,7 +109,7 @@ def test_refused_requests_are_told(daemon):
     refused = source(daemon)[Source.REFUSED]
     assert refused[Source.REFUSED_COUNT] == 3
     assert refused[Source.REFUSED_STATUS] == 401
-    why = "the token is not one of this source"
+    why = "the token is not valid for this source"
     assert refused[Source.REFUSED_WHY] == why
     assert daemon.status()[Status.REFUSED_WITHOUT_SOURCE][
         Source.REFUSED_COUNT] == 2

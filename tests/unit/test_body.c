@@ -165,7 +165,7 @@ test_too_large(void **state)
 		body_init(&body, LIMIT, &budget);
 		feed(&body, CODING_IDENTITY, text, LIMIT + 1, steps[s]);
 		assert_int_equal(body.state, BODY_TOO_LARGE);
-		/* What is refused holds nothing. */
+		/* A refused body holds no memory. */
 		assert_int_equal(atomic_load(&budget.left), BUDGET);
 		body_fini(&body);
 		body_init(&body, LIMIT, &budget);
@@ -182,8 +182,8 @@ test_too_large(void **state)
 	free(text);
 }
 
-/* Cut anywhere, or with a bit turned, a stream is corrupt, and what came is
- * all there. (Or the bit did not matter: then the text is right.) */
+/* A stream that was cut anywhere, or has a flipped bit, is corrupt, and all
+ * that came is there. (If the bit does not matter, the text is right.) */
 static void
 test_corrupt(void **state)
 {
@@ -263,7 +263,7 @@ test_members(void **state)
 	free(second);
 }
 
-/* Nothing at all is a probe, whatever coding it claims. */
+/* An empty body is a probe, whatever coding it claims. */
 static void
 test_empty(void **state)
 {
@@ -292,7 +292,7 @@ test_budget(void **state)
 	body_begin(&one, CODING_IDENTITY, LIMIT);
 	assert_int_equal(one.state, BODY_GOOD);
 	assert_int_equal(atomic_load(&budget.left), BODY_FREE);
-	/* It is spent: but a small body goes through. */
+	/* The budget is spent, but a small body goes through. */
 	body_init(&two, LIMIT, &budget);
 	feed(&two, CODING_IDENTITY, text, BODY_FREE, 100);
 	assert_int_equal(two.state, BODY_GOOD);

@@ -2,66 +2,66 @@
  * What the server answers, by the answers table, and what it hands over.
  */
 
-#include "tests/unit/server_play.h"
+#include "tests/unit/server_fixture.h"
 
 static const struct {
 	const char *path, *headers, *body;
-	enum play play;
+	enum fake_mode mode;
 	unsigned status;
 	const char *has; /* in the answer */
 	int calls;	 /* of the queue */
 } answers[] = {
     /* accepted */
-    {"/currents", TOKEN, "{\"events\":[" EVENT("x.Y") "]}", PLAY_DURABLE, 200,
+    {"/currents", TOKEN, "{\"events\":[" EVENT("x.Y") "]}", FAKE_DURABLE, 200,
 	"{\"received\":1,\"queued\":1,\"dead\":0,\"duplicates\":0,"
 	"\"dropped\":0}",
 	1},
-    {"/currents/", TOKEN, EVENT("x.Y"), PLAY_DURABLE, 200, "\"queued\":1", 1},
-    {"/currents/brand/?a=b", TOKEN, EVENT("x.Y"), PLAY_DURABLE, 200,
+    {"/currents/", TOKEN, EVENT("x.Y"), FAKE_DURABLE, 200, "\"queued\":1", 1},
+    {"/currents/brand/?a=b", TOKEN, EVENT("x.Y"), FAKE_DURABLE, 200,
 	"\"dead\":1", 1},
-    {"/currents?key=%22Brand%20A%22", TOKEN, EVENT("x.Y"), PLAY_DURABLE, 200,
+    {"/currents?key=%22Brand%20A%22", TOKEN, EVENT("x.Y"), FAKE_DURABLE, 200,
 	"\"dead\":1", 1},
-    {"/currents?key=Brand+A", TOKEN, EVENT("x.Y"), PLAY_DURABLE, 200,
+    {"/currents?key=Brand+A", TOKEN, EVENT("x.Y"), FAKE_DURABLE, 200,
 	"\"dead\":1", 1},
-    {"/currents?key=\"Brand A\"", TOKEN, EVENT("x.Y"), PLAY_DURABLE, 200,
+    {"/currents?key=\"Brand A\"", TOKEN, EVENT("x.Y"), FAKE_DURABLE, 200,
 	"\"dead\":1", 1},
-    {"/currents/strict", TOKEN, EVENT("x.Y"), PLAY_DURABLE, 200,
+    {"/currents/strict", TOKEN, EVENT("x.Y"), FAKE_DURABLE, 200,
 	"\"dropped\":1", 1},
-    {"/currents/strict", TOKEN, "[7]", PLAY_DURABLE, 200, "\"dropped\":1", 1},
-    {"/currents", TOKEN, "[7," EVENT("x.Y") "]", PLAY_DURABLE, 200,
+    {"/currents/strict", TOKEN, "[7]", FAKE_DURABLE, 200, "\"dropped\":1", 1},
+    {"/currents", TOKEN, "[7," EVENT("x.Y") "]", FAKE_DURABLE, 200,
 	"\"received\":2,\"queued\":1,\"dead\":1", 1},
-    {"/currents/open", "", EVENT("x.Y"), PLAY_DURABLE, 200, "\"queued\":1", 1},
-    {"/currents", "authorization: bEARER old\r\n", EVENT("x.Y"), PLAY_DURABLE,
+    {"/currents/open", "", EVENT("x.Y"), FAKE_DURABLE, 200, "\"queued\":1", 1},
+    {"/currents", "authorization: bEARER old\r\n", EVENT("x.Y"), FAKE_DURABLE,
 	200, "\"queued\":1", 1},
     /* probes never ask the queue */
-    {"/currents", TOKEN, "", PLAY_REFUSE, 200, "\"received\":0", 0},
-    {"/currents", TOKEN, " \r\n", PLAY_REFUSE, 200, "\"received\":0", 0},
-    {"/currents", TOKEN, "{}", PLAY_REFUSE, 200, "\"received\":0", 0},
-    {"/currents", TOKEN, "{\"events\":[]}", PLAY_REFUSE, 200, "\"received\":0",
+    {"/currents", TOKEN, "", FAKE_REFUSE, 200, "\"received\":0", 0},
+    {"/currents", TOKEN, " \r\n", FAKE_REFUSE, 200, "\"received\":0", 0},
+    {"/currents", TOKEN, "{}", FAKE_REFUSE, 200, "\"received\":0", 0},
+    {"/currents", TOKEN, "{\"events\":[]}", FAKE_REFUSE, 200, "\"received\":0",
 	0},
-    {"/currents", TOKEN, "{\"events\":null}", PLAY_REFUSE, 200,
+    {"/currents", TOKEN, "{\"events\":null}", FAKE_REFUSE, 200,
 	"\"received\":0", 0},
     /* refused, in the order of precedence */
-    {"/current", "", "x", PLAY_DURABLE, 404, "no such path", 0},
-    {"/metrics", "", "x", PLAY_DURABLE, 404, "no such path", 0},
-    {"/currents/none", TOKEN, "x", PLAY_DURABLE, 404, "no source", 0},
-    {"/healthz", "", "x", PLAY_DURABLE, 405, "Allow: GET, HEAD", 0},
-    {"/currents", "Content-Encoding: br\r\n", "{}", PLAY_DURABLE, 401,
+    {"/current", "", "x", FAKE_DURABLE, 404, "no such path", 0},
+    {"/metrics", "", "x", FAKE_DURABLE, 404, "no such path", 0},
+    {"/currents/none", TOKEN, "x", FAKE_DURABLE, 404, "no source", 0},
+    {"/healthz", "", "x", FAKE_DURABLE, 405, "Allow: GET, HEAD", 0},
+    {"/currents", "Content-Encoding: br\r\n", "{}", FAKE_DURABLE, 401,
 	"WWW-Authenticate: Bearer", 0},
-    {"/currents", "Authorization: Bearer secrets\r\n", "", PLAY_DURABLE, 401,
+    {"/currents", "Authorization: Bearer secrets\r\n", "", FAKE_DURABLE, 401,
 	"WWW-Authenticate: Bearer", 0},
-    {"/currents", TOKEN "Content-Encoding: br\r\n", "{}", PLAY_DURABLE, 415,
+    {"/currents", TOKEN "Content-Encoding: br\r\n", "{}", FAKE_DURABLE, 415,
 	"Accept-Encoding: gzip", 0},
-    /* cannot be read: kept, then 400 */
-    {"/currents", TOKEN, "{\"events\":7}", PLAY_DURABLE, 400, "\"offset\":10",
+    /* unreadable: stored, then 400 */
+    {"/currents", TOKEN, "{\"events\":7}", FAKE_DURABLE, 400, "\"offset\":10",
 	1},
-    {"/currents", TOKEN, "nonsense", PLAY_FAIL, 503, "Retry-After: 10", 1},
-    {"/currents", TOKEN, "nonsense", PLAY_REFUSE, 503, "Retry-After: 10", 1},
-    {"/currents", TOKEN "Content-Encoding: gzip\r\n", "{}", PLAY_DURABLE, 400,
+    {"/currents", TOKEN, "nonsense", FAKE_FAIL, 503, "Retry-After: 10", 1},
+    {"/currents", TOKEN, "nonsense", FAKE_REFUSE, 503, "Retry-After: 10", 1},
+    {"/currents", TOKEN "Content-Encoding: gzip\r\n", "{}", FAKE_DURABLE, 400,
 	"not valid gzip", 1},
     /* cannot be put */
-    {"/currents", TOKEN, EVENT("x.Y"), PLAY_FAIL, 503, "Retry-After: 10", 1},
-    {"/currents", TOKEN, EVENT("x.Y"), PLAY_REFUSE, 503, "Retry-After: 10", 1},
+    {"/currents", TOKEN, EVENT("x.Y"), FAKE_FAIL, 503, "Retry-After: 10", 1},
+    {"/currents", TOKEN, EVENT("x.Y"), FAKE_REFUSE, 503, "Retry-After: 10", 1},
 };
 
 static void
@@ -74,20 +74,20 @@ test_answers(void **state)
 	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
 		unsigned status;
 
-		play(answers[i].play);
+		fake_set(answers[i].mode);
 		status = post(server_port(server), answers[i].path,
 		    answers[i].headers, answers[i].body, answer,
 		    sizeof(answer));
 		if (status != answers[i].status ||
 		    strstr(answer, answers[i].has) == NULL ||
-		    played_calls() != answers[i].calls)
+		    fake_calls() != answers[i].calls)
 			fail_msg("%s: %s: %u, %d calls: %s", answers[i].path,
-			    answers[i].body, status, played_calls(), answer);
+			    answers[i].body, status, fake_calls(), answer);
 	}
 	server_stop(server);
 }
 
-/* What is kept is what came, and what is dead is the event's bytes. */
+/* An unreadable body is stored as it came, and so is a dead event. */
 static void
 test_bytes(void **state)
 {
@@ -100,26 +100,27 @@ test_bytes(void **state)
 	(void)state;
 	assert_int_equal(
 	    post(port, "/currents", TOKEN, body, answer, sizeof(answer)), 200);
-	assert_int_equal(played.kept_len, 1);
-	assert_memory_equal(played.kept, "7", 1);
-	assert_string_equal(played.source, "main");
-	assert_true(played.reason[0] != '\0');
+	assert_int_equal(fake.stored_len, 1);
+	assert_memory_equal(fake.stored, "7", 1);
+	assert_string_equal(fake.source, "main");
+	assert_true(fake.reason[0] != '\0');
 	assert_int_equal(
 	    post(port, "/currents", TOKEN, bad, answer, sizeof(answer)), 400);
-	assert_int_equal(played.kept_len, strlen(bad));
-	assert_memory_equal(played.kept, bad, strlen(bad));
-	assert_string_equal(played.encoding, "");
-	assert_non_null(strstr(played.reason, "at byte 10: "));
+	assert_int_equal(fake.stored_len, strlen(bad));
+	assert_memory_equal(fake.stored, bad, strlen(bad));
+	assert_string_equal(fake.encoding, "");
+	assert_non_null(strstr(fake.reason, "at byte 10: "));
 	assert_int_equal(
 	    post(port, "/currents", TOKEN "Content-Encoding: x-gzip\r\n", bad,
 		answer, sizeof(answer)),
 	    400);
-	assert_memory_equal(played.kept, bad, strlen(bad));
-	assert_string_equal(played.encoding, "gzip");
+	assert_memory_equal(fake.stored, bad, strlen(bad));
+	assert_string_equal(fake.encoding, "gzip");
 	server_stop(server);
 }
 
-/* Where the body ends is uncertain: nothing is read, nothing is blamed. */
+/* It is uncertain where the body ends: it is not read, and no event is blamed.
+ */
 static void
 test_framing(void **state)
 {
@@ -138,7 +139,7 @@ test_framing(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		/* Without "close": that comes from us. */
+		/* Without "close": the server closes on its own. */
 		int len = snprintf(request, sizeof(request),
 		    "POST /currents HTTP/1.1\r\nHost: x\r\n" TOKEN "%s",
 		    cases[i]);
@@ -149,7 +150,7 @@ test_framing(void **state)
 		    strstr(answer + 12, "HTTP/1.1 ") != NULL)
 			fail_msg("%s: %u %s", cases[i], status, answer);
 	}
-	assert_int_equal(played_calls(), 0);
+	assert_int_equal(fake_calls(), 0);
 	server_stop(server);
 }
 
@@ -185,22 +186,22 @@ test_health(void **state)
 	static const struct {
 		const char *path;
 		bool admin, alive;
-		enum play play;
+		enum fake_mode mode;
 		unsigned status;
 		const char *has;
 	} cases[] = {
-	    {"/healthz", false, true, PLAY_REFUSE, 200, "ok"},
-	    {"/healthz", true, true, PLAY_DURABLE, 200, "ok"},
-	    {"/healthz", false, false, PLAY_DURABLE, 503, "stalled"},
-	    {"/readyz", false, true, PLAY_DURABLE, 200, "ok"},
-	    {"/readyz", true, true, PLAY_DURABLE, 200, "ok"},
-	    {"/readyz", false, true, PLAY_FAIL, 503, "full"},
-	    {"/readyz", false, true, PLAY_REFUSE, 503, "no room"},
-	    {"/metrics", true, true, PLAY_DURABLE, 200, "view"},
-	    {"/status", true, true, PLAY_DURABLE, 200, "view"},
-	    {"/status", false, true, PLAY_DURABLE, 404, "no such path"},
-	    {"/currents", true, true, PLAY_DURABLE, 404, "no such path"},
-	    {"/currents", false, true, PLAY_DURABLE, 405, "Allow: POST"},
+	    {"/healthz", false, true, FAKE_REFUSE, 200, "ok"},
+	    {"/healthz", true, true, FAKE_DURABLE, 200, "ok"},
+	    {"/healthz", false, false, FAKE_DURABLE, 503, "stalled"},
+	    {"/readyz", false, true, FAKE_DURABLE, 200, "ok"},
+	    {"/readyz", true, true, FAKE_DURABLE, 200, "ok"},
+	    {"/readyz", false, true, FAKE_FAIL, 503, "full"},
+	    {"/readyz", false, true, FAKE_REFUSE, 503, "no room"},
+	    {"/metrics", true, true, FAKE_DURABLE, 200, "view"},
+	    {"/status", true, true, FAKE_DURABLE, 200, "view"},
+	    {"/status", false, true, FAKE_DURABLE, 404, "no such path"},
+	    {"/currents", true, true, FAKE_DURABLE, 404, "no such path"},
+	    {"/currents", false, true, FAKE_DURABLE, 405, "Allow: POST"},
 	};
 	struct server *server = start_default();
 	char request[256], answer[4096];
@@ -211,7 +212,7 @@ test_health(void **state)
 		    "GET %s HTTP/1.1\r\n" CLOSE "\r\n", cases[i].path);
 		unsigned status;
 
-		play(cases[i].play);
+		fake_set(cases[i].mode);
 		alive = cases[i].alive;
 		status = client_ask(cases[i].admin ? server_admin_port(server)
 						   : server_port(server),

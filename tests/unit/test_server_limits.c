@@ -2,11 +2,11 @@
  * What the server does at its limits: too large, too many, too slow, ending.
  */
 
-#include "tests/unit/server_play.h"
+#include "tests/unit/server_fixture.h"
 
 #include "server/listener.h"
 
-/* Known to be too large, found to be too large; and not sent at all. */
+/* Too large by its length, too large as it comes, and not sent at all. */
 static void
 test_too_large(void **state)
 {
@@ -72,13 +72,12 @@ test_too_many_events(void **state)
 	assert_int_equal(post(server_port(server), "/currents", TOKEN, body,
 			     answer, sizeof(answer)),
 	    413);
-	assert_int_equal(played_calls(), 0);
+	assert_int_equal(fake_calls(), 0);
 	server_stop(server);
 }
 
-/* Two bodies, and the buffers of their connections, hold all the memory but a
- * part that is smaller than a third: it is told to come again, unless it is a
- * probe. */
+/* Two bodies and their connections' buffers leave too little memory for a
+ * third: it is answered 503, unless it is a probe. */
 static void
 test_memory_spent(void **state)
 {
@@ -97,7 +96,7 @@ test_memory_spent(void **state)
 	for (int i = 0; i < 2; i++) {
 		fds[i] = client_open(port);
 		client_send(fds[i], head, strlen(head));
-		/* "100 Continue": it is reserved. */
+		/* "100 Continue": the memory is reserved. */
 		assert_true(recv(fds[i], answer, sizeof(answer), 0) > 0);
 		assert_memory_equal(answer, "HTTP/1.1 100", 12);
 	}
@@ -112,8 +111,8 @@ test_memory_spent(void **state)
 	server_stop(server);
 }
 
-/* With every connection busy, events are put off; probes and health are
- * answered. (An idle one would make room.) */
+/* With every connection busy, events are answered 503, probes and health
+ * checks 200. (An idle connection would make room.) */
 static void
 test_connections_spent(void **state)
 {
@@ -169,8 +168,8 @@ is_last(int fd)
 	return strstr(answer, "Connection: close") != NULL;
 }
 
-/* So many connections stay open between requests; one more is answered, and
- * closed. */
+/* LISTENER_KEEP connections stay open between requests. One more is answered
+ * and closed. */
 static void
 test_connections_kept(void **state)
 {
@@ -191,8 +190,8 @@ test_connections_kept(void **state)
 	server_stop(server);
 }
 
-/* Stopping shuts the listening sockets under the feet of the library's
- * threads; whichever comes first, nothing aborts. */
+/* Stopping closes the listening sockets while the library's threads use them.
+ * Whichever comes first, nothing aborts. */
 static void
 test_stop_at_once(void **state)
 {
@@ -201,8 +200,8 @@ test_stop_at_once(void **state)
 		server_stop(start_default());
 }
 
-/* Who drips its headers or its body is closed; who waits for the queue is
- * not, however long it takes. */
+/* A client that drips its headers or its body is closed. One that waits for the
+ * queue is not, however long that takes. */
 static void
 test_sweep(void **state)
 {
@@ -222,10 +221,10 @@ test_sweep(void **state)
 	int fds[4], waiting;
 
 	(void)state;
-	play(PLAY_HOLD);
+	fake_set(FAKE_HOLD);
 	waiting = client_open(server_port(server));
 	client_send(waiting, whole, strlen(whole));
-	played_await_call();
+	fake_await_call();
 	for (int i = 0; i < 4; i++) {
 		fds[i] = client_open(server_port(server));
 		client_send(fds[i], starts[i], strlen(starts[i]));
@@ -243,7 +242,7 @@ test_sweep(void **state)
 		}
 		(void)close(fds[i]);
 	}
-	played_release();
+	fake_release();
 	assert_true(client_read(waiting, answer, sizeof(answer)) > 0);
 	assert_memory_equal(answer, "HTTP/1.1 200", 12);
 	server_stop(server);
@@ -256,8 +255,8 @@ stop_server(void *server)
 	return NULL;
 }
 
-/* Draining: not ready, nothing new; stopping waits for what was handed
- * over, and that is answered. */
+/* A draining server is not ready and takes nothing new. Stopping waits for what
+ * was handed to the queue, and answers it. */
 static void
 test_stop(void **state)
 {
@@ -272,10 +271,10 @@ test_stop(void **state)
 	int waiting;
 
 	(void)state;
-	play(PLAY_HOLD);
+	fake_set(FAKE_HOLD);
 	waiting = client_open(port);
 	client_send(waiting, whole, strlen(whole));
-	played_await_call();
+	fake_await_call();
 	server_drain(server);
 	assert_int_equal(
 	    client_ask(port, ready, strlen(ready), answer, sizeof(answer)),
@@ -283,7 +282,7 @@ test_stop(void **state)
 	assert_int_equal(
 	    post(port, "/currents", TOKEN, "[7]", answer, sizeof(answer)), 503);
 	assert_int_equal(pthread_create(&thread, NULL, stop_server, server), 0);
-	played_release();
+	fake_release();
 	assert_true(client_read(waiting, answer, sizeof(answer)) > 0);
 	assert_memory_equal(answer, "HTTP/1.1 200", 12);
 	assert_non_null(strstr(answer, "Connection: close"));

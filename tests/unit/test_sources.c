@@ -1,8 +1,8 @@
 /*
- * What is shown of each source, and kept over restarts.
+ * Which source a request is for, and the status of each, over restarts.
  */
 
-#include "tests/unit/server_play.h"
+#include "tests/unit/server_fixture.h"
 
 #include "server/sources.h"
 
@@ -53,12 +53,12 @@ test_parameter(void **state)
 	}
 }
 
-/* No earlier server was there. */
+/* There was no earlier server. */
 static int
 forget(void **state)
 {
 	(void)state;
-	played_clocks[0] = '\0';
+	fake_clocks[0] = '\0';
 	return 0;
 }
 
@@ -76,7 +76,7 @@ test_status(void **state)
 	assert_string_equal(status.name, "main");
 	assert_int_equal(status.last_request_ms, 0);
 	assert_int_equal(status.failing_since_ms, 0);
-	play(PLAY_FAIL);
+	fake_set(FAKE_FAIL);
 	assert_int_equal(
 	    post(port, "/currents", TOKEN, "[7]", answer, 4096), 503);
 	server_source_status(server, 0, &status);
@@ -85,7 +85,7 @@ test_status(void **state)
 	assert_int_equal(status.failing_status, 503);
 	assert_string_equal(status.failing_why, "full");
 	assert_int_equal(status.last_success_ms, 0);
-	/* A probe is answered 200 even then, and proves nothing. */
+	/* A probe is answered 200 even then, so it is no success. */
 	assert_int_equal(post(port, "/currents", TOKEN, "", answer, 4096), 200);
 	assert_int_equal(
 	    post(port, "/currents", TOKEN, "{\"events\":[]}", answer, 4096),
@@ -93,7 +93,7 @@ test_status(void **state)
 	server_source_status(server, 0, &status);
 	assert_true(status.failing_since_ms > 0);
 	assert_int_equal(status.last_success_ms, 0);
-	play(PLAY_DURABLE);
+	fake_set(FAKE_DURABLE);
 	assert_int_equal(
 	    post(port, "/currents", TOKEN, "[7]", answer, 4096), 200);
 	server_source_status(server, 0, &status);
@@ -104,7 +104,8 @@ test_status(void **state)
 	server_stop(server);
 }
 
-/* What strands events at Braze is counted, for the source if it is known. */
+/* Answers that strand events at Braze are counted, for the source if it is
+ * known. */
 static void
 test_refusals(void **state)
 {
@@ -148,7 +149,8 @@ test_refusals(void **state)
 	server_stop(server);
 }
 
-/* A restart forgets nothing, and knows a token wherever it stands then. */
+/* The status survives a restart, and so does a token that changes its place in
+ * the list. */
 static void
 test_clocks(void **state)
 {
@@ -167,7 +169,7 @@ test_clocks(void **state)
 	assert_int_equal(post(server_port(server), "/currents", TOKEN,
 			     EVENT("x.Y"), answer, sizeof(answer)),
 	    200);
-	play(PLAY_FAIL);
+	fake_set(FAKE_FAIL);
 	assert_int_equal(post(server_port(server), "/currents", TOKEN,
 			     EVENT("x.Y"), answer, sizeof(answer)),
 	    503);
@@ -177,10 +179,10 @@ test_clocks(void **state)
 	server_source_status(server, 0, &before);
 	used_ms = server_token_last_used_ms(server, 0, 1);
 	assert_true(used_ms > 0);
-	/* The sweep alone hands it over: a crash is no stop. */
+	/* The sweep saves it: a crash does not stop the server. */
 	server_sweep(server, clock_mono_ms());
-	assert_non_null(strstr(played_clocks, "failing main full\n"));
-	assert_null(strstr(played_clocks, "secret"));
+	assert_non_null(strstr(fake_clocks, "failing main full\n"));
+	assert_null(strstr(fake_clocks, "secret"));
 	server_stop(server);
 
 	settings_for_test(&settings);
@@ -206,7 +208,7 @@ test_clocks(void **state)
 	assert_int_equal(after.failing_since_ms, before.failing_since_ms);
 }
 
-/* Whatever stands there, the server starts. */
+/* Whatever was saved, the server starts. */
 static void
 test_odd_clocks(void **state)
 {
@@ -220,8 +222,7 @@ test_odd_clocks(void **state)
 	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
 		struct server *server;
 
-		(void)snprintf(
-		    played_clocks, sizeof(played_clocks), "%s", odd[i]);
+		(void)snprintf(fake_clocks, sizeof(fake_clocks), "%s", odd[i]);
 		server = start_default();
 		server_source_status(server, 0, &status);
 		assert_int_equal(status.last_request_ms, 0);

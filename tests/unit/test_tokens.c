@@ -70,7 +70,7 @@ test_name(void **state)
 	tokens_free(others);
 }
 
-/* Without tokens nothing matches, the empty one neither. */
+/* Without tokens nothing matches, not even an empty one. */
 static void
 test_none(void **state)
 {

@@ -1,11 +1,10 @@
-#ifndef TESTS_SERVER_PLAY_H
-#define TESTS_SERVER_PLAY_H
+#ifndef TESTS_SERVER_FIXTURE_H
+#define TESTS_SERVER_FIXTURE_H
 
 /*
- * The stage for tests of the server: real sockets, and a queue that is
- * played. It answers from a thread of its own, as the committer does, with
- * what the test told it to. Each test is one program, so all of it is here;
- * not every test needs every part.
+ * For tests of the server: real sockets and a fake queue, which answers from
+ * a thread of its own, as the committer does, in the way that the test chose.
+ * Each test is one program, so all of it is here; no test needs all of it.
  */
 
 #include <setjmp.h>
@@ -28,28 +27,28 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define STAGE static __attribute__((unused))
+#define HELPER static __attribute__((unused))
 
-/* ---- the queue, played ---- */
+/* ---- the fake queue ---- */
 
-enum play { PLAY_DURABLE, PLAY_FAIL, PLAY_REFUSE, PLAY_HOLD };
+enum fake_mode { FAKE_DURABLE, FAKE_FAIL, FAKE_REFUSE, FAKE_HOLD };
 
 static struct {
 	struct lock lock;
 	struct cond change;
-	enum play play;
+	enum fake_mode mode;
 	int calls;
 	/* what was handed over last */
 	size_t count, fates[3];
-	char source[32], kind[64], reason[200], encoding[16], kept[4096];
-	size_t kept_len;
-	/* of PLAY_HOLD */
+	char source[32], type[64], reason[200], encoding[16], stored[4096];
+	size_t stored_len;
+	/* of FAKE_HOLD */
 	queue_put_done *done;
 	void *arg;
-} played;
+} fake;
 
-STAGE void *
-played_commit(void *arg)
+HELPER void *
+fake_commit(void *arg)
 {
 	static const struct err full = {.code = ERR_FULL, .text = "full"};
 	struct queue_receipt receipt = {0};
@@ -57,44 +56,44 @@ played_commit(void *arg)
 	bool durable;
 
 	(void)arg;
-	lock_hold(&played.lock);
-	durable = played.play != PLAY_FAIL;
-	done = played.done;
-	arg = played.arg;
-	receipt.received = played.count;
-	receipt.queued = played.fates[ITEM_QUEUE];
-	receipt.dead = played.fates[ITEM_DEAD];
-	receipt.dropped = played.fates[ITEM_DROP];
-	lock_drop(&played.lock);
+	lock_hold(&fake.lock);
+	durable = fake.mode != FAKE_FAIL;
+	done = fake.done;
+	arg = fake.arg;
+	receipt.received = fake.count;
+	receipt.queued = fake.fates[ITEM_QUEUE];
+	receipt.dead = fake.fates[ITEM_DEAD];
+	receipt.dropped = fake.fates[ITEM_DROP];
+	lock_drop(&fake.lock);
 	done(arg, durable ? &receipt : NULL, durable ? NULL : &full);
 	return NULL;
 }
 
-STAGE void
-played_release(void)
+HELPER void
+fake_release(void)
 {
 	pthread_t thread;
 
-	assert_int_equal(pthread_create(&thread, NULL, played_commit, NULL), 0);
+	assert_int_equal(pthread_create(&thread, NULL, fake_commit, NULL), 0);
 	assert_int_equal(pthread_detach(thread), 0);
 }
 
-STAGE bool
-played_take(queue_put_done *done, void *arg, struct err *reterr)
+HELPER bool
+fake_take(queue_put_done *done, void *arg, struct err *reterr)
 {
-	enum play play;
+	enum fake_mode mode;
 
-	lock_hold(&played.lock);
-	play = played.play;
-	played.calls++;
-	played.done = done;
-	played.arg = arg;
-	cond_wake_all(&played.change);
-	lock_drop(&played.lock);
-	if (play == PLAY_REFUSE)
+	lock_hold(&fake.lock);
+	mode = fake.mode;
+	fake.calls++;
+	fake.done = done;
+	fake.arg = arg;
+	cond_wake_all(&fake.change);
+	lock_drop(&fake.lock);
+	if (mode == FAKE_REFUSE)
 		return err_set(reterr, ERR_FULL, "no room");
-	if (play != PLAY_HOLD)
-		played_release();
+	if (mode != FAKE_HOLD)
+		fake_release();
 	return true;
 }
 
@@ -103,28 +102,27 @@ queue_put(struct queue *queue, const struct queue_batch *batch,
     queue_put_done *done, void *arg, struct err *reterr)
 {
 	(void)queue;
-	lock_hold(&played.lock);
-	played.count = batch->count;
-	memset(played.fates, 0, sizeof(played.fates));
-	(void)snprintf(
-	    played.source, sizeof(played.source), "%s", batch->source);
+	lock_hold(&fake.lock);
+	fake.count = batch->count;
+	memset(fake.fates, 0, sizeof(fake.fates));
+	(void)snprintf(fake.source, sizeof(fake.source), "%s", batch->source);
 	for (size_t i = 0; i < batch->count; i++) {
 		const struct item *item = &batch->items[i];
 
-		played.fates[item->fate]++;
-		(void)snprintf(played.kind, sizeof(played.kind), "%.*s",
+		fake.fates[item->fate]++;
+		(void)snprintf(fake.type, sizeof(fake.type), "%.*s",
 		    (int)item->type.len, item->type.data);
 		if (item->reason != NULL)
-			(void)snprintf(played.reason, sizeof(played.reason),
-			    "%s", item->reason);
+			(void)snprintf(fake.reason, sizeof(fake.reason), "%s",
+			    item->reason);
 		if (item->fate == ITEM_DEAD &&
-		    item->data.len < sizeof(played.kept)) {
-			memcpy(played.kept, item->data.data, item->data.len);
-			played.kept_len = item->data.len;
+		    item->data.len < sizeof(fake.stored)) {
+			memcpy(fake.stored, item->data.data, item->data.len);
+			fake.stored_len = item->data.len;
 		}
 	}
-	lock_drop(&played.lock);
-	return played_take(done, arg, reterr);
+	lock_drop(&fake.lock);
+	return fake_take(done, arg, reterr);
 }
 
 bool
@@ -132,16 +130,15 @@ queue_put_unreadable(struct queue *queue, const struct queue_unreadable *body,
     queue_put_done *done, void *arg, struct err *reterr)
 {
 	(void)queue;
-	lock_hold(&played.lock);
-	assert_true(body->len <= sizeof(played.kept));
-	memcpy(played.kept, body->data, body->len);
-	played.kept_len = body->len;
+	lock_hold(&fake.lock);
+	assert_true(body->len <= sizeof(fake.stored));
+	memcpy(fake.stored, body->data, body->len);
+	fake.stored_len = body->len;
 	(void)snprintf(
-	    played.encoding, sizeof(played.encoding), "%s", body->encoding);
-	(void)snprintf(
-	    played.reason, sizeof(played.reason), "%s", body->reason);
-	lock_drop(&played.lock);
-	return played_take(done, arg, reterr);
+	    fake.encoding, sizeof(fake.encoding), "%s", body->encoding);
+	(void)snprintf(fake.reason, sizeof(fake.reason), "%s", body->reason);
+	lock_drop(&fake.lock);
+	return fake_take(done, arg, reterr);
 }
 
 bool
@@ -150,11 +147,11 @@ queue_probe(struct queue *queue, int64_t now_ms, queue_put_done *done,
 {
 	(void)queue;
 	(void)now_ms;
-	return played_take(done, arg, reterr);
+	return fake_take(done, arg, reterr);
 }
 
-/* The clocks of a server are in memory here, from one to the next. */
-static char played_clocks[4096];
+/* What a server saves is kept in memory, for the next one. */
+static char fake_clocks[4096];
 
 bool
 queue_clocks_save(
@@ -162,9 +159,9 @@ queue_clocks_save(
 {
 	(void)queue;
 	(void)reterr;
-	assert_true(len < sizeof(played_clocks));
-	memcpy(played_clocks, data, len);
-	played_clocks[len] = '\0';
+	assert_true(len < sizeof(fake_clocks));
+	memcpy(fake_clocks, data, len);
+	fake_clocks[len] = '\0';
 	return true;
 }
 
@@ -173,42 +170,42 @@ queue_clocks_read(struct queue *queue, struct buf *ret_data, struct err *reterr)
 {
 	(void)queue;
 	(void)reterr;
-	return buf_text(ret_data, played_clocks);
+	return buf_text(ret_data, fake_clocks);
 }
 
-STAGE void
-play(enum play how)
+HELPER void
+fake_set(enum fake_mode how)
 {
-	lock_hold(&played.lock);
-	played.play = how;
-	played.calls = 0;
-	played.reason[0] = '\0';
-	lock_drop(&played.lock);
+	lock_hold(&fake.lock);
+	fake.mode = how;
+	fake.calls = 0;
+	fake.reason[0] = '\0';
+	lock_drop(&fake.lock);
 }
 
-STAGE int
-played_calls(void)
+HELPER int
+fake_calls(void)
 {
 	int calls;
 
-	lock_hold(&played.lock);
-	calls = played.calls;
-	lock_drop(&played.lock);
+	lock_hold(&fake.lock);
+	calls = fake.calls;
+	lock_drop(&fake.lock);
 	return calls;
 }
 
-STAGE void
-played_await_call(void)
+HELPER void
+fake_await_call(void)
 {
-	lock_hold(&played.lock);
-	while (played.calls == 0)
-		cond_wait(&played.change, &played.lock, INT64_MAX);
-	lock_drop(&played.lock);
+	lock_hold(&fake.lock);
+	while (fake.calls == 0)
+		cond_wait(&fake.change, &fake.lock, INT64_MAX);
+	lock_drop(&fake.lock);
 }
 
 /* ---- a client ---- */
 
-STAGE int
+HELPER int
 client_open(unsigned port)
 {
 	struct sockaddr_in address = {
@@ -228,7 +225,7 @@ client_open(unsigned port)
 	return fd;
 }
 
-STAGE void
+HELPER void
 client_send(int fd, const char *data, size_t len)
 {
 	while (len > 0) {
@@ -240,8 +237,8 @@ client_send(int fd, const char *data, size_t len)
 	}
 }
 
-/* Everything up to the close; 0 bytes if it was closed without a word. */
-STAGE size_t
+/* Everything up to the close; 0 bytes if it was closed without an answer. */
+HELPER size_t
 client_read(int fd, char *ret, size_t size)
 {
 	size_t len = 0;
@@ -255,7 +252,7 @@ client_read(int fd, char *ret, size_t size)
 	return len;
 }
 
-STAGE unsigned
+HELPER unsigned
 client_ask(
     unsigned port, const char *request, size_t len, char *ret, size_t size)
 {
@@ -296,20 +293,20 @@ static const struct server_source sources[] = {
 
 static bool alive;
 
-STAGE bool
+HELPER bool
 view_alive(void *arg)
 {
 	(void)arg;
 	return alive;
 }
 
-STAGE void
+HELPER void
 view_text(void *arg, struct buf *out)
 {
 	buf_text(out, arg);
 }
 
-STAGE void
+HELPER void
 settings_for_test(struct server_settings *settings)
 {
 	server_settings_init(settings);
@@ -324,20 +321,20 @@ settings_for_test(struct server_settings *settings)
 	    view_alive, view_text, view_text, (void *)(uintptr_t) "view"};
 }
 
-STAGE struct server *
+HELPER struct server *
 start(const struct server_settings *settings)
 {
 	struct server *server;
 	struct err err = {0};
 
-	play(PLAY_DURABLE);
+	fake_set(FAKE_DURABLE);
 	alive = true;
 	if (!server_start(settings, NULL, &server, &err))
 		fail_msg("%s", err.text);
 	return server;
 }
 
-STAGE struct server *
+HELPER struct server *
 start_default(void)
 {
 	struct server_settings settings;
@@ -346,7 +343,7 @@ start_default(void)
 	return start(&settings);
 }
 
-STAGE unsigned
+HELPER unsigned
 post(unsigned port, const char *path, const char *headers, const char *body,
     char *ret, size_t size)
 {
@@ -359,13 +356,13 @@ post(unsigned port, const char *path, const char *headers, const char *body,
 	return client_ask(port, request, (size_t)len, ret, size);
 }
 
-STAGE int
+HELPER int
 setup(void **state)
 {
 	(void)state;
 	log_set_level(LOG_ERROR);
-	lock_init(&played.lock);
-	cond_init(&played.change);
+	lock_init(&fake.lock);
+	cond_init(&fake.change);
 	return 0;
 }
 
