@@ -36,6 +36,7 @@ enum {
 static const char ingest_no_memory[] = "the memory for bodies is used up";
 
 struct ingest {
+	struct budget *budget; /* of the service */
 	struct body body;
 	struct currents_batch batch;
 	struct currents_fault fault; /* of an unreadable body */
@@ -43,11 +44,9 @@ struct ingest {
 	size_t paid_redacted;	     /* of these, for `redacted` */
 
 	/* of a batch; lent to the queue */
-	struct item *items;
-	char *reasons;	     /* of the invalid ones, SERVER_REASON bytes each */
-	struct buf redacted; /* what the items lend, if private values go */
-	struct queue_drift *drift;
-	char *drift_texts; /* DRIFT_TEXT_MAX bytes each */
+	struct item *items;	   /* owned, with all that stands behind them */
+	struct queue_drift *drift; /* behind them, and its texts */
+	struct buf redacted;	   /* what they lend, if private values go */
 	struct queue_batch put;
 
 	/* of an unreadable body; lent to the queue */
@@ -87,11 +86,8 @@ ingest_free(struct request *request)
 	body_fini(&ingest->body);
 	currents_batch_fini(&ingest->batch);
 	free(ingest->items);
-	free(ingest->reasons);
 	buf_fini(&ingest->redacted);
-	free(ingest->drift);
-	free(ingest->drift_texts);
-	budget_give(&request->service->budget, ingest->paid);
+	budget_give(ingest->budget, ingest->paid);
 	free(ingest);
 	request->ingest = NULL;
 }
@@ -124,11 +120,11 @@ ingest_authorise(struct request *request, const struct headers *headers)
 }
 
 static bool
-ingest_pay(struct request *request, size_t bytes)
+ingest_pay(struct ingest *ingest, size_t bytes)
 {
-	if (!budget_take(&request->service->budget, bytes))
+	if (!budget_take(ingest->budget, bytes))
 		return false;
-	request->ingest->paid += bytes;
+	ingest->paid += bytes;
 	return true;
 }
 
@@ -141,7 +137,7 @@ ingest_check_body(struct request *request, uint64_t length)
 	enum body_state state = ingest->body.state;
 
 	if (state == BODY_GOOD && length > BODY_FREE && ingest->paid == 0 &&
-	    !ingest_pay(request, LISTENER_READ))
+	    !ingest_pay(ingest, LISTENER_READ))
 		state = BODY_NO_MEMORY;
 	switch (state) {
 	case BODY_GOOD:
@@ -164,6 +160,7 @@ ingest_begin(struct request *request, const struct headers *headers)
 {
 	struct service *service = request->service;
 	size_t limit = service->settings.body_limit;
+	struct ingest *ingest;
 	enum coding coding;
 
 	if (request->source == service->settings.source_count) {
@@ -183,15 +180,17 @@ ingest_begin(struct request *request, const struct headers *headers)
 		    request, MHD_HTTP_SERVICE_UNAVAILABLE, "shutting down");
 		return;
 	}
-	request->ingest = calloc(1, sizeof(*request->ingest));
-	if (request->ingest == NULL) {
+	ingest = calloc(1, sizeof(*ingest));
+	request->ingest = ingest;
+	if (ingest == NULL) {
 		request_refuse(
 		    request, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory");
 		return;
 	}
-	body_init(&request->ingest->body, limit, &service->budget);
-	currents_batch_init(&request->ingest->batch);
-	body_begin(&request->ingest->body, coding, headers->length);
+	ingest->budget = &service->budget;
+	body_init(&ingest->body, limit, ingest->budget);
+	currents_batch_init(&ingest->batch);
+	body_begin(&ingest->body, coding, headers->length);
 	ingest_check_body(request, headers->length);
 }
 
@@ -210,52 +209,51 @@ ingest_add(struct request *request, const char *data, size_t len)
 static bool
 ingest_pay_redacted(void *arg, size_t capacity)
 {
-	struct request *request = arg;
-	struct ingest *ingest = request->ingest;
+	struct ingest *ingest = arg;
 
 	if (capacity <= ingest->paid_redacted)
 		return true;
-	if (!ingest_pay(request, capacity - ingest->paid_redacted))
+	if (!ingest_pay(ingest, capacity - ingest->paid_redacted))
 		return false;
 	ingest->paid_redacted = capacity;
 	return true;
 }
 
-/* Make the items of the batch, and the texts of its drift. False without
- * memory. */
+/* Make the items of the batch and the notes of its drift, in one piece of
+ * memory. False without memory. */
 static bool
-ingest_judge(struct request *request)
+ingest_judge(struct ingest *ingest, const struct server_judge *judge)
 {
-	struct ingest *ingest = request->ingest;
 	const struct currents_batch *batch = &ingest->batch;
-	size_t count = batch->count, notes = batch->drift_count, invalid = 0;
+	size_t count = batch->count, notes = batch->drift_count;
+	size_t items_len = count * sizeof(struct item);
+	size_t drift_len = notes * sizeof(struct queue_drift);
+	size_t texts_len = notes * DRIFT_TEXT_MAX, reasons_len = 0, len;
+	char *memory, *text;
 
-	for (size_t i = 0; i < count; i++)
-		invalid += batch->events[i].defect != CURRENTS_VALID;
-	if (!ingest_pay(request,
-		count * (sizeof(*batch->events) + sizeof(*ingest->items)) +
-		    invalid * SERVER_REASON +
-		    notes * (sizeof(*batch->drifts) + sizeof(*ingest->drift) +
-				DRIFT_TEXT_MAX)))
+	for (size_t i = 0; i < count; i++) {
+		if (batch->events[i].defect != CURRENTS_VALID)
+			reasons_len += SERVER_REASON;
+	}
+	len = items_len + drift_len + texts_len + reasons_len;
+	/* What currents_read() took is paid for here, too. */
+	if (!ingest_pay(ingest, len + count * sizeof(batch->events[0]) +
+				    notes * sizeof(batch->drifts[0])))
 		return false;
-	ingest->items = calloc(count, sizeof(*ingest->items));
-	ingest->reasons = calloc(invalid + 1, SERVER_REASON);
-	ingest->drift = calloc(notes + 1, sizeof(*ingest->drift));
-	ingest->drift_texts = malloc((notes + 1) * DRIFT_TEXT_MAX);
-	if (ingest->items == NULL || ingest->reasons == NULL ||
-	    ingest->drift == NULL || ingest->drift_texts == NULL)
+	memory = malloc(len);
+	if (memory == NULL)
 		return false;
-	for (size_t i = 0; i < notes; i++) {
-		char *text = ingest->drift_texts + i * DRIFT_TEXT_MAX;
-
+	ingest->items = (struct item *)memory;
+	ingest->drift = (struct queue_drift *)(memory + items_len);
+	text = memory + items_len + drift_len;
+	for (size_t i = 0; i < notes; i++, text += DRIFT_TEXT_MAX) {
 		drift_text_write(&batch->drifts[i], text);
 		ingest->drift[i] = (struct queue_drift){
 		    .text = text, .events = batch->drifts[i].events};
 	}
-	return server_judge_batch(
-	    sources_judge(request->service->sources, request->source), batch,
-	    body_text(&ingest->body)->data, false, ingest->items,
-	    ingest->reasons, ingest_pay_redacted, request, &ingest->redacted);
+	return server_judge_batch(judge, batch, body_text(&ingest->body)->data,
+	    false, ingest->items, text, ingest_pay_redacted, ingest,
+	    &ingest->redacted);
 }
 
 static enum MHD_Result
@@ -266,7 +264,8 @@ ingest_put(struct request *request)
 	    &service->settings.sources[request->source];
 	struct ingest *ingest = request->ingest;
 
-	if (!ingest_judge(request)) {
+	if (!ingest_judge(
+		ingest, sources_judge(service->sources, request->source))) {
 		request_refuse(
 		    request, MHD_HTTP_SERVICE_UNAVAILABLE, ingest_no_memory);
 		return request_answer_refusal(request);

@@ -241,7 +241,7 @@ listener_handle(void *cls, struct MHD_Connection *connection, const char *url,
 		*size = 0;
 		return MHD_YES;
 	}
-	switch (request->stage) {
+	switch (atomic_load(&request->stage)) {
 	case REQUEST_READING:
 		return request->refusal != 0
 			   ? request_answer_refusal(request)

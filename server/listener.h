@@ -6,17 +6,17 @@
  * at the ingest does not lock out the admin. It takes each request from its
  * first line to its answer, by way of the request's route.
  *
- * Memory: libmicrohttpd gives each connection a pool, and reads into one half
- * of it. At the ingest that half is LISTENER_READ, so that a usual body of
- * Braze's (100 events, some 100 KB) takes two reads; with the library's
- * default it takes seven. The pool is mapped, so a connection that has sent
- * nothing costs next to nothing. But when the library (0.9.75) has sent an
- * answer it zeroes the whole pool, and an idle connection holds all of it from
- * then on. So
- *   - at most LISTENER_KEEP connections stay open after an answer, and hold 32
- *     MiB; beyond them an answer says "Connection: close";
- *   - a body that is being read pays for LISTENER_READ bytes out of the memory
- *     for bodies, besides its own.
+ * Memory: libmicrohttpd gives each connection a pool and reads into half of
+ * it. At the ingest that half is LISTENER_READ bytes, so that a usual body of
+ * Braze's (100 events, about 100 KB) takes two reads; with the library's
+ * default of 16 KiB it takes seven. The pool is mapped, so a connection that
+ * has sent nothing costs almost nothing. But after an answer the library
+ * (0.9.75) zeroes the whole pool, and from then on the idle connection holds
+ * all of it. So
+ *   - at most LISTENER_KEEP connections stay open after an answer, which is 32
+ *     MiB; any other is closed with its answer ("Connection: close");
+ *   - a body that is being read pays LISTENER_READ bytes out of the memory for
+ *     bodies, on top of its own size.
  */
 
 #include "base/err.h"
@@ -32,12 +32,15 @@ struct MHD_Daemon;
 struct service;
 
 struct listener {
+	/* set before threads start */
 	struct service *service;
 	const char *name;
 	bool admin;
 	int fd; /* bound, and not yet libmicrohttpd's; else -1 */
 	unsigned port;
 	struct MHD_Daemon *daemon;
+
+	/* any thread */
 	struct clients clients;
 	struct log_limit log_limit; /* of libmicrohttpd's own messages */
 };

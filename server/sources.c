@@ -81,6 +81,23 @@ source_chosen(
 		   source_unquote(str_text(parameter + len + 1)));
 }
 
+/* False without memory. */
+static bool
+source_init(struct source *source, const struct server_source *settings)
+{
+	struct tokens *tokens = tokens_new(settings->tokens);
+	int64_t *used_ms = NULL;
+
+	if (tokens != NULL)
+		used_ms = calloc(tokens_count(tokens) + 1, sizeof(*used_ms));
+	source->settings = settings;
+	source->status.name = settings->name;
+	source->tokens = tokens;
+	source->used_ms = used_ms;
+	return used_ms != NULL &&
+	       server_judge_new(settings, &source->judge, NULL);
+}
+
 struct sources *
 sources_new(const struct server_source *list, size_t count)
 {
@@ -92,17 +109,7 @@ sources_new(const struct server_source *list, size_t count)
 	lock_init(&sources->lock);
 	sources->count = count;
 	for (size_t i = 0; i < count; i++) {
-		struct source *row = &sources->rows[i];
-
-		row->settings = &list[i];
-		row->status.name = list[i].name;
-		row->tokens = tokens_new(list[i].tokens);
-		if (row->tokens == NULL ||
-		    !server_judge_new(&list[i], &row->judge, NULL))
-			goto out;
-		row->used_ms = calloc(
-		    tokens_count(row->tokens) + 1, sizeof(*row->used_ms));
-		if (row->used_ms == NULL)
+		if (!source_init(&sources->rows[i], &list[i]))
 			goto out;
 	}
 	sources->rows[count].status.name = "/";
@@ -306,20 +313,83 @@ sources_row(struct sources *sources, const char *name)
 	return NULL;
 }
 
-static void
-sources_read_token(struct sources *sources, const char *hash, int64_t used_ms,
-    const char *name)
+/* Read the numbers that a line goes on with, each with a blank behind it; *at
+ * moves on. */
+static bool
+line_read_numbers(const char **at, int64_t *ret_numbers, size_t count)
 {
-	struct source *source = sources_row(sources, name);
-	char known[TOKENS_NAME];
+	char *end;
 
+	for (size_t i = 0; i < count; i++) {
+		ret_numbers[i] = strtoll(*at, &end, 10);
+		if (end == *at || *end != ' ')
+			return false;
+		*at = end + 1;
+	}
+	return true;
+}
+
+static void
+sources_read_source(struct sources *sources, const char *line)
+{
+	int64_t numbers[8];
+	struct source *source;
+
+	if (!line_read_numbers(&line, numbers, 8))
+		return;
+	source = sources_row(sources, line);
+	if (source == NULL)
+		return;
+	source->status = (struct server_source_status){
+	    .name = source->status.name,
+	    .last_request_ms = numbers[0],
+	    .last_success_ms = numbers[1],
+	    .failing_since_ms = numbers[2],
+	    .failing_status = (unsigned)numbers[3],
+	    .refused = numbers[4],
+	    .refused_since_ms = numbers[5],
+	    .refused_ms = numbers[6],
+	    .refused_status = (unsigned)numbers[7],
+	};
+}
+
+static void
+sources_read_token(struct sources *sources, const char *line)
+{
+	char name[TOKENS_NAME];
+	struct source *source;
+	struct str hash;
+	int64_t used_ms;
+
+	if (!line_read_numbers(&line, &used_ms, 1))
+		return;
+	hash = str_bytes(line, strcspn(line, " "));
+	if (line[hash.len] != ' ')
+		return;
+	source = sources_row(sources, line + hash.len + 1);
 	if (source == NULL || source->tokens == NULL)
 		return;
 	for (size_t i = 0; i < tokens_count(source->tokens); i++) {
-		tokens_name(source->tokens, i, known);
-		if (strcmp(known, hash) == 0)
+		tokens_name(source->tokens, i, name);
+		if (str_equal_text(hash, name))
 			source->used_ms[i] = used_ms;
 	}
+}
+
+static void
+sources_read_why(struct sources *sources, char *line, bool failing)
+{
+	char *why = strchr(line, ' ');
+	struct source *source;
+
+	if (why == NULL)
+		return;
+	*why++ = '\0';
+	source = sources_row(sources, line);
+	if (source != NULL)
+		source_why(failing ? source->status.failing_why
+				   : source->status.refused_why,
+		    why);
 }
 
 /* A line that cannot be read, or is about a source that is gone, is passed
@@ -327,41 +397,15 @@ sources_read_token(struct sources *sources, const char *hash, int64_t used_ms,
 static void
 sources_read_line(struct sources *sources, char *line)
 {
-	struct server_source_status status = {.name = NULL};
-	struct source *source;
-	char hash[TOKENS_NAME], *name, *why;
-	int64_t used_ms;
-	int at = 0;
-
 	lock_assert_held(&sources->lock);
-	if (sscanf(line,
-		"source %" SCNd64 " %" SCNd64 " %" SCNd64 " %u %" SCNd64
-		" %" SCNd64 " %" SCNd64 " %u %n",
-		&status.last_request_ms, &status.last_success_ms,
-		&status.failing_since_ms, &status.failing_status,
-		&status.refused, &status.refused_since_ms, &status.refused_ms,
-		&status.refused_status, &at) == 8) {
-		source = sources_row(sources, line + at);
-		if (source == NULL)
-			return;
-		status.name = source->status.name;
-		source->status = status;
-	} else if (sscanf(line, "token %" SCNd64 " %12[0-9a-f] %n", &used_ms,
-		       hash, &at) == 2) {
-		sources_read_token(sources, hash, used_ms, line + at);
-	} else if (strncmp(line, "failing ", 8) == 0 ||
-		   strncmp(line, "refused ", 8) == 0) {
-		name = line + 8;
-		why = strchr(name, ' ');
-		if (why == NULL)
-			return;
-		*why++ = '\0';
-		source = sources_row(sources, name);
-		if (source != NULL)
-			source_why(line[0] == 'f' ? source->status.failing_why
-						  : source->status.refused_why,
-			    why);
-	}
+	if (strncmp(line, "source ", 7) == 0)
+		sources_read_source(sources, line + 7);
+	else if (strncmp(line, "token ", 6) == 0)
+		sources_read_token(sources, line + 6);
+	else if (strncmp(line, "failing ", 8) == 0)
+		sources_read_why(sources, line + 8, true);
+	else if (strncmp(line, "refused ", 8) == 0)
+		sources_read_why(sources, line + 8, false);
 }
 
 void

@@ -37,14 +37,14 @@ MUST_USE bool sources_authorise(struct sources *sources, size_t source,
 const struct server_judge *
 sources_judge(const struct sources *sources, size_t source);
 
-/* A request that had events, or that failed, was answered so. */
+/* Note the answer to a request that had events, or that failed. */
 void sources_note_answer(struct sources *sources, size_t source,
     unsigned status, const char *why, int64_t wall_ms);
 
-/* Does Braze strand the events of a request that is answered so? */
+/* Does Braze strand the events of a request that is answered with this? */
 bool sources_strands(unsigned status);
 
-/* One was, with or without a valid token. */
+/* Note such an answer, to a request with or without a valid token. */
 void sources_note_stranded(struct sources *sources, size_t source,
     unsigned status, const char *why, int64_t wall_ms);
 
