@@ -17,6 +17,10 @@
  *     MiB; any other is closed with its answer ("Connection: close");
  *   - a body that is being read pays LISTENER_READ bytes out of the memory for
  *     bodies, on top of its own size.
+ * The pool also bounds the headers: the library answers 414 or 431 if they do
+ * not fit. So the worst that connections can hold beside bodies, if all of
+ * them send headers of that size, is 128 KiB each: 136 MiB with 1,024 and the
+ * slack.
  */
 
 #include "base/err.h"

@@ -22,7 +22,7 @@ from names import Log, Metric, Queue
 
 __all__ = ["bounded"]  # a fixture
 
-HEADERS_MOST = 64 * 1024  # more than libmicrohttpd keeps of a request
+HEADERS_MOST = 256 * 1024  # more than libmicrohttpd keeps of a request
 IDLE = 10_000
 
 
