@@ -65,28 +65,28 @@ server_judge_free(struct server_judge *judge)
 
 /*
  * The rule by which a source's lists drop an event of this type, or NULL. The
- * exclude list goes first. Only its full name drops an erasure request:
- * excluding all profile events does not mean that nobody is to be erased.
+ * exclude list goes first. Only its full name drops an erasure request: a
+ * source that excludes all profile events still has people to erase.
  */
 static const char *
-judge_lists(const struct server_judge *judge, const struct str *type)
+judge_lists(const struct server_judge *judge, struct str type)
 {
 	const char *const *include = judge->source->include;
-	bool erasure = str_equal_text(*type, CURRENTS_ERASURE);
+	bool erasure = str_equal_text(type, CURRENTS_ERASURE);
 
-	if (type->len == 0)
+	if (type.len == 0)
 		return NULL; /* the defect is the better reason */
 	for (size_t i = 0; i < judge->exclude_count; i++) {
 		const char *pattern = judge->source->exclude[i];
 
 		if (erasure ? strcmp(pattern, CURRENTS_ERASURE) == 0
-			    : currents_type_matches(*type, pattern))
+			    : currents_type_matches(type, pattern))
 			return judge->exclude_rules[i];
 	}
 	if (erasure || include == NULL || include[0] == NULL)
 		return NULL;
 	for (; *include != NULL; include++) {
-		if (currents_type_matches(*type, *include))
+		if (currents_type_matches(type, *include))
 			return NULL;
 	}
 	return "not included";
@@ -98,7 +98,7 @@ judge_event(const struct server_judge *judge,
     char *reason, struct item *ret_item)
 {
 	const struct server_source *source = judge->source;
-	const char *rule = judge_lists(judge, &event->type);
+	const char *rule = judge_lists(judge, event->type);
 	struct item *item = ret_item;
 
 	*item = (struct item){
@@ -124,33 +124,29 @@ judge_event(const struct server_judge *judge,
 	}
 }
 
-/* Append what may be kept of an item. Its data is NULL until all are there,
- * since the buffer moves as it grows. */
-static bool
-redact_item(const struct track_rules *rules, struct item *item, struct buf *out)
-{
-	size_t before = out->len;
-	struct err err;
-
-	if (!redact_write(rules, item->data, out, &err))
-		return err.code == ERR_INPUT; /* not readable: as it came */
-	item->data = str_bytes(NULL, out->len - before);
-	return true;
-}
-
 /* Let the items lend redacted bytes from *ret_bytes, which is made here;
  * `len` bytes came. */
 static bool
-redact_items(const struct track_rules *rules, struct item *items, size_t count,
+judge_redact(const struct track_rules *rules, struct item *items, size_t count,
     size_t len, server_pay_fn *pay, void *arg, struct buf *ret_bytes)
 {
 	const char *at;
+	size_t before;
+	struct err err;
 
 	buf_init(ret_bytes, len * JUDGE_GROWTH + JUDGE_SPARE);
 	for (size_t i = 0; i < count; i++) {
-		if (items[i].fate != ITEM_DROP &&
-		    (!redact_item(rules, &items[i], ret_bytes) ||
-			(pay != NULL && !pay(arg, ret_bytes->cap))))
+		struct str *data = &items[i].data;
+
+		if (items[i].fate == ITEM_DROP)
+			continue;
+		before = ret_bytes->len;
+		/* NULL until all are there: the buffer moves as it grows. */
+		if (redact_write(rules, *data, ret_bytes, &err))
+			*data = str_bytes(NULL, ret_bytes->len - before);
+		else if (err.code != ERR_INPUT) /* unreadable: as it came */
+			return false;
+		if (pay != NULL && !pay(arg, ret_bytes->cap))
 			return false;
 	}
 	at = ret_bytes->data;
@@ -181,6 +177,6 @@ server_judge_batch(const struct server_judge *judge,
 		if (event->defect != CURRENTS_VALID)
 			ret_reasons += SERVER_REASON;
 	}
-	return rules == NULL || redact_items(rules, ret_items, batch->count,
+	return rules == NULL || judge_redact(rules, ret_items, batch->count,
 				    len, pay, arg, ret_bytes);
 }

@@ -212,7 +212,7 @@ request_hand(struct request *request, bool probe)
 		service->handed++;
 	lock_drop(&service->lock);
 	if (closed) {
-		/* Nobody would be there to resume it. */
+		/* Once the server has stopped, nothing would resume it. */
 		request_refuse(
 		    request, MHD_HTTP_SERVICE_UNAVAILABLE, "shutting down");
 		return false;
@@ -288,23 +288,18 @@ answer_add_headers(const struct request *request, unsigned status,
 		   response, MHD_HTTP_HEADER_CONNECTION, "close") == MHD_YES;
 }
 
-/* Note what the source was answered. Of the requests without a source only
- * those are noted that may be a source's, which posts. */
+/* Note what the source was answered, unless it was a probe. Of the requests
+ * without a source only those are noted that may be a source's, which posts. */
 static void
 answer_note(const struct request *request, unsigned status, const char *why)
 {
-	struct sources *sources = request->service->sources;
-	size_t count = request->service->settings.source_count;
-	int64_t now_ms = clock_wall_ms();
+	bool probe = status / 100 == 2 && request->stage != REQUEST_DONE;
 
-	if (request->authorised &&
-	    (status / 100 != 2 || request->stage == REQUEST_DONE))
-		sources_note_answer(
-		    sources, request->source, status, why, now_ms);
-	if (sources_strands(status) &&
-	    (request->source < count || strcmp(request->method, "POST") == 0))
-		sources_note_stranded(
-		    sources, request->source, status, why, now_ms);
+	if (!probe &&
+	    (request->source < request->service->settings.source_count ||
+		strcmp(request->method, "POST") == 0))
+		sources_note_answer(request->service->sources, request->source,
+		    status, why, request->authorised, clock_wall_ms());
 }
 
 /* MHD_NO closes the connection without an answer: the client sends again, and
@@ -342,7 +337,7 @@ out:
 	buf_fini(body);
 	clients_mark(&request->listener->clients, request->client,
 	    CLIENT_ANSWERED, clock_mono_ms());
-	/* Health checks and views are nobody's answers. */
+	/* Answers to health checks and views are not counted. */
 	if (request->listener->admin ||
 	    (request->route != NULL && !request->route->post))
 		return result;

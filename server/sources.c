@@ -172,52 +172,44 @@ source_why(char ret[SERVER_REASON], const char *why)
 	}
 }
 
-void
-sources_note_answer(struct sources *sources, size_t source, unsigned status,
-    const char *why, int64_t wall_ms)
-{
-	struct server_source_status *row = &sources->rows[source].status;
-
-	CHECK(source < sources->count);
-	lock_hold(&sources->lock);
-	if (status / 100 == 2) {
-		row->last_success_ms = wall_ms;
-		row->failing_since_ms = 0;
-		row->failing_status = 0;
-		row->failing_why[0] = '\0';
-	} else {
-		if (row->failing_since_ms == 0)
-			row->failing_since_ms = wall_ms;
-		row->failing_status = status;
-		source_why(row->failing_why, why);
-	}
-	sources->changed = true;
-	lock_drop(&sources->lock);
-}
-
-bool
-sources_strands(unsigned status)
+/* Does Braze strand the events of a request that is answered with this? */
+static bool
+status_strands(unsigned status)
 {
 	return status == 401 || status == 403 || status == 404 ||
 	       status == 405 || status == 415;
 }
 
 void
-sources_note_stranded(struct sources *sources, size_t source, unsigned status,
-    const char *why, int64_t wall_ms)
+sources_note_answer(struct sources *sources, size_t source, unsigned status,
+    const char *why, bool authorised, int64_t wall_ms)
 {
 	struct server_source_status *row = &sources->rows[source].status;
 
 	CHECK(source <= sources->count);
 	lock_hold(&sources->lock);
-	if (row->refused == 0 || wall_ms - row->refused_ms > sources_apart_ms) {
-		row->refused = 0;
-		row->refused_since_ms = wall_ms;
+	if (authorised && status / 100 == 2) {
+		row->last_success_ms = wall_ms;
+		row->failing_since_ms = 0;
+		row->failing_status = 0;
+		row->failing_why[0] = '\0';
+	} else if (authorised) {
+		if (row->failing_since_ms == 0)
+			row->failing_since_ms = wall_ms;
+		row->failing_status = status;
+		source_why(row->failing_why, why);
 	}
-	row->refused++;
-	row->refused_ms = wall_ms;
-	row->refused_status = status;
-	source_why(row->refused_why, why);
+	if (status_strands(status)) {
+		if (row->refused == 0 ||
+		    wall_ms - row->refused_ms > sources_apart_ms) {
+			row->refused = 0;
+			row->refused_since_ms = wall_ms;
+		}
+		row->refused++;
+		row->refused_ms = wall_ms;
+		row->refused_status = status;
+		source_why(row->refused_why, why);
+	}
 	sources->changed = true;
 	lock_drop(&sources->lock);
 }

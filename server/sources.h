@@ -37,16 +37,10 @@ MUST_USE bool sources_authorise(struct sources *sources, size_t source,
 const struct server_judge *
 sources_judge(const struct sources *sources, size_t source);
 
-/* Note the answer to a request that had events, or that failed. */
+/* Note the answer to a request; not to a probe. If the request was not
+ * authorised, only an answer that makes Braze strand the events counts. */
 void sources_note_answer(struct sources *sources, size_t source,
-    unsigned status, const char *why, int64_t wall_ms);
-
-/* Does Braze strand the events of a request that is answered with this? */
-bool sources_strands(unsigned status);
-
-/* Note such an answer, to a request with or without a valid token. */
-void sources_note_stranded(struct sources *sources, size_t source,
-    unsigned status, const char *why, int64_t wall_ms);
+    unsigned status, const char *why, bool authorised, int64_t wall_ms);
 
 void sources_status(struct sources *sources, size_t source,
     struct server_source_status *ret_status);
