@@ -219,17 +219,17 @@ ingest_pay_redacted(void *arg, size_t capacity)
 	return true;
 }
 
-/* Make the items of the batch and the notes of its drift, in one piece of
+/* Make the items of the batch and the texts of its drift, in one piece of
  * memory. False without memory. */
 static bool
 ingest_judge(struct ingest *ingest, const struct server_judge *judge)
 {
 	const struct currents_batch *batch = &ingest->batch;
-	size_t count = batch->count, notes = batch->drift_count;
+	size_t count = batch->count, drifts = batch->drift_count;
 	size_t items_len = count * sizeof(struct item);
-	size_t drift_len = notes * sizeof(struct queue_drift);
-	size_t texts_len = notes * DRIFT_TEXT_MAX, reasons_len = 0, len;
-	char *memory, *text;
+	size_t drift_len = drifts * sizeof(struct queue_drift);
+	size_t texts_len = drifts * DRIFT_TEXT_MAX, reasons_len = 0, len;
+	char *memory, *text, *reasons;
 
 	for (size_t i = 0; i < count; i++) {
 		if (batch->events[i].defect != CURRENTS_VALID)
@@ -238,7 +238,7 @@ ingest_judge(struct ingest *ingest, const struct server_judge *judge)
 	len = items_len + drift_len + texts_len + reasons_len;
 	/* What currents_read() took is paid for here, too. */
 	if (!ingest_pay(ingest, len + count * sizeof(batch->events[0]) +
-				    notes * sizeof(batch->drifts[0])))
+				    drifts * sizeof(batch->drifts[0])))
 		return false;
 	memory = malloc(len);
 	if (memory == NULL)
@@ -246,13 +246,14 @@ ingest_judge(struct ingest *ingest, const struct server_judge *judge)
 	ingest->items = (struct item *)memory;
 	ingest->drift = (struct queue_drift *)(memory + items_len);
 	text = memory + items_len + drift_len;
-	for (size_t i = 0; i < notes; i++, text += DRIFT_TEXT_MAX) {
+	reasons = text + texts_len;
+	for (size_t i = 0; i < drifts; i++, text += DRIFT_TEXT_MAX) {
 		drift_text_write(&batch->drifts[i], text);
 		ingest->drift[i] = (struct queue_drift){
 		    .text = text, .events = batch->drifts[i].events};
 	}
 	return server_judge_batch(judge, batch, body_text(&ingest->body)->data,
-	    false, ingest->items, text, ingest_pay_redacted, ingest,
+	    false, ingest->items, reasons, ingest_pay_redacted, ingest,
 	    &ingest->redacted);
 }
 
