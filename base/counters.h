@@ -3,7 +3,7 @@
 
 /*
  * What happened since the start, for /metrics: a table of atomic numbers.
- * The books of the events themselves are the queue's (queue/books.h), since
+ * The ledger of the events themselves is the queue's (queue/admin.h), since
  * they must survive a crash; these need not. Any thread.
  */
 

@@ -64,8 +64,8 @@ dead_json(struct json *json, const struct stats_dead *dead)
 	json_text(json, "type", dead->type);
 	json_int(json, "status", dead->status);
 	json_text(json, "reason", dead->reason);
-	if (dead->words != NULL)
-		json_bytes(json, "answer", dead->words, dead->words_len);
+	if (dead->answer.data != NULL)
+		json_bytes(json, "answer", dead->answer.data, dead->answer.len);
 	json_int(json, "attempts", dead->attempts);
 }
 
@@ -94,10 +94,10 @@ list_text(struct list *list, const struct stats_dead *dead)
 	(void)buf_printf(list->out, "%8" PRId64 " %.19sZ %-12s %-32s %6d %s",
 	    dead->id, when, dead->source, dead->type, dead->status,
 	    dead->reason);
-	if (dead->words_len > 0) {
+	if (dead->answer.len > 0) {
 		(void)buf_text(list->out, ": ");
-		show_words(
-		    list->out, dead->words, dead->words_len, LIST_ANSWER);
+		show_words(list->out, dead->answer.data, dead->answer.len,
+		    LIST_ANSWER);
 	}
 	(void)buf_char(list->out, '\n');
 }
@@ -111,12 +111,11 @@ list_dead(void *arg, const struct stats_dead *dead)
 	    .source = dead->source,
 	    .destination = dead->destination,
 	    .type = str_text(dead->type),
-	    .data = {dead->data, dead->data_len},
+	    .data = dead->data,
 	    .accepted_ms = dead->accepted_ms,
 	    .settled_ms = dead->dead_ms,
 	    .reason = dead->reason,
-	    .words = dead->words,
-	    .words_len = dead->words_len,
+	    .answer = dead->answer,
 	};
 
 	if (filter_full(&list->filter))
@@ -217,9 +216,9 @@ show_text(struct buf *out, const struct stats_dead *dead)
 	    when, dead->reason, dead->attempts);
 	if (dead->status != 0)
 		(void)buf_printf(out, "status       %d\n", dead->status);
-	show_part(out, "the answer", dead->words, dead->words_len);
-	show_part(out, "what was sent", dead->sent, dead->sent_len);
-	show_part(out, "the event as it came", dead->data, dead->data_len);
+	show_part(out, "the answer", dead->answer.data, dead->answer.len);
+	show_part(out, "what was sent", dead->sent.data, dead->sent.len);
+	show_part(out, "the event as it came", dead->data.data, dead->data.len);
 }
 
 static void
@@ -230,10 +229,9 @@ show_json(struct buf *out, const struct stats_dead *dead)
 	json_init(&json, out);
 	json_object_open(&json, NULL);
 	dead_json(&json, dead);
-	json_bytes(&json, "event", dead->data != NULL ? dead->data : "",
-	    dead->data_len);
-	if (dead->sent != NULL)
-		json_bytes(&json, "sent", dead->sent, dead->sent_len);
+	json_bytes(&json, "event", dead->data.data, dead->data.len);
+	if (dead->sent.data != NULL)
+		json_bytes(&json, "sent", dead->sent.data, dead->sent.len);
 	json_object_close(&json);
 	(void)buf_char(out, '\n');
 }

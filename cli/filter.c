@@ -141,8 +141,9 @@ filter_reason(const char *reason, const struct jobs_event *event)
 {
 	return (event->reason != NULL &&
 		   strstr(event->reason, reason) != NULL) ||
-	       (event->words != NULL && memmem(event->words, event->words_len,
-					    reason, strlen(reason)) != NULL);
+	       (event->answer.data != NULL &&
+		   memmem(event->answer.data, event->answer.len, reason,
+		       strlen(reason)) != NULL);
 }
 
 bool

@@ -56,7 +56,6 @@ job_run(struct job *job, enum jobs_place place, struct err *reterr)
 	    .cursor = {.place = place},
 	    .match = job->match,
 	    .arg = job->match_arg,
-	    .now_ms = job->context->now_ms,
 	};
 	bool ok;
 

@@ -91,7 +91,7 @@ queue_metrics(struct parts *parts, struct buf *out)
 	metric_one(out, "currentsd_queue_window_events", "gauge",
 	    "Events remembered to detect duplicates.", totals.window_events);
 	metric_one(out, "currentsd_queue_reserve", "gauge",
-	    "1 while the reserve file is in place.", totals.ballast);
+	    "1 while the reserve file is in place.", totals.reserve);
 	metric_one(out, "currentsd_queue_broken", "gauge",
 	    "1 while the disk fails and nothing is accepted.", totals.broken);
 }

@@ -50,7 +50,7 @@ check_all(
 	while (check->tools.more) {
 		if (!check_step(check, reterr) ||
 		    !job_breathe(context, reterr, "checked %" PRId64 " batches",
-			check->tools.parcels))
+			check->tools.batches))
 			return false;
 	}
 	return true;
@@ -66,12 +66,12 @@ check_show(struct check *check, struct buf *out)
 		(void)buf_append(out, faults->data, faults->len);
 		(void)buf_printf(out,
 		    "%" PRId64 " batches checked, %" PRId64 " faults\n",
-		    check->tools.parcels, check->tools.faults);
+		    check->tools.batches, check->tools.faults);
 		return;
 	}
 	json_init(&json, out);
 	json_object_open(&json, NULL);
-	json_int(&json, "batches", check->tools.parcels);
+	json_int(&json, "batches", check->tools.batches);
 	json_raw(&json, "faults", faults->data, faults->len);
 	json_object_close(&json);
 	(void)buf_char(out, '\n');

@@ -66,7 +66,7 @@ command_queue_rescue(struct command_context *context, struct buf *out)
 	(void)fprintf(stderr,
 	    "%lld events of %lld batches rescued from %lld pages;"
 	    " %lld batches were damaged\n",
-	    (long long)found.events, (long long)found.parcels,
+	    (long long)found.events, (long long)found.batches,
 	    (long long)found.pages, (long long)found.damaged);
-	return found.damaged == 0 && found.parcels > 0 ? EXIT_FINE : EXIT_FOUND;
+	return found.damaged == 0 && found.batches > 0 ? EXIT_FINE : EXIT_FOUND;
 }

@@ -72,7 +72,7 @@ queue_json(struct parts *parts, int64_t now_ms, struct json *json)
 	json_int(json, "free_bytes", totals.free_bytes);
 	json_int(json, "window_events", totals.window_events);
 	show_time_json(json, "last_commit", totals.last_commit_ms);
-	json_bool(json, "reserve", totals.ballast);
+	json_bool(json, "reserve", totals.reserve);
 	json_bool(json, "broken", totals.broken);
 	top_json(parts, STATS_TOP_DROPS, json);
 	top_json(parts, STATS_TOP_DEAD, json);
@@ -180,7 +180,7 @@ queue_text(struct parts *parts, int64_t now_ms, struct buf *out)
 	}
 	(void)buf_printf(out,
 	    "           %s of %s, %s free on the file system%s\n", live, most,
-	    room, totals.ballast ? "" : ", NO RESERVE FILE");
+	    room, totals.reserve ? "" : ", NO RESERVE FILE");
 	(void)buf_printf(out,
 	    "ledger     received %" PRId64 ", delivered %" PRId64
 	    ", dropped %" PRId64 ", duplicates %" PRId64 "\n",

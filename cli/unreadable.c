@@ -41,8 +41,8 @@ body_text(const struct jobs_unreadable *body, struct buf *ret_text,
     bool *ret_whole, struct err *reterr)
 {
 	buf_init(ret_text, BODY_TEXT_MAX);
-	return server_body_decode(body->encoding,
-	    str_bytes(body->data, body->len), ret_text, ret_whole, reterr);
+	return server_body_decode(
+	    body->encoding, body->data, ret_text, ret_whole, reterr);
 }
 
 /* Is one of the people in it? A body that cannot be decompressed to its end
@@ -60,8 +60,7 @@ body_mentions(struct unreadable_walk *walk, const struct jobs_unreadable *body)
 		struct str one = filter->people[i];
 
 		found = person_mentioned(str_bytes(text.data, text.len), one) ||
-			(!whole && person_mentioned(
-				       str_bytes(body->data, body->len), one));
+			(!whole && person_mentioned(body->data, one));
 	}
 	if (!found && !whole)
 		walk->unclear++;
@@ -129,14 +128,14 @@ list_body(void *arg, const struct jobs_unreadable *body)
 			    "id", "received", "source", "bytes", "reason");
 		(void)buf_printf(list->out,
 		    "%8" PRId64 " %.19sZ %-12s %10zu %s\n", body->id, when,
-		    body->source, body->len, body->reason);
+		    body->source, body->data.len, body->reason);
 		return;
 	}
 	json_object_open(json, NULL);
 	json_int(json, "id", body->id);
 	json_text(json, "received", when);
 	json_text(json, "source", body->source);
-	json_int(json, "bytes", (int64_t)body->len);
+	json_int(json, "bytes", (int64_t)body->data.len);
 	json_text(json, "encoding", body->encoding);
 	json_text(json, "reason", body->reason);
 	json_object_close(json);
@@ -197,7 +196,7 @@ show_text(struct buf *out, const struct jobs_unreadable *body,
 	    body->id, body->source, when, body->reason);
 	if (*body->encoding != '\0')
 		(void)buf_printf(out, "encoding     %s, %zu bytes%s\n",
-		    body->encoding, body->len,
+		    body->encoding, body->data.len,
 		    whole ? "" : ", not readable to the end");
 	(void)buf_printf(out, "\nthe body (%zu bytes)\n", text->len);
 	(void)buf_append(out, text->data != NULL ? text->data : "", text->len);

@@ -160,8 +160,7 @@ outcomes_dropped(struct outcomes *outcomes, const struct batch_item *item,
 	}
 	verdict = outcomes_add(outcomes, item, QUEUE_DROPPED);
 	verdict->reason = rule;
-	verdict->erase = bytes;
-	verdict->erase_len = erase.len;
+	verdict->erase = str_bytes(bytes, erase.len);
 	outcomes_own(outcomes, bytes, erase.len);
 	return true;
 }
@@ -186,10 +185,9 @@ outcomes_suspect(struct outcomes *outcomes, const struct batch_item *item,
 		memcpy(bytes, refusal->answer.data, refusal->answer.len);
 	memcpy(
 	    bytes + refusal->answer.len, refusal->sent.data, refusal->sent.len);
-	verdict->words = bytes;
-	verdict->words_len = refusal->answer.len;
-	verdict->sent = bytes + refusal->answer.len;
-	verdict->sent_len = refusal->sent.len;
+	verdict->answer = str_bytes(bytes, refusal->answer.len);
+	verdict->sent =
+	    str_bytes(bytes + refusal->answer.len, refusal->sent.len);
 	outcomes_own(outcomes, bytes, len);
 }
 

@@ -2,21 +2,24 @@
 #define QUEUE_ADMIN_H
 
 /*
- * The operator's look-ups into the queue: the books, what waits, what is
- * dead. For commands, status and metrics; nothing on the way of an event
- * needs them. Any thread; each call holds the queue for a short time.
+ * What the operator may ask of the queue and do to it: look-ups for commands,
+ * status and metrics (stats_), and jobs (jobs_). Events do not need them on
+ * their way. Any thread; each call locks the queue for a short time, unless
+ * it says otherwise.
  */
 
 #include "queue/queue.h"
 
-/* One line of the ledger. Always:
+/* ---- the ledger ---- */
+
+/* One line of it. Always:
  * received = queued + delivered + dead + dropped + duplicates
  *	    + erased + expired */
 struct stats_line {
 	int64_t received, queued, delivered, dead, dropped, duplicates, erased,
 	    expired;
-	/* Of the delivered, sent again by the operator; apart from the
-	 * rest: replayed = still queued + delivered again + refused. */
+	/* Of the delivered, sent again by the operator; apart from the rest:
+	 * replayed = still queued + delivered again + refused. */
 	int64_t replayed, replay_delivered, replay_refused;
 };
 
@@ -36,7 +39,7 @@ struct stats_totals {
 	int64_t free_bytes;	/* of the file system */
 	int64_t window_events;	/* remembered to tell duplicates */
 	int64_t last_commit_ms; /* 0 = none yet */
-	bool ballast;		/* in place */
+	bool reserve;		/* in place */
 	bool broken;		/* the disk failed; being opened anew */
 };
 
@@ -47,26 +50,6 @@ void stats_totals(struct queue *queue, struct stats_totals *ret_totals);
  * false after ten seconds without.) `mono_ms` is clock_mono_ms(). */
 bool stats_alive(struct queue *queue, int64_t mono_ms);
 
-/* Every lane that ever was, with what waits in it, from memory. */
-typedef void stats_destination_fn(void *arg, const char *name, int64_t queued);
-void
-stats_destinations(struct queue *queue, stats_destination_fn *fn, void *arg);
-
-/* Events that wait in a lane, from memory; 0 for an unknown lane. */
-int64_t stats_destination_queued(struct queue *queue, const char *lane);
-
-/* When its destination last took something, from memory; 0 = never. */
-int64_t stats_destination_delivered_ms(struct queue *queue, const char *lane);
-
-/* Did the operator pause it? */
-MUST_USE bool stats_destination_paused(struct queue *queue, const char *lane,
-    bool *ret_paused, struct err *reterr);
-
-/* Acceptance time of the oldest queued event of a lane (NULL: of all), or
- * 0 if none waits. */
-MUST_USE bool stats_oldest_ms(
-    struct queue *queue, const char *lane, int64_t *ret_ms, struct err *reterr);
-
 /* Hours that lie further back are folded into days. */
 enum { STATS_HOURS = 30 * 24 };
 
@@ -76,21 +59,22 @@ enum stats_by {
 	STATS_BY_HOUR,
 };
 
-/* Called with the queue held: copy, do not call back. `label` is the source,
- * the kind, or the hour as "2026-11-23T22:00Z". False ends the walk. */
+/* Called with the queue locked: copy, do not call back. `label` is the source,
+ * the type, or the hour as "2026-11-23T22:00Z". False ends the walk. */
 typedef bool
 stats_line_fn(void *arg, const char *label, const struct stats_line *line);
 MUST_USE bool stats_ledger(struct queue *queue, enum stats_by by,
     stats_line_fn *fn, void *arg, struct err *reterr);
 
-/* What was dropped, by rule and kind. */
+/* What was dropped, by rule and type. As stats_line_fn. */
 typedef bool
 stats_drop_fn(void *arg, const char *rule, const char *type, int64_t count);
 MUST_USE bool stats_drops(
     struct queue *queue, stats_drop_fn *fn, void *arg, struct err *reterr);
 
-/* The most frequent, at most `most`: of all that was dropped by rule, or of
- * the last STATS_TOP_RECENT dead by reason and status. As stats_line_fn. */
+/* The most frequent, at most `most`: of all that was dropped, by rule; or of
+ * the last STATS_TOP_RECENT dead letters, by reason and status. As
+ * stats_line_fn. */
 enum stats_top { STATS_TOP_DROPS, STATS_TOP_DEAD };
 enum { STATS_TOP_RECENT = 1000 };
 typedef bool
@@ -104,14 +88,41 @@ typedef void stats_text_fn(void *arg, const char *text);
 MUST_USE bool stats_check(struct queue *queue, stats_text_fn *fn, void *arg,
     bool *ret_agree, struct err *reterr);
 
-/* What was observed on the way in (struct queue_drift), by text. */
+/* ---- destinations ---- */
+
+/* Every destination that ever was, with what is queued for it, from memory.
+ * Copy, do not call back. */
+typedef void stats_destination_fn(void *arg, const char *name, int64_t queued);
+void
+stats_destinations(struct queue *queue, stats_destination_fn *fn, void *arg);
+
+/* Events queued for a destination, from memory; 0 for an unknown one. */
+int64_t stats_destination_queued(struct queue *queue, const char *destination);
+
+/* When it last took something, from memory; 0 = never. */
+int64_t
+stats_destination_delivered_ms(struct queue *queue, const char *destination);
+
+/* Did the operator pause it? */
+MUST_USE bool stats_destination_paused(struct queue *queue,
+    const char *destination, bool *ret_paused, struct err *reterr);
+
+/* Acceptance time of the oldest event queued for a destination (NULL: for
+ * any), or 0 if none is. */
+MUST_USE bool stats_oldest_ms(struct queue *queue, const char *destination,
+    int64_t *ret_ms, struct err *reterr);
+
+/* ---- lists ---- */
+
+/* What was observed on the way in (struct queue_drift), by text. As
+ * stats_line_fn. */
 typedef bool stats_drift_fn(void *arg, const char *text, int64_t events,
     int64_t first_ms, int64_t last_ms);
 MUST_USE bool stats_drift(
     struct queue *queue, stats_drift_fn *fn, void *arg, struct err *reterr);
 
 /* People whose erasure was asked for, with an id above `after`; erased_ms
- * is when they were erased here, 0 = not yet. */
+ * is when they were erased here, 0 = not yet. As stats_line_fn. */
 typedef bool stats_erasure_fn(void *arg, int64_t id, const char *source,
     const char *subject, int64_t noted_ms, int64_t erased_ms);
 MUST_USE bool stats_erasures(struct queue *queue, int64_t after, size_t most,
@@ -122,13 +133,12 @@ struct stats_dead {
 	const char *source, *destination, *type, *reason;
 	int64_t accepted_ms, dead_ms;
 	unsigned attempts;
-	int status;
-	const char *words, *sent, *data; /* not NUL-ended; may be NULL */
-	size_t words_len, sent_len, data_len;
+	int status;		       /* HTTP, or 0 */
+	struct str answer, sent, data; /* answer and sent may be NULL */
 };
 
-/* The dead with an id above `after`, oldest first, at most `most`. As
- * stats_line_fn: copy, do not call back. */
+/* The dead letters with an id above `after`, oldest first, at most `most`.
+ * As stats_line_fn. */
 typedef bool stats_dead_fn(void *arg, const struct stats_dead *dead);
 MUST_USE bool stats_dead(struct queue *queue, int64_t after, size_t most,
     stats_dead_fn *fn, void *arg, struct err *reterr);
@@ -136,13 +146,16 @@ MUST_USE bool stats_dead(struct queue *queue, int64_t after, size_t most,
 /* ---- jobs ---- */
 
 /*
- * What a person may do to the queue: look at every event, send again, send
- * elsewhere, drop, forget a person, back up. Every job runs in short steps, each a short
- * transaction, so that live traffic goes on beside it; the caller does what
- * it must between steps. A job that ends early (a crash) has done what its
- * steps did, and may be run again.
+ * A job runs in short steps (some milliseconds), each a short transaction if
+ * it changes something, so that live traffic goes on beside it; the caller
+ * does what it must between steps. A job that ends early (a crash) has done
+ * what its steps did, and may be run again.
  *
- * Any thread; one job's cursor belongs to one thread at a time.
+ * A walk sees the events that were in the place when its first step began, and
+ * none that come in later. An event that is deferred meanwhile may be seen
+ * twice.
+ *
+ * One job's state belongs to one thread at a time.
  */
 
 enum jobs_place {
@@ -158,36 +171,36 @@ const char *jobs_place_name(enum jobs_place place);
 /* One event, lent for the call. */
 struct jobs_event {
 	enum jobs_place place;
-	int64_t id;   /* dead: its number; else of its parcel */
-	size_t index; /* in the parcel; dead: 0 */
+	int64_t id;   /* dead: its number; else of its batch */
+	size_t index; /* in the batch; dead: 0 */
 	const char *source, *destination;
 	struct str type, data;
 	int64_t accepted_ms;
-	int64_t settled_ms; /* kept: delivered; dead: dead; else 0 */
+	int64_t settled_ms; /* archive: delivered; dead: dead; else 0 */
 	unsigned attempts;
-	bool replay;	    /* queued: sent again by the operator */
+	bool replay;	    /* queued: the operator sends it again */
 	const char *reason; /* dead, else NULL */
-	const char *words;  /* likewise: the destination's; or NULL */
-	size_t words_len;
+	struct str answer;  /* dead: the destination's; may be NULL */
 };
 
 /* Where a job stands; zeroed, with `place`, before its first step. */
 struct jobs_cursor {
 	enum jobs_place place;
-	int64_t lane, source, due_ms, after; /* internal: the last row */
+	/* internal: the last row, and the last number to look at */
+	int64_t destination, source, due_ms, after, last;
+	bool begun;
 };
 
-/* Says if the event is meant. Called with the queue held: quick, and no call
- * back into the queue. NULL means all. */
+/* Is the job for this event? Called with the queue locked: be quick, and do not
+ * call back. NULL means all events. */
 typedef bool jobs_match_fn(void *arg, const struct jobs_event *event);
 
 struct jobs_walk {
 	struct jobs_cursor cursor;
 	jobs_match_fn *match;
 	void *arg;
-	int64_t now_ms;
 	size_t matched; /* out: so far */
-	size_t damaged; /* out: parcels that could not be read */
+	size_t damaged; /* out: batches that could not be read */
 	bool more;	/* out: another step is needed */
 };
 
@@ -195,77 +208,76 @@ struct jobs_walk {
 MUST_USE bool
 jobs_scan(struct queue *queue, struct jobs_walk *job, struct err *reterr);
 
-/* Buried: send again those that match. */
+/* Dead: send again those that match. */
 MUST_USE bool
 jobs_requeue(struct queue *queue, struct jobs_walk *job, struct err *reterr);
 
-/* Buried: drop those that match, booked under the rule. */
+/* Dead: drop those that match, counted under the rule. */
 MUST_USE bool jobs_drop(struct queue *queue, struct jobs_walk *job,
     const char *rule, struct err *reterr);
 
-/* Kept: send again those that match, below the live traffic, into `lane`
- * (NULL: where they went). ERR_FULL where the copies would leave little room
- * for what comes in: they are made when there is more. */
+/* Archive: send again those that match, below the live traffic, to
+ * `destination` (NULL: where they went). ERR_FULL where the copies would leave
+ * little room for what comes in: they are made when there is more. */
 MUST_USE bool jobs_replay(struct queue *queue, struct jobs_walk *job,
-    const char *lane, struct err *reterr);
+    const char *destination, struct err *reterr);
 
-/* From the queued on: put everything of a lane that nobody serves any more
- * under another one. job->match is not asked; job->matched are the queued.
- * ERR_CONFIG, unless `anyway`, while it is not known of some if they are at
- * the destination: another lane may send them under another identity. */
+/* From the queued on: put everything of a destination that no sender serves
+ * any more under another one. job->match is not asked; job->matched are the
+ * queued. ERR_CONFIG, unless `anyway`, while some may have reached the
+ * destination: another one may send them under another identity. */
 MUST_USE bool jobs_redirect(struct queue *queue, struct jobs_walk *job,
     const char *from, const char *to, bool anyway, struct err *reterr);
 
-/* Any place: remove the bytes of those that match, booked as erased. */
+/* Any place: remove the bytes of those that match, counted as erased. */
 MUST_USE bool
 jobs_erase(struct queue *queue, struct jobs_walk *job, struct err *reterr);
+
+/* Where erasing begins. */
+struct jobs_erasing {
+	int64_t last_erasure; /* of the list: later ones do not count */
+	int64_t quarantined;  /* internal: batches so far */
+};
+
+/* Before the first place. Quarantined batches get another try, so that the job
+ * can walk over them. */
+MUST_USE bool jobs_erase_begin(
+    struct queue *queue, struct jobs_erasing *ret_erasing, struct err *reterr);
+
+/* After the last place: how many batches were quarantined meanwhile, and may
+ * have been missed. */
+size_t
+jobs_erase_missed(struct queue *queue, const struct jobs_erasing *erasing);
+
+/* At the end: delete subjects from the list of erasures, up to the id `last`,
+ * and their names from the file; or, with erased_ms, mark them there as
+ * erased. */
+MUST_USE bool
+jobs_erasures_done(struct queue *queue, const char *const *subjects,
+    size_t count, int64_t last, int64_t erased_ms, struct err *reterr);
 
 /* A whole body that could not be read. */
 struct jobs_unreadable {
 	int64_t id;
 	const char *source, *reason, *encoding;
 	int64_t received_ms;
-	const char *data; /* as it came, not NUL-ended */
-	size_t len;
+	struct str data; /* as it came */
 };
 typedef bool jobs_unreadable_fn(void *arg, const struct jobs_unreadable *body);
 
-/* Show the unreadable body with the next id above `after`, without holding
- * the queue; delete it if `remove` and `fn` says so. *ret_last is its id, 0 at
+/* Show the unreadable body with the next id above `after`, without locking the
+ * queue; delete it if `remove` and `fn` says so. *ret_last is its id, 0 at
  * the end. */
 MUST_USE bool
 jobs_unreadable_next(struct queue *queue, int64_t after, jobs_unreadable_fn *fn,
     void *arg, bool remove, int64_t *ret_last, struct err *reterr);
 
-/* Where forgetting begins. */
-struct jobs_erasing {
-	int64_t last_erasure; /* of the list: later ones are not meant */
-	int64_t damaged;      /* internal: parcels set aside so far */
-};
-
-/* Before the first place: what was set aside as damaged gets another try, so
- * that it is walked like the rest. */
-MUST_USE bool jobs_erase_begin(struct queue *queue,
-    struct jobs_erasing *ret_forgetting, struct err *reterr);
-
-/* After the last: how many were set aside meanwhile, and may have been
- * passed by. */
-size_t
-jobs_erase_missed(struct queue *queue, const struct jobs_erasing *forgetting);
-
-/* Once it is done: take subjects off the list of erasures up to the id
- * `last`, and their names out of the file; or, with erased_ms, note on it
- * that they were erased here. */
-MUST_USE bool
-jobs_erasures_done(struct queue *queue, const char *const *subjects,
-    size_t count, int64_t last, int64_t erased_ms, struct err *reterr);
-
 /* Rebuild the file without free pages and empty the log, so that nothing of
- * what was removed is left in either. Holds the queue meanwhile. */
+ * what was removed is left in either. Locks the queue meanwhile. */
 MUST_USE bool jobs_vacuum(struct queue *queue, struct err *reterr);
 
-/* A consistent copy, made in steps: begin, step until *ret_more is false,
- * end. `path` must not exist. */
+/* A consistent copy, made in steps: begin, step until *ret_more is false
+ * (then it is durable), end. `path` must not exist. */
 struct jobs_backup;
 MUST_USE bool jobs_backup_begin(struct queue *queue, const char *path,
     struct jobs_backup **ret_backup, struct err *reterr);
@@ -275,14 +287,16 @@ MUST_USE bool jobs_backup_step(struct jobs_backup *backup, bool *ret_more,
 void jobs_backup_end(struct jobs_backup *backup);
 
 /* Check the file deeply, in steps, zeroed before the first: SQLite's own
- * integrity check (which holds the queue meanwhile), then every checksum. */
+ * integrity check (which locks the queue meanwhile), then every checksum. */
 struct jobs_check {
 	void (*fn)(void *arg, const char *text); /* a line for each fault */
 	void *arg;
-	int64_t parcels, faults; /* out: so far */
+	int64_t batches, faults; /* out: so far */
 	bool more;		 /* out: another step is needed */
-	bool begun, bodies;	 /* internal: the file is done; the parcels */
-	int64_t after;		 /* internal */
+	/* internal: the file is done; the batches are; the last number looked
+	 * at, and the last ones to look at */
+	bool begun, bodies;
+	int64_t after, last, last_body;
 };
 MUST_USE bool
 jobs_check(struct queue *queue, struct jobs_check *check, struct err *reterr);

@@ -3,41 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAMES_SLOTS = NAMES_MAX * 2 };
-
-/* Numbers are 1, 2, ...: texts[id - 1]. The table is open addressing; a
- * rollback builds it anew, which is rare. */
+/* Numbers are 1, 2, ...: texts[id - 1]. */
 struct names {
-	char *texts[NAMES_MAX];
+	struct str texts[NAMES_MAX]; /* owned, and NUL-ended */
 	size_t count;
-	size_t durable;		     /* those before it are committed */
-	uint16_t slots[NAMES_SLOTS]; /* id; 0 = empty */
+	size_t durable; /* those before it are committed */
+	struct table table;
 };
-
-static size_t
-names_home(const char *text, size_t len)
-{
-	uint32_t hash = 2166136261u; /* FNV-1a */
-
-	for (size_t i = 0; i < len; i++)
-		hash = (hash ^ (unsigned char)text[i]) * 16777619u;
-	return hash % NAMES_SLOTS;
-}
-
-static size_t
-names_slot(const struct names *names, const char *text, size_t len)
-{
-	size_t slot = names_home(text, len);
-
-	while (names->slots[slot] != 0) {
-		const char *other = names->texts[names->slots[slot] - 1];
-
-		if (strlen(other) == len && memcmp(other, text, len) == 0)
-			break;
-		slot = (slot + 1) % NAMES_SLOTS;
-	}
-	return slot;
-}
 
 struct names *
 names_new(void)
@@ -45,19 +17,17 @@ names_new(void)
 	return calloc(1, sizeof(struct names));
 }
 
+/* Take back those from `count` on. */
 static void
 names_cut(struct names *names, size_t count)
 {
-	while (names->count > count)
-		free(names->texts[--names->count]);
-	memset(names->slots, 0, sizeof(names->slots));
-	for (size_t i = 0; i < count; i++) {
-		const char *text = names->texts[i];
+	while (names->count > count) {
+		struct str text = names->texts[--names->count];
 
-		names->slots[names_slot(names, text, strlen(text))] =
-		    (uint16_t)(i + 1);
+		table_remove(
+		    &names->table, str_hash(0, text), (uint32_t)names->count);
+		free((void *)(uintptr_t)text.data);
 	}
-	names->durable = count;
 }
 
 void
@@ -66,12 +36,12 @@ names_free(struct names *names)
 	if (names == NULL)
 		return;
 	names_cut(names, 0);
+	table_fini(&names->table);
 	free(names);
 }
 
 static bool
-names_remember(
-    struct names *names, const char *text, size_t len, struct err *reterr)
+names_remember(struct names *names, struct str text, struct err *reterr)
 {
 	char *copy;
 
@@ -80,52 +50,39 @@ names_remember(
 		    "more than %d names of sources, destinations, types and "
 		    "rules",
 		    NAMES_MAX);
-	copy = strndup(text, len);
+	if (!table_reserve(&names->table, names->count + 1))
+		return err_set_nomem(reterr);
+	copy = malloc(text.len + 1);
 	if (copy == NULL)
 		return err_set_nomem(reterr);
-	names->texts[names->count++] = copy;
-	names->slots[names_slot(names, copy, len)] = (uint16_t)names->count;
-	return true;
-}
-
-/* The next row: known already, or remembered. */
-static bool
-names_load_one(
-    struct names *names, sqlite3_stmt *row, size_t at, struct err *reterr)
-{
-	const char *text = (const char *)sqlite3_column_text(row, 1);
-	size_t len = (size_t)sqlite3_column_bytes(row, 1);
-
-	if (sqlite3_column_int64(row, 0) != (int64_t)at + 1 || text == NULL)
-		return err_set(reterr, ERR_DAMAGED,
-		    "queue.db: the table of names has gaps");
-	if (at == names->count)
-		return names_remember(names, text, len, reterr);
-	if (strlen(names->texts[at]) != len ||
-	    memcmp(names->texts[at], text, len) != 0)
-		return err_set(reterr, ERR_DAMAGED,
-		    "queue.db: the table of names is not what it was");
+	memcpy(copy, text.data, text.len);
+	copy[text.len] = '\0';
+	table_add(&names->table, str_hash(0, text), (uint32_t)names->count);
+	names->texts[names->count++] = str_bytes(copy, text.len);
 	return true;
 }
 
 bool
-names_load(struct names *names, struct store *store, struct err *reterr)
+names_load(struct names *names, struct db *db, struct err *reterr)
 {
-	sqlite3_stmt *all = store_statement(store, STORE_NAME_ALL, reterr);
-	bool row = true, ok = true;
+	struct db_rows rows =
+	    db_select(db, reterr, "SELECT id, text FROM name ORDER BY id", "");
+	struct str text;
+	bool ok = true;
 	size_t at = 0;
+	int64_t id;
 
-	if (all == NULL)
-		return false;
-	for (; ok; at++) {
-		if (!store_step(store, all, &row, reterr))
-			return false;
-		if (!row)
-			break;
-		ok = names_load_one(names, all, at, reterr);
+	for (; ok && db_next(&rows, reterr, "is", &id, &text); at++) {
+		if (id != (int64_t)at + 1 || text.data == NULL)
+			ok = err_set(reterr, ERR_DAMAGED,
+			    "queue.db: the table of names has gaps");
+		else if (at == names->count)
+			ok = names_remember(names, text, reterr);
+		else if (!str_equal(names->texts[at], text))
+			ok = err_set(reterr, ERR_DAMAGED,
+			    "queue.db: the table of names is not what it was");
 	}
-	store_reset(all);
-	if (!ok)
+	if (!db_end(&rows) || !ok)
 		return false;
 	if (at < names->count)
 		return err_set(reterr, ERR_DAMAGED,
@@ -134,30 +91,42 @@ names_load(struct names *names, struct store *store, struct err *reterr)
 	return true;
 }
 
-int64_t
-names_find(const struct names *names, const char *text, size_t len)
+struct names_lookup {
+	const struct names *names;
+	struct str text;
+};
+
+static bool
+names_equal(const void *arg, uint32_t position)
 {
-	return names->slots[names_slot(names, text, len)];
+	const struct names_lookup *lookup = arg;
+
+	return str_equal(lookup->names->texts[position], lookup->text);
+}
+
+int64_t
+names_find(const struct names *names, struct str text)
+{
+	struct names_lookup lookup = {names, text};
+	uint32_t at =
+	    table_find(&names->table, str_hash(0, text), names_equal, &lookup);
+
+	return at == TABLE_NONE ? 0 : (int64_t)at + 1;
 }
 
 bool
-names_add(struct names *names, struct store *store, const char *text,
-    size_t len, int64_t *ret_id, struct err *reterr)
+names_add(struct names *names, struct db *db, struct str text, int64_t *ret_id,
+    struct err *reterr)
 {
-	int64_t id = names_find(names, text, len);
-	sqlite3_stmt *add;
+	int64_t id = names_find(names, text);
 
 	if (id == 0) {
-		if (!names_remember(names, text, len, reterr))
+		if (!names_remember(names, text, reterr))
 			return false;
 		id = (int64_t)names->count;
-		add = store_statement(store, STORE_NAME_ADD, reterr);
-		if (add == NULL)
-			return false;
-		(void)sqlite3_bind_int64(add, 1, id);
-		(void)sqlite3_bind_text(
-		    add, 2, names->texts[id - 1], (int)len, SQLITE_STATIC);
-		if (!store_run(store, add, reterr))
+		if (!db_run(db, reterr,
+			"INSERT INTO name(id, text) VALUES(?1, ?2)", "is", id,
+			text))
 			return false;
 	}
 	*ret_id = id;
@@ -165,21 +134,20 @@ names_add(struct names *names, struct store *store, const char *text,
 }
 
 bool
-names_add_type(struct names *names, struct store *store, const char *text,
-    size_t len, int64_t *ret_id, struct err *reterr)
+names_add_type(struct names *names, struct db *db, struct str type,
+    int64_t *ret_id, struct err *reterr)
 {
-	static const char none[] = "(none)", other[] = "(other)";
+	static const struct str none = STR("(none)"), other = STR("(other)");
 
-	if (len == 0)
-		return names_add(
-		    names, store, none, strlen(none), ret_id, reterr);
+	if (type.len == 0)
+		type = none;
 	/* A NUL inside would make two texts look alike. */
-	if (len > NAMES_TEXT_MAX || memchr(text, '\0', len) != NULL ||
-	    (names->count >= NAMES_TYPES_MAX &&
-		names_find(names, text, len) == 0))
-		return names_add(
-		    names, store, other, strlen(other), ret_id, reterr);
-	return names_add(names, store, text, len, ret_id, reterr);
+	else if (type.len > NAMES_TEXT_MAX ||
+		 memchr(type.data, '\0', type.len) != NULL ||
+		 (names->count >= NAMES_TYPES_MAX &&
+		     names_find(names, type) == 0))
+		type = other;
+	return names_add(names, db, type, ret_id, reterr);
 }
 
 void
@@ -191,8 +159,7 @@ names_commit(struct names *names)
 void
 names_rollback(struct names *names)
 {
-	if (names->durable < names->count)
-		names_cut(names, names->durable);
+	names_cut(names, names->durable);
 }
 
 const char *
@@ -200,5 +167,5 @@ names_text(const struct names *names, int64_t id)
 {
 	if (id < 1 || (size_t)id > names->count)
 		return NULL;
-	return names->texts[id - 1];
+	return names->texts[id - 1].data;
 }

@@ -1,19 +1,35 @@
 /*
- * Puts on the caller's thread: hashed, compressed, and handed over to the
- * committer, whose part is move.c.
+ * A put is hashed and compressed on the caller's thread, handed over through
+ * the inbox, and on the committer's thread checked for duplicates, written and
+ * counted.
+ *
+ * A duplicate of an event that is still in flight is in the same transaction
+ * or in a later one, since one thread writes them all; so it shares the fate
+ * of the first, or comes after it is known.
  */
 
 #include "queue/put.h"
 
+#include "base/bits.h"
+#include "queue/delivery.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-/* What a putting thread borrows: contexts that are dear to make. */
+/* What a thread that puts borrows: contexts that are expensive to make. */
 struct pack_tools {
 	struct pack_tools *next;
-	struct parcel_packer *packer;
+	struct batch_packer *packer;
 	struct digest_short *digest;
 };
+
+static void
+put_tools_free(struct pack_tools *tools)
+{
+	batch_packer_free(tools->packer);
+	digest_short_free(tools->digest);
+	free(tools);
+}
 
 /* The key of the hashes is the queue's own, made with the file. */
 static struct pack_tools *
@@ -21,22 +37,20 @@ put_tools_borrow(struct queue *queue)
 {
 	struct pack_tools *tools;
 
-	lock_hold(&queue->pool);
+	lock_hold(&queue->pool_lock);
 	tools = queue->tools;
 	if (tools != NULL)
 		queue->tools = tools->next;
-	lock_drop(&queue->pool);
+	lock_drop(&queue->pool_lock);
 	if (tools != NULL)
 		return tools;
 	tools = calloc(1, sizeof(*tools));
 	if (tools == NULL)
 		return NULL;
-	tools->packer = parcel_packer_new();
+	tools->packer = batch_packer_new();
 	tools->digest = digest_short_new(queue->hash_key);
 	if (tools->packer == NULL || tools->digest == NULL) {
-		parcel_packer_free(tools->packer);
-		digest_short_free(tools->digest);
-		free(tools);
+		put_tools_free(tools);
 		return NULL;
 	}
 	return tools;
@@ -45,10 +59,10 @@ put_tools_borrow(struct queue *queue)
 static void
 put_tools_return(struct queue *queue, struct pack_tools *tools)
 {
-	lock_hold(&queue->pool);
+	lock_hold(&queue->pool_lock);
 	tools->next = queue->tools;
 	queue->tools = tools;
-	lock_drop(&queue->pool);
+	lock_drop(&queue->pool_lock);
 }
 
 void
@@ -58,58 +72,57 @@ put_pool_fini(struct queue *queue)
 		struct pack_tools *tools = queue->tools;
 
 		queue->tools = tools->next;
-		parcel_packer_free(tools->packer);
-		digest_short_free(tools->digest);
-		free(tools);
+		put_tools_free(tools);
 	}
 }
 
-void
+static void
 put_free(struct put *put)
 {
-	if (put == NULL)
-		return;
 	free(put->hashes);
-	free(put->marks);
-	free(put->known);
+	free(put->seen);
+	free(put->packed);
 	buf_fini(&put->frame);
 	free(put);
 }
 
 static struct put *
-put_new(enum put_what what, int64_t now_ms, size_t hashes, queue_put_done *done,
+put_new(enum put_kind kind, int64_t now_ms, size_t hashes, queue_put_done *done,
     void *arg)
 {
 	struct put *put = calloc(1, sizeof(*put));
 
 	if (put == NULL)
 		return NULL;
-	put->what = what;
+	put->kind = kind;
 	put->now_ms = now_ms;
 	put->done = done;
 	put->arg = arg;
 	buf_init(&put->frame, SIZE_MAX / 2);
 	put->hashes = calloc(hashes + 1, sizeof(*put->hashes));
-	put->marks = calloc(hashes + 1, 1);
-	put->known = calloc(hashes + 1, 1);
-	if (put->hashes == NULL || put->marks == NULL || put->known == NULL) {
+	put->seen = calloc(bits_bytes(hashes), 1);
+	put->packed = calloc(bits_bytes(hashes), 1);
+	if (put->hashes == NULL || put->seen == NULL || put->packed == NULL) {
 		put_free(put);
 		return NULL;
 	}
 	return put;
 }
 
-/* Of (source, kind, id); with the lengths before, so that it is plain where
- * one ends. An event without an id is known by its bytes. */
+/* ---- on the caller's thread ---- */
+
+/* Hash (source, type, id), with their lengths first, so that no two events
+ * run together to the same bytes. An event without an id is identified by its
+ * own bytes. */
 static void
-put_hash(struct digest_short *digest, const char *source,
+put_hash(struct digest_short *digest, struct str source,
     const struct item *item, unsigned char ret[DIGEST_SHORT])
 {
-	uint64_t lengths[4] = {strlen(source), item->type.len, item->id.len,
+	uint64_t lengths[4] = {source.len, item->type.len, item->id.len,
 	    item->id.len == 0 ? item->data.len : 0};
 
 	digest_short_add(digest, lengths, sizeof(lengths));
-	digest_short_add(digest, source, lengths[0]);
+	digest_short_add(digest, source.data, source.len);
 	digest_short_add(digest, item->type.data, item->type.len);
 	digest_short_add(digest, item->id.data, item->id.len);
 	if (item->id.len == 0)
@@ -117,80 +130,68 @@ put_hash(struct digest_short *digest, const char *source,
 	digest_short_end(digest, ret);
 }
 
-/* The n-th of the items that are marked as queued. */
-struct put_picked {
-	const struct item *items;
-	const uint32_t *positions;
-};
-
-static void
-put_item(const void *arg, size_t n, struct item *ret_item)
+static bool
+put_is_duplicate(const struct put *put, size_t n)
 {
-	const struct put_picked *picked = arg;
-	const struct item *item = &picked->items[picked->positions[n]];
-
-	*ret_item = (struct item){.type = item->type, .data = item->data};
+	return !put->batch.again && bits_has(put->seen, n);
 }
 
-/* Compress the items that are marked as queued into put->frame. */
-bool
-put_pack(struct put *put, struct parcel_packer *packer, size_t queued,
-    struct err *reterr)
+static bool
+put_is_queued(const struct put *put, size_t n)
 {
-	struct put_picked picked = {.items = put->batch.items};
-	uint32_t *positions = calloc(queued + 1, sizeof(*positions));
-	size_t n = 0;
+	return put->batch.items[n].fate == ITEM_QUEUE &&
+	       !put_is_duplicate(put, n);
+}
+
+/* Compress the items that are queued into put->frame. */
+static bool
+put_pack(struct put *put, struct batch_packer *packer, struct err *reterr)
+{
+	size_t count = put->batch.count, queued = 0;
+	struct item *items;
 	bool ok;
 
-	if (positions == NULL)
-		return err_set_nomem(reterr);
-	for (size_t i = 0; i < put->batch.count; i++) {
-		if (put->marks[i] == MARK_WAIT)
-			positions[n++] = (uint32_t)i;
+	memset(put->packed, 0, bits_bytes(count));
+	for (size_t i = 0; i < count; i++) {
+		if (put_is_queued(put, i))
+			queued += bits_add(put->packed, i);
 	}
-	CHECK(n == queued);
-	picked.positions = positions;
-	ok =
-	    parcel_pack(packer, put_item, &picked, queued, &put->frame, reterr);
-	put->queued = queued;
-	free(positions);
+	if (queued == 0)
+		return true;
+	if (queued == count)
+		return batch_pack(
+		    packer, put->batch.items, count, &put->frame, reterr);
+	items = calloc(queued, sizeof(*items));
+	if (items == NULL)
+		return err_set_nomem(reterr);
+	for (size_t i = 0, n = 0; i < count; i++) {
+		if (bits_has(put->packed, i))
+			items[n++] = put->batch.items[i];
+	}
+	ok = batch_pack(packer, items, queued, &put->frame, reterr);
+	free(items);
 	return ok;
-}
-
-unsigned char
-put_mark(enum item_fate fate)
-{
-	static const unsigned char marks[] = {
-	    [ITEM_QUEUE] = MARK_WAIT,
-	    [ITEM_DEAD] = MARK_BURY,
-	    [ITEM_DROP] = MARK_DROP,
-	};
-
-	return marks[fate];
 }
 
 static bool
 put_prepare(struct put *put, struct pack_tools *tools, struct err *reterr)
 {
-	size_t queued = 0;
-
-	if (put->what == PUT_PROBE)
-		return true;
-	if (put->what == PUT_BODY) {
-		digest_short_add(tools->digest, put->body.data, put->body.len);
+	switch (put->kind) {
+	case PUT_BATCH:
+		for (size_t i = 0; i < put->batch.count; i++)
+			put_hash(tools->digest, str_text(put->batch.source),
+			    &put->batch.items[i], put->hashes[i]);
+		return put_pack(put, tools->packer, reterr);
+	case PUT_UNREADABLE:
+		digest_short_add(
+		    tools->digest, put->body.data.data, put->body.data.len);
 		digest_short_end(tools->digest, put->hashes[0]);
-		return parcel_pack_bytes(tools->packer, put->body.data,
-		    put->body.len, &put->frame, reterr);
+		return batch_pack_bytes(
+		    tools->packer, put->body.data, &put->frame, reterr);
+	case PUT_PROBE:
+		return true;
 	}
-	for (size_t i = 0; i < put->batch.count; i++) {
-		const struct item *item = &put->batch.items[i];
-
-		put_hash(
-		    tools->digest, put->batch.source, item, put->hashes[i]);
-		put->marks[i] = put_mark(item->fate);
-		queued += item->fate == ITEM_QUEUE;
-	}
-	return queued == 0 || put_pack(put, tools->packer, queued, reterr);
+	NEVER("a put of no kind");
 }
 
 /* Prepare, and append to the inbox. Takes the put; frees it on failure. */
@@ -198,7 +199,7 @@ static bool
 put_hand_over(struct queue *queue, struct put *put, struct err *reterr)
 {
 	struct pack_tools *tools;
-	bool prepared;
+	bool stopping, full;
 
 	if (put == NULL)
 		return err_set_nomem(reterr);
@@ -207,33 +208,33 @@ put_hand_over(struct queue *queue, struct put *put, struct err *reterr)
 		put_free(put);
 		return err_set_nomem(reterr);
 	}
-	prepared = put_prepare(put, tools, reterr);
-	put_tools_return(queue, tools);
-	if (!prepared) {
+	if (!put_prepare(put, tools, reterr)) {
+		put_tools_return(queue, tools);
 		put_free(put);
 		return false;
 	}
-	lock_hold(&queue->inbox);
-	if (queue->stopping || queue->pending >= queue->settings.pending_max) {
-		bool stopping = queue->stopping;
-
-		lock_drop(&queue->inbox);
-		put_free(put);
-		if (stopping)
-			return err_set(reterr, ERR_STOPPING, "shutting down");
-		return err_set(reterr, ERR_FULL,
-		    "%zu requests wait for the disk already",
-		    queue->settings.pending_max);
+	put_tools_return(queue, tools);
+	lock_hold(&queue->inbox_lock);
+	stopping = queue->stopping;
+	full = queue->pending >= queue->settings.pending_max;
+	if (!stopping && !full) {
+		if (queue->last == NULL)
+			queue->first = put;
+		else
+			queue->last->next = put;
+		queue->last = put;
+		queue->pending++;
+		cond_wake(&queue->inbox_filled);
 	}
-	if (queue->last == NULL)
-		queue->first = put;
-	else
-		queue->last->next = put;
-	queue->last = put;
-	queue->pending++;
-	cond_wake(&queue->inbox_filled);
-	lock_drop(&queue->inbox);
-	return true;
+	lock_drop(&queue->inbox_lock);
+	if (!stopping && !full)
+		return true;
+	put_free(put);
+	if (stopping)
+		return err_set(reterr, ERR_STOPPING, "shutting down");
+	return err_set(reterr, ERR_FULL,
+	    "%zu requests wait for the disk already",
+	    queue->settings.pending_max);
 }
 
 bool
@@ -252,7 +253,7 @@ bool
 queue_put_unreadable(struct queue *queue, const struct queue_unreadable *body,
     queue_put_done *done, void *arg, struct err *reterr)
 {
-	struct put *put = put_new(PUT_BODY, body->now_ms, 1, done, arg);
+	struct put *put = put_new(PUT_UNREADABLE, body->now_ms, 1, done, arg);
 
 	if (put != NULL)
 		put->body = *body;
@@ -267,21 +268,22 @@ queue_probe(struct queue *queue, int64_t now_ms, queue_put_done *done,
 	    queue, put_new(PUT_PROBE, now_ms, 0, done, arg), reterr);
 }
 
-/* ---- the committer's end ---- */
+/* ---- on the committer's thread ---- */
 
 struct put *
 put_take_all(struct queue *queue, int64_t until_mono_ms, bool *ret_stopping)
 {
 	struct put *puts;
 
-	lock_hold(&queue->inbox);
+	lock_hold(&queue->inbox_lock);
 	if (queue->first == NULL && !queue->stopping)
-		cond_wait(&queue->inbox_filled, &queue->inbox, until_mono_ms);
+		cond_wait(
+		    &queue->inbox_filled, &queue->inbox_lock, until_mono_ms);
 	puts = queue->first;
 	queue->first = queue->last = NULL;
 	queue->pending = 0;
 	*ret_stopping = queue->stopping;
-	lock_drop(&queue->inbox);
+	lock_drop(&queue->inbox_lock);
 	return puts;
 }
 
@@ -295,4 +297,209 @@ put_answer(struct put *put, const struct err *err)
 	else
 		put->done(put->arg, &put->receipt, NULL);
 	put_free(put);
+}
+
+/* Mark what was seen before, and remember the rest. Says if the frame must be
+ * packed again without duplicates. */
+static bool
+put_mark_seen(struct queue *queue, struct put *put)
+{
+	bool changed = false;
+
+	window_expect(queue->window,
+	    (const unsigned char(*)[DIGEST_SHORT])put->hashes,
+	    put->batch.count);
+	memset(put->seen, 0, bits_bytes(put->batch.count));
+	for (size_t i = 0; i < put->batch.count; i++) {
+		if (window_has(queue->window, put->hashes[i]))
+			(void)bits_add(put->seen, i);
+		else
+			window_add(queue->window, put->hashes[i]);
+		if (put_is_queued(put, i) != bits_has(put->packed, i))
+			changed = true;
+	}
+	return changed;
+}
+
+/* Count one item, and keep it if it is a dead letter; `key` has its type. */
+static bool
+put_write_item(struct queue *queue, struct put *put, size_t n,
+    const struct ledger_key *key, int64_t destination, struct err *reterr)
+{
+	const struct item *item = &put->batch.items[n];
+	struct queue_receipt *receipt = &put->receipt;
+	struct stats_line moved = {.received = 1};
+	int64_t rule;
+
+	receipt->received++;
+	if (put_is_duplicate(put, n)) {
+		receipt->duplicates++;
+		moved.duplicates = 1;
+		return ledger_add(queue->ledger, key, &moved, reterr);
+	}
+	switch (item->fate) {
+	case ITEM_QUEUE:
+		receipt->queued++;
+		moved.queued = 1;
+		return ledger_add(queue->ledger, key, &moved, reterr);
+	case ITEM_DROP:
+		receipt->dropped++;
+		moved.dropped = 1;
+		return ledger_add(queue->ledger, key, &moved, reterr) &&
+		       names_add(queue->names, &queue->db,
+			   str_text(item->reason), &rule, reterr) &&
+		       ledger_add_drop(queue->ledger, key, rule, reterr);
+	case ITEM_DEAD:
+		receipt->dead++;
+		moved.dead = 1;
+		return ledger_add(queue->ledger, key, &moved, reterr) &&
+		       dead_add(queue,
+			   &(struct dead_new){
+			       .source = key->source,
+			       .destination = destination,
+			       .type = key->type,
+			       .accepted_ms = put->now_ms,
+			       .dead_ms = put->now_ms,
+			       .reason = item->reason,
+			       .data = item->data,
+			   },
+			   reterr);
+	}
+	NEVER("an item of no fate");
+}
+
+/* Count an observation. The table is bounded: when it is full, all new ones are
+ * counted as one. */
+static bool
+put_write_drift(struct queue *queue, const struct put *put,
+    struct queue_drift *drift, struct err *reterr)
+{
+	bool full = queue->counts.drift >= (int64_t)queue->settings.drift_max;
+	int known = 0, first = 0;
+
+	drift->first = false;
+	if (full &&
+	    !db_get(&queue->db, reterr,
+		"UPDATE drift SET events=events+?2, last_ms=?3 WHERE text=?1"
+		" RETURNING 1",
+		"tii>d", drift->text, (int64_t)drift->events, put->now_ms,
+		&known))
+		return false;
+	if (known)
+		return true;
+	if (!db_get(&queue->db, reterr,
+		"INSERT INTO drift VALUES(?1, ?2, ?3, ?3) ON CONFLICT DO UPDATE"
+		" SET events=events+?2, last_ms=?3 RETURNING events=?2",
+		"tii>d", full ? "(more)" : drift->text, (int64_t)drift->events,
+		put->now_ms, &first))
+		return false;
+	drift->first = first != 0;
+	queue->counts.drift += drift->first;
+	return true;
+}
+
+static bool
+put_write_batch(struct queue *queue, struct put *put, struct err *reterr)
+{
+	const struct queue_batch *batch = &put->batch;
+	struct ledger_key key = {.hour = ledger_hour(batch->now_ms)};
+	struct str last = {NULL, 0};
+	struct backlog *backlog;
+
+	put->receipt = (struct queue_receipt){0}; /* it may be written again */
+	if (!names_add(queue->names, &queue->db, str_text(batch->source),
+		&key.source, reterr) ||
+	    !backlog_add(queue->backlogs, &queue->db, queue->names,
+		batch->destination, &backlog, reterr))
+		return false;
+	if (put_mark_seen(queue, put) && !put_pack(put, queue->packer, reterr))
+		return false;
+	for (size_t i = 0; i < batch->count; i++) {
+		struct str type = batch->items[i].type;
+
+		if ((i == 0 || !str_equal(type, last)) &&
+		    !names_add_type(
+			queue->names, &queue->db, type, &key.type, reterr))
+			return false;
+		last = type;
+		if (!put_write_item(
+			queue, put, i, &key, backlog->destination, reterr))
+			return false;
+	}
+	for (size_t i = 0; i < batch->drift_count; i++) {
+		if (!put_write_drift(queue, put, &batch->drift[i], reterr))
+			return false;
+	}
+	if (put->receipt.queued == 0)
+		return true;
+	return delivery_add(queue,
+	    &(struct delivery_new){
+		.backlog = backlog,
+		.source = key.source,
+		.due_ms = DELIVERY_FRESH,
+		.accepted_ms = put->now_ms,
+		.events = put->receipt.queued,
+		.frame = str_bytes(put->frame.data, put->frame.len),
+	    },
+	    reterr);
+}
+
+static bool
+put_write_unreadable(struct queue *queue, struct put *put, struct err *reterr)
+{
+	struct str hash = {(const char *)put->hashes[0], DIGEST_SHORT};
+	struct str frame = {put->frame.data, put->frame.len};
+	const struct queue_unreadable *body = &put->body;
+	int64_t source;
+	int known = 0;
+
+	put->refused = false;
+	if (!db_get(&queue->db, reterr,
+		"SELECT 1 FROM unreadable WHERE hash=?1", "b>d", hash, &known))
+		return false;
+	if (known)
+		return true;
+	if (queue->counts.unreadable_bytes + (int64_t)frame.len >
+	    queue->settings.unreadable_max_bytes) {
+		put->refused = true;
+		(void)err_set(&put->refusal, ERR_FULL,
+		    "unreadable bodies are at their bound of %lld bytes",
+		    (long long)queue->settings.unreadable_max_bytes);
+		return true;
+	}
+	queue->counts.unreadable++;
+	queue->counts.unreadable_bytes += (int64_t)frame.len;
+	return names_add(queue->names, &queue->db, str_text(body->source),
+		   &source, reterr) &&
+	       db_run(&queue->db, reterr,
+		   "INSERT INTO unreadable VALUES"
+		   "(NULL, ?1, ?2, ?3, ?4, ?5, ?6)",
+		   "iittbb", source, body->now_ms, body->reason, body->encoding,
+		   hash, frame);
+}
+
+bool
+put_write(struct queue *queue, struct put *put, struct err *reterr)
+{
+	fair_lock_assert_held(&queue->lock);
+	switch (put->kind) {
+	case PUT_BATCH:
+		return put_write_batch(queue, put, reterr);
+	case PUT_UNREADABLE:
+		return put_write_unreadable(queue, put, reterr);
+	case PUT_PROBE:
+		return queue_meta_write(queue, "probe", put->now_ms, reterr);
+	}
+	NEVER("a put of no kind");
+}
+
+void
+put_hashes_append(const struct put *put, struct buf *hashes)
+{
+	if (put->kind != PUT_BATCH)
+		return;
+	for (size_t i = 0; i < put->batch.count; i++) {
+		if (!bits_has(put->seen, i))
+			(void)buf_append(hashes, put->hashes[i], DIGEST_SHORT);
+	}
 }

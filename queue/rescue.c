@@ -8,8 +8,8 @@
 
 #include "queue/rescue.h"
 
-#include "queue/parcel.h"
-#include "queue/store.h"
+#include "queue/batch.h"
+#include "queue/db.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +24,7 @@ enum {
 	RESCUE_LEAF = 0x0d,
 	RESCUE_LOG_HEADER = 32,
 	RESCUE_FRAME_HEADER = 24,
-	RESCUE_PARCEL_COLUMNS = 4,
+	RESCUE_BATCH_COLUMNS = 4,
 };
 
 /* A file in memory; the log may be absent. */
@@ -125,19 +125,19 @@ rescue_page(const struct rescue *rescue, size_t number)
 		return NULL;
 	if (rescue->newest[number - 1] != NULL)
 		return rescue->newest[number - 1];
-	if (number * STORE_PAGE > rescue->db.len)
+	if (number * DB_PAGE > rescue->db.len)
 		return NULL;
-	return rescue->db.bytes + (number - 1) * STORE_PAGE;
+	return rescue->db.bytes + (number - 1) * DB_PAGE;
 }
 
 /* Note which pages the log has newer; the last one of a number wins. */
 static bool
 rescue_log_read(struct rescue *rescue, struct err *reterr)
 {
-	size_t step = RESCUE_FRAME_HEADER + STORE_PAGE;
+	size_t step = RESCUE_FRAME_HEADER + DB_PAGE;
 	const struct rescue_file *log = &rescue->log;
 
-	rescue->pages = rescue->db.len / STORE_PAGE;
+	rescue->pages = rescue->db.len / DB_PAGE;
 	if (log->len > RESCUE_LOG_HEADER)
 		rescue->pages += (log->len - RESCUE_LOG_HEADER) / step;
 	rescue->newest = calloc(rescue->pages + 1, sizeof(*rescue->newest));
@@ -160,7 +160,7 @@ rescue_log_read(struct rescue *rescue, struct err *reterr)
 static size_t
 rescue_local(uint64_t len)
 {
-	size_t usable = STORE_PAGE, most = usable - 35;
+	size_t usable = DB_PAGE, most = usable - 35;
 	size_t least = (usable - 12) * 32 / 255 - 23, some;
 
 	if (len <= most)
@@ -185,7 +185,7 @@ rescue_row_copy(const struct rescue *rescue, const unsigned char *at,
 	next = local < len ? rescue_u32(at + local) : 0;
 	while (have < len) {
 		const unsigned char *page = rescue_page(rescue, next);
-		size_t part = STORE_PAGE - 4;
+		size_t part = DB_PAGE - 4;
 
 		if (page == NULL)
 			return false;
@@ -218,24 +218,24 @@ rescue_serial_size(uint64_t type)
 	return type < 12 ? sizes[type] : (type - 12) / 2;
 }
 
-/* Is this a row of the table parcel: number, time, count, frame? */
+/* Is this a row of the table batch: number, time, count, frame? */
 static bool
 rescue_row_read(const unsigned char *row, size_t len, int64_t *ret_accepted_ms,
     const unsigned char **ret_frame, size_t *ret_frame_len)
 {
 	const unsigned char *at = row, *end = row + len;
-	uint64_t header, types[RESCUE_PARCEL_COLUMNS], size, used = 0;
+	uint64_t header, types[RESCUE_BATCH_COLUMNS], size, used = 0;
 
 	if (!rescue_varint(&at, end, &header) || header > len)
 		return false;
-	for (int i = 0; i < RESCUE_PARCEL_COLUMNS; i++) {
+	for (int i = 0; i < RESCUE_BATCH_COLUMNS; i++) {
 		if (!rescue_varint(&at, row + header, &types[i]))
 			return false;
 	}
 	if (at != row + header || types[0] != 0 || types[3] < 12 ||
 	    types[3] % 2 != 0)
 		return false;
-	for (int i = 0; i < RESCUE_PARCEL_COLUMNS; i++) {
+	for (int i = 0; i < RESCUE_BATCH_COLUMNS; i++) {
 		size = rescue_serial_size(types[i]);
 		if (size > len - header - used)
 			return false;
@@ -250,18 +250,18 @@ rescue_row_read(const unsigned char *row, size_t len, int64_t *ret_accepted_ms,
 }
 
 static void
-rescue_parcel(struct rescue *rescue, int64_t seq, int64_t accepted_ms,
-    const struct parcel *parcel)
+rescue_batch(struct rescue *rescue, int64_t seq, int64_t accepted_ms,
+    const struct batch *batch)
 {
-	rescue->found.parcels++;
-	for (size_t i = 0; !rescue->ended && i < parcel->count; i++) {
-		const struct item *item = &parcel->items[i];
+	rescue->found.batches++;
+	for (size_t i = 0; !rescue->ended && i < batch->count; i++) {
+		const struct item *item = &batch->items[i];
 		struct rescue_event event = {.seq = seq,
 		    .accepted_ms = accepted_ms,
 		    .type = item->type,
 		    .data = item->data};
 
-		if (item->data.len == 0) /* a erased one */
+		if (item->data.len == 0) /* an erased one */
 			continue;
 		rescue->found.events++;
 		rescue->ended = !rescue->fn(rescue->arg, &event);
@@ -275,7 +275,7 @@ rescue_cell(struct rescue *rescue, const unsigned char *at,
 {
 	const unsigned char *frame;
 	int64_t accepted_ms = 0;
-	struct parcel parcel;
+	struct batch batch;
 	uint64_t len, seq;
 	size_t frame_len;
 	unsigned char *row;
@@ -283,7 +283,7 @@ rescue_cell(struct rescue *rescue, const unsigned char *at,
 	bool ok = true;
 
 	if (!rescue_varint(&at, end, &len) || !rescue_varint(&at, end, &seq) ||
-	    len > rescue->pages * (uint64_t)STORE_PAGE)
+	    len > rescue->pages * (uint64_t)DB_PAGE)
 		return true;
 	row = malloc((size_t)len + 1);
 	if (row == NULL)
@@ -292,9 +292,10 @@ rescue_cell(struct rescue *rescue, const unsigned char *at,
 	    !rescue_row_read(
 		row, (size_t)len, &accepted_ms, &frame, &frame_len))
 		goto out;
-	if (parcel_unpack(frame, frame_len, &parcel, &err)) {
-		rescue_parcel(rescue, (int64_t)seq, accepted_ms, &parcel);
-		parcel_fini(&parcel);
+	if (batch_unpack(
+		str_bytes((const char *)frame, frame_len), &batch, &err)) {
+		rescue_batch(rescue, (int64_t)seq, accepted_ms, &batch);
+		batch_fini(&batch);
 	} else if (err.code == ERR_DAMAGED) {
 		rescue->found.damaged++;
 	} else {
@@ -314,13 +315,13 @@ rescue_leaf(struct rescue *rescue, size_t number, struct err *reterr)
 	if (page == NULL || page[header] != RESCUE_LEAF)
 		return true;
 	cells = rescue_u16(page + header + 3);
-	if (cells > (STORE_PAGE - header - 8) / 2)
+	if (cells > (DB_PAGE - header - 8) / 2)
 		return true;
 	for (size_t i = 0; !rescue->ended && i < cells; i++) {
 		size_t at = rescue_u16(page + header + 8 + 2 * i);
 
-		if (at < STORE_PAGE &&
-		    !rescue_cell(rescue, page + at, page + STORE_PAGE, reterr))
+		if (at < DB_PAGE &&
+		    !rescue_cell(rescue, page + at, page + DB_PAGE, reterr))
 			return false;
 	}
 	return true;

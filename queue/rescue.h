@@ -4,9 +4,9 @@
 /*
  * The last resort: events out of a queue file that can no longer be opened.
  * Looks at every page of the file by itself, whatever the pages above say,
- * and takes each parcel whose checksum is right. What it finds may have been
- * settled before: sent again it changes nothing at a destination that knows
- * idempotency keys. Writes nothing, and needs no lock.
+ * and takes each batch whose checksum is right. An event that it finds may
+ * have been settled before: sent again it changes nothing at a destination
+ * that knows idempotency keys. Writes nothing, and needs no lock.
  */
 
 #include "base/err.h"
@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 struct rescue_event {
-	int64_t seq; /* of its parcel */
+	int64_t seq; /* of its batch */
 	int64_t accepted_ms;
 	struct str type, data;
 };
@@ -25,8 +25,8 @@ struct rescue_event {
 typedef bool rescue_event_fn(void *arg, const struct rescue_event *event);
 
 struct rescue_found {
-	int64_t pages, parcels, events;
-	int64_t damaged; /* what looked like a parcel and is not whole */
+	int64_t pages, batches, events;
+	int64_t damaged; /* rows that look like a batch and are not whole */
 };
 
 /* Search `path`, and its log beside it if there is one. ERR_CONFIG if it

@@ -1,381 +1,345 @@
 /*
- * Taking: leases. A lease lives in memory alone, so a crash gives everything
- * back. What cannot be read is moved to the table of the damaged, where it
- * still counts as queued, and is never deleted.
+ * Taking: leases. A lease exists only in memory, so a crash ends them all. A
+ * batch that cannot be read is quarantined: its delivery row moves to
+ * a table of its own, where its events still count as queued, and is never
+ * deleted.
  */
 
-#include "queue/inside.h"
+#include "queue/delivery.h"
 
+#include "base/bits.h"
 #include "base/clock.h"
 #include "base/log.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
+
+/* ---- which is next ---- */
+
+#define TAKE_SELECT                                                            \
+	"SELECT due_ms, seq FROM delivery WHERE destination=?1 AND source=?2"
+
+static const char take_fresh[] =
+    TAKE_SELECT " AND due_ms=0 AND seq>=?3 ORDER BY seq";
+static const char take_deferred[] = TAKE_SELECT
+    " AND due_ms>0 AND due_ms<=?3 AND replay=0 ORDER BY due_ms, seq";
+/* Nothing is ever deferred this far (two days): the clock was wrong. */
+static const char take_deferred_far[] =
+    TAKE_SELECT " AND due_ms>?3 + 172800000 AND replay=0 ORDER BY due_ms, seq";
+static const char take_replay[] = TAKE_SELECT " AND due_ms=?3 ORDER BY seq";
+static const char take_replay_deferred[] = TAKE_SELECT
+    " AND due_ms>0 AND due_ms<=?3 AND replay=1 ORDER BY due_ms, seq";
 
 static bool
-take_is_held(const struct queue *queue, int64_t seq)
+take_is_leased(const struct queue *queue, int64_t seq)
 {
-	const struct holding *holding = queue->holdings;
+	const struct lease *lease = queue->leases;
 
-	while (holding != NULL && holding->lease.seq != seq)
-		holding = holding->next;
-	return holding != NULL;
+	while (lease != NULL && lease->key.seq != seq)
+		lease = lease->next;
+	return lease != NULL;
 }
 
+/* The first delivery of a source that `sql` yields and that is not on lease;
+ * key->seq is 0 if there is none. */
 static bool
-take_ticket_copy(
-    sqlite3_stmt *row, struct ticket *ret_ticket, struct err *reterr)
+take_find(struct queue *queue, const char *sql, struct delivery_key *key,
+    int64_t bound, struct err *reterr)
 {
-	struct ticket ticket = {
-	    .due_ms = sqlite3_column_int64(row, 0),
-	    .seq = sqlite3_column_int64(row, 1),
-	    .attempts = (unsigned)sqlite3_column_int64(row, 2),
-	    .remaining = sqlite3_column_int64(row, 3),
-	    .replay = sqlite3_column_int64(row, 5) != 0,
-	    .done_len = (size_t)sqlite3_column_bytes(row, 4),
-	};
+	struct db_rows rows = db_select(&queue->db, reterr, sql, "iii",
+	    key->destination, key->source, bound);
 
-	if (ticket.done_len > 0) {
-		ticket.done = malloc(ticket.done_len);
-		if (ticket.done == NULL)
-			return err_set_nomem(reterr);
-		memcpy(
-		    ticket.done, sqlite3_column_blob(row, 4), ticket.done_len);
-	}
-	*ret_ticket = ticket;
-	return true;
+	key->seq = 0;
+	while (db_next(&rows, reterr, "ii", &key->due_ms, &key->seq) &&
+	       take_is_leased(queue, key->seq))
+		key->seq = 0;
+	return db_end(&rows);
 }
 
-/* The first ticket that `sql` yields from `bound` on and nobody holds. */
+/* The next delivery of a source, of the replays or of the rest. What was
+ * deferred and is due goes first: it has waited longer, and a long backlog
+ * would starve it. */
 static bool
-take_ticket_find(struct queue *queue, enum store_sql sql, int64_t lane,
-    int64_t source, int64_t bound, bool *ret_found, struct ticket *ret_ticket,
-    struct err *reterr)
+take_of_source(struct queue *queue, struct backlog *backlog, int64_t now_ms,
+    bool replays, struct delivery_key *key, struct err *reterr)
 {
-	sqlite3_stmt *rows = store_statement(&queue->store, sql, reterr);
-	bool row, ok = true;
+	int64_t *start;
 
-	*ret_found = false;
-	if (rows == NULL)
-		return false;
-	(void)sqlite3_bind_int64(rows, 1, lane);
-	(void)sqlite3_bind_int64(rows, 2, source);
-	(void)sqlite3_bind_int64(rows, 3, bound);
-	for (;;) {
-		if (!store_step(&queue->store, rows, &row, reterr))
+	if (replays) {
+		if (!take_find(
+			queue, take_replay_deferred, key, now_ms, reterr))
 			return false;
-		if (!row)
-			break;
-		if (take_is_held(queue, sqlite3_column_int64(rows, 1)))
-			continue;
-		ok = take_ticket_copy(rows, ret_ticket, reterr);
-		*ret_found = ok;
-		break;
+		return key->seq != 0 || take_find(queue, take_replay, key,
+					    DELIVERY_REPLAY, reterr);
 	}
-	store_reset(rows);
-	return ok;
-}
-
-/* What was set aside and is due again goes first: it has waited longer, and
- * a long backlog would starve it. */
-static bool
-take_ticket(struct queue *queue, struct lane *lane, int64_t source,
-    int64_t now_ms, bool *ret_found, struct ticket *ret_ticket,
-    struct err *reterr)
-{
-	int64_t *from;
-
-	*ret_found = false;
-	if (!lane->glance &&
-	    !take_ticket_find(queue, STORE_DELIVERY_DEFERRED, lane->id, source,
-		now_ms, ret_found, ret_ticket, reterr))
+	if (!backlog->trial) {
+		if (!take_find(queue, take_deferred, key, now_ms, reterr))
+			return false;
+		if (key->seq == 0 &&
+		    !take_find(queue, take_deferred_far, key, now_ms, reterr))
+			return false;
+		if (key->seq != 0)
+			return true;
+	}
+	start = backlog_start(backlog, key->source);
+	if (!take_find(
+		queue, take_fresh, key, start == NULL ? 0 : *start, reterr))
 		return false;
-	if (!lane->glance && !*ret_found &&
-	    !take_ticket_find(queue, STORE_DELIVERY_DEFERRED_FAR, lane->id,
-		source, now_ms, ret_found, ret_ticket, reterr))
-		return false;
-	if (*ret_found)
-		return true;
-	from = lane_fresh_from(lane, source);
-	if (!take_ticket_find(queue, STORE_DELIVERY_FRESH, lane->id, source,
-		from == NULL ? 0 : *from, ret_found, ret_ticket, reterr))
-		return false;
-	if (*ret_found && from != NULL)
-		*from = ret_ticket->seq + 1;
+	if (key->seq != 0 && start != NULL)
+		*start = key->seq + 1;
 	return true;
 }
 
-/* What is sent again: likewise, but never before what is not. */
+/* The next source of a destination after `last`, starting over at the end; 0 if
+ * it has none. */
 static bool
-take_replay(struct queue *queue, const struct lane *lane, int64_t source,
-    int64_t now_ms, bool *ret_found, struct ticket *ret_ticket,
-    struct err *reterr)
-{
-	if (!take_ticket_find(queue, STORE_DELIVERY_REPLAY_DEFERRED, lane->id,
-		source, now_ms, ret_found, ret_ticket, reterr))
-		return false;
-	return *ret_found ||
-	       take_ticket_find(queue, STORE_DELIVERY_REPLAY, lane->id, source,
-		   QUEUE_DUE_REPLAY, ret_found, ret_ticket, reterr);
-}
-
-/* The source after `last` in a lane, going round; 0 if there is none. */
-static bool
-take_source_after(struct queue *queue, int64_t lane, int64_t last,
+take_source_after(struct queue *queue, int64_t destination, int64_t last,
     int64_t *ret_source, struct err *reterr)
 {
-	sqlite3_stmt *after;
-	bool row;
+	static const char sql[] = "SELECT min(source) FROM delivery"
+				  " WHERE destination=?1 AND source>?2";
+	int64_t source = 0;
 
-	*ret_source = 0;
-	for (int round = 0; round < 2 && *ret_source == 0; round++) {
-		after = store_statement(
-		    &queue->store, STORE_DELIVERY_SOURCE_AFTER, reterr);
-		if (after == NULL)
-			return false;
-		(void)sqlite3_bind_int64(after, 1, lane);
-		(void)sqlite3_bind_int64(after, 2, round == 0 ? last : 0);
-		if (!store_step(&queue->store, after, &row, reterr))
-			return false;
-		*ret_source = sqlite3_column_int64(after, 0);
-		store_reset(after);
-		if (last == 0)
-			break;
-	}
+	if (!db_get(
+		&queue->db, reterr, sql, "ii>i", destination, last, &source))
+		return false;
+	if (source == 0 && last != 0 &&
+	    !db_get(&queue->db, reterr, sql, "ii>i", destination, INT64_C(0),
+		&source))
+		return false;
+	*ret_source = source;
 	return true;
 }
 
-/* Ask the sources of a lane in turn, each once; for replays or the rest. */
+/* Ask the sources in turn, each once. */
 static bool
-take_round(struct queue *queue, struct lane *lane, int64_t now_ms, bool replays,
-    bool *ret_found, int64_t *ret_source, struct ticket *ret_ticket,
-    struct err *reterr)
+take_round(struct queue *queue, struct backlog *backlog, int64_t now_ms,
+    bool replays, struct delivery_key *key, struct err *reterr)
 {
-	int64_t source = lane->last_source, first = 0;
-	bool ok;
+	int64_t first = 0;
 
-	*ret_found = false;
+	*key = (struct delivery_key){.destination = backlog->destination,
+	    .source = backlog->last_source};
 	for (;;) {
-		if (!take_source_after(
-			queue, lane->id, source, &source, reterr))
+		if (!take_source_after(queue, key->destination, key->source,
+			&key->source, reterr))
 			return false;
-		if (source == 0 || source == first)
+		if (key->source == 0 || key->source == first)
 			return true;
 		if (first == 0)
-			first = source;
-		ok = replays ? take_replay(queue, lane, source, now_ms,
-				   ret_found, ret_ticket, reterr)
-			     : take_ticket(queue, lane, source, now_ms,
-				   ret_found, ret_ticket, reterr);
-		if (!ok)
+			first = key->source;
+		if (!take_of_source(
+			queue, backlog, now_ms, replays, key, reterr))
 			return false;
-		if (*ret_found) {
-			lane->last_source = source;
-			*ret_source = source;
+		if (key->seq != 0) {
+			backlog->last_source = key->source;
 			return true;
 		}
 	}
 }
 
-/* Replays come last: they are paced below the live traffic. */
-static bool
-take_next(struct queue *queue, struct lane *lane, int64_t now_ms,
-    bool *ret_found, int64_t *ret_source, struct ticket *ret_ticket,
-    struct err *reterr)
+/* ---- reading it ---- */
+
+static void
+lease_fini(struct lease *lease)
 {
-	if (!take_round(queue, lane, now_ms, false, ret_found, ret_source,
-		ret_ticket, reterr))
-		return false;
-	return *ret_found || lane->glance ||
-	       take_round(queue, lane, now_ms, true, ret_found, ret_source,
-		   ret_ticket, reterr);
+	free(lease->shown.events);
+	free(lease->settled);
+	batch_fini(&lease->batch);
+	free(lease);
 }
 
-static sqlite3_stmt *
-take_ticket_bind(struct queue *queue, enum store_sql sql, int64_t lane,
-    int64_t source, const struct ticket *ticket, struct err *reterr)
-{
-	sqlite3_stmt *statement = store_statement(&queue->store, sql, reterr);
-
-	if (statement == NULL)
-		return NULL;
-	(void)sqlite3_bind_int64(statement, 1, lane);
-	(void)sqlite3_bind_int64(statement, 2, source);
-	(void)sqlite3_bind_int64(statement, 3, ticket->due_ms);
-	(void)sqlite3_bind_int64(statement, 4, ticket->seq);
-	return statement;
-}
-
-/* Move the ticket to the damaged; its events still wait. */
+/* ERR_DAMAGED if the batch cannot be read. */
 static bool
-take_set_aside(struct queue *queue, int64_t lane, int64_t source,
-    const struct ticket *ticket, const char *why, struct err *reterr)
+lease_read(struct queue *queue, const struct delivery_key *key,
+    struct lease **ret_lease, struct err *reterr)
 {
-	sqlite3_stmt *add, *remove;
+	struct lease *lease = calloc(1, sizeof(*lease));
+	struct delivery delivery = {.done = NULL};
+	const struct batch *batch;
+	struct queue_lease *shown;
+	bool there;
 
-	if (!queue_begin(queue, reterr))
-		return false;
-	add = take_ticket_bind(
-	    queue, STORE_QUARANTINE_ADD, lane, source, ticket, reterr);
-	if (add == NULL)
-		return false;
-	(void)sqlite3_bind_int64(add, 5, clock_wall_ms());
-	(void)sqlite3_bind_text(add, 6, why, -1, SQLITE_STATIC);
-	if (!store_run(&queue->store, add, reterr))
-		return false;
-	remove = take_ticket_bind(
-	    queue, STORE_DELIVERY_DELETE, lane, source, ticket, reterr);
-	if (remove == NULL)
-		return false;
-	queue->moved.damaged++;
-	return store_run(&queue->store, remove, reterr) &&
-	       queue_commit(queue, reterr);
-}
-
-/* Take one; *ret_again if a damaged one was set aside instead. */
-static bool
-take_once(struct queue *queue, struct lane *lane, int64_t now_ms,
-    struct holding **ret_holding, bool *ret_again, struct err *reterr)
-{
-	struct ticket ticket = {.done = NULL};
-	struct holding *holding = NULL;
-	int64_t source = 0;
-	bool found, ok;
-	struct err err;
-
-	*ret_holding = NULL;
-	*ret_again = false;
-	if (!take_next(queue, lane, now_ms, &found, &source, &ticket, reterr))
-		return false;
-	if (!found)
-		return true;
-	/* Twice: a read that fails once and then not is no damage. */
-	ok = holding_read(queue, &ticket, &holding, &err) ||
-	     (err.code == ERR_DAMAGED &&
-		 holding_read(queue, &ticket, &holding, &err));
-	if (ok) {
-		holding->lease.source = names_text(queue->names, source);
-		holding->lane = lane->id;
-		holding->source = source;
-		holding->due_ms = ticket.due_ms;
-		holding->next = queue->holdings;
-		queue->holdings = holding;
-		*ret_holding = holding;
-	} else if (err.code == ERR_DAMAGED) {
-		do
-			ok = take_set_aside(
-			    queue, lane->id, source, &ticket, err.text, reterr);
-		while (!ok && queue_relieve(queue, reterr));
-		*ret_again = ok;
-		if (ok)
-			log_line(LOG_ERROR, "queue",
-			    "quarantine batch=%" PRId64 " events=%" PRId64
-			    " why=%s help=\"they wait, and are tried again; if "
-			    "`queue check` finds it too, restore a backup or "
-			    "use `queue rescue`\"",
-			    ticket.seq, ticket.remaining, LOG_QUOTE(err.text));
-		queue_show(queue);
-	} else {
-		(void)err_set(reterr, err.code, "%s", err.text);
+	if (lease == NULL)
+		return err_set_nomem(reterr);
+	batch = &lease->batch;
+	shown = &lease->shown;
+	if (!delivery_batch_read(queue, key->seq, &lease->batch,
+		&shown->accepted_ms, &lease->frame_len, reterr) ||
+	    !delivery_read(queue, key, batch->count, &delivery, &there, reterr))
+		goto fail;
+	shown->events = calloc(batch->count + 1, sizeof(*shown->events));
+	if (shown->events == NULL) {
+		(void)err_set_nomem(reterr);
+		goto fail;
 	}
-	if (!ok && ticket.due_ms == 0)
-		lane_fresh_back(lane, source, ticket.seq);
-	free(ticket.done);
-	return ok;
+	for (size_t i = 0; i < batch->count; i++) {
+		if (!bits_has(delivery.done, i))
+			shown->events[shown->count++] = (struct queue_event){
+			    .index = i,
+			    .type = batch->items[i].type,
+			    .data = batch->items[i].data,
+			};
+	}
+	if (shown->count != (size_t)delivery.remaining) {
+		(void)err_set(reterr, ERR_DAMAGED,
+		    "%zu events where the delivery row has %" PRId64,
+		    shown->count, delivery.remaining);
+		goto fail;
+	}
+	shown->seq = key->seq;
+	shown->source = names_text(queue->names, key->source);
+	shown->attempts = delivery.attempts;
+	shown->replay = delivery.replay;
+	lease->key = *key;
+	lease->open = shown->count;
+	lease->settled = delivery.done;
+	free(delivery.delivered);
+	*ret_lease = lease;
+	return true;
+fail:
+	delivery_fini(&delivery);
+	lease_fini(lease);
+	return false;
+}
+
+struct take_quarantine {
+	const struct delivery_key *key;
+	const char *why;
+	int64_t events; /* out: in it */
+};
+
+/* Move the delivery row to the quarantine; its events are still queued. */
+static bool
+take_quarantine(struct queue *queue, void *arg, struct err *reterr)
+{
+	struct take_quarantine *quarantine = arg;
+	const struct delivery_key *key = quarantine->key;
+
+	queue->counts.quarantined++;
+	queue->counts.quarantined_ever++;
+	return db_get(&queue->db, reterr,
+		   "SELECT remaining FROM delivery WHERE " DELIVERY_IS,
+		   "iiii>i", DELIVERY_KEY(key), &quarantine->events) &&
+	       db_run(&queue->db, reterr,
+		   "INSERT INTO quarantine SELECT destination, source, due_ms,"
+		   " seq, attempts, remaining, done, delivered, replay, ?5, ?6"
+		   " FROM delivery WHERE " DELIVERY_IS,
+		   "iiiiit", DELIVERY_KEY(key), clock_wall_ms(),
+		   quarantine->why) &&
+	       delivery_delete(queue, key, reterr);
+}
+
+/* Take the next, or quarantine it; *ret_again if another is to be tried. */
+static bool
+take_once(struct queue *queue, struct backlog *backlog, int64_t now_ms,
+    struct lease **ret_lease, bool *ret_again, struct err *reterr)
+{
+	struct delivery_key key;
+	struct err err;
+	struct take_quarantine quarantine = {.key = &key, .why = err.text};
+	bool ok;
+
+	*ret_again = false;
+	if (!take_round(queue, backlog, now_ms, false, &key, reterr))
+		return false;
+	/* Replays come last, below the live traffic. */
+	if (key.seq == 0 && !backlog->trial &&
+	    !take_round(queue, backlog, now_ms, true, &key, reterr))
+		return false;
+	if (key.seq == 0)
+		return true;
+	/* Twice: if the second read succeeds it is not damage. */
+	if (lease_read(queue, &key, ret_lease, &err) ||
+	    (err.code == ERR_DAMAGED &&
+		lease_read(queue, &key, ret_lease, &err))) {
+		(*ret_lease)->next = queue->leases;
+		queue->leases = *ret_lease;
+		return true;
+	}
+	if (err.code != ERR_DAMAGED) {
+		(void)err_set(reterr, err.code, "%s", err.text);
+		goto fail;
+	}
+	ok = queue_change_held(
+	    queue, take_quarantine, &quarantine, true, reterr);
+	queue_publish(queue);
+	if (!ok)
+		goto fail;
+	log_line(LOG_ERROR, "queue",
+	    "quarantine batch=%" PRId64 " events=%" PRId64
+	    " why=%s help=\"they stay queued and are tried again; if "
+	    "`queue check` finds it too, restore a backup or use "
+	    "`queue rescue`\"",
+	    key.seq, quarantine.events, LOG_QUOTE(err.text));
+	*ret_again = true;
+	return true;
+fail:
+	if (key.due_ms == DELIVERY_FRESH)
+		backlog_start_back(backlog, key.source, key.seq);
+	return false;
 }
 
 bool
-queue_take(struct queue *queue, int64_t lane_id, int64_t now_ms,
+queue_take(struct queue *queue, int64_t destination, int64_t now_ms,
     struct queue_lease **ret_lease, struct err *reterr)
 {
-	struct holding *holding = NULL;
-	struct lane *lane;
+	struct lease *lease = NULL;
+	struct backlog *backlog;
 	bool again = true, ok = true;
 
-	lock_hold(&queue->held);
-	if (queue->broken)
-		ok = err_set(reterr, ERR_IO,
-		    "the disk failed; the queue is being opened anew");
+	fair_lock_hold(&queue->lock);
 	while (ok && again) {
-		lane = lane_find(queue, lane_id);
-		CHECK(lane != NULL);
-		ok = take_once(queue, lane, now_ms, &holding, &again, reterr);
+		backlog = backlog_find(queue->backlogs, destination);
+		CHECK(backlog != NULL);
+		ok = take_once(queue, backlog, now_ms, &lease, &again, reterr);
 	}
-	lock_drop(&queue->held);
+	fair_lock_drop(&queue->lock);
 	if (!ok)
 		return false;
-	*ret_lease = holding == NULL ? NULL : &holding->lease;
+	*ret_lease = lease == NULL ? NULL : &lease->shown;
 	return true;
-}
-
-void
-queue_destination_trial(struct queue *queue, int64_t lane_id)
-{
-	struct lane *lane;
-
-	lock_hold(&queue->held);
-	lane = lane_find(queue, lane_id);
-	CHECK(lane != NULL);
-	lane->glance = true;
-	lock_drop(&queue->held);
 }
 
 void
 queue_lease_free(struct queue *queue, struct queue_lease *lease)
 {
-	struct holding *holding = (struct holding *)lease;
-	struct holding **at;
-	struct lane *lane;
+	struct lease *freed, **at;
+	struct backlog *backlog;
 
 	if (lease == NULL)
 		return;
-	lock_hold(&queue->held);
-	for (at = &queue->holdings; *at != holding; at = &(*at)->next)
+	freed = lease_of(lease);
+	fair_lock_hold(&queue->lock);
+	for (at = &queue->leases; *at != freed; at = &(*at)->next)
 		CHECK(*at != NULL);
-	*at = holding->next;
-	lane = lane_find(queue, holding->lane);
-	if (lane != NULL && !lane->glance && holding->open > 0 &&
-	    holding->due_ms == 0)
-		lane_fresh_back(lane, holding->source, holding->lease.seq);
-	lock_drop(&queue->held);
-	holding_free(holding);
-}
-
-/* The first due time of a source's tickets that nobody holds. */
-static bool
-take_due(struct queue *queue, int64_t lane, int64_t source, int64_t *due_ms)
-{
-	struct ticket ticket;
-	struct err err;
-	bool found;
-
-	if (!take_ticket_find(queue, STORE_DELIVERY_DEFERRED, lane, source,
-		INT64_MAX, &found, &ticket, &err))
-		return false;
-	if (!found)
-		return true;
-	if (ticket.due_ms < *due_ms)
-		*due_ms = ticket.due_ms;
-	free(ticket.done);
-	return true;
+	*at = freed->next;
+	backlog = backlog_find(queue->backlogs, freed->key.destination);
+	if (backlog != NULL && !backlog->trial && freed->open > 0 &&
+	    freed->key.due_ms == DELIVERY_FRESH)
+		backlog_start_back(backlog, freed->key.source, freed->key.seq);
+	fair_lock_drop(&queue->lock);
+	lease_fini(freed);
 }
 
 int64_t
-queue_due_ms(struct queue *queue, int64_t lane)
+queue_due_ms(struct queue *queue, int64_t destination)
 {
-	int64_t due_ms = INT64_MAX, source = 0, first = 0;
+	struct delivery_key key = {.destination = destination};
+	int64_t due_ms = INT64_MAX, first = 0;
 	struct err err;
 
-	lock_hold(&queue->held);
-	while (!queue->broken &&
-	       take_source_after(queue, lane, source, &source, &err) &&
-	       source != 0 && source != first) {
+	fair_lock_hold(&queue->lock);
+	while (take_source_after(
+		   queue, destination, key.source, &key.source, &err) &&
+	       key.source != 0 && key.source != first) {
 		if (first == 0)
-			first = source;
-		if (!take_due(queue, lane, source, &due_ms))
+			first = key.source;
+		if (!take_find(queue, take_deferred, &key, INT64_MAX, &err))
 			break;
+		if (key.seq != 0 && key.due_ms < due_ms)
+			due_ms = key.due_ms;
 	}
-	lock_drop(&queue->held);
+	fair_lock_drop(&queue->lock);
 	return due_ms;
 }

@@ -5,7 +5,7 @@
  * The window of duplicates: the hashes of the last accepted events, first in
  * first out, in memory. A hash that is added is pending until its
  * transaction is durable (window_commit) or not (window_rollback).
- * Costs about 24 bytes an event. Not thread safe.
+ * Costs 32 to 48 bytes an event. Not thread safe.
  */
 
 #include "base/digest.h"
@@ -19,12 +19,12 @@ void window_free(struct window *window); /* takes NULL */
 MUST_USE bool
 window_has(const struct window *window, const unsigned char hash[DIGEST_SHORT]);
 
-/* A hint that these are asked for next: the table is larger than the
- * processor's caches, and it waits for all of them at once. */
+/* A hint that these come next: the table is larger than the processor's
+ * caches, and fetching is quicker for all of them at once. */
 void window_expect(const struct window *window,
     const unsigned char (*hashes)[DIGEST_SHORT], size_t count);
 
-/* Must not be there yet. Makes room by forgetting the oldest. */
+/* Add a hash that is not there. The oldest goes if there is no room. */
 void window_add(struct window *window, const unsigned char hash[DIGEST_SHORT]);
 
 void window_commit(struct window *window);

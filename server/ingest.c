@@ -279,8 +279,8 @@ ingest_put(struct request *request)
 	    .now_ms = clock_wall_ms(),
 	    .items = ingest->items,
 	    .count = ingest->batch.count,
-	    .notes = ingest->drift,
-	    .note_count = ingest->batch.drift_count,
+	    .drift = ingest->drift,
+	    .drift_count = ingest->batch.drift_count,
 	};
 	if (!queue_put(service->queue, &ingest->put, request_done, request,
 		&request->err))
@@ -362,8 +362,7 @@ ingest_put_unreadable(struct request *request)
 		return request_answer_refusal(request);
 	ingest->unreadable = (struct queue_unreadable){
 	    .source = service->settings.sources[request->source].name,
-	    .data = raw->data,
-	    .len = raw->len,
+	    .data = str_bytes(raw->data, raw->len),
 	    .encoding = coding_name(ingest->body.coding),
 	    .reason = ingest->reason,
 	    .now_ms = clock_wall_ms(),

@@ -45,7 +45,7 @@ work_once(struct work *work, uint64_t seed)
 
 /* What a failed read made look damaged is tried again, in time. */
 static bool
-busy_none_aside(struct work *work)
+busy_none_quarantined(struct work *work)
 {
 	struct stats_totals totals;
 
@@ -64,7 +64,7 @@ work_recover(struct work *work)
 	size_t first;
 
 	return model_events_new(work->model, &first) &&
-	       busy_put(work, first, 3) && busy_none_aside(work);
+	       busy_put(work, first, 3) && busy_none_quarantined(work);
 }
 
 struct busy {

@@ -66,19 +66,19 @@ model_data(const struct model *model, size_t number, char *data)
 }
 
 void
-model_kind(size_t number, char kind[32])
+model_type(size_t number, char type[32])
 {
-	(void)snprintf(kind, 32, "kind.%zu", number);
+	(void)snprintf(type, 32, "kind.%zu", number);
 }
 
 bool
-model_kind_read(const char *kind, size_t len, size_t *ret_number)
+model_type_read(const char *type, size_t len, size_t *ret_number)
 {
 	char text[32], *end;
 
-	if (len < 6 || len >= sizeof(text) || memcmp(kind, "kind.", 5) != 0)
+	if (len < 6 || len >= sizeof(text) || memcmp(type, "kind.", 5) != 0)
 		return false;
-	memcpy(text, kind, len);
+	memcpy(text, type, len);
 	text[len] = '\0';
 	*ret_number = strtoul(text + 5, &end, 10);
 	return *end == '\0';
@@ -129,7 +129,7 @@ model_end(struct model *model, struct model_event *event, size_t step, bool ok)
 static unsigned
 model_step_apply(const struct model_step *step, unsigned states)
 {
-	unsigned from = step->put ? MODEL_ABSENT : MODEL_ABSENT | MODEL_WAITING;
+	unsigned from = step->put ? MODEL_ABSENT : MODEL_ABSENT | MODEL_QUEUED;
 
 	/* A put changes only what is absent; a settle was of something that
 	 * is there, and passes over what is settled. */

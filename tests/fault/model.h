@@ -7,7 +7,7 @@
  * what was answered before it must be there, what was begun before it may
  * be, and nothing else.
  *
- * Each event has a number and a kind of its own, so that the ledger tells
+ * Each event has a number and a type of its own, so that the ledger tells
  * the fate of each. Any thread.
  */
 
@@ -24,9 +24,9 @@ enum {
 
 enum model_state {
 	MODEL_ABSENT = 1,
-	MODEL_WAITING = 2,
+	MODEL_QUEUED = 2,
 	MODEL_DELIVERED = 4,
-	MODEL_BURIED = 8,
+	MODEL_DEAD = 8,
 	MODEL_DROPPED = 16,
 };
 
@@ -64,8 +64,8 @@ bool model_body_new(struct model *model, size_t *ret_number);
 size_t model_data(const struct model *model, size_t number, char *data);
 
 /* Kind, source and fate of an event, by its number. */
-void model_kind(size_t number, char kind[32]);
-bool model_kind_read(const char *kind, size_t len, size_t *ret_number);
+void model_type(size_t number, char type[32]);
+bool model_type_read(const char *type, size_t len, size_t *ret_number);
 const char *model_source(size_t number);
 enum item_fate model_fate(size_t number);
 

@@ -1,7 +1,7 @@
 /*
  * Damage: a queue whose file or log has flipped bits, is cut off, is
  * garbage, or cannot be read or written. It is refused with a clear message,
- * or what can be read is served and the rest set aside. It never crashes or
+ * or what can be read is served and the rest quarantined. It never crashes or
  * hangs, never hands out bytes that were not put, and never becomes a new,
  * empty queue.
  */
@@ -29,7 +29,7 @@ struct damage {
 	struct model model;
 	char *file, *log;
 	size_t file_len, log_len;
-	size_t refused, served, set_aside;
+	size_t refused, served, quarantined;
 };
 
 static char *
@@ -148,7 +148,7 @@ damage_take_all(struct damage *damage, struct work *work)
 		for (size_t n = 0; n < leases[i]->count; n++) {
 			const struct queue_event *event = &leases[i]->events[n];
 
-			if (!model_kind_read(
+			if (!model_type_read(
 				event->type.data, event->type.len, &number) ||
 			    number >= MODEL_EVENTS ||
 			    event->data.len !=
@@ -191,7 +191,7 @@ damage_try(struct damage *damage)
 	damage_take_all(damage, &work);
 	stats_totals(work.queue, &totals);
 	damage->served++;
-	damage->set_aside += totals.quarantined_batches > 0;
+	damage->quarantined += totals.quarantined_batches > 0;
 	/* it goes on, or refuses, but does not crash */
 	(void)work_forward(&work, &rng);
 	(void)work_put(&work, damage->model.event_count - MODEL_BATCH, 1);
@@ -204,7 +204,7 @@ damage_report(const struct damage *damage, const char *what)
 {
 	print_message("%s: %zu refused, %zu served (%zu of them with parcels"
 		      " set aside)\n",
-	    what, damage->refused, damage->served, damage->set_aside);
+	    what, damage->refused, damage->served, damage->quarantined);
 }
 
 static void
@@ -239,8 +239,8 @@ test_flipped_bits(void **state)
 	}
 	free(copy);
 	damage_report(damage, "flipped bits");
-	assert_true(
-	    damage->served > 0 && damage->refused > 0 && damage->set_aside > 0);
+	assert_true(damage->served > 0 && damage->refused > 0 &&
+		    damage->quarantined > 0);
 }
 
 static void

@@ -60,7 +60,7 @@ room_put(struct room *room, bool *ret_ok)
 }
 
 static struct stats_totals
-room_books(struct room *room)
+room_totals(struct room *room)
 {
 	struct stats_totals totals;
 
@@ -69,7 +69,7 @@ room_books(struct room *room)
 }
 
 static bool
-room_has_ballast(const struct room *room)
+room_has_reserve(const struct room *room)
 {
 	char path[200];
 
@@ -100,14 +100,14 @@ test_quota_is_a_full_disk(void **state)
 	first = room_put(room, &ok);
 	assert_false(ok);
 	assert_int_equal(atomic_load(&room->work.last_code), ERR_FULL);
-	assert_false(room_books(room).broken);
-	/* delivery begins with a note, which lets the ballast go; in vain
+	assert_false(room_totals(room).broken);
+	/* delivery begins with a note, which releases the reserve; in vain
 	 * here */
-	assert_true(room_has_ballast(room));
+	assert_true(room_has_reserve(room));
 	assert_false(work_post(&room->work));
-	assert_false(room_has_ballast(room));
+	assert_false(room_has_reserve(room));
 	assert_false(work_forward(&room->work, &rng));
-	assert_false(room_books(room).broken);
+	assert_false(room_totals(room).broken);
 
 	assert_true(calls_mend());
 	assert_true(work_put(&room->work, first, MODEL_BATCH));

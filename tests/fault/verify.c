@@ -26,7 +26,7 @@ struct found {
 static void
 verify_text(void *arg, const char *text)
 {
-	WRONG((struct found *)arg, "books: %s", text);
+	WRONG((struct found *)arg, "ledger: %s", text);
 }
 
 static bool
@@ -35,25 +35,25 @@ verify_line(void *arg, const char *label, const struct stats_line *line)
 	struct found *found = arg;
 	size_t number;
 
-	if (model_kind_read(label, strlen(label), &number) &&
+	if (model_type_read(label, strlen(label), &number) &&
 	    number < MODEL_EVENTS)
 		found->lines[number] = *line;
 	else
-		WRONG(found, "an unknown kind %s in the ledger", label);
+		WRONG(found, "an unknown type %s in the ledger", label);
 	return true;
 }
 
 static void
-verify_event(struct found *found, unsigned *counts, const char *kind,
-    size_t kind_len, const char *bytes, size_t len)
+verify_event(struct found *found, unsigned *counts, const char *type,
+    size_t type_len, const char *bytes, size_t len)
 {
 	char data[MODEL_DATA];
 	size_t number;
 
-	if (!model_kind_read(kind, kind_len, &number) ||
+	if (!model_type_read(type, type_len, &number) ||
 	    number >= MODEL_EVENTS) {
-		WRONG(found, "an event of the kind %.*s was never put",
-		    (int)kind_len, kind);
+		WRONG(found, "an event of the type %.*s was never put",
+		    (int)type_len, type);
 		return;
 	}
 	counts[number]++;
@@ -63,18 +63,18 @@ verify_event(struct found *found, unsigned *counts, const char *kind,
 }
 
 static bool
-verify_buried(void *arg, const struct stats_dead *dead)
+verify_dead(void *arg, const struct stats_dead *dead)
 {
 	struct found *found = arg;
 
 	verify_event(found, found->dead, dead->type, strlen(dead->type),
-	    dead->data, dead->data_len);
+	    dead->data.data, dead->data.len);
 	return true;
 }
 
-/* Take all that waits, look at it, and give it back. */
+/* Take all that is queued, look at it, and give it back. */
 static void
-verify_waiting(struct work *work, struct found *found)
+verify_queued(struct work *work, struct found *found)
 {
 	struct queue_lease *leases[MODEL_EVENTS], *lease = NULL;
 	size_t count = 0;
@@ -112,11 +112,11 @@ verify_fate(struct found *found, size_t number, int64_t position)
 	if (line->queued + line->delivered + line->dead + line->dropped > 1)
 		WRONG(found, "event %zu is there more than once", number);
 	if (line->queued == 1)
-		is = MODEL_WAITING;
+		is = MODEL_QUEUED;
 	else if (line->delivered == 1)
 		is = MODEL_DELIVERED;
 	else if (line->dead == 1)
-		is = MODEL_BURIED;
+		is = MODEL_DEAD;
 	else if (line->dropped == 1)
 		is = MODEL_DROPPED;
 	if ((is & may) == 0)
@@ -130,9 +130,9 @@ verify_fate(struct found *found, size_t number, int64_t position)
 	if (line->received != (is != MODEL_ABSENT) + line->duplicates ||
 	    stats_imbalance(line) != 0)
 		WRONG(found, "the line of event %zu does not balance", number);
-	if (found->queued[number] != (is == MODEL_WAITING) ||
-	    found->dead[number] != (is == MODEL_BURIED))
-		WRONG(found, "event %zu in state %u: %u wait, %u are buried",
+	if (found->queued[number] != (is == MODEL_QUEUED) ||
+	    found->dead[number] != (is == MODEL_DEAD))
+		WRONG(found, "event %zu in state %u: %u wait, %u are dead",
 		    number, is, found->queued[number], found->dead[number]);
 }
 
@@ -140,7 +140,7 @@ static void
 verify_numbers(struct work *work, struct found *found, int64_t position)
 {
 	struct stats_totals totals;
-	struct queue_destination lane;
+	struct queue_destination destination;
 	int64_t least = 0, most = 0;
 	struct err err;
 
@@ -150,7 +150,7 @@ verify_numbers(struct work *work, struct found *found, int64_t position)
 		stats_destination_queued(work->queue, "heap"))
 		WRONG(found, "the totals do not balance");
 	if (totals.quarantined_batches != 0)
-		WRONG(found, "parcels were set aside as damaged");
+		WRONG(found, "batches were quarantined as damaged");
 	for (size_t i = 0; i < work->model->body_count; i++) {
 		unsigned may = model_states(&work->model->bodies[i], position);
 
@@ -161,16 +161,16 @@ verify_numbers(struct work *work, struct found *found, int64_t position)
 		WRONG(found, "%lld bodies, not %lld-%lld",
 		    (long long)totals.unreadable, (long long)least,
 		    (long long)most);
-	if (!queue_destination_open(work->queue, "heap", &lane, &err)) {
-		WRONG(found, "lane: %s", err.text);
+	if (!queue_destination_open(work->queue, "heap", &destination, &err)) {
+		WRONG(found, "destination: %s", err.text);
 		return;
 	}
 	model_received(&work->model->posts, position, &least, &most);
-	if (lane.last_post_ms < least || lane.last_post_ms > most)
+	if (destination.last_post_ms < least || destination.last_post_ms > most)
 		WRONG(found, "the last post is %lld, not %lld-%lld",
-		    (long long)lane.last_post_ms, (long long)least,
+		    (long long)destination.last_post_ms, (long long)least,
 		    (long long)most);
-	queue_destination_fini(&lane);
+	queue_destination_fini(&destination);
 }
 
 static bool
@@ -185,9 +185,9 @@ verify_look(struct work *work, struct found *found, int64_t position)
 	    !stats_ledger(
 		work->queue, STATS_BY_TYPE, verify_line, found, &err) ||
 	    !stats_dead(
-		work->queue, 0, MODEL_EVENTS * 2, verify_buried, found, &err))
-		WRONG(found, "books: %s", err.text);
-	verify_waiting(work, found);
+		work->queue, 0, MODEL_EVENTS * 2, verify_dead, found, &err))
+		WRONG(found, "ledger: %s", err.text);
+	verify_queued(work, found);
 	for (size_t i = 0; i < MODEL_EVENTS; i++)
 		verify_fate(found, i, position);
 	verify_numbers(work, found, position);
@@ -257,7 +257,7 @@ verify_again(struct work *work, struct found *found, const char *source)
 {
 	static const char none[] = "{}";
 	struct item items[MODEL_EVENTS];
-	char kinds[MODEL_EVENTS][32];
+	char types[MODEL_EVENTS][32];
 	struct queue_batch batch = {.source = source,
 	    .destination = "heap",
 	    .now_ms = 1,
@@ -268,10 +268,10 @@ verify_again(struct work *work, struct found *found, const char *source)
 	for (size_t i = 0; i < work->model->event_count; i++) {
 		if (strcmp(model_source(i), source) != 0)
 			continue;
-		model_kind(i, kinds[i]);
+		model_type(i, types[i]);
 		items[batch.count++] = (struct item){.fate = ITEM_QUEUE,
-		    .type = str_text(kinds[i]),
-		    .id = str_text(kinds[i]),
+		    .type = str_text(types[i]),
+		    .id = str_text(types[i]),
 		    .data = str_bytes(none, 2)};
 		there += found->lines[i].received > 0;
 	}

@@ -98,8 +98,8 @@ sent_begin(struct sent *sent, struct work *work, struct model_event *events,
 		enum item_fate fate = model_fate(first + i);
 
 		sent->steps[i] = model_begin(work->model, &events[i], true,
-		    fate == ITEM_QUEUE	? MODEL_WAITING
-		    : fate == ITEM_DEAD ? MODEL_BURIED
+		    fate == ITEM_QUEUE	? MODEL_QUEUED
+		    : fate == ITEM_DEAD ? MODEL_DEAD
 					: MODEL_DROPPED);
 	}
 }
@@ -141,7 +141,7 @@ bool
 work_put(struct work *work, size_t first, size_t count)
 {
 	struct item items[MODEL_BATCH];
-	char kinds[MODEL_BATCH][32], data[MODEL_BATCH][MODEL_DATA];
+	char types[MODEL_BATCH][32], data[MODEL_BATCH][MODEL_DATA];
 	struct queue_batch batch = {.source = model_source(first),
 	    .destination = "heap",
 	    .now_ms = 1764000000000 + (int64_t)first * 60000,
@@ -152,10 +152,10 @@ work_put(struct work *work, size_t first, size_t count)
 	bool ok;
 
 	for (size_t i = 0; i < count; i++) {
-		model_kind(first + i, kinds[i]);
+		model_type(first + i, types[i]);
 		items[i] = (struct item){.fate = model_fate(first + i),
-		    .type = str_text(kinds[i]),
-		    .id = str_text(kinds[i]),
+		    .type = str_text(types[i]),
+		    .id = str_text(types[i]),
 		    .data = str_bytes(
 			data[i], model_data(work->model, first + i, data[i])),
 		    .reason = "because"};
@@ -170,8 +170,8 @@ work_keep(struct work *work, size_t number)
 {
 	char data[MODEL_DATA];
 	struct queue_unreadable body = {.source = "main",
-	    .data = data,
-	    .len = model_data(work->model, MODEL_EVENTS + number, data),
+	    .data = str_bytes(
+		data, model_data(work->model, MODEL_EVENTS + number, data)),
 	    .encoding = "gzip",
 	    .reason = "offset 0",
 	    .now_ms = 1764000000000};
@@ -209,7 +209,7 @@ work_post(struct work *work)
 
 	if (posts->count == MODEL_STEPS)
 		return true;
-	step = model_begin(work->model, posts, true, MODEL_WAITING);
+	step = model_begin(work->model, posts, true, MODEL_QUEUED);
 	ok = queue_destination_post(work->queue, work->destination,
 	    (int64_t)step + 1, "doubt", 5, &err);
 	model_end(work->model, posts, step, ok);
@@ -241,7 +241,7 @@ round_number(struct work *work, const struct queue_event *event)
 	char data[MODEL_DATA];
 	size_t number;
 
-	if (model_kind_read(event->type.data, event->type.len, &number) &&
+	if (model_type_read(event->type.data, event->type.len, &number) &&
 	    number < MODEL_EVENTS &&
 	    event->data.len == model_data(work->model, number, data) &&
 	    memcmp(event->data.data, data, event->data.len) == 0)
@@ -258,7 +258,7 @@ round_judge(struct work *work, struct round *round, struct rng *rng,
 		enum queue_outcome outcome;
 		enum model_state state;
 	} ways[] = {{QUEUE_DELIVERED, MODEL_DELIVERED},
-	    {QUEUE_DEFERRED, MODEL_WAITING}, {QUEUE_DEAD, MODEL_BURIED},
+	    {QUEUE_DEFERRED, MODEL_QUEUED}, {QUEUE_DEAD, MODEL_DEAD},
 	    {QUEUE_DROPPED, MODEL_DROPPED}};
 	unsigned percent = (unsigned)rng_below(rng, 100);
 	int way = percent < 55 ? 0 : percent < 72 ? 1 : percent < 82 ? 2 : 3;
@@ -274,8 +274,7 @@ round_judge(struct work *work, struct round *round, struct rng *rng,
 		      (int64_t)rng_below(rng, 3) * 10 + 1,
 	    .reason = "refused",
 	    .status = 400,
-	    .words = "no",
-	    .words_len = 2};
+	    .answer = STR("no")};
 	round->events[round->count] = NULL;
 	if (way != 1) {
 		round->events[round->count] = event;

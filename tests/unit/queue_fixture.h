@@ -1,8 +1,8 @@
 #ifndef TESTS_QUEUE_FIXTURE_H
 #define TESTS_QUEUE_FIXTURE_H
 
-/* An open queue with one destination, for each test anew; the books must agree at
- * its end. */
+/* An open queue with one destination, for each test anew; the ledger must
+ * agree at its end. */
 
 #include "queue_help.h"
 
@@ -22,7 +22,7 @@ fixture_setup(void **state)
 	fixture->dir = state_dir();
 	fixture->settings = queue_test_settings(fixture->dir);
 	fixture->queue = queue_test_open(&fixture->settings);
-	fixture->destination = lane_test_open(fixture->queue, "heap");
+	fixture->destination = destination_test_open(fixture->queue, "heap");
 	*state = fixture;
 	return 0;
 }
@@ -33,7 +33,7 @@ fixture_teardown(void **state)
 	struct fixture *fixture = *state;
 
 	if (fixture->queue != NULL) {
-		books_test_agree(fixture->queue);
+		ledger_test_agree(fixture->queue);
 		queue_test_close(fixture->queue);
 	}
 	state_dir_remove(fixture->dir);
@@ -46,7 +46,7 @@ reopen(struct fixture *fixture)
 {
 	queue_test_close(fixture->queue);
 	fixture->queue = queue_test_open(&fixture->settings);
-	fixture->destination = lane_test_open(fixture->queue, "heap");
+	fixture->destination = destination_test_open(fixture->queue, "heap");
 }
 
 static inline struct queue_lease *
@@ -76,10 +76,8 @@ settle_all(struct fixture *fixture, const struct queue_lease *lease,
 		    .due_ms = due_ms,
 		    .reason = "refused",
 		    .status = 400,
-		    .words = "no",
-		    .words_len = 2,
-		    .sent = "{}",
-		    .sent_len = 2};
+		    .answer = STR("no"),
+		    .sent = STR("{}")};
 	if (!queue_settle(fixture->queue, verdicts, lease->count, 5000, &err))
 		fail_msg("queue_settle: %s", err.text);
 }
@@ -87,10 +85,10 @@ settle_all(struct fixture *fixture, const struct queue_lease *lease,
 static inline struct stats_line
 totals(struct fixture *fixture)
 {
-	struct stats_totals books;
+	struct stats_totals totals;
 
-	stats_totals(fixture->queue, &books);
-	return books.events;
+	stats_totals(fixture->queue, &totals);
+	return totals.events;
 }
 
 #define TEST(name)                                                             \

@@ -119,9 +119,9 @@ queue_test_close(struct queue *queue)
 	queue_close(queue);
 }
 
-/* Put `count` events "PREFIX-0", ... of one kind; true if durable. */
+/* Put `count` events "PREFIX-0", ... of one type; true if durable. */
 static inline bool
-queue_test_put(struct queue *queue, const char *source, const char *kind,
+queue_test_put(struct queue *queue, const char *source, const char *type,
     const char *prefix, size_t count, enum item_fate fate,
     struct answer *ret_answer)
 {
@@ -139,9 +139,9 @@ queue_test_put(struct queue *queue, const char *source, const char *kind,
 	for (size_t i = 0; i < count; i++) {
 		(void)snprintf(ids[i], sizeof(ids[i]), "%s-%zu", prefix, i);
 		(void)snprintf(data[i], sizeof(data[i]),
-		    "{\"id\":\"%s-%zu\",\"kind\":\"%s\"}", prefix, i, kind);
+		    "{\"id\":\"%s-%zu\",\"kind\":\"%s\"}", prefix, i, type);
 		items[i] = (struct item){.fate = fate,
-		    .type = str_text(kind),
+		    .type = str_text(type),
 		    .id = str_text(ids[i]),
 		    .data = str_text(data[i]),
 		    .reason = fate == ITEM_QUEUE ? NULL : "because"};
@@ -162,34 +162,34 @@ queue_test_put(struct queue *queue, const char *source, const char *kind,
 }
 
 static inline int64_t
-lane_test_open(struct queue *queue, const char *name)
+destination_test_open(struct queue *queue, const char *name)
 {
 	struct queue_destination destination;
 	struct err err;
 
 	if (!queue_destination_open(queue, name, &destination, &err))
-		fail_msg("queue_lane_open: %s", err.text);
+		fail_msg("queue_destination_open: %s", err.text);
 	queue_destination_fini(&destination);
 	return destination.id;
 }
 
 static inline void
-books_test_text(void *arg, const char *text)
+ledger_test_text(void *arg, const char *text)
 {
 	(void)arg;
-	print_error("books: %s\n", text);
+	print_error("ledger: %s\n", text);
 }
 
 /* The ledger balances and agrees with the rows. */
 static inline void
-books_test_agree(struct queue *queue)
+ledger_test_agree(struct queue *queue)
 {
 	struct stats_totals totals;
 	bool agree = false;
 	struct err err;
 
-	if (!stats_check(queue, books_test_text, NULL, &agree, &err))
-		fail_msg("books_check: %s", err.text);
+	if (!stats_check(queue, ledger_test_text, NULL, &agree, &err))
+		fail_msg("stats_check: %s", err.text);
 	assert_true(agree);
 	stats_totals(queue, &totals);
 	assert_int_equal(stats_imbalance(&totals.events), 0);

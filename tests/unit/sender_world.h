@@ -394,21 +394,23 @@ queue_settle(struct queue *queue, const struct queue_verdict *verdicts,
 			    verdict->status, event->large ? 413 : 400);
 			assert_true(verdict->posts > 0);
 			event->posts = verdict->posts;
-			assert_memory_equal(verdict->words, "bad", 3);
+			assert_memory_equal(verdict->answer.data, "bad", 3);
 			assert_int_equal(
-			    verdict->sent_len, strlen(event->text));
+			    verdict->sent.len, strlen(event->text));
 			assert_memory_equal(
-			    verdict->sent, event->text, verdict->sent_len);
+			    verdict->sent.data, event->text, verdict->sent.len);
 			event->fate = DEAD;
 			world->dead++;
 			break;
 		case QUEUE_DROPPED:
 			assert_string_equal(verdict->reason, "a rule");
-			assert_int_equal(verdict->erase != NULL, event->erase);
+			assert_int_equal(
+			    verdict->erase.data != NULL, event->erase);
 			if (event->erase) {
-				assert_memory_equal(verdict->erase, "id-", 3);
-				assert_memory_equal(verdict->erase + 3,
-				    event->text, verdict->erase_len - 3);
+				assert_memory_equal(
+				    verdict->erase.data, "id-", 3);
+				assert_memory_equal(verdict->erase.data + 3,
+				    event->text, verdict->erase.len - 3);
 				world->erased++;
 			}
 			event->fate = DROPPED;

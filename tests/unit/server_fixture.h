@@ -131,9 +131,9 @@ queue_put_unreadable(struct queue *queue, const struct queue_unreadable *body,
 {
 	(void)queue;
 	lock_hold(&fake.lock);
-	assert_true(body->len <= sizeof(fake.stored));
-	memcpy(fake.stored, body->data, body->len);
-	fake.stored_len = body->len;
+	assert_true(body->data.len <= sizeof(fake.stored));
+	memcpy(fake.stored, body->data.data, body->data.len);
+	fake.stored_len = body->data.len;
 	(void)snprintf(
 	    fake.encoding, sizeof(fake.encoding), "%s", body->encoding);
 	(void)snprintf(fake.reason, sizeof(fake.reason), "%s", body->reason);

@@ -1,5 +1,5 @@
 /*
- * What a restart does not forget: the clocks of others, and of a lane.
+ * What a restart does not forget: the clocks of others, and of a destination.
  */
 
 #include "queue_fixture.h"

@@ -65,14 +65,14 @@ test_duplicates_are_told(void **state)
 	    fixture->queue, "main", "Open", "a", 5, ITEM_QUEUE, &answer));
 	assert_int_equal(answer.receipt.duplicates, 3);
 	assert_int_equal(answer.receipt.queued, 2);
-	/* another source, another kind: not the same event */
+	/* another source, another type: not the same event */
 	assert_true(queue_test_put(
 	    fixture->queue, "other", "Open", "a", 1, ITEM_QUEUE, &answer));
 	assert_int_equal(answer.receipt.queued, 1);
 	assert_true(queue_test_put(
 	    fixture->queue, "main", "Click", "a", 1, ITEM_QUEUE, &answer));
 	assert_int_equal(answer.receipt.queued, 1);
-	/* the window outlives the process and the parcels */
+	/* the window outlives the process and the batches */
 	for (struct queue_lease *lease; (lease = take(fixture, 1)) != NULL;) {
 		settle_all(fixture, lease, QUEUE_DELIVERED, 0);
 		queue_lease_free(fixture->queue, lease);
@@ -110,7 +110,7 @@ test_window_forgets_the_oldest(void **state)
 }
 
 static void
-test_set_aside_is_repacked(void **state)
+test_deferred_is_repacked(void **state)
 {
 	struct fixture *fixture = *state;
 	struct queue_lease *first, *second, *lease;
@@ -148,7 +148,7 @@ test_set_aside_is_repacked(void **state)
 	assert_int_equal(lease->count, 1);
 	assert_int_equal(lease->events[0].index, 1);
 	assert_null(take(fixture, 8999));
-	first = take(fixture, 9000); /* one parcel, in accept order */
+	first = take(fixture, 9000); /* one batch, in the order of acceptance */
 	assert_int_equal(first->count, 2);
 	assert_int_equal(first->attempts, 1);
 	assert_memory_equal(first->events[0].data.data, "{\"id\":\"a-1\"", 11);
@@ -217,7 +217,7 @@ main(void)
 	    TEST(test_survives_reopen),
 	    TEST(test_duplicates_are_told),
 	    TEST(test_window_forgets_the_oldest),
-	    TEST(test_set_aside_is_repacked),
+	    TEST(test_deferred_is_repacked),
 	    TEST(test_lease_given_back_is_due_at_once),
 	    TEST(test_sources_take_turns),
 	};

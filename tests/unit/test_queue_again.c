@@ -1,6 +1,6 @@
 /*
  * What goes wrong once and then not: damage that a disk made up, a clock
- * that was wrong, one put that fails beside others, a full table of notes.
+ * that was wrong, one put that fails beside others, a full table of drift.
  */
 
 #include "queue_fixture.h"
@@ -22,34 +22,34 @@ sql(struct fixture *fixture, const char *text)
 }
 
 static void
-test_the_damaged_are_tried_again(void **state)
+test_the_quarantined_are_tried_again(void **state)
 {
 	struct fixture *fixture = *state;
-	struct stats_totals books;
+	struct stats_totals totals_now;
 	struct queue_lease *lease;
 	struct answer answer;
 
 	assert_true(queue_test_put(
 	    fixture->queue, "main", "Open", "a", 3, ITEM_QUEUE, &answer));
 	queue_test_close(fixture->queue);
-	/* for a while its parcel cannot be read */
+	/* for a while its batch cannot be read */
 	sql(fixture, "UPDATE batch SET seq=seq+1000");
 	fixture->queue = queue_test_open(&fixture->settings);
-	fixture->destination = lane_test_open(fixture->queue, "heap");
+	fixture->destination = destination_test_open(fixture->queue, "heap");
 	assert_null(take(fixture, 1));
-	stats_totals(fixture->queue, &books);
-	assert_int_equal(books.quarantined_batches, 1);
-	books_test_agree(fixture->queue);
+	stats_totals(fixture->queue, &totals_now);
+	assert_int_equal(totals_now.quarantined_batches, 1);
+	ledger_test_agree(fixture->queue);
 	queue_test_close(fixture->queue);
 	sql(fixture, "UPDATE batch SET seq=seq-1000");
 	fixture->queue = queue_test_open(&fixture->settings);
-	fixture->destination = lane_test_open(fixture->queue, "heap");
+	fixture->destination = destination_test_open(fixture->queue, "heap");
 	lease = take(fixture, 1);
 	assert_non_null(lease);
 	assert_int_equal(lease->count, 3);
 	queue_lease_free(fixture->queue, lease);
-	stats_totals(fixture->queue, &books);
-	assert_int_equal(books.quarantined_batches, 0);
+	stats_totals(fixture->queue, &totals_now);
+	assert_int_equal(totals_now.quarantined_batches, 0);
 }
 
 static void
@@ -113,7 +113,7 @@ test_one_bad_put_fails_alone(void **state)
 }
 
 static bool
-note_text(void *arg, const char *text, int64_t events, int64_t first_ms,
+note_drift(void *arg, const char *text, int64_t events, int64_t first_ms,
     int64_t last_ms)
 {
 	char *all = arg;
@@ -137,12 +137,12 @@ test_a_full_table_still_counts(void **state)
 	fixture->settings.drift_max = 2;
 	fixture->queue = queue_test_open(&fixture->settings);
 	for (size_t i = 0; i < 5; i++) {
-		struct queue_drift note = {.text = texts[i], .events = 1};
+		struct queue_drift drift = {.text = texts[i], .events = 1};
 		struct queue_batch batch = {.source = "main",
 		    .destination = "heap",
 		    .now_ms = 1,
-		    .notes = &note,
-		    .note_count = 1};
+		    .drift = &drift,
+		    .drift_count = 1};
 		struct answer answer;
 
 		answer_init(&answer);
@@ -150,7 +150,7 @@ test_a_full_table_still_counts(void **state)
 		    fixture->queue, &batch, answer_done, &answer, &err));
 		assert_true(answer_wait(&answer));
 	}
-	assert_true(stats_drift(fixture->queue, note_text, all, &err));
+	assert_true(stats_drift(fixture->queue, note_drift, all, &err));
 	assert_string_equal(all, "(more)=1 one=2 two=2 ");
 }
 
@@ -158,7 +158,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_the_damaged_are_tried_again),
+	    TEST(test_the_quarantined_are_tried_again),
 	    TEST(test_a_clock_set_back),
 	    TEST(test_one_bad_put_fails_alone),
 	    TEST(test_a_full_table_still_counts),

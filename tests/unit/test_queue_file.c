@@ -10,15 +10,14 @@
 #include <sys/wait.h>
 
 static void
-test_undecodable_is_kept_once_within_its_bound(void **state)
+test_unreadable_is_kept_once_within_its_bound(void **state)
 {
 	struct fixture *fixture = *state;
 	struct queue_unreadable body = {.source = "main",
-	    .data = "not json",
-	    .len = 8,
+	    .data = STR("not json"),
 	    .encoding = "",
 	    .reason = "offset 0"};
-	struct stats_totals books;
+	struct stats_totals totals_now;
 	struct answer answer;
 	struct err err;
 	char *large;
@@ -29,8 +28,8 @@ test_undecodable_is_kept_once_within_its_bound(void **state)
 		    fixture->queue, &body, answer_done, &answer, &err));
 		assert_true(answer_wait(&answer));
 	}
-	stats_totals(fixture->queue, &books);
-	assert_int_equal(books.unreadable, 1);
+	stats_totals(fixture->queue, &totals_now);
+	assert_int_equal(totals_now.unreadable, 1);
 
 	queue_test_close(fixture->queue);
 	fixture->settings.unreadable_max_bytes = 100;
@@ -39,8 +38,7 @@ test_undecodable_is_kept_once_within_its_bound(void **state)
 	assert_non_null(large);
 	for (size_t i = 0; i < 4096; i++)
 		large[i] = (char)(i * 7919 % 251);
-	body.data = large;
-	body.len = 4096;
+	body.data = str_bytes(large, 4096);
 	answer_init(&answer);
 	assert_true(queue_put_unreadable(
 	    fixture->queue, &body, answer_done, &answer, &err));
@@ -251,10 +249,10 @@ test_killed_in_mid_flight(void **state)
 }
 
 static void
-test_damaged_parcel_is_set_aside(void **state)
+test_damaged_batch_is_quarantined(void **state)
 {
 	struct fixture *fixture = *state;
-	struct stats_totals books;
+	struct stats_totals totals_now;
 	struct queue_lease *lease;
 	struct answer answer;
 	char path[256], *bytes;
@@ -290,14 +288,14 @@ test_damaged_parcel_is_set_aside(void **state)
 	free(bytes);
 
 	fixture->queue = queue_test_open(&fixture->settings);
-	fixture->destination = lane_test_open(fixture->queue, "heap");
+	fixture->destination = destination_test_open(fixture->queue, "heap");
 	lease = take(fixture, 1);
 	assert_non_null(lease);
 	assert_int_equal(lease->count, 1);
 	queue_lease_free(fixture->queue, lease);
-	stats_totals(fixture->queue, &books);
-	assert_int_equal(books.quarantined_batches, 1);
-	assert_int_equal(books.events.queued, 21);
+	stats_totals(fixture->queue, &totals_now);
+	assert_int_equal(totals_now.quarantined_batches, 1);
+	assert_int_equal(totals_now.events.queued, 21);
 }
 
 static void
@@ -320,14 +318,14 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_undecodable_is_kept_once_within_its_bound),
+	    TEST(test_unreadable_is_kept_once_within_its_bound),
 	    TEST(test_full_by_bytes_and_by_free_space),
 	    TEST(test_probe),
 	    TEST(test_one_owner),
 	    TEST(test_refuses_what_is_not_its_file),
 	    TEST(test_modes),
 	    TEST(test_killed_in_mid_flight),
-	    TEST(test_damaged_parcel_is_set_aside),
+	    TEST(test_damaged_batch_is_quarantined),
 	    TEST(test_stopping_refuses),
 	};
 

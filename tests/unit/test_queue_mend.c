@@ -1,14 +1,13 @@
 /*
  * The queue through trouble: opened anew with leases out, a value that the
- * file cannot take, too little room, a ballast that is not whole.
+ * file cannot take, too little room, a reserve that is not whole.
  */
 
 #include "queue_fixture.h"
 
 #include "base/clock.h"
-#include "queue/inside.h"
-#include "queue/admin.h"
-
+#include "queue/core.h"
+#include <sqlite3.h>
 #include <sys/stat.h>
 
 /* Break the queue as a failed disk would, and wait until it is mended. */
@@ -19,9 +18,9 @@ break_and_mend(struct queue *queue)
 	struct err err;
 	bool ok = false;
 
-	lock_hold(&queue->held);
+	fair_lock_hold(&queue->lock);
 	queue_break(queue);
-	lock_drop(&queue->held);
+	fair_lock_drop(&queue->lock);
 	while (!ok) {
 		answer_init(&answer);
 		assert_true(queue_probe(queue, 1, answer_done, &answer, &err));
@@ -47,10 +46,10 @@ test_lease_outlives_a_reopen(void **state)
 	assert_int_equal(totals(fixture).delivered, 3);
 }
 
-/* A lane that is only looked at shows each parcel once for each opening of
- * the file, and never the same one without end. */
+/* A destination on trial shows each batch once for each opening of the file,
+ * and never the same one without end. */
 static void
-test_a_glance_outlives_a_reopen(void **state)
+test_a_trial_outlives_a_reopen(void **state)
 {
 	struct fixture *fixture = *state;
 	struct queue_lease *lease;
@@ -73,9 +72,9 @@ is_broken(struct queue *queue)
 {
 	bool broken;
 
-	lock_hold(&queue->held);
-	broken = queue->broken;
-	lock_drop(&queue->held);
+	fair_lock_hold(&queue->lock);
+	broken = !db_is_open(&queue->db);
+	fair_lock_drop(&queue->lock);
 	return broken;
 }
 
@@ -98,10 +97,10 @@ test_too_large_a_value_breaks_nothing(void **state)
 
 	item.data.data = calloc(item.data.len, 1);
 	assert_non_null(item.data.data);
-	lock_hold(&fixture->queue->held);
+	fair_lock_hold(&fixture->queue->lock);
 	(void)sqlite3_limit(
-	    fixture->queue->store.db, SQLITE_LIMIT_LENGTH, 2000);
-	lock_drop(&fixture->queue->held);
+	    fixture->queue->db.sqlite, SQLITE_LIMIT_LENGTH, 2000);
+	fair_lock_drop(&fixture->queue->lock);
 	answer_init(&answer);
 	assert_true(
 	    queue_put(fixture->queue, &batch, answer_done, &answer, &err));
@@ -111,7 +110,7 @@ test_too_large_a_value_breaks_nothing(void **state)
 	free((void *)(uintptr_t)item.data.data);
 }
 
-/* Deliver `count` parcels of one event each; they are kept. */
+/* Deliver `count` batches of one event each into the archive. */
 static void
 deliver(struct fixture *fixture, size_t count)
 {
@@ -137,7 +136,7 @@ test_evicting_in_vain_ends(void **state)
 {
 	struct fixture *fixture = *state;
 	int64_t before = 600, refused = 0;
-	struct stats_totals books;
+	struct stats_totals totals;
 	struct answer answer;
 
 	queue_test_close(fixture->queue);
@@ -152,16 +151,16 @@ test_evicting_in_vain_ends(void **state)
 		assert_false(queue_test_put(fixture->queue, "main", "Open", "x",
 		    1, ITEM_QUEUE, &answer));
 		assert_int_equal(answer.err.code, ERR_FULL);
-		stats_totals(fixture->queue, &books);
-		assert_true(books.archive_batches < before);
-		before = books.archive_batches;
+		stats_totals(fixture->queue, &totals);
+		assert_true(totals.archive_batches < before);
+		before = totals.archive_batches;
 	}
 	assert_true(refused > 1);
 	assert_false(is_broken(fixture->queue));
 }
 
 static void
-test_ballast_is_laid_anew_unless_whole(void **state)
+test_reserve_is_laid_anew_unless_whole(void **state)
 {
 	struct fixture *fixture = *state;
 	struct stat info;
@@ -186,7 +185,7 @@ contains(void *arg, const struct jobs_event *event)
 }
 
 static size_t
-forget(struct fixture *fixture, enum jobs_place place, const char *text)
+erase(struct fixture *fixture, enum jobs_place place, const char *text)
 {
 	struct jobs_walk job = {.cursor = {.place = place},
 	    .match = contains,
@@ -199,9 +198,9 @@ forget(struct fixture *fixture, enum jobs_place place, const char *text)
 	return job.matched;
 }
 
-/* The books of what is kept are compared at the end, as for each test. */
+/* The totals of the archive are compared at the end, as for each test. */
 static void
-test_forgotten_on_lease_and_when_kept(void **state)
+test_erased_on_lease_and_in_the_archive(void **state)
 {
 	struct fixture *fixture = *state;
 	struct queue_lease *lease;
@@ -210,10 +209,10 @@ test_forgotten_on_lease_and_when_kept(void **state)
 	assert_true(queue_test_put(
 	    fixture->queue, "main", "Open", "a", 40, ITEM_QUEUE, &answer));
 	lease = take(fixture, 1);
-	assert_int_equal(forget(fixture, JOBS_QUEUED, "\"a-3"), 11);
+	assert_int_equal(erase(fixture, JOBS_QUEUED, "\"a-3"), 11);
 	settle_all(fixture, lease, QUEUE_DELIVERED, 0);
 	queue_lease_free(fixture->queue, lease);
-	assert_int_equal(forget(fixture, JOBS_ARCHIVE, "\"a-2"), 11);
+	assert_int_equal(erase(fixture, JOBS_ARCHIVE, "\"a-2"), 11);
 	assert_int_equal(totals(fixture).delivered, 29);
 	assert_int_equal(totals(fixture).erased, 11);
 }
@@ -223,11 +222,11 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(test_lease_outlives_a_reopen),
-	    TEST(test_a_glance_outlives_a_reopen),
+	    TEST(test_a_trial_outlives_a_reopen),
 	    TEST(test_too_large_a_value_breaks_nothing),
 	    TEST(test_evicting_in_vain_ends),
-	    TEST(test_ballast_is_laid_anew_unless_whole),
-	    TEST(test_forgotten_on_lease_and_when_kept),
+	    TEST(test_reserve_is_laid_anew_unless_whole),
+	    TEST(test_erased_on_lease_and_in_the_archive),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

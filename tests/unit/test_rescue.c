@@ -45,12 +45,12 @@ rescue(struct fixture *fixture, struct seen *seen)
 }
 
 static void
-fill(struct fixture *fixture, int parcels, size_t events)
+fill(struct fixture *fixture, int batches, size_t events)
 {
 	struct answer answer;
 	char prefix[16];
 
-	for (int i = 0; i < parcels; i++) {
+	for (int i = 0; i < batches; i++) {
 		(void)snprintf(prefix, sizeof(prefix), "p%d", i);
 		assert_true(queue_test_put(fixture->queue, "main", "Open",
 		    prefix, events, ITEM_QUEUE, &answer));
@@ -124,7 +124,7 @@ test_garbage_yields_nothing(void **state)
 	for (int byte = 0; byte < 256; byte += 13) {
 		scribble(fixture, 0, byte, (size_t)info.st_size);
 		found = rescue(fixture, &seen);
-		assert_int_equal(found.parcels, 0);
+		assert_int_equal(found.batches, 0);
 	}
 	assert_int_equal(truncate(path, 0), 0);
 	found = rescue(fixture, &seen);
@@ -154,7 +154,7 @@ test_old_hours_fold_into_days(void **state)
 	    .destination = "heap",
 	    .items = &item,
 	    .count = 1};
-	struct stats_totals books;
+	struct stats_totals totals_now;
 	struct answer answer;
 	size_t lines = 0;
 	char id[16];
@@ -173,7 +173,7 @@ test_old_hours_fold_into_days(void **state)
 	/* folding comes with the first round of a committer */
 	queue_test_close(fixture->queue);
 	fixture->queue = queue_test_open(&fixture->settings);
-	fixture->destination = lane_test_open(fixture->queue, "heap");
+	fixture->destination = destination_test_open(fixture->queue, "heap");
 	item.id.data = "x";
 	item.id.len = 1;
 	for (int i = 0; i < 3; i++) {
@@ -189,9 +189,9 @@ test_old_hours_fold_into_days(void **state)
 	assert_true(stats_ledger(
 	    fixture->queue, STATS_BY_HOUR, count_line, &lines, &err));
 	assert_int_equal(lines, 2);
-	stats_totals(fixture->queue, &books);
-	assert_int_equal(books.events.queued, 49);
-	assert_int_equal(books.events.duplicates, 2);
+	stats_totals(fixture->queue, &totals_now);
+	assert_int_equal(totals_now.events.queued, 49);
+	assert_int_equal(totals_now.events.duplicates, 2);
 }
 
 int

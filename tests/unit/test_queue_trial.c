@@ -1,4 +1,4 @@
-/* Only looking at a lane: each fresh parcel once, and all of it waits. */
+/* A destination on trial: each fresh batch once, and all of it stays queued. */
 
 #include "queue_help.h"
 
@@ -15,14 +15,15 @@ put(struct queue *queue, const char *source, const char *prefix)
 
 /* How many events are handed out, each freed unsettled. */
 static size_t
-look(struct queue *queue, int64_t lane)
+look(struct queue *queue, int64_t destination)
 {
 	struct queue_lease *lease;
 	size_t events = 0;
 	struct err err;
 
 	for (;;) {
-		assert_true(queue_take(queue, lane, now_ms, &lease, &err));
+		assert_true(
+		    queue_take(queue, destination, now_ms, &lease, &err));
 		if (lease == NULL)
 			return events;
 		events += lease->count;
@@ -32,21 +33,21 @@ look(struct queue *queue, int64_t lane)
 }
 
 static void
-aside(struct queue *queue, int64_t lane)
+defer(struct queue *queue, int64_t destination)
 {
 	struct queue_verdict verdict = {
 	    .outcome = QUEUE_DEFERRED, .due_ms = now_ms - 1};
 	struct queue_lease *lease;
 	struct err err;
 
-	assert_true(queue_take(queue, lane, now_ms, &lease, &err));
+	assert_true(queue_take(queue, destination, now_ms, &lease, &err));
 	verdict.lease = lease;
 	assert_true(queue_settle(queue, &verdict, 1, now_ms, &err));
 	queue_lease_free(queue, lease);
 }
 
 static void
-test_glance(void **state)
+test_trial(void **state)
 {
 	char *dir = state_dir();
 	struct queue_settings settings = queue_test_settings(dir);
@@ -54,29 +55,30 @@ test_glance(void **state)
 	struct queue_lease *lease;
 	size_t events = 0;
 	struct err err;
-	int64_t lane;
+	int64_t destination;
 
 	(void)state;
-	lane = lane_test_open(queue, "heap");
+	destination = destination_test_open(queue, "heap");
 	put(queue, "a", "p");
-	aside(queue, lane); /* one of two */
+	defer(queue, destination); /* one of two */
 	put(queue, "b", "q");
 	put(queue, "a", "r");
-	queue_destination_trial(queue, lane);
-	assert_int_equal(look(queue, lane), 5);
-	assert_int_equal(look(queue, lane), 0);
+	queue_destination_trial(queue, destination);
+	assert_int_equal(look(queue, destination), 5);
+	assert_int_equal(look(queue, destination), 0);
 	put(queue, "a", "s");
-	assert_int_equal(look(queue, lane), 2);
-	assert_int_equal(look(queue, lane), 0);
+	assert_int_equal(look(queue, destination), 2);
+	assert_int_equal(look(queue, destination), 0);
 	assert_int_equal(stats_destination_queued(queue, "heap"), 8);
-	books_test_agree(queue);
+	ledger_test_agree(queue);
 	queue_test_close(queue);
 
 	/* without it, all is there again */
 	queue = queue_test_open(&settings);
-	lane = lane_test_open(queue, "heap");
+	destination = destination_test_open(queue, "heap");
 	for (;;) {
-		assert_true(queue_take(queue, lane, now_ms, &lease, &err));
+		assert_true(
+		    queue_take(queue, destination, now_ms, &lease, &err));
 		if (lease == NULL)
 			break;
 		for (size_t i = 0; i < lease->count; i++) {
@@ -91,7 +93,7 @@ test_glance(void **state)
 		queue_lease_free(queue, lease);
 	}
 	assert_int_equal(events, 8);
-	books_test_agree(queue);
+	ledger_test_agree(queue);
 	queue_test_close(queue);
 	state_dir_remove(dir);
 }
@@ -100,7 +102,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_glance),
+	    cmocka_unit_test(test_trial),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
-#ifndef TESTS_TOOLS_HELP_H
-#define TESTS_TOOLS_HELP_H
+#ifndef TESTS_JOBS_HELP_H
+#define TESTS_JOBS_HELP_H
 
-/* A queue that keeps what was delivered, and the operator's jobs on it. */
+/* A queue with an archive, and the operator's jobs on it. */
 
 #include "queue_fixture.h"
 
@@ -17,7 +17,7 @@ setup(void **state)
 	queue_test_close(fixture->queue);
 	fixture->settings.keep_ms = INT64_MAX / 2;
 	fixture->queue = queue_test_open(&fixture->settings);
-	fixture->destination = lane_test_open(fixture->queue, "heap");
+	fixture->destination = destination_test_open(fixture->queue, "heap");
 	return 0;
 }
 
@@ -78,7 +78,6 @@ run(struct fixture *fixture, enum jobs_place place, step_fn *step,
 	    .cursor = {.place = place},
 	    .match = text == NULL ? NULL : contains,
 	    .arg = (void *)(uintptr_t)text,
-	    .now_ms = 9000,
 	    .more = true,
 	};
 	struct err err;

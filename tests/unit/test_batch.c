@@ -1,6 +1,6 @@
-/* The form of a parcel: what goes in comes out, and nothing else does. */
+/* The packed form of a batch: what goes in comes out, and nothing else does. */
 
-#include "queue/parcel.h"
+#include "queue/batch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,25 +16,18 @@ static struct item items[ITEMS];
 static char texts[ITEMS][64];
 
 static void
-item(const void *arg, size_t n, struct item *ret_item)
-{
-	(void)arg;
-	*ret_item = items[n];
-}
-
-static void
-items_make(size_t kinds)
+items_make(size_t types)
 {
 	static char names[ITEMS][16];
 
 	for (size_t i = 0; i < ITEMS; i++) {
-		size_t kind = i % kinds;
+		size_t type = i % types;
 
 		(void)snprintf(
-		    names[kind], sizeof(names[kind]), "kind-%zu", kind);
+		    names[type], sizeof(names[type]), "type-%zu", type);
 		(void)snprintf(texts[i], sizeof(texts[i]),
 		    "{\"id\":%zu,\"text\":\"the same again\"}", i);
-		items[i] = (struct item){.type = str_text(names[kind]),
+		items[i] = (struct item){.type = str_text(names[type]),
 		    .data.data = texts[i],
 		    .data.len = i % 10 == 0 ? 0 : strlen(texts[i])};
 	}
@@ -42,11 +35,11 @@ items_make(size_t kinds)
 }
 
 static void
-parcel_is_items(const struct parcel *parcel, size_t count)
+batch_is_items(const struct batch *batch, size_t count)
 {
-	assert_int_equal(parcel->count, count);
+	assert_int_equal(batch->count, count);
 	for (size_t i = 0; i < count; i++) {
-		const struct item *got = &parcel->items[i];
+		const struct item *got = &batch->items[i];
 
 		assert_int_equal(got->type.len, items[i].type.len);
 		assert_memory_equal(
@@ -58,22 +51,23 @@ parcel_is_items(const struct parcel *parcel, size_t count)
 }
 
 static void
-round_trip(size_t kinds, size_t count)
+round_trip(size_t types, size_t count)
 {
-	struct parcel_packer *packer = parcel_packer_new();
-	struct parcel parcel;
+	struct batch_packer *packer = batch_packer_new();
+	struct batch batch;
 	struct buf frame;
 	struct err err;
 
 	assert_non_null(packer);
-	items_make(kinds);
+	items_make(types);
 	buf_init(&frame, 1 << 20);
-	assert_true(parcel_pack(packer, item, NULL, count, &frame, &err));
-	assert_true(parcel_unpack(frame.data, frame.len, &parcel, &err));
-	parcel_is_items(&parcel, count);
-	parcel_fini(&parcel);
+	assert_true(batch_pack(packer, items, count, &frame, &err));
+	assert_true(
+	    batch_unpack(str_bytes(frame.data, frame.len), &batch, &err));
+	batch_is_items(&batch, count);
+	batch_fini(&batch);
 	buf_fini(&frame);
-	parcel_packer_free(packer);
+	batch_packer_free(packer);
 }
 
 static void
@@ -83,7 +77,7 @@ test_round_trip(void **state)
 	round_trip(1, 1);
 	round_trip(1, ITEMS);
 	round_trip(5, ITEMS);
-	round_trip(ITEMS, ITEMS); /* more kinds than are searched */
+	round_trip(ITEMS, ITEMS); /* more types than are searched */
 	round_trip(1, 0);
 }
 
@@ -92,8 +86,8 @@ test_round_trip(void **state)
 static void
 test_any_flipped_bit_is_seen(void **state)
 {
-	struct parcel_packer *packer = parcel_packer_new();
-	struct parcel parcel;
+	struct batch_packer *packer = batch_packer_new();
+	struct batch batch;
 	struct buf frame;
 	size_t harmless = 0;
 	struct err err;
@@ -102,12 +96,13 @@ test_any_flipped_bit_is_seen(void **state)
 	assert_non_null(packer);
 	items_make(3);
 	buf_init(&frame, 1 << 20);
-	assert_true(parcel_pack(packer, item, NULL, 20, &frame, &err));
+	assert_true(batch_pack(packer, items, 20, &frame, &err));
 	for (size_t bit = 0; bit < frame.len * 8; bit++) {
 		frame.data[bit / 8] ^= (char)(1 << (bit % 8));
-		if (parcel_unpack(frame.data, frame.len, &parcel, &err)) {
-			parcel_is_items(&parcel, 20);
-			parcel_fini(&parcel);
+		if (batch_unpack(
+			str_bytes(frame.data, frame.len), &batch, &err)) {
+			batch_is_items(&batch, 20);
+			batch_fini(&batch);
 			harmless++;
 		} else {
 			assert_int_equal(err.code, ERR_DAMAGED);
@@ -115,13 +110,14 @@ test_any_flipped_bit_is_seen(void **state)
 		frame.data[bit / 8] ^= (char)(1 << (bit % 8));
 	}
 	for (size_t len = 0; len < frame.len; len++)
-		assert_false(parcel_unpack(frame.data, len, &parcel, &err));
+		assert_false(
+		    batch_unpack(str_bytes(frame.data, len), &batch, &err));
 	assert_true(harmless < frame.len / 8);
 	buf_fini(&frame);
-	parcel_packer_free(packer);
+	batch_packer_free(packer);
 }
 
-/* A frame whose checksum is right and whose content is not a parcel. */
+/* A frame whose checksum is right and whose content is not a batch. */
 static void
 test_wrong_form_is_seen(void **state)
 {
@@ -131,9 +127,9 @@ test_wrong_form_is_seen(void **state)
 	} rows[] = {
 	    {"", 0},
 	    {"\x02", 1},		      /* another format */
-	    {"\x01\x01", 2},		      /* a kind is missing */
-	    {"\x01\x01\x05xy", 5},	      /* a kind is short */
-	    {"\x01\x01\x01x\x01\x01\x00", 7}, /* no such kind */
+	    {"\x01\x01", 2},		      /* a type is missing */
+	    {"\x01\x01\x05xy", 5},	      /* a type is short */
+	    {"\x01\x01\x01x\x01\x01\x00", 7}, /* no such type */
 	    {"\x01\x01\x01x\x01\x00\x05"
 	     "ab",
 		9}, /* data is short */
@@ -143,8 +139,8 @@ test_wrong_form_is_seen(void **state)
 	    {"\x01\x00\xff\xff\xff\xff\x0f", 7}, /* too many events */
 	    {"\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 11},
 	};
-	struct parcel_packer *packer = parcel_packer_new();
-	struct parcel parcel;
+	struct batch_packer *packer = batch_packer_new();
+	struct batch batch;
 	struct buf frame;
 	struct err err;
 
@@ -152,14 +148,14 @@ test_wrong_form_is_seen(void **state)
 	assert_non_null(packer);
 	buf_init(&frame, 1 << 20);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		assert_true(parcel_pack_bytes(
-		    packer, rows[i].bytes, rows[i].len, &frame, &err));
-		assert_false(
-		    parcel_unpack(frame.data, frame.len, &parcel, &err));
+		assert_true(batch_pack_bytes(packer,
+		    str_bytes(rows[i].bytes, rows[i].len), &frame, &err));
+		assert_false(batch_unpack(
+		    str_bytes(frame.data, frame.len), &batch, &err));
 		assert_int_equal(err.code, ERR_DAMAGED);
 	}
 	buf_fini(&frame);
-	parcel_packer_free(packer);
+	batch_packer_free(packer);
 }
 
 int

@@ -1,10 +1,10 @@
 /*
- * Forgetting a person: in every place, on lease, and without a trace.
+ * Erasing a person: in every place, on lease, and without a trace.
  */
 
-#include "tools_help.h"
+#include "jobs_help.h"
 
-#include "queue/inside.h"
+#include "queue/core.h"
 
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -12,15 +12,15 @@
 #include <zstd.h>
 
 static void
-test_forget_in_every_place(void **state)
+test_erased_in_every_place(void **state)
 {
 	struct fixture *fixture = *state;
 
-	put(fixture, "kept", 20, ITEM_QUEUE);
+	put(fixture, "old", 20, ITEM_QUEUE);
 	assert_int_equal(deliver(fixture), 20);
 	put(fixture, "wait", 20, ITEM_QUEUE);
 	put(fixture, "lone-3", 1, ITEM_QUEUE);
-	put(fixture, "grave", 20, ITEM_DEAD);
+	put(fixture, "dead", 20, ITEM_DEAD);
 	assert_int_equal(
 	    run(fixture, JOBS_QUEUED, jobs_erase, "-3").matched, 2);
 	assert_int_equal(
@@ -29,7 +29,7 @@ test_forget_in_every_place(void **state)
 	    run(fixture, JOBS_DEAD, jobs_erase, "-3\"").matched, 1);
 	assert_int_equal(totals(fixture).erased, 3);
 	assert_int_equal(totals(fixture).delivered, 20);
-	books_test_agree(fixture->queue);
+	ledger_test_agree(fixture->queue);
 	assert_int_equal(run(fixture, JOBS_QUEUED, jobs_scan, "-3").matched, 0);
 	assert_int_equal(
 	    run(fixture, JOBS_ARCHIVE, jobs_scan, "-3\"").matched, 0);
@@ -38,7 +38,7 @@ test_forget_in_every_place(void **state)
 }
 
 static void
-test_forget_on_lease(void **state)
+test_erased_on_lease(void **state)
 {
 	struct fixture *fixture = *state;
 	struct queue_verdict verdicts[3];
@@ -50,8 +50,8 @@ test_forget_on_lease(void **state)
 	    fixture->queue, fixture->destination, 9000, &lease, &err));
 	assert_int_equal(
 	    run(fixture, JOBS_QUEUED, jobs_erase, "a-1").matched, 1);
-	/* what its holder says of the erased one does not count, and does
-	 * not bring it back */
+	/* a verdict on the erased event does not count, and does not bring
+	 * it back */
 	verdicts[0] = (struct queue_verdict){
 	    .lease = lease, .event = 0, .outcome = QUEUE_DELIVERED};
 	verdicts[1] = (struct queue_verdict){
@@ -121,7 +121,7 @@ test_vacuum_leaves_no_trace(void **state)
 	struct err err;
 
 	put(fixture, "victim", 40, ITEM_QUEUE);
-	put(fixture, "victim-grave", 4, ITEM_DEAD);
+	put(fixture, "victim-dead", 4, ITEM_DEAD);
 	put(fixture, "stays", 40, ITEM_QUEUE);
 	assert_int_equal(deliver(fixture), 80);
 	put(fixture, "victim-waits", 4, ITEM_QUEUE);
@@ -139,16 +139,14 @@ body_is(void *arg, const struct jobs_unreadable *body)
 {
 	const char *text = arg;
 
-	return body->len == strlen(text) &&
-	       memcmp(body->data, text, body->len) == 0;
+	return str_equal_text(body->data, text);
 }
 
 static void
 body_keep(struct fixture *fixture, const char *text)
 {
 	struct queue_unreadable body = {.source = "main",
-	    .data = text,
-	    .len = strlen(text),
+	    .data = str_text(text),
 	    .encoding = "",
 	    .reason = "offset 0"};
 	struct answer answer;
@@ -160,11 +158,11 @@ body_keep(struct fixture *fixture, const char *text)
 	assert_true(answer_wait(&answer));
 }
 
-/* Delete those that `fn` means; says how many there are then. */
+/* Delete those that `fn` chooses; returns how many are left. */
 static int64_t
 bodies_delete(struct fixture *fixture, jobs_unreadable_fn *fn, void *arg)
 {
-	struct stats_totals books;
+	struct stats_totals totals;
 	int64_t last = 0;
 	struct err err;
 
@@ -172,8 +170,8 @@ bodies_delete(struct fixture *fixture, jobs_unreadable_fn *fn, void *arg)
 		assert_true(jobs_unreadable_next(
 		    fixture->queue, last, fn, arg, true, &last, &err));
 	} while (last != 0);
-	stats_totals(fixture->queue, &books);
-	return books.unreadable;
+	stats_totals(fixture->queue, &totals);
+	return totals.unreadable;
 }
 
 static void
@@ -181,14 +179,14 @@ test_bodies(void **state)
 {
 	struct fixture *fixture = *state;
 	char meant[] = "not json one";
-	struct stats_totals books;
+	struct stats_totals totals;
 
 	body_keep(fixture, meant);
 	body_keep(fixture, "not json two");
 	assert_int_equal(bodies_delete(fixture, body_is, meant), 1);
 	reopen(fixture);
-	stats_totals(fixture->queue, &books);
-	assert_int_equal(books.unreadable_removed, 1);
+	stats_totals(fixture->queue, &totals);
+	assert_int_equal(totals.unreadable_removed, 1);
 }
 
 static bool
@@ -247,54 +245,53 @@ test_damaged_body_is_passed_over(void **state)
 	assert_int_equal(check.faults, 1);
 }
 
-/* Move every parcel where its ticket does not look for it, or back. */
+/* Move every batch to where its delivery row does not look for it, or back. */
 static void
-parcels_move(struct fixture *fixture, const char *sql)
+batches_move(struct fixture *fixture, const char *sql)
 {
-	lock_hold(&fixture->queue->held);
+	fair_lock_hold(&fixture->queue->lock);
 	assert_int_equal(
-	    sqlite3_exec(fixture->queue->store.db, sql, NULL, NULL, NULL),
+	    sqlite3_exec(fixture->queue->db.sqlite, sql, NULL, NULL, NULL),
 	    SQLITE_OK);
-	lock_drop(&fixture->queue->held);
+	fair_lock_drop(&fixture->queue->lock);
 }
 
-/* A person in a parcel that was set aside, and reads well again. */
+/* A person in a batch that was quarantined and can be read again. */
 static void
-test_what_was_set_aside_is_forgotten_too(void **state)
+test_quarantined_batch_is_erased_too(void **state)
 {
 	struct fixture *fixture = *state;
-	struct jobs_erasing forgetting;
+	struct jobs_erasing erasing;
 	struct err err;
 
 	put(fixture, "victim", 2, ITEM_QUEUE);
-	parcels_move(fixture, "UPDATE batch SET seq=seq+1000");
+	batches_move(fixture, "UPDATE batch SET seq=seq+1000");
 	assert_int_equal(deliver(fixture), 0);
-	parcels_move(fixture, "UPDATE batch SET seq=seq-1000");
-	assert_true(jobs_erase_begin(fixture->queue, &forgetting, &err));
+	batches_move(fixture, "UPDATE batch SET seq=seq-1000");
+	assert_true(jobs_erase_begin(fixture->queue, &erasing, &err));
 	assert_int_equal(
 	    run(fixture, JOBS_QUEUED, jobs_erase, "victim").matched, 2);
-	assert_int_equal(jobs_erase_missed(fixture->queue, &forgetting), 0);
+	assert_int_equal(jobs_erase_missed(fixture->queue, &erasing), 0);
 	assert_int_equal(deliver(fixture), 0);
 	assert_int_equal(totals(fixture).erased, 2);
 }
 
-/* And in one that is set aside while the job is at work: told, not passed
- * over in silence. */
+/* And in one that is quarantined during the job: the job reports it. */
 static void
-test_what_is_set_aside_meanwhile_is_missed(void **state)
+test_batch_quarantined_meanwhile_is_reported(void **state)
 {
 	struct fixture *fixture = *state;
-	struct jobs_erasing forgetting;
+	struct jobs_erasing erasing;
 	struct err err;
 
 	put(fixture, "victim", 2, ITEM_QUEUE);
-	assert_true(jobs_erase_begin(fixture->queue, &forgetting, &err));
-	parcels_move(fixture, "UPDATE batch SET seq=seq+1000");
+	assert_true(jobs_erase_begin(fixture->queue, &erasing, &err));
+	batches_move(fixture, "UPDATE batch SET seq=seq+1000");
 	assert_int_equal(deliver(fixture), 0);
 	assert_int_equal(
 	    run(fixture, JOBS_QUEUED, jobs_erase, "victim").matched, 0);
-	assert_int_equal(jobs_erase_missed(fixture->queue, &forgetting), 1);
-	parcels_move(fixture, "UPDATE batch SET seq=seq-1000");
+	assert_int_equal(jobs_erase_missed(fixture->queue, &erasing), 1);
+	batches_move(fixture, "UPDATE batch SET seq=seq-1000");
 }
 
 static void
@@ -302,8 +299,7 @@ erasure_ask(struct fixture *fixture, const char *id)
 {
 	struct queue_verdict verdict = {.outcome = QUEUE_DROPPED,
 	    .reason = "asked",
-	    .erase = "victim",
-	    .erase_len = 6};
+	    .erase = STR("victim")};
 	struct queue_lease *lease;
 	struct err err;
 
@@ -339,26 +335,26 @@ erasures_open(struct fixture *fixture)
 	return count;
 }
 
-/* Who asks while a job is at work may have had events since: not done. */
+/* A person who asks again during a job may have had events since: not done. */
 static void
-test_who_asks_again_meanwhile_stays_listed(void **state)
+test_a_repeated_request_stays_listed(void **state)
 {
 	const char *const victim = "victim";
 	struct fixture *fixture = *state;
-	struct jobs_erasing forgetting;
+	struct jobs_erasing erasing;
 	struct err err;
 
 	erasure_ask(fixture, "first");
-	assert_true(jobs_erase_begin(fixture->queue, &forgetting, &err));
+	assert_true(jobs_erase_begin(fixture->queue, &erasing, &err));
 	erasure_ask(fixture, "second");
 	for (int64_t erased_ms = 0; erased_ms < 2; erased_ms++) {
 		assert_true(jobs_erasures_done(fixture->queue, &victim, 1,
-		    forgetting.last_erasure, erased_ms, &err));
+		    erasing.last_erasure, erased_ms, &err));
 		assert_int_equal(erasures_open(fixture), 1);
 	}
-	assert_true(jobs_erase_begin(fixture->queue, &forgetting, &err));
+	assert_true(jobs_erase_begin(fixture->queue, &erasing, &err));
 	assert_true(jobs_erasures_done(
-	    fixture->queue, &victim, 1, forgetting.last_erasure, 9001, &err));
+	    fixture->queue, &victim, 1, erasing.last_erasure, 9001, &err));
 	assert_int_equal(erasures_open(fixture), 0);
 }
 
@@ -366,14 +362,14 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_forget_in_every_place),
-	    TEST(test_forget_on_lease),
+	    TEST(test_erased_in_every_place),
+	    TEST(test_erased_on_lease),
 	    TEST(test_vacuum_leaves_no_trace),
 	    TEST(test_bodies),
 	    TEST(test_damaged_body_is_passed_over),
-	    TEST(test_what_was_set_aside_is_forgotten_too),
-	    TEST(test_what_is_set_aside_meanwhile_is_missed),
-	    TEST(test_who_asks_again_meanwhile_stays_listed),
+	    TEST(test_quarantined_batch_is_erased_too),
+	    TEST(test_batch_quarantined_meanwhile_is_reported),
+	    TEST(test_a_repeated_request_stays_listed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

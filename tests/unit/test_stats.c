@@ -1,47 +1,47 @@
 /*
- * What the queue keeps beside the queued: the dead, the dropped, the
- * delivered, notes, erasures, and what a lane must remember.
+ * The operator's look-ups: dead letters, drops, the archive, drift, erasures,
+ * the oldest; and what a destination must remember.
  */
 
 #include "queue_fixture.h"
 
 struct found {
 	size_t count;
-	char reason[32], words[32], data[64], sent[32];
+	char reason[32], answer[32], data[64], sent[32];
 	int status;
 };
 
 static bool
-note_buried(void *arg, const struct stats_dead *dead)
+note_dead(void *arg, const struct stats_dead *dead)
 {
 	struct found *found = arg;
 
 	found->count++;
 	(void)snprintf(
 	    found->reason, sizeof(found->reason), "%s", dead->reason);
-	(void)snprintf(found->words, sizeof(found->words), "%.*s",
-	    (int)dead->words_len, dead->words);
+	(void)snprintf(found->answer, sizeof(found->answer), "%.*s",
+	    (int)dead->answer.len, dead->answer.data);
 	(void)snprintf(found->sent, sizeof(found->sent), "%.*s",
-	    (int)dead->sent_len, dead->sent);
+	    (int)dead->sent.len, dead->sent.data);
 	(void)snprintf(found->data, sizeof(found->data), "%.*s",
-	    (int)dead->data_len, dead->data);
+	    (int)dead->data.len, dead->data.data);
 	found->status = dead->status;
 	return true;
 }
 
 static bool
-note_drop(void *arg, const char *rule, const char *kind, int64_t count)
+note_drop(void *arg, const char *rule, const char *type, int64_t count)
 {
 	struct found *found = arg;
 
 	found->count += (size_t)count;
 	(void)snprintf(
-	    found->reason, sizeof(found->reason), "%s %s", rule, kind);
+	    found->reason, sizeof(found->reason), "%s %s", rule, type);
 	return true;
 }
 
 static void
-test_buried_and_dropped(void **state)
+test_dead_and_dropped(void **state)
 {
 	struct fixture *fixture = *state;
 	struct found found = {.count = 0};
@@ -56,8 +56,7 @@ test_buried_and_dropped(void **state)
 	    fixture->queue, "main", "Open", "x", 4, ITEM_DROP, &answer));
 	assert_int_equal(answer.receipt.dropped, 4);
 	assert_null(take(fixture, 1));
-	assert_true(
-	    stats_dead(fixture->queue, 0, 10, note_buried, &found, &err));
+	assert_true(stats_dead(fixture->queue, 0, 10, note_dead, &found, &err));
 	assert_int_equal(found.count, 1);
 	assert_string_equal(found.reason, "because");
 	assert_string_equal(found.data, "{\"id\":\"bad-0\",\"kind\":\"\"}");
@@ -72,10 +71,9 @@ test_buried_and_dropped(void **state)
 	settle_all(fixture, lease, QUEUE_DEAD, 0);
 	queue_lease_free(fixture->queue, lease);
 	found.count = 0;
-	assert_true(
-	    stats_dead(fixture->queue, 1, 10, note_buried, &found, &err));
+	assert_true(stats_dead(fixture->queue, 1, 10, note_dead, &found, &err));
 	assert_int_equal(found.count, 1);
-	assert_string_equal(found.words, "no");
+	assert_string_equal(found.answer, "no");
 	assert_string_equal(found.sent, "{}");
 	assert_int_equal(found.status, 400);
 	assert_int_equal(totals(fixture).dead, 2);
@@ -83,22 +81,22 @@ test_buried_and_dropped(void **state)
 }
 
 static void
-test_lane_remembers(void **state)
+test_destination_remembers(void **state)
 {
 	struct fixture *fixture = *state;
 	struct queue_stop_state rest = {.sends = "log", .sends_len = 3};
-	struct queue_destination lane;
+	struct queue_destination destination;
 	struct err err;
 
 	assert_true(queue_destination_post(
 	    fixture->queue, fixture->destination, 777, "doubt", 5, &err));
 	assert_true(
-	    queue_destination_open(fixture->queue, "heap", &lane, &err));
-	assert_int_equal(lane.last_post_ms, 777);
-	assert_int_equal(lane.clean_ms, 0); /* as after a crash */
-	assert_int_equal(lane.doubt_len, 5);
-	assert_memory_equal(lane.doubt, "doubt", 5);
-	queue_destination_fini(&lane);
+	    queue_destination_open(fixture->queue, "heap", &destination, &err));
+	assert_int_equal(destination.last_post_ms, 777);
+	assert_int_equal(destination.clean_ms, 0); /* as after a crash */
+	assert_int_equal(destination.doubt_len, 5);
+	assert_memory_equal(destination.doubt, "doubt", 5);
+	queue_destination_fini(&destination);
 	assert_true(queue_destination_stop(
 	    fixture->queue, fixture->destination, 888, &rest, &err));
 	assert_true(
@@ -110,13 +108,13 @@ test_lane_remembers(void **state)
 	assert_true(queue_destination_stop(
 	    fixture->queue, fixture->destination, 888, &rest, &err));
 	assert_true(
-	    queue_destination_open(fixture->queue, "heap", &lane, &err));
-	assert_int_equal(lane.clean_ms, 888);
-	assert_int_equal(lane.sends_len, 3);
-	assert_memory_equal(lane.sends, "log", 3);
-	assert_int_equal(lane.doubt_len, 0);
-	assert_true(lane.paused);
-	queue_destination_fini(&lane);
+	    queue_destination_open(fixture->queue, "heap", &destination, &err));
+	assert_int_equal(destination.clean_ms, 888);
+	assert_int_equal(destination.sends_len, 3);
+	assert_memory_equal(destination.sends, "log", 3);
+	assert_int_equal(destination.doubt_len, 0);
+	assert_true(destination.paused);
+	queue_destination_fini(&destination);
 }
 
 static void
@@ -136,11 +134,11 @@ test_oldest(void **state)
 }
 
 static void
-test_delivered_is_kept_and_evicted(void **state)
+test_delivered_is_archived_and_evicted(void **state)
 {
 	struct fixture *fixture = *state;
 	struct queue_lease *lease;
-	struct stats_totals books;
+	struct stats_totals totals;
 	struct answer answer;
 	struct queue_verdict verdicts[2];
 	struct err err;
@@ -148,11 +146,11 @@ test_delivered_is_kept_and_evicted(void **state)
 	queue_test_close(fixture->queue);
 	fixture->settings.keep_ms = INT64_MAX / 2;
 	fixture->queue = queue_test_open(&fixture->settings);
-	fixture->destination = lane_test_open(fixture->queue, "heap");
+	fixture->destination = destination_test_open(fixture->queue, "heap");
 	assert_true(queue_test_put(
 	    fixture->queue, "main", "Open", "a", 2, ITEM_QUEUE, &answer));
 	lease = take(fixture, 1);
-	/* in two steps, one of them dropped: still kept, for the other */
+	/* in two steps, one of them dropped: archived, for the other */
 	verdicts[0] = (struct queue_verdict){
 	    .lease = lease, .event = 0, .outcome = QUEUE_DELIVERED};
 	verdicts[1] = (struct queue_verdict){.lease = lease,
@@ -162,39 +160,39 @@ test_delivered_is_kept_and_evicted(void **state)
 	assert_true(queue_settle(fixture->queue, &verdicts[0], 1, 5000, &err));
 	assert_true(queue_settle(fixture->queue, &verdicts[1], 1, 5000, &err));
 	queue_lease_free(fixture->queue, lease);
-	stats_totals(fixture->queue, &books);
-	assert_int_equal(books.archive_batches, 1);
-	assert_true(books.archive_bytes > 0);
-	books_test_agree(fixture->queue);
+	stats_totals(fixture->queue, &totals);
+	assert_int_equal(totals.archive_batches, 1);
+	assert_true(totals.archive_bytes > 0);
+	ledger_test_agree(fixture->queue);
 
 	/* its time was over long ago: it goes by itself */
 	queue_test_close(fixture->queue);
 	fixture->settings.keep_ms = 1000;
 	fixture->queue = queue_test_open(&fixture->settings);
-	for (int tries = 0; tries < 1000 && books.archive_batches > 0;
+	for (int tries = 0; tries < 1000 && totals.archive_batches > 0;
 	     tries++) {
 		(void)usleep(10000);
-		stats_totals(fixture->queue, &books);
+		stats_totals(fixture->queue, &totals);
 	}
-	assert_int_equal(books.archive_batches, 0);
-	assert_int_equal(books.archive_bytes, 0);
+	assert_int_equal(totals.archive_batches, 0);
+	assert_int_equal(totals.archive_bytes, 0);
 }
 
 static void
-test_kept_goes_before_a_put_is_refused(void **state)
+test_archive_goes_before_a_put_is_refused(void **state)
 {
 	struct fixture *fixture = *state;
 	struct queue_lease *lease;
-	struct stats_totals books;
+	struct stats_totals totals;
 	struct answer answer;
 	char prefix[16];
-	int full = 0; /* rounds since something kept was let go */
+	int full = 0; /* rounds since something was evicted */
 
 	queue_test_close(fixture->queue);
 	fixture->settings.keep_ms = INT64_MAX / 2;
 	fixture->settings.max_bytes = 60 * 8192;
 	fixture->queue = queue_test_open(&fixture->settings);
-	fixture->destination = lane_test_open(fixture->queue, "heap");
+	fixture->destination = destination_test_open(fixture->queue, "heap");
 	for (int n = 0; n < 5000 && full < 200; n++) {
 		(void)snprintf(prefix, sizeof(prefix), "p%d", n);
 		assert_true(queue_test_put(fixture->queue, "main", "Open",
@@ -202,17 +200,17 @@ test_kept_goes_before_a_put_is_refused(void **state)
 		lease = take(fixture, 1);
 		settle_all(fixture, lease, QUEUE_DELIVERED, 0);
 		queue_lease_free(fixture->queue, lease);
-		stats_totals(fixture->queue, &books);
-		if (books.archive_batches <= n)
+		stats_totals(fixture->queue, &totals);
+		if (totals.archive_batches <= n)
 			full++;
 	}
 	/* the bound was met, and nothing was refused */
 	assert_int_equal(full, 200);
-	assert_true(books.live_bytes <= fixture->settings.max_bytes + 65536);
+	assert_true(totals.live_bytes <= fixture->settings.max_bytes + 65536);
 }
 
 static bool
-note_note(void *arg, const char *text, int64_t events, int64_t first_ms,
+note_drift(void *arg, const char *text, int64_t events, int64_t first_ms,
     int64_t last_ms)
 {
 	struct found *found = arg;
@@ -226,15 +224,15 @@ note_note(void *arg, const char *text, int64_t events, int64_t first_ms,
 }
 
 static void
-test_notes_are_counted(void **state)
+test_drift_is_counted(void **state)
 {
 	struct fixture *fixture = *state;
-	struct queue_drift note = {.text = "unknown type", .events = 3};
+	struct queue_drift drift = {.text = "unknown type", .events = 3};
 	struct queue_batch batch = {.source = "main",
 	    .destination = "heap",
 	    .now_ms = 100,
-	    .notes = &note,
-	    .note_count = 1};
+	    .drift = &drift,
+	    .drift_count = 1};
 	struct found found = {.count = 0};
 	struct answer answer;
 	struct err err;
@@ -243,14 +241,14 @@ test_notes_are_counted(void **state)
 	assert_true(
 	    queue_put(fixture->queue, &batch, answer_done, &answer, &err));
 	assert_true(answer_wait(&answer));
-	assert_true(note.first);
+	assert_true(drift.first);
 	batch.now_ms = 200;
 	answer_init(&answer);
 	assert_true(
 	    queue_put(fixture->queue, &batch, answer_done, &answer, &err));
 	assert_true(answer_wait(&answer));
-	assert_false(note.first);
-	assert_true(stats_drift(fixture->queue, note_note, &found, &err));
+	assert_false(drift.first);
+	assert_true(stats_drift(fixture->queue, note_drift, &found, &err));
 	assert_int_equal(found.count, 1);
 	assert_int_equal(found.status, 6);
 	assert_string_equal(found.reason, "unknown type");
@@ -289,8 +287,7 @@ test_erasures_are_listed_once(void **state)
 		    .event = i,
 		    .outcome = QUEUE_DROPPED,
 		    .reason = "erasure request",
-		    .erase = "5f1c",
-		    .erase_len = 4};
+		    .erase = STR("5f1c")};
 	assert_true(queue_settle(fixture->queue, verdicts, 2, 5000, &err));
 	queue_lease_free(fixture->queue, lease);
 	assert_true(
@@ -356,12 +353,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_buried_and_dropped),
-	    TEST(test_lane_remembers),
+	    TEST(test_dead_and_dropped),
+	    TEST(test_destination_remembers),
 	    TEST(test_oldest),
-	    TEST(test_delivered_is_kept_and_evicted),
-	    TEST(test_kept_goes_before_a_put_is_refused),
-	    TEST(test_notes_are_counted),
+	    TEST(test_delivered_is_archived_and_evicted),
+	    TEST(test_archive_goes_before_a_put_is_refused),
+	    TEST(test_drift_is_counted),
 	    TEST(test_erasures_are_listed_once),
 	    TEST(test_top),
 	};

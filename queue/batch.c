@@ -1,0 +1,331 @@
+#include "queue/batch.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+#include <zstd_errors.h>
+
+enum {
+	BATCH_FORMAT = 1,
+	BATCH_HASH_LOG = 12, /* its table, at home in a first level cache: an
+			      * eighth quicker, and 3 bytes an event larger */
+	BATCH_LEVEL = 1,     /* of zstd: the fastest of the dense ones */
+	BATCH_TYPES_SEARCHED = 32, /* beyond it a type may be listed twice */
+	BATCH_RAW_KEPT = 1 << 20,  /* a larger work buffer is given back */
+};
+
+/* More than the bodies that a server can be set to take. */
+static const size_t batch_raw_most = (size_t)2 << 30;
+
+struct batch_packer {
+	ZSTD_CCtx *zstd;
+	struct buf raw;
+	struct buf table;
+	struct str *types;
+	size_t type_count, type_cap;
+};
+
+struct batch_packer *
+batch_packer_new(void)
+{
+	struct batch_packer *packer = calloc(1, sizeof(*packer));
+
+	if (packer == NULL)
+		return NULL;
+	buf_init(&packer->raw, batch_raw_most);
+	buf_init(&packer->table, batch_raw_most);
+	packer->zstd = ZSTD_createCCtx();
+	if (packer->zstd == NULL ||
+	    ZSTD_isError(ZSTD_CCtx_setParameter(
+		packer->zstd, ZSTD_c_compressionLevel, BATCH_LEVEL)) ||
+	    ZSTD_isError(ZSTD_CCtx_setParameter(
+		packer->zstd, ZSTD_c_hashLog, BATCH_HASH_LOG)) ||
+	    ZSTD_isError(
+		ZSTD_CCtx_setParameter(packer->zstd, ZSTD_c_checksumFlag, 1))) {
+		batch_packer_free(packer);
+		return NULL;
+	}
+	return packer;
+}
+
+void
+batch_packer_free(struct batch_packer *packer)
+{
+	if (packer == NULL)
+		return;
+	(void)ZSTD_freeCCtx(packer->zstd);
+	buf_fini(&packer->raw);
+	buf_fini(&packer->table);
+	free(packer->types);
+	free(packer);
+}
+
+/* ---- packing ---- */
+
+static void
+batch_number_write(struct buf *buf, uint64_t number)
+{
+	unsigned char bytes[10];
+	size_t len = 0;
+
+	do {
+		bytes[len] = number & 0x7f;
+		number >>= 7;
+		if (number != 0)
+			bytes[len] |= 0x80;
+		len++;
+	} while (number != 0);
+	(void)buf_append(buf, bytes, len);
+}
+
+/* The position of a type among those listed so far; lists it if need be. */
+static bool
+batch_type_find(
+    struct batch_packer *packer, struct str type, size_t *ret_position)
+{
+	size_t from = 0;
+
+	if (packer->type_count > BATCH_TYPES_SEARCHED)
+		from = packer->type_count - BATCH_TYPES_SEARCHED;
+	for (size_t i = packer->type_count; i > from; i--) {
+		if (str_equal(packer->types[i - 1], type)) {
+			*ret_position = i - 1;
+			return true;
+		}
+	}
+	if (packer->type_count == packer->type_cap) {
+		size_t cap = packer->type_cap == 0 ? 8 : packer->type_cap * 2;
+		struct str *types =
+		    realloc(packer->types, cap * sizeof(*types));
+
+		if (types == NULL)
+			return false;
+		packer->types = types;
+		packer->type_cap = cap;
+	}
+	packer->types[packer->type_count] = type;
+	*ret_position = packer->type_count++;
+	return true;
+}
+
+/* Lay out the uncompressed form in packer->raw. */
+static bool
+batch_layout(struct batch_packer *packer, const struct item *items,
+    size_t count, struct err *reterr)
+{
+	struct buf *raw = &packer->raw, *table = &packer->table;
+	size_t type;
+
+	buf_reset(raw);
+	buf_reset(table);
+	packer->type_count = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (!batch_type_find(packer, items[i].type, &type))
+			return err_set_nomem(reterr);
+		batch_number_write(table, type);
+		batch_number_write(table, items[i].data.len);
+	}
+	batch_number_write(raw, BATCH_FORMAT);
+	batch_number_write(raw, packer->type_count);
+	for (size_t i = 0; i < packer->type_count; i++) {
+		batch_number_write(raw, packer->types[i].len);
+		(void)buf_append(
+		    raw, packer->types[i].data, packer->types[i].len);
+	}
+	batch_number_write(raw, count);
+	(void)buf_append(raw, table->data, table->len);
+	for (size_t i = 0; i < count; i++)
+		(void)buf_append(raw, items[i].data.data, items[i].data.len);
+	return buf_ok(table, reterr) && buf_ok(raw, reterr);
+}
+
+bool
+batch_pack_bytes(struct batch_packer *packer, struct str bytes, struct buf *out,
+    struct err *reterr)
+{
+	size_t size;
+
+	buf_reset(out);
+	if (!buf_reserve(out, ZSTD_compressBound(bytes.len)))
+		return buf_ok(out, reterr);
+	size = ZSTD_compress2(
+	    packer->zstd, out->data, out->cap, bytes.data, bytes.len);
+	if (ZSTD_isError(size))
+		return err_set(reterr, ERR_NOMEM, "compressing: %s",
+		    ZSTD_getErrorName(size));
+	out->len = size;
+	return true;
+}
+
+bool
+batch_pack(struct batch_packer *packer, const struct item *items, size_t count,
+    struct buf *out, struct err *reterr)
+{
+	bool ok;
+
+	ok = batch_layout(packer, items, count, reterr) &&
+	     batch_pack_bytes(packer,
+		 str_bytes(packer->raw.data, packer->raw.len), out, reterr);
+	if (packer->raw.cap > BATCH_RAW_KEPT)
+		buf_fini(&packer->raw);
+	return ok;
+}
+
+/* ---- unpacking ---- */
+
+struct batch_reader {
+	const unsigned char *at, *end;
+};
+
+static bool
+batch_number_read(
+    struct batch_reader *reader, uint64_t most, uint64_t *ret_number)
+{
+	uint64_t number = 0;
+
+	for (unsigned shift = 0; shift < 63; shift += 7) {
+		unsigned char byte;
+
+		if (reader->at == reader->end)
+			return false;
+		byte = *reader->at++;
+		number |= (uint64_t)(byte & 0x7f) << shift;
+		if ((byte & 0x80) == 0) {
+			*ret_number = number;
+			return number <= most;
+		}
+	}
+	return false;
+}
+
+/* The bytes that follow, or NULL if there are not that many. */
+static const char *
+batch_bytes_read(struct batch_reader *reader, size_t len)
+{
+	const char *bytes = (const char *)reader->at;
+
+	if (len > (size_t)(reader->end - reader->at))
+		return NULL;
+	reader->at += len;
+	return bytes;
+}
+
+/* The readers are false for a wrong form and leave *reterr alone, which the
+ * caller has filled; no memory is another matter: nothing is damaged. */
+static bool
+batch_types_read(struct batch_reader *reader, struct str **ret_types,
+    size_t *ret_count, struct err *reterr)
+{
+	size_t left = (size_t)(reader->end - reader->at);
+	uint64_t number, count;
+	struct str *types;
+
+	if (!batch_number_read(reader, BATCH_FORMAT, &number) ||
+	    number != BATCH_FORMAT || !batch_number_read(reader, left, &count))
+		return false;
+	types = calloc(count + 1, sizeof(*types));
+	if (types == NULL)
+		return err_set_nomem(reterr);
+	*ret_types = types;
+	*ret_count = count;
+	for (size_t i = 0; i < count; i++) {
+		if (!batch_number_read(reader, left, &number))
+			return false;
+		types[i] = str_bytes(batch_bytes_read(reader, number), number);
+		if (types[i].data == NULL)
+			return false;
+	}
+	return true;
+}
+
+static bool
+batch_items_read(struct batch_reader *reader, const struct str *types,
+    size_t type_count, struct batch *batch, struct err *reterr)
+{
+	size_t left = (size_t)(reader->end - reader->at);
+	uint64_t type, len, count;
+
+	if (!batch_number_read(reader, left / 2, &count))
+		return false;
+	batch->items = calloc(count + 1, sizeof(*batch->items));
+	if (batch->items == NULL)
+		return err_set_nomem(reterr);
+	for (size_t i = 0; i < count; i++) {
+		if (!batch_number_read(reader, left, &type) ||
+		    type >= type_count ||
+		    !batch_number_read(reader, left, &len))
+			return false;
+		batch->items[i].type = types[type];
+		batch->items[i].data.len = len;
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct str *data = &batch->items[i].data;
+
+		data->data = batch_bytes_read(reader, data->len);
+		if (data->data == NULL)
+			return false;
+	}
+	batch->count = count;
+	return reader->at == reader->end;
+}
+
+bool
+batch_unpack_bytes(
+    struct str frame, char **ret_bytes, size_t *ret_len, struct err *reterr)
+{
+	unsigned long long size =
+	    ZSTD_getFrameContentSize(frame.data, frame.len);
+	size_t got;
+
+	if (size == ZSTD_CONTENTSIZE_ERROR ||
+	    size == ZSTD_CONTENTSIZE_UNKNOWN || size > batch_raw_most)
+		return err_set(reterr, ERR_DAMAGED, "not a compressed batch");
+	*ret_bytes = malloc((size_t)size + 1);
+	if (*ret_bytes == NULL)
+		return err_set_nomem(reterr);
+	got = ZSTD_decompress(*ret_bytes, (size_t)size, frame.data, frame.len);
+	if (ZSTD_getErrorCode(got) == ZSTD_error_memory_allocation)
+		return err_set_nomem(reterr);
+	if (ZSTD_isError(got) || got != size)
+		return err_set(
+		    reterr, ERR_DAMAGED, "batch: %s", ZSTD_getErrorName(got));
+	*ret_len = got;
+	return true;
+}
+
+bool
+batch_unpack(struct str frame, struct batch *ret_batch, struct err *reterr)
+{
+	struct batch batch = {.bytes = NULL};
+	struct batch_reader reader;
+	struct str *types = NULL;
+	size_t type_count = 0, size = 0;
+	struct err err;
+	bool ok = false;
+
+	if (!batch_unpack_bytes(frame, &batch.bytes, &size, reterr))
+		goto out;
+	reader.at = (const unsigned char *)batch.bytes;
+	reader.end = reader.at + size;
+	(void)err_set(&err, ERR_DAMAGED, "batch of a wrong form");
+	if (!batch_types_read(&reader, &types, &type_count, &err) ||
+	    !batch_items_read(&reader, types, type_count, &batch, &err)) {
+		(void)err_set(reterr, err.code, "%s", err.text);
+		goto out;
+	}
+	*ret_batch = batch;
+	ok = true;
+out:
+	free(types);
+	if (!ok)
+		batch_fini(&batch);
+	return ok;
+}
+
+void
+batch_fini(struct batch *batch)
+{
+	free(batch->bytes);
+	free(batch->items);
+	*batch = (struct batch){.bytes = NULL};
+}

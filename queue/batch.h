@@ -1,0 +1,50 @@
+#ifndef QUEUE_BATCH_H
+#define QUEUE_BATCH_H
+
+/*
+ * The packed form of a batch: events with their types, compressed into one
+ * zstd frame with a checksum. Inside the frame, numbers as LEB128:
+ *
+ *	format (1), types, {length, bytes} for each,
+ *	events, {type, length} for each, then the bytes of all events.
+ *
+ * It carries the names of its types, so that a batch can be read without the
+ * rest of the file. A packer belongs to one thread at a time.
+ */
+
+#include "base/buf.h"
+#include "base/item.h"
+
+#include <stddef.h>
+
+struct batch_packer;
+
+MUST_USE struct batch_packer *batch_packer_new(void);
+void batch_packer_free(struct batch_packer *packer); /* takes NULL */
+
+/* Pack type and data of the items; *out gets the frame in place of what it
+ * held. */
+MUST_USE bool batch_pack(struct batch_packer *packer, const struct item *items,
+    size_t count, struct buf *out, struct err *reterr);
+
+/* Compress plain bytes into one frame with a checksum. */
+MUST_USE bool batch_pack_bytes(struct batch_packer *packer, struct str bytes,
+    struct buf *out, struct err *reterr);
+
+/* The plain bytes of a frame; the caller frees them, after a failure too. */
+MUST_USE bool batch_unpack_bytes(
+    struct str frame, char **ret_bytes, size_t *ret_len, struct err *reterr);
+
+/* The content of a batch; items point into the owned bytes. */
+struct batch {
+	char *bytes;
+	struct item *items;
+	size_t count;
+};
+
+/* Unpack; ERR_DAMAGED if the checksum or the form is wrong. */
+MUST_USE bool
+batch_unpack(struct str frame, struct batch *ret_batch, struct err *reterr);
+void batch_fini(struct batch *batch);
+
+#endif
