@@ -119,6 +119,25 @@ out:
 	return ok;
 }
 
+void
+buf_wrap(struct buf *buf, const char *text, size_t indent, size_t width)
+{
+	size_t column = 0, len, lead;
+
+	for (text += strspn(text, " "); *text != '\0';
+	     text += len + strspn(text + len, " ")) {
+		len = strcspn(text, " ");
+		if (column > 0 && column + 1 + len > width) {
+			(void)buf_char(buf, '\n');
+			column = 0;
+		}
+		lead = column == 0 ? indent : 1;
+		(void)buf_printf(buf, "%*s%.*s", (int)lead, "", (int)len, text);
+		column += lead + len;
+	}
+	(void)buf_char(buf, '\n');
+}
+
 bool
 buf_ok(const struct buf *buf, struct err *reterr)
 {

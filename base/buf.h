@@ -35,6 +35,10 @@ bool buf_text(struct buf *buf, const char *text);
 bool buf_char(struct buf *buf, char c);
 bool buf_printf(struct buf *buf, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/* Append the words of a text as lines of at most `width` bytes, where a word
+ * allows it, that begin with `indent` spaces and end with a newline. */
+void buf_wrap(struct buf *buf, const char *text, size_t indent, size_t width);
+
 /* Make room for `more` bytes without growing later; false as above. */
 bool buf_reserve(struct buf *buf, size_t more);
 

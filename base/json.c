@@ -1,5 +1,6 @@
 #include "base/json.h"
 
+#include "base/clock.h"
 #include "base/utf8.h"
 
 #include <math.h>
@@ -156,6 +157,19 @@ json_null(struct json *json, const char *key)
 {
 	json_lead(json, key);
 	(void)buf_text(json->buf, "null");
+}
+
+void
+json_time(struct json *json, const char *key, int64_t wall_ms)
+{
+	char text[CLOCK_TEXT];
+
+	if (wall_ms == 0) {
+		json_null(json, key);
+		return;
+	}
+	clock_text(wall_ms, text, sizeof(text));
+	json_text(json, key, text);
 }
 
 void

@@ -1,15 +1,21 @@
 /*
  * currentsd check: what serve would run, and what stands in its way. Opens
- * nothing on the network, unless a test is to be sent, and leaves the queue
- * alone.
+ * nothing on the network and leaves the queue alone.
+ *
+ * With --send-test it sends one marked event through the whole mapping to
+ * Heap. A 200 proves nothing about the app id, since Heap also gives it for a
+ * wrong one; so the command says how to find the event.
  */
 
+#include "base/digest.h"
 #include "base/json.h"
 #include "cli/command.h"
-#include "cli/filesystem.h"
 #include "cli/show.h"
+#include "daemon/filesystem.h"
+#include "schema/currents.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { CHECK_PRIVACY_MAX = 64 * 1024 };
@@ -17,7 +23,7 @@ enum { CHECK_PRIVACY_MAX = 64 * 1024 };
 const struct option_row command_check_options[] = {
     {"--json", NULL, "Print JSON."},
     {"--send-test", "IDENTITY", "Send one marked event of this person."},
-    {"--destination", "NAME", "With --send-test: to this one (the first)."},
+    {"--destination", "NAME", "Send the test to this one (the first)."},
     {NULL, NULL, NULL},
 };
 
@@ -31,19 +37,19 @@ check_warnings(struct check *check)
 {
 	struct settings *settings = &check->settings;
 
-	if (check->filesystem.passing)
+	if (check->filesystem.transient)
 		(void)buf_printf(&settings->warnings,
 		    "the state directory is on %s: accepted events can "
 		    "vanish\n",
 		    check->filesystem.name);
 	if (check->filesystem.free_bytes <
-	    settings->queue_min_free + settings->queue_reserve)
+	    settings->queue.min_free_bytes + settings->queue.reserve_bytes)
 		(void)buf_text(&settings->warnings,
 		    "the file system of the state directory has less free "
 		    "space than queue_min_free and queue_reserve need: "
 		    "requests would be answered 503\n");
-	if (strncmp(settings->admin, "127.", 4) != 0 &&
-	    strncmp(settings->admin, "[::1]", 5) != 0)
+	if (strncmp(settings->server.admin, "127.", 4) != 0 &&
+	    strncmp(settings->server.admin, "[::1]", 5) != 0)
 		(void)buf_text(&settings->warnings,
 		    "the admin address is not on loopback: anyone who reaches "
 		    "it can read /metrics and /status\n");
@@ -53,7 +59,7 @@ static void
 check_sources_text(const struct settings *settings, struct buf *out)
 {
 	for (size_t i = 0; i < settings->source_count; i++) {
-		const struct settings_source *s = &settings->sources[i];
+		const struct server_source *s = &settings->sources[i].server;
 
 		(void)buf_printf(out,
 		    "source       %s: POST /currents/%s%s%s%s", s->name,
@@ -63,8 +69,9 @@ check_sources_text(const struct settings *settings, struct buf *out)
 		if (s->open)
 			(void)buf_text(out, ", open to everyone");
 		else
-			(void)buf_printf(out, ", %zu token%s", s->tokens.count,
-			    s->tokens.count == 1 ? "" : "s");
+			(void)buf_printf(out, ", %zu token%s",
+			    settings_list_count(s->tokens),
+			    settings_list_count(s->tokens) == 1 ? "" : "s");
 		(void)buf_printf(out, ", to %s\n", s->destination);
 	}
 }
@@ -74,63 +81,52 @@ check_text(const struct check *check, struct buf *out)
 {
 	const struct settings *settings = &check->settings;
 	char room[SHOW_BYTES], most[SHOW_BYTES];
-	const char *at = settings->warnings.data;
-	size_t left = settings->warnings.len, len;
+	struct str line;
+	size_t at = 0;
 
 	(void)buf_printf(out, "file         %s\n",
 	    settings->config != NULL ? settings->config : "none");
 	(void)buf_printf(out,
 	    "listen       http://%s\nadmin        http://%s\n",
-	    settings->listen, settings->admin);
+	    settings->server.listen, settings->server.admin);
 	show_bytes(check->filesystem.free_bytes, room, sizeof(room));
-	show_bytes(settings->queue_max_bytes, most, sizeof(most));
+	show_bytes(settings->queue.max_bytes, most, sizeof(most));
 	(void)buf_printf(out, "state        %s (%s, %s%s free), at most %s\n",
-	    settings->state_dir, check->filesystem.name,
+	    settings->queue.dir, check->filesystem.name,
 	    check->filesystem.exists ? "" : "to be made, ", room, most);
 	check_sources_text(settings, out);
 	for (size_t i = 0; i < settings->destination_count; i++) {
-		const struct settings_destination *d =
-		    &settings->destinations[i];
+		const struct forwarder_destination *d =
+		    &settings->destinations[i].forwarder;
 
 		(void)buf_printf(out,
-		    "destination  %s: %s, app id %s, %" PRId64 " per cent of "
-		    "%" PRId64 " events a minute\n",
-		    d->name, d->url, d->app_id, d->share, d->events_per_minute);
+		    "destination  %s: %s, app id %s, %u per cent of %u events "
+		    "a minute\n",
+		    d->name, d->url, d->app_id, d->share_percent,
+		    d->events_per_minute);
 		(void)buf_printf(out, "privacy      %s: ", d->name);
-		settings_privacy_write(d, out);
+		settings_privacy_write(&settings->destinations[i], out);
 		(void)buf_char(out, '\n');
 	}
-	for (; left > 0; at += len, left -= len) {
-		const char *end = memchr(at, '\n', left);
-
-		len = end != NULL ? (size_t)(end - at) + 1 : left;
-		(void)buf_printf(out, "warning      %.*s", (int)len, at);
-	}
+	while (settings_warning_next(settings, &at, &line))
+		(void)buf_printf(out, "warning      %.*s\n", STR_ARGS(line));
 	(void)buf_text(out, "currentsd serve can start with this.\n");
-}
-
-static void
-check_privacy_json(
-    const struct settings_destination *destination, struct json *json)
-{
-	struct buf said;
-
-	buf_init(&said, CHECK_PRIVACY_MAX);
-	settings_privacy_write(destination, &said);
-	json_bytes(json, "privacy", said.data, said.len);
-	buf_fini(&said);
 }
 
 static void
 check_sections_json(const struct settings *settings, struct json *json)
 {
+	struct buf privacy;
+
+	buf_init(&privacy, CHECK_PRIVACY_MAX);
 	json_array_open(json, "sources");
 	for (size_t i = 0; i < settings->source_count; i++) {
-		const struct settings_source *s = &settings->sources[i];
+		const struct server_source *s = &settings->sources[i].server;
 
 		json_object_open(json, NULL);
 		json_text(json, "name", s->name);
-		json_int(json, "tokens", (int64_t)s->tokens.count);
+		json_int(
+		    json, "tokens", (int64_t)settings_list_count(s->tokens));
 		json_bool(json, "open", s->open);
 		json_text(json, "destination", s->destination);
 		json_object_close(json);
@@ -138,48 +134,260 @@ check_sections_json(const struct settings *settings, struct json *json)
 	json_array_close(json);
 	json_array_open(json, "destinations");
 	for (size_t i = 0; i < settings->destination_count; i++) {
-		const struct settings_destination *d =
-		    &settings->destinations[i];
+		const struct forwarder_destination *d =
+		    &settings->destinations[i].forwarder;
 
 		json_object_open(json, NULL);
 		json_text(json, "name", d->name);
 		json_text(json, "url", d->url);
 		json_text(json, "app_id", d->app_id);
-		json_int(json, "share", d->share);
+		json_int(json, "share", d->share_percent);
 		json_int(json, "events_per_minute", d->events_per_minute);
-		check_privacy_json(d, json);
+		buf_reset(&privacy);
+		settings_privacy_write(&settings->destinations[i], &privacy);
+		json_bytes(json, "privacy", privacy.data, privacy.len);
 		json_object_close(json);
 	}
 	json_array_close(json);
+	buf_fini(&privacy);
 }
 
 static void
 check_json(const struct check *check, struct buf *out)
 {
 	const struct settings *settings = &check->settings;
-	const char *at = settings->warnings.data;
-	size_t left = settings->warnings.len, len;
+	struct str line;
+	size_t at = 0;
 	struct json json;
 
 	json_init(&json, out);
 	json_object_open(&json, NULL);
-	json_text(&json, "listen", settings->listen);
-	json_text(&json, "admin", settings->admin);
-	json_text(&json, "state_dir", settings->state_dir);
+	json_text(&json, "listen", settings->server.listen);
+	json_text(&json, "admin", settings->server.admin);
+	json_text(&json, "state_dir", settings->queue.dir);
 	json_text(&json, "filesystem", check->filesystem.name);
 	json_int(&json, "free_bytes", check->filesystem.free_bytes);
 	check_sections_json(settings, &json);
 	json_array_open(&json, "warnings");
-	for (; left > 0; at += len, left -= len) {
-		const char *end = memchr(at, '\n', left);
-
-		len = end != NULL ? (size_t)(end - at) + 1 : left;
-		json_bytes(&json, NULL, at, len - (end != NULL));
-	}
+	while (settings_warning_next(settings, &at, &line))
+		json_bytes(&json, NULL, line.data, line.len);
 	json_array_close(&json);
 	json_object_close(&json);
 	(void)buf_char(out, '\n');
 }
+
+/* ---- --send-test ---- */
+
+enum {
+	SEND_EVENT_MAX = 64 * 1024,
+	SEND_NAMES_MAX = 4096,
+	SEND_ID = 37, /* of a UUID, with its NUL */
+};
+
+static void
+send_id_make(char ret_id[SEND_ID])
+{
+	unsigned char b[16];
+
+	digest_random(b, sizeof(b));
+	b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
+	b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
+	(void)snprintf(ret_id, SEND_ID,
+	    "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-"
+	    "%02x%02x%02x%02x%02x%02x",
+	    b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10],
+	    b[11], b[12], b[13], b[14], b[15]);
+}
+
+/* As Braze would send it. */
+static void
+send_event_write(const struct settings_destination *destination,
+    const char *identity, const char *id, int64_t now_ms, struct buf *out)
+{
+	struct json json;
+
+	json_init(&json, out);
+	json_object_open(&json, NULL);
+	json_text(&json, "event_type", "users.behaviors.CustomEvent");
+	json_text(&json, "id", id);
+	json_int(&json, "time", now_ms / 1000);
+	json_object_open(&json, "user");
+	json_text(&json,
+	    destination->rules.identity == TRACK_IDENTITY_BRAZE
+		? "user_id"
+		: "external_user_id",
+	    identity);
+	json_object_close(&json);
+	json_object_open(&json, "properties");
+	json_text(&json, "name", "currentsd test");
+	json_object_open(&json, "custom_properties");
+	json_text(&json, "currentsd_test", id);
+	json_object_close(&json);
+	json_object_close(&json);
+	json_object_close(&json);
+}
+
+/*
+ * Find the properties of the mapped event that hold the id, and list their
+ * names in quotes. Settings can rename, prefix, hash and drop a property, so
+ * only the mapped event tells. The id is a random UUID, so no other value
+ * equals it.
+ */
+static void
+send_markers_find(const struct buf *event, const char *id, struct buf *ret)
+{
+	char value[SEND_ID + 3];
+	const char *at = event->data, *end = at + event->len, *name;
+	size_t len = (size_t)snprintf(value, sizeof(value), ":\"%s\"", id);
+
+	while (at < end &&
+	       (at = memmem(at, (size_t)(end - at), value, len)) != NULL) {
+		/* a name ends in a quote; one within it is escaped */
+		for (name = at - 2;
+		     name > event->data && (*name != '"' || name[-1] == '\\');
+		     name--)
+			;
+		(void)buf_printf(ret, "%s%.*s", ret->len > 0 ? " or " : "",
+		    (int)(at - name), name);
+		at += len;
+	}
+}
+
+/* Map the event as the forwarder will, and find its markers. */
+static bool
+send_markers_read(const struct track_rules *rules, const struct buf *event,
+    const char *id, struct buf *ret_markers, struct err *reterr)
+{
+	struct track_result result;
+	struct buf mapped;
+	bool ok;
+
+	buf_init(&mapped, SEND_EVENT_MAX);
+	ok = track_write(rules, str_bytes(event->data, event->len), &mapped,
+	    &result, reterr);
+	if (ok && result.fate == TRACK_SEND) {
+		send_markers_find(&mapped, id, ret_markers);
+		ok = buf_ok(ret_markers, reterr);
+		if (ok && ret_markers->len == 0)
+			ok = err_set(reterr, ERR_IO,
+			    "nothing was sent: by these settings the event "
+			    "would have no marker to find it by; "
+			    "custom_properties.currentsd_test is dropped or "
+			    "hashed, and braze_event_id is not added");
+	}
+	buf_fini(&mapped);
+	return ok;
+}
+
+/* A 200 does not prove that the event arrived: say how to find it. */
+static void
+send_hint_write(const struct settings_destination *destination, const char *id,
+    const struct buf *markers, struct buf *out)
+{
+	(void)buf_printf(out,
+	    "This does not prove that it arrived: Heap also answers 200 to a "
+	    "wrong app id.\nLook in Heap, in the environment with the id %s, "
+	    "for the user above (Users,\nsearch by identity); within a minute "
+	    "or two there is an event whose property\n%.*s is %s.\n"
+	    "If it is not there, app_id or region is wrong.\n",
+	    destination->forwarder.app_id, (int)markers->len, markers->data,
+	    id);
+}
+
+static void
+send_show(const struct settings_destination *destination, const char *id,
+    const struct forwarder_once *once, const struct buf *markers,
+    struct buf *out)
+{
+	(void)buf_printf(out, "sent to      %s\n", destination->forwarder.url);
+	(void)buf_append(out, once->body.data, once->body.len);
+	if (once->status == 0) {
+		(void)buf_printf(out, "\nno answer    %s\n", once->answer);
+		return;
+	}
+	(void)buf_printf(
+	    out, "\nanswer       HTTP %ld %s\n", once->status, once->answer);
+	if (once->status == 200)
+		send_hint_write(destination, id, markers, out);
+}
+
+static void
+send_show_json(const struct settings_destination *destination, const char *id,
+    const struct forwarder_once *once, const struct buf *markers,
+    struct buf *out)
+{
+	struct json json;
+	struct buf hint;
+
+	json_init(&json, out);
+	json_object_open(&json, NULL);
+	json_text(&json, "id", id);
+	json_raw(&json, "sent", once->body.data, once->body.len);
+	json_int(&json, "status", once->status);
+	json_text(&json, "answer", once->answer);
+	if (once->status == 200) {
+		buf_init(&hint, SEND_EVENT_MAX);
+		send_hint_write(destination, id, markers, &hint);
+		json_bytes(&json, "hint", hint.data, hint.len);
+		buf_fini(&hint);
+	} else {
+		json_null(&json, "hint");
+	}
+	json_object_close(&json);
+	(void)buf_char(out, '\n');
+}
+
+static int
+send_test(struct command_context *context, const struct settings *settings,
+    struct buf *out)
+{
+	const char *name = options_value(context->options, "--destination");
+	const struct settings_destination *destination =
+	    settings_destination_find(settings, name);
+	struct forwarder_once once = {.status = 0};
+	struct buf event, markers;
+	int code = EXIT_FOUND;
+	char id[SEND_ID];
+	struct err err;
+
+	buf_init(&event, SEND_EVENT_MAX);
+	buf_init(&markers, SEND_NAMES_MAX);
+	if (destination == NULL) {
+		(void)err_set(
+		    &err, ERR_INPUT, "there is no destination %s", name);
+		goto fail;
+	}
+	send_id_make(id);
+	send_event_write(destination,
+	    options_value(context->options, "--send-test"), id, context->now_ms,
+	    &event);
+	if (!buf_ok(&event, &err) ||
+	    !send_markers_read(
+		&destination->rules, &event, id, &markers, &err) ||
+	    !forwarder_send_once(&destination->forwarder,
+		str_bytes(event.data, event.len), &once, &err))
+		goto fail;
+	if (once.result.fate != TRACK_SEND) {
+		(void)err_set(
+		    &err, ERR_IO, "nothing was sent: %s", once.result.reason);
+		goto fail;
+	}
+	code = once.status == 200 ? EXIT_FINE : EXIT_FOUND;
+	if (options_has(context->options, "--json"))
+		send_show_json(destination, id, &once, &markers, out);
+	else
+		send_show(destination, id, &once, &markers, out);
+	goto out;
+fail:
+	code = command_fail(out, &err);
+out:
+	buf_fini(&once.body);
+	buf_fini(&event);
+	buf_fini(&markers);
+	return code;
+}
+
+/* ---- the command ---- */
 
 int
 command_check(struct command_context *context, struct buf *out)
@@ -190,11 +398,11 @@ command_check(struct command_context *context, struct buf *out)
 
 	if (settings_read(context->config, &check.settings, &err) &&
 	    settings_complete(&check.settings, &err) &&
-	    filesystem_check(check.settings.state_dir,
+	    filesystem_check(check.settings.queue.dir,
 		check.settings.allow_volatile_state, &check.filesystem, &err)) {
 		check_warnings(&check);
 		if (options_value(context->options, "--send-test") != NULL)
-			code = check_send(context, &check.settings, out);
+			code = send_test(context, &check.settings, out);
 		else if (options_has(context->options, "--json"))
 			check_json(&check, out);
 		else

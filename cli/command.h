@@ -2,16 +2,15 @@
 #define CLI_COMMAND_H
 
 /*
- * The commands: one row of a table each, one function each. A command that
- * works on the queue is written once and runs in two places: within the
- * daemon, asked through admin.sock, and in a process of its own that opens
- * the queue while no daemon runs. main() and the socket call it alike.
+ * What a command is, and what commands share. A command that works on the
+ * queue is written once and runs in two places: in the daemon, which is asked
+ * through admin.sock, and in a process of its own that opens the queue while no
+ * daemon runs. The table is in command_table.c; run.h runs a command of it.
  */
 
 #include "base/buf.h"
-#include "cli/channel.h"
 #include "cli/options.h"
-#include "cli/parts.h"
+#include "daemon/job.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -21,7 +20,7 @@ enum {
 	EXIT_FINE = 0,
 	EXIT_FOUND = 1, /* the command found something, or failed */
 	EXIT_USAGE = 2,
-	EXIT_FAILED = 3, /* among ourselves: to the shell it is EXIT_FOUND */
+	EXIT_FAILED = 3, /* internal: to the shell it is EXIT_FOUND */
 	EXIT_CONFIG = 78,
 };
 
@@ -30,14 +29,15 @@ enum { COMMAND_OUT_MAX = 256 * 1024 * 1024 };
 /* What a command gets. */
 struct command_context {
 	const struct options *options;
-	struct parts *parts; /* but for COMMAND_PLAIN: the queue is open */
-	const struct channel *channel; /* to the caller */
-	const char *config;	       /* --config, or NULL */
-	int64_t now_ms;		       /* wall clock */
+	struct daemon *daemon; /* its queue is open; NULL for COMMAND_PLAIN */
+	const struct job_caller *caller;
+	const struct commands *commands; /* all of them */
+	const char *config;		 /* --config, or NULL */
+	int64_t now_ms;			 /* wall clock */
 };
 
-/* Writes to *out and returns an exit code; from EXIT_USAGE on, what was
- * written is an error message. */
+/* Writes to *out and returns an exit code; from EXIT_USAGE on, the output is an
+ * error message. */
 typedef int command_fn(struct command_context *context, struct buf *out);
 
 enum command_place {
@@ -56,84 +56,60 @@ struct command {
 	command_fn *run;
 };
 
-/* Ends with a row whose name is NULL. */
-extern const struct command command_table[];
-
-/* A command of earlier versions and those that replace it, as a message has
- * them. Ends with a row whose name is NULL. */
+/* A command of an earlier version, and the commands that replace it, as the
+ * message names them. */
 struct command_moved {
 	const char *name, *now;
 };
-extern const struct command_moved command_moved_table[];
 
-/* The command that the words name, and how many words its name has. */
-const struct command *
-command_find(size_t argc, const char *const *argv, size_t *ret_words);
-
-/* Find, read the options, run: in this process. */
-int command_run(struct parts *parts, const struct channel *channel, size_t argc,
-    const char *const *argv, struct buf *out);
-
-/* The same from outside for a command that needs the queue: through the socket
- * of a running daemon, else with the queue opened here. */
-int command_run_outside(const struct command *command,
-    struct command_context *context, size_t argc, const char *const *argv,
-    struct buf *out);
+/* Both tables end with a row whose name is NULL. */
+struct commands {
+	const struct command *table;
+	const struct command_moved *moved;
+};
+extern const struct commands commands_all;
 
 /* Write an error message; returns the exit code for it. */
 int command_fail(struct buf *out, const struct err *err);
 
-/* Write out what a COMMAND_PLAIN has so far, so that it need not fit in
- * memory; false if the reader is gone. */
-MUST_USE bool command_flush(struct buf *out, struct err *reterr);
-
-/* The same for any command, through its channel. */
+/* Write out a piece of the output once it is large, so that all of it need not
+ * fit in memory. */
 MUST_USE bool command_write(
     struct command_context *context, struct buf *out, struct err *reterr);
 
-/* The list of all commands. */
-void command_list_write(struct buf *out);
+/* A job of the command; the rest of its fields is the command's. */
+struct job command_job(const struct command_context *context, struct buf *out,
+    const char *verb, job_step_fn *step);
 
-/* The commands and the settings for the manual page. */
-void command_roff_write(struct buf *out);
+/* Read the id of a command that takes one ("dead show 7"); false if it is no
+ * number, or if there are more words. */
+MUST_USE bool command_id_read(const struct options *options, int64_t *ret_id);
 
-command_fn command_serve, command_check, command_sample, command_version,
-    command_help, command_status, command_ledger, command_explain,
-    command_schema, command_validate, command_drift;
+/* Print {"KEY":COUNT}. */
+void command_count_json(const char *key, int64_t count, struct buf *out);
 
-command_fn command_destinations_pause, command_destinations_resume,
+command_fn command_serve, command_check, command_status, command_ledger,
+    command_destinations_pause, command_destinations_resume,
     command_events_list, command_events_find, command_events_export,
     command_dead_list, command_dead_show, command_dead_requeue,
     command_dead_export, command_dead_drop, command_unreadable_list,
     command_unreadable_show, command_unreadable_drop, command_import,
     command_replay, command_erase, command_erasures_list, command_erasures_done,
-    command_queue_stats, command_queue_redirect, command_queue_check,
-    command_queue_backup, command_queue_rescue;
+    command_drift, command_validate, command_explain, command_sample,
+    command_schema, command_queue_stats, command_queue_redirect,
+    command_queue_check, command_queue_backup, command_queue_rescue,
+    command_version, command_help;
 
-/* check --send-test: send one event to Heap now, past the queue. */
-int check_send(struct command_context *context, struct settings *settings,
-    struct buf *out);
-
-extern const struct option_row command_json_options[];
-extern const struct option_row command_check_options[];
-extern const struct option_row command_sample_options[];
-extern const struct option_row command_explain_options[];
-extern const struct option_row command_schema_options[];
-extern const struct option_row command_validate_options[];
-extern const struct option_row command_drift_options[];
-extern const struct option_row command_ledger_options[];
-extern const struct option_row command_events_list_options[];
-extern const struct option_row command_events_export_options[];
-extern const struct option_row command_dead_list_options[];
-extern const struct option_row command_dead_requeue_options[];
-extern const struct option_row command_dead_export_options[];
-extern const struct option_row command_dead_drop_options[];
-extern const struct option_row command_unreadable_list_options[];
-extern const struct option_row command_unreadable_drop_options[];
-extern const struct option_row command_import_options[];
-extern const struct option_row command_replay_options[];
-extern const struct option_row command_erase_options[];
-extern const struct option_row command_queue_stats_options[];
-extern const struct option_row command_queue_redirect_options[];
+/* The options of the commands. */
+extern const struct option_row command_json_options[], command_check_options[],
+    command_ledger_options[], command_events_list_options[],
+    command_events_export_options[], command_dead_list_options[],
+    command_dead_requeue_options[], command_dead_export_options[],
+    command_dead_drop_options[], command_unreadable_list_options[],
+    command_unreadable_drop_options[], command_import_options[],
+    command_replay_options[], command_erase_options[], command_drift_options[],
+    command_validate_options[], command_explain_options[],
+    command_sample_options[], command_schema_options[],
+    command_queue_stats_options[], command_queue_redirect_options[];
 
 #endif

@@ -1,59 +1,53 @@
-/* The table of commands: see command.h. In the order of the list that help
- * shows. */
+/* All commands, in the order in which help lists them. */
 
 #include "cli/command.h"
 
-const struct option_row command_json_options[] = {
-    {"--json", NULL, "Print JSON."},
-    {NULL, NULL, NULL},
-};
-
 /* clang-format off */
-const struct command command_table[] = {
+static const struct command table[] = {
 	{"serve", "", "Run the daemon until SIGTERM",
 	    "The settings come from the environment and a file; `currentsd "
-	    "help settings`\nlists them all, and `currentsd check` tries "
+	    "help settings` lists them all, and `currentsd check` tries "
 	    "them.",
 	    COMMAND_PLAIN, NULL, command_serve},
 	{"check", "[--json] [--send-test IDENTITY [--destination NAME]]",
 	    "Show what serve would run, and what is wrong",
 	    "Opens nothing on the network and does not touch the queue. "
-	    "--send-test sends\none marked event through the mapping to Heap "
-	    "and says how to find it there.",
+	    "--send-test sends one marked event through the mapping to "
+	    "Heap and says how to find it there.",
 	    COMMAND_PLAIN, command_check_options, command_check},
 	{"status", "[--json]", "Show the state of the daemon and its queue",
 	    NULL, COMMAND_QUEUE, command_json_options, command_status},
 	{"ledger", "[--by source|type|hour] [--check] [--json]",
 	    "Account for every event ever received",
 	    "received = queued + delivered + dead + dropped + duplicates + "
-	    "erased + expired.\nWhat a line is off by is its imbalance. Exit "
-	    "1 if there is one.",
+	    "erased + expired. If a line differs, it shows by how much, and "
+	    "the exit code is 1.",
 	    COMMAND_QUEUE, command_ledger_options, command_ledger},
 	{"destinations pause", "NAME", "Stop sending to a destination",
-	    "Until it is resumed, also after a restart. Its events stay "
-	    "queued.",
+	    "It stays paused until it is resumed, also across restarts. "
+	    "Its events stay queued.",
 	    COMMAND_QUEUE, NULL, command_destinations_pause},
 	{"destinations resume", "NAME", "Send to a paused destination again",
 	    NULL, COMMAND_QUEUE, NULL, command_destinations_resume},
 	{"events list", "[--place PLACE] [FILTER...] [--limit N] [--json]",
 	    "List queued or delivered events",
-	    "PLACE is queued (the default) or archive: the delivered events "
-	    "that are kept\nfor replays.",
+	    "PLACE is queued (the default) or archive: the delivered "
+	    "events that are kept for replays.",
 	    COMMAND_QUEUE, command_events_list_options, command_events_list},
 	{"events find", "[TYPE:]EVENT-ID [--json]", "Show where an event is",
 	    "Looks among the queued events, the archive, the dead letters "
-	    "and the unreadable\nbodies. Exit 1 if it is in none of them.",
+	    "and the unreadable bodies. Exit 1 if it is in none of them.",
 	    COMMAND_QUEUE, command_json_options, command_events_find},
 	{"events export", "[--place PLACE] [FILTER...]",
 	    "Print queued or delivered events as JSON lines",
-	    "PLACE is queued (the default) or archive. An event that is not "
-	    "JSON on one line\nis in event_base64.",
+	    "PLACE is queued (the default) or archive. An event that is "
+	    "not JSON on one line is in event_base64.",
 	    COMMAND_QUEUE, command_events_export_options,
 	    command_events_export},
 	{"dead list", "[FILTER...] [--after ID] [--limit N] [--json]",
 	    "List dead letters",
 	    "A dead letter is an event that was refused for good or is "
-	    "invalid. It is kept\nwith its reason, and can be shown, sent "
+	    "invalid. It is kept with its reason, and can be shown, sent "
 	    "again or dropped.",
 	    COMMAND_QUEUE, command_dead_list_options, command_dead_list},
 	{"dead show", "ID [--json]",
@@ -72,11 +66,11 @@ const struct command command_table[] = {
 	    COMMAND_JOB, command_dead_drop_options, command_dead_drop},
 	{"unreadable list", "[FILTER...] [--limit N] [--json]",
 	    "List request bodies that are not JSON",
-	    "They were answered 400, and are kept as they came.",
+	    "They were answered 400 and are kept as they came.",
 	    COMMAND_QUEUE, command_unreadable_list_options,
 	    command_unreadable_list},
 	{"unreadable show", "ID [--json]", "Show an unreadable body",
-	    "Decompressed as far as possible.",
+	    "It is decompressed as far as possible.",
 	    COMMAND_QUEUE, command_json_options, command_unreadable_show},
 	{"unreadable drop", "[FILTER...|--all] --yes [--json]",
 	    "Drop unreadable bodies for good",
@@ -84,91 +78,93 @@ const struct command command_table[] = {
 	    command_unreadable_drop},
 	{"import", "[FILE|-] [--source NAME] [--again] [--json]",
 	    "Put events into the queue as if a source had sent them",
-	    "Each line is an event, a request body, or a line that an export "
-	    "wrote. Events\nthat were received before count as duplicates. "
-	    "To send events that you\ncorrected, use --again, and drop the "
-	    "dead letters that they replace. Exit 1 if\na line is unreadable.",
+	    "Each line is an event, a request body, or a line that an "
+	    "export wrote. Events that were received before count as "
+	    "duplicates. To send events that you corrected, use --again, "
+	    "and drop the dead letters that they replace. Exit 1 if a line "
+	    "is unreadable.",
 	    COMMAND_JOB, command_import_options, command_import},
 	{"replay", "--since WHEN [FILTER...] [--destination NAME]",
 	    "Send delivered events again",
-	    "Behind the live traffic and with the same idempotency keys, so "
-	    "Heap ignores\nthose that it has. A replay helps if events went "
-	    "to the wrong environment or\nnever arrived; it does not correct "
-	    "a property. The setting keep_archive is how\nfar back it can go.",
+	    "They follow the live traffic and keep their idempotency keys, "
+	    "so Heap ignores those that it has. A replay helps if events "
+	    "went to the wrong environment or never arrived; it does not "
+	    "correct a property. The setting keep_archive says how far "
+	    "back it can go.",
 	    COMMAND_JOB, command_replay_options, command_replay},
 	{"erase", "--user ID... [--listed] [--json]",
 	    "Erase people from everything stored here",
 	    "Repeat --user to erase several people at once. Removes their "
-	    "queued and\narchived events, dead letters and unreadable "
-	    "bodies. Then the file is rebuilt;\nmeanwhile nothing is "
-	    "accepted or sent. Keyed hashes that detect duplicates\nremain. "
+	    "queued and archived events, dead letters and unreadable "
+	    "bodies. Then the file is rebuilt; meanwhile nothing is "
+	    "accepted or sent. Keyed hashes that detect duplicates remain. "
 	    "Delivered events must be erased at Heap. Exit 1 if something "
-	    "could not\nbe searched.",
+	    "could not be searched.",
 	    COMMAND_JOB, command_erase_options, command_erase},
 	{"erasures list", "[--json]",
 	    "List people whose erasure Braze requested",
-	    "That is, by users.UserDeleteRequest. A request is listed when "
-	    "its destination\ngets to it: not while that is paused or in "
-	    "dry_run. It stays until `erase` or\n`erasures done` removes "
-	    "it.",
+	    "Braze requests it by users.UserDeleteRequest. The request is "
+	    "listed once its destination reaches it, so not while that is "
+	    "paused or in dry_run. It stays on the list until `erase` or "
+	    "`erasures done` removes it.",
 	    COMMAND_QUEUE, command_json_options, command_erasures_list},
 	{"erasures done", "SUBJECT", "Take a person off the list of erasures",
 	    NULL, COMMAND_QUEUE, NULL, command_erasures_done},
 	{"drift", "[--adopt] [--json]",
 	    "Show what Braze sent that is not in the catalogue",
-	    "Unknown types, properties and members, required properties that "
-	    "are blank, null\nor absent, values of a new JSON type: how "
-	    "often, first and last seen. Never a\nvalue.",
+	    "Unknown types, properties and members; required properties "
+	    "that are blank, null or absent; values of a new JSON type. "
+	    "Each with its count and when it was first and last seen. "
+	    "Values are never shown.",
 	    COMMAND_QUEUE, command_drift_options, command_drift},
 	{"validate", "[FILE|-] [--json]",
 	    "Check events as the server would",
-	    "Reads a request body, or one event per line. For each event: "
-	    "where it is, its\ntype and id, and what is wrong with it. Exit "
-	    "1 if anything is.",
+	    "Reads a request body, or one event per line, and prints for "
+	    "each event where it is, its type and id, and what is wrong "
+	    "with it. Exit 1 if something is.",
 	    COMMAND_PLAIN, command_validate_options, command_validate},
 	{"explain", "[FILE|-] [--source NAME] [--destination NAME] [--json]",
 	    "Show what would be sent for events, and why",
 	    "Reads a request body, or one event per line, and applies the "
-	    "rules of a source\nand its destination. Sends nothing, and "
-	    "needs no queue. Exit 1 if an event\nwould become a dead letter, "
-	    "or something cannot be read.",
+	    "rules of a source and its destination. Sends nothing, and "
+	    "needs no queue. Exit 1 if an event would become a dead "
+	    "letter, or something cannot be read.",
 	    COMMAND_PLAIN, command_explain_options, command_explain},
 	{"sample", "[TYPE...|--all] [OPTION...]",
 	    "Make realistic events to try things with",
-	    "One JSON object per line. Without TYPE it goes through all "
-	    "types.",
+	    "Prints one JSON object per line.",
 	    COMMAND_PLAIN, command_sample_options, command_sample},
 	{"schema", "[TYPE|--all] [--json]",
 	    "Show the catalogue of event types and JSON Schemas",
-	    "Without TYPE the list: type, family, number of properties, and "
-	    "what is special\nabout how Braze documents it.",
+	    "Without TYPE it lists all types with their family, their "
+	    "number of properties, and a remark if Braze documents one "
+	    "poorly.",
 	    COMMAND_PLAIN, command_schema_options, command_schema},
 	{"queue stats", "[--age] [--json]",
 	    "Show how much is queued, and for how long",
-	    "By destination, source and type, and when the queue will be "
-	    "empty. --age looks\nat each queued event and shows how old they "
-	    "are.",
+	    "By destination, source and type, with a forecast of when the "
+	    "queue will be empty.",
 	    COMMAND_QUEUE, command_queue_stats_options, command_queue_stats},
 	{"queue redirect", "FROM TO [--anyway] [--json]",
-	    "Give a removed destination's events to another",
-	    "FROM is no longer in the settings; TO is. Dead letters and "
-	    "archived events go\nalong.",
+	    "Move a removed destination's events to another",
+	    "FROM must not be in the settings, TO must be. Dead letters "
+	    "and archived events move too.",
 	    COMMAND_JOB, command_queue_redirect_options,
 	    command_queue_redirect},
 	{"queue check", "[--json]", "Check the queue file thoroughly",
-	    "First SQLite's own check, during which nothing is accepted or "
-	    "sent, then every\nchecksum. Exit 1 if there is a fault.",
+	    "Runs SQLite's own check, while nothing is accepted or sent, "
+	    "and then verifies every checksum. Exit 1 if there is a fault.",
 	    COMMAND_JOB, command_json_options, command_queue_check},
 	{"queue backup", "PATH", "Copy the queue while it is in use",
-	    "The daemon writes the copy; PATH is absolute and must not exist "
-	    "yet.",
+	    "The daemon writes the copy. PATH is absolute and must not "
+	    "exist yet.",
 	    COMMAND_JOB, NULL, command_queue_backup},
 	{"queue rescue", "FILE",
 	    "Recover events from a damaged queue file",
-	    "Looks at every page of the file, and of its log, and prints the "
-	    "intact events\nas JSON lines for `currentsd import`. Delivered "
-	    "events may be among them; Heap\nignores keys that it has. Exit "
-	    "1 if a batch was damaged or none was found.",
+	    "Looks at every page of the file, and of its log, and prints "
+	    "the intact events as JSON lines for `currentsd import`. "
+	    "Delivered events may be among them; Heap ignores keys that it "
+	    "has. Exit 1 if a batch was damaged or none was found.",
 	    COMMAND_PLAIN, NULL, command_queue_rescue},
 	{"version", "[--json]", "Show the version",
 	    NULL, COMMAND_PLAIN, command_json_options, command_version},
@@ -179,7 +175,7 @@ const struct command command_table[] = {
 	{NULL, NULL, NULL, NULL, COMMAND_PLAIN, NULL, NULL},
 };
 
-const struct command_moved command_moved_table[] = {
+static const struct command_moved moved[] = {
 	{"queue list",
 	    "\"events list\", \"dead list\" or \"unreadable list\""},
 	{"queue find", "\"events find\""},
@@ -195,3 +191,5 @@ const struct command_moved command_moved_table[] = {
 	{NULL, NULL},
 };
 /* clang-format on */
+
+const struct commands commands_all = {table, moved};

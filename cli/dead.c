@@ -1,18 +1,14 @@
 /*
- * currentsd dead list, show, requeue, drop: what the operator sees of the dead
- * letters, and decides about them. (dead export is in export.c.)
+ * currentsd dead list, show, requeue, export, drop: the dead letters.
  */
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "cli/command.h"
-#include "cli/job.h"
+#include "cli/event.h"
+#include "cli/filter.h"
 #include "cli/show.h"
-#include "queue/admin.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum {
 	LIST_PRESET = 50,
@@ -38,6 +34,13 @@ const struct option_row command_dead_requeue_options[] = {
     {NULL, NULL, NULL},
 };
 
+const struct option_row command_dead_export_options[] = {
+    FILTER_OPTIONS,
+    FILTER_REASON_OPTION,
+    FILTER_LIMIT_OPTION,
+    {NULL, NULL, NULL},
+};
+
 const struct option_row command_dead_drop_options[] = {
     {"--yes", NULL, "Confirm: they cannot be recovered."},
     {"--all", NULL, "All dead letters."},
@@ -52,13 +55,9 @@ const struct option_row command_dead_drop_options[] = {
 static void
 dead_json(struct json *json, const struct stats_dead *dead)
 {
-	char when[CLOCK_TEXT];
-
 	json_int(json, "id", dead->id);
-	clock_text(dead->dead_ms, when, sizeof(when));
-	json_text(json, "dead", when);
-	clock_text(dead->accepted_ms, when, sizeof(when));
-	json_text(json, "accepted", when);
+	json_time(json, "dead", dead->dead_ms);
+	json_time(json, "accepted", dead->accepted_ms);
 	json_text(json, "source", dead->source);
 	json_text(json, "destination", dead->destination);
 	json_text(json, "type", dead->type);
@@ -72,14 +71,11 @@ dead_json(struct json *json, const struct stats_dead *dead)
 /* ---- list ---- */
 
 struct list {
-	struct command_context *context;
-	struct filter filter;
+	struct selection selection;
 	struct buf *out;
-	struct json json;
-	bool as_json;
-	size_t count;	 /* lines of the table */
-	int64_t last_id; /* that was looked at */
-	size_t seen;	 /* in this step */
+	struct json *json; /* NULL: text */
+	int64_t last_id;   /* that was looked at */
+	size_t seen;	   /* in this step */
 };
 
 static void
@@ -87,7 +83,7 @@ list_text(struct list *list, const struct stats_dead *dead)
 {
 	char when[CLOCK_TEXT];
 
-	if (list->count++ == 0)
+	if (list->selection.count == 1)
 		(void)buf_printf(list->out, "%8s %-20s %-12s %-32s %6s %s\n",
 		    "id", "dead since", "source", "type", "status", "reason");
 	clock_text(dead->dead_ms, when, sizeof(when));
@@ -96,7 +92,7 @@ list_text(struct list *list, const struct stats_dead *dead)
 	    dead->reason);
 	if (dead->answer.len > 0) {
 		(void)buf_text(list->out, ": ");
-		show_words(list->out, dead->answer.data, dead->answer.len,
+		show_foreign(list->out, dead->answer.data, dead->answer.len,
 		    LIST_ANSWER);
 	}
 	(void)buf_char(list->out, '\n');
@@ -106,7 +102,7 @@ static bool
 list_dead(void *arg, const struct stats_dead *dead)
 {
 	struct list *list = arg;
-	struct jobs_event event = {
+	const struct jobs_event event = {
 	    .place = JOBS_DEAD,
 	    .source = dead->source,
 	    .destination = dead->destination,
@@ -118,64 +114,53 @@ list_dead(void *arg, const struct stats_dead *dead)
 	    .answer = dead->answer,
 	};
 
-	if (filter_full(&list->filter))
+	if (selection_full(&list->selection))
 		return false;
 	list->last_id = dead->id;
 	list->seen++;
-	if (!filter_match(&list->filter, &event))
+	if (!selection_event(&list->selection, &event))
 		return true;
-	if (list->as_json) {
-		json_object_open(&list->json, NULL);
-		dead_json(&list->json, dead);
-		json_object_close(&list->json);
+	if (list->json != NULL) {
+		json_object_open(list->json, NULL);
+		dead_json(list->json, dead);
+		json_object_close(list->json);
 	} else {
 		list_text(list, dead);
 	}
 	return true;
 }
 
-static bool
-list_all(struct list *list, struct err *reterr)
-{
-	struct queue *queue = list->context->parts->queue;
-
-	do {
-		list->seen = 0;
-		if (!stats_dead(queue, list->last_id, LIST_STEP, list_dead,
-			list, reterr) ||
-		    !command_write(list->context, list->out, reterr) ||
-		    !job_breathe(
-			list->context, reterr, "listed %zu", list->count))
-			return false;
-	} while (list->seen == LIST_STEP && !filter_full(&list->filter));
-	return true;
-}
-
 int
 command_dead_list(struct command_context *context, struct buf *out)
 {
-	struct list list = {
-	    .context = context,
-	    .out = out,
-	    .as_json = options_has(context->options, "--json"),
-	};
+	struct list list = {.out = out};
+	struct json json;
 	struct err err;
 
-	if (!filter_read(context, LIST_PRESET, &list.filter, &err) ||
+	if (!filter_read(context, LIST_PRESET, &list.selection, &err) ||
 	    !options_integer(context->options, "--after", 0, 0, INT64_MAX,
 		&list.last_id, &err))
 		return command_fail(out, &err);
-	json_init(&list.json, out);
-	if (list.as_json)
-		json_array_open(&list.json, NULL);
-	if (!list_all(&list, &err))
-		return command_fail(out, &err);
-	if (list.as_json) {
-		json_array_close(&list.json);
+	json_init(&json, out);
+	if (options_has(context->options, "--json")) {
+		list.json = &json;
+		json_array_open(&json, NULL);
+	}
+	do {
+		list.seen = 0;
+		if (!stats_dead(context->daemon->queue, list.last_id, LIST_STEP,
+			list_dead, &list, &err) ||
+		    !job_write(context->caller, out, &err) ||
+		    !job_progress(context->caller, &err, "listed %" PRId64,
+			list.selection.count))
+			return command_fail(out, &err);
+	} while (list.seen == LIST_STEP && !selection_full(&list.selection));
+	if (list.json != NULL) {
+		json_array_close(&json);
 		(void)buf_char(out, '\n');
-	} else if (list.filter.count == 0) {
-		(void)buf_text(out, "no dead letters\n");
-	} else if (filter_full(&list.filter)) {
+	} else if (list.selection.count == 0) {
+		(void)buf_text(out, "no dead letters match\n");
+	} else if (selection_full(&list.selection)) {
 		(void)buf_printf(out,
 		    "there may be more: --after %" PRId64 "\n", list.last_id);
 	}
@@ -236,7 +221,8 @@ show_json(struct buf *out, const struct stats_dead *dead)
 	(void)buf_char(out, '\n');
 }
 
-/* It gets the next dead letter that there is, which may have another id. */
+/* The queue passes the next dead letter from the id on, which may be another
+ * one. */
 static bool
 show_dead(void *arg, const struct stats_dead *dead)
 {
@@ -255,29 +241,23 @@ show_dead(void *arg, const struct stats_dead *dead)
 int
 command_dead_show(struct command_context *context, struct buf *out)
 {
-	const struct options *options = context->options;
 	struct show show = {
 	    .out = out,
-	    .json = options_has(options, "--json"),
+	    .json = options_has(context->options, "--json"),
 	};
-	char *end = NULL;
 	struct err err;
 
-	if (options->word_count == 1)
-		show.id = strtoll(options->words[0], &end, 10);
-	if (end == NULL || *end != '\0' || show.id <= 0) {
+	if (!command_id_read(context->options, &show.id))
 		(void)err_set(&err, ERR_INPUT,
 		    "dead show takes one id, as `currentsd dead list` shows "
 		    "it");
-		return command_fail(out, &err);
+	else if (stats_dead(context->daemon->queue, show.id - 1, 1, show_dead,
+		     &show, &err)) {
+		if (show.found)
+			return EXIT_FINE;
+		(void)err_set(&err, ERR_NOT_FOUND,
+		    "there is no dead letter %" PRId64, show.id);
 	}
-	if (!stats_dead(
-		context->parts->queue, show.id - 1, 1, show_dead, &show, &err))
-		return command_fail(out, &err);
-	if (show.found)
-		return EXIT_FINE;
-	(void)err_set(
-	    &err, ERR_NOT_FOUND, "there is no dead letter %" PRId64, show.id);
 	return command_fail(out, &err);
 }
 
@@ -285,8 +265,7 @@ command_dead_show(struct command_context *context, struct buf *out)
 
 /* Filters, or one id as a word. */
 struct decision {
-	struct command_context *context;
-	struct filter filter;
+	struct selection selection;
 	int64_t id; /* 0: by the filters */
 };
 
@@ -295,118 +274,98 @@ decision_match(void *arg, const struct jobs_event *event)
 {
 	struct decision *decision = arg;
 
-	if (decision->id != 0 && event->id != decision->id)
-		return false;
-	return filter_match(&decision->filter, event);
+	return (decision->id == 0 || event->id == decision->id) &&
+	       selection_event(&decision->selection, event);
 }
 
-/* Without a filter it takes --all: leaving all of them out is a slip. */
+/* Without a filter the operator must say --all: leaving out all filters may
+ * be a slip. */
 static bool
-decision_read(struct decision *decision, const char *verb, struct err *reterr)
+decision_read(const struct command_context *context, const char *verb,
+    struct decision *decision, struct err *reterr)
 {
-	const struct options *options = decision->context->options;
-	bool all = options_has(options, "--all");
-	char *end = NULL;
+	const struct options *options = context->options;
+	unsigned ways = (unsigned)options_has(options, "--all") +
+			(unsigned)filter_given(options) +
+			(unsigned)(options->word_count > 0);
 
-	if (!filter_read(
-		decision->context, INT64_MAX, &decision->filter, reterr))
+	*decision = (struct decision){.id = 0};
+	if (!filter_read(context, INT64_MAX, &decision->selection, reterr))
 		return false;
-	if (options->word_count == 1) {
-		decision->id = strtoll(options->words[0], &end, 10);
-		if (*end != '\0' || decision->id <= 0)
-			return err_set(reterr, ERR_INPUT,
-			    "%s is not the id of a dead letter",
-			    options->words[0]);
-	} else {
-		/* Letters that return meanwhile are not meant. One that is
-		 * named is, even if a wrong clock dated it in the future. */
-		decision->filter.until_ms = decision->context->now_ms;
-	}
-	if (options->word_count > 1 ||
-	    (int)all + (int)decision->filter.any + (int)(decision->id != 0) !=
-		1)
+	if (ways != 1 || options->word_count > 1)
 		return err_set(reterr, ERR_INPUT,
 		    "dead %s takes one id, or filters, or --all", verb);
+	if (options->word_count == 1)
+		return command_id_read(options, &decision->id) ||
+		       err_set(reterr, ERR_INPUT,
+			   "%s is not the id of a dead letter",
+			   options->words[0]);
+	/* Not letters that come back meanwhile. One that is named is
+	 * selected even if a wrong clock dated it in the future. */
+	decision->selection.until_ms = context->now_ms;
 	return true;
+}
+
+static int
+decision_run(struct command_context *context, struct decision *decision,
+    const char *verb, job_step_fn *step, struct buf *out)
+{
+	struct selection *selection = &decision->selection;
+	struct job job = command_job(context, out, verb, step);
+	struct err err;
+
+	job.match = decision_match;
+	job.match_arg = decision;
+	job.selection = selection;
+	if (!job_run(&job, JOBS_DEAD, &err) ||
+	    !filter_unserved_tell(context, selection, &err))
+		return command_fail(out, &err);
+	if (options_has(context->options, "--json"))
+		command_count_json(verb, selection->count, out);
+	else
+		(void)buf_printf(out, "%s %" PRId64 " dead letters\n", verb,
+		    selection->count);
+	return (decision->id != 0 && selection->count == 0) ||
+		       selection->unserved > 0
+		   ? EXIT_FOUND
+		   : EXIT_FINE;
 }
 
 static bool
 requeue_step(
-    struct queue *queue, struct jobs_walk *tools, void *arg, struct err *reterr)
+    struct queue *queue, struct jobs_walk *walk, void *arg, struct err *reterr)
 {
 	(void)arg;
-	return jobs_requeue(queue, tools, reterr);
-}
-
-static bool
-drop_step(
-    struct queue *queue, struct jobs_walk *tools, void *arg, struct err *reterr)
-{
-	(void)arg;
-	return jobs_drop(queue, tools, "operator", reterr);
-}
-
-static bool
-decision_run(struct decision *decision, const char *verb, job_step_fn *step,
-    struct buf *out, struct err *reterr)
-{
-	struct job job = {
-	    .context = decision->context,
-	    .out = out,
-	    .verb = verb,
-	    .step = step,
-	    .match = decision_match,
-	    .match_arg = decision,
-	    .filter = &decision->filter,
-	};
-
-	return job_run(&job, JOBS_DEAD, reterr);
-}
-
-static int
-decision_show(
-    const struct decision *decision, const char *verb, struct buf *out)
-{
-	struct json json;
-
-	if (options_has(decision->context->options, "--json")) {
-		json_init(&json, out);
-		json_object_open(&json, NULL);
-		json_int(&json, verb, decision->filter.count);
-		json_object_close(&json);
-		(void)buf_char(out, '\n');
-	} else {
-		(void)buf_printf(out, "%s %" PRId64 " dead letters\n", verb,
-		    decision->filter.count);
-	}
-	return (decision->id != 0 && decision->filter.count == 0) ||
-		       decision->filter.unserved > 0
-		   ? EXIT_FOUND
-		   : EXIT_FINE;
+	return jobs_requeue(queue, walk, reterr);
 }
 
 int
 command_dead_requeue(struct command_context *context, struct buf *out)
 {
-	struct decision decision = {.context = context};
+	struct decision decision;
 	struct err err;
 
-	if (!decision_read(&decision, "requeue", &err))
+	if (!decision_read(context, "requeue", &decision, &err))
 		return command_fail(out, &err);
-	decision.filter.served = context->parts->settings;
-	if (!decision_run(&decision, "requeued", requeue_step, out, &err) ||
-	    !filter_unserved_say(context, &decision.filter, &err))
-		return command_fail(out, &err);
-	return decision_show(&decision, "requeued", out);
+	decision.selection.served = context->daemon->settings;
+	return decision_run(context, &decision, "requeued", requeue_step, out);
+}
+
+static bool
+drop_step(
+    struct queue *queue, struct jobs_walk *walk, void *arg, struct err *reterr)
+{
+	(void)arg;
+	return jobs_drop(queue, walk, "operator", reterr);
 }
 
 int
 command_dead_drop(struct command_context *context, struct buf *out)
 {
-	struct decision decision = {.context = context};
+	struct decision decision;
 	struct err err;
 
-	if (!decision_read(&decision, "drop", &err))
+	if (!decision_read(context, "drop", &decision, &err))
 		return command_fail(out, &err);
 	if (!options_has(context->options, "--yes")) {
 		(void)err_set(&err, ERR_INPUT,
@@ -414,7 +373,13 @@ command_dead_drop(struct command_context *context, struct buf *out)
 		    "dead list and the same filters, then add --yes");
 		return command_fail(out, &err);
 	}
-	if (!decision_run(&decision, "dropped", drop_step, out, &err))
-		return command_fail(out, &err);
-	return decision_show(&decision, "dropped", out);
+	return decision_run(context, &decision, "dropped", drop_step, out);
+}
+
+/* ---- export ---- */
+
+int
+command_dead_export(struct command_context *context, struct buf *out)
+{
+	return event_export(context, JOBS_DEAD, out);
 }

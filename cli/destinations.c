@@ -1,5 +1,5 @@
 /*
- * currentsd destinations pause, resume: whether a destination is sent to.
+ * currentsd destinations pause, resume.
  */
 
 #include "cli/command.h"
@@ -8,13 +8,14 @@ static int
 destination_pause(struct command_context *context, bool paused, struct buf *out)
 {
 	const struct options *options = context->options;
-	struct parts *parts = context->parts;
-	struct forwarder *forwarder = atomic_load(&parts->forwarder);
+	struct daemon *daemon = context->daemon;
+	struct forwarder *forwarder = atomic_load(&daemon->forwarder);
 	const char *name;
 	struct err err;
 
 	if (options->word_count != 1 ||
-	    !settings_destination_has(parts->settings, options->words[0])) {
+	    settings_destination_find(daemon->settings, options->words[0]) ==
+		NULL) {
 		(void)err_set(&err, ERR_INPUT,
 		    "name one destination of the settings; `currentsd status` "
 		    "lists them");
@@ -22,13 +23,13 @@ destination_pause(struct command_context *context, bool paused, struct buf *out)
 	}
 	name = options->words[0];
 	/* On disk first: a crash between the two changes nothing. */
-	if (!queue_destination_pause(parts->queue, name, paused, &err))
+	if (!queue_destination_pause(daemon->queue, name, paused, &err))
 		return command_fail(out, &err);
 	if (forwarder != NULL)
 		(void)forwarder_destination_set_paused(forwarder, name, paused);
 	(void)buf_printf(out, "%s %s\n", name,
 	    paused ? "is paused; requests on their way still complete"
-		   : "goes on");
+		   : "is resumed");
 	return EXIT_FINE;
 }
 

@@ -3,19 +3,19 @@
  * in the queue. Never a value: it may be personal.
  */
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "cli/command.h"
 #include "queue/admin.h"
 #include "schema/drift.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 const struct option_row command_drift_options[] = {
-    {"--adopt", NULL,
-	"Print the lines of schema/events.json that would adopt it."},
+    {"--adopt", NULL, "Print lines for schema/events.json that adopt it."},
     {"--json", NULL, "Print JSON."},
     {NULL, NULL, NULL},
 };
@@ -30,15 +30,14 @@ struct drift_run {
 	bool no_memory;
 };
 
+/* To the second: "2026-11-23T22:05:01Z". */
 static void
-drift_time(int64_t ms, char *ret, size_t size)
+drift_time(int64_t ms, char ret[CLOCK_TEXT])
 {
-	time_t seconds = (time_t)(ms / 1000);
-	struct tm tm;
+	char text[CLOCK_TEXT];
 
-	if (gmtime_r(&seconds, &tm) == NULL ||
-	    strftime(ret, size, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
-		*ret = '\0';
+	clock_text(ms, text, sizeof(text));
+	(void)snprintf(ret, CLOCK_TEXT, "%.19sZ", text);
 }
 
 /* The record is escaped already: in quotes it is a JSON string. */
@@ -50,7 +49,7 @@ drift_member(struct json *json, const char *key, struct str escaped)
 	(void)buf_char(json->buf, '"');
 }
 
-/* An observation beyond the limit stands for all of them. */
+/* All observations beyond the limit share one row. */
 static const char *
 drift_what(const char *text, struct drift *ret_drift)
 {
@@ -67,7 +66,7 @@ drift_row_json(void *arg, const char *text, int64_t events, int64_t first_ms,
 {
 	struct drift_run *run = arg;
 	struct drift drift;
-	char time[32];
+	char time[CLOCK_TEXT];
 
 	json_object_open(&run->json, NULL);
 	json_text(&run->json, "what", drift_what(text, &drift));
@@ -75,9 +74,9 @@ drift_row_json(void *arg, const char *text, int64_t events, int64_t first_ms,
 	drift_member(&run->json, "field", drift.field);
 	drift_member(&run->json, "json", drift.json);
 	json_int(&run->json, "events", events);
-	drift_time(first_ms, time, sizeof(time));
+	drift_time(first_ms, time);
 	json_text(&run->json, "first", time);
-	drift_time(last_ms, time, sizeof(time));
+	drift_time(last_ms, time);
 	json_text(&run->json, "last", time);
 	json_object_close(&run->json);
 	return true;
@@ -88,7 +87,7 @@ drift_row_text(void *arg, const char *text, int64_t events, int64_t first_ms,
     int64_t last_ms)
 {
 	struct drift_run *run = arg;
-	char first[32], last[32];
+	char first[CLOCK_TEXT], last[CLOCK_TEXT];
 	struct drift drift;
 	const char *what = drift_what(text, &drift);
 
@@ -96,8 +95,8 @@ drift_row_text(void *arg, const char *text, int64_t events, int64_t first_ms,
 		(void)buf_printf(run->out, "%-20s %-20s %9s  %-19s %s\n",
 		    "first", "last", "events", "what",
 		    "type, field, JSON type");
-	drift_time(first_ms, first, sizeof(first));
-	drift_time(last_ms, last, sizeof(last));
+	drift_time(first_ms, first);
+	drift_time(last_ms, last);
 	(void)buf_printf(run->out,
 	    "%-20s %-20s %9" PRId64 "  %-19s %.*s %.*s%s%.*s\n", first, last,
 	    events, what, (int)drift.type.len, drift.type.data,
@@ -169,7 +168,7 @@ drift_adopt(struct drift_run *run, struct queue *queue, struct err *reterr)
 int
 command_drift(struct command_context *context, struct buf *out)
 {
-	struct queue *queue = context->parts->queue;
+	struct queue *queue = context->daemon->queue;
 	struct drift_run run = {.out = out};
 	struct err err;
 	bool ok;

@@ -1,12 +1,14 @@
 #include "cli/event.h"
 
+#include "cli/filter.h"
 #include "schema/person.h"
 
 #include <string.h>
 
 enum { EVENT_MAX = 1024 * 1024 * 1024 + 16 };
 
-static const char event_head[] = "{\"events\":[";
+static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "abcdefghijklmnopqrstuvwxyz0123456789+/";
 
 void
 event_reader_init(struct event_reader *reader)
@@ -23,14 +25,14 @@ event_reader_fini(struct event_reader *reader)
 }
 
 const struct currents_event *
-event_read(struct event_reader *reader, const char *data, size_t len)
+event_read(struct event_reader *reader, struct str data)
 {
 	struct buf *body = &reader->body;
 	struct currents_fault fault;
 
 	buf_reset(body);
-	(void)buf_text(body, event_head);
-	(void)buf_append(body, data, len);
+	(void)buf_text(body, "{\"events\":[");
+	(void)buf_append(body, data.data, data.len);
 	(void)buf_text(body, "]}");
 	if (!buf_ok(body, NULL) ||
 	    currents_read(str_bytes(body->data, body->len), 2, &reader->batch,
@@ -40,65 +42,138 @@ event_read(struct event_reader *reader, const char *data, size_t len)
 	return &reader->batch.events[0];
 }
 
-static bool
-event_plain(const struct currents_event *event)
+bool
+event_has_id(struct event_reader *reader, struct str data, const char *id)
 {
-	return event != NULL && event->defect != CURRENTS_BAD_UTF8 &&
-	       event->defect != CURRENTS_TOO_DEEP;
+	const struct currents_event *read;
+
+	/* Most events do not contain the id, which this tells quickly. */
+	if (memmem(data.data, data.len, id, strlen(id)) == NULL &&
+	    memchr(data.data, '\\', data.len) == NULL)
+		return false;
+	read = event_read(reader, data);
+	if (read != NULL && read->id.len > 0)
+		return str_equal_text(read->id, id);
+	return person_mentioned(data, str_text(id));
 }
 
 static void
-base64_write(struct json *json, const char *data, size_t len)
+base64_write(struct buf *buf, struct str data)
 {
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				     "abcdefghijklmnopqrstuvwxyz0123456789+/";
-	const unsigned char *bytes = (const unsigned char *)data;
-	struct buf *buf = json->buf;
+	const unsigned char *bytes = (const unsigned char *)data.data;
 	unsigned block;
 
-	json_text(json, "event_base64", "");
-	buf_truncate(buf, buf->len - 1); /* the closing quote */
-	for (size_t i = 0; i < len; i += 3) {
+	for (size_t i = 0; i < data.len; i += 3) {
 		block = (unsigned)bytes[i] << 16;
-		if (i + 1 < len)
+		if (i + 1 < data.len)
 			block |= (unsigned)bytes[i + 1] << 8;
-		if (i + 2 < len)
+		if (i + 2 < data.len)
 			block |= bytes[i + 2];
-		(void)buf_char(buf, digits[block >> 18]);
-		(void)buf_char(buf, digits[block >> 12 & 63]);
+		(void)buf_char(buf, base64_digits[block >> 18]);
+		(void)buf_char(buf, base64_digits[block >> 12 & 63]);
+		(void)buf_char(buf,
+		    i + 1 < data.len ? base64_digits[block >> 6 & 63] : '=');
 		(void)buf_char(
-		    buf, i + 1 < len ? digits[block >> 6 & 63] : '=');
-		(void)buf_char(buf, i + 2 < len ? digits[block & 63] : '=');
+		    buf, i + 2 < data.len ? base64_digits[block & 63] : '=');
 	}
-	(void)buf_char(buf, '"');
-}
-
-void
-event_write(struct event_reader *reader, struct json *json, const char *data,
-    size_t len)
-{
-	if (memchr(data, '\n', len) == NULL &&
-	    memchr(data, '\r', len) == NULL &&
-	    event_plain(event_read(reader, data, len)))
-		json_raw(json, "event", data, len);
-	else
-		base64_write(json, data, len);
 }
 
 bool
-event_has_id(
-    struct event_reader *reader, const struct jobs_event *event, const char *id)
+event_base64_read(struct str text, struct buf *ret_data)
 {
-	const struct currents_event *read;
-	size_t len = strlen(id);
+	uint32_t bits = 0;
+	unsigned count = 0;
 
-	/* Most are not it, which is seen sooner. */
-	if (memmem(event->data.data, event->data.len, id, len) == NULL &&
-	    memchr(event->data.data, '\\', event->data.len) == NULL)
+	buf_reset(ret_data);
+	while (text.len > 0 && text.data[text.len - 1] == '=')
+		text.len--;
+	for (size_t i = 0; i < text.len; i++) {
+		const char *digit =
+		    memchr(base64_digits, text.data[i], strlen(base64_digits));
+
+		if (digit == NULL)
+			return false;
+		bits = bits << 6 | (uint32_t)(digit - base64_digits);
+		count += 6;
+		if (count < 8)
+			continue;
+		count -= 8;
+		(void)buf_char(ret_data, (char)(unsigned char)(bits >> count));
+	}
+	return buf_ok(ret_data, NULL);
+}
+
+void
+event_write(struct event_reader *reader, struct json *json, struct str data)
+{
+	const struct currents_event *read = NULL;
+
+	if (memchr(data.data, '\n', data.len) == NULL &&
+	    memchr(data.data, '\r', data.len) == NULL)
+		read = event_read(reader, data);
+	if (read != NULL && read->defect != CURRENTS_BAD_UTF8 &&
+	    read->defect != CURRENTS_TOO_DEEP) {
+		json_raw(json, "event", data.data, data.len);
+		return;
+	}
+	json_raw(json, "event_base64", "\"", 1);
+	base64_write(json->buf, data);
+	(void)buf_char(json->buf, '"');
+}
+
+/* ---- export ---- */
+
+struct export
+{
+	struct selection selection;
+	struct event_reader reader;
+	struct buf *out;
+};
+
+static bool
+export_event(void *arg, const struct jobs_event *event)
+{
+	struct export *export = arg;
+	struct json json;
+
+	if (!selection_event(&export->selection, event))
 		return false;
-	read = event_read(reader, event->data.data, event->data.len);
-	if (read != NULL && read->id.len > 0)
-		return read->id.len == len &&
-		       memcmp(read->id.data, id, len) == 0;
-	return person_mentioned(event->data, str_bytes(id, len));
+	json_init(&json, export->out);
+	json_object_open(&json, NULL);
+	json_text(&json, "place", jobs_place_name(event->place));
+	json_text(&json, "source", event->source);
+	json_text(&json, "destination", event->destination);
+	json_time(&json, "accepted", event->accepted_ms);
+	if (event->settled_ms != 0)
+		json_time(&json,
+		    event->place == JOBS_ARCHIVE ? "delivered" : "dead",
+		    event->settled_ms);
+	json_int(&json, "attempts", event->attempts);
+	if (event->replay)
+		json_bool(&json, "replay", true);
+	if (event->reason != NULL)
+		json_text(&json, "reason", event->reason);
+	event_write(&export->reader, &json, event->data);
+	json_object_close(&json);
+	(void)buf_char(export->out, '\n');
+	return true;
+}
+
+int
+event_export(
+    struct command_context *context, enum jobs_place place, struct buf *out)
+{
+	struct job job = command_job(context, out, "exported", job_step_scan);
+	struct export export = {.out = out};
+	struct err err;
+	bool ok;
+
+	job.match = export_event;
+	job.match_arg = &export;
+	job.selection = &export.selection;
+	event_reader_init(&export.reader);
+	ok = filter_read(context, INT64_MAX, &export.selection, &err) &&
+	     job_run(&job, place, &err);
+	event_reader_fini(&export.reader);
+	return ok ? EXIT_FINE : command_fail(out, &err);
 }

@@ -1,11 +1,13 @@
 #ifndef CLI_EVENT_H
 #define CLI_EVENT_H
 
-/* Looks into one event of the queue: its id, and whether it is valid JSON. */
+/*
+ * One event of the queue: its id, and its form in a line of JSON that a command
+ * prints and `currentsd import` reads.
+ */
 
-#include "base/buf.h"
 #include "base/json.h"
-#include "queue/admin.h"
+#include "cli/command.h"
 #include "schema/currents.h"
 
 struct event_reader {
@@ -18,15 +20,23 @@ void event_reader_fini(struct event_reader *reader);
 
 /* NULL if it is not readable as one event. Lent until the next call. */
 const struct currents_event *
-event_read(struct event_reader *reader, const char *data, size_t len);
+event_read(struct event_reader *reader, struct str data);
+
+/* Does the event have this id? One without a usable id matches if it
+ * mentions it. */
+bool event_has_id(struct event_reader *reader, struct str data, const char *id);
 
 /* The bytes as a member: "event" if they are JSON on one line, and else
  * "event_base64". */
-void event_write(struct event_reader *reader, struct json *json,
-    const char *data, size_t len);
+void
+event_write(struct event_reader *reader, struct json *json, struct str data);
 
-/* Is its id this one? Of an event without a usable id: is it mentioned? */
-bool event_has_id(struct event_reader *reader, const struct jobs_event *event,
-    const char *id);
+/* What event_base64 holds; false if it is not base64. */
+MUST_USE bool event_base64_read(struct str text, struct buf *ret_data);
+
+/* Print the events of a place that the command's options select, one object a
+ * line. */
+int event_export(
+    struct command_context *context, enum jobs_place place, struct buf *out);
 
 #endif

@@ -1,37 +1,391 @@
 /*
- * currentsd explain: what becomes of an event, and which rule made each
- * decision: those of its source, as the server has them, then the mapping.
- * Reads a request body as the server would, or a line of JSON for each event.
- * Needs no network and no queue.
+ * currentsd validate, explain: what the server would say about events in a
+ * file, and what would become of them. Needs no queue and no network.
+ *
+ * The file is one request body, as Braze sends it, or has one on each line (a
+ * line is mostly one event).
  */
 
 #include "base/json.h"
-#include "cli/bodies.h"
 #include "cli/command.h"
+#include "schema/text.h"
 #include "schema/currents.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-	EXPLAIN_EVENT_MAX = 64 * 1024 * 1024,
+	FILE_BYTES_MAX = 256 * 1024 * 1024,
+	BODY_EVENTS_MAX = 1000000,
+	EVENT_MAX = 64 * 1024 * 1024,
+	REASON_MAX = 256,
 };
 
-const struct option_row command_explain_options[] = {
-    {"--source", "NAME", "As if this one had sent them (the first)."},
-    {"--destination", "NAME", "Mapped for this one (the source's)."},
-    {"--json", NULL, "One JSON object a line for each event."},
+const struct option_row command_validate_options[] = {
+    {"--json", NULL, "Print one JSON object per line."},
     {NULL, NULL, NULL},
 };
 
+const struct option_row command_explain_options[] = {
+    {"--source", "NAME", "Apply the rules of this source (the first)."},
+    {"--destination", "NAME", "Map for this one (the source's)."},
+    {"--json", NULL, "Print one JSON object per line."},
+    {NULL, NULL, NULL},
+};
+
+/* ---- the file ---- */
+
+struct body {
+	const char *text;
+	size_t at;			    /* its offset in the file */
+	size_t line;			    /* in which it begins, from 1 */
+	struct currents_batch *batch;	    /* empty if there is a fault */
+	const struct currents_fault *fault; /* or NULL */
+};
+
+/* False ends the walk. */
+typedef bool body_fn(void *arg, const struct body *body, struct err *reterr);
+
+/* Read the file that the command's words name; none, and "-", are the
+ * standard input. */
+static bool
+file_read(
+    const struct options *options, struct buf *ret_text, struct err *reterr)
+{
+	const char *name = options->word_count > 0 ? options->words[0] : "-";
+	FILE *opened = NULL, *file = stdin;
+	char block[65536];
+	bool failed;
+	size_t len;
+
+	if (options->word_count > 1)
+		return err_set(reterr, ERR_INPUT, "give one FILE, or - alone");
+	if (strcmp(name, "-") != 0)
+		file = opened = fopen(name, "rb");
+	if (file == NULL)
+		return err_set(
+		    reterr, ERR_INPUT, "%s: %s", name, strerror(errno));
+	errno = 0;
+	while ((len = fread(block, 1, sizeof(block), file)) > 0 &&
+	       buf_append(ret_text, block, len))
+		;
+	failed = ferror(file) != 0;
+	if (failed)
+		(void)err_set(reterr, ERR_INPUT, "%s: %s", name,
+		    errno != 0 ? strerror(errno) : "read error");
+	if (opened != NULL)
+		(void)fclose(opened);
+	return !failed && buf_ok(ret_text, reterr);
+}
+
+/* How many lines the byte `to` of a body is below the byte `from`. */
+static size_t
+body_newlines(const struct body *body, size_t from, size_t to)
+{
+	const char *at = body->text + from, *end = body->text + to;
+	size_t count = 0;
+
+	while ((at = memchr(at, '\n', (size_t)(end - at))) != NULL) {
+		at++;
+		count++;
+	}
+	return count;
+}
+
+/* Read one body. False without memory, or if it has too many events. */
+static bool
+body_read(struct str text, struct currents_batch *batch,
+    struct currents_fault *fault, bool *ret_fault, struct err *reterr)
+{
+	switch (currents_read(text, BODY_EVENTS_MAX, batch, fault)) {
+	case CURRENTS_READ:
+		*ret_fault = false;
+		return true;
+	case CURRENTS_FAULT:
+		*ret_fault = true;
+		return true;
+	case CURRENTS_NO_ROOM:
+		break;
+	}
+	if (batch->count >= BODY_EVENTS_MAX)
+		return err_set(reterr, ERR_LIMIT, "more than %d events in one",
+		    BODY_EVENTS_MAX);
+	return err_set_nomem(reterr);
+}
+
+/* Take the next line off the text, without its newline. */
+static struct str
+line_take(struct str *text)
+{
+	const char *end = memchr(text->data, '\n', text->len);
+	struct str line = {
+	    text->data, end == NULL ? text->len : (size_t)(end - text->data)};
+	size_t taken = line.len + (end != NULL);
+
+	text->data += taken;
+	text->len -= taken;
+	return line;
+}
+
+/* Brackets and commas alone: the end of something that began on another
+ * line. */
+static bool
+line_closes(struct str line)
+{
+	bool closes = false;
+
+	for (size_t i = 0; i < line.len; i++) {
+		if (memchr("]},", line.data[i], 3) != NULL)
+			closes = true;
+		else if (memchr(" \t\r", line.data[i], 3) == NULL)
+			return false;
+	}
+	return closes;
+}
+
+static bool
+line_blank(struct str line)
+{
+	for (size_t i = 0; i < line.len; i++) {
+		if (memchr(" \t\r", line.data[i], 3) == NULL)
+			return false;
+	}
+	return true;
+}
+
+/* The file as a whole is no body. Does it have a body on each line? Yes if
+ * one line is a body, and none looks like the end of a body of many lines; the
+ * other lines may be what is wrong with the file. */
+static bool
+file_has_lines(struct str text, struct currents_batch *batch, bool *ret_lines,
+    struct err *reterr)
+{
+	size_t all = text.len;
+	struct currents_fault fault;
+	bool lines = false, faulty = false;
+
+	*ret_lines = false;
+	while (text.len > 0) {
+		struct str line = line_take(&text);
+
+		if (line_closes(line))
+			return true;
+		if (lines || line.len == all || line_blank(line))
+			continue;
+		if (!body_read(line, batch, &fault, &faulty, reterr))
+			return false;
+		lines = !faulty;
+	}
+	*ret_lines = lines;
+	return true;
+}
+
+/* Call `fn` for each body. */
+static bool
+bodies_each(const struct buf *file, body_fn *fn, void *arg, struct err *reterr)
+{
+	struct str rest = {file->len > 0 ? file->data : "", file->len};
+	struct currents_batch batch;
+	struct currents_fault fault;
+	struct body body = {.text = rest.data, .line = 1, .batch = &batch};
+	bool faulty = false, lines = false, ok;
+
+	currents_batch_init(&batch);
+	ok = body_read(rest, &batch, &fault, &faulty, reterr);
+	if (ok && faulty) {
+		struct currents_batch other;
+
+		currents_batch_init(&other);
+		ok = file_has_lines(rest, &other, &lines, reterr);
+		currents_batch_fini(&other);
+	}
+	if (ok && !lines) {
+		body.fault = faulty ? &fault : NULL;
+		ok = fn(arg, &body, reterr);
+	}
+	for (; ok && lines && rest.len > 0; body.line++) {
+		struct str line = line_take(&rest);
+
+		ok = body_read(line, &batch, &fault, &faulty, reterr);
+		body.text = line.data;
+		body.at = (size_t)(line.data - file->data);
+		body.fault = faulty ? &fault : NULL;
+		ok = ok && fn(arg, &body, reterr);
+	}
+	currents_batch_fini(&batch);
+	return ok;
+}
+
+/* ---- validate ---- */
+
+struct validate {
+	struct command_context *context;
+	struct buf *out;
+	bool json;
+	size_t valid, invalid, faults;
+};
+
+/* What was found, and where. */
+struct finding {
+	size_t at, line;		    /* of the event, or of the fault */
+	const struct currents_event *event; /* NULL: a fault */
+	const char *reason;		    /* NULL: valid */
+	size_t reason_at;
+	const char *doubt; /* though it is valid; or NULL */
+};
+
+/* The server accepts a blank name; Heap, and so the mapping, does not. */
+static const char *
+finding_doubt(const struct currents_event *event)
+{
+	if (text_blank(event->type))
+		return "the mapping makes it a dead letter: event_type is "
+		       "blank";
+	if (text_blank(event->id))
+		return "the mapping makes it a dead letter: id is blank";
+	return NULL;
+}
+
+static void
+finding_json(const struct finding *finding, struct buf *out)
+{
+	const struct currents_event *event = finding->event;
+	struct json json;
+
+	json_init(&json, out);
+	json_object_open(&json, NULL);
+	json_int(&json, "at", (int64_t)finding->at);
+	json_int(&json, "line", (int64_t)finding->line);
+	json_text(&json, "verdict",
+	    event == NULL	      ? "fault"
+	    : finding->reason == NULL ? "valid"
+				      : "invalid");
+	if (event != NULL) {
+		json_bytes(&json, "type", event->type.data, event->type.len);
+		json_bytes(&json, "id", event->id.data, event->id.len);
+		json_bool(&json, "known", event->known);
+	}
+	if (finding->reason != NULL) {
+		json_text(&json, "reason", finding->reason);
+		json_int(&json, "reason_at", (int64_t)finding->reason_at);
+	}
+	if (finding->doubt != NULL)
+		json_text(&json, "but", finding->doubt);
+	json_object_close(&json);
+	(void)buf_char(out, '\n');
+}
+
+/* Types and ids come from outside: escaped, so that they cannot control a
+ * terminal. */
+static void
+finding_text(const struct finding *finding, struct buf *out)
+{
+	const struct currents_event *event = finding->event;
+
+	(void)buf_printf(out, "line %zu byte %zu:", finding->line, finding->at);
+	if (event == NULL) {
+		(void)buf_printf(out, " fault: %s\n", finding->reason);
+		return;
+	}
+	if (event->type.len > 0) {
+		(void)buf_char(out, ' ');
+		json_escape(out, event->type.data, event->type.len);
+	}
+	if (event->id.len > 0) {
+		(void)buf_text(out, " id=");
+		json_escape(out, event->id.data, event->id.len);
+	}
+	if (finding->reason == NULL)
+		(void)buf_printf(out, " valid%s%s%s\n",
+		    event->known ? "" : ", of an unknown type",
+		    finding->doubt != NULL ? ", but " : "",
+		    finding->doubt != NULL ? finding->doubt : "");
+	else
+		(void)buf_printf(out, " invalid: %s (byte %zu)\n",
+		    finding->reason, finding->reason_at);
+}
+
+static bool
+finding_show(struct validate *validate, const struct finding *finding,
+    struct err *reterr)
+{
+	(validate->json ? finding_json : finding_text)(finding, validate->out);
+	return command_write(validate->context, validate->out, reterr);
+}
+
+static bool
+validate_body(void *arg, const struct body *body, struct err *reterr)
+{
+	struct validate *validate = arg;
+	struct finding finding = {.line = body->line};
+	char reason[REASON_MAX];
+	size_t seen = 0;
+
+	if (body->fault != NULL) {
+		finding.at = finding.reason_at = body->at + body->fault->at;
+		finding.line += body_newlines(body, 0, body->fault->at);
+		finding.reason = body->fault->text;
+		validate->faults++;
+		return finding_show(validate, &finding, reterr);
+	}
+	for (size_t i = 0; i < body->batch->count; i++) {
+		const struct currents_event *event = &body->batch->events[i];
+		bool valid = event->defect == CURRENTS_VALID;
+
+		finding.at = body->at + event->at;
+		finding.line += body_newlines(body, seen, event->at);
+		seen = event->at;
+		finding.event = event;
+		finding.reason = valid ? NULL : reason;
+		finding.reason_at = body->at + event->defect_at;
+		finding.doubt = valid ? finding_doubt(event) : NULL;
+		currents_defect_write(event, reason, sizeof(reason));
+		validate->valid += valid;
+		validate->invalid += !valid;
+		if (!finding_show(validate, &finding, reterr))
+			return false;
+	}
+	return true;
+}
+
+int
+command_validate(struct command_context *context, struct buf *out)
+{
+	struct validate validate = {
+	    .context = context,
+	    .out = out,
+	    .json = options_has(context->options, "--json"),
+	};
+	struct buf file;
+	struct err err;
+	bool ok;
+
+	buf_init(&file, FILE_BYTES_MAX);
+	ok = file_read(context->options, &file, &err) &&
+	     bodies_each(&file, validate_body, &validate, &err);
+	buf_fini(&file);
+	if (!ok)
+		return command_fail(out, &err);
+	if (!validate.json)
+		(void)buf_printf(out, "%zu valid, %zu invalid, %zu %s\n",
+		    validate.valid, validate.invalid, validate.faults,
+		    validate.faults == 1 ? "fault" : "faults");
+	return validate.invalid + validate.faults > 0 ? EXIT_FOUND : EXIT_FINE;
+}
+
+/* ---- explain: the rules of the source, as the server has them, then the
+ * mapping ---- */
+
 struct explain {
+	struct command_context *context;
 	struct settings settings;
-	struct server_source source;
 	struct server_judge *judge; /* of the source */
 	struct track_rules rules;   /* of the destination */
-	struct buf in, event;
-	struct buf decisions; /* lines, or elements of a JSON array */
-	struct json list;     /* writes them */
+	struct buf event;	    /* as it would be sent */
+	struct buf decisions;	    /* lines, or elements of a JSON array */
+	struct json list;	    /* writes them */
 	struct buf *out;
 	bool json;
 	bool found; /* something that would not be sent, and no rule drops it */
@@ -47,7 +401,7 @@ struct explain_row {
 /* Escaped, so that foreign text can neither control a terminal nor look like a
  * line of ours. */
 static void
-explain_tell(void *arg, struct str subject, const char *decision)
+explain_decision(void *arg, struct str subject, const char *decision)
 {
 	struct explain *explain = arg;
 	struct buf *lines = &explain->decisions;
@@ -67,7 +421,7 @@ explain_tell(void *arg, struct str subject, const char *decision)
 }
 
 static void
-explain_show_text(struct explain *explain, const struct explain_row *row)
+row_text(struct explain *explain, const struct explain_row *row)
 {
 	const struct buf *event = &explain->event;
 	struct buf *out = explain->out;
@@ -88,13 +442,12 @@ explain_show_text(struct explain *explain, const struct explain_row *row)
 }
 
 static void
-explain_show_json(struct explain *explain, const struct explain_row *row)
+row_json(struct explain *explain, const struct explain_row *row)
 {
 	const struct buf *event = &explain->event;
-	struct buf *out = explain->out;
 	struct json json;
 
-	json_init(&json, out);
+	json_init(&json, explain->out);
 	json_object_open(&json, NULL);
 	json_int(&json, "at", (int64_t)row->at);
 	json_int(&json, "line", (int64_t)row->line);
@@ -107,32 +460,27 @@ explain_show_json(struct explain *explain, const struct explain_row *row)
 		json_raw(&json, "event", event->data, event->len);
 	else
 		json_null(&json, "event");
-	(void)buf_text(out, ",\"decisions\":[");
-	(void)buf_append(out, explain->decisions.data, explain->decisions.len);
-	(void)buf_text(out, "]}\n");
+	json_array_open(&json, "decisions");
+	(void)buf_append(
+	    explain->out, explain->decisions.data, explain->decisions.len);
+	json_array_close(&json);
+	json_object_close(&json);
+	(void)buf_char(explain->out, '\n');
 }
 
 static bool
-explain_show(
+row_show(
     struct explain *explain, const struct explain_row *row, struct err *reterr)
 {
-	if (explain->json)
-		explain_show_json(explain, row);
-	else
-		explain_show_text(explain, row);
-	return command_flush(explain->out, reterr);
-}
-
-static void
-explain_reset(struct explain *explain)
-{
+	(explain->json ? row_json : row_text)(explain, row);
 	buf_reset(&explain->event);
 	buf_reset(&explain->decisions);
 	json_init(&explain->list, &explain->decisions);
+	return command_write(explain->context, explain->out, reterr);
 }
 
 static const char *
-explain_fate_name(enum track_fate fate)
+fate_name(enum track_fate fate)
 {
 	switch (fate) {
 	case TRACK_SEND:
@@ -145,35 +493,23 @@ explain_fate_name(enum track_fate fate)
 	return NULL;
 }
 
-/* What the mapping makes of it. */
-static bool
-explain_map(struct explain *explain, const struct item *item,
-    struct explain_row *row, struct err *reterr)
-{
-	struct track_result result;
-
-	if (!track_write(
-		&explain->rules, item->data, &explain->event, &result, reterr))
-		return false;
-	row->fate = explain_fate_name(result.fate);
-	row->reason = result.reason;
-	explain->found |= result.fate == TRACK_DEAD;
-	return true;
-}
-
 static bool
 explain_event(struct explain *explain, const struct currents_event *event,
     const struct item *item, struct explain_row *row, struct err *reterr)
 {
-	char why[SERVER_REASON];
+	struct track_result result;
+	char why[REASON_MAX];
 
-	explain_reset(explain);
 	row->type = &event->type;
 	row->reason = item->reason;
 	switch (item->fate) {
 	case ITEM_QUEUE:
-		if (!explain_map(explain, item, row, reterr))
+		if (!track_write(&explain->rules, item->data, &explain->event,
+			&result, reterr))
 			return false;
+		row->fate = fate_name(result.fate);
+		row->reason = result.reason;
+		explain->found |= result.fate == TRACK_DEAD;
 		break;
 	case ITEM_DEAD:
 		row->fate = "dead";
@@ -184,84 +520,53 @@ explain_event(struct explain *explain, const struct currents_event *event,
 		if (event->defect == CURRENTS_VALID)
 			break;
 		currents_defect_write(event, why, sizeof(why));
-		explain_tell(explain, str_text("event"), why);
+		explain_decision(explain, str_text("event"), why);
 		break;
 	}
-	return explain_show(explain, row, reterr);
+	return row_show(explain, row, reterr);
 }
 
 static bool
-explain_fault(
-    struct explain *explain, const struct bodies_one *body, struct err *reterr)
+explain_body(void *arg, const struct body *body, struct err *reterr)
 {
-	struct explain_row row = {
-	    .line = body->line + bodies_newlines(body, 0, body->fault->at),
-	    .at = body->at + body->fault->at,
-	    .fate = "fault",
-	    .reason = body->fault->text,
-	};
-
-	explain_reset(explain);
-	explain->found = true;
-	return explain_show(explain, &row, reterr);
-}
-
-static bool
-explain_events(struct explain *explain, const struct bodies_one *body,
-    const struct item *items, struct err *reterr)
-{
-	struct explain_row row = {.line = body->line};
-	size_t seen = 0;
-
-	for (size_t i = 0; i < body->batch->count; i++) {
-		const struct currents_event *event = &body->batch->events[i];
-
-		row.at = body->at + event->at;
-		row.line += bodies_newlines(body, seen, event->at);
-		seen = event->at;
-		if (!explain_event(explain, event, &items[i], &row, reterr))
-			return false;
-	}
-	return true;
-}
-
-static bool
-explain_body(void *arg, const struct bodies_one *body, struct err *reterr)
-{
+	const struct currents_batch *batch = body->batch;
 	struct explain *explain = arg;
+	struct explain_row row = {.line = body->line};
 	struct item *items;
 	struct buf bytes = {0};
+	size_t seen = 0;
 	char *reasons;
 	bool ok;
 
-	if (body->fault != NULL)
-		return explain_fault(explain, body, reterr);
-	if (body->batch->count == 0)
+	if (body->fault != NULL) {
+		row.line += body_newlines(body, 0, body->fault->at);
+		row.at = body->at + body->fault->at;
+		row.fate = "fault";
+		row.reason = body->fault->text;
+		explain->found = true;
+		return row_show(explain, &row, reterr);
+	}
+	if (batch->count == 0)
 		return true;
-	items = calloc(body->batch->count, sizeof(*items));
-	reasons = calloc(body->batch->count, SERVER_REASON);
+	items = calloc(batch->count, sizeof(*items));
+	reasons = calloc(batch->count, SERVER_REASON);
 	ok = items != NULL && reasons != NULL &&
-	     server_judge_batch(explain->judge, body->batch, body->text, false,
-		 items, reasons, NULL, NULL, &bytes);
+	     server_judge_batch(explain->judge, batch, body->text, false, items,
+		 reasons, NULL, NULL, &bytes);
 	if (!ok)
 		(void)err_set_nomem(reterr);
-	ok = ok && explain_events(explain, body, items, reterr);
+	for (size_t i = 0; ok && i < batch->count; i++) {
+		const struct currents_event *event = &batch->events[i];
+
+		row.at = body->at + event->at;
+		row.line += body_newlines(body, seen, event->at);
+		seen = event->at;
+		ok = explain_event(explain, event, &items[i], &row, reterr);
+	}
 	buf_fini(&bytes);
 	free(reasons);
 	free(items);
 	return ok;
-}
-
-/* The source of that name (NULL: the first), or NULL. */
-static const struct settings_source *
-explain_source_find(const struct settings *settings, const char *name)
-{
-	for (size_t i = 0; i < settings->source_count; i++) {
-		if (name == NULL ||
-		    strcmp(settings->sources[i].name, name) == 0)
-			return &settings->sources[i];
-	}
-	return NULL;
 }
 
 static bool
@@ -270,29 +575,27 @@ explain_rules(
 {
 	const char *source_name = options_value(options, "--source");
 	const char *name = options_value(options, "--destination");
+	struct settings *settings = &explain->settings;
 	struct settings_destination *destination;
 	const struct settings_source *source;
 
-	source = explain_source_find(&explain->settings, source_name);
+	source = settings_source_find(settings, source_name);
 	if (source == NULL)
-		return err_set(reterr, ERR_INPUT, "there is no source %s",
-		    source_name != NULL ? source_name : "");
+		return err_set(
+		    reterr, ERR_INPUT, "there is no source %s", source_name);
 	if (name == NULL)
-		name = source->destination;
-	destination = settings_destination_find(&explain->settings, name);
+		name = source->server.destination;
+	destination = settings_destination_find(settings, name);
 	if (destination == NULL)
 		return err_set(
 		    reterr, ERR_INPUT, "there is no destination %s", name);
-	/* What private_at = accept takes out, the mapping would leave out: it
-	 * is explained there. */
-	parts_source_settings(source, NULL, &explain->source);
-	if (!server_judge_new(&explain->source, &explain->judge, reterr))
+	/* What private_at = accept removes, the mapping would leave out, so
+	 * it is explained there. */
+	if (!server_judge_new(&source->server, &explain->judge, reterr) ||
+	    !settings_rules_complete(settings, destination, reterr))
 		return false;
-	if (!settings_mapping_make(
-		destination, &explain->settings.warnings, reterr))
-		return false;
-	settings_rules(destination, &explain->rules);
-	explain->rules.explain = explain_tell;
+	explain->rules = destination->rules;
+	explain->rules.explain = explain_decision;
 	explain->rules.explain_arg = explain;
 	return true;
 }
@@ -301,24 +604,29 @@ int
 command_explain(struct command_context *context, struct buf *out)
 {
 	const struct options *options = context->options;
-	struct explain explain = {.out = out};
+	struct explain explain = {
+	    .context = context,
+	    .out = out,
+	    .json = options_has(options, "--json"),
+	};
 	int code = EXIT_FINE;
+	struct buf file;
 	struct err err;
 
-	explain.json = options_has(options, "--json");
-	buf_init(&explain.in, BODIES_BYTES_MAX);
-	buf_init(&explain.event, EXPLAIN_EVENT_MAX);
-	buf_init(&explain.decisions, EXPLAIN_EVENT_MAX);
+	buf_init(&file, FILE_BYTES_MAX);
+	buf_init(&explain.event, EVENT_MAX);
+	buf_init(&explain.decisions, EVENT_MAX);
+	json_init(&explain.list, &explain.decisions);
 	if (!settings_read(context->config, &explain.settings, &err) ||
 	    !explain_rules(&explain, options, &err) ||
-	    !bodies_read(options, &explain.in, &err) ||
-	    !bodies_each(&explain.in, explain_body, &explain, &err))
+	    !file_read(options, &file, &err) ||
+	    !bodies_each(&file, explain_body, &explain, &err))
 		code = command_fail(out, &err);
 	else if (explain.found)
 		code = EXIT_FOUND;
 	server_judge_free(explain.judge);
 	settings_fini(&explain.settings);
-	buf_fini(&explain.in);
+	buf_fini(&file);
 	buf_fini(&explain.event);
 	buf_fini(&explain.decisions);
 	return code;

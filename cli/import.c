@@ -2,36 +2,40 @@
  * currentsd import: puts events from a file into the queue as if a source had
  * sent them: they are validated, and duplicates are detected.
  *
- * A line is an event, a request body, or a line that an export wrote. Lines are
- * gathered into batches, since each put is an fsync.
+ * A line is an event, a request body, or an event as an export or queue rescue
+ * wrote it. The events of lines are gathered into batches, since each put is an
+ * fsync.
  */
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/lock.h"
-#include "cli/command.h"
 #include "cli/event.h"
-#include "cli/import_judge.h"
-#include "cli/import_line.h"
-#include "cli/job.h"
-
-#include "base/clock.h"
+#include "schema/scan.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-	IMPORT_EVENTS = 1000, /* of a batch */
-	IMPORT_BYTES = 1024 * 1024,
-	IMPORT_LINE_MAX = 256 * 1024 * 1024,
-	IMPORT_WAIT_MS = 100,
+	BATCH_EVENTS = 1000,
+	BATCH_BYTES = 1024 * 1024,
+	LINE_MAX_BYTES = 256 * 1024 * 1024,
+	LINE_EVENTS_MAX = 10000000,
+	WAIT_MS = 100, /* between two reports while a put is under way */
 };
 
 const struct option_row command_import_options[] = {
-    {"--source", "NAME", "As if it had sent them, whatever an export says."},
-    {"--again", NULL, "Even if they were received before."},
+    {"--source", "NAME", "Import for this source, whatever an export says."},
+    {"--again", NULL, "Import also what was received before."},
     {"--json", NULL, "Print JSON."},
     {NULL, NULL, NULL},
+};
+
+/* A source, and what judges its events. */
+struct import_source {
+	const struct server_source *source;
+	struct server_judge *judge; /* NULL: not made yet */
 };
 
 /* What the committer's thread reports. */
@@ -46,26 +50,55 @@ struct import_put {
 
 struct import {
 	struct command_context *context;
-	struct import_judge judge;
+	struct import_source *sources; /* as in the settings */
+	size_t source_count;
+	size_t source_preset; /* that of --source, or the first */
 	bool forced;	      /* --source was given */
-	size_t source_preset; /* it, or the first */
-	size_t source;	      /* of the batch */
-	struct buf in;	      /* what was read, from a line on */
-	struct buf body;      /* the batch, without its ends */
-	size_t events;	      /* in it */
-	bool accepted_once;   /* all of them, or none */
-	struct import_line line;
+
+	struct buf in; /* what was read, from a line on */
+	struct event_reader reader;
+	struct currents_batch line_batch; /* of a line that is a body */
+	struct buf decoded;		  /* of base64 */
+
+	/* the batch that is gathered */
+	struct buf body; /* without its end */
+	size_t events, source;
+	bool accepted_once; /* all of them, or none */
 	struct currents_batch batch;
+
 	struct import_put put;
 	struct queue_receipt total;
 	int64_t lines, unreadable;
 };
 
+/* One event of a line. */
+struct import_event {
+	struct str data;
+	struct str source;  /* that an export names, or empty */
+	bool accepted_once; /* by the queue that it was exported from */
+};
+
 /* ---- a batch ---- */
 
+/* Judge by the rules of the source, as the server does. In the daemon the
+ * source is linked already. */
+static bool
+source_judge_make(
+    struct import *import, struct import_source *made, struct err *reterr)
+{
+	struct daemon *daemon = import->context->daemon;
+	struct settings_source *source =
+	    &daemon->settings->sources[made - import->sources];
+
+	if (atomic_load(&daemon->server) == NULL &&
+	    !settings_source_link(daemon->settings, source, reterr))
+		return false;
+	made->source = &source->server;
+	return server_judge_new(made->source, &made->judge, reterr);
+}
+
 static void
-import_done(
-    void *arg, const struct queue_receipt *receipt, const struct err *err)
+put_done(void *arg, const struct queue_receipt *receipt, const struct err *err)
 {
 	struct import_put *put = arg;
 
@@ -80,44 +113,46 @@ import_done(
 	lock_drop(&put->lock);
 }
 
-/* The batch is lent until the end, so nothing interrupts this. */
+/* The queue borrows the batch until it calls put_done(), so wait even if the
+ * client is gone. */
 static bool
-import_wait(struct import *import, struct err *reterr)
+put_wait(struct import *import, struct err *reterr)
 {
 	struct import_put *put = &import->put;
+	struct queue_receipt *total = &import->total;
 	bool ended = false, gone = false;
 
 	while (!ended) {
 		lock_hold(&put->lock);
 		if (!put->ended)
 			cond_wait(&put->changed, &put->lock,
-			    clock_mono_ms() + IMPORT_WAIT_MS);
+			    clock_mono_ms() + WAIT_MS);
 		ended = put->ended;
 		lock_drop(&put->lock);
 		if (!ended && !gone)
-			gone = !job_breathe(import->context, reterr,
-			    "imported %zu events", import->total.received);
+			gone = !job_progress(import->context->caller, reterr,
+			    "imported %zu events", total->received);
 	}
 	if (!put->ok)
 		return err_set(reterr, put->err.code, "%s", put->err.text);
-	import->total.received += put->receipt.received;
-	import->total.queued += put->receipt.queued;
-	import->total.dead += put->receipt.dead;
-	import->total.duplicates += put->receipt.duplicates;
-	import->total.dropped += put->receipt.dropped;
+	total->received += put->receipt.received;
+	total->queued += put->receipt.queued;
+	total->dead += put->receipt.dead;
+	total->duplicates += put->receipt.duplicates;
+	total->dropped += put->receipt.dropped;
 	return !gone;
 }
 
 static bool
-import_put_batch(struct import *import, struct err *reterr)
+batch_put(struct import *import, struct err *reterr)
 {
+	struct daemon *daemon = import->context->daemon;
+	struct import_source *source = &import->sources[import->source];
 	size_t count = import->batch.count;
 	struct item *items = calloc(count, sizeof(*items));
 	char *reasons = calloc(count, SERVER_REASON);
-	const struct server_judge *judge;
 	struct buf bytes = {0};
 	struct queue_batch batch = {
-	    .source = import->judge.settings->sources[import->source].name,
 	    .now_ms = clock_wall_ms(),
 	    .again = options_has(import->context->options, "--again"),
 	    .items = items,
@@ -129,18 +164,19 @@ import_put_batch(struct import *import, struct err *reterr)
 		(void)err_set_nomem(reterr);
 		goto out;
 	}
-	if (!import_judge_find(&import->judge, import->source, &judge,
-		&batch.destination, reterr))
+	if (source->judge == NULL && !source_judge_make(import, source, reterr))
 		goto out;
-	if (!server_judge_batch(judge, &import->batch, import->body.data,
-		import->accepted_once, items, reasons, NULL, NULL, &bytes)) {
+	if (!server_judge_batch(source->judge, &import->batch,
+		import->body.data, import->accepted_once, items, reasons, NULL,
+		NULL, &bytes)) {
 		(void)err_set_nomem(reterr);
 		goto out;
 	}
+	batch.source = source->source->name;
+	batch.destination = source->source->destination;
 	import->put.ended = false;
-	ok = queue_put(import->context->parts->queue, &batch, import_done,
-		 &import->put, reterr) &&
-	     import_wait(import, reterr);
+	ok = queue_put(daemon->queue, &batch, put_done, &import->put, reterr) &&
+	     put_wait(import, reterr);
 out:
 	buf_fini(&bytes);
 	free(reasons);
@@ -148,8 +184,9 @@ out:
 	return ok;
 }
 
+/* Put the events that were gathered. */
 static bool
-import_flush(struct import *import, struct err *reterr)
+batch_flush(struct import *import, struct err *reterr)
 {
 	struct currents_fault fault;
 	bool ok = false;
@@ -162,34 +199,31 @@ import_flush(struct import *import, struct err *reterr)
 	switch (currents_read(str_bytes(import->body.data, import->body.len),
 	    import->events, &import->batch, &fault)) {
 	case CURRENTS_READ:
-		ok = import_put_batch(import, reterr);
+		ok = batch_put(import, reterr);
 		break;
 	case CURRENTS_FAULT:
 	case CURRENTS_NO_ROOM:
-		/* Each was read before. */
+		/* Each event was readable alone. */
 		ok = err_set_nomem(reterr);
 		break;
 	}
 	buf_reset(&import->body);
 	import->events = 0;
-	return ok && job_breathe(import->context, reterr, "imported %zu events",
-			 import->total.received);
+	return ok && job_progress(import->context->caller, reterr,
+			 "imported %zu events", import->total.received);
 }
 
 /* ---- lines ---- */
 
 /* The number of the source of that name; false if there is none. */
 static bool
-import_source(
-    const struct import *import, const char *name, size_t len, size_t *ret)
+source_find(const struct import *import, struct str name, size_t *ret_source)
 {
-	const struct settings *settings = import->judge.settings;
+	const struct settings *settings = import->context->daemon->settings;
 
 	for (size_t i = 0; i < settings->source_count; i++) {
-		const char *known = settings->sources[i].name;
-
-		if (strlen(known) == len && memcmp(known, name, len) == 0) {
-			*ret = i;
+		if (str_equal_text(name, settings->sources[i].server.name)) {
+			*ret_source = i;
 			return true;
 		}
 	}
@@ -197,90 +231,127 @@ import_source(
 }
 
 static bool
-import_event(void *arg, const struct import_event *event, struct err *reterr)
+event_add(
+    struct import *import, const struct import_event *event, struct err *reterr)
 {
-	struct import *import = arg;
 	size_t source = import->source_preset;
 
 	if (!import->forced)
-		(void)import_source(
-		    import, event->source, event->source_len, &source);
+		(void)source_find(import, event->source, &source);
 	if ((source != import->source ||
 		event->accepted_once != import->accepted_once ||
-		import->events == IMPORT_EVENTS ||
-		import->body.len + event->len > IMPORT_BYTES) &&
-	    !import_flush(import, reterr))
+		import->events == BATCH_EVENTS ||
+		import->body.len + event->data.len > BATCH_BYTES) &&
+	    !batch_flush(import, reterr))
 		return false;
 	import->source = source;
 	import->accepted_once = event->accepted_once;
 	(void)buf_text(
 	    &import->body, import->events++ == 0 ? "{\"events\":[" : ",");
-	(void)buf_append(&import->body, event->data, event->len);
+	(void)buf_append(&import->body, event->data.data, event->data.len);
 	return buf_ok(&import->body, reterr);
 }
 
-static bool
-import_line_one(
-    struct import *import, const char *data, size_t len, struct err *reterr)
+/* A line of an export has the event as a member, and no type. */
+static void
+line_export(struct import *import, struct str line, struct import_event *event)
 {
-	bool readable;
+	struct scan_value value;
 
-	import->lines++;
-	if (!import_line_read(&import->line, data, len, import_event, import,
-		&readable, reterr))
-		return false;
-	if (readable)
+	if (scan_find(line, "event_type", &value))
+		return;
+	if (scan_find(line, "event", &value)) {
+		size_t quote = value.kind == SCAN_STRING;
+
+		/* A string needs its quotes. */
+		event->data = str_bytes(
+		    value.text.data - quote, value.text.len + 2 * quote);
+	} else if (scan_find(line, "event_base64", &value) &&
+		   value.kind == SCAN_STRING &&
+		   event_base64_read(value.text, &import->decoded)) {
+		event->data =
+		    str_bytes(import->decoded.data, import->decoded.len);
+	} else {
+		return;
+	}
+	/* Queued and delivered events, and those that queue rescue found in
+	 * a batch, were accepted; dead letters may have been invalid. */
+	if (scan_find(line, "place", &value))
+		event->accepted_once = value.kind != SCAN_STRING ||
+				       !str_equal_text(value.text, "dead");
+	else
+		event->accepted_once = scan_find(line, "batch", &value);
+	if (scan_find(line, "source", &value) && value.kind == SCAN_STRING)
+		event->source = value.text;
+}
+
+/* Add the events of a line. *ret_readable is false if it is not blank and no
+ * event is found in it. */
+static bool
+line_add(struct import *import, struct str line, bool *ret_readable,
+    struct err *reterr)
+{
+	struct currents_batch *batch = &import->line_batch;
+	struct import_event event = {.accepted_once = false};
+	struct currents_fault fault;
+	struct scan_value value;
+
+	while (line.len > 0 && memchr(" \t\r", *line.data, 3) != NULL) {
+		line.data++;
+		line.len--;
+	}
+	*ret_readable = true;
+	if (line.len == 0)
 		return true;
-	import->unreadable++;
-	return job_say(import->context, reterr,
-	    "line %" PRId64 ": no readable event", import->lines);
+	if (*line.data != '[' && !scan_find(line, "events", &value)) {
+		event.data = line;
+		line_export(import, line, &event);
+		*ret_readable = event_read(&import->reader, event.data) != NULL;
+		return !*ret_readable || event_add(import, &event, reterr);
+	}
+	*ret_readable = currents_read(line, LINE_EVENTS_MAX, batch, &fault) ==
+			CURRENTS_READ;
+	for (size_t i = 0; *ret_readable && i < batch->count; i++) {
+		event.data = str_bytes(
+		    line.data + batch->events[i].at, batch->events[i].len);
+		if (!event_add(import, &event, reterr))
+			return false;
+	}
+	return true;
 }
 
 /* Every whole line of what was read; at the end of the file, the rest. */
 static bool
-import_lines(struct import *import, bool end, struct err *reterr)
+lines_add(struct import *import, bool end, struct err *reterr)
 {
 	struct buf *in = &import->in;
+	bool readable;
 	size_t at = 0, len;
-	const char *stop;
 
 	while (at < in->len) {
-		stop = memchr(in->data + at, '\n', in->len - at);
+		const char *stop = memchr(in->data + at, '\n', in->len - at);
+
 		if (stop == NULL && !end)
 			break;
 		len = stop != NULL ? (size_t)(stop - in->data) - at
 				   : in->len - at;
-		if (!import_line_one(import, in->data + at, len, reterr))
+		import->lines++;
+		if (!line_add(import, str_bytes(in->data + at, len), &readable,
+			reterr))
 			return false;
+		if (!readable) {
+			import->unreadable++;
+			if (!job_message(import->context->caller, reterr,
+				"line %" PRId64 ": no readable event",
+				import->lines))
+				return false;
+		}
 		at += len + (stop != NULL);
 	}
 	if (at > 0 && at < in->len)
 		memmove(in->data, in->data + at, in->len - at);
 	buf_truncate(in, in->len - at);
 	return true;
-}
-
-static bool
-import_all(struct import *import, const char *name, struct err *reterr)
-{
-	const struct channel *channel = import->context->channel;
-	bool end = false;
-	size_t had;
-
-	while (!end) {
-		had = import->in.len;
-		if (!channel->read(channel->arg, name, &import->in, reterr))
-			return false;
-		end = import->in.len == had;
-		if (!import_lines(import, end, reterr))
-			return false;
-	}
-	return import_flush(import, reterr) &&
-	       (import->total.duplicates == 0 ||
-		   job_say(import->context, reterr,
-		       "%zu were received before and were not imported again: "
-		       "see --again",
-		       import->total.duplicates));
 }
 
 /* ---- the command ---- */
@@ -290,21 +361,46 @@ import_begin(struct import *import, struct err *reterr)
 {
 	const struct options *options = import->context->options;
 	const char *source = options_value(options, "--source");
-	struct parts *parts = import->context->parts;
+	struct daemon *daemon = import->context->daemon;
 
 	if (options->word_count > 1)
 		return err_set(reterr, ERR_INPUT, "import takes one file");
-	if (!import_judge_init(
-		&import->judge, parts, import->context->config, reterr))
-		return false;
 	import->forced = source != NULL;
-	if (source != NULL && !import_source(import, source, strlen(source),
-				  &import->source_preset))
+	if (source != NULL &&
+	    !source_find(import, str_text(source), &import->source_preset))
 		return err_set(
 		    reterr, ERR_INPUT, "there is no source \"%s\"", source);
-	/* Without a daemon the committer is ours to start. */
-	return atomic_load(&parts->server) != NULL ||
-	       queue_start(parts->queue, reterr);
+	import->source_count = daemon->settings->source_count;
+	import->sources =
+	    calloc(import->source_count, sizeof(*import->sources));
+	if (import->sources == NULL)
+		return err_set_nomem(reterr);
+	/* Without a daemon this process runs the committer. */
+	return atomic_load(&daemon->server) != NULL ||
+	       queue_start(daemon->queue, reterr);
+}
+
+static bool
+import_all(struct import *import, const char *name, struct err *reterr)
+{
+	const struct job_caller *caller = import->context->caller;
+	bool end = false;
+	size_t had;
+
+	while (!end) {
+		had = import->in.len;
+		if (!caller->read(caller->arg, name, &import->in, reterr))
+			return false;
+		end = import->in.len == had;
+		if (!lines_add(import, end, reterr))
+			return false;
+	}
+	return batch_flush(import, reterr) &&
+	       (import->total.duplicates == 0 ||
+		   job_message(caller, reterr,
+		       "%zu were received before and were not imported again: "
+		       "see --again",
+		       import->total.duplicates));
 }
 
 static void
@@ -337,14 +433,15 @@ int
 command_import(struct command_context *context, struct buf *out)
 {
 	const struct options *options = context->options;
-	struct parts *parts = context->parts;
 	struct import import = {.context = context};
 	int code = EXIT_FINE;
 	struct err err;
 
-	buf_init(&import.in, IMPORT_LINE_MAX);
-	buf_init(&import.body, (size_t)IMPORT_LINE_MAX * 2);
-	import_line_init(&import.line);
+	buf_init(&import.in, LINE_MAX_BYTES);
+	buf_init(&import.decoded, LINE_MAX_BYTES);
+	buf_init(&import.body, (size_t)LINE_MAX_BYTES * 2);
+	event_reader_init(&import.reader);
+	currents_batch_init(&import.line_batch);
 	currents_batch_init(&import.batch);
 	lock_init(&import.put.lock);
 	cond_init(&import.put.changed);
@@ -365,14 +462,19 @@ command_import(struct command_context *context, struct buf *out)
 		import_show(&import, out);
 		code = import.unreadable > 0 ? EXIT_FOUND : EXIT_FINE;
 	}
-	if (atomic_load(&parts->server) == NULL)
-		queue_stop(parts->queue);
+	if (atomic_load(&context->daemon->server) == NULL)
+		queue_stop(context->daemon->queue);
+	for (size_t i = 0; i < import.source_count && import.sources != NULL;
+	     i++)
+		server_judge_free(import.sources[i].judge);
+	free(import.sources);
 	cond_fini(&import.put.changed);
 	lock_fini(&import.put.lock);
 	currents_batch_fini(&import.batch);
-	import_line_fini(&import.line);
-	import_judge_fini(&import.judge);
+	currents_batch_fini(&import.line_batch);
+	event_reader_fini(&import.reader);
 	buf_fini(&import.body);
+	buf_fini(&import.decoded);
 	buf_fini(&import.in);
 	return code;
 }

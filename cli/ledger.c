@@ -5,31 +5,21 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "cli/command.h"
-#include "cli/show.h"
-#include "queue/admin.h"
+#include "daemon/status.h"
 
 #include <inttypes.h>
 #include <string.h>
 
 const struct option_row command_ledger_options[] = {
-    {"--by", "WHAT", "A line for each source, type or hour."},
+    {"--by", "WHAT", "Print a line for each source, type or hour."},
     {"--check", NULL, "Count the stored events and compare."},
     {"--json", NULL, "Print JSON."},
     {NULL, NULL, NULL},
 };
 
-static const struct {
-	const char *word;
-	enum stats_by by;
-} ledger_words[] = {
-    {"source", STATS_BY_SOURCE},
-    {"type", STATS_BY_TYPE},
-    {"hour", STATS_BY_HOUR},
-};
-
 enum { LEDGER_DAY = 10 }; /* "2026-11-23" */
 
-/* One run of the command; the walks below write through it. */
+/* One run of the command; the callbacks below write through it. */
 struct ledger {
 	struct queue *queue;
 	struct buf *out;
@@ -37,22 +27,8 @@ struct ledger {
 	bool found;		     /* an imbalance or a difference */
 	bool any;		     /* a line was written */
 	bool hours;		     /* by hour: */
-	char days_until[CLOCK_TEXT]; /* before it they are folded */
+	char days_until[CLOCK_TEXT]; /* before it hours are folded into days */
 };
-
-static bool
-ledger_by_read(const char *word, enum stats_by *ret_by, struct err *reterr)
-{
-	for (size_t i = 0; i < sizeof(ledger_words) / sizeof(ledger_words[0]);
-	     i++) {
-		if (strcmp(word, ledger_words[i].word) == 0) {
-			*ret_by = ledger_words[i].by;
-			return true;
-		}
-	}
-	return err_set(
-	    reterr, ERR_INPUT, "--by should be source, type or hour");
-}
 
 /* The date alone for hours that were folded into their day. */
 static const char *
@@ -67,28 +43,43 @@ ledger_label(const struct ledger *ledger, const char *label,
 	return ret_day;
 }
 
+static void
+line_text(struct buf *out, const char *label, const struct stats_line *line)
+{
+	int64_t imbalance = stats_imbalance(line);
+
+	(void)buf_printf(out,
+	    "%9" PRId64 "   %9" PRId64 "   %9" PRId64 "   %7" PRId64
+	    "   %8" PRId64 "   %10" PRId64 "   %9" PRId64 "   %7" PRId64 "  %s",
+	    line->received, line->queued, line->delivered, line->dead,
+	    line->dropped, line->duplicates, line->erased, line->expired,
+	    label);
+	if (imbalance != 0)
+		(void)buf_printf(out, "  OFF BY %" PRId64, imbalance);
+	(void)buf_char(out, '\n');
+}
+
 static bool
 ledger_line(void *arg, const char *label, const struct stats_line *line)
 {
 	struct ledger *ledger = arg;
-
 	char day[LEDGER_DAY + 1];
 
 	label = ledger_label(ledger, label, day);
 	ledger->found = ledger->found || stats_imbalance(line) != 0;
 	if (ledger->json == NULL) {
-		show_line_text(ledger->out, label, line);
+		line_text(ledger->out, label, line);
 		return true;
 	}
 	json_object_open(ledger->json, NULL);
 	json_text(ledger->json, "label", label);
-	show_line_json(ledger->json, line);
+	status_ledger_json(line, ledger->json);
 	json_object_close(ledger->json);
 	return true;
 }
 
 static bool
-ledger_drop(void *arg, const char *rule, const char *kind, int64_t count)
+ledger_drop(void *arg, const char *rule, const char *type, int64_t count)
 {
 	struct ledger *ledger = arg;
 
@@ -98,12 +89,12 @@ ledger_drop(void *arg, const char *rule, const char *kind, int64_t count)
 			    ledger->out, "\ndropped by rule and type\n");
 		ledger->any = true;
 		(void)buf_printf(ledger->out, "%-24s %-48s %9" PRId64 "\n",
-		    rule, kind, count);
+		    rule, type, count);
 		return true;
 	}
 	json_object_open(ledger->json, NULL);
 	json_text(ledger->json, "rule", rule);
-	json_text(ledger->json, "type", kind);
+	json_text(ledger->json, "type", type);
 	json_int(ledger->json, "count", count);
 	json_object_close(ledger->json);
 	return true;
@@ -145,7 +136,7 @@ ledger_check(struct ledger *ledger, struct err *reterr)
 	return true;
 }
 
-/* Apart from the rest: they were counted as delivered before. */
+/* Replays are apart: they were counted as delivered before. */
 static bool
 ledger_replay(void *arg, const char *label, const struct stats_line *line)
 {
@@ -162,19 +153,6 @@ ledger_replay(void *arg, const char *label, const struct stats_line *line)
 		    line->replay_delivered, line->replay_refused,
 		    ledger_label(ledger, label, day));
 	return true;
-}
-
-static bool
-ledger_replays(struct ledger *ledger, const char *by_word, enum stats_by by,
-    const struct stats_line *all, struct err *reterr)
-{
-	(void)buf_printf(ledger->out, "\n%9s = %9s + %9s + %7s  %s\n",
-	    "replayed", "queued", "delivered", "refused",
-	    by_word != NULL ? by_word : "");
-	if (by_word != NULL &&
-	    !stats_ledger(ledger->queue, by, ledger_replay, ledger, reterr))
-		return false;
-	return ledger_replay(ledger, "all", all);
 }
 
 static void
@@ -201,16 +179,26 @@ ledger_text(struct ledger *ledger, const char *by_word, enum stats_by by,
 {
 	struct stats_totals totals;
 
-	show_head_text(ledger->out, by_word != NULL ? by_word : "");
+	/* Labels come last: they are of any length. */
+	(void)buf_printf(ledger->out,
+	    "%9s = %9s + %9s + %7s + %8s + %10s + %9s + %7s  %s\n", "received",
+	    "queued", "delivered", "dead", "dropped", "duplicates", "erased",
+	    "expired", by_word != NULL ? by_word : "");
 	if (by_word != NULL &&
 	    !stats_ledger(ledger->queue, by, ledger_line, ledger, reterr))
 		return false;
 	stats_totals(ledger->queue, &totals);
-	show_line_text(ledger->out, "all", &totals.events);
+	line_text(ledger->out, "all", &totals.events);
 	ledger->found = ledger->found || stats_imbalance(&totals.events) != 0;
-	if (totals.events.replayed > 0 &&
-	    !ledger_replays(ledger, by_word, by, &totals.events, reterr))
-		return false;
+	if (totals.events.replayed > 0) {
+		(void)buf_printf(ledger->out, "\n%9s = %9s + %9s + %7s  %s\n",
+		    "replayed", "queued", "delivered", "refused",
+		    by_word != NULL ? by_word : "");
+		if (by_word != NULL && !stats_ledger(ledger->queue, by,
+					   ledger_replay, ledger, reterr))
+			return false;
+		(void)ledger_replay(ledger, "all", &totals.events);
+	}
 	if (!stats_drops(ledger->queue, ledger_drop, ledger, reterr))
 		return false;
 	ledger_bodies(ledger, &totals);
@@ -236,7 +224,7 @@ ledger_json(struct ledger *ledger, const char *by_word, enum stats_by by,
 	stats_totals(ledger->queue, &totals);
 	ledger->found = ledger->found || stats_imbalance(&totals.events) != 0;
 	json_object_open(json, "total");
-	show_line_json(json, &totals.events);
+	status_ledger_json(&totals.events, json);
 	json_object_close(json);
 	json_array_open(json, "drops");
 	if (!stats_drops(ledger->queue, ledger_drop, ledger, reterr))
@@ -253,16 +241,27 @@ ledger_json(struct ledger *ledger, const char *by_word, enum stats_by by,
 int
 command_ledger(struct command_context *context, struct buf *out)
 {
+	static const char *const words[] = {
+	    [STATS_BY_SOURCE] = "source",
+	    [STATS_BY_TYPE] = "type",
+	    [STATS_BY_HOUR] = "hour",
+	};
 	const char *by_word = options_value(context->options, "--by");
 	bool check = options_has(context->options, "--check");
 	enum stats_by by = STATS_BY_SOURCE;
-	struct ledger ledger = {.queue = context->parts->queue, .out = out};
+	struct ledger ledger = {.queue = context->daemon->queue, .out = out};
 	struct json json;
 	struct err err;
 	bool ok;
 
-	if (by_word != NULL && !ledger_by_read(by_word, &by, &err))
-		return command_fail(out, &err);
+	while (by_word != NULL && strcmp(by_word, words[by]) != 0) {
+		if (by == STATS_BY_HOUR) {
+			(void)err_set(&err, ERR_INPUT,
+			    "--by should be source, type or hour");
+			return command_fail(out, &err);
+		}
+		by++;
+	}
 	ledger.hours = by_word != NULL && by == STATS_BY_HOUR;
 	clock_text(context->now_ms - (int64_t)STATS_HOURS * 3600 * 1000,
 	    ledger.days_until, sizeof(ledger.days_until));

@@ -1,9 +1,11 @@
 /*
  * currentsd: forwards Braze Currents events to Heap without losing any. The
- * commands are in command_table.c; the daemon is serve.c.
+ * commands are in command_table.c; serve.c runs the daemon.
  */
 
-#include "cli/command.h"
+#include "cli/help.h"
+#include "cli/run.h"
+#include "cli/terminal.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,8 +17,8 @@ main(int argc, char **argv)
 							"version"};
 	const char *const *words = (const char *const *)argv + 1;
 	size_t count = argc > 0 ? (size_t)argc - 1 : 0;
-	struct channel_local local;
-	struct channel channel;
+	struct terminal terminal;
+	struct job_caller caller;
 	FILE *to = stdout;
 	struct buf out;
 	struct err err;
@@ -32,12 +34,13 @@ main(int argc, char **argv)
 	}
 	buf_init(&out, COMMAND_OUT_MAX);
 	if (count == 0) {
-		command_list_write(&out);
+		help_list_write(&commands_all, &out);
 		code = EXIT_USAGE;
 	} else {
-		channel_local_init(&local, &channel);
-		code = command_run(NULL, &channel, count, words, &out);
-		channel_local_fini(&local);
+		terminal_init(&terminal, &caller);
+		code = run_command(
+		    &commands_all, NULL, &caller, count, words, &out);
+		terminal_fini(&terminal);
 	}
 	if (!buf_ok(&out, &err))
 		code = command_fail(&out, &err);

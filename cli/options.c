@@ -140,12 +140,23 @@ options_integer(const struct options *options, const char *name, int64_t preset,
 void
 options_help_write(const struct option_row *table, struct buf *out)
 {
+	const struct option_row *tables[] = {table, options_common};
+	int width = 0, len;
 	char left[64];
 
-	for (; table != NULL && table->name != NULL; table++) {
-		(void)snprintf(left, sizeof(left), "%s%s%s", table->name,
-		    table->value != NULL ? " " : "",
-		    table->value != NULL ? table->value : "");
-		(void)buf_printf(out, "  %-18s %s\n", left, table->help);
+	/* First the widest, then all of them. */
+	for (int pass = 0; pass < 2; pass++) {
+		for (size_t t = 0; t < 2; t++) {
+			for (const struct option_row *row = tables[t];
+			     row != NULL && row->name != NULL; row++) {
+				len = snprintf(left, sizeof(left), "%s%s%s",
+				    row->name, row->value != NULL ? " " : "",
+				    row->value != NULL ? row->value : "");
+				width = len > width ? len : width;
+				if (pass == 1)
+					(void)buf_printf(out, "  %-*s  %s\n",
+					    width, left, row->help);
+			}
+		}
 	}
 }

@@ -53,6 +53,8 @@ MUST_USE bool
 options_integer(const struct options *options, const char *name, int64_t preset,
     int64_t least, int64_t most, int64_t *ret_value, struct err *reterr);
 
+/* A line for each option of the table, which may be NULL, and for those that
+ * every command has. */
 void options_help_write(const struct option_row *table, struct buf *out);
 
 #endif

@@ -1,13 +1,425 @@
 /*
- * currentsd queue check, backup: the file as a whole.
+ * currentsd queue stats, redirect, check, backup, rescue: the queue and its
+ * file as a whole.
  */
 
+#include "base/clock.h"
 #include "base/json.h"
-#include "cli/command.h"
-#include "cli/job.h"
+#include "base/table.h"
+#include "cli/event.h"
+#include "cli/show.h"
+#include "daemon/status.h"
+#include "queue/rescue.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+
+const struct option_row command_queue_stats_options[] = {
+    {"--age", NULL, "Look at each queued event and show their ages."},
+    {"--json", NULL, "Print JSON."},
+    {NULL, NULL, NULL},
+};
+
+const struct option_row command_queue_redirect_options[] = {
+    {"--anyway", NULL, "Even if some may be at Heap already."},
+    {"--json", NULL, "Print JSON."},
+    {NULL, NULL, NULL},
+};
+
+/* ---- stats --age: by source and by type, in classes that double, so that a
+ * burst and a jam look different ---- */
+
+enum {
+	AGE_CLASSES = 10, /* up to 5 min, 10 min, ... 1280 min; older */
+	AGE_FIRST_MS = 5 * 60 * 1000,
+	AGE_ROWS_MAX = 1000, /* of a table; more share the last */
+	AGE_NAME = 128,
+};
+
+struct age_row {
+	char name[AGE_NAME];
+	int64_t classes[AGE_CLASSES], all;
+};
+
+struct age_table {
+	struct age_row *rows;
+	uint32_t count;
+	struct table names;
+};
+
+struct age {
+	int64_t now_ms;
+	struct age_table sources, types;
+	bool no_memory;
+};
+
+struct age_lookup {
+	const struct age_table *table;
+	struct str name;
+};
+
+static bool
+age_name_equal(const void *arg, uint32_t position)
+{
+	const struct age_lookup *lookup = arg;
+
+	return str_equal_text(lookup->name, lookup->table->rows[position].name);
+}
+
+/* The row of that name, made if need be; NULL without memory. */
+static struct age_row *
+age_row(struct age_table *table, struct str name)
+{
+	struct age_lookup lookup = {table, name};
+	uint64_t hash;
+	uint32_t at;
+
+	if (lookup.name.len >= AGE_NAME)
+		lookup.name.len = AGE_NAME - 1;
+	hash = str_hash(0, lookup.name);
+	at = table_find(&table->names, hash, age_name_equal, &lookup);
+	if (at != TABLE_NONE)
+		return &table->rows[at];
+	if (table->rows == NULL)
+		table->rows = calloc(AGE_ROWS_MAX, sizeof(*table->rows));
+	if (table->rows == NULL ||
+	    !table_reserve(&table->names, table->count + 1))
+		return NULL;
+	if (table->count == AGE_ROWS_MAX) {
+		struct age_row *last = &table->rows[AGE_ROWS_MAX - 1];
+
+		(void)snprintf(last->name, sizeof(last->name), "others");
+		return last;
+	}
+	memcpy(
+	    table->rows[table->count].name, lookup.name.data, lookup.name.len);
+	table_add(&table->names, hash, table->count);
+	return &table->rows[table->count++];
+}
+
+static bool
+age_event(void *arg, const struct jobs_event *event)
+{
+	struct age *age = arg;
+	int64_t age_ms = age->now_ms - event->accepted_ms;
+	struct age_row *rows[] = {
+	    age_row(&age->sources, str_text(event->source)),
+	    age_row(&age->types, event->type),
+	};
+	size_t class = 0;
+
+	for (int64_t most = AGE_FIRST_MS;
+	     class + 1 < AGE_CLASSES && age_ms > most; most *= 2)
+		class ++;
+	for (size_t i = 0; i < 2; i++) {
+		if (rows[i] == NULL) {
+			age->no_memory = true;
+			continue;
+		}
+		rows[i]->classes[class]++;
+		rows[i]->all++;
+	}
+	return true;
+}
+
+static void
+age_text(const struct age_table *table, const char *head, struct buf *out)
+{
+	int64_t most = AGE_FIRST_MS / 60000;
+
+	(void)buf_printf(out, "\n%-40s %8s", head, "queued");
+	for (size_t i = 0; i + 1 < AGE_CLASSES; i++, most *= 2)
+		(void)buf_printf(out, " %5" PRId64 "m", most);
+	(void)buf_text(out, "  older\n");
+	for (size_t i = 0; i < table->count; i++) {
+		const struct age_row *row = &table->rows[i];
+
+		(void)buf_printf(out, "%-40s %8" PRId64, row->name, row->all);
+		for (size_t c = 0; c < AGE_CLASSES; c++)
+			(void)buf_printf(out, " %6" PRId64, row->classes[c]);
+		(void)buf_char(out, '\n');
+	}
+}
+
+static void
+age_json(const struct age_table *table, const char *key, struct json *json)
+{
+	json_array_open(json, key);
+	for (size_t i = 0; i < table->count; i++) {
+		const struct age_row *row = &table->rows[i];
+
+		json_object_open(json, NULL);
+		json_text(json, "label", row->name);
+		json_int(json, "queued", row->all);
+		json_array_open(json, "ages");
+		for (size_t c = 0; c < AGE_CLASSES; c++)
+			json_int(json, NULL, row->classes[c]);
+		json_array_close(json);
+		json_object_close(json);
+	}
+	json_array_close(json);
+}
+
+/* Look at every queued event; `json` may be NULL. */
+static bool
+age_show(struct command_context *context, struct json *json, struct buf *out,
+    struct err *reterr)
+{
+	struct job job = command_job(context, out, "looked at", job_step_scan);
+	struct age age = {.now_ms = context->now_ms};
+	bool ok;
+
+	job.match = age_event;
+	job.match_arg = &age;
+	ok = job_run(&job, JOBS_QUEUED, reterr);
+	if (ok && age.no_memory)
+		ok = err_set_nomem(reterr);
+	if (ok && json != NULL) {
+		age_json(&age.sources, "sources_by_age", json);
+		age_json(&age.types, "types_by_age", json);
+	} else if (ok) {
+		age_text(&age.sources, "source, up to minutes old", out);
+		age_text(&age.types, "type, up to minutes old", out);
+	}
+	free(age.sources.rows);
+	free(age.types.rows);
+	table_fini(&age.sources.names);
+	table_fini(&age.types.names);
+	return ok;
+}
+
+/* ---- stats ---- */
+
+struct stats {
+	struct buf *out;
+	struct json *json; /* NULL: text */
+	const char *head;  /* text: of the table */
+	size_t count;
+};
+
+static bool
+stats_row(void *arg, const char *label, const struct stats_line *line)
+{
+	struct stats *stats = arg;
+
+	if (line->queued == 0 && line->dead == 0)
+		return true;
+	if (stats->json == NULL) {
+		if (stats->count++ == 0)
+			(void)buf_printf(stats->out, "\n%-48s %10s %10s\n",
+			    stats->head, "queued", "dead");
+		(void)buf_printf(stats->out,
+		    "%-48s %10" PRId64 " %10" PRId64 "\n", label, line->queued,
+		    line->dead);
+		return true;
+	}
+	json_object_open(stats->json, NULL);
+	json_text(stats->json, "label", label);
+	json_int(stats->json, "queued", line->queued);
+	json_int(stats->json, "dead", line->dead);
+	json_object_close(stats->json);
+	return true;
+}
+
+/* Age of the oldest queued event, not below zero; -1 if there is none. */
+static int64_t
+oldest_s(const struct status_destination *status, int64_t now_ms)
+{
+	if (status->oldest_ms == 0)
+		return -1;
+	return now_ms > status->oldest_ms ? (now_ms - status->oldest_ms) / 1000
+					  : 0;
+}
+
+static void
+stats_destination_text(
+    const struct status_destination *status, int64_t now_ms, struct buf *out)
+{
+	int64_t seconds = oldest_s(status, now_ms);
+	char text[SHOW_DURATION], when[CLOCK_TEXT];
+
+	(void)buf_printf(
+	    out, "to %-16s %" PRId64 " queued", status->name, status->queued);
+	if (seconds >= 0) {
+		show_duration(seconds, text, sizeof(text));
+		(void)buf_printf(out, ", the oldest for %s", text);
+	}
+	if (status->drain_s > 0) {
+		clock_text(now_ms + status->drain_s * 1000, when, sizeof(when));
+		(void)buf_printf(
+		    out, ", empty at %.16sZ at the present pace", when);
+	} else if (status->drain_s < 0) {
+		(void)buf_printf(out,
+		    "; when it will be empty is unknown: it is %s",
+		    status->running ? status->state
+				    : "stopped: the daemon is not running");
+	}
+	(void)buf_char(out, '\n');
+}
+
+static void
+seconds_json(struct json *json, const char *key, int64_t seconds)
+{
+	if (seconds < 0)
+		json_null(json, key);
+	else
+		json_int(json, key, seconds);
+}
+
+static void
+stats_destination_json(
+    const struct status_destination *status, int64_t now_ms, struct json *json)
+{
+	json_object_open(json, NULL);
+	json_text(json, "name", status->name);
+	json_int(json, "queued", status->queued);
+	seconds_json(json, "oldest_queued_s", oldest_s(status, now_ms));
+	seconds_json(json, "drain_forecast_s", status->drain_s);
+	json_object_close(json);
+}
+
+static bool
+stats_json(struct command_context *context, const struct stats_totals *totals,
+    struct buf *out, struct err *reterr)
+{
+	struct daemon *daemon = context->daemon;
+	struct status_destination status;
+	struct json json;
+	struct stats stats = {.out = out, .json = &json};
+
+	json_init(&json, out);
+	json_object_open(&json, NULL);
+	json_int(&json, "queued", totals->events.queued);
+	json_int(&json, "dead", totals->events.dead);
+	json_int(&json, "unreadable", totals->unreadable);
+	json_array_open(&json, "destinations");
+	for (size_t i = 0; i < daemon->settings->destination_count; i++) {
+		status_destination_read(daemon, i, context->now_ms, &status);
+		stats_destination_json(&status, context->now_ms, &json);
+	}
+	json_array_close(&json);
+	status_stranded_json(daemon, &json);
+	json_array_open(&json, "sources");
+	if (!stats_ledger(
+		daemon->queue, STATS_BY_SOURCE, stats_row, &stats, reterr))
+		return false;
+	json_array_close(&json);
+	json_array_open(&json, "types");
+	if (!stats_ledger(
+		daemon->queue, STATS_BY_TYPE, stats_row, &stats, reterr))
+		return false;
+	json_array_close(&json);
+	if (options_has(context->options, "--age") &&
+	    !age_show(context, &json, out, reterr))
+		return false;
+	json_object_close(&json);
+	(void)buf_char(out, '\n');
+	return true;
+}
+
+static bool
+stats_text(struct command_context *context, const struct stats_totals *totals,
+    struct buf *out, struct err *reterr)
+{
+	struct daemon *daemon = context->daemon;
+	struct stats sources = {.out = out, .head = "source"};
+	struct stats types = {.out = out, .head = "type"};
+	struct status_destination status;
+
+	(void)buf_printf(out,
+	    "%" PRId64 " queued, %" PRId64 " dead, %" PRId64 " unreadable\n",
+	    totals->events.queued, totals->events.dead, totals->unreadable);
+	for (size_t i = 0; i < daemon->settings->destination_count; i++) {
+		status_destination_read(daemon, i, context->now_ms, &status);
+		stats_destination_text(&status, context->now_ms, out);
+	}
+	show_stranded(daemon, out);
+	return stats_ledger(daemon->queue, STATS_BY_SOURCE, stats_row, &sources,
+		   reterr) &&
+	       stats_ledger(
+		   daemon->queue, STATS_BY_TYPE, stats_row, &types, reterr) &&
+	       (!options_has(context->options, "--age") ||
+		   age_show(context, NULL, out, reterr));
+}
+
+int
+command_queue_stats(struct command_context *context, struct buf *out)
+{
+	bool as_json = options_has(context->options, "--json");
+	struct stats_totals totals;
+	struct err err;
+
+	stats_totals(context->daemon->queue, &totals);
+	if (as_json ? stats_json(context, &totals, out, &err)
+		    : stats_text(context, &totals, out, &err))
+		return EXIT_FINE;
+	return command_fail(out, &err);
+}
+
+/* ---- redirect ---- */
+
+struct redirect {
+	const char *from, *to;
+	bool anyway;
+};
+
+static bool
+redirect_step(
+    struct queue *queue, struct jobs_walk *walk, void *arg, struct err *reterr)
+{
+	const struct redirect *redirect = arg;
+
+	return jobs_redirect(queue, walk, redirect->from, redirect->to,
+	    redirect->anyway, reterr);
+}
+
+static bool
+redirect_read(const struct command_context *context,
+    struct redirect *ret_redirect, struct err *reterr)
+{
+	const struct settings *settings = context->daemon->settings;
+	const struct options *options = context->options;
+
+	if (options->word_count != 2)
+		return err_set(reterr, ERR_INPUT,
+		    "queue redirect takes two destinations: FROM TO");
+	*ret_redirect = (struct redirect){options->words[0], options->words[1],
+	    options_has(options, "--anyway")};
+	if (settings_destination_find(settings, ret_redirect->from) != NULL)
+		return err_set(reterr, ERR_INPUT,
+		    "%s is in the settings, so its events are sent: only "
+		    "those of a destination that was removed can be "
+		    "redirected",
+		    ret_redirect->from);
+	if (settings_destination_find(settings, ret_redirect->to) == NULL)
+		return err_set(reterr, ERR_INPUT,
+		    "the settings have no destination %s", ret_redirect->to);
+	return true;
+}
+
+int
+command_queue_redirect(struct command_context *context, struct buf *out)
+{
+	struct job job = command_job(context, out, "redirected", redirect_step);
+	struct redirect redirect;
+	struct err err;
+
+	job.step_arg = &redirect;
+	if (!redirect_read(context, &redirect, &err) ||
+	    !job_run(&job, JOBS_QUEUED, &err))
+		return command_fail(out, &err);
+	if (options_has(context->options, "--json"))
+		command_count_json("redirected", (int64_t)job.matched, out);
+	else
+		(void)buf_printf(out,
+		    "%zu queued events of %s are now queued for %s. Its dead "
+		    "letters and archived events\nnow belong to %s, too.\n",
+		    job.matched, redirect.from, redirect.to, redirect.to);
+	return EXIT_FINE;
+}
 
 /* ---- check ---- */
 
@@ -15,8 +427,8 @@ enum { CHECK_TEXTS_MAX = 1024 * 1024 };
 
 struct check {
 	struct queue *queue;
-	struct jobs_check tools;
-	struct buf faults; /* written beside the main thread */
+	struct jobs_check job;
+	struct buf faults; /* also written by the thread of the first step */
 	struct json json;
 	bool as_json;
 };
@@ -37,23 +449,7 @@ check_step(void *arg, struct err *reterr)
 {
 	struct check *check = arg;
 
-	return jobs_check(check->queue, &check->tools, reterr);
-}
-
-/* The first step is SQLite's own check, which holds the queue. */
-static bool
-check_all(
-    struct command_context *context, struct check *check, struct err *reterr)
-{
-	if (!job_apart(context, "checking the file", check_step, check, reterr))
-		return false;
-	while (check->tools.more) {
-		if (!check_step(check, reterr) ||
-		    !job_breathe(context, reterr, "checked %" PRId64 " batches",
-			check->tools.batches))
-			return false;
-	}
-	return true;
+	return jobs_check(check->queue, &check->job, reterr);
 }
 
 static void
@@ -66,12 +462,13 @@ check_show(struct check *check, struct buf *out)
 		(void)buf_append(out, faults->data, faults->len);
 		(void)buf_printf(out,
 		    "%" PRId64 " batches checked, %" PRId64 " faults\n",
-		    check->tools.batches, check->tools.faults);
+		    check->job.batches, check->job.faults);
 		return;
 	}
+	json_array_close(&check->json);
 	json_init(&json, out);
 	json_object_open(&json, NULL);
-	json_int(&json, "batches", check->tools.batches);
+	json_int(&json, "batches", check->job.batches);
 	json_raw(&json, "faults", faults->data, faults->len);
 	json_object_close(&json);
 	(void)buf_char(out, '\n');
@@ -81,25 +478,31 @@ int
 command_queue_check(struct command_context *context, struct buf *out)
 {
 	struct check check = {
-	    .queue = context->parts->queue,
+	    .queue = context->daemon->queue,
 	    .as_json = options_has(context->options, "--json"),
 	};
 	int code = EXIT_FINE;
 	struct err err;
+	bool ok;
 
-	check.tools.fn = check_fault;
-	check.tools.arg = &check;
+	check.job.fn = check_fault;
+	check.job.arg = &check;
 	buf_init(&check.faults, CHECK_TEXTS_MAX);
 	json_init(&check.json, &check.faults);
 	if (check.as_json)
 		json_array_open(&check.json, NULL);
-	if (!check_all(context, &check, &err)) {
-		code = command_fail(out, &err);
-	} else {
-		if (check.as_json)
-			json_array_close(&check.json);
+	/* The first step is SQLite's own check, which locks the queue. */
+	ok = job_run_locking(context->daemon, context->caller,
+	    "checking the file", check_step, &check, &err);
+	while (ok && check.job.more)
+		ok = check_step(&check, &err) &&
+		     job_progress(context->caller, &err,
+			 "checked %" PRId64 " batches", check.job.batches);
+	if (ok) {
 		check_show(&check, out);
-		code = check.tools.faults > 0 ? EXIT_FOUND : EXIT_FINE;
+		code = check.job.faults > 0 ? EXIT_FOUND : EXIT_FINE;
+	} else {
+		code = command_fail(out, &err);
 	}
 	buf_fini(&check.faults);
 	return code;
@@ -107,31 +510,16 @@ command_queue_check(struct command_context *context, struct buf *out)
 
 /* ---- backup ---- */
 
-static bool
-backup_all(struct command_context *context, struct jobs_backup *backup,
-    struct err *reterr)
-{
-	int64_t left_bytes = 0;
-	bool more = true;
-
-	while (more) {
-		if (!jobs_backup_step(backup, &more, &left_bytes, reterr) ||
-		    !job_breathe(context, reterr, "%" PRId64 " MiB to go",
-			left_bytes >> 20))
-			return false;
-	}
-	return true;
-}
-
 int
 command_queue_backup(struct command_context *context, struct buf *out)
 {
 	const struct options *options = context->options;
 	struct jobs_backup *backup = NULL;
+	bool ok = true, more = true;
+	int64_t left_bytes = 0;
 	struct err err;
-	bool ok;
 
-	/* The daemon may write it, whose working directory is another one. */
+	/* The daemon may write it, and has another working directory. */
 	if (options->word_count != 1 || options->words[0][0] != '/') {
 		(void)err_set(&err, ERR_INPUT,
 		    "queue backup takes one absolute path, of a file that "
@@ -139,15 +527,74 @@ command_queue_backup(struct command_context *context, struct buf *out)
 		return command_fail(out, &err);
 	}
 	if (!jobs_backup_begin(
-		context->parts->queue, options->words[0], &backup, &err))
+		context->daemon->queue, options->words[0], &backup, &err))
 		return command_fail(out, &err);
-	ok = backup_all(context, backup, &err);
+	while (ok && more)
+		ok = jobs_backup_step(backup, &more, &left_bytes, &err) &&
+		     job_progress(context->caller, &err,
+			 "%" PRId64 " MiB to go", left_bytes >> 20);
 	jobs_backup_end(backup);
 	if (!ok) {
-		/* Half a copy would be mistaken for a backup some day. */
+		/* Half a copy might be taken for a backup one day. */
 		(void)unlink(options->words[0]);
 		return command_fail(out, &err);
 	}
 	(void)buf_printf(out, "%s is a copy of the queue\n", options->words[0]);
 	return EXIT_FINE;
+}
+
+/* ---- rescue ---- */
+
+struct rescue {
+	struct command_context *context;
+	struct event_reader reader;
+	struct buf *out;
+	struct err err; /* why the writing ended early */
+	bool failed;
+};
+
+static bool
+rescue_event(void *arg, const struct rescue_event *event)
+{
+	struct rescue *rescue = arg;
+	struct json json;
+
+	json_init(&json, rescue->out);
+	json_object_open(&json, NULL);
+	json_int(&json, "batch", event->seq);
+	json_time(&json, "accepted", event->accepted_ms);
+	event_write(&rescue->reader, &json, event->data);
+	json_object_close(&json);
+	(void)buf_char(rescue->out, '\n');
+	rescue->failed =
+	    !command_write(rescue->context, rescue->out, &rescue->err);
+	return !rescue->failed;
+}
+
+int
+command_queue_rescue(struct command_context *context, struct buf *out)
+{
+	struct rescue rescue = {.context = context, .out = out};
+	struct rescue_found found;
+	struct err err;
+	bool ok;
+
+	if (context->options->word_count != 1) {
+		(void)err_set(&err, ERR_INPUT,
+		    "queue rescue takes one file: the damaged queue.db");
+		return command_fail(out, &err);
+	}
+	event_reader_init(&rescue.reader);
+	ok = queue_rescue(
+	    context->options->words[0], rescue_event, &rescue, &found, &err);
+	event_reader_fini(&rescue.reader);
+	if (rescue.failed)
+		return command_fail(out, &rescue.err);
+	if (!ok || !job_message(context->caller, &err,
+		       "%" PRId64 " events of %" PRId64
+		       " batches rescued from %" PRId64 " pages; %" PRId64
+		       " batches were damaged",
+		       found.events, found.batches, found.pages, found.damaged))
+		return command_fail(out, &err);
+	return found.damaged == 0 && found.batches > 0 ? EXIT_FINE : EXIT_FOUND;
 }

@@ -2,12 +2,9 @@
  * currentsd replay: sends delivered events again.
  */
 
-#include "base/json.h"
-#include "cli/command.h"
-#include "cli/job.h"
+#include "cli/filter.h"
 
 #include <inttypes.h>
-#include <string.h>
 
 const struct option_row command_replay_options[] = {
     FILTER_OPTIONS,
@@ -19,79 +16,70 @@ const struct option_row command_replay_options[] = {
 
 static bool
 replay_step(
-    struct queue *queue, struct jobs_walk *tools, void *arg, struct err *reterr)
+    struct queue *queue, struct jobs_walk *walk, void *arg, struct err *reterr)
 {
-	return jobs_replay(queue, tools, arg, reterr);
+	const char *const *to = arg; /* NULL: where they went */
+
+	return jobs_replay(queue, walk, *to, reterr);
 }
 
 static bool
-replay_run(struct command_context *context, struct filter *filter,
+replay_run(struct command_context *context, struct selection *selection,
     struct buf *out, struct err *reterr)
 {
+	struct job job = command_job(context, out, "replayed", replay_step);
 	const char *to = options_value(context->options, "--destination");
-	char name[256];
 	struct err err;
-	struct job job = {
-	    .context = context,
-	    .out = out,
-	    .verb = "replayed",
-	    .step = replay_step,
-	    .match = filter_match,
-	    .match_arg = filter,
-	    .filter = filter,
-	};
 
 	if (!options_has(context->options, "--since"))
 		return err_set(reterr, ERR_INPUT,
 		    "replay needs --since: 2h, 7d, 2026-11-23T14:00");
-	if (to != NULL && strlen(to) < sizeof(name))
-		job.arg = memcpy(name, to, strlen(to) + 1);
-	if (!filter_read(context, INT64_MAX, filter, reterr))
+	if (!filter_read(context, INT64_MAX, selection, reterr))
 		return false;
-	/* Events delivered from now on are not meant. */
-	filter->until_ms = context->now_ms;
+	/* Not events that are delivered from now on. */
+	selection->until_ms = context->now_ms;
 	if (to == NULL)
-		filter->served = context->parts->settings;
-	else if (!settings_destination_has(context->parts->settings, to))
+		selection->served = context->daemon->settings;
+	else if (settings_destination_find(context->daemon->settings, to) ==
+		 NULL)
 		return err_set(reterr, ERR_NOT_FOUND,
 		    "the settings have no destination %s", to);
+	job.step_arg = &to;
+	job.match = selection_event;
+	job.match_arg = selection;
+	job.selection = selection;
 	if (job_run(&job, JOBS_ARCHIVE, &err))
-		return filter_unserved_say(context, filter, reterr);
+		return filter_unserved_tell(context, selection, reterr);
 	if (err.code == ERR_FULL)
 		return err_set(reterr, ERR_FULL,
 		    "%" PRId64 " will be sent again, the others not yet: %s, "
 		    "and a tenth of that is reserved for incoming events; "
 		    "replay the others when the queue has drained, or raise "
 		    "queue_max_bytes",
-		    filter->count, err.text);
+		    selection->count, err.text);
 	return err_set(reterr, err.code, "%s", err.text);
 }
 
 int
 command_replay(struct command_context *context, struct buf *out)
 {
-	struct filter filter;
-	struct json json;
+	struct selection selection;
 	struct err err;
 
-	if (!replay_run(context, &filter, out, &err))
+	if (!replay_run(context, &selection, out, &err))
 		return command_fail(out, &err);
 	if (options_has(context->options, "--json")) {
-		json_init(&json, out);
-		json_object_open(&json, NULL);
-		json_int(&json, "replayed", filter.count);
-		json_object_close(&json);
-		(void)buf_char(out, '\n');
-		return filter.unserved > 0 ? EXIT_FOUND : EXIT_FINE;
+		command_count_json("replayed", selection.count, out);
+		return selection.unserved > 0 ? EXIT_FOUND : EXIT_FINE;
 	}
 	(void)buf_printf(out,
 	    "%" PRId64 " delivered events will be sent again, behind the live "
 	    "traffic.\nHeap ignores an event whose idempotency key it has: a "
 	    "replay helps if events went\nto the wrong environment or never "
 	    "arrived, and does not correct a property.\n",
-	    filter.count);
-	if (context->parts->settings->keep_archive_ms == 0)
+	    selection.count);
+	if (context->daemon->settings->queue.keep_ms == 0)
 		(void)buf_text(
 		    out, "keep_archive is 0: delivered events are not kept.\n");
-	return filter.unserved > 0 ? EXIT_FOUND : EXIT_FINE;
+	return selection.unserved > 0 ? EXIT_FOUND : EXIT_FINE;
 }

@@ -1,18 +1,17 @@
 /*
- * The daemon: looks at the place, starts the parts, and then the main thread
- * waits for signals, for commands on admin.sock, and once a second sweeps.
- * A signal to stop is read here and nowhere else, so a second one changes
- * nothing.
+ * currentsd serve: runs the daemon. Once it has started, the main thread waits
+ * for signals and for commands on admin.sock, and sweeps once a second. Signals
+ * to stop are read here and nowhere else, so a second one changes nothing.
  */
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "cli/command.h"
-#include "cli/erase_sweep.h"
-#include "cli/filesystem.h"
-#include "cli/notify.h"
+#include "cli/run.h"
 #include "cli/socket.h"
-#include "cli/stranded.h"
+#include "daemon/erase.h"
+#include "daemon/filesystem.h"
+#include "daemon/notify.h"
+#include "daemon/status.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -32,12 +31,13 @@ enum {
 };
 
 struct serve {
+	const struct commands *commands;
 	struct settings settings;
-	struct parts parts;
+	struct daemon daemon;
 	int signal_fd, socket_fd;
 	int64_t watchdog_ms, watchdog_next_ms; /* monotonic; 0 = not wanted */
 	int64_t sweep_ms;		       /* monotonic: the next one */
-	struct erase erase;
+	struct erase_sweep erase;
 	int clients; /* being served, nested */
 	bool stop;
 };
@@ -66,7 +66,7 @@ signals_open(int *ret_fd, struct err *reterr)
 static void
 files_raise(const struct settings *settings)
 {
-	rlim_t want = (rlim_t)settings->max_connections + OWN_FILES;
+	rlim_t want = (rlim_t)settings->server.max_connections + OWN_FILES;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= want)
@@ -80,38 +80,21 @@ files_raise(const struct settings *settings)
 		    (unsigned long long)want);
 }
 
-static void
-warnings_log(const struct settings *settings)
-{
-	const char *at = settings->warnings.data;
-	size_t left = settings->warnings.len, len;
-
-	while (left > 0) {
-		const char *end = memchr(at, '\n', left);
-
-		len = end != NULL ? (size_t)(end - at) : left;
-		log_line(LOG_WARN, "settings", "warn text=%s",
-		    LOG_QUOTE_BYTES(at, len));
-		len += end != NULL;
-		at += len;
-		left -= len;
-	}
-}
-
-/* The personal data that goes to Heap, which cannot be undone. */
+/* Personal data that goes to Heap cannot be taken back. */
 static void
 privacy_log(const struct settings *settings)
 {
-	struct buf said;
+	struct buf text;
 
-	buf_init(&said, PRIVACY_MAX);
+	buf_init(&text, PRIVACY_MAX);
 	for (size_t i = 0; i < settings->destination_count; i++) {
-		buf_reset(&said);
-		settings_privacy_write(&settings->destinations[i], &said);
+		buf_reset(&text);
+		settings_privacy_write(&settings->destinations[i], &text);
 		log_line(LOG_INFO, "serve", "privacy destination=%s %.*s",
-		    settings->destinations[i].name, (int)said.len, said.data);
+		    settings->destinations[i].forwarder.name, (int)text.len,
+		    text.data);
 	}
-	buf_fini(&said);
+	buf_fini(&text);
 }
 
 static void
@@ -120,36 +103,47 @@ start_log(const struct serve *serve, const struct filesystem *filesystem)
 	const struct settings *settings = &serve->settings;
 
 	for (size_t i = 0; i < settings->destination_count; i++) {
-		const struct settings_destination *d =
-		    &settings->destinations[i];
+		const struct forwarder_destination *d =
+		    &settings->destinations[i].forwarder;
 
 		log_line(LOG_INFO, "serve",
-		    "destination name=%s url=%s app_id=%s share=%lld "
-		    "events_per_minute=%lld",
-		    d->name, d->url, d->app_id, (long long)d->share,
-		    (long long)d->events_per_minute);
+		    "destination name=%s url=%s app_id=%s share=%u "
+		    "events_per_minute=%u",
+		    d->name, d->url, d->app_id, d->share_percent,
+		    d->events_per_minute);
 	}
 	privacy_log(settings);
 	for (size_t i = 0; i < settings->source_count; i++) {
-		const struct settings_source *s = &settings->sources[i];
+		const struct server_source *s = &settings->sources[i].server;
 
 		log_line(LOG_INFO, "serve",
 		    "source name=%s path=/currents/%s tokens=%zu open=%s "
 		    "destination=%s",
-		    s->name, s->name, s->tokens.count, s->open ? "yes" : "no",
-		    s->destination);
+		    s->name, s->name, settings_list_count(s->tokens),
+		    s->open ? "yes" : "no", s->destination);
 	}
 	log_line(LOG_INFO, "serve",
 	    "start version=%s pid=%lld listen=%s port=%u admin=%s "
 	    "admin_port=%u state_dir=%s filesystem=%s config=%s",
-	    CURRENTSD_VERSION, (long long)getpid(), settings->listen,
-	    server_port(atomic_load(&serve->parts.server)), settings->admin,
-	    server_admin_port(atomic_load(&serve->parts.server)),
-	    settings->state_dir, filesystem->name,
+	    CURRENTSD_VERSION, (long long)getpid(), settings->server.listen,
+	    server_port(atomic_load(&serve->daemon.server)),
+	    settings->server.admin,
+	    server_admin_port(atomic_load(&serve->daemon.server)),
+	    settings->queue.dir, filesystem->name,
 	    settings->config != NULL ? settings->config : "none");
 }
 
-/* True: stop now. */
+static void
+stranded_log(void *arg, const char *name, int64_t queued)
+{
+	(void)arg;
+	log_line(LOG_WARN, "serve",
+	    "stranded destination=%s queued=%lld help=\"it is not in the "
+	    "settings: add it again, or use `currentsd queue redirect`\"",
+	    name, (long long)queued);
+}
+
+/* Returns true to stop. */
 static bool
 signals_read(int fd)
 {
@@ -172,64 +166,75 @@ signals_read(int fd)
 
 static int
 serve_command(void *arg, size_t argc, const char *const *argv,
-    const struct channel *channel, struct buf *out)
+    const struct job_caller *caller, struct buf *out)
 {
 	struct serve *serve = arg;
 
-	return command_run(&serve->parts, channel, argc, argv, out);
+	return run_command(
+	    serve->commands, &serve->daemon, caller, argc, argv, out);
 }
 
-/* Not while a thread hangs: the watchdog is there to notice that. */
-static void
-watchdog_feed(struct serve *serve, int64_t mono_ms)
-{
-	if (serve->watchdog_ms == 0 || mono_ms < serve->watchdog_next_ms)
-		return;
-	if (!parts_alive(&serve->parts, mono_ms))
-		return;
-	notify_send("WATCHDOG=1");
-	serve->watchdog_next_ms = mono_ms + serve->watchdog_ms / 3;
-}
-
-/* What is due now, besides clients. False: stop. */
-static bool
-serve_due(struct serve *serve)
-{
-	int64_t now_ms = clock_mono_ms();
-
-	if (now_ms >= serve->sweep_ms) {
-		server_sweep(atomic_load(&serve->parts.server), now_ms);
-		watchdog_feed(serve, now_ms);
-		serve->sweep_ms = now_ms + SWEEP_MS;
-	}
-	if (!serve->stop)
-		serve->stop = signals_read(serve->signal_fd);
-	return !serve->stop;
-}
-
-/* While a client or a long command makes us wait: others are served too,
- * unless the queue is held for longer than they would wait. */
+/* Does what is due, also while a client or a long job makes the main thread
+ * wait. Other clients are served too, unless the queue is locked for longer
+ * than they would wait. False: stop. */
 static bool
 serve_duty(void *arg)
 {
 	struct serve *serve = arg;
 	struct pollfd fd = {.fd = serve->socket_fd, .events = POLLIN};
 	const struct socket_host host = {serve, serve_command, serve_duty};
+	int64_t now_ms = clock_mono_ms();
 
-	if (!serve_due(serve))
-		return false;
-	if (serve->clients == CLIENTS_MAX ||
-	    atomic_load(&serve->parts.queue_held) || poll(&fd, 1, 0) != 1)
-		return true;
+	if (now_ms >= serve->sweep_ms) {
+		server_sweep(atomic_load(&serve->daemon.server), now_ms);
+		serve->sweep_ms = now_ms + SWEEP_MS;
+		/* The watchdog is there to notice if a thread hangs. */
+		if (serve->watchdog_ms != 0 &&
+		    now_ms >= serve->watchdog_next_ms &&
+		    status_alive(&serve->daemon, now_ms)) {
+			notify_send("WATCHDOG=1");
+			serve->watchdog_next_ms =
+			    now_ms + serve->watchdog_ms / 3;
+		}
+	}
+	if (!serve->stop)
+		serve->stop = signals_read(serve->signal_fd);
+	if (serve->stop || serve->clients == CLIENTS_MAX ||
+	    atomic_load(&serve->daemon.queue_held) || poll(&fd, 1, 0) != 1)
+		return !serve->stop;
 	serve->clients++;
 	socket_serve(serve->socket_fd, &host);
 	serve->clients--;
 	return !serve->stop;
 }
 
+/* ---- the caller of a job that no client asked for ---- */
+
+static bool
+sweep_progress(void *arg, const char *text, struct err *reterr)
+{
+	(void)text;
+	return serve_duty(arg) ||
+	       err_set(reterr, ERR_STOPPING, "the daemon stops");
+}
+
+static bool
+sweep_message(void *arg, const char *text, struct err *reterr)
+{
+	(void)arg;
+	(void)reterr;
+	log_line(LOG_WARN, "erase", "message text=%s", LOG_QUOTE(text));
+	return true;
+}
+
 static void
 serve_loop(struct serve *serve)
 {
+	const struct job_caller sweeper = {
+	    .arg = serve,
+	    .message = sweep_message,
+	    .progress = sweep_progress,
+	};
 	struct pollfd fds[] = {
 	    {.fd = serve->signal_fd, .events = POLLIN},
 	    {.fd = serve->socket_fd, .events = POLLIN},
@@ -237,31 +242,31 @@ serve_loop(struct serve *serve)
 	int64_t wait_ms;
 
 	while (serve_duty(serve)) {
-		erase_sweep(&serve->erase, &serve->parts, serve_duty, serve,
-		    clock_mono_ms());
+		erase_sweep(
+		    &serve->erase, &serve->daemon, &sweeper, clock_mono_ms());
 		wait_ms = serve->sweep_ms - clock_mono_ms();
 		if (poll(fds, 2, wait_ms > 0 ? (int)wait_ms : 0) < 0)
 			CHECK(errno == EINTR || errno == ENOMEM);
 	}
 }
 
-/* A command may own the queue for a while, where no daemon ran: it ends. */
+/* A command that began before us may own the queue; it will end. */
 static bool
 queue_wait(struct serve *serve, struct err *reterr)
 {
 	struct pollfd fd = {.fd = serve->signal_fd, .events = POLLIN};
-	bool said = false;
+	bool logged = false;
 
-	while (!parts_queue_open(&serve->parts, false, reterr)) {
+	while (!daemon_queue_open(&serve->daemon, false, reterr)) {
 		if (reterr->code != ERR_BUSY)
 			return false;
-		if (!said)
+		if (!logged)
 			log_line(LOG_WARN, "serve", "wait for=queue text=%s",
 			    LOG_QUOTE(reterr->text));
-		said = true;
+		logged = true;
 		if (poll(&fd, 1, BUSY_MS) > 0 && signals_read(serve->signal_fd))
-			return err_set(
-			    reterr, ERR_STOPPING, "told to stop while waiting");
+			return err_set(reterr, ERR_STOPPING,
+			    "stopped while waiting for the queue");
 	}
 	return true;
 }
@@ -272,26 +277,30 @@ serve_start(struct serve *serve, const char *config, struct err *reterr)
 {
 	struct settings *settings = &serve->settings;
 	struct filesystem filesystem;
+	struct str line;
+	size_t at = 0;
 
 	if (!settings_read(config, settings, reterr))
 		return false;
-	parts_init(&serve->parts, settings);
+	daemon_init(&serve->daemon, settings);
 	if (!settings_complete(settings, reterr))
 		return false;
-	log_set_level((enum log_level)settings->log_level);
-	warnings_log(settings);
-	if (!filesystem_check(settings->state_dir,
+	log_set_level(settings->log_level);
+	while (settings_warning_next(settings, &at, &line))
+		log_line(LOG_WARN, "settings", "warn text=%s",
+		    LOG_QUOTE_BYTES(line.data, line.len));
+	if (!filesystem_check(settings->queue.dir,
 		settings->allow_volatile_state, &filesystem, reterr))
 		return false;
 	files_raise(settings);
 	if (!signals_open(&serve->signal_fd, reterr) ||
 	    !queue_wait(serve, reterr) ||
-	    !socket_listen(settings->state_dir, &serve->socket_fd, reterr) ||
-	    !parts_start(&serve->parts, reterr))
+	    !socket_listen(settings->queue.dir, &serve->socket_fd, reterr) ||
+	    !daemon_start(&serve->daemon, reterr))
 		return false;
 	serve->watchdog_ms = notify_watchdog_ms();
 	start_log(serve, &filesystem);
-	stranded_log(&serve->parts);
+	status_stranded(&serve->daemon, stranded_log, NULL);
 	notify_send("READY=1");
 	return true;
 }
@@ -299,21 +308,21 @@ serve_start(struct serve *serve, const char *config, struct err *reterr)
 int
 command_serve(struct command_context *context, struct buf *out)
 {
-	struct serve serve = {.signal_fd = -1, .socket_fd = -1};
+	struct serve serve = {
+	    .commands = context->commands,
+	    .signal_fd = -1,
+	    .socket_fd = -1,
+	};
 	int64_t since_ms;
 	struct err err;
 	int code;
 
-	if (context->options->word_count > 0) {
-		(void)err_set(&err, ERR_INPUT, "serve takes no words");
-		return command_fail(out, &err);
-	}
 	(void)umask(077);
 	if (serve_start(&serve, context->config, &err)) {
 		serve_loop(&serve);
 		notify_send("STOPPING=1");
 		since_ms = clock_mono_ms();
-		parts_stop(&serve.parts);
+		daemon_stop(&serve.daemon);
 		log_line(LOG_INFO, "serve", "stopped took_ms=%lld",
 		    (long long)(clock_mono_ms() - since_ms));
 		code = EXIT_FINE;
@@ -327,8 +336,8 @@ command_serve(struct command_context *context, struct buf *out)
 			   ? EXIT_CONFIG
 			   : EXIT_FAILED;
 	}
-	socket_close(serve.settings.state_dir, serve.socket_fd);
-	parts_fini(&serve.parts);
+	socket_close(serve.settings.queue.dir, serve.socket_fd);
+	daemon_fini(&serve.daemon);
 	settings_fini(&serve.settings);
 	if (serve.signal_fd >= 0)
 		(void)close(serve.signal_fd);

@@ -1,6 +1,6 @@
 #include "cli/show.h"
 
-#include "base/clock.h"
+#include "daemon/status.h"
 
 #include <inttypes.h>
 
@@ -20,16 +20,10 @@ show_duration(int64_t seconds, char *ret, size_t size)
 		(void)snprintf(ret, size, "%d s", (int)seconds);
 }
 
-int64_t
-show_since_s(int64_t now_ms, int64_t then_ms)
-{
-	return then_ms == 0 ? -1 : (now_ms - then_ms) / 1000;
-}
-
 void
 show_ago(int64_t now_ms, int64_t then_ms, char *ret, size_t size)
 {
-	int64_t seconds = show_since_s(now_ms, then_ms);
+	int64_t seconds = status_since_s(now_ms, then_ms);
 	char text[SHOW_DURATION];
 
 	if (then_ms == 0) {
@@ -39,29 +33,6 @@ show_ago(int64_t now_ms, int64_t then_ms, char *ret, size_t size)
 	show_duration(seconds < 0 ? -seconds : seconds, text, sizeof(text));
 	(void)snprintf(ret, size,
 	    seconds < 0 ? "%s ahead (clock set back)" : "%s ago", text);
-}
-
-void
-show_since_json(
-    struct json *json, const char *key, int64_t now_ms, int64_t then_ms)
-{
-	if (then_ms == 0)
-		json_null(json, key);
-	else
-		json_int(json, key, show_since_s(now_ms, then_ms));
-}
-
-void
-show_time_json(struct json *json, const char *key, int64_t then_ms)
-{
-	char text[CLOCK_TEXT];
-
-	if (then_ms == 0) {
-		json_null(json, key);
-		return;
-	}
-	clock_text(then_ms, text, sizeof(text));
-	json_text(json, key, text);
 }
 
 void
@@ -80,11 +51,11 @@ show_bytes(int64_t bytes, char *ret, size_t size)
 }
 
 void
-show_words(struct buf *out, const char *words, size_t len, size_t most)
+show_foreign(struct buf *out, const char *words, size_t len, size_t most)
 {
 	bool blank = true; /* none before the first word */
 
-	/* Not within a character. */
+	/* Do not cut within a character. */
 	if (len > most) {
 		for (len = most; len > 0 && (words[len] & 0xc0) == 0x80;)
 			len--;
@@ -101,48 +72,18 @@ show_words(struct buf *out, const char *words, size_t len, size_t most)
 	}
 }
 
-void
-show_line_json(struct json *json, const struct stats_line *line)
+static void
+stranded_show(void *arg, const char *name, int64_t queued)
 {
-	json_int(json, "received", line->received);
-	json_int(json, "queued", line->queued);
-	json_int(json, "delivered", line->delivered);
-	json_int(json, "dead", line->dead);
-	json_int(json, "dropped", line->dropped);
-	json_int(json, "duplicates", line->duplicates);
-	json_int(json, "erased", line->erased);
-	json_int(json, "expired", line->expired);
-	json_int(json, "imbalance", stats_imbalance(line));
-	json_int(json, "replayed", line->replayed);
-	json_int(json, "replay_queued",
-	    line->replayed - line->replay_delivered - line->replay_refused);
-	json_int(json, "replay_delivered", line->replay_delivered);
-	json_int(json, "replay_refused", line->replay_refused);
-}
-
-/* Labels come last: they are of any length. */
-void
-show_head_text(struct buf *out, const char *label)
-{
-	(void)buf_printf(out,
-	    "%9s = %9s + %9s + %7s + %8s + %10s + %9s + %7s  %s\n", "received",
-	    "queued", "delivered", "dead", "dropped", "duplicates", "erased",
-	    "expired", label);
+	(void)buf_printf(arg,
+	    "to         %-16s NOT IN THE SETTINGS, %" PRId64 " queued\n"
+	    "           they are not sent: add it again, or use `currentsd "
+	    "queue redirect`\n",
+	    name, queued);
 }
 
 void
-show_line_text(
-    struct buf *out, const char *label, const struct stats_line *line)
+show_stranded(const struct daemon *daemon, struct buf *out)
 {
-	int64_t imbalance = stats_imbalance(line);
-
-	(void)buf_printf(out,
-	    "%9" PRId64 "   %9" PRId64 "   %9" PRId64 "   %7" PRId64
-	    "   %8" PRId64 "   %10" PRId64 "   %9" PRId64 "   %7" PRId64 "  %s",
-	    line->received, line->queued, line->delivered, line->dead,
-	    line->dropped, line->duplicates, line->erased, line->expired,
-	    label);
-	if (imbalance != 0)
-		(void)buf_printf(out, "  OFF BY %" PRId64, imbalance);
-	(void)buf_char(out, '\n');
+	status_stranded(daemon, stranded_show, out);
 }

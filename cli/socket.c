@@ -1,13 +1,30 @@
+/*
+ * What goes over the socket: frames, each a line "KIND LENGTH" and so many
+ * bytes.
+ *
+ *	client		daemon
+ *	Q words			the command's words, each ended by a NUL
+ *			+ bytes		output
+ *			! text		a line for the operator
+ *			* text		progress, for a terminal; or a sign
+ *					of life, if empty
+ *			? name		asks for the next piece of a file
+ *	I bytes			that piece; empty at the file's end
+ *			CODE bytes	the exit code and the last output
+ *
+ * The daemon asks for each piece of input, so neither side ever has more
+ * than a piece on its way, and both can wait without a thread.
+ */
+
 #include "cli/socket.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/command.h"
-#include "cli/options.h"
-#include "cli/socket_frame.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +43,152 @@ enum {
 };
 
 #define SOCKET_NAME "admin.sock"
+
+/* ---- frames ---- */
+
+enum { FRAME_KIND = 8 };
+
+struct line {
+	int fd;
+	int64_t idle_ms; /* without any progress: give up */
+	/* Called again and again while a transfer waits; false gives up. May be
+	 * NULL. */
+	bool (*wait)(void *arg);
+	void *wait_arg;
+};
+
+enum {
+	LINE_SLICE_MS = 100, /* between two calls of wait() */
+	LINE_HEAD_MAX = 40,
+};
+
+/* Wait until fd is ready, or until the time has come. */
+static bool
+line_await(struct line *line, short events, int64_t until_ms)
+{
+	struct pollfd wait = {.fd = line->fd, .events = events};
+	int64_t left;
+
+	for (;;) {
+		left = until_ms - clock_mono_ms();
+		if (left <= 0)
+			return false;
+		if (left > LINE_SLICE_MS)
+			left = LINE_SLICE_MS;
+		switch (poll(&wait, 1, (int)left)) {
+		case 0:
+			break;
+		case -1:
+			if (errno != EINTR)
+				return false;
+			break;
+		default:
+			return true;
+		}
+		if (line->wait != NULL && !line->wait(line->wait_arg))
+			return false;
+	}
+}
+
+static bool
+line_send(struct line *line, const char *data, size_t len)
+{
+	ssize_t sent;
+
+	while (len > 0) {
+		if (!line_await(line, POLLOUT, clock_mono_ms() + line->idle_ms))
+			return false;
+		sent = send(line->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (sent < 0 && (errno == EAGAIN || errno == EINTR))
+			continue;
+		if (sent < 0)
+			return false;
+		data += sent;
+		len -= (size_t)sent;
+	}
+	return true;
+}
+
+/* At most `len` bytes; 0 at the end or on failure. */
+static size_t
+line_receive(struct line *line, char *data, size_t len)
+{
+	int64_t until_ms = clock_mono_ms() + line->idle_ms;
+	ssize_t got;
+
+	do {
+		if (!line_await(line, POLLIN, until_ms))
+			return 0;
+		got = recv(line->fd, data, len, MSG_DONTWAIT);
+	} while (got < 0 && (errno == EAGAIN || errno == EINTR));
+	return got > 0 ? (size_t)got : 0;
+}
+
+static bool
+frame_send(struct line *line, const char *kind, const char *data, size_t len)
+{
+	char head[LINE_HEAD_MAX];
+	int head_len = snprintf(head, sizeof(head), "%.7s %zu\n", kind, len);
+
+	return line_send(line, head, (size_t)head_len) &&
+	       line_send(line, data, len);
+}
+
+/* "KIND LENGTH\n", byte by byte, so as not to read what follows. */
+static bool
+frame_head_receive(
+    struct line *line, char ret_kind[FRAME_KIND], size_t *ret_len)
+{
+	char head[LINE_HEAD_MAX], *blank, *end;
+	size_t len = 0;
+
+	for (;; len++) {
+		if (len == sizeof(head) ||
+		    line_receive(line, head + len, 1) == 0)
+			return false;
+		if (head[len] == '\n')
+			break;
+	}
+	head[len] = '\0';
+	blank = strchr(head, ' ');
+	if (blank == NULL || blank == head || blank - head >= FRAME_KIND ||
+	    blank[1] < '0' || blank[1] > '9')
+		return false;
+	*blank = '\0';
+	*ret_len = (size_t)strtoull(blank + 1, &end, 10);
+	memcpy(ret_kind, head, (size_t)(blank - head) + 1);
+	return *end == '\0';
+}
+
+static bool
+frame_receive(
+    struct line *line, char ret_kind[FRAME_KIND], struct buf *ret_data)
+{
+	char piece[16384];
+	size_t left, got;
+
+	buf_reset(ret_data);
+	if (!frame_head_receive(line, ret_kind, &left))
+		return false;
+	while (left > 0) {
+		got = line_receive(
+		    line, piece, left < sizeof(piece) ? left : sizeof(piece));
+		if (got == 0 || !buf_append(ret_data, piece, got))
+			return false;
+		left -= got;
+	}
+	return true;
+}
+
+static bool
+line_gone(const struct line *line)
+{
+	char byte;
+
+	return recv(line->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+/* ---- the address ---- */
 
 /*
  * A socket's path has room for 107 characters. A longer one is reached
@@ -119,10 +282,10 @@ socket_words(const struct buf *in, const char **argv, size_t *ret_argc)
 	return true;
 }
 
-/* ---- the channel to a client ---- */
+/* ---- the daemon's side ---- */
 
 struct client {
-	struct socket_line line;
+	struct line line;
 	const struct socket_host *host;
 	struct buf frame; /* the last one that was received */
 	int64_t sign_ms;  /* when the last sign of progress was given */
@@ -140,7 +303,7 @@ static bool
 client_send(struct client *client, const char *kind, const char *data,
     size_t len, struct err *reterr)
 {
-	return socket_frame_send(&client->line, kind, data, len) ||
+	return frame_send(&client->line, kind, data, len) ||
 	       client_fail(client, reterr);
 }
 
@@ -151,7 +314,7 @@ client_write(void *arg, const char *data, size_t len, struct err *reterr)
 }
 
 static bool
-client_say(void *arg, const char *text, struct err *reterr)
+client_message(void *arg, const char *text, struct err *reterr)
 {
 	return client_send(arg, "!", text, strlen(text), reterr);
 }
@@ -159,12 +322,12 @@ client_say(void *arg, const char *text, struct err *reterr)
 static bool
 client_read(void *arg, const char *name, struct buf *in, struct err *reterr)
 {
-	char kind[SOCKET_FRAME_KIND];
+	char kind[FRAME_KIND];
 	struct client *client = arg;
 
 	if (!client_send(client, "?", name, strlen(name), reterr))
 		return false;
-	if (!socket_frame_receive(&client->line, kind, &client->frame) ||
+	if (!frame_receive(&client->line, kind, &client->frame) ||
 	    strcmp(kind, "I") != 0)
 		return client_fail(client, reterr);
 	(void)buf_append(in, client->frame.data, client->frame.len);
@@ -172,31 +335,28 @@ client_read(void *arg, const char *name, struct buf *in, struct err *reterr)
 }
 
 static bool
-client_breathe(void *arg, const char *progress, struct err *reterr)
+client_progress(void *arg, const char *text, struct err *reterr)
 {
 	struct client *client = arg;
 	int64_t now_ms = clock_mono_ms();
 
-	if (!client->host->duty(client->host->arg) ||
-	    socket_line_gone(&client->line))
+	if (!client->host->duty(client->host->arg) || line_gone(&client->line))
 		return client_fail(client, reterr);
 	/* Whatever else was sent meanwhile: output may go to a file, and the
-	 * person looks at the progress. */
+	 * operator watches the progress. */
 	if (now_ms - client->sign_ms < SOCKET_SIGN_MS)
 		return true;
 	client->sign_ms = now_ms;
-	if (progress == NULL)
-		progress = "";
-	return client_send(client, "*", progress, strlen(progress), reterr);
+	return client_send(client, "*", text, strlen(text), reterr);
 }
 
 static bool
 client_question(struct client *client, const char **argv, size_t *ret_argc)
 {
-	char kind[SOCKET_FRAME_KIND];
+	char kind[FRAME_KIND];
 
 	client->line.idle_ms = SOCKET_QUESTION_MS;
-	if (socket_frame_receive(&client->line, kind, &client->frame) &&
+	if (frame_receive(&client->line, kind, &client->frame) &&
 	    strcmp(kind, "Q") == 0 &&
 	    socket_words(&client->frame, argv, ret_argc)) {
 		client->line.idle_ms = SOCKET_IDLE_MS;
@@ -210,17 +370,17 @@ client_question(struct client *client, const char **argv, size_t *ret_argc)
 static void
 client_serve(struct client *client)
 {
-	const struct channel channel = {
+	const struct job_caller caller = {
 	    .arg = client,
 	    .write = client_write,
 	    .read = client_read,
-	    .say = client_say,
-	    .breathe = client_breathe,
+	    .message = client_message,
+	    .progress = client_progress,
 	};
 	const struct socket_host *host = client->host;
 	const char *argv[SOCKET_WORDS_MAX];
 	struct buf question, out;
-	char code[SOCKET_FRAME_KIND];
+	char code[FRAME_KIND];
 	size_t argc;
 
 	buf_init(&out, COMMAND_OUT_MAX);
@@ -231,9 +391,9 @@ client_serve(struct client *client)
 	question = client->frame;
 	buf_init(&client->frame, SOCKET_FRAME_MAX);
 	(void)snprintf(code, sizeof(code), "%d",
-	    host->run(host->arg, argc, argv, &channel, &out));
+	    host->run(host->arg, argc, argv, &caller, &out));
 	if (client->broken ||
-	    !socket_frame_send(&client->line, code, out.data, out.len))
+	    !frame_send(&client->line, code, out.data, out.len))
 		log_line(LOG_WARN, "socket",
 		    "cut reason=\"client is gone or does not read\" "
 		    "command=%s",
@@ -271,7 +431,7 @@ socket_connect(const char *dir, int *ret_fd, struct err *reterr)
 	int fd = -1, dir_fd = -1;
 
 	if (!socket_address(dir, &address, &dir_fd, NULL))
-		return SOCKET_NOBODY;
+		return SOCKET_NO_DAEMON;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd >= 0 &&
 	    connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0) {
@@ -279,7 +439,7 @@ socket_connect(const char *dir, int *ret_fd, struct err *reterr)
 		fd = -1;
 		reply = SOCKET_ANSWERED;
 	} else if (errno == ENOENT || errno == ECONNREFUSED) {
-		reply = SOCKET_NOBODY;
+		reply = SOCKET_NO_DAEMON;
 	} else {
 		(void)err_set(reterr, ERR_CONFIG,
 		    "cannot reach the daemon at %s/%s: %s (run this as its "
@@ -310,8 +470,8 @@ ask_code_read(const char *kind, int *ret_code, struct err *reterr)
 
 /* Do what a frame says; *ret_code once it is the last. -1: not yet. */
 static bool
-ask_frame(struct socket_line *line, const char *kind, struct buf *frame,
-    const struct channel *local, int *ret_code, struct err *reterr)
+ask_frame(struct line *line, const char *kind, struct buf *frame,
+    const struct job_caller *local, int *ret_code, struct err *reterr)
 {
 	struct buf piece;
 	bool ok;
@@ -323,14 +483,14 @@ ask_frame(struct socket_line *line, const char *kind, struct buf *frame,
 		return local->write(
 		    local->arg, frame->data, frame->len - 1, reterr);
 	case '!':
-		return local->say(local->arg, frame->data, reterr);
+		return local->message(local->arg, frame->data, reterr);
 	case '*':
 		return frame->len == 1 ||
-		       local->breathe(local->arg, frame->data, reterr);
+		       local->progress(local->arg, frame->data, reterr);
 	case '?':
-		buf_init(&piece, CHANNEL_PIECE);
+		buf_init(&piece, JOB_PIECE);
 		ok = local->read(local->arg, frame->data, &piece, reterr) &&
-		     (socket_frame_send(line, "I", piece.data, piece.len) ||
+		     (frame_send(line, "I", piece.data, piece.len) ||
 			 err_set(reterr, ERR_IO, "the daemon is gone"));
 		buf_fini(&piece);
 		return ok;
@@ -340,13 +500,13 @@ ask_frame(struct socket_line *line, const char *kind, struct buf *frame,
 }
 
 static bool
-ask_all(struct socket_line *line, const struct channel *local,
-    struct buf *frame, struct buf *out, int *ret_code, struct err *reterr)
+ask_all(struct line *line, const struct job_caller *local, struct buf *frame,
+    struct buf *out, int *ret_code, struct err *reterr)
 {
-	char kind[SOCKET_FRAME_KIND];
+	char kind[FRAME_KIND];
 
 	do {
-		if (!socket_frame_receive(line, kind, frame))
+		if (!frame_receive(line, kind, frame))
 			return err_set(reterr, ERR_IO,
 			    "the daemon did not answer: it is stopping, or it "
 			    "hangs; try again, and look at its log");
@@ -359,10 +519,10 @@ ask_all(struct socket_line *line, const struct channel *local,
 
 enum socket_reply
 socket_ask(const char *dir, size_t argc, const char *const *argv,
-    const struct channel *local, struct buf *out, int *ret_code,
+    const struct job_caller *local, struct buf *out, int *ret_code,
     struct err *reterr)
 {
-	struct socket_line line = {.fd = -1, .idle_ms = SOCKET_IDLE_MS};
+	struct line line = {.fd = -1, .idle_ms = SOCKET_IDLE_MS};
 	enum socket_reply reply;
 	struct buf frame;
 	int code = -1;
@@ -373,8 +533,8 @@ socket_ask(const char *dir, size_t argc, const char *const *argv,
 	buf_init(&frame, COMMAND_OUT_MAX + 1);
 	for (size_t i = 0; i < argc; i++)
 		(void)buf_append(&frame, argv[i], strlen(argv[i]) + 1);
-	/* If it cannot be sent, then what comes tells. */
-	(void)!socket_frame_send(&line, "Q", frame.data, frame.len);
+	/* If this fails, the receive below fails too and says why. */
+	(void)!frame_send(&line, "Q", frame.data, frame.len);
 	if (ask_all(&line, local, &frame, out, &code, reterr))
 		*ret_code = code;
 	else

@@ -3,7 +3,6 @@
 
 /*
  * admin.sock in the state directory (0600): how commands reach the daemon.
- * What goes over it is in socket_frame.h.
  *
  * The daemon serves on the main thread. While a client or a long command
  * makes it wait, it does its other duties. A client that says nothing for a
@@ -13,11 +12,11 @@
  */
 
 #include "base/buf.h"
-#include "cli/channel.h"
+#include "daemon/job.h"
 
 #include <stddef.h>
 
-/* The daemon's side. `dir` is the state directory, whose owner we are. */
+/* The daemon's side. `dir` is the state directory, which the daemon owns. */
 MUST_USE bool socket_listen(const char *dir, int *ret_fd, struct err *reterr);
 void socket_close(const char *dir, int fd);
 
@@ -26,7 +25,7 @@ struct socket_host {
 	void *arg;
 	/* Run one command; returns its exit code. */
 	int (*run)(void *arg, size_t argc, const char *const *argv,
-	    const struct channel *channel, struct buf *out);
+	    const struct job_caller *caller, struct buf *out);
 	/* What is due meanwhile, every 100 ms at least; false: we stop. */
 	bool (*duty)(void *arg);
 };
@@ -36,14 +35,14 @@ void socket_serve(int fd, const struct socket_host *host);
 
 enum socket_reply {
 	SOCKET_ANSWERED,
-	SOCKET_NOBODY, /* no daemon listens there */
-	SOCKET_FAILED, /* one does, but it did not answer */
+	SOCKET_NO_DAEMON, /* no daemon listens there */
+	SOCKET_FAILED,	  /* one does, but it did not answer */
 };
 
-/* The command's side: ask the daemon. *out gets the end of its text, the
- * local channel what comes before. */
+/* The command's side: ask the daemon. *out gets the end of its output, the
+ * local caller what comes before. */
 MUST_USE enum socket_reply socket_ask(const char *dir, size_t argc,
-    const char *const *argv, const struct channel *local, struct buf *out,
+    const char *const *argv, const struct job_caller *local, struct buf *out,
     int *ret_code, struct err *reterr);
 
 #endif

@@ -1,128 +1,29 @@
 /*
- * currentsd status: the state of everything, as text for an operator who was
- * woken at night, and as one JSON object, which is also /status.
+ * currentsd status: the state of everything, for an operator who was woken at
+ * night. As JSON it is what /status answers.
  */
 
 #include "base/clock.h"
-#include "base/json.h"
 #include "cli/command.h"
 #include "cli/show.h"
-#include "cli/status_inside.h"
-#include "cli/status_source.h"
-#include "cli/stranded.h"
-#include "queue/admin.h"
+#include "daemon/status.h"
 
 #include <inttypes.h>
 
-enum { STATUS_TOP = 3 }; /* reasons that are shown */
+enum {
+	STATUS_TOP = 3, /* reasons that are shown */
+	STATUS_COUNT = 24
+};
 
-int64_t
-status_oldest_ms(struct parts *parts, const char *destination)
-{
-	int64_t ms = 0;
-
-	return stats_oldest_ms(parts->queue, destination, &ms, NULL) ? ms : 0;
-}
-
-/* The most frequent rules and reasons why events were dropped or are dead. A
- * failing disk must not hide the rest. */
-static bool
-top_json_one(void *arg, const char *text, int status, int64_t count)
-{
-	struct json *json = arg;
-
-	json_object_open(json, NULL);
-	json_text(json, "why", text);
-	if (status != 0)
-		json_int(json, "status", status);
-	json_int(json, "count", count);
-	json_object_close(json);
-	return true;
-}
-
-static void
-top_json(struct parts *parts, enum stats_top top, struct json *json)
-{
-	json_array_open(
-	    json, top == STATS_TOP_DROPS ? "dropped_why" : "dead_why");
-	(void)!stats_top(
-	    parts->queue, top, STATUS_TOP, top_json_one, json, NULL);
-	json_array_close(json);
-}
-
-static void
-queue_json(struct parts *parts, int64_t now_ms, struct json *json)
-{
-	struct stats_totals totals;
-
-	stats_totals(parts->queue, &totals);
-	json_object_open(json, "queue");
-	show_line_json(json, &totals.events);
-	json_int(json, "quarantined_batches", totals.quarantined_batches);
-	json_int(json, "unreadable", totals.unreadable);
-	json_int(json, "unreadable_bytes", totals.unreadable_bytes);
-	json_int(json, "unreadable_removed", totals.unreadable_removed);
-	json_int(json, "archive_batches", totals.archive_batches);
-	json_int(json, "archive_bytes", totals.archive_bytes);
-	show_since_json(
-	    json, "oldest_queued_s", now_ms, status_oldest_ms(parts, NULL));
-	json_int(json, "live_bytes", totals.live_bytes);
-	json_int(json, "max_bytes", parts->settings->queue_max_bytes);
-	json_int(json, "file_bytes", totals.file_bytes);
-	json_int(json, "free_bytes", totals.free_bytes);
-	json_int(json, "window_events", totals.window_events);
-	show_time_json(json, "last_commit", totals.last_commit_ms);
-	json_bool(json, "reserve", totals.reserve);
-	json_bool(json, "broken", totals.broken);
-	top_json(parts, STATS_TOP_DROPS, json);
-	top_json(parts, STATS_TOP_DEAD, json);
-	json_object_close(json);
-}
-
-void
-status_write(
-    struct parts *parts, int64_t now_ms, int64_t mono_ms, struct buf *out)
-{
-	struct forwarder *forwarder = atomic_load(&parts->forwarder);
-	bool running = forwarder != NULL;
-	struct json json;
-
-	json_init(&json, out);
-	json_object_open(&json, NULL);
-	json_text(&json, "version", CURRENTSD_VERSION);
-	json_text(&json, "state", running ? "running" : "stopped");
-	show_time_json(&json, "now", now_ms);
-	if (running) {
-		json_int(&json, "uptime_s",
-		    (mono_ms - parts->started_mono_ms) / 1000);
-		json_bool(&json, "alive", parts_alive(parts, mono_ms));
-	}
-	queue_json(parts, now_ms, &json);
-	json_array_open(&json, "sources");
-	for (size_t i = 0; i < parts->settings->source_count; i++)
-		status_source_json(parts, i, now_ms, &json);
-	json_array_close(&json);
-	status_no_source_json(parts, now_ms, &json);
-	json_array_open(&json, "destinations");
-	for (size_t i = 0; i < parts->settings->destination_count; i++)
-		status_destination_json(parts, forwarder, i, now_ms, &json);
-	json_array_close(&json);
-	stranded_json(parts, &json);
-	json_object_close(&json);
-	(void)buf_char(out, '\n');
-}
-
-/* ---- as text ---- */
-
-struct top_text {
+struct top {
 	struct buf *out;
 	bool any;
 };
 
 static bool
-top_text_one(void *arg, const char *text, int status, int64_t count)
+top_one(void *arg, const char *text, int status, int64_t count)
 {
-	struct top_text *top = arg;
+	struct top *top = arg;
 
 	(void)buf_printf(
 	    top->out, "%s%" PRId64 " %s", top->any ? ", " : "", count, text);
@@ -132,25 +33,20 @@ top_text_one(void *arg, const char *text, int status, int64_t count)
 	return true;
 }
 
+/* The most frequent rules, or reasons. */
 static void
-top_text(
-    struct parts *parts, enum stats_top which, int64_t count, struct buf *out)
+top_show(struct queue *queue, enum stats_top which, const char *head,
+    struct buf *out)
 {
-	struct top_text top = {.out = out};
+	struct top top = {.out = out};
 
-	if (count == 0)
-		return;
-	(void)buf_printf(out, "           %s: ",
-	    which == STATS_TOP_DROPS   ? "dropped"
-	    : count > STATS_TOP_RECENT ? "dead recently"
-				       : "dead");
-	(void)!stats_top(
-	    parts->queue, which, STATUS_TOP, top_text_one, &top, NULL);
+	(void)buf_printf(out, "           %s: ", head);
+	(void)!stats_top(queue, which, STATUS_TOP, top_one, &top, NULL);
 	(void)buf_char(out, '\n');
 }
 
 static void
-queue_text(struct parts *parts, int64_t now_ms, struct buf *out)
+queue_show(struct daemon *daemon, int64_t now_ms, struct buf *out)
 {
 	char live[SHOW_BYTES], most[SHOW_BYTES], room[SHOW_BYTES];
 	char oldest[SHOW_AGO];
@@ -158,10 +54,7 @@ queue_text(struct parts *parts, int64_t now_ms, struct buf *out)
 	const struct stats_line *line = &totals.events;
 	int64_t replays;
 
-	stats_totals(parts->queue, &totals);
-	show_bytes(totals.live_bytes, live, sizeof(live));
-	show_bytes(parts->settings->queue_max_bytes, most, sizeof(most));
-	show_bytes(totals.free_bytes, room, sizeof(room));
+	stats_totals(daemon->queue, &totals);
 	(void)buf_printf(out,
 	    "queue      %" PRId64 " queued, %" PRId64 " dead, %" PRId64
 	    " unreadable\n",
@@ -170,14 +63,20 @@ queue_text(struct parts *parts, int64_t now_ms, struct buf *out)
 		(void)buf_printf(out,
 		    "           unreadable bodies removed: %" PRId64 "\n",
 		    totals.unreadable_removed);
-	top_text(parts, STATS_TOP_DEAD, line->dead, out);
+	if (line->dead > 0)
+		top_show(daemon->queue, STATS_TOP_DEAD,
+		    line->dead > STATS_TOP_RECENT ? "dead recently" : "dead",
+		    out);
 	if (line->queued > 0) {
-		show_ago(now_ms, status_oldest_ms(parts, NULL), oldest,
+		show_ago(now_ms, status_oldest_ms(daemon, NULL), oldest,
 		    sizeof(oldest));
 		(void)buf_printf(out,
 		    "           the oldest queued event was accepted %s\n",
 		    oldest);
 	}
+	show_bytes(totals.live_bytes, live, sizeof(live));
+	show_bytes(daemon->settings->queue.max_bytes, most, sizeof(most));
+	show_bytes(totals.free_bytes, room, sizeof(room));
 	(void)buf_printf(out,
 	    "           %s of %s, %s free on the file system%s\n", live, most,
 	    room, totals.reserve ? "" : ", NO RESERVE FILE");
@@ -192,7 +91,8 @@ queue_text(struct parts *parts, int64_t now_ms, struct buf *out)
 		    "           %" PRId64 " replays are still to be sent, "
 		    "behind the live traffic\n",
 		    replays);
-	top_text(parts, STATS_TOP_DROPS, line->dropped, out);
+	if (line->dropped > 0)
+		top_show(daemon->queue, STATS_TOP_DROPS, "dropped", out);
 	if (stats_imbalance(line) != 0)
 		(void)buf_printf(out,
 		    "           THE LEDGER IS OFF BY %" PRId64
@@ -208,42 +108,220 @@ queue_text(struct parts *parts, int64_t now_ms, struct buf *out)
 		    totals.quarantined_batches);
 }
 
+/* ---- sources ---- */
+
 static void
-sources_text(struct parts *parts, int64_t now_ms, struct buf *out)
+failing_show(
+    const struct server_source_status *status, int64_t now_ms, struct buf *out)
 {
-	for (size_t i = 0; i < parts->settings->source_count; i++)
-		status_source_text(parts, i, now_ms, out);
-	status_no_source_text(parts, now_ms, out);
+	static const struct {
+		const char *what;
+		int64_t after_s;
+	} deadlines[] = {
+	    {"alerts its own people", STATUS_BRAZE_ALERTS_S},
+	    {"switches the connector off", STATUS_BRAZE_GIVES_UP_S},
+	};
+	int64_t seconds = status_since_s(now_ms, status->failing_since_ms);
+	char text[SHOW_DURATION];
+
+	show_duration(seconds, text, sizeof(text));
+	(void)buf_printf(out,
+	    "           FAILING for %s, the last answer was %u\n",
+	    seconds < 0 ? "an unknown time (clock set back)" : text,
+	    status->failing_status);
+	if (status->failing_why[0] != '\0')
+		(void)buf_printf(
+		    out, "           why: %s\n", status->failing_why);
+	for (size_t i = 0; i < sizeof(deadlines) / sizeof(deadlines[0]); i++) {
+		int64_t left =
+		    status_braze_left_s(status, deadlines[i].after_s, now_ms);
+
+		show_duration(left, text, sizeof(text));
+		(void)buf_printf(out, "           Braze %s %s%s\n",
+		    deadlines[i].what, left > 0 ? "in " : "",
+		    left > 0 ? text : "BY NOW");
+	}
 }
 
 static void
-status_text(
-    struct parts *parts, int64_t now_ms, int64_t mono_ms, struct buf *out)
+refused_show(
+    const struct server_source_status *status, int64_t now_ms, struct buf *out)
 {
-	struct forwarder *forwarder = atomic_load(&parts->forwarder);
-	struct server *server = atomic_load(&parts->server);
+	int64_t refused = status_source_refused(status, now_ms);
+	char last[SHOW_AGO], first[SHOW_AGO];
+
+	if (refused == 0)
+		return;
+	show_ago(now_ms, status->refused_since_ms, first, sizeof(first));
+	show_ago(now_ms, status->refused_ms, last, sizeof(last));
+	(void)buf_printf(out,
+	    "           REFUSED requests: %" PRId64
+	    ", the first %s, the last %s\n"
+	    "           why: %u, %s\n"
+	    "           if they came from Braze, it holds those events back "
+	    "until its connector is fixed\n",
+	    refused, first, last, status->refused_status, status->refused_why);
+}
+
+static void
+source_show(
+    struct daemon *daemon, size_t source, int64_t now_ms, struct buf *out)
+{
+	struct server *server = atomic_load(&daemon->server);
+	char request[SHOW_AGO], success[SHOW_AGO];
+	struct server_source_status status;
+
+	if (!status_source_read(daemon, source, &status))
+		return;
+	show_ago(now_ms, status.last_request_ms, request, sizeof(request));
+	show_ago(now_ms, status.last_success_ms, success, sizeof(success));
+	(void)buf_printf(out,
+	    "source     %-16s last request %s, last success %s\n",
+	    daemon->settings->sources[source].server.name, request, success);
+	for (size_t i = 0; server != NULL && i < server_tokens(server, source);
+	     i++) {
+		show_ago(now_ms, server_token_last_used_ms(server, source, i),
+		    request, sizeof(request));
+		(void)buf_printf(
+		    out, "           token %zu last used %s\n", i + 1, request);
+	}
+	if (status.failing_since_ms != 0)
+		failing_show(&status, now_ms, out);
+	refused_show(&status, now_ms, out);
+}
+
+static void
+no_source_show(struct daemon *daemon, int64_t now_ms, struct buf *out)
+{
+	struct server_source_status status;
+
+	if (!status_source_read(
+		daemon, daemon->settings->source_count, &status) ||
+	    status_source_refused(&status, now_ms) == 0)
+		return;
+	(void)buf_text(out, "no source  for these requests:\n");
+	refused_show(&status, now_ms, out);
+}
+
+/* ---- destinations ---- */
+
+/* "15,000": in the thousands, as a quota is. */
+static void
+count_show(unsigned count, char *ret, size_t size)
+{
+	if (count < 1000)
+		(void)snprintf(ret, size, "%u", count);
+	else
+		(void)snprintf(
+		    ret, size, "%u,%03u", count / 1000, count % 1000);
+}
+
+/* How long until that time, rounded up. */
+static void
+until_show(int64_t now_ms, int64_t until_ms, char *ret, size_t size)
+{
+	int64_t left_ms = until_ms - now_ms;
+
+	show_duration(left_ms > 0 ? (left_ms + 999) / 1000 : 0, ret, size);
+}
+
+static void
+sender_show(
+    const struct status_destination *status, int64_t now_ms, struct buf *out)
+{
+	const struct forwarder_destination_status *sender = &status->sender;
+	char pace[STATUS_COUNT], full[STATUS_COUNT];
+	char text[SHOW_DURATION], when[CLOCK_TEXT];
+
+	if (sender->why[0] != '\0')
+		(void)buf_printf(out, "           why: %s\n", sender->why);
+	if (sender->until_ms > now_ms) {
+		until_show(now_ms, sender->until_ms, text, sizeof(text));
+		(void)buf_printf(out, "           next try in %s\n", text);
+	}
+	if (sender->deferred > 0) {
+		until_show(now_ms, sender->deferred_due_ms, text, sizeof(text));
+		(void)buf_printf(out,
+		    "           %zu deferred: refused, and it is not known "
+		    "whether it is because of the event;\n"
+		    "           next try in %s; last: %s\n",
+		    sender->deferred, text, sender->deferred_why);
+	}
+	if (sender->pace_per_minute != sender->pace_full_per_minute) {
+		count_show(sender->pace_per_minute, pace, sizeof(pace));
+		count_show(sender->pace_full_per_minute, full, sizeof(full));
+		(void)buf_printf(out,
+		    "           pace %s of %s a minute after 429\n", pace,
+		    full);
+	}
+	if (sender->state == FORWARDER_TRIAL)
+		(void)buf_printf(out,
+		    "           dry run: %" PRIu64
+		    " would have been sent, %" PRIu64 " dropped, %" PRIu64
+		    " dead\n",
+		    sender->trial_sent, sender->trial_dropped,
+		    sender->trial_dead);
+	if (status->drain_s < 0)
+		(void)buf_text(
+		    out, "           when it will be empty is unknown\n");
+	if (status->queued == 0 || status->drain_s < 0)
+		return;
+	show_duration(status->drain_s, text, sizeof(text));
+	clock_text(now_ms + status->drain_s * 1000, when, sizeof(when));
+	(void)buf_printf(out,
+	    "           empty in %s, at %.16sZ, at %u events a minute%s\n",
+	    text, when, sender->pace_per_minute,
+	    sender->deferred > 0 ? ", without the deferred" : "");
+}
+
+static void
+destination_show(
+    struct daemon *daemon, size_t index, int64_t now_ms, struct buf *out)
+{
+	struct status_destination status;
+	char accepted[SHOW_AGO];
+
+	status_destination_read(daemon, index, now_ms, &status);
+	show_ago(now_ms, status.accepted_ms, accepted, sizeof(accepted));
+	(void)buf_printf(out,
+	    "to         %-16s %s, %" PRId64 " queued, last accepted %s\n",
+	    status.name, status.state, status.queued, accepted);
+	if (status.running)
+		sender_show(&status, now_ms, out);
+	else if (status.paused)
+		(void)buf_printf(out,
+		    "           `currentsd destinations resume %s` resumes "
+		    "it\n",
+		    status.name);
+}
+
+/* ---- all of it ---- */
+
+static void
+status_show(
+    struct daemon *daemon, int64_t now_ms, int64_t mono_ms, struct buf *out)
+{
+	const struct settings *settings = daemon->settings;
 	char uptime[SHOW_DURATION];
 
-	if (forwarder == NULL || server == NULL) {
+	if (atomic_load(&daemon->forwarder) == NULL) {
 		(void)buf_printf(
 		    out, "currentsd  %s NOT RUNNING\n", CURRENTSD_VERSION);
-		queue_text(parts, now_ms, out);
-		sources_text(parts, now_ms, out);
-		for (size_t i = 0; i < parts->settings->destination_count; i++)
-			status_destination_stopped_text(parts, i, now_ms, out);
-		stranded_text(parts, out);
-		return;
+	} else {
+		show_duration((mono_ms - daemon->started_mono_ms) / 1000,
+		    uptime, sizeof(uptime));
+		(void)buf_printf(out, "currentsd  %s running for %s%s\n",
+		    CURRENTSD_VERSION, uptime,
+		    status_alive(daemon, mono_ms) ? ""
+						  : ", A THREAD HAS STALLED");
 	}
-	show_duration(
-	    (mono_ms - parts->started_mono_ms) / 1000, uptime, sizeof(uptime));
-	(void)buf_printf(out, "currentsd  %s running for %s%s\n",
-	    CURRENTSD_VERSION, uptime,
-	    parts_alive(parts, mono_ms) ? "" : ", A THREAD HAS STALLED");
-	queue_text(parts, now_ms, out);
-	sources_text(parts, now_ms, out);
-	for (size_t i = 0; i < parts->settings->destination_count; i++)
-		status_destination_text(parts, forwarder, i, now_ms, out);
-	stranded_text(parts, out);
+	queue_show(daemon, now_ms, out);
+	for (size_t i = 0; i < settings->source_count; i++)
+		source_show(daemon, i, now_ms, out);
+	no_source_show(daemon, now_ms, out);
+	for (size_t i = 0; i < settings->destination_count; i++)
+		destination_show(daemon, i, now_ms, out);
+	show_stranded(daemon, out);
 }
 
 int
@@ -252,8 +330,8 @@ command_status(struct command_context *context, struct buf *out)
 	int64_t mono_ms = clock_mono_ms();
 
 	if (options_has(context->options, "--json"))
-		status_write(context->parts, context->now_ms, mono_ms, out);
+		status_write(context->daemon, context->now_ms, mono_ms, out);
 	else
-		status_text(context->parts, context->now_ms, mono_ms, out);
+		status_show(context->daemon, context->now_ms, mono_ms, out);
 	return EXIT_FINE;
 }

@@ -1,20 +1,17 @@
 /*
- * currentsd unreadable list, show, drop: whole bodies that are not JSON.
+ * currentsd unreadable list, show, drop: whole request bodies that are not
+ * JSON, kept as they came.
  */
-
-#include "cli/unreadable.h"
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "cli/job.h"
+#include "cli/filter.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum {
 	BODY_TEXT_MAX = 1024 * 1024 * 1024,
-	BODY_LIST_PRESET = 50,
+	LIST_PRESET = 50,
 };
 
 const struct option_row command_unreadable_list_options[] = {
@@ -26,91 +23,18 @@ const struct option_row command_unreadable_list_options[] = {
 
 const struct option_row command_unreadable_drop_options[] = {
     {"--yes", NULL, "Confirm: they cannot be recovered."},
-    {"--all", NULL, "All of them."},
+    {"--all", NULL, "All unreadable bodies."},
     FILTER_BODY_OPTIONS,
-    FILTER_LIMIT_OPTION,
+    {"--limit", "N", "At most N bodies."},
     {"--json", NULL, "Print JSON."},
     {NULL, NULL, NULL},
 };
-
-/* ---- the walk ---- */
-
-/* Decompress a body into a buffer made here. *ret_whole: to its end. */
-static bool
-body_text(const struct jobs_unreadable *body, struct buf *ret_text,
-    bool *ret_whole, struct err *reterr)
-{
-	buf_init(ret_text, BODY_TEXT_MAX);
-	return server_body_decode(
-	    body->encoding, body->data, ret_text, ret_whole, reterr);
-}
-
-/* Is one of the people in it? A body that cannot be decompressed to its end
- * is also searched as it came. */
-static bool
-body_mentions(struct unreadable_walk *walk, const struct jobs_unreadable *body)
-{
-	const struct filter *filter = walk->filter;
-	bool whole = false, found = false;
-	struct buf text;
-
-	if (!body_text(body, &text, &whole, NULL))
-		whole = false;
-	for (size_t i = 0; i < filter->people_count && !found; i++) {
-		struct str one = filter->people[i];
-
-		found = person_mentioned(str_bytes(text.data, text.len), one) ||
-			(!whole && person_mentioned(body->data, one));
-	}
-	if (!found && !whole)
-		walk->unclear++;
-	buf_fini(&text);
-	return found;
-}
-
-static bool
-body_match(void *arg, const struct jobs_unreadable *body)
-{
-	struct unreadable_walk *walk = arg;
-	struct filter *filter = walk->filter;
-
-	if (filter_full(filter) || body->received_ms < filter->since_ms ||
-	    body->received_ms > filter->until_ms ||
-	    (filter->source != NULL &&
-		strcmp(filter->source, body->source) != 0) ||
-	    (filter->reason != NULL &&
-		strstr(body->reason, filter->reason) == NULL))
-		return false;
-	if (filter->people != NULL && !body_mentions(walk, body))
-		return false;
-	filter->count++;
-	if (walk->fn != NULL)
-		walk->fn(walk->arg, body);
-	return true;
-}
-
-bool
-unreadable_walk(struct unreadable_walk *walk, struct err *reterr)
-{
-	struct queue *queue = walk->context->parts->queue;
-	int64_t last = 0;
-
-	do {
-		if (!jobs_unreadable_next(queue, last, body_match, walk,
-			walk->remove, &last, reterr) ||
-		    !command_write(walk->context, walk->out, reterr) ||
-		    !job_breathe(walk->context, reterr, "bodies"))
-			return false;
-	} while (last != 0 && !filter_full(walk->filter));
-	return true;
-}
 
 /* ---- list ---- */
 
 struct list {
 	struct buf *out;
-	struct json json;
-	bool as_json;
+	struct json *json; /* NULL: text */
 	size_t count;
 };
 
@@ -118,14 +42,14 @@ static void
 list_body(void *arg, const struct jobs_unreadable *body)
 {
 	struct list *list = arg;
-	struct json *json = &list->json;
+	struct json *json = list->json;
 	char when[CLOCK_TEXT];
 
-	clock_text(body->received_ms, when, sizeof(when));
-	if (!list->as_json) {
+	if (json == NULL) {
 		if (list->count++ == 0)
 			(void)buf_printf(list->out, "%8s %-20s %-12s %10s %s\n",
 			    "id", "received", "source", "bytes", "reason");
+		clock_text(body->received_ms, when, sizeof(when));
 		(void)buf_printf(list->out,
 		    "%8" PRId64 " %.19sZ %-12s %10zu %s\n", body->id, when,
 		    body->source, body->data.len, body->reason);
@@ -133,7 +57,7 @@ list_body(void *arg, const struct jobs_unreadable *body)
 	}
 	json_object_open(json, NULL);
 	json_int(json, "id", body->id);
-	json_text(json, "received", when);
+	json_time(json, "received", body->received_ms);
 	json_text(json, "source", body->source);
 	json_int(json, "bytes", (int64_t)body->data.len);
 	json_text(json, "encoding", body->encoding);
@@ -144,32 +68,28 @@ list_body(void *arg, const struct jobs_unreadable *body)
 int
 command_unreadable_list(struct command_context *context, struct buf *out)
 {
-	struct filter filter;
-	struct list list = {
-	    .out = out,
-	    .as_json = options_has(context->options, "--json"),
-	};
-	struct unreadable_walk walk = {
-	    .context = context,
-	    .filter = &filter,
-	    .out = out,
-	    .fn = list_body,
-	    .arg = &list,
-	};
+	struct job job = command_job(context, out, "bodies", NULL);
+	struct list list = {.out = out};
+	struct selection selection;
+	struct json json;
 	struct err err;
+	size_t unclear;
 
-	if (!filter_read(context, BODY_LIST_PRESET, &filter, &err))
+	if (!filter_read(context, LIST_PRESET, &selection, &err))
 		return command_fail(out, &err);
-	json_init(&list.json, out);
-	if (list.as_json)
-		json_array_open(&list.json, NULL);
-	if (!unreadable_walk(&walk, &err))
+	json_init(&json, out);
+	if (options_has(context->options, "--json")) {
+		list.json = &json;
+		json_array_open(&json, NULL);
+	}
+	job.selection = &selection;
+	if (!job_run_bodies(&job, list_body, &list, false, &unclear, &err))
 		return command_fail(out, &err);
-	if (list.as_json) {
-		json_array_close(&list.json);
+	if (list.json != NULL) {
+		json_array_close(&json);
 		(void)buf_char(out, '\n');
 	} else if (list.count == 0) {
-		(void)buf_text(out, "no unreadable bodies\n");
+		(void)buf_text(out, "no unreadable bodies match\n");
 	}
 	return EXIT_FINE;
 }
@@ -207,15 +127,13 @@ static void
 show_json(struct buf *out, const struct jobs_unreadable *body,
     const struct buf *text, bool whole)
 {
-	char when[CLOCK_TEXT];
 	struct json json;
 
 	json_init(&json, out);
 	json_object_open(&json, NULL);
 	json_int(&json, "id", body->id);
 	json_text(&json, "source", body->source);
-	clock_text(body->received_ms, when, sizeof(when));
-	json_text(&json, "received", when);
+	json_time(&json, "received", body->received_ms);
 	json_text(&json, "reason", body->reason);
 	json_text(&json, "encoding", body->encoding);
 	json_bool(&json, "whole", whole);
@@ -225,7 +143,7 @@ show_json(struct buf *out, const struct jobs_unreadable *body,
 	(void)buf_char(out, '\n');
 }
 
-/* It gets the next body that there is, which may have another id. */
+/* The queue passes the next body from the id on; it may be another one. */
 static bool
 show_body(void *arg, const struct jobs_unreadable *body)
 {
@@ -236,7 +154,9 @@ show_body(void *arg, const struct jobs_unreadable *body)
 	if (body->id != show->id)
 		return false;
 	show->found = true;
-	if (!body_text(body, &text, &whole, NULL))
+	buf_init(&text, BODY_TEXT_MAX);
+	if (!server_body_decode(
+		body->encoding, body->data, &text, &whole, NULL))
 		whole = false;
 	if (show->json)
 		show_json(show->out, body, &text, whole);
@@ -249,30 +169,24 @@ show_body(void *arg, const struct jobs_unreadable *body)
 int
 command_unreadable_show(struct command_context *context, struct buf *out)
 {
-	const struct options *options = context->options;
 	struct show show = {
 	    .out = out,
-	    .json = options_has(options, "--json"),
+	    .json = options_has(context->options, "--json"),
 	};
-	char *end = NULL;
 	struct err err;
 	int64_t last;
 
-	if (options->word_count == 1)
-		show.id = strtoll(options->words[0], &end, 10);
-	if (end == NULL || *end != '\0' || show.id <= 0) {
+	if (!command_id_read(context->options, &show.id))
 		(void)err_set(&err, ERR_INPUT,
 		    "unreadable show takes one id, as `currentsd unreadable "
 		    "list` shows it");
-		return command_fail(out, &err);
+	else if (jobs_unreadable_next(context->daemon->queue, show.id - 1,
+		     show_body, &show, false, &last, &err)) {
+		if (show.found)
+			return EXIT_FINE;
+		(void)err_set(&err, ERR_NOT_FOUND,
+		    "there is no unreadable body %" PRId64, show.id);
 	}
-	if (!jobs_unreadable_next(context->parts->queue, show.id - 1, show_body,
-		&show, false, &last, &err))
-		return command_fail(out, &err);
-	if (show.found)
-		return EXIT_FINE;
-	(void)err_set(&err, ERR_NOT_FOUND,
-	    "there is no unreadable body %" PRId64, show.id);
 	return command_fail(out, &err);
 }
 
@@ -282,21 +196,17 @@ int
 command_unreadable_drop(struct command_context *context, struct buf *out)
 {
 	const struct options *options = context->options;
-	struct filter filter;
-	struct unreadable_walk walk = {
-	    .context = context,
-	    .filter = &filter,
-	    .out = out,
-	    .remove = true,
-	};
-	struct json json;
+	struct job job = command_job(context, out, "bodies", NULL);
+	struct selection selection;
 	struct err err;
+	size_t unclear;
 
-	if (!filter_read(context, INT64_MAX, &filter, &err))
+	if (!filter_read(context, INT64_MAX, &selection, &err))
 		return command_fail(out, &err);
-	/* Bodies that arrive meanwhile are not meant. */
-	filter.until_ms = context->now_ms;
-	if (options_has(options, "--all") == filter.any) {
+	/* Not bodies that arrive meanwhile. */
+	selection.until_ms = context->now_ms;
+	job.selection = &selection;
+	if (options_has(options, "--all") == filter_given(options)) {
 		(void)err_set(
 		    &err, ERR_INPUT, "unreadable drop takes filters, or --all");
 		return command_fail(out, &err);
@@ -307,17 +217,12 @@ command_unreadable_drop(struct command_context *context, struct buf *out)
 		    "unreadable list and the same filters, then add --yes");
 		return command_fail(out, &err);
 	}
-	if (!unreadable_walk(&walk, &err))
+	if (!job_run_bodies(&job, NULL, NULL, true, &unclear, &err))
 		return command_fail(out, &err);
-	if (!options_has(options, "--json")) {
+	if (options_has(options, "--json"))
+		command_count_json("dropped", selection.count, out);
+	else
 		(void)buf_printf(out, "dropped %" PRId64 " unreadable bodies\n",
-		    filter.count);
-		return EXIT_FINE;
-	}
-	json_init(&json, out);
-	json_object_open(&json, NULL);
-	json_int(&json, "dropped", filter.count);
-	json_object_close(&json);
-	(void)buf_char(out, '\n');
+		    selection.count);
 	return EXIT_FINE;
 }

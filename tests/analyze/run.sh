@@ -57,7 +57,7 @@ sources_judge()
 {
     local log=build/$tool.log source status
     mapfile -t sources < <(git ls-files --cached --others --exclude-standard \
-        -- {base,schema,queue,server,forwarder,cli,tests/sim}/'*.c')
+        -- {base,schema,queue,server,forwarder,daemon,cli,tests/sim}/'*.c')
     "$1" 2>&1 | tee "$log"
     status=$?
     for source in "${sources[@]}"; do

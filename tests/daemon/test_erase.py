@@ -156,7 +156,7 @@ def test_several_are_erased_at_once(start_daemon):
 def test_erasures(start_daemon):
     daemon = start_daemon(**FAST)
     assert tool(daemon, *Command.ERASURES_LIST) == []
-    assert "nobody" in daemon.command(*Command.ERASURES_LIST)
+    assert "empty" in daemon.command(*Command.ERASURES_LIST)
     daemon.command(*Command.ERASURES_DONE, "x", code=FOUND)
     daemon.stop()
     assert tool(daemon, *Command.ERASURES_LIST) == []

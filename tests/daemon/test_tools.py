@@ -180,7 +180,7 @@ def test_pause_survives_a_restart(places, heapsim):
     assert destination[Destination.QUEUED] == 1
     places.command(*Command.PAUSE, "nowhere", code=USAGE)
     places.stop()
-    assert "goes on" in places.command(*Command.RESUME, "heap")
+    assert "is resumed" in places.command(*Command.RESUME, "heap")
     places.start()
     until(lambda: len(heapsim.keys()) == 2, "it is delivered after all")
 
@@ -360,7 +360,7 @@ def test_one_job_at_a_time_and_others_are_served(places):
         places.run.wait_line(Log.JOB_BEGIN % " ".join(Command.IMPORT))
         assert Text.RUNNING in places.command("status")
         assert len(tool(places, *Command.DEAD_LIST)) == 1
-        assert "at work" in places.failing(*Command.CHECK)
+        assert "is running" in places.failing(*Command.CHECK)
         assert places.post(batch(event())).status == 200
         process.stdin.write((json.dumps(event()) + "\n").encode())
         process.stdin.close()

@@ -1,7 +1,8 @@
 """What the documents say is what the code says.
 
 - README.md has every variable of the table of settings with its default, and
-  no other; deploy/currentsd.conf has every key of it, likewise.
+  no other; deploy/currentsd.conf has every key of it, likewise. The table is
+  that of the manual page, which a unit test compares with the program's.
 - README.md's table of event types is that of schema/events.json: if it is not,
   the one to paste is printed.
 - Every path that README.md names is there.
@@ -12,18 +13,23 @@ import re
 
 import tree
 
-TABLE = "cli/settings_table.c"
+TABLE = "deploy/man/currentsd.1"
 EXAMPLE = "deploy/currentsd.conf"
 
 
 def settings():
     """The rows of the table: (section, key, variable or None, default)."""
     text = (tree.ROOT / TABLE).read_text(encoding="utf-8")
-    for row in re.finditer(r"\{(MAIN|SOURCE|TARGET)\(.*?\},\n", text, re.S):
-        def member(name):
-            found = re.search(rf'\.{name} =\s*"([^"]*)"', row[0])
-            return found[1] if found else None
-        yield row[1], member("key"), member("variable"), member("preset")
+    text = text.partition("\n.SH SETTINGS\n")[2].partition("\n.\\\"")[0]
+    for head, rows in re.findall(r"\.SS (.*)\n((?:(?!\.SS).*\n)*)", text + "\n"):
+        section = next((word for word in ("source", "destination")
+                        if f" {word}" in head), "main")
+        for row in rows.split(".TP\n")[1:]:
+            key = re.match(r"\\fB(\w+)\\fR = ", row)[1]
+            variable = re.search(r"^\\fB(\w+)\\fR\.$", row, re.M)
+            preset = re.search(r"^Default: (.*)\.$", row, re.M)
+            yield (section, key, variable and variable[1],
+                   preset and preset[1].replace("\\-", "-"))
 
 
 def check_readme_settings(found, rows):
@@ -48,15 +54,14 @@ def check_readme_settings(found, rows):
 
 def check_example(found, rows):
     """A commented setting shows its default; every key is there."""
-    shown, section = set(), "MAIN"
-    heads = {"source": "SOURCE", "destination": "TARGET"}
+    shown, section = set(), "main"
     for number, text in tree.lines(EXAMPLE):
         head = re.match(r'#?\s*(source|destination)\b.*\{', text)
         key = re.match(r"\s*#?\s*(\w+) = (.+?)(\s+#.*)?$", text)
         if head:
-            section = heads[head[1]]
+            section = head[1]
         elif re.match(r"#?\s*\}", text):
-            section = "MAIN"
+            section = "main"
         elif key:
             same = [row for row in rows if row[:2] == (section, key[1])]
             if not same:

@@ -1,6 +1,7 @@
 """Includes point down only, and a library lives in one folder.
 
     cli
+    daemon
     server    forwarder
     schema    queue
     base
@@ -19,7 +20,8 @@ STANDS_ON = {
     "queue": ("base",),
     "server": ("base", "schema", "queue"),
     "forwarder": ("base", "schema", "queue"),
-    "cli": ("base", "schema", "queue", "server", "forwarder"),
+    "daemon": ("base", "schema", "queue", "server", "forwarder"),
+    "cli": ("base", "schema", "queue", "server", "forwarder", "daemon"),
 }
 
 # What a module shows to the others; of base/, a shelf of tools, everything.
@@ -30,6 +32,9 @@ PUBLIC = {
     "queue/queue.h", "queue/admin.h", "queue/rescue.h",
     "server/server.h",
     "forwarder/forwarder.h",
+    "daemon/daemon.h", "daemon/settings.h", "daemon/status.h",
+    "daemon/job.h", "daemon/erase.h",
+    "daemon/filesystem.h", "daemon/notify.h",
 }
 
 # header -> the one place that may include it. jansson is for the compiler
@@ -41,7 +46,7 @@ LIBRARIES = {
     "microhttpd.h": "server",
     "zlib.h": "server",
     "curl/": "forwarder",
-    "confuse.h": "cli",
+    "confuse.h": "daemon",
     "nettle/": "base",
     "jansson.h": "schema/compile",
 }

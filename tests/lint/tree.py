@@ -5,7 +5,8 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-MODULES = ("base", "schema", "queue", "server", "forwarder", "cli")
+MODULES = ("base", "schema", "queue", "server", "forwarder", "daemon",
+           "cli")
 
 
 def files(*suffixes):

@@ -4,7 +4,7 @@
 /* What the tests of the settings share: an environment that a test fills, and
  * files that vanish with it. */
 
-#include "cli/settings.h"
+#include "daemon/settings_table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

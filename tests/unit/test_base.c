@@ -69,11 +69,37 @@ test_buf_prints_what_is_long(void **state)
 }
 
 static void
+test_buf_wrap(void **state)
+{
+	static const struct {
+		const char *text, *lines;
+	} cases[] = {
+	    {"", "\n"},
+	    {"one", "  one\n"},
+	    {" one  two three", "  one two\n  three\n"},
+	    {"a-word-that-is-too-long for it",
+		"  a-word-that-is-too-long\n  for it\n"},
+	};
+	struct buf buf;
+
+	(void)state;
+	buf_init(&buf, 4096);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		buf_reset(&buf);
+		buf_wrap(&buf, cases[i].text, 2, 10);
+		assert_int_equal(buf.len, strlen(cases[i].lines));
+		assert_memory_equal(buf.data, cases[i].lines, buf.len);
+	}
+	buf_fini(&buf);
+}
+
+static void
 test_json_writes_commas_and_escapes(void **state)
 {
 	static const char expected[] =
 	    "{\"a\":1,\"b\":[true,null,\"x\\\"\\\\\\n\\u0001\"],\"c\":{},"
-	    "\"d\":0.5,\"e\":[1]}";
+	    "\"d\":0.5,\"e\":[1],\"f\":\"2025-11-24T22:05:01.123Z\","
+	    "\"g\":null}";
 	struct json json;
 	struct buf buf;
 
@@ -91,6 +117,8 @@ test_json_writes_commas_and_escapes(void **state)
 	json_object_close(&json);
 	json_double(&json, "d", 0.5);
 	json_raw(&json, "e", "[1]", 3);
+	json_time(&json, "f", 1764021901123);
+	json_time(&json, "g", 0);
 	json_object_close(&json);
 	assert_int_equal(buf.len, strlen(expected));
 	assert_memory_equal(buf.data, expected, buf.len);
@@ -291,6 +319,7 @@ main(void)
 	    cmocka_unit_test(test_buf_keeps_its_limit),
 	    cmocka_unit_test(test_buf_failure_is_sticky),
 	    cmocka_unit_test(test_buf_prints_what_is_long),
+	    cmocka_unit_test(test_buf_wrap),
 	    cmocka_unit_test(test_json_writes_commas_and_escapes),
 	    cmocka_unit_test(test_json_replaces_what_is_not_utf8),
 	    cmocka_unit_test(test_digests),

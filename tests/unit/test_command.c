@@ -9,7 +9,8 @@
 
 #include <cmocka.h>
 
-#include "cli/command.h"
+#include "cli/help.h"
+#include "cli/run.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -35,14 +36,14 @@ find(const char *name)
 	char copy[64];
 	size_t len;
 
-	return command_find(split(name, copy, words), words, &len);
+	return help_find(&commands_all, split(name, copy, words), words, &len);
 }
 
 static void
 test_every_command_is_found(void **state)
 {
 	(void)state;
-	for (const struct command *c = command_table; c->name != NULL; c++)
+	for (const struct command *c = commands_all.table; c->name != NULL; c++)
 		assert_ptr_equal(find(c->name), c);
 }
 
@@ -57,7 +58,7 @@ test_moved_commands(void **state)
 	int len;
 
 	(void)state;
-	for (const struct command_moved *m = command_moved_table;
+	for (const struct command_moved *m = commands_all.moved;
 	     m->name != NULL; m++) {
 		assert_null(find(m->name));
 		for (const char *at = m->now; (at = strchr(at, '"')) != NULL;
@@ -69,8 +70,8 @@ test_moved_commands(void **state)
 		buf_init(&out, 4096);
 		count = split(m->name, copy, words);
 		words[count] = "--help";
-		assert_int_equal(
-		    command_run(NULL, NULL, count + 1, words, &out),
+		assert_int_equal(run_command(&commands_all, NULL, NULL,
+				     count + 1, words, &out),
 		    EXIT_USAGE);
 		len = snprintf(text, sizeof(text),
 		    "currentsd: \"%s\" is now %s\n", m->name, m->now);

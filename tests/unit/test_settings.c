@@ -5,37 +5,129 @@
 #include "base/log.h"
 #include "settings_help.h"
 
+/* A row, where it stands. */
+struct place {
+	const struct setting *row;
+	enum setting_section_name section;
+	const struct setting_kind *kind;
+};
+
+/* The i-th row of the whole table; its row is NULL after the last. */
+static struct place
+place_at(size_t i)
+{
+	for (int s = 0; s < SETTING_SECTIONS; s++) {
+		const struct setting_section *section = &setting_sections[s];
+
+		for (size_t k = 0; k < section->kind_count; k++) {
+			const struct setting *row;
+
+			for (size_t r = 0;
+			     (row = setting_row(section, k, r)) != NULL; r++) {
+				if (i-- == 0)
+					return (struct place){row,
+					    (enum setting_section_name)s,
+					    &section->kinds[k]};
+			}
+		}
+	}
+	return (struct place){.row = NULL};
+}
+
 static const struct setting *
 row(const char *key)
 {
-	for (const struct setting *s = settings_table; s->key != NULL; s++) {
-		if (strcmp(s->key, key) == 0)
-			return s;
+	struct place place;
+
+	for (size_t i = 0; (place = place_at(i)).row != NULL; i++) {
+		if (strcmp(place.row->key, key) == 0)
+			return place.row;
 	}
 	fail_msg("no setting %s", key);
 	return NULL;
 }
 
+/* What a member would be written as; until the next call. */
+static const char *
+written(const struct setting *setting, const void *base)
+{
+	static char text[256];
+	struct buf out;
+
+	buf_init(&out, sizeof(text) - 1);
+	setting_write(setting, base, &out);
+	(void)snprintf(text, sizeof(text), "%.*s", (int)out.len,
+	    out.len > 0 ? out.data : "");
+	buf_fini(&out);
+	return text;
+}
+
+union base {
+	struct settings settings;
+	struct settings_source source;
+	struct settings_destination destination;
+};
+
 static void
 test_table_is_sound(void **state)
 {
+	char variable[SETTING_NAME], other[SETTING_NAME];
+	struct place place, before;
+
 	(void)state;
-	for (const struct setting *s = settings_table; s->key != NULL; s++) {
+	for (size_t i = 0; (place = place_at(i)).row != NULL; i++) {
+		const struct setting *s = place.row;
+
 		assert_true(strlen(s->help) > 0);
 		assert_int_equal(s->help[strlen(s->help) - 1], '.');
-		if (s->type == SETTINGS_WORD)
+		if (s->type == SETTING_WORD || s->type == SETTING_WORDS)
 			assert_non_null(s->words);
-		if (s->variable != NULL)
-			assert_memory_equal(s->variable, "CURRENTSD_", 10);
-		for (const struct setting *t = settings_table; t < s; t++) {
+		if (s->type == SETTING_WORD)
+			assert_true(s->size == sizeof(bool) ||
+				    s->size == sizeof(enum log_level));
+		if (s->type == SETTING_INTEGER || s->type == SETTING_SIZE ||
+		    s->type == SETTING_DURATION || s->type == SETTING_SECONDS) {
+			assert_true(s->least < s->most);
+			assert_true(s->size == 8 ||
+				    (s->size == 4 && s->most < INT32_MAX));
+		}
+		if (setting_variable(s, place.kind, variable))
+			assert_memory_equal(variable, "CURRENTSD_", 10);
+		for (size_t j = 0; j < i; j++) {
+			before = place_at(j);
+			assert_false(before.section == place.section &&
+				     (strcmp(before.row->key, s->key) == 0 ||
+					 before.row->at == s->at));
 			assert_false(
-			    t->section == s->section &&
-			    (strcmp(t->key, s->key) == 0 || t->at == s->at));
-			assert_false(s->variable != NULL &&
-				     t->variable != NULL &&
-				     strcmp(t->variable, s->variable) == 0);
+			    setting_variable(s, place.kind, variable) &&
+			    setting_variable(before.row, before.kind, other) &&
+			    strcmp(variable, other) == 0);
 		}
 	}
+}
+
+/* A default is written as one would write it, and within the limits. */
+static void
+test_defaults_read_back(void **state)
+{
+	struct settings memory = {.memory = NULL};
+	union base base, again;
+	struct place place;
+	char text[256];
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; (place = place_at(i)).row != NULL; i++) {
+		setting_defaults(place.section, &base);
+		(void)strcpy(text, written(place.row, &base));
+		if (*text == '\0')
+			continue;
+		memset(&again, 0, sizeof(again));
+		if (!setting_read(place.row, &memory, text, &again, &err))
+			fail_msg("%s: %s", place.row->key, err.text);
+		assert_string_equal(written(place.row, &again), text);
+	}
+	settings_fini(&memory);
 }
 
 /* The words of the table stand in the order of the enums that they mean. */
@@ -43,27 +135,50 @@ static void
 test_words_are_the_enums(void **state)
 {
 	enum log_level level;
-	char word[32];
+	union base base;
 
 	(void)state;
-	for (int64_t at = LOG_DEBUG; at <= LOG_ERROR; at++) {
-		settings_word_write(
-		    row("log_level")->words, at, word, sizeof(word));
-		assert_true(log_level_read(word, &level));
+	for (int at = LOG_DEBUG; at <= LOG_ERROR; at++) {
+		base.settings.log_level = (enum log_level)at;
+		assert_true(
+		    log_level_read(written(row("log_level"), &base), &level));
 		assert_int_equal(level, at);
 	}
-	settings_word_write(
-	    row("unknown_type")->words, SETTINGS_FORWARD, word, sizeof(word));
-	assert_string_equal(word, "forward");
-	settings_word_write(
-	    row("unknown_type")->words, SETTINGS_DROP, word, sizeof(word));
-	assert_string_equal(word, "drop");
-	settings_word_write(
-	    row("invalid")->words, SETTINGS_INVALID_DEAD, word, sizeof(word));
-	assert_string_equal(word, "dead");
-	settings_word_write(
-	    row("region")->words, SETTINGS_EU, word, sizeof(word));
-	assert_string_equal(word, "eu");
+	base.source.server.unknown_type = SERVER_FORWARD;
+	assert_string_equal(written(row("unknown_type"), &base), "forward");
+	base.source.server.unknown_type = SERVER_DEAD;
+	assert_string_equal(written(row("unknown_type"), &base), "dead");
+	base.source.server.unknown_type = SERVER_DROP;
+	assert_string_equal(written(row("unknown_type"), &base), "drop");
+	base.source.server.invalid_dropped = false;
+	assert_string_equal(written(row("invalid"), &base), "dead");
+	base.source.private_at = SETTINGS_AT_ACCEPT;
+	assert_string_equal(written(row("private_at"), &base), "accept");
+	base.source.on_delete = SETTINGS_ON_DELETE_ERASE;
+	assert_string_equal(written(row("on_delete"), &base), "erase");
+	base.destination.region = SETTINGS_EU;
+	assert_string_equal(written(row("region"), &base), "eu");
+	base.destination.region = SETTINGS_NO_REGION;
+	assert_string_equal(written(row("region"), &base), "");
+	base.destination.rules.identity = TRACK_IDENTITY_BRAZE;
+	assert_string_equal(written(row("identity"), &base), "user_id");
+	base.destination.rules.no_user_dead = true;
+	assert_string_equal(written(row("no_user"), &base), "dead");
+	base.destination.rules.custom_event_name = true;
+	assert_string_equal(written(row("custom_event_name"), &base), "name");
+}
+
+/* The member of a row, which may have one of two widths. */
+static int64_t
+number(const struct setting *setting, const union base *base)
+{
+	const char *member = (const char *)base + setting->at;
+	int64_t wide;
+	int32_t narrow;
+
+	memcpy(&wide, member, sizeof(wide));
+	memcpy(&narrow, member, sizeof(narrow));
+	return setting->size == sizeof(narrow) ? narrow : wide;
 }
 
 static void
@@ -105,27 +220,28 @@ test_numbers(void **state)
 	    {"share", "101", -1},
 	    {"share", "95%", -1},
 	    {"events_per_minute", "0", 0},
+	    {"retry_after", "10s", 10},
+	    {"retry_after", "1500ms", 2},
+	    {"retry_after", "500ms", -1},
 	};
-	struct settings main = {0};
-	struct settings_destination target = {0};
+	struct settings memory = {.memory = NULL};
+	union base base;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const struct setting *s = row(cases[i].key);
-		char *base = s->section == SETTINGS_MAIN ? (char *)&main
-							 : (char *)&target;
-		int64_t *member = (int64_t *)(void *)(base + s->at);
 		struct err err = {0};
 
-		*member = -2;
-		if (settings_value_read(s, cases[i].text, base, &err)) {
-			assert_int_equal(*member, cases[i].value);
+		memset(&base, 0xff, sizeof(base));
+		if (setting_read(s, &memory, cases[i].text, &base, &err)) {
+			assert_int_equal(number(s, &base), cases[i].value);
 			continue;
 		}
 		assert_int_equal(cases[i].value, -1);
-		assert_int_equal(*member, -2);
+		assert_int_equal(number(s, &base), -1);
 		assert_int_equal(err.code, ERR_CONFIG);
-		assert_non_null(strstr(err.text, "should be"));
+		assert_non_null(strstr(err.text,
+		    *cases[i].text != '\0' ? "should be" : "is empty"));
 	}
 }
 
@@ -142,40 +258,70 @@ test_addresses(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-		assert_true(settings_value_read(
-		    row("listen"), good[i], &settings, &err));
-		assert_string_equal(settings.listen, good[i]);
+		assert_true(setting_read(
+		    row("listen"), &settings, good[i], &settings, &err));
+		assert_string_equal(settings.server.listen, good[i]);
 	}
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_false(settings_value_read(
-		    row("listen"), bad[i], &settings, &err));
-	settings_values_fini(SETTINGS_MAIN, &settings);
+		assert_false(setting_read(
+		    row("listen"), &settings, bad[i], &settings, &err));
+	settings_fini(&settings);
 }
 
 static void
 test_flags_words_lists(void **state)
 {
-	struct settings_source source = {0};
+	struct settings memory = {.memory = NULL};
+	struct settings_source source = {.kind = SETTINGS_CURRENTS};
+	struct server_source *server = &source.server;
 	struct err err;
 
 	(void)state;
-	assert_true(settings_value_read(row("open"), "yes", &source, &err));
-	assert_true(source.open);
-	assert_true(settings_value_read(row("open"), "no", &source, &err));
-	assert_false(source.open);
-	assert_false(settings_value_read(row("open"), "YES", &source, &err));
+	assert_true(setting_read(row("open"), &memory, "yes", &source, &err));
+	assert_true(server->open);
+	assert_true(setting_read(row("open"), &memory, "no", &source, &err));
+	assert_false(server->open);
+	assert_false(setting_read(row("open"), &memory, "YES", &source, &err));
 	assert_true(
-	    settings_value_read(row("unknown_type"), "drop", &source, &err));
-	assert_int_equal(source.unknown_type, SETTINGS_DROP);
+	    setting_read(row("unknown_type"), &memory, "drop", &source, &err));
+	assert_int_equal(server->unknown_type, SERVER_DROP);
 	assert_false(
-	    settings_value_read(row("unknown_type"), "dro", &source, &err));
+	    setting_read(row("unknown_type"), &memory, "dro", &source, &err));
 	assert_non_null(strstr(err.text, "forward|dead|drop"));
 	assert_true(
-	    settings_value_read(row("token"), " a , b,,c ", &source, &err));
-	assert_int_equal(source.tokens.count, 3);
-	assert_string_equal(source.tokens.items[1], "b");
-	assert_null(source.tokens.items[3]);
-	settings_values_fini(SETTINGS_SOURCE, &source);
+	    setting_read(row("token"), &memory, " a , b,,c ", &source, &err));
+	assert_int_equal(settings_list_count(server->tokens), 3);
+	assert_string_equal(server->tokens[1], "b");
+	assert_null(server->tokens[3]);
+	assert_false(setting_read(row("token"), &memory, " , ", &source, &err));
+	assert_non_null(strstr(err.text, "has no item"));
+	settings_fini(&memory);
+}
+
+/* No setting is empty: a ${NAME} of the file that is not set would be. */
+static void
+test_nothing_is_empty(void **state)
+{
+	static const char *const items[] = {"a=b", "", "c=d"};
+	struct settings memory = {.memory = NULL};
+	struct place place;
+	union base base;
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; (place = place_at(i)).row != NULL; i++) {
+		setting_defaults(place.section, &base);
+		assert_false(setting_read(place.row, &memory, "", &base, &err));
+		assert_int_equal(err.code, ERR_CONFIG);
+		assert_non_null(strstr(err.text, "is empty"));
+		assert_non_null(strstr(err.text, "${NAME}"));
+		if (!setting_is_list(place.row))
+			continue;
+		assert_false(setting_read_items(
+		    place.row, &memory, items, 3, &base, &err));
+		assert_non_null(strstr(err.text, "number 2 is empty"));
+	}
+	settings_fini(&memory);
 }
 
 static void
@@ -188,18 +334,20 @@ test_defaults(void **state)
 	(void)state;
 	environment_set(pairs);
 	assert_true(settings_read(NULL, &settings, &err));
-	assert_string_equal(settings.listen, "127.0.0.1:8080");
-	assert_string_equal(settings.admin, "127.0.0.1:8081");
-	assert_int_equal(settings.body_limit, 16 << 20);
-	assert_int_equal(settings.body_memory, 256 << 20);
+	assert_string_equal(settings.server.listen, "127.0.0.1:8080");
+	assert_string_equal(settings.server.admin, "127.0.0.1:8081");
+	assert_int_equal(settings.server.body_limit, 16 << 20);
+	assert_int_equal(settings.server.body_memory, 256 << 20);
 	assert_int_equal(settings.log_level, LOG_INFO);
 	assert_int_equal(settings.source_count, 1);
 	assert_int_equal(settings.destination_count, 1);
-	assert_string_equal(settings.sources[0].name, "main");
-	assert_false(settings.sources[0].open);
-	assert_int_equal(settings.destinations[0].share, 95);
-	assert_int_equal(settings.destinations[0].events_per_minute, 15000);
-	assert_int_equal(settings.destinations[0].identity_per_minute, 1000);
+	assert_string_equal(settings.sources[0].server.name, "main");
+	assert_false(settings.sources[0].server.open);
+	assert_int_equal(settings.destinations[0].forwarder.share_percent, 95);
+	assert_int_equal(
+	    settings.destinations[0].forwarder.events_per_minute, 15000);
+	assert_int_equal(
+	    settings.destinations[0].forwarder.identity_per_minute, 1000);
 	assert_int_equal(settings.destinations[0].region, -1);
 	settings_fini(&settings);
 }
@@ -234,14 +382,14 @@ test_environment(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		environment_set(cases[i].pairs);
 		if (settings_read(NULL, &settings, &err)) {
-			if (!settings_place(&settings, &err)) {
+			if (!settings_state_dir_check(&settings, &err)) {
 				assert_non_null(
 				    strstr(err.text, cases[i].error));
 				settings_fini(&settings);
 				continue;
 			}
 			assert_null(cases[i].error);
-			assert_string_equal(settings.state_dir, "/x");
+			assert_string_equal(settings.queue.dir, "/x");
 			settings_fini(&settings);
 			continue;
 		}
@@ -258,10 +406,12 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_table_is_sound),
+	    cmocka_unit_test(test_defaults_read_back),
 	    cmocka_unit_test(test_words_are_the_enums),
 	    cmocka_unit_test(test_numbers),
 	    cmocka_unit_test(test_addresses),
 	    cmocka_unit_test(test_flags_words_lists),
+	    cmocka_unit_test(test_nothing_is_empty),
 	    cmocka_unit_test(test_defaults),
 	    cmocka_unit_test(test_environment),
 	};

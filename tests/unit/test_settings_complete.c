@@ -159,7 +159,8 @@ test_urls(void **state)
 			if (cases[i].track == NULL)
 				fail_msg("accepted %s", cases[i].url);
 			assert_string_equal(
-			    settings.destinations[0].url, cases[i].track);
+			    settings.destinations[0].forwarder.url,
+			    cases[i].track);
 		} else if (cases[i].track != NULL) {
 			fail_msg("%s: %s", cases[i].url, err.text);
 		}
@@ -209,8 +210,9 @@ test_token_files(void **state)
 			assert_non_null(strstr(err.text, cases[i].says));
 			assert_null(strstr(err.text, "ses"));
 		} else {
-			assert_int_equal(
-			    settings.sources[0].tokens.count, cases[i].tokens);
+			assert_int_equal(settings_list_count(
+					     settings.sources[0].server.tokens),
+			    cases[i].tokens);
 			assert_int_equal(
 			    settings.warnings.len == 0, cases[i].says == NULL);
 			if (cases[i].says != NULL)

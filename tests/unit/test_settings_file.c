@@ -26,7 +26,8 @@ test_whole_file(void **state)
 	    "admin = \"[::1]:81\" /* and\n another */\n"
 	    "state_dir = \"/var/lib/x\"\n"
 	    "body_limit = 2M\n"
-	    "source \"shop\" { token = {\"t1\", \"t2\"} invalid = drop }\n"
+	    "source \"shop\" { kind = currents token = {\"t1\", \"t2\"} "
+	    "invalid = drop }\n"
 	    "source app {\n"
 	    "  token = \"${SECRET}\"\n"
 	    "  parameter = \"key=Brand A\"\n"
@@ -49,25 +50,27 @@ test_whole_file(void **state)
 	if (!read_text(text, &settings, &err))
 		fail_msg("%s", err.text);
 	assert_true(settings_complete(&settings, &err));
-	assert_string_equal(settings.listen, "0.0.0.0:80");
-	assert_string_equal(settings.admin, "[::1]:81");
-	assert_int_equal(settings.body_limit, 3 << 20);
+	assert_string_equal(settings.server.listen, "0.0.0.0:80");
+	assert_string_equal(settings.server.admin, "[::1]:81");
+	assert_int_equal(settings.server.body_limit, 3 << 20);
 	assert_int_equal(settings.source_count, 2);
-	assert_string_equal(settings.sources[0].name, "shop");
-	assert_int_equal(settings.sources[0].tokens.count, 2);
-	assert_int_equal(settings.sources[0].invalid, SETTINGS_INVALID_DROP);
-	assert_string_equal(settings.sources[0].destination, "us");
-	assert_string_equal(settings.sources[1].tokens.items[0], "s3cret");
-	assert_string_equal(settings.sources[1].parameter, "key=Brand A");
-	assert_string_equal(settings.sources[1].destination, "eu");
-	assert_int_equal(settings.sources[1].unknown_type, SETTINGS_DEAD);
-	assert_string_equal(settings.destinations[0].url,
-	    "https://heapanalytics.com/api/track");
+	assert_string_equal(settings.sources[0].server.name, "shop");
+	assert_int_equal(
+	    settings_list_count(settings.sources[0].server.tokens), 2);
+	assert_true(settings.sources[0].server.invalid_dropped);
+	assert_string_equal(settings.sources[0].server.destination, "us");
+	assert_string_equal(settings.sources[1].server.tokens[0], "s3cret");
 	assert_string_equal(
-	    settings.destinations[1].url, "http://127.0.0.1:9/api/track");
-	assert_string_equal(settings.destinations[1].app_id, "77");
-	assert_int_equal(settings.destinations[1].share, 50);
-	assert_int_equal(settings.destinations[1].linger_ms, 100);
+	    settings.sources[1].server.parameter, "key=Brand A");
+	assert_string_equal(settings.sources[1].server.destination, "eu");
+	assert_int_equal(settings.sources[1].server.unknown_type, SERVER_DEAD);
+	assert_string_equal(settings.destinations[0].forwarder.url,
+	    "https://heapanalytics.com/api/track");
+	assert_string_equal(settings.destinations[1].forwarder.url,
+	    "http://127.0.0.1:9/api/track");
+	assert_string_equal(settings.destinations[1].forwarder.app_id, "77");
+	assert_int_equal(settings.destinations[1].forwarder.share_percent, 50);
+	assert_int_equal(settings.destinations[1].forwarder.linger_ms, 100);
 	settings_fini(&settings);
 }
 
@@ -94,15 +97,47 @@ test_mistakes(void **state)
 	    {"listen = sesame\n", "listen should be an IP address"},
 	    {"source \"a\" { open = sesame }", "source \"a\": open should be"},
 	    {"destination \"d\" { share = sesame }", "\"d\": share should be"},
-	    {"\nstate_dir = \"${NOPE}\"\n", "line 2: ${NOPE} is not set"},
-	    {"state_dir = ${NOPE}\n", "line 1: ${NOPE} is not set"},
-	    {"state_dir = \"${NOPE\"\n", "without a name and its }"},
-	    {"state_dir = \"/x\"\nsource \"a\" { token = \"\" open = no }",
-		NULL},
+	    {"source \"a\" { kind = sesame }",
+		"kind should be one of currents"},
+	    {"destination \"a\" { kind = currents }",
+		"kind should be one of track"},
+	    {"source \"a\" { app_id = 1 }", "not a setting of this section"},
+	    /* what is not set is empty, and nothing may be */
+	    {"state_dir = \"${NOPE}\"\n", "state_dir is empty"},
+	    {"state_dir = ${NOPE}\n", "state_dir is empty"},
+	    {"state_dir = \"\"\n", "state_dir is empty"},
+	    {"source \"a\" { token = \"${NOPE}\" }",
+		"source \"a\": token number 1 is empty"},
+	    {"source \"a\" { token = {\"t1\", \"${NOPE}\", \"t3\"} }",
+		"source \"a\": token number 2 is empty"},
+	    {"source \"a\" { token = \"\" open = no }",
+		"token number 1 is empty"},
+	    {"source \"a\" { token_file = \"${NOPE}\" }",
+		"token_file is empty"},
+	    {"source \"a\" { open = \"${NOPE}\" }", "open is empty"},
+	    {"destination \"d\" { app_id = \"${NOPE}\" }",
+		"destination \"d\": app_id is empty"},
+	    {"destination \"d\" { region = \"${NOPE}\" }", "region is empty"},
+	    {"destination \"d\" { prefix = \"${NOPE}\" }", "prefix is empty"},
+	    {"destination \"d\" { drop = {\"${NOPE}\"} }",
+		"drop number 1 is empty"},
+	    {"destination \"d\" { hash_key_file = \"${NOPE}\" }",
+		"hash_key_file is empty"},
+	    {"body_limit = \"${NOPE}\"\n", "body_limit is empty"},
+	    {"state_dir = \"${NOPE:-/x}\"\n", NULL},
+	    /* a last line is added to the text */
+	    {"state_dir = \"${NOPE\"\n", "state_dir has ${ without its }"},
+	    {"source \"a\" { token = {\"t\", \"${NOPE\"} }", "premature end"},
+	    {"destination \"d\" { share = 1\n\n",
+		"line 4: a section is not closed"},
+	    {"state_dir = \"/x\" /* open = ", "a comment is not closed"},
+	    {"state_dir = \"/x\"\nlisten =", "not understood"},
 	    {"state_dir = '${NOPE}' # ${NOPE}\n// ${NOPE}\n/* ${NOPE} */",
 		NULL},
 	    {"state_dir = \"/x//${HOME}\" # {\n", NULL},
 	    {"state_dir = \"/x\\\"${HOME}\"", NULL},
+	    {"state_dir = \"/x\" # no newline", NULL},
+	    {"", NULL},
 	};
 	static const char *const pairs[] = {"HOME=/h", NULL};
 	struct settings settings;

@@ -2,7 +2,7 @@
  * The manual page has the tables of commands and settings as they are.
  */
 
-#include "cli/command.h"
+#include "cli/help.h"
 #include "settings_help.h"
 
 static void
@@ -28,7 +28,7 @@ test_manual_page(void **state)
 	assert_non_null(end);
 
 	buf_init(&out, 1 << 20);
-	command_roff_write(&out);
+	help_roff_write(&commands_all, &out);
 	same = (size_t)(end - begin) == out.len &&
 	       memcmp(begin, out.data, out.len) == 0;
 	buf_fini(&out);

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "cli/show.h"
+#include "daemon/status.h"
 
 #include <string.h>
 
@@ -32,7 +33,7 @@ test_ago(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		assert_int_equal(
-		    show_since_s(cases[i].now_ms, cases[i].then_ms),
+		    status_since_s(cases[i].now_ms, cases[i].then_ms),
 		    cases[i].since_s);
 		show_ago(cases[i].now_ms, cases[i].then_ms, text, sizeof(text));
 		assert_string_equal(text, cases[i].ago);
@@ -60,7 +61,7 @@ test_words(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		buf_init(&out, 100);
-		show_words(&out, cases[i].words, strlen(cases[i].words),
+		show_foreign(&out, cases[i].words, strlen(cases[i].words),
 		    cases[i].most);
 		assert_int_equal(out.len, strlen(cases[i].shown));
 		if (out.len > 0)

@@ -1,0 +1,203 @@
+#include "cli/help.h"
+
+#include "base/json.h"
+
+#include <string.h>
+
+enum { HELP_WIDTH = 79 };
+
+/* How many words the name has if argv begins with it, else 0. */
+static size_t
+name_match(const char *name, size_t argc, const char *const *argv)
+{
+	size_t words = 0, len;
+
+	for (;; name += len + 1) {
+		len = strcspn(name, " ");
+		if (words == argc || strlen(argv[words]) != len ||
+		    memcmp(argv[words], name, len) != 0)
+			return 0;
+		words++;
+		if (name[len] == '\0')
+			return words;
+	}
+}
+
+const struct command *
+help_find(const struct commands *commands, size_t argc, const char *const *argv,
+    size_t *ret_words)
+{
+	for (const struct command *c = commands->table; c->name != NULL; c++) {
+		size_t words = name_match(c->name, argc, argv);
+
+		if (words > 0) {
+			*ret_words = words;
+			return c;
+		}
+	}
+	return NULL;
+}
+
+bool
+help_takes_no_words(const struct command *command)
+{
+	unsigned depth = 0;
+
+	for (const char *at = command->arguments; *at != '\0'; at++) {
+		if (*at == '[' && depth++ == 0 && strncmp(at, "[--", 3) != 0 &&
+		    strncmp(at, "[FILTER", 7) != 0)
+			return false;
+		if (*at == ']') {
+			depth--;
+		} else if (depth == 0 && strncmp(at, "--", 2) == 0) {
+			at += strcspn(at, " ");
+			at += strspn(at, " ");
+			at += strcspn(at, " ") - 1; /* its value */
+		} else if (depth == 0 && *at != ' ') {
+			return false;
+		}
+	}
+	return true;
+}
+
+static void
+line_write(const struct command *command, struct buf *out)
+{
+	(void)buf_printf(out, "  %-20s %s\n", command->name, command->help);
+}
+
+void
+help_list_write(const struct commands *commands, struct buf *out)
+{
+	(void)buf_text(out,
+	    "currentsd forwards Braze Currents events to Heap without losing "
+	    "any.\n\nusage: currentsd COMMAND [OPTION...]\n\n");
+	for (const struct command *c = commands->table; c->name != NULL; c++)
+		line_write(c, out);
+	(void)buf_text(out,
+	    "\n`currentsd COMMAND --help` tells more; `currentsd help "
+	    "settings` lists all\nsettings.\n");
+}
+
+void
+help_command_write(const struct command *command, struct buf *out)
+{
+	(void)buf_printf(out, "usage: currentsd %s%s%s\n\n%s.\n\n",
+	    command->name, *command->arguments != '\0' ? " " : "",
+	    command->arguments, command->help);
+	if (command->text != NULL) {
+		buf_wrap(out, command->text, 0, HELP_WIDTH);
+		(void)buf_char(out, '\n');
+	}
+	if (strstr(command->arguments, "FILTER") != NULL) {
+		buf_wrap(out,
+		    "A FILTER is one of the options below that select, such as "
+		    "--since; if there are several, all must match.",
+		    0, HELP_WIDTH);
+		(void)buf_char(out, '\n');
+	}
+	options_help_write(command->options, out);
+	if (strcmp(command->name, "serve") == 0) {
+		(void)buf_char(out, '\n');
+		settings_help_write(out);
+	}
+}
+
+int
+help_unknown_write(const struct commands *commands, size_t argc,
+    const char *const *argv, struct buf *out)
+{
+	const char *word = argc > 0 ? argv[0] : "";
+	bool asked = argc > 1 && (strcmp(argv[1], "--help") == 0 ||
+				     strcmp(argv[1], "-h") == 0);
+	size_t len = strlen(word);
+	bool group = false;
+
+	for (const struct command_moved *m = commands->moved; m->name != NULL;
+	     m++) {
+		if (name_match(m->name, argc, argv) == 0)
+			continue;
+		(void)buf_printf(
+		    out, "currentsd: \"%s\" is now %s\n", m->name, m->now);
+		return EXIT_USAGE;
+	}
+	for (const struct command *c = commands->table; c->name != NULL; c++) {
+		if (strncmp(c->name, word, len) != 0 || c->name[len] != ' ')
+			continue;
+		if (!group)
+			(void)buf_text(
+			    out, "usage: currentsd COMMAND [OPTION...]\n\n");
+		group = true;
+		line_write(c, out);
+	}
+	if (!group)
+		(void)buf_printf(out,
+		    "currentsd: no command \"%s\"; `currentsd help` lists the "
+		    "commands\n",
+		    word);
+	return group && asked ? EXIT_FINE : EXIT_USAGE;
+}
+
+void
+help_roff_write(const struct commands *commands, struct buf *out)
+{
+	(void)buf_text(out, ".SH COMMANDS\n");
+	for (const struct command *c = commands->table; c->name != NULL; c++) {
+		(void)buf_printf(out, ".TP\n.B currentsd %s\n", c->name);
+		settings_roff_text(out, c->arguments);
+		(void)buf_text(out, *c->arguments != '\0' ? "\n.br\n" : "");
+		settings_roff_text(out, c->help);
+		(void)buf_text(out, ".\n");
+		if (c->text == NULL)
+			continue;
+		settings_roff_text(out, c->text);
+		(void)buf_char(out, '\n');
+	}
+	(void)buf_text(out, ".SH SETTINGS\n");
+	settings_roff_write(out);
+}
+
+int
+command_help(struct command_context *context, struct buf *out)
+{
+	const struct options *options = context->options;
+	const struct command *command;
+	size_t words;
+
+	if (options->word_count == 0) {
+		help_list_write(context->commands, out);
+		return EXIT_FINE;
+	}
+	if (strcmp(options->words[0], "settings") == 0) {
+		settings_help_write(out);
+		return EXIT_FINE;
+	}
+	if (strcmp(options->words[0], "roff") == 0) {
+		help_roff_write(context->commands, out);
+		return EXIT_FINE;
+	}
+	command = help_find(
+	    context->commands, options->word_count, options->words, &words);
+	if (command == NULL)
+		return help_unknown_write(context->commands,
+		    options->word_count, options->words, out);
+	help_command_write(command, out);
+	return EXIT_FINE;
+}
+
+int
+command_version(struct command_context *context, struct buf *out)
+{
+	struct json json;
+
+	if (!options_has(context->options, "--json")) {
+		(void)buf_printf(out, "currentsd %s\n", CURRENTSD_VERSION);
+		return EXIT_FINE;
+	}
+	json_init(&json, out);
+	json_object_open(&json, NULL);
+	json_text(&json, "version", CURRENTSD_VERSION);
+	json_object_close(&json);
+	(void)buf_char(out, '\n');
+	return EXIT_FINE;
+}

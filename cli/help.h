@@ -1,0 +1,28 @@
+#ifndef CLI_HELP_H
+#define CLI_HELP_H
+
+/* Finds commands by their names, and writes their help. */
+
+#include "cli/command.h"
+
+/* The command that argv begins with, and how many words its name has. */
+const struct command *help_find(const struct commands *commands, size_t argc,
+    const char *const *argv, size_t *ret_words);
+
+/* Does its usage line have options only? A word that the command ignores may
+ * have been meant as a filter. */
+bool help_takes_no_words(const struct command *command);
+
+/* The list of all commands; the help of one. */
+void help_list_write(const struct commands *commands, struct buf *out);
+void help_command_write(const struct command *command, struct buf *out);
+
+/* argv names no command: say which one it may mean. Returns the exit code;
+ * asking for the commands of a group with --help is no error. */
+int help_unknown_write(const struct commands *commands, size_t argc,
+    const char *const *argv, struct buf *out);
+
+/* The commands and the settings, for the manual page. */
+void help_roff_write(const struct commands *commands, struct buf *out);
+
+#endif

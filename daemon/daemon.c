@@ -1,0 +1,142 @@
+/*
+ * Starts the modules in order and stops them in reverse, with one exception:
+ * the committer calls forwarder_wake(), so it stops before the forwarder is
+ * freed. (Settling needs no committer.)
+ */
+
+#include "daemon/daemon.h"
+
+#include "base/clock.h"
+#include "daemon/status.h"
+
+#include <stdlib.h>
+
+/* A stop may take ten seconds in all. Slow uploads take some of them; the
+ * rest, except what the queue needs to close, is for requests in flight. */
+enum {
+	STOP_MS = 7500,
+	STOP_GRACE_LEAST_MS = 1000,
+	STOP_GRACE_MOST_MS = 5000,
+};
+
+void
+daemon_init(struct daemon *daemon, struct settings *settings)
+{
+	*daemon = (struct daemon){0};
+	daemon->settings = settings;
+	daemon->started_mono_ms = clock_mono_ms();
+}
+
+/* ---- what the modules call ---- */
+
+static void
+daemon_wake(void *arg)
+{
+	struct daemon *daemon = arg;
+	struct forwarder *forwarder = atomic_load(&daemon->forwarder);
+
+	if (forwarder != NULL)
+		forwarder_wake(forwarder);
+}
+
+static bool
+view_alive(void *arg)
+{
+	return status_alive(arg, clock_mono_ms());
+}
+
+static void
+view_status(void *arg, struct buf *out)
+{
+	status_write(arg, clock_wall_ms(), clock_mono_ms(), out);
+}
+
+static void
+view_metrics(void *arg, struct buf *out)
+{
+	metrics_write(arg, clock_wall_ms(), clock_mono_ms(), out);
+}
+
+/* ---- start and stop ---- */
+
+bool
+daemon_queue_open(struct daemon *daemon, bool brief, struct err *reterr)
+{
+	struct queue_settings queue = daemon->settings->queue;
+
+	queue.brief = brief;
+	queue.wake = daemon_wake;
+	queue.wake_arg = daemon;
+	return queue_open(&queue, &daemon->queue, reterr);
+}
+
+bool
+daemon_start(struct daemon *daemon, struct err *reterr)
+{
+	const struct settings *settings = daemon->settings;
+	struct server_settings server_settings = settings->server;
+	struct forwarder *forwarder = NULL;
+	struct server *server = NULL;
+
+	daemon->sources =
+	    calloc(settings->source_count, sizeof(*daemon->sources));
+	daemon->destinations =
+	    calloc(settings->destination_count, sizeof(*daemon->destinations));
+	if (daemon->sources == NULL || daemon->destinations == NULL)
+		return err_set_nomem(reterr);
+	for (size_t i = 0; i < settings->source_count; i++)
+		daemon->sources[i] = settings->sources[i].server;
+	for (size_t i = 0; i < settings->destination_count; i++)
+		daemon->destinations[i] = settings->destinations[i].forwarder;
+	if (!queue_start(daemon->queue, reterr))
+		return false;
+	if (!forwarder_start(daemon->destinations, settings->destination_count,
+		daemon->queue, &forwarder, reterr))
+		goto fail;
+	atomic_store(&daemon->forwarder, forwarder);
+	server_settings.sources = daemon->sources;
+	server_settings.source_count = settings->source_count;
+	server_settings.views = (struct server_views){
+	    .alive = view_alive,
+	    .metrics = view_metrics,
+	    .status = view_status,
+	    .arg = daemon,
+	};
+	if (!server_start(&server_settings, daemon->queue, &server, reterr))
+		goto fail;
+	atomic_store(&daemon->server, server);
+	return true;
+fail:
+	daemon_stop(daemon);
+	return false;
+}
+
+void
+daemon_stop(struct daemon *daemon)
+{
+	struct server *server = atomic_load(&daemon->server);
+	struct forwarder *forwarder = atomic_load(&daemon->forwarder);
+	int64_t until_ms = clock_mono_ms() + STOP_MS, grace_ms;
+
+	if (server != NULL)
+		server_drain(server);
+	server_stop(server);
+	atomic_store(&daemon->server, NULL);
+	queue_stop(daemon->queue);
+	atomic_store(&daemon->forwarder, NULL);
+	grace_ms = until_ms - clock_mono_ms();
+	if (grace_ms > STOP_GRACE_MOST_MS)
+		grace_ms = STOP_GRACE_MOST_MS;
+	if (grace_ms < STOP_GRACE_LEAST_MS)
+		grace_ms = STOP_GRACE_LEAST_MS;
+	forwarder_stop(forwarder, grace_ms);
+}
+
+void
+daemon_fini(struct daemon *daemon)
+{
+	queue_close(daemon->queue);
+	free(daemon->sources);
+	free(daemon->destinations);
+	*daemon = (struct daemon){0};
+}

@@ -1,0 +1,57 @@
+#ifndef DAEMON_DAEMON_H
+#define DAEMON_DAEMON_H
+
+/*
+ * The daemon, put together from its settings: the queue, the forwarder that
+ * the queue wakes, and the server, whose admin listener shows the status of
+ * all three. A command that runs while no daemon does has the queue alone.
+ */
+
+#include "daemon/settings.h"
+#include "forwarder/forwarder.h"
+#include "queue/queue.h"
+#include "server/server.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+struct daemon {
+	/* set before threads start */
+	struct settings *settings;
+	struct queue *queue;
+	int64_t started_mono_ms;
+	struct server_source *sources; /* of the settings, in a row */
+	struct forwarder_destination *destinations;
+
+	/* of the main thread */
+	const char *job; /* the one that runs, or NULL */
+
+	/* A rebuild or a check locks the queue: threads that wait for it
+	 * have not stalled. */
+	atomic_bool queue_held;
+
+	/* Read by the server's and the committer's threads; NULL unless they
+	 * run. */
+	_Atomic(struct forwarder *) forwarder;
+	_Atomic(struct server *) server;
+};
+
+/* The settings stay lent. */
+void daemon_init(struct daemon *daemon, struct settings *settings);
+
+/* Open the queue alone; `brief`: for one command. */
+MUST_USE bool
+daemon_queue_open(struct daemon *daemon, bool brief, struct err *reterr);
+
+/* Start the committer of the open queue, the forwarder and the server. On
+ * failure everything that was started is stopped again. The settings are
+ * complete. */
+MUST_USE bool daemon_start(struct daemon *daemon, struct err *reterr);
+
+/* Stop server, committer and forwarder; the queue stays open. */
+void daemon_stop(struct daemon *daemon);
+
+/* Close the queue. */
+void daemon_fini(struct daemon *daemon);
+
+#endif

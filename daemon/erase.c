@@ -1,0 +1,263 @@
+#include "daemon/erase.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "schema/person.h"
+#include "schema/redact.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	/* people in a sweep: every unreadable body is searched for each */
+	SWEEP_PEOPLE = 250,
+	/* after a start, since erasing may have caused the last stop */
+	SWEEP_REST_MS = 60 * 1000,
+	SWEEP_RESULT_MAX = 4096,
+};
+
+/* ---- the job ---- */
+
+/* The ids as given, and each as private_at = accept hashed it with the key
+ * of a destination. */
+struct person_ids {
+	struct str *ids;
+	size_t count;
+	char (*hashed)[REDACT_ID_BYTES]; /* what some of them lend */
+};
+
+static bool
+person_ids_init(struct person_ids *person, struct settings *settings,
+    const char *const *users, size_t count, struct err *reterr)
+{
+	size_t most = count * (settings->destination_count + 1), hashed = 0;
+
+	*person = (struct person_ids){
+	    .ids = calloc(most, sizeof(*person->ids)),
+	    .hashed = calloc(most, sizeof(*person->hashed)),
+	};
+	if (person->ids == NULL || person->hashed == NULL)
+		return err_set_nomem(reterr);
+	for (size_t i = 0; i < count; i++)
+		person->ids[person->count++] = str_text(users[i]);
+	for (size_t d = 0; d < settings->destination_count; d++) {
+		struct settings_destination *destination =
+		    &settings->destinations[d];
+
+		if (destination->hash_key_file == NULL)
+			continue;
+		if (!settings_rules_complete(settings, destination, reterr))
+			return false;
+		for (size_t i = 0; i < count; i++, hashed++) {
+			redact_id_write(&destination->rules, person->ids[i],
+			    person->hashed[hashed]);
+			person->ids[person->count++] =
+			    str_bytes(person->hashed[hashed], REDACT_ID_BYTES);
+		}
+	}
+	return true;
+}
+
+static bool
+erase_match(void *arg, const struct jobs_event *event)
+{
+	const struct person_ids *person = arg;
+
+	return person_matches(event->data, person->ids, person->count);
+}
+
+static bool
+erase_step(
+    struct queue *queue, struct jobs_walk *walk, void *arg, struct err *reterr)
+{
+	(void)arg;
+	return jobs_erase(queue, walk, reterr);
+}
+
+static bool
+erase_vacuum(void *arg, struct err *reterr)
+{
+	return jobs_vacuum(arg, reterr);
+}
+
+bool
+erase_run(struct daemon *daemon, const struct job_caller *caller,
+    const char *const *users, size_t count, int64_t erased_ms,
+    struct erase_result *ret_result, struct err *reterr)
+{
+	struct forwarder *forwarder = atomic_load(&daemon->forwarder);
+	struct erase_result result = {.bodies = 0};
+	struct jobs_erasing erasing;
+	struct selection bodies;
+	struct person_ids person;
+	struct buf none = {0};
+	struct job job = {
+	    .daemon = daemon,
+	    .caller = caller,
+	    .out = &none,
+	    .now_ms = clock_wall_ms(),
+	    .step = erase_step,
+	    .match = erase_match,
+	    .match_arg = &person,
+	};
+	size_t missed;
+	bool ok = false;
+
+	if (!person_ids_init(&person, daemon->settings, users, count, reterr) ||
+	    !jobs_erase_begin(daemon->queue, &erasing, reterr))
+		goto out;
+	for (int place = 0; place < JOBS_PLACES; place++) {
+		job.verb = jobs_place_name((enum jobs_place)place);
+		job.matched = 0;
+		if (!job_run(&job, (enum jobs_place)place, reterr))
+			goto out;
+		result.removed[place] = job.matched;
+		/* The forwarder still holds events that it took before. */
+		if (place == JOBS_QUEUED && forwarder != NULL)
+			forwarder_reread(forwarder);
+	}
+	selection_init(&bodies);
+	bodies.ids = person.ids;
+	bodies.id_count = person.count;
+	job.verb = "unreadable";
+	job.selection = &bodies;
+	if (!job_run_bodies(&job, NULL, NULL, true, &result.unclear, reterr))
+		goto out;
+	result.bodies = bodies.count;
+	if (!job_run_locking(daemon, caller, "rebuilding the file",
+		erase_vacuum, daemon->queue, reterr))
+		goto out;
+	missed = jobs_erase_missed(daemon->queue, &erasing);
+	result.damaged = missed > job.damaged ? missed : job.damaged;
+	/* People stay on the list while a damaged batch may hold them. */
+	ok = result.damaged > 0 ||
+	     jobs_erasures_done(daemon->queue, users, count,
+		 erasing.last_erasure, erased_ms, reterr);
+	if (ok)
+		*ret_result = result;
+out:
+	free(person.ids);
+	free(person.hashed);
+	return ok;
+}
+
+void
+erase_json(const struct erase_result *result, struct json *json)
+{
+	for (int place = 0; place < JOBS_PLACES; place++)
+		json_int(json, jobs_place_name((enum jobs_place)place),
+		    (int64_t)result->removed[place]);
+	json_int(json, "unreadable", result->bodies);
+	json_int(json, "unreadable_unclear", (int64_t)result->unclear);
+	json_int(json, "damaged_batches", (int64_t)result->damaged);
+}
+
+/* ---- the sweep ---- */
+
+/* The people that the next sweep erases. */
+struct sweep_people {
+	const struct settings *settings;
+	const char *users[SWEEP_PEOPLE]; /* owned */
+	size_t count;
+	int64_t last; /* row that was looked at */
+};
+
+static bool
+sweep_row(void *arg, int64_t id, const char *source, const char *subject,
+    int64_t noted_ms, int64_t erased_ms)
+{
+	struct sweep_people *people = arg;
+	const struct settings_source *from =
+	    settings_source_find(people->settings, source);
+	char *copy;
+
+	(void)noted_ms;
+	if (erased_ms == 0 && from != NULL &&
+	    from->on_delete == SETTINGS_ON_DELETE_ERASE) {
+		copy = strdup(subject);
+		if (copy == NULL)
+			return false; /* the rest is for the next sweep */
+		people->users[people->count++] = copy;
+	}
+	people->last = id;
+	return true;
+}
+
+/* Without ids: those of erased people do not belong in a log. */
+static void
+sweep_log(size_t people, const struct erase_result *result)
+{
+	bool whole = result->unclear == 0 && result->damaged == 0;
+	struct json json;
+	struct buf text;
+
+	buf_init(&text, SWEEP_RESULT_MAX);
+	json_init(&json, &text);
+	json_object_open(&json, NULL);
+	erase_json(result, &json);
+	json_object_close(&json);
+	log_line(whole ? LOG_INFO : LOG_WARN, "erase",
+	    "erased people=%zu removed=%.*s%s", people, (int)text.len,
+	    text.data,
+	    whole ? ""
+		  : " help=\"something could not be searched: see `currentsd "
+		    "erase --help`\"");
+	buf_fini(&text);
+}
+
+static bool
+sweep_run(struct daemon *daemon, const struct job_caller *caller,
+    const struct sweep_people *people)
+{
+	struct erase_result result;
+	struct err err;
+	bool ok = false;
+
+	if (job_begin(daemon, "erase", &err)) {
+		ok = erase_run(daemon, caller, people->users, people->count,
+		    clock_wall_ms(), &result, &err);
+		job_end(daemon);
+	}
+	if (ok)
+		sweep_log(people->count, &result);
+	else
+		log_line(LOG_ERROR, "erase",
+		    "fail people=%zu why=%s help=\"they stay on the list and "
+		    "are tried again\"",
+		    people->count, LOG_QUOTE(err.text));
+	return ok;
+}
+
+void
+erase_sweep(struct erase_sweep *sweep, struct daemon *daemon,
+    const struct job_caller *caller, int64_t mono_ms)
+{
+	int64_t interval_ms = daemon->settings->erase_interval_ms;
+	struct sweep_people people = {
+	    .settings = daemon->settings, .last = sweep->after};
+	struct err err;
+
+	if (sweep->next_ms == 0)
+		sweep->next_ms =
+		    daemon->started_mono_ms +
+		    (interval_ms < SWEEP_REST_MS ? interval_ms : SWEEP_REST_MS);
+	if (mono_ms < sweep->next_ms)
+		return;
+	/* If the queue cannot be read now, the next try is in a second. */
+	if (!stats_erasures(daemon->queue, sweep->after, SWEEP_PEOPLE,
+		sweep_row, &people, &err))
+		goto out;
+	if (people.count == 0) {
+		sweep->after = people.last;
+		goto out;
+	}
+	if (sweep_run(daemon, caller, &people))
+		sweep->after = people.last;
+	/* Go on at once if the list may have more people. */
+	sweep->next_ms = clock_mono_ms();
+	if (sweep->after != people.last || people.count < SWEEP_PEOPLE)
+		sweep->next_ms += interval_ms;
+out:
+	for (size_t i = 0; i < people.count; i++)
+		free((char *)(uintptr_t)people.users[i]);
+}

@@ -1,0 +1,344 @@
+#include "daemon/job.h"
+
+#include "base/clock.h"
+#include "base/lock.h"
+#include "base/log.h"
+
+#include <fnmatch.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	SELECTION_TYPE_MAX = 256,
+	JOB_TEXT = 200,
+	JOB_WAIT_MS = 50, /* between two reports of what locks the queue */
+	JOB_BODY_MAX = 1024 * 1024 * 1024,
+};
+
+void
+selection_init(struct selection *selection)
+{
+	*selection = (struct selection){
+	    .until_ms = INT64_MAX,
+	    .limit = INT64_MAX,
+	};
+}
+
+bool
+selection_full(const struct selection *selection)
+{
+	return selection->count >= selection->limit;
+}
+
+static bool
+type_matches(const char *pattern, struct str type)
+{
+	char text[SELECTION_TYPE_MAX];
+
+	if (type.len >= sizeof(text))
+		return strcmp(pattern, "*") == 0;
+	memcpy(text, type.data, type.len);
+	text[type.len] = '\0';
+	return fnmatch(pattern, text, 0) == 0;
+}
+
+/* Most dead letters have the same reason; the answer tells them apart. */
+static bool
+reason_matches(const char *reason, const struct jobs_event *event)
+{
+	return (event->reason != NULL &&
+		   strstr(event->reason, reason) != NULL) ||
+	       (event->answer.data != NULL &&
+		   memmem(event->answer.data, event->answer.len, reason,
+		       strlen(reason)) != NULL);
+}
+
+bool
+selection_event(void *arg, const struct jobs_event *event)
+{
+	struct selection *selection = arg;
+	int64_t at_ms =
+	    event->settled_ms != 0 ? event->settled_ms : event->accepted_ms;
+
+	if (selection_full(selection) || at_ms < selection->since_ms ||
+	    at_ms > selection->until_ms)
+		return false;
+	if (selection->source != NULL &&
+	    (event->source == NULL ||
+		strcmp(selection->source, event->source) != 0))
+		return false;
+	if (selection->reason != NULL &&
+	    !reason_matches(selection->reason, event))
+		return false;
+	if (selection->type != NULL &&
+	    !type_matches(selection->type, event->type))
+		return false;
+	if (selection->ids != NULL &&
+	    !person_matches(event->data, selection->ids, selection->id_count))
+		return false;
+	if (selection->served != NULL &&
+	    settings_destination_find(selection->served, event->destination) ==
+		NULL) {
+		selection->unserved++;
+		return false;
+	}
+	selection->count++;
+	return true;
+}
+
+bool
+selection_body(
+    const struct selection *selection, const struct jobs_unreadable *body)
+{
+	return !selection_full(selection) &&
+	       body->received_ms >= selection->since_ms &&
+	       body->received_ms <= selection->until_ms &&
+	       (selection->source == NULL ||
+		   strcmp(selection->source, body->source) == 0) &&
+	       (selection->reason == NULL ||
+		   strstr(body->reason, selection->reason) != NULL);
+}
+
+/* ---- reports ---- */
+
+bool
+job_progress(const struct job_caller *caller, struct err *reterr,
+    const char *format, ...)
+{
+	char text[JOB_TEXT];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	return caller->progress(caller->arg, text, reterr);
+}
+
+bool
+job_message(const struct job_caller *caller, struct err *reterr,
+    const char *format, ...)
+{
+	char text[JOB_TEXT];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	return caller->message(caller->arg, text, reterr);
+}
+
+bool
+job_write(const struct job_caller *caller, struct buf *out, struct err *reterr)
+{
+	if (!buf_ok(out, reterr))
+		return false;
+	if (out->len > 0 &&
+	    !caller->write(caller->arg, out->data, out->len, reterr))
+		return false;
+	buf_reset(out);
+	return true;
+}
+
+/* Not at the operator's own terminal. */
+static void
+job_log(struct daemon *daemon, const char *verb)
+{
+	if (atomic_load(&daemon->server) != NULL)
+		log_line(LOG_INFO, "command", "%s command=\"%s\"", verb,
+		    daemon->job);
+}
+
+bool
+job_begin(struct daemon *daemon, const char *name, struct err *reterr)
+{
+	if (daemon->job != NULL)
+		return err_set(reterr, ERR_STOPPING,
+		    "`currentsd %s` is running: try again when it has ended",
+		    daemon->job);
+	daemon->job = name;
+	job_log(daemon, "begin");
+	return true;
+}
+
+void
+job_end(struct daemon *daemon)
+{
+	job_log(daemon, "end");
+	daemon->job = NULL;
+}
+
+/* ---- a pass over a place ---- */
+
+bool
+job_step_scan(
+    struct queue *queue, struct jobs_walk *walk, void *arg, struct err *reterr)
+{
+	(void)arg;
+	return jobs_scan(queue, walk, reterr);
+}
+
+bool
+job_run(struct job *job, enum jobs_place place, struct err *reterr)
+{
+	struct jobs_walk walk = {
+	    .cursor = {.place = place},
+	    .match = job->match,
+	    .arg = job->match_arg,
+	};
+	bool ok;
+
+	do {
+		ok = job->step(
+			 job->daemon->queue, &walk, job->step_arg, reterr) &&
+		     (job->out->len < JOB_PIECE ||
+			 job_write(job->caller, job->out, reterr)) &&
+		     job_progress(job->caller, reterr, "%s %zu", job->verb,
+			 walk.matched);
+	} while (ok && walk.more &&
+		 (job->selection == NULL || !selection_full(job->selection)));
+	job->matched += walk.matched;
+	job->damaged += walk.damaged;
+	if (ok && walk.damaged > 0)
+		ok = job_message(job->caller, reterr,
+		    "%zu damaged batches could not be read and were skipped",
+		    walk.damaged);
+	return ok;
+}
+
+/* ---- unreadable bodies ---- */
+
+struct body_walk {
+	struct selection *selection;
+	job_body_fn *fn;
+	void *arg;
+	size_t unclear;
+};
+
+/* Does it mention one of the people? A body that cannot be decompressed to its
+ * end is also searched as it came. */
+static bool
+body_mentions(struct body_walk *walk, const struct jobs_unreadable *body)
+{
+	const struct selection *selection = walk->selection;
+	bool whole = false, found = false;
+	struct buf text;
+
+	buf_init(&text, JOB_BODY_MAX);
+	if (!server_body_decode(
+		body->encoding, body->data, &text, &whole, NULL))
+		whole = false;
+	for (size_t i = 0; i < selection->id_count && !found; i++) {
+		struct str id = selection->ids[i];
+
+		found = person_mentioned(str_bytes(text.data, text.len), id) ||
+			(!whole && person_mentioned(body->data, id));
+	}
+	if (!found && !whole)
+		walk->unclear++;
+	buf_fini(&text);
+	return found;
+}
+
+static bool
+body_match(void *arg, const struct jobs_unreadable *body)
+{
+	struct body_walk *walk = arg;
+
+	if (!selection_body(walk->selection, body) ||
+	    (walk->selection->ids != NULL && !body_mentions(walk, body)))
+		return false;
+	walk->selection->count++;
+	if (walk->fn != NULL)
+		walk->fn(walk->arg, body);
+	return true;
+}
+
+bool
+job_run_bodies(struct job *job, job_body_fn *fn, void *arg, bool remove,
+    size_t *ret_unclear, struct err *reterr)
+{
+	struct body_walk walk = {
+	    .selection = job->selection, .fn = fn, .arg = arg};
+	int64_t last = 0;
+
+	do {
+		if (!jobs_unreadable_next(job->daemon->queue, last, body_match,
+			&walk, remove, &last, reterr) ||
+		    !job_write(job->caller, job->out, reterr) ||
+		    !job_progress(job->caller, reterr, "%s", job->verb))
+			return false;
+	} while (last != 0 && !selection_full(job->selection));
+	*ret_unclear = walk.unclear;
+	return true;
+}
+
+/* ---- beside the main thread ---- */
+
+struct locking {
+	job_locking_fn *fn;
+	void *arg;
+	struct err err;
+	bool ok;
+	/* guarded by lock */
+	struct lock lock;
+	struct cond changed;
+	bool ended;
+};
+
+static void *
+locking_main(void *arg)
+{
+	struct locking *locking = arg;
+
+	locking->ok = locking->fn(locking->arg, &locking->err);
+	lock_hold(&locking->lock);
+	locking->ended = true;
+	cond_wake(&locking->changed);
+	lock_drop(&locking->lock);
+	return NULL;
+}
+
+static bool
+locking_wait(struct locking *locking)
+{
+	bool ended;
+
+	lock_hold(&locking->lock);
+	if (!locking->ended)
+		cond_wait(&locking->changed, &locking->lock,
+		    clock_mono_ms() + JOB_WAIT_MS);
+	ended = locking->ended;
+	lock_drop(&locking->lock);
+	return ended;
+}
+
+bool
+job_run_locking(struct daemon *daemon, const struct job_caller *caller,
+    const char *progress, job_locking_fn *fn, void *arg, struct err *reterr)
+{
+	struct locking locking = {.fn = fn, .arg = arg};
+	pthread_t thread;
+	struct err gone;
+
+	lock_init(&locking.lock);
+	cond_init(&locking.changed);
+	atomic_store(&daemon->queue_held, true);
+	if (pthread_create(&thread, NULL, locking_main, &locking) != 0) {
+		locking.ok = err_set(
+		    &locking.err, ERR_NOMEM, "cannot start a thread for it");
+	} else {
+		/* It cannot be interrupted, even if the client is gone. */
+		while (!locking_wait(&locking))
+			(void)!job_progress(caller, &gone, "%s", progress);
+		CHECK(pthread_join(thread, NULL) == 0);
+	}
+	atomic_store(&daemon->queue_held, false);
+	cond_fini(&locking.changed);
+	lock_fini(&locking.lock);
+	if (!locking.ok)
+		return err_set(
+		    reterr, locking.err.code, "%s", locking.err.text);
+	return true;
+}

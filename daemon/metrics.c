@@ -1,0 +1,296 @@
+/*
+ * /metrics, in the Prometheus text format: the counters, the ledger, and each
+ * destination and source. Operators' alerts depend on the names.
+ */
+
+#include "base/counters.h"
+#include "daemon/status.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+enum { STATES = FORWARDER_TRIAL + 1 };
+
+static void
+metric_head(
+    struct buf *out, const char *name, const char *type, const char *help)
+{
+	(void)buf_printf(
+	    out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void
+metric(struct buf *out, const char *name, const char *type, const char *help,
+    int64_t value)
+{
+	metric_head(out, name, type, help);
+	(void)buf_printf(out, "%s %" PRId64 "\n", name, value);
+}
+
+static void
+queue_metrics(struct daemon *daemon, struct buf *out)
+{
+	struct stats_totals totals;
+	const struct stats_line *line = &totals.events;
+
+	stats_totals(daemon->queue, &totals);
+	metric(out, "currentsd_events_received_total", "counter",
+	    "Events ever received; as the whole ledger, kept across restarts.",
+	    line->received);
+	metric(out, "currentsd_events_delivered_total", "counter",
+	    "Events that Heap answered 200 to.", line->delivered);
+	metric(out, "currentsd_events_dropped_total", "counter",
+	    "Events dropped by a rule that was set.", line->dropped);
+	metric(out, "currentsd_events_duplicates_total", "counter",
+	    "Events that had been received before.", line->duplicates);
+	metric(out, "currentsd_events_erased_total", "counter",
+	    "Events removed because a person was erased.", line->erased);
+	metric(out, "currentsd_events_expired_total", "counter",
+	    "Events removed because of their age.", line->expired);
+	metric(out, "currentsd_events_queued", "gauge",
+	    "Events waiting for delivery.", line->queued);
+	metric(out, "currentsd_events_dead", "gauge",
+	    "Dead letters: events refused for good or invalid.", line->dead);
+	metric(out, "currentsd_ledger_imbalance", "gauge",
+	    "Received minus all the rest: must be 0.", stats_imbalance(line));
+	metric(out, "currentsd_quarantined_batches", "gauge",
+	    "Batches damaged on disk and quarantined.",
+	    totals.quarantined_batches);
+	metric(out, "currentsd_unreadable_bodies", "gauge",
+	    "Request bodies that are not JSON, kept as they came.",
+	    totals.unreadable);
+	metric(out, "currentsd_unreadable_bytes", "gauge",
+	    "Size of the unreadable bodies.", totals.unreadable_bytes);
+	metric(out, "currentsd_unreadable_removed_total", "counter",
+	    "Unreadable bodies that were dropped or erased.",
+	    totals.unreadable_removed);
+	metric(out, "currentsd_archive_bytes", "gauge",
+	    "Size of the archive: delivered events kept for replays.",
+	    totals.archive_bytes);
+	metric(out, "currentsd_queue_live_bytes", "gauge",
+	    "Bytes in use in the queue.", totals.live_bytes);
+	metric(out, "currentsd_queue_max_bytes", "gauge",
+	    "Limit of the bytes in use in the queue.",
+	    daemon->settings->queue.max_bytes);
+	metric(out, "currentsd_queue_file_bytes", "gauge",
+	    "Size of the queue file.", totals.file_bytes);
+	metric(out, "currentsd_queue_free_bytes", "gauge",
+	    "Free bytes on the file system of the queue.", totals.free_bytes);
+	metric(out, "currentsd_queue_window_events", "gauge",
+	    "Events remembered to detect duplicates.", totals.window_events);
+	metric(out, "currentsd_queue_reserve", "gauge",
+	    "1 while the reserve file is in place.", totals.reserve);
+	metric(out, "currentsd_queue_broken", "gauge",
+	    "1 while the disk fails and nothing is accepted.", totals.broken);
+}
+
+/* Seconds since then; if it never was, since the start, so that an alert on
+ * the age also fires for what never worked. Below zero if the clock was set
+ * back. */
+static int64_t
+since_s(int64_t now_ms, int64_t then_ms, int64_t uptime_ms)
+{
+	int64_t ms = then_ms == 0 ? uptime_ms : now_ms - then_ms;
+
+	return ms / 1000;
+}
+
+static void
+property_metrics(
+    const struct daemon *daemon, struct forwarder *forwarder, struct buf *out)
+{
+	static const char name[] = "currentsd_properties_total";
+	struct forwarder_omission *omissions =
+	    calloc(FORWARDER_OMISSIONS_MAX, sizeof(*omissions));
+
+	if (omissions == NULL)
+		return;
+	metric_head(out, name, "counter",
+	    "Properties left out or cut on the way to Heap, by property of the "
+	    "catalogue and by what was done.");
+	for (size_t i = 0; i < forwarder_destinations(forwarder); i++) {
+		size_t count =
+		    forwarder_destination_omissions(forwarder, i, omissions);
+
+		for (size_t n = 0; n < count; n++)
+			(void)buf_printf(out,
+			    "%s{destination=\"%s\",property=\"%s\",what=\"%s\"}"
+			    " %" PRIu64 "\n",
+			    name,
+			    daemon->settings->destinations[i].forwarder.name,
+			    omissions[n].property,
+			    track_omission_name(omissions[n].kind),
+			    omissions[n].count);
+	}
+	free(omissions);
+}
+
+/* A metric of each of `count` things; `value` is an expression of `it`, which
+ * points to the thing. */
+#define METRIC_EACH(label, things, metric_name, type, help, value)             \
+	do {                                                                   \
+		metric_head(out, metric_name, type, help);                     \
+		for (size_t i = 0; i < count; i++) {                           \
+			it = &(things)[i];                                     \
+			(void)buf_printf(out,                                  \
+			    metric_name "{" label "=\"%s\"} %" PRId64 "\n",    \
+			    it->name, (int64_t)(value));                       \
+		}                                                              \
+	} while (0)
+
+/* If memory is short, these are missing. */
+static void
+destination_metrics(struct daemon *daemon, struct forwarder *forwarder,
+    int64_t now_ms, int64_t uptime_ms, struct buf *out)
+{
+	size_t count = forwarder_destinations(forwarder);
+	struct status_destination *all = calloc(count, sizeof(*all)), *it;
+
+	if (all == NULL)
+		return;
+	for (size_t i = 0; i < count; i++)
+		status_destination_read(daemon, i, now_ms, &all[i]);
+
+#define EACH(name, type, help, value)                                          \
+	METRIC_EACH("destination", all, "currentsd_destination_" name, type,   \
+	    help, value)
+	EACH("queued", "gauge", "Events queued for the destination.",
+	    it->queued);
+	EACH("oldest_queued_seconds", "gauge",
+	    "Age of the oldest event queued for the destination.",
+	    since_s(now_ms, it->oldest_ms, 0));
+	EACH("since_accepted_seconds", "gauge",
+	    "Time since the destination last accepted events, or since the "
+	    "start.",
+	    since_s(now_ms, it->accepted_ms, uptime_ms));
+	EACH("accepted_total", "counter",
+	    "Events that the destination accepted, since the start.",
+	    it->sender.accepted);
+	EACH("refused_total", "counter",
+	    "Events that the destination refused, since the start.",
+	    it->sender.refused);
+	EACH("in_flight", "gauge", "Requests in flight.", it->sender.in_flight);
+	EACH("pace_per_minute", "gauge",
+	    "Events per minute that may be sent at present.",
+	    it->sender.pace_per_minute);
+	EACH("pace_full_per_minute", "gauge",
+	    "Events per minute that may be sent unless Heap recently answered "
+	    "429.",
+	    it->sender.pace_full_per_minute);
+	EACH("deferred", "gauge",
+	    "Events that were refused and wait for a later attempt.",
+	    it->sender.deferred);
+	EACH("drain_forecast_seconds", "gauge",
+	    "Time until nothing is queued but deferred events; -1 if unknown.",
+	    it->drain_s);
+	EACH("dry_run_sent_total", "counter",
+	    "Events that would have been sent without dry_run.",
+	    it->sender.trial_sent);
+	EACH("dry_run_dropped_total", "counter",
+	    "Events that would have been dropped by a rule.",
+	    it->sender.trial_dropped);
+	EACH("dry_run_dead_total", "counter",
+	    "Events that the mapping would have made dead letters.",
+	    it->sender.trial_dead);
+	EACH("properties_lost_total", "counter",
+	    "Properties left out or cut that were too many to be counted by "
+	    "name.",
+	    it->sender.omissions_lost);
+#undef EACH
+
+	metric_head(out, "currentsd_destination_state", "gauge",
+	    "1 for the state that the destination is in, 0 for the others.");
+	for (size_t i = 0; i < count; i++) {
+		for (int s = 0; s < STATES; s++)
+			(void)buf_printf(out,
+			    "currentsd_destination_state{destination=\"%s\","
+			    "state=\"%s\"} %d\n",
+			    all[i].name,
+			    forwarder_state_name((enum forwarder_state)s),
+			    (int)all[i].sender.state == s);
+	}
+	free(all);
+}
+
+static void
+source_metrics(struct daemon *daemon, struct server *server, int64_t now_ms,
+    int64_t uptime_ms, struct buf *out)
+{
+	static const char tokens[] = "currentsd_token_since_used_seconds";
+	size_t count = daemon->settings->source_count;
+	struct server_source_status *all = calloc(count, sizeof(*all)), *it;
+
+	if (all == NULL)
+		return;
+	for (size_t i = 0; i < count; i++)
+		server_source_status(server, i, &all[i]);
+
+#define EACH(name, help, value)                                                \
+	METRIC_EACH(                                                           \
+	    "source", all, "currentsd_source_" name, "gauge", help, value)
+	EACH("since_request_seconds",
+	    "Time since the source last sent a request with a valid token, or "
+	    "since the start.",
+	    since_s(now_ms, it->last_request_ms, uptime_ms));
+	EACH("since_success_seconds",
+	    "Time since the source was last answered 2xx, or since the start.",
+	    since_s(now_ms, it->last_success_ms, uptime_ms));
+	EACH("failing_seconds",
+	    "For how long our answers have been failing; Braze alerts its "
+	    "staff after 24 h and gives up after 5 days.",
+	    since_s(now_ms, it->failing_since_ms, 0));
+	EACH("refused_requests",
+	    "Requests recently answered 401, 403, 404, 405 or 415; 0 a day "
+	    "after the last. Braze holds their events back.",
+	    status_source_refused(it, now_ms));
+#undef EACH
+
+	metric_head(out, tokens, "gauge",
+	    "Time since a token, by its number, was last used, or since the "
+	    "start.");
+	for (size_t i = 0; i < count; i++) {
+		for (size_t t = 0; t < server_tokens(server, i); t++)
+			(void)buf_printf(out,
+			    "%s{source=\"%s\",token=\"%zu\"} %" PRId64 "\n",
+			    tokens, all[i].name, t + 1,
+			    since_s(now_ms,
+				server_token_last_used_ms(server, i, t),
+				uptime_ms));
+	}
+	free(all);
+}
+
+static void
+stranded_metric(void *arg, const char *name, int64_t queued)
+{
+	(void)buf_printf(arg,
+	    "currentsd_stranded_queued{destination=\"%s\"} %" PRId64 "\n", name,
+	    queued);
+}
+
+void
+metrics_write(
+    struct daemon *daemon, int64_t now_ms, int64_t mono_ms, struct buf *out)
+{
+	struct forwarder *forwarder = atomic_load(&daemon->forwarder);
+	struct server *server = atomic_load(&daemon->server);
+	int64_t uptime_ms = mono_ms - daemon->started_mono_ms;
+
+	metric_head(
+	    out, "currentsd_build_info", "gauge", "The version, as a label.");
+	(void)buf_printf(
+	    out, "currentsd_build_info{version=\"%s\"} 1\n", CURRENTSD_VERSION);
+	metric(out, "currentsd_uptime_seconds", "gauge",
+	    "Time since the daemon started.", uptime_ms / 1000);
+	counters_write(out);
+	queue_metrics(daemon, out);
+	metric_head(out, "currentsd_stranded_queued", "gauge",
+	    "Events queued for a destination that is not in the settings.");
+	status_stranded(daemon, stranded_metric, out);
+	if (forwarder != NULL) {
+		destination_metrics(daemon, forwarder, now_ms, uptime_ms, out);
+		property_metrics(daemon, forwarder, out);
+	}
+	if (server != NULL)
+		source_metrics(daemon, server, now_ms, uptime_ms, out);
+}

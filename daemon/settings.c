@@ -1,0 +1,166 @@
+/*
+ * The settings as a whole: their memory, their sources and destinations.
+ */
+
+#include "daemon/settings_table.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- memory: freed at once, since nothing else knows whether a pointer is a
+ * default ---- */
+
+struct settings_memory {
+	struct settings_memory *next;
+	size_t size;
+	_Alignas(max_align_t) char bytes[];
+};
+
+void *
+settings_alloc(struct settings *settings, size_t size)
+{
+	struct settings_memory *memory = calloc(1, sizeof(*memory) + size);
+
+	if (memory == NULL)
+		return NULL;
+	memory->size = size;
+	memory->next = settings->memory;
+	settings->memory = memory;
+	return memory->bytes;
+}
+
+char *
+settings_copy(struct settings *settings, const char *text)
+{
+	size_t size = strlen(text) + 1;
+	char *copy = settings_alloc(settings, size);
+
+	return copy != NULL ? memcpy(copy, text, size) : NULL;
+}
+
+void
+settings_fini(struct settings *settings)
+{
+	struct settings_memory *memory = settings->memory, *next;
+
+	for (; memory != NULL; memory = next) {
+		next = memory->next;
+		explicit_bzero(memory->bytes, memory->size);
+		free(memory);
+	}
+	free(settings->sources);
+	free(settings->destinations);
+	buf_fini(&settings->warnings);
+	*settings = (struct settings){0};
+}
+
+/* ---- sources and destinations ---- */
+
+/* Names stand in paths, labels and logs, so they are plain. */
+static bool
+name_copy(struct settings *settings, const char *what, const char *name,
+    const char **ret_name, struct err *reterr)
+{
+	if (*name == '\0' || *name == '.' || strlen(name) > 64 ||
+	    name[strspn(name, "abcdefghijklmnopqrstuvwxyz"
+			      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")] !=
+		'\0')
+		return err_set(reterr, ERR_CONFIG,
+		    "the name of a %s should be 1 to 64 of the characters "
+		    "A-Z a-z 0-9 . _ - and not start with a dot",
+		    what);
+	*ret_name = settings_copy(settings, name);
+	return *ret_name != NULL || err_set_nomem(reterr);
+}
+
+bool
+settings_source_add(struct settings *settings, const char *name,
+    struct settings_source **ret_source, struct err *reterr)
+{
+	struct settings_source *source, *grown;
+
+	if (settings->source_count == SETTINGS_SOURCES_MAX)
+		return err_set(reterr, ERR_CONFIG, "more than %d sources",
+		    SETTINGS_SOURCES_MAX);
+	grown = realloc(
+	    settings->sources, (settings->source_count + 1) * sizeof(*grown));
+	if (grown == NULL)
+		return err_set_nomem(reterr);
+	settings->sources = grown;
+	source = &grown[settings->source_count++];
+	setting_defaults(SETTING_SOURCE, source);
+	*ret_source = source;
+	return name_copy(
+	    settings, "source", name, &source->server.name, reterr);
+}
+
+bool
+settings_destination_add(struct settings *settings, const char *name,
+    struct settings_destination **ret_destination, struct err *reterr)
+{
+	struct settings_destination *destination, *grown;
+
+	if (settings->destination_count == SETTINGS_DESTINATIONS_MAX)
+		return err_set(reterr, ERR_CONFIG, "more than %d destinations",
+		    SETTINGS_DESTINATIONS_MAX);
+	grown = realloc(settings->destinations,
+	    (settings->destination_count + 1) * sizeof(*grown));
+	if (grown == NULL)
+		return err_set_nomem(reterr);
+	settings->destinations = grown;
+	destination = &grown[settings->destination_count++];
+	setting_defaults(SETTING_DESTINATION, destination);
+	*ret_destination = destination;
+	return name_copy(settings, "destination", name,
+	    &destination->forwarder.name, reterr);
+}
+
+struct settings_source *
+settings_source_find(const struct settings *settings, const char *name)
+{
+	for (size_t i = 0; i < settings->source_count; i++) {
+		if (name == NULL ||
+		    strcmp(settings->sources[i].server.name, name) == 0)
+			return &settings->sources[i];
+	}
+	return NULL;
+}
+
+struct settings_destination *
+settings_destination_find(const struct settings *settings, const char *name)
+{
+	for (size_t i = 0; i < settings->destination_count; i++) {
+		if (name == NULL ||
+		    strcmp(settings->destinations[i].forwarder.name, name) == 0)
+			return &settings->destinations[i];
+	}
+	return NULL;
+}
+
+size_t
+settings_list_count(const char *const *list)
+{
+	size_t count = 0;
+
+	while (list != NULL && list[count] != NULL)
+		count++;
+	return count;
+}
+
+bool
+settings_warning_next(
+    const struct settings *settings, size_t *at, struct str *ret_line)
+{
+	const struct buf *warnings = &settings->warnings;
+	const char *start, *end;
+
+	if (*at >= warnings->len)
+		return false;
+	start = warnings->data + *at;
+	end = memchr(start, '\n', warnings->len - *at);
+	*ret_line = str_bytes(
+	    start, end != NULL ? (size_t)(end - start) : warnings->len - *at);
+	*at += ret_line->len + 1;
+	return true;
+}

@@ -1,0 +1,132 @@
+#ifndef DAEMON_SETTINGS_H
+#define DAEMON_SETTINGS_H
+
+/*
+ * The settings. They stand in the structs that the modules take, each in one
+ * place: the modules' own functions fill in the defaults, and a row of the
+ * table in settings_table.c says how a member is called, written and bounded.
+ * The file, the environment, `currentsd help settings` and the manual page
+ * come out of this table.
+ *
+ * A source and a destination have a kind, and each kind has rows of its own.
+ *
+ * The order of precedence is environment, file, default. A variable of a
+ * source or a destination sets the only one there is of its kind; if there are
+ * several it is an error, since it is not known which one is meant.
+ *
+ * Read once, before threads start; read only from then on.
+ */
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "forwarder/forwarder.h"
+#include "queue/queue.h"
+#include "schema/track.h"
+#include "server/server.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	SETTINGS_SOURCES_MAX = 256,
+	SETTINGS_DESTINATIONS_MAX = 64,
+};
+
+enum settings_source_kind { SETTINGS_CURRENTS };
+enum settings_private_at { SETTINGS_AT_DELIVERY, SETTINGS_AT_ACCEPT };
+enum settings_on_delete { SETTINGS_ON_DELETE_LIST, SETTINGS_ON_DELETE_ERASE };
+
+struct settings_source {
+	enum settings_source_kind kind;
+	struct server_source server;
+
+	/* of currents */
+	const char *token_file;
+	enum settings_private_at private_at;
+	enum settings_on_delete on_delete;
+};
+
+enum settings_destination_kind { SETTINGS_TRACK };
+enum settings_region { SETTINGS_NO_REGION = -1, SETTINGS_US, SETTINGS_EU };
+
+struct settings_destination {
+	enum settings_destination_kind kind;
+	struct forwarder_destination forwarder; /* its rules are the next */
+
+	/* of track */
+	struct track_rules rules;
+	enum settings_region region;
+	const char *hash_key_file;
+	bool rules_complete; /* see settings_rules_complete() */
+};
+
+struct settings {
+	const char *config; /* the file, or NULL */
+	bool allow_volatile_state;
+	enum log_level log_level;
+	int64_t erase_interval_ms;
+	struct queue_settings queue;   /* its directory is the state's */
+	struct server_settings server; /* without sources and views */
+
+	struct settings_source *sources;
+	size_t source_count;
+	struct settings_destination *destinations;
+	size_t destination_count;
+
+	struct buf warnings;		/* lines, each ended by a newline */
+	struct settings_memory *memory; /* what all pointers above point to */
+};
+
+/*
+ * Read file (config, or $CURRENTSD_CONFIG, or none) and environment. There is
+ * at least one source and one destination. What is needed to serve is not
+ * asked for, not even a state directory, but each value is valid. ERR_CONFIG
+ * with a sentence that says what to do, and no secret.
+ */
+MUST_USE bool settings_read(
+    const char *config, struct settings *ret_settings, struct err *reterr);
+
+/* Ask for a state directory. */
+MUST_USE bool
+settings_state_dir_check(const struct settings *settings, struct err *reterr);
+
+/* Ask for everything that is needed to serve: read the files of tokens and
+ * keys, complete URLs, link sources to destinations. *settings gains
+ * warnings. */
+MUST_USE bool settings_complete(struct settings *settings, struct err *reterr);
+
+/* What commands need of that while no daemon runs; each is done only once. The
+ * rules of a destination get their key. A source gets its destination, and with
+ * private_at = accept the completed rules of it. */
+MUST_USE bool settings_rules_complete(struct settings *settings,
+    struct settings_destination *destination, struct err *reterr);
+MUST_USE bool settings_source_link(struct settings *settings,
+    struct settings_source *source, struct err *reterr);
+
+/* The source, or destination, of that name (NULL: the first), or NULL. */
+struct settings_source *
+settings_source_find(const struct settings *settings, const char *name);
+struct settings_destination *
+settings_destination_find(const struct settings *settings, const char *name);
+
+/* The warning at *at, which is 0 for the first, and advances; false after the
+ * last. */
+bool settings_warning_next(
+    const struct settings *settings, size_t *at, struct str *ret_line);
+
+/* How many items a NULL-ended list has. */
+size_t settings_list_count(const char *const *list);
+
+/* Which personal data goes to Heap, as one line: key=value for the log. */
+void settings_privacy_write(
+    const struct settings_destination *destination, struct buf *out);
+
+/* Free what settings_read() made, and wipe secrets. */
+void settings_fini(struct settings *settings);
+
+/* For `currentsd help settings`, and the same as lines of roff. */
+void settings_help_write(struct buf *out);
+void settings_roff_write(struct buf *out);
+void settings_roff_text(struct buf *out, const char *text);
+
+#endif

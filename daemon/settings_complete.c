@@ -1,0 +1,478 @@
+/*
+ * Asks for what is needed to serve: tokens unless a source is open, an app id
+ * and a URL, and names that fit together.
+ */
+
+#include "daemon/settings_table.h"
+#include "schema/currents.h"
+#include "schema/document.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#define TRACK_PATH "/api/track"
+
+static const char *const region_urls[] = {
+    /* Heap's server-side API reference: EU tenants never use the US host. */
+    [SETTINGS_US] = "https://heapanalytics.com",
+    [SETTINGS_EU] = "https://c.eu.heap-api.com",
+};
+
+/* ---- tokens ---- */
+
+enum {
+	TOKEN_MAX = 4096,
+	TOKENS_MAX = 64, /* of a file */
+	TOKEN_SHORT = 16,
+};
+
+/* Bearer tokens are visible ASCII without blanks. */
+static bool
+token_valid(const char *token)
+{
+	if (*token == '\0')
+		return false;
+	for (; *token != '\0'; token++) {
+		if (*token <= ' ' || *token > '~')
+			return false;
+	}
+	return true;
+}
+
+static bool
+token_line_read(struct settings *settings, const char *path, size_t number,
+    char *line, const char **tokens, size_t *count, struct err *reterr)
+{
+	size_t len = strlen(line);
+
+	while (len > 0 && strchr(" \t\r\n", line[len - 1]) != NULL)
+		line[--len] = '\0';
+	line += strspn(line, " \t");
+	if (*line == '\0')
+		return true;
+	if (!token_valid(line))
+		return err_set(reterr, ERR_CONFIG,
+		    "%s, line %zu: not a token: it has a blank or a character "
+		    "that is not ASCII (one token a line, no comments)",
+		    path, number);
+	if (*count == TOKENS_MAX)
+		return err_set(reterr, ERR_CONFIG, "%s: more than %d tokens",
+		    path, TOKENS_MAX);
+	tokens[*count] = settings_copy(settings, line);
+	return tokens[(*count)++] != NULL || err_set_nomem(reterr);
+}
+
+/* One token a line, blank lines are passed over. There are no comments: a token
+ * could look like one. */
+static bool
+token_file_read(struct settings *settings, const char *path,
+    const char **tokens, size_t *ret_count, struct err *reterr)
+{
+	FILE *file = fopen(path, "re");
+	size_t number = 0;
+	char line[TOKEN_MAX];
+	bool ok = false;
+	struct stat st;
+
+	*ret_count = 0;
+	if (file == NULL || fstat(fileno(file), &st) != 0) {
+		(void)err_set(reterr, ERR_CONFIG,
+		    "cannot read the token file %s: %s", path, strerror(errno));
+		goto out;
+	}
+	while (fgets(line, sizeof(line), file) != NULL) {
+		number++;
+		if (strlen(line) == sizeof(line) - 1) {
+			(void)err_set(reterr, ERR_CONFIG,
+			    "%s, line %zu: longer than a token can be", path,
+			    number);
+			goto out;
+		}
+		if (!token_line_read(settings, path, number, line, tokens,
+			ret_count, reterr))
+			goto out;
+	}
+	if (ferror(file) != 0) {
+		(void)err_set(reterr, ERR_CONFIG,
+		    "cannot read the token file %s: %s", path, strerror(errno));
+		goto out;
+	}
+	if (*ret_count == 0) {
+		(void)err_set(reterr, ERR_CONFIG,
+		    "the token file %s has no token: write one a line", path);
+		goto out;
+	}
+	if ((st.st_mode & S_IROTH) != 0)
+		(void)buf_printf(&settings->warnings,
+		    "the token file %s can be read by every user of this "
+		    "machine: chmod o-r %s\n",
+		    path, path);
+	ok = true;
+out:
+	if (file != NULL)
+		(void)fclose(file);
+	return ok;
+}
+
+/* Add the tokens of the file to those of the settings, and judge them all. */
+static bool
+tokens_complete(struct settings *settings, struct settings_source *source,
+    struct err *reterr)
+{
+	size_t count = settings_list_count(source->server.tokens), more;
+	const char **all, *from_file[TOKENS_MAX];
+
+	for (size_t i = 0; i < count; i++) {
+		if (!token_valid(source->server.tokens[i]))
+			return err_set(reterr, ERR_CONFIG,
+			    "source \"%s\": its token number %zu has a blank "
+			    "or a character that is not ASCII: no request "
+			    "could carry it",
+			    source->server.name, i + 1);
+	}
+	if (source->token_file != NULL) {
+		if (!token_file_read(
+			settings, source->token_file, from_file, &more, reterr))
+			return false;
+		all =
+		    settings_alloc(settings, (count + more + 1) * sizeof(*all));
+		if (all == NULL)
+			return err_set_nomem(reterr);
+		for (size_t i = 0; i < count; i++)
+			all[i] = source->server.tokens[i];
+		for (size_t i = 0; i < more; i++)
+			all[count++] = from_file[i];
+		source->server.tokens = all;
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (strlen(source->server.tokens[i]) < TOKEN_SHORT)
+			(void)buf_printf(&settings->warnings,
+			    "source \"%s\": its token number %zu is shorter "
+			    "than %d characters and can be guessed; make one "
+			    "with: openssl rand -hex 32\n",
+			    source->server.name, i + 1, TOKEN_SHORT);
+	}
+	return true;
+}
+
+/* ---- sources ---- */
+
+/* A pattern that no known type matches is probably a typing error. */
+static void
+source_types_check(const struct settings_source *source, const char *key,
+    const char *const *list, struct buf *warnings)
+{
+	for (size_t i = 0; list != NULL && list[i] != NULL; i++) {
+		bool any = false;
+
+		for (size_t t = 0; t < document_types() && !any; t++) {
+			struct str type = str_text(document_type_at(t).name);
+
+			any = currents_type_matches(type, list[i]);
+		}
+		if (!any)
+			(void)buf_printf(warnings,
+			    "source \"%s\": %s has \"%s\", which no known "
+			    "type matches (`currentsd schema` lists them)\n",
+			    source->server.name, key, list[i]);
+	}
+}
+
+static bool
+source_complete(struct settings *settings, struct settings_source *source,
+    struct err *reterr)
+{
+	const struct server_source *server = &source->server;
+	bool any;
+
+	if (!tokens_complete(settings, source, reterr))
+		return false;
+	any = server->tokens[0] != NULL;
+	if (!any && !server->open)
+		return err_set(reterr, ERR_CONFIG,
+		    "source \"%s\" has no token: set CURRENTSD_TOKEN or "
+		    "CURRENTSD_TOKEN_FILE (in the file: token, token_file) to "
+		    "what Braze will send, or CURRENTSD_OPEN=yes (open = yes) "
+		    "to accept events from anyone",
+		    server->name);
+	if (any && server->open)
+		return err_set(reterr, ERR_CONFIG,
+		    "source \"%s\" is open and has a token: remove one of "
+		    "them, since an open source looks at no token",
+		    server->name);
+	if (server->open)
+		(void)buf_printf(&settings->warnings,
+		    "source \"%s\" is open: anyone who reaches the address "
+		    "can send events\n",
+		    server->name);
+	source_types_check(
+	    source, "include", server->include, &settings->warnings);
+	source_types_check(
+	    source, "exclude", server->exclude, &settings->warnings);
+	if (server->parameter != NULL &&
+	    (strchr(server->parameter, '=') == NULL ||
+		server->parameter[0] == '='))
+		return err_set(reterr, ERR_CONFIG,
+		    "source \"%s\": parameter should be key=value",
+		    server->name);
+	return settings_source_link(settings, source, reterr);
+}
+
+/* Two sources may not claim the same requests. */
+static bool
+sources_differ(const struct settings *settings, struct err *reterr)
+{
+	for (size_t i = 0; i < settings->source_count; i++) {
+		const char *a = settings->sources[i].server.parameter;
+
+		for (size_t j = 0; j < i && a != NULL; j++) {
+			const char *b = settings->sources[j].server.parameter;
+
+			if (b != NULL && strcmp(a, b) == 0)
+				return err_set(reterr, ERR_CONFIG,
+				    "sources \"%s\" and \"%s\" have the same "
+				    "parameter: give each its own",
+				    settings->sources[j].server.name,
+				    settings->sources[i].server.name);
+		}
+	}
+	return true;
+}
+
+bool
+settings_source_link(struct settings *settings, struct settings_source *source,
+    struct err *reterr)
+{
+	struct settings_destination *destination =
+	    settings_destination_find(settings, source->server.destination);
+
+	if (destination == NULL)
+		return err_set(reterr, ERR_CONFIG,
+		    "source \"%s\": there is no destination \"%s\"; write a "
+		    "section destination \"%s\" { ... } or name another",
+		    source->server.name, source->server.destination,
+		    source->server.destination);
+	source->server.destination = destination->forwarder.name;
+	/* Accepting removes what the destination would not get. */
+	if (source->private_at != SETTINGS_AT_ACCEPT)
+		return true;
+	source->server.redact_rules = &destination->rules;
+	return settings_rules_complete(settings, destination, reterr);
+}
+
+/* ---- destinations ---- */
+
+static bool
+host_loopback(const char *host)
+{
+	return strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
+	       (strncmp(host, "127.", 4) == 0 &&
+		   host[strspn(host, "0123456789.")] == '\0');
+}
+
+/*
+ * Anyone on the way can read plain http, so it is for this machine only.
+ * Credentials in a URL would be shown in logs.
+ */
+static bool
+url_check(const char *url, struct err *reterr)
+{
+	const char *rest, *end;
+	char host[256];
+	size_t len;
+
+	if (strncmp(url, "https://", 8) == 0)
+		rest = url + 8;
+	else if (strncmp(url, "http://", 7) == 0)
+		rest = url + 7;
+	else
+		return err_set(reterr, ERR_CONFIG,
+		    "should begin with https:// (or http:// for this machine)");
+	if (url[strcspn(url, "@?# \t")] != '\0')
+		return err_set(reterr, ERR_CONFIG,
+		    "should be a base URL without user, query or fragment");
+	len = strcspn(rest, "/");
+	if (len == 0 || len >= sizeof(host))
+		return err_set(reterr, ERR_CONFIG, "should have a host");
+	(void)snprintf(host, sizeof(host), "%.*s", (int)len, rest);
+	end = strrchr(host, ':');
+	if (end != NULL && strchr(end, ']') == NULL)
+		host[end - host] = '\0';
+	if (strncmp(url, "https://", 8) == 0 || host_loopback(host))
+		return true;
+	return err_set(reterr, ERR_CONFIG,
+	    "is plain http to another machine, which anyone on the way can "
+	    "read: use https://");
+}
+
+static bool
+url_complete(struct settings *settings,
+    struct settings_destination *destination, struct err *reterr)
+{
+	struct forwarder_destination *forwarder = &destination->forwarder;
+	const char *base = forwarder->url;
+	size_t len, tail = strlen(TRACK_PATH);
+	struct err err;
+	char *url;
+
+	if (base == NULL && destination->region == SETTINGS_NO_REGION)
+		return err_set(reterr, ERR_CONFIG,
+		    "destination \"%s\" has no region: set "
+		    "CURRENTSD_HEAP_REGION (in the file: region) to us or eu, "
+		    "where your Heap account lives",
+		    forwarder->name);
+	if (base == NULL)
+		base = region_urls[destination->region];
+	if (!url_check(base, &err))
+		return err_set(reterr, err.code,
+		    "destination \"%s\": CURRENTSD_HEAP_URL (in the file: url) "
+		    "%s",
+		    forwarder->name, err.text);
+	len = strlen(base);
+	while (base[len - 1] == '/')
+		len--;
+	if (len > tail && strncmp(base + len - tail, TRACK_PATH, tail) == 0)
+		len -= tail;
+	url = settings_alloc(settings, len + tail + 1);
+	if (url == NULL)
+		return err_set_nomem(reterr);
+	memcpy(url, base, len);
+	memcpy(url + len, TRACK_PATH, tail + 1);
+	forwarder->url = url;
+	return true;
+}
+
+/* Find a useless file of certificates before the first event is sent. */
+static bool
+ca_file_check(
+    const struct forwarder_destination *destination, struct err *reterr)
+{
+	static const char mark[] = "CERTIFICATE-----";
+	const char *path = destination->ca_file;
+	bool found = false;
+	char line[1024];
+	FILE *file;
+	int error;
+
+	if (path == NULL)
+		return true;
+	errno = 0;
+	file = fopen(path, "re");
+	while (
+	    file != NULL && !found && fgets(line, sizeof(line), file) != NULL)
+		found = strstr(line, mark) != NULL;
+	error = errno;
+	if (file != NULL)
+		(void)fclose(file);
+	if (found)
+		return true;
+	return err_set(reterr, ERR_CONFIG,
+	    "destination \"%s\": CURRENTSD_HEAP_CA_FILE (in the file: ca_file) "
+	    "%s: %s; name a PEM file that the daemon's user can read, or unset "
+	    "it to trust the system's certificates",
+	    destination->name, path,
+	    error != 0 ? strerror(error) : "has no certificate in PEM");
+}
+
+static bool
+destination_complete(struct settings *settings,
+    struct settings_destination *destination, struct err *reterr)
+{
+	const struct forwarder_destination *forwarder = &destination->forwarder;
+	const char *id = forwarder->app_id;
+
+	if (id == NULL)
+		return err_set(reterr, ERR_CONFIG,
+		    "destination \"%s\" has no app id: set "
+		    "CURRENTSD_HEAP_APP_ID (in the file: app_id) to the id of "
+		    "the Heap environment",
+		    forwarder->name);
+	/* Heap answers 200 to a wrong id and loses the events. */
+	if (strlen(id) > 20 || id[strspn(id, "0123456789")] != '\0')
+		return err_set(reterr, ERR_CONFIG,
+		    "destination \"%s\": CURRENTSD_HEAP_APP_ID (in the file: "
+		    "app_id) should be digits only",
+		    forwarder->name);
+	if (forwarder->backoff_first_ms > forwarder->backoff_most_ms)
+		return err_set(reterr, ERR_CONFIG,
+		    "destination \"%s\": backoff_first should be at most "
+		    "backoff_most",
+		    forwarder->name);
+	if (forwarder->dry_run)
+		(void)buf_printf(&settings->warnings,
+		    "destination \"%s\": dry_run: nothing is sent; the events "
+		    "stay queued and fill the queue\n",
+		    forwarder->name);
+	return url_complete(settings, destination, reterr) &&
+	       ca_file_check(forwarder, reterr) &&
+	       settings_rules_complete(settings, destination, reterr);
+}
+
+/* Does it send at all, and within quotas? */
+static bool
+destination_counts(const struct forwarder_destination *destination)
+{
+	return !destination->dry_run &&
+	       (destination->events_per_minute > 0 ||
+		   destination->identity_per_minute > 0);
+}
+
+/* Each destination counts its quota alone, so those of one app must share
+ * it. */
+static bool
+destinations_share(const struct settings *settings, struct err *reterr)
+{
+	for (size_t i = 0; i < settings->destination_count; i++) {
+		const struct forwarder_destination *a =
+		    &settings->destinations[i].forwarder;
+		const struct forwarder_destination *other = NULL;
+		unsigned share = a->share_percent;
+
+		for (size_t j = 0; j < i && destination_counts(a); j++) {
+			const struct forwarder_destination *b =
+			    &settings->destinations[j].forwarder;
+
+			if (!destination_counts(b) ||
+			    strcmp(a->app_id, b->app_id) != 0 ||
+			    strcasecmp(a->url, b->url) != 0)
+				continue;
+			share += b->share_percent;
+			other = b;
+		}
+		if (other != NULL && share > 100)
+			return err_set(reterr, ERR_CONFIG,
+			    "destinations \"%s\" and \"%s\" send to the same "
+			    "app at the same URL, and would together exceed "
+			    "Heap's quota: let their sources name one "
+			    "destination, or set share in each, so that it is "
+			    "at most 100 in all",
+			    other->name, a->name);
+	}
+	return true;
+}
+
+bool
+settings_complete(struct settings *settings, struct err *reterr)
+{
+	if (!settings_state_dir_check(settings, reterr))
+		return false;
+	if (settings->server.body_memory < settings->server.body_limit)
+		return err_set(reterr, ERR_CONFIG,
+		    "CURRENTSD_BODY_MEMORY (in the file: body_memory) should "
+		    "be at least CURRENTSD_BODY_LIMIT (body_limit)");
+	for (size_t i = 0; i < settings->source_count; i++) {
+		if (!source_complete(settings, &settings->sources[i], reterr))
+			return false;
+	}
+	for (size_t i = 0; i < settings->destination_count; i++) {
+		if (!destination_complete(
+			settings, &settings->destinations[i], reterr))
+			return false;
+	}
+	return sources_differ(settings, reterr) &&
+	       destinations_share(settings, reterr);
+}

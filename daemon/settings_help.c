@@ -1,0 +1,174 @@
+/*
+ * Shows the table of settings: on the terminal and in the manual page, which a
+ * test compares with it.
+ */
+
+#include "daemon/settings_table.h"
+
+#include <string.h>
+
+static const char *
+form_of(enum setting_type type)
+{
+	switch (type) {
+	case SETTING_TEXT:
+		return "TEXT";
+	case SETTING_PATH:
+		return "PATH";
+	case SETTING_ADDRESS:
+		return "ADDRESS:PORT";
+	case SETTING_INTEGER:
+		return "NUMBER";
+	case SETTING_SIZE:
+		return "SIZE";
+	case SETTING_DURATION:
+	case SETTING_SECONDS:
+		return "DURATION";
+	case SETTING_FLAG:
+		return "yes|no";
+	case SETTING_WORD:
+		return NULL; /* its words */
+	case SETTING_LIST:
+	case SETTING_WORDS:
+	case SETTING_PAIRS:
+		return "LIST";
+	}
+	return NULL;
+}
+
+/* What both forms show of a row. */
+struct shown {
+	const struct setting *row;
+	const char *form;
+	char variable[SETTING_NAME]; /* or "" */
+	struct buf preset;	     /* may be empty */
+};
+
+typedef void head_fn(const char *head, struct buf *out);
+typedef void row_fn(const struct shown *shown, struct buf *out);
+
+static void
+rows_write(const struct setting *rows, const struct setting_kind *kind,
+    const void *defaults, row_fn *fn, struct buf *out)
+{
+	struct shown shown;
+
+	buf_init(&shown.preset, 4096);
+	for (shown.row = rows; shown.row->key != NULL; shown.row++) {
+		shown.form = form_of(shown.row->type);
+		if (shown.form == NULL)
+			shown.form = shown.row->words;
+		if (!setting_variable(shown.row, kind, shown.variable))
+			shown.variable[0] = '\0';
+		buf_reset(&shown.preset);
+		setting_write(shown.row, defaults, &shown.preset);
+		fn(&shown, out);
+	}
+	buf_fini(&shown.preset);
+}
+
+/* Of each section the rows of all kinds, then those of each. */
+static void
+sections_write(head_fn *head, row_fn *fn, struct buf *out)
+{
+	for (int s = 0; s < SETTING_SECTIONS; s++) {
+		const struct setting_section *section = &setting_sections[s];
+		struct settings settings;
+		struct settings_source source;
+		struct settings_destination destination;
+		void *const structs[SETTING_SECTIONS] = {
+		    &settings, &source, &destination};
+
+		setting_defaults((enum setting_section_name)s, structs[s]);
+		head(section->head, out);
+		rows_write(
+		    section->rows, &section->kinds[0], structs[s], fn, out);
+		for (size_t k = 0; k < section->kind_count; k++) {
+			const struct setting_kind *kind = &section->kinds[k];
+
+			if (kind->name == NULL)
+				continue;
+			head(kind->head, out);
+			rows_write(kind->rows, kind, structs[s], fn, out);
+		}
+	}
+}
+
+/* ---- for a terminal ---- */
+
+static void
+text_head(const char *head, struct buf *out)
+{
+	(void)buf_printf(out, "\n%s\n", head);
+}
+
+static void
+text_row(const struct shown *shown, struct buf *out)
+{
+	(void)buf_printf(out, "  %s = %s", shown->row->key, shown->form);
+	if (shown->preset.len > 0)
+		(void)buf_printf(out, "  [%.*s]", (int)shown->preset.len,
+		    shown->preset.data);
+	(void)buf_char(out, '\n');
+	if (shown->variable[0] != '\0')
+		(void)buf_printf(out, "      %s\n", shown->variable);
+	buf_wrap(out, shown->row->help, 6, 78);
+}
+
+void
+settings_help_write(struct buf *out)
+{
+	(void)buf_text(out,
+	    "Settings come from the environment, else from the file (--config "
+	    "FILE or\n$CURRENTSD_CONFIG), else they have the default in "
+	    "[brackets]. Under each key\nof the file is its variable. In the "
+	    "file ${NAME} is replaced from the\nenvironment, and # begins a "
+	    "comment. SIZE: 64k, 16M, 2G. DURATION: 500ms,\n30s, 5m, 2h, 7d. "
+	    "LIST: {\"a\", \"b\"}; in a variable a,b.\n");
+	sections_write(text_head, text_row, out);
+}
+
+/* ---- for the manual page ---- */
+
+/* A hyphen is a hyphen, and no line begins with a control. */
+void
+settings_roff_text(struct buf *out, const char *text)
+{
+	if (*text == '.' || *text == '\'')
+		(void)buf_text(out, "\\&");
+	for (; *text != '\0'; text++) {
+		if (*text == '-' || *text == '\\')
+			(void)buf_char(out, '\\');
+		(void)buf_char(out, *text);
+	}
+}
+
+static void
+roff_head(const char *head, struct buf *out)
+{
+	(void)buf_text(out, ".SS ");
+	settings_roff_text(out, head);
+	(void)buf_char(out, '\n');
+}
+
+static void
+roff_row(const struct shown *shown, struct buf *out)
+{
+	(void)buf_printf(out, ".TP\n\\fB%s\\fR = ", shown->row->key);
+	settings_roff_text(out, shown->form);
+	(void)buf_char(out, '\n');
+	if (shown->variable[0] != '\0')
+		(void)buf_printf(out, "\\fB%s\\fR.\n", shown->variable);
+	settings_roff_text(out, shown->row->help);
+	(void)buf_char(out, '\n');
+	if (shown->preset.len == 0)
+		return;
+	(void)buf_printf(out, "Default: %.*s.\n", (int)shown->preset.len,
+	    shown->preset.data);
+}
+
+void
+settings_roff_write(struct buf *out)
+{
+	sections_write(roff_head, roff_row, out);
+}

@@ -1,0 +1,485 @@
+/*
+ * Reads the settings: defaults, then the file, then the environment.
+ *
+ * libconfuse parses the file. Every value comes out of it as text, so that file
+ * and environment share one reader. libconfuse forgives three mistakes:
+ *   - an unset ${NAME} becomes an empty text, so every empty value is an error;
+ *   - a ${ without its } stays as it is, and is refused;
+ *   - a section that is not closed ends with the file, so a last line that we
+ *     add must be read as a setting of the top.
+ *
+ * An unknown variable CURRENTSD_* is an error: a misspelt one would silently
+ * leave a default in place.
+ */
+
+#include "daemon/settings_table.h"
+
+#include <confuse.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PREFIX "CURRENTSD_"
+
+enum {
+	WARNINGS_MAX = 64 * 1024,
+	FILE_MAX = 1024 * 1024,
+	OPTIONS_MAX = 96, /* rows of a section, and sections */
+};
+
+#define FILE_END       "__end__"
+#define FILE_LAST_LINE "\n" FILE_END " = 1\n"
+
+/* libconfuse's callback for errors has no argument. Set only while a file is
+ * parsed, by the thread that starts the program. */
+static struct err *file_error;
+static const char *file_path;
+
+static void
+file_fault(cfg_t *cfg, const char *format, va_list args) PRINTF_LIKE(2, 0);
+
+/* Repeat nothing of the text unless it looks like a setting: it may be a
+ * token in the wrong place. */
+static void
+file_fault(cfg_t *cfg, const char *format, va_list args)
+{
+	int line = cfg != NULL ? cfg->line : 0;
+	const char *what = format, *help = "";
+	char text[200], nearest[SETTING_NAME];
+
+	if (file_error == NULL || file_error->code != ERR_NONE)
+		return;
+	(void)vsnprintf(text, sizeof(text), format, args);
+	nearest[0] = '\0';
+	if (strncmp(format, "no such option", 14) == 0) {
+		char *word = strchr(text, '\'');
+		char *end = word != NULL ? strrchr(text, '\'') : NULL;
+
+		what = "not a setting of this section";
+		if (word != NULL && end > word) {
+			*end = '\0';
+			if (strcmp(word + 1, FILE_END) == 0)
+				what = "a section is not closed: a } is "
+				       "missing";
+			else if (setting_nearest(word + 1, false, nearest))
+				help = "; did you mean ";
+		}
+	} else if (strncmp(format, "found duplicate", 15) == 0 ||
+		   strncmp(format, "missing", 7) == 0) {
+		what = text;
+	} else if (strncmp(format, "unexpected token", 16) == 0) {
+		what = "not understood: a setting is written key = value, with "
+		       "quotes around what has blanks or one of {}(),=+#";
+	}
+	(void)err_set(file_error, ERR_CONFIG,
+	    "%s, line %d: %s%s%s (see `currentsd help settings`)", file_path,
+	    line, what, help, nearest);
+}
+
+/* ---- what was read ---- */
+
+static bool
+row_take(cfg_t *cfg, const struct setting *row, struct settings *settings,
+    void *base, struct err *reterr)
+{
+	unsigned count = cfg_size(cfg, row->key);
+	const char **items;
+	bool ok = true;
+
+	if (count == 0)
+		return true;
+	items = calloc(count, sizeof(*items));
+	if (items == NULL)
+		return err_set_nomem(reterr);
+	for (unsigned i = 0; ok && i < count; i++) {
+		const char *open;
+
+		/* In single quotes ${NAME} is meant as it stands. */
+		items[i] = cfg_getnstr(cfg, row->key, i);
+		open = strstr(items[i], "${");
+		ok = open == NULL || strchr(open, '}') != NULL ||
+		     err_set(reterr, ERR_CONFIG, "has ${ without its }");
+	}
+	if (ok && setting_is_list(row))
+		ok = setting_read_items(
+		    row, settings, items, count, base, reterr);
+	else if (ok)
+		ok = setting_read(row, settings, items[0], base, reterr);
+	free(items);
+	return ok;
+}
+
+/* `where` names the section in messages. */
+static bool
+section_take(cfg_t *cfg, enum setting_section_name name,
+    struct settings *settings, void *base, const char *where,
+    struct err *reterr)
+{
+	const struct setting_section *section = &setting_sections[name];
+	const struct setting *row;
+	struct err err;
+
+	/* A kind, where there are some, is read by the first row. */
+	for (size_t i = 0; (row = setting_row(section,
+				setting_kind_of(name, base), i)) != NULL;
+	     i++) {
+		if (!row_take(cfg, row, settings, base, &err))
+			return err_set(reterr, err.code, "%s: %s%s %s",
+			    file_path, where, row->key, err.text);
+	}
+	return true;
+}
+
+static bool
+sections_take(cfg_t *cfg, struct settings *settings, struct err *reterr)
+{
+	struct settings_source *source;
+	struct settings_destination *destination;
+	char where[128];
+	cfg_t *section;
+
+	for (unsigned i = 0; i < cfg_size(cfg, "source"); i++) {
+		section = cfg_getnsec(cfg, "source", i);
+		if (!settings_source_add(
+			settings, cfg_title(section), &source, reterr))
+			return false;
+		(void)snprintf(where, sizeof(where),
+		    "source \"%s\": ", source->server.name);
+		if (!section_take(section, SETTING_SOURCE, settings, source,
+			where, reterr))
+			return false;
+	}
+	for (unsigned i = 0; i < cfg_size(cfg, "destination"); i++) {
+		section = cfg_getnsec(cfg, "destination", i);
+		if (!settings_destination_add(
+			settings, cfg_title(section), &destination, reterr))
+			return false;
+		(void)snprintf(where, sizeof(where),
+		    "destination \"%s\": ", destination->forwarder.name);
+		if (!section_take(section, SETTING_DESTINATION, settings,
+			destination, where, reterr))
+			return false;
+	}
+	return true;
+}
+
+/* ---- the file ---- */
+
+static bool
+file_load(const char *path, struct settings *settings, char **ret_text,
+    struct err *reterr)
+{
+	FILE *file = fopen(path, "re");
+	char *text = NULL;
+	bool ok = false;
+	struct stat st;
+	size_t len;
+
+	if (file == NULL || fstat(fileno(file), &st) != 0) {
+		(void)err_set(reterr, ERR_CONFIG,
+		    "cannot read the settings in %s: %s", path,
+		    strerror(errno));
+		goto out;
+	}
+	text = malloc(FILE_MAX + sizeof(FILE_LAST_LINE));
+	if (text == NULL) {
+		(void)err_set_nomem(reterr);
+		goto out;
+	}
+	len = fread(text, 1, FILE_MAX + 1, file);
+	if (ferror(file) != 0 || len > FILE_MAX || memchr(text, '\0', len)) {
+		(void)err_set(reterr, ERR_CONFIG,
+		    "cannot read the settings in %s: not a text file of less "
+		    "than 1 MiB",
+		    path);
+		goto out;
+	}
+	memcpy(text + len, FILE_LAST_LINE, sizeof(FILE_LAST_LINE));
+	if (strstr(text, "token") != NULL && (st.st_mode & S_IROTH) != 0)
+		(void)buf_printf(&settings->warnings,
+		    "%s can be read by every user of this machine: if it holds "
+		    "tokens, chmod o-r %s\n",
+		    path, path);
+	*ret_text = text;
+	text = NULL;
+	ok = true;
+out:
+	free(text);
+	if (file != NULL)
+		(void)fclose(file);
+	return ok;
+}
+
+/* Append rows as libconfuse wants them. */
+static size_t
+options_add(const struct setting *rows, cfg_opt_t *options, size_t count)
+{
+	for (const struct setting *row = rows; row->key != NULL; row++) {
+		cfg_opt_t text = CFG_STR(row->key, NULL, CFGF_NODEFAULT);
+		cfg_opt_t list = CFG_STR_LIST(row->key, NULL, CFGF_NODEFAULT);
+
+		CHECK(count + 4 < OPTIONS_MAX);
+		options[count++] = setting_is_list(row) ? list : text;
+	}
+	options[count] = (cfg_opt_t)CFG_END();
+	return count;
+}
+
+/* The rows of a section, of all kinds. */
+static size_t
+options_fill(enum setting_section_name name, cfg_opt_t *options)
+{
+	const struct setting_section *section = &setting_sections[name];
+	size_t count = options_add(section->rows, options, 0);
+
+	for (size_t k = 0; k < section->kind_count; k++)
+		count = options_add(section->kinds[k].rows, options, count);
+	return count;
+}
+
+static bool
+file_parse(const char *path, const char *text, struct settings *settings,
+    struct err *reterr)
+{
+	const cfg_flag_t flags = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
+	cfg_opt_t top[OPTIONS_MAX], source[OPTIONS_MAX];
+	cfg_opt_t destination[OPTIONS_MAX];
+	struct err err = {0};
+	size_t count;
+	bool ok = false;
+	cfg_t *cfg;
+
+	(void)options_fill(SETTING_SOURCE, source);
+	(void)options_fill(SETTING_DESTINATION, destination);
+	count = options_fill(SETTING_MAIN, top);
+	top[count++] = (cfg_opt_t)CFG_SEC("source", source, flags);
+	top[count++] = (cfg_opt_t)CFG_SEC("destination", destination, flags);
+	top[count++] = (cfg_opt_t)CFG_STR(FILE_END, NULL, CFGF_NODEFAULT);
+	top[count] = (cfg_opt_t)CFG_END();
+
+	cfg = cfg_init(top, CFGF_NONE);
+	if (cfg == NULL)
+		return err_set_nomem(reterr);
+	file_path = path;
+	file_error = &err;
+	(void)cfg_set_error_function(cfg, file_fault);
+	if (cfg_parse_buf(cfg, text) != CFG_SUCCESS)
+		(void)err_set(reterr, ERR_CONFIG, "%s",
+		    err.code != ERR_NONE ? err.text
+					 : "the settings file is malformed");
+	else if (cfg_size(cfg, FILE_END) == 0)
+		(void)err_set(reterr, ERR_CONFIG,
+		    "%s: a comment is not closed: a */ is missing", path);
+	else
+		ok = section_take(
+			 cfg, SETTING_MAIN, settings, settings, "", reterr) &&
+		     sections_take(cfg, settings, reterr);
+	file_error = NULL;
+	cfg_free(cfg);
+	return ok;
+}
+
+static bool
+file_read(const char *path, struct settings *settings, struct err *reterr)
+{
+	char *text = NULL;
+	bool ok;
+
+	ok = file_load(path, settings, &text, reterr) &&
+	     file_parse(path, text, settings, reterr);
+	free(text);
+	return ok;
+}
+
+/* ---- the environment ---- */
+
+/* What a variable means. */
+struct variable {
+	const struct setting *row;
+	enum setting_section_name section;
+	size_t kind;
+};
+
+static bool
+variable_find(const char *name, struct variable *ret)
+{
+	const struct setting *row;
+	char known[SETTING_NAME];
+
+	for (int s = 0; s < SETTING_SECTIONS; s++) {
+		const struct setting_section *section = &setting_sections[s];
+
+		for (size_t k = 0; k < section->kind_count; k++) {
+			for (size_t i = 0;
+			     (row = setting_row(section, k, i)) != NULL; i++) {
+				if (!setting_variable(
+					row, &section->kinds[k], known) ||
+				    strcmp(known, name) != 0)
+					continue;
+				*ret = (struct variable){
+				    row, (enum setting_section_name)s, k};
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+/* The struct that a variable sets: the only one of its kind. */
+static bool
+variable_base(const struct variable *variable, const char *name,
+    struct settings *settings, void **ret_base, struct err *reterr)
+{
+	const char *what = "sources";
+	size_t count = 0;
+
+	switch (variable->section) {
+	case SETTING_MAIN:
+		*ret_base = settings;
+		return true;
+	case SETTING_SOURCE:
+		for (size_t i = 0; i < settings->source_count; i++) {
+			struct settings_source *source = &settings->sources[i];
+
+			if (source->kind == variable->kind) {
+				*ret_base = source;
+				count++;
+			}
+		}
+		break;
+	case SETTING_DESTINATION:
+		what = "destinations";
+		for (size_t i = 0; i < settings->destination_count; i++) {
+			struct settings_destination *destination =
+			    &settings->destinations[i];
+
+			if (destination->kind == variable->kind) {
+				*ret_base = destination;
+				count++;
+			}
+		}
+		break;
+	case SETTING_SECTIONS:
+		NEVER("no section");
+	}
+	if (count == 1)
+		return true;
+	return err_set(reterr, ERR_CONFIG,
+	    "%s is set, but the file has %zu %s, and it is not known which one "
+	    "is meant: remove it and write %s in their sections",
+	    name, count, what, variable->row->key);
+}
+
+static bool
+environment_read(
+    char *const *environment, struct settings *settings, struct err *reterr)
+{
+	for (; environment != NULL && *environment != NULL; environment++) {
+		const char *text = *environment;
+		size_t len = strcspn(text, "=");
+		struct variable variable;
+		void *base = NULL;
+		char name[128], nearest[SETTING_NAME];
+		struct err err;
+
+		if (strncmp(text, PREFIX, strlen(PREFIX)) != 0 ||
+		    text[len] == '\0')
+			continue;
+		(void)snprintf(name, sizeof(name), "%.*s", (int)len, text);
+		if (strcmp(name, PREFIX "CONFIG") == 0)
+			continue;
+		if (!variable_find(name, &variable)) {
+			bool near = setting_nearest(name, true, nearest);
+
+			return err_set(reterr, ERR_CONFIG,
+			    "unknown setting %s%s%s%s (`currentsd help "
+			    "settings` lists them; a variable of your own "
+			    "needs a name without " PREFIX ")",
+			    name, near ? "; did you mean " : ": remove it",
+			    near ? nearest : "", near ? "?" : "");
+		}
+		text += len + 1;
+		if (*text == '\0') /* as good as unset */
+			continue;
+		if (!variable_base(&variable, name, settings, &base, reterr))
+			return false;
+		if (!setting_read(variable.row, settings, text, base, &err))
+			return err_set(
+			    reterr, err.code, "%s %s", name, err.text);
+	}
+	return true;
+}
+
+bool
+settings_state_dir_check(const struct settings *settings, struct err *reterr)
+{
+	return settings->queue.dir != NULL ||
+	       err_set(reterr, ERR_CONFIG,
+		   "no state directory: set CURRENTSD_STATE_DIR (or state_dir "
+		   "in the file) to a directory for the queue, "
+		   "for example /var/lib/currentsd");
+}
+
+/* For one source and one destination no file, or no section, is needed. */
+static bool
+sections_ensure(struct settings *settings, struct err *reterr)
+{
+	struct settings_source *source;
+	struct settings_destination *destination;
+
+	if (settings->source_count == 0 &&
+	    !settings_source_add(settings, "main", &source, reterr))
+		return false;
+	if (settings->destination_count == 0 &&
+	    !settings_destination_add(settings, "heap", &destination, reterr))
+		return false;
+	for (size_t i = 0; i < settings->destination_count; i++) {
+		destination = &settings->destinations[i];
+		destination->forwarder.rules = &destination->rules;
+	}
+	return true;
+}
+
+bool
+settings_read(
+    const char *config, struct settings *ret_settings, struct err *reterr)
+{
+	const char *state = getenv("STATE_DIRECTORY");
+	struct settings settings;
+
+	setting_defaults(SETTING_MAIN, &settings);
+	buf_init(&settings.warnings, WARNINGS_MAX);
+	if (config == NULL)
+		config = getenv("CURRENTSD_CONFIG");
+	if (config != NULL && *config != '\0') {
+		settings.config = settings_copy(&settings, config);
+		if (settings.config == NULL) {
+			(void)err_set_nomem(reterr);
+			goto out;
+		}
+		if (!file_read(settings.config, &settings, reterr))
+			goto out;
+	}
+	if (!sections_ensure(&settings, reterr) ||
+	    !environment_read(environ, &settings, reterr))
+		goto out;
+	/* systemd may name several, separated by colons. */
+	if (settings.queue.dir == NULL && state != NULL && *state != '\0') {
+		char *dir = settings_copy(&settings, state);
+
+		if (dir == NULL) {
+			(void)err_set_nomem(reterr);
+			goto out;
+		}
+		dir[strcspn(dir, ":")] = '\0';
+		settings.queue.dir = dir;
+	}
+	*ret_settings = settings;
+	return true;
+out:
+	settings_fini(&settings);
+	return false;
+}

@@ -1,0 +1,475 @@
+/*
+ * The table of settings: see settings.h. Rows are in the order in which they
+ * are shown. The defaults are what setting_defaults() fills in, mostly by the
+ * modules' own functions.
+ */
+
+#include "daemon/settings_table.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#define KIB(n)	  ((int64_t)(n)*1024)
+#define MIB(n)	  (KIB(n) * 1024)
+#define GIB(n)	  (MIB(n) * 1024)
+#define SECOND(n) ((int64_t)(n)*1000)
+#define HOUR(n)	  (SECOND(n) * 3600)
+
+#define MEMBER(type, member)                                                   \
+	.at = offsetof(type, member), .size = sizeof(((type *)0)->member)
+#define MAIN(member)	    MEMBER(struct settings, member)
+#define SOURCE(member)	    MEMBER(struct settings_source, member)
+#define DESTINATION(member) MEMBER(struct settings_destination, member)
+
+#define COUNT(member)	 .count_at = offsetof(struct settings_destination, member)
+#define RULES_LIST(list) DESTINATION(rules.list.items), COUNT(rules.list.count)
+
+#define LIMITS(low, high) .least = (low), .most = (high)
+
+/* clang-format off */
+static const struct setting main_rows[] = {
+	{"listen", SETTING_ADDRESS, MAIN(server.listen),
+	    .help = "Address for Braze's requests; plain HTTP, so put a TLS"
+		" proxy in front."},
+	{"admin", SETTING_ADDRESS, MAIN(server.admin),
+	    .help = "Address for /metrics and /status; no credentials, so"
+		" keep it on loopback."},
+	{"state_dir", SETTING_PATH, MAIN(queue.dir),
+	    .help = "The directory of the queue, on a local disk; required"
+		" unless systemd sets $STATE_DIRECTORY."},
+	{"allow_volatile_state", SETTING_FLAG, MAIN(allow_volatile_state),
+	    .help = "Start even if the state directory is on tmpfs, an"
+		" overlay or NFS, where the queue can vanish."},
+	{"log_level", SETTING_WORD, MAIN(log_level),
+	    .words = "debug|info|warn|error",
+	    .help = "The lowest level that is logged."},
+	{"threads", SETTING_INTEGER, MAIN(server.threads),
+	    LIMITS(1, 64),
+	    .help = "Threads that answer requests."},
+	{"max_connections", SETTING_INTEGER, MAIN(server.max_connections),
+	    LIMITS(8, 100000),
+	    .help = "Connections open at once, each with a buffer of at"
+		" most 128 KiB; up to 256 of them stay open between"
+		" requests."},
+	{"body_limit", SETTING_SIZE, MAIN(server.body_limit),
+	    LIMITS(MIB(1), MIB(512)),
+	    .help = "The largest body, also after decompression; above it"
+		" 413, and Braze sends smaller batches."},
+	{"body_memory", SETTING_SIZE, MAIN(server.body_memory),
+	    LIMITS(MIB(1), GIB(1024)),
+	    .help = "Memory for all bodies being received, with a buffer of"
+		" 64 KiB each; above it 503."},
+	{"max_events", SETTING_INTEGER, MAIN(server.max_events),
+	    LIMITS(100, 10000000),
+	    .help = "The most events in one body (Braze sends 100)."},
+	{"request_timeout", SETTING_DURATION, MAIN(server.request_timeout_ms),
+	    LIMITS(SECOND(1), HOUR(1)),
+	    .help = "From the first byte of a request to its last."},
+	{"idle_timeout", SETTING_DURATION, MAIN(server.idle_timeout_ms),
+	    LIMITS(SECOND(1), HOUR(1)),
+	    .help = "After this time an idle connection is closed."},
+	{"retry_after", SETTING_SECONDS, MAIN(server.retry_after_s),
+	    LIMITS(SECOND(1), HOUR(1)),
+	    .help = "What Retry-After says in a 503 (whole seconds)."},
+	{"queue_max_bytes", SETTING_SIZE, MAIN(queue.max_bytes),
+	    LIMITS(MIB(1), GIB(1024) * 1024),
+	    .help = "The most that the queue may use on disk; above it 503."},
+	{"queue_min_free", SETTING_SIZE, MAIN(queue.min_free_bytes),
+	    LIMITS(0, GIB(1024)),
+	    .help = "Space to leave free on the file system; below it 503."},
+	{"queue_reserve", SETTING_SIZE, MAIN(queue.reserve_bytes),
+	    LIMITS(0, GIB(64)),
+	    .help = "Size of a file that is released when the disk is full,"
+		" so that delivery can go on."},
+	{"queue_window", SETTING_INTEGER, MAIN(queue.window_events),
+	    LIMITS(1, 100000000),
+	    .help = "Events remembered to detect duplicates."},
+	{"queue_pending", SETTING_INTEGER, MAIN(queue.pending_max),
+	    LIMITS(1, 100000),
+	    .help = "Requests that may wait for the disk at once; above it"
+		" 503."},
+	{"unreadable_max_bytes", SETTING_SIZE, MAIN(queue.unreadable_max_bytes),
+	    LIMITS(0, GIB(1024)),
+	    .help = "Space for request bodies that are not JSON, which are"
+		" kept as they came."},
+	{"keep_archive", SETTING_DURATION, MAIN(queue.keep_ms),
+	    LIMITS(0, HOUR(24) * 3650),
+	    .help = "How long delivered events are kept for `currentsd"
+		" replay`; 0: not at all."},
+	{"archive_max_bytes", SETTING_SIZE, MAIN(queue.keep_bytes),
+	    LIMITS(0, GIB(1024) * 1024),
+	    .help = "Space for the delivered events, within queue_max_bytes;"
+		" the oldest go before anything is refused."},
+	{"queue_drift", SETTING_INTEGER, MAIN(queue.drift_max),
+	    LIMITS(0, 1000000),
+	    .help = "How many different observations of drift are kept."},
+	{"erase_interval", SETTING_DURATION, MAIN(erase_interval_ms),
+	    LIMITS(SECOND(1), HOUR(24) * 30),
+	    .help = "How often on_delete = erase may erase people, since"
+		" each time the file is rebuilt."},
+	{.key = NULL},
+};
+
+static const struct setting source_rows[] = {
+	{"kind", SETTING_WORD, SOURCE(kind),
+	    .words = "currents", .file_only = true,
+	    .help = "The kind of source: what it posts, and which settings"
+		" it has beside these."},
+	{"destination", SETTING_TEXT, SOURCE(server.destination),
+	    .file_only = true,
+	    .help = "Where its events go; the first destination if not"
+		" given."},
+	{.key = NULL},
+};
+
+static const struct setting currents_rows[] = {
+	{"parameter", SETTING_TEXT, SOURCE(server.parameter),
+	    .file_only = true,
+	    .help = "A query parameter, key=value, that also selects this"
+		" source."},
+	{"token", SETTING_LIST, SOURCE(server.tokens),
+	    .help = "The bearer tokens that are accepted; two while one is"
+		" being replaced."},
+	{"token_file", SETTING_PATH, SOURCE(token_file),
+	    .help = "A file of tokens, one per line."},
+	{"open", SETTING_FLAG, SOURCE(server.open),
+	    .help = "Accept requests without a token: anyone who reaches the"
+		" address can send events."},
+	{"unknown_type", SETTING_WORD, SOURCE(server.unknown_type),
+	    .words = "forward|dead|drop",
+	    .help = "What to do with events whose type is not in the"
+		" catalogue; dead: make them dead letters."},
+	{"invalid", SETTING_WORD, SOURCE(server.invalid_dropped),
+	    .words = "dead|drop",
+	    .help = "What to do with invalid events."},
+	{"include", SETTING_LIST, SOURCE(server.include),
+	    .help = "Accept only these event types, with *; the others are"
+		" dropped and counted. Requests for erasure are always"
+		" accepted."},
+	{"exclude", SETTING_LIST, SOURCE(server.exclude),
+	    .help = "Drop and count these event types, with *; stronger than"
+		" include. users.UserDeleteRequest only by its full name."},
+	{"private_at", SETTING_WORD, SOURCE(private_at),
+	    .words = "delivery|accept",
+	    .help = "When the properties that the destination leaves out or"
+		" hashes are removed: at accept they never reach the disk,"
+		" and cannot be sent later."},
+	{"on_delete", SETTING_WORD, SOURCE(on_delete),
+	    .words = "list|erase",
+	    .help = "Put people whose erasure Braze requests on a list"
+		" (`currentsd erasures list`), or also erase them here, and"
+		" mark them on the list as erased."},
+	{.key = NULL},
+};
+
+static const struct setting destination_rows[] = {
+	{"kind", SETTING_WORD, DESTINATION(kind),
+	    .words = "track", .file_only = true,
+	    .help = "The kind of destination: what is sent to it, and which"
+		" settings it has beside these."},
+	{"share", SETTING_INTEGER, DESTINATION(forwarder.share_percent),
+	    LIMITS(1, 100),
+	    .help = "Per cent of both quotas to use; the rest is left to"
+		" your other senders."},
+	{"request_bytes", SETTING_SIZE, DESTINATION(forwarder.request_bytes),
+	    LIMITS(KIB(16), MIB(64)),
+	    .help = "The most bytes in one request, unless a single event is"
+		" larger."},
+	{"in_flight", SETTING_INTEGER, DESTINATION(forwarder.in_flight),
+	    LIMITS(1, 64),
+	    .help = "Requests in flight at once."},
+	{"linger", SETTING_DURATION, DESTINATION(forwarder.linger_ms),
+	    LIMITS(0, SECOND(300)),
+	    .help = "How long events wait for a request to fill; the first"
+		" event of an idle destination leaves at once."},
+	{"connect_timeout", SETTING_DURATION,
+	    DESTINATION(forwarder.connect_timeout_ms),
+	    LIMITS(100, SECOND(300)),
+	    .help = "For opening a connection."},
+	{"timeout", SETTING_DURATION, DESTINATION(forwarder.timeout_ms),
+	    LIMITS(100, HOUR(1)),
+	    .help = "For a whole request, including the answer."},
+	{"backoff_first", SETTING_DURATION,
+	    DESTINATION(forwarder.backoff_first_ms),
+	    LIMITS(10, HOUR(1)),
+	    .help = "The first wait when Heap is in trouble; it doubles,"
+		" with full jitter."},
+	{"backoff_most", SETTING_DURATION,
+	    DESTINATION(forwarder.backoff_most_ms),
+	    LIMITS(10, HOUR(24)),
+	    .help = "The longest such wait."},
+	{"retry_after_most", SETTING_DURATION,
+	    DESTINATION(forwarder.retry_after_most_ms),
+	    LIMITS(SECOND(1), HOUR(24)),
+	    .help = "The longest Retry-After of Heap that is obeyed."},
+	{"probe", SETTING_DURATION, DESTINATION(forwarder.probe_ms),
+	    LIMITS(100, HOUR(24)),
+	    .help = "Between the probes of a destination that refuses"
+		" everything."},
+	{"defer", SETTING_DURATION, DESTINATION(forwarder.defer_ms),
+	    LIMITS(100, HOUR(24)),
+	    .help = "Wait before a deferred event is tried again."},
+	{"dry_run", SETTING_FLAG, DESTINATION(forwarder.dry_run),
+	    .help = "Map and count, but send nothing: the events stay queued"
+		" until it is off again."},
+	{"ca_file", SETTING_PATH, DESTINATION(forwarder.ca_file),
+	    .help = "Certificates to trust instead of the system's (PEM)."},
+	{"proxy", SETTING_TEXT, DESTINATION(forwarder.proxy),
+	    .help = "HTTP proxy on the way to Heap: http://HOST:PORT."},
+	{.key = NULL},
+};
+
+static const struct setting track_rows[] = {
+	{"app_id", SETTING_TEXT, DESTINATION(forwarder.app_id),
+	    .help = "The id of the Heap environment, digits; required."},
+	{"region", SETTING_WORD, DESTINATION(region),
+	    .words = "us|eu",
+	    .help = "Where the Heap account lives; required unless url is"
+		" set."},
+	{"url", SETTING_TEXT, DESTINATION(forwarder.url),
+	    .help = "Base URL instead of the region's; plain http only to"
+		" loopback."},
+	{"events_per_minute", SETTING_INTEGER,
+	    DESTINATION(forwarder.events_per_minute),
+	    LIMITS(0, 100000000),
+	    .help = "Heap's quota of events per minute; 0: none."},
+	{"identity_per_minute", SETTING_INTEGER,
+	    DESTINATION(forwarder.identity_per_minute),
+	    LIMITS(0, 100000000),
+	    .help = "Heap's quota of events per minute for one person; 0:"
+		" none."},
+	{"request_events", SETTING_INTEGER,
+	    DESTINATION(forwarder.request_events),
+	    LIMITS(1, TRACK_EVENTS_MAX),
+	    .help = "The most events in one request."},
+	{"identity", SETTING_WORD, DESTINATION(rules.identity),
+	    .words = "external_user_id|user_id",
+	    .help = "Which id is the identity in Heap: yours (or else an"
+		" alias), or Braze's own."},
+	{"alias_label", SETTING_TEXT, DESTINATION(rules.alias_label),
+	    .help = "Only an alias with this label is used; any if not"
+		" given."},
+	{"anonymous", SETTING_WORDS, DESTINATION(rules.anonymous),
+	    .words = "skip|device|braze_id",
+	    .help = "People who have neither become a number made from the"
+		" first of these that is present; skip: their events are"
+		" dropped."},
+	{"no_user", SETTING_WORD, DESTINATION(rules.no_user_dead),
+	    .words = "drop|dead",
+	    .help = "What to do with events without a user, if their type"
+		" should have one."},
+	{"placeholders", SETTING_LIST, RULES_LIST(placeholders),
+	    .help = "More words that are not a person's id, besides null,"
+		" undefined, guest and the like."},
+	{"identity_hash", SETTING_FLAG, DESTINATION(rules.identity_hash),
+	    .help = "Send the identity as its HMAC-SHA-256 in hex; needs"
+		" hash_key_file."},
+	{"prefix", SETTING_TEXT, DESTINATION(rules.prefix),
+	    .help = "Prefix for the names of events and properties, for"
+		" example braze-."},
+	{"rename", SETTING_PAIRS,
+	    DESTINATION(rules.renames), COUNT(rules.rename_count),
+	    .help = "Other names in Heap, each OLD=NEW: of an event type or"
+		" of a property."},
+	{"custom_event_name", SETTING_WORD,
+	    DESTINATION(rules.custom_event_name),
+	    .words = "type|name",
+	    .help = "Call a custom event users.behaviors.CustomEvent, or by"
+		" its own name unless drop or hash selects that."},
+	{"add_channel", SETTING_FLAG, DESTINATION(rules.add_channel),
+	    .help = "Add braze_channel (email, sms, ...) and braze_action"
+		" (Open, Click, ...)."},
+	{"add_event_id", SETTING_FLAG, DESTINATION(rules.add_event_id),
+	    .help = "Add braze_event_id."},
+	{"add_user_id", SETTING_FLAG, DESTINATION(rules.add_user_id),
+	    .help = "Add braze_user_id."},
+	{"add_device_id", SETTING_FLAG, DESTINATION(rules.add_device_id),
+	    .help = "Add device_id."},
+	{"add_timezone", SETTING_FLAG, DESTINATION(rules.add_timezone),
+	    .help = "Add timezone."},
+	{"keep", SETTING_LIST, RULES_LIST(keep),
+	    .help = "Send these although their class (content, contact) is"
+		" left out: PROPERTY, TYPE/PROPERTY or a class, with *."},
+	{"drop", SETTING_LIST, RULES_LIST(drop),
+	    .help = "Never send these; written as for keep, and stronger."},
+	{"hash", SETTING_LIST, RULES_LIST(hash),
+	    .help = "Send these as their HMAC-SHA-256 in hex; written as for"
+		" keep; needs hash_key_file."},
+	{"hash_key_file", SETTING_PATH, DESTINATION(hash_key_file),
+	    .help = "A file with the key of the HMAC, at least 16 bytes, not"
+		" readable by other users."},
+	{.key = NULL},
+};
+/* clang-format on */
+
+static const struct setting no_rows[] = {{.key = NULL}};
+
+static const struct setting_kind main_kinds[] = {
+    {NULL, NULL, "CURRENTSD_", no_rows},
+};
+static const struct setting_kind source_kinds[] = {
+    [SETTINGS_CURRENTS] = {"currents",
+	"A source of the kind currents: Braze Currents", "CURRENTSD_",
+	currents_rows},
+};
+static const struct setting_kind destination_kinds[] = {
+    [SETTINGS_TRACK] = {"track",
+	"A destination of the kind track: Heap's track API", "CURRENTSD_HEAP_",
+	track_rows},
+};
+
+#define KINDS(kinds) kinds, sizeof(kinds) / sizeof((kinds)[0])
+
+const struct setting_section setting_sections[SETTING_SECTIONS] = {
+    [SETTING_MAIN] = {NULL, "The daemon (at the top of the file)", main_rows,
+	KINDS(main_kinds)},
+    [SETTING_SOURCE] = {"source",
+	"A source: source \"NAME\" { ... }; the variables mean the only one",
+	source_rows, KINDS(source_kinds)},
+    [SETTING_DESTINATION] = {"destination",
+	"A destination: destination \"NAME\" { ... }; the variables mean the "
+	"only one",
+	destination_rows, KINDS(destination_kinds)},
+};
+
+size_t
+setting_kind_of(enum setting_section_name section, const void *base)
+{
+	const struct settings_destination *destination = base;
+	const struct settings_source *source = base;
+
+	switch (section) {
+	case SETTING_SOURCE:
+		return source->kind;
+	case SETTING_DESTINATION:
+		return destination->kind;
+	case SETTING_MAIN:
+	case SETTING_SECTIONS:
+		break;
+	}
+	return 0;
+}
+
+const struct setting *
+setting_row(const struct setting_section *section, size_t kind, size_t i)
+{
+	const struct setting *lists[] = {
+	    section->rows, section->kinds[kind].rows};
+
+	for (size_t list = 0; list < 2; list++) {
+		for (const struct setting *row = lists[list]; row->key != NULL;
+		     row++) {
+			if (i-- == 0)
+				return row;
+		}
+	}
+	return NULL;
+}
+
+bool
+setting_variable(const struct setting *row, const struct setting_kind *kind,
+    char ret[SETTING_NAME])
+{
+	size_t len = strlen(kind->prefix), key_len = strlen(row->key);
+
+	if (row->file_only)
+		return false;
+	CHECK(len + key_len < SETTING_NAME);
+	memcpy(ret, kind->prefix, len);
+	for (size_t i = 0; i <= key_len; i++)
+		ret[len + i] = (char)toupper((unsigned char)row->key[i]);
+	return true;
+}
+
+void
+setting_defaults(enum setting_section_name section, void *ret_base)
+{
+	static const char *const none[] = {NULL};
+	struct settings_destination *destination = ret_base;
+	struct settings_source *source = ret_base;
+	struct settings *settings = ret_base;
+
+	switch (section) {
+	case SETTING_MAIN:
+		*settings = (struct settings){
+		    .log_level = LOG_INFO,
+		    .erase_interval_ms = HOUR(24),
+		};
+		queue_settings_init(&settings->queue);
+		server_settings_init(&settings->server);
+		break;
+	case SETTING_SOURCE:
+		*source = (struct settings_source){.server.tokens = none};
+		break;
+	case SETTING_DESTINATION:
+		*destination = (struct settings_destination){
+		    .region = SETTINGS_NO_REGION,
+		};
+		forwarder_destination_init(&destination->forwarder);
+		track_rules_init(&destination->rules);
+		break;
+	case SETTING_SECTIONS:
+		NEVER("no section");
+	}
+}
+
+/* How many letters must change to make one word of the other. */
+static size_t
+word_distance(const char *a, const char *b)
+{
+	size_t row[SETTING_NAME + 1], alen = strlen(a), blen = strlen(b);
+
+	if (alen > SETTING_NAME || blen > SETTING_NAME)
+		return SETTING_NAME;
+	for (size_t j = 0; j <= blen; j++)
+		row[j] = j;
+	for (size_t i = 1; i <= alen; i++) {
+		size_t corner = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= blen; j++) {
+			size_t best = corner + (a[i - 1] != b[j - 1]);
+
+			corner = row[j];
+			if (best > row[j] + 1)
+				best = row[j] + 1;
+			if (best > row[j - 1] + 1)
+				best = row[j - 1] + 1;
+			row[j] = best;
+		}
+	}
+	return row[blen];
+}
+
+bool
+setting_nearest(const char *word, bool variable, char ret[SETTING_NAME])
+{
+	size_t best = strlen(word) / 3 + 2, distance;
+	const struct setting *row;
+	char name[SETTING_NAME];
+	bool found = false;
+
+	for (size_t s = 0; s < SETTING_SECTIONS; s++) {
+		const struct setting_section *section = &setting_sections[s];
+
+		for (size_t k = 0; k < section->kind_count; k++) {
+			for (size_t i = 0;
+			     (row = setting_row(section, k, i)) != NULL; i++) {
+				if (!variable)
+					(void)snprintf(
+					    name, sizeof(name), "%s", row->key);
+				else if (!setting_variable(
+					     row, &section->kinds[k], name))
+					continue;
+				distance = word_distance(word, name);
+				if (distance >= best)
+					continue;
+				best = distance;
+				memcpy(ret, name, sizeof(name));
+				found = true;
+			}
+		}
+	}
+	return found;
+}

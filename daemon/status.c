@@ -1,0 +1,436 @@
+#include "daemon/status.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	STATUS_TOP = 3,		     /* reasons that are shown */
+	STATUS_REFUSED_S = 24 * 3600 /* a refusal is shown for so long */
+};
+
+/* ---- the facts ---- */
+
+bool
+status_alive(struct daemon *daemon, int64_t mono_ms)
+{
+	struct forwarder *forwarder = atomic_load(&daemon->forwarder);
+
+	if (atomic_load(&daemon->queue_held))
+		return true;
+	return stats_alive(daemon->queue, mono_ms) &&
+	       (forwarder == NULL || forwarder_alive(forwarder, mono_ms));
+}
+
+int64_t
+status_since_s(int64_t now_ms, int64_t then_ms)
+{
+	return then_ms == 0 ? -1 : (now_ms - then_ms) / 1000;
+}
+
+int64_t
+status_oldest_ms(struct daemon *daemon, const char *destination)
+{
+	int64_t ms = 0;
+
+	return stats_oldest_ms(daemon->queue, destination, &ms, NULL) ? ms : 0;
+}
+
+/*
+ * A running destination sends at its pace, and one that cools down as soon as
+ * it resumes. Events that wait for the quota of their identity go when that has
+ * room. It is unknown how long trouble or a pause will last, and what becomes
+ * of deferred events.
+ */
+static int64_t
+destination_drain_s(const struct forwarder_destination_status *sender,
+    int64_t queued, int64_t now_ms)
+{
+	int64_t flowing = queued - (int64_t)sender->deferred, drain_ms;
+
+	if (queued == 0)
+		return 0;
+	switch (sender->state) {
+	case FORWARDER_RUNNING:
+	case FORWARDER_COOLING_DOWN:
+		break;
+	case FORWARDER_BACKING_OFF:
+	case FORWARDER_HALTED:
+	case FORWARDER_PAUSED:
+	case FORWARDER_TRIAL:
+		return -1;
+	}
+	if (flowing <= 0 || sender->pace_per_minute == 0 ||
+	    sender->last_due_ms < 0)
+		return -1;
+	drain_ms = flowing * 60 * 1000 / sender->pace_per_minute;
+	if (sender->until_ms > now_ms)
+		drain_ms += sender->until_ms - now_ms;
+	if (sender->last_due_ms - now_ms > drain_ms)
+		drain_ms = sender->last_due_ms - now_ms;
+	return drain_ms / 1000 + 1;
+}
+
+void
+status_destination_read(struct daemon *daemon, size_t destination,
+    int64_t now_ms, struct status_destination *ret_status)
+{
+	struct forwarder *forwarder = atomic_load(&daemon->forwarder);
+	const char *name =
+	    daemon->settings->destinations[destination].forwarder.name;
+	struct forwarder_destination_status *sender = &ret_status->sender;
+
+	*ret_status = (struct status_destination){
+	    .name = name,
+	    .queued = stats_destination_queued(daemon->queue, name),
+	    .oldest_ms = status_oldest_ms(daemon, name),
+	    .running = forwarder != NULL,
+	};
+	if (forwarder != NULL) {
+		forwarder_destination_status(forwarder, destination, sender);
+		ret_status->state = forwarder_state_name(sender->state);
+		ret_status->paused = sender->state == FORWARDER_PAUSED;
+		ret_status->accepted_ms = sender->last_accepted_ms;
+		ret_status->drain_s =
+		    destination_drain_s(sender, ret_status->queued, now_ms);
+	} else {
+		(void)!stats_destination_paused(
+		    daemon->queue, name, &ret_status->paused, NULL);
+		ret_status->state = ret_status->paused ? "paused" : "stopped";
+		ret_status->drain_s = ret_status->queued == 0 ? 0 : -1;
+	}
+	/* The forwarder knows only what happened since its start. */
+	if (ret_status->accepted_ms == 0)
+		ret_status->accepted_ms =
+		    stats_destination_delivered_ms(daemon->queue, name);
+}
+
+bool
+status_source_read(struct daemon *daemon, size_t source,
+    struct server_source_status *ret_status)
+{
+	const struct settings *settings = daemon->settings;
+	struct server *server = atomic_load(&daemon->server);
+
+	if (server == NULL)
+		return server_source_saved(daemon->queue,
+		    source < settings->source_count
+			? settings->sources[source].server.name
+			: NULL,
+		    ret_status, NULL);
+	server_source_status(server, source, ret_status);
+	return true;
+}
+
+int64_t
+status_source_refused(const struct server_source_status *status, int64_t now_ms)
+{
+	return status->refused > 0 && status_since_s(now_ms,
+					  status->refused_ms) < STATUS_REFUSED_S
+		   ? status->refused
+		   : 0;
+}
+
+int64_t
+status_braze_left_s(
+    const struct server_source_status *status, int64_t after_s, int64_t now_ms)
+{
+	int64_t since = status_since_s(now_ms, status->failing_since_ms);
+
+	if (since < 0) /* the clock was set back */
+		return after_s;
+	return since < after_s ? after_s - since : 0;
+}
+
+struct stranded {
+	const struct settings *settings;
+	status_stranded_fn *fn;
+	void *arg;
+};
+
+static void
+stranded_one(void *arg, const char *name, int64_t queued)
+{
+	const struct stranded *stranded = arg;
+
+	if (queued > 0 &&
+	    settings_destination_find(stranded->settings, name) == NULL)
+		stranded->fn(stranded->arg, name, queued);
+}
+
+void
+status_stranded(const struct daemon *daemon, status_stranded_fn *fn, void *arg)
+{
+	struct stranded stranded = {daemon->settings, fn, arg};
+
+	stats_destinations(daemon->queue, stranded_one, &stranded);
+}
+
+/* ---- as JSON ---- */
+
+static void
+since_json(struct json *json, const char *key, int64_t now_ms, int64_t then_ms)
+{
+	if (then_ms == 0)
+		json_null(json, key);
+	else
+		json_int(json, key, status_since_s(now_ms, then_ms));
+}
+
+void
+status_ledger_json(const struct stats_line *line, struct json *json)
+{
+	json_int(json, "received", line->received);
+	json_int(json, "queued", line->queued);
+	json_int(json, "delivered", line->delivered);
+	json_int(json, "dead", line->dead);
+	json_int(json, "dropped", line->dropped);
+	json_int(json, "duplicates", line->duplicates);
+	json_int(json, "erased", line->erased);
+	json_int(json, "expired", line->expired);
+	json_int(json, "imbalance", stats_imbalance(line));
+	json_int(json, "replayed", line->replayed);
+	json_int(json, "replay_queued",
+	    line->replayed - line->replay_delivered - line->replay_refused);
+	json_int(json, "replay_delivered", line->replay_delivered);
+	json_int(json, "replay_refused", line->replay_refused);
+}
+
+static bool
+top_json(void *arg, const char *text, int status, int64_t count)
+{
+	struct json *json = arg;
+
+	json_object_open(json, NULL);
+	json_text(json, "why", text);
+	if (status != 0)
+		json_int(json, "status", status);
+	json_int(json, "count", count);
+	json_object_close(json);
+	return true;
+}
+
+static void
+queue_json(struct daemon *daemon, int64_t now_ms, struct json *json)
+{
+	struct stats_totals totals;
+
+	stats_totals(daemon->queue, &totals);
+	json_object_open(json, "queue");
+	status_ledger_json(&totals.events, json);
+	json_int(json, "quarantined_batches", totals.quarantined_batches);
+	json_int(json, "unreadable", totals.unreadable);
+	json_int(json, "unreadable_bytes", totals.unreadable_bytes);
+	json_int(json, "unreadable_removed", totals.unreadable_removed);
+	json_int(json, "archive_batches", totals.archive_batches);
+	json_int(json, "archive_bytes", totals.archive_bytes);
+	since_json(
+	    json, "oldest_queued_s", now_ms, status_oldest_ms(daemon, NULL));
+	json_int(json, "live_bytes", totals.live_bytes);
+	json_int(json, "max_bytes", daemon->settings->queue.max_bytes);
+	json_int(json, "file_bytes", totals.file_bytes);
+	json_int(json, "free_bytes", totals.free_bytes);
+	json_int(json, "window_events", totals.window_events);
+	json_time(json, "last_commit", totals.last_commit_ms);
+	json_bool(json, "reserve", totals.reserve);
+	json_bool(json, "broken", totals.broken);
+	json_array_open(json, "dropped_why");
+	(void)!stats_top(
+	    daemon->queue, STATS_TOP_DROPS, STATUS_TOP, top_json, json, NULL);
+	json_array_close(json);
+	json_array_open(json, "dead_why");
+	(void)!stats_top(
+	    daemon->queue, STATS_TOP_DEAD, STATUS_TOP, top_json, json, NULL);
+	json_array_close(json);
+	json_object_close(json);
+}
+
+static void
+refused_json(const struct server_source_status *status, const char *key,
+    int64_t now_ms, struct json *json)
+{
+	if (status->refused == 0) {
+		json_null(json, key);
+		return;
+	}
+	json_object_open(json, key);
+	json_int(json, "count", status->refused);
+	json_time(json, "since", status->refused_since_ms);
+	since_json(json, "last_s", now_ms, status->refused_ms);
+	json_int(json, "status", status->refused_status);
+	json_text(json, "why", status->refused_why);
+	json_object_close(json);
+}
+
+static void
+source_json(
+    struct daemon *daemon, size_t source, int64_t now_ms, struct json *json)
+{
+	struct server *server = atomic_load(&daemon->server);
+	struct server_source_status status;
+
+	json_object_open(json, NULL);
+	json_text(json, "name", daemon->settings->sources[source].server.name);
+	if (status_source_read(daemon, source, &status)) {
+		int64_t failing_ms = status.failing_since_ms;
+
+		since_json(
+		    json, "last_request_s", now_ms, status.last_request_ms);
+		since_json(
+		    json, "last_success_s", now_ms, status.last_success_ms);
+		json_time(json, "failing_since", failing_ms);
+		since_json(json, "failing_s", now_ms, failing_ms);
+		if (failing_ms != 0) {
+			json_int(json, "failing_status", status.failing_status);
+			json_text(json, "failing_why", status.failing_why);
+			json_int(json, "braze_alerts_in_s",
+			    status_braze_left_s(
+				&status, STATUS_BRAZE_ALERTS_S, now_ms));
+			json_int(json, "braze_gives_up_in_s",
+			    status_braze_left_s(
+				&status, STATUS_BRAZE_GIVES_UP_S, now_ms));
+		}
+		refused_json(&status, "refused", now_ms, json);
+	}
+	if (server != NULL) {
+		json_array_open(json, "tokens");
+		for (size_t i = 0; i < server_tokens(server, source); i++) {
+			json_object_open(json, NULL);
+			json_int(json, "number", (int64_t)i + 1);
+			since_json(json, "last_used_s", now_ms,
+			    server_token_last_used_ms(server, source, i));
+			json_object_close(json);
+		}
+		json_array_close(json);
+	}
+	json_object_close(json);
+}
+
+/* The properties that were left out or cut; none if memory is short. */
+static void
+properties_json(struct forwarder *forwarder, size_t index, struct json *json)
+{
+	struct forwarder_omission *omissions =
+	    calloc(FORWARDER_OMISSIONS_MAX, sizeof(*omissions));
+	size_t count = 0;
+
+	if (omissions != NULL)
+		count = forwarder_destination_omissions(
+		    forwarder, index, omissions);
+	json_array_open(json, "properties");
+	for (size_t i = 0; i < count; i++) {
+		json_object_open(json, NULL);
+		json_text(json, "property", omissions[i].property);
+		json_text(json, "what", track_omission_name(omissions[i].kind));
+		json_int(json, "count", (int64_t)omissions[i].count);
+		json_object_close(json);
+	}
+	json_array_close(json);
+	free(omissions);
+}
+
+static void
+sender_json(
+    const struct forwarder_destination_status *sender, struct json *json)
+{
+	json_text(json, "why", sender->why);
+	json_time(json, "until", sender->until_ms);
+	json_int(json, "posts", (int64_t)sender->posts);
+	json_int(json, "accepted", (int64_t)sender->accepted);
+	json_int(json, "refused", (int64_t)sender->refused);
+	json_int(json, "in_flight", sender->in_flight);
+	json_int(json, "pace_per_minute", sender->pace_per_minute);
+	json_int(json, "pace_full_per_minute", sender->pace_full_per_minute);
+	json_object_open(json, "deferred");
+	json_int(json, "events", (int64_t)sender->deferred);
+	json_text(json, "why", sender->deferred_why);
+	json_time(json, "until", sender->deferred_due_ms);
+	json_object_close(json);
+	if (sender->state != FORWARDER_TRIAL)
+		return;
+	json_object_open(json, "dry_run");
+	json_int(json, "sent", (int64_t)sender->trial_sent);
+	json_int(json, "dropped", (int64_t)sender->trial_dropped);
+	json_int(json, "dead", (int64_t)sender->trial_dead);
+	json_object_close(json);
+}
+
+static void
+destination_json(
+    struct daemon *daemon, size_t index, int64_t now_ms, struct json *json)
+{
+	struct forwarder *forwarder = atomic_load(&daemon->forwarder);
+	struct status_destination status;
+
+	status_destination_read(daemon, index, now_ms, &status);
+	json_object_open(json, NULL);
+	json_text(json, "name", status.name);
+	json_text(json, "state", status.state);
+	json_int(json, "queued", status.queued);
+	since_json(json, "oldest_queued_s", now_ms, status.oldest_ms);
+	json_time(json, "last_accepted", status.accepted_ms);
+	since_json(json, "last_accepted_s", now_ms, status.accepted_ms);
+	if (forwarder != NULL) {
+		sender_json(&status.sender, json);
+		if (status.drain_s < 0)
+			json_null(json, "drain_forecast_s");
+		else
+			json_int(json, "drain_forecast_s", status.drain_s);
+		properties_json(forwarder, index, json);
+		json_int(json, "properties_lost",
+		    (int64_t)status.sender.omissions_lost);
+	}
+	json_object_close(json);
+}
+
+static void
+stranded_json(void *arg, const char *name, int64_t queued)
+{
+	json_object_open(arg, NULL);
+	json_text(arg, "name", name);
+	json_int(arg, "queued", queued);
+	json_object_close(arg);
+}
+
+void
+status_stranded_json(const struct daemon *daemon, struct json *json)
+{
+	json_array_open(json, "stranded");
+	status_stranded(daemon, stranded_json, json);
+	json_array_close(json);
+}
+
+void
+status_write(
+    struct daemon *daemon, int64_t now_ms, int64_t mono_ms, struct buf *out)
+{
+	const struct settings *settings = daemon->settings;
+	bool running = atomic_load(&daemon->forwarder) != NULL;
+	struct server_source_status no_source;
+	struct json json;
+
+	json_init(&json, out);
+	json_object_open(&json, NULL);
+	json_text(&json, "version", CURRENTSD_VERSION);
+	json_text(&json, "state", running ? "running" : "stopped");
+	json_time(&json, "now", now_ms);
+	if (running) {
+		json_int(&json, "uptime_s",
+		    (mono_ms - daemon->started_mono_ms) / 1000);
+		json_bool(&json, "alive", status_alive(daemon, mono_ms));
+	}
+	queue_json(daemon, now_ms, &json);
+	json_array_open(&json, "sources");
+	for (size_t i = 0; i < settings->source_count; i++)
+		source_json(daemon, i, now_ms, &json);
+	json_array_close(&json);
+	if (status_source_read(daemon, settings->source_count, &no_source))
+		refused_json(
+		    &no_source, "refused_without_source", now_ms, &json);
+	json_array_open(&json, "destinations");
+	for (size_t i = 0; i < settings->destination_count; i++)
+		destination_json(daemon, i, now_ms, &json);
+	json_array_close(&json);
+	status_stranded_json(daemon, &json);
+	json_object_close(&json);
+	(void)buf_char(out, '\n');
+}

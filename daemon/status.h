@@ -1,0 +1,76 @@
+#ifndef DAEMON_STATUS_H
+#define DAEMON_STATUS_H
+
+/*
+ * The state of everything: the facts, and how the admin listener shows them,
+ * as one JSON object and as metrics. A failing disk must not hide the rest,
+ * so what cannot be read counts as none. Any thread.
+ */
+
+#include "base/json.h"
+#include "daemon/daemon.h"
+#include "queue/admin.h"
+
+/* Has no thread stalled? `mono_ms` is clock_mono_ms(). */
+bool status_alive(struct daemon *daemon, int64_t mono_ms);
+
+/* Seconds since then, -1 if it never was (0). Also below zero if it lies ahead
+ * by a second or more: the clock was set back. */
+int64_t status_since_s(int64_t now_ms, int64_t then_ms);
+
+/* When the oldest queued event of a destination (NULL: of all) was accepted;
+ * 0 if none is queued. */
+int64_t status_oldest_ms(struct daemon *daemon, const char *destination);
+
+/* One destination of the settings. */
+struct status_destination {
+	const char *name, *state; /* also "stopped" without a forwarder */
+	int64_t queued;
+	int64_t oldest_ms;   /* acceptance of the oldest queued, or 0 */
+	int64_t accepted_ms; /* it last accepted something, or 0 */
+	/* Until nothing is queued but deferred events; -1 if unknown. */
+	int64_t drain_s;
+	bool running; /* there is a forwarder: `sender` is filled */
+	bool paused;  /* by the operator */
+	struct forwarder_destination_status sender;
+};
+void status_destination_read(struct daemon *daemon, size_t destination,
+    int64_t now_ms, struct status_destination *ret_status);
+
+/* A source by its number (their count: requests that match none), from the
+ * server or, without one, as it was saved. False without memory. */
+MUST_USE bool status_source_read(struct daemon *daemon, size_t source,
+    struct server_source_status *ret_status);
+
+/* How many of its requests were refused, 0 a day after the last. */
+int64_t status_source_refused(
+    const struct server_source_status *status, int64_t now_ms);
+
+/* What Braze does if we keep failing (its documentation of the Custom HTTP
+ * connector), and the seconds until then; 0 if that time has come. */
+enum {
+	STATUS_BRAZE_ALERTS_S = 24 * 3600,	/* alerts its customer */
+	STATUS_BRAZE_GIVES_UP_S = 5 * 24 * 3600 /* disables the connector */
+};
+int64_t status_braze_left_s(
+    const struct server_source_status *status, int64_t after_s, int64_t now_ms);
+
+/* Destinations that have queued events and are not in the settings: they were
+ * renamed or removed, so their events are not sent. */
+typedef void status_stranded_fn(void *arg, const char *name, int64_t queued);
+void
+status_stranded(const struct daemon *daemon, status_stranded_fn *fn, void *arg);
+
+/* The member "stranded" of the open object. */
+void status_stranded_json(const struct daemon *daemon, struct json *json);
+
+/* A line of the ledger as members of the open object, imbalance included. */
+void status_ledger_json(const struct stats_line *line, struct json *json);
+
+/* /status: one JSON object; /metrics: the Prometheus text format. */
+void status_write(
+    struct daemon *daemon, int64_t now_ms, int64_t mono_ms, struct buf *out);
+void metrics_write(
+    struct daemon *daemon, int64_t now_ms, int64_t mono_ms, struct buf *out);
+
+#endif
