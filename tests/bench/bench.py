@@ -24,13 +24,17 @@ import os
 import pathlib
 import signal
 import subprocess
+import threading
 import time
 
 from bench_daemon import (FIXED, PATIENCE, RATE_S, TOKEN, WINDOW, Bench,
                           Daemon)
+from names import Command, Option, Place
 
 RATE_RUNS = 5
 DELIVERED = 200_000
+BESIDE = 1_000_000  # events queued while the operator's jobs run
+LONELY = 20         # events that are sent one a second
 MIB = 1 << 20
 
 
@@ -103,13 +107,23 @@ def first_200(daemon, body):
     raise SystemExit("the daemon does not answer")
 
 
-def measure_delivery(bench):
-    """Events a second to heapsim, and the daemon's time for each in µs."""
+def start_heapsim(bench):
+    """The process and its port."""
     heapsim = subprocess.Popen(
         [bench.build / "heapsim", "--no-quota", "--forget-bodies"],
         stdout=subprocess.PIPE, text=True)
     bench.started.append(heapsim)
-    port = heapsim.stdout.readline().rpartition(":")[2].strip()
+    return heapsim, heapsim.stdout.readline().rpartition(":")[2].strip()
+
+
+def end(process):
+    process.terminate()
+    process.communicate()
+
+
+def measure_delivery(bench):
+    """Events a second to heapsim, and the daemon's time for each in µs."""
+    heapsim, port = start_heapsim(bench)
     daemon = Daemon(bench, "delivery", heap_events_per_minute=0,
                     heap_identity_per_minute=0)
     daemon.start()
@@ -126,9 +140,64 @@ def measure_delivery(bench):
     took = time.monotonic() - started
     used = daemon.processor_s() - before
     daemon.stop()
-    heapsim.terminate()
-    heapsim.communicate()
+    end(heapsim)
     return (queued - left) / took, used * 1e6 / (queued - left)
+
+
+def stored(port):
+    link = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    link.request("GET", "/books")
+    count = json.load(link.getresponse())["keys"]
+    link.close()
+    return count
+
+
+def measure_lonely(bench):
+    """Milliseconds from the answer to one event until it is at heapsim, when
+    one comes a second; with what it takes to ask heapsim."""
+    heapsim, port = start_heapsim(bench)
+    daemon = Daemon(bench, "lonely", f"http://127.0.0.1:{port}")
+    daemon.start()
+    events = subprocess.check_output(
+        [bench.build / "currentsd", "sample", "--count", str(LONELY),
+         "users.behaviors.app.SessionStart"]).splitlines()
+    took = []
+    for number, event in enumerate(events, 1):
+        began = time.monotonic()
+        daemon.post(event)
+        answered = time.monotonic()
+        while stored(port) < number:
+            if time.monotonic() - answered > PATIENCE:
+                raise SystemExit("the event does not arrive")
+        took.append((time.monotonic() - answered) * 1e3)
+        time.sleep(max(0, began + 1 - time.monotonic()))
+    daemon.stop()
+    end(heapsim)
+    return sorted(took)
+
+
+class Loop:
+    """A command that runs again and again, until the end of the block."""
+
+    def __init__(self, daemon, words):
+        self.daemon, self.words = daemon, words
+        self.runs, self.over = 0, threading.Event()
+        self.thread = threading.Thread(target=self.run)
+
+    def run(self):
+        while not self.over.is_set():
+            self.process = self.daemon.begin(*self.words(self.runs))
+            self.process.wait()
+            self.runs += self.process.returncode in (0, 1)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.process.terminate()
+        self.thread.join()
 
 
 def stripped_bytes(bench):
@@ -222,6 +291,43 @@ class Report:
                        f" ({window:.0f} of the window)", "<= 250",
                        room <= 250)
 
+    def fresh_copy(self):
+        """Where a backup goes; the last one is gone."""
+        copy = self.bench.dir / "copy"
+        copy.unlink(missing_ok=True)
+        return str(copy)
+
+    def jobs(self):
+        """The answers while the operator's jobs run in a loop."""
+        daemon = Daemon(self.bench, "beside")
+        daemon.start()
+        daemon.load("--events", BESIDE)
+        jobs = {
+            "find": lambda _: (*Command.FIND, "no-such-event"),
+            "list --user": lambda _: (*Command.LIST[Place.QUEUED], "--user",
+                                      "no-such-user"),
+            "stats --age": lambda _: (*Command.STATS, Option.AGE),
+            "export": lambda _: Command.EXPORT[Place.QUEUED],
+            "backup": lambda _: (*Command.BACKUP, self.fresh_copy()),
+        }
+        quiet = middle(daemon.fixed(), "p99_ms")["p99_ms"]
+        for name, words in jobs.items():
+            with Loop(daemon, words) as loop:
+                run = middle(daemon.fixed(), "p99_ms")
+            self.table.row(
+                f"p99 beside {name}, {thousands(BESIDE)} queued",
+                f"{run['p99_ms']:.1f} ms (median {run['p50_ms']:.1f}; quiet"
+                f" {quiet:.1f}; {loop.runs} done)", "<= 3 x quiet",
+                run["p99_ms"] <= 3 * quiet)
+        daemon.remove()
+
+    def lonely(self):
+        took = measure_lonely(self.bench)
+        median = took[len(took) // 2]
+        self.table.row("accept to Heap, one event a second",
+                       f"{median:.1f} ms ({took[0]:.1f} to {took[-1]:.1f})",
+                       "<= 20 ms", median <= 20)
+
     def cold_start(self, daemon):
         loader = subprocess.Popen(
             [self.bench.build / "bench_load", "--port", str(daemon.port),
@@ -262,7 +368,9 @@ def measure(bench, queued):
     report.backlog(daemon)
     report.room(daemon)
     report.cold_start(daemon)
+    report.jobs()
     report.delivery()
+    report.lonely()
     report.binary()
     print(f"\n{report.table}\n\n{in_yardsticks}")
 

@@ -155,6 +155,24 @@ class Daemon:
         self.start()
         self.load("--events", WINDOW)
 
+    def begin(self, *words):
+        """Start a command beside it, whose output is thrown away."""
+        process = subprocess.Popen(
+            [self.bench.build / "currentsd", *words], env=self.env,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.bench.started.append(process)
+        return process
+
+    def post(self, body):
+        link = http.client.HTTPConnection("127.0.0.1", self.port,
+                                          timeout=PATIENCE)
+        link.request("POST", "/currents", body,
+                     {"Authorization": f"Bearer {TOKEN}"})
+        status = link.getresponse().status
+        link.close()
+        if status != 200:
+            raise SystemExit(f"an event is answered {status}")
+
     def remove(self):
         self.stop()
         shutil.rmtree(self.state)
