@@ -170,8 +170,8 @@ jobs_log_empty(struct queue *queue, struct err *reterr)
 /* ---- copying ---- */
 
 enum {
-	BACKUP_PAGES = 16,	 /* at once: 128 KiB */
-	BACKUP_STEP_PAGES = 256, /* in one step, at most */
+	BACKUP_PAGES = 16,	/* at once: 128 KiB */
+	BACKUP_STEP_PAGES = 32, /* in one step, at most */
 };
 
 struct jobs_backup {
@@ -230,13 +230,14 @@ jobs_backup_step(struct jobs_backup *backup, bool *ret_more,
 			break;
 	}
 	fair_lock_drop(&queue->lock);
-	/* Without the lock: it may take seconds. */
-	if (!ok || *ret_more)
-		return ok;
-	if (fsync(backup->fd) != 0)
+	if (!ok)
+		return false;
+	/* After each step, and without the lock: else a file system makes the
+	 * next commit wait until all that was written to the copy is synced. */
+	if (fdatasync(backup->fd) != 0)
 		return err_set(reterr, ERR_IO, "%s: cannot sync: %s",
 		    backup->path, strerror(errno));
-	return db_sync_dir(backup->path, reterr);
+	return *ret_more || db_sync_dir(backup->path, reterr);
 }
 
 void
