@@ -34,7 +34,7 @@ struct forwarder_slot {
 	/* Set before the thread starts. */
 	struct poster *poster; /* the forwarder's */
 	struct post_target target;
-	char *name; /* owned */
+	const char *name; /* the settings' */
 
 	/* Owned by the thread, once it has started. */
 	struct sender *sender;
@@ -254,7 +254,6 @@ forwarder_free(struct forwarder *forwarder)
 			sender_end(slot->sender, &now);
 		}
 		sender_free(slot->sender);
-		free(slot->name);
 	}
 	poster_free(forwarder->poster);
 	free(forwarder->slots);
@@ -289,9 +288,7 @@ forwarder_slot_init(struct forwarder *forwarder,
 
 	slot->poster = forwarder->poster;
 	slot->target = forwarder_target(settings);
-	slot->name = strdup(settings->name);
-	if (slot->name == NULL)
-		return err_set_nomem(reterr);
+	slot->name = settings->name;
 	digest_random(&seed, sizeof(seed));
 	return sender_new(
 	    settings, queue, &poster, seed, boot, &now, &slot->sender, reterr);
