@@ -2,15 +2,15 @@
 #define BASE_BITS_H
 
 /*
- * A row of bits in bytes: bit i is bit i % 8 of byte i / 8. The form in which
- * they also stand in the queue's file.
+ * A row of bits in bytes: bit i is bit i % 8 of byte i / 8. The queue's file
+ * stores bits in the same form.
  */
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
-/* The bytes that `count` bits take; one at least. */
+/* How many bytes `count` bits take up; at least one. */
 static inline size_t
 bits_bytes(size_t count)
 {
@@ -23,7 +23,7 @@ bits_has(const unsigned char *bits, size_t i)
 	return (bits[i / 8] >> (i % 8) & 1) != 0;
 }
 
-/* Set it, and say if it was clear. */
+/* Set the bit; returns true if it was clear before. */
 static inline bool
 bits_add(unsigned char *bits, size_t i)
 {
@@ -39,7 +39,7 @@ bits_remove(unsigned char *bits, size_t i)
 	bits[i / 8] = (unsigned char)(bits[i / 8] & ~(1u << (i % 8)));
 }
 
-/* Is any bit of so many bytes set? */
+/* Is any bit of the first `bytes` bytes set? */
 static inline bool
 bits_any(const unsigned char *bits, size_t bytes)
 {
@@ -50,7 +50,7 @@ bits_any(const unsigned char *bits, size_t bytes)
 	return false;
 }
 
-/* Copy bits that may be fewer than there is room for: the rest is clear. */
+/* Copy bits; if there are fewer than there is room for, clear the rest. */
 static inline void
 bits_copy(unsigned char *ret, size_t bytes, const void *from, size_t from_bytes)
 {

@@ -145,8 +145,8 @@ buf_ok(const struct buf *buf, struct err *reterr)
 		return true;
 	if (buf->starved)
 		return err_set_nomem(reterr);
-	return err_set(
-	    reterr, ERR_LIMIT, "no room in a buffer of %zu bytes", buf->limit);
+	return err_set(reterr, ERR_LIMIT,
+	    "more than the %zu bytes that fit in a buffer", buf->limit);
 }
 
 char *

@@ -2,8 +2,8 @@
 #define BASE_CLOCK_H
 
 /*
- * Clocks, in milliseconds. Only loops read them; everything below a loop is
- * given the time as an argument. Any thread.
+ * Clocks, in milliseconds. Only loops read them; what a loop calls gets the
+ * time as an argument. Any thread.
  */
 
 #include <stddef.h>

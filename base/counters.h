@@ -2,9 +2,9 @@
 #define BASE_COUNTERS_H
 
 /*
- * What happened since the start, for /metrics: a table of atomic numbers.
- * The ledger of the events themselves is the queue's (queue/admin.h), since
- * they must survive a crash; these need not. Any thread.
+ * Counts what happened since the start, for /metrics: a table of atomic
+ * numbers. These need not survive a crash. The ledger of the events must, so
+ * the queue keeps it (queue/admin.h). Any thread.
  */
 
 #include "base/buf.h"

@@ -2,8 +2,8 @@
 #define BASE_DIGEST_H
 
 /*
- * Hashes and what else needs a crypto library (nettle). Any thread, but one
- * struct digest_short belongs to one thread at a time.
+ * Hashes, and whatever else needs a crypto library (nettle). Any thread, but
+ * one struct digest_short belongs to one thread at a time.
  */
 
 #include "base/err.h"
@@ -18,15 +18,15 @@ enum {
 	DIGEST_SHA256 = 32,
 };
 
-/* A fast keyed 128-bit hash, for tables and for telling things apart: who
- * does not know the key cannot make two inputs collide. */
+/* A fast keyed 128-bit hash, for tables and for telling things apart. Nobody
+ * can make two inputs collide without knowing the key. */
 struct digest_short;
 MUST_USE struct digest_short *
 digest_short_new(const unsigned char key[DIGEST_KEY]);
 void digest_short_free(struct digest_short *digest);
 void
 digest_short_add(struct digest_short *digest, const void *data, size_t len);
-/* The hash of all that was added; starts anew. */
+/* The hash of everything that was added; then starts over. */
 void
 digest_short_end(struct digest_short *digest, unsigned char ret[DIGEST_SHORT]);
 
@@ -36,10 +36,10 @@ digest_sha256(const void *data, size_t len, unsigned char ret[DIGEST_SHA256]);
 void digest_hmac_sha256(const void *key, size_t key_len, const void *data,
     size_t len, unsigned char ret[DIGEST_SHA256]);
 
-/* Constant time in the content; tells only the length apart. */
+/* The time does not depend on the content, only on the length. */
 MUST_USE bool digest_equal(const void *a, const void *b, size_t len);
 
-/* Bytes from the kernel; aborts if it has none. */
+/* Random bytes from the kernel; aborts if it has none. */
 void digest_random(void *ret, size_t len);
 
 #endif

@@ -2,9 +2,9 @@
 #define BASE_ITEM_H
 
 /*
- * What travels: one event of a source. A schema makes items of a body, the
- * queue keeps them, and the forwarder sends them. All views are lent by
- * whoever hands the item over.
+ * One event of a source. A schema splits a body into items, the queue stores
+ * them, and the forwarder sends them. Whoever hands an item over lends all its
+ * views.
  */
 
 #include "base/str.h"
@@ -18,8 +18,8 @@ enum item_fate {
 struct item {
 	enum item_fate fate;
 	struct str type;    /* empty if it has none */
-	struct str id;	    /* tells duplicates; the data does if it is empty */
-	struct str data;    /* as it came */
+	struct str id;	    /* identifies duplicates; if empty, the data does */
+	struct str data;    /* as received */
 	const char *reason; /* ITEM_DEAD: why; ITEM_DROP: the rule; static */
 };
 

@@ -2,9 +2,9 @@
 #define BASE_JSON_H
 
 /*
- * Writes JSON into a buffer: the commas, the quotes and the escapes. The
- * caller opens and closes in pairs; keys are NULL inside arrays and at the
- * top. Bytes that are not UTF-8 become U+FFFD. Failure is the buffer's (see
+ * Writes JSON into a buffer, including commas, quotes and escapes. The caller
+ * closes what it opens; keys are NULL inside arrays and at the top level. Bytes
+ * that are not UTF-8 become U+FFFD. Failures are those of the buffer (see
  * buf_ok()). Not thread safe.
  */
 
@@ -33,7 +33,7 @@ void json_null(struct json *json, const char *key);
 /* A time as clock_text() writes it; null for 0. */
 void json_time(struct json *json, const char *key, int64_t wall_ms);
 
-/* A value that is JSON already. */
+/* A value that is already JSON. */
 void json_raw(struct json *json, const char *key, const char *data, size_t len);
 
 /* Only the escaped content of a string, without the quotes. */

@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <time.h>
 
-/* Only the thread itself compares itself with the owner, so the order of
- * these two does not matter to others. */
+/* A thread compares only itself with the owner, so the order of these two does
+ * not matter to other threads. */
 static void
 lock_owned(_Atomic pthread_t *owner, atomic_bool *held)
 {

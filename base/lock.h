@@ -2,8 +2,8 @@
 #define BASE_LOCK_H
 
 /*
- * A mutex and a condition whose misuse aborts. Conditions time out on the
- * monotonic clock. Never call back, call libcurl or call libmicrohttpd while
+ * A mutex and a condition variable; misusing them aborts. Conditions time out
+ * on the monotonic clock. Never call a callback, libcurl or libmicrohttpd while
  * holding a lock.
  */
 
@@ -40,14 +40,14 @@ void cond_wake_all(struct cond *cond);
 void cond_wait(struct cond *cond, struct lock *lock, int64_t until_ms);
 
 /*
- * A lock that is granted in the order in which it was asked for. A mutex lets
- * the thread that has just dropped it take it again before those that wait; a
- * long job in short steps would starve them.
+ * A lock that is granted in the order of the requests. A mutex lets a thread
+ * that has just released it take it again before the threads that wait; a long
+ * job in short steps would starve them.
  */
 struct fair_lock {
 	pthread_mutex_t mutex; /* guards the numbers */
 	pthread_cond_t called;
-	uint64_t next;	  /* ticket to be drawn */
+	uint64_t next;	  /* the next ticket to hand out */
 	uint64_t serving; /* ticket of the holder */
 	_Atomic pthread_t owner;
 	atomic_bool held;

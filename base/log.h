@@ -2,13 +2,14 @@
 #define BASE_LOG_H
 
 /*
- * The log: stderr, one line an event:
+ * The log: stderr, one line per event:
  *
  *	2026-11-23T22:05:01.123Z info  server: accept source=main events=100
  *
- * time, level, module, verb, then key=value, where a value with blanks is in
- * quotes. Never bodies, tokens or a person's data. Control characters are
- * shown as \xNN, so a line is a line whatever is in it. Any thread.
+ * time, level, module and verb, then key=value pairs; a value that contains
+ * spaces is in quotes. Never bodies, tokens or personal data. Control
+ * characters are shown as \xNN, so that an event is one line whatever it
+ * contains. Any thread.
  */
 
 #include "base/err.h"
@@ -21,8 +22,8 @@
 enum log_level {
 	LOG_DEBUG, /* for us */
 	LOG_INFO,  /* one line per accepted request and per delivery attempt */
-	LOG_WARN,  /* a person should know; nothing is lost */
-	LOG_ERROR, /* a person must act */
+	LOG_WARN,  /* an operator should know; nothing is lost */
+	LOG_ERROR, /* an operator must act */
 };
 
 /* Set once, before threads start. */
@@ -35,9 +36,9 @@ MUST_USE bool log_level_read(const char *word, enum log_level *ret_level);
 void log_line(enum log_level level, const char *module, const char *format, ...)
     PRINTF_LIKE(3, 4);
 
-/* A text as a value in quotes, for "why=%s": quotes and backslashes in it get
- * a backslash, so that no stranger's text can pass for another key. Lent
- * until the block ends; cut short where it is long. */
+/* Puts a text in quotes as a value, for "why=%s". Quotes and backslashes in it
+ * are escaped, so that foreign text cannot pass for another key. The result is
+ * valid until the block ends; a long text is cut. */
 #define LOG_QUOTE_BYTES(text, len) log_quote((char[LOG_QUOTED]){0}, text, len)
 #define LOG_QUOTE(text)		   LOG_QUOTE_BYTES(text, strlen(text))
 
@@ -45,15 +46,15 @@ enum { LOG_QUOTED = 768 };
 
 const char *log_quote(char ret[LOG_QUOTED], const char *text, size_t len);
 
-/* Keeps lines of one kind from flooding the log: at most one a second. All
- * zero at first. */
+/* Keeps lines of one kind from flooding the log: at most one per second.
+ * Initialize it with zeroes. */
 struct log_limit {
 	_Atomic int64_t last_ms;
 	_Atomic uint64_t suppressed;
 };
 
-/* May a line be written now? If so, *ret_suppressed were held back since the
- * last one. */
+/* May a line be written now? If so, *ret_suppressed lines were suppressed since
+ * the last one. */
 MUST_USE bool log_limit_pass(
     struct log_limit *limit, int64_t mono_ms, uint64_t *ret_suppressed);
 

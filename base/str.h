@@ -2,8 +2,8 @@
 #define BASE_STR_H
 
 /*
- * A view of bytes: a pointer and a length, never NUL-ended, owned by somebody
- * else. The empty view may have a NULL pointer.
+ * A view of bytes: a pointer and a length, not NUL-terminated, owned by
+ * somebody else. The empty view may have a NULL pointer.
  */
 
 #include <stdbool.h>
@@ -31,7 +31,7 @@ str_bytes(const char *data, size_t len)
 	return (struct str){data, len};
 }
 
-/* A view of a NUL-ended text; NULL is the empty view. */
+/* A view of a NUL-terminated text; NULL is the empty view. */
 static inline struct str
 str_text(const char *text)
 {
@@ -51,12 +51,12 @@ str_equal_text(struct str a, const char *text)
 	return str_equal(a, str_text(text));
 }
 
-/* By bytes; a text that is the start of another comes before it. */
+/* Compares byte by byte; a prefix sorts before the longer text. */
 int str_compare(struct str a, struct str b);
 
-/* A 64-bit hash (FNV-1a, mixed at the end, so that any of its bits choose a
- * slot). Chain parts through `seed`; the first is 0. Not keyed: whoever sends
- * the bytes can make hashes collide. */
+/* A 64-bit hash (FNV-1a, mixed at the end, so that any of its bits can choose a
+ * slot). To hash several parts, pass each result as the next `seed`; the first
+ * is 0. Not keyed: whoever sends the bytes can make hashes collide. */
 uint64_t str_hash(uint64_t seed, struct str bytes);
 
 #endif

@@ -76,7 +76,7 @@ table_add(struct table *table, uint64_t hash, uint32_t position)
 	table->count++;
 }
 
-/* The entries behind the gap that it had pushed away move back. */
+/* Move back the entries behind the gap that the removed one had displaced. */
 void
 table_remove(struct table *table, uint64_t hash, uint32_t position)
 {

@@ -37,29 +37,29 @@ struct table {
 	size_t count;
 };
 
-/* Is the entry at this position the one that is looked for? */
+/* Is the entry at this position the one being looked for? */
 typedef bool table_equal_fn(const void *arg, uint32_t position);
 
 void table_fini(struct table *table);
 
-/* Make room for so many entries in all; false without memory, and then
- * nothing has changed. */
+/* Make room for `entries` entries in total. False without memory; then nothing
+ * has changed. */
 MUST_USE bool table_reserve(struct table *table, size_t entries);
 
 /* The position of the entry with that key, or TABLE_NONE. */
 uint32_t table_find(const struct table *table, uint64_t hash,
     table_equal_fn *equal, const void *arg);
 
-/* Add an entry that is not there; room was reserved. */
+/* Add an entry that is not in the table; room must have been reserved. */
 void table_add(struct table *table, uint64_t hash, uint32_t position);
 
-/* Remove an entry that is there. */
+/* Remove an entry that is in the table. */
 void table_remove(struct table *table, uint64_t hash, uint32_t position);
 
-/* Remove all; the memory stays. */
+/* Remove all entries; keep the memory. */
 void table_clear(struct table *table);
 
-/* Start to load the place of a hash into the processor's cache. */
+/* Start loading the slot of a hash into the processor's cache. */
 static inline void
 table_prefetch(const struct table *table, uint64_t hash)
 {

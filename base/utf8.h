@@ -2,8 +2,8 @@
 #define BASE_UTF8_H
 
 /*
- * UTF-8 as RFC 3629 has it: nothing longer than it must be, no surrogates,
- * nothing above U+10FFFF.
+ * UTF-8 as defined by RFC 3629: no overlong forms, no surrogates, nothing above
+ * U+10FFFF.
  */
 
 #include <stddef.h>
@@ -12,11 +12,11 @@
 /* The length of the sequence at data (len > 0), or 0 if there is none. */
 size_t utf8_length(const char *data, size_t len);
 
-/* Write a code point, which is no surrogate and at most U+10FFFF; returns its
- * bytes, at most 4. */
+/* Write a code point, which must not be a surrogate and is at most U+10FFFF.
+ * Returns the number of bytes, at most 4. */
 size_t utf8_encode(char *ret, uint32_t point);
 
-/* The bytes of the sequence that begins with this byte, in valid text. */
+/* The length of the sequence that begins with this byte, in valid text. */
 static inline size_t
 utf8_step(char lead)
 {

@@ -1,6 +1,6 @@
 /*
  * currentsd schema, sample: the catalogue as a list and as JSON Schemas, and
- * events of the real form, for trying and testing.
+ * realistic events for trials and tests.
  */
 
 #include "base/clock.h"
@@ -14,7 +14,7 @@
 /* ---- schema ---- */
 
 const struct option_row command_schema_options[] = {
-    {"--all", NULL, "Print the JSON Schema of a request, with every type's."},
+    {"--all", NULL, "Print the JSON Schema of a request, with all types."},
     {"--json", NULL, "Print the list as JSON."},
     {NULL, NULL, NULL},
 };
@@ -99,12 +99,13 @@ enum {
 
 const struct option_row command_sample_options[] = {
     {"--all", NULL, "All types in turn (the default)."},
-    {"--count", "N", "Make N events (one of each type)."},
-    {"--seed", "S", "The same number makes the same events (1)."},
-    {"--anonymous", "P", "P per cent without external_user_id (10)."},
+    {"--count", "N", "Make N events (default: one of each type)."},
+    {"--seed", "S", "The same seed makes the same events (default 1)."},
+    {"--anonymous", "P",
+	"Make P per cent without external_user_id (default 10)."},
     {"--time", "T",
-	"Date them before T, UNIX seconds (now; fixed with --seed)."},
-    {"--odd", NULL, "Legal but difficult events, to test a receiver."},
+	"Date them before T, UNIX time (default now; fixed with --seed)."},
+    {"--odd", NULL, "Make valid but difficult events, to test a receiver."},
     {"--batch", NULL, "Print one request body: {\"events\":[...]}."},
     {NULL, NULL, NULL},
 };

@@ -1,9 +1,9 @@
 /*
- * currentsd check: what serve would run, and what stands in its way. Opens
- * nothing on the network and leaves the queue alone.
+ * currentsd check: what serve would run, and what would prevent it. Opens
+ * nothing on the network, and leaves the queue alone.
  *
- * With --send-test it sends one marked event through the whole mapping to
- * Heap. A 200 proves nothing about the app id, since Heap also gives it for a
+ * With --send-test it sends one marked event through the whole mapping to Heap.
+ * A 200 proves nothing about the app id, because Heap also answers 200 to a
  * wrong one; so the command says how to find the event.
  */
 
@@ -22,8 +22,9 @@ enum { CHECK_PRIVACY_MAX = 64 * 1024 };
 
 const struct option_row command_check_options[] = {
     {"--json", NULL, "Print JSON."},
-    {"--send-test", "IDENTITY", "Send one marked event of this person."},
-    {"--destination", "NAME", "Send the test to this one (the first)."},
+    {"--send-test", "IDENTITY", "Send one marked event as this person."},
+    {"--destination", "NAME",
+	"Send the test to this destination (default: the first)."},
     {NULL, NULL, NULL},
 };
 
@@ -39,20 +40,20 @@ check_warnings(struct check *check)
 
 	if (check->filesystem.transient)
 		(void)buf_printf(&settings->warnings,
-		    "the state directory is on %s: accepted events can "
-		    "vanish\n",
+		    "the state directory is on %s, where accepted events can "
+		    "be lost\n",
 		    check->filesystem.name);
 	if (check->filesystem.free_bytes <
 	    settings->queue.min_free_bytes + settings->queue.reserve_bytes)
 		(void)buf_text(&settings->warnings,
 		    "the file system of the state directory has less free "
-		    "space than queue_min_free and queue_reserve need: "
-		    "requests would be answered 503\n");
+		    "space than queue_min_free and queue_reserve need, so the "
+		    "daemon would answer requests with 503\n");
 	if (strncmp(settings->server.admin, "127.", 4) != 0 &&
 	    strncmp(settings->server.admin, "[::1]", 5) != 0)
 		(void)buf_text(&settings->warnings,
-		    "the admin address is not on loopback: anyone who reaches "
-		    "it can read /metrics and /status\n");
+		    "the admin address is not on loopback: anyone who can "
+		    "reach it can read /metrics and /status\n");
 }
 
 static void
@@ -93,7 +94,7 @@ check_text(const struct check *check, struct buf *out)
 	show_bytes(settings->queue.max_bytes, most, sizeof(most));
 	(void)buf_printf(out, "state        %s (%s, %s%s free), at most %s\n",
 	    settings->queue.dir, check->filesystem.name,
-	    check->filesystem.exists ? "" : "to be made, ", room, most);
+	    check->filesystem.exists ? "" : "will be created, ", room, most);
 	check_sources_text(settings, out);
 	for (size_t i = 0; i < settings->destination_count; i++) {
 		const struct forwarder_destination *d =
@@ -110,7 +111,7 @@ check_text(const struct check *check, struct buf *out)
 	}
 	while (settings_warning_next(settings, &at, &line))
 		(void)buf_printf(out, "warning      %.*s\n", STR_ARGS(line));
-	(void)buf_text(out, "currentsd serve can start with this.\n");
+	(void)buf_text(out, "currentsd serve can start with these settings.\n");
 }
 
 static void
@@ -270,10 +271,10 @@ send_markers_read(const struct track_rules *rules, const struct buf *event,
 		ok = buf_ok(ret_markers, reterr);
 		if (ok && ret_markers->len == 0)
 			ok = err_set(reterr, ERR_IO,
-			    "nothing was sent: by these settings the event "
-			    "would have no marker to find it by; "
-			    "custom_properties.currentsd_test is dropped or "
-			    "hashed, and braze_event_id is not added");
+			    "nothing was sent: you could not find the event in "
+			    "Heap, because these settings drop or hash "
+			    "custom_properties.currentsd_test and do not add "
+			    "braze_event_id; let one of the two through");
 	}
 	buf_fini(&mapped);
 	return ok;
@@ -285,11 +286,14 @@ send_hint_write(const struct settings_destination *destination, const char *id,
     const struct buf *markers, struct buf *out)
 {
 	(void)buf_printf(out,
-	    "This does not prove that it arrived: Heap also answers 200 to a "
-	    "wrong app id.\nLook in Heap, in the environment with the id %s, "
-	    "for the user above (Users,\nsearch by identity); within a minute "
-	    "or two there is an event whose property\n%.*s is %s.\n"
-	    "If it is not there, app_id or region is wrong.\n",
+	    "This does not prove that the event arrived: Heap answers 200 even "
+	    "if the app id is\n"
+	    "wrong. In Heap, open the environment with the id %s and search "
+	    "for the user above\n"
+	    "(Users, search by identity). Within a minute or two the user has "
+	    "an event whose\n"
+	    "property %.*s is %s.\n"
+	    "If the event is not there, app_id or region is wrong.\n",
 	    destination->forwarder.app_id, (int)markers->len, markers->data,
 	    id);
 }

@@ -2,10 +2,10 @@
 #define CLI_COMMAND_H
 
 /*
- * What a command is, and what commands share. A command that works on the
- * queue is written once and runs in two places: in the daemon, which is asked
- * through admin.sock, and in a process of its own that opens the queue while no
- * daemon runs. The table is in command_table.c; run.h runs a command of it.
+ * What a command is, and what commands share. A command that works on the queue
+ * is written once and runs in two places: in the daemon, which is reached
+ * through admin.sock, or, if no daemon is running, in a process of its own that
+ * opens the queue. The table is in command_table.c; run.h runs its commands.
  */
 
 #include "base/buf.h"
@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Exit codes, as sysexits(3) where it has one. */
+/* Exit codes, from sysexits(3) where it has one. */
 enum {
 	EXIT_FINE = 0,
 	EXIT_FOUND = 1, /* the command found something, or failed */
@@ -43,7 +43,7 @@ typedef int command_fn(struct command_context *context, struct buf *out);
 enum command_place {
 	COMMAND_PLAIN, /* in its own process */
 	COMMAND_QUEUE, /* where the queue is open */
-	COMMAND_JOB,   /* likewise, changing much or for long: one at a time */
+	COMMAND_JOB,   /* likewise, but large or long: one at a time */
 };
 
 struct command {
@@ -56,8 +56,8 @@ struct command {
 	command_fn *run;
 };
 
-/* A command of an earlier version, and the commands that replace it, as the
- * message names them. */
+/* A command of an earlier version, and the commands that replace it, as shown
+ * in the message. */
 struct command_moved {
 	const char *name, *now;
 };
@@ -77,7 +77,7 @@ int command_fail(struct buf *out, const struct err *err);
 MUST_USE bool command_write(
     struct command_context *context, struct buf *out, struct err *reterr);
 
-/* A job of the command; the rest of its fields is the command's. */
+/* A job of the command, which fills in the remaining fields. */
 struct job command_job(const struct command_context *context, struct buf *out,
     const char *verb, job_step_fn *step);
 

@@ -5,50 +5,51 @@
 /* clang-format off */
 static const struct command table[] = {
 	{"serve", "", "Run the daemon until SIGTERM",
-	    "The settings come from the environment and a file; `currentsd "
-	    "help settings` lists them all, and `currentsd check` tries "
-	    "them.",
+	    "Reads its settings from the environment and from a file. "
+	    "`currentsd help settings` lists all settings, and `currentsd "
+	    "check` checks them.",
 	    COMMAND_PLAIN, NULL, command_serve},
 	{"check", "[--json] [--send-test IDENTITY [--destination NAME]]",
-	    "Show what serve would run, and what is wrong",
-	    "Opens nothing on the network and does not touch the queue. "
-	    "--send-test sends one marked event through the mapping to "
-	    "Heap and says how to find it there.",
+	    "Check the settings, and show what serve would run",
+	    "Opens no network connection and does not touch the queue. With "
+	    "--send-test it maps one marked event, sends it to Heap, and "
+	    "tells you how to find it there.",
 	    COMMAND_PLAIN, command_check_options, command_check},
 	{"status", "[--json]", "Show the state of the daemon and its queue",
 	    NULL, COMMAND_QUEUE, command_json_options, command_status},
 	{"ledger", "[--by source|type|hour] [--check] [--json]",
 	    "Account for every event ever received",
 	    "received = queued + delivered + dead + dropped + duplicates + "
-	    "erased + expired. If a line differs, it shows by how much, and "
-	    "the exit code is 1.",
+	    "erased + expired. If a line does not balance, it shows by how "
+	    "much it is off. Exits 1 if anything is off.",
 	    COMMAND_QUEUE, command_ledger_options, command_ledger},
 	{"destinations pause", "NAME", "Stop sending to a destination",
-	    "It stays paused until it is resumed, also across restarts. "
-	    "Its events stay queued.",
+	    "The destination stays paused, even across restarts, until you "
+	    "resume it. Its events stay queued.",
 	    COMMAND_QUEUE, NULL, command_destinations_pause},
-	{"destinations resume", "NAME", "Send to a paused destination again",
+	{"destinations resume", "NAME", "Resume sending to a paused "
+	    "destination",
 	    NULL, COMMAND_QUEUE, NULL, command_destinations_resume},
 	{"events list", "[--place PLACE] [FILTER...] [--limit N] [--json]",
 	    "List queued or delivered events",
-	    "PLACE is queued (the default) or archive: the delivered "
-	    "events that are kept for replays.",
+	    "PLACE is queued (the default) or archive (delivered events that "
+	    "are kept for replays).",
 	    COMMAND_QUEUE, command_events_list_options, command_events_list},
 	{"events find", "[TYPE:]EVENT-ID [--json]", "Show where an event is",
-	    "Looks among the queued events, the archive, the dead letters "
-	    "and the unreadable bodies. Exit 1 if it is in none of them.",
+	    "Searches the queued events, the archive, the dead letters and "
+	    "the unreadable bodies. Exits 1 if the event is in none of them.",
 	    COMMAND_QUEUE, command_json_options, command_events_find},
 	{"events export", "[--place PLACE] [FILTER...]",
 	    "Print queued or delivered events as JSON lines",
-	    "PLACE is queued (the default) or archive. An event that is "
-	    "not JSON on one line is in event_base64.",
+	    "PLACE is queued (the default) or archive. An event that is not "
+	    "JSON on a single line is printed in base64, as event_base64.",
 	    COMMAND_QUEUE, command_events_export_options,
 	    command_events_export},
 	{"dead list", "[FILTER...] [--after ID] [--limit N] [--json]",
 	    "List dead letters",
-	    "A dead letter is an event that was refused for good or is "
-	    "invalid. It is kept with its reason, and can be shown, sent "
-	    "again or dropped.",
+	    "A dead letter is an event that is invalid, or that its "
+	    "destination refused for good. It is kept with the reason; you "
+	    "can show it, send it again, or drop it.",
 	    COMMAND_QUEUE, command_dead_list_options, command_dead_list},
 	{"dead show", "ID [--json]",
 	    "Show a dead letter, what was sent, and the answer",
@@ -58,19 +59,21 @@ static const struct command table[] = {
 	    NULL, COMMAND_JOB, command_dead_requeue_options,
 	    command_dead_requeue},
 	{"dead export", "[FILTER...]", "Print dead letters as JSON lines",
-	    "An event that is not JSON on one line is in event_base64.",
+	    "An event that is not JSON on a single line is printed in base64, "
+	    "as event_base64.",
 	    COMMAND_QUEUE, command_dead_export_options, command_dead_export},
 	{"dead drop", "ID | FILTER... | --all --yes [--json]",
 	    "Drop dead letters for good",
-	    "They are counted as dropped by the rule \"operator\".",
+	    "The ledger counts them as dropped by the rule \"operator\".",
 	    COMMAND_JOB, command_dead_drop_options, command_dead_drop},
 	{"unreadable list", "[FILTER...] [--limit N] [--json]",
 	    "List request bodies that are not JSON",
-	    "They were answered 400 and are kept as they came.",
+	    "The daemon answered 400 to these requests, and keeps their "
+	    "bodies as received.",
 	    COMMAND_QUEUE, command_unreadable_list_options,
 	    command_unreadable_list},
 	{"unreadable show", "ID [--json]", "Show an unreadable body",
-	    "It is decompressed as far as possible.",
+	    "Decompresses the body as far as possible.",
 	    COMMAND_QUEUE, command_json_options, command_unreadable_show},
 	{"unreadable drop", "[FILTER...|--all] --yes [--json]",
 	    "Drop unreadable bodies for good",
@@ -78,99 +81,102 @@ static const struct command table[] = {
 	    command_unreadable_drop},
 	{"import", "[FILE|-] [--source NAME] [--again] [--json]",
 	    "Put events into the queue as if a source had sent them",
-	    "Each line is an event, a request body, or a line that an "
-	    "export wrote. Events that were received before count as "
-	    "duplicates. To send events that you corrected, use --again, "
-	    "and drop the dead letters that they replace. Exit 1 if a line "
-	    "is unreadable.",
+	    "Each line is an event, a request body, or a line that an export "
+	    "wrote. Events that were received before count as duplicates. To "
+	    "send corrected events, use --again, and drop the dead letters "
+	    "that they replace. Exits 1 if a line is unreadable.",
 	    COMMAND_JOB, command_import_options, command_import},
 	{"replay", "--since WHEN [FILTER...] [--destination NAME]",
 	    "Send delivered events again",
-	    "They follow the live traffic and keep their idempotency keys, "
-	    "so Heap ignores those that it has. A replay helps if events "
-	    "went to the wrong environment or never arrived; it does not "
-	    "correct a property. The setting keep_archive says how far "
-	    "back it can go.",
+	    "Replayed events go out behind the live traffic. They keep their "
+	    "idempotency keys, so Heap ignores the events that it already "
+	    "has. A replay helps if events went to the wrong environment or "
+	    "never arrived; it does not correct a property. The setting "
+	    "keep_archive determines how far back a replay can go.",
 	    COMMAND_JOB, command_replay_options, command_replay},
 	{"erase", "--user ID... [--listed] [--json]",
 	    "Erase people from everything stored here",
 	    "Repeat --user to erase several people at once. Removes their "
-	    "queued and archived events, dead letters and unreadable "
-	    "bodies. Then the file is rebuilt; meanwhile nothing is "
-	    "accepted or sent. Keyed hashes that detect duplicates remain. "
-	    "Delivered events must be erased at Heap. Exit 1 if something "
-	    "could not be searched.",
+	    "queued and archived events, their dead letters, and the "
+	    "unreadable bodies that mention them. Then it rebuilds the queue "
+	    "file; during the rebuild the daemon accepts and sends nothing. "
+	    "The keyed hashes that detect duplicates remain. Delivered events "
+	    "must be erased at Heap itself. Exits 1 if something could not be "
+	    "searched.",
 	    COMMAND_JOB, command_erase_options, command_erase},
 	{"erasures list", "[--json]",
 	    "List people whose erasure Braze requested",
-	    "Braze requests it by users.UserDeleteRequest. The request is "
-	    "listed once its destination reaches it, so not while that is "
-	    "paused or in dry_run. It stays on the list until `erase` or "
-	    "`erasures done` removes it.",
+	    "Braze requests an erasure with a users.UserDeleteRequest event. "
+	    "The request appears on the list when its destination reaches "
+	    "that event, so not while the destination is paused or in "
+	    "dry_run. It stays on the list until `erase` or `erasures done` "
+	    "removes it.",
 	    COMMAND_QUEUE, command_json_options, command_erasures_list},
 	{"erasures done", "SUBJECT", "Take a person off the list of erasures",
 	    NULL, COMMAND_QUEUE, NULL, command_erasures_done},
 	{"drift", "[--adopt] [--json]",
 	    "Show what Braze sent that is not in the catalogue",
-	    "Unknown types, properties and members; required properties "
-	    "that are blank, null or absent; values of a new JSON type. "
-	    "Each with its count and when it was first and last seen. "
-	    "Values are never shown.",
+	    "Lists unknown types, properties and members; required properties "
+	    "that are blank, null or absent; and values of a new JSON type. "
+	    "For each it shows the number of events, and when it was first "
+	    "and last seen. It never shows values.",
 	    COMMAND_QUEUE, command_drift_options, command_drift},
 	{"validate", "[FILE|-] [--json]",
 	    "Check events as the server would",
-	    "Reads a request body, or one event per line, and prints for "
-	    "each event where it is, its type and id, and what is wrong "
-	    "with it. Exit 1 if something is.",
+	    "Reads a request body, or one event per line. For each event it "
+	    "prints the position, the type, the id, and what is wrong with "
+	    "it, if anything. Exits 1 if an event is invalid or something "
+	    "cannot be read.",
 	    COMMAND_PLAIN, command_validate_options, command_validate},
 	{"explain", "[FILE|-] [--source NAME] [--destination NAME] [--json]",
-	    "Show what would be sent for events, and why",
+	    "Show what would be sent for each event, and why",
 	    "Reads a request body, or one event per line, and applies the "
-	    "rules of a source and its destination. Sends nothing, and "
-	    "needs no queue. Exit 1 if an event would become a dead "
-	    "letter, or something cannot be read.",
+	    "rules of a source and its destination. Sends nothing, and needs "
+	    "no queue. Exits 1 if an event would become a dead letter or "
+	    "something cannot be read.",
 	    COMMAND_PLAIN, command_explain_options, command_explain},
 	{"sample", "[TYPE...|--all] [OPTION...]",
-	    "Make realistic events to try things with",
+	    "Generate realistic events for trying things out",
 	    "Prints one JSON object per line.",
 	    COMMAND_PLAIN, command_sample_options, command_sample},
 	{"schema", "[TYPE|--all] [--json]",
 	    "Show the catalogue of event types and JSON Schemas",
-	    "Without TYPE it lists all types with their family, their "
-	    "number of properties, and a remark if Braze documents one "
-	    "poorly.",
+	    "Without TYPE it lists every type with its family, its number of "
+	    "properties, and a remark if Braze documents the type poorly.",
 	    COMMAND_PLAIN, command_schema_options, command_schema},
 	{"queue stats", "[--age] [--json]",
 	    "Show how much is queued, and for how long",
-	    "By destination, source and type, with a forecast of when the "
+	    "Counts by destination, source and type, and forecasts when the "
 	    "queue will be empty.",
 	    COMMAND_QUEUE, command_queue_stats_options, command_queue_stats},
 	{"queue redirect", "FROM TO [--anyway] [--json]",
 	    "Move a removed destination's events to another",
-	    "FROM must not be in the settings, TO must be. Dead letters "
+	    "FROM must no longer be in the settings; TO must be. Dead letters "
 	    "and archived events move too.",
 	    COMMAND_JOB, command_queue_redirect_options,
 	    command_queue_redirect},
 	{"queue check", "[--json]", "Check the queue file thoroughly",
-	    "Runs SQLite's own check, while nothing is accepted or sent, "
-	    "and then verifies every checksum. Exit 1 if there is a fault.",
+	    "Runs SQLite's own check, during which the daemon accepts and "
+	    "sends nothing, and then verifies every checksum. Exits 1 if it "
+	    "finds a fault.",
 	    COMMAND_JOB, command_json_options, command_queue_check},
 	{"queue backup", "PATH", "Copy the queue while it is in use",
-	    "The daemon writes the copy. PATH is absolute and must not "
-	    "exist yet.",
+	    "The daemon writes the copy, so PATH must be absolute. The file "
+	    "must not exist yet.",
 	    COMMAND_JOB, NULL, command_queue_backup},
 	{"queue rescue", "FILE",
 	    "Recover events from a damaged queue file",
-	    "Looks at every page of the file, and of its log, and prints "
-	    "the intact events as JSON lines for `currentsd import`. "
-	    "Delivered events may be among them; Heap ignores keys that it "
-	    "has. Exit 1 if a batch was damaged or none was found.",
+	    "Reads every page of the file and of its log, and prints the "
+	    "intact events as JSON lines for `currentsd import`. Some of them "
+	    "may already have been delivered; Heap ignores idempotency keys "
+	    "that it already has. Exits 1 if a batch was damaged or none was "
+	    "found.",
 	    COMMAND_PLAIN, NULL, command_queue_rescue},
 	{"version", "[--json]", "Show the version",
 	    NULL, COMMAND_PLAIN, command_json_options, command_version},
 	{"help", "[settings|roff|COMMAND]",
-	    "Show this list, all settings, or a command",
-	    "`help roff` writes the part of the manual page that is made "
+	    "Show this list, all settings, or help on a command",
+	    "`help roff` prints the part of the manual page that is generated "
 	    "from the tables.", COMMAND_PLAIN, NULL, command_help},
 	{NULL, NULL, NULL, NULL, COMMAND_PLAIN, NULL, NULL},
 };

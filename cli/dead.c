@@ -19,8 +19,8 @@ enum {
 const struct option_row command_dead_list_options[] = {
     FILTER_OPTIONS,
     FILTER_REASON_OPTION,
-    {"--after", "ID", "Only those with a higher id."},
-    {"--limit", "N", "At most N (50)."},
+    {"--after", "ID", "Only dead letters with a higher id."},
+    {"--limit", "N", "At most N (default 50)."},
     {"--json", NULL, "Print JSON."},
     {NULL, NULL, NULL},
 };
@@ -42,7 +42,7 @@ const struct option_row command_dead_export_options[] = {
 };
 
 const struct option_row command_dead_drop_options[] = {
-    {"--yes", NULL, "Confirm: they cannot be recovered."},
+    {"--yes", NULL, "Confirm: dropped events cannot be recovered."},
     {"--all", NULL, "All dead letters."},
     FILTER_OPTIONS,
     FILTER_REASON_OPTION,
@@ -162,7 +162,8 @@ command_dead_list(struct command_context *context, struct buf *out)
 		(void)buf_text(out, "no dead letters match\n");
 	} else if (selection_full(&list.selection)) {
 		(void)buf_printf(out,
-		    "there may be more: --after %" PRId64 "\n", list.last_id);
+		    "there may be more: use --after %" PRId64 "\n",
+		    list.last_id);
 	}
 	return EXIT_FINE;
 }
@@ -203,7 +204,8 @@ show_text(struct buf *out, const struct stats_dead *dead)
 		(void)buf_printf(out, "status       %d\n", dead->status);
 	show_part(out, "the answer", dead->answer.data, dead->answer.len);
 	show_part(out, "what was sent", dead->sent.data, dead->sent.len);
-	show_part(out, "the event as it came", dead->data.data, dead->data.len);
+	show_part(
+	    out, "the event as received", dead->data.data, dead->data.len);
 }
 
 static void
@@ -249,8 +251,8 @@ command_dead_show(struct command_context *context, struct buf *out)
 
 	if (!command_id_read(context->options, &show.id))
 		(void)err_set(&err, ERR_INPUT,
-		    "dead show takes one id, as `currentsd dead list` shows "
-		    "it");
+		    "dead show needs one id, as shown by `currentsd dead "
+		    "list`");
 	else if (stats_dead(context->daemon->queue, show.id - 1, 1, show_dead,
 		     &show, &err)) {
 		if (show.found)
@@ -294,7 +296,7 @@ decision_read(const struct command_context *context, const char *verb,
 		return false;
 	if (ways != 1 || options->word_count > 1)
 		return err_set(reterr, ERR_INPUT,
-		    "dead %s takes one id, or filters, or --all", verb);
+		    "dead %s needs one id, filters, or --all", verb);
 	if (options->word_count == 1)
 		return command_id_read(options, &decision->id) ||
 		       err_set(reterr, ERR_INPUT,
@@ -369,8 +371,9 @@ command_dead_drop(struct command_context *context, struct buf *out)
 		return command_fail(out, &err);
 	if (!options_has(context->options, "--yes")) {
 		(void)err_set(&err, ERR_INPUT,
-		    "dropped events cannot be recovered: look at them with "
-		    "dead list and the same filters, then add --yes");
+		    "dropped events cannot be recovered: look at them first "
+		    "with `currentsd dead list` and the same filters, then add "
+		    "--yes");
 		return command_fail(out, &err);
 	}
 	return decision_run(context, &decision, "dropped", drop_step, out);

@@ -17,8 +17,8 @@ destination_pause(struct command_context *context, bool paused, struct buf *out)
 	    settings_destination_find(daemon->settings, options->words[0]) ==
 		NULL) {
 		(void)err_set(&err, ERR_INPUT,
-		    "name one destination of the settings; `currentsd status` "
-		    "lists them");
+		    "give the name of one destination in the settings; "
+		    "`currentsd status` lists them");
 		return command_fail(out, &err);
 	}
 	name = options->words[0];
@@ -28,7 +28,7 @@ destination_pause(struct command_context *context, bool paused, struct buf *out)
 	if (forwarder != NULL)
 		(void)forwarder_destination_set_paused(forwarder, name, paused);
 	(void)buf_printf(out, "%s %s\n", name,
-	    paused ? "is paused; requests on their way still complete"
+	    paused ? "is paused; requests in flight still complete"
 		   : "is resumed");
 	return EXIT_FINE;
 }

@@ -1,6 +1,6 @@
 /*
- * currentsd drift: what Braze sent that is not in the catalogue, as recorded
- * in the queue. Never a value: it may be personal.
+ * currentsd drift: what Braze sent that is not in the catalogue, as recorded in
+ * the queue. Never shows a value, because it may be personal.
  */
 
 #include "base/clock.h"
@@ -15,7 +15,7 @@
 #include <string.h>
 
 const struct option_row command_drift_options[] = {
-    {"--adopt", NULL, "Print lines for schema/events.json that adopt it."},
+    {"--adopt", NULL, "Print the lines that add it to schema/events.json."},
     {"--json", NULL, "Print JSON."},
     {NULL, NULL, NULL},
 };
@@ -184,8 +184,8 @@ command_drift(struct command_context *context, struct buf *out)
 	} else {
 		ok = stats_drift(queue, drift_row_text, &run, &err);
 		if (ok && run.count == 0)
-			(void)buf_text(out, "nothing was seen that the "
-					    "catalogue does not have\n");
+			(void)buf_text(out, "Braze sent nothing that is not in "
+					    "the catalogue\n");
 	}
 	return ok ? EXIT_FINE : command_fail(out, &err);
 }

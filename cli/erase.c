@@ -1,7 +1,7 @@
 /*
  * currentsd erase, erasures list, erasures done: erases people, and shows the
- * list of those whose erasure Braze requested (users.UserDeleteRequest), where
- * they stay until the operator has dealt with the request.
+ * list of people whose erasure Braze requested (users.UserDeleteRequest). They
+ * stay on the list until the operator has dealt with the request.
  */
 
 #include "daemon/erase.h"
@@ -15,7 +15,8 @@
 const struct option_row command_erase_options[] = {
     {"--user", "ID",
 	"External id, Braze id, device id or alias; may be repeated."},
-    {"--listed", NULL, "Keep them on the list of erasures, marked as erased."},
+    {"--listed", NULL,
+	"Keep the people on the list of erasures, marked as erased."},
     {"--json", NULL, "Print JSON."},
     {NULL, NULL, NULL},
 };
@@ -23,7 +24,7 @@ const struct option_row command_erase_options[] = {
 static void
 erase_text(const struct erase_result *result, struct buf *out)
 {
-	(void)buf_text(out, "erased, and the file rebuilt:\n");
+	(void)buf_text(out, "erased these, and rebuilt the queue file:\n");
 	for (int place = 0; place < JOBS_PLACES; place++)
 		(void)buf_printf(out, "  %-12s %8zu events\n",
 		    jobs_place_name((enum jobs_place)place),
@@ -32,21 +33,25 @@ erase_text(const struct erase_result *result, struct buf *out)
 	    out, "  %-12s %8" PRId64 " bodies\n", "unreadable", result->bodies);
 	if (result->unclear > 0)
 		(void)buf_printf(out,
-		    "%zu unreadable bodies could not be read to the end: look "
-		    "at them with\n`currentsd unreadable list`, and remove "
-		    "them with `currentsd unreadable drop`.\n",
+		    "%zu unreadable bodies could not be decompressed to the "
+		    "end, and may still mention\n"
+		    "these people: look at them with `currentsd unreadable "
+		    "list`, and remove them with\n"
+		    "`currentsd unreadable drop`.\n",
 		    result->unclear);
 	if (result->damaged > 0)
 		(void)buf_printf(out,
-		    "%zu damaged batches could not be searched, so requests "
-		    "for erasure stay on\ntheir list. Erase again once "
-		    "`currentsd queue check` finds no fault.\n",
+		    "%zu damaged batches could not be searched, so these "
+		    "people stay on the list of\n"
+		    "erasures. Erase them again once `currentsd queue check` "
+		    "finds no fault.\n",
 		    result->damaged);
-	(void)buf_text(out,
-	    "What remains here: keyed hashes of (source, type, event id), "
-	    "which detect\nduplicates, and hashes of events while it is not "
-	    "known whether Heap has them.\nDelivered events must be erased at "
-	    "Heap, and backups are up to you.\n");
+	(void)buf_text(out, "Only hashes remain here: keyed hashes of (source, "
+			    "type, event id), which detect\n"
+			    "duplicates, and hashes of events while it is "
+			    "unknown whether Heap has them.\n"
+			    "Erase the delivered events at Heap, and take care "
+			    "of your backups.\n");
 }
 
 int
@@ -181,8 +186,8 @@ command_erasures_done(struct command_context *context, struct buf *out)
 
 	if (options->word_count != 1) {
 		(void)err_set(&err, ERR_INPUT,
-		    "erasures done takes one subject, as `currentsd erasures "
-		    "list` shows it");
+		    "erasures done needs one subject, as shown by `currentsd "
+		    "erasures list`");
 		return command_fail(out, &err);
 	}
 	erasures.wanted = options->words[0];

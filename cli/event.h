@@ -2,8 +2,8 @@
 #define CLI_EVENT_H
 
 /*
- * One event of the queue: its id, and its form in a line of JSON that a command
- * prints and `currentsd import` reads.
+ * One event of the queue: its id, and how it is written in a line of JSON that
+ * commands print and `currentsd import` reads.
  */
 
 #include "base/json.h"
@@ -22,8 +22,8 @@ void event_reader_fini(struct event_reader *reader);
 const struct currents_event *
 event_read(struct event_reader *reader, struct str data);
 
-/* Does the event have this id? One without a usable id matches if it
- * mentions it. */
+/* Does the event have this id? An event without a usable id matches if it
+ * mentions this one. */
 bool event_has_id(struct event_reader *reader, struct str data, const char *id);
 
 /* The bytes as a member: "event" if they are JSON on one line, and else

@@ -16,7 +16,7 @@ enum { LIST_PRESET = 50 };
 const struct option_row command_events_list_options[] = {
     FILTER_PLACE_OPTION,
     FILTER_OPTIONS,
-    {"--limit", "N", "At most N (50)."},
+    {"--limit", "N", "At most N (default 50)."},
     {"--json", NULL, "Print JSON."},
     {NULL, NULL, NULL},
 };
@@ -127,7 +127,8 @@ command_events_list(struct command_context *context, struct buf *out)
 		(void)buf_printf(out, "no %s match\n",
 		    place == JOBS_QUEUED ? "queued events" : "archived events");
 	} else if (selection_full(&list.selection)) {
-		(void)buf_text(out, "there may be more: --limit N\n");
+		(void)buf_text(
+		    out, "there may be more: use a higher --limit\n");
 	}
 	return EXIT_FINE;
 }
@@ -259,7 +260,7 @@ command_events_find(struct command_context *context, struct buf *out)
 
 	if (options->word_count != 1 || *options->words[0] == '\0') {
 		(void)err_set(
-		    &err, ERR_INPUT, "events find takes the id of one event");
+		    &err, ERR_INPUT, "events find needs the id of one event");
 		return command_fail(out, &err);
 	}
 	find.id = options->words[0];
@@ -277,10 +278,10 @@ command_events_find(struct command_context *context, struct buf *out)
 		json_array_close(&json);
 		(void)buf_char(out, '\n');
 	} else if (find.count == 0) {
-		(void)buf_text(out,
-		    "nowhere: never received, or dropped, or delivered so long "
-		    "ago that the\narchive no longer has it (setting "
-		    "keep_archive)\n");
+		(void)buf_text(out, "not found: the event was never received, "
+				    "or was dropped, or was delivered so long\n"
+				    "ago that the archive no longer has it "
+				    "(setting keep_archive)\n");
 	}
 	return find.count > 0 ? EXIT_FINE : EXIT_FOUND;
 }

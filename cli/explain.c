@@ -2,8 +2,8 @@
  * currentsd validate, explain: what the server would say about events in a
  * file, and what would become of them. Needs no queue and no network.
  *
- * The file is one request body, as Braze sends it, or has one on each line (a
- * line is mostly one event).
+ * The file is one request body, as Braze sends it, or has a body on each line
+ * (usually a single event).
  */
 
 #include "base/json.h"
@@ -29,8 +29,10 @@ const struct option_row command_validate_options[] = {
 };
 
 const struct option_row command_explain_options[] = {
-    {"--source", "NAME", "Apply the rules of this source (the first)."},
-    {"--destination", "NAME", "Map for this one (the source's)."},
+    {"--source", "NAME",
+	"Apply the rules of this source (default: the first)."},
+    {"--destination", "NAME",
+	"Map for this destination (default: the source's)."},
     {"--json", NULL, "Print one JSON object per line."},
     {NULL, NULL, NULL},
 };
@@ -61,7 +63,8 @@ file_read(
 	size_t len;
 
 	if (options->word_count > 1)
-		return err_set(reterr, ERR_INPUT, "give one FILE, or - alone");
+		return err_set(reterr, ERR_INPUT,
+		    "give one FILE, or - for standard input");
 	if (strcmp(name, "-") != 0)
 		file = opened = fopen(name, "rb");
 	if (file == NULL)
@@ -110,8 +113,8 @@ body_read(struct str text, struct currents_batch *batch,
 		break;
 	}
 	if (batch->count >= BODY_EVENTS_MAX)
-		return err_set(reterr, ERR_LIMIT, "more than %d events in one",
-		    BODY_EVENTS_MAX);
+		return err_set(reterr, ERR_LIMIT,
+		    "more than %d events in one body", BODY_EVENTS_MAX);
 	return err_set_nomem(reterr);
 }
 

@@ -126,7 +126,8 @@ filter_unserved_tell(struct command_context *context,
 {
 	return selection->unserved == 0 ||
 	       job_message(context->caller, reterr,
-		   "%" PRId64 " more are for a destination that is not in the "
-		   "settings: see `currentsd queue redirect --help`",
+		   "skipped %" PRId64
+		   " events whose destination is not in the settings: see "
+		   "`currentsd queue redirect --help`",
 		   selection->unserved);
 }

@@ -9,13 +9,13 @@
 #define FILTER_PERSON_OPTION                                                   \
 	{                                                                      \
 		"--user", "ID",                                                \
-		    "About this person (external, Braze, device id)."          \
+		    "About this person (external id, Braze id or device id)."  \
 	}
 #define FILTER_ORIGIN_OPTIONS                                                  \
 	{"--source", "NAME", "From this source."},                             \
 	{                                                                      \
 		"--since", "WHEN",                                             \
-		    "In the last 2h or 7d, or since 2026-11-23T14:00 (UTC)."   \
+		    "Since 2h or 7d ago, or since 2026-11-23T14:00 (UTC)."     \
 	}
 #define FILTER_OPTIONS                                                         \
 	{"--type", "TYPE", "Of this type; * matches anything."},               \
@@ -23,13 +23,13 @@
 #define FILTER_REASON_OPTION                                                   \
 	{                                                                      \
 		"--reason", "TEXT",                                            \
-		    "With this in the reason or in the answer."                \
+		    "With this text in the reason or in the answer."           \
 	}
 /* For unreadable bodies, which have no type and no answer. */
 #define FILTER_BODY_OPTIONS                                                    \
 	FILTER_PERSON_OPTION, FILTER_ORIGIN_OPTIONS,                           \
 	{                                                                      \
-		"--reason", "TEXT", "With this in the reason."                 \
+		"--reason", "TEXT", "With this text in the reason."            \
 	}
 #define FILTER_LIMIT_OPTION                                                    \
 	{                                                                      \
@@ -40,8 +40,8 @@
 		"--place", "PLACE", "queued (the default) or archive."         \
 	}
 
-/* What the options select; `limit` is the default. It may point into itself,
- * so it cannot be copied. */
+/* What the options select; `limit` is the default. The selection may point into
+ * itself, so it cannot be copied. */
 MUST_USE bool filter_read(const struct command_context *context, int64_t limit,
     struct selection *ret_selection, struct err *reterr);
 

@@ -74,9 +74,8 @@ help_list_write(const struct commands *commands, struct buf *out)
 	    "any.\n\nusage: currentsd COMMAND [OPTION...]\n\n");
 	for (const struct command *c = commands->table; c->name != NULL; c++)
 		line_write(c, out);
-	(void)buf_text(out,
-	    "\n`currentsd COMMAND --help` tells more; `currentsd help "
-	    "settings` lists all\nsettings.\n");
+	(void)buf_text(out, "\n`currentsd COMMAND --help` explains a command; "
+			    "`currentsd help settings` lists\nall settings.\n");
 }
 
 void
@@ -91,8 +90,9 @@ help_command_write(const struct command *command, struct buf *out)
 	}
 	if (strstr(command->arguments, "FILTER") != NULL) {
 		buf_wrap(out,
-		    "A FILTER is one of the options below that select, such as "
-		    "--since; if there are several, all must match.",
+		    "A FILTER is any option below that selects events or "
+		    "bodies, such as --since. If you give several, all of them "
+		    "must match.",
 		    0, HELP_WIDTH);
 		(void)buf_char(out, '\n');
 	}
@@ -132,8 +132,8 @@ help_unknown_write(const struct commands *commands, size_t argc,
 	}
 	if (!group)
 		(void)buf_printf(out,
-		    "currentsd: no command \"%s\"; `currentsd help` lists the "
-		    "commands\n",
+		    "currentsd: there is no command \"%s\"; `currentsd help` "
+		    "lists all commands\n",
 		    word);
 	return group && asked ? EXIT_FINE : EXIT_USAGE;
 }

@@ -9,16 +9,16 @@
 const struct command *help_find(const struct commands *commands, size_t argc,
     const char *const *argv, size_t *ret_words);
 
-/* Does its usage line have options only? A word that the command ignores may
- * have been meant as a filter. */
+/* Does its usage line have options only? Then a further word is an error: it
+ * may have been intended as a filter. */
 bool help_takes_no_words(const struct command *command);
 
 /* The list of all commands; the help of one. */
 void help_list_write(const struct commands *commands, struct buf *out);
 void help_command_write(const struct command *command, struct buf *out);
 
-/* argv names no command: say which one it may mean. Returns the exit code;
- * asking for the commands of a group with --help is no error. */
+/* argv names no command: suggest the right one. Returns the exit code; asking
+ * for the commands of a group with --help is not an error. */
 int help_unknown_write(const struct commands *commands, size_t argc,
     const char *const *argv, struct buf *out);
 

@@ -3,8 +3,8 @@
  * sent them: they are validated, and duplicates are detected.
  *
  * A line is an event, a request body, or an event as an export or queue rescue
- * wrote it. The events of lines are gathered into batches, since each put is an
- * fsync.
+ * wrote it. The events of several lines are gathered into batches, because each
+ * put costs an fsync.
  */
 
 #include "base/clock.h"
@@ -26,8 +26,9 @@ enum {
 };
 
 const struct option_row command_import_options[] = {
-    {"--source", "NAME", "Import for this source, whatever an export says."},
-    {"--again", NULL, "Import also what was received before."},
+    {"--source", "NAME",
+	"Import for this source, even if an export names another."},
+    {"--again", NULL, "Also import events that were received before."},
     {"--json", NULL, "Print JSON."},
     {NULL, NULL, NULL},
 };
@@ -398,8 +399,8 @@ import_all(struct import *import, const char *name, struct err *reterr)
 	return batch_flush(import, reterr) &&
 	       (import->total.duplicates == 0 ||
 		   job_message(caller, reterr,
-		       "%zu were received before and were not imported again: "
-		       "see --again",
+		       "%zu events had been received before and were not "
+		       "imported; use --again to import them",
 		       import->total.duplicates));
 }
 
@@ -453,11 +454,12 @@ command_import(struct command_context *context, struct buf *out)
 			(void)buf_printf(out, "stopped near line %" PRId64 "%s",
 			    import.lines,
 			    options_has(options, "--again")
-				? ": the lines before it are imported; with "
-				  "--again they would be sent\ntwice, without "
-				  "it they count as duplicates\n"
-				: ": import the file again; what was imported "
-				  "counts as duplicates\n");
+				? ": the lines before it were imported. If you "
+				  "import the file again,\n"
+				  "they count as duplicates; with --again they "
+				  "would be sent twice.\n"
+				: ": import the file again; events that were "
+				  "already imported count as duplicates\n");
 	} else {
 		import_show(&import, out);
 		code = import.unreadable > 0 ? EXIT_FOUND : EXIT_FINE;

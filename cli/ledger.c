@@ -12,7 +12,7 @@
 
 const struct option_row command_ledger_options[] = {
     {"--by", "WHAT", "Print a line for each source, type or hour."},
-    {"--check", NULL, "Count the stored events and compare."},
+    {"--check", NULL, "Recount the stored events and compare."},
     {"--json", NULL, "Print JSON."},
     {NULL, NULL, NULL},
 };
@@ -108,7 +108,7 @@ ledger_difference(void *arg, const char *text)
 	if (ledger->json != NULL)
 		json_text(ledger->json, NULL, text);
 	else
-		(void)buf_printf(ledger->out, "differs: %s\n", text);
+		(void)buf_printf(ledger->out, "difference: %s\n", text);
 }
 
 static bool
@@ -130,7 +130,8 @@ ledger_check(struct ledger *ledger, struct err *reterr)
 		json_bool(ledger->json, "agree", agree);
 		json_object_close(ledger->json);
 	} else if (agree) {
-		(void)buf_text(ledger->out, "check: the stored events agree\n");
+		(void)buf_text(ledger->out,
+		    "check: the stored events agree with the ledger\n");
 	}
 	ledger->found = ledger->found || !agree;
 	return true;

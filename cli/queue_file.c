@@ -18,13 +18,14 @@
 #include <unistd.h>
 
 const struct option_row command_queue_stats_options[] = {
-    {"--age", NULL, "Look at each queued event and show their ages."},
+    {"--age", NULL, "Read all queued events, and show how old they are."},
     {"--json", NULL, "Print JSON."},
     {NULL, NULL, NULL},
 };
 
 const struct option_row command_queue_redirect_options[] = {
-    {"--anyway", NULL, "Even if some may be at Heap already."},
+    {"--anyway", NULL,
+	"Redirect even if Heap may already have some of the events."},
     {"--json", NULL, "Print JSON."},
     {NULL, NULL, NULL},
 };
@@ -181,8 +182,8 @@ age_show(struct command_context *context, struct json *json, struct buf *out,
 		age_json(&age.sources, "sources_by_age", json);
 		age_json(&age.types, "types_by_age", json);
 	} else if (ok) {
-		age_text(&age.sources, "source, up to minutes old", out);
-		age_text(&age.types, "type, up to minutes old", out);
+		age_text(&age.sources, "source, by age in minutes", out);
+		age_text(&age.types, "type, by age in minutes", out);
 	}
 	free(age.sources.rows);
 	free(age.types.rows);
@@ -250,12 +251,13 @@ stats_destination_text(
 	if (status->drain_s > 0) {
 		clock_text(now_ms + status->drain_s * 1000, when, sizeof(when));
 		(void)buf_printf(
-		    out, ", empty at %.16sZ at the present pace", when);
+		    out, ", empty at %.16sZ at the current pace", when);
 	} else if (status->drain_s < 0) {
 		(void)buf_printf(out,
-		    "; when it will be empty is unknown: it is %s",
-		    status->running ? status->state
-				    : "stopped: the daemon is not running");
+		    "; cannot forecast when it will be empty: it is %s",
+		    status->running
+			? status->state
+			: "stopped, because the daemon is not running");
 	}
 	(void)buf_char(out, '\n');
 }
@@ -385,14 +387,14 @@ redirect_read(const struct command_context *context,
 
 	if (options->word_count != 2)
 		return err_set(reterr, ERR_INPUT,
-		    "queue redirect takes two destinations: FROM TO");
+		    "queue redirect needs two destinations: FROM TO");
 	*ret_redirect = (struct redirect){options->words[0], options->words[1],
 	    options_has(options, "--anyway")};
 	if (settings_destination_find(settings, ret_redirect->from) != NULL)
 		return err_set(reterr, ERR_INPUT,
-		    "%s is in the settings, so its events are sent: only "
-		    "those of a destination that was removed can be "
-		    "redirected",
+		    "%s is in the settings, so its events are sent: you can "
+		    "redirect only the events of a destination that was "
+		    "removed",
 		    ret_redirect->from);
 	if (settings_destination_find(settings, ret_redirect->to) == NULL)
 		return err_set(reterr, ERR_INPUT,
@@ -522,8 +524,8 @@ command_queue_backup(struct command_context *context, struct buf *out)
 	/* The daemon may write it, and has another working directory. */
 	if (options->word_count != 1 || options->words[0][0] != '/') {
 		(void)err_set(&err, ERR_INPUT,
-		    "queue backup takes one absolute path, of a file that "
-		    "does not exist yet");
+		    "queue backup needs the absolute path of a file that does "
+		    "not exist yet");
 		return command_fail(out, &err);
 	}
 	if (!jobs_backup_begin(
@@ -581,7 +583,7 @@ command_queue_rescue(struct command_context *context, struct buf *out)
 
 	if (context->options->word_count != 1) {
 		(void)err_set(&err, ERR_INPUT,
-		    "queue rescue takes one file: the damaged queue.db");
+		    "queue rescue needs one file: the damaged queue.db");
 		return command_fail(out, &err);
 	}
 	event_reader_init(&rescue.reader);

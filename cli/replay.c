@@ -8,7 +8,7 @@
 
 const struct option_row command_replay_options[] = {
     FILTER_OPTIONS,
-    {"--destination", "NAME", "Send them there instead of where they went."},
+    {"--destination", "NAME", "Send the events to this destination instead."},
     FILTER_LIMIT_OPTION,
     {"--json", NULL, "Print JSON."},
     {NULL, NULL, NULL},
@@ -33,7 +33,8 @@ replay_run(struct command_context *context, struct selection *selection,
 
 	if (!options_has(context->options, "--since"))
 		return err_set(reterr, ERR_INPUT,
-		    "replay needs --since: 2h, 7d, 2026-11-23T14:00");
+		    "replay needs --since, for example 2h, 7d or "
+		    "2026-11-23T14:00");
 	if (!filter_read(context, INT64_MAX, selection, reterr))
 		return false;
 	/* Not events that are delivered from now on. */
@@ -52,10 +53,11 @@ replay_run(struct command_context *context, struct selection *selection,
 		return filter_unserved_tell(context, selection, reterr);
 	if (err.code == ERR_FULL)
 		return err_set(reterr, ERR_FULL,
-		    "%" PRId64 " will be sent again, the others not yet: %s, "
-		    "and a tenth of that is reserved for incoming events; "
-		    "replay the others when the queue has drained, or raise "
-		    "queue_max_bytes",
+		    "%" PRId64
+		    " events will be sent again, but there was no room for the "
+		    "others: %s, and a tenth of that limit is reserved for "
+		    "incoming events; replay the others when the queue has "
+		    "drained, or raise queue_max_bytes",
 		    selection->count, err.text);
 	return err_set(reterr, err.code, "%s", err.text);
 }
@@ -73,13 +75,15 @@ command_replay(struct command_context *context, struct buf *out)
 		return selection.unserved > 0 ? EXIT_FOUND : EXIT_FINE;
 	}
 	(void)buf_printf(out,
-	    "%" PRId64 " delivered events will be sent again, behind the live "
-	    "traffic.\nHeap ignores an event whose idempotency key it has: a "
-	    "replay helps if events went\nto the wrong environment or never "
-	    "arrived, and does not correct a property.\n",
+	    "%" PRId64
+	    " delivered events will be sent again, behind the live traffic.\n"
+	    "Heap ignores an event whose idempotency key it already has: a "
+	    "replay helps if events\n"
+	    "went to the wrong environment or never arrived; it does not "
+	    "correct a property.\n",
 	    selection.count);
 	if (context->daemon->settings->queue.keep_ms == 0)
-		(void)buf_text(
-		    out, "keep_archive is 0: delivered events are not kept.\n");
+		(void)buf_text(out,
+		    "keep_archive is 0, so delivered events are not kept.\n");
 	return selection.unserved > 0 ? EXIT_FOUND : EXIT_FINE;
 }

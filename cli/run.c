@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Run the command in this process. If its output did not fit it failed: half
- * of it would mislead. */
+/* Run the command in this process. If the output does not fit, the command
+ * fails: half of it would mislead. */
 static int
 run_here(const struct command *command, struct command_context *context,
     struct buf *out)
@@ -32,7 +32,8 @@ run_here(const struct command *command, struct command_context *context,
 /*
  * Opening the queue creates files, and files that root owns would lock the
  * daemon out of its own queue. So root becomes the queue's owner, and any other
- * user is refused. Only serve creates a queue, so that a wrong path does not.
+ * user is refused. Only serve creates a queue, so that a wrong path does not
+ * create one.
  */
 static bool
 owner_become(const char *dir, struct err *reterr)
@@ -46,8 +47,8 @@ owner_become(const char *dir, struct err *reterr)
 		    "the path of the state directory is too long");
 	if (stat(path, &st) != 0)
 		return err_set(reterr, ERR_CONFIG,
-		    "there is no queue in %s (%s): is CURRENTSD_STATE_DIR the "
-		    "directory that serve uses?",
+		    "there is no queue in %s (%s): check that "
+		    "CURRENTSD_STATE_DIR is the directory that serve uses",
 		    dir, strerror(errno));
 	if (st.st_uid == geteuid())
 		return true;
@@ -55,7 +56,7 @@ owner_become(const char *dir, struct err *reterr)
 	    setgid(st.st_gid) != 0 || setuid(st.st_uid) != 0)
 		return err_set(reterr, ERR_CONFIG,
 		    "the queue in %s belongs to the user with id %u: run this "
-		    "as that user, or as root",
+		    "command as that user or as root",
 		    dir, (unsigned)st.st_uid);
 	return true;
 }
@@ -141,7 +142,7 @@ run_command(const struct commands *commands, struct daemon *daemon,
 		return EXIT_FINE;
 	}
 	if (options.word_count > 0 && help_takes_no_words(command)) {
-		(void)err_set(&err, ERR_INPUT, "%s takes no words: %s",
+		(void)err_set(&err, ERR_INPUT, "%s takes no arguments: %s",
 		    command->name, options.words[0]);
 		return command_fail(out, &err);
 	}

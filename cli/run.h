@@ -1,15 +1,15 @@
 #ifndef CLI_RUN_H
 #define CLI_RUN_H
 
-/* Runs a command, where it belongs. */
+/* Runs a command where it belongs. */
 
 #include "cli/command.h"
 
 /*
  * Find the command, read its options, run it. In the daemon it runs at once,
- * with what the daemon has. Elsewhere (`daemon` is NULL) a command that needs
- * the queue is sent to the daemon that has it, or, if none runs, opens the
- * queue. Returns an exit code.
+ * with the daemon's queue. Elsewhere (`daemon` is NULL) a command that needs
+ * the queue is sent to the daemon that owns it; if no daemon is running, it
+ * opens the queue. Returns an exit code.
  */
 int run_command(const struct commands *commands, struct daemon *daemon,
     const struct job_caller *caller, size_t argc, const char *const *argv,

@@ -1,7 +1,7 @@
 /*
  * currentsd serve: runs the daemon. Once it has started, the main thread waits
- * for signals and for commands on admin.sock, and sweeps once a second. Signals
- * to stop are read here and nowhere else, so a second one changes nothing.
+ * for signals and for commands on admin.sock, and sweeps once a second. Only
+ * this file reads the signals to stop, so a second one changes nothing.
  */
 
 #include "base/clock.h"
@@ -75,7 +75,7 @@ files_raise(const struct settings *settings)
 	if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < want)
 		log_line(LOG_WARN, "serve",
 		    "limit files=%llu want=%llu help=\"raise ulimit -n "
-		    "(LimitNOFILE= of systemd) or lower max_connections\"",
+		    "(LimitNOFILE= in systemd) or lower max_connections\"",
 		    (unsigned long long)limit.rlim_cur,
 		    (unsigned long long)want);
 }
@@ -138,8 +138,9 @@ stranded_log(void *arg, const char *name, int64_t queued)
 {
 	(void)arg;
 	log_line(LOG_WARN, "serve",
-	    "stranded destination=%s queued=%lld help=\"it is not in the "
-	    "settings: add it again, or use `currentsd queue redirect`\"",
+	    "stranded destination=%s queued=%lld help=\"the destination is not "
+	    "in the settings: add it again, or run `currentsd queue "
+	    "redirect`\"",
 	    name, (long long)queued);
 }
 
@@ -153,8 +154,8 @@ signals_read(int fd)
 	while (read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (info.ssi_signo == SIGHUP) {
 			log_line(LOG_WARN, "serve",
-			    "ignore signal=HUP help=\"settings are read at "
-			    "start: restart to change them\"");
+			    "ignore signal=HUP help=\"settings are read only "
+			    "at start: restart currentsd to change them\"");
 			continue;
 		}
 		log_line(LOG_INFO, "serve", "stop signal=%s",
@@ -188,7 +189,7 @@ serve_duty(void *arg)
 	if (now_ms >= serve->sweep_ms) {
 		server_sweep(atomic_load(&serve->daemon.server), now_ms);
 		serve->sweep_ms = now_ms + SWEEP_MS;
-		/* The watchdog is there to notice if a thread hangs. */
+		/* The watchdog must notice when a thread hangs. */
 		if (serve->watchdog_ms != 0 &&
 		    now_ms >= serve->watchdog_next_ms &&
 		    status_alive(&serve->daemon, now_ms)) {
@@ -215,7 +216,7 @@ sweep_progress(void *arg, const char *text, struct err *reterr)
 {
 	(void)text;
 	return serve_duty(arg) ||
-	       err_set(reterr, ERR_STOPPING, "the daemon stops");
+	       err_set(reterr, ERR_STOPPING, "the daemon is stopping");
 }
 
 static bool

@@ -27,7 +27,7 @@ show_ago(int64_t now_ms, int64_t then_ms, char *ret, size_t size)
 	char text[SHOW_DURATION];
 
 	if (then_ms == 0) {
-		(void)snprintf(ret, size, "not yet");
+		(void)snprintf(ret, size, "never");
 		return;
 	}
 	show_duration(seconds < 0 ? -seconds : seconds, text, sizeof(text));
@@ -77,8 +77,8 @@ stranded_show(void *arg, const char *name, int64_t queued)
 {
 	(void)buf_printf(arg,
 	    "to         %-16s NOT IN THE SETTINGS, %" PRId64 " queued\n"
-	    "           they are not sent: add it again, or use `currentsd "
-	    "queue redirect`\n",
+	    "           its events are not sent: add it again, or run "
+	    "`currentsd queue redirect`\n",
 	    name, queued);
 }
 

@@ -18,7 +18,7 @@ enum {
 /* "3 d 04 h", "2 h 05 min", "7 min 30 s", "12 s" */
 void show_duration(int64_t seconds, char *ret, size_t size);
 
-/* "12 s ago", "not yet" */
+/* "12 s ago", "never" */
 void show_ago(int64_t now_ms, int64_t then_ms, char *ret, size_t size);
 
 /* "1.5 GiB" */

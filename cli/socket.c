@@ -239,7 +239,7 @@ socket_listen(const char *dir, int *ret_fd, struct err *reterr)
 	ok = true;
 	goto out;
 fail:
-	(void)err_set(reterr, ERR_CONFIG, "cannot make %s/%s: %s", dir,
+	(void)err_set(reterr, ERR_CONFIG, "cannot create %s/%s: %s", dir,
 	    SOCKET_NAME, strerror(errno));
 out:
 	if (fd >= 0)
@@ -296,7 +296,7 @@ static bool
 client_fail(struct client *client, struct err *reterr)
 {
 	client->broken = true;
-	return err_set(reterr, ERR_STOPPING, "the client is gone");
+	return err_set(reterr, ERR_STOPPING, "the client has disconnected");
 }
 
 static bool
@@ -363,7 +363,7 @@ client_question(struct client *client, const char **argv, size_t *ret_argc)
 		return true;
 	}
 	log_line(LOG_WARN, "socket",
-	    "refuse reason=\"question is slow or malformed\"");
+	    "refuse reason=\"the command came too slowly or is malformed\"");
 	return false;
 }
 
@@ -395,8 +395,8 @@ client_serve(struct client *client)
 	if (client->broken ||
 	    !frame_send(&client->line, code, out.data, out.len))
 		log_line(LOG_WARN, "socket",
-		    "cut reason=\"client is gone or does not read\" "
-		    "command=%s",
+		    "cut reason=\"the client has disconnected or stopped "
+		    "reading\" command=%s",
 		    argv[0]);
 out:
 	buf_fini(&question);
@@ -442,8 +442,8 @@ socket_connect(const char *dir, int *ret_fd, struct err *reterr)
 		reply = SOCKET_NO_DAEMON;
 	} else {
 		(void)err_set(reterr, ERR_CONFIG,
-		    "cannot reach the daemon at %s/%s: %s (run this as its "
-		    "user or as root)",
+		    "cannot reach the daemon at %s/%s: %s (run this command as "
+		    "the daemon's user or as root)",
 		    dir, SOCKET_NAME, strerror(errno));
 	}
 	if (fd >= 0)
@@ -461,8 +461,8 @@ ask_code_read(const char *kind, int *ret_code, struct err *reterr)
 
 	if (end == kind || *end != '\0' || code < 0 || code > 255)
 		return err_set(reterr, ERR_IO,
-		    "the daemon answers \"%s\", which this program does not "
-		    "know: are they of the same version?",
+		    "the daemon answered \"%s\", which this program does not "
+		    "understand: check that both are the same version",
 		    kind);
 	*ret_code = (int)code;
 	return true;
@@ -491,7 +491,8 @@ ask_frame(struct line *line, const char *kind, struct buf *frame,
 		buf_init(&piece, JOB_PIECE);
 		ok = local->read(local->arg, frame->data, &piece, reterr) &&
 		     (frame_send(line, "I", piece.data, piece.len) ||
-			 err_set(reterr, ERR_IO, "the daemon is gone"));
+			 err_set(reterr, ERR_IO,
+			     "the daemon has closed the connection"));
 		buf_fini(&piece);
 		return ok;
 	default:
@@ -509,7 +510,7 @@ ask_all(struct line *line, const struct job_caller *local, struct buf *frame,
 		if (!frame_receive(line, kind, frame))
 			return err_set(reterr, ERR_IO,
 			    "the daemon did not answer: it is stopping, or it "
-			    "hangs; try again, and look at its log");
+			    "hangs; try again, and check its log");
 		if (!ask_frame(line, kind, frame, local, ret_code, reterr))
 			return false;
 	} while (*ret_code < 0);

@@ -4,11 +4,11 @@
 /*
  * admin.sock in the state directory (0600): how commands reach the daemon.
  *
- * The daemon serves on the main thread. While a client or a long command
- * makes it wait, it does its other duties. A client that says nothing for a
- * second, or reads nothing for a minute, is cut off; one that is gone ends
- * its command. The owner of the queue owns the name: a socket that remained
- * from a crash is replaced at start, and refuses connections until then.
+ * The daemon serves on the main thread. While a client or a long command makes
+ * it wait, it does its other duties. A client that sends nothing for a second,
+ * or reads nothing for a minute, is cut off; if a client disconnects, its
+ * command ends. The owner of the queue owns the name: a socket left over from a
+ * crash is replaced at start, and refuses connections until then.
  */
 
 #include "base/buf.h"
@@ -26,11 +26,12 @@ struct socket_host {
 	/* Run one command; returns its exit code. */
 	int (*run)(void *arg, size_t argc, const char *const *argv,
 	    const struct job_caller *caller, struct buf *out);
-	/* What is due meanwhile, every 100 ms at least; false: we stop. */
+	/* Do what is due meanwhile, at least every 100 ms; false: we are
+	 * stopping. */
 	bool (*duty)(void *arg);
 };
 
-/* Serve one client, if one waits. */
+/* Serve one client, if one is waiting. */
 void socket_serve(int fd, const struct socket_host *host);
 
 enum socket_reply {

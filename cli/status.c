@@ -1,6 +1,6 @@
 /*
  * currentsd status: the state of everything, for an operator who was woken at
- * night. As JSON it is what /status answers.
+ * night. Its JSON is the same as that of /status.
  */
 
 #include "base/clock.h"
@@ -100,11 +100,12 @@ queue_show(struct daemon *daemon, int64_t now_ms, struct buf *out)
 		    stats_imbalance(line));
 	if (totals.broken)
 		(void)buf_text(out,
-		    "           THE DISK FAILED: nothing is accepted until the "
-		    "queue has been reopened\n");
+		    "           THE DISK FAILED: nothing is accepted "
+		    "until the queue can be reopened\n");
 	if (totals.quarantined_batches > 0)
 		(void)buf_printf(out,
-		    "           %" PRId64 " DAMAGED BATCHES are quarantined\n",
+		    "           %" PRId64 " DAMAGED BATCHES are quarantined: "
+		    "run currentsd queue check\n",
 		    totals.quarantined_batches);
 }
 
@@ -115,18 +116,21 @@ failing_show(
     const struct server_source_status *status, int64_t now_ms, struct buf *out)
 {
 	static const struct {
-		const char *what;
+		const char *soon, *past;
 		int64_t after_s;
 	} deadlines[] = {
-	    {"alerts its own people", STATUS_BRAZE_ALERTS_S},
-	    {"switches the connector off", STATUS_BRAZE_GIVES_UP_S},
+	    {"alerts its own staff in ", "has probably alerted its own staff",
+		STATUS_BRAZE_ALERTS_S},
+	    {"switches the connector off in ",
+		"HAS PROBABLY SWITCHED THE CONNECTOR OFF",
+		STATUS_BRAZE_GIVES_UP_S},
 	};
 	int64_t seconds = status_since_s(now_ms, status->failing_since_ms);
 	char text[SHOW_DURATION];
 
 	show_duration(seconds, text, sizeof(text));
 	(void)buf_printf(out,
-	    "           FAILING for %s, the last answer was %u\n",
+	    "           FAILING for %s; the last answer was %u\n",
 	    seconds < 0 ? "an unknown time (clock set back)" : text,
 	    status->failing_status);
 	if (status->failing_why[0] != '\0')
@@ -137,9 +141,9 @@ failing_show(
 		    status_braze_left_s(status, deadlines[i].after_s, now_ms);
 
 		show_duration(left, text, sizeof(text));
-		(void)buf_printf(out, "           Braze %s %s%s\n",
-		    deadlines[i].what, left > 0 ? "in " : "",
-		    left > 0 ? text : "BY NOW");
+		(void)buf_printf(out, "           Braze %s%s\n",
+		    left > 0 ? deadlines[i].soon : deadlines[i].past,
+		    left > 0 ? text : "");
 	}
 }
 
@@ -159,7 +163,7 @@ refused_show(
 	    ", the first %s, the last %s\n"
 	    "           why: %u, %s\n"
 	    "           if they came from Braze, it holds those events back "
-	    "until its connector is fixed\n",
+	    "until someone fixes its connector\n",
 	    refused, first, last, status->refused_status, status->refused_why);
 }
 
@@ -199,7 +203,7 @@ no_source_show(struct daemon *daemon, int64_t now_ms, struct buf *out)
 		daemon, daemon->settings->source_count, &status) ||
 	    status_source_refused(&status, now_ms) == 0)
 		return;
-	(void)buf_text(out, "no source  for these requests:\n");
+	(void)buf_text(out, "no source  matches these requests:\n");
 	refused_show(&status, now_ms, out);
 }
 
@@ -242,17 +246,18 @@ sender_show(
 	if (sender->deferred > 0) {
 		until_show(now_ms, sender->deferred_due_ms, text, sizeof(text));
 		(void)buf_printf(out,
-		    "           %zu deferred: refused, and it is not known "
-		    "whether it is because of the event;\n"
-		    "           next try in %s; last: %s\n",
+		    "           %zu deferred: refused, but it is not yet "
+		    "certain that the events are at fault;\n"
+		    "           next try in %s; last answer: %s\n",
 		    sender->deferred, text, sender->deferred_why);
 	}
 	if (sender->pace_per_minute != sender->pace_full_per_minute) {
 		count_show(sender->pace_per_minute, pace, sizeof(pace));
 		count_show(sender->pace_full_per_minute, full, sizeof(full));
 		(void)buf_printf(out,
-		    "           pace %s of %s a minute after 429\n", pace,
-		    full);
+		    "           pace %s of %s events a minute, after HTTP "
+		    "429\n",
+		    pace, full);
 	}
 	if (sender->state == FORWARDER_TRIAL)
 		(void)buf_printf(out,
@@ -263,7 +268,7 @@ sender_show(
 		    sender->trial_dead);
 	if (status->drain_s < 0)
 		(void)buf_text(
-		    out, "           when it will be empty is unknown\n");
+		    out, "           cannot forecast when it will be empty\n");
 	if (status->queued == 0 || status->drain_s < 0)
 		return;
 	show_duration(status->drain_s, text, sizeof(text));
@@ -271,7 +276,7 @@ sender_show(
 	(void)buf_printf(out,
 	    "           empty in %s, at %.16sZ, at %u events a minute%s\n",
 	    text, when, sender->pace_per_minute,
-	    sender->deferred > 0 ? ", without the deferred" : "");
+	    sender->deferred > 0 ? ", not counting deferred events" : "");
 }
 
 static void
@@ -290,8 +295,8 @@ destination_show(
 		sender_show(&status, now_ms, out);
 	else if (status.paused)
 		(void)buf_printf(out,
-		    "           `currentsd destinations resume %s` resumes "
-		    "it\n",
+		    "           run `currentsd destinations resume %s` to "
+		    "resume it\n",
 		    status.name);
 }
 

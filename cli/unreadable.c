@@ -1,6 +1,6 @@
 /*
  * currentsd unreadable list, show, drop: whole request bodies that are not
- * JSON, kept as they came.
+ * JSON, kept as received.
  */
 
 #include "base/clock.h"
@@ -16,13 +16,13 @@ enum {
 
 const struct option_row command_unreadable_list_options[] = {
     FILTER_BODY_OPTIONS,
-    {"--limit", "N", "At most N (50)."},
+    {"--limit", "N", "At most N (default 50)."},
     {"--json", NULL, "Print JSON."},
     {NULL, NULL, NULL},
 };
 
 const struct option_row command_unreadable_drop_options[] = {
-    {"--yes", NULL, "Confirm: they cannot be recovered."},
+    {"--yes", NULL, "Confirm: dropped bodies cannot be recovered."},
     {"--all", NULL, "All unreadable bodies."},
     FILTER_BODY_OPTIONS,
     {"--limit", "N", "At most N bodies."},
@@ -117,7 +117,7 @@ show_text(struct buf *out, const struct jobs_unreadable *body,
 	if (*body->encoding != '\0')
 		(void)buf_printf(out, "encoding     %s, %zu bytes%s\n",
 		    body->encoding, body->data.len,
-		    whole ? "" : ", not readable to the end");
+		    whole ? "" : ", cannot be decompressed to the end");
 	(void)buf_printf(out, "\nthe body (%zu bytes)\n", text->len);
 	(void)buf_append(out, text->data != NULL ? text->data : "", text->len);
 	(void)buf_char(out, '\n');
@@ -178,8 +178,8 @@ command_unreadable_show(struct command_context *context, struct buf *out)
 
 	if (!command_id_read(context->options, &show.id))
 		(void)err_set(&err, ERR_INPUT,
-		    "unreadable show takes one id, as `currentsd unreadable "
-		    "list` shows it");
+		    "unreadable show needs one id, as shown by `currentsd "
+		    "unreadable list`");
 	else if (jobs_unreadable_next(context->daemon->queue, show.id - 1,
 		     show_body, &show, false, &last, &err)) {
 		if (show.found)
@@ -207,14 +207,15 @@ command_unreadable_drop(struct command_context *context, struct buf *out)
 	selection.until_ms = context->now_ms;
 	job.selection = &selection;
 	if (options_has(options, "--all") == filter_given(options)) {
-		(void)err_set(
-		    &err, ERR_INPUT, "unreadable drop takes filters, or --all");
+		(void)err_set(&err, ERR_INPUT,
+		    "unreadable drop needs either filters or --all");
 		return command_fail(out, &err);
 	}
 	if (!options_has(options, "--yes")) {
 		(void)err_set(&err, ERR_INPUT,
-		    "dropped bodies cannot be recovered: look at them with "
-		    "unreadable list and the same filters, then add --yes");
+		    "dropped bodies cannot be recovered: look at them first "
+		    "with `currentsd unreadable list` and the same filters, "
+		    "then add --yes");
 		return command_fail(out, &err);
 	}
 	if (!job_run_bodies(&job, NULL, NULL, true, &unclear, &err))

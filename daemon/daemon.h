@@ -2,9 +2,9 @@
 #define DAEMON_DAEMON_H
 
 /*
- * The daemon, put together from its settings: the queue, the forwarder that
- * the queue wakes, and the server, whose admin listener shows the status of
- * all three. A command that runs while no daemon does has the queue alone.
+ * The daemon, built from its settings: the queue, the forwarder that the queue
+ * wakes, and the server, whose admin listener shows the status of all three. A
+ * command that runs without a daemon has only the queue.
  */
 
 #include "daemon/settings.h"
@@ -39,7 +39,7 @@ struct daemon {
 /* The settings stay lent. */
 void daemon_init(struct daemon *daemon, struct settings *settings);
 
-/* Open the queue alone; `brief`: for one command. */
+/* Open only the queue; `brief`: for one command. */
 MUST_USE bool
 daemon_queue_open(struct daemon *daemon, bool brief, struct err *reterr);
 

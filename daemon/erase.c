@@ -124,7 +124,7 @@ erase_run(struct daemon *daemon, const struct job_caller *caller,
 	if (!job_run_bodies(&job, NULL, NULL, true, &result.unclear, reterr))
 		goto out;
 	result.bodies = bodies.count;
-	if (!job_run_locking(daemon, caller, "rebuilding the file",
+	if (!job_run_locking(daemon, caller, "rebuilding the queue file",
 		erase_vacuum, daemon->queue, reterr))
 		goto out;
 	missed = jobs_erase_missed(daemon->queue, &erasing);
@@ -200,8 +200,8 @@ sweep_log(size_t people, const struct erase_result *result)
 	    "erased people=%zu removed=%.*s%s", people, (int)text.len,
 	    text.data,
 	    whole ? ""
-		  : " help=\"something could not be searched: see `currentsd "
-		    "erase --help`\"");
+		  : " help=\"some batches or bodies could not be searched: see "
+		    "`currentsd erase --help`\"");
 	buf_fini(&text);
 }
 
@@ -222,8 +222,8 @@ sweep_run(struct daemon *daemon, const struct job_caller *caller,
 		sweep_log(people->count, &result);
 	else
 		log_line(LOG_ERROR, "erase",
-		    "fail people=%zu why=%s help=\"they stay on the list and "
-		    "are tried again\"",
+		    "fail people=%zu why=%s help=\"these people stay on the "
+		    "list, and the daemon will try again\"",
 		    people->count, LOG_QUOTE(err.text));
 	return ok;
 }

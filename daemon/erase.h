@@ -4,11 +4,12 @@
 /*
  * Erases people from everything that is stored here.
  *
- * An event only moves forward, from the queued to the archive or the dead
- * letters, so a job that walks through the places in this order meets it. At
- * the end the file is rebuilt, once for all of them, and always: pages that
- * earlier deliveries freed may hold them too. Only then are they taken off the
- * list of erasures, so that a job that was cut short is seen to be unfinished.
+ * An event only moves forward, from the queued events to the archive or the
+ * dead letters, so a job that walks through the places in this order cannot
+ * miss it. At the end the file is always rebuilt, once for all people, because
+ * pages that earlier deliveries freed may still contain their data. The people
+ * are taken off the list of erasures last, so that an interrupted job is seen
+ * to be unfinished.
  *
  * On the main thread.
  */
@@ -23,9 +24,10 @@ struct erase_result {
 	size_t damaged; /* batches that could not be searched */
 };
 
-/* Erase people by their ids, also where private_at = accept hashed these. Then
- * take them off the list of erasures, or, with erased_ms, mark them there as
- * erased at that time. If batches could not be searched they stay unmarked. */
+/* Erase people by their ids, including ids that private_at = accept hashed.
+ * Then take the people off the list of erasures, or, with erased_ms, mark them
+ * there as erased at that time. If batches could not be searched, they stay
+ * unmarked. */
 MUST_USE bool erase_run(struct daemon *daemon, const struct job_caller *caller,
     const char *const *users, size_t count, int64_t erased_ms,
     struct erase_result *ret_result, struct err *reterr);
@@ -34,8 +36,8 @@ MUST_USE bool erase_run(struct daemon *daemon, const struct job_caller *caller,
 void erase_json(const struct erase_result *result, struct json *json);
 
 /* on_delete = erase: the daemon erases the people whose erasure Braze
- * requested, at most once per erase_interval, since each time the file is
- * rebuilt. */
+ * requested, at most once per erase_interval, because the file is rebuilt each
+ * time. */
 struct erase_sweep {
 	int64_t next_ms; /* monotonic: not before; 0: at the start */
 	int64_t after;	 /* the last row of the list that was done */

@@ -31,8 +31,7 @@ static const struct filesystem_type filesystem_types[] = {
 static const struct filesystem_type *
 filesystem_type_find(uint32_t magic)
 {
-	static const struct filesystem_type other = {
-	    0, "another file system", false};
+	static const struct filesystem_type other = {0, "unknown", false};
 
 	for (size_t i = 0;
 	     i < sizeof(filesystem_types) / sizeof(filesystem_types[0]); i++) {
@@ -79,7 +78,7 @@ filesystem_look(
 	while (statfs(path, &fs) != 0) {
 		if (errno != ENOENT || !path_cut(path))
 			return err_set(reterr, ERR_CONFIG,
-			    "cannot look at the state directory %s: %s", dir,
+			    "cannot examine the state directory %s: %s", dir,
 			    strerror(errno));
 		exists = false;
 	}
@@ -102,17 +101,17 @@ filesystem_check(const char *dir, bool allowed,
 		return false;
 	if (!ret_filesystem->writable)
 		return err_set(reterr, ERR_CONFIG,
-		    "the state directory %s %s: let the user of currentsd "
-		    "write there (chown), or set CURRENTSD_STATE_DIR to "
-		    "another",
+		    "the state directory %s %s: let the user that runs "
+		    "currentsd write to it (chown), or set CURRENTSD_STATE_DIR "
+		    "to another directory",
 		    dir,
 		    ret_filesystem->exists ? "cannot be written to"
-					   : "cannot be made");
+					   : "cannot be created");
 	if (ret_filesystem->transient && !allowed)
 		return err_set(reterr, ERR_CONFIG,
-		    "the state directory %s is on %s, where an accepted event "
-		    "can vanish: use a disk or a volume, or set "
-		    "CURRENTSD_ALLOW_VOLATILE_STATE=yes to take the risk",
+		    "the state directory %s is on %s, where accepted events "
+		    "can be lost: use a disk or a volume, or set "
+		    "CURRENTSD_ALLOW_VOLATILE_STATE=yes to accept the risk",
 		    dir, ret_filesystem->name);
 	return true;
 }

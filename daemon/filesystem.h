@@ -2,9 +2,9 @@
 #define DAEMON_FILESYSTEM_H
 
 /*
- * Does a queue last in the state directory? File systems in memory vanish with
- * the machine, overlays with their container, and fsync promises less on a
- * network file system.
+ * Does a queue survive in the state directory? File systems in memory vanish
+ * with the machine, overlays with their container, and on a network file system
+ * fsync promises less.
  */
 
 #include "base/err.h"
@@ -13,7 +13,7 @@
 
 struct filesystem {
 	const char *name; /* of the file system's type; static */
-	bool transient;	  /* not for a queue */
+	bool transient;	  /* unsuitable for a queue */
 	bool exists;	  /* if not, the rest is about its nearest parent */
 	bool writable;
 	int64_t free_bytes;

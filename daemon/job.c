@@ -155,7 +155,8 @@ job_begin(struct daemon *daemon, const char *name, struct err *reterr)
 {
 	if (daemon->job != NULL)
 		return err_set(reterr, ERR_STOPPING,
-		    "`currentsd %s` is running: try again when it has ended",
+		    "`currentsd %s` is still running: try again when it has "
+		    "finished",
 		    daemon->job);
 	daemon->job = name;
 	job_log(daemon, "begin");
@@ -326,8 +327,8 @@ job_run_locking(struct daemon *daemon, const struct job_caller *caller,
 	cond_init(&locking.changed);
 	atomic_store(&daemon->queue_held, true);
 	if (pthread_create(&thread, NULL, locking_main, &locking) != 0) {
-		locking.ok = err_set(
-		    &locking.err, ERR_NOMEM, "cannot start a thread for it");
+		locking.ok =
+		    err_set(&locking.err, ERR_NOMEM, "cannot start a thread");
 	} else {
 		/* It cannot be interrupted, even if the client is gone. */
 		while (!locking_wait(&locking))

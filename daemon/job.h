@@ -22,7 +22,8 @@ struct selection {
 	size_t id_count;
 	struct str id;	  /* room for a single one of them */
 	int64_t since_ms; /* delivered, dead or else accepted since then */
-	int64_t until_ms; /* likewise; for jobs that would meet their own */
+	int64_t until_ms; /* likewise; for jobs that would meet their own
+			   * events */
 	const struct settings *served; /* for a destination of these, or NULL */
 	int64_t unserved;     /* out: matches that are for another one */
 	int64_t limit, count; /* matches at most; out: so far */
@@ -34,25 +35,25 @@ void selection_init(struct selection *selection);
 /* Has the limit been reached? */
 bool selection_full(const struct selection *selection);
 
-/* Is it selected? Counts. A jobs_match_fn. */
+/* Is it selected? If so, counts it. A jobs_match_fn. */
 bool selection_event(void *selection, const struct jobs_event *event);
 
-/* Is it selected, as far as that can be seen without reading the body? Does
- * not count. */
+/* Is it selected, as far as one can tell without reading the body? Does not
+ * count it. */
 bool selection_body(
     const struct selection *selection, const struct jobs_unreadable *body);
 
 enum { JOB_PIECE = 64 * 1024 }; /* of input and output */
 
 /* How a job reaches its caller: by stdio in a command's own process, by the
- * client's socket in the daemon. False ends the job: the client is gone, or the
- * daemon stops. */
+ * client's socket in the daemon. False ends the job: the client has
+ * disconnected, or the daemon is stopping. */
 struct job_caller {
 	void *arg;
 	bool (*write)(
 	    void *arg, const char *data, size_t len, struct err *reterr);
 	/* Append the next piece of a file of the caller's ("-": standard
-	 * input); nothing at its end. One file in a job's life. */
+	 * input); nothing at its end. One file per job. */
 	bool (*read)(
 	    void *arg, const char *name, struct buf *in, struct err *reterr);
 	/* A line for the operator, wherever the output goes. */
@@ -70,8 +71,8 @@ MUST_USE bool job_message(const struct job_caller *caller, struct err *reterr,
 MUST_USE bool
 job_write(const struct job_caller *caller, struct buf *out, struct err *reterr);
 
-/* Jobs that change much, or take long, run one at a time. In the daemon their
- * names are logged, without arguments: these may be a person's id. */
+/* Jobs that change much, or take long, run one at a time. The daemon logs their
+ * names, but not the arguments, which may be a person's id. */
 MUST_USE bool
 job_begin(struct daemon *daemon, const char *name, struct err *reterr);
 void job_end(struct daemon *daemon);
@@ -112,8 +113,8 @@ MUST_USE bool job_run_bodies(struct job *job, job_body_fn *fn, void *arg,
     bool remove, size_t *ret_unclear, struct err *reterr);
 
 /* Run a function that locks the queue for long on a thread of its own, while
- * the main thread reports progress. Waits for its end even if the client is
- * gone. */
+ * the main thread reports progress. Waits for it to end even if the client has
+ * disconnected. */
 typedef bool job_locking_fn(void *arg, struct err *reterr);
 MUST_USE bool
 job_run_locking(struct daemon *daemon, const struct job_caller *caller,

@@ -35,14 +35,16 @@ queue_metrics(struct daemon *daemon, struct buf *out)
 
 	stats_totals(daemon->queue, &totals);
 	metric(out, "currentsd_events_received_total", "counter",
-	    "Events ever received; as the whole ledger, kept across restarts.",
+	    "Events ever received; kept across restarts, like the whole "
+	    "ledger.",
 	    line->received);
 	metric(out, "currentsd_events_delivered_total", "counter",
 	    "Events that Heap answered 200 to.", line->delivered);
 	metric(out, "currentsd_events_dropped_total", "counter",
-	    "Events dropped by a rule that was set.", line->dropped);
+	    "Events dropped by a rule.", line->dropped);
 	metric(out, "currentsd_events_duplicates_total", "counter",
-	    "Events that had been received before.", line->duplicates);
+	    "Duplicates: events that had been received before.",
+	    line->duplicates);
 	metric(out, "currentsd_events_erased_total", "counter",
 	    "Events removed because a person was erased.", line->erased);
 	metric(out, "currentsd_events_expired_total", "counter",
@@ -52,7 +54,8 @@ queue_metrics(struct daemon *daemon, struct buf *out)
 	metric(out, "currentsd_events_dead", "gauge",
 	    "Dead letters: events refused for good or invalid.", line->dead);
 	metric(out, "currentsd_ledger_imbalance", "gauge",
-	    "Received minus all the rest: must be 0.", stats_imbalance(line));
+	    "Received minus all the other columns of the ledger: must be 0.",
+	    stats_imbalance(line));
 	metric(out, "currentsd_quarantined_batches", "gauge",
 	    "Batches damaged on disk and quarantined.",
 	    totals.quarantined_batches);
@@ -84,8 +87,8 @@ queue_metrics(struct daemon *daemon, struct buf *out)
 	    "1 while the disk fails and nothing is accepted.", totals.broken);
 }
 
-/* Seconds since then; if it never was, since the start, so that an alert on
- * the age also fires for what never worked. Below zero if the clock was set
+/* Seconds since then; if it never happened, since the start, so that an alert
+ * on the age also fires for what never worked. Negative if the clock was set
  * back. */
 static int64_t
 since_s(int64_t now_ms, int64_t then_ms, int64_t uptime_ms)
@@ -171,7 +174,7 @@ destination_metrics(struct daemon *daemon, struct forwarder *forwarder,
 	    it->sender.refused);
 	EACH("in_flight", "gauge", "Requests in flight.", it->sender.in_flight);
 	EACH("pace_per_minute", "gauge",
-	    "Events per minute that may be sent at present.",
+	    "Events per minute that may currently be sent.",
 	    it->sender.pace_per_minute);
 	EACH("pace_full_per_minute", "gauge",
 	    "Events per minute that may be sent unless Heap recently answered "
@@ -193,8 +196,8 @@ destination_metrics(struct daemon *daemon, struct forwarder *forwarder,
 	    "Events that the mapping would have made dead letters.",
 	    it->sender.trial_dead);
 	EACH("properties_lost_total", "counter",
-	    "Properties left out or cut that were too many to be counted by "
-	    "name.",
+	    "Properties left out or cut, but not counted by name because there "
+	    "were too many.",
 	    it->sender.omissions_lost);
 #undef EACH
 
@@ -236,8 +239,9 @@ source_metrics(struct daemon *daemon, struct server *server, int64_t now_ms,
 	    "Time since the source was last answered 2xx, or since the start.",
 	    since_s(now_ms, it->last_success_ms, uptime_ms));
 	EACH("failing_seconds",
-	    "For how long our answers have been failing; Braze alerts its "
-	    "staff after 24 h and gives up after 5 days.",
+	    "How long requests of the source have been failing; Braze alerts "
+	    "its own staff after 24 h and switches the connector off after 5 "
+	    "days.",
 	    since_s(now_ms, it->failing_since_ms, 0));
 	EACH("refused_requests",
 	    "Requests recently answered 401, 403, 404, 405 or 415; 0 a day "

@@ -12,7 +12,7 @@
 /* "READY=1", "STOPPING=1", "WATCHDOG=1", ... */
 void notify_send(const char *state);
 
-/* Milliseconds within which WATCHDOG=1 is wanted, or 0 if it is not. */
+/* Milliseconds within which WATCHDOG=1 is expected, or 0 if it is not. */
 int64_t notify_watchdog_ms(void);
 
 #endif

@@ -67,8 +67,8 @@ name_copy(struct settings *settings, const char *what, const char *name,
 			      "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")] !=
 		'\0')
 		return err_set(reterr, ERR_CONFIG,
-		    "the name of a %s should be 1 to 64 of the characters "
-		    "A-Z a-z 0-9 . _ - and not start with a dot",
+		    "the name of a %s should consist of 1 to 64 of the "
+		    "characters A-Z a-z 0-9 . _ - and not start with a dot",
 		    what);
 	*ret_name = settings_copy(settings, name);
 	return *ret_name != NULL || err_set_nomem(reterr);

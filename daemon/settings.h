@@ -2,17 +2,17 @@
 #define DAEMON_SETTINGS_H
 
 /*
- * The settings. They stand in the structs that the modules take, each in one
- * place: the modules' own functions fill in the defaults, and a row of the
- * table in settings_table.c says how a member is called, written and bounded.
- * The file, the environment, `currentsd help settings` and the manual page
- * come out of this table.
+ * The settings. Each is stored in one place, in the struct of the module that
+ * uses it. The modules' own functions fill in the defaults, and a row of the
+ * table in settings_table.c gives the name, the syntax and the limits of a
+ * member. The file, the environment, `currentsd help settings` and the manual
+ * page all use this table.
  *
  * A source and a destination have a kind, and each kind has rows of its own.
  *
- * The order of precedence is environment, file, default. A variable of a
- * source or a destination sets the only one there is of its kind; if there are
- * several it is an error, since it is not known which one is meant.
+ * The order of precedence is environment, file, default. A variable of a source
+ * or a destination sets the only one of its kind; if there are several, it is
+ * an error, because it is unclear which one the variable is for.
  *
  * Read once, before threads start; read only from then on.
  */
@@ -51,7 +51,8 @@ enum settings_region { SETTINGS_NO_REGION = -1, SETTINGS_US, SETTINGS_EU };
 
 struct settings_destination {
 	enum settings_destination_kind kind;
-	struct forwarder_destination forwarder; /* its rules are the next */
+	struct forwarder_destination forwarder; /* its rules are the member
+						 * below */
 
 	/* of track */
 	struct track_rules rules;
@@ -78,26 +79,25 @@ struct settings {
 };
 
 /*
- * Read file (config, or $CURRENTSD_CONFIG, or none) and environment. There is
- * at least one source and one destination. What is needed to serve is not
- * asked for, not even a state directory, but each value is valid. ERR_CONFIG
- * with a sentence that says what to do, and no secret.
+ * Read the file (config, or $CURRENTSD_CONFIG, or none) and the environment.
+ * The result has at least one source and one destination, and each value is
+ * valid; but what serve needs, even a state directory, may still be missing.
+ * ERR_CONFIG with a sentence that says what to do, and contains no secret.
  */
 MUST_USE bool settings_read(
     const char *config, struct settings *ret_settings, struct err *reterr);
 
-/* Ask for a state directory. */
+/* Require a state directory. */
 MUST_USE bool
 settings_state_dir_check(const struct settings *settings, struct err *reterr);
 
-/* Ask for everything that is needed to serve: read the files of tokens and
- * keys, complete URLs, link sources to destinations. *settings gains
- * warnings. */
+/* Require everything that serve needs: read the files of tokens and keys,
+ * complete URLs, link sources to destinations. *settings gains warnings. */
 MUST_USE bool settings_complete(struct settings *settings, struct err *reterr);
 
-/* What commands need of that while no daemon runs; each is done only once. The
- * rules of a destination get their key. A source gets its destination, and with
- * private_at = accept the completed rules of it. */
+/* The parts of this that commands need while no daemon runs; each is done only
+ * once. The rules of a destination get their key. A source gets its destination
+ * and, with private_at = accept, the completed rules of that destination. */
 MUST_USE bool settings_rules_complete(struct settings *settings,
     struct settings_destination *destination, struct err *reterr);
 MUST_USE bool settings_source_link(struct settings *settings,
@@ -109,12 +109,12 @@ settings_source_find(const struct settings *settings, const char *name);
 struct settings_destination *
 settings_destination_find(const struct settings *settings, const char *name);
 
-/* The warning at *at, which is 0 for the first, and advances; false after the
- * last. */
+/* The warning at *at, which is 0 for the first one and advances; false after
+ * the last. */
 bool settings_warning_next(
     const struct settings *settings, size_t *at, struct str *ret_line);
 
-/* How many items a NULL-ended list has. */
+/* How many items a NULL-terminated list has. */
 size_t settings_list_count(const char *const *list);
 
 /* Which personal data goes to Heap, as one line: key=value for the log. */

@@ -1,6 +1,6 @@
 /*
- * Asks for what is needed to serve: tokens unless a source is open, an app id
- * and a URL, and names that fit together.
+ * Requires what serve needs: tokens unless a source is open, an app id and a
+ * URL, and names that match.
  */
 
 #include "daemon/settings_table.h"
@@ -56,8 +56,9 @@ token_line_read(struct settings *settings, const char *path, size_t number,
 		return true;
 	if (!token_valid(line))
 		return err_set(reterr, ERR_CONFIG,
-		    "%s, line %zu: not a token: it has a blank or a character "
-		    "that is not ASCII (one token a line, no comments)",
+		    "%s, line %zu: not a token: it contains a space or a "
+		    "character that is not ASCII (write one token per line, "
+		    "and no comments)",
 		    path, number);
 	if (*count == TOKENS_MAX)
 		return err_set(reterr, ERR_CONFIG, "%s: more than %d tokens",
@@ -88,7 +89,7 @@ token_file_read(struct settings *settings, const char *path,
 		number++;
 		if (strlen(line) == sizeof(line) - 1) {
 			(void)err_set(reterr, ERR_CONFIG,
-			    "%s, line %zu: longer than a token can be", path,
+			    "%s, line %zu: longer than a token may be", path,
 			    number);
 			goto out;
 		}
@@ -103,13 +104,14 @@ token_file_read(struct settings *settings, const char *path,
 	}
 	if (*ret_count == 0) {
 		(void)err_set(reterr, ERR_CONFIG,
-		    "the token file %s has no token: write one a line", path);
+		    "the token file %s has no token: write one token per line",
+		    path);
 		goto out;
 	}
 	if ((st.st_mode & S_IROTH) != 0)
 		(void)buf_printf(&settings->warnings,
-		    "the token file %s can be read by every user of this "
-		    "machine: chmod o-r %s\n",
+		    "every user of this machine can read the token file %s: "
+		    "run chmod o-r %s\n",
 		    path, path);
 	ok = true;
 out:
@@ -129,8 +131,8 @@ tokens_complete(struct settings *settings, struct settings_source *source,
 	for (size_t i = 0; i < count; i++) {
 		if (!token_valid(source->server.tokens[i]))
 			return err_set(reterr, ERR_CONFIG,
-			    "source \"%s\": its token number %zu has a blank "
-			    "or a character that is not ASCII: no request "
+			    "source \"%s\": token number %zu contains a space "
+			    "or a character that is not ASCII, so no request "
 			    "could carry it",
 			    source->server.name, i + 1);
 	}
@@ -151,9 +153,9 @@ tokens_complete(struct settings *settings, struct settings_source *source,
 	for (size_t i = 0; i < count; i++) {
 		if (strlen(source->server.tokens[i]) < TOKEN_SHORT)
 			(void)buf_printf(&settings->warnings,
-			    "source \"%s\": its token number %zu is shorter "
-			    "than %d characters and can be guessed; make one "
-			    "with: openssl rand -hex 32\n",
+			    "source \"%s\": token number %zu is shorter than "
+			    "%d characters and can be guessed; make a better "
+			    "one with: openssl rand -hex 32\n",
 			    source->server.name, i + 1, TOKEN_SHORT);
 	}
 	return true;
@@ -176,8 +178,9 @@ source_types_check(const struct settings_source *source, const char *key,
 		}
 		if (!any)
 			(void)buf_printf(warnings,
-			    "source \"%s\": %s has \"%s\", which no known "
-			    "type matches (`currentsd schema` lists them)\n",
+			    "source \"%s\": %s contains \"%s\", which matches "
+			    "no known type (`currentsd schema` lists the "
+			    "types)\n",
 			    source->server.name, key, list[i]);
 	}
 }
@@ -201,12 +204,12 @@ source_complete(struct settings *settings, struct settings_source *source,
 		    server->name);
 	if (any && server->open)
 		return err_set(reterr, ERR_CONFIG,
-		    "source \"%s\" is open and has a token: remove one of "
-		    "them, since an open source looks at no token",
+		    "source \"%s\" is open and has a token: remove one of the "
+		    "two, because an open source ignores tokens",
 		    server->name);
 	if (server->open)
 		(void)buf_printf(&settings->warnings,
-		    "source \"%s\" is open: anyone who reaches the address "
+		    "source \"%s\" is open: anyone who can reach the address "
 		    "can send events\n",
 		    server->name);
 	source_types_check(
@@ -252,8 +255,9 @@ settings_source_link(struct settings *settings, struct settings_source *source,
 
 	if (destination == NULL)
 		return err_set(reterr, ERR_CONFIG,
-		    "source \"%s\": there is no destination \"%s\"; write a "
-		    "section destination \"%s\" { ... } or name another",
+		    "source \"%s\": there is no destination \"%s\"; add a "
+		    "section destination \"%s\" { ... }, or name another "
+		    "destination",
 		    source->server.name, source->server.destination,
 		    source->server.destination);
 	source->server.destination = destination->forwarder.name;
@@ -297,7 +301,7 @@ url_check(const char *url, struct err *reterr)
 		    "should be a base URL without user, query or fragment");
 	len = strcspn(rest, "/");
 	if (len == 0 || len >= sizeof(host))
-		return err_set(reterr, ERR_CONFIG, "should have a host");
+		return err_set(reterr, ERR_CONFIG, "should name a host");
 	(void)snprintf(host, sizeof(host), "%.*s", (int)len, rest);
 	end = strrchr(host, ':');
 	if (end != NULL && strchr(end, ']') == NULL)
@@ -305,7 +309,7 @@ url_check(const char *url, struct err *reterr)
 	if (strncmp(url, "https://", 8) == 0 || host_loopback(host))
 		return true;
 	return err_set(reterr, ERR_CONFIG,
-	    "is plain http to another machine, which anyone on the way can "
+	    "is plain http to another machine, which anyone along the way can "
 	    "read: use https://");
 }
 
@@ -323,7 +327,7 @@ url_complete(struct settings *settings,
 		return err_set(reterr, ERR_CONFIG,
 		    "destination \"%s\" has no region: set "
 		    "CURRENTSD_HEAP_REGION (in the file: region) to us or eu, "
-		    "where your Heap account lives",
+		    "depending on where your Heap account is hosted",
 		    forwarder->name);
 	if (base == NULL)
 		base = region_urls[destination->region];
@@ -404,8 +408,8 @@ destination_complete(struct settings *settings,
 		    forwarder->name);
 	if (forwarder->dry_run)
 		(void)buf_printf(&settings->warnings,
-		    "destination \"%s\": dry_run: nothing is sent; the events "
-		    "stay queued and fill the queue\n",
+		    "destination \"%s\": dry_run: nothing is sent; its events "
+		    "stay queued, and fill up the queue\n",
 		    forwarder->name);
 	return url_complete(settings, destination, reterr) &&
 	       ca_file_check(forwarder, reterr) &&
@@ -446,10 +450,10 @@ destinations_share(const struct settings *settings, struct err *reterr)
 		if (other != NULL && share > 100)
 			return err_set(reterr, ERR_CONFIG,
 			    "destinations \"%s\" and \"%s\" send to the same "
-			    "app at the same URL, and would together exceed "
-			    "Heap's quota: let their sources name one "
-			    "destination, or set share in each, so that it is "
-			    "at most 100 in all",
+			    "app at the same URL, and together would exceed "
+			    "Heap's quota: use one destination for their "
+			    "sources, or set share in each so that the shares "
+			    "add up to at most 100",
 			    other->name, a->name);
 	}
 	return true;

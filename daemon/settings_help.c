@@ -119,12 +119,16 @@ void
 settings_help_write(struct buf *out)
 {
 	(void)buf_text(out,
-	    "Settings come from the environment, else from the file (--config "
-	    "FILE or\n$CURRENTSD_CONFIG), else they have the default in "
-	    "[brackets]. Under each key\nof the file is its variable. In the "
-	    "file ${NAME} is replaced from the\nenvironment, and # begins a "
-	    "comment. SIZE: 64k, 16M, 2G. DURATION: 500ms,\n30s, 5m, 2h, 7d. "
-	    "LIST: {\"a\", \"b\"}; in a variable a,b.\n");
+	    "A setting comes from the environment, or else from the file "
+	    "(--config FILE or\n"
+	    "$CURRENTSD_CONFIG), or else has the default in [brackets]. Below "
+	    "each key of\n"
+	    "the file is the name of its environment variable. In the file, "
+	    "${NAME} is\n"
+	    "replaced by that environment variable, and # starts a comment.\n"
+	    "SIZE: 64k, 16M, 2G. DURATION: 500ms, 30s, 5m, 2h, 7d. LIST: "
+	    "{\"a\", \"b\"} in\n"
+	    "the file, a,b in a variable.\n");
 	sections_write(text_head, text_row, out);
 }
 

@@ -8,8 +8,8 @@
  *   - a section that is not closed ends with the file, so a last line that we
  *     add must be read as a setting of the top.
  *
- * An unknown variable CURRENTSD_* is an error: a misspelt one would silently
- * leave a default in place.
+ * An unknown variable CURRENTSD_* is an error, because a misspelt one would
+ * silently leave a default in place.
  */
 
 #include "daemon/settings_table.h"
@@ -71,8 +71,8 @@ file_fault(cfg_t *cfg, const char *format, va_list args)
 		   strncmp(format, "missing", 7) == 0) {
 		what = text;
 	} else if (strncmp(format, "unexpected token", 16) == 0) {
-		what = "not understood: a setting is written key = value, with "
-		       "quotes around what has blanks or one of {}(),=+#";
+		what = "not understood: write key = value, with quotes around "
+		       "a value that contains spaces or any of {}(),=+#";
 	}
 	(void)err_set(file_error, ERR_CONFIG,
 	    "%s, line %d: %s%s%s (see `currentsd help settings`)", file_path,
@@ -97,11 +97,11 @@ row_take(cfg_t *cfg, const struct setting *row, struct settings *settings,
 	for (unsigned i = 0; ok && i < count; i++) {
 		const char *open;
 
-		/* In single quotes ${NAME} is meant as it stands. */
+		/* In single quotes ${NAME} is literal. */
 		items[i] = cfg_getnstr(cfg, row->key, i);
 		open = strstr(items[i], "${");
 		ok = open == NULL || strchr(open, '}') != NULL ||
-		     err_set(reterr, ERR_CONFIG, "has ${ without its }");
+		     err_set(reterr, ERR_CONFIG, "has ${ without a closing }");
 	}
 	if (ok && setting_is_list(row))
 		ok = setting_read_items(
@@ -192,16 +192,16 @@ file_load(const char *path, struct settings *settings, char **ret_text,
 	len = fread(text, 1, FILE_MAX + 1, file);
 	if (ferror(file) != 0 || len > FILE_MAX || memchr(text, '\0', len)) {
 		(void)err_set(reterr, ERR_CONFIG,
-		    "cannot read the settings in %s: not a text file of less "
-		    "than 1 MiB",
+		    "cannot read the settings in %s: it should be a text file "
+		    "of less than 1 MiB",
 		    path);
 		goto out;
 	}
 	memcpy(text + len, FILE_LAST_LINE, sizeof(FILE_LAST_LINE));
 	if (strstr(text, "token") != NULL && (st.st_mode & S_IROTH) != 0)
 		(void)buf_printf(&settings->warnings,
-		    "%s can be read by every user of this machine: if it holds "
-		    "tokens, chmod o-r %s\n",
+		    "every user of this machine can read %s: if it contains "
+		    "tokens, run chmod o-r %s\n",
 		    path, path);
 	*ret_text = text;
 	text = NULL;
@@ -368,8 +368,9 @@ variable_base(const struct variable *variable, const char *name,
 	if (count == 1)
 		return true;
 	return err_set(reterr, ERR_CONFIG,
-	    "%s is set, but the file has %zu %s, and it is not known which one "
-	    "is meant: remove it and write %s in their sections",
+	    "%s is set, but the file has %zu %s, so it is unclear which one "
+	    "the variable is for: unset the variable, and write %s in their "
+	    "sections",
 	    name, count, what, variable->row->key);
 }
 
@@ -396,8 +397,9 @@ environment_read(
 
 			return err_set(reterr, ERR_CONFIG,
 			    "unknown setting %s%s%s%s (`currentsd help "
-			    "settings` lists them; a variable of your own "
-			    "needs a name without " PREFIX ")",
+			    "settings` lists all settings; the name of a "
+			    "variable of your own must not begin with " PREFIX
+			    ")",
 			    name, near ? "; did you mean " : ": remove it",
 			    near ? nearest : "", near ? "?" : "");
 		}

@@ -1,6 +1,6 @@
 /*
  * The rules of a destination's mapping: the key of the hashes, and what they
- * mean for privacy. Mistakes are found here, before serving, since what was
+ * mean for privacy. Mistakes are found here, before serving, because what was
  * sent to Heap cannot be taken back.
  */
 
@@ -43,7 +43,7 @@ key_read(struct settings *settings, const char *path, struct track_rules *rules,
 	if ((st.st_mode & (S_IRWXO | S_IWGRP)) != 0) {
 		(void)err_set(reterr, ERR_CONFIG,
 		    "other users can read or write the key file %s (mode "
-		    "%03o), and could undo the hashes: chmod 600 %s",
+		    "%03o), and could undo the hashes: run chmod 600 %s",
 		    path, (unsigned)st.st_mode & 0777, path);
 		goto out;
 	}
@@ -112,13 +112,13 @@ selectors_warn(const struct settings_destination *destination, const char *key,
 
 		switch (redact_selector_check(list->items[i])) {
 		case REDACT_SELECTS_NOTHING:
-			what = "selects nothing that the catalogue has: is it "
-			       "written right?";
+			what = "selects nothing in the catalogue: check the "
+			       "spelling";
 			break;
 		case REDACT_SELECTS_SECRETS:
 			if (list == &destination->rules.keep)
-				what = "selects only what is secret, which is "
-				       "never sent";
+				what = "selects only secret properties, which "
+				       "are never sent";
 			break;
 		case REDACT_SELECTS:
 			break;

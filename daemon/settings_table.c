@@ -33,14 +33,14 @@ static const struct setting main_rows[] = {
 	    .help = "Address for Braze's requests; plain HTTP, so put a TLS"
 		" proxy in front."},
 	{"admin", SETTING_ADDRESS, MAIN(server.admin),
-	    .help = "Address for /metrics and /status; no credentials, so"
-		" keep it on loopback."},
+	    .help = "Address for /metrics and /status; it asks for no"
+		" credentials, so keep it on loopback."},
 	{"state_dir", SETTING_PATH, MAIN(queue.dir),
-	    .help = "The directory of the queue, on a local disk; required"
+	    .help = "The directory for the queue, on a local disk; required"
 		" unless systemd sets $STATE_DIRECTORY."},
 	{"allow_volatile_state", SETTING_FLAG, MAIN(allow_volatile_state),
 	    .help = "Start even if the state directory is on tmpfs, an"
-		" overlay or NFS, where the queue can vanish."},
+		" overlay or NFS, where the queue can be lost."},
 	{"log_level", SETTING_WORD, MAIN(log_level),
 	    .words = "debug|info|warn|error",
 	    .help = "The lowest level that is logged."},
@@ -49,77 +49,83 @@ static const struct setting main_rows[] = {
 	    .help = "Threads that answer requests."},
 	{"max_connections", SETTING_INTEGER, MAIN(server.max_connections),
 	    LIMITS(8, 100000),
-	    .help = "Connections open at once, each with a buffer of at"
-		" most 128 KiB; up to 256 of them stay open between"
+	    .help = "The most connections open at once, each with a buffer of"
+		" at most 128 KiB; up to 256 of them stay open between"
 		" requests."},
 	{"body_limit", SETTING_SIZE, MAIN(server.body_limit),
 	    LIMITS(MIB(1), MIB(512)),
-	    .help = "The largest body, also after decompression; above it"
-		" 413, and Braze sends smaller batches."},
+	    .help = "The largest request body, before and after"
+		" decompression; a larger one is answered 413, and Braze"
+		" sends smaller batches."},
 	{"body_memory", SETTING_SIZE, MAIN(server.body_memory),
 	    LIMITS(MIB(1), GIB(1024)),
-	    .help = "Memory for all bodies being received, with a buffer of"
-		" 64 KiB each; above it 503."},
+	    .help = "Memory for all bodies being received, including a buffer"
+		" of 64 KiB for each; without enough of it, requests are"
+		" answered 503."},
 	{"max_events", SETTING_INTEGER, MAIN(server.max_events),
 	    LIMITS(100, 10000000),
 	    .help = "The most events in one body (Braze sends 100)."},
 	{"request_timeout", SETTING_DURATION, MAIN(server.request_timeout_ms),
 	    LIMITS(SECOND(1), HOUR(1)),
-	    .help = "From the first byte of a request to its last."},
+	    .help = "The longest time from the first byte of a request to its"
+		" last."},
 	{"idle_timeout", SETTING_DURATION, MAIN(server.idle_timeout_ms),
 	    LIMITS(SECOND(1), HOUR(1)),
-	    .help = "After this time an idle connection is closed."},
+	    .help = "The time after which an idle connection is closed."},
 	{"retry_after", SETTING_SECONDS, MAIN(server.retry_after_s),
 	    LIMITS(SECOND(1), HOUR(1)),
-	    .help = "What Retry-After says in a 503 (whole seconds)."},
+	    .help = "The value of Retry-After in a 503 (in whole seconds)."},
 	{"queue_max_bytes", SETTING_SIZE, MAIN(queue.max_bytes),
 	    LIMITS(MIB(1), GIB(1024) * 1024),
-	    .help = "The most that the queue may use on disk; above it 503."},
+	    .help = "The most disk space that the queue may use; above it,"
+		" requests are answered 503."},
 	{"queue_min_free", SETTING_SIZE, MAIN(queue.min_free_bytes),
 	    LIMITS(0, GIB(1024)),
-	    .help = "Space to leave free on the file system; below it 503."},
+	    .help = "Space to leave free on the file system; below it,"
+		" requests are answered 503."},
 	{"queue_reserve", SETTING_SIZE, MAIN(queue.reserve_bytes),
 	    LIMITS(0, GIB(64)),
 	    .help = "Size of a file that is released when the disk is full,"
-		" so that delivery can go on."},
+		" so that delivery can continue."},
 	{"queue_window", SETTING_INTEGER, MAIN(queue.window_events),
 	    LIMITS(1, 100000000),
-	    .help = "Events remembered to detect duplicates."},
+	    .help = "How many events are remembered to detect duplicates."},
 	{"queue_pending", SETTING_INTEGER, MAIN(queue.pending_max),
 	    LIMITS(1, 100000),
-	    .help = "Requests that may wait for the disk at once; above it"
-		" 503."},
+	    .help = "How many requests may wait for the disk at once; further"
+		" ones are answered 503."},
 	{"unreadable_max_bytes", SETTING_SIZE, MAIN(queue.unreadable_max_bytes),
 	    LIMITS(0, GIB(1024)),
 	    .help = "Space for request bodies that are not JSON, which are"
-		" kept as they came."},
+		" kept as received."},
 	{"keep_archive", SETTING_DURATION, MAIN(queue.keep_ms),
 	    LIMITS(0, HOUR(24) * 3650),
 	    .help = "How long delivered events are kept for `currentsd"
 		" replay`; 0: not at all."},
 	{"archive_max_bytes", SETTING_SIZE, MAIN(queue.keep_bytes),
 	    LIMITS(0, GIB(1024) * 1024),
-	    .help = "Space for the delivered events, within queue_max_bytes;"
-		" the oldest go before anything is refused."},
+	    .help = "Space for the archive of delivered events, within"
+		" queue_max_bytes; the oldest are removed before anything is"
+		" refused."},
 	{"queue_drift", SETTING_INTEGER, MAIN(queue.drift_max),
 	    LIMITS(0, 1000000),
 	    .help = "How many different observations of drift are kept."},
 	{"erase_interval", SETTING_DURATION, MAIN(erase_interval_ms),
 	    LIMITS(SECOND(1), HOUR(24) * 30),
-	    .help = "How often on_delete = erase may erase people, since"
-		" each time the file is rebuilt."},
+	    .help = "The shortest time between two runs of on_delete = erase,"
+		" because each run rebuilds the queue file."},
 	{.key = NULL},
 };
 
 static const struct setting source_rows[] = {
 	{"kind", SETTING_WORD, SOURCE(kind),
 	    .words = "currents", .file_only = true,
-	    .help = "The kind of source: what it posts, and which settings"
-		" it has beside these."},
+	    .help = "The kind of source: it decides what the source posts,"
+		" and which further settings it has."},
 	{"destination", SETTING_TEXT, SOURCE(server.destination),
 	    .file_only = true,
-	    .help = "Where its events go; the first destination if not"
-		" given."},
+	    .help = "Where its events go; if not set, to the first"
+		" destination."},
 	{.key = NULL},
 };
 
@@ -129,48 +135,50 @@ static const struct setting currents_rows[] = {
 	    .help = "A query parameter, key=value, that also selects this"
 		" source."},
 	{"token", SETTING_LIST, SOURCE(server.tokens),
-	    .help = "The bearer tokens that are accepted; two while one is"
-		" being replaced."},
+	    .help = "The bearer tokens that are accepted; list two while you"
+		" replace one."},
 	{"token_file", SETTING_PATH, SOURCE(token_file),
 	    .help = "A file of tokens, one per line."},
 	{"open", SETTING_FLAG, SOURCE(server.open),
-	    .help = "Accept requests without a token: anyone who reaches the"
-		" address can send events."},
+	    .help = "Accept requests without a token: anyone who can reach"
+		" the address can send events."},
 	{"unknown_type", SETTING_WORD, SOURCE(server.unknown_type),
 	    .words = "forward|dead|drop",
 	    .help = "What to do with events whose type is not in the"
-		" catalogue; dead: make them dead letters."},
+		" catalogue; dead makes them dead letters."},
 	{"invalid", SETTING_WORD, SOURCE(server.invalid_dropped),
 	    .words = "dead|drop",
 	    .help = "What to do with invalid events."},
 	{"include", SETTING_LIST, SOURCE(server.include),
-	    .help = "Accept only these event types, with *; the others are"
-		" dropped and counted. Requests for erasure are always"
-		" accepted."},
+	    .help = "Accept only these event types; * matches anything."
+		" Others are dropped and counted. Requests for erasure are"
+		" always accepted."},
 	{"exclude", SETTING_LIST, SOURCE(server.exclude),
-	    .help = "Drop and count these event types, with *; stronger than"
-		" include. users.UserDeleteRequest only by its full name."},
+	    .help = "Drop and count these event types; * matches anything."
+		" Overrides include. users.UserDeleteRequest is matched only"
+		" by its full name."},
 	{"private_at", SETTING_WORD, SOURCE(private_at),
 	    .words = "delivery|accept",
 	    .help = "When the properties that the destination leaves out or"
-		" hashes are removed: at accept they never reach the disk,"
-		" and cannot be sent later."},
+		" hashes are removed: with accept they never reach the disk,"
+		" and can never be sent later."},
 	{"on_delete", SETTING_WORD, SOURCE(on_delete),
 	    .words = "list|erase",
-	    .help = "Put people whose erasure Braze requests on a list"
-		" (`currentsd erasures list`), or also erase them here, and"
-		" mark them on the list as erased."},
+	    .help = "What to do when Braze requests a person's erasure: list"
+		" puts the person on a list (`currentsd erasures list`);"
+		" erase also erases them here, and marks them on the list as"
+		" erased."},
 	{.key = NULL},
 };
 
 static const struct setting destination_rows[] = {
 	{"kind", SETTING_WORD, DESTINATION(kind),
 	    .words = "track", .file_only = true,
-	    .help = "The kind of destination: what is sent to it, and which"
-		" settings it has beside these."},
+	    .help = "The kind of destination: it decides what is sent, and"
+		" which further settings the destination has."},
 	{"share", SETTING_INTEGER, DESTINATION(forwarder.share_percent),
 	    LIMITS(1, 100),
-	    .help = "Per cent of both quotas to use; the rest is left to"
+	    .help = "Percentage of both quotas to use; the rest is left for"
 		" your other senders."},
 	{"request_bytes", SETTING_SIZE, DESTINATION(forwarder.request_bytes),
 	    LIMITS(KIB(16), MIB(64)),
@@ -178,23 +186,24 @@ static const struct setting destination_rows[] = {
 		" larger."},
 	{"in_flight", SETTING_INTEGER, DESTINATION(forwarder.in_flight),
 	    LIMITS(1, 64),
-	    .help = "Requests in flight at once."},
+	    .help = "The most requests in flight at once."},
 	{"linger", SETTING_DURATION, DESTINATION(forwarder.linger_ms),
 	    LIMITS(0, SECOND(300)),
 	    .help = "How long events wait for a request to fill; the first"
-		" event of an idle destination leaves at once."},
+		" event for an idle destination is sent at once."},
 	{"connect_timeout", SETTING_DURATION,
 	    DESTINATION(forwarder.connect_timeout_ms),
 	    LIMITS(100, SECOND(300)),
-	    .help = "For opening a connection."},
+	    .help = "The time limit for opening a connection."},
 	{"timeout", SETTING_DURATION, DESTINATION(forwarder.timeout_ms),
 	    LIMITS(100, HOUR(1)),
-	    .help = "For a whole request, including the answer."},
+	    .help = "The time limit for a whole request, including the"
+		" answer."},
 	{"backoff_first", SETTING_DURATION,
 	    DESTINATION(forwarder.backoff_first_ms),
 	    LIMITS(10, HOUR(1)),
-	    .help = "The first wait when Heap is in trouble; it doubles,"
-		" with full jitter."},
+	    .help = "The first wait when Heap has trouble; further waits"
+		" double, with full jitter."},
 	{"backoff_most", SETTING_DURATION,
 	    DESTINATION(forwarder.backoff_most_ms),
 	    LIMITS(10, HOUR(24)),
@@ -202,43 +211,44 @@ static const struct setting destination_rows[] = {
 	{"retry_after_most", SETTING_DURATION,
 	    DESTINATION(forwarder.retry_after_most_ms),
 	    LIMITS(SECOND(1), HOUR(24)),
-	    .help = "The longest Retry-After of Heap that is obeyed."},
+	    .help = "The longest Retry-After from Heap that is obeyed."},
 	{"probe", SETTING_DURATION, DESTINATION(forwarder.probe_ms),
 	    LIMITS(100, HOUR(24)),
-	    .help = "Between the probes of a destination that refuses"
+	    .help = "The time between probes of a destination that refuses"
 		" everything."},
 	{"defer", SETTING_DURATION, DESTINATION(forwarder.defer_ms),
 	    LIMITS(100, HOUR(24)),
-	    .help = "Wait before a deferred event is tried again."},
+	    .help = "How long a deferred event waits before it is tried"
+		" again."},
 	{"dry_run", SETTING_FLAG, DESTINATION(forwarder.dry_run),
-	    .help = "Map and count, but send nothing: the events stay queued"
-		" until it is off again."},
+	    .help = "Map and count events, but send nothing: they stay queued"
+		" until you switch this off."},
 	{"ca_file", SETTING_PATH, DESTINATION(forwarder.ca_file),
 	    .help = "Certificates to trust instead of the system's (PEM)."},
 	{"proxy", SETTING_TEXT, DESTINATION(forwarder.proxy),
-	    .help = "HTTP proxy on the way to Heap: http://HOST:PORT."},
+	    .help = "HTTP proxy for requests to Heap: http://HOST:PORT."},
 	{.key = NULL},
 };
 
 static const struct setting track_rows[] = {
 	{"app_id", SETTING_TEXT, DESTINATION(forwarder.app_id),
-	    .help = "The id of the Heap environment, digits; required."},
+	    .help = "The id of the Heap environment (digits); required."},
 	{"region", SETTING_WORD, DESTINATION(region),
 	    .words = "us|eu",
-	    .help = "Where the Heap account lives; required unless url is"
+	    .help = "Where the Heap account is hosted; required unless url is"
 		" set."},
 	{"url", SETTING_TEXT, DESTINATION(forwarder.url),
-	    .help = "Base URL instead of the region's; plain http only to"
-		" loopback."},
+	    .help = "Base URL to use instead of the region's; plain http is"
+		" allowed only to loopback."},
 	{"events_per_minute", SETTING_INTEGER,
 	    DESTINATION(forwarder.events_per_minute),
 	    LIMITS(0, 100000000),
-	    .help = "Heap's quota of events per minute; 0: none."},
+	    .help = "Heap's quota of events per minute; 0: no quota."},
 	{"identity_per_minute", SETTING_INTEGER,
 	    DESTINATION(forwarder.identity_per_minute),
 	    LIMITS(0, 100000000),
-	    .help = "Heap's quota of events per minute for one person; 0:"
-		" none."},
+	    .help = "Heap's quota of events per minute for one person; 0: no"
+		" quota."},
 	{"request_events", SETTING_INTEGER,
 	    DESTINATION(forwarder.request_events),
 	    LIMITS(1, TRACK_EVENTS_MAX),
@@ -248,20 +258,20 @@ static const struct setting track_rows[] = {
 	    .help = "Which id is the identity in Heap: yours (or else an"
 		" alias), or Braze's own."},
 	{"alias_label", SETTING_TEXT, DESTINATION(rules.alias_label),
-	    .help = "Only an alias with this label is used; any if not"
-		" given."},
+	    .help = "Only an alias with this label is used; if not set, any"
+		" alias."},
 	{"anonymous", SETTING_WORDS, DESTINATION(rules.anonymous),
 	    .words = "skip|device|braze_id",
-	    .help = "People who have neither become a number made from the"
-		" first of these that is present; skip: their events are"
-		" dropped."},
+	    .help = "People with neither external id nor alias get a number"
+		" made from the first of these that is present; skip: their"
+		" events are dropped."},
 	{"no_user", SETTING_WORD, DESTINATION(rules.no_user_dead),
 	    .words = "drop|dead",
-	    .help = "What to do with events without a user, if their type"
-		" should have one."},
+	    .help = "What to do with events that have no user although their"
+		" type should have one."},
 	{"placeholders", SETTING_LIST, RULES_LIST(placeholders),
-	    .help = "More words that are not a person's id, besides null,"
-		" undefined, guest and the like."},
+	    .help = "More words that do not count as a person's id, besides"
+		" null, undefined, guest and the like."},
 	{"identity_hash", SETTING_FLAG, DESTINATION(rules.identity_hash),
 	    .help = "Send the identity as its HMAC-SHA-256 in hex; needs"
 		" hash_key_file."},
@@ -270,13 +280,14 @@ static const struct setting track_rows[] = {
 		" example braze-."},
 	{"rename", SETTING_PAIRS,
 	    DESTINATION(rules.renames), COUNT(rules.rename_count),
-	    .help = "Other names in Heap, each OLD=NEW: of an event type or"
-		" of a property."},
+	    .help = "Other names to use in Heap, each OLD=NEW, for event"
+		" types and properties."},
 	{"custom_event_name", SETTING_WORD,
 	    DESTINATION(rules.custom_event_name),
 	    .words = "type|name",
-	    .help = "Call a custom event users.behaviors.CustomEvent, or by"
-		" its own name unless drop or hash selects that."},
+	    .help = "What to call a custom event: users.behaviors.CustomEvent"
+		" (type), or its own name (name) unless drop or hash selects"
+		" that."},
 	{"add_channel", SETTING_FLAG, DESTINATION(rules.add_channel),
 	    .help = "Add braze_channel (email, sms, ...) and braze_action"
 		" (Open, Click, ...)."},
@@ -290,14 +301,16 @@ static const struct setting track_rows[] = {
 	    .help = "Add timezone."},
 	{"keep", SETTING_LIST, RULES_LIST(keep),
 	    .help = "Send these although their class (content, contact) is"
-		" left out: PROPERTY, TYPE/PROPERTY or a class, with *."},
+		" left out: PROPERTY, TYPE/PROPERTY or a class; * matches"
+		" anything."},
 	{"drop", SETTING_LIST, RULES_LIST(drop),
-	    .help = "Never send these; written as for keep, and stronger."},
+	    .help = "Never send these; same syntax as keep, which it"
+		" overrides."},
 	{"hash", SETTING_LIST, RULES_LIST(hash),
-	    .help = "Send these as their HMAC-SHA-256 in hex; written as for"
+	    .help = "Send these as their HMAC-SHA-256 in hex; same syntax as"
 		" keep; needs hash_key_file."},
 	{"hash_key_file", SETTING_PATH, DESTINATION(hash_key_file),
-	    .help = "A file with the key of the HMAC, at least 16 bytes, not"
+	    .help = "A file with the HMAC key: at least 16 bytes, and not"
 		" readable by other users."},
 	{.key = NULL},
 };
@@ -325,11 +338,11 @@ const struct setting_section setting_sections[SETTING_SECTIONS] = {
     [SETTING_MAIN] = {NULL, "The daemon (at the top of the file)", main_rows,
 	KINDS(main_kinds)},
     [SETTING_SOURCE] = {"source",
-	"A source: source \"NAME\" { ... }; the variables mean the only one",
+	"A source: source \"NAME\" { ... }; a variable sets the only source",
 	source_rows, KINDS(source_kinds)},
     [SETTING_DESTINATION] = {"destination",
-	"A destination: destination \"NAME\" { ... }; the variables mean the "
-	"only one",
+	"A destination: destination \"NAME\" { ... }; a variable sets the only "
+	"destination",
 	destination_rows, KINDS(destination_kinds)},
 };
 

@@ -1,7 +1,8 @@
 #ifndef DAEMON_SETTINGS_TABLE_H
 #define DAEMON_SETTINGS_TABLE_H
 
-/* The rows of the table of settings, and how a value is read and written. */
+/* The rows of the table of settings, and the functions that read and write a
+ * value. */
 
 #include "daemon/settings.h"
 
@@ -9,14 +10,14 @@ enum setting_type {
 	SETTING_TEXT,	  /* const char * */
 	SETTING_PATH,	  /* const char * */
 	SETTING_ADDRESS,  /* const char *: ADDRESS:PORT or [V6]:PORT */
-	SETTING_INTEGER,  /* an integer of 32 or 64 bits, as the next two */
+	SETTING_INTEGER,  /* an integer of 32 or 64 bits, like the next two */
 	SETTING_SIZE,	  /* in bytes: 16M */
 	SETTING_DURATION, /* in milliseconds: 30s */
 	SETTING_SECONDS,  /* the same, kept in seconds, rounded up */
 	SETTING_FLAG,	  /* bool: yes or no */
 	SETTING_WORD,	  /* enum or bool: the word's position in the row */
 	SETTING_WORDS,	  /* array of enums: several such, the first alone */
-	SETTING_LIST,	  /* const char *const *: NULL-ended */
+	SETTING_LIST,	  /* const char *const *: NULL-terminated */
 	SETTING_PAIRS,	  /* const struct track_rename *: OLD=NEW */
 };
 
@@ -25,7 +26,7 @@ struct setting {
 	enum setting_type type;
 	size_t at, size;     /* of the member, in the struct of its section */
 	size_t count_at;     /* LIST, PAIRS: of their count (size_t); 0: none */
-	int64_t least, most; /* of numbers, in what they are written in */
+	int64_t least, most; /* of numbers; sizes in bytes, durations in ms */
 	const char *words;   /* "us|eu" */
 	bool file_only;	     /* there is no variable */
 	const char *help;
@@ -35,7 +36,7 @@ struct setting {
 struct setting_kind {
 	const char *name;   /* NULL: of the main section, which has no kinds */
 	const char *head;   /* of its rows in the help */
-	const char *prefix; /* a variable is it and the key in capitals */
+	const char *prefix; /* a variable is this and the key in capitals */
 	const struct setting *rows;
 };
 
@@ -65,32 +66,33 @@ size_t setting_kind_of(enum setting_section_name section, const void *base);
 const struct setting *
 setting_row(const struct setting_section *section, size_t kind, size_t i);
 
-enum { SETTING_NAME = 64 }; /* bytes of a variable, its NUL included */
+enum { SETTING_NAME = 64 }; /* bytes of a variable, including its NUL */
 
 /* The row's variable, for a kind; false if it has none. */
 bool setting_variable(const struct setting *row,
     const struct setting_kind *kind, char ret[SETTING_NAME]);
 
-/* The known variable, or key, that is nearest to one that is not known; false
- * if none is near. */
+/* The known variable or key that is closest to an unknown one; false if none is
+ * close. */
 bool setting_nearest(const char *word, bool variable, char ret[SETTING_NAME]);
 
 /* Fill a section's struct with the defaults. */
 void setting_defaults(enum setting_section_name section, void *ret_base);
 
 /* Read a value, or the items of a list, into the member of *base; `settings`
- * owns the memory. The error says what it should be, and never what it is: it
- * may be a secret in the wrong place. */
+ * owns the memory. The error says what the value should be, and never what it
+ * is, because it may be a secret in the wrong place. */
 MUST_USE bool setting_read(const struct setting *row, struct settings *settings,
     const char *text, void *base, struct err *reterr);
 MUST_USE bool
 setting_read_items(const struct setting *row, struct settings *settings,
     const char *const *items, size_t count, void *base, struct err *reterr);
 
-/* Is its value several items? */
+/* Does its value have several items? */
 bool setting_is_list(const struct setting *row);
 
-/* Append the member of *base as one would write it; nothing if it is unset. */
+/* Append the member of *base in the syntax of the settings; nothing if it is
+ * unset. */
 void
 setting_write(const struct setting *row, const void *base, struct buf *out);
 

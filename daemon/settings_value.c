@@ -1,6 +1,6 @@
 /*
- * One value: read from wherever it came into the member that the row names,
- * and written as one would write it.
+ * Reads one value, from the file or the environment, into the member that the
+ * row names, and writes it in the same syntax.
  */
 
 #include "daemon/settings_table.h"
@@ -190,12 +190,11 @@ words_read(const struct setting *row, const char *const *items, size_t count,
 		seen |= 1U << at;
 		ret_values[i] = at;
 	}
-	return ok ||
-	       err_set(reterr, ERR_CONFIG,
-		   "should be %.*s, or any of %s, each once, in the order of "
-		   "preference",
-		   (int)strcspn(row->words, "|"), row->words,
-		   strchr(row->words, '|') + 1);
+	return ok || err_set(reterr, ERR_CONFIG,
+			 "should be %.*s, or one or more of %s, each at most "
+			 "once, in order of preference",
+			 (int)strcspn(row->words, "|"), row->words,
+			 strchr(row->words, '|') + 1);
 }
 
 /* "OLD=NEW"; Heap drops blank names. */
@@ -217,7 +216,7 @@ pairs_read(struct settings *settings, const char *const *items, size_t count,
 		if (equals == NULL || equals == text ||
 		    text_blank(str_text(equals + 1)))
 			return err_set(reterr, ERR_CONFIG,
-			    "number %zu should be OLD=NEW", i + 1);
+			    "item %zu should be OLD=NEW", i + 1);
 		*equals = '\0';
 		pairs[i] = (struct track_rename){text, equals + 1};
 	}
@@ -254,8 +253,8 @@ setting_read_items(const struct setting *row, struct settings *settings,
 	for (size_t i = 0; i < count; i++) {
 		if (*items[i] == '\0')
 			return err_set(reterr, ERR_CONFIG,
-			    "number %zu is empty: give it a text or remove it "
-			    "(a ${NAME} that is not set is empty)",
+			    "item %zu is empty: give it a value or remove it "
+			    "(an unset ${NAME} is empty)",
 			    i + 1);
 	}
 	if (row->type == SETTING_WORDS)
@@ -292,8 +291,8 @@ list_split(const struct setting *row, struct settings *settings,
 			items[count++] = item;
 	}
 	if (count == 0)
-		(void)err_set(
-		    reterr, ERR_CONFIG, "has no item: write a,b or remove it");
+		(void)err_set(reterr, ERR_CONFIG,
+		    "has no items: write a,b or remove the setting");
 	else
 		ok = setting_read_items(
 		    row, settings, items, count, base, reterr);
@@ -346,8 +345,8 @@ setting_read(const struct setting *row, struct settings *settings,
 
 	if (*text == '\0')
 		return err_set(reterr, ERR_CONFIG,
-		    "is empty: give it a value or remove it (a ${NAME} that is "
-		    "not set is empty)");
+		    "is empty: give it a value or remove it (an unset ${NAME} "
+		    "is empty)");
 	switch (row->type) {
 	case SETTING_TEXT:
 	case SETTING_PATH:

@@ -2,9 +2,9 @@
 #define DAEMON_STATUS_H
 
 /*
- * The state of everything: the facts, and how the admin listener shows them,
- * as one JSON object and as metrics. A failing disk must not hide the rest,
- * so what cannot be read counts as none. Any thread.
+ * The state of everything: the facts, and how the admin listener shows them, as
+ * one JSON object and as metrics. A failing disk must not hide the rest, so
+ * whatever cannot be read counts as none. Any thread.
  */
 
 #include "base/json.h"
@@ -14,8 +14,8 @@
 /* Has no thread stalled? `mono_ms` is clock_mono_ms(). */
 bool status_alive(struct daemon *daemon, int64_t mono_ms);
 
-/* Seconds since then, -1 if it never was (0). Also below zero if it lies ahead
- * by a second or more: the clock was set back. */
+/* Seconds since then; -1 if it never happened (0). Also negative if the time is
+ * a second or more in the future, because the clock was set back. */
 int64_t status_since_s(int64_t now_ms, int64_t then_ms);
 
 /* When the oldest queued event of a destination (NULL: of all) was accepted;
@@ -46,10 +46,11 @@ MUST_USE bool status_source_read(struct daemon *daemon, size_t source,
 int64_t status_source_refused(
     const struct server_source_status *status, int64_t now_ms);
 
-/* What Braze does if we keep failing (its documentation of the Custom HTTP
- * connector), and the seconds until then; 0 if that time has come. */
+/* What Braze does if we keep failing (according to its documentation of the
+ * Custom HTTP connector), and the seconds until then; 0 if that time has
+ * passed. */
 enum {
-	STATUS_BRAZE_ALERTS_S = 24 * 3600,	/* alerts its customer */
+	STATUS_BRAZE_ALERTS_S = 24 * 3600,	/* alerts its own staff */
 	STATUS_BRAZE_GIVES_UP_S = 5 * 24 * 3600 /* disables the connector */
 };
 int64_t status_braze_left_s(

@@ -3,16 +3,16 @@
 #
 # What currentsd needs from the system, and how to get it on Debian 12.
 #
-# Sourced by deploy/quickstart.sh and tests/run.sh, so that the names stand
+# deploy/quickstart.sh and tests/run.sh source this file, so that the names are
 # in one place:
 #
-#	packages_need build              to build and run it
+#	packages_need build              to build and run currentsd
 #	packages_need build tests        to run the tests as well
-#	packages_need build tests long   and those of tests/run.sh --long
+#	packages_need build tests long   to run tests/run.sh --long, too
 #
-# On Debian 12 missing packages are listed and then installed with apt. On any
-# other system nothing is installed: what is missing is only listed, in terms
-# that apply everywhere (commands, pkg-config modules). Where nothing is missing,
+# On Debian 12, missing packages are listed and then installed with apt. On any
+# other system nothing is installed; missing things are only listed, in terms
+# that apply everywhere (commands, pkg-config modules). If nothing is missing,
 # nothing happens.
 
 # ca-certificates is for the daemon, which checks Heap's certificate;
@@ -34,7 +34,7 @@ PYTHON_tests=(pytest jsonschema)
 PACKAGES_long=(clang clang-tidy)
 COMMANDS_long=(clang clang-tidy)
 
-# The tests use the system's Python: another one that comes first in PATH
+# The tests use the system's Python: a different one that comes first in PATH
 # may lack the modules that apt installs.
 PYTHON=/usr/bin/python3
 
@@ -60,12 +60,12 @@ packages_apt()
 
     echo "Installing with apt: ${missing[*]}"
     case " ${missing[*]} " in *' nginx'*)
-        echo "(Debian starts nginx when it is installed. The tests run one"
-        echo "of their own; systemctl disable --now nginx turns it off.)"
+        echo "(Debian starts nginx when it installs it. The tests run their"
+        echo "own nginx; systemctl disable --now nginx stops Debian's.)"
     esac
     if [ "$(id -u)" -ne 0 ]; then
         if ! command -v sudo >/dev/null; then
-            echo "That takes root and there is no sudo. As root, run:"
+            echo "This needs root, and there is no sudo. As root, run:"
             echo "    apt-get install --no-install-recommends ${missing[*]}"
             return 1
         fi >&2
@@ -77,7 +77,7 @@ packages_apt()
             "${missing[@]}"
 }
 
-# packages_name_missing LIST...: a line for each thing that is not there.
+# packages_name_missing LIST...: print a line for each missing thing.
 packages_name_missing()
 {
     local list name names
@@ -101,7 +101,7 @@ packages_name_missing()
     done
 }
 
-# packages_need LIST...: have everything, or say what to do and fail.
+# packages_need LIST...: install what is missing, or say what to do and fail.
 packages_need()
 {
     local list names wanted=() missing
@@ -119,7 +119,7 @@ packages_need()
         echo "This is not Debian 12, so nothing is installed for you."
         echo "What is missing:"
         echo "$missing"
-        echo "With that in place, run this again."
+        echo "Install these, then run this again."
     } >&2
     return 1
 }

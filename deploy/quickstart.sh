@@ -1,21 +1,21 @@
 #!/bin/bash
 #
-# From a fresh Debian 12 to a working daemon in one command: installs what it
-# needs, builds, and sends one event of every type through the daemon to a
-# simulator of Heap. Always the simulator: nothing leaves this machine.
+# Gets you from a fresh Debian 12 to a working daemon in one command: installs
+# what it needs, builds, and sends one event of every type through the daemon to
+# a simulator of Heap. It never contacts Heap: nothing leaves this machine.
 
 usage()
 {
     cat <<'END'
 Usage: deploy/quickstart.sh [--once]
 
-Installs what it needs (Debian 12; elsewhere it says what is missing), builds
-the daemon, runs it against a simulator of Heap, sends one event of every
-type, and prints the ledger. Then both keep running for you to try, until
-Ctrl-C.
+Installs what it needs (on Debian 12; elsewhere it says what is missing), builds
+the daemon, runs it against a simulator of Heap, sends one event of every type,
+and prints the ledger. Then the daemon and the simulator keep running for you to
+try, until you press Ctrl-C.
 
-  --once   end after the ledger: 0 if every event was received and is at the
-           simulator exactly once or was dropped by a rule that was set
+  --once   stop after the ledger; exit 0 if every event was received, and either
+           is at the simulator exactly once or was dropped by a rule
 END
 }
 
@@ -41,12 +41,12 @@ fail()
 {
     printf 'quickstart: %s\n' "$*" >&2
     [ -n "$work" ] && [ -s "$work/currentsd.log" ] &&
-        { echo 'The last lines of the daemon:'
+        { echo "The last lines of the daemon's log:"
         tail -n 20 "$work/currentsd.log"; } >&2
     exit 1
 }
 
-# Whatever happens, end what was started; the daemon first, as it delivers.
+# Whatever happens, stop what was started; the daemon first, as it delivers.
 end()
 {
     for pid in $daemon $heapsim; do
@@ -55,7 +55,7 @@ end()
     [ -n "$work" ] && rm -rf "$work"
 }
 
-# await SECONDS COMMAND...: until the command succeeds.
+# await SECONDS COMMAND...: wait until the command succeeds.
 await()
 {
     local until=$((SECONDS + $1))
@@ -66,8 +66,9 @@ await()
     done
 }
 
-# books FILE: the counters at the top of a simulator's books, without zeroes.
-books()
+# counters FILE: print the counters at the top of a simulator's report, without
+# those that are zero.
+counters()
 {
     sed 's/,* *"\(by_status\|apps\)".*//; s/[{}"]//g; s/: */ /g; s/, */, /g
         s/, [a-z_]* 0\b//g' "$1"
@@ -96,22 +97,23 @@ trap end EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-work=$(mktemp -d build/quickstart.XXXXXX) || fail "no room under build/"
+work=$(mktemp -d build/quickstart.XXXXXX) ||
+    fail "cannot make a directory under build/"
 work=$PWD/$work
 
 say "Starting the simulator of Heap, and currentsd"
 "$bin/heapsim" >"$work/heapsim.out" 2>&1 &
 heapsim=$!
 await 10 grep -q '^listening on ' "$work/heapsim.out" ||
-    fail "heapsim does not start: $(cat "$work/heapsim.out")"
+    fail "heapsim did not start: $(cat "$work/heapsim.out")"
 heap=http://$(sed -n 's/^listening on //p' "$work/heapsim.out")
 
 export CURRENTSD_STATE_DIR=$work/state CURRENTSD_TOKEN=try-me
 export CURRENTSD_HEAP_APP_ID=1234567890 CURRENTSD_HEAP_URL=$heap
 export CURRENTSD_LISTEN=127.0.0.1:0 CURRENTSD_ADMIN=127.0.0.1:0
 case $(stat -f -c %T "$work") in overlayfs | tmpfs | nfs)
-    echo "(This tree is not on a real disk, which is fine only for a try:"
-    echo "CURRENTSD_ALLOW_VOLATILE_STATE=yes.)"
+    echo "(This tree is not on a real disk. For a trial that is fine, so this"
+    echo "sets CURRENTSD_ALLOW_VOLATILE_STATE=yes.)"
     export CURRENTSD_ALLOW_VOLATILE_STATE=yes
 esac
 "$bin/currentsd" serve 2>"$work/currentsd.log" &
@@ -121,8 +123,8 @@ started()
     grep -q ' serve: start ' "$work/currentsd.log" ||
         ! kill -0 $daemon 2>/dev/null
 }
-await 30 started || fail "currentsd does not start in time"
-kill -0 $daemon 2>/dev/null || fail "currentsd does not start"
+await 30 started || fail "currentsd did not start in time"
+kill -0 $daemon 2>/dev/null || fail "currentsd did not start"
 line=$(grep -m 1 ' serve: start ' "$work/currentsd.log")
 field()
 {
@@ -134,7 +136,7 @@ echo "heapsim    $heap"
 echo "currentsd  $ingest/currents, queue in $work/state"
 echo "privacy   $(sed -n 's/.* serve: privacy destination=heap//p' \
     "$work/currentsd.log")"
-echo "           (keep, drop and hash change that: README.md)"
+echo "           (the settings keep, drop and hash change this: see README.md)"
 
 # ---- send, as Braze does
 
@@ -142,8 +144,8 @@ say "Sending one event of every type, as Braze does (POST $ingest/currents)"
 "$bin/currentsd" sample --all >"$work/events" || fail "cannot make events"
 "$bin/brazesim" --url "$ingest/currents" --token "$CURRENTSD_TOKEN" \
     --mix any --deadline-s 60 --acked "$work/acked" "$work/events" \
-    >"$work/braze" || fail "not acknowledged: $(cat "$work/braze")"
-books "$work/braze"
+    >"$work/braze" || fail "the events were not accepted: $(cat "$work/braze")"
+counters "$work/braze"
 
 # ---- wait until nothing is queued
 
@@ -154,17 +156,18 @@ settled()
 }
 await 60 settled || fail "events are still queued: $(cat "$work/status")"
 
-# ---- and see whether all of them are where they should be
+# ---- check that all of them are where they should be
 
 say "The ledger of currentsd (currentsd ledger --by type --check)"
 "$bin/currentsd" ledger --by type --check >"$work/ledger"
 balanced=$?
 cat "$work/ledger"
 
-say "The books of the simulator ($heap/books)"
+say "What the simulator of Heap counted ($heap/books)"
 curl -sS --max-time 10 "$heap/books" >"$work/books" &&
-    curl -sS --max-time 10 "$heap/keys" >"$work/keys" || fail "no answer"
-books "$work/books"
+    curl -sS --max-time 10 "$heap/keys" >"$work/keys" ||
+    fail "the simulator does not answer"
+counters "$work/books"
 
 # An event is identified by event_type:id, here and at Heap.
 sed -n 's/^{"event_type":"\([^"]*\)","id":"\([^"]*\)".*/\1:\2/p' \
@@ -185,23 +188,23 @@ sent=$(wc -l <"$work/sent.sorted")
 [ "$sent" -gt 0 ] && [ "$sent" -eq "$(wc -l <"$work/events")" ] ||
     fail "the events that were sent are not all different"
 cmp -s "$work/sent.sorted" "$work/acked.sorted" ||
-    fail "what was sent and what was acknowledged differ"
+    fail "the events that were sent and those that were accepted differ"
 [ -z "$(uniq -d "$work/heap.sorted")" ] ||
-    fail "more than once at Heap: $(uniq -d "$work/heap.sorted")"
+    fail "at Heap more than once: $(uniq -d "$work/heap.sorted")"
 [ -z "$(comm -13 "$work/sent.sorted" "$work/heap.sorted")" ] ||
-    fail "at Heap, but never sent"
+    fail "events are at Heap that were never sent"
 cmp -s "$work/missing.types" "$work/dropped.types" ||
-    fail "neither at Heap nor dropped by a rule, of each type:
+    fail "events are neither at Heap nor dropped by a rule; by type:
 $(diff "$work/missing.types" "$work/dropped.types")"
 [ $balanced -eq 0 ] || fail "the ledger does not balance"
 echo "No: of $sent events, one of every type," \
-    "$(wc -l <"$work/heap.sorted") are at Heap exactly once and" \
+    "$(wc -l <"$work/heap.sorted") are at Heap exactly once, and" \
     "$(wc -l <"$work/missing") were dropped by a rule that the ledger names."
 [ $once = yes ] && exit 0
 
 # ---- the rest is yours
 
-say "Both keep running. Try it:"
+say "The daemon and the simulator keep running. Try them:"
 cat <<END
 curl -i $ingest/currents -H 'Authorization: Bearer $CURRENTSD_TOKEN' \\
     -d '{"events":[{"event_type":"users.behaviors.app.SessionStart",
@@ -216,8 +219,8 @@ at Heap   curl $heap/books
           curl $heap/keys
 log       tail -f $work/currentsd.log
 
-Ctrl-C ends both and deletes their state.
+Ctrl-C stops both, and deletes their state.
 END
-# Until one of them ends, or a signal comes.
+# Wait until one of them exits, or a signal comes.
 wait -n $daemon $heapsim
-fail "one of them has ended by itself"
+fail "the daemon or the simulator exited unexpectedly"

@@ -2,9 +2,9 @@
 #define FORWARDER_BYTES_H
 
 /*
- * Little-endian numbers, for what the queue keeps of a sender as opaque bytes.
- * A reader that runs out of bytes fails for good, so that it is asked once at
- * the end.
+ * Little-endian numbers, for the opaque bytes that the queue keeps for a
+ * sender. A reader that runs out of bytes stays failed, so that its caller
+ * checks only once, at the end.
  */
 
 #include "base/buf.h"
@@ -25,7 +25,7 @@ struct bytes_reader {
 	bool failed;
 };
 
-/* The next so many bytes, or NULL if there are fewer. */
+/* The next `bytes` bytes, or NULL if there are fewer. */
 static inline const char *
 bytes_take(struct bytes_reader *reader, size_t bytes)
 {
@@ -40,7 +40,7 @@ bytes_take(struct bytes_reader *reader, size_t bytes)
 	return at;
 }
 
-/* A number of so many bytes, at most 8; 0 once it has failed. */
+/* A number of `bytes` bytes, at most 8; 0 once the reader has failed. */
 static inline uint64_t
 bytes_read(struct bytes_reader *reader, size_t bytes)
 {
@@ -52,7 +52,7 @@ bytes_read(struct bytes_reader *reader, size_t bytes)
 	return value;
 }
 
-/* Does it go on with these bytes, which tell one format from others? */
+/* Are the next bytes these, which identify a format? */
 static inline bool
 bytes_magic(struct bytes_reader *reader, const char magic[4])
 {

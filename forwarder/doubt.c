@@ -112,8 +112,8 @@ doubt_remove(struct doubt *doubt, uint64_t hash)
 		doubt_remove_at(doubt, at);
 }
 
-/* Only what waits for years, or was deleted by hand, is still there when the
- * table is full. */
+/* When the table is full, only events that have waited for years, or that were
+ * deleted by hand, are still in it. */
 static void
 doubt_evict(struct doubt *doubt)
 {
@@ -204,8 +204,9 @@ doubt_write(const struct doubt *doubt, struct buf *buf)
 	}
 }
 
-/* The rules of then are those of now, or one change further back. An event
- * that saw more changes than are remembered is mapped by those of now. */
+/* The saved rules are the current ones, or one change older than those before.
+ * An event that saw more changes than are remembered is mapped by the current
+ * rules. */
 static bool
 doubt_rules_read(struct doubt *doubt, struct bytes_reader *reader,
     unsigned char *ret_position, struct err *reterr)
@@ -216,7 +217,8 @@ doubt_rules_read(struct doubt *doubt, struct bytes_reader *reader,
 	const char *bytes = bytes_take(reader, len);
 
 	if (reader->failed || len > DOUBT_IDENTITY_MAX)
-		return err_set(reterr, ERR_DAMAGED, "too short");
+		return err_set(
+		    reterr, ERR_DAMAGED, "the rules of identity are cut short");
 	*ret_position = 0;
 	if (str_equal(str_bytes(bytes, len), str_bytes(now->data, now->len)) ||
 	    doubt->rules_count == DOUBT_RULES_MAX)
@@ -244,7 +246,8 @@ doubt_parse(struct doubt *doubt, struct str bytes, struct err *reterr)
 	uint64_t count;
 
 	if (!ok || rules > DOUBT_RULES_MAX)
-		return err_set(reterr, ERR_DAMAGED, "no doubt");
+		return err_set(
+		    reterr, ERR_DAMAGED, "not a list of events in doubt");
 	for (size_t i = 0; i < rules; i++) {
 		if (!doubt_rules_read(doubt, &reader, &positions[i], reterr))
 			return false;
@@ -254,12 +257,13 @@ doubt_parse(struct doubt *doubt, struct str bytes, struct err *reterr)
 		uint64_t number = bytes_read(&reader, 1);
 
 		if (reader.failed || number >= rules)
-			return err_set(reterr, ERR_DAMAGED, "no event");
+			return err_set(reterr, ERR_DAMAGED,
+			    "an event is cut short, or its rules are missing");
 		if (!doubt_put(doubt, hash, positions[number]))
 			return err_set_nomem(reterr);
 	}
 	return (!reader.failed && reader.len == 0) ||
-	       err_set(reterr, ERR_DAMAGED, "wrong length");
+	       err_set(reterr, ERR_DAMAGED, "there is data after the end");
 }
 
 bool
@@ -271,5 +275,5 @@ doubt_read(struct doubt *doubt, struct str bytes, struct err *reterr)
 		return true;
 	doubt_clear(doubt);
 	return err_set(reterr, err.code,
-	    "the events in doubt at the last stop cannot be read");
+	    "cannot read which events had an unknown outcome at the last stop");
 }

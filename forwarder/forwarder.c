@@ -1,8 +1,7 @@
 /*
- * The forwarder's thread. One round steps every sender, publishes their
- * status, and lets the poster move until something is due, an answer came, or
- * another thread woke it. Everything below is driven by the time that is read
- * here.
+ * The forwarder's thread. One round steps every sender, publishes their status,
+ * and lets the poster move until something is due, an answer came, or another
+ * thread woke it. The time that is read here drives everything below.
  *
  * Senders and the poster belong to the thread. Other threads see the published
  * status, and leave orders (pause, reread, stop) for the next round.

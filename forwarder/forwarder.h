@@ -53,8 +53,8 @@ void forwarder_wake(void *arg);
 /* Did the thread make a round within the last ten seconds? */
 bool forwarder_alive(const struct forwarder *forwarder, int64_t mono_ms);
 
-/* Let the requests in flight end, for at most grace_ms, settle, save the
- * logs of sends, stop. Takes NULL. */
+/* Let the requests in flight end, for at most grace_ms; settle, save the logs
+ * of sends, and stop. Accepts NULL. */
 void forwarder_stop(struct forwarder *forwarder, int64_t grace_ms);
 
 enum forwarder_state {
@@ -77,22 +77,21 @@ struct forwarder_destination_status {
 	int64_t last_accepted_ms; /* last answer of 2xx; 0 = never */
 	uint64_t posts, accepted, refused; /* requests, events, events */
 	unsigned in_flight;		   /* requests */
-	unsigned pace_per_minute;	   /* events, at present */
-	unsigned pace_full_per_minute;	   /* but for answers of 429 */
+	unsigned pace_per_minute;	   /* events, currently */
+	unsigned pace_full_per_minute;	   /* the same without answers of 429 */
 	/* Events refused, and not proven to be at fault: tried again. */
 	size_t deferred;
 	char deferred_why[256];	 /* the destination's last answer to one */
 	int64_t deferred_due_ms; /* the next of them, wall clock; 0 = none */
-	/* Of the events that wait for their identity's quota: when the last
-	 * is due, wall clock; 0 = none waits; -1 = it is not known what waited
-	 * before a crash. */
+	/* Of the events that wait for their identity's quota: when the last is
+	 * due, wall clock; 0 = none waits; -1 = unknown, because of a crash. */
 	int64_t last_due_ms;
 	/* Of TRIAL: events that would have been sent, dropped, dead. */
 	uint64_t trial_sent, trial_dropped, trial_dead;
 	uint64_t omissions_lost; /* omissions that the table had no room for */
 };
 
-/* What was cut or left out on the way since the start, by property. */
+/* What was cut or left out since the start, by property. */
 struct forwarder_omission {
 	const char *property; /* of the catalogue, "event" or "other"; static */
 	enum track_omission_kind kind;
@@ -121,7 +120,7 @@ bool forwarder_destination_set_paused(
  * in flight, and read them again. Done before the next request. */
 void forwarder_reread(struct forwarder *forwarder);
 
-/* What came of one event that was sent past the queue. */
+/* The result of one event that was sent without the queue. */
 struct forwarder_once {
 	struct track_result result; /* unless TRACK_SEND nothing was sent */
 	struct buf body;	    /* what was posted; the caller frees it */
@@ -129,9 +128,9 @@ struct forwarder_once {
 	char answer[320];	    /* its first bytes, or why there was none */
 };
 
-/* Map one event by the destination's rules, post it and wait for the answer,
- * on the calling thread; for trying the settings, while no forwarder runs
- * here. False only for trouble of ours. */
+/* Map one event by the destination's rules, post it and wait for the answer, on
+ * the calling thread; for testing the settings, while no forwarder runs here.
+ * False only for a failure on our side. */
 MUST_USE bool
 forwarder_send_once(const struct forwarder_destination *destination,
     struct str event, struct forwarder_once *ret_once, struct err *reterr);

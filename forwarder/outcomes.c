@@ -1,7 +1,7 @@
 /*
- * Room for an outcome is made when it is expected, long before it is known:
- * between the destination's answer and the settling nothing may fail but the
- * disk, and settling is repeated until that works.
+ * Room for an outcome is reserved when it is expected, long before it is known:
+ * between the destination's answer and the settling only the disk may fail, and
+ * settling is repeated until the disk works.
  */
 
 #include "forwarder/outcomes.h"

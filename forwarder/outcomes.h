@@ -33,7 +33,8 @@ struct batch {
 MUST_USE bool batch_take(struct queue *queue, int64_t destination,
     int64_t now_ms, struct batch **ret_batch, struct err *reterr);
 
-/* So many of its items are settled or handed back. Frees it with the last. */
+/* `items` more of its items are settled or handed back. Frees it with the
+ * last. */
 void batch_close(struct batch *batch, struct queue *queue, size_t items);
 
 /* An item of a batch. */
@@ -65,13 +66,13 @@ struct outcomes {
 /* NULL without memory. */
 struct outcomes *outcomes_new(void);
 
-/* All of them are settled or given up. Takes NULL. */
+/* All of them are settled or given up. Accepts NULL. */
 void outcomes_free(struct outcomes *outcomes);
 
 /* One more outcome will come. False without memory. */
 MUST_USE bool outcomes_expect(struct outcomes *outcomes);
 
-/* It will not: the item goes back to the queue. */
+/* It will not come after all: the item goes back to the queue. */
 void outcomes_unexpect(struct outcomes *outcomes);
 
 /* The outcome of an item that was expected; these cannot fail. */
@@ -82,8 +83,8 @@ void outcomes_deferred(
 void outcomes_dead(struct outcomes *outcomes, const struct batch_item *item,
     const char *reason);
 
-/* Dropped by a rule; if `erase` is not empty that user's erasure is asked
- * for. False without memory, and then there is no outcome. */
+/* Dropped by a rule; if `erase` is not empty, that user's erasure is requested.
+ * False without memory; then there is no outcome. */
 MUST_USE bool outcomes_dropped(struct outcomes *outcomes,
     const struct batch_item *item, const char *rule, struct str erase);
 
@@ -105,11 +106,11 @@ void outcomes_suspect_dead(struct outcomes *outcomes, struct outcome *outcome);
 void outcomes_suspect_deferred(
     struct outcomes *outcomes, struct outcome *outcome, int64_t due_ms);
 
-/* So many that they should be settled though more will come? */
+/* Are there so many that they should be settled although more will come? */
 bool outcomes_full(const struct outcomes *outcomes);
 
-/* Settle all but the suspects; items that come to their end are in doubt no
- * more. On false nothing has changed: repeat it. */
+/* Settle all but the suspects; items that are settled for good are no longer in
+ * doubt. On false nothing has changed: repeat it. */
 MUST_USE bool outcomes_settle(struct outcomes *outcomes, struct queue *queue,
     struct doubt *doubt, int64_t now_ms, struct err *reterr);
 

@@ -2,9 +2,9 @@
 #define FORWARDER_PACE_H
 
 /*
- * How fast and how large: three things that a sender learns from answers.
- * They do no more than is polite; quota.h enforces the quota. All times are
- * monotonic.
+ * How fast to send, and how large requests may be: three things that a sender
+ * learns from answers. They are only polite; quota.h enforces the quota. All
+ * times are monotonic.
  */
 
 #include <stddef.h>
@@ -72,11 +72,11 @@ struct body_limit {
 
 void body_limit_init(struct body_limit *limit, size_t full, int64_t mono_ms);
 
-/* A request of so many bytes was too large. */
+/* A request of `bytes` bytes was too large. */
 void body_limit_lower(struct body_limit *limit, size_t bytes, int64_t mono_ms);
 
-/* It was not the request's size: back to the limit of before, if that is
- * more. */
+/* The request's size was not the reason: return to the limit before it, if that
+ * is higher. */
 void
 body_limit_restore(struct body_limit *limit, size_t bytes, int64_t mono_ms);
 

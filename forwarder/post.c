@@ -1,8 +1,8 @@
 /*
- * Certificates are always verified. Redirects are never followed, or the
- * events would go where the settings do not say. The environment's proxies
- * are ignored, and nothing but HTTP is spoken. HTTP/2 comes with TLS if the
- * server has it.
+ * Certificates are always verified. Redirects are never followed, because the
+ * events would go where the settings do not say. The environment's proxies are
+ * ignored, and nothing but HTTP is spoken. HTTP/2 comes with TLS if the server
+ * has it.
  *
  * Each post has its own easy handle; connections live in the multi handle and
  * are shared, so keep-alive and HTTP/2 work across posts.
@@ -83,8 +83,11 @@ post_free(struct poster *poster, struct post *post)
 void
 poster_drop_all(struct poster *poster)
 {
-	while (poster->posts != NULL)
-		post_free(poster, poster->posts);
+	for (struct post *post = poster->posts, *next; post != NULL;
+	     post = next) {
+		next = post->next;
+		post_free(poster, post);
+	}
 }
 
 void
@@ -181,8 +184,8 @@ poster_send(struct poster *poster, const struct post_target *target,
 	rc = post_options_set(post, target, body, poster->headers);
 	if (rc != CURLE_OK) {
 		post_free(poster, post);
-		return err_set(reterr, ERR_CONFIG, "libcurl refuses: %s",
-		    curl_easy_strerror(rc));
+		return err_set(reterr, ERR_CONFIG,
+		    "libcurl refuses the request: %s", curl_easy_strerror(rc));
 	}
 	if (curl_multi_add_handle(poster->multi, post->easy) != CURLM_OK) {
 		post_free(poster, post);

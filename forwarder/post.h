@@ -25,7 +25,7 @@ struct post_target {
 	int64_t timeout_ms; /* of the whole post */
 };
 
-/* What came of a post. All texts are lent for the call. */
+/* The result of a post. All texts are lent for the call. */
 struct post_answer {
 	int curl_code;		 /* 0: the whole answer came */
 	const char *error;	 /* libcurl's text for that code, or "" */
@@ -37,7 +37,7 @@ struct post_answer {
 
 MUST_USE bool poster_new(struct poster **ret_poster, struct err *reterr);
 
-/* Drops the posts in flight without an answer. Takes NULL. */
+/* Drops the posts in flight without an answer. Accepts NULL. */
 void poster_free(struct poster *poster);
 
 /* Start a post. The body stays lent until the answer; `owner` and `tag` come

@@ -1,12 +1,11 @@
 /*
  * The log is a list of requests in the order of their start. They end out of
  * order, so each is dropped when its own window is over, and the list is
- * shortened from the front. Within a minute there are few: the list is
+ * shortened from the front. There are few within a minute, so the list is
  * walked, and the sum of what counts is kept beside it.
  *
- * The identities are an array with a table over it. Nothing is taken out one
- * by one: when the array is full, those that count no more are dropped
- * together.
+ * The identities are an array with a table over it. They are not removed one by
+ * one: when the array is full, those that no longer count are dropped together.
  *
  * The log as bytes, little-endian:
  *
@@ -14,9 +13,9 @@
  *		i64 wall time of the end	u32 events
  *		u32 identities (0, or as many as events)	u64 each
  *
- * Ages survive, not clock readings: the monotonic clock starts anew with the
- * machine. An end that lies in the future, because the wall clock was set
- * back, is taken as now, which errs towards waiting.
+ * Ages survive, not clock readings: the monotonic clock starts over with the
+ * machine. An end in the future, because the wall clock was set back, counts as
+ * now, which errs on the side of waiting.
  */
 
 #include "forwarder/quota.h"
@@ -476,5 +475,5 @@ quota_read(struct quota *quota, struct str bytes, const struct clock_times *now,
 	}
 	quota_fini(quota);
 	return err_set(
-	    reterr, ERR_DAMAGED, "the saved log of sends cannot be read");
+	    reterr, ERR_DAMAGED, "cannot read the saved log of sends");
 }

@@ -2,18 +2,18 @@
 #define FORWARDER_QUOTA_H
 
 /*
- * How many events may go now, of the app and of one identity: a sliding log
- * of one sender's requests. Pure: monotonic time is an argument.
+ * How many events may be sent now, for the app and for one identity: a sliding
+ * log of one sender's requests. Pure: monotonic time is an argument.
  *
  * Heap counts an event when it arrives, which is some time between the start
- * and the end of its request. So a request counts from its start until a
- * window after its END, and one in flight counts for ever: then no jitter on
- * the way can push more than a window's worth into any window at Heap. What
- * Heap refused counts too, because it may count it.
+ * and the end of its request. So a request counts from its start until a window
+ * after its END, and for as long as it is in flight: then no jitter along the
+ * way can push more than a window's worth into any window at Heap. Refused
+ * events count too, because Heap may count them.
  *
- * An event *holds* its identity's room from when it is put into a request
- * until the request starts (then the log has it) or is given up. A request in
- * memory that found no room *waits* for it, and newcomers may not take it.
+ * An event *holds* its identity's room from when it is put into a request until
+ * the request starts (then the log has it) or is given up. A request in memory
+ * that found no room *waits* for it, and newcomers may not take it.
  */
 
 #include "base/buf.h"
@@ -71,12 +71,12 @@ MUST_USE bool quota_hold(
     struct quota *quota, uint64_t identity, bool waited, int64_t mono_ms);
 void quota_release(struct quota *quota, uint64_t identity);
 
-/* Wait for room for one event, and end that. */
+/* Begin to wait for room for one event; stop waiting. */
 void quota_wait(struct quota *quota, uint64_t identity, int64_t mono_ms);
 void quota_wait_end(struct quota *quota, uint64_t identity);
 
-/* Is less than half of the app's quota used, with `more` events to come, and
- * of an identity's? Replays leave the other half to what comes in. */
+/* With `more` events to come, is less than half of the quota used, of the app
+ * or of an identity? Replays leave the other half to incoming events. */
 bool quota_half_free(struct quota *quota, size_t more, int64_t mono_ms);
 bool quota_identity_half_free(
     struct quota *quota, uint64_t identity, int64_t mono_ms);
@@ -90,15 +90,15 @@ int64_t quota_defer_ms(struct quota *quota, uint64_t identity, int64_t mono_ms);
 MUST_USE bool quota_begin(struct quota *quota, uint64_t *identities,
     size_t count, int64_t mono_ms, uint64_t *ret_send, struct err *reterr);
 
-/* Its answer came, or it failed. */
+/* The answer came, or the request failed. */
 void quota_end(struct quota *quota, uint64_t send, int64_t mono_ms);
 
 /* The log as bytes, at a planned stop; nothing may be in flight. */
 void quota_write(
     struct quota *quota, const struct clock_times *now, struct buf *buf);
 
-/* Into a fresh quota. False if the bytes are not such a log: then it is not
- * known how much was sent. */
+/* Read into a fresh quota. False if the bytes are not such a log: then it is
+ * unknown how much was sent. */
 MUST_USE bool quota_read(struct quota *quota, struct str bytes,
     const struct clock_times *now, struct err *reterr);
 

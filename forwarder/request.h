@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 enum {
-	REQUEST_BYTES_HARD = 64 << 20, /* of a single event, even */
+	REQUEST_BYTES_HARD = 64 << 20, /* even for a single event */
 };
 
 struct request_item {
@@ -45,9 +45,9 @@ struct request {
 	bool waits; /* or waits for it */
 	bool probe;
 	bool refused;	     /* itself, or the request that it is a part of */
-	uint64_t mark;	     /* suspicion_mark() when that was */
-	size_t limit_before; /* body limit before such a one was too large; 0 =
-			     * none was */
+	uint64_t mark;	     /* suspicion_mark() at that time */
+	size_t limit_before; /* the body limit before it was lowered because
+			      * such a request was too large; 0 = it was not */
 
 	/* While in flight. */
 	uint64_t send;	/* number in the quota's log */
@@ -59,7 +59,7 @@ struct request {
 struct request *
 request_new(const char *app_id, struct outcomes *outcomes, size_t cap);
 
-/* Takes NULL. */
+/* Accepts NULL. */
 void request_free(struct request *request);
 
 enum request_fit {
@@ -87,9 +87,9 @@ request_move(struct request *from, size_t first, struct request *to);
 /* Write the tail; nothing is added after it. */
 MUST_USE bool request_close(struct request *request, struct err *reterr);
 
-/* Divide a closed request in two closed ones, of the items that are picked
- * and of the rest, in order. Frees it; false without memory, and then it is
- * as it was. */
+/* Divide a closed request into two closed ones, with the picked items and with
+ * the rest, in order. Frees the request; false without memory, and then the
+ * request is unchanged. */
 MUST_USE bool request_divide(struct request *request,
     struct request **ret_picked, struct request **ret_rest, struct err *reterr);
 

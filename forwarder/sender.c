@@ -10,9 +10,10 @@
  *
  * trial, by a setting, takes the place of cooling_down and running.
  *
- * backing_off keeps its requests in memory and posts the same bytes again, one
- * request at a time until one is answered. halted and paused hand everything
- * back to the queue; halted tries a single event from time to time.
+ * In backing_off the sender keeps its requests in memory and posts the same
+ * bytes again, one request at a time until one is answered. In halted and
+ * paused it hands everything back to the queue; in halted it tries a single
+ * event from time to time.
  *
  * Requests that are ready go first: the last one put in is the first one out,
  * so that halving goes depth first. Then come those that are filled from the
@@ -84,7 +85,7 @@ sender_enter_free(struct sender *sender, const struct clock_times *now)
 {
 	if (sender->settings.dry_run)
 		sender_enter(sender, FORWARDER_TRIAL, INT64_MIN, now,
-		    "dry_run is set: events are mapped and counted, and "
+		    "dry_run is set: events are mapped and counted, but "
 		    "nothing is sent");
 	else if (sender->retry_after_ms > now->mono_ms)
 		sender_enter(sender, FORWARDER_BACKING_OFF,
@@ -95,7 +96,7 @@ sender_enter_free(struct sender *sender, const struct clock_times *now)
 	else if (sender->cool_until_ms > now->mono_ms)
 		sender_enter(sender, FORWARDER_COOLING_DOWN,
 		    sender->cool_until_ms, now,
-		    "it is not known what was sent within the last minute");
+		    "it is unknown how much was sent within the last minute");
 	else
 		sender_enter(
 		    sender, FORWARDER_RUNNING, INT64_MIN, now, "%s", "");
@@ -166,8 +167,8 @@ sender_new(const struct forwarder_destination *settings, struct queue *queue,
 		queue_destination_trial(queue, sender->id);
 	if (saved.paused)
 		sender_enter(sender, FORWARDER_PAUSED, INT64_MAX, now,
-		    "paused before the start: `destinations resume` resumes "
-		    "it");
+		    "paused before this start: run `currentsd destinations "
+		    "resume` to resume it");
 	else
 		sender_enter_free(sender, now);
 	queue_destination_fini(&saved);

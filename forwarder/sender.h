@@ -23,18 +23,18 @@ struct sender_poster {
 	void *arg;
 };
 
-/* Settings, queue and poster are lent for the sender's life. `boot` tells one
- * run of the machine, within which the monotonic clock goes on, from others;
- * 0: not known. */
+/* Settings, queue and poster are lent for the sender's life. `boot` identifies
+ * one run of the machine, within which the monotonic clock continues; 0:
+ * unknown. */
 MUST_USE bool sender_new(const struct forwarder_destination *settings,
     struct queue *queue, const struct sender_poster *poster, uint64_t seed,
     uint64_t boot, const struct clock_times *now, struct sender **ret_sender,
     struct err *reterr);
 
-/* After sender_end(). Takes NULL. */
+/* After sender_end(). Accepts NULL. */
 void sender_free(struct sender *sender);
 
-/* Do what can be done now. When (mono) to come again, if nothing happens
+/* Do what can be done now. Returns when (mono) to call again if nothing happens
  * before; INT64_MAX: never. */
 int64_t sender_step(struct sender *sender, const struct clock_times *now);
 

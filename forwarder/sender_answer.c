@@ -21,12 +21,12 @@ static const char *
 sender_advice(const struct post_answer *answer)
 {
 	if (answer->status == 407 || answer->proxy_status >= 300)
-		return "check the proxy, its user and its password";
+		return "check the proxy, its user name and its password";
 	if (answer->curl_code != 0)
 		return "check the URL, the CA file and the clock";
 	if (answer->status < 400)
-		return "check the URL: it redirects, and redirects are not "
-		       "followed";
+		return "check the URL: it redirects, and currentsd does not "
+		       "follow redirects";
 	if (answer->status == 404)
 		return "check the URL";
 	return "check the app id, the region and the URL";
@@ -116,7 +116,7 @@ sender_failed(struct sender *sender, struct request *request, bool fresh,
 		sender->until_ms = until_ms; /* it asked for more */
 }
 
-/* No retry mends this: an operator must act. */
+/* No retry can fix this: an operator must act. */
 static void
 sender_halt(struct sender *sender, struct request *request, bool fresh,
     const struct post_answer *answer, const char *why,
@@ -184,8 +184,8 @@ sender_suspect(struct sender *sender, struct request *request,
 		return;
 	sender_enter(sender, FORWARDER_HALTED,
 	    now->mono_ms + sender->settings.probe_ms, now,
-	    "%zu of the last %zu events were refused: the fault is in the "
-	    "mapping or at the destination, not in the events; last: %s",
+	    "%zu of the last %zu events were refused: the mapping or the "
+	    "destination is at fault, not the events; last answer: %s",
 	    suspicion_refused(&sender->suspicion),
 	    suspicion_judged(&sender->suspicion), why);
 	sender->halted_by_refusals = true;

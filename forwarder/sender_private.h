@@ -16,7 +16,7 @@
 #include "forwarder/suspicion.h"
 
 enum {
-	SENDER_RETRY_MS = 1000, /* after trouble of ours: disk or memory */
+	SENDER_RETRY_MS = 1000, /* after a failure of our disk or memory */
 	SENDER_LOOK_MS = 1000,	/* the queue's wake is only a hint */
 	SENDER_READY_MOST = 32, /* requests in memory that are not in flight */
 	SENDER_FILL_MOST = 20000, /* events looked at in one step */
@@ -49,7 +49,7 @@ struct sender {
 	bool suspects_passed; /* suspects were passed by on the way */
 	bool suspects_only;   /* and nothing else was found */
 
-	/* What it goes by. */
+	/* What it decides by. */
 	struct quota quota;
 	struct pace pace;
 	struct body_limit body_limit;
@@ -62,7 +62,7 @@ struct sender {
 	char retry_after_why[256];
 	char refused_why[256]; /* of the last that was refused alone */
 
-	/* What it has. */
+	/* What it is working on. */
 	struct batch *batch;	 /* being read, or NULL */
 	struct request *filling; /* or NULL */
 	bool filling_full;	 /* the next event did not fit into it */
@@ -72,8 +72,9 @@ struct sender {
 	unsigned in_flight_count;
 	unsigned in_flight_now; /* of this epoch */
 
-	/* Due times go by the wall clock, but never back: else a clock that is
-	 * set back by an hour would hold up the deferred for an hour. */
+	/* Due times follow the wall clock, but never go back; otherwise a clock
+	 * that is set back by an hour would delay deferred events by an
+	 * hour. */
 	int64_t due_ahead_ms; /* of the monotonic clock */
 
 	/* Of what is deferred for an identity's quota. */
@@ -82,8 +83,8 @@ struct sender {
 
 	/* When to try again; mono. */
 	int64_t look_ms;   /* to take from the queue */
-	int64_t post_ms;   /* to post, after trouble of ours */
-	int64_t settle_ms; /* to settle, after trouble of ours */
+	int64_t post_ms;   /* to post, after a failure of ours */
+	int64_t settle_ms; /* to settle, after a failure of ours */
 	int64_t idle_ms;   /* to count as idle: a linger after the last start */
 
 	/* For the status. */
@@ -105,33 +106,36 @@ void sender_enter(struct sender *sender, enum forwarder_state state,
 
 /* ---- sender_queue.c: how events come and go ---- */
 
-/* Now, as due times go; and a due time by the wall clock as it is now. */
+/* The current time in terms of due times; and a due time in terms of the
+ * current wall clock. */
 int64_t sender_due_now_ms(struct sender *sender, const struct clock_times *now);
 int64_t sender_due_wall_ms(
     const struct sender *sender, int64_t due_ms, const struct clock_times *now);
 
-/* Fill the request from the queue. It is returned (still open) if it should
- * leave now, else NULL, and *next_ms is lowered to when to come again. */
+/* Fill the request from the queue. Returns it, still open, if it should leave
+ * now; else returns NULL, and lowers *next_ms to the time to call again. */
 struct request *sender_fill(
     struct sender *sender, const struct clock_times *now, int64_t *next_ms);
 
-/* With room for so many events the filling request leaves, maybe in part. */
+/* The number of events that must have room for the filling request to leave,
+ * perhaps in part. */
 size_t sender_fill_least(const struct sender *sender);
 
-/* Put it, or the part of it that has room, to the front of what is ready;
- * closed. False without memory; sender->post_ms says when to try again. */
+/* Close the filling request, or the part of it that has room, and put it in
+ * front of the ready ones. False without memory; sender->post_ms says when to
+ * try again. */
 MUST_USE bool
 sender_fill_ready(struct sender *sender, const struct clock_times *now);
 
-/* A trial run: map what is fresh and count it. When to come again. */
+/* A trial run: map fresh events and count them. Returns when to call again. */
 int64_t sender_trial(struct sender *sender, const struct clock_times *now);
 
 /* Count what the mapping of an event cut or left out. */
 void
 sender_omissions_add(struct sender *sender, const struct track_result *result);
 
-/* A request is to be posted again, not before at_ms and before what is ready
- * already; it is handed back if the sender does not post. */
+/* Post a request again, not before at_ms, and ahead of those that are already
+ * ready; if the sender does not post, hand it back. */
 void
 sender_retry(struct sender *sender, struct request *request, int64_t at_ms);
 
@@ -148,7 +152,7 @@ void sender_outcomes_abandon(struct sender *sender);
 
 /* ---- sender_restart.c ---- */
 
-/* Read what an earlier sender of this destination left. */
+/* Read what the previous sender of this destination left. */
 MUST_USE bool
 sender_restore(struct sender *sender, const struct queue_destination *saved,
     const struct clock_times *now, struct err *reterr);
@@ -161,7 +165,8 @@ MUST_USE bool
 sender_doubt_add(struct sender *sender, const struct request *request,
     const struct clock_times *now, struct err *reterr);
 
-/* It was certainly not taken: only what was in doubt before remains so. */
+/* The destination certainly did not accept it: only what was in doubt before
+ * stays in doubt. */
 void sender_doubt_remove(struct sender *sender, const struct request *request);
 
 #endif

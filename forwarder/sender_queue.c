@@ -2,9 +2,9 @@
  * How events come from the queue and go back to it.
  *
  * A request is filled batch by batch, event by event; each is mapped on the
- * way. An event that the mapping does not send has its outcome at once. One
- * whose identity has no room in the quota is deferred until there will be
- * some, so that it holds up no other.
+ * way. An event that the mapping does not send has its outcome at once. An
+ * event whose identity has no room in the quota is deferred until there is
+ * likely to be some, so that it does not delay others.
  *
  * Each event that was taken either gets an outcome, which is settled, or is
  * handed back to the queue unsettled. There is no third way.
@@ -558,8 +558,8 @@ sender_suspects_decide(struct sender *sender, struct outcomes *outcomes,
 		return;
 	log_line(LOG_WARN, "forwarder",
 	    "defer destination=%s events=%zu next_ms=%" PRId64
-	    " why=\"refused, and too few others were accepted since to tell "
-	    "whether the event is at fault\" last=%s",
+	    " why=\"refused, but too few other events have been accepted since "
+	    "to tell whether the event is at fault\" last=%s",
 	    sender->settings.name, after, due_ms - now_ms,
 	    LOG_QUOTE(sender->refused_why));
 }

@@ -1,33 +1,32 @@
 /*
- * What a sender leaves for the next one of its destination, and what that one
- * believes of it: how much was sent within the last minute, how long the
- * destination asked to be left alone, when the last of the deferred events is
- * due, and which events may be at the destination without our knowing.
+ * What a sender leaves for the next sender of its destination, and how much of
+ * it that one trusts: how much was sent within the last minute, how long the
+ * destination asked us to wait, when the last of the deferred events is due,
+ * and which events are in doubt.
  *
- * A planned stop saves the log of sends. After a crash there is the note of
- * the last post, which was written before it: the sender cools down until
- * everything that could have arrived at the destination, at the latest when
- * we died or at its time-out, is a window ago.
+ * A planned stop saves the log of sends. After a crash there is only the note
+ * of the last post, which was written before that post. The sender then cools
+ * down for a window from the latest time at which anything can have arrived at
+ * the destination: when we died, or at the timeout of the last post.
  *
- * Neither is believed blindly, because a broken quota cannot be mended:
+ * Neither is trusted blindly, because an exceeded quota cannot be repaired:
  *
- * - Ages are taken by the monotonic clock, and only if the machine has not
- *   started anew since, and the wall clock agrees to a second.
- * - It has to be of the same app at the same URL: a destination that was
+ * - Ages are measured with the monotonic clock, and only if the machine has not
+ *   been rebooted since, and if the wall clock agrees to a second.
+ * - The state must be from the same app at the same URL: a destination that was
  *   given another name, or another app, is a new one.
- * - No sender may have posted after a log was saved: it may have posted to
- *   the same app.
- * - The log has to be of the quotas that there are now.
+ * - No sender may have posted after a log was saved: it may have posted to the
+ *   same app.
+ * - The log must be for the current quotas.
  *
- * Otherwise the sender cools down for a whole window, unless no sender has
- * ever posted: it does not cool down at a first start.
+ * Otherwise the sender cools down for a whole window, except at a first start,
+ * when no sender has ever posted.
  *
  * As bytes, little-endian. A stamp:
  *
  *	u64 boot	i64 mono	i64 wall	u64 target
  *
- * With each post: a stamp and the doubt (doubt.c). At a planned stop this,
- * too:
+ * With each post: a stamp and the doubt (doubt.c). At a planned stop this, too:
  *
  *	"CR1\n"	a stamp	u8 1: a log, 2: of identities too
  *	i64 retry-after, ms	u32 length, why	i64 last due	the log (quota.c)

@@ -7,10 +7,10 @@
 enum { VERDICT_RETRY_AFTER_MAX = 64 }; /* bytes of that header */
 
 /*
- * An answer that did not come whole is the destination's fault, whatever
- * status it began with: what the destination did is unknown, and the
- * idempotency keys make it harmless to ask again. The operator must act only
- * on trouble that no retry mends.
+ * An incomplete answer is the destination's fault, whatever status it began
+ * with: what the destination did is unknown, and the idempotency keys make it
+ * harmless to post again. The operator must act only on trouble that no retry
+ * can fix.
  */
 static bool
 verdict_curl_needs_operator(int code)

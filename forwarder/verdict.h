@@ -2,9 +2,9 @@
 #define FORWARDER_VERDICT_H
 
 /*
- * Whose fault is it? A pure function from an answer to the party that must
- * act, after the queue managers of mail: the message, the destination, or
- * the operator.
+ * Whose fault is it? A pure function from an answer to the party at fault,
+ * modelled on the queue managers of mail servers: the message, the destination,
+ * or the operator.
  */
 
 #include "forwarder/post.h"
@@ -24,7 +24,7 @@ struct verdict {
 	int64_t wait_ms; /* as the destination asked, bounded; 0 = it did not */
 	bool slower;	 /* it said that we are too fast */
 	bool smaller;	 /* it said that the request is too large */
-	bool unknown;	 /* it may have taken the events all the same */
+	bool unknown;	 /* it may still have accepted the events */
 };
 
 /* `now_ms` is wall clock, for dates in Retry-After, which is obeyed up to

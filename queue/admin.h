@@ -2,10 +2,10 @@
 #define QUEUE_ADMIN_H
 
 /*
- * What the operator may ask of the queue and do to it: look-ups for commands,
- * status and metrics (stats_), and jobs (jobs_). Events do not need them on
- * their way. Any thread; each call locks the queue for a short time, unless
- * it says otherwise.
+ * What the operator can look up in the queue and do to it: look-ups for
+ * commands, status and metrics (stats_), and jobs (jobs_). The delivery of
+ * events does not need them. Any thread; each call locks the queue for a short
+ * time, unless its comment says otherwise.
  */
 
 #include "queue/queue.h"
@@ -18,12 +18,12 @@
 struct stats_line {
 	int64_t received, queued, delivered, dead, dropped, duplicates, erased,
 	    expired;
-	/* Of the delivered, sent again by the operator; apart from the rest:
+	/* Delivered events that the operator sends again, counted separately:
 	 * replayed = still queued + delivered again + refused. */
 	int64_t replayed, replay_delivered, replay_refused;
 };
 
-/* received minus all the rest: 0, or something is wrong. */
+/* received minus all the other columns: 0, or something is wrong. */
 int64_t stats_imbalance(const struct stats_line *line);
 
 struct stats_totals {
@@ -37,20 +37,20 @@ struct stats_totals {
 	int64_t live_bytes;	/* pages in use: what max_bytes bounds */
 	int64_t file_bytes;	/* of queue.db */
 	int64_t free_bytes;	/* of the file system */
-	int64_t window_events;	/* remembered to tell duplicates */
+	int64_t window_events;	/* remembered to detect duplicates */
 	int64_t last_commit_ms; /* 0 = none yet */
 	bool reserve;		/* in place */
-	bool broken;		/* the disk failed; being opened anew */
+	bool broken;		/* the disk failed; being reopened */
 };
 
-/* From memory: cheap, and not behind a commit. */
+/* From memory: cheap, and never waits for a commit. */
 void stats_totals(struct queue *queue, struct stats_totals *ret_totals);
 
 /* Is the committer thread alive? (It makes a round at least once a second;
- * false after ten seconds without.) `mono_ms` is clock_mono_ms(). */
+ * false after ten seconds without one.) `mono_ms` is clock_mono_ms(). */
 bool stats_alive(struct queue *queue, int64_t mono_ms);
 
-/* Hours that lie further back are folded into days. */
+/* Hours further back are folded into days. */
 enum { STATS_HOURS = 30 * 24 };
 
 enum stats_by {
@@ -66,14 +66,14 @@ stats_line_fn(void *arg, const char *label, const struct stats_line *line);
 MUST_USE bool stats_ledger(struct queue *queue, enum stats_by by,
     stats_line_fn *fn, void *arg, struct err *reterr);
 
-/* What was dropped, by rule and type. As stats_line_fn. */
+/* What was dropped, by rule and type. Like stats_line_fn. */
 typedef bool
 stats_drop_fn(void *arg, const char *rule, const char *type, int64_t count);
 MUST_USE bool stats_drops(
     struct queue *queue, stats_drop_fn *fn, void *arg, struct err *reterr);
 
-/* The most frequent, at most `most`: of all that was dropped, by rule; or of
- * the last STATS_TOP_RECENT dead letters, by reason and status. As
+/* The most frequent, at most `most`: rules, of all dropped events; or reasons
+ * with their status, of the last STATS_TOP_RECENT dead letters. Like
  * stats_line_fn. */
 enum stats_top { STATS_TOP_DROPS, STATS_TOP_DEAD };
 enum { STATS_TOP_RECENT = 1000 };
@@ -82,16 +82,17 @@ stats_top_fn(void *arg, const char *text, int status, int64_t count);
 MUST_USE bool stats_top(struct queue *queue, enum stats_top top, size_t most,
     stats_top_fn *fn, void *arg, struct err *reterr);
 
-/* Recount queued and dead from the rows and compare with the ledger.
- * *ret_agree tells; `fn` gets a line of text for each difference. */
+/* Recount queued and dead from the rows, and compare with the ledger.
+ * *ret_agree says whether they agree; `fn` gets a line of text for each
+ * difference. */
 typedef void stats_text_fn(void *arg, const char *text);
 MUST_USE bool stats_check(struct queue *queue, stats_text_fn *fn, void *arg,
     bool *ret_agree, struct err *reterr);
 
 /* ---- destinations ---- */
 
-/* Every destination that ever was, with what is queued for it, from memory.
- * Copy, do not call back. */
+/* Every destination that ever existed, with the number of events queued for it,
+ * from memory. Copy, do not call back. */
 typedef void stats_destination_fn(void *arg, const char *name, int64_t queued);
 void
 stats_destinations(struct queue *queue, stats_destination_fn *fn, void *arg);
@@ -99,7 +100,7 @@ stats_destinations(struct queue *queue, stats_destination_fn *fn, void *arg);
 /* Events queued for a destination, from memory; 0 for an unknown one. */
 int64_t stats_destination_queued(struct queue *queue, const char *destination);
 
-/* When it last took something, from memory; 0 = never. */
+/* When it last accepted something, from memory; 0 = never. */
 int64_t
 stats_destination_delivered_ms(struct queue *queue, const char *destination);
 
@@ -114,15 +115,15 @@ MUST_USE bool stats_oldest_ms(struct queue *queue, const char *destination,
 
 /* ---- lists ---- */
 
-/* What was observed on the way in (struct queue_drift), by text. As
+/* What was observed in incoming batches (struct queue_drift), by text. Like
  * stats_line_fn. */
 typedef bool stats_drift_fn(void *arg, const char *text, int64_t events,
     int64_t first_ms, int64_t last_ms);
 MUST_USE bool stats_drift(
     struct queue *queue, stats_drift_fn *fn, void *arg, struct err *reterr);
 
-/* People whose erasure was asked for, with an id above `after`; erased_ms
- * is when they were erased here, 0 = not yet. As stats_line_fn. */
+/* People whose erasure was requested, with an id above `after`; erased_ms is
+ * when they were erased here, 0 = not yet. Like stats_line_fn. */
 typedef bool stats_erasure_fn(void *arg, int64_t id, const char *source,
     const char *subject, int64_t noted_ms, int64_t erased_ms);
 MUST_USE bool stats_erasures(struct queue *queue, int64_t after, size_t most,
@@ -137,8 +138,8 @@ struct stats_dead {
 	struct str answer, sent, data; /* answer and sent may be NULL */
 };
 
-/* The dead letters with an id above `after`, oldest first, at most `most`.
- * As stats_line_fn. */
+/* The dead letters with an id above `after`, oldest first, at most `most`. Like
+ * stats_line_fn. */
 typedef bool stats_dead_fn(void *arg, const struct stats_dead *dead);
 MUST_USE bool stats_dead(struct queue *queue, int64_t after, size_t most,
     stats_dead_fn *fn, void *arg, struct err *reterr);
@@ -146,10 +147,10 @@ MUST_USE bool stats_dead(struct queue *queue, int64_t after, size_t most,
 /* ---- jobs ---- */
 
 /*
- * A job runs in short steps (some milliseconds), each a short transaction if
- * it changes something, so that live traffic goes on beside it; the caller
- * does what it must between steps. A job that ends early (a crash) has done
- * what its steps did, and may be run again.
+ * A job runs in short steps of a few milliseconds, each a short transaction if
+ * it changes something, so that live traffic continues beside it; between steps
+ * the caller does its other work. If a job ends early (a crash), its completed
+ * steps stay done, and it can be run again.
  *
  * A walk sees the events that were in the place when its first step began, and
  * none that come in later. An event that is deferred meanwhile may be seen
@@ -183,7 +184,7 @@ struct jobs_event {
 	struct str answer;  /* dead: the destination's; may be NULL */
 };
 
-/* Where a job stands; zeroed, with `place`, before its first step. */
+/* The position of a job. Before its first step, zero it and set `place`. */
 struct jobs_cursor {
 	enum jobs_place place;
 	/* internal: the last row, and the last number to look at */
@@ -204,28 +205,29 @@ struct jobs_walk {
 	bool more;	/* out: another step is needed */
 };
 
-/* Show every event of a place to `match`; its answer only counts. */
+/* Show every event of a place to `match`, and count those that match. */
 MUST_USE bool
 jobs_scan(struct queue *queue, struct jobs_walk *job, struct err *reterr);
 
-/* Dead: send again those that match. */
+/* Dead letters: send again those that match. */
 MUST_USE bool
 jobs_requeue(struct queue *queue, struct jobs_walk *job, struct err *reterr);
 
-/* Dead: drop those that match, counted under the rule. */
+/* Dead letters: drop those that match, counted under the rule. */
 MUST_USE bool jobs_drop(struct queue *queue, struct jobs_walk *job,
     const char *rule, struct err *reterr);
 
-/* Archive: send again those that match, below the live traffic, to
- * `destination` (NULL: where they went). ERR_FULL where the copies would leave
- * little room for what comes in: they are made when there is more. */
+/* Archive: send again those that match, behind the live traffic, to
+ * `destination` (NULL: their first destination). ERR_FULL if the copies would
+ * leave too little room for incoming events: repeat it when there is more. */
 MUST_USE bool jobs_replay(struct queue *queue, struct jobs_walk *job,
     const char *destination, struct err *reterr);
 
-/* From the queued on: put everything of a destination that no sender serves
- * any more under another one. job->match is not asked; job->matched are the
- * queued. ERR_CONFIG, unless `anyway`, while some may have reached the
- * destination: another one may send them under another identity. */
+/* Beginning with the queued: move everything of a destination that no sender
+ * serves any more to another destination. job->match is not called;
+ * job->matched counts the queued events. ERR_CONFIG, unless `anyway`, while the
+ * old destination may already have some of them: the new one may send them
+ * under another identity. */
 MUST_USE bool jobs_redirect(struct queue *queue, struct jobs_walk *job,
     const char *from, const char *to, bool anyway, struct err *reterr);
 
@@ -233,25 +235,25 @@ MUST_USE bool jobs_redirect(struct queue *queue, struct jobs_walk *job,
 MUST_USE bool
 jobs_erase(struct queue *queue, struct jobs_walk *job, struct err *reterr);
 
-/* Where erasing begins. */
+/* The starting point of an erasure. */
 struct jobs_erasing {
 	int64_t last_erasure; /* of the list: later ones do not count */
 	int64_t quarantined;  /* internal: batches so far */
 };
 
-/* Before the first place. Quarantined batches get another try, so that the job
- * can walk over them. */
+/* Call before the first place. Quarantined batches get another try, so that the
+ * job can walk over them. */
 MUST_USE bool jobs_erase_begin(
     struct queue *queue, struct jobs_erasing *ret_erasing, struct err *reterr);
 
-/* After the last place: how many batches were quarantined meanwhile, and may
- * have been missed. */
+/* Call after the last place: how many batches were quarantined meanwhile, and
+ * may have been missed. */
 size_t
 jobs_erase_missed(struct queue *queue, const struct jobs_erasing *erasing);
 
-/* At the end: delete subjects from the list of erasures, up to the id `last`,
- * and their names from the file; or, with erased_ms, mark them there as
- * erased. */
+/* Call at the end: delete subjects from the list of erasures, up to the id
+ * `last`, and their names from the file; or, with erased_ms, mark them on the
+ * list as erased. */
 MUST_USE bool
 jobs_erasures_done(struct queue *queue, const char *const *subjects,
     size_t count, int64_t last, int64_t erased_ms, struct err *reterr);
@@ -261,19 +263,19 @@ struct jobs_unreadable {
 	int64_t id;
 	const char *source, *reason, *encoding;
 	int64_t received_ms;
-	struct str data; /* as it came */
+	struct str data; /* as received */
 };
 typedef bool jobs_unreadable_fn(void *arg, const struct jobs_unreadable *body);
 
-/* Show the unreadable body with the next id above `after`, without locking the
- * queue; delete it if `remove` and `fn` says so. *ret_last is its id, 0 at
- * the end. */
+/* Show `fn` the unreadable body with the next id above `after`, without locking
+ * the queue; with `remove`, delete it if `fn` returns true. *ret_last is its
+ * id, 0 at the end. */
 MUST_USE bool
 jobs_unreadable_next(struct queue *queue, int64_t after, jobs_unreadable_fn *fn,
     void *arg, bool remove, int64_t *ret_last, struct err *reterr);
 
-/* Rebuild the file without free pages and empty the log, so that nothing of
- * what was removed is left in either. Locks the queue meanwhile. */
+/* Rebuild the file without free pages, and empty the log, so that neither
+ * contains removed data any more. Locks the queue meanwhile. */
 MUST_USE bool jobs_vacuum(struct queue *queue, struct err *reterr);
 
 /* A consistent copy, made in steps: begin, step until *ret_more is false
@@ -283,11 +285,12 @@ MUST_USE bool jobs_backup_begin(struct queue *queue, const char *path,
     struct jobs_backup **ret_backup, struct err *reterr);
 MUST_USE bool jobs_backup_step(struct jobs_backup *backup, bool *ret_more,
     int64_t *ret_left_bytes, struct err *reterr);
-/* Ends it, complete or not; takes NULL. */
+/* Ends it, complete or not; accepts NULL. */
 void jobs_backup_end(struct jobs_backup *backup);
 
-/* Check the file deeply, in steps, zeroed before the first: SQLite's own
- * integrity check (which locks the queue meanwhile), then every checksum. */
+/* Check the file thoroughly, in steps: first SQLite's own integrity check
+ * (which locks the queue meanwhile), then every checksum. Zero the struct
+ * before the first step. */
 struct jobs_check {
 	void (*fn)(void *arg, const char *text); /* a line for each fault */
 	void *arg;

@@ -37,7 +37,7 @@ backlogs_load(struct backlogs *backlogs, struct db *db,
 			backlogs->list[backlogs->count++] = row;
 		else
 			(void)err_set(reterr, ERR_DAMAGED,
-			    "queue.db: the table of destinations is wrong");
+			    "queue.db: the table of destinations is damaged");
 	}
 	ok = db_end(&rows) && ok;
 	for (size_t i = 0; ok && i < trial_count; i++) {
@@ -57,7 +57,7 @@ backlog_add(struct backlogs *backlogs, struct db *db, struct names *names,
 
 	if (strlen(name) > NAMES_TEXT_MAX)
 		return err_set(reterr, ERR_LIMIT,
-		    "the name of a destination is longer than %d",
+		    "the name of a destination is longer than %d bytes",
 		    NAMES_TEXT_MAX);
 	if (!names_add(names, db, str_text(name), &id, reterr))
 		return false;

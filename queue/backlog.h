@@ -2,10 +2,10 @@
 #define QUEUE_BACKLOG_H
 
 /*
- * The destinations in memory: how many events are queued for each, and where
- * to go on taking. A change is pending until its transaction is durable
- * (backlogs_commit) or not (backlogs_rollback).
- * Not thread safe: struct queue's lock guards it.
+ * The destinations in memory: how many events are queued for each, and where to
+ * continue taking. A change is pending until its transaction is durable
+ * (backlogs_commit) or has failed (backlogs_rollback). Not thread safe: struct
+ * queue's lock guards it.
  */
 
 #include "queue/names.h"
@@ -15,8 +15,8 @@ enum {
 	BACKLOG_SOURCES_MAX = 256,
 };
 
-/* Where to go on taking the fresh deliveries of one source: those with a lower
- * number are on lease or gone. */
+/* Where to continue taking the fresh deliveries of one source: those with a
+ * lower number are on lease or gone. */
 struct backlog_start {
 	int64_t source, seq;
 };
@@ -54,21 +54,22 @@ MUST_USE bool
 backlog_add(struct backlogs *backlogs, struct db *db, struct names *names,
     const char *name, struct backlog **ret_backlog, struct err *reterr);
 
-/* Write what moved, inside the transaction. */
+/* Write the changes, inside the transaction. */
 MUST_USE bool
 backlogs_write(struct backlogs *backlogs, struct db *db, struct err *reterr);
 
 void backlogs_commit(struct backlogs *backlogs);
 void backlogs_rollback(struct backlogs *backlogs);
 
-/* Where to go on taking from a source, to be read and set. NULL if there are
- * too many sources to remember: always begin at the first then. */
+/* Where to continue taking from a source; read and set it. NULL if there are
+ * too many sources to remember: then always begin at the first. */
 int64_t *backlog_start(struct backlog *backlog, int64_t source);
 
 /* Go back to this fresh delivery. */
 void backlog_start_back(struct backlog *backlog, int64_t source, int64_t seq);
 
-/* Go back to the first, except where each is handed out once. */
+/* Go back to the first delivery, except where each batch is handed out only
+ * once. */
 void backlogs_restart(struct backlogs *backlogs);
 
 #endif

@@ -151,7 +151,7 @@ batch_pack_bytes(struct batch_packer *packer, struct str bytes, struct buf *out,
 	size = ZSTD_compress2(
 	    packer->zstd, out->data, out->cap, bytes.data, bytes.len);
 	if (ZSTD_isError(size))
-		return err_set(reterr, ERR_NOMEM, "compressing: %s",
+		return err_set(reterr, ERR_NOMEM, "cannot compress a batch: %s",
 		    ZSTD_getErrorName(size));
 	out->len = size;
 	return true;
@@ -287,8 +287,8 @@ batch_unpack_bytes(
 	if (ZSTD_getErrorCode(got) == ZSTD_error_memory_allocation)
 		return err_set_nomem(reterr);
 	if (ZSTD_isError(got) || got != size)
-		return err_set(
-		    reterr, ERR_DAMAGED, "batch: %s", ZSTD_getErrorName(got));
+		return err_set(reterr, ERR_DAMAGED,
+		    "cannot decompress a batch: %s", ZSTD_getErrorName(got));
 	*ret_len = got;
 	return true;
 }
@@ -307,7 +307,7 @@ batch_unpack(struct str frame, struct batch *ret_batch, struct err *reterr)
 		goto out;
 	reader.at = (const unsigned char *)batch.bytes;
 	reader.end = reader.at + size;
-	(void)err_set(&err, ERR_DAMAGED, "batch of a wrong form");
+	(void)err_set(&err, ERR_DAMAGED, "the batch is malformed");
 	if (!batch_types_read(&reader, &types, &type_count, &err) ||
 	    !batch_items_read(&reader, types, type_count, &batch, &err)) {
 		(void)err_set(reterr, err.code, "%s", err.text);

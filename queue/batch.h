@@ -2,13 +2,13 @@
 #define QUEUE_BATCH_H
 
 /*
- * The packed form of a batch: events with their types, compressed into one
- * zstd frame with a checksum. Inside the frame, numbers as LEB128:
+ * The packed form of a batch: events with their types, compressed into one zstd
+ * frame with a checksum. Inside the frame, numbers as LEB128:
  *
  *	format (1), types, {length, bytes} for each,
  *	events, {type, length} for each, then the bytes of all events.
  *
- * It carries the names of its types, so that a batch can be read without the
+ * The batch contains the names of its types, so that it can be read without the
  * rest of the file. A packer belongs to one thread at a time.
  */
 
@@ -20,10 +20,10 @@
 struct batch_packer;
 
 MUST_USE struct batch_packer *batch_packer_new(void);
-void batch_packer_free(struct batch_packer *packer); /* takes NULL */
+void batch_packer_free(struct batch_packer *packer); /* accepts NULL */
 
-/* Pack type and data of the items; *out gets the frame in place of what it
- * held. */
+/* Pack the type and the data of the items; the frame replaces the content of
+ * *out. */
 MUST_USE bool batch_pack(struct batch_packer *packer, const struct item *items,
     size_t count, struct buf *out, struct err *reterr);
 

@@ -1,9 +1,8 @@
 /*
- * The committer thread: group commit. Each round takes the puts that are
- * there, writes them in one transaction, and calls back after the fsync;
- * while it syncs, the next group gathers. Between rounds it does the
- * housekeeping: checkpoints, the reserve, eviction, and opening a broken
- * queue anew.
+ * The committer thread: group commit. Each round takes all waiting puts, writes
+ * them in one transaction, and calls back after the fsync; while it syncs, the
+ * next group gathers. Between rounds the thread does the housekeeping:
+ * checkpoints, the reserve, eviction, and reopening a broken queue.
  */
 
 #include "base/clock.h"
@@ -118,8 +117,8 @@ committer_commit(struct queue *queue, struct put *puts)
 	fair_lock_drop(&queue->lock);
 	counter_add(ok ? COUNTER_COMMITS : COUNTER_COMMIT_FAILURES, 1);
 
-	/* One of them may be too large. The others must not fail with it, at
-	 * every attempt of the source. */
+	/* One of the puts may be too large. The others must not fail with it,
+	 * again and again, whenever the source tries. */
 	if (!ok && puts->next != NULL &&
 	    (err.code == ERR_LIMIT || err.code == ERR_NOMEM)) {
 		while (puts != NULL) {
@@ -253,7 +252,7 @@ committer_checkpoint(struct queue *queue)
 		    LOG_ERROR, "queue", "fail text=%s", LOG_QUOTE(err.text));
 }
 
-/* Open a broken queue anew. */
+/* Reopen a broken queue. */
 static void
 committer_reopen(struct queue *queue, int64_t now_ms, int64_t *reopen_ms)
 {
@@ -290,7 +289,7 @@ struct committer_age {
 	size_t evicted; /* out */
 };
 
-/* A step of evicting what was archived long enough, and now and then of
+/* One step of evicting what has been archived long enough, and now and then of
  * folding old hours of the ledger. */
 static bool
 committer_age(struct queue *queue, void *arg, struct err *reterr)

@@ -78,8 +78,8 @@ queue_rollback(struct queue *queue, const struct err *why)
 	ledger_rollback(queue->ledger);
 	backlogs_rollback(queue->backlogs);
 	queue->counts = queue->durable;
-	/* Opening the file anew does not repair a damaged page, so that is no
-	 * reason; a transaction that could not be undone is one. */
+	/* Reopening the file does not repair a damaged page, so that is no
+	 * reason to do it; a transaction that could not be undone is one. */
 	if (why->code == ERR_IO || why->code == ERR_CONFIG || !undone)
 		queue_break(queue);
 }
@@ -124,13 +124,13 @@ queue_room(struct queue *queue, struct err *reterr)
 		return false;
 	if (live >= queue->settings.max_bytes)
 		return err_set(reterr, ERR_FULL,
-		    "the queue is at its bound of %lld bytes",
+		    "the queue has reached its limit of %lld bytes",
 		    (long long)queue->settings.max_bytes);
 	/* Pages that are free inside the file need no room on the disk. */
 	if (left + (file - live) < queue->settings.min_free_bytes)
 		return err_set(reterr, ERR_FULL,
-		    "the disk has %lld bytes left, less than the %lld to keep"
-		    " free",
+		    "the disk has %lld bytes free, less than the %lld that "
+		    "must stay free",
 		    (long long)left, (long long)queue->settings.min_free_bytes);
 	return true;
 }
@@ -208,8 +208,8 @@ queue_log_move_with_reserve(struct queue *queue, struct err *reterr)
 	full = *reterr;
 	if (full.code == ERR_FULL)
 		return err_set(reterr, ERR_FULL,
-		    "%.300s; make room on the disk of %s: the events in it are"
-		    " safe, and wait",
+		    "%.300s; free some space on the disk of %s: the queued "
+		    "events are safe, and wait there",
 		    full.text, queue->settings.dir);
 	return false;
 }

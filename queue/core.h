@@ -5,25 +5,25 @@
  * What the files of the queue share. How it works:
  *
  * One SQLite connection under one lock. Puts come in through a list (the
- * inbox); the committer thread takes all that are there, moves them in one
+ * inbox); the committer thread takes all of them, writes them in one
  * transaction, and calls back after the fsync, so that each acceptance costs
- * a share of an fsync and no caller waits for the disk. Settling uses the
+ * only a share of an fsync and no caller waits for the disk. Settling uses the
  * same connection on the caller's thread.
  *
- * A transaction touches the file and what mirrors it in memory (window,
- * names, ledger, backlogs, counts). Both move together: queue_begin(), then
- * queue_commit() or queue_rollback(), which do the mirrors too; or
+ * A transaction changes the file and its mirrors in memory (window, names,
+ * ledger, backlogs, counts). Both change together: queue_begin(), then
+ * queue_commit() or queue_rollback(), which also handle the mirrors; or
  * queue_change(), which does all of it.
  *
- * When the disk fails (any I/O error, a failed fsync above all: what the
- * page cache holds afterwards cannot be trusted to reach the disk) the queue
- * is *broken*: the connection is closed without a checkpoint, every put
- * fails, and the committer opens the file anew once a second until a
- * truncating checkpoint has succeeded; only then is it trusted again.
+ * When the disk fails (any I/O error; above all a failed fsync, after which the
+ * content of the page cache cannot be trusted to reach the disk), the queue is
+ * *broken*: the connection is closed without a checkpoint, every put fails, and
+ * the committer reopens the file once a second. It trusts the file again only
+ * when a truncating checkpoint has succeeded.
  *
- * The lock is granted in the order of asking. The operator's jobs hold it for
- * some milliseconds and ask for it again at once: a mutex would let them have
- * it before the committer has woken up, again and again.
+ * The lock is granted in the order of the requests. The operator's jobs hold it
+ * for a few milliseconds and request it again at once: with a mutex they would
+ * get it before the committer has woken up, again and again.
  */
 
 #include "base/lock.h"
@@ -100,7 +100,7 @@ struct queue {
 	struct pack_tools *tools;
 
 	/* owned by the committer thread */
-	bool failing; /* puts fail, and the log has it */
+	bool failing; /* puts fail, and that was logged */
 
 	_Atomic int64_t beat_mono_ms; /* the committer's last round */
 };
@@ -110,18 +110,18 @@ struct queue {
 MUST_USE bool queue_begin(struct queue *queue, struct err *reterr);
 MUST_USE bool queue_commit(struct queue *queue, struct err *reterr);
 
-/* Undo the changes to the file and its mirrors. `why` decides if the queue is
- * broken. */
+/* Undo the changes to the file and its mirrors. `why` decides whether the queue
+ * is broken. */
 void queue_rollback(struct queue *queue, const struct err *why);
 
-/* A change to the file and its mirrors. It may be run twice. It must not refuse
+/* A change to the file and its mirrors. It may be run twice. It must not fail
  * with ERR_IO or ERR_CONFIG, which break the queue, unless the disk failed. */
 typedef bool
 queue_change_fn(struct queue *queue, void *arg, struct err *reterr);
 
-/* Make the change in a transaction of its own. `essential` if delivery cannot
- * do without it: on a full disk the reserve is released, and the change made
- * again. queue_change() takes the lock, and publishes. */
+/* Make the change in a transaction of its own. `essential`: delivery depends on
+ * it, so on a full disk the reserve is released and the change is tried again.
+ * queue_change() takes the lock, and publishes. */
 MUST_USE bool queue_change_held(struct queue *queue, queue_change_fn *change,
     void *arg, bool essential, struct err *reterr);
 MUST_USE bool queue_change(struct queue *queue, queue_change_fn *change,

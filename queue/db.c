@@ -76,7 +76,7 @@ db_ready(const struct db *db, struct err *reterr)
 {
 	return db->sqlite != NULL ||
 	       err_set(reterr, ERR_IO,
-		   "the disk failed; the queue is being opened anew");
+		   "the disk failed; the queue is being reopened");
 }
 
 /* ---- statements ---- */
@@ -465,7 +465,7 @@ db_write_at(int fd, const char *bytes, size_t len, off_t at)
 	return true;
 }
 
-/* Write a file's bytes anew, where they stand, and sync them. */
+/* Rewrite a file's bytes in place, and sync them. */
 static bool
 db_rewrite(int fd)
 {
@@ -488,15 +488,15 @@ db_rewrite(int fd)
 }
 
 /*
- * The log before it is opened. A kernel that fails to write a page calls it
- * clean all the same: the page cache goes on showing bytes that are not on
- * the disk, and the next fsync succeeds. SQLite would recover such frames,
- * and while it moves them into the file it relies on the log: a power cut in
- * between would leave half of them in the file, and no log to repair it with.
+ * Secure the log before it is opened. A kernel that fails to write a page marks
+ * it clean anyway: the page cache still shows bytes that are not on the disk,
+ * and the next fsync succeeds. SQLite would recover such frames, and rely on
+ * the log while it moves them into the file: a power cut in between would leave
+ * half of them in the file, and no log to repair it with.
  *
- * So the bytes of the log are written anew, which makes their pages dirty
- * again, and synced. At every open, since the process that met the failure
- * may be gone. No log is fine.
+ * So the bytes of the log are rewritten, which makes their pages dirty again,
+ * and synced. This happens at every open, because the process that saw the
+ * failure may be gone. A missing log is fine.
  */
 static bool
 db_log_renew(const char *path, struct err *reterr)
@@ -517,7 +517,7 @@ db_log_renew(const char *path, struct err *reterr)
 	if (!db_rewrite(fd)) {
 		full = errno == ENOSPC || errno == EDQUOT;
 		(void)err_set(reterr, full ? ERR_FULL : ERR_IO,
-		    "%s: cannot make it durable: %s", log, strerror(errno));
+		    "%s: cannot write it to disk: %s", log, strerror(errno));
 		goto out;
 	}
 	ok = true;
@@ -539,13 +539,13 @@ db_identify(struct db *db, struct err *reterr)
 		return false;
 	if (application != DB_APPLICATION)
 		return err_set(reterr, ERR_DAMAGED,
-		    "queue.db is not a queue of currentsd: move it away, or"
-		    " name another state directory");
+		    "queue.db is not a queue of currentsd: move it away, or "
+		    "use another state directory");
 	if (version != DB_VERSION)
 		return err_set(reterr, ERR_CONFIG,
-		    "queue.db has format %lld and this currentsd reads format"
-		    " %d only: run the currentsd that wrote it, or name another"
-		    " state directory",
+		    "queue.db has format %lld, but this version of currentsd "
+		    "reads only format %d: run the version that wrote it, or "
+		    "use another state directory",
 		    (long long)version, DB_VERSION);
 	return true;
 }
@@ -674,7 +674,7 @@ db_checkpoint(struct db *db, bool truncate, struct err *reterr)
 	db->log_pages = 0;
 	if (truncate && log > 0)
 		return err_set(reterr, ERR_IO,
-		    "queue.db: checkpoint left %d of %d pages in the log",
+		    "queue.db: the checkpoint left %d of %d pages in the log",
 		    log - moved, log);
 	return true;
 }
@@ -725,7 +725,8 @@ db_backup_begin(struct db *db, const char *path, struct db_backup **ret_backup,
 		    backup->copy, "main", db->sqlite, "main");
 	if (backup->backup == NULL) {
 		(void)err_set(reterr, ERR_IO,
-		    "%s: cannot begin: another backup runs, or the disk failed",
+		    "%s: cannot start the backup: another backup is running, "
+		    "or the disk failed",
 		    path);
 		goto fail;
 	}

@@ -48,11 +48,12 @@
 
 #include <stdint.h>
 
-/* Batches take some 20 KB: larger pages are left half empty (16 KiB: 262 bytes
- * on disk of a sample event, 8 KiB: 238), smaller ones cost processor time. */
+/* A batch is about 20 KB: larger pages stay half empty (a sample event takes
+ * 262 bytes on disk with 16 KiB, 238 with 8 KiB), smaller ones cost processor
+ * time. */
 enum { DB_PAGE = 8192 };
 
-/* Of the file: its format, and the mark that it is ours. */
+/* The format of the file, and the mark that identifies it as ours. */
 enum { DB_VERSION = 2, DB_APPLICATION = 0x63757264 /* "curd" */ };
 
 struct sqlite3;
@@ -69,8 +70,8 @@ struct db {
 	int log_pages;		  /* in the log, after the last commit */
 };
 
-/* Make a new, empty queue file at `path`, durably: built beside it and
- * renamed, so that a file of this name is always whole. */
+/* Create a new, empty queue file at `path`, durably: it is built beside `path`
+ * and renamed, so that a file with this name is always complete. */
 MUST_USE bool db_create(const char *path, struct err *reterr);
 
 /* Sync the directory that a file is in. */
@@ -81,8 +82,8 @@ MUST_USE bool db_sync_dir(const char *path, struct err *reterr);
  * another version. */
 MUST_USE bool db_open(struct db *db, const char *path, struct err *reterr);
 
-/* Close without writing: the log stays for the next open. A backup that runs
- * ends, incomplete. Safe if it is closed already. */
+/* Close without writing: the log stays for the next open. A running backup
+ * ends, incomplete. Safe if it is already closed. */
 void db_close(struct db *db);
 
 static inline bool
@@ -117,7 +118,8 @@ struct db_rows db_select(
 /* Read the next row; false at the end or on failure. */
 bool db_next(struct db_rows *rows, struct err *reterr, const char *types, ...);
 
-/* End, wherever it stands; false if anything failed. Must be called. */
+/* End the rows, at whatever row they are; false if anything failed. Must be
+ * called. */
 MUST_USE bool db_end(struct db_rows *rows);
 
 /* ---- transactions ---- */
@@ -130,25 +132,26 @@ MUST_USE bool db_rollback(struct db *db);
 
 /* ---- the file ---- */
 
-/* Bytes of pages in use, and of the file; inside a transaction its own. */
+/* Bytes of pages in use, and of the file; inside a transaction, as the
+ * transaction sees them. */
 MUST_USE bool db_sizes(
     struct db *db, int64_t *ret_live, int64_t *ret_file, struct err *reterr);
 
 /* Move the log into the file; truncating also empties the log. */
 MUST_USE bool db_checkpoint(struct db *db, bool truncate, struct err *reterr);
 
-/* Rebuild the file without free pages; through a temporary file, since it
- * may be larger than the memory. */
+/* Rebuild the file without free pages; through a temporary file, because it may
+ * be larger than the memory. */
 MUST_USE bool db_vacuum(struct db *db, struct err *reterr);
 
-/* From here on overwrite every deleted byte, or only those that are on pages
- * written anyway, as is usual. */
+/* From now on overwrite every deleted byte; or, as usual, only those on pages
+ * that are written anyway. */
 MUST_USE bool db_wipe(struct db *db, bool all, struct err *reterr);
 
 /* Copy the file to `path`, an empty file, page by page: begin, step until
- * *ret_more is false, end (complete or not; takes NULL). What is written
- * meanwhile is in the copy too, so it is consistent at the end, but it is not
- * yet synced. One at a time. */
+ * *ret_more is false, end (complete or not; accepts NULL). The copy includes
+ * what is written meanwhile, so it is consistent at the end, but it is not
+ * synced yet. One backup at a time. */
 MUST_USE bool db_backup_begin(struct db *db, const char *path,
     struct db_backup **ret_backup, struct err *reterr);
 MUST_USE bool db_backup_step(struct db_backup *backup, int pages,

@@ -1,6 +1,6 @@
 /*
- * What the forwarder asks the queue to remember of a destination: that it is
- * running, when it last posted, what the destination may have already, and
+ * What the queue remembers of a destination for the forwarder: that it is
+ * running, when the forwarder last posted to it, what it may already have, and
  * whether it is paused.
  */
 
@@ -53,8 +53,8 @@ destination_read(struct queue *queue, int64_t id,
 		return false;
 	return there ? ok
 		     : err_set(reterr, ERR_DAMAGED,
-			   "queue.db: a destination has no row; run currentsd"
-			   " queue check");
+			   "queue.db: a destination has no row; run `currentsd "
+			   "queue check`");
 }
 
 struct destination_opening {

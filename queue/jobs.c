@@ -1,5 +1,5 @@
-/* The operator's jobs on events: looking, sending again (dead letters by
- * requeueing, the archive by replaying), dropping, redirecting. */
+/* The operator's jobs on events: viewing, sending again (requeueing dead
+ * letters, replaying the archive), dropping, redirecting. */
 
 #include "queue/jobs.h"
 
@@ -474,10 +474,10 @@ replay_step(struct queue *queue, void *arg, struct err *reterr)
 	if (!queue_room(queue, reterr) ||
 	    !db_sizes(&queue->db, &live, &file, reterr))
 		return false;
-	/* A tenth of the bound is left to what comes in. */
+	/* A tenth of the limit is left for incoming events. */
 	if (live > most - most / 10)
 		return err_set(reterr, ERR_FULL,
-		    "the queue holds %lld bytes of at most %lld",
+		    "the queue uses %lld of at most %lld bytes",
 		    (long long)live, (long long)most);
 	if (replay->destination != NULL) {
 		replay->backlog =
@@ -663,15 +663,15 @@ redirect_step(struct queue *queue, void *arg, struct err *reterr)
 	redirect->from = jobs_destination_find(queue, redirect->from_name);
 	if (redirect->from == NULL)
 		return err_set(reterr, ERR_NOT_FOUND,
-		    "nothing was ever sent to a destination \"%s\"",
+		    "the queue has never had a destination \"%s\"",
 		    redirect->from_name);
 	return backlog_add(queue->backlogs, &queue->db, queue->names,
 		   redirect->to_name, &redirect->to, reterr) &&
 	       redirect_place(queue, redirect, reterr);
 }
 
-/* Is it unknown whether the destination has some of the events? Asked outside of
- * the transaction, where ERR_CONFIG would break the queue. */
+/* Is it unknown whether the destination has some of the events? Call this
+ * outside the transaction, in which ERR_CONFIG would break the queue. */
 static bool
 redirect_doubts(struct queue *queue, const char *from, int64_t *ret_count,
     struct err *reterr)
@@ -699,9 +699,10 @@ jobs_redirect(struct queue *queue, struct jobs_walk *job, const char *from,
 		return false;
 	if (doubts > 0 && !anyway)
 		return err_set(reterr, ERR_CONFIG,
-		    "some of the events may have reached %s already: bring it "
-		    "back until they are sent, or use --anyway; under another "
-		    "identity they would arrive twice",
+		    "%s may already have some of these events: add it to the "
+		    "settings again until they are sent, or use --anyway; "
+		    "events that are sent under another identity would arrive "
+		    "twice",
 		    from);
 	if (!jobs_change(queue, job, redirect_step, &redirect, reterr))
 		return false;

@@ -5,8 +5,8 @@
  * Walking over a place for the operator's jobs, in steps. A step is bounded by
  * the clock and by the number of rows; it always makes some progress. A walk
  * ends at the last number that existed when it began; otherwise it would chase
- * new arrivals for ever. Every function needs the queue's lock, unless it says
- * that it takes it.
+ * new arrivals for ever. Every function needs the queue's lock, unless its
+ * comment says that it takes the lock.
  */
 
 #include "queue/delivery.h"
@@ -22,7 +22,7 @@ struct jobs_batch {
 	enum jobs_place place;
 	struct delivery delivery; /* archive: its key and delivered bits */
 	int64_t archive_id, settled_ms;
-	/* archive: as counted; more than the batch has now if somebody in it
+	/* archive: as counted; more than the batch has now if a person in it
 	 * was erased while it was on lease */
 	int64_t bytes;
 	int64_t accepted_ms;

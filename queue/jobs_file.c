@@ -128,8 +128,9 @@ file_rebuild(struct queue *queue, struct err *reterr)
 		return false;
 	if (left < live + queue->settings.min_free_bytes)
 		return err_set(reterr, ERR_FULL,
-		    "rebuilding the file takes %lld bytes more while it runs, "
-		    "and %lld are free: make room, and try again",
+		    "rebuilding the file needs another %lld bytes while it "
+		    "runs, but only %lld are free: free some space, and try "
+		    "again",
 		    (long long)live, (long long)left);
 	return db_vacuum(&queue->db, reterr);
 }

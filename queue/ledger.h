@@ -2,11 +2,10 @@
 #define QUEUE_LEDGER_H
 
 /*
- * The ledger: what a transaction moves is added up here, written to the file
- * inside the same transaction, and added to the totals in memory once it is
- * durable. An event is counted under the hour of its acceptance for ever, so
- * each hour balances by itself. Not thread safe: struct queue's lock guards
- * it.
+ * The ledger: adds up what a transaction moves, writes it to the file inside
+ * the same transaction, and adds it to the totals in memory once it is durable.
+ * An event is always counted under the hour of its acceptance, so each hour
+ * balances on its own. Not thread safe: struct queue's lock guards it.
  */
 
 #include "queue/admin.h"
@@ -20,16 +19,17 @@ struct ledger_key {
 struct ledger;
 
 MUST_USE struct ledger *ledger_new(void);
-void ledger_free(struct ledger *ledger); /* takes NULL */
+void ledger_free(struct ledger *ledger); /* accepts NULL */
 
 /* The hour that a time belongs to. */
 int64_t ledger_hour(int64_t wall_ms);
 
-/* Add to the columns of a key; false only for want of memory. */
+/* Add to the columns of a key; false only without memory. */
 MUST_USE bool ledger_add(struct ledger *ledger, const struct ledger_key *key,
     const struct stats_line *moved, struct err *reterr);
 
-/* Count one event by the rule that dropped it, beside ledger_add(); likewise. */
+/* Count one event under the rule that dropped it, in addition to ledger_add();
+ * false as above. */
 MUST_USE bool ledger_add_drop(struct ledger *ledger,
     const struct ledger_key *key, int64_t rule, struct err *reterr);
 
@@ -40,7 +40,7 @@ ledger_write(struct ledger *ledger, struct db *db, struct err *reterr);
 void ledger_commit(struct ledger *ledger);
 void ledger_rollback(struct ledger *ledger);
 
-/* Fold the hours that lie more than STATS_HOURS back into days, inside a
+/* Fold hours that are more than STATS_HOURS ago into days, inside a
  * transaction; changes no total. */
 MUST_USE bool ledger_fold(struct db *db, int64_t now_ms, struct err *reterr);
 

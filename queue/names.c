@@ -5,7 +5,7 @@
 
 /* Numbers are 1, 2, ...: texts[id - 1]. */
 struct names {
-	struct str texts[NAMES_MAX]; /* owned, and NUL-ended */
+	struct str texts[NAMES_MAX]; /* owned, and NUL-terminated */
 	size_t count;
 	size_t durable; /* those before it are committed */
 	struct table table;
@@ -80,13 +80,14 @@ names_load(struct names *names, struct db *db, struct err *reterr)
 			ok = names_remember(names, text, reterr);
 		else if (!str_equal(names->texts[at], text))
 			ok = err_set(reterr, ERR_DAMAGED,
-			    "queue.db: the table of names is not what it was");
+			    "queue.db: the table of names no longer matches "
+			    "what was read from it before");
 	}
 	if (!db_end(&rows) || !ok)
 		return false;
 	if (at < names->count)
 		return err_set(reterr, ERR_DAMAGED,
-		    "queue.db: names are missing that were durable");
+		    "queue.db: the table of names has lost durable names");
 	names->durable = names->count;
 	return true;
 }

@@ -2,10 +2,10 @@
 #define QUEUE_NAMES_H
 
 /*
- * Names by number: sources, destinations, types and rules, each text once in
- * the file and in memory. What comes from outside (types) is bounded: when
- * the table is full, or a text is too long, it is counted as "(other)".
- * Not thread safe: struct queue's lock guards it.
+ * Numbers for names: of sources, destinations, types and rules, each text once
+ * in the file and in memory. Names from outside (types) are bounded: when the
+ * table is full, or a text is too long, it is counted as "(other)". Not thread
+ * safe: struct queue's lock guards it.
  */
 
 #include "queue/db.h"
@@ -19,10 +19,10 @@ enum {
 struct names;
 
 MUST_USE struct names *names_new(void);
-void names_free(struct names *names); /* takes NULL */
+void names_free(struct names *names); /* accepts NULL */
 
-/* Read them from the file. Texts that were known stay where they are, since
- * leases lend them. After a failure, load again. */
+/* Read them from the file. Texts that are already known stay where they are,
+ * because leases lend them. After a failure, load again. */
 MUST_USE bool
 names_load(struct names *names, struct db *db, struct err *reterr);
 

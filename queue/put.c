@@ -1,11 +1,11 @@
 /*
- * A put is hashed and compressed on the caller's thread, handed over through
- * the inbox, and on the committer's thread checked for duplicates, written and
- * counted.
+ * The caller's thread hashes and compresses a put, and hands it over through
+ * the inbox; the committer's thread checks it for duplicates, writes it and
+ * counts it.
  *
- * A duplicate of an event that is still in flight is in the same transaction
- * or in a later one, since one thread writes them all; so it shares the fate
- * of the first, or comes after it is known.
+ * A duplicate of an event that is still in flight is in the same transaction or
+ * in a later one, because one thread writes all of them; so it shares the fate
+ * of the first event, or comes after that fate is known.
  */
 
 #include "queue/put.h"
@@ -233,7 +233,7 @@ put_hand_over(struct queue *queue, struct put *put, struct err *reterr)
 	if (stopping)
 		return err_set(reterr, ERR_STOPPING, "shutting down");
 	return err_set(reterr, ERR_FULL,
-	    "%zu requests wait for the disk already",
+	    "%zu requests are already waiting for the disk",
 	    queue->settings.pending_max);
 }
 
@@ -463,7 +463,8 @@ put_write_unreadable(struct queue *queue, struct put *put, struct err *reterr)
 	    queue->settings.unreadable_max_bytes) {
 		put->refused = true;
 		(void)err_set(&put->refusal, ERR_FULL,
-		    "unreadable bodies are at their bound of %lld bytes",
+		    "the unreadable bodies have reached their limit of %lld "
+		    "bytes",
 		    (long long)queue->settings.unreadable_max_bytes);
 		return true;
 	}

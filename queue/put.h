@@ -21,7 +21,7 @@ struct put {
 	unsigned char *packed; /* bits of the items: in the frame */
 	struct buf frame;      /* the queued items, compressed; or the body */
 	struct queue_receipt receipt;
-	bool refused; /* by itself, not with the transaction */
+	bool refused; /* on its own, not with the transaction */
 	struct err refusal;
 	queue_put_done *done;
 	void *arg;
@@ -29,8 +29,8 @@ struct put {
 
 /* ---- the committer's end of the inbox ---- */
 
-/* Take all puts, as a list in the order of arrival; wait for one until then.
- * NULL if none came. */
+/* Take all puts, as a list in the order of arrival; if there are none, wait for
+ * one until until_mono_ms. NULL if none came. */
 struct put *
 put_take_all(struct queue *queue, int64_t until_mono_ms, bool *ret_stopping);
 

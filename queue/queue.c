@@ -60,8 +60,8 @@ queue_new(const struct queue_settings *settings)
 	return queue;
 }
 
-/* Make the file if the state directory is new. A log without its file means
- * that there was a queue: the directory is not new. */
+/* Create the file if the state directory is new. A log without its file means
+ * that there was a queue: then the directory is not new. */
 static bool
 queue_file_find(const struct statedir *statedir, struct err *reterr)
 {
@@ -70,8 +70,9 @@ queue_file_find(const struct statedir *statedir, struct err *reterr)
 	if (stat(statedir->file, &info) == 0) {
 		if (info.st_size == 0)
 			return err_set(reterr, ERR_DAMAGED,
-			    "%s is empty, which a queue never is: restore a"
-			    " backup, or move it away to begin anew",
+			    "%s is empty, but a queue file never is: restore a "
+			    "backup, or move the file away to start with an "
+			    "empty queue",
 			    statedir->file);
 		return true;
 	}
@@ -80,8 +81,8 @@ queue_file_find(const struct statedir *statedir, struct err *reterr)
 		    strerror(errno));
 	if (access(statedir->log, F_OK) == 0)
 		return err_set(reterr, ERR_DAMAGED,
-		    "%s is missing but its log %s is there: restore a backup,"
-		    " or move the log away to begin anew",
+		    "%s is missing, but its log %s is there: restore a backup, "
+		    "or move the log away to start with an empty queue",
 		    statedir->file, statedir->log);
 	return db_create(statedir->file, reterr);
 }

@@ -1,9 +1,9 @@
 /*
- * Reading pages by hand, after SQLite's description of its file format
- * (sqlite.org/fileformat2.html): a leaf page of a table begins with 0x0d;
- * its cells hold the length of the row, the row's number, and the row, whose
- * end may lie on a chain of overflow pages. In the log (section 4 there) each
- * page stands behind a header of 24 bytes; the newest one counts.
+ * Reads pages by hand, following SQLite's description of its file format
+ * (sqlite.org/fileformat2.html). A leaf page of a table begins with 0x0d; its
+ * cells contain the length of the row, the row's number, and the row, whose end
+ * may be on a chain of overflow pages. In the log (section 4 there) each page
+ * follows a header of 24 bytes; the newest one counts.
  */
 
 #include "queue/rescue.h"
@@ -156,7 +156,7 @@ rescue_log_read(struct rescue *rescue, struct err *reterr)
 	return true;
 }
 
-/* How much of a row stands on the leaf itself (fileformat2, 1.6). */
+/* How much of a row is on the leaf itself (fileformat2, 1.6). */
 static size_t
 rescue_local(uint64_t len)
 {
@@ -268,7 +268,7 @@ rescue_batch(struct rescue *rescue, int64_t seq, int64_t accepted_ms,
 	}
 }
 
-/* One cell of a leaf; false only for want of memory. */
+/* One cell of a leaf; false only without memory. */
 static bool
 rescue_cell(struct rescue *rescue, const unsigned char *at,
     const unsigned char *end, struct err *reterr)

@@ -2,11 +2,11 @@
 #define QUEUE_RESCUE_H
 
 /*
- * The last resort: events out of a queue file that can no longer be opened.
- * Looks at every page of the file by itself, whatever the pages above say,
- * and takes each batch whose checksum is right. An event that it finds may
- * have been settled before: sent again it changes nothing at a destination
- * that knows idempotency keys. Writes nothing, and needs no lock.
+ * The last resort: recovers events from a queue file that can no longer be
+ * opened. Looks at every page of the file on its own, whatever its parent pages
+ * say, and takes each batch whose checksum is right. An event that it finds may
+ * already have been settled; sending it again changes nothing at a destination
+ * that uses idempotency keys. Writes nothing, and needs no lock.
  */
 
 #include "base/err.h"
@@ -26,7 +26,7 @@ typedef bool rescue_event_fn(void *arg, const struct rescue_event *event);
 
 struct rescue_found {
 	int64_t pages, batches, events;
-	int64_t damaged; /* rows that look like a batch and are not whole */
+	int64_t damaged; /* rows that look like a batch but are not complete */
 };
 
 /* Search `path`, and its log beside it if there is one. ERR_CONFIG if it

@@ -1,10 +1,10 @@
 /*
  * Settling: one transaction for any number of verdicts. An event that is
- * delivered, dead or dropped is marked in its delivery row, and a batch all
- * of whose events are marked goes: into the archive if any of it was
- * delivered, else for good. An event that is deferred is marked too, and
- * moves into a new batch with the others of the same due time. The bits in
- * the file decide what counts, so a verdict that is repeated changes nothing.
+ * delivered, dead or dropped is marked in its delivery row. When all events of
+ * a batch are marked, the batch leaves the queue: it goes to the archive if any
+ * of it was delivered, else it is deleted. An event that is deferred is marked,
+ * too, and moves into a new batch with the others of the same due time. The
+ * bits in the file decide what counts, so a repeated verdict changes nothing.
  */
 
 #include "queue/delivery.h"
@@ -102,7 +102,7 @@ settle_one(struct queue *queue, const struct settle *settle,
 		&rule, reterr) ||
 	    !ledger_add_drop(queue->ledger, &key, rule, reterr))
 		return false;
-	/* A person who asks again is to be erased again. */
+	/* A person whose erasure is requested again is to be erased again. */
 	return verdict->erase.data == NULL ||
 	       db_run(&queue->db, reterr,
 		   "INSERT OR REPLACE INTO erasure VALUES(NULL, ?1, ?2, ?3, 0)",

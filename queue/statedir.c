@@ -13,7 +13,7 @@
 
 /* ---- making it ---- */
 
-/* A directory is there after a power cut once its parent is synced. */
+/* A new directory survives a power cut only once its parent is synced. */
 static bool
 statedir_sync_parent(const char *dir)
 {
@@ -39,7 +39,7 @@ statedir_make(const char *dir, struct err *reterr)
 		if (errno == EEXIST)
 			return true;
 		return err_set(reterr, ERR_CONFIG,
-		    "%s: cannot make the state directory: %s", dir,
+		    "%s: cannot create the state directory: %s", dir,
 		    strerror(errno));
 	}
 	if (statedir_sync_parent(dir))
@@ -47,7 +47,7 @@ statedir_make(const char *dir, struct err *reterr)
 	/* The next try must not find it and skip the sync. */
 	(void)rmdir(dir);
 	return err_set(
-	    reterr, ERR_IO, "%s: cannot sync the directory that it is in", dir);
+	    reterr, ERR_IO, "%s: cannot sync its parent directory", dir);
 }
 
 /* ---- owning it ---- */
@@ -83,8 +83,8 @@ statedir_owner_read(int fd, char *ret, size_t size)
 						   : STATEDIR_LASTING;
 }
 
-/* Lock it, or say which process has; a new owner gets a moment to write its
- * name. */
+/* Lock it, or say which process has locked it; a new owner gets some time to
+ * write its name. */
 static bool
 statedir_lock(struct statedir *statedir, const char *path, struct err *reterr)
 {
@@ -104,7 +104,8 @@ statedir_lock(struct statedir *statedir, const char *path, struct err *reterr)
 		    statedir_owner_read(statedir->lock, owner, sizeof(owner));
 	}
 	return err_set(reterr, kind == STATEDIR_BRIEF ? ERR_BUSY : ERR_CONFIG,
-	    "%s is in use by %s: one process at a time", statedir->dir,
+	    "%s is in use by %s: only one process at a time can use it",
+	    statedir->dir,
 	    kind == STATEDIR_UNNAMED ? "another process" : owner);
 }
 
@@ -127,7 +128,8 @@ statedir_own(struct statedir *statedir, bool brief, struct err *reterr)
 		    path, strerror(errno));
 	if (!statedir_lock(statedir, path, reterr))
 		return false;
-	/* For the message of the next that tries; a full disk may refuse it. */
+	/* For the error message of the next process that tries; a full disk may
+	 * refuse it. */
 	len = snprintf(owner, sizeof(owner), "process %d%s\n", (int)getpid(),
 	    brief ? statedir_brief : "");
 	named = ftruncate(statedir->lock, 0) == 0 &&
@@ -136,8 +138,8 @@ statedir_own(struct statedir *statedir, bool brief, struct err *reterr)
 	return true;
 }
 
-/* Is the reserve there, with all its bytes? A crash while it was laid leaves
- * less, which would be no help. */
+/* Does the reserve exist, with all its bytes? A crash while it was created
+ * leaves less, which would be no help. */
 static bool
 statedir_reserve_whole(const struct statedir *statedir)
 {

@@ -2,10 +2,9 @@
 #define QUEUE_STATEDIR_H
 
 /*
- * The state directory: its owner, the room on its file system, and the
- * reserve, a file of allocated bytes that is released when delivery finds the
- * disk full, so that delivery, which frees room, can always go on.
- * Not thread safe.
+ * The state directory: its owner, the room on its file system, and the reserve,
+ * a file of allocated bytes that is released when delivery finds the disk full,
+ * so that delivery, which frees room, can always continue. Not thread safe.
  */
 
 #include "base/err.h"
@@ -16,11 +15,11 @@ struct statedir {
 	char *dir, *file, *log, *reserve_file; /* paths; owned */
 	int lock;			       /* -1 unless owned */
 	int64_t reserve_bytes;		       /* 0 = none wanted */
-	bool reserve;			       /* it is there */
+	bool reserve;			       /* it exists */
 };
 
-/* Make the directory if need be and own it. `brief` says that it is for one
- * command only. ERR_BUSY if another command owns it, ERR_CONFIG if a daemon
+/* Create the directory if necessary, and own it. `brief` says that it is for
+ * one command only. ERR_BUSY if another command owns it, ERR_CONFIG if a daemon
  * does, or if it cannot be written. */
 MUST_USE bool statedir_take(struct statedir *statedir, const char *dir,
     int64_t reserve_bytes, bool brief, struct err *reterr);
@@ -32,8 +31,8 @@ void statedir_fini(struct statedir *statedir);
 MUST_USE bool statedir_free_bytes(
     const struct statedir *statedir, int64_t *ret_free, struct err *reterr);
 
-/* Lay the reserve if it is wanted, absent, and at least `spare` bytes stay
- * free beside it. No room is no error. */
+/* Create the reserve if it is wanted, is absent, and leaves at least `spare`
+ * bytes free. Lack of room is not an error. */
 void statedir_reserve_lay(struct statedir *statedir, int64_t spare);
 
 /* Release it; false if there was none. */

@@ -97,8 +97,8 @@ stats_destination_paused(struct queue *queue, const char *destination,
 	return ok;
 }
 
-/* Lower *oldest_ms to what is queued for a destination: source by source,
- * since only the first delivery of each is a cheap look. */
+/* Lower *oldest_ms to the oldest event queued for a destination: source by
+ * source, because only the first delivery of each is cheap to find. */
 static bool
 stats_oldest_of(struct queue *queue, int64_t destination, int64_t *oldest_ms,
     struct err *reterr)
@@ -335,8 +335,8 @@ stats_compare(
 		return;
 	check->agree = false;
 	(void)snprintf(text, sizeof(text),
-	    "%s: the ledger has %" PRId64 ", the rows have %" PRId64, what,
-	    ledger, rows);
+	    "%s: the ledger says %" PRId64 ", the stored rows say %" PRId64,
+	    what, ledger, rows);
 	check->fn(check->arg, text);
 }
 
@@ -369,14 +369,14 @@ stats_check(struct queue *queue, stats_text_fn *fn, void *arg, bool *ret_agree,
 	if (!ok)
 		return false;
 	stats_compare(&check, "queued", line.queued, queued);
-	stats_compare(&check, "queued, by destination", line.queued, backlogs);
+	stats_compare(&check, "queued by destination", line.queued, backlogs);
 	stats_compare(&check, "dead", line.dead, dead);
-	stats_compare(&check, "archive, batches", counts.archive_batches,
+	stats_compare(&check, "batches in the archive", counts.archive_batches,
 	    archive_batches);
-	stats_compare(
-	    &check, "archive, bytes", counts.archive_bytes, archive_bytes);
-	stats_compare(
-	    &check, "received less all the rest", stats_imbalance(&line), 0);
+	stats_compare(&check, "bytes in the archive", counts.archive_bytes,
+	    archive_bytes);
+	stats_compare(&check, "received minus all the other columns",
+	    stats_imbalance(&line), 0);
 	*ret_agree = check.agree;
 	return true;
 }

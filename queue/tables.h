@@ -9,22 +9,22 @@
  *		Its key grows with acceptance, so accepting never writes to
  *		random places, however much is queued
  * quarantine	deliveries whose batch cannot be read; still queued, and tried
- *		again at each open, as a disk may err and recover
+ *		again at each open, because a disk may recover
  * dead		dead letters: single events that were refused for good, with
  *		the reason
  * archive	batches that were delivered and can be replayed, in the order
  *		of delivery
- * erasure	people whose erasure the source asked for
- * drift	what was observed on the way in, counted
+ * erasure	people whose erasure the source requested
+ * drift	what was observed in incoming batches, counted
  * unreadable	whole requests that could not be read
  * seen		hashes of accepted events, a row per transaction, FIFO
  * ledger	the counters by hour of acceptance, source and type
  * dropped	what rules dropped, by rule
  * destination	what the forwarder must know after a crash; delivered_ms is
- *		when it last took something
- * doubt	of each destination what it may have already, in the
- *		forwarder's own form; not in destination, whose row every put
- *		and settle rewrites
+ *		when it last accepted something
+ * doubt	what each destination may already have, in the forwarder's own
+ *		format; not in the table destination, whose row every put and
+ *		settle rewrites
  * name		sources, destinations, types and rules, by number
  */
 

@@ -1,6 +1,6 @@
 /*
- * Taking: leases. A lease exists only in memory, so a crash ends them all. A
- * batch that cannot be read is quarantined: its delivery row moves to
+ * Taking batches on lease. A lease exists only in memory, so a crash ends all
+ * leases. A batch that cannot be read is quarantined: its delivery row moves to
  * a table of its own, where its events still count as queued, and is never
  * deleted.
  */
@@ -183,7 +183,7 @@ lease_read(struct queue *queue, const struct delivery_key *key,
 	}
 	if (shown->count != (size_t)delivery.remaining) {
 		(void)err_set(reterr, ERR_DAMAGED,
-		    "%zu events where the delivery row has %" PRId64,
+		    "%zu events, but the delivery row says %" PRId64,
 		    shown->count, delivery.remaining);
 		goto fail;
 	}
@@ -230,7 +230,7 @@ take_quarantine(struct queue *queue, void *arg, struct err *reterr)
 	       delivery_delete(queue, key, reterr);
 }
 
-/* Take the next, or quarantine it; *ret_again if another is to be tried. */
+/* Take the next batch, or quarantine it; *ret_again: try another one. */
 static bool
 take_once(struct queue *queue, struct backlog *backlog, int64_t now_ms,
     struct lease **ret_lease, bool *ret_again, struct err *reterr)
@@ -243,7 +243,7 @@ take_once(struct queue *queue, struct backlog *backlog, int64_t now_ms,
 	*ret_again = false;
 	if (!take_round(queue, backlog, now_ms, false, &key, reterr))
 		return false;
-	/* Replays come last, below the live traffic. */
+	/* Replays come last, behind the live traffic. */
 	if (key.seq == 0 && !backlog->trial &&
 	    !take_round(queue, backlog, now_ms, true, &key, reterr))
 		return false;
@@ -268,9 +268,9 @@ take_once(struct queue *queue, struct backlog *backlog, int64_t now_ms,
 		goto fail;
 	log_line(LOG_ERROR, "queue",
 	    "quarantine batch=%" PRId64 " events=%" PRId64
-	    " why=%s help=\"they stay queued and are tried again; if "
-	    "`queue check` finds it too, restore a backup or use "
-	    "`queue rescue`\"",
+	    " why=%s help=\"the events stay queued and are tried again; if "
+	    "`currentsd queue check` also finds a fault, restore a backup or "
+	    "use `currentsd queue rescue`\"",
 	    key.seq, quarantine.events, LOG_QUOTE(err.text));
 	*ret_again = true;
 	return true;

@@ -30,8 +30,8 @@ window_new(size_t events)
 		window_free(window);
 		return NULL;
 	}
-	/* Have the memory now: a daemon that grows for its first million
-	 * events looks like a leak, and may be refused it later. */
+	/* Allocate the memory now: a daemon that grows during its first million
+	 * events looks like a leak, and may not get the memory later. */
 	explicit_bzero(window->ring, events * sizeof(*window->ring));
 	table_clear(&window->table);
 	return window;

@@ -26,7 +26,7 @@ enum catalogue_kind {
 
 enum catalogue_class {
 	CATALOGUE_PLAIN,
-	CATALOGUE_CONTENT, /* what people wrote or were written */
+	CATALOGUE_CONTENT, /* what people wrote, or what was written to them */
 	CATALOGUE_CONTACT, /* identifies or locates a person */
 	CATALOGUE_SECRET,  /* a credential of a device */
 };
@@ -37,18 +37,19 @@ struct catalogue_key {
 };
 
 struct catalogue_property {
-	struct str name; /* NUL-ended */
+	struct str name; /* NUL-terminated */
 	struct catalogue_key key;
 	enum catalogue_kind kind; /* but see catalogue_type.kinds */
 	enum catalogue_class class;
-	const char *const *seen; /* documented values, NULL-ended; or NULL */
+	const char *const *seen; /* NULL, or the documented values and a NULL */
 };
 
 struct catalogue_type {
-	struct str name; /* NUL-ended */
+	struct str name; /* NUL-terminated */
 	struct catalogue_key key;
 	const char *family;
-	const char *status;	    /* how it is documented, or NULL: well */
+	const char *status;	    /* a remark on poor documentation, or
+				     * NULL */
 	const uint16_t *properties; /* indexes */
 	size_t property_count;
 	const uint16_t *required; /* indexes */

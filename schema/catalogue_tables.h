@@ -2,16 +2,16 @@
 #define SCHEMA_CATALOGUE_TABLES_H
 
 /*
- * The tables behind catalogue.h, and how a name is looked up in them: shared
- * by the generator that writes them (compile/catalogue_compile.c) and the
- * look-ups that read them (catalogue.c). An index is an open hash table of
- * numbers plus one, with linear probing.
+ * The tables behind catalogue.h, and how a name is looked up in them: shared by
+ * the generator that writes them (compile/catalogue_compile.c) and the look-ups
+ * that read them (catalogue.c). An index is an open hash table of numbers plus
+ * one, with linear probing.
  *
- * base/table.h would do, but a property is looked up for every member of
- * every event. Names are short, so their first and last eight bytes nearly
- * are the name (up to 16 bytes they are), and the generator chooses a seed
- * with which hardly any two collide: the usual look-up is one slot and no
- * call.
+ * base/table.h would work, but a property is looked up for every member of
+ * every event. Names are short, so their first and last eight bytes are almost
+ * the whole name (up to 16 bytes they are all of it), and the generator chooses
+ * a seed with which hardly any two names collide. A typical look-up reads one
+ * slot and calls nothing.
  */
 
 #include "schema/catalogue.h"
@@ -22,7 +22,7 @@ struct catalogue_index {
 	const uint16_t *slots; /* index + 1, or 0: empty */
 	unsigned bits;	       /* of the number of slots */
 	uint64_t seed;
-	size_t count; /* of what it indexes */
+	size_t count; /* of the names that it indexes */
 };
 
 extern const struct catalogue_property catalogue_properties[];

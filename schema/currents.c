@@ -295,8 +295,8 @@ static bool
 currents_fault_storage(struct currents_fault *fault, size_t at)
 {
 	return currents_fault(fault, at,
-	    "an event in the storage (Avro) form, which one of Braze's test "
-	    "scripts posts; the form of the Custom HTTP connector is needed, "
+	    "an event in the storage (Avro) format, which one of Braze's test "
+	    "scripts posts; expected the format of the Custom HTTP connector, "
 	    "with event_type, user and properties");
 }
 
@@ -473,7 +473,7 @@ currents_body_read(struct currents_reader *reader, struct currents_fault *fault)
 	if (value.kind == SCAN_ARRAY)
 		return currents_array_read(reader, fault);
 	return currents_fault(fault, (size_t)(start - reader->body),
-	    "neither an object nor an array: no events in it");
+	    "neither an object nor an array, so it has no events");
 }
 
 enum currents_result

@@ -2,10 +2,10 @@
 #define SCHEMA_CURRENTS_H
 
 /*
- * Braze Currents, coming in: reads a request body, finds the exact bytes of
- * each event, and judges each. One pass, no tree, no I/O, no clock. Facts of
- * the format: Braze's documentation of the Custom HTTP connector, gathered
- * in schema/events.json.
+ * The incoming format of Braze Currents: reads a request body, finds the exact
+ * bytes of each event, and judges each event. One pass, no tree, no I/O, no
+ * clock. The facts about the format come from Braze's documentation of the
+ * Custom HTTP connector; schema/events.json collects them.
  *
  * Any thread; one struct currents_batch belongs to one thread at a time.
  */
@@ -14,10 +14,10 @@
 #include "base/str.h"
 #include "base/table.h"
 
-/* The type that asks for the erasure of a person. */
+/* The type of event that requests the erasure of a person. */
 #define CURRENTS_ERASURE "users.UserDeleteRequest"
 
-enum { CURRENTS_DRIFT_MAX = 256 }; /* different ones of a batch */
+enum { CURRENTS_DRIFT_MAX = 256 }; /* different drifts of one batch */
 
 /* Why an event is invalid. */
 enum currents_defect {
@@ -43,14 +43,14 @@ struct currents_event {
 	const char *defect_want;     /* its type, in words, or NULL; static */
 };
 
-/* What Braze changed since the catalogue was written. Never a value: that
- * may be personal. */
+/* What Braze changed since the catalogue was written. Never contains a value,
+ * because values may be personal. */
 enum currents_drift_kind {
 	CURRENTS_DRIFT_TYPE,	 /* an event type that is not known */
 	CURRENTS_DRIFT_PROPERTY, /* a property that its type does not have */
-	CURRENTS_DRIFT_USER,	 /* the same of a member of "user" */
-	CURRENTS_DRIFT_MEMBER,	 /* the same of the event itself */
-	CURRENTS_DRIFT_BLANK,	 /* a required one is "", null, absent */
+	CURRENTS_DRIFT_USER,	 /* the same, for a member of "user" */
+	CURRENTS_DRIFT_MEMBER,	 /* the same, for the event itself */
+	CURRENTS_DRIFT_BLANK,	 /* a required property is "", null or absent */
 	CURRENTS_DRIFT_JSON,	 /* a new JSON type: the event is invalid */
 	CURRENTS_DRIFT_KINDS	 /* how many kinds */
 };
@@ -62,7 +62,7 @@ struct currents_drift {
 	size_t events;
 };
 
-/* Grows as needed up to max_events, is reused from body to body. */
+/* Grows as needed up to max_events, and is reused from body to body. */
 struct currents_batch {
 	struct currents_event *events;
 	size_t count; /* 0: a probe (Braze testing the credentials) */
@@ -95,14 +95,14 @@ void currents_batch_init(struct currents_batch *batch);
 void currents_batch_fini(struct currents_batch *batch);
 
 /*
- * Read a body. A batch is {"events":[...]}, a bare array or a bare event;
- * white space only, {}, {"events":[]} and {"events":null} are probes. The
- * storage (Avro) form is a fault of its own. The body stays lent to *batch.
+ * Read a body. A batch is {"events":[...]}, a bare array or a bare event; white
+ * space only, {}, {"events":[]} and {"events":null} are probes. The storage
+ * (Avro) format has a fault text of its own. The body stays lent to *batch.
  */
 MUST_USE enum currents_result currents_read(struct str body, size_t max_events,
     struct currents_batch *batch, struct currents_fault *ret_fault);
 
-/* Does a type match a pattern whose `*` stand for any characters? */
+/* Does a type match a pattern in which `*` stands for any characters? */
 bool currents_type_matches(struct str type, const char *pattern);
 
 /* "unknown type", "unknown property", "unknown user member", "unknown

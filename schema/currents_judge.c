@@ -351,7 +351,7 @@ currents_defect_write(
 		return;
 	case CURRENTS_TOO_DEEP:
 		(void)snprintf(
-		    ret, size, "nested deeper than %d levels", SCAN_DEPTH);
+		    ret, size, "nested more than %d levels deep", SCAN_DEPTH);
 		return;
 	case CURRENTS_NO_TYPE:
 	case CURRENTS_NO_ID:
@@ -362,7 +362,7 @@ currents_defect_write(
 	case CURRENTS_WRONG_TYPE:
 		property = catalogue_property_find(str_text(field)) <
 			   catalogue_property_count();
-		(void)snprintf(ret, size, "%s%s should be %s",
+		(void)snprintf(ret, size, "%s%s should be of type %s",
 		    property ? "property " : "", field, want);
 		return;
 	case CURRENTS_REQUIRED_MISSING:

@@ -2,7 +2,7 @@
 #define SCHEMA_CURRENTS_READER_H
 
 /*
- * The reading of one body. Internal to schema/currents*.c:
+ * The state of reading one body. Internal to schema/currents*.c:
  *
  *	currents.c        reads the body and its events
  *	currents_judge.c  judges an event that was read, and observes drift
@@ -13,25 +13,25 @@
 #include "schema/currents.h"
 #include "schema/scan.h"
 
-/* A catalogue property, as it was seen in the event at hand. */
+/* A property of the catalogue, as seen in the current event. */
 struct currents_property {
 	uint64_t event; /* the number of the event it was seen in */
 	const char *at;
-	uint8_t fits; /* a bit for each catalogue_kind that the value is */
+	uint8_t fits; /* a bit for each catalogue_kind that fits the value */
 };
 
 enum {
 	CURRENTS_FITS_NULL = 1 << 7, /* beside the bits of the kinds */
 	CURRENTS_FITS_ANY = CURRENTS_FITS_NULL - 1,
 	CURRENTS_USERS = 4,
-	CURRENTS_UNKNOWN_MAX = 64, /* remembered of one event */
+	CURRENTS_UNKNOWN_MAX = 64, /* remembered for one event */
 };
 
 /* The members of "user" that are checked, whatever the type. */
 struct currents_user {
 	struct str name;
 	const char *field, *want; /* for the defect */
-	bool number;		  /* a number is as good as its text */
+	bool number;		  /* a number is accepted like its text */
 };
 
 extern const struct currents_user currents_users[CURRENTS_USERS];
@@ -43,7 +43,7 @@ struct currents_unknown {
 	const char *at; /* as scan_value.text */
 };
 
-/* The members of the event at hand; an absent one looks like null. */
+/* The members of the current event; an absent one looks like null. */
 struct currents_members {
 	struct scan_value type, id, time, user, properties;
 	const char *user_wrong[CURRENTS_USERS]; /* where, or NULL */
@@ -56,7 +56,7 @@ struct currents_reader {
 	struct scan scan;
 	struct currents_batch *batch;
 	size_t max_events;
-	bool no_room; /* why a function is false if the scan has no error */
+	bool no_room; /* why a function failed, if the scan has no error */
 
 	unsigned user_bits[CURRENTS_USERS]; /* in catalogue_type.user */
 
@@ -66,7 +66,8 @@ struct currents_reader {
 	struct currents_unknown unknown[CURRENTS_UNKNOWN_MAX];
 
 	/* properties of the event at hand, by catalogue index */
-	uint64_t event; /* counts up: no clearing from event to event */
+	uint64_t event; /* counts up, so nothing must be cleared between
+			 * events */
 	size_t seen_count;
 	uint16_t seen[CATALOGUE_PROPERTIES_MAX]; /* in order of appearance */
 	struct currents_property properties[CATALOGUE_PROPERTIES_MAX];
@@ -75,7 +76,7 @@ struct currents_reader {
 /* ---- currents_judge.c ---- */
 
 /* Set the defect of the event that was read, its time, and whether its type is
- * known; and add to the batch what is new in it. */
+ * known; add the drift in it to the batch. */
 void
 currents_judge(struct currents_reader *reader, struct currents_event *event);
 
@@ -84,7 +85,7 @@ bool currents_usable(const struct scan_value *value);
 
 /* ---- currents_batch.c ---- */
 
-/* Drop the last body, and keep the room for its events. */
+/* Drop the last body, but keep the memory for its events. */
 void currents_batch_reset(struct currents_batch *batch);
 
 /* Make room for one more event; false without memory, or at max_events. */

@@ -1,9 +1,9 @@
 /*
- * JSON Schemas out of the catalogue. The rules are those of currents_judge.c,
- * written once more in another language, and a test compares the two:
+ * Makes JSON Schemas from the catalogue. They express the rules of
+ * currents_judge.c in another language; a test compares the two:
  *
- *	- null is as good as absent, and only a required property needs more;
- *	- "" fits every kind, since Braze blanks what it redacts: hence the
+ *	- null counts as absent, and only a required property needs more;
+ *	- "" fits every kind, because Braze blanks what it redacts: hence the
  *	  empty strings beside each type that is not a string;
  *	- a member that the schema does not name may be anything.
  */

@@ -2,11 +2,11 @@
 #define SCHEMA_DOCUMENT_H
 
 /*
- * The catalogue for others to read: the list of event types, and JSON Schemas
- * (draft 2020-12) whose verdicts are those of currents_read(), but for what
- * no schema can say (bytes that are not UTF-8, nesting, members that come
- * twice). No enums: customers can redact or hash any string property. Any
- * thread.
+ * The catalogue in a form for other programs: the list of event types, and JSON
+ * Schemas (draft 2020-12) that agree with currents_read(), except where a
+ * schema cannot express a rule (bytes that are not UTF-8, nesting, duplicate
+ * members). There are no enums, because customers can redact or hash any string
+ * property. Any thread.
  */
 
 #include "base/buf.h"
@@ -15,7 +15,7 @@
 struct document_type {
 	const char *name;
 	const char *family; /* "messages", "behaviors", ... */
-	const char *status; /* how it is documented, or NULL: well */
+	const char *status; /* a remark on poor documentation, or NULL */
 	size_t properties;
 };
 
@@ -28,8 +28,8 @@ size_t document_type_find(const char *name);
 /* Append the JSON Schema of one event of a type. */
 void document_type_write(size_t index, struct buf *out);
 
-/* Append the JSON Schema of a whole request body, with that of each type under
- * $defs: a body is valid if it is no fault and every event is valid. */
+/* Append the JSON Schema of a whole request body, with the schema of each type
+ * under $defs. A body is valid if it has no fault and every event is valid. */
 void document_request_write(struct buf *out);
 
 #endif

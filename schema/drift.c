@@ -78,7 +78,7 @@ drift_text_read(const char *text, struct drift *ret_drift)
 /*
  * ---- adoption: the catalogue's lines for what was seen ----
  *
- * A line is a proposal that the operator takes over. So it says what was seen
+ * A line is a proposal for the operator to paste. So it says what was seen
  * and guesses only this: what was only ever null or blank is a string, and
  * integers among numbers make a number. All lines together, pasted, are a
  * catalogue that builds: what the operator must decide first is in no line,
@@ -223,7 +223,7 @@ static void
 drift_head(const char *object, bool *any, struct buf *out)
 {
 	if (!*any)
-		(void)buf_printf(out, "# into \"%s\":\n", object);
+		(void)buf_printf(out, "# add to \"%s\":\n", object);
 	*any = true;
 }
 
@@ -406,7 +406,7 @@ drift_event_write(
 	    index < catalogue_type_count() ? catalogue_type_at(index) : NULL;
 
 	if (known != NULL)
-		(void)buf_text(out, "# instead of the line that is there:\n");
+		(void)buf_text(out, "# replace the existing line with:\n");
 	(void)buf_printf(out, "\"%.*s\": {", STR_ARGS(type));
 	if (known != NULL)
 		(void)buf_printf(out, "\"family\": \"%s\", ", known->family);
@@ -425,20 +425,20 @@ drift_remark(const struct drift *drift)
 {
 	switch (drift->what) {
 	case CURRENTS_DRIFT_TYPE:
-		return "its name is blank, cut or odd";
+		return "its name is blank, truncated or unusual";
 	case CURRENTS_DRIFT_PROPERTY:
 	case CURRENTS_DRIFT_USER:
 		if (!drift_nameable(drift->type) ||
 		    !drift_nameable(drift->field))
-			return "a name that is blank, cut or odd";
-		return "decide its type, then add it to \"properties\", of the "
-		       "catalogue and of the event";
+			return "a name that is blank, truncated or unusual";
+		return "decide on its type, then add it to the \"properties\" "
+		       "of the catalogue and of the event";
 	case CURRENTS_DRIFT_MEMBER:
-		return "a member of the event that is not read";
+		return "a member of the event that currentsd does not read";
 	case CURRENTS_DRIFT_BLANK:
-		return "is required: take it out of \"required\"?";
+		return "is required: remove it from \"required\"?";
 	case CURRENTS_DRIFT_JSON:
-		return "is of another type now, which makes its event invalid";
+		return "now has another type, which makes its event invalid";
 	case CURRENTS_DRIFT_KINDS:
 		break;
 	}

@@ -13,11 +13,12 @@
 enum {
 	DRIFT_NAME_MAX = 128, /* bytes of a type or field; more is cut */
 	DRIFT_NAME_WHOLE = DRIFT_NAME_MAX - 4, /* up to here: it was not cut */
-	DRIFT_TEXT_MAX = 2048,		       /* of a text, its NUL included */
+	DRIFT_TEXT_MAX = 2048,		       /* of a text, including its
+					        * NUL */
 };
 
 /*
- * Four words divided by tabs: what (currents_drift_name()), the type, the
+ * Four words separated by tabs: what (currents_drift_name()), the type, the
  * field, the JSON type. Type and field are escaped as in JSON.
  */
 void
@@ -29,14 +30,15 @@ struct drift {
 	bool adopted; /* by a line; set by drift_adopt_write() */
 };
 
-/* False if it is none: the queue counts a drift too many as "(more)". */
+/* False if the text is not a drift: the queue counts drifts above its limit as
+ * "(more)". */
 MUST_USE bool drift_text_read(const char *text, struct drift *ret_drift);
 
 /*
- * Append what makes the catalogue know them: lines of "user", "properties"
- * and "events", each after a line that says where they go. Such lines begin
- * with #, and so does what the operator must decide. Slow, for a command. The
- * order of the drifts does not matter.
+ * Append the lines that add the drifts to the catalogue: lines for "user",
+ * "properties" and "events", each group below a line that says where it
+ * belongs. Such a line begins with #, and so does a question that the operator
+ * must decide. Slow; for a command. The order of the drifts does not matter.
  */
 void drift_adopt_write(struct drift *drifts, size_t count, struct buf *out);
 

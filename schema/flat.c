@@ -340,7 +340,8 @@ flat_paths(struct flat *flat, uint32_t object, struct err *reterr)
 	char *at;
 
 	if (sum > flat->json_len * FLAT_PATHS_FACTOR + FLAT_PATHS_SPARE)
-		return err_set(reterr, ERR_LIMIT, "names of %zu bytes", sum);
+		return err_set(
+		    reterr, ERR_LIMIT, "its names take up %zu bytes", sum);
 	if (sum > 0 && (flat->paths = malloc(sum)) == NULL)
 		return err_set_nomem(reterr);
 	at = flat->paths;

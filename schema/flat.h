@@ -2,16 +2,16 @@
 #define SCHEMA_FLAT_H
 
 /*
- * One JSON object as a flat list of its members, at any depth, in the order
- * of the document: what the mapping reads instead of a tree. Arrays stay
- * whole. Takes at most some thirty times the length of the object, and no
- * memory but the stack's if it has few members. One thread at a time.
+ * One JSON object as a flat list of its members, at any depth, in document
+ * order; the mapping reads this list instead of a tree. Arrays stay whole.
+ * Needs at most about thirty times the length of the object, and only the stack
+ * if the object has few members. One thread at a time.
  */
 
 #include "schema/scan.h"
 
 enum {
-	FLAT_FEW = 64,	       /* members that need no memory */
+	FLAT_FEW = 64,	       /* members that need no allocation */
 	FLAT_PATH_UNITS = 512, /* UTF-16 units; a longer path is cut there */
 	FLAT_PATH_BYTES = FLAT_PATH_UNITS * 3 + 3, /* shows that it is longer */
 };
@@ -25,14 +25,14 @@ struct flat_node {
 	struct str text; /* a string decoded; else its JSON */
 	struct str path; /* see flat_paths() */
 	enum scan_kind kind;
-	bool superseded; /* by a later member of the same key, itself or what
-			    holds it: the last one counts */
+	bool superseded; /* by a later member with the same key as this one or
+			  * as an object around it: the last one counts */
 	bool path_cut;	 /* path was longer than FLAT_PATH_UNITS */
 	uint32_t parent; /* index of the object that holds it, or FLAT_ROOT */
 	uint32_t depth;	 /* 1: outermost member */
 	uint32_t top;	 /* see flat_paths() */
 	const char *from, *value, *end; /* the member in the document: its key,
-					   its value, and behind it */
+					 * its value, and the end */
 };
 
 struct flat {
@@ -49,8 +49,9 @@ struct flat {
 };
 
 /*
- * Read an object, which stays lent to *flat. ERR_INPUT: it is no object,
- * not UTF-8, deeper than SCAN_DEPTH, or broken. Call flat_fini() in any case.
+ * Read an object, which stays lent to *flat. ERR_INPUT: it is not an object, is
+ * not UTF-8, is nested deeper than SCAN_DEPTH, or is broken. Call flat_fini()
+ * in any case.
  */
 MUST_USE bool flat_read(struct flat *flat, struct str json, struct err *reterr);
 void flat_fini(struct flat *flat);
@@ -64,15 +65,15 @@ flat_find(const struct flat *flat, uint32_t parent, const char *name);
 uint32_t flat_index(const struct flat *flat, const struct flat_node *node);
 
 /*
- * Name everything in an object: path becomes the keys from there, joined with
- * dots, and top the index of the member of that object that holds it.
- * ERR_LIMIT: the paths would take more than sixteen times the bytes of the
+ * Name everything in an object: set `path` to the keys from there, joined with
+ * dots, and `top` to the index of the object's member that contains the node.
+ * ERR_LIMIT: the paths would take up more than sixteen times the bytes of the
  * whole.
  */
 MUST_USE bool
 flat_paths(struct flat *flat, uint32_t object, struct err *reterr);
 
-/* Decode a string inside an array of *flat. The text lives as long as it. */
+/* Decode a string inside an array of *flat. The text lives as long as *flat. */
 MUST_USE bool flat_decode(struct flat *flat, const struct scan_value *string,
     struct str *ret_text, struct err *reterr);
 

@@ -1,24 +1,27 @@
 /*
- * First each member is judged, parents before children; then objects of which
- * nothing is left are removed too, since their names may say something; then
- * the bytes are copied around what is removed. A comma goes with the member
- * before it, or, at the end of an object, with the last that stays.
+ * First each member is judged, parents before children. Then objects with
+ * nothing left in them are removed, too, because their names may reveal
+ * something. Then the bytes are copied around what is removed. A comma belongs
+ * to the member before it, or, at the end of an object, to the last member that
+ * stays.
  *
- * Of the user, what is never mapped is removed. The rules of braze_user_id,
- * device_id and timezone are for what is sent beside an identity; an anonymous
- * person is known only by the device's id or Braze's, so these stay.
+ * Members of the user that are never mapped are removed. The rules for
+ * braze_user_id, device_id and timezone apply to what is sent beside an
+ * identity; an anonymous person is known only by the device's id or Braze's, so
+ * these ids stay.
  *
- * With identity_hash no id stays in clear, not even in an event that will be
- * dead since its identity cannot be used. It must be dead for the same reason,
- * though, and never be sent under another id:
+ * With identity_hash no id stays in clear text, not even in an event that will
+ * be a dead letter because its identity cannot be used. But the reason must
+ * stay the same, and the event must never be sent under another id. So an id
+ * that cannot be used is replaced:
  *
  *	a placeholder               stays: it names no one
  *	longer than 255             256 asterisks
  *	has an unreadable character U+FFFD
  *	is not text                 []
  *
- * and a hash takes the place of an id that would be usable but for the reason
- * (an alias of another label).
+ * An id that is valid but not the one to use (an alias with another label) is
+ * replaced by its hash.
  */
 #include "schema/redact.h"
 

@@ -2,51 +2,52 @@
 #define SCHEMA_REDACT_H
 
 /*
- * Privacy at acceptance: everything that the mapping would leave out or hash
- * is taken out of an event before it is stored, so that it never touches a
- * disk. The mapping of what is left gives the same Heap event. Any thread.
+ * Privacy at acceptance: everything that the mapping would leave out or hash is
+ * removed from an event before it is stored, so that it never touches a disk.
+ * Mapping what is left gives the same Heap event. Any thread.
  */
 
 #include "schema/track.h"
 
 /*
- * Append the event's bytes, but
- *   - without the properties that the rules drop, without what is never
- *     mapped (unknown members of the event and of its user, and those of a
- *     form that is not read), and without members of objects that a later one
- *     supersedes;
- *   - with "hmac-sha256:HEX" for those that the rules hash, which the mapping
- *     sends as HEX and, as long as it would hash it, does not hash again;
- *   - with identity_hash: the id that is the identity likewise, and without
- *     the external id and aliases that are not. One that cannot be used
- *     becomes one that cannot for the same reason (see redact.c), so that the
- *     event is dead all the same;
- *   - user_id, device_id and timezone go by the rules of the properties that
- *     they are sent as (braze_user_id, device_id, timezone), unless the
- *     identity depends on them: that of an anonymous person, or of an erasure
+ * Append the event's bytes, with these changes:
+ *   - Properties that the rules drop are removed, and so is what is never
+ *     mapped (unknown members of the event and of its user, and members in a
+ *     form that is not read), and members that a later one supersedes.
+ *   - Properties that the rules hash become "hmac-sha256:HEX". The mapping
+ *     sends this as HEX, and does not hash it again as long as the rules would
+ *     hash it.
+ *   - With identity_hash, the id that is the identity is hashed in the same
+ *     way, and an external id or aliases that are not the identity are removed.
+ *     An id that cannot be used is replaced by one that cannot be used for the
+ *     same reason (see redact.c), so the event still becomes a dead letter.
+ *   - user_id, device_id and timezone follow the rules of the properties that
+ *     they are sent as (braze_user_id, device_id, timezone), unless they are
+ *     needed to identify an anonymous person or the person of an erasure
  *     request.
- * An array that holds something private is written anew without white space;
- * everything else stays byte for byte. JSON that is no object becomes null (so
- * the queue takes the second one for a duplicate of the first).
- * What cannot be judged (names that take too much room) counts as private.
- * ERR_INPUT: it is no readable JSON; on false nothing was appended.
+ * An array with something private in it is rewritten without white space;
+ * everything else stays byte for byte. JSON that is not an object becomes null
+ * (so the queue considers the second one a duplicate of the first). What cannot
+ * be judged (names that take up too much room) counts as private. ERR_INPUT: it
+ * is not readable JSON. On false nothing was appended.
  */
 MUST_USE bool redact_write(const struct track_rules *rules, struct str event,
     struct buf *out, struct err *reterr);
 
-/* An id as redact_write() writes one that the rules hash; not NUL-ended. They
- * have a key. */
+/* An id in the form in which redact_write() writes a hashed one; not
+ * NUL-terminated. The rules must have a key. */
 enum { REDACT_ID_BYTES = 76 };
 void redact_id_write(
     const struct track_rules *rules, struct str id, char ret[REDACT_ID_BYTES]);
 
 /*
- * What rules amount to. The code that maps decides, so that the answer is what
- * happens. Slow: for the start and for commands.
+ * The net effect of a set of rules. The mapping code itself decides, so the
+ * answer is what really happens. Slow: for startup and for commands.
  */
 
-/* How much of a class, "content" or "contact", can be sent: over every type
- * and property of the catalogue, and whatever else the selectors could mean. */
+/* How much of a class ("content" or "contact") can be sent, considering every
+ * type and property of the catalogue and whatever else the selectors could
+ * match. */
 enum redact_extent {
 	REDACT_LEAVES_OUT,  /* all of the class is left out */
 	REDACT_HASHES_PART, /* some of it is hashed, none is sent in clear */

@@ -1,11 +1,11 @@
 /*
- * What rules amount to. A selector is a pattern, and it selects names without
- * end; but whether it selects anything shows in examples. If a pattern
- * matches any text, it matches the one in which each `*` stands for nothing,
- * and one in which it stands for a character that no other pattern names. So
- * both are tried of each selector, beside everything in the catalogue: as
- * types, and as names within each property, since a value may be an object
- * where the catalogue does not know it.
+ * The net effect of rules. A selector is a pattern, and can match any number of
+ * names; but examples show whether it matches anything. If a pattern matches
+ * any text, it matches the one in which each `*` stands for nothing, and the
+ * one in which each `*` stands for a character that no other pattern contains.
+ * So both are tried for each selector, beside everything in the catalogue: as
+ * types, and as names within each property, because a value may be an object
+ * although the catalogue does not say so.
  */
 
 #include "schema/redact.h"

@@ -1,9 +1,9 @@
 /*
- * Events as Braze sends them, including what is legal and often overlooked: a
- * property absent, null or blank. Everything but the values comes from the
- * catalogue, so that a new type is sampled without a line here.
+ * Makes events as Braze sends them, including what is valid but often
+ * overlooked: properties that are absent, null or blank. Everything but the
+ * values comes from the catalogue, so that a new type needs no line here.
  *
- * Values are made from templates: alternatives divided by |, in which
+ * Values are made from templates: alternatives separated by |, in which
  *
  *	%h 24 hex digits   %u a UUID        %x 8 hex digits
  *	%d 1 to 999        %D one digit     %w a word

@@ -2,8 +2,8 @@
 #define SCHEMA_SAMPLE_H
 
 /*
- * Makes events of the real form out of the catalogue, for trying, testing
- * and measuring. The same seed gives the same events. One thread at a time.
+ * Makes realistic events from the catalogue, for trials, tests and
+ * measurements. The same seed gives the same events. One thread at a time.
  */
 
 #include "base/buf.h"
@@ -13,7 +13,7 @@
 struct sample {
 	uint64_t state;		    /* internal */
 	unsigned anonymous_percent; /* events without external_user_id */
-	int64_t now_s;		    /* times lie in the hour before */
+	int64_t now_s;		    /* event times are in the hour before */
 };
 
 void sample_init(struct sample *sample, uint64_t seed, int64_t now_s);
@@ -28,8 +28,8 @@ size_t sample_type_find(const char *name);
 /* Append one event of a type: one line of JSON without the newline. */
 void sample_write(struct sample *sample, size_t type, struct buf *out);
 
-/* The same, of what is legal and nasty: numbers and strings beyond most
- * readers, keys that come twice or collide, nesting up to the limit, unknown
+/* The same, but valid and nasty: numbers and strings that most readers cannot
+ * handle, keys that are duplicate or collide, nesting up to the limit, unknown
  * types and members. currents_read() finds every one valid. */
 void sample_odd_write(struct sample *sample, size_t type, struct buf *out);
 

@@ -1,7 +1,7 @@
 /*
- * Legal but nasty events: everything that is valid and that a careless
- * reader, mapper or receiver trips over. The JSON is written by hand, since a
- * decent writer would not make most of it.
+ * Makes valid but nasty events: everything that may trip up a careless reader,
+ * mapper or receiver. The JSON is written by hand, because a decent writer
+ * would not produce most of it.
  */
 
 #include "schema/sample_values.h"

@@ -1,7 +1,7 @@
 #ifndef SCHEMA_SAMPLE_VALUES_H
 #define SCHEMA_SAMPLE_VALUES_H
 
-/* The plausible values of sample.c, for sample_odd.c too. */
+/* Plausible values, shared by sample.c and sample_odd.c. */
 
 #include "schema/catalogue.h"
 #include "schema/sample.h"
@@ -12,8 +12,9 @@ enum { SAMPLE_VALUE_MAX = 1024 };
 unsigned sample_below(struct sample *sample, unsigned limit);
 
 /*
- * Write a value that suits the property by its name, as that kind; returns
- * its length. A string is without quotes and escapes, else it is JSON.
+ * Write a value of that kind which suits the property's name; returns its
+ * length. A string is written without quotes and escapes, anything else as
+ * JSON.
  */
 size_t sample_value_write(struct sample *sample,
     const struct catalogue_property *property, enum catalogue_kind kind,

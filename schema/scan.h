@@ -18,9 +18,9 @@
  *	if (scan.error != NULL)
  *		goto bad;
  *
- * A syntax error ends the scan. An error that leaves the end of the value
- * findable (bytes that are not UTF-8, nesting too deep) is only recorded, so
- * that one bad event does not take its neighbours with it.
+ * A syntax error ends the scan. If the end of the value can still be found
+ * (bytes that are not UTF-8, nesting too deep), an error is only recorded, so
+ * that one bad event does not spoil its neighbours.
  *
  * Any thread; one struct scan belongs to one thread at a time.
  */
@@ -28,10 +28,9 @@
 #include "base/err.h"
 #include "base/str.h"
 
-enum {
-	SCAN_DEPTH = 64
-}; /* the deepest nesting of an event, its own braces
-			     included; everything in schema/ uses it */
+/* The deepest nesting of an event, including its own braces; everything in
+ * schema/ uses it. */
+enum { SCAN_DEPTH = 64 };
 
 enum scan_kind {
 	SCAN_NULL,
@@ -46,7 +45,7 @@ enum scan_kind {
 struct scan {
 	const char *at; /* the next byte, or where the syntax broke */
 	const char *end;
-	const char *error;    /* why it broke; static; NULL while it has not */
+	const char *error;    /* why it broke; static; NULL if it has not */
 	const char *bad_utf8; /* the first byte that is not UTF-8, or NULL */
 	const char *too_deep; /* the first bracket below the limit, or NULL */
 };
@@ -56,8 +55,8 @@ struct scan_value {
 	bool escaped;  /* string: has backslashes, see scan_decode() */
 	bool bad_utf8; /* string: is not UTF-8 (RFC 3629) throughout */
 	bool plain;    /* number: digits and sign only: no dot, no exponent */
-	/* Lent: of a string what is between the quotes, else the JSON; of an
-	 * array or object the bracket alone, until scan_skip(). */
+	/* Lent. String: what is between the quotes; array or object: only the
+	 * bracket, until scan_skip(); else the JSON. */
 	struct str text;
 };
 
@@ -67,13 +66,13 @@ void scan_init(struct scan *scan, struct str json);
 bool scan_space(struct scan *scan);
 
 /*
- * Read the next value: a scalar whole; of an array or object the bracket
- * alone, whose inside the caller then reads by scan_element() or
- * scan_member() to the end, or skips. False on a syntax error.
+ * Read the next value. A scalar is read completely. Of an array or object only
+ * the bracket is read; the caller then reads the content to the end with
+ * scan_element() or scan_member(), or skips it. False on a syntax error.
  */
 MUST_USE bool scan_value(struct scan *scan, struct scan_value *ret_value);
 
-/* Is its inside still to be read? */
+/* Does the caller still have to read its content? */
 static inline bool
 scan_opened(const struct scan_value *value)
 {
@@ -81,26 +80,26 @@ scan_opened(const struct scan_value *value)
 }
 
 /*
- * Step to the next member of the innermost open object (its key and colon
- * are read, its value is next), or to the next element of an array. *first
- * is true before the first call. False past the closing bracket, which is
- * read, and on a syntax error.
+ * Step to the next member of the innermost open object (its key and colon are
+ * read, its value is next), or to the next element of an array. *first is true
+ * before the first call. False once the closing bracket has been read, and on a
+ * syntax error.
  */
 MUST_USE bool
 scan_member(struct scan *scan, bool *first, struct scan_value *ret_key);
 MUST_USE bool scan_element(struct scan *scan, bool *first);
 
 /*
- * Skip the rest of an array or object just opened and complete its text. It
- * may have `levels` (1 to SCAN_DEPTH) of nesting, its own included. What is
- * deeper is recorded, and skipped by counting brackets, with its inner syntax
- * unchecked. False on a syntax error.
+ * Skip the rest of an array or object that was just opened, and complete its
+ * text. It may have `levels` (1 to SCAN_DEPTH) of nesting, including its own.
+ * Deeper nesting is recorded, and skipped by counting brackets, without
+ * checking its syntax. False on a syntax error.
  */
 MUST_USE bool
 scan_skip(struct scan *scan, struct scan_value *value, unsigned levels);
 
-/* The first member of that name of a JSON object; false if there is none, or
- * if it is no object. */
+/* The first member with that name in a JSON object; false if there is none, or
+ * if it is not an object. */
 MUST_USE bool
 scan_find(struct str object, const char *name, struct scan_value *ret_value);
 

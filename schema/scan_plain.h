@@ -2,9 +2,9 @@
 #define SCHEMA_SCAN_PLAIN_H
 
 /*
- * Where most of the scanner's time goes: finding the next byte of a string
- * that needs a look. Sixteen bytes at a time where the processor is known to
- * do that (every x86-64), else eight, in plain C.
+ * Where most of the scanner's time goes: finding the next byte of a string that
+ * needs attention. Sixteen bytes at a time where the processor is known to do
+ * that (every x86-64), else eight, in plain C.
  */
 
 #include <stdbool.h>

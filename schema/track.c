@@ -1,11 +1,10 @@
 /*
- * One event on its way out: read it flat, find the identity, judge each
- * property, name them, and write the JSON. Nothing is written before
- * everything is known, so an event that is dropped or dead leaves no trace in
- * *out.
+ * Maps one event: flatten it, find the identity, judge each property, resolve
+ * the names, and write the JSON. Nothing is written before everything is known,
+ * so an event that is dropped or dead leaves no trace in *out.
  *
  * Everything that is left out or cut is recorded under the catalogue's name of
- * the property it was in, so that the counters stay few and hold none of a
+ * the property it was in, so that the counters stay few and contain none of a
  * customer's names.
  */
 #include "schema/track_map.h"
@@ -188,7 +187,7 @@ track_superseded(struct track_map *map, const struct flat_node *node)
 		property = track_top_of(map, at).property;
 	track_omit(map, property, TRACK_OMISSION_REPEATED, 1);
 	track_explain(
-	    map, node->key, "left out: a later one has the same name");
+	    map, node->key, "left out: a later member has the same name");
 }
 
 static bool
@@ -371,7 +370,7 @@ track_write(const struct track_rules *rules, struct str event, struct buf *out,
 		(void)track_dead(&map, "not a readable event");
 		ok = true;
 	} else if (!ok && err.code == ERR_LIMIT) {
-		(void)track_dead(&map, "its properties take too much room");
+		(void)track_dead(&map, "its properties take up too much space");
 		ok = true;
 	} else if (!ok) {
 		(void)err_set_nomem(reterr);

@@ -2,12 +2,13 @@
 #define SCHEMA_TRACK_H
 
 /*
- * Heap's bulk track API, going out: maps one Currents event to one Heap
- * event. No I/O, no clock; the same input and rules give the same bytes.
- * Facts: Heap's server-side API reference (1000 events a request, identity
- * at most 255 characters, keys and values below 1024 characters).
+ * The outgoing format of Heap's bulk track API: maps one Currents event to one
+ * Heap event. No I/O, no clock; the same input and rules give the same bytes.
+ * The facts come from Heap's server-side API reference (1000 events per
+ * request, identity at most 255 characters, keys and values below 1024
+ * characters).
  *
- * A struct track_rules is only read once it is made: any thread.
+ * A finished struct track_rules is only read: any thread.
  */
 
 #include "base/buf.h"
@@ -20,26 +21,27 @@ enum {
 	TRACK_VALUE_MAX = 1023,	  /* UTF-16 units of a value */
 	TRACK_OMISSIONS_MAX = 64, /* different ones, kept of one event */
 	TRACK_ERASE_MAX = 4 * TRACK_IDENTITY_MAX, /* bytes */
-	TRACK_KEY_FILE_MIN = 16, /* bytes of a key worth the name */
+	TRACK_KEY_FILE_MIN = 16, /* fewest bytes of a key file */
 };
 
 enum track_fate {
 	TRACK_SEND, /* the Heap event was appended */
 	TRACK_DROP, /* by a rule; nothing was appended */
-	TRACK_DEAD, /* Heap takes it in no form; nothing was appended */
+	TRACK_DEAD, /* Heap accepts it in no form; nothing was appended */
 };
 
-/* What was done to a property on the way, other than sending it whole. */
+/* What was done to a property, other than sending it whole. */
 enum track_omission_kind {
-	TRACK_OMISSION_BLANK,	 /* null, empty or white: left out; also an
-				element, and a value that is white where it is
-				cut */
+	TRACK_OMISSION_BLANK,	 /* null, empty or white space: left out; also
+				  * for an element, and for a value that is
+				  * blank up to the cut */
 	TRACK_OMISSION_PRIVATE,	 /* left out by its class or a `drop` rule */
 	TRACK_OMISSION_CUT,	 /* a string cut at TRACK_VALUE_MAX */
 	TRACK_OMISSION_ELEMENTS, /* elements of an array left out: did not fit */
-	TRACK_OMISSION_TOO_LONG, /* left out: number, array, key beyond judging */
+	TRACK_OMISSION_TOO_LONG, /* left out: a number, array or key that is too
+				  * long */
 	TRACK_OMISSION_KEY_CUT,	 /* the name was cut at TRACK_KEY_MAX */
-	TRACK_OMISSION_REPEATED, /* left out: its name came again */
+	TRACK_OMISSION_REPEATED, /* left out: a later one has its name */
 	TRACK_OMISSIONS		 /* how many kinds */
 };
 
@@ -55,7 +57,7 @@ struct track_result {
 	const char *reason; /* the rule or the reason; static; NULL for SEND */
 	uint64_t user_hash; /* the same for the same Heap user, for quotas */
 	unsigned omission_count;
-	unsigned omissions_lost; /* counted as "other", for want of room */
+	unsigned omissions_lost; /* counted as "other", for lack of room */
 	struct track_omission omissions[TRACK_OMISSIONS_MAX];
 	size_t erase_len; /* of an erasure request, which is dropped */
 	char erase[TRACK_ERASE_MAX]; /* Braze's id of the person to erase */
@@ -80,13 +82,13 @@ struct track_list {
 	size_t count;
 };
 
-/* An event_type, or a property's flattened name, and its name in Heap, which
- * is used as it is, without the prefix. */
+/* An event_type or a property's flattened name, and its name in Heap, which is
+ * used unchanged, without the prefix. */
 struct track_rename {
 	const char *from, *to;
 };
 
-/* Called with each decision: its subject ("identity", "email_address"), and
+/* Called for each decision, with its subject ("identity", "email_address") and
  * what was decided. */
 typedef void
 track_explain_fn(void *arg, struct str subject, const char *decision);
@@ -95,12 +97,12 @@ track_explain_fn(void *arg, struct str subject, const char *decision);
  * How to map; defaults are in track_rules_init(). All pointers are lent.
  *
  * A selector in keep, drop and hash is a class of the catalogue (content,
- * contact), a property's flattened name ("custom_properties.plan"), or
- * TYPE/ and one of these; `*` stands for any characters; a name, in which
- * there may be a slash, selects everything nested in it too. A member inside
- * an array is named as if there were no array around it. If several lists
- * select something, the most private one wins: secret is never sent, then
- * drop, hash, keep, and last the class, content and contact being left out.
+ * contact), a property's flattened name ("custom_properties.plan"), or TYPE/
+ * and one of these; `*` stands for any characters. A name may contain a slash,
+ * and also selects everything nested in it. A member inside an array is named
+ * as if there were no array around it. If several lists select something, the
+ * most private one wins: secret is never sent; then drop, hash and keep apply,
+ * in this order; last the class decides, which leaves out content and contact.
  */
 struct track_rules {
 	/* the identity */
@@ -110,13 +112,13 @@ struct track_rules {
 	bool no_user_dead;		   /* else dropped: "no user" */
 	struct track_list placeholders;	   /* beside the built-in ones */
 	bool identity_hash; /* send its HMAC-SHA-256 in hex, and that of
-			       orphaned_by_id, if that is of its kind */
+			     * orphaned_by_id if it is an id of the same kind */
 
 	/* names */
 	const char *prefix; /* of events and properties; NULL: none */
 	const struct track_rename *renames;
 	size_t rename_count;
-	bool custom_event_name; /* a CustomEvent is called by its name */
+	bool custom_event_name; /* a CustomEvent gets its own name */
 
 	/* added properties, see track_write() */
 	bool add_channel;  /* braze_channel and braze_action */
@@ -127,8 +129,8 @@ struct track_rules {
 
 	/* privacy */
 	struct track_list keep, drop, hash;
-	struct str key; /* of HMAC-SHA-256; data NULL: nothing can be hashed,
-			   and what should be is not sent */
+	struct str key; /* of HMAC-SHA-256; data NULL: nothing can be hashed, so
+			 * what should be hashed is not sent */
 
 	/* called, if not NULL, for each decision */
 	track_explain_fn *explain;
@@ -138,39 +140,40 @@ struct track_rules {
 void track_rules_init(struct track_rules *rules);
 
 /*
- * The rules that decide the identity, as bytes: the same bytes, the same
- * identities. The key is not among them, only a mark to recognize it by.
+ * The rules that decide the identity, as bytes: equal bytes mean equal
+ * identities. They do not contain the key, only a mark by which to recognize
+ * it.
  */
 void
 track_identity_rules_write(const struct track_rules *rules, struct buf *out);
 
 /*
- * Put the rules that those bytes hold into *rules; texts are lent from the
- * bytes, and *ret_items (the caller frees it) holds the placeholders. If
- * identities were hashed with another key than that of *rules, *rules has no
- * key afterwards: the identity of then cannot be known, so track_write() makes
- * a dead letter of the event. ERR_DAMAGED: they are no such bytes.
+ * Put the rules from those bytes into *rules. Texts are lent from the bytes;
+ * *ret_items (the caller frees it) holds the placeholders. If identities were
+ * hashed with a key other than that of *rules, *rules has no key afterwards:
+ * the identity at that time cannot be computed, so track_write() makes the
+ * event a dead letter. ERR_DAMAGED: the bytes are not such rules.
  */
 MUST_USE bool track_identity_rules_read(struct str bytes,
     struct track_rules *rules, const char ***ret_items, struct err *reterr);
 
 /*
- * Map the bytes of one event that currents_read() found valid and append the
- * JSON object to *out. False only if *out has no room (it is left as it
- * was, and usable) or there is no memory.
+ * Map the bytes of one event that currents_read() found valid, and append the
+ * JSON object to *out. False only if *out has no room (it stays unchanged and
+ * usable) or there is no memory.
  *
- * Added properties: braze_channel and braze_action are the last but one and
+ * Added properties: braze_channel and braze_action are the second-to-last and
  * the last of the dotted parts of event_type ("email" and "Open" of
  * users.messages.email.Open, "behaviors" and "Purchase", "users" and
- * "UserOrphan"; no dot: no channel); braze_event_id, braze_user_id,
- * device_id, timezone are the event's id and those of its user. The names
- * that begin with braze_ get no prefix.
+ * "UserOrphan"; no dot: no channel); braze_event_id, braze_user_id, device_id,
+ * timezone are the event's id and those of its user. Names that begin with
+ * braze_ get no prefix.
  *
- * Two properties whose names are the same once flattened are both sent: the
- * one that no rule renamed and whose path is shorter (the real key) has the
- * name, then the order is that of the paths, part by part, then that of the
- * document; the others get "#2", "#3", ... the first that is free. Added
- * properties come last.
+ * If two properties have the same name once flattened, both are sent. One of
+ * them keeps the name: the one that no rule renamed and whose path is shorter
+ * (the real key), else the first in the order of the paths, part by part, else
+ * the first in the document. The others get "#2", "#3", ..., the first that is
+ * free. Added properties come last.
  */
 MUST_USE bool track_write(const struct track_rules *rules, struct str event,
     struct buf *out, struct track_result *ret_result, struct err *reterr);

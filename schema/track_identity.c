@@ -1,8 +1,8 @@
 /*
- * The identity. Heap never separates two people who were merged, so an id that
- * may be shared is worse than none: if a person's external id or alias cannot
- * be used, the event is a dead letter, and is not sent under any other id. Only
- * a person who has neither is anonymous, and becomes a number.
+ * Finds the identity. Heap never separates two people once they are merged, so
+ * an id that may be shared is worse than none: if a person's external id or
+ * alias cannot be used, the event is a dead letter, and is not sent under any
+ * other id. Only a person who has neither is anonymous, and becomes a number.
  */
 #include "schema/track_map.h"
 

@@ -2,8 +2,8 @@
 #define SCHEMA_TRACK_MAP_H
 
 /*
- * One mapping, and what each file does of it. Internal to schema/track*.c and
- * schema/redact*.c. Each needs only those below it:
+ * The state of one mapping, and the files that work on it. Internal to
+ * schema/track*.c and schema/redact*.c. Each file needs only those below it:
  *
  *	track.c           the order of the work, the properties, the JSON
  *	track_name.c      names, and what to do when two are the same
@@ -19,8 +19,8 @@
 #include "schema/track.h"
 
 enum {
-	TRACK_FEW = FLAT_FEW + 6,      /* properties that need no memory */
-	TRACK_HEX = 2 * DIGEST_SHA256, /* bytes; not NUL-ended */
+	TRACK_FEW = FLAT_FEW + 6,      /* properties that need no allocation */
+	TRACK_HEX = 2 * DIGEST_SHA256, /* bytes; not NUL-terminated */
 };
 
 /* One property on its way out. */
@@ -56,7 +56,7 @@ struct track_map {
 	const struct catalogue_type *known; /* or NULL */
 
 	/* the identity */
-	bool identified; /* by an id, usable or not, that is no device's */
+	bool identified; /* by an id, usable or not, other than a device's */
 	bool numeric;
 	uint64_t number;     /* if numeric */
 	struct str identity; /* else */
@@ -77,11 +77,12 @@ struct track_map {
 
 /* ---- track_map.c ---- */
 
-/* What omissions outside the properties of the catalogue are counted under. */
+/* The name under which omissions outside the catalogue's properties are
+ * counted. */
 extern const char track_other[];
 
-/* Read the event flat, and find type, id, user and properties, if they are
- * there. Call track_map_fini() in any case. */
+/* Flatten the event, and find its type, id, user and properties, if it has
+ * them. Call track_map_fini() in any case. */
 MUST_USE bool
 track_map_init(struct track_map *map, const struct track_rules *rules,
     struct str event, struct track_result *result, struct err *reterr);
@@ -110,9 +111,9 @@ enum track_privacy {
 	TRACK_PRIVACY_DROP,
 };
 
-/* What the rules do with a property of an event of that type; path_cut: the
- * path is only the start of its name. *ret_why: which rule says so; static, or
- * NULL. */
+/* What the rules do with a property of an event of that type. path_cut: the
+ * path is only the beginning of the name. *ret_why: the rule that decided;
+ * static, or NULL. */
 enum track_privacy
 track_privacy(const struct track_rules *rules, struct str type, struct str path,
     bool path_cut, enum catalogue_class class, const char **ret_why);
@@ -121,8 +122,8 @@ track_privacy(const struct track_rules *rules, struct str type, struct str path,
 void track_hash(
     const struct track_rules *rules, struct str text, char ret_hex[TRACK_HEX]);
 
-/* Is it a hash that was made at acceptance (TRACK_MARK and hex)? Then narrow
- * it to the hex: it is not hashed a second time. */
+/* Is it a hash that was made at acceptance (TRACK_MARK and hex)? If so, narrow
+ * it to the hex, so that it is not hashed again. */
 #define TRACK_MARK "hmac-sha256:"
 bool track_marked(struct str *text);
 
@@ -143,14 +144,14 @@ track_id_check(const struct track_rules *rules, const struct flat_node *node);
 /* Is there an id? Absent, null and blank mean that there is none. */
 bool track_id_present(const struct flat_node *node);
 
-/* The same of a list of ids; an empty one means that there is none. */
+/* The same for a list of ids; an empty list means that there is none. */
 bool track_ids_present(const struct flat_node *node);
 
 /* False if the fate is not TRACK_SEND. */
 MUST_USE bool track_identity_find(struct track_map *map);
 
-/* Does the event ask for an erasure? track_erasure_read() then finds out of
- * which person, and sets the fate. */
+/* Does the event request an erasure? If so, track_erasure_read() finds out
+ * whose, and sets the fate. */
 bool track_erasure(const struct track_map *map);
 void track_erasure_read(struct track_map *map);
 
@@ -161,7 +162,7 @@ void track_erasure_read(struct track_map *map);
 MUST_USE bool track_value_read(struct track_map *map, struct track_leaf *leaf,
     bool *ret_send, struct err *reterr);
 
-/* Make the value its hash, unless it is one already. */
+/* Replace the value with its hash, unless it is already one. */
 MUST_USE bool track_value_hash(
     struct track_map *map, struct track_leaf *leaf, struct err *reterr);
 
@@ -178,8 +179,8 @@ MUST_USE bool track_node_hash(struct track_map *map,
     const struct flat_node *node, enum catalogue_class class,
     char ret_hex[TRACK_HEX], bool *ret_sent, struct err *reterr);
 
-/* Append to map->values the JSON of an array without what is private in it,
- * for storing it; nothing unless *ret_changed. */
+/* For storing: append to map->values the JSON of an array without what is
+ * private in it. Appends nothing unless *ret_changed. */
 MUST_USE bool
 track_array_redact(struct track_map *map, const struct flat_node *node,
     enum catalogue_class class, bool *ret_changed, struct err *reterr);

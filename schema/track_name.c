@@ -1,8 +1,8 @@
 /*
- * Names. While there are few, all pairs are compared. If two are the same
- * (which takes dots in a customer's keys), or there are many, they are put in
- * order and each takes its name or the first "#2", "#3", ... that is free, out
- * of a balanced tree: no source can make it slow.
+ * Resolves names. While there are few, all pairs are compared. If two are the
+ * same (which takes dots in a customer's keys), or if there are many, they are
+ * sorted, and each gets its name, or the first of "#2", "#3", ... that is free.
+ * A balanced tree keeps the names, so that no source can make this slow.
  */
 #include "schema/track_map.h"
 
@@ -156,7 +156,7 @@ track_suffix_find(struct track_map *map, void **tree, struct track_leaf *owner,
 			return false;
 	} while (holder != leaf);
 	map->suffixed.len += leaf->name.len;
-	track_explain(map, base, "another has this name: sent as %.*s",
+	track_explain(map, base, "another property has this name: sent as %.*s",
 	    STR_ARGS(leaf->name));
 	return true;
 }

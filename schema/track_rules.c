@@ -1,13 +1,13 @@
 /*
- * Privacy. What was sent cannot be taken back, and what was left out can be
- * sent later: so of several rules the most private one wins.
+ * Decides on privacy. What was sent cannot be taken back, while what was left
+ * out can be sent later; so of several rules the most private one wins.
  *
  * The rules that decide the identity also exist as bytes, which outlive a
- * change of the settings: an event that may be at Heap already must not come a
- * second time under another identity. They are texts that end with NUL, so
- * that they can be lent from the bytes: first one of letters (version,
- * identity, both anonymous, whether it is hashed) with the mark of the key
- * behind it, then the alias's label ("+label", or "-" for any), then the
+ * change of the settings: an event that may already be at Heap must not arrive
+ * a second time under another identity. The bytes are NUL-terminated texts, so
+ * that the rules can point into them: first a text of letters (version,
+ * identity, both anonymous, whether it is hashed) followed by the mark of the
+ * key, then the alias's label ("+label", or "-" for any), then the
  * placeholders.
  */
 #include "schema/track_map.h"
@@ -88,7 +88,7 @@ track_privacy(const struct track_rules *rules, struct str type, struct str path,
 	*ret_why = "class secret is never sent";
 	if (class == CATALOGUE_SECRET)
 		return TRACK_PRIVACY_DROP;
-	*ret_why = "too long a name to be judged by drop and hash";
+	*ret_why = "its name is too long to check against drop and hash";
 	if (path_cut && rules->drop.count + rules->hash.count > 0)
 		return TRACK_PRIVACY_DROP;
 	*ret_why = "drop";
@@ -100,7 +100,7 @@ track_privacy(const struct track_rules *rules, struct str type, struct str path,
 	    track_list_selects(&rules->hash, type, path, class)) {
 		if (rules->key.data != NULL)
 			return TRACK_PRIVACY_HASH;
-		*ret_why = "hash, but there is no key";
+		*ret_why = "hash, but hash_key_file is not set";
 		return TRACK_PRIVACY_DROP;
 	}
 	*ret_why = "keep";
@@ -219,7 +219,7 @@ track_identity_rules_read(struct str bytes, struct track_rules *rules,
 	read.anonymous[1] = (enum track_anonymous)(text[3] - '0');
 	read.identity_hash = text[4] == 'h';
 	track_key_mark(&read, mark);
-	/* without the old key the identity of then cannot be made */
+	/* without the old key the former identity cannot be computed */
 	if (read.identity_hash && strcmp(mark, text + IDENTITY_LETTERS) != 0)
 		read.key = str_bytes(NULL, 0);
 	text += strlen(text) + 1;

@@ -1,17 +1,17 @@
 /*
- * Values. A number is sent as a number only if every reader of JSON reads
- * the same one: integers up to 2^53, and up to 15 significant digits within
- * the range of a double.
+ * Reads values. A number is sent as a number only if every reader of JSON reads
+ * the same one: integers up to 2^53, and up to 15 significant digits within the
+ * range of a double.
  *
- * An array is sent as Heap itself stores one, its elements joined with "||";
- * one that holds more than scalars, as JSON without white space. Each member
- * of an object in it is judged there as it would be outside: by the path of
- * the array, a dot and its key. A member that is left out is not written; of
- * one that is hashed, each string, number and boolean becomes the hash of its
- * text.
+ * An array is sent in the form in which Heap stores one, its elements joined
+ * with "||"; an array with more than scalars is sent as JSON without white
+ * space. Each member of an object in it is judged as it would be outside: by
+ * the path of the array, a dot and its key. A member that is left out is not
+ * written; in one that is hashed, each string, number and boolean becomes the
+ * hash of its text.
  *
  * For an array that is redacted at acceptance the same walk writes what may be
- * stored: strings as they came, hashes with their mark, and all elements.
+ * stored: strings as received, hashes with their mark, and all elements.
  */
 #include "schema/track_map.h"
 
@@ -502,7 +502,8 @@ track_value_read(struct track_map *map, struct track_leaf *leaf, bool *ret_send,
 	case SCAN_NUMBER:
 		if (node->text.len > TRACK_VALUE_MAX)
 			return track_value_omit(map, leaf,
-			    TRACK_OMISSION_TOO_LONG, "a number too long");
+			    TRACK_OMISSION_TOO_LONG,
+			    "a number that is too long");
 		leaf->number = track_number_exact(node->text);
 		break;
 	case SCAN_ARRAY:
@@ -560,9 +561,9 @@ track_value_cut(struct track_map *map, struct track_leaf *leaf)
 	leaf->value.len = fits;
 	if (text_blank(leaf->value))
 		return !track_value_omit(map, leaf, TRACK_OMISSION_BLANK,
-		    "blank up to where it would be cut");
+		    "blank up to the point where it would be cut");
 	track_omit(map, leaf->property, TRACK_OMISSION_CUT, 1);
-	track_explain(map, leaf->name, "cut at 1023 units");
+	track_explain(map, leaf->name, "cut to 1023 UTF-16 units");
 	return true;
 }
 

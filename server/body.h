@@ -2,19 +2,20 @@
 #define SERVER_BODY_H
 
 /*
- * The body of one request: the bytes as they came and, if they were encoded,
- * the text inflated from them. Both are paid for out of a budget that all
- * bodies share, before they grow. The bytes are kept beside the text because
- * an unreadable body is stored as it came.
+ * The body of one request: the bytes as received and, if they were encoded, the
+ * text inflated from them. Both are paid for from a budget that all bodies
+ * share, before they grow. The bytes are kept beside the text because an
+ * unreadable body is stored as received.
  *
- * The first BODY_FREE bytes of each are free, so that a probe of a few bytes
- * is answered even when the budget is spent; the number of connections bounds
- * what is free.
+ * The first BODY_FREE bytes of each are free, so that a probe of a few bytes is
+ * answered even when the budget is spent; the number of connections limits how
+ * many bytes are free.
  *
- * A failure is final. It frees the memory at once, except the bytes of a
- * corrupt stream, which are evidence; the rest of the body is thrown away.
+ * A failure is final. It frees the memory at once, except for the bytes of a
+ * corrupt stream, which are stored as unreadable; the rest of the body is
+ * discarded.
  *
- * A budget is for any thread, a body for one at a time.
+ * Any thread may use a budget; a body belongs to one thread at a time.
  */
 
 #include "base/buf.h"
@@ -59,9 +60,10 @@ struct body_buf {
 struct body {
 	enum body_state state;
 	enum coding coding;
-	uint64_t received;     /* bytes as they came, also those thrown away */
-	uint64_t corrupt_at;   /* of BODY_CORRUPT: offset in what came */
-	struct body_buf raw;   /* as it came */
+	uint64_t received;     /* bytes as received, including discarded ones */
+	uint64_t corrupt_at;   /* of BODY_CORRUPT: offset in the received
+			        * bytes */
+	struct body_buf raw;   /* as received */
 	struct body_buf plain; /* inflated; unused for identity */
 	struct inflater *inflater; /* owned; NULL for identity */
 };

@@ -133,8 +133,9 @@ clients_keep(struct clients *clients, struct client *client)
 	return kept;
 }
 
-/* libmicrohttpd closes an idle connection after idle_ms. One that is still
- * here a request's time later was never idle: it drips its first line. */
+/* libmicrohttpd closes an idle connection after idle_ms. One that is still here
+ * a request's time later was never idle: it is sending its first line
+ * slowly. */
 static bool
 client_late(const struct client *client, int64_t idle_ms, int64_t request_ms,
     int64_t mono_ms)

@@ -3,13 +3,12 @@
 
 /*
  * The open connections of a listener, so that those whose request takes too
- * long can be closed: libmicrohttpd's own timeout starts anew with every
- * byte, so a client that sends one now and then would hold a connection for
- * ever.
+ * long can be closed: libmicrohttpd's own timeout starts over with every byte,
+ * so a client that sends a byte now and then would keep a connection for ever.
  *
- * The descriptor of a client is valid while the client is listed: the client
- * is removed, under the lock, in the notification that precedes the close. So
- * the sweep never touches a descriptor that was reused.
+ * The descriptor of a client is valid while the client is listed: the client is
+ * removed, under the lock, in the notification that precedes the close. So the
+ * sweep never touches a descriptor that was reused.
  */
 
 #include "base/err.h"
@@ -20,7 +19,8 @@
 #include <stdint.h>
 
 enum client_state {
-	CLIENT_IDLE,	/* between requests, or in a first line that drips */
+	CLIENT_IDLE,	/* between requests, or in a first line that comes
+			 * slowly */
 	CLIENT_READING, /* headers or body */
 	CLIENT_HANDED,	/* the queue has the request, for as long as it takes */
 	CLIENT_ANSWERED,
@@ -29,14 +29,14 @@ enum client_state {
 struct client {
 	/* constant */
 	int fd;
-	bool over; /* beyond the bound, while all others were busy */
+	bool over; /* over the limit, while all others were busy */
 
 	/* owned by the thread that serves the connection */
 	size_t url_len; /* of the request line, as it came */
 
 	/* guarded by the lock of the clients */
 	struct client *next, *prev;
-	bool shut; /* about to leave */
+	bool shut; /* shut down, about to close */
 	bool kept; /* it was answered and may send another request */
 	enum client_state state;
 	int64_t since_ms; /* in this state */
@@ -60,11 +60,11 @@ struct clients {
 void clients_init(struct clients *clients, size_t most, size_t keep);
 void clients_fini(struct clients *clients); /* all were removed */
 
-/* A connection was made. At the bound, the client that has been idle for
+/* A connection was made. At the limit, the client that has been idle the
  * longest is shut down to make room. NULL: no memory. */
 struct client *clients_add(struct clients *clients, int fd, int64_t mono_ms);
 
-/* The connection is about to be closed. Takes NULL. */
+/* The connection is about to be closed. Accepts NULL. */
 void clients_remove(struct clients *clients, struct client *client);
 
 /* Note the state of its request. */

@@ -1,18 +1,18 @@
 /*
  * POST /currents, from the headers to the receipt.
  *
- * What can be refused is refused on the headers: source, token, coding, size.
- * A complete body is one of three things:
+ * The headers are enough to refuse most bad requests: by source, token, coding
+ * or size. A complete body is one of three things:
  *
  *	a probe		no events; answered at once, even if nothing can be
  *			stored now
  *	a batch		its events are judged and put, and answered with a
  *			receipt once they are durable
- *	unreadable	stored whole, as it came, and then answered 400, since
- *			Braze deletes what is answered 400
+ *	unreadable	stored whole, as received, and then answered 400,
+ *			because Braze deletes what is answered 400
  *
  * If bytes among the headers belong to no header, the body may not be what was
- * sent: then only a batch is believed.
+ * sent: then only a batch is trusted.
  */
 
 #include "server/ingest.h"
@@ -33,7 +33,8 @@ enum {
 	INGEST_BODY_LEAST = 1024 * 1024,
 };
 
-static const char ingest_no_memory[] = "the memory for bodies is used up";
+static const char ingest_no_memory[] =
+    "the memory for request bodies is used up";
 
 struct ingest {
 	struct budget *budget; /* of the service */
@@ -66,12 +67,12 @@ ingest_check_settings(
 
 	if (settings->body_limit < INGEST_BODY_LEAST)
 		return err_set(reterr, ERR_CONFIG,
-		    "the limit of a body must be at least %d bytes",
+		    "the limit for one body must be at least %d bytes",
 		    INGEST_BODY_LEAST);
 	if (settings->body_memory < least)
 		return err_set(reterr, ERR_CONFIG,
-		    "the memory for bodies must be at least %zu bytes, for "
-		    "one of the largest to fit",
+		    "the memory for bodies must be at least %zu bytes, so that "
+		    "one body of the largest size fits",
 		    least);
 	return true;
 }
@@ -145,7 +146,8 @@ ingest_check_body(struct request *request, uint64_t length)
 		break;
 	case BODY_TOO_LARGE:
 		request_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE,
-		    "the body is over the limit, as sent or inflated");
+		    "the body exceeds the limit, as sent or after "
+		    "decompression");
 		break;
 	case BODY_NO_MEMORY:
 		request_refuse(
@@ -236,7 +238,7 @@ ingest_judge(struct ingest *ingest, const struct server_judge *judge)
 			reasons_len += SERVER_REASON;
 	}
 	len = items_len + drift_len + texts_len + reasons_len;
-	/* What currents_read() took is paid for here, too. */
+	/* The memory that currents_read() used is paid for here, too. */
 	if (!ingest_pay(ingest, len + count * sizeof(batch->events[0]) +
 				    drifts * sizeof(batch->drifts[0])))
 		return false;

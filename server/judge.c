@@ -1,10 +1,11 @@
 /*
- * What becomes of each event of a batch, by the rules of its source: queued,
- * dead or dropped. For requests, and for events that come in without one.
+ * Decides what becomes of each event of a batch by the rules of its source:
+ * queued, dead or dropped. Used for requests, and for events that come in
+ * without one.
  *
- * A source's lists of types go first, then validity, then the rule for types
- * that the catalogue does not know. Last, private values are taken out of
- * what is kept, if the source's settings ask for that at acceptance
+ * A source's lists of types come first, then validity, then the rule for types
+ * that the catalogue does not know. Last, private values are removed from what
+ * is kept, if the source's settings say to do so at acceptance
  * (schema/redact.h).
  */
 

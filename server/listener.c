@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 enum {
-	LISTENER_SLACK = 64, /* connections beyond the bound: they get a 503 */
+	LISTENER_SLACK = 64, /* connections over the limit, which get a 503 */
 	LISTENER_BACKLOG = 1024,
 	LISTENER_ADMIN_POOL = 32 * 1024, /* bytes: the library's default */
 	LISTENER_HOST = 256,
@@ -54,8 +54,8 @@ address_split(const char *address, char ret_host[LISTENER_HOST],
 	}
 	if (len == 0 || len >= LISTENER_HOST || colon[1] == '\0')
 		return err_set(reterr, ERR_CONFIG,
-		    "listen address should be ADDRESS:PORT or [V6]:PORT, is "
-		    "\"%s\"",
+		    "the listen address should be ADDRESS:PORT or [V6]:PORT, "
+		    "but is \"%s\"",
 		    address);
 	memcpy(ret_host, address, len);
 	ret_host[len] = '\0';
@@ -206,7 +206,7 @@ listener_begin(struct request *request, const char *url, const char *method,
 		request_refuse(request, MHD_HTTP_NOT_FOUND, "no such path");
 	else if (!route_takes(route, method))
 		request_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED,
-		    "this path does not take this method");
+		    "this path does not support this method");
 	else if (route->begin != NULL)
 		route->begin(request, &headers);
 	/* A client that waits for "100 Continue" has not sent the body. */
@@ -274,8 +274,8 @@ listener_completed(void *cls, struct MHD_Connection *connection,
 	request_end(request);
 }
 
-/* The library's own messages: most are about connections that broke, some
- * about requests that it answered 400 by itself, which nothing else shows. */
+/* The library's own messages: most are about connections that broke, some about
+ * requests that the library itself answered 400, which nothing else shows. */
 static void
     PRINTF_LIKE(2, 0) listener_log(void *cls, const char *format, va_list args)
 {

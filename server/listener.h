@@ -2,25 +2,24 @@
 #define SERVER_LISTENER_H
 
 /*
- * One listening address: a libmicrohttpd daemon of its own, so that a crowd
- * at the ingest does not lock out the admin. It takes each request from its
- * first line to its answer, by way of the request's route.
+ * One listening address: a libmicrohttpd daemon of its own, so that many
+ * clients on the ingest listener do not lock out the admin listener. It leads
+ * each request from its first line to its answer, through the request's route.
  *
- * Memory: libmicrohttpd gives each connection a pool and reads into half of
- * it. At the ingest that half is LISTENER_READ bytes, so that a usual body of
- * Braze's (100 events, about 100 KB) takes two reads; with the library's
- * default of 16 KiB it takes seven. The pool is mapped, so a connection that
- * has sent nothing costs almost nothing. But after an answer the library
- * (0.9.75) zeroes the whole pool, and from then on the idle connection holds
- * all of it. So
+ * Memory: libmicrohttpd gives each connection a pool and reads into half of it.
+ * On the ingest listener that half is LISTENER_READ bytes, so that a typical
+ * body from Braze (100 events, about 100 KB) takes two reads; with the
+ * library's default of 16 KiB it takes seven. The pool is mapped, so a
+ * connection that has sent nothing costs almost nothing. But after an answer
+ * the library (0.9.75) zeroes the whole pool, and from then on the idle
+ * connection holds all of it. So
  *   - at most LISTENER_KEEP connections stay open after an answer, which is 32
  *     MiB; any other is closed with its answer ("Connection: close");
  *   - a body that is being read pays LISTENER_READ bytes out of the memory for
  *     bodies, on top of its own size.
  * The pool also bounds the headers: the library answers 414 or 431 if they do
- * not fit. So the worst that connections can hold beside bodies, if all of
- * them send headers of that size, is 128 KiB each: 136 MiB with 1,024 and the
- * slack.
+ * not fit. So the worst that connections can hold beside bodies, if all of them
+ * send headers of that size, is 128 KiB each: 136 MiB with 1,024 and the slack.
  */
 
 #include "base/err.h"

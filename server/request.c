@@ -186,7 +186,7 @@ request_refuse_framing(struct request *request)
 {
 	request->last = true;
 	request_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE,
-	    "it is ambiguous where the headers or the body end");
+	    "the end of the headers or of the body is ambiguous");
 }
 
 bool

@@ -4,11 +4,11 @@
 /*
  * One request, from its headers to its answer.
  *
- * libmicrohttpd calls with the headers, then with each piece of the body,
- * then with nothing; it takes an answer only with the headers or at the end.
- * So a request that is refused early is still read to its end, and its body
- * thrown away; the sweep closes it if there is no end. A client that waits
- * for "100 Continue" is answered at once.
+ * libmicrohttpd calls us with the headers, then with each piece of the body,
+ * then with nothing; it accepts an answer only with the headers or at the end.
+ * So a request that is refused early is still read to its end, and its body is
+ * discarded; if it does not end, the sweep closes it. A client that waits for
+ * "100 Continue" is answered at once.
  *
  *	READING -> request_hand() -> HANDED -> request_done() -> DONE -> answered
  *
@@ -81,22 +81,23 @@ struct headers {
 	uint64_t length; /* 0: unknown; UINT64_MAX: too large a number */
 
 	/* Is it certain where the body ends? Two lengths, a length beside
-	 * chunks, or a space behind a header's name mean one thing to us and
+	 * chunks, or a space after a header's name mean one thing to us and
 	 * another to a proxy (RFC 9112, 5.1 and 6.3). */
 	bool framed;
 
 	/*
-	 * Bytes came that belong to no header. libmicrohttpd 0.9.75 takes a
+	 * Some bytes belong to no header. libmicrohttpd 0.9.75 mistakes a
 	 * header without a name (": x") for the end of the headers, and adds a
 	 * folded line to the name of the header before it: so a length may be
-	 * lost, and the body is taken for empty, or for the rest of the
-	 * headers. (Blanks before a value count too, but for the first: the
-	 * library does not show them.)
+	 * lost, and the body may be mistaken for empty, or for the rest of the
+	 * headers. (Spaces before a value count too, except for the first one,
+	 * because the library does not show them.)
 	 */
 	bool stray;
 };
 
-/* Read them after a request line of so many bytes. */
+/* Read the headers. `request_line` is the length of the request line before
+ * them, in bytes. */
 void headers_read(struct MHD_Connection *connection, size_t request_line,
     struct headers *ret_headers);
 
@@ -105,7 +106,7 @@ MUST_USE struct request *
 request_begin(struct listener *listener, struct client *client,
     struct MHD_Connection *connection, const char *url, const char *method);
 
-/* The route's own state was freed before. */
+/* The route's own state must have been freed. */
 void request_end(struct request *request);
 
 /* Find the source of a request: by name, else by a parameter of the query,
@@ -123,17 +124,17 @@ void request_refuse_framing(struct request *request);
 /* Is the server about to stop? */
 bool request_draining(const struct request *request);
 
-/* Suspend the connection; to be called before the queue is asked. On false the
- * request is refused: the server is stopping, or the client is over the bound.
- * `probe`: it takes no room, so the bound does not matter. */
+/* Suspend the connection; call this before asking the queue. On false the
+ * request is refused: the server is stopping, or the client is over the limit.
+ * `probe`: the request needs no room, so the limit does not matter. */
 MUST_USE bool request_hand(struct request *request, bool probe);
 
-/* The queue's callback, and to be called if the queue could not be asked. */
+/* The queue's callback. Call it also if the queue could not be asked. */
 void request_done(
     void *arg, const struct queue_receipt *receipt, const struct err *err);
 
-/* Answer; counted, and noted for the source. `why` is "" if all is well.
- * Takes the bytes in *body. */
+/* Answer, count the answer, and note it for the source. `why` is "" if all is
+ * well. Takes over the bytes in *body. */
 enum MHD_Result request_answer(struct request *request, unsigned status,
     const char *why, const char *type, struct buf *body);
 

@@ -14,15 +14,15 @@ struct route {
 	bool post;	    /* by a source; else GET and HEAD */
 	const char *allow;  /* the methods, as for Allow */
 
-	/* The headers are in, and a piece of the body: these may refuse. NULL
-	 * if there is nothing to do. */
+	/* The headers have arrived; a piece of the body has arrived. Both may
+	 * refuse the request. NULL if there is nothing to do. */
 	void (*begin)(struct request *request, const struct headers *headers);
 	void (*add)(struct request *request, const char *data, size_t len);
 
-	/* All of it came: answer, or hand over to the queue. */
+	/* The whole request has arrived: answer it, or hand it to the queue. */
 	enum MHD_Result (*complete)(struct request *request);
 
-	/* The queue is done: answer. NULL if it is never asked. */
+	/* The queue is done: answer. NULL if the queue is never asked. */
 	enum MHD_Result (*done)(struct request *request);
 
 	/* Free request->ingest. May be NULL. */
@@ -30,8 +30,8 @@ struct route {
 };
 
 /* The route of a path, which is decoded and without the query; NULL if the
- * listener has none. *ret_name is what follows the route's path and a slash,
- * or empty; only a route that takes posts has such a name. */
+ * listener has none. *ret_name is what follows the route's path and a slash, or
+ * empty; only a route that accepts posts has such a name. */
 const struct route *
 route_find(const char *path, bool admin, struct str *ret_name);
 

@@ -1,10 +1,10 @@
 /*
  * The server's life: two listeners, and what their requests share.
  *
- * Stopping loses nothing: first new requests are refused, then those that are
- * being read get a few seconds, then nothing more is handed to the queue, and
- * what was handed over is waited for: libmicrohttpd may only be stopped when
- * no connection is suspended.
+ * Stopping loses nothing. First, new requests are refused; then those that are
+ * being read get a few seconds; then nothing more is handed to the queue. Last,
+ * the server waits for what was handed over, because libmicrohttpd may only be
+ * stopped when no connection is suspended.
  */
 
 #include "server/server.h"
@@ -128,8 +128,8 @@ server_drain(struct server *server)
 	atomic_store(&server->service.draining, true);
 }
 
-/* Wait until no request is active, at most so long. The main thread does not
- * sweep meanwhile: it is here. */
+/* Wait until no request is active, but not longer than the limit. The main
+ * thread is here, so nothing sweeps meanwhile. */
 static void
 server_wait(struct server *server, int64_t until_ms)
 {

@@ -2,8 +2,8 @@
 #define SERVER_SERVER_H
 
 /*
- * HTTP in. A request is authenticated, read and judged, its events are put
- * into the queue, and only once they are durable is it answered 2xx. Two
+ * The HTTP server. It authenticates, reads and judges a request, puts the
+ * events into the queue, and answers 2xx only once they are durable. Two
  * listeners: ingest (POST /currents...), and admin (read only: /metrics,
  * /status); both answer /healthz and /readyz.
  *
@@ -29,16 +29,16 @@ struct server_source {
 	const char *name; /* POST /currents/NAME; the first also /currents */
 	const char *parameter;	   /* "key=value" of the query, or NULL */
 	const char *destination;   /* where its events go */
-	const char *const *tokens; /* NULL-ended; empty only if open */
-	bool open;		   /* takes requests without a token */
+	const char *const *tokens; /* NULL-terminated; empty only if open */
+	bool open;		   /* accepts requests without a token */
 	enum server_rule unknown_type;
 	bool invalid_dropped; /* else dead */
 	/* What these rules drop or hash is never stored; NULL: events are
-	 * stored as they came. An event that is not readable JSON, and a whole
-	 * body that is not, are stored as they came in any case. */
+	 * stored as received. An event or a whole body that is not readable
+	 * JSON is stored as received in any case. */
 	const struct track_rules *redact_rules;
 
-	/* Types, with `*`, NULL-ended. NULL or empty: include all, exclude
+	/* Types, with `*`, NULL-terminated. NULL or empty: include all, exclude
 	 * none. */
 	const char *const *include, *const *exclude;
 };
@@ -71,9 +71,9 @@ struct server_settings {
 
 void server_settings_init(struct server_settings *settings);
 
-/* Bind both listeners and start answering. ERR_CONFIG if the settings do not
- * fit together or an address cannot be bound. What the settings point to and
- * the queue are lent until server_stop(). */
+/* Bind both listeners and start answering. ERR_CONFIG if the settings
+ * contradict each other or an address cannot be bound. What the settings point
+ * to and the queue are lent until server_stop(). */
 MUST_USE bool server_start(const struct server_settings *settings,
     struct queue *queue, struct server **ret_server, struct err *reterr);
 
@@ -86,19 +86,19 @@ unsigned server_admin_port(const struct server *server);
  * clock_mono_ms(). */
 void server_sweep(struct server *server, int64_t mono_ms);
 
-/* From here on /readyz is 503 and new requests are answered 503. */
+/* From now on /readyz and new requests are answered 503. */
 void server_drain(struct server *server);
 
 /* Wait for the requests that were handed to the queue, and stop. The queue's
- * committer must still run. Takes NULL. */
+ * committer must still run. Accepts NULL. */
 void server_stop(struct server *server);
 
 /*
- * How a source fares, kept over restarts. Times are wall clock, 0 = never. A
- * probe has no events and is no success: it is answered 2xx even when nothing
- * can be stored.
+ * The health of a source, kept across restarts. Times are wall clock, 0 =
+ * never. A probe has no events and does not count as a success: it is answered
+ * 2xx even when nothing can be stored.
  */
-enum { SERVER_REASON = 160 }; /* bytes of a reason, its NUL included */
+enum { SERVER_REASON = 160 }; /* bytes of a reason, including its NUL */
 struct server_source_status {
 	const char *name;
 	int64_t last_request_ms;  /* with a valid token */
@@ -108,7 +108,8 @@ struct server_source_status {
 	char failing_why[SERVER_REASON];
 
 	/* Refused with 401, 403, 404, 405 or 415: Braze strands those events
-	 * until an operator acts. Counted anew after a day without any. */
+	 * until an operator acts. The count starts over after a day without
+	 * any. */
 	int64_t refused, refused_since_ms, refused_ms; /* first and last */
 	unsigned refused_status;
 	char refused_why[SERVER_REASON];
@@ -132,26 +133,26 @@ int64_t server_token_last_used_ms(
     const struct server *server, size_t source, size_t token);
 
 /*
- * What becomes of the events of a batch by the rules of their source, exactly
- * as the server judges, for events that come in without a request. Any thread;
- * the source is lent.
+ * Decides what becomes of the events of a batch by the rules of their source,
+ * exactly as the server does; for events that come in without a request. Any
+ * thread; the source is lent.
  */
 struct server_judge;
 struct currents_batch;
 
 MUST_USE bool server_judge_new(const struct server_source *source,
     struct server_judge **ret_judge, struct err *reterr);
-void server_judge_free(struct server_judge *judge); /* takes NULL */
+void server_judge_free(struct server_judge *judge); /* accepts NULL */
 
-/* Asked as a buffer grows, with its capacity: may it? */
+/* Called when a buffer wants to grow, with its new capacity: may it? */
 typedef bool server_pay_fn(void *arg, size_t capacity);
 
 /*
  * Make an item of each event of `text`. An event that was accepted once and
- * comes back is not refused for a defect, since redacting at acceptance may
- * have removed what it lacks. The items lend from the text, from *ret_reasons
+ * comes back is not refused for a defect, because redacting at acceptance may
+ * have removed what it lacks. The items point into the text, into *ret_reasons
  * (SERVER_REASON bytes for each invalid event) and, if the source redacts at
- * acceptance, from *ret_bytes, which is all zero or is made here. `pay` may be
+ * acceptance, into *ret_bytes, which is all zero or is made here. `pay` may be
  * NULL. False without memory.
  */
 MUST_USE bool server_judge_batch(const struct server_judge *judge,

@@ -7,9 +7,9 @@
  *	refused NAME WHY
  *	token LAST HASH NAME
  *
- * The fields are those of struct server_source_status. A token is known by
- * its hash because its number changes when tokens are added or removed. The
- * row of no source has the name "/", which no source can have.
+ * The fields are those of struct server_source_status. A token is known by its
+ * hash because its number changes when tokens are added or removed. The row for
+ * requests without a source has the name "/", which no source can have.
  */
 
 #include "server/sources.h"
@@ -305,8 +305,7 @@ sources_row(struct sources *sources, const char *name)
 	return NULL;
 }
 
-/* Read the numbers that a line goes on with, each with a blank behind it; *at
- * moves on. */
+/* Read the next numbers of a line, each followed by a space; *at moves on. */
 static bool
 line_read_numbers(const char **at, int64_t *ret_numbers, size_t count)
 {
@@ -384,8 +383,8 @@ sources_read_why(struct sources *sources, char *line, bool failing)
 		    why);
 }
 
-/* A line that cannot be read, or is about a source that is gone, is passed
- * over. */
+/* A line that cannot be read, or is about a source that no longer exists, is
+ * skipped. */
 static void
 sources_read_line(struct sources *sources, char *line)
 {

@@ -2,11 +2,11 @@
 #define SERVER_SOURCES_H
 
 /*
- * The sources: which of them a request is for, who may post to it, how its
- * events are judged, and how it fares. One more row stands for the requests
- * for which no source was found; its number is the count of the sources.
+ * The sources: which one a request is for, which tokens may post to it, how its
+ * events are judged, and its health. One more row stands for the requests for
+ * which no source was found; its number is the count of the sources.
  *
- * Braze reacts to our answers over days, so the queue keeps the status over
+ * Braze reacts to our answers over days, so the queue keeps the status across
  * restarts. Any thread.
  */
 
@@ -19,15 +19,15 @@ struct sources;
 size_t
 sources_find(const struct server_source *list, size_t count, struct str name);
 
-/* Does a query parameter, decoded, choose this source? Quotes around a value
- * do not count: Braze's examples have them (?key="Brand A"). */
+/* Does a decoded query parameter select this source? Quotes around a value do
+ * not count: Braze's examples have them (?key="Brand A"). */
 bool source_chosen(
     const struct server_source *source, const char *key, const char *value);
 
 /* The list stays lent. NULL: no memory. */
 MUST_USE struct sources *
 sources_new(const struct server_source *list, size_t count);
-void sources_free(struct sources *sources); /* takes NULL */
+void sources_free(struct sources *sources); /* accepts NULL */
 
 /* Does this Authorization header (NULL if there is none) let a request in? If
  * so, the request and the use of the token are noted. */
@@ -48,8 +48,8 @@ size_t sources_token_count(const struct sources *sources, size_t source);
 int64_t
 sources_token_used_ms(struct sources *sources, size_t source, size_t token);
 
-/* Save the status in the queue if it has changed, and take what was saved. A
- * failure is logged: it must not keep the server from serving. */
+/* Save the status in the queue if it has changed; restore what was saved. A
+ * failure is only logged, because it must not keep the server from serving. */
 void sources_save(struct sources *sources, struct queue *queue);
 void sources_restore(struct sources *sources, struct queue *queue);
 

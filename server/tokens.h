@@ -2,9 +2,9 @@
 #define SERVER_TOKENS_H
 
 /*
- * The bearer tokens of one source. Only their SHA-256 is held, and all of them
- * are compared every time, so that neither memory nor time reveals a token.
- * Any thread, once made.
+ * The bearer tokens of one source. Only their SHA-256 is kept, and all of them
+ * are compared every time, so that neither memory nor time reveals a token. Any
+ * thread, once made.
  */
 
 #include "base/err.h"
@@ -13,9 +13,9 @@
 
 struct tokens;
 
-/* From a NULL-ended list, or NULL for none. NULL: no memory. */
+/* From a NULL-terminated list, or NULL for none. NULL: no memory. */
 MUST_USE struct tokens *tokens_new(const char *const *list);
-void tokens_free(struct tokens *tokens); /* takes NULL */
+void tokens_free(struct tokens *tokens); /* accepts NULL */
 
 size_t tokens_count(const struct tokens *tokens);
 
@@ -24,9 +24,9 @@ size_t tokens_count(const struct tokens *tokens);
 MUST_USE bool tokens_find(
     const struct tokens *tokens, const char *header, size_t *ret_number);
 
-/* The beginning of a token's hash, in hex: it names the token wherever it
- * stands in the list, and does not reveal it. */
-enum { TOKENS_NAME = 13 }; /* bytes, the NUL included */
+/* The beginning of a token's hash, in hex: it identifies the token whatever its
+ * position in the list, and does not reveal it. */
+enum { TOKENS_NAME = 13 }; /* bytes, including the NUL */
 void tokens_name(
     const struct tokens *tokens, size_t number, char ret_name[TOKENS_NAME]);
 

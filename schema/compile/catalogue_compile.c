@@ -235,7 +235,7 @@ write_indexes(const char *prefix, size_t type, const char *name, json_t *list)
 	json_array_foreach(list, i, item)
 	{
 		if (!json_is_string(item))
-			die("%s: a name in %s is no string", name, prefix);
+			die("%s: a name in %s is not a string", name, prefix);
 		at = index_of(properties, json_string_value(item));
 		if (at == json_object_size(properties))
 			die("%s: property %s is not described", name,
@@ -282,7 +282,9 @@ write_kinds(size_t type, const char *name, json_t *value)
 	json_object_foreach(own_kinds, property, item)
 	{
 		if (!list_has(list, property))
-			die("%s: type of %s, which it has not", name, property);
+			die("%s: has a type for %s, which is not one of its "
+			    "properties",
+			    name, property);
 	}
 }
 
@@ -323,7 +325,9 @@ write_types(void)
 		json_array_foreach(needed, i, item)
 		{
 			if (!list_has(list, json_string_value(item)))
-				die("%s: requires what it has not", name);
+				die("%s: requires a property that it does not "
+				    "have",
+				    name);
 		}
 		write_kinds(type++, name, value);
 	}

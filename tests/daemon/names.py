@@ -333,11 +333,12 @@ class Text:
     # of status
     RUNNING, NOT_RUNNING = "running", "NOT RUNNING"
     FAILING, FAILING_FOR = "FAILING", "FAILING for"
-    NEVER_ACCEPTED = "last accepted not yet"
-    PAUSED = "`destinations resume` resumes it"
-    PACE = "pace %s of %s a minute after 429"
+    NEVER_ACCEPTED = "last accepted never"
+    PAUSED = "run `currentsd destinations resume` to resume it"
+    PACE = "pace %s of %s events a minute, after HTTP 429"
     DEFERRED = "%d deferred"
-    FORECAST, NO_FORECAST = "empty in %s", "when it will be empty is unknown"
+    FORECAST = "empty in %s"
+    NO_FORECAST = "cannot forecast when it will be empty"
     REPLAYS = "%d replays are still to be sent"
     REPLAYS_ANY = "still to be sent"
     DEAD_WHY = "\n           dead: %d %s\n"
@@ -347,8 +348,8 @@ class Text:
     # of other commands
     LEDGER_UNREADABLE = "%d kept, %d removed"
     NO_DEAD_LETTER = "no dead letter"
-    NOT_FOUND = "nowhere"
-    NO_DRIFT = "nothing was seen"
+    NOT_FOUND = "not found"
+    NO_DRIFT = "Braze sent nothing"
     REPLAY_ROW = " (replay)"  # at the end of a row
     RESCUED = "%d events of %d batches rescued"
     DEAD_BY_MAPPING = "but the mapping makes it a dead letter: %s is blank"
@@ -360,16 +361,16 @@ class Text:
 class Pattern:
     """Regular expressions for such texts."""
     DROPPED_WHY = r"\n           dropped: (.*)\n"
-    FAILING = (r"FAILING for \d+ s, the last answer was %d\n"
+    FAILING = (r"FAILING for \d+ s; the last answer was %d\n"
                r" +why: %s.*\n"
-               r" +Braze alerts its own people in (1 d|23 h) .*\n"
+               r" +Braze alerts its own staff in (1 d|23 h) .*\n"
                r" +Braze switches the connector off in [45] d ")
     REFUSED = (r"REFUSED requests: %d, the first .* ago, the last .* ago\n"
                r" +why: %d, %s\n")
     REFUSED_WITHOUT_SOURCE = (r"no source .*\n +REFUSED requests: %d, .*\n"
                               r" +why: %d, no source")
-    PAUSED_STOPPED = (r"to +%s +paused, 0 queued, last accepted not yet\n"
-                      r" +`currentsd destinations resume %s` resumes it")
+    PAUSED_STOPPED = (r"to +%s +paused, 0 queued, last accepted never\n"
+                      r" +run `currentsd destinations resume %s` to resume it")
     DEAD_ROW = r"%d refused by the destination: \S.*refused"
     REPLAYS = (  # of main and of all: replayed, queued, delivered, refused
         r"replayed = +queued \+ +delivered \+ +refused  source\n"

@@ -47,14 +47,14 @@ def test_a_probe_is_no_success(failing):
     before = source(failing)
     assert before[Source.FAILING_SINCE]
     assert before[Source.FAILING_STATUS] == 503
-    assert "bound" in before[Source.FAILING_WHY]
+    assert "limit" in before[Source.FAILING_WHY]
     assert 0 < before[Source.BRAZE_ALERTS_IN_S] <= 24 * 3600
     assert 0 < before[Source.BRAZE_GIVES_UP_IN_S] <= 5 * 24 * 3600
     for body in PROBES:
         assert failing.post(body).status == 200
     after = source(failing)
     assert after[Source.FAILING_SINCE] == before[Source.FAILING_SINCE]
-    assert re.search(Pattern.FAILING % (503, "the queue is at its bound"),
+    assert re.search(Pattern.FAILING % (503, "the queue has reached its limit"),
                      failing.command("status"))
 
 

@@ -102,10 +102,10 @@ def adopted(text):
     catalogue = json.loads((REPO / "schema/events.json").read_text())
     section, replaces = None, False
     for line in text.splitlines():
-        into = re.fullmatch(r'# into "(\w+)":', line)
+        into = re.fullmatch(r'# add to "(\w+)":', line)
         section = into[1] if into else section
         if line.startswith("#"):
-            replaces = line == "# instead of the line that is there:"
+            replaces = line == "# replace the existing line with:"
             continue
         ((name, value),) = json.loads("{" + line.rstrip(",") + "}").items()
         assert (name in catalogue[section]) is replaces, line

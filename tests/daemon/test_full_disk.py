@@ -224,8 +224,8 @@ def test_start_on_a_full_disk_without_a_reserve(fill, start_daemon, small_disk,
     until(lambda: events.post() == 503, "503")
     daemon.kill()
     refused = Process([BUILD / "currentsd", "serve"], env=daemon.env)
-    refused.wait_line(f"full.*; make room on the disk of {state}: the events"
-                      " in it are safe")
+    refused.wait_line(f"full.*; free some space on the disk of {state}: the"
+                      " queued events are safe")
     assert refused.end() == 1
 
     empty()

@@ -240,7 +240,7 @@ def test_send_test_names_what_is_there(start_daemon, heapsim, hash_key,
         **{"heap_" + name: value for name, value in settings.items()})
     if not names:
         said = daemon.failing("check", "--send-test", "ann", "--json")
-        assert "no marker" in said and not heapsim.users()
+        assert "could not find" in said and not heapsim.users()
         daemon.stop()
         return
     told = json.loads(

@@ -360,7 +360,7 @@ def test_one_job_at_a_time_and_others_are_served(places):
         places.run.wait_line(Log.JOB_BEGIN % " ".join(Command.IMPORT))
         assert Text.RUNNING in places.command("status")
         assert len(tool(places, *Command.DEAD_LIST)) == 1
-        assert "is running" in places.failing(*Command.CHECK)
+        assert "is still running" in places.failing(*Command.CHECK)
         assert places.post(batch(event())).status == 200
         process.stdin.write((json.dumps(event()) + "\n").encode())
         process.stdin.close()

@@ -125,9 +125,9 @@ app_meet_user(struct heapsim_app *app, struct heapsim_user *user, uint64_t n)
 }
 
 /*
- * pending counts a user's events within this request, so that a request
- * which is too much by itself is seen as such; it is cleared again by a
- * second look at the events, since nobody else may see it.
+ * pending counts a user's events within this request, so that a request that
+ * exceeds the quota by itself is noticed. A second pass over the events clears
+ * it again.
  */
 bool
 heapsim_books_arrive(struct heapsim_books *books,

@@ -293,12 +293,12 @@ test_adopt(void **state)
 	adopt(seen, sizeof(seen) / sizeof(seen[0]), &out);
 	buf_init(&expected, 1 << 16);
 	(void)buf_text(&expected,
-	    "# into \"user\":\n"
+	    "# add to \"user\":\n"
 	    "\"x.member\": \"integer, seen by drift\",\n"
-	    "# into \"properties\":\n"
+	    "# add to \"properties\":\n"
 	    "\"x.fresh\": {\"type\": \"number\"},\n"
-	    "# into \"events\":\n"
-	    "# instead of the line that is there:\n"
+	    "# add to \"events\":\n"
+	    "# replace the existing line with:\n"
 	    "\"users.UserDeleteRequest\": {\"family\": \"user\", "
 	    "\"required\": [], \"properties\": [");
 	names_write(type, &expected);
@@ -308,14 +308,14 @@ test_adopt(void **state)
 	    "\"x.mail.New\": {\"family\": \"mail\", \"required\": [], "
 	    "\"properties\": [\"name\"], \"user\": [\"user_id\", "
 	    "\"x.member\"]},\n"
-	    "# x.mail.New x.odd (array): decide its type, then add it to "
-	    "\"properties\", of the catalogue and of the event\n"
-	    "# x.mail.New price (array): decide its type, then add it to "
-	    "\"properties\", of the catalogue and of the event\n"
-	    "# users.UserOrphan app_id (object): is of another type now, which "
+	    "# x.mail.New x.odd (array): decide on its type, then add it to "
+	    "the \"properties\" of the catalogue and of the event\n"
+	    "# x.mail.New price (array): decide on its type, then add it to "
+	    "the \"properties\" of the catalogue and of the event\n"
+	    "# users.UserOrphan app_id (object): now has another type, which "
 	    "makes its event invalid\n"
-	    "# users.UserOrphan orphaned_by_id (absent): is required: take it "
-	    "out of \"required\"?\n",
+	    "# users.UserOrphan orphaned_by_id (absent): is required: remove "
+	    "it from \"required\"?\n",
 	    type->status);
 	assert_true(buf_char(&expected, '\0'));
 	assert_string_equal(out.data, expected.data);

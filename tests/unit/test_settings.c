@@ -319,7 +319,7 @@ test_nothing_is_empty(void **state)
 			continue;
 		assert_false(setting_read_items(
 		    place.row, &memory, items, 3, &base, &err));
-		assert_non_null(strstr(err.text, "number 2 is empty"));
+		assert_non_null(strstr(err.text, "item 2 is empty"));
 	}
 	settings_fini(&memory);
 }

@@ -41,7 +41,7 @@ test_required(void **state)
 		"is open and has a token"},
 	    {{"CURRENTSD_TOKEN=ses ame", "CURRENTSD_HEAP_APP_ID=1",
 		 "CURRENTSD_HEAP_REGION=us"},
-		"its token number 1"},
+		"token number 1"},
 	    {{"CURRENTSD_TOKEN=t", "CURRENTSD_HEAP_APP_ID=12a",
 		 "CURRENTSD_HEAP_REGION=us"},
 		"digits only"},

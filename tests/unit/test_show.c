@@ -21,7 +21,7 @@ test_ago(void **state)
 		int64_t now_ms, then_ms, since_s;
 		const char *ago;
 	} cases[] = {
-	    {5000, 0, -1, "not yet"},
+	    {5000, 0, -1, "never"},
 	    {5000, 5000, 0, "0 s ago"},
 	    {65000, 5000, 60, "1 min 00 s ago"},
 	    /* Other threads note a moment after this one was asked for. */
