@@ -11,18 +11,9 @@ struct counter_row {
 };
 
 static const struct counter_row counter_rows[COUNTERS] = {
-    [COUNTER_ANSWER_200] = {"currentsd_answers_total", "{code=\"200\"}",
-	"Answers to ingest requests, by status code."},
-    [COUNTER_ANSWER_400] = {"currentsd_answers_total", "{code=\"400\"}", NULL},
-    [COUNTER_ANSWER_401] = {"currentsd_answers_total", "{code=\"401\"}", NULL},
-    [COUNTER_ANSWER_404] = {"currentsd_answers_total", "{code=\"404\"}", NULL},
-    [COUNTER_ANSWER_405] = {"currentsd_answers_total", "{code=\"405\"}", NULL},
-    [COUNTER_ANSWER_413] = {"currentsd_answers_total", "{code=\"413\"}", NULL},
-    [COUNTER_ANSWER_415] = {"currentsd_answers_total", "{code=\"415\"}", NULL},
-    [COUNTER_ANSWER_503] = {"currentsd_answers_total", "{code=\"503\"}", NULL},
     [COUNTER_PROBES] = {"currentsd_probes_total", "",
 	"Requests without events: Braze testing the credentials."},
-    [COUNTER_ODD_VERSION] = {"currentsd_unexpected_version_total", "",
+    [COUNTER_ODD_HEADERS] = {"currentsd_unexpected_version_total", "",
 	"Requests whose Braze-Currents-Version was missing or not 1."},
     [COUNTER_BODY_BYTES] = {"currentsd_body_bytes_total", "",
 	"Bytes of request bodies, after decompression."},
@@ -44,23 +35,23 @@ static const struct counter_row counter_rows[COUNTERS] = {
 	NULL},
     [COUNTER_POSTS_STOPPED] = {"currentsd_posts_total", "{result=\"halted\"}",
 	NULL},
-    [COUNTER_DRIFT_TYPE] = {"currentsd_drift_total", "{what=\"unknown type\"}",
-	"Events with something that is not in the catalogue, by kind."},
-    [COUNTER_DRIFT_PROPERTY] = {"currentsd_drift_total",
-	"{what=\"unknown property\"}", NULL},
-    [COUNTER_DRIFT_USER] = {"currentsd_drift_total",
-	"{what=\"unknown user member\"}", NULL},
-    [COUNTER_DRIFT_MEMBER] = {"currentsd_drift_total",
-	"{what=\"unknown member\"}", NULL},
-    [COUNTER_DRIFT_BLANK] = {"currentsd_drift_total",
-	"{what=\"blank required\"}", NULL},
-    [COUNTER_DRIFT_JSON] = {"currentsd_drift_total", "{what=\"new json type\"}",
-	NULL},
     [COUNTER_DRIFT_FIRST] = {"currentsd_drift_first_total", "",
 	"Kinds of drift seen for the first time: see `currentsd drift`."},
 };
 
 static _Atomic uint64_t counter_values[COUNTERS];
+
+enum { STATUS_LEAST = 100, STATUS_MOST = 599, STATUSES = 500 };
+
+static struct counter_status {
+	_Atomic uint64_t value;
+	atomic_bool shown;
+} counter_answers[STATUSES];
+
+static struct counter_drift {
+	_Atomic(const char *) kind; /* NULL: a free slot */
+	_Atomic uint64_t value;
+} counter_drifts[COUNTER_DRIFTS_MAX];
 
 void
 counter_add(enum counter counter, uint64_t more)
@@ -76,41 +67,99 @@ counter_read(enum counter counter)
 	    &counter_values[counter], memory_order_relaxed);
 }
 
-enum counter
-counter_of_answer(unsigned status)
+void
+counter_answers_add(unsigned status, uint64_t more)
 {
-	static const struct {
-		unsigned status;
-		enum counter counter;
-	} rows[] = {
-	    {200, COUNTER_ANSWER_200},
-	    {400, COUNTER_ANSWER_400},
-	    {401, COUNTER_ANSWER_401},
-	    {404, COUNTER_ANSWER_404},
-	    {405, COUNTER_ANSWER_405},
-	    {413, COUNTER_ANSWER_413},
-	    {415, COUNTER_ANSWER_415},
-	    {503, COUNTER_ANSWER_503},
-	};
+	struct counter_status *answers;
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (rows[i].status == status)
-			return rows[i].counter;
+	CHECK(status >= STATUS_LEAST && status <= STATUS_MOST);
+	answers = &counter_answers[status - STATUS_LEAST];
+	atomic_fetch_add_explicit(&answers->value, more, memory_order_relaxed);
+	atomic_store_explicit(&answers->shown, true, memory_order_relaxed);
+}
+
+uint64_t
+counter_answers_read(unsigned status)
+{
+	CHECK(status >= STATUS_LEAST && status <= STATUS_MOST);
+	return atomic_load_explicit(
+	    &counter_answers[status - STATUS_LEAST].value,
+	    memory_order_relaxed);
+}
+
+/* A kind takes the first slot that is free. */
+void
+counter_drift_add(const char *kind, uint64_t more)
+{
+	for (size_t i = 0; i < COUNTER_DRIFTS_MAX; i++) {
+		struct counter_drift *drift = &counter_drifts[i];
+		const char *known = NULL;
+
+		if (!atomic_compare_exchange_strong(
+			&drift->kind, &known, kind) &&
+		    strcmp(known, kind) != 0)
+			continue;
+		atomic_fetch_add_explicit(
+		    &drift->value, more, memory_order_relaxed);
+		return;
 	}
-	NEVER("a status code that we never answer");
+	NEVER("more kinds of drift than are counted");
+}
+
+/* ---- for /metrics ---- */
+
+static void
+counter_head_write(struct buf *buf, const char *name, const char *help)
+{
+	(void)buf_printf(
+	    buf, "# HELP %s %s\n# TYPE %s counter\n", name, help, name);
+}
+
+static void
+counter_answers_write(struct buf *buf)
+{
+	static const char name[] = "currentsd_answers_total";
+
+	counter_head_write(
+	    buf, name, "Answers to ingest requests, by status code.");
+	for (unsigned i = 0; i < STATUSES; i++) {
+		struct counter_status *answers = &counter_answers[i];
+
+		if (atomic_load_explicit(&answers->shown, memory_order_relaxed))
+			(void)buf_printf(buf, "%s{code=\"%u\"} %" PRIu64 "\n",
+			    name, STATUS_LEAST + i,
+			    counter_answers_read(STATUS_LEAST + i));
+	}
+}
+
+static void
+counter_drift_write(struct buf *buf)
+{
+	static const char name[] = "currentsd_drift_total";
+
+	counter_head_write(buf, name,
+	    "Events with something that is not in the catalogue, by kind.");
+	for (size_t i = 0; i < COUNTER_DRIFTS_MAX; i++) {
+		const char *kind = atomic_load(&counter_drifts[i].kind);
+
+		if (kind != NULL)
+			(void)buf_printf(buf, "%s{what=\"%s\"} %" PRIu64 "\n",
+			    name, kind,
+			    atomic_load_explicit(&counter_drifts[i].value,
+				memory_order_relaxed));
+	}
 }
 
 void
 counters_write(struct buf *buf)
 {
+	counter_answers_write(buf);
+	counter_drift_write(buf);
 	for (int i = 0; i < COUNTERS; i++) {
 		const struct counter_row *row = &counter_rows[i];
 
-		if (row->help != NULL) {
-			(void)buf_printf(
-			    buf, "# HELP %s %s\n", row->name, row->help);
-			(void)buf_printf(buf, "# TYPE %s counter\n", row->name);
-		}
+		if (row->help != NULL)
+			counter_head_write(buf, row->name, row->help);
 		(void)buf_printf(buf, "%s%s %" PRIu64 "\n", row->name,
 		    row->labels, counter_read((enum counter)i));
 	}

@@ -12,16 +12,8 @@
 #include <stdint.h>
 
 enum counter {
-	COUNTER_ANSWER_200,
-	COUNTER_ANSWER_400,
-	COUNTER_ANSWER_401,
-	COUNTER_ANSWER_404,
-	COUNTER_ANSWER_405,
-	COUNTER_ANSWER_413,
-	COUNTER_ANSWER_415,
-	COUNTER_ANSWER_503,
 	COUNTER_PROBES,
-	COUNTER_ODD_VERSION,
+	COUNTER_ODD_HEADERS,
 	COUNTER_BODY_BYTES,
 	COUNTER_CONNECTIONS,
 	COUNTER_SWEPT,
@@ -32,12 +24,6 @@ enum counter {
 	COUNTER_POSTS_REFUSED,
 	COUNTER_POSTS_FAILED,
 	COUNTER_POSTS_STOPPED,
-	COUNTER_DRIFT_TYPE, /* in the order of enum currents_drift_kind */
-	COUNTER_DRIFT_PROPERTY,
-	COUNTER_DRIFT_USER,
-	COUNTER_DRIFT_MEMBER,
-	COUNTER_DRIFT_BLANK,
-	COUNTER_DRIFT_JSON,
 	COUNTER_DRIFT_FIRST,
 	COUNTERS /* how many */
 };
@@ -45,8 +31,15 @@ enum counter {
 void counter_add(enum counter counter, uint64_t more);
 uint64_t counter_read(enum counter counter);
 
-/* The counter of an answer's status code, which must be one of ours. */
-enum counter counter_of_answer(unsigned status);
+/* Answers to the requests of sources, by status code (100 to 599). A code is
+ * shown once it was answered; to add 0 shows it before. */
+void counter_answers_add(unsigned status, uint64_t more);
+uint64_t counter_answers_read(unsigned status);
+
+/* Drift, by its kind: a static text; shown likewise. There are at most
+ * COUNTER_DRIFTS_MAX kinds. */
+enum { COUNTER_DRIFTS_MAX = 32 };
+void counter_drift_add(const char *kind, uint64_t more);
 
 /* All of them in the Prometheus text format. */
 void counters_write(struct buf *buf);

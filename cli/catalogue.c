@@ -6,8 +6,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "cli/command.h"
-#include "schema/document.h"
-#include "schema/sample.h"
+#include "schema/currents/currents.h"
 
 #include <stdlib.h>
 

@@ -12,7 +12,7 @@
 #include "cli/command.h"
 #include "cli/show.h"
 #include "daemon/filesystem.h"
-#include "schema/currents.h"
+#include "schema/currents/currents.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -56,23 +56,35 @@ check_warnings(struct check *check)
 		    "reach it can read /metrics and /status\n");
 }
 
+/* Is it the first source of its kind, which also has the bare path? */
+static bool
+source_first(const struct settings *settings, size_t source)
+{
+	size_t i = 0;
+
+	while (settings->sources[i].kind != settings->sources[source].kind)
+		i++;
+	return i == source;
+}
+
 static void
 check_sources_text(const struct settings *settings, struct buf *out)
 {
 	for (size_t i = 0; i < settings->source_count; i++) {
 		const struct server_source *s = &settings->sources[i].server;
+		const char *path = s->intake->path;
+		bool first = source_first(settings, i);
 
-		(void)buf_printf(out,
-		    "source       %s: POST /currents/%s%s%s%s", s->name,
-		    s->name, i == 0 ? " or /currents" : "",
-		    s->parameter != NULL ? " or ?" : "",
+		(void)buf_printf(out, "source       %s: POST %s/%s%s%s%s%s",
+		    s->name, path, s->name, first ? " or " : "",
+		    first ? path : "", s->parameter != NULL ? " or ?" : "",
 		    s->parameter != NULL ? s->parameter : "");
 		if (s->open)
 			(void)buf_text(out, ", open to everyone");
 		else
 			(void)buf_printf(out, ", %zu token%s",
-			    settings_list_count(s->tokens),
-			    settings_list_count(s->tokens) == 1 ? "" : "s");
+			    settings_list_count(s->secrets),
+			    settings_list_count(s->secrets) == 1 ? "" : "s");
 		(void)buf_printf(out, ", to %s\n", s->destination);
 	}
 }
@@ -97,15 +109,16 @@ check_text(const struct check *check, struct buf *out)
 	    check->filesystem.exists ? "" : "will be created, ", room, most);
 	check_sources_text(settings, out);
 	for (size_t i = 0; i < settings->destination_count; i++) {
-		const struct forwarder_destination *d =
-		    &settings->destinations[i].forwarder;
+		const char *name = settings->destinations[i].forwarder.name;
+		const struct track_settings *track =
+		    &settings->destinations[i].track;
 
 		(void)buf_printf(out,
 		    "destination  %s: %s, app id %s, %u per cent of %u events "
 		    "a minute\n",
-		    d->name, d->url, d->app_id, d->share_percent,
-		    d->events_per_minute);
-		(void)buf_printf(out, "privacy      %s: ", d->name);
+		    name, track->url, track->app_id, track->share_percent,
+		    track->events_per_minute);
+		(void)buf_printf(out, "privacy      %s: ", name);
 		settings_privacy_write(&settings->destinations[i], out);
 		(void)buf_char(out, '\n');
 	}
@@ -127,7 +140,7 @@ check_sections_json(const struct settings *settings, struct json *json)
 		json_object_open(json, NULL);
 		json_text(json, "name", s->name);
 		json_int(
-		    json, "tokens", (int64_t)settings_list_count(s->tokens));
+		    json, "tokens", (int64_t)settings_list_count(s->secrets));
 		json_bool(json, "open", s->open);
 		json_text(json, "destination", s->destination);
 		json_object_close(json);
@@ -135,15 +148,16 @@ check_sections_json(const struct settings *settings, struct json *json)
 	json_array_close(json);
 	json_array_open(json, "destinations");
 	for (size_t i = 0; i < settings->destination_count; i++) {
-		const struct forwarder_destination *d =
-		    &settings->destinations[i].forwarder;
+		const struct track_settings *track =
+		    &settings->destinations[i].track;
 
 		json_object_open(json, NULL);
-		json_text(json, "name", d->name);
-		json_text(json, "url", d->url);
-		json_text(json, "app_id", d->app_id);
-		json_int(json, "share", d->share_percent);
-		json_int(json, "events_per_minute", d->events_per_minute);
+		json_text(
+		    json, "name", settings->destinations[i].forwarder.name);
+		json_text(json, "url", track->url);
+		json_text(json, "app_id", track->app_id);
+		json_int(json, "share", track->share_percent);
+		json_int(json, "events_per_minute", track->events_per_minute);
 		buf_reset(&privacy);
 		settings_privacy_write(&settings->destinations[i], &privacy);
 		json_bytes(json, "privacy", privacy.data, privacy.len);
@@ -214,7 +228,7 @@ send_event_write(const struct settings_destination *destination,
 	json_int(&json, "time", now_ms / 1000);
 	json_object_open(&json, "user");
 	json_text(&json,
-	    destination->rules.identity == TRACK_IDENTITY_BRAZE
+	    destination->track.rules.identity == TRACK_IDENTITY_BRAZE
 		? "user_id"
 		: "external_user_id",
 	    identity);
@@ -294,8 +308,7 @@ send_hint_write(const struct settings_destination *destination, const char *id,
 	    "an event whose\n"
 	    "property %.*s is %s.\n"
 	    "If the event is not there, app_id or region is wrong.\n",
-	    destination->forwarder.app_id, (int)markers->len, markers->data,
-	    id);
+	    destination->track.app_id, (int)markers->len, markers->data, id);
 }
 
 static void
@@ -303,7 +316,7 @@ send_show(const struct settings_destination *destination, const char *id,
     const struct forwarder_once *once, const struct buf *markers,
     struct buf *out)
 {
-	(void)buf_printf(out, "sent to      %s\n", destination->forwarder.url);
+	(void)buf_printf(out, "sent to      %s\n", destination->track.url);
 	(void)buf_append(out, once->body.data, once->body.len);
 	if (once->status == 0) {
 		(void)buf_printf(out, "\nno answer    %s\n", once->answer);
@@ -348,6 +361,7 @@ send_test(struct command_context *context, const struct settings *settings,
 	const char *name = options_value(context->options, "--destination");
 	const struct settings_destination *destination =
 	    settings_destination_find(settings, name);
+	struct forwarder_destination forwarder;
 	struct forwarder_once once = {.status = 0};
 	struct buf event, markers;
 	int code = EXIT_FOUND;
@@ -361,15 +375,16 @@ send_test(struct command_context *context, const struct settings *settings,
 		    &err, ERR_INPUT, "there is no destination %s", name);
 		goto fail;
 	}
+	daemon_destination(destination, &forwarder);
 	send_id_make(id);
 	send_event_write(destination,
 	    options_value(context->options, "--send-test"), id, context->now_ms,
 	    &event);
 	if (!buf_ok(&event, &err) ||
 	    !send_markers_read(
-		&destination->rules, &event, id, &markers, &err) ||
-	    !forwarder_send_once(&destination->forwarder,
-		str_bytes(event.data, event.len), &once, &err))
+		&destination->track.rules, &event, id, &markers, &err) ||
+	    !forwarder_send_once(
+		&forwarder, str_bytes(event.data, event.len), &once, &err))
 		goto fail;
 	if (once.result.fate != TRACK_SEND) {
 		(void)err_set(

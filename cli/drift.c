@@ -7,7 +7,7 @@
 #include "base/json.h"
 #include "cli/command.h"
 #include "queue/admin.h"
-#include "schema/drift.h"
+#include "schema/currents/currents.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,7 +15,7 @@
 #include <string.h>
 
 const struct option_row command_drift_options[] = {
-    {"--adopt", NULL, "Print the lines that add it to schema/events.json."},
+    {"--adopt", NULL, "Print the lines that add it to the catalogue."},
     {"--json", NULL, "Print JSON."},
     {NULL, NULL, NULL},
 };

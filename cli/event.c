@@ -1,7 +1,7 @@
 #include "cli/event.h"
 
 #include "cli/filter.h"
-#include "schema/person.h"
+#include "schema/currents/currents.h"
 
 #include <string.h>
 

@@ -8,7 +8,7 @@
 
 #include "base/json.h"
 #include "cli/command.h"
-#include "schema/currents.h"
+#include "schema/currents/currents.h"
 
 struct event_reader {
 	struct buf body;

@@ -8,8 +8,8 @@
 
 #include "base/json.h"
 #include "cli/command.h"
-#include "schema/text.h"
-#include "schema/currents.h"
+#include "schema/currents/currents.h"
+#include "schema/json/text.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -40,7 +40,7 @@ const struct option_row command_explain_options[] = {
 /* ---- the file ---- */
 
 struct body {
-	const char *text;
+	struct str text;
 	size_t at;			    /* its offset in the file */
 	size_t line;			    /* in which it begins, from 1 */
 	struct currents_batch *batch;	    /* empty if there is a fault */
@@ -87,7 +87,7 @@ file_read(
 static size_t
 body_newlines(const struct body *body, size_t from, size_t to)
 {
-	const char *at = body->text + from, *end = body->text + to;
+	const char *at = body->text.data + from, *end = body->text.data + to;
 	size_t count = 0;
 
 	while ((at = memchr(at, '\n', (size_t)(end - at))) != NULL) {
@@ -192,7 +192,7 @@ bodies_each(const struct buf *file, body_fn *fn, void *arg, struct err *reterr)
 	struct str rest = {file->len > 0 ? file->data : "", file->len};
 	struct currents_batch batch;
 	struct currents_fault fault;
-	struct body body = {.text = rest.data, .line = 1, .batch = &batch};
+	struct body body = {.text = rest, .line = 1, .batch = &batch};
 	bool faulty = false, lines = false, ok;
 
 	currents_batch_init(&batch);
@@ -212,7 +212,7 @@ bodies_each(const struct buf *file, body_fn *fn, void *arg, struct err *reterr)
 		struct str line = line_take(&rest);
 
 		ok = body_read(line, &batch, &fault, &faulty, reterr);
-		body.text = line.data;
+		body.text = line;
 		body.at = (size_t)(line.data - file->data);
 		body.fault = faulty ? &fault : NULL;
 		ok = ok && fn(arg, &body, reterr);
@@ -384,11 +384,14 @@ command_validate(struct command_context *context, struct buf *out)
 struct explain {
 	struct command_context *context;
 	struct settings settings;
-	struct server_judge *judge; /* of the source */
-	struct track_rules rules;   /* of the destination */
-	struct buf event;	    /* as it would be sent */
-	struct buf decisions;	    /* lines, or elements of a JSON array */
-	struct json list;	    /* writes them */
+	const struct intake *intake; /* of the source, with what reads by its
+				      * rules */
+	struct intake_context *intake_context;
+	struct intake_reader *reader;
+	struct track_rules rules; /* of the destination */
+	struct buf event;	  /* as it would be sent */
+	struct buf decisions;	  /* lines, or elements of a JSON array */
+	struct json list;	  /* writes them */
 	struct buf *out;
 	bool json;
 	bool found; /* something that would not be sent, and no rule drops it */
@@ -535,11 +538,9 @@ explain_body(void *arg, const struct body *body, struct err *reterr)
 	const struct currents_batch *batch = body->batch;
 	struct explain *explain = arg;
 	struct explain_row row = {.line = body->line};
-	struct item *items;
-	struct buf bytes = {0};
+	struct intake_batch read = {.count = 0};
 	size_t seen = 0;
-	char *reasons;
-	bool ok;
+	bool ok = true;
 
 	if (body->fault != NULL) {
 		row.line += body_newlines(body, 0, body->fault->at);
@@ -551,24 +552,21 @@ explain_body(void *arg, const struct body *body, struct err *reterr)
 	}
 	if (batch->count == 0)
 		return true;
-	items = calloc(batch->count, sizeof(*items));
-	reasons = calloc(batch->count, SERVER_REASON);
-	ok = items != NULL && reasons != NULL &&
-	     server_judge_batch(explain->judge, batch, body->text, false, items,
-		 reasons, NULL, NULL, &bytes);
-	if (!ok)
-		(void)err_set_nomem(reterr);
+	/* The body was read before, so this fails only without memory; and each
+	 * event becomes one item. */
+	if (explain->intake->read(explain->reader, body->text, batch->count,
+		false, NULL, NULL, &read) != INTAKE_TAKEN ||
+	    read.count != batch->count)
+		return err_set_nomem(reterr);
 	for (size_t i = 0; ok && i < batch->count; i++) {
 		const struct currents_event *event = &batch->events[i];
 
 		row.at = body->at + event->at;
 		row.line += body_newlines(body, seen, event->at);
 		seen = event->at;
-		ok = explain_event(explain, event, &items[i], &row, reterr);
+		ok =
+		    explain_event(explain, event, &read.items[i], &row, reterr);
 	}
-	buf_fini(&bytes);
-	free(reasons);
-	free(items);
 	return ok;
 }
 
@@ -580,7 +578,7 @@ explain_rules(
 	const char *name = options_value(options, "--destination");
 	struct settings *settings = &explain->settings;
 	struct settings_destination *destination;
-	const struct settings_source *source;
+	struct settings_source *source;
 
 	source = settings_source_find(settings, source_name);
 	if (source == NULL)
@@ -594,10 +592,16 @@ explain_rules(
 		    reterr, ERR_INPUT, "there is no destination %s", name);
 	/* What private_at = accept removes, the mapping would leave out, so
 	 * it is explained there. */
-	if (!server_judge_new(&source->server, &explain->judge, reterr) ||
+	source->currents.private_at = CURRENTS_AT_DELIVERY;
+	explain->intake = source->server.intake;
+	if (!settings_source_context(
+		source, &explain->intake_context, reterr) ||
 	    !settings_rules_complete(settings, destination, reterr))
 		return false;
-	explain->rules = destination->rules;
+	explain->reader = explain->intake->reader_new(explain->intake_context);
+	if (explain->reader == NULL)
+		return err_set_nomem(reterr);
+	explain->rules = destination->track.rules;
 	explain->rules.explain = explain_decision;
 	explain->rules.explain_arg = explain;
 	return true;
@@ -627,7 +631,10 @@ command_explain(struct command_context *context, struct buf *out)
 		code = command_fail(out, &err);
 	else if (explain.found)
 		code = EXIT_FOUND;
-	server_judge_free(explain.judge);
+	if (explain.intake != NULL) {
+		explain.intake->reader_free(explain.reader);
+		explain.intake->context_free(explain.intake_context);
+	}
 	settings_fini(&explain.settings);
 	buf_fini(&file);
 	buf_fini(&explain.event);

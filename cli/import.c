@@ -11,7 +11,7 @@
 #include "base/json.h"
 #include "base/lock.h"
 #include "cli/event.h"
-#include "schema/scan.h"
+#include "schema/json/scan.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -33,10 +33,11 @@ const struct option_row command_import_options[] = {
     {NULL, NULL, NULL},
 };
 
-/* A source, and what judges its events. */
+/* A source, and what reads its events. */
 struct import_source {
 	const struct server_source *source;
-	struct server_judge *judge; /* NULL: not made yet */
+	struct intake_context *context; /* NULL: not made yet */
+	struct intake_reader *reader;
 };
 
 /* What the committer's thread reports. */
@@ -65,7 +66,6 @@ struct import {
 	struct buf body; /* without its end */
 	size_t events, source;
 	bool accepted_once; /* all of them, or none */
-	struct currents_batch batch;
 
 	struct import_put put;
 	struct queue_receipt total;
@@ -81,10 +81,10 @@ struct import_event {
 
 /* ---- a batch ---- */
 
-/* Judge by the rules of the source, as the server does. In the daemon the
+/* Read as the server does, by the rules of the source. In the daemon the
  * source is linked already. */
 static bool
-source_judge_make(
+source_reader_make(
     struct import *import, struct import_source *made, struct err *reterr)
 {
 	struct daemon *daemon = import->context->daemon;
@@ -95,7 +95,20 @@ source_judge_make(
 	    !settings_source_link(daemon->settings, source, reterr))
 		return false;
 	made->source = &source->server;
-	return server_judge_new(made->source, &made->judge, reterr);
+	if (made->context == NULL &&
+	    !settings_source_context(source, &made->context, reterr))
+		return false;
+	made->reader = made->source->intake->reader_new(made->context);
+	return made->reader != NULL || err_set_nomem(reterr);
+}
+
+static void
+source_reader_free(struct import_source *made)
+{
+	if (made->source == NULL)
+		return;
+	made->source->intake->reader_free(made->reader);
+	made->source->intake->context_free(made->context);
 }
 
 static void
@@ -147,67 +160,43 @@ put_wait(struct import *import, struct err *reterr)
 static bool
 batch_put(struct import *import, struct err *reterr)
 {
-	struct daemon *daemon = import->context->daemon;
 	struct import_source *source = &import->sources[import->source];
-	size_t count = import->batch.count;
-	struct item *items = calloc(count, sizeof(*items));
-	char *reasons = calloc(count, SERVER_REASON);
-	struct buf bytes = {0};
+	struct intake_batch read = {.count = 0};
 	struct queue_batch batch = {
 	    .now_ms = clock_wall_ms(),
 	    .again = options_has(import->context->options, "--again"),
-	    .items = items,
-	    .count = count,
 	};
-	bool ok = false;
 
-	if (items == NULL || reasons == NULL) {
-		(void)err_set_nomem(reterr);
-		goto out;
-	}
-	if (source->judge == NULL && !source_judge_make(import, source, reterr))
-		goto out;
-	if (!server_judge_batch(source->judge, &import->batch,
-		import->body.data, import->accepted_once, items, reasons, NULL,
-		NULL, &bytes)) {
-		(void)err_set_nomem(reterr);
-		goto out;
-	}
+	if (source->reader == NULL &&
+	    !source_reader_make(import, source, reterr))
+		return false;
+	/* Each event was readable alone: this fails only without memory. */
+	if (source->source->intake->read(source->reader,
+		str_bytes(import->body.data, import->body.len), import->events,
+		import->accepted_once, NULL, NULL, &read) != INTAKE_TAKEN)
+		return err_set_nomem(reterr);
 	batch.source = source->source->name;
 	batch.destination = source->source->destination;
+	batch.items = read.items;
+	batch.count = read.count;
 	import->put.ended = false;
-	ok = queue_put(daemon->queue, &batch, put_done, &import->put, reterr) &&
-	     put_wait(import, reterr);
-out:
-	buf_fini(&bytes);
-	free(reasons);
-	free(items);
-	return ok;
+	return queue_put(import->context->daemon->queue, &batch, put_done,
+		   &import->put, reterr) &&
+	       put_wait(import, reterr);
 }
 
 /* Put the events that were gathered. */
 static bool
 batch_flush(struct import *import, struct err *reterr)
 {
-	struct currents_fault fault;
-	bool ok = false;
+	bool ok;
 
 	if (import->events == 0)
 		return true;
 	(void)buf_text(&import->body, "]}");
 	if (!buf_ok(&import->body, reterr))
 		return false;
-	switch (currents_read(str_bytes(import->body.data, import->body.len),
-	    import->events, &import->batch, &fault)) {
-	case CURRENTS_READ:
-		ok = batch_put(import, reterr);
-		break;
-	case CURRENTS_FAULT:
-	case CURRENTS_NO_ROOM:
-		/* Each event was readable alone. */
-		ok = err_set_nomem(reterr);
-		break;
-	}
+	ok = batch_put(import, reterr);
 	buf_reset(&import->body);
 	import->events = 0;
 	return ok && job_progress(import->context->caller, reterr,
@@ -443,7 +432,6 @@ command_import(struct command_context *context, struct buf *out)
 	buf_init(&import.body, (size_t)LINE_MAX_BYTES * 2);
 	event_reader_init(&import.reader);
 	currents_batch_init(&import.line_batch);
-	currents_batch_init(&import.batch);
 	lock_init(&import.put.lock);
 	cond_init(&import.put.changed);
 	if (!import_begin(&import, &err) ||
@@ -468,11 +456,10 @@ command_import(struct command_context *context, struct buf *out)
 		queue_stop(context->daemon->queue);
 	for (size_t i = 0; i < import.source_count && import.sources != NULL;
 	     i++)
-		server_judge_free(import.sources[i].judge);
+		source_reader_free(&import.sources[i]);
 	free(import.sources);
 	cond_fini(&import.put.changed);
 	lock_fini(&import.put.lock);
-	currents_batch_fini(&import.batch);
 	currents_batch_fini(&import.line_batch);
 	event_reader_fini(&import.reader);
 	buf_fini(&import.body);

@@ -103,24 +103,26 @@ start_log(const struct serve *serve, const struct filesystem *filesystem)
 	const struct settings *settings = &serve->settings;
 
 	for (size_t i = 0; i < settings->destination_count; i++) {
-		const struct forwarder_destination *d =
-		    &settings->destinations[i].forwarder;
+		const struct track_settings *track =
+		    &settings->destinations[i].track;
 
 		log_line(LOG_INFO, "serve",
 		    "destination name=%s url=%s app_id=%s share=%u "
 		    "events_per_minute=%u",
-		    d->name, d->url, d->app_id, d->share_percent,
-		    d->events_per_minute);
+		    settings->destinations[i].forwarder.name, track->url,
+		    track->app_id, track->share_percent,
+		    track->events_per_minute);
 	}
 	privacy_log(settings);
 	for (size_t i = 0; i < settings->source_count; i++) {
 		const struct server_source *s = &settings->sources[i].server;
 
 		log_line(LOG_INFO, "serve",
-		    "source name=%s path=/currents/%s tokens=%zu open=%s "
+		    "source name=%s path=%s/%s tokens=%zu open=%s "
 		    "destination=%s",
-		    s->name, s->name, settings_list_count(s->tokens),
-		    s->open ? "yes" : "no", s->destination);
+		    s->name, s->intake->path, s->name,
+		    settings_list_count(s->secrets), s->open ? "yes" : "no",
+		    s->destination);
 	}
 	log_line(LOG_INFO, "serve",
 	    "start version=%s pid=%lld listen=%s port=%u admin=%s "

@@ -112,18 +112,17 @@ queue_show(struct daemon *daemon, int64_t now_ms, struct buf *out)
 /* ---- sources ---- */
 
 static void
-failing_show(
-    const struct server_source_status *status, int64_t now_ms, struct buf *out)
+failing_show(const struct server_source_status *status,
+    const struct intake *intake, int64_t now_ms, struct buf *out)
 {
-	static const struct {
+	const struct {
 		const char *soon, *past;
-		int64_t after_s;
+		int64_t after_ms; /* 0: it is not known */
 	} deadlines[] = {
 	    {"alerts its own staff in ", "has probably alerted its own staff",
-		STATUS_BRAZE_ALERTS_S},
+		intake->alarms_ms},
 	    {"switches the connector off in ",
-		"HAS PROBABLY SWITCHED THE CONNECTOR OFF",
-		STATUS_BRAZE_GIVES_UP_S},
+		"HAS PROBABLY SWITCHED THE CONNECTOR OFF", intake->gives_up_ms},
 	};
 	int64_t seconds = status_since_s(now_ms, status->failing_since_ms);
 	char text[SHOW_DURATION];
@@ -138,8 +137,10 @@ failing_show(
 		    out, "           why: %s\n", status->failing_why);
 	for (size_t i = 0; i < sizeof(deadlines) / sizeof(deadlines[0]); i++) {
 		int64_t left =
-		    status_braze_left_s(status, deadlines[i].after_s, now_ms);
+		    status_source_left_s(status, deadlines[i].after_ms, now_ms);
 
+		if (deadlines[i].after_ms == 0)
+			continue;
 		show_duration(left, text, sizeof(text));
 		(void)buf_printf(out, "           Braze %s%s\n",
 		    left > 0 ? deadlines[i].soon : deadlines[i].past,
@@ -190,7 +191,9 @@ source_show(
 		    out, "           token %zu last used %s\n", i + 1, request);
 	}
 	if (status.failing_since_ms != 0)
-		failing_show(&status, now_ms, out);
+		failing_show(&status,
+		    daemon->settings->sources[source].server.intake, now_ms,
+		    out);
 	refused_show(&status, now_ms, out);
 }
 

@@ -59,6 +59,43 @@ view_metrics(void *arg, struct buf *out)
 
 /* ---- start and stop ---- */
 
+void
+daemon_destination(const struct settings_destination *settings,
+    struct forwarder_destination *ret_destination)
+{
+	const struct track_settings *track = &settings->track;
+
+	*ret_destination = settings->forwarder;
+	ret_destination->app_id = track->app_id;
+	ret_destination->url = track->url;
+	ret_destination->rules = &track->rules;
+	ret_destination->events_per_minute = track->events_per_minute;
+	ret_destination->identity_per_minute = track->identity_per_minute;
+	ret_destination->share_percent = track->share_percent;
+	ret_destination->retry_after_most_ms = track->retry_after_most_ms;
+}
+
+static bool
+daemon_sources_make(struct daemon *daemon, struct err *reterr)
+{
+	const struct settings *settings = daemon->settings;
+
+	daemon->sources =
+	    calloc(settings->source_count, sizeof(*daemon->sources));
+	daemon->contexts =
+	    calloc(settings->source_count, sizeof(*daemon->contexts));
+	if (daemon->sources == NULL || daemon->contexts == NULL)
+		return err_set_nomem(reterr);
+	for (size_t i = 0; i < settings->source_count; i++) {
+		if (!settings_source_context(
+			&settings->sources[i], &daemon->contexts[i], reterr))
+			return false;
+		daemon->sources[i] = settings->sources[i].server;
+		daemon->sources[i].context = daemon->contexts[i];
+	}
+	return true;
+}
+
 bool
 daemon_queue_open(struct daemon *daemon, bool brief, struct err *reterr)
 {
@@ -78,16 +115,15 @@ daemon_start(struct daemon *daemon, struct err *reterr)
 	struct forwarder *forwarder = NULL;
 	struct server *server = NULL;
 
-	daemon->sources =
-	    calloc(settings->source_count, sizeof(*daemon->sources));
+	if (!daemon_sources_make(daemon, reterr))
+		return false;
 	daemon->destinations =
 	    calloc(settings->destination_count, sizeof(*daemon->destinations));
-	if (daemon->sources == NULL || daemon->destinations == NULL)
+	if (daemon->destinations == NULL)
 		return err_set_nomem(reterr);
-	for (size_t i = 0; i < settings->source_count; i++)
-		daemon->sources[i] = settings->sources[i].server;
 	for (size_t i = 0; i < settings->destination_count; i++)
-		daemon->destinations[i] = settings->destinations[i].forwarder;
+		daemon_destination(
+		    &settings->destinations[i], &daemon->destinations[i]);
 	if (!queue_start(daemon->queue, reterr))
 		return false;
 	if (!forwarder_start(daemon->destinations, settings->destination_count,
@@ -135,7 +171,14 @@ daemon_stop(struct daemon *daemon)
 void
 daemon_fini(struct daemon *daemon)
 {
+	const struct settings *settings = daemon->settings;
+
 	queue_close(daemon->queue);
+	for (size_t i = 0;
+	     daemon->contexts != NULL && i < settings->source_count; i++)
+		settings->sources[i].server.intake->context_free(
+		    daemon->contexts[i]);
+	free(daemon->contexts);
 	free(daemon->sources);
 	free(daemon->destinations);
 	*daemon = (struct daemon){0};

@@ -20,7 +20,8 @@ struct daemon {
 	struct settings *settings;
 	struct queue *queue;
 	int64_t started_mono_ms;
-	struct server_source *sources; /* of the settings, in a row */
+	struct server_source *sources;	  /* of the settings, in a row */
+	struct intake_context **contexts; /* of the sources */
 	struct forwarder_destination *destinations;
 
 	/* of the main thread */
@@ -38,6 +39,10 @@ struct daemon {
 
 /* The settings stay lent. */
 void daemon_init(struct daemon *daemon, struct settings *settings);
+
+/* Make the forwarder's settings of a destination, which lend from *settings. */
+void daemon_destination(const struct settings_destination *settings,
+    struct forwarder_destination *ret_destination);
 
 /* Open only the queue; `brief`: for one command. */
 MUST_USE bool

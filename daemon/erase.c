@@ -2,8 +2,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "schema/person.h"
-#include "schema/redact.h"
+#include "schema/currents/currents.h"
+#include "schema/track/track.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -49,8 +49,8 @@ person_ids_init(struct person_ids *person, struct settings *settings,
 		if (!settings_rules_complete(settings, destination, reterr))
 			return false;
 		for (size_t i = 0; i < count; i++, hashed++) {
-			redact_id_write(&destination->rules, person->ids[i],
-			    person->hashed[hashed]);
+			redact_id_write(&destination->track.rules,
+			    person->ids[i], person->hashed[hashed]);
 			person->ids[person->count++] =
 			    str_bytes(person->hashed[hashed], REDACT_ID_BYTES);
 		}

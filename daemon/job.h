@@ -11,7 +11,7 @@
 
 #include "daemon/daemon.h"
 #include "queue/admin.h"
-#include "schema/person.h"
+#include "schema/currents/currents.h"
 
 /* Which events, or unreadable bodies, a job is for. */
 struct selection {

@@ -21,7 +21,8 @@
 #include "base/log.h"
 #include "forwarder/forwarder.h"
 #include "queue/queue.h"
-#include "schema/track.h"
+#include "schema/currents/currents.h"
+#include "schema/track/track.h"
 #include "server/server.h"
 
 #include <stddef.h>
@@ -33,17 +34,15 @@ enum {
 };
 
 enum settings_source_kind { SETTINGS_CURRENTS };
-enum settings_private_at { SETTINGS_AT_DELIVERY, SETTINGS_AT_ACCEPT };
 enum settings_on_delete { SETTINGS_ON_DELETE_LIST, SETTINGS_ON_DELETE_ERASE };
 
 struct settings_source {
 	enum settings_source_kind kind;
-	struct server_source server;
-
-	/* of currents */
+	struct server_source server; /* without its context */
 	const char *token_file;
-	enum settings_private_at private_at;
 	enum settings_on_delete on_delete;
+
+	struct currents_settings currents; /* of this kind */
 };
 
 enum settings_destination_kind { SETTINGS_TRACK };
@@ -51,11 +50,10 @@ enum settings_region { SETTINGS_NO_REGION = -1, SETTINGS_US, SETTINGS_EU };
 
 struct settings_destination {
 	enum settings_destination_kind kind;
-	struct forwarder_destination forwarder; /* its rules are the member
-						 * below */
+	struct forwarder_destination forwarder; /* see daemon_destination() */
 
-	/* of track */
-	struct track_rules rules;
+	/* of this kind */
+	struct track_settings track;
 	enum settings_region region;
 	const char *hash_key_file;
 	bool rules_complete; /* see settings_rules_complete() */
@@ -102,6 +100,11 @@ MUST_USE bool settings_rules_complete(struct settings *settings,
     struct settings_destination *destination, struct err *reterr);
 MUST_USE bool settings_source_link(struct settings *settings,
     struct settings_source *source, struct err *reterr);
+
+/* Make a context of the source's intake, for server_source.context or for
+ * reading events without a server. The settings stay lent. */
+MUST_USE bool settings_source_context(const struct settings_source *source,
+    struct intake_context **ret_context, struct err *reterr);
 
 /* The source, or destination, of that name (NULL: the first), or NULL. */
 struct settings_source *

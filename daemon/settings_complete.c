@@ -4,8 +4,6 @@
  */
 
 #include "daemon/settings_table.h"
-#include "schema/currents.h"
-#include "schema/document.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -125,11 +123,11 @@ static bool
 tokens_complete(struct settings *settings, struct settings_source *source,
     struct err *reterr)
 {
-	size_t count = settings_list_count(source->server.tokens), more;
+	size_t count = settings_list_count(source->server.secrets), more;
 	const char **all, *from_file[TOKENS_MAX];
 
 	for (size_t i = 0; i < count; i++) {
-		if (!token_valid(source->server.tokens[i]))
+		if (!token_valid(source->server.secrets[i]))
 			return err_set(reterr, ERR_CONFIG,
 			    "source \"%s\": token number %zu contains a space "
 			    "or a character that is not ASCII, so no request "
@@ -145,13 +143,13 @@ tokens_complete(struct settings *settings, struct settings_source *source,
 		if (all == NULL)
 			return err_set_nomem(reterr);
 		for (size_t i = 0; i < count; i++)
-			all[i] = source->server.tokens[i];
+			all[i] = source->server.secrets[i];
 		for (size_t i = 0; i < more; i++)
 			all[count++] = from_file[i];
-		source->server.tokens = all;
+		source->server.secrets = all;
 	}
 	for (size_t i = 0; i < count; i++) {
-		if (strlen(source->server.tokens[i]) < TOKEN_SHORT)
+		if (strlen(source->server.secrets[i]) < TOKEN_SHORT)
 			(void)buf_printf(&settings->warnings,
 			    "source \"%s\": token number %zu is shorter than "
 			    "%d characters and can be guessed; make a better "
@@ -194,7 +192,7 @@ source_complete(struct settings *settings, struct settings_source *source,
 
 	if (!tokens_complete(settings, source, reterr))
 		return false;
-	any = server->tokens[0] != NULL;
+	any = server->secrets[0] != NULL;
 	if (!any && !server->open)
 		return err_set(reterr, ERR_CONFIG,
 		    "source \"%s\" has no token: set CURRENTSD_TOKEN or "
@@ -213,9 +211,9 @@ source_complete(struct settings *settings, struct settings_source *source,
 		    "can send events\n",
 		    server->name);
 	source_types_check(
-	    source, "include", server->include, &settings->warnings);
+	    source, "include", source->currents.include, &settings->warnings);
 	source_types_check(
-	    source, "exclude", server->exclude, &settings->warnings);
+	    source, "exclude", source->currents.exclude, &settings->warnings);
 	if (server->parameter != NULL &&
 	    (strchr(server->parameter, '=') == NULL ||
 		server->parameter[0] == '='))
@@ -246,6 +244,14 @@ sources_differ(const struct settings *settings, struct err *reterr)
 	return true;
 }
 
+/* A currents_redact_fn: what the mapping of the destination leaves out. */
+static bool
+source_redact(
+    const void *rules, struct str event, struct buf *out, struct err *reterr)
+{
+	return redact_write(rules, event, out, reterr);
+}
+
 bool
 settings_source_link(struct settings *settings, struct settings_source *source,
     struct err *reterr)
@@ -262,10 +268,26 @@ settings_source_link(struct settings *settings, struct settings_source *source,
 		    source->server.destination);
 	source->server.destination = destination->forwarder.name;
 	/* Accepting removes what the destination would not get. */
-	if (source->private_at != SETTINGS_AT_ACCEPT)
+	if (source->currents.private_at != CURRENTS_AT_ACCEPT)
 		return true;
-	source->server.redact_rules = &destination->rules;
+	source->currents.redact = source_redact;
+	source->currents.redact_rules = &destination->track.rules;
 	return settings_rules_complete(settings, destination, reterr);
+}
+
+bool
+settings_source_context(const struct settings_source *source,
+    struct intake_context **ret_context, struct err *reterr)
+{
+	const void *settings = NULL;
+
+	switch (source->kind) {
+	case SETTINGS_CURRENTS:
+		settings = &source->currents;
+		break;
+	}
+	return source->server.intake->context_new(
+	    settings, ret_context, reterr);
 }
 
 /* ---- destinations ---- */
@@ -317,8 +339,8 @@ static bool
 url_complete(struct settings *settings,
     struct settings_destination *destination, struct err *reterr)
 {
-	struct forwarder_destination *forwarder = &destination->forwarder;
-	const char *base = forwarder->url;
+	const char *name = destination->forwarder.name;
+	const char *base = destination->track.url;
 	size_t len, tail = strlen(TRACK_PATH);
 	struct err err;
 	char *url;
@@ -328,14 +350,14 @@ url_complete(struct settings *settings,
 		    "destination \"%s\" has no region: set "
 		    "CURRENTSD_HEAP_REGION (in the file: region) to us or eu, "
 		    "depending on where your Heap account is hosted",
-		    forwarder->name);
+		    name);
 	if (base == NULL)
 		base = region_urls[destination->region];
 	if (!url_check(base, &err))
 		return err_set(reterr, err.code,
 		    "destination \"%s\": CURRENTSD_HEAP_URL (in the file: url) "
 		    "%s",
-		    forwarder->name, err.text);
+		    name, err.text);
 	len = strlen(base);
 	while (base[len - 1] == '/')
 		len--;
@@ -346,7 +368,7 @@ url_complete(struct settings *settings,
 		return err_set_nomem(reterr);
 	memcpy(url, base, len);
 	memcpy(url + len, TRACK_PATH, tail + 1);
-	forwarder->url = url;
+	destination->track.url = url;
 	return true;
 }
 
@@ -387,7 +409,7 @@ destination_complete(struct settings *settings,
     struct settings_destination *destination, struct err *reterr)
 {
 	const struct forwarder_destination *forwarder = &destination->forwarder;
-	const char *id = forwarder->app_id;
+	const char *id = destination->track.app_id;
 
 	if (id == NULL)
 		return err_set(reterr, ERR_CONFIG,
@@ -418,11 +440,11 @@ destination_complete(struct settings *settings,
 
 /* Does it send at all, and within quotas? */
 static bool
-destination_counts(const struct forwarder_destination *destination)
+destination_counts(const struct settings_destination *destination)
 {
-	return !destination->dry_run &&
-	       (destination->events_per_minute > 0 ||
-		   destination->identity_per_minute > 0);
+	return !destination->forwarder.dry_run &&
+	       (destination->track.events_per_minute > 0 ||
+		   destination->track.identity_per_minute > 0);
 }
 
 /* Each destination counts its quota alone, so those of one app must share
@@ -431,20 +453,20 @@ static bool
 destinations_share(const struct settings *settings, struct err *reterr)
 {
 	for (size_t i = 0; i < settings->destination_count; i++) {
-		const struct forwarder_destination *a =
-		    &settings->destinations[i].forwarder;
-		const struct forwarder_destination *other = NULL;
-		unsigned share = a->share_percent;
+		const struct settings_destination *a =
+		    &settings->destinations[i];
+		const struct settings_destination *other = NULL;
+		unsigned share = a->track.share_percent;
 
 		for (size_t j = 0; j < i && destination_counts(a); j++) {
-			const struct forwarder_destination *b =
-			    &settings->destinations[j].forwarder;
+			const struct settings_destination *b =
+			    &settings->destinations[j];
 
 			if (!destination_counts(b) ||
-			    strcmp(a->app_id, b->app_id) != 0 ||
-			    strcasecmp(a->url, b->url) != 0)
+			    strcmp(a->track.app_id, b->track.app_id) != 0 ||
+			    strcasecmp(a->track.url, b->track.url) != 0)
 				continue;
-			share += b->share_percent;
+			share += b->track.share_percent;
 			other = b;
 		}
 		if (other != NULL && share > 100)
@@ -454,7 +476,7 @@ destinations_share(const struct settings *settings, struct err *reterr)
 			    "Heap's quota: use one destination for their "
 			    "sources, or set share in each so that the shares "
 			    "add up to at most 100",
-			    other->name, a->name);
+			    other->forwarder.name, a->forwarder.name);
 	}
 	return true;
 }

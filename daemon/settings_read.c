@@ -425,6 +425,17 @@ settings_state_dir_check(const struct settings *settings, struct err *reterr)
 		   "for example /var/lib/currentsd");
 }
 
+/* The intake is that of the kind, which is known now. */
+static void
+source_kind_set(struct settings_source *source)
+{
+	switch (source->kind) {
+	case SETTINGS_CURRENTS:
+		source->server.intake = &currents_intake;
+		break;
+	}
+}
+
 /* For one source and one destination no file, or no section, is needed. */
 static bool
 sections_ensure(struct settings *settings, struct err *reterr)
@@ -438,10 +449,8 @@ sections_ensure(struct settings *settings, struct err *reterr)
 	if (settings->destination_count == 0 &&
 	    !settings_destination_add(settings, "heap", &destination, reterr))
 		return false;
-	for (size_t i = 0; i < settings->destination_count; i++) {
-		destination = &settings->destinations[i];
-		destination->forwarder.rules = &destination->rules;
-	}
+	for (size_t i = 0; i < settings->source_count; i++)
+		source_kind_set(&settings->sources[i]);
 	return true;
 }
 

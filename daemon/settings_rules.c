@@ -5,7 +5,7 @@
  */
 
 #include "daemon/settings_table.h"
-#include "schema/redact.h"
+#include "schema/track/track.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -116,7 +116,7 @@ selectors_warn(const struct settings_destination *destination, const char *key,
 			       "spelling";
 			break;
 		case REDACT_SELECTS_SECRETS:
-			if (list == &destination->rules.keep)
+			if (list == &destination->track.rules.keep)
 				what = "selects only secret properties, which "
 				       "are never sent";
 			break;
@@ -136,7 +136,7 @@ static void
 privacy_warn(
     const struct settings_destination *destination, struct buf *warnings)
 {
-	const struct track_rules *rules = &destination->rules;
+	const struct track_rules *rules = &destination->track.rules;
 	size_t before;
 
 	selectors_warn(destination, "keep", &rules->keep, warnings);
@@ -159,7 +159,7 @@ bool
 settings_rules_complete(struct settings *settings,
     struct settings_destination *destination, struct err *reterr)
 {
-	struct track_rules *rules = &destination->rules;
+	struct track_rules *rules = &destination->track.rules;
 	const char *name = destination->forwarder.name;
 
 	if (destination->rules_complete)
@@ -202,7 +202,7 @@ void
 settings_privacy_write(
     const struct settings_destination *destination, struct buf *out)
 {
-	const struct track_rules *rules = &destination->rules;
+	const struct track_rules *rules = &destination->track.rules;
 
 	(void)buf_text(out, "secret=never-sent");
 	(void)classes_write(rules, out);

@@ -22,8 +22,9 @@
 #define SOURCE(member)	    MEMBER(struct settings_source, member)
 #define DESTINATION(member) MEMBER(struct settings_destination, member)
 
-#define COUNT(member)	 .count_at = offsetof(struct settings_destination, member)
-#define RULES_LIST(list) DESTINATION(rules.list.items), COUNT(rules.list.count)
+#define COUNT(member) .count_at = offsetof(struct settings_destination, member)
+#define RULES_LIST(list)                                                       \
+	DESTINATION(track.rules.list.items), COUNT(track.rules.list.count)
 
 #define LIMITS(low, high) .least = (low), .most = (high)
 
@@ -62,7 +63,7 @@ static const struct setting main_rows[] = {
 	    .help = "Memory for all bodies being received, including a buffer"
 		" of 64 KiB for each; without enough of it, requests are"
 		" answered 503."},
-	{"max_events", SETTING_INTEGER, MAIN(server.max_events),
+	{"max_events", SETTING_INTEGER, MAIN(server.max_items),
 	    LIMITS(100, 10000000),
 	    .help = "The most events in one body (Braze sends 100)."},
 	{"request_timeout", SETTING_DURATION, MAIN(server.request_timeout_ms),
@@ -134,7 +135,7 @@ static const struct setting currents_rows[] = {
 	    .file_only = true,
 	    .help = "A query parameter, key=value, that also selects this"
 		" source."},
-	{"token", SETTING_LIST, SOURCE(server.tokens),
+	{"token", SETTING_LIST, SOURCE(server.secrets),
 	    .help = "The bearer tokens that are accepted; list two while you"
 		" replace one."},
 	{"token_file", SETTING_PATH, SOURCE(token_file),
@@ -142,22 +143,22 @@ static const struct setting currents_rows[] = {
 	{"open", SETTING_FLAG, SOURCE(server.open),
 	    .help = "Accept requests without a token: anyone who can reach"
 		" the address can send events."},
-	{"unknown_type", SETTING_WORD, SOURCE(server.unknown_type),
+	{"unknown_type", SETTING_WORD, SOURCE(currents.unknown_type),
 	    .words = "forward|dead|drop",
 	    .help = "What to do with events whose type is not in the"
 		" catalogue; dead makes them dead letters."},
-	{"invalid", SETTING_WORD, SOURCE(server.invalid_dropped),
+	{"invalid", SETTING_WORD, SOURCE(currents.invalid_dropped),
 	    .words = "dead|drop",
 	    .help = "What to do with invalid events."},
-	{"include", SETTING_LIST, SOURCE(server.include),
+	{"include", SETTING_LIST, SOURCE(currents.include),
 	    .help = "Accept only these event types; * matches anything."
 		" Others are dropped and counted. Requests for erasure are"
 		" always accepted."},
-	{"exclude", SETTING_LIST, SOURCE(server.exclude),
+	{"exclude", SETTING_LIST, SOURCE(currents.exclude),
 	    .help = "Drop and count these event types; * matches anything."
 		" Overrides include. users.UserDeleteRequest is matched only"
 		" by its full name."},
-	{"private_at", SETTING_WORD, SOURCE(private_at),
+	{"private_at", SETTING_WORD, SOURCE(currents.private_at),
 	    .words = "delivery|accept",
 	    .help = "When the properties that the destination leaves out or"
 		" hashes are removed: with accept they never reach the disk,"
@@ -176,10 +177,6 @@ static const struct setting destination_rows[] = {
 	    .words = "track", .file_only = true,
 	    .help = "The kind of destination: it decides what is sent, and"
 		" which further settings the destination has."},
-	{"share", SETTING_INTEGER, DESTINATION(forwarder.share_percent),
-	    LIMITS(1, 100),
-	    .help = "Percentage of both quotas to use; the rest is left for"
-		" your other senders."},
 	{"request_bytes", SETTING_SIZE, DESTINATION(forwarder.request_bytes),
 	    LIMITS(KIB(16), MIB(64)),
 	    .help = "The most bytes in one request, unless a single event is"
@@ -208,10 +205,6 @@ static const struct setting destination_rows[] = {
 	    DESTINATION(forwarder.backoff_most_ms),
 	    LIMITS(10, HOUR(24)),
 	    .help = "The longest such wait."},
-	{"retry_after_most", SETTING_DURATION,
-	    DESTINATION(forwarder.retry_after_most_ms),
-	    LIMITS(SECOND(1), HOUR(24)),
-	    .help = "The longest Retry-After from Heap that is obeyed."},
 	{"probe", SETTING_DURATION, DESTINATION(forwarder.probe_ms),
 	    LIMITS(100, HOUR(24)),
 	    .help = "The time between probes of a destination that refuses"
@@ -231,73 +224,81 @@ static const struct setting destination_rows[] = {
 };
 
 static const struct setting track_rows[] = {
-	{"app_id", SETTING_TEXT, DESTINATION(forwarder.app_id),
+	{"app_id", SETTING_TEXT, DESTINATION(track.app_id),
 	    .help = "The id of the Heap environment (digits); required."},
 	{"region", SETTING_WORD, DESTINATION(region),
 	    .words = "us|eu",
 	    .help = "Where the Heap account is hosted; required unless url is"
 		" set."},
-	{"url", SETTING_TEXT, DESTINATION(forwarder.url),
+	{"url", SETTING_TEXT, DESTINATION(track.url),
 	    .help = "Base URL to use instead of the region's; plain http is"
 		" allowed only to loopback."},
 	{"events_per_minute", SETTING_INTEGER,
-	    DESTINATION(forwarder.events_per_minute),
+	    DESTINATION(track.events_per_minute),
 	    LIMITS(0, 100000000),
 	    .help = "Heap's quota of events per minute; 0: no quota."},
 	{"identity_per_minute", SETTING_INTEGER,
-	    DESTINATION(forwarder.identity_per_minute),
+	    DESTINATION(track.identity_per_minute),
 	    LIMITS(0, 100000000),
 	    .help = "Heap's quota of events per minute for one person; 0: no"
 		" quota."},
+	{"share", SETTING_INTEGER, DESTINATION(track.share_percent),
+	    LIMITS(1, 100),
+	    .help = "Percentage of both quotas to use; the rest is left for"
+		" your other senders."},
+	{"retry_after_most", SETTING_DURATION,
+	    DESTINATION(track.retry_after_most_ms),
+	    LIMITS(SECOND(1), HOUR(24)),
+	    .help = "The longest Retry-After from Heap that is obeyed."},
 	{"request_events", SETTING_INTEGER,
 	    DESTINATION(forwarder.request_events),
 	    LIMITS(1, TRACK_EVENTS_MAX),
 	    .help = "The most events in one request."},
-	{"identity", SETTING_WORD, DESTINATION(rules.identity),
+	{"identity", SETTING_WORD, DESTINATION(track.rules.identity),
 	    .words = "external_user_id|user_id",
 	    .help = "Which id is the identity in Heap: yours (or else an"
 		" alias), or Braze's own."},
-	{"alias_label", SETTING_TEXT, DESTINATION(rules.alias_label),
+	{"alias_label", SETTING_TEXT, DESTINATION(track.rules.alias_label),
 	    .help = "Only an alias with this label is used; if not set, any"
 		" alias."},
-	{"anonymous", SETTING_WORDS, DESTINATION(rules.anonymous),
+	{"anonymous", SETTING_WORDS, DESTINATION(track.rules.anonymous),
 	    .words = "skip|device|braze_id",
 	    .help = "People with neither external id nor alias get a number"
 		" made from the first of these that is present; skip: their"
 		" events are dropped."},
-	{"no_user", SETTING_WORD, DESTINATION(rules.no_user_dead),
+	{"no_user", SETTING_WORD, DESTINATION(track.rules.no_user_dead),
 	    .words = "drop|dead",
 	    .help = "What to do with events that have no user although their"
 		" type should have one."},
 	{"placeholders", SETTING_LIST, RULES_LIST(placeholders),
 	    .help = "More words that do not count as a person's id, besides"
 		" null, undefined, guest and the like."},
-	{"identity_hash", SETTING_FLAG, DESTINATION(rules.identity_hash),
+	{"identity_hash", SETTING_FLAG, DESTINATION(track.rules.identity_hash),
 	    .help = "Send the identity as its HMAC-SHA-256 in hex; needs"
 		" hash_key_file."},
-	{"prefix", SETTING_TEXT, DESTINATION(rules.prefix),
+	{"prefix", SETTING_TEXT, DESTINATION(track.rules.prefix),
 	    .help = "Prefix for the names of events and properties, for"
 		" example braze-."},
 	{"rename", SETTING_PAIRS,
-	    DESTINATION(rules.renames), COUNT(rules.rename_count),
+	    DESTINATION(track.rules.renames), COUNT(track.rules.rename_count),
 	    .help = "Other names to use in Heap, each OLD=NEW, for event"
 		" types and properties."},
 	{"custom_event_name", SETTING_WORD,
-	    DESTINATION(rules.custom_event_name),
+	    DESTINATION(track.rules.custom_event_name),
 	    .words = "type|name",
 	    .help = "What to call a custom event: users.behaviors.CustomEvent"
 		" (type), or its own name (name) unless drop or hash selects"
 		" that."},
-	{"add_channel", SETTING_FLAG, DESTINATION(rules.add_channel),
+	{"add_channel", SETTING_FLAG, DESTINATION(track.rules.add_channel),
 	    .help = "Add braze_channel (email, sms, ...) and braze_action"
 		" (Open, Click, ...)."},
-	{"add_event_id", SETTING_FLAG, DESTINATION(rules.add_event_id),
+	{"add_event_id", SETTING_FLAG, DESTINATION(track.rules.add_event_id),
 	    .help = "Add braze_event_id."},
-	{"add_user_id", SETTING_FLAG, DESTINATION(rules.add_user_id),
+	{"add_user_id", SETTING_FLAG, DESTINATION(track.rules.add_user_id),
 	    .help = "Add braze_user_id."},
-	{"add_device_id", SETTING_FLAG, DESTINATION(rules.add_device_id),
+	{"add_device_id", SETTING_FLAG, DESTINATION(track.rules.add_device_id),
 	    .help = "Add device_id."},
-	{"add_timezone", SETTING_FLAG, DESTINATION(rules.add_timezone),
+	{"add_timezone", SETTING_FLAG, DESTINATION(track.rules.add_timezone),
 	    .help = "Add timezone."},
 	{"keep", SETTING_LIST, RULES_LIST(keep),
 	    .help = "Send these although their class (content, contact) is"
@@ -413,14 +414,14 @@ setting_defaults(enum setting_section_name section, void *ret_base)
 		server_settings_init(&settings->server);
 		break;
 	case SETTING_SOURCE:
-		*source = (struct settings_source){.server.tokens = none};
+		*source = (struct settings_source){.server.secrets = none};
 		break;
 	case SETTING_DESTINATION:
 		*destination = (struct settings_destination){
 		    .region = SETTINGS_NO_REGION,
 		};
 		forwarder_destination_init(&destination->forwarder);
-		track_rules_init(&destination->rules);
+		track_settings_init(&destination->track);
 		break;
 	case SETTING_SECTIONS:
 		NEVER("no section");

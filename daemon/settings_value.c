@@ -4,7 +4,7 @@
  */
 
 #include "daemon/settings_table.h"
-#include "schema/text.h"
+#include "schema/json/text.h"
 
 #include <arpa/inet.h>
 #include <inttypes.h>

@@ -131,10 +131,11 @@ status_source_refused(const struct server_source_status *status, int64_t now_ms)
 }
 
 int64_t
-status_braze_left_s(
-    const struct server_source_status *status, int64_t after_s, int64_t now_ms)
+status_source_left_s(
+    const struct server_source_status *status, int64_t after_ms, int64_t now_ms)
 {
 	int64_t since = status_since_s(now_ms, status->failing_since_ms);
+	int64_t after_s = after_ms / 1000;
 
 	if (since < 0) /* the clock was set back */
 		return after_s;
@@ -265,11 +266,13 @@ static void
 source_json(
     struct daemon *daemon, size_t source, int64_t now_ms, struct json *json)
 {
+	const struct server_source *settings =
+	    &daemon->settings->sources[source].server;
 	struct server *server = atomic_load(&daemon->server);
 	struct server_source_status status;
 
 	json_object_open(json, NULL);
-	json_text(json, "name", daemon->settings->sources[source].server.name);
+	json_text(json, "name", settings->name);
 	if (status_source_read(daemon, source, &status)) {
 		int64_t failing_ms = status.failing_since_ms;
 
@@ -283,11 +286,11 @@ source_json(
 			json_int(json, "failing_status", status.failing_status);
 			json_text(json, "failing_why", status.failing_why);
 			json_int(json, "braze_alerts_in_s",
-			    status_braze_left_s(
-				&status, STATUS_BRAZE_ALERTS_S, now_ms));
+			    status_source_left_s(
+				&status, settings->intake->alarms_ms, now_ms));
 			json_int(json, "braze_gives_up_in_s",
-			    status_braze_left_s(
-				&status, STATUS_BRAZE_GIVES_UP_S, now_ms));
+			    status_source_left_s(&status,
+				settings->intake->gives_up_ms, now_ms));
 		}
 		refused_json(&status, "refused", now_ms, json);
 	}

@@ -46,15 +46,10 @@ MUST_USE bool status_source_read(struct daemon *daemon, size_t source,
 int64_t status_source_refused(
     const struct server_source_status *status, int64_t now_ms);
 
-/* What Braze does if we keep failing (according to its documentation of the
- * Custom HTTP connector), and the seconds until then; 0 if that time has
- * passed. */
-enum {
-	STATUS_BRAZE_ALERTS_S = 24 * 3600,	/* alerts its own staff */
-	STATUS_BRAZE_GIVES_UP_S = 5 * 24 * 3600 /* disables the connector */
-};
-int64_t status_braze_left_s(
-    const struct server_source_status *status, int64_t after_s, int64_t now_ms);
+/* The seconds until a source has been failing for so long (alarms_ms or
+ * gives_up_ms of its intake); 0 if that time has come. */
+int64_t status_source_left_s(const struct server_source_status *status,
+    int64_t after_ms, int64_t now_ms);
 
 /* Destinations that have queued events and are not in the settings: they were
  * renamed or removed, so their events are not sent. */

@@ -16,7 +16,7 @@
 #include "base/buf.h"
 #include "base/str.h"
 #include "base/table.h"
-#include "schema/track.h"
+#include "schema/track/track.h"
 
 #include <stddef.h>
 #include <stdint.h>

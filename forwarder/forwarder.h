@@ -7,7 +7,7 @@
  */
 
 #include "queue/queue.h"
-#include "schema/track.h"
+#include "schema/track/track.h"
 
 #include <stddef.h>
 #include <stdint.h>

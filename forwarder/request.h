@@ -9,7 +9,7 @@
 
 #include "base/buf.h"
 #include "forwarder/outcomes.h"
-#include "schema/track.h"
+#include "schema/track/track.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,15 +1,17 @@
 /*
- * POST /currents, from the headers to the receipt.
+ * A source's post, from the headers to the receipt.
  *
  * The headers are enough to refuse most bad requests: by source, token, coding
- * or size. A complete body is one of three things:
+ * or size. A signature covers the whole body, so it is checked when all of it
+ * is here, before anything is made of it. A complete body is one of three
+ * things:
  *
- *	a probe		no events; answered at once, even if nothing can be
+ *	a probe		no items; answered at once, even if nothing can be
  *			stored now
- *	a batch		its events are judged and put, and answered with a
- *			receipt once they are durable
- *	unreadable	stored whole, as received, and then answered 400,
- *			because Braze deletes what is answered 400
+ *	a batch		its items are put, and answered with a receipt once
+ *			they are durable
+ *	unreadable	or of another shape: stored whole, as received, and
+ *			only then answered, because the source may delete it
  *
  * If bytes among the headers belong to no header, the body may not be what was
  * sent: then only a batch is trusted.
@@ -19,18 +21,15 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "schema/currents.h"
-#include "schema/drift.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
 	INGEST_RECEIPT_MAX = 4096,
-	/* One event of Braze's may have 900 KB: a smaller limit would answer
-	 * 413 to a batch that cannot be split. */
-	INGEST_BODY_LEAST = 1024 * 1024,
+	INGEST_DRIFT_MAX = 4096, /* bytes of a line of log */
 };
 
 static const char ingest_no_memory[] =
@@ -38,42 +37,47 @@ static const char ingest_no_memory[] =
 
 struct ingest {
 	struct budget *budget; /* of the service */
+	const struct intake *intake;
 	struct body body;
-	struct currents_batch batch;
-	struct currents_fault fault; /* of an unreadable body */
-	size_t paid;		     /* out of the budget, besides the body */
-	size_t paid_redacted;	     /* of these, for `redacted` */
+	struct intake_reader *reader; /* NULL before the end of the body */
+	size_t paid;		      /* out of the budget, besides the body */
+	bool refused;		      /* the budget had no more */
+
+	enum intake_cause cause; /* what the body is */
+	struct intake_batch batch;
 
 	/* of a batch; lent to the queue */
-	struct item *items;	   /* owned, with all that stands behind them */
-	struct queue_drift *drift; /* behind them, and its texts */
-	struct buf redacted;	   /* what they lend, if private values go */
+	struct buf drift; /* of struct queue_drift */
 	struct queue_batch put;
 
 	/* of an unreadable body; lent to the queue */
 	struct queue_unreadable unreadable;
-	char reason[sizeof(((struct currents_fault *)0)->text) + 40];
+	char reason[sizeof(((struct intake_batch *)0)->why) + 40];
+
+	_Alignas(max_align_t) unsigned char proof[]; /* of a signature */
 };
 
 bool
 ingest_check_settings(
     const struct server_settings *settings, struct err *reterr)
 {
-	/* A body, its inflated text, what they are read into, and what it
-	 * takes to judge them. */
-	size_t least = settings->body_limit * 2 + LISTENER_READ +
-		       settings->max_events * (sizeof(struct currents_event) +
-						  sizeof(struct item) + 256);
+	for (size_t i = 0; i < settings->source_count; i++) {
+		const struct intake *intake = settings->sources[i].intake;
+		/* A body, its inflated text, what they are read into, and
+		 * what it takes to read its items. */
+		size_t least = settings->body_limit * 2 + LISTENER_READ +
+			       settings->max_items * intake->item_bytes;
 
-	if (settings->body_limit < INGEST_BODY_LEAST)
-		return err_set(reterr, ERR_CONFIG,
-		    "the limit for one body must be at least %d bytes",
-		    INGEST_BODY_LEAST);
-	if (settings->body_memory < least)
-		return err_set(reterr, ERR_CONFIG,
-		    "the memory for bodies must be at least %zu bytes, so that "
-		    "one body of the largest size fits",
-		    least);
+		if (settings->body_limit < intake->body_least)
+			return err_set(reterr, ERR_CONFIG,
+			    "the limit for one body must be at least %zu bytes",
+			    intake->body_least);
+		if (settings->body_memory < least)
+			return err_set(reterr, ERR_CONFIG,
+			    "the memory for bodies must be at least %zu "
+			    "bytes, so that one body of the largest size fits",
+			    least);
+	}
 	return true;
 }
 
@@ -85,46 +89,125 @@ ingest_free(struct request *request)
 	if (ingest == NULL)
 		return;
 	body_fini(&ingest->body);
-	currents_batch_fini(&ingest->batch);
-	free(ingest->items);
-	buf_fini(&ingest->redacted);
+	ingest->intake->reader_free(ingest->reader);
+	buf_fini(&ingest->drift);
 	budget_give(ingest->budget, ingest->paid);
 	free(ingest);
 	request->ingest = NULL;
 }
 
-/* ---- reading ---- */
+/* ---- proof ---- */
 
-static bool
-ingest_authorise(struct request *request, const struct headers *headers)
+static const struct server_source *
+ingest_source(const struct request *request)
 {
-	const char *version;
+	return &request->service->settings.sources[request->source];
+}
 
-	if (!sources_authorise(request->service->sources, request->source,
-		headers->authorization, clock_wall_ms())) {
-		/* The token may be in the bytes that were not understood. */
-		if (headers->stray)
-			request_refuse_framing(request);
-		request_refuse(request, MHD_HTTP_UNAUTHORIZED,
-		    headers->authorization == NULL
-			? "no Authorization header"
-			: "the token is not valid for this source");
-		return false;
+/* The source did not prove itself. */
+static void
+ingest_refuse_proof(
+    struct request *request, enum intake_cause cause, const char *why)
+{
+	/* The proof may be in the bytes that were not understood. */
+	if (request->stray)
+		request_refuse_framing(request);
+	request_refuse(request, cause, why);
+}
+
+static const char *
+signature_fault(enum intake_cause cause)
+{
+	switch (cause) {
+	case INTAKE_PROOF_MISSING:
+		return "the request has no signature";
+	case INTAKE_PROOF_BAD:
+		return "the signature is not valid for this source";
+	case INTAKE_PROOF_STALE:
+		return "the signature is of another time";
+	case INTAKE_TAKEN:
+	case INTAKE_PROBE:
+	case INTAKE_UNREADABLE:
+	case INTAKE_SHAPE:
+	case INTAKE_TOO_LARGE:
+	case INTAKE_ENCODING:
+	case INTAKE_METHOD:
+	case INTAKE_PATH:
+	case INTAKE_BUSY:
+	case INTAKE_CAUSES:
+		break;
 	}
-	request->authorised = true;
-	/* Another version says nothing about whether we can read the body. */
-	version = MHD_lookup_connection_value(
-	    request->connection, MHD_HEADER_KIND, "Braze-Currents-Version");
-	if (version == NULL || strcmp(version, "1") != 0)
-		counter_add(COUNTER_ODD_VERSION, 1);
-	return true;
+	NEVER("no cause of a proof");
 }
 
 static bool
-ingest_pay(struct ingest *ingest, size_t bytes)
+ingest_signed(const struct request *request)
 {
-	if (!budget_take(ingest->budget, bytes))
+	return request->intake->proof == INTAKE_SIGNATURE &&
+	       !ingest_source(request)->open;
+}
+
+/* What the headers prove; false: the request is refused. */
+static bool
+ingest_prove_headers(struct request *request, const struct headers *headers)
+{
+	struct sources *sources = request->service->sources;
+	enum intake_cause cause;
+
+	if (ingest_signed(request)) {
+		cause = request->intake->proof_begin(request->ingest->proof,
+		    ingest_source(request)->secrets, request_header, request);
+		if (cause == INTAKE_TAKEN)
+			return true;
+		ingest_refuse_proof(request, cause, signature_fault(cause));
 		return false;
+	}
+	if (!sources_authorise(sources, request->source, headers->authorization,
+		clock_wall_ms())) {
+		if (headers->authorization == NULL)
+			ingest_refuse_proof(request, INTAKE_PROOF_MISSING,
+			    "no Authorization header");
+		else
+			ingest_refuse_proof(request, INTAKE_PROOF_BAD,
+			    "the token is not valid for this source");
+		return false;
+	}
+	request->authorised = true;
+	return true;
+}
+
+/* What the whole body proves; false: the request is refused. */
+static bool
+ingest_prove_body(struct request *request)
+{
+	int64_t now_ms = clock_wall_ms();
+	enum intake_cause cause;
+
+	if (request->authorised)
+		return true;
+	cause = request->intake->proof_end(request->ingest->proof, now_ms);
+	if (cause != INTAKE_TAKEN) {
+		ingest_refuse_proof(request, cause, signature_fault(cause));
+		return false;
+	}
+	request->authorised = true;
+	sources_note_request(
+	    request->service->sources, request->source, now_ms);
+	return true;
+}
+
+/* ---- the body ---- */
+
+/* An intake_pay_fn. */
+static bool
+ingest_pay(void *arg, size_t bytes)
+{
+	struct ingest *ingest = arg;
+
+	if (!budget_take(ingest->budget, bytes)) {
+		ingest->refused = true;
+		return false;
+	}
 	ingest->paid += bytes;
 	return true;
 }
@@ -145,13 +228,12 @@ ingest_check_body(struct request *request, uint64_t length)
 	case BODY_CORRUPT:
 		break;
 	case BODY_TOO_LARGE:
-		request_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE,
+		request_refuse(request, INTAKE_TOO_LARGE,
 		    "the body exceeds the limit, as sent or after "
 		    "decompression");
 		break;
 	case BODY_NO_MEMORY:
-		request_refuse(
-		    request, MHD_HTTP_SERVICE_UNAVAILABLE, ingest_no_memory);
+		request_refuse(request, INTAKE_BUSY, ingest_no_memory);
 		body_fini(&ingest->body);
 		break;
 	}
@@ -161,37 +243,38 @@ void
 ingest_begin(struct request *request, const struct headers *headers)
 {
 	struct service *service = request->service;
+	const struct intake *intake = request->intake;
 	size_t limit = service->settings.body_limit;
 	struct ingest *ingest;
 	enum coding coding;
 
 	if (request->source == service->settings.source_count) {
-		request_refuse(
-		    request, MHD_HTTP_NOT_FOUND, "no source has that name");
+		request_refuse(request, INTAKE_PATH, "no source has that name");
 		return;
 	}
-	if (!ingest_authorise(request, headers))
+	ingest = calloc(1, sizeof(*ingest) + intake->proof_size);
+	if (ingest == NULL) {
+		request_refuse(request, INTAKE_BUSY, "out of memory");
 		return;
+	}
+	request->ingest = ingest;
+	ingest->budget = &service->budget;
+	ingest->intake = intake;
+	body_init(&ingest->body, limit, ingest->budget);
+	if (!ingest_prove_headers(request, headers))
+		return;
+	if (intake->headers_odd != NULL &&
+	    intake->headers_odd(request_header, request))
+		counter_add(COUNTER_ODD_HEADERS, 1);
 	if (headers->coded_twice || !coding_read(headers->coding, &coding)) {
-		request_refuse(request, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE,
-		    "unknown Content-Encoding");
+		request_refuse(
+		    request, INTAKE_ENCODING, "unknown Content-Encoding");
 		return;
 	}
 	if (request_draining(request) && headers->length <= limit) {
-		request_refuse(
-		    request, MHD_HTTP_SERVICE_UNAVAILABLE, "shutting down");
+		request_refuse(request, INTAKE_BUSY, "shutting down");
 		return;
 	}
-	ingest = calloc(1, sizeof(*ingest));
-	request->ingest = ingest;
-	if (ingest == NULL) {
-		request_refuse(
-		    request, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory");
-		return;
-	}
-	ingest->budget = &service->budget;
-	body_init(&ingest->body, limit, ingest->budget);
-	currents_batch_init(&ingest->batch);
 	body_begin(&ingest->body, coding, headers->length);
 	ingest_check_body(request, headers->length);
 }
@@ -201,76 +284,71 @@ ingest_add(struct request *request, const char *data, size_t len)
 {
 	struct body *body = &request->ingest->body;
 
+	if (ingest_signed(request))
+		request->intake->proof_add(request->ingest->proof, data, len);
 	body_add(body, data, len);
 	ingest_check_body(request, body->received);
 }
 
-/* ---- a batch ---- */
-
-/* A server_pay_fn, of what is redacted. */
-static bool
-ingest_pay_redacted(void *arg, size_t capacity)
+/* What is the complete body? */
+static enum intake_cause
+ingest_read(struct request *request)
 {
-	struct ingest *ingest = arg;
+	const struct server_source *source = ingest_source(request);
+	struct ingest *ingest = request->ingest;
+	const struct buf *text;
 
-	if (capacity <= ingest->paid_redacted)
-		return true;
-	if (!ingest_pay(ingest, capacity - ingest->paid_redacted))
-		return false;
-	ingest->paid_redacted = capacity;
-	return true;
+	if (ingest->body.state == BODY_CORRUPT) {
+		ingest->batch.at = (size_t)ingest->body.corrupt_at;
+		(void)snprintf(ingest->batch.why, sizeof(ingest->batch.why),
+		    "the body is not valid %s, or was cut short",
+		    coding_name(ingest->body.coding));
+		return INTAKE_UNREADABLE;
+	}
+	text = body_text(&ingest->body);
+	counter_add(COUNTER_BODY_BYTES, text->len);
+	ingest->reader = ingest->intake->reader_new(source->context);
+	if (ingest->reader == NULL)
+		return INTAKE_BUSY;
+	return ingest->intake->read(ingest->reader,
+	    str_bytes(text->data, text->len),
+	    request->service->settings.max_items, false, ingest_pay, ingest,
+	    &ingest->batch);
 }
 
-/* Make the items of the batch and the texts of its drift, in one piece of
- * memory. False without memory. */
-static bool
-ingest_judge(struct ingest *ingest, const struct server_judge *judge)
-{
-	const struct currents_batch *batch = &ingest->batch;
-	size_t count = batch->count, drifts = batch->drift_count;
-	size_t items_len = count * sizeof(struct item);
-	size_t drift_len = drifts * sizeof(struct queue_drift);
-	size_t texts_len = drifts * DRIFT_TEXT_MAX, reasons_len = 0, len;
-	char *memory, *text, *reasons;
+/* ---- a batch ---- */
 
+/* Make what the queue keeps of the drift. False without memory. */
+static bool
+ingest_make_drift(struct ingest *ingest)
+{
+	size_t count = ingest->batch.drift_count;
+	size_t len = count * sizeof(struct queue_drift);
+	struct err err;
+
+	if (!ingest_pay(ingest, len))
+		return false;
+	buf_init(&ingest->drift, len);
 	for (size_t i = 0; i < count; i++) {
-		if (batch->events[i].defect != CURRENTS_VALID)
-			reasons_len += SERVER_REASON;
+		struct queue_drift drift = {
+		    .text = ingest->batch.drift[i].text,
+		    .events = ingest->batch.drift[i].items,
+		};
+
+		(void)buf_append(&ingest->drift, &drift, sizeof(drift));
 	}
-	len = items_len + drift_len + texts_len + reasons_len;
-	/* The memory that currents_read() used is paid for here, too. */
-	if (!ingest_pay(ingest, len + count * sizeof(batch->events[0]) +
-				    drifts * sizeof(batch->drifts[0])))
-		return false;
-	memory = malloc(len);
-	if (memory == NULL)
-		return false;
-	ingest->items = (struct item *)memory;
-	ingest->drift = (struct queue_drift *)(memory + items_len);
-	text = memory + items_len + drift_len;
-	reasons = text + texts_len;
-	for (size_t i = 0; i < drifts; i++, text += DRIFT_TEXT_MAX) {
-		drift_text_write(&batch->drifts[i], text);
-		ingest->drift[i] = (struct queue_drift){
-		    .text = text, .events = batch->drifts[i].events};
-	}
-	return server_judge_batch(judge, batch, body_text(&ingest->body)->data,
-	    false, ingest->items, reasons, ingest_pay_redacted, ingest,
-	    &ingest->redacted);
+	return buf_ok(&ingest->drift, &err);
 }
 
 static enum MHD_Result
 ingest_put(struct request *request)
 {
-	struct service *service = request->service;
-	const struct server_source *source =
-	    &service->settings.sources[request->source];
+	struct queue *queue = request->service->queue;
+	const struct server_source *source = ingest_source(request);
 	struct ingest *ingest = request->ingest;
 
-	if (!ingest_judge(
-		ingest, sources_judge(service->sources, request->source))) {
-		request_refuse(
-		    request, MHD_HTTP_SERVICE_UNAVAILABLE, ingest_no_memory);
+	if (!ingest_make_drift(ingest)) {
+		request_refuse(request, INTAKE_BUSY, ingest_no_memory);
 		return request_answer_refusal(request);
 	}
 	if (!request_hand(request, false))
@@ -279,41 +357,37 @@ ingest_put(struct request *request)
 	    .source = source->name,
 	    .destination = source->destination,
 	    .now_ms = clock_wall_ms(),
-	    .items = ingest->items,
+	    .items = ingest->batch.items,
 	    .count = ingest->batch.count,
-	    .drift = ingest->drift,
+	    .drift = (struct queue_drift *)ingest->drift.data,
 	    .drift_count = ingest->batch.drift_count,
 	};
-	if (!queue_put(service->queue, &ingest->put, request_done, request,
-		&request->err))
+	if (!queue_put(
+		queue, &ingest->put, request_done, request, &request->err))
 		request_done(request, NULL, &request->err);
 	return MHD_YES;
 }
 
 /* The put is durable: count the drift, and log what was never seen before. */
 static void
-ingest_tell_drift(const struct ingest *ingest)
+ingest_log_drift(const struct ingest *ingest)
 {
-	const struct currents_batch *batch = &ingest->batch;
-	struct drift drift;
+	const struct intake_batch *batch = &ingest->batch;
+	struct buf text;
 
+	buf_init(&text, INGEST_DRIFT_MAX);
 	for (size_t i = 0; i < batch->drift_count; i++) {
-		counter_add((enum counter)((int)COUNTER_DRIFT_TYPE +
-					   (int)batch->drifts[i].what),
-		    batch->drifts[i].events);
-		if (!ingest->drift[i].first)
+		counter_drift_add(batch->drift[i].kind, batch->drift[i].items);
+		if (!ingest->put.drift[i].first)
 			continue;
 		counter_add(COUNTER_DRIFT_FIRST, 1);
-		if (!drift_text_read(ingest->drift[i].text, &drift))
-			continue;
-		log_line(LOG_WARN, "server",
-		    "drift source=%s what=%s type=%s field=%s json=%s",
-		    ingest->put.source,
-		    LOG_QUOTE(currents_drift_name(drift.what)),
-		    LOG_QUOTE_BYTES(drift.type.data, drift.type.len),
-		    LOG_QUOTE_BYTES(drift.field.data, drift.field.len),
-		    LOG_QUOTE_BYTES(drift.json.data, drift.json.len));
+		buf_reset(&text);
+		ingest->intake->drift_write(batch->drift[i].text, &text);
+		if (text.len > 0)
+			log_line(LOG_WARN, "server", "drift source=%s %.*s",
+			    ingest->put.source, (int)text.len, text.data);
 	}
+	buf_fini(&text);
 }
 
 /* Durable, or a probe, whose receipt is all zero. */
@@ -321,15 +395,17 @@ static enum MHD_Result
 ingest_answer_receipt(struct request *request)
 {
 	const struct queue_receipt *receipt = &request->receipt;
+	struct ingest *ingest = request->ingest;
 	struct json json;
 	struct buf body;
 
 	log_line(LOG_INFO, "server",
-	    "accept source=%s events=%zu queued=%zu dead=%zu duplicates=%zu "
+	    "accept source=%s %ss=%zu queued=%zu dead=%zu duplicates=%zu "
 	    "dropped=%zu bytes=%llu ms=%lld",
-	    request_source_name(request), receipt->received, receipt->queued,
-	    receipt->dead, receipt->duplicates, receipt->dropped,
-	    (unsigned long long)request->ingest->body.received,
+	    request_source_name(request), ingest->intake->item_noun,
+	    receipt->received, receipt->queued, receipt->dead,
+	    receipt->duplicates, receipt->dropped,
+	    (unsigned long long)ingest->body.received,
 	    (long long)(clock_mono_ms() - request->began_ms));
 	buf_init(&body, INGEST_RECEIPT_MAX);
 	json_init(&json, &body);
@@ -342,7 +418,7 @@ ingest_answer_receipt(struct request *request)
 	json_object_close(&json);
 	buf_char(&body, '\n');
 	return request_answer(
-	    request, MHD_HTTP_OK, "", "application/json", &body);
+	    request, ingest->cause, "", "application/json", &body);
 }
 
 /* ---- an unreadable body ---- */
@@ -350,27 +426,23 @@ ingest_answer_receipt(struct request *request)
 static enum MHD_Result
 ingest_put_unreadable(struct request *request)
 {
-	struct service *service = request->service;
+	struct queue *queue = request->service->queue;
 	struct ingest *ingest = request->ingest;
 	const struct buf *raw = &ingest->body.raw.buf;
 
-	if (request->stray) {
-		request_refuse_framing(request);
-		return request_answer_refusal(request);
-	}
 	(void)snprintf(ingest->reason, sizeof(ingest->reason),
-	    "at byte %zu: %s", ingest->fault.at, ingest->fault.text);
+	    "at byte %zu: %s", ingest->batch.at, ingest->batch.why);
 	if (!request_hand(request, false))
 		return request_answer_refusal(request);
 	ingest->unreadable = (struct queue_unreadable){
-	    .source = service->settings.sources[request->source].name,
+	    .source = ingest_source(request)->name,
 	    .data = str_bytes(raw->data, raw->len),
 	    .encoding = coding_name(ingest->body.coding),
 	    .reason = ingest->reason,
 	    .now_ms = clock_wall_ms(),
 	};
-	if (!queue_put_unreadable(service->queue, &ingest->unreadable,
-		request_done, request, &request->err))
+	if (!queue_put_unreadable(queue, &ingest->unreadable, request_done,
+		request, &request->err))
 		request_done(request, NULL, &request->err);
 	return MHD_YES;
 }
@@ -381,42 +453,28 @@ enum MHD_Result
 ingest_complete(struct request *request)
 {
 	struct ingest *ingest = request->ingest;
-	size_t max_events = request->service->settings.max_events;
-	const struct buf *text;
 
 	body_end(&ingest->body);
-	if (ingest->body.state == BODY_CORRUPT) {
-		ingest->fault.at = (size_t)ingest->body.corrupt_at;
-		(void)snprintf(ingest->fault.text, sizeof(ingest->fault.text),
-		    "the body is not valid %s, or was cut short",
-		    coding_name(ingest->body.coding));
-		return ingest_put_unreadable(request);
+	if (!ingest_prove_body(request))
+		return request_answer_refusal(request);
+	ingest->cause = ingest_read(request);
+	if (ingest->cause == INTAKE_TAKEN)
+		return ingest_put(request);
+	if (ingest->cause == INTAKE_TOO_LARGE || ingest->cause == INTAKE_BUSY) {
+		request_refuse(request, ingest->cause,
+		    ingest->cause == INTAKE_TOO_LARGE ? ingest->batch.why
+		    : ingest->refused		      ? ingest_no_memory
+						      : "out of memory");
+		return request_answer_refusal(request);
 	}
-	text = body_text(&ingest->body);
-	counter_add(COUNTER_BODY_BYTES, text->len);
-	switch (currents_read(str_bytes(text->data, text->len), max_events,
-	    &ingest->batch, &ingest->fault)) {
-	case CURRENTS_READ:
-		if (ingest->batch.count > 0)
-			return ingest_put(request);
-		if (request->stray) {
-			request_refuse_framing(request);
-			return request_answer_refusal(request);
-		}
-		counter_add(COUNTER_PROBES, 1);
-		return ingest_answer_receipt(request);
-	case CURRENTS_FAULT:
-		return ingest_put_unreadable(request);
-	case CURRENTS_NO_ROOM:
-		break;
+	if (request->stray) {
+		request_refuse_framing(request);
+		return request_answer_refusal(request);
 	}
-	if (ingest->batch.count >= max_events)
-		request_refuse(request, MHD_HTTP_CONTENT_TOO_LARGE,
-		    "too many events in one body");
-	else
-		request_refuse(
-		    request, MHD_HTTP_SERVICE_UNAVAILABLE, "out of memory");
-	return request_answer_refusal(request);
+	if (ingest->cause != INTAKE_PROBE)
+		return ingest_put_unreadable(request);
+	counter_add(COUNTER_PROBES, 1);
+	return ingest_answer_receipt(request);
 }
 
 enum MHD_Result
@@ -425,15 +483,14 @@ ingest_done(struct request *request)
 	struct ingest *ingest = request->ingest;
 
 	if (!request->durable) {
-		/* Whatever the queue could not do, the events are not to
+		/* Whatever the queue could not do, the items are not to
 		 * blame. */
-		request_refuse(
-		    request, MHD_HTTP_SERVICE_UNAVAILABLE, request->err.text);
+		request_refuse(request, INTAKE_BUSY, request->err.text);
 		return request_answer_refusal(request);
 	}
-	if (ingest->items == NULL)
-		return request_answer_error(request, MHD_HTTP_BAD_REQUEST,
-		    ingest->fault.text, &ingest->fault.at);
-	ingest_tell_drift(ingest);
+	if (ingest->cause != INTAKE_TAKEN)
+		return request_answer_error(request, ingest->cause,
+		    ingest->batch.why, &ingest->batch.at);
+	ingest_log_drift(ingest);
 	return ingest_answer_receipt(request);
 }

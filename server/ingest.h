@@ -2,8 +2,8 @@
 #define SERVER_INGEST_H
 
 /*
- * POST /currents: what the route does at each step of a request (struct
- * route).
+ * A source's post: what the route of an intake does at each step of a request
+ * (struct route).
  */
 
 #include "server/request.h"
@@ -14,8 +14,8 @@ enum MHD_Result ingest_complete(struct request *request);
 enum MHD_Result ingest_done(struct request *request);
 void ingest_free(struct request *request);
 
-/* Do the settings allow the largest event and the largest body? If not,
- * ERR_CONFIG. */
+/* Do the settings allow the largest item and the largest body of each source?
+ * If not, ERR_CONFIG. */
 MUST_USE bool ingest_check_settings(
     const struct server_settings *settings, struct err *reterr);
 

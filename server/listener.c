@@ -188,29 +188,31 @@ listener_begin(struct request *request, const char *url, const char *method,
 {
 	size_t line = strlen(method) + request->client->url_len +
 		      strlen(version) + strlen("  \r\n");
+	const struct server_settings *settings = &request->service->settings;
 	const struct route *route;
 	struct headers headers;
 	struct str name;
 
 	headers_read(request->connection, line, &headers);
+	route = route_find(url, request->listener->admin, settings->sources,
+	    settings->source_count, &request->intake, &name);
+	request->route = route;
 	if (!headers.framed) {
 		request_refuse_framing(request);
 		return request_answer_refusal(request);
 	}
 	request->stray = headers.stray;
-	route = route_find(url, request->listener->admin, &name);
-	request->route = route;
-	if (route != NULL && route->post)
+	if (request->intake != NULL)
 		request_find_source(request, name);
 	if (route == NULL)
-		request_refuse(request, MHD_HTTP_NOT_FOUND, "no such path");
+		request_refuse(request, INTAKE_PATH, "no such path");
 	else if (!route_takes(route, method))
-		request_refuse(request, MHD_HTTP_METHOD_NOT_ALLOWED,
+		request_refuse(request, INTAKE_METHOD,
 		    "this path does not support this method");
 	else if (route->begin != NULL)
 		route->begin(request, &headers);
 	/* A client that waits for "100 Continue" has not sent the body. */
-	if (request->refusal != 0 && headers.expects_continue) {
+	if (request->refusal != INTAKE_TAKEN && headers.expects_continue) {
 		request->last = true;
 		return request_answer_refusal(request);
 	}
@@ -236,14 +238,15 @@ listener_handle(void *cls, struct MHD_Connection *connection, const char *url,
 			   : MHD_NO;
 	}
 	if (*size > 0) {
-		if (request->refusal == 0 && request->route->add != NULL)
+		if (request->refusal == INTAKE_TAKEN &&
+		    request->route->add != NULL)
 			request->route->add(request, data, *size);
 		*size = 0;
 		return MHD_YES;
 	}
 	switch (atomic_load(&request->stage)) {
 	case REQUEST_READING:
-		return request->refusal != 0
+		return request->refusal != INTAKE_TAKEN
 			   ? request_answer_refusal(request)
 			   : request->route->complete(request);
 	case REQUEST_HANDED:
@@ -310,7 +313,7 @@ listener_open(
 		return false;
 
 	/* Strictness stays at its default: above it the library drops a raw
-	 * space in the query, as Braze sends it, without an answer. */
+	 * space in the query, as sources send it, without an answer. */
 	struct MHD_OptionItem options[] = {
 	    {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)listener_log, listener},
 	    {MHD_OPTION_LISTEN_SOCKET, listener->fd, NULL},

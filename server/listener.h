@@ -8,7 +8,7 @@
  *
  * Memory: libmicrohttpd gives each connection a pool and reads into half of it.
  * On the ingest listener that half is LISTENER_READ bytes, so that a typical
- * body from Braze (100 events, about 100 KB) takes two reads; with the
+ * body (100 events, about 100 KB) takes two reads; with the
  * library's default of 16 KiB it takes seven. The pool is mapped, so a
  * connection that has sent nothing costs almost nothing. But after an answer
  * the library (0.9.75) zeroes the whole pool, and from then on the idle

@@ -143,7 +143,8 @@ request_parameter(
 
 	(void)kind;
 	for (size_t i = 0; i < settings->source_count && value != NULL; i++) {
-		if (source_chosen(&settings->sources[i], key, value)) {
+		if (settings->sources[i].intake == request->intake &&
+		    source_chosen(&settings->sources[i], key, value)) {
 			request->source = i;
 			return MHD_NO;
 		}
@@ -156,36 +157,43 @@ request_find_source(struct request *request, struct str name)
 {
 	const struct server_settings *settings = &request->service->settings;
 
-	if (name.len > 0) {
-		request->source = sources_find(
-		    settings->sources, settings->source_count, name);
-		return;
-	}
-	request->source = 0;
-	(void)MHD_get_connection_values(request->connection,
-	    MHD_GET_ARGUMENT_KIND, request_parameter, request);
+	request->source = sources_find(
+	    settings->sources, settings->source_count, request->intake, name);
+	if (name.len == 0)
+		(void)MHD_get_connection_values(request->connection,
+		    MHD_GET_ARGUMENT_KIND, request_parameter, request);
+}
+
+const char *
+request_header(void *arg, const char *name)
+{
+	const struct request *request = arg;
+
+	return MHD_lookup_connection_value(
+	    request->connection, MHD_HEADER_KIND, name);
 }
 
 void
-request_refuse(struct request *request, unsigned status, const char *why)
+request_refuse(
+    struct request *request, enum intake_cause cause, const char *why)
 {
-	if (request->refusal != 0)
+	if (request->refusal != INTAKE_TAKEN)
 		return;
-	request->refusal = status;
+	request->refusal = cause;
 	request->why = why;
 }
 
 /*
  * A request whose end is uncertain cannot be read, and says nothing about its
- * events: something between the client and us is broken. 503 makes Braze send
- * them again, so nothing is lost; the connection is closed, since anything may
- * follow on it.
+ * items: something between the client and us is broken. The source sends again
+ * what is answered BUSY, so nothing is lost; the connection is closed, since
+ * anything may follow on it.
  */
 void
 request_refuse_framing(struct request *request)
 {
 	request->last = true;
-	request_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE,
+	request_refuse(request, INTAKE_BUSY,
 	    "the end of the headers or of the body is ambiguous");
 }
 
@@ -202,8 +210,7 @@ request_hand(struct request *request, bool probe)
 	bool closed;
 
 	if (request->client->over && !probe) {
-		request_refuse(request, MHD_HTTP_SERVICE_UNAVAILABLE,
-		    "too many connections");
+		request_refuse(request, INTAKE_BUSY, "too many connections");
 		return false;
 	}
 	lock_hold(&service->lock);
@@ -213,8 +220,7 @@ request_hand(struct request *request, bool probe)
 	lock_drop(&service->lock);
 	if (closed) {
 		/* Once the server has stopped, nothing would resume it. */
-		request_refuse(
-		    request, MHD_HTTP_SERVICE_UNAVAILABLE, "shutting down");
+		request_refuse(request, INTAKE_BUSY, "shutting down");
 		return false;
 	}
 	request->stage = REQUEST_HANDED;
@@ -248,34 +254,73 @@ request_done(
 
 /* ---- answers ---- */
 
-/* Add the headers that belong to the status. */
+/* The status of the answer; an intake has its own for each cause. */
+static unsigned
+answer_status(const struct request *request, enum intake_cause cause)
+{
+	if (request->intake != NULL)
+		return request->intake->status[cause];
+	switch (cause) {
+	case INTAKE_TAKEN:
+		return MHD_HTTP_OK;
+	case INTAKE_METHOD:
+		return MHD_HTTP_METHOD_NOT_ALLOWED;
+	case INTAKE_PATH:
+		return MHD_HTTP_NOT_FOUND;
+	case INTAKE_BUSY:
+		return MHD_HTTP_SERVICE_UNAVAILABLE;
+	case INTAKE_PROBE:
+	case INTAKE_PROOF_MISSING:
+	case INTAKE_PROOF_BAD:
+	case INTAKE_PROOF_STALE:
+	case INTAKE_UNREADABLE:
+	case INTAKE_SHAPE:
+	case INTAKE_TOO_LARGE:
+	case INTAKE_ENCODING:
+	case INTAKE_CAUSES:
+		break;
+	}
+	NEVER("a cause that only the request of an intake has");
+}
+
+/* Add the headers that belong to the cause. */
 static bool
-answer_add_headers(const struct request *request, unsigned status,
+answer_add_headers(const struct request *request, enum intake_cause cause,
     struct MHD_Response *response)
 {
 	const char *name = NULL, *value = NULL;
 	char seconds[16];
 
-	switch (status) {
-	case MHD_HTTP_UNAUTHORIZED:
-		name = MHD_HTTP_HEADER_WWW_AUTHENTICATE;
-		value = "Bearer";
+	switch (cause) {
+	case INTAKE_PROOF_MISSING:
+	case INTAKE_PROOF_BAD:
+	case INTAKE_PROOF_STALE:
+		if (request->intake->proof == INTAKE_BEARER) {
+			name = MHD_HTTP_HEADER_WWW_AUTHENTICATE;
+			value = "Bearer";
+		}
 		break;
-	case MHD_HTTP_METHOD_NOT_ALLOWED:
+	case INTAKE_METHOD:
 		name = MHD_HTTP_HEADER_ALLOW;
 		value = request->route->allow;
 		break;
-	case MHD_HTTP_UNSUPPORTED_MEDIA_TYPE:
+	case INTAKE_ENCODING:
 		name = MHD_HTTP_HEADER_ACCEPT_ENCODING;
 		value = "gzip, deflate, identity";
 		break;
-	case MHD_HTTP_SERVICE_UNAVAILABLE:
+	case INTAKE_BUSY:
 		(void)snprintf(seconds, sizeof(seconds), "%u",
 		    request->service->settings.retry_after_s);
 		name = MHD_HTTP_HEADER_RETRY_AFTER;
 		value = seconds;
 		break;
-	default:
+	case INTAKE_TAKEN:
+	case INTAKE_PROBE:
+	case INTAKE_UNREADABLE:
+	case INTAKE_SHAPE:
+	case INTAKE_TOO_LARGE:
+	case INTAKE_PATH:
+	case INTAKE_CAUSES:
 		break;
 	}
 	if (name != NULL &&
@@ -291,11 +336,12 @@ answer_add_headers(const struct request *request, unsigned status,
 /* Note what the source was answered, unless it was a probe. Of the requests
  * without a source only those are noted that may be a source's, which posts. */
 static void
-answer_note(const struct request *request, unsigned status, const char *why)
+answer_note(
+    const struct request *request, enum intake_cause cause, const char *why)
 {
-	bool probe = status / 100 == 2 && request->stage != REQUEST_DONE;
+	unsigned status = answer_status(request, cause);
 
-	if (!probe &&
+	if (cause != INTAKE_PROBE &&
 	    (request->source < request->service->settings.source_count ||
 		strcmp(request->method, "POST") == 0))
 		sources_note_answer(request->service->sources, request->source,
@@ -305,9 +351,10 @@ answer_note(const struct request *request, unsigned status, const char *why)
 /* MHD_NO closes the connection without an answer: the client sends again, and
  * what was put is a duplicate then. */
 enum MHD_Result
-request_answer(struct request *request, unsigned status, const char *why,
-    const char *type, struct buf *body)
+request_answer(struct request *request, enum intake_cause cause,
+    const char *why, const char *type, struct buf *body)
 {
+	unsigned status = answer_status(request, cause);
 	struct MHD_Response *response = NULL;
 	enum MHD_Result result = MHD_NO;
 	struct err err;
@@ -328,7 +375,7 @@ request_answer(struct request *request, unsigned status, const char *why,
 	}
 	if (MHD_add_response_header(
 		response, MHD_HTTP_HEADER_CONTENT_TYPE, type) != MHD_YES ||
-	    !answer_add_headers(request, status, response))
+	    !answer_add_headers(request, cause, response))
 		goto out;
 	result = MHD_queue_response(request->connection, status, response);
 out:
@@ -342,10 +389,10 @@ out:
 	    (request->route != NULL && !request->route->post))
 		return result;
 	if (result == MHD_YES) {
-		counter_add(counter_of_answer(status), 1);
-		answer_note(request, status, why);
+		counter_answers_add(status, 1);
+		answer_note(request, cause, why);
 	} else {
-		answer_note(request, MHD_HTTP_SERVICE_UNAVAILABLE, why);
+		answer_note(request, INTAKE_BUSY, why);
 	}
 	return result;
 }
@@ -359,22 +406,23 @@ request_source_name(const struct request *request)
 }
 
 enum MHD_Result
-request_answer_error(struct request *request, unsigned status, const char *why,
-    const size_t *offset)
+request_answer_error(struct request *request, enum intake_cause cause,
+    const char *why, const size_t *offset)
 {
 	struct service *service = request->service;
 	uint64_t suppressed;
 	struct json json;
 	struct buf body;
 
-	if (log_limit_pass(&service->refusals[counter_of_answer(status)],
-		clock_mono_ms(), &suppressed))
+	if (log_limit_pass(
+		&service->refusals[cause], clock_mono_ms(), &suppressed))
 		log_line(LOG_WARN, "server",
 		    "refuse status=%u listener=%s method=%s path=%s source=%s "
 		    "why=%s suppressed=%llu",
-		    status, request->listener->name, request->method,
-		    LOG_QUOTE(request->path), request_source_name(request),
-		    LOG_QUOTE(why), (unsigned long long)suppressed);
+		    answer_status(request, cause), request->listener->name,
+		    request->method, LOG_QUOTE(request->path),
+		    request_source_name(request), LOG_QUOTE(why),
+		    (unsigned long long)suppressed);
 	buf_init(&body, REQUEST_ANSWER_MAX);
 	json_init(&json, &body);
 	json_object_open(&json, NULL);
@@ -383,7 +431,7 @@ request_answer_error(struct request *request, unsigned status, const char *why,
 		json_int(&json, "offset", (int64_t)*offset);
 	json_object_close(&json);
 	buf_char(&body, '\n');
-	return request_answer(request, status, why, "application/json", &body);
+	return request_answer(request, cause, why, "application/json", &body);
 }
 
 enum MHD_Result

@@ -33,8 +33,8 @@ struct service {
 	struct sources *sources;
 
 	/* any thread */
-	struct budget budget;		     /* of all bodies */
-	struct log_limit refusals[COUNTERS]; /* by the answer's counter */
+	struct budget budget; /* of all bodies */
+	struct log_limit refusals[INTAKE_CAUSES];
 	atomic_bool draining;
 
 	/* guarded by lock */
@@ -55,16 +55,17 @@ struct request {
 	int64_t began_ms;	    /* monotonic */
 	char method[16], path[128]; /* for the log; may be cut */
 
-	const struct route *route; /* NULL: no such path */
-	size_t source;		   /* their count if no source was found */
-	bool authorised;	   /* the token was valid */
-	bool active;		   /* counted in the service */
-	bool last;		   /* the connection ends with this request */
-	bool stray;		   /* as in struct headers */
+	const struct route *route;   /* NULL: no such path */
+	const struct intake *intake; /* of the route; NULL: of none */
+	size_t source;		     /* their count if no source was found */
+	bool authorised;	     /* its proof was valid */
+	bool active;		     /* counted in the service */
+	bool last;		     /* the connection ends with this request */
+	bool stray;		     /* as in struct headers */
 	struct ingest *ingest; /* the route's own state; owned by the route */
 
-	unsigned refusal; /* status, 0 = none */
-	const char *why;  /* of the refusal; static, or in err */
+	enum intake_cause refusal; /* INTAKE_TAKEN: it is not refused */
+	const char *why;	   /* of the refusal */
 
 	/* handed to the queue, and back */
 	_Atomic enum request_stage stage;
@@ -109,15 +110,16 @@ request_begin(struct listener *listener, struct client *client,
 /* The route's own state must have been freed. */
 void request_end(struct request *request);
 
-/* Find the source of a request: by name, else by a parameter of the query,
- * else the first. */
+/* Find the source of a request among those of its intake: by name, else by a
+ * parameter of the query, else the first. */
 void request_find_source(struct request *request, struct str name);
 
-/* Answer with this status when the request has been read to its end. The
- * first refusal counts. `why` is static, or lives as long as the request. */
-void request_refuse(struct request *request, unsigned status, const char *why);
+/* Answer so when the request has been read to its end. The first refusal
+ * counts. `why` is static, or lives as long as the request. */
+void request_refuse(
+    struct request *request, enum intake_cause cause, const char *why);
 
-/* The same if it is uncertain whether this is all that was sent: 503, and
+/* The same if it is uncertain whether this is all that was sent: BUSY, and
  * close. */
 void request_refuse_framing(struct request *request);
 
@@ -133,18 +135,22 @@ MUST_USE bool request_hand(struct request *request, bool probe);
 void request_done(
     void *arg, const struct queue_receipt *receipt, const struct err *err);
 
-/* Answer, count the answer, and note it for the source. `why` is "" if all is
- * well. Takes over the bytes in *body. */
-enum MHD_Result request_answer(struct request *request, unsigned status,
+/* Answer with the status that the intake has for the cause, count the answer,
+ * and note it for the source. `why` is "" if all is well. Takes over the bytes
+ * in *body. */
+enum MHD_Result request_answer(struct request *request, enum intake_cause cause,
     const char *why, const char *type, struct buf *body);
 
 /* Answer {"error":WHY}, with the offset in the body if it is not NULL. Logged,
- * at most once a second of each status. */
-enum MHD_Result request_answer_error(struct request *request, unsigned status,
-    const char *why, const size_t *offset);
+ * at most once a second for each cause. */
+enum MHD_Result request_answer_error(struct request *request,
+    enum intake_cause cause, const char *why, const size_t *offset);
 
 /* Answer with the refusal. */
 enum MHD_Result request_answer_refusal(struct request *request);
+
+/* A header of the request, or NULL; an intake_header_fn. */
+const char *request_header(void *arg, const char *name);
 
 /* The name of the source for the log, or "-". */
 const char *request_source_name(const struct request *request);

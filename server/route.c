@@ -14,8 +14,7 @@ route_say(struct request *request, bool well, const char *text)
 
 	buf_init(&body, ROUTE_VIEW_MAX);
 	buf_printf(&body, "%s\n", text);
-	return request_answer(request,
-	    well ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, text,
+	return request_answer(request, well ? INTAKE_TAKEN : INTAKE_BUSY, text,
 	    "text/plain; charset=utf-8", &body);
 }
 
@@ -57,7 +56,7 @@ route_view(struct request *request, void (*view)(void *arg, struct buf *out),
 	buf_init(&body, ROUTE_VIEW_MAX);
 	if (view != NULL)
 		view(request->service->settings.views.arg, &body);
-	return request_answer(request, MHD_HTTP_OK, "", type, &body);
+	return request_answer(request, INTAKE_TAKEN, "", type, &body);
 }
 
 static enum MHD_Result
@@ -76,18 +75,18 @@ route_status(struct request *request)
 
 /* ---- paths ---- */
 
+static const struct route route_intake = {
+    .ingest = true,
+    .post = true,
+    .allow = "POST",
+    .begin = ingest_begin,
+    .add = ingest_add,
+    .complete = ingest_complete,
+    .done = ingest_done,
+    .free = ingest_free,
+};
+
 static const struct route routes[] = {
-    {
-	.path = "/currents",
-	.ingest = true,
-	.post = true,
-	.allow = "POST",
-	.begin = ingest_begin,
-	.add = ingest_add,
-	.complete = ingest_complete,
-	.done = ingest_done,
-	.free = ingest_free,
-    },
     {
 	.path = "/healthz",
 	.ingest = true,
@@ -117,11 +116,34 @@ static const struct route routes[] = {
     },
 };
 
+/* Is it this path, or below it? *ret_name is what follows the slash. */
+static bool
+path_matches(const char *path, const char *wanted, struct str *ret_name)
+{
+	size_t len = strlen(wanted);
+	struct str name;
+
+	if (strncmp(path, wanted, len) != 0 ||
+	    (path[len] != '\0' && path[len] != '/'))
+		return false;
+	name = str_text(path + len);
+	if (name.len > 0)
+		name = str_bytes(name.data + 1, name.len - 1);
+	if (name.len > 0 && name.data[name.len - 1] == '/')
+		name.len--;
+	*ret_name = name;
+	return true;
+}
+
 const struct route *
-route_find(const char *path, bool admin, struct str *ret_name)
+route_find(const char *path, bool admin, const struct server_source *sources,
+    size_t source_count, const struct intake **ret_intake, struct str *ret_name)
 {
 	const char *host = path[0] != '/' ? strstr(path, "://") : NULL;
+	const struct intake *intake = NULL;
+	struct str name;
 
+	*ret_intake = NULL;
 	/* The absolute form (RFC 9112, 3.2.2) means the same as the usual. */
 	if (host != NULL) {
 		path = strchr(host + 3, '/');
@@ -130,22 +152,19 @@ route_find(const char *path, bool admin, struct str *ret_name)
 	}
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
 		const struct route *route = &routes[i];
-		size_t len = strlen(route->path);
-		struct str name;
 
-		if (!(admin ? route->admin : route->ingest) ||
-		    strncmp(path, route->path, len) != 0 ||
-		    (path[len] != '\0' && path[len] != '/'))
+		if ((admin ? route->admin : route->ingest) &&
+		    path_matches(path, route->path, &name))
+			return name.len == 0 ? route : NULL;
+	}
+	for (size_t i = 0; !admin && i < source_count; i++) {
+		if (sources[i].intake == intake)
+			continue; /* as that before it */
+		intake = sources[i].intake;
+		if (!path_matches(path, intake->path, ret_name))
 			continue;
-		name = str_text(path + len);
-		if (name.len > 0)
-			name = str_bytes(name.data + 1, name.len - 1);
-		if (name.len > 0 && name.data[name.len - 1] == '/')
-			name.len--;
-		if (name.len > 0 && !route->post)
-			return NULL;
-		*ret_name = name;
-		return route;
+		*ret_intake = intake;
+		return &route_intake;
 	}
 	return NULL;
 }

@@ -9,7 +9,7 @@
 #include "server/request.h"
 
 struct route {
-	const char *path;
+	const char *path;   /* NULL: that of an intake */
 	bool ingest, admin; /* the listeners that serve it */
 	bool post;	    /* by a source; else GET and HEAD */
 	const char *allow;  /* the methods, as for Allow */
@@ -30,10 +30,12 @@ struct route {
 };
 
 /* The route of a path, which is decoded and without the query; NULL if the
- * listener has none. *ret_name is what follows the route's path and a slash, or
- * empty; only a route that accepts posts has such a name. */
-const struct route *
-route_find(const char *path, bool admin, struct str *ret_name);
+ * listener has none. If it is the path of an intake of these sources, that is
+ * *ret_intake, else NULL; and *ret_name is what follows that path and a slash,
+ * or empty. */
+const struct route *route_find(const char *path, bool admin,
+    const struct server_source *sources, size_t source_count,
+    const struct intake **ret_intake, struct str *ret_name);
 
 bool route_takes(const struct route *route, const char *method);
 

@@ -39,13 +39,28 @@ server_settings_init(struct server_settings *settings)
 	    .max_connections = 1024,
 	    .body_limit = 16 * 1024 * 1024,
 	    .body_memory = 256 * 1024 * 1024,
-	    .max_events = 100000,
+	    .max_items = 100000,
 	    .request_timeout_ms = 60000,
 	    /* Longer than a proxy holds its connections (nginx: 60 s), so
 	     * that it is the proxy that closes. */
 	    .idle_timeout_ms = 75000,
 	    .retry_after_s = 10,
 	};
+}
+
+/* Show the counters of what may be counted, before anything is. */
+static void
+server_show_counters(const struct server_settings *settings)
+{
+	for (size_t i = 0; i < settings->source_count; i++) {
+		const struct intake *intake = settings->sources[i].intake;
+		const char *const *kind = intake->drift_kinds;
+
+		for (int cause = 0; cause < INTAKE_CAUSES; cause++)
+			counter_answers_add(intake->status[cause], 0);
+		for (; *kind != NULL; kind++)
+			counter_drift_add(*kind, 0);
+	}
 }
 
 bool
@@ -78,6 +93,7 @@ server_start(const struct server_settings *settings, struct queue *queue,
 	    &server->ingest, service, false, settings->max_connections);
 	listener_init(&server->admin, service, true, SERVER_ADMIN_CONNECTIONS);
 	sources_restore(sources, queue);
+	server_show_counters(settings);
 	if (!listener_open(&server->ingest, settings->listen, reterr) ||
 	    !listener_open(&server->admin, settings->admin, reterr)) {
 		server_stop(server); /* requests may have come in already */

@@ -35,25 +35,27 @@ struct source {
 	/* constant; all NULL in the row of no source */
 	const struct server_source *settings; /* lent */
 	struct tokens *tokens;
-	struct server_judge *judge;
 
 	/* guarded by lock */
 	struct server_source_status status;
-	int64_t *used_ms; /* of each token */
+	int64_t *used_ms; /* of each token, in those of sources */
 };
 
 struct sources {
-	size_t count; /* constant; of the rows without the last */
+	size_t count;	  /* constant; of the rows without the last */
+	int64_t *used_ms; /* of the tokens of all rows; guarded by lock */
 	struct lock lock;
 	bool changed; /* since the status was saved; guarded by lock */
 	struct source rows[];
 };
 
 size_t
-sources_find(const struct server_source *list, size_t count, struct str name)
+sources_find(const struct server_source *list, size_t count,
+    const struct intake *intake, struct str name)
 {
 	for (size_t i = 0; i < count; i++) {
-		if (str_equal_text(name, list[i].name))
+		if (list[i].intake == intake &&
+		    (name.len == 0 || str_equal_text(name, list[i].name)))
 			return i;
 	}
 	return count;
@@ -81,36 +83,37 @@ source_chosen(
 		   source_unquote(str_text(parameter + len + 1)));
 }
 
-/* False without memory. */
-static bool
-source_init(struct source *source, const struct server_source *settings)
-{
-	struct tokens *tokens = tokens_new(settings->tokens);
-	int64_t *used_ms = NULL;
-
-	if (tokens != NULL)
-		used_ms = calloc(tokens_count(tokens) + 1, sizeof(*used_ms));
-	source->settings = settings;
-	source->status.name = settings->name;
-	source->tokens = tokens;
-	source->used_ms = used_ms;
-	return used_ms != NULL &&
-	       server_judge_new(settings, &source->judge, NULL);
-}
-
 struct sources *
 sources_new(const struct server_source *list, size_t count)
 {
 	struct sources *sources =
 	    calloc(1, sizeof(*sources) + (count + 1) * sizeof(struct source));
+	size_t tokens = 0;
 
 	if (sources == NULL)
 		return NULL;
 	lock_init(&sources->lock);
 	sources->count = count;
 	for (size_t i = 0; i < count; i++) {
-		if (!source_init(&sources->rows[i], &list[i]))
+		/* Without an intake only the status is read. */
+		bool bearer = list[i].intake != NULL &&
+			      list[i].intake->proof == INTAKE_BEARER;
+		struct source *source = &sources->rows[i];
+
+		source->settings = &list[i];
+		source->status.name = list[i].name;
+		source->tokens = tokens_new(bearer ? list[i].secrets : NULL);
+		if (source->tokens == NULL)
 			goto out;
+		tokens += tokens_count(source->tokens);
+	}
+	sources->used_ms = calloc(tokens + 1, sizeof(*sources->used_ms));
+	if (sources->used_ms == NULL)
+		goto out;
+	tokens = 0;
+	for (size_t i = 0; i < count; i++) {
+		sources->rows[i].used_ms = sources->used_ms + tokens;
+		tokens += tokens_count(sources->rows[i].tokens);
 	}
 	sources->rows[count].status.name = "/";
 	return sources;
@@ -124,11 +127,9 @@ sources_free(struct sources *sources)
 {
 	if (sources == NULL)
 		return;
-	for (size_t i = 0; i < sources->count; i++) {
-		free(sources->rows[i].used_ms);
-		server_judge_free(sources->rows[i].judge);
+	for (size_t i = 0; i < sources->count; i++)
 		tokens_free(sources->rows[i].tokens);
-	}
+	free(sources->used_ms);
 	lock_fini(&sources->lock);
 	free(sources);
 }
@@ -154,11 +155,14 @@ sources_authorise(
 	return true;
 }
 
-const struct server_judge *
-sources_judge(const struct sources *sources, size_t source)
+void
+sources_note_request(struct sources *sources, size_t source, int64_t wall_ms)
 {
 	CHECK(source < sources->count);
-	return sources->rows[source].judge;
+	lock_hold(&sources->lock);
+	sources->rows[source].status.last_request_ms = wall_ms;
+	sources->changed = true;
+	lock_drop(&sources->lock);
 }
 
 /* A reason, on one line. */
@@ -172,12 +176,22 @@ source_why(char ret[SERVER_REASON], const char *why)
 	}
 }
 
-/* Does Braze strand the events of a request that is answered with this? */
+/* Does this status make the source strand its items? A request of no source may
+ * have been meant for any of them. */
 static bool
-status_strands(unsigned status)
+sources_strand(const struct sources *sources, size_t source, unsigned status)
 {
-	return status == 401 || status == 403 || status == 404 ||
-	       status == 405 || status == 415;
+	size_t first = source, end = source + 1;
+
+	if (source == sources->count) {
+		first = 0;
+		end = sources->count;
+	}
+	for (size_t i = first; i < end; i++) {
+		if (sources->rows[i].settings->intake->strands(status))
+			return true;
+	}
+	return false;
 }
 
 void
@@ -185,8 +199,10 @@ sources_note_answer(struct sources *sources, size_t source, unsigned status,
     const char *why, bool authorised, int64_t wall_ms)
 {
 	struct server_source_status *row = &sources->rows[source].status;
+	bool strands;
 
 	CHECK(source <= sources->count);
+	strands = sources_strand(sources, source, status);
 	lock_hold(&sources->lock);
 	if (authorised && status / 100 == 2) {
 		row->last_success_ms = wall_ms;
@@ -199,7 +215,7 @@ sources_note_answer(struct sources *sources, size_t source, unsigned status,
 		row->failing_status = status;
 		source_why(row->failing_why, why);
 	}
-	if (status_strands(status)) {
+	if (strands) {
 		if (row->refused == 0 ||
 		    wall_ms - row->refused_ms > sources_apart_ms) {
 			row->refused = 0;

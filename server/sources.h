@@ -2,11 +2,11 @@
 #define SERVER_SOURCES_H
 
 /*
- * The sources: which one a request is for, which tokens may post to it, how its
- * events are judged, and its health. One more row stands for the requests for
- * which no source was found; its number is the count of the sources.
+ * The sources: which one a request is for, which secrets may post to it, and
+ * its health. One more row stands for the requests for which no source was
+ * found; its number is the count of the sources.
  *
- * Braze reacts to our answers over days, so the queue keeps the status across
+ * Sources react to our answers over days, so the queue keeps the status across
  * restarts. Any thread.
  */
 
@@ -15,12 +15,13 @@
 
 struct sources;
 
-/* The source of that name; `count` if there is none. */
-size_t
-sources_find(const struct server_source *list, size_t count, struct str name);
+/* The source of that name that posts to this intake; if the name is empty the
+ * first such source. `count` if there is none. */
+size_t sources_find(const struct server_source *list, size_t count,
+    const struct intake *intake, struct str name);
 
 /* Does a decoded query parameter select this source? Quotes around a value do
- * not count: Braze's examples have them (?key="Brand A"). */
+ * not count: operators copy them from examples (?key="Brand A"). */
 bool source_chosen(
     const struct server_source *source, const char *key, const char *value);
 
@@ -34,11 +35,12 @@ void sources_free(struct sources *sources); /* accepts NULL */
 MUST_USE bool sources_authorise(struct sources *sources, size_t source,
     const char *header, int64_t wall_ms);
 
-const struct server_judge *
-sources_judge(const struct sources *sources, size_t source);
+/* Note a request that proved otherwise to be the source's. */
+void
+sources_note_request(struct sources *sources, size_t source, int64_t wall_ms);
 
 /* Note the answer to a request; not to a probe. If the request was not
- * authorised, only an answer that makes Braze strand the events counts. */
+ * authorised, only an answer that strands the source's items counts. */
 void sources_note_answer(struct sources *sources, size_t source,
     unsigned status, const char *why, bool authorised, int64_t wall_ms);
 

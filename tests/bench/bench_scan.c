@@ -3,8 +3,7 @@
  * jansson? Prints events and bytes a second. Usage: bench_scan [SECONDS]
  */
 
-#include "schema/currents.h"
-#include "schema/sample.h"
+#include "schema/currents/currents.h"
 
 #include <jansson.h>
 #include <stdio.h>

@@ -19,7 +19,7 @@ from mapper_text import (Hashed, Number, Object, bare, blank, cut, get,
 from names import Choice, Fate
 
 CATALOGUE = json.loads(
-    (pathlib.Path(__file__).parents[2] / "schema" / "events.json").read_text(
+    (pathlib.Path(__file__).parents[2] / "schema/currents/events.json").read_text(
         encoding="utf-8"))
 
 PLACEHOLDERS = "null undefined none nil 0 user guest anonymous unknown".split()

@@ -99,7 +99,7 @@ def compiled(tmp_path, catalogue):
 
 def adopted(text):
     """The catalogue with every line pasted where its remark says."""
-    catalogue = json.loads((REPO / "schema/events.json").read_text())
+    catalogue = json.loads((REPO / "schema/currents/events.json").read_text())
     section, replaces = None, False
     for line in text.splitlines():
         into = re.fullmatch(r'# add to "(\w+)":', line)

@@ -207,7 +207,7 @@ def test_what_is_not_told_apart_is_counted(start_daemon, heapsim):
     metric = Metric.PROPERTIES_LOST % "heap"
     assert daemon.metric(metric) == 0
     properties = json.loads(
-        (REPO / "schema/events.json").read_text())["properties"]
+        (REPO / "schema/currents/events.json").read_text())["properties"]
     put(daemon, [event(event_type="x.New",
                        properties=dict.fromkeys(properties))])
     wait_settled(daemon)

@@ -3,8 +3,7 @@
  * is said of each holds, and an event alone is judged as it was among others.
  */
 
-#include "schema/currents.h"
-#include "schema/drift.h"
+#include "schema/currents/currents.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 
 #include "base/err.h"
 #include "base/utf8.h"
-#include "schema/scan.h"
+#include "schema/json/scan.h"
 
 #include <stdlib.h>
 

@@ -4,10 +4,9 @@
  * not private things were taken out before. The first byte chooses the rules.
  */
 
-#include "schema/currents.h"
-#include "schema/redact.h"
-#include "schema/scan.h"
-#include "schema/track.h"
+#include "schema/currents/currents.h"
+#include "schema/json/scan.h"
+#include "schema/track/track.h"
 
 #include <string.h>
 

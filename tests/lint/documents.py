@@ -3,7 +3,7 @@
 - README.md has every variable of the table of settings with its default, and
   no other; deploy/currentsd.conf has every key of it, likewise. The table is
   that of the manual page, which a unit test compares with the program's.
-- README.md's table of event types is that of schema/events.json: if it is not,
+- README.md's table of event types is that of schema/currents/events.json: if it is not,
   the one to paste is printed.
 - Every path that README.md names is there.
 """
@@ -81,7 +81,7 @@ def check_example(found, rows):
 def types_table():
     """The lines between README.md's marks of the types."""
     groups = {}
-    types = json.loads((tree.ROOT / "schema/events.json").read_text(
+    types = json.loads((tree.ROOT / "schema/currents/events.json").read_text(
         encoding="utf-8"))["events"]
     for name in types:
         prefix, _, last = name.rpartition(".")

@@ -5,7 +5,7 @@
  * the reason, a tab, what would be sent.
  */
 
-#include "schema/redact.h"
+#include "schema/track/track.h"
 
 #include <jansson.h>
 #include <stdio.h>

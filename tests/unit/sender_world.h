@@ -114,7 +114,7 @@ world_random(uint64_t below)
 	return (world->random >> 33) % below;
 }
 
-/* ---- schema/track.h: a mapping ---- */
+/* ---- schema/track/track.h: a mapping ---- */
 
 void
 track_head_write(struct buf *out, const char *app_id)

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "schema/currents/currents.h"
 #include "server/server.h"
 
 #include <arpa/inet.h>
@@ -276,19 +277,35 @@ client_ask(
 
 static const char *const tokens[] = {"old", "secret", NULL};
 
-static const struct server_source sources[] = {
-    {.name = "main", .destination = "heap", .tokens = tokens},
+enum { SOURCES = 4 };
+
+static const struct currents_settings source_settings[SOURCES] = {
+    {.invalid_dropped = false},
+    {.unknown_type = CURRENTS_DEAD},
+    {.unknown_type = CURRENTS_DROP, .invalid_dropped = true},
+    {.invalid_dropped = false},
+};
+
+static struct intake_context *contexts[SOURCES]; /* made by setup() */
+
+static struct server_source sources[SOURCES] = {
+    {.name = "main",
+	.intake = &currents_intake,
+	.destination = "heap",
+	.secrets = tokens},
     {.name = "brand",
+	.intake = &currents_intake,
 	.parameter = "key=Brand A",
 	.destination = "heap",
-	.tokens = tokens,
-	.unknown_type = SERVER_DEAD},
+	.secrets = tokens},
     {.name = "strict",
+	.intake = &currents_intake,
 	.destination = "heap",
-	.tokens = tokens,
-	.unknown_type = SERVER_DROP,
-	.invalid_dropped = true},
-    {.name = "open", .destination = "heap", .open = true},
+	.secrets = tokens},
+    {.name = "open",
+	.intake = &currents_intake,
+	.destination = "heap",
+	.open = true},
 };
 
 static bool alive;
@@ -313,10 +330,10 @@ settings_for_test(struct server_settings *settings)
 	settings->listen = "127.0.0.1:0";
 	settings->admin = "127.0.0.1:0";
 	settings->sources = sources;
-	settings->source_count = 4;
+	settings->source_count = SOURCES;
 	settings->body_limit = 1024 * 1024;
 	settings->body_memory = 3 * 1024 * 1024;
-	settings->max_events = 200;
+	settings->max_items = 200;
 	settings->views = (struct server_views){
 	    view_alive, view_text, view_text, (void *)(uintptr_t) "view"};
 }
@@ -363,6 +380,20 @@ setup(void **state)
 	log_set_level(LOG_ERROR);
 	lock_init(&fake.lock);
 	cond_init(&fake.change);
+	for (size_t i = 0; i < SOURCES; i++) {
+		assert_true(currents_intake.context_new(
+		    &source_settings[i], &contexts[i], NULL));
+		sources[i].context = contexts[i];
+	}
+	return 0;
+}
+
+HELPER int
+teardown(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < SOURCES; i++)
+		currents_intake.context_free(contexts[i]);
 	return 0;
 }
 

@@ -249,7 +249,12 @@ test_counters(void **state)
 
 	(void)state;
 	counter_add(COUNTER_PROBES, 2);
-	counter_add(counter_of_answer(503), 1);
+	counter_answers_add(503, 1);
+	counter_answers_add(403, 0);
+	counter_drift_add("new", 3);
+	counter_drift_add("newer", 0);
+	counter_drift_add("new", 4);
+	assert_int_equal(counter_answers_read(503), 1);
 	assert_int_equal(counter_read(COUNTER_PROBES), 2);
 	buf_init(&buf, 65536);
 	counters_write(&buf);
@@ -257,6 +262,13 @@ test_counters(void **state)
 	assert_non_null(strstr(buf.data, "\ncurrentsd_probes_total 2\n"));
 	assert_non_null(
 	    strstr(buf.data, "currentsd_answers_total{code=\"503\"} 1\n"));
+	assert_non_null(
+	    strstr(buf.data, "currentsd_answers_total{code=\"403\"} 0\n"));
+	assert_null(strstr(buf.data, "{code=\"200\"}"));
+	assert_non_null(
+	    strstr(buf.data, "currentsd_drift_total{what=\"new\"} 7\n"));
+	assert_non_null(
+	    strstr(buf.data, "currentsd_drift_total{what=\"newer\"} 0\n"));
 	buf_fini(&buf);
 }
 

@@ -1,4 +1,4 @@
-/* The compiled catalogue says what schema/events.json says, and no more. */
+/* The compiled catalogue says what schema/currents/events.json says, and no more. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "schema/catalogue.h"
+#include "schema/currents/catalogue.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -19,7 +19,8 @@ static int
 load(void **state)
 {
 	(void)state;
-	root = json_load_file(SOURCE_DIR "/schema/events.json", 0, NULL);
+	root =
+	    json_load_file(SOURCE_DIR "/schema/currents/events.json", 0, NULL);
 	return root == NULL;
 }
 

@@ -10,8 +10,8 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
-#include "schema/currents.h"
-#include "schema/scan.h"
+#include "schema/currents/currents.h"
+#include "schema/json/scan.h"
 
 #include <stdio.h>
 #include <stdlib.h>

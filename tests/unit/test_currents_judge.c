@@ -9,9 +9,9 @@
 
 #include <cmocka.h>
 
-#include "schema/catalogue.h"
-#include "schema/currents.h"
-#include "schema/currents_reader.h"
+#include "schema/currents/catalogue.h"
+#include "schema/currents/currents.h"
+#include "schema/currents/reader.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -10,9 +10,8 @@
 
 #include <cmocka.h>
 
-#include "schema/catalogue.h"
-#include "schema/drift.h"
-#include "schema/sample.h"
+#include "schema/currents/catalogue.h"
+#include "schema/currents/currents.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "schema/flat.h"
+#include "schema/json/flat.h"
 
 #include <stdio.h>
 #include <stdlib.h>

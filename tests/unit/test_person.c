@@ -1,6 +1,6 @@
 /* Which person an event is about, for erasing. */
 
-#include "schema/person.h"
+#include "schema/currents/currents.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -5,9 +5,26 @@
 
 #include <cmocka.h>
 
+#include "schema/currents/currents.h"
 #include "server/route.h"
 
 #include <string.h>
+
+/* A second kind, for what it takes to find a route. */
+static const struct intake other = {.path = "/other"};
+
+static const struct server_source sources[] = {
+    {.name = "main", .intake = &currents_intake},
+    {.name = "brand", .intake = &currents_intake},
+    {.name = "else", .intake = &other},
+};
+
+static const struct route *
+find(const char *path, bool admin, const struct intake **ret_intake,
+    struct str *ret_name)
+{
+	return route_find(path, admin, sources, 3, ret_intake, ret_name);
+}
 
 static void
 test_find(void **state)
@@ -43,31 +60,40 @@ test_find(void **state)
 	    {"/status", true, "/status", ""},
 	    {"/readyz", true, "/readyz", ""},
 	    {"/currents", true, NULL, ""},
+	    {"/other", false, "/other", ""},
+	    {"/other/else", false, "/other", "else"},
+	    {"/other", true, NULL, ""},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct str name = {NULL, 0};
+		const struct intake *intake;
 		const struct route *route =
-		    route_find(cases[i].path, cases[i].admin, &name);
+		    find(cases[i].path, cases[i].admin, &intake, &name);
 
 		if (cases[i].route == NULL) {
 			assert_null(route);
+			assert_null(intake);
 			continue;
 		}
 		assert_non_null(route);
-		assert_string_equal(route->path, cases[i].route);
-		assert_true(str_equal_text(name, cases[i].name));
+		assert_int_equal(route->post, intake != NULL);
+		assert_string_equal(intake != NULL ? intake->path : route->path,
+		    cases[i].route);
+		if (intake != NULL)
+			assert_true(str_equal_text(name, cases[i].name));
 	}
 }
 
 static const struct route *
 found(const char *path, bool admin)
 {
+	const struct intake *intake;
 	const struct route *route;
 	struct str name;
 
-	route = route_find(path, admin, &name);
+	route = find(path, admin, &intake, &name);
 	assert_non_null(route);
 	return route;
 }

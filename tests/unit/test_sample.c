@@ -7,8 +7,7 @@
 
 #include <cmocka.h>
 
-#include "schema/currents.h"
-#include "schema/sample.h"
+#include "schema/currents/currents.h"
 
 #include <jansson.h>
 #include <string.h>

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "base/buf.h"
-#include "schema/scan.h"
+#include "schema/json/scan.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-#include "schema/sample.h"
-#include "schema/scan.h"
+#include "schema/currents/currents.h"
+#include "schema/json/scan.h"
 
 #include <jansson.h>
 #include <stdio.h>

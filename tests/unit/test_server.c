@@ -270,5 +270,5 @@ main(void)
 	    cmocka_unit_test(test_settings),
 	};
 
-	return cmocka_run_group_tests(tests, setup, NULL);
+	return cmocka_run_group_tests(tests, setup, teardown);
 }

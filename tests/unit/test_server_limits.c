@@ -303,5 +303,5 @@ main(void)
 	    cmocka_unit_test(test_stop),
 	};
 
-	return cmocka_run_group_tests(tests, setup, NULL);
+	return cmocka_run_group_tests(tests, setup, teardown);
 }

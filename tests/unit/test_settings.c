@@ -144,15 +144,15 @@ test_words_are_the_enums(void **state)
 		    log_level_read(written(row("log_level"), &base), &level));
 		assert_int_equal(level, at);
 	}
-	base.source.server.unknown_type = SERVER_FORWARD;
+	base.source.currents.unknown_type = CURRENTS_FORWARD;
 	assert_string_equal(written(row("unknown_type"), &base), "forward");
-	base.source.server.unknown_type = SERVER_DEAD;
+	base.source.currents.unknown_type = CURRENTS_DEAD;
 	assert_string_equal(written(row("unknown_type"), &base), "dead");
-	base.source.server.unknown_type = SERVER_DROP;
+	base.source.currents.unknown_type = CURRENTS_DROP;
 	assert_string_equal(written(row("unknown_type"), &base), "drop");
-	base.source.server.invalid_dropped = false;
+	base.source.currents.invalid_dropped = false;
 	assert_string_equal(written(row("invalid"), &base), "dead");
-	base.source.private_at = SETTINGS_AT_ACCEPT;
+	base.source.currents.private_at = CURRENTS_AT_ACCEPT;
 	assert_string_equal(written(row("private_at"), &base), "accept");
 	base.source.on_delete = SETTINGS_ON_DELETE_ERASE;
 	assert_string_equal(written(row("on_delete"), &base), "erase");
@@ -160,11 +160,11 @@ test_words_are_the_enums(void **state)
 	assert_string_equal(written(row("region"), &base), "eu");
 	base.destination.region = SETTINGS_NO_REGION;
 	assert_string_equal(written(row("region"), &base), "");
-	base.destination.rules.identity = TRACK_IDENTITY_BRAZE;
+	base.destination.track.rules.identity = TRACK_IDENTITY_BRAZE;
 	assert_string_equal(written(row("identity"), &base), "user_id");
-	base.destination.rules.no_user_dead = true;
+	base.destination.track.rules.no_user_dead = true;
 	assert_string_equal(written(row("no_user"), &base), "dead");
-	base.destination.rules.custom_event_name = true;
+	base.destination.track.rules.custom_event_name = true;
 	assert_string_equal(written(row("custom_event_name"), &base), "name");
 }
 
@@ -284,15 +284,15 @@ test_flags_words_lists(void **state)
 	assert_false(setting_read(row("open"), &memory, "YES", &source, &err));
 	assert_true(
 	    setting_read(row("unknown_type"), &memory, "drop", &source, &err));
-	assert_int_equal(server->unknown_type, SERVER_DROP);
+	assert_int_equal(source.currents.unknown_type, CURRENTS_DROP);
 	assert_false(
 	    setting_read(row("unknown_type"), &memory, "dro", &source, &err));
 	assert_non_null(strstr(err.text, "forward|dead|drop"));
 	assert_true(
 	    setting_read(row("token"), &memory, " a , b,,c ", &source, &err));
-	assert_int_equal(settings_list_count(server->tokens), 3);
-	assert_string_equal(server->tokens[1], "b");
-	assert_null(server->tokens[3]);
+	assert_int_equal(settings_list_count(server->secrets), 3);
+	assert_string_equal(server->secrets[1], "b");
+	assert_null(server->secrets[3]);
 	assert_false(setting_read(row("token"), &memory, " , ", &source, &err));
 	assert_non_null(strstr(err.text, "has no item"));
 	settings_fini(&memory);
@@ -343,11 +343,11 @@ test_defaults(void **state)
 	assert_int_equal(settings.destination_count, 1);
 	assert_string_equal(settings.sources[0].server.name, "main");
 	assert_false(settings.sources[0].server.open);
-	assert_int_equal(settings.destinations[0].forwarder.share_percent, 95);
+	assert_int_equal(settings.destinations[0].track.share_percent, 95);
 	assert_int_equal(
-	    settings.destinations[0].forwarder.events_per_minute, 15000);
+	    settings.destinations[0].track.events_per_minute, 15000);
 	assert_int_equal(
-	    settings.destinations[0].forwarder.identity_per_minute, 1000);
+	    settings.destinations[0].track.identity_per_minute, 1000);
 	assert_int_equal(settings.destinations[0].region, -1);
 	settings_fini(&settings);
 }

@@ -159,8 +159,7 @@ test_urls(void **state)
 			if (cases[i].track == NULL)
 				fail_msg("accepted %s", cases[i].url);
 			assert_string_equal(
-			    settings.destinations[0].forwarder.url,
-			    cases[i].track);
+			    settings.destinations[0].track.url, cases[i].track);
 		} else if (cases[i].track != NULL) {
 			fail_msg("%s: %s", cases[i].url, err.text);
 		}
@@ -210,8 +209,9 @@ test_token_files(void **state)
 			assert_non_null(strstr(err.text, cases[i].says));
 			assert_null(strstr(err.text, "ses"));
 		} else {
-			assert_int_equal(settings_list_count(
-					     settings.sources[0].server.tokens),
+			assert_int_equal(
+			    settings_list_count(
+				settings.sources[0].server.secrets),
 			    cases[i].tokens);
 			assert_int_equal(
 			    settings.warnings.len == 0, cases[i].says == NULL);

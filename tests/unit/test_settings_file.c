@@ -56,20 +56,21 @@ test_whole_file(void **state)
 	assert_int_equal(settings.source_count, 2);
 	assert_string_equal(settings.sources[0].server.name, "shop");
 	assert_int_equal(
-	    settings_list_count(settings.sources[0].server.tokens), 2);
-	assert_true(settings.sources[0].server.invalid_dropped);
+	    settings_list_count(settings.sources[0].server.secrets), 2);
+	assert_true(settings.sources[0].currents.invalid_dropped);
 	assert_string_equal(settings.sources[0].server.destination, "us");
-	assert_string_equal(settings.sources[1].server.tokens[0], "s3cret");
+	assert_string_equal(settings.sources[1].server.secrets[0], "s3cret");
 	assert_string_equal(
 	    settings.sources[1].server.parameter, "key=Brand A");
 	assert_string_equal(settings.sources[1].server.destination, "eu");
-	assert_int_equal(settings.sources[1].server.unknown_type, SERVER_DEAD);
-	assert_string_equal(settings.destinations[0].forwarder.url,
+	assert_int_equal(
+	    settings.sources[1].currents.unknown_type, CURRENTS_DEAD);
+	assert_string_equal(settings.destinations[0].track.url,
 	    "https://heapanalytics.com/api/track");
-	assert_string_equal(settings.destinations[1].forwarder.url,
-	    "http://127.0.0.1:9/api/track");
-	assert_string_equal(settings.destinations[1].forwarder.app_id, "77");
-	assert_int_equal(settings.destinations[1].forwarder.share_percent, 50);
+	assert_string_equal(
+	    settings.destinations[1].track.url, "http://127.0.0.1:9/api/track");
+	assert_string_equal(settings.destinations[1].track.app_id, "77");
+	assert_int_equal(settings.destinations[1].track.share_percent, 50);
 	assert_int_equal(settings.destinations[1].forwarder.linger_ms, 100);
 	settings_fini(&settings);
 }

@@ -3,6 +3,7 @@
  * before anything could be sent, and what is said about privacy.
  */
 
+#include "daemon/daemon.h"
 #include "settings_help.h"
 
 static char key_path[32], open_path[32], short_path[32];
@@ -49,7 +50,7 @@ test_defaults(void **state)
 
 	(void)state;
 	assert_true(make(NULL, &settings, &err));
-	rules = settings.destinations[0].rules;
+	rules = settings.destinations[0].track.rules;
 	track_rules_init(&wanted);
 	assert_int_equal(rules.identity, wanted.identity);
 	assert_memory_equal(
@@ -91,7 +92,7 @@ test_rules(void **state)
 	(void)snprintf(
 	    key, sizeof(key), "CURRENTSD_HEAP_HASH_KEY_FILE=%s", key_path);
 	assert_true(make(pairs, &settings, &err));
-	rules = settings.destinations[0].rules;
+	rules = settings.destinations[0].track.rules;
 	assert_int_equal(rules.identity, TRACK_IDENTITY_BRAZE);
 	assert_string_equal(rules.alias_label, "crm");
 	assert_int_equal(rules.anonymous[0], TRACK_ANONYMOUS_BRAZE);
@@ -126,7 +127,7 @@ test_skip(void **state)
 
 	(void)state;
 	assert_true(make(pairs, &settings, &err));
-	rules = settings.destinations[0].rules;
+	rules = settings.destinations[0].track.rules;
 	assert_int_equal(rules.anonymous[0], TRACK_ANONYMOUS_NONE);
 	settings_fini(&settings);
 }
@@ -185,6 +186,7 @@ test_list_in_file(void **state)
 				   "anonymous = {braze_id}\n"
 				   "keep = {\"a/b\", contact}\n}\n";
 	struct settings_destination *destination;
+	struct forwarder_destination forwarder;
 	struct settings settings;
 	char path[32];
 	struct err err;
@@ -197,10 +199,13 @@ test_list_in_file(void **state)
 	assert_non_null(destination);
 	assert_null(settings_destination_find(&settings, "b"));
 	assert_int_equal(
-	    destination->rules.anonymous[0], TRACK_ANONYMOUS_BRAZE);
-	assert_int_equal(destination->rules.anonymous[1], TRACK_ANONYMOUS_NONE);
-	assert_int_equal(destination->rules.keep.count, 2);
-	assert_ptr_equal(destination->forwarder.rules, &destination->rules);
+	    destination->track.rules.anonymous[0], TRACK_ANONYMOUS_BRAZE);
+	assert_int_equal(
+	    destination->track.rules.anonymous[1], TRACK_ANONYMOUS_NONE);
+	assert_int_equal(destination->track.rules.keep.count, 2);
+	daemon_destination(destination, &forwarder);
+	assert_string_equal(forwarder.name, "a");
+	assert_ptr_equal(forwarder.rules, &destination->track.rules);
 	assert_null(settings.queue.dir);
 	assert_false(settings_state_dir_check(&settings, &err));
 	settings_fini(&settings);

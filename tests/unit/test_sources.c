@@ -9,16 +9,25 @@
 static void
 test_find(void **state)
 {
+	static const struct intake other = {.path = "/other"};
+	const struct intake *ours = &currents_intake;
 	const struct server_source list[] = {
-	    {.name = "main"},
-	    {.name = "brand-a"},
+	    {.name = "else", .intake = &other},
+	    {.name = "main", .intake = ours},
+	    {.name = "brand-a", .intake = ours},
 	};
 
 	(void)state;
-	assert_int_equal(sources_find(list, 2, str_bytes("main", 4)), 0);
-	assert_int_equal(sources_find(list, 2, str_bytes("brand-a/", 7)), 1);
-	assert_int_equal(sources_find(list, 2, str_bytes("mai", 3)), 2);
-	assert_int_equal(sources_find(list, 2, str_bytes("mainx", 5)), 2);
+	assert_int_equal(sources_find(list, 3, ours, str_text("main")), 1);
+	assert_int_equal(
+	    sources_find(list, 3, ours, str_bytes("brand-a/", 7)), 2);
+	assert_int_equal(sources_find(list, 3, ours, str_text("mai")), 3);
+	assert_int_equal(sources_find(list, 3, ours, str_text("mainx")), 3);
+	/* no name: the first that posts what the intake reads */
+	assert_int_equal(sources_find(list, 3, ours, str_text("")), 1);
+	assert_int_equal(sources_find(list, 3, &other, str_text("")), 0);
+	assert_int_equal(sources_find(list, 3, ours, str_text("else")), 3);
+	assert_int_equal(sources_find(list, 2, &other, str_text("main")), 2);
 }
 
 static void
@@ -155,9 +164,16 @@ static void
 test_clocks(void **state)
 {
 	static const char *const other[] = {"new", "secret", "old", NULL};
-	struct server_source turned[] = {
-	    {.name = "other", .destination = "heap", .tokens = other},
-	    {.name = "main", .destination = "heap", .tokens = other}};
+	struct server_source turned[] = {{.name = "other",
+					     .intake = &currents_intake,
+					     .context = contexts[0],
+					     .destination = "heap",
+					     .secrets = other},
+	    {.name = "main",
+		.intake = &currents_intake,
+		.context = contexts[0],
+		.destination = "heap",
+		.secrets = other}};
 	struct server_source_status before, after;
 	struct server *server = start_default();
 	struct server_settings settings;
@@ -242,5 +258,5 @@ main(void)
 	    cmocka_unit_test_setup(test_odd_clocks, forget),
 	};
 
-	return cmocka_run_group_tests(tests, setup, NULL);
+	return cmocka_run_group_tests(tests, setup, teardown);
 }

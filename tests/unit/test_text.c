@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "schema/text.h"
+#include "schema/json/text.h"
 
 #include <string.h>
 

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "schema/track.h"
+#include "schema/track/track.h"
 
 #include <jansson.h>
 #include <stdio.h>

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "schema/track.h"
+#include "schema/track/track.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -9,7 +9,7 @@
 
 #include "tests/unit/track_help.h"
 
-#include "schema/catalogue.h"
+#include "schema/currents/catalogue.h"
 
 #include <stdio.h>
 

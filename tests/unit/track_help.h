@@ -3,7 +3,7 @@
 
 /* Events under rules: what is sent of them, and what may be kept. */
 
-#include "schema/redact.h"
+#include "schema/track/track.h"
 
 #include <string.h>
 

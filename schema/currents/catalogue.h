@@ -1,0 +1,82 @@
+#ifndef SCHEMA_CURRENTS_CATALOGUE_H
+#define SCHEMA_CURRENTS_CATALOGUE_H
+
+/*
+ * The catalogue of event types and their properties, compiled at build time
+ * from events.json. Internal to schema/. All of it is constant: any thread.
+ * Types and properties are numbered in the order of that file.
+ */
+
+#include "base/str.h"
+
+enum {
+	CATALOGUE_PROPERTIES_MAX = 512, /* for arrays by property index */
+	CATALOGUE_NO_KIND = 255, /* the type does not have the property */
+};
+
+enum catalogue_kind {
+	CATALOGUE_STRING,
+	CATALOGUE_INTEGER, /* a number whose value is integral */
+	CATALOGUE_NUMBER,
+	CATALOGUE_BOOLEAN,
+	CATALOGUE_OBJECT,
+	CATALOGUE_STRINGS,	 /* array<string> */
+	CATALOGUE_STRINGS_NULLS, /* array<string|null> */
+};
+
+enum catalogue_class {
+	CATALOGUE_PLAIN,
+	CATALOGUE_CONTENT, /* what people wrote, or what was written to them */
+	CATALOGUE_CONTACT, /* identifies or locates a person */
+	CATALOGUE_SECRET,  /* a credential of a device */
+};
+
+/* The first and last eight bytes of a name; they may overlap. */
+struct catalogue_key {
+	uint64_t head, tail;
+};
+
+struct catalogue_property {
+	struct str name; /* NUL-terminated */
+	struct catalogue_key key;
+	enum catalogue_kind kind; /* but see catalogue_type.kinds */
+	enum catalogue_class class;
+	const char *const *seen; /* NULL, or the documented values and a NULL */
+};
+
+struct catalogue_type {
+	struct str name; /* NUL-terminated */
+	struct catalogue_key key;
+	const char *family;
+	const char *status;	    /* a remark on poor documentation, or
+				     * NULL */
+	const uint16_t *properties; /* indexes */
+	size_t property_count;
+	const uint16_t *required; /* indexes */
+	size_t required_count;
+	const uint8_t *kinds; /* by index: enum catalogue_kind, or NO_KIND */
+	unsigned user;	      /* a bit for each of catalogue_user_name() */
+};
+
+size_t catalogue_type_count(void);
+size_t catalogue_property_count(void);
+const struct catalogue_type *catalogue_type_at(size_t index);
+const struct catalogue_property *catalogue_property_at(size_t index);
+
+/* The index of that name, or the count if there is none. */
+size_t catalogue_type_find(struct str name);
+size_t catalogue_property_find(struct str name);
+
+/* Does the type require the property with that index? */
+bool
+catalogue_type_requires(const struct catalogue_type *type, size_t property);
+
+/* The members of "user" that Braze documents. */
+size_t catalogue_user_count(void);
+const char *catalogue_user_name(size_t index);
+
+/* As events.json writes them. Static. */
+const char *catalogue_kind_name(enum catalogue_kind kind);
+const char *catalogue_class_name(enum catalogue_class class);
+
+#endif

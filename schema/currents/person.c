@@ -1,0 +1,215 @@
+#include "schema/currents/currents.h"
+
+#include "schema/json/scan.h"
+
+struct person {
+	const struct str *ids;
+	size_t count;
+	bool found;
+};
+
+/* Which members of an object hold an id, or an object that does. */
+struct person_member {
+	const char *name;
+	const struct person_member *inside; /* or NULL: the id itself */
+};
+
+static const struct person_member person_alias[] = {
+    {"alias_name", NULL},
+    {NULL, NULL},
+};
+
+static const struct person_member person_user[] = {
+    {"external_user_id", NULL},
+    {"user_id", NULL},
+    {"device_id", NULL},
+    {"alias_name", NULL},
+    {"alias", person_alias},
+    {"user_alias", person_alias},
+    {"aliases", person_alias},
+    {"user_aliases", person_alias},
+    {NULL, NULL},
+};
+
+static const struct person_member person_properties[] = {
+    {"orphaned_by_id", NULL},
+    {NULL, NULL},
+};
+
+static const struct person_member person_event[] = {
+    {"user", person_user},
+    {"properties", person_properties},
+    {NULL, NULL},
+};
+
+static void
+person_compare(struct person *person, const struct scan_value *value)
+{
+	for (size_t i = 0; i < person->count && !person->found; i++) {
+		if (value->kind == SCAN_STRING)
+			person->found = scan_equal(value, person->ids[i]);
+		else if (value->kind == SCAN_NUMBER)
+			person->found = str_equal(value->text, person->ids[i]);
+	}
+}
+
+static bool person_object(struct person *person, struct scan *scan,
+    const struct person_member *members);
+
+/* Read a value: that of a member, or, if it is NULL, one that does not matter.
+ * An element of a list counts as an id does outside a list. False on a syntax
+ * error. */
+static bool
+person_value(struct person *person, struct scan *scan,
+    const struct person_member *member, bool in_list)
+{
+	struct scan_value value;
+	bool first = true;
+
+	if (!scan_value(scan, &value))
+		return false;
+	if (member != NULL)
+		person_compare(person, &value);
+	if (!scan_opened(&value))
+		return true;
+	if (member == NULL || member->inside == NULL ||
+	    (value.kind == SCAN_ARRAY && in_list))
+		return scan_skip(scan, &value, SCAN_DEPTH);
+	if (value.kind == SCAN_OBJECT)
+		return person_object(person, scan, member->inside);
+	while (scan_element(scan, &first)) {
+		if (!person_value(person, scan, member, true))
+			return false;
+	}
+	return scan->error == NULL;
+}
+
+/* Read the rest of an object just opened; false on a syntax error. At most
+ * as deep as the tables are. */
+static bool
+person_object(struct person *person, struct scan *scan,
+    const struct person_member *members)
+{
+	struct scan_value key;
+	bool first = true;
+
+	while (scan_member(scan, &first, &key)) {
+		const struct person_member *member = members;
+
+		while (member->name != NULL &&
+		       !scan_equal_text(&key, member->name))
+			member++;
+		if (!person_value(person, scan,
+			member->name != NULL ? member : NULL, false))
+			return false;
+	}
+	return scan->error == NULL;
+}
+
+bool
+person_matches(struct str event, const struct str *ids, size_t count)
+{
+	struct person person = {.ids = ids, .count = count};
+	struct scan_value value;
+	struct scan scan;
+
+	scan_init(&scan, event);
+	if (scan_value(&scan, &value) && value.kind == SCAN_OBJECT &&
+	    person_object(&person, &scan, person_event) &&
+	    scan.bad_utf8 == NULL && scan.too_deep == NULL)
+		return person.found;
+	for (size_t i = 0; i < count && !person.found; i++)
+		person.found = person_mentioned(event, ids[i]);
+	return person.found;
+}
+
+/* ---- bytes that are no JSON ---- */
+
+/* The length of the escape at the front of a text, or 0 if there is none. */
+static size_t
+mention_escape(struct str text)
+{
+	const char *at = text.data;
+	size_t digits;
+
+	if (text.len < 2 || at[0] != '\\')
+		return 0;
+	if (at[1] != 'u')
+		return memchr("\"\\/bfnrt", at[1], 8) != NULL ? 2 : 0;
+	for (digits = 0; digits < 4; digits++) {
+		if (2 + digits >= text.len || memchr("0123456789abcdefABCDEF",
+						  at[2 + digits], 22) == NULL)
+			return 0;
+	}
+	return 6;
+}
+
+/* The same, where a surrogate pair is one escape. */
+static size_t
+mention_escapes(struct str text)
+{
+	size_t first = mention_escape(text), second;
+
+	if (first != 6 || (text.data[2] | 0x20) != 'd' ||
+	    strchr("89abAB", text.data[3]) == NULL)
+		return first;
+	second = mention_escape(str_bytes(text.data + 6, text.len - 6));
+	return second == 6 ? 12 : first;
+}
+
+/* If the text begins with the id, how long is it there? Else 0. */
+static size_t
+mention_length(struct str text, struct str id)
+{
+	size_t at = 0, had = 0, escape, got;
+	char decoded[12];
+
+	while (had < id.len) {
+		if (at == text.len)
+			return 0;
+		escape =
+		    mention_escapes(str_bytes(text.data + at, text.len - at));
+		if (escape == 0) {
+			if (text.data[at++] != id.data[had++])
+				return 0;
+			continue;
+		}
+		got = scan_decode(str_bytes(text.data + at, escape), decoded);
+		if (got > id.len - had ||
+		    memcmp(decoded, id.data + had, got) != 0)
+			return 0;
+		at += escape;
+		had += got;
+	}
+	return at;
+}
+
+static bool
+mention_letter(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+	       (c >= 'A' && c <= 'Z');
+}
+
+bool
+person_mentioned(struct str bytes, struct str id)
+{
+	bool letter_first = id.len > 0 && mention_letter(id.data[0]);
+	size_t there;
+
+	for (size_t at = 0; id.len > 0 && at < bytes.len; at++) {
+		const char *text = bytes.data + at;
+
+		if (*text != id.data[0] && *text != '\\')
+			continue;
+		/* "12" is not mentioned in 1234 */
+		if (letter_first && at > 0 && mention_letter(text[-1]))
+			continue;
+		there = mention_length(str_bytes(text, bytes.len - at), id);
+		if (there > 0 &&
+		    (at + there == bytes.len || !mention_letter(text[there]) ||
+			!mention_letter(id.data[id.len - 1])))
+			return true;
+	}
+	return false;
+}
