@@ -170,7 +170,7 @@ MUST_USE bool track_value_hash(
 bool track_value_cut(struct track_map *map, struct track_leaf *leaf);
 
 /* Leave it out, and record that. Always true. */
-bool track_value_omit(struct track_map *map, const struct track_leaf *leaf,
+bool track_value_omit(struct track_map *map, struct track_leaf *leaf,
     enum track_omission_kind kind, const char *why);
 
 /* The hash of a node's value as it would be sent. *ret_sent: there is

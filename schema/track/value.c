@@ -475,7 +475,7 @@ track_array_read(struct track_map *map, struct track_leaf *leaf, bool *ret_send,
 /* ---- any value ---- */
 
 bool
-track_value_omit(struct track_map *map, const struct track_leaf *leaf,
+track_value_omit(struct track_map *map, struct track_leaf *leaf,
     enum track_omission_kind kind, const char *why)
 {
 	track_omit(map, leaf->property, kind, 1);

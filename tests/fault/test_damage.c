@@ -202,8 +202,8 @@ damage_try(struct damage *damage)
 static void
 damage_report(const struct damage *damage, const char *what)
 {
-	print_message("%s: %zu refused, %zu served (%zu of them with parcels"
-		      " set aside)\n",
+	print_message("%s: %zu refused, %zu served (%zu of them with batches"
+		      " quarantined)\n",
 	    what, damage->refused, damage->served, damage->quarantined);
 }
 
