@@ -56,9 +56,9 @@ bits_copy(unsigned char *ret, size_t bytes, const void *from, size_t from_bytes)
 {
 	if (from_bytes > bytes)
 		from_bytes = bytes;
-	if (from_bytes > 0)
+	memset(ret, 0, bytes);
+	if (from != NULL && from_bytes > 0)
 		memcpy(ret, from, from_bytes);
-	memset(ret + from_bytes, 0, bytes - from_bytes);
 }
 
 #endif

@@ -24,6 +24,8 @@ enum err_code {
 	ERR_DAMAGED,   /* stored data cannot be read back correctly */
 	ERR_NOT_FOUND, /* there is no such thing */
 	ERR_STOPPING,  /* we are shutting down */
+	ERR_CONFLICT,  /* it was changed meanwhile: read it again */
+	ERR_UNSUPPORTED, /* this kind of thing cannot do it */
 };
 
 struct err {

@@ -323,8 +323,8 @@ send_show(const struct settings_destination *destination, const char *id,
 		return;
 	}
 	(void)buf_printf(
-	    out, "\nanswer       HTTP %ld %s\n", once->status, once->answer);
-	if (once->status == 200)
+	    out, "\nanswer       HTTP %u %s\n", once->status, once->answer);
+	if (once->accepted)
 		send_hint_write(destination, id, markers, out);
 }
 
@@ -342,7 +342,7 @@ send_show_json(const struct settings_destination *destination, const char *id,
 	json_raw(&json, "sent", once->body.data, once->body.len);
 	json_int(&json, "status", once->status);
 	json_text(&json, "answer", once->answer);
-	if (once->status == 200) {
+	if (once->accepted) {
 		buf_init(&hint, SEND_EVENT_MAX);
 		send_hint_write(destination, id, markers, &hint);
 		json_bytes(&json, "hint", hint.data, hint.len);
@@ -363,6 +363,7 @@ send_test(struct command_context *context, const struct settings *settings,
 	    settings_destination_find(settings, name);
 	struct forwarder_destination forwarder;
 	struct forwarder_once once = {.status = 0};
+	struct item item = {.fate = ITEM_QUEUE};
 	struct buf event, markers;
 	int code = EXIT_FOUND;
 	char id[SEND_ID];
@@ -375,23 +376,23 @@ send_test(struct command_context *context, const struct settings *settings,
 		    &err, ERR_INPUT, "there is no destination %s", name);
 		goto fail;
 	}
-	daemon_destination(destination, &forwarder);
+	daemon_destination(settings, destination, &forwarder);
 	send_id_make(id);
 	send_event_write(destination,
 	    options_value(context->options, "--send-test"), id, context->now_ms,
 	    &event);
+	item.data = str_bytes(event.data, event.len);
 	if (!buf_ok(&event, &err) ||
 	    !send_markers_read(
 		&destination->track.rules, &event, id, &markers, &err) ||
-	    !forwarder_send_once(
-		&forwarder, str_bytes(event.data, event.len), &once, &err))
+	    !forwarder_send_once(&forwarder, &item, &once, &err))
 		goto fail;
-	if (once.result.fate != TRACK_SEND) {
+	if (once.prepared.fate != OUTLET_SEND) {
 		(void)err_set(
-		    &err, ERR_IO, "nothing was sent: %s", once.result.reason);
+		    &err, ERR_IO, "nothing was sent: %s", once.prepared.reason);
 		goto fail;
 	}
-	code = once.status == 200 ? EXIT_FINE : EXIT_FOUND;
+	code = once.accepted ? EXIT_FINE : EXIT_FOUND;
 	if (options_has(context->options, "--json"))
 		send_show_json(destination, id, &once, &markers, out);
 	else

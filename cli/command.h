@@ -96,9 +96,8 @@ command_fn command_serve, command_check, command_status, command_ledger,
     command_unreadable_show, command_unreadable_drop, command_import,
     command_replay, command_erase, command_erasures_list, command_erasures_done,
     command_drift, command_validate, command_explain, command_sample,
-    command_schema, command_queue_stats, command_queue_redirect,
-    command_queue_check, command_queue_backup, command_queue_rescue,
-    command_version, command_help;
+    command_schema, command_queue_stats, command_queue_check,
+    command_queue_backup, command_queue_rescue, command_version, command_help;
 
 /* The options of the commands. */
 extern const struct option_row command_json_options[], command_check_options[],
@@ -110,6 +109,6 @@ extern const struct option_row command_json_options[], command_check_options[],
     command_replay_options[], command_erase_options[], command_drift_options[],
     command_validate_options[], command_explain_options[],
     command_sample_options[], command_schema_options[],
-    command_queue_stats_options[], command_queue_redirect_options[];
+    command_queue_stats_options[];
 
 #endif

@@ -149,12 +149,6 @@ static const struct command table[] = {
 	    "Counts by destination, source and type, and forecasts when the "
 	    "queue will be empty.",
 	    COMMAND_QUEUE, command_queue_stats_options, command_queue_stats},
-	{"queue redirect", "FROM TO [--anyway] [--json]",
-	    "Move a removed destination's events to another",
-	    "FROM must no longer be in the settings; TO must be. Dead letters "
-	    "and archived events move too.",
-	    COMMAND_JOB, command_queue_redirect_options,
-	    command_queue_redirect},
 	{"queue check", "[--json]", "Check the queue file thoroughly",
 	    "Runs SQLite's own check, during which the daemon accepts and "
 	    "sends nothing, and then verifies every checksum. Exits 1 if it "

@@ -127,7 +127,7 @@ filter_unserved_tell(struct command_context *context,
 	return selection->unserved == 0 ||
 	       job_message(context->caller, reterr,
 		   "skipped %" PRId64
-		   " events whose destination is not in the settings: see "
-		   "`currentsd queue redirect --help`",
+		   " events whose destination is not in the settings: add it "
+		   "again, or give another destination formerly = NAME",
 		   selection->unserved);
 }

@@ -1,5 +1,5 @@
 /*
- * currentsd queue stats, redirect, check, backup, rescue: the queue and its
+ * currentsd queue stats, check, backup, rescue: the queue and its
  * file as a whole.
  */
 
@@ -9,7 +9,7 @@
 #include "cli/event.h"
 #include "cli/show.h"
 #include "daemon/status.h"
-#include "queue/rescue.h"
+#include "queue/sqlite/rescue.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,13 +19,6 @@
 
 const struct option_row command_queue_stats_options[] = {
     {"--age", NULL, "Read all queued events, and show how old they are."},
-    {"--json", NULL, "Print JSON."},
-    {NULL, NULL, NULL},
-};
-
-const struct option_row command_queue_redirect_options[] = {
-    {"--anyway", NULL,
-	"Redirect even if Heap may already have some of the events."},
     {"--json", NULL, "Print JSON."},
     {NULL, NULL, NULL},
 };
@@ -359,68 +352,6 @@ command_queue_stats(struct command_context *context, struct buf *out)
 		    : stats_text(context, &totals, out, &err))
 		return EXIT_FINE;
 	return command_fail(out, &err);
-}
-
-/* ---- redirect ---- */
-
-struct redirect {
-	const char *from, *to;
-	bool anyway;
-};
-
-static bool
-redirect_step(
-    struct queue *queue, struct jobs_walk *walk, void *arg, struct err *reterr)
-{
-	const struct redirect *redirect = arg;
-
-	return jobs_redirect(queue, walk, redirect->from, redirect->to,
-	    redirect->anyway, reterr);
-}
-
-static bool
-redirect_read(const struct command_context *context,
-    struct redirect *ret_redirect, struct err *reterr)
-{
-	const struct settings *settings = context->daemon->settings;
-	const struct options *options = context->options;
-
-	if (options->word_count != 2)
-		return err_set(reterr, ERR_INPUT,
-		    "queue redirect needs two destinations: FROM TO");
-	*ret_redirect = (struct redirect){options->words[0], options->words[1],
-	    options_has(options, "--anyway")};
-	if (settings_destination_find(settings, ret_redirect->from) != NULL)
-		return err_set(reterr, ERR_INPUT,
-		    "%s is in the settings, so its events are sent: you can "
-		    "redirect only the events of a destination that was "
-		    "removed",
-		    ret_redirect->from);
-	if (settings_destination_find(settings, ret_redirect->to) == NULL)
-		return err_set(reterr, ERR_INPUT,
-		    "the settings have no destination %s", ret_redirect->to);
-	return true;
-}
-
-int
-command_queue_redirect(struct command_context *context, struct buf *out)
-{
-	struct job job = command_job(context, out, "redirected", redirect_step);
-	struct redirect redirect;
-	struct err err;
-
-	job.step_arg = &redirect;
-	if (!redirect_read(context, &redirect, &err) ||
-	    !job_run(&job, JOBS_QUEUED, &err))
-		return command_fail(out, &err);
-	if (options_has(context->options, "--json"))
-		command_count_json("redirected", (int64_t)job.matched, out);
-	else
-		(void)buf_printf(out,
-		    "%zu queued events of %s are now queued for %s. Its dead "
-		    "letters and archived events\nnow belong to %s, too.\n",
-		    job.matched, redirect.from, redirect.to, redirect.to);
-	return EXIT_FINE;
 }
 
 /* ---- check ---- */

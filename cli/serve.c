@@ -141,8 +141,8 @@ stranded_log(void *arg, const char *name, int64_t queued)
 	(void)arg;
 	log_line(LOG_WARN, "serve",
 	    "stranded destination=%s queued=%lld help=\"the destination is not "
-	    "in the settings: add it again, or run `currentsd queue "
-	    "redirect`\"",
+	    "in the settings: add it again, or give another one formerly = "
+	    "NAME\"",
 	    name, (long long)queued);
 }
 

@@ -77,9 +77,9 @@ stranded_show(void *arg, const char *name, int64_t queued)
 {
 	(void)buf_printf(arg,
 	    "to         %-16s NOT IN THE SETTINGS, %" PRId64 " queued\n"
-	    "           its events are not sent: add it again, or run "
-	    "`currentsd queue redirect`\n",
-	    name, queued);
+	    "           its events are not sent: add it again, or give the one "
+	    "that takes its place\n           formerly = \"%s\"\n",
+	    name, queued, name);
 }
 
 void

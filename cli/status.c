@@ -9,6 +9,7 @@
 #include "daemon/status.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 enum {
 	STATUS_TOP = 3, /* reasons that are shown */
@@ -249,8 +250,9 @@ sender_show(
 	if (sender->deferred > 0) {
 		until_show(now_ms, sender->deferred_due_ms, text, sizeof(text));
 		(void)buf_printf(out,
-		    "           %zu deferred: refused, but it is not yet "
-		    "certain that the events are at fault;\n"
+		    "           %zu deferred: refused or failed alone, but it "
+		    "is "
+		    "not yet certain that the events are at fault;\n"
 		    "           next try in %s; last answer: %s\n",
 		    sender->deferred, text, sender->deferred_why);
 	}
@@ -282,6 +284,28 @@ sender_show(
 	    sender->deferred > 0 ? ", not counting deferred events" : "");
 }
 
+/* The types whose events wait until one is accepted. */
+static void
+parked_show(struct daemon *daemon, size_t index, struct buf *out)
+{
+	struct forwarder *forwarder = atomic_load(&daemon->forwarder);
+	struct forwarder_parked *parked =
+	    calloc(FORWARDER_PARKED_MAX, sizeof(*parked));
+	size_t count = 0;
+
+	if (parked != NULL && forwarder != NULL)
+		count = forwarder_destination_parked(forwarder, index, parked);
+	for (size_t i = 0; i < count; i++)
+		(void)buf_printf(out,
+		    "           parked: %s (%s), %zu events; one is tried each "
+		    "minute; last answer: %s\n",
+		    parked[i].name,
+		    parked[i].whole ? "all of it is refused"
+				    : "those that were refused",
+		    parked[i].count, parked[i].why);
+	free(parked);
+}
+
 static void
 destination_show(
     struct daemon *daemon, size_t index, int64_t now_ms, struct buf *out)
@@ -294,9 +318,11 @@ destination_show(
 	(void)buf_printf(out,
 	    "to         %-16s %s, %" PRId64 " queued, last accepted %s\n",
 	    status.name, status.state, status.queued, accepted);
-	if (status.running)
+	if (status.running) {
 		sender_show(&status, now_ms, out);
-	else if (status.paused)
+		if (status.sender.parked > 0)
+			parked_show(daemon, index, out);
+	} else if (status.paused)
 		(void)buf_printf(out,
 		    "           run `currentsd destinations resume %s` to "
 		    "resume it\n",

@@ -19,6 +19,9 @@ enum {
 	STOP_GRACE_MOST_MS = 5000,
 };
 
+/* Of the queue's bound, what a destination's parked events may take. */
+enum { PARKED_PART = 4 };
+
 void
 daemon_init(struct daemon *daemon, struct settings *settings)
 {
@@ -60,19 +63,15 @@ view_metrics(void *arg, struct buf *out)
 /* ---- start and stop ---- */
 
 void
-daemon_destination(const struct settings_destination *settings,
+daemon_destination(const struct settings *settings,
+    const struct settings_destination *destination,
     struct forwarder_destination *ret_destination)
 {
-	const struct track_settings *track = &settings->track;
-
-	*ret_destination = settings->forwarder;
-	ret_destination->app_id = track->app_id;
-	ret_destination->url = track->url;
-	ret_destination->rules = &track->rules;
-	ret_destination->events_per_minute = track->events_per_minute;
-	ret_destination->identity_per_minute = track->identity_per_minute;
-	ret_destination->share_percent = track->share_percent;
-	ret_destination->retry_after_most_ms = track->retry_after_most_ms;
+	*ret_destination = destination->forwarder;
+	ret_destination->outlet = &track_outlet;
+	ret_destination->outlet_settings = &destination->track;
+	ret_destination->park_bytes =
+	    (size_t)settings->queue.max_bytes / PARKED_PART;
 }
 
 static bool
@@ -121,9 +120,18 @@ daemon_start(struct daemon *daemon, struct err *reterr)
 	    calloc(settings->destination_count, sizeof(*daemon->destinations));
 	if (daemon->destinations == NULL)
 		return err_set_nomem(reterr);
-	for (size_t i = 0; i < settings->destination_count; i++)
+	for (size_t i = 0; i < settings->destination_count; i++) {
+		const struct settings_destination *destination =
+		    &settings->destinations[i];
+
 		daemon_destination(
-		    &settings->destinations[i], &daemon->destinations[i]);
+		    settings, destination, &daemon->destinations[i]);
+		if (destination->formerly != NULL &&
+		    !queue_destination_rename(daemon->queue,
+			destination->formerly, destination->forwarder.name,
+			reterr))
+			return false;
+	}
 	if (!queue_start(daemon->queue, reterr))
 		return false;
 	if (!forwarder_start(daemon->destinations, settings->destination_count,

@@ -41,7 +41,8 @@ struct daemon {
 void daemon_init(struct daemon *daemon, struct settings *settings);
 
 /* Make the forwarder's settings of a destination, which lend from *settings. */
-void daemon_destination(const struct settings_destination *settings,
+void daemon_destination(const struct settings *settings,
+    const struct settings_destination *destination,
     struct forwarder_destination *ret_destination);
 
 /* Open only the queue; `brief`: for one command. */

@@ -121,8 +121,7 @@ property_metrics(
 			    " %" PRIu64 "\n",
 			    name,
 			    daemon->settings->destinations[i].forwarder.name,
-			    omissions[n].property,
-			    track_omission_name(omissions[n].kind),
+			    omissions[n].property, omissions[n].what,
 			    omissions[n].count);
 	}
 	free(omissions);
@@ -183,6 +182,10 @@ destination_metrics(struct daemon *daemon, struct forwarder *forwarder,
 	EACH("deferred", "gauge",
 	    "Events that were refused and wait for a later attempt.",
 	    it->sender.deferred);
+	EACH("parked_types", "gauge",
+	    "Types of events that the destination refuses, and whose events "
+	    "wait until one of them is accepted.",
+	    it->sender.parked);
 	EACH("drain_forecast_seconds", "gauge",
 	    "Time until nothing is queued but deferred events; -1 if unknown.",
 	    it->drain_s);

@@ -80,9 +80,6 @@ settings_source_add(struct settings *settings, const char *name,
 {
 	struct settings_source *source, *grown;
 
-	if (settings->source_count == SETTINGS_SOURCES_MAX)
-		return err_set(reterr, ERR_CONFIG, "more than %d sources",
-		    SETTINGS_SOURCES_MAX);
 	grown = realloc(
 	    settings->sources, (settings->source_count + 1) * sizeof(*grown));
 	if (grown == NULL)
@@ -101,9 +98,6 @@ settings_destination_add(struct settings *settings, const char *name,
 {
 	struct settings_destination *destination, *grown;
 
-	if (settings->destination_count == SETTINGS_DESTINATIONS_MAX)
-		return err_set(reterr, ERR_CONFIG, "more than %d destinations",
-		    SETTINGS_DESTINATIONS_MAX);
 	grown = realloc(settings->destinations,
 	    (settings->destination_count + 1) * sizeof(*grown));
 	if (grown == NULL)

@@ -28,11 +28,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum {
-	SETTINGS_SOURCES_MAX = 256,
-	SETTINGS_DESTINATIONS_MAX = 64,
-};
-
 enum settings_source_kind { SETTINGS_CURRENTS };
 enum settings_on_delete { SETTINGS_ON_DELETE_LIST, SETTINGS_ON_DELETE_ERASE };
 
@@ -50,6 +45,7 @@ enum settings_region { SETTINGS_NO_REGION = -1, SETTINGS_US, SETTINGS_EU };
 
 struct settings_destination {
 	enum settings_destination_kind kind;
+	const char *formerly; /* the name of a destination that it continues */
 	struct forwarder_destination forwarder; /* see daemon_destination() */
 
 	/* of this kind */

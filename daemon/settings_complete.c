@@ -481,10 +481,57 @@ destinations_share(const struct settings *settings, struct err *reterr)
 	return true;
 }
 
+/* Does it take over from a destination that is gone, and alone? */
+static bool
+formerly_check(
+    const struct settings *settings, size_t destination, struct err *reterr)
+{
+	const char *formerly = settings->destinations[destination].formerly;
+	const char *name = settings->destinations[destination].forwarder.name;
+
+	if (formerly == NULL)
+		return true;
+	if (settings_destination_find(settings, formerly) != NULL)
+		return err_set(reterr, ERR_CONFIG,
+		    "destination \"%s\": formerly should be the name of a "
+		    "destination that was removed, and \"%s\" is in the "
+		    "settings",
+		    name, formerly);
+	for (size_t i = 0; i < destination; i++) {
+		const struct settings_destination *other =
+		    &settings->destinations[i];
+
+		if (other->formerly != NULL &&
+		    strcmp(other->formerly, formerly) == 0)
+			return err_set(reterr, ERR_CONFIG,
+			    "destinations \"%s\" and \"%s\" are both "
+			    "formerly \"%s\"",
+			    other->forwarder.name, name, formerly);
+	}
+	return true;
+}
+
+static bool
+limits_check(const struct settings *settings, struct err *reterr)
+{
+	const struct queue_settings *queue = &settings->queue;
+
+	if (settings->source_count > queue->sources_max)
+		return err_set(reterr, ERR_CONFIG,
+		    "%zu sources, and sources_max is %zu",
+		    settings->source_count, queue->sources_max);
+	if (settings->destination_count > queue->destinations_max)
+		return err_set(reterr, ERR_CONFIG,
+		    "%zu destinations, and destinations_max is %zu",
+		    settings->destination_count, queue->destinations_max);
+	return true;
+}
+
 bool
 settings_complete(struct settings *settings, struct err *reterr)
 {
-	if (!settings_state_dir_check(settings, reterr))
+	if (!settings_state_dir_check(settings, reterr) ||
+	    !limits_check(settings, reterr))
 		return false;
 	if (settings->server.body_memory < settings->server.body_limit)
 		return err_set(reterr, ERR_CONFIG,
@@ -495,7 +542,8 @@ settings_complete(struct settings *settings, struct err *reterr)
 			return false;
 	}
 	for (size_t i = 0; i < settings->destination_count; i++) {
-		if (!destination_complete(
+		if (!formerly_check(settings, i, reterr) ||
+		    !destination_complete(
 			settings, &settings->destinations[i], reterr))
 			return false;
 	}

@@ -111,6 +111,13 @@ static const struct setting main_rows[] = {
 	{"queue_drift", SETTING_INTEGER, MAIN(queue.drift_max),
 	    LIMITS(0, 1000000),
 	    .help = "How many different observations of drift are kept."},
+	{"sources_max", SETTING_INTEGER, MAIN(queue.sources_max),
+	    LIMITS(1, 65536),
+	    .help = "How many sources may send in one run."},
+	{"destinations_max", SETTING_INTEGER, MAIN(queue.destinations_max),
+	    LIMITS(1, 65536),
+	    .help = "How many destinations the queue may know, including"
+		" those that are no longer in the settings."},
 	{"erase_interval", SETTING_DURATION, MAIN(erase_interval_ms),
 	    LIMITS(SECOND(1), HOUR(24) * 30),
 	    .help = "The shortest time between two runs of on_delete = erase,"
@@ -177,6 +184,11 @@ static const struct setting destination_rows[] = {
 	    .words = "track", .file_only = true,
 	    .help = "The kind of destination: it decides what is sent, and"
 		" which further settings the destination has."},
+	{"formerly", SETTING_TEXT, DESTINATION(formerly),
+	    .file_only = true,
+	    .help = "Another name that the destination had: it takes over"
+		" what is queued for that one, its dead letters and its"
+		" archive."},
 	{"request_bytes", SETTING_SIZE, DESTINATION(forwarder.request_bytes),
 	    LIMITS(KIB(16), MIB(64)),
 	    .help = "The most bytes in one request, unless a single event is"
@@ -213,6 +225,10 @@ static const struct setting destination_rows[] = {
 	    LIMITS(100, HOUR(24)),
 	    .help = "How long a deferred event waits before it is tried"
 		" again."},
+	{"park", SETTING_DURATION, DESTINATION(forwarder.park_ms),
+	    LIMITS(HOUR(1), HOUR(24) * 365),
+	    .help = "How long the events of a type that is refused as a whole"
+		" stay parked before they become dead letters."},
 	{"dry_run", SETTING_FLAG, DESTINATION(forwarder.dry_run),
 	    .help = "Map and count events, but send nothing: they stay queued"
 		" until you switch this off."},
@@ -251,7 +267,7 @@ static const struct setting track_rows[] = {
 	    LIMITS(SECOND(1), HOUR(24)),
 	    .help = "The longest Retry-After from Heap that is obeyed."},
 	{"request_events", SETTING_INTEGER,
-	    DESTINATION(forwarder.request_events),
+	    DESTINATION(forwarder.request_items),
 	    LIMITS(1, TRACK_EVENTS_MAX),
 	    .help = "The most events in one request."},
 	{"identity", SETTING_WORD, DESTINATION(track.rules.identity),
@@ -421,6 +437,7 @@ setting_defaults(enum setting_section_name section, void *ret_base)
 		    .region = SETTINGS_NO_REGION,
 		};
 		forwarder_destination_init(&destination->forwarder);
+		destination->forwarder.request_items = TRACK_EVENTS_MAX;
 		track_settings_init(&destination->track);
 		break;
 	case SETTING_SECTIONS:

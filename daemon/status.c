@@ -93,8 +93,8 @@ status_destination_read(struct daemon *daemon, size_t destination,
 		ret_status->drain_s =
 		    destination_drain_s(sender, ret_status->queued, now_ms);
 	} else {
-		(void)!stats_destination_paused(
-		    daemon->queue, name, &ret_status->paused, NULL);
+		ret_status->paused =
+		    stats_destination_paused(daemon->queue, name);
 		ret_status->state = ret_status->paused ? "paused" : "stopped";
 		ret_status->drain_s = ret_status->queued == 0 ? 0 : -1;
 	}
@@ -323,7 +323,7 @@ properties_json(struct forwarder *forwarder, size_t index, struct json *json)
 	for (size_t i = 0; i < count; i++) {
 		json_object_open(json, NULL);
 		json_text(json, "property", omissions[i].property);
-		json_text(json, "what", track_omission_name(omissions[i].kind));
+		json_text(json, "what", omissions[i].what);
 		json_int(json, "count", (int64_t)omissions[i].count);
 		json_object_close(json);
 	}
@@ -357,6 +357,30 @@ sender_json(
 	json_object_close(json);
 }
 
+/* The types whose events wait until one is accepted. */
+static void
+parked_json(struct forwarder *forwarder, size_t index, struct json *json)
+{
+	struct forwarder_parked *parked =
+	    calloc(FORWARDER_PARKED_MAX, sizeof(*parked));
+	size_t count = 0;
+
+	if (parked != NULL)
+		count = forwarder_destination_parked(forwarder, index, parked);
+	json_array_open(json, "parked");
+	for (size_t i = 0; i < count; i++) {
+		json_object_open(json, NULL);
+		json_text(json, "type", parked[i].name);
+		json_text(json, "what", parked[i].whole ? "all" : "refused");
+		json_int(json, "events", (int64_t)parked[i].count);
+		json_time(json, "since", parked[i].since_ms);
+		json_text(json, "why", parked[i].why);
+		json_object_close(json);
+	}
+	json_array_close(json);
+	free(parked);
+}
+
 static void
 destination_json(
     struct daemon *daemon, size_t index, int64_t now_ms, struct json *json)
@@ -378,6 +402,7 @@ destination_json(
 			json_null(json, "drain_forecast_s");
 		else
 			json_int(json, "drain_forecast_s", status.drain_s);
+		parked_json(forwarder, index, json);
 		properties_json(forwarder, index, json);
 		json_int(json, "properties_lost",
 		    (int64_t)status.sender.omissions_lost);

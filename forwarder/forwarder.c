@@ -1,7 +1,10 @@
 /*
- * The forwarder's thread. One round steps every sender, publishes their status,
- * and lets the poster move until something is due, an answer came, or another
- * thread woke it. The time that is read here drives everything below.
+ * The forwarder's thread. One round follows the orders that other threads
+ * left, steps the senders that have something to do, takes from the queue for
+ * all of them at once, publishes what changed, and lets the poster move until
+ * something is due, an answer came, or another thread woke it. The time that
+ * is read here drives everything below. A destination without traffic costs a
+ * few comparisons a round.
  *
  * Senders and the poster belong to the thread. Other threads see the published
  * status, and leave orders (pause, reread, stop) for the next round.
@@ -25,6 +28,7 @@
 enum {
 	FORWARDER_ROUND_MS = 1000, /* at most, so that we are seen alive */
 	FORWARDER_STALLED_MS = 10 * 1000,
+	FORWARDER_RETRY_MS = 1000, /* without memory */
 	FORWARDER_ONCE_MAX = 16 << 20,
 };
 
@@ -37,24 +41,36 @@ struct forwarder_slot {
 
 	/* Owned by the thread, once it has started. */
 	struct sender *sender;
+	int64_t next_ms;	    /* mono; it is to be stepped */
+	bool touched;		    /* something happened in this round */
+	int64_t published_ms;	    /* mono */
+	uint64_t omissions_changes; /* that are published */
 
 	/* Guarded by the forwarder's lock. */
 	struct forwarder_destination_status status;
-	struct forwarder_omission omissions[FORWARDER_OMISSIONS_MAX];
+	struct forwarder_omission *omissions; /* owned */
 	size_t omission_count;
+	struct forwarder_parked *parked; /* owned */
+	size_t parked_count;
 	bool pause_asked, resume_asked;
 
 	/* Any thread. */
 	atomic_bool reread_asked;
+	atomic_bool asked; /* any order */
 };
 
 struct forwarder {
 	/* Set before the thread starts. */
 	size_t count;
 	struct forwarder_slot *slots;
+	struct sender_shared shared; /* then owned by the thread */
 	struct poster *poster;
 	pthread_t thread;
 	bool started;
+
+	/* Owned by the thread. */
+	struct queue_want *wants; /* room for one of each slot */
+	size_t *wanting;	  /* the slot of each want */
 
 	/* Any thread. */
 	atomic_bool woken;
@@ -70,10 +86,6 @@ void
 forwarder_destination_init(struct forwarder_destination *settings)
 {
 	*settings = (struct forwarder_destination){
-	    .events_per_minute = 15000,
-	    .identity_per_minute = 1000,
-	    .share_percent = 95,
-	    .request_events = TRACK_EVENTS_MAX,
 	    .request_bytes = 1000000,
 	    .in_flight = 4,
 	    .linger_ms = 1000,
@@ -81,9 +93,9 @@ forwarder_destination_init(struct forwarder_destination *settings)
 	    .timeout_ms = 30000,
 	    .backoff_first_ms = 1000,
 	    .backoff_most_ms = 60 * 1000,
-	    .retry_after_most_ms = 15 * 60 * 1000,
 	    .probe_ms = 60 * 1000,
 	    .defer_ms = 60 * 1000,
+	    .park_ms = (int64_t)3 * 24 * 3600 * 1000,
 	};
 }
 
@@ -91,15 +103,15 @@ static struct post_target
 forwarder_target(const struct forwarder_destination *settings)
 {
 	return (struct post_target){
-	    .url = settings->url,
 	    .ca_file = settings->ca_file,
 	    .proxy = settings->proxy,
 	    .connect_timeout_ms = settings->connect_timeout_ms,
 	    .timeout_ms = settings->timeout_ms,
+	    .answer_max = settings->outlet->answer_max,
 	};
 }
 
-/* ---- the thread ---- */
+/* ---- posting ---- */
 
 static bool
 forwarder_send(void *arg, struct sender *sender, struct request *request,
@@ -107,68 +119,209 @@ forwarder_send(void *arg, struct sender *sender, struct request *request,
 {
 	struct forwarder_slot *slot = arg;
 
+	(void)sender;
 	return poster_send(slot->poster, &slot->target,
-	    str_bytes(request->body.data, request->body.len), sender, request,
+	    str_bytes(request->body.data, request->body.len), slot, request,
 	    reterr);
 }
 
 static void
 forwarder_answered(
-    void *arg, void *owner, void *tag, const struct post_answer *answer)
+    void *arg, void *owner, void *tag, struct outlet_answer *answer)
 {
 	struct clock_times now = clock_times_now();
+	struct forwarder_slot *slot = owner;
 
 	(void)arg;
-	sender_answer(owner, tag, answer, &now);
+	answer->now_ms = now.wall_ms;
+	slot->touched = true;
+	sender_answer(slot->sender, tag, answer, &now);
 }
 
+/* ---- what other threads see ---- */
+
+/* A copy of what may be long is made before the lock is held; without memory
+ * other threads see the old one. */
+static void
+slot_publish_omissions(struct forwarder *forwarder, struct forwarder_slot *slot)
+{
+	const struct omissions *omissions = sender_omissions(slot->sender);
+	struct forwarder_omission *rows, *old;
+
+	if (omissions->changes == slot->omissions_changes ||
+	    !omissions_copy(omissions, &rows))
+		return;
+	slot->omissions_changes = omissions->changes;
+	lock_hold(&forwarder->lock);
+	old = slot->omissions;
+	slot->omissions = rows;
+	slot->omission_count = omissions->count;
+	lock_drop(&forwarder->lock);
+	free(old);
+}
+
+/* Likewise. */
+static void
+slot_publish_parked(
+    struct forwarder *forwarder, struct forwarder_slot *slot, size_t types)
+{
+	struct forwarder_parked *parked = NULL, *old;
+	size_t count = 0;
+
+	if (types > 0 && !sender_parked(slot->sender, &parked, &count))
+		return;
+	lock_hold(&forwarder->lock);
+	old = slot->parked;
+	slot->parked = parked;
+	slot->parked_count = count;
+	lock_drop(&forwarder->lock);
+	free(old);
+}
+
+static void
+slot_publish(struct forwarder *forwarder, struct forwarder_slot *slot,
+    const struct clock_times *now)
+{
+	struct forwarder_destination_status status;
+
+	sender_status(slot->sender, now, &status);
+	lock_hold(&forwarder->lock);
+	slot->status = status;
+	lock_drop(&forwarder->lock);
+	slot_publish_omissions(forwarder, slot);
+	slot_publish_parked(forwarder, slot, status.parked);
+	slot->published_ms = now->mono_ms;
+}
+
+/* Of each that was touched, and now and then of each where time alone changes
+ * something. */
 static void
 forwarder_publish(struct forwarder *forwarder)
 {
 	struct clock_times now = clock_times_now();
-	struct forwarder_destination_status status;
 
 	for (size_t i = 0; i < forwarder->count; i++) {
 		struct forwarder_slot *slot = &forwarder->slots[i];
 
-		sender_status(slot->sender, &now, &status);
-		status.name = slot->name;
-		lock_hold(&forwarder->lock);
-		slot->status = status;
-		slot->omission_count =
-		    sender_omissions(slot->sender, slot->omissions);
-		lock_drop(&forwarder->lock);
+		if (slot->touched ||
+		    (now.mono_ms - slot->published_ms >= FORWARDER_ROUND_MS &&
+			!sender_quiet(slot->sender)))
+			slot_publish(forwarder, slot, &now);
+		slot->touched = false;
 	}
 	atomic_store(&forwarder->round_ms, now.mono_ms);
 }
 
-/* One round; when (mono) the next is due. */
+/* ---- a round ---- */
+
+static void
+slot_orders(struct forwarder *forwarder, struct forwarder_slot *slot)
+{
+	struct clock_times now = clock_times_now();
+	bool pause, resume;
+
+	lock_hold(&forwarder->lock);
+	pause = slot->pause_asked;
+	resume = slot->resume_asked;
+	slot->pause_asked = slot->resume_asked = false;
+	lock_drop(&forwarder->lock);
+	if (atomic_exchange(&slot->reread_asked, false))
+		sender_reread(slot->sender);
+	if (pause || resume)
+		sender_pause(slot->sender, pause, &now);
+	slot->touched = true;
+}
+
+static void
+slot_step(struct forwarder_slot *slot)
+{
+	struct clock_times now = clock_times_now();
+
+	slot->next_ms = sender_step(slot->sender, &now);
+	slot->touched = true;
+}
+
+/* Hand the leases to the senders. The search goes on from the last one, because
+ * leases come in the order of the wants, more or less. */
+static void
+forwarder_give(
+    struct forwarder *forwarder, size_t count, struct queue_lease *leases)
+{
+	struct queue_lease *next;
+	size_t i = 0;
+
+	for (struct queue_lease *lease = leases; lease != NULL; lease = next) {
+		size_t tried = 0;
+
+		next = lease->next;
+		while (forwarder->wants[i].destination != lease->destination) {
+			i = (i + 1) % count;
+			CHECK(++tried < count);
+		}
+		sender_give(
+		    forwarder->slots[forwarder->wanting[i]].sender, lease);
+	}
+}
+
+/* Take what is due for all senders that have room. Was anything asked for? */
+static bool
+forwarder_take(struct forwarder *forwarder)
+{
+	struct clock_times now = clock_times_now();
+	struct queue_lease *leases = NULL;
+	size_t count = 0;
+	struct err err;
+
+	for (size_t i = 0; i < forwarder->count; i++) {
+		if (!sender_want(forwarder->slots[i].sender, &now,
+			&forwarder->wants[count]))
+			continue;
+		forwarder->wanting[count++] = i;
+	}
+	if (count == 0)
+		return false;
+	if (queue_take(forwarder->shared.queue, forwarder->wants, count,
+		sender_due_now_ms(&forwarder->shared, &now), &leases, &err))
+		forwarder_give(forwarder, count, leases);
+	else {
+		log_line(LOG_ERROR, "forwarder", "take error=%s",
+		    LOG_QUOTE(err.text));
+		for (size_t i = 0; i < count; i++)
+			forwarder->wants[i].next_ms = INT64_MIN;
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct forwarder_slot *slot =
+		    &forwarder->slots[forwarder->wanting[i]];
+
+		sender_given(slot->sender, forwarder->wants[i].next_ms, &now);
+		slot_step(slot);
+	}
+	return true;
+}
+
+/* When (mono) the next is due. */
 static int64_t
 forwarder_round(struct forwarder *forwarder)
 {
 	bool woken = atomic_exchange(&forwarder->woken, false);
-	int64_t next_ms = INT64_MAX;
+	int64_t now_ms = clock_mono_ms(), next_ms = INT64_MAX;
 
 	for (size_t i = 0; i < forwarder->count; i++) {
 		struct forwarder_slot *slot = &forwarder->slots[i];
-		struct clock_times now = clock_times_now();
-		bool pause, resume;
-		int64_t step_ms;
 
-		lock_hold(&forwarder->lock);
-		pause = slot->pause_asked;
-		resume = slot->resume_asked;
-		slot->pause_asked = slot->resume_asked = false;
-		lock_drop(&forwarder->lock);
-		if (atomic_exchange(&slot->reread_asked, false))
-			sender_reread(slot->sender);
-		if (pause || resume)
-			sender_pause(slot->sender, pause, &now);
+		if (atomic_exchange(&slot->asked, false))
+			slot_orders(forwarder, slot);
 		if (woken)
 			sender_wake(slot->sender);
-		step_ms = sender_step(slot->sender, &now);
-		if (step_ms < next_ms)
-			next_ms = step_ms;
+		if (slot->touched || slot->next_ms <= now_ms)
+			slot_step(slot);
+	}
+	/* Who got something may want more, at once. */
+	if (forwarder_take(forwarder))
+		next_ms = now_ms;
+	for (size_t i = 0; i < forwarder->count; i++) {
+		if (forwarder->slots[i].next_ms < next_ms)
+			next_ms = forwarder->slots[i].next_ms;
 	}
 	forwarder_publish(forwarder);
 	return next_ms;
@@ -181,7 +334,7 @@ forwarder_wait(struct forwarder *forwarder, int64_t until_ms)
 	struct err err;
 
 	wait_ms = until_ms > now_ms ? until_ms - now_ms : 0;
-	if (until_ms == INT64_MAX || wait_ms > FORWARDER_ROUND_MS)
+	if (wait_ms > FORWARDER_ROUND_MS)
 		wait_ms = FORWARDER_ROUND_MS;
 	if (!poster_run(
 		forwarder->poster, wait_ms, forwarder_answered, NULL, &err))
@@ -207,8 +360,10 @@ forwarder_wind_down(struct forwarder *forwarder, int64_t deadline_ms)
 {
 	struct clock_times now;
 
-	for (size_t i = 0; i < forwarder->count; i++)
+	for (size_t i = 0; i < forwarder->count; i++) {
 		sender_stop(forwarder->slots[i].sender);
+		forwarder->slots[i].touched = true;
+	}
 	for (;;) {
 		int64_t next_ms = forwarder_round(forwarder);
 		bool idle = true;
@@ -253,8 +408,12 @@ forwarder_free(struct forwarder *forwarder)
 			sender_end(slot->sender, &now);
 		}
 		sender_free(slot->sender);
+		free(slot->omissions);
+		free(slot->parked);
 	}
 	poster_free(forwarder->poster);
+	free(forwarder->wants);
+	free(forwarder->wanting);
 	free(forwarder->slots);
 	lock_fini(&forwarder->lock);
 	free(forwarder);
@@ -277,20 +436,23 @@ forwarder_boot(void)
 
 static bool
 forwarder_slot_init(struct forwarder *forwarder,
-    const struct forwarder_destination *settings, struct queue *queue,
-    uint64_t boot, struct err *reterr)
+    const struct forwarder_destination *settings, struct err *reterr)
 {
 	struct forwarder_slot *slot = &forwarder->slots[forwarder->count++];
-	struct sender_poster poster = {forwarder_send, slot};
 	struct clock_times now = clock_times_now();
 	uint64_t seed;
 
 	slot->poster = forwarder->poster;
 	slot->target = forwarder_target(settings);
 	slot->name = settings->name;
+	slot->touched = true;
 	digest_random(&seed, sizeof(seed));
-	return sender_new(
-	    settings, queue, &poster, seed, boot, &now, &slot->sender, reterr);
+	if (!sender_new(settings, &forwarder->shared, slot, seed, &now,
+		&slot->sender, reterr))
+		return false;
+	sender_address(slot->sender, &slot->target.address);
+	slot_publish(forwarder, slot, &now);
+	return true;
 }
 
 bool
@@ -299,24 +461,33 @@ forwarder_start(const struct forwarder_destination *destinations,
     struct forwarder **ret_forwarder, struct err *reterr)
 {
 	struct forwarder *forwarder = calloc(1, sizeof(*forwarder));
-	uint64_t boot = forwarder_boot();
 
 	if (forwarder == NULL)
 		return err_set_nomem(reterr);
 	lock_init(&forwarder->lock);
-	forwarder->slots = calloc(destination_count, sizeof(*forwarder->slots));
-	if (forwarder->slots == NULL) {
+	forwarder->shared = (struct sender_shared){
+	    .queue = queue,
+	    .boot = forwarder_boot(),
+	    .send = forwarder_send,
+	};
+	forwarder->slots =
+	    calloc(destination_count + 1, sizeof(*forwarder->slots));
+	forwarder->wants =
+	    calloc(destination_count + 1, sizeof(*forwarder->wants));
+	forwarder->wanting =
+	    calloc(destination_count + 1, sizeof(*forwarder->wanting));
+	if (forwarder->slots == NULL || forwarder->wants == NULL ||
+	    forwarder->wanting == NULL) {
 		(void)err_set_nomem(reterr);
 		goto fail;
 	}
 	if (!poster_new(&forwarder->poster, reterr))
 		goto fail;
 	for (size_t i = 0; i < destination_count; i++) {
-		if (!forwarder_slot_init(
-			forwarder, &destinations[i], queue, boot, reterr))
+		if (!forwarder_slot_init(forwarder, &destinations[i], reterr))
 			goto fail;
 	}
-	forwarder_publish(forwarder);
+	atomic_store(&forwarder->round_ms, clock_mono_ms());
 	if (pthread_create(
 		&forwarder->thread, NULL, forwarder_run, forwarder) != 0) {
 		(void)err_set(
@@ -391,7 +562,26 @@ forwarder_destination_omissions(struct forwarder *forwarder, size_t destination,
 	slot = &forwarder->slots[destination];
 	lock_hold(&forwarder->lock);
 	count = slot->omission_count;
-	memcpy(ret_omissions, slot->omissions, count * sizeof(*ret_omissions));
+	if (count > 0)
+		memcpy(ret_omissions, slot->omissions,
+		    count * sizeof(*ret_omissions));
+	lock_drop(&forwarder->lock);
+	return count;
+}
+
+size_t
+forwarder_destination_parked(struct forwarder *forwarder, size_t destination,
+    struct forwarder_parked ret_parked[FORWARDER_PARKED_MAX])
+{
+	const struct forwarder_slot *slot;
+	size_t count;
+
+	CHECK(destination < forwarder->count);
+	slot = &forwarder->slots[destination];
+	lock_hold(&forwarder->lock);
+	count = slot->parked_count;
+	if (count > 0)
+		memcpy(ret_parked, slot->parked, count * sizeof(*ret_parked));
 	lock_drop(&forwarder->lock);
 	return count;
 }
@@ -409,6 +599,7 @@ forwarder_destination_set_paused(
 		slot->pause_asked = paused;
 		slot->resume_asked = !paused;
 		lock_drop(&forwarder->lock);
+		atomic_store(&slot->asked, true);
 		poster_wake(forwarder->poster);
 		return true;
 	}
@@ -418,64 +609,98 @@ forwarder_destination_set_paused(
 void
 forwarder_reread(struct forwarder *forwarder)
 {
-	for (size_t i = 0; i < forwarder->count; i++)
+	for (size_t i = 0; i < forwarder->count; i++) {
 		atomic_store(&forwarder->slots[i].reread_asked, true);
+		atomic_store(&forwarder->slots[i].asked, true);
+	}
 	poster_wake(forwarder->poster);
 }
 
-/* ---- one event, past the queue ---- */
+/* ---- one item, past the queue ---- */
 
 struct forwarder_once_wait {
+	const struct outlet *outlet;
+	const struct outlet_context *context;
 	struct forwarder_once *once;
 	bool done;
 };
 
 static void
 forwarder_once_answered(
-    void *arg, void *owner, void *tag, const struct post_answer *answer)
+    void *arg, void *owner, void *tag, struct outlet_answer *answer)
 {
 	struct forwarder_once_wait *wait = arg;
 	struct forwarder_once *once = wait->once;
+	struct outlet_verdict verdict;
+	enum outlet_outcome outcome;
 	struct str text = answer->body;
 
 	(void)owner, (void)tag;
-	if (answer->curl_code != 0)
-		text = str_text(answer->error);
-	once->status = answer->curl_code == 0 ? answer->status : 0;
+	answer->now_ms = clock_wall_ms();
+	wait->outlet->judge(wait->context, answer, 1, &outcome, &verdict);
+	if (answer->status == 0)
+		text = str_text(answer->trouble);
+	once->status = answer->status;
+	once->accepted = verdict.kind == OUTLET_VERDICT_ACCEPTED &&
+			 outcome == OUTLET_ACCEPTED;
 	(void)snprintf(
 	    once->answer, sizeof(once->answer), "%.*s", STR_ARGS(text));
 	wait->done = true;
 }
 
-bool
-forwarder_send_once(const struct forwarder_destination *destination,
-    struct str event, struct forwarder_once *ret_once, struct err *reterr)
+static bool
+forwarder_once_post(const struct forwarder_destination *destination,
+    struct outlet_context *context, struct forwarder_once *once,
+    struct err *reterr)
 {
 	struct post_target target = forwarder_target(destination);
-	struct forwarder_once_wait wait = {.once = ret_once};
-	struct forwarder_once *once = ret_once;
+	struct forwarder_once_wait wait = {
+	    .outlet = destination->outlet,
+	    .context = context,
+	    .once = once,
+	};
 	struct poster *poster;
 	bool ok;
 
-	once->status = 0;
-	once->answer[0] = '\0';
-	buf_init(&once->body, FORWARDER_ONCE_MAX);
-	track_head_write(&once->body, destination->app_id);
-	if (!track_write(
-		destination->rules, event, &once->body, &once->result, reterr))
-		return false;
-	track_tail_write(&once->body);
-	if (!buf_ok(&once->body, reterr))
-		return false;
-	if (once->result.fate != TRACK_SEND)
-		return true;
 	if (!poster_new(&poster, reterr))
 		return false;
+	destination->outlet->address(context, &target.address);
 	ok = poster_send(poster, &target,
 	    str_bytes(once->body.data, once->body.len), NULL, NULL, reterr);
 	while (ok && !wait.done)
 		ok = poster_run(
 		    poster, 1000, forwarder_once_answered, &wait, reterr);
 	poster_free(poster);
+	return ok;
+}
+
+bool
+forwarder_send_once(const struct forwarder_destination *destination,
+    const struct item *item, struct forwarder_once *ret_once,
+    struct err *reterr)
+{
+	const struct outlet *outlet = destination->outlet;
+	struct forwarder_once *once = ret_once;
+	struct outlet_context *context = NULL;
+	struct str one;
+	struct buf out;
+	bool ok;
+
+	once->status = 0;
+	once->accepted = false;
+	once->answer[0] = '\0';
+	buf_init(&once->body, FORWARDER_ONCE_MAX);
+	buf_init(&out, FORWARDER_ONCE_MAX);
+	ok = outlet->context_new(
+		 destination->outlet_settings, &context, reterr) &&
+	     outlet->prepare(context, outlet->rules(context), item, &out,
+		 &once->prepared, reterr);
+	if (ok && once->prepared.fate == OUTLET_SEND) {
+		one = str_bytes(out.data, out.len);
+		ok = outlet->frame(context, &one, 1, &once->body, reterr) &&
+		     forwarder_once_post(destination, context, once, reterr);
+	}
+	outlet->context_free(context);
+	buf_fini(&out);
 	return ok;
 }

@@ -14,50 +14,72 @@ enum {
 
 /* ---- pace ---- */
 
+static unsigned
+pace_per_minute(const struct outlet_limit *limit)
+{
+	int64_t units =
+	    (int64_t)limit->amount * PACE_MINUTE_MS / limit->window_ms;
+
+	return units > 0 ? (unsigned)units : 1;
+}
+
 void
-pace_init(
-    struct pace *pace, unsigned full, size_t request_events, int64_t mono_ms)
+pace_init(struct pace *pace, const struct limits *limits, size_t request_items,
+    int64_t mono_ms)
 {
 	*pace = (struct pace){
-	    .full = full,
-	    .present = full,
-	    .request_events = request_events,
+	    .request_items = request_items,
 	    .slot_us = mono_ms * 1000,
 	    .raised_ms = mono_ms,
 	};
+	for (size_t i = 0; i < limits->count; i++) {
+		if (limits->windows[i].limit.scope == OUTLET_DESTINATION)
+			pace->limits[pace->count++] = limits->windows[i].limit;
+	}
+	if (pace->count > 0)
+		pace->full = pace_per_minute(&pace->limits[0]);
+	pace->present = pace->full;
 }
 
 size_t
-pace_request_events(const struct pace *pace)
+pace_request_items(const struct pace *pace)
 {
 	size_t requests;
 
-	if (pace->full == 0)
-		return pace->request_events;
+	if (pace->count == 0 || pace->limits[0].unit != OUTLET_ITEMS)
+		return pace->request_items;
 	requests =
-	    (pace->present + pace->request_events - 1) / pace->request_events;
+	    (pace->present + pace->request_items - 1) / pace->request_items;
 	return pace->present / requests;
 }
 
 int64_t
 pace_next_ms(const struct pace *pace)
 {
-	if (pace->full == 0)
+	if (pace->count == 0)
 		return INT64_MIN;
 	return (pace->slot_us + 999) / 1000;
 }
 
 void
-pace_start(struct pace *pace, size_t events, int64_t mono_ms)
+pace_start(struct pace *pace, size_t items, int64_t mono_ms)
 {
-	int64_t earliest_us = mono_ms * 1000 - PACE_LATE_US;
+	int64_t earliest_us = mono_ms * 1000 - PACE_LATE_US, step_us = 0;
 
-	if (pace->full == 0)
+	if (pace->count == 0)
 		return;
+	for (size_t i = 0; i < pace->count; i++) {
+		const struct outlet_limit *limit = &pace->limits[i];
+		size_t units = limit->unit == OUTLET_ITEMS ? items : 1;
+		int64_t us = (int64_t)units * limit->window_ms * 1000 /
+			     (int64_t)limit->amount;
+
+		if (us > step_us)
+			step_us = us;
+	}
 	if (pace->slot_us < earliest_us)
 		pace->slot_us = earliest_us;
-	pace->slot_us +=
-	    (int64_t)events * PACE_MINUTE_MS * 1000 / pace->present;
+	pace->slot_us += step_us * pace->full / pace->present;
 }
 
 void
@@ -65,7 +87,7 @@ pace_lower(struct pace *pace, int64_t mono_ms)
 {
 	unsigned floor = (pace->full + PACE_FLOOR_PART - 1) / PACE_FLOOR_PART;
 
-	if (pace->full == 0)
+	if (pace->count == 0)
 		return;
 	pace->present /= 2;
 	if (pace->present < floor)
@@ -107,20 +129,28 @@ backoff_init(
 }
 
 int64_t
-backoff_next(struct backoff *backoff)
+backoff_next_of(struct backoff *backoff, int64_t *cap_ms)
 {
-	uint64_t cap = (uint64_t)backoff->cap_ms;
-	uint64_t x;
+	uint64_t cap, x;
 
-	if (backoff->cap_ms > backoff->most_ms / 2)
-		backoff->cap_ms = backoff->most_ms;
+	if (*cap_ms == 0)
+		*cap_ms = backoff->first_ms;
+	cap = (uint64_t)*cap_ms;
+	if (*cap_ms > backoff->most_ms / 2)
+		*cap_ms = backoff->most_ms;
 	else
-		backoff->cap_ms *= 2;
+		*cap_ms *= 2;
 	/* splitmix64: any seed will do, and its state is a counter. */
 	x = backoff->random += UINT64_C(0x9e3779b97f4a7c15);
 	x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
 	x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
 	return (int64_t)((x ^ (x >> 31)) % (cap + 1));
+}
+
+int64_t
+backoff_next(struct backoff *backoff)
+{
+	return backoff_next_of(backoff, &backoff->cap_ms);
 }
 
 void

@@ -3,37 +3,42 @@
 
 /*
  * How fast to send, and how large requests may be: three things that a sender
- * learns from answers. They are only polite; quota.h enforces the quota. All
+ * learns from answers. They are only polite; limits.h enforces the limits. All
  * times are monotonic.
  */
+
+#include "forwarder/limits.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
 /*
- * Spreads the sends evenly, so that a minute's quota is not spent in its first
- * seconds. Each answer of 429 halves the pace; without one it rises by a tenth
- * of the full pace a minute.
+ * Spreads the sends evenly, so that a window's worth is not spent in its first
+ * seconds. When the destination says that we are too fast the pace halves;
+ * then it rises by a tenth of the full pace a minute.
  */
 struct pace {
-	unsigned full;	  /* events a minute; 0 = no pacing */
+	struct outlet_limit limits[OUTLET_LIMITS_MAX]; /* of the destination */
+	size_t count;	  /* of them; 0 = no pacing */
+	unsigned full;	  /* units of the first a minute */
 	unsigned present; /* at most full */
-	size_t request_events;
+	size_t request_items;
 	int64_t slot_us;   /* the next request may start */
 	int64_t raised_ms; /* when `present` last changed */
 };
 
-void pace_init(
-    struct pace *pace, unsigned full, size_t request_events, int64_t mono_ms);
+/* By the limits of the destination. */
+void pace_init(struct pace *pace, const struct limits *limits,
+    size_t request_items, int64_t mono_ms);
 
-/* Events in a full request: equal parts of a minute's worth. */
-size_t pace_request_events(const struct pace *pace);
+/* Items in a full request: equal parts of a minute's worth. */
+size_t pace_request_items(const struct pace *pace);
 
 /* When may the next request start? */
 int64_t pace_next_ms(const struct pace *pace);
 
 /* A request starts now. */
-void pace_start(struct pace *pace, size_t events, int64_t mono_ms);
+void pace_start(struct pace *pace, size_t items, int64_t mono_ms);
 
 void pace_lower(struct pace *pace, int64_t mono_ms);
 void pace_raise(struct pace *pace, int64_t mono_ms);
@@ -55,6 +60,9 @@ void backoff_init(
 
 /* The next wait; doubles the cap. */
 int64_t backoff_next(struct backoff *backoff);
+
+/* Likewise, but of a cap that is kept elsewhere; 0 = none yet. */
+int64_t backoff_next_of(struct backoff *backoff, int64_t *cap_ms);
 
 /* After a success: start from the first wait again. */
 void backoff_reset(struct backoff *backoff);

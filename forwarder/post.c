@@ -1,8 +1,8 @@
 /*
- * Certificates are always verified. Redirects are never followed, because the
- * events would go where the settings do not say. The environment's proxies are
- * ignored, and nothing but HTTP is spoken. HTTP/2 comes with TLS if the server
- * has it.
+ * Certificates are always verified. Redirects are never followed, or the
+ * events would go where the settings do not say. The environment's proxies
+ * are ignored, and nothing but HTTP is spoken. HTTP/2 comes with TLS if the
+ * server has it.
  *
  * Each post has its own easy handle; connections live in the multi handle and
  * are shared, so keep-alive and HTTP/2 work across posts.
@@ -11,6 +11,7 @@
 #include "forwarder/post.h"
 
 #include <curl/curl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,52 +20,40 @@ enum { POST_READ_MAX = 1 << 20 }; /* bytes of an answer */
 struct post {
 	struct post *next, **prev; /* in flight */
 	CURL *easy;
+	struct curl_slist *headers;
 	void *owner;
 	void *tag;
-	char body[POST_ANSWER_MAX]; /* the answer's first bytes */
-	size_t body_len;
+	struct str body; /* lent; what of it is still to be sent */
+	char *answer;	 /* owned; the first bytes of the answer's body */
+	size_t answer_len, answer_max;
 	size_t read; /* of the answer's body */
+	bool head;   /* the answer's head came whole */
 	bool cut;    /* by us */
 	char error[CURL_ERROR_SIZE];
 };
 
 struct poster {
 	CURLM *multi;
-	struct curl_slist *headers;
 	struct post *posts;
 };
 
 bool
 poster_new(struct poster **ret_poster, struct err *reterr)
 {
-	static const char *const headers[] = {
-	    "Content-Type: application/json", "Accept: application/json",
-	    "Expect:", /* no 100-continue: a round trip for nothing */
-	};
-	struct poster *poster = NULL;
-	struct curl_slist *more;
+	struct poster *poster;
 
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return err_set(reterr, ERR_IO, "cannot start libcurl");
 	poster = calloc(1, sizeof(*poster));
-	if (poster == NULL) {
+	if (poster != NULL)
+		poster->multi = curl_multi_init();
+	if (poster == NULL || poster->multi == NULL) {
+		free(poster);
 		curl_global_cleanup();
 		return err_set_nomem(reterr);
 	}
-	poster->multi = curl_multi_init();
-	if (poster->multi == NULL)
-		goto fail;
-	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
-		more = curl_slist_append(poster->headers, headers[i]);
-		if (more == NULL)
-			goto fail;
-		poster->headers = more;
-	}
 	*ret_poster = poster;
 	return true;
-fail:
-	poster_free(poster);
-	return err_set_nomem(reterr);
 }
 
 static void
@@ -77,17 +66,16 @@ post_free(struct poster *poster, struct post *post)
 		(void)curl_multi_remove_handle(poster->multi, post->easy);
 	}
 	curl_easy_cleanup(post->easy);
+	curl_slist_free_all(post->headers);
+	free(post->answer);
 	free(post);
 }
 
 void
 poster_drop_all(struct poster *poster)
 {
-	for (struct post *post = poster->posts, *next; post != NULL;
-	     post = next) {
-		next = post->next;
-		post_free(poster, post);
-	}
+	while (poster->posts != NULL)
+		post_free(poster, poster->posts);
 }
 
 void
@@ -96,11 +84,57 @@ poster_free(struct poster *poster)
 	if (poster == NULL)
 		return;
 	poster_drop_all(poster);
-	curl_slist_free_all(poster->headers);
-	if (poster->multi != NULL)
-		(void)curl_multi_cleanup(poster->multi);
+	(void)curl_multi_cleanup(poster->multi);
 	free(poster);
 	curl_global_cleanup();
+}
+
+/* The next bytes of the body. */
+static size_t
+post_body_write(char *data, size_t size, size_t count, void *arg)
+{
+	struct post *post = arg;
+	size_t room = size * count;
+	size_t len = post->body.len < room ? post->body.len : room;
+
+	if (len > 0)
+		memcpy(data, post->body.data, len);
+	post->body = str_bytes(post->body.data + len, post->body.len - len);
+	return len;
+}
+
+/*
+ * libcurl wants to send the body again, because a connection that was used
+ * before was closed under it. The destination may have read all of it, and
+ * would count it twice without our knowing; so this fails.
+ */
+static int
+post_body_rewind(void *arg, curl_off_t offset, int origin)
+{
+	struct post *post = arg;
+
+	(void)origin;
+	if (offset == 0 && post->body.len > 0)
+		(void)snprintf(post->error, sizeof(post->error),
+		    "the connection was closed while the request was sent");
+	return CURL_SEEKFUNC_FAIL;
+}
+
+/* An empty line ends a head; one of a status below 200 announces another. */
+static size_t
+post_head_read(char *data, size_t size, size_t count, void *arg)
+{
+	struct post *post = arg;
+	const char *line = data;
+	size_t len = size * count;
+	long status = 0;
+
+	if (len > 0 && (line[0] == '\r' || line[0] == '\n')) {
+		(void)curl_easy_getinfo(
+		    post->easy, CURLINFO_RESPONSE_CODE, &status);
+		post->head = status >= 200;
+	}
+	return len;
 }
 
 /*
@@ -110,22 +144,24 @@ poster_free(struct poster *poster)
  * posting it again then, would be worse.
  */
 static size_t
-post_body_read(char *data, size_t size, size_t count, void *arg)
+post_answer_read(char *data, size_t size, size_t count, void *arg)
 {
 	struct post *post = arg;
-	size_t room = sizeof(post->body) - post->body_len;
+	size_t room = post->answer_max - post->answer_len;
 	size_t len = size * count;
 
-	memcpy(post->body + post->body_len, data, len < room ? len : room);
-	post->body_len += len < room ? len : room;
+	if (room > len)
+		room = len;
+	if (room > 0)
+		memcpy(post->answer + post->answer_len, data, room);
+	post->answer_len += room;
 	post->read += len;
 	post->cut = post->read > POST_READ_MAX;
 	return post->cut ? 0 : len;
 }
 
 static CURLcode
-post_options_set(struct post *post, const struct post_target *target,
-    struct str body, struct curl_slist *headers)
+post_options_set(struct post *post, const struct post_target *target)
 {
 	CURLcode rc = CURLE_OK;
 
@@ -134,7 +170,7 @@ post_options_set(struct post *post, const struct post_target *target,
 		if (rc == CURLE_OK)                                            \
 			rc = curl_easy_setopt(post->easy, (option), (value));  \
 	} while (0)
-	SET(CURLOPT_URL, target->url);
+	SET(CURLOPT_URL, target->address.url);
 	SET(CURLOPT_PROTOCOLS_STR, "http,https");
 	SET(CURLOPT_FOLLOWLOCATION, 0L);
 	SET(CURLOPT_SSL_VERIFYPEER, 1L);
@@ -155,14 +191,56 @@ post_options_set(struct post *post, const struct post_target *target,
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
 	SET(CURLOPT_TCP_KEEPALIVE, 1L);
 	SET(CURLOPT_USERAGENT, "currentsd/" CURRENTSD_VERSION);
-	SET(CURLOPT_HTTPHEADER, headers);
+	SET(CURLOPT_HTTPHEADER, post->headers);
 	SET(CURLOPT_POST, 1L);
-	SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
-	SET(CURLOPT_POSTFIELDS, body.data);
-	SET(CURLOPT_WRITEFUNCTION, post_body_read);
+	/* Not POSTFIELDS: that would be sent again without asking. */
+	SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)post->body.len);
+	SET(CURLOPT_READFUNCTION, post_body_write);
+	SET(CURLOPT_READDATA, (void *)post);
+	SET(CURLOPT_SEEKFUNCTION, post_body_rewind);
+	SET(CURLOPT_SEEKDATA, (void *)post);
+	SET(CURLOPT_HEADERFUNCTION, post_head_read);
+	SET(CURLOPT_HEADERDATA, (void *)post);
+	SET(CURLOPT_WRITEFUNCTION, post_answer_read);
 	SET(CURLOPT_WRITEDATA, (void *)post);
 #undef SET
 	return rc;
+}
+
+static bool
+post_headers_add(struct post *post, const char *header)
+{
+	struct curl_slist *more = curl_slist_append(post->headers, header);
+
+	if (more != NULL)
+		post->headers = more;
+	return more != NULL;
+}
+
+static bool
+post_prepare(
+    struct post *post, const struct post_target *target, struct err *reterr)
+{
+	const char *const *header = target->address.headers;
+	CURLcode rc;
+
+	post->easy = curl_easy_init();
+	post->answer = malloc(target->answer_max + 1);
+	post->answer_max = target->answer_max;
+	if (post->easy == NULL || post->answer == NULL)
+		return err_set_nomem(reterr);
+	/* No 100-continue: a round trip for nothing. */
+	if (!post_headers_add(post, "Expect:"))
+		return err_set_nomem(reterr);
+	for (; *header != NULL; header++) {
+		if (!post_headers_add(post, *header))
+			return err_set_nomem(reterr);
+	}
+	rc = post_options_set(post, target);
+	if (rc != CURLE_OK)
+		return err_set(reterr, ERR_CONFIG, "libcurl refuses: %s",
+		    curl_easy_strerror(rc));
+	return true;
 }
 
 bool
@@ -170,22 +248,15 @@ poster_send(struct poster *poster, const struct post_target *target,
     struct str body, void *owner, void *tag, struct err *reterr)
 {
 	struct post *post = calloc(1, sizeof(*post));
-	CURLcode rc;
 
 	if (post == NULL)
 		return err_set_nomem(reterr);
 	post->owner = owner;
 	post->tag = tag;
-	post->easy = curl_easy_init();
-	if (post->easy == NULL) {
-		free(post);
-		return err_set_nomem(reterr);
-	}
-	rc = post_options_set(post, target, body, poster->headers);
-	if (rc != CURLE_OK) {
+	post->body = body;
+	if (!post_prepare(post, target, reterr)) {
 		post_free(poster, post);
-		return err_set(reterr, ERR_CONFIG,
-		    "libcurl refuses the request: %s", curl_easy_strerror(rc));
+		return false;
 	}
 	if (curl_multi_add_handle(poster->multi, post->easy) != CURLM_OK) {
 		post_free(poster, post);
@@ -199,34 +270,102 @@ poster_send(struct poster *poster, const struct post_target *target,
 	return true;
 }
 
-static struct post_answer
-post_answer(struct post *post, CURLcode code)
-{
-	struct post_answer answer = {.error = ""};
-	struct curl_header *header;
-	long sent = 0;
+/* ---- answers ---- */
 
-	if (post->cut && code == CURLE_WRITE_ERROR)
-		code = CURLE_OK;
+/* Trouble that no retry mends. */
+static bool
+code_needs_operator(CURLcode code)
+{
+	switch ((int)code) {
+	case CURLE_UNSUPPORTED_PROTOCOL:
+	case CURLE_URL_MALFORMAT:
+	case CURLE_NOT_BUILT_IN:
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CACERT_BADFILE:
+	case CURLE_SSL_ISSUER_ERROR:
+	case CURLE_SSL_CERTPROBLEM:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* It ended before the request began: the destination has nothing of it. */
+static bool
+code_unsent(CURLcode code)
+{
+	switch ((int)code) {
+	case CURLE_COULDNT_RESOLVE_PROXY:
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_CONNECT:
+	case CURLE_SSL_CONNECT_ERROR:
+		return true;
+	default:
+		return code_needs_operator(code);
+	}
+}
+
+/* A proxy's answer to CONNECT that an operator must act on. */
+static bool
+proxy_needs_operator(long status)
+{
+	return status >= 300 && status < 500 && status != 408 && status != 429;
+}
+
+static const char *
+post_header(void *arg, const char *name)
+{
+	struct post *post = arg;
+	struct curl_header *header;
+
+	if (curl_easy_header(post->easy, name, 0, CURLH_HEADER, -1, &header) !=
+	    CURLHE_OK)
+		return NULL;
+	return header->value;
+}
+
+static void
+post_answer(struct post *post, CURLcode code, struct outlet_answer *ret)
+{
+	long sent = 0, status = 0, proxy = 0;
+
 	/* "HTTP/0.9 when not allowed": the answer was garbled, and by then
 	 * the request was sent. */
 	(void)curl_easy_getinfo(post->easy, CURLINFO_REQUEST_SIZE, &sent);
 	if (code == CURLE_UNSUPPORTED_PROTOCOL && sent > 0)
 		code = CURLE_WEIRD_SERVER_REPLY;
-	answer.curl_code = (int)code;
-	if (code != CURLE_OK)
-		answer.error = post->error[0] != '\0'
-				   ? post->error
-				   : curl_easy_strerror(code);
-	(void)curl_easy_getinfo(
-	    post->easy, CURLINFO_RESPONSE_CODE, &answer.status);
-	(void)curl_easy_getinfo(
-	    post->easy, CURLINFO_HTTP_CONNECTCODE, &answer.proxy_status);
-	if (curl_easy_header(post->easy, "Retry-After", 0, CURLH_HEADER, -1,
-		&header) == CURLHE_OK)
-		answer.retry_after = header->value;
-	answer.body = str_bytes(post->body, post->body_len);
-	return answer;
+	(void)curl_easy_getinfo(post->easy, CURLINFO_RESPONSE_CODE, &status);
+	(void)curl_easy_getinfo(post->easy, CURLINFO_HTTP_CONNECTCODE, &proxy);
+	*ret = (struct outlet_answer){
+	    .trouble = "",
+	    .header = post_header,
+	    .arg = post,
+	};
+	if (post->head) {
+		ret->status = (unsigned)status;
+		ret->body = str_bytes(post->answer, post->answer_len);
+		ret->transport =
+		    code != CURLE_OK || post->read > post->answer_max
+			? OUTLET_CUT
+			: OUTLET_WHOLE;
+		if (code != CURLE_OK && !post->cut)
+			ret->trouble = post->error;
+		return;
+	}
+	if (post->error[0] == '\0')
+		(void)snprintf(post->error, sizeof(post->error), "%s",
+		    curl_easy_strerror(code));
+	ret->trouble = post->error;
+	ret->transport = OUTLET_UNKNOWN;
+	if (proxy >= 300) {
+		/* The destination has nothing of it, and no status of a proxy
+		 * is about the items. */
+		ret->transport = OUTLET_UNSENT;
+		ret->trouble_ours = proxy_needs_operator(proxy);
+	} else if (code_unsent(code)) {
+		ret->transport = OUTLET_UNSENT;
+		ret->trouble_ours = code_needs_operator(code);
+	}
 }
 
 /* Hand each answer to `fn`, which may send again; the post is freed only
@@ -240,7 +379,7 @@ poster_answers_give(struct poster *poster, poster_answer_fn *fn, void *arg)
 
 	while ((message = curl_multi_info_read(poster->multi, &left)) != NULL) {
 		CURLcode code = message->data.result;
-		struct post_answer answer;
+		struct outlet_answer answer;
 		char *private = NULL;
 		struct post *post;
 
@@ -250,7 +389,7 @@ poster_answers_give(struct poster *poster, poster_answer_fn *fn, void *arg)
 		    message->easy_handle, CURLINFO_PRIVATE, &private);
 		post = (struct post *)(void *)private;
 		CHECK(post != NULL);
-		answer = post_answer(post, code);
+		post_answer(post, code, &answer);
 		fn(arg, post->owner, post->tag, &answer);
 		post_free(poster, post);
 		any = true;

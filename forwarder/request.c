@@ -1,95 +1,82 @@
-/*
- * The body grows event by event, and at each step there is room for the
- * tail, so that a request that is full, or whose next event did not fit, can
- * always be closed. An event that does not fit is cut off again.
- */
-
 #include "forwarder/request.h"
 
 #include <stdlib.h>
 
-enum { REQUEST_TAIL_MAX = 64 }; /* more than the tail needs */
-
 struct request *
-request_new(const char *app_id, struct outcomes *outcomes, size_t cap)
+request_new(struct fault *fault, size_t cap)
 {
 	struct request *request = calloc(1, sizeof(*request));
 
 	if (request == NULL)
 		return NULL;
 	request->items = calloc(cap, sizeof(*request->items));
-	buf_init(&request->body, REQUEST_BYTES_HARD);
-	track_head_write(&request->body, app_id);
-	if (request->items == NULL || !buf_ok(&request->body, NULL)) {
-		request_free(request);
+	if (request->items == NULL) {
+		free(request);
 		return NULL;
 	}
-	request->head_len = request->body.len;
-	request->app_id = app_id;
-	request->outcomes = outcomes;
 	request->cap = cap;
-	outcomes->requests++;
+	buf_init(&request->bytes, REQUEST_BYTES_HARD);
+	buf_init(&request->body, SIZE_MAX / 2);
+	fault_record_init(fault, &request->record, request, NULL);
 	return request;
 }
 
 void
-request_free(struct request *request)
+request_free(struct fault *fault, struct request *request)
 {
 	if (request == NULL)
 		return;
-	if (request->outcomes != NULL)
-		request->outcomes->requests--;
+	fault_record_fini(fault, &request->record);
 	buf_fini(&request->body);
+	free(request->outcomes);
+	buf_fini(&request->bytes);
 	free(request->items);
 	free(request);
 }
 
 enum request_fit
-request_add(struct request *request, const struct track_rules *rules,
-    const struct batch_item *from, size_t bytes,
-    struct track_result *ret_result)
+request_add(struct request *request, const struct outlet *outlet,
+    const struct outlet_context *context, struct queue_lease *lease,
+    size_t index, size_t bytes, struct outlet_prepared *ret_prepared)
 {
-	struct str data = from->batch->lease->events[from->index].data;
-	struct buf *body = &request->body;
-	size_t before = body->len, at;
+	const struct queue_item *cell = &lease->items[index];
+	struct item item = {.type = cell->type, .data = cell->data};
+	struct buf *buf = &request->bytes;
+	size_t at = buf->len;
 	struct err err = {0};
 
 	if (request->count == request->cap)
 		return REQUEST_FULL;
-	if (request->count > 0 && !buf_char(body, ','))
-		goto fail;
-	at = body->len;
-	if (!track_write(rules, data, body, ret_result, &err))
-		goto fail;
-	if (ret_result->fate != TRACK_SEND) {
-		buf_truncate(body, before);
+	if (!outlet->prepare(
+		context, lease->rules, &item, buf, ret_prepared, &err)) {
+		buf->failed = false; /* cut back, it is whole */
+		buf_truncate(buf, at);
+		if (request->count > 0)
+			return REQUEST_FULL; /* alone it may have room */
+		if (err.code != ERR_LIMIT)
+			return REQUEST_NO_MEMORY;
+		*ret_prepared = (struct outlet_prepared){
+		    .fate = OUTLET_DEAD,
+		    .reason = "too large for a request",
+		};
 		return REQUEST_NOT_SENT;
 	}
-	if (request->count > 0 && body->len + REQUEST_TAIL_MAX > bytes) {
-		buf_truncate(body, before);
+	if (ret_prepared->fate != OUTLET_SEND) {
+		buf_truncate(buf, at);
+		return REQUEST_NOT_SENT;
+	}
+	if (request->count > 0 && buf->len + outlet->frame_bytes > bytes) {
+		buf_truncate(buf, at);
 		return REQUEST_FULL;
 	}
-	if (!buf_reserve(body, REQUEST_TAIL_MAX) && !buf_ok(body, &err))
-		goto fail;
 	request->items[request->count++] = (struct request_item){
-	    .from = *from,
-	    .identity = ret_result->user_hash,
+	    .lease = lease,
+	    .index = index,
+	    .key = ret_prepared->key,
 	    .at = at,
-	    .len = body->len - at,
+	    .len = buf->len - at,
 	};
 	return REQUEST_ADDED;
-fail:
-	body->failed = false; /* cut back, it is whole */
-	buf_truncate(body, before);
-	if (request->count > 0)
-		return REQUEST_FULL; /* alone it may have room */
-	if (err.code != ERR_LIMIT)
-		return REQUEST_NO_MEMORY;
-	*ret_result = (struct track_result){
-	    .fate = TRACK_DEAD,
-	    .reason = "too large for a request",
-	};
-	return REQUEST_NOT_SENT;
 }
 
 struct request_item *
@@ -102,111 +89,176 @@ request_last(struct request *request)
 void
 request_pop(struct request *request)
 {
-	size_t at = request_last(request)->at;
-
+	buf_truncate(&request->bytes, request_last(request)->at);
 	request->count--;
-	/* The comma before it goes, too. */
-	buf_truncate(&request->body, request->count > 0 ? at - 1 : at);
 }
 
-/* Append a copy of an item of another request; asked once at the end if all
- * had room. */
-static void
-request_copy(struct request *to, const struct request *from, size_t i)
+struct fault_type *
+request_type(const struct request *request)
 {
-	struct request_item *item = &to->items[to->count];
-
-	if (to->count++ > 0)
-		(void)buf_char(&to->body, ',');
-	*item = from->items[i];
-	item->at = to->body.len;
-	(void)buf_append(
-	    &to->body, from->body.data + from->items[i].at, item->len);
-}
-
-bool
-request_move(struct request *from, size_t first, struct request *to)
-{
-	const struct request_item *last;
-	bool ok = true;
-
-	CHECK(first > 0 && first < from->count && to->count == 0);
-	for (size_t i = first; ok && i < from->count; i++) {
-		ok = outcomes_expect(to->outcomes);
-		if (ok)
-			request_copy(to, from, i);
+	for (size_t i = 1; i < request->count; i++) {
+		if (request->items[i].type != request->items[0].type)
+			return NULL;
 	}
-	if (!ok || !buf_reserve(&to->body, REQUEST_TAIL_MAX)) {
-		while (to->outcomes->expected > 0)
-			outcomes_unexpect(to->outcomes);
-		to->count = 0;
-		to->body.failed = false;
-		buf_truncate(&to->body, to->head_len);
-		return false;
-	}
-	for (size_t i = first; i < from->count; i++)
-		outcomes_unexpect(from->outcomes);
-	from->count = first;
-	last = request_last(from);
-	buf_truncate(&from->body, last->at + last->len);
-	return true;
+	return request->items[0].type;
 }
 
-bool
-request_close(struct request *request, struct err *reterr)
+/* Append a copy of an item's bytes; asked once at the end if all had room. */
+static struct request_item
+request_copy(
+    struct buf *to, const struct request *from, const struct request_item *item)
 {
-	size_t before = request->body.len;
+	struct request_item copy = *item;
 
-	track_tail_write(&request->body);
-	if (buf_ok(&request->body, reterr))
-		return true;
-	request->body.failed = false; /* so that it can be tried again */
-	buf_truncate(&request->body, before);
-	return false;
+	copy.picked = false;
+	copy.at = to->len;
+	(void)buf_append(to, from->bytes.data + item->at, item->len);
+	return copy;
 }
 
-/* A closed request of the items that are picked, or that are not. */
-static struct request *
-request_part(const struct request *request, bool picked, struct err *reterr)
+struct request *
+request_take(struct fault *fault, struct request *request)
 {
-	struct request *part =
-	    request_new(request->app_id, request->outcomes, request->count);
+	struct request *part = request_new(fault, request->count);
+	size_t kept = 0;
+	struct buf rest;
 
-	if (part == NULL) {
-		(void)err_set_nomem(reterr);
+	if (part == NULL)
 		return NULL;
-	}
+	buf_init(&rest, REQUEST_BYTES_HARD);
 	for (size_t i = 0; i < request->count; i++) {
-		if (request->items[i].picked == picked)
-			request_copy(part, request, i);
+		const struct request_item *item = &request->items[i];
+
+		if (item->picked)
+			part->items[part->count++] =
+			    request_copy(&part->bytes, request, item);
+		else
+			(void)request_copy(&rest, request, item);
 	}
-	if (!request_close(part, reterr)) {
-		request_free(part);
+	if (!buf_ok(&part->bytes, NULL) || !buf_ok(&rest, NULL)) {
+		buf_fini(&rest);
+		request_free(fault, part);
 		return NULL;
 	}
+	rest.len = 0; /* again, now that there is room */
+	for (size_t i = 0; i < request->count; i++) {
+		if (!request->items[i].picked)
+			request->items[kept++] =
+			    request_copy(&rest, request, &request->items[i]);
+	}
+	request->count = kept;
+	buf_fini(&request->bytes);
+	request->bytes = rest;
+	fault_record_init(fault, &part->record, part, &request->record);
 	part->since_ms = request->since_ms;
-	part->probe = request->probe;
-	part->refused = request->refused;
-	part->mark = request->mark;
+	part->not_before_ms = request->not_before_ms;
 	part->limit_before = request->limit_before;
+	part->stale = request->stale;
+	part->held = request->held;
 	return part;
 }
 
-bool
-request_divide(struct request *request, struct request **ret_picked,
-    struct request **ret_rest, struct err *reterr)
+struct request *
+request_single(struct fault *fault, const struct request *request, size_t index)
 {
-	struct request *picked = request_part(request, true, reterr), *rest;
+	struct request *single = request_new(fault, 1);
 
-	if (picked == NULL)
-		return false;
-	rest = request_part(request, false, reterr);
-	if (rest == NULL) {
-		request_free(picked);
+	if (single == NULL)
+		return NULL;
+	single->items[single->count++] =
+	    request_copy(&single->bytes, request, &request->items[index]);
+	if (!buf_ok(&single->bytes, NULL)) {
+		request_free(fault, single);
+		return NULL;
+	}
+	fault_record_init(fault, &single->record, single, &request->record);
+	single->since_ms = request->since_ms;
+	single->stale = request->stale;
+	return single;
+}
+
+bool
+request_put(struct request *request, const struct request *part)
+{
+	size_t at = request->bytes.len, count = request->count + part->count;
+	struct request_item *items = request->items;
+
+	if (count > request->cap) {
+		items = realloc(items, count * sizeof(*items));
+		if (items == NULL)
+			return false;
+		request->items = items;
+		request->cap = count;
+	}
+	if (!buf_append(&request->bytes, part->bytes.data, part->bytes.len)) {
+		request->bytes.failed = false;
 		return false;
 	}
-	request_free(request);
-	*ret_picked = picked;
-	*ret_rest = rest;
+	for (size_t i = 0; i < part->count; i++) {
+		items[request->count] = part->items[i];
+		items[request->count++].at += at;
+	}
 	return true;
+}
+
+bool
+request_frame(struct request *request, const struct outlet *outlet,
+    const struct outlet_context *context, struct err *reterr)
+{
+	struct str *items = calloc(request->count, sizeof(*items));
+	bool ok;
+
+	free(request->outcomes);
+	request->outcomes = calloc(request->count, sizeof(*request->outcomes));
+	if (items == NULL || request->outcomes == NULL) {
+		free(items);
+		return err_set_nomem(reterr);
+	}
+	for (size_t i = 0; i < request->count; i++)
+		items[i] = str_bytes(request->bytes.data + request->items[i].at,
+		    request->items[i].len);
+	buf_reset(&request->body);
+	ok = outlet->frame(
+		 context, items, request->count, &request->body, reterr) &&
+	     buf_ok(&request->body, reterr);
+	free(items);
+	return ok;
+}
+
+/* ---- outcomes ---- */
+
+/* Copy the bytes to *at, which moves behind them. */
+static struct str
+detail_text(char **at, struct str text)
+{
+	char *copy = *at;
+
+	if (text.len == 0)
+		return text;
+	memcpy(copy, text.data, text.len);
+	*at += text.len;
+	return str_bytes(copy, text.len);
+}
+
+void
+request_detail_set(struct queue_item *cell, const struct queue_detail *detail,
+    const char *reason)
+{
+	size_t reason_len = reason != NULL ? strlen(reason) + 1 : 0;
+	struct queue_detail *copy =
+	    malloc(sizeof(*copy) + reason_len + detail->answer.len +
+		   detail->sent.len + detail->erase.len);
+	char *at;
+
+	cell->detail = copy;
+	if (copy == NULL)
+		return;
+	at = (char *)(copy + 1);
+	if (reason != NULL)
+		cell->reason = memcpy(at, reason, reason_len);
+	at += reason_len;
+	*copy = *detail;
+	copy->answer = detail_text(&at, detail->answer);
+	copy->sent = detail_text(&at, detail->sent);
+	copy->erase = detail_text(&at, detail->erase);
 }

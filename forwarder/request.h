@@ -2,95 +2,113 @@
 #define FORWARDER_REQUEST_H
 
 /*
- * One bulk request: its bytes, and which event each part of them is. It is
- * filled once, and from then on an event's bytes do not change: a request that
+ * One request: which items of which leases it has, and their bytes. It is
+ * filled once, and from then on an item's bytes do not change: a request that
  * is posted again, whole or in parts, has the bytes of the first post.
  */
 
 #include "base/buf.h"
-#include "forwarder/outcomes.h"
-#include "schema/track/track.h"
+#include "forwarder/fault.h"
+#include "queue/queue.h"
+#include "schema/dialect.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
 enum {
-	REQUEST_BYTES_HARD = 64 << 20, /* even for a single event */
+	REQUEST_BYTES_HARD = 64 << 20, /* of a single item, even */
 };
 
 struct request_item {
-	struct batch_item from;
-	uint64_t identity; /* for quotas */
-	bool doubt;	   /* posted before, with an unknown outcome */
-	bool picked;	   /* see request_divide() */
+	struct queue_lease *lease;
+	size_t index; /* in lease->items */
+	struct fault_type *type;
+	uint64_t key; /* for limits by key */
+	bool picked;  /* see request_take() */
 	unsigned posts;
-	size_t at; /* in the body */
-	size_t len;
+	size_t at, len; /* in request->bytes */
 };
 
 struct request {
 	struct request *next;
-	struct outcomes *outcomes; /* of its items */
-	const char *app_id;	   /* lent */
-	struct buf body;
-	size_t head_len;
+	struct fault_record record;
+	struct buf bytes;	    /* of its items, one after the other */
 	struct request_item *items; /* cap of them */
 	size_t count, cap;
 
-	int64_t since_ms;      /* mono; of its first event */
+	int64_t since_ms;      /* mono; of its first item */
 	int64_t not_before_ms; /* mono; it may start */
-	bool stale; /* its events were changed in the queue since it was
+	int64_t backoff_ms;    /* of its own: the next cap, 0 = the first */
+	bool stale;	     /* its items were changed in the queue since it was
 		     * filled: if it fails they are read again */
-	bool held;  /* it holds its identities' room in the quota */
-	bool waits; /* or waits for it */
-	bool probe;
-	bool refused;	     /* itself, or the request that it is a part of */
-	uint64_t mark;	     /* suspicion_mark() at that time */
-	size_t limit_before; /* the body limit before it was lowered because
-			      * such a request was too large; 0 = it was not */
+	bool held;	     /* it holds the room of its keys */
+	bool waits;	     /* or waits for it */
+	size_t limit_before; /* of the body, before it was too large; 0 = it
+				* was not */
+	struct request *whole; /* what this item was taken out of, to try it */
+	unsigned tries;	       /* items that were taken out so */
 
 	/* While in flight. */
-	uint64_t send;	/* number in the quota's log */
-	unsigned epoch; /* of the sender, at the start */
+	struct buf body;
+	enum outlet_outcome *outcomes; /* owned; room for the answer's */
+	uint64_t send;		       /* its number, for the limits */
+	unsigned epoch;		       /* of the sender, at the start */
 	int64_t started_ms;
 };
 
-/* Empty, for at most `cap` events; NULL without memory. */
-struct request *
-request_new(const char *app_id, struct outcomes *outcomes, size_t cap);
+static inline struct queue_item *
+request_item_cell(const struct request_item *item)
+{
+	return &item->lease->items[item->index];
+}
 
-/* Accepts NULL. */
-void request_free(struct request *request);
+/* Empty, for at most `cap` items; NULL without memory. */
+struct request *request_new(struct fault *fault, size_t cap);
+
+/* Takes NULL. */
+void request_free(struct fault *fault, struct request *request);
 
 enum request_fit {
 	REQUEST_ADDED,
-	REQUEST_NOT_SENT, /* it is to be dropped or dead: see the result */
+	REQUEST_NOT_SENT, /* dropped or dead: see what was prepared */
 	REQUEST_FULL,	  /* no room in this one; the next will have some */
 	REQUEST_NO_MEMORY,
 };
 
-/* Map one event and append it, unless the body would exceed `bytes` (a first
- * event may). */
-enum request_fit request_add(struct request *request,
-    const struct track_rules *rules, const struct batch_item *from,
-    size_t bytes, struct track_result *ret_result);
+/* Prepare one item and append it, unless the body would exceed `bytes` (a
+ * first item may). */
+enum request_fit
+request_add(struct request *request, const struct outlet *outlet,
+    const struct outlet_context *context, struct queue_lease *lease,
+    size_t index, size_t bytes, struct outlet_prepared *ret_prepared);
 
 /* The item that was added last; and take it out again. */
 struct request_item *request_last(struct request *request);
 void request_pop(struct request *request);
 
-/* Move all but the first `first` items into an empty request, which has
- * outcomes of its own; both are open. On false nothing was moved. */
+/* The type of all of its items, or NULL. */
+struct fault_type *request_type(const struct request *request);
+
+/* Take the picked items out into a request that inherits the history. NULL
+ * without memory, and then nothing has changed. */
+struct request *request_take(struct fault *fault, struct request *request);
+
+/* A request of a copy of one item, likewise. */
+struct request *request_single(
+    struct fault *fault, const struct request *request, size_t index);
+
+/* Put the items of another request back at the end. False without memory. */
+MUST_USE bool request_put(struct request *request, const struct request *part);
+
+/* Make the body, to be posted, and room for the outcomes. */
 MUST_USE bool
-request_move(struct request *from, size_t first, struct request *to);
+request_frame(struct request *request, const struct outlet *outlet,
+    const struct outlet_context *context, struct err *reterr);
 
-/* Write the tail; nothing is added after it. */
-MUST_USE bool request_close(struct request *request, struct err *reterr);
-
-/* Divide a closed request into two closed ones, with the picked items and with
- * the rest, in order. Frees the request; false without memory, and then the
- * request is unchanged. */
-MUST_USE bool request_divide(struct request *request,
-    struct request **ret_picked, struct request **ret_rest, struct err *reterr);
+/* Give an item a copy of the detail of its outcome, in one block with the
+ * reason, unless that is static (NULL), and the texts; free(cell->detail).
+ * Without memory it gets none: the outcome stands all the same. */
+void request_detail_set(struct queue_item *cell,
+    const struct queue_detail *detail, const char *reason);
 
 #endif

@@ -1,29 +1,32 @@
 /*
  * A sender's life, its state, and what it sends next.
  *
- *	               .-------------- a probe was accepted -----------.
- *	               v                                               |
- *	cooling_down -> running -- network, 408, 429, 5xx -> backing_off
- *	               ^   |  ^--------- any other answer ------'      |
- *	               |   '- 401, 403, 404, ... or too many refused -> halted
- *	               '-- paused <-- by the operator, from any state
+ *	              .------------ an acceptance --------------.
+ *	              v                                         |
+ *	cooling_down -> running -- three in a row failed --> backing_off
+ *	              ^   |                                     |
+ *	              |   '-- denied, or 20 refused --> halted <'
+ *	              '-- paused <-- by the operator, from any state
  *
- * trial, by a setting, takes the place of cooling_down and running.
- *
- * In backing_off the sender keeps its requests in memory and posts the same
- * bytes again, one request at a time until one is answered. In halted and
- * paused it hands everything back to the queue; in halted it tries a single
- * event from time to time.
+ * trial, by a setting, takes the place of cooling_down and running. What makes
+ * it back off or halt is fault.c's to say; so does a destination that asks to
+ * be left alone.
  *
  * Requests that are ready go first: the last one put in is the first one out,
- * so that halving goes depth first. Then come those that are filled from the
- * queue. A request starts when the pace, the app's quota and those of all its
- * identities agree; events whose identity has no room are taken out of it, so
- * that no user waits for another.
+ * so that splitting goes depth first. Then come those that are filled from the
+ * queue. But after each that was refused or failed before another one goes, if
+ * there is one. A request starts when the pace, the destination's limits and
+ * those of all its keys agree; items whose key has no room are taken out of
+ * it, so that no key waits for another.
+ *
+ * While backing off or halted the sender keeps its requests, and each try is a
+ * single item that is taken out of one of them, each time out of another. If
+ * it is not accepted it is put back.
  */
 
-#include "base/log.h"
 #include "forwarder/sender_private.h"
+
+#include "base/log.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -67,36 +70,37 @@ sender_enter(struct sender *sender, enum forwarder_state state,
 	sender->until_ms = until_ms;
 	sender->epoch++;
 	sender->in_flight_now = 0;
-	if (state != FORWARDER_HALTED)
-		sender->halted_by_refusals = false;
 	if (until_ms != INT64_MAX && until_ms > now->mono_ms)
 		wait_ms = until_ms - now->mono_ms;
 	log_line(sender_states[state].level, "forwarder",
 	    "%s destination=%s next_ms=%" PRId64 " why=%s",
 	    forwarder_state_name(state), sender->settings.name, wait_ms,
 	    LOG_QUOTE(sender->why));
-	if (state == FORWARDER_HALTED || state == FORWARDER_PAUSED)
+	if (state == FORWARDER_PAUSED)
 		sender_return_all(sender);
 }
 
-/* Enter the state of a sender that is neither paused nor halted. */
-static void
+void
 sender_enter_free(struct sender *sender, const struct clock_times *now)
 {
+	fault_resume(&sender->fault);
 	if (sender->settings.dry_run)
 		sender_enter(sender, FORWARDER_TRIAL, INT64_MIN, now,
-		    "dry_run is set: events are mapped and counted, but "
-		    "nothing is sent");
-	else if (sender->retry_after_ms > now->mono_ms)
+		    "dry_run is set: %ss are mapped and counted, and nothing "
+		    "is sent",
+		    sender->outlet->item_noun);
+	else if (sender->retry_after_ms > now->mono_ms) {
+		fault_back_off(&sender->fault);
 		sender_enter(sender, FORWARDER_BACKING_OFF,
 		    sender->retry_after_ms > sender->cool_until_ms
 			? sender->retry_after_ms
 			: sender->cool_until_ms,
 		    now, "%s", sender->retry_after_why);
-	else if (sender->cool_until_ms > now->mono_ms)
+	} else if (sender->cool_until_ms > now->mono_ms)
 		sender_enter(sender, FORWARDER_COOLING_DOWN,
 		    sender->cool_until_ms, now,
-		    "it is unknown how much was sent within the last minute");
+		    "what was sent before the start counts for the limits "
+		    "until then");
 	else
 		sender_enter(
 		    sender, FORWARDER_RUNNING, INT64_MIN, now, "%s", "");
@@ -104,78 +108,129 @@ sender_enter_free(struct sender *sender, const struct clock_times *now)
 
 /* ---- life ---- */
 
-/* A share of a quota; at least one, because 0 would be no quota. */
-static unsigned
-sender_allowed(unsigned quota, unsigned share_percent)
+/* Release the groups that the last sender did not save: it died between parking
+ * an item and saving, or after it saved that the group was released. */
+static bool
+sender_unpark_others(struct sender *sender, struct err *reterr)
 {
-	uint64_t allowed = (uint64_t)quota * share_percent / 100;
+	const char **names =
+	    calloc(sender->fault.parked_count + 1, sizeof(*names));
+	const struct fault_type *type;
+	size_t position = 0, count = 0;
+	bool ok;
 
-	if (quota == 0)
-		return 0;
-	return allowed > 0 ? (unsigned)allowed : 1;
+	if (names == NULL)
+		return err_set_nomem(reterr);
+	while ((type = fault_type_parked(&sender->fault, &position)) != NULL)
+		names[count++] = type->name;
+	ok = queue_unpark_others(sender->shared->queue, sender->id,
+	    (const char *const *)names, count, reterr);
+	free(names);
+	return ok;
+}
+
+/* Claim the destination, and go on where its last sender was. False: without
+ * memory, or the queue fails. If another process has it this one waits. */
+static bool
+sender_claim(
+    struct sender *sender, const struct clock_times *now, struct err *reterr)
+{
+	struct queue_destination found = {0};
+	bool ok;
+
+	sender->lost = !queue_destination_open(
+	    sender->shared->queue, sender->settings.name, &found, reterr);
+	if (sender->lost)
+		return reterr->code == ERR_BUSY;
+	sender->claim_ms = INT64_MIN;
+	sender->id = found.id;
+	(void)sender_due_now_ms(sender->shared, now);
+	ok = sender_restore(sender, &found, now, reterr) &&
+	     sender_unpark_others(sender, reterr);
+	if (ok && found.paused)
+		sender_enter(sender, FORWARDER_PAUSED, INT64_MAX, now,
+		    "paused before this start: run `currentsd destinations "
+		    "resume` to resume it");
+	else if (ok)
+		sender_enter_free(sender, now);
+	queue_destination_fini(&found);
+	return ok;
+}
+
+/* Whom we post to, and as whom: the address, and what frames the items. */
+static bool
+sender_target_read(struct sender *sender, struct err *reterr)
+{
+	static const struct str none = STR("");
+	struct outlet_address address;
+	struct buf frame;
+	bool ok;
+
+	buf_init(&frame, REQUEST_BYTES_HARD);
+	sender->outlet->address(sender->context, &address);
+	sender->target = str_hash(0, str_text(address.url));
+	for (size_t i = 0; address.headers[i] != NULL; i++)
+		sender->target =
+		    str_hash(sender->target, str_text(address.headers[i]));
+	ok = sender->outlet->frame(sender->context, &none, 1, &frame, reterr) &&
+	     buf_ok(&frame, reterr);
+	if (ok)
+		sender->target =
+		    str_hash(sender->target, str_bytes(frame.data, frame.len));
+	buf_fini(&frame);
+	return ok;
 }
 
 bool
-sender_new(const struct forwarder_destination *settings, struct queue *queue,
-    const struct sender_poster *poster, uint64_t seed, uint64_t boot,
+sender_new(const struct forwarder_destination *settings,
+    struct sender_shared *shared, void *arg, uint64_t seed,
     const struct clock_times *now, struct sender **ret_sender,
     struct err *reterr)
 {
-	unsigned allowed = sender_allowed(
-	    settings->events_per_minute, settings->share_percent);
-	unsigned identity_allowed = sender_allowed(
-	    settings->identity_per_minute, settings->share_percent);
+	const struct outlet *outlet = settings->outlet;
 	struct sender *sender = malloc(sizeof(*sender));
-	struct queue_destination saved = {0};
+	struct outlet_limit limits[OUTLET_LIMITS_MAX];
 
 	if (sender == NULL)
 		return err_set_nomem(reterr);
 	*sender = (struct sender){
 	    .settings = *settings,
-	    .queue = queue,
-	    .poster = *poster,
-	    .target = str_hash(str_hash(0, str_text(settings->app_id)),
-		str_text(settings->url)),
-	    .boot = boot,
+	    .shared = shared,
+	    .arg = arg,
+	    .outlet = outlet,
+	    .request_items = outlet->request_items_most,
 	    .cool_until_ms = INT64_MIN,
 	    .retry_after_ms = INT64_MIN,
-	    .due_ahead_ms = now->wall_ms - now->mono_ms,
+	    .claim_ms = INT64_MIN,
 	    .look_ms = INT64_MIN,
 	    .post_ms = INT64_MIN,
 	    .settle_ms = INT64_MIN,
+	    .save_ms = INT64_MAX,
 	    .idle_ms = now->mono_ms,
 	};
-	if (settings->rules != NULL)
-		sender->rules = *settings->rules;
-	else
-		track_rules_init(&sender->rules);
+	if (settings->request_items > 0 &&
+	    settings->request_items < sender->request_items)
+		sender->request_items = settings->request_items;
+	for (size_t i = 0; i < SENDER_LISTS; i++)
+		sender->ends[i] = &sender->leases[i];
+	fault_init(&sender->fault, settings->defer_ms, seed);
 	body_limit_init(
 	    &sender->body_limit, settings->request_bytes, now->mono_ms);
-	quota_init(&sender->quota, allowed, identity_allowed);
-	pace_init(
-	    &sender->pace, allowed, settings->request_events, now->mono_ms);
 	backoff_init(&sender->backoff, settings->backoff_first_ms,
 	    settings->backoff_most_ms, seed);
-	suspicion_init(&sender->suspicion);
-
-	if (!queue_destination_open(queue, settings->name, &saved, reterr))
+	if (!outlet->context_new(
+		settings->outlet_settings, &sender->context, reterr))
 		goto fail;
-	sender->id = saved.id;
-	if (!sender_restore(sender, &saved, now, reterr))
+	limits_init(
+	    &sender->limits, limits, outlet->limits(sender->context, limits));
+	pace_init(&sender->pace, &sender->limits, sender->request_items,
+	    now->mono_ms);
+	if (!sender_target_read(sender, reterr) ||
+	    !sender_claim(sender, now, reterr))
 		goto fail;
-	if (settings->dry_run)
-		queue_destination_trial(queue, sender->id);
-	if (saved.paused)
-		sender_enter(sender, FORWARDER_PAUSED, INT64_MAX, now,
-		    "paused before this start: run `currentsd destinations "
-		    "resume` to resume it");
-	else
-		sender_enter_free(sender, now);
-	queue_destination_fini(&saved);
 	*ret_sender = sender;
 	return true;
 fail:
-	queue_destination_fini(&saved);
 	sender_free(sender);
 	return false;
 }
@@ -185,16 +240,39 @@ sender_free(struct sender *sender)
 {
 	if (sender == NULL)
 		return;
-	CHECK(sender->in_flight == NULL && sender->outcomes == NULL);
-	quota_fini(&sender->quota);
-	doubt_fini(&sender->doubt);
-	table_fini(&sender->omission_table);
+	CHECK(sender->in_flight == NULL && sender->ready == NULL);
+	limits_fini(&sender->limits);
+	fault_fini(&sender->fault);
+	omissions_fini(&sender->omissions);
+	if (sender->context != NULL)
+		sender->outlet->context_free(sender->context);
+	free(sender->deferred);
 	free(sender);
+}
+
+int64_t
+sender_id(const struct sender *sender)
+{
+	return sender->id;
+}
+
+void
+sender_address(const struct sender *sender, struct outlet_address *ret_address)
+{
+	sender->outlet->address(sender->context, ret_address);
+}
+
+void
+sender_wake(struct sender *sender)
+{
+	sender->look_ms = INT64_MIN;
 }
 
 void
 sender_pause(struct sender *sender, bool paused, const struct clock_times *now)
 {
+	if (sender->lost)
+		return; /* the queue remembers it */
 	if (paused && sender->state != FORWARDER_PAUSED)
 		sender_enter(sender, FORWARDER_PAUSED, INT64_MAX, now,
 		    "paused by the operator");
@@ -220,104 +298,150 @@ sender_stop(struct sender *sender)
 bool
 sender_idle(const struct sender *sender)
 {
-	return sender->in_flight == NULL && sender->outcomes == NULL;
+	return sender->in_flight == NULL && !sender->decided;
+}
+
+/* What is in flight comes to nothing, as far as we know. */
+static void
+sender_give_up(struct sender *sender, const struct clock_times *now)
+{
+	struct request *request;
+
+	while ((request = sender->in_flight) != NULL) {
+		sender->in_flight = request->next;
+		limits_end(&sender->limits, request->send, now);
+		sender_return(sender, request);
+	}
+	sender->in_flight_count = sender->in_flight_now = 0;
 }
 
 void
 sender_end(struct sender *sender, const struct clock_times *now)
 {
-	struct request *request;
+	struct err err;
 
 	CHECK(sender->stopping);
-	while ((request = sender->in_flight) != NULL) {
-		sender->in_flight = request->next;
-		quota_end(&sender->quota, request->send, now->mono_ms);
-		sender_request_return(sender, request);
-	}
+	if (sender->in_flight != NULL)
+		sender->arrived_ms = now->mono_ms;
+	sender_give_up(sender, now);
 	sender->settle_ms = INT64_MIN;
 	sender_settle(sender, now);
-	sender_outcomes_abandon(sender);
-	/* While cooling down the log is not whole: this is then left like a
-	 * crash. */
-	if (sender->cool_until_ms <= now->mono_ms)
-		sender_save(sender, now);
+	sender_abandon(sender);
+	if (!sender->lost && !sender_save(sender, true, now, &err))
+		log_line(LOG_WARN, "forwarder", "save destination=%s error=%s",
+		    sender->settings.name, LOG_QUOTE(err.text));
+}
+
+/* Another process delivers for the destination: forget all, and try to claim
+ * it again from time to time. True: it is ours again. */
+static bool
+sender_reclaim(struct sender *sender, const struct clock_times *now)
+{
+	struct err err;
+
+	if (sender->claim_ms == INT64_MIN) {
+		sender_return_all(sender);
+		sender->claim_ms = now->mono_ms + sender->settings.probe_ms;
+		sender_enter(sender, FORWARDER_HALTED, sender->claim_ms, now,
+		    "another process delivers for this destination");
+	}
+	if (sender->in_flight != NULL)
+		return false; /* its answers change nothing */
+	sender_abandon(sender);
+	if (sender->stopping || now->mono_ms < sender->claim_ms)
+		return false;
+	sender->claim_ms = now->mono_ms + sender->settings.probe_ms;
+	if (!sender_claim(sender, now, &err))
+		sender_enter(sender, FORWARDER_HALTED, sender->claim_ms, now,
+		    "%s", err.text);
+	return !sender->lost;
 }
 
 /* ---- what it sends next ---- */
 
-/* Let a request wait for the room of its identities. */
+/* Let a request wait for the room of its keys. */
 static void
 sender_wait_for_room(struct sender *sender, struct request *request,
     const struct clock_times *now)
 {
 	for (size_t i = 0; i < request->count; i++)
-		quota_wait(
-		    &sender->quota, request->items[i].identity, now->mono_ms);
+		limits_key_wait(
+		    &sender->limits, request->items[i].key, now->mono_ms);
 	request->waits = true;
 	request->not_before_ms = now->mono_ms + SENDER_RETRY_MS;
 }
 
 /*
- * Hold the identities' room of *at, a ready request. Events without room
- * become a request of their own behind it, which waits. False if it cannot
- * leave now.
+ * Hold the room of the keys of a ready request. Items without room become a
+ * request of their own behind it, which waits. False if it cannot leave now.
  */
 static bool
-sender_hold(
-    struct sender *sender, struct request **at, const struct clock_times *now)
+sender_hold(struct sender *sender, struct request *request,
+    const struct clock_times *now)
 {
-	struct request *request = *at, *rest;
+	struct limits *limits = &sender->limits;
+	struct request *rest = NULL;
 	size_t held = 0;
 
 	for (size_t i = 0; request->waits && i < request->count; i++)
-		quota_wait_end(&sender->quota, request->items[i].identity);
+		limits_key_wait_end(limits, request->items[i].key);
 	request->waits = false;
 	for (size_t i = 0; i < request->count; i++) {
 		struct request_item *item = &request->items[i];
 
-		item->picked = quota_hold(
-		    &sender->quota, item->identity, true, now->mono_ms);
-		held += item->picked;
+		item->picked =
+		    !limits_key_hold(limits, item->key, true, now->mono_ms);
+		held += !item->picked;
+	}
+	if (held > 0 && held < request->count)
+		rest = request_take(&sender->fault, request);
+	if (rest != NULL) {
+		rest->next = request->next;
+		request->next = rest;
+		sender->ready_count++;
+		sender_wait_for_room(sender, rest, now);
+		held = request->count;
 	}
 	if (held == request->count) {
 		request->held = true;
 		return true;
 	}
-	if (held > 0) {
-		struct request *next = request->next;
-
-		if (request_divide(request, at, &rest, NULL)) {
-			(*at)->held = true;
-			(*at)->next = rest;
-			rest->next = next;
-			sender_wait_for_room(sender, rest, now);
-			return true;
-		}
-	}
 	for (size_t i = 0; i < request->count; i++) {
-		if (request->items[i].picked)
-			quota_release(
-			    &sender->quota, request->items[i].identity);
+		if (!request->items[i].picked)
+			limits_key_release(limits, request->items[i].key);
 	}
 	sender_wait_for_room(sender, request, now);
 	return false;
 }
 
-/* The first ready request that may leave, as far as identities go. */
-static struct request **
-sender_ready_pick(struct sender *sender, const struct clock_times *now,
-    int64_t *next_ms, size_t *ret_count)
+/*
+ * The first ready request that may leave, as far as keys go; NULL: there is
+ * none, and *next_ms is lowered to when to look again. Each second time it is
+ * the last one: that is the largest part of what is being isolated, and most
+ * likely a good neighbour.
+ */
+static struct request *
+sender_ready_pick(
+    struct sender *sender, const struct clock_times *now, int64_t *next_ms)
 {
-	struct request **at;
+	struct request *last = NULL;
 
-	*ret_count = 0;
-	for (at = &sender->ready; *at != NULL; at = &(*at)->next) {
-		++*ret_count;
-		if ((*at)->not_before_ms <= now->mono_ms &&
-		    ((*at)->held || sender_hold(sender, at, now)))
-			return at;
-		if ((*at)->not_before_ms < *next_ms)
-			*next_ms = (*at)->not_before_ms;
+	if (sender->isolated && sender->isolated_count % 2 == 1) {
+		for (struct request *r = sender->ready; r != NULL;
+		     r = r->next) {
+			if (r->not_before_ms <= now->mono_ms)
+				last = r;
+		}
+		if (last != NULL &&
+		    (last->held || sender_hold(sender, last, now)))
+			return last;
+	}
+	for (struct request *r = sender->ready; r != NULL; r = r->next) {
+		if (r->not_before_ms <= now->mono_ms &&
+		    (r->held || sender_hold(sender, r, now)))
+			return r;
+		if (r->not_before_ms < *next_ms)
+			*next_ms = r->not_before_ms;
 	}
 	return NULL;
 }
@@ -325,75 +449,143 @@ sender_ready_pick(struct sender *sender, const struct clock_times *now,
 /* When may a request of so many start? */
 static int64_t
 sender_start_ms(
-    struct sender *sender, size_t events, const struct clock_times *now)
+    struct sender *sender, size_t items, const struct clock_times *now)
 {
 	int64_t pace_ms = pace_next_ms(&sender->pace);
-	int64_t room_ms = now->mono_ms;
+	int64_t room_ms = limits_start_ms(&sender->limits, items, now);
 
-	if (quota_room(&sender->quota, now->mono_ms) < events)
-		room_ms = quota_room_ms(&sender->quota, events, now->mono_ms);
 	return pace_ms > room_ms ? pace_ms : room_ms;
 }
 
-/* Note the start durably, then in the log of sends, and post. */
+static int
+lease_compare(const void *a, const void *b)
+{
+	const struct queue_lease *const *left = a, *const *right = b;
+
+	return (*left > *right) - (*left < *right);
+}
+
+/* Note durably that its items are posted, by which rules; and if need be what
+ * the next start must know. */
+static bool
+sender_note(struct sender *sender, const struct request *request,
+    const struct clock_times *now, struct err *reterr)
+{
+	struct queue_lease **leases =
+	    calloc(request->count, sizeof(struct queue_lease *));
+	size_t count = 0;
+	bool ok;
+
+	if (leases == NULL)
+		return err_set_nomem(reterr);
+	for (size_t i = 0; i < request->count; i++)
+		leases[i] = request->items[i].lease;
+	qsort(leases, request->count, sizeof(struct queue_lease *),
+	    lease_compare);
+	for (size_t i = 0; i < request->count; i++) {
+		if (count == 0 || leases[count - 1] != leases[i])
+			leases[count++] = leases[i];
+	}
+	ok = queue_post(sender->shared->queue, leases, count,
+	    sender->outlet->rules(sender->context), reterr);
+	free(leases);
+	if (!ok || (sender->saved &&
+		       !limits_must_save(&sender->limits, request->count)))
+		return ok;
+	return sender_save(sender, false, now, reterr);
+}
+
+/* Take a request out of what is ready, and post it. */
 static bool
 sender_post(struct sender *sender, struct request *request,
     const struct clock_times *now, struct err *reterr)
 {
 	int64_t late_ms = now->mono_ms - sender->idle_ms;
 	int64_t late_most_ms = sender->settings.linger_ms / SENDER_LATE_PART;
-	uint64_t *identities;
+	uint64_t *keys = calloc(request->count, sizeof(*keys));
 
-	if (!sender_doubt_add(sender, request, now, reterr))
-		return false;
-	identities = calloc(request->count, sizeof(*identities));
-	if (identities == NULL) {
-		(void)err_set_nomem(reterr);
-		goto fail;
-	}
+	if (keys == NULL)
+		return err_set_nomem(reterr);
 	for (size_t i = 0; i < request->count; i++)
-		identities[i] = request->items[i].identity;
-	if (!quota_begin(&sender->quota, identities, request->count,
-		now->mono_ms, &request->send, reterr)) {
-		free(identities);
-		goto fail;
+		keys[i] = request->items[i].key;
+	if (!request_frame(request, sender->outlet, sender->context, reterr) ||
+	    !sender_note(sender, request, now, reterr)) {
+		free(keys);
+		return false;
 	}
-	request->held = false; /* the log has them now */
-	request->probe = sender->state == FORWARDER_HALTED;
-	sender->suspects_passed = sender->suspects_only = false;
+	if (!limits_begin(&sender->limits, keys, request->count, now,
+		&request->send, reterr))
+		return false;
+	request->held = false; /* the limits have them in flight */
 	request->epoch = sender->epoch;
 	request->started_ms = now->mono_ms;
-	if (!sender->poster.send(sender->poster.arg, sender, request, reterr)) {
-		quota_end(&sender->quota, request->send, now->mono_ms);
-		goto fail;
+	request->record.in_flight = true;
+	sender->arrived = true;
+	sender->arrived_ms = now->mono_ms;
+	if (!sender->shared->send(sender->arg, sender, request, reterr)) {
+		limits_end(&sender->limits, request->send, now);
+		request->record.in_flight = false;
+		return false;
 	}
 	for (size_t i = 0; i < request->count; i++)
 		request->items[i].posts++;
 	pace_start(&sender->pace, request->count, now->mono_ms);
 	/* A start that is late by little does not put off those that follow:
-	 * else a source of one event a linger would wait for ever after one
+	 * else a source of one item a linger would wait for ever after one
 	 * delay. */
 	if (late_ms < 0)
 		late_ms = 0;
 	if (late_ms > late_most_ms)
 		late_ms = late_most_ms;
 	sender->idle_ms = now->mono_ms + sender->settings.linger_ms - late_ms;
+	sender->isolated = fault_record_isolating(&request->record);
+	sender->isolated_count += sender->isolated;
+	sender_ready_remove(sender, request);
+	sender_request_leaves(sender, request);
+	request->next = sender->in_flight;
+	sender->in_flight = request;
 	sender->in_flight_count++;
 	sender->in_flight_now++;
 	return true;
-fail:
-	sender_doubt_remove(sender, request);
-	return false;
 }
 
-/* Unless all is well one request tries for all. */
+/* More requests may be made: those in memory are not too many. */
 static bool
-sender_may_post(const struct sender *sender)
+sender_may_fill(const struct sender *sender)
 {
-	if (sender->state != FORWARDER_RUNNING)
-		return sender->in_flight_now == 0;
-	return sender->in_flight_count <
-	       (sender->cautious ? 1 : sender->settings.in_flight);
+	return sender->ready_count <
+	       SENDER_READY_MOST + sender->fault.waiting_count;
+}
+
+/* A request that is ready now, or one that is filled: in turn, if the ready
+ * one was refused or failed before, and then the other does not linger. */
+static bool
+sender_next(struct sender *sender, const struct clock_times *now,
+    struct request **ret_ready, struct sender_filling **ret_slot,
+    int64_t *next_ms)
+{
+	struct request *ready = sender_ready_pick(sender, now, next_ms);
+	struct sender_filling *slot = NULL;
+
+	if (sender_may_fill(sender) &&
+	    (ready == NULL || (sender->isolated && !ready->record.confirming &&
+				  fault_record_isolating(&ready->record))))
+		slot = sender_ripe(sender, ready != NULL, now, next_ms);
+	*ret_ready = slot == NULL ? ready : NULL;
+	*ret_slot = slot;
+	return ready != NULL || slot != NULL;
+}
+
+/* Trouble of ours on the way out: not before a while. */
+static int64_t
+sender_post_failed(
+    struct sender *sender, const struct clock_times *now, const struct err *err)
+{
+	log_line(LOG_ERROR, "forwarder", "start destination=%s error=%s",
+	    sender->settings.name, LOG_QUOTE(err->text));
+	sender->lost = sender->lost || err->code == ERR_BUSY;
+	sender->post_ms = now->mono_ms + SENDER_RETRY_MS;
+	return sender->post_ms;
 }
 
 /* Post what may be posted; when to come again. */
@@ -401,77 +593,381 @@ static int64_t
 sender_run(struct sender *sender, const struct clock_times *now)
 {
 	int64_t next_ms, start_ms;
-	struct request **at, *request;
-	size_t ready, least;
+	struct sender_filling *slot;
+	struct request *request;
 	struct err err;
 
-	while (sender_may_post(sender)) {
+	for (;;) {
+		next_ms = sender_fill(sender, now) ? INT64_MAX : now->mono_ms;
+		if (sender->in_flight_count >= sender->settings.in_flight)
+			return INT64_MAX;
 		if (sender->post_ms > now->mono_ms)
 			return sender->post_ms;
-		next_ms = INT64_MAX;
-		at = sender_ready_pick(sender, now, &next_ms, &ready);
-		if (at != NULL)
-			least = (*at)->count;
-		else if (ready < SENDER_READY_MOST &&
-			 sender_fill(sender, now, &next_ms) != NULL)
-			least = sender_fill_least(sender);
-		else
+		if (!sender_next(sender, now, &request, &slot, &next_ms))
 			return next_ms;
-		start_ms = sender_start_ms(sender, least, now);
+		start_ms = sender_start_ms(sender,
+		    slot != NULL ? sender_slot_least(sender, slot)
+				 : request->count,
+		    now);
 		if (start_ms > now->mono_ms)
 			return start_ms < next_ms ? start_ms : next_ms;
-		if (at == NULL) {
-			if (!sender_fill_ready(sender, now))
+		if (slot != NULL) {
+			if (!sender_slot_close(sender, slot, now))
 				return sender->post_ms;
-			at = &sender->ready;
+			request = sender->ready;
 		}
-		request = *at;
-		CHECK(request != NULL);
-		if (!sender_post(sender, request, now, &err)) {
-			log_line(LOG_ERROR, "forwarder",
-			    "start destination=%s error=%s",
-			    sender->settings.name, LOG_QUOTE(err.text));
-			sender->post_ms = now->mono_ms + SENDER_RETRY_MS;
-			return sender->post_ms;
-		}
-		*at = request->next;
-		request->next = sender->in_flight;
-		sender->in_flight = request;
+		if (!sender_post(sender, request, now, &err))
+			return sender_post_failed(sender, now, &err);
 	}
+}
+
+/* ---- while nothing is accepted ---- */
+
+/* Of what waits, the request that the fewest tries were made of; of those the
+ * one that came in last. */
+static struct request *
+sender_try_pick(struct sender *sender, struct sender_filling **ret_slot)
+{
+	struct request *picked = NULL;
+
+	*ret_slot = NULL;
+	for (struct request *r = sender->ready; r != NULL; r = r->next) {
+		if (picked == NULL || r->tries < picked->tries)
+			picked = r;
+	}
+	for (size_t i = 0; i < SENDER_SLOTS; i++) {
+		struct request *request = sender->slots[i].request;
+
+		if (request != NULL &&
+		    (picked == NULL || request->tries <= picked->tries)) {
+			picked = request;
+			*ret_slot = &sender->slots[i];
+		}
+	}
+	return picked;
+}
+
+/* Take one item out of a request that waits, to be tried first; or the request
+ * itself, if it has no more. NULL without memory. */
+static struct request *
+sender_try_take(struct sender *sender, const struct clock_times *now)
+{
+	struct sender_filling *slot;
+	struct request *whole = sender_try_pick(sender, &slot),
+		       *request = whole;
+
+	CHECK(whole != NULL);
+	whole->tries++;
+	for (size_t i = 0; whole->waits && i < whole->count; i++)
+		limits_key_wait_end(&sender->limits, whole->items[i].key);
+	whole->waits = false;
+	if (whole->count > 1) {
+		for (size_t i = 0; i < whole->count; i++)
+			whole->items[i].picked = i == 0;
+		request = request_take(&sender->fault, whole);
+		if (request == NULL)
+			return NULL;
+		request->whole = whole;
+	} else if (slot != NULL)
+		slot->request = NULL;
+	else
+		sender_ready_remove(sender, request);
+	sender_ready(sender, request, now->mono_ms, true);
+	return request;
+}
+
+/* One single item tries for all. */
+static int64_t
+sender_try(struct sender *sender, const struct clock_times *now)
+{
+	int64_t next_ms = INT64_MAX, start_ms;
+	struct sender_filling *slot;
+	struct request *request;
+	struct err err;
+
+	if (!sender_fill(sender, now))
+		next_ms = now->mono_ms;
+	if (sender->in_flight_now > 0)
+		return next_ms;
+	if (sender->post_ms > now->mono_ms)
+		return sender->post_ms;
+	if (sender_try_pick(sender, &slot) == NULL)
+		return next_ms;
+	start_ms = sender_start_ms(sender, 1, now);
+	if (start_ms > now->mono_ms)
+		return start_ms;
+	request = sender_try_take(sender, now);
+	if (request == NULL) {
+		(void)err_set_nomem(&err);
+		return sender_post_failed(sender, now, &err);
+	}
+	if (!request->held && !sender_hold(sender, request, now))
+		return request->not_before_ms;
+	if (!sender_post(sender, request, now, &err))
+		return sender_post_failed(sender, now, &err);
 	return INT64_MAX;
+}
+
+/* ---- a round ---- */
+
+/* When the next parked type is to be tried. */
+static int64_t
+sender_probe_ms(const struct sender *sender, struct fault_type **ret_type)
+{
+	int64_t probe_ms = INT64_MAX;
+	struct fault_type *type;
+	size_t position = 0;
+
+	while ((type = fault_type_parked(&sender->fault, &position)) != NULL) {
+		if (type->probe_ms >= probe_ms)
+			continue;
+		probe_ms = type->probe_ms;
+		*ret_type = type;
+	}
+	return probe_ms;
 }
 
 int64_t
 sender_step(struct sender *sender, const struct clock_times *now)
 {
-	int64_t next_ms = INT64_MAX;
+	int64_t next_ms = INT64_MAX, probe_ms;
+	struct fault_type *type;
+	struct err err;
 
+	if (sender->lost && !sender_reclaim(sender, now))
+		return sender->claim_ms;
 	sender_settle(sender, now);
+	if (sender->save_ms <= now->mono_ms &&
+	    !sender_save(sender, false, now, &err)) {
+		log_line(LOG_WARN, "forwarder", "save destination=%s error=%s",
+		    sender->settings.name, LOG_QUOTE(err.text));
+		sender->save_ms = now->mono_ms + SENDER_SAVE_MS;
+	}
 	if (!sender->stopping && sender->state != FORWARDER_PAUSED) {
 		if (now->mono_ms < sender->until_ms)
 			next_ms = sender->until_ms;
 		else if (sender->state == FORWARDER_TRIAL)
-			next_ms = sender_trial(sender, now);
+			sender_trial(sender);
+		else if (sender->state == FORWARDER_BACKING_OFF ||
+			 sender->state == FORWARDER_HALTED)
+			next_ms = sender_try(sender, now);
 		else {
 			if (sender->state == FORWARDER_COOLING_DOWN)
 				sender_enter_free(sender, now);
 			next_ms = sender_run(sender, now);
-			sender_settle(sender, now);
+			probe_ms = sender_probe_ms(sender, &type);
+			/* nothing is taken before it is settled */
+			if (probe_ms < sender->settle_ms)
+				probe_ms = sender->settle_ms;
+			if (probe_ms < next_ms && sender->probing == NULL)
+				next_ms = probe_ms;
 		}
+		sender_settle(sender, now);
+		if (sender->look_ms > now->mono_ms && sender->look_ms < next_ms)
+			next_ms = sender->look_ms;
 	}
 	if (sender->settle_ms > now->mono_ms && sender->settle_ms < next_ms)
 		next_ms = sender->settle_ms;
-	return next_ms;
+	return sender->save_ms < next_ms ? sender->save_ms : next_ms;
+}
+
+bool
+sender_want(struct sender *sender, const struct clock_times *now,
+    struct queue_want *ret_want)
+{
+	bool running = sender->state == FORWARDER_RUNNING;
+	bool trying = sender->state == FORWARDER_BACKING_OFF ||
+		      sender->state == FORWARDER_HALTED;
+	size_t bytes = sender->settings.request_bytes, held_most;
+	struct fault_type *type = NULL;
+
+	if (sender->stopping || sender->lost ||
+	    sender->state == FORWARDER_PAUSED ||
+	    sender->until_ms > now->mono_ms || sender->settle_ms > now->mono_ms)
+		return false;
+	*ret_want = (struct queue_want){
+	    .destination = sender->id,
+	    .bytes = bytes,
+	    .next_ms = INT64_MAX,
+	};
+	if (running && sender->probing == NULL &&
+	    sender_probe_ms(sender, &type) <= now->mono_ms) {
+		CHECK(type != NULL);
+		sender->probing = type;
+		sender->probe_asked = true;
+		ret_want->bytes = 1;
+		ret_want->parked = type->name;
+		return true;
+	}
+	if (sender->look_ms > now->mono_ms)
+		return false;
+	sender->replays_asked = true;
+	if (sender->state == FORWARDER_TRIAL) {
+		ret_want->trial = &sender->trial_at;
+		return true;
+	}
+	held_most =
+	    bytes * SENDER_HELD * ((size_t)sender->settings.in_flight + 1);
+	if ((!running && !trying) || sender->leases[SENDER_FRESH] != NULL ||
+	    sender->held_bytes >= held_most ||
+	    (running && !sender_may_fill(sender)) ||
+	    sender_slot_enough(sender, &sender->slots[SENDER_MAIN]))
+		return false;
+	if (trying && sender->slots[SENDER_MAIN].request != NULL)
+		return false;
+	if (trying)
+		ret_want->bytes = 1; /* one batch: single items are tried */
+	if (running && sender->in_flight_count < sender->settings.in_flight)
+		ret_want->bytes *=
+		    sender->settings.in_flight - sender->in_flight_count;
+	ret_want->replays =
+	    sender->leases[SENDER_REPLAYS] == NULL &&
+	    !sender_slot_enough(sender, &sender->slots[SENDER_REPLAY]) &&
+	    limits_half_free(&sender->limits, 1, now);
+	sender->replays_asked = ret_want->replays;
+	return true;
+}
+
+void
+sender_given(
+    struct sender *sender, int64_t next_ms, const struct clock_times *now)
+{
+	int64_t now_ms = sender_due_now_ms(sender->shared, now);
+	struct err err;
+	bool any = sender->leases[SENDER_FRESH] != NULL ||
+		   sender->leases[SENDER_SUSPECTS] != NULL ||
+		   sender->leases[SENDER_REPLAYS] != NULL;
+
+	if (sender->probe_asked) {
+		sender->probe_asked = false;
+		if (sender->leases[SENDER_PARKED] != NULL)
+			return;
+		/* Taking failed, or none is left. */
+		if (next_ms != INT64_MIN)
+			sender_unpark(sender, sender->probing, now);
+		if (next_ms == INT64_MIN ||
+		    !queue_unpark(sender->shared->queue, sender->id,
+			sender->probing->name, &err))
+			sender->probing->probe_ms =
+			    now->mono_ms + SENDER_RETRY_MS;
+		else {
+			fault_type_release(&sender->fault, sender->probing);
+			sender->save_ms = now->mono_ms;
+		}
+		sender->probing = NULL;
+		return;
+	}
+	for (size_t i = 0; i < sender->deferred_count;) {
+		/* What is due was taken, or soon will be. */
+		if (sender->deferred[i] <= now_ms)
+			sender->deferred[i] =
+			    sender->deferred[--sender->deferred_count];
+		else
+			i++;
+	}
+	if (next_ms == INT64_MAX)
+		sender->look_ms = INT64_MAX;
+	else if (next_ms == INT64_MIN)
+		sender->look_ms = now->mono_ms + SENDER_RETRY_MS;
+	else if (next_ms > now_ms)
+		sender->look_ms = now->mono_ms + (next_ms - now_ms);
+	else /* nothing for us now, or there will be more */
+		sender->look_ms =
+		    any ? now->mono_ms : now->mono_ms + SENDER_RETRY_MS;
+	/* The queue did not say when a replay is due. */
+	if (!sender->replays_asked &&
+	    sender->look_ms > now->mono_ms + SENDER_RETRY_MS)
+		sender->look_ms = now->mono_ms + SENDER_RETRY_MS;
+	if (next_ms == INT64_MAX)
+		sender->last_due_known = true; /* none is in the queue */
 }
 
 /* ---- for the status ---- */
 
+bool
+sender_quiet(const struct sender *sender)
+{
+	for (size_t i = 0; i < sender->limits.count; i++) {
+		const struct limits_window *window = &sender->limits.windows[i];
+
+		if (window->used > 0 || window->limit.on_the_hour)
+			return false;
+	}
+	return sender->in_flight == NULL && sender->ready == NULL &&
+	       sender->state == FORWARDER_RUNNING;
+}
+
+const struct omissions *
+sender_omissions(const struct sender *sender)
+{
+	return &sender->omissions;
+}
+
+bool
+sender_parked(const struct sender *sender, struct forwarder_parked **ret_parked,
+    size_t *ret_count)
+{
+	struct forwarder_parked *list =
+	    calloc(FORWARDER_PARKED_MAX, sizeof(*list));
+	const struct fault_type *type;
+	size_t position = 0, count = 0;
+
+	if (list == NULL)
+		return false;
+	while (count < FORWARDER_PARKED_MAX &&
+	       (type = fault_type_parked(&sender->fault, &position)) != NULL) {
+		struct forwarder_parked *parked = &list[count++];
+
+		*parked = (struct forwarder_parked){
+		    .whole = type->parked == FAULT_PARKED_ALL,
+		    .count = type->count,
+		    .since_ms = type->since_ms,
+		};
+		(void)snprintf(
+		    parked->name, sizeof(parked->name), "%s", type->name);
+		(void)snprintf(
+		    parked->why, sizeof(parked->why), "%s", type->why);
+	}
+	*ret_parked = list;
+	*ret_count = count;
+	return true;
+}
+
+/* Suspects in the queue and in memory, and when the first is due, by the
+ * monotonic clock. */
+static size_t
+sender_deferred(const struct sender *sender, int64_t *ret_due_ms)
+{
+	size_t count = sender->deferred_count;
+
+	*ret_due_ms = INT64_MAX;
+	for (size_t i = 0; i < count; i++) {
+		int64_t ms = sender->deferred[i] - sender->shared->due_ahead_ms;
+
+		if (ms < *ret_due_ms)
+			*ret_due_ms = ms;
+	}
+	for (const struct request *r = sender->ready; r != NULL; r = r->next) {
+		if (r->count > 1 || r->record.probe ||
+		    !fault_record_suspect(&r->record))
+			continue;
+		count++;
+		if (r->not_before_ms < *ret_due_ms)
+			*ret_due_ms = r->not_before_ms;
+	}
+	for (const struct request *r = sender->in_flight; r != NULL;
+	     r = r->next)
+		count += r->count == 1 && !r->record.probe &&
+			 fault_record_suspect(&r->record);
+	return count;
+}
+
 void
-sender_status(const struct sender *sender, const struct clock_times *now,
+sender_status(struct sender *sender, const struct clock_times *now,
     struct forwarder_destination_status *ret_status)
 {
 	struct forwarder_destination_status *status = ret_status;
-	int64_t due_ms;
+	int64_t due_ms, ahead_ms = sender->shared->due_ahead_ms;
 
 	*status = (struct forwarder_destination_status){
 	    .name = sender->settings.name,
@@ -483,24 +979,33 @@ sender_status(const struct sender *sender, const struct clock_times *now,
 	    .in_flight = sender->in_flight_count,
 	    .pace_per_minute = sender->pace.present,
 	    .pace_full_per_minute = sender->pace.full,
-	    .deferred = suspicion_deferred(&sender->suspicion, &due_ms),
+	    .limit_count = sender->limits.count,
+	    .deferred = sender_deferred(sender, &due_ms),
+	    .parked = sender->fault.parked_count,
 	    .trial_sent = sender->trial_sent,
 	    .trial_dropped = sender->trial_dropped,
 	    .trial_dead = sender->trial_dead,
-	    .omissions_lost = sender->omissions_lost,
+	    .omissions_lost = sender->omissions.lost,
 	};
 	(void)snprintf(status->why, sizeof(status->why), "%s", sender->why);
 	if (sender->until_ms > now->mono_ms && sender->until_ms != INT64_MAX)
 		status->until_ms = clock_times_wall_ms(now, sender->until_ms);
+	for (size_t i = 0; i < sender->limits.count; i++) {
+		status->limits[i].limit = sender->limits.windows[i].limit;
+		if (status->limits[i].limit.scope == OUTLET_DESTINATION)
+			status->limits[i].used =
+			    limits_used(&sender->limits, i, now);
+	}
 	if (status->deferred > 0) {
-		status->deferred_due_ms =
-		    sender_due_wall_ms(sender, due_ms, now);
+		if (due_ms != INT64_MAX)
+			status->deferred_due_ms =
+			    clock_times_wall_ms(now, due_ms);
 		(void)snprintf(status->deferred_why,
-		    sizeof(status->deferred_why), "%s", sender->refused_why);
+		    sizeof(status->deferred_why), "%s", sender->suspect_why);
 	}
 	if (!sender->last_due_known)
 		status->last_due_ms = -1;
-	else if (sender->last_due_ms > now->mono_ms + sender->due_ahead_ms)
+	else if (sender->last_due_ms > now->mono_ms + ahead_ms)
 		status->last_due_ms =
-		    sender_due_wall_ms(sender, sender->last_due_ms, now);
+		    clock_times_wall_ms(now, sender->last_due_ms - ahead_ms);
 }

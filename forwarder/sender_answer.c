@@ -1,55 +1,67 @@
 /*
- * What an answer changes. A request of an earlier epoch, which started before
- * the sender's state last changed, settles its own events, but says nothing
- * about the state: only a fresh one does.
+ * What an answer changes: the outlet judges it, fault.c says what becomes of
+ * the request and how the destination is. The reason of a dead letter that was
+ * posted is worded here. A request of an earlier epoch, which
+ * started before the sender's state last changed, does not put off the next
+ * try.
  */
+
+#include "forwarder/sender_private.h"
 
 #include "base/counters.h"
 #include "base/log.h"
-#include "forwarder/sender_private.h"
-#include "forwarder/verdict.h"
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
-enum {
-	SENDER_ANSWER_SHOWN = 200, /* bytes of an answer's body */
-	SENDER_WHY_MAX = SENDER_ANSWER_SHOWN + 32,
+enum { SENDER_ANSWER_SHOWN = 200 }; /* bytes of an answer's body */
+
+/* An answer, and what was made of it. */
+struct verdict {
+	const struct outlet_answer *answer;
+	struct outlet_verdict said;
+	enum fault_outcome outcome;
+	bool fresh; /* of this epoch */
+	char why[SENDER_WHY_MAX];
 };
 
 static const char *
-sender_advice(const struct post_answer *answer)
+verdict_name(enum fault_outcome outcome)
 {
-	if (answer->status == 407 || answer->proxy_status >= 300)
-		return "check the proxy, its user name and its password";
-	if (answer->curl_code != 0)
-		return "check the URL, the CA file and the clock";
-	if (answer->status < 400)
-		return "check the URL: it redirects, and currentsd does not "
-		       "follow redirects";
-	if (answer->status == 404)
-		return "check the URL";
-	return "check the app id, the region and the URL";
+	switch (outcome) {
+	case FAULT_ACCEPTED:
+		return "accepted";
+	case FAULT_REFUSED:
+		return "event";
+	case FAULT_FAILED:
+	case FAULT_NOT_TAKEN:
+		return "destination";
+	case FAULT_DENIED:
+	case FAULT_BARRED:
+		return "operator";
+	}
+	return "unknown";
 }
 
 /* What came back, fit for a line of log. */
 static void
-sender_why(const struct post_answer *answer, char ret[SENDER_WHY_MAX])
+verdict_why(const struct outlet_answer *answer, char ret[SENDER_WHY_MAX])
 {
+	struct str body = answer->body;
 	size_t n, end;
 
-	if (answer->curl_code != 0) {
-		(void)snprintf(ret, SENDER_WHY_MAX, "%.200s", answer->error);
+	if (answer->trouble[0] != '\0') {
+		(void)snprintf(ret, SENDER_WHY_MAX, "%.200s", answer->trouble);
 		return;
 	}
-	n = (size_t)snprintf(ret, SENDER_WHY_MAX, "HTTP %ld: ", answer->status);
-	end =
-	    n + (answer->body.len < SENDER_ANSWER_SHOWN ? answer->body.len
-							: SENDER_ANSWER_SHOWN);
+	n = (size_t)snprintf(ret, SENDER_WHY_MAX, "HTTP %u: ", answer->status);
+	end = n +
+	      (body.len < SENDER_ANSWER_SHOWN ? body.len : SENDER_ANSWER_SHOWN);
 	if (end >= SENDER_WHY_MAX)
 		end = SENDER_WHY_MAX - 1;
 	for (size_t i = 0; n < end; i++) {
-		char c = answer->body.data[i];
+		char c = body.data[i];
 
 		ret[n++] = c == '"' ? '\'' : c < ' ' || c > '~' ? ' ' : c;
 	}
@@ -57,179 +69,497 @@ sender_why(const struct post_answer *answer, char ret[SENDER_WHY_MAX])
 }
 
 static void
-sender_accepted(struct sender *sender, struct request *request, bool fresh,
-    const struct clock_times *now)
+verdict_read(struct sender *sender, struct request *request,
+    const struct outlet_answer *answer, const struct clock_times *now,
+    struct verdict *ret)
 {
-	counter_add(COUNTER_POSTS_ACCEPTED, 1);
-	if (fresh && request->probe)
-		suspicion_resume(&sender->suspicion);
-	for (size_t i = 0; i < request->count; i++)
-		suspicion_accept(&sender->suspicion,
-		    request->items[i].from.hash, now->mono_ms);
-	sender->cautious = false;
-	sender->accepted += request->count;
-	sender->accepted_ms = now->wall_ms;
-	pace_raise(&sender->pace, now->mono_ms);
-	body_limit_raise(&sender->body_limit, now->mono_ms);
-	if (fresh) {
-		backoff_reset(&sender->backoff);
-		if (sender->state == FORWARDER_BACKING_OFF || request->probe)
-			sender_enter(sender, FORWARDER_RUNNING, INT64_MIN, now,
-			    "%s", "");
+	struct outlet_verdict *said = &ret->said;
+
+	*ret = (struct verdict){
+	    .answer = answer,
+	    .fresh = request->epoch == sender->epoch,
+	};
+	sender->outlet->judge(
+	    sender->context, answer, request->count, request->outcomes, said);
+	switch (said->kind) {
+	case OUTLET_VERDICT_ACCEPTED:
+		ret->outcome = FAULT_ACCEPTED;
+		counter_add(COUNTER_POSTS_ACCEPTED, 1);
+		break;
+	case OUTLET_VERDICT_REFUSED:
+		ret->outcome = FAULT_REFUSED;
+		counter_add(COUNTER_POSTS_REFUSED, 1);
+		break;
+	case OUTLET_VERDICT_FAILED:
+		ret->outcome =
+		    said->slower || answer->transport == OUTLET_UNSENT
+			? FAULT_NOT_TAKEN
+			: FAULT_FAILED;
+		counter_add(COUNTER_POSTS_FAILED, 1);
+		break;
+	case OUTLET_VERDICT_DENIED:
+		ret->outcome =
+		    answer->trouble_ours ? FAULT_BARRED : FAULT_DENIED;
+		counter_add(COUNTER_POSTS_STOPPED, 1);
+		break;
 	}
-	for (size_t i = 0; i < request->count; i++)
-		outcomes_delivered(request->outcomes, &request->items[i].from);
-	request_free(request);
+	verdict_why(answer, ret->why);
+	log_line(LOG_INFO, "forwarder",
+	    "post destination=%s %ss=%zu bytes=%zu status=%u ms=%" PRId64
+	    " result=%s",
+	    sender->settings.name, sender->outlet->item_noun, request->count,
+	    request->body.len, answer->status,
+	    now->mono_ms - request->started_ms, verdict_name(ret->outcome));
 }
 
-/* The destination has trouble: the same bytes again, later. */
+/* ---- the state ---- */
+
+/* The destination takes something again: what waits has waited enough. */
 static void
-sender_failed(struct sender *sender, struct request *request, bool fresh,
-    const struct verdict *verdict, const char *why,
+sender_resume(struct sender *sender, const struct clock_times *now)
+{
+	backoff_reset(&sender->backoff);
+	for (struct request *r = sender->ready; r != NULL; r = r->next) {
+		if (r->backoff_ms > 0)
+			r->not_before_ms = now->mono_ms;
+		r->backoff_ms = 0;
+		r->tries = 0;
+	}
+	sender_enter_free(sender, now);
+}
+
+/* Nothing is accepted at present: when, and why, to try again. */
+static void
+sender_suffer(struct sender *sender, const struct verdict *verdict,
     const struct clock_times *now)
 {
-	int64_t until_ms = now->mono_ms + verdict->wait_ms;
+	const struct outlet_verdict *said = &verdict->said;
+	int64_t until_ms = now->mono_ms;
+	const char *why = verdict->why;
 
-	counter_add(COUNTER_POSTS_FAILED, 1);
-	if (verdict->slower && fresh)
-		pace_lower(&sender->pace, now->mono_ms);
-	if (verdict->wait_ms > 0 && until_ms > sender->retry_after_ms) {
-		sender->retry_after_ms = until_ms;
-		(void)snprintf(sender->retry_after_why,
-		    sizeof(sender->retry_after_why), "%s", why);
-	}
-	if (verdict->wait_ms == 0 && fresh)
+	if (sender->retry_after_ms > until_ms)
+		until_ms = sender->retry_after_ms;
+	else if (sender->fault.state == FAULT_BACKING_OFF)
 		until_ms += backoff_next(&sender->backoff);
-	sender_retry(sender, request, now->mono_ms);
-	if (sender->stopping)
-		return;
-	if (fresh && sender->state == FORWARDER_HALTED) {
-		if (until_ms < now->mono_ms + sender->settings.probe_ms)
-			until_ms = now->mono_ms + sender->settings.probe_ms;
-		sender_enter(
-		    sender, FORWARDER_HALTED, until_ms, now, "%s", sender->why);
-	} else if (fresh)
+	if (sender->fault.state != FAULT_HALTED) {
 		sender_enter(
 		    sender, FORWARDER_BACKING_OFF, until_ms, now, "%s", why);
-	else if (sender->state == FORWARDER_BACKING_OFF &&
-		 until_ms > sender->until_ms)
-		sender->until_ms = until_ms; /* it asked for more */
+		return;
+	}
+	if (until_ms < now->mono_ms + sender->settings.probe_ms)
+		until_ms = now->mono_ms + sender->settings.probe_ms;
+	if (verdict->outcome == FAULT_DENIED ||
+	    verdict->outcome == FAULT_BARRED)
+		sender_enter(sender, FORWARDER_HALTED, until_ms, now, "%s; %s",
+		    why, said->advice != NULL ? said->advice : "check the URL");
+	else if (verdict->outcome == FAULT_REFUSED)
+		sender_enter(sender, FORWARDER_HALTED, until_ms, now,
+		    "%u requests in a row were refused: the fault is in the "
+		    "mapping or at the destination, not in the %ss; last: %s",
+		    sender->fault.refused, sender->outlet->item_noun, why);
+	else
+		sender_enter(sender, FORWARDER_HALTED, until_ms, now, "%s",
+		    sender->state == FORWARDER_HALTED ? sender->why : why);
 }
 
-/* No retry can fix this: an operator must act. */
+/* Follow what fault.c says of the destination. */
 static void
-sender_halt(struct sender *sender, struct request *request, bool fresh,
-    const struct post_answer *answer, const char *why,
+sender_follow(struct sender *sender, const struct verdict *verdict,
     const struct clock_times *now)
 {
-	counter_add(COUNTER_POSTS_STOPPED, 1);
-	sender_request_return(sender, request);
-	if (sender->stopping || sender->state == FORWARDER_PAUSED)
+	bool trouble = sender->state == FORWARDER_BACKING_OFF ||
+		       sender->state == FORWARDER_HALTED;
+	bool halted = sender->state == FORWARDER_HALTED;
+
+	if (sender->stopping ||
+	    (sender->state != FORWARDER_RUNNING && !trouble))
 		return;
-	if (sender->state == FORWARDER_HALTED && !fresh)
+	if (sender->fault.state == FAULT_RUNNING) {
+		if (trouble)
+			sender_resume(sender, now);
 		return;
-	sender_enter(sender, FORWARDER_HALTED,
-	    now->mono_ms + sender->settings.probe_ms, now, "%s; %s", why,
-	    sender_advice(answer));
+	}
+	if (!trouble || verdict->fresh ||
+	    halted != (sender->fault.state == FAULT_HALTED))
+		sender_suffer(sender, verdict, now);
+	else if (sender->retry_after_ms > sender->until_ms)
+		sender->until_ms =
+		    sender->retry_after_ms; /* it asked for more */
 }
 
-/* Refused with others: halve it, and try the first half first. */
+/* It asked to be left alone, or says that we are too fast. */
 static void
-sender_halve(struct sender *sender, struct request *request,
+sender_obey(struct sender *sender, const struct verdict *verdict,
+    const struct clock_times *now)
+{
+	const struct outlet_verdict *said = &verdict->said;
+	int64_t until_ms = now->mono_ms + said->wait_ms;
+
+	if (said->slower && verdict->fresh)
+		pace_lower(&sender->pace, now->mono_ms);
+	if (said->wait_ms > 0 && until_ms > sender->retry_after_ms) {
+		sender->retry_after_ms = until_ms;
+		(void)snprintf(sender->retry_after_why,
+		    sizeof(sender->retry_after_why), "%s", verdict->why);
+		sender->save_ms = now->mono_ms; /* it survives restarts */
+	}
+	if (said->slower || said->wait_ms > 0)
+		fault_back_off(&sender->fault);
+}
+
+/* ---- requests ---- */
+
+/* Split it by type, or if it has one only, or may have been too large, in
+ * halves; the first part goes first. */
+static void
+sender_split(struct sender *sender, struct request *request, bool smaller,
+    const struct clock_times *now)
+{
+	const struct fault_type *type = request->items[0].type;
+	struct fault_record record = request->record;
+	size_t left = 0;
+	struct request *part;
+	bool by_type = !smaller && request_type(request) != type;
+
+	for (size_t i = 0; i < request->count; i++)
+		request->items[i].picked = !by_type && i < request->count / 2;
+	/* Types go left, each as a whole, until that is half of it. */
+	for (size_t i = 0; by_type && left < (request->count + 1) / 2; i++) {
+		if (i == request->count)
+			break;
+		if (request->items[i].picked)
+			continue;
+		type = request->items[i].type;
+		for (size_t k = i; k < request->count; k++) {
+			if (request->items[k].type != type)
+				continue;
+			request->items[k].picked = true;
+			left++;
+		}
+	}
+	if (by_type && left == request->count) {
+		/* The last type is more than half: it goes right. */
+		for (size_t i = 0; i < request->count; i++)
+			request->items[i].picked =
+			    request->items[i].type != type;
+	}
+	part = request_take(&sender->fault, request);
+	if (part == NULL) {
+		sender_ready(
+		    sender, request, now->mono_ms + SENDER_RETRY_MS, true);
+		return;
+	}
+	fault_record_fini(&sender->fault, &request->record);
+	fault_record_init(&sender->fault, &request->record, request, &record);
+	request->backoff_ms = 0;
+	sender_ready(sender, request, now->mono_ms, true);
+	sender_ready(sender, part, now->mono_ms, true);
+}
+
+/* Is there still room in the request that this was taken out of? It may have
+ * been filled up meanwhile. */
+static bool
+sender_fits(const struct sender *sender, const struct request *whole,
+    const struct request *request)
+{
+	return whole->count + request->count <= sender->request_items &&
+	       whole->bytes.len + request->bytes.len +
+		       sender->outlet->frame_bytes <=
+		   sender->body_limit.present;
+}
+
+/* Nothing is accepted: put it back where it was taken from, or let it wait as
+ * it is. */
+static void
+sender_keep(struct sender *sender, struct request *request,
+    const struct clock_times *now)
+{
+	struct request *whole = request->whole;
+	uint64_t key = request->items[0].key;
+
+	request->whole = NULL;
+	if (whole != NULL && sender_fits(sender, whole, request) &&
+	    (!whole->held ||
+		limits_key_hold(&sender->limits, key, true, now->mono_ms))) {
+		if (request_put(whole, request)) {
+			request_free(&sender->fault, request);
+			return;
+		}
+		if (whole->held)
+			limits_key_release(&sender->limits, key);
+	}
+	sender_ready(sender, request,
+	    request->not_before_ms > now->mono_ms ? request->not_before_ms
+						  : now->mono_ms,
+	    false);
+}
+
+/* A single item was refused or failed. Warn of the first: a destination that
+ * is in trouble says so, and louder. */
+static void
+sender_suspect_log(struct sender *sender, const struct verdict *verdict,
+    int64_t next_ms, const struct clock_times *now)
+{
+	struct forwarder_destination_status status;
+
+	(void)snprintf(sender->suspect_why, sizeof(sender->suspect_why), "%s",
+	    verdict->why);
+	sender_status(sender, now, &status);
+	if (status.deferred > 0)
+		return;
+	log_line(LOG_WARN, "forwarder",
+	    "defer destination=%s %ss=1 next_ms=%" PRId64
+	    " why=\"refused or failed alone; tried again beside others, which "
+	    "will tell whether it is at fault\" last=%s",
+	    sender->settings.name, sender->outlet->item_noun, next_ms,
+	    LOG_QUOTE(verdict->why));
+}
+
+static void
+sender_dead_letter(struct sender *sender, struct request *request,
+    const struct verdict *verdict, enum fault_outcome outcome)
+{
+	struct str answer = verdict->answer->body;
+
+	if (answer.len == 0)
+		answer = str_text(verdict->answer->trouble);
+	sender_dead(sender, request,
+	    outcome == FAULT_REFUSED ? "refused by the destination"
+				     : "failed at the destination",
+	    (int)verdict->answer->status, answer);
+}
+
+/* Its type is parked now: so is what is in memory of it. */
+static void
+sender_park_type(struct sender *sender, const struct fault_type *type,
+    const struct clock_times *now)
+{
+	for (struct request *r = sender->ready, *next; r != NULL; r = next) {
+		next = r->next;
+		if (r->record.replay || r->record.probe ||
+		    request_type(r) != type)
+			continue;
+		sender_ready_remove(sender, r);
+		sender_request_leaves(sender, r);
+		sender_park(sender, r, now);
+	}
+}
+
+/* One of a parked type was accepted: release all. */
+static void
+sender_release(struct sender *sender, struct fault_type *type,
+    const struct clock_times *now)
+{
+	struct err err;
+
+	sender_unpark(sender, type, now);
+	if (!queue_unpark(
+		sender->shared->queue, sender->id, type->name, &err)) {
+		/* The next probe will come to it. */
+		log_line(LOG_ERROR, "forwarder",
+		    "release destination=%s error=%s", sender->settings.name,
+		    LOG_QUOTE(err.text));
+		return;
+	}
+	log_line(LOG_INFO, "forwarder",
+	    "release destination=%s type=%s %ss=%zu", sender->settings.name,
+	    LOG_QUOTE(type->name), sender->outlet->item_noun, type->count);
+	fault_type_release(&sender->fault, type);
+	sender->look_ms = INT64_MIN;
+	sender->save_ms = now->mono_ms;
+}
+
+/* What becomes of those that waited for their neighbours. */
+static void
+sender_decide(struct sender *sender, const struct clock_times *now)
+{
+	struct fault_record *record;
+	enum fault_action action;
+
+	while ((record = fault_decided(&sender->fault, &action)) != NULL) {
+		struct request *request = record->owner;
+
+		sender_ready_remove(sender, request);
+		if (action == FAULT_RETRY)
+			sender_ready(sender, request, now->mono_ms, true);
+		else {
+			if (request->held)
+				limits_key_release(
+				    &sender->limits, request->items[0].key);
+			if (request->waits)
+				limits_key_wait_end(
+				    &sender->limits, request->items[0].key);
+			sender_defer(sender, request, now);
+		}
+	}
+}
+
+/* Tell fault.c what became of a request, and do what it says. */
+static void
+sender_judge(struct sender *sender, struct request *request,
+    const struct verdict *verdict, enum fault_outcome outcome,
+    const struct clock_times *now)
+{
+	struct fault_type *type = request_type(request);
+	struct fault *fault = &sender->fault;
+	enum fault_parked parked = type != NULL ? type->parked : FAULT_FLOWS;
+	bool probe = request->record.probe, single = request->count == 1;
+	bool suspect = single && outcome != FAULT_ACCEPTED &&
+		       outcome != FAULT_NOT_TAKEN && !probe;
+	enum fault_action action;
+	int64_t wait_ms;
+
+	request->record.in_flight = false;
+	if (probe)
+		sender->probing = NULL;
+	if (outcome != FAULT_ACCEPTED &&
+	    (sender->stopping || sender->lost || request->stale ||
+		sender->state == FORWARDER_PAUSED)) {
+		sender_return(sender, request);
+		return;
+	}
+	action = fault_judge(fault, &request->record, request->count, type,
+	    outcome, verdict->answer->body, now);
+	if (type != NULL && outcome == FAULT_REFUSED)
+		type->status = (int)verdict->answer->status;
+	if (single && outcome == FAULT_REFUSED)
+		sender->refused++;
+	switch (action) {
+	case FAULT_DELIVERED:
+		sender->accepted += request->count;
+		sender->accepted_ms = now->wall_ms;
+		sender_deliver(sender, request);
+		if (probe || parked == FAULT_PARKED_ALL)
+			sender_release(sender, type, now);
+		break;
+	case FAULT_RETRY:
+		wait_ms =
+		    backoff_next_of(&sender->backoff, &request->backoff_ms);
+		sender_ready(sender, request, now->mono_ms + wait_ms, false);
+		break;
+	case FAULT_SPLIT:
+		sender_split(sender, request,
+		    outcome == FAULT_REFUSED && verdict->said.smaller, now);
+		break;
+	case FAULT_WAIT:
+		wait_ms = fault_defer_ms(fault, &request->record);
+		sender_suspect_log(sender, verdict, wait_ms, now);
+		sender_ready(sender, request, now->mono_ms + wait_ms, false);
+		break;
+	case FAULT_DEFER:
+		sender_suspect_log(
+		    sender, verdict, sender->settings.defer_ms, now);
+		sender_defer(sender, request, now);
+		break;
+	case FAULT_PARK:
+		sender_park(sender, request, now);
+		break;
+	case FAULT_DEAD:
+		sender_dead_letter(sender, request, verdict, outcome);
+		break;
+	case FAULT_KEEP:
+		if (suspect)
+			(void)snprintf(sender->suspect_why,
+			    sizeof(sender->suspect_why), "%s", verdict->why);
+		sender_keep(sender, request, now);
+		break;
+	}
+	sender_decide(sender, now);
+	if (type == NULL || type->parked == parked ||
+	    type->parked == FAULT_FLOWS)
+		return;
+	log_line(LOG_WARN, "forwarder",
+	    "park destination=%s type=%s what=%s why=%s", sender->settings.name,
+	    LOG_QUOTE(type->name),
+	    type->parked == FAULT_PARKED_ALL ? "all" : "refused",
+	    LOG_QUOTE(verdict->why));
+	sender->save_first = true;
+	if (type->parked == FAULT_PARKED_ALL)
+		sender_park_type(sender, type, now);
+}
+
+/* Take the items of this outcome out of a request; NULL: there are none, or
+ * no memory. The request itself if it has no others. */
+static struct request *
+sender_answer_part(struct sender *sender, struct request **request,
+    enum outlet_outcome outcome)
+{
+	struct request *whole = *request, *part;
+	size_t picked = 0, kept = 0;
+
+	if (whole == NULL)
+		return NULL;
+	for (size_t i = 0; i < whole->count; i++) {
+		whole->items[i].picked = whole->outcomes[i] == outcome;
+		picked += whole->items[i].picked;
+	}
+	if (picked == whole->count) {
+		*request = NULL;
+		return whole;
+	}
+	part = picked == 0 ? NULL : request_take(&sender->fault, whole);
+	for (size_t i = 0; part != NULL && kept < whole->count; i++) {
+		if (whole->outcomes[i] != outcome)
+			whole->outcomes[kept++] = whole->outcomes[i];
+	}
+	return part;
+}
+
+/*
+ * An answer that names items: each by its own outcome. Those that were refused
+ * count as if each had been alone; they are told first, so that the acceptance
+ * of others proves what it can.
+ */
+static void
+sender_answer_items(struct sender *sender, struct request *request,
     const struct verdict *verdict, const struct clock_times *now)
 {
-	struct request *left, *right;
+	struct request *refused =
+	    sender_answer_part(sender, &request, OUTLET_REFUSED);
+	struct request *failed =
+	    sender_answer_part(sender, &request, OUTLET_FAILED);
+	struct request *accepted =
+	    sender_answer_part(sender, &request, OUTLET_ACCEPTED);
 
-	if (verdict->smaller && request->limit_before == 0)
-		request->limit_before = sender->body_limit.present;
-	if (verdict->smaller)
-		body_limit_lower(
-		    &sender->body_limit, request->body.len, now->mono_ms);
-	for (size_t i = 0; i < request->count; i++)
-		request->items[i].picked = i < request->count / 2;
-	if (!request_divide(request, &left, &right, NULL)) {
-		sender_retry(sender, request, now->mono_ms + SENDER_RETRY_MS);
-		return;
+	if (refused != NULL && refused->count == 1) {
+		/* With its history, if it has one. */
+		sender_judge(sender, refused, verdict, FAULT_REFUSED, now);
+		refused = NULL;
 	}
-	sender_retry(sender, right, now->mono_ms);
-	sender_retry(sender, left, now->mono_ms);
-}
+	for (size_t i = 0; refused != NULL && i < refused->count; i++) {
+		struct request *single =
+		    request_single(&sender->fault, refused, i);
 
-/* Refused alone: a suspect. If there are too many it is not the events. */
-static void
-sender_suspect(struct sender *sender, struct request *request,
-    const struct verdict *verdict, const struct post_answer *answer,
-    const char *why, const struct clock_times *now)
-{
-	const struct request_item *item = &request->items[0];
-
-	outcomes_suspect(request->outcomes, &item->from,
-	    &(struct outcome_refusal){
-		.posts = item->posts,
-		.status = (int)answer->status,
-		.answer = answer->body,
-		.sent = str_bytes(request->body.data + item->at, item->len),
-	    });
-	/* The event was too large, not the request. */
-	if (verdict->smaller)
-		body_limit_restore(
-		    &sender->body_limit, request->limit_before, now->mono_ms);
-	suspicion_refuse(&sender->suspicion, item->from.hash, request->mark);
-	request_free(request);
-	sender->refused++;
-	(void)snprintf(
-	    sender->refused_why, sizeof(sender->refused_why), "%s", why);
-	if (sender->state != FORWARDER_HALTED &&
-	    !suspicion_systematic(&sender->suspicion))
-		return;
-	sender_enter(sender, FORWARDER_HALTED,
-	    now->mono_ms + sender->settings.probe_ms, now,
-	    "%zu of the last %zu events were refused: the mapping or the "
-	    "destination is at fault, not the events; last answer: %s",
-	    suspicion_refused(&sender->suspicion),
-	    suspicion_judged(&sender->suspicion), why);
-	sender->halted_by_refusals = true;
-}
-
-/* One of the events is at fault, if it is the events at all. */
-static void
-sender_refused(struct sender *sender, struct request *request, bool fresh,
-    const struct verdict *verdict, const struct post_answer *answer,
-    const char *why, const struct clock_times *now)
-{
-	counter_add(COUNTER_POSTS_REFUSED, 1);
-	if (sender->stopping || sender->state == FORWARDER_PAUSED ||
-	    (sender->state == FORWARDER_HALTED && !fresh)) {
-		sender_request_return(sender, request);
-		return;
+		if (single == NULL) {
+			/* What was judged already is not in it any more. */
+			memmove(refused->items, refused->items + i,
+			    (refused->count - i) * sizeof(*refused->items));
+			refused->count -= i;
+			sender_ready(sender, refused,
+			    now->mono_ms + SENDER_RETRY_MS, false);
+			refused = NULL;
+			break;
+		}
+		sender_judge(sender, single, verdict, FAULT_REFUSED, now);
 	}
-	if (!suspicion_recent(&sender->suspicion, now->mono_ms))
-		sender->cautious = true;
-	if (!request->refused) {
-		request->refused = true;
-		request->mark = suspicion_mark(&sender->suspicion);
-	}
-	/* The destination judges events again: its trouble is over. */
-	if (fresh && sender->state != FORWARDER_RUNNING &&
-	    !sender->halted_by_refusals) {
-		backoff_reset(&sender->backoff);
-		sender_enter(
-		    sender, FORWARDER_RUNNING, INT64_MIN, now, "%s", "");
-	}
-	if (request->count > 1)
-		sender_halve(sender, request, verdict, now);
-	else
-		sender_suspect(sender, request, verdict, answer, why, now);
+	request_free(&sender->fault, refused);
+	if (accepted != NULL)
+		sender_judge(sender, accepted, verdict, FAULT_ACCEPTED, now);
+	if (failed != NULL)
+		sender_judge(sender, failed, verdict, FAULT_FAILED, now);
+	/* What was not taken, or there was no memory to take it apart: it is
+	 * safe to send it again. */
+	if (request != NULL)
+		sender_judge(sender, request, verdict, FAULT_NOT_TAKEN, now);
 }
 
 void
 sender_answer(struct sender *sender, struct request *request,
-    const struct post_answer *answer, const struct clock_times *now)
+    const struct outlet_answer *answer, const struct clock_times *now)
 {
 	struct request **at = &sender->in_flight;
-	bool fresh = request->epoch == sender->epoch;
-	char why[SENDER_WHY_MAX];
 	struct verdict verdict;
+	bool mixed = false;
 
 	while (*at != request) {
 		CHECK(*at != NULL);
@@ -238,38 +568,40 @@ sender_answer(struct sender *sender, struct request *request,
 	*at = request->next;
 	request->next = NULL;
 	sender->in_flight_count--;
-	if (fresh)
+	if (request->epoch == sender->epoch)
 		sender->in_flight_now--;
-	quota_end(&sender->quota, request->send, now->mono_ms);
+	limits_end(&sender->limits, request->send, now);
+	sender->arrived_ms = now->mono_ms;
 	sender->posts++;
 
-	verdict_read(answer, now->wall_ms, sender->settings.retry_after_most_ms,
-	    &verdict);
-	log_line(LOG_INFO, "forwarder",
-	    "post destination=%s events=%zu bytes=%zu status=%ld ms=%" PRId64
-	    " result=%s",
-	    sender->settings.name, request->count, request->body.len,
-	    answer->status, now->mono_ms - request->started_ms,
-	    verdict_name(verdict.fault));
-	for (size_t i = 0; verdict.unknown && i < request->count; i++)
-		request->items[i].doubt = true;
-	if (!verdict.unknown && verdict.fault != VERDICT_ACCEPTED)
-		sender_doubt_remove(sender, request);
+	verdict_read(sender, request, answer, now, &verdict);
+	for (size_t i = 0; i < request->count; i++) {
+		struct queue_item *cell = request_item_cell(&request->items[i]);
+		enum outlet_outcome outcome = request->outcomes[i];
 
-	sender_why(answer, why);
-	switch (verdict.fault) {
-	case VERDICT_ACCEPTED:
-		sender_accepted(sender, request, fresh, now);
-		break;
-	case VERDICT_DESTINATION:
-		sender_failed(sender, request, fresh, &verdict, why, now);
-		break;
-	case VERDICT_OPERATOR:
-		sender_halt(sender, request, fresh, answer, why, now);
-		break;
-	case VERDICT_EVENT:
-		sender_refused(
-		    sender, request, fresh, &verdict, answer, why, now);
-		break;
+		/* And so it stays: if it was taken then, it must not come
+		 * under another identity, whatever is answered later. */
+		if (outcome == OUTLET_FAILED || verdict.said.unknown)
+			cell->unsure = true;
+		mixed = mixed || outcome != OUTLET_ACCEPTED;
 	}
+	if (verdict.outcome == FAULT_ACCEPTED) {
+		pace_raise(&sender->pace, now->mono_ms);
+		body_limit_raise(&sender->body_limit, now->mono_ms);
+	}
+	/* An item that is too large says nothing of requests. */
+	if (verdict.said.smaller && request->count > 1) {
+		if (request->limit_before == 0)
+			request->limit_before = sender->body_limit.present;
+		body_limit_lower(
+		    &sender->body_limit, request->body.len, now->mono_ms);
+	} else if (verdict.said.smaller)
+		body_limit_restore(
+		    &sender->body_limit, request->limit_before, now->mono_ms);
+	sender_obey(sender, &verdict, now);
+	if (verdict.outcome == FAULT_ACCEPTED && mixed)
+		sender_answer_items(sender, request, &verdict, now);
+	else
+		sender_judge(sender, request, &verdict, verdict.outcome, now);
+	sender_follow(sender, &verdict, now);
 }

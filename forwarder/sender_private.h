@@ -4,97 +4,124 @@
 /*
  * The inside of a sender, for its four files: sender.c (its life, its state,
  * what it sends next), sender_answer.c (what an answer changes),
- * sender_queue.c (from the queue into requests, and back), sender_restart.c
- * (what outlives a restart).
+ * sender_fill.c (from leases into requests, and back), sender_saved.c (what
+ * outlives a restart).
  */
 
-#include "base/table.h"
-#include "forwarder/doubt.h"
+#include "forwarder/limits.h"
 #include "forwarder/pace.h"
-#include "forwarder/quota.h"
 #include "forwarder/sender.h"
-#include "forwarder/suspicion.h"
 
 enum {
-	SENDER_RETRY_MS = 1000, /* after a failure of our disk or memory */
-	SENDER_LOOK_MS = 1000,	/* the queue's wake is only a hint */
-	SENDER_READY_MOST = 32, /* requests in memory that are not in flight */
-	SENDER_FILL_MOST = 20000, /* events looked at in one step */
+	SENDER_RETRY_MS = 1000,	    /* after trouble of ours: disk or memory */
+	SENDER_SAVE_MS = 30 * 1000, /* to save what may be a little old */
+	SENDER_READY_MOST = 32,	 /* requests in memory that are not in flight */
+	SENDER_SINGLES_MOST = 8, /* of them, suspects from the queue */
+	SENDER_FILL_MOST = 20000, /* items looked at in one step */
+	SENDER_HELD = 4, /* requests' worth of leases for each in flight */
 	SENDER_PART = 4, /* a quarter of a full request is worth sending */
-	SENDER_LATE_PART = 10, /* of the linger: see sender_post() */
+	SENDER_LATE_PART = 10,	    /* of the linger: see sender_post() */
+	SENDER_DEFERRED_MAX = 1024, /* suspects whose due times are known */
+	SENDER_WHY_MAX = 232,
+};
+
+/* Leases by what is to be done with them. */
+enum sender_list {
+	SENDER_FRESH,
+	SENDER_SUSPECTS, /* their items go one by one */
+	SENDER_REPLAYS,
+	SENDER_PARKED, /* of sender->probing */
+	SENDER_READ,   /* all of their items were looked at */
+	SENDER_LISTS
+};
+
+/* The requests that are being filled. */
+enum sender_slot {
+	SENDER_MAIN,
+	SENDER_REPLAY,
+	SENDER_OWN, /* of types of their own */
+	SENDER_SLOTS = SENDER_OWN + FAULT_OWN_MAX
 };
 
 struct sender {
 	/* Set at the start. */
 	struct forwarder_destination settings;
-	struct track_rules rules;
-	struct queue *queue;
-	struct sender_poster poster;
-	int64_t id;	 /* of the destination in the queue */
-	uint64_t target; /* a hash of the app and the URL */
-	uint64_t boot;
+	struct sender_shared *shared;
+	void *arg; /* of shared->send() */
+	struct outlet_context *context;
+	const struct outlet *outlet;
+	size_t request_items; /* at most */
+	int64_t id;	      /* of the destination in the queue */
+	uint64_t target;      /* a hash of whom we post to, and as whom */
 
 	/* The state; sender_enter() alone changes it, but for an until_ms that
 	 * is put off. */
 	enum forwarder_state state;
 	int64_t until_ms; /* mono: the sender does nothing before */
 	unsigned epoch;	  /* counts changes of state: a request of an earlier
-			   * epoch says nothing about the state */
+			   * epoch does not put off the next try */
 	char why[320];
 	bool stopping;
+	bool lost;	  /* another process delivers for the destination */
+	int64_t claim_ms; /* mono; to try to claim it then; INT64_MIN while it
+			   * is ours, or was until now */
 
-	/* While HALTED because too many events were refused. Suspects make
-	 * bad probes, so the sender looks for other events first. */
-	bool halted_by_refusals;
-	bool suspects_passed; /* suspects were passed by on the way */
-	bool suspects_only;   /* and nothing else was found */
-
-	/* What it decides by. */
-	struct quota quota;
+	/* What it goes by. */
+	struct limits limits;
 	struct pace pace;
 	struct body_limit body_limit;
 	struct backoff backoff;
-	struct suspicion suspicion;
-	struct doubt doubt;
-	bool cautious; /* refused without proof: one request at a time */
-	int64_t cool_until_ms;	/* mono: until then the quota is unknown */
+	struct fault fault;
+	int64_t cool_until_ms;	/* mono: until then the limits may be used up */
+	int64_t arrived_ms;	/* mono: the last that may have arrived */
+	bool arrived;		/* any may have */
 	int64_t retry_after_ms; /* mono: the destination asked us to wait */
 	char retry_after_why[256];
-	char refused_why[256]; /* of the last that was refused alone */
+	char suspect_why[256]; /* the answer to the last suspect */
 
-	/* What it is working on. */
-	struct batch *batch;	 /* being read, or NULL */
-	struct request *filling; /* or NULL */
-	bool filling_full;	 /* the next event did not fit into it */
-	struct request *ready;	 /* requests to be posted; first is next */
+	/* What it has. */
+	struct queue_lease *leases[SENDER_LISTS], **ends[SENDER_LISTS];
+	size_t next[SENDER_LISTS]; /* item of the first lease to look at */
+	size_t held_bytes;	   /* of the leases */
+	struct sender_filling {
+		struct request *request; /* or NULL */
+		bool full;		 /* the next item did not fit */
+		struct fault_type
+		    *type; /* of its own; NULL for the first two */
+	} slots[SENDER_SLOTS];
+	struct request *ready; /* requests to be posted; first is next */
+	size_t ready_count;
 	struct request *in_flight;
-	struct outcomes *outcomes; /* of all requests */
 	unsigned in_flight_count;
 	unsigned in_flight_now; /* of this epoch */
+	bool isolated; /* the last that started had been refused or failed */
+	unsigned isolated_count;    /* such that started */
+	struct fault_type *probing; /* asked for, or taken to be tried */
+	bool probe_asked;
+	bool replays_asked; /* by the last search for anything else */
+	int64_t trial_at;   /* of a dry run: where in the queue it stands */
+	bool decided;	    /* there are outcomes to settle */
 
-	/* Due times follow the wall clock, but never go back; otherwise a clock
-	 * that is set back by an hour would delay deferred events by an
-	 * hour. */
-	int64_t due_ahead_ms; /* of the monotonic clock */
-
-	/* Of what is deferred for an identity's quota. */
-	int64_t last_due_ms; /* when the last is due */
+	/* Of what is deferred. */
+	int64_t last_due_ms; /* when the last that waits for a key is due */
 	bool last_due_known;
+	int64_t *deferred; /* owned; due times of suspects */
+	size_t deferred_count, deferred_cap;
 
 	/* When to try again; mono. */
 	int64_t look_ms;   /* to take from the queue */
-	int64_t post_ms;   /* to post, after a failure of ours */
-	int64_t settle_ms; /* to settle, after a failure of ours */
+	int64_t post_ms;   /* to post, after trouble of ours */
+	int64_t settle_ms; /* to settle, after trouble of ours */
+	int64_t save_ms;   /* to save */
 	int64_t idle_ms;   /* to count as idle: a linger after the last start */
+	bool save_first;   /* save before anything is settled */
+	bool saved;	   /* there is a state in the queue */
 
 	/* For the status. */
 	int64_t accepted_ms; /* wall */
 	uint64_t posts, accepted, refused;
 	uint64_t trial_sent, trial_dropped, trial_dead;
-	struct forwarder_omission omissions[FORWARDER_OMISSIONS_MAX];
-	size_t omission_count;
-	struct table omission_table;
-	uint64_t omissions_lost; /* there was no room for */
+	struct omissions omissions;
 };
 
 /* ---- sender.c ---- */
@@ -104,69 +131,74 @@ void sender_enter(struct sender *sender, enum forwarder_state state,
     int64_t until_ms, const struct clock_times *now, const char *format, ...)
     PRINTF_LIKE(5, 6);
 
-/* ---- sender_queue.c: how events come and go ---- */
+/* Enter the state of a sender that is neither paused nor in trouble. */
+void sender_enter_free(struct sender *sender, const struct clock_times *now);
 
-/* The current time in terms of due times; and a due time in terms of the
- * current wall clock. */
-int64_t sender_due_now_ms(struct sender *sender, const struct clock_times *now);
-int64_t sender_due_wall_ms(
-    const struct sender *sender, int64_t due_ms, const struct clock_times *now);
+/* ---- sender_fill.c: how items come and go ---- */
 
-/* Fill the request from the queue. Returns it, still open, if it should leave
- * now; else returns NULL, and lowers *next_ms to the time to call again. */
-struct request *sender_fill(
-    struct sender *sender, const struct clock_times *now, int64_t *next_ms);
+/* Look at what was given: fill requests, and make some of suspects. False if
+ * there is more to look at. */
+bool sender_fill(struct sender *sender, const struct clock_times *now);
 
-/* The number of events that must have room for the filling request to leave,
- * perhaps in part. */
-size_t sender_fill_least(const struct sender *sender);
+/* The slot whose request should leave now, or NULL; *next_ms is lowered to
+ * when one will. With `hurry` none lingers. */
+struct sender_filling *sender_ripe(struct sender *sender, bool hurry,
+    const struct clock_times *now, int64_t *next_ms);
+bool sender_slot_enough(
+    const struct sender *sender, const struct sender_filling *slot);
 
-/* Close the filling request, or the part of it that has room, and put it in
- * front of the ready ones. False without memory; sender->post_ms says when to
- * try again. */
-MUST_USE bool
-sender_fill_ready(struct sender *sender, const struct clock_times *now);
+/* With room for so many items its request leaves, maybe in part; and put it,
+ * or that part, to the front of what is ready. False without memory. */
+size_t sender_slot_least(
+    const struct sender *sender, const struct sender_filling *slot);
+MUST_USE bool sender_slot_close(struct sender *sender,
+    struct sender_filling *slot, const struct clock_times *now);
 
-/* A trial run: map fresh events and count them. Returns when to call again. */
-int64_t sender_trial(struct sender *sender, const struct clock_times *now);
+/* A trial run: prepare what was given, and count it. */
+void sender_trial(struct sender *sender);
 
-/* Count what the mapping of an event cut or left out. */
+/* The outcome of an item. A suspect is deferred with its record. */
+void sender_deliver(struct sender *sender, struct request *request);
+void sender_defer(struct sender *sender, struct request *request,
+    const struct clock_times *now);
+void sender_park(struct sender *sender, struct request *request,
+    const struct clock_times *now);
+/* What was to be parked with that type, and is not settled yet, is due now. */
+void sender_unpark(struct sender *sender, struct fault_type *type,
+    const struct clock_times *now);
+void sender_dead(struct sender *sender, struct request *request,
+    const char *reason, int status, struct str answer);
+
+/* A request is to be posted again, not before at_ms; first of what is ready,
+ * or last. */
+void sender_ready(
+    struct sender *sender, struct request *request, int64_t at_ms, bool first);
+void sender_ready_remove(struct sender *sender, struct request *request);
+
+/* No item is put back into this request any more. */
 void
-sender_omissions_add(struct sender *sender, const struct track_result *result);
+sender_request_leaves(struct sender *sender, const struct request *request);
 
-/* Post a request again, not before at_ms, and ahead of those that are already
- * ready; if the sender does not post, hand it back. */
-void
-sender_retry(struct sender *sender, struct request *request, int64_t at_ms);
-
-/* Hand a request's events back to the queue, unsettled; and all that is not
- * in flight. */
-void sender_request_return(struct sender *sender, struct request *request);
+/* Hand a request's items back to the queue, unsettled; and all that is not in
+ * flight. */
+void sender_return(struct sender *sender, struct request *request);
 void sender_return_all(struct sender *sender);
 
-/* Settle what can be settled. */
+/* Settle what can be settled, and free what is done. */
 void sender_settle(struct sender *sender, const struct clock_times *now);
 
-/* When stopping: hand back what cannot be settled. */
-void sender_outcomes_abandon(struct sender *sender);
+/* When stopping, or when the claim is lost: hand back all of it. */
+void sender_abandon(struct sender *sender);
 
-/* ---- sender_restart.c ---- */
+/* ---- sender_saved.c ---- */
 
-/* Read what the previous sender of this destination left. */
+/* Read what an earlier sender of this destination left. */
 MUST_USE bool
-sender_restore(struct sender *sender, const struct queue_destination *saved,
+sender_restore(struct sender *sender, const struct queue_destination *found,
     const struct clock_times *now, struct err *reterr);
 
-/* At a planned stop. */
-void sender_save(struct sender *sender, const struct clock_times *now);
-
-/* Note durably that a request is posted: its events are in doubt. */
-MUST_USE bool
-sender_doubt_add(struct sender *sender, const struct request *request,
+/* Save it; `stop`: a planned stop. */
+MUST_USE bool sender_save(struct sender *sender, bool stop,
     const struct clock_times *now, struct err *reterr);
-
-/* The destination certainly did not accept it: only what was in doubt before
- * stays in doubt. */
-void sender_doubt_remove(struct sender *sender, const struct request *request);
 
 #endif

@@ -8,22 +8,12 @@
  * time, unless its comment says otherwise.
  */
 
+#include "queue/engine.h"
 #include "queue/queue.h"
 
 /* ---- the ledger ---- */
 
-/* One line of it. Always:
- * received = queued + delivered + dead + dropped + duplicates
- *	    + erased + expired */
-struct stats_line {
-	int64_t received, queued, delivered, dead, dropped, duplicates, erased,
-	    expired;
-	/* Delivered events that the operator sends again, counted separately:
-	 * replayed = still queued + delivered again + refused. */
-	int64_t replayed, replay_delivered, replay_refused;
-};
-
-/* received minus all the other columns: 0, or something is wrong. */
+/* received minus all the rest: 0, or something is wrong. */
 int64_t stats_imbalance(const struct stats_line *line);
 
 struct stats_totals {
@@ -104,12 +94,11 @@ int64_t stats_destination_queued(struct queue *queue, const char *destination);
 int64_t
 stats_destination_delivered_ms(struct queue *queue, const char *destination);
 
-/* Did the operator pause it? */
-MUST_USE bool stats_destination_paused(struct queue *queue,
-    const char *destination, bool *ret_paused, struct err *reterr);
+/* Did the operator pause it? From memory; false for an unknown one. */
+bool stats_destination_paused(struct queue *queue, const char *destination);
 
 /* Acceptance time of the oldest event queued for a destination (NULL: for
- * any), or 0 if none is. */
+ * any), or 0 if none is; as it was within the last second. */
 MUST_USE bool stats_oldest_ms(struct queue *queue, const char *destination,
     int64_t *ret_ms, struct err *reterr);
 
@@ -187,9 +176,7 @@ struct jobs_event {
 /* The position of a job. Before its first step, zero it and set `place`. */
 struct jobs_cursor {
 	enum jobs_place place;
-	/* internal: the last row, and the last number to look at */
-	int64_t destination, source, due_ms, after, last;
-	bool begun;
+	struct engine_cursor at; /* internal */
 };
 
 /* Is the job for this event? Called with the queue locked: be quick, and do not
@@ -223,14 +210,6 @@ MUST_USE bool jobs_drop(struct queue *queue, struct jobs_walk *job,
 MUST_USE bool jobs_replay(struct queue *queue, struct jobs_walk *job,
     const char *destination, struct err *reterr);
 
-/* Beginning with the queued: move everything of a destination that no sender
- * serves any more to another destination. job->match is not called;
- * job->matched counts the queued events. ERR_CONFIG, unless `anyway`, while the
- * old destination may already have some of them: the new one may send them
- * under another identity. */
-MUST_USE bool jobs_redirect(struct queue *queue, struct jobs_walk *job,
-    const char *from, const char *to, bool anyway, struct err *reterr);
-
 /* Any place: remove the bytes of those that match, counted as erased. */
 MUST_USE bool
 jobs_erase(struct queue *queue, struct jobs_walk *job, struct err *reterr);
@@ -238,7 +217,7 @@ jobs_erase(struct queue *queue, struct jobs_walk *job, struct err *reterr);
 /* The starting point of an erasure. */
 struct jobs_erasing {
 	int64_t last_erasure; /* of the list: later ones do not count */
-	int64_t quarantined;  /* internal: batches so far */
+	int64_t strayed;      /* internal: batches so far */
 };
 
 /* Call before the first place. Quarantined batches get another try, so that the
@@ -246,8 +225,9 @@ struct jobs_erasing {
 MUST_USE bool jobs_erase_begin(
     struct queue *queue, struct jobs_erasing *ret_erasing, struct err *reterr);
 
-/* Call after the last place: how many batches were quarantined meanwhile, and
- * may have been missed. */
+/* After the last place: how many batches were quarantined or unparked
+ * meanwhile, or events deferred to an earlier time than they had, and may have
+ * been missed. */
 size_t
 jobs_erase_missed(struct queue *queue, const struct jobs_erasing *erasing);
 
@@ -274,8 +254,8 @@ MUST_USE bool
 jobs_unreadable_next(struct queue *queue, int64_t after, jobs_unreadable_fn *fn,
     void *arg, bool remove, int64_t *ret_last, struct err *reterr);
 
-/* Rebuild the file without free pages, and empty the log, so that neither
- * contains removed data any more. Locks the queue meanwhile. */
+/* Rebuild the store, so that nothing of what was removed is left in it. Locks
+ * the queue meanwhile. ERR_UNSUPPORTED if that is not what the store needs. */
 MUST_USE bool jobs_vacuum(struct queue *queue, struct err *reterr);
 
 /* A consistent copy, made in steps: begin, step until *ret_more is false
@@ -288,18 +268,17 @@ MUST_USE bool jobs_backup_step(struct jobs_backup *backup, bool *ret_more,
 /* Ends it, complete or not; accepts NULL. */
 void jobs_backup_end(struct jobs_backup *backup);
 
-/* Check the file thoroughly, in steps: first SQLite's own integrity check
- * (which locks the queue meanwhile), then every checksum. Zero the struct
- * before the first step. */
+/* Check the store deeply, in steps, zeroed before the first: its own integrity
+ * check, if it has one (which locks the queue meanwhile), then every
+ * checksum. */
 struct jobs_check {
 	void (*fn)(void *arg, const char *text); /* a line for each fault */
 	void *arg;
 	int64_t batches, faults; /* out: so far */
 	bool more;		 /* out: another step is needed */
-	/* internal: the file is done; the batches are; the last number looked
-	 * at, and the last ones to look at */
+	/* internal: the store is done; the batches are; where they stand */
 	bool begun, bodies;
-	int64_t after, last, last_body;
+	struct engine_cursor batch_at, body_at;
 };
 MUST_USE bool
 jobs_check(struct queue *queue, struct jobs_check *check, struct err *reterr);

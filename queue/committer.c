@@ -1,14 +1,14 @@
 /*
- * The committer thread: group commit. Each round takes all waiting puts, writes
- * them in one transaction, and calls back after the fsync; while it syncs, the
- * next group gathers. Between rounds the thread does the housekeeping:
- * checkpoints, the reserve, eviction, and reopening a broken queue.
+ * The committer thread: group commit. Each round takes the puts that are
+ * there, writes them in one transaction, and calls back after the fsync;
+ * while it syncs, the next group gathers. Between rounds it does the
+ * housekeeping: the engine's upkeep, our claims, eviction, and loading a
+ * store that has been reopened.
  */
 
 #include "base/clock.h"
 #include "base/counters.h"
 #include "base/log.h"
-#include "queue/delivery.h"
 #include "queue/put.h"
 
 #include <stdlib.h>
@@ -22,64 +22,128 @@ enum {
 				       * quarantined */
 	COMMITTER_PROBE_MS = 1000,    /* a younger commit answers a probe */
 	COMMITTER_ROOM_STEPS = 8,     /* of evicting, before one commit */
+	COMMITTER_EVICT = 64,	      /* batches in such a step */
+	COMMITTER_RENEW_MS = 1000,    /* between two renewals of our claims */
 };
 
 /* ---- commits ---- */
 
+/* Archived batches that are to go. */
+struct committer_evict {
+	struct queue *queue;
+	int64_t now_ms;
+	bool for_room; /* whatever their age */
+	int64_t bytes; /* of the archive, without those so far */
+	struct {
+		int64_t id, seq;
+	} list[COMMITTER_EVICT];
+	size_t count;
+};
+
+static bool
+evict_row(void *arg, const union engine_row *row)
+{
+	struct committer_evict *evict = arg;
+	const struct queue_settings *settings = &evict->queue->settings;
+	const struct engine_archived *archived = &row->archived;
+
+	if (!evict->for_room && evict->bytes <= settings->keep_bytes &&
+	    archived->delivered_ms > evict->now_ms - settings->keep_ms)
+		return false;
+	evict->bytes -= (int64_t)archived->bytes;
+	evict->list[evict->count].id = archived->id;
+	evict->list[evict->count++].seq = archived->seq;
+	return evict->count < COMMITTER_EVICT;
+}
+
+static bool
+evict_change(struct queue *queue, void *arg, struct err *reterr)
+{
+	const struct committer_evict *evict = arg;
+
+	(void)reterr;
+	for (size_t i = 0; i < evict->count; i++) {
+		changes_add(&queue->changes, ENGINE_ARCHIVE_DELETE)
+		    ->row.archived.id = evict->list[i].id;
+		changes_add(&queue->changes, ENGINE_BATCH_DELETE)
+		    ->row.delivery.seq = evict->list[i].seq;
+	}
+	return true;
+}
+
+/* Evict the oldest of the archive: those that are older than keep_ms or above
+ * keep_bytes; with `for_room` whatever their age. At most COMMITTER_EVICT;
+ * *ret_count says how many. */
+static bool
+committer_evict(struct queue *queue, int64_t now_ms, bool for_room,
+    size_t *ret_count, struct err *reterr)
+{
+	struct committer_evict evict = {
+	    .queue = queue, .now_ms = now_ms, .for_room = for_room};
+	struct engine_cursor cursor = {.begun = false};
+	struct engine_totals totals;
+	bool more;
+
+	*ret_count = 0;
+	if (!queue_ready(queue, reterr) ||
+	    !queue->engine->totals(queue->store, false, &totals, reterr))
+		return false;
+	if (totals.archive_batches == 0)
+		return true;
+	evict.bytes = totals.archive_bytes;
+	if (!queue->engine->walk(queue->store, ENGINE_ARCHIVE_HEADS, &cursor,
+		COMMITTER_EVICT, evict_row, &evict, &more, reterr) ||
+	    (evict.count > 0 &&
+		!queue_change_held(queue, evict_change, &evict, false, reterr)))
+		return false;
+	*ret_count = evict.count;
+	return true;
+}
+
 /*
- * Begin a transaction that there is room for. Archived batches are evicted
- * before a put is refused: in transactions of their own, so that what was
- * evicted stays evicted if it was not enough, and a few at a time, since
- * settling waits meanwhile.
+ * Is there room for puts? Archived batches are evicted before one is refused:
+ * in transactions of their own, so that what was evicted stays evicted if it
+ * was not enough, and a few at a time, since settling waits meanwhile.
  */
 static bool
-committer_begin(struct queue *queue, int64_t now_ms, struct err *reterr)
+committer_room(struct queue *queue, int64_t now_ms, struct err *reterr)
 {
+	struct err err;
 	size_t count;
 
 	for (int step = 0;; step++) {
-		if (!queue_begin(queue, reterr))
-			return false;
-		if (queue_room(queue, reterr))
+		if (queue->engine->probe(queue->store, reterr))
 			return true;
 		if (reterr->code != ERR_FULL || step == COMMITTER_ROOM_STEPS ||
-		    !archive_evict(queue, now_ms, true, &count, reterr) ||
-		    count == 0 || !queue_commit(queue, reterr))
+		    !committer_evict(queue, now_ms, true, &count, &err) ||
+		    count == 0)
 			return false;
 	}
 }
 
-/* Write the hashes of a transaction in one row, and delete rows that have
- * left the window. */
+/* All puts, and their hashes in one row. */
 static bool
-committer_seen_write(struct queue *queue, struct put *puts, struct err *reterr)
+committer_puts(struct queue *queue, void *arg, struct err *reterr)
 {
-	int64_t window = (int64_t)queue->settings.window_events, n, bytes;
 	struct buf hashes;
-	bool ok;
+	struct engine_change *change;
+	bool ok = true;
 
+	for (struct put *put = arg; ok && put != NULL; put = put->next)
+		ok = put_write(queue, put, reterr);
+	if (!ok)
+		return false;
 	buf_init(&hashes, SIZE_MAX / 2);
-	for (struct put *put = puts; put != NULL; put = put->next)
+	for (const struct put *put = arg; put != NULL; put = put->next)
 		put_hashes_append(put, &hashes);
-	ok = buf_ok(&hashes, reterr) &&
-	     (hashes.len == 0 || db_run(&queue->db, reterr,
-				     "INSERT INTO seen(hashes) VALUES(?1)", "b",
-				     str_bytes(hashes.data, hashes.len)));
-	queue->counts.seen += (int64_t)(hashes.len / DIGEST_SHORT);
-	buf_fini(&hashes);
-	while (ok) {
-		n = bytes = 0;
-		if (!db_get(&queue->db, reterr,
-			"SELECT n, length(hashes) FROM seen ORDER BY n LIMIT 1",
-			">ii", &n, &bytes))
-			return false;
-		if (n == 0 ||
-		    queue->counts.seen - bytes / DIGEST_SHORT < window)
-			break;
-		queue->counts.seen -= bytes / DIGEST_SHORT;
-		ok = db_run(
-		    &queue->db, reterr, "DELETE FROM seen WHERE n=?1", "i", n);
+	ok = buf_ok(&hashes, reterr);
+	if (ok && hashes.len > 0) {
+		change = changes_add(&queue->changes, ENGINE_SEEN_ADD);
+		change->row.hashes = changes_copy(
+		    &queue->changes, str_bytes(hashes.data, hashes.len));
+		change->number = (int64_t)queue->settings.window_events;
 	}
+	buf_fini(&hashes);
 	return ok;
 }
 
@@ -105,13 +169,11 @@ committer_commit(struct queue *queue, struct put *puts)
 	bool ok;
 
 	fair_lock_hold(&queue->lock);
-	ok = committer_begin(queue, puts->now_ms, &err);
+	ok = queue_ready(queue, &err) &&
+	     committer_room(queue, puts->now_ms, &err) &&
+	     queue_change_held(queue, committer_puts, puts, false, &err);
 	for (struct put *put = puts; ok && put != NULL; put = put->next)
-		ok = put_write(queue, put, &err);
-	ok = ok && committer_seen_write(queue, puts, &err) &&
-	     queue_commit(queue, &err);
-	if (!ok)
-		queue_rollback(queue, &err);
+		put_written(queue, put);
 	queue->last_commit_ms = ok ? puts->now_ms : 0;
 	queue_publish(queue);
 	fair_lock_drop(&queue->lock);
@@ -146,9 +208,13 @@ static bool
 committer_probe_known(struct queue *queue, const struct put *probe)
 {
 	int64_t age = COMMITTER_PROBE_MS;
+	struct engine_totals totals;
+	struct err err;
 
 	fair_lock_hold(&queue->lock);
-	if (db_is_open(&queue->db) && queue->last_commit_ms != 0)
+	if (!queue->stale && queue->last_commit_ms != 0 &&
+	    queue->engine->totals(queue->store, false, &totals, &err) &&
+	    !totals.broken)
 		age = probe->now_ms - queue->last_commit_ms;
 	fair_lock_drop(&queue->lock);
 	return age >= 0 && age < COMMITTER_PROBE_MS;
@@ -177,16 +243,11 @@ queue_clocks_save(
 bool
 queue_clocks_read(struct queue *queue, struct buf *ret_data, struct err *reterr)
 {
-	struct db_rows rows;
-	struct str data;
 	bool ok;
 
 	fair_lock_hold(&queue->lock);
-	rows = db_select(&queue->db, reterr,
-	    "SELECT value FROM meta WHERE key='clocks'", "");
-	if (db_next(&rows, reterr, "b", &data))
-		(void)buf_append(ret_data, data.data, data.len);
-	ok = db_end(&rows);
+	ok = queue_ready(queue, reterr) &&
+	     queue->engine->state(queue->store, "", "clocks", ret_data, reterr);
 	fair_lock_drop(&queue->lock);
 	return ok && buf_ok(ret_data, reterr);
 }
@@ -196,8 +257,9 @@ clocks_write(struct queue *queue, void *arg, struct err *reterr)
 {
 	const struct str *data = arg;
 
-	return db_run(&queue->db, reterr,
-	    "INSERT OR REPLACE INTO meta VALUES('clocks', ?1)", "b", *data);
+	(void)reterr;
+	queue_state_put(queue, "clocks", *data);
+	return true;
 }
 
 /* Write what was saved; after a failure the next round tries again. False if
@@ -231,125 +293,142 @@ committer_clocks_write(struct queue *queue)
 
 /* ---- housekeeping ---- */
 
+/* Let the engine do what it must, and load the mirrors of a store that it has
+ * reopened. */
 static void
-committer_checkpoint(struct queue *queue)
+committer_upkeep(struct queue *queue, int64_t mono_ms)
 {
-	struct err err;
-	bool broke = false;
-
-	fair_lock_hold(&queue->lock);
-	if (db_is_open(&queue->db) &&
-	    queue->db.log_pages >= queue->settings.checkpoint_bytes / DB_PAGE &&
-	    !db_checkpoint(&queue->db, false, &err) && err.code != ERR_FULL &&
-	    err.code != ERR_NOMEM) {
-		/* The file may hold half of it; the log has it all. */
-		queue_break(queue);
-		broke = true;
-	}
-	fair_lock_drop(&queue->lock);
-	if (broke)
-		log_line(
-		    LOG_ERROR, "queue", "fail text=%s", LOG_QUOTE(err.text));
-}
-
-/* Reopen a broken queue. */
-static void
-committer_reopen(struct queue *queue, int64_t now_ms, int64_t *reopen_ms)
-{
-	bool tried = false, ok = false;
+	bool reopened = false, loaded = false, ok, broken;
 	struct err err;
 
 	fair_lock_hold(&queue->lock);
-	if (!db_is_open(&queue->db) && now_ms >= *reopen_ms) {
-		*reopen_ms = now_ms + queue->settings.reopen_ms;
-		tried = true;
-		counter_add(COUNTER_REOPENS, 1);
-		ok = queue_load(queue, &err);
+	broken = queue->totals.broken;
+	ok = queue->engine->upkeep(queue->store, mono_ms, &reopened, &err);
+	if (reopened || queue->stale) {
+		loaded = queue_load(queue, &err);
+		ok = ok && loaded;
+		queue_publish(queue);
+	} else if (!ok) {
 		queue_publish(queue);
 	}
 	fair_lock_drop(&queue->lock);
-	if (!tried)
-		return;
-	if (ok) {
+	if (!ok)
+		log_line(LOG_ERROR, "queue", "%s text=%s",
+		    broken ? "reopen" : "fail", LOG_QUOTE(err.text));
+	if (loaded) {
 		log_line(LOG_WARN, "queue", "reopen result=ok");
 		queue_wake(queue);
-	} else {
-		log_line(
-		    LOG_ERROR, "queue", "reopen text=%s", LOG_QUOTE(err.text));
 	}
+}
+
+/* Keep our claims. A lost one is noticed by what it fences. */
+static void
+committer_renew(struct queue *queue, int64_t mono_ms)
+{
+	struct engine_claim **claims;
+	size_t count = 0;
+	struct err err;
+
+	fair_lock_hold(&queue->lock);
+	claims = calloc(
+	    queue->destinations.count + 1, sizeof(struct engine_claim *));
+	for (size_t i = 0; claims != NULL && i < queue->destinations.count;
+	     i++) {
+		struct destination *one = &queue->destinations.list[i];
+
+		if (one->claimed && one->claim.until_mono_ms != INT64_MAX &&
+		    one->claim.until_mono_ms <= mono_ms + COMMITTER_RENEW_MS)
+			claims[count++] = &one->claim;
+	}
+	if (count > 0 &&
+	    !queue->engine->renew(queue->store, claims, count, &err))
+		log_line(
+		    LOG_ERROR, "queue", "renew text=%s", LOG_QUOTE(err.text));
+	for (size_t i = 0; i < queue->destinations.count; i++) {
+		struct destination *one = &queue->destinations.list[i];
+
+		if (!one->claimed || !one->claim.lost)
+			continue;
+		one->claimed = false;
+		log_line(LOG_ERROR, "queue",
+		    "lost destination=%s why=\"another process delivers for "
+		    "it now\"",
+		    one->name.data);
+	}
+	fair_lock_drop(&queue->lock);
+	free(claims);
 }
 
 /* When the housekeeping is to be done again; monotonic clock. */
 struct committer_times {
-	int64_t reopen_ms, tidy_ms, fold_ms, retry_ms, clocks_ms;
+	int64_t tidy_ms, fold_ms, retry_ms, clocks_ms, renew_ms;
 };
 
-struct committer_age {
-	bool fold;
-	size_t evicted; /* out */
-};
-
-/* One step of evicting what has been archived long enough, and now and then of
- * folding old hours of the ledger. */
 static bool
-committer_age(struct queue *queue, void *arg, struct err *reterr)
+fold_change(struct queue *queue, void *arg, struct err *reterr)
 {
-	int64_t wall_ms = clock_wall_ms();
-	struct committer_age *age = arg;
+	const int64_t *wall_ms = arg;
 
-	return archive_evict(queue, wall_ms, false, &age->evicted, reterr) &&
-	       (!age->fold || ledger_fold(&queue->db, wall_ms, reterr));
+	(void)reterr;
+	changes_add(&queue->changes, ENGINE_LEDGER_FOLD)->row.ledger.hour =
+	    ledger_hour(*wall_ms) - STATS_HOURS;
+	return true;
 }
 
 /* A failed read looks like damage, and the disk may work again: now and then
  * quarantined batches get another try. */
 static bool
 committer_retry(
-    struct queue *queue, struct committer_times *times, int64_t now_ms)
+    struct queue *queue, struct committer_times *times, int64_t mono_ms)
 {
+	struct engine_totals totals;
+	bool tried = false;
 	struct err err;
 
-	if (queue->durable.quarantined == 0) {
+	if (!queue->engine->totals(queue->store, false, &totals, &err) ||
+	    totals.quarantined == 0) {
 		times->retry_ms = 0;
 		return false;
 	}
 	if (times->retry_ms == 0)
-		times->retry_ms = now_ms + COMMITTER_RETRY_REOPENS *
-					       queue->settings.reopen_ms;
-	if (now_ms < times->retry_ms)
+		times->retry_ms = mono_ms + COMMITTER_RETRY_REOPENS *
+						queue->settings.reopen_ms;
+	if (mono_ms < times->retry_ms)
 		return false;
 	times->retry_ms = 0;
-	return queue_quarantine_retry(queue, false, &err);
+	return queue_quarantine_retry(queue, false, &tried, &err) && tried;
 }
 
+/* Age the archive, now and then fold old hours of the ledger, and write the
+ * clocks. */
 static void
 committer_tidy(
-    struct queue *queue, struct committer_times *times, int64_t now_ms)
+    struct queue *queue, struct committer_times *times, int64_t mono_ms)
 {
-	struct committer_age age = {.fold = now_ms >= times->fold_ms};
-	bool soon = false, due = false;
+	int64_t wall_ms = clock_wall_ms();
+	bool due = false;
+	size_t evicted = 0;
 	struct err err;
 
-	if (now_ms < times->tidy_ms)
+	if (mono_ms < times->tidy_ms)
 		return;
-	if (age.fold)
-		times->fold_ms = now_ms + COMMITTER_FOLD_MS;
 	fair_lock_hold(&queue->lock);
-	if (db_is_open(&queue->db) &&
-	    (age.fold || queue->durable.archive_batches > 0))
-		soon = queue_change_held(
-			   queue, committer_age, &age, false, &err) &&
-		       age.evicted == ARCHIVE_STEP;
-	if (db_is_open(&queue->db)) {
-		due = committer_retry(queue, times, now_ms);
-		if (now_ms >= times->clocks_ms && committer_clocks_write(queue))
-			times->clocks_ms = now_ms + COMMITTER_CLOCKS_MS;
-		statedir_reserve_lay(
-		    &queue->statedir, queue->settings.min_free_bytes);
+	if (!queue->stale) {
+		(void)!committer_evict(queue, wall_ms, false, &evicted, &err);
+		if (mono_ms >= times->fold_ms) {
+			(void)!queue_change_held(
+			    queue, fold_change, &wall_ms, false, &err);
+			times->fold_ms = mono_ms + COMMITTER_FOLD_MS;
+		}
+		due = committer_retry(queue, times, mono_ms);
+		if (mono_ms >= times->clocks_ms &&
+		    committer_clocks_write(queue))
+			times->clocks_ms = mono_ms + COMMITTER_CLOCKS_MS;
 	}
 	queue_publish(queue);
 	fair_lock_drop(&queue->lock);
-	times->tidy_ms = soon ? now_ms : now_ms + COMMITTER_ROUND_MS;
+	times->tidy_ms =
+	    evicted == COMMITTER_EVICT ? mono_ms : mono_ms + COMMITTER_ROUND_MS;
 	if (due)
 		queue_wake(queue);
 }
@@ -358,17 +437,17 @@ void *
 committer_main(void *arg)
 {
 	struct queue *queue = arg;
-	struct committer_times times = {.reopen_ms = 0};
+	struct committer_times times = {.tidy_ms = 0};
 	bool stopping = false;
 
 	while (!stopping) {
-		int64_t now_ms = clock_mono_ms();
+		int64_t mono_ms = clock_mono_ms();
 		struct put *puts;
 
-		atomic_store(&queue->beat_mono_ms, now_ms);
+		atomic_store(&queue->beat_mono_ms, mono_ms);
 		puts = put_take_all(queue,
-		    now_ms < times.tidy_ms ? now_ms + COMMITTER_ROUND_MS
-					   : now_ms,
+		    mono_ms < times.tidy_ms ? mono_ms + COMMITTER_ROUND_MS
+					    : mono_ms,
 		    &stopping);
 		if (puts != NULL && puts->next == NULL &&
 		    puts->kind == PUT_PROBE &&
@@ -376,10 +455,13 @@ committer_main(void *arg)
 			put_answer(puts, NULL);
 		else if (puts != NULL)
 			committer_commit(queue, puts);
-		committer_checkpoint(queue);
-		now_ms = clock_mono_ms();
-		committer_reopen(queue, now_ms, &times.reopen_ms);
-		committer_tidy(queue, &times, now_ms);
+		mono_ms = clock_mono_ms();
+		committer_upkeep(queue, mono_ms);
+		if (mono_ms >= times.renew_ms) {
+			times.renew_ms = mono_ms + COMMITTER_RENEW_MS;
+			committer_renew(queue, mono_ms);
+		}
+		committer_tidy(queue, &times, mono_ms);
 	}
 	fair_lock_hold(&queue->lock);
 	(void)committer_clocks_write(queue);

@@ -1,7 +1,6 @@
 #include "queue/core.h"
 
-#include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
 void
 queue_wake(struct queue *queue)
@@ -13,91 +12,116 @@ queue_wake(struct queue *queue)
 /* ---- transactions ---- */
 
 bool
-queue_begin(struct queue *queue, struct err *reterr)
+queue_ready(const struct queue *queue, struct err *reterr)
 {
 	fair_lock_assert_held(&queue->lock);
-	return db_begin(&queue->db, reterr);
+	return !queue->stale ||
+	       err_set(reterr, ERR_IO,
+		   "the store failed; the queue is being reopened");
 }
 
 bool
-queue_meta_write(
-    struct queue *queue, const char *key, int64_t value, struct err *reterr)
+queue_fence(struct queue *queue, int64_t destination, struct err *reterr)
 {
-	return db_run(&queue->db, reterr,
-	    "INSERT OR REPLACE INTO meta VALUES(?1, ?2)", "ti", key, value);
-}
-
-/* The totals of the archive are stored, because counting its rows at open
- * takes longer the more there are; what was removed has no rows to count. */
-bool
-queue_commit(struct queue *queue, struct err *reterr)
-{
-	const struct queue_counts *now = &queue->counts;
-	const struct queue_counts *before = &queue->durable;
+	struct destination *one =
+	    destination_at(&queue->destinations, destination);
+	struct engine_claim **claims;
+	size_t cap;
 
 	fair_lock_assert_held(&queue->lock);
-	if ((now->archive_batches != before->archive_batches &&
-		!queue_meta_write(
-		    queue, "archive_batches", now->archive_batches, reterr)) ||
-	    (now->archive_bytes != before->archive_bytes &&
-		!queue_meta_write(
-		    queue, "archive_bytes", now->archive_bytes, reterr)) ||
-	    (now->unreadable_removed != before->unreadable_removed &&
-		!queue_meta_write(queue, "unreadable_removed",
-		    now->unreadable_removed, reterr)) ||
-	    !ledger_write(queue->ledger, &queue->db, reterr) ||
-	    !backlogs_write(queue->backlogs, &queue->db, reterr) ||
-	    !db_commit(&queue->db, reterr))
-		return false;
-	window_commit(queue->window);
-	names_commit(queue->names);
-	ledger_commit(queue->ledger);
-	backlogs_commit(queue->backlogs);
-	queue->durable = queue->counts;
+	if (!one->claimed)
+		return err_set(reterr, ERR_BUSY,
+		    "another process delivers for %s now", one->name.data);
+	for (size_t i = 0; i < queue->claim_count; i++) {
+		if (queue->claims[i] == &one->claim)
+			return true;
+	}
+	if (queue->claim_count == queue->claim_cap) {
+		cap = queue->claim_cap == 0 ? 8 : queue->claim_cap * 2;
+		claims = realloc(queue->claims, cap * sizeof(*claims));
+		if (claims == NULL)
+			return err_set_nomem(reterr);
+		queue->claims = claims;
+		queue->claim_cap = cap;
+	}
+	queue->claims[queue->claim_count++] = &one->claim;
 	return true;
 }
 
 void
-queue_break(struct queue *queue)
+queue_batch_add(
+    struct queue *queue, int64_t destination, const struct engine_delivery *row)
 {
-	fair_lock_assert_held(&queue->lock);
-	db_close(&queue->db);
+	struct destination *to =
+	    destination_change(&queue->destinations, destination);
+	int64_t *due_ms =
+	    row->replay ? &to->replay_moved_ms : &to->due_moved_ms;
+	struct engine_change *change;
+
+	change = changes_add(&queue->changes, ENGINE_BATCH_ADD);
+	change->row.delivery = *row;
+	change->row.delivery.destination = to->name;
+	change->row.delivery.remaining = row->events;
+	change->row.delivery.bytes = row->frame.len;
+	if (*due_ms > row->due_ms)
+		*due_ms = row->due_ms;
+	if (row->replay)
+		return;
+	to->queued_moved += (int64_t)row->events;
+	to->bytes_moved += (int64_t)row->frame.len;
 }
 
 void
-queue_rollback(struct queue *queue, const struct err *why)
+queue_state_put(struct queue *queue, const char *name, struct str data)
 {
-	bool undone;
+	changes_add(&queue->changes, ENGINE_STATE_PUT)->row.state =
+	    (struct engine_state){
+		.owner = STR(""),
+		.name = str_text(name),
+		.data = data,
+	    };
+}
 
-	fair_lock_assert_held(&queue->lock);
-	if (!db_is_open(&queue->db))
-		return;
-	undone = db_rollback(&queue->db);
-	window_rollback(queue->window);
-	names_rollback(queue->names);
-	ledger_rollback(queue->ledger);
-	backlogs_rollback(queue->backlogs);
-	queue->counts = queue->durable;
-	/* Reopening the file does not repair a damaged page, so that is no
-	 * reason to do it; a transaction that could not be undone is one. */
-	if (why->code == ERR_IO || why->code == ERR_CONFIG || !undone)
-		queue_break(queue);
+static bool
+queue_apply(struct queue *queue, bool essential, struct err *reterr)
+{
+	struct changes *changes = &queue->changes;
+	struct engine_apply apply;
+
+	ledger_write(queue->ledger, changes);
+	destinations_write(&queue->destinations, changes);
+	if (!changes_ok(changes, reterr))
+		return false;
+	apply = (struct engine_apply){
+	    .changes = changes->list,
+	    .count = changes->count,
+	    .claims = queue->claims,
+	    .claim_count = queue->claim_count,
+	    .essential = essential,
+	};
+	return changes->count == 0 ||
+	       queue->engine->apply(queue->store, &apply, reterr);
 }
 
 bool
 queue_change_held(struct queue *queue, queue_change_fn *change, void *arg,
     bool essential, struct err *reterr)
 {
-	struct err err;
-
-	do {
-		if (queue_begin(queue, &err) && change(queue, arg, &err) &&
-		    queue_commit(queue, &err))
-			return true;
-		queue_rollback(queue, &err);
-	} while (essential && err.code == ERR_FULL &&
-		 statedir_reserve_release(&queue->statedir));
-	return err_set(reterr, err.code, "%s", err.text);
+	if (!queue_ready(queue, reterr))
+		return false;
+	changes_reset(&queue->changes);
+	queue->claim_count = 0;
+	if (change(queue, arg, reterr) &&
+	    queue_apply(queue, essential, reterr)) {
+		window_commit(queue->window);
+		ledger_commit(queue->ledger);
+		destinations_commit(&queue->destinations);
+		return true;
+	}
+	window_rollback(queue->window);
+	ledger_rollback(queue->ledger);
+	destinations_rollback(&queue->destinations);
+	return false;
 }
 
 bool
@@ -113,67 +137,69 @@ queue_change(struct queue *queue, queue_change_fn *change, void *arg,
 	return ok;
 }
 
-bool
-queue_room(struct queue *queue, struct err *reterr)
-{
-	int64_t live, file, left;
+/* ---- what is shown ---- */
 
-	fair_lock_assert_held(&queue->lock);
-	if (!db_sizes(&queue->db, &live, &file, reterr) ||
-	    !statedir_free_bytes(&queue->statedir, &left, reterr))
-		return false;
-	if (live >= queue->settings.max_bytes)
-		return err_set(reterr, ERR_FULL,
-		    "the queue has reached its limit of %lld bytes",
-		    (long long)queue->settings.max_bytes);
-	/* Pages that are free inside the file need no room on the disk. */
-	if (left + (file - live) < queue->settings.min_free_bytes)
-		return err_set(reterr, ERR_FULL,
-		    "the disk has %lld bytes free, less than the %lld that "
-		    "must stay free",
-		    (long long)left, (long long)queue->settings.min_free_bytes);
-	return true;
+/* Room for a copy of each destination; without memory the new ones are not
+ * shown yet. */
+static void
+queue_publish_destinations(struct queue *queue)
+{
+	const struct destinations *from = &queue->destinations;
+	struct shown_destination *shown;
+
+	lock_assert_held(&queue->shown_lock);
+	if (from->count > queue->shown_cap) {
+		shown = realloc(queue->shown, from->cap * sizeof(*shown));
+		if (shown == NULL)
+			return;
+		queue->shown = shown;
+		queue->shown_cap = from->cap;
+	}
+	queue->shown_count = 0;
+	for (size_t i = 0; i < from->count; i++) {
+		const struct destination *one = &from->list[i];
+
+		if (one->there)
+			queue->shown[queue->shown_count++] =
+			    (struct shown_destination){
+				.name = one->name.data,
+				.queued = one->queued,
+				.delivered_ms = one->delivered_ms,
+				.paused = one->paused,
+			    };
+	}
 }
 
 void
 queue_publish(struct queue *queue)
 {
-	bool open = db_is_open(&queue->db), sized;
-	const struct queue_counts *counts = &queue->durable;
 	struct stats_totals *totals = &queue->totals;
-	int64_t live = 0, file = 0, left = 0;
+	struct engine_totals now;
 	struct err err;
+	bool ok;
 
 	fair_lock_assert_held(&queue->lock);
-	sized = open && db_sizes(&queue->db, &live, &file, &err) &&
-		statedir_free_bytes(&queue->statedir, &left, &err);
+	ok = queue->engine->totals(queue->store, false, &now, &err);
 	lock_hold(&queue->shown_lock);
-	totals->broken = !open;
-	totals->reserve = queue->statedir.reserve;
-	if (sized) {
-		totals->live_bytes = live;
-		totals->file_bytes = file;
-		totals->free_bytes = left;
+	if (ok) {
+		totals->broken = now.broken || queue->stale;
+		totals->reserve = now.reserve;
 	}
-	if (open) {
-		for (size_t i = 0; i < queue->backlogs->count; i++) {
-			const struct backlog *one = &queue->backlogs->list[i];
-
-			(void)snprintf(queue->shown[i].name,
-			    sizeof(queue->shown[i].name), "%s",
-			    names_text(queue->names, one->destination));
-			queue->shown[i].queued = one->queued;
-			queue->shown[i].delivered_ms = one->delivered_ms;
-		}
-		queue->shown_count = queue->backlogs->count;
+	if (ok && !now.broken) {
+		totals->live_bytes = now.live_bytes;
+		totals->file_bytes = now.file_bytes;
+		totals->free_bytes = now.free_bytes;
+		totals->unreadable = now.unreadable;
+		totals->unreadable_bytes = now.unreadable_bytes;
+		totals->unreadable_removed = now.unreadable_removed;
+		totals->quarantined_batches = now.quarantined;
+		totals->archive_batches = now.archive_batches;
+		totals->archive_bytes = now.archive_bytes;
+	}
+	if (!queue->stale) {
+		queue_publish_destinations(queue);
 		totals->events = *ledger_totals(queue->ledger);
 		totals->window_events = (int64_t)window_count(queue->window);
-		totals->unreadable = counts->unreadable;
-		totals->unreadable_bytes = counts->unreadable_bytes;
-		totals->unreadable_removed = counts->unreadable_removed;
-		totals->quarantined_batches = counts->quarantined;
-		totals->archive_batches = counts->archive_batches;
-		totals->archive_bytes = counts->archive_bytes;
 		totals->last_commit_ms = queue->last_commit_ms;
 	}
 	lock_drop(&queue->shown_lock);
@@ -181,166 +207,158 @@ queue_publish(struct queue *queue)
 
 /* ---- loading ---- */
 
-/* Open the file, unless it is open, and move the whole log into it. The log is
- * durable already (db.c), but only a disk that takes this is trusted with
- * more; otherwise the log would go on growing beside a file that cannot be
- * written. */
 static bool
-queue_log_move(struct queue *queue, struct err *reterr)
+hash_key_change(struct queue *queue, void *arg, struct err *reterr)
 {
-	return (db_is_open(&queue->db) ||
-		   db_open(&queue->db, queue->statedir.file, reterr)) &&
-	       db_checkpoint(&queue->db, true, reterr);
+	(void)arg;
+	(void)reterr;
+	queue_state_put(queue, "hash_key",
+	    str_bytes((const char *)queue->hash_key, DIGEST_KEY));
+	return true;
 }
 
-/* The same; on a full disk the reserve is released for it. */
-static bool
-queue_log_move_with_reserve(struct queue *queue, struct err *reterr)
-{
-	struct err full;
-
-	if (queue_log_move(queue, reterr))
-		return true;
-	if (reterr->code == ERR_FULL &&
-	    statedir_reserve_release(&queue->statedir) &&
-	    queue_log_move(queue, reterr))
-		return true;
-	full = *reterr;
-	if (full.code == ERR_FULL)
-		return err_set(reterr, ERR_FULL,
-		    "%.300s; free some space on the disk of %s: the queued "
-		    "events are safe, and wait there",
-		    full.text, queue->settings.dir);
-	return false;
-}
-
-/* The key of the hashes: made once for each file. */
+/* The key of the hashes: made once for each store, and never changed while the
+ * queue is open, since threads that put read it without a lock. */
 static bool
 queue_key_load(struct queue *queue, struct err *reterr)
 {
-	struct str key = {(const char *)queue->hash_key, DIGEST_KEY}, stored;
-	bool found = false;
-	struct db_rows rows;
+	struct buf stored;
+	bool ok, found;
 
-	rows = db_select(&queue->db, reterr,
-	    "SELECT value FROM meta WHERE key='hash_key'", "");
-	if (db_next(&rows, reterr, "b", &stored) && stored.len == DIGEST_KEY) {
+	buf_init(&stored, SIZE_MAX / 2);
+	ok = queue->engine->state(
+		 queue->store, "", "hash_key", &stored, reterr) &&
+	     buf_ok(&stored, reterr);
+	found = ok && stored.len == DIGEST_KEY;
+	if (found && !queue->keyed)
 		memcpy(queue->hash_key, stored.data, DIGEST_KEY);
-		found = true;
+	else if (found && memcmp(queue->hash_key, stored.data, DIGEST_KEY) != 0)
+		ok = err_set(reterr, ERR_DAMAGED,
+		    "the store is not the one that was opened before");
+	buf_fini(&stored);
+	if (ok && !found) {
+		if (!queue->keyed)
+			digest_random(queue->hash_key, DIGEST_KEY);
+		ok = queue_change_held(
+		    queue, hash_key_change, NULL, true, reterr);
 	}
-	if (!db_end(&rows))
-		return false;
-	if (found)
-		return true;
-	digest_random(queue->hash_key, DIGEST_KEY);
-	return db_run(&queue->db, reterr,
-	    "INSERT OR REPLACE INTO meta VALUES('hash_key', ?1)", "b", key);
+	queue->keyed = queue->keyed || ok;
+	return ok;
 }
 
-/* Fill the window from the table, oldest first. */
+/* A walk that fills a mirror. */
+struct queue_loading {
+	struct queue *queue;
+	struct err *reterr;
+	bool ok;
+};
+
 static bool
-queue_window_load(struct queue *queue, struct err *reterr)
+load_ledger_row(void *arg, const union engine_row *row)
 {
-	struct db_rows rows;
-	struct str hashes;
+	struct queue_loading *loading = arg;
 
-	window_clear(queue->window);
-	queue->counts.seen = 0;
-	rows = db_select(
-	    &queue->db, reterr, "SELECT hashes FROM seen ORDER BY n", "");
-	while (db_next(&rows, reterr, "b", &hashes)) {
-		const unsigned char *hash = (const unsigned char *)hashes.data;
-		size_t count = hashes.len / DIGEST_SHORT;
+	loading->ok =
+	    ledger_load(loading->queue->ledger, &row->ledger, loading->reterr);
+	return loading->ok;
+}
 
-		queue->counts.seen += (int64_t)count;
-		for (size_t i = 0; i < count; i++, hash += DIGEST_SHORT) {
-			if (!window_has(queue->window, hash))
-				window_add(queue->window, hash);
-		}
-		window_commit(queue->window);
+static bool
+load_destination_row(void *arg, const union engine_row *row)
+{
+	struct queue_loading *loading = arg;
+
+	loading->ok = destinations_load(
+	    &loading->queue->destinations, &row->destination, loading->reterr);
+	return loading->ok;
+}
+
+static bool
+load_seen_row(void *arg, const union engine_row *row)
+{
+	struct window *window = ((struct queue_loading *)arg)->queue->window;
+	const unsigned char *hash = (const unsigned char *)row->hashes.data;
+	size_t count = row->hashes.len / DIGEST_SHORT;
+
+	for (size_t i = 0; i < count; i++, hash += DIGEST_SHORT) {
+		if (!window_has(window, hash))
+			window_add(window, hash);
 	}
-	return db_end(&rows);
-}
-
-static bool
-queue_meta_read(struct queue *queue, const char *key, int64_t *ret_value,
-    struct err *reterr)
-{
-	*ret_value = 0;
-	return db_get(&queue->db, reterr, "SELECT value FROM meta WHERE key=?1",
-	    "t>i", key, ret_value);
-}
-
-static bool
-queue_counts_load(struct queue *queue, struct err *reterr)
-{
-	struct queue_counts *counts = &queue->counts;
-	int64_t last = 0;
-
-	if (!db_get(&queue->db, reterr,
-		"SELECT max((SELECT coalesce(max(seq), 0) FROM batch),"
-		" (SELECT coalesce(max(seq), 0) FROM quarantine))",
-		">i", &last) ||
-	    !db_get(&queue->db, reterr, "SELECT count(*) FROM quarantine", ">i",
-		&counts->quarantined) ||
-	    !db_get(&queue->db, reterr,
-		"SELECT count(*), coalesce(sum(length(data)), 0)"
-		" FROM unreadable",
-		">ii", &counts->unreadable, &counts->unreadable_bytes) ||
-	    !db_get(&queue->db, reterr, "SELECT count(*) FROM drift", ">i",
-		&counts->drift) ||
-	    !queue_meta_read(
-		queue, "archive_batches", &counts->archive_batches, reterr) ||
-	    !queue_meta_read(
-		queue, "archive_bytes", &counts->archive_bytes, reterr) ||
-	    !queue_meta_read(queue, "unreadable_removed",
-		&counts->unreadable_removed, reterr))
-		return false;
-	/* Never back: leases of this process may name higher ones. */
-	if (queue->next_seq < last + 1)
-		queue->next_seq = last + 1;
-	queue->durable = *counts;
+	window_commit(window);
 	return true;
+}
+
+static bool
+queue_mirror_load(struct queue *queue, enum engine_table table,
+    engine_row_fn *fn, struct err *reterr)
+{
+	struct queue_loading loading = {queue, reterr, true};
+	struct engine_cursor cursor = {.begun = false};
+	bool more;
+
+	return queue->engine->walk(queue->store, table, &cursor, SIZE_MAX, fn,
+		   &loading, &more, reterr) &&
+	       loading.ok;
+}
+
+bool
+queue_destinations_load(struct queue *queue, struct err *reterr)
+{
+	fair_lock_assert_held(&queue->lock);
+	destinations_load_begin(&queue->destinations);
+	queue->stale = !queue_mirror_load(
+	    queue, ENGINE_DESTINATIONS, load_destination_row, reterr);
+	return !queue->stale;
+}
+
+bool
+queue_load(struct queue *queue, struct err *reterr)
+{
+	bool tried;
+
+	fair_lock_assert_held(&queue->lock);
+	ledger_load_begin(queue->ledger);
+	window_clear(queue->window);
+	queue->stale = false;
+	queue->stale =
+	    !queue_key_load(queue, reterr) ||
+	    !queue_mirror_load(
+		queue, ENGINE_LEDGER_BY_TYPE, load_ledger_row, reterr) ||
+	    !queue_destinations_load(queue, reterr) ||
+	    !queue_mirror_load(queue, ENGINE_SEEN, load_seen_row, reterr) ||
+	    !queue_quarantine_retry(queue, true, &tried, reterr);
+	return !queue->stale;
 }
 
 static bool
 quarantine_empty(struct queue *queue, void *arg, struct err *reterr)
 {
 	(void)arg;
-	queue->counts.quarantined = 0;
-	return db_run(&queue->db, reterr,
-		   "INSERT OR IGNORE INTO delivery SELECT destination, source,"
-		   " due_ms, seq, attempts, remaining, done, delivered, replay"
-		   " FROM quarantine",
-		   "") &&
-	       db_run(&queue->db, reterr, "DELETE FROM quarantine", "");
-}
-
-bool
-queue_quarantine_retry(struct queue *queue, bool essential, struct err *reterr)
-{
-	if (queue->durable.quarantined == 0)
-		return true;
-	if (!queue_change_held(
-		queue, quarantine_empty, NULL, essential, reterr))
-		return false;
-	backlogs_restart(queue->backlogs);
+	(void)reterr;
+	(void)changes_add(&queue->changes, ENGINE_QUARANTINE_EMPTY);
 	return true;
 }
 
 bool
-queue_load(struct queue *queue, struct err *reterr)
+queue_quarantine_retry(
+    struct queue *queue, bool essential, bool *ret_tried, struct err *reterr)
 {
+	struct engine_totals totals;
+
 	fair_lock_assert_held(&queue->lock);
-	if (queue_log_move_with_reserve(queue, reterr) &&
-	    queue_key_load(queue, reterr) &&
-	    names_load(queue->names, &queue->db, reterr) &&
-	    ledger_load(queue->ledger, &queue->db, reterr) &&
-	    backlogs_load(queue->backlogs, &queue->db, queue->names, reterr) &&
-	    queue_window_load(queue, reterr) &&
-	    queue_counts_load(queue, reterr) &&
-	    queue_quarantine_retry(queue, true, reterr))
+	*ret_tried = false;
+	if (!queue->engine->totals(queue->store, false, &totals, reterr))
+		return false;
+	if (totals.quarantined == 0)
 		return true;
-	queue_break(queue);
-	return false;
+	if (!queue_change_held(
+		queue, quarantine_empty, NULL, essential, reterr))
+		return false;
+	for (size_t i = 0; i < queue->destinations.count; i++) {
+		struct destination *one = &queue->destinations.list[i];
+
+		one->next_ms = one->next_replay_ms = 0;
+	}
+	*ret_tried = true;
+	return true;
 }

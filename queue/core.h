@@ -4,22 +4,20 @@
 /*
  * What the files of the queue share. How it works:
  *
- * One SQLite connection under one lock. Puts come in through a list (the
- * inbox); the committer thread takes all of them, writes them in one
- * transaction, and calls back after the fsync, so that each acceptance costs
- * only a share of an fsync and no caller waits for the disk. Settling uses the
- * same connection on the caller's thread.
+ * One store, reached through an engine's table (queue/engine.h), under one
+ * lock. Puts come in through a list (the inbox); the committer thread takes
+ * all that are there, writes them in one transaction, and calls back after it
+ * is durable, so that each acceptance costs a share of an fsync and no caller
+ * waits for the disk. Settling uses the same store on the caller's thread.
  *
- * A transaction changes the file and its mirrors in memory (window, names,
- * ledger, backlogs, counts). Both change together: queue_begin(), then
- * queue_commit() or queue_rollback(), which also handle the mirrors; or
- * queue_change(), which does all of it.
+ * A transaction is a list of changes, made by a function (queue_change_fn)
+ * that also notes what moves in the mirrors of the store in memory: the
+ * window, the ledger's totals, the destinations. If the engine has applied the
+ * list the mirrors follow, else they stay as they were.
  *
- * When the disk fails (any I/O error; above all a failed fsync, after which the
- * content of the page cache cannot be trusted to reach the disk), the queue is
- * *broken*: the connection is closed without a checkpoint, every put fails, and
- * the committer reopens the file once a second. It trusts the file again only
- * when a truncating checkpoint has succeeded.
+ * When the store fails it is *broken*: every call fails until its engine has
+ * reopened it, in the committer's housekeeping; then the mirrors are loaded
+ * again. Until that has worked the queue is *stale* and fails, too.
  *
  * The lock is granted in the order of the requests. The operator's jobs hold it
  * for a few milliseconds and request it again at once: with a mutex they would
@@ -28,35 +26,32 @@
 
 #include "base/lock.h"
 #include "queue/admin.h"
-#include "queue/backlog.h"
 #include "queue/batch.h"
+#include "queue/changes.h"
+#include "queue/destinations.h"
 #include "queue/ledger.h"
 #include "queue/names.h"
-#include "queue/statedir.h"
 #include "queue/window.h"
 
 #include <stdatomic.h>
-
-/* Numbers of rows, kept because counting them takes longer the more there
- * are. */
-struct queue_counts {
-	int64_t seen; /* hashes in the table seen */
-	int64_t unreadable, unreadable_bytes;
-	int64_t unreadable_removed; /* ever */
-	int64_t quarantined;
-	int64_t quarantined_ever; /* since the start */
-	int64_t archive_batches, archive_bytes;
-	int64_t drift;
-};
 
 struct put;
 struct pack_tools;
 struct lease;
 
+/* What is shown of a destination. */
+struct shown_destination {
+	const char *name;
+	int64_t queued, delivered_ms;
+	bool paused;
+};
+
 struct queue {
 	/* set before threads start */
 	struct queue_settings settings;
+	const struct engine *engine;
 	unsigned char hash_key[DIGEST_KEY];
+	bool keyed; /* it is known */
 	pthread_t committer;
 	bool started;
 
@@ -67,18 +62,22 @@ struct queue {
 	size_t pending;
 	bool stopping;
 
-	/* guarded by lock: the file and its mirrors */
+	/* guarded by lock: the store and its mirrors */
 	struct fair_lock lock;
-	struct statedir statedir;
-	struct db db; /* closed while the queue is broken */
+	struct store *store;
+	bool stale;
 	struct window *window;
-	struct names *names;
 	struct ledger *ledger;
-	struct backlogs *backlogs;
-	struct queue_counts counts;  /* with the running transaction */
-	struct queue_counts durable; /* without it */
+	struct destinations destinations;
+	struct names texts; /* rules of identity */
+	struct changes changes;
+	struct engine_claim **claims; /* of the transaction; owned */
+	size_t claim_count, claim_cap;
 	struct lease *leases;
-	int64_t next_seq;
+	int64_t *leased; /* their seqs, ascending; owned */
+	size_t leased_count, leased_cap;
+	int64_t strayed;	/* batches and items that a walk may have
+				 * missed */
 	int64_t last_commit_ms; /* of puts, successful; 0 after a failure */
 	struct batch_packer *packer;
 	struct buf packed;
@@ -87,11 +86,8 @@ struct queue {
 	 * a commit */
 	struct lock shown_lock;
 	struct stats_totals totals;
-	struct {
-		char name[NAMES_TEXT_MAX + 1];
-		int64_t queued, delivered_ms;
-	} shown[BACKLOG_DESTINATIONS_MAX];
-	size_t shown_count;
+	struct shown_destination *shown; /* owned */
+	size_t shown_count, shown_cap;
 	char *clocks; /* to be written, or NULL; owned */
 	size_t clocks_len;
 
@@ -105,52 +101,53 @@ struct queue {
 	_Atomic int64_t beat_mono_ms; /* the committer's last round */
 };
 
-/* ---- transactions; all need the lock, except queue_change() ---- */
+/* ---- transactions ---- */
 
-MUST_USE bool queue_begin(struct queue *queue, struct err *reterr);
-MUST_USE bool queue_commit(struct queue *queue, struct err *reterr);
-
-/* Undo the changes to the file and its mirrors. `why` decides whether the queue
- * is broken. */
-void queue_rollback(struct queue *queue, const struct err *why);
-
-/* A change to the file and its mirrors. It may be run twice. It must not fail
- * with ERR_IO or ERR_CONFIG, which break the queue, unless the disk failed. */
+/* Append changes to queue->changes, and note what moves in the mirrors. What
+ * the engine gives back is in the list afterwards, until the next one. */
 typedef bool
 queue_change_fn(struct queue *queue, void *arg, struct err *reterr);
 
-/* Make the change in a transaction of its own. `essential`: delivery depends on
- * it, so on a full disk the reserve is released and the change is tried again.
- * queue_change() takes the lock, and publishes. */
+/* Make them and apply them; `essential` as in queue/engine.h. The first needs
+ * the lock, the second takes it, and publishes. */
 MUST_USE bool queue_change_held(struct queue *queue, queue_change_fn *change,
     void *arg, bool essential, struct err *reterr);
 MUST_USE bool queue_change(struct queue *queue, queue_change_fn *change,
     void *arg, bool essential, struct err *reterr);
 
-void queue_break(struct queue *queue);
+/* The running transaction may only happen while we have the claim on this
+ * destination. ERR_BUSY if we have not. It adds no destination afterwards. */
+MUST_USE bool
+queue_fence(struct queue *queue, int64_t destination, struct err *reterr);
 
-/* Copy the numbers that can be read without the lock. */
-void queue_publish(struct queue *queue);
+/* Add a batch in the running transaction; destination, remaining and bytes are
+ * filled in, and what is lent stays lent until its end. */
+void queue_batch_add(struct queue *queue, int64_t destination,
+    const struct engine_delivery *row);
 
-/* Is there room for a put? ERR_FULL if not. */
-MUST_USE bool queue_room(struct queue *queue, struct err *reterr);
+/* A state of the queue itself, written by the running transaction; the bytes
+ * are lent. */
+void queue_state_put(struct queue *queue, const char *name, struct str data);
 
-/* ---- the table meta ---- */
+/* ---- needs the lock ---- */
 
-MUST_USE bool queue_meta_write(
-    struct queue *queue, const char *key, int64_t value, struct err *reterr);
+/* Fails while the queue is stale; for reading. */
+MUST_USE bool queue_ready(const struct queue *queue, struct err *reterr);
 
-/* ---- the file; needs the lock ---- */
-
-/* Open the file, if it is closed, and load the mirrors. A failure breaks the
- * queue. */
+/* Load the mirrors from the store. */
 MUST_USE bool queue_load(struct queue *queue, struct err *reterr);
+
+/* Likewise, the destinations alone. */
+MUST_USE bool queue_destinations_load(struct queue *queue, struct err *reterr);
 
 /* Give quarantined batches another try: a disk that erred may work again.
  * Writes nothing if there are none, so that a full disk does not keep the
  * queue from opening. `essential` as above. */
-MUST_USE bool
-queue_quarantine_retry(struct queue *queue, bool essential, struct err *reterr);
+MUST_USE bool queue_quarantine_retry(
+    struct queue *queue, bool essential, bool *ret_tried, struct err *reterr);
+
+/* Copy the numbers that can be read without the lock. */
+void queue_publish(struct queue *queue);
 
 /* ---- without locks ---- */
 

@@ -1,5 +1,5 @@
-/* The operator's jobs on events: viewing, sending again (requeueing dead
- * letters, replaying the archive), dropping, redirecting. */
+/* The operator's jobs on events: looking, sending again (dead letters by
+ * requeueing, the archive by replaying), dropping. */
 
 #include "queue/jobs.h"
 
@@ -27,182 +27,149 @@ jobs_place_name(enum jobs_place place)
 
 /* ---- walking ---- */
 
-/* Set where the walk over the cursor's place ends, when it begins. */
+/* A step: what its rows are shown to. */
+struct jobs_step {
+	struct queue *queue;
+	struct jobs_walk *job;
+	jobs_batch_fn *batch;
+	jobs_dead_fn *dead;
+	void *arg;
+	int64_t until_ms; /* monotonic */
+	struct err *reterr;
+	bool ok;
+};
+
+/* Unpack the frame, and copy the bits. */
 static bool
-jobs_cursor_begin(
-    struct queue *queue, struct jobs_cursor *cursor, struct err *reterr)
+jobs_batch_read(struct queue *queue, struct jobs_batch *batch, struct str frame,
+    struct str done, struct str delivered, struct err *reterr)
 {
-	bool ok = true;
+	size_t bytes;
+
+	if (frame.data == NULL)
+		return err_set(
+		    reterr, ERR_DAMAGED, "the batch is missing or unreadable");
+	if (!batch_unpack(frame, &batch->batch, reterr))
+		return false;
+	bytes = bits_bytes(batch->batch.count);
+	batch->done = changes_alloc(&queue->changes, bytes);
+	batch->delivered = changes_alloc(&queue->changes, bytes);
+	if (batch->done == NULL || batch->delivered == NULL)
+		return err_set_nomem(reterr);
+	bits_copy(batch->done, bytes, done.data, done.len);
+	bits_copy(batch->delivered, bytes, delivered.data, delivered.len);
+	return true;
+}
+
+static bool
+jobs_batch_step(struct jobs_step *step, struct jobs_batch *batch,
+    struct str frame, struct str done, struct str delivered)
+{
+	struct err err;
+
+	if (jobs_batch_read(step->queue, batch, frame, done, delivered, &err))
+		step->ok = step->batch(
+		    step->queue, step->job, batch, step->arg, step->reterr);
+	else if (err.code == ERR_DAMAGED)
+		step->job->damaged++;
+	else
+		step->ok = err_set(step->reterr, err.code, "%s", err.text);
+	batch_fini(&batch->batch);
+	return step->ok && clock_mono_ms() < step->until_ms;
+}
+
+static bool
+jobs_queued_row(void *arg, const union engine_row *row)
+{
+	const struct engine_delivery *delivery = &row->delivery;
+	struct jobs_batch batch = {
+	    .place = JOBS_QUEUED,
+	    .delivery = delivery,
+	    .source = delivery->source,
+	    .destination = delivery->destination,
+	    .accepted_ms = delivery->accepted_ms,
+	};
+
+	return jobs_batch_step(
+	    arg, &batch, delivery->frame, delivery->done, delivery->delivered);
+}
+
+static bool
+jobs_archive_row(void *arg, const union engine_row *row)
+{
+	const struct engine_archived *archived = &row->archived;
+	struct jobs_batch batch = {
+	    .place = JOBS_ARCHIVE,
+	    .archived = archived,
+	    .source = archived->source,
+	    .destination = archived->destination,
+	    .accepted_ms = archived->accepted_ms,
+	};
+
+	return jobs_batch_step(arg, &batch, archived->frame, str_bytes(NULL, 0),
+	    archived->delivered);
+}
+
+static bool
+jobs_walk_step(struct jobs_step *step, enum engine_table table, size_t rows,
+    engine_row_fn *fn, struct err *reterr)
+{
+	struct queue *queue = step->queue;
+	struct jobs_walk *job = step->job;
 
 	fair_lock_assert_held(&queue->lock);
-	if (cursor->begun)
-		return true;
-	switch (cursor->place) {
-	case JOBS_QUEUED:
-		cursor->last = queue->next_seq - 1;
-		break;
-	case JOBS_ARCHIVE:
-		ok = db_get(&queue->db, reterr,
-		    "SELECT coalesce(max(id), 0) FROM archive", ">i",
-		    &cursor->last);
-		break;
-	case JOBS_DEAD:
-		ok = db_get(&queue->db, reterr,
-		    "SELECT coalesce(max(id), 0) FROM dead", ">i",
-		    &cursor->last);
-		break;
-	case JOBS_PLACES:
-		NEVER("a place of no kind");
-	}
-	cursor->begun = ok;
-	return ok;
-}
-
-/* The next delivery. Events that are deferred during the walk move into a batch
- * with a new number, further on, where the walk must see them. So the last
- * number ends only the fresh ones and the replays. */
-static bool
-jobs_next_queued(struct queue *queue, struct jobs_cursor *cursor,
-    struct jobs_batch *batch, bool *ret_there, struct err *reterr)
-{
-	struct delivery_key *key = &batch->delivery.key;
-	struct db_rows rows;
-
-	for (;;) {
-		rows = db_select(&queue->db, reterr,
-		    "SELECT destination, source, due_ms, seq FROM delivery"
-		    " WHERE (destination, source, due_ms, seq) >"
-		    " (?1, ?2, ?3, ?4)"
-		    " ORDER BY destination, source, due_ms, seq LIMIT 1",
-		    "iiii", cursor->destination, cursor->source, cursor->due_ms,
-		    cursor->after);
-		*ret_there = db_next(&rows, reterr, "iiii", &key->destination,
-		    &key->source, &key->due_ms, &key->seq);
-		if (!db_end(&rows))
-			return false;
-		if (!*ret_there)
-			return true;
-		cursor->destination = key->destination;
-		cursor->source = key->source;
-		cursor->due_ms = key->due_ms;
-		cursor->after = key->seq;
-		if (key->seq <= cursor->last || key->due_ms > DELIVERY_FRESH)
-			return true;
-		cursor->after = INT64_MAX; /* skip the rest, it is newer */
-	}
-}
-
-static bool
-jobs_next_archive(struct queue *queue, struct jobs_cursor *cursor,
-    struct jobs_batch *batch, bool *ret_there, struct err *reterr)
-{
-	struct delivery_key *key = &batch->delivery.key;
-	struct db_rows rows = db_select(&queue->db, reterr,
-	    "SELECT id, seq, destination, source, delivered_ms, bytes"
-	    " FROM archive WHERE id>?1 AND id<=?2 ORDER BY id LIMIT 1",
-	    "ii", cursor->after, cursor->last);
-
-	*ret_there = db_next(&rows, reterr, "iiiiii", &batch->archive_id,
-	    &key->seq, &key->destination, &key->source, &batch->settled_ms,
-	    &batch->bytes);
-	if (*ret_there)
-		cursor->after = batch->archive_id;
-	return db_end(&rows);
-}
-
-/* Read the batch whose row was found. */
-static bool
-jobs_content_read(
-    struct queue *queue, struct jobs_batch *batch, struct err *reterr)
-{
-	struct delivery *delivery = &batch->delivery;
-	struct delivery_key key = delivery->key;
-	size_t len, bits;
-	struct str delivered;
-	struct db_rows rows;
-	bool there;
-
-	if (!delivery_batch_read(queue, key.seq, &batch->batch,
-		&batch->accepted_ms, &len, reterr))
-		return false;
-	if (batch->place == JOBS_QUEUED)
-		return delivery_read(
-		    queue, &key, batch->batch.count, delivery, &there, reterr);
-	delivery->events = batch->batch.count;
-	bits = bits_bytes(delivery->events);
-	delivery->done = calloc(bits, 1);
-	delivery->delivered = calloc(bits, 1);
-	if (delivery->done == NULL || delivery->delivered == NULL)
-		return err_set_nomem(reterr);
-	rows = db_select(&queue->db, reterr,
-	    "SELECT delivered FROM archive WHERE id=?1", "i",
-	    batch->archive_id);
-	if (db_next(&rows, reterr, "b", &delivered))
-		bits_copy(
-		    delivery->delivered, bits, delivered.data, delivered.len);
-	return db_end(&rows);
+	step->until_ms = clock_mono_ms() + JOBS_STEP_MS;
+	step->reterr = reterr;
+	step->ok = true;
+	job->more = true;
+	return queue->engine->walk(queue->store, table, &job->cursor.at, rows,
+		   fn, step, &job->more, reterr) &&
+	       step->ok;
 }
 
 bool
 jobs_walk_batches(struct queue *queue, struct jobs_walk *job, jobs_batch_fn *fn,
     void *arg, struct err *reterr)
 {
-	int64_t until_ms = clock_mono_ms() + JOBS_STEP_MS;
-	struct jobs_cursor *cursor = &job->cursor;
-	bool ok = jobs_cursor_begin(queue, cursor, reterr);
-	struct err err;
+	struct jobs_step step = {
+	    .queue = queue, .job = job, .batch = fn, .arg = arg};
 
-	job->more = true;
-	for (int n = 0; ok && n < JOBS_STEP_BATCHES; n++) {
-		struct jobs_batch batch = {.place = cursor->place};
-
-		ok = cursor->place == JOBS_QUEUED
-			 ? jobs_next_queued(
-			       queue, cursor, &batch, &job->more, reterr)
-			 : jobs_next_archive(
-			       queue, cursor, &batch, &job->more, reterr);
-		if (!ok || !job->more)
-			break;
-		if (jobs_content_read(queue, &batch, &err))
-			ok = fn(queue, job, &batch, arg, reterr);
-		else if (err.code == ERR_DAMAGED)
-			job->damaged++;
-		else
-			ok = err_set(reterr, err.code, "%s", err.text);
-		delivery_fini(&batch.delivery);
-		batch_fini(&batch.batch);
-		if (clock_mono_ms() >= until_ms)
-			break;
-	}
-	return ok;
+	if (job->cursor.place == JOBS_QUEUED)
+		return jobs_walk_step(&step, ENGINE_QUEUED, JOBS_STEP_BATCHES,
+		    jobs_queued_row, reterr);
+	return jobs_walk_step(
+	    &step, ENGINE_ARCHIVE, JOBS_STEP_BATCHES, jobs_archive_row, reterr);
 }
 
 bool
 jobs_batch_live(const struct jobs_batch *batch, size_t n)
 {
-	return batch->place == JOBS_QUEUED
-		   ? !bits_has(batch->delivery.done, n)
-		   : bits_has(batch->delivery.delivered, n);
+	return batch->place == JOBS_QUEUED ? !bits_has(batch->done, n)
+					   : bits_has(batch->delivered, n);
 }
 
 struct jobs_event
-jobs_batch_event(struct queue *queue, const struct jobs_batch *batch, size_t n)
+jobs_batch_event(const struct jobs_batch *batch, size_t n)
 {
-	const struct delivery *delivery = &batch->delivery;
-
-	return (struct jobs_event){
+	struct jobs_event event = {
 	    .place = batch->place,
-	    .id = delivery->key.seq,
 	    .index = n,
-	    .source = names_text(queue->names, delivery->key.source),
-	    .destination = names_text(queue->names, delivery->key.destination),
+	    .source = batch->source.data,
+	    .destination = batch->destination.data,
 	    .type = batch->batch.items[n].type,
 	    .data = batch->batch.items[n].data,
 	    .accepted_ms = batch->accepted_ms,
-	    .settled_ms = batch->settled_ms,
-	    .attempts = delivery->attempts,
-	    .replay = delivery->replay,
 	};
+
+	if (batch->place == JOBS_QUEUED) {
+		event.id = batch->delivery->seq;
+		event.attempts = batch->delivery->attempts;
+		event.replay = batch->delivery->replay;
+	} else {
+		event.id = batch->archived->seq;
+		event.settled_ms = batch->archived->delivered_ms;
+	}
+	return event;
 }
 
 bool
@@ -211,58 +178,59 @@ jobs_matches(const struct jobs_walk *job, const struct jobs_event *event)
 	return job->match == NULL || job->match(job->arg, event);
 }
 
+static bool
+jobs_dead_row(void *arg, const union engine_row *row)
+{
+	struct jobs_step *step = arg;
+	const struct engine_dead *dead = &row->dead;
+	const struct jobs_event event = {
+	    .place = JOBS_DEAD,
+	    .id = dead->id,
+	    .source = dead->source.data,
+	    .destination = dead->destination.data,
+	    .type = dead->type,
+	    .data = dead->data,
+	    .accepted_ms = dead->accepted_ms,
+	    .settled_ms = dead->dead_ms,
+	    .attempts = dead->attempts,
+	    .reason = dead->reason.data,
+	    .answer = dead->answer,
+	};
+
+	if (jobs_matches(step->job, &event)) {
+		step->job->matched++;
+		step->ok = step->dead == NULL || step->dead(step->queue, dead,
+						     step->arg, step->reterr);
+	}
+	return step->ok && clock_mono_ms() < step->until_ms;
+}
+
 bool
 jobs_walk_dead(struct queue *queue, struct jobs_walk *job, jobs_dead_fn *fn,
     void *arg, struct err *reterr)
 {
-	int64_t until_ms = clock_mono_ms() + JOBS_STEP_MS;
-	struct jobs_dead dead = {.event.place = JOBS_DEAD};
-	struct jobs_event *event = &dead.event;
-	struct db_rows rows;
-	const char *type;
-	bool ok = true;
-	int attempts;
+	struct jobs_step step = {
+	    .queue = queue, .job = job, .dead = fn, .arg = arg};
 
-	if (!jobs_cursor_begin(queue, &job->cursor, reterr))
-		return false;
-	rows = db_select(&queue->db, reterr,
-	    "SELECT d.id, s.text, o.text, t.text, d.accepted_ms, d.dead_ms,"
-	    " d.attempts, d.reason, d.answer, d.data, d.source, d.destination,"
-	    " d.type FROM dead d JOIN name s ON s.id=d.source"
-	    " JOIN name o ON o.id=d.destination JOIN name t ON t.id=d.type"
-	    " WHERE d.id>?1 AND d.id<=?2 ORDER BY d.id",
-	    "ii", job->cursor.after, job->cursor.last);
-	job->more = true;
-	for (int n = 0; ok && n < JOBS_STEP_ROWS; n++) {
-		job->more = db_next(&rows, reterr, "itttiidtbbiii", &event->id,
-		    &event->source, &event->destination, &type,
-		    &event->accepted_ms, &event->settled_ms, &attempts,
-		    &event->reason, &event->answer, &event->data,
-		    &dead.key.source, &dead.destination, &dead.key.type);
-		if (!job->more)
-			break;
-		job->cursor.after = event->id;
-		event->type = str_text(type);
-		event->attempts = (unsigned)attempts;
-		dead.key.hour = ledger_hour(event->accepted_ms);
-		if (jobs_matches(job, event)) {
-			job->matched++;
-			ok = fn == NULL || fn(queue, &dead, arg, reterr);
-		}
-		if (clock_mono_ms() >= until_ms)
-			break;
-	}
-	return db_end(&rows) && ok;
+	return jobs_walk_step(
+	    &step, ENGINE_DEAD, JOBS_STEP_ROWS, jobs_dead_row, reterr);
 }
 
 bool
-jobs_dead_move(struct queue *queue, const struct jobs_dead *dead,
-    struct stats_line moved, struct err *reterr)
+jobs_dead_move(struct queue *queue, const struct engine_dead *dead,
+    struct stats_line moved, struct str rule, struct err *reterr)
 {
+	struct ledger_key key = {.hour = ledger_hour(dead->accepted_ms)};
+
 	moved.dead = -1;
-	return ledger_add(queue->ledger, &dead->key, &moved, reterr) &&
-	       db_run(&queue->db, reterr, "DELETE FROM dead WHERE id=?1", "i",
-		   dead->event.id);
+	changes_add(&queue->changes, ENGINE_DEAD_DELETE)->row.dead.id =
+	    dead->id;
+	return ledger_source(queue->ledger, dead->source, SIZE_MAX, &key.source,
+		   reterr) &&
+	       ledger_type(queue->ledger, dead->type, &key.type, reterr) &&
+	       ledger_add(queue->ledger, &key, &moved, reterr) &&
+	       (rule.len == 0 ||
+		   ledger_add_drop(queue->ledger, &key, rule, reterr));
 }
 
 bool
@@ -270,11 +238,14 @@ jobs_change(struct queue *queue, struct jobs_walk *job, queue_change_fn *step,
     void *arg, struct err *reterr)
 {
 	struct jobs_walk before = *job;
+	bool ok;
 
-	if (queue_change(queue, step, arg, false, reterr))
-		return true;
-	*job = before;
-	return false;
+	do {
+		ok = queue_change(queue, step, arg, false, reterr);
+		if (!ok)
+			*job = before;
+	} while (!ok && reterr->code == ERR_CONFLICT);
+	return ok;
 }
 
 /* ---- looking ---- */
@@ -283,6 +254,7 @@ static bool
 scan_batch(struct queue *queue, struct jobs_walk *job, struct jobs_batch *batch,
     void *arg, struct err *reterr)
 {
+	(void)queue;
 	(void)arg;
 	(void)reterr;
 	for (size_t i = 0; i < batch->batch.count; i++) {
@@ -290,7 +262,7 @@ scan_batch(struct queue *queue, struct jobs_walk *job, struct jobs_batch *batch,
 
 		if (!jobs_batch_live(batch, i))
 			continue;
-		event = jobs_batch_event(queue, batch, i);
+		event = jobs_batch_event(batch, i);
 		job->matched += jobs_matches(job, &event);
 	}
 	return true;
@@ -302,6 +274,7 @@ jobs_scan(struct queue *queue, struct jobs_walk *job, struct err *reterr)
 	bool ok;
 
 	fair_lock_hold(&queue->lock);
+	changes_reset(&queue->changes);
 	ok = job->cursor.place == JOBS_DEAD
 		 ? jobs_walk_dead(queue, job, NULL, NULL, reterr)
 		 : jobs_walk_batches(queue, job, scan_batch, NULL, reterr);
@@ -311,94 +284,82 @@ jobs_scan(struct queue *queue, struct jobs_walk *job, struct err *reterr)
 
 /* ---- sending again ---- */
 
-/* Copies of events that go into one new batch. */
+/* Copies of events that go into one new batch, in the changes' memory. */
 struct bundle {
-	struct delivery_new add; /* all but events and frame */
+	int64_t destination;
+	struct engine_delivery row; /* all but events and frame */
 	struct item items[JOBS_STEP_ROWS];
-	char *bytes[JOBS_STEP_ROWS]; /* of the items; owned */
 	size_t count;
 };
 
-static void
-bundle_empty(struct bundle *bundle)
-{
-	while (bundle->count > 0)
-		free(bundle->bytes[--bundle->count]);
-}
-
-/* Write the batch, and begin another. */
+/* Add the batch, and begin another. */
 static bool
 bundle_flush(struct queue *queue, struct bundle *bundle, struct err *reterr)
 {
-	bool ok = true;
+	struct engine_delivery *row = &bundle->row;
 
-	if (bundle->count > 0) {
-		ok = batch_pack(queue->packer, bundle->items, bundle->count,
-		    &queue->packed, reterr);
-		bundle->add.events = bundle->count;
-		bundle->add.frame =
-		    str_bytes(queue->packed.data, queue->packed.len);
-		ok = ok && delivery_add(queue, &bundle->add, reterr);
-	}
-	bundle_empty(bundle);
-	return ok;
-}
-
-static bool
-bundle_add(
-    struct bundle *bundle, const struct jobs_event *event, struct err *reterr)
-{
-	size_t type_len = event->type.len, data_len = event->data.len;
-	char *bytes = malloc(type_len + data_len + 1);
-
-	CHECK(bundle->count < JOBS_STEP_ROWS);
-	if (bytes == NULL)
-		return err_set_nomem(reterr);
-	memcpy(bytes, event->type.data, type_len);
-	memcpy(bytes + type_len, event->data.data, data_len);
-	bundle->bytes[bundle->count] = bytes;
-	bundle->items[bundle->count++] =
-	    (struct item){.type = str_bytes(bytes, type_len),
-		.data = str_bytes(bytes + type_len, data_len)};
+	if (bundle->count == 0)
+		return true;
+	if (!batch_pack(queue->packer, bundle->items, bundle->count,
+		&queue->packed, reterr))
+		return false;
+	row->events = bundle->count;
+	row->frame = changes_copy(
+	    &queue->changes, str_bytes(queue->packed.data, queue->packed.len));
+	queue_batch_add(queue, bundle->destination, row);
+	row->unpacked = 0;
+	bundle->count = 0;
 	return true;
 }
 
+static void
+bundle_add(struct queue *queue, struct bundle *bundle, struct str type,
+    struct str data)
+{
+	CHECK(bundle->count < JOBS_STEP_ROWS);
+	bundle->items[bundle->count++] = (struct item){
+	    .type = changes_copy(&queue->changes, type),
+	    .data = changes_copy(&queue->changes, data),
+	};
+	bundle->row.unpacked += data.len;
+}
+
 static bool
-requeue_one(struct queue *queue, const struct jobs_dead *dead, void *arg,
+requeue_one(struct queue *queue, const struct engine_dead *dead, void *arg,
     struct err *reterr)
 {
+	int64_t to = destination_find(&queue->destinations, dead->destination);
 	struct bundle *bundle = arg;
-	struct delivery_new *add = &bundle->add;
+	struct engine_delivery *row = &bundle->row;
 
+	CHECK(to != 0);
 	if (bundle->count > 0 &&
-	    (add->backlog->destination != dead->destination ||
-		add->source != dead->key.source ||
-		ledger_hour(add->accepted_ms) != dead->key.hour) &&
+	    (bundle->destination != to ||
+		!str_equal(row->source, dead->source) ||
+		ledger_hour(row->accepted_ms) !=
+		    ledger_hour(dead->accepted_ms)) &&
 	    !bundle_flush(queue, bundle, reterr))
 		return false;
 	if (bundle->count == 0) {
-		*add = (struct delivery_new){
-		    .backlog = backlog_find(queue->backlogs, dead->destination),
-		    .source = dead->key.source,
+		bundle->destination = to;
+		*row = (struct engine_delivery){
+		    .source = changes_copy(&queue->changes, dead->source),
 		    .due_ms = DELIVERY_FRESH,
-		    .accepted_ms = dead->event.accepted_ms,
+		    .accepted_ms = dead->accepted_ms,
 		};
-		CHECK(add->backlog != NULL);
 	}
-	return bundle_add(bundle, &dead->event, reterr) &&
-	       jobs_dead_move(
-		   queue, dead, (struct stats_line){.queued = 1}, reterr);
+	bundle_add(queue, bundle, dead->type, dead->data);
+	return jobs_dead_move(queue, dead, (struct stats_line){.queued = 1},
+	    str_bytes(NULL, 0), reterr);
 }
 
 static bool
 requeue_step(struct queue *queue, void *arg, struct err *reterr)
 {
 	struct bundle bundle = {.count = 0};
-	bool ok = jobs_walk_dead(queue, arg, requeue_one, &bundle, reterr) &&
-		  bundle_flush(queue, &bundle, reterr);
 
-	bundle_empty(&bundle);
-	return ok;
+	return jobs_walk_dead(queue, arg, requeue_one, &bundle, reterr) &&
+	       bundle_flush(queue, &bundle, reterr);
 }
 
 bool
@@ -414,7 +375,7 @@ jobs_requeue(struct queue *queue, struct jobs_walk *job, struct err *reterr)
 struct replay {
 	struct jobs_walk *job;
 	const char *destination;
-	struct backlog *backlog; /* NULL: that of each batch */
+	int64_t to; /* 0: where each batch went */
 };
 
 static bool
@@ -422,67 +383,59 @@ replay_batch(struct queue *queue, struct jobs_walk *job,
     struct jobs_batch *batch, void *arg, struct err *reterr)
 {
 	const struct replay *replay = arg;
-	const struct delivery_key *of = &batch->delivery.key;
-	struct ledger_key key = {
-	    .hour = ledger_hour(batch->accepted_ms), .source = of->source};
+	struct ledger_key key = {.hour = ledger_hour(batch->accepted_ms)};
 	struct stats_line moved = {.replayed = 1};
 	struct bundle bundle = {
-	    .add = {.backlog = replay->backlog,
-		.source = of->source,
+	    .destination = replay->to,
+	    .row = {.source = changes_copy(&queue->changes, batch->source),
 		.due_ms = DELIVERY_REPLAY,
 		.accepted_ms = batch->accepted_ms,
 		.replay = true},
 	};
-	bool ok = true;
+	bool ok;
 
-	if (bundle.add.backlog == NULL)
-		bundle.add.backlog =
-		    backlog_find(queue->backlogs, of->destination);
-	CHECK(bundle.add.backlog != NULL);
+	if (bundle.destination == 0)
+		bundle.destination =
+		    destination_find(&queue->destinations, batch->destination);
+	CHECK(bundle.destination != 0);
+	ok = ledger_source(
+	    queue->ledger, batch->source, SIZE_MAX, &key.source, reterr);
 	for (size_t i = 0; ok && i < batch->batch.count; i++) {
-		struct jobs_event event = jobs_batch_event(queue, batch, i);
+		struct jobs_event event = jobs_batch_event(batch, i);
 
 		if (!jobs_batch_live(batch, i) || !jobs_matches(job, &event))
 			continue;
 		job->matched++;
-		ok = (bundle.count < JOBS_STEP_ROWS ||
-			 bundle_flush(queue, &bundle, reterr)) &&
-		     names_add_type(queue->names, &queue->db, event.type,
-			 &key.type, reterr) &&
-		     ledger_add(queue->ledger, &key, &moved, reterr) &&
-		     bundle_add(&bundle, &event, reterr);
+		ok =
+		    (bundle.count < JOBS_STEP_ROWS ||
+			bundle_flush(queue, &bundle, reterr)) &&
+		    ledger_type(queue->ledger, event.type, &key.type, reterr) &&
+		    ledger_add(queue->ledger, &key, &moved, reterr);
+		if (ok)
+			bundle_add(queue, &bundle, event.type, event.data);
 	}
-	ok = ok && bundle_flush(queue, &bundle, reterr);
-	bundle_empty(&bundle);
-	return ok;
-}
-
-static struct backlog *
-jobs_destination_find(struct queue *queue, const char *name)
-{
-	int64_t id = names_find(queue->names, str_text(name));
-
-	return id == 0 ? NULL : backlog_find(queue->backlogs, id);
+	return ok && bundle_flush(queue, &bundle, reterr);
 }
 
 static bool
 replay_step(struct queue *queue, void *arg, struct err *reterr)
 {
-	int64_t most = queue->settings.max_bytes, live, file;
+	int64_t most = queue->settings.max_bytes;
 	struct replay *replay = arg;
+	struct engine_totals totals;
 
-	if (!queue_room(queue, reterr) ||
-	    !db_sizes(&queue->db, &live, &file, reterr))
+	if (!queue->engine->probe(queue->store, reterr) ||
+	    !queue->engine->totals(queue->store, false, &totals, reterr))
 		return false;
-	/* A tenth of the limit is left for incoming events. */
-	if (live > most - most / 10)
+	/* A tenth of the bound is left to what comes in. */
+	if (totals.live_bytes > most - most / 10)
 		return err_set(reterr, ERR_FULL,
 		    "the queue uses %lld of at most %lld bytes",
-		    (long long)live, (long long)most);
+		    (long long)totals.live_bytes, (long long)most);
 	if (replay->destination != NULL) {
-		replay->backlog =
-		    jobs_destination_find(queue, replay->destination);
-		if (replay->backlog == NULL)
+		replay->to = destination_find(
+		    &queue->destinations, str_text(replay->destination));
+		if (replay->to == 0)
 			return err_set(reterr, ERR_NOT_FOUND,
 			    "there is no destination \"%s\"",
 			    replay->destination);
@@ -509,19 +462,16 @@ jobs_replay(struct queue *queue, struct jobs_walk *job, const char *destination,
 struct drop {
 	struct jobs_walk *job;
 	const char *rule;
-	int64_t rule_id;
 };
 
 static bool
-drop_one(struct queue *queue, const struct jobs_dead *dead, void *arg,
+drop_one(struct queue *queue, const struct engine_dead *dead, void *arg,
     struct err *reterr)
 {
 	const struct drop *drop = arg;
 
-	return ledger_add_drop(
-		   queue->ledger, &dead->key, drop->rule_id, reterr) &&
-	       jobs_dead_move(
-		   queue, dead, (struct stats_line){.dropped = 1}, reterr);
+	return jobs_dead_move(queue, dead, (struct stats_line){.dropped = 1},
+	    str_text(drop->rule), reterr);
 }
 
 static bool
@@ -529,9 +479,7 @@ drop_step(struct queue *queue, void *arg, struct err *reterr)
 {
 	struct drop *drop = arg;
 
-	return names_add(queue->names, &queue->db, str_text(drop->rule),
-		   &drop->rule_id, reterr) &&
-	       jobs_walk_dead(queue, drop->job, drop_one, drop, reterr);
+	return jobs_walk_dead(queue, drop->job, drop_one, drop, reterr);
 }
 
 bool
@@ -542,170 +490,4 @@ jobs_drop(struct queue *queue, struct jobs_walk *job, const char *rule,
 
 	CHECK(job->cursor.place == JOBS_DEAD);
 	return jobs_change(queue, job, drop_step, &drop, reterr);
-}
-
-/* ---- redirecting; nothing of the old destination is on lease, since no sender
- * serves it any more ---- */
-
-enum { REDIRECT_IDS = 1024 }; /* numbers looked at in one step */
-
-struct redirect {
-	struct jobs_walk *job;
-	const char *from_name, *to_name;
-	struct backlog *from, *to;
-};
-
-static void
-redirect_move(struct redirect *redirect, int64_t events)
-{
-	redirect->from->moved -= events;
-	redirect->to->moved += events;
-}
-
-/* Some of the queued; after the last of them the quarantined, whose events are
- * queued too. */
-static bool
-redirect_queued(struct queue *queue, struct redirect *redirect, bool *ret_end,
-    struct err *reterr)
-{
-	int64_t source, seq, remaining;
-	struct db_rows rows = db_select(&queue->db, reterr,
-	    "UPDATE delivery SET destination=?2"
-	    " WHERE (destination, source, due_ms, seq) IN"
-	    " (SELECT destination, source, due_ms, seq FROM delivery"
-	    " WHERE destination=?1 LIMIT ?3)"
-	    " RETURNING source, seq, remaining, replay",
-	    "iid", redirect->from->destination, redirect->to->destination,
-	    JOBS_STEP_ROWS);
-	int replay;
-
-	*ret_end = true;
-	while (db_next(
-	    &rows, reterr, "iiid", &source, &seq, &remaining, &replay)) {
-		*ret_end = false;
-		if (!replay)
-			redirect_move(redirect, remaining);
-		backlog_start_back(redirect->to, source, seq);
-		redirect->job->matched += (size_t)remaining;
-	}
-	if (!db_end(&rows))
-		return false;
-	if (!*ret_end)
-		return true;
-	remaining = 0;
-	if (!db_get(&queue->db, reterr,
-		"SELECT coalesce(sum(remaining), 0) FROM quarantine"
-		" WHERE destination=?1 AND replay=0",
-		"i>i", redirect->from->destination, &remaining))
-		return false;
-	redirect_move(redirect, remaining);
-	return db_run(&queue->db, reterr,
-	    "UPDATE quarantine SET destination=?2 WHERE destination=?1", "ii",
-	    redirect->from->destination, redirect->to->destination);
-}
-
-/* Some rows of the archive or of the dead letters. */
-static bool
-redirect_rows(struct queue *queue, struct redirect *redirect, const char *sql,
-    bool *ret_end, struct err *reterr)
-{
-	struct jobs_cursor *cursor = &redirect->job->cursor;
-
-	if (!db_run(&queue->db, reterr, sql, "iiii",
-		redirect->from->destination, redirect->to->destination,
-		cursor->after, cursor->after + REDIRECT_IDS))
-		return false;
-	cursor->after += REDIRECT_IDS;
-	*ret_end = cursor->after >= cursor->last;
-	return true;
-}
-
-static bool
-redirect_place(
-    struct queue *queue, struct redirect *redirect, struct err *reterr)
-{
-	struct jobs_cursor *cursor = &redirect->job->cursor;
-	bool end = false, ok = false;
-
-	if (!jobs_cursor_begin(queue, cursor, reterr))
-		return false;
-	switch (cursor->place) {
-	case JOBS_QUEUED:
-		ok = redirect_queued(queue, redirect, &end, reterr);
-		break;
-	case JOBS_ARCHIVE:
-		ok = redirect_rows(queue, redirect,
-		    "UPDATE archive SET destination=?2 WHERE destination=?1"
-		    " AND id>?3 AND id<=?4",
-		    &end, reterr);
-		break;
-	case JOBS_DEAD:
-		ok = redirect_rows(queue, redirect,
-		    "UPDATE dead SET destination=?2 WHERE destination=?1"
-		    " AND id>?3 AND id<=?4",
-		    &end, reterr);
-		break;
-	case JOBS_PLACES:
-		NEVER("a place of no kind");
-	}
-	redirect->job->more = !end || cursor->place != JOBS_DEAD;
-	if (end && redirect->job->more)
-		*cursor = (struct jobs_cursor){
-		    .place = (enum jobs_place)(cursor->place + 1)};
-	return ok;
-}
-
-static bool
-redirect_step(struct queue *queue, void *arg, struct err *reterr)
-{
-	struct redirect *redirect = arg;
-
-	redirect->from = jobs_destination_find(queue, redirect->from_name);
-	if (redirect->from == NULL)
-		return err_set(reterr, ERR_NOT_FOUND,
-		    "the queue has never had a destination \"%s\"",
-		    redirect->from_name);
-	return backlog_add(queue->backlogs, &queue->db, queue->names,
-		   redirect->to_name, &redirect->to, reterr) &&
-	       redirect_place(queue, redirect, reterr);
-}
-
-/* Is it unknown whether the destination has some of the events? Call this
- * outside the transaction, in which ERR_CONFIG would break the queue. */
-static bool
-redirect_doubts(struct queue *queue, const char *from, int64_t *ret_count,
-    struct err *reterr)
-{
-	bool ok;
-
-	*ret_count = 0;
-	fair_lock_hold(&queue->lock);
-	ok = db_get(&queue->db, reterr,
-	    "SELECT count(*) FROM doubt WHERE destination=?1", "i>i",
-	    names_find(queue->names, str_text(from)), ret_count);
-	fair_lock_drop(&queue->lock);
-	return ok;
-}
-
-bool
-jobs_redirect(struct queue *queue, struct jobs_walk *job, const char *from,
-    const char *to, bool anyway, struct err *reterr)
-{
-	struct redirect redirect = {
-	    .job = job, .from_name = from, .to_name = to};
-	int64_t doubts;
-
-	if (!redirect_doubts(queue, from, &doubts, reterr))
-		return false;
-	if (doubts > 0 && !anyway)
-		return err_set(reterr, ERR_CONFIG,
-		    "%s may already have some of these events: add it to the "
-		    "settings again until they are sent, or use --anyway; "
-		    "events that are sent under another identity would arrive "
-		    "twice",
-		    from);
-	if (!jobs_change(queue, job, redirect_step, &redirect, reterr))
-		return false;
-	queue_wake(queue);
-	return true;
 }

@@ -1,7 +1,7 @@
 /*
  * Erasing a person. An erased event loses its bytes but keeps its position in
  * the batch, marked as done. So a batch that is on lease can be settled as
- * before, and a verdict on the erased event no longer counts.
+ * before, and an outcome of the erased event no longer counts.
  */
 
 #include "queue/jobs.h"
@@ -13,108 +13,150 @@ static bool
 erase_count(struct queue *queue, const struct jobs_batch *batch,
     struct str type, struct err *reterr)
 {
-	const struct delivery *delivery = &batch->delivery;
-	struct ledger_key key = {.hour = ledger_hour(batch->accepted_ms),
-	    .source = delivery->key.source};
+	struct ledger_key key = {.hour = ledger_hour(batch->accepted_ms)};
 	struct stats_line moved = {.queued = -1, .erased = 1};
+	int64_t id = destination_find(&queue->destinations, batch->destination);
 
-	if (delivery->replay)
+	CHECK(id != 0);
+	if (batch->delivery->replay)
 		moved = (struct stats_line){.replay_refused = 1};
 	else
-		backlog_find(queue->backlogs, delivery->key.destination)
-		    ->moved--;
-	return names_add_type(
-		   queue->names, &queue->db, type, &key.type, reterr) &&
+		destination_change(&queue->destinations, id)->queued_moved--;
+	return ledger_source(queue->ledger, batch->source, SIZE_MAX,
+		   &key.source, reterr) &&
+	       ledger_type(queue->ledger, type, &key.type, reterr) &&
 	       ledger_add(queue->ledger, &key, &moved, reterr);
 }
 
-/* Remove the bytes of every event that matches, settled or not. */
+/* Remove the bytes of every event that matches, settled or not. *ret_live says
+ * how many were live. */
 static bool
 erase_bytes(struct queue *queue, struct jobs_walk *job,
-    struct jobs_batch *batch, bool *ret_changed, struct err *reterr)
+    struct jobs_batch *batch, bool *ret_changed, size_t *ret_live,
+    struct err *reterr)
 {
-	struct delivery *delivery = &batch->delivery;
-
 	*ret_changed = false;
+	*ret_live = 0;
 	for (size_t i = 0; i < batch->batch.count; i++) {
 		struct item *item = &batch->batch.items[i];
-		struct jobs_event event = jobs_batch_event(queue, batch, i);
+		struct jobs_event event = jobs_batch_event(batch, i);
 
 		if (item->data.len == 0 || !jobs_matches(job, &event))
 			continue;
 		if (jobs_batch_live(batch, i)) {
 			job->matched++;
-			if (batch->place == JOBS_QUEUED) {
-				delivery->remaining--;
-				if (!erase_count(
-					queue, batch, item->type, reterr))
-					return false;
-			}
+			++*ret_live;
+			if (batch->place == JOBS_QUEUED &&
+			    !erase_count(queue, batch, item->type, reterr))
+				return false;
 		}
-		(void)bits_add(delivery->done, i);
-		bits_remove(delivery->delivered, i);
+		(void)bits_add(batch->done, i);
+		bits_remove(batch->delivered, i);
 		item->data.len = 0;
 		*ret_changed = true;
 	}
 	return true;
 }
 
-/* Update the row in the archive; delete it if nothing is left to replay. */
-static bool
-erase_archive_write(
-    struct queue *queue, const struct jobs_batch *batch, struct err *reterr)
+static void
+erase_batch_delete(struct queue *queue, int64_t seq)
 {
-	const struct delivery *delivery = &batch->delivery;
-	size_t bits = bits_bytes(delivery->events);
+	changes_add(&queue->changes, ENGINE_BATCH_DELETE)->row.delivery.seq =
+	    seq;
+}
 
-	queue->counts.archive_bytes -= batch->bytes;
-	if (!bits_any(delivery->delivered, bits)) {
-		queue->counts.archive_batches--;
-		return db_run(&queue->db, reterr,
-			   "DELETE FROM archive WHERE id=?1", "i",
-			   batch->archive_id) &&
-		       delivery_batch_delete(queue, delivery->key.seq, reterr);
+/* Write the row in the archive; delete it if nothing is left to replay. */
+static void
+erase_archived(struct queue *queue, const struct jobs_batch *batch, size_t len)
+{
+	size_t bytes = bits_bytes(batch->batch.count);
+	struct engine_change *change;
+
+	if (!bits_any(batch->delivered, bytes)) {
+		changes_add(&queue->changes, ENGINE_ARCHIVE_DELETE)
+		    ->row.archived.id = batch->archived->id;
+		erase_batch_delete(queue, batch->archived->seq);
+		return;
 	}
-	queue->counts.archive_bytes += (int64_t)queue->packed.len;
-	return db_run(&queue->db, reterr,
-	    "UPDATE archive SET bytes=?2, delivered=?3 WHERE id=?1", "iib",
-	    batch->archive_id, (int64_t)queue->packed.len,
-	    str_bytes((const char *)delivery->delivered, bits));
+	change = changes_add(&queue->changes, ENGINE_ARCHIVE_PUT);
+	change->row.archived.id = batch->archived->id;
+	change->row.archived.bytes = len;
+	change->row.archived.delivered =
+	    str_bytes((const char *)batch->delivered, bytes);
+}
+
+/* Write the delivery row; delete it if nothing remains. Events of it that were
+ * delivered before are then not archived. */
+static void
+erase_queued(struct queue *queue, const struct jobs_batch *batch, size_t len,
+    size_t live)
+{
+	const struct engine_delivery *row = batch->delivery;
+	size_t bytes = bits_bytes(batch->batch.count);
+	struct engine_change *change;
+	bool gone = row->remaining == live;
+
+	if (!row->replay)
+		destination_change(&queue->destinations,
+		    destination_find(&queue->destinations, row->destination))
+		    ->bytes_moved +=
+		    (gone ? 0 : (int64_t)len) - (int64_t)row->bytes;
+	change = changes_add(&queue->changes,
+	    gone ? ENGINE_DELIVERY_DELETE : ENGINE_DELIVERY_PUT);
+	change->row.delivery = (struct engine_delivery){
+	    .destination = changes_copy(&queue->changes, row->destination),
+	    .source = changes_copy(&queue->changes, row->source),
+	    .due_ms = row->due_ms,
+	    .seq = row->seq,
+	    .version = row->version,
+	    .rules = changes_copy(&queue->changes, row->rules),
+	    .bytes = len,
+	    .remaining = row->remaining - live,
+	    .done = str_bytes((const char *)batch->done, bytes),
+	    .delivered = str_bytes((const char *)batch->delivered, bytes),
+	};
+	if (gone)
+		erase_batch_delete(queue, row->seq);
 }
 
 static bool
 erase_batch(struct queue *queue, struct jobs_walk *job,
     struct jobs_batch *batch, void *arg, struct err *reterr)
 {
+	struct engine_change *change;
+	struct str frame;
+	size_t live;
 	bool changed;
 
 	(void)arg;
-	if (!erase_bytes(queue, job, batch, &changed, reterr))
+	if (!erase_bytes(queue, job, batch, &changed, &live, reterr))
 		return false;
 	if (!changed)
 		return true;
 	if (!batch_pack(queue->packer, batch->batch.items, batch->batch.count,
-		&queue->packed, reterr) ||
-	    !db_run(&queue->db, reterr, "UPDATE batch SET data=?2 WHERE seq=?1",
-		"ib", batch->delivery.key.seq,
-		str_bytes(queue->packed.data, queue->packed.len)))
+		&queue->packed, reterr))
 		return false;
-	if (batch->place == JOBS_ARCHIVE)
-		return erase_archive_write(queue, batch, reterr);
-	if (batch->delivery.remaining > 0)
-		return delivery_write(queue, &batch->delivery, reterr);
-	/* Events of it that were delivered before are not archived. */
-	return delivery_delete(queue, &batch->delivery.key, reterr) &&
-	       delivery_batch_delete(queue, batch->delivery.key.seq, reterr);
+	frame = changes_copy(
+	    &queue->changes, str_bytes(queue->packed.data, queue->packed.len));
+	change = changes_add(&queue->changes, ENGINE_BATCH_REWRITE);
+	change->row.delivery.frame = frame;
+	change->row.delivery.seq = batch->place == JOBS_QUEUED
+				       ? batch->delivery->seq
+				       : batch->archived->seq;
+	if (batch->place == JOBS_QUEUED)
+		erase_queued(queue, batch, frame.len, live);
+	else
+		erase_archived(queue, batch, frame.len);
+	return true;
 }
 
 static bool
-erase_dead(struct queue *queue, const struct jobs_dead *dead, void *arg,
+erase_dead(struct queue *queue, const struct engine_dead *dead, void *arg,
     struct err *reterr)
 {
 	(void)arg;
-	return jobs_dead_move(
-	    queue, dead, (struct stats_line){.erased = 1}, reterr);
+	return jobs_dead_move(queue, dead, (struct stats_line){.erased = 1},
+	    str_bytes(NULL, 0), reterr);
 }
 
 static bool
@@ -133,19 +175,28 @@ jobs_erase(struct queue *queue, struct jobs_walk *job, struct err *reterr)
 	return jobs_change(queue, job, erase_step, job, reterr);
 }
 
+/* ---- where it begins and ends ---- */
+
+static bool
+last_erasure(void *arg, const union engine_row *row)
+{
+	*(int64_t *)arg = row->erasure.id;
+	return true;
+}
+
 bool
 jobs_erase_begin(
     struct queue *queue, struct jobs_erasing *ret_erasing, struct err *reterr)
 {
+	struct engine_cursor cursor = {.begun = false};
 	struct jobs_erasing erasing = {0};
-	bool ok;
+	bool ok, more;
 
 	fair_lock_hold(&queue->lock);
-	ok = queue_quarantine_retry(queue, false, reterr) &&
-	     db_get(&queue->db, reterr,
-		 "SELECT coalesce(max(id), 0) FROM erasure", ">i",
-		 &erasing.last_erasure);
-	erasing.quarantined = queue->durable.quarantined_ever;
+	ok = queue_quarantine_retry(queue, false, &more, reterr) &&
+	     queue->engine->walk(queue->store, ENGINE_ERASURES, &cursor,
+		 SIZE_MAX, last_erasure, &erasing.last_erasure, &more, reterr);
+	erasing.strayed = queue->strayed;
 	queue_publish(queue);
 	fair_lock_drop(&queue->lock);
 	if (ok)
@@ -159,7 +210,7 @@ jobs_erase_missed(struct queue *queue, const struct jobs_erasing *erasing)
 	int64_t missed;
 
 	fair_lock_hold(&queue->lock);
-	missed = queue->durable.quarantined_ever - erasing->quarantined;
+	missed = queue->strayed - erasing->strayed;
 	fair_lock_drop(&queue->lock);
 	return (size_t)missed;
 }
@@ -176,21 +227,16 @@ static bool
 erasures_done(struct queue *queue, void *arg, struct err *reterr)
 {
 	const struct erasures_done *done = arg;
-	bool ok = db_wipe(&queue->db, true, reterr);
 
-	for (size_t i = 0; ok && i < done->count; i++) {
-		if (done->erased_ms == 0)
-			ok = db_run(&queue->db, reterr,
-			    "DELETE FROM erasure WHERE subject=?1 AND id<=?2",
-			    "ti", done->subjects[i], done->last);
-		else
-			ok = db_run(&queue->db, reterr,
-			    "UPDATE erasure SET erased_ms=?3"
-			    " WHERE subject=?1 AND id<=?2",
-			    "tii", done->subjects[i], done->last,
-			    done->erased_ms);
-	}
-	return ok && db_wipe(&queue->db, false, reterr);
+	(void)reterr;
+	for (size_t i = 0; i < done->count; i++)
+		changes_add(&queue->changes, ENGINE_ERASURE_DONE)->row.erasure =
+		    (struct engine_erasure){
+			.id = done->last,
+			.subject = str_text(done->subjects[i]),
+			.erased_ms = done->erased_ms,
+		    };
+	return true;
 }
 
 bool
@@ -200,5 +246,5 @@ jobs_erasures_done(struct queue *queue, const char *const *subjects,
 	struct erasures_done done = {subjects, count, last, erased_ms};
 
 	return queue_change(queue, erasures_done, &done, false, reterr) &&
-	       jobs_log_empty(queue, reterr);
+	       jobs_flush(queue, reterr);
 }

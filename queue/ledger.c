@@ -9,7 +9,8 @@ struct ledger_row {
 
 struct ledger_drop {
 	struct ledger_key key;
-	int64_t rule, events;
+	struct str rule;
+	int64_t events;
 };
 
 /* The rows of the running transaction, and a table that finds them. Drops are
@@ -20,6 +21,7 @@ struct ledger {
 	struct table table;
 	struct ledger_drop *drops;
 	size_t drop_count, drop_cap;
+	struct names sources, types;
 	struct stats_line totals;
 };
 
@@ -37,6 +39,8 @@ ledger_free(struct ledger *ledger)
 	free(ledger->rows);
 	table_fini(&ledger->table);
 	free(ledger->drops);
+	names_fini(&ledger->sources);
+	names_fini(&ledger->types);
 	free(ledger);
 }
 
@@ -45,6 +49,50 @@ ledger_hour(int64_t wall_ms)
 {
 	return wall_ms / 3600000;
 }
+
+/* ---- names ---- */
+
+bool
+ledger_source(struct ledger *ledger, struct str source, size_t most,
+    int64_t *ret_source, struct err *reterr)
+{
+	if (ledger->sources.count >= most &&
+	    names_find(&ledger->sources, source) == 0)
+		return err_set(
+		    reterr, ERR_LIMIT, "more than %zu sources", most);
+	return names_add(&ledger->sources, source, ret_source, reterr);
+}
+
+bool
+ledger_type(struct ledger *ledger, struct str type, int64_t *ret_type,
+    struct err *reterr)
+{
+	static const struct str none = STR("(none)"), other = STR("(other)");
+
+	if (type.len == 0)
+		type = none;
+	/* A NUL inside would make two texts look alike. */
+	else if (type.len > LEDGER_TYPE_MAX ||
+		 memchr(type.data, '\0', type.len) != NULL ||
+		 (ledger->types.count >= LEDGER_TYPES_MAX &&
+		     names_find(&ledger->types, type) == 0))
+		type = other;
+	return names_add(&ledger->types, type, ret_type, reterr);
+}
+
+struct str
+ledger_source_at(const struct ledger *ledger, int64_t source)
+{
+	return names_at(&ledger->sources, source);
+}
+
+struct str
+ledger_type_at(const struct ledger *ledger, int64_t type)
+{
+	return names_at(&ledger->types, type);
+}
+
+/* ---- sums ---- */
 
 static bool
 ledger_key_equal(const struct ledger_key *a, const struct ledger_key *b)
@@ -67,22 +115,6 @@ ledger_row_is(const void *arg, uint32_t position)
 	    &lookup->ledger->rows[position].key, lookup->key);
 }
 
-static void
-ledger_line_add(struct stats_line *line, const struct stats_line *more)
-{
-	line->received += more->received;
-	line->queued += more->queued;
-	line->delivered += more->delivered;
-	line->dead += more->dead;
-	line->dropped += more->dropped;
-	line->duplicates += more->duplicates;
-	line->erased += more->erased;
-	line->expired += more->expired;
-	line->replayed += more->replayed;
-	line->replay_delivered += more->replay_delivered;
-	line->replay_refused += more->replay_refused;
-}
-
 bool
 ledger_add(struct ledger *ledger, const struct ledger_key *key,
     const struct stats_line *moved, struct err *reterr)
@@ -92,7 +124,7 @@ ledger_add(struct ledger *ledger, const struct ledger_key *key,
 	uint32_t at = table_find(&ledger->table, hash, ledger_row_is, &lookup);
 
 	if (at != TABLE_NONE) {
-		ledger_line_add(&ledger->rows[at].moved, moved);
+		stats_line_add(&ledger->rows[at].moved, moved);
 		return true;
 	}
 	if (ledger->row_count == ledger->row_cap) {
@@ -115,12 +147,13 @@ ledger_add(struct ledger *ledger, const struct ledger_key *key,
 
 bool
 ledger_add_drop(struct ledger *ledger, const struct ledger_key *key,
-    int64_t rule, struct err *reterr)
+    struct str rule, struct err *reterr)
 {
 	for (size_t i = ledger->drop_count; i > 0; i--) {
 		struct ledger_drop *drop = &ledger->drops[i - 1];
 
-		if (drop->rule == rule && ledger_key_equal(&drop->key, key)) {
+		if (str_equal(drop->rule, rule) &&
+		    ledger_key_equal(&drop->key, key)) {
 			drop->events++;
 			return true;
 		}
@@ -140,48 +173,39 @@ ledger_add_drop(struct ledger *ledger, const struct ledger_key *key,
 	return true;
 }
 
-#define LEDGER_MERGE                                                           \
-	" ON CONFLICT DO UPDATE SET received=received+excluded.received,"      \
-	" queued=queued+excluded.queued,"                                      \
-	" delivered=delivered+excluded.delivered, dead=dead+excluded.dead,"    \
-	" dropped=dropped+excluded.dropped,"                                   \
-	" duplicates=duplicates+excluded.duplicates,"                          \
-	" erased=erased+excluded.erased, expired=expired+excluded.expired,"    \
-	" replayed=replayed+excluded.replayed,"                                \
-	" replay_delivered=replay_delivered+excluded.replay_delivered,"        \
-	" replay_refused=replay_refused+excluded.replay_refused"
-
-bool
-ledger_write(struct ledger *ledger, struct db *db, struct err *reterr)
+void
+ledger_write(const struct ledger *ledger, struct changes *changes)
 {
 	for (size_t i = 0; i < ledger->row_count; i++) {
 		const struct ledger_row *row = &ledger->rows[i];
 
-		if (!db_run(db, reterr,
-			"INSERT INTO ledger VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7,"
-			" ?8, ?9, ?10, ?11, ?12, ?13, ?14)" LEDGER_MERGE,
-			"iii" LEDGER_TYPES, row->key.hour, row->key.source,
-			row->key.type, LEDGER_VALUES(&row->moved)))
-			return false;
+		changes_add(changes, ENGINE_LEDGER_ADD)->row.ledger =
+		    (struct engine_ledger){
+			.hour = row->key.hour,
+			.source = ledger_source_at(ledger, row->key.source),
+			.type = ledger_type_at(ledger, row->key.type),
+			.line = row->moved,
+		    };
 	}
 	for (size_t i = 0; i < ledger->drop_count; i++) {
 		const struct ledger_drop *drop = &ledger->drops[i];
 
-		if (!db_run(db, reterr,
-			"INSERT INTO dropped VALUES(?1, ?2, ?3, ?4, ?5)"
-			" ON CONFLICT DO UPDATE SET events=events+?5",
-			"iiiii", drop->key.hour, drop->key.source,
-			drop->key.type, drop->rule, drop->events))
-			return false;
+		changes_add(changes, ENGINE_DROPPED_ADD)->row.dropped =
+		    (struct engine_dropped){
+			.hour = drop->key.hour,
+			.source = ledger_source_at(ledger, drop->key.source),
+			.type = ledger_type_at(ledger, drop->key.type),
+			.rule = drop->rule,
+			.events = drop->events,
+		    };
 	}
-	return true;
 }
 
 void
 ledger_commit(struct ledger *ledger)
 {
 	for (size_t i = 0; i < ledger->row_count; i++)
-		ledger_line_add(&ledger->totals, &ledger->rows[i].moved);
+		stats_line_add(&ledger->totals, &ledger->rows[i].moved);
 	ledger_rollback(ledger);
 }
 
@@ -193,35 +217,23 @@ ledger_rollback(struct ledger *ledger)
 	ledger->row_count = ledger->drop_count = 0;
 }
 
-/* A day is the row of its first hour. */
-bool
-ledger_fold(struct db *db, int64_t now_ms, struct err *reterr)
-{
-	static const char *const steps[] = {
-	    "INSERT INTO ledger SELECT hour/24*24, source, type, " LEDGER_SUMS
-	    " FROM ledger WHERE hour<?1 AND hour%24<>0 GROUP BY 1, 2, "
-	    "3" LEDGER_MERGE,
-	    "DELETE FROM ledger WHERE hour<?1 AND hour%24<>0",
-	    "INSERT INTO dropped SELECT hour/24*24, source, type, rule,"
-	    " sum(events) FROM dropped WHERE hour<?1 AND hour%24<>0"
-	    " GROUP BY 1, 2, 3, 4"
-	    " ON CONFLICT DO UPDATE SET events=events+excluded.events",
-	    "DELETE FROM dropped WHERE hour<?1 AND hour%24<>0",
-	};
+/* ---- the store ---- */
 
-	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-		if (!db_run(db, reterr, steps[i], "i",
-			ledger_hour(now_ms) - STATS_HOURS))
-			return false;
-	}
-	return true;
+void
+ledger_load_begin(struct ledger *ledger)
+{
+	ledger->totals = (struct stats_line){0};
 }
 
+/* So that the bound of types outlives a restart. */
 bool
-ledger_load(struct ledger *ledger, struct db *db, struct err *reterr)
+ledger_load(
+    struct ledger *ledger, const struct engine_ledger *row, struct err *reterr)
 {
-	return db_get(db, reterr, "SELECT " LEDGER_SUMS " FROM ledger",
-	    ">" LEDGER_TYPES, LEDGER_COLUMNS(&ledger->totals));
+	int64_t type;
+
+	stats_line_add(&ledger->totals, &row->line);
+	return names_add(&ledger->types, row->type, &type, reterr);
 }
 
 const struct stats_line *

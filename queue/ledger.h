@@ -2,15 +2,22 @@
 #define QUEUE_LEDGER_H
 
 /*
- * The ledger: adds up what a transaction moves, writes it to the file inside
- * the same transaction, and adds it to the totals in memory once it is durable.
- * An event is always counted under the hour of its acceptance, so each hour
- * balances on its own. Not thread safe: struct queue's lock guards it.
+ * The ledger: what a transaction moves is added up here, goes to the store with
+ * it, and is added to the totals in memory once it is durable. An event is
+ * counted under the hour of its acceptance for ever, so each hour balances by
+ * itself. Not thread safe: struct queue's lock guards it.
  */
 
 #include "queue/admin.h"
-#include "queue/db.h"
+#include "queue/changes.h"
+#include "queue/names.h"
 
+enum {
+	LEDGER_TYPES_MAX = 4096, /* beyond it new types are "(other)" */
+	LEDGER_TYPE_MAX = 200,	 /* a longer one too */
+};
+
+/* Numbers are those of the ledger's names. */
 struct ledger_key {
 	int64_t hour; /* since 1970 */
 	int64_t source, type;
@@ -24,46 +31,39 @@ void ledger_free(struct ledger *ledger); /* accepts NULL */
 /* The hour that a time belongs to. */
 int64_t ledger_hour(int64_t wall_ms);
 
-/* Add to the columns of a key; false only without memory. */
+/* The number of a source; ERR_LIMIT for a new one beyond `most`. */
+MUST_USE bool ledger_source(struct ledger *ledger, struct str source,
+    size_t most, int64_t *ret_source, struct err *reterr);
+
+/* The number of a type. What comes from outside is bounded: too many, or too
+ * long a one, is counted as "(other)", and "" as "(none)". False only for want
+ * of memory. */
+MUST_USE bool ledger_type(struct ledger *ledger, struct str type,
+    int64_t *ret_type, struct err *reterr);
+
+/* The texts of the numbers, which stay where they are. */
+struct str ledger_source_at(const struct ledger *ledger, int64_t source);
+struct str ledger_type_at(const struct ledger *ledger, int64_t type);
+
+/* Add to the columns of a key; false only for want of memory. */
 MUST_USE bool ledger_add(struct ledger *ledger, const struct ledger_key *key,
     const struct stats_line *moved, struct err *reterr);
 
-/* Count one event under the rule that dropped it, in addition to ledger_add();
- * false as above. */
+/* Count one event by the rule that dropped it, beside ledger_add(); likewise.
+ * The rule is lent until the transaction ends. */
 MUST_USE bool ledger_add_drop(struct ledger *ledger,
-    const struct ledger_key *key, int64_t rule, struct err *reterr);
+    const struct ledger_key *key, struct str rule, struct err *reterr);
 
-/* Write what was added, inside the transaction. */
-MUST_USE bool
-ledger_write(struct ledger *ledger, struct db *db, struct err *reterr);
+/* Append what was added to the transaction's changes. */
+void ledger_write(const struct ledger *ledger, struct changes *changes);
 
 void ledger_commit(struct ledger *ledger);
 void ledger_rollback(struct ledger *ledger);
 
-/* Fold hours that are more than STATS_HOURS ago into days, inside a
- * transaction; changes no total. */
-MUST_USE bool ledger_fold(struct db *db, int64_t now_ms, struct err *reterr);
-
-/* Read the totals from the file. */
-MUST_USE bool
-ledger_load(struct ledger *ledger, struct db *db, struct err *reterr);
+/* Reset the totals, then load what the store has: a line for each type. */
+void ledger_load_begin(struct ledger *ledger);
+MUST_USE bool ledger_load(
+    struct ledger *ledger, const struct engine_ledger *row, struct err *reterr);
 const struct stats_line *ledger_totals(const struct ledger *ledger);
-
-/* The columns of a line in SQL, and in the arguments of queue/db.h. */
-#define LEDGER_SUMS                                                            \
-	"sum(received), sum(queued), sum(delivered), sum(dead), sum(dropped)," \
-	" sum(duplicates), sum(erased), sum(expired), sum(replayed),"          \
-	" sum(replay_delivered), sum(replay_refused)"
-#define LEDGER_TYPES "iiiiiiiiiii"
-#define LEDGER_VALUES(line)                                                    \
-	(line)->received, (line)->queued, (line)->delivered, (line)->dead,     \
-	    (line)->dropped, (line)->duplicates, (line)->erased,               \
-	    (line)->expired, (line)->replayed, (line)->replay_delivered,       \
-	    (line)->replay_refused
-#define LEDGER_COLUMNS(line)                                                   \
-	&(line)->received, &(line)->queued, &(line)->delivered, &(line)->dead, \
-	    &(line)->dropped, &(line)->duplicates, &(line)->erased,            \
-	    &(line)->expired, &(line)->replayed, &(line)->replay_delivered,    \
-	    &(line)->replay_refused
 
 #endif

@@ -2,46 +2,39 @@
 #define QUEUE_NAMES_H
 
 /*
- * Numbers for names: of sources, destinations, types and rules, each text once
- * in the file and in memory. Names from outside (types) are bounded: when the
- * table is full, or a text is too long, it is counted as "(other)". Not thread
- * safe: struct queue's lock guards it.
+ * Texts by number, 1, 2, ..., each text once in memory. What was handed out
+ * stays where it is for the life of the names. Not thread safe.
  */
 
-#include "queue/db.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "base/table.h"
 
-enum {
-	NAMES_MAX = 8192,
-	NAMES_TYPES_MAX = 4096, /* beyond it new types are "(other)" */
-	NAMES_TEXT_MAX = 200,
+/* All zero is empty. */
+struct names {
+	struct str *texts; /* owned, and so are they; each ends with a NUL */
+	size_t count, cap;
+	struct table table;
 };
 
-struct names;
-
-MUST_USE struct names *names_new(void);
-void names_free(struct names *names); /* accepts NULL */
-
-/* Read them from the file. Texts that are already known stay where they are,
- * because leases lend them. After a failure, load again. */
-MUST_USE bool
-names_load(struct names *names, struct db *db, struct err *reterr);
+void names_fini(struct names *names);
 
 /* The number of a text, or 0 if it has none. */
 int64_t names_find(const struct names *names, struct str text);
 
-/* The same; a text without a number gets one, inside a transaction that ends
- * with names_commit() or names_rollback(). */
-MUST_USE bool names_add(struct names *names, struct db *db, struct str text,
-    int64_t *ret_id, struct err *reterr);
+/* The same; a text without a number gets the next. */
+MUST_USE bool names_add(
+    struct names *names, struct str text, int64_t *ret_id, struct err *reterr);
 
-/* The same for a type, within the bounds; "" is counted as "(none)". */
-MUST_USE bool names_add_type(struct names *names, struct db *db,
-    struct str type, int64_t *ret_id, struct err *reterr);
+/* Forget those after the first `count`. */
+void names_cut(struct names *names, size_t count);
 
-void names_commit(struct names *names);
-void names_rollback(struct names *names);
-
-/* The text of a number, lent for the life of the names; NULL if unknown. */
-const char *names_text(const struct names *names, int64_t id);
+/* The text of a number. */
+static inline struct str
+names_at(const struct names *names, int64_t id)
+{
+	CHECK(id >= 1 && (size_t)id <= names->count);
+	return names->texts[id - 1];
+}
 
 #endif

@@ -11,7 +11,6 @@
 #include "queue/put.h"
 
 #include "base/bits.h"
-#include "queue/delivery.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -324,12 +323,11 @@ put_mark_seen(struct queue *queue, struct put *put)
 /* Count one item, and keep it if it is a dead letter; `key` has its type. */
 static bool
 put_write_item(struct queue *queue, struct put *put, size_t n,
-    const struct ledger_key *key, int64_t destination, struct err *reterr)
+    const struct ledger_key *key, struct err *reterr)
 {
 	const struct item *item = &put->batch.items[n];
 	struct queue_receipt *receipt = &put->receipt;
 	struct stats_line moved = {.received = 1};
-	int64_t rule;
 
 	receipt->received++;
 	if (put_is_duplicate(put, n)) {
@@ -346,56 +344,42 @@ put_write_item(struct queue *queue, struct put *put, size_t n,
 		receipt->dropped++;
 		moved.dropped = 1;
 		return ledger_add(queue->ledger, key, &moved, reterr) &&
-		       names_add(queue->names, &queue->db,
-			   str_text(item->reason), &rule, reterr) &&
-		       ledger_add_drop(queue->ledger, key, rule, reterr);
+		       ledger_add_drop(
+			   queue->ledger, key, str_text(item->reason), reterr);
 	case ITEM_DEAD:
 		receipt->dead++;
 		moved.dead = 1;
-		return ledger_add(queue->ledger, key, &moved, reterr) &&
-		       dead_add(queue,
-			   &(struct dead_new){
-			       .source = key->source,
-			       .destination = destination,
-			       .type = key->type,
-			       .accepted_ms = put->now_ms,
-			       .dead_ms = put->now_ms,
-			       .reason = item->reason,
-			       .data = item->data,
-			   },
-			   reterr);
+		changes_add(&queue->changes, ENGINE_DEAD_ADD)->row.dead =
+		    (struct engine_dead){
+			.source = str_text(put->batch.source),
+			.destination = str_text(put->batch.destination),
+			.type = ledger_type_at(queue->ledger, key->type),
+			.reason = str_text(item->reason),
+			.accepted_ms = put->now_ms,
+			.dead_ms = put->now_ms,
+			.data = item->data,
+		    };
+		return ledger_add(queue->ledger, key, &moved, reterr);
 	}
 	NEVER("an item of no fate");
 }
 
-/* Count an observation. The table is bounded: when it is full, all new ones are
- * counted as one. */
-static bool
-put_write_drift(struct queue *queue, const struct put *put,
-    struct queue_drift *drift, struct err *reterr)
+static void
+put_write_queued(struct queue *queue, const struct put *put, int64_t to)
 {
-	bool full = queue->counts.drift >= (int64_t)queue->settings.drift_max;
-	int known = 0, first = 0;
+	struct engine_delivery row = {
+	    .source = str_text(put->batch.source),
+	    .due_ms = DELIVERY_FRESH,
+	    .accepted_ms = put->now_ms,
+	    .events = put->receipt.queued,
+	    .frame = str_bytes(put->frame.data, put->frame.len),
+	};
 
-	drift->first = false;
-	if (full &&
-	    !db_get(&queue->db, reterr,
-		"UPDATE drift SET events=events+?2, last_ms=?3 WHERE text=?1"
-		" RETURNING 1",
-		"tii>d", drift->text, (int64_t)drift->events, put->now_ms,
-		&known))
-		return false;
-	if (known)
-		return true;
-	if (!db_get(&queue->db, reterr,
-		"INSERT INTO drift VALUES(?1, ?2, ?3, ?3) ON CONFLICT DO UPDATE"
-		" SET events=events+?2, last_ms=?3 RETURNING events=?2",
-		"tii>d", full ? "(more)" : drift->text, (int64_t)drift->events,
-		put->now_ms, &first))
-		return false;
-	drift->first = first != 0;
-	queue->counts.drift += drift->first;
-	return true;
+	for (size_t i = 0; i < put->batch.count; i++) {
+		if (put_is_queued(put, i))
+			row.unpacked += put->batch.items[i].data.len;
+	}
+	queue_batch_add(queue, to, &row);
 }
 
 static bool
@@ -404,13 +388,14 @@ put_write_batch(struct queue *queue, struct put *put, struct err *reterr)
 	const struct queue_batch *batch = &put->batch;
 	struct ledger_key key = {.hour = ledger_hour(batch->now_ms)};
 	struct str last = {NULL, 0};
-	struct backlog *backlog;
+	int64_t destination;
 
 	put->receipt = (struct queue_receipt){0}; /* it may be written again */
-	if (!names_add(queue->names, &queue->db, str_text(batch->source),
-		&key.source, reterr) ||
-	    !backlog_add(queue->backlogs, &queue->db, queue->names,
-		batch->destination, &backlog, reterr))
+	if (!ledger_source(queue->ledger, str_text(batch->source),
+		queue->settings.sources_max, &key.source, reterr) ||
+	    !destination_add(&queue->destinations, str_text(batch->destination),
+		queue->settings.destinations_max, &queue->changes, &destination,
+		reterr))
 		return false;
 	if (put_mark_seen(queue, put) && !put_pack(put, queue->packer, reterr))
 		return false;
@@ -418,65 +403,42 @@ put_write_batch(struct queue *queue, struct put *put, struct err *reterr)
 		struct str type = batch->items[i].type;
 
 		if ((i == 0 || !str_equal(type, last)) &&
-		    !names_add_type(
-			queue->names, &queue->db, type, &key.type, reterr))
+		    !ledger_type(queue->ledger, type, &key.type, reterr))
 			return false;
 		last = type;
-		if (!put_write_item(
-			queue, put, i, &key, backlog->destination, reterr))
+		if (!put_write_item(queue, put, i, &key, reterr))
 			return false;
 	}
-	for (size_t i = 0; i < batch->drift_count; i++) {
-		if (!put_write_drift(queue, put, &batch->drift[i], reterr))
-			return false;
-	}
-	if (put->receipt.queued == 0)
-		return true;
-	return delivery_add(queue,
-	    &(struct delivery_new){
-		.backlog = backlog,
-		.source = key.source,
-		.due_ms = DELIVERY_FRESH,
-		.accepted_ms = put->now_ms,
-		.events = put->receipt.queued,
-		.frame = str_bytes(put->frame.data, put->frame.len),
-	    },
-	    reterr);
+	put->first_change = queue->changes.count;
+	for (size_t i = 0; i < batch->drift_count; i++)
+		changes_add(&queue->changes, ENGINE_DRIFT_ADD)->row.drift =
+		    (struct engine_drift){
+			.text = str_text(batch->drift[i].text),
+			.events = (int64_t)batch->drift[i].events,
+			.last_ms = put->now_ms,
+			.rows_max = (int64_t)queue->settings.drift_max,
+		    };
+	if (put->receipt.queued > 0)
+		put_write_queued(queue, put, destination);
+	return true;
 }
 
-static bool
-put_write_unreadable(struct queue *queue, struct put *put, struct err *reterr)
+static void
+put_write_unreadable(struct queue *queue, struct put *put)
 {
-	struct str hash = {(const char *)put->hashes[0], DIGEST_SHORT};
-	struct str frame = {put->frame.data, put->frame.len};
 	const struct queue_unreadable *body = &put->body;
-	int64_t source;
-	int known = 0;
 
-	put->refused = false;
-	if (!db_get(&queue->db, reterr,
-		"SELECT 1 FROM unreadable WHERE hash=?1", "b>d", hash, &known))
-		return false;
-	if (known)
-		return true;
-	if (queue->counts.unreadable_bytes + (int64_t)frame.len >
-	    queue->settings.unreadable_max_bytes) {
-		put->refused = true;
-		(void)err_set(&put->refusal, ERR_FULL,
-		    "the unreadable bodies have reached their limit of %lld "
-		    "bytes",
-		    (long long)queue->settings.unreadable_max_bytes);
-		return true;
-	}
-	queue->counts.unreadable++;
-	queue->counts.unreadable_bytes += (int64_t)frame.len;
-	return names_add(queue->names, &queue->db, str_text(body->source),
-		   &source, reterr) &&
-	       db_run(&queue->db, reterr,
-		   "INSERT INTO unreadable VALUES"
-		   "(NULL, ?1, ?2, ?3, ?4, ?5, ?6)",
-		   "iittbb", source, body->now_ms, body->reason, body->encoding,
-		   hash, frame);
+	put->first_change = queue->changes.count;
+	changes_add(&queue->changes, ENGINE_UNREADABLE_ADD)->row.unreadable =
+	    (struct engine_unreadable){
+		.source = str_text(body->source),
+		.reason = str_text(body->reason),
+		.encoding = str_text(body->encoding),
+		.received_ms = body->now_ms,
+		.hash = str_bytes((const char *)put->hashes[0], DIGEST_SHORT),
+		.frame = str_bytes(put->frame.data, put->frame.len),
+		.bytes_max = queue->settings.unreadable_max_bytes,
+	    };
 }
 
 bool
@@ -487,11 +449,33 @@ put_write(struct queue *queue, struct put *put, struct err *reterr)
 	case PUT_BATCH:
 		return put_write_batch(queue, put, reterr);
 	case PUT_UNREADABLE:
-		return put_write_unreadable(queue, put, reterr);
+		put_write_unreadable(queue, put);
+		return true;
 	case PUT_PROBE:
-		return queue_meta_write(queue, "probe", put->now_ms, reterr);
+		queue_state_put(queue, "probe",
+		    str_bytes((const char *)&put->now_ms, sizeof(put->now_ms)));
+		return true;
 	}
 	NEVER("a put of no kind");
+}
+
+void
+put_written(struct queue *queue, struct put *put)
+{
+	const struct engine_change *change =
+	    queue->changes.list + put->first_change;
+
+	fair_lock_assert_held(&queue->lock);
+	if (put->kind == PUT_UNREADABLE && change->number != 0) {
+		put->refused = true;
+		(void)err_set(&put->refusal, ERR_FULL,
+		    "the unreadable bodies have reached their limit of %lld "
+		    "bytes",
+		    (long long)queue->settings.unreadable_max_bytes);
+	}
+	for (size_t i = 0; put->kind == PUT_BATCH && i < put->batch.drift_count;
+	     i++)
+		put->batch.drift[i].first = change[i].flag;
 }
 
 void

@@ -21,7 +21,8 @@ struct put {
 	unsigned char *packed; /* bits of the items: in the frame */
 	struct buf frame;      /* the queued items, compressed; or the body */
 	struct queue_receipt receipt;
-	bool refused; /* on its own, not with the transaction */
+	size_t first_change; /* of those that give something back */
+	bool refused;	     /* by itself, not with the transaction */
 	struct err refusal;
 	queue_put_done *done;
 	void *arg;
@@ -34,9 +35,13 @@ struct put {
 struct put *
 put_take_all(struct queue *queue, int64_t until_mono_ms, bool *ret_stopping);
 
-/* Write it; needs the queue's lock and a transaction. */
+/* Append its changes; needs the queue's lock and a transaction. ERR_LIMIT and
+ * ERR_NOMEM are its own fault alone. */
 MUST_USE bool
 put_write(struct queue *queue, struct put *put, struct err *reterr);
+
+/* Note what the engine gave back; needs the lock. */
+void put_written(struct queue *queue, struct put *put);
 
 /* Append the hashes of its new events. */
 void put_hashes_append(const struct put *put, struct buf *hashes);

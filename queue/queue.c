@@ -1,16 +1,12 @@
-/* The life of a queue: open, start, stop, close. */
+/* The life of a queue, and of its destinations. */
 
-#include "queue/core.h"
 #include "queue/put.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 void
 queue_settings_init(struct queue_settings *settings)
@@ -24,6 +20,8 @@ queue_settings_init(struct queue_settings *settings)
 	    .keep_bytes = (int64_t)2 << 30,
 	    .drift_max = 10000,
 	    .window_events = 1000000,
+	    .destinations_max = 1024,
+	    .sources_max = 1024,
 	    .pending_max = 1024,
 	    .checkpoint_bytes = (int64_t)4 << 20,
 	    .reopen_ms = 1000,
@@ -38,8 +36,8 @@ queue_new(const struct queue_settings *settings)
 	if (queue == NULL)
 		return NULL;
 	queue->settings = *settings;
-	queue->statedir.lock = -1;
-	queue->next_seq = 1;
+	queue->engine =
+	    settings->engine != NULL ? settings->engine : engine_default;
 	lock_init(&queue->inbox_lock);
 	cond_init(&queue->inbox_filled);
 	fair_lock_init(&queue->lock);
@@ -47,44 +45,14 @@ queue_new(const struct queue_settings *settings)
 	lock_init(&queue->pool_lock);
 	buf_init(&queue->packed, SIZE_MAX / 2);
 	queue->window = window_new(settings->window_events);
-	queue->names = names_new();
 	queue->ledger = ledger_new();
 	queue->packer = batch_packer_new();
-	queue->backlogs = calloc(1, sizeof(*queue->backlogs));
-	if (queue->window == NULL || queue->names == NULL ||
-	    queue->ledger == NULL || queue->packer == NULL ||
-	    queue->backlogs == NULL) {
+	if (queue->window == NULL || queue->ledger == NULL ||
+	    queue->packer == NULL) {
 		queue_close(queue);
 		return NULL;
 	}
 	return queue;
-}
-
-/* Create the file if the state directory is new. A log without its file means
- * that there was a queue: then the directory is not new. */
-static bool
-queue_file_find(const struct statedir *statedir, struct err *reterr)
-{
-	struct stat info;
-
-	if (stat(statedir->file, &info) == 0) {
-		if (info.st_size == 0)
-			return err_set(reterr, ERR_DAMAGED,
-			    "%s is empty, but a queue file never is: restore a "
-			    "backup, or move the file away to start with an "
-			    "empty queue",
-			    statedir->file);
-		return true;
-	}
-	if (errno != ENOENT)
-		return err_set(reterr, ERR_CONFIG, "%s: %s", statedir->file,
-		    strerror(errno));
-	if (access(statedir->log, F_OK) == 0)
-		return err_set(reterr, ERR_DAMAGED,
-		    "%s is missing, but its log %s is there: restore a backup, "
-		    "or move the log away to start with an empty queue",
-		    statedir->file, statedir->log);
-	return db_create(statedir->file, reterr);
 }
 
 bool
@@ -96,19 +64,14 @@ queue_open(const struct queue_settings *settings, struct queue **ret_queue,
 
 	if (queue == NULL)
 		return err_set_nomem(reterr);
-	if (!statedir_take(&queue->statedir, settings->dir,
-		settings->reserve_bytes, settings->brief, reterr) ||
-	    !queue_file_find(&queue->statedir, reterr)) {
+	if (!queue->engine->open(&queue->settings, &queue->store, reterr)) {
 		queue_close(queue);
 		return false;
 	}
 	fair_lock_hold(&queue->lock);
 	loaded = queue_load(queue, reterr);
-	if (loaded) {
-		statedir_reserve_lay(
-		    &queue->statedir, settings->min_free_bytes);
+	if (loaded)
 		queue_publish(queue);
-	}
 	fair_lock_drop(&queue->lock);
 	if (!loaded) {
 		queue_close(queue);
@@ -143,29 +106,39 @@ queue_stop(struct queue *queue)
 	queue->started = false;
 }
 
+/* Give up the claims that are left. */
+static void
+queue_claims_release(struct queue *queue)
+{
+	for (size_t i = 0; i < queue->destinations.count; i++) {
+		struct destination *one = &queue->destinations.list[i];
+		struct engine_claim *claim = &one->claim;
+
+		if (one->claimed)
+			queue->engine->release(queue->store, &claim, 1);
+		one->claimed = false;
+	}
+}
+
 void
 queue_close(struct queue *queue)
 {
-	struct err err;
-
 	if (queue == NULL)
 		return;
 	CHECK(!queue->started && queue->leases == NULL);
-	if (db_is_open(&queue->db)) {
-		/* Only tidiness: the log is as good as the file. */
-		if (!db_checkpoint(&queue->db, true, &err))
-			log_line(LOG_DEBUG, "queue", "close text=%s",
-			    LOG_QUOTE(err.text));
-		db_close(&queue->db);
-	}
+	queue_claims_release(queue);
+	queue->engine->close(queue->store);
 	put_pool_fini(queue);
-	statedir_fini(&queue->statedir);
 	window_free(queue->window);
-	names_free(queue->names);
 	ledger_free(queue->ledger);
+	destinations_fini(&queue->destinations);
+	names_fini(&queue->texts);
+	changes_fini(&queue->changes);
 	batch_packer_free(queue->packer);
 	buf_fini(&queue->packed);
-	free(queue->backlogs);
+	free(queue->claims);
+	free(queue->leased);
+	free(queue->shown);
 	free(queue->clocks);
 	lock_fini(&queue->inbox_lock);
 	cond_fini(&queue->inbox_filled);
@@ -173,4 +146,276 @@ queue_close(struct queue *queue)
 	lock_fini(&queue->shown_lock);
 	lock_fini(&queue->pool_lock);
 	free(queue);
+}
+
+/* ---- destinations ---- */
+
+enum { DESTINATION_STATE_MAX = 64 * 1024 * 1024 };
+
+static const char destination_state[] = "sender";
+
+struct destination_opening {
+	const char *name;
+	int64_t id;
+};
+
+/* Make it if need be; its claim is had before it is marked as running. */
+static bool
+destination_make(struct queue *queue, void *arg, struct err *reterr)
+{
+	struct destination_opening *opening = arg;
+
+	return destination_add(&queue->destinations, str_text(opening->name),
+	    queue->settings.destinations_max, &queue->changes, &opening->id,
+	    reterr);
+}
+
+/* Write what the mirror has, or with `clean` what it is to have. */
+static void
+destination_put(struct queue *queue, const struct destination *destination,
+    bool paused, bool clean)
+{
+	changes_add(&queue->changes, ENGINE_DESTINATION_PUT)->row.destination =
+	    (struct engine_destination){
+		.name = destination->name,
+		.paused = paused,
+		.clean = clean,
+	    };
+}
+
+static bool
+destination_run(struct queue *queue, void *arg, struct err *reterr)
+{
+	const struct destination_opening *opening = arg;
+	const struct destination *destination =
+	    destination_at(&queue->destinations, opening->id);
+
+	destination_put(queue, destination, destination->paused, false);
+	return queue_fence(queue, opening->id, reterr);
+}
+
+static bool
+destination_claim(struct queue *queue, int64_t id, struct err *reterr)
+{
+	struct destination *destination =
+	    destination_at(&queue->destinations, id);
+
+	if (destination->claimed)
+		return true;
+	destination->claim = (struct engine_claim){.lost = false};
+	destination->claimed = queue->engine->claim(
+	    queue->store, destination->name.data, &destination->claim, reterr);
+	if (destination->claimed)
+		destination->claim.destination = destination->name;
+	return destination->claimed;
+}
+
+static bool
+destination_others_saved(const struct queue *queue, int64_t id)
+{
+	for (size_t i = 0; i < queue->destinations.count; i++) {
+		const struct destination *one = &queue->destinations.list[i];
+
+		if (one->there && one->saved && (int64_t)i + 1 != id)
+			return true;
+	}
+	return false;
+}
+
+bool
+queue_destination_open(struct queue *queue, const char *name,
+    struct queue_destination *ret_destination, struct err *reterr)
+{
+	struct destination_opening opening = {.name = name};
+	struct queue_destination found = {.id = 0};
+	struct destination *destination;
+	bool ok;
+
+	buf_init(&found.state, DESTINATION_STATE_MAX);
+	fair_lock_hold(&queue->lock);
+	ok = queue_change_held(
+		 queue, destination_make, &opening, true, reterr) &&
+	     destination_claim(queue, opening.id, reterr) &&
+	     queue->engine->state(
+		 queue->store, name, destination_state, &found.state, reterr) &&
+	     buf_ok(&found.state, reterr) &&
+	     queue_change_held(queue, destination_run, &opening, true, reterr);
+	if (ok) {
+		destination = destination_at(&queue->destinations, opening.id);
+		found.id = opening.id;
+		found.paused = destination->paused;
+		found.clean = destination->clean;
+		found.others = destination_others_saved(queue, opening.id);
+		destination->clean = false;
+		destination->next_ms = destination->next_replay_ms = 0;
+	}
+	queue_publish(queue);
+	fair_lock_drop(&queue->lock);
+	if (!ok) {
+		buf_fini(&found.state);
+		return false;
+	}
+	*ret_destination = found;
+	return true;
+}
+
+void
+queue_destination_fini(struct queue_destination *destination)
+{
+	buf_fini(&destination->state);
+}
+
+struct destination_saving {
+	int64_t id;
+	struct str state;
+	bool stop;
+};
+
+static bool
+destination_save(struct queue *queue, void *arg, struct err *reterr)
+{
+	const struct destination_saving *saving = arg;
+	const struct destination *destination =
+	    destination_at(&queue->destinations, saving->id);
+
+	changes_add(&queue->changes, ENGINE_STATE_PUT)->row.state =
+	    (struct engine_state){
+		.owner = destination->name,
+		.name = str_text(destination_state),
+		.data = saving->state,
+	    };
+	if (saving->stop)
+		destination_put(queue, destination, destination->paused, true);
+	return queue_fence(queue, saving->id, reterr);
+}
+
+bool
+queue_destination_save(struct queue *queue, int64_t destination,
+    const void *state, size_t len, bool stop, struct err *reterr)
+{
+	struct destination_saving saving = {
+	    destination, str_bytes(state, len), stop};
+	struct engine_claim *claim;
+	struct destination *one;
+	bool ok;
+
+	fair_lock_hold(&queue->lock);
+	ok = queue_change_held(queue, destination_save, &saving, true, reterr);
+	if (ok)
+		destination_at(&queue->destinations, destination)->saved = true;
+	if (ok && stop) {
+		one = destination_at(&queue->destinations, destination);
+		one->clean = true;
+		one->claimed = false;
+		claim = &one->claim;
+		queue->engine->release(queue->store, &claim, 1);
+	}
+	queue_publish(queue);
+	fair_lock_drop(&queue->lock);
+	return ok;
+}
+
+struct destination_pausing {
+	int64_t id;
+	bool paused;
+};
+
+static bool
+destination_pause(struct queue *queue, void *arg, struct err *reterr)
+{
+	const struct destination_pausing *pausing = arg;
+	const struct destination *destination =
+	    destination_at(&queue->destinations, pausing->id);
+
+	(void)reterr;
+	destination_put(
+	    queue, destination, pausing->paused, destination->clean);
+	return true;
+}
+
+bool
+queue_destination_pause(
+    struct queue *queue, const char *name, bool paused, struct err *reterr)
+{
+	struct destination_pausing pausing = {.paused = paused};
+	bool ok;
+
+	fair_lock_hold(&queue->lock);
+	pausing.id = destination_find(&queue->destinations, str_text(name));
+	ok = pausing.id != 0 || err_set(reterr, ERR_NOT_FOUND,
+				    "there is no destination \"%s\"", name);
+	ok = ok && queue_change_held(
+		       queue, destination_pause, &pausing, true, reterr);
+	if (ok)
+		destination_at(&queue->destinations, pausing.id)->paused =
+		    paused;
+	queue_publish(queue);
+	fair_lock_drop(&queue->lock);
+	return ok;
+}
+
+struct destination_moving {
+	const char *former, *name;
+};
+
+static bool
+destination_move(struct queue *queue, void *arg, struct err *reterr)
+{
+	const struct destination_moving *moving = arg;
+	struct engine_change *change =
+	    changes_add(&queue->changes, ENGINE_DESTINATION_MOVE);
+
+	(void)reterr;
+	change->row.destination.name = str_text(moving->former);
+	change->text = str_text(moving->name);
+	return true;
+}
+
+/* In steps: each is durable, and the next start goes on after a crash. */
+static bool
+destination_move_all(
+    struct queue *queue, struct destination_moving *moving, struct err *reterr)
+{
+	bool more = true, ok = true;
+	struct err err;
+
+	while (ok && more) {
+		ok = queue_change_held(
+		    queue, destination_move, moving, true, reterr);
+		more = ok && queue->changes.list[0].flag;
+	}
+	/* The mirrors, whatever has happened. */
+	if (!queue_destinations_load(queue, &err) && ok)
+		ok = err_set(reterr, err.code, "%s", err.text);
+	return ok;
+}
+
+bool
+queue_destination_rename(struct queue *queue, const char *former,
+    const char *name, struct err *reterr)
+{
+	struct destination_moving moving = {former, name};
+	struct engine_claim claim = {.lost = false}, *claims = &claim;
+	bool ok;
+
+	if (strcmp(former, name) == 0)
+		return true;
+	if (strlen(name) > DESTINATION_NAME_MAX)
+		return err_set(reterr, ERR_LIMIT,
+		    "the name of a destination is longer than %d bytes",
+		    DESTINATION_NAME_MAX);
+	fair_lock_hold(&queue->lock);
+	CHECK(queue->leases == NULL);
+	ok = queue_ready(queue, reterr);
+	if (ok &&
+	    destination_find(&queue->destinations, str_text(former)) != 0) {
+		ok = queue->engine->claim(queue->store, former, &claim, reterr);
+		if (ok) {
+			ok = destination_move_all(queue, &moving, reterr);
+			queue->engine->release(queue->store, &claims, 1);
+		}
+	}
+	queue_publish(queue);
+	fair_lock_drop(&queue->lock);
+	return ok;
 }

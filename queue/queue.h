@@ -30,20 +30,23 @@
 #include <stdint.h>
 
 struct queue;
+struct engine; /* queue/engine.h */
 
 struct queue_settings {
-	const char *dir;	      /* state directory; created with 0700 */
+	const struct engine *engine;  /* NULL: SQLite, in dir */
+	const char *dir;	      /* state directory; made with 0700 */
 	int64_t max_bytes;	      /* of live pages: puts fail above it */
 	int64_t min_free_bytes;	      /* of the file system: likewise */
 	int64_t reserve_bytes;	      /* released when delivery finds no room */
 	int64_t unreadable_max_bytes; /* of unreadable bodies */
-	int64_t keep_ms;      /* of delivered events, for replays; 0 = none */
-	int64_t keep_bytes;   /* at most, of these; evicted before a put
-			       * fails */
-	size_t drift_max;     /* different observations; any others are counted
-			       * together */
-	size_t window_events; /* remembered to detect duplicates */
-	size_t pending_max;   /* puts that may wait for a commit */
+	int64_t keep_ms;      /* delivered events, for replays; 0 = not */
+	int64_t keep_bytes;   /* of them, at most; evicted before a put fails */
+	size_t drift_max;     /* different observations; more are not told
+			       * apart */
+	size_t window_events; /* remembered to tell duplicates */
+	size_t destinations_max;
+	size_t sources_max; /* that put something in one life of the queue */
+	size_t pending_max; /* puts that may wait for a commit */
 	bool brief; /* the owner is one command: others can wait until it
 		     * ends */
 	int64_t checkpoint_bytes; /* in the log before a checkpoint */
@@ -153,110 +156,158 @@ MUST_USE bool queue_clocks_read(
 
 /* ---- destinations: for the forwarder ---- */
 
+/* What the queue knows of a destination when it is opened. */
 struct queue_destination {
 	int64_t id;
-	int64_t last_post_ms; /* 0 = never */
-	int64_t any_post_ms;  /* to any destination, even a removed one */
-	int64_t clean_ms;     /* time of the planned stop, 0 after a crash */
-	bool paused;	      /* by the operator; kept over restarts */
-	char *sends;	      /* what queue_destination_stop() saved; owned */
-	size_t sends_len;
-	char *doubt; /* the last that was noted; owned */
-	size_t doubt_len;
+	bool paused;	  /* by the operator; kept over restarts */
+	bool clean;	  /* the last owner stopped it in order, or there was
+			   * none */
+	bool others;	  /* another one, maybe no longer in the settings, has
+			   * saved a state */
+	struct buf state; /* what was saved last; opaque; owned */
 };
 
-/* Look up the destination, creating it if necessary, and mark it as running, so
- * that the next open recognizes a crash. */
+/* Claim the destination, making it if need be, and mark it as running: a
+ * crash from here on is known as one at the next open. ERR_BUSY: another
+ * process delivers for it. */
 MUST_USE bool queue_destination_open(struct queue *queue, const char *name,
     struct queue_destination *ret_destination, struct err *reterr);
 void queue_destination_fini(struct queue_destination *destination);
 
-/* Durably note that a post to the destination begins, and what the destination
- * may have from then on (opaque bytes). Call it before each post. */
-MUST_USE bool queue_destination_post(struct queue *queue, int64_t destination,
-    int64_t now_ms, const void *doubt, size_t doubt_len, struct err *reterr);
-
-/* What is saved at a planned stop; opaque bytes. */
-struct queue_stop_state {
-	const void *sends; /* the log of sends */
-	size_t sends_len;
-	const void *doubt; /* what the destination may have */
-	size_t doubt_len;
-};
-MUST_USE bool queue_destination_stop(struct queue *queue, int64_t destination,
-    int64_t now_ms, const struct queue_stop_state *rest, struct err *reterr);
+/* Save opaque bytes durably, in place of those before. `stop`: a planned stop;
+ * gives up the claim. */
+MUST_USE bool queue_destination_save(struct queue *queue, int64_t destination,
+    const void *state, size_t len, bool stop, struct err *reterr);
 
 MUST_USE bool queue_destination_pause(
     struct queue *queue, const char *name, bool paused, struct err *reterr);
 
-/* For a trial, until the queue is reopened: from now on queue_take() hands out
- * each fresh batch of the destination once, and the batch stays queued; it
- * hands out nothing that was deferred or is a replay. */
-void queue_destination_trial(struct queue *queue, int64_t destination);
+/* Give the destination `former`, if there is one, the name `name`, with all
+ * that it has; if there are both, what the former has moves over, but its
+ * state. Before either is opened. Writes nothing if there is no such former;
+ * true then, too. ERR_BUSY as for opening. */
+MUST_USE bool queue_destination_rename(struct queue *queue, const char *former,
+    const char *name, struct err *reterr);
 
-/* ---- take and settle: likewise ---- */
+/* ---- leases ---- */
 
-/* An event on lease. Valid as long as its lease. */
-struct queue_event {
-	size_t index;	       /* in the batch */
-	struct str type, data; /* as received */
+enum queue_outcome {
+	QUEUE_OPEN, /* none yet */
+	QUEUE_DELIVERED,
+	QUEUE_DEFERRED, /* waits until due_ms for a later attempt */
+	QUEUE_PARKED,	/* waits until its group is accepted again */
+	QUEUE_DEAD,	/* refused for good, or invalid; with the reason */
+	QUEUE_DROPPED,	/* by a rule that was set */
 };
 
-/* A batch on lease, with those of its events that were not settled before. */
+/* Why an item was refused or dropped; owned by the lease's holder, lent to
+ * queue_settle(). */
+struct queue_detail {
+	unsigned posts;	   /* DEAD: requests that it was in */
+	int status;	   /* DEAD: HTTP status, or 0 */
+	struct str answer; /* DEAD: the destination's; NULL = none */
+	struct str sent;   /* DEAD: what was sent; likewise */
+	struct str erase;  /* DROPPED: the person whose erasure it asks for */
+};
+
+/* What a batch's delivery row remembers of its items' history; a deferred
+ * item takes the item's own (struct queue_item) into its new batch. */
+struct queue_history {
+	unsigned refusals; /* counted lone refusals */
+	unsigned failures; /* counted lone failures */
+	int64_t first_ms;  /* of them, wall clock; 0 = none */
+};
+
+/* An item on lease, with its outcome. The queue fills index, type, data and
+ * history; the holder sets the rest, and may change it until it is settled. */
+struct queue_item {
+	size_t index;	       /* in the batch */
+	struct str type, data; /* as it came */
+	enum queue_outcome outcome;
+	bool settled;	    /* durable; set by queue_settle() */
+	bool unsure;	    /* DEFERRED, PARKED: some outcome of it is unknown,
+			     * so the identity rules of the lease go with it */
+	int64_t due_ms;	    /* DEFERRED: wall clock */
+	const char *reason; /* DEAD: why; DROPPED: the rule; PARKED: the
+			     * group, not empty. Static, or lent until
+			     * settled */
+	struct queue_history history;	   /* DEFERRED, PARKED */
+	const struct queue_detail *detail; /* or NULL */
+};
+
+/* A batch on lease: those of its items that were not settled before. */
 struct queue_lease {
+	struct queue_lease *next; /* for the holder's lists */
+	int64_t destination;
 	int64_t seq; /* grows with acceptance */
 	const char *source;
-	int64_t accepted_ms; /* of its oldest event */
+	int64_t accepted_ms; /* of its oldest item */
 	bool replay;	     /* the operator sends it again */
-	unsigned attempts;   /* how often its events were deferred */
-	size_t count;
-	struct queue_event *events;
+	unsigned attempts;   /* how often its items were deferred */
+	struct str rules;    /* identity rules in force at its first post;
+			      * empty: it was never posted */
+	size_t bytes;	     /* of its items, unpacked */
+	size_t count, open;  /* items; of them without a durable outcome */
+	size_t held;	     /* for the holder: items that it works on */
+	struct queue_item *items;
+};
+
+/* What a destination has room for. */
+struct queue_want {
+	int64_t destination;
+	size_t bytes;	    /* unpacked, at most; one batch at least */
+	bool replays;	    /* may they come, when nothing else is due? */
+	const char *parked; /* take one batch of this parked group instead */
+	int64_t *trial;	    /* a dry run: each fresh batch once, and nothing
+			     * else; where it stands, kept by the caller, 0 at
+			     * first */
+	int64_t next_ms;    /* out: when something more is due, wall clock;
+			     * what is over: at once; INT64_MAX: never;
+			     * INT64_MIN: it could not be read, or not all of
+			     * it; try again later */
 };
 
 /*
- * Take the next due batch of a destination: first what was deferred and is
- * due, then the fresh ones in the order of acceptance; sources that share a
- * destination take turns; replays come last. *ret_lease is NULL if nothing is
- * due. Damaged batches are quarantined on the way, counted and kept.
+ * Take what is due for all these destinations at once. The sources of a
+ * destination take turns; of each source what was deferred and is due comes
+ * first, then the fresh batches in the order of acceptance. Replays come last;
+ * parked ones not, unless asked for. A list of leases, each of one destination. Damaged batches are quarantined on the
+ * way. A destination with nothing queued costs nothing, and one that has lost
+ * its claim gets nothing. A failure of one destination is its own (next_ms);
+ * false means that none could be read, and that nothing was taken.
  */
-MUST_USE bool queue_take(struct queue *queue, int64_t destination,
-    int64_t now_ms, struct queue_lease **ret_lease, struct err *reterr);
+MUST_USE bool
+queue_take(struct queue *queue, struct queue_want *wants, size_t count,
+    int64_t now_ms, struct queue_lease **ret_leases, struct err *reterr);
+
+/* Durably note that the leases that have none are posted under these identity
+ * rules, which are not empty; to be called before each first post. ERR_BUSY as
+ * for settling: then they may not be posted. */
+MUST_USE bool queue_post(struct queue *queue, struct queue_lease *const *leases,
+    size_t count, struct str rules, struct err *reterr);
+
+/*
+ * Settle all outcomes of these leases that are not durable yet, in one durable
+ * transaction. What is deferred or parked is repacked: one batch for what is
+ * alike. An item that was settled or erased meanwhile is passed over. If it
+ * fails nothing was settled, or (ERR_IO) it may have been: repeat it.
+ * ERR_BUSY: the claim on the destination is lost, nothing was settled and
+ * nothing ever will be.
+ */
+MUST_USE bool
+queue_settle(struct queue *queue, struct queue_lease *const *leases,
+    size_t count, int64_t now_ms, struct err *reterr);
+
+/* Release all that is parked of a group: due now. */
+MUST_USE bool queue_unpark(struct queue *queue, int64_t destination,
+    const char *group, struct err *reterr);
+
+/* Likewise, of all groups of the destination but these: for a holder that has
+ * lost what it knew of them. */
+MUST_USE bool queue_unpark_others(struct queue *queue, int64_t destination,
+    const char *const *groups, size_t count, struct err *reterr);
 
 /* Free the lease. What was not settled is due again, at once. Accepts NULL. */
 void queue_lease_free(struct queue *queue, struct queue_lease *lease);
-
-/* When is the next deferred batch due? Milliseconds, or INT64_MAX if there is
- * none. */
-int64_t queue_due_ms(struct queue *queue, int64_t destination);
-
-enum queue_outcome {
-	QUEUE_DELIVERED, /* delivered */
-	QUEUE_DEFERRED,	 /* waits until due_ms for a later attempt */
-	QUEUE_DEAD,	 /* refused for good, with the reason */
-	QUEUE_DROPPED,	 /* by a rule that was set */
-};
-
-struct queue_verdict {
-	const struct queue_lease *lease;
-	size_t event; /* position in lease->events */
-	enum queue_outcome outcome;
-	int64_t due_ms;	    /* QUEUE_DEFERRED */
-	const char *reason; /* QUEUE_DEAD: why; QUEUE_DROPPED: the rule */
-	unsigned posts;	    /* QUEUE_DEAD: since it was last deferred */
-	int status;	    /* QUEUE_DEAD: HTTP status, or 0 */
-	struct str answer;  /* QUEUE_DEAD: the destination's; NULL = none */
-	struct str sent;    /* QUEUE_DEAD: what was sent; likewise */
-	struct str erase;   /* QUEUE_DROPPED: the person whose erasure it
-			     * requests, for the list of erasures; likewise */
-};
-
-/*
- * Settle, in one durable transaction. Deferred events are repacked, one batch
- * per due time. An event that was settled before is skipped. If this fails,
- * nothing was settled, or (ERR_IO) it may have been: repeat it.
- */
-MUST_USE bool
-queue_settle(struct queue *queue, const struct queue_verdict *verdicts,
-    size_t count, int64_t now_ms, struct err *reterr);
 
 #endif

@@ -1,252 +1,376 @@
 /*
- * Settling: one transaction for any number of verdicts. An event that is
- * delivered, dead or dropped is marked in its delivery row. When all events of
- * a batch are marked, the batch leaves the queue: it goes to the archive if any
- * of it was delivered, else it is deleted. An event that is deferred is marked,
- * too, and moves into a new batch with the others of the same due time. The
- * bits in the file decide what counts, so a repeated verdict changes nothing.
+ * Settling: one transaction for any number of leases. An item that is
+ * delivered, dead or dropped is marked in its delivery row, and a batch all of
+ * whose items are marked goes: into the archive if any of it was delivered,
+ * else for good. An item that is deferred or parked is marked too, and moves
+ * into a new batch with all that are alike.
+ *
+ * The bits of the row decide what counts, so an outcome that is repeated
+ * changes nothing. The lease has the row as it was last; if it was changed
+ * since, by a job or by an attempt of ours that seemed to fail, the engine
+ * says so, the rows are read again, and what was done meanwhile is passed
+ * over.
  */
 
-#include "queue/delivery.h"
+#include "queue/lease.h"
 
 #include "base/bits.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-struct settle {
-	const struct queue_verdict **verdicts; /* sorted, see settle_order() */
-	unsigned char *counts; /* bits: the verdict counts (its event was not
-				* settled before) and is not repacked yet */
-	size_t count;
-	int64_t now_ms;
+/* An item that is repacked. */
+struct settle_moved {
+	const struct lease *lease;
+	const struct queue_item *item;
 };
 
-static const struct queue_event *
-settle_event(const struct queue_verdict *verdict)
-{
-	CHECK(verdict->event < verdict->lease->count);
-	return &verdict->lease->events[verdict->event];
-}
+/* What a lease's row becomes. */
+struct settle_lease {
+	struct lease *lease;
+	unsigned char *done, *delivered; /* in the changes' memory */
+	size_t remaining;
+	bool changed;
+};
 
-/* By batch in the order of acceptance, then by position in it. */
-static int
-settle_order(const void *left, const void *right)
-{
-	const struct queue_verdict *a =
-	    *(const struct queue_verdict *const *)left;
-	const struct queue_verdict *b =
-	    *(const struct queue_verdict *const *)right;
+struct settle {
+	struct settle_lease *leases;
+	size_t count;
+	struct settle_moved *moved; /* room for all items */
+	size_t moved_count;
+	struct item *items; /* likewise, to be packed */
+	int64_t now_ms;
+	int64_t strayed; /* of the moved, those that a walk may miss */
+	bool reread;	 /* rows were changed meanwhile */
+};
 
-	if (a->lease->seq != b->lease->seq)
-		return a->lease->seq < b->lease->seq ? -1 : 1;
-	if (a->event != b->event)
-		return a->event < b->event ? -1 : 1;
-	return 0;
-}
+/* ---- what becomes of one item ---- */
 
-/* ---- what becomes of one event ---- */
-
-/* Count one verdict, and write what becomes of its event. */
+/* A replay was counted as delivered before: it has its own columns, and what is
+ * refused now stays in the archive. */
 static bool
-settle_one(struct queue *queue, const struct settle *settle,
-    const struct queue_verdict *verdict, struct err *reterr)
+settle_replay(struct queue *queue, const struct ledger_key *key,
+    const struct queue_item *item, struct err *reterr)
 {
-	const struct lease *lease = lease_of(verdict->lease);
-	const struct queue_event *event = settle_event(verdict);
+	bool delivered = item->outcome == QUEUE_DELIVERED;
+	struct stats_line moved = {
+	    .replay_delivered = delivered,
+	    .replay_refused = !delivered,
+	};
+
+	return ledger_add(queue->ledger, key, &moved, reterr);
+}
+
+static void
+settle_dead(struct queue *queue, const struct settle *settle,
+    const struct lease *lease, const struct queue_item *item, struct str type)
+{
+	static const struct queue_detail none = {0};
+	const struct queue_detail *detail =
+	    item->detail != NULL ? item->detail : &none;
+
+	changes_add(&queue->changes, ENGINE_DEAD_ADD)->row.dead =
+	    (struct engine_dead){
+		.source = lease->row.source,
+		.destination = lease->row.destination,
+		.type = type,
+		.accepted_ms = lease->shown.accepted_ms,
+		.dead_ms = settle->now_ms,
+		.attempts = lease->shown.attempts + detail->posts,
+		.reason = str_text(item->reason),
+		.status = detail->status,
+		.answer = detail->answer,
+		.sent = detail->sent,
+		.data = item->data,
+	    };
+}
+
+/* Count one outcome, and append what becomes of the item. */
+static bool
+settle_item(struct queue *queue, struct settle *settle,
+    const struct lease *lease, const struct queue_item *item,
+    struct err *reterr)
+{
 	struct ledger_key key = {
 	    .hour = ledger_hour(lease->shown.accepted_ms),
-	    .source = lease->key.source,
+	    .source = lease->source,
 	};
 	struct stats_line moved = {.queued = -1};
-	int64_t rule;
 
-	if (verdict->outcome == QUEUE_DEFERRED)
+	if (item->outcome == QUEUE_DEFERRED || item->outcome == QUEUE_PARKED) {
+		CHECK(item->outcome != QUEUE_PARKED ||
+		      (item->reason != NULL && item->reason[0] != '\0'));
+		settle->moved[settle->moved_count++] =
+		    (struct settle_moved){lease, item};
 		return true;
-	if (!names_add_type(
-		queue->names, &queue->db, event->type, &key.type, reterr))
-		return false;
-	/* A replay was counted as delivered before: it has its own columns,
-	 * and what is refused now stays in the archive. */
-	if (lease->shown.replay) {
-		bool delivered = verdict->outcome == QUEUE_DELIVERED;
-
-		moved = (struct stats_line){.replay_delivered = delivered,
-		    .replay_refused = !delivered};
-		return ledger_add(queue->ledger, &key, &moved, reterr);
 	}
-	moved.delivered = verdict->outcome == QUEUE_DELIVERED;
-	moved.dead = verdict->outcome == QUEUE_DEAD;
-	moved.dropped = verdict->outcome == QUEUE_DROPPED;
-	if (!ledger_add(queue->ledger, &key, &moved, reterr))
+	if (!ledger_type(queue->ledger, item->type, &key.type, reterr))
 		return false;
-	if (verdict->outcome == QUEUE_DELIVERED)
-		return true;
-	if (verdict->outcome == QUEUE_DEAD)
-		return dead_add(queue,
-		    &(struct dead_new){
-			.source = key.source,
-			.destination = lease->key.destination,
-			.type = key.type,
-			.accepted_ms = lease->shown.accepted_ms,
-			.dead_ms = settle->now_ms,
-			.attempts = lease->shown.attempts + verdict->posts,
-			.reason = verdict->reason,
-			.status = verdict->status,
-			.answer = verdict->answer,
-			.sent = verdict->sent,
-			.data = event->data,
-		    },
-		    reterr);
-	if (!names_add(queue->names, &queue->db, str_text(verdict->reason),
-		&rule, reterr) ||
-	    !ledger_add_drop(queue->ledger, &key, rule, reterr))
-		return false;
-	/* A person whose erasure is requested again is to be erased again. */
-	return verdict->erase.data == NULL ||
-	       db_run(&queue->db, reterr,
-		   "INSERT OR REPLACE INTO erasure VALUES(NULL, ?1, ?2, ?3, 0)",
-		   "isi", key.source, verdict->erase, settle->now_ms);
+	if (lease->shown.replay)
+		return settle_replay(queue, &key, item, reterr);
+	switch (item->outcome) {
+	case QUEUE_DELIVERED:
+		moved.delivered = 1;
+		break;
+	case QUEUE_DEAD:
+		moved.dead = 1;
+		settle_dead(queue, settle, lease, item,
+		    ledger_type_at(queue->ledger, key.type));
+		break;
+	case QUEUE_DROPPED:
+		moved.dropped = 1;
+		if (!ledger_add_drop(
+			queue->ledger, &key, str_text(item->reason), reterr))
+			return false;
+		/* A person who asks again is to be erased again. */
+		if (item->detail != NULL && item->detail->erase.data != NULL)
+			changes_add(&queue->changes, ENGINE_ERASURE_ADD)
+			    ->row.erasure = (struct engine_erasure){
+			    .source = lease->row.source,
+			    .subject = item->detail->erase,
+			    .noted_ms = settle->now_ms,
+			};
+		break;
+	case QUEUE_OPEN:
+	case QUEUE_DEFERRED:
+	case QUEUE_PARKED:
+		NEVER("an item without a last outcome");
+	}
+	return ledger_add(queue->ledger, &key, &moved, reterr);
 }
 
 /* ---- what becomes of a batch ---- */
 
-/* Update the delivery row; or, if nothing remains, archive the batch. A batch
- * of which nothing was delivered is deleted, and so is a replay, whose original
- * is in the archive. */
-static bool
-settle_batch_write(struct queue *queue, const struct settle *settle,
-    const struct lease *lease, const struct delivery *delivery,
-    struct err *reterr)
+/* Append the new row; or, if nothing remains, archive the batch. A batch of
+ * which nothing was delivered is deleted, and so is a replay, whose original is
+ * in the archive. */
+static void
+settle_row(struct queue *queue, const struct settle *settle,
+    const struct settle_lease *one)
 {
-	if (delivery->remaining > 0)
-		return delivery_write(queue, delivery, reterr);
-	if (!delivery_delete(queue, &lease->key, reterr))
-		return false;
-	if (queue->settings.keep_ms != 0 && !lease->shown.replay &&
-	    bits_any(delivery->delivered, bits_bytes(delivery->events)))
-		return archive_add(
-		    queue, lease, delivery->delivered, settle->now_ms, reterr);
-	return delivery_batch_delete(queue, lease->key.seq, reterr);
-}
+	const struct engine_delivery *row = &one->lease->row;
+	size_t bytes = bits_bytes(one->lease->batch.count);
+	struct str done = {(const char *)one->done, bytes};
+	struct str delivered = {(const char *)one->delivered, bytes};
+	struct engine_change *change;
 
-/* Settle all verdicts of one lease, from `from` on; *ret_next is the first of
- * the next lease. */
-static bool
-settle_batch(struct queue *queue, struct settle *settle, size_t from,
-    size_t *ret_next, struct err *reterr)
-{
-	const struct lease *lease = lease_of(settle->verdicts[from]->lease);
-	struct delivery delivery;
-	struct backlog *backlog;
-	bool there, ok = true;
-	size_t n;
-
-	if (!delivery_read(queue, &lease->key, lease->batch.count, &delivery,
-		&there, reterr))
-		return false;
-	backlog = backlog_find(queue->backlogs, lease->key.destination);
-	CHECK(backlog != NULL);
-	for (n = from; ok && n < settle->count; n++) {
-		const struct queue_verdict *verdict = settle->verdicts[n];
-		size_t index;
-
-		if (verdict->lease != &lease->shown)
-			break;
-		index = settle_event(verdict)->index;
-		if (!there || !bits_add(delivery.done, index))
-			continue;
-		delivery.remaining--;
-		(void)bits_add(settle->counts, n);
-		if (!lease->shown.replay)
-			backlog->moved--;
-		if (verdict->outcome == QUEUE_DELIVERED) {
-			(void)bits_add(delivery.delivered, index);
-			backlog->delivered_moved_ms = settle->now_ms;
-		}
-		ok = settle_one(queue, settle, verdict, reterr);
+	if (one->remaining > 0) {
+		change = changes_add(&queue->changes, ENGINE_DELIVERY_PUT);
+		change->row.delivery = *row;
+		change->row.delivery.remaining = one->remaining;
+		change->row.delivery.done = done;
+		change->row.delivery.delivered = delivered;
+		return;
 	}
-	*ret_next = n;
-	if (ok && there)
-		ok =
-		    settle_batch_write(queue, settle, lease, &delivery, reterr);
-	delivery_fini(&delivery);
-	return ok;
+	changes_add(&queue->changes, ENGINE_DELIVERY_DELETE)->row.delivery =
+	    *row;
+	if (!row->replay)
+		destination_change(
+		    &queue->destinations, one->lease->shown.destination)
+		    ->bytes_moved -= (int64_t)row->bytes;
+	if (queue->settings.keep_ms == 0 || row->replay ||
+	    !bits_any(one->delivered, bytes)) {
+		changes_add(&queue->changes, ENGINE_BATCH_DELETE)
+		    ->row.delivery.seq = row->seq;
+		return;
+	}
+	changes_add(&queue->changes, ENGINE_ARCHIVE_ADD)->row.archived =
+	    (struct engine_archived){
+		.seq = row->seq,
+		.destination = row->destination,
+		.source = row->source,
+		.delivered_ms = settle->now_ms,
+		.bytes = row->bytes,
+		.rules = row->rules,
+		.delivered = delivered,
+	    };
 }
 
-/* ---- deferring ---- */
-
 static bool
-settle_same_batch(const struct queue_verdict *a, const struct queue_verdict *b)
+settle_lease(struct queue *queue, struct settle *settle,
+    struct settle_lease *one, struct err *reterr)
 {
-	const struct delivery_key *a_key = &lease_of(a->lease)->key;
-	const struct delivery_key *b_key = &lease_of(b->lease)->key;
+	struct lease *lease = one->lease;
+	struct queue_lease *shown = &lease->shown;
+	struct destination *destination;
+	size_t bytes = bits_bytes(lease->batch.count);
 
-	return a->due_ms == b->due_ms && a->lease->replay == b->lease->replay &&
-	       a_key->destination == b_key->destination &&
-	       a_key->source == b_key->source &&
-	       ledger_hour(a->lease->accepted_ms) ==
-		   ledger_hour(b->lease->accepted_ms);
+	if (!queue_fence(queue, shown->destination, reterr) ||
+	    (settle->reread && !lease_reread(queue, lease, reterr)))
+		return false;
+	one->changed = false;
+	if (lease->gone)
+		return true;
+	one->done = changes_alloc(&queue->changes, bytes);
+	one->delivered = changes_alloc(&queue->changes, bytes);
+	if (one->done == NULL || one->delivered == NULL)
+		return err_set_nomem(reterr);
+	memcpy(one->done, lease->done, bytes);
+	memcpy(one->delivered, lease->delivered, bytes);
+	one->remaining = lease->row.remaining;
+	destination =
+	    destination_change(&queue->destinations, shown->destination);
+	for (size_t i = 0; i < shown->count; i++) {
+		const struct queue_item *item = &shown->items[i];
+
+		if (item->settled || item->outcome == QUEUE_OPEN ||
+		    !bits_add(one->done, item->index))
+			continue;
+		one->changed = true;
+		one->remaining--;
+		if (!shown->replay)
+			destination->queued_moved--;
+		if (item->outcome == QUEUE_DELIVERED) {
+			(void)bits_add(one->delivered, item->index);
+			destination->delivered_moved_ms = settle->now_ms;
+		}
+		if (!settle_item(queue, settle, lease, item, reterr))
+			return false;
+	}
+	if (one->changed)
+		settle_row(queue, settle, one);
+	return true;
 }
 
-/* One new batch of the verdict at `from` and all that go with it. */
-static bool
-settle_repack(struct queue *queue, struct settle *settle, size_t from,
-    struct item *items, struct err *reterr)
+/* ---- repacking ---- */
+
+static int
+settle_compare(int64_t a, int64_t b)
 {
-	const struct queue_verdict *first = settle->verdicts[from];
-	const struct delivery_key *key = &lease_of(first->lease)->key;
-	struct delivery_new add = {
-	    .backlog = backlog_find(queue->backlogs, key->destination),
-	    .source = key->source,
-	    .due_ms = first->due_ms,
-	    .replay = first->lease->replay,
-	    .accepted_ms = first->lease->accepted_ms,
+	return a < b ? -1 : a > b;
+}
+
+/* The rules that go with an item into its new batch. */
+static struct str
+settle_rules(const struct settle_moved *moved)
+{
+	return moved->item->unsure ? moved->lease->row.rules
+				   : str_bytes(NULL, 0);
+}
+
+static struct str
+settle_group(const struct settle_moved *moved)
+{
+	return moved->item->outcome == QUEUE_PARKED
+		   ? str_text(moved->item->reason)
+		   : str_bytes(NULL, 0);
+}
+
+static int64_t
+settle_due_ms(const struct settle_moved *moved)
+{
+	return moved->item->outcome == QUEUE_PARKED ? DELIVERY_PARKED
+						    : moved->item->due_ms;
+}
+
+/* 0 for what goes into one batch. */
+static int
+settle_alike(const struct settle_moved *a, const struct settle_moved *b)
+{
+	const struct queue_history *x = &a->item->history;
+	const struct queue_history *y = &b->item->history;
+	const struct queue_lease *s = &a->lease->shown, *t = &b->lease->shown;
+	int order = settle_compare(settle_due_ms(a), settle_due_ms(b));
+
+	if (order == 0)
+		order = settle_compare(s->destination, t->destination);
+	if (order == 0)
+		order = str_compare(a->lease->row.source, b->lease->row.source);
+	if (order == 0)
+		order = settle_compare(s->replay, t->replay);
+	if (order == 0)
+		order = settle_compare(
+		    ledger_hour(s->accepted_ms), ledger_hour(t->accepted_ms));
+	if (order == 0)
+		order = settle_compare(x->refusals, y->refusals);
+	if (order == 0)
+		order = settle_compare(x->failures, y->failures);
+	if (order == 0)
+		order = settle_compare(x->first_ms, y->first_ms);
+	if (order == 0)
+		order = str_compare(settle_rules(a), settle_rules(b));
+	if (order == 0)
+		order = str_compare(settle_group(a), settle_group(b));
+	return order;
+}
+
+/* Within a batch in the order of acceptance. */
+static int
+settle_order(const void *left, const void *right)
+{
+	const struct settle_moved *a = left, *b = right;
+	int order = settle_alike(a, b);
+
+	if (order == 0)
+		order =
+		    settle_compare(a->lease->shown.seq, b->lease->shown.seq);
+	if (order == 0)
+		order = settle_compare(
+		    (int64_t)a->item->index, (int64_t)b->item->index);
+	return order;
+}
+
+/* One new batch of so many that are alike. */
+static bool
+settle_repack(struct queue *queue, const struct settle *settle,
+    const struct settle_moved *moved, size_t count, struct err *reterr)
+{
+	const struct lease *lease = moved->lease;
+	const struct queue_history *history = &moved->item->history;
+	struct engine_delivery row = {
+	    .source = lease->row.source,
+	    .due_ms = settle_due_ms(moved),
+	    .accepted_ms = lease->shown.accepted_ms,
+	    .events = count,
+	    .replay = lease->shown.replay,
+	    .refusals = history->refusals,
+	    .failures = history->failures,
+	    .first_ms = history->first_ms,
+	    .parked = settle_group(moved),
+	    .rules = settle_rules(moved),
 	};
 
-	CHECK(add.backlog != NULL && add.due_ms > 0);
-	for (size_t n = from; n < settle->count; n++) {
-		const struct queue_verdict *one = settle->verdicts[n];
+	CHECK(row.due_ms > 0);
+	for (size_t i = 0; i < count; i++) {
+		const struct queue_lease *shown = &moved[i].lease->shown;
 
-		if (!bits_has(settle->counts, n) ||
-		    one->outcome != QUEUE_DEFERRED ||
-		    !settle_same_batch(first, one))
-			continue;
-		bits_remove(settle->counts, n);
-		items[add.events++] =
-		    (struct item){.type = settle_event(one)->type,
-			.data = settle_event(one)->data};
-		if (add.attempts <= one->lease->attempts)
-			add.attempts = one->lease->attempts + 1;
-		if (add.accepted_ms > one->lease->accepted_ms)
-			add.accepted_ms = one->lease->accepted_ms;
+		settle->items[i] = (struct item){
+		    .type = moved[i].item->type,
+		    .data = moved[i].item->data,
+		};
+		row.unpacked += moved[i].item->data.len;
+		if (row.attempts <= shown->attempts)
+			row.attempts = shown->attempts + 1;
+		if (row.accepted_ms > shown->accepted_ms)
+			row.accepted_ms = shown->accepted_ms;
 	}
 	if (!batch_pack(
-		queue->packer, items, add.events, &queue->packed, reterr))
+		queue->packer, settle->items, count, &queue->packed, reterr))
 		return false;
-	add.frame = str_bytes(queue->packed.data, queue->packed.len);
-	return delivery_add(queue, &add, reterr);
+	row.frame = changes_copy(
+	    &queue->changes, str_bytes(queue->packed.data, queue->packed.len));
+	queue_batch_add(queue, lease->shown.destination, &row);
+	return true;
 }
 
 static bool
 settle_repack_all(
     struct queue *queue, struct settle *settle, struct err *reterr)
 {
-	struct item *items = NULL;
-	bool ok = true;
+	size_t count = settle->moved_count, end;
 
-	for (size_t n = 0; ok && n < settle->count; n++) {
-		if (!bits_has(settle->counts, n) ||
-		    settle->verdicts[n]->outcome != QUEUE_DEFERRED)
-			continue;
-		if (items == NULL)
-			items = calloc(settle->count, sizeof(*items));
-		ok = items == NULL
-			 ? err_set_nomem(reterr)
-			 : settle_repack(queue, settle, n, items, reterr);
+	qsort(settle->moved, count, sizeof(*settle->moved), settle_order);
+	for (size_t at = 0; at < count; at = end) {
+		for (end = at + 1;
+		     end < count &&
+		     settle_alike(&settle->moved[at], &settle->moved[end]) == 0;
+		     end++)
+			;
+		if (!settle_repack(
+			queue, settle, &settle->moved[at], end - at, reterr))
+			return false;
 	}
-	free(items);
-	return ok;
+	return true;
 }
 
 /* ---- the transaction ---- */
@@ -256,40 +380,169 @@ settle_change(struct queue *queue, void *arg, struct err *reterr)
 {
 	struct settle *settle = arg;
 
-	memset(settle->counts, 0, bits_bytes(settle->count));
-	for (size_t at = 0; at < settle->count;) {
-		if (!settle_batch(queue, settle, at, &at, reterr))
+	settle->moved_count = 0;
+	settle->strayed = 0;
+	for (size_t i = 0; i < settle->count; i++) {
+		if (!settle_lease(queue, settle, &settle->leases[i], reterr))
 			return false;
 	}
+	/* A walk by due_ms may be between the old place and the new one. */
+	for (size_t i = 0; i < settle->moved_count; i++)
+		settle->strayed += settle_due_ms(&settle->moved[i]) <
+				   settle->moved[i].lease->row.due_ms;
 	return settle_repack_all(queue, settle, reterr);
 }
 
+/* Now that it is durable, the leases follow. */
+static void
+settle_done(const struct settle_lease *one)
+{
+	struct lease *lease = one->lease;
+	struct queue_lease *shown = &lease->shown;
+	size_t bytes = bits_bytes(lease->batch.count);
+
+	if (one->changed) {
+		memcpy(lease->done, one->done, bytes);
+		memcpy(lease->delivered, one->delivered, bytes);
+		lease->row.remaining = one->remaining;
+		lease->row.version++;
+		lease->gone = one->remaining == 0;
+	}
+	for (size_t i = 0; i < shown->count; i++) {
+		struct queue_item *item = &shown->items[i];
+
+		if (item->settled || item->outcome == QUEUE_OPEN)
+			continue;
+		item->settled = true;
+		shown->open--;
+	}
+}
+
 bool
-queue_settle(struct queue *queue, const struct queue_verdict *verdicts,
+queue_settle(struct queue *queue, struct queue_lease *const *leases,
     size_t count, int64_t now_ms, struct err *reterr)
 {
-	struct settle settle = {.count = count, .now_ms = now_ms};
-	bool ok = false;
+	struct settle settle = {.now_ms = now_ms};
+	struct lease **list = NULL;
+	size_t items = 0;
+	bool ok;
 
-	settle.verdicts = calloc(count + 1, sizeof(*settle.verdicts));
-	settle.counts = calloc(bits_bytes(count), 1);
-	if (settle.verdicts == NULL || settle.counts == NULL) {
-		(void)err_set_nomem(reterr);
-		goto out;
+	fair_lock_hold(&queue->lock);
+	ok = lease_unique(queue, leases, count, &list, &settle.count, reterr);
+	for (size_t i = 0; ok && i < settle.count; i++)
+		items += list[i]->shown.open;
+	settle.leases = calloc(settle.count + 1, sizeof(*settle.leases));
+	settle.moved = calloc(items + 1, sizeof(*settle.moved));
+	settle.items = calloc(items + 1, sizeof(*settle.items));
+	if (ok && (settle.leases == NULL || settle.moved == NULL ||
+		      settle.items == NULL))
+		ok = err_set_nomem(reterr);
+	for (size_t i = 0; ok && i < settle.count; i++)
+		settle.leases[i].lease = list[i];
+	do {
+		ok = ok && queue_change_held(
+			       queue, settle_change, &settle, true, reterr);
+		settle.reread = !ok && reterr->code == ERR_CONFLICT;
+		ok = ok || settle.reread;
+	} while (settle.reread);
+	for (size_t i = 0; ok && i < settle.count; i++)
+		settle_done(&settle.leases[i]);
+	if (ok)
+		queue->strayed += settle.strayed;
+	queue_publish(queue);
+	fair_lock_drop(&queue->lock);
+	free(list);
+	free(settle.leases);
+	free(settle.moved);
+	free(settle.items);
+	return ok;
+}
+
+/* ---- parked groups ---- */
+
+struct unpark {
+	int64_t destination;
+	struct engine_unpark row;
+};
+
+static bool
+unpark_change(struct queue *queue, void *arg, struct err *reterr)
+{
+	struct unpark *unpark = arg;
+	struct destination *destination;
+
+	if (!queue_fence(queue, unpark->destination, reterr))
+		return false;
+	destination =
+	    destination_change(&queue->destinations, unpark->destination);
+	unpark->row.destination = destination->name;
+	destination->due_moved_ms = destination->replay_moved_ms = 0;
+	changes_add(&queue->changes, ENGINE_UNPARK)->row.unpark = unpark->row;
+	return true;
+}
+
+/* What is on lease has moved with the others. */
+static void
+unpark_lease(struct lease *lease, const struct unpark *unpark)
+{
+	if (lease->shown.destination != unpark->destination || lease->gone ||
+	    lease->row.parked.len == 0 ||
+	    !engine_unpark_has(&unpark->row, lease->row.parked))
+		return;
+	lease->row.parked = str_bytes(NULL, 0);
+	lease->row.due_ms = DELIVERY_UNPARKED;
+	lease->row.version++;
+}
+
+static bool
+unpark_all(struct queue *queue, struct unpark *unpark, struct err *reterr)
+{
+	int64_t rows;
+	bool ok;
+
+	fair_lock_hold(&queue->lock);
+	ok = queue_change_held(queue, unpark_change, unpark, true, reterr);
+	if (ok) {
+		rows = queue->changes.list[0].number;
+		queue->strayed += rows;
+		for (struct lease *lease = queue->leases;
+		     rows > 0 && lease != NULL; lease = lease->next)
+			unpark_lease(lease, unpark);
 	}
+	queue_publish(queue);
+	fair_lock_drop(&queue->lock);
+	return ok;
+}
+
+bool
+queue_unpark(struct queue *queue, int64_t destination, const char *group,
+    struct err *reterr)
+{
+	struct str one = str_text(group);
+	struct unpark groups = {
+	    .destination = destination,
+	    .row = {.groups = &one, .count = 1},
+	};
+
+	return unpark_all(queue, &groups, reterr);
+}
+
+bool
+queue_unpark_others(struct queue *queue, int64_t destination,
+    const char *const *groups, size_t count, struct err *reterr)
+{
+	struct str *list = calloc(count + 1, sizeof(*list));
+	struct unpark others = {
+	    .destination = destination,
+	    .row = {.groups = list, .count = count, .others = true},
+	};
+	bool ok;
+
+	if (list == NULL)
+		return err_set_nomem(reterr);
 	for (size_t i = 0; i < count; i++)
-		settle.verdicts[i] = &verdicts[i];
-	qsort(settle.verdicts, count, sizeof(*settle.verdicts), settle_order);
-	ok = queue_change(queue, settle_change, &settle, true, reterr);
-	/* Now that it is durable, the leases' own count of what is open. */
-	for (size_t i = 0; ok && i < count; i++) {
-		struct lease *lease = lease_of(verdicts[i].lease);
-
-		if (bits_add(lease->settled, settle_event(&verdicts[i])->index))
-			lease->open--;
-	}
-out:
-	free(settle.verdicts);
-	free(settle.counts);
+		list[i] = str_text(groups[i]);
+	ok = unpark_all(queue, &others, reterr);
+	free(list);
 	return ok;
 }

@@ -1,16 +1,18 @@
 /*
- * The operator's look-ups: totals from memory, rows from the file. Each list
- * is one statement, whose rows go to the caller's function with the queue
- * locked.
+ * The operator's look-ups: totals from memory, rows from the store. Each list
+ * is one walk, whose rows go to the caller's function with the queue locked.
  */
 
 #include "queue/core.h"
 
+#include "base/clock.h"
+
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { STATS_STALLED_MS = 10000 };
+enum { STATS_STALLED_MS = 10000, STATS_OLDEST_MS = 1000 };
 
 int64_t
 stats_imbalance(const struct stats_line *line)
@@ -44,112 +46,114 @@ stats_destinations(struct queue *queue, stats_destination_fn *fn, void *arg)
 	lock_drop(&queue->shown_lock);
 }
 
-/* What is shown of one destination; 0 for an unknown one. */
-static void
-stats_destination(struct queue *queue, const char *destination,
-    int64_t *ret_queued, int64_t *ret_delivered_ms)
+/* What is shown of one destination; zeroed for an unknown one. */
+static struct shown_destination
+stats_destination(struct queue *queue, const char *destination)
 {
-	*ret_queued = *ret_delivered_ms = 0;
+	struct shown_destination shown = {.name = NULL};
+
 	lock_hold(&queue->shown_lock);
 	for (size_t i = 0; i < queue->shown_count; i++) {
-		if (strcmp(queue->shown[i].name, destination) == 0) {
-			*ret_queued = queue->shown[i].queued;
-			*ret_delivered_ms = queue->shown[i].delivered_ms;
-		}
+		if (strcmp(queue->shown[i].name, destination) == 0)
+			shown = queue->shown[i];
 	}
 	lock_drop(&queue->shown_lock);
+	return shown;
 }
 
 int64_t
 stats_destination_queued(struct queue *queue, const char *destination)
 {
-	int64_t queued, delivered_ms;
-
-	stats_destination(queue, destination, &queued, &delivered_ms);
-	return queued;
+	return stats_destination(queue, destination).queued;
 }
 
 int64_t
 stats_destination_delivered_ms(struct queue *queue, const char *destination)
 {
-	int64_t queued, delivered_ms;
-
-	stats_destination(queue, destination, &queued, &delivered_ms);
-	return delivered_ms;
+	return stats_destination(queue, destination).delivered_ms;
 }
 
-/* ---- from the file ---- */
-
 bool
-stats_destination_paused(struct queue *queue, const char *destination,
-    bool *ret_paused, struct err *reterr)
+stats_destination_paused(struct queue *queue, const char *destination)
 {
-	int paused = 0;
-	bool ok;
+	return stats_destination(queue, destination).paused;
+}
+
+/* ---- from the store ---- */
+
+static bool
+stats_walk(struct queue *queue, enum engine_table table, int64_t after,
+    size_t rows, engine_row_fn *fn, void *arg, struct err *reterr)
+{
+	struct engine_cursor cursor = {
+	    .at = {after},
+	    .last = INT64_MAX,
+	    .begun = true,
+	};
+	bool ok, more;
 
 	fair_lock_hold(&queue->lock);
-	ok = db_get(&queue->db, reterr,
-	    "SELECT paused FROM destination WHERE id=?1", "i>d",
-	    names_find(queue->names, str_text(destination)), &paused);
+	ok = queue->engine->walk(
+	    queue->store, table, &cursor, rows, fn, arg, &more, reterr);
 	fair_lock_drop(&queue->lock);
-	if (ok)
-		*ret_paused = paused != 0;
 	return ok;
 }
 
-/* Lower *oldest_ms to the oldest event queued for a destination: source by
- * source, because only the first delivery of each is cheap to find. */
 static bool
-stats_oldest_of(struct queue *queue, int64_t destination, int64_t *oldest_ms,
-    struct err *reterr)
+oldest_row(void *arg, const union engine_row *row)
 {
-	int64_t source = 0;
+	struct queue *queue = arg;
+	int64_t id =
+	    destination_find(&queue->destinations, row->delivery.destination);
+	int64_t ms = row->delivery.accepted_ms;
+	struct destination *one;
 
-	for (;;) {
-		int64_t last = source, fresh_ms = 0, deferred_ms = 0;
+	if (id == 0)
+		return true;
+	one = destination_at(&queue->destinations, id);
+	if (one->oldest_ms == 0 || one->oldest_ms > ms)
+		one->oldest_ms = ms;
+	return true;
+}
 
-		source = 0;
-		if (!db_get(&queue->db, reterr,
-			"SELECT min(source) FROM delivery"
-			" WHERE destination=?1 AND source>?2",
-			"ii>i", destination, last, &source))
-			return false;
-		if (source == 0)
-			return true;
-		if (!db_get(&queue->db, reterr,
-			"SELECT accepted_ms FROM batch WHERE seq="
-			"(SELECT min(seq) FROM delivery"
-			" WHERE destination=?1 AND source=?2 AND due_ms=0)",
-			"ii>i", destination, source, &fresh_ms) ||
-		    !db_get(&queue->db, reterr,
-			"SELECT min(accepted_ms) FROM batch WHERE seq IN"
-			" (SELECT seq FROM delivery WHERE destination=?1"
-			" AND source=?2 AND due_ms>0 LIMIT 1000)",
-			"ii>i", destination, source, &deferred_ms))
-			return false;
-		if (fresh_ms != 0 && (*oldest_ms == 0 || fresh_ms < *oldest_ms))
-			*oldest_ms = fresh_ms;
-		if (deferred_ms != 0 &&
-		    (*oldest_ms == 0 || deferred_ms < *oldest_ms))
-			*oldest_ms = deferred_ms;
-	}
+/* Look them all up at once, and not again for a while. */
+static bool
+stats_oldest_load(struct queue *queue, int64_t mono_ms, struct err *reterr)
+{
+	struct engine_cursor cursor = {.begun = false};
+	bool more;
+
+	for (size_t i = 0; i < queue->destinations.count; i++)
+		queue->destinations.list[i].oldest_ms = 0;
+	if (!queue->engine->walk(queue->store, ENGINE_OLDEST, &cursor, SIZE_MAX,
+		oldest_row, queue, &more, reterr))
+		return false;
+	for (size_t i = 0; i < queue->destinations.count; i++)
+		queue->destinations.list[i].oldest_until_ms =
+		    mono_ms + STATS_OLDEST_MS;
+	return true;
 }
 
 bool
 stats_oldest_ms(struct queue *queue, const char *destination, int64_t *ret_ms,
     struct err *reterr)
 {
-	int64_t oldest_ms = 0, id = 0;
+	int64_t oldest_ms = 0, mono_ms = clock_mono_ms();
 	bool ok = true;
 
 	fair_lock_hold(&queue->lock);
-	if (destination != NULL)
-		id = names_find(queue->names, str_text(destination));
-	for (size_t i = 0; ok && i < queue->backlogs->count; i++) {
-		int64_t one = queue->backlogs->list[i].destination;
+	for (size_t i = 0; ok && i < queue->destinations.count; i++) {
+		const struct destination *one = &queue->destinations.list[i];
 
-		if (destination == NULL || one == id)
-			ok = stats_oldest_of(queue, one, &oldest_ms, reterr);
+		if (one->queued == 0 ||
+		    (destination != NULL &&
+			strcmp(one->name.data, destination) != 0))
+			continue;
+		if (one->oldest_until_ms <= mono_ms)
+			ok = stats_oldest_load(queue, mono_ms, reterr);
+		if (oldest_ms == 0 ||
+		    (one->oldest_ms != 0 && one->oldest_ms < oldest_ms))
+			oldest_ms = one->oldest_ms;
 	}
 	fair_lock_drop(&queue->lock);
 	if (ok)
@@ -157,164 +161,267 @@ stats_oldest_ms(struct queue *queue, const char *destination, int64_t *ret_ms,
 	return ok;
 }
 
+struct stats_lines {
+	enum stats_by by;
+	stats_line_fn *fn;
+	void *arg;
+};
+
+static bool
+ledger_row(void *arg, const union engine_row *row)
+{
+	const struct stats_lines *lines = arg;
+	const struct engine_ledger *ledger = &row->ledger;
+	const char *label = ledger->type.data;
+	char when[CLOCK_TEXT], hour[CLOCK_TEXT];
+
+	if (lines->by == STATS_BY_SOURCE)
+		label = ledger->source.data;
+	if (lines->by == STATS_BY_HOUR) {
+		clock_text(ledger->hour * 3600000, when, sizeof(when));
+		(void)snprintf(hour, sizeof(hour), "%.16sZ", when);
+		label = hour;
+	}
+	return lines->fn(lines->arg, label, &ledger->line);
+}
+
 bool
 stats_ledger(struct queue *queue, enum stats_by by, stats_line_fn *fn,
     void *arg, struct err *reterr)
 {
-	static const char *const sql[] = {
-	    [STATS_BY_SOURCE] = "SELECT text, " LEDGER_SUMS " FROM ledger"
-				" JOIN name ON id=source"
-				" GROUP BY source ORDER BY text",
-	    [STATS_BY_TYPE] = "SELECT text, " LEDGER_SUMS " FROM ledger"
-			      " JOIN name ON id=type"
-			      " GROUP BY type ORDER BY text",
-	    [STATS_BY_HOUR] = "SELECT strftime('%Y-%m-%dT%H:%MZ', hour*3600,"
-			      " 'unixepoch'), " LEDGER_SUMS
-			      " FROM ledger GROUP BY hour ORDER BY hour",
+	static const enum engine_table tables[] = {
+	    [STATS_BY_SOURCE] = ENGINE_LEDGER_BY_SOURCE,
+	    [STATS_BY_TYPE] = ENGINE_LEDGER_BY_TYPE,
+	    [STATS_BY_HOUR] = ENGINE_LEDGER_BY_HOUR,
 	};
-	struct stats_line line;
-	struct db_rows rows;
-	const char *label;
-	bool ok;
+	struct stats_lines lines = {by, fn, arg};
 
-	fair_lock_hold(&queue->lock);
-	rows = db_select(&queue->db, reterr, sql[by], "");
-	while (db_next(&rows, reterr, "t" LEDGER_TYPES, &label,
-		   LEDGER_COLUMNS(&line)) &&
-	       fn(arg, label, &line))
-		;
-	ok = db_end(&rows);
-	fair_lock_drop(&queue->lock);
-	return ok;
+	return stats_walk(
+	    queue, tables[by], 0, SIZE_MAX, ledger_row, &lines, reterr);
+}
+
+struct stats_drops {
+	stats_drop_fn *fn;
+	void *arg;
+};
+
+static bool
+drop_row(void *arg, const union engine_row *row)
+{
+	const struct stats_drops *drops = arg;
+	const struct engine_dropped *dropped = &row->dropped;
+
+	return drops->fn(drops->arg, dropped->rule.data, dropped->type.data,
+	    dropped->events);
 }
 
 bool
 stats_drops(
     struct queue *queue, stats_drop_fn *fn, void *arg, struct err *reterr)
 {
-	const char *rule, *type;
-	struct db_rows rows;
-	int64_t count;
-	bool ok;
+	struct stats_drops drops = {fn, arg};
 
-	fair_lock_hold(&queue->lock);
-	rows = db_select(&queue->db, reterr,
-	    "SELECT r.text, t.text, sum(d.events) FROM dropped d"
-	    " JOIN name r ON r.id=d.rule JOIN name t ON t.id=d.type"
-	    " GROUP BY d.rule, d.type ORDER BY r.text, t.text",
-	    "");
-	while (db_next(&rows, reterr, "tti", &rule, &type, &count) &&
-	       fn(arg, rule, type, count))
-		;
-	ok = db_end(&rows);
-	fair_lock_drop(&queue->lock);
-	return ok;
+	return stats_walk(
+	    queue, ENGINE_DROPPED, 0, SIZE_MAX, drop_row, &drops, reterr);
+}
+
+/* ---- the most frequent ---- */
+
+struct top_entry {
+	const char *text; /* of the names; NULL: none */
+	int status;
+	int64_t count;
+};
+
+/* The list is sorted; the entry behind its end is being added up. */
+struct top {
+	struct top_entry *list;
+	size_t count, most;
+	struct names texts;
+	bool ok;
+	struct err err;
+};
+
+static bool
+top_before(const struct top_entry *a, const struct top_entry *b)
+{
+	return a->count != b->count ? a->count > b->count
+				    : strcmp(a->text, b->text) < 0;
+}
+
+/* What is added up goes to its place, and the last one out if there are too
+ * many. */
+static void
+top_place(struct top *top)
+{
+	struct top_entry *list = top->list, entry = list[top->count];
+	size_t at = top->count;
+
+	if (entry.text == NULL)
+		return;
+	for (; at > 0 && top_before(&entry, &list[at - 1]); at--)
+		list[at] = list[at - 1];
+	list[at] = entry;
+	if (top->count < top->most)
+		top->count++;
+	list[top->count] = (struct top_entry){.text = NULL};
+}
+
+static bool
+top_add(struct top *top, struct str text, int status, int64_t count)
+{
+	struct top_entry *entry = &top->list[top->count];
+	int64_t id;
+
+	if (entry->text != NULL && entry->status == status &&
+	    str_equal_text(text, entry->text)) {
+		entry->count += count;
+		return true;
+	}
+	top_place(top);
+	top->ok = names_add(&top->texts, text, &id, &top->err);
+	if (top->ok)
+		top->list[top->count] = (struct top_entry){
+		    names_at(&top->texts, id).data, status, count};
+	return top->ok;
+}
+
+/* Rows of a rule follow each other. */
+static bool
+top_drop_row(void *arg, const union engine_row *row)
+{
+	return top_add(arg, row->dropped.rule, 0, row->dropped.events);
+}
+
+static bool
+top_dead_row(void *arg, const union engine_row *row)
+{
+	return top_add(
+	    arg, row->reason.reason, row->reason.status, row->reason.count);
 }
 
 bool
 stats_top(struct queue *queue, enum stats_top top, size_t most,
     stats_top_fn *fn, void *arg, struct err *reterr)
 {
-	static const char *const sql[] = {
-	    [STATS_TOP_DROPS] = "SELECT r.text, 0, sum(d.events) FROM dropped d"
-				" JOIN name r ON r.id=d.rule GROUP BY d.rule"
-				" ORDER BY 3 DESC, 1 LIMIT ?2",
-	    [STATS_TOP_DEAD] =
-		"SELECT reason, status, count(*) FROM (SELECT reason, status"
-		" FROM dead ORDER BY id DESC LIMIT ?1)"
-		" GROUP BY 1, 2 ORDER BY 3 DESC, 1 LIMIT ?2",
-	};
-	struct db_rows rows;
-	const char *text;
-	int64_t count;
-	int status;
-	bool ok;
+	struct top found = {.most = most, .ok = true};
+	bool ok = false;
 
-	fair_lock_hold(&queue->lock);
-	rows = db_select(&queue->db, reterr, sql[top], "di", STATS_TOP_RECENT,
-	    (int64_t)most);
-	while (db_next(&rows, reterr, "tdi", &text, &status, &count) &&
-	       fn(arg, text, status, count))
-		;
-	ok = db_end(&rows);
-	fair_lock_drop(&queue->lock);
+	found.list = calloc(most + 1, sizeof(*found.list));
+	if (found.list == NULL)
+		return err_set_nomem(reterr);
+	switch (top) {
+	case STATS_TOP_DROPS:
+		ok = stats_walk(queue, ENGINE_DROPPED, 0, SIZE_MAX,
+		    top_drop_row, &found, reterr);
+		break;
+	case STATS_TOP_DEAD:
+		ok = stats_walk(queue, ENGINE_DEAD_REASONS, 0, STATS_TOP_RECENT,
+		    top_dead_row, &found, reterr);
+		break;
+	}
+	if (ok && !found.ok)
+		ok = err_set(reterr, found.err.code, "%s", found.err.text);
+	if (ok)
+		top_place(&found);
+	for (size_t i = 0; ok && i < found.count; i++) {
+		const struct top_entry *entry = &found.list[i];
+
+		if (!fn(arg, entry->text, entry->status, entry->count))
+			break;
+	}
+	names_fini(&found.texts);
+	free(found.list);
 	return ok;
+}
+
+/* ---- lists ---- */
+
+struct stats_drifts {
+	stats_drift_fn *fn;
+	void *arg;
+};
+
+static bool
+drift_row(void *arg, const union engine_row *row)
+{
+	const struct stats_drifts *drifts = arg;
+	const struct engine_drift *drift = &row->drift;
+
+	return drifts->fn(drifts->arg, drift->text.data, drift->events,
+	    drift->first_ms, drift->last_ms);
 }
 
 bool
 stats_drift(
     struct queue *queue, stats_drift_fn *fn, void *arg, struct err *reterr)
 {
-	int64_t events, first_ms, last_ms;
-	struct db_rows rows;
-	const char *text;
-	bool ok;
+	struct stats_drifts drifts = {fn, arg};
 
-	fair_lock_hold(&queue->lock);
-	rows = db_select(&queue->db, reterr,
-	    "SELECT text, events, first_ms, last_ms FROM drift ORDER BY text",
-	    "");
-	while (db_next(&rows, reterr, "tiii", &text, &events, &first_ms,
-		   &last_ms) &&
-	       fn(arg, text, events, first_ms, last_ms))
-		;
-	ok = db_end(&rows);
-	fair_lock_drop(&queue->lock);
-	return ok;
+	return stats_walk(
+	    queue, ENGINE_DRIFT, 0, SIZE_MAX, drift_row, &drifts, reterr);
+}
+
+struct stats_erasures {
+	stats_erasure_fn *fn;
+	void *arg;
+};
+
+static bool
+erasure_row(void *arg, const union engine_row *row)
+{
+	const struct stats_erasures *erasures = arg;
+	const struct engine_erasure *erasure = &row->erasure;
+
+	return erasures->fn(erasures->arg, erasure->id, erasure->source.data,
+	    erasure->subject.data, erasure->noted_ms, erasure->erased_ms);
 }
 
 bool
 stats_erasures(struct queue *queue, int64_t after, size_t most,
     stats_erasure_fn *fn, void *arg, struct err *reterr)
 {
-	int64_t id, noted_ms, erased_ms;
-	const char *source, *subject;
-	struct db_rows rows;
-	bool ok;
+	struct stats_erasures erasures = {fn, arg};
 
-	fair_lock_hold(&queue->lock);
-	rows = db_select(&queue->db, reterr,
-	    "SELECT e.id, s.text, e.subject, e.noted_ms, e.erased_ms"
-	    " FROM erasure e JOIN name s ON s.id=e.source"
-	    " WHERE e.id>?1 ORDER BY e.id LIMIT ?2",
-	    "ii", after, (int64_t)most);
-	while (db_next(&rows, reterr, "ittii", &id, &source, &subject,
-		   &noted_ms, &erased_ms) &&
-	       fn(arg, id, source, subject, noted_ms, erased_ms))
-		;
-	ok = db_end(&rows);
-	fair_lock_drop(&queue->lock);
-	return ok;
+	return stats_walk(queue, ENGINE_ERASURES, after, most, erasure_row,
+	    &erasures, reterr);
+}
+
+struct stats_deads {
+	stats_dead_fn *fn;
+	void *arg;
+};
+
+static bool
+dead_row(void *arg, const union engine_row *row)
+{
+	const struct stats_deads *deads = arg;
+	const struct engine_dead *dead = &row->dead;
+
+	return deads->fn(deads->arg, &(struct stats_dead){
+					 .id = dead->id,
+					 .source = dead->source.data,
+					 .destination = dead->destination.data,
+					 .type = dead->type.data,
+					 .reason = dead->reason.data,
+					 .accepted_ms = dead->accepted_ms,
+					 .dead_ms = dead->dead_ms,
+					 .attempts = dead->attempts,
+					 .status = dead->status,
+					 .answer = dead->answer,
+					 .sent = dead->sent,
+					 .data = dead->data,
+				     });
 }
 
 bool
 stats_dead(struct queue *queue, int64_t after, size_t most, stats_dead_fn *fn,
     void *arg, struct err *reterr)
 {
-	struct stats_dead dead;
-	struct db_rows rows;
-	int attempts;
-	bool ok, more = true;
+	struct stats_deads deads = {fn, arg};
 
-	fair_lock_hold(&queue->lock);
-	rows = db_select(&queue->db, reterr,
-	    "SELECT d.id, s.text, o.text, t.text, d.accepted_ms, d.dead_ms,"
-	    " d.attempts, d.reason, d.status, d.answer, d.sent, d.data"
-	    " FROM dead d JOIN name s ON s.id=d.source"
-	    " JOIN name o ON o.id=d.destination JOIN name t ON t.id=d.type"
-	    " WHERE d.id>?1 ORDER BY d.id LIMIT ?2",
-	    "ii", after, (int64_t)most);
-	while (more &&
-	       db_next(&rows, reterr, "itttiidtdbbb", &dead.id, &dead.source,
-		   &dead.destination, &dead.type, &dead.accepted_ms,
-		   &dead.dead_ms, &attempts, &dead.reason, &dead.status,
-		   &dead.answer, &dead.sent, &dead.data)) {
-		dead.attempts = (unsigned)attempts;
-		more = fn(arg, &dead);
-	}
-	ok = db_end(&rows);
-	fair_lock_drop(&queue->lock);
-	return ok;
+	return stats_walk(
+	    queue, ENGINE_DEAD, after, most, dead_row, &deads, reterr);
 }
 
 /* ---- the check ---- */
@@ -323,6 +430,8 @@ struct stats_check {
 	stats_text_fn *fn;
 	void *arg;
 	bool agree;
+	struct stats_line line;	      /* of the store */
+	int64_t queued, queued_bytes; /* by destination, likewise */
 };
 
 static void
@@ -340,43 +449,68 @@ stats_compare(
 	check->fn(check->arg, text);
 }
 
+static bool
+check_ledger_row(void *arg, const union engine_row *row)
+{
+	struct stats_check *check = arg;
+
+	stats_line_add(&check->line, &row->ledger.line);
+	return true;
+}
+
+static bool
+check_destination_row(void *arg, const union engine_row *row)
+{
+	struct stats_check *check = arg;
+
+	check->queued += row->destination.queued;
+	check->queued_bytes += row->destination.bytes;
+	return true;
+}
+
+/* All of it with the lock held, so that nothing moves between. */
+static bool
+stats_check_read(struct queue *queue, struct stats_check *check,
+    struct engine_totals *stored, struct engine_totals *counted,
+    struct err *reterr)
+{
+	struct engine_cursor cursor = {.begun = false};
+	bool more;
+
+	fair_lock_assert_held(&queue->lock);
+	return queue->engine->totals(queue->store, false, stored, reterr) &&
+	       queue->engine->totals(queue->store, true, counted, reterr) &&
+	       queue->engine->walk(queue->store, ENGINE_LEDGER_BY_TYPE, &cursor,
+		   SIZE_MAX, check_ledger_row, check, &more, reterr) &&
+	       queue->engine->walk(queue->store, ENGINE_DESTINATIONS, &cursor,
+		   SIZE_MAX, check_destination_row, check, &more, reterr);
+}
+
 bool
 stats_check(struct queue *queue, stats_text_fn *fn, void *arg, bool *ret_agree,
     struct err *reterr)
 {
 	struct stats_check check = {.fn = fn, .arg = arg, .agree = true};
-	int64_t queued, dead, backlogs, archive_batches, archive_bytes;
-	struct queue_counts counts;
-	struct stats_line line;
+	struct engine_totals stored, counted;
 	bool ok;
 
 	fair_lock_hold(&queue->lock);
-	counts = queue->durable;
-	ok = db_get(&queue->db, reterr,
-		 "SELECT (SELECT coalesce(sum(remaining), 0) FROM delivery"
-		 " WHERE replay=0) +"
-		 " (SELECT coalesce(sum(remaining), 0) FROM quarantine"
-		 " WHERE replay=0),"
-		 " (SELECT count(*) FROM dead),"
-		 " (SELECT coalesce(sum(queued), 0) FROM destination)",
-		 ">iii", &queued, &dead, &backlogs) &&
-	     db_get(&queue->db, reterr,
-		 "SELECT count(*), coalesce(sum(bytes), 0) FROM archive", ">ii",
-		 &archive_batches, &archive_bytes) &&
-	     db_get(&queue->db, reterr, "SELECT " LEDGER_SUMS " FROM ledger",
-		 ">" LEDGER_TYPES, LEDGER_COLUMNS(&line));
+	ok = stats_check_read(queue, &check, &stored, &counted, reterr);
 	fair_lock_drop(&queue->lock);
 	if (!ok)
 		return false;
-	stats_compare(&check, "queued", line.queued, queued);
-	stats_compare(&check, "queued by destination", line.queued, backlogs);
-	stats_compare(&check, "dead", line.dead, dead);
-	stats_compare(&check, "batches in the archive", counts.archive_batches,
-	    archive_batches);
-	stats_compare(&check, "bytes in the archive", counts.archive_bytes,
-	    archive_bytes);
+	stats_compare(&check, "queued", check.line.queued, counted.queued);
+	stats_compare(
+	    &check, "queued by destination", check.line.queued, check.queued);
+	stats_compare(&check, "queued bytes by destination", check.queued_bytes,
+	    counted.queued_bytes);
+	stats_compare(&check, "dead", check.line.dead, counted.dead);
+	stats_compare(&check, "batches in the archive", stored.archive_batches,
+	    counted.archive_batches);
+	stats_compare(&check, "bytes in the archive", stored.archive_bytes,
+	    counted.archive_bytes);
 	stats_compare(&check, "received minus all the other columns",
-	    stats_imbalance(&line), 0);
+	    stats_imbalance(&check.line), 0);
 	*ret_agree = check.agree;
 	return true;
 }

@@ -1,345 +1,603 @@
 /*
- * Taking batches on lease. A lease exists only in memory, so a crash ends all
- * leases. A batch that cannot be read is quarantined: its delivery row moves to
- * a table of its own, where its events still count as queued, and is never
- * deleted.
+ * Taking and posting: the life of a lease up to its settling (settle.c). What
+ * is due is asked for all destinations at once, and not at all where nothing
+ * can be due. In which order it comes, and how sources take turns, is the
+ * engine's matter (due() in queue/engine.h).
+ *
+ * A take is made in parts, each under one hold of the lock, because the
+ * committer waits for it. A want that fails leaves the others alone. A batch
+ * that cannot be read is quarantined: its delivery row is put aside, where its
+ * events still count as queued, and is never deleted.
  */
 
-#include "queue/delivery.h"
+#include "queue/lease.h"
 
-#include "base/bits.h"
 #include "base/clock.h"
 #include "base/log.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* ---- which is next ---- */
+/* How much is done under one hold of the lock, which the committer waits for:
+ * about this much, and then the next one goes on. */
+enum {
+	TAKE_BYTES = 256 * 1024, /* unpacked */
+	TAKE_MS = 2,
+	TAKE_ASKS = 64,
+};
 
-#define TAKE_SELECT                                                            \
-	"SELECT due_ms, seq FROM delivery WHERE destination=?1 AND source=?2"
+/* A want that the engine is asked about. */
+struct take_ask {
+	struct queue_want *want; /* of the caller */
+	size_t bytes;		 /* unpacked, that it got */
+	bool some, live; /* it got something; something that is no replay */
+	bool again;	 /* what was damaged is out of the way now */
+	bool failed;	 /* it could not be read */
+	bool done;
+};
 
-static const char take_fresh[] =
-    TAKE_SELECT " AND due_ms=0 AND seq>=?3 ORDER BY seq";
-static const char take_deferred[] = TAKE_SELECT
-    " AND due_ms>0 AND due_ms<=?3 AND replay=0 ORDER BY due_ms, seq";
-/* Nothing is ever deferred this far (two days): the clock was wrong. */
-static const char take_deferred_far[] =
-    TAKE_SELECT " AND due_ms>?3 + 172800000 AND replay=0 ORDER BY due_ms, seq";
-static const char take_replay[] = TAKE_SELECT " AND due_ms=?3 ORDER BY seq";
-static const char take_replay_deferred[] = TAKE_SELECT
-    " AND due_ms>0 AND due_ms<=?3 AND replay=1 ORDER BY due_ms, seq";
+/* A row whose batch could not be read. */
+struct take_damaged {
+	struct take_damaged *next;
+	size_t asked;
+	int64_t destination;
+	struct engine_delivery row; /* its key and version */
+};
 
-static bool
-take_is_leased(const struct queue *queue, int64_t seq)
+struct take_list {
+	struct lease *first, *last;
+};
+
+struct take {
+	struct queue *queue;
+	struct take_ask *asks;
+	size_t count, undone;
+	size_t next; /* where the next hold of the lock begins */
+	struct take_list leases;
+
+	/* of this hold */
+	struct engine_want *asked;
+	size_t numbers[TAKE_ASKS]; /* of their asks */
+	size_t asked_count, asked_end;
+	bool stopped; /* the last one before asked_end is not complete */
+	size_t bytes;
+	int64_t begun_ms; /* with the first row: skipping what is on lease is
+			   * no progress */
+	struct take_list found;
+	struct take_damaged *damaged;
+};
+
+static struct destination *
+take_destination(struct take *take, const struct queue_want *want)
 {
-	const struct lease *lease = queue->leases;
-
-	while (lease != NULL && lease->key.seq != seq)
-		lease = lease->next;
-	return lease != NULL;
+	return destination_at(&take->queue->destinations, want->destination);
 }
 
-/* The first delivery of a source that `sql` yields and that is not on lease;
- * key->seq is 0 if there is none. */
-static bool
-take_find(struct queue *queue, const char *sql, struct delivery_key *key,
-    int64_t bound, struct err *reterr)
+static struct take_ask *
+take_ask(struct take *take, size_t asked)
 {
-	struct db_rows rows = db_select(&queue->db, reterr, sql, "iii",
-	    key->destination, key->source, bound);
-
-	key->seq = 0;
-	while (db_next(&rows, reterr, "ii", &key->due_ms, &key->seq) &&
-	       take_is_leased(queue, key->seq))
-		key->seq = 0;
-	return db_end(&rows);
+	return &take->asks[take->numbers[asked]];
 }
 
-/* The next delivery of a source, of the replays or of the rest. What was
- * deferred and is due goes first: it has waited longer, and a long backlog
- * would starve it. */
-static bool
-take_of_source(struct queue *queue, struct backlog *backlog, int64_t now_ms,
-    bool replays, struct delivery_key *key, struct err *reterr)
-{
-	int64_t *start;
-
-	if (replays) {
-		if (!take_find(
-			queue, take_replay_deferred, key, now_ms, reterr))
-			return false;
-		return key->seq != 0 || take_find(queue, take_replay, key,
-					    DELIVERY_REPLAY, reterr);
-	}
-	if (!backlog->trial) {
-		if (!take_find(queue, take_deferred, key, now_ms, reterr))
-			return false;
-		if (key->seq == 0 &&
-		    !take_find(queue, take_deferred_far, key, now_ms, reterr))
-			return false;
-		if (key->seq != 0)
-			return true;
-	}
-	start = backlog_start(backlog, key->source);
-	if (!take_find(
-		queue, take_fresh, key, start == NULL ? 0 : *start, reterr))
-		return false;
-	if (key->seq != 0 && start != NULL)
-		*start = key->seq + 1;
-	return true;
-}
-
-/* The next source of a destination after `last`, starting over at the end; 0 if
- * it has none. */
-static bool
-take_source_after(struct queue *queue, int64_t destination, int64_t last,
-    int64_t *ret_source, struct err *reterr)
-{
-	static const char sql[] = "SELECT min(source) FROM delivery"
-				  " WHERE destination=?1 AND source>?2";
-	int64_t source = 0;
-
-	if (!db_get(
-		&queue->db, reterr, sql, "ii>i", destination, last, &source))
-		return false;
-	if (source == 0 && last != 0 &&
-	    !db_get(&queue->db, reterr, sql, "ii>i", destination, INT64_C(0),
-		&source))
-		return false;
-	*ret_source = source;
-	return true;
-}
-
-/* Ask the sources in turn, each once. */
-static bool
-take_round(struct queue *queue, struct backlog *backlog, int64_t now_ms,
-    bool replays, struct delivery_key *key, struct err *reterr)
-{
-	int64_t first = 0;
-
-	*key = (struct delivery_key){.destination = backlog->destination,
-	    .source = backlog->last_source};
-	for (;;) {
-		if (!take_source_after(queue, key->destination, key->source,
-			&key->source, reterr))
-			return false;
-		if (key->source == 0 || key->source == first)
-			return true;
-		if (first == 0)
-			first = key->source;
-		if (!take_of_source(
-			queue, backlog, now_ms, replays, key, reterr))
-			return false;
-		if (key->seq != 0) {
-			backlog->last_source = key->source;
-			return true;
-		}
-	}
-}
-
-/* ---- reading it ---- */
+/* ---- what was found ---- */
 
 static void
-lease_fini(struct lease *lease)
+take_add(struct take *take, size_t asked, struct lease *lease)
 {
-	free(lease->shown.events);
-	free(lease->settled);
-	batch_fini(&lease->batch);
-	free(lease);
+	struct take_ask *ask = take_ask(take, asked);
+	struct take_list *found = &take->found;
+
+	if (found->last == NULL)
+		found->first = lease;
+	else
+		found->last->shown.next = &lease->shown;
+	found->last = lease;
+	ask->some = true;
+	ask->live = ask->live || !lease->shown.replay;
+	ask->bytes += lease->row.unpacked;
+	if (ask->want->trial != NULL)
+		*ask->want->trial = lease->shown.seq;
+	else
+		take_destination(take, ask->want)->last_source =
+		    lease->row.source;
 }
 
-/* ERR_DAMAGED if the batch cannot be read. */
+/* The row is lent; its texts are ours already. One without a source, see
+ * struct engine_delivery, stays so. */
 static bool
-lease_read(struct queue *queue, const struct delivery_key *key,
-    struct lease **ret_lease, struct err *reterr)
+take_note_damaged(struct take *take, size_t asked,
+    const struct engine_delivery *row, struct err *reterr)
 {
-	struct lease *lease = calloc(1, sizeof(*lease));
-	struct delivery delivery = {.done = NULL};
-	const struct batch *batch;
-	struct queue_lease *shown;
-	bool there;
+	struct take_damaged *damaged = calloc(1, sizeof(*damaged));
+	int64_t destination = take_ask(take, asked)->want->destination;
+	int64_t source = 0;
 
-	if (lease == NULL)
+	if (damaged == NULL ||
+	    (row->source.len > 0 &&
+		!ledger_source(take->queue->ledger, row->source, SIZE_MAX,
+		    &source, reterr))) {
+		free(damaged);
 		return err_set_nomem(reterr);
-	batch = &lease->batch;
-	shown = &lease->shown;
-	if (!delivery_batch_read(queue, key->seq, &lease->batch,
-		&shown->accepted_ms, &lease->frame_len, reterr) ||
-	    !delivery_read(queue, key, batch->count, &delivery, &there, reterr))
-		goto fail;
-	shown->events = calloc(batch->count + 1, sizeof(*shown->events));
-	if (shown->events == NULL) {
-		(void)err_set_nomem(reterr);
-		goto fail;
 	}
-	for (size_t i = 0; i < batch->count; i++) {
-		if (!bits_has(delivery.done, i))
-			shown->events[shown->count++] = (struct queue_event){
-			    .index = i,
-			    .type = batch->items[i].type,
-			    .data = batch->items[i].data,
-			};
-	}
-	if (shown->count != (size_t)delivery.remaining) {
-		(void)err_set(reterr, ERR_DAMAGED,
-		    "%zu events, but the delivery row says %" PRId64,
-		    shown->count, delivery.remaining);
-		goto fail;
-	}
-	shown->seq = key->seq;
-	shown->source = names_text(queue->names, key->source);
-	shown->attempts = delivery.attempts;
-	shown->replay = delivery.replay;
-	lease->key = *key;
-	lease->open = shown->count;
-	lease->settled = delivery.done;
-	free(delivery.delivered);
-	*ret_lease = lease;
+	damaged->asked = asked;
+	damaged->destination = destination;
+	damaged->row = (struct engine_delivery){
+	    .destination =
+		destination_at(&take->queue->destinations, destination)->name,
+	    .source = row->source.len > 0
+			  ? ledger_source_at(take->queue->ledger, source)
+			  : str_text(""),
+	    .due_ms = row->due_ms,
+	    .seq = row->seq,
+	    .version = row->version,
+	    .remaining = row->remaining,
+	};
+	damaged->next = take->damaged;
+	take->damaged = damaged;
 	return true;
-fail:
-	delivery_fini(&delivery);
-	lease_fini(lease);
+}
+
+static bool
+take_row(void *arg, size_t asked, const struct engine_delivery *row)
+{
+	struct take *take = arg;
+	struct engine_want *want = &take->asked[asked];
+	struct lease *lease;
+	struct err err;
+
+	if (want->err.code != ERR_NONE)
+		return true; /* on to the next want */
+	if (lease_new(take->queue, take_ask(take, asked)->want->destination,
+		row, &lease, &err))
+		take_add(take, asked, lease);
+	else if (err.code != ERR_DAMAGED ||
+		 !take_note_damaged(take, asked, row, &err))
+		want->err = err;
+	if (take->bytes == 0)
+		take->begun_ms = clock_mono_ms();
+	take->bytes += row->unpacked + 1;
+	if (take->bytes < TAKE_BYTES &&
+	    clock_mono_ms() - take->begun_ms < TAKE_MS)
+		return true;
+	take->asked_end = asked + 1;
+	take->stopped = true;
 	return false;
 }
 
-struct take_quarantine {
-	const struct delivery_key *key;
-	const char *why;
-	int64_t events; /* out: in it */
+/* ---- what was damaged ---- */
+
+struct take_second {
+	struct take *take;
+	const struct take_damaged *damaged;
+	struct lease *lease;
+	struct err err;
+	bool there;
 };
 
-/* Move the delivery row to the quarantine; its events are still queued. */
+static bool
+take_second_row(void *arg, const union engine_row *row)
+{
+	struct take_second *second = arg;
+
+	second->there = true;
+	if (!lease_new(second->take->queue, second->damaged->destination,
+		&row->delivery, &second->lease, &second->err))
+		second->lease = NULL;
+	return false;
+}
+
 static bool
 take_quarantine(struct queue *queue, void *arg, struct err *reterr)
 {
-	struct take_quarantine *quarantine = arg;
-	const struct delivery_key *key = quarantine->key;
+	const struct take_second *second = arg;
+	struct engine_change *change =
+	    changes_add(&queue->changes, ENGINE_DELIVERY_QUARANTINE);
 
-	queue->counts.quarantined++;
-	queue->counts.quarantined_ever++;
-	return db_get(&queue->db, reterr,
-		   "SELECT remaining FROM delivery WHERE " DELIVERY_IS,
-		   "iiii>i", DELIVERY_KEY(key), &quarantine->events) &&
-	       db_run(&queue->db, reterr,
-		   "INSERT INTO quarantine SELECT destination, source, due_ms,"
-		   " seq, attempts, remaining, done, delivered, replay, ?5, ?6"
-		   " FROM delivery WHERE " DELIVERY_IS,
-		   "iiiiit", DELIVERY_KEY(key), clock_wall_ms(),
-		   quarantine->why) &&
-	       delivery_delete(queue, key, reterr);
+	(void)reterr;
+	change->row.delivery = second->damaged->row;
+	change->text = str_text(second->err.text);
+	change->number = clock_wall_ms();
+	return true;
 }
 
-/* Take the next batch, or quarantine it; *ret_again: try another one. */
+/* Read it a second time: if that works it was not damage. */
 static bool
-take_once(struct queue *queue, struct backlog *backlog, int64_t now_ms,
-    struct lease **ret_lease, bool *ret_again, struct err *reterr)
+take_damaged_again(
+    struct take *take, const struct take_damaged *damaged, struct err *reterr)
 {
-	struct delivery_key key;
-	struct err err;
-	struct take_quarantine quarantine = {.key = &key, .why = err.text};
+	struct take_second second = {
+	    .take = take, .damaged = damaged, .err = {.code = ERR_NONE}};
+	const struct engine_delivery *row = &damaged->row;
+	struct queue *queue = take->queue;
 	bool ok;
 
-	*ret_again = false;
-	if (!take_round(queue, backlog, now_ms, false, &key, reterr))
-		return false;
-	/* Replays come last, behind the live traffic. */
-	if (key.seq == 0 && !backlog->trial &&
-	    !take_round(queue, backlog, now_ms, true, &key, reterr))
-		return false;
-	if (key.seq == 0)
-		return true;
-	/* Twice: if the second read succeeds it is not damage. */
-	if (lease_read(queue, &key, ret_lease, &err) ||
-	    (err.code == ERR_DAMAGED &&
-		lease_read(queue, &key, ret_lease, &err))) {
-		(*ret_lease)->next = queue->leases;
-		queue->leases = *ret_lease;
+	ok = queue->engine->read(
+	    queue->store, row, take_second_row, &second, &second.err);
+	if (ok && !second.there)
+		return err_set(reterr, ERR_DAMAGED,
+		    "a row that is due is not found by its key");
+	if (second.lease != NULL) {
+		take_add(take, damaged->asked, second.lease);
 		return true;
 	}
-	if (err.code != ERR_DAMAGED) {
-		(void)err_set(reterr, err.code, "%s", err.text);
-		goto fail;
-	}
-	ok = queue_change_held(
-	    queue, take_quarantine, &quarantine, true, reterr);
+	if (second.err.code != ERR_DAMAGED)
+		return err_set(reterr, second.err.code, "%s", second.err.text);
+	ok = queue_change_held(queue, take_quarantine, &second, true, reterr);
 	queue_publish(queue);
 	if (!ok)
-		goto fail;
+		return false;
+	take_ask(take, damaged->asked)->again = true;
+	queue->strayed++;
 	log_line(LOG_ERROR, "queue",
-	    "quarantine batch=%" PRId64 " events=%" PRId64
+	    "quarantine batch=%" PRId64 " events=%zu"
 	    " why=%s help=\"the events stay queued and are tried again; if "
 	    "`currentsd queue check` also finds a fault, restore a backup or "
 	    "use `currentsd queue rescue`\"",
-	    key.seq, quarantine.events, LOG_QUOTE(err.text));
-	*ret_again = true;
+	    row->seq, row->remaining, LOG_QUOTE(second.err.text));
 	return true;
-fail:
-	if (key.due_ms == DELIVERY_FRESH)
-		backlog_start_back(backlog, key.source, key.seq);
-	return false;
+}
+
+/* ---- taking ---- */
+
+/* Is this time over? One that is too far ahead is of a wrong clock. */
+static bool
+take_is_over(int64_t due_ms, int64_t now_ms)
+{
+	return due_ms <= now_ms ||
+	       (due_ms != INT64_MAX && due_ms - ENGINE_FAR_MS > now_ms);
+}
+
+static bool
+take_asks(struct queue *queue, const struct queue_want *want, int64_t now_ms)
+{
+	const struct destination *destination =
+	    destination_at(&queue->destinations, want->destination);
+
+	if (!destination->claimed)
+		return false;
+	return want->parked != NULL || want->trial != NULL ||
+	       take_is_over(destination->next_ms, now_ms) ||
+	       (want->replays &&
+		   take_is_over(destination->next_replay_ms, now_ms));
+}
+
+static bool
+take_prepare(struct take *take, struct queue_want *wants, size_t count,
+    int64_t now_ms, struct err *reterr)
+{
+	size_t asking = 0;
+
+	if (!queue_ready(take->queue, reterr))
+		return false;
+	for (size_t i = 0; i < count; i++)
+		asking += take_asks(take->queue, &wants[i], now_ms);
+	if (asking == 0)
+		return true;
+	take->asks = calloc(asking, sizeof(*take->asks));
+	take->asked = calloc(
+	    asking < TAKE_ASKS ? asking : TAKE_ASKS, sizeof(*take->asked));
+	if (take->asks == NULL || take->asked == NULL)
+		return err_set_nomem(reterr);
+	for (size_t i = 0; i < count; i++) {
+		if (take_asks(take->queue, &wants[i], now_ms))
+			take->asks[take->count++].want = &wants[i];
+	}
+	take->undone = take->count;
+	return true;
+}
+
+/* The next wants that are not done. */
+static void
+take_hold_begin(struct take *take)
+{
+	take->asked_count = 0;
+	for (size_t i = 0; i < take->count && take->asked_count < TAKE_ASKS;
+	     i++) {
+		size_t number = (take->next + i) % take->count;
+		const struct take_ask *ask = &take->asks[number];
+		const struct queue_want *want = ask->want;
+		const struct destination *destination =
+		    take_destination(take, want);
+
+		if (ask->done)
+			continue;
+		take->numbers[take->asked_count] = number;
+		take->asked[take->asked_count++] = (struct engine_want){
+		    .destination = destination->name,
+		    .bytes =
+			want->bytes > ask->bytes ? want->bytes - ask->bytes : 0,
+		    .more = ask->some,
+		    .replays = want->replays && !ask->live,
+		    .after = destination->last_source,
+		    .parked = str_text(want->parked),
+		    .trial = want->trial != NULL,
+		    .trial_seq = want->trial != NULL ? *want->trial : 0,
+		};
+	}
+	take->asked_end = take->asked_count;
+	take->stopped = false;
+	take->bytes = 0;
+	take->found = (struct take_list){NULL, NULL};
+}
+
+static void
+take_damaged_all(struct take *take)
+{
+	struct take_damaged *damaged;
+
+	while ((damaged = take->damaged) != NULL) {
+		struct err *err = &take->asked[damaged->asked].err;
+
+		take->damaged = damaged->next;
+		if (err->code == ERR_NONE)
+			(void)!take_damaged_again(take, damaged, err);
+		free(damaged);
+	}
+}
+
+/* Link what was found. Without memory for that its wants have failed. */
+static void
+take_link(struct take *take)
+{
+	struct queue *queue = take->queue;
+	struct queue_lease *lease, *next;
+	size_t count = 0;
+	struct err err;
+
+	if (take->found.first == NULL)
+		return;
+	for (lease = &take->found.first->shown; lease != NULL;
+	     lease = lease->next)
+		count++;
+	if (lease_reserve(queue, count, &err)) {
+		for (lease = &take->found.first->shown; lease != NULL;
+		     lease = lease->next)
+			lease_link(queue, lease_of(lease));
+		if (take->leases.last == NULL)
+			take->leases.first = take->found.first;
+		else
+			take->leases.last->shown.next =
+			    &take->found.first->shown;
+		take->leases.last = take->found.last;
+		return;
+	}
+	for (lease = &take->found.first->shown; lease != NULL; lease = next) {
+		next = lease->next;
+		lease_free(lease_of(lease));
+	}
+	for (size_t i = 0; i < take->asked_end; i++)
+		take->asked[i].err = err;
+}
+
+/* It must be asked for again. Logged once, until it works again. */
+static void
+take_failed(struct take *take, struct take_ask *ask, const struct err *err)
+{
+	struct destination *destination = take_destination(take, ask->want);
+
+	ask->failed = true;
+	destination->next_ms = destination->next_replay_ms = 0;
+	if (err != NULL && !destination->failing) {
+		destination->failing = true;
+		log_line(LOG_ERROR, "queue",
+		    "take result=failed destination=%s text=%s",
+		    destination->name.data, LOG_QUOTE(err->text));
+	}
+}
+
+/* What this hold means for a want; false: it is not done yet. */
+static bool
+take_ask_done(struct take *take, size_t asked, bool stopped)
+{
+	struct take_ask *ask = take_ask(take, asked);
+	const struct engine_want *want = &take->asked[asked];
+	struct destination *destination = take_destination(take, ask->want);
+	bool again = ask->again && !ask->some;
+
+	ask->again = false;
+	if (want->err.code != ERR_NONE) {
+		take_failed(take, ask, &want->err);
+		return true;
+	}
+	destination->failing = false;
+	if (ask->want->parked != NULL && ask->some)
+		return true;
+	if (stopped || again)
+		return false;
+	if (ask->want->parked == NULL && ask->want->trial == NULL) {
+		destination->next_ms = want->next_ms;
+		destination->next_replay_ms = want->next_replay_ms;
+	}
+	return true;
+}
+
+/* Ask the engine once, for so much as one hold of the lock may take. */
+static bool
+take_once(struct take *take, int64_t now_ms, struct err *reterr)
+{
+	struct queue *queue = take->queue;
+	bool ok;
+
+	take_hold_begin(take);
+	ok = queue_ready(queue, reterr) &&
+	     queue->engine->due(queue->store, take->asked, take->asked_count,
+		 now_ms, queue->leased, queue->leased_count, take_row, take,
+		 reterr);
+	take_damaged_all(take);
+	take_link(take);
+	for (size_t i = 0; ok && i < take->asked_end; i++) {
+		struct take_ask *ask = take_ask(take, i);
+
+		ask->done = take_ask_done(
+		    take, i, take->stopped && i + 1 == take->asked_end);
+		take->undone -= ask->done;
+		take->next = take->numbers[i] + 1;
+	}
+	return ok;
+}
+
+/* When more is due, for all wants, whether the engine was asked or not. */
+static void
+take_next(struct take *take, struct queue_want *wants, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct destination *destination =
+		    take_destination(take, &wants[i]);
+
+		wants[i].next_ms = INT64_MAX;
+		if (!destination->claimed)
+			continue;
+		wants[i].next_ms = destination->next_ms;
+		if (wants[i].replays &&
+		    wants[i].next_ms > destination->next_replay_ms)
+			wants[i].next_ms = destination->next_replay_ms;
+		/* that is what a failed want has */
+		if (wants[i].next_ms == INT64_MIN)
+			wants[i].next_ms = 0;
+	}
+	for (size_t i = 0; i < take->count; i++) {
+		if (take->asks[i].failed)
+			take->asks[i].want->next_ms = INT64_MIN;
+	}
 }
 
 bool
-queue_take(struct queue *queue, int64_t destination, int64_t now_ms,
-    struct queue_lease **ret_lease, struct err *reterr)
+queue_take(struct queue *queue, struct queue_want *wants, size_t count,
+    int64_t now_ms, struct queue_lease **ret_leases, struct err *reterr)
 {
-	struct lease *lease = NULL;
-	struct backlog *backlog;
-	bool again = true, ok = true;
+	struct take take = {.queue = queue};
+	bool ok;
 
 	fair_lock_hold(&queue->lock);
-	while (ok && again) {
-		backlog = backlog_find(queue->backlogs, destination);
-		CHECK(backlog != NULL);
-		ok = take_once(queue, backlog, now_ms, &lease, &again, reterr);
+	ok = take_prepare(&take, wants, count, now_ms, reterr);
+	while (ok && take.undone > 0) {
+		ok = take_once(&take, now_ms, reterr);
+		if (ok && take.undone > 0) {
+			/* those that wait for it come first */
+			fair_lock_drop(&queue->lock);
+			fair_lock_hold(&queue->lock);
+		}
 	}
+	for (size_t i = 0; !ok && i < take.count; i++) {
+		if (!take.asks[i].done)
+			take_failed(&take, &take.asks[i], NULL);
+	}
+	/* What was taken before a failure is handed out all the same. */
+	ok = ok || take.leases.first != NULL;
+	if (ok)
+		take_next(&take, wants, count);
 	fair_lock_drop(&queue->lock);
-	if (!ok)
-		return false;
-	*ret_lease = lease == NULL ? NULL : &lease->shown;
-	return true;
+	free(take.asks);
+	free(take.asked);
+	if (ok)
+		*ret_leases = take.leases.first == NULL
+				  ? NULL
+				  : &take.leases.first->shown;
+	return ok;
 }
 
 void
 queue_lease_free(struct queue *queue, struct queue_lease *lease)
 {
-	struct lease *freed, **at;
-	struct backlog *backlog;
+	struct destination *destination;
 
 	if (lease == NULL)
 		return;
-	freed = lease_of(lease);
 	fair_lock_hold(&queue->lock);
-	for (at = &queue->leases; *at != freed; at = &(*at)->next)
-		CHECK(*at != NULL);
-	*at = freed->next;
-	backlog = backlog_find(queue->backlogs, freed->key.destination);
-	if (backlog != NULL && !backlog->trial && freed->open > 0 &&
-	    freed->key.due_ms == DELIVERY_FRESH)
-		backlog_start_back(backlog, freed->key.source, freed->key.seq);
+	lease_unlink(queue, lease_of(lease));
+	destination = destination_at(&queue->destinations, lease->destination);
+	if (lease->open > 0 && lease->replay)
+		destination->next_replay_ms = 0;
+	else if (lease->open > 0)
+		destination->next_ms = 0;
 	fair_lock_drop(&queue->lock);
-	lease_fini(freed);
+	lease_free(lease_of(lease));
 }
 
-int64_t
-queue_due_ms(struct queue *queue, int64_t destination)
-{
-	struct delivery_key key = {.destination = destination};
-	int64_t due_ms = INT64_MAX, first = 0;
-	struct err err;
+/* ---- posting ---- */
 
-	fair_lock_hold(&queue->lock);
-	while (take_source_after(
-		   queue, destination, key.source, &key.source, &err) &&
-	       key.source != 0 && key.source != first) {
-		if (first == 0)
-			first = key.source;
-		if (!take_find(queue, take_deferred, &key, INT64_MAX, &err))
-			break;
-		if (key.seq != 0 && key.due_ms < due_ms)
-			due_ms = key.due_ms;
+struct post {
+	struct lease **leases; /* owned */
+	size_t count;
+	struct str rules; /* our own */
+	bool reread;	  /* rows were changed meanwhile */
+};
+
+static bool
+post_change(struct queue *queue, void *arg, struct err *reterr)
+{
+	struct post *post = arg;
+	int64_t rules;
+
+	if (!names_add(&queue->texts, post->rules, &rules, reterr))
+		return false;
+	post->rules = names_at(&queue->texts, rules);
+	for (size_t i = 0; i < post->count; i++) {
+		struct lease *lease = post->leases[i];
+		struct engine_change *change;
+
+		if (!queue_fence(queue, lease->shown.destination, reterr) ||
+		    (post->reread && !lease_reread(queue, lease, reterr)))
+			return false;
+		if (lease->gone || lease->row.rules.len > 0)
+			continue;
+		change = changes_add(&queue->changes, ENGINE_DELIVERY_PUT);
+		change->row.delivery = lease->row;
+		change->row.delivery.rules = post->rules;
 	}
+	return true;
+}
+
+/* The claims must hold though there is nothing to write. */
+static bool
+post_renew(struct queue *queue, struct err *reterr)
+{
+	int64_t now_ms = clock_mono_ms();
+
+	for (size_t i = 0; i < queue->claim_count; i++) {
+		struct engine_claim *claim = queue->claims[i];
+
+		if (claim->until_mono_ms > now_ms)
+			continue;
+		if (!queue->engine->renew(queue->store, &claim, 1, reterr))
+			return false;
+		if (claim->lost)
+			return err_set(reterr, ERR_BUSY,
+			    "another process delivers for %s now",
+			    claim->destination.data);
+	}
+	return true;
+}
+
+bool
+queue_post(struct queue *queue, struct queue_lease *const *leases, size_t count,
+    struct str rules, struct err *reterr)
+{
+	struct post post = {.rules = rules};
+	bool ok;
+
+	CHECK(rules.len > 0);
+	fair_lock_hold(&queue->lock);
+	ok = lease_unique(
+	    queue, leases, count, &post.leases, &post.count, reterr);
+	do {
+		ok = ok &&
+		     queue_change_held(queue, post_change, &post, true, reterr);
+		post.reread = !ok && reterr->code == ERR_CONFLICT;
+		ok = ok || post.reread;
+	} while (post.reread);
+	if (ok && queue->changes.count == 0)
+		ok = post_renew(queue, reterr);
+	for (size_t i = 0; ok && i < post.count; i++) {
+		struct lease *lease = post.leases[i];
+
+		if (lease->gone || lease->row.rules.len > 0)
+			continue;
+		lease->row.rules = lease->shown.rules = post.rules;
+		lease->row.version++;
+	}
+	queue_publish(queue);
 	fair_lock_drop(&queue->lock);
-	return due_ms;
+	free(post.leases);
+	return ok;
 }

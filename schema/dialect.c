@@ -103,7 +103,7 @@ denied_advice(const struct outlet_answer *answer)
 	if (answer->status == 407)
 		return "check the proxy, its user and its password";
 	if (answer->trouble_ours)
-		return "check the URL, the proxy, the CA file and the clock";
+		return "check the proxy, the URL, the CA file and the clock";
 	if (answer->status < 400)
 		return "check the URL: it redirects, and redirects are not "
 		       "followed";

@@ -131,6 +131,13 @@ daemon()
         tests/daemon
 }
 
+# On the queue's second engine, those tests that are not about the file.
+daemon_memory()
+{
+    local -x CURRENTSD_ENGINE=memory
+    daemon "$1"
+}
+
 analyze()
 {
     part "analyze $1" tests/analyze/run.sh "$1"
@@ -167,6 +174,7 @@ as_released()
     part 'unit release' unit release
     [ $how != quick ] || return
     part 'daemon release' daemon release
+    part 'daemon memory' daemon_memory release
     part 'fault release' fault release
 }
 

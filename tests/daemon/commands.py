@@ -4,11 +4,11 @@ import json
 import os
 import subprocess
 
-from conftest import BUILD, PATIENCE, TOKEN, variable
+from conftest import PATIENCE, PROGRAM, TOKEN, variable
 
 FINE, FOUND, USAGE, CONFIG = 0, 1, 2, 78
 INVALID = '{"event_type":"users.behaviors.app.SessionStart", "id":5,"time":1}'
-BINARY = str(BUILD / "currentsd")
+BINARY = PROGRAM
 
 
 def run(*words, stdin=None, **settings):

@@ -2,6 +2,9 @@
 
 Every daemon that a test starts is stopped at its end with SIGTERM and must
 exit with 0. Its ledger must agree with the rows, also if it was killed.
+
+With CURRENTSD_ENGINE=memory the tests run on the queue's second engine, but
+for those that are marked "file": they restart the daemon or look at its files.
 """
 
 import http.client
@@ -23,8 +26,23 @@ from names import Log, Queue, Status
 REPO = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("CURRENTSD_BUILD",
                                     REPO / "build" / "release")).resolve()
+MEMORY = os.environ.get("CURRENTSD_ENGINE") == "memory"
+PROGRAM = str(BUILD / ("currentsd_memory" if MEMORY else "currentsd"))
 TOKEN = "the-token-of-the-tests"
-PATIENCE = 120  # seconds; only a broken program needs them
+PATIENCE = int(os.environ.get("CURRENTSD_PATIENCE", 120))  # seconds; only a broken program needs them
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "file: restarts the daemon, or looks "
+                            "at its files")
+
+
+def pytest_collection_modifyitems(config, items):
+    about_file = [item for item in items
+                  if MEMORY and item.get_closest_marker("file")]
+    if about_file:
+        config.hook.pytest_deselected(items=about_file)
+        items[:] = [item for item in items if item not in about_file]
 
 
 def setting(name):
@@ -179,7 +197,7 @@ class Daemon:
 
     def start(self, ready=True):
         self.agreed = False
-        self.run = Process([str(BUILD / "currentsd"), "serve"], env=self.env)
+        self.run = Process([PROGRAM, "serve"], env=self.env)
         address = Log.ADDRESS + "$"
         self.port = int(self.run.wait_line(address % "listen").group(1))
         self.admin_port = int(self.run.wait_line(address % "admin").group(1))
@@ -195,6 +213,10 @@ class Daemon:
         """SIGTERM, if it runs: it must end with 0. The ledger must agree
         with the rows, also if the daemon was killed before."""
         run, self.run = self.run, None
+        if run is not None and MEMORY:  # the rows will go with it
+            self.agreed = True
+            if run.process.poll() is None:
+                self.command("ledger", "--check")
         if run is not None:
             assert run.end() == 0, "\n".join(run.lines[-40:])
         if not self.agreed:
@@ -202,7 +224,7 @@ class Daemon:
             self.command("ledger", "--check")
 
     def _command(self, words, code):
-        done = subprocess.run([str(BUILD / "currentsd"), *words],
+        done = subprocess.run([PROGRAM, *words],
                               env=self.env, capture_output=True, text=True,
                               timeout=PATIENCE, check=False)
         assert done.returncode == code, done.stdout + done.stderr

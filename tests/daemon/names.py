@@ -67,7 +67,6 @@ class Command:
 
     PAUSE = ("destinations", "pause")  # and the name of a destination
     RESUME = ("destinations", "resume")
-    REDIRECT = ("queue", "redirect")   # and two names: from, to
 
     ERASURES_LIST = ("erasures", "list")
     ERASURES_DONE = ("erasures", "done")  # and whose
@@ -87,7 +86,6 @@ class Option:
     AFTER = "--after ID"  # of DEAD_LIST, as its help has it
     AGAIN = "--again"     # of IMPORT: duplicates too
     AGE = "--age"         # of STATS
-    ANYWAY = "--anyway"   # of REDIRECT: what may have arrived, too
 
 
 # ---- states, outcomes, reasons ----
@@ -230,7 +228,7 @@ class Row:
 class Done:
     """What a command did, and to how many."""
     REQUEUED, DROPPED = "requeued", "dropped"
-    REDIRECTED, REPLAYED = "redirected", "replayed"
+    REPLAYED = "replayed"
     FAULTS = "faults"  # that CHECK found
 
 

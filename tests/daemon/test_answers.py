@@ -18,6 +18,7 @@ from names import Choice, Command, Log, Metric, Queue, Receipt
 
 # ---- batch, now on disk: 200 ----
 
+@pytest.mark.file
 def test_batch_now_on_disk(daemon, heapsim):
     """The receipt holds although the daemon dies right after it."""
     sent = [event() for _ in range(10)]
@@ -160,6 +161,7 @@ STORAGE = {"id": {"string": "a"}, "user_id": {"string": "b"},
            "time": {"int": 1}}
 
 
+@pytest.mark.file
 @pytest.mark.parametrize("body, encoding, offset", [
     ("nonsense", None, 0),
     ('{"events":[{"id":"a"}', None, 21),

@@ -98,6 +98,7 @@ def test_queue_at_its_bound(start_daemon, heapsim):
     until(lambda: daemon.post(batch(event())).status == 200, "room again")
 
 
+@pytest.mark.file
 def test_disk_full(start_daemon, tmp_path):
     """As the settings see it: so much should stay free."""
     disk = os.statvfs(tmp_path)
@@ -138,6 +139,7 @@ def test_connections_spent(start_daemon):
         sock.close()
 
 
+@pytest.mark.file
 def test_shutting_down(daemon):
     """A request that is being read may end; what begins is refused."""
     body = json.dumps(batch(event())).encode()

@@ -93,6 +93,7 @@ def test_help_fits_a_terminal():
 
 # ---- the same beside a running daemon and without one
 
+@pytest.mark.file
 def test_commands_agree_running_and_stopped(fed):
     commands = (["ledger", "--by", "type", "--check", "--json"],
                 ["ledger", "--by", "hour", "--json"],
@@ -154,6 +155,7 @@ def test_status(fed):
                                         for row in text.splitlines())
 
 
+@pytest.mark.file
 def test_status_says_why(fed):
     """Running or stopped: why events were dropped and why they are dead, the
     most frequent reasons first."""
@@ -171,6 +173,7 @@ def test_status_says_why(fed):
     assert dead[Queue.WHY] in fed.command("status")
 
 
+@pytest.mark.file
 def test_ledger_of_folded_days(fed):
     """A day that old hours were folded into is no hour."""
     fed.stop()
@@ -276,6 +279,7 @@ def test_modes(daemon):
         assert os.stat(f"{state}/{name}").st_mode & 0o777 == 0o600, name
 
 
+@pytest.mark.file
 def test_a_socket_that_a_crash_left(daemon):
     daemon.kill()
     assert os.path.exists(daemon.env["CURRENTSD_STATE_DIR"] + "/admin.sock")
@@ -284,6 +288,7 @@ def test_a_socket_that_a_crash_left(daemon):
     assert Text.RUNNING in daemon.command("status")
 
 
+@pytest.mark.file
 def test_a_long_path(start_daemon, tmp_path):
     state = tmp_path / ("long" * 40)
     daemon = start_daemon(state_dir=state)
@@ -301,6 +306,7 @@ def test_a_wrong_path_makes_no_queue(tmp_path):
 
 # ---- serve
 
+@pytest.mark.file
 def test_one_daemon_one_queue(daemon):
     settings = {name[10:].lower(): value for name, value in daemon.env.items()
                 if name.startswith("CURRENTSD_")}

@@ -58,6 +58,7 @@ def test_a_probe_is_no_success(failing):
                      failing.command("status"))
 
 
+@pytest.mark.file
 def test_a_crash_stops_no_clock(failing):
     """Neither before nor after a restart, nor while nothing runs."""
     before = source(failing)
@@ -83,6 +84,7 @@ def test_a_crash_stops_no_clock(failing):
     assert Text.FAILING not in failing.command("status")
 
 
+@pytest.mark.file
 def test_when_heap_last_accepted(daemon):
     def accepted(status):
         destination, = status[Status.DESTINATIONS]
@@ -101,6 +103,7 @@ def test_when_heap_last_accepted(daemon):
     assert daemon.metric(Metric.SINCE_ACCEPTED % "heap") >= 0
 
 
+@pytest.mark.file
 def test_refused_requests_are_told(daemon):
     for _ in range(3):
         assert daemon.post(batch(event()), token="old").status == 401
@@ -122,6 +125,7 @@ def test_refused_requests_are_told(daemon):
     assert re.search(Pattern.REFUSED_WITHOUT_SOURCE % (2, 404), text)
 
 
+@pytest.mark.file
 def test_paused_is_seen_without_a_daemon(daemon):
     daemon.command(*Command.PAUSE, "heap")
     daemon.stop()

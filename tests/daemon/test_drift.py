@@ -4,6 +4,8 @@ import json
 import re
 import subprocess
 
+import pytest
+
 from conftest import BUILD, REPO
 from names import Drift, Log, Metric, Option, Receipt, Text
 
@@ -30,6 +32,7 @@ def seen(daemon):
             for row in json.loads(daemon.command("drift", "--json"))}
 
 
+@pytest.mark.file
 def test_seen_once_and_stored(daemon):
     usual = event(ORPHAN, 0, app_id="x")
     assert daemon.command("drift").startswith(Text.NO_DRIFT)

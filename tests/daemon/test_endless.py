@@ -15,7 +15,7 @@ from load import FAST
 __all__ = ["bounded"]  # a fixture
 
 # What is poured until the daemon hangs up, after a head.
-CHUNK = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+CHUNK = b"10000\r\n" + b"{" * 0x10000 + b"\r\n"
 HEADER = b"X-More: " + b"y" * 1000 + b"\r\n"
 HEADS = {
     "200": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", CHUNK),
@@ -87,6 +87,7 @@ class EndlessHeap:
         self.thread.join(PATIENCE)
 
 
+@pytest.mark.file
 @pytest.mark.parametrize("what, posts", [
     ("200", 1), ("500", 2), ("headers", 2), ("interim", 2)])
 def test_endless_answer_is_hung_up_on(bounded, what, posts):

@@ -21,6 +21,7 @@ def about(person, **changes):
     return event(user={"external_user_id": person}, **changes)
 
 
+@pytest.mark.file
 def test_erase(start_daemon, heapsim):
     daemon = start_daemon(**FAST)
     state = daemon.env["CURRENTSD_STATE_DIR"]
@@ -77,6 +78,7 @@ def test_what_cannot_be_read_to_its_end_is_told(start_daemon):
     assert tool(daemon, *erase(PERSON))[Erased.UNREADABLE] == 1
 
 
+@pytest.mark.file
 def test_a_request_for_erasure_until_it_is_done(start_daemon):
     daemon = start_daemon(**FAST)
     asked = {"user_id": "0123456789abcdef01234567"}
@@ -123,6 +125,7 @@ def test_on_delete_erase(start_daemon):
     assert len(tool(daemon, *Command.ERASURES_LIST)) == 1
 
 
+@pytest.mark.file
 @pytest.mark.parametrize("running", [True, False])
 def test_people_hashed_at_acceptance_are_found(start_daemon, tmp_path,
                                                running):
@@ -153,6 +156,7 @@ def test_several_are_erased_at_once(start_daemon):
     daemon.command(*erase(), code=USAGE)
 
 
+@pytest.mark.file
 def test_erasures(start_daemon):
     daemon = start_daemon(**FAST)
     assert tool(daemon, *Command.ERASURES_LIST) == []

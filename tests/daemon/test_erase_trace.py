@@ -72,6 +72,7 @@ def stored_windows(rows, others):
     return wanted
 
 
+@pytest.mark.file
 @pytest.mark.parametrize("running", [True, False])
 def test_no_trace_is_left(start_daemon, tmp_path, running):
     world = World(start_daemon(keep_archive="0s", **FAST), tmp_path)

@@ -154,6 +154,7 @@ def check_resumed(daemon, heapsim, braze, events):
     return books["by_status"]
 
 
+@pytest.mark.file
 @pytest.mark.parametrize("killed", [False, True], ids=["running", "killed"])
 def test_full_disk_drains_with_the_reserve(fill, start_daemon, small_disk,
                                            heapsim, tmp_path, killed):
@@ -188,6 +189,7 @@ def test_full_disk_drains_with_the_reserve(fill, start_daemon, small_disk,
     assert set(by_status) == {"200", "503"}
 
 
+@pytest.mark.file
 def test_full_disk_whose_reserve_others_take(fill, start_daemon, small_disk,
                                              heapsim, tmp_path):
     """Room that another process takes at once, and none that is left to
@@ -210,6 +212,7 @@ def test_full_disk_whose_reserve_others_take(fill, start_daemon, small_disk,
         check_resumed(daemon, heapsim, braze, events)
 
 
+@pytest.mark.file
 def test_start_on_a_full_disk_without_a_reserve(fill, start_daemon, small_disk,
                                                 heapsim):
     """What the log holds has no room in the file: nothing for a daemon to do

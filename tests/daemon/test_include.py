@@ -28,6 +28,7 @@ def drops(daemon):
             for row in ledger[Ledger.DROPS]}
 
 
+@pytest.mark.file
 @pytest.mark.parametrize("running", [True, False])
 def test_an_import_is_judged_as_a_request_is(start_daemon, running):
     daemon = start_daemon(include="users.messages.*", exclude="*.Send",
@@ -46,6 +47,7 @@ def test_an_import_is_judged_as_a_request_is(start_daemon, running):
     assert row[Row.EVENT]["properties"]["product_id"] == "p"
 
 
+@pytest.mark.file
 def test_what_was_accepted_once_is_accepted_again(start_daemon, tmp_path):
     """A property that its type requires may have been redacted since: the
     price."""

@@ -15,6 +15,8 @@ import os
 import random
 import time
 
+import pytest
+
 from load import FAST, LONG, Brazesim, check_law, drain
 from conftest import until
 
@@ -36,6 +38,7 @@ HEAP_FAULTS = {  # per cent; 34 together
 BRAZE_FAULTS = ("--duplicate-percent", "3", "--unknown-outcome", "3")
 
 
+@pytest.mark.file
 def test_law_kill_9_and_a_failing_heap(start_daemon, heapsim, tmp_path,
                                        capsys):
     began = time.monotonic()

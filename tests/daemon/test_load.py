@@ -32,6 +32,7 @@ def resident_mib(daemon):
         return int(re.search(r"VmRSS:\s+(\d+) kB", status.read())[1]) / 1024
 
 
+@pytest.mark.file
 @pytest.mark.parametrize("heap", HEAPS)
 def test_sigterm_under_load_loses_nothing(start_daemon, heapsim, tmp_path,
                                           heap):
@@ -57,6 +58,7 @@ def test_sigterm_under_load_loses_nothing(start_daemon, heapsim, tmp_path,
     check_law(daemon, heapsim, braze.acked())
 
 
+@pytest.mark.file
 def test_outage_of_heap_costs_disk_and_not_memory(start_daemon, heapsim,
                                                   tmp_path, capsys):
     heapsim.control(quota=False, reset_percent=100, forget_bodies=True)

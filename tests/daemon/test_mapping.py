@@ -58,6 +58,7 @@ def test_explain_and_heap_agree_under_settings(start_daemon, heapsim,
     daemon.stop()
 
 
+@pytest.mark.file
 def test_trial_loses_nothing(start_daemon, heapsim):
     daemon = start_daemon(heap_trial="yes", **SWIFT)
     nobody = event(user={})
@@ -104,6 +105,7 @@ def test_properties_left_out_are_counted(start_daemon):
     daemon.stop()
 
 
+@pytest.mark.file
 def test_erasure_requests_are_listed_and_never_sent(start_daemon, heapsim):
     daemon = start_daemon(**SWIFT)
     asked = event(event_type="users.UserDeleteRequest",
@@ -122,6 +124,7 @@ def test_erasure_requests_are_listed_and_never_sent(start_daemon, heapsim):
         *Command.ERASURES_LIST)
 
 
+@pytest.mark.file
 @pytest.mark.parametrize("redact_at", [Choice.DELIVERY, Choice.ACCEPT])
 def test_what_is_redacted_at_accept_never_touches_the_disk(
         start_daemon, heapsim, hash_key, redact_at):

@@ -183,6 +183,7 @@ def test_a_client_not_on_the_list_gets_503(daemon, start_nginx, tmp_path):
     assert start_nginx(daemon, include).post("{}").status == 200
 
 
+@pytest.mark.file
 def test_while_currentsd_is_away_nginx_says_502(daemon, start_nginx):
     nginx = start_nginx(daemon)
     daemon.env["CURRENTSD_LISTEN"] = f"127.0.0.1:{daemon.port}"

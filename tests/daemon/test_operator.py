@@ -9,8 +9,10 @@ import pathlib
 import sqlite3
 import subprocess
 
+import pytest
+
 from braze import batch, event
-from commands import (BINARY, CONFIG, FINE, FOUND, INVALID, USAGE, lines, run,
+from commands import (BINARY, CONFIG, FINE, FOUND, INVALID, lines, run,
                       settings, tool)
 from conftest import Process, until
 from names import (Command, Done, File, Log, Metric, Option, Queue, Row, Stats,
@@ -19,10 +21,12 @@ from names import (Command, Done, File, Log, Metric, Option, Queue, Row, Stats,
 FAST = {"heap_linger": "10ms", "heap_defer": "200ms"}
 
 
-def write_destination(path, name, url):
+def write_destination(path, name, url, formerly=None):
+    former = f'formerly = "{formerly}"' if formerly else ""
     path.write_text(f"""
         source "main" {{ open = yes }}
-        destination "{name}" {{ app_id = "1" url = "{url}" linger = 10ms }}
+        destination "{name}" {{
+            app_id = "1" url = "{url}" linger = 10ms {former} }}
         """)
 
 
@@ -30,6 +34,7 @@ def use_file(daemon, path):
     daemon.change(token=None, heap_app_id=None, heap_url=None, config=path)
 
 
+@pytest.mark.file
 def test_mended_and_sent(start_daemon, heapsim):
     """Out, mended, the dead letter dropped, and in again: told apart from
     what was received before only when that is wanted."""
@@ -53,6 +58,7 @@ def test_mended_and_sent(start_daemon, heapsim):
     assert tool(daemon, *Command.IMPORT, stdin=text)["duplicates"] == 1
 
 
+@pytest.mark.file
 def test_a_renamed_destination(start_daemon, heapsim, tmp_path):
     config = tmp_path / "one.conf"
     write_destination(config, "old", "http://127.0.0.1:9")
@@ -75,22 +81,20 @@ def test_a_renamed_destination(start_daemon, heapsim, tmp_path):
     assert tool(daemon, *Command.STATS)[Stats.STRANDED]
     assert tool(daemon, *Command.DEAD_REQUEUE, "--all",
                 code=FOUND) == {Done.REQUEUED: 0}
-    daemon.command(*Command.REDIRECT, "new", "new", code=USAGE)
-    daemon.command(*Command.REDIRECT, "old", "other", code=USAGE)
-    daemon.command(*Command.REDIRECT, "never", "new", code=FOUND)
     daemon.stop()
-    # without a daemon and with one
-    assert tool(daemon, *Command.REDIRECT, "old", "new") == {
-        Done.REDIRECTED: 200}
+    write_destination(config, "new", heapsim.url, formerly="new")
+    assert daemon.command("serve", code=CONFIG) is not None
+    write_destination(config, "new", heapsim.url, formerly="old")
     daemon.start()
     until(lambda: len(heapsim.keys()) == 200, "all at the new one")
     assert daemon.status()[Status.STRANDED] == []
-    assert tool(daemon, *Command.REDIRECT, "old", "new") == {
-        Done.REDIRECTED: 0}
+    daemon.stop()
+    daemon.start()
     assert tool(daemon, *Command.DEAD_REQUEUE, "--all") == {Done.REQUEUED: 1}
     until(lambda: daemon.queue()[Queue.DEAD] == 1, "it is invalid still")
 
 
+@pytest.mark.file
 def test_serve_waits_for_a_command(start_daemon):
     daemon = start_daemon(**FAST)
     daemon.stop()
@@ -110,6 +114,7 @@ def test_serve_waits_for_a_command(start_daemon):
     assert serve.end() == FINE
 
 
+@pytest.mark.file
 def test_serve_does_not_wait_for_a_stranger(start_daemon):
     """Whose name is not in the lock file: it may never end."""
     daemon = start_daemon(**FAST)
@@ -144,27 +149,7 @@ def test_replays_leave_room_for_what_comes_in(start_daemon, start_heapsim):
     assert daemon.post(batch(event())).status == 200
 
 
-def test_what_may_be_at_heap_is_not_redirected(start_daemon, heapsim,
-                                               tmp_path):
-    """Another destination may have another identity for it: then it comes
-    twice."""
-    config = tmp_path / "one.conf"
-    write_destination(config, "old", heapsim.url)
-    daemon = start_daemon(**FAST)
-    daemon.stop()
-    use_file(daemon, config)
-    heapsim.control(hang_after_percent=100)
-    daemon.start()
-    daemon.post(batch(event()))
-    until(lambda: len(heapsim.keys()) == 1, "Heap has it, and does not say so")
-    daemon.kill()
-    write_destination(config, "new", heapsim.url)
-    refused = run(*Command.REDIRECT, "old", "new", **settings(daemon))
-    assert refused.returncode == CONFIG and Option.ANYWAY in refused.stderr
-    assert tool(daemon, *Command.REDIRECT, "old", "new", Option.ANYWAY) == {
-        Done.REDIRECTED: 1}
-
-
+@pytest.mark.file
 def test_requeue_what_is_dead_by_a_wrong_clock(daemon):
     """In the future: an operator who names it means it."""
     daemon.post('{"events":[%s]}' % INVALID)

@@ -29,6 +29,7 @@ def progress(daemon, *words):
     return shown.decode()
 
 
+@pytest.mark.file
 @pytest.mark.parametrize("running", [True, False])
 def test_progress_on_a_terminal(daemon, running, tmp_path):
     """However much else goes over the socket."""

@@ -59,6 +59,7 @@ def test_no_quota_is_exceeded_in_short(start_daemon, start_heapsim):
     assert books["max_window"] <= 380 and books["max_user_window"] <= 95
 
 
+@pytest.mark.file
 def test_forecast_counts_the_quota_of_a_person(start_daemon, start_heapsim):
     """The app has room for all of them, the one person has not."""
     heapsim = start_heapsim("--user-quota", "100")

@@ -3,6 +3,8 @@ and goes into a new queue."""
 
 import json
 
+import pytest
+
 from braze import batch, event
 from commands import CONFIG, FINE, FOUND, run, settings
 from conftest import until
@@ -11,6 +13,7 @@ from names import Command, Row, Text
 PAGE = 16384  # more than one page of any size the queue has had
 
 
+@pytest.mark.file
 def test_rescue(start_daemon, heapsim):
     heapsim.control(reset_percent=100)
     daemon = start_daemon(heap_linger="10ms", heap_backoff_first="50ms",
@@ -46,6 +49,7 @@ def test_rescue(start_daemon, heapsim):
     until(lambda: set(heapsim.keys()) == ids, "all of them at Heap")
 
 
+@pytest.mark.file
 def test_nothing_to_rescue(tmp_path):
     file = tmp_path / "queue.db"
     file.write_bytes(b"garbage" * 9999)

@@ -28,6 +28,7 @@ def odd_events():
     return lines
 
 
+@pytest.mark.file
 @pytest.mark.parametrize("keep", ["", "content,contact"])
 def test_strict_heap_takes_every_valid_event(start_heapsim, start_daemon,
                                              keep):

@@ -125,6 +125,25 @@ model_end(struct model *model, struct model_event *event, size_t step, bool ok)
 	lock_drop(&model->lock);
 }
 
+void
+model_post(struct model *model, struct model_event *event)
+{
+	int64_t position = calls_position();
+
+	lock_hold(&model->lock);
+	if (event->posted == 0)
+		event->posted = position;
+	lock_drop(&model->lock);
+}
+
+void
+model_park(struct model *model, struct model_event *event)
+{
+	lock_hold(&model->lock);
+	event->posted = 0;
+	lock_drop(&model->lock);
+}
+
 /* The states after a step that happened. */
 static unsigned
 model_step_apply(const struct model_step *step, unsigned states)
@@ -187,6 +206,8 @@ model_event_kill(struct model_event *event, int64_t position)
 		event->steps[kept++] = step;
 	}
 	event->count = kept;
+	if (event->posted > position)
+		event->posted = 0;
 }
 
 void

@@ -40,6 +40,7 @@ struct model_step {
 struct model_event {
 	struct model_step steps[MODEL_STEPS];
 	size_t count;
+	int64_t posted; /* position since which its rules are durable, or 0 */
 };
 
 struct model {
@@ -49,7 +50,7 @@ struct model {
 	size_t event_count;
 	struct model_event bodies[MODEL_BODIES]; /* only put */
 	size_t body_count;
-	struct model_event posts; /* the step's n-th has last_post_ms n + 1 */
+	struct model_event posts; /* the n-th step saves the state n + 1 */
 };
 
 void model_init(struct model *model, uint64_t seed);
@@ -74,6 +75,10 @@ size_t model_begin(struct model *model, struct model_event *event, bool put,
     enum model_state to);
 void
 model_end(struct model *model, struct model_event *event, size_t step, bool ok);
+
+/* Its rules are durable from here on; or it is parked, which forgets them. */
+void model_post(struct model *model, struct model_event *event);
+void model_park(struct model *model, struct model_event *event);
 
 /* In what states may it be at a position? A set. */
 unsigned model_states(const struct model_event *event, int64_t position);

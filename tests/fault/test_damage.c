@@ -133,28 +133,28 @@ damage_take_all(struct damage *damage, struct work *work)
 {
 	static _Thread_local char data[MODEL_DATA];
 	unsigned char seen[MODEL_EVENTS] = {0};
+	struct queue_want want = {.destination = work->destination};
 	struct queue_lease *leases[MODEL_EVENTS];
 	size_t count = 0, number;
 	struct err err;
 
 	while (count < MODEL_EVENTS &&
-	       queue_take(work->queue, work->destination, INT64_MAX - 1,
-		   &leases[count], &err) &&
+	       queue_take(work->queue, &want, 1, INT64_MAX - 1, &leases[count],
+		   &err) &&
 	       leases[count] != NULL)
 		count++;
 	for (size_t i = 0; i < count; i++) {
 		if (leases[i]->source == NULL)
 			damage_wrong(damage, "an event of no source");
 		for (size_t n = 0; n < leases[i]->count; n++) {
-			const struct queue_event *event = &leases[i]->events[n];
+			const struct queue_item *item = &leases[i]->items[n];
 
 			if (!model_type_read(
-				event->type.data, event->type.len, &number) ||
+				item->type.data, item->type.len, &number) ||
 			    number >= MODEL_EVENTS ||
-			    event->data.len !=
+			    item->data.len !=
 				model_data(&damage->model, number, data) ||
-			    memcmp(event->data.data, data, event->data.len) !=
-				0)
+			    memcmp(item->data.data, data, item->data.len) != 0)
 				damage_wrong(damage, "bytes never put");
 			if (seen[number]++ > 0)
 				damage_wrong(damage, "an event twice");

@@ -72,32 +72,66 @@ verify_dead(void *arg, const struct stats_dead *dead)
 	return true;
 }
 
-/* Take all that is queued, look at it, and give it back. */
+/* Look at what is on lease, and give it back. */
 static void
-verify_queued(struct work *work, struct found *found)
+verify_leases(struct work *work, struct found *found,
+    struct queue_lease *leases, int64_t position)
 {
-	struct queue_lease *leases[MODEL_EVENTS], *lease = NULL;
-	size_t count = 0;
-	struct err err;
+	struct queue_lease *lease;
 
-	while (count < MODEL_EVENTS) {
-		if (!queue_take(work->queue, work->destination, INT64_MAX - 1,
-			&lease, &err)) {
-			WRONG(found, "take: %s", err.text);
-			break;
-		}
-		if (lease == NULL)
-			break;
-		leases[count++] = lease;
+	for (lease = leases; lease != NULL; lease = lease->next) {
 		for (size_t i = 0; i < lease->count; i++) {
-			const struct queue_event *event = &lease->events[i];
+			const struct queue_item *item = &lease->items[i];
+			const struct model_event *event;
+			size_t number;
 
-			verify_event(found, found->queued, event->type.data,
-			    event->type.len, event->data.data, event->data.len);
+			verify_event(found, found->queued, item->type.data,
+			    item->type.len, item->data.data, item->data.len);
+			if (!model_type_read(
+				item->type.data, item->type.len, &number) ||
+			    number >= MODEL_EVENTS)
+				continue;
+			event = &found->model->events[number];
+			if (lease->rules.len == 0 && event->posted != 0 &&
+			    event->posted <= position)
+				WRONG(found, "event %zu has lost its rules",
+				    number);
 		}
 	}
-	while (count > 0)
-		queue_lease_free(work->queue, leases[--count]);
+	while ((lease = leases) != NULL) {
+		leases = lease->next;
+		queue_lease_free(work->queue, lease);
+	}
+}
+
+/* All that is queued: first what is due some time, at once; then what is
+ * parked, one by one, on lease until the end. */
+static void
+verify_queued(struct work *work, struct found *found, int64_t position)
+{
+	struct queue_want want = {
+	    .destination = work->destination, .bytes = SIZE_MAX};
+	struct queue_lease *leases = NULL, *parked = NULL, *one;
+	struct err err;
+
+	if (!queue_take(work->queue, &want, 1, INT64_MAX - 1, &leases, &err))
+		WRONG(found, "take: %s", err.text);
+	if (want.next_ms == INT64_MIN)
+		WRONG(found, "not all could be taken");
+	want.parked = work_group;
+	do {
+		one = NULL;
+		if (!queue_take(work->queue, &want, 1, 1, &one, &err))
+			WRONG(found, "take of parked: %s", err.text);
+		if (want.next_ms == INT64_MIN)
+			WRONG(found, "not all that is parked could be taken");
+		if (one != NULL) {
+			one->next = parked;
+			parked = one;
+		}
+	} while (one != NULL);
+	verify_leases(work, found, leases, position);
+	verify_leases(work, found, parked, position);
 }
 
 /* The ledger's line of one event against the model. */
@@ -141,7 +175,7 @@ verify_numbers(struct work *work, struct found *found, int64_t position)
 {
 	struct stats_totals totals;
 	struct queue_destination destination;
-	int64_t least = 0, most = 0;
+	int64_t least = 0, most = 0, saved;
 	struct err err;
 
 	stats_totals(work->queue, &totals);
@@ -166,10 +200,11 @@ verify_numbers(struct work *work, struct found *found, int64_t position)
 		return;
 	}
 	model_received(&work->model->posts, position, &least, &most);
-	if (destination.last_post_ms < least || destination.last_post_ms > most)
-		WRONG(found, "the last post is %lld, not %lld-%lld",
-		    (long long)destination.last_post_ms, (long long)least,
-		    (long long)most);
+	(void)buf_char(&destination.state, '\0');
+	saved = atoll(destination.state.data);
+	if (saved < least || saved > most)
+		WRONG(found, "the state is %lld, not %lld-%lld",
+		    (long long)saved, (long long)least, (long long)most);
 	queue_destination_fini(&destination);
 }
 
@@ -187,7 +222,7 @@ verify_look(struct work *work, struct found *found, int64_t position)
 	    !stats_dead(
 		work->queue, 0, MODEL_EVENTS * 2, verify_dead, found, &err))
 		WRONG(found, "ledger: %s", err.text);
-	verify_queued(work, found);
+	verify_queued(work, found, position);
 	for (size_t i = 0; i < MODEL_EVENTS; i++)
 		verify_fate(found, i, position);
 	verify_numbers(work, found, position);

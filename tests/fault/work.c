@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WORK_TRIES = 20, WORK_LEASES = 3, WORK_VERDICTS = 3 * MODEL_BATCH };
+enum { WORK_TRIES = 20, WORK_LEASES = 3, WORK_OUTCOMES = 3 * MODEL_BATCH };
+
+const char work_group[] = "refused.kind";
 
 struct queue_settings
 work_settings(const char *dir)
@@ -203,6 +205,7 @@ bool
 work_post(struct work *work)
 {
 	struct model_event *posts = &work->model->posts;
+	char state[32];
 	struct err err;
 	size_t step;
 	bool ok;
@@ -210,8 +213,9 @@ work_post(struct work *work)
 	if (posts->count == MODEL_STEPS)
 		return true;
 	step = model_begin(work->model, posts, true, MODEL_QUEUED);
-	ok = queue_destination_post(work->queue, work->destination,
-	    (int64_t)step + 1, "doubt", 5, &err);
+	(void)snprintf(state, sizeof(state), "%zu", step + 1);
+	ok = queue_destination_save(
+	    work->queue, work->destination, state, strlen(state), false, &err);
 	model_end(work->model, posts, step, ok);
 	return ok;
 }
@@ -227,61 +231,108 @@ work_vacuum(struct work *work)
 	return false;
 }
 
-/* The verdicts of a round, with the model's steps. */
+/* The leases of a round, and the model's steps of what was decided. */
 struct round {
-	struct queue_verdict verdicts[WORK_VERDICTS];
-	struct model_event *events[WORK_VERDICTS];
-	size_t steps[WORK_VERDICTS];
+	struct queue_lease *leases[WORK_LEASES];
+	size_t lease_count;
+	struct model_event *events[WORK_OUTCOMES];
+	size_t steps[WORK_OUTCOMES];
 	size_t count;
 };
 
 static size_t
-round_number(struct work *work, const struct queue_event *event)
+round_number(struct work *work, const struct queue_item *item)
 {
 	char data[MODEL_DATA];
 	size_t number;
 
-	if (model_type_read(event->type.data, event->type.len, &number) &&
+	if (model_type_read(item->type.data, item->type.len, &number) &&
 	    number < MODEL_EVENTS &&
-	    event->data.len == model_data(work->model, number, data) &&
-	    memcmp(event->data.data, data, event->data.len) == 0)
+	    item->data.len == model_data(work->model, number, data) &&
+	    memcmp(item->data.data, data, item->data.len) == 0)
 		return number;
 	work->bad_bytes = true;
 	return 0;
 }
 
+/* One lease at a time; false if none is due or it failed. */
+static bool
+round_take(struct work *work, struct round *round, const char *parked,
+    int64_t now_ms, bool *ret_ok)
+{
+	struct queue_want want = {
+	    .destination = work->destination, .parked = parked};
+	struct queue_lease **lease = &round->leases[round->lease_count];
+	struct err err;
+
+	*lease = NULL;
+	*ret_ok = queue_take(work->queue, &want, 1, now_ms, lease, &err) &&
+		  want.next_ms != INT64_MIN;
+	if (*lease == NULL)
+		return false;
+	round->lease_count++;
+	return true;
+}
+
+/* Note the rules, and that they are durable: they stay with an event as long
+ * as it is queued, since it is only deferred with an unknown outcome. */
+static bool
+round_post(struct work *work, struct round *round)
+{
+	struct err err;
+	bool ok = queue_post(work->queue, round->leases, round->lease_count,
+	    (struct str)STR("rules"), &err);
+
+	for (size_t n = 0; ok && n < round->lease_count; n++) {
+		const struct queue_lease *lease = round->leases[n];
+
+		if (lease->rules.len == 0)
+			work->bad_bytes = true;
+		for (size_t i = 0; i < lease->count; i++)
+			model_post(
+			    work->model, &work->model->events[round_number(
+					     work, &lease->items[i])]);
+	}
+	return ok;
+}
+
 static void
 round_judge(struct work *work, struct round *round, struct rng *rng,
-    const struct queue_lease *lease, size_t n)
+    struct queue_item *item)
 {
+	static const struct queue_detail detail = {
+	    .posts = 1, .status = 400, .answer = STR("no")};
 	static const struct {
 		enum queue_outcome outcome;
 		enum model_state state;
 	} ways[] = {{QUEUE_DELIVERED, MODEL_DELIVERED},
-	    {QUEUE_DEFERRED, MODEL_QUEUED}, {QUEUE_DEAD, MODEL_DEAD},
-	    {QUEUE_DROPPED, MODEL_DROPPED}};
+	    {QUEUE_DEFERRED, MODEL_QUEUED}, {QUEUE_PARKED, MODEL_QUEUED},
+	    {QUEUE_DEAD, MODEL_DEAD}, {QUEUE_DROPPED, MODEL_DROPPED}};
 	unsigned percent = (unsigned)rng_below(rng, 100);
-	int way = percent < 55 ? 0 : percent < 72 ? 1 : percent < 82 ? 2 : 3;
+	int way = percent < 55	 ? 0
+		  : percent < 69 ? 1
+		  : percent < 73 ? 2
+		  : percent < 82 ? 3
+				 : 4;
 	struct model_event *event =
-	    &work->model->events[round_number(work, &lease->events[n])];
+	    &work->model->events[round_number(work, item)];
 
 	if (percent >= 90)
 		return; /* left open */
-	round->verdicts[round->count] = (struct queue_verdict){.lease = lease,
-	    .event = n,
-	    .outcome = ways[way].outcome,
-	    .due_ms = atomic_load(&work->now_ms) +
-		      (int64_t)rng_below(rng, 3) * 10 + 1,
-	    .reason = "refused",
-	    .status = 400,
-	    .answer = STR("no")};
-	round->events[round->count] = NULL;
-	if (way != 1) {
-		round->events[round->count] = event;
-		round->steps[round->count] =
-		    model_begin(work->model, event, false, ways[way].state);
-	}
-	round->count++;
+	item->outcome = ways[way].outcome;
+	item->unsure = true;
+	item->due_ms =
+	    atomic_load(&work->now_ms) + (int64_t)rng_below(rng, 3) * 10 + 1;
+	item->reason = way == 2 ? work_group : "refused";
+	item->detail = &detail;
+	item->history.refusals += way == 1 || way == 2;
+	if (way == 2)
+		model_park(work->model, event);
+	if (ways[way].state == MODEL_QUEUED)
+		return;
+	round->events[round->count] = event;
+	round->steps[round->count++] =
+	    model_begin(work->model, event, false, ways[way].state);
 }
 
 static bool
@@ -292,48 +343,49 @@ round_settle(struct work *work, struct round *round)
 
 	/* A probe gives a broken queue the chance to mend. */
 	for (int i = 0; !ok && i < WORK_TRIES; i++) {
-		ok = queue_settle(work->queue, round->verdicts, round->count,
-		    atomic_load(&work->now_ms), &err);
+		ok = queue_settle(work->queue, round->leases,
+		    round->lease_count, atomic_load(&work->now_ms), &err);
 		if (!ok)
 			(void)work_probe(work);
 	}
-	for (size_t i = 0; i < round->count; i++) {
-		if (round->events[i] != NULL)
-			model_end(
-			    work->model, round->events[i], round->steps[i], ok);
-	}
+	for (size_t i = 0; i < round->count; i++)
+		model_end(work->model, round->events[i], round->steps[i], ok);
 	return ok;
 }
 
 bool
 work_forward(struct work *work, struct rng *rng)
 {
-	struct queue_lease *leases[WORK_LEASES];
 	struct round round = {.count = 0};
 	int64_t now_ms = atomic_fetch_add(&work->now_ms, 7);
-	size_t count = 0;
 	struct err err;
-	bool ok = true;
+	bool ok = true, posted;
 
-	while (ok && count < WORK_LEASES) {
-		leases[count] = NULL;
-		ok = queue_take(work->queue, work->destination, now_ms,
-		    &leases[count], &err);
-		if (!ok || leases[count] == NULL)
-			break;
-		for (size_t i = 0; i < leases[count]->count; i++) {
-			if (round.count < WORK_VERDICTS)
-				round_judge(
-				    work, &round, rng, leases[count], i);
-		}
-		count++;
-	}
+	if (rng_chance(rng, 20))
+		(void)!round_take(work, &round, work_group, now_ms, &ok);
+	while (ok && round.lease_count < WORK_LEASES &&
+	       round_take(work, &round, NULL, now_ms, &ok))
+		;
 	if (!ok)
 		(void)work_probe(work);
 	(void)work_post(work);
-	if (round.count > 0 && !round_settle(work, &round))
-		ok = false;
-	while (count > 0)
-		queue_lease_free(work->queue, leases[--count]);
+	posted = round.lease_count > 0 && round_post(work, &round);
+	for (size_t n = 0; posted && n < round.lease_count; n++) {
+		struct queue_lease *lease = round.leases[n];
+
+		for (size_t i = 0;
+		     i < lease->count && round.count < WORK_OUTCOMES; i++)
+			round_judge(work, &round, rng, &lease->items[i]);
+	}
+	if (round.lease_count > 0)
+		ok = posted && round_settle(work, &round) && ok;
+	if (round.lease_count > 0 && !posted)
+		(void)work_probe(work);
+	while (round.lease_count > 0)
+		queue_lease_free(
+		    work->queue, round.leases[--round.lease_count]);
+	if (rng_chance(rng, 20))
+		(void)!queue_unpark(
+		    work->queue, work->destination, work_group, &err);
 	return ok;
 }

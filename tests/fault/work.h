@@ -20,6 +20,9 @@ struct work {
 	bool bad_bytes;	       /* an event on lease was never put like that */
 };
 
+/* What is parked waits with this group. */
+extern const char work_group[];
+
 /* Settings for a small queue that meets its checkpoints soon. */
 struct queue_settings work_settings(const char *dir);
 

@@ -38,7 +38,7 @@ SCHEMA = {
 PUBLIC = {
     "schema/dialect.h", "schema/currents/currents.h", "schema/track/track.h",
     "schema/json/scan.h", "schema/json/text.h",
-    "queue/queue.h", "queue/admin.h", "queue/rescue.h",
+    "queue/queue.h", "queue/admin.h", "queue/sqlite/rescue.h",
     "server/server.h",
     "forwarder/forwarder.h",
     "daemon/daemon.h", "daemon/settings.h", "daemon/status.h",
@@ -49,7 +49,7 @@ PUBLIC = {
 # header -> the one place that may include it. jansson is for the compiler
 # of the catalogue alone: nothing that it parses comes from outside.
 LIBRARIES = {
-    "sqlite3.h": "queue",
+    "sqlite3.h": "queue/sqlite",
     "zstd.h": "queue",
     "zstd_errors.h": "queue",
     "microhttpd.h": "server",

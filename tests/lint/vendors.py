@@ -9,9 +9,9 @@ import re
 
 import tree
 
-FOLDERS = ("server",)  # then "forwarder", "queue"
+FOLDERS = ("server", "forwarder", "queue")
 
-NAME = re.compile(r"heap|braze|currents_|track_", re.I)
+NAME = re.compile(r"\b(heap|braze|currents_|track_)", re.I)
 
 
 def main():

@@ -35,26 +35,16 @@ put(struct fixture *fixture, const char *prefix, size_t count,
 static inline size_t
 deliver(struct fixture *fixture)
 {
-	struct queue_verdict verdicts[256];
 	struct queue_lease *lease;
 	size_t delivered = 0;
-	struct err err;
 
-	for (;;) {
-		assert_true(queue_take(
-		    fixture->queue, fixture->destination, 9000, &lease, &err));
-		if (lease == NULL)
-			return delivered;
-		assert_true(lease->count <= 256);
-		for (size_t i = 0; i < lease->count; i++)
-			verdicts[i] = (struct queue_verdict){.lease = lease,
-			    .event = i,
-			    .outcome = QUEUE_DELIVERED};
-		assert_true(queue_settle(
-		    fixture->queue, verdicts, lease->count, 9000, &err));
+	while ((lease = take(fixture, 9000)) != NULL) {
+		judge_all(lease, QUEUE_DELIVERED, 0);
+		queue_test_settle(fixture->queue, lease, 9000);
 		delivered += lease->count;
 		queue_lease_free(fixture->queue, lease);
 	}
+	return delivered;
 }
 
 /* The event's bytes contain the text. */

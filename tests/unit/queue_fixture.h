@@ -6,6 +6,11 @@
 
 #include "queue_help.h"
 
+#include "queue/core.h"
+#include "queue/sqlite/sqlite.h"
+
+#include <sqlite3.h>
+
 struct fixture {
 	char *dir;
 	struct queue_settings settings;
@@ -49,37 +54,57 @@ reopen(struct fixture *fixture)
 	fixture->destination = destination_test_open(fixture->queue, "heap");
 }
 
+/* Move every batch to where its delivery row does not look for it, or back. */
+static inline void
+batches_move(struct fixture *fixture, int by)
+{
+	struct queue *queue = fixture->queue;
+	char sql[64];
+
+	(void)snprintf(sql, sizeof(sql), "UPDATE batch SET seq=seq+%d", by);
+	fair_lock_hold(&queue->lock);
+	if (on_memory())
+		memory_batches_move(queue->store, by);
+	else
+		assert_int_equal(sqlite3_exec(sqlite_connection(queue->store),
+				     sql, NULL, NULL, NULL),
+		    SQLITE_OK);
+	fair_lock_drop(&queue->lock);
+}
+
 static inline struct queue_lease *
 take(struct fixture *fixture, int64_t now_ms)
 {
-	struct queue_lease *lease = NULL;
-	struct err err;
-
-	if (!queue_take(
-		fixture->queue, fixture->destination, now_ms, &lease, &err))
-		fail_msg("queue_take: %s", err.text);
-	return lease;
+	return queue_test_take(fixture->queue, fixture->destination, now_ms);
 }
 
 static inline void
-settle_all(struct fixture *fixture, const struct queue_lease *lease,
+settle(struct fixture *fixture, struct queue_lease *lease)
+{
+	queue_test_settle(fixture->queue, lease, 5000);
+}
+
+/* Give every item this outcome, without settling it. */
+static inline void
+judge_all(struct queue_lease *lease, enum queue_outcome outcome, int64_t due_ms)
+{
+	static const struct queue_detail detail = {
+	    .posts = 1, .status = 400, .answer = STR("no"), .sent = STR("{}")};
+
+	for (size_t i = 0; i < lease->count; i++) {
+		lease->items[i].outcome = outcome;
+		lease->items[i].due_ms = due_ms;
+		lease->items[i].reason = "refused";
+		lease->items[i].detail = &detail;
+	}
+}
+
+static inline void
+settle_all(struct fixture *fixture, struct queue_lease *lease,
     enum queue_outcome outcome, int64_t due_ms)
 {
-	struct queue_verdict verdicts[64];
-	struct err err;
-
-	assert_true(lease->count <= 64);
-	for (size_t i = 0; i < lease->count; i++)
-		verdicts[i] = (struct queue_verdict){.lease = lease,
-		    .event = i,
-		    .outcome = outcome,
-		    .due_ms = due_ms,
-		    .reason = "refused",
-		    .status = 400,
-		    .answer = STR("no"),
-		    .sent = STR("{}")};
-	if (!queue_settle(fixture->queue, verdicts, lease->count, 5000, &err))
-		fail_msg("queue_settle: %s", err.text);
+	judge_all(lease, outcome, due_ms);
+	settle(fixture, lease);
 }
 
 static inline struct stats_line

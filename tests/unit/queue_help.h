@@ -8,6 +8,7 @@
 
 #include "base/lock.h"
 #include "queue/admin.h"
+#include "queue/memory/memory.h"
 
 #include <signal.h>
 #include <setjmp.h>
@@ -66,6 +67,22 @@ answer_wait(struct answer *answer)
 	return answer->ok;
 }
 
+/* The engine that is tested, by CURRENTSD_ENGINE. */
+static inline bool
+on_memory(void)
+{
+	const char *name = getenv("CURRENTSD_ENGINE");
+
+	return name != NULL && strcmp(name, "memory") == 0;
+}
+
+/* The rest of the test is about the file. */
+#define FILE_ONLY()                                                            \
+	do {                                                                   \
+		if (on_memory())                                               \
+			skip();                                                \
+	} while (0)
+
 static inline char *
 state_dir(void)
 {
@@ -83,6 +100,7 @@ state_dir_remove(char *dir)
 
 	(void)snprintf(command, sizeof(command), "rm -rf '%s'", dir);
 	assert_int_equal(system(command), 0);
+	memory_forget(dir);
 	free(dir);
 }
 
@@ -92,6 +110,7 @@ queue_test_settings(const char *dir)
 	struct queue_settings settings;
 
 	queue_settings_init(&settings);
+	settings.engine = on_memory() ? &memory_engine : NULL;
 	settings.dir = dir;
 	settings.reserve_bytes = 1 << 20;
 	settings.min_free_bytes = 1 << 20;
@@ -159,6 +178,33 @@ queue_test_put(struct queue *queue, const char *source, const char *type,
 	free(ids);
 	free(data);
 	return ok;
+}
+
+/* Take one batch; NULL if none is due. */
+static inline struct queue_lease *
+queue_test_take(struct queue *queue, int64_t destination, int64_t now_ms)
+{
+	struct queue_want want = {.destination = destination, .replays = true};
+	struct queue_lease *lease = NULL;
+	struct err err;
+
+	if (!queue_take(queue, &want, 1, now_ms, &lease, &err))
+		fail_msg("queue_take: %s", err.text);
+	if (want.next_ms == INT64_MIN)
+		fail_msg("queue_take: not all could be read");
+	assert_true(lease == NULL || lease->next == NULL);
+	return lease;
+}
+
+/* Settle what has an outcome. */
+static inline void
+queue_test_settle(
+    struct queue *queue, struct queue_lease *lease, int64_t now_ms)
+{
+	struct err err;
+
+	if (!queue_settle(queue, &lease, 1, now_ms, &err))
+		fail_msg("queue_settle: %s", err.text);
 }
 
 static inline int64_t

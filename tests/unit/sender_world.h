@@ -2,10 +2,10 @@
 #define TESTS_UNIT_SENDER_WORLD_H
 
 /*
- * The world of a sender: a queue in memory that stands in for queue/, a
- * mapping that stands in for schema/track, a Heap with latency that counts
- * what arrives in each window, and a clock that jumps from one thing that
- * happens to the next. Included by the tests of senders, one program each.
+ * The world of a sender: a queue in memory that stands in for queue/, an
+ * outlet, a destination with latency that counts what arrives in each window,
+ * and a clock that jumps from one thing that happens to the next. Included by
+ * the tests of senders, one program each.
  *
  * An event is a number; its bytes are that number. Its identity, and whether
  * it is bad, are looked up in the world.
@@ -24,21 +24,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum world_fate { QUEUED, LEASED, DEFERRED, DELIVERED, DEAD, DROPPED };
+enum world_fate { QUEUED, LEASED, DEFERRED, PARKED, DELIVERED, DEAD, DROPPED };
 
 struct world_event {
 	char text[24];
+	const char *type; /* or NULL: "type" */
 	unsigned identity;
 	unsigned attempts;
 	enum world_fate fate;
 	int64_t due_ms;
-	bool bad;      /* Heap refuses it */
-	bool large;    /* because it is too large */
-	bool drop;     /* the mapping drops it */
-	bool erase;    /* and it asks for an erasure */
-	bool accepted; /* Heap has it */
-	bool split;    /* under two identities */
-	enum track_identity mapped, at_heap;
+	bool bad;	      /* the destination refuses it */
+	bool large;	      /* because it is too large */
+	unsigned fails;	      /* it draws this status; 1: a reset */
+	bool drop;	      /* the mapping drops it */
+	bool erase;	      /* and it asks for an erasure */
+	bool accepted;	      /* the destination has it */
+	bool split;	      /* under two identities */
+	char mapped, at_heap; /* by which rules */
+	char rules;	      /* noted at its first post; 0: none */
+	struct queue_history history;
+	const char *group; /* PARKED */
 	unsigned deferrals;
 	unsigned posts; /* when it became a dead letter */
 };
@@ -49,10 +54,12 @@ struct world_flight {
 	struct request *request; /* NULL: the sender died */
 	int64_t arrive_ms, answer_ms;
 	bool arrived;
+	bool taken; /* whatever it says */
 	size_t count;
 	unsigned *events;
-	enum track_identity *mapped; /* under whom, each */
-	struct post_answer answer;
+	char *mapped; /* by which rules, each */
+	const char *retry_after;
+	struct outlet_answer answer;
 };
 
 struct world_arrival {
@@ -66,28 +73,32 @@ struct world_log { /* what arrived, of the app or an identity */
 	size_t sum; /* within the window */
 };
 
-enum { WORLD_FLIGHTS = 64, WORLD_IDENTITIES = 20000, WORLD_BATCH = 100 };
+enum {
+	WORLD_FLIGHTS = 64,
+	WORLD_IDENTITIES = 20000,
+	WORLD_BATCH = 100,
+	WORLD_WINDOW_MS = 60000,
+};
 
 struct world {
 	struct clock_times now;
-	uint64_t boot;
+	struct sender_shared shared;
 	struct world_event *events;
-	size_t most, count, fresh; /* room, waiting, handed out */
-	unsigned *back;		   /* handed back: ring of event numbers */
-	size_t back_head, back_count;
-	size_t deferred, leased, done, dead, dropped, twice;
-	size_t settles;
+	size_t most, count; /* room, put */
+	size_t fresh;	    /* no event before it is QUEUED */
+	unsigned *waiting;  /* events that are DEFERRED */
+	size_t deferred, parked, leased, done, dead, dropped, twice;
+	size_t settles, saves, notes, unparks;
 
 	/* The destination as the queue keeps it. */
-	struct queue_destination saved;
-	char *doubt; /* as it was noted last */
-	size_t doubt_len;
+	bool paused, clean, others;
+	struct buf state;
 	size_t replays_from, replays_to;
-	bool broken; /* settle, post and stop fail */
-	bool trial;  /* what was handed out stays away */
+	bool broken; /* settle, post and save fail */
+	bool lost;   /* the claim is */
 	size_t erased;
 
-	/* Heap. */
+	/* The destination. */
 	struct world_flight flights[WORLD_FLIGHTS];
 	struct world_log app, *identities;
 	size_t app_most, identity_most; /* of any window */
@@ -95,10 +106,17 @@ struct world {
 	int64_t latency_ms; /* at most, each way */
 	uint64_t random;
 	void (*judge)(struct world *world, struct world_flight *flight);
-	long all_status;  /* not 0: the answer to all */
-	size_t body_most; /* not 0: 413 above */
+	unsigned all_status; /* not 0: the answer to all */
+	size_t body_most;    /* not 0: 413 above */
+	bool names_items;    /* 200, and says which are bad */
 
+	/* The outlet. */
 	enum err_code map_fails; /* not 0: the mapping's answer to all */
+	char rules;		 /* of identity, now */
+	const char *url, *app_id;
+	struct outlet outlet;
+	struct outlet_limit limits[OUTLET_LIMITS_MAX];
+	size_t limit_count;
 
 	struct forwarder_destination settings;
 	struct sender *sender;
@@ -114,47 +132,122 @@ world_random(uint64_t below)
 	return (world->random >> 33) % below;
 }
 
-/* ---- schema/track/track.h: a mapping ---- */
+/* ---- the outlet ---- */
 
-void
-track_head_write(struct buf *out, const char *app_id)
+struct outlet_context {
+	char rules[2];
+};
+
+static inline bool
+world_context_new(const void *settings, struct outlet_context **ret_context,
+    struct err *reterr)
 {
-	(void)buf_printf(out, "%s:[", app_id);
+	(void)settings, (void)reterr;
+	*ret_context = calloc(1, sizeof(**ret_context));
+	assert_non_null(*ret_context);
+	(*ret_context)->rules[0] = world->rules;
+	return true;
 }
 
-void
-track_tail_write(struct buf *out)
+static inline void
+world_context_free(struct outlet_context *context)
 {
-	(void)buf_text(out, "]");
+	free(context);
 }
 
-bool
-track_write(const struct track_rules *rules, struct str event, struct buf *out,
-    struct track_result *ret_result, struct err *reterr)
+static inline size_t
+world_limits(const struct outlet_context *context,
+    struct outlet_limit ret_limits[OUTLET_LIMITS_MAX])
 {
-	size_t number = strtoul(event.data, NULL, 10);
+	(void)context;
+	memcpy(ret_limits, world->limits, sizeof(world->limits));
+	return world->limit_count;
+}
+
+static inline void
+world_address(
+    const struct outlet_context *context, struct outlet_address *ret_address)
+{
+	static const char *const headers[] = {NULL};
+
+	(void)context;
+	*ret_address = (struct outlet_address){world->url, headers};
+}
+
+static inline struct str
+world_rules(const struct outlet_context *context)
+{
+	return str_bytes(context->rules, 1);
+}
+
+static inline bool
+world_prepare(const struct outlet_context *context, struct str rules,
+    const struct item *item, struct buf *out,
+    struct outlet_prepared *ret_prepared, struct err *reterr)
+{
+	size_t number = strtoul(item->data.data, NULL, 10);
 	struct world_event *of = &world->events[number];
 
-	of->mapped = rules->identity;
+	of->mapped = rules.len > 0 ? rules.data[0] : context->rules[0];
 	if (world->map_fails != ERR_NONE)
 		return err_set(reterr, world->map_fails, "it fails");
-	*ret_result = (struct track_result){
-	    .user_hash = of->identity, .omission_count = 1};
-	ret_result->omissions[0] =
-	    (struct track_omission){"plan", TRACK_OMISSION_CUT, 2};
+	*ret_prepared =
+	    (struct outlet_prepared){.key = of->identity, .omission_count = 1};
+	ret_prepared->omissions[0] = (struct outlet_omission){"plan", "cut", 2};
 	if (of->drop) {
-		ret_result->fate = TRACK_DROP;
-		ret_result->reason = "a rule";
+		ret_prepared->fate = OUTLET_DROP;
+		ret_prepared->reason = "a rule";
 		if (of->erase)
-			ret_result->erase_len =
-			    (size_t)snprintf(ret_result->erase, TRACK_ERASE_MAX,
-				"id-%s", of->text);
+			ret_prepared->erase_len =
+			    (size_t)snprintf(ret_prepared->erase,
+				OUTLET_ERASE_MAX, "id-%s", of->text);
 		return true;
 	}
-	if (buf_append(out, event.data, event.len))
+	if (buf_append(out, item->data.data, item->data.len))
 		return true;
 	out->failed = false;
 	return err_set_nomem(reterr);
+}
+
+static inline bool
+world_frame(const struct outlet_context *context, const struct str *items,
+    size_t count, struct buf *body, struct err *reterr)
+{
+	(void)context;
+	(void)buf_printf(body, "%s:[", world->app_id);
+	for (size_t i = 0; i < count; i++) {
+		if (i > 0)
+			(void)buf_char(body, ',');
+		(void)buf_append(body, items[i].data, items[i].len);
+	}
+	(void)buf_text(body, "]");
+	return buf_ok(body, reterr);
+}
+
+static inline const char *
+world_header(void *arg, const char *name)
+{
+	const struct world_flight *flight = arg;
+
+	return strcmp(name, "Retry-After") == 0 ? flight->retry_after : NULL;
+}
+
+static inline void
+world_judge(const struct outlet_context *context,
+    const struct outlet_answer *answer, size_t count,
+    enum outlet_outcome *ret_items, struct outlet_verdict *ret_verdict)
+{
+	const struct world_flight *flight = answer->arg;
+
+	(void)context;
+	outlet_judge_http(
+	    answer, 15 * 60 * 1000, count, ret_items, ret_verdict);
+	if (ret_verdict->kind != OUTLET_VERDICT_ACCEPTED || !world->names_items)
+		return;
+	for (size_t i = 0; i < count; i++) {
+		if (world->events[flight->events[i]].bad)
+			ret_items[i] = OUTLET_REFUSED;
+	}
 }
 
 /* ---- queue/queue.h ---- */
@@ -163,271 +256,420 @@ bool
 queue_destination_open(struct queue *queue, const char *name,
     struct queue_destination *ret_destination, struct err *reterr)
 {
-	(void)queue, (void)name, (void)reterr;
-	*ret_destination = world->saved;
-	ret_destination->doubt = malloc(world->doubt_len + 1);
-	assert_non_null(ret_destination->doubt);
-	if (world->doubt_len > 0)
-		memcpy(ret_destination->doubt, world->doubt, world->doubt_len);
-	ret_destination->doubt_len = world->doubt_len;
-	world->saved.clean_ms = 0;
-	world->saved.sends = NULL;
-	world->saved.sends_len = 0;
+	(void)queue, (void)name;
+	if (world->lost)
+		return err_set(reterr, ERR_BUSY, "another has it");
+	*ret_destination = (struct queue_destination){
+	    .id = 1,
+	    .paused = world->paused,
+	    .clean = world->clean,
+	    .others = world->others,
+	};
+	buf_init(&ret_destination->state, SIZE_MAX / 2);
+	assert_true(buf_append(
+	    &ret_destination->state, world->state.data, world->state.len));
+	world->clean = false;
 	return true;
-}
-
-void
-queue_destination_trial(struct queue *queue, int64_t destination)
-{
-	(void)queue, (void)destination;
-	world->trial = true;
 }
 
 void
 queue_destination_fini(struct queue_destination *destination)
 {
-	free(destination->sends);
-	free(destination->doubt);
-	destination->sends = destination->doubt = NULL;
-}
-
-static inline void
-world_doubt_save(const void *doubt, size_t len)
-{
-	free(world->doubt);
-	world->doubt = malloc(len + 1);
-	assert_non_null(world->doubt);
-	if (len > 0)
-		memcpy(world->doubt, doubt, len);
-	world->doubt_len = len;
+	buf_fini(&destination->state);
 }
 
 bool
-queue_destination_post(struct queue *queue, int64_t destination, int64_t now_ms,
-    const void *doubt, size_t doubt_len, struct err *reterr)
+queue_destination_save(struct queue *queue, int64_t destination,
+    const void *state, size_t len, bool stop, struct err *reterr)
 {
 	(void)queue, (void)destination;
-	if (world->broken)
-		return err_set(reterr, ERR_IO, "broken");
-	world->saved.last_post_ms = now_ms;
-	if (world->saved.any_post_ms < now_ms)
-		world->saved.any_post_ms = now_ms;
-	world_doubt_save(doubt, doubt_len);
+	if (world->broken || world->lost)
+		return err_set(reterr, world->broken ? ERR_IO : ERR_BUSY, "no");
+	world->saves++;
+	buf_reset(&world->state);
+	assert_true(buf_append(&world->state, state, len));
+	world->clean = stop;
 	return true;
 }
 
-bool
-queue_destination_stop(struct queue *queue, int64_t destination, int64_t now_ms,
-    const struct queue_stop_state *state, struct err *reterr)
+/* Is the event a replay? */
+static inline bool
+world_replay(size_t number)
 {
-	(void)queue, (void)destination;
-	if (world->broken)
-		return err_set(reterr, ERR_IO, "broken");
-	world->saved.clean_ms = now_ms;
-	world->saved.sends = malloc(state->sends_len);
-	assert_non_null(world->saved.sends);
-	memcpy(world->saved.sends, state->sends, state->sends_len);
-	world->saved.sends_len = state->sends_len;
-	world_doubt_save(state->doubt, state->doubt_len);
-	return true;
+	return number >= world->replays_from && number < world->replays_to;
+}
+
+static inline bool
+world_alike(const struct world_event *a, const struct world_event *b)
+{
+	return a->rules == b->rules &&
+	       memcmp(&a->history, &b->history, sizeof(a->history)) == 0;
+}
+
+/* A lease like this event, to be filled. */
+static inline struct queue_lease *
+world_lease_new(const struct world_event *event)
+{
+	struct queue_lease *lease = calloc(1, sizeof(*lease));
+
+	assert_non_null(lease);
+	lease->items = calloc(WORLD_BATCH, sizeof(*lease->items));
+	assert_non_null(lease->items);
+	lease->destination = 1;
+	lease->source = "source";
+	lease->rules = str_bytes(&event->rules, event->rules != 0);
+	return lease;
 }
 
 static inline void
 world_lease_add(struct queue_lease *lease, unsigned number)
 {
 	struct world_event *event = &world->events[number];
+	struct queue_item *item = &lease->items[lease->count++];
 
-	if (event->fate == DEFERRED)
-		world->deferred--;
 	event->fate = LEASED;
 	world->leased++;
 	if (event->attempts > lease->attempts)
 		lease->attempts = event->attempts;
-	lease->events[lease->count] = (struct queue_event){
+	*item = (struct queue_item){
 	    .index = number,
+	    .type = str_text(event->type != NULL ? event->type : "type"),
 	    .data = str_text(event->text),
+	    .history = event->history,
 	};
-	lease->count++;
+	lease->bytes += item->data.len;
+	lease->open++;
 }
 
-/* Replays, when nothing else is due. */
+/* The lease that takes the event, at the end of the list. */
 static inline void
-world_replays_add(struct queue_lease *lease, int64_t now_ms)
+world_lease_put(struct queue_lease **list, bool replay, unsigned number)
 {
-	size_t i;
+	struct world_event *event = &world->events[number];
 
-	for (i = world->replays_from;
-	     i < world->replays_to && lease->count < WORLD_BATCH; i++) {
-		if (world->events[i].fate != QUEUED &&
-		    (world->events[i].fate != DEFERRED ||
-			world->events[i].due_ms > now_ms))
+	while (*list != NULL) {
+		if ((*list)->count < WORLD_BATCH && (*list)->replay == replay &&
+		    world_alike(event, &world->events[(*list)->items[0].index]))
+			break;
+		list = &(*list)->next;
+	}
+	if (*list == NULL) {
+		*list = world_lease_new(event);
+		(*list)->replay = replay;
+	}
+	world_lease_add(*list, number);
+}
+
+static inline void
+world_take_deferred(struct queue_want *want, int64_t now_ms, size_t *bytes,
+    struct queue_lease **list)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < world->deferred; i++) {
+		struct world_event *event = &world->events[world->waiting[i]];
+
+		if (event->due_ms <= now_ms && *bytes < want->bytes) {
+			*bytes += strlen(event->text);
+			world_lease_put(list, world_replay(world->waiting[i]),
+			    world->waiting[i]);
 			continue;
-		lease->replay = true;
-		world_lease_add(lease, (unsigned)i);
+		}
+		if (event->due_ms < want->next_ms)
+			want->next_ms = event->due_ms;
+		world->waiting[kept++] = world->waiting[i];
 	}
-}
-
-/* The earliest of the deferred; linear, so only now and then. */
-static inline int64_t
-world_due_ms(void)
-{
-	int64_t due_ms = INT64_MAX;
-	size_t i;
-
-	if (world->deferred == 0)
-		return INT64_MAX;
-	for (i = 0; i < world->fresh; i++) {
-		if (world->events[i].fate == DEFERRED &&
-		    world->events[i].due_ms < due_ms)
-			due_ms = world->events[i].due_ms;
-	}
-	return due_ms;
-}
-
-int64_t
-queue_due_ms(struct queue *queue, int64_t destination)
-{
-	(void)queue, (void)destination;
-	return world_due_ms();
+	world->deferred = kept;
 }
 
 bool
-queue_take(struct queue *queue, int64_t destination, int64_t now_ms,
-    struct queue_lease **ret_lease, struct err *reterr)
+queue_take(struct queue *queue, struct queue_want *wants, size_t count,
+    int64_t now_ms, struct queue_lease **ret_leases, struct err *reterr)
 {
-	struct queue_lease *lease = calloc(1, sizeof(*lease));
-	static int64_t looked_ms;
-	size_t i;
+	struct queue_lease *list = NULL, **end = &list;
+	struct queue_want *want = wants;
+	size_t bytes = 0;
 
-	(void)queue, (void)destination, (void)reterr;
-	assert_non_null(lease);
-	lease->events = calloc(1000, sizeof(*lease->events));
-	assert_non_null(lease->events);
-	if (now_ms - looked_ms < 0 || now_ms - looked_ms >= 1000) {
-		looked_ms = now_ms;
-		for (i = 0; world->deferred > 0 && i < world->fresh &&
-			    lease->count < 1000;
-		     i++) {
-			if (world->events[i].fate == DEFERRED &&
-			    world->events[i].due_ms <= now_ms)
-				world_lease_add(lease, (unsigned)i);
+	(void)queue, (void)reterr;
+	assert_int_equal(count, 1);
+	assert_int_equal(want->destination, 1);
+	*ret_leases = NULL;
+	want->next_ms = INT64_MAX;
+	if (want->trial != NULL) {
+		while ((size_t)*want->trial < world->count &&
+		       bytes < want->bytes) {
+			size_t number = (size_t)(*want->trial)++;
+
+			if (*end != NULL && (*end)->count == WORLD_BATCH)
+				end = &(*end)->next;
+			if (*end == NULL)
+				*end = world_lease_new(&world->events[number]);
+			world_lease_add(*end, (unsigned)number);
+			world->events[number].fate = QUEUED;
+			world->leased--;
+			bytes += 8;
 		}
-		if (lease->count == 1000)
-			looked_ms = 0;
+		if ((size_t)*want->trial < world->count)
+			want->next_ms = now_ms;
+		*ret_leases = list;
+		return true;
 	}
-	while (world->back_count > 0 && lease->count < WORLD_BATCH) {
-		world_lease_add(lease, world->back[world->back_head]);
-		world->back_head = (world->back_head + 1) % world->most;
-		world->back_count--;
+	if (want->parked != NULL) {
+		for (size_t i = 0; i < world->count; i++) {
+			struct world_event *event = &world->events[i];
+
+			if (event->fate != PARKED ||
+			    strcmp(event->group, want->parked) != 0 ||
+			    (list != NULL && list->count == WORLD_BATCH))
+				continue;
+			world->parked--;
+			world_lease_put(&list, false, (unsigned)i);
+			if (list->next != NULL) {
+				/* Not alike: another time. */
+				queue_lease_free(NULL, list->next);
+				list->next = NULL;
+			}
+		}
+		*ret_leases = list;
+		return true;
 	}
-	while (world->fresh < world->count && lease->count < WORLD_BATCH)
-		world_lease_add(lease, (unsigned)world->fresh++);
-	if (lease->count == 0)
-		world_replays_add(lease, now_ms);
-	if (lease->count == 0) {
-		free(lease->events);
-		free(lease);
-		lease = NULL;
+	world_take_deferred(want, now_ms, &bytes, &list);
+	for (; world->fresh < world->count && bytes < want->bytes;
+	     world->fresh++) {
+		struct world_event *event = &world->events[world->fresh];
+
+		if (event->fate != QUEUED || world_replay(world->fresh))
+			continue;
+		bytes += strlen(event->text);
+		while (*end != NULL && (*end)->next != NULL)
+			end = &(*end)->next;
+		world_lease_put(end, false, (unsigned)world->fresh);
 	}
-	*ret_lease = lease;
+	if (world->fresh < world->count)
+		want->next_ms = now_ms;
+	for (size_t i = world->replays_from;
+	     want->replays && i < world->replays_to; i++) {
+		if (world->events[i].fate != QUEUED)
+			continue;
+		if (bytes >= want->bytes) {
+			want->next_ms = now_ms;
+			break;
+		}
+		bytes += strlen(world->events[i].text);
+		world_lease_put(&list, true, (unsigned)i);
+	}
+	*ret_leases = list;
 	return true;
 }
 
 void
 queue_lease_free(struct queue *queue, struct queue_lease *lease)
 {
-	size_t i;
-
 	(void)queue;
-	for (i = 0; i < lease->count; i++) {
-		size_t number = lease->events[i].index;
-		size_t at = world->back_head + world->back_count;
+	for (size_t i = 0; i < lease->count; i++) {
+		size_t number = lease->items[i].index;
+		struct world_event *event = &world->events[number];
 
-		if (world->events[number].fate != LEASED)
+		if (event->fate != LEASED || lease->items[i].settled)
 			continue;
-		world->events[number].fate = QUEUED;
 		world->leased--;
-		if (lease->replay)
+		if (event->group != NULL) {
+			event->fate = PARKED;
+			world->parked++;
 			continue;
-		if (world->trial)
-			continue;
-		world->back[at % world->most] = (unsigned)number;
-		world->back_count++;
+		}
+		event->fate = QUEUED;
+		if (number < world->fresh)
+			world->fresh = number;
 	}
-	free(lease->events);
+	free(lease->items);
 	free(lease);
 }
 
 bool
-queue_settle(struct queue *queue, const struct queue_verdict *verdicts,
+queue_post(struct queue *queue, struct queue_lease *const *leases, size_t count,
+    struct str rules, struct err *reterr)
+{
+	bool any = false;
+
+	(void)queue;
+	assert_int_equal(rules.len, 1);
+	for (size_t i = 0; i < count; i++)
+		any = any || leases[i]->rules.len == 0;
+	if (!any)
+		return true;
+	if (world->broken || world->lost)
+		return err_set(reterr, world->broken ? ERR_IO : ERR_BUSY, "no");
+	world->notes++;
+	for (size_t i = 0; i < count; i++) {
+		if (leases[i]->rules.len > 0)
+			continue;
+		for (size_t k = 0; k < leases[i]->count; k++)
+			world->events[leases[i]->items[k].index].rules =
+			    rules.data[0];
+		leases[i]->rules = str_bytes(
+		    &world->events[leases[i]->items[0].index].rules, 1);
+	}
+	return true;
+}
+
+static inline void
+world_settle_dead(struct world_event *event, const struct queue_item *item)
+{
+	const struct queue_detail *detail = item->detail;
+
+	assert_true(event->bad || event->fails != 0);
+	assert_non_null(detail);
+	assert_non_null(item->reason);
+	if (detail->posts > 0) {
+		unsigned status = event->fails != 0    ? event->fails
+				  : event->large       ? 413
+				  : world->names_items ? 200
+						       : 400;
+
+		assert_int_equal(detail->status, status == 1 ? 0 : status);
+		assert_int_equal(detail->sent.len, strlen(event->text));
+		assert_memory_equal(
+		    detail->sent.data, event->text, detail->sent.len);
+	}
+	event->posts = detail->posts;
+}
+
+static inline void
+world_settle_one(struct queue_lease *lease, struct queue_item *item)
+{
+	struct world_event *event = &world->events[item->index];
+
+	assert_int_equal(event->fate, LEASED);
+	world->leased--;
+	item->settled = true;
+	lease->open--;
+	if (item->outcome != QUEUE_PARKED)
+		event->group = NULL;
+	switch (item->outcome) {
+	case QUEUE_OPEN:
+		fail();
+	case QUEUE_DELIVERED:
+		assert_true(event->accepted);
+		event->fate = DELIVERED;
+		world->done++;
+		break;
+	case QUEUE_DEFERRED:
+		event->fate = DEFERRED;
+		event->due_ms = item->due_ms;
+		event->history = item->history;
+		event->attempts++;
+		event->deferrals++;
+		if (!item->unsure)
+			event->rules = 0;
+		world->waiting[world->deferred++] = (unsigned)item->index;
+		break;
+	case QUEUE_PARKED:
+		event->fate = PARKED;
+		event->history = item->history;
+		event->group = event->type != NULL ? event->type : "type";
+		assert_string_equal(item->reason, event->group);
+		if (!item->unsure)
+			event->rules = 0;
+		world->parked++;
+		break;
+	case QUEUE_DEAD:
+		world_settle_dead(event, item);
+		event->fate = DEAD;
+		world->dead++;
+		break;
+	case QUEUE_DROPPED:
+		assert_string_equal(item->reason, "a rule");
+		assert_int_equal(item->detail != NULL, event->erase);
+		if (event->erase) {
+			struct str erase = item->detail->erase;
+
+			assert_memory_equal(erase.data, "id-", 3);
+			assert_memory_equal(
+			    erase.data + 3, event->text, erase.len - 3);
+			world->erased++;
+		}
+		event->fate = DROPPED;
+		world->dropped++;
+		break;
+	}
+}
+
+bool
+queue_settle(struct queue *queue, struct queue_lease *const *leases,
     size_t count, int64_t now_ms, struct err *reterr)
 {
-	size_t i;
-
 	(void)queue, (void)now_ms;
-	if (world->broken)
-		return err_set(reterr, ERR_IO, "broken");
+	if (world->broken || world->lost)
+		return err_set(reterr, world->broken ? ERR_IO : ERR_BUSY, "no");
 	world->settles++;
-	for (i = 0; i < count; i++) {
-		const struct queue_verdict *verdict = &verdicts[i];
-		size_t n = verdict->lease->events[verdict->event].index;
-		struct world_event *event = &world->events[n];
+	for (size_t i = 0; i < count; i++) {
+		for (size_t k = 0; k < leases[i]->count; k++) {
+			struct queue_item *item = &leases[i]->items[k];
 
-		assert_int_equal(event->fate, LEASED);
-		world->leased--;
-		switch (verdict->outcome) {
-		case QUEUE_DELIVERED:
-			assert_true(event->accepted);
-			event->fate = DELIVERED;
-			world->done++;
-			break;
-		case QUEUE_DEFERRED:
-			event->fate = DEFERRED;
-			event->due_ms = verdict->due_ms;
-			event->attempts++;
-			event->deferrals++;
-			world->deferred++;
-			break;
-		case QUEUE_DEAD:
-			assert_true(event->bad);
-			assert_int_equal(
-			    verdict->status, event->large ? 413 : 400);
-			assert_true(verdict->posts > 0);
-			event->posts = verdict->posts;
-			assert_memory_equal(verdict->answer.data, "bad", 3);
-			assert_int_equal(
-			    verdict->sent.len, strlen(event->text));
-			assert_memory_equal(
-			    verdict->sent.data, event->text, verdict->sent.len);
-			event->fate = DEAD;
-			world->dead++;
-			break;
-		case QUEUE_DROPPED:
-			assert_string_equal(verdict->reason, "a rule");
-			assert_int_equal(
-			    verdict->erase.data != NULL, event->erase);
-			if (event->erase) {
-				assert_memory_equal(
-				    verdict->erase.data, "id-", 3);
-				assert_memory_equal(verdict->erase.data + 3,
-				    event->text, verdict->erase.len - 3);
-				world->erased++;
-			}
-			event->fate = DROPPED;
-			world->dropped++;
-			break;
+			if (item->outcome != QUEUE_OPEN && !item->settled)
+				world_settle_one(leases[i], item);
 		}
 	}
 	return true;
 }
 
-/* ---- Heap ---- */
+bool
+queue_unpark_others(struct queue *queue, int64_t destination,
+    const char *const *groups, size_t count, struct err *reterr)
+{
+	(void)queue, (void)destination, (void)reterr;
+	for (size_t i = 0; i < world->count; i++) {
+		struct world_event *event = &world->events[i];
+		bool named = false;
+
+		for (size_t k = 0; k < count; k++)
+			named =
+			    named || (event->group != NULL &&
+					 strcmp(event->group, groups[k]) == 0);
+		if (event->fate != PARKED || named)
+			continue;
+		event->group = NULL;
+		event->fate = QUEUED;
+		world->parked--;
+		if (i < world->fresh)
+			world->fresh = i;
+	}
+	return true;
+}
+
+bool
+queue_unpark(struct queue *queue, int64_t destination, const char *group,
+    struct err *reterr)
+{
+	(void)queue, (void)destination;
+	if (world->broken || world->lost)
+		return err_set(reterr, world->broken ? ERR_IO : ERR_BUSY, "no");
+	world->unparks++;
+	for (size_t i = 0; i < world->count; i++) {
+		struct world_event *event = &world->events[i];
+
+		if (event->group == NULL || strcmp(event->group, group) != 0)
+			continue;
+		event->group = NULL;
+		if (event->fate != PARKED)
+			continue;
+		event->fate = QUEUED;
+		event->history = (struct queue_history){0};
+		world->parked--;
+		if (i < world->fresh)
+			world->fresh = i;
+	}
+	return true;
+}
+
+/* ---- the destination ---- */
 
 static inline void
 world_log_add(struct world_log *log, int64_t ms, unsigned count, size_t *most)
 {
 	while (log->head < log->count &&
-	       log->arrivals[log->head].ms <= ms - QUOTA_WINDOW_MS)
+	       log->arrivals[log->head].ms <= ms - WORLD_WINDOW_MS)
 		log->sum -= log->arrivals[log->head++].count;
 	if (log->count == log->cap) {
 		size_t live = log->count - log->head;
@@ -451,16 +693,26 @@ world_log_add(struct world_log *log, int64_t ms, unsigned count, size_t *most)
 }
 
 static inline void
-world_say(struct world_flight *flight, long status, const char *body)
+world_say(struct world_flight *flight, unsigned status, const char *body)
 {
+	flight->answer.transport = OUTLET_WHOLE;
 	flight->answer.status = status;
 	flight->answer.body = str_text(body);
+}
+
+/* No answer, or (status is not 0) the head of one only. */
+static inline void
+world_fail(struct world_flight *flight, unsigned status, const char *trouble)
+{
+	flight->answer.transport = status != 0 ? OUTLET_CUT : OUTLET_UNKNOWN;
+	flight->answer.status = status;
+	flight->answer.trouble = trouble;
 }
 
 static inline void
 world_arrive(struct world_flight *flight)
 {
-	bool bad = false;
+	const struct world_event *bad = NULL;
 	size_t i;
 
 	flight->arrived = true;
@@ -470,21 +722,32 @@ world_arrive(struct world_flight *flight)
 	for (i = 0; i < flight->count; i++) {
 		struct world_event *event = &world->events[flight->events[i]];
 
-		bad = bad || event->bad;
+		if (bad == NULL &&
+		    ((event->bad && !world->names_items) || event->fails != 0))
+			bad = event;
 		world_log_add(&world->identities[event->identity],
 		    flight->arrive_ms, 1, &world->identity_most);
 	}
-	flight->answer.error = "";
 	if (world->judge != NULL)
 		world->judge(world, flight);
-	if (flight->answer.status == 0 && flight->answer.curl_code == 0) {
-		world_say(flight, bad ? 400 : 200, bad ? "bad" : "{}");
+	if (flight->answer.status == 0 && flight->answer.trouble[0] == '\0') {
 		if (world->all_status != 0)
 			world_say(flight, world->all_status, "bad");
+		else if (bad == NULL)
+			world_say(flight, 200, "{}");
+		else if (bad->fails == 1)
+			world_fail(flight, 0, "reset");
+		else
+			world_say(
+			    flight, bad->fails != 0 ? bad->fails : 400, "bad");
 	}
-	for (i = 0; flight->answer.status == 200 && i < flight->count; i++) {
+	for (i = 0; (flight->answer.status == 200 || flight->taken) &&
+		    i < flight->count;
+	     i++) {
 		struct world_event *event = &world->events[flight->events[i]];
 
+		if (event->bad && world->names_items)
+			continue;
 		world->twice += event->accepted;
 		event->split =
 		    event->split ||
@@ -512,6 +775,7 @@ world_send(void *arg, struct sender *sender, struct request *request,
 	    .count = request->count,
 	    .events = calloc(request->count, sizeof(unsigned)),
 	    .mapped = calloc(request->count, sizeof(*flight->mapped)),
+	    .answer = {.trouble = "", .header = world_header, .arg = flight},
 	};
 	world->posts++;
 	if (request->count > world->largest)
@@ -542,10 +806,11 @@ world_send(void *arg, struct sender *sender, struct request *request,
 static inline void
 world_sender_start(void)
 {
-	struct sender_poster poster = {.send = world_send};
 	struct err err;
 
-	assert_true(sender_new(&world->settings, NULL, &poster, 1, world->boot,
+	/* Another process: the clock that due times go by starts anew. */
+	world->shared.due_ahead_ms = 0;
+	assert_true(sender_new(&world->settings, &world->shared, NULL, 1,
 	    &world->now, &world->sender, &err));
 }
 
@@ -558,10 +823,13 @@ world_start(size_t count)
 	world = calloc(1, sizeof(*world));
 	world->now = (struct clock_times){
 	    .mono_ms = 5000000, .wall_ms = INT64_C(1795000000000)};
-	world->boot = 7;
+	world->shared.boot = 7;
+	world->shared.send = world_send;
+	world->clean = true;
 	world->most = world->count = count;
 	world->events = calloc(count + 1, sizeof(*world->events));
-	world->back = calloc(count + 1, sizeof(*world->back));
+	world->waiting = calloc(count + 1, sizeof(*world->waiting));
+	buf_init(&world->state, SIZE_MAX / 2);
 	world->identities =
 	    calloc(WORLD_IDENTITIES, sizeof(*world->identities));
 	world->latency_ms = 20;
@@ -572,9 +840,47 @@ world_start(size_t count)
 	}
 	forwarder_destination_init(&world->settings);
 	world->settings.name = "test";
-	world->settings.app_id = "1";
-	world->settings.events_per_minute = 0;
-	world->settings.identity_per_minute = 0;
+	world->settings.outlet = &world->outlet;
+	world->rules = 'e';
+	world->url = "http://there/";
+	world->app_id = "1";
+	world->outlet = (struct outlet){
+	    .kind = "world",
+	    .item_noun = "event",
+	    .answer_max = 1000,
+	    .frame_bytes = 64,
+	    .request_items_most = 1000,
+	    .context_new = world_context_new,
+	    .context_free = world_context_free,
+	    .limits = world_limits,
+	    .address = world_address,
+	    .rules = world_rules,
+	    .prepare = world_prepare,
+	    .frame = world_frame,
+	    .judge = world_judge,
+	};
+}
+
+/* Our share of an amount of events a minute, of all and of an identity; 0 =
+ * no limit. */
+static inline void
+world_quotas(unsigned all, unsigned identity)
+{
+	world->limit_count = 0;
+	if (all > 0)
+		world->limits[world->limit_count++] = (struct outlet_limit){
+		    .unit = OUTLET_ITEMS,
+		    .scope = OUTLET_DESTINATION,
+		    .amount = all,
+		    .window_ms = WORLD_WINDOW_MS,
+		};
+	if (identity > 0)
+		world->limits[world->limit_count++] = (struct outlet_limit){
+		    .unit = OUTLET_ITEMS,
+		    .scope = OUTLET_KEY,
+		    .amount = identity,
+		    .window_ms = WORLD_WINDOW_MS,
+		};
 }
 
 /* A planned stop, or (the queue being broken) a crash: what was in flight
@@ -607,10 +913,9 @@ world_end(void)
 	for (i = 0; i < WORLD_IDENTITIES; i++)
 		free(world->identities[i].arrivals);
 	free(world->app.arrivals);
-	free(world->saved.sends);
-	free(world->doubt);
+	buf_fini(&world->state);
 	free(world->identities);
-	free(world->back);
+	free(world->waiting);
 	free(world->events);
 	free(world);
 }
@@ -643,13 +948,37 @@ world_flight_move(struct world_flight *flight)
 		world_arrive(flight);
 		return;
 	}
+	flight->answer.now_ms = world->now.wall_ms;
+	if (flight->request != NULL)
+		sender_answer(flight->sender, flight->request, &flight->answer,
+		    &world->now);
 	free(flight->events);
 	free(flight->mapped);
 	flight->events = NULL;
 	flight->mapped = NULL;
-	if (flight->request != NULL)
-		sender_answer(flight->sender, flight->request, &flight->answer,
-		    &world->now);
+}
+
+/* A round, as the forwarder's thread makes it. */
+static inline int64_t
+world_round(void)
+{
+	struct queue_lease *leases, *next;
+	struct queue_want want;
+	int64_t next_ms;
+
+	for (;;) {
+		next_ms = sender_step(world->sender, &world->now);
+		if (!sender_want(world->sender, &world->now, &want))
+			return next_ms;
+		assert_true(queue_take(NULL, &want, 1,
+		    sender_due_now_ms(&world->shared, &world->now), &leases,
+		    NULL));
+		for (; leases != NULL; leases = next) {
+			next = leases->next;
+			sender_give(world->sender, leases);
+		}
+		sender_given(world->sender, want.next_ms, &world->now);
+	}
 }
 
 /* Let ms milliseconds pass. */
@@ -660,7 +989,7 @@ world_pass(int64_t ms)
 	struct world_flight *flight;
 
 	for (;;) {
-		next_ms = sender_step(world->sender, &world->now);
+		next_ms = world_round();
 		flight = world_flight_next(&flight_ms);
 		if (flight_ms < next_ms)
 			next_ms = flight_ms;
@@ -674,6 +1003,36 @@ world_pass(int64_t ms)
 			world_flight_move(flight);
 		else if (next_ms == end_ms)
 			return;
+	}
+}
+
+/* Let ms milliseconds pass without a sender: only what is on its way moves. */
+static inline void
+world_pass_quietly(int64_t ms)
+{
+	int64_t end_ms = world->now.mono_ms + ms, flight_ms;
+	struct world_flight *flight;
+
+	while ((flight = world_flight_next(&flight_ms)) != NULL &&
+	       flight_ms <= end_ms) {
+		if (flight_ms > world->now.mono_ms) {
+			world->now.wall_ms += flight_ms - world->now.mono_ms;
+			world->now.mono_ms = flight_ms;
+		}
+		world_flight_move(flight);
+	}
+	world->now.wall_ms += end_ms - world->now.mono_ms;
+	world->now.mono_ms = end_ms;
+}
+
+/* One event in each `ms`, as they come in the night. */
+static inline void
+world_trickle(size_t events, int64_t ms)
+{
+	while (events-- > 0) {
+		world->count++;
+		sender_wake(world->sender);
+		world_pass(ms);
 	}
 }
 

@@ -1,7 +1,7 @@
 /* The row helper: what is bound comes back, failures have their codes, and a
  * closed file fails every call. */
 
-#include "queue/db.h"
+#include "queue/sqlite/db.h"
 
 #include "queue_help.h"
 
@@ -43,7 +43,7 @@ dead_put(struct world *world, int64_t id, struct str data, struct err *reterr)
 	return db_run(&world->db, reterr,
 	    "INSERT INTO dead VALUES(?1, 1, 1, 1, 5, 6, ?2, ?3, ?4, ?5, NULL,"
 	    " ?6)",
-	    "idtdsb", id, 7u, "because", true, str_bytes("no\0t", 4), data);
+	    "idtdsB", id, 7u, "because", true, str_bytes("no\0t", 4), data);
 }
 
 static void

@@ -169,43 +169,6 @@ test_a_step_is_bounded_by_time(void **state)
 	assert_false(dead.more);
 }
 
-static bool
-redirect(struct queue *queue, struct jobs_walk *job, struct err *reterr)
-{
-	return jobs_redirect(queue, job, "heap", "new", false, reterr);
-}
-
-static void
-test_redirect(void **state)
-{
-	struct fixture *fixture = *state;
-	struct err err;
-
-	put(fixture, "old", 3, ITEM_QUEUE);
-	assert_int_equal(deliver(fixture), 3);
-	assert_int_equal(run(fixture, JOBS_ARCHIVE, replay, NULL).matched, 3);
-	put_each(fixture, 'q', 150, ITEM_QUEUE);
-	put(fixture, "dead", 4, ITEM_DEAD);
-	assert_true(queue_destination_post(
-	    fixture->queue, fixture->destination, 1, "doubt", 5, &err));
-	assert_false(redirect(fixture->queue,
-	    &(struct jobs_walk){.cursor = {.place = JOBS_QUEUED}}, &err));
-	assert_int_equal(err.code, ERR_CONFIG);
-	assert_true(queue_destination_post(
-	    fixture->queue, fixture->destination, 1, NULL, 0, &err));
-	assert_int_equal(
-	    run(fixture, JOBS_QUEUED, redirect, NULL).matched, 153);
-	assert_int_equal(stats_destination_queued(fixture->queue, "heap"), 0);
-	assert_int_equal(stats_destination_queued(fixture->queue, "new"), 150);
-	ledger_test_agree(fixture->queue);
-	assert_int_equal(deliver(fixture), 0);
-	fixture->destination = destination_test_open(fixture->queue, "new");
-	assert_int_equal(deliver(fixture), 153);
-	assert_int_equal(
-	    run(fixture, JOBS_DEAD, jobs_requeue, NULL).matched, 4);
-	assert_int_equal(deliver(fixture), 4);
-}
-
 static void
 test_requeue(void **state)
 {
@@ -256,14 +219,12 @@ test_replay_comes_after_live_traffic(void **state)
 {
 	struct fixture *fixture = *state;
 	struct queue_lease *lease;
-	struct err err;
 
 	put(fixture, "old", 3, ITEM_QUEUE);
 	assert_int_equal(deliver(fixture), 3);
 	assert_int_equal(run(fixture, JOBS_ARCHIVE, replay, NULL).matched, 3);
 	put(fixture, "new", 2, ITEM_QUEUE);
-	assert_true(queue_take(
-	    fixture->queue, fixture->destination, 9000, &lease, &err));
+	lease = take(fixture, 9000);
 	assert_int_equal(lease->count, 2);
 	assert_false(lease->replay);
 	queue_lease_free(fixture->queue, lease);
@@ -283,6 +244,12 @@ test_backup_is_a_queue(void **state)
 	bool more = true;
 	struct err err;
 
+	if (on_memory()) {
+		assert_false(jobs_backup_begin(
+		    fixture->queue, "/nowhere", &backup, &err));
+		assert_int_equal(err.code, ERR_UNSUPPORTED);
+		return;
+	}
 	put(fixture, "a", 50, ITEM_QUEUE);
 	(void)snprintf(dir, sizeof(dir), "%s/copy", fixture->dir);
 	(void)snprintf(path, sizeof(path), "%s/queue.db", dir);
@@ -336,7 +303,6 @@ main(void)
 	    TEST(test_a_walk_ends_at_what_was_there),
 	    TEST(test_a_walk_sees_what_is_deferred_meanwhile),
 	    TEST(test_a_step_is_bounded_by_time),
-	    TEST(test_redirect),
 	    TEST(test_requeue),
 	    TEST(test_drop),
 	    TEST(test_replay_has_its_own_columns),

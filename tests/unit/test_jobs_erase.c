@@ -4,10 +4,7 @@
 
 #include "jobs_help.h"
 
-#include "queue/core.h"
-
 #include <fcntl.h>
-#include <sqlite3.h>
 #include <sys/stat.h>
 #include <zstd.h>
 
@@ -41,24 +38,18 @@ static void
 test_erased_on_lease(void **state)
 {
 	struct fixture *fixture = *state;
-	struct queue_verdict verdicts[3];
 	struct queue_lease *lease;
-	struct err err;
 
 	put(fixture, "a", 3, ITEM_QUEUE);
-	assert_true(queue_take(
-	    fixture->queue, fixture->destination, 9000, &lease, &err));
+	lease = take(fixture, 9000);
 	assert_int_equal(
 	    run(fixture, JOBS_QUEUED, jobs_erase, "a-1").matched, 1);
-	/* a verdict on the erased event does not count, and does not bring
+	/* an outcome of the erased event does not count, and does not bring
 	 * it back */
-	verdicts[0] = (struct queue_verdict){
-	    .lease = lease, .event = 0, .outcome = QUEUE_DELIVERED};
-	verdicts[1] = (struct queue_verdict){
-	    .lease = lease, .event = 1, .outcome = QUEUE_DEFERRED, .due_ms = 1};
-	verdicts[2] = (struct queue_verdict){
-	    .lease = lease, .event = 2, .outcome = QUEUE_DEFERRED, .due_ms = 1};
-	assert_true(queue_settle(fixture->queue, verdicts, 3, 9000, &err));
+	judge_all(lease, QUEUE_DEFERRED, 1);
+	lease->items[0].outcome = QUEUE_DELIVERED;
+	queue_test_settle(fixture->queue, lease, 9000);
+	assert_int_equal(lease->open, 0);
 	queue_lease_free(fixture->queue, lease);
 	assert_int_equal(totals(fixture).erased, 1);
 	assert_int_equal(totals(fixture).queued, 1);
@@ -120,6 +111,7 @@ test_vacuum_leaves_no_trace(void **state)
 	struct fixture *fixture = *state;
 	struct err err;
 
+	FILE_ONLY();
 	put(fixture, "victim", 40, ITEM_QUEUE);
 	put(fixture, "victim-dead", 4, ITEM_DEAD);
 	put(fixture, "stays", 40, ITEM_QUEUE);
@@ -232,6 +224,7 @@ test_damaged_body_is_passed_over(void **state)
 	struct jobs_check check = {.fn = fault_count, .arg = &faults};
 	struct err err;
 
+	FILE_ONLY();
 	body_keep(fixture, "not json one");
 	body_keep(fixture, "not json two");
 	body_keep(fixture, "not json three");
@@ -245,17 +238,6 @@ test_damaged_body_is_passed_over(void **state)
 	assert_int_equal(check.faults, 1);
 }
 
-/* Move every batch to where its delivery row does not look for it, or back. */
-static void
-batches_move(struct fixture *fixture, const char *sql)
-{
-	fair_lock_hold(&fixture->queue->lock);
-	assert_int_equal(
-	    sqlite3_exec(fixture->queue->db.sqlite, sql, NULL, NULL, NULL),
-	    SQLITE_OK);
-	fair_lock_drop(&fixture->queue->lock);
-}
-
 /* A person in a batch that was quarantined and can be read again. */
 static void
 test_quarantined_batch_is_erased_too(void **state)
@@ -265,9 +247,9 @@ test_quarantined_batch_is_erased_too(void **state)
 	struct err err;
 
 	put(fixture, "victim", 2, ITEM_QUEUE);
-	batches_move(fixture, "UPDATE batch SET seq=seq+1000");
+	batches_move(fixture, 1000);
 	assert_int_equal(deliver(fixture), 0);
-	batches_move(fixture, "UPDATE batch SET seq=seq-1000");
+	batches_move(fixture, -1000);
 	assert_true(jobs_erase_begin(fixture->queue, &erasing, &err));
 	assert_int_equal(
 	    run(fixture, JOBS_QUEUED, jobs_erase, "victim").matched, 2);
@@ -286,28 +268,47 @@ test_batch_quarantined_meanwhile_is_reported(void **state)
 
 	put(fixture, "victim", 2, ITEM_QUEUE);
 	assert_true(jobs_erase_begin(fixture->queue, &erasing, &err));
-	batches_move(fixture, "UPDATE batch SET seq=seq+1000");
+	batches_move(fixture, 1000);
 	assert_int_equal(deliver(fixture), 0);
 	assert_int_equal(
 	    run(fixture, JOBS_QUEUED, jobs_erase, "victim").matched, 0);
 	assert_int_equal(jobs_erase_missed(fixture->queue, &erasing), 1);
-	batches_move(fixture, "UPDATE batch SET seq=seq-1000");
+	batches_move(fixture, -1000);
+}
+
+/* What is on lease can be settled though its batch cannot be read any more,
+ * and its row was changed meanwhile. */
+static void
+test_damaged_on_lease(void **state)
+{
+	struct fixture *fixture = *state;
+	struct queue_lease *lease;
+
+	put(fixture, "victim", 3, ITEM_QUEUE);
+	lease = take(fixture, 9000);
+	assert_int_equal(
+	    run(fixture, JOBS_QUEUED, jobs_erase, "victim-1").matched, 1);
+	batches_move(fixture, 1000);
+	judge_all(lease, QUEUE_DEAD, 0);
+	queue_test_settle(fixture->queue, lease, 9000);
+	assert_int_equal(lease->open, 0);
+	queue_lease_free(fixture->queue, lease);
+	assert_int_equal(totals(fixture).dead, 2);
+	assert_int_equal(totals(fixture).erased, 1);
 }
 
 static void
 erasure_ask(struct fixture *fixture, const char *id)
 {
-	struct queue_verdict verdict = {.outcome = QUEUE_DROPPED,
-	    .reason = "asked",
-	    .erase = STR("victim")};
+	const struct queue_detail detail = {.erase = STR("victim")};
 	struct queue_lease *lease;
-	struct err err;
 
 	put(fixture, id, 1, ITEM_QUEUE);
-	assert_true(queue_take(
-	    fixture->queue, fixture->destination, 9000, &lease, &err));
-	verdict.lease = lease;
-	assert_true(queue_settle(fixture->queue, &verdict, 1, 9000, &err));
+	lease = take(fixture, 9000);
+	lease->items[0].outcome = QUEUE_DROPPED;
+	lease->items[0].reason = "asked";
+	lease->items[0].detail = &detail;
+	queue_test_settle(fixture->queue, lease, 9000);
 	queue_lease_free(fixture->queue, lease);
 }
 
@@ -369,6 +370,7 @@ main(void)
 	    TEST(test_damaged_body_is_passed_over),
 	    TEST(test_quarantined_batch_is_erased_too),
 	    TEST(test_batch_quarantined_meanwhile_is_reported),
+	    TEST(test_damaged_on_lease),
 	    TEST(test_a_repeated_request_stays_listed),
 	};
 

@@ -23,9 +23,9 @@ test_put_take_settle(void **state)
 	assert_int_equal(lease->count, 3);
 	assert_string_equal(lease->source, "main");
 	assert_int_equal(lease->accepted_ms, 1764000000000);
-	assert_memory_equal(lease->events[1].type.data, "Open", 4);
-	assert_memory_equal(lease->events[1].data.data,
-	    "{\"id\":\"a-1\",\"kind\":\"Open\"}", lease->events[1].data.len);
+	assert_memory_equal(lease->items[1].type.data, "Open", 4);
+	assert_memory_equal(lease->items[1].data.data,
+	    "{\"id\":\"a-1\",\"kind\":\"Open\"}", lease->items[1].data.len);
 	assert_null(take(fixture, 1000)); /* one holder at a time */
 
 	settle_all(fixture, lease, QUEUE_DELIVERED, 0);
@@ -109,12 +109,24 @@ test_window_forgets_the_oldest(void **state)
 	assert_int_equal(answer.receipt.duplicates, 6);
 }
 
+/* When something more is due, after a take for which nothing was. */
+static int64_t
+next_due_ms(struct fixture *fixture)
+{
+	struct queue_want want = {.destination = fixture->destination};
+	struct queue_lease *lease;
+	struct err err;
+
+	assert_true(queue_take(fixture->queue, &want, 1, 1, &lease, &err));
+	assert_null(lease);
+	return want.next_ms;
+}
+
 static void
 test_deferred_is_repacked(void **state)
 {
 	struct fixture *fixture = *state;
-	struct queue_lease *first, *second, *lease;
-	struct queue_verdict verdicts[3];
+	struct queue_lease *first, *second, *lease, *both[2];
 	struct answer answer;
 	struct err err;
 
@@ -122,39 +134,40 @@ test_deferred_is_repacked(void **state)
 	    fixture->queue, "main", "Open", "a", 2, ITEM_QUEUE, &answer));
 	assert_true(queue_test_put(
 	    fixture->queue, "main", "Click", "b", 2, ITEM_QUEUE, &answer));
-	first = take(fixture, 1000);
-	second = take(fixture, 1000);
-	verdicts[0] = (struct queue_verdict){.lease = second,
-	    .event = 0,
-	    .outcome = QUEUE_DEFERRED,
-	    .due_ms = 9000};
-	verdicts[1] = (struct queue_verdict){.lease = first,
-	    .event = 1,
-	    .outcome = QUEUE_DEFERRED,
-	    .due_ms = 9000};
-	verdicts[2] = (struct queue_verdict){
-	    .lease = first, .event = 0, .outcome = QUEUE_DELIVERED};
-	assert_true(queue_settle(fixture->queue, verdicts, 3, 5000, &err));
-	/* repeating changes nothing */
-	assert_true(queue_settle(fixture->queue, verdicts, 3, 5000, &err));
+	both[0] = first = take(fixture, 1000);
+	both[1] = second = take(fixture, 1000);
+	second->items[0].outcome = QUEUE_DEFERRED;
+	second->items[0].due_ms = 9000;
+	first->items[1].outcome = QUEUE_DEFERRED;
+	first->items[1].due_ms = 9000;
+	first->items[0].outcome = QUEUE_DELIVERED;
+	assert_true(queue_settle(fixture->queue, both, 2, 5000, &err));
+	assert_int_equal(first->open, 0);
+	assert_int_equal(second->open, 1);
+	assert_true(second->items[0].settled);
+	assert_false(second->items[1].settled);
+	/* repeating changes nothing, nor does it to one that was not told */
+	assert_true(queue_settle(fixture->queue, both, 2, 5000, &err));
+	first->items[1].settled = second->items[0].settled = false;
+	first->open++;
+	second->open++;
+	assert_true(queue_settle(fixture->queue, both, 2, 5000, &err));
 	assert_int_equal(totals(fixture).delivered, 1);
 	assert_int_equal(totals(fixture).queued, 3);
 	queue_lease_free(fixture->queue, first);
 	queue_lease_free(fixture->queue, second);
 
-	assert_int_equal(
-	    queue_due_ms(fixture->queue, fixture->destination), 9000);
 	lease = take(fixture, 8999); /* what is left of the second */
 	assert_int_equal(lease->count, 1);
-	assert_int_equal(lease->events[0].index, 1);
+	assert_int_equal(lease->items[0].index, 1);
 	assert_null(take(fixture, 8999));
+	assert_int_equal(next_due_ms(fixture), 9000);
 	first = take(fixture, 9000); /* one batch, in the order of acceptance */
 	assert_int_equal(first->count, 2);
 	assert_int_equal(first->attempts, 1);
-	assert_memory_equal(first->events[0].data.data, "{\"id\":\"a-1\"", 11);
-	assert_memory_equal(first->events[1].data.data, "{\"id\":\"b-0\"", 11);
-	assert_int_equal(
-	    queue_due_ms(fixture->queue, fixture->destination), INT64_MAX);
+	assert_memory_equal(first->items[0].data.data, "{\"id\":\"a-1\"", 11);
+	assert_memory_equal(first->items[1].data.data, "{\"id\":\"b-0\"", 11);
+	assert_int_equal(next_due_ms(fixture), INT64_MAX);
 	queue_lease_free(fixture->queue, lease);
 	queue_lease_free(fixture->queue, first);
 }
@@ -174,11 +187,11 @@ test_lease_given_back_is_due_at_once(void **state)
 	second = take(fixture, 1);
 	queue_lease_free(fixture->queue, first);
 	first = take(fixture, 1);
-	assert_memory_equal(first->events[0].data.data, "{\"id\":\"a-0\"", 11);
+	assert_memory_equal(first->items[0].data.data, "{\"id\":\"a-0\"", 11);
 	queue_lease_free(fixture->queue, second);
 	queue_lease_free(fixture->queue, first);
 	first = take(fixture, 1);
-	assert_memory_equal(first->events[0].data.data, "{\"id\":\"a-0\"", 11);
+	assert_memory_equal(first->items[0].data.data, "{\"id\":\"a-0\"", 11);
 	queue_lease_free(fixture->queue, first);
 }
 
@@ -209,10 +222,65 @@ test_sources_take_turns(void **state)
 		queue_lease_free(fixture->queue, leases[i]);
 }
 
+/* It never posted, so there is nothing to save but that it stops in order. */
+static void
+test_a_stop_without_a_state(void **state)
+{
+	struct fixture *fixture = *state;
+	struct queue_destination destination;
+	struct err err;
+
+	if (!queue_destination_save(
+		fixture->queue, fixture->destination, NULL, 0, true, &err))
+		fail_msg("%s", err.text);
+	assert_true(
+	    queue_destination_open(fixture->queue, "heap", &destination, &err));
+	assert_true(destination.clean);
+	assert_int_equal(destination.state.len, 0);
+	queue_destination_fini(&destination);
+}
+
+/* A text of no length is one, too. */
+static void
+test_empty_texts(void **state)
+{
+	struct fixture *fixture = *state;
+	struct item items[2] = {
+	    {.fate = ITEM_QUEUE, .id = STR("a")},
+	    {.fate = ITEM_DEAD, .id = STR("b"), .reason = ""},
+	};
+	struct queue_drift drift = {.text = "", .events = 1};
+	struct queue_batch batch = {.source = "",
+	    .destination = "heap",
+	    .now_ms = 1764000000000,
+	    .items = items,
+	    .count = 2,
+	    .drift = &drift,
+	    .drift_count = 1};
+	struct answer answer;
+	struct queue_lease *lease;
+	struct err err;
+
+	answer_init(&answer);
+	assert_true(
+	    queue_put(fixture->queue, &batch, answer_done, &answer, &err));
+	if (!answer_wait(&answer))
+		fail_msg("%s", answer.err.text);
+	lease = take(fixture, 1);
+	assert_int_equal(lease->count, 1);
+	lease->items[0].outcome = QUEUE_DEAD;
+	lease->items[0].reason = "";
+	settle(fixture, lease);
+	queue_lease_free(fixture->queue, lease);
+	assert_int_equal(totals(fixture).dead, 2);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    TEST(test_a_stop_without_a_state),
+	    TEST(test_empty_texts),
 	    TEST(test_put_take_settle),
 	    TEST(test_survives_reopen),
 	    TEST(test_duplicates_are_told),

@@ -5,22 +5,6 @@
 
 #include "queue_fixture.h"
 
-#include <sqlite3.h>
-
-/* Change the closed file behind the queue's back. */
-static void
-sql(struct fixture *fixture, const char *text)
-{
-	sqlite3 *db = NULL;
-	char path[256];
-
-	(void)snprintf(path, sizeof(path), "%s/queue.db", fixture->dir);
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	if (sqlite3_exec(db, text, NULL, NULL, NULL) != SQLITE_OK)
-		fail_msg("%s: %s", text, sqlite3_errmsg(db));
-	assert_int_equal(sqlite3_close(db), SQLITE_OK);
-}
-
 static void
 test_the_quarantined_are_tried_again(void **state)
 {
@@ -31,19 +15,14 @@ test_the_quarantined_are_tried_again(void **state)
 
 	assert_true(queue_test_put(
 	    fixture->queue, "main", "Open", "a", 3, ITEM_QUEUE, &answer));
-	queue_test_close(fixture->queue);
 	/* for a while its batch cannot be read */
-	sql(fixture, "UPDATE batch SET seq=seq+1000");
-	fixture->queue = queue_test_open(&fixture->settings);
-	fixture->destination = destination_test_open(fixture->queue, "heap");
+	batches_move(fixture, 1000);
 	assert_null(take(fixture, 1));
 	stats_totals(fixture->queue, &totals_now);
 	assert_int_equal(totals_now.quarantined_batches, 1);
 	ledger_test_agree(fixture->queue);
-	queue_test_close(fixture->queue);
-	sql(fixture, "UPDATE batch SET seq=seq-1000");
-	fixture->queue = queue_test_open(&fixture->settings);
-	fixture->destination = destination_test_open(fixture->queue, "heap");
+	batches_move(fixture, -1000);
+	reopen(fixture);
 	lease = take(fixture, 1);
 	assert_non_null(lease);
 	assert_int_equal(lease->count, 3);

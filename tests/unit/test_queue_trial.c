@@ -15,15 +15,16 @@ put(struct queue *queue, const char *source, const char *prefix)
 
 /* How many events are handed out, each freed unsettled. */
 static size_t
-look(struct queue *queue, int64_t destination)
+look(struct queue *queue, int64_t destination, int64_t *trial)
 {
+	struct queue_want want = {
+	    .destination = destination, .bytes = 1, .trial = trial};
 	struct queue_lease *lease;
 	size_t events = 0;
 	struct err err;
 
 	for (;;) {
-		assert_true(
-		    queue_take(queue, destination, now_ms, &lease, &err));
+		assert_true(queue_take(queue, &want, 1, now_ms, &lease, &err));
 		if (lease == NULL)
 			return events;
 		events += lease->count;
@@ -35,14 +36,12 @@ look(struct queue *queue, int64_t destination)
 static void
 defer(struct queue *queue, int64_t destination)
 {
-	struct queue_verdict verdict = {
-	    .outcome = QUEUE_DEFERRED, .due_ms = now_ms - 1};
-	struct queue_lease *lease;
-	struct err err;
+	struct queue_lease *lease = queue_test_take(queue, destination, now_ms);
 
-	assert_true(queue_take(queue, destination, now_ms, &lease, &err));
-	verdict.lease = lease;
-	assert_true(queue_settle(queue, &verdict, 1, now_ms, &err));
+	assert_non_null(lease);
+	lease->items[0].outcome = QUEUE_DEFERRED;
+	lease->items[0].due_ms = now_ms - 1;
+	queue_test_settle(queue, lease, now_ms);
 	queue_lease_free(queue, lease);
 }
 
@@ -54,8 +53,7 @@ test_trial(void **state)
 	struct queue *queue = queue_test_open(&settings);
 	struct queue_lease *lease;
 	size_t events = 0;
-	struct err err;
-	int64_t destination;
+	int64_t destination, trial = 0;
 
 	(void)state;
 	destination = destination_test_open(queue, "heap");
@@ -63,12 +61,11 @@ test_trial(void **state)
 	defer(queue, destination); /* one of two */
 	put(queue, "b", "q");
 	put(queue, "a", "r");
-	queue_destination_trial(queue, destination);
-	assert_int_equal(look(queue, destination), 5);
-	assert_int_equal(look(queue, destination), 0);
+	assert_int_equal(look(queue, destination, &trial), 5);
+	assert_int_equal(look(queue, destination, &trial), 0);
 	put(queue, "a", "s");
-	assert_int_equal(look(queue, destination), 2);
-	assert_int_equal(look(queue, destination), 0);
+	assert_int_equal(look(queue, destination, &trial), 2);
+	assert_int_equal(look(queue, destination, &trial), 0);
 	assert_int_equal(stats_destination_queued(queue, "heap"), 8);
 	ledger_test_agree(queue);
 	queue_test_close(queue);
@@ -76,18 +73,10 @@ test_trial(void **state)
 	/* without it, all is there again */
 	queue = queue_test_open(&settings);
 	destination = destination_test_open(queue, "heap");
-	for (;;) {
-		assert_true(
-		    queue_take(queue, destination, now_ms, &lease, &err));
-		if (lease == NULL)
-			break;
+	while ((lease = queue_test_take(queue, destination, now_ms)) != NULL) {
 		for (size_t i = 0; i < lease->count; i++) {
-			struct queue_verdict verdict = {.lease = lease,
-			    .event = i,
-			    .outcome = QUEUE_DELIVERED};
-
-			assert_true(
-			    queue_settle(queue, &verdict, 1, now_ms, &err));
+			lease->items[i].outcome = QUEUE_DELIVERED;
+			queue_test_settle(queue, lease, now_ms);
 			events++;
 		}
 		queue_lease_free(queue, lease);
@@ -98,11 +87,37 @@ test_trial(void **state)
 	state_dir_remove(dir);
 }
 
+/* Batches on lease are passed over, and no others with them. */
+static void
+test_trial_beside_leases(void **state)
+{
+	char *dir = state_dir();
+	struct queue_settings settings = queue_test_settings(dir);
+	struct queue *queue = queue_test_open(&settings);
+	int64_t destination = destination_test_open(queue, "heap"), trial = 0;
+	struct queue_lease *leases[3];
+
+	(void)state;
+	put(queue, "a", "p");
+	put(queue, "b", "q");
+	put(queue, "a", "r");
+	put(queue, "b", "s");
+	for (int i = 0; i < 3; i++) /* p, q and r: sources take turns */
+		leases[i] = queue_test_take(queue, destination, now_ms);
+	put(queue, "a", "t");
+	assert_int_equal(look(queue, destination, &trial), 4);
+	for (int i = 0; i < 3; i++)
+		queue_lease_free(queue, leases[i]);
+	queue_test_close(queue);
+	state_dir_remove(dir);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_trial),
+	    cmocka_unit_test(test_trial_beside_leases),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,7 @@
 
 #include "queue_fixture.h"
 
-#include "queue/rescue.h"
+#include "queue/sqlite/rescue.h"
 
 #include <fcntl.h>
 #include <sqlite3.h>

@@ -23,17 +23,16 @@ judge_day(struct world *of, struct world_flight *flight)
 {
 	int64_t minute = of->now.mono_ms / 60000 % 97;
 
-	flight->answer.error = "reset";
 	if (minute >= 20 && minute < 26)
 		world_say(flight, 503, "down");
 	else if (minute == 40 && world_random(3) == 0)
 		world_say(flight, 429, "slow");
 	else if (minute == 60 && world_random(2) == 0) {
-		flight->answer.curl_code = 28;
-		flight->answer.status = world_random(2) ? 200 : 0;
+		flight->taken = world_random(2);
+		world_fail(flight, 0, "time-out");
 		flight->answer_ms = flight->arrive_ms + 30000;
 	} else if (world_random(200) == 0)
-		flight->answer.curl_code = 56;
+		world_fail(flight, 0, "reset");
 }
 
 static void
@@ -41,9 +40,8 @@ day_start(void)
 {
 	size_t i;
 
-	world_start(DAY_EVENTS);
-	world->settings.events_per_minute = 15000;
-	world->settings.identity_per_minute = 1000;
+	world_start(DAY_EVENTS + 1000);
+	world_quotas(14250, 950);
 	world->latency_ms = 300;
 	world->judge = judge_day;
 	for (i = 0; i < world->count; i++) {
@@ -106,7 +104,8 @@ test_day(void **state)
 		}
 	}
 	world->judge = NULL;
-	world_pass(3 * HOUR_MS);
+	world_trickle(1000, 10 * 1000);
+	world_pass(HOUR_MS);
 	assert_true(world->count > 300000);
 	day_check();
 	print_message("%zu events, %zu requests, %zu arrived, most in a "
@@ -142,8 +141,7 @@ test_share_is_used(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		world_start(300000);
-		world->settings.events_per_minute = 15000;
-		world->settings.identity_per_minute = 1000;
+		world_quotas(14250, 950);
 		world->latency_ms = cases[i].latency_ms;
 		if (cases[i].uneven)
 			lengthen(world);

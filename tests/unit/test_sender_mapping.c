@@ -11,13 +11,13 @@
 static uint64_t
 omitted(void)
 {
-	struct forwarder_omission omissions[FORWARDER_OMISSIONS_MAX];
+	const struct omissions *omissions = sender_omissions(world->sender);
 
-	if (sender_omissions(world->sender, omissions) == 0)
+	if (omissions->count == 0)
 		return 0;
-	assert_string_equal(omissions[0].property, "plan");
-	assert_int_equal(omissions[0].kind, TRACK_OMISSION_CUT);
-	return omissions[0].count;
+	assert_string_equal(omissions->rows[0].property, "plan");
+	assert_string_equal(omissions->rows[0].what, "cut");
+	return omissions->rows[0].count;
 }
 
 static void
@@ -46,8 +46,7 @@ test_omissions_count_once(void **state)
 	world_start(300);
 	for (size_t i = 0; i < 300; i++)
 		world->events[i].identity = 7;
-	world->settings.identity_per_minute = 100;
-	world->settings.share_percent = 100;
+	world_quotas(0, 100);
 	world_sender_start();
 	world_pass(10 * 60000);
 	assert_int_equal(world->done, 300);
@@ -81,7 +80,7 @@ test_dry_run(void **state)
 	world_start(12000);
 	world->events[3].drop = true;
 	world->settings.dry_run = true;
-	world->settings.events_per_minute = 15000;
+	world_quotas(14250, 0);
 	world->count = 10000;
 	world_sender_start();
 	world_pass(10000);
@@ -114,42 +113,36 @@ static void
 test_omissions_are_bounded(void **state)
 {
 	static char names[FORWARDER_OMISSIONS_MAX + 100][8];
-	static struct forwarder_omission omissions[FORWARDER_OMISSIONS_MAX];
-	struct sender *sender = calloc(1, sizeof(*sender));
-	struct track_result result = {.omission_count = 1, .omissions_lost = 1};
+	struct omissions omissions = {0};
+	struct outlet_prepared prepared = {
+	    .omission_count = 1, .omissions_lost = 1};
 	char copy[8];
 
 	(void)state;
-	assert_non_null(sender);
 	for (size_t i = 0; i < FORWARDER_OMISSIONS_MAX + 100; i++) {
 		(void)snprintf(names[i], sizeof(names[i]), "%zu", i);
-		result.omissions[0] =
-		    (struct track_omission){names[i], TRACK_OMISSION_BLANK, 2};
-		sender_omissions_add(sender, &result);
+		prepared.omissions[0] =
+		    (struct outlet_omission){names[i], "blank", 2};
+		omissions_add(&omissions, &prepared);
 	}
+	assert_int_equal(omissions.count, FORWARDER_OMISSIONS_MAX);
 	assert_int_equal(
-	    sender_omissions(sender, omissions), FORWARDER_OMISSIONS_MAX);
-	assert_int_equal(
-	    sender->omissions_lost, FORWARDER_OMISSIONS_MAX + 100 + 2 * 100);
+	    omissions.lost, FORWARDER_OMISSIONS_MAX + 100 + 2 * 100);
 
 	/* the same text elsewhere is the same property */
 	(void)strcpy(copy, "5");
-	result = (struct track_result){.omission_count = 2};
-	result.omissions[0] =
-	    (struct track_omission){copy, TRACK_OMISSION_BLANK, 40};
-	result.omissions[1] =
-	    (struct track_omission){copy, TRACK_OMISSION_CUT, 1};
-	sender_omissions_add(sender, &result);
-	assert_int_equal(sender->omissions_lost,
-	    FORWARDER_OMISSIONS_MAX + 100 + 2 * 100 + 1);
+	prepared = (struct outlet_prepared){.omission_count = 2};
+	prepared.omissions[0] = (struct outlet_omission){copy, "blank", 40};
+	prepared.omissions[1] = (struct outlet_omission){copy, "cut", 1};
+	omissions_add(&omissions, &prepared);
 	assert_int_equal(
-	    sender_omissions(sender, omissions), FORWARDER_OMISSIONS_MAX);
-	for (size_t i = 0; i < FORWARDER_OMISSIONS_MAX; i++) {
-		if (strcmp(omissions[i].property, "5") == 0)
-			assert_int_equal(omissions[i].count, 42);
+	    omissions.lost, FORWARDER_OMISSIONS_MAX + 100 + 2 * 100 + 1);
+	assert_int_equal(omissions.count, FORWARDER_OMISSIONS_MAX);
+	for (size_t i = 0; i < omissions.count; i++) {
+		if (strcmp(omissions.rows[i].property, "5") == 0)
+			assert_int_equal(omissions.rows[i].count, 42);
 	}
-	table_fini(&sender->omission_table);
-	free(sender);
+	omissions_fini(&omissions);
 }
 
 int

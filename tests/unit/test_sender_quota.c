@@ -12,7 +12,7 @@ test_cools_down_after_a_crash(void **state)
 {
 	(void)state;
 	world_start(100000);
-	world->settings.events_per_minute = 15000;
+	world_quotas(14250, 0);
 	world_sender_start();
 	world_pass(30000);
 	world_sender_stop(true);
@@ -24,7 +24,7 @@ test_cools_down_after_a_crash(void **state)
 	world_pass(3000);
 	assert_true(world->posts > 0);
 	world_sender_stop(true);
-	world->settings.events_per_minute = 0;
+	world_quotas(0, 0);
 	world_sender_start(); /* without a quota nothing is to be known */
 	assert_int_equal(world_status().state, FORWARDER_RUNNING);
 	world_end();
@@ -37,8 +37,7 @@ test_identity_holds_up_no_one(void **state)
 
 	(void)state;
 	world_start(40000);
-	world->settings.events_per_minute = 15000;
-	world->settings.identity_per_minute = 1000;
+	world_quotas(14250, 950);
 	for (i = 0; i < 30000; i++) {
 		if (i % 3 != 0)
 			world->events[i].identity = 7;
@@ -67,8 +66,7 @@ test_last_due(void **state)
 
 	(void)state;
 	world_start(3000);
-	world->settings.events_per_minute = 15000;
-	world->settings.identity_per_minute = 1000;
+	world_quotas(14250, 950);
 	for (size_t n = 0; n < world->count; n++)
 		world->events[n].identity = 7;
 	world_sender_start();
@@ -99,8 +97,7 @@ test_clock_jumps(void **state)
 	(void)state;
 	for (i = 0; i < 2; i++) {
 		world_start(3000);
-		world->settings.events_per_minute = 15000;
-		world->settings.identity_per_minute = 1000;
+		world_quotas(14250, 950);
 		for (size_t n = 0; n < world->count; n++)
 			world->events[n].identity = 7;
 		world_sender_start();
@@ -124,8 +121,7 @@ test_replays_delay_no_one(void **state)
 
 	(void)state;
 	world_start(60000);
-	world->settings.events_per_minute = 15000;
-	world->settings.identity_per_minute = 1000;
+	world_quotas(14250, 950);
 	world->count = 0;
 	world->replays_from = 10000;
 	world->replays_to = 60000;
@@ -151,6 +147,61 @@ test_replays_delay_no_one(void **state)
 	world_end();
 }
 
+/* Nothing else comes, so nothing wakes the sender. */
+static void
+test_replays_go_on_alone(void **state)
+{
+	(void)state;
+	world_start(60000);
+	world_quotas(14250, 950);
+	world->count = 0;
+	world->replays_to = 60000;
+	for (size_t i = 0; i < world->most; i++)
+		world->events[i].identity = (unsigned)(i % 100);
+	world_sender_start();
+	world_pass(20 * 60 * 1000);
+	assert_int_equal(world->done, 60000);
+	world_end();
+}
+
+/* A replay that is refused, while what is live is accepted, is not posted for
+ * ever. */
+static void
+test_a_bad_replay_ends(void **state)
+{
+	(void)state;
+	world_start(2000);
+	world->count = 0;
+	world->replays_from = 1000;
+	world->replays_to = 1100;
+	world->events[1050].bad = true;
+	world_sender_start();
+	world_trickle(1000, 10 * 1000);
+	assert_int_equal(world->events[1050].fate, DEAD);
+	assert_int_equal(world->done, 1000 + 99);
+	world_end();
+}
+
+/* Events wait for their identity; then others come, but no more after. */
+static void
+test_deferred_are_not_forgotten(void **state)
+{
+	(void)state;
+	world_start(101);
+	world_quotas(14250, 30);
+	for (size_t i = 0; i < 100; i++)
+		world->events[i].identity = 7;
+	world->count = 100;
+	world_sender_start();
+	world_pass(0);
+	assert_int_equal(world->done, 0);
+	world->count = 101;
+	sender_wake(world->sender);
+	world_pass(10 * 60 * 1000);
+	assert_int_equal(world->done, 101);
+	world_end();
+}
+
 int
 main(void)
 {
@@ -160,6 +211,9 @@ main(void)
 	    cmocka_unit_test(test_last_due),
 	    cmocka_unit_test(test_clock_jumps),
 	    cmocka_unit_test(test_replays_delay_no_one),
+	    cmocka_unit_test(test_replays_go_on_alone),
+	    cmocka_unit_test(test_a_bad_replay_ends),
+	    cmocka_unit_test(test_deferred_are_not_forgotten),
 	};
 
 	log_set_level(LOG_ERROR);

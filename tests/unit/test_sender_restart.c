@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 
-enum { HOUR_MS = 3600 * 1000, COOL_MS = QUOTA_WINDOW_MS + QUOTA_MARGIN_MS };
+enum { HOUR_MS = 3600 * 1000, COOL_MS = WORLD_WINDOW_MS + LIMITS_MARGIN_MS };
 
 /* What happens between two lives. */
 struct between {
@@ -18,22 +18,26 @@ struct between {
 	int64_t boot_ms; /* not 0: another boot, its clock reads so much */
 	const char *app_id, *url;
 	bool renamed; /* the queue knows nothing but that there were posts */
-	bool other_posts; /* another sender did, meanwhile */
 	int64_t clean_ms; /* cools down so long after a planned stop */
-	int64_t crash_ms; /* or a crash; with the time-out of 30 s */
+	int64_t crash_ms; /* or a crash */
 };
 
 static const struct between betweens[] = {
-    {.what = "nothing", .crash_ms = COOL_MS},
-    {.what = "a second", .pass_ms = 1000, .crash_ms = COOL_MS},
+    {.what = "nothing", .clean_ms = COOL_MS, .crash_ms = COOL_MS},
+    {.what = "a second",
+	.pass_ms = 1000,
+	.clean_ms = COOL_MS - 1000,
+	.crash_ms = COOL_MS},
     {.what = "half a minute and more",
 	.pass_ms = 40000,
-	.crash_ms = COOL_MS - 10000},
-    {.what = "an hour", .pass_ms = HOUR_MS},
+	.clean_ms = COOL_MS - 40000,
+	.crash_ms = COOL_MS},
+    {.what = "an hour", .pass_ms = HOUR_MS, .crash_ms = COOL_MS},
     {.what = "the clock is corrected",
 	.pass_ms = 40000,
 	.wall_ms = 900,
-	.crash_ms = COOL_MS - 10000},
+	.clean_ms = COOL_MS - 40000,
+	.crash_ms = COOL_MS},
     {.what = "forward",
 	.wall_ms = 2 * HOUR_MS,
 	.clean_ms = COOL_MS,
@@ -70,11 +74,6 @@ static const struct between betweens[] = {
 	.pass_ms = 1000,
 	.clean_ms = COOL_MS,
 	.crash_ms = COOL_MS},
-    {.what = "another sender posted",
-	.other_posts = true,
-	.pass_ms = 30000,
-	.clean_ms = COOL_MS,
-	.crash_ms = COOL_MS},
 };
 
 static void
@@ -83,21 +82,16 @@ pass_between(const struct between *between)
 	world->now.mono_ms += between->pass_ms;
 	world->now.wall_ms += between->pass_ms + between->wall_ms;
 	if (between->boot_ms != 0) {
-		world->boot++;
+		world->shared.boot++;
 		world->now.mono_ms = between->boot_ms;
 	}
 	if (between->app_id != NULL)
-		world->settings.app_id = between->app_id;
+		world->app_id = between->app_id;
 	if (between->url != NULL)
-		world->settings.url = between->url;
-	if (between->other_posts)
-		world->saved.any_post_ms = world->now.wall_ms;
+		world->url = between->url;
 	if (between->renamed) {
-		free(world->saved.sends);
-		world->saved = (struct queue_destination){
-		    .any_post_ms = world->saved.any_post_ms,
-		};
-		world->doubt_len = 0;
+		buf_reset(&world->state);
+		world->clean = world->others = true;
 	}
 }
 
@@ -119,8 +113,7 @@ test_quota_over_a_restart(void **state)
 		world_start(20000);
 		for (size_t n = 0; n < world->count; n++)
 			world->events[n].identity = (unsigned)n % 4;
-		world->settings.events_per_minute = 15000;
-		world->settings.identity_per_minute = 1000;
+		world_quotas(14250, 950);
 		world_sender_start();
 		assert_int_equal(world_status().state, FORWARDER_RUNNING);
 		world_pass(18000);
@@ -153,7 +146,7 @@ test_a_first_start_does_not_cool_down(void **state)
 	for (way = 0; way < 2; way++) {
 		world_start(1000);
 		world->count = 0;
-		world->settings.events_per_minute = 15000;
+		world_quotas(14250, 0);
 		world_sender_start();
 		world_pass(1000);
 		world_sender_stop(way == 1);
@@ -164,7 +157,7 @@ test_a_first_start_does_not_cool_down(void **state)
 	}
 }
 
-/* A log without what the new settings ask for is none. */
+/* Whatever limits there were: those of now decide how long it cools down. */
 static void
 test_quotas_switched_on(void **state)
 {
@@ -174,8 +167,8 @@ test_quotas_switched_on(void **state)
 	} cases[] = {
 	    {0, 0, 15000, 0, FORWARDER_COOLING_DOWN},
 	    {15000, 0, 15000, 1000, FORWARDER_COOLING_DOWN},
-	    {0, 1000, 15000, 1000, FORWARDER_RUNNING},
-	    {15000, 1000, 15000, 0, FORWARDER_RUNNING},
+	    {0, 1000, 15000, 1000, FORWARDER_COOLING_DOWN},
+	    {15000, 1000, 15000, 0, FORWARDER_COOLING_DOWN},
 	    {15000, 1000, 0, 0, FORWARDER_RUNNING},
 	};
 	size_t i;
@@ -183,14 +176,12 @@ test_quotas_switched_on(void **state)
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		world_start(900);
-		world->settings.events_per_minute = cases[i].app;
-		world->settings.identity_per_minute = cases[i].identity;
+		world_quotas(cases[i].app, cases[i].identity);
 		world_sender_start();
 		world_pass(3000);
 		assert_int_equal(world->done, 900);
 		world_sender_stop(false);
-		world->settings.events_per_minute = cases[i].then_app;
-		world->settings.identity_per_minute = cases[i].then_identity;
+		world_quotas(cases[i].then_app, cases[i].then_identity);
 		world_sender_start();
 		assert_int_equal(world_status().state, cases[i].state);
 		world_end();
@@ -202,7 +193,7 @@ judge_busy(struct world *of, struct world_flight *flight)
 {
 	(void)of;
 	world_say(flight, 503, "busy");
-	flight->answer.retry_after = "300";
+	flight->retry_after = "300";
 }
 
 /* Asked to wait for five minutes, it does so over restarts and pauses. */
@@ -214,7 +205,7 @@ test_retry_after_over_a_restart(void **state)
 	(void)state;
 	for (way = 0; way < 3; way++) {
 		world_start(100);
-		world->settings.events_per_minute = way == 2 ? 0 : 15000;
+		world_quotas(way == 2 ? 0 : 14250, 0);
 		world->settings.linger_ms = 0;
 		world->latency_ms = 0;
 		world->judge = judge_busy;
@@ -238,7 +229,7 @@ test_retry_after_over_a_restart(void **state)
 		assert_int_equal(world->done, 100);
 		assert_int_equal(world_status().state, FORWARDER_RUNNING);
 		world_sender_stop(false);
-		world->settings.url = "https://elsewhere.example/api/track";
+		world->url = "https://elsewhere.example/api/track";
 		world_sender_start();
 		assert_int_not_equal(
 		    world_status().state, FORWARDER_BACKING_OFF);
@@ -254,7 +245,7 @@ test_last_due_over_a_restart(void **state)
 
 	(void)state;
 	world_start(3000);
-	world->settings.identity_per_minute = 1000;
+	world_quotas(0, 950);
 	for (size_t n = 0; n < world->count; n++)
 		world->events[n].identity = 7;
 	world_sender_start();

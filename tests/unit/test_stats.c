@@ -81,40 +81,179 @@ test_dead_and_dropped(void **state)
 }
 
 static void
-test_destination_remembers(void **state)
+state_is(const struct queue_destination *destination, const char *expected)
 {
-	struct fixture *fixture = *state;
-	struct queue_stop_state rest = {.sends = "log", .sends_len = 3};
+	assert_int_equal(destination->state.len, strlen(expected));
+	assert_memory_equal(
+	    destination->state.data, expected, destination->state.len);
+}
+
+static struct queue_destination
+destination_open(struct fixture *fixture, const char *name)
+{
 	struct queue_destination destination;
 	struct err err;
 
-	assert_true(queue_destination_post(
-	    fixture->queue, fixture->destination, 777, "doubt", 5, &err));
-	assert_true(
-	    queue_destination_open(fixture->queue, "heap", &destination, &err));
-	assert_int_equal(destination.last_post_ms, 777);
-	assert_int_equal(destination.clean_ms, 0); /* as after a crash */
-	assert_int_equal(destination.doubt_len, 5);
-	assert_memory_equal(destination.doubt, "doubt", 5);
+	if (!queue_destination_open(fixture->queue, name, &destination, &err))
+		fail_msg("queue_destination_open: %s", err.text);
+	return destination;
+}
+
+static void
+test_destination_remembers(void **state)
+{
+	struct fixture *fixture = *state;
+	struct queue_destination destination;
+	struct err err;
+
+	assert_true(queue_destination_save(
+	    fixture->queue, fixture->destination, "log", 3, false, &err));
+	destination = destination_open(fixture, "heap");
+	assert_int_equal(destination.id, fixture->destination);
+	assert_false(destination.clean); /* as after a crash */
+	assert_false(destination.others);
+	state_is(&destination, "log");
 	queue_destination_fini(&destination);
-	assert_true(queue_destination_stop(
-	    fixture->queue, fixture->destination, 888, &rest, &err));
+	reopen(fixture);
+	destination = destination_open(fixture, "heap");
+	assert_false(destination.clean);
+	queue_destination_fini(&destination);
+	assert_true(queue_destination_save(
+	    fixture->queue, fixture->destination, "end", 3, true, &err));
+	/* it is ours no longer */
+	assert_false(queue_destination_save(
+	    fixture->queue, fixture->destination, "no", 2, true, &err));
+	assert_int_equal(err.code, ERR_BUSY);
 	assert_true(
 	    queue_destination_pause(fixture->queue, "heap", true, &err));
 	assert_false(
 	    queue_destination_pause(fixture->queue, "nowhere", true, &err));
 	assert_int_equal(err.code, ERR_NOT_FOUND);
-	reopen(fixture);
-	assert_true(queue_destination_stop(
-	    fixture->queue, fixture->destination, 888, &rest, &err));
-	assert_true(
-	    queue_destination_open(fixture->queue, "heap", &destination, &err));
-	assert_int_equal(destination.clean_ms, 888);
-	assert_int_equal(destination.sends_len, 3);
-	assert_memory_equal(destination.sends, "log", 3);
-	assert_int_equal(destination.doubt_len, 0);
+	queue_test_close(fixture->queue);
+	fixture->queue = queue_test_open(&fixture->settings);
+	destination = destination_open(fixture, "heap");
+	assert_true(destination.clean);
 	assert_true(destination.paused);
+	state_is(&destination, "end");
 	queue_destination_fini(&destination);
+	destination = destination_open(fixture, "heap");
+	assert_false(destination.clean);
+	queue_destination_fini(&destination);
+}
+
+/* A new destination is not taken for one that crashed, but knows that there
+ * is another. */
+static void
+test_a_new_destination_is_clean(void **state)
+{
+	struct fixture *fixture = *state;
+	struct queue_destination destination;
+	struct err err;
+
+	destination = destination_open(fixture, "new");
+	assert_true(destination.clean);
+	assert_false(destination.others);
+	state_is(&destination, "");
+	queue_destination_fini(&destination);
+	assert_true(queue_destination_save(
+	    fixture->queue, fixture->destination, "log", 3, false, &err));
+	for (int i = 0; i < 2; i++) {
+		destination =
+		    destination_open(fixture, i == 0 ? "newer" : "newest");
+		assert_true(destination.clean);
+		assert_true(destination.others);
+		queue_destination_fini(&destination);
+		reopen(fixture);
+	}
+}
+
+/* What a destination had is that of its new name. */
+static void
+test_a_renamed_destination_keeps_all(void **state)
+{
+	struct fixture *fixture = *state;
+	struct queue_destination destination;
+	struct queue_lease *lease;
+	struct answer answer;
+	struct err err;
+
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", "a", 3, ITEM_QUEUE, &answer));
+	assert_true(queue_destination_save(
+	    fixture->queue, fixture->destination, "log", 3, true, &err));
+	assert_true(
+	    queue_destination_rename(fixture->queue, "heap", "cellar", &err));
+	assert_true(queue_destination_rename(
+	    fixture->queue, "heap", "cellar", &err)); /* again: no such one */
+	assert_int_equal(stats_destination_queued(fixture->queue, "heap"), 0);
+	assert_int_equal(stats_destination_queued(fixture->queue, "cellar"), 3);
+	/* both: what the former has moves over */
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", "b", 2, ITEM_QUEUE, &answer));
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", "c", 2, ITEM_DEAD, &answer));
+	assert_true(
+	    queue_destination_rename(fixture->queue, "heap", "cellar", &err));
+	ledger_test_agree(fixture->queue);
+	assert_int_equal(stats_destination_queued(fixture->queue, "cellar"), 5);
+	destination = destination_open(fixture, "cellar");
+	assert_true(destination.clean);
+	state_is(&destination, "log");
+	fixture->destination = destination.id;
+	queue_destination_fini(&destination);
+	for (size_t count = 0; count < 5;) {
+		lease = take(fixture, 1);
+		assert_non_null(lease);
+		settle_all(fixture, lease, QUEUE_DELIVERED, 0);
+		count += lease->count;
+		queue_lease_free(fixture->queue, lease);
+	}
+}
+
+static bool
+is_in_the_cellar(void *arg, const struct jobs_event *event)
+{
+	(void)arg;
+	return strcmp(event->destination, "cellar") == 0;
+}
+
+/* More than one step moves, and one destination after the other. */
+static void
+test_many_dead_letters_move(void **state)
+{
+	struct fixture *fixture = *state;
+	struct queue_lease *lease;
+	char prefix[16];
+	struct answer answer;
+	struct err err;
+
+	(void)destination_test_open(fixture->queue, "cellar");
+	for (size_t round = 1; round <= 3; round++) {
+		struct jobs_walk walk = {
+		    .cursor = {.place = JOBS_DEAD}, .match = is_in_the_cellar};
+
+		(void)snprintf(prefix, sizeof(prefix), "%zu", round);
+		assert_true(queue_test_put(fixture->queue, "main", "Open",
+		    prefix, 1200, ITEM_DEAD, &answer));
+		prefix[1] = 'q';
+		prefix[2] = '\0';
+		assert_true(queue_test_put(fixture->queue, "main", "Open",
+		    prefix, 3, ITEM_QUEUE, &answer));
+		fixture->destination =
+		    destination_test_open(fixture->queue, "heap");
+		lease = take(fixture, 1);
+		settle_all(fixture, lease, QUEUE_DELIVERED, 0);
+		queue_lease_free(fixture->queue, lease);
+		queue_test_close(fixture->queue);
+		fixture->queue = queue_test_open(&fixture->settings);
+		/* its id may be that of the one before */
+		assert_true(queue_destination_rename(
+		    fixture->queue, "heap", "cellar", &err));
+		do {
+			assert_true(jobs_scan(fixture->queue, &walk, &err));
+		} while (walk.more);
+		assert_int_equal(walk.matched, round * 1200);
+	}
 }
 
 static void
@@ -140,8 +279,6 @@ test_delivered_is_archived_and_evicted(void **state)
 	struct queue_lease *lease;
 	struct stats_totals totals;
 	struct answer answer;
-	struct queue_verdict verdicts[2];
-	struct err err;
 
 	queue_test_close(fixture->queue);
 	fixture->settings.keep_ms = INT64_MAX / 2;
@@ -151,14 +288,11 @@ test_delivered_is_archived_and_evicted(void **state)
 	    fixture->queue, "main", "Open", "a", 2, ITEM_QUEUE, &answer));
 	lease = take(fixture, 1);
 	/* in two steps, one of them dropped: archived, for the other */
-	verdicts[0] = (struct queue_verdict){
-	    .lease = lease, .event = 0, .outcome = QUEUE_DELIVERED};
-	verdicts[1] = (struct queue_verdict){.lease = lease,
-	    .event = 1,
-	    .outcome = QUEUE_DROPPED,
-	    .reason = "a rule"};
-	assert_true(queue_settle(fixture->queue, &verdicts[0], 1, 5000, &err));
-	assert_true(queue_settle(fixture->queue, &verdicts[1], 1, 5000, &err));
+	lease->items[0].outcome = QUEUE_DELIVERED;
+	settle(fixture, lease);
+	lease->items[1].outcome = QUEUE_DROPPED;
+	lease->items[1].reason = "a rule";
+	settle(fixture, lease);
 	queue_lease_free(fixture->queue, lease);
 	stats_totals(fixture->queue, &totals);
 	assert_int_equal(totals.archive_batches, 1);
@@ -273,8 +407,8 @@ static void
 test_erasures_are_listed_once(void **state)
 {
 	struct fixture *fixture = *state;
+	const struct queue_detail detail = {.erase = STR("5f1c")};
 	struct found found = {.count = 0};
-	struct queue_verdict verdicts[2];
 	struct queue_lease *lease;
 	struct answer answer;
 	struct err err;
@@ -282,13 +416,12 @@ test_erasures_are_listed_once(void **state)
 	assert_true(queue_test_put(
 	    fixture->queue, "main", "Delete", "a", 2, ITEM_QUEUE, &answer));
 	lease = take(fixture, 1);
-	for (size_t i = 0; i < 2; i++)
-		verdicts[i] = (struct queue_verdict){.lease = lease,
-		    .event = i,
-		    .outcome = QUEUE_DROPPED,
-		    .reason = "erasure request",
-		    .erase = STR("5f1c")};
-	assert_true(queue_settle(fixture->queue, verdicts, 2, 5000, &err));
+	for (size_t i = 0; i < 2; i++) {
+		lease->items[i].outcome = QUEUE_DROPPED;
+		lease->items[i].reason = "erasure request";
+		lease->items[i].detail = &detail;
+	}
+	settle(fixture, lease);
 	queue_lease_free(fixture->queue, lease);
 	assert_true(
 	    stats_erasures(fixture->queue, 0, 10, note_erasure, &found, &err));
@@ -319,7 +452,8 @@ test_top(void **state)
 {
 	struct fixture *fixture = *state;
 	struct top top = {.count = 0};
-	struct queue_verdict verdicts[6];
+	const struct queue_detail details[] = {
+	    {.status = 413}, {.status = 400}};
 	struct queue_lease *lease;
 	struct answer answer;
 	struct err err;
@@ -332,13 +466,12 @@ test_top(void **state)
 	assert_true(queue_test_put(
 	    fixture->queue, "main", "Click", "a", 6, ITEM_QUEUE, &answer));
 	lease = take(fixture, 1);
-	for (size_t i = 0; i < 6; i++)
-		verdicts[i] = (struct queue_verdict){.lease = lease,
-		    .event = i,
-		    .outcome = i < 4 ? QUEUE_DEAD : QUEUE_DROPPED,
-		    .reason = i < 4 ? "refused" : "a rule",
-		    .status = i == 0 ? 413 : 400};
-	assert_true(queue_settle(fixture->queue, verdicts, 6, 5000, &err));
+	for (size_t i = 0; i < 6; i++) {
+		lease->items[i].outcome = i < 4 ? QUEUE_DEAD : QUEUE_DROPPED;
+		lease->items[i].reason = i < 4 ? "refused" : "a rule";
+		lease->items[i].detail = &details[i == 0 ? 0 : 1];
+	}
+	settle(fixture, lease);
 	queue_lease_free(fixture->queue, lease);
 	assert_true(queue_test_put(
 	    fixture->queue, "main", "Click", "b", 2, ITEM_DEAD, &answer));
@@ -355,6 +488,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_dead_and_dropped),
 	    TEST(test_destination_remembers),
+	    TEST(test_a_new_destination_is_clean),
+	    TEST(test_a_renamed_destination_keeps_all),
+	    TEST(test_many_dead_letters_move),
 	    TEST(test_oldest),
 	    TEST(test_delivered_is_archived_and_evicted),
 	    TEST(test_archive_goes_before_a_put_is_refused),

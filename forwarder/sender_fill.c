@@ -1,0 +1,930 @@
+/*
+ * How items come from the queue and go back to it.
+ *
+ * Leases are looked at item by item; each is prepared on the way and put into
+ * a request. An item that the outlet does not send has its outcome at once.
+ * So has one whose key has no room in the limits: it is deferred until there
+ * will be some, so that it holds up no other. Suspects go into requests of
+ * their own, one by one; so do, together, the items of a type that is refused
+ * on its own, and replays.
+ *
+ * Each item either gets an outcome, in its lease, which is settled, or is
+ * handed back unsettled. There is no third way. lease->held counts the items
+ * that have neither; a lease is freed when there are none and the outcomes are
+ * durable.
+ */
+
+#include "base/log.h"
+#include "forwarder/sender_private.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	SENDER_TRIAL_MOST = 5000, /* items of one step: others wait for it */
+	SENDER_GRID_MS = 1000,	  /* few due times make few batches */
+	SENDER_DEFERRED_FIRST = 16,
+};
+
+/* ---- times of the queue ---- */
+
+int64_t
+sender_due_now_ms(struct sender_shared *shared, const struct clock_times *now)
+{
+	if (now->wall_ms - now->mono_ms > shared->due_ahead_ms)
+		shared->due_ahead_ms = now->wall_ms - now->mono_ms;
+	return now->mono_ms + shared->due_ahead_ms;
+}
+
+/* ---- leases ---- */
+
+static void
+lease_append(
+    struct sender *sender, enum sender_list list, struct queue_lease *lease)
+{
+	lease->next = NULL;
+	*sender->ends[list] = lease;
+	sender->ends[list] = &lease->next;
+}
+
+static struct queue_lease *
+lease_remove_first(struct sender *sender, enum sender_list list)
+{
+	struct queue_lease *lease = sender->leases[list];
+
+	sender->leases[list] = lease->next;
+	if (lease->next == NULL)
+		sender->ends[list] = &sender->leases[list];
+	sender->next[list] = 0;
+	return lease;
+}
+
+/* The next item of a list was looked at. */
+static void
+lease_pass(struct sender *sender, enum sender_list list)
+{
+	if (++sender->next[list] == sender->leases[list]->count)
+		lease_append(
+		    sender, SENDER_READ, lease_remove_first(sender, list));
+}
+
+void
+sender_give(struct sender *sender, struct queue_lease *lease)
+{
+	const struct queue_history *history = &lease->items[0].history;
+	enum sender_list list = SENDER_FRESH;
+
+	CHECK(lease->count > 0);
+	if (sender->probe_asked)
+		list = SENDER_PARKED;
+	else if (history->refusals > 0 || history->failures > 0)
+		list = SENDER_SUSPECTS;
+	else if (lease->replay)
+		list = SENDER_REPLAYS;
+	lease->held = lease->count;
+	sender->held_bytes += lease->bytes;
+	/* What was posted before this process had it may have arrived. */
+	for (size_t i = 0; i < lease->count; i++)
+		lease->items[i].unsure = lease->rules.len > 0;
+	lease_append(sender, list, lease);
+}
+
+static void
+lease_free(struct sender *sender, struct queue_lease *lease)
+{
+	for (size_t i = 0; i < lease->count; i++)
+		free((void *)(uintptr_t)lease->items[i].detail);
+	sender->held_bytes -= lease->bytes;
+	queue_lease_free(sender->shared->queue, lease);
+}
+
+/* ---- outcomes ---- */
+
+static struct queue_item *
+outcome_set(struct sender *sender, struct queue_lease *lease, size_t index,
+    enum queue_outcome outcome)
+{
+	struct queue_item *cell = &lease->items[index];
+
+	CHECK(cell->outcome == QUEUE_OPEN && lease->held > 0);
+	cell->outcome = outcome;
+	lease->held--;
+	sender->decided = sender->decided || lease->held == 0;
+	return cell;
+}
+
+void
+sender_deliver(struct sender *sender, struct request *request)
+{
+	for (size_t i = 0; i < request->count; i++) {
+		const struct request_item *item = &request->items[i];
+
+		outcome_set(sender, item->lease, item->index, QUEUE_DELIVERED);
+		if (item->type != NULL)
+			fault_type_accept(&sender->fault, item->type, 1);
+	}
+	sender->decided = true;
+	request_free(&sender->fault, request);
+}
+
+/* The item is deferred until then: look for it again. It is settled before
+ * anything is taken, so that the queue, too, knows when it is due. */
+static void
+outcome_due(struct sender *sender, struct queue_item *cell, int64_t due_ms)
+{
+	int64_t look_ms = due_ms - sender->shared->due_ahead_ms;
+
+	cell->due_ms = due_ms;
+	sender->decided = true;
+	if (look_ms < sender->look_ms)
+		sender->look_ms = look_ms;
+}
+
+/* A time for the queue, on the grid. */
+static int64_t
+due_grid(int64_t due_ms)
+{
+	due_ms += SENDER_GRID_MS - 1;
+	return due_ms - due_ms % SENDER_GRID_MS;
+}
+
+static void
+deferred_add(struct sender *sender, int64_t due_ms)
+{
+	size_t cap = sender->deferred_cap == 0 ? SENDER_DEFERRED_FIRST
+					       : 2 * sender->deferred_cap;
+	int64_t *more;
+
+	if (sender->deferred_count == SENDER_DEFERRED_MAX)
+		return;
+	if (sender->deferred_count == sender->deferred_cap) {
+		more = realloc(sender->deferred, cap * sizeof(*more));
+		if (more == NULL)
+			return;
+		sender->deferred = more;
+		sender->deferred_cap = cap;
+	}
+	sender->deferred[sender->deferred_count++] = due_ms;
+}
+
+void
+sender_defer(struct sender *sender, struct request *request,
+    const struct clock_times *now)
+{
+	const struct request_item *item = &request->items[0];
+	struct queue_item *cell =
+	    outcome_set(sender, item->lease, item->index, QUEUE_DEFERRED);
+	int64_t wait_ms = fault_defer_ms(&sender->fault, &request->record);
+	int64_t due_ms;
+
+	CHECK(request->count == 1);
+	due_ms = sender_due_now_ms(sender->shared, now) + wait_ms;
+	if (wait_ms > 8 * SENDER_GRID_MS)
+		due_ms = due_grid(due_ms);
+	outcome_due(sender, cell, due_ms);
+	cell->history = request->record.history;
+	deferred_add(sender, due_ms);
+	request_free(&sender->fault, request);
+}
+
+/* Hold an item back with its type; or, above the bound, for good. */
+static void
+cell_park(struct sender *sender, struct queue_lease *lease, size_t index,
+    struct fault_type *type, bool again, const struct clock_times *now)
+{
+	struct queue_item *cell = &lease->items[index];
+	struct queue_detail detail = {.status = type->status};
+	size_t bytes = cell->data.len;
+
+	detail.answer = str_text(type->why);
+	if (!again && sender->settings.park_bytes > 0 &&
+	    type->bytes + bytes > sender->settings.park_bytes) {
+		cell = outcome_set(sender, lease, index, QUEUE_DEAD);
+		cell->reason = "its type is refused by the destination, and "
+			       "too much of it is parked";
+		request_detail_set(cell, &detail, NULL);
+		return;
+	}
+	cell = outcome_set(sender, lease, index, QUEUE_PARKED);
+	cell->reason = type->name;
+	if (cell->history.first_ms == 0)
+		cell->history.first_ms = now->wall_ms;
+	if (again)
+		return;
+	type->count++;
+	type->bytes += bytes;
+	if (sender->save_ms == INT64_MAX)
+		sender->save_ms = now->mono_ms + SENDER_SAVE_MS;
+}
+
+/* An item that was parked is so no more. */
+static void
+parked_less(struct fault_type *type, const struct queue_item *cell)
+{
+	type->count -= type->count > 0;
+	type->bytes -=
+	    cell->data.len < type->bytes ? cell->data.len : type->bytes;
+}
+
+void
+sender_park(struct sender *sender, struct request *request,
+    const struct clock_times *now)
+{
+	for (size_t i = 0; i < request->count; i++) {
+		const struct request_item *item = &request->items[i];
+
+		if (request->held)
+			limits_key_release(&sender->limits, item->key);
+		if (request->waits)
+			limits_key_wait_end(&sender->limits, item->key);
+		if (request->count == 1)
+			request_item_cell(item)->history =
+			    request->record.history;
+		cell_park(sender, item->lease, item->index, item->type,
+		    request->record.probe, now);
+	}
+	sender->decided = true;
+	request_free(&sender->fault, request);
+}
+
+void
+sender_unpark(struct sender *sender, struct fault_type *type,
+    const struct clock_times *now)
+{
+	int64_t now_ms = sender_due_now_ms(sender->shared, now);
+
+	for (enum sender_list list = 0; list < SENDER_LISTS; list++) {
+		for (struct queue_lease *lease = sender->leases[list];
+		     lease != NULL; lease = lease->next) {
+			for (size_t i = 0; i < lease->count; i++) {
+				struct queue_item *cell = &lease->items[i];
+
+				if (cell->outcome != QUEUE_PARKED ||
+				    cell->settled || cell->reason != type->name)
+					continue;
+				cell->outcome = QUEUE_DEFERRED;
+				cell->reason = NULL;
+				parked_less(type, cell);
+				outcome_due(sender, cell, now_ms);
+			}
+		}
+	}
+}
+
+void
+sender_dead(struct sender *sender, struct request *request, const char *reason,
+    int status, struct str answer)
+{
+	const struct request_item *item = &request->items[0];
+	struct queue_item *cell =
+	    outcome_set(sender, item->lease, item->index, QUEUE_DEAD);
+
+	CHECK(request->count == 1);
+	cell->reason = "refused by the destination"; /* without memory */
+	request_detail_set(cell,
+	    &(struct queue_detail){
+		/* At least: of earlier leases only those that counted. */
+		.posts = item->posts + cell->history.refusals +
+			 cell->history.failures,
+		.status = status,
+		.answer = answer,
+		.sent = str_bytes(request->bytes.data + item->at, item->len),
+	    },
+	    reason);
+	sender->decided = true;
+	request_free(&sender->fault, request);
+}
+
+/* The outlet does not send it. */
+static void
+outcome_not_sent(struct sender *sender, struct queue_lease *lease, size_t index,
+    const struct outlet_prepared *prepared)
+{
+	bool dead = prepared->fate == OUTLET_DEAD;
+	struct queue_item *cell = outcome_set(
+	    sender, lease, index, dead ? QUEUE_DEAD : QUEUE_DROPPED);
+
+	cell->reason = prepared->reason;
+	if (prepared->erase_len > 0)
+		request_detail_set(cell,
+		    &(struct queue_detail){.erase = str_bytes(prepared->erase,
+					       prepared->erase_len)},
+		    NULL);
+	omissions_add(&sender->omissions, prepared);
+}
+
+/* ---- what is ready ---- */
+
+void
+sender_ready(
+    struct sender *sender, struct request *request, int64_t at_ms, bool first)
+{
+	struct request **at = &sender->ready;
+
+	request->not_before_ms = at_ms;
+	while (!first && *at != NULL)
+		at = &(*at)->next;
+	request->next = *at;
+	*at = request;
+	sender->ready_count++;
+}
+
+void
+sender_ready_remove(struct sender *sender, struct request *request)
+{
+	struct request **at = &sender->ready;
+
+	for (; *at != request; at = &(*at)->next)
+		CHECK(*at != NULL);
+	*at = request->next;
+	request->next = NULL;
+	sender->ready_count--;
+}
+
+/* ---- filling ---- */
+
+/* How many items a slot's request may have. */
+static size_t
+slot_items(const struct sender *sender, const struct sender_filling *slot)
+{
+	size_t items = pace_request_items(&sender->pace);
+
+	/* Replays go in small requests, so that the pace holds up the items
+	 * that come in behind one for a short time only. */
+	if (slot == &sender->slots[SENDER_REPLAY])
+		return items / SENDER_PART + 1;
+	return items;
+}
+
+bool
+sender_slot_enough(
+    const struct sender *sender, const struct sender_filling *slot)
+{
+	return slot->request != NULL &&
+	       (slot->full || slot->request->count >= slot_items(sender, slot));
+}
+
+/* The slot for a type of its own; the main one if there are too many. */
+static struct sender_filling *
+slot_of_type(struct sender *sender, const struct fault_type *type)
+{
+	struct sender_filling *unused = &sender->slots[SENDER_MAIN];
+
+	for (size_t i = SENDER_OWN; i < SENDER_SLOTS; i++) {
+		if (sender->slots[i].request == NULL)
+			unused = &sender->slots[i];
+		else if (sender->slots[i].type == type)
+			return &sender->slots[i];
+	}
+	return unused;
+}
+
+/* The item that was added last stays in the request if its key has room; else
+ * it is deferred. */
+static void
+fill_added(struct sender *sender, struct request *request,
+    struct fault_type *type, const struct outlet_prepared *prepared,
+    const struct clock_times *now)
+{
+	struct request_item item = *request_last(request);
+	struct limits *limits = &sender->limits;
+	struct queue_item *cell;
+	int64_t due_ms;
+
+	if ((!item.lease->replay ||
+		limits_key_half_free(limits, item.key, now->mono_ms)) &&
+	    limits_key_hold(limits, item.key, false, now->mono_ms)) {
+		omissions_add(&sender->omissions, prepared);
+		request_last(request)->type = type;
+		if (request->count == 1)
+			request->since_ms = now->mono_ms;
+		return;
+	}
+	request_pop(request);
+	due_ms = limits_key_defer_ms(limits, item.key, now->mono_ms) -
+		 now->mono_ms + sender_due_now_ms(sender->shared, now);
+	if (due_ms > sender->last_due_ms)
+		sender->last_due_ms = due_ms;
+	cell = outcome_set(sender, item.lease, item.index, QUEUE_DEFERRED);
+	outcome_due(sender, cell, due_grid(due_ms));
+}
+
+/* Prepare an item into a request. False: it stays where it is, for want of
+ * room or memory. */
+static bool
+fill_prepare(struct sender *sender, struct request *request,
+    struct queue_lease *lease, size_t index, struct fault_type *type,
+    bool *ret_full, const struct clock_times *now)
+{
+	struct outlet_prepared prepared;
+
+	*ret_full = false;
+	switch (request_add(request, sender->outlet, sender->context, lease,
+	    index, sender->body_limit.present, &prepared)) {
+	case REQUEST_ADDED:
+		fill_added(sender, request, type, &prepared, now);
+		return true;
+	case REQUEST_NOT_SENT:
+		outcome_not_sent(sender, lease, index, &prepared);
+		return true;
+	case REQUEST_FULL:
+		*ret_full = true;
+		return false;
+	case REQUEST_NO_MEMORY:
+		break;
+	}
+	sender->look_ms = now->mono_ms + SENDER_RETRY_MS;
+	return false;
+}
+
+/* An item of a parked type: hold it back, but a replay is only counted. */
+static void
+fill_parked(struct sender *sender, struct queue_lease *lease, size_t index,
+    struct fault_type *type, const struct clock_times *now)
+{
+	struct queue_item *cell;
+
+	if (!lease->replay) {
+		cell_park(sender, lease, index, type, false, now);
+		return;
+	}
+	cell = outcome_set(sender, lease, index, QUEUE_DEAD);
+	cell->reason = "its type is refused by the destination";
+}
+
+/* The next item of a list gets into a request of its kind or has its outcome;
+ * false: it stays. */
+static bool
+fill_one(
+    struct sender *sender, enum sender_list list, const struct clock_times *now)
+{
+	struct queue_lease *lease = sender->leases[list];
+	size_t index = sender->next[list];
+	struct fault_type *type =
+	    fault_type_at(&sender->fault, lease->items[index].type);
+	struct sender_filling *slot = &sender->slots[SENDER_MAIN];
+	bool full;
+
+	if (type != NULL && type->parked == FAULT_PARKED_ALL) {
+		fill_parked(sender, lease, index, type, now);
+		lease_pass(sender, list);
+		return true;
+	}
+	if (list == SENDER_REPLAYS)
+		slot = &sender->slots[SENDER_REPLAY];
+	else if (type != NULL &&
+		 fault_type_own(&sender->fault, type, now->mono_ms))
+		slot = slot_of_type(sender, type);
+	if (sender_slot_enough(sender, slot))
+		return false;
+	if (slot->request == NULL) {
+		slot->request =
+		    request_new(&sender->fault, sender->request_items);
+		if (slot->request == NULL) {
+			sender->look_ms = now->mono_ms + SENDER_RETRY_MS;
+			return false;
+		}
+		slot->request->held = true;
+		slot->request->record.replay = list == SENDER_REPLAYS;
+		slot->full = false;
+		slot->type = slot < &sender->slots[SENDER_OWN] ? NULL : type;
+	}
+	if (!fill_prepare(
+		sender, slot->request, lease, index, type, &full, now)) {
+		slot->full = slot->full || full;
+		return false;
+	}
+	lease_pass(sender, list);
+	return true;
+}
+
+/* Make a request of a suspect; false: it stays. */
+static bool
+fill_suspect(struct sender *sender, const struct clock_times *now)
+{
+	struct queue_lease *lease = sender->leases[SENDER_SUSPECTS];
+	size_t index = sender->next[SENDER_SUSPECTS];
+	struct fault_type *type =
+	    fault_type_at(&sender->fault, lease->items[index].type);
+	struct request *request;
+	bool full, ok;
+
+	if (type != NULL && type->parked == FAULT_PARKED_ALL) {
+		fill_parked(sender, lease, index, type, now);
+		lease_pass(sender, SENDER_SUSPECTS);
+		return true;
+	}
+	request = request_new(&sender->fault, 1);
+	if (request == NULL) {
+		sender->look_ms = now->mono_ms + SENDER_RETRY_MS;
+		return false;
+	}
+	request->held = true;
+	ok = fill_prepare(sender, request, lease, index, type, &full, now);
+	if (ok && request->count > 0) {
+		fault_record_resume(
+		    &request->record, &lease->items[index].history);
+		request->record.replay = lease->replay;
+		sender_ready(sender, request, now->mono_ms, false);
+	} else
+		request_free(&sender->fault, request);
+	if (ok)
+		lease_pass(sender, SENDER_SUSPECTS);
+	return ok;
+}
+
+/*
+ * One batch of what is parked of a type. Items that were parked for too long
+ * are dead letters; one of the others is tried, and the rest is handed back.
+ */
+static void
+fill_probe(struct sender *sender, const struct clock_times *now)
+{
+	struct queue_lease *lease = sender->leases[SENDER_PARKED];
+	struct fault_type *type = sender->probing;
+	/* Each time another one: if the same were refused each minute, nothing
+	 * would be learnt of the others. */
+	size_t pick = type->probes++ % lease->count;
+	struct request *request = NULL;
+	bool full;
+
+	while (sender->leases[SENDER_PARKED] != NULL) {
+		size_t index = sender->next[SENDER_PARKED];
+		int64_t age_ms = fault_type_age_ms(type, now->mono_ms);
+		struct queue_item *cell;
+
+		lease = sender->leases[SENDER_PARKED];
+		cell = &lease->items[index];
+		/* A clock that was set forward ages nothing. */
+		if (age_ms > now->wall_ms - cell->history.first_ms)
+			age_ms = now->wall_ms - cell->history.first_ms;
+		if (age_ms >= sender->settings.park_ms) {
+			struct queue_detail detail = {.status = type->status};
+
+			detail.answer = str_text(type->why);
+			cell = outcome_set(sender, lease, index, QUEUE_DEAD);
+			cell->reason = "parked for too long: its type is "
+				       "refused by the destination";
+			request_detail_set(cell, &detail, NULL);
+			parked_less(type, cell);
+		} else if (request == NULL && index >= pick) {
+			request = request_new(&sender->fault, 1);
+			if (request == NULL)
+				lease->held--;
+			else {
+				request->held = true;
+				if (!fill_prepare(sender, request, lease, index,
+					type, &full, now))
+					lease->held--;
+				else if (request->count == 0)
+					parked_less(type, cell);
+			}
+		} else
+			lease->held--;
+		lease_pass(sender, SENDER_PARKED);
+	}
+	sender->decided = true; /* to free it, at least */
+	type->probe_ms = now->mono_ms;
+	if (request == NULL)
+		return; /* at once: all of it was old */
+	type->probe_ms += FAULT_PROBE_MS;
+	if (request->count == 0) {
+		request_free(&sender->fault, request);
+		sender->probing = NULL;
+		return;
+	}
+	request->record.probe = true;
+	request->record.history = request_item_cell(request->items)->history;
+	sender_ready(sender, request, now->mono_ms, true);
+}
+
+bool
+sender_fill(struct sender *sender, const struct clock_times *now)
+{
+	size_t singles = 0;
+
+	if (sender->leases[SENDER_PARKED] != NULL) {
+		fill_probe(sender, now);
+		if (sender->probing != NULL &&
+		    sender->probing->probe_ms <= now->mono_ms)
+			sender->probing = NULL;
+	}
+	for (const struct request *r = sender->ready; r != NULL; r = r->next)
+		singles += r->count == 1 && r->not_before_ms <= now->mono_ms;
+	while (sender->leases[SENDER_SUSPECTS] != NULL &&
+	       singles < SENDER_SINGLES_MOST && fill_suspect(sender, now))
+		singles++;
+	for (size_t i = 0; i < SENDER_FILL_MOST; i++) {
+		enum sender_list list = sender->leases[SENDER_FRESH] != NULL
+					    ? SENDER_FRESH
+					    : SENDER_REPLAYS;
+
+		if (sender->leases[list] == NULL ||
+		    sender_slot_enough(sender, &sender->slots[SENDER_MAIN]) ||
+		    (list == SENDER_REPLAYS &&
+			sender->slots[SENDER_REPLAY].request == NULL &&
+			!limits_half_free(&sender->limits, 1, now)) ||
+		    !fill_one(sender, list, now))
+			break;
+		if (i + 1 == SENDER_FILL_MOST)
+			return false;
+	}
+	/* An empty request would take a slot. */
+	for (size_t i = 0; i < SENDER_SLOTS; i++) {
+		struct sender_filling *slot = &sender->slots[i];
+
+		if (slot->request == NULL || slot->request->count > 0)
+			continue;
+		request_free(&sender->fault, slot->request);
+		slot->request = NULL;
+	}
+	return true;
+}
+
+/*
+ * When a request leaves though it could take more. It lingers, counted from
+ * its first item. But if no request is in flight, and none started within the
+ * last linger, it leaves at once: a lone item is not held up, and a trickle is
+ * still batched, because at most one request leaves so in each linger. Replays
+ * have no hurry.
+ */
+static int64_t
+slot_leave_ms(const struct sender *sender, const struct sender_filling *slot,
+    const struct clock_times *now)
+{
+	int64_t leave_ms = slot->request->since_ms + sender->settings.linger_ms;
+
+	if (sender_slot_enough(sender, slot))
+		return now->mono_ms;
+	if (sender->in_flight == NULL && !slot->request->record.replay &&
+	    sender->idle_ms < leave_ms)
+		return sender->idle_ms;
+	return leave_ms;
+}
+
+struct sender_filling *
+sender_ripe(struct sender *sender, bool hurry, const struct clock_times *now,
+    int64_t *next_ms)
+{
+	struct sender_filling *ripe = NULL;
+
+	for (size_t i = 0; i < SENDER_SLOTS; i++) {
+		struct sender_filling *slot = &sender->slots[i];
+		int64_t leave_ms;
+
+		if (slot->request == NULL)
+			continue;
+		leave_ms = slot_leave_ms(sender, slot, now);
+		if (hurry && !slot->request->record.replay)
+			leave_ms = now->mono_ms;
+		if (leave_ms <= now->mono_ms && slot->request->record.replay &&
+		    !limits_half_free(
+			&sender->limits, slot->request->count, now))
+			leave_ms = now->mono_ms + SENDER_RETRY_MS;
+		if (leave_ms > now->mono_ms) {
+			if (leave_ms < *next_ms)
+				*next_ms = leave_ms;
+		} else if (ripe == NULL || ripe->request->record.replay ||
+			   (!slot->request->record.replay &&
+			       slot->request->since_ms <
+				   ripe->request->since_ms))
+			ripe = slot;
+	}
+	return ripe;
+}
+
+/*
+ * Requests differ in their number of items, because their bytes are bounded.
+ * To wait for the room of a whole one would leave some of the share unused,
+ * so a part of the request may leave; the rest goes on filling.
+ */
+size_t
+sender_slot_least(
+    const struct sender *sender, const struct sender_filling *slot)
+{
+	size_t worth = pace_request_items(&sender->pace) / SENDER_PART + 1;
+
+	return slot->request->count < worth ? slot->request->count : worth;
+}
+
+bool
+sender_slot_close(struct sender *sender, struct sender_filling *slot,
+    const struct clock_times *now)
+{
+	struct request *request = slot->request;
+	size_t room = limits_room(&sender->limits, now);
+
+	if (room < request->count) {
+		for (size_t i = 0; i < request->count; i++)
+			request->items[i].picked = i < room;
+		request = request_take(&sender->fault, request);
+		if (request == NULL) {
+			sender->post_ms = now->mono_ms + SENDER_RETRY_MS;
+			return false;
+		}
+	} else
+		slot->request = NULL;
+	slot->full = false;
+	sender_ready(sender, request, now->mono_ms, true);
+	return true;
+}
+
+/*
+ * Each fresh item is prepared once and counted as if it were sent, and goes on
+ * waiting. Nothing is posted and nothing settled, so that all of it is
+ * delivered once the setting is off.
+ */
+void
+sender_trial(struct sender *sender)
+{
+	struct outlet_prepared prepared;
+	struct buf out;
+
+	buf_init(&out, REQUEST_BYTES_HARD);
+	for (enum sender_list list = 0; list < SENDER_LISTS; list++) {
+		while (sender->leases[list] != NULL) {
+			struct queue_lease *lease =
+			    lease_remove_first(sender, list);
+
+			for (size_t i = 0; i < lease->count; i++) {
+				struct item item = {
+				    .type = lease->items[i].type,
+				    .data = lease->items[i].data,
+				};
+
+				buf_reset(&out);
+				if (!sender->outlet->prepare(sender->context,
+					lease->rules, &item, &out, &prepared,
+					NULL))
+					continue; /* no memory: not counted */
+				omissions_add(&sender->omissions, &prepared);
+				sender->trial_sent +=
+				    prepared.fate == OUTLET_SEND;
+				sender->trial_dropped +=
+				    prepared.fate == OUTLET_DROP;
+				sender->trial_dead +=
+				    prepared.fate == OUTLET_DEAD;
+			}
+			lease_free(sender, lease);
+		}
+	}
+	buf_fini(&out);
+}
+
+/* ---- back to the queue ---- */
+
+void
+sender_request_leaves(struct sender *sender, const struct request *request)
+{
+	for (struct request *r = sender->in_flight; r != NULL; r = r->next) {
+		if (r->whole == request)
+			r->whole = NULL;
+	}
+	for (struct request *r = sender->ready; r != NULL; r = r->next) {
+		if (r->whole == request)
+			r->whole = NULL;
+	}
+}
+
+void
+sender_return(struct sender *sender, struct request *request)
+{
+	for (size_t i = 0; i < request->count; i++) {
+		const struct request_item *item = &request->items[i];
+
+		if (request->held)
+			limits_key_release(&sender->limits, item->key);
+		if (request->waits)
+			limits_key_wait_end(&sender->limits, item->key);
+		item->lease->held--;
+	}
+	sender->decided = true; /* leases to free */
+	if (request->record.probe)
+		sender->probing = NULL;
+	sender_request_leaves(sender, request);
+	request_free(&sender->fault, request);
+}
+
+void
+sender_return_all(struct sender *sender)
+{
+	struct request *request;
+
+	while ((request = sender->ready) != NULL) {
+		sender_ready_remove(sender, request);
+		sender_return(sender, request);
+	}
+	for (size_t i = 0; i < SENDER_SLOTS; i++) {
+		if (sender->slots[i].request != NULL)
+			sender_return(sender, sender->slots[i].request);
+		sender->slots[i].request = NULL;
+		sender->slots[i].full = false;
+	}
+	for (enum sender_list list = 0; list < SENDER_READ; list++) {
+		while (sender->leases[list] != NULL) {
+			sender->leases[list]->held--;
+			lease_pass(sender, list);
+		}
+	}
+	sender->probing = NULL;
+	sender->decided = true;
+	sender->look_ms = INT64_MIN;
+}
+
+/* ---- settling ---- */
+
+/* Free the leases that are done, and of others the details that are. */
+static void
+leases_free(struct sender *sender, bool all)
+{
+	for (enum sender_list list = 0; list < SENDER_LISTS; list++) {
+		struct queue_lease **at = &sender->leases[list], *lease;
+
+		while ((lease = *at) != NULL) {
+			for (size_t i = 0; i < lease->count; i++) {
+				struct queue_item *cell = &lease->items[i];
+
+				if (!cell->settled)
+					continue;
+				free((void *)(uintptr_t)cell->detail);
+				cell->detail = NULL;
+			}
+			if (!all && (lease->held > 0 || list != SENDER_READ)) {
+				at = &lease->next;
+				continue;
+			}
+			*at = lease->next;
+			if (lease->open > 0)
+				sender->look_ms = INT64_MIN;
+			lease_free(sender, lease);
+		}
+		sender->ends[list] = at;
+	}
+}
+
+void
+sender_settle(struct sender *sender, const struct clock_times *now)
+{
+	struct queue_lease **leases, *lease;
+	size_t count = 0, n = 0;
+	struct err err;
+	bool ok;
+
+	if (!sender->decided || now->mono_ms < sender->settle_ms)
+		return;
+	for (enum sender_list list = 0; list < SENDER_LISTS; list++) {
+		for (lease = sender->leases[list]; lease != NULL;
+		     lease = lease->next)
+			count += lease->open > lease->held;
+	}
+	leases = calloc(count + 1, sizeof(struct queue_lease *));
+	if (leases == NULL) {
+		sender->settle_ms = now->mono_ms + SENDER_RETRY_MS;
+		return;
+	}
+	for (enum sender_list list = 0; list < SENDER_LISTS; list++) {
+		for (lease = sender->leases[list]; lease != NULL;
+		     lease = lease->next) {
+			if (lease->open > lease->held)
+				leases[n++] = lease;
+		}
+	}
+	/* What is parked is found again by what was saved. */
+	ok = !sender->save_first || sender_save(sender, false, now, &err);
+	ok = ok && (count == 0 || queue_settle(sender->shared->queue, leases,
+				      count, now->wall_ms, &err));
+	free(leases);
+	if (ok) {
+		leases_free(sender, false);
+		sender->decided = false;
+		return;
+	}
+	log_line(LOG_ERROR, "forwarder", "settle destination=%s error=%s",
+	    sender->settings.name, LOG_QUOTE(err.text));
+	sender->settle_ms = now->mono_ms + SENDER_RETRY_MS;
+	sender->lost = sender->lost || err.code == ERR_BUSY;
+}
+
+void
+sender_abandon(struct sender *sender)
+{
+	size_t unsettled = 0;
+
+	for (enum sender_list list = 0; list < SENDER_LISTS; list++) {
+		for (const struct queue_lease *lease = sender->leases[list];
+		     lease != NULL; lease = lease->next) {
+			for (size_t i = 0; i < lease->count; i++)
+				unsettled +=
+				    lease->items[i].outcome != QUEUE_OPEN &&
+				    !lease->items[i].settled;
+		}
+	}
+	/* They will be sent again; that is harmless, but it is said. */
+	if (unsettled > 0)
+		log_line(LOG_WARN, "forwarder",
+		    "unsettled destination=%s %ss=%zu", sender->settings.name,
+		    sender->outlet->item_noun, unsettled);
+	leases_free(sender, true);
+	sender->decided = false;
+}

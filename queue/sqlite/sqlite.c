@@ -1,0 +1,188 @@
+#include "queue/sqlite/sqlite.h"
+
+#include "base/counters.h"
+#include "queue/sqlite/store.h"
+
+struct sqlite3 *
+sqlite_connection(struct store *store)
+{
+	return store->db.sqlite;
+}
+
+void
+sqlite_break(struct store *store)
+{
+	store_break(store);
+}
+
+static bool
+sqlite_probe(struct store *store, struct err *reterr)
+{
+	const struct queue_settings *settings = store->settings;
+	int64_t live, file, left;
+
+	if (!db_sizes(&store->db, &live, &file, reterr) ||
+	    !statedir_free_bytes(&store->statedir, &left, reterr))
+		return false;
+	if (live >= settings->max_bytes)
+		return err_set(reterr, ERR_FULL,
+		    "the queue has reached its limit of %lld bytes",
+		    (long long)settings->max_bytes);
+	/* Pages that are free inside the file need no room on the disk. */
+	if (left + (file - live) < settings->min_free_bytes)
+		return err_set(reterr, ERR_FULL,
+		    "the disk has %lld bytes free, less than the %lld that "
+		    "must stay free",
+		    (long long)left, (long long)settings->min_free_bytes);
+	return true;
+}
+
+/* ---- claims: one process has the directory, and so all destinations ---- */
+
+static bool
+sqlite_claim(struct store *store, const char *destination,
+    struct engine_claim *ret_claim, struct err *reterr)
+{
+	(void)store;
+	(void)destination;
+	(void)reterr;
+	*ret_claim = (struct engine_claim){.until_mono_ms = INT64_MAX};
+	return true;
+}
+
+static bool
+sqlite_renew(struct store *store, struct engine_claim *const *claims,
+    size_t count, struct err *reterr)
+{
+	(void)store;
+	(void)claims;
+	(void)count;
+	(void)reterr;
+	return true;
+}
+
+static void
+sqlite_release(
+    struct store *store, struct engine_claim *const *claims, size_t count)
+{
+	(void)store;
+	(void)claims;
+	(void)count;
+}
+
+/* ---- numbers and small values ---- */
+
+static bool
+sqlite_recount(
+    struct store *store, struct engine_totals *totals, struct err *reterr)
+{
+	return db_get(&store->db, reterr,
+		   "SELECT coalesce(sum(remaining), 0), coalesce(sum(bytes), 0)"
+		   " FROM (SELECT remaining, bytes FROM delivery WHERE replay=0"
+		   " UNION ALL"
+		   " SELECT remaining, bytes FROM quarantine WHERE replay=0)",
+		   ">ii", &totals->queued, &totals->queued_bytes) &&
+	       db_get(&store->db, reterr, "SELECT count(*) FROM dead", ">i",
+		   &totals->dead) &&
+	       db_get(&store->db, reterr,
+		   "SELECT count(*), coalesce(sum(bytes), 0) FROM archive",
+		   ">ii", &totals->archive_batches, &totals->archive_bytes);
+}
+
+static bool
+sqlite_totals(struct store *store, bool recount,
+    struct engine_totals *ret_totals, struct err *reterr)
+{
+	const struct store_counts *counts = &store->durable;
+	struct engine_totals totals = {
+	    .reserve = store->statedir.reserve,
+	    .broken = !db_is_open(&store->db),
+	};
+
+	if (!totals.broken) {
+		totals.archive_batches = counts->archive_batches;
+		totals.archive_bytes = counts->archive_bytes;
+		totals.unreadable = counts->unreadable;
+		totals.unreadable_bytes = counts->unreadable_bytes;
+		totals.unreadable_removed = counts->unreadable_removed;
+		totals.quarantined = counts->quarantined;
+		if (!db_sizes(&store->db, &totals.live_bytes,
+			&totals.file_bytes, reterr) ||
+		    !statedir_free_bytes(
+			&store->statedir, &totals.free_bytes, reterr))
+			return false;
+	}
+	if (recount && !sqlite_recount(store, &totals, reterr))
+		return false;
+	*ret_totals = totals;
+	return true;
+}
+
+static bool
+sqlite_state(struct store *store, const char *owner, const char *name,
+    struct buf *ret_data, struct err *reterr)
+{
+	struct db_rows rows = db_select(&store->db, reterr,
+	    "SELECT data FROM state WHERE owner=?1 AND name=?2", "tt", owner,
+	    name);
+	struct str data;
+
+	if (db_next(&rows, reterr, "b", &data))
+		(void)buf_append(ret_data, data.data, data.len);
+	return db_end(&rows);
+}
+
+/* ---- upkeep ---- */
+
+static bool
+sqlite_checkpoint(struct store *store, struct err *reterr)
+{
+	struct err err;
+
+	if (store->db.log_pages < store->settings->checkpoint_bytes / DB_PAGE ||
+	    db_checkpoint(&store->db, false, &err) || err.code == ERR_FULL ||
+	    err.code == ERR_NOMEM)
+		return true;
+	/* The file may hold half of it; the log has it all. */
+	store_break(store);
+	return err_set(reterr, err.code, "%s", err.text);
+}
+
+static bool
+sqlite_upkeep(struct store *store, int64_t mono_ms, bool *ret_reopened,
+    struct err *reterr)
+{
+	*ret_reopened = false;
+	if (db_is_open(&store->db)) {
+		if (!sqlite_checkpoint(store, reterr))
+			return false;
+	} else if (mono_ms >= store->reopen_ms) {
+		store->reopen_ms = mono_ms + store->settings->reopen_ms;
+		counter_add(COUNTER_REOPENS, 1);
+		if (!store_load(store, reterr))
+			return false;
+		*ret_reopened = true;
+	}
+	if (db_is_open(&store->db))
+		statedir_reserve_lay(
+		    &store->statedir, store->settings->min_free_bytes);
+	return true;
+}
+
+const struct engine sqlite_engine = {
+    .name = "sqlite",
+    .open = store_open,
+    .close = store_close,
+    .probe = sqlite_probe,
+    .apply = store_apply,
+    .claim = sqlite_claim,
+    .renew = sqlite_renew,
+    .release = sqlite_release,
+    .due = store_due,
+    .walk = store_walk,
+    .read = store_read,
+    .totals = sqlite_totals,
+    .state = sqlite_state,
+    .upkeep = sqlite_upkeep,
+    .job = store_job,
+};

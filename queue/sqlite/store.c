@@ -1,0 +1,394 @@
+#include "queue/sqlite/store.h"
+
+#include "base/digest.h"
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- transactions ---- */
+
+bool
+store_begin(struct store *store, struct err *reterr)
+{
+	return db_begin(&store->db, reterr);
+}
+
+static bool
+meta_write(
+    struct store *store, const char *key, int64_t value, struct err *reterr)
+{
+	return db_run(&store->db, reterr,
+	    "INSERT OR REPLACE INTO meta VALUES(?1, ?2)", "ti", key, value);
+}
+
+/* The totals of the archive are stored, because counting its rows at open
+ * takes longer the more there are; what was removed has no rows to count. */
+bool
+store_commit(struct store *store, struct err *reterr)
+{
+	const struct store_counts *now = &store->counts;
+	const struct store_counts *before = &store->durable;
+
+	if ((now->archive_batches != before->archive_batches &&
+		!meta_write(
+		    store, "archive_batches", now->archive_batches, reterr)) ||
+	    (now->archive_bytes != before->archive_bytes &&
+		!meta_write(
+		    store, "archive_bytes", now->archive_bytes, reterr)) ||
+	    (now->unreadable_removed != before->unreadable_removed &&
+		!meta_write(store, "unreadable_removed",
+		    now->unreadable_removed, reterr)) ||
+	    !db_commit(&store->db, reterr))
+		return false;
+	store->names_durable = store->names.count;
+	store->rules_durable = store->rules.count;
+	store->durable = store->counts;
+	return true;
+}
+
+void
+store_break(struct store *store)
+{
+	db_close(&store->db);
+}
+
+void
+store_rollback(struct store *store, const struct err *why)
+{
+	bool undone;
+
+	if (!db_is_open(&store->db))
+		return;
+	undone = db_rollback(&store->db);
+	names_cut(&store->names, store->names_durable);
+	names_cut(&store->rules, store->rules_durable);
+	store->destination_id = 0;
+	store->counts = store->durable;
+	/* Reopening the file does not repair a damaged page, so that is no
+	 * reason to do it; a transaction that could not be undone is one. */
+	if (why->code == ERR_IO || why->code == ERR_CONFIG || !undone)
+		store_break(store);
+}
+
+/* ---- loading ---- */
+
+/* Open the file, unless it is open, and move the whole log into it. The log is
+ * durable already (db.c), but only a disk that takes this is trusted with
+ * more; otherwise the log would go on growing beside a file that cannot be
+ * written. */
+static bool
+store_log_move(struct store *store, struct err *reterr)
+{
+	return (db_is_open(&store->db) ||
+		   db_open(&store->db, store->statedir.file, reterr)) &&
+	       db_checkpoint(&store->db, true, reterr);
+}
+
+/* The same; on a full disk the reserve is released for it. */
+static bool
+store_log_move_with_reserve(struct store *store, struct err *reterr)
+{
+	struct err full;
+
+	if (store_log_move(store, reterr))
+		return true;
+	if (reterr->code == ERR_FULL &&
+	    statedir_reserve_release(&store->statedir) &&
+	    store_log_move(store, reterr))
+		return true;
+	full = *reterr;
+	if (full.code == ERR_FULL)
+		return err_set(reterr, ERR_FULL,
+		    "%.300s; free some space on the disk of %s: the queued "
+		    "events are safe, and wait there",
+		    full.text, store->statedir.dir);
+	return false;
+}
+
+/* Fill a table of texts, whose numbers are 1, 2, ... What was known before
+ * must be there still. */
+static bool
+store_texts_load(struct store *store, const char *sql, struct names *names,
+    size_t *durable, struct err *reterr)
+{
+	struct db_rows rows = db_select(&store->db, reterr, sql, "");
+	int64_t id, known;
+	struct str text;
+	bool ok = true;
+	size_t count = 0;
+
+	while (ok && db_next(&rows, reterr, "ib", &id, &text)) {
+		count++;
+		ok = names_add(names, text, &known, reterr) &&
+		     (id == (int64_t)count && known == id
+			     ? true
+			     : err_set(reterr, ERR_DAMAGED,
+				   "queue.db: a table of texts has gaps, or no "
+				   "longer matches what was read from it "
+				   "before"));
+	}
+	if (!db_end(&rows) || !ok)
+		return false;
+	if (count < names->count)
+		return err_set(reterr, ERR_DAMAGED,
+		    "queue.db: a table of texts has lost durable texts");
+	*durable = count;
+	return true;
+}
+
+static bool
+meta_read(struct store *store, const char *key, int64_t *ret_value,
+    struct err *reterr)
+{
+	*ret_value = 0;
+	return db_get(&store->db, reterr, "SELECT value FROM meta WHERE key=?1",
+	    "t>i", key, ret_value);
+}
+
+static bool
+store_counts_load(struct store *store, struct err *reterr)
+{
+	struct store_counts counts = {0};
+	int64_t last = 0;
+
+	if (!db_get(&store->db, reterr,
+		"SELECT max((SELECT coalesce(max(seq), 0) FROM batch),"
+		" (SELECT coalesce(max(seq), 0) FROM quarantine))",
+		">i", &last) ||
+	    !db_get(&store->db, reterr, "SELECT count(*) FROM quarantine", ">i",
+		&counts.quarantined) ||
+	    !db_get(&store->db, reterr,
+		"SELECT count(*), coalesce(sum(length(data)), 0)"
+		" FROM unreadable",
+		">ii", &counts.unreadable, &counts.unreadable_bytes) ||
+	    !db_get(&store->db, reterr, "SELECT count(*) FROM drift", ">i",
+		&counts.drift) ||
+	    !db_get(&store->db, reterr,
+		"SELECT coalesce(sum(length(hashes)), 0) FROM seen", ">i",
+		&counts.seen) ||
+	    !meta_read(
+		store, "archive_batches", &counts.archive_batches, reterr) ||
+	    !meta_read(store, "archive_bytes", &counts.archive_bytes, reterr) ||
+	    !meta_read(store, "unreadable_removed", &counts.unreadable_removed,
+		reterr))
+		return false;
+	counts.seen /= DIGEST_SHORT;
+	/* Never back: leases of this process may name higher ones. */
+	if (store->next_seq < last + 1)
+		store->next_seq = last + 1;
+	store->counts = store->durable = counts;
+	return true;
+}
+
+bool
+store_load(struct store *store, struct err *reterr)
+{
+	store->destination_id = 0;
+	if (store_log_move_with_reserve(store, reterr) &&
+	    store_texts_load(store, "SELECT id, text FROM name ORDER BY id",
+		&store->names, &store->names_durable, reterr) &&
+	    store_texts_load(store, "SELECT id, data FROM rules ORDER BY id",
+		&store->rules, &store->rules_durable, reterr) &&
+	    store_counts_load(store, reterr))
+		return true;
+	store_break(store);
+	return false;
+}
+
+/* ---- its life ---- */
+
+/* Make the file if the state directory is new. A log without its file means
+ * that there was a queue: the directory is not new. */
+static bool
+store_file_find(const struct statedir *statedir, struct err *reterr)
+{
+	struct stat info;
+
+	if (stat(statedir->file, &info) == 0) {
+		if (info.st_size == 0)
+			return err_set(reterr, ERR_DAMAGED,
+			    "%s is empty, but a queue file never is: restore a "
+			    "backup, or move the file away to start with an "
+			    "empty queue",
+			    statedir->file);
+		return true;
+	}
+	if (errno != ENOENT)
+		return err_set(reterr, ERR_CONFIG, "%s: %s", statedir->file,
+		    strerror(errno));
+	if (access(statedir->log, F_OK) == 0)
+		return err_set(reterr, ERR_DAMAGED,
+		    "%s is missing, but its log %s is there: restore a backup, "
+		    "or move the log away to start with an empty queue",
+		    statedir->file, statedir->log);
+	return db_create(statedir->file, reterr);
+}
+
+bool
+store_open(const struct queue_settings *settings, struct store **ret_store,
+    struct err *reterr)
+{
+	struct store *store = calloc(1, sizeof(*store));
+
+	if (store == NULL)
+		return err_set_nomem(reterr);
+	store->settings = settings;
+	store->statedir.lock = -1;
+	store->next_seq = 1;
+	if (!statedir_take(&store->statedir, settings->dir,
+		settings->reserve_bytes, settings->brief, reterr) ||
+	    !store_file_find(&store->statedir, reterr) ||
+	    !store_load(store, reterr)) {
+		store_close(store);
+		return false;
+	}
+	statedir_reserve_lay(&store->statedir, settings->min_free_bytes);
+	*ret_store = store;
+	return true;
+}
+
+void
+store_close(struct store *store)
+{
+	struct err err;
+
+	if (store == NULL)
+		return;
+	if (db_is_open(&store->db)) {
+		/* Only tidiness: the log is as good as the file. */
+		if (!db_checkpoint(&store->db, true, &err))
+			log_line(LOG_DEBUG, "queue", "close text=%s",
+			    LOG_QUOTE(err.text));
+		db_close(&store->db);
+	}
+	statedir_fini(&store->statedir);
+	names_fini(&store->names);
+	names_fini(&store->rules);
+	free(store->sources);
+	free(store);
+}
+
+/* ---- what is interned ---- */
+
+bool
+store_name(struct store *store, struct str text, bool add, int64_t *ret_id,
+    struct err *reterr)
+{
+	*ret_id = names_find(&store->names, text);
+	return *ret_id != 0 || !add ||
+	       (names_add(&store->names, text, ret_id, reterr) &&
+		   db_run(&store->db, reterr,
+		       "INSERT INTO name(id, text) VALUES(?1, ?2)", "is",
+		       *ret_id, text));
+}
+
+bool
+store_rules(
+    struct store *store, struct str rules, int64_t *ret_id, struct err *reterr)
+{
+	*ret_id = rules.len == 0 ? 0 : names_find(&store->rules, rules);
+	return *ret_id != 0 || rules.len == 0 ||
+	       (names_add(&store->rules, rules, ret_id, reterr) &&
+		   db_run(&store->db, reterr,
+		       "INSERT INTO rules(id, data) VALUES(?1, ?2)", "ib",
+		       *ret_id, rules));
+}
+
+struct str
+store_rules_at(const struct store *store, int64_t id)
+{
+	return id >= 1 && (size_t)id <= store->rules.count
+		   ? names_at(&store->rules, id)
+		   : str_bytes(NULL, 0);
+}
+
+bool
+store_destination(
+    struct store *store, struct str name, int64_t *ret_id, struct err *reterr)
+{
+	if (store->destination_id != 0 &&
+	    str_equal_text(name, store->destination)) {
+		*ret_id = store->destination_id;
+		return true;
+	}
+	*ret_id = 0;
+	if (!db_get(&store->db, reterr,
+		"SELECT id FROM destination WHERE name=?1", "s>i", name,
+		ret_id))
+		return false;
+	if (*ret_id != 0 && name.len < sizeof(store->destination)) {
+		memcpy(store->destination, name.data, name.len);
+		store->destination[name.len] = '\0';
+		store->destination_id = *ret_id;
+	}
+	return true;
+}
+
+/* ---- delivery rows ---- */
+
+bool
+store_batch(struct store *store, int64_t seq, struct db_rows *rows,
+    struct str *ret_frame, int64_t *ret_accepted_ms, int64_t *ret_events,
+    struct err *reterr)
+{
+	struct err err = {.code = ERR_NONE};
+
+	*ret_frame = str_bytes(NULL, 0);
+	*ret_accepted_ms = *ret_events = 0;
+	*rows = db_select(&store->db, &err,
+	    "SELECT accepted_ms, events, data FROM batch WHERE seq=?1", "i",
+	    seq);
+	if (db_next(rows, &err, "iib", ret_accepted_ms, ret_events, ret_frame))
+		return true;
+	*ret_frame = str_bytes(NULL, 0);
+	if (db_end(rows) || err.code == ERR_DAMAGED)
+		return true;
+	return err_set(reterr, err.code, "%s", err.text);
+}
+
+void
+store_row_end(struct db_rows *rows)
+{
+	(void)!db_end(rows);
+}
+
+bool
+store_row(struct store *store, const struct delivery_columns *columns,
+    struct str destination, int64_t source, struct db_rows *rows,
+    struct engine_delivery *ret_row, struct err *reterr)
+{
+	bool known = source >= 1 && (size_t)source <= store->names.count;
+	int64_t accepted_ms, events;
+	struct str frame;
+
+	if (!store_batch(store, columns->seq, rows, &frame, &accepted_ms,
+		&events, reterr))
+		return false;
+	*ret_row = (struct engine_delivery){
+	    .destination = destination,
+	    .source = known ? names_at(&store->names, source) : str_text(""),
+	    .due_ms = columns->due_ms,
+	    .seq = columns->seq,
+	    .version = (uint64_t)columns->version,
+	    .accepted_ms = accepted_ms,
+	    .events = (size_t)events,
+	    .unpacked = (size_t)columns->unpacked,
+	    .replay = columns->replay != 0,
+	    .attempts = (unsigned)columns->attempts,
+	    .refusals = (unsigned)columns->refusals,
+	    .failures = (unsigned)columns->failures,
+	    .first_ms = columns->first_ms,
+	    .parked = columns->parked,
+	    .rules = store_rules_at(store, columns->rules),
+	    .bytes = (size_t)columns->bytes,
+	    .remaining = (size_t)columns->remaining,
+	    .done = columns->done,
+	    .delivered = columns->delivered,
+	    .frame = known ? frame : str_bytes(NULL, 0),
+	};
+	return true;
+}

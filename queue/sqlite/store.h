@@ -1,0 +1,164 @@
+#ifndef QUEUE_SQLITE_STORE_H
+#define QUEUE_SQLITE_STORE_H
+
+/*
+ * What the files of this engine share: the file with its directory, what it
+ * interns, and its rows of deliveries.
+ */
+
+#include "queue/engine.h"
+#include "queue/names.h"
+#include "queue/queue.h"
+#include "queue/sqlite/db.h"
+#include "queue/sqlite/statedir.h"
+
+/* Numbers of rows, kept because counting them takes longer the more there
+ * are. */
+struct store_counts {
+	int64_t seen; /* hashes in the table seen */
+	int64_t unreadable, unreadable_bytes;
+	int64_t unreadable_removed; /* ever */
+	int64_t quarantined;
+	int64_t archive_batches, archive_bytes;
+	int64_t drift;
+	/* Of the destination `moving`, which is merged into another, all rows
+	 * up to these ids have moved. */
+	int64_t moving, moved_archive, moved_dead;
+};
+
+/* A source of a destination, while due.c looks for what is due of it. */
+struct due_source;
+
+struct store {
+	const struct queue_settings *settings;
+	struct statedir statedir;
+	struct db db; /* closed while the store is broken */
+
+	/* Texts by number; those before `durable` are committed. */
+	struct names names, rules;
+	size_t names_durable, rules_durable;
+	/* The destination that was looked up last; id 0 = none. */
+	char destination[256];
+	int64_t destination_id;
+
+	struct store_counts counts;  /* with the running transaction */
+	struct store_counts durable; /* without it */
+	int64_t next_seq;
+	int64_t reopen_ms; /* monotonic: the next try */
+
+	struct due_source *sources; /* of due.c; owned */
+	size_t source_cap;
+};
+
+/* ---- its life ---- */
+
+MUST_USE bool store_open(const struct queue_settings *settings,
+    struct store **ret_store, struct err *reterr);
+void store_close(struct store *store); /* takes NULL */
+
+/* Open the file, if it is closed, and load what is kept of it in memory. A
+ * failure breaks the store. */
+MUST_USE bool store_load(struct store *store, struct err *reterr);
+
+void store_break(struct store *store);
+
+/* ---- transactions ---- */
+
+MUST_USE bool store_begin(struct store *store, struct err *reterr);
+MUST_USE bool store_commit(struct store *store, struct err *reterr);
+/* `why` decides if the store is broken. */
+void store_rollback(struct store *store, const struct err *why);
+
+/* ---- what is interned ---- */
+
+/* The number of a name, or 0; with `add` a new name gets one, inside a
+ * transaction. */
+MUST_USE bool store_name(struct store *store, struct str text, bool add,
+    int64_t *ret_id, struct err *reterr);
+
+/* The number of rules, which get one if need be; of empty ones 0. */
+MUST_USE bool store_rules(
+    struct store *store, struct str rules, int64_t *ret_id, struct err *reterr);
+struct str store_rules_at(const struct store *store, int64_t id);
+
+/* The id of a destination, 0 if there is none. */
+MUST_USE bool store_destination(
+    struct store *store, struct str name, int64_t *ret_id, struct err *reterr);
+
+/* ---- delivery rows ---- */
+
+/* The columns of one, as they are selected. */
+struct delivery_columns {
+	int64_t due_ms, seq, version, first_ms, unpacked, rules, bytes,
+	    remaining;
+	int attempts, refusals, failures, replay;
+	struct str parked, done, delivered;
+};
+#define DELIVERY_COLUMNS                                                       \
+	"due_ms, seq, version, attempts, refusals, failures, first_ms,"        \
+	" replay, parked, unpacked, rules, bytes, remaining, done, delivered"
+#define DELIVERY_TYPES "iiidddidsiiiibb"
+/* Where a row is whose source is lost. */
+#define DELIVERY_LOST                                                          \
+	"destination=?1 AND source NOT IN (SELECT id FROM name)"               \
+	" AND due_ms=?3 AND seq=?4"
+#define DELIVERY_POINTERS(columns)                                             \
+	&(columns)->due_ms, &(columns)->seq, &(columns)->version,              \
+	    &(columns)->attempts, &(columns)->refusals, &(columns)->failures,  \
+	    &(columns)->first_ms, &(columns)->replay, &(columns)->parked,      \
+	    &(columns)->unpacked, &(columns)->rules, &(columns)->bytes,        \
+	    &(columns)->remaining, &(columns)->done, &(columns)->delivered
+
+/* The row of such columns and its batch, which is read into *rows and lent
+ * until store_row_end(). A batch that cannot be read and a source that is lost
+ * are no failure: see struct engine_delivery. */
+MUST_USE bool
+store_row(struct store *store, const struct delivery_columns *columns,
+    struct str destination, int64_t source, struct db_rows *rows,
+    struct engine_delivery *ret_row, struct err *reterr);
+
+/* A frame and what stands beside it, likewise; not there: NULL. */
+MUST_USE bool store_batch(struct store *store, int64_t seq,
+    struct db_rows *rows, struct str *ret_frame, int64_t *ret_accepted_ms,
+    int64_t *ret_events, struct err *reterr);
+void store_row_end(struct db_rows *rows);
+
+/* ---- the other files ---- */
+
+/* apply.c */
+bool store_apply(
+    struct store *store, const struct engine_apply *apply, struct err *reterr);
+
+/* due.c */
+bool store_due(struct store *store, struct engine_want *wants, size_t count,
+    int64_t now_ms, const int64_t *leased, size_t leased_count,
+    engine_due_fn *fn, void *arg, struct err *reterr);
+
+/* walk.c */
+bool store_walk(struct store *store, enum engine_table table,
+    struct engine_cursor *cursor, size_t rows, engine_row_fn *fn, void *arg,
+    bool *ret_more, struct err *reterr);
+bool store_read(struct store *store, const struct engine_delivery *key,
+    engine_row_fn *fn, void *arg, struct err *reterr);
+
+/* job.c */
+bool store_job(struct store *store, struct engine_job *job, struct err *reterr);
+
+/* The columns of a line of the ledger. */
+#define LEDGER_SUMS                                                            \
+	"sum(received), sum(queued), sum(delivered), sum(dead), sum(dropped)," \
+	" sum(duplicates), sum(erased), sum(expired), sum(replayed),"          \
+	" sum(replay_delivered), sum(replay_refused)"
+#define LEDGER_TYPES "iiiiiiiiiii"
+#define LEDGER_VALUES(line)                                                    \
+	(line)->received, (line)->queued, (line)->delivered, (line)->dead,     \
+	    (line)->dropped, (line)->duplicates, (line)->erased,               \
+	    (line)->expired, (line)->replayed, (line)->replay_delivered,       \
+	    (line)->replay_refused
+#define LEDGER_POINTERS(line)                                                  \
+	&(line)->received, &(line)->queued, &(line)->delivered, &(line)->dead, \
+	    &(line)->dropped, &(line)->duplicates, &(line)->erased,            \
+	    &(line)->expired, &(line)->replayed, &(line)->replay_delivered,    \
+	    &(line)->replay_refused
+
+#endif
