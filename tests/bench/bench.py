@@ -35,6 +35,8 @@ RATE_RUNS = 5
 DELIVERED = 200_000
 BESIDE = 1_000_000  # events queued while the operator's jobs run
 LONELY = 20         # events that are sent one a second
+MANY = (1, 64, 1024)  # destinations, each with a source of its own
+MANY_S, MANY_RATE = 10, 100  # seconds of each run; events a second, in turn
 MIB = 1 << 20
 
 
@@ -200,6 +202,54 @@ class Loop:
         self.thread.join()
 
 
+class Usage:
+    """What the daemon uses in the block: wakeups and processor time."""
+
+    def __init__(self, daemon):
+        self.daemon = daemon
+
+    def __enter__(self):
+        self.began = time.monotonic()
+        self.woken = self.daemon.wakeups()
+        self.used = self.daemon.processor_s()
+        return self
+
+    def __exit__(self, *_):
+        took = time.monotonic() - self.began
+        self.woken = (self.daemon.wakeups() - self.woken) / took
+        self.used = (self.daemon.processor_s() - self.used) / took
+
+    def __str__(self):
+        return f"{self.woken:.1f} wakeups/s, {self.used:.2%} of a core"
+
+
+def many_start(bench, count, port):
+    """A daemon with so many destinations, and a source for each."""
+    path = bench.dir / f"many{count}.conf"
+    path.write_text("".join(
+        f'source "s{i}" {{ token = {TOKEN} destination = "d{i}" }}\n'
+        f'destination "d{i}" {{ app_id = {i + 1}'
+        f' url = "http://127.0.0.1:{port}" }}\n' for i in range(count)))
+    daemon = Daemon(bench, f"many{count}", None, config=path)
+    daemon.start()
+    return daemon
+
+
+def many_traffic(bench, daemon, count):
+    """Post events to all sources in turn; until they are all delivered."""
+    events = subprocess.check_output(
+        [bench.build / "currentsd", "sample", "--count",
+         str(MANY_S * MANY_RATE), "users.behaviors.app.SessionStart"])
+    began = time.monotonic()
+    for number, event in enumerate(events.splitlines()):
+        daemon.post(event, f"/currents/s{number % count}")
+        time.sleep(max(0, began + number / MANY_RATE - time.monotonic()))
+    while daemon.queued():
+        if time.monotonic() - began > PATIENCE:
+            raise SystemExit("the events do not arrive")
+        time.sleep(0.1)  # poll
+
+
 def stripped_bytes(bench):
     copy = bench.dir / "stripped"
     subprocess.run(["strip", "-o", copy, bench.build / "currentsd"],
@@ -280,7 +330,7 @@ class Report:
         self.p99(f"p99, {thousands(self.queued)} queued", daemon.fixed())
 
     def room(self, daemon):
-        resident = (daemon.resident_most() - 24 * WINDOW) / MIB
+        resident = (daemon.resident("VmHWM") - 24 * WINDOW) / MIB
         self.table.row("most memory beyond the window", f"{resident:.0f} MiB",
                        "<= 64 MiB", resident <= 64)
         # The log of the window has 16 bytes of an event, of the last so many.
@@ -326,6 +376,26 @@ class Report:
                        f"{median:.1f} ms ({took[0]:.1f} to {took[-1]:.1f})",
                        "<= 20 ms", median <= 20)
 
+    def many(self):
+        """Many destinations, with nothing to do and with a little."""
+        heapsim, port = start_heapsim(self.bench)
+        for count in MANY:
+            daemon = many_start(self.bench, count, port)
+            time.sleep(MANY_S)  # what the start takes is not meant here
+            with Usage(daemon) as idle:
+                time.sleep(MANY_S)
+            with Usage(daemon) as busy:
+                many_traffic(self.bench, daemon, count)
+            self.table.row(f"destinations: {count}, idle", str(idle),
+                           "<= 10/s, 0.5%",
+                           idle.woken <= 10 and idle.used <= 0.005)
+            self.table.row(
+                f"destinations: {count}, {MANY_RATE} events/s",
+                f"{busy}; {daemon.resident() / MIB:.0f} MiB; /metrics"
+                f" {len(daemon.get('/metrics')) / 1024:.0f} KiB", "-", True)
+            daemon.remove()
+        end(heapsim)
+
     def cold_start(self, daemon):
         loader = subprocess.Popen(
             [self.bench.build / "bench_load", "--port", str(daemon.port),
@@ -369,6 +439,7 @@ def measure(bench, queued):
     report.jobs()
     report.delivery()
     report.lonely()
+    report.many()
     report.binary()
     print(f"\n{report.table}\n\n{in_yardsticks}")
 

@@ -71,7 +71,8 @@ class Bench:
 
 
 class Daemon:
-    """`currentsd serve`, whose Heap is away unless a URL is given."""
+    """`currentsd serve`, whose Heap is away unless a URL is given; with None
+    its sources and destinations are in a file."""
 
     def __init__(self, bench, name, heap_url="http://127.0.0.1:1", **settings):
         self.bench = bench
@@ -81,10 +82,14 @@ class Daemon:
                     if not key.startswith("CURRENTSD_")}
         self.env.update(
             CURRENTSD_LISTEN="127.0.0.1:0", CURRENTSD_ADMIN="127.0.0.1:0",
-            CURRENTSD_STATE_DIR=str(self.state), CURRENTSD_TOKEN=TOKEN,
-            CURRENTSD_ALLOW_VOLATILE_STATE="yes", CURRENTSD_HEAP_APP_ID="11",
-            CURRENTSD_HEAP_URL=heap_url, CURRENTSD_QUEUE_MAX_BYTES="20G",
+            CURRENTSD_STATE_DIR=str(self.state),
+            CURRENTSD_ALLOW_VOLATILE_STATE="yes",
+            CURRENTSD_QUEUE_MAX_BYTES="20G",
             CURRENTSD_QUEUE_WINDOW=str(WINDOW))
+        if heap_url is not None:
+            self.env.update(
+                CURRENTSD_TOKEN=TOKEN, CURRENTSD_HEAP_APP_ID="11",
+                CURRENTSD_HEAP_URL=heap_url)
         self.env.update({"CURRENTSD_" + key.upper(): str(value)
                          for key, value in settings.items()})
 
@@ -119,18 +124,28 @@ class Daemon:
         user, system = fields.rpartition(")")[2].split()[11:13]
         return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
-    def resident_most(self):
+    def resident(self, field="VmRSS"):
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
+        return int(re.search(field + r":\s+(\d+) kB", status)[1]) * 1024
+
+    def wakeups(self):
+        """How often any of its threads slept and was woken, so far."""
+        tasks = pathlib.Path(f"/proc/{self.process.pid}/task").iterdir()
+        return sum(int(re.search(r"\nvoluntary_ctxt_switches:\s+(\d+)",
+                                 (task / "status").read_text())[1])
+                   for task in tasks)
+
+    def get(self, path):
+        link = http.client.HTTPConnection("127.0.0.1", self.admin,
+                                          timeout=PATIENCE)
+        link.request("GET", path)
+        body = link.getresponse().read()
+        link.close()
+        return body
 
     def queue(self):
         """The queue's part of /status."""
-        link = http.client.HTTPConnection("127.0.0.1", self.admin,
-                                          timeout=PATIENCE)
-        link.request("GET", "/status")
-        queue = json.load(link.getresponse())[Status.QUEUE]
-        link.close()
-        return queue
+        return json.loads(self.get("/status"))[Status.QUEUE]
 
     def queued(self):
         return self.queue()[Queue.QUEUED]
@@ -163,10 +178,10 @@ class Daemon:
         self.bench.started.append(process)
         return process
 
-    def post(self, body):
+    def post(self, body, path="/currents"):
         link = http.client.HTTPConnection("127.0.0.1", self.port,
                                           timeout=PATIENCE)
-        link.request("POST", "/currents", body,
+        link.request("POST", path, body,
                      {"Authorization": f"Bearer {TOKEN}"})
         status = link.getresponse().status
         link.close()
