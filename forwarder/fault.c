@@ -320,6 +320,8 @@ fault_type_refused_percent(const struct fault_type *type)
 {
 	unsigned refused = 0;
 
+	if (type->recent_count == 0)
+		return 0;
 	for (unsigned i = 0; i < type->recent_count; i++)
 		refused += (unsigned)(type->recent[i / 64] >> i % 64 & 1);
 	return refused * 100 / type->recent_count;
@@ -464,14 +466,12 @@ fault_row(struct fault *fault, const struct fault_record *record,
 		fault->refused_type = type;
 	} else
 		fault->failed++;
-	if (outcome == FAULT_BARRED)
-		state = FAULT_HALTED;
-	else if (outcome != FAULT_DENIED)
-		fault->denied = 0;
-	else if (fault->denied != 0 && fault->denied != record->id)
+	if (outcome == FAULT_BARRED ||
+	    (outcome == FAULT_DENIED && fault->denied != 0 &&
+		fault->denied != record->id))
 		state = FAULT_HALTED;
 	else
-		fault->denied = record->id;
+		fault->denied = outcome == FAULT_DENIED ? record->id : 0;
 	if (fault->refused >= FAULT_REFUSED_RUN)
 		state = FAULT_HALTED;
 	else if (fault->failed >= FAULT_FAILED_RUN && state == FAULT_RUNNING)

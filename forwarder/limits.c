@@ -142,10 +142,11 @@ static bool
 keys_renew(struct limits_window *window, int64_t mono_ms)
 {
 	struct limits_key *keys = window->keys;
-	size_t live = 0, cap;
+	size_t count = window->key_count, live = 0, cap;
 
+	CHECK(keys != NULL || count == 0);
 	table_clear(&window->key_table);
-	for (size_t i = 0; i < window->key_count; i++) {
+	for (size_t i = 0; i < count; i++) {
 		if (keys[i].count == 0 && keys[i].waiting == 0 &&
 		    keys[i].defer_ms <= mono_ms)
 			continue;
@@ -229,6 +230,7 @@ window_reserve(struct limits_window *window)
 	if (window->end < window->cap)
 		return true;
 	if (window->head > 0 && window->head >= window->cap / 2) {
+		CHECK(window->buckets != NULL);
 		memmove(window->buckets, window->buckets + window->head,
 		    live * sizeof(*buckets));
 		window->head = 0;
@@ -260,15 +262,17 @@ window_add(struct limits_window *window, size_t units, const uint64_t *keys,
 	if (bucket == NULL || mono_ms - bucket->first_ms >=
 				  window->limit.window_ms / LIMITS_BUCKETS) {
 		if (window_reserve(window)) {
+			CHECK(window->buckets != NULL);
 			bucket = &window->buckets[window->end++];
 			*bucket = (struct limits_bucket){.first_ms = mono_ms};
 		} else if (bucket == NULL)
 			return false;
 	}
+	CHECK(bucket != NULL);
 	bucket->last_ms = mono_ms;
 	bucket->units += units;
 	window->used += units;
-	if (!window_by_key(window))
+	if (keys == NULL || !window_by_key(window))
 		return true;
 	more =
 	    realloc(bucket->keys, (bucket->key_count + units) * sizeof(*more));

@@ -118,19 +118,19 @@ size_t limits_used(
 /* Hold room for an item; false if there is none, or no memory to know. With
  * `waited` the room that others wait for counts as free. */
 MUST_USE bool limits_key_hold(
-    struct limits *limits, uint64_t key, bool waited, int64_t mono_ms);
-void limits_key_release(struct limits *limits, uint64_t key);
+    struct limits *limits, uint64_t id, bool waited, int64_t mono_ms);
+void limits_key_release(struct limits *limits, uint64_t id);
 
 /* Wait for room for an item, and end that. */
-void limits_key_wait(struct limits *limits, uint64_t key, int64_t mono_ms);
-void limits_key_wait_end(struct limits *limits, uint64_t key);
+void limits_key_wait(struct limits *limits, uint64_t id, int64_t mono_ms);
+void limits_key_wait_end(struct limits *limits, uint64_t id);
 
-bool limits_key_half_free(struct limits *limits, uint64_t key, int64_t mono_ms);
+bool limits_key_half_free(struct limits *limits, uint64_t id, int64_t mono_ms);
 
 /* When is an item without room likely to find some? Each call reserves: a
  * window's worth of items for each window to come. */
 int64_t
-limits_key_defer_ms(struct limits *limits, uint64_t key, int64_t mono_ms);
+limits_key_defer_ms(struct limits *limits, uint64_t id, int64_t mono_ms);
 
 /* ---- requests ---- */
 
@@ -141,8 +141,8 @@ MUST_USE bool limits_begin(struct limits *limits, uint64_t *keys, size_t count,
     const struct clock_times *now, uint64_t *ret_send, struct err *reterr);
 
 /* Its answer came, or it failed. */
-void
-limits_end(struct limits *limits, uint64_t send, const struct clock_times *now);
+void limits_end(
+    struct limits *limits, uint64_t number, const struct clock_times *now);
 
 /* ---- over restarts ---- */
 

@@ -74,8 +74,11 @@ post_free(struct poster *poster, struct post *post)
 void
 poster_drop_all(struct poster *poster)
 {
-	while (poster->posts != NULL)
-		post_free(poster, poster->posts);
+	for (struct post *post = poster->posts, *next; post != NULL;
+	     post = next) {
+		next = post->next;
+		post_free(poster, post);
+	}
 }
 
 void

@@ -429,7 +429,7 @@ sender_judge(struct sender *sender, struct request *request,
 		sender->accepted += request->count;
 		sender->accepted_ms = now->wall_ms;
 		sender_deliver(sender, request);
-		if (probe || parked == FAULT_PARKED_ALL)
+		if (type != NULL && (probe || parked == FAULT_PARKED_ALL))
 			sender_release(sender, type, now);
 		break;
 	case FAULT_RETRY:
