@@ -275,7 +275,7 @@ poster_send(struct poster *poster, const struct post_target *target,
 
 /* ---- answers ---- */
 
-/* Trouble that no retry mends. */
+/* Retrying does not help: the operator must change something. */
 static bool
 code_needs_operator(CURLcode code)
 {

@@ -95,7 +95,7 @@ struct sender {
 	unsigned in_flight_count;
 	unsigned in_flight_now; /* of this epoch */
 	bool isolated; /* the last that started had been refused or failed */
-	unsigned isolated_count;    /* such that started */
+	unsigned isolated_count;    /* of those, how many started */
 	struct fault_type *probing; /* asked for, or taken to be tried */
 	bool probe_asked;
 	bool replays_asked; /* by the last search for anything else */

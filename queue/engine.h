@@ -192,6 +192,32 @@ struct engine_unpark {
 	bool others;
 };
 
+/* The place of a seq among those on lease, which are in ascending order. */
+static inline size_t
+engine_leased_place(const int64_t *leased, size_t count, int64_t seq)
+{
+	size_t low = 0, high = count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (leased[middle] < seq)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+/* Is it among them? */
+static inline bool
+engine_leased_has(const int64_t *leased, size_t count, int64_t seq)
+{
+	size_t place = engine_leased_place(leased, count, seq);
+
+	return place < count && leased[place] == seq;
+}
+
 static inline bool
 engine_unpark_has(const struct engine_unpark *unpark, struct str group)
 {

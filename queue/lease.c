@@ -199,23 +199,6 @@ lease_unique(struct queue *queue, struct queue_lease *const *leases,
 	return true;
 }
 
-/* The place of a seq among those on lease. */
-static size_t
-leased_place(const struct queue *queue, int64_t seq)
-{
-	size_t low = 0, high = queue->leased_count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (queue->leased[middle] < seq)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
 bool
 lease_reserve(struct queue *queue, size_t more, struct err *reterr)
 {
@@ -237,7 +220,8 @@ lease_reserve(struct queue *queue, size_t more, struct err *reterr)
 void
 lease_link(struct queue *queue, struct lease *lease)
 {
-	size_t at = leased_place(queue, lease->shown.seq);
+	size_t at = engine_leased_place(
+	    queue->leased, queue->leased_count, lease->shown.seq);
 
 	fair_lock_assert_held(&queue->lock);
 	CHECK(queue->leased_count < queue->leased_cap);
@@ -255,7 +239,8 @@ lease_link(struct queue *queue, struct lease *lease)
 void
 lease_unlink(struct queue *queue, struct lease *lease)
 {
-	size_t at = leased_place(queue, lease->shown.seq);
+	size_t at = engine_leased_place(
+	    queue->leased, queue->leased_count, lease->shown.seq);
 
 	fair_lock_assert_held(&queue->lock);
 	CHECK(

@@ -122,7 +122,7 @@ settle_item(struct queue *queue, struct settle *settle,
 		if (!ledger_add_drop(
 			queue->ledger, &key, str_text(item->reason), reterr))
 			return false;
-		/* A person who asks again is to be erased again. */
+		/* A second request erases the person again. */
 		if (item->detail != NULL && item->detail->erase.data != NULL)
 			changes_add(&queue->changes, ENGINE_ERASURE_ADD)
 			    ->row.erasure = (struct engine_erasure){

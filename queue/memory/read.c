@@ -41,16 +41,6 @@ struct due {
 	bool full, ended;
 };
 
-static bool
-due_is_leased(const struct due *due, int64_t seq)
-{
-	for (size_t i = 0; i < due->leased_count; i++) {
-		if (due->leased[i] == seq)
-			return true;
-	}
-	return false;
-}
-
 static void
 due_hand_out(struct due *due, const struct row *row)
 {
@@ -72,7 +62,8 @@ due_class(const struct due *due, const struct engine_delivery *row)
 {
 	int64_t due_ms = row->due_ms;
 
-	if (due_is_leased(due, row->seq) || due_ms == DELIVERY_PARKED)
+	if (engine_leased_has(due->leased, due->leased_count, row->seq) ||
+	    due_ms == DELIVERY_PARKED)
 		return 0;
 	if (due_ms > 0 && due_ms <= due->now_ms)
 		return 1;
@@ -172,7 +163,9 @@ due_by_seq(struct due *due)
 				  : str_equal(is->parked, due->want->parked);
 
 			if (row->key.n[0] == due->destination && wanted &&
-			    is->seq > after && !due_is_leased(due, is->seq) &&
+			    is->seq > after &&
+			    !engine_leased_has(
+				due->leased, due->leased_count, is->seq) &&
 			    (next == NULL || is->seq < next->is.delivery.seq))
 				next = row;
 		}

@@ -228,7 +228,7 @@ apply_archive_bytes(
     struct store *store, int64_t id, int64_t *ret_bytes, struct err *reterr)
 {
 	*ret_bytes = -1;
-	return db_get(&store->db, reterr,
+	return db_run(&store->db, reterr,
 		   "SELECT bytes FROM archive WHERE id=?1", "i>i", id,
 		   ret_bytes) &&
 	       (*ret_bytes >= 0 || apply_conflict(reterr));
@@ -293,7 +293,7 @@ apply_unreadable_add(
 	int known = 0;
 
 	change->number = 0;
-	if (!db_get(&store->db, reterr,
+	if (!db_run(&store->db, reterr,
 		"SELECT 1 FROM unreadable WHERE hash=?1", "b>d", row->hash,
 		&known))
 		return false;
@@ -319,7 +319,7 @@ apply_unreadable_delete(
 {
 	int64_t len = -1;
 
-	if (!db_get(&store->db, reterr,
+	if (!db_run(&store->db, reterr,
 		"DELETE FROM unreadable WHERE id=?1 RETURNING length(data)",
 		"i>i", change->row.unreadable.id, &len))
 		return false;
@@ -374,14 +374,14 @@ apply_drift_add(
 
 	change->flag = false;
 	if (full &&
-	    !db_get(&store->db, reterr,
+	    !db_run(&store->db, reterr,
 		"UPDATE drift SET events=events+?2, last_ms=?3 WHERE text=?1"
 		" RETURNING 1",
 		"sii>d", row->text, row->events, row->last_ms, &known))
 		return false;
 	if (known)
 		return true;
-	if (!db_get(&store->db, reterr,
+	if (!db_run(&store->db, reterr,
 		"INSERT INTO drift VALUES(?1, ?2, ?3, ?3) ON CONFLICT DO UPDATE"
 		" SET events=events+?2, last_ms=?3 RETURNING events=?2",
 		"sii>d", full ? more : row->text, row->events, row->last_ms,
@@ -405,7 +405,7 @@ apply_seen_add(
 	store->counts.seen += (int64_t)(change->row.hashes.len / DIGEST_SHORT);
 	for (;;) {
 		n = bytes = 0;
-		if (!db_get(&store->db, reterr,
+		if (!db_run(&store->db, reterr,
 			"SELECT n, length(hashes) FROM seen ORDER BY n LIMIT 1",
 			">ii", &n, &bytes))
 			return false;
@@ -527,7 +527,7 @@ apply_move_rows(struct store *store, const char *find, const char *move,
 
 	if (*left == 0)
 		return true;
-	if (!db_get(
+	if (!db_run(
 		&store->db, reterr, find, "iii>i", from, *moved, *left, &last))
 		return false;
 	if (last == 0)
@@ -568,7 +568,7 @@ apply_move(struct store *store, struct engine_change *change, int64_t from,
 		}
 	}
 	if (!db_end(&rows) ||
-	    !db_get(&store->db, reterr,
+	    !db_run(&store->db, reterr,
 		"SELECT coalesce(sum(remaining), 0), coalesce(sum(bytes), 0)"
 		" FROM quarantine WHERE destination=?1 AND replay=0",
 		"i>ii", from, &remaining, &size) ||

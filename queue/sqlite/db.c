@@ -289,19 +289,6 @@ db_run(
 	return ok;
 }
 
-bool
-db_get(
-    struct db *db, struct err *reterr, const char *sql, const char *types, ...)
-{
-	va_list args;
-	bool ok;
-
-	va_start(args, types);
-	ok = db_once(db, reterr, sql, types, &args);
-	va_end(args);
-	return ok;
-}
-
 int64_t
 db_changed(const struct db *db)
 {
@@ -546,8 +533,8 @@ db_identify(struct db *db, struct err *reterr)
 {
 	int64_t application = 0, version = 0;
 
-	if (!db_get(db, reterr, "PRAGMA application_id", ">i", &application) ||
-	    !db_get(db, reterr, "PRAGMA user_version", ">i", &version))
+	if (!db_run(db, reterr, "PRAGMA application_id", ">i", &application) ||
+	    !db_run(db, reterr, "PRAGMA user_version", ">i", &version))
 		return false;
 	if (application != DB_APPLICATION)
 		return err_set(reterr, ERR_DAMAGED,
@@ -663,8 +650,8 @@ db_sizes(
 {
 	int64_t pages = 0, unused = 0;
 
-	if (!db_get(db, reterr, "PRAGMA page_count", ">i", &pages) ||
-	    !db_get(db, reterr, "PRAGMA freelist_count", ">i", &unused))
+	if (!db_run(db, reterr, "PRAGMA page_count", ">i", &pages) ||
+	    !db_run(db, reterr, "PRAGMA freelist_count", ">i", &unused))
 		return false;
 	*ret_live = (pages - unused) * DB_PAGE;
 	*ret_file = pages * DB_PAGE;

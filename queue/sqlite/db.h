@@ -11,7 +11,7 @@
  *		return false;
  *
  *	int64_t last = 0;
- *	if (!db_get(db, reterr, "SELECT max(id) FROM dead WHERE type=?1",
+ *	if (!db_run(db, reterr, "SELECT max(id) FROM dead WHERE type=?1",
  *		"i>i", type, &last))
  *		return false;
  *
@@ -96,14 +96,10 @@ db_is_open(const struct db *db)
 
 /* ---- statements ---- */
 
-/* Run a statement without rows. */
+/* Run a statement. If `types` has a '>', behind the parameters, read the columns
+ * of the first row, which keep what they hold if there is no row. For numbers
+ * only: no bytes are lent beyond the call. */
 MUST_USE bool db_run(
-    struct db *db, struct err *reterr, const char *sql, const char *types, ...);
-
-/* Read the first row; `types` has the parameters, '>', and the columns, which
- * keep what they hold if there is no row. For numbers only: no bytes are
- * lent beyond the call. */
-MUST_USE bool db_get(
     struct db *db, struct err *reterr, const char *sql, const char *types, ...);
 
 /* How many rows the last statement inserted, changed or deleted. */

@@ -54,22 +54,6 @@ due_range(const struct due *due, bool replays, int range)
 	return replays && range == DUE_RANGES - 1 ? replay : ranges[range];
 }
 
-static bool
-due_is_leased(const struct due *due, int64_t seq)
-{
-	size_t low = 0, high = due->leased_count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (due->leased[middle] < seq)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < due->leased_count && due->leased[low] == seq;
-}
-
 /* Hand a row out, if there is room. */
 static bool
 due_hand_out(struct due *due, const struct delivery_columns *columns,
@@ -119,7 +103,8 @@ due_step(struct due *due, struct due_source *source, bool replays,
 	*ret_found = false;
 	while (!*ret_found && db_next(&rows, reterr, DELIVERY_TYPES,
 				  DELIVERY_POINTERS(&columns))) {
-		if (due_is_leased(due, columns.seq))
+		if (engine_leased_has(
+			due->leased, due->leased_count, columns.seq))
 			continue;
 		*ret_found = true;
 		source->at.due_ms = columns.due_ms;
@@ -181,7 +166,7 @@ due_sources(
 	for (int64_t last = 0;;) {
 		int64_t source = 0;
 
-		if (!db_get(&store->db, reterr,
+		if (!db_run(&store->db, reterr,
 			"SELECT min(source) FROM delivery"
 			" WHERE destination=?1 AND source>?2",
 			"ii>i", due->destination, last, &source))
@@ -224,7 +209,8 @@ due_parked(struct due *due, struct err *reterr)
 
 	while (!found && db_next(&rows, reterr, "i" DELIVERY_TYPES, &source,
 			     DELIVERY_POINTERS(&columns))) {
-		found = !due_is_leased(due, columns.seq);
+		found = !engine_leased_has(
+		    due->leased, due->leased_count, columns.seq);
 		if (found)
 			ok = due_hand_out(due, &columns, source, reterr);
 	}
@@ -238,14 +224,15 @@ due_trial_next(struct due *due, int64_t source, int64_t after, int64_t *ret_seq,
 {
 	do {
 		*ret_seq = 0;
-		if (!db_get(&due->store->db, reterr,
+		if (!db_run(&due->store->db, reterr,
 			"SELECT seq FROM delivery WHERE destination=?1"
 			" AND source=?2 AND due_ms=0 AND seq>?3"
 			" ORDER BY seq LIMIT 1",
 			"iii>i", due->destination, source, after, ret_seq))
 			return false;
 		after = *ret_seq;
-	} while (*ret_seq != 0 && due_is_leased(due, *ret_seq));
+	} while (*ret_seq != 0 &&
+		 engine_leased_has(due->leased, due->leased_count, *ret_seq));
 	return true;
 }
 
@@ -294,13 +281,13 @@ due_next(struct due *due, size_t sources, bool replays_seen,
 		int64_t source = due->store->sources[i].source;
 
 		next_ms = replay_ms = INT64_MAX;
-		if (!db_get(&due->store->db, reterr,
+		if (!db_run(&due->store->db, reterr,
 			"SELECT due_ms FROM delivery WHERE destination=?1"
 			" AND source=?2 AND due_ms>?3 AND due_ms<?4"
 			" AND replay=0 ORDER BY due_ms LIMIT 1",
 			"iiii>i", due->destination, source, due->now_ms,
 			DELIVERY_PARKED, &next_ms) ||
-		    !db_get(&due->store->db, reterr,
+		    !db_run(&due->store->db, reterr,
 			"SELECT due_ms FROM delivery INDEXED BY delivery_replay"
 			" WHERE destination=?1 AND source=?2 AND due_ms>?3"
 			" AND due_ms<?4 AND replay=1 ORDER BY due_ms LIMIT 1",

@@ -76,15 +76,15 @@ static bool
 sqlite_recount(
     struct store *store, struct engine_totals *totals, struct err *reterr)
 {
-	return db_get(&store->db, reterr,
+	return db_run(&store->db, reterr,
 		   "SELECT coalesce(sum(remaining), 0), coalesce(sum(bytes), 0)"
 		   " FROM (SELECT remaining, bytes FROM delivery WHERE replay=0"
 		   " UNION ALL"
 		   " SELECT remaining, bytes FROM quarantine WHERE replay=0)",
 		   ">ii", &totals->queued, &totals->queued_bytes) &&
-	       db_get(&store->db, reterr, "SELECT count(*) FROM dead", ">i",
+	       db_run(&store->db, reterr, "SELECT count(*) FROM dead", ">i",
 		   &totals->dead) &&
-	       db_get(&store->db, reterr,
+	       db_run(&store->db, reterr,
 		   "SELECT count(*), coalesce(sum(bytes), 0) FROM archive",
 		   ">ii", &totals->archive_batches, &totals->archive_bytes);
 }

@@ -145,7 +145,7 @@ meta_read(struct store *store, const char *key, int64_t *ret_value,
     struct err *reterr)
 {
 	*ret_value = 0;
-	return db_get(&store->db, reterr, "SELECT value FROM meta WHERE key=?1",
+	return db_run(&store->db, reterr, "SELECT value FROM meta WHERE key=?1",
 	    "t>i", key, ret_value);
 }
 
@@ -155,19 +155,19 @@ store_counts_load(struct store *store, struct err *reterr)
 	struct store_counts counts = {0};
 	int64_t last = 0;
 
-	if (!db_get(&store->db, reterr,
+	if (!db_run(&store->db, reterr,
 		"SELECT max((SELECT coalesce(max(seq), 0) FROM batch),"
 		" (SELECT coalesce(max(seq), 0) FROM quarantine))",
 		">i", &last) ||
-	    !db_get(&store->db, reterr, "SELECT count(*) FROM quarantine", ">i",
+	    !db_run(&store->db, reterr, "SELECT count(*) FROM quarantine", ">i",
 		&counts.quarantined) ||
-	    !db_get(&store->db, reterr,
+	    !db_run(&store->db, reterr,
 		"SELECT count(*), coalesce(sum(length(data)), 0)"
 		" FROM unreadable",
 		">ii", &counts.unreadable, &counts.unreadable_bytes) ||
-	    !db_get(&store->db, reterr, "SELECT count(*) FROM drift", ">i",
+	    !db_run(&store->db, reterr, "SELECT count(*) FROM drift", ">i",
 		&counts.drift) ||
-	    !db_get(&store->db, reterr,
+	    !db_run(&store->db, reterr,
 		"SELECT coalesce(sum(length(hashes)), 0) FROM seen", ">i",
 		&counts.seen) ||
 	    !meta_read(
@@ -316,7 +316,7 @@ store_destination(
 		return true;
 	}
 	*ret_id = 0;
-	if (!db_get(&store->db, reterr,
+	if (!db_run(&store->db, reterr,
 		"SELECT id FROM destination WHERE name=?1", "s>i", name,
 		ret_id))
 		return false;

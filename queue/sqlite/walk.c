@@ -105,7 +105,7 @@ walk_ids(
 	bool there = true, more = true;
 
 	if (!cursor->begun &&
-	    !db_get(&walk->store->db, reterr, last, ">i", &cursor->last))
+	    !db_run(&walk->store->db, reterr, last, ">i", &cursor->last))
 		return false;
 	cursor->begun = true;
 	while (there && more) {
@@ -124,7 +124,7 @@ walk_batch_step(
 	int64_t accepted_ms, events;
 	struct db_rows rows;
 
-	if (!db_get(&walk->store->db, reterr,
+	if (!db_run(&walk->store->db, reterr,
 		"SELECT seq FROM batch WHERE seq>?1 AND seq<=?2 ORDER BY seq"
 		" LIMIT 1",
 		"ii>i", walk->cursor->at[0], walk->cursor->last,
@@ -209,7 +209,7 @@ walk_dead(struct walk *walk, struct err *reterr)
 	int attempts;
 
 	if (!cursor->begun &&
-	    !db_get(&walk->store->db, reterr,
+	    !db_run(&walk->store->db, reterr,
 		"SELECT coalesce(max(id), 0) FROM dead", ">i", &cursor->last))
 		return false;
 	cursor->begun = true;
@@ -432,12 +432,12 @@ walk_oldest_of(struct walk *walk, int64_t destination, int64_t source,
 	union engine_row row = {.delivery = {.destination = name}};
 	int64_t fresh_ms = 0, deferred_ms = 0;
 
-	if (!db_get(&walk->store->db, reterr,
+	if (!db_run(&walk->store->db, reterr,
 		"SELECT accepted_ms FROM batch WHERE seq="
 		"(SELECT min(seq) FROM delivery"
 		" WHERE destination=?1 AND source=?2 AND due_ms=0)",
 		"ii>i", destination, source, &fresh_ms) ||
-	    !db_get(&walk->store->db, reterr,
+	    !db_run(&walk->store->db, reterr,
 		"SELECT min(accepted_ms) FROM batch WHERE seq IN"
 		" (SELECT seq FROM delivery WHERE destination=?1"
 		" AND source=?2 AND due_ms>0 LIMIT 1000)",

@@ -85,10 +85,10 @@ test_get_keeps_what_there_was(void **state)
 	int64_t id = -1, count = -1;
 	struct err err;
 
-	assert_true(db_get(&world->db, &err, "SELECT id FROM dead WHERE id=?1",
+	assert_true(db_run(&world->db, &err, "SELECT id FROM dead WHERE id=?1",
 	    "i>i", INT64_C(1), &id));
 	assert_int_equal(id, -1);
-	assert_true(db_get(
+	assert_true(db_run(
 	    &world->db, &err, "SELECT count(*) FROM dead", ">i", &count));
 	assert_int_equal(count, 0);
 }
@@ -154,7 +154,7 @@ test_transactions(void **state)
 	assert_true(dead_put(world, 2, str_bytes("x", 1), &err));
 	assert_true(db_commit(&world->db, &err));
 	assert_true(
-	    db_get(&world->db, &err, "SELECT sum(id) FROM dead", ">i", &count));
+	    db_run(&world->db, &err, "SELECT sum(id) FROM dead", ">i", &count));
 	assert_int_equal(count, 2);
 }
 
@@ -181,7 +181,7 @@ test_a_closed_file_fails(void **state)
 	assert_true(db_open(&world->db, world->path, &err));
 	assert_true(db_checkpoint(&world->db, true, &err));
 	assert_true(
-	    db_get(&world->db, &err, "SELECT count(*) FROM dead", ">i", &live));
+	    db_run(&world->db, &err, "SELECT count(*) FROM dead", ">i", &live));
 	assert_int_equal(live, 1);
 }
 

@@ -205,7 +205,7 @@ test_a_kind_that_is_refused(void **state)
 		assert_int_equal(late, 0);
 		assert_int_equal(world_status().parked, 1);
 		assert_int_equal(world_status().state, FORWARDER_RUNNING);
-		/* Mended: all of them arrive. */
+		/* It is accepted again: all of them arrive. */
 		for (n = 0; n < world->most; n++)
 			world->events[n].bad = false;
 		world_pass(3 * 3600 * 1000);
@@ -216,7 +216,7 @@ test_a_kind_that_is_refused(void **state)
 }
 
 /* 40 events, of which all from the second on are of a type that is refused,
- * until it is parked; then it is mended. */
+ * until it is parked; then the destination accepts it again. */
 static void
 park(void)
 {

@@ -106,8 +106,8 @@ test_unsettled(void **state)
 	world_end();
 }
 
-/* Refused alone, and for sure: mended settings apply to it when it is tried
- * again. */
+/* It was certainly refused, so when it is tried again, it is prepared by the
+ * settings as they are then. */
 static void
 test_refused_follows(void **state)
 {
