@@ -26,10 +26,10 @@ MODULES_build=('libmicrohttpd >= 0.9.75' 'jansson >= 2.14'
     'libcurl >= 7.88' 'sqlite3 >= 3.40' 'libzstd >= 1.5' zlib
     'libconfuse >= 3.3' 'nettle >= 3.8' cmocka)
 
-PACKAGES_tests=(clang-format git python3 python3-pytest python3-jsonschema
-    nginx-light openssl cppcheck valgrind)
+PACKAGES_tests=(clang-format git python3 python3-pytest python3-pytest-xdist
+    python3-jsonschema nginx-light openssl cppcheck valgrind)
 COMMANDS_tests=(clang-format git nginx openssl cppcheck valgrind)
-PYTHON_tests=(pytest jsonschema)
+PYTHON_tests=(pytest xdist jsonschema)
 
 PACKAGES_long=(clang clang-tidy)
 COMMANDS_long=(clang clang-tidy)

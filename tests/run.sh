@@ -125,10 +125,11 @@ fault()
 
 daemon()
 {
+    # Several at once, because most of them wait: for a cool-down, a back-off.
     # The limit is for a test that hangs, far above what it takes.
     CURRENTSD_BUILD=$PWD/build/$1 timeout --signal=INT "$limit" \
-        "${launch[@]}" "$PYTHON" -m pytest -q -ra --tb=short --durations=5 \
-        tests/daemon
+        "${launch[@]}" "$PYTHON" -m pytest -n 4 -q -ra --tb=short \
+        --durations=5 tests/daemon
 }
 
 # On the queue's second engine, those tests that are not about the file.

@@ -19,6 +19,7 @@ FAST = {
     "heap_linger": "50ms",
     "heap_backoff_first": "20ms",
     "heap_backoff_most": "200ms",
+    "heap_defer": "200ms",
 }
 
 ZERO = dict.fromkeys((
