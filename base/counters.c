@@ -35,6 +35,9 @@ static const struct counter_row counter_rows[COUNTERS] = {
 	NULL},
     [COUNTER_POSTS_STOPPED] = {"currentsd_posts_total", "{result=\"halted\"}",
 	NULL},
+    [COUNTER_POSTS_DOUBTED] = {"currentsd_posts_doubted_total", "",
+	"Answers of 2xx not believed: a proxy's page, or an error in the "
+	"body."},
     [COUNTER_DRIFT_FIRST] = {"currentsd_drift_first_total", "",
 	"Kinds of drift seen for the first time: see `currentsd drift`."},
 };

@@ -146,6 +146,7 @@ fault_resume(struct fault *fault)
 	fault->failed = fault->refused = 0;
 	fault->refused_type = NULL;
 	fault->denied = 0;
+	fault->rows++;
 	fault->state = FAULT_RUNNING;
 }
 
@@ -278,6 +279,12 @@ fault_type_own(struct fault *fault, struct fault_type *type, int64_t mono_ms)
 		fault->own_count--;
 	}
 	return type->own;
+}
+
+bool
+fault_type_tried(const struct fault *fault, const struct fault_type *type)
+{
+	return type != NULL && type->row == fault->rows;
 }
 
 /* A request of that type alone was refused. */
@@ -552,6 +559,8 @@ fault_judge(struct fault *fault, struct fault_record *record, size_t count,
 		fault_accept(fault, record, now->wall_ms);
 		return FAULT_DELIVERED;
 	}
+	if (outcome == FAULT_REFUSED && type != NULL)
+		type->row = fault->rows;
 	if (!suspect || outcome == FAULT_BARRED)
 		fault_row(fault, record, type, outcome);
 	if (record->probe)
@@ -594,6 +603,7 @@ fault_init(struct fault *fault, int64_t defer_ms, uint64_t seed)
 	*fault = (struct fault){
 	    .defer_ms = defer_ms > 0 ? defer_ms : 1,
 	    .random = seed,
+	    .rows = 1,
 	    .clean = true,
 	};
 }

@@ -75,10 +75,11 @@ struct fault_type {
 	uint64_t text;	       /* of the last refusal: a hash */
 	unsigned alike;	       /* items refused alone with that text */
 	unsigned streak;       /* items accepted in a row */
-	bool own;	       /* travels in requests of its own */
-	int64_t refused_ms;    /* mono; a request of the type was, last */
-	int64_t day_ms;	       /* mono; a day began, in which were refused */
-	unsigned day_refused;  /* so many alone */
+	uint64_t row;	    /* of refusals (fault->rows), the last it was in */
+	bool own;	    /* travels in requests of its own */
+	int64_t refused_ms; /* mono; a request of the type was, last */
+	int64_t day_ms;	    /* mono; a day began, in which were refused */
+	unsigned day_refused; /* so many alone */
 
 	enum fault_parked parked;
 	int64_t probe_ms;    /* mono; the next */
@@ -117,7 +118,8 @@ struct fault {
 	uint64_t random;
 
 	enum fault_state state;
-	unsigned failed, refused;		    /* requests in a row */
+	unsigned failed, refused; /* requests in a row */
+	uint64_t rows; /* of refusals and failures; an acceptance ends one */
 	const struct fault_type *refused_type;	    /* of the last of them */
 	const struct fault_type *accepted_types[2]; /* ever; two suffice */
 	uint64_t denied;   /* the last, if that is the row; its id */
@@ -185,6 +187,10 @@ struct fault_type *fault_type_at(struct fault *fault, struct str name);
 /* Does it travel in requests of its own? */
 bool
 fault_type_own(struct fault *fault, struct fault_type *type, int64_t mono_ms);
+
+/* Was it refused on its own since the last acceptance? Then an item of another
+ * type is a better try. */
+bool fault_type_tried(const struct fault *fault, const struct fault_type *type);
 
 /* So many items of the type were accepted. */
 void

@@ -47,6 +47,7 @@ struct request {
 				* was not */
 	struct request *whole; /* what this item was taken out of, to try it */
 	unsigned tries;	       /* items that were taken out so */
+	bool sample; /* taken out of the queue likewise, and put back there */
 
 	/* While in flight. */
 	struct buf body;

@@ -21,7 +21,9 @@
  *
  * While backing off or halted the sender keeps its requests, and each try is a
  * single item that is taken out of one of them, each time out of another. If
- * it is not accepted it is put back.
+ * it is not accepted it is put back. If it is halted by refusals, and all that
+ * it has is of types that were refused, it looks further back in the queue for
+ * an item of another type, which may be accepted.
  */
 
 #include "forwarder/sender_private.h"
@@ -207,6 +209,7 @@ sender_new(const struct forwarder_destination *settings,
 	    .settle_ms = INT64_MIN,
 	    .save_ms = INT64_MAX,
 	    .idle_ms = now->mono_ms,
+	    .sample_step = 1,
 	};
 	if (settings->request_items > 0 &&
 	    settings->request_items < sender->request_items)
@@ -623,53 +626,71 @@ sender_run(struct sender *sender, const struct clock_times *now)
 
 /* ---- while nothing is accepted ---- */
 
-/* Of what waits, the request that the fewest tries were made of; of those the
- * one that came in last. */
-static struct request *
-sender_try_pick(struct sender *sender, struct sender_filling **ret_slot)
+/* An item to be tried. */
+struct sender_pick {
+	struct request *request;     /* that it waits in, or NULL */
+	struct sender_filling *slot; /* that this waits in, or NULL */
+	size_t index;
+	bool tried; /* all of them are of types that were refused */
+};
+
+static void
+sender_pick_from(struct sender *sender, struct request *request,
+    struct sender_filling *slot, struct sender_pick *pick)
 {
-	struct request *picked = NULL;
+	size_t index = 0;
+	bool tried;
 
-	*ret_slot = NULL;
-	for (struct request *r = sender->ready; r != NULL; r = r->next) {
-		if (picked == NULL || r->tries < picked->tries)
-			picked = r;
-	}
-	for (size_t i = 0; i < SENDER_SLOTS; i++) {
-		struct request *request = sender->slots[i].request;
-
-		if (request != NULL &&
-		    (picked == NULL || request->tries <= picked->tries)) {
-			picked = request;
-			*ret_slot = &sender->slots[i];
-		}
-	}
-	return picked;
+	while (index < request->count &&
+	       fault_type_tried(&sender->fault, request->items[index].type))
+		index++;
+	tried = index == request->count;
+	if (pick->request == NULL ||
+	    (tried == pick->tried ? request->tries < pick->request->tries
+				  : pick->tried))
+		*pick = (struct sender_pick){
+		    request, slot, tried ? 0 : index, tried};
 }
 
-/* Take one item out of a request that waits, to be tried first; or the request
- * itself, if it has no more. NULL without memory. */
-static struct request *
-sender_try_take(struct sender *sender, const struct clock_times *now)
+/* Of what waits, an item of a type that was not refused yet, if there is one;
+ * and out of the request that the fewest tries were made of, what is being
+ * filled first. */
+static struct sender_pick
+sender_try_pick(struct sender *sender)
 {
-	struct sender_filling *slot;
-	struct request *whole = sender_try_pick(sender, &slot),
-		       *request = whole;
+	struct sender_pick pick = {.request = NULL};
 
-	CHECK(whole != NULL);
+	for (size_t i = SENDER_SLOTS; i-- > 0;) {
+		if (sender->slots[i].request != NULL)
+			sender_pick_from(sender, sender->slots[i].request,
+			    &sender->slots[i], &pick);
+	}
+	for (struct request *r = sender->ready; r != NULL; r = r->next)
+		sender_pick_from(sender, r, NULL, &pick);
+	return pick;
+}
+
+/* Take it out of its request, to be tried first; or the request itself, if it
+ * has no more. NULL without memory. */
+static struct request *
+sender_try_take(struct sender *sender, const struct sender_pick *pick,
+    const struct clock_times *now)
+{
+	struct request *whole = pick->request, *request = whole;
+
 	whole->tries++;
 	for (size_t i = 0; whole->waits && i < whole->count; i++)
 		limits_key_wait_end(&sender->limits, whole->items[i].key);
 	whole->waits = false;
 	if (whole->count > 1) {
 		for (size_t i = 0; i < whole->count; i++)
-			whole->items[i].picked = i == 0;
+			whole->items[i].picked = i == pick->index;
 		request = request_take(&sender->fault, whole);
 		if (request == NULL)
 			return NULL;
 		request->whole = whole;
-	} else if (slot != NULL)
-		slot->request = NULL;
+	} else if (pick->slot != NULL)
+		pick->slot->request = NULL;
 	else
 		sender_ready_remove(sender, request);
 	sender_ready(sender, request, now->mono_ms, true);
@@ -681,7 +702,7 @@ static int64_t
 sender_try(struct sender *sender, const struct clock_times *now)
 {
 	int64_t next_ms = INT64_MAX, start_ms;
-	struct sender_filling *slot;
+	struct sender_pick pick;
 	struct request *request;
 	struct err err;
 
@@ -691,12 +712,18 @@ sender_try(struct sender *sender, const struct clock_times *now)
 		return next_ms;
 	if (sender->post_ms > now->mono_ms)
 		return sender->post_ms;
-	if (sender_try_pick(sender, &slot) == NULL)
+	pick = sender_try_pick(sender);
+	if (pick.request == NULL)
 		return next_ms;
+	if (pick.tried && sender->samples < SENDER_SAMPLES_MOST &&
+	    sender->fault.refused >= FAULT_REFUSED_RUN) {
+		sender->sampling = true;
+		return now->mono_ms;
+	}
 	start_ms = sender_start_ms(sender, 1, now);
 	if (start_ms > now->mono_ms)
 		return start_ms;
-	request = sender_try_take(sender, now);
+	request = sender_try_take(sender, &pick, now);
 	if (request == NULL) {
 		(void)err_set_nomem(&err);
 		return sender_post_failed(sender, now, &err);
@@ -705,7 +732,27 @@ sender_try(struct sender *sender, const struct clock_times *now)
 		return request->not_before_ms;
 	if (!sender_post(sender, request, now, &err))
 		return sender_post_failed(sender, now, &err);
+	sender->samples = 0;
 	return INT64_MAX;
+}
+
+/* What sender_try() asked for came, or the end of the queue was reached. The
+ * steps grow, so that the end is near; each time the first is another. */
+static void
+sender_sampled(
+    struct sender *sender, int64_t next_ms, const struct clock_times *now)
+{
+	bool came = sender->leases[SENDER_SAMPLES] != NULL;
+
+	sender->sampling = false;
+	if (!came && next_ms == INT64_MIN) {
+		sender->post_ms = now->mono_ms + SENDER_RETRY_MS;
+		return;
+	}
+	sender->samples++;
+	sender->sample_at = came ? sender->sample_at + sender->sample_step : 0;
+	sender->sample_step =
+	    came ? 2 * sender->sample_step : ++sender->sample_first;
 }
 
 /* ---- a round ---- */
@@ -799,11 +846,16 @@ sender_want(struct sender *sender, const struct clock_times *now,
 		ret_want->parked = type->name;
 		return true;
 	}
+	if (trying && sender->sampling) {
+		ret_want->bytes = 1;
+		ret_want->after_seq = &sender->sample_at;
+		return true;
+	}
 	if (sender->look_ms > now->mono_ms)
 		return false;
 	sender->replays_asked = true;
 	if (sender->state == FORWARDER_TRIAL) {
-		ret_want->trial = &sender->trial_at;
+		ret_want->after_seq = &sender->trial_at;
 		return true;
 	}
 	held_most =
@@ -855,6 +907,10 @@ sender_given(
 			sender->save_ms = now->mono_ms;
 		}
 		sender->probing = NULL;
+		return;
+	}
+	if (sender->sampling) {
+		sender_sampled(sender, next_ms, now);
 		return;
 	}
 	for (size_t i = 0; i < sender->deferred_count;) {

@@ -44,9 +44,11 @@ verdict_name(enum fault_outcome outcome)
 	return "unknown";
 }
 
-/* What came back, fit for a line of log. */
+/* What came back, fit for a line of log; `advice` if it is needed to see what
+ * is wrong with that, or NULL. */
 static void
-verdict_why(const struct outlet_answer *answer, char ret[SENDER_WHY_MAX])
+verdict_why(const struct outlet_answer *answer, const char *advice,
+    char ret[SENDER_WHY_MAX])
 {
 	struct str body = answer->body;
 	size_t n, end;
@@ -55,7 +57,9 @@ verdict_why(const struct outlet_answer *answer, char ret[SENDER_WHY_MAX])
 		(void)snprintf(ret, SENDER_WHY_MAX, "%.200s", answer->trouble);
 		return;
 	}
-	n = (size_t)snprintf(ret, SENDER_WHY_MAX, "HTTP %u: ", answer->status);
+	n = (size_t)snprintf(ret, SENDER_WHY_MAX, "HTTP %u: %s%s",
+	    answer->status, advice != NULL ? advice : "",
+	    advice != NULL ? "; " : "");
 	end = n +
 	      (body.len < SENDER_ANSWER_SHOWN ? body.len : SENDER_ANSWER_SHOWN);
 	if (end >= SENDER_WHY_MAX)
@@ -96,6 +100,7 @@ verdict_read(struct sender *sender, struct request *request,
 			? FAULT_NOT_TAKEN
 			: FAULT_FAILED;
 		counter_add(COUNTER_POSTS_FAILED, 1);
+		counter_add(COUNTER_POSTS_DOUBTED, said->advice != NULL);
 		break;
 	case OUTLET_VERDICT_DENIED:
 		ret->outcome =
@@ -103,7 +108,9 @@ verdict_read(struct sender *sender, struct request *request,
 		counter_add(COUNTER_POSTS_STOPPED, 1);
 		break;
 	}
-	verdict_why(answer, ret->why);
+	verdict_why(answer,
+	    said->kind == OUTLET_VERDICT_FAILED ? said->advice : NULL,
+	    ret->why);
 	log_line(LOG_INFO, "forwarder",
 	    "post destination=%s %ss=%zu bytes=%zu status=%u ms=%" PRId64
 	    " result=%s",
@@ -268,8 +275,8 @@ sender_fits(const struct sender *sender, const struct request *whole,
 		   sender->body_limit.present;
 }
 
-/* Nothing is accepted: put it back where it was taken from, or let it wait as
- * it is. */
+/* Nothing is accepted: put it back where it was taken from, in the queue or a
+ * request, or let it wait as it is. */
 static void
 sender_keep(struct sender *sender, struct request *request,
     const struct clock_times *now)
@@ -277,6 +284,10 @@ sender_keep(struct sender *sender, struct request *request,
 	struct request *whole = request->whole;
 	uint64_t key = request->items[0].key;
 
+	if (request->sample) {
+		sender_return(sender, request);
+		return;
+	}
 	request->whole = NULL;
 	if (whole != NULL && sender_fits(sender, whole, request) &&
 	    (!whole->held ||

@@ -78,6 +78,8 @@ sender_give(struct sender *sender, struct queue_lease *lease)
 	CHECK(lease->count > 0);
 	if (sender->probe_asked)
 		list = SENDER_PARKED;
+	else if (sender->sampling)
+		list = SENDER_SAMPLES;
 	else if (history->refusals > 0 || history->failures > 0)
 		list = SENDER_SUSPECTS;
 	else if (lease->replay)
@@ -599,10 +601,45 @@ fill_probe(struct sender *sender, const struct clock_times *now)
 	sender_ready(sender, request, now->mono_ms, true);
 }
 
+/* One item of a type that was not refused yet is tried; the rest of the batch
+ * is handed back. */
+static void
+fill_sample(struct sender *sender, const struct clock_times *now)
+{
+	struct queue_lease *lease = lease_remove_first(sender, SENDER_SAMPLES);
+	struct fault_type *type = NULL;
+	struct request *request = NULL;
+	size_t i;
+	bool full;
+
+	for (i = 0; i < lease->count; i++) {
+		type = fault_type_at(&sender->fault, lease->items[i].type);
+		if (!fault_type_tried(&sender->fault, type))
+			break;
+	}
+	if (i < lease->count)
+		request = request_new(&sender->fault, 1);
+	lease->held = request != NULL;
+	lease_append(sender, SENDER_READ, lease);
+	sender->decided = true; /* to free it, at least */
+	if (request == NULL)
+		return;
+	request->held = request->sample = true;
+	if (!fill_prepare(sender, request, lease, i, type, &full, now))
+		lease->held--;
+	if (request->count > 0)
+		sender_ready(sender, request, now->mono_ms, true);
+	else
+		request_free(&sender->fault, request);
+}
+
 bool
 sender_fill(struct sender *sender, const struct clock_times *now)
 {
 	size_t singles = 0;
+
+	while (sender->leases[SENDER_SAMPLES] != NULL)
+		fill_sample(sender, now);
 
 	if (sender->leases[SENDER_PARKED] != NULL) {
 		fill_probe(sender, now);

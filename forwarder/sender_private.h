@@ -19,6 +19,7 @@ enum {
 	SENDER_SINGLES_MOST = 8, /* of them, suspects from the queue */
 	SENDER_FILL_MOST = 20000, /* items looked at in one step */
 	SENDER_HELD = 4, /* requests' worth of leases for each in flight */
+	SENDER_SAMPLES_MOST = 25, /* batches that are looked at before a try */
 	SENDER_PART = 4, /* a quarter of a full request is worth sending */
 	SENDER_LATE_PART = 10,	    /* of the linger: see sender_post() */
 	SENDER_DEFERRED_MAX = 1024, /* suspects whose due times are known */
@@ -30,8 +31,9 @@ enum sender_list {
 	SENDER_FRESH,
 	SENDER_SUSPECTS, /* their items go one by one */
 	SENDER_REPLAYS,
-	SENDER_PARKED, /* of sender->probing */
-	SENDER_READ,   /* all of their items were looked at */
+	SENDER_PARKED,	/* of sender->probing */
+	SENDER_SAMPLES, /* for one item of a type that was not refused */
+	SENDER_READ,	/* all of their items were looked at */
 	SENDER_LISTS
 };
 
@@ -100,7 +102,14 @@ struct sender {
 	bool probe_asked;
 	bool replays_asked; /* by the last search for anything else */
 	int64_t trial_at;   /* of a dry run: where in the queue it stands */
-	bool decided;	    /* there are outcomes to settle */
+
+	/* While halted: looking further back in the queue, in growing steps,
+	 * for a type that was not refused yet. */
+	int64_t sample_at, sample_step, sample_first;
+	bool sampling;	  /* a batch from there is asked for */
+	unsigned samples; /* looked at since the last try */
+
+	bool decided; /* there are outcomes to settle */
 
 	/* Of what is deferred. */
 	int64_t last_due_ms; /* when the last that waits for a key is due */

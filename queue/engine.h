@@ -337,8 +337,8 @@ struct engine_want {
 	bool replays;	   /* if nothing else is due */
 	struct str after;  /* the source whose turn was last, or empty */
 	struct str parked; /* not empty: one batch of this group, not more */
-	bool trial;	   /* only fresh ones above this seq, by seq */
-	int64_t trial_seq;
+	bool by_seq;	   /* only fresh ones above this seq, by seq */
+	int64_t after_seq;
 	/* out: when something more is due, and when a replay is; a time that is
 	 * over: at once; INT64_MAX: never */
 	int64_t next_ms, next_replay_ms;

@@ -258,9 +258,8 @@ struct queue_want {
 	size_t bytes;	    /* unpacked, at most; one batch at least */
 	bool replays;	    /* may they come, when nothing else is due? */
 	const char *parked; /* take one batch of this parked group instead */
-	int64_t *trial;	    /* a dry run: each fresh batch once, and nothing
-			     * else; where it stands, kept by the caller, 0 at
-			     * first */
+	int64_t *after_seq; /* not NULL: only fresh batches above this seq, by
+			     * seq; set to that of the last one taken */
 	int64_t next_ms;    /* out: when something more is due, wall clock;
 			     * what is over: at once; INT64_MAX: never;
 			     * INT64_MIN: it could not be read, or not all of

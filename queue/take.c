@@ -95,8 +95,8 @@ take_add(struct take *take, size_t asked, struct lease *lease)
 	ask->some = true;
 	ask->live = ask->live || !lease->shown.replay;
 	ask->bytes += lease->row.unpacked;
-	if (ask->want->trial != NULL)
-		*ask->want->trial = lease->shown.seq;
+	if (ask->want->after_seq != NULL)
+		*ask->want->after_seq = lease->shown.seq;
 	else
 		take_destination(take, ask->want)->last_source =
 		    lease->row.source;
@@ -255,7 +255,7 @@ take_asks(struct queue *queue, const struct queue_want *want, int64_t now_ms)
 
 	if (!destination->claimed)
 		return false;
-	return want->parked != NULL || want->trial != NULL ||
+	return want->parked != NULL || want->after_seq != NULL ||
 	       take_is_over(destination->next_ms, now_ms) ||
 	       (want->replays &&
 		   take_is_over(destination->next_replay_ms, now_ms));
@@ -310,8 +310,8 @@ take_hold_begin(struct take *take)
 		    .replays = want->replays && !ask->live,
 		    .after = destination->last_source,
 		    .parked = str_text(want->parked),
-		    .trial = want->trial != NULL,
-		    .trial_seq = want->trial != NULL ? *want->trial : 0,
+		    .by_seq = want->after_seq != NULL,
+		    .after_seq = want->after_seq != NULL ? *want->after_seq : 0,
 		};
 	}
 	take->asked_end = take->asked_count;
@@ -404,7 +404,7 @@ take_ask_done(struct take *take, size_t asked, bool stopped)
 		return true;
 	if (stopped || again)
 		return false;
-	if (ask->want->parked == NULL && ask->want->trial == NULL) {
+	if (ask->want->parked == NULL && ask->want->after_seq == NULL) {
 		destination->next_ms = want->next_ms;
 		destination->next_replay_ms = want->next_replay_ms;
 	}

@@ -223,7 +223,7 @@ struct outlet_verdict {
 	bool smaller;	 /* REFUSED: it may only have been too large */
 	int64_t wait_ms; /* as the destination asked; 0: it did not */
 	/* Static, or NULL. DENIED: what to check. FAILED: what is wrong with
-	 * an answer whose status is 2xx; such answers are counted by it. */
+	 * an answer whose status is 2xx; such answers are counted. */
 	const char *advice;
 };
 

@@ -144,13 +144,13 @@ due_round(struct due *due, bool replays)
 	}
 }
 
-/* One of a parked group, or on trial all fresh ones, by seq. */
+/* One of a parked group, or all fresh ones, by seq. */
 static void
 due_by_seq(struct due *due)
 {
 	const struct rows *rows = &due->place->tables[PLACE_DELIVERY];
-	bool trial = due->want->parked.len == 0;
-	int64_t after = trial ? due->want->trial_seq : 0;
+	bool fresh = due->want->parked.len == 0;
+	int64_t after = fresh ? due->want->after_seq : 0;
 	const struct row *next;
 
 	do {
@@ -159,7 +159,7 @@ due_by_seq(struct due *due)
 			const struct row *row = rows->list[i];
 			const struct engine_delivery *is = &row->is.delivery;
 			bool wanted =
-			    trial ? is->due_ms == DELIVERY_FRESH
+			    fresh ? is->due_ms == DELIVERY_FRESH
 				  : str_equal(is->parked, due->want->parked);
 
 			if (row->key.n[0] == due->destination && wanted &&
@@ -173,7 +173,7 @@ due_by_seq(struct due *due)
 			break;
 		after = next->is.delivery.seq;
 		due_hand_out(due, next);
-	} while (trial && !due->full && !due->ended);
+	} while (fresh && !due->full && !due->ended);
 }
 
 static void
@@ -206,7 +206,7 @@ due_want(struct due *due, struct engine_want *want)
 
 	due->destination = names_find(&due->place->names, want->destination);
 	want->next_ms = want->next_replay_ms = INT64_MAX;
-	if (want->parked.len > 0 || want->trial) {
+	if (want->parked.len > 0 || want->by_seq) {
 		due_by_seq(due);
 		return;
 	}

@@ -219,8 +219,8 @@ due_parked(struct due *due, struct err *reterr)
 
 /* The next fresh row of a source behind this seq; 0 if there is none. */
 static bool
-due_trial_next(struct due *due, int64_t source, int64_t after, int64_t *ret_seq,
-    struct err *reterr)
+due_by_seq_next(struct due *due, int64_t source, int64_t after,
+    int64_t *ret_seq, struct err *reterr)
 {
 	do {
 		*ret_seq = 0;
@@ -238,17 +238,17 @@ due_trial_next(struct due *due, int64_t source, int64_t after, int64_t *ret_seq,
 
 /* Fresh rows of all sources, by seq. */
 static bool
-due_trial(struct due *due, size_t sources, struct err *reterr)
+due_by_seq(struct due *due, size_t sources, struct err *reterr)
 {
 	struct due_source *list = due->store->sources, *next;
-	int64_t after = due->want->trial_seq, seq, least;
+	int64_t after = due->want->after_seq, seq, least;
 	bool found = true;
 
 	while (found && !due->full && !due->ended) {
 		least = INT64_MAX;
 		next = NULL;
 		for (size_t i = 0; i < sources; i++) {
-			if (!due_trial_next(
+			if (!due_by_seq_next(
 				due, list[i].source, after, &seq, reterr))
 				return false;
 			if (seq != 0 && seq < least) {
@@ -321,8 +321,8 @@ due_want(struct due *due, struct engine_want *want, struct err *reterr)
 		return due_parked(due, reterr);
 	if (!due_sources(due, &sources, &first, reterr))
 		return false;
-	if (want->trial)
-		return due_trial(due, sources, reterr);
+	if (want->by_seq)
+		return due_by_seq(due, sources, reterr);
 	if (!due_round(due, sources, first, false, reterr))
 		return false;
 	if (due->count == 0 && !due->full && want->replays) {

@@ -271,6 +271,7 @@ class Metric:
     DRIFT = 'currentsd_drift_total{what="%s"}'
     DRIFT_FIRST = "currentsd_drift_first_total"
     IMBALANCE = "currentsd_ledger_imbalance"
+    POSTS_DOUBTED = "currentsd_posts_doubted_total"
     PROBES = "currentsd_probes_total"
     UNEXPECTED_VERSION = "currentsd_unexpected_version_total"
 

@@ -281,6 +281,41 @@ def test_a_proxy_that_opens_no_tunnel(start_daemon, status, wanted):
         thread.join()
 
 
+def test_a_page_of_a_proxy_is_no_acceptance(start_daemon, heapsim):
+    """A proxy that answers 200 in Heap's place stores nothing there."""
+    class Proxy(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            page = b"<html>Please sign in</html>"
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(page)))
+            self.end_headers()
+            self.wfile.write(page)
+
+        def log_message(self, *_):
+            pass
+    with http.server.HTTPServer(("127.0.0.1", 0), Proxy) as proxy:
+        thread = threading.Thread(target=proxy.serve_forever)
+        thread.start()
+        daemon = start_daemon(**{
+            **SWIFT, "heap_url": f"http://127.0.0.1:{proxy.server_port}"})
+        put(daemon, [event()])
+        until(lambda: state(daemon) == State.BACKING_OFF, "it backs off")
+        assert ("HTTP 200: the answer is not from Heap: check the URL and the"
+                " proxies on the way; <html>Please sign in</html>"
+                in daemon.destination()["why"])
+        assert daemon.metric(Metric.POSTS_DOUBTED) >= 3
+        assert daemon.queued() == 1
+        daemon.stop()
+        proxy.shutdown()
+        thread.join()
+    daemon.change(heap_url=heapsim.url)
+    daemon.start()
+    wait_settled(daemon)
+    assert daemon.metric(Metric.POSTS_DOUBTED) == 0
+    assert heapsim.books()["accepted"] == 1
+
+
 @pytest.mark.parametrize("fault", [
     {"fail_percent": 50},
     {"fail_percent": 50, "fail_status": 408},

@@ -395,21 +395,21 @@ queue_take(struct queue *queue, struct queue_want *wants, size_t count,
 	assert_int_equal(want->destination, 1);
 	*ret_leases = NULL;
 	want->next_ms = INT64_MAX;
-	if (want->trial != NULL) {
-		while ((size_t)*want->trial < world->count &&
+	if (want->after_seq != NULL) {
+		while ((size_t)*want->after_seq < world->count &&
 		       bytes < want->bytes) {
-			size_t number = (size_t)(*want->trial)++;
+			size_t number = (size_t)(*want->after_seq)++;
 
+			if (world->events[number].fate != QUEUED)
+				continue;
 			if (*end != NULL && (*end)->count == WORLD_BATCH)
 				end = &(*end)->next;
 			if (*end == NULL)
 				*end = world_lease_new(&world->events[number]);
 			world_lease_add(*end, (unsigned)number);
-			world->events[number].fate = QUEUED;
-			world->leased--;
 			bytes += 8;
 		}
-		if ((size_t)*want->trial < world->count)
+		if ((size_t)*want->after_seq < world->count)
 			want->next_ms = now_ms;
 		*ret_leases = list;
 		return true;

@@ -55,7 +55,7 @@ test_a_trial_outlives_a_reopen(void **state)
 	struct fixture *fixture = *state;
 	int64_t trial = 0;
 	struct queue_want want = {
-	    .destination = fixture->destination, .trial = &trial};
+	    .destination = fixture->destination, .after_seq = &trial};
 	struct queue_lease *lease;
 	struct answer answer;
 	struct err err;

@@ -18,7 +18,7 @@ static size_t
 look(struct queue *queue, int64_t destination, int64_t *trial)
 {
 	struct queue_want want = {
-	    .destination = destination, .bytes = 1, .trial = trial};
+	    .destination = destination, .bytes = 1, .after_seq = trial};
 	struct queue_lease *lease;
 	size_t events = 0;
 	struct err err;

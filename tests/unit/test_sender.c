@@ -291,6 +291,54 @@ test_pause(void **state)
 	world_end();
 }
 
+/* Far more of a type that is refused than a sender holds lies before the
+ * rest, and nothing was accepted yet. */
+static void
+test_a_refused_type_ahead_of_all(void **state)
+{
+	(void)state;
+	world_start(20000);
+	world->settings.request_bytes = 1000;
+	for (size_t i = 0; i < world->count; i++) {
+		world->events[i].bad = i < 15000;
+		world->events[i].type = i < 15000 ? "bad" : "good";
+	}
+	world_sender_start();
+	while (world_status().state != FORWARDER_HALTED)
+		world_pass(1000);
+	assert_int_equal(world->done, 0);
+	world_pass(10 * world->settings.probe_ms);
+	assert_int_equal(world->done, 5000);
+	assert_int_equal(world->parked, 15000);
+	assert_int_equal(world->dead, 0);
+	world_end();
+}
+
+/* One of each type is tried, though they lie far apart; then any. */
+static void
+test_halted_tries_every_type(void **state)
+{
+	static const char *const types[] = {"a", "b", "c"};
+
+	(void)state;
+	world_start(20000);
+	world->settings.request_bytes = 1000;
+	world->all_status = 400;
+	for (size_t i = 0; i < world->count; i++)
+		world->events[i].type = types[i * 3 / world->count];
+	world_sender_start();
+	world_pass(20 * world->settings.probe_ms);
+	assert_int_equal(world_status().state, FORWARDER_HALTED);
+	for (size_t i = 0; i < 3; i++)
+		assert_true(fault_type_tried(&world->sender->fault,
+		    fault_type_at(&world->sender->fault, str_text(types[i]))));
+	assert_int_equal(world->dead + world->parked + world->deferred, 0);
+	world->all_status = 0;
+	world_pass(10 * world->settings.probe_ms);
+	assert_int_equal(world->done, 20000);
+	world_end();
+}
+
 /* ---- the destination's ---- */
 
 static void
@@ -408,6 +456,8 @@ main(void)
 	    cmocka_unit_test(test_forgets_413),
 	    cmocka_unit_test(test_dropped_settle_without_a_post),
 	    cmocka_unit_test(test_stops_and_probes),
+	    cmocka_unit_test(test_a_refused_type_ahead_of_all),
+	    cmocka_unit_test(test_halted_tries_every_type),
 	    cmocka_unit_test(test_pause),
 	    cmocka_unit_test(test_trouble_blames_no_event),
 	    cmocka_unit_test(test_retry_after_and_pace),
