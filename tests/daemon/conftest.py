@@ -37,6 +37,20 @@ def pytest_configure(config):
                             "at its files")
 
 
+def pytest_terminal_summary(terminalreporter):
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, text in getattr(report, "user_properties", ()):
+                if name == "figure" and report.when == "call":
+                    terminalreporter.write_line(text)
+
+
+@pytest.fixture
+def figure(record_property):
+    """A function to call with what was measured: shown after all tests."""
+    return lambda text: record_property("figure", text)
+
+
 def pytest_collection_modifyitems(config, items):
     about_file = [item for item in items
                   if MEMORY and item.get_closest_marker("file")]

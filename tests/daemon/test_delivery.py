@@ -469,7 +469,7 @@ def test_stop_lets_requests_end(start_daemon, heapsim):
 
 
 @pytest.mark.file
-def test_seven_bad_ones_in_ten_thousand(start_daemon, start_heapsim):
+def test_seven_bad_ones_in_ten_thousand(start_daemon, start_heapsim, figure):
     heapsim = start_heapsim("--no-quota")
     daemon = start_daemon(**{**SWIFT, "heap_url": heapsim.url})
     heapsim.control(refuse_all=503)
@@ -487,7 +487,8 @@ def test_seven_bad_ones_in_ten_thousand(start_daemon, start_heapsim):
         daemon, f"({Outcome.ACCEPTED}|{Outcome.REFUSED})"))
     # Full requests, 2*log2(1000) for each, and suspects tried meanwhile.
     bound = 11 + 7 * (2 * 10 + 4)
-    print(f"{judged} requests of at most {bound}")
+    figure(f"{judged} requests of at most {bound} for seven bad events in"
+           " ten thousand")
     assert judged <= bound
     others = prove(daemon, 7)
     queue = wait_settled(daemon)

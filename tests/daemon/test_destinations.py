@@ -118,7 +118,8 @@ def trouble(heaps, on):
     heaps["fails"].control(refuse_all=500 if on else 0)
 
 
-def test_a_failing_destination_slows_no_other(start_several, start_heapsim):
+def test_a_failing_destination_slows_no_other(start_several, start_heapsim,
+                                              figure):
     """One hangs, one answers 500: the ratio of the third one's throughput is
     printed, of rounds in turn, since the machine may be busy."""
     heaps = {name: start_heapsim("--no-quota")
@@ -146,6 +147,6 @@ def test_a_failing_destination_slows_no_other(start_several, start_heapsim):
             until(lambda: daemon.queued() == 0, "an empty queue")
     ratios = [alone / beside for alone, beside in
               zip(seconds["alone"], seconds["beside"])]
-    print("beside two failing ones the fine one keeps "
-          f"{statistics.median(ratios):.0%} of its throughput "
-          f"({min(ratios):.0%} to {max(ratios):.0%})")
+    figure("beside two failing ones the fine one keeps "
+           f"{statistics.median(ratios):.0%} of its throughput "
+           f"({min(ratios):.0%} to {max(ratios):.0%})")

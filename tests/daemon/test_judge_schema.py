@@ -271,7 +271,7 @@ def check(texts, found, accepts):
     return valid
 
 
-def test_events(validators, capsys):
+def test_events(validators, figure):
     texts = list(spoiled(EVENTS, 11))
 
     def accepts(event):
@@ -282,8 +282,7 @@ def test_events(validators, capsys):
 
     valid = check(texts, judged(texts), accepts)
     assert EVENTS // 4 < valid < EVENTS * 3 // 4
-    with capsys.disabled():
-        print(f"\njudge and schemas agree on {EVENTS} events, {valid} valid")
+    figure(f"judge and schemas agree on {EVENTS} events, {valid} valid")
 
 
 def a_body(rng, events):
@@ -298,14 +297,13 @@ def a_body(rng, events):
         '{"id":{"string":"a"},"time":1,"user_id":"b"}'])
 
 
-def test_bodies(validators, capsys):
+def test_bodies(validators, figure):
     rng = random.Random(12)
     events = spoiled(BODIES * 3, 13)
     texts = [a_body(rng, events) for _ in range(BODIES)]
     valid = check(texts, judged(texts), validators[None].is_valid)
     assert BODIES // 4 < valid < BODIES * 3 // 4
-    with capsys.disabled():
-        print(f"\njudge and bundle agree on {BODIES} bodies, {valid} valid")
+    figure(f"judge and bundle agree on {BODIES} bodies, {valid} valid")
 
 
 @pytest.mark.parametrize("how", [(), ("--odd",)])

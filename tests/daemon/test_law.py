@@ -40,7 +40,7 @@ BRAZE_FAULTS = ("--duplicate-percent", "3", "--unknown-outcome", "3")
 
 @pytest.mark.file
 def test_law_kill_9_and_a_failing_heap(start_daemon, heapsim, tmp_path,
-                                       capsys):
+                                       figure):
     began = time.monotonic()
     chance = random.Random(SEED)
     heapsim.control(quota=False, **HEAP_FAULTS)
@@ -75,10 +75,9 @@ def test_law_kill_9_and_a_failing_heap(start_daemon, heapsim, tmp_path,
     assert books["network_errors"] > 0, "Braze did not notice a kill"
     failed = sum(there[how] for how in
                  ("failed", "failed_after", "reset", "cut"))
-    with capsys.disabled():
-        print(f"\nthe law: seed {SEED}, {rounds} rounds of kill -9 in "
-              f"{time.monotonic() - began:.0f} s, {EVENTS} events; "
-              f"{books['network_errors']} of {books['requests']} requests of "
-              f"Braze and {failed} of {there['requests']} to Heap failed; "
-              f"{there['keys']} keys at Heap, {there['accepted']} stored, "
-              f"{there['split']} split")
+    figure(f"the law: seed {SEED}, {rounds} rounds of kill -9 in "
+           f"{time.monotonic() - began:.0f} s, {EVENTS} events; "
+           f"{books['network_errors']} of {books['requests']} requests of "
+           f"Braze and {failed} of {there['requests']} to Heap failed; "
+           f"{there['keys']} keys at Heap, {there['accepted']} stored, "
+           f"{there['split']} split")

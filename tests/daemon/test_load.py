@@ -60,7 +60,7 @@ def test_sigterm_under_load_loses_nothing(start_daemon, heapsim, tmp_path,
 
 @pytest.mark.file
 def test_outage_of_heap_costs_disk_and_not_memory(start_daemon, heapsim,
-                                                  tmp_path, capsys):
+                                                  tmp_path, figure):
     heapsim.control(quota=False, reset_percent=100, forget_bodies=True)
     daemon = start_daemon(**FAST)
     url = f"http://127.0.0.1:{daemon.port}/currents"
@@ -78,9 +78,8 @@ def test_outage_of_heap_costs_disk_and_not_memory(start_daemon, heapsim,
         acked += braze.acked()
         sent = queued
         resident.append(resident_mib(daemon))
-    with capsys.disabled():
-        print("\nresident MiB by queued events:",
-              dict(zip(QUEUED, (round(mib, 1) for mib in resident))))
+    figure("resident MiB by queued events: "
+           f"{dict(zip(QUEUED, (round(mib, 1) for mib in resident)))}")
     destination = daemon.destination()
     assert destination["state"] == State.BACKING_OFF and destination["why"]
     if not sanitized():

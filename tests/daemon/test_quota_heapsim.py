@@ -80,13 +80,13 @@ def test_forecast_counts_the_quota_of_a_person(start_daemon, start_heapsim):
 
 @pytest.mark.skipif("CURRENTSD_LONG" not in os.environ,
                     reason="takes five minutes: CURRENTSD_LONG=1")
-def test_backlog_of_60000(start_daemon, heapsim):
+def test_backlog_of_60000(start_daemon, heapsim, figure):
     daemon = start_daemon(**QUOTAS)
     begin = time.monotonic()
     sent = put_backlog(daemon, 60000, 5000)
     drain(daemon, 400)
     seconds = time.monotonic() - begin
     books = check(heapsim, sent)
-    print(f"60,000 events in {seconds:.1f} s, {books['requests']} requests, "
-          f"most in a minute {books['max_window']}")
+    figure(f"60,000 events in {seconds:.1f} s, {books['requests']} requests, "
+           f"most in a minute {books['max_window']}")
     assert seconds < 280
