@@ -188,7 +188,8 @@ def test_gibibyte_that_asks_first(bounded):
 
 def test_many_large_bodies_at_once(bounded):
     """32 bodies of 12 MiB that do not end, at a budget of 64 MiB."""
-    daemon = bounded(64 + 16, body_memory="64M", max_events=1000)
+    daemon = bounded(64 + 16, body_memory="64M", max_events=1000,
+                     request_timeout="10m")
     crowd = [daemon.connect() for _ in range(32)]
     for sock in crowd:
         sock.sendall(POST + b"Transfer-Encoding: chunked\r\n\r\n")
