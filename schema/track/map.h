@@ -5,6 +5,7 @@
  * The state of one mapping, and the files that work on it. Internal to this
  * folder. Each file needs only those below it:
  *
+ *	redact.c    what may be stored of an event
  *	track.c     the order of the work, the properties, the JSON
  *	name.c      names, and what to do when two are the same
  *	value.c     values and arrays, and what is private in arrays
@@ -173,17 +174,14 @@ bool track_value_cut(struct track_map *map, struct track_leaf *leaf);
 bool track_value_omit(struct track_map *map, struct track_leaf *leaf,
     enum track_omission_kind kind, const char *why);
 
-/* The hash of a node's value as it would be sent. *ret_sent: there is
- * something to send. */
-MUST_USE bool track_node_hash(struct track_map *map,
-    const struct flat_node *node, enum catalogue_class class,
-    char ret_hex[TRACK_HEX], bool *ret_sent, struct err *reterr);
+/* The value, held or not; map->values must not move while it is used. */
+struct str
+track_value_lend(const struct track_map *map, const struct track_leaf *leaf);
 
-/* For storing: append to map->values the JSON of an array without what is
- * private in it. Appends nothing unless *ret_changed. */
+/* For storing: append the JSON of an array without what is private in it. */
 MUST_USE bool
 track_array_redact(struct track_map *map, const struct flat_node *node,
-    enum catalogue_class class, bool *ret_changed, struct err *reterr);
+    enum catalogue_class class, struct buf *out, struct err *reterr);
 
 /* ---- name.c ---- */
 
@@ -191,5 +189,15 @@ MUST_USE bool track_names_find(struct track_map *map, struct err *reterr);
 
 /* Sets the fate, too. */
 MUST_USE bool track_event_name_find(struct track_map *map, struct err *reterr);
+
+/* ---- track.c ---- */
+
+/* The property that a nested value is in. */
+struct track_top {
+	uint32_t index;
+	const char *property; /* static */
+	enum catalogue_class class;
+};
+struct track_top track_top_of(const struct track_map *map, uint32_t index);
 
 #endif

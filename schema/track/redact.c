@@ -1,495 +1,265 @@
 /*
- * First each member is judged, parents before children. Then objects with
- * nothing left in them are removed, too, because their names may reveal
- * something. Then the bytes are copied around what is removed. A comma belongs
- * to the member before it, or, at the end of an object, to the last member that
- * stays.
+ * One walk over the event's members writes a new object from those that stay:
+ * a member's name and value keep their bytes, unless the value is private. An
+ * object in which nothing stays is left out too, because its name may reveal
+ * something.
  *
- * Members of the user that are never mapped are removed. The rules for
- * braze_user_id, device_id and timezone apply to what is sent beside an
- * identity; an anonymous person is known only by the device's id or Braze's, so
- * these ids stay.
+ * A property is judged as the mapping judges it. Outside the properties, the
+ * tables below say what is read at all, and how. user_id, device_id and
+ * timezone follow the rules of what they are sent as beside an identity; an
+ * anonymous person is known only by the first two, so these stay.
  *
- * With identity_hash no id stays in clear text, not even in an event that will
- * be a dead letter because its identity cannot be used. But the reason must
- * stay the same, and the event must never be sent under another id. So an id
- * that cannot be used is replaced:
- *
- *	a placeholder               stays: it names no one
- *	longer than 255             256 asterisks
- *	has an unreadable character U+FFFD
- *	is not text                 []
- *
- * An id that is valid but not the one to use (an alias with another label) is
- * replaced by its hash.
+ * With identity_hash no id of an identified person stays in clear text. An id
+ * that can be used is stored as its hash. One that cannot be used makes the
+ * event a dead letter; a substitute that cannot be used for the same reason
+ * makes sure of that, and the event is never sent under another id.
  */
 #include "schema/track/track.h"
 
 #include "schema/track/map.h"
 
-#include <stdlib.h>
-
-#define STARS_16 "****************"
-#define STARS_64 STARS_16 STARS_16 STARS_16 STARS_16
-
-enum redact_action {
-	REDACT_KEEP,
-	REDACT_REMOVE,
-	REDACT_REPLACE,
-};
-
-/* What becomes of a member. */
-struct redact_member {
-	enum redact_action action;
-	uint32_t left;	/* of an object: members that stay */
-	size_t at, len; /* in map.values: what replaces it */
-};
-
-/* An object whose members are being copied. */
-struct redact_frame {
-	uint32_t object;      /* or FLAT_ROOT */
-	bool gap;	      /* what was before is removed */
-	const char *gap_from; /* its first member */
-	const char *gap_end;
-	const char *kept_end; /* of the last that stays, or NULL */
-};
+#define STARS_32  "********************************"
+#define STARS_128 STARS_32 STARS_32 STARS_32 STARS_32
 
 struct redact {
-	struct track_map map;	       /* values: what replaces members */
-	struct track_result result;    /* not used */
-	struct redact_member *members; /* of each node */
-	bool unjudged;		       /* names take too much room */
-
-	/* copying */
+	struct track_map map;
+	struct track_result result; /* not used */
 	struct buf *out;
-	const char *at; /* copied up to here */
-	struct redact_frame frames[SCAN_DEPTH + 1];
-	size_t depth;
+	const struct flat_node *erase_id; /* in clear text; or NULL */
 };
 
-/* ---- what becomes of a member ---- */
+/* Writes the value of a member, or nothing if it goes. */
+typedef bool redact_fn(
+    struct redact *redact, const struct flat_node *node, struct err *reterr);
 
-static struct redact_member *
-redact_member_of(struct redact *redact, const struct flat_node *node)
-{
-	return &redact->members[flat_index(&redact->map.flat, node)];
-}
+/* A member outside the properties that the mapping reads. */
+struct redact_member {
+	const char *name;
+	redact_fn *write; /* or NULL */
+	const struct redact_member
+	    *inside;	   /* it, if it is an object, or NULL */
+	const char *added; /* the property as which it is sent, or NULL */
+};
 
-/* Replace it by what map.values holds from there on. */
+/* What stands for an id that cannot be used. A placeholder names no one, so it
+ * stays. */
+static const char *const redact_substitutes[TRACK_ID_DEFECTS] = {
+    [TRACK_ID_KIND] = "[]",
+    [TRACK_ID_UNREADABLE] = "\"\xef\xbf\xbd\"",
+    [TRACK_ID_LONG] = "\"" STARS_128 STARS_128 "\"",
+};
+
+_Static_assert(
+    sizeof(STARS_128 STARS_128) > TRACK_IDENTITY_MAX + 1, "too long");
+
+/* ---- values ---- */
+
 static bool
-redact_replace_from(struct redact *redact, const struct flat_node *node,
-    size_t at, struct err *reterr)
+redact_keep(
+    struct redact *redact, const struct flat_node *node, struct err *reterr)
 {
-	struct redact_member *member = redact_member_of(redact, node);
-
-	member->action = REDACT_REPLACE;
-	member->at = at;
-	member->len = redact->map.values.len - at;
-	return buf_ok(&redact->map.values, reterr);
+	(void)buf_append(
+	    redact->out, node->value, (size_t)(node->end - node->value));
+	return buf_ok(redact->out, reterr);
 }
 
-/* Replace a value by that JSON. */
-static bool
-redact_replace(struct redact *redact, const struct flat_node *node,
-    const char *json, struct err *reterr)
-{
-	size_t at = redact->map.values.len;
-
-	(void)buf_text(&redact->map.values, json);
-	return redact_replace_from(redact, node, at, reterr);
-}
-
-/* Replace a value by its hash, if there is something to hash. */
+/* Write a value's hash, unless there is nothing to send. */
 static bool
 redact_hash(struct redact *redact, const struct flat_node *node,
     enum catalogue_class class, struct err *reterr)
 {
-	struct buf *values = &redact->map.values;
-	struct str text = node->text;
-	char hex[TRACK_HEX];
-	size_t at;
-	bool sent;
+	struct track_map *map = &redact->map;
+	struct track_leaf leaf = {.property = track_other,
+	    .node = node,
+	    .class = class,
+	    .hash = true};
+	bool sent = false;
+	struct str hex;
 
-	if (node->kind == SCAN_OBJECT ||
-	    (node->kind == SCAN_STRING && track_marked(&text)))
-		return true; /* empty; or a hash already */
-	if (!track_node_hash(&redact->map, node, class, hex, &sent, reterr))
+	buf_truncate(&map->values, 0);
+	if (!track_value_read(map, &leaf, &sent, reterr))
 		return false;
-	if (!sent) {
-		/* too long to be sent, and personal all the same */
-		if (node->kind == SCAN_NUMBER || node->kind == SCAN_ARRAY)
-			redact_member_of(redact, node)->action = REDACT_REMOVE;
+	if (!sent)
 		return true;
-	}
-	at = values->len;
-	(void)buf_text(values, "\"" TRACK_MARK);
-	(void)buf_append(values, hex, sizeof(hex));
-	(void)buf_char(values, '"');
-	return redact_replace_from(redact, node, at, reterr);
+	if (!track_value_hash(map, &leaf, reterr))
+		return false;
+	hex = track_value_lend(map, &leaf);
+	(void)buf_text(redact->out, "\"" TRACK_MARK);
+	(void)buf_append(redact->out, hex.data, hex.len);
+	(void)buf_char(redact->out, '"');
+	return buf_ok(redact->out, reterr);
 }
 
-/* Judge a value by that name. */
+/* Judge a value that is sent as that property. */
 static bool
 redact_judge(struct redact *redact, const struct flat_node *node,
-    struct str name, enum catalogue_class class, struct err *reterr)
+    struct str property, enum catalogue_class class, struct err *reterr)
 {
 	struct track_map *map = &redact->map;
-	size_t at = map->values.len;
 	const char *why;
-	bool changed;
 
 	switch (track_privacy(
-	    map->rules, map->type, name, node->path_cut, class, &why)) {
+	    map->rules, map->type, property, node->path_cut, class, &why)) {
 	case TRACK_PRIVACY_SEND:
-		if (node->kind != SCAN_ARRAY)
-			break;
-		if (!track_array_redact(map, node, class, &changed, reterr))
-			return false;
-		return !changed ||
-		       redact_replace_from(redact, node, at, reterr);
-	case TRACK_PRIVACY_DROP:
-		redact_member_of(redact, node)->action = REDACT_REMOVE;
-		break;
+		if (node->kind == SCAN_ARRAY)
+			return track_array_redact(
+			    map, node, class, redact->out, reterr);
+		return redact_keep(redact, node, reterr);
 	case TRACK_PRIVACY_HASH:
 		return redact_hash(redact, node, class, reterr);
-	}
-	return true;
-}
-
-/* ---- the user: which members stay at all ---- */
-
-/* Keep the member of that name, if there is one of the form that is read: a
- * scalar or an object. Returned in any form. */
-static const struct flat_node *
-redact_keep(
-    struct redact *redact, uint32_t parent, const char *name, bool scalar)
-{
-	const struct flat_node *node =
-	    flat_find(&redact->map.flat, parent, name);
-
-	if (node != NULL &&
-	    (node->kind == SCAN_NULL ||
-		(scalar ? node->kind < SCAN_ARRAY : node->kind == SCAN_OBJECT)))
-		redact_member_of(redact, node)->action = REDACT_KEEP;
-	return node;
-}
-
-/* An id. In another form than text it is unusable, whatever it holds. */
-static bool
-redact_keep_id(struct redact *redact, uint32_t parent, const char *name,
-    struct err *reterr)
-{
-	const struct flat_node *node = redact_keep(redact, parent, name, true);
-
-	return node == NULL || node->kind < SCAN_ARRAY ||
-	       redact_replace(redact, node, "[]", reterr);
-}
-
-static bool
-redact_keep_alias(
-    struct redact *redact, uint32_t user, const char *name, struct err *reterr)
-{
-	const struct flat_node *node = flat_find(&redact->map.flat, user, name);
-	uint32_t alias;
-
-	if (node == NULL || node->kind != SCAN_OBJECT)
-		return redact_keep_id(redact, user, name, reterr);
-	redact_member_of(redact, node)->action = REDACT_KEEP;
-	alias = flat_index(&redact->map.flat, node);
-	(void)redact_keep(redact, alias, "alias_label", true);
-	return redact_keep_id(redact, alias, "alias_name", reterr);
-}
-
-/* Of a list of aliases it only matters that there is one. */
-static bool
-redact_keep_list(
-    struct redact *redact, uint32_t user, const char *name, struct err *reterr)
-{
-	const struct flat_node *node = flat_find(&redact->map.flat, user, name);
-
-	return !track_ids_present(node) ||
-	       redact_replace(redact, node, "[[]]", reterr);
-}
-
-/* ---- the user: the identity ---- */
-
-static bool
-redact_identity(
-    struct redact *redact, const struct flat_node *node, struct err *reterr)
-{
-	const struct track_rules *rules = redact->map.rules;
-
-	switch (track_id_check(rules, node)) {
-	case TRACK_ID_VALID:
-		/* without a key nothing can be hashed: the settings need one */
-		return rules->key.data == NULL ||
-		       redact_hash(redact, node, CATALOGUE_PLAIN, reterr);
-	case TRACK_ID_KIND:
-		return redact_replace(redact, node, "[]", reterr);
-	case TRACK_ID_UNREADABLE:
-		return redact_replace(redact, node, "\"\xef\xbf\xbd\"", reterr);
-	case TRACK_ID_LONG:
-		return redact_replace(redact, node,
-		    "\"" STARS_64 STARS_64 STARS_64 STARS_64 "\"", reterr);
-	case TRACK_ID_PLACEHOLDER:
-	case TRACK_ID_DEFECTS:
+	case TRACK_PRIVACY_DROP:
 		break;
 	}
 	return true;
 }
 
-/* Is the identity the member itself, or in it? */
+/* ---- outside the properties ---- */
+
 static bool
-redact_holds_identity(const struct redact *redact, const struct flat_node *node)
+redact_scalar(
+    struct redact *redact, const struct flat_node *node, struct err *reterr)
 {
-	const struct flat_node *at = redact->map.identity_node;
-
-	while (at != node && at->parent != FLAT_ROOT)
-		at = &redact->map.flat.nodes[at->parent];
-	return at == node;
-}
-
-/* Of the customer's ids only the one that decides is needed; if none does
- * alone, only that they are there. */
-static bool
-redact_identities(struct redact *redact, uint32_t user, struct err *reterr)
-{
-	/* the lists, which hold nothing any more, come last */
-	enum { FIRST_LIST = 4 };
-	static const char *const ids[] = {"external_user_id", "alias",
-	    "user_alias", "alias_name", "aliases", "user_aliases"};
-	const struct flat *flat = &redact->map.flat;
-	const struct flat_node *decides = redact->map.identity_node;
-
-	for (size_t i = 0; i < sizeof(ids) / sizeof(*ids); i++) {
-		const struct flat_node *node = flat_find(flat, user, ids[i]);
-
-		if (node == NULL)
-			continue;
-		if (decides != NULL) {
-			if (!redact_holds_identity(redact, node))
-				redact_member_of(redact, node)->action =
-				    REDACT_REMOVE;
-			continue;
-		}
-		if (node->kind == SCAN_OBJECT)
-			node = flat_find(
-			    flat, flat_index(flat, node), "alias_name");
-		if (track_id_present(node) && i < FIRST_LIST &&
-		    !redact_identity(redact, node, reterr))
-			return false;
-	}
-	return decides == NULL || redact_identity(redact, decides, reterr);
-}
-
-/* A member of the user that is sent as a property of that name too. */
-static bool
-redact_judge_added(struct redact *redact, const struct flat_node *node,
-    const char *name, struct err *reterr)
-{
-	return node == redact->map.identity_node ||
-	       track_text_of(node).len == 0 ||
-	       redact_judge(
-		   redact, node, str_text(name), CATALOGUE_PLAIN, reterr);
+	return node->kind >= SCAN_ARRAY || redact_keep(redact, node, reterr);
 }
 
 static bool
-redact_user(struct redact *redact, struct err *reterr)
+redact_id(
+    struct redact *redact, const struct flat_node *node, struct err *reterr)
+{
+	const struct track_map *map = &redact->map;
+	bool hash = map->rules->identity_hash && map->identified &&
+		    node != redact->erase_id;
+	enum track_id_defect defect;
+
+	if (!track_id_present(node))
+		return true;
+	defect = track_id_check(map->rules, node);
+	/* the settings demand a key: without it nothing can be hashed */
+	if (defect == TRACK_ID_VALID && hash && map->rules->key.data != NULL)
+		return redact_hash(redact, node, CATALOGUE_PLAIN, reterr);
+	if (redact_substitutes[defect] == NULL ||
+	    (!hash && defect != TRACK_ID_KIND))
+		return redact_keep(redact, node, reterr);
+	(void)buf_text(redact->out, redact_substitutes[defect]);
+	return buf_ok(redact->out, reterr);
+}
+
+/* Of a list of ids it only matters that there is one. */
+static bool
+redact_list(
+    struct redact *redact, const struct flat_node *node, struct err *reterr)
+{
+	if (track_ids_present(node))
+		(void)buf_text(redact->out, "[[]]");
+	return buf_ok(redact->out, reterr);
+}
+
+static const struct redact_member redact_alias[] = {
+    {"alias_name", redact_id, NULL, NULL},
+    {"alias_label", redact_scalar, NULL, NULL},
+    {NULL, NULL, NULL, NULL},
+};
+
+static const struct redact_member redact_user[] = {
+    {"external_user_id", redact_id, NULL, NULL},
+    {"user_id", redact_id, NULL, "braze_user_id"},
+    {"device_id", redact_id, NULL, "device_id"},
+    {"timezone", NULL, NULL, "timezone"},
+    {"alias", redact_id, redact_alias, NULL},
+    {"user_alias", redact_id, redact_alias, NULL},
+    {"alias_name", redact_id, NULL, NULL},
+    {"alias_label", redact_scalar, NULL, NULL},
+    {"aliases", redact_list, NULL, NULL},
+    {"user_aliases", redact_list, NULL, NULL},
+    {NULL, NULL, NULL, NULL},
+};
+
+static const struct redact_member redact_event[] = {
+    {"event_type", redact_scalar, NULL, NULL},
+    {"id", redact_scalar, NULL, NULL},
+    {"time", redact_scalar, NULL, NULL},
+    {"user", NULL, redact_user, NULL},
+    {NULL, NULL, NULL, NULL},
+};
+
+/* ---- the walk ---- */
+
+static bool redact_object(struct redact *redact, uint32_t object,
+    const struct redact_member *known, uint32_t *at, struct err *reterr);
+
+/* Write the value of the node at *at, if it stays; that of a superseded one is
+ * never read. */
+static bool
+redact_value(struct redact *redact, const struct redact_member *known,
+    uint32_t *at, struct err *reterr)
 {
 	struct track_map *map = &redact->map;
-	uint32_t user = flat_index(&map->flat, map->user);
+	uint32_t index = (*at)++;
+	const struct flat_node *node = &map->flat.nodes[index];
 
-	(void)redact_keep(redact, user, "timezone", true);
-	(void)redact_keep(redact, user, "alias_label", true);
-	if (!redact_keep_id(redact, user, "external_user_id", reterr) ||
-	    !redact_keep_id(redact, user, "user_id", reterr) ||
-	    !redact_keep_id(redact, user, "device_id", reterr) ||
-	    !redact_keep_id(redact, user, "alias_name", reterr) ||
-	    !redact_keep_alias(redact, user, "alias", reterr) ||
-	    !redact_keep_alias(redact, user, "user_alias", reterr) ||
-	    !redact_keep_list(redact, user, "aliases", reterr) ||
-	    !redact_keep_list(redact, user, "user_aliases", reterr))
-		return false;
-	if (track_erasure(map))
+	if (node->superseded)
 		return true;
-	(void)!track_identity_find(map); /* sets map->identified, too */
-	if (!redact_judge_added(redact, map->timezone, "timezone", reterr))
-		return false;
-	if (!map->identified)
-		return true;
-	return redact_judge_added(
-		   redact, map->user_id, "braze_user_id", reterr) &&
-	       redact_judge_added(
-		   redact, map->device_id, "device_id", reterr) &&
-	       (!map->rules->identity_hash ||
-		   redact_identities(redact, user, reterr));
+	if (node == map->properties ||
+	    (node->top != FLAT_ROOT && node->kind == SCAN_OBJECT))
+		return redact_object(redact, index, NULL, at, reterr);
+	if (node->top != FLAT_ROOT)
+		return redact_judge(redact, node, node->path,
+		    track_top_of(map, node->top).class, reterr);
+	while (known->name != NULL && !str_equal_text(node->key, known->name))
+		known++;
+	if (known->inside != NULL && node->kind == SCAN_OBJECT)
+		return redact_object(redact, index, known->inside, at, reterr);
+	/* without an identity these two are what identifies */
+	if (known->added != NULL && node != map->identity_node &&
+	    (map->identified || node == map->timezone))
+		return track_text_of(node).len == 0 ||
+		       redact_judge(redact, node, str_text(known->added),
+			   CATALOGUE_PLAIN, reterr);
+	return known->write == NULL || known->write(redact, node, reterr);
 }
 
-/* ---- all members ---- */
-
+/* Write an object, whose first member is at *at, and step behind its last;
+ * write nothing if none stays. `known` are the members that are read of an
+ * object outside the properties. At most as deep as the event is. */
 static bool
-redact_has_members(const struct flat *flat, uint32_t index)
-{
-	return index + 1 < flat->count &&
-	       flat->nodes[index + 1].parent == index;
-}
-
-/* A member of the properties, at any depth. */
-static bool
-redact_property(struct redact *redact, uint32_t index, struct err *reterr)
+redact_object(struct redact *redact, uint32_t object,
+    const struct redact_member *known, uint32_t *at, struct err *reterr)
 {
 	const struct flat *flat = &redact->map.flat;
-	const struct flat_node *node = &flat->nodes[index];
-	enum catalogue_class class = CATALOGUE_PLAIN;
-	size_t found;
+	struct buf *out = redact->out;
+	size_t start = out->len;
 
-	if (node->kind == SCAN_OBJECT && redact_has_members(flat, index))
-		return true; /* its members are judged */
-	found = catalogue_property_find(flat->nodes[node->top].key);
-	if (found < catalogue_property_count())
-		class = catalogue_property_at(found)->class;
-	return redact_judge(redact, node, node->path, class, reterr);
-}
+	(void)buf_char(out, '{');
+	while (*at < flat->count && flat->nodes[*at].parent == object) {
+		const struct flat_node *node = &flat->nodes[*at];
+		size_t before = out->len, value;
 
-static bool
-redact_members_judge(struct redact *redact, struct err *reterr)
-{
-	const struct flat *flat = &redact->map.flat;
-	uint32_t properties = redact->map.properties == NULL
-				  ? FLAT_ROOT
-				  : flat_index(flat, redact->map.properties);
-	uint32_t count = (uint32_t)flat->count;
-
-	for (uint32_t i = 0; i < count; i++) {
-		const struct flat_node *node = &flat->nodes[i];
-
-		/* outside the properties only what is kept below stays */
-		if (node->top == FLAT_ROOT ||
-		    (redact->unjudged && node->parent == properties))
-			redact->members[i].action = REDACT_REMOVE;
-		else if (!redact->unjudged &&
-			 !redact_property(redact, i, reterr))
+		if (before > start + 1)
+			(void)buf_char(out, ',');
+		(void)buf_append(
+		    out, node->from, (size_t)(node->value - node->from));
+		value = out->len;
+		if (!redact_value(redact, known, at, reterr))
 			return false;
+		if (out->len == value)
+			buf_truncate(out, before);
+		while (
+		    *at < flat->count && flat->nodes[*at].depth > node->depth)
+			++*at;
 	}
-	(void)redact_keep(redact, FLAT_ROOT, "event_type", true);
-	(void)redact_keep(redact, FLAT_ROOT, "id", true);
-	(void)redact_keep(redact, FLAT_ROOT, "time", true);
-	(void)redact_keep(redact, FLAT_ROOT, "user", false);
-	(void)redact_keep(redact, FLAT_ROOT, "properties", false);
-	if (redact->map.user != NULL && !redact_user(redact, reterr))
-		return false;
-	/* objects that lose all they had are removed, too */
-	for (uint32_t i = count; i-- > 0;) {
-		const struct flat_node *node = &flat->nodes[i];
-		struct redact_member *member = &redact->members[i];
-
-		if (node->top != FLAT_ROOT && node->kind == SCAN_OBJECT &&
-		    redact_has_members(flat, i) && member->left == 0)
-			member->action = REDACT_REMOVE;
-		if (member->action != REDACT_REMOVE &&
-		    node->parent != FLAT_ROOT)
-			redact->members[node->parent].left++;
-	}
-	return true;
-}
-
-/* ---- copying ---- */
-
-static void
-redact_copy_to(struct redact *redact, const char *to)
-{
-	(void)buf_append(redact->out, redact->at, (size_t)(to - redact->at));
-	redact->at = to;
-}
-
-static void
-redact_copy_close(struct redact *redact)
-{
-	struct redact_frame *frame = &redact->frames[--redact->depth];
-
-	if (!frame->gap)
-		return;
-	redact_copy_to(redact,
-	    frame->kept_end != NULL ? frame->kept_end : frame->gap_from);
-	redact->at = frame->gap_end;
-}
-
-static void
-redact_copy_member(struct redact *redact, uint32_t index)
-{
-	struct redact_frame *frame = &redact->frames[redact->depth - 1];
-	const struct flat_node *node = &redact->map.flat.nodes[index];
-	const struct redact_member *member = &redact->members[index];
-
-	if (member->action == REDACT_REMOVE) {
-		if (!frame->gap)
-			frame->gap_from = node->from;
-		frame->gap = true;
-		frame->gap_end = node->end;
-		return;
-	}
-	if (frame->gap) {
-		redact_copy_to(redact, frame->gap_from);
-		redact->at = node->from;
-		frame->gap = false;
-	}
-	frame->kept_end = node->end;
-	if (member->action == REDACT_REPLACE) {
-		redact_copy_to(redact, node->value);
-		(void)buf_append(redact->out,
-		    redact->map.values.data + member->at, member->len);
-		redact->at = node->end;
-	} else if (node->kind == SCAN_OBJECT) {
-		redact->frames[redact->depth++] =
-		    (struct redact_frame){.object = index};
-	}
-}
-
-static void
-redact_copy(struct redact *redact, struct str event)
-{
-	const struct flat *flat = &redact->map.flat;
-
-	redact->at = event.data;
-	redact->frames[0] = (struct redact_frame){.object = FLAT_ROOT};
-	redact->depth = 1;
-	for (uint32_t i = 0; i < flat->count; i++) {
-		uint32_t parent = flat->nodes[i].parent;
-
-		if (parent != FLAT_ROOT &&
-		    redact->members[parent].action != REDACT_KEEP) {
-			redact->members[i].action = REDACT_REMOVE;
-			continue; /* removed with it */
-		}
-		while (redact->frames[redact->depth - 1].object != parent)
-			redact_copy_close(redact);
-		redact_copy_member(redact, i);
-	}
-	while (redact->depth > 0)
-		redact_copy_close(redact);
-	redact_copy_to(redact, event.data + event.len);
-}
-
-/* ---- the whole ---- */
-
-/* Is it JSON, but no object? Then nothing of it will ever be read. */
-static bool
-redact_no_object(struct str event)
-{
-	struct scan_value value;
-	struct scan scan;
-
-	scan_init(&scan, event);
-	return scan_value(&scan, &value) && value.kind != SCAN_OBJECT &&
-	       (!scan_opened(&value) || scan_skip(&scan, &value, SCAN_DEPTH)) &&
-	       !scan_space(&scan);
+	if (out->len == start + 1 && object != FLAT_ROOT)
+		buf_truncate(out, start);
+	else
+		(void)buf_char(out, '}');
+	return buf_ok(out, reterr);
 }
 
 static bool
-redact_event(struct redact *redact, const struct track_rules *rules,
+redact_walk(struct redact *redact, const struct track_rules *rules,
     struct str event, struct err *reterr)
 {
 	struct track_map *map = &redact->map;
+	uint32_t at = 0;
 	struct err err;
 
 	if (!track_map_init(map, rules, event, &redact->result, reterr))
@@ -497,15 +267,16 @@ redact_event(struct redact *redact, const struct track_rules *rules,
 	if (!track_paths_find(map, &err)) {
 		if (err.code != ERR_LIMIT)
 			return err_set_nomem(reterr);
-		redact->unjudged = true;
+		map->properties = NULL; /* not judged, so left out */
 	}
-	redact->members = calloc(map->flat.count + 1, sizeof(*redact->members));
-	if (redact->members == NULL)
-		return err_set_nomem(reterr);
-	if (!redact_members_judge(redact, reterr))
-		return false;
-	redact_copy(redact, event);
-	return buf_ok(redact->out, reterr);
+	redact->erase_id = NULL;
+	if (track_erasure(map)) {
+		map->identified = true;
+		map->identity_node = redact->erase_id = map->user_id;
+	} else {
+		(void)!track_identity_find(map); /* the fate is not ours */
+	}
+	return redact_object(redact, FLAT_ROOT, redact_event, &at, reterr);
 }
 
 bool
@@ -514,17 +285,17 @@ redact_write(const struct track_rules *rules, struct str event, struct buf *out,
 {
 	struct redact redact;
 	size_t before = out->len;
+	struct scan_value value;
+	struct scan scan;
 	bool ok;
 
-	if (redact_no_object(event)) {
-		(void)buf_text(out, "null");
+	scan_init(&scan, event);
+	if (scan_value(&scan, &value) && value.kind != SCAN_OBJECT) {
+		(void)buf_text(out, "null"); /* nothing of it is ever read */
 		ok = buf_ok(out, reterr);
 	} else {
 		redact.out = out;
-		redact.members = NULL;
-		redact.unjudged = false;
-		ok = redact_event(&redact, rules, event, reterr);
-		free(redact.members);
+		ok = redact_walk(&redact, rules, event, reterr);
 		track_map_fini(&redact.map);
 	}
 	if (!ok) {

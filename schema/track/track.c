@@ -22,14 +22,7 @@
 
 /* ---- properties ---- */
 
-/* The property that a nested value is in. */
-struct track_top {
-	uint32_t index;
-	const char *property; /* static */
-	enum catalogue_class class;
-};
-
-static struct track_top
+struct track_top
 track_top_of(const struct track_map *map, uint32_t index)
 {
 	struct track_top top = {index, track_other, CATALOGUE_PLAIN};

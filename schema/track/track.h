@@ -220,30 +220,32 @@ extern const struct outlet track_outlet;
  *
  * Everything that the mapping would leave out or hash is removed from an event
  * before it is stored, so that it never touches a disk. Mapping what is left
- * gives the same Heap event.
+ * gives the same Heap event, or the same reason not to send it.
  */
 
 /*
- * Append the event's bytes, with these changes:
- *   - Properties that the rules drop are removed, and so is what is never
- *     mapped (unknown members of the event and of its user, and members in a
- *     form that is not read), and members that a later one supersedes.
- *   - Properties that the rules hash become "hmac-sha256:HEX". The mapping
- *     sends this as HEX, and does not hash it again as long as the rules would
- *     hash it.
- *   - With identity_hash, the id that is the identity is hashed in the same
- *     way, and an external id or aliases that are not the identity are removed.
- *     An id that cannot be used is replaced by one that cannot be used for the
- *     same reason (see redact.c), so the event still becomes a dead letter.
- *   - user_id, device_id and timezone follow the rules of the properties that
- *     they are sent as (braze_user_id, device_id, timezone), unless they are
- *     needed to identify an anonymous person or the person of an erasure
- *     request.
- * An array with something private in it is rewritten without white space;
- * everything else stays byte for byte. JSON that is not an object becomes null
- * (so the queue considers the second one a duplicate of the first). What cannot
- * be judged (names that take up too much room) counts as private. ERR_INPUT: it
- * is not readable JSON. On false nothing was appended.
+ * Append a JSON object of the event's members that the mapping needs. Their
+ * names and values keep their bytes, except:
+ *   - Values that the rules hash become "hmac-sha256:HEX". The mapping sends
+ *     this as HEX, and does not hash it again as long as the rules would hash
+ *     it.
+ *   - With identity_hash, so do the external id and the aliases of an
+ *     identified person, and user_id if it is the identity. An id that cannot
+ *     be used is replaced by one that cannot be used for the same reason (see
+ *     redact.c), so the event still becomes a dead letter.
+ *   - An array is written without white space, and without what the rules drop
+ *     in it.
+ * Left out are properties that the rules drop, what is never mapped (unknown
+ * members of the event and of its user, and members in a form that is not
+ * read), members that a later one supersedes, and objects of which nothing is
+ * left. user_id, device_id and timezone follow the rules of the properties that
+ * they are sent as (braze_user_id, device_id, timezone), unless they are needed
+ * to identify an anonymous person or the person of an erasure request.
+ *
+ * What is not an object becomes null (so the queue considers the second one a
+ * duplicate of the first). What cannot be judged (names that take up too much
+ * room) counts as private. ERR_INPUT: it is not readable JSON. On false nothing
+ * was appended.
  */
 MUST_USE bool redact_write(const struct track_rules *rules, struct str event,
     struct buf *out, struct err *reterr);

@@ -10,7 +10,7 @@
  * written; in one that is hashed, each string, number and boolean becomes the
  * hash of its text.
  *
- * For an array that is redacted at acceptance the same walk writes what may be
+ * For an array that is kept at acceptance the same walk writes what may be
  * stored: strings as received, hashes with their mark, and all elements.
  */
 #include "schema/track/map.h"
@@ -28,6 +28,7 @@ enum {
 
 struct track_array {
 	struct track_map *map;
+	struct buf *out;
 	const char *property; /* for omissions; static */
 	enum catalogue_class class;
 	bool hashed_whole; /* so nothing in it is hashed by itself */
@@ -35,8 +36,7 @@ struct track_array {
 	bool judged;	   /* a member may be private */
 
 	bool over;   /* the element does not fit */
-	size_t most; /* how long values may become */
-	unsigned changed;
+	size_t most; /* how long `out` may become */
 
 	/* where the walk is */
 	struct scan scan;
@@ -140,7 +140,7 @@ array_scalar(const struct flat_node *node)
 static bool
 array_room(struct track_array *array, size_t len)
 {
-	size_t had = array->map->values.len;
+	size_t had = array->out->len;
 
 	if (had > array->most || len > array->most - had)
 		array->over = true;
@@ -151,7 +151,7 @@ static void
 array_put(struct track_array *array, struct str bytes)
 {
 	if (array_room(array, bytes.len))
-		(void)buf_append(&array->map->values, bytes.data, bytes.len);
+		(void)buf_append(array->out, bytes.data, bytes.len);
 }
 
 static void
@@ -165,16 +165,16 @@ static void
 array_put_string(
     struct track_array *array, const struct scan_value *string, struct str text)
 {
-	struct buf *values = &array->map->values;
+	struct buf *out = array->out;
 
 	if (!array_room(array, text.len))
 		return;
-	(void)buf_char(values, '"');
+	(void)buf_char(out, '"');
 	if (array->store)
-		(void)buf_append(values, string->text.data, string->text.len);
+		(void)buf_append(out, string->text.data, string->text.len);
 	else
-		json_escape(values, text.data, text.len);
-	(void)buf_char(values, '"');
+		json_escape(out, text.data, text.len);
+	(void)buf_char(out, '"');
 }
 
 static bool
@@ -193,7 +193,6 @@ array_put_scalar(struct track_array *array, const struct scan_value *value,
 		if (!track_marked(&text)) {
 			track_hash(array->map->rules, text, hex);
 			text = str_bytes(hex, sizeof(hex));
-			array->changed++;
 		}
 		array_put_text(array, array->store ? "\"" TRACK_MARK : "\"");
 		array_put(array, text);
@@ -242,7 +241,6 @@ array_judge(struct track_array *array, struct str key)
 	if (privacy == TRACK_PRIVACY_HASH && array->hashed_whole)
 		return TRACK_PRIVACY_SEND;
 	if (privacy == TRACK_PRIVACY_DROP) {
-		array->changed++;
 		track_omit(map, array->property, TRACK_OMISSION_PRIVATE, 1);
 		track_explain(map, path, "left out of its array: %s", why);
 	} else if (privacy == TRACK_PRIVACY_HASH) {
@@ -319,26 +317,18 @@ array_put_value(struct track_array *array, struct scan_value *value, bool hash,
 
 bool
 track_array_redact(struct track_map *map, const struct flat_node *node,
-    enum catalogue_class class, bool *ret_changed, struct err *reterr)
+    enum catalogue_class class, struct buf *out, struct err *reterr)
 {
-	struct track_array array = {
-	    .map = map, .property = track_other, .class = class, .store = true};
-	size_t before = map->values.len;
+	struct track_array array = {.map = map,
+	    .out = out,
+	    .property = track_other,
+	    .class = class,
+	    .store = true};
 	struct scan_value value;
 
-	*ret_changed = false;
-	if (array_scalar(node))
-		return true;
 	array_init(&array, node, &value);
-	if (!array.judged)
-		return true;
-	if (!array_put_value(&array, &value, false, reterr) ||
-	    !buf_ok(&map->values, reterr))
-		return false;
-	*ret_changed = array.changed > 0;
-	if (!*ret_changed)
-		buf_truncate(&map->values, before);
-	return true;
+	return array_put_value(&array, &value, false, reterr) &&
+	       buf_ok(out, reterr);
 }
 
 /* ---- arrays: what is sent ---- */
@@ -375,7 +365,7 @@ static bool
 array_write(struct track_array *array, bool scalar, size_t room,
     struct track_array_sum *sum, struct err *reterr)
 {
-	struct buf *values = &array->map->values;
+	struct buf *values = array->out;
 	size_t start = values->len;
 	struct scan_value value;
 	bool first = true;
@@ -427,6 +417,7 @@ track_array_read(struct track_map *map, struct track_leaf *leaf, bool *ret_send,
     struct err *reterr)
 {
 	struct track_array array = {.map = map,
+	    .out = &map->values,
 	    .property = leaf->property,
 	    .class = leaf->class,
 	    .hashed_whole = leaf->hash};
@@ -519,8 +510,7 @@ track_value_read(struct track_map *map, struct track_leaf *leaf, bool *ret_send,
 	return true;
 }
 
-/* The value, held or not; values must not move while it is used. */
-static struct str
+struct str
 track_value_lend(const struct track_map *map, const struct track_leaf *leaf)
 {
 	return leaf->held ? str_bytes(map->values.data + leaf->held_at,
@@ -564,25 +554,5 @@ track_value_cut(struct track_map *map, struct track_leaf *leaf)
 		    "blank up to the point where it would be cut");
 	track_omit(map, leaf->property, TRACK_OMISSION_CUT, 1);
 	track_explain(map, leaf->name, "cut to 1023 UTF-16 units");
-	return true;
-}
-
-bool
-track_node_hash(struct track_map *map, const struct flat_node *node,
-    enum catalogue_class class, char ret_hex[TRACK_HEX], bool *ret_sent,
-    struct err *reterr)
-{
-	struct track_leaf leaf = {.property = track_other,
-	    .node = node,
-	    .class = class,
-	    .hash = true};
-	size_t before = map->values.len;
-
-	*ret_sent = false;
-	if (!track_value_read(map, &leaf, ret_sent, reterr))
-		return false;
-	if (*ret_sent)
-		track_hash(map->rules, track_value_lend(map, &leaf), ret_hex);
-	buf_truncate(&map->values, before);
 	return true;
 }
