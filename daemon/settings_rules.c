@@ -69,18 +69,18 @@ out:
 /* ---- the summary of privacy ---- */
 
 static const char *
-class_fate(enum redact_extent extent)
+class_fate(enum track_extent extent)
 {
 	switch (extent) {
-	case REDACT_LEAVES_OUT:
+	case TRACK_EXTENT_OUT:
 		return "left-out";
-	case REDACT_HASHES_PART:
+	case TRACK_EXTENT_HASH_PART:
 		return "hashed-in-part";
-	case REDACT_HASHES:
+	case TRACK_EXTENT_HASH:
 		return "hashed";
-	case REDACT_SENDS_PART:
+	case TRACK_EXTENT_SEND_PART:
 		return "in-part";
-	case REDACT_SENDS:
+	case TRACK_EXTENT_SEND:
 		return "SENT";
 	}
 	return NULL;
@@ -93,10 +93,11 @@ classes_write(const struct track_rules *rules, struct buf *out)
 	bool sent = false;
 
 	for (size_t i = 0; i < CLASSES; i++) {
-		enum redact_extent extent =
-		    redact_class_extent(rules, class_names[i]);
+		enum track_extent extent =
+		    track_class_extent(rules, class_names[i]);
 
-		sent |= extent == REDACT_SENDS_PART || extent == REDACT_SENDS;
+		sent |= extent == TRACK_EXTENT_SEND_PART ||
+			extent == TRACK_EXTENT_SEND;
 		(void)buf_printf(
 		    out, " %s=%s", class_names[i], class_fate(extent));
 	}
@@ -110,17 +111,17 @@ selectors_warn(const struct settings_destination *destination, const char *key,
 	for (size_t i = 0; i < list->count; i++) {
 		const char *what = NULL;
 
-		switch (redact_selector_check(list->items[i])) {
-		case REDACT_SELECTS_NOTHING:
+		switch (track_selector_check(list->items[i])) {
+		case TRACK_SELECTED_NOTHING:
 			what = "selects nothing in the catalogue: check the "
 			       "spelling";
 			break;
-		case REDACT_SELECTS_SECRETS:
+		case TRACK_SELECTED_SECRETS:
 			if (list == &destination->track.rules.keep)
 				what = "selects only secret properties, which "
 				       "are never sent";
 			break;
-		case REDACT_SELECTS:
+		case TRACK_SELECTED:
 			break;
 		}
 		if (what != NULL)

@@ -122,6 +122,105 @@ track_privacy(const struct track_rules *rules, struct str type, struct str path,
 	return TRACK_PRIVACY_DROP;
 }
 
+/* ---- rules and the catalogue ---- */
+
+enum track_extent
+track_class_extent(const struct track_rules *rules, const char *class)
+{
+	bool any[TRACK_PRIVACY_DROP + 1] = {false};
+	const char *why;
+
+	for (size_t t = 0; t < catalogue_type_count(); t++) {
+		const struct catalogue_type *type = catalogue_type_at(t);
+
+		for (size_t i = 0; i < type->property_count; i++) {
+			const struct catalogue_property *property =
+			    catalogue_property_at(type->properties[i]);
+
+			if (strcmp(catalogue_class_name(property->class),
+				class) == 0)
+				any[track_privacy(rules, type->name,
+				    property->name, false, property->class,
+				    &why)] = true;
+		}
+	}
+	if (any[TRACK_PRIVACY_SEND])
+		return any[TRACK_PRIVACY_HASH] || any[TRACK_PRIVACY_DROP]
+			   ? TRACK_EXTENT_SEND_PART
+			   : TRACK_EXTENT_SEND;
+	if (any[TRACK_PRIVACY_HASH])
+		return any[TRACK_PRIVACY_DROP] ? TRACK_EXTENT_HASH_PART
+					       : TRACK_EXTENT_HASH;
+	return TRACK_EXTENT_OUT;
+}
+
+/* Can the selector match a name inside an object? Then the beginning of its
+ * pattern matches the object, and a dot or a `*` leads into it. */
+static bool
+track_selects_inside(const char *selector, struct str type, struct str object)
+{
+	const char *slash = strchr(selector, '/'), *pattern = selector;
+
+	if (slash != NULL) {
+		if (!text_match(str_bytes(selector, (size_t)(slash - selector)),
+			type, false))
+			return false;
+		pattern = slash + 1;
+	}
+	for (size_t i = 1; i <= strlen(pattern); i++) {
+		if ((pattern[i] == '.' || pattern[i - 1] == '*') &&
+		    text_match(str_bytes(pattern, i), object, false))
+			return true;
+	}
+	return false;
+}
+
+static enum track_selected
+track_selects_in_type(const char *selector, const struct catalogue_type *type)
+{
+	static const char *const added[] = {"braze_channel", "braze_action",
+	    "braze_event_id", "braze_user_id", "device_id", "timezone"};
+	const struct track_list list = {&selector, 1};
+	enum track_selected selected = TRACK_SELECTED_NOTHING;
+
+	for (size_t i = 0; i < sizeof(added) / sizeof(*added); i++) {
+		if (track_list_selects(
+			&list, type->name, str_text(added[i]), CATALOGUE_PLAIN))
+			return TRACK_SELECTED;
+	}
+	for (size_t i = 0; i < type->property_count; i++) {
+		size_t p = type->properties[i];
+		const struct catalogue_property *property =
+		    catalogue_property_at(p);
+
+		if (!track_list_selects(
+			&list, type->name, property->name, property->class) &&
+		    (type->kinds[p] != CATALOGUE_OBJECT ||
+			!track_selects_inside(
+			    selector, type->name, property->name)))
+			continue;
+		if (property->class != CATALOGUE_SECRET)
+			return TRACK_SELECTED;
+		selected = TRACK_SELECTED_SECRETS;
+	}
+	return selected;
+}
+
+enum track_selected
+track_selector_check(const char *selector)
+{
+	enum track_selected most = TRACK_SELECTED_NOTHING;
+
+	for (size_t t = 0; t < catalogue_type_count(); t++) {
+		enum track_selected selected =
+		    track_selects_in_type(selector, catalogue_type_at(t));
+
+		if (selected > most)
+			most = selected;
+	}
+	return most;
+}
+
 /* ---- hashing ---- */
 
 void

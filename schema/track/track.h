@@ -161,6 +161,27 @@ track_identity_rules_write(const struct track_rules *rules, struct buf *out);
 MUST_USE bool track_identity_rules_read(struct str bytes,
     struct track_rules *rules, const char ***ret_items, struct err *reterr);
 
+/* What becomes of a class ("content", "contact") in all types and properties of
+ * the catalogue. Slow, like the next: for startup and for commands. */
+enum track_extent {
+	TRACK_EXTENT_OUT,	/* all of it is left out */
+	TRACK_EXTENT_HASH_PART, /* some of it is hashed, none is sent in clear */
+	TRACK_EXTENT_HASH,
+	TRACK_EXTENT_SEND_PART, /* some of it is sent in clear */
+	TRACK_EXTENT_SEND,
+};
+enum track_extent
+track_class_extent(const struct track_rules *rules, const char *class);
+
+/* What a selector selects of the catalogue and of the added properties. What
+ * is inside an object is not in the catalogue: any name there counts. */
+enum track_selected {
+	TRACK_SELECTED_NOTHING, /* a typing error, or newer than the catalogue */
+	TRACK_SELECTED_SECRETS, /* only what is never sent */
+	TRACK_SELECTED,
+};
+enum track_selected track_selector_check(const char *selector);
+
 /*
  * Map the bytes of one event that currents_read() found valid, and append the
  * JSON object to *out. False only if *out has no room (it stays unchanged and
@@ -255,31 +276,5 @@ MUST_USE bool redact_write(const struct track_rules *rules, struct str event,
 enum { REDACT_ID_BYTES = 76 };
 void redact_id_write(
     const struct track_rules *rules, struct str id, char ret[REDACT_ID_BYTES]);
-
-/*
- * The net effect of a set of rules. The mapping code itself decides, so the
- * answer is what really happens. Slow: for startup and for commands.
- */
-
-/* How much of a class ("content" or "contact") can be sent, considering every
- * type and property of the catalogue and whatever else the selectors could
- * match. */
-enum redact_extent {
-	REDACT_LEAVES_OUT,  /* all of the class is left out */
-	REDACT_HASHES_PART, /* some of it is hashed, none is sent in clear */
-	REDACT_HASHES,
-	REDACT_SENDS_PART, /* some of it can be sent in clear */
-	REDACT_SENDS,
-};
-enum redact_extent
-redact_class_extent(const struct track_rules *rules, const char *class);
-
-/* What a selector of keep, drop or hash selects of the catalogue. */
-enum redact_selected {
-	REDACT_SELECTS_NOTHING, /* a typing error, or newer than the catalogue */
-	REDACT_SELECTS_SECRETS, /* only what is never sent */
-	REDACT_SELECTS,
-};
-enum redact_selected redact_selector_check(const char *selector);
 
 #endif

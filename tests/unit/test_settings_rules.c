@@ -265,19 +265,14 @@ test_privacy_is_said(void **state)
 	    {"email_address", "", "", "content=left-out contact=in-part", true},
 	    {"*/email_address", "", "", "content=left-out contact=in-part",
 		true},
-	    {"users.*/contact", "", "", "content=left-out contact=in-part",
-		true},
-	    {"users.New/contact", "", "", "content=left-out contact=in-part",
-		true},
-	    /* what is within a property that should be a text */
-	    {"email_address.x*y", "", "", "content=left-out contact=in-part",
-		true},
-	    {"*.email", "", "", "content=in-part contact=in-part", true},
-	    {"email_address.x*y", "*.xy", "",
+	    {"users.messages.email.*/contact", "", "",
 		"content=left-out contact=in-part", true},
-	    {"email_address.xy", "*.xy", "",
+	    {"users.*/contact", "", "", "content=left-out contact=SENT", true},
+	    {"*", "users.messages.*/contact", "",
+		"content=SENT contact=in-part", true},
+	    /* what is not in the catalogue, or plain, says nothing of it */
+	    {"users.New/contact,email_address.x", "", "",
 		"content=left-out contact=left-out", false},
-	    /* what is plain says nothing of what is not */
 	    {"custom_properties.plan", "", "",
 		"content=left-out contact=left-out", false},
 	    /* the stronger ones */
@@ -346,6 +341,13 @@ test_selectors_are_read(void **state)
 	    /* one of another type's */
 	    {"CURRENTSD_HEAP_DROP=users.behaviors.CustomEvent/email_address",
 		"selects nothing"},
+	    {"CURRENTSD_HEAP_DROP=users.New/contact",
+		"drop: users.New/contact selects nothing"},
+	    {"CURRENTSD_HEAP_DROP=*.CustomEvent/custom_*.plan", NULL},
+	    {"CURRENTSD_HEAP_DROP=*.CustomEvent/price_*.plan",
+		"selects nothing"},
+	    /* what is inside a text */
+	    {"CURRENTSD_HEAP_KEEP=email_address.x", "selects nothing"},
 	    {"CURRENTSD_HEAP_DROP=*/contact", NULL},
 	    {"CURRENTSD_HEAP_KEEP=secret", "keep: secret selects only secret"},
 	    {"CURRENTSD_HEAP_KEEP=*/secret", "selects only secret properties"},
