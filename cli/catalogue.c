@@ -104,7 +104,6 @@ const struct option_row command_sample_options[] = {
 	"Make P per cent without external_user_id (default 10)."},
     {"--time", "T",
 	"Date them before T, UNIX time (default now; fixed with --seed)."},
-    {"--odd", NULL, "Make valid but difficult events, to test a receiver."},
     {"--batch", NULL, "Print one request body: {\"events\":[...]}."},
     {NULL, NULL, NULL},
 };
@@ -114,7 +113,7 @@ struct sample_run {
 	size_t *types; /* owned; to go through in turn */
 	size_t type_count;
 	int64_t count;
-	bool batch, odd;
+	bool batch;
 };
 
 static bool
@@ -165,7 +164,6 @@ sample_options_read(const struct command_context *context,
 		return false;
 	run->sample.anonymous_percent = (unsigned)percent;
 	run->batch = options_has(options, "--batch");
-	run->odd = options_has(options, "--odd");
 	return true;
 }
 
@@ -179,7 +177,7 @@ sample_events_write(struct command_context *context, struct sample_run *run,
 	for (int64_t i = 0; i < run->count; i++) {
 		if (run->batch && i > 0)
 			(void)buf_char(out, ',');
-		(run->odd ? sample_odd_write : sample_write)(
+		sample_write(
 		    &run->sample, run->types[(size_t)i % run->type_count], out);
 		if (!run->batch)
 			(void)buf_char(out, '\n');

@@ -241,11 +241,6 @@ size_t sample_type_find(const char *name);
 /* Append one event of a type: one line of JSON without the newline. */
 void sample_write(struct sample *sample, size_t type, struct buf *out);
 
-/* The same, but valid and nasty: numbers and strings that most readers cannot
- * handle, keys that are duplicate or collide, nesting up to the limit, unknown
- * types and members. currents_read() finds every one valid. */
-void sample_odd_write(struct sample *sample, size_t type, struct buf *out);
-
 /* ---- persons: for erasing people; when in doubt, the answer is yes ---- */
 
 /*

@@ -14,14 +14,16 @@
  * documents, or one that its kind allows: a new property needs nothing here.
  */
 
-#include "schema/currents/sample_values.h"
+#include "schema/currents/currents.h"
 
 #include "base/json.h"
+#include "schema/currents/catalogue.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
 enum {
+	SAMPLE_VALUE_MAX = 1024,
 	SAMPLE_PEOPLE = 100000, /* people recur, so that they have histories */
 
 	/* per cent of the properties that are not required */
@@ -179,7 +181,7 @@ sample_random(struct sample *sample)
 	return mixed ^ mixed >> 31;
 }
 
-unsigned
+static unsigned
 sample_below(struct sample *sample, unsigned limit)
 {
 	return (unsigned)(sample_random(sample) % limit);
@@ -235,7 +237,8 @@ sample_alternative(struct sample *sample, const char *template)
 	return template;
 }
 
-size_t
+/* Write a value made from a template; returns its length. */
+static size_t
 sample_template_write(
     struct sample *sample, const char *template, char ret[SAMPLE_VALUE_MAX])
 {
@@ -265,7 +268,10 @@ sample_rule_fits(const struct sample_rule *rule, struct str name)
 	       strcmp(name.data + name.len - tail, rule->pattern + 1) == 0;
 }
 
-size_t
+/* Write a value of that kind which suits the property's name; returns its
+ * length. A string is written without quotes and escapes, anything else as
+ * JSON. */
+static size_t
 sample_value_write(struct sample *sample,
     const struct catalogue_property *property, enum catalogue_kind kind,
     char ret[SAMPLE_VALUE_MAX])

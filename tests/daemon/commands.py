@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 
-from conftest import PATIENCE, PROGRAM, TOKEN, variable
+from conftest import BUILD, PATIENCE, PROGRAM, TOKEN, variable
 
 FINE, FOUND, USAGE, CONFIG = 0, 1, 2, 78
 INVALID = '{"event_type":"users.behaviors.app.SessionStart", "id":5,"time":1}'
@@ -34,6 +34,13 @@ def sample(*words):
     done = run("sample", *words)
     assert done.returncode == FINE, done.stderr
     return done.stdout
+
+
+def odd_sample(count, seed):
+    """Valid but difficult events, a line each."""
+    return subprocess.run(
+        [BUILD / "odd_probe", str(count), str(seed)], check=True,
+        capture_output=True, encoding="utf-8", timeout=PATIENCE).stdout
 
 
 def settings(daemon):

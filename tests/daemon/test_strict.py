@@ -5,11 +5,9 @@ names that come twice besides. CURRENTSD_LONG=1 sends 20,000 events, else
 5,000.
 """
 
-import subprocess
-
 import pytest
 
-from conftest import BUILD, PATIENCE
+from commands import odd_sample
 from disk import dead_letters
 from load import LONG
 from names import Queue, Receipt, Rule
@@ -19,11 +17,7 @@ COUNT = 20_000 if LONG else 5_000
 
 
 def odd_events():
-    done = subprocess.run(
-        [str(BUILD / "currentsd"), "sample", "--all", "--odd", "--count",
-         str(COUNT), "--anonymous", "30"],
-        check=True, capture_output=True, timeout=PATIENCE)
-    lines = done.stdout.split(b"\n")[:-1]
+    lines = odd_sample(COUNT, 1).encode().split(b"\n")[:-1]
     assert len(lines) == COUNT
     return lines
 

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "schema/currents/currents.h"
+#include "tests/unit/odd_sample.h"
 
 #include <jansson.h>
 #include <string.h>
@@ -76,18 +77,17 @@ test_odd_sound(void **state)
 {
 	struct currents_batch batch;
 	struct currents_fault fault;
-	struct sample sample;
+	struct odd_sample sample = {43, NOW};
 	size_t unknown = 0;
 	struct buf event;
 	char why[200];
 
 	(void)state;
 	currents_batch_init(&batch);
-	sample_init(&sample, 43, NOW);
 	buf_init(&event, 1 << 20);
 	for (size_t i = 0; i < ROUNDS * sample_types(); i++) {
 		buf_reset(&event);
-		sample_odd_write(&sample, i % sample_types(), &event);
+		odd_sample_write(&sample, i % sample_types(), &event);
 		assert_true(buf_ok(&event, NULL));
 		assert_null(memchr(event.data, '\n', event.len));
 		assert_int_equal(currents_read(str_bytes(event.data, event.len),

@@ -4,12 +4,12 @@
  * would not produce most of it.
  */
 
-#include "schema/currents/sample_values.h"
+#include "tests/unit/odd_sample.h"
 
-#include "base/json.h"
+#include "schema/currents/catalogue.h"
 #include "schema/json/scan.h"
 
-#include <stdio.h>
+#include <inttypes.h>
 
 enum {
 	LONG_STRING = 20000,
@@ -18,7 +18,7 @@ enum {
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 #define PICK(sample, array)                                                    \
-	((array)[sample_below(sample, (unsigned)LENGTH(array))])
+	((array)[odd_below(sample, (unsigned)LENGTH(array))])
 
 /* All with their quotes; no blank one. */
 static const char *const strings[] = {"\" \"", "\"\\t\\n \"", "\"\\u0000\"",
@@ -77,6 +77,23 @@ static const char *const new_types[] = {"users.messages.fax.Send",
     "agentconsole.New", "x", "users.", "..", "users.behaviors.\\u0000",
     "\\ud83d\\ude00", "users.behaviors.purchase"};
 
+/* SplitMix64 */
+static uint64_t
+odd_random(struct odd_sample *sample)
+{
+	uint64_t mixed = sample->state += 0x9e3779b97f4a7c15u;
+
+	mixed = (mixed ^ mixed >> 30) * 0xbf58476d1ce4e5b9u;
+	mixed = (mixed ^ mixed >> 27) * 0x94d049bb133111ebu;
+	return mixed ^ mixed >> 31;
+}
+
+static unsigned
+odd_below(struct odd_sample *sample, unsigned limit)
+{
+	return (unsigned)(odd_random(sample) % limit);
+}
+
 static void
 odd_repeat(struct buf *out, const char *unit, unsigned count)
 {
@@ -87,32 +104,32 @@ odd_repeat(struct buf *out, const char *unit, unsigned count)
 /* Longer than Heap's limits, with characters of two UTF-16 units across the
  * limit. */
 static void
-odd_long_write(struct sample *sample, struct buf *out)
+odd_long_write(struct odd_sample *sample, struct buf *out)
 {
 	static const char *const units[] = {
 	    "x", "\xf0\x9f\x98\x80", "\\ud83d\\ude00", "\xc5\xbb", "\\u0000"};
-	unsigned count = sample_below(sample, 4) == 0
-			     ? sample_below(sample, LONG_STRING)
-			     : 1000 + sample_below(sample, 50);
+	unsigned count = odd_below(sample, 4) == 0
+			     ? odd_below(sample, LONG_STRING)
+			     : 1000 + odd_below(sample, 50);
 
 	(void)buf_char(out, '"');
-	odd_repeat(out, "y", sample_below(sample, 3));
+	odd_repeat(out, "y", odd_below(sample, 3));
 	odd_repeat(out, PICK(sample, units), count);
 	(void)buf_char(out, '"');
 }
 
 /* As deep as an event may be. */
 static void
-odd_deep_write(struct sample *sample, struct buf *out)
+odd_deep_write(struct odd_sample *sample, struct buf *out)
 {
 	/* the event and "properties" are two levels */
 	enum { LEVELS = SCAN_DEPTH - 2 };
-	unsigned levels = LEVELS - sample_below(sample, 2);
+	unsigned levels = LEVELS - odd_below(sample, 2);
 	char closing[LEVELS];
 
 	for (unsigned i = 0; i < levels; i++) {
 		/* custom_properties is an object itself */
-		bool object = i == 0 || sample_below(sample, 2) == 0;
+		bool object = i == 0 || odd_below(sample, 2) == 0;
 
 		(void)buf_text(out, object ? "{\"d\":" : "[");
 		closing[levels - 1 - i] = object ? '}' : ']';
@@ -122,15 +139,15 @@ odd_deep_write(struct sample *sample, struct buf *out)
 }
 
 static void
-odd_object_write(struct sample *sample, struct buf *out)
+odd_object_write(struct odd_sample *sample, struct buf *out)
 {
-	switch (sample_below(sample, 8)) {
+	switch (odd_below(sample, 8)) {
 	case 0:
 		odd_deep_write(sample, out);
 		return;
 	case 1:
 		(void)buf_text(out, "{\"");
-		odd_repeat(out, sample_below(sample, 2) == 0 ? "k" : "\xc5\xbb",
+		odd_repeat(out, odd_below(sample, 2) == 0 ? "k" : "\xc5\xbb",
 		    LONG_KEY);
 		(void)buf_text(out, "\":");
 		odd_long_write(sample, out);
@@ -142,11 +159,11 @@ odd_object_write(struct sample *sample, struct buf *out)
 
 static void
 odd_value_write(
-    struct sample *sample, enum catalogue_kind kind, struct buf *out)
+    struct odd_sample *sample, enum catalogue_kind kind, struct buf *out)
 {
 	switch (kind) {
 	case CATALOGUE_STRING:
-		if (sample_below(sample, 12) == 0)
+		if (odd_below(sample, 12) == 0)
 			odd_long_write(sample, out);
 		else
 			(void)buf_text(out, PICK(sample, strings));
@@ -155,13 +172,13 @@ odd_value_write(
 		(void)buf_text(out, PICK(sample, integers));
 		return;
 	case CATALOGUE_NUMBER:
-		(void)buf_text(out, sample_below(sample, 2) == 0
+		(void)buf_text(out, odd_below(sample, 2) == 0
 					? PICK(sample, integers)
 					: PICK(sample, numbers));
 		return;
 	case CATALOGUE_BOOLEAN:
 		(void)buf_text(
-		    out, sample_below(sample, 2) == 0 ? "true" : "false");
+		    out, odd_below(sample, 2) == 0 ? "true" : "false");
 		return;
 	case CATALOGUE_OBJECT:
 		odd_object_write(sample, out);
@@ -170,7 +187,7 @@ odd_value_write(
 		(void)buf_text(out, PICK(sample, arrays));
 		return;
 	case CATALOGUE_STRINGS_NULLS:
-		(void)buf_text(out, sample_below(sample, 2) == 0
+		(void)buf_text(out, odd_below(sample, 2) == 0
 					? PICK(sample, arrays)
 					: PICK(sample, arrays_nulls));
 		return;
@@ -180,25 +197,23 @@ odd_value_write(
 
 /* For a member whose kind nothing prescribes. */
 static void
-odd_any_write(struct sample *sample, struct buf *out)
+odd_any_write(struct odd_sample *sample, struct buf *out)
 {
 	odd_value_write(sample,
-	    (enum catalogue_kind)sample_below(
-		sample, CATALOGUE_STRINGS_NULLS + 1),
+	    (enum catalogue_kind)odd_below(sample, CATALOGUE_STRINGS_NULLS + 1),
 	    out);
 }
 
 /* A key, now and then with an escape that hides it. */
 static void
 odd_key_write(
-    struct sample *sample, const char *key, bool *first, struct buf *out)
+    struct odd_sample *sample, const char *key, bool *first, struct buf *out)
 {
 	if (!*first)
-		(void)buf_text(
-		    out, sample_below(sample, 8) == 0 ? " ,\t" : ",");
+		(void)buf_text(out, odd_below(sample, 8) == 0 ? " ,\t" : ",");
 	*first = false;
 	if (*key != 0 && (unsigned char)*key < 0x80 &&
-	    sample_below(sample, 16) == 0)
+	    odd_below(sample, 16) == 0)
 		(void)buf_printf(out,
 		    "\"\\u%04x%s\" :", (unsigned)(unsigned char)*key, key + 1);
 	else
@@ -206,25 +221,25 @@ odd_key_write(
 }
 
 static void
-odd_property_write(struct sample *sample, const struct catalogue_type *type,
+odd_property_write(struct odd_sample *sample, const struct catalogue_type *type,
     uint16_t index, bool *first, struct buf *out)
 {
-	const struct catalogue_property *property =
-	    catalogue_property_at(index);
+	/* by kind */
+	static const char *const plain[] = {"\"gold\"", "17", "2.5", "true",
+	    "{\"plan\":\"gold\"}", "[\"a\",\"b\"]", "[\"a\",null]"};
+	const char *name = catalogue_property_at(index)->name.data;
 	enum catalogue_kind kind = (enum catalogue_kind)type->kinds[index];
 	bool required = catalogue_type_requires(type, index);
-	char value[SAMPLE_VALUE_MAX];
-	size_t len;
 
-	if (!required && sample_below(sample, 6) == 0)
+	if (!required && odd_below(sample, 6) == 0)
 		return;
-	if (sample_below(sample, 25) == 0) {
+	if (odd_below(sample, 25) == 0) {
 		/* the last of two counts */
-		odd_key_write(sample, property->name.data, first, out);
+		odd_key_write(sample, name, first, out);
 		odd_any_write(sample, out);
 	}
-	odd_key_write(sample, property->name.data, first, out);
-	switch (sample_below(sample, 8)) {
+	odd_key_write(sample, name, first, out);
+	switch (odd_below(sample, 8)) {
 	case 0:
 		(void)buf_text(out, required ? "\"\"" : "null");
 		return;
@@ -237,34 +252,27 @@ odd_property_write(struct sample *sample, const struct catalogue_type *type,
 		odd_value_write(sample, kind, out);
 		return;
 	}
-	len = sample_value_write(sample, property, kind, value);
-	if (kind != CATALOGUE_STRING) {
-		(void)buf_append(out, value, len);
-		return;
-	}
-	(void)buf_char(out, '"');
-	json_escape(out, value, len);
-	(void)buf_char(out, '"');
+	(void)buf_text(out, plain[kind]);
 }
 
 static void
-odd_properties_write(
-    struct sample *sample, const struct catalogue_type *type, struct buf *out)
+odd_properties_write(struct odd_sample *sample,
+    const struct catalogue_type *type, struct buf *out)
 {
 	static const char *const unknown[] = {"", "a.b", "a", "brand_new",
 	    "name.first", "braze_event_id", "price#2", "\xf0\x9f\x98\x80"};
 	bool first = true;
 
-	if (type->required_count == 0 && sample_below(sample, 20) == 0) {
+	if (type->required_count == 0 && odd_below(sample, 20) == 0) {
 		(void)buf_text(
-		    out, sample_below(sample, 2) == 0 ? "null" : "\"\"");
+		    out, odd_below(sample, 2) == 0 ? "null" : "\"\"");
 		return;
 	}
 	(void)buf_char(out, '{');
 	for (size_t i = 0; i < type->property_count; i++)
 		odd_property_write(
 		    sample, type, type->properties[i], &first, out);
-	for (unsigned i = sample_below(sample, 3); i > 0; i--) {
+	for (unsigned i = odd_below(sample, 3); i > 0; i--) {
 		odd_key_write(sample, PICK(sample, unknown), &first, out);
 		odd_any_write(sample, out);
 	}
@@ -272,39 +280,38 @@ odd_properties_write(
 }
 
 static void
-odd_user_write(struct sample *sample, struct buf *out)
+odd_user_write(struct odd_sample *sample, struct buf *out)
 {
 	static const char *const members[] = {
 	    "user_id", "device_id", "timezone"};
 	bool first = true;
 
-	if (sample_below(sample, 20) == 0) {
-		(void)buf_text(
-		    out, sample_below(sample, 2) == 0 ? "null" : "{}");
+	if (odd_below(sample, 20) == 0) {
+		(void)buf_text(out, odd_below(sample, 2) == 0 ? "null" : "{}");
 		return;
 	}
 	(void)buf_char(out, '{');
 	for (size_t i = 0; i < LENGTH(members); i++) {
-		if (sample_below(sample, 5) == 0)
+		if (odd_below(sample, 5) == 0)
 			continue;
 		odd_key_write(sample, members[i], &first, out);
-		if (sample_below(sample, 4) == 0)
-			(void)buf_text(out,
-			    sample_below(sample, 2) == 0 ? "null" : "\"\"");
+		if (odd_below(sample, 4) == 0)
+			(void)buf_text(
+			    out, odd_below(sample, 2) == 0 ? "null" : "\"\"");
 		else
 			odd_value_write(sample, CATALOGUE_STRING, out);
 	}
-	if (sample_below(sample, 4) > 0) {
+	if (odd_below(sample, 4) > 0) {
 		odd_key_write(sample, "external_user_id", &first, out);
-		if (sample_below(sample, 10) == 0)
+		if (odd_below(sample, 10) == 0)
 			odd_long_write(sample, out);
 		else
 			(void)buf_text(out, PICK(sample, externals));
 	}
-	if (sample_below(sample, 4) == 0) {
+	if (odd_below(sample, 4) == 0) {
 		odd_key_write(sample,
-		    sample_below(sample, 2) == 0 ? "alias" : "user_alias",
-		    &first, out);
+		    odd_below(sample, 2) == 0 ? "alias" : "user_alias", &first,
+		    out);
 		(void)buf_text(out, PICK(sample, aliases));
 	}
 	(void)buf_char(out, '}');
@@ -312,19 +319,19 @@ odd_user_write(struct sample *sample, struct buf *out)
 
 /* The five members by number: any order is legal. */
 static void
-odd_member_write(struct sample *sample, const struct catalogue_type *type,
+odd_member_write(struct odd_sample *sample, const struct catalogue_type *type,
     unsigned member, bool *first, struct buf *out)
 {
-	char id[SAMPLE_VALUE_MAX];
-	size_t len;
+	static const char *const tails[] = {
+	    "", "", "", "", " 😀", "\\ud800", "\\u0000", "\\u0022"};
 
 	switch (member) {
 	case 0:
 		odd_key_write(sample, "event_type", first, out);
-		if (sample_below(sample, 20) == 0)
+		if (odd_below(sample, 20) == 0)
 			(void)buf_printf(
 			    out, "\"%s\"", PICK(sample, new_types));
-		else if (sample_below(sample, 20) == 0)
+		else if (odd_below(sample, 20) == 0)
 			(void)buf_printf(out, "\"\\u%04x%s\"",
 			    (unsigned)(unsigned char)type->name.data[0],
 			    type->name.data + 1);
@@ -333,15 +340,12 @@ odd_member_write(struct sample *sample, const struct catalogue_type *type,
 		return;
 	case 1:
 		odd_key_write(sample, "id", first, out);
-		len = sample_template_write(sample,
-		    "%u|%u|%u|%u|%u 😀|%u\\ud800|%u\\u0000|%u\\u0022", id);
-		(void)buf_char(out, '"');
-		(void)buf_append(out, id, len);
-		(void)buf_char(out, '"');
+		(void)buf_printf(out, "\"%016" PRIx64 "%s\"",
+		    odd_random(sample), PICK(sample, tails));
 		return;
 	case 2:
 		odd_key_write(sample, "time", first, out);
-		if (sample_below(sample, 2) == 0)
+		if (odd_below(sample, 2) == 0)
 			(void)buf_text(out, PICK(sample, times));
 		else
 			(void)buf_printf(out, "%lld", (long long)sample->now_s);
@@ -362,17 +366,17 @@ odd_member_write(struct sample *sample, const struct catalogue_type *type,
 }
 
 void
-sample_odd_write(struct sample *sample, size_t type, struct buf *out)
+odd_sample_write(struct odd_sample *sample, size_t type, struct buf *out)
 {
 	const struct catalogue_type *described = catalogue_type_at(type);
-	unsigned start = sample_below(sample, 5);
+	unsigned start = odd_below(sample, 5);
 	bool first = true;
 
 	(void)buf_char(out, '{');
 	for (unsigned i = 0; i < 5; i++)
 		odd_member_write(
 		    sample, described, (start + i) % 5, &first, out);
-	if (sample_below(sample, 10) == 0)
+	if (odd_below(sample, 10) == 0)
 		odd_member_write(sample, described, 5, &first, out);
 	(void)buf_char(out, '}');
 }
