@@ -106,7 +106,7 @@ extern const struct option_row command_json_options[], command_check_options[],
     command_dead_requeue_options[], command_dead_export_options[],
     command_dead_drop_options[], command_unreadable_list_options[],
     command_unreadable_drop_options[], command_import_options[],
-    command_replay_options[], command_erase_options[], command_drift_options[],
+    command_replay_options[], command_erase_options[],
     command_validate_options[], command_explain_options[],
     command_sample_options[], command_schema_options[],
     command_queue_stats_options[];

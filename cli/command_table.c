@@ -114,13 +114,14 @@ static const struct command table[] = {
 	    COMMAND_QUEUE, command_json_options, command_erasures_list},
 	{"erasures done", "SUBJECT", "Take a person off the list of erasures",
 	    NULL, COMMAND_QUEUE, NULL, command_erasures_done},
-	{"drift", "[--adopt] [--json]",
+	{"drift", "[--json]",
 	    "Show what Braze sent that is not in the catalogue",
 	    "Lists unknown types, properties and members; required properties "
 	    "that are blank, null or absent; and values of a new JSON type. "
 	    "For each it shows the number of events, and when it was first "
-	    "and last seen. It never shows values.",
-	    COMMAND_QUEUE, command_drift_options, command_drift},
+	    "and last seen. It never shows values. deploy/drift-to-catalogue.py "
+	    "turns the JSON into additions to the catalogue.",
+	    COMMAND_QUEUE, command_json_options, command_drift},
 	{"validate", "[FILE|-] [--json]",
 	    "Check events as the server would",
 	    "Reads a request body, or one event per line. For each event it "

@@ -11,23 +11,12 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-const struct option_row command_drift_options[] = {
-    {"--adopt", NULL, "Print the lines that add it to the catalogue."},
-    {"--json", NULL, "Print JSON."},
-    {NULL, NULL, NULL},
-};
 
 /* One run of the command. */
 struct drift_run {
 	struct buf *out;
 	struct json json;
-	struct drift *drifts; /* --adopt: owned, their texts in `texts` */
-	char **texts;
-	size_t count, cap;
-	bool no_memory;
+	bool any;
 };
 
 /* To the second: "2026-11-23T22:05:01Z". */
@@ -55,8 +44,10 @@ drift_what(const char *text, struct drift *ret_drift)
 {
 	if (drift_text_read(text, ret_drift))
 		return currents_drift_name(ret_drift->what);
-	*ret_drift =
-	    (struct drift){.type.data = "", .field.data = "", .json.data = ""};
+	*ret_drift = (struct drift){.what = CURRENTS_DRIFT_KINDS,
+	    .type.data = "",
+	    .field.data = "",
+	    .json.data = ""};
 	return "more";
 }
 
@@ -66,6 +57,7 @@ drift_row_json(void *arg, const char *text, int64_t events, int64_t first_ms,
 {
 	struct drift_run *run = arg;
 	struct drift drift;
+	const char *known_as;
 	char time[CLOCK_TEXT];
 
 	json_object_open(&run->json, NULL);
@@ -73,6 +65,11 @@ drift_row_json(void *arg, const char *text, int64_t events, int64_t first_ms,
 	drift_member(&run->json, "type", drift.type);
 	drift_member(&run->json, "field", drift.field);
 	drift_member(&run->json, "json", drift.json);
+	known_as = drift_known_as(&drift);
+	if (known_as == NULL)
+		json_null(&run->json, "known_as");
+	else
+		json_text(&run->json, "known_as", known_as);
 	json_int(&run->json, "events", events);
 	drift_time(first_ms, time);
 	json_text(&run->json, "first", time);
@@ -91,10 +88,11 @@ drift_row_text(void *arg, const char *text, int64_t events, int64_t first_ms,
 	struct drift drift;
 	const char *what = drift_what(text, &drift);
 
-	if (run->count++ == 0)
+	if (!run->any)
 		(void)buf_printf(run->out, "%-20s %-20s %9s  %-19s %s\n",
 		    "first", "last", "events", "what",
 		    "type, field, JSON type");
+	run->any = true;
 	drift_time(first_ms, first);
 	drift_time(last_ms, last);
 	(void)buf_printf(run->out,
@@ -106,65 +104,6 @@ drift_row_text(void *arg, const char *text, int64_t events, int64_t first_ms,
 	return true;
 }
 
-static bool
-drift_grow(struct drift_run *run)
-{
-	size_t cap = run->cap == 0 ? 64 : run->cap * 2;
-	struct drift *drifts = realloc(run->drifts, cap * sizeof(*drifts));
-	char **texts;
-
-	if (drifts == NULL)
-		return false;
-	run->drifts = drifts;
-	texts = realloc(run->texts, cap * sizeof(*texts));
-	if (texts == NULL)
-		return false;
-	run->texts = texts;
-	run->cap = cap;
-	return true;
-}
-
-/* The text is lent for the call alone: copy it. */
-static bool
-drift_row_keep(void *arg, const char *text, int64_t events, int64_t first_ms,
-    int64_t last_ms)
-{
-	struct drift_run *run = arg;
-	struct drift drift;
-	char *copy;
-
-	(void)events;
-	(void)first_ms;
-	(void)last_ms;
-	if (!drift_text_read(text, &drift))
-		return true;
-	run->no_memory = run->count == run->cap && !drift_grow(run);
-	copy = run->no_memory ? NULL : strdup(text);
-	if (copy == NULL || !drift_text_read(copy, &run->drifts[run->count])) {
-		run->no_memory = true;
-		free(copy);
-		return false;
-	}
-	run->texts[run->count++] = copy;
-	return true;
-}
-
-static bool
-drift_adopt(struct drift_run *run, struct queue *queue, struct err *reterr)
-{
-	bool ok = stats_drift(queue, drift_row_keep, run, reterr);
-
-	if (ok && run->no_memory)
-		ok = err_set_nomem(reterr);
-	if (ok)
-		drift_adopt_write(run->drifts, run->count, run->out);
-	for (size_t i = 0; i < run->count; i++)
-		free(run->texts[i]);
-	free(run->texts);
-	free(run->drifts);
-	return ok;
-}
-
 int
 command_drift(struct command_context *context, struct buf *out)
 {
@@ -174,16 +113,14 @@ command_drift(struct command_context *context, struct buf *out)
 	bool ok;
 
 	json_init(&run.json, out);
-	if (options_has(context->options, "--adopt")) {
-		ok = drift_adopt(&run, queue, &err);
-	} else if (options_has(context->options, "--json")) {
+	if (options_has(context->options, "--json")) {
 		json_array_open(&run.json, NULL);
 		ok = stats_drift(queue, drift_row_json, &run, &err);
 		json_array_close(&run.json);
 		(void)buf_char(out, '\n');
 	} else {
 		ok = stats_drift(queue, drift_row_text, &run, &err);
-		if (ok && run.count == 0)
+		if (ok && !run.any)
 			(void)buf_text(out, "Braze sent nothing that is not in "
 					    "the catalogue\n");
 	}

@@ -174,20 +174,15 @@ drift_text_write(const struct currents_drift *drift, char ret[DRIFT_TEXT_MAX]);
 struct drift {
 	enum currents_drift_kind what;
 	struct str type, field, json; /* in the text, escaped */
-	bool adopted; /* by a line; set by drift_adopt_write() */
 };
 
 /* False if the text is not a drift: the queue counts drifts above its limit as
  * "(more)". */
 MUST_USE bool drift_text_read(const char *text, struct drift *ret_drift);
 
-/*
- * Append the lines that add the drifts to the catalogue: lines for "user",
- * "properties" and "events", each group below a line that says where it
- * belongs. Such a line begins with #, and so does a question that the operator
- * must decide. Slow; for a command. The order of the drifts does not matter.
- */
-void drift_adopt_write(struct drift *drifts, size_t count, struct buf *out);
+/* The JSON type of a property or member of the user in other event types; NULL
+ * if no type has it. Static. */
+const char *drift_known_as(const struct drift *drift);
 
 /*
  * ---- documents: the catalogue in a form for other programs ----

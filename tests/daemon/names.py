@@ -82,7 +82,6 @@ def erase(*users):
 
 
 class Option:
-    ADOPT = "--adopt"     # of drift
     AFTER = "--after ID"  # of DEAD_LIST, as its help has it
     AGAIN = "--again"     # of IMPORT: duplicates too
     AGE = "--age"         # of STATS
@@ -130,6 +129,7 @@ class Drift:
     BLANK_REQUIRED = "blank required"
     NEW_JSON_TYPE = "new json type"
     WHAT, TYPE, FIELD, JSON, EVENTS = "what", "type", "field", "json", "events"
+    KNOWN_AS = "known_as"
 
 
 # ---- JSON: receipts, the ledger, /status ----

@@ -1,4 +1,4 @@
-"""What Braze changes is seen: logged once, counted, stored, adoptable."""
+"""What Braze changes is seen: logged once, counted, stored, ready to be added."""
 
 import json
 import re
@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from conftest import BUILD, REPO
-from names import Drift, Log, Metric, Option, Receipt, Text
+from names import Drift, Log, Metric, Receipt, Text
 
 NEW_TYPE = {"event_type": "users.messages.fax.Send", "id": "a", "time": 1,
             "user": {"user_id": "u", "external_user_id": "e"},
@@ -69,7 +69,7 @@ def test_seen_once_and_stored(daemon):
     assert not drift_lines(daemon)
     # never a value
     told = daemon.command("drift") + daemon.command("drift", "--json") + \
-        daemon.command("drift", Option.ADOPT) + "\n".join(first)
+        "\n".join(first)
     assert "s3cr3t" not in told and "hidden words" not in told
 
 
@@ -91,8 +91,29 @@ def test_what_is_known_is_no_drift(daemon):
     assert daemon.command("drift").startswith(Text.NO_DRIFT)
 
 
-def compiled(tmp_path, catalogue):
-    """Our own compiler takes it, and a C compiler what it makes."""
+def additions(rows):
+    """What the script makes of the rows, and the lines of its stderr."""
+    done = subprocess.run(
+        [REPO / "deploy/drift-to-catalogue.py"], input=rows,
+        capture_output=True, encoding="utf-8", check=True)
+    return json.loads(done.stdout), done.stderr.splitlines()
+
+
+def compiled(tmp_path, added):
+    """Added to the catalogue: our own compiler takes it, and a C compiler what
+    it makes."""
+    catalogue = json.loads((REPO / "schema/currents/events.json").read_text())
+    for section in "user", "properties":
+        new = added.get(section, {})
+        assert not set(new) & set(catalogue[section])
+        catalogue[section].update(new)
+    for name, event in added.get("events", {}).items():
+        old = catalogue["events"].setdefault(name, {
+            "family": "new", "required": [], "properties": [], "user": []})
+        for names in "properties", "user":
+            assert not set(event.get(names, [])) & set(old[names])
+            old[names] = old[names] + event.get(names, [])
+        old.setdefault("types", {}).update(event.get("types", {}))
     (tmp_path / "events.json").write_text(json.dumps(catalogue))
     subprocess.run([BUILD / "catalogue_compile", tmp_path / "events.json",
                     tmp_path / "tables.c"], check=True)
@@ -100,62 +121,78 @@ def compiled(tmp_path, catalogue):
                     tmp_path / "tables.c"], check=True)
 
 
-def adopted(text):
-    """The catalogue with every line pasted where its remark says."""
-    catalogue = json.loads((REPO / "schema/currents/events.json").read_text())
-    section, replaces = None, False
-    for line in text.splitlines():
-        into = re.fullmatch(r'# add to "(\w+)":', line)
-        section = into[1] if into else section
-        if line.startswith("#"):
-            replaces = line == "# replace the existing line with:"
-            continue
-        ((name, value),) = json.loads("{" + line.rstrip(",") + "}").items()
-        assert (name in catalogue[section]) is replaces, line
-        catalogue[section][name] = value
-        replaces = False
-    return catalogue
-
-
-def test_adopted_lines_are_a_catalogue(daemon, tmp_path):
+def test_drift_becomes_additions_to_the_catalogue(daemon, tmp_path):
+    fax, orphan = NEW_TYPE["event_type"], "users.UserOrphan"
+    flagged = event(NEW_TYPE, 3, price="12", ok=True, none=None)
     assert daemon.post({"events": [
-        event(NEW_TYPE, 1), event(ORPHAN, 2, app_id="x")]}).status == 200
-    catalogue = adopted(daemon.command("drift", Option.ADOPT))
-    assert catalogue["properties"]["pages"] == {"type": "number"}
-    assert catalogue["events"][NEW_TYPE["event_type"]] == {
-        "family": "messages", "required": [],
-        "properties": ["app_id", "pages", "secret-value"],
-        "user": ["external_user_id", "user_id"]}
-    orphan = catalogue["events"]["users.UserOrphan"]
-    assert {"new_field", "pages", "app_id"} < set(orphan["properties"])
-    assert orphan["required"] == ["orphaned_by_id"]
-    compiled(tmp_path, catalogue)
+        event(NEW_TYPE, 1), event(ORPHAN, 2, app_id="x"), flagged,
+        {**event(ORPHAN, 4, app_id="x"), "user": {"a new one": 5}}]}
+    ).status == 200
+    rows = daemon.command("drift", "--json")
+    known = {row[Drift.FIELD]: row[Drift.KNOWN_AS] for row in json.loads(rows)}
+    assert known["price"] == "number" and known["pages"] is None
+    added, remarks = additions(rows)
+    content = {"type": "string", "class": "content"}
+    assert added == {
+        "user": {"a new one": "integer, seen by drift"},
+        "properties": {"pages": {"type": "number"}, "ok": {"type": "boolean"},
+                       "secret-value": content, "new_field": content,
+                       "none": content},
+        "events": {
+            fax: {"properties": added["events"][fax]["properties"],
+                  "types": {"price": "string"}},
+            orphan: {"properties": added["events"][orphan]["properties"],
+                     "user": ["a new one"]}}}
+    assert sorted(added["events"][fax]["properties"]) == [
+        "app_id", "none", "ok", "pages", "price", "secret-value"]
+    assert sorted(added["events"][orphan]["properties"]) == [
+        "new_field", "pages"]
+    for name in "secret-value", "new_field", "none":
+        assert any(f" {name} gets the class content" in line
+                   for line in remarks), name
+    assert any("blank required" in line and "'orphaned_by_id'" in line
+               for line in remarks)
+    compiled(tmp_path, added)
 
 
-def test_whatever_was_seen_the_lines_can_be_pasted(daemon, tmp_path):
+def test_whatever_was_seen_the_additions_fit(daemon, tmp_path):
     long = "n" * 300
     odd = {"": 1, " ": 1, "\u00a0": 1, "a\"b": 1, "a\\b": 1, "a\nb": 1,
            "\x1b[2J": 1, long: 1, "\u00fcber": "x", "none": None,
-           "array": [{}], "price": [[1]], "plain": "x", "name": None}
+           "array": [{}], "price": [[1]], "plain": "x", "name": None,
+           "list": ["a"], "mixed": 1}
     new = {**NEW_TYPE, "user": {"user_id": "u", "a new one": 5, "": 1,
                                 "b\"c": 1, long: 1}, "properties": odd}
     events = [{**new, "id": str(i), "event_type": name} for i, name in
               enumerate(("x.New", " ", "x\"y", "x\ny", long, "x", "users.x",
                          "users..x", "users.UserOrphan"))]
-    events[-1]["properties"] = {**odd, "orphaned_by_id": "o"}
+    events[-1]["properties"] = {**odd, "orphaned_by_id": "o",
+                                "list": ["a", None], "mixed": "text"}
     events.append({**ORPHAN, "id": "other", "properties": {
-        "orphaned_by_id": None, "plain": True}})
+        "orphaned_by_id": None, "mixed": True}})
     answer = daemon.post({"events": events})
     assert answer.json["received"] == len(events)
-    text = daemon.command("drift", Option.ADOPT)
-    catalogue = adopted(text)
-    assert {"x.New", "x", "users.x", "users..x"} < set(catalogue["events"])
-    assert "a new one" in catalogue["user"]
-    assert catalogue["events"]["x.New"]["properties"].count("plain") == 1
-    for name in ("array", "price"):
-        assert name not in catalogue["events"]["x.New"]["properties"]
-        assert re.search(rf"^# x.New {name} \(array\): decide", text, re.M)
-    for name in ("", " ", "\u00a0", long[:128], 'x"y', 'a"b'):
-        for section in "events", "properties", "user":
-            assert name not in catalogue[section]
-    compiled(tmp_path, catalogue)
+    added, remarks = additions(daemon.command("drift", "--json"))
+    assert set(added["events"]) == {"x.New", "x", "users.x", "users..x",
+                                    "users.UserOrphan"}
+    assert "a new one" in added["user"]
+    for event_type in added["events"].values():
+        assert sorted(event_type["properties"]) == [
+            "list", "name", "none", "plain", "\u00fcber"]
+    assert added["properties"]["list"] == {"type": "array<string|null>",
+                                           "class": "content"}
+    for name in ("array", "price", "mixed"):
+        assert any(f"'x.New' '{name}'" in line and "decide on its type" in line
+                   for line in remarks), name
+    assert set(added["properties"]) == {"list", "none", "plain", "\u00fcber"}
+    assert set(added["user"]) == {"a new one"}
+    compiled(tmp_path, added)
+
+
+@pytest.mark.parametrize("given", ["", "5", "[1]", '[{"what":"x"}]'])
+def test_the_script_says_what_it_reads(given):
+    done = subprocess.run(
+        [REPO / "deploy/drift-to-catalogue.py"], input=given,
+        capture_output=True, encoding="utf-8", check=False)
+    assert done.returncode == 1 and not done.stdout
+    assert "currentsd drift --json" in done.stderr
