@@ -12,6 +12,10 @@
 int64_t clock_wall_ms(void); /* since 1970, UTC; may jump */
 int64_t clock_mono_ms(void); /* since some start; never jumps */
 
+/* 2026-01-01, when this program did not exist yet: a clock before that is
+ * wrong. Machines without a battery start in 1970, until they hear the time. */
+#define CLOCK_LEAST_MS INT64_C(1767225600000)
+
 /*
  * Both, read together. Waits and quotas are counted on the monotonic clock, so
  * that a jump of the wall clock neither stalls nor hurries anything; times that

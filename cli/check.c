@@ -278,7 +278,7 @@ send_markers_read(const struct track_rules *rules, const struct buf *event,
 	bool ok;
 
 	buf_init(&mapped, SEND_EVENT_MAX);
-	ok = track_write(rules, str_bytes(event->data, event->len), &mapped,
+	ok = track_write(rules, str_bytes(event->data, event->len), 0, &mapped,
 	    &result, reterr);
 	if (ok && result.fate == TRACK_SEND) {
 		send_markers_find(&mapped, id, ret_markers);

@@ -510,8 +510,9 @@ explain_event(struct explain *explain, const struct currents_event *event,
 	row->reason = item->reason;
 	switch (item->fate) {
 	case ITEM_QUEUE:
-		if (!track_write(&explain->rules, item->data, &explain->event,
-			&result, reterr))
+		if (!track_write(&explain->rules, item->data,
+			explain->context->now_ms, &explain->event, &result,
+			reterr))
 			return false;
 		row->fate = fate_name(result.fate);
 		row->reason = result.reason;

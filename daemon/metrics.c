@@ -109,8 +109,9 @@ property_metrics(
 	if (omissions == NULL)
 		return;
 	metric_head(out, name, "counter",
-	    "Properties left out or cut on the way to Heap, by property of the "
-	    "catalogue and by what was done.");
+	    "Properties left out, cut, or sent as text although they are "
+	    "numbers, on the way to Heap, by property of the catalogue and by "
+	    "what was done.");
 	for (size_t i = 0; i < forwarder_destinations(forwarder); i++) {
 		size_t count =
 		    forwarder_destination_omissions(forwarder, i, omissions);

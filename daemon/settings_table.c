@@ -305,6 +305,13 @@ static const struct setting track_rows[] = {
 	    .help = "What to call a custom event: users.behaviors.CustomEvent"
 		" (type), or its own name (name) unless drop or hash selects"
 		" that."},
+	{"time_ahead", SETTING_DURATION,
+	    DESTINATION(track.rules.time_ahead_ms),
+	    LIMITS(0, HOUR(24) * 3650),
+	    .help = "How far in the future an event's time may be. An event"
+		" beyond that becomes a dead letter, because Heap would show"
+		" it there; requeue it once its time has come, or with a"
+		" longer time_ahead. 0: any time is sent."},
 	{"add_channel", SETTING_FLAG, DESTINATION(track.rules.add_channel),
 	    .help = "Add braze_channel (email, sms, ...) and braze_action"
 		" (Open, Click, ...)."},

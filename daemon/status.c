@@ -308,7 +308,7 @@ source_json(
 	json_object_close(json);
 }
 
-/* The properties that were left out or cut; none if memory is short. */
+/* The properties that were not sent as they are; none if memory is short. */
 static void
 properties_json(struct forwarder *forwarder, size_t index, struct json *json)
 {

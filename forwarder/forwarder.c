@@ -693,8 +693,8 @@ forwarder_send_once(const struct forwarder_destination *destination,
 	buf_init(&out, FORWARDER_ONCE_MAX);
 	ok = outlet->context_new(
 		 destination->outlet_settings, &context, reterr) &&
-	     outlet->prepare(context, outlet->rules(context), item, &out,
-		 &once->prepared, reterr);
+	     outlet->prepare(context, outlet->rules(context), item,
+		 clock_wall_ms(), &out, &once->prepared, reterr);
 	if (ok && once->prepared.fate == OUTLET_SEND) {
 		one = str_bytes(out.data, out.len);
 		ok = outlet->frame(context, &one, 1, &once->body, reterr) &&

@@ -109,7 +109,7 @@ struct forwarder_parked {
 	char why[128];	  /* the destination's last answer */
 };
 
-/* What was cut or left out on the way since the start, by property. */
+/* What was not sent as it came since the start, by property. */
 struct forwarder_omission {
 	const char *property, *what; /* as the outlet named them; static */
 	uint64_t count;

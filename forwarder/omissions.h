@@ -1,7 +1,7 @@
 #ifndef FORWARDER_OMISSIONS_H
 #define FORWARDER_OMISSIONS_H
 
-/* What was cut or left out of items on the way, counted by property. */
+/* What of items was not sent as it came, counted by property. */
 
 #include "base/table.h"
 #include "forwarder/forwarder.h"

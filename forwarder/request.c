@@ -37,7 +37,8 @@ request_free(struct fault *fault, struct request *request)
 enum request_fit
 request_add(struct request *request, const struct outlet *outlet,
     const struct outlet_context *context, struct queue_lease *lease,
-    size_t index, size_t bytes, struct outlet_prepared *ret_prepared)
+    size_t index, size_t bytes, int64_t now_ms,
+    struct outlet_prepared *ret_prepared)
 {
 	const struct queue_item *cell = &lease->items[index];
 	struct item item = {.type = cell->type, .data = cell->data};
@@ -47,8 +48,8 @@ request_add(struct request *request, const struct outlet *outlet,
 
 	if (request->count == request->cap)
 		return REQUEST_FULL;
-	if (!outlet->prepare(
-		context, lease->rules, &item, buf, ret_prepared, &err)) {
+	if (!outlet->prepare(context, lease->rules, &item, now_ms, buf,
+		ret_prepared, &err)) {
 		buf->failed = false; /* cut back, it is whole */
 		buf_truncate(buf, at);
 		if (request->count > 0)

@@ -78,10 +78,10 @@ enum request_fit {
 
 /* Prepare one item and append it, unless the body would exceed `bytes` (a
  * first item may). */
-enum request_fit
-request_add(struct request *request, const struct outlet *outlet,
-    const struct outlet_context *context, struct queue_lease *lease,
-    size_t index, size_t bytes, struct outlet_prepared *ret_prepared);
+enum request_fit request_add(struct request *request,
+    const struct outlet *outlet, const struct outlet_context *context,
+    struct queue_lease *lease, size_t index, size_t bytes, int64_t now_ms,
+    struct outlet_prepared *ret_prepared);
 
 /* The item that was added last; and take it out again. */
 struct request_item *request_last(struct request *request);

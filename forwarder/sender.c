@@ -201,6 +201,7 @@ sender_new(const struct forwarder_destination *settings,
 	    .arg = arg,
 	    .outlet = outlet,
 	    .request_items = outlet->request_items_most,
+	    .clock_least_ms = CLOCK_LEAST_MS,
 	    .cool_until_ms = INT64_MIN,
 	    .retry_after_ms = INT64_MIN,
 	    .claim_ms = INT64_MIN,
@@ -794,7 +795,7 @@ sender_step(struct sender *sender, const struct clock_times *now)
 		if (now->mono_ms < sender->until_ms)
 			next_ms = sender->until_ms;
 		else if (sender->state == FORWARDER_TRIAL)
-			sender_trial(sender);
+			sender_trial(sender, now);
 		else if (sender->state == FORWARDER_BACKING_OFF ||
 			 sender->state == FORWARDER_HALTED)
 			next_ms = sender_try(sender, now);

@@ -37,6 +37,34 @@ sender_due_now_ms(struct sender_shared *shared, const struct clock_times *now)
 	return now->mono_ms + shared->due_ahead_ms;
 }
 
+/*
+ * The time by which the outlet judges the items' own. It never goes back. It is
+ * 0 while the clock is behind a time that it had already reached: by a machine
+ * that starts in 1970 every item would be from the future, and dead.
+ */
+static int64_t
+judge_now_ms(struct sender *sender, const struct clock_times *now)
+{
+	int64_t now_ms = sender_due_now_ms(sender->shared, now);
+	char clock[CLOCK_TEXT], least[CLOCK_TEXT];
+
+	if (now_ms >= sender->clock_least_ms) {
+		sender->clock_told = false;
+		return now_ms;
+	}
+	if (!sender->clock_told) {
+		clock_text(now->wall_ms, clock, sizeof(clock));
+		clock_text(sender->clock_least_ms, least, sizeof(least));
+		log_line(LOG_WARN, "forwarder",
+		    "clock-wrong destination=%s clock=%s was=%s advice=%s",
+		    sender->settings.name, clock, least,
+		    LOG_QUOTE("set this machine's clock; until it is right, "
+			      "no item's time is checked"));
+		sender->clock_told = true;
+	}
+	return 0;
+}
+
 /* ---- leases ---- */
 
 static void
@@ -423,7 +451,8 @@ fill_prepare(struct sender *sender, struct request *request,
 
 	*ret_full = false;
 	switch (request_add(request, sender->outlet, sender->context, lease,
-	    index, sender->body_limit.present, &prepared)) {
+	    index, sender->body_limit.present, judge_now_ms(sender, now),
+	    &prepared)) {
 	case REQUEST_ADDED:
 		fill_added(sender, request, type, &prepared, now);
 		return true;
@@ -773,8 +802,9 @@ sender_slot_close(struct sender *sender, struct sender_filling *slot,
  * delivered once the setting is off.
  */
 void
-sender_trial(struct sender *sender)
+sender_trial(struct sender *sender, const struct clock_times *now)
 {
+	int64_t now_ms = judge_now_ms(sender, now);
 	struct outlet_prepared prepared;
 	struct buf out;
 
@@ -792,8 +822,8 @@ sender_trial(struct sender *sender)
 
 				buf_reset(&out);
 				if (!sender->outlet->prepare(sender->context,
-					lease->rules, &item, &out, &prepared,
-					NULL))
+					lease->rules, &item, now_ms, &out,
+					&prepared, NULL))
 					continue; /* no memory: not counted */
 				omissions_add(&sender->omissions, &prepared);
 				sender->trial_sent +=

@@ -77,6 +77,8 @@ struct sender {
 	int64_t cool_until_ms;	/* mono: until then the limits may be used up */
 	int64_t arrived_ms;	/* mono: the last that may have arrived */
 	bool arrived;		/* any may have */
+	int64_t clock_least_ms; /* wall: a clock that is behind is wrong */
+	bool clock_told;	/* that it is */
 	int64_t retry_after_ms; /* mono: the destination asked us to wait */
 	char retry_after_why[256];
 	char suspect_why[256]; /* the answer to the last suspect */
@@ -164,7 +166,7 @@ MUST_USE bool sender_slot_close(struct sender *sender,
     struct sender_filling *slot, const struct clock_times *now);
 
 /* A trial run: prepare what was given, and count it. */
-void sender_trial(struct sender *sender);
+void sender_trial(struct sender *sender, const struct clock_times *now);
 
 /* The outcome of an item. A suspect is deferred with its record. */
 void sender_deliver(struct sender *sender, struct request *request);

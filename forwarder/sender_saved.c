@@ -14,6 +14,8 @@
  * - Ages are taken by the monotonic clock, and only if the machine has not
  *   started anew since, and the wall clock agrees to a second. Otherwise, and
  *   after a crash, all that was sent counts as of now.
+ * - The wall clock was right. Until it is there again, it is wrong: no item's
+ *   time is judged by it.
  * - What was sent is of the same target, or it does not count; then it is not
  *   known what was sent to the target of now. The same holds for a new
  *   destination beside others, of which one may have been of this target.
@@ -236,6 +238,8 @@ state_read(struct sender *sender, struct bytes_reader *reader, bool clean,
 		return err_set(reterr, ERR_DAMAGED, "no state");
 	aged = boot != 0 && boot == sender->shared->boot && passed_ms >= 0 &&
 	       apart_ms <= SENDER_CLOCKS_MS && apart_ms >= -SENDER_CLOCKS_MS;
+	if (wall_ms > sender->clock_least_ms)
+		sender->clock_least_ms = wall_ms;
 	if (target != sender->target)
 		sender_cool(sender, 0, now);
 	else {

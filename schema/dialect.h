@@ -155,7 +155,8 @@ enum outlet_fate {
 	OUTLET_DEAD, /* the destination accepts it in no form */
 };
 
-/* A property of an item that was cut or left out. The texts are static. */
+/* A property of an item that was not sent as it came: cut, left out, sent as
+ * text. The texts are static. */
 struct outlet_omission {
 	const char *property, *what;
 	unsigned count;
@@ -256,11 +257,13 @@ struct outlet {
 
 	/*
 	 * Append an item's bytes to *out (SEND), or say why not. `rules` are
-	 * those of its first post, or empty: those of now. False without
-	 * memory, or if *out has no room; then *out is as before, and usable.
+	 * those of its first post, or empty: those of now. `now_ms` is wall
+	 * time, by which the item's own time is judged; 0: the clock is wrong,
+	 * so it is not judged. False without memory, or if *out has no room;
+	 * then *out is as before, and usable.
 	 */
 	bool (*prepare)(const struct outlet_context *context, struct str rules,
-	    const struct item *item, struct buf *out,
+	    const struct item *item, int64_t now_ms, struct buf *out,
 	    struct outlet_prepared *ret_prepared, struct err *reterr);
 
 	/* Append the body of a request of at least one item. */

@@ -124,7 +124,8 @@ const char *
 track_omission_name(enum track_omission_kind kind)
 {
 	static const char *const names[TRACK_OMISSIONS] = {"blank", "private",
-	    "cut", "elements", "too_long", "key_cut", "repeated"};
+	    "cut", "elements", "too_long", "key_cut", "repeated",
+	    "number_as_text"};
 
 	return names[kind];
 }

@@ -9,6 +9,7 @@
  *	track.c     the order of the work, the properties, the JSON
  *	name.c      names, and what to do when two are the same
  *	value.c     values and arrays, and what is private in arrays
+ *	number.c    numbers
  *	identity.c  the identity
  *	rules.c     classes and selectors, hashing
  *	map.c       reading the event, its fate, what is reported of it
@@ -22,6 +23,7 @@
 enum {
 	TRACK_FEW = FLAT_FEW + 6,      /* properties that need no allocation */
 	TRACK_HEX = 2 * DIGEST_SHA256, /* bytes; not NUL-terminated */
+	TRACK_NUMBER = 48, /* bytes of a number that is rewritten, and NUL */
 };
 
 /* One property on its way out. */
@@ -155,6 +157,14 @@ MUST_USE bool track_identity_find(struct track_map *map);
  * whose, and sets the fate. */
 bool track_erasure(const struct track_map *map);
 void track_erasure_read(struct track_map *map);
+
+/* ---- number.c ---- */
+
+/* The number as it is sent: lent from the literal, which has at most
+ * TRACK_VALUE_MAX bytes, or written to the room. If it can only be sent as
+ * text, returns why (static), else NULL. */
+const char *track_number_read(
+    struct str literal, char room[TRACK_NUMBER], struct str *ret_number);
 
 /* ---- value.c ---- */
 

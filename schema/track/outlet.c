@@ -255,7 +255,7 @@ outlet_result_give(
 
 static bool
 outlet_prepare(const struct outlet_context *context, struct str rules,
-    const struct item *item, struct buf *out,
+    const struct item *item, int64_t now_ms, struct buf *out,
     struct outlet_prepared *ret_prepared, struct err *reterr)
 {
 	const struct track_rules *used = &context->settings.rules;
@@ -277,7 +277,7 @@ outlet_prepare(const struct outlet_context *context, struct str rules,
 		ret_prepared->erase_len = 0;
 		return true;
 	}
-	ok = track_write(used, item->data, out, &result, reterr);
+	ok = track_write(used, item->data, now_ms, out, &result, reterr);
 	outlet_rules_fini(&own);
 	if (ok)
 		outlet_result_give(&result, ret_prepared);

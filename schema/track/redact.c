@@ -73,17 +73,24 @@ redact_hash(struct redact *redact, const struct flat_node *node,
 	    .node = node,
 	    .class = class,
 	    .hash = true};
+	char digits[TRACK_HEX];
 	bool sent = false;
 	struct str hex;
 
 	buf_truncate(&map->values, 0);
-	if (!track_value_read(map, &leaf, &sent, reterr))
-		return false;
-	if (!sent)
-		return true;
-	if (!track_value_hash(map, &leaf, reterr))
-		return false;
-	hex = track_value_lend(map, &leaf);
+	if (node->kind == SCAN_NUMBER && node->top == FLAT_ROOT) {
+		/* outside the properties a number is an id, which is text */
+		track_hash(map->rules, node->text, digits);
+		hex = str_bytes(digits, sizeof(digits));
+	} else {
+		if (!track_value_read(map, &leaf, &sent, reterr))
+			return false;
+		if (!sent)
+			return true;
+		if (!track_value_hash(map, &leaf, reterr))
+			return false;
+		hex = track_value_lend(map, &leaf);
+	}
 	(void)buf_text(redact->out, "\"" TRACK_MARK);
 	(void)buf_append(redact->out, hex.data, hex.len);
 	(void)buf_char(redact->out, '"');

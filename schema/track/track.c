@@ -311,10 +311,20 @@ track_put_event(const struct track_map *map, struct buf *out)
 
 /* ---- the whole ---- */
 
+/* Is the event's time too far in the future? */
+static bool
+track_ahead(const struct track_map *map, int64_t now_ms)
+{
+	int64_t ahead_ms = map->rules->time_ahead_ms;
+
+	return now_ms > 0 && ahead_ms > 0 &&
+	       map->time_s * 1000 - now_ms > ahead_ms;
+}
+
 /* Decide on the fate of an event that was read; on false *reterr says why it
  * cannot be mapped. */
 static bool
-track_decide(struct track_map *map, struct err *reterr)
+track_decide(struct track_map *map, int64_t now_ms, struct err *reterr)
 {
 	const struct flat_node *time = flat_find(&map->flat, FLAT_ROOT, "time");
 
@@ -340,6 +350,11 @@ track_decide(struct track_map *map, struct err *reterr)
 	}
 	if (!track_identity_find(map))
 		return true;
+	if (track_ahead(map, now_ms)) {
+		(void)track_dead(map,
+		    "its time is further in the future than time_ahead allows");
+		return true;
+	}
 	if (!track_paths_find(map, reterr) ||
 	    !track_event_name_find(map, reterr))
 		return false;
@@ -349,8 +364,8 @@ track_decide(struct track_map *map, struct err *reterr)
 }
 
 bool
-track_write(const struct track_rules *rules, struct str event, struct buf *out,
-    struct track_result *ret_result, struct err *reterr)
+track_write(const struct track_rules *rules, struct str event, int64_t now_ms,
+    struct buf *out, struct track_result *ret_result, struct err *reterr)
 {
 	struct err err = {.code = ERR_NONE};
 	size_t before = out->len;
@@ -358,7 +373,7 @@ track_write(const struct track_rules *rules, struct str event, struct buf *out,
 	bool ok;
 
 	ok = track_map_init(&map, rules, event, ret_result, &err) &&
-	     track_decide(&map, &err);
+	     track_decide(&map, now_ms, &err);
 	if (!ok && err.code == ERR_INPUT) {
 		(void)track_dead(&map, "not a readable event");
 		ok = true;

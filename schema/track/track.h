@@ -3,7 +3,8 @@
 
 /*
  * The outgoing format of Heap's bulk track API: maps one Currents event to one
- * Heap event. No I/O, no clock; the same input and rules give the same bytes.
+ * Heap event. No I/O, no clock; the same input and rules give the same bytes,
+ * or none if the event's time is too far ahead of the time that is passed in.
  * The facts come from Heap's server-side API reference (1000 events per
  * request, identity at most 255 characters, keys and values below 1024
  * characters).
@@ -46,7 +47,9 @@ enum track_omission_kind {
 				  * long */
 	TRACK_OMISSION_KEY_CUT,	 /* the name was cut at TRACK_KEY_MAX */
 	TRACK_OMISSION_REPEATED, /* left out: a later one has its name */
-	TRACK_OMISSIONS		 /* how many kinds */
+	TRACK_OMISSION_NUMBER_AS_TEXT, /* a number sent as text, because Heap
+					* would read another one */
+	TRACK_OMISSIONS		       /* how many kinds */
 };
 
 struct track_omission {
@@ -124,6 +127,9 @@ struct track_rules {
 	size_t rename_count;
 	bool custom_event_name; /* a CustomEvent gets its own name */
 
+	int64_t time_ahead_ms; /* see track_write(); 0: events of any time are
+				* sent */
+
 	/* added properties, see track_write() */
 	bool add_channel;  /* braze_channel and braze_action */
 	bool add_event_id; /* braze_event_id */
@@ -187,6 +193,10 @@ enum track_selected track_selector_check(const char *selector);
  * JSON object to *out. False only if *out has no room (it stays unchanged and
  * usable) or there is no memory.
  *
+ * Heap takes the future as it is and shows it in its charts. So an event that
+ * would be sent, but whose time is more than time_ahead_ms after now_ms, is
+ * dead. now_ms is wall time; 0: the clock is wrong, so no event is.
+ *
  * Added properties: braze_channel and braze_action are the second-to-last and
  * the last of the dotted parts of event_type ("email" and "Open" of
  * users.messages.email.Open, "behaviors" and "Purchase", "users" and
@@ -194,13 +204,23 @@ enum track_selected track_selector_check(const char *selector);
  * timezone are the event's id and those of its user. Names that begin with
  * braze_ get no prefix.
  *
+ * Heap reads numbers as doubles. An integer (written without fraction and
+ * exponent) is sent as it is up to 2^53, beyond that as text, which keeps its
+ * digits. Any other number is sent as the shortest decimal that reads back as
+ * the same double (1.50 as 1.5, 1e3 as 1000; below 1e-6 and from 1e16 on with
+ * an exponent), and as text if it is beyond the range of a double (1e400, or
+ * 1e-400, which would be 0). -0 and -0.0 are sent as 0. In an array, numbers
+ * are text in any case, and stay as they were written. A number that is hashed
+ * is hashed in the form in which it would be sent.
+ *
  * If two properties have the same name once flattened, both are sent. One of
  * them keeps the name: the one that no rule renamed and whose path is shorter
  * (the real key), else the first in the order of the paths, part by part, else
  * the first in the document. The others get "#2", "#3", ..., the first that is
  * free. Added properties come last.
  */
-MUST_USE bool track_write(const struct track_rules *rules, struct str event,
+MUST_USE bool
+track_write(const struct track_rules *rules, struct str event, int64_t now_ms,
     struct buf *out, struct track_result *ret_result, struct err *reterr);
 
 /* The bytes around the events of a request: head, then events separated by
@@ -215,7 +235,8 @@ void track_tail_write(struct buf *out);
  */
 uint64_t track_anonymous_user(struct str id);
 
-/* "blank", "private", "cut", "elements", "too_long", "key_cut", "repeated" */
+/* "blank", "private", "cut", "elements", "too_long", "key_cut", "repeated",
+ * "number_as_text" */
 const char *track_omission_name(enum track_omission_kind kind);
 
 /* ---- the outlet ---- */

@@ -1,7 +1,5 @@
 /*
- * Reads values. A number is sent as a number only if every reader of JSON reads
- * the same one: integers up to 2^53, and up to 15 significant digits within the
- * range of a double.
+ * Reads values.
  *
  * An array is sent in the form in which Heap stores one, its elements joined
  * with "||"; an array with more than scalars is sent as JSON without white
@@ -19,9 +17,6 @@
 #include "schema/json/text.h"
 
 enum {
-	TRACK_DIGITS = 15,    /* a double keeps these */
-	TRACK_EXPONENT = 300, /* and this power of ten, either way */
-
 	/* more bytes cannot be within TRACK_VALUE_MAX */
 	ARRAY_BYTES = 3 * TRACK_VALUE_MAX,
 };
@@ -44,60 +39,6 @@ struct track_array {
 	bool path_cut;
 	char path[FLAT_PATH_BYTES];
 };
-
-/* ---- numbers ---- */
-
-/* The exponent after e or E; far beyond any limit if it is huge. */
-static long
-track_exponent(const char *at, const char *end)
-{
-	bool negative = at < end && *at == '-';
-	long exponent = 0;
-
-	if (at < end && (*at == '-' || *at == '+'))
-		at++;
-	for (; at < end; at++) {
-		if (exponent < 100000000)
-			exponent = exponent * 10 + (*at - '0');
-	}
-	return negative ? -exponent : exponent;
-}
-
-/* Does every reader read the same number? */
-static bool
-track_number_exact(struct str number)
-{
-	static const struct str most = STR("9007199254740992"); /* 2^53 */
-	const char *data = number.data, *end = data + number.len, *at;
-	long index = 0, whole = -1, first = -1, last = -1, power = 0;
-
-	if (number.len > 0 && *data == '-')
-		data++;
-	for (at = data; at < end && *at != 'e' && *at != 'E'; at++) {
-		if (*at == '.') {
-			whole = index;
-			continue;
-		}
-		if (*at != '0') {
-			first = first < 0 ? index : first;
-			last = index;
-		}
-		index++;
-	}
-	if (whole < 0 && at == end) {
-		size_t digits = (size_t)(end - data);
-
-		return digits < most.len ||
-		       (digits == most.len &&
-			   memcmp(data, most.data, digits) <= 0);
-	}
-	if (at < end)
-		power = track_exponent(at + 1, end);
-	if (first >= 0) /* the power of the first digit that counts */
-		power += (whole < 0 ? index : whole) - 1 - first;
-	return (first < 0 || last - first < TRACK_DIGITS) &&
-	       power >= -TRACK_EXPONENT && power <= TRACK_EXPONENT;
-}
 
 /* ---- arrays: the JSON of what they hold ---- */
 
@@ -465,6 +406,39 @@ track_array_read(struct track_map *map, struct track_leaf *leaf, bool *ret_send,
 
 /* ---- any value ---- */
 
+static bool
+track_number_value(struct track_map *map, struct track_leaf *leaf,
+    bool *ret_send, struct err *reterr)
+{
+	struct str literal = leaf->node->text, number;
+	size_t at = map->values.len;
+	char room[TRACK_NUMBER];
+	const char *why;
+
+	if (literal.len > TRACK_VALUE_MAX)
+		return track_value_omit(map, leaf, TRACK_OMISSION_TOO_LONG,
+		    "a number that is too long");
+	*ret_send = true;
+	why = track_number_read(literal, room, &number);
+	leaf->number = why == NULL;
+	if (why != NULL && !leaf->hash) {
+		track_omit(
+		    map, leaf->property, TRACK_OMISSION_NUMBER_AS_TEXT, 1);
+		track_explain(
+		    map, leaf->name, "a number sent as text: %s", why);
+	}
+	if (why != NULL)
+		return true;
+	if (number.data != room) {
+		leaf->value = number;
+		return true;
+	}
+	if (!buf_append(&map->values, number.data, number.len))
+		return buf_ok(&map->values, reterr);
+	track_value_hold(map, leaf, at);
+	return true;
+}
+
 bool
 track_value_omit(struct track_map *map, struct track_leaf *leaf,
     enum track_omission_kind kind, const char *why)
@@ -491,12 +465,7 @@ track_value_read(struct track_map *map, struct track_leaf *leaf, bool *ret_send,
 			    map, leaf, TRACK_OMISSION_BLANK, "blank");
 		break;
 	case SCAN_NUMBER:
-		if (node->text.len > TRACK_VALUE_MAX)
-			return track_value_omit(map, leaf,
-			    TRACK_OMISSION_TOO_LONG,
-			    "a number that is too long");
-		leaf->number = track_number_exact(node->text);
-		break;
+		return track_number_value(map, leaf, ret_send, reterr);
 	case SCAN_ARRAY:
 		return track_array_read(map, leaf, ret_send, reterr);
 	case SCAN_OBJECT:

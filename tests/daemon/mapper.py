@@ -15,7 +15,7 @@ import re
 import struct
 
 from mapper_text import (Hashed, Number, Object, bare, blank, cut, get,
-                         members, parse, readable, stays_number, units)
+                         members, parse, readable, sent_number, units)
 from names import Choice, Fate
 
 CATALOGUE = json.loads(
@@ -32,7 +32,8 @@ DEFAULTS = {"identity": "external_user_id", "alias_label": None,
             "renames": {}, "custom_event_name": "type",
             "add": ["channel", "event_id", "user_id", "device_id",
                     "timezone"],
-            "keep": [], "drop": [], "hash": [], "key": None}
+            "keep": [], "drop": [], "hash": [], "key": None,
+            "time_ahead": 7 * 24 * 3600, "now": None}
 
 
 class NotSent(Exception):
@@ -264,7 +265,8 @@ def outgoing(value):
     if isinstance(value, Number):
         if len(value) > 1023:
             return None
-        return value if stays_number(value) else str(value)
+        number = sent_number(value)
+        return str(value) if number is None else Number(number)
     if isinstance(value, list):
         return array(value)
     text = scalar(value)
@@ -367,6 +369,14 @@ def event_name(event, event_type, rules):
     raise NotSent(Fate.DEAD, "the event's name is blank")
 
 
+def in_time(time, rules):
+    """Against the clock, if there is one."""
+    if rules["now"] and rules["time_ahead"] and \
+            time > rules["now"] + rules["time_ahead"]:
+        raise NotSent(Fate.DEAD, "its time is further in the future than "
+                      "time_ahead allows")
+
+
 def timestamp(literal):
     return (datetime.datetime(1970, 1, 1) + datetime.timedelta(
         seconds=int(literal))).strftime("%FT%TZ")
@@ -387,6 +397,7 @@ def explain(text, **changed):
             raise NotSent(Fate.DROP, "erasure request")
         user = heap_user(get(event, "user"),
                          CATALOGUE["events"].get(event_type), rules)
+        in_time(int(get(event, "time")), rules)
         name = event_name(event, event_type, rules)
     except NotSent as told:
         return {"fate": told.args[0], "reason": told.args[1], "event": None}

@@ -1,6 +1,8 @@
 """JSON and text for the second opinion of mapper.py, as it is documented."""
 
+import decimal
 import json
+import math
 import re
 
 WHITE = "".join(map(chr, [*range(9, 14), 0x20, 0x85, 0xa0, 0x1680,
@@ -74,13 +76,20 @@ def bare(text):
     return text.strip(WHITE + THIN).casefold()
 
 
-def stays_number(literal):
+def sent_number(literal):
+    """How a number is sent as a number; None if it must be text."""
     if re.fullmatch(r"-?\d+", literal):
-        return abs(int(literal)) <= 2 ** 53
-    mantissa, _, exponent = literal.lower().lstrip("-").partition("e")
-    whole, _, part = mantissa.partition(".")
-    digits = (whole + part).lstrip("0")
-    power = int(exponent or 0)
-    if digits:
-        power += len(whole) - 1 - (len(whole + part) - len(digits))
-    return len(digits.rstrip("0")) <= 15 and abs(power) <= 300
+        return str(int(literal)) if abs(int(literal)) <= 2 ** 53 else None
+    value = float(literal)
+    if math.isinf(value):
+        return None
+    if value == 0:
+        written = re.split("[eE]", literal)[0]
+        return None if re.search("[1-9]", written) else "0"
+    shortest = decimal.Decimal(repr(value)).normalize()
+    if 1e-6 <= abs(value) < 1e16:
+        return format(shortest, "f")
+    sign, digits, _ = shortest.as_tuple()
+    first, *rest = map(str, digits)
+    return (sign * "-" + ".".join([first, "".join(rest)]).rstrip(".") +
+            f"e{shortest.adjusted():+d}")

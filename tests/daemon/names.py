@@ -119,6 +119,7 @@ class Rule:
     INVALID = "invalid"
     OPERATOR = "operator"
     REFUSED = "refused by the destination"
+    AHEAD = "its time is further in the future than time_ahead allows"
 
 
 class Drift:
@@ -198,7 +199,7 @@ class Destination:
     DEFERRED_EVENTS, DEFERRED_WHY, DEFERRED_UNTIL = "events", "why", "until"
     TRIAL = "dry_run"
     TRIAL_SENT, TRIAL_DROPPED, TRIAL_DEAD = "sent", "dropped", "dead"
-    # Properties that were left out or cut, and how many had no row.
+    # Properties not sent as they came, and how many had no row.
     PROPERTIES, PROPERTIES_LOST = "properties", "properties_lost"
     PROPERTY, PROPERTY_WHAT, PROPERTY_COUNT = "property", "what", "count"
     CUT, REDACTED, OTHER_PROPERTY = "cut", "private", "other"

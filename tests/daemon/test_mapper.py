@@ -5,9 +5,11 @@ generated too. CURRENTSD_LONG=1 compares 50,000, else 5,000.
 """
 
 import json
+import math
 import os
 import pathlib
 import random
+import struct
 import subprocess
 
 import pytest
@@ -19,6 +21,7 @@ REPO = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("CURRENTSD_BUILD",
                                     REPO / "build" / "release"))
 LONG = os.environ.get("CURRENTSD_LONG") not in (None, "", "0")
+NOW = 1_790_000_000
 EVENTS = 50_000 if LONG else 5_000
 BARE = {name: value for name, value in os.environ.items()
         if not name.startswith("CURRENTSD_")}
@@ -27,7 +30,7 @@ IDS = ["user-1", "user-2", "user-3", "user-4", "user-5", "user-6", "user-7",
        "user-8", "ann@example.com", "Żółw", "null", " NULL ", "0", "guest",
        "[REDACTED]", "00000000-0000-0000-0000-000000000000", "x" * 255,
        "x" * 256, "\U0001f600" * 255, "a\0b", "\ud800", "", " ", None,
-       "5a41f0df-b69a-4a99-b656-79506a86c3f8", 7, 0, "house", "\u3000",
+       "5a41f0df-b69a-4a99-b656-79506a86c3f8", 7, 7.0, 0, "house", "\u3000",
        "ŻÓŁW", "\u200bnull\ufeff", "\ufeff", "ΧΡΉΣΤΗΣ", "\u212a", "x\u200b",
        "hmac-sha256:" + "5d" * 32, "hmac-sha256:" + "5D" * 32,
        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"]
@@ -46,7 +49,11 @@ NUMBERS = ["0", "-0", "1", "-1", "1.5", "1.50", "9007199254740992",
            "1e-301", "123456789.012345", "123456789.0123456", "1E+2", "0e999",
            "0.0", "1.000000000000000000000", "0.000000000000000000001",
            "1" + "0" * 30, "1" * 1023, "1" * 1024, "0." + "0" * 400 + "1",
-           "1e" + "9" * 30, "100000000000000000000.5", "5e-324"]
+           "1e" + "9" * 30, "100000000000000000000.5", "5e-324",
+           "59.970000000000006", "1e3", "-0.0", "-2e-324", "1.8e308",
+           "9999999999999998.0", "1e16", "0.000001", "0.00000099", "2e-7",
+           "5.684341886080801486968994140625e-14", "3." + "1" * 1021,
+           "2.2250738585072011e-308", "179769313486231580793e289"]
 
 
 class Raw(str):
@@ -157,7 +164,8 @@ def some_event(random_):
         "properties", ["custom_properties", "name", "email_address"])
     event = [("event_type", name), ("id", random_.choice(
         ["a56ea893-bae1-4fd7-ae88-56ae6dc3a2bf", "i\0\"", "i" * 1100])),
-        ("time", random_.choice([0, 1, 1790000000, 4102444799, -1])),
+        ("time", random_.choice([0, 1, NOW, NOW + 86400, NOW + 86401,
+                                 4102444799, -1])),
         ("user", tuple(some_user(random_))),
         ("properties", tuple(some_properties(random_, documented))),
         ("later", some_value(random_, 1))]
@@ -194,6 +202,8 @@ def some_rules(random_):
         "keep": some(selectors, 3),
         "drop": some(selectors, 1),
         "hash": some(selectors, 2),
+        "time_ahead": random_.choice([0, 86400, 10 ** 9]),
+        "now": random_.choice([None, NOW]),
         "key": random_.choice([None, "k", "0123456789abcdef" * 5])}
 
 
@@ -273,10 +283,34 @@ def test_redacting_at_accept_sends_the_same():
 
 @pytest.mark.parametrize("literal, stays", [
     ("9007199254740992", True), ("9007199254740993", False),
-    ("1e400", False), ("1.5", True), ("123456789.0123456", False)])
+    ("1e400", False), ("1.5", True), ("123456789.0123456", True)])
 def test_second_opinion_on_numbers(literal, stays):
     """What both say is also what the contract says."""
-    assert mapper.stays_number(literal) is stays
+    assert (mapper.sent_number(literal) is not None) is stays
+
+
+def test_numbers_of_any_bits_agree():
+    """Doubles of any bits, powers of two, and decimals of any length."""
+    random_ = random.Random(4)
+    numbers = [repr(float.fromhex(f"0x1p{power}"))
+               for power in range(-1074, 1024)]
+    while len(numbers) < EVENTS:
+        value, = struct.unpack("<d", random_.randbytes(8))
+        if math.isfinite(value):
+            numbers.append(repr(value))
+        numbers.append(f"{random_.uniform(-1, 1) * 100:.{random_.randrange(1, 25)}f}")
+        numbers.append(f"{random_.randrange(10 ** random_.randrange(1, 25))}"
+                       f"e{random_.randrange(-345, 320)}")
+    event = ('{"event_type":"a.b.C","id":"i","time":1,'
+             '"user":{"external_user_id":"u"},"properties":{"n":%s}}')
+    lines = [event % number for number in numbers]
+    rules = json.dumps({"rules": mapper.DEFAULTS}, separators=(",", ":"))
+    for answer, line, number in zip(
+            probe([rules, *lines]), lines, numbers, strict=True):
+        assert told(answer) == expected(line, mapper.DEFAULTS), line
+        kind, sent = told(answer)["event"]["properties"]["n"]
+        assert sent == number if kind == "str" else \
+            float(sent) == float(number)
 
 
 def test_second_opinion_on_anonymous_users():

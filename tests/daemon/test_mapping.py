@@ -4,13 +4,15 @@ import hmac
 import json
 import re
 import secrets
+import time
 
 import pytest
 
+from commands import FOUND, tool
 from conftest import REPO, until
 from disk import everything_on_disk
-from names import (Check, Choice, Command, Destination, Finding, Log, Metric,
-                   Queue, Receipt, State, Text)
+from names import (Check, Choice, Command, Destination, Done, Fate, Finding,
+                   Log, Metric, Queue, Receipt, Row, Rule, State, Text)
 from test_delivery import SWIFT, event, key, put, state, wait_settled
 
 KEY = "0123456789abcdef"
@@ -103,6 +105,52 @@ def test_properties_left_out_are_counted(start_daemon):
             Destination.PROPERTY_COUNT: 10} in \
         daemon.destination()[Destination.PROPERTIES]
     daemon.stop()
+
+
+@pytest.mark.file
+def test_from_the_future(start_daemon, heapsim, tmp_path):
+    """Dead as long as its time is too far ahead, and sent when it is not."""
+    day = 24 * 3600
+    daemon = start_daemon(**SWIFT)
+    near, far = (event(n, time=int(time.time()) + days * day)
+                 for n, days in enumerate((6, 8)))
+    put(daemon, [near, far])
+    queue = wait_settled(daemon)
+    assert (queue["delivered"], queue[Queue.DEAD]) == (1, 1)
+    row, = tool(daemon, *Command.DEAD_LIST)
+    assert row[Row.REASON] == Rule.AHEAD
+    path = tmp_path / "event.json"
+    path.write_text(json.dumps(far))
+    told = json.loads(daemon.command("explain", str(path), "--json",
+                                     code=FOUND))
+    assert (told[Finding.FATE], told[Finding.REASON]) == (
+        Fate.DEAD, Rule.AHEAD)
+
+    def requeue():
+        before, = tool(daemon, *Command.DEAD_LIST)
+        assert tool(daemon, *Command.DEAD_REQUEUE, str(before[Row.ID])) == {
+            Done.REQUEUED: 1}
+        wait_settled(daemon)
+        return daemon.queue()
+
+    queue = requeue()
+    assert (queue["delivered"], queue[Queue.DEAD]) == (1, 1)
+    assert heapsim.keys() == {key(near): 1}
+    daemon.stop()
+    daemon.change(heap_time_ahead="9d")
+    daemon.start()
+    queue = requeue()
+    assert (queue["delivered"], queue[Queue.DEAD]) == (2, 0)
+    assert heapsim.keys() == {key(near): 1, key(far): 1}
+
+
+@pytest.mark.file
+def test_any_time_is_sent_without_the_limit(start_daemon, heapsim):
+    daemon = start_daemon(heap_time_ahead="0", **SWIFT)
+    sent = event(time=2_034_000_000)
+    put(daemon, [sent])
+    wait_settled(daemon)
+    assert heapsim.keys() == {key(sent): 1}
 
 
 @pytest.mark.file

@@ -64,7 +64,7 @@ check_write(const struct track_rules *rules, struct str event, bool valid)
 	struct buf out;
 
 	buf_init(&out, OUT_MAX);
-	if (!track_write(rules, event, &out, &result, &err)) {
+	if (!track_write(rules, event, 0, &out, &result, &err)) {
 		CHECK(!valid && out.len == 0);
 	} else if (result.fate == TRACK_SEND) {
 		CHECK(result.omission_count <= TRACK_OMISSIONS_MAX);
@@ -90,9 +90,9 @@ check_redact(const struct track_rules *rules, struct str event, bool valid)
 	if (!redact_write(rules, event, &left, &err)) {
 		CHECK(!valid && left.len == 0);
 	} else if (valid) {
-		CHECK(track_write(rules, event, &one, &came, &err));
-		CHECK(track_write(rules, str_bytes(left.data, left.len), &other,
-		    &kept, &err));
+		CHECK(track_write(rules, event, 0, &one, &came, &err));
+		CHECK(track_write(rules, str_bytes(left.data, left.len), 0,
+		    &other, &kept, &err));
 		CHECK(came.fate == kept.fate && came.reason == kept.reason);
 		CHECK(one.len == other.len);
 		CHECK(

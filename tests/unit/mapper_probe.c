@@ -16,6 +16,7 @@ enum { ITEMS = 16, ROOM = 1 << 26 };
 
 struct probe {
 	struct track_rules rules;
+	int64_t now_ms;
 	json_t *json; /* owns the texts of the rules */
 	const char *items[4][ITEMS];
 	struct track_rename renames[ITEMS];
@@ -124,6 +125,9 @@ probe_rules(struct probe *probe, json_t *json)
 	rules->keep = probe_list(probe, 1, "keep");
 	rules->drop = probe_list(probe, 2, "drop");
 	rules->hash = probe_list(probe, 3, "hash");
+	rules->time_ahead_ms =
+	    json_integer_value(json_object_get(json, "time_ahead")) * 1000;
+	probe->now_ms = json_integer_value(json_object_get(json, "now")) * 1000;
 	key = json_string_value(json_object_get(json, "key"));
 	rules->key = str_text(key);
 }
@@ -158,7 +162,8 @@ probe_map(const struct probe *probe, struct str line, struct buf *out)
 	struct err err;
 
 	buf_reset(out);
-	if (!track_write(&probe->rules, line, out, &result, &err)) {
+	if (!track_write(
+		&probe->rules, line, probe->now_ms, out, &result, &err)) {
 		printf("fail\t%s\t\n", err.text);
 		return;
 	}

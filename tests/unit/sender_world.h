@@ -113,6 +113,7 @@ struct world {
 	/* The outlet. */
 	enum err_code map_fails; /* not 0: the mapping's answer to all */
 	char rules;		 /* of identity, now */
+	int64_t judged_ms; /* the time by which the last item was judged */
 	const char *url, *app_id;
 	struct outlet outlet;
 	struct outlet_limit limits[OUTLET_LIMITS_MAX];
@@ -182,12 +183,13 @@ world_rules(const struct outlet_context *context)
 
 static inline bool
 world_prepare(const struct outlet_context *context, struct str rules,
-    const struct item *item, struct buf *out,
+    const struct item *item, int64_t now_ms, struct buf *out,
     struct outlet_prepared *ret_prepared, struct err *reterr)
 {
 	size_t number = strtoul(item->data.data, NULL, 10);
 	struct world_event *of = &world->events[number];
 
+	world->judged_ms = now_ms;
 	of->mapped = rules.len > 0 ? rules.data[0] : context->rules[0];
 	if (world->map_fails != ERR_NONE)
 		return err_set(reterr, world->map_fails, "it fails");

@@ -95,10 +95,10 @@ toy_rules(const struct outlet_context *context)
 /* An item is its key, a letter, and what becomes of it. */
 static bool
 toy_prepare(const struct outlet_context *context, struct str rules,
-    const struct item *item, struct buf *out,
+    const struct item *item, int64_t now_ms, struct buf *out,
     struct outlet_prepared *ret_prepared, struct err *reterr)
 {
-	(void)context, (void)rules;
+	(void)context, (void)rules, (void)now_ms;
 	ret_prepared->fate = OUTLET_SEND;
 	ret_prepared->reason = NULL;
 	ret_prepared->key = (uint64_t)item->data.data[0];

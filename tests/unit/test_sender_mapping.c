@@ -109,6 +109,59 @@ test_dry_run(void **state)
 	world_end();
 }
 
+/* Put one more event, and return by what time it was judged. */
+static int64_t
+judged_ms(void)
+{
+	world->judged_ms = -1;
+	world->count++;
+	sender_wake(world->sender);
+	world_pass(10000);
+	assert_int_equal(world->done, world->count);
+	return world->judged_ms;
+}
+
+/* By a clock that is known to be wrong no item is judged. */
+static void
+test_a_clock_that_is_wrong(void **state)
+{
+	enum { DAY_MS = 24 * 3600 * 1000 };
+	struct clock_times right;
+	int64_t before_ms;
+
+	(void)state;
+	/* it never ran, and nobody has told the machine the time */
+	world_start(10);
+	world->count = 0;
+	right = world->now;
+	world->now.wall_ms = 5000;
+	world_sender_start();
+	assert_int_equal(judged_ms(), 0);
+	assert_int_equal(judged_ms(), 0);
+	world->now.wall_ms = right.wall_ms;
+	before_ms = world->now.wall_ms;
+	assert_in_range(judged_ms(), before_ms, before_ms + 10000);
+
+	/* it is set back while it runs */
+	world->now.wall_ms -= 30 * (int64_t)DAY_MS;
+	before_ms += 10000;
+	assert_in_range(judged_ms(), before_ms, before_ms + 20000);
+	world->now.wall_ms += 30 * (int64_t)DAY_MS;
+
+	/* the machine starts with an old clock */
+	world_sender_stop(false);
+	world->shared.boot++;
+	world->now.mono_ms = 9000;
+	world->now.wall_ms -= 30 * (int64_t)DAY_MS;
+	world_sender_start();
+	world_pass(2 * 60000); /* until it has cooled down */
+	assert_int_equal(judged_ms(), 0);
+	world->now.wall_ms += 30 * (int64_t)DAY_MS;
+	before_ms = world->now.wall_ms;
+	assert_in_range(judged_ms(), before_ms, before_ms + 10000);
+	world_end();
+}
+
 static void
 test_omissions_are_bounded(void **state)
 {
@@ -153,6 +206,7 @@ main(void)
 	    cmocka_unit_test(test_omissions_count_once),
 	    cmocka_unit_test(test_no_memory_blames_no_event),
 	    cmocka_unit_test(test_dry_run),
+	    cmocka_unit_test(test_a_clock_that_is_wrong),
 	    cmocka_unit_test(test_omissions_are_bounded),
 	};
 

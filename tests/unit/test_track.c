@@ -71,8 +71,9 @@ check(struct fixture *f, const char *type, const char *properties,
 
 	put_event(f, type, properties);
 	buf_reset(&f->out);
-	assert_true(track_write(&f->rules,
-	    str_bytes(f->event.data, f->event.len), &f->out, &f->result, NULL));
+	assert_true(
+	    track_write(&f->rules, str_bytes(f->event.data, f->event.len), 0,
+		&f->out, &f->result, NULL));
 	assert_int_equal(f->result.fate, TRACK_SEND);
 	(void)buf_char(&f->out, '\0');
 	got = strstr(f->out.data, "\"properties\":");
@@ -90,19 +91,6 @@ test_values(void **state)
 	    {"{}", "{}"},
 	    {"{\"a\":null,\"b\":\"\",\"c\":\" \\t\\u2003\",\"d\":[]}", "{}"},
 	    {"{\"a\":true,\"b\":false}", "{\"a\":\"true\",\"b\":\"false\"}"},
-	    {"{\"a\":9007199254740992}", "{\"a\":9007199254740992}"},
-	    {"{\"a\":9007199254740993}", "{\"a\":\"9007199254740993\"}"},
-	    {"{\"a\":-9007199254740993}", "{\"a\":\"-9007199254740993\"}"},
-	    {"{\"a\":12345678901234567890}",
-		"{\"a\":\"12345678901234567890\"}"},
-	    {"{\"a\":1.50}", "{\"a\":1.50}"},
-	    {"{\"a\":123456789.012345}", "{\"a\":123456789.012345}"},
-	    {"{\"a\":123456789.0123456}", "{\"a\":\"123456789.0123456\"}"},
-	    {"{\"a\":1e300}", "{\"a\":1e300}"},
-	    {"{\"a\":1e400}", "{\"a\":\"1e400\"}"},
-	    {"{\"a\":0.1e-300}", "{\"a\":\"0.1e-300\"}"},
-	    {"{\"a\":1e99999999999999999999}",
-		"{\"a\":\"1e99999999999999999999\"}"},
 	    {"{\"a\":\"x\\u0000y\\ud800\"}",
 		"{\"a\":\"x\xef\xbf\xbdy\xef\xbf\xbd\"}"},
 	    {"{\"a\":[1,\"x\",null,\" \",true,\"\\u00e9\"]}",
@@ -119,6 +107,83 @@ test_values(void **state)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
 		check(*state, "a.b.C", cases[i].in, cases[i].want);
+}
+
+/* As written, and as sent; a text is in quotes. */
+static void
+test_numbers(void **state)
+{
+	static const struct {
+		const char *in, *want;
+	} cases[] = {
+	    /* integers: as they are, while a double holds them */
+	    {"0", "0"},
+	    {"-0", "0"},
+	    {"-12", "-12"},
+	    {"9007199254740992", "9007199254740992"},
+	    {"-9007199254740992", "-9007199254740992"},
+	    {"9007199254740993", "\"9007199254740993\""},
+	    {"-9007199254740993", "\"-9007199254740993\""},
+	    {"12345678901234567890", "\"12345678901234567890\""},
+	    /* the others: the shortest decimal of the same double */
+	    {"59.970000000000006", "59.970000000000006"},
+	    {"0.1", "0.1"},
+	    {"1.50", "1.5"},
+	    {"-1.50", "-1.5"},
+	    {"15e-1", "1.5"},
+	    {"1.0", "1"},
+	    {"100.0", "100"},
+	    {"1e3", "1000"},
+	    {"1E+3", "1000"},
+	    {"-0.0", "0"},
+	    {"0e999", "0"},
+	    {"-0E-99999999999999999999", "0"},
+	    {"123456789.0123456", "123456789.0123456"},
+	    {"0.30000000000000004441", "0.30000000000000004"},
+	    {"0.3000000000000000166", "0.3"},
+	    {"9007199254740993.0", "9007199254740992"},
+	    {"9999999999999998.0", "9999999999999998"},
+	    {"1e16", "1e+16"},
+	    {"12345678901234567890.5", "1.2345678901234567e+19"},
+	    {"1e23", "1e+23"},
+	    {"0.000001", "0.000001"},
+	    {"0.00000123", "0.00000123"},
+	    {"1.5e-7", "1.5e-7"},
+	    {"0.1e-300", "1e-301"},
+	    {"1e300", "1e+300"},
+	    {"1.7976931348623157e308", "1.7976931348623157e+308"},
+	    {"179769313486231580793e288", "1.7976931348623157e+308"},
+	    {"2.2250738585072014e-308", "2.2250738585072014e-308"},
+	    {"5e-324", "5e-324"},
+	    {"4.940656458412465e-324", "5e-324"},
+	    /* 2^-44, where the nearest of 16 digits is not the shortest */
+	    {"5.684341886080801486968994140625e-14", "5.684341886080802e-14"},
+	    /* what no double holds */
+	    {"1e400", "\"1e400\""},
+	    {"-1e400", "\"-1e400\""},
+	    {"1.8e308", "\"1.8e308\""},
+	    {"1e-400", "\"1e-400\""},
+	    {"-2e-324", "\"-2e-324\""},
+	    {"1e99999999999999999999", "\"1e99999999999999999999\""},
+	};
+	struct fixture *f = *state;
+	char in[128], want[128];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		bool text = cases[i].want[0] == '"';
+
+		(void)snprintf(in, sizeof(in), "{\"url\":%s}", cases[i].in);
+		(void)snprintf(
+		    want, sizeof(want), "{\"url\":%s}", cases[i].want);
+		check(f, "a.b.C", in, want);
+		assert_int_equal(f->result.omission_count, text);
+		if (!text)
+			continue;
+		assert_string_equal(f->result.omissions[0].property, "url");
+		assert_int_equal(
+		    f->result.omissions[0].kind, TRACK_OMISSION_NUMBER_AS_TEXT);
+		assert_int_equal(f->result.omissions[0].count, 1);
+	}
 }
 
 static void
@@ -167,8 +232,9 @@ put_long(struct fixture *f, const char *name, const char *part, int times)
 		(void)buf_text(&f->event, part);
 	(void)buf_text(&f->event, "\"}}");
 	buf_reset(&f->out);
-	assert_true(track_write(&f->rules,
-	    str_bytes(f->event.data, f->event.len), &f->out, &f->result, NULL));
+	assert_true(
+	    track_write(&f->rules, str_bytes(f->event.data, f->event.len), 0,
+		&f->out, &f->result, NULL));
 	(void)buf_char(&f->out, '\0');
 }
 
@@ -285,13 +351,15 @@ test_names(void **state)
 	f->rules.custom_event_name = true;
 	put_event(f, custom, "{\"name\":\"bought\"}");
 	buf_reset(&f->out);
-	assert_true(track_write(&f->rules,
-	    str_bytes(f->event.data, f->event.len), &f->out, &f->result, NULL));
+	assert_true(
+	    track_write(&f->rules, str_bytes(f->event.data, f->event.len), 0,
+		&f->out, &f->result, NULL));
 	assert_memory_equal(f->out.data, "{\"event\":\"Bought\"", 17);
 	put_event(f, custom, "{\"name\":\"sold\"}");
 	buf_reset(&f->out);
-	assert_true(track_write(&f->rules,
-	    str_bytes(f->event.data, f->event.len), &f->out, &f->result, NULL));
+	assert_true(
+	    track_write(&f->rules, str_bytes(f->event.data, f->event.len), 0,
+		&f->out, &f->result, NULL));
 	assert_memory_equal(f->out.data, "{\"event\":\"braze-sold\"", 21);
 }
 
@@ -305,8 +373,9 @@ test_no_room(void **state)
 	struct err err;
 
 	put_event(f, "a.b.C", "{\"a\":\"x\\ny\",\"b\":[1,[2]],\"c\":3}");
-	assert_true(track_write(&f->rules,
-	    str_bytes(f->event.data, f->event.len), &f->out, &f->result, NULL));
+	assert_true(
+	    track_write(&f->rules, str_bytes(f->event.data, f->event.len), 0,
+		&f->out, &f->result, NULL));
 	whole = f->out.len;
 	for (size_t limit = 1; limit <= whole; limit++) {
 		struct buf out;
@@ -314,7 +383,7 @@ test_no_room(void **state)
 		buf_init(&out, limit);
 		(void)buf_char(&out, '#');
 		assert_false(track_write(&f->rules,
-		    str_bytes(f->event.data, f->event.len), &out, &result,
+		    str_bytes(f->event.data, f->event.len), 0, &out, &result,
 		    &err));
 		assert_int_equal(err.code, ERR_LIMIT);
 		assert_int_equal(out.len, 1);
@@ -357,7 +426,7 @@ test_fates(void **state)
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		assert_true(track_write(&f->rules, str_text(cases[i].event),
+		assert_true(track_write(&f->rules, str_text(cases[i].event), 0,
 		    &f->out, &f->result, NULL));
 		assert_int_equal(f->result.fate, cases[i].fate);
 		assert_string_equal(f->result.reason, cases[i].reason);
@@ -383,6 +452,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(test_values),
+	    TEST(test_numbers),
 	    TEST(test_names_that_clash),
 	    TEST(test_cut),
 	    TEST(test_elements_that_do_not_fit),

@@ -153,6 +153,66 @@ test_erasure(void **state)
 	assert_non_null(strstr(f->kept.data, kept));
 }
 
+/*
+ * What is hashed of a number is what would be sent: of an integer its digits,
+ * whatever their number. Of an id it is the literal. And it is the same whether
+ * it is hashed at acceptance or on the way out.
+ */
+static void
+test_hashed_numbers(void **state)
+{
+	static const struct {
+		const char *user, *number, *text;
+	} cases[] = {
+	    {"\"u\"", "42", "42"},
+	    {"\"u\"", "-0", "0"},
+	    {"\"u\"", "9007199254740993", "9007199254740993"},
+	    {"\"u\"", "1.50", "1.5"},
+	    {"\"u\"", "1.0", "1"},
+	    {"\"u\"", "59.970000000000006", "59.970000000000006"},
+	    {"\"u\"", "1e400", "1e400"},
+	    {"7.0", "1", "1"},
+	    {"-0", "1", "1"},
+	    {"12345678901234567890", "1", "1"},
+	};
+	struct fixture *f = *state;
+	struct buf sent;
+	char user[128], quoted[128], more[128];
+
+	f->rules.hash = (struct track_list)LIST("url", "device_id");
+	f->rules.identity_hash = true;
+	buf_init(&sent, ROOM);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const char *id = cases[i].user;
+		bool text = id[0] == '"';
+
+		snprintf(user, sizeof(user),
+		    "{\"external_user_id\":%s,\"device_id\":%s}", id, id);
+		snprintf(more, sizeof(more), "\"properties\":{\"url\":%s}",
+		    cases[i].number);
+		put(f, "a.b.C", user, more);
+		keep(f, view(&f->event));
+		map(f, view(&f->event));
+		assert_int_equal(f->result.fate, TRACK_SEND);
+		assert_int_equal(f->result.omission_count, 0);
+		buf_reset(&sent);
+		assert_true(buf_append(&sent, f->out.data, f->out.len));
+		map(f, view(&f->kept));
+		assert_string_equal(f->out.data, sent.data);
+		snprintf(quoted, sizeof(quoted),
+		    text ? "{\"external_user_id\":%s,\"device_id\":%s}"
+			 : "{\"external_user_id\":\"%s\","
+			   "\"device_id\":\"%s\"}",
+		    id, id);
+		snprintf(more, sizeof(more), "\"properties\":{\"url\":\"%s\"}",
+		    cases[i].text);
+		put(f, "a.b.C", quoted, more);
+		map(f, view(&f->event));
+		assert_string_equal(f->out.data, sent.data);
+	}
+	buf_fini(&sent);
+}
+
 int
 main(void)
 {
@@ -160,6 +220,7 @@ main(void)
 	    TEST(test_unread),
 	    TEST(test_unusable_identities),
 	    TEST(test_erasure),
+	    TEST(test_hashed_numbers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

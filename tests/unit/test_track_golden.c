@@ -65,7 +65,7 @@ test_golden(void **state)
 	track_rules_init(&rules);
 	buf_init(&out, ROOM);
 	assert_true(
-	    track_write(&rules, str_bytes(in, len), &out, &result, NULL));
+	    track_write(&rules, str_bytes(in, len), 0, &out, &result, NULL));
 	assert_string_equal(fates[result.fate],
 	    json_string_value(json_object_get(want, "fate")));
 	reason = json_object_get(want, "reason");

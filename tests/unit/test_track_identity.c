@@ -144,7 +144,7 @@ check_ids(const struct track_rules *rules, const struct ids *ids,
 	put_event(event, ids);
 	buf_reset(out);
 	assert_true(track_write(
-	    rules, str_bytes(event->data, event->len), out, &result, NULL));
+	    rules, str_bytes(event->data, event->len), 0, out, &result, NULL));
 	(void)buf_char(out, '\0');
 	if (result.fate != want.fate ||
 	    (want.reason != NULL && strcmp(result.reason, want.reason) != 0) ||
@@ -191,15 +191,15 @@ test_same_user_same_who(void **state)
 	buf_init(&out, ROOM);
 	put_event(&event, &ids);
 	assert_true(track_write(
-	    &rules, str_bytes(event.data, event.len), &out, &one, NULL));
+	    &rules, str_bytes(event.data, event.len), 0, &out, &one, NULL));
 	ids.device = ids.user = VALID;
 	put_event(&event, &ids);
 	assert_true(track_write(
-	    &rules, str_bytes(event.data, event.len), &out, &two, NULL));
+	    &rules, str_bytes(event.data, event.len), 0, &out, &two, NULL));
 	ids.external = EMPTY;
 	put_event(&event, &ids);
 	assert_true(track_write(
-	    &rules, str_bytes(event.data, event.len), &out, &other, NULL));
+	    &rules, str_bytes(event.data, event.len), 0, &out, &other, NULL));
 	assert_true(one.user_hash == two.user_hash);
 	assert_true(one.user_hash != other.user_hash);
 	buf_fini(&event);
@@ -220,7 +220,7 @@ check_user(const struct track_rules *rules, const char *user, const char *want)
 	    "\"user\":%s}",
 	    user);
 	assert_true(track_write(
-	    rules, str_bytes(event.data, event.len), &out, &result, NULL));
+	    rules, str_bytes(event.data, event.len), 0, &out, &result, NULL));
 	(void)buf_char(&out, '\0');
 	if (result.reason != NULL)
 		assert_string_equal(result.reason, want);
@@ -330,7 +330,8 @@ test_erase(void **state)
 	(void)state;
 	track_rules_init(&rules);
 	buf_init(&out, 4096);
-	assert_true(track_write(&rules, str_text(event), &out, &result, NULL));
+	assert_true(
+	    track_write(&rules, str_text(event), 0, &out, &result, NULL));
 	assert_int_equal(result.fate, TRACK_DROP);
 	assert_int_equal(result.erase_len, 3);
 	assert_memory_equal(result.erase, "bac", 3);

@@ -62,6 +62,14 @@ test_each_is_counted(void **state)
 	    {"{\"url\":{}}", "url", TRACK_OMISSION_BLANK, 1},
 	    {"{\"custom_properties\":{\"a\":{},\"b\":[],\"c\":null}}",
 		"custom_properties", TRACK_OMISSION_BLANK, 3},
+	    {"{\"url\":9007199254740993,\"x\":9007199254740992}", "url",
+		TRACK_OMISSION_NUMBER_AS_TEXT, 1},
+	    {"{\"custom_properties\":{\"a\":1e400,\"b\":{\"c\":1e-400},"
+	     "\"d\":0.1}}",
+		"custom_properties", TRACK_OMISSION_NUMBER_AS_TEXT, 2},
+	    /* in an array all are text */
+	    {"{\"url\":[9007199254740993]}", "url",
+		TRACK_OMISSION_NUMBER_AS_TEXT, 0},
 	    {"{\"message_body\":{}}", "message_body", TRACK_OMISSION_PRIVATE,
 		1},
 	    {"{\"url\":{\"a\":1}}", "url", TRACK_OMISSION_BLANK, 0},

@@ -16,6 +16,8 @@
 	"\"user_id\":\"b1\"},\"properties\":{\"session_id\":\"s\","            \
 	"\"platform\":\"ios\",\"app_id\":\"a\"}}"
 
+#define REASON_AHEAD "its time is further in the future than time_ahead allows"
+
 static struct track_settings
 settings_make(void)
 {
@@ -106,8 +108,8 @@ test_context(void **state)
 
 /* What is sent of the event, under the rules of a first post. */
 static struct outlet_prepared
-prepare(struct outlet_context *context, struct str rules, const char *event,
-    char *ret, size_t size)
+prepare_at(struct outlet_context *context, struct str rules, const char *event,
+    int64_t now_ms, char *ret, size_t size)
 {
 	const struct item item = {.data = str_text(event)};
 	struct outlet_prepared prepared;
@@ -115,13 +117,20 @@ prepare(struct outlet_context *context, struct str rules, const char *event,
 	struct err err;
 
 	buf_init(&out, size - 1);
-	assert_true(
-	    track_outlet.prepare(context, rules, &item, &out, &prepared, &err));
+	assert_true(track_outlet.prepare(
+	    context, rules, &item, now_ms, &out, &prepared, &err));
 	if (out.len > 0)
 		memcpy(ret, out.data, out.len);
 	ret[out.len] = '\0';
 	buf_fini(&out);
 	return prepared;
+}
+
+static struct outlet_prepared
+prepare(struct outlet_context *context, struct str rules, const char *event,
+    char *ret, size_t size)
+{
+	return prepare_at(context, rules, event, 0, ret, size);
 }
 
 static void
@@ -170,6 +179,71 @@ test_prepare(void **state)
 	assert_string_equal(prepared.omissions[0].what, "private");
 	assert_int_equal(prepared.omissions[0].count, 1);
 	track_outlet.context_free(context);
+}
+
+/* Also under the rules of a first post: those say nothing of its time. */
+static void
+test_from_the_future(void **state)
+{
+	static const int64_t event_ms = INT64_C(1700000000000),
+			     week_ms = INT64_C(7) * 24 * 3600 * 1000;
+	static const struct {
+		int64_t ahead_ms, now_ms;
+		enum outlet_fate fate;
+	} cases[] = {
+	    {week_ms, event_ms + week_ms, OUTLET_SEND},
+	    {week_ms, event_ms - week_ms, OUTLET_SEND},
+	    {week_ms, event_ms - week_ms - 1, OUTLET_DEAD},
+	    {week_ms, 1, OUTLET_DEAD},
+	    {week_ms + 1, event_ms - week_ms - 1, OUTLET_SEND},
+	    {1, event_ms, OUTLET_SEND},
+	    {1, event_ms - 2, OUTLET_DEAD},
+	    /* switched off, and without a clock */
+	    {0, 1, OUTLET_SEND},
+	    {week_ms, 0, OUTLET_SEND},
+	};
+	struct track_settings settings = settings_make();
+	struct outlet_context *context, *other;
+	struct outlet_prepared prepared;
+	char sent[2048];
+
+	(void)state;
+	assert_int_equal(settings.rules.time_ahead_ms, week_ms);
+	settings.rules.identity = TRACK_IDENTITY_BRAZE;
+	other = context_make(&settings);
+	settings.rules.identity = TRACK_IDENTITY_EXTERNAL;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases) * 2; i++) {
+		struct str rules = {NULL, 0};
+
+		if (i % 2 == 1)
+			rules = track_outlet.rules(other);
+		settings.rules.time_ahead_ms = cases[i / 2].ahead_ms;
+		context = context_make(&settings);
+		prepared = prepare_at(context, rules, EVENT,
+		    cases[i / 2].now_ms, sent, sizeof(sent));
+		assert_int_equal(prepared.fate, cases[i / 2].fate);
+		assert_true(
+		    (prepared.fate == OUTLET_DEAD) == (sent[0] == '\0'));
+		if (prepared.fate == OUTLET_DEAD)
+			assert_string_equal(prepared.reason, REASON_AHEAD);
+		track_outlet.context_free(context);
+	}
+	/* what is not sent anyway is not dead for its time */
+	settings.rules.time_ahead_ms = week_ms;
+	context = context_make(&settings);
+	prepared = prepare_at(context, (struct str){NULL, 0},
+	    "{\"event_type\":\"users.UserDeleteRequest\",\"id\":\"e2\","
+	    "\"time\":1700000000,\"user\":{\"user_id\":\"b7\"}}",
+	    1, sent, sizeof(sent));
+	assert_int_equal(prepared.fate, OUTLET_DROP);
+	assert_int_equal(prepared.erase_len, 2);
+	prepared = prepare_at(context, (struct str){NULL, 0},
+	    "{\"event_type\":\"agentconsole.ToolInvocation\",\"id\":\"i\","
+	    "\"time\":1700000000,\"user\":{}}",
+	    1, sent, sizeof(sent));
+	assert_int_equal(prepared.fate, OUTLET_DROP);
+	track_outlet.context_free(context);
+	track_outlet.context_free(other);
 }
 
 /* An event keeps the identity of its first post, whatever the rules are now,
@@ -350,6 +424,7 @@ main(void)
 	    cmocka_unit_test(test_limits),
 	    cmocka_unit_test(test_context),
 	    cmocka_unit_test(test_prepare),
+	    cmocka_unit_test(test_from_the_future),
 	    cmocka_unit_test(test_rules_of_then),
 	    cmocka_unit_test(test_frame),
 	    cmocka_unit_test(test_judge),

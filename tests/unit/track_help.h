@@ -65,7 +65,8 @@ static inline void
 map(struct fixture *f, struct str event)
 {
 	buf_reset(&f->out);
-	assert_true(track_write(&f->rules, event, &f->out, &f->result, NULL));
+	assert_true(
+	    track_write(&f->rules, event, 0, &f->out, &f->result, NULL));
 	(void)buf_char(&f->out, '\0');
 }
 
