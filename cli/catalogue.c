@@ -55,28 +55,22 @@ schema_list_json(struct buf *out)
 	(void)buf_char(out, '\n');
 }
 
-int
-command_schema(struct command_context *context, struct buf *out)
+static bool
+schema_write(const struct options *options, struct buf *out, struct err *reterr)
 {
-	const struct options *options = context->options;
 	bool all = options_has(options, "--all");
-	struct err err;
 	size_t type;
 
-	if (all + options->word_count > 1) {
-		(void)err_set(&err, ERR_INPUT, "give one TYPE, or --all");
-		return command_fail(out, &err);
-	}
+	if (all + options->word_count > 1)
+		return err_set(reterr, ERR_INPUT, "give one TYPE, or --all");
 	if (all) {
 		document_request_write(out);
 		(void)buf_char(out, '\n');
 	} else if (options->word_count > 0) {
 		type = document_type_find(options->words[0]);
-		if (type == document_types()) {
-			(void)err_set(&err, ERR_INPUT,
+		if (type == document_types())
+			return err_set(reterr, ERR_INPUT,
 			    "the catalogue has no type %s", options->words[0]);
-			return command_fail(out, &err);
-		}
 		document_type_write(type, out);
 		(void)buf_char(out, '\n');
 	} else if (options_has(options, "--json")) {
@@ -84,7 +78,20 @@ command_schema(struct command_context *context, struct buf *out)
 	} else {
 		schema_list_text(out);
 	}
-	return EXIT_FINE;
+	return true;
+}
+
+int
+command_schema(struct command_context *context, struct buf *out)
+{
+	struct settings settings = {0}; /* for its catalogue */
+	struct err err;
+	bool ok;
+
+	ok = settings_read(context->config, &settings, &err) &&
+	     schema_write(context->options, out, &err);
+	settings_fini(&settings);
+	return ok ? EXIT_FINE : command_fail(out, &err);
 }
 
 /* ---- sample ---- */
@@ -192,12 +199,15 @@ sample_events_write(struct command_context *context, struct sample_run *run,
 int
 command_sample(struct command_context *context, struct buf *out)
 {
+	struct settings settings = {0}; /* for its catalogue */
 	struct sample_run run = {0};
 	struct err err;
 	bool ok;
 
-	ok = sample_options_read(context, &run, &err) &&
+	ok = settings_read(context->config, &settings, &err) &&
+	     sample_options_read(context, &run, &err) &&
 	     sample_events_write(context, &run, out, &err);
+	settings_fini(&settings);
 	free(run.types);
 	return ok ? EXIT_FINE : command_fail(out, &err);
 }

@@ -99,6 +99,9 @@ check_text(const struct check *check, struct buf *out)
 
 	(void)buf_printf(out, "file         %s\n",
 	    settings->config != NULL ? settings->config : "none");
+	if (settings->catalogue != NULL)
+		(void)buf_printf(out, "catalogue    built in, and %s\n",
+		    settings->catalogue);
 	(void)buf_printf(out,
 	    "listen       http://%s\nadmin        http://%s\n",
 	    settings->server.listen, settings->server.admin);
@@ -180,6 +183,10 @@ check_json(const struct check *check, struct buf *out)
 	json_text(&json, "listen", settings->server.listen);
 	json_text(&json, "admin", settings->server.admin);
 	json_text(&json, "state_dir", settings->queue.dir);
+	if (settings->catalogue == NULL)
+		json_null(&json, "catalogue");
+	else
+		json_text(&json, "catalogue", settings->catalogue);
 	json_text(&json, "filesystem", check->filesystem.name);
 	json_int(&json, "free_bytes", check->filesystem.free_bytes);
 	check_sections_json(settings, &json);

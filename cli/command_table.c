@@ -120,7 +120,7 @@ static const struct command table[] = {
 	    "that are blank, null or absent; and values of a new JSON type. "
 	    "For each it shows the number of events, and when it was first "
 	    "and last seen. It never shows values. deploy/drift-to-catalogue.py "
-	    "turns the JSON into additions to the catalogue.",
+	    "turns the JSON into a file for the setting catalogue.",
 	    COMMAND_QUEUE, command_json_options, command_drift},
 	{"validate", "[FILE|-] [--json]",
 	    "Check events as the server would",

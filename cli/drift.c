@@ -1,6 +1,7 @@
 /*
  * currentsd drift: what Braze sent that is not in the catalogue, as recorded in
- * the queue. Never shows a value, because it may be personal.
+ * the queue. What the catalogue has gained since then is not shown. Never shows
+ * a value, because it may be personal.
  */
 
 #include "base/clock.h"
@@ -38,12 +39,15 @@ drift_member(struct json *json, const char *key, struct str escaped)
 	(void)buf_char(json->buf, '"');
 }
 
-/* All observations beyond the limit share one row. */
+/* What to show, or NULL for what the catalogue has by now. All observations
+ * beyond the limit share one row. */
 static const char *
 drift_what(const char *text, struct drift *ret_drift)
 {
 	if (drift_text_read(text, ret_drift))
-		return currents_drift_name(ret_drift->what);
+		return drift_known(ret_drift)
+			   ? NULL
+			   : currents_drift_name(ret_drift->what);
 	*ret_drift = (struct drift){.what = CURRENTS_DRIFT_KINDS,
 	    .type.data = "",
 	    .field.data = "",
@@ -57,11 +61,14 @@ drift_row_json(void *arg, const char *text, int64_t events, int64_t first_ms,
 {
 	struct drift_run *run = arg;
 	struct drift drift;
+	const char *what = drift_what(text, &drift);
 	const char *known_as;
 	char time[CLOCK_TEXT];
 
+	if (what == NULL)
+		return true;
 	json_object_open(&run->json, NULL);
-	json_text(&run->json, "what", drift_what(text, &drift));
+	json_text(&run->json, "what", what);
 	drift_member(&run->json, "type", drift.type);
 	drift_member(&run->json, "field", drift.field);
 	drift_member(&run->json, "json", drift.json);
@@ -88,6 +95,8 @@ drift_row_text(void *arg, const char *text, int64_t events, int64_t first_ms,
 	struct drift drift;
 	const char *what = drift_what(text, &drift);
 
+	if (what == NULL)
+		return true;
 	if (!run->any)
 		(void)buf_printf(run->out, "%-20s %-20s %9s  %-19s %s\n",
 		    "first", "last", "events", "what",

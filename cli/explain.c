@@ -361,13 +361,16 @@ command_validate(struct command_context *context, struct buf *out)
 	    .out = out,
 	    .json = options_has(context->options, "--json"),
 	};
+	struct settings settings = {0}; /* for its catalogue */
 	struct buf file;
 	struct err err;
 	bool ok;
 
 	buf_init(&file, FILE_BYTES_MAX);
-	ok = file_read(context->options, &file, &err) &&
+	ok = settings_read(context->config, &settings, &err) &&
+	     file_read(context->options, &file, &err) &&
 	     bodies_each(&file, validate_body, &validate, &err);
+	settings_fini(&settings);
 	buf_fini(&file);
 	if (!ok)
 		return command_fail(out, &err);

@@ -52,6 +52,7 @@ settings_fini(struct settings *settings)
 	free(settings->sources);
 	free(settings->destinations);
 	buf_fini(&settings->warnings);
+	catalogue_reset();
 	*settings = (struct settings){0};
 }
 

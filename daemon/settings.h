@@ -56,7 +56,8 @@ struct settings_destination {
 };
 
 struct settings {
-	const char *config; /* the file, or NULL */
+	const char *config;    /* the file, or NULL */
+	const char *catalogue; /* the file that adds to it, or NULL */
 	bool allow_volatile_state;
 	enum log_level log_level;
 	int64_t erase_interval_ms;
@@ -76,7 +77,9 @@ struct settings {
  * Read the file (config, or $CURRENTSD_CONFIG, or none) and the environment.
  * The result has at least one source and one destination, and each value is
  * valid; but what serve needs, even a state directory, may still be missing.
- * ERR_CONFIG with a sentence that says what to do, and contains no secret.
+ * The catalogue gains what its file adds, for the whole program, until
+ * settings_fini(). ERR_CONFIG with a sentence that says what to do, and
+ * contains no secret.
  */
 MUST_USE bool settings_read(
     const char *config, struct settings *ret_settings, struct err *reterr);
@@ -120,7 +123,8 @@ size_t settings_list_count(const char *const *list);
 void settings_privacy_write(
     const struct settings_destination *destination, struct buf *out);
 
-/* Free what settings_read() made, and wipe secrets. */
+/* Free what settings_read() made, and wipe secrets. The catalogue is the
+ * built-in one again. */
 void settings_fini(struct settings *settings);
 
 /* For `currentsd help settings`, and the same as lines of roff. */

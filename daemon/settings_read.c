@@ -454,6 +454,54 @@ sections_ensure(struct settings *settings, struct err *reterr)
 	return true;
 }
 
+/* ---- the file of the catalogue ---- */
+
+/* One byte more than it may have is read to find that it is too large. */
+static bool
+catalogue_load(const char *path, struct buf *ret_text, struct err *reterr)
+{
+	FILE *file = fopen(path, "re");
+	char block[65536];
+	bool ok = false;
+	size_t len;
+
+	while (file != NULL && ret_text->len <= FILE_MAX &&
+	       (len = fread(block, 1, sizeof(block), file)) > 0 &&
+	       buf_append(ret_text, block, len))
+		;
+	if (file == NULL || ferror(file) != 0)
+		(void)err_set(reterr, ERR_CONFIG,
+		    "cannot read the catalogue in %s: %s", path,
+		    strerror(errno));
+	else if (ret_text->len > FILE_MAX)
+		(void)err_set(reterr, ERR_CONFIG,
+		    "the catalogue in %s has more than 1 MiB: remove what "
+		    "currentsd knows by itself (`currentsd schema`)",
+		    path);
+	else
+		ok = buf_ok(ret_text, reterr);
+	if (file != NULL)
+		(void)fclose(file);
+	return ok;
+}
+
+static bool
+catalogue_file_read(struct settings *settings, struct err *reterr)
+{
+	const char *path = settings->catalogue;
+	struct buf text;
+	bool ok;
+
+	if (path == NULL)
+		return true;
+	buf_init(&text, FILE_MAX + 65536);
+	ok = catalogue_load(path, &text, reterr) &&
+	     catalogue_add(str_bytes(text.data, text.len), path,
+		 &settings->warnings, reterr);
+	buf_fini(&text);
+	return ok;
+}
+
 bool
 settings_read(
     const char *config, struct settings *ret_settings, struct err *reterr)
@@ -475,7 +523,8 @@ settings_read(
 			goto out;
 	}
 	if (!sections_ensure(&settings, reterr) ||
-	    !environment_read(environ, &settings, reterr))
+	    !environment_read(environ, &settings, reterr) ||
+	    !catalogue_file_read(&settings, reterr))
 		goto out;
 	/* systemd may name several, separated by colons. */
 	if (settings.queue.dir == NULL && state != NULL && *state != '\0') {

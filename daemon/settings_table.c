@@ -42,6 +42,10 @@ static const struct setting main_rows[] = {
 	{"allow_volatile_state", SETTING_FLAG, MAIN(allow_volatile_state),
 	    .help = "Start even if the state directory is on tmpfs, an"
 		" overlay or NFS, where the queue can be lost."},
+	{"catalogue", SETTING_PATH, MAIN(catalogue),
+	    .help = "A JSON file in the form of schema/currents/events.json"
+		" that adds event types and properties to the catalogue, and"
+		" decides on classes; read at start."},
 	{"log_level", SETTING_WORD, MAIN(log_level),
 	    .words = "debug|info|warn|error",
 	    .help = "The lowest level that is logged."},

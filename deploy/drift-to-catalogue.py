@@ -3,8 +3,8 @@
 
     currentsd drift --json | deploy/drift-to-catalogue.py >additions.json
 
-prints them in the form of schema/currents/events.json, and what you must decide
-on stderr. A new property may be personal unless it is a number or a boolean, so
+prints them in the form of schema/currents/events.json, as the setting catalogue
+takes them, and what you must decide on stderr. A new property may be personal unless it is a number or a boolean, so
 it gets the class content: it is left out until you change or remove its class.
 """
 
@@ -19,7 +19,7 @@ HARMLESS = {"integer", "number", "boolean"}
 NOT_ADDED = {
     "unknown member": "currentsd does not read this member of an event",
     "blank required": "remove it from the \"required\" of its type?",
-    "new json type": "it has another JSON type now: its events are invalid",
+    "new json type": "it has another JSON type than in the catalogue",
     "more": "there was more drift than queue_drift keeps"}
 
 

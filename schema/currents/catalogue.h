@@ -2,15 +2,18 @@
 #define SCHEMA_CURRENTS_CATALOGUE_H
 
 /*
- * The catalogue of event types and their properties, compiled at build time
- * from events.json. Internal to schema/. All of it is constant: any thread.
- * Types and properties are numbered in the order of that file.
+ * The catalogue of event types and their properties: events.json, compiled at
+ * build time, and what catalogue_add() (currents.h) added to it at the start of
+ * the program. Internal to schema/. All of it is constant while threads run:
+ * any thread. Types and properties are numbered in the order of events.json;
+ * what was added comes after.
  */
 
 #include "base/str.h"
 
 enum {
 	CATALOGUE_PROPERTIES_MAX = 512, /* for arrays by property index */
+	CATALOGUE_TYPES_MAX = 1024,
 	CATALOGUE_NO_KIND = 255, /* the type does not have the property */
 };
 
@@ -56,6 +59,9 @@ struct catalogue_type {
 	size_t required_count;
 	const uint8_t *kinds; /* by index: enum catalogue_kind, or NO_KIND */
 	unsigned user;	      /* a bit for each of catalogue_user_name() */
+
+	/* as it is built in, if a file adds to it; else NULL */
+	const struct catalogue_type *builtin;
 };
 
 size_t catalogue_type_count(void);
@@ -68,8 +74,22 @@ size_t catalogue_type_find(struct str name);
 size_t catalogue_property_find(struct str name);
 
 /* Does the type require the property with that index? */
-bool
-catalogue_type_requires(const struct catalogue_type *type, size_t property);
+static inline bool
+catalogue_type_requires(const struct catalogue_type *type, size_t property)
+{
+	for (size_t i = 0; i < type->required_count; i++) {
+		if (type->required[i] == property)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Is an event of the type invalid if it has the property (by index) with a
+ * value of another kind? If not, that is only drift: what a file says about a
+ * built-in type never makes an event invalid that was valid without it.
+ */
+bool catalogue_type_insists(const struct catalogue_type *type, size_t property);
 
 /* The members of "user" that Braze documents. */
 size_t catalogue_user_count(void);

@@ -3,17 +3,18 @@
 
 /*
  * The tables behind catalogue.h, and how a name is looked up in them: shared by
- * the generator that writes them (compile/catalogue_compile.c) and the look-ups
- * that read them (catalogue.c). An index is an open hash table of numbers plus
- * one, with linear probing.
+ * what makes them of JSON (catalogue_read.c), the generator that writes them
+ * as C (compile/catalogue_compile.c), and the look-ups (catalogue.c). An index
+ * is an open hash table of numbers plus one, with linear probing.
  *
  * base/table.h would work, but a property is looked up for every member of
  * every event. Names are short, so their first and last eight bytes are almost
- * the whole name (up to 16 bytes they are all of it), and the generator chooses
- * a seed with which hardly any two names collide. A typical look-up reads one
- * slot and calls nothing.
+ * the whole name (up to 16 bytes they are all of it), and the index has a seed
+ * with which hardly any two names collide. A typical look-up reads one slot and
+ * calls nothing.
  */
 
+#include "base/buf.h"
 #include "schema/currents/catalogue.h"
 
 #include <endian.h>
@@ -25,12 +26,37 @@ struct catalogue_index {
 	size_t count; /* of the names that it indexes */
 };
 
-extern const struct catalogue_property catalogue_properties[];
-extern const struct catalogue_type catalogue_types[];
-extern const char *const catalogue_user_names[];
-extern const size_t catalogue_user_names_count;
-extern const struct catalogue_index catalogue_property_index;
-extern const struct catalogue_index catalogue_type_index;
+struct catalogue {
+	const struct catalogue_property *properties;
+	const struct catalogue_type *types;
+	const char *const *user_names;
+	size_t user_count;
+	struct catalogue_index property_index, type_index;
+};
+
+/*
+ * Generated from events.json, and the one in use, which begins as the same. It
+ * is no pointer, because each look-up would have to follow that. Only
+ * catalogue.c changes it.
+ */
+extern const struct catalogue catalogue_builtin;
+extern struct catalogue catalogue_used;
+
+/*
+ * Read a text of the form of events.json and check it. `base`, if not NULL, is
+ * what it adds to: the result has all of that at the same indexes, and then
+ * what the text adds. The base must outlive it. `name` is the file's, for the
+ * messages. ERR_CONFIG if the text is wrong; what it says in vain is told as
+ * lines of *warnings, which may be NULL if there is no base.
+ */
+MUST_USE bool
+catalogue_read(struct str text, const char *name, const struct catalogue *base,
+    struct buf *warnings, struct catalogue **ret_catalogue, struct err *reterr);
+
+/* Free what catalogue_read() made. */
+void catalogue_free(struct catalogue *catalogue);
+
+/* ---- looking up ---- */
 
 static inline struct catalogue_key
 catalogue_key(struct str name)
@@ -58,14 +84,67 @@ catalogue_key(struct str name)
 	return key;
 }
 
+/* All of a name that decides on its slot. */
+static inline uint64_t
+catalogue_mixed(struct catalogue_key key, size_t len)
+{
+	return key.head ^ (key.tail << 31 | key.tail >> 33) ^ len;
+}
+
 /* The slot where a name's search begins, of 1 << bits. */
 static inline size_t
-catalogue_slot(
-    struct catalogue_key key, size_t len, uint64_t seed, unsigned bits)
+catalogue_slot(uint64_t mixed, uint64_t seed, unsigned bits)
 {
-	uint64_t mixed = key.head ^ (key.tail << 31 | key.tail >> 33) ^ len;
-
 	return (size_t)(mixed * seed >> (64 - bits));
+}
+
+/* Is it the name with that key? */
+static inline bool
+catalogue_is(struct str name, struct catalogue_key key, struct str wanted,
+    struct catalogue_key wanted_key)
+{
+	return name.len == wanted.len && key.head == wanted_key.head &&
+	       key.tail == wanted_key.tail &&
+	       (name.len <= 16 ||
+		   memcmp(name.data + 8, wanted.data + 8, name.len - 16) == 0);
+}
+
+/* The index of that name in a catalogue, or the count if there is none. */
+static inline size_t
+catalogue_property_in(const struct catalogue *catalogue, struct str name)
+{
+	const struct catalogue_index *index = &catalogue->property_index;
+	const struct catalogue_property *property;
+	struct catalogue_key key = catalogue_key(name);
+	size_t mask = ((size_t)1 << index->bits) - 1;
+	size_t slot = catalogue_slot(
+	    catalogue_mixed(key, name.len), index->seed, index->bits);
+
+	/* the table is never full, so an empty slot ends the search */
+	for (; index->slots[slot] != 0; slot = (slot + 1) & mask) {
+		property = &catalogue->properties[index->slots[slot] - 1];
+		if (catalogue_is(property->name, property->key, name, key))
+			return index->slots[slot] - 1u;
+	}
+	return index->count;
+}
+
+static inline size_t
+catalogue_type_in(const struct catalogue *catalogue, struct str name)
+{
+	const struct catalogue_index *index = &catalogue->type_index;
+	const struct catalogue_type *type;
+	struct catalogue_key key = catalogue_key(name);
+	size_t mask = ((size_t)1 << index->bits) - 1;
+	size_t slot = catalogue_slot(
+	    catalogue_mixed(key, name.len), index->seed, index->bits);
+
+	for (; index->slots[slot] != 0; slot = (slot + 1) & mask) {
+		type = &catalogue->types[index->slots[slot] - 1];
+		if (catalogue_is(type->name, type->key, name, key))
+			return index->slots[slot] - 1u;
+	}
+	return index->count;
 }
 
 #endif

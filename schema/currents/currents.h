@@ -9,12 +9,13 @@
  *	the intake	turns a body into items, for the server
  *	reading		finds the exact bytes of each event, and judges each
  *	drift		what Braze changed, as text
+ *	the catalogue	what the operator adds to it
  *	documents	the catalogue in a form for other programs
  *	samples		makes realistic events
  *	persons		is an event about a certain person?
  *
- * No I/O, no clock. Any thread; one struct currents_batch or struct sample
- * belongs to one thread at a time.
+ * No I/O, no clock. Any thread, unless a function says otherwise; one struct
+ * currents_batch or struct sample belongs to one thread at a time.
  */
 
 #include "base/table.h"
@@ -93,7 +94,8 @@ enum currents_drift_kind {
 	CURRENTS_DRIFT_USER,	 /* the same, for a member of "user" */
 	CURRENTS_DRIFT_MEMBER,	 /* the same, for the event itself */
 	CURRENTS_DRIFT_BLANK,	 /* a required property is "", null or absent */
-	CURRENTS_DRIFT_JSON,	 /* a new JSON type: the event is invalid */
+	CURRENTS_DRIFT_JSON,	 /* a new JSON type: the event is invalid,
+				  * unless a file described the property */
 	CURRENTS_DRIFT_KINDS	 /* how many kinds */
 };
 
@@ -183,6 +185,27 @@ MUST_USE bool drift_text_read(const char *text, struct drift *ret_drift);
 /* The JSON type of a property or member of the user in other event types; NULL
  * if no type has it. Static. */
 const char *drift_known_as(const struct drift *drift);
+
+/* Does the catalogue have by now what was drift when it was stored? */
+bool drift_known(const struct drift *drift);
+
+/* ---- the catalogue: what the operator adds to it ---- */
+
+/*
+ * From now on, use the built-in catalogue and what a JSON text of the form of
+ * events.json adds to it, instead of what was added before. `name` is the
+ * file's, for messages. ERR_CONFIG with a sentence that names the entry if the
+ * text is wrong; then nothing is added. What the text says in vain is told as
+ * lines of *warnings. The text is copied.
+ *
+ * The catalogue is one for the whole program: call this before threads start,
+ * and before anything that lives longer has taken a name from it.
+ */
+MUST_USE bool catalogue_add(struct str text, const char *name,
+    struct buf *warnings, struct err *reterr);
+
+/* Use the built-in catalogue alone again; after threads ended. */
+void catalogue_reset(void);
 
 /*
  * ---- documents: the catalogue in a form for other programs ----

@@ -5,7 +5,8 @@
  *	- null counts as absent, and only a required property needs more;
  *	- "" fits every kind, because Braze blanks what it redacts: hence the
  *	  empty strings beside each type that is not a string;
- *	- a member that the schema does not name may be anything.
+ *	- a member that the schema does not name may be anything, and so may
+ *	  one that only a file knows of a built-in type.
  */
 
 #include "schema/currents/currents.h"
@@ -13,6 +14,7 @@
 #include "base/json.h"
 #include "schema/currents/catalogue.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #define DIALECT "https://json-schema.org/draft/2020-12/schema"
@@ -100,7 +102,7 @@ document_remarks_write(struct json *json,
 	if (property->class != CATALOGUE_PLAIN)
 		json_text(
 		    json, "$comment", catalogue_class_name(property->class));
-	if (property->seen == NULL)
+	if (property->seen == NULL || kind != property->kind)
 		return;
 	json_array_open(json, "examples");
 	for (size_t i = 0; property->seen[i] != NULL; i++) {
@@ -112,6 +114,19 @@ document_remarks_write(struct json *json,
 			json_raw(json, NULL, seen, strlen(seen));
 	}
 	json_array_close(json);
+}
+
+/* A file may know more of a built-in type, but makes no event invalid. */
+static void
+document_added_write(
+    struct json *json, enum catalogue_kind kind, enum document_null null)
+{
+	json_text(json, "description", catalogue_kind_name(kind));
+	if (null == DOCUMENT_NULL)
+		return;
+	json_object_open(json, "not");
+	json_text(json, "type", "null");
+	json_object_close(json);
 }
 
 static void
@@ -130,11 +145,15 @@ document_properties_write(struct json *json, const struct catalogue_type *type)
 		uint16_t index = type->properties[i];
 		enum catalogue_kind kind =
 		    (enum catalogue_kind)type->kinds[index];
+		enum document_null null = catalogue_type_requires(type, index)
+					      ? DOCUMENT_NO_NULL
+					      : DOCUMENT_NULL;
 
 		json_object_open(json, catalogue_property_at(index)->name.data);
-		document_kind_write(json, kind,
-		    catalogue_type_requires(type, index) ? DOCUMENT_NO_NULL
-							 : DOCUMENT_NULL);
+		if (catalogue_type_insists(type, index))
+			document_kind_write(json, kind, null);
+		else
+			document_added_write(json, kind, null);
 		document_remarks_write(
 		    json, catalogue_property_at(index), kind);
 		json_object_close(json);
@@ -212,6 +231,24 @@ document_type_write(size_t index, struct buf *out)
 	json_object_close(&json);
 }
 
+/* A reference to the schema of a type: a JSON pointer (RFC 6901) in a URI. */
+static void
+document_reference_write(struct json *json, const char *type)
+{
+	json_raw(json, "$ref", "\"#/$defs/", 9);
+	for (; *type != '\0'; type++) {
+		unsigned char c = (unsigned char)*type;
+
+		if (c == '~' || c == '/')
+			(void)buf_text(json->buf, c == '~' ? "~0" : "~1");
+		else if (isalnum(c) || c == '.' || c == '_' || c == '-')
+			(void)buf_char(json->buf, *type);
+		else
+			(void)buf_printf(json->buf, "%%%02X", c);
+	}
+	(void)buf_char(json->buf, '"');
+}
+
 /* Any event, by its type if that is known. */
 static void
 document_any_write(struct json *json)
@@ -235,12 +272,16 @@ document_any_write(struct json *json)
 		const char *name = catalogue_type_at(i)->name.data;
 
 		json_object_open(json, NULL);
-		(void)buf_text(
-		    json->buf, "\"if\":{\"properties\":{\"event_type\":");
-		(void)buf_printf(json->buf,
-		    "{\"const\":\"%s\"}}},"
-		    "\"then\":{\"$ref\":\"#/$defs/%s\"}",
-		    name, name);
+		json_object_open(json, "if");
+		json_object_open(json, "properties");
+		json_object_open(json, "event_type");
+		json_text(json, "const", name);
+		json_object_close(json);
+		json_object_close(json);
+		json_object_close(json);
+		json_object_open(json, "then");
+		document_reference_write(json, name);
+		json_object_close(json);
 		json_object_close(json);
 	}
 	json_array_close(json);

@@ -73,6 +73,40 @@ drift_text_read(const char *text, struct drift *ret_drift)
 	return true;
 }
 
+/* A name with an escape in it is in no catalogue. */
+bool
+drift_known(const struct drift *drift)
+{
+	size_t at = catalogue_type_find(drift->type), property;
+	const struct catalogue_type *type;
+
+	if (at == catalogue_type_count())
+		return false;
+	type = catalogue_type_at(at);
+	switch (drift->what) {
+	case CURRENTS_DRIFT_TYPE:
+		return true;
+	case CURRENTS_DRIFT_PROPERTY:
+		property = catalogue_property_find(drift->field);
+		return property < catalogue_property_count() &&
+		       type->kinds[property] != CATALOGUE_NO_KIND;
+	case CURRENTS_DRIFT_USER:
+		for (size_t i = 0; i < catalogue_user_count(); i++) {
+			if ((type->user >> i & 1) != 0 &&
+			    str_equal_text(
+				drift->field, catalogue_user_name(i)))
+				return true;
+		}
+		return false;
+	case CURRENTS_DRIFT_MEMBER:
+	case CURRENTS_DRIFT_BLANK:
+	case CURRENTS_DRIFT_JSON:
+	case CURRENTS_DRIFT_KINDS:
+		break;
+	}
+	return false;
+}
+
 const char *
 drift_known_as(const struct drift *drift)
 {

@@ -222,6 +222,11 @@ currents_judge_properties(struct currents_reader *reader,
 		}
 		if ((property->fits >> kind & 1) != 0)
 			continue;
+		if (!catalogue_type_insists(type, index)) {
+			currents_drift_property(
+			    reader, event, CURRENTS_DRIFT_JSON, index);
+			continue;
+		}
 		currents_defect_set(event, CURRENTS_WRONG_TYPE,
 		    catalogue_property_at(index)->name.data,
 		    catalogue_kind_name((enum catalogue_kind)kind),

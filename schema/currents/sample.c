@@ -279,7 +279,9 @@ sample_value_write(struct sample *sample,
 	const char *template = sample_default(kind);
 	size_t seen = 0;
 
-	while (property->seen != NULL && property->seen[seen] != NULL)
+	/* they are of its usual kind, and a type may have another */
+	while (kind == property->kind && property->seen != NULL &&
+	       property->seen[seen] != NULL)
 		seen++;
 	if (seen > 0) {
 		const char *value =

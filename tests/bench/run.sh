@@ -38,5 +38,7 @@ then
     cat "$build/bench.log" >&2
     exit 1
 fi
-exec /usr/bin/python3 tests/bench/bench.py --build "$build" \
-    --dir "${CURRENTSD_BENCH_DIR:-$PWD/build/bench}" --queued "$queued"
+dir=${CURRENTSD_BENCH_DIR:-$PWD/build/bench}
+unset CURRENTSD_BENCH_BUILD CURRENTSD_BENCH_DIR # unknown settings to currentsd
+exec /usr/bin/python3 tests/bench/bench.py --build "$build" --dir "$dir" \
+    --queued "$queued"

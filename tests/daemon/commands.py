@@ -11,10 +11,16 @@ INVALID = '{"event_type":"users.behaviors.app.SessionStart", "id":5,"time":1}'
 BINARY = PROGRAM
 
 
+def bare():
+    """The environment without settings, and without ours, which the daemon
+    would take for unknown ones."""
+    return {name: value for name, value in os.environ.items()
+            if not name.startswith("CURRENTSD_") and name != "STATE_DIRECTORY"}
+
+
 def run(*words, stdin=None, **settings):
     """A command with these settings and no others."""
-    env = {name: value for name, value in os.environ.items()
-           if not name.startswith("CURRENTSD_") and name != "STATE_DIRECTORY"}
+    env = bare()
     env.update({variable(name): str(value)
                 for name, value in settings.items() if value is not None})
     return subprocess.run([BINARY, *words], env=env, input=stdin,

@@ -4,7 +4,8 @@ import json
 import os
 import subprocess
 
-from conftest import BUILD, PATIENCE, TOKEN, until
+from commands import sample
+from conftest import BUILD, TOKEN, until
 from names import Queue
 
 LONG = bool(os.environ.get("CURRENTSD_LONG"))
@@ -35,10 +36,7 @@ def sanitized():
 
 def samples(path, count=960):
     """A file of events, a line each, all of which Heap should get."""
-    out = subprocess.run(
-        [str(BUILD / "currentsd"), "sample", "--all", "--count", str(count),
-         "--anonymous", "0"],
-        check=True, capture_output=True, text=True, timeout=PATIENCE).stdout
+    out = sample("--all", "--count", str(count), "--anonymous", "0")
     path.write_text("".join(
         line for line in out.splitlines(keepends=True)
         if not any(kind in line for kind in DROPPED)), encoding="utf-8")

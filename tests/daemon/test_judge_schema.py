@@ -11,13 +11,12 @@ import decimal
 import json
 import os
 import random
-import subprocess
 import sys
 
 import jsonschema
 import pytest
 
-from commands import BINARY, odd_sample, run, sample
+from commands import odd_sample, run, sample
 from conftest import REPO
 from names import Finding, Schema, Verdict
 
@@ -230,9 +229,7 @@ def validators():
 def judged(lines):
     """For each line, the findings of `currentsd validate`. The empty probe
     before them makes it a file of lines, whatever they are."""
-    done = subprocess.run([BINARY, "validate", "--json"], check=False,
-                          input="\n".join(["{}", *lines]) + "\n",
-                          capture_output=True, text=True, timeout=600)
+    done = run("validate", "--json", stdin="\n".join(["{}", *lines]) + "\n")
     assert done.returncode in (0, 1), done.stderr
     found = collections.defaultdict(list)
     for line in done.stdout.split("\n")[:-1]:

@@ -210,6 +210,66 @@ test_readable_by_all(void **state)
 	settings_fini(&settings);
 }
 
+/* The file of the catalogue is read with the settings, and goes with them. */
+static void
+test_catalogue(void **state)
+{
+	static const char text[] = "{\"events\":{\"users.Fax\":{}}}";
+	size_t types = document_types();
+	char path[32], variable[64], *large;
+	const char *const pairs[] = {variable, NULL};
+	struct settings settings;
+	struct err err;
+
+	(void)state;
+	file_make(text, 0600, path);
+	(void)snprintf(
+	    variable, sizeof(variable), "CURRENTSD_CATALOGUE=%s", path);
+	environment_set(pairs);
+	assert_true(settings_read(NULL, &settings, &err));
+	assert_string_equal(settings.catalogue, path);
+	assert_int_equal(document_types(), types + 1);
+	settings_fini(&settings);
+	assert_int_equal(document_types(), types);
+	assert_int_equal(unlink(path), 0);
+
+	assert_false(settings_read(NULL, &settings, &err));
+	assert_int_equal(err.code, ERR_CONFIG);
+	assert_non_null(strstr(err.text, path));
+	assert_non_null(strstr(err.text, "No such file"));
+
+	file_make("{\"events\":{\"users.Fax\":5}}", 0600, path);
+	(void)snprintf(
+	    variable, sizeof(variable), "CURRENTSD_CATALOGUE=%s", path);
+	environment_set(pairs);
+	assert_false(settings_read(NULL, &settings, &err));
+	assert_int_equal(err.code, ERR_CONFIG);
+	assert_non_null(strstr(err.text, path));
+	assert_non_null(strstr(err.text, "events: \"users.Fax\": should be"));
+	assert_int_equal(unlink(path), 0);
+
+	/* blanks to the limit are fine, one more is not */
+	large = malloc((1 << 20) + 2);
+	assert_non_null(large);
+	for (size_t over = 0; over < 2; over++) {
+		memset(large, ' ', (1 << 20) + over);
+		memcpy(large, text, strlen(text));
+		large[(1 << 20) + over] = '\0';
+		file_make(large, 0600, path);
+		(void)snprintf(
+		    variable, sizeof(variable), "CURRENTSD_CATALOGUE=%s", path);
+		environment_set(pairs);
+		assert_int_equal(
+		    settings_read(NULL, &settings, &err), over == 0);
+		if (over == 0)
+			settings_fini(&settings);
+		else
+			assert_non_null(strstr(err.text, "more than 1 MiB"));
+		assert_int_equal(unlink(path), 0);
+	}
+	free(large);
+}
+
 int
 main(void)
 {
@@ -219,6 +279,7 @@ main(void)
 	    cmocka_unit_test(test_no_file),
 	    cmocka_unit_test(test_variable_of_several),
 	    cmocka_unit_test(test_readable_by_all),
+	    cmocka_unit_test(test_catalogue),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
