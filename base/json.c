@@ -178,3 +178,11 @@ json_raw(struct json *json, const char *key, const char *data, size_t len)
 	json_lead(json, key);
 	(void)buf_append(json->buf, data, len);
 }
+
+void
+json_escaped(struct json *json, const char *key, const char *data, size_t len)
+{
+	json_raw(json, key, "\"", 1);
+	(void)buf_append(json->buf, data, len);
+	(void)buf_char(json->buf, '"');
+}

@@ -36,6 +36,10 @@ void json_time(struct json *json, const char *key, int64_t wall_ms);
 /* A value that is already JSON. */
 void json_raw(struct json *json, const char *key, const char *data, size_t len);
 
+/* A string whose content is escaped already. */
+void
+json_escaped(struct json *json, const char *key, const char *data, size_t len);
+
 /* Only the escaped content of a string, without the quotes. */
 void json_escape(struct buf *buf, const char *data, size_t len);
 

@@ -117,10 +117,14 @@ static const struct command table[] = {
 	{"drift", "[--json]",
 	    "Show what Braze sent that is not in the catalogue",
 	    "Lists unknown types, properties and members; required properties "
-	    "that are blank, null or absent; and values of a new JSON type. "
-	    "For each it shows the number of events, and when it was first "
-	    "and last seen. It never shows values. deploy/drift-to-catalogue.py "
-	    "turns the JSON into a file for the setting catalogue.",
+	    "that are blank, null or absent; values of a new JSON type; and "
+	    "properties that are left out because the catalogue does not know "
+	    "them. For each it shows the number of events (of what is left "
+	    "out: those delivered without it), and when it was first and last "
+	    "seen. For what is left out it also shows the line of settings "
+	    "that sends it. It never shows values. "
+	    "deploy/drift-to-catalogue.py turns the JSON into a file for "
+	    "the setting catalogue.",
 	    COMMAND_QUEUE, command_json_options, command_drift},
 	{"validate", "[FILE|-] [--json]",
 	    "Check events as the server would",

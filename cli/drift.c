@@ -30,15 +30,6 @@ drift_time(int64_t ms, char ret[CLOCK_TEXT])
 	(void)snprintf(ret, CLOCK_TEXT, "%.19sZ", text);
 }
 
-/* The record is escaped already: in quotes it is a JSON string. */
-static void
-drift_member(struct json *json, const char *key, struct str escaped)
-{
-	json_raw(json, key, "\"", 1);
-	(void)buf_append(json->buf, escaped.data, escaped.len);
-	(void)buf_char(json->buf, '"');
-}
-
 /* What to show, or NULL for what the catalogue has by now. All observations
  * beyond the limit share one row. */
 static const char *
@@ -69,9 +60,9 @@ drift_row_json(void *arg, const char *text, int64_t events, int64_t first_ms,
 		return true;
 	json_object_open(&run->json, NULL);
 	json_text(&run->json, "what", what);
-	drift_member(&run->json, "type", drift.type);
-	drift_member(&run->json, "field", drift.field);
-	drift_member(&run->json, "json", drift.json);
+	json_escaped(&run->json, "type", drift.type.data, drift.type.len);
+	json_escaped(&run->json, "field", drift.field.data, drift.field.len);
+	json_escaped(&run->json, "json", drift.json.data, drift.json.len);
 	known_as = drift_known_as(&drift);
 	if (known_as == NULL)
 		json_null(&run->json, "known_as");
@@ -82,6 +73,11 @@ drift_row_json(void *arg, const char *text, int64_t events, int64_t first_ms,
 	json_text(&run->json, "first", time);
 	drift_time(last_ms, time);
 	json_text(&run->json, "last", time);
+	if (drift.what == CURRENTS_DRIFT_LEFT_OUT) {
+		json_raw(&run->json, "settings", "\"", 1);
+		drift_settings_write(&drift, run->out);
+		(void)buf_char(run->out, '"');
+	}
 	json_object_close(&run->json);
 	return true;
 }
@@ -105,11 +101,16 @@ drift_row_text(void *arg, const char *text, int64_t events, int64_t first_ms,
 	drift_time(first_ms, first);
 	drift_time(last_ms, last);
 	(void)buf_printf(run->out,
-	    "%-20s %-20s %9" PRId64 "  %-19s %.*s %.*s%s%.*s\n", first, last,
+	    "%-20s %-20s %9" PRId64 "  %-19s %.*s %.*s%s%.*s", first, last,
 	    events, what, (int)drift.type.len, drift.type.data,
 	    (int)drift.field.len, drift.field.data,
 	    drift.json.len > 0 && drift.field.len > 0 ? " " : "",
 	    (int)drift.json.len, drift.json.data);
+	if (drift.what == CURRENTS_DRIFT_LEFT_OUT) {
+		(void)buf_text(run->out, ": ");
+		drift_settings_write(&drift, run->out);
+	}
+	(void)buf_char(run->out, '\n');
 	return true;
 }
 

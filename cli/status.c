@@ -12,7 +12,8 @@
 #include <stdlib.h>
 
 enum {
-	STATUS_TOP = 3, /* reasons that are shown */
+	STATUS_TOP = 3,	     /* reasons that are shown */
+	STATUS_LEFT_OUT = 5, /* properties */
 	STATUS_COUNT = 24
 };
 
@@ -329,6 +330,37 @@ destination_show(
 		    status.name);
 }
 
+/* ---- what no one has decided about ---- */
+
+static void
+left_out_property_show(
+    void *arg, const struct drift *drift, int64_t events, int64_t first_ms)
+{
+	struct buf *out = arg;
+	char since[CLOCK_TEXT];
+
+	clock_text(first_ms, since, sizeof(since));
+	(void)buf_printf(out,
+	    "left out   %.*s of %.*s, a property that is not in the catalogue: "
+	    "%" PRId64 " events went without it since %.16sZ;\n"
+	    "           to send it, add to the destination's settings: ",
+	    STR_ARGS(drift->field), STR_ARGS(drift->type), events, since);
+	drift_settings_write(drift, out);
+	(void)buf_char(out, '\n');
+}
+
+static void
+left_out_show(struct daemon *daemon, struct buf *out)
+{
+	int64_t count = status_left_out(
+	    daemon, STATUS_LEFT_OUT, left_out_property_show, out);
+
+	if (count > STATUS_LEFT_OUT)
+		(void)buf_printf(out,
+		    "           and %" PRId64 " more: see currentsd drift\n",
+		    count - STATUS_LEFT_OUT);
+}
+
 /* ---- all of it ---- */
 
 static void
@@ -356,6 +388,7 @@ status_show(
 	for (size_t i = 0; i < settings->destination_count; i++)
 		destination_show(daemon, i, now_ms, out);
 	show_stranded(daemon, out);
+	left_out_show(daemon, out);
 }
 
 int

@@ -295,6 +295,11 @@ metrics_write(
 	metric_head(out, "currentsd_stranded_queued", "gauge",
 	    "Events queued for a destination that is not in the settings.");
 	status_stranded(daemon, stranded_metric, out);
+	metric(out, "currentsd_left_out_properties", "gauge",
+	    "Properties that the catalogue does not know and that are not "
+	    "sent, because no line of the settings decides about them: see "
+	    "`currentsd drift`.",
+	    status_left_out(daemon, 0, NULL, NULL));
 	if (forwarder != NULL) {
 		destination_metrics(daemon, forwarder, now_ms, uptime_ms, out);
 		property_metrics(daemon, forwarder, out);

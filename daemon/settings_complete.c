@@ -252,6 +252,13 @@ source_redact(
 	return redact_write(rules, event, out, reterr);
 }
 
+/* A currents_left_out_fn: the same, for want of a decision. */
+static bool
+source_left_out(const void *rules, struct str type, struct str property)
+{
+	return track_leaves_out(rules, type, property);
+}
+
 bool
 settings_source_link(struct settings *settings, struct settings_source *source,
     struct err *reterr)
@@ -271,6 +278,7 @@ settings_source_link(struct settings *settings, struct settings_source *source,
 	if (source->currents.private_at != CURRENTS_AT_ACCEPT)
 		return true;
 	source->currents.redact = source_redact;
+	source->currents.left_out = source_left_out;
 	source->currents.redact_rules = &destination->track.rules;
 	return settings_rules_complete(settings, destination, reterr);
 }

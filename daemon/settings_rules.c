@@ -15,10 +15,11 @@
 
 enum {
 	KEY_MAX = 4096, /* bytes of a key file */
-	CLASSES = 2,	/* that settings decide about */
+	CLASSES = 3,	/* that settings decide about */
 };
 
-static const char *const class_names[CLASSES] = {"content", "contact"};
+static const char *const class_names[CLASSES] = {
+    "content", "contact", "unclassified"};
 
 static bool
 key_read(struct settings *settings, const char *path, struct track_rules *rules,
@@ -86,7 +87,8 @@ class_fate(enum track_extent extent)
 	return NULL;
 }
 
-/* Append " content=... contact=..."; true if any of it is sent. */
+/* Append " content=... contact=... unclassified=..."; true if any of it is
+ * sent. */
 static bool
 classes_write(const struct track_rules *rules, struct buf *out)
 {
@@ -114,7 +116,7 @@ selectors_warn(const struct settings_destination *destination, const char *key,
 		switch (track_selector_check(list->items[i])) {
 		case TRACK_SELECTED_NOTHING:
 			what = "selects nothing in the catalogue: check the "
-			       "spelling";
+			       "spelling, unless `currentsd drift` shows it";
 			break;
 		case TRACK_SELECTED_SECRETS:
 			if (list == &destination->track.rules.keep)

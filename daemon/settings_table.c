@@ -328,9 +328,9 @@ static const struct setting track_rows[] = {
 	{"add_timezone", SETTING_FLAG, DESTINATION(track.rules.add_timezone),
 	    .help = "Add timezone."},
 	{"keep", SETTING_LIST, RULES_LIST(keep),
-	    .help = "Send these although their class (content, contact) is"
-		" left out: PROPERTY, TYPE/PROPERTY or a class; * matches"
-		" anything."},
+	    .help = "Send these although their class (content, contact,"
+		" unclassified) is left out: PROPERTY, TYPE/PROPERTY or a"
+		" class; * matches anything."},
 	{"drop", SETTING_LIST, RULES_LIST(drop),
 	    .help = "Never send these; same syntax as keep, which it"
 		" overrides."},

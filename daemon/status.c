@@ -5,6 +5,7 @@
 
 enum {
 	STATUS_TOP = 3,		     /* reasons that are shown */
+	STATUS_LEFT_OUT = 20,	     /* properties */
 	STATUS_REFUSED_S = 24 * 3600 /* a refusal is shown for so long */
 };
 
@@ -164,6 +165,48 @@ status_stranded(const struct daemon *daemon, status_stranded_fn *fn, void *arg)
 	struct stranded stranded = {daemon->settings, fn, arg};
 
 	stats_destinations(daemon->queue, stranded_one, &stranded);
+}
+
+struct left_out {
+	const struct settings *settings;
+	size_t most;
+	int64_t count;
+	status_left_out_fn *fn;
+	void *arg;
+};
+
+/* Once some line of the settings, or the catalogue, decides about it, it is
+ * only history. */
+static bool
+left_out_one(void *arg, const char *text, int64_t events, int64_t first_ms,
+    int64_t last_ms)
+{
+	struct left_out *left_out = arg;
+	const struct settings *settings = left_out->settings;
+	bool undecided = false;
+	struct drift drift;
+
+	(void)last_ms;
+	if (!drift_text_read(text, &drift) ||
+	    drift.what != CURRENTS_DRIFT_LEFT_OUT)
+		return true;
+	for (size_t i = 0; i < settings->destination_count; i++)
+		undecided |=
+		    track_leaves_out(&settings->destinations[i].track.rules,
+			drift.type, drift.field);
+	if (undecided && left_out->count++ < (int64_t)left_out->most)
+		left_out->fn(left_out->arg, &drift, events, first_ms);
+	return true;
+}
+
+int64_t
+status_left_out(
+    struct daemon *daemon, size_t most, status_left_out_fn *fn, void *arg)
+{
+	struct left_out left_out = {daemon->settings, most, 0, fn, arg};
+
+	(void)!stats_drift(daemon->queue, left_out_one, &left_out, NULL);
+	return left_out.count;
 }
 
 /* ---- as JSON ---- */
@@ -427,6 +470,38 @@ status_stranded_json(const struct daemon *daemon, struct json *json)
 	json_array_close(json);
 }
 
+static void
+left_out_property_json(
+    void *arg, const struct drift *drift, int64_t events, int64_t first_ms)
+{
+	struct json *json = arg;
+
+	json_object_open(json, NULL);
+	json_escaped(json, "type", drift->type.data, drift->type.len);
+	json_escaped(json, "property", drift->field.data, drift->field.len);
+	json_escaped(json, "json", drift->json.data, drift->json.len);
+	json_time(json, "since", first_ms);
+	json_int(json, "events", events);
+	json_raw(json, "settings", "\"", 1);
+	drift_settings_write(drift, json->buf);
+	(void)buf_char(json->buf, '"');
+	json_object_close(json);
+}
+
+static void
+left_out_json(struct daemon *daemon, struct json *json)
+{
+	int64_t count;
+
+	json_object_open(json, "left_out");
+	json_array_open(json, "properties");
+	count = status_left_out(
+	    daemon, STATUS_LEFT_OUT, left_out_property_json, json);
+	json_array_close(json);
+	json_int(json, "count", count);
+	json_object_close(json);
+}
+
 void
 status_write(
     struct daemon *daemon, int64_t now_ms, int64_t mono_ms, struct buf *out)
@@ -459,6 +534,7 @@ status_write(
 		destination_json(daemon, i, now_ms, &json);
 	json_array_close(&json);
 	status_stranded_json(daemon, &json);
+	left_out_json(daemon, &json);
 	json_object_close(&json);
 	(void)buf_char(out, '\n');
 }

@@ -60,6 +60,14 @@ status_stranded(const struct daemon *daemon, status_stranded_fn *fn, void *arg);
 /* The member "stranded" of the open object. */
 void status_stranded_json(const struct daemon *daemon, struct json *json);
 
+/* Properties that are left out because no line of the settings decides about
+ * them: `fn` gets at most so many, with how many events went without it and
+ * since when. Returns how many there are. Slow. */
+typedef void status_left_out_fn(
+    void *arg, const struct drift *drift, int64_t events, int64_t first_ms);
+int64_t status_left_out(
+    struct daemon *daemon, size_t most, status_left_out_fn *fn, void *arg);
+
 /* A line of the ledger as members of the open object, imbalance included. */
 void status_ledger_json(const struct stats_line *line, struct json *json);
 

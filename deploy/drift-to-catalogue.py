@@ -61,6 +61,8 @@ def additions(rows):
             seen.setdefault(scope(row), set()).add(row["json"])
     for row in rows:
         name, known_as = row["field"], row["known_as"]
+        if row["what"] == "left out":
+            continue  # it is an unknown property, too
         if row["what"] in NOT_ADDED:
             left.append((row, NOT_ADDED[row["what"]]))
         elif not nameable(row):

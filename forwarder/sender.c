@@ -248,6 +248,7 @@ sender_free(struct sender *sender)
 	limits_fini(&sender->limits);
 	fault_fini(&sender->fault);
 	omissions_fini(&sender->omissions);
+	left_out_fini(&sender->left_out);
 	if (sender->context != NULL)
 		sender->outlet->context_free(sender->context);
 	free(sender->deferred);

@@ -14,6 +14,7 @@
  * durable.
  */
 
+#include "base/counters.h"
 #include "base/log.h"
 #include "forwarder/sender_private.h"
 
@@ -25,6 +26,7 @@ enum {
 	SENDER_TRIAL_MOST = 5000, /* items of one step: others wait for it */
 	SENDER_GRID_MS = 1000,	  /* few due times make few batches */
 	SENDER_DEFERRED_FIRST = 16,
+	SENDER_LEFT_OUT_LOG = 4096, /* bytes of a line of log */
 };
 
 /* ---- times of the queue ---- */
@@ -426,6 +428,8 @@ fill_added(struct sender *sender, struct request *request,
 		limits_key_half_free(limits, item.key, now->mono_ms)) &&
 	    limits_key_hold(limits, item.key, false, now->mono_ms)) {
 		omissions_add(&sender->omissions, prepared);
+		cell = &item.lease->items[item.index];
+		cell->left_out = left_out_of(&sender->left_out, prepared);
 		request_last(request)->type = type;
 		if (request->count == 1)
 			request->since_ms = now->mono_ms;
@@ -930,6 +934,31 @@ leases_free(struct sender *sender, bool all)
 	}
 }
 
+/* The counts of what was left out are durable: say what is new, and count it
+ * for the metrics. */
+static void
+left_out_log(const struct sender *sender, const struct queue_lease *lease)
+{
+	struct buf text;
+
+	buf_init(&text, SENDER_LEFT_OUT_LOG);
+	for (size_t i = 0; i < lease->drift_count; i++) {
+		const struct queue_drift *drift = &lease->drift[i];
+
+		counter_drift_add(INTAKE_DRIFT_LEFT_OUT, drift->events);
+		if (!drift->first)
+			continue;
+		counter_add(COUNTER_DRIFT_FIRST, 1);
+		buf_reset(&text);
+		sender->outlet->left_out_write(drift->text, &text);
+		if (text.len > 0)
+			log_line(LOG_WARN, "forwarder",
+			    "drift destination=%s %.*s", sender->settings.name,
+			    (int)text.len, text.data);
+	}
+	buf_fini(&text);
+}
+
 void
 sender_settle(struct sender *sender, const struct clock_times *now)
 {
@@ -953,14 +982,21 @@ sender_settle(struct sender *sender, const struct clock_times *now)
 	for (enum sender_list list = 0; list < SENDER_LISTS; list++) {
 		for (lease = sender->leases[list]; lease != NULL;
 		     lease = lease->next) {
-			if (lease->open > lease->held)
-				leases[n++] = lease;
+			if (lease->open <= lease->held)
+				continue;
+			left_out_count(lease);
+			leases[n++] = lease;
 		}
 	}
 	/* What is parked is found again by what was saved. */
 	ok = !sender->save_first || sender_save(sender, false, now, &err);
 	ok = ok && (count == 0 || queue_settle(sender->shared->queue, leases,
 				      count, now->wall_ms, &err));
+	for (size_t i = 0; i < n; i++) {
+		if (ok)
+			left_out_log(sender, leases[i]);
+		left_out_counted(leases[i]);
+	}
 	free(leases);
 	if (ok) {
 		leases_free(sender, false);

@@ -8,6 +8,7 @@
  * outlives a restart).
  */
 
+#include "forwarder/left_out.h"
 #include "forwarder/limits.h"
 #include "forwarder/pace.h"
 #include "forwarder/sender.h"
@@ -133,6 +134,7 @@ struct sender {
 	uint64_t posts, accepted, refused;
 	uint64_t trial_sent, trial_dropped, trial_dead;
 	struct omissions omissions;
+	struct left_out left_out;
 };
 
 /* ---- sender.c ---- */

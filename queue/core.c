@@ -72,6 +72,19 @@ queue_batch_add(
 }
 
 void
+queue_drift_add(
+    struct queue *queue, const struct queue_drift *drift, int64_t now_ms)
+{
+	changes_add(&queue->changes, ENGINE_DRIFT_ADD)->row.drift =
+	    (struct engine_drift){
+		.text = str_text(drift->text),
+		.events = (int64_t)drift->events,
+		.last_ms = now_ms,
+		.rows_max = (int64_t)queue->settings.drift_max,
+	    };
+}
+
+void
 queue_state_put(struct queue *queue, const char *name, struct str data)
 {
 	changes_add(&queue->changes, ENGINE_STATE_PUT)->row.state =

@@ -125,6 +125,11 @@ queue_fence(struct queue *queue, int64_t destination, struct err *reterr);
 void queue_batch_add(struct queue *queue, int64_t destination,
     const struct engine_delivery *row);
 
+/* Count what was observed; the change's flag says afterwards whether it is the
+ * first time. The text is lent. */
+void queue_drift_add(
+    struct queue *queue, const struct queue_drift *drift, int64_t now_ms);
+
 /* A state of the queue itself, written by the running transaction; the bytes
  * are lent. */
 void queue_state_put(struct queue *queue, const char *name, struct str data);

@@ -411,13 +411,7 @@ put_write_batch(struct queue *queue, struct put *put, struct err *reterr)
 	}
 	put->first_change = queue->changes.count;
 	for (size_t i = 0; i < batch->drift_count; i++)
-		changes_add(&queue->changes, ENGINE_DRIFT_ADD)->row.drift =
-		    (struct engine_drift){
-			.text = str_text(batch->drift[i].text),
-			.events = (int64_t)batch->drift[i].events,
-			.last_ms = put->now_ms,
-			.rows_max = (int64_t)queue->settings.drift_max,
-		    };
+		queue_drift_add(queue, &batch->drift[i], put->now_ms);
 	if (put->receipt.queued > 0)
 		put_write_queued(queue, put, destination);
 	return true;

@@ -86,7 +86,7 @@ void queue_close(struct queue *queue);
 struct queue_drift {
 	const char *text;
 	size_t events;
-	bool first; /* out: never seen before; set when the put is durable */
+	bool first; /* out: never seen before; set when it is durable */
 };
 
 struct queue_batch {
@@ -233,6 +233,7 @@ struct queue_item {
 			     * settled */
 	struct queue_history history;	   /* DEFERRED, PARKED */
 	const struct queue_detail *detail; /* or NULL */
+	const char *left_out; /* for the holder: what it observed in it */
 };
 
 /* A batch on lease: those of its items that were not settled before. */
@@ -249,6 +250,10 @@ struct queue_lease {
 	size_t bytes;	     /* of its items, unpacked */
 	size_t count, open;  /* items; of them without a durable outcome */
 	size_t held;	     /* for the holder: items that it works on */
+	/* Set by the holder: what it observed in the items that it settles
+	 * next; counted with them, or not at all. */
+	struct queue_drift *drift;
+	size_t drift_count;
 	struct queue_item *items;
 };
 

@@ -30,6 +30,7 @@ struct settle_lease {
 	struct lease *lease;
 	unsigned char *done, *delivered; /* in the changes' memory */
 	size_t remaining;
+	size_t first_drift; /* in the list of changes */
 	bool changed;
 };
 
@@ -186,6 +187,17 @@ settle_row(struct queue *queue, const struct settle *settle,
 	    };
 }
 
+static void
+settle_drift(
+    struct queue *queue, const struct settle *settle, struct settle_lease *one)
+{
+	const struct queue_lease *shown = &one->lease->shown;
+
+	one->first_drift = queue->changes.count;
+	for (size_t i = 0; i < shown->drift_count; i++)
+		queue_drift_add(queue, &shown->drift[i], settle->now_ms);
+}
+
 static bool
 settle_lease(struct queue *queue, struct settle *settle,
     struct settle_lease *one, struct err *reterr)
@@ -227,8 +239,10 @@ settle_lease(struct queue *queue, struct settle *settle,
 		if (!settle_item(queue, settle, lease, item, reterr))
 			return false;
 	}
-	if (one->changed)
+	if (one->changed) {
 		settle_row(queue, settle, one);
+		settle_drift(queue, settle, one);
+	}
 	return true;
 }
 
@@ -395,7 +409,7 @@ settle_change(struct queue *queue, void *arg, struct err *reterr)
 
 /* Now that it is durable, the leases follow. */
 static void
-settle_done(const struct settle_lease *one)
+settle_done(const struct queue *queue, const struct settle_lease *one)
 {
 	struct lease *lease = one->lease;
 	struct queue_lease *shown = &lease->shown;
@@ -407,6 +421,9 @@ settle_done(const struct settle_lease *one)
 		lease->row.remaining = one->remaining;
 		lease->row.version++;
 		lease->gone = one->remaining == 0;
+		for (size_t i = 0; i < shown->drift_count; i++)
+			shown->drift[i].first =
+			    queue->changes.list[one->first_drift + i].flag;
 	}
 	for (size_t i = 0; i < shown->count; i++) {
 		struct queue_item *item = &shown->items[i];
@@ -446,7 +463,7 @@ queue_settle(struct queue *queue, struct queue_lease *const *leases,
 		ok = ok || settle.reread;
 	} while (settle.reread);
 	for (size_t i = 0; ok && i < settle.count; i++)
-		settle_done(&settle.leases[i]);
+		settle_done(queue, &settle.leases[i]);
 	if (ok)
 		queue->strayed += settle.strayed;
 	queue_publish(queue);

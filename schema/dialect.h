@@ -51,6 +51,10 @@ typedef const char *intake_header_fn(void *arg, const char *name);
  * more be used? */
 typedef bool intake_pay_fn(void *arg, size_t bytes);
 
+/* The kind of what is left out though no one decided so: see
+ * outlet_prepared.left_out. */
+#define INTAKE_DRIFT_LEFT_OUT "left out"
+
 /* Something new in the format. It never contains a value, because values may be
  * personal. */
 struct intake_drift {
@@ -161,7 +165,11 @@ struct outlet_omission {
 	const char *property, *what;
 	unsigned count;
 };
-enum { OUTLET_OMISSIONS_MAX = 64, OUTLET_ERASE_MAX = 1020 };
+enum {
+	OUTLET_OMISSIONS_MAX = 64,
+	OUTLET_ERASE_MAX = 1020,
+	OUTLET_LEFT_OUT_MAX = 2100,
+};
 
 struct outlet_prepared {
 	enum outlet_fate fate;
@@ -170,6 +178,10 @@ struct outlet_prepared {
 	unsigned omission_count;
 	unsigned omissions_lost; /* too many to be told apart */
 	struct outlet_omission omissions[OUTLET_OMISSIONS_MAX];
+	/* SEND: what is missing though no one decided so, as texts of drift,
+	 * each with its NUL. It is counted when the item was delivered. */
+	size_t left_out_len;
+	char left_out[OUTLET_LEFT_OUT_MAX];
 	size_t erase_len; /* DROP of a request to erase a person: their id */
 	char erase[OUTLET_ERASE_MAX];
 };
@@ -270,6 +282,9 @@ struct outlet {
 	bool (*frame)(const struct outlet_context *context,
 	    const struct str *items, size_t count, struct buf *body,
 	    struct err *reterr);
+
+	/* As intake.drift_write, for a text of outlet_prepared.left_out. */
+	void (*left_out_write)(const char *text, struct buf *out);
 
 	/* Judge the answer to a request of so many items. */
 	void (*judge)(const struct outlet_context *context,

@@ -103,6 +103,7 @@ const char *const currents_drift_kinds[] = {
     [CURRENTS_DRIFT_MEMBER] = "unknown member",
     [CURRENTS_DRIFT_BLANK] = "blank required",
     [CURRENTS_DRIFT_JSON] = "new json type",
+    [CURRENTS_DRIFT_LEFT_OUT] = INTAKE_DRIFT_LEFT_OUT,
     [CURRENTS_DRIFT_KINDS] = NULL,
 };
 

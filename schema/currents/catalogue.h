@@ -30,8 +30,11 @@ enum catalogue_kind {
 enum catalogue_class {
 	CATALOGUE_PLAIN,
 	CATALOGUE_CONTENT, /* what people wrote, or what was written to them */
-	CATALOGUE_CONTACT, /* identifies or locates a person */
+	CATALOGUE_CONTACT, /* identifies, locates or describes a person */
 	CATALOGUE_SECRET,  /* a credential of a device */
+	/* A text or a container whose name no type has; so of no property of
+	 * the catalogue. */
+	CATALOGUE_UNCLASSIFIED,
 };
 
 /* The first and last eight bytes of a name; they may overlap. */
@@ -59,6 +62,7 @@ struct catalogue_type {
 	size_t required_count;
 	const uint8_t *kinds; /* by index: enum catalogue_kind, or NO_KIND */
 	unsigned user;	      /* a bit for each of catalogue_user_name() */
+	bool no_user;	      /* an event of it may be about no one */
 
 	/* as it is built in, if a file adds to it; else NULL */
 	const struct catalogue_type *builtin;

@@ -39,6 +39,11 @@ typedef bool currents_redact_fn(
     const void *rules, struct str event, struct buf *out, struct err *reterr);
 enum { CURRENTS_REDACT_GROWTH = 40, CURRENTS_REDACT_MORE = 4096 };
 
+/* Does that remove a property that the catalogue does not know, only because
+ * no one has decided about it? */
+typedef bool
+currents_left_out_fn(const void *rules, struct str type, struct str property);
+
 /* The settings of a source of this kind. The defaults are all zero. */
 struct currents_settings {
 	enum currents_rule unknown_type; /* events that the catalogue lacks */
@@ -53,6 +58,7 @@ struct currents_settings {
 	 * or a whole body that is not readable JSON is stored as received. */
 	enum currents_private_at private_at;
 	currents_redact_fn *redact;
+	currents_left_out_fn *left_out;
 	const void *redact_rules;
 };
 
@@ -96,6 +102,8 @@ enum currents_drift_kind {
 	CURRENTS_DRIFT_BLANK,	 /* a required property is "", null or absent */
 	CURRENTS_DRIFT_JSON,	 /* a new JSON type: the event is invalid,
 				  * unless a file described the property */
+	CURRENTS_DRIFT_LEFT_OUT, /* a property of a name that no type has was
+				  * not sent; also observed on the way out */
 	CURRENTS_DRIFT_KINDS	 /* how many kinds */
 };
 
@@ -156,7 +164,7 @@ void currents_defect_write(
 /* ---- drift: what Braze changed, as text that is stored and read back ---- */
 
 /* "unknown type", "unknown property", "unknown user member", "unknown
- * member", "blank required", "new json type" */
+ * member", "blank required", "new json type", "left out" */
 const char *currents_drift_name(enum currents_drift_kind what);
 
 enum {
@@ -188,6 +196,15 @@ const char *drift_known_as(const struct drift *drift);
 
 /* Does the catalogue have by now what was drift when it was stored? */
 bool drift_known(const struct drift *drift);
+
+/* Append the line of a destination's settings that sends what is left out:
+ * "keep += TYPE/FIELD", or all that is unclassified of a type whose field no
+ * selector can name. */
+void drift_settings_write(const struct drift *drift, struct buf *out);
+
+/* Append a drift, by its text, as key=value pairs for the log; nothing if the
+ * text is no drift. */
+void drift_log_write(const char *text, struct buf *out);
 
 /* ---- the catalogue: what the operator adds to it ---- */
 

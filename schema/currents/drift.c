@@ -1,6 +1,7 @@
 #include "schema/currents/reader.h"
 
 #include "base/json.h"
+#include "base/log.h"
 
 #include <stdio.h>
 
@@ -98,6 +99,9 @@ drift_known(const struct drift *drift)
 				return true;
 		}
 		return false;
+	case CURRENTS_DRIFT_LEFT_OUT:
+		return catalogue_property_find(drift->field) <
+		       catalogue_property_count();
 	case CURRENTS_DRIFT_MEMBER:
 	case CURRENTS_DRIFT_BLANK:
 	case CURRENTS_DRIFT_JSON:
@@ -122,4 +126,52 @@ drift_known_as(const struct drift *drift)
 			return currents_users[i].want;
 	}
 	return NULL;
+}
+
+/* ---- what is left out ---- */
+
+/* Can a selector name it, and stand in the file of settings without quotes? */
+static bool
+drift_selectable(struct str name)
+{
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "abcdefghijklmnopqrstuvwxyz0123456789._-";
+
+	for (size_t i = 0; i < name.len; i++) {
+		if (memchr(plain, name.data[i], sizeof(plain) - 1) == NULL)
+			return false;
+	}
+	return name.len > 0 && name.len <= DRIFT_NAME_WHOLE;
+}
+
+void
+drift_settings_write(const struct drift *drift, struct buf *out)
+{
+	static const struct str all = STR("unclassified");
+	struct str field = drift_selectable(drift->field) ? drift->field : all;
+
+	if (drift_selectable(drift->type))
+		(void)buf_printf(out, "keep += %.*s/%.*s",
+		    STR_ARGS(drift->type), STR_ARGS(field));
+	else
+		(void)buf_printf(out, "keep += %.*s", STR_ARGS(field));
+}
+
+void
+drift_log_write(const char *text, struct buf *out)
+{
+	struct drift drift;
+
+	if (!drift_text_read(text, &drift))
+		return;
+	(void)buf_printf(out, "what=%s type=%s field=%s json=%s",
+	    LOG_QUOTE(currents_drift_name(drift.what)),
+	    LOG_QUOTE_BYTES(drift.type.data, drift.type.len),
+	    LOG_QUOTE_BYTES(drift.field.data, drift.field.len),
+	    LOG_QUOTE_BYTES(drift.json.data, drift.json.len));
+	if (drift.what != CURRENTS_DRIFT_LEFT_OUT)
+		return;
+	(void)buf_text(out, " settings=\"");
+	drift_settings_write(&drift, out);
+	(void)buf_char(out, '"');
 }

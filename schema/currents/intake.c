@@ -14,7 +14,6 @@
  * source's settings say to do so at acceptance.
  */
 
-#include "base/log.h"
 #include "schema/currents/reader.h"
 
 #include <stdio.h>
@@ -38,7 +37,8 @@ struct intake_reader {
 	struct currents_batch batch;
 	struct item *items;	    /* owned, with all that is behind them: */
 	struct intake_drift *drift; /* drifts, their texts, and reasons */
-	struct buf redacted;	    /* what the items lend, if redacted */
+	size_t drift_count;
+	struct buf redacted; /* what the items lend, if redacted */
 	size_t redacted_paid;
 };
 
@@ -212,6 +212,43 @@ judge_redact(
 	return true;
 }
 
+/* Is a property that no type knows left out at acceptance, because no one has
+ * decided about it? */
+static bool
+judge_left_out(const struct currents_settings *settings,
+    const struct currents_drift *drift, struct currents_drift *ret_left_out)
+{
+	const char *json = drift->json;
+
+	if (settings->private_at != CURRENTS_AT_ACCEPT ||
+	    drift->what != CURRENTS_DRIFT_PROPERTY)
+		return false;
+	/* without saying what is in an array, as on the way out */
+	if (strncmp(json, "array", 5) == 0)
+		json = "array";
+	else if (strcmp(json, "string") != 0 && strcmp(json, "object") != 0)
+		return false;
+	if (!settings->left_out(
+		settings->redact_rules, drift->type, drift->field))
+		return false;
+	*ret_left_out = *drift;
+	ret_left_out->what = CURRENTS_DRIFT_LEFT_OUT;
+	ret_left_out->json = json;
+	return true;
+}
+
+static void
+judge_drift_add(struct intake_reader *reader,
+    const struct currents_drift *drift, char *text)
+{
+	drift_text_write(drift, text);
+	reader->drift[reader->drift_count++] = (struct intake_drift){
+	    .kind = currents_drift_name(drift->what),
+	    .text = text,
+	    .items = drift->events,
+	};
+}
+
 /* Make the items of the batch and the texts of its drift, in one piece of
  * memory. False without memory. */
 static bool
@@ -221,12 +258,16 @@ judge_batch(struct intake_reader *reader, const char *body, bool accepted_once,
 	const struct intake_context *context = reader->context;
 	const struct currents_batch *batch = &reader->batch;
 	size_t count = batch->count, drifts = batch->drift_count;
+	struct currents_drift left_out;
 	size_t items_len = count * sizeof(struct item);
-	size_t drift_len = drifts * sizeof(struct intake_drift);
-	size_t texts_len = drifts * DRIFT_TEXT_MAX, reasons_len = 0, len;
-	size_t body_len = 0;
+	size_t drift_len, texts_len, reasons_len = 0, body_len = 0, len;
 	char *memory, *text, *reason;
 
+	for (size_t i = 0; i < batch->drift_count; i++)
+		drifts += judge_left_out(
+		    &context->settings, &batch->drifts[i], &left_out);
+	drift_len = drifts * sizeof(struct intake_drift);
+	texts_len = drifts * DRIFT_TEXT_MAX;
 	for (size_t i = 0; i < count; i++) {
 		if (batch->events[i].defect != CURRENTS_VALID)
 			reasons_len += INTAKE_REASON;
@@ -243,15 +284,15 @@ judge_batch(struct intake_reader *reader, const char *body, bool accepted_once,
 	reader->drift = (struct intake_drift *)(memory + items_len);
 	text = memory + items_len + drift_len;
 	reason = text + texts_len;
-	for (size_t i = 0; i < drifts; i++, text += DRIFT_TEXT_MAX) {
+	for (size_t i = 0; i < batch->drift_count; i++) {
 		const struct currents_drift *drift = &batch->drifts[i];
 
-		drift_text_write(drift, text);
-		reader->drift[i] = (struct intake_drift){
-		    .kind = currents_drift_name(drift->what),
-		    .text = text,
-		    .items = drift->events,
-		};
+		judge_drift_add(reader, drift, text);
+		text += DRIFT_TEXT_MAX;
+		if (!judge_left_out(&context->settings, drift, &left_out))
+			continue;
+		judge_drift_add(reader, &left_out, text);
+		text += DRIFT_TEXT_MAX;
 	}
 	for (size_t i = 0; i < count; i++) {
 		const struct currents_event *event = &batch->events[i];
@@ -286,6 +327,7 @@ intake_reader_reset(struct intake_reader *reader)
 {
 	free(reader->items);
 	reader->items = NULL;
+	reader->drift_count = 0;
 	buf_fini(&reader->redacted);
 	reader->redacted_paid = 0;
 }
@@ -331,22 +373,8 @@ intake_read(struct intake_reader *reader, struct str body, size_t max_items,
 	ret_batch->items = reader->items;
 	ret_batch->count = batch->count;
 	ret_batch->drift = reader->drift;
-	ret_batch->drift_count = batch->drift_count;
+	ret_batch->drift_count = reader->drift_count;
 	return INTAKE_TAKEN;
-}
-
-static void
-intake_drift_write(const char *text, struct buf *out)
-{
-	struct drift drift;
-
-	if (!drift_text_read(text, &drift))
-		return;
-	(void)buf_printf(out, "what=%s type=%s field=%s json=%s",
-	    LOG_QUOTE(currents_drift_name(drift.what)),
-	    LOG_QUOTE_BYTES(drift.type.data, drift.type.len),
-	    LOG_QUOTE_BYTES(drift.field.data, drift.field.len),
-	    LOG_QUOTE_BYTES(drift.json.data, drift.json.len));
 }
 
 const struct intake currents_intake = {
@@ -384,5 +412,5 @@ const struct intake currents_intake = {
     .reader_new = intake_reader_new,
     .reader_free = intake_reader_free,
     .read = intake_read,
-    .drift_write = intake_drift_write,
+    .drift_write = drift_log_write,
 };

@@ -1,5 +1,6 @@
 #include "schema/track/map.h"
 
+#include "schema/currents/currents.h"
 #include "schema/json/text.h"
 
 #include <stdarg.h>
@@ -37,6 +38,8 @@ track_map_init(struct track_map *map, const struct track_rules *rules,
 	map->identified = false;
 	map->identity_node = NULL;
 	map->identity_hashed = false;
+	map->left_out = NULL;
+	map->left_out_more = false;
 	map->leaves = map->few;
 	map->count = 0;
 	map->cap = TRACK_FEW;
@@ -50,6 +53,7 @@ track_map_init(struct track_map *map, const struct track_rules *rules,
 	result->erase_len = 0;
 	result->omission_count = 0;
 	result->omissions_lost = 0;
+	result->left_out_len = 0;
 	if (!flat_read(&map->flat, event, reterr))
 		return false;
 	buf_init(
@@ -153,6 +157,39 @@ track_omit(struct track_map *map, const char *property,
 	}
 	omission = &result->omissions[result->omission_count++];
 	*omission = (struct track_omission){property, kind, count};
+}
+
+void
+track_note_left_out(struct track_map *map, const struct flat_node *property)
+{
+	struct track_result *result = map->result;
+	struct currents_drift drift = {
+	    .what = CURRENTS_DRIFT_LEFT_OUT,
+	    .type = map->type,
+	    .field = property->key,
+	    .json = property->kind == SCAN_STRING  ? "string"
+		    : property->kind == SCAN_ARRAY ? "array"
+						   : "object",
+	};
+	/* what has no room is counted together, as in the queue */
+	static const char more[] = "(more)";
+	size_t room = sizeof(result->left_out) - result->left_out_len, len;
+	char text[DRIFT_TEXT_MAX];
+
+	_Static_assert(TRACK_LEFT_OUT_MAX >= DRIFT_TEXT_MAX + sizeof(more),
+	    "room for one at least");
+	if (property == map->left_out || map->left_out_more)
+		return;
+	map->left_out = property;
+	drift_text_write(&drift, text);
+	len = strlen(text) + 1;
+	map->left_out_more = len + sizeof(more) > room;
+	if (map->left_out_more) {
+		len = sizeof(more);
+		memcpy(text, more, len);
+	}
+	memcpy(result->left_out + result->left_out_len, text, len);
+	result->left_out_len += len;
 }
 
 void

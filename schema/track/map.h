@@ -57,6 +57,8 @@ struct track_map {
 	const struct flat_node *user, *properties;
 	const struct flat_node *user_id, *device_id, *timezone;
 	const struct catalogue_type *known; /* or NULL */
+	const struct flat_node *left_out;   /* noted last, or NULL */
+	bool left_out_more;		    /* there was no room for all */
 
 	/* the identity */
 	bool identified; /* by an id, usable or not, other than a device's */
@@ -103,6 +105,9 @@ bool track_drop(struct track_map *map, const char *rule);
 
 void track_omit(struct track_map *map, const char *property,
     enum track_omission_kind kind, unsigned count);
+/* The same property is noted once if its values come one after the other. */
+void
+track_note_left_out(struct track_map *map, const struct flat_node *property);
 void track_explain(const struct track_map *map, struct str subject,
     const char *format, ...) PRINTF_LIKE(3, 4);
 
@@ -113,6 +118,9 @@ enum track_privacy {
 	TRACK_PRIVACY_HASH,
 	TRACK_PRIVACY_DROP,
 };
+
+/* Why something is left out that no one has decided about. */
+extern const char track_unclassified[];
 
 /* What the rules do with a property of an event of that type. path_cut: the
  * path is only the beginning of the name. *ret_why: the rule that decided;

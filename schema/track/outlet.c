@@ -8,6 +8,7 @@
  */
 
 #include "base/lock.h"
+#include "schema/currents/currents.h"
 #include "schema/json/scan.h"
 #include "schema/track/track.h"
 
@@ -249,6 +250,8 @@ outlet_result_give(
 		    .what = track_omission_name(result->omissions[i].kind),
 		    .count = result->omissions[i].count,
 		};
+	ret_prepared->left_out_len = result->left_out_len;
+	memcpy(ret_prepared->left_out, result->left_out, result->left_out_len);
 	ret_prepared->erase_len = result->erase_len;
 	memcpy(ret_prepared->erase, result->erase, result->erase_len);
 }
@@ -274,7 +277,7 @@ outlet_prepare(const struct outlet_context *context, struct str rules,
 		    "the identity of its first post cannot be known";
 		ret_prepared->key = 0;
 		ret_prepared->omission_count = ret_prepared->omissions_lost = 0;
-		ret_prepared->erase_len = 0;
+		ret_prepared->left_out_len = ret_prepared->erase_len = 0;
 		return true;
 	}
 	ok = track_write(used, item->data, now_ms, out, &result, reterr);
@@ -379,5 +382,6 @@ const struct outlet track_outlet = {
     .rules = outlet_rules,
     .prepare = outlet_prepare,
     .frame = outlet_frame,
+    .left_out_write = drift_log_write,
     .judge = outlet_judge,
 };

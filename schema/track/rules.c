@@ -74,6 +74,8 @@ track_list_selects(const struct track_list *list, struct str type,
 	return false;
 }
 
+const char track_unclassified[] = "class unclassified, not in keep";
+
 enum track_privacy
 track_privacy(const struct track_rules *rules, struct str type, struct str path,
     bool path_cut, enum catalogue_class class, const char **ret_why)
@@ -117,23 +119,76 @@ track_privacy(const struct track_rules *rules, struct str type, struct str path,
 	case CATALOGUE_CONTACT:
 		*ret_why = "class contact, not in keep";
 		return TRACK_PRIVACY_DROP;
+	case CATALOGUE_UNCLASSIFIED:
+		*ret_why = track_unclassified;
+		return TRACK_PRIVACY_DROP;
 	case CATALOGUE_SECRET:
 		break;
 	}
 	return TRACK_PRIVACY_DROP;
 }
 
+bool
+track_leaves_out(
+    const struct track_rules *rules, struct str type, struct str property)
+{
+	const char *why;
+
+	return catalogue_property_find(property) ==
+		   catalogue_property_count() &&
+	       track_privacy(rules, type, property, false,
+		   CATALOGUE_UNCLASSIFIED, &why) == TRACK_PRIVACY_DROP &&
+	       why == track_unclassified;
+}
+
 /* ---- rules and the catalogue ---- */
+
+/* A property that neither the catalogue nor a selector names. */
+static const struct str track_unknown = STR("\x01");
+
+/* What selects nothing of the catalogue may be the name of a property that it
+ * lacks; but not if it is a known one's, or of a class. */
+static bool
+track_list_selects_unknown(const struct track_list *list)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		const char *name = list->items[i];
+		const char *slash = strchr(name, '/');
+
+		if (track_selector_check(name) != TRACK_SELECTED_NOTHING)
+			continue;
+		if (slash != NULL)
+			name = slash + 1;
+		if (strcmp(name, catalogue_class_name(CATALOGUE_CONTENT)) !=
+			0 &&
+		    strcmp(name, catalogue_class_name(CATALOGUE_CONTACT)) !=
+			0 &&
+		    catalogue_property_find(str_bytes(name,
+			strcspn(name, "."))) == catalogue_property_count())
+			return true;
+	}
+	return false;
+}
 
 enum track_extent
 track_class_extent(const struct track_rules *rules, const char *class)
 {
-	bool any[TRACK_PRIVACY_DROP + 1] = {false};
+	bool unknown =
+	    strcmp(class, catalogue_class_name(CATALOGUE_UNCLASSIFIED)) == 0;
+	bool any[TRACK_PRIVACY_DROP + 1] = {
+	    [TRACK_PRIVACY_SEND] =
+		unknown && track_list_selects_unknown(&rules->keep),
+	    [TRACK_PRIVACY_HASH] =
+		unknown && track_list_selects_unknown(&rules->hash),
+	};
 	const char *why;
 
 	for (size_t t = 0; t < catalogue_type_count(); t++) {
 		const struct catalogue_type *type = catalogue_type_at(t);
 
+		if (unknown)
+			any[track_privacy(rules, type->name, track_unknown,
+			    false, CATALOGUE_UNCLASSIFIED, &why)] = true;
 		for (size_t i = 0; i < type->property_count; i++) {
 			const struct catalogue_property *property =
 			    catalogue_property_at(type->properties[i]);
@@ -184,6 +239,9 @@ track_selects_in_type(const char *selector, const struct catalogue_type *type)
 	const struct track_list list = {&selector, 1};
 	enum track_selected selected = TRACK_SELECTED_NOTHING;
 
+	if (track_list_selects(
+		&list, type->name, track_unknown, CATALOGUE_UNCLASSIFIED))
+		return TRACK_SELECTED;
 	for (size_t i = 0; i < sizeof(added) / sizeof(*added); i++) {
 		if (track_list_selects(
 			&list, type->name, str_text(added[i]), CATALOGUE_PLAIN))

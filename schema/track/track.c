@@ -25,12 +25,16 @@
 struct track_top
 track_top_of(const struct track_map *map, uint32_t index)
 {
+	const struct flat_node *node = &map->flat.nodes[index];
 	struct track_top top = {index, track_other, CATALOGUE_PLAIN};
-	size_t found = catalogue_property_find(map->flat.nodes[index].key);
+	size_t found = catalogue_property_find(node->key);
 
 	if (found < catalogue_property_count()) {
 		top.property = catalogue_property_at(found)->name.data;
 		top.class = catalogue_property_at(found)->class;
+	} else if (node->kind >= SCAN_ARRAY ||
+		   (node->kind == SCAN_STRING && !text_blank(node->text))) {
+		top.class = CATALOGUE_UNCLASSIFIED;
 	}
 	return top;
 }
@@ -85,8 +89,12 @@ track_leaf_judge(struct track_map *map, struct track_leaf *leaf,
 
 	privacy = track_privacy(map->rules, map->type, leaf->name,
 	    !added && leaf->node->path_cut, class, &why);
-	if (privacy == TRACK_PRIVACY_DROP)
+	if (privacy == TRACK_PRIVACY_DROP) {
+		if (why == track_unclassified)
+			track_note_left_out(
+			    map, &map->flat.nodes[leaf->node->top]);
 		return track_value_omit(map, leaf, TRACK_OMISSION_PRIVATE, why);
+	}
 	leaf->class = class;
 	leaf->hash = privacy == TRACK_PRIVACY_HASH;
 	if (!added && !track_value_read(map, leaf, &send, reterr))

@@ -26,7 +26,8 @@ enum {
 	TRACK_VALUE_MAX = 1023,	  /* UTF-16 units of a value */
 	TRACK_OMISSIONS_MAX = OUTLET_OMISSIONS_MAX, /* different ones */
 	TRACK_ERASE_MAX = OUTLET_ERASE_MAX, /* bytes, for TRACK_IDENTITY_MAX */
-	TRACK_KEY_FILE_MIN = 16,	    /* fewest bytes of a key file */
+	TRACK_LEFT_OUT_MAX = OUTLET_LEFT_OUT_MAX,
+	TRACK_KEY_FILE_MIN = 16, /* fewest bytes of a key file */
 };
 
 enum track_fate {
@@ -66,6 +67,9 @@ struct track_result {
 	unsigned omission_count;
 	unsigned omissions_lost; /* counted as "other", for lack of room */
 	struct track_omission omissions[TRACK_OMISSIONS_MAX];
+	/* Of properties that no one decided about: see outlet_prepared. */
+	size_t left_out_len;
+	char left_out[TRACK_LEFT_OUT_MAX];
 	size_t erase_len; /* of an erasure request, which is dropped */
 	char erase[TRACK_ERASE_MAX]; /* Braze's id of the person to erase */
 };
@@ -103,13 +107,13 @@ track_explain_fn(void *arg, struct str subject, const char *decision);
 /*
  * How to map; defaults are in track_rules_init(). All pointers are lent.
  *
- * A selector in keep, drop and hash is a class of the catalogue (content,
- * contact), a property's flattened name ("custom_properties.plan"), or TYPE/
+ * A selector in keep, drop and hash is a class (content, contact,
+ * unclassified), a property's flattened name ("custom_properties.plan"), or TYPE/
  * and one of these; `*` stands for any characters. A name may contain a slash,
  * and also selects everything nested in it. A member inside an array is named
  * as if there were no array around it. If several lists select something, the
  * most private one wins: secret is never sent; then drop, hash and keep apply,
- * in this order; last the class decides, which leaves out content and contact.
+ * in this order; last the class decides, which sends only what is plain.
  */
 struct track_rules {
 	/* the identity */
@@ -168,7 +172,8 @@ MUST_USE bool track_identity_rules_read(struct str bytes,
     struct track_rules *rules, const char ***ret_items, struct err *reterr);
 
 /* What becomes of a class ("content", "contact") in all types and properties of
- * the catalogue. Slow, like the next: for startup and for commands. */
+ * the catalogue; of "unclassified", in all that the selectors may name beside
+ * them. Slow, like the next: for startup and for commands. */
 enum track_extent {
 	TRACK_EXTENT_OUT,	/* all of it is left out */
 	TRACK_EXTENT_HASH_PART, /* some of it is hashed, none is sent in clear */
@@ -222,6 +227,12 @@ enum track_selected track_selector_check(const char *selector);
 MUST_USE bool
 track_write(const struct track_rules *rules, struct str event, int64_t now_ms,
     struct buf *out, struct track_result *ret_result, struct err *reterr);
+
+/* Is a text or container in a property of that name left out, in whole or in
+ * part, only because no type of the catalogue has the name, so that no one has
+ * decided about it? */
+bool track_leaves_out(
+    const struct track_rules *rules, struct str type, struct str property);
 
 /* The bytes around the events of a request: head, then events separated by
  * commas, then tail. */

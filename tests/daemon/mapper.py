@@ -147,7 +147,7 @@ def heap_user(user, known, rules):
         if there(ids[source][1]):
             reason = f"anonymous, and without {ids[other][0]}"
             break
-    if known is not None and not known["user"]:
+    if known is not None and (not known["user"] or known.get("no_user")):
         raise NotSent(Fate.DROP, reason)
     raise NotSent(
         Fate.DEAD if rules["no_user"] == Choice.DEAD else Fate.DROP, reason)
@@ -211,12 +211,15 @@ def array(value):
     return ends[:1] + between.join(kept) + ends[1:] if kept else None
 
 
-def leaves(value, way=()):
+def leaves(value, way=(), klass=None):
+    """(way, class, value)"""
     for key, inner in members(value):
+        if way == ():
+            klass = class_of(key, inner)
         if isinstance(inner, Object):
-            yield from leaves(inner, (*way, key))
+            yield from leaves(inner, (*way, key), klass)
         else:
-            yield (*way, key), inner
+            yield (*way, key), klass, inner
 
 
 def selects(selector, event_type, path, klass):
@@ -236,10 +239,21 @@ def glob(pattern, text):
     return fnmatch.fnmatchcase(text, pattern)
 
 
-def privacy(event_type, way, rules):
+def class_of(name, value):
+    """Of a property by its name, and if no type has that, by its value."""
+    if name in CATALOGUE["properties"]:
+        return CATALOGUE["properties"][name].get("class")
+    if isinstance(value, (Object, list)):
+        return "unclassified"
+    if isinstance(value, str) and not isinstance(value, Number) and \
+            not blank(readable(value)):
+        return "unclassified"
+    return None
+
+
+def privacy(event_type, way, rules, klass=None):
     """What to do with a property: send, hash or drop."""
     path = ".".join(way)
-    klass = CATALOGUE["properties"].get(way[0], {}).get("class")
 
     def listed(name):
         return any(selects(s, event_type, path, klass) for s in rules[name])
@@ -255,7 +269,8 @@ def privacy(event_type, way, rules):
         return "hash" if rules["key"] is not None else "drop"
     if listed("keep"):
         return "send"
-    return "drop" if klass in ("content", "contact") else "send"
+    return "drop" if klass in (
+        "content", "contact", "unclassified") else "send"
 
 
 def outgoing(value):
@@ -314,15 +329,16 @@ def added(event, event_type, rules):
 def properties(event, event_type, rules):
     claims = []
 
-    def claim(order, way, value, is_added):
+    def claim(order, way, klass, value, is_added):
         path = ".".join(way)
-        what = privacy(event_type, way, rules)
+        what = privacy(event_type, way, rules, klass)
         if what == "drop" or blank(cut(path, 512)):
             return
         hash_of = hashed
         if isinstance(value, list):
             hash_of = keyed
-            value = inside(value, way, lambda member: inner(member, what),
+            value = inside(value, way, lambda member: inner(member, what,
+                                                             klass),
                            rules)
         value = outgoing(value)
         if value is None:
@@ -336,20 +352,21 @@ def properties(event, event_type, rules):
             claims.append(((is_added, path in rules["renames"], *order),
                            name, value))
 
-    def inner(way, outer):
+    def inner(way, outer, klass):
         """Of a member in an array: hashed once, alone or with the whole."""
-        what = privacy(event_type, way, rules)
+        what = privacy(event_type, way, rules, klass)
         return "send" if what == outer == "hash" else what
 
     sent = get(event, "properties")
-    for number, (way, value) in enumerate(
+    for number, (way, klass, value) in enumerate(
             leaves(sent) if isinstance(sent, Object) else ()):
-        claim((len(way), [k.encode() for k in way], number), way, value, False)
+        claim((len(way), [k.encode() for k in way], number), way, klass,
+              value, False)
     for number, (which, name, value) in enumerate(
             added(event, event_type, rules)):
         if which in rules["add"] and isinstance(value, str):
             text = str(readable(value))
-            claim((number,), (name,),
+            claim((number,), (name,), None,
                   value if isinstance(value, Hashed) else text, True)
     return part(claims)
 

@@ -129,8 +129,10 @@ class Drift:
     UNKNOWN_USER_MEMBER = "unknown user member"
     BLANK_REQUIRED = "blank required"
     NEW_JSON_TYPE = "new json type"
+    LEFT_OUT = "left out"
     WHAT, TYPE, FIELD, JSON, EVENTS = "what", "type", "field", "json", "events"
     KNOWN_AS = "known_as"
+    FIRST, SETTINGS = "first", "settings"
 
 
 # ---- JSON: receipts, the ledger, /status ----
@@ -161,6 +163,14 @@ class Status:
     STRANDED = "stranded"  # destinations that the settings do not have
     STRANDED_NAME, STRANDED_QUEUED = "name", "queued"
     REFUSED_WITHOUT_SOURCE = "refused_without_source"
+    LEFT_OUT = "left_out"
+
+
+class LeftOut:
+    """In /status: what no one has decided about."""
+    PROPERTIES, COUNT = "properties", "count"
+    TYPE, PROPERTY, EVENTS = "type", "property", "events"
+    SINCE, SETTINGS = "since", "settings"
 
 
 class Queue(Ledger):
@@ -271,6 +281,7 @@ class Metric:
     CONNECTIONS_SWEPT = "currentsd_connections_swept_total"
     DRIFT = 'currentsd_drift_total{what="%s"}'
     DRIFT_FIRST = "currentsd_drift_first_total"
+    LEFT_OUT = "currentsd_left_out_properties"
     IMBALANCE = "currentsd_ledger_imbalance"
     POSTS_DOUBTED = "currentsd_posts_doubted_total"
     PROBES = "currentsd_probes_total"
@@ -315,6 +326,7 @@ class Log:
     REFUSE_PATH = r" refuse status=%d .* path=%s source="
     LIBRARY = " warn .*library listener=.*response code is %d"
     DRIFT = " server: drift "
+    LEFT_OUT = ' warn +%s: drift .*what="left out"'
     DRIFT_OF = 'what="%s" type="%s" field="%s" json="%s"'
 
     POST = "forwarder: post .*result=%s$"
@@ -354,7 +366,7 @@ class Text:
     RESCUED = "%d events of %d batches rescued"
     DEAD_BY_MAPPING = "but the mapping makes it a dead letter: %s is blank"
     TRIAL = "dry_run: nothing is sent"
-    PRIVACY = "content=left-out contact=SENT"  # with heap_keep="*/contact"
+    PRIVACY = "content=left-out contact=SENT unclassified=in-part"  # with heap_keep="*/contact"
     PRIVACY_LINE = f"secret=never-sent {PRIVACY} keep=*/contact"
 
 

@@ -174,7 +174,8 @@ def some_event(random_):
 
 
 def some_rules(random_):
-    selectors = ["content", "contact", "secret", "email_address", "*",
+    selectors = ["content", "contact", "secret", "unclassified",
+                 "*/unclassified", "new.Type/unclassified", "un*", "email_address", "*",
                  "custom_properties", "custom_properties.a", "*.email",
                  "users.behaviors.*/custom_properties.*", "*/name", "a*b",
                  "custom_properties.a.*", "device_id", "braze_*", "", "[a]",

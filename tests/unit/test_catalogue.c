@@ -42,6 +42,8 @@ test_properties(void **state)
 
 	(void)state;
 	assert_int_equal(json_object_size(all), catalogue_property_count());
+	assert_string_equal(
+	    catalogue_class_name(CATALOGUE_UNCLASSIFIED), "unclassified");
 	json_object_foreach(all, name, value)
 	{
 		index = catalogue_property_find(str_text(name));
@@ -51,6 +53,7 @@ test_properties(void **state)
 		assert_string_equal(catalogue_kind_name(property->kind),
 		    json_string_value(json_object_get(value, "type")));
 		class = json_object_get(value, "class");
+		assert_int_not_equal(property->class, CATALOGUE_UNCLASSIFIED);
 		assert_string_equal(catalogue_class_name(property->class),
 		    class == NULL ? "plain" : json_string_value(class));
 		assert_int_equal(property->seen != NULL,
@@ -121,6 +124,9 @@ test_types(void **state)
 			    has(list, catalogue_property_at(type->required[i])
 					  ->name.data));
 		list = json_object_get(value, "user");
+		assert_int_equal(type->no_user,
+		    json_array_size(list) == 0 ||
+			json_object_get(value, "no_user") != NULL);
 		for (size_t i = 0; i < catalogue_user_count(); i++)
 			assert_int_equal(type->user >> i & 1,
 			    has(list, catalogue_user_name(i)));

@@ -7,6 +7,7 @@
 #include "sender_world.h"
 
 #include "base/log.h"
+#include "forwarder/left_out.h"
 
 static uint64_t
 omitted(void)
@@ -198,6 +199,55 @@ test_omissions_are_bounded(void **state)
 	omissions_fini(&omissions);
 }
 
+/* Few texts for many items; those that were delivered count, once. */
+static void
+test_left_out_counts_when_delivered(void **state)
+{
+	static const char two[] = "one\0two"; /* with its NUL */
+	struct outlet_prepared prepared = {.left_out_len = 0};
+	struct queue_item items[6] = {{.index = 0}};
+	struct queue_lease lease = {.count = 6, .items = items};
+	struct left_out left_out = {.count = 0};
+	const char *first, *last = NULL;
+
+	(void)state;
+	assert_null(left_out_of(&left_out, &prepared));
+	memcpy(prepared.left_out, two, sizeof(two));
+	prepared.left_out_len = sizeof(two);
+	first = left_out_of(&left_out, &prepared);
+	assert_memory_equal(first, "one\0two\0", sizeof(two) + 1);
+	assert_ptr_equal(left_out_of(&left_out, &prepared), first);
+	for (size_t i = 0; i < 6; i++) {
+		items[i].left_out = first;
+		items[i].outcome = QUEUE_DELIVERED;
+	}
+	items[1].outcome = QUEUE_DEAD;
+	items[2].outcome = QUEUE_OPEN;
+	items[3].settled = true;
+	items[4].left_out = NULL;
+	left_out_count(&lease);
+	assert_int_equal(lease.drift_count, 2);
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(lease.drift[i].events, 2);
+	assert_string_equal(lease.drift[0].text, "one");
+	assert_string_equal(lease.drift[1].text, "two");
+	left_out_counted(&lease);
+	lease.replay = true;
+	left_out_count(&lease);
+	assert_int_equal(lease.drift_count, 0);
+	left_out_counted(&lease);
+	/* beyond the bound all count together */
+	for (int i = 0; i < LEFT_OUT_MAX; i++) {
+		prepared.left_out_len = (size_t)snprintf(prepared.left_out,
+					    OUTLET_LEFT_OUT_MAX, "%d", i) +
+					1;
+		last = left_out_of(&left_out, &prepared);
+	}
+	assert_string_equal(last, "(more)");
+	assert_int_equal(left_out.count, LEFT_OUT_MAX);
+	left_out_fini(&left_out);
+}
+
 int
 main(void)
 {
@@ -208,6 +258,7 @@ main(void)
 	    cmocka_unit_test(test_dry_run),
 	    cmocka_unit_test(test_a_clock_that_is_wrong),
 	    cmocka_unit_test(test_omissions_are_bounded),
+	    cmocka_unit_test(test_left_out_counts_when_delivered),
 	};
 
 	log_set_level(LOG_ERROR);

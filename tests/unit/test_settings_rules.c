@@ -250,16 +250,30 @@ test_privacy_is_said(void **state)
 		const char *keep, *drop, *hash, *said;
 		bool sent;
 	} cases[] = {
-	    {"", "", "", "content=left-out contact=left-out identity=", false},
+	    {"", "", "",
+		"content=left-out contact=left-out unclassified=left-out "
+		"identity=",
+		false},
 	    {"contact,input", "", "",
-		"content=in-part contact=SENT keep="
+		"content=in-part contact=SENT unclassified=left-out keep="
 		"contact,input identity=external_user_id",
 		true},
 	    /* patterns */
-	    {"*", "", "", "content=SENT contact=SENT keep=*", true},
-	    {"*/contact", "", "", "content=left-out contact=SENT", true},
+	    {"*", "", "", "content=SENT contact=SENT unclassified=SENT keep=*",
+		true},
+	    {"*/contact", "", "",
+		"content=left-out contact=SENT unclassified=left-out", true},
+	    {"unclassified", "", "",
+		"content=left-out contact=left-out unclassified=SENT", true},
+	    {"users.New/unclassified", "", "",
+		"content=left-out contact=left-out unclassified=in-part", true},
+	    {"new_name", "", "",
+		"content=left-out contact=left-out unclassified=in-part", true},
+	    {"", "", "unclassified",
+		"content=left-out contact=left-out unclassified=hashed", false},
 	    {"*/*", "contact", "", "content=SENT contact=left-out", true},
-	    {"email*", "", "", "content=left-out contact=in-part", true},
+	    {"email*", "", "",
+		"content=left-out contact=in-part unclassified=left-out", true},
 	    {"*", "email_address", "", "content=SENT contact=in-part", true},
 	    /* a property, and a class in some types */
 	    {"email_address", "", "", "content=left-out contact=in-part", true},
@@ -328,6 +342,9 @@ test_selectors_are_read(void **state)
 	    {"CURRENTSD_HEAP_KEEP=contact", NULL},
 	    {"CURRENTSD_HEAP_KEEP=contakt", "keep: contakt selects nothing"},
 	    {"CURRENTSD_HEAP_DROP=email,x", "drop: email selects nothing"},
+	    {"CURRENTSD_HEAP_KEEP=unclassified,*/unclassified", NULL},
+	    {"CURRENTSD_HEAP_KEEP=users.New/unclassified", "selects nothing"},
+	    {"CURRENTSD_HEAP_KEEP=new_name", "unless `currentsd drift` shows"},
 	    {"CURRENTSD_HEAP_DROP=email*", NULL},
 	    {"CURRENTSD_HEAP_DROP=*", NULL},
 	    {"CURRENTSD_HEAP_DROP=custom_properties.plan", NULL},

@@ -388,6 +388,40 @@ test_drift_is_counted(void **state)
 	assert_string_equal(found.reason, "unknown type");
 }
 
+/* What was observed in items counts when they are settled, and once. */
+static void
+test_drift_of_a_lease_is_counted(void **state)
+{
+	struct fixture *fixture = *state;
+	struct queue_drift drift = {.text = "left out", .events = 2};
+	struct found found = {.count = 0};
+	struct queue_lease *lease;
+	struct answer answer;
+	struct err err;
+
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", "a", 3, ITEM_QUEUE, &answer));
+	lease = take(fixture, 1);
+	lease->items[0].outcome = QUEUE_DELIVERED;
+	lease->drift = &drift;
+	lease->drift_count = 1;
+	queue_test_settle(fixture->queue, lease, 100);
+	assert_true(drift.first);
+	/* nothing new is settled: repeated after trouble, say */
+	queue_test_settle(fixture->queue, lease, 150);
+	lease->items[1].outcome = QUEUE_DELIVERED;
+	queue_test_settle(fixture->queue, lease, 200);
+	assert_false(drift.first);
+	lease->drift_count = 0;
+	lease->items[2].outcome = QUEUE_DELIVERED;
+	queue_test_settle(fixture->queue, lease, 300);
+	queue_lease_free(fixture->queue, lease);
+	assert_true(stats_drift(fixture->queue, note_drift, &found, &err));
+	assert_int_equal(found.count, 1);
+	assert_int_equal(found.status, 4);
+	assert_string_equal(found.reason, "left out");
+}
+
 static bool
 note_erasure(void *arg, int64_t id, const char *source, const char *subject,
     int64_t noted_ms, int64_t erased_ms)
@@ -495,6 +529,7 @@ main(void)
 	    TEST(test_delivered_is_archived_and_evicted),
 	    TEST(test_archive_goes_before_a_put_is_refused),
 	    TEST(test_drift_is_counted),
+	    TEST(test_drift_of_a_lease_is_counted),
 	    TEST(test_erasures_are_listed_once),
 	    TEST(test_top),
 	};

@@ -30,9 +30,12 @@ struct fixture {
 static int
 setup(void **state)
 {
+	static const char *const unclassified = "unclassified";
 	static struct fixture f;
 
 	track_rules_init(&f.rules);
+	/* most names below are of no type */
+	f.rules.keep = (struct track_list){&unclassified, 1};
 	f.rules.add_channel = f.rules.add_event_id = false;
 	buf_init(&f.event, EVENT_MAX);
 	buf_init(&f.out, ROOM);

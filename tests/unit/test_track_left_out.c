@@ -177,6 +177,76 @@ test_real_names_first(void **state)
 					    "\"zz#2\":\"ren\",\"zz#3\":1}"));
 }
 
+/* The texts of what no one decided about, one after the other. */
+static void
+test_undecided_is_told(void **state)
+{
+	struct fixture *f = *state;
+	char text[8192], *at = text;
+	size_t told = 0, more = 0;
+
+	map_properties(f, "a.b.C", "{\"new\":\"x\",\"o\":{\"a\":[1]}}");
+	assert_int_equal(f->result.left_out_len, 0); /* kept */
+	f->rules.keep = (struct track_list)LIST("o.a");
+	map_properties(f, "a.b.C",
+	    "{\"new\":\"x\",\"n\":1,\"o\":{\"a\":[1],\"b\":2,\"c\":3},"
+	    "\"email_address\":\"e\",\"new\":[\"\"],\"empty\":\"\"}");
+	snprintf(text, sizeof(text),
+	    "left out\ta.b.C\to\tobject%cleft out\ta.b.C\tnew\tarray", 0);
+	assert_int_equal(
+	    f->result.left_out_len, strlen("left out_a.b.C_o_object") + 1 +
+					strlen("left out_a.b.C_new_array") + 1);
+	assert_memory_equal(f->result.left_out, text, f->result.left_out_len);
+	f->rules.drop = (struct track_list)LIST("unclassified");
+	map_properties(f, "a.b.C", "{\"new\":\"x\"}");
+	assert_int_equal(f->result.left_out_len, 0); /* decided */
+	f->rules.drop = (struct track_list){.count = 0};
+	/* whatever has no room is told as one */
+	at += sprintf(at, "{\"0\":\"x\"");
+	for (int i = 1; i < 200; i++)
+		at += sprintf(at, ",\"%d\":\"x\"", i);
+	(void)sprintf(at, "}");
+	map_properties(f, "a.b.C", text);
+	for (size_t i = 0; i < f->result.left_out_len;
+	     i += strlen(f->result.left_out + i) + 1) {
+		told++;
+		more += strcmp(f->result.left_out + i, "(more)") == 0;
+	}
+	assert_true(told > 20 && told < 200);
+	assert_int_equal(more, 1);
+	assert_string_equal(
+	    f->result.left_out + f->result.left_out_len - sizeof("(more)"),
+	    "(more)");
+}
+
+/* The same question, of a name alone. */
+static void
+test_who_decides(void **state)
+{
+	struct fixture *f = *state;
+	const struct {
+		struct track_list keep, drop;
+		const char *property;
+		bool leaves_out;
+	} cases[] = {
+	    {.property = "new", .leaves_out = true},
+	    {.property = "url", .leaves_out = false},
+	    {.property = "email_address", .leaves_out = false},
+	    {.keep = LIST("a.b.C/new"), .property = "new"},
+	    {.keep = LIST("a.b.D/new"), .property = "new", .leaves_out = true},
+	    {.drop = LIST("new"), .property = "new"},
+	    {.keep = LIST("*/unclassified"), .property = "new"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		f->rules.keep = cases[i].keep;
+		f->rules.drop = cases[i].drop;
+		assert_int_equal(track_leaves_out(&f->rules, str_text("a.b.C"),
+				     str_text(cases[i].property)),
+		    cases[i].leaves_out);
+	}
+}
+
 int
 main(void)
 {
@@ -186,6 +256,8 @@ main(void)
 	    TEST(test_blank_once_cut),
 	    TEST(test_blank_names),
 	    TEST(test_real_names_first),
+	    TEST(test_undecided_is_told),
+	    TEST(test_who_decides),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

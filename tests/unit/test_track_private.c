@@ -251,6 +251,66 @@ test_a_private_name(void **state)
 	}
 }
 
+/* A name that no type has: texts and containers wait for a decision. */
+static void
+test_unclassified(void **state)
+{
+	static const char in[] =
+	    "{\"new\":\"x\",\"n\":1,\"t\":true,\"blank\":\" \",\"list\":[1],"
+	    "\"o\":{\"a\":1,\"b\":\"y\"},\"custom_properties\":{\"new\":\"z\"},"
+	    "\"answer_long_string\":\"w\",\"survey_id\":\"s\"}";
+	static const char plain_kept[] =
+	    "{\"n\":1,\"t\":true,\"blank\":\" \",\"custom_properties\":{"
+	    "\"new\":\"z\"},\"survey_id\":\"s\"}";
+	static const char plain_sent[] =
+	    "{\"n\":1,\"t\":\"true\",\"custom_properties.new\":\"z\","
+	    "\"survey_id\":\"s\"}";
+	const struct {
+		struct track_list keep;
+		const char *sent;
+	} cases[] = {
+	    {LIST("unclassified"),
+		"{\"new\":\"x\",\"n\":1,\"t\":\"true\",\"list\":\"1\","
+		"\"o.a\":1,\"o.b\":\"y\",\"custom_properties.new\":\"z\","
+		"\"survey_id\":\"s\"}"},
+	    {LIST("a.b.C/new", "x.Y/unclassified"),
+		"{\"new\":\"x\",\"n\":1,\"t\":\"true\","
+		"\"custom_properties.new\":\"z\",\"survey_id\":\"s\"}"},
+	    {LIST("o.b"),
+		"{\"n\":1,\"t\":\"true\",\"o.b\":\"y\","
+		"\"custom_properties.new\":\"z\",\"survey_id\":\"s\"}"},
+	    {LIST("content", "contact"),
+		"{\"n\":1,\"t\":\"true\",\"custom_properties.new\":\"z\","
+		"\"answer_long_string\":\"w\",\"survey_id\":\"s\"}"},
+	};
+	struct fixture *f = *state;
+	char more[1024];
+
+	f->rules.keep = (struct track_list){.count = 0};
+	check(f, in, plain_sent, plain_kept);
+	snprintf(more, sizeof(more), "\"properties\":%s", in);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		char want[1024];
+
+		f->rules.keep = cases[i].keep;
+		put(f, "a.b.C", "{\"external_user_id\":\"u\"}", more);
+		snprintf(want, sizeof(want), "%s}", cases[i].sent);
+		map(f, view(&f->event));
+		assert_string_equal(
+		    behind(f->out.data, "\"properties\":"), want);
+		keep(f, view(&f->event));
+		map(f, view(&f->kept));
+		assert_string_equal(
+		    behind(f->out.data, "\"properties\":"), want);
+	}
+	/* the more private one wins */
+	f->rules.keep = (struct track_list)LIST("*");
+	f->rules.drop = (struct track_list)LIST("unclassified");
+	f->rules.hash = (struct track_list)LIST("content");
+	check(f, "{\"new\":\"x\",\"content\":\"" DATA "\"}",
+	    "{\"content\":\"" HEX "\"}", "{\"content\":\"" MARK "\"}");
+}
+
 int
 main(void)
 {
@@ -262,6 +322,7 @@ main(void)
 	    TEST(test_marks),
 	    TEST(test_orphans),
 	    TEST(test_a_private_name),
+	    TEST(test_unclassified),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,9 +32,12 @@ struct fixture {
 static inline int
 setup(void **state)
 {
+	static const char *const unclassified = "unclassified";
 	static struct fixture f;
 
 	track_rules_init(&f.rules);
+	/* most names below are of no type */
+	f.rules.keep = (struct track_list){&unclassified, 1};
 	f.rules.add_channel = f.rules.add_event_id = false;
 	f.rules.key = str_text("Jefe");
 	buf_init(&f.event, ROOM);
