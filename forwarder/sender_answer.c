@@ -330,14 +330,22 @@ static void
 sender_dead_letter(struct sender *sender, struct request *request,
     const struct verdict *verdict, enum fault_outcome outcome)
 {
+	const struct fault_type *type = request_type(request);
+	const char *reason = outcome == FAULT_REFUSED
+				 ? "refused by the destination"
+				 : "failed at the destination";
 	struct str answer = verdict->answer->body;
 
 	if (answer.len == 0)
 		answer = str_text(verdict->answer->trouble);
-	sender_dead(sender, request,
-	    outcome == FAULT_REFUSED ? "refused by the destination"
-				     : "failed at the destination",
-	    (int)verdict->answer->status, answer);
+	log_line(LOG_WARN, "forwarder",
+	    "dead destination=%s %ss=1 type=%s why=\"%s, beside others that "
+	    "were accepted\" last=%s",
+	    sender->settings.name, sender->outlet->item_noun,
+	    LOG_QUOTE(type != NULL ? type->name : ""), reason,
+	    LOG_QUOTE(verdict->why));
+	sender_dead(
+	    sender, request, reason, (int)verdict->answer->status, answer);
 }
 
 /* Its type is parked now: so is what is in memory of it. */

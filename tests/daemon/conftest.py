@@ -29,6 +29,9 @@ BUILD = pathlib.Path(os.environ.get("CURRENTSD_BUILD",
 MEMORY = os.environ.get("CURRENTSD_ENGINE") == "memory"
 PROGRAM = str(BUILD / ("currentsd_memory" if MEMORY else "currentsd"))
 TOKEN = "the-token-of-the-tests"
+# Of a destination whose limits are not what is tested: after a restart it need
+# not wait for them, which may take a minute.
+NO_QUOTA = {"heap_events_per_minute": 0, "heap_identity_per_minute": 0}
 PATIENCE = int(os.environ.get("CURRENTSD_PATIENCE", 120))  # seconds; only a broken program needs them
 
 
@@ -42,7 +45,8 @@ def pytest_terminal_summary(terminalreporter):
         for report in reports:
             for name, text in getattr(report, "user_properties", ()):
                 if name == "figure" and report.when == "call":
-                    terminalreporter.write_line(text)
+                    test = report.nodeid.rpartition("::")[2]
+                    terminalreporter.write_line(f"{test}: {text}")
 
 
 @pytest.fixture

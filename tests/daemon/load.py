@@ -5,7 +5,7 @@ import os
 import subprocess
 
 from commands import sample
-from conftest import BUILD, TOKEN, until
+from conftest import BUILD, NO_QUOTA, TOKEN, until
 from names import Queue
 
 LONG = bool(os.environ.get("CURRENTSD_LONG"))
@@ -15,8 +15,7 @@ DROPPED = ("agentconsole.ToolInvocation", "users.UserDeleteRequest")
 
 # Without quotas and without long waits: what is tested is not patience.
 FAST = {
-    "heap_events_per_minute": 0,
-    "heap_identity_per_minute": 0,
+    **NO_QUOTA,
     "heap_linger": "50ms",
     "heap_backoff_first": "20ms",
     "heap_backoff_most": "200ms",

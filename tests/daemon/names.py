@@ -119,6 +119,7 @@ class Rule:
     INVALID = "invalid"
     OPERATOR = "operator"
     REFUSED = "refused by the destination"
+    FAILED = "failed at the destination"
     AHEAD = "its time is further in the future than time_ahead allows"
 
 
@@ -232,6 +233,7 @@ class Row:
     # of a dead letter
     ID, ATTEMPTS = "id", "attempts"
     REASON, STATUS, ANSWER = "reason", "status", "answer"
+    SENT = "sent"
     # of an unreadable body
     BYTES, BODY = "bytes", "body"
 
@@ -334,6 +336,7 @@ class Log:
     HALTED = "error forwarder: halted .*HTTP %d"
     DEFERRED = " warn +forwarder: defer "
     DEFERRED_OF = "warn  forwarder: defer .*events=%s .*%s"
+    DEAD = r'warn  forwarder: dead .*type="%s" why="%s, .*" last="%s'
 
     ERASED = r"erase: erased people=%d .*removed=(\{.*\})"
 

@@ -1,7 +1,6 @@
-"""Delivery: whose fault it is, and that every event ends in one place."""
+"""Delivery: that every event ends in one place, once."""
 
 import http.server
-import json
 import re
 import socketserver
 import threading
@@ -10,10 +9,9 @@ import time
 import pytest
 
 import braze
-from conftest import until
-from disk import dead_letters
-from names import (Command, Destination, Log, Metric, Outcome, Queue, Receipt,
-                   Row, Rule, State, Text)
+from conftest import NO_QUOTA, until
+from names import (Destination, Log, Metric, Outcome, Queue, Receipt, State,
+                   Text)
 
 # Back-offs and waits that an operator has days for and a test has not.
 SWIFT = {
@@ -23,8 +21,7 @@ SWIFT = {
     "heap_probe": "200ms",
     "heap_defer": "500ms",
     "heap_timeout": "1s",
-    "heap_events_per_minute": 0,
-    "heap_identity_per_minute": 0,
+    **NO_QUOTA,
 }
 
 
@@ -46,10 +43,6 @@ def put(daemon, sent):
 
 def state(daemon):
     return daemon.destination()["state"]
-
-
-def deferred(daemon):
-    return daemon.destination()[Destination.DEFERRED]
 
 
 def wait_settled(daemon):
@@ -99,160 +92,6 @@ def test_the_first_event_leaves_at_once(start_daemon, heapsim):
     delivered_once(heapsim, [first])
 
 
-def prove(daemon, dead):
-    """One event after the other, beside which suspects are tried, until so
-    many are dead; returns those that were put."""
-    put_so_far = []
-    before = daemon.queue()["delivered"]
-
-    def one_more():
-        queue = daemon.queue()
-        if queue[Queue.DEAD] >= dead:
-            return True
-        if queue["delivered"] >= before + len(put_so_far):
-            put_so_far.append(event())
-            put(daemon, put_so_far[-1:])
-        return False
-    until(one_more, f"{dead} dead letters")
-    return put_so_far
-
-
-@pytest.mark.file
-def test_poison_alone_is_dead_with_heaps_answer(start_daemon, heapsim):
-    daemon = start_daemon(**SWIFT)
-    sent = [event(i) for i in range(100)]
-    heapsim.control(refuse_key=sent[63]["id"])
-    put(daemon, sent)
-    until(lambda: daemon.queued() == 1, "the others' delivery")
-    delivered_once(heapsim, sent[:63] + sent[64:])
-    # Halving 100: at most twice the logarithm, and the first.
-    assert len(post_lines(daemon, r"\w+")) <= 1 + 2 * 7
-    others = prove(daemon, 1)
-    queue = wait_settled(daemon)
-    assert (queue["delivered"], queue[Queue.DEAD]) == (99 + len(others), 1)
-    delivered_once(heapsim, sent[:63] + sent[64:] + others)
-    daemon.stop()
-    shown = json.loads(daemon.command(*Command.DEAD_SHOW, "1", "--json"))
-    assert shown[Row.ATTEMPTS] >= 3  # two that count, and one to confirm
-    (reason, status, answer, posted, data), = dead_letters(daemon)
-    assert (reason, status) == (Rule.REFUSED, 400)
-    assert b"events[0]" in bytes(answer)
-    assert json.loads(posted)["idempotency_key"] == key(sent[63])
-    assert json.loads(data) == sent[63]
-
-
-def test_refusing_everything_makes_no_dead_letter(start_daemon, heapsim):
-    daemon = start_daemon(**SWIFT)
-    heapsim.control(refuse_all=400)
-    sent = [event(i) for i in range(500)]
-    put(daemon, sent[:100])
-    until(lambda: state(daemon) == State.HALTED, "the destination is halted")
-    why = daemon.destination()["why"]
-    assert "were refused" in why and "HTTP 400" in why
-    assert len(post_lines(daemon, Outcome.REFUSED)) < 100
-    for at in range(100, 500, 100):  # taken in all the while
-        put(daemon, sent[at:at + 100])
-    assert daemon.get("/readyz").status == 200
-    probes = len(post_lines(daemon, Outcome.REFUSED))
-    until(lambda: len(post_lines(daemon, Outcome.REFUSED)) > probes + 2,
-          "probes")
-    queue = daemon.queue()
-    assert (queue[Queue.DEAD], queue["delivered"]) == (0, 0)
-    assert queue[Queue.QUEUED] == 500
-
-    heapsim.control(refuse_all=0)
-    queue = wait_settled(daemon)
-    assert (queue[Queue.DEAD], queue["delivered"]) == (0, 500)
-    assert state(daemon) == State.RUNNING
-    delivered_once(heapsim, sent)
-
-
-def test_deferred_events_are_seen(start_daemon, heapsim):
-    """A new daemon and a Heap that refuses the few events there are: no
-    sender halts for them, so status says what is the matter."""
-    daemon = start_daemon(**{**SWIFT, "heap_defer": "1h"})
-    assert deferred(daemon) == {
-        Destination.DEFERRED_EVENTS: 0, Destination.DEFERRED_WHY: "",
-        Destination.DEFERRED_UNTIL: None}
-    heapsim.control(refuse_property="braze_channel")
-    put(daemon, [event(i) for i in range(3)])
-    until(lambda: deferred(daemon)[Destination.DEFERRED_EVENTS] == 3,
-          "deferred events")
-    told = daemon.destination()
-    assert told["state"] == State.RUNNING
-    assert told[Destination.DRAIN_FORECAST_S] is None
-    told = told[Destination.DEFERRED]
-    assert "HTTP 400" in told[Destination.DEFERRED_WHY]
-    assert "braze_channel" in told[Destination.DEFERRED_WHY]
-    assert told[Destination.DEFERRED_UNTIL] is not None
-    text = daemon.command("status")
-    assert Text.DEFERRED % 3 in text and "braze_channel" in text
-    assert Text.NO_FORECAST in text
-    assert daemon.metric(Metric.DEFERRED % "heap") == 3
-    daemon.run.wait_line(Log.DEFERRED_OF % ("[123]", "braze_channel"))
-    assert sum(re.search(Log.DEFERRED, line) is not None
-               for line in daemon.run.lines) == 1
-    assert (daemon.queue()[Queue.QUEUED], daemon.queue()[Queue.DEAD]) == (3, 0)
-
-
-def test_a_kind_that_is_always_refused_is_not_dead(start_daemon, heapsim):
-    """One by one, every third of a type that Heap never takes, with many
-    accepted before: what helped the first must not help the next."""
-    daemon = start_daemon(**{**SWIFT, "heap_linger": "1ms"})
-    before = [event(i) for i in range(200)]
-    put(daemon, before)
-    wait_settled(daemon)
-    heapsim.control(refuse_event="Bounce")
-    sent = [event(i) for i in range(120)]
-    for number, one in enumerate(sent):
-        if number % 3 == 2:
-            one["event_type"] = "users.messages.email.Bounce"
-        posts = daemon.destination()[Destination.POSTS]
-        put(daemon, [one])
-        until(lambda: daemon.destination()[Destination.POSTS] > posts
-              or state(daemon) == State.HALTED
-              or daemon.destination()["parked"], "a post")
-    assert daemon.destination()[Destination.REFUSED] >= 20
-    # Before the type is parked some may be proven; those are bad, too.
-    dead = daemon.queue()[Queue.DEAD]
-    assert dead < 20
-    assert [one["type"] for one in daemon.destination()["parked"]] \
-        == ["users.messages.email.Bounce"]
-    assert "parked: users.messages.email.Bounce" in daemon.command("status")
-    assert daemon.queued() == 40 - dead
-    heapsim.control(refuse_event="")
-    until(lambda: daemon.queued() == 0, "an empty queue")  # one a minute
-    assert daemon.queue()["delivered"] == 320 - dead
-
-
-def test_a_bad_event_alone_is_dead_in_the_end(start_daemon, heapsim):
-    daemon = start_daemon(**SWIFT)
-    heapsim.control(refuse_key="-poison")
-    poison = event(id="the-poison")
-    put(daemon, [poison])
-    until(lambda: deferred(daemon)[Destination.DEFERRED_EVENTS] == 1,
-          "a deferred event")
-    others = prove(daemon, 1)
-    queue = wait_settled(daemon)
-    assert (queue["delivered"], queue[Queue.DEAD]) == (len(others), 1)
-    assert deferred(daemon)[Destination.DEFERRED_EVENTS] == 0
-
-
-@pytest.mark.parametrize("status", [401, 403, 404, 422, 302])
-def test_operator_must_act(start_daemon, heapsim, status):
-    daemon = start_daemon(**SWIFT)
-    heapsim.control(refuse_all=status)
-    sent = [event(i) for i in range(50)]
-    put(daemon, sent)
-    until(lambda: state(daemon) == State.HALTED, "the destination is halted")
-    assert f"HTTP {status}" in daemon.destination()["why"]
-    daemon.run.wait_line(Log.HALTED % status)
-    assert daemon.queued() == 50
-    heapsim.control(refuse_all=0)
-    assert wait_settled(daemon)["delivered"] == 50
-    delivered_once(heapsim, sent)
-
-
 @pytest.mark.file
 @pytest.mark.parametrize("status, wanted", [(407, State.HALTED),
                                             (403, State.HALTED),
@@ -281,6 +120,7 @@ def test_a_proxy_that_opens_no_tunnel(start_daemon, status, wanted):
         thread.join()
 
 
+@pytest.mark.file
 def test_a_page_of_a_proxy_is_no_acceptance(start_daemon, heapsim):
     """A proxy that answers 200 in Heap's place stores nothing there."""
     class Proxy(http.server.BaseHTTPRequestHandler):
@@ -466,61 +306,3 @@ def test_stop_lets_requests_end(start_daemon, heapsim):
     heapsim.control(delay_ms=0)
     daemon.start()
     assert daemon.queue()["delivered"] == 100
-
-
-@pytest.mark.file
-def test_seven_bad_ones_in_ten_thousand(start_daemon, start_heapsim, figure):
-    heapsim = start_heapsim("--no-quota")
-    daemon = start_daemon(**{**SWIFT, "heap_url": heapsim.url})
-    heapsim.control(refuse_all=503)
-    heapsim.control(refuse_key="-poison")
-    sent = [event(i) for i in range(10000)]
-    bad = sent[123::1427]
-    assert len(bad) == 7
-    for one in bad:
-        one["id"] += "-poison"
-    for at in range(0, 10000, 1000):
-        put(daemon, sent[at:at + 1000])
-    heapsim.control(refuse_all=0)
-    until(lambda: daemon.queued() == 7, "the others' delivery")
-    judged = len(post_lines(
-        daemon, f"({Outcome.ACCEPTED}|{Outcome.REFUSED})"))
-    # Full requests, 2*log2(1000) for each, and suspects tried meanwhile.
-    bound = 11 + 7 * (2 * 10 + 4)
-    figure(f"{judged} requests of at most {bound} for seven bad events in"
-           " ten thousand")
-    assert judged <= bound
-    others = prove(daemon, 7)
-    queue = wait_settled(daemon)
-    assert (queue["delivered"], queue[Queue.DEAD]) == (9993 + len(others), 7)
-    delivered_once(
-        heapsim, [one for one in sent if one not in bad] + others)
-    daemon.stop()
-    rows = dead_letters(daemon)
-    assert {json.loads(row[3])["idempotency_key"] for row in rows} \
-        == {key(one) for one in bad}
-    for reason, status, answer, _, _ in rows:
-        assert (reason, status) == (Rule.REFUSED, 400)
-        assert b"events[0]" in bytes(answer)
-
-
-@pytest.mark.file
-def test_a_wrong_mapping_makes_no_dead_letter(start_daemon, heapsim):
-    """A property that all events have is refused, after all went well."""
-    daemon = start_daemon(**SWIFT)
-    before = [event(i) for i in range(200)]
-    put(daemon, before)
-    wait_settled(daemon)
-    heapsim.control(refuse_property="braze_channel")
-    sent = [event(i) for i in range(500)]
-    put(daemon, sent)
-    until(lambda: state(daemon) == State.HALTED, "the destination is halted")
-    queue = daemon.queue()
-    assert (queue[Queue.DEAD], queue["delivered"]) == (0, 200)
-    # Mended here, not at Heap: what is queued is mapped anew.
-    daemon.stop()
-    daemon.change(heap_add_channel="no")
-    daemon.start()
-    queue = wait_settled(daemon)
-    assert (queue[Queue.DEAD], queue["delivered"]) == (0, 700)
-    delivered_once(heapsim, before + sent)

@@ -9,11 +9,11 @@ import pytest
 
 from braze import batch, event
 from commands import FOUND, USAGE, lines, tool
-from conftest import until
+from conftest import NO_QUOTA, until
 from names import (Choice, Command, Erased, Erasure, Ledger, Log, Place,
                    erase)
 
-FAST = {"heap_linger": "10ms"}
+FAST = {"heap_linger": "10ms", **NO_QUOTA}
 PERSON = "person-of-the-test"
 
 

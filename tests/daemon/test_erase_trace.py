@@ -6,13 +6,13 @@ import pytest
 
 from braze import batch, event
 from commands import tool
-from conftest import until
+from conftest import NO_QUOTA, until
 from disk import everything_on_disk, free_pages, rows_on_disk
 from names import Command, Erased, File, Queue, erase
 
 PERSON = "person-to-be-erased"
 WINDOW = 32
-FAST = {"heap_linger": "10ms"}
+FAST = {"heap_linger": "10ms", **NO_QUOTA}
 
 
 def windows(data):

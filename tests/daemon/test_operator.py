@@ -14,11 +14,11 @@ import pytest
 from braze import batch, event
 from commands import (BINARY, CONFIG, FINE, FOUND, INVALID, lines, run,
                       settings, tool)
-from conftest import Process, until
+from conftest import NO_QUOTA, Process, until
 from names import (Command, Done, File, Log, Metric, Option, Queue, Row, Stats,
                    Status, Text)
 
-FAST = {"heap_linger": "10ms", "heap_defer": "200ms"}
+FAST = {"heap_linger": "10ms", "heap_defer": "200ms", **NO_QUOTA}
 
 
 def write_destination(path, name, url, formerly=None):
@@ -26,7 +26,8 @@ def write_destination(path, name, url, formerly=None):
     path.write_text(f"""
         source "main" {{ open = yes }}
         destination "{name}" {{
-            app_id = "1" url = "{url}" linger = 10ms {former} }}
+            app_id = "1" url = "{url}" linger = 10ms
+            events_per_minute = 0 identity_per_minute = 0 {former} }}
         """)
 
 
@@ -132,7 +133,6 @@ def test_serve_does_not_wait_for_a_stranger(start_daemon):
 def test_replays_leave_room_for_what_comes_in(start_daemon, start_heapsim):
     daemon = start_daemon(heap_url=start_heapsim("--no-quota").url,
                           queue_max_bytes="1M", archive_max_bytes="1M",
-                          heap_events_per_minute=0, heap_identity_per_minute=0,
                           **FAST)
     for _ in range(40):
         daemon.post(batch(*(event() for _ in range(100))))

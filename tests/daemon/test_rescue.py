@@ -7,7 +7,7 @@ import pytest
 
 from braze import batch, event
 from commands import CONFIG, FINE, FOUND, run, settings
-from conftest import until
+from conftest import NO_QUOTA, until
 from names import Command, Row, Text
 
 PAGE = 16384  # more than one page of any size the queue has had
@@ -18,7 +18,7 @@ def test_rescue(start_daemon, heapsim):
     heapsim.control(reset_percent=100)
     daemon = start_daemon(heap_linger="10ms", heap_backoff_first="50ms",
                           heap_backoff_most="100ms",
-                          heap_events_per_minute=0)
+                          **NO_QUOTA)
     events = [event() for _ in range(300)]
     for at in range(0, 300, 100):
         daemon.post(batch(*events[at:at + 100]))

@@ -121,6 +121,14 @@ def test_heap_refuses_everything(heap, status):
     assert (books["accepted"], books["failed"]) == (1, 1)
 
 
+def test_heap_refuses_everything_at_times(heap):
+    heap.control(refuse_all=400, refuse_all_ms=100, refuse_all_every_ms=200)
+    statuses = {heap.bulk(event())}
+    until(lambda: statuses.add(heap.bulk(event())) or len(statuses) > 1,
+          "the other answer")
+    assert statuses == {200, 400}
+
+
 def test_heap_fails_before_and_after(heap):
     heap.control(fail_percent=100, fail_status=503)
     assert heap.bulk(event()) == 503
@@ -139,6 +147,15 @@ def test_heap_fails_a_third(heap):
     assert statuses == [heap.bulk(event()) for _ in range(300)]
 
 
+def is_not_answered(heap, body):
+    connection = http.client.HTTPConnection("127.0.0.1", heap.port,
+                                            timeout=0.3)
+    connection.request("POST", "/api/track", json.dumps(body), JSON)
+    with pytest.raises((OSError, http.client.HTTPException)):
+        connection.getresponse().read()
+    connection.close()
+
+
 @pytest.mark.parametrize("setting, stored, count", [
     ("hang_percent", 0, "hung"), ("hang_after_percent", 1, "hung"),
     ("reset_percent", 0, "reset"), ("reset_after_percent", 1, "reset"),
@@ -147,13 +164,7 @@ def test_heap_fails_a_third(heap):
 def test_heap_leaves_the_sender_without_an_answer(heap, setting, stored,
                                                   count):
     heap.control(**{setting: 100})
-    connection = http.client.HTTPConnection("127.0.0.1", heap.port,
-                                            timeout=0.3)
-    connection.request("POST", "/api/track",
-                       json.dumps({"app_id": "11", "events": [EVENT]}), JSON)
-    with pytest.raises((OSError, http.client.HTTPException)):
-        connection.getresponse().read()
-    connection.close()
+    is_not_answered(heap, {"app_id": "11", "events": [EVENT]})
     books = heap.books()
     assert (books["accepted"], books[count]) == (stored, 1)
     assert books["by_status"] == {}
@@ -195,6 +206,27 @@ def test_heap_poison(heap, setting, text, bad):
     books = heap.books()
     assert (books["accepted"], books["refused_events"]) == (1, 1)
     assert heap.rows() == [["good", "identity:u1", "1", "a"]]
+
+
+@pytest.mark.parametrize("setting", [
+    {"refuse_status": 422}, {"refuse_status": 500}, {"refuse": "reset"},
+    {"refuse": "hang"}])
+def test_heap_draws(heap, setting):
+    """A bad event draws this, and the request of a good one does not."""
+    heap.control(refuse_key="poison", **setting)
+    body = {"app_id": "11", "events": [event(),
+                                       event(idempotency_key="poison")]}
+    status = setting.get("refuse_status")
+    if status is not None:
+        answer = heap.post(body)
+        assert answer.status == status and "postBody.events[1]" in answer.text
+    else:
+        is_not_answered(heap, body)
+    assert heap.bulk(event()) == 200
+    books = heap.books()
+    assert books["keys"] == books["requests"] - 1 == 1
+    assert (books["reset"], books["hung"]) == (
+        setting.get("refuse") == "reset", setting.get("refuse") == "hang")
 
 
 def test_heap_max_bytes(heap):

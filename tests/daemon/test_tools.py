@@ -11,13 +11,13 @@ import pytest
 from braze import batch, event, receipt
 from commands import (BINARY, FINE, FOUND, INVALID, USAGE, lines, run, settings,
                       tool)
-from conftest import PATIENCE, until
+from conftest import NO_QUOTA, PATIENCE, until
 from names import (Choice, Command, Destination, Done, File, Ledger, Log,
                    Metric, Option, Pattern, Place, Queue, Receipt, Row, Rule,
                    Source, State, Stats, Status, Text)
-from test_delivery import prove
+from test_fault import prove
 
-FAST = {"heap_linger": "10ms", "heap_defer": "200ms"}
+FAST = {"heap_linger": "10ms", "heap_defer": "200ms", **NO_QUOTA}
 
 
 @pytest.fixture
@@ -263,7 +263,7 @@ def test_replay_into_a_second_destination(start_daemon, heapsim,
     path = tmp_path / "two.conf"
     path.write_text('source "main" { destination = "heap"\n open = yes }\n' + "".join(
         f'destination "{name}" {{ app_id = "1"\n url = "{sim.url}"\n'
-        " linger = 10ms }\n"
+        " linger = 10ms events_per_minute = 0 identity_per_minute = 0 }\n"
         for name, sim in (("heap", heapsim), ("second", second))))
     daemon = start_daemon(config=path, token="", heap_app_id="", heap_url="")
     made = [event() for _ in range(20)]

@@ -17,7 +17,7 @@ enum heapsim_count {
 	HEAPSIM_REPEATED,	/* came again, changed nothing */
 	HEAPSIM_SPLIT,		/* of the accepted: key known elsewhere */
 	HEAPSIM_DROPPED,	/* silently, over the quota */
-	HEAPSIM_REFUSED,	/* requests answered 400 */
+	HEAPSIM_REFUSED,	/* requests, for what is in them */
 	HEAPSIM_REFUSED_EVENTS, /* not stored for a flaw of theirs */
 	HEAPSIM_OVER_QUOTA,	/* requests answered 429 for the quota */
 	HEAPSIM_OVER_QUOTA_EVENTS,

@@ -112,10 +112,36 @@ reply_manner(struct heapsim *sim, struct heapsim_reply *reply,
 
 /* Heap names the fault in the body, and the forwarder may log it. */
 static void
-reply_refusal(struct heapsim *sim, struct heapsim_reply *reply, const char *why)
+reply_refusal(struct heapsim *sim, struct heapsim_reply *reply, unsigned status,
+    const char *why)
 {
 	heapsim_books_refused(sim->books, why);
-	reply_status(reply, 400, why);
+	reply_status(reply, status, why);
+}
+
+/* A request with a bad event in it. */
+static void
+reply_bad(struct heapsim *sim, const struct heapsim_settings *settings,
+    struct heapsim_reply *reply, const char *why)
+{
+	if (settings->refuse == HEAPSIM_REFUSE_RESET)
+		reply_manner(sim, reply, HEAPSIM_CLOSE, HEAPSIM_RESET);
+	else if (settings->refuse == HEAPSIM_REFUSE_HANG)
+		reply_manner(sim, reply, HEAPSIM_HANG, HEAPSIM_HUNG);
+	else
+		reply_refusal(
+		    sim, reply, (unsigned)settings->refuse_status, why);
+}
+
+/* The status that every request is answered at present; 0: none. */
+static int64_t
+refuse_all_now(const struct heapsim_settings *settings)
+{
+	if (settings->refuse_all_ms > 0 &&
+	    sim_now_ms() % settings->refuse_all_every_ms >=
+		settings->refuse_all_ms)
+		return 0;
+	return settings->refuse_all;
 }
 
 /* True if the reply is decided before anything of Heap's own is looked at. */
@@ -123,7 +149,7 @@ static bool
 fault_before(struct heapsim *sim, const struct heapsim_settings *settings,
     enum fault fault, struct heapsim_reply *reply)
 {
-	int64_t status = settings->refuse_all;
+	int64_t status = refuse_all_now(settings);
 
 	if (fault == FAULT_RESET) {
 		reply_manner(sim, reply, HEAPSIM_CLOSE, HEAPSIM_RESET);
@@ -204,9 +230,9 @@ track_judge(struct heapsim *sim, const struct heapsim_settings *settings,
 		return false;
 	}
 	if (request->flawed != NULL &&
-	    settings->refuse == HEAPSIM_REFUSE_REQUEST) {
+	    settings->refuse != HEAPSIM_REFUSE_EVENT) {
 		heapsim_books_admit(sim->books, request, settings, now_ms);
-		reply_refusal(sim, reply,
+		reply_bad(sim, settings, reply,
 		    heapsim_request_text(request, request->flawed->flaw));
 		return false;
 	}
@@ -237,7 +263,7 @@ track_decide(struct heapsim *sim, const struct heapsim_settings *settings,
 	} else if (call->too_large) {
 		reply_status(reply, 413, "too large");
 	} else if (why != NULL) {
-		reply_refusal(sim, reply, why);
+		reply_refusal(sim, reply, 400, why);
 	} else if (track_judge(sim, settings, request, over, now_ms, reply)) {
 		fault_after(sim, settings, fault, reply);
 	}
@@ -295,7 +321,7 @@ heapsim_user_properties(struct heapsim *sim, const struct heapsim_call *call,
 	pthread_mutex_lock(&sim->lock);
 	heapsim_books_count(sim->books, HEAPSIM_REQUESTS, 1);
 	if (why != NULL) {
-		reply_refusal(sim, reply, why);
+		reply_refusal(sim, reply, 400, why);
 	} else if (!fault_before(sim, &sim->settings,
 		       fault_choose(sim, &sim->settings), reply)) {
 		heapsim_books_count(sim->books, HEAPSIM_USER_PROPERTIES, 1);

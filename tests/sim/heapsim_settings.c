@@ -69,6 +69,10 @@ const struct sim_option heapsim_options[] = {
 	    "request meets at most one of all these percentages):"),
     NUMBER(refuse_all, "refuse-all", 0, 599, "STATUS",
 	"answer this to every request (default 0: off)"),
+    NUMBER(refuse_all_ms, "refuse-all-ms", 0, 1e7, "N",
+	"but only so long at a time (default 0: always)"),
+    NUMBER(refuse_all_every_ms, "refuse-all-every-ms", 1, 1e7, "N",
+	"and so often (default 4000)"),
     PERCENT(fail_percent, "fail-percent", "answer fail-status"),
     NUMBER(fail_status, "fail-status", 200, 599, "STATUS", "(default 500)"),
     PERCENT(hang_percent, "hang-percent",
@@ -91,9 +95,12 @@ const struct sim_option heapsim_options[] = {
 	delay_ms, "delay-ms", 0, 1e7, "N", "wait so long before each answer"),
 
     HEADING("Poison:"),
-    WORD(refuse, "refuse", "request|event",
-	"one bad event refuses the whole request with 400\n"
-	"(default), or only itself, silently, with 200"),
+    WORD(refuse, "refuse", "request|event|reset|hang",
+	"one bad event refuses the whole request (default), or\n"
+	"only itself, silently, with 200; or its request's\n"
+	"connection is closed, or never answered"),
+    NUMBER(refuse_status, "refuse-status", 300, 599, "STATUS",
+	"of a request that is refused for a bad event (default 400)"),
     STRING(refuse_key, "refuse-key", "TEXT",
 	"bad: idempotency keys that contain this"),
     STRING(refuse_identity, "refuse-identity", "TEXT",
@@ -122,6 +129,8 @@ heapsim_settings_init(struct heapsim_settings *settings)
 	    .quota_window_ms = 60000,
 	    .fail_status = 500,
 	    .fail_after_status = 500,
+	    .refuse_all_every_ms = 4000,
+	    .refuse_status = 400,
 	    .keep_events = 200000,
 	};
 }

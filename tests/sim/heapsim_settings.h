@@ -11,6 +11,8 @@ enum heapsim_over_quota {
 enum heapsim_refuse {
 	HEAPSIM_REFUSE_REQUEST,
 	HEAPSIM_REFUSE_EVENT,
+	HEAPSIM_REFUSE_RESET,
+	HEAPSIM_REFUSE_HANG,
 };
 
 /* Without pointers: a copy is a snapshot. */
@@ -36,6 +38,8 @@ struct heapsim_settings {
 	double hang_percent;
 	double reset_percent;
 	int64_t refuse_all;
+	int64_t refuse_all_ms;
+	int64_t refuse_all_every_ms;
 
 	/* faults after the events are stored */
 	double fail_after_percent;
@@ -47,6 +51,7 @@ struct heapsim_settings {
 
 	/* poison */
 	int refuse;
+	int64_t refuse_status;
 	char refuse_key[256];
 	char refuse_identity[256];
 	char refuse_event[256];
