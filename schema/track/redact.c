@@ -208,7 +208,7 @@ redact_value(struct redact *redact, const struct redact_member *known,
 		return true;
 	if (node == map->properties ||
 	    (node->top != FLAT_ROOT && node->kind == SCAN_OBJECT))
-		return redact_object(redact, index, NULL, at, reterr);
+		return redact_object(redact, index, known, at, reterr);
 	if (node->top != FLAT_ROOT)
 		return redact_judge(redact, node, node->path,
 		    track_top_of(map, node->top).class, reterr);
@@ -226,8 +226,8 @@ redact_value(struct redact *redact, const struct redact_member *known,
 }
 
 /* Write an object, whose first member is at *at, and step behind its last;
- * write nothing if none stays. `known` are the members that are read of an
- * object outside the properties. At most as deep as the event is. */
+ * write nothing if none stays. `known`, the members that are read, does not
+ * matter in the properties. At most as deep as the event is. */
 static bool
 redact_object(struct redact *redact, uint32_t object,
     const struct redact_member *known, uint32_t *at, struct err *reterr)
@@ -248,7 +248,7 @@ redact_object(struct redact *redact, uint32_t object,
 		value = out->len;
 		if (!redact_value(redact, known, at, reterr))
 			return false;
-		if (out->len == value)
+		if (redact->out->len == value)
 			buf_truncate(out, before);
 		while (
 		    *at < flat->count && flat->nodes[*at].depth > node->depth)
