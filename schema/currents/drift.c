@@ -78,9 +78,13 @@ drift_text_read(const char *text, struct drift *ret_drift)
 bool
 drift_known(const struct drift *drift)
 {
-	size_t at = catalogue_type_find(drift->type), property;
+	size_t at = catalogue_type_find(drift->type);
+	size_t property = catalogue_property_find(drift->field);
 	const struct catalogue_type *type;
 
+	/* a name is of one class in all types, known or not */
+	if (drift->what == CURRENTS_DRIFT_LEFT_OUT)
+		return property < catalogue_property_count();
 	if (at == catalogue_type_count())
 		return false;
 	type = catalogue_type_at(at);
@@ -88,7 +92,6 @@ drift_known(const struct drift *drift)
 	case CURRENTS_DRIFT_TYPE:
 		return true;
 	case CURRENTS_DRIFT_PROPERTY:
-		property = catalogue_property_find(drift->field);
 		return property < catalogue_property_count() &&
 		       type->kinds[property] != CATALOGUE_NO_KIND;
 	case CURRENTS_DRIFT_USER:
@@ -100,8 +103,6 @@ drift_known(const struct drift *drift)
 		}
 		return false;
 	case CURRENTS_DRIFT_LEFT_OUT:
-		return catalogue_property_find(drift->field) <
-		       catalogue_property_count();
 	case CURRENTS_DRIFT_MEMBER:
 	case CURRENTS_DRIFT_BLANK:
 	case CURRENTS_DRIFT_JSON:
