@@ -147,7 +147,9 @@ def test_one_of_61(start_daemon, heapsim, restart, figure, draws):
     assert daemon.queue()[Queue.DEAD] == 0
     trickle = Trickle(daemon)
     trickle.until(lambda: len(trickle.sent) == 10, "some others")
+    runs = [daemon.run]  # it may be dead by now
     restart(daemon)
+    runs.append(daemon.run)
     while daemon.queue()[Queue.DEAD] == 0:
         before = troubles(heapsim)
         trickle.until(lambda: troubles(heapsim) > before
@@ -160,8 +162,10 @@ def test_one_of_61(start_daemon, heapsim, restart, figure, draws):
            f"{len(trickle.sent)} others and {troubles(heapsim)} posts with it")
     assert (queue["delivered"], queue[Queue.DEAD]) == (len(good), 1)
     delivered_once(heapsim, good)
-    daemon.run.wait_line(Log.DEAD % (
-        bad["event_type"], reason, f"HTTP {status}: " if status else ""))
+    line = Log.DEAD % (
+        bad["event_type"], reason, f"HTTP {status}: " if status else "")
+    until(lambda: any(re.search(line, logged)
+                      for run in runs for logged in run.lines), "its line")
     row, = tool(daemon, *Command.DEAD_LIST)
     shown = tool(daemon, *Command.DEAD_SHOW, str(row[Row.ID]))
     assert (shown[Row.REASON], shown[Row.STATUS]) == (reason, status)
