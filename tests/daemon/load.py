@@ -10,8 +10,9 @@ from names import Queue
 
 LONG = bool(os.environ.get("CURRENTSD_LONG"))
 
-# Two types of which Heap gets nothing: no user to give them to, and a rule.
-DROPPED = ("agentconsole.ToolInvocation", "users.UserDeleteRequest")
+# Types of which Heap gets nothing: no user to give them to; and by a rule.
+DROPPED = ("agentconsole.ToolInvocation", "contentoptimizer.ComponentStore",
+           "users.messages.landingpage.Impression", "users.UserDeleteRequest")
 
 # Without quotas and without long waits: what is tested is not patience.
 FAST = {

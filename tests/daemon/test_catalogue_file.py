@@ -67,6 +67,8 @@ def test_unknown_before_and_known_after(start_daemon, heapsim, catalogue):
         (Drift.UNKNOWN_USER_MEMBER, FAX, "external_user_id"): 1,
         (Drift.UNKNOWN_PROPERTY, ORPHAN, "pages"): 1,
         (Drift.UNKNOWN_PROPERTY, ORPHAN, "more"): 1,
+        (Drift.LEFT_OUT, FAX, "words"): 1,
+        (Drift.LEFT_OUT, ORPHAN, "pages"): 1,
     }
     daemon.stop()
     daemon.change(catalogue=catalogue)
