@@ -284,7 +284,8 @@ fault_type_own(struct fault *fault, struct fault_type *type, int64_t mono_ms)
 bool
 fault_type_tried(const struct fault *fault, const struct fault_type *type)
 {
-	return type != NULL && type->row == fault->rows;
+	return type != NULL &&
+	       (type->row == fault->rows || type->parked == FAULT_PARKED_ALL);
 }
 
 /* A request of that type alone was refused. */

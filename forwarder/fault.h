@@ -188,8 +188,8 @@ struct fault_type *fault_type_at(struct fault *fault, struct str name);
 bool
 fault_type_own(struct fault *fault, struct fault_type *type, int64_t mono_ms);
 
-/* Was it refused on its own since the last acceptance? Then an item of another
- * type is a better try. */
+/* Was it refused on its own since the last acceptance, or is all of it parked?
+ * Then an item of another type is a better try. */
 bool fault_type_tried(const struct fault *fault, const struct fault_type *type);
 
 /* So many items of the type were accepted. */

@@ -83,35 +83,29 @@ left_out_counts(const struct queue_lease *lease, const struct queue_item *item)
 static void
 left_out_add(struct queue_lease *lease, const char *text)
 {
-	struct queue_drift *drift = lease->drift, *end;
+	size_t count = lease->drift_count;
+	struct queue_drift *more;
 
-	for (end = drift + lease->drift_count; drift < end; drift++) {
-		if (drift->text == text) {
-			drift->events++;
+	for (size_t i = 0; i < count; i++) {
+		if (lease->drift[i].text == text) {
+			lease->drift[i].events++;
 			return;
 		}
 	}
-	*drift = (struct queue_drift){.text = text, .events = 1};
-	lease->drift_count++;
+	if ((count & (count - 1)) == 0) { /* a power of two: full */
+		more = realloc(
+		    lease->drift, (count == 0 ? 1 : 2 * count) * sizeof(*more));
+		if (more == NULL)
+			return;
+		lease->drift = more;
+	}
+	lease->drift[lease->drift_count++] =
+	    (struct queue_drift){.text = text, .events = 1};
 }
 
 void
 left_out_count(struct queue_lease *lease)
 {
-	size_t most = 0;
-
-	for (size_t i = 0; i < lease->count; i++) {
-		const struct queue_item *item = &lease->items[i];
-
-		if (!left_out_counts(lease, item))
-			continue;
-		for (const char *text = item->left_out; *text != '\0';
-		     text += strlen(text) + 1)
-			most++;
-	}
-	lease->drift = most > 0 ? calloc(most, sizeof(*lease->drift)) : NULL;
-	if (lease->drift == NULL)
-		return;
 	for (size_t i = 0; i < lease->count; i++) {
 		const struct queue_item *item = &lease->items[i];
 

@@ -719,6 +719,8 @@ sender_try(struct sender *sender, const struct clock_times *now)
 		return next_ms;
 	if (pick.tried && sender->samples < SENDER_SAMPLES_MOST &&
 	    sender->fault.refused >= FAULT_REFUSED_RUN) {
+		if (sender->settle_ms > now->mono_ms)
+			return sender->settle_ms; /* nothing is taken before */
 		sender->sampling = true;
 		return now->mono_ms;
 	}
@@ -830,6 +832,7 @@ sender_want(struct sender *sender, const struct clock_times *now,
 	size_t bytes = sender->settings.request_bytes, held_most;
 	struct fault_type *type = NULL;
 
+	sender->sampling = sender->sampling && trying;
 	if (sender->stopping || sender->lost ||
 	    sender->state == FORWARDER_PAUSED ||
 	    sender->until_ms > now->mono_ms || sender->settle_ms > now->mono_ms)

@@ -339,6 +339,27 @@ test_halted_tries_every_type(void **state)
 	world_end();
 }
 
+/* Looking for another type waits for the disk, and does not spin. */
+static void
+test_halted_while_the_disk_fails(void **state)
+{
+	(void)state;
+	world_start(20000);
+	world->settings.request_bytes = 1000;
+	world->all_status = 400;
+	world_sender_start();
+	while (world_status().state != FORWARDER_HALTED)
+		world_pass(1000);
+	world->broken = true;
+	world_pass(3 * world->settings.probe_ms);
+	assert_int_equal(world_status().state, FORWARDER_HALTED);
+	world->broken = false;
+	world->all_status = 0;
+	world_pass(10 * world->settings.probe_ms);
+	assert_int_equal(world->done, 20000);
+	world_end();
+}
+
 /* ---- the destination's ---- */
 
 static void
@@ -458,6 +479,7 @@ main(void)
 	    cmocka_unit_test(test_stops_and_probes),
 	    cmocka_unit_test(test_a_refused_type_ahead_of_all),
 	    cmocka_unit_test(test_halted_tries_every_type),
+	    cmocka_unit_test(test_halted_while_the_disk_fails),
 	    cmocka_unit_test(test_pause),
 	    cmocka_unit_test(test_trouble_blames_no_event),
 	    cmocka_unit_test(test_retry_after_and_pace),
