@@ -190,8 +190,8 @@ left_out_one(void *arg, const char *text, int64_t events, int64_t first_ms,
 	if (!drift_text_read(text, &drift) ||
 	    drift.what != CURRENTS_DRIFT_LEFT_OUT)
 		return true;
-	for (size_t i = 0; i < settings->destination_count; i++)
-		undecided |=
+	for (size_t i = 0; i < settings->destination_count && !undecided; i++)
+		undecided =
 		    track_leaves_out(&settings->destinations[i].track.rules,
 			drift.type, drift.field);
 	if (undecided && left_out->count++ < (int64_t)left_out->most)

@@ -33,7 +33,7 @@ struct stats_totals {
 	bool broken;		/* the disk failed; being reopened */
 };
 
-/* From memory: cheap, and never waits for a commit. */
+/* From memory: never waits for a commit. */
 void stats_totals(struct queue *queue, struct stats_totals *ret_totals);
 
 /* Is the committer thread alive? (It makes a round at least once a second;

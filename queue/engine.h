@@ -480,7 +480,7 @@ struct engine {
 	bool (*read)(struct store *store, const struct engine_delivery *key,
 	    engine_row_fn *fn, void *arg, struct err *reterr);
 
-	/* Cheap, unless the rows are recounted. */
+	/* Reads no rows, unless they are recounted. */
 	bool (*totals)(struct store *store, bool recount,
 	    struct engine_totals *ret_totals, struct err *reterr);
 

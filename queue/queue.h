@@ -145,8 +145,8 @@ MUST_USE bool queue_probe(struct queue *queue, int64_t now_ms,
 /* ---- clocks: what a restart should not forget ---- */
 
 /* Save opaque bytes, replacing the previous ones. The committer writes them
- * soon, at most once every few seconds, and when it stops; this call is cheap,
- * and never waits for the disk. False without memory. */
+ * soon, at most once every few seconds, and when it stops; this call never waits
+ * for the disk. False without memory. */
 MUST_USE bool queue_clocks_save(
     struct queue *queue, const void *data, size_t len, struct err *reterr);
 
