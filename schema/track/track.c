@@ -22,6 +22,18 @@
 
 /* ---- properties ---- */
 
+/* Was it a number when it was accepted, and is it a hash since then? */
+static bool
+track_was_number(const struct track_map *map, const struct flat_node *node)
+{
+	struct str text = node->text;
+	const char *why;
+
+	return track_marked(&text) &&
+	       track_privacy(map->rules, map->type, node->path, node->path_cut,
+		   CATALOGUE_PLAIN, &why) == TRACK_PRIVACY_HASH;
+}
+
 struct track_top
 track_top_of(const struct track_map *map, uint32_t index)
 {
@@ -33,7 +45,8 @@ track_top_of(const struct track_map *map, uint32_t index)
 		top.property = catalogue_property_at(found)->name.data;
 		top.class = catalogue_property_at(found)->class;
 	} else if (node->kind >= SCAN_ARRAY ||
-		   (node->kind == SCAN_STRING && !text_blank(node->text))) {
+		   (node->kind == SCAN_STRING && !text_blank(node->text) &&
+		       !track_was_number(map, node))) {
 		top.class = CATALOGUE_UNCLASSIFIED;
 	}
 	return top;

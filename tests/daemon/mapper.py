@@ -74,6 +74,11 @@ def marked(text):
     return found and found[1]
 
 
+def was_number(value):
+    """May it have been one, before it was hashed at acceptance?"""
+    return isinstance(value, str) and marked(str(readable(value)))
+
+
 def hashed(text, rules):
     return marked(text) or keyed(text, rules)
 
@@ -254,9 +259,10 @@ def class_of(name, value):
 def privacy(event_type, way, rules, klass=None):
     """What to do with a property: send, hash or drop."""
     path = ".".join(way)
+    known = cut(path, 512)
 
     def listed(name):
-        return any(selects(s, event_type, path, klass) for s in rules[name])
+        return any(selects(s, event_type, known, klass) for s in rules[name])
     if klass == "secret":
         return "drop"
     if units(path) > 512 and (rules["drop"] or rules["hash"]):
@@ -331,6 +337,9 @@ def properties(event, event_type, rules):
 
     def claim(order, way, klass, value, is_added):
         path = ".".join(way)
+        if klass == "unclassified" and len(way) == 1 and was_number(value) \
+                and privacy(event_type, way, rules) == "hash":
+            klass = None
         what = privacy(event_type, way, rules, klass)
         if what == "drop" or blank(cut(path, 512)):
             return

@@ -213,6 +213,24 @@ test_hashed_numbers(void **state)
 	buf_fini(&sent);
 }
 
+/* A number that no class leaves out is sent as its hash, although that is a
+ * text, which would be unclassified. */
+static void
+test_hashed_unknown_numbers(void **state)
+{
+	struct fixture *f = *state;
+
+	f->rules.hash = (struct track_list)LIST("*");
+	f->rules.drop = (struct track_list)LIST("unclassified");
+	put(f, "a.b.C", "{\"external_user_id\":\"u\"}",
+	    "\"properties\":{\"later\":17,\"note\":\"" DATA "\"}");
+	keep(f, view(&f->event));
+	map(f, view(&f->kept));
+	assert_non_null(strstr(f->out.data, "\"later\":\""));
+	assert_null(strstr(f->out.data, "hmac-sha256:"));
+	assert_null(strstr(f->out.data, "\"note\""));
+}
+
 int
 main(void)
 {
@@ -221,6 +239,7 @@ main(void)
 	    TEST(test_unusable_identities),
 	    TEST(test_erasure),
 	    TEST(test_hashed_numbers),
+	    TEST(test_hashed_unknown_numbers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
