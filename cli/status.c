@@ -47,6 +47,36 @@ top_show(struct queue *queue, enum stats_top which, const char *head,
 	(void)buf_char(out, '\n');
 }
 
+/* What will be deleted soon. */
+static void
+bounds_show(const struct daemon *daemon, const struct stats_totals *totals,
+    struct buf *out)
+{
+	const struct queue_settings *settings = &daemon->settings->queue;
+	int64_t most = queue_dead_max_bytes(settings);
+	char left[SHOW_DURATION];
+
+	if (status_is_near(totals->dead_bytes, most))
+		(void)buf_printf(out,
+		    "           DEAD LETTERS use %" PRId64 "%% of "
+		    "dead_max_bytes: at 100%% the oldest expire\n",
+		    totals->dead_bytes * 100 / most);
+	if (totals->dead_left_ms <= STATUS_EXPIRING_MS) {
+		show_duration(totals->dead_left_ms / 1000, left, sizeof(left));
+		(void)buf_printf(out,
+		    "           the first DEAD LETTERS EXPIRE in %s: "
+		    "`currentsd dead export` saves them\n",
+		    left);
+	}
+	if (status_is_near(
+		totals->unreadable_bytes, settings->unreadable_max_bytes))
+		(void)buf_printf(out,
+		    "           UNREADABLE BODIES use %" PRId64 "%% of "
+		    "unreadable_max_bytes: at 100%% the oldest are deleted\n",
+		    totals->unreadable_bytes * 100 /
+			settings->unreadable_max_bytes);
+}
+
 static void
 queue_show(struct daemon *daemon, int64_t now_ms, struct buf *out)
 {
@@ -69,6 +99,7 @@ queue_show(struct daemon *daemon, int64_t now_ms, struct buf *out)
 		top_show(daemon->queue, STATS_TOP_DEAD,
 		    line->dead > STATS_TOP_RECENT ? "dead recently" : "dead",
 		    out);
+	bounds_show(daemon, &totals, out);
 	if (line->queued > 0) {
 		show_ago(now_ms, status_oldest_ms(daemon, NULL), oldest,
 		    sizeof(oldest));
@@ -319,6 +350,12 @@ destination_show(
 	(void)buf_printf(out,
 	    "to         %-16s %s, %" PRId64 " queued, last accepted %s\n",
 	    status.name, status.state, status.queued, accepted);
+	if (status_is_near(status.bytes, status.bytes_max))
+		(void)buf_printf(out,
+		    "           USES %" PRId64
+		    "%% of the space that it may: at "
+		    "100%% its sources are answered 503\n",
+		    status.bytes * 100 / status.bytes_max);
 	if (status.running) {
 		sender_show(&status, now_ms, out);
 		if (status.sender.parked > 0)

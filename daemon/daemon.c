@@ -71,7 +71,10 @@ daemon_destination(const struct settings *settings,
 	ret_destination->outlet = &track_outlet;
 	ret_destination->outlet_settings = &destination->track;
 	ret_destination->park_bytes =
-	    (size_t)settings->queue.max_bytes / PARKED_PART;
+	    (size_t)(ret_destination->max_bytes != 0
+			 ? ret_destination->max_bytes
+			 : settings->queue.max_bytes) /
+	    PARKED_PART;
 }
 
 static bool

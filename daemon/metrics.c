@@ -67,6 +67,15 @@ queue_metrics(struct daemon *daemon, struct buf *out)
 	metric(out, "currentsd_unreadable_removed_total", "counter",
 	    "Unreadable bodies that were dropped or erased.",
 	    totals.unreadable_removed);
+	metric(out, "currentsd_dead_bytes", "gauge",
+	    "Size of the dead letters.", totals.dead_bytes);
+	metric(out, "currentsd_dead_max_bytes", "gauge",
+	    "Above this size the oldest dead letters expire.",
+	    queue_dead_max_bytes(&daemon->settings->queue));
+	metric(out, "currentsd_dead_expires_seconds", "gauge",
+	    "Time until the first dead letters expire for their age; -1 if "
+	    "there are none, or it is not known yet.",
+	    totals.dead_left_ms == INT64_MAX ? -1 : totals.dead_left_ms / 1000);
 	metric(out, "currentsd_archive_bytes", "gauge",
 	    "Size of the archive: delivered events kept for replays.",
 	    totals.archive_bytes);
@@ -159,6 +168,11 @@ destination_metrics(struct daemon *daemon, struct forwarder *forwarder,
 	    help, value)
 	EACH("queued", "gauge", "Events queued for the destination.",
 	    it->queued);
+	EACH("bytes", "gauge", "Bytes queued for the destination.", it->bytes);
+	EACH("bytes_max", "gauge",
+	    "The most bytes that may now be queued for the destination; at "
+	    "that, requests with events for it are answered 503.",
+	    it->bytes_max);
 	EACH("oldest_queued_seconds", "gauge",
 	    "Age of the oldest event queued for the destination.",
 	    since_s(now_ms, it->oldest_ms, 0));

@@ -82,8 +82,10 @@ static const struct setting main_rows[] = {
 	    .help = "The value of Retry-After in a 503 (in whole seconds)."},
 	{"queue_max_bytes", SETTING_SIZE, MAIN(queue.max_bytes),
 	    LIMITS(MIB(1), GIB(1024) * 1024),
-	    .help = "The most disk space that the queue may use; above it,"
-		" requests are answered 503."},
+	    .help = "The most disk space that the queue may use, with the"
+		" archive, dead letters and unreadable bodies, which give way"
+		" to events; above it, requests are answered 503. One of"
+		" several destinations may use four times what is free."},
 	{"queue_min_free", SETTING_SIZE, MAIN(queue.min_free_bytes),
 	    LIMITS(0, GIB(1024)),
 	    .help = "Space to leave free on the file system; below it,"
@@ -102,11 +104,22 @@ static const struct setting main_rows[] = {
 	{"unreadable_max_bytes", SETTING_SIZE, MAIN(queue.unreadable_max_bytes),
 	    LIMITS(0, GIB(1024)),
 	    .help = "Space for request bodies that are not JSON, which are"
-		" kept as received."},
+		" kept as received; above it, the oldest are deleted."},
+	{"keep_unreadable", SETTING_DURATION, MAIN(queue.keep_unreadable_ms),
+	    LIMITS(HOUR(1), HOUR(24) * 3650),
+	    .help = "How long they are kept, while the daemon runs."},
+	{"dead_max_bytes", SETTING_SIZE, MAIN(queue.dead_max_bytes),
+	    LIMITS(0, GIB(1024) * 1024),
+	    .help = "Space for dead letters; above it, the oldest expire. 0: a"
+		" tenth of queue_max_bytes."},
+	{"keep_dead", SETTING_DURATION, MAIN(queue.keep_dead_ms),
+	    LIMITS(HOUR(1), HOUR(24) * 3650),
+	    .help = "How long dead letters are kept, while the daemon runs;"
+		" then they expire."},
 	{"keep_archive", SETTING_DURATION, MAIN(queue.keep_ms),
 	    LIMITS(0, HOUR(24) * 3650),
 	    .help = "How long delivered events are kept for `currentsd"
-		" replay`; 0: not at all."},
+		" replay`, while the daemon runs; 0: not at all."},
 	{"archive_max_bytes", SETTING_SIZE, MAIN(queue.keep_bytes),
 	    LIMITS(0, GIB(1024) * 1024),
 	    .help = "Space for the archive of delivered events, within"
@@ -229,6 +242,11 @@ static const struct setting destination_rows[] = {
 	    LIMITS(100, HOUR(24)),
 	    .help = "How long a deferred event waits before it is tried"
 		" again."},
+	{"max_bytes", SETTING_SIZE, DESTINATION(forwarder.max_bytes),
+	    LIMITS(0, GIB(1024) * 1024),
+	    .help = "The most bytes that may be queued for this destination;"
+		" above it, requests with events for it are answered 503. 0:"
+		" its share of queue_max_bytes."},
 	{"park", SETTING_DURATION, DESTINATION(forwarder.park_ms),
 	    LIMITS(HOUR(1), HOUR(24) * 365),
 	    .help = "How long the events of a type that is refused as a whole"

@@ -83,6 +83,8 @@ status_destination_read(struct daemon *daemon, size_t destination,
 	*ret_status = (struct status_destination){
 	    .name = name,
 	    .queued = stats_destination_queued(daemon->queue, name),
+	    .bytes = stats_destination_bytes(daemon->queue, name),
+	    .bytes_max = stats_destination_bytes_max(daemon->queue, name),
 	    .oldest_ms = status_oldest_ms(daemon, name),
 	    .running = forwarder != NULL,
 	};
@@ -141,6 +143,12 @@ status_source_left_s(
 	if (since < 0) /* the clock was set back */
 		return after_s;
 	return since < after_s ? after_s - since : 0;
+}
+
+bool
+status_is_near(int64_t bytes, int64_t most)
+{
+	return bytes > 0 && bytes >= most / 100 * 80;
 }
 
 struct stranded {
@@ -265,6 +273,13 @@ queue_json(struct daemon *daemon, int64_t now_ms, struct json *json)
 	json_int(json, "unreadable", totals.unreadable);
 	json_int(json, "unreadable_bytes", totals.unreadable_bytes);
 	json_int(json, "unreadable_removed", totals.unreadable_removed);
+	json_int(json, "dead_bytes", totals.dead_bytes);
+	json_int(json, "dead_max_bytes",
+	    queue_dead_max_bytes(&daemon->settings->queue));
+	if (totals.dead_left_ms == INT64_MAX)
+		json_null(json, "dead_expires_s");
+	else
+		json_int(json, "dead_expires_s", totals.dead_left_ms / 1000);
 	json_int(json, "archive_batches", totals.archive_batches);
 	json_int(json, "archive_bytes", totals.archive_bytes);
 	since_json(
@@ -436,6 +451,8 @@ destination_json(
 	json_text(json, "name", status.name);
 	json_text(json, "state", status.state);
 	json_int(json, "queued", status.queued);
+	json_int(json, "bytes", status.bytes);
+	json_int(json, "bytes_max", status.bytes_max);
 	since_json(json, "oldest_queued_s", now_ms, status.oldest_ms);
 	json_time(json, "last_accepted", status.accepted_ms);
 	since_json(json, "last_accepted_s", now_ms, status.accepted_ms);

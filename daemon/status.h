@@ -26,8 +26,9 @@ int64_t status_oldest_ms(struct daemon *daemon, const char *destination);
 struct status_destination {
 	const char *name, *state; /* also "stopped" without a forwarder */
 	int64_t queued;
-	int64_t oldest_ms;   /* acceptance of the oldest queued, or 0 */
-	int64_t accepted_ms; /* it last accepted something, or 0 */
+	int64_t bytes, bytes_max; /* queued, and the most that may be now */
+	int64_t oldest_ms;	  /* acceptance of the oldest queued, or 0 */
+	int64_t accepted_ms;	  /* it last accepted something, or 0 */
 	/* Until nothing is queued but deferred events; -1 if unknown. */
 	int64_t drain_s;
 	bool running; /* there is a forwarder: `sender` is filled */
@@ -67,6 +68,13 @@ typedef void status_left_out_fn(
     void *arg, const struct drift *drift, int64_t events, int64_t first_ms);
 int64_t status_left_out(
     struct daemon *daemon, size_t most, status_left_out_fn *fn, void *arg);
+
+/* Dead letters that expire sooner are worth a warning: Braze cannot send them
+ * again. */
+enum { STATUS_EXPIRING_MS = 7 * 24 * 3600 * 1000 };
+
+/* Has 80 per cent of what may be been reached? */
+bool status_is_near(int64_t bytes, int64_t most);
 
 /* A line of the ledger as members of the open object, imbalance included. */
 void status_ledger_json(const struct stats_line *line, struct json *json);

@@ -32,6 +32,7 @@ struct forwarder_destination {
 	int64_t backoff_most_ms;
 	int64_t probe_ms;  /* between tries of a halted destination */
 	int64_t defer_ms;  /* before a suspect item is tried again */
+	int64_t max_bytes; /* queued, at most; 0 = its share */
 	int64_t park_ms;   /* after that, parked items become dead letters */
 	size_t park_bytes; /* likewise what would be more; 0 = no bound */
 	bool dry_run;	   /* prepare and count, send and settle nothing */

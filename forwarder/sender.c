@@ -146,6 +146,8 @@ sender_claim(
 		return reterr->code == ERR_BUSY;
 	sender->claim_ms = INT64_MIN;
 	sender->id = found.id;
+	queue_destination_limit(
+	    sender->shared->queue, found.id, sender->settings.max_bytes);
 	(void)sender_due_now_ms(sender->shared, now);
 	ok = sender_restore(sender, &found, now, reterr) &&
 	     sender_unpark_others(sender, reterr);

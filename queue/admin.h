@@ -24,6 +24,9 @@ struct stats_totals {
 	int64_t unreadable_removed; /* ever, by the operator */
 	int64_t archive_batches;    /* delivered, for replays */
 	int64_t archive_bytes;
+	int64_t dead_bytes;	/* of dead letters */
+	int64_t dead_left_ms;	/* until the first of them expire; INT64_MAX:
+			       * never, or not known yet */
 	int64_t live_bytes;	/* pages in use: what max_bytes bounds */
 	int64_t file_bytes;	/* of queue.db */
 	int64_t free_bytes;	/* of the file system */
@@ -89,6 +92,11 @@ stats_destinations(struct queue *queue, stats_destination_fn *fn, void *arg);
 
 /* Events queued for a destination, from memory; 0 for an unknown one. */
 int64_t stats_destination_queued(struct queue *queue, const char *destination);
+
+/* Bytes queued for it, likewise, and the most that may now be. */
+int64_t stats_destination_bytes(struct queue *queue, const char *destination);
+int64_t
+stats_destination_bytes_max(struct queue *queue, const char *destination);
 
 /* When it last accepted something, from memory; 0 = never. */
 int64_t
@@ -176,7 +184,9 @@ struct jobs_event {
 /* The position of a job. Before its first step, zero it and set `place`. */
 struct jobs_cursor {
 	enum jobs_place place;
-	struct engine_cursor at; /* internal */
+	/* internal: the row, and in it the dead letter, that was last */
+	struct engine_cursor at;
+	int64_t letter;
 };
 
 /* Is the job for this event? Called with the queue locked: be quick, and do not
@@ -188,7 +198,8 @@ struct jobs_walk {
 	jobs_match_fn *match;
 	void *arg;
 	size_t matched; /* out: so far */
-	size_t damaged; /* out: batches that could not be read */
+	size_t damaged; /* out: batches, or rows of dead letters, that could not
+			 * be read */
 	bool more;	/* out: another step is needed */
 };
 
@@ -276,9 +287,11 @@ struct jobs_check {
 	void *arg;
 	int64_t batches, faults; /* out: so far */
 	bool more;		 /* out: another step is needed */
-	/* internal: the store is done; the batches are; where they stand */
-	bool begun, bodies;
-	struct engine_cursor batch_at, body_at;
+	/* internal: the store is done; the table that is next, and where it
+	 * stands */
+	bool begun;
+	size_t table;
+	struct engine_cursor at;
 };
 MUST_USE bool
 jobs_check(struct queue *queue, struct jobs_check *check, struct err *reterr);

@@ -62,7 +62,7 @@ batch_packer_free(struct batch_packer *packer)
 
 /* ---- packing ---- */
 
-static void
+void
 batch_number_write(struct buf *buf, uint64_t number)
 {
 	unsigned char bytes[10];
@@ -173,11 +173,7 @@ batch_pack(struct batch_packer *packer, const struct item *items, size_t count,
 
 /* ---- unpacking ---- */
 
-struct batch_reader {
-	const unsigned char *at, *end;
-};
-
-static bool
+bool
 batch_number_read(
     struct batch_reader *reader, uint64_t most, uint64_t *ret_number)
 {
@@ -198,8 +194,7 @@ batch_number_read(
 	return false;
 }
 
-/* The bytes that follow, or NULL if there are not that many. */
-static const char *
+const char *
 batch_bytes_read(struct batch_reader *reader, size_t len)
 {
 	const char *bytes = (const char *)reader->at;

@@ -16,6 +16,7 @@
 #include "base/item.h"
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct batch_packer;
 
@@ -34,6 +35,17 @@ MUST_USE bool batch_pack_bytes(struct batch_packer *packer, struct str bytes,
 /* The plain bytes of a frame; the caller frees them, after a failure too. */
 MUST_USE bool batch_unpack_bytes(
     struct str frame, char **ret_bytes, size_t *ret_len, struct err *reterr);
+
+/* The numbers (LEB128) and the bytes of a packed form: appending them, and
+ * reading them back. False, or NULL, if there are not that many bytes, or the
+ * number is above `most`. */
+struct batch_reader {
+	const unsigned char *at, *end;
+};
+void batch_number_write(struct buf *buf, uint64_t number);
+MUST_USE bool batch_number_read(
+    struct batch_reader *reader, uint64_t most, uint64_t *ret_number);
+MUST_USE const char *batch_bytes_read(struct batch_reader *reader, size_t len);
 
 /* The content of a batch; items point into the owned bytes. */
 struct batch {

@@ -21,105 +21,10 @@ enum {
 	COMMITTER_RETRY_REOPENS = 60, /* reopen_ms between two tries of what is
 				       * quarantined */
 	COMMITTER_PROBE_MS = 1000,    /* a younger commit answers a probe */
-	COMMITTER_ROOM_STEPS = 8,     /* of evicting, before one commit */
-	COMMITTER_EVICT = 64,	      /* batches in such a step */
 	COMMITTER_RENEW_MS = 1000,    /* between two renewals of our claims */
 };
 
 /* ---- commits ---- */
-
-/* Archived batches that are to go. */
-struct committer_evict {
-	struct queue *queue;
-	int64_t now_ms;
-	bool for_room; /* whatever their age */
-	int64_t bytes; /* of the archive, without those so far */
-	struct {
-		int64_t id, seq;
-	} list[COMMITTER_EVICT];
-	size_t count;
-};
-
-static bool
-evict_row(void *arg, const union engine_row *row)
-{
-	struct committer_evict *evict = arg;
-	const struct queue_settings *settings = &evict->queue->settings;
-	const struct engine_archived *archived = &row->archived;
-
-	if (!evict->for_room && evict->bytes <= settings->keep_bytes &&
-	    archived->delivered_ms > evict->now_ms - settings->keep_ms)
-		return false;
-	evict->bytes -= (int64_t)archived->bytes;
-	evict->list[evict->count].id = archived->id;
-	evict->list[evict->count++].seq = archived->seq;
-	return evict->count < COMMITTER_EVICT;
-}
-
-static bool
-evict_change(struct queue *queue, void *arg, struct err *reterr)
-{
-	const struct committer_evict *evict = arg;
-
-	(void)reterr;
-	for (size_t i = 0; i < evict->count; i++) {
-		changes_add(&queue->changes, ENGINE_ARCHIVE_DELETE)
-		    ->row.archived.id = evict->list[i].id;
-		changes_add(&queue->changes, ENGINE_BATCH_DELETE)
-		    ->row.delivery.seq = evict->list[i].seq;
-	}
-	return true;
-}
-
-/* Evict the oldest of the archive: those that are older than keep_ms or above
- * keep_bytes; with `for_room` whatever their age. At most COMMITTER_EVICT;
- * *ret_count says how many. */
-static bool
-committer_evict(struct queue *queue, int64_t now_ms, bool for_room,
-    size_t *ret_count, struct err *reterr)
-{
-	struct committer_evict evict = {
-	    .queue = queue, .now_ms = now_ms, .for_room = for_room};
-	struct engine_cursor cursor = {.begun = false};
-	struct engine_totals totals;
-	bool more;
-
-	*ret_count = 0;
-	if (!queue_ready(queue, reterr) ||
-	    !queue->engine->totals(queue->store, false, &totals, reterr))
-		return false;
-	if (totals.archive_batches == 0)
-		return true;
-	evict.bytes = totals.archive_bytes;
-	if (!queue->engine->walk(queue->store, ENGINE_ARCHIVE_HEADS, &cursor,
-		COMMITTER_EVICT, evict_row, &evict, &more, reterr) ||
-	    (evict.count > 0 &&
-		!queue_change_held(queue, evict_change, &evict, false, reterr)))
-		return false;
-	*ret_count = evict.count;
-	return true;
-}
-
-/*
- * Is there room for puts? Archived batches are evicted before one is refused:
- * in transactions of their own, so that what was evicted stays evicted if it
- * was not enough, and a few at a time, since settling waits meanwhile.
- */
-static bool
-committer_room(struct queue *queue, int64_t now_ms, struct err *reterr)
-{
-	struct err err;
-	size_t count;
-
-	for (int step = 0;; step++) {
-		if (queue->engine->probe(queue->store, reterr))
-			return true;
-		if (reterr->code != ERR_FULL || step == COMMITTER_ROOM_STEPS ||
-		    !committer_evict(queue, now_ms, true, &count, &err) ||
-		    count == 0)
-			return false;
-	}
-}
 
 /* All puts, and their hashes in one row. */
 static bool
@@ -161,6 +66,15 @@ committer_report(struct queue *queue, bool ok, const struct err *err)
 		    LOG_QUOTE(err->text));
 }
 
+/* Is it worth making room for? */
+static bool
+committer_has_events(const struct put *puts)
+{
+	while (puts != NULL && puts->kind == PUT_PROBE)
+		puts = puts->next;
+	return puts != NULL;
+}
+
 /* Commit all of them in one transaction, and call back for each. */
 static void
 committer_commit(struct queue *queue, struct put *puts)
@@ -170,7 +84,7 @@ committer_commit(struct queue *queue, struct put *puts)
 
 	fair_lock_hold(&queue->lock);
 	ok = queue_ready(queue, &err) &&
-	     committer_room(queue, puts->now_ms, &err) &&
+	     evict_room(queue, committer_has_events(puts), &err) &&
 	     queue_change_held(queue, committer_puts, puts, false, &err);
 	for (struct put *put = puts; ok && put != NULL; put = put->next)
 		put_written(queue, put);
@@ -399,22 +313,23 @@ committer_retry(
 	return queue_quarantine_retry(queue, false, &tried, &err) && tried;
 }
 
-/* Age the archive, now and then fold old hours of the ledger, and write the
- * clocks. */
+/* Evict what is too old or too much, now and then fold old hours of the ledger,
+ * and write the clocks. */
 static void
 committer_tidy(
     struct queue *queue, struct committer_times *times, int64_t mono_ms)
 {
 	int64_t wall_ms = clock_wall_ms();
-	bool due = false;
-	size_t evicted = 0;
+	bool due = false, more = false;
 	struct err err;
 
 	if (mono_ms < times->tidy_ms)
 		return;
 	fair_lock_hold(&queue->lock);
 	if (!queue->stale) {
-		(void)!committer_evict(queue, wall_ms, false, &evicted, &err);
+		evict_tick(queue, mono_ms, false);
+		evict_tidy(queue, &more);
+		evict_tell(queue, mono_ms);
 		if (mono_ms >= times->fold_ms) {
 			(void)!queue_change_held(
 			    queue, fold_change, &wall_ms, false, &err);
@@ -427,8 +342,7 @@ committer_tidy(
 	}
 	queue_publish(queue);
 	fair_lock_drop(&queue->lock);
-	times->tidy_ms =
-	    evicted == COMMITTER_EVICT ? mono_ms : mono_ms + COMMITTER_ROUND_MS;
+	times->tidy_ms = more ? mono_ms : mono_ms + COMMITTER_ROUND_MS;
 	if (due)
 		queue_wake(queue);
 }
@@ -465,6 +379,7 @@ committer_main(void *arg)
 	}
 	fair_lock_hold(&queue->lock);
 	(void)committer_clocks_write(queue);
+	evict_tick(queue, clock_mono_ms(), true);
 	fair_lock_drop(&queue->lock);
 	return NULL;
 }

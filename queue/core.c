@@ -101,6 +101,8 @@ queue_apply(struct queue *queue, bool essential, struct err *reterr)
 	struct changes *changes = &queue->changes;
 	struct engine_apply apply;
 
+	if (!dead_write(queue, reterr))
+		return false;
 	ledger_write(queue->ledger, changes);
 	destinations_write(&queue->destinations, changes);
 	if (!changes_ok(changes, reterr))
@@ -129,11 +131,13 @@ queue_change_held(struct queue *queue, queue_change_fn *change, void *arg,
 		window_commit(queue->window);
 		ledger_commit(queue->ledger);
 		destinations_commit(&queue->destinations);
+		dead_commit(queue);
 		return true;
 	}
 	window_rollback(queue->window);
 	ledger_rollback(queue->ledger);
 	destinations_rollback(&queue->destinations);
+	dead_rollback(queue);
 	return false;
 }
 
@@ -177,6 +181,9 @@ queue_publish_destinations(struct queue *queue)
 			    (struct shown_destination){
 				.name = one->name.data,
 				.queued = one->queued,
+				.bytes = one->bytes,
+				.bytes_max = bounds_destination_max(
+				    queue, (int64_t)i + 1),
 				.delivered_ms = one->delivered_ms,
 				.paused = one->paused,
 			    };
@@ -193,6 +200,8 @@ queue_publish(struct queue *queue)
 
 	fair_lock_assert_held(&queue->lock);
 	ok = queue->engine->totals(queue->store, false, &now, &err);
+	if (ok && !now.broken)
+		bounds_measure(queue, &now);
 	lock_hold(&queue->shown_lock);
 	if (ok) {
 		totals->broken = now.broken || queue->stale;
@@ -208,6 +217,8 @@ queue_publish(struct queue *queue)
 		totals->quarantined_batches = now.quarantined;
 		totals->archive_batches = now.archive_batches;
 		totals->archive_bytes = now.archive_bytes;
+		totals->dead_bytes = now.dead_bytes;
+		totals->dead_left_ms = bounds_dead_left_ms(queue);
 	}
 	if (!queue->stale) {
 		queue_publish_destinations(queue);
@@ -331,10 +342,11 @@ queue_load(struct queue *queue, struct err *reterr)
 
 	fair_lock_assert_held(&queue->lock);
 	ledger_load_begin(queue->ledger);
+	dead_close(queue);
 	window_clear(queue->window);
 	queue->stale = false;
 	queue->stale =
-	    !queue_key_load(queue, reterr) ||
+	    !queue_key_load(queue, reterr) || !bounds_load(queue, reterr) ||
 	    !queue_mirror_load(
 		queue, ENGINE_LEDGER_BY_TYPE, load_ledger_row, reterr) ||
 	    !queue_destinations_load(queue, reterr) ||

@@ -27,8 +27,11 @@
 #include "base/lock.h"
 #include "queue/admin.h"
 #include "queue/batch.h"
+#include "queue/bounds.h"
 #include "queue/changes.h"
+#include "queue/dead.h"
 #include "queue/destinations.h"
+#include "queue/evict.h"
 #include "queue/ledger.h"
 #include "queue/names.h"
 #include "queue/window.h"
@@ -42,7 +45,7 @@ struct lease;
 /* What is shown of a destination. */
 struct shown_destination {
 	const char *name;
-	int64_t queued, delivered_ms;
+	int64_t queued, bytes, bytes_max, delivered_ms;
 	bool paused;
 };
 
@@ -69,6 +72,8 @@ struct queue {
 	struct window *window;
 	struct ledger *ledger;
 	struct destinations destinations;
+	struct dead *dead;
+	struct bounds bounds;
 	struct names texts; /* rules of identity */
 	struct changes changes;
 	struct engine_claim **claims; /* of the transaction; owned */
@@ -97,6 +102,7 @@ struct queue {
 
 	/* owned by the committer thread */
 	bool failing; /* puts fail, and that was logged */
+	struct evictions evictions;
 
 	_Atomic int64_t beat_mono_ms; /* the committer's last round */
 };

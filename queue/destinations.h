@@ -23,6 +23,8 @@ struct destination {
 	int64_t delivered_ms;
 	bool paused, clean, saved;
 
+	int64_t bytes_max; /* of `bytes`, set by its owner; 0 = its share */
+
 	/* of the running transaction; see destination_change() */
 	int64_t queued_moved, bytes_moved, delivered_moved_ms;
 	int64_t due_moved_ms, replay_moved_ms; /* what is new is due then */

@@ -7,8 +7,8 @@
  * ledger, group commit, leases, repacking. An engine is a const table of
  * functions; SQLite in a local file is the default (queue/sqlite/).
  *
- *	put	probe, then one apply: a batch with its delivery row, dead
- *		letters, drift, hashes, and the sums of all that
+ *	put	one apply: a batch with its delivery row, dead letters, drift,
+ *		hashes, and the sums of all that
  *	take	one due for all destinations
  *	post	one apply: the rules, in the delivery rows
  *	settle	one apply: delivery rows written or deleted, batches into the
@@ -89,19 +89,22 @@ struct engine_archived {
 	int64_t id, seq;
 	struct str destination, source;
 	int64_t delivered_ms, accepted_ms;
+	int64_t age_ms; /* queue/bounds.h: when it was added */
 	size_t bytes;
 	struct str rules;
 	struct str delivered; /* bits */
 	struct str frame;     /* as above */
 };
 
+/* Some dead letters of a destination, packed (queue/dead.h); numbered as they
+ * were added. */
 struct engine_dead {
 	int64_t id;
-	struct str source, destination, type, reason;
-	int64_t accepted_ms, dead_ms;
-	unsigned attempts;
-	int status;
-	struct str answer, sent, data; /* answer and sent may be NULL */
+	struct str destination;
+	int64_t age_ms; /* when its last letter was added */
+	size_t letters;
+	size_t bytes; /* of the frame; out only */
+	struct str frame;
 };
 
 /* A whole body that could not be read. */
@@ -109,9 +112,10 @@ struct engine_unreadable {
 	int64_t id;
 	struct str source, reason, encoding;
 	int64_t received_ms;
+	int64_t age_ms;
 	struct str hash; /* of the body, which is kept once */
+	size_t bytes;	 /* of the frame; out only */
 	struct str frame;
-	int64_t bytes_max; /* ADD: of all of them */
 };
 
 /* A person whose erasure a source asked for. */
@@ -228,13 +232,6 @@ engine_unpark_has(const struct engine_unpark *unpark, struct str group)
 	return unpark->others;
 }
 
-/* The last dead letters, by reason and status. */
-struct engine_reason {
-	struct str reason;
-	int status;
-	int64_t count;
-};
-
 union engine_row {
 	struct engine_delivery delivery;
 	struct engine_archived archived;
@@ -247,7 +244,6 @@ union engine_row {
 	struct engine_destination destination;
 	struct engine_state state;
 	struct engine_unpark unpark;
-	struct engine_reason reason;
 	struct str hashes;
 };
 
@@ -274,10 +270,10 @@ enum engine_op {
 	ENGINE_ARCHIVE_ADD,
 	ENGINE_ARCHIVE_PUT,    /* archived.bytes, .delivered */
 	ENGINE_ARCHIVE_DELETE, /* its batch stays */
-	ENGINE_DEAD_ADD,
+	ENGINE_DEAD_ADD,       /* out: number = id */
+	ENGINE_DEAD_PUT,       /* dead.letters, .age_ms, .frame */
 	ENGINE_DEAD_DELETE,
-	ENGINE_UNREADABLE_ADD,	  /* out: flag = it is there already; number =
-				   * 1: not added, for bytes_max */
+	ENGINE_UNREADABLE_ADD,	  /* out: flag = it is there already */
 	ENGINE_UNREADABLE_DELETE, /* a missing one is no conflict */
 
 	ENGINE_ERASURE_ADD,  /* replaces the person's earlier one */
@@ -351,13 +347,14 @@ enum {
 };
 
 enum engine_table {
-	ENGINE_QUEUED,	      /* delivery; see walk() */
-	ENGINE_BATCHES,	      /* delivery.seq and .frame, of all batches */
-	ENGINE_ARCHIVE,	      /* archived */
-	ENGINE_ARCHIVE_HEADS, /* likewise, without frames */
-	ENGINE_DEAD,	      /* dead */
-	ENGINE_UNREADABLE,    /* unreadable */
-	ENGINE_ERASURES,      /* erasure */
+	ENGINE_QUEUED,		 /* delivery; see walk() */
+	ENGINE_BATCHES,		 /* delivery.seq and .frame, of all batches */
+	ENGINE_ARCHIVE,		 /* archived */
+	ENGINE_ARCHIVE_HEADS,	 /* likewise, without frames */
+	ENGINE_DEAD,		 /* dead */
+	ENGINE_UNREADABLE,	 /* unreadable */
+	ENGINE_UNREADABLE_HEADS, /* likewise, without frames */
+	ENGINE_ERASURES,	 /* erasure */
 	/* Whole tables; the cursor is not used. */
 	ENGINE_SEEN, /* hashes, oldest first */
 	ENGINE_DRIFT,
@@ -366,8 +363,8 @@ enum engine_table {
 	ENGINE_LEDGER_BY_HOUR,
 	ENGINE_DROPPED, /* by rule and type */
 	ENGINE_DESTINATIONS,
-	ENGINE_DEAD_REASONS, /* reason; of the last `rows` dead letters */
-	ENGINE_OLDEST, /* delivery.accepted_ms, some for each destination and
+	ENGINE_DEAD_LAST, /* dead, the last one first */
+	ENGINE_OLDEST,	  /* delivery.accepted_ms, some for each destination and
 			* source: the oldest is among them */
 };
 
@@ -390,13 +387,14 @@ struct engine_totals {
 	int64_t file_bytes; /* with what is free inside */
 	int64_t free_bytes; /* of the place that it is in */
 	int64_t archive_batches, archive_bytes;
+	int64_t dead, dead_bytes; /* letters; bytes of their frames */
 	int64_t unreadable, unreadable_bytes;
 	int64_t unreadable_removed; /* ever */
 	int64_t quarantined;	    /* batches */
 	bool reserve;		    /* what an essential change may use */
 	bool broken;		    /* all numbers are 0 */
 	/* Only when recounted. */
-	int64_t queued, queued_bytes, dead;
+	int64_t queued, queued_bytes;
 };
 
 /* ---- jobs on the store as a whole ---- */
@@ -430,9 +428,6 @@ struct engine {
 	bool (*open)(const struct queue_settings *settings,
 	    struct store **ret_store, struct err *reterr);
 	void (*close)(struct store *store); /* takes NULL */
-
-	/* Is there room for a put? ERR_FULL if not. */
-	bool (*probe)(struct store *store, struct err *reterr);
 
 	/*
 	 * Make all changes, in their order, or none; durable at return.

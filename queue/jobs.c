@@ -35,6 +35,8 @@ struct jobs_step {
 	jobs_dead_fn *dead;
 	void *arg;
 	int64_t until_ms; /* monotonic */
+	int64_t again;	/* the row of dead letters that is not done; 0 = none */
+	size_t letters; /* so far */
 	struct err *reterr;
 	bool ok;
 };
@@ -122,9 +124,14 @@ jobs_walk_step(struct jobs_step *step, enum engine_table table, size_t rows,
 	step->reterr = reterr;
 	step->ok = true;
 	job->more = true;
-	return queue->engine->walk(queue->store, table, &job->cursor.at, rows,
-		   fn, step, &job->more, reterr) &&
-	       step->ok;
+	if (!queue->engine->walk(queue->store, table, &job->cursor.at, rows, fn,
+		step, &job->more, reterr))
+		return false;
+	if (step->again != 0) {
+		job->cursor.at.at[0] = step->again - 1;
+		job->more = true;
+	}
+	return step->ok;
 }
 
 bool
@@ -178,31 +185,74 @@ jobs_matches(const struct jobs_walk *job, const struct jobs_event *event)
 	return job->match == NULL || job->match(job->arg, event);
 }
 
+/* Show the letters of a row, as far as there is time; those that fn gets
+ * go. */
+static bool
+jobs_dead_letters(struct jobs_step *step, const struct engine_dead *row,
+    struct dead_row *letters)
+{
+	struct jobs_cursor *cursor = &step->job->cursor;
+	bool moved = false, in_time = true;
+	size_t i = 0;
+
+	for (; step->ok && in_time && i < letters->count; i++) {
+		struct dead_letter *letter = &letters->letters[i];
+		const struct jobs_event event = {
+		    .place = JOBS_DEAD,
+		    .id = letter->id,
+		    .source = letter->source.data,
+		    .destination = row->destination.data,
+		    .type = letter->type,
+		    .data = letter->data,
+		    .accepted_ms = letter->accepted_ms,
+		    .settled_ms = letter->dead_ms,
+		    .attempts = letter->attempts,
+		    .reason = letter->reason.data,
+		    .answer = letter->answer,
+		};
+
+		if (letter->id <= cursor->letter)
+			continue;
+		cursor->letter = letter->id;
+		if (jobs_matches(step->job, &event)) {
+			step->job->matched++;
+			if (step->dead != NULL) {
+				step->ok =
+				    step->dead(step->queue, row->destination,
+					letter, step->arg, step->reterr);
+				letter->data = str_bytes(NULL, 0);
+				moved = true;
+			}
+		}
+		in_time = ++step->letters < JOBS_STEP_ROWS &&
+			  clock_mono_ms() < step->until_ms;
+	}
+	if (i < letters->count)
+		step->again = row->id;
+	step->ok = step->ok && (!moved || dead_row_write(step->queue, row,
+					      letters, step->reterr));
+	return step->ok && in_time;
+}
+
 static bool
 jobs_dead_row(void *arg, const union engine_row *row)
 {
 	struct jobs_step *step = arg;
-	const struct engine_dead *dead = &row->dead;
-	const struct jobs_event event = {
-	    .place = JOBS_DEAD,
-	    .id = dead->id,
-	    .source = dead->source.data,
-	    .destination = dead->destination.data,
-	    .type = dead->type,
-	    .data = dead->data,
-	    .accepted_ms = dead->accepted_ms,
-	    .settled_ms = dead->dead_ms,
-	    .attempts = dead->attempts,
-	    .reason = dead->reason.data,
-	    .answer = dead->answer,
-	};
+	struct dead_row letters;
+	struct err err;
+	bool go_on;
 
-	if (jobs_matches(step->job, &event)) {
-		step->job->matched++;
-		step->ok = step->dead == NULL || step->dead(step->queue, dead,
-						     step->arg, step->reterr);
+	if (!dead_row_read(&row->dead, &letters, &err)) {
+		if (err.code == ERR_DAMAGED)
+			step->job->damaged++;
+		else
+			step->ok =
+			    err_set(step->reterr, err.code, "%s", err.text);
+		return step->ok;
 	}
-	return step->ok && clock_mono_ms() < step->until_ms;
+	go_on = jobs_dead_letters(step, &row->dead, &letters);
+	dead_row_fini(&letters);
+	return go_on;
 }
 
 bool
@@ -212,22 +262,22 @@ jobs_walk_dead(struct queue *queue, struct jobs_walk *job, jobs_dead_fn *fn,
 	struct jobs_step step = {
 	    .queue = queue, .job = job, .dead = fn, .arg = arg};
 
+	if (!job->cursor.at.begun)
+		dead_close(queue);
 	return jobs_walk_step(
-	    &step, ENGINE_DEAD, JOBS_STEP_ROWS, jobs_dead_row, reterr);
+	    &step, ENGINE_DEAD, JOBS_STEP_BATCHES, jobs_dead_row, reterr);
 }
 
 bool
-jobs_dead_move(struct queue *queue, const struct engine_dead *dead,
+jobs_dead_count(struct queue *queue, const struct dead_letter *letter,
     struct stats_line moved, struct str rule, struct err *reterr)
 {
-	struct ledger_key key = {.hour = ledger_hour(dead->accepted_ms)};
+	struct ledger_key key = {.hour = ledger_hour(letter->accepted_ms)};
 
 	moved.dead = -1;
-	changes_add(&queue->changes, ENGINE_DEAD_DELETE)->row.dead.id =
-	    dead->id;
-	return ledger_source(queue->ledger, dead->source, SIZE_MAX, &key.source,
-		   reterr) &&
-	       ledger_type(queue->ledger, dead->type, &key.type, reterr) &&
+	return ledger_source(queue->ledger, letter->source, SIZE_MAX,
+		   &key.source, reterr) &&
+	       ledger_type(queue->ledger, letter->type, &key.type, reterr) &&
 	       ledger_add(queue->ledger, &key, &moved, reterr) &&
 	       (rule.len == 0 ||
 		   ledger_add_drop(queue->ledger, &key, rule, reterr));
@@ -325,31 +375,31 @@ bundle_add(struct queue *queue, struct bundle *bundle, struct str type,
 }
 
 static bool
-requeue_one(struct queue *queue, const struct engine_dead *dead, void *arg,
-    struct err *reterr)
+requeue_one(struct queue *queue, struct str destination,
+    const struct dead_letter *letter, void *arg, struct err *reterr)
 {
-	int64_t to = destination_find(&queue->destinations, dead->destination);
+	int64_t to = destination_find(&queue->destinations, destination);
 	struct bundle *bundle = arg;
 	struct engine_delivery *row = &bundle->row;
 
 	CHECK(to != 0);
 	if (bundle->count > 0 &&
-	    (bundle->destination != to ||
-		!str_equal(row->source, dead->source) ||
+	    (bundle->count == JOBS_STEP_ROWS || bundle->destination != to ||
+		!str_equal(row->source, letter->source) ||
 		ledger_hour(row->accepted_ms) !=
-		    ledger_hour(dead->accepted_ms)) &&
+		    ledger_hour(letter->accepted_ms)) &&
 	    !bundle_flush(queue, bundle, reterr))
 		return false;
 	if (bundle->count == 0) {
 		bundle->destination = to;
 		*row = (struct engine_delivery){
-		    .source = changes_copy(&queue->changes, dead->source),
+		    .source = changes_copy(&queue->changes, letter->source),
 		    .due_ms = DELIVERY_FRESH,
-		    .accepted_ms = dead->accepted_ms,
+		    .accepted_ms = letter->accepted_ms,
 		};
 	}
-	bundle_add(queue, bundle, dead->type, dead->data);
-	return jobs_dead_move(queue, dead, (struct stats_line){.queued = 1},
+	bundle_add(queue, bundle, letter->type, letter->data);
+	return jobs_dead_count(queue, letter, (struct stats_line){.queued = 1},
 	    str_bytes(NULL, 0), reterr);
 }
 
@@ -424,10 +474,11 @@ replay_step(struct queue *queue, void *arg, struct err *reterr)
 	struct replay *replay = arg;
 	struct engine_totals totals;
 
-	if (!queue->engine->probe(queue->store, reterr) ||
+	if (!evict_room(queue, false, reterr) ||
 	    !queue->engine->totals(queue->store, false, &totals, reterr))
 		return false;
-	/* A tenth of the bound is left to what comes in. */
+	/* A tenth of the bound is left to what comes in, without evicting what
+	 * is still to be replayed. */
 	if (totals.live_bytes > most - most / 10)
 		return err_set(reterr, ERR_FULL,
 		    "the queue uses %lld of at most %lld bytes",
@@ -465,12 +516,13 @@ struct drop {
 };
 
 static bool
-drop_one(struct queue *queue, const struct engine_dead *dead, void *arg,
-    struct err *reterr)
+drop_one(struct queue *queue, struct str destination,
+    const struct dead_letter *letter, void *arg, struct err *reterr)
 {
 	const struct drop *drop = arg;
 
-	return jobs_dead_move(queue, dead, (struct stats_line){.dropped = 1},
+	(void)destination;
+	return jobs_dead_count(queue, letter, (struct stats_line){.dropped = 1},
 	    str_text(drop->rule), reterr);
 }
 

@@ -46,17 +46,17 @@ bool jobs_batch_live(const struct jobs_batch *batch, size_t n);
 bool jobs_matches(const struct jobs_walk *job, const struct jobs_event *event);
 
 /* Called for each dead letter of a step that matches; likewise. */
-typedef bool jobs_dead_fn(struct queue *queue, const struct engine_dead *dead,
-    void *arg, struct err *reterr);
+typedef bool jobs_dead_fn(struct queue *queue, struct str destination,
+    const struct dead_letter *letter, void *arg, struct err *reterr);
 
-/* One step over the dead letters; counts those that match. `fn` may be NULL. */
+/* One step over the dead letters; counts those that match. `fn` may be NULL; if
+ * it is not, these letters are deleted, and it counts where they go. */
 MUST_USE bool jobs_walk_dead(struct queue *queue, struct jobs_walk *job,
     jobs_dead_fn *fn, void *arg, struct err *reterr);
 
-/* Delete a dead letter, and count where its event goes instead; with a rule if
- * it is dropped. */
+/* Count where a letter goes; with a rule if it is dropped. */
 MUST_USE bool
-jobs_dead_move(struct queue *queue, const struct engine_dead *dead,
+jobs_dead_count(struct queue *queue, const struct dead_letter *letter,
     struct stats_line moved, struct str rule, struct err *reterr);
 
 /* Make one step as a change of its own; takes the lock. If it fails the job is

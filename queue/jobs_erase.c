@@ -151,11 +151,12 @@ erase_batch(struct queue *queue, struct jobs_walk *job,
 }
 
 static bool
-erase_dead(struct queue *queue, const struct engine_dead *dead, void *arg,
-    struct err *reterr)
+erase_dead(struct queue *queue, struct str destination,
+    const struct dead_letter *letter, void *arg, struct err *reterr)
 {
+	(void)destination;
 	(void)arg;
-	return jobs_dead_move(queue, dead, (struct stats_line){.erased = 1},
+	return jobs_dead_count(queue, letter, (struct stats_line){.erased = 1},
 	    str_bytes(NULL, 0), reterr);
 }
 

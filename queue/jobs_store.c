@@ -72,6 +72,17 @@ check_body(void *arg, const union engine_row *row)
 	    arg, "unreadable body", row->unreadable.id, ok, &err);
 }
 
+static bool
+check_dead(void *arg, const union engine_row *row)
+{
+	struct dead_row letters = {.letters = NULL};
+	struct err err;
+	bool ok = dead_row_read(&row->dead, &letters, &err);
+
+	dead_row_fini(&letters);
+	return check_frame(arg, "row of dead letters", row->dead.id, ok, &err);
+}
+
 /* The store's own check; one that has none is checked by its checksums. */
 static bool
 check_begin(struct queue *queue, struct jobs_check *check, struct err *reterr)
@@ -88,26 +99,30 @@ check_begin(struct queue *queue, struct jobs_check *check, struct err *reterr)
 bool
 jobs_check(struct queue *queue, struct jobs_check *check, struct err *reterr)
 {
+	static const struct {
+		enum engine_table table;
+		engine_row_fn *fn;
+	} tables[] = {
+	    {ENGINE_BATCHES, check_batch},
+	    {ENGINE_DEAD, check_dead},
+	    {ENGINE_UNREADABLE, check_body},
+	};
 	struct check_step step = {.check = check, .ok = true, .reterr = reterr};
-	bool ok = true, more = true;
+	bool ok = true, more;
 
 	fair_lock_hold(&queue->lock);
 	if (!check->begun)
 		ok = check_begin(queue, check, reterr);
 	step.until_ms = clock_mono_ms() + JOBS_STEP_MS;
-	if (ok && !check->bodies) {
-		ok = queue->engine->walk(queue->store, ENGINE_BATCHES,
-		    &check->batch_at, JOBS_STEP_BATCHES, check_batch, &step,
-		    &more, reterr);
-		check->bodies = ok && !more;
-		more = true;
-	} else if (ok) {
-		ok = queue->engine->walk(queue->store, ENGINE_UNREADABLE,
-		    &check->body_at, JOBS_STEP_BATCHES, check_body, &step,
-		    &more, reterr);
-	}
+	ok = ok && queue->engine->walk(queue->store, tables[check->table].table,
+		       &check->at, JOBS_STEP_BATCHES, tables[check->table].fn,
+		       &step, &more, reterr);
 	fair_lock_drop(&queue->lock);
-	check->more = more;
+	if (ok && !more) {
+		check->table++;
+		check->at = (struct engine_cursor){.begun = false};
+	}
+	check->more = check->table < sizeof(tables) / sizeof(*tables);
 	return ok && step.ok;
 }
 

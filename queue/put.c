@@ -323,7 +323,7 @@ put_mark_seen(struct queue *queue, struct put *put)
 /* Count one item, and keep it if it is a dead letter; `key` has its type. */
 static bool
 put_write_item(struct queue *queue, struct put *put, size_t n,
-    const struct ledger_key *key, struct err *reterr)
+    int64_t destination, const struct ledger_key *key, struct err *reterr)
 {
 	const struct item *item = &put->batch.items[n];
 	struct queue_receipt *receipt = &put->receipt;
@@ -349,17 +349,17 @@ put_write_item(struct queue *queue, struct put *put, size_t n,
 	case ITEM_DEAD:
 		receipt->dead++;
 		moved.dead = 1;
-		changes_add(&queue->changes, ENGINE_DEAD_ADD)->row.dead =
-		    (struct engine_dead){
-			.source = str_text(put->batch.source),
-			.destination = str_text(put->batch.destination),
-			.type = ledger_type_at(queue->ledger, key->type),
-			.reason = str_text(item->reason),
-			.accepted_ms = put->now_ms,
-			.dead_ms = put->now_ms,
-			.data = item->data,
-		    };
-		return ledger_add(queue->ledger, key, &moved, reterr);
+		return ledger_add(queue->ledger, key, &moved, reterr) &&
+		       dead_add(queue, destination,
+			   &(struct dead_letter){
+			       .source = str_text(put->batch.source),
+			       .type = ledger_type_at(queue->ledger, key->type),
+			       .reason = str_text(item->reason),
+			       .accepted_ms = put->now_ms,
+			       .dead_ms = put->now_ms,
+			       .data = item->data,
+			   },
+			   reterr);
 	}
 	NEVER("an item of no fate");
 }
@@ -382,6 +382,30 @@ put_write_queued(struct queue *queue, const struct put *put, int64_t to)
 	queue_batch_add(queue, to, &row);
 }
 
+/* Would it queue anything that is not a duplicate? */
+static bool
+put_has_new(const struct queue *queue, const struct put *put)
+{
+	for (size_t i = 0; i < put->batch.count; i++) {
+		if (put->batch.items[i].fate == ITEM_QUEUE &&
+		    (put->batch.again ||
+			!window_has(queue->window, put->hashes[i])))
+			return true;
+	}
+	return false;
+}
+
+/* A put that is refused for its destination alone changes nothing. */
+static bool
+put_is_refused(struct queue *queue, struct put *put, int64_t destination)
+{
+	put->refused =
+	    put->frame.len > 0 &&
+	    !bounds_share(queue, destination, put->frame.len, &put->refusal) &&
+	    put_has_new(queue, put);
+	return put->refused;
+}
+
 static bool
 put_write_batch(struct queue *queue, struct put *put, struct err *reterr)
 {
@@ -397,6 +421,8 @@ put_write_batch(struct queue *queue, struct put *put, struct err *reterr)
 		queue->settings.destinations_max, &queue->changes, &destination,
 		reterr))
 		return false;
+	if (put_is_refused(queue, put, destination))
+		return true;
 	if (put_mark_seen(queue, put) && !put_pack(put, queue->packer, reterr))
 		return false;
 	for (size_t i = 0; i < batch->count; i++) {
@@ -406,7 +432,7 @@ put_write_batch(struct queue *queue, struct put *put, struct err *reterr)
 		    !ledger_type(queue->ledger, type, &key.type, reterr))
 			return false;
 		last = type;
-		if (!put_write_item(queue, put, i, &key, reterr))
+		if (!put_write_item(queue, put, i, destination, &key, reterr))
 			return false;
 	}
 	put->first_change = queue->changes.count;
@@ -421,17 +447,25 @@ static void
 put_write_unreadable(struct queue *queue, struct put *put)
 {
 	const struct queue_unreadable *body = &put->body;
+	int64_t most = queue->settings.unreadable_max_bytes;
 
-	put->first_change = queue->changes.count;
+	put->refused = (int64_t)put->frame.len > most;
+	if (put->refused) {
+		(void)err_set(&put->refusal, ERR_FULL,
+		    "an unreadable body of %zu bytes, compressed, is larger "
+		    "than all of them may be: unreadable_max_bytes is %lld",
+		    put->frame.len, (long long)most);
+		return;
+	}
 	changes_add(&queue->changes, ENGINE_UNREADABLE_ADD)->row.unreadable =
 	    (struct engine_unreadable){
 		.source = str_text(body->source),
 		.reason = str_text(body->reason),
 		.encoding = str_text(body->encoding),
 		.received_ms = body->now_ms,
+		.age_ms = queue->bounds.age_ms,
 		.hash = str_bytes((const char *)put->hashes[0], DIGEST_SHORT),
 		.frame = str_bytes(put->frame.data, put->frame.len),
-		.bytes_max = queue->settings.unreadable_max_bytes,
 	    };
 }
 
@@ -460,13 +494,8 @@ put_written(struct queue *queue, struct put *put)
 	    queue->changes.list + put->first_change;
 
 	fair_lock_assert_held(&queue->lock);
-	if (put->kind == PUT_UNREADABLE && change->number != 0) {
-		put->refused = true;
-		(void)err_set(&put->refusal, ERR_FULL,
-		    "the unreadable bodies have reached their limit of %lld "
-		    "bytes",
-		    (long long)queue->settings.unreadable_max_bytes);
-	}
+	if (put->refused)
+		return;
 	for (size_t i = 0; put->kind == PUT_BATCH && i < put->batch.drift_count;
 	     i++)
 		put->batch.drift[i].first = change[i].flag;
@@ -475,7 +504,7 @@ put_written(struct queue *queue, struct put *put)
 void
 put_hashes_append(const struct put *put, struct buf *hashes)
 {
-	if (put->kind != PUT_BATCH)
+	if (put->kind != PUT_BATCH || put->refused)
 		return;
 	for (size_t i = 0; i < put->batch.count; i++) {
 		if (!bits_has(put->seen, i))

@@ -15,9 +15,11 @@ queue_settings_init(struct queue_settings *settings)
 	    .max_bytes = (int64_t)10 << 30,
 	    .min_free_bytes = (int64_t)256 << 20,
 	    .reserve_bytes = (int64_t)32 << 20,
-	    .unreadable_max_bytes = (int64_t)256 << 20,
 	    .keep_ms = (int64_t)7 * 24 * 3600 * 1000,
 	    .keep_bytes = (int64_t)2 << 30,
+	    .keep_dead_ms = (int64_t)90 * 24 * 3600 * 1000,
+	    .keep_unreadable_ms = (int64_t)90 * 24 * 3600 * 1000,
+	    .unreadable_max_bytes = (int64_t)256 << 20,
 	    .drift_max = 10000,
 	    .window_events = 1000000,
 	    .destinations_max = 1024,
@@ -47,8 +49,9 @@ queue_new(const struct queue_settings *settings)
 	queue->window = window_new(settings->window_events);
 	queue->ledger = ledger_new();
 	queue->packer = batch_packer_new();
+	queue->dead = dead_new();
 	if (queue->window == NULL || queue->ledger == NULL ||
-	    queue->packer == NULL) {
+	    queue->packer == NULL || queue->dead == NULL) {
 		queue_close(queue);
 		return NULL;
 	}
@@ -135,6 +138,7 @@ queue_close(struct queue *queue)
 	names_fini(&queue->texts);
 	changes_fini(&queue->changes);
 	batch_packer_free(queue->packer);
+	dead_free(queue->dead);
 	buf_fini(&queue->packed);
 	free(queue->claims);
 	free(queue->leased);
@@ -313,6 +317,16 @@ queue_destination_save(struct queue *queue, int64_t destination,
 	queue_publish(queue);
 	fair_lock_drop(&queue->lock);
 	return ok;
+}
+
+void
+queue_destination_limit(
+    struct queue *queue, int64_t destination, int64_t max_bytes)
+{
+	fair_lock_hold(&queue->lock);
+	destination_at(&queue->destinations, destination)->bytes_max =
+	    max_bytes;
+	fair_lock_drop(&queue->lock);
 }
 
 struct destination_pausing {

@@ -33,14 +33,18 @@ struct queue;
 struct engine; /* queue/engine.h */
 
 struct queue_settings {
-	const struct engine *engine;  /* NULL: SQLite, in dir */
-	const char *dir;	      /* state directory; made with 0700 */
-	int64_t max_bytes;	      /* of live pages: puts fail above it */
-	int64_t min_free_bytes;	      /* of the file system: likewise */
-	int64_t reserve_bytes;	      /* released when delivery finds no room */
-	int64_t unreadable_max_bytes; /* of unreadable bodies */
-	int64_t keep_ms;      /* delivered events, for replays; 0 = not */
-	int64_t keep_bytes;   /* of them, at most; evicted before a put fails */
+	const struct engine *engine; /* NULL: SQLite, in dir */
+	const char *dir;	     /* state directory; made with 0700 */
+	/* See queue/bounds.h. */
+	int64_t max_bytes;	/* of live pages: puts fail above it */
+	int64_t min_free_bytes; /* of the file system: likewise */
+	int64_t reserve_bytes;	/* released when delivery finds no room */
+	/* What is kept beside the queue, and gives way to it, at most: of
+	 * delivered events, for replays (0 ms: none), dead letters (0 bytes: a
+	 * tenth of max_bytes) and unreadable bodies. */
+	int64_t keep_ms, keep_bytes;
+	int64_t keep_dead_ms, dead_max_bytes;
+	int64_t keep_unreadable_ms, unreadable_max_bytes;
 	size_t drift_max;     /* different observations; more are not told
 			       * apart */
 	size_t window_events; /* remembered to tell duplicates */
@@ -60,6 +64,9 @@ struct queue_settings {
 
 /* Defaults for everything but dir. */
 void queue_settings_init(struct queue_settings *settings);
+
+/* The bound of the dead letters. */
+int64_t queue_dead_max_bytes(const struct queue_settings *settings);
 
 /*
  * Open the queue in settings->dir, or create one there if there is none, and
@@ -130,8 +137,8 @@ struct queue_unreadable {
 };
 
 /* Keep a body, durably, among the unreadable ones: like queue_put(), with a
- * receipt of zeroes. A body that comes twice is kept once. ERR_FULL at the
- * limit for unreadable bodies. */
+ * receipt of zeroes. A body that comes twice is kept once. ERR_FULL if it alone
+ * is larger than all of them may be. */
 MUST_USE bool
 queue_put_unreadable(struct queue *queue, const struct queue_unreadable *body,
     queue_put_done *done, void *arg, struct err *reterr);
@@ -178,6 +185,10 @@ void queue_destination_fini(struct queue_destination *destination);
  * gives up the claim. */
 MUST_USE bool queue_destination_save(struct queue *queue, int64_t destination,
     const void *state, size_t len, bool stop, struct err *reterr);
+
+/* The most bytes that may be queued for it; 0: its share (queue/bounds.h). */
+void queue_destination_limit(
+    struct queue *queue, int64_t destination, int64_t max_bytes);
 
 MUST_USE bool queue_destination_pause(
     struct queue *queue, const char *name, bool paused, struct err *reterr);

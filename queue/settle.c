@@ -62,28 +62,28 @@ settle_replay(struct queue *queue, const struct ledger_key *key,
 	return ledger_add(queue->ledger, key, &moved, reterr);
 }
 
-static void
+static bool
 settle_dead(struct queue *queue, const struct settle *settle,
-    const struct lease *lease, const struct queue_item *item, struct str type)
+    const struct lease *lease, const struct queue_item *item, struct str type,
+    struct err *reterr)
 {
 	static const struct queue_detail none = {0};
 	const struct queue_detail *detail =
 	    item->detail != NULL ? item->detail : &none;
+	struct dead_letter letter = {
+	    .source = lease->row.source,
+	    .type = type,
+	    .accepted_ms = lease->shown.accepted_ms,
+	    .dead_ms = settle->now_ms,
+	    .attempts = lease->shown.attempts + detail->posts,
+	    .reason = str_text(item->reason),
+	    .status = detail->status,
+	    .answer = detail->answer,
+	    .sent = detail->sent,
+	    .data = item->data,
+	};
 
-	changes_add(&queue->changes, ENGINE_DEAD_ADD)->row.dead =
-	    (struct engine_dead){
-		.source = lease->row.source,
-		.destination = lease->row.destination,
-		.type = type,
-		.accepted_ms = lease->shown.accepted_ms,
-		.dead_ms = settle->now_ms,
-		.attempts = lease->shown.attempts + detail->posts,
-		.reason = str_text(item->reason),
-		.status = detail->status,
-		.answer = detail->answer,
-		.sent = detail->sent,
-		.data = item->data,
-	    };
+	return dead_add(queue, lease->shown.destination, &letter, reterr);
 }
 
 /* Count one outcome, and append what becomes of the item. */
@@ -115,8 +115,9 @@ settle_item(struct queue *queue, struct settle *settle,
 		break;
 	case QUEUE_DEAD:
 		moved.dead = 1;
-		settle_dead(queue, settle, lease, item,
-		    ledger_type_at(queue->ledger, key.type));
+		if (!settle_dead(queue, settle, lease, item,
+			ledger_type_at(queue->ledger, key.type), reterr))
+			return false;
 		break;
 	case QUEUE_DROPPED:
 		moved.dropped = 1;
@@ -181,6 +182,7 @@ settle_row(struct queue *queue, const struct settle *settle,
 		.destination = row->destination,
 		.source = row->source,
 		.delivered_ms = settle->now_ms,
+		.age_ms = queue->bounds.age_ms,
 		.bytes = row->bytes,
 		.rules = row->rules,
 		.delivered = delivered,

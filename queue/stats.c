@@ -68,6 +68,18 @@ stats_destination_queued(struct queue *queue, const char *destination)
 }
 
 int64_t
+stats_destination_bytes(struct queue *queue, const char *destination)
+{
+	return stats_destination(queue, destination).bytes;
+}
+
+int64_t
+stats_destination_bytes_max(struct queue *queue, const char *destination)
+{
+	return stats_destination(queue, destination).bytes_max;
+}
+
+int64_t
 stats_destination_delivered_ms(struct queue *queue, const char *destination)
 {
 	return stats_destination(queue, destination).delivered_ms;
@@ -228,107 +240,122 @@ stats_drops(
 /* ---- the most frequent ---- */
 
 struct top_entry {
-	const char *text; /* of the names; NULL: none */
+	int64_t text; /* its number among the texts */
 	int status;
 	int64_t count;
 };
 
-/* The list is sorted; the entry behind its end is being added up. */
 struct top {
-	struct top_entry *list;
-	size_t count, most;
+	struct top_entry *list; /* owned */
+	size_t count, cap;
+	int64_t seen; /* events */
 	struct names texts;
 	bool ok;
 	struct err err;
 };
 
 static bool
-top_before(const struct top_entry *a, const struct top_entry *b)
-{
-	return a->count != b->count ? a->count > b->count
-				    : strcmp(a->text, b->text) < 0;
-}
-
-/* What is added up goes to its place, and the last one out if there are too
- * many. */
-static void
-top_place(struct top *top)
-{
-	struct top_entry *list = top->list, entry = list[top->count];
-	size_t at = top->count;
-
-	if (entry.text == NULL)
-		return;
-	for (; at > 0 && top_before(&entry, &list[at - 1]); at--)
-		list[at] = list[at - 1];
-	list[at] = entry;
-	if (top->count < top->most)
-		top->count++;
-	list[top->count] = (struct top_entry){.text = NULL};
-}
-
-static bool
 top_add(struct top *top, struct str text, int status, int64_t count)
 {
-	struct top_entry *entry = &top->list[top->count];
+	size_t i = 0, cap = top->cap == 0 ? 16 : top->cap * 2;
+	struct top_entry *list;
 	int64_t id;
 
-	if (entry->text != NULL && entry->status == status &&
-	    str_equal_text(text, entry->text)) {
-		entry->count += count;
+	top->seen += count;
+	top->ok = names_add(&top->texts, text, &id, &top->err);
+	if (!top->ok)
+		return false;
+	while (i < top->count &&
+	       (top->list[i].text != id || top->list[i].status != status))
+		i++;
+	if (i < top->count) {
+		top->list[i].count += count;
 		return true;
 	}
-	top_place(top);
-	top->ok = names_add(&top->texts, text, &id, &top->err);
-	if (top->ok)
-		top->list[top->count] = (struct top_entry){
-		    names_at(&top->texts, id).data, status, count};
-	return top->ok;
+	if (top->count == top->cap) {
+		list = realloc(top->list, cap * sizeof(*list));
+		top->ok = list != NULL || err_set_nomem(&top->err);
+		if (!top->ok)
+			return false;
+		top->list = list;
+		top->cap = cap;
+	}
+	top->list[top->count++] = (struct top_entry){id, status, count};
+	return true;
 }
 
-/* Rows of a rule follow each other. */
 static bool
 top_drop_row(void *arg, const union engine_row *row)
 {
 	return top_add(arg, row->dropped.rule, 0, row->dropped.events);
 }
 
+/* The letters of a row, the last one first. */
 static bool
 top_dead_row(void *arg, const union engine_row *row)
 {
-	return top_add(
-	    arg, row->reason.reason, row->reason.status, row->reason.count);
+	struct dead_row letters;
+	struct top *top = arg;
+	struct err err;
+
+	if (!dead_row_read(&row->dead, &letters, &err))
+		return err.code == ERR_DAMAGED;
+	for (size_t i = letters.count; i > 0 && top->seen < STATS_TOP_RECENT;
+	     i--) {
+		if (!top_add(top, letters.letters[i - 1].reason,
+			letters.letters[i - 1].status, 1))
+			break;
+	}
+	dead_row_fini(&letters);
+	return top->ok && top->seen < STATS_TOP_RECENT;
+}
+
+/* The next one to show; its count is negative afterwards. NULL at the end. */
+static struct top_entry *
+top_next(struct top *top)
+{
+	struct top_entry *found = NULL;
+
+	for (size_t i = 0; i < top->count; i++) {
+		struct top_entry *one = &top->list[i];
+
+		if (one->count >= 0 &&
+		    (found == NULL || one->count > found->count ||
+			(one->count == found->count &&
+			    str_compare(names_at(&top->texts, one->text),
+				names_at(&top->texts, found->text)) < 0)))
+			found = one;
+	}
+	return found;
 }
 
 bool
 stats_top(struct queue *queue, enum stats_top top, size_t most,
     stats_top_fn *fn, void *arg, struct err *reterr)
 {
-	struct top found = {.most = most, .ok = true};
+	struct top found = {.ok = true};
+	struct top_entry *entry;
 	bool ok = false;
 
-	found.list = calloc(most + 1, sizeof(*found.list));
-	if (found.list == NULL)
-		return err_set_nomem(reterr);
 	switch (top) {
 	case STATS_TOP_DROPS:
 		ok = stats_walk(queue, ENGINE_DROPPED, 0, SIZE_MAX,
 		    top_drop_row, &found, reterr);
 		break;
 	case STATS_TOP_DEAD:
-		ok = stats_walk(queue, ENGINE_DEAD_REASONS, 0, STATS_TOP_RECENT,
+		ok = stats_walk(queue, ENGINE_DEAD_LAST, 0, STATS_TOP_RECENT,
 		    top_dead_row, &found, reterr);
 		break;
 	}
 	if (ok && !found.ok)
 		ok = err_set(reterr, found.err.code, "%s", found.err.text);
-	if (ok)
-		top_place(&found);
-	for (size_t i = 0; ok && i < found.count; i++) {
-		const struct top_entry *entry = &found.list[i];
-
-		if (!fn(arg, entry->text, entry->status, entry->count))
+	for (size_t i = 0; ok && i < most; i++) {
+		entry = top_next(&found);
+		if (entry == NULL ||
+		    !fn(arg, names_at(&found.texts, entry->text).data,
+			entry->status, entry->count))
 			break;
+		entry->count = -1;
 	}
 	names_fini(&found.texts);
 	free(found.list);
@@ -390,38 +417,60 @@ stats_erasures(struct queue *queue, int64_t after, size_t most,
 struct stats_deads {
 	stats_dead_fn *fn;
 	void *arg;
+	int64_t after;
+	size_t left; /* to show */
+	bool ok;
+	struct err err;
 };
 
 static bool
 dead_row(void *arg, const union engine_row *row)
 {
-	const struct stats_deads *deads = arg;
-	const struct engine_dead *dead = &row->dead;
+	struct stats_deads *deads = arg;
+	struct dead_row letters;
+	bool go_on = true;
 
-	return deads->fn(deads->arg, &(struct stats_dead){
-					 .id = dead->id,
-					 .source = dead->source.data,
-					 .destination = dead->destination.data,
-					 .type = dead->type.data,
-					 .reason = dead->reason.data,
-					 .accepted_ms = dead->accepted_ms,
-					 .dead_ms = dead->dead_ms,
-					 .attempts = dead->attempts,
-					 .status = dead->status,
-					 .answer = dead->answer,
-					 .sent = dead->sent,
-					 .data = dead->data,
-				     });
+	if (!dead_row_read(&row->dead, &letters, &deads->err)) {
+		deads->ok = deads->err.code == ERR_DAMAGED;
+		return deads->ok;
+	}
+	for (size_t i = 0; go_on && i < letters.count; i++) {
+		const struct dead_letter *letter = &letters.letters[i];
+
+		if (letter->id <= deads->after)
+			continue;
+		go_on = deads->left > 0 &&
+			deads->fn(deads->arg,
+			    &(struct stats_dead){
+				.id = letter->id,
+				.source = letter->source.data,
+				.destination = row->dead.destination.data,
+				.type = letter->type.data,
+				.reason = letter->reason.data,
+				.accepted_ms = letter->accepted_ms,
+				.dead_ms = letter->dead_ms,
+				.attempts = letter->attempts,
+				.status = letter->status,
+				.answer = letter->answer,
+				.sent = letter->sent,
+				.data = letter->data,
+			    });
+		deads->left--;
+	}
+	dead_row_fini(&letters);
+	return go_on && deads->left > 0;
 }
 
 bool
 stats_dead(struct queue *queue, int64_t after, size_t most, stats_dead_fn *fn,
     void *arg, struct err *reterr)
 {
-	struct stats_deads deads = {fn, arg};
+	struct stats_deads deads = {fn, arg, after, most, true, {0}};
 
-	return stats_walk(
-	    queue, ENGINE_DEAD, after, most, dead_row, &deads, reterr);
+	return stats_walk(queue, ENGINE_DEAD, dead_row_of(after + 1) - 1,
+		   SIZE_MAX, dead_row, &deads, reterr) &&
+	       (deads.ok ||
+		   err_set(reterr, deads.err.code, "%s", deads.err.text));
 }
 
 /* ---- the check ---- */
@@ -505,6 +554,8 @@ stats_check(struct queue *queue, stats_text_fn *fn, void *arg, bool *ret_agree,
 	stats_compare(&check, "queued bytes by destination", check.queued_bytes,
 	    counted.queued_bytes);
 	stats_compare(&check, "dead", check.line.dead, counted.dead);
+	stats_compare(&check, "bytes of dead letters", stored.dead_bytes,
+	    counted.dead_bytes);
 	stats_compare(&check, "batches in the archive", stored.archive_batches,
 	    counted.archive_batches);
 	stats_compare(&check, "bytes in the archive", stored.archive_bytes,

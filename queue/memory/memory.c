@@ -214,28 +214,50 @@ memory_archive_put(
 }
 
 static bool
+memory_dead_add(
+    struct place *place, struct engine_change *change, struct err *reterr)
+{
+	union engine_row is = change->row;
+
+	is.dead.bytes = is.dead.frame.len;
+	return memory_add(place, PLACE_DEAD, &is.dead.id, &is, reterr) &&
+	       (change->number = is.dead.id) != 0;
+}
+
+static bool
+memory_dead_put(
+    struct place *place, const struct engine_change *change, struct err *reterr)
+{
+	struct key key = place_key(change->row.dead.id);
+	const struct row *row = place_find(place, PLACE_DEAD, key);
+	union engine_row is;
+
+	if (row == NULL)
+		return memory_conflict(reterr);
+	is = row->is;
+	is.dead.age_ms = change->row.dead.age_ms;
+	is.dead.letters = change->row.dead.letters;
+	is.dead.frame = change->row.dead.frame;
+	is.dead.bytes = is.dead.frame.len;
+	return place_put(place, PLACE_DEAD, key, &is, reterr);
+}
+
+static bool
 memory_unreadable_add(
     struct place *place, struct engine_change *change, struct err *reterr)
 {
 	const struct rows *rows = &place->tables[PLACE_UNREADABLE];
 	union engine_row is = change->row;
-	int64_t bytes = (int64_t)is.unreadable.frame.len;
 
-	change->number = 0;
+	is.unreadable.bytes = is.unreadable.frame.len;
 	change->flag = false;
 	for (size_t i = 0; i < rows->count; i++) {
-		const struct engine_unreadable *old =
-		    &rows->list[i]->is.unreadable;
-
-		change->flag =
-		    change->flag || str_equal(old->hash, is.unreadable.hash);
-		bytes += (int64_t)old->frame.len;
+		if (str_equal(
+			rows->list[i]->is.unreadable.hash, is.unreadable.hash))
+			change->flag = true;
 	}
-	if (change->flag)
-		return true;
-	change->number = bytes > is.unreadable.bytes_max;
-	return change->number != 0 || memory_add(place, PLACE_UNREADABLE,
-					  &is.unreadable.id, &is, reterr);
+	return change->flag || memory_add(place, PLACE_UNREADABLE,
+				   &is.unreadable.id, &is, reterr);
 }
 
 static bool
@@ -617,7 +639,9 @@ memory_change(
 		return memory_delete(
 		    place, PLACE_ARCHIVE, place_key(is.archived.id), reterr);
 	case ENGINE_DEAD_ADD:
-		return memory_add(place, PLACE_DEAD, &is.dead.id, &is, reterr);
+		return memory_dead_add(place, change, reterr);
+	case ENGINE_DEAD_PUT:
+		return memory_dead_put(place, change, reterr);
 	case ENGINE_DEAD_DELETE:
 		return memory_delete(
 		    place, PLACE_DEAD, place_key(is.dead.id), reterr);
@@ -838,32 +862,12 @@ memory_live_bytes(const struct place *place)
 	return place->bytes + (int64_t)PLACE_TABLES * MEMORY_PAGE;
 }
 
-static bool
-memory_probe(struct store *store, struct err *reterr)
-{
-	const struct queue_settings *settings = store->settings;
-	int64_t live;
-
-	if (!store_ready(store, reterr))
-		return false;
-	lock_hold(&store->place->lock);
-	live = memory_live_bytes(store->place);
-	lock_drop(&store->place->lock);
-	if (live >= settings->max_bytes)
-		return err_set(reterr, ERR_FULL,
-		    "the queue has reached its limit of %lld bytes",
-		    (long long)settings->max_bytes);
-	return settings->min_free_bytes <= PLACE_FREE_BYTES ||
-	       err_set(reterr, ERR_FULL, "there is less memory than that");
-}
-
 static void
 memory_recount(const struct place *place, struct engine_totals *totals)
 {
 	static const enum place_table tables[] = {
 	    PLACE_DELIVERY, PLACE_QUARANTINE};
 
-	totals->dead = (int64_t)place->tables[PLACE_DEAD].count;
 	for (size_t t = 0; t < 2; t++) {
 		const struct rows *rows = &place->tables[tables[t]];
 
@@ -899,6 +903,12 @@ memory_totals(struct store *store, bool recount,
 		for (size_t i = 0; i < rows->count; i++)
 			totals.archive_bytes +=
 			    (int64_t)rows->list[i]->is.archived.bytes;
+		rows = &tables[PLACE_DEAD];
+		for (size_t i = 0; i < rows->count; i++) {
+			totals.dead += (int64_t)rows->list[i]->is.dead.letters;
+			totals.dead_bytes +=
+			    (int64_t)rows->list[i]->is.dead.bytes;
+		}
 		rows = &tables[PLACE_UNREADABLE];
 		totals.unreadable = (int64_t)rows->count;
 		for (size_t i = 0; i < rows->count; i++)
@@ -958,7 +968,6 @@ const struct engine memory_engine = {
     .name = "memory",
     .open = memory_open,
     .close = memory_close,
-    .probe = memory_probe,
     .apply = memory_apply,
     .claim = memory_claim,
     .renew = memory_renew,

@@ -144,13 +144,8 @@ row_strs(
 		strs[count++] = &is->archived.delivered;
 		break;
 	case PLACE_DEAD:
-		strs[count++] = &is->dead.source;
 		strs[count++] = &is->dead.destination;
-		strs[count++] = &is->dead.type;
-		strs[count++] = &is->dead.reason;
-		strs[count++] = &is->dead.answer;
-		strs[count++] = &is->dead.sent;
-		strs[count++] = &is->dead.data;
+		strs[count++] = &is->dead.frame;
 		break;
 	case PLACE_UNREADABLE:
 		strs[count++] = &is->unreadable.source;

@@ -371,9 +371,7 @@ whole_text(enum engine_table by, const union engine_row *is)
 		return is->ledger.source;
 	if (by == ENGINE_LEDGER_BY_TYPE)
 		return is->ledger.type;
-	return by == ENGINE_DROPPED ? is->dropped.rule
-	       : by == ENGINE_DRIFT ? is->drift.text
-				    : is->reason.reason;
+	return by == ENGINE_DROPPED ? is->dropped.rule : is->drift.text;
 }
 
 static _Thread_local enum engine_table whole_by;
@@ -391,8 +389,6 @@ whole_order(const void *left, const void *right)
 	order = str_compare(whole_text(whole_by, a), whole_text(whole_by, b));
 	if (order == 0 && whole_by == ENGINE_DROPPED)
 		order = str_compare(a->dropped.type, b->dropped.type);
-	if (order == 0 && whole_by == ENGINE_DEAD_REASONS)
-		order = a->reason.status - b->reason.status;
 	return order;
 }
 
@@ -409,9 +405,6 @@ whole_add(union engine_row *sum, const union engine_row *more)
 	case ENGINE_DROPPED:
 		sum->dropped.events += more->dropped.events;
 		return;
-	case ENGINE_DEAD_REASONS:
-		sum->reason.count++;
-		return;
 	case ENGINE_DRIFT:
 		return;
 	case ENGINE_QUEUED:
@@ -419,7 +412,9 @@ whole_add(union engine_row *sum, const union engine_row *more)
 	case ENGINE_ARCHIVE:
 	case ENGINE_ARCHIVE_HEADS:
 	case ENGINE_DEAD:
+	case ENGINE_DEAD_LAST:
 	case ENGINE_UNREADABLE:
+	case ENGINE_UNREADABLE_HEADS:
 	case ENGINE_ERASURES:
 	case ENGINE_SEEN:
 	case ENGINE_DESTINATIONS:
@@ -428,36 +423,27 @@ whole_add(union engine_row *sum, const union engine_row *more)
 	}
 }
 
-/* A copy of the rows, of dead letters the last ones. */
+/* A copy of the rows, summed up. */
 static bool
 walk_whole(struct walk *walk, enum engine_table by, enum place_table table,
     struct err *reterr)
 {
 	const struct rows *rows = &walk->place->tables[table];
-	size_t from = 0, sums = 0;
 	union engine_row *list;
+	size_t sums = 0;
 
-	if (by == ENGINE_DEAD_REASONS && rows->count > walk->rows)
-		from = rows->count - walk->rows;
 	list = calloc(rows->count + 1, sizeof(*list));
 	if (list == NULL)
 		return err_set_nomem(reterr);
-	for (size_t i = from; i < rows->count; i++) {
-		const union engine_row *is = &rows->list[i]->is;
-
-		list[i - from] = *is;
-		if (by == ENGINE_DEAD_REASONS)
-			list[i - from].reason = (struct engine_reason){
-			    is->dead.reason, is->dead.status, 1};
-	}
+	for (size_t i = 0; i < rows->count; i++)
+		list[i] = rows->list[i]->is;
 	whole_by = by;
-	qsort(list, rows->count - from, sizeof(*list), whole_order);
-	for (size_t i = from; i < rows->count; i++) {
-		if (sums > 0 &&
-		    whole_order(&list[sums - 1], &list[i - from]) == 0)
-			whole_add(&list[sums - 1], &list[i - from]);
+	qsort(list, rows->count, sizeof(*list), whole_order);
+	for (size_t i = 0; i < rows->count; i++) {
+		if (sums > 0 && whole_order(&list[sums - 1], &list[i]) == 0)
+			whole_add(&list[sums - 1], &list[i]);
 		else
-			list[sums++] = list[i - from];
+			list[sums++] = list[i];
 	}
 	for (size_t i = 0; i < sums; i++) {
 		if (!walk->fn(walk->arg, &list[i]))
@@ -465,6 +451,17 @@ walk_whole(struct walk *walk, enum engine_table by, enum place_table table,
 	}
 	free(list);
 	return true;
+}
+
+static void
+walk_dead_last(struct walk *walk)
+{
+	const struct rows *rows = &walk->place->tables[PLACE_DEAD];
+
+	for (size_t i = rows->count; i > 0; i--) {
+		if (!walk_show(walk, &rows->list[i - 1]->is))
+			return;
+	}
 }
 
 static void
@@ -518,7 +515,11 @@ memory_walk(struct store *store, enum engine_table table,
 		walk_ids(&walk, PLACE_DEAD, true);
 		break;
 	case ENGINE_UNREADABLE:
+	case ENGINE_UNREADABLE_HEADS:
 		walk_ids(&walk, PLACE_UNREADABLE, true);
+		break;
+	case ENGINE_DEAD_LAST:
+		walk_dead_last(&walk);
 		break;
 	case ENGINE_ERASURES:
 		walk_ids(&walk, PLACE_ERASURE, true);
@@ -542,9 +543,6 @@ memory_walk(struct store *store, enum engine_table table,
 		break;
 	case ENGINE_DROPPED:
 		ok = walk_whole(&walk, table, PLACE_DROPPED, reterr);
-		break;
-	case ENGINE_DEAD_REASONS:
-		ok = walk_whole(&walk, table, PLACE_DEAD, reterr);
 		break;
 	}
 	lock_drop(&store->place->lock);

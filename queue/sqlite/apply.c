@@ -216,9 +216,9 @@ apply_archive_add(
 	       store_rules(store, row->rules, &rules, reterr) &&
 	       db_run(&store->db, reterr,
 		   "INSERT INTO archive VALUES"
-		   "(NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-		   "iiiiiib", row->seq, key.destination, key.source,
-		   row->delivered_ms, (int64_t)row->bytes, rules,
+		   "(NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+		   "iiiiiiib", row->seq, key.destination, key.source,
+		   row->delivered_ms, row->age_ms, (int64_t)row->bytes, rules,
 		   row->delivered);
 }
 
@@ -265,21 +265,61 @@ apply_archive_delete(
 
 static bool
 apply_dead_add(
+    struct store *store, struct engine_change *change, struct err *reterr)
+{
+	const struct engine_dead *row = &change->row.dead;
+	int64_t destination;
+
+	store->counts.dead += (int64_t)row->letters;
+	store->counts.dead_bytes += (int64_t)row->frame.len;
+	return store_destination(
+		   store, row->destination, &destination, reterr) &&
+	       db_run(&store->db, reterr,
+		   "INSERT INTO dead VALUES(NULL, ?1, ?2, ?3, ?4)"
+		   " RETURNING id",
+		   "iiib>i", destination, row->age_ms, (int64_t)row->letters,
+		   row->frame, &change->number);
+}
+
+/* Take a row out of the counts. */
+static bool
+apply_dead_uncount(struct store *store, int64_t id, struct err *reterr)
+{
+	int64_t letters = -1, bytes = 0;
+
+	if (!db_run(&store->db, reterr,
+		"SELECT letters, length(data) FROM dead WHERE id=?1", "i>ii",
+		id, &letters, &bytes))
+		return false;
+	store->counts.dead -= letters;
+	store->counts.dead_bytes -= bytes;
+	return letters >= 0 || apply_conflict(reterr);
+}
+
+static bool
+apply_dead_put(
     struct store *store, const struct engine_change *change, struct err *reterr)
 {
 	const struct engine_dead *row = &change->row.dead;
-	struct apply_key key;
-	int64_t type;
 
-	return apply_key(
-		   store, row->destination, row->source, true, &key, reterr) &&
-	       store_name(store, row->type, true, &type, reterr) &&
-	       db_run(&store->db, reterr,
-		   "INSERT INTO dead VALUES(NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7,"
-		   " ?8, ?9, ?10, ?11)",
-		   "iiiiidsdBBb", key.source, key.destination, type,
-		   row->accepted_ms, row->dead_ms, row->attempts, row->reason,
-		   row->status, row->answer, row->sent, row->data);
+	if (!apply_dead_uncount(store, row->id, reterr))
+		return false;
+	store->counts.dead += (int64_t)row->letters;
+	store->counts.dead_bytes += (int64_t)row->frame.len;
+	return db_run(&store->db, reterr,
+	    "UPDATE dead SET age_ms=?2, letters=?3, data=?4 WHERE id=?1",
+	    "iiib", row->id, row->age_ms, (int64_t)row->letters, row->frame);
+}
+
+static bool
+apply_dead_delete(
+    struct store *store, const struct engine_change *change, struct err *reterr)
+{
+	int64_t id = change->row.dead.id;
+
+	return apply_dead_uncount(store, id, reterr) &&
+	       db_run(
+		   &store->db, reterr, "DELETE FROM dead WHERE id=?1", "i", id);
 }
 
 /* ---- bodies, erasures, drift, hashes ---- */
@@ -292,7 +332,6 @@ apply_unreadable_add(
 	int64_t source, len = (int64_t)row->frame.len;
 	int known = 0;
 
-	change->number = 0;
 	if (!db_run(&store->db, reterr,
 		"SELECT 1 FROM unreadable WHERE hash=?1", "b>d", row->hash,
 		&known))
@@ -300,17 +339,14 @@ apply_unreadable_add(
 	change->flag = known != 0;
 	if (change->flag)
 		return true;
-	change->number = store->counts.unreadable_bytes + len > row->bytes_max;
-	if (change->number != 0)
-		return true;
 	store->counts.unreadable++;
 	store->counts.unreadable_bytes += len;
 	return store_name(store, row->source, true, &source, reterr) &&
 	       db_run(&store->db, reterr,
 		   "INSERT INTO unreadable VALUES"
-		   "(NULL, ?1, ?2, ?3, ?4, ?5, ?6)",
-		   "iissbb", source, row->received_ms, row->reason,
-		   row->encoding, row->hash, row->frame);
+		   "(NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+		   "iiissbb", source, row->received_ms, row->age_ms,
+		   row->reason, row->encoding, row->hash, row->frame);
 }
 
 static bool
@@ -676,11 +712,10 @@ apply_change(
 		return apply_archive_delete(store, change, reterr);
 	case ENGINE_DEAD_ADD:
 		return apply_dead_add(store, change, reterr);
+	case ENGINE_DEAD_PUT:
+		return apply_dead_put(store, change, reterr);
 	case ENGINE_DEAD_DELETE:
-		return db_run(&store->db, reterr,
-			   "DELETE FROM dead WHERE id=?1", "i",
-			   change->row.dead.id) &&
-		       apply_found(store, reterr);
+		return apply_dead_delete(store, change, reterr);
 	case ENGINE_UNREADABLE_ADD:
 		return apply_unreadable_add(store, change, reterr);
 	case ENGINE_UNREADABLE_DELETE:

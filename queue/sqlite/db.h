@@ -56,7 +56,7 @@
 enum { DB_PAGE = 8192 };
 
 /* Of the file: its format, and the mark that it is ours. */
-enum { DB_VERSION = 3, DB_APPLICATION = 0x63757264 /* "curd" */ };
+enum { DB_VERSION = 4, DB_APPLICATION = 0x63757264 /* "curd" */ };
 
 struct sqlite3;
 struct sqlite3_stmt;

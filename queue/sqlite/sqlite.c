@@ -15,28 +15,6 @@ sqlite_break(struct store *store)
 	store_break(store);
 }
 
-static bool
-sqlite_probe(struct store *store, struct err *reterr)
-{
-	const struct queue_settings *settings = store->settings;
-	int64_t live, file, left;
-
-	if (!db_sizes(&store->db, &live, &file, reterr) ||
-	    !statedir_free_bytes(&store->statedir, &left, reterr))
-		return false;
-	if (live >= settings->max_bytes)
-		return err_set(reterr, ERR_FULL,
-		    "the queue has reached its limit of %lld bytes",
-		    (long long)settings->max_bytes);
-	/* Pages that are free inside the file need no room on the disk. */
-	if (left + (file - live) < settings->min_free_bytes)
-		return err_set(reterr, ERR_FULL,
-		    "the disk has %lld bytes free, less than the %lld that "
-		    "must stay free",
-		    (long long)left, (long long)settings->min_free_bytes);
-	return true;
-}
-
 /* ---- claims: one process has the directory, and so all destinations ---- */
 
 static bool
@@ -82,8 +60,10 @@ sqlite_recount(
 		   " UNION ALL"
 		   " SELECT remaining, bytes FROM quarantine WHERE replay=0)",
 		   ">ii", &totals->queued, &totals->queued_bytes) &&
-	       db_run(&store->db, reterr, "SELECT count(*) FROM dead", ">i",
-		   &totals->dead) &&
+	       db_run(&store->db, reterr,
+		   "SELECT coalesce(sum(letters), 0),"
+		   " coalesce(sum(length(data)), 0) FROM dead",
+		   ">ii", &totals->dead, &totals->dead_bytes) &&
 	       db_run(&store->db, reterr,
 		   "SELECT count(*), coalesce(sum(bytes), 0) FROM archive",
 		   ">ii", &totals->archive_batches, &totals->archive_bytes);
@@ -102,6 +82,8 @@ sqlite_totals(struct store *store, bool recount,
 	if (!totals.broken) {
 		totals.archive_batches = counts->archive_batches;
 		totals.archive_bytes = counts->archive_bytes;
+		totals.dead = counts->dead;
+		totals.dead_bytes = counts->dead_bytes;
 		totals.unreadable = counts->unreadable;
 		totals.unreadable_bytes = counts->unreadable_bytes;
 		totals.unreadable_removed = counts->unreadable_removed;
@@ -173,7 +155,6 @@ const struct engine sqlite_engine = {
     .name = "sqlite",
     .open = store_open,
     .close = store_close,
-    .probe = sqlite_probe,
     .apply = store_apply,
     .claim = sqlite_claim,
     .renew = sqlite_renew,

@@ -4,6 +4,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -25,24 +26,38 @@ meta_write(
 	    "INSERT OR REPLACE INTO meta VALUES(?1, ?2)", "ti", key, value);
 }
 
-/* The totals of the archive are stored, because counting its rows at open
- * takes longer the more there are; what was removed has no rows to count. */
+/* The counts that are stored, because counting the rows at open takes longer
+ * the more there are; what was removed has no rows to count. */
+static const struct meta_count {
+	const char *key;
+	size_t at; /* in struct store_counts */
+} meta_counts[] = {
+    {"archive_batches", offsetof(struct store_counts, archive_batches)},
+    {"archive_bytes", offsetof(struct store_counts, archive_bytes)},
+    {"dead", offsetof(struct store_counts, dead)},
+    {"dead_bytes", offsetof(struct store_counts, dead_bytes)},
+    {"unreadable_removed", offsetof(struct store_counts, unreadable_removed)},
+};
+
+enum { META_COUNTS = sizeof(meta_counts) / sizeof(*meta_counts) };
+
+static int64_t *
+meta_count_at(struct store_counts *counts, size_t i)
+{
+	return (int64_t *)(void *)((char *)counts + meta_counts[i].at);
+}
+
 bool
 store_commit(struct store *store, struct err *reterr)
 {
-	const struct store_counts *now = &store->counts;
-	const struct store_counts *before = &store->durable;
+	for (size_t i = 0; i < META_COUNTS; i++) {
+		int64_t now = *meta_count_at(&store->counts, i);
 
-	if ((now->archive_batches != before->archive_batches &&
-		!meta_write(
-		    store, "archive_batches", now->archive_batches, reterr)) ||
-	    (now->archive_bytes != before->archive_bytes &&
-		!meta_write(
-		    store, "archive_bytes", now->archive_bytes, reterr)) ||
-	    (now->unreadable_removed != before->unreadable_removed &&
-		!meta_write(store, "unreadable_removed",
-		    now->unreadable_removed, reterr)) ||
-	    !db_commit(&store->db, reterr))
+		if (now != *meta_count_at(&store->durable, i) &&
+		    !meta_write(store, meta_counts[i].key, now, reterr))
+			return false;
+	}
+	if (!db_commit(&store->db, reterr))
 		return false;
 	store->names_durable = store->names.count;
 	store->rules_durable = store->rules.count;
@@ -169,13 +184,13 @@ store_counts_load(struct store *store, struct err *reterr)
 		&counts.drift) ||
 	    !db_run(&store->db, reterr,
 		"SELECT coalesce(sum(length(hashes)), 0) FROM seen", ">i",
-		&counts.seen) ||
-	    !meta_read(
-		store, "archive_batches", &counts.archive_batches, reterr) ||
-	    !meta_read(store, "archive_bytes", &counts.archive_bytes, reterr) ||
-	    !meta_read(store, "unreadable_removed", &counts.unreadable_removed,
-		reterr))
+		&counts.seen))
 		return false;
+	for (size_t i = 0; i < META_COUNTS; i++) {
+		if (!meta_read(store, meta_counts[i].key,
+			meta_count_at(&counts, i), reterr))
+			return false;
+	}
 	counts.seen /= DIGEST_SHORT;
 	/* Never back: leases of this process may name higher ones. */
 	if (store->next_seq < last + 1)

@@ -20,6 +20,7 @@ struct store_counts {
 	int64_t unreadable_removed; /* ever */
 	int64_t quarantined;
 	int64_t archive_batches, archive_bytes;
+	int64_t dead, dead_bytes; /* letters */
 	int64_t drift;
 	/* Of the destination `moving`, which is merged into another, all rows
 	 * up to these ids have moved. */

@@ -11,8 +11,8 @@
  *		however much is queued
  * quarantine	deliveries whose batch cannot be read; still queued, and tried
  *		again at each open, because a disk may recover
- * dead		dead letters: single events that were refused for good, with
- *		the reason
+ * dead		dead letters: events that were refused for good, with the
+ *		reason; some of a destination in a row, compressed
  * archive	batches that were delivered and can be replayed, in the order
  *		of delivery
  * erasure	people whose erasure the source requested
@@ -50,8 +50,8 @@ static const char tables_sql[] =
     "CREATE TABLE archive(id INTEGER PRIMARY KEY AUTOINCREMENT,"
     " seq INTEGER NOT NULL, destination INTEGER NOT NULL,"
     " source INTEGER NOT NULL, delivered_ms INTEGER NOT NULL,"
-    " bytes INTEGER NOT NULL, rules INTEGER NOT NULL,"
-    " delivered BLOB NOT NULL);"
+    " age_ms INTEGER NOT NULL, bytes INTEGER NOT NULL,"
+    " rules INTEGER NOT NULL, delivered BLOB NOT NULL);"
     "CREATE TABLE erasure(id INTEGER PRIMARY KEY AUTOINCREMENT,"
     " source INTEGER NOT NULL, subject TEXT NOT NULL,"
     " noted_ms INTEGER NOT NULL, erased_ms INTEGER NOT NULL,"
@@ -67,14 +67,12 @@ static const char tables_sql[] =
     " bytes INTEGER NOT NULL, remaining INTEGER NOT NULL, done BLOB,"
     " delivered BLOB, noted_ms INTEGER NOT NULL, why TEXT NOT NULL);"
     "CREATE TABLE dead(id INTEGER PRIMARY KEY AUTOINCREMENT,"
-    " source INTEGER NOT NULL, destination INTEGER NOT NULL,"
-    " type INTEGER NOT NULL, accepted_ms INTEGER NOT NULL,"
-    " dead_ms INTEGER NOT NULL, attempts INTEGER NOT NULL,"
-    " reason TEXT NOT NULL, status INTEGER NOT NULL, answer BLOB, sent BLOB,"
-    " data BLOB NOT NULL);"
+    " destination INTEGER NOT NULL, age_ms INTEGER NOT NULL,"
+    " letters INTEGER NOT NULL, data BLOB NOT NULL);"
     "CREATE TABLE unreadable(id INTEGER PRIMARY KEY AUTOINCREMENT,"
     " source INTEGER NOT NULL, received_ms INTEGER NOT NULL,"
-    " reason TEXT NOT NULL, encoding TEXT NOT NULL,"
+    " age_ms INTEGER NOT NULL, reason TEXT NOT NULL,"
+    " encoding TEXT NOT NULL,"
     " hash BLOB NOT NULL UNIQUE, data BLOB NOT NULL);"
     "CREATE TABLE seen(n INTEGER PRIMARY KEY, hashes BLOB NOT NULL);"
     "CREATE TABLE ledger(hour INTEGER NOT NULL, source INTEGER NOT NULL,"

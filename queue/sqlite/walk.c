@@ -154,13 +154,14 @@ walk_archive_step(struct walk *walk, bool frames, bool *ret_there,
 
 	archived = &row.archived;
 	rows = db_select(&walk->store->db, reterr,
-	    "SELECT id, seq, source, delivered_ms, bytes, rules, delivered,"
+	    "SELECT id, seq, source, delivered_ms, age_ms, bytes, rules,"
+	    " delivered,"
 	    " (SELECT name FROM destination WHERE id=archive.destination)"
 	    " FROM archive WHERE id>?1 AND id<=?2 ORDER BY id LIMIT 1",
 	    "ii", walk->cursor->at[0], walk->cursor->last);
-	*ret_there = db_next(&rows, reterr, "iiiiiibs", &archived->id,
-	    &archived->seq, &source, &archived->delivered_ms, &bytes, &rules,
-	    &archived->delivered, &archived->destination);
+	*ret_there = db_next(&rows, reterr, "iiiiiiibs", &archived->id,
+	    &archived->seq, &source, &archived->delivered_ms, &archived->age_ms,
+	    &bytes, &rules, &archived->delivered, &archived->destination);
 	if (!*ret_there)
 		return db_end(&rows);
 	walk->cursor->at[0] = archived->id;
@@ -198,67 +199,100 @@ walk_archive_heads(
 	return walk_archive_step(walk, false, ret_there, ret_more, reterr);
 }
 
-static bool
-walk_dead(struct walk *walk, struct err *reterr)
-{
-	struct engine_cursor *cursor = walk->cursor;
-	union engine_row row = {.dead = {.id = 0}};
-	struct engine_dead *dead = &row.dead;
-	struct db_rows rows;
-	bool go_on = true;
-	int attempts;
+#define DEAD_COLUMNS                                                           \
+	"SELECT id, (SELECT name FROM destination WHERE id=dead.destination)," \
+	" age_ms, letters, length(data), data FROM dead"
 
-	if (!cursor->begun &&
-	    !db_run(&walk->store->db, reterr,
-		"SELECT coalesce(max(id), 0) FROM dead", ">i", &cursor->last))
+/* Read the row of such columns; false if there is none. */
+static bool
+walk_dead_next(
+    struct db_rows *rows, struct engine_dead *dead, struct err *reterr)
+{
+	int64_t letters, bytes;
+
+	*dead = (struct engine_dead){.id = 0};
+	if (!db_next(rows, reterr, "isiiib", &dead->id, &dead->destination,
+		&dead->age_ms, &letters, &bytes, &dead->frame))
 		return false;
-	cursor->begun = true;
-	*walk->ret_more = true;
-	rows = db_select(&walk->store->db, reterr,
-	    "SELECT d.id, s.text, o.name, t.text, d.reason, d.accepted_ms,"
-	    " d.dead_ms, d.attempts, d.status, d.answer, d.sent, d.data"
-	    " FROM dead d JOIN name s ON s.id=d.source"
-	    " JOIN destination o ON o.id=d.destination"
-	    " JOIN name t ON t.id=d.type"
-	    " WHERE d.id>?1 AND d.id<=?2 ORDER BY d.id",
-	    "ii", cursor->at[0], cursor->last);
-	while (go_on && *walk->ret_more) {
-		*walk->ret_more = db_next(&rows, reterr, "issssiiddbbb",
-		    &dead->id, &dead->source, &dead->destination, &dead->type,
-		    &dead->reason, &dead->accepted_ms, &dead->dead_ms,
-		    &attempts, &dead->status, &dead->answer, &dead->sent,
-		    &dead->data);
-		if (!*walk->ret_more)
-			break;
-		cursor->at[0] = dead->id;
-		dead->attempts = (unsigned)attempts;
-		go_on = walk_show(walk, &row);
-	}
+	dead->letters = (size_t)letters;
+	dead->bytes = (size_t)bytes;
+	return true;
+}
+
+/* A damaged row must not hide those behind it: its number is read by itself. */
+static bool
+walk_dead_step(
+    struct walk *walk, bool *ret_there, bool *ret_more, struct err *reterr)
+{
+	union engine_row row = {.dead = {.id = 0}};
+	struct err err = {.code = ERR_NONE};
+	struct db_rows rows;
+	int64_t id = 0;
+	bool ok = true;
+
+	if (!db_run(&walk->store->db, reterr,
+		"SELECT id FROM dead WHERE id>?1 AND id<=?2 ORDER BY id"
+		" LIMIT 1",
+		"ii>i", walk->cursor->at[0], walk->cursor->last, &id))
+		return false;
+	*ret_there = id != 0;
+	if (!*ret_there)
+		return true;
+	walk->cursor->at[0] = id;
+	rows = db_select(
+	    &walk->store->db, &err, DEAD_COLUMNS " WHERE id=?1", "i", id);
+	if (!walk_dead_next(&rows, &row.dead, &err))
+		row.dead.id = id;
+	if (err.code != ERR_NONE && err.code != ERR_DAMAGED)
+		ok = err_set(reterr, err.code, "%s", err.text);
+	else
+		*ret_more = walk_show(walk, &row);
+	(void)!db_end(&rows);
+	return ok;
+}
+
+static bool
+walk_dead_last(struct walk *walk, struct err *reterr)
+{
+	union engine_row row;
+	struct db_rows rows = db_select(
+	    &walk->store->db, reterr, DEAD_COLUMNS " ORDER BY id DESC", "");
+
+	while (
+	    walk_dead_next(&rows, &row.dead, reterr) && walk_show(walk, &row))
+		;
 	return db_end(&rows);
 }
 
 /* A damaged body must not hide those behind it: it is read by itself. */
 static bool
-walk_unreadable_step(
-    struct walk *walk, bool *ret_there, bool *ret_more, struct err *reterr)
+walk_unreadable_step(struct walk *walk, bool frames, bool *ret_there,
+    bool *ret_more, struct err *reterr)
 {
 	union engine_row row = {.unreadable = {.id = 0}};
 	struct engine_unreadable *body = &row.unreadable;
 	struct db_rows rows, frame;
 	struct err err = {.code = ERR_NONE};
+	int64_t bytes;
 	bool ok = true;
 
 	rows = db_select(&walk->store->db, reterr,
-	    "SELECT u.id, u.received_ms, s.text, u.reason, u.encoding, u.hash"
+	    "SELECT u.id, u.received_ms, u.age_ms, s.text, u.reason,"
+	    " u.encoding, u.hash, length(u.data)"
 	    " FROM unreadable u JOIN name s ON s.id=u.source"
 	    " WHERE u.id>?1 AND u.id<=?2 ORDER BY u.id LIMIT 1",
 	    "ii", walk->cursor->at[0], walk->cursor->last);
-	*ret_there =
-	    db_next(&rows, reterr, "iisssb", &body->id, &body->received_ms,
-		&body->source, &body->reason, &body->encoding, &body->hash);
+	*ret_there = db_next(&rows, reterr, "iiisssbi", &body->id,
+	    &body->received_ms, &body->age_ms, &body->source, &body->reason,
+	    &body->encoding, &body->hash, &bytes);
 	if (!*ret_there)
 		return db_end(&rows);
 	walk->cursor->at[0] = body->id;
+	body->bytes = (size_t)bytes;
+	if (!frames) {
+		*ret_more = walk_show(walk, &row);
+		return db_end(&rows);
+	}
 	frame = db_select(&walk->store->db, &err,
 	    "SELECT data FROM unreadable WHERE id=?1", "i", body->id);
 	(void)db_next(&frame, &err, "b", &body->frame);
@@ -268,6 +302,20 @@ walk_unreadable_step(
 		*ret_more = walk_show(walk, &row);
 	(void)!db_end(&frame);
 	return db_end(&rows) && ok;
+}
+
+static bool
+walk_unreadable_frames(
+    struct walk *walk, bool *ret_there, bool *ret_more, struct err *reterr)
+{
+	return walk_unreadable_step(walk, true, ret_there, ret_more, reterr);
+}
+
+static bool
+walk_unreadable_heads(
+    struct walk *walk, bool *ret_there, bool *ret_more, struct err *reterr)
+{
+	return walk_unreadable_step(walk, false, ret_there, ret_more, reterr);
 }
 
 static bool
@@ -348,23 +396,6 @@ walk_dropped(struct walk *walk, struct err *reterr)
 	while (db_next(&rows, reterr, "ssi", &dropped->rule, &dropped->type,
 		   &dropped->events) &&
 	       walk_show(walk, &row))
-		;
-	return db_end(&rows);
-}
-
-static bool
-walk_reasons(struct walk *walk, struct err *reterr)
-{
-	union engine_row row = {.reason = {.count = 0}};
-	struct engine_reason *reason = &row.reason;
-	struct db_rows rows = db_select(&walk->store->db, reterr,
-	    "SELECT reason, status, count(*) FROM (SELECT reason, status"
-	    " FROM dead ORDER BY id DESC LIMIT ?1) GROUP BY 1, 2",
-	    "i", (int64_t)walk->rows);
-
-	while (db_next(&rows, reterr, "sdi", &reason->reason, &reason->status,
-		   &reason->count) &&
-	       walk->fn(walk->arg, &row))
 		;
 	return db_end(&rows);
 }
@@ -502,11 +533,16 @@ store_walk(struct store *store, enum engine_table table,
 		    "SELECT coalesce(max(id), 0) FROM archive",
 		    walk_archive_heads, reterr);
 	case ENGINE_DEAD:
-		return walk_dead(&walk, reterr);
+		return walk_ids(&walk, "SELECT coalesce(max(id), 0) FROM dead",
+		    walk_dead_step, reterr);
 	case ENGINE_UNREADABLE:
 		return walk_ids(&walk,
 		    "SELECT coalesce(max(id), 0) FROM unreadable",
-		    walk_unreadable_step, reterr);
+		    walk_unreadable_frames, reterr);
+	case ENGINE_UNREADABLE_HEADS:
+		return walk_ids(&walk,
+		    "SELECT coalesce(max(id), 0) FROM unreadable",
+		    walk_unreadable_heads, reterr);
 	case ENGINE_ERASURES:
 		return walk_erasures(&walk, reterr);
 	case ENGINE_SEEN:
@@ -521,8 +557,8 @@ store_walk(struct store *store, enum engine_table table,
 		return walk_dropped(&walk, reterr);
 	case ENGINE_DESTINATIONS:
 		return walk_destinations(&walk, reterr);
-	case ENGINE_DEAD_REASONS:
-		return walk_reasons(&walk, reterr);
+	case ENGINE_DEAD_LAST:
+		return walk_dead_last(&walk, reterr);
 	case ENGINE_OLDEST:
 		return walk_oldest(&walk, reterr);
 	}

@@ -62,9 +62,43 @@ def rows_on_disk(daemon, tmp_path):
                 yield table, stored, b"".join(inflated(stored)) or stored
 
 
-def dead_letters(daemon):
-    """Those of a stopped daemon: (reason, status, answer, request, event)."""
+def number(value):
+    """As the queue's packed forms have them: LEB128."""
+    text = bytearray()
+    while value > 0x7f:
+        text.append(value & 0x7f | 0x80)
+        value >>= 7
+    return bytes(text + bytes([value]))
+
+
+def numbers(data, count):
+    """So many from the start, and what follows them."""
+    found = []
+    while len(found) < count:
+        end = next(i for i, byte in enumerate(data) if byte < 0x80)
+        found.append(sum((byte & 0x7f) << 7 * i
+                         for i, byte in enumerate(data[:end + 1])))
+        data = data[end + 1:]
+    return found, data
+
+
+def compressed(data):
+    zstd = ctypes.CDLL("libzstd.so.1")
+    zstd.ZSTD_compress.restype = ctypes.c_size_t
+    room = ctypes.create_string_buffer(len(data) + 1024)
+    size = zstd.ZSTD_compress(room, ctypes.c_size_t(len(room)), data,
+                              ctypes.c_size_t(len(data)), 1)
+    return room.raw[:size]
+
+
+def date_dead_letter(daemon, later_ms):
+    """The only one of a stopped daemon is of a later time."""
     path = f"{daemon.env['CURRENTSD_STATE_DIR']}/queue.db"
-    with contextlib.closing(
-            sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as base:
-        return base.execute(File.DEAD_LETTERS).fetchall()
+    with contextlib.closing(sqlite3.connect(path)) as base:
+        (stored,), = base.execute(File.DEAD_LETTERS)
+        (*head, dead_ms), rest = numbers(next(inflated(stored)), 5)
+        frame = compressed(b"".join(map(number, [*head, dead_ms + later_ms]))
+                           + rest)
+        base.execute(File.DEAD_LETTERS_PUT, (frame,))
+        base.execute(File.DEAD_BYTES_PUT, (len(frame),))
+        base.commit()

@@ -397,12 +397,11 @@ class File:
     RESERVE = "reserve*"
     # tables, and their columns that hold bytes of events
     BATCH, DEAD, UNREADABLE, LEDGER = "batch", "dead", "unreadable", "ledger"
-    BYTES = ((BATCH, "data"), (DEAD, "data"), (DEAD, "sent"),
-             (UNREADABLE, "data"))
+    BYTES = ((BATCH, "data"), (DEAD, "data"), (UNREADABLE, "data"))
     LEDGER_HOUR, LEDGER_SOURCE, LEDGER_TYPE = "hour", "source", "type"
-    # reason, status, answer, request, event
-    DEAD_LETTERS = "SELECT reason, status, answer, sent, data FROM dead"
-    DEAD_LATER = "UPDATE dead SET dead_ms = dead_ms + %d"  # ms
+    DEAD_LETTERS = "SELECT data FROM dead"
+    DEAD_LETTERS_PUT = "UPDATE dead SET data = ?"
+    DEAD_BYTES_PUT = "UPDATE meta SET value = ? WHERE key = 'dead_bytes'"
     FAILING = b"failing main the queue"  # that source main is failing
 
 

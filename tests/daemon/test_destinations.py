@@ -32,16 +32,17 @@ def write_settings(path, sources, destinations, words):
 @pytest.fixture
 def start_several(tmp_path):
     """A function that starts a daemon with sources {name: destination} and
-    destinations {name: heapsim}, by a settings file."""
+    destinations {name: heapsim}, by a settings file; `main` overrides it."""
     started = []
 
-    def start(sources, destinations, **settings):
+    def start(sources, destinations, main=None, **settings):
         number = len(started)
         path = tmp_path / f"several{number}.conf"
         write_settings(path, sources, destinations, {**WORDS, **settings})
         daemon = Daemon(tmp_path / f"several{number}", "",
                         {"config": path})
-        daemon.change(token=None, heap_app_id=None, heap_url=None)
+        daemon.change(token=None, heap_app_id=None, heap_url=None,
+                      **main or {})
         started.append(daemon)
         return daemon.start()
 

@@ -2,11 +2,9 @@
 a destination that was renamed, a command that holds the queue, replays
 beside a full queue."""
 
-import contextlib
 import fcntl
 import json
 import pathlib
-import sqlite3
 import subprocess
 
 import pytest
@@ -15,7 +13,8 @@ from braze import batch, event
 from commands import (BINARY, CONFIG, FINE, FOUND, INVALID, lines, run,
                       settings, tool)
 from conftest import NO_QUOTA, Process, until
-from names import (Command, Done, File, Log, Metric, Option, Queue, Row, Stats,
+from disk import date_dead_letter
+from names import (Command, Done, Log, Metric, Option, Queue, Row, Stats,
                    Status, Text)
 
 FAST = {"heap_linger": "10ms", "heap_defer": "200ms", **NO_QUOTA}
@@ -154,10 +153,7 @@ def test_requeue_what_is_dead_by_a_wrong_clock(daemon):
     """In the future: an operator who names it means it."""
     daemon.post('{"events":[%s]}' % INVALID)
     daemon.stop()
-    state = pathlib.Path(daemon.env["CURRENTSD_STATE_DIR"])
-    with contextlib.closing(sqlite3.connect(state / "queue.db")) as base:
-        base.execute(File.DEAD_LATER % 1_000_000_000)
-        base.commit()
+    date_dead_letter(daemon, 1_000_000_000)
     row, = tool(daemon, *Command.DEAD_LIST)
     assert tool(daemon, *Command.DEAD_REQUEUE, str(row[Row.ID])) == {
         Done.REQUEUED: 1}

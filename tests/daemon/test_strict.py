@@ -7,10 +7,9 @@ names that come twice besides. CURRENTSD_LONG=1 sends 20,000 events, else
 
 import pytest
 
-from commands import odd_sample
-from disk import dead_letters
+from commands import odd_sample, tool
 from load import LONG
-from names import Queue, Receipt, Rule
+from names import Command, Queue, Receipt, Row, Rule
 from test_delivery import SWIFT, wait_settled
 
 COUNT = 20_000 if LONG else 5_000
@@ -42,6 +41,6 @@ def test_strict_heap_takes_every_valid_event(start_heapsim, start_daemon,
     assert heapsim.books()["refused"] == 0
     assert heapsim.books()["last_refusal"] == ""
     daemon.stop()
-    for reason, *_ in dead_letters(daemon):
-        assert reason != Rule.REFUSED
+    for row in tool(daemon, *Command.DEAD_LIST, "--limit", str(COUNT)):
+        assert row[Row.REASON] != Rule.REFUSED
     assert invalid <= queue[Queue.DEAD]

@@ -22,6 +22,10 @@ setup(void **state)
 	    world->path, sizeof(world->path), "%s/queue.db", world->dir);
 	assert_true(db_create(world->path, &err));
 	assert_true(db_open(&world->db, world->path, &err));
+	assert_true(db_run(&world->db, &err,
+	    "CREATE TABLE mixed(id INTEGER PRIMARY KEY, attempts, at_ms,"
+	    " reason TEXT, status, answer BLOB, sent BLOB, data NOT NULL)",
+	    ""));
 	*state = world;
 	return 0;
 }
@@ -38,11 +42,10 @@ teardown(void **state)
 }
 
 static bool
-dead_put(struct world *world, int64_t id, struct str data, struct err *reterr)
+row_put(struct world *world, int64_t id, struct str data, struct err *reterr)
 {
 	return db_run(&world->db, reterr,
-	    "INSERT INTO dead VALUES(?1, 1, 1, 1, 5, 6, ?2, ?3, ?4, ?5, NULL,"
-	    " ?6)",
+	    "INSERT INTO mixed VALUES(?1, ?2, 6, ?3, ?4, ?5, NULL, ?6)",
 	    "idtdsB", id, 7u, "because", true, str_bytes("no\0t", 4), data);
 }
 
@@ -57,10 +60,10 @@ test_what_is_bound_comes_back(void **state)
 	int64_t id;
 	struct err err;
 
-	assert_true(dead_put(world, INT64_MAX, str_bytes("a\0b", 3), &err));
+	assert_true(row_put(world, INT64_MAX, str_bytes("a\0b", 3), &err));
 	rows = db_select(&world->db, &err,
 	    "SELECT id, attempts, reason, status, answer, sent, data, NULL"
-	    " FROM dead WHERE dead_ms=?1",
+	    " FROM mixed WHERE at_ms=?1",
 	    "i", INT64_C(6));
 	assert_true(db_next(&rows, &err, "idtdsbbt", &id, &attempts, &reason,
 	    &status, &answer, &sent, &data, &null));
@@ -85,11 +88,11 @@ test_get_keeps_what_there_was(void **state)
 	int64_t id = -1, count = -1;
 	struct err err;
 
-	assert_true(db_run(&world->db, &err, "SELECT id FROM dead WHERE id=?1",
+	assert_true(db_run(&world->db, &err, "SELECT id FROM mixed WHERE id=?1",
 	    "i>i", INT64_C(1), &id));
 	assert_int_equal(id, -1);
 	assert_true(db_run(
-	    &world->db, &err, "SELECT count(*) FROM dead", ">i", &count));
+	    &world->db, &err, "SELECT count(*) FROM mixed", ">i", &count));
 	assert_int_equal(count, 0);
 }
 
@@ -103,14 +106,14 @@ test_rows_may_end_early(void **state)
 	struct err err;
 
 	for (id = 1; id <= 10; id++)
-		assert_true(dead_put(world, id, str_bytes("x", 1), &err));
+		assert_true(row_put(world, id, str_bytes("x", 1), &err));
 	for (int round = 0; round < 2; round++) {
 		rows = db_select(
-		    &world->db, &err, "SELECT id FROM dead ORDER BY id", "");
+		    &world->db, &err, "SELECT id FROM mixed ORDER BY id", "");
 		while (db_next(&rows, &err, "i", &id) && id % 5 != 0) {
 			seen++;
 			assert_true(db_run(&world->db, &err,
-			    "DELETE FROM dead WHERE id=?1", "i", id));
+			    "DELETE FROM mixed WHERE id=?1", "i", id));
 		}
 		assert_true(db_end(&rows));
 	}
@@ -127,7 +130,7 @@ test_failures_have_their_codes(void **state)
 	struct err err;
 
 	/* as a value that is too large for SQLite */
-	assert_false(dead_put(world, 1, null, &err));
+	assert_false(row_put(world, 1, null, &err));
 	assert_int_equal(err.code, ERR_LIMIT);
 	assert_false(
 	    db_run(&world->db, &err, "INSERT INTO nowhere VALUES(1)", ""));
@@ -136,7 +139,7 @@ test_failures_have_their_codes(void **state)
 	rows = db_select(&world->db, &err, "SELECT id FROM nowhere", "");
 	assert_false(db_next(&rows, &err, "i", &id));
 	assert_false(db_end(&rows));
-	assert_true(dead_put(world, 1, str_bytes("x", 1), &err));
+	assert_true(row_put(world, 1, str_bytes("x", 1), &err));
 }
 
 static void
@@ -147,14 +150,14 @@ test_transactions(void **state)
 	struct err err;
 
 	assert_true(db_begin(&world->db, &err));
-	assert_true(dead_put(world, 1, str_bytes("x", 1), &err));
+	assert_true(row_put(world, 1, str_bytes("x", 1), &err));
 	assert_true(db_rollback(&world->db));
 	assert_true(db_rollback(&world->db)); /* there is none any more */
 	assert_true(db_begin(&world->db, &err));
-	assert_true(dead_put(world, 2, str_bytes("x", 1), &err));
+	assert_true(row_put(world, 2, str_bytes("x", 1), &err));
 	assert_true(db_commit(&world->db, &err));
-	assert_true(
-	    db_run(&world->db, &err, "SELECT sum(id) FROM dead", ">i", &count));
+	assert_true(db_run(
+	    &world->db, &err, "SELECT sum(id) FROM mixed", ">i", &count));
 	assert_int_equal(count, 2);
 }
 
@@ -166,22 +169,22 @@ test_a_closed_file_fails(void **state)
 	struct db_rows rows;
 	struct err err;
 
-	assert_true(dead_put(world, 1, str_bytes("x", 1), &err));
+	assert_true(row_put(world, 1, str_bytes("x", 1), &err));
 	db_close(&world->db);
 	assert_false(db_is_open(&world->db));
 	assert_false(db_begin(&world->db, &err));
 	assert_int_equal(err.code, ERR_IO);
-	assert_false(dead_put(world, 2, str_bytes("x", 1), &err));
+	assert_false(row_put(world, 2, str_bytes("x", 1), &err));
 	assert_false(db_sizes(&world->db, &live, &file, &err));
 	assert_false(db_checkpoint(&world->db, true, &err));
 	assert_false(db_vacuum(&world->db, &err));
-	rows = db_select(&world->db, &err, "SELECT id FROM dead", "");
+	rows = db_select(&world->db, &err, "SELECT id FROM mixed", "");
 	assert_false(db_end(&rows));
 	/* the log is recovered */
 	assert_true(db_open(&world->db, world->path, &err));
 	assert_true(db_checkpoint(&world->db, true, &err));
-	assert_true(
-	    db_run(&world->db, &err, "SELECT count(*) FROM dead", ">i", &live));
+	assert_true(db_run(
+	    &world->db, &err, "SELECT count(*) FROM mixed", ">i", &live));
 	assert_int_equal(live, 1);
 }
 

@@ -1,0 +1,425 @@
+#include "queue/evict.h"
+
+#include "queue/core.h"
+
+#include "base/counters.h"
+#include "base/log.h"
+
+#include <inttypes.h>
+
+enum {
+	EVICT_ROWS = 64,      /* in one transaction */
+	EVICT_ROOM_STEPS = 8, /* such, before one commit */
+	EVICT_SLACK = 256, /* for room this part of the bound goes as well, so
+			      * that not each put has to make some */
+	EVICT_NEAR = 80,   /* per cent of its bound: a kind is near it */
+	EVICT_SAVE_MS = 60 * 1000,
+	EVICT_TELL_MS = 60 * 1000,
+	EVICT_TICK_MS = 60 * 1000, /* at most: a thread that was stopped for
+				    * longer did not run */
+	EVICT_EXPIRING_MS = 7 * 24 * 3600 * 1000,
+};
+
+static const char *const evict_names[BOUNDS_KINDS] = {
+    [BOUNDS_ARCHIVE] = "archive",
+    [BOUNDS_DEAD] = "dead",
+    [BOUNDS_UNREADABLE] = "unreadable",
+};
+
+static const enum counter evict_counters[BOUNDS_KINDS] = {
+    [BOUNDS_ARCHIVE] = COUNTER_EVICTED_ARCHIVE,
+    [BOUNDS_DEAD] = COUNTER_EVICTED_DEAD,
+    [BOUNDS_UNREADABLE] = COUNTER_EVICTED_UNREADABLE,
+};
+
+static const char *const evict_whys[EVICT_WHYS] = {
+    [EVICT_AGE] = "age",
+    [EVICT_BYTES] = "bytes",
+    [EVICT_ROOM] = "room",
+};
+
+/* What there is of a kind, and what there may be. */
+struct evict_kind {
+	int64_t bytes, max_bytes, keep_ms;
+};
+
+static struct evict_kind
+evict_kind(const struct queue *queue, const struct engine_totals *totals,
+    enum bounds_kind kind)
+{
+	const struct queue_settings *settings = &queue->settings;
+
+	switch (kind) {
+	case BOUNDS_ARCHIVE:
+		return (struct evict_kind){totals->archive_bytes,
+		    settings->keep_bytes, settings->keep_ms};
+	case BOUNDS_DEAD:
+		return (struct evict_kind){totals->dead_bytes,
+		    queue_dead_max_bytes(settings), settings->keep_dead_ms};
+	case BOUNDS_UNREADABLE:
+		return (struct evict_kind){totals->unreadable_bytes,
+		    settings->unreadable_max_bytes,
+		    settings->keep_unreadable_ms};
+	case BOUNDS_KINDS:
+		break;
+	}
+	NEVER("a kind that is none");
+}
+
+/* ---- evicting ---- */
+
+/* The oldest of a kind that are to go. */
+struct evict {
+	struct queue *queue;
+	enum bounds_kind kind;
+	enum evict_why why; /* unless by age */
+	int64_t over_bytes; /* so many must go */
+	int64_t before_ms;  /* and all whose age is this or less */
+	struct err *reterr;
+	bool ok;
+	/* out */
+	bool more;
+	size_t rows;
+	int64_t bytes, oldest_ms;
+	int64_t count[EVICT_WHYS], gone[EVICT_WHYS];
+};
+
+/* Dead letters are in the ledger: all of the row expire. One that cannot be
+ * read stays: it could not be counted. */
+static bool
+evict_dead(
+    struct evict *evict, const struct engine_dead *row, size_t *ret_letters)
+{
+	struct ledger *ledger = evict->queue->ledger;
+	struct stats_line moved = {.dead = -1, .expired = 1};
+	struct dead_row letters;
+	struct err err;
+
+	*ret_letters = 0;
+	if (!dead_row_read(row, &letters, &err)) {
+		evict->ok = err.code == ERR_DAMAGED ||
+			    err_set(evict->reterr, err.code, "%s", err.text);
+		return false;
+	}
+	for (size_t i = 0; evict->ok && i < letters.count; i++) {
+		const struct dead_letter *letter = &letters.letters[i];
+		struct ledger_key key = {
+		    .hour = ledger_hour(letter->accepted_ms)};
+
+		evict->ok = ledger_source(ledger, letter->source, SIZE_MAX,
+				&key.source, evict->reterr) &&
+			    ledger_type(ledger, letter->type, &key.type,
+				evict->reterr) &&
+			    ledger_add(ledger, &key, &moved, evict->reterr);
+	}
+	*ret_letters = letters.count;
+	dead_row_fini(&letters);
+	changes_add(&evict->queue->changes, ENGINE_DEAD_DELETE)->row.dead.id =
+	    row->id;
+	return evict->ok;
+}
+
+static bool
+evict_row(void *arg, const union engine_row *row)
+{
+	struct evict *evict = arg;
+	struct changes *changes = &evict->queue->changes;
+	int64_t age_ms = 0, bytes = 0;
+	enum evict_why why;
+	size_t count = 1;
+
+	switch (evict->kind) {
+	case BOUNDS_ARCHIVE:
+		age_ms = row->archived.age_ms;
+		bytes = (int64_t)row->archived.bytes;
+		break;
+	case BOUNDS_DEAD:
+		age_ms = row->dead.age_ms;
+		bytes = (int64_t)row->dead.bytes;
+		break;
+	case BOUNDS_UNREADABLE:
+		age_ms = row->unreadable.age_ms;
+		bytes = (int64_t)row->unreadable.bytes;
+		break;
+	case BOUNDS_KINDS:
+		NEVER("a kind that is none");
+	}
+	why = age_ms <= evict->before_ms ? EVICT_AGE : evict->why;
+	if (why != EVICT_AGE && evict->bytes >= evict->over_bytes) {
+		evict->oldest_ms = age_ms;
+		evict->more = false;
+		return false;
+	}
+	switch (evict->kind) {
+	case BOUNDS_ARCHIVE:
+		changes_add(changes, ENGINE_ARCHIVE_DELETE)->row.archived.id =
+		    row->archived.id;
+		changes_add(changes, ENGINE_BATCH_DELETE)->row.delivery.seq =
+		    row->archived.seq;
+		break;
+	case BOUNDS_DEAD:
+		if (!evict_dead(evict, &row->dead, &count))
+			return evict->ok;
+		break;
+	case BOUNDS_UNREADABLE:
+		changes_add(changes, ENGINE_UNREADABLE_DELETE)
+		    ->row.unreadable.id = row->unreadable.id;
+		break;
+	case BOUNDS_KINDS:
+		break;
+	}
+	evict->rows++;
+	evict->bytes += bytes;
+	evict->count[why] += (int64_t)count;
+	evict->gone[why] += bytes;
+	return true;
+}
+
+static bool
+evict_change(struct queue *queue, void *arg, struct err *reterr)
+{
+	static const enum engine_table tables[BOUNDS_KINDS] = {
+	    [BOUNDS_ARCHIVE] = ENGINE_ARCHIVE_HEADS,
+	    [BOUNDS_DEAD] = ENGINE_DEAD,
+	    [BOUNDS_UNREADABLE] = ENGINE_UNREADABLE_HEADS,
+	};
+	struct evict *evict = arg;
+	struct engine_cursor cursor = {.begun = false};
+	bool more;
+
+	evict->reterr = reterr;
+	evict->ok = evict->more = true;
+	evict->oldest_ms = INT64_MAX;
+	if (!queue->engine->walk(queue->store, tables[evict->kind], &cursor,
+		EVICT_ROWS, evict_row, evict, &more, reterr))
+		return false;
+	evict->more = evict->more && more;
+	return evict->ok;
+}
+
+/* One transaction; none if nothing is to go. */
+static bool
+evict_rows(struct queue *queue, struct evict *evict, struct err *reterr)
+{
+	struct evictions *evictions = &queue->evictions;
+
+	evict->queue = queue;
+	if (!queue_change_held(queue, evict_change, evict, false, reterr))
+		return false;
+	queue->bounds.oldest_ms[evict->kind] = evict->oldest_ms;
+	for (int why = 0; why < EVICT_WHYS; why++) {
+		counter_add(
+		    evict_counters[evict->kind], (uint64_t)evict->count[why]);
+		evictions->gone[evict->kind][why].count += evict->count[why];
+		evictions->gone[evict->kind][why].bytes += evict->gone[why];
+	}
+	return true;
+}
+
+/* ---- room for puts ---- */
+
+/* How much must go before puts may be written: 0 if there is room. */
+static int64_t
+evict_missing(const struct queue *queue, const struct engine_totals *totals,
+    struct err *reterr)
+{
+	const struct queue_settings *settings = &queue->settings;
+	/* Pages that are free inside the file need no room on the disk. */
+	int64_t left =
+	    totals->free_bytes + totals->file_bytes - totals->live_bytes;
+
+	if (totals->live_bytes >= settings->max_bytes) {
+		(void)err_set(reterr, ERR_FULL,
+		    "the queue has reached its limit of %" PRId64 " bytes",
+		    settings->max_bytes);
+		return totals->live_bytes - settings->max_bytes + 1;
+	}
+	if (left < settings->min_free_bytes) {
+		(void)err_set(reterr, ERR_FULL,
+		    "the disk has %" PRId64 " bytes free, less than the "
+		    "%" PRId64 " that must stay free",
+		    totals->free_bytes, settings->min_free_bytes);
+		return settings->min_free_bytes - left;
+	}
+	return 0;
+}
+
+/* Which kind gives way next; there is one that can. */
+static enum bounds_kind
+evict_next(const struct queue *queue, const struct engine_totals *totals)
+{
+	const struct bounds *bounds = &queue->bounds;
+
+	if (totals->archive_bytes > 0)
+		return BOUNDS_ARCHIVE;
+	if (totals->dead_bytes == 0)
+		return BOUNDS_UNREADABLE;
+	return totals->unreadable_bytes > 0 &&
+		       bounds->oldest_ms[BOUNDS_UNREADABLE] <
+			   bounds->oldest_ms[BOUNDS_DEAD]
+		   ? BOUNDS_UNREADABLE
+		   : BOUNDS_DEAD;
+}
+
+bool
+evict_room(struct queue *queue, bool evict, struct err *reterr)
+{
+	struct engine_totals totals;
+	int64_t missing;
+	struct err err;
+
+	fair_lock_assert_held(&queue->lock);
+	for (int step = 0;; step++) {
+		struct evict one = {.why = EVICT_ROOM, .before_ms = INT64_MIN};
+
+		if (!queue->engine->totals(
+			queue->store, false, &totals, reterr))
+			return false;
+		bounds_measure(queue, &totals);
+		missing = evict_missing(queue, &totals, reterr);
+		if (missing == 0 ||
+		    (!evict && missing <= bounds_giving(&totals)))
+			return true;
+		if (!evict || missing > bounds_giving(&totals) ||
+		    step == EVICT_ROOM_STEPS)
+			return false;
+		one.kind = evict_next(queue, &totals);
+		one.over_bytes =
+		    missing + queue->settings.max_bytes / EVICT_SLACK;
+		if (!evict_rows(queue, &one, &err) || one.rows == 0)
+			return false;
+	}
+}
+
+/* ---- the clock ---- */
+
+static bool
+tick_change(struct queue *queue, void *arg, struct err *reterr)
+{
+	(void)arg;
+	(void)reterr;
+	queue_state_put(queue, "age",
+	    str_bytes((const char *)&queue->bounds.age_ms,
+		sizeof(queue->bounds.age_ms)));
+	return true;
+}
+
+void
+evict_tick(struct queue *queue, int64_t mono_ms, bool stop)
+{
+	struct evictions *evictions = &queue->evictions;
+	struct bounds *bounds = &queue->bounds;
+	int64_t passed_ms = mono_ms - evictions->ticked_mono_ms;
+	struct err err;
+
+	fair_lock_assert_held(&queue->lock);
+	if (evictions->ticked_mono_ms != 0 && passed_ms > 0)
+		bounds->age_ms +=
+		    passed_ms < EVICT_TICK_MS ? passed_ms : EVICT_TICK_MS;
+	evictions->ticked_mono_ms = mono_ms;
+	if ((stop || bounds->age_ms - evictions->saved_ms >= EVICT_SAVE_MS) &&
+	    bounds->age_ms != evictions->saved_ms &&
+	    queue_change_held(queue, tick_change, NULL, false, &err))
+		evictions->saved_ms = bounds->age_ms;
+}
+
+/* ---- housekeeping ---- */
+
+void
+evict_tidy(struct queue *queue, bool *ret_more)
+{
+	struct engine_totals totals;
+	struct err err;
+
+	fair_lock_assert_held(&queue->lock);
+	*ret_more = false;
+	if (!queue->engine->totals(queue->store, false, &totals, &err))
+		return;
+	for (int kind = 0; kind < BOUNDS_KINDS; kind++) {
+		struct evict evict = {
+		    .kind = (enum bounds_kind)kind, .why = EVICT_BYTES};
+		struct evict_kind of = evict_kind(queue, &totals, evict.kind);
+
+		if (of.bytes == 0) {
+			queue->bounds.oldest_ms[kind] = INT64_MAX;
+			continue;
+		}
+		evict.over_bytes = of.bytes - of.max_bytes;
+		evict.before_ms = queue->bounds.age_ms - of.keep_ms;
+		if (evict_rows(queue, &evict, &err) && evict.more &&
+		    evict.rows > 0)
+			*ret_more = true;
+	}
+}
+
+/* What went is an error to no one, but of dead letters and unreadable bodies it
+ * was the last copy. */
+static void
+evict_tell_gone(struct evictions *evictions)
+{
+	for (int kind = 0; kind < BOUNDS_KINDS; kind++) {
+		for (int why = 0; why < EVICT_WHYS; why++) {
+			int64_t count = evictions->gone[kind][why].count;
+			int64_t bytes = evictions->gone[kind][why].bytes;
+
+			if (count == 0)
+				continue;
+			log_line(kind == BOUNDS_ARCHIVE && why != EVICT_ROOM
+				     ? LOG_INFO
+				     : LOG_WARN,
+			    "queue",
+			    "evict what=%s why=%s count=%" PRId64
+			    " bytes=%" PRId64,
+			    evict_names[kind], evict_whys[why], count, bytes);
+			evictions->gone[kind][why].count = 0;
+			evictions->gone[kind][why].bytes = 0;
+		}
+	}
+}
+
+/* Once when it is near, and again after it was not. */
+static void
+evict_tell_near(struct queue *queue, const struct engine_totals *totals)
+{
+	struct evictions *evictions = &queue->evictions;
+
+	for (int kind = BOUNDS_DEAD; kind < BOUNDS_KINDS; kind++) {
+		struct evict_kind of =
+		    evict_kind(queue, totals, (enum bounds_kind)kind);
+		bool near =
+		    of.bytes > 0 && of.bytes >= of.max_bytes / 100 * EVICT_NEAR;
+
+		if (near && !evictions->near[kind])
+			log_line(LOG_WARN, "queue",
+			    "near what=%s bytes=%" PRId64 " max=%" PRId64
+			    " next=\"the oldest are deleted\"",
+			    evict_names[kind], of.bytes, of.max_bytes);
+		evictions->near[kind] = near;
+	}
+}
+
+void
+evict_tell(struct queue *queue, int64_t mono_ms)
+{
+	struct evictions *evictions = &queue->evictions;
+	struct engine_totals totals;
+	int64_t left_ms;
+	bool expiring;
+	struct err err;
+
+	fair_lock_assert_held(&queue->lock);
+	if (mono_ms < evictions->told_mono_ms)
+		return;
+	evictions->told_mono_ms = mono_ms + EVICT_TELL_MS;
+	evict_tell_gone(evictions);
+	if (queue->engine->totals(queue->store, false, &totals, &err))
+		evict_tell_near(queue, &totals);
+	left_ms = bounds_dead_left_ms(queue);
+	expiring = left_ms <= EVICT_EXPIRING_MS;
+	if (expiring && !evictions->expiring)
+		log_line(LOG_WARN, "queue",
+		    "expire what=dead first_s=%" PRId64
+		    " next=\"currentsd dead export\"",
+		    left_ms / 1000);
+	evictions->expiring = expiring;
+}

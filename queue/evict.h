@@ -1,0 +1,43 @@
+#ifndef QUEUE_EVICT_H
+#define QUEUE_EVICT_H
+
+/*
+ * Deletes what gives way (queue/bounds.h), a few rows in a transaction, and
+ * tells of it. Needs the queue's lock; owned by the committer thread.
+ */
+
+#include "queue/bounds.h"
+
+enum evict_why {
+	EVICT_AGE,
+	EVICT_BYTES, /* above the bound of its kind */
+	EVICT_ROOM,  /* in the way of a put */
+	EVICT_WHYS   /* how many */
+};
+
+/* What the thread remembers. */
+struct evictions {
+	int64_t ticked_mono_ms, saved_ms, told_mono_ms;
+	/* gone, and not logged yet */
+	struct {
+		int64_t count, bytes;
+	} gone[BOUNDS_KINDS][EVICT_WHYS];
+	bool near[BOUNDS_KINDS], expiring; /* that was logged */
+};
+
+/* May puts be written? With `evict` make room for them, if that is possible: in
+ * transactions of their own, so that what was evicted stays evicted. ERR_FULL
+ * if not. */
+MUST_USE bool evict_room(struct queue *queue, bool evict, struct err *reterr);
+
+/* Advance the clock of the ages, and save it now and then; `stop`: now. */
+void evict_tick(struct queue *queue, int64_t mono_ms, bool stop);
+
+/* Delete some of what is too old, or above the bound of its kind. *ret_more:
+ * there is more of that. */
+void evict_tidy(struct queue *queue, bool *ret_more);
+
+/* Log what went, at most once a minute, and what will go soon. */
+void evict_tell(struct queue *queue, int64_t mono_ms);
+
+#endif

@@ -1,0 +1,81 @@
+"""The bounds of the queue: what cannot be delivered makes no accept fail for
+anybody else, and what goes is told before and when it happens."""
+
+import os
+
+from conftest import until
+from names import Queue
+from test_delivery import event
+from test_destinations import post, put, start_several  # noqa: F401
+
+NOBODY, INVALID_EVENTS, AT_ONCE = 40_000, 20_000, 100
+EVENTS = 2_000  # to the healthy one, meanwhile
+BOUND = "16M"
+
+
+def nobody(number):
+    """Of no one: as landing pages have them."""
+    return {"event_type": "users.messages.landingpage.Impression",
+            "id": f"nobody-{number}", "time": 1764000000,
+            "properties": {"landing_page_id": "l-1"}}
+
+
+def invalid(number):
+    return event(number, id=f"invalid-{number}", time="soon",
+                 link=f"https://example.com/{os.urandom(150).hex()}")
+
+
+def bulky(number):
+    return {"event_type": "users.behaviors.CustomEvent",
+            "id": f"bulky-{number}", "time": 1764000000,
+            "user": {"external_user_id": "u"},
+            "properties": {"name": os.urandom(2000).hex()}}
+
+
+def groups(make, count):
+    for at in range(0, count, AT_ONCE):
+        yield [make(number) for number in range(at, at + AT_ONCE)]
+
+
+def test_what_cannot_be_delivered_harms_no_other(
+        start_several, start_heapsim, figure):  # noqa: F811
+    """A dead destination fills its share; events of nobody and invalid ones
+    come in masses: the healthy source only ever gets 200."""
+    heaps = {"fine": start_heapsim("--no-quota"), "dead": start_heapsim()}
+    heaps["dead"].control(refuse_all=503)
+    daemon = start_several({"well": "fine", "ill": "dead"}, heaps,
+                           main={"queue_max_bytes": BOUND},
+                           events_per_minute=0)
+    answers = {}
+    good = iter([event(number) for number in range(EVENTS)])
+
+    def send(source, sent):
+        answer = post(daemon, source, sent).status
+        answers.setdefault(source, []).append(answer)
+        one = next(good, None)
+        if one is not None:
+            put(daemon, "well", [one])  # 200, or it fails
+        return answer
+
+    until(lambda: send("ill", [bulky(n) for n in range(
+        len(answers.get("ill", ())) * 50,
+        len(answers.get("ill", ())) * 50 + 50)]) == 503, "its share is full")
+    for group in groups(nobody, NOBODY):
+        send("well", group)
+    for group in groups(invalid, INVALID_EVENTS):
+        send("ill", group)
+    put(daemon, "well", list(good))
+    assert set(answers["well"]) == {200}
+    until(lambda: len(heaps["fine"].keys()) == EVENTS, "all at Heap")
+    queue = daemon.queue()
+    figure(f"{len(answers['ill'])} posts to the dead one, "
+           f"{answers['ill'].count(503)} of them refused; "
+           f"{queue[Queue.LIVE_BYTES]} bytes live, {queue['queued']} queued, "
+           f"{queue[Queue.DEAD]} dead, {queue['expired']} expired")
+    assert queue["dropped"] == NOBODY
+    assert queue[Queue.DEAD] + queue["expired"] == INVALID_EVENTS
+    assert queue["expired"] > 0
+    assert queue["imbalance"] == 0
+    assert daemon.destination("dead")["bytes"] > 8 << 20
+    assert "USES " in daemon.command("status")
+    assert daemon.get("/readyz").status == 200

@@ -1,0 +1,474 @@
+/*
+ * The bounds of the store: what one destination may take, what gives way and
+ * when, and the rows of dead letters.
+ */
+
+#include "queue_fixture.h"
+
+#include "base/digest.h"
+
+enum { EVENTS = 20, EVENT_BYTES = 4000 };
+
+/* Put some events that cannot be compressed; true if they are durable. */
+static bool
+put_random(struct fixture *fixture, const char *destination,
+    enum item_fate fate, struct answer *answer)
+{
+	static unsigned number;
+	char(*data)[EVENT_BYTES] = calloc(EVENTS, sizeof(*data));
+	char(*ids)[16] = calloc(EVENTS, sizeof(*ids));
+	struct item items[EVENTS];
+	struct queue_batch batch = {.source = destination,
+	    .destination = destination,
+	    .now_ms = 1764000000000,
+	    .items = items,
+	    .count = EVENTS};
+	struct err err;
+	bool ok;
+
+	assert_non_null(data);
+	assert_non_null(ids);
+	digest_random(data, EVENTS * sizeof(*data));
+	for (size_t i = 0; i < EVENTS; i++) {
+		(void)snprintf(ids[i], sizeof(ids[i]), "%u", number++);
+		items[i] = (struct item){.fate = fate,
+		    .type = STR("Open"),
+		    .id = str_text(ids[i]),
+		    .data = str_bytes(data[i], sizeof(data[i])),
+		    .reason = fate == ITEM_QUEUE ? NULL : "because"};
+	}
+	answer_init(answer);
+	assert_true(
+	    queue_put(fixture->queue, &batch, answer_done, answer, &err));
+	ok = answer_wait(answer);
+	free(data);
+	free(ids);
+	return ok;
+}
+
+static void
+reopen_with(struct fixture *fixture, int64_t max_bytes)
+{
+	queue_test_close(fixture->queue);
+	fixture->settings.max_bytes = max_bytes;
+	fixture->queue = queue_test_open(&fixture->settings);
+	fixture->destination = destination_test_open(fixture->queue, "heap");
+}
+
+/* Fill up a destination; says how many bytes it got. */
+static int64_t
+fill(struct fixture *fixture, const char *destination)
+{
+	struct answer answer;
+
+	while (put_random(fixture, destination, ITEM_QUEUE, &answer))
+		;
+	assert_int_equal(answer.err.code, ERR_FULL);
+	return stats_destination_bytes(fixture->queue, destination);
+}
+
+/* Wait until the housekeeping has made it so. */
+static struct stats_totals
+totals_when(struct fixture *fixture,
+    bool (*so)(const struct stats_totals *totals, int64_t most), int64_t most)
+{
+	struct stats_totals totals;
+
+	for (int tries = 0;; tries++) {
+		stats_totals(fixture->queue, &totals);
+		if (so(&totals, most))
+			return totals;
+		assert_true(tries < 3000);
+		(void)usleep(10000);
+	}
+}
+
+static bool
+dead_at_most(const struct stats_totals *totals, int64_t most)
+{
+	return totals->dead_bytes <= most;
+}
+
+static bool
+unreadable_at_most(const struct stats_totals *totals, int64_t most)
+{
+	return totals->unreadable_bytes <= most;
+}
+
+/* A dead destination leaves a fifth of the bound; a second one what is right of
+ * that; and another, added later, has room at once. */
+static void
+test_a_destination_has_its_share(void **state)
+{
+	struct fixture *fixture = *state;
+	const int64_t max = 8 << 20;
+	struct answer answer;
+	int64_t first, second;
+
+	reopen_with(fixture, max);
+	(void)destination_test_open(fixture->queue, "other");
+	first = fill(fixture, "heap");
+	assert_in_range(first, max * 70 / 100, max * 82 / 100);
+	assert_true(put_random(fixture, "other", ITEM_QUEUE, &answer));
+	second = fill(fixture, "other");
+	assert_true(second > max * 10 / 100);
+	assert_true(first + second < max);
+	(void)destination_test_open(fixture->queue, "later");
+	assert_true(put_random(fixture, "later", ITEM_QUEUE, &answer));
+	/* what need not be queued is not refused */
+	assert_true(put_random(fixture, "heap", ITEM_DEAD, &answer));
+	assert_true(put_random(fixture, "heap", ITEM_DROP, &answer));
+}
+
+static void
+test_a_single_destination_has_all(void **state)
+{
+	struct fixture *fixture = *state;
+	const int64_t max = 4 << 20;
+
+	reopen_with(fixture, max);
+	assert_true(fill(fixture, "heap") > max * 90 / 100);
+}
+
+static void
+test_a_limit_of_its_own(void **state)
+{
+	struct fixture *fixture = *state;
+	const int64_t most = 1 << 20;
+	int64_t filled;
+
+	queue_destination_limit(fixture->queue, fixture->destination, most);
+	filled = fill(fixture, "heap");
+	assert_in_range(filled, most, most + EVENTS * EVENT_BYTES + 4096);
+}
+
+/* A put that is refused is new when it comes again. */
+static void
+test_what_is_refused_is_no_duplicate(void **state)
+{
+	struct fixture *fixture = *state;
+	struct answer answer;
+
+	queue_destination_limit(fixture->queue, fixture->destination, 1);
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", "a", 3, ITEM_QUEUE, &answer));
+	assert_false(queue_test_put(
+	    fixture->queue, "main", "Open", "b", 3, ITEM_QUEUE, &answer));
+	assert_int_equal(answer.err.code, ERR_FULL);
+	/* what is there already is no more */
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", "a", 3, ITEM_QUEUE, &answer));
+	assert_int_equal(answer.receipt.duplicates, 3);
+	queue_destination_limit(fixture->queue, fixture->destination, 0);
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", "b", 3, ITEM_QUEUE, &answer));
+	assert_int_equal(answer.receipt.queued, 3);
+}
+
+/* The oldest dead letters expire, and the ledger knows. */
+static void
+test_dead_letters_are_bounded(void **state)
+{
+	struct fixture *fixture = *state;
+	const int64_t most = 1 << 20;
+	struct stats_totals totals;
+	struct answer answer;
+
+	queue_test_close(fixture->queue);
+	fixture->settings.dead_max_bytes = most;
+	fixture->queue = queue_test_open(&fixture->settings);
+	for (int i = 0; i < 60; i++)
+		assert_true(put_random(fixture, "heap", ITEM_DEAD, &answer));
+	totals = totals_when(fixture, dead_at_most, most);
+	assert_true(totals.events.expired > 0);
+	assert_int_equal(
+	    totals.events.dead + totals.events.expired, 60 * EVENTS);
+	assert_true(totals.dead_bytes > most / 2);
+}
+
+/* They give way to what can be delivered, and so do unreadable bodies. */
+static void
+test_what_cannot_be_delivered_gives_way(void **state)
+{
+	struct fixture *fixture = *state;
+	const int64_t max = 4 << 20;
+	struct stats_totals totals;
+	struct answer answer;
+
+	fixture->settings.dead_max_bytes = max;
+	reopen_with(fixture, max);
+	for (int i = 0; i < 40; i++)
+		assert_true(put_random(fixture, "heap", ITEM_DEAD, &answer));
+	assert_true(fill(fixture, "heap") > max * 80 / 100);
+	stats_totals(fixture->queue, &totals);
+	assert_true(totals.events.expired > 0);
+}
+
+static bool
+put_body(struct fixture *fixture, char *bytes, size_t len)
+{
+	struct queue_unreadable body = {
+	    .source = "main",
+	    .data = str_bytes(bytes, len),
+	    .encoding = "",
+	    .reason = "not JSON",
+	    .now_ms = 1764000000000,
+	};
+	struct answer answer;
+	struct err err;
+
+	digest_random(bytes, len);
+	answer_init(&answer);
+	assert_true(queue_put_unreadable(
+	    fixture->queue, &body, answer_done, &answer, &err));
+	return answer_wait(&answer);
+}
+
+/* The oldest goes; one that is larger than all may be is refused. */
+static void
+test_unreadable_bodies_are_bounded(void **state)
+{
+	struct fixture *fixture = *state;
+	struct stats_totals totals;
+	char bytes[4096];
+
+	queue_test_close(fixture->queue);
+	fixture->settings.unreadable_max_bytes = 10000;
+	fixture->queue = queue_test_open(&fixture->settings);
+	for (int i = 0; i < 20; i++)
+		assert_true(put_body(fixture, bytes, sizeof(bytes)));
+	totals = totals_when(fixture, unreadable_at_most, 10000);
+	assert_int_equal(totals.unreadable, 2);
+	queue_test_close(fixture->queue);
+	fixture->settings.unreadable_max_bytes = 1000;
+	fixture->queue = queue_test_open(&fixture->settings);
+	assert_false(put_body(fixture, bytes, sizeof(bytes)));
+}
+
+/* Ages do not count while nothing runs, whatever the wall clock says. */
+static void
+test_ages_are_of_a_clock_that_runs(void **state)
+{
+	struct fixture *fixture = *state;
+	struct stats_totals totals;
+	struct answer answer;
+	int64_t age_ms;
+
+	assert_true(put_random(fixture, "heap", ITEM_DEAD, &answer));
+	age_ms = fixture->queue->bounds.age_ms;
+	queue_test_close(fixture->queue);
+	fixture->settings.keep_dead_ms = 3600 * 1000;
+	fixture->queue = queue_test_open(&fixture->settings);
+	assert_true(fixture->queue->bounds.age_ms >= age_ms);
+	assert_true(fixture->queue->bounds.age_ms < age_ms + 60 * 1000);
+	fair_lock_hold(&fixture->queue->lock);
+	fixture->queue->bounds.age_ms += 3599 * 1000 - 60 * 1000;
+	fair_lock_drop(&fixture->queue->lock);
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", "a", 1, ITEM_DEAD, &answer));
+	stats_totals(fixture->queue, &totals);
+	assert_int_equal(totals.events.dead, EVENTS + 1);
+	fair_lock_hold(&fixture->queue->lock);
+	fixture->queue->bounds.age_ms += 7200 * 1000;
+	fair_lock_drop(&fixture->queue->lock);
+	totals = totals_when(fixture, dead_at_most, 0);
+	assert_int_equal(totals.events.expired, EVENTS + 1);
+}
+
+/* ---- rows of dead letters ---- */
+
+struct letters {
+	size_t count;
+	int64_t last;
+	bool ascending;
+};
+
+static bool
+note_letter(void *arg, const struct stats_dead *dead)
+{
+	struct letters *letters = arg;
+
+	letters->ascending = letters->ascending && dead->id > letters->last;
+	letters->last = dead->id;
+	letters->count++;
+	return true;
+}
+
+static struct letters
+list(struct fixture *fixture, int64_t after)
+{
+	struct letters letters = {.ascending = true};
+	struct err err;
+
+	assert_true(stats_dead(
+	    fixture->queue, after, SIZE_MAX, note_letter, &letters, &err));
+	assert_true(letters.ascending);
+	return letters;
+}
+
+static bool
+is_this(void *arg, const struct jobs_event *event)
+{
+	return event->id == *(int64_t *)arg;
+}
+
+static void
+drop_letter(struct fixture *fixture, int64_t id)
+{
+	struct jobs_walk job = {.cursor = {.place = JOBS_DEAD},
+	    .match = is_this,
+	    .arg = &id,
+	    .more = true};
+	struct err err;
+
+	while (job.more)
+		assert_true(jobs_drop(fixture->queue, &job, "operator", &err));
+	assert_int_equal(job.matched, 1);
+}
+
+/* One by one, they fill rows; each keeps its number, and no number comes
+ * again. */
+static void
+test_letters_keep_their_numbers(void **state)
+{
+	struct fixture *fixture = *state;
+	struct answer answer;
+	struct letters all;
+	char prefix[16];
+
+	for (int i = 0; i < 150; i++) {
+		(void)snprintf(prefix, sizeof(prefix), "a%d", i);
+		assert_true(queue_test_put(fixture->queue, "main", "Open",
+		    prefix, 1, ITEM_DEAD, &answer));
+	}
+	all = list(fixture, 0);
+	assert_int_equal(all.count, 150);
+	assert_int_equal(all.last, 150);
+	drop_letter(fixture, 150);
+	drop_letter(fixture, 7);
+	assert_int_equal(list(fixture, 0).count, 148);
+	assert_int_equal(list(fixture, 7).count, 142);
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", "b", 1, ITEM_DEAD, &answer));
+	assert_true(list(fixture, 0).last > 150);
+	reopen(fixture);
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", "c", 3, ITEM_DEAD, &answer));
+	all = list(fixture, 0);
+	assert_int_equal(all.count, 152);
+}
+
+/* As they come from Braze, with what was sent and the answer: 1,000 of them, one
+ * by one. */
+static void
+test_letters_are_small(void **state)
+{
+	enum { LETTERS = 1000, LETTER_BYTES = 350 };
+	struct fixture *fixture = *state;
+	struct stats_totals totals;
+	char data[1024], id[40];
+	unsigned char random[16];
+	struct err err;
+
+	for (int i = 0; i < LETTERS; i++) {
+		struct item item = {.fate = ITEM_DEAD,
+		    .type = STR("users.messages.email.Click"),
+		    .reason = "app_id is not text"};
+		struct queue_batch batch = {.source = "main",
+		    .destination = "heap",
+		    .now_ms = 1764000000000 + i * 977,
+		    .items = &item,
+		    .count = 1};
+		struct answer answer;
+
+		digest_random(random, sizeof(random));
+		for (size_t n = 0; n < sizeof(random); n++)
+			(void)snprintf(
+			    id + 2 * n, sizeof(id) - 2 * n, "%02x", random[n]);
+		(void)snprintf(data, sizeof(data),
+		    "{\"event_type\":\"users.messages.email.Click\","
+		    "\"id\":\"%s\",\"time\":%d,\"user\":{\"user_id\":"
+		    "\"5f1d%.20s\",\"external_user_id\":\"customer-%u\","
+		    "\"timezone\":\"Europe/Berlin\"},\"properties\":{"
+		    "\"app_id\":false,\"campaign_id\":"
+		    "\"7c5a1f4e-5d0c-4b8e-9f36-1c2f7a9e6b10\","
+		    "\"campaign_name\":\"Autumn sale, second reminder\","
+		    "\"dispatch_id\":\"%.32s\",\"email_address\":"
+		    "\"person%u@example.com\",\"link_url\":"
+		    "\"https://www.example.com/sale?utm=%.12s\","
+		    "\"message_variation_id\":"
+		    "\"e1a7c4a2-7f6d-4d7e-9a55-0b2b9f8a4c31\","
+		    "\"user_agent\":\"Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 "
+		    "like Mac OS X) AppleWebKit/605.1.15\"}}",
+		    id, 1764000000 + i, id + 4, random[0] * 977u + (unsigned)i,
+		    id + 8, random[1] * 31u, id + 2);
+		item.id = str_text(id);
+		item.data = str_text(data);
+		answer_init(&answer);
+		assert_true(queue_put(
+		    fixture->queue, &batch, answer_done, &answer, &err));
+		assert_true(answer_wait(&answer));
+	}
+	stats_totals(fixture->queue, &totals);
+	assert_int_equal(totals.events.dead, LETTERS);
+	print_message("a dead letter of %zu bytes takes %d\n", strlen(data),
+	    (int)(totals.dead_bytes / LETTERS));
+	assert_true(totals.dead_bytes / LETTERS <= LETTER_BYTES);
+}
+
+/* A row that cannot be read stays, and hides no other. */
+static void
+test_a_damaged_row_hides_no_other(void **state)
+{
+	struct fixture *fixture = *state;
+	struct jobs_walk job = {.cursor = {.place = JOBS_DEAD}, .more = true};
+	struct answer answer;
+	struct err err;
+
+	FILE_ONLY();
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", "a", 250, ITEM_DEAD, &answer));
+	fair_lock_hold(&fixture->queue->lock);
+	assert_int_equal(
+	    sqlite3_exec(sqlite_connection(fixture->queue->store),
+		"UPDATE dead SET data=substr(data, 1, length(data) - 5)"
+		" WHERE id=2",
+		NULL, NULL, NULL),
+	    SQLITE_OK);
+	fair_lock_drop(&fixture->queue->lock);
+	assert_int_equal(list(fixture, 0).count, 150);
+	while (job.more)
+		assert_true(jobs_scan(fixture->queue, &job, &err));
+	assert_int_equal(job.matched, 150);
+	assert_int_equal(job.damaged, 1);
+	/* the ledger agrees: nothing has been counted away */
+	fair_lock_hold(&fixture->queue->lock);
+	assert_int_equal(
+	    sqlite3_exec(sqlite_connection(fixture->queue->store),
+		"UPDATE meta SET value=(SELECT sum(length(data)) FROM dead)"
+		" WHERE key='dead_bytes'",
+		NULL, NULL, NULL),
+	    SQLITE_OK);
+	fair_lock_drop(&fixture->queue->lock);
+	reopen(fixture);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(test_a_destination_has_its_share),
+	    TEST(test_a_single_destination_has_all),
+	    TEST(test_a_limit_of_its_own),
+	    TEST(test_what_is_refused_is_no_duplicate),
+	    TEST(test_dead_letters_are_bounded),
+	    TEST(test_what_cannot_be_delivered_gives_way),
+	    TEST(test_unreadable_bodies_are_bounded),
+	    TEST(test_ages_are_of_a_clock_that_runs),
+	    TEST(test_letters_keep_their_numbers),
+	    TEST(test_letters_are_small),
+	    TEST(test_a_damaged_row_hides_no_other),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
