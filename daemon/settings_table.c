@@ -306,8 +306,8 @@ static const struct setting track_rows[] = {
 		" events are dropped."},
 	{"no_user", SETTING_WORD, DESTINATION(track.rules.no_user_dead),
 	    .words = "drop|dead",
-	    .help = "What to do with events that have no user although their"
-		" type should have one."},
+	    .help = "What to do with events that have no user, as some types"
+		" never have; dead makes them dead letters."},
 	{"placeholders", SETTING_LIST, RULES_LIST(placeholders),
 	    .help = "More words that do not count as a person's id, besides"
 		" null, undefined, guest and the like."},

@@ -62,7 +62,6 @@ struct catalogue_type {
 	size_t required_count;
 	const uint8_t *kinds; /* by index: enum catalogue_kind, or NO_KIND */
 	unsigned user;	      /* a bit for each of catalogue_user_name() */
-	bool no_user;	      /* an event of it may be about no one */
 
 	/* as it is built in, if a file adds to it; else NULL */
 	const struct catalogue_type *builtin;

@@ -802,34 +802,19 @@ type_begin(struct reading *reading, const char *name, size_t *ret_index,
 	return true;
 }
 
-/* Some types have no user at all, and some may have one. */
-static bool
-type_no_user_read(const struct type_reading *at, struct err *reterr)
-{
-	json_t *value = json_object_get(at->entry.value, "no_user");
-
-	if (value != NULL && !json_is_boolean(value))
-		return err_set(reterr, ERR_CONFIG,
-		    ENTRY "no_user should be true or false",
-		    ENTRY_ARGS(&at->entry));
-	at->type->no_user =
-	    at->type->no_user || json_is_true(value) || at->type->user == 0;
-	return true;
-}
-
 static bool
 type_read(struct reading *reading, const char *name, json_t *value,
     struct err *reterr)
 {
 	static const char *const members[] = {"family", "required",
-	    "properties", "user", "no_user", "types", "status", NULL};
+	    "properties", "user", "types", "status", NULL};
 	struct type_reading at = {
 	    .entry = {reading->file, "events", name, value}};
 	struct made *made = reading->made;
 	size_t index;
 
 	if (!entry_check(&at.entry, members,
-		"properties, required, user, no_user, types, family and "
+		"properties, required, user, types, family and "
 		"status",
 		reterr) ||
 	    !type_begin(reading, name, &index, reterr))
@@ -842,7 +827,6 @@ type_read(struct reading *reading, const char *name, json_t *value,
 	       type_kinds_read(reading, &at, reterr) &&
 	       type_required_read(reading, &at, reterr) &&
 	       type_user_read(reading, &at, reterr) &&
-	       type_no_user_read(&at, reterr) &&
 	       entry_text(&at.entry, "family", &at.type->family, reterr) &&
 	       entry_text(&at.entry, "status", &at.type->status, reterr);
 }

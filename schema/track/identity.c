@@ -204,11 +204,8 @@ track_no_user(struct track_map *map)
 		reason = "anonymous, and without device_id";
 	else if (track_id_present(map->device_id))
 		reason = "anonymous, and without user_id";
-	if (map->known != NULL && map->known->no_user)
-		return track_drop(map, reason);
-	if (map->rules->no_user_dead)
-		return track_dead(map, reason);
-	return track_drop(map, reason);
+	return map->rules->no_user_dead ? track_dead(map, reason)
+					: track_drop(map, reason);
 }
 
 /* The identity becomes a number made of the device's id or Braze's. */

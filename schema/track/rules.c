@@ -30,7 +30,6 @@ track_rules_init(struct track_rules *rules)
 	*rules = (struct track_rules){
 	    .identity = TRACK_IDENTITY_EXTERNAL,
 	    .anonymous = {TRACK_ANONYMOUS_DEVICE, TRACK_ANONYMOUS_BRAZE},
-	    .no_user_dead = true,
 	    .time_ahead_ms = (int64_t)7 * 24 * 3600 * 1000,
 	    .add_channel = true,
 	    .add_event_id = true,

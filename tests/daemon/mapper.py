@@ -27,7 +27,7 @@ PLACEHOLDERS += ["[REDACTED]", "00000000-0000-0000-0000-000000000000",
                  hashlib.sha256(b"").hexdigest()]
 
 DEFAULTS = {"identity": "external_user_id", "alias_label": None,
-            "anonymous": ["device", "braze_id"], "no_user": Choice.DEAD,
+            "anonymous": ["device", "braze_id"], "no_user": Choice.DROP,
             "placeholders": [], "identity_hash": False, "prefix": "",
             "renames": {}, "custom_event_name": "type",
             "add": ["channel", "event_id", "user_id", "device_id",
@@ -152,8 +152,6 @@ def heap_user(user, known, rules):
         if there(ids[source][1]):
             reason = f"anonymous, and without {ids[other][0]}"
             break
-    if known is not None and (not known["user"] or known.get("no_user")):
-        raise NotSent(Fate.DROP, reason)
     raise NotSent(
         Fate.DEAD if rules["no_user"] == Choice.DEAD else Fate.DROP, reason)
 

@@ -181,8 +181,10 @@ def test_at_acceptance_it_never_reaches_the_disk(start_daemon, heapsim):
 
 
 def test_events_of_no_one(start_daemon):
-    """Of types that may have no user: dropped by the rule, by type."""
-    types = ["users.messages.landingpage.Impression",
+    """Dropped by the rule, by type; also of a type that should have a user,
+    and of one that nobody knows."""
+    types = ["users.messages.email.Open", "users.new.Thing",
+             "users.messages.landingpage.Impression",
              "contentoptimizer.ComponentStore", "agentconsole.AgentExecuted",
              "users.messages.sms.ShortLinkClick"]
     daemon = start_daemon(**SWIFT)
@@ -196,3 +198,14 @@ def test_events_of_no_one(start_daemon):
     for name in types:
         assert name in by_type
     daemon.stop()
+
+
+def test_events_of_no_one_are_kept(start_daemon):
+    """As dead letters, if the operator wants them; whatever their type."""
+    daemon = start_daemon(heap_no_user="dead", **SWIFT)
+    put(daemon, [event(n, event_type=name, user={}, properties={})
+                 for n, name in enumerate([
+                     "users.messages.landingpage.Impression",
+                     "users.new.Thing"])])
+    wait_settled(daemon)
+    assert daemon.queue()["dead"] == 2

@@ -63,7 +63,7 @@ def test_explain_and_heap_agree_under_settings(start_daemon, heapsim,
 @pytest.mark.file
 def test_trial_loses_nothing(start_daemon, heapsim):
     daemon = start_daemon(heap_trial="yes", **SWIFT)
-    nobody = event(user={})
+    nobody = event(user={"external_user_id": "guest"})
     request = event(event_type="users.UserDeleteRequest",
                     user={"user_id": "0123456789abcdef01234567"},
                     properties={})

@@ -124,9 +124,6 @@ test_types(void **state)
 			    has(list, catalogue_property_at(type->required[i])
 					  ->name.data));
 		list = json_object_get(value, "user");
-		assert_int_equal(type->no_user,
-		    json_array_size(list) == 0 ||
-			json_object_get(value, "no_user") != NULL);
 		for (size_t i = 0; i < catalogue_user_count(); i++)
 			assert_int_equal(type->user >> i & 1,
 			    has(list, catalogue_user_name(i)));

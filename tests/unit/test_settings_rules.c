@@ -76,7 +76,7 @@ test_rules(void **state)
 	char key[64];
 	const char *pairs[] = {"CURRENTSD_HEAP_IDENTITY=user_id",
 	    "CURRENTSD_HEAP_ALIAS_LABEL=crm",
-	    "CURRENTSD_HEAP_ANONYMOUS=braze_id", "CURRENTSD_HEAP_NO_USER=drop",
+	    "CURRENTSD_HEAP_ANONYMOUS=braze_id", "CURRENTSD_HEAP_NO_USER=dead",
 	    "CURRENTSD_HEAP_PLACEHOLDERS=n/a, test",
 	    "CURRENTSD_HEAP_PREFIX=braze-",
 	    "CURRENTSD_HEAP_RENAME=a.b=c d,x==y",
@@ -97,7 +97,7 @@ test_rules(void **state)
 	assert_string_equal(rules.alias_label, "crm");
 	assert_int_equal(rules.anonymous[0], TRACK_ANONYMOUS_BRAZE);
 	assert_int_equal(rules.anonymous[1], TRACK_ANONYMOUS_NONE);
-	assert_false(rules.no_user_dead);
+	assert_true(rules.no_user_dead);
 	assert_string_equal(rules.placeholders.items[1], "test");
 	assert_string_equal(rules.prefix, "braze-");
 	assert_int_equal(rules.rename_count, 2);

@@ -411,7 +411,7 @@ test_fates(void **state)
 	    {"{\"event_type\":\"x\"}", TRACK_DEAD, "no id"},
 	    {"{\"event_type\":\"x\",\"id\":\"i\",\"time\":1e40}", TRACK_DEAD,
 		"time is outside the range that Heap reads"},
-	    {"{\"event_type\":\"x\",\"id\":\"i\",\"time\":1}", TRACK_DEAD,
+	    {"{\"event_type\":\"x\",\"id\":\"i\",\"time\":1}", TRACK_DROP,
 		"no user"},
 	    {"{\"event_type\":\"users.UserDeleteRequest\",\"id\":\"i\","
 	     "\"time\":1,\"user\":{\"external_user_id\":\"u\"}}",

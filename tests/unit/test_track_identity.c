@@ -131,7 +131,7 @@ want_of(const struct ids *ids)
 	if (is_there(ids->user))
 		return (struct want){
 		    TRACK_DEAD, trouble("user_id", ids->user), ""};
-	return (struct want){TRACK_DEAD, "no user", ""};
+	return (struct want){TRACK_DROP, "no user", ""};
 }
 
 static void

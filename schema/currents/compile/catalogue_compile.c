@@ -174,9 +174,9 @@ write_types(const struct catalogue *catalogue)
 		write_string(type->status);
 		fprintf(out,
 		    ", properties_%zu, %zu, required_%zu, %zu, kinds_%zu, "
-		    "0x%x, %s, NULL},\n",
+		    "0x%x, NULL},\n",
 		    t, type->property_count, t, type->required_count, t,
-		    type->user, type->no_user ? "true" : "false");
+		    type->user);
 	}
 	fputs("};\n", out);
 }
