@@ -77,7 +77,7 @@ dead_place(int64_t letter)
 
 /* ---- the packed form ----
  *
- * format (1), letters, then of each: its place, accepted_ms, dead_ms, attempts,
+ * format (1), then of each letter: its place, accepted_ms, dead_ms, attempts,
  * status, and its six texts as {length + 1, or 0 for NULL; bytes, NUL}. */
 
 static void
@@ -157,7 +157,7 @@ dead_row_read(
 {
 	struct dead_row found = {.letters = NULL};
 	struct batch_reader reader;
-	uint64_t format, count;
+	uint64_t format;
 	size_t len;
 	bool ok;
 
@@ -165,25 +165,23 @@ dead_row_read(
 	if (row->frame.data == NULL || row->destination.data == NULL)
 		return err_set(
 		    reterr, ERR_DAMAGED, "the dead letters are unreadable");
+	found.letters = calloc(DEAD_ROW_LETTERS, sizeof(*found.letters));
+	if (found.letters == NULL)
+		return err_set_nomem(reterr);
 	if (!batch_unpack_bytes(row->frame, &found.bytes, &len, reterr)) {
-		free(found.bytes);
+		dead_row_fini(&found);
 		return false;
 	}
 	reader.at = (const unsigned char *)found.bytes;
 	reader.end = reader.at + len;
 	ok = batch_number_read(&reader, DEAD_FORMAT, &format) &&
-	     format == DEAD_FORMAT &&
-	     batch_number_read(&reader, DEAD_ROW_LETTERS, &count) && count > 0;
-	if (ok) {
-		found.letters = calloc(count, sizeof(*found.letters));
-		if (found.letters == NULL) {
-			free(found.bytes);
-			return err_set_nomem(reterr);
-		}
+	     format == DEAD_FORMAT;
+	while (ok && reader.at != reader.end) {
+		ok = found.count < DEAD_ROW_LETTERS &&
+		     letter_read(&reader, row->id, &found.letters[found.count]);
+		found.count++;
 	}
-	for (; ok && found.count < count; found.count++)
-		ok = letter_read(&reader, row->id, &found.letters[found.count]);
-	if (!ok || reader.at != reader.end) {
+	if (!ok || found.count != row->letters) {
 		dead_row_fini(&found);
 		return err_set(
 		    reterr, ERR_DAMAGED, "the dead letters are malformed");
@@ -200,29 +198,22 @@ dead_row_fini(struct dead_row *row)
 	*row = (struct dead_row){.letters = NULL};
 }
 
-/* Pack what lies in dead->raw behind its head; the frame is in the changes'
- * memory. */
-static bool
-dead_pack(struct queue *queue, size_t letters, struct str *ret_frame,
-    struct err *reterr)
+/* Begin a row in dead->raw. */
+static void
+dead_begin(struct queue *queue)
 {
-	struct buf *raw = &queue->dead->raw;
-	struct buf head;
-	bool ok;
+	buf_reset(&queue->dead->raw);
+	batch_number_write(&queue->dead->raw, DEAD_FORMAT);
+}
 
-	buf_init(&head, 32);
-	batch_number_write(&head, DEAD_FORMAT);
-	batch_number_write(&head, letters);
-	ok = buf_reserve(raw, head.len) && buf_ok(&head, reterr);
-	if (ok) {
-		memmove(raw->data + head.len, raw->data, raw->len);
-		memcpy(raw->data, head.data, head.len);
-		raw->len += head.len;
-	}
-	buf_fini(&head);
-	if (!ok || !buf_ok(raw, reterr))
-		return false;
-	if (!batch_pack_bytes(queue->packer, str_bytes(raw->data, raw->len),
+/* Pack it; the frame is in the changes' memory. */
+static bool
+dead_pack(struct queue *queue, struct str *ret_frame, struct err *reterr)
+{
+	const struct buf *raw = &queue->dead->raw;
+
+	if (!buf_ok(raw, reterr) ||
+	    !batch_pack_bytes(queue->packer, str_bytes(raw->data, raw->len),
 		&queue->packed, reterr))
 		return false;
 	*ret_frame = changes_copy(
@@ -238,7 +229,7 @@ dead_row_write(struct queue *queue, const struct engine_dead *row,
 	size_t left = 0;
 	struct str frame;
 
-	buf_reset(&queue->dead->raw);
+	dead_begin(queue);
 	for (size_t i = 0; i < letters->count; i++) {
 		const struct dead_letter *letter = &letters->letters[i];
 
@@ -252,7 +243,7 @@ dead_row_write(struct queue *queue, const struct engine_dead *row,
 		    row->id;
 		return true;
 	}
-	if (!dead_pack(queue, left, &frame, reterr))
+	if (!dead_pack(queue, &frame, reterr))
 		return false;
 	change = changes_add(&queue->changes, ENGINE_DEAD_PUT);
 	change->row.dead = (struct engine_dead){.id = row->id,
@@ -354,7 +345,7 @@ dead_open(struct queue *queue, struct dead_open *open, size_t *ret_letters,
 	    .at = {open->row - 1}, .last = INT64_MAX, .begun = true};
 	bool more;
 
-	buf_reset(&queue->dead->raw);
+	dead_begin(queue);
 	if (!dead_is_full(open, queue->bounds.age_ms) &&
 	    !queue->engine->walk(queue->store, ENGINE_DEAD, &cursor, 1,
 		dead_read_row, &reading, &more, reterr))
@@ -386,7 +377,7 @@ dead_write_row(struct queue *queue, const struct dead_added *added,
 	} while (written < count && open->places < DEAD_ROW_LETTERS &&
 		 raw->len <= DEAD_ROW_BYTES);
 	open->bytes = raw->len;
-	if (!dead_pack(queue, letters + written, &frame, reterr))
+	if (!dead_pack(queue, &frame, reterr))
 		return false;
 	change = changes_add(&queue->changes,
 	    open->row != 0 ? ENGINE_DEAD_PUT : ENGINE_DEAD_ADD);

@@ -296,10 +296,11 @@ top_dead_row(void *arg, const union engine_row *row)
 {
 	struct dead_row letters;
 	struct top *top = arg;
-	struct err err;
 
-	if (!dead_row_read(&row->dead, &letters, &err))
-		return err.code == ERR_DAMAGED;
+	if (!dead_row_read(&row->dead, &letters, &top->err)) {
+		top->ok = top->err.code == ERR_DAMAGED;
+		return top->ok;
+	}
 	for (size_t i = letters.count; i > 0 && top->seen < STATS_TOP_RECENT;
 	     i--) {
 		if (!top_add(top, letters.letters[i - 1].reason,

@@ -96,7 +96,7 @@ def date_dead_letter(daemon, later_ms):
     path = f"{daemon.env['CURRENTSD_STATE_DIR']}/queue.db"
     with contextlib.closing(sqlite3.connect(path)) as base:
         (stored,), = base.execute(File.DEAD_LETTERS)
-        (*head, dead_ms), rest = numbers(next(inflated(stored)), 5)
+        (*head, dead_ms), rest = numbers(next(inflated(stored)), 4)
         frame = compressed(b"".join(map(number, [*head, dead_ms + later_ms]))
                            + rest)
         base.execute(File.DEAD_LETTERS_PUT, (frame,))
