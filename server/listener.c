@@ -86,6 +86,14 @@ address_read(int fd, unsigned *ret_port, char ret_text[LISTENER_ADDRESS],
 	return true;
 }
 
+/* What only the operator can mend. Anything else may pass: the port is still in
+ * use, the address of an interface or a name is not there yet at boot. */
+static enum err_code
+bind_blame(int error)
+{
+	return error == EACCES || error == EAFNOSUPPORT ? ERR_CONFIG : ERR_IO;
+}
+
 static bool
 listener_bind(struct listener *listener, const char *address,
     char ret_text[LISTENER_ADDRESS], struct err *reterr)
@@ -105,16 +113,20 @@ listener_bind(struct listener *listener, const char *address,
 		return false;
 	code = getaddrinfo(host, port, &hints, &info);
 	if (code != 0)
-		return err_set(reterr, ERR_CONFIG, "listen address %s: %s",
-		    address, gai_strerror(code));
+		return err_set(reterr,
+		    code == EAI_AGAIN || code == EAI_MEMORY ||
+			    code == EAI_SYSTEM
+			? ERR_IO
+			: ERR_CONFIG,
+		    "listen address %s: %s", address, gai_strerror(code));
 	fd = socket(
 	    info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) != 0 ||
 	    bind(fd, info->ai_addr, info->ai_addrlen) != 0 ||
 	    listen(fd, LISTENER_BACKLOG) != 0) {
-		(void)err_set(reterr, ERR_CONFIG, "cannot listen on %s: %s",
-		    address, strerror(errno));
+		(void)err_set(reterr, bind_blame(errno),
+		    "cannot listen on %s: %s", address, strerror(errno));
 		goto out;
 	}
 	if (!address_read(fd, &listener->port, ret_text, reterr))

@@ -66,7 +66,8 @@ struct server_settings {
 void server_settings_init(struct server_settings *settings);
 
 /* Bind both listeners and start answering. ERR_CONFIG if the settings
- * contradict each other or an address cannot be bound. What the settings point
+ * contradict each other or an address can never be bound; ERR_IO if that may
+ * pass (the port is in use). What the settings point
  * to and the queue are lent until server_stop(). */
 MUST_USE bool server_start(const struct server_settings *settings,
     struct queue *queue, struct server **ret_server, struct err *reterr);

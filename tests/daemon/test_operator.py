@@ -129,6 +129,20 @@ def test_serve_does_not_wait_for_a_stranger(start_daemon):
     assert "in use by another process" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["listen", "admin"])
+def test_a_port_in_use_may_become_free(start_daemon, tmp_path, name):
+    """So serve ends with 1, and systemd tries again; it would not after 78."""
+    daemon = start_daemon(**FAST)
+    port = daemon.port if name == "listen" else daemon.admin_port
+    variables = {"CURRENTSD_STATE_DIR": str(tmp_path / "other"),
+                 "CURRENTSD_" + name.upper(): f"127.0.0.1:{port}"}
+    done = subprocess.run([BINARY, "serve"], env=daemon.env | variables,
+                          check=False, capture_output=True, text=True,
+                          timeout=60)
+    assert "in use" in done.stderr
+    assert done.returncode == FOUND
+
+
 def test_replays_leave_room_for_what_comes_in(start_daemon, start_heapsim):
     daemon = start_daemon(heap_url=start_heapsim("--no-quota").url,
                           queue_max_bytes="1M", archive_max_bytes="1M",
