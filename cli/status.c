@@ -201,6 +201,26 @@ refused_show(
 	    refused, first, last, status->refused_status, status->refused_why);
 }
 
+/* Requests that do not look like a source's: nobody has to act. */
+static void
+strangers_show(struct daemon *daemon, int64_t now_ms, struct buf *out)
+{
+	struct server_source_status status;
+	char last[SHOW_AGO];
+	int64_t refused;
+
+	if (!status_source_read(
+		daemon, daemon->settings->source_count + 1, &status))
+		return;
+	refused = status_source_refused(&status, now_ms);
+	if (refused == 0)
+		return;
+	show_ago(now_ms, status.refused_ms, last, sizeof(last));
+	(void)buf_printf(out,
+	    "strangers  %" PRId64 " requests of others, the last %s: %u, %s\n",
+	    refused, last, status.refused_status, status.refused_why);
+}
+
 static void
 source_show(
     struct daemon *daemon, size_t source, int64_t now_ms, struct buf *out)
@@ -422,6 +442,7 @@ status_show(
 	for (size_t i = 0; i < settings->source_count; i++)
 		source_show(daemon, i, now_ms, out);
 	no_source_show(daemon, now_ms, out);
+	strangers_show(daemon, now_ms, out);
 	for (size_t i = 0; i < settings->destination_count; i++)
 		destination_show(daemon, i, now_ms, out);
 	show_stranded(daemon, out);

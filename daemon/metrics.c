@@ -240,6 +240,7 @@ source_metrics(struct daemon *daemon, struct server *server, int64_t now_ms,
 	static const char tokens[] = "currentsd_token_since_used_seconds";
 	size_t count = daemon->settings->source_count;
 	struct server_source_status *all = calloc(count, sizeof(*all)), *it;
+	struct server_source_status row;
 
 	if (all == NULL)
 		return;
@@ -267,6 +268,15 @@ source_metrics(struct daemon *daemon, struct server *server, int64_t now_ms,
 	    status_source_refused(it, now_ms));
 #undef EACH
 
+	server_source_status(server, count, &row);
+	metric(out, "currentsd_refused_without_source", "gauge",
+	    "The same for requests that match no source.",
+	    status_source_refused(&row, now_ms));
+	server_source_status(server, count + 1, &row);
+	metric(out, "currentsd_refused_strangers", "gauge",
+	    "Refused requests that do not look like a source's; 0 a day after "
+	    "the last.",
+	    status_source_refused(&row, now_ms));
 	metric_head(out, tokens, "gauge",
 	    "Time since a token, by its number, was last used, or since the "
 	    "start.");

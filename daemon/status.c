@@ -118,7 +118,8 @@ status_source_read(struct daemon *daemon, size_t source,
 		return server_source_saved(daemon->queue,
 		    source < settings->source_count
 			? settings->sources[source].server.name
-			: NULL,
+		    : source == settings->source_count ? SERVER_NO_SOURCE
+						       : SERVER_STRANGERS,
 		    ret_status, NULL);
 	server_source_status(server, source, ret_status);
 	return true;
@@ -525,7 +526,7 @@ status_write(
 {
 	const struct settings *settings = daemon->settings;
 	bool running = atomic_load(&daemon->forwarder) != NULL;
-	struct server_source_status no_source;
+	struct server_source_status row;
 	struct json json;
 
 	json_init(&json, out);
@@ -543,9 +544,10 @@ status_write(
 	for (size_t i = 0; i < settings->source_count; i++)
 		source_json(daemon, i, now_ms, &json);
 	json_array_close(&json);
-	if (status_source_read(daemon, settings->source_count, &no_source))
-		refused_json(
-		    &no_source, "refused_without_source", now_ms, &json);
+	if (status_source_read(daemon, settings->source_count, &row))
+		refused_json(&row, "refused_without_source", now_ms, &json);
+	if (status_source_read(daemon, settings->source_count + 1, &row))
+		refused_json(&row, "refused_strangers", now_ms, &json);
 	json_array_open(&json, "destinations");
 	for (size_t i = 0; i < settings->destination_count; i++)
 		destination_json(daemon, i, now_ms, &json);

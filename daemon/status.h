@@ -38,8 +38,9 @@ struct status_destination {
 void status_destination_read(struct daemon *daemon, size_t destination,
     int64_t now_ms, struct status_destination *ret_status);
 
-/* A source by its number (their count: requests that match none), from the
- * server or, without one, as it was saved. False without memory. */
+/* A source by its number, or one of the rows after the sources that stand for
+ * none (server.h), from the server or, without one, as it was saved. False
+ * without memory. */
 MUST_USE bool status_source_read(struct daemon *daemon, size_t source,
     struct server_source_status *ret_status);
 

@@ -333,19 +333,40 @@ answer_add_headers(const struct request *request, enum intake_cause cause,
 		   response, MHD_HTTP_HEADER_CONNECTION, "close") == MHD_YES;
 }
 
-/* Note what the source was answered, unless it was a probe. Of the requests
- * without a source only those are noted that may be a source's, which posts. */
-static void
-answer_note(
-    const struct request *request, enum intake_cause cause, const char *why)
+/* May it be a source's? Anybody can send a request, and what is answered to a
+ * stranger says nothing about the source. */
+static bool
+answer_to_source(struct request *request)
 {
-	unsigned status = answer_status(request, cause);
+	const struct server_settings *settings = &request->service->settings;
+	bool plausible = false;
 
-	if (cause != INTAKE_PROBE &&
-	    (request->source < request->service->settings.source_count ||
-		strcmp(request->method, "POST") == 0))
-		sources_note_answer(request->service->sources, request->source,
-		    status, why, request->authorised, clock_wall_ms());
+	if (strcmp(request->method, "POST") != 0)
+		return false;
+	for (size_t i = 0; i < settings->source_count && !plausible; i++) {
+		const struct intake *intake = settings->sources[i].intake;
+
+		plausible =
+		    (request->intake == NULL || request->intake == intake) &&
+		    (intake->headers_odd == NULL ||
+			!intake->headers_odd(request_header, request));
+	}
+	return request->authorised || plausible;
+}
+
+/* Note what the source was answered, unless it was a probe. */
+static void
+answer_note(struct request *request, enum intake_cause cause, const char *why)
+{
+	size_t row = request->source;
+
+	if (cause == INTAKE_PROBE)
+		return;
+	if (!answer_to_source(request))
+		row = request->service->settings.source_count + 1;
+	sources_note_answer(request->service->sources, row,
+	    answer_status(request, cause), why, request->authorised,
+	    clock_wall_ms());
 }
 
 /* MHD_NO closes the connection without an answer: the client sends again, and

@@ -16,6 +16,7 @@
 #include "server/sources.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum {
 	SERVER_ADMIN_CONNECTIONS = 64,
@@ -204,12 +205,21 @@ server_source_saved(struct queue *queue, const char *name,
     struct server_source_status *ret_status, struct err *reterr)
 {
 	const struct server_source source = {.name = name};
-	struct sources *sources = sources_new(&source, name != NULL ? 1 : 0);
+	struct sources *sources;
+	size_t row = 0, count = 1;
+
+	if (strcmp(name, SERVER_NO_SOURCE) == 0) {
+		count = 0;
+	} else if (strcmp(name, SERVER_STRANGERS) == 0) {
+		count = 0;
+		row = 1;
+	}
+	sources = sources_new(&source, count);
 
 	if (sources == NULL)
 		return err_set_nomem(reterr);
 	sources_restore(sources, queue);
-	sources_status(sources, 0, ret_status);
+	sources_status(sources, row, ret_status);
 	sources_free(sources);
 	return true;
 }

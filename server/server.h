@@ -110,14 +110,19 @@ struct server_source_status {
 	char refused_why[SERVER_REASON];
 };
 
-/* `source` may be the count of the sources: requests for which no source was
- * found. Any thread. */
+/* After the sources come two rows that stand for none: the requests for which
+ * no source was found, and those that do not look like a source's. Their
+ * names are such that no source can have them. */
+#define SERVER_NO_SOURCE "/"
+#define SERVER_STRANGERS "?"
+enum { SERVER_ROWS_MORE = 2 };
+
+/* Any thread. */
 void server_source_status(const struct server *server, size_t source,
     struct server_source_status *ret_status);
 
-/* The same without a server, as it was saved for the source of that name,
- * which stays lent. NULL: of the requests for which no source was found. False
- * without memory. */
+/* The same without a server, as it was saved for the row of that name, which
+ * stays lent. False without memory. */
 MUST_USE bool server_source_saved(struct queue *queue, const char *name,
     struct server_source_status *ret_status, struct err *reterr);
 

@@ -8,8 +8,8 @@
  *	token LAST HASH NAME
  *
  * The fields are those of struct server_source_status. A token is known by its
- * hash because its number changes when tokens are added or removed. The row for
- * requests without a source has the name "/", which no source can have.
+ * hash because its number changes when tokens are added or removed. The rows
+ * that stand for no source have names that no source can have.
  */
 
 #include "server/sources.h"
@@ -32,7 +32,7 @@ enum {
 static const int64_t sources_apart_ms = (int64_t)24 * 3600 * 1000;
 
 struct source {
-	/* constant; all NULL in the row of no source */
+	/* constant; all NULL in the rows of no source */
 	const struct server_source *settings; /* lent */
 	struct tokens *tokens;
 
@@ -42,7 +42,7 @@ struct source {
 };
 
 struct sources {
-	size_t count;	  /* constant; of the rows without the last */
+	size_t count;	  /* constant; of the rows without the last two */
 	int64_t *used_ms; /* of the tokens of all rows; guarded by lock */
 	struct lock lock;
 	bool changed; /* since the status was saved; guarded by lock */
@@ -87,7 +87,8 @@ struct sources *
 sources_new(const struct server_source *list, size_t count)
 {
 	struct sources *sources =
-	    calloc(1, sizeof(*sources) + (count + 1) * sizeof(struct source));
+	    calloc(1, sizeof(*sources) + (count + SERVER_ROWS_MORE) *
+							     sizeof(struct source));
 	size_t tokens = 0;
 
 	if (sources == NULL)
@@ -115,7 +116,8 @@ sources_new(const struct server_source *list, size_t count)
 		sources->rows[i].used_ms = sources->used_ms + tokens;
 		tokens += tokens_count(sources->rows[i].tokens);
 	}
-	sources->rows[count].status.name = "/";
+	sources->rows[count].status.name = SERVER_NO_SOURCE;
+	sources->rows[count + 1].status.name = SERVER_STRANGERS;
 	return sources;
 out:
 	sources_free(sources);
@@ -177,12 +179,14 @@ source_why(char ret[SERVER_REASON], const char *why)
 }
 
 /* Does this status make the source strand its items? A request of no source may
- * have been meant for any of them. */
+ * have been meant for any of them. A stranger has none, but is counted. */
 static bool
 sources_strand(const struct sources *sources, size_t source, unsigned status)
 {
 	size_t first = source, end = source + 1;
 
+	if (source > sources->count)
+		return status / 100 != 2;
 	if (source == sources->count) {
 		first = 0;
 		end = sources->count;
@@ -201,7 +205,7 @@ sources_note_answer(struct sources *sources, size_t source, unsigned status,
 	struct server_source_status *row = &sources->rows[source].status;
 	bool strands;
 
-	CHECK(source <= sources->count);
+	CHECK(source < sources->count + SERVER_ROWS_MORE);
 	strands = sources_strand(sources, source, status);
 	lock_hold(&sources->lock);
 	if (authorised && status / 100 == 2) {
@@ -209,7 +213,7 @@ sources_note_answer(struct sources *sources, size_t source, unsigned status,
 		row->failing_since_ms = 0;
 		row->failing_status = 0;
 		row->failing_why[0] = '\0';
-	} else if (authorised) {
+	} else if (authorised && !strands) {
 		if (row->failing_since_ms == 0)
 			row->failing_since_ms = wall_ms;
 		row->failing_status = status;
@@ -234,7 +238,7 @@ void
 sources_status(struct sources *sources, size_t source,
     struct server_source_status *ret_status)
 {
-	CHECK(source <= sources->count);
+	CHECK(source < sources->count + SERVER_ROWS_MORE);
 	lock_hold(&sources->lock);
 	*ret_status = sources->rows[source].status;
 	lock_drop(&sources->lock);
@@ -301,7 +305,8 @@ sources_save(struct sources *sources, struct queue *queue)
 	lock_hold(&sources->lock);
 	changed = sources->changed;
 	sources->changed = false;
-	for (size_t i = 0; changed && i <= sources->count; i++)
+	for (size_t i = 0; changed && i < sources->count + SERVER_ROWS_MORE;
+	     i++)
 		source_write(&sources->rows[i], &text);
 	lock_drop(&sources->lock);
 	if (changed && (!buf_ok(&text, &err) || !queue_clocks_save(queue,
@@ -314,7 +319,7 @@ sources_save(struct sources *sources, struct queue *queue)
 static struct source *
 sources_row(struct sources *sources, const char *name)
 {
-	for (size_t i = 0; i <= sources->count; i++) {
+	for (size_t i = 0; i < sources->count + SERVER_ROWS_MORE; i++) {
 		if (strcmp(sources->rows[i].status.name, name) == 0)
 			return &sources->rows[i];
 	}

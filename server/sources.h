@@ -3,8 +3,9 @@
 
 /*
  * The sources: which one a request is for, which secrets may post to it, and
- * its health. One more row stands for the requests for which no source was
- * found; its number is the count of the sources.
+ * its health. Two more rows follow them: one for the requests for which no
+ * source was found, and one for those that do not look like a source's at
+ * all, which say nothing about the health of any.
  *
  * Sources react to our answers over days, so the queue keeps the status across
  * restarts. Any thread.
@@ -39,8 +40,10 @@ MUST_USE bool sources_authorise(struct sources *sources, size_t source,
 void
 sources_note_request(struct sources *sources, size_t source, int64_t wall_ms);
 
-/* Note the answer to a request; not to a probe. If the request was not
- * authorised, only an answer that strands the source's items counts. */
+/* Note the answer to a request; not to a probe. An answer that strands the
+ * items of the source counts as a refusal; so does any but 2xx in the row of
+ * strangers. Any other answer, but 2xx, to an authorised request makes the
+ * source fail until the next 2xx. */
 void sources_note_answer(struct sources *sources, size_t source,
     unsigned status, const char *why, bool authorised, int64_t wall_ms);
 

@@ -164,6 +164,7 @@ class Status:
     STRANDED = "stranded"  # destinations that the settings do not have
     STRANDED_NAME, STRANDED_QUEUED = "name", "queued"
     REFUSED_WITHOUT_SOURCE = "refused_without_source"
+    REFUSED_STRANGERS = "refused_strangers"
     LEFT_OUT = "left_out"
 
 
@@ -290,6 +291,8 @@ class Metric:
     UNEXPECTED_VERSION = "currentsd_unexpected_version_total"
 
     SOURCE_FAILING = 'currentsd_source_failing_seconds{source="%s"}'
+    REFUSED_STRANGERS = "currentsd_refused_strangers"
+    REFUSED_WITHOUT_SOURCE = "currentsd_refused_without_source"
     SOURCE_REFUSED = 'currentsd_source_refused_requests{source="%s"}'
     TOKEN_SINCE_USED = \
         'currentsd_token_since_used_seconds{source="%s",token="%d"}'
@@ -348,6 +351,7 @@ class Text:
     # of status
     RUNNING, NOT_RUNNING = "running", "NOT RUNNING"
     FAILING, FAILING_FOR = "FAILING", "FAILING for"
+    REFUSED = "REFUSED requests"
     NEVER_ACCEPTED = "last accepted never"
     PAUSED = "run `currentsd destinations resume` to resume it"
     PACE = "pace %s of %s events a minute, after HTTP 429"
@@ -384,6 +388,7 @@ class Pattern:
                r" +why: %d, %s\n")
     REFUSED_WITHOUT_SOURCE = (r"no source .*\n +REFUSED requests: %d, .*\n"
                               r" +why: %d, no source")
+    STRANGERS = r"strangers +%d requests of others, the last .* ago: 404, no"
     PAUSED_STOPPED = (r"to +%s +paused, 0 queued, last accepted never\n"
                       r" +run `currentsd destinations resume %s` to resume it")
     DEAD_ROW = r"%d refused by the destination: \S.*refused"

@@ -1,6 +1,7 @@
 """The clocks: for how long Braze has been in trouble with us, what of that
 outlives a crash, and what strands events without any trouble."""
 
+import json
 import os
 import pathlib
 import re
@@ -9,7 +10,7 @@ import pytest
 
 from braze import PROBES, batch, event
 from commands import tool
-from conftest import until
+from conftest import ask, until
 from names import (Command, Destination, File, Metric, Pattern, Source, State,
                    Status, Text)
 
@@ -123,6 +124,37 @@ def test_refused_requests_are_told(daemon):
     text = daemon.command("status")
     assert re.search(Pattern.REFUSED % (3, 401, why), text)
     assert re.search(Pattern.REFUSED_WITHOUT_SOURCE % (2, 404), text)
+
+
+@pytest.mark.file
+def test_what_a_stranger_does_is_not_charged_to_the_source(daemon):
+    """A stranger: no valid token, and no header that Braze always sends."""
+    body = json.dumps(batch(event())).encode()
+    asked = [("POST", "/currents", {"Authorization": "Bearer wrong"}, 401),
+             ("POST", "/currents", {"Content-Encoding": "br"}, 401),
+             ("PUT", "/currents", {}, 405), ("GET", "/currents", {}, 405),
+             ("POST", "/login", {}, 404), ("GET", "/.env", {}, 404)]
+    for method, path, headers, status in asked:
+        assert ask(daemon.port, method, path, body, headers).status == status
+    assert source(daemon)[Source.REFUSED] is None
+    assert source(daemon)[Source.FAILING_SINCE] is None
+    assert daemon.status()[Status.REFUSED_WITHOUT_SOURCE] is None
+    strangers = daemon.status()[Status.REFUSED_STRANGERS]
+    assert strangers[Source.REFUSED_COUNT] == len(asked)
+    assert strangers[Source.REFUSED_STATUS] == 404
+    assert daemon.metric(Metric.REFUSED_STRANGERS) == len(asked)
+    daemon.stop()  # and kept without a daemon
+    text = daemon.command("status")
+    assert re.search(Pattern.STRANGERS % len(asked), text), text
+    assert Text.FAILING not in text and Text.REFUSED not in text
+
+
+def test_an_answer_that_strands_is_no_trouble(daemon):
+    """Trouble is sent again until Braze gives up; this is told otherwise."""
+    answer = daemon.post(batch(event()), content_encoding="br")
+    assert answer.status == 415
+    assert source(daemon)[Source.REFUSED][Source.REFUSED_COUNT] == 1
+    assert source(daemon)[Source.FAILING_SINCE] is None
 
 
 @pytest.mark.file

@@ -6,6 +6,8 @@
 
 #include "server/sources.h"
 
+#define VERSION "Braze-Currents-Version: 1\r\n"
+
 static void
 test_find(void **state)
 {
@@ -123,15 +125,17 @@ test_refusals(void **state)
 		unsigned status;
 		size_t source;
 	} refusals[] = {
-	    {"/currents/main", "", 401, 0},
-	    {"/currents?key=Brand+A", "", 401, 1},
+	    {"/currents/main", VERSION, 401, 0},
+	    {"/currents?key=Brand+A", VERSION, 401, 1},
 	    {"/currents/strict", TOKEN "Content-Encoding: br\r\n", 415, 2},
-	    {"/currents/none", TOKEN, 404, 4},
-	    {"/current", TOKEN, 404, 4},
+	    {"/currents/none", VERSION TOKEN, 404, 4},
+	    {"/current", VERSION TOKEN, 404, 4},
+	    {"/currents/main", "", 401, 5},
+	    {"/login", "", 404, 5},
 	};
 	static const char get[] =
 	    "GET /currents/open HTTP/1.1\r\n" CLOSE "\r\n";
-	static const int64_t counts[] = {1, 1, 1, 1, 2};
+	static const int64_t counts[] = {1, 1, 1, 0, 2, 3};
 	struct server *server = start_default();
 	struct server_source_status status;
 	char answer[4096];
@@ -147,14 +151,18 @@ test_refusals(void **state)
 	    405);
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
 		server_source_status(server, refusals[i].source, &status);
-		assert_int_equal(status.refused_status, refusals[i].status);
+		assert_int_equal(status.failing_since_ms, 0);
 		assert_int_equal(status.refused, counts[refusals[i].source]);
 		assert_true(status.refused_ms >= status.refused_since_ms &&
 			    status.refused_since_ms > 0);
 	}
+	server_source_status(server, 4, &status);
+	assert_int_equal(status.refused_status, 404);
 	assert_string_equal(status.refused_why, "no such path");
+	server_source_status(server, 5, &status);
+	assert_int_equal(status.refused_status, 405); /* nobody gets a source's */
 	server_source_status(server, 3, &status);
-	assert_int_equal(status.refused_status, 405);
+	assert_int_equal(status.refused, 0);
 	server_stop(server);
 }
 
@@ -189,8 +197,8 @@ test_clocks(void **state)
 	assert_int_equal(post(server_port(server), "/currents", TOKEN,
 			     EVENT("x.Y"), answer, sizeof(answer)),
 	    503);
-	assert_int_equal(post(server_port(server), "/currents", "", "", answer,
-			     sizeof(answer)),
+	assert_int_equal(post(server_port(server), "/currents", VERSION, "",
+			     answer, sizeof(answer)),
 	    401);
 	server_source_status(server, 0, &before);
 	used_ms = server_token_last_used_ms(server, 0, 1);
