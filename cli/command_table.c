@@ -75,6 +75,14 @@ static const struct command table[] = {
 	{"unreadable show", "ID [--json]", "Show an unreadable body",
 	    "Decompresses the body as far as possible.",
 	    COMMAND_QUEUE, command_json_options, command_unreadable_show},
+	{"unreadable export", "[FILTER...]",
+	    "Print unreadable bodies as JSON lines",
+	    "A body is printed byte for byte: as body, or if it is not UTF-8 "
+	    "(it may be compressed, see encoding), in base64 as body_base64. "
+	    "Put the text that is right into body, and `currentsd import` "
+	    "takes the lines back.",
+	    COMMAND_QUEUE, command_unreadable_export_options,
+	    command_unreadable_export},
 	{"unreadable drop", "[FILTER...|--all] --yes [--json]",
 	    "Drop unreadable bodies for good",
 	    NULL, COMMAND_JOB, command_unreadable_drop_options,
@@ -187,7 +195,8 @@ static const struct command_moved moved[] = {
 	{"queue show", "\"dead show\" or \"unreadable show\""},
 	{"queue requeue", "\"dead requeue\""},
 	{"queue drop", "\"dead drop\" or \"unreadable drop\""},
-	{"queue export", "\"events export\" or \"dead export\""},
+	{"queue export",
+	    "\"events export\", \"dead export\" or \"unreadable export\""},
 	{"queue import", "\"import\""},
 	{"queue pause", "\"destinations pause\""},
 	{"queue resume", "\"destinations resume\""},

@@ -1,8 +1,10 @@
 #include "cli/event.h"
 
+#include "base/utf8.h"
 #include "cli/filter.h"
 #include "schema/currents/currents.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { EVENT_MAX = 1024 * 1024 * 1024 + 16 };
@@ -58,11 +60,13 @@ event_has_id(struct event_reader *reader, struct str data, const char *id)
 }
 
 static void
-base64_write(struct buf *buf, struct str data)
+event_base64_write(struct json *json, const char *name, struct str data)
 {
+	struct buf *buf = json->buf;
 	const unsigned char *bytes = (const unsigned char *)data.data;
 	unsigned block;
 
+	json_raw(json, name, "\"", 1);
 	for (size_t i = 0; i < data.len; i += 3) {
 		block = (unsigned)bytes[i] << 16;
 		if (i + 1 < data.len)
@@ -76,6 +80,7 @@ base64_write(struct buf *buf, struct str data)
 		(void)buf_char(
 		    buf, i + 2 < data.len ? base64_digits[block & 63] : '=');
 	}
+	(void)buf_char(buf, '"');
 }
 
 bool
@@ -116,9 +121,23 @@ event_write(struct event_reader *reader, struct json *json, struct str data)
 		json_raw(json, "event", data.data, data.len);
 		return;
 	}
-	json_raw(json, "event_base64", "\"", 1);
-	base64_write(json->buf, data);
-	(void)buf_char(json->buf, '"');
+	event_base64_write(json, "event_base64", data);
+}
+
+void
+event_bytes_write(struct json *json, const char *name, struct str data)
+{
+	char name_base64[32];
+	size_t at = 0, len = 1;
+
+	for (; at < data.len && len > 0; at += len)
+		len = utf8_length(data.data + at, data.len - at);
+	if (len > 0) {
+		json_bytes(json, name, data.data, data.len);
+		return;
+	}
+	(void)snprintf(name_base64, sizeof(name_base64), "%s_base64", name);
+	event_base64_write(json, name_base64, data);
 }
 
 /* ---- export ---- */

@@ -31,7 +31,11 @@ bool event_has_id(struct event_reader *reader, struct str data, const char *id);
 void
 event_write(struct event_reader *reader, struct json *json, struct str data);
 
-/* What event_base64 holds; false if it is not base64. */
+/* Any bytes, as a string, or as NAME_base64 if they are not UTF-8: no byte is
+ * lost. */
+void event_bytes_write(struct json *json, const char *name, struct str data);
+
+/* What a member in base64 holds; false if it is not base64. */
 MUST_USE bool event_base64_read(struct str text, struct buf *ret_data);
 
 /* Print the events of a place that the command's options select, one object a

@@ -2,8 +2,8 @@
  * currentsd import: puts events from a file into the queue as if a source had
  * sent them: they are validated, and duplicates are detected.
  *
- * A line is an event, a request body, or an event as an export or queue rescue
- * wrote it. The events of several lines are gathered into batches, because each
+ * A line is an event, a request body, or one of them as an export or queue
+ * rescue wrote it. The events of several lines are gathered into batches, because each
  * put costs an fsync.
  */
 
@@ -14,6 +14,7 @@
 #include "schema/json/scan.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,7 +61,8 @@ struct import {
 	struct buf in; /* what was read, from a line on */
 	struct event_reader reader;
 	struct currents_batch line_batch; /* of a line that is a body */
-	struct buf decoded;		  /* of base64 */
+	struct buf decoded;		  /* of base64, or of a string */
+	struct buf plain;		  /* of an encoded body */
 
 	/* the batch that is gathered */
 	struct buf body; /* without its end */
@@ -275,6 +277,54 @@ line_export(struct import *import, struct str line, struct import_event *event)
 		event->source = value.text;
 }
 
+/* A line of `unreadable export` has a whole body as a member: as text, or in
+ * base64 as it came. *line becomes its text. False if it cannot be decoded. */
+static bool
+line_body(struct import *import, struct str *line, struct import_event *event)
+{
+	struct buf *decoded = &import->decoded, *plain = &import->plain;
+	struct scan_value body, encoding, source;
+	bool text = scan_find(*line, "body", &body), whole = false;
+	char coding[16];
+
+	if (!scan_find(*line, "encoding", &encoding) ||
+	    (!text && !scan_find(*line, "body_base64", &body)) ||
+	    body.kind != SCAN_STRING)
+		return true;
+	if (scan_find(*line, "source", &source) && source.kind == SCAN_STRING)
+		event->source = source.text;
+	buf_reset(decoded);
+	if (text) {
+		if (!buf_reserve(decoded, body.text.len))
+			return false;
+		decoded->len = scan_decode(body.text, decoded->data);
+	} else if (!event_base64_read(body.text, decoded)) {
+		return false;
+	}
+	*line = str_bytes(decoded->data, decoded->len);
+	(void)snprintf(coding, sizeof(coding), "%.*s", (int)encoding.text.len,
+	    encoding.text.data);
+	buf_reset(plain);
+	if (!text && !server_body_decode(coding, *line, plain, &whole, NULL))
+		return false;
+	/* If it does not inflate, it may be labelled wrongly. */
+	if (whole)
+		*line = str_bytes(plain->data, plain->len);
+	return true;
+}
+
+/* What may be in front of a JSON text: white space, and the mark that some
+ * editors begin a file with. */
+static struct str
+line_trim(struct str line)
+{
+	if (line.len >= 3 && memcmp(line.data, "\xef\xbb\xbf", 3) == 0)
+		line = str_bytes(line.data + 3, line.len - 3);
+	while (line.len > 0 && memchr(" \t\r\n", *line.data, 4) != NULL)
+		line = str_bytes(line.data + 1, line.len - 1);
+	return line;
+}
+
 /* Add the events of a line. *ret_readable is false if it is not blank and no
  * event is found in it. */
 static bool
@@ -286,12 +336,10 @@ line_add(struct import *import, struct str line, bool *ret_readable,
 	struct currents_fault fault;
 	struct scan_value value;
 
-	while (line.len > 0 && memchr(" \t\r", *line.data, 3) != NULL) {
-		line.data++;
-		line.len--;
-	}
-	*ret_readable = true;
-	if (line.len == 0)
+	line = line_trim(line);
+	*ret_readable = line_body(import, &line, &event);
+	line = line_trim(line);
+	if (!*ret_readable || line.len == 0)
 		return true;
 	if (*line.data != '[' && !scan_find(line, "events", &value)) {
 		event.data = line;
@@ -429,6 +477,7 @@ command_import(struct command_context *context, struct buf *out)
 
 	buf_init(&import.in, LINE_MAX_BYTES);
 	buf_init(&import.decoded, LINE_MAX_BYTES);
+	buf_init(&import.plain, LINE_MAX_BYTES);
 	buf_init(&import.body, (size_t)LINE_MAX_BYTES * 2);
 	event_reader_init(&import.reader);
 	currents_batch_init(&import.line_batch);
@@ -463,6 +512,7 @@ command_import(struct command_context *context, struct buf *out)
 	currents_batch_fini(&import.line_batch);
 	event_reader_fini(&import.reader);
 	buf_fini(&import.body);
+	buf_fini(&import.plain);
 	buf_fini(&import.decoded);
 	buf_fini(&import.in);
 	return code;

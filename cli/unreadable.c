@@ -1,10 +1,11 @@
 /*
- * currentsd unreadable list, show, drop: whole request bodies that are not
+ * currentsd unreadable list, show, export, drop: whole request bodies that are not
  * JSON, kept as received.
  */
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "cli/event.h"
 #include "cli/filter.h"
 
 #include <inttypes.h>
@@ -18,6 +19,12 @@ const struct option_row command_unreadable_list_options[] = {
     FILTER_BODY_OPTIONS,
     {"--limit", "N", "At most N (default 50)."},
     {"--json", NULL, "Print JSON."},
+    {NULL, NULL, NULL},
+};
+
+const struct option_row command_unreadable_export_options[] = {
+    FILTER_BODY_OPTIONS,
+    {"--limit", "N", "At most N bodies."},
     {NULL, NULL, NULL},
 };
 
@@ -188,6 +195,41 @@ command_unreadable_show(struct command_context *context, struct buf *out)
 		    "there is no unreadable body %" PRId64, show.id);
 	}
 	return command_fail(out, &err);
+}
+
+/* ---- export ---- */
+
+static void
+export_body(void *arg, const struct jobs_unreadable *body)
+{
+	struct json json;
+
+	json_init(&json, arg);
+	json_object_open(&json, NULL);
+	json_int(&json, "id", body->id);
+	json_time(&json, "received", body->received_ms);
+	json_text(&json, "source", body->source);
+	json_text(&json, "encoding", body->encoding);
+	json_text(&json, "reason", body->reason);
+	event_bytes_write(&json, "body", body->data);
+	json_object_close(&json);
+	(void)buf_char(arg, '\n');
+}
+
+int
+command_unreadable_export(struct command_context *context, struct buf *out)
+{
+	struct job job = command_job(context, out, "exported", NULL);
+	struct selection selection;
+	struct err err;
+	size_t unclear;
+
+	if (!filter_read(context, INT64_MAX, &selection, &err))
+		return command_fail(out, &err);
+	job.selection = &selection;
+	if (!job_run_bodies(&job, export_body, out, false, &unclear, &err))
+		return command_fail(out, &err);
+	return EXIT_FINE;
 }
 
 /* ---- drop ---- */

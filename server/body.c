@@ -6,6 +6,7 @@
 
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 #include <zlib.h>
 
@@ -87,6 +88,9 @@ enum {
 	INFLATER_ZLIB = 15,
 	INFLATER_RAW = -15,
 };
+
+/* No JSON text begins so (RFC 1952, 2.3.1). */
+static const char gzip_magic[] = {0x1f, '\x8b'};
 
 /* "deflate" is the zlib format by the standard, but some clients take the
  * name literally and send bare deflate data: the first two bytes tell. */
@@ -234,7 +238,8 @@ inflater_begin(struct inflater *inflater, struct body_buf *out)
 	int window_bits = INFLATER_RAW;
 	size_t used;
 
-	if (inflater->coding == CODING_GZIP)
+	if (inflater->coding == CODING_GZIP ||
+	    memcmp(inflater->head, gzip_magic, 2) == 0)
 		window_bits = INFLATER_GZIP;
 	/* RFC 1950: method 8, and a header that is a multiple of 31. */
 	else if ((first & 0x0f) == 8 && (first * 256 + second) % 31 == 0)
@@ -309,19 +314,24 @@ body_fail(struct body *body, enum body_state state)
 		body_buf_fini(&body->raw);
 }
 
+/* From now on inflate what comes. */
+static enum body_state
+body_inflate(struct body *body, enum coding coding)
+{
+	body->coding = coding;
+	body->inflater = inflater_new(coding);
+	return body->inflater != NULL ? BODY_GOOD : BODY_NO_MEMORY;
+}
+
 void
 body_begin(struct body *body, enum coding coding, uint64_t length)
 {
 	enum body_state state = BODY_TOO_LARGE;
 
-	body->coding = coding;
 	if (length <= body->raw.buf.limit)
 		state = body_buf_reserve(&body->raw, (size_t)length);
-	if (state == BODY_GOOD && coding != CODING_IDENTITY) {
-		body->inflater = inflater_new(coding);
-		if (body->inflater == NULL)
-			state = BODY_NO_MEMORY;
-	}
+	if (state == BODY_GOOD && coding != CODING_IDENTITY)
+		state = body_inflate(body, coding);
 	if (state != BODY_GOOD)
 		body_fail(body, state);
 }
@@ -337,6 +347,13 @@ body_add(struct body *body, const void *data, size_t len)
 	state = body_buf_reserve(&body->raw, len);
 	if (state == BODY_GOOD && !buf_append(&body->raw.buf, data, len))
 		state = BODY_NO_MEMORY;
+	if (state == BODY_GOOD && body->coding == CODING_IDENTITY &&
+	    body->raw.buf.len >= 2 &&
+	    memcmp(body->raw.buf.data, gzip_magic, 2) == 0) {
+		state = body_inflate(body, CODING_GZIP);
+		data = body->raw.buf.data;
+		len = body->raw.buf.len;
+	}
 	if (state == BODY_GOOD && body->inflater != NULL)
 		state = inflater_add(body->inflater, data, len, &body->plain);
 	if (state == BODY_CORRUPT)
@@ -354,6 +371,14 @@ body_end(struct body *body)
 		return;
 	body->corrupt_at = body->received; /* it was cut short */
 	body_fail(body, BODY_CORRUPT);
+}
+
+void
+body_take_raw(struct body *body)
+{
+	CHECK(body->state == BODY_CORRUPT);
+	body->state = BODY_GOOD;
+	body->coding = CODING_IDENTITY;
 }
 
 const struct buf *

@@ -11,6 +11,10 @@
  * answered even when the budget is spent; the number of connections limits how
  * many bytes are free.
  *
+ * A proxy may inflate a body and leave the label, or drop the label of one that
+ * is compressed. So the bytes decide: what begins as gzip is gzip, and what
+ * does not inflate may be taken as it came (body_take_raw()).
+ *
  * A failure is final. It frees the memory at once, except for the bytes of a
  * corrupt stream, which are stored as unreadable; the rest of the body is
  * discarded.
@@ -78,6 +82,9 @@ void body_fini(struct body *body);
 void body_begin(struct body *body, enum coding coding, uint64_t length);
 void body_add(struct body *body, const void *data, size_t len);
 void body_end(struct body *body);
+
+/* The body does not inflate: take it as it came. */
+void body_take_raw(struct body *body);
 
 /* What was sent, decoded. */
 const struct buf *body_text(const struct body *body);

@@ -290,6 +290,19 @@ ingest_add(struct request *request, const char *data, size_t len)
 	ingest_check_body(request, body->received);
 }
 
+/* Is it a text after all, which a proxy inflated but left the label? */
+static bool
+ingest_labelled_wrongly(const struct body *body)
+{
+	const struct buf *raw = &body->raw.buf;
+	size_t at =
+	    raw->len >= 3 && memcmp(raw->data, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+
+	while (at < raw->len && memchr(" \t\r\n", raw->data[at], 4) != NULL)
+		at++;
+	return at == raw->len || raw->data[at] == '{' || raw->data[at] == '[';
+}
+
 /* What is the complete body? */
 static enum intake_cause
 ingest_read(struct request *request)
@@ -298,6 +311,9 @@ ingest_read(struct request *request)
 	struct ingest *ingest = request->ingest;
 	const struct buf *text;
 
+	if (ingest->body.state == BODY_CORRUPT &&
+	    ingest_labelled_wrongly(&ingest->body))
+		body_take_raw(&ingest->body);
 	if (ingest->body.state == BODY_CORRUPT) {
 		ingest->batch.at = (size_t)ingest->body.corrupt_at;
 		(void)snprintf(ingest->batch.why, sizeof(ingest->batch.why),

@@ -127,9 +127,9 @@ path_matches(const char *path, const char *wanted, struct str *ret_name)
 	    (path[len] != '\0' && path[len] != '/'))
 		return false;
 	name = str_text(path + len);
-	if (name.len > 0)
+	while (name.len > 0 && name.data[0] == '/')
 		name = str_bytes(name.data + 1, name.len - 1);
-	if (name.len > 0 && name.data[name.len - 1] == '/')
+	while (name.len > 0 && name.data[name.len - 1] == '/')
 		name.len--;
 	*ret_name = name;
 	return true;
@@ -150,6 +150,9 @@ route_find(const char *path, bool admin, const struct server_source *sources,
 		if (path == NULL)
 			return NULL;
 	}
+	/* A proxy may join its own path and ours with a slash too many. */
+	while (path[0] == '/' && path[1] == '/')
+		path++;
 	for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
 		const struct route *route = &routes[i];
 

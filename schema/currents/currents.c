@@ -459,10 +459,10 @@ currents_body_read(struct currents_reader *reader, struct currents_fault *fault)
 	struct scan_value value;
 	const char *start;
 
+	/* A byte order mark may be ignored (RFC 8259, 8.1). */
 	if (scan->end - scan->at >= 3 &&
 	    memcmp(scan->at, "\xef\xbb\xbf", 3) == 0)
-		return currents_fault(fault, 0,
-		    "a byte order mark (EF BB BF) before the JSON text");
+		scan->at += 3;
 	if (!scan_space(scan))
 		return true;
 	start = scan->at;

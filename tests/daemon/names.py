@@ -53,6 +53,7 @@ class Command:
         Place.QUEUED: ("events", "export"),
         Place.ARCHIVE: ("events", "export", "--place", "archive"),
         Place.DEAD: ("dead", "export"),
+        Place.UNREADABLE: ("unreadable", "export"),
     }
     LIST_OF_NO_PLACE = ("events", "list", "--place", "nowhere")
     FIND = ("events", "find")  # one event, wherever it is

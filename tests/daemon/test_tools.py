@@ -1,6 +1,7 @@
 """The operator's tools, each beside a running daemon and without one."""
 
 import base64
+import gzip
 import json
 import re
 import sqlite3
@@ -254,6 +255,34 @@ def test_import_of_many(either, tmp_path):
         row["id"] for row in made + [either.made[Place.QUEUED]]}
     either.command(*Command.IMPORT, "--source", "x", str(path), code=USAGE)
     either.command(*Command.IMPORT, "/nonexistent", code=USAGE)
+
+
+def test_unreadable_bodies_come_back_after_repair(start_daemon):
+    """Byte for byte, and thousands at once."""
+    daemon = start_daemon(**FAST)
+    whole = [json.dumps(batch(event())) for _ in range(2000)]
+    odd = [b"\xff\x00\r\n", '\u0000"\\\x7f\u2028'.encode(), b"x"]
+    cut = gzip.compress(whole[-1].encode())[:-1]
+    for one in whole[:-1]:
+        assert daemon.post(one[:-1]).status == 400
+    for one in odd:
+        assert daemon.post(one).status == 400
+    assert daemon.post(cut, content_encoding="gzip").status == 400
+    exported = daemon.command(*Command.EXPORT[Place.UNREADABLE])
+    rows = [json.loads(row) for row in exported.rstrip("\n").split("\n")]
+    got = [base64.b64decode(row["body_base64"]) if "body_base64" in row
+           else row["body"].encode() for row in rows]
+    assert got == [one[:-1].encode() for one in whole[:-1]] + odd + [cut]
+    assert [row["encoding"] for row in rows[-2:]] == ["", "gzip"]
+    for row in rows[:-1]:
+        if "body" in row:
+            row["body"] += "}"
+    rows[-1]["body_base64"] = base64.b64encode(
+        gzip.compress(whole[-1].encode())).decode()
+    fixed = "\n".join(json.dumps(row) for row in rows)
+    done = tool(daemon, *Command.IMPORT, stdin=fixed, code=FOUND)
+    assert done == {**receipt(received=2000, queued=2000),
+                    Receipt.UNREADABLE_LINES: len(odd)}
 
 
 @pytest.mark.file

@@ -59,7 +59,8 @@ test_probes(void **state)
 	static const char *const bodies[] = {"", " \r\n\t ", "{}", " { } ",
 	    "{\"events\":[]}", "{\"events\":null}", "{\"events\":[ ]}", "[]",
 	    "{\"events\":null,\"x\":1}", "{\"events\":[],\"events\":null}",
-	    "{\"ev\\u0065nts\":[]}"};
+	    "{\"ev\\u0065nts\":[]}", "\xef\xbb\xbf{\"events\":[]}",
+	    "\xef\xbb\xbf"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
@@ -75,8 +76,7 @@ test_faults(void **state)
 		const char *body;
 		size_t at;
 		const char *text; /* somewhere in it */
-	} cases[] = {{"\xef\xbb\xbf{\"events\":[]}", 0, "byte order mark"},
-	    {"{\"events\":{}}", 10, "not an array"},
+	} cases[] = {{"{\"events\":{}}", 10, "not an array"},
 	    {"{\"events\":5}", 10, "not an array"},
 	    {"{\"events\":[" EVENT "],\"events\":true}", 62, "not an array"},
 	    {"5", 0, "neither"}, {" \"x\"", 1, "neither"},
