@@ -27,7 +27,9 @@ enum {
 	BUSY_MS = 100,	    /* between tries for a queue that is in use */
 	CLIENTS_MAX = 4,    /* at once: each waits for the next */
 	PRIVACY_MAX = 2000, /* bytes of a line of log */
-	OWN_FILES = 256,    /* besides connections: the queue, to Heap, ... */
+	OWN_FILES = 48,	    /* of the queue, commands, and the log */
+	SEND_FILES = 4,	    /* of a request to a destination: DNS, sockets */
+	CONNECTIONS_LEAST = 8,
 };
 
 struct serve {
@@ -62,22 +64,49 @@ signals_open(int *ret_fd, struct err *reterr)
 		   strerror(errno));
 }
 
-/* Each connection is an open file, and the limit of files is often 1024. */
-static void
-files_raise(const struct settings *settings)
+/*
+ * Each connection is an open file, and the limit of files is often 1024. Raise
+ * it, or else take fewer connections, so that strangers' connections leave the
+ * files that the queue, the delivery and the operator need.
+ */
+static bool
+files_fit(struct settings *settings, struct err *reterr)
 {
-	rlim_t want = (rlim_t)settings->server.max_connections + OWN_FILES;
+	unsigned *connections = &settings->server.max_connections;
 	struct rlimit limit;
+	rlim_t own = OWN_FILES, want;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= want)
-		return;
+	for (size_t i = 0; i < settings->destination_count; i++)
+		own += (rlim_t)settings->destinations[i].forwarder.in_flight *
+		       SEND_FILES;
+	want = own + server_files(*connections);
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return err_set(reterr, ERR_IO,
+		    "cannot read the limit of open files: %s", strerror(errno));
+	if (limit.rlim_cur >= want)
+		return true;
 	limit.rlim_cur = limit.rlim_max < want ? limit.rlim_max : want;
-	if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < want)
-		log_line(LOG_WARN, "serve",
-		    "limit files=%llu want=%llu help=\"raise ulimit -n "
-		    "(LimitNOFILE= in systemd) or lower max_connections\"",
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return err_set(reterr, ERR_IO,
+		    "cannot raise the limit of open files: %s",
+		    strerror(errno));
+	if (limit.rlim_cur == want)
+		return true;
+	while (*connections > CONNECTIONS_LEAST &&
+	       own + server_files(*connections) > limit.rlim_cur)
+		--*connections;
+	if (own + server_files(*connections) > limit.rlim_cur)
+		return err_set(reterr, ERR_CONFIG,
+		    "the limit of open files is %llu, but at least %llu are "
+		    "needed: raise ulimit -n (LimitNOFILE= in systemd)",
 		    (unsigned long long)limit.rlim_cur,
-		    (unsigned long long)want);
+		    (unsigned long long)(own + server_files(*connections)));
+	log_line(LOG_WARN, "serve",
+	    "limit files=%llu connections=%u want=%llu help=\"raise ulimit -n "
+	    "(LimitNOFILE= in systemd) or lower max_connections\"",
+	    (unsigned long long)limit.rlim_cur, *connections,
+	    (unsigned long long)want);
+	return true;
 }
 
 /* Personal data that goes to Heap cannot be taken back. */
@@ -296,8 +325,8 @@ serve_start(struct serve *serve, const char *config, struct err *reterr)
 	if (!filesystem_check(settings->queue.dir,
 		settings->allow_volatile_state, &filesystem, reterr))
 		return false;
-	files_raise(settings);
-	if (!signals_open(&serve->signal_fd, reterr) ||
+	if (!files_fit(settings, reterr) ||
+	    !signals_open(&serve->signal_fd, reterr) ||
 	    !queue_wait(serve, reterr) ||
 	    !socket_listen(settings->queue.dir, &serve->socket_fd, reterr) ||
 	    !daemon_start(&serve->daemon, reterr))

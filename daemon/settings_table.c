@@ -56,7 +56,9 @@ static const struct setting main_rows[] = {
 	    LIMITS(8, 100000),
 	    .help = "The most connections open at once, each with a buffer of"
 		" at most 128 KiB; up to 256 of them stay open between"
-		" requests."},
+		" requests. There are fewer if the limit of open files is too"
+		" low. When all are taken, the slowest that has shown no valid"
+		" token is closed."},
 	{"body_limit", SETTING_SIZE, MAIN(server.body_limit),
 	    LIMITS(MIB(1), MIB(512)),
 	    .help = "The largest request body, before and after"

@@ -54,17 +54,29 @@ clients_shut(struct clients *clients, struct client *client)
 	clients->leaving++;
 }
 
-/* Make room for a new client: a silent crowd must not lock out a client that
- * has something to send. The clients behind the last idle one are busy, and
- * there are at most `most` of them. */
+/* Make room for a new client: neither a silent crowd nor one that drips may
+ * lock out a client that has something to send. The list is in the order in
+ * which they connected or went idle, so the last that will do is the slowest.
+ * There are at most `most` to look at. */
 static void
 clients_evict(struct clients *clients)
 {
-	struct client *client = clients->last;
+	struct client *client, *idle = NULL;
 
 	lock_assert_held(&clients->lock);
-	while (client != NULL && (client->shut || client->state != CLIENT_IDLE))
-		client = client->prev;
+	for (client = clients->last; client != NULL; client = client->prev) {
+		bool waits = client->state == CLIENT_IDLE;
+
+		if (client->shut)
+			continue;
+		if (!client->proven &&
+		    (waits || client->state == CLIENT_READING))
+			break;
+		if (waits && idle == NULL)
+			idle = client;
+	}
+	if (client == NULL)
+		client = idle;
 	if (client == NULL)
 		return;
 	clients_shut(clients, client);
@@ -115,6 +127,14 @@ clients_mark(struct clients *clients, struct client *client,
 		clients_unlink(clients, client);
 		clients_link(clients, client);
 	}
+	lock_drop(&clients->lock);
+}
+
+void
+clients_prove(struct clients *clients, struct client *client)
+{
+	lock_hold(&clients->lock);
+	client->proven = true;
 	lock_drop(&clients->lock);
 }
 

@@ -36,8 +36,9 @@ struct client {
 
 	/* guarded by the lock of the clients */
 	struct client *next, *prev;
-	bool shut; /* shut down, about to close */
-	bool kept; /* it was answered and may send another request */
+	bool shut;   /* shut down, about to close */
+	bool kept;   /* it was answered and may send another request */
+	bool proven; /* one of its requests had a valid proof */
 	enum client_state state;
 	int64_t since_ms; /* in this state */
 	int64_t ended_ms; /* when the sweep first saw its end, or 0 */
@@ -60,8 +61,10 @@ struct clients {
 void clients_init(struct clients *clients, size_t most, size_t keep);
 void clients_fini(struct clients *clients); /* all were removed */
 
-/* A connection was made. At the limit, the client that has been idle the
- * longest is shut down to make room. NULL: no memory. */
+/* A connection was made. At the limit, one is shut down to make room: of those
+ * that have proven nothing and are not being answered, the one that connected
+ * or went idle first; else the one that has been idle the longest. NULL: no
+ * memory. */
 struct client *clients_add(struct clients *clients, int fd, int64_t mono_ms);
 
 /* The connection is about to be closed. Accepts NULL. */
@@ -70,6 +73,9 @@ void clients_remove(struct clients *clients, struct client *client);
 /* Note the state of its request. */
 void clients_mark(struct clients *clients, struct client *client,
     enum client_state state, int64_t mono_ms);
+
+/* A request of it had a valid proof. */
+void clients_prove(struct clients *clients, struct client *client);
 
 /* It is being answered: may the connection stay open? */
 MUST_USE bool clients_keep(struct clients *clients, struct client *client);

@@ -172,7 +172,7 @@ ingest_prove_headers(struct request *request, const struct headers *headers)
 			    "the token is not valid for this source");
 		return false;
 	}
-	request->authorised = true;
+	request_prove(request);
 	return true;
 }
 
@@ -190,7 +190,7 @@ ingest_prove_body(struct request *request)
 		ingest_refuse_proof(request, cause, signature_fault(cause));
 		return false;
 	}
-	request->authorised = true;
+	request_prove(request);
 	sources_note_request(
 	    request->service->sources, request->source, now_ms);
 	return true;

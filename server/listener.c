@@ -13,7 +13,8 @@
 #include <unistd.h>
 
 enum {
-	LISTENER_SLACK = 64, /* connections over the limit, which get a 503 */
+	LISTENER_SLACK = 64, /* connections over the limit, at most */
+	LISTENER_FILES = 16, /* the socket, and what its threads wait with */
 	LISTENER_BACKLOG = 1024,
 	LISTENER_ADMIN_POOL = 32 * 1024, /* bytes: the library's default */
 	LISTENER_HOST = 256,
@@ -21,6 +22,22 @@ enum {
 	LISTENER_FLAGS = MHD_USE_EPOLL_INTERNAL_THREAD |
 			 MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
 };
+
+/* Connections over the limit: a part of it, so that few files are enough for a
+ * low one. */
+static size_t
+listener_slack(size_t connections)
+{
+	size_t slack = connections / 4 + 2;
+
+	return slack < LISTENER_SLACK ? slack : LISTENER_SLACK;
+}
+
+size_t
+listener_files(size_t connections)
+{
+	return connections + listener_slack(connections) + LISTENER_FILES;
+}
 
 void
 listener_init(struct listener *listener, struct service *service, bool admin,
@@ -33,7 +50,7 @@ listener_init(struct listener *listener, struct service *service, bool admin,
 	    .fd = -1,
 	};
 	clients_init(&listener->clients, connections,
-	    admin ? connections + LISTENER_SLACK : LISTENER_KEEP);
+	    admin ? connections + listener_slack(connections) : LISTENER_KEEP);
 }
 
 /* ---- the socket ---- */
@@ -330,7 +347,9 @@ listener_open(
 	    {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)listener_log, listener},
 	    {MHD_OPTION_LISTEN_SOCKET, listener->fd, NULL},
 	    {MHD_OPTION_CONNECTION_LIMIT,
-		(intptr_t)listener->clients.most + LISTENER_SLACK, NULL},
+		(intptr_t)(listener->clients.most +
+			   listener_slack(listener->clients.most)),
+		NULL},
 	    {MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 		listener->admin ? LISTENER_ADMIN_POOL : 2 * LISTENER_READ,
 		NULL},

@@ -48,6 +48,10 @@ struct listener {
 	struct log_limit log_limit; /* of libmicrohttpd's own messages */
 };
 
+/* How many files it may have open: the connections, those over the limit, which
+ * get a 503, and its own. */
+size_t listener_files(size_t connections);
+
 void listener_init(struct listener *listener, struct service *service,
     bool admin, unsigned connections);
 MUST_USE bool listener_open(

@@ -174,6 +174,13 @@ request_header(void *arg, const char *name)
 }
 
 void
+request_prove(struct request *request)
+{
+	request->authorised = true;
+	clients_prove(&request->listener->clients, request->client);
+}
+
+void
 request_refuse(
     struct request *request, enum intake_cause cause, const char *why)
 {

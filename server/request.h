@@ -114,6 +114,9 @@ void request_end(struct request *request);
  * parameter of the query, else the first. */
 void request_find_source(struct request *request, struct str name);
 
+/* Its proof was valid. */
+void request_prove(struct request *request);
+
 /* Answer so when the request has been read to its end. The first refusal
  * counts. `why` is static, or lives as long as the request. */
 void request_refuse(

@@ -49,6 +49,23 @@ server_settings_init(struct server_settings *settings)
 	};
 }
 
+/* The admin listener gets a part of what the other has, if that is few. */
+static unsigned
+server_admin_connections(unsigned connections)
+{
+	unsigned admin = connections / 4 + 2;
+
+	return admin < SERVER_ADMIN_CONNECTIONS ? admin
+						: SERVER_ADMIN_CONNECTIONS;
+}
+
+size_t
+server_files(unsigned connections)
+{
+	return listener_files(connections) +
+	       listener_files(server_admin_connections(connections));
+}
+
 /* Show the counters of what may be counted, before anything is. */
 static void
 server_show_counters(const struct server_settings *settings)
@@ -92,7 +109,8 @@ server_start(const struct server_settings *settings, struct queue *queue,
 	budget_init(&service->budget, settings->body_memory);
 	listener_init(
 	    &server->ingest, service, false, settings->max_connections);
-	listener_init(&server->admin, service, true, SERVER_ADMIN_CONNECTIONS);
+	listener_init(&server->admin, service, true,
+	    server_admin_connections(settings->max_connections));
 	sources_restore(sources, queue);
 	server_show_counters(settings);
 	if (!listener_open(&server->ingest, settings->listen, reterr) ||

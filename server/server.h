@@ -65,6 +65,9 @@ struct server_settings {
 
 void server_settings_init(struct server_settings *settings);
 
+/* How many open files a server with so many connections may need. */
+size_t server_files(unsigned connections);
+
 /* Bind both listeners and start answering. ERR_CONFIG if the settings
  * contradict each other or an address can never be bound; ERR_IO if that may
  * pass (the port is in use). What the settings point

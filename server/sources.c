@@ -87,8 +87,8 @@ struct sources *
 sources_new(const struct server_source *list, size_t count)
 {
 	struct sources *sources =
-	    calloc(1, sizeof(*sources) + (count + SERVER_ROWS_MORE) *
-							     sizeof(struct source));
+	    calloc(1, sizeof(*sources) +
+			  (count + SERVER_ROWS_MORE) * sizeof(struct source));
 	size_t tokens = 0;
 
 	if (sources == NULL)

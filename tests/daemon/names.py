@@ -322,6 +322,7 @@ class Log:
     ADDRESS = r"server: %s address=\S+:(\d+)"  # listen or admin
     START = "serve: start version="
     STOP = "stop signal=TERM"
+    FEWER_CONNECTIONS = r"serve: limit files=192 connections=\d+ "
     HANGUP = "ignore signal=HUP"
     WAIT_FOR_QUEUE = "wait for=queue"
     WAIT_FOR_QUEUE_IN_USE = "wait for=queue text=.*in use"

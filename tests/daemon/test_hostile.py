@@ -15,8 +15,9 @@ import time
 
 import pytest
 
+import conftest
 from braze import batch, event, raw
-from conftest import PATIENCE, until
+from conftest import PATIENCE, PROGRAM, until
 from hostile import MIB, POST, bounded, is_served, statuses
 from names import Log, Metric, Queue
 
@@ -114,6 +115,54 @@ def test_crowd_of_begun_requests(bounded):
     until(lambda: daemon.post(batch(event())).status == 200, "sweep")
     for sock in crowd:
         sock.close()
+
+
+@pytest.mark.parametrize("begun", [
+    b"POST /cur", b"POST /currents HTTP/1.1\r\nHost: x\r\nX-Drip: ",
+    b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx"],
+    ids=["line", "headers", "body"])
+def test_a_crowd_without_a_token_keeps_nobody_out(bounded, begun):
+    """The slowest that has shown no token makes room, whatever it began; one
+    that has shown it stays."""
+    daemon = bounded(8, max_connections=64, threads=1,
+                     request_timeout="10m", idle_timeout="10m")
+    body = json.dumps(batch(event())).encode()
+    proven = daemon.connect()
+    proven.sendall(POST + b"Content-Length: %d\r\n\r\n" % len(body))
+    crowd = []
+    try:
+        for _ in range(80):
+            crowd.append(daemon.connect())
+            crowd[-1].sendall(begun)
+            # Once it is answered, what was begun has been read.
+            assert daemon.get("/healthz").status == 200
+        is_served(daemon)
+        proven.sendall(body)
+        assert statuses(proven.recv(4096)) == [200]
+    finally:
+        for sock in [proven, *crowd]:
+            sock.close()
+
+
+def test_a_crowd_leaves_files_for_delivery(start_daemon, heapsim, tmp_path,
+                                           monkeypatch):
+    """The limit of open files may be far below max_connections."""
+    limited = tmp_path / "limited"
+    limited.write_text(f'#!/bin/sh\nulimit -n 192\nexec {PROGRAM} "$@"\n')
+    limited.chmod(0o755)
+    monkeypatch.setattr(conftest, "PROGRAM", str(limited))
+    daemon = start_daemon()
+    crowd = []
+    try:
+        for _ in range(400):
+            crowd.append(daemon.connect())
+        is_served(daemon)
+        until(lambda: daemon.queue()["delivered"] == 1, "it is delivered")
+        assert daemon.command("status")
+    finally:
+        for sock in crowd:
+            sock.close()
+    daemon.run.wait_line(Log.FEWER_CONNECTIONS)
 
 
 def test_pipelining(bounded):

@@ -83,6 +83,7 @@ test_leave(void **state)
 			each[i] = clients_add(&clients, fds[i][0], 0);
 			assert_non_null(each[i]);
 			assert_int_equal(each[i]->over, i == 2);
+			clients_prove(&clients, each[i]);
 			clients_mark(&clients, each[i], CLIENT_READING, 0);
 		}
 		clients_remove(&clients, each[gone]);
@@ -101,8 +102,8 @@ test_leave(void **state)
 	clients_remove(&clients, NULL);
 }
 
-/* A client that comes when all places are taken gets the place of the one that
- * has been idle for longest, and no other is touched. */
+/* A client that comes when all places are taken, by clients that have proven
+ * themselves, gets the place of the one that has been idle for longest, and no other is touched. */
 static void
 test_evict(void **state)
 {
@@ -119,6 +120,7 @@ test_evict(void **state)
 		each[i] = clients_add(&clients, fds[i][0], 0);
 		assert_non_null(each[i]);
 		assert_false(each[i]->over);
+		clients_prove(&clients, each[i]);
 		if (i != CLIENTS - 2)
 			continue;
 		/* 0 is busy; 1 was, so that 2 is idle for longer. */
@@ -133,6 +135,39 @@ test_evict(void **state)
 		(void)close(fds[i][1]);
 	}
 	assert_int_equal(clients.count, 0);
+	clients_fini(&clients);
+}
+
+/* One that has proven nothing makes room first, though it is reading, and one
+ * that has proven itself only if it is idle. */
+static void
+test_evict_unproven(void **state)
+{
+	enum { CLIENTS = 5 };
+	struct clients clients;
+	struct client *each[CLIENTS];
+	int fds[CLIENTS][2];
+
+	(void)state;
+	clients_init(&clients, 3, CLIENTS);
+	for (int i = 0; i < CLIENTS; i++) {
+		assert_int_equal(
+		    socketpair(AF_UNIX, SOCK_STREAM, 0, fds[i]), 0);
+		each[i] = clients_add(&clients, fds[i][0], 0);
+		assert_non_null(each[i]);
+		if (i != 1) /* 0 stays idle */
+			clients_prove(&clients, each[i]);
+		if (i != 0)
+			clients_mark(&clients, each[i], CLIENT_READING, 0);
+		assert_int_equal(each[0]->shut, i >= 4);
+		assert_int_equal(i >= 1 && each[1]->shut, i >= 3);
+	}
+	for (int i = 0; i < CLIENTS; i++) {
+		assert_int_equal(was_shut(fds[i][1]), i < 2);
+		clients_remove(&clients, each[i]);
+		(void)close(fds[i][0]);
+		(void)close(fds[i][1]);
+	}
 	clients_fini(&clients);
 }
 
@@ -214,6 +249,7 @@ main(void)
 	    cmocka_unit_test(test_sweep),
 	    cmocka_unit_test(test_leave),
 	    cmocka_unit_test(test_evict),
+	    cmocka_unit_test(test_evict_unproven),
 	    cmocka_unit_test(test_gone),
 	    cmocka_unit_test(test_keep),
 	};

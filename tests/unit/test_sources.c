@@ -160,7 +160,8 @@ test_refusals(void **state)
 	assert_int_equal(status.refused_status, 404);
 	assert_string_equal(status.refused_why, "no such path");
 	server_source_status(server, 5, &status);
-	assert_int_equal(status.refused_status, 405); /* nobody gets a source's */
+	assert_int_equal(
+	    status.refused_status, 405); /* nobody gets a source's */
 	server_source_status(server, 3, &status);
 	assert_int_equal(status.refused, 0);
 	server_stop(server);
