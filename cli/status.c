@@ -197,7 +197,7 @@ refused_show(
 	    ", the first %s, the last %s\n"
 	    "           why: %u, %s\n"
 	    "           if they came from Braze, it holds those events back "
-	    "until someone fixes its connector\n",
+	    "until someone fixes its connector, or on 400 deletes them\n",
 	    refused, first, last, status->refused_status, status->refused_why);
 }
 

@@ -8,6 +8,7 @@
 #include <netdb.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -306,18 +307,39 @@ listener_completed(void *cls, struct MHD_Connection *connection,
 	request_end(request);
 }
 
+/* The library answered by itself what it does not understand. Which request
+ * that was it does not tell: it may have been a source's. */
+static void
+listener_note(struct listener *listener, unsigned long status)
+{
+	struct service *service = listener->service;
+
+	if (status < 400 || status > 599)
+		return;
+	counter_answers_add((unsigned)status, 1);
+	sources_note_answer(service->sources, service->settings.source_count,
+	    (unsigned)status, "not HTTP as it should be: see the log", false,
+	    clock_wall_ms());
+}
+
 /* The library's own messages: most are about connections that broke, some about
- * requests that the library itself answered 400, which nothing else shows. */
+ * requests that the library itself answered. */
 static void
     PRINTF_LIKE(2, 0) listener_log(void *cls, const char *format, va_list args)
 {
 	struct listener *listener = cls;
 	uint64_t suppressed;
+	static const char code[] = "HTTP response code is ";
+	const char *answer;
 	char text[256];
 
 	(void)vsnprintf(text, sizeof(text), format, args);
 	text[strcspn(text, "\n")] = '\0';
-	if (strstr(text, "HTTP response code") == NULL)
+	answer = strstr(text, code);
+	if (answer != NULL && !listener->admin)
+		listener_note(
+		    listener, strtoul(answer + strlen(code), NULL, 10));
+	if (answer == NULL)
 		log_line(LOG_DEBUG, "server", "library listener=%s text=%s",
 		    listener->name, LOG_QUOTE(text));
 	else if (log_limit_pass(

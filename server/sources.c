@@ -179,7 +179,8 @@ source_why(char ret[SERVER_REASON], const char *why)
 }
 
 /* Does this status make the source strand its items? A request of no source may
- * have been meant for any of them. A stranger has none, but is counted. */
+ * have been meant for any of them; if it was not even read, it may be lost. A
+ * stranger has no source, but is counted. */
 static bool
 sources_strand(const struct sources *sources, size_t source, unsigned status)
 {
@@ -188,6 +189,8 @@ sources_strand(const struct sources *sources, size_t source, unsigned status)
 	if (source > sources->count)
 		return status / 100 != 2;
 	if (source == sources->count) {
+		if (status == 400)
+			return true;
 		first = 0;
 		end = sources->count;
 	}

@@ -19,7 +19,7 @@ import conftest
 from braze import batch, event, raw
 from conftest import PATIENCE, PROGRAM, until
 from hostile import MIB, POST, bounded, is_served, statuses
-from names import Log, Metric, Queue
+from names import Log, Metric, Queue, Source, Status
 
 __all__ = ["bounded"]  # a fixture
 
@@ -423,7 +423,15 @@ def test_probes_on_one_connection(bounded):
 
 
 def test_what_the_library_refuses_is_seen(daemon):
-    """A 400 of its own, which would make Braze delete: no counter has it."""
-    answer = raw(daemon, POST + b"Content-Length: abc\r\n\r\n")
-    assert set(statuses(answer)) == {400}
+    """A 400 of its own, which makes Braze delete, and no request of ours."""
+    assert daemon.metric(Metric.REFUSED_WITHOUT_SOURCE) == 0
+    answers = daemon.metric(Metric.ANSWERS % 400)
+    for _ in range(2):
+        answer = raw(daemon, POST + b"Content-Length: abc\r\n\r\n")
+        assert set(statuses(answer)) == {400}
     daemon.run.wait_line(Log.LIBRARY % 400)
+    refused = daemon.status()[Status.REFUSED_WITHOUT_SOURCE]
+    assert refused[Source.REFUSED_COUNT] == 2
+    assert refused[Source.REFUSED_STATUS] == 400
+    assert daemon.metric(Metric.REFUSED_WITHOUT_SOURCE) == 2
+    assert daemon.metric(Metric.ANSWERS % 400) == answers + 2
