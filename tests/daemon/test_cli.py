@@ -316,13 +316,6 @@ def test_one_daemon_one_queue(daemon):
     assert Text.RUNNING in daemon.command("status")
 
 
-def test_a_port_that_is_taken(daemon, tmp_path):
-    done = run("serve", **enough(tmp_path,
-                                 listen=f"127.0.0.1:{daemon.port}"))
-    assert done.returncode == CONFIG
-    assert f"127.0.0.1:{daemon.port}" in done.stderr.splitlines()[-1]
-
-
 def test_signals(daemon):
     process = daemon.run.process
     process.send_signal(signal.SIGHUP)
