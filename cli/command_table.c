@@ -106,7 +106,10 @@ static const struct command table[] = {
 	    "Erase people from everything stored here",
 	    "Repeat --user to erase several people at once. Removes their "
 	    "queued and archived events, their dead letters, and the "
-	    "unreadable bodies that mention them. Then it rebuilds the queue "
+	    "unreadable bodies that mention them; also under the external "
+	    "ids, Braze ids and aliases that stand beside these ids in some "
+	    "event, and what is anonymous on their devices, unless an event "
+	    "from there names somebody else. Then it rebuilds the queue "
 	    "file; during the rebuild the daemon accepts and sends nothing. "
 	    "The keyed hashes that detect duplicates remain. Delivered events "
 	    "must be erased at Heap itself. Exits 1 if something could not be "

@@ -46,6 +46,21 @@ erase_text(const struct erase_result *result, struct buf *out)
 		    "erasures. Erase them again once `currentsd queue check` "
 		    "finds no fault.\n",
 		    result->damaged);
+	if (result->persons.found > 0)
+		(void)buf_printf(out,
+		    "%zu more ids were found beside those, and erased too.\n",
+		    result->persons.found);
+	if (result->persons.alone > 0)
+		(void)buf_printf(out,
+		    "%zu of these ids stand beside no other: events that name "
+		    "the person by another id\n"
+		    "are not found by them.\n",
+		    result->persons.alone);
+	if (result->persons.shared > 0)
+		(void)buf_printf(out,
+		    "%zu of their devices name somebody else, too: anonymous "
+		    "events of these devices stay.\n",
+		    result->persons.shared);
 	(void)buf_text(out, "Only hashes remain here: keyed hashes of (source, "
 			    "type, event id), which detect\n"
 			    "duplicates, and hashes of events while it is "

@@ -2,8 +2,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "schema/currents/currents.h"
-#include "schema/track/track.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,52 +16,24 @@ enum {
 
 /* ---- the job ---- */
 
-/* The ids as given, and each as private_at = accept hashed it with the key
- * of a destination. */
-struct person_ids {
-	struct str *ids;
-	size_t count;
-	char (*hashed)[REDACT_ID_BYTES]; /* what some of them lend */
-};
+static bool
+erase_find(void *arg, const struct jobs_event *event)
+{
+	persons_find(arg, event->data);
+	return false;
+}
 
 static bool
-person_ids_init(struct person_ids *person, struct settings *settings,
-    const char *const *users, size_t count, struct err *reterr)
+erase_share(void *arg, const struct jobs_event *event)
 {
-	size_t most = count * (settings->destination_count + 1), hashed = 0;
-
-	*person = (struct person_ids){
-	    .ids = calloc(most, sizeof(*person->ids)),
-	    .hashed = calloc(most, sizeof(*person->hashed)),
-	};
-	if (person->ids == NULL || person->hashed == NULL)
-		return err_set_nomem(reterr);
-	for (size_t i = 0; i < count; i++)
-		person->ids[person->count++] = str_text(users[i]);
-	for (size_t d = 0; d < settings->destination_count; d++) {
-		struct settings_destination *destination =
-		    &settings->destinations[d];
-
-		if (destination->hash_key_file == NULL)
-			continue;
-		if (!settings_rules_complete(settings, destination, reterr))
-			return false;
-		for (size_t i = 0; i < count; i++, hashed++) {
-			redact_id_write(&destination->track.rules,
-			    person->ids[i], person->hashed[hashed]);
-			person->ids[person->count++] =
-			    str_bytes(person->hashed[hashed], REDACT_ID_BYTES);
-		}
-	}
-	return true;
+	persons_share(arg, event->data);
+	return false;
 }
 
 static bool
 erase_match(void *arg, const struct jobs_event *event)
 {
-	const struct person_ids *person = arg;
-
-	return person_matches(event->data, person->ids, person->count);
+	return persons_match(arg, event->data);
 }
 
 static bool
@@ -81,45 +51,74 @@ erase_vacuum(void *arg, struct err *reterr)
 	return jobs_vacuum(arg, reterr) || reterr->code == ERR_UNSUPPORTED;
 }
 
+/* One pass over all places, in the order in which events move. */
+static bool
+erase_pass(struct job *job, const char *verb, job_step_fn *step,
+    jobs_match_fn *match, struct erase_result *result, struct err *reterr)
+{
+	struct forwarder *forwarder = atomic_load(&job->daemon->forwarder);
+
+	job->step = step;
+	job->match = match;
+	job->damaged = 0;
+	for (int place = 0; place < JOBS_PLACES; place++) {
+		job->verb = verb != NULL
+				? verb
+				: jobs_place_name((enum jobs_place)place);
+		job->matched = 0;
+		if (!job_run(job, (enum jobs_place)place, reterr))
+			return false;
+		result->removed[place] = job->matched;
+		/* The forwarder still holds events that it took before. */
+		if (place == JOBS_QUEUED && step == erase_step &&
+		    forwarder != NULL)
+			forwarder_reread(forwarder);
+	}
+	return true;
+}
+
+/* Find out by which ids the people are known, then erase their events. */
+static bool
+erase_events(struct job *job, struct persons *persons,
+    struct erase_result *result, struct err *reterr)
+{
+	bool devices;
+
+	job->match_arg = persons;
+	return erase_pass(job, "looking for ids", job_step_scan, erase_find,
+		   result, reterr) &&
+	       persons_found(persons, &devices, reterr) &&
+	       (!devices || erase_pass(job, "looking for devices",
+				job_step_scan, erase_share, result, reterr)) &&
+	       erase_pass(job, NULL, erase_step, erase_match, result, reterr);
+}
+
 bool
 erase_run(struct daemon *daemon, const struct job_caller *caller,
     const char *const *users, size_t count, int64_t erased_ms,
     struct erase_result *ret_result, struct err *reterr)
 {
-	struct forwarder *forwarder = atomic_load(&daemon->forwarder);
 	struct erase_result result = {.bodies = 0};
+	struct persons *persons = NULL;
 	struct jobs_erasing erasing;
 	struct selection bodies;
-	struct person_ids person;
 	struct buf none = {0};
 	struct job job = {
 	    .daemon = daemon,
 	    .caller = caller,
 	    .out = &none,
 	    .now_ms = clock_wall_ms(),
-	    .step = erase_step,
-	    .match = erase_match,
-	    .match_arg = &person,
 	};
 	size_t missed;
 	bool ok = false;
 
-	if (!person_ids_init(&person, daemon->settings, users, count, reterr) ||
-	    !jobs_erase_begin(daemon->queue, &erasing, reterr))
+	if (!persons_new(daemon->settings, users, count, &persons, reterr) ||
+	    !jobs_erase_begin(daemon->queue, &erasing, reterr) ||
+	    !erase_events(&job, persons, &result, reterr))
 		goto out;
-	for (int place = 0; place < JOBS_PLACES; place++) {
-		job.verb = jobs_place_name((enum jobs_place)place);
-		job.matched = 0;
-		if (!job_run(&job, (enum jobs_place)place, reterr))
-			goto out;
-		result.removed[place] = job.matched;
-		/* The forwarder still holds events that it took before. */
-		if (place == JOBS_QUEUED && forwarder != NULL)
-			forwarder_reread(forwarder);
-	}
+	result.persons = persons_told(persons);
 	selection_init(&bodies);
-	bodies.ids = person.ids;
-	bodies.id_count = person.count;
+	bodies.ids = persons_ids(persons, &bodies.id_count);
 	job.verb = "unreadable";
 	job.selection = &bodies;
 	if (!job_run_bodies(&job, NULL, NULL, true, &result.unclear, reterr))
@@ -137,8 +136,7 @@ erase_run(struct daemon *daemon, const struct job_caller *caller,
 	if (ok)
 		*ret_result = result;
 out:
-	free(person.ids);
-	free(person.hashed);
+	persons_free(persons);
 	return ok;
 }
 
@@ -151,6 +149,9 @@ erase_json(const struct erase_result *result, struct json *json)
 	json_int(json, "unreadable", result->bodies);
 	json_int(json, "unreadable_unclear", (int64_t)result->unclear);
 	json_int(json, "damaged_batches", (int64_t)result->damaged);
+	json_int(json, "ids_found", (int64_t)result->persons.found);
+	json_int(json, "ids_alone", (int64_t)result->persons.alone);
+	json_int(json, "devices_shared", (int64_t)result->persons.shared);
 }
 
 /* ---- the sweep ---- */

@@ -16,15 +16,17 @@
 
 #include "base/json.h"
 #include "daemon/job.h"
+#include "daemon/persons.h"
 
 struct erase_result {
 	size_t removed[JOBS_PLACES]; /* events */
 	int64_t bodies;		     /* unreadable ones, removed */
 	size_t unclear; /* bodies that could not be read to their end */
 	size_t damaged; /* batches that could not be searched */
+	struct persons_told persons;
 };
 
-/* Erase people by their ids, including ids that private_at = accept hashed.
+/* Erase people by their ids, and by those beside them (daemon/persons.h).
  * Then take the people off the list of erasures, or, with erased_ms, mark them
  * there as erased at that time. If batches could not be searched, they stay
  * unmarked. */

@@ -278,12 +278,28 @@ void sample_write(struct sample *sample, size_t type, struct buf *out);
 
 /* ---- persons: for erasing people; when in doubt, the answer is yes ---- */
 
+/* Whose an id of an event is. */
+enum person_id {
+	PERSON_EXTERNAL, /* user.external_user_id, which may be a number */
+	PERSON_BRAZE,	 /* user.user_id */
+	PERSON_ALIAS,	 /* the name of an alias, single or in a list */
+	PERSON_DEVICE,	 /* user.device_id */
+	PERSON_OTHER /* properties.orphaned_by_id of UserOrphan: the person who
+		      * took over the events */
+};
+
+/* Called for each id of an event, lent for the call; false ends it. */
+typedef bool person_fn(void *arg, enum person_id kind, struct str id);
+
+/* False if the event is not such JSON that all its ids can be read; then `fn`
+ * may have been called for some. An id with escapes that is longer than
+ * PERSON_ID_MAX bytes is passed over. */
+enum { PERSON_ID_MAX = 1024 };
+bool person_each(struct str event, person_fn *fn, void *arg);
+
 /*
- * Is the event about a person with one of these ids? An id matches if it is the
- * text of user.external_user_id (which may be a number), user.user_id,
- * user.device_id, the name of an alias (single or in a list), or
- * properties.orphaned_by_id (of UserOrphan: the person who took over the
- * events). Bytes that are not such JSON are searched for the id.
+ * Is the event about a person with one of these ids, of whatever kind? Bytes that
+ * are not such JSON are searched for the id.
  */
 bool person_matches(struct str event, const struct str *ids, size_t count);
 

@@ -3,54 +3,62 @@
 #include "schema/json/scan.h"
 
 struct person {
-	const struct str *ids;
-	size_t count;
-	bool found;
+	person_fn *fn;
+	void *arg;
+	bool ended;
 };
 
 /* Which members of an object hold an id, or an object that does. */
 struct person_member {
 	const char *name;
+	enum person_id kind;
 	const struct person_member *inside; /* or NULL: the id itself */
 };
 
 static const struct person_member person_alias[] = {
-    {"alias_name", NULL},
-    {NULL, NULL},
+    {"alias_name", PERSON_ALIAS, NULL},
+    {NULL, 0, NULL},
 };
 
 static const struct person_member person_user[] = {
-    {"external_user_id", NULL},
-    {"user_id", NULL},
-    {"device_id", NULL},
-    {"alias_name", NULL},
-    {"alias", person_alias},
-    {"user_alias", person_alias},
-    {"aliases", person_alias},
-    {"user_aliases", person_alias},
-    {NULL, NULL},
+    {"external_user_id", PERSON_EXTERNAL, NULL},
+    {"user_id", PERSON_BRAZE, NULL},
+    {"device_id", PERSON_DEVICE, NULL},
+    {"alias_name", PERSON_ALIAS, NULL},
+    {"alias", PERSON_ALIAS, person_alias},
+    {"user_alias", PERSON_ALIAS, person_alias},
+    {"aliases", PERSON_ALIAS, person_alias},
+    {"user_aliases", PERSON_ALIAS, person_alias},
+    {NULL, 0, NULL},
 };
 
 static const struct person_member person_properties[] = {
-    {"orphaned_by_id", NULL},
-    {NULL, NULL},
+    {"orphaned_by_id", PERSON_OTHER, NULL},
+    {NULL, 0, NULL},
 };
 
 static const struct person_member person_event[] = {
-    {"user", person_user},
-    {"properties", person_properties},
-    {NULL, NULL},
+    {"user", PERSON_OTHER, person_user},
+    {"properties", PERSON_OTHER, person_properties},
+    {NULL, 0, NULL},
 };
 
 static void
-person_compare(struct person *person, const struct scan_value *value)
+person_show(
+    struct person *person, enum person_id kind, const struct scan_value *value)
 {
-	for (size_t i = 0; i < person->count && !person->found; i++) {
-		if (value->kind == SCAN_STRING)
-			person->found = scan_equal(value, person->ids[i]);
-		else if (value->kind == SCAN_NUMBER)
-			person->found = str_equal(value->text, person->ids[i]);
+	char decoded[PERSON_ID_MAX];
+	struct str id = value->text;
+
+	if (person->ended ||
+	    (value->kind != SCAN_STRING && value->kind != SCAN_NUMBER))
+		return;
+	if (value->kind == SCAN_STRING && value->escaped) {
+		if (id.len > sizeof(decoded))
+			return;
+		id = str_bytes(decoded, scan_decode(id, decoded));
 	}
+	person->ended = !person->fn(person->arg, kind, id);
 }
 
 static bool person_object(struct person *person, struct scan *scan,
@@ -69,7 +77,7 @@ person_value(struct person *person, struct scan *scan,
 	if (!scan_value(scan, &value))
 		return false;
 	if (member != NULL)
-		person_compare(person, &value);
+		person_show(person, member->kind, &value);
 	if (!scan_opened(&value))
 		return true;
 	if (member == NULL || member->inside == NULL ||
@@ -107,20 +115,45 @@ person_object(struct person *person, struct scan *scan,
 }
 
 bool
-person_matches(struct str event, const struct str *ids, size_t count)
+person_each(struct str event, person_fn *fn, void *arg)
 {
-	struct person person = {.ids = ids, .count = count};
+	struct person person = {.fn = fn, .arg = arg};
 	struct scan_value value;
 	struct scan scan;
 
 	scan_init(&scan, event);
-	if (scan_value(&scan, &value) && value.kind == SCAN_OBJECT &&
-	    person_object(&person, &scan, person_event) &&
-	    scan.bad_utf8 == NULL && scan.too_deep == NULL)
-		return person.found;
-	for (size_t i = 0; i < count && !person.found; i++)
-		person.found = person_mentioned(event, ids[i]);
-	return person.found;
+	return scan_value(&scan, &value) && value.kind == SCAN_OBJECT &&
+	       person_object(&person, &scan, person_event) &&
+	       scan.bad_utf8 == NULL && scan.too_deep == NULL;
+}
+
+struct person_wanted {
+	const struct str *ids;
+	size_t count;
+	bool found;
+};
+
+static bool
+person_compare(void *arg, enum person_id kind, struct str id)
+{
+	struct person_wanted *wanted = arg;
+
+	(void)kind;
+	for (size_t i = 0; i < wanted->count && !wanted->found; i++)
+		wanted->found = str_equal(id, wanted->ids[i]);
+	return !wanted->found;
+}
+
+bool
+person_matches(struct str event, const struct str *ids, size_t count)
+{
+	struct person_wanted wanted = {.ids = ids, .count = count};
+
+	if (person_each(event, person_compare, &wanted))
+		return wanted.found;
+	for (size_t i = 0; i < count && !wanted.found; i++)
+		wanted.found = person_mentioned(event, ids[i]);
+	return wanted.found;
 }
 
 /* ---- bytes that are no JSON ---- */

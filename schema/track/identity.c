@@ -47,7 +47,7 @@ static const struct str track_subject = STR("identity"); /* of decisions */
 
 /* ---- one id ---- */
 
-static bool
+bool
 track_placeholder(const struct track_rules *rules, struct str id)
 {
 	id = text_trim(id);

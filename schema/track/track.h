@@ -303,6 +303,10 @@ extern const struct outlet track_outlet;
 MUST_USE bool redact_write(const struct track_rules *rules, struct str event,
     struct buf *out, struct err *reterr);
 
+/* Is it a word that apps send as an id for many people at once? Also if there is
+ * nothing visible in it. */
+bool track_placeholder(const struct track_rules *rules, struct str id);
+
 /* An id in the form in which redact_write() writes a hashed one; not
  * NUL-terminated. The rules must have a key. */
 enum { REDACT_ID_BYTES = 76 };

@@ -252,6 +252,8 @@ class Erased:
     QUEUED, ARCHIVE, DEAD = "queued", "archive", "dead"
     UNREADABLE, DAMAGED = "unreadable", "damaged_batches"
     UNREADABLE_UNCLEAR = "unreadable_unclear"  # not legible to its end
+    # ids beside those given; given ones beside none; devices of others, too
+    FOUND, ALONE, SHARED = "ids_found", "ids_alone", "devices_shared"
 
 
 class Erasure:

@@ -39,7 +39,8 @@ def test_erase(start_daemon, heapsim):
     assert tool(daemon, *erase(PERSON)) == {
         Erased.QUEUED: 2, Erased.ARCHIVE: 1, Erased.DEAD: 1,
         Erased.UNREADABLE: 2, Erased.UNREADABLE_UNCLEAR: 0,
-        Erased.DAMAGED: 0}
+        Erased.DAMAGED: 0, Erased.FOUND: 0, Erased.ALONE: 1,
+        Erased.SHARED: 0}
     for place in (Place.QUEUED, Place.ARCHIVE, Place.DEAD):
         text = daemon.command(*Command.EXPORT[place])
         assert PERSON not in text and len(lines(text)) == 1
@@ -144,6 +145,29 @@ def test_people_hashed_at_acceptance_are_found(start_daemon, tmp_path,
     assert tool(daemon, *erase(PERSON))[Erased.QUEUED] == 1
     assert tool(daemon, *erase("b1"))[Erased.QUEUED] == 1
     assert tool(daemon, *erase("nobody"))[Erased.QUEUED] == 0
+
+
+def test_an_id_of_braze_reaches_the_others(start_daemon):
+    """A request names Braze's id alone: what only the external id or the
+    device names goes too, but not what somebody else may have done."""
+    daemon = start_daemon(**FAST)
+    daemon.command(*Command.PAUSE, "heap")
+    braze, alone, common = "5" * 24, "device-1", "device-2"
+    daemon.post(batch(
+        event(user={"user_id": braze, "external_user_id": PERSON,
+                    "device_id": alone}),
+        event(user={"external_user_id": PERSON, "device_id": common}),
+        event(user={"user_id": braze, "device_id": common}),
+        event(user={"external_user_id": "other", "device_id": common}),
+        event(user={"device_id": alone}), event(user={"device_id": common})))
+    assert tool(daemon, *erase(braze)) == {
+        Erased.QUEUED: 4, Erased.ARCHIVE: 0, Erased.DEAD: 0,
+        Erased.UNREADABLE: 0, Erased.UNREADABLE_UNCLEAR: 0,
+        Erased.DAMAGED: 0, Erased.FOUND: 1, Erased.ALONE: 0,
+        Erased.SHARED: 1}
+    left = daemon.command(*Command.EXPORT[Place.QUEUED])
+    assert PERSON not in left and braze not in left and alone not in left
+    assert len(lines(left)) == 2
 
 
 def test_several_are_erased_at_once(start_daemon):

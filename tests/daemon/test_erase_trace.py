@@ -29,8 +29,9 @@ class World:
 
     def about(self, person, **changes):
         secret = "%0400x" % self.random.getrandbits(1600)
-        return event(user={"external_user_id": person, "user_id": "b"},
-                     properties={"url": person + secret}, **changes)
+        return event(user={"external_user_id": person,
+                           "user_id": "b" + person}, properties={
+                               "url": person + secret}, **changes)
 
     def post(self, count, **changes):
         """Batches of the person's events alone, and among those of others."""

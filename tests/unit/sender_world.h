@@ -560,6 +560,7 @@ world_settle_one(struct queue_lease *lease, struct queue_item *item)
 	switch (item->outcome) {
 	case QUEUE_OPEN:
 		fail();
+		break;
 	case QUEUE_DELIVERED:
 		assert_true(event->accepted);
 		event->fate = DELIVERED;

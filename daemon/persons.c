@@ -1,0 +1,331 @@
+#include "daemon/persons.h"
+
+#include "base/table.h"
+#include "schema/currents/currents.h"
+#include "schema/track/track.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	PERSONS_MAX = 65536, /* ids and devices: more than a few people have */
+};
+
+/* An id or a device. */
+struct persons_id {
+	char *text; /* owned */
+	bool device;
+	bool given;
+	bool beside; /* given: there is another one */
+	bool form;   /* as private_at = accept stores another one */
+	bool shared; /* a device */
+};
+
+struct persons {
+	struct settings *settings;
+	struct persons_id *list; /* owned */
+	size_t count, cap;
+	struct table table;
+	struct str *ids; /* owned; without devices */
+	size_t id_count;
+	bool full, starved;
+};
+
+/* ---- the set ---- */
+
+static uint64_t
+persons_hash(struct str text, bool device)
+{
+	return str_hash(device ? 'd' : 'i', text);
+}
+
+struct persons_key {
+	const struct persons *persons;
+	struct str text;
+	bool device;
+};
+
+static bool
+persons_equal(const void *arg, uint32_t position)
+{
+	const struct persons_key *key = arg;
+	const struct persons_id *id = &key->persons->list[position];
+
+	return id->device == key->device && str_equal_text(key->text, id->text);
+}
+
+static struct persons_id *
+persons_get(const struct persons *persons, struct str text, bool device)
+{
+	struct persons_key key = {persons, text, device};
+	uint32_t at = table_find(
+	    &persons->table, persons_hash(text, device), persons_equal, &key);
+
+	return at == TABLE_NONE ? NULL : &persons->list[at];
+}
+
+/* Add it, unless it is there; NULL if that failed. */
+static struct persons_id *
+persons_add(struct persons *persons, struct str text, bool device)
+{
+	struct persons_id *id = persons_get(persons, text, device), *list;
+	size_t cap = persons->cap == 0 ? 64 : persons->cap * 2;
+	char *copy;
+
+	if (id != NULL || persons->starved)
+		return id;
+	if (persons->count == PERSONS_MAX) {
+		persons->full = true;
+		return NULL;
+	}
+	copy = strndup(text.data, text.len);
+	persons->starved =
+	    copy == NULL || !table_reserve(&persons->table, persons->count + 1);
+	if (!persons->starved && persons->count == persons->cap) {
+		list = realloc(persons->list, cap * sizeof(*list));
+		persons->starved = list == NULL;
+		if (list != NULL) {
+			persons->list = list;
+			persons->cap = cap;
+		}
+	}
+	if (persons->starved) {
+		free(copy);
+		return NULL;
+	}
+	table_add(&persons->table, persons_hash(text, device),
+	    (uint32_t)persons->count);
+	id = &persons->list[persons->count++];
+	*id = (struct persons_id){.text = copy, .device = device};
+	return id;
+}
+
+/* Add all ids as private_at = accept stores them. */
+static bool
+persons_add_hashed(struct persons *persons, struct err *reterr)
+{
+	struct settings *settings = persons->settings;
+	size_t count = persons->count;
+
+	for (size_t d = 0; d < settings->destination_count; d++) {
+		struct settings_destination *to = &settings->destinations[d];
+
+		if (to->hash_key_file == NULL)
+			continue;
+		if (!settings_rules_complete(settings, to, reterr))
+			return false;
+		for (size_t i = 0; i < count; i++) {
+			struct persons_id from = persons->list[i], *form;
+			char hashed[REDACT_ID_BYTES];
+
+			redact_id_write(
+			    &to->track.rules, str_text(from.text), hashed);
+			form = persons_add(persons,
+			    str_bytes(hashed, sizeof(hashed)), from.device);
+			if (form != NULL) {
+				form->form = true;
+				form->given = form->given || from.given;
+			}
+		}
+	}
+	return !persons->starved || err_set_nomem(reterr);
+}
+
+bool
+persons_new(struct settings *settings, const char *const *given, size_t count,
+    struct persons **ret_persons, struct err *reterr)
+{
+	struct persons *persons = calloc(1, sizeof(*persons));
+	struct persons_id *id;
+
+	if (persons == NULL)
+		return err_set_nomem(reterr);
+	persons->settings = settings;
+	for (size_t i = 0; i < count; i++) {
+		id = persons_add(persons, str_text(given[i]), false);
+		if (id != NULL)
+			id->given = true;
+	}
+	if (!persons_add_hashed(persons, reterr)) {
+		persons_free(persons);
+		return false;
+	}
+	*ret_persons = persons;
+	return true;
+}
+
+void
+persons_free(struct persons *persons)
+{
+	if (persons == NULL)
+		return;
+	for (size_t i = 0; i < persons->count; i++)
+		free(persons->list[i].text);
+	free(persons->list);
+	free(persons->ids);
+	table_fini(&persons->table);
+	free(persons);
+}
+
+/* ---- one event ---- */
+
+/* Names the person of the event, and the same person as the others that do. */
+static bool
+persons_names(enum person_id kind)
+{
+	return kind == PERSON_EXTERNAL || kind == PERSON_BRAZE ||
+	       kind == PERSON_ALIAS;
+}
+
+/* A word that stands for many people, by the rules of any destination. */
+static bool
+persons_stands_for_many(const struct persons *persons, struct str id)
+{
+	const struct settings *settings = persons->settings;
+
+	for (size_t i = 0; i < settings->destination_count; i++) {
+		if (track_placeholder(
+			&settings->destinations[i].track.rules, id))
+			return true;
+	}
+	return false;
+}
+
+/* What the ids of an event say. */
+struct persons_event {
+	struct persons *persons;
+	size_t named, given; /* ids; and of those that name, the given ones */
+	bool match, other;   /* of the set; somebody else, for sure */
+	bool device;	     /* of the set, and not shared */
+};
+
+static bool
+event_look(void *arg, enum person_id kind, struct str id)
+{
+	struct persons_event *event = arg;
+	const struct persons_id *known = persons_get(event->persons, id, false);
+
+	if (persons_names(kind) &&
+	    !persons_stands_for_many(event->persons, id)) {
+		event->named++;
+		event->given += known != NULL && known->given;
+	}
+	/* A device that was found says nothing by itself. */
+	if (known != NULL && (kind != PERSON_DEVICE || known->given))
+		event->match = true;
+	if (known == NULL &&
+	    (kind == PERSON_EXTERNAL || kind == PERSON_ALIAS) &&
+	    !persons_stands_for_many(event->persons, id))
+		event->other = true;
+	if (kind == PERSON_DEVICE) {
+		known = persons_get(event->persons, id, true);
+		event->device =
+		    event->device || (known != NULL && !known->shared);
+	}
+	return true;
+}
+
+static bool
+event_find(void *arg, enum person_id kind, struct str id)
+{
+	struct persons_event *event = arg;
+	struct persons_id *known;
+
+	if (kind == PERSON_OTHER || id.len == 0 ||
+	    persons_stands_for_many(event->persons, id))
+		return true;
+	known = persons_add(event->persons, id, kind == PERSON_DEVICE);
+	if (known != NULL && persons_names(kind) && event->named > 1)
+		known->beside = true;
+	return true;
+}
+
+void
+persons_find(struct persons *persons, struct str event)
+{
+	struct persons_event one = {.persons = persons};
+
+	if (person_each(event, event_look, &one) && one.given > 0)
+		(void)person_each(event, event_find, &one);
+}
+
+bool
+persons_found(struct persons *persons, bool *ret_devices, struct err *reterr)
+{
+	if (persons->full)
+		return err_set(reterr, ERR_LIMIT,
+		    "these ids stand beside more than %d others, so they are "
+		    "not of a few people: erase fewer at once, or leave out "
+		    "what is a placeholder",
+		    PERSONS_MAX);
+	if (!persons_add_hashed(persons, reterr))
+		return false;
+	persons->ids = calloc(persons->count + 1, sizeof(*persons->ids));
+	if (persons->ids == NULL)
+		return err_set_nomem(reterr);
+	*ret_devices = false;
+	for (size_t i = 0; i < persons->count; i++) {
+		if (persons->list[i].device)
+			*ret_devices = true;
+		else
+			persons->ids[persons->id_count++] =
+			    str_text(persons->list[i].text);
+	}
+	return true;
+}
+
+static bool
+event_share(void *arg, enum person_id kind, struct str id)
+{
+	struct persons_id *device =
+	    kind == PERSON_DEVICE ? persons_get(arg, id, true) : NULL;
+
+	if (device != NULL)
+		device->shared = true;
+	return true;
+}
+
+void
+persons_share(struct persons *persons, struct str event)
+{
+	struct persons_event one = {.persons = persons};
+
+	if (person_each(event, event_look, &one) && one.other && one.device)
+		(void)person_each(event, event_share, persons);
+}
+
+bool
+persons_match(struct persons *persons, struct str event)
+{
+	struct persons_event one = {.persons = persons};
+
+	if (person_each(event, event_look, &one))
+		return one.match || (one.device && !one.other);
+	for (size_t i = 0; i < persons->id_count; i++) {
+		if (person_mentioned(event, persons->ids[i]))
+			return true;
+	}
+	return false;
+}
+
+const struct str *
+persons_ids(const struct persons *persons, size_t *ret_count)
+{
+	*ret_count = persons->id_count;
+	return persons->ids;
+}
+
+struct persons_told
+persons_told(const struct persons *persons)
+{
+	struct persons_told told = {0};
+
+	for (size_t i = 0; i < persons->count; i++) {
+		const struct persons_id *id = &persons->list[i];
+
+		told.shared += id->device && id->shared;
+		told.found += !id->device && !id->given && !id->form;
+		told.alone += id->given && !id->beside && !id->form;
+	}
+	return told;
+}
