@@ -135,6 +135,13 @@ queue_show(struct daemon *daemon, int64_t now_ms, struct buf *out)
 		(void)buf_text(out,
 		    "           THE DISK FAILED: nothing is accepted "
 		    "until the queue can be reopened\n");
+	if (totals.gone != NULL)
+		(void)buf_printf(out,
+		    "           THE FILES ARE GONE: %s. Nothing is accepted. "
+		    "Do "
+		    "not stop the daemon: put them back, or copy the queue "
+		    "with currentsd queue backup\n",
+		    totals.gone);
 	if (totals.quarantined_batches > 0)
 		(void)buf_printf(out,
 		    "           %" PRId64 " DAMAGED BATCHES are quarantined: "

@@ -94,6 +94,10 @@ queue_metrics(struct daemon *daemon, struct buf *out)
 	    "1 while the reserve file is in place.", totals.reserve);
 	metric(out, "currentsd_queue_broken", "gauge",
 	    "1 while the disk fails and nothing is accepted.", totals.broken);
+	metric(out, "currentsd_queue_gone", "gauge",
+	    "1 while the queue's files are removed, replaced or cut, and "
+	    "nothing is accepted.",
+	    totals.gone != NULL);
 }
 
 /* Seconds since then; if it never happened, since the start, so that an alert

@@ -293,6 +293,7 @@ queue_json(struct daemon *daemon, int64_t now_ms, struct json *json)
 	json_time(json, "last_commit", totals.last_commit_ms);
 	json_bool(json, "reserve", totals.reserve);
 	json_bool(json, "broken", totals.broken);
+	json_text(json, "gone", totals.gone == NULL ? "" : totals.gone);
 	json_array_open(json, "dropped_why");
 	(void)!stats_top(
 	    daemon->queue, STATS_TOP_DROPS, STATUS_TOP, top_json, json, NULL);

@@ -34,6 +34,8 @@ struct stats_totals {
 	int64_t last_commit_ms; /* 0 = none yet */
 	bool reserve;		/* in place */
 	bool broken;		/* the disk failed; being reopened */
+	const char *gone;	/* the files were removed, replaced or cut, and
+				 * nothing is accepted: why; else NULL */
 };
 
 /* From memory: never waits for a commit. */

@@ -128,7 +128,7 @@ committer_probe_known(struct queue *queue, const struct put *probe)
 	fair_lock_hold(&queue->lock);
 	if (!queue->stale && queue->last_commit_ms != 0 &&
 	    queue->engine->totals(queue->store, false, &totals, &err) &&
-	    !totals.broken)
+	    !totals.broken && totals.gone == NULL)
 		age = probe->now_ms - queue->last_commit_ms;
 	fair_lock_drop(&queue->lock);
 	return age >= 0 && age < COMMITTER_PROBE_MS;
@@ -230,7 +230,8 @@ committer_upkeep(struct queue *queue, int64_t mono_ms)
 		log_line(LOG_ERROR, "queue", "%s text=%s",
 		    broken ? "reopen" : "fail", LOG_QUOTE(err.text));
 	if (loaded) {
-		log_line(LOG_WARN, "queue", "reopen result=ok");
+		log_line(LOG_WARN, "queue", "%s result=ok",
+		    broken ? "reopen" : "load");
 		queue_wake(queue);
 	}
 }

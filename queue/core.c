@@ -206,6 +206,7 @@ queue_publish(struct queue *queue)
 	if (ok) {
 		totals->broken = now.broken || queue->stale;
 		totals->reserve = now.reserve;
+		totals->gone = now.gone;
 	}
 	if (ok && !now.broken) {
 		totals->live_bytes = now.live_bytes;

@@ -392,6 +392,9 @@ struct engine_totals {
 	int64_t unreadable_removed; /* ever */
 	int64_t quarantined;	    /* batches */
 	bool reserve;		    /* what an essential change may use */
+	const char *gone;	    /* the files are no longer those that were
+				     * opened: why; static. What is essential
+				     * goes on. NULL: they are */
 	bool broken;		    /* all numbers are 0 */
 	/* Only when recounted. */
 	int64_t queued, queued_bytes;
@@ -484,7 +487,8 @@ struct engine {
 	    struct buf *ret_data, struct err *reterr);
 
 	/* Called between commits: what the store needs from time to time. If
-	 * it was broken and is open again, *ret_reopened. */
+	 * it was broken and is open again, or is not sure whether it made a
+	 * change that failed, *ret_reopened. */
 	bool (*upkeep)(struct store *store, int64_t mono_ms, bool *ret_reopened,
 	    struct err *reterr);
 

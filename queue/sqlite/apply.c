@@ -767,9 +767,20 @@ store_apply(
 {
 	struct err err;
 
+	if (store->unsure)
+		return err_set(reterr, ERR_IO,
+		    "%s: the queue is being loaded again", store->statedir.dir);
+	if (!store_ours(store, reterr) &&
+	    (!apply->essential || !db_is_open(&store->db)))
+		return false;
 	do {
-		if (apply_all(store, apply, &err))
-			return true;
+		if (apply_all(store, apply, &err)) {
+			if (store_ours(store, reterr) || apply->essential)
+				return true;
+			/* It was committed, but perhaps to no file. */
+			store->unsure = true;
+			return false;
+		}
 		store_rollback(store, &err);
 	} while (apply->essential && err.code == ERR_FULL &&
 		 statedir_reserve_release(&store->statedir));

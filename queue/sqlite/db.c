@@ -658,6 +658,40 @@ db_sizes(
 	return true;
 }
 
+enum { DB_LOG_HEADER = 32, DB_LOG_FRAME_HEADER = 24 };
+
+int64_t
+db_log_bytes(const struct db *db)
+{
+	return db->log_pages == 0
+		   ? 0
+		   : DB_LOG_HEADER + (int64_t)db->log_pages *
+					 (DB_LOG_FRAME_HEADER + DB_PAGE);
+}
+
+/* The header begins with 0x377f0682 or 0x377f0683 (sqlite.org/fileformat2.html,
+ * the WAL format). What a failing disk does not tell is left to whoever reads
+ * or writes next. */
+bool
+db_log_whole(const struct db *db)
+{
+	static const unsigned char magic[] = {0x37, 0x7f, 0x06};
+	unsigned char header[DB_LOG_HEADER];
+	sqlite3_file *log = NULL;
+	sqlite3_int64 size = 0;
+
+	if (db->log_pages == 0 ||
+	    sqlite3_file_control(db->sqlite, "main",
+		SQLITE_FCNTL_JOURNAL_POINTER, &log) != SQLITE_OK ||
+	    log == NULL || log->pMethods == NULL ||
+	    log->pMethods->xFileSize(log, &size) != SQLITE_OK)
+		return true;
+	return size >= db_log_bytes(db) &&
+	       (log->pMethods->xRead(log, header, sizeof(header), 0) !=
+		       SQLITE_OK ||
+		   memcmp(header, magic, sizeof(magic)) == 0);
+}
+
 bool
 db_checkpoint(struct db *db, bool truncate, struct err *reterr)
 {

@@ -138,6 +138,14 @@ MUST_USE bool db_rollback(struct db *db);
 MUST_USE bool db_sizes(
     struct db *db, int64_t *ret_live, int64_t *ret_file, struct err *reterr);
 
+/* Bytes that the log must have since the last commit; 0: none of it is needed
+ * any more. */
+int64_t db_log_bytes(const struct db *db);
+
+/* Does the log have them, whatever its name is by now? A log that was cut to
+ * nothing and written again has a hole where its header was. */
+bool db_log_whole(const struct db *db);
+
 /* Move the log into the file; truncating also empties the log. */
 MUST_USE bool db_checkpoint(struct db *db, bool truncate, struct err *reterr);
 

@@ -56,11 +56,13 @@ job_tidy(struct store *store, bool rebuild, struct err *reterr)
 	struct err err;
 	bool ok;
 
+	if (!store_ours(store, reterr))
+		return false;
 	ok = (!rebuild || job_rebuild(store, reterr)) &&
-	     db_checkpoint(&store->db, true, reterr);
+	     store_checkpoint(store, true, reterr);
 	/* A rebuild that found no room leaves a log as large as the file. */
 	if (!ok && rebuild && reterr->code == ERR_FULL &&
-	    !db_checkpoint(&store->db, true, &err) && err.code == ERR_IO)
+	    !store_checkpoint(store, true, &err) && err.code == ERR_IO)
 		store_break(store);
 	if (!ok && reterr->code == ERR_IO)
 		store_break(store);

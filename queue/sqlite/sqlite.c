@@ -79,6 +79,8 @@ sqlite_totals(struct store *store, bool recount,
 	    .broken = !db_is_open(&store->db),
 	};
 
+	store_files_look(store);
+	totals.gone = store->gone;
 	if (!totals.broken) {
 		totals.archive_batches = counts->archive_batches;
 		totals.archive_bytes = counts->archive_bytes;
@@ -122,7 +124,7 @@ sqlite_checkpoint(struct store *store, struct err *reterr)
 	struct err err;
 
 	if (store->db.log_pages < store->settings->checkpoint_bytes / DB_PAGE ||
-	    db_checkpoint(&store->db, false, &err) || err.code == ERR_FULL ||
+	    store_checkpoint(store, false, &err) || err.code == ERR_FULL ||
 	    err.code == ERR_NOMEM)
 		return true;
 	/* The file may hold half of it; the log has it all. */
@@ -134,8 +136,15 @@ static bool
 sqlite_upkeep(struct store *store, int64_t mono_ms, bool *ret_reopened,
     struct err *reterr)
 {
+	struct err err;
+
 	*ret_reopened = false;
 	if (db_is_open(&store->db)) {
+		*ret_reopened = store->unsure;
+		store->unsure = false;
+		/* Files that are not ours are told where that is found. */
+		if (!store_ours(store, &err))
+			return true;
 		if (!sqlite_checkpoint(store, reterr))
 			return false;
 	} else if (mono_ms >= store->reopen_ms) {
@@ -144,6 +153,7 @@ sqlite_upkeep(struct store *store, int64_t mono_ms, bool *ret_reopened,
 		if (!store_load(store, reterr))
 			return false;
 		*ret_reopened = true;
+		store->unsure = false;
 	}
 	if (db_is_open(&store->db))
 		statedir_reserve_lay(

@@ -52,8 +52,8 @@ statedir_make(const char *dir, struct err *reterr)
 
 /* ---- owning it ---- */
 
-/* The lock file names its owner: "process 123", or "process 123 for one
- * command". */
+/* The first line of the lock file names its owner: "process 123", or "process
+ * 123 for one command". */
 static const char statedir_brief[] = " for one command";
 
 enum { STATEDIR_UNNAMED_TRIES = 20, STATEDIR_UNNAMED_US = 100000 };
@@ -109,11 +109,50 @@ statedir_lock(struct statedir *statedir, const char *path, struct err *reterr)
 	    kind == STATEDIR_UNNAMED ? "another process" : owner);
 }
 
-static bool
-statedir_own(struct statedir *statedir, bool brief, struct err *reterr)
+/* The second line of the lock file. */
+static const char *const statedir_marks[] = {
+    [STATEDIR_NEW] = "",
+    [STATEDIR_RUNNING] = "running\n",
+    [STATEDIR_STOPPED] = "stopped in order\n",
+};
+
+static enum statedir_mark
+statedir_mark_read(int fd)
 {
-	char path[4096], owner[64];
-	bool named;
+	char text[128];
+	ssize_t len = pread(fd, text, sizeof(text) - 1, 0);
+	const char *line;
+
+	text[len < 0 ? 0 : len] = '\0';
+	line = strchr(text, '\n');
+	for (int mark = STATEDIR_RUNNING;
+	     line != NULL && mark <= STATEDIR_STOPPED; mark++) {
+		if (strcmp(line + 1, statedir_marks[mark]) == 0)
+			return (enum statedir_mark)mark;
+	}
+	return STATEDIR_NEW;
+}
+
+/* One write, so that a kill leaves the old text or the new one. */
+void
+statedir_mark(struct statedir *statedir, enum statedir_mark mark)
+{
+	char text[128];
+	bool written;
+	int len;
+
+	statedir->mark = mark;
+	len = snprintf(text, sizeof(text), "process %d%s\n%s", (int)getpid(),
+	    statedir->brief ? statedir_brief : "", statedir_marks[mark]);
+	written = pwrite(statedir->lock, text, (size_t)len, 0) == len &&
+		  ftruncate(statedir->lock, len) == 0;
+	(void)written;
+}
+
+static bool
+statedir_own(struct statedir *statedir, struct err *reterr)
+{
+	char path[4096];
 	int len;
 
 	len = snprintf(path, sizeof(path), "%s/lock", statedir->dir);
@@ -128,13 +167,9 @@ statedir_own(struct statedir *statedir, bool brief, struct err *reterr)
 		    path, strerror(errno));
 	if (!statedir_lock(statedir, path, reterr))
 		return false;
-	/* For the error message of the next process that tries; a full disk may
-	 * refuse it. */
-	len = snprintf(owner, sizeof(owner), "process %d%s\n", (int)getpid(),
-	    brief ? statedir_brief : "");
-	named = ftruncate(statedir->lock, 0) == 0 &&
-		pwrite(statedir->lock, owner, (size_t)len, 0) == len;
-	(void)named;
+	/* The name is for the error message of the next process that tries. */
+	statedir->mark = statedir_mark_read(statedir->lock);
+	statedir_mark(statedir, statedir->mark);
 	return true;
 }
 
@@ -154,8 +189,8 @@ bool
 statedir_take(struct statedir *statedir, const char *dir, int64_t reserve_bytes,
     bool brief, struct err *reterr)
 {
-	*statedir =
-	    (struct statedir){.lock = -1, .reserve_bytes = reserve_bytes};
+	*statedir = (struct statedir){
+	    .lock = -1, .reserve_bytes = reserve_bytes, .brief = brief};
 	if (asprintf(&statedir->dir, "%s", dir) < 0 ||
 	    asprintf(&statedir->file, "%s/queue.db", dir) < 0 ||
 	    asprintf(&statedir->log, "%s/queue.db-wal", dir) < 0 ||
@@ -163,8 +198,7 @@ statedir_take(struct statedir *statedir, const char *dir, int64_t reserve_bytes,
 		(void)err_set_nomem(reterr);
 		goto fail;
 	}
-	if (!statedir_make(dir, reterr) ||
-	    !statedir_own(statedir, brief, reterr))
+	if (!statedir_make(dir, reterr) || !statedir_own(statedir, reterr))
 		goto fail;
 	statedir->reserve = statedir_reserve_whole(statedir);
 	return true;
@@ -187,6 +221,76 @@ statedir_fini(struct statedir *statedir)
 	*statedir = (struct statedir){.lock = -1};
 }
 
+/* ---- are the files still ours? ---- */
+
+/* What a path leads to; false: to nothing. */
+static bool
+statedir_id(const char *path, struct statedir_id *ret_id, int64_t *ret_bytes)
+{
+	struct stat info;
+
+	if (stat(path, &info) != 0)
+		return false;
+	*ret_id = (struct statedir_id){(uint64_t)info.st_dev, info.st_ino};
+	*ret_bytes = (int64_t)info.st_size;
+	return true;
+}
+
+bool
+statedir_note(struct statedir *statedir, struct err *reterr)
+{
+	int64_t bytes;
+
+	return (statedir_id(statedir->dir, &statedir->dir_id, &bytes) &&
+		   statedir_id(statedir->file, &statedir->file_id, &bytes) &&
+		   statedir_id(statedir->log, &statedir->log_id, &bytes)) ||
+	       err_set(reterr, ERR_IO,
+		   "%s: a file of the queue vanished while it was opened: %s",
+		   statedir->dir, strerror(errno));
+}
+
+static bool
+statedir_is(
+    const char *path, const struct statedir_id *noted, int64_t *ret_bytes)
+{
+	struct statedir_id id;
+
+	return statedir_id(path, &id, ret_bytes) &&
+	       id.device == noted->device && id.inode == noted->inode;
+}
+
+struct statedir_look
+statedir_look(const struct statedir *statedir)
+{
+	struct statedir_look look = {.file_bytes = 0};
+	int64_t bytes;
+
+	look.dir = statedir_is(statedir->dir, &statedir->dir_id, &bytes);
+	look.file =
+	    statedir_is(statedir->file, &statedir->file_id, &look.file_bytes);
+	look.log =
+	    statedir_is(statedir->log, &statedir->log_id, &look.log_bytes);
+	return look;
+}
+
+bool
+statedir_log_clear(const struct statedir *statedir, struct err *reterr)
+{
+	char *aside = NULL;
+	int64_t bytes;
+	bool ok;
+
+	if (statedir_is(statedir->log, &statedir->log_id, &bytes))
+		return true;
+	if (asprintf(&aside, "%s.foreign", statedir->log) < 0)
+		return err_set_nomem(reterr);
+	ok = rename(statedir->log, aside) == 0 || errno == ENOENT ||
+	     err_set(reterr, ERR_IO, "%s: cannot move it aside: %s",
+		 statedir->log, strerror(errno));
+	free(aside);
+	return ok;
+}
+
 /* ---- room ---- */
 
 bool
@@ -195,7 +299,7 @@ statedir_free_bytes(
 {
 	struct statvfs fs;
 
-	if (statvfs(statedir->dir, &fs) != 0)
+	if (fstatvfs(statedir->lock, &fs) != 0)
 		return err_set(reterr, ERR_IO, "%s: statvfs: %s", statedir->dir,
 		    strerror(errno));
 	*ret_free = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;

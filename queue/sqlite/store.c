@@ -68,7 +68,9 @@ store_commit(struct store *store, struct err *reterr)
 void
 store_break(struct store *store)
 {
-	db_close(&store->db);
+	store_files_look(store);
+	if (store->gone == NULL)
+		db_close(&store->db);
 }
 
 void
@@ -89,7 +91,73 @@ store_rollback(struct store *store, const struct err *why)
 		store_break(store);
 }
 
-/* ---- loading ---- */
+/* ---- are the files still ours? ---- */
+
+static const char *
+store_files_fault(struct store *store, const struct statedir_look *look)
+{
+	bool open = db_is_open(&store->db);
+
+	if (store->cut != NULL)
+		return store->cut;
+	if (!look->dir)
+		return "the state directory was moved, replaced or mounted "
+		       "over";
+	if (!look->file)
+		return "queue.db was removed or replaced";
+	if (!open && !look->log && store->log_bytes > 0)
+		return "queue.db-wal was removed or replaced";
+	if (look->file_bytes < store->file_bytes)
+		store->cut = "queue.db was cut short";
+	else if (open ? !db_log_whole(&store->db)
+		      : look->log && look->log_bytes < store->log_bytes)
+		store->cut = "queue.db-wal was cut short";
+	return store->cut;
+}
+
+static void
+store_files_tell(struct store *store, const char *gone)
+{
+	if (gone == store->gone)
+		return;
+	store->gone = gone;
+	if (gone == NULL)
+		log_line(LOG_WARN, "queue", "files result=ok dir=%s",
+		    LOG_QUOTE(store->statedir.dir));
+	else
+		log_line(LOG_ERROR, "queue",
+		    "files result=gone dir=%s why=%s copy=%s",
+		    LOG_QUOTE(store->statedir.dir), LOG_QUOTE(gone),
+		    db_is_open(&store->db) ? "\"this process holds the last "
+					     "one: run queue backup\""
+					   : "none");
+}
+
+void
+store_files_look(struct store *store)
+{
+	struct statedir_look look;
+
+	if (!store->noted)
+		return;
+	look = statedir_look(&store->statedir);
+	store_files_tell(store, store_files_fault(store, &look));
+}
+
+/* The file may become shorter, even if the checkpoint fails after that. */
+bool
+store_checkpoint(struct store *store, bool truncate, struct err *reterr)
+{
+	struct statedir_look look;
+	bool ok = db_checkpoint(&store->db, truncate, reterr);
+
+	look = statedir_look(&store->statedir);
+	if (look.file)
+		store->file_bytes = look.file_bytes;
+	if (ok)
+		store->log_bytes = 0;
+	return ok;
+}
 
 /* Open the file, unless it is open, and move the whole log into it. The log is
  * durable already (db.c), but only a disk that takes this is trusted with
@@ -98,12 +166,70 @@ store_rollback(struct store *store, const struct err *why)
 static bool
 store_log_move(struct store *store, struct err *reterr)
 {
-	return (db_is_open(&store->db) ||
-		   db_open(&store->db, store->statedir.file, reterr)) &&
-	       db_checkpoint(&store->db, true, reterr);
+	if (!db_is_open(&store->db)) {
+		if (!db_open(&store->db, store->statedir.file, reterr))
+			return false;
+		if (!statedir_note(&store->statedir, reterr)) {
+			db_close(&store->db);
+			return false;
+		}
+		store->noted = true;
+		/* Not before: from now on a log that is missing is lost. */
+		statedir_mark(&store->statedir, STATEDIR_RUNNING);
+	}
+	return store_checkpoint(store, true, reterr);
 }
 
-/* The same; on a full disk the reserve is released for it. */
+/* The log was removed or replaced, but all of it can still be read: move it
+ * into the file, and only then close it. */
+static bool
+store_log_replace(struct store *store, struct err *reterr)
+{
+	if (!db_checkpoint(&store->db, true, reterr)) {
+		store_files_tell(store,
+		    "queue.db-wal was removed or replaced, and cannot be moved "
+		    "into queue.db");
+		return false;
+	}
+	store->log_bytes = 0;
+	/* A kill before the new log is there finds everything in the file. */
+	statedir_mark(&store->statedir, STATEDIR_STOPPED);
+	db_close(&store->db);
+	log_line(LOG_WARN, "queue",
+	    "replace file=queue.db-wal why=\"it was removed or replaced\" "
+	    "result=\"nothing is lost\"");
+	return statedir_log_clear(&store->statedir, reterr) &&
+	       store_log_move(store, reterr);
+}
+
+bool
+store_ours(struct store *store, struct err *reterr)
+{
+	struct statedir_look look;
+	const char *fault;
+
+	if (!store->noted)
+		return true;
+	look = statedir_look(&store->statedir);
+	fault = store_files_fault(store, &look);
+	if (fault == NULL && !look.log) {
+		if (db_is_open(&store->db)
+			? !store_log_replace(store, reterr)
+			: !statedir_log_clear(&store->statedir, reterr))
+			return false;
+	}
+	store_files_tell(store, fault);
+	if (fault != NULL)
+		return err_set(
+		    reterr, ERR_IO, "%s: %s", store->statedir.dir, fault);
+	if (db_is_open(&store->db))
+		store->log_bytes = db_log_bytes(&store->db);
+	return true;
+}
+
+/* ---- loading ---- */
+
+/* Move the log; on a full disk the reserve is released for it. */
 static bool
 store_log_move_with_reserve(struct store *store, struct err *reterr)
 {
@@ -203,6 +329,8 @@ bool
 store_load(struct store *store, struct err *reterr)
 {
 	store->destination_id = 0;
+	if (!store_ours(store, reterr))
+		return false;
 	if (store_log_move_with_reserve(store, reterr) &&
 	    store_texts_load(store, "SELECT id, text FROM name ORDER BY id",
 		&store->names, &store->names_durable, reterr) &&
@@ -216,11 +344,12 @@ store_load(struct store *store, struct err *reterr)
 
 /* ---- its life ---- */
 
-/* Make the file if the state directory is new. A log without its file means
- * that there was a queue: the directory is not new. */
+/* Make the file if the state directory is new, which it is not if any trace of
+ * a queue is in it. */
 static bool
 store_file_find(const struct statedir *statedir, struct err *reterr)
 {
+	bool log = access(statedir->log, F_OK) == 0;
 	struct stat info;
 
 	if (stat(statedir->file, &info) == 0) {
@@ -230,16 +359,30 @@ store_file_find(const struct statedir *statedir, struct err *reterr)
 			    "backup, or move the file away to start with an "
 			    "empty queue",
 			    statedir->file);
+		if (!log && statedir->mark == STATEDIR_RUNNING)
+			return err_set(reterr, ERR_CONFIG,
+			    "%s is missing, but the last process was not "
+			    "stopped in order, so what it accepted last is "
+			    "in that file: put it back, or remove %s/lock to "
+			    "start without it",
+			    statedir->log, statedir->dir);
 		return true;
 	}
 	if (errno != ENOENT)
 		return err_set(reterr, ERR_CONFIG, "%s: %s", statedir->file,
 		    strerror(errno));
-	if (access(statedir->log, F_OK) == 0)
+	if (log)
 		return err_set(reterr, ERR_DAMAGED,
 		    "%s is missing, but its log %s is there: restore a backup, "
 		    "or move the log away to start with an empty queue",
 		    statedir->file, statedir->log);
+	if (statedir->mark != STATEDIR_NEW ||
+	    access(statedir->reserve_file, F_OK) == 0)
+		return err_set(reterr, ERR_CONFIG,
+		    "%s is missing, but %s had a queue: put the file back or "
+		    "restore a backup, or remove the files lock and reserve "
+		    "to start with an empty queue",
+		    statedir->file, statedir->dir);
 	return db_create(statedir->file, reterr);
 }
 
@@ -275,7 +418,13 @@ store_close(struct store *store)
 		return;
 	if (db_is_open(&store->db)) {
 		/* Only tidiness: the log is as good as the file. */
-		if (!db_checkpoint(&store->db, true, &err))
+		if (!store_ours(store, &err))
+			log_line(LOG_ERROR, "queue",
+			    "close text=%s copy=\"the last one is given up\"",
+			    LOG_QUOTE(err.text));
+		else if (store_checkpoint(store, true, &err))
+			statedir_mark(&store->statedir, STATEDIR_STOPPED);
+		else
 			log_line(LOG_DEBUG, "queue", "close text=%s",
 			    LOG_QUOTE(err.text));
 		db_close(&store->db);

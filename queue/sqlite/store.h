@@ -47,6 +47,14 @@ struct store {
 	int64_t next_seq;
 	int64_t reopen_ms; /* monotonic: the next try */
 
+	/* Are the files still ours? See store_ours(). */
+	bool noted;		       /* it is known which ones they are */
+	int64_t file_bytes, log_bytes; /* that they have at least */
+	const char *cut;  /* a file lost bytes, for good: why; static */
+	const char *gone; /* they are not ours now: why; static */
+	bool unsure; /* they vanished during a commit: the queue must load its
+		      * mirrors again */
+
 	struct due_source *sources; /* of due.c; owned */
 	size_t source_cap;
 };
@@ -61,7 +69,30 @@ void store_close(struct store *store); /* takes NULL */
  * failure breaks the store. */
 MUST_USE bool store_load(struct store *store, struct err *reterr);
 
+/* Close the file, until upkeep opens it again; not while the open connection
+ * holds the last copy. */
 void store_break(struct store *store);
+
+/* ---- are the files still ours? ---- */
+
+/*
+ * Directory, file and log are compared with what was opened: before and after
+ * each change, before a reopen, and at each upkeep. If they are not ours the
+ * connection stays open, because it holds the last copy: what is essential goes
+ * on through it, and so does a backup; the rest fails. They may come back, a
+ * file that was cut does not.
+ *
+ * If only the log is gone, the file takes in what is in it, through the open
+ * connection, and gets a new one. So not within a transaction, nor within rows.
+ * False: ERR_IO.
+ */
+MUST_USE bool store_ours(struct store *store, struct err *reterr);
+
+/* Look, and do nothing about it; told in store->gone. */
+void store_files_look(struct store *store);
+
+MUST_USE bool
+store_checkpoint(struct store *store, bool truncate, struct err *reterr);
 
 /* ---- transactions ---- */
 

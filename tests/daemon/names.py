@@ -183,6 +183,7 @@ class Queue(Ledger):
     ARCHIVE_BATCHES = "archive_batches"
     LIVE_BYTES = "live_bytes"
     RESERVE = "reserve"
+    GONE = "gone"  # why the files are not ours, or ""
     DEAD_WHY, DROPPED_WHY = "dead_why", "dropped_why"
     WHY, WHY_STATUS, WHY_COUNT = "why", "status", "count"  # rows of these
 
@@ -317,6 +318,7 @@ class Metric:
     STATE = 'currentsd_destination_state{destination="%s",state="%s"}'
     STRANDED = 'currentsd_stranded_queued{destination="%s"}'
     TRIAL_SENT = 'currentsd_destination_dry_run_sent_total{destination="%s"}'
+    GONE = "currentsd_queue_gone"
 
 
 class Log:

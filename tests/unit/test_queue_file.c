@@ -319,6 +319,45 @@ test_stopping_refuses(void **state)
 	assert_true(queue_open(&fixture->settings, &fixture->queue, &err));
 }
 
+static int
+file_vanish(void *path)
+{
+	assert_int_equal(unlink(path), 0);
+	return 0;
+}
+
+/* The commit succeeds, perhaps into nothing: the put is not acknowledged, and
+ * what is counted agrees with what is there. */
+static void
+test_file_vanishes_during_a_commit(void **state)
+{
+	struct fixture *fixture = *state;
+	struct answer answer;
+	struct sqlite3 *sqlite;
+	char path[256];
+
+	FILE_ONLY();
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", "a", 1, ITEM_QUEUE, &answer));
+	(void)snprintf(path, sizeof(path), "%s/queue.db", fixture->dir);
+	fair_lock_hold(&fixture->queue->lock);
+	sqlite = sqlite_connection(fixture->queue->store);
+	(void)sqlite3_commit_hook(sqlite, file_vanish, path);
+	fair_lock_drop(&fixture->queue->lock);
+	assert_false(queue_test_put(
+	    fixture->queue, "main", "Open", "b", 1, ITEM_QUEUE, &answer));
+	assert_int_equal(answer.err.code, ERR_IO);
+	assert_int_equal(access(path, F_OK), -1);
+	fair_lock_hold(&fixture->queue->lock);
+	(void)sqlite3_commit_hook(sqlite, NULL, NULL);
+	fair_lock_drop(&fixture->queue->lock);
+	/* the committer has made a round when it answers the next one */
+	assert_false(queue_test_put(
+	    fixture->queue, "main", "Open", "c", 1, ITEM_QUEUE, &answer));
+	assert_non_null(strstr(answer.err.text, "removed or replaced"));
+	assert_int_equal(totals(fixture).queued, 2);
+}
+
 int
 main(void)
 {
@@ -332,6 +371,7 @@ main(void)
 	    TEST(test_killed_in_mid_flight),
 	    TEST(test_damaged_batch_is_quarantined),
 	    TEST(test_stopping_refuses),
+	    TEST(test_file_vanishes_during_a_commit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
