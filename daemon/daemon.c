@@ -98,12 +98,41 @@ daemon_sources_make(struct daemon *daemon, struct err *reterr)
 	return true;
 }
 
+/* What a person's id is handed on to. */
+struct daemon_person {
+	queue_person_fn *fn;
+	void *arg;
+};
+
+static bool
+daemon_person(void *arg, enum person_id kind, struct str id)
+{
+	const struct daemon_person *to = arg;
+
+	if (kind == PERSON_EXTERNAL || kind == PERSON_BRAZE ||
+	    kind == PERSON_ALIAS)
+		to->fn(to->arg, id);
+	return true;
+}
+
+/* Whom an event is about; a request to erase somebody is not one of theirs. */
+static void
+daemon_persons(
+    struct str type, struct str data, queue_person_fn *fn, void *fn_arg)
+{
+	struct daemon_person to = {fn, fn_arg};
+
+	if (!str_equal_text(type, CURRENTS_ERASURE))
+		(void)person_each(data, daemon_person, &to);
+}
+
 bool
 daemon_queue_open(struct daemon *daemon, bool brief, struct err *reterr)
 {
 	struct queue_settings queue = daemon->settings->queue;
 
 	queue.brief = brief;
+	queue.persons = daemon_persons;
 	queue.wake = daemon_wake;
 	queue.wake_arg = daemon;
 	return queue_open(&queue, &daemon->queue, reterr);

@@ -77,6 +77,19 @@ erase_pass(struct job *job, const char *verb, job_step_fn *step,
 	return true;
 }
 
+/* What comes from now on is dropped. */
+static bool
+erase_suppress(
+    struct daemon *daemon, const struct persons *persons, struct err *reterr)
+{
+	const struct str *ids;
+	size_t count;
+
+	ids = persons_ids(persons, &count);
+	return daemon->settings->queue.suppress_ms == 0 ||
+	       jobs_suppress(daemon->queue, ids, count, reterr);
+}
+
 /* Find out by which ids the people are known, then erase their events. */
 static bool
 erase_events(struct job *job, struct persons *persons,
@@ -90,6 +103,7 @@ erase_events(struct job *job, struct persons *persons,
 	       persons_found(persons, &devices, reterr) &&
 	       (!devices || erase_pass(job, "looking for devices",
 				job_step_scan, erase_share, result, reterr)) &&
+	       erase_suppress(job->daemon, persons, reterr) &&
 	       erase_pass(job, NULL, erase_step, erase_match, result, reterr);
 }
 

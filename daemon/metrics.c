@@ -88,6 +88,9 @@ queue_metrics(struct daemon *daemon, struct buf *out)
 	    "Size of the queue file.", totals.file_bytes);
 	metric(out, "currentsd_queue_free_bytes", "gauge",
 	    "Free bytes on the file system of the queue.", totals.free_bytes);
+	metric(out, "currentsd_suppressed_ids", "gauge",
+	    "Ids of people who were erased, whose later events are dropped.",
+	    totals.suppressed);
 	metric(out, "currentsd_queue_window_events", "gauge",
 	    "Events remembered to detect duplicates.", totals.window_events);
 	metric(out, "currentsd_queue_reserve", "gauge",

@@ -137,6 +137,10 @@ static const struct setting main_rows[] = {
 	    LIMITS(1, 65536),
 	    .help = "How many destinations the queue may know, including"
 		" those that are no longer in the settings."},
+	{"suppress", SETTING_DURATION, MAIN(queue.suppress_ms),
+	    LIMITS(0, HOUR(24) * 3650),
+	    .help = "How long events of people who were erased are dropped when"
+		" they come later; 0: not at all."},
 	{"erase_interval", SETTING_DURATION, MAIN(erase_interval_ms),
 	    LIMITS(SECOND(1), HOUR(24) * 30),
 	    .help = "The shortest time between two runs of on_delete = erase,"

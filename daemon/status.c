@@ -289,6 +289,7 @@ queue_json(struct daemon *daemon, int64_t now_ms, struct json *json)
 	json_int(json, "max_bytes", daemon->settings->queue.max_bytes);
 	json_int(json, "file_bytes", totals.file_bytes);
 	json_int(json, "free_bytes", totals.free_bytes);
+	json_int(json, "suppressed_ids", totals.suppressed);
 	json_int(json, "window_events", totals.window_events);
 	json_time(json, "last_commit", totals.last_commit_ms);
 	json_bool(json, "reserve", totals.reserve);

@@ -30,6 +30,7 @@ struct stats_totals {
 	int64_t live_bytes;	/* pages in use: what max_bytes bounds */
 	int64_t file_bytes;	/* of queue.db */
 	int64_t free_bytes;	/* of the file system */
+	int64_t suppressed;	/* ids of people who were erased */
 	int64_t window_events;	/* remembered to detect duplicates */
 	int64_t last_commit_ms; /* 0 = none yet */
 	bool reserve;		/* in place */
@@ -226,6 +227,11 @@ MUST_USE bool jobs_replay(struct queue *queue, struct jobs_walk *job,
 /* Any place: remove the bytes of those that match, counted as erased. */
 MUST_USE bool
 jobs_erase(struct queue *queue, struct jobs_walk *job, struct err *reterr);
+
+/* From now on drop events that name one of these ids, by the rule "erased", for
+ * suppress_ms. Durable at return. */
+MUST_USE bool jobs_suppress(struct queue *queue, const struct str *ids,
+    size_t count, struct err *reterr);
 
 /* The starting point of an erasure. */
 struct jobs_erasing {

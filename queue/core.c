@@ -224,6 +224,7 @@ queue_publish(struct queue *queue)
 	if (!queue->stale) {
 		queue_publish_destinations(queue);
 		totals->events = *ledger_totals(queue->ledger);
+		totals->suppressed = (int64_t)erased_count(queue->erased);
 		totals->window_events = (int64_t)window_count(queue->window);
 		totals->last_commit_ms = queue->last_commit_ms;
 	}
@@ -326,6 +327,24 @@ queue_mirror_load(struct queue *queue, enum engine_table table,
 	       loading.ok;
 }
 
+static bool
+queue_erased_load(struct queue *queue, struct err *reterr)
+{
+	struct buf state;
+	bool ok;
+
+	erased_tick(
+	    queue->erased, queue->bounds.age_ms, queue->settings.suppress_ms);
+	buf_init(&state, SIZE_MAX / 2);
+	ok = queue->engine->state(
+		 queue->store, "", erased_state, &state, reterr) &&
+	     buf_ok(&state, reterr) &&
+	     erased_read(
+		 queue->erased, str_bytes(state.data, state.len), reterr);
+	buf_fini(&state);
+	return ok;
+}
+
 bool
 queue_destinations_load(struct queue *queue, struct err *reterr)
 {
@@ -348,6 +367,7 @@ queue_load(struct queue *queue, struct err *reterr)
 	queue->stale = false;
 	queue->stale =
 	    !queue_key_load(queue, reterr) || !bounds_load(queue, reterr) ||
+	    !queue_erased_load(queue, reterr) ||
 	    !queue_mirror_load(
 		queue, ENGINE_LEDGER_BY_TYPE, load_ledger_row, reterr) ||
 	    !queue_destinations_load(queue, reterr) ||

@@ -31,6 +31,7 @@
 #include "queue/changes.h"
 #include "queue/dead.h"
 #include "queue/destinations.h"
+#include "queue/erased.h"
 #include "queue/evict.h"
 #include "queue/ledger.h"
 #include "queue/names.h"
@@ -73,6 +74,7 @@ struct queue {
 	struct ledger *ledger;
 	struct destinations destinations;
 	struct dead *dead;
+	struct erased *erased; /* what it loads and stores */
 	struct bounds bounds;
 	struct names texts; /* rules of identity */
 	struct changes changes;

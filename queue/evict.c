@@ -317,6 +317,7 @@ evict_tick(struct queue *queue, int64_t mono_ms, bool stop)
 		bounds->age_ms +=
 		    passed_ms < EVICT_TICK_MS ? passed_ms : EVICT_TICK_MS;
 	evictions->ticked_mono_ms = mono_ms;
+	erased_tick(queue->erased, bounds->age_ms, queue->settings.suppress_ms);
 	if ((stop || bounds->age_ms - evictions->saved_ms >= EVICT_SAVE_MS) &&
 	    bounds->age_ms != evictions->saved_ms &&
 	    queue_change_held(queue, tick_change, NULL, false, &err))

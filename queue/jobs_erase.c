@@ -176,6 +176,43 @@ jobs_erase(struct queue *queue, struct jobs_walk *job, struct err *reterr)
 	return jobs_change(queue, job, erase_step, job, reterr);
 }
 
+/* ---- staying erased ---- */
+
+static bool
+suppress_change(struct queue *queue, void *arg, struct err *reterr)
+{
+	const struct buf *state = arg;
+
+	(void)reterr;
+	queue_state_put(
+	    queue, erased_state, str_bytes(state->data, state->len));
+	return true;
+}
+
+bool
+jobs_suppress(struct queue *queue, const struct str *ids, size_t count,
+    struct err *reterr)
+{
+	struct digest_short *digest = digest_short_new(queue->hash_key);
+	struct buf state;
+	bool ok;
+
+	if (digest == NULL)
+		return err_set_nomem(reterr);
+	buf_init(&state, SIZE_MAX / 2);
+	fair_lock_hold(&queue->lock);
+	erased_write(queue->erased, digest, ids, count, &state);
+	ok = buf_ok(&state, reterr) &&
+	     queue_change_held(queue, suppress_change, &state, false, reterr) &&
+	     erased_read(
+		 queue->erased, str_bytes(state.data, state.len), reterr);
+	queue_publish(queue);
+	fair_lock_drop(&queue->lock);
+	buf_fini(&state);
+	digest_short_free(digest);
+	return ok;
+}
+
 /* ---- where it begins and ends ---- */
 
 static bool

@@ -81,6 +81,7 @@ put_free(struct put *put)
 	free(put->hashes);
 	free(put->seen);
 	free(put->packed);
+	free(put->erased);
 	buf_fini(&put->frame);
 	free(put);
 }
@@ -136,10 +137,21 @@ put_is_duplicate(const struct put *put, size_t n)
 }
 
 static bool
+put_is_erased(const struct put *put, size_t n)
+{
+	return put->erased != NULL && bits_has(put->erased, n);
+}
+
+static enum item_fate
+put_fate(const struct put *put, size_t n)
+{
+	return put_is_erased(put, n) ? ITEM_DROP : put->batch.items[n].fate;
+}
+
+static bool
 put_is_queued(const struct put *put, size_t n)
 {
-	return put->batch.items[n].fate == ITEM_QUEUE &&
-	       !put_is_duplicate(put, n);
+	return put_fate(put, n) == ITEM_QUEUE && !put_is_duplicate(put, n);
 }
 
 /* Compress the items that are queued into put->frame. */
@@ -172,11 +184,57 @@ put_pack(struct put *put, struct batch_packer *packer, struct err *reterr)
 	return ok;
 }
 
+/* Whether an event names somebody who was erased. */
+struct put_looking {
+	struct erased *erased;
+	struct digest_short *digest;
+	bool found;
+};
+
+static void
+put_look(void *arg, struct str id)
+{
+	struct put_looking *looking = arg;
+	unsigned char hash[DIGEST_SHORT];
+
+	if (looking->found)
+		return;
+	erased_hash(looking->digest, id, hash);
+	looking->found = erased_has(looking->erased, hash);
+}
+
 static bool
-put_prepare(struct put *put, struct pack_tools *tools, struct err *reterr)
+put_mark_erased(struct queue *queue, struct put *put, struct pack_tools *tools,
+    struct err *reterr)
+{
+	size_t count = put->batch.count;
+
+	if (queue->settings.persons == NULL || !erased_any(queue->erased))
+		return true;
+	put->erased = calloc(bits_bytes(count) + 1, 1);
+	if (put->erased == NULL)
+		return err_set_nomem(reterr);
+	for (size_t i = 0; i < count; i++) {
+		struct put_looking looking = {
+		    queue->erased, tools->digest, false};
+		const struct item *item = &put->batch.items[i];
+
+		queue->settings.persons(
+		    item->type, item->data, put_look, &looking);
+		if (looking.found)
+			(void)bits_add(put->erased, i);
+	}
+	return true;
+}
+
+static bool
+put_prepare(struct queue *queue, struct put *put, struct pack_tools *tools,
+    struct err *reterr)
 {
 	switch (put->kind) {
 	case PUT_BATCH:
+		if (!put_mark_erased(queue, put, tools, reterr))
+			return false;
 		for (size_t i = 0; i < put->batch.count; i++)
 			put_hash(tools->digest, str_text(put->batch.source),
 			    &put->batch.items[i], put->hashes[i]);
@@ -207,7 +265,7 @@ put_hand_over(struct queue *queue, struct put *put, struct err *reterr)
 		put_free(put);
 		return err_set_nomem(reterr);
 	}
-	if (!put_prepare(put, tools, reterr)) {
+	if (!put_prepare(queue, put, tools, reterr)) {
 		put_tools_return(queue, tools);
 		put_free(put);
 		return false;
@@ -335,7 +393,7 @@ put_write_item(struct queue *queue, struct put *put, size_t n,
 		moved.duplicates = 1;
 		return ledger_add(queue->ledger, key, &moved, reterr);
 	}
-	switch (item->fate) {
+	switch (put_fate(put, n)) {
 	case ITEM_QUEUE:
 		receipt->queued++;
 		moved.queued = 1;
@@ -344,8 +402,10 @@ put_write_item(struct queue *queue, struct put *put, size_t n,
 		receipt->dropped++;
 		moved.dropped = 1;
 		return ledger_add(queue->ledger, key, &moved, reterr) &&
-		       ledger_add_drop(
-			   queue->ledger, key, str_text(item->reason), reterr);
+		       ledger_add_drop(queue->ledger, key,
+			   str_text(put_is_erased(put, n) ? erased_rule
+							  : item->reason),
+			   reterr);
 	case ITEM_DEAD:
 		receipt->dead++;
 		moved.dead = 1;
@@ -387,7 +447,7 @@ static bool
 put_has_new(const struct queue *queue, const struct put *put)
 {
 	for (size_t i = 0; i < put->batch.count; i++) {
-		if (put->batch.items[i].fate == ITEM_QUEUE &&
+		if (put_fate(put, i) == ITEM_QUEUE &&
 		    (put->batch.again ||
 			!window_has(queue->window, put->hashes[i])))
 			return true;

@@ -19,6 +19,8 @@ struct put {
 	unsigned char (*hashes)[DIGEST_SHORT]; /* one an item; or the body's */
 	unsigned char *seen;   /* bits of the items: hash was in the window */
 	unsigned char *packed; /* bits of the items: in the frame */
+	unsigned char *erased; /* bits of the items: of people who were erased;
+				* NULL: none */
 	struct buf frame;      /* the queued items, compressed; or the body */
 	struct queue_receipt receipt;
 	size_t first_change; /* of those that give something back */

@@ -20,6 +20,7 @@ queue_settings_init(struct queue_settings *settings)
 	    .keep_dead_ms = (int64_t)90 * 24 * 3600 * 1000,
 	    .keep_unreadable_ms = (int64_t)90 * 24 * 3600 * 1000,
 	    .unreadable_max_bytes = (int64_t)256 << 20,
+	    .suppress_ms = (int64_t)90 * 24 * 3600 * 1000,
 	    .drift_max = 10000,
 	    .window_events = 1000000,
 	    .destinations_max = 1024,
@@ -50,8 +51,10 @@ queue_new(const struct queue_settings *settings)
 	queue->ledger = ledger_new();
 	queue->packer = batch_packer_new();
 	queue->dead = dead_new();
+	queue->erased = erased_new();
 	if (queue->window == NULL || queue->ledger == NULL ||
-	    queue->packer == NULL || queue->dead == NULL) {
+	    queue->packer == NULL || queue->dead == NULL ||
+	    queue->erased == NULL) {
 		queue_close(queue);
 		return NULL;
 	}
@@ -139,6 +142,7 @@ queue_close(struct queue *queue)
 	changes_fini(&queue->changes);
 	batch_packer_free(queue->packer);
 	dead_free(queue->dead);
+	erased_free(queue->erased);
 	buf_fini(&queue->packed);
 	free(queue->claims);
 	free(queue->leased);

@@ -32,6 +32,8 @@
 struct queue;
 struct engine; /* queue/engine.h */
 
+typedef void queue_person_fn(void *arg, struct str id);
+
 struct queue_settings {
 	const struct engine *engine; /* NULL: SQLite, in dir */
 	const char *dir;	     /* state directory; made with 0700 */
@@ -55,6 +57,13 @@ struct queue_settings {
 		     * ends */
 	int64_t checkpoint_bytes; /* in the log before a checkpoint */
 	int64_t reopen_ms; /* between attempts to reopen a broken queue */
+
+	/* Events of people who were erased are dropped for so long; 0 = not.
+	 * `persons` calls fn with each id of whom an event is about; any
+	 * thread; NULL: nobody is known. */
+	int64_t suppress_ms;
+	void (*persons)(struct str type, struct str data, queue_person_fn *fn,
+	    void *fn_arg);
 
 	/* A hint that new batches are due; called on the committer thread
 	 * without locks. May be NULL. */

@@ -7,10 +7,10 @@ import re
 
 import pytest
 
-from braze import batch, event
+from braze import batch, event, receipt
 from commands import FOUND, USAGE, lines, tool
 from conftest import NO_QUOTA, until
-from names import (Choice, Command, Erased, Erasure, Ledger, Log, Place,
+from names import (Choice, Command, Erased, Erasure, Ledger, Log, Place, Queue,
                    erase)
 
 FAST = {"heap_linger": "10ms", **NO_QUOTA}
@@ -168,6 +168,37 @@ def test_an_id_of_braze_reaches_the_others(start_daemon):
     left = daemon.command(*Command.EXPORT[Place.QUEUED])
     assert PERSON not in left and braze not in left and alone not in left
     assert len(lines(left)) == 2
+
+
+@pytest.mark.file
+def test_who_was_erased_stays_erased(start_daemon):
+    """Also over a restart: by any of the ids, until `suppress` is over; but a
+    request to erase them is taken."""
+    daemon = start_daemon(**FAST)
+    braze = "6" * 24
+    daemon.post(batch(event(user={"user_id": braze,
+                                  "external_user_id": PERSON})))
+    until(lambda: daemon.queue()["delivered"] == 1, "delivered")
+    tool(daemon, *erase(braze))
+    for _ in range(2):
+        answer = daemon.post(batch(about(PERSON), event(
+            user={"user_id": braze}), about("other")))
+        assert answer.json == receipt(received=3, queued=1, dropped=2)
+        daemon.stop()
+        daemon.start()
+    why = {row["why"]: row["count"]
+           for row in daemon.queue()[Queue.DROPPED_WHY]}
+    assert why == {"erased": 4}
+    daemon.post(batch(event(kind="users.UserDeleteRequest", properties={},
+                            user={"user_id": braze})))
+    until(lambda: tool(daemon, *Command.ERASURES_LIST), "the request")
+
+
+def test_suppressing_can_be_switched_off(start_daemon):
+    daemon = start_daemon(suppress="0", **FAST)
+    tool(daemon, *erase(PERSON))
+    assert daemon.post(batch(about(PERSON))).json == receipt(
+        received=1, queued=1)
 
 
 def test_several_are_erased_at_once(start_daemon):
