@@ -48,6 +48,8 @@ static const struct counter_row counter_rows[COUNTERS] = {
 	"body."},
     [COUNTER_DRIFT_FIRST] = {"currentsd_drift_first_total", "",
 	"Kinds of drift seen for the first time: see `currentsd drift`."},
+    [COUNTER_LOG_DROPPED] = {"currentsd_log_lines_dropped_total", "",
+	"Lines of the log that were dropped because nobody read it."},
 };
 
 static _Atomic uint64_t counter_values[COUNTERS];

@@ -10,6 +10,11 @@
  * spaces is in quotes. Never bodies, tokens or personal data. Control
  * characters are shown as \xNN, so that an event is one line whatever it
  * contains. Any thread.
+ *
+ * Once log_start() has been called, no thread waits for whoever reads stderr:
+ * lines go into a ring in memory, and a thread of the log's own writes them.
+ * Lines that find the ring full are dropped, counted (COUNTER_LOG_DROPPED), and
+ * the log says how many as soon as there is room.
  */
 
 #include "base/err.h"
@@ -28,6 +33,14 @@ enum log_level {
 
 /* Set once, before threads start. */
 void log_set_level(enum log_level least);
+
+/* Write from a thread, with a ring of so many bytes. Once; it runs until the
+ * process ends. abort() waits for it, like log_flush(). */
+MUST_USE bool log_start(size_t ring_bytes, struct err *reterr);
+
+/* Wait until everything has been written, but for a second at most: the reader
+ * may have gone to sleep. To be called before the process exits. */
+void log_flush(void);
 
 /* "debug", "info", "warn", "error"; false for another word. */
 MUST_USE bool log_level_read(const char *word, enum log_level *ret_level);

@@ -319,6 +319,8 @@ serve_start(struct serve *serve, const char *config, struct err *reterr)
 	if (!settings_complete(settings, reterr))
 		return false;
 	log_set_level(settings->log_level);
+	if (!log_start(settings->log_buffer, reterr))
+		return false;
 	while (settings_warning_next(settings, &at, &line))
 		log_line(LOG_WARN, "settings", "warn text=%s",
 		    LOG_QUOTE_BYTES(line.data, line.len));
@@ -374,5 +376,6 @@ command_serve(struct command_context *context, struct buf *out)
 	settings_fini(&serve.settings);
 	if (serve.signal_fd >= 0)
 		(void)close(serve.signal_fd);
+	log_flush();
 	return code;
 }

@@ -4,6 +4,7 @@
  */
 
 #include "base/clock.h"
+#include "base/counters.h"
 #include "cli/command.h"
 #include "cli/show.h"
 #include "daemon/status.h"
@@ -433,6 +434,7 @@ status_show(
 {
 	const struct settings *settings = daemon->settings;
 	char uptime[SHOW_DURATION];
+	uint64_t dropped;
 
 	if (atomic_load(&daemon->forwarder) == NULL) {
 		(void)buf_printf(
@@ -444,6 +446,12 @@ status_show(
 		    CURRENTSD_VERSION, uptime,
 		    status_alive(daemon, mono_ms) ? ""
 						  : ", A THREAD HAS STALLED");
+		dropped = counter_read(COUNTER_LOG_DROPPED);
+		if (dropped > 0)
+			(void)buf_printf(out,
+			    "           %" PRIu64 " LINES OF THE LOG were dropped: "
+			    "nobody read it\n",
+			    dropped);
 	}
 	queue_show(daemon, now_ms, out);
 	for (size_t i = 0; i < settings->source_count; i++)

@@ -49,6 +49,10 @@ static const struct setting main_rows[] = {
 	{"log_level", SETTING_WORD, MAIN(log_level),
 	    .words = "debug|info|warn|error",
 	    .help = "The lowest level that is logged."},
+	{"log_buffer", SETTING_SIZE, MAIN(log_buffer),
+	    LIMITS(KIB(64), GIB(1)),
+	    .help = "Memory for lines of the log that wait for their reader;"
+		" further ones are dropped and counted."},
 	{"threads", SETTING_INTEGER, MAIN(server.threads),
 	    LIMITS(1, 64),
 	    .help = "Threads that answer requests."},
@@ -459,6 +463,7 @@ setting_defaults(enum setting_section_name section, void *ret_base)
 	case SETTING_MAIN:
 		*settings = (struct settings){
 		    .log_level = LOG_INFO,
+		    .log_buffer = MIB(1),
 		    .erase_interval_ms = HOUR(24),
 		};
 		queue_settings_init(&settings->queue);

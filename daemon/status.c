@@ -1,5 +1,7 @@
 #include "daemon/status.h"
 
+#include "base/counters.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -540,6 +542,8 @@ status_write(
 		json_int(&json, "uptime_s",
 		    (mono_ms - daemon->started_mono_ms) / 1000);
 		json_bool(&json, "alive", status_alive(daemon, mono_ms));
+		json_int(&json, "log_lines_dropped",
+		    (int64_t)counter_read(COUNTER_LOG_DROPPED));
 	}
 	queue_json(daemon, now_ms, &json);
 	json_array_open(&json, "sources");

@@ -7,6 +7,7 @@ With CURRENTSD_ENGINE=memory the tests run on the queue's second engine, but
 for those that are marked "file": they restart the daemon or look at its files.
 """
 
+import contextlib
 import http.client
 import json
 import os
@@ -124,6 +125,13 @@ class Process:
                     raise AssertionError(f"no line with {pattern}:\n"
                                          + "\n".join(self.lines))
                 self.more.wait(left)
+
+    @contextlib.contextmanager
+    def unread(self):
+        """Nobody reads its output meanwhile, but for what Python has read
+        ahead."""
+        with self.more:
+            yield
 
     def end(self, how=signal.SIGTERM):
         if self.process.poll() is None:

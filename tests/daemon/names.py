@@ -161,6 +161,7 @@ class Ledger:
 class Status:
     STATE, RUNNING, STOPPED = "state", "running", "stopped"
     ALIVE = "alive"
+    LOG_DROPPED = "log_lines_dropped"
     QUEUE, SOURCES, DESTINATIONS = "queue", "sources", "destinations"
     STRANDED = "stranded"  # destinations that the settings do not have
     STRANDED_NAME, STRANDED_QUEUED = "name", "queued"
@@ -288,6 +289,7 @@ class Metric:
     CONNECTIONS_SWEPT = "currentsd_connections_swept_total"
     DRIFT = 'currentsd_drift_total{what="%s"}'
     DRIFT_FIRST = "currentsd_drift_first_total"
+    LOG_DROPPED = "currentsd_log_lines_dropped_total"
     LEFT_OUT = "currentsd_left_out_properties"
     IMBALANCE = "currentsd_ledger_imbalance"
     POSTS_DOUBTED = "currentsd_posts_doubted_total"
@@ -324,6 +326,7 @@ class Metric:
 class Log:
     """Regular expressions for lines of the log."""
     ADDRESS = r"server: %s address=\S+:(\d+)"  # listen or admin
+    DROP = r"log: drop lines=(\d+)"
     START = "serve: start version="
     STOP = "stop signal=TERM"
     FEWER_CONNECTIONS = r"serve: limit files=192 connections=\d+ "
