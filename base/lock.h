@@ -7,9 +7,12 @@
  * holding a lock.
  */
 
+#include "base/err.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct lock {
@@ -44,11 +47,14 @@ void cond_wait(struct cond *cond, struct lock *lock, int64_t until_ms);
  * that has just released it take it again before the threads that wait; a long
  * job in short steps would starve them.
  */
+struct fair_waiter;
 struct fair_lock {
-	pthread_mutex_t mutex; /* guards the numbers */
-	pthread_cond_t called;
-	uint64_t next;	  /* the next ticket to hand out */
-	uint64_t serving; /* ticket of the holder */
+	pthread_mutex_t mutex; /* guards the queue and the time */
+	struct cond called;
+	struct fair_waiter *first, *last;
+	size_t waiting;
+	bool taken;
+	int64_t since_ms; /* monotonic: its holder has it since then */
 	_Atomic pthread_t owner;
 	atomic_bool held;
 };
@@ -58,5 +64,13 @@ void fair_lock_fini(struct fair_lock *lock);
 void fair_lock_hold(struct fair_lock *lock);
 void fair_lock_drop(struct fair_lock *lock);
 void fair_lock_assert_held(const struct fair_lock *lock);
+
+/* Likewise, but false once one holder has had it for so long: a disk that
+ * hangs. However many others are waiting, they do not count. */
+MUST_USE bool
+fair_lock_hold_patiently(struct fair_lock *lock, int64_t patience_ms);
+
+/* For how long its present holder has had it; 0: it is free. */
+int64_t fair_lock_held_ms(struct fair_lock *lock);
 
 #endif

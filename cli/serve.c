@@ -1,7 +1,9 @@
 /*
  * currentsd serve: runs the daemon. Once it has started, the main thread waits
- * for signals and for commands on admin.sock, and sweeps once a second. Only
- * this file reads the signals to stop, so a second one changes nothing.
+ * for commands on admin.sock, and sweeps once a second. A thread of its own reads
+ * the signals, since the main thread may be waiting for a disk that hangs. If a
+ * stop takes longer than stop_timeout the process ends at once: what was
+ * accepted is on the disk, and the rest was never answered.
  */
 
 #include "base/clock.h"
@@ -15,8 +17,10 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -37,11 +41,15 @@ struct serve {
 	struct settings settings;
 	struct daemon daemon;
 	int signal_fd, socket_fd;
+	int stop_fd; /* an eventfd: readable once it is to stop */
+	int done_fd; /* likewise: the thread is to end */
+	pthread_t signals;
+	bool signals_started;
 	int64_t watchdog_ms, watchdog_next_ms; /* monotonic; 0 = not wanted */
 	int64_t sweep_ms;		       /* monotonic: the next one */
 	struct erase_sweep erase;
 	int clients; /* being served, nested */
-	bool stop;
+	atomic_bool stop;
 };
 
 /* Blocked before any thread starts, so that all of them inherit it. */
@@ -197,6 +205,67 @@ signals_read(int fd)
 	return stop;
 }
 
+static void *
+signals_main(void *arg)
+{
+	struct serve *serve = arg;
+	struct pollfd fds[] = {
+	    {.fd = serve->signal_fd, .events = POLLIN},
+	    {.fd = serve->done_fd, .events = POLLIN},
+	};
+	int64_t now_ms = clock_mono_ms(), until_ms = INT64_MAX;
+
+	while (now_ms < until_ms) {
+		int ready = poll(fds, 2,
+		    until_ms == INT64_MAX ? -1 : (int)(until_ms - now_ms));
+
+		if (ready > 0 && fds[1].revents != 0)
+			return NULL;
+		now_ms = clock_mono_ms();
+		if (ready > 0 && signals_read(serve->signal_fd) &&
+		    until_ms == INT64_MAX) {
+			until_ms = now_ms + serve->settings.stop_timeout_ms;
+			atomic_store(&serve->stop, true);
+			CHECK(eventfd_write(serve->stop_fd, 1) == 0);
+		}
+	}
+	log_line(LOG_ERROR, "serve",
+	    "abandon stop_timeout_ms=%lld why=\"something hangs, such as the "
+	    "disk; what was accepted is safe\"",
+	    (long long)serve->settings.stop_timeout_ms);
+	log_flush();
+	_exit(EXIT_FOUND);
+}
+
+static bool
+signals_start(struct serve *serve, struct err *reterr)
+{
+	if (!signals_open(&serve->signal_fd, reterr))
+		return false;
+	serve->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	serve->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	serve->signals_started =
+	    serve->stop_fd >= 0 && serve->done_fd >= 0 &&
+	    pthread_create(&serve->signals, NULL, signals_main, serve) == 0;
+	return serve->signals_started ||
+	       err_set(reterr, ERR_IO, "cannot start the thread for signals");
+}
+
+static void
+signals_stop(struct serve *serve)
+{
+	const int fds[] = {serve->signal_fd, serve->stop_fd, serve->done_fd};
+
+	if (serve->signals_started) {
+		CHECK(eventfd_write(serve->done_fd, 1) == 0);
+		CHECK(pthread_join(serve->signals, NULL) == 0);
+	}
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+		if (fds[i] >= 0)
+			(void)close(fds[i]);
+	}
+}
+
 static int
 serve_command(void *arg, size_t argc, const char *const *argv,
     const struct job_caller *caller, struct buf *out)
@@ -230,15 +299,13 @@ serve_duty(void *arg)
 			    now_ms + serve->watchdog_ms / 3;
 		}
 	}
-	if (!serve->stop)
-		serve->stop = signals_read(serve->signal_fd);
-	if (serve->stop || serve->clients == CLIENTS_MAX ||
+	if (atomic_load(&serve->stop) || serve->clients == CLIENTS_MAX ||
 	    atomic_load(&serve->daemon.queue_held) || poll(&fd, 1, 0) != 1)
-		return !serve->stop;
+		return !atomic_load(&serve->stop);
 	serve->clients++;
 	socket_serve(serve->socket_fd, &host);
 	serve->clients--;
-	return !serve->stop;
+	return !atomic_load(&serve->stop);
 }
 
 /* ---- the caller of a job that no client asked for ---- */
@@ -269,7 +336,7 @@ serve_loop(struct serve *serve)
 	    .progress = sweep_progress,
 	};
 	struct pollfd fds[] = {
-	    {.fd = serve->signal_fd, .events = POLLIN},
+	    {.fd = serve->stop_fd, .events = POLLIN},
 	    {.fd = serve->socket_fd, .events = POLLIN},
 	};
 	int64_t wait_ms;
@@ -287,7 +354,7 @@ serve_loop(struct serve *serve)
 static bool
 queue_wait(struct serve *serve, struct err *reterr)
 {
-	struct pollfd fd = {.fd = serve->signal_fd, .events = POLLIN};
+	struct pollfd fd = {.fd = serve->stop_fd, .events = POLLIN};
 	bool logged = false;
 
 	while (!daemon_queue_open(&serve->daemon, false, reterr)) {
@@ -297,7 +364,7 @@ queue_wait(struct serve *serve, struct err *reterr)
 			log_line(LOG_WARN, "serve", "wait for=queue text=%s",
 			    LOG_QUOTE(reterr->text));
 		logged = true;
-		if (poll(&fd, 1, BUSY_MS) > 0 && signals_read(serve->signal_fd))
+		if (poll(&fd, 1, BUSY_MS) > 0)
 			return err_set(reterr, ERR_STOPPING,
 			    "stopped while waiting for the queue");
 	}
@@ -328,7 +395,7 @@ serve_start(struct serve *serve, const char *config, struct err *reterr)
 		settings->allow_volatile_state, &filesystem, reterr))
 		return false;
 	if (!files_fit(settings, reterr) ||
-	    !signals_open(&serve->signal_fd, reterr) ||
+	    !signals_start(serve, reterr) ||
 	    !queue_wait(serve, reterr) ||
 	    !socket_listen(settings->queue.dir, &serve->socket_fd, reterr) ||
 	    !daemon_start(&serve->daemon, reterr))
@@ -347,6 +414,8 @@ command_serve(struct command_context *context, struct buf *out)
 	    .commands = context->commands,
 	    .signal_fd = -1,
 	    .socket_fd = -1,
+	    .stop_fd = -1,
+	    .done_fd = -1,
 	};
 	int64_t since_ms;
 	struct err err;
@@ -373,9 +442,8 @@ command_serve(struct command_context *context, struct buf *out)
 	}
 	socket_close(serve.settings.queue.dir, serve.socket_fd);
 	daemon_fini(&serve.daemon);
+	signals_stop(&serve);
 	settings_fini(&serve.settings);
-	if (serve.signal_fd >= 0)
-		(void)close(serve.signal_fd);
 	log_flush();
 	return code;
 }

@@ -143,6 +143,10 @@ queue_show(struct daemon *daemon, int64_t now_ms, struct buf *out)
 		    "not stop the daemon: put them back, or copy the queue "
 		    "with currentsd queue backup\n",
 		    totals.gone);
+	if (totals.held_ms >= STATS_PATIENCE_MS)
+		(void)buf_printf(out,
+		    "           THE DISK HANGS: no answer for %" PRId64 " s\n",
+		    totals.held_ms / 1000);
 	if (totals.quarantined_batches > 0)
 		(void)buf_printf(out,
 		    "           %" PRId64 " DAMAGED BATCHES are quarantined: "

@@ -31,6 +31,9 @@ struct daemon {
 	 * have not stalled. */
 	atomic_bool queue_held;
 
+	/* Properties left out, when that could last be read. */
+	_Atomic int64_t left_out;
+
 	/* Read by the server's and the committer's threads; NULL unless they
 	 * run. */
 	_Atomic(struct forwarder *) forwarder;

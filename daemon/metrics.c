@@ -101,6 +101,10 @@ queue_metrics(struct daemon *daemon, struct buf *out)
 	    "1 while the queue's files are removed, replaced or cut, and "
 	    "nothing is accepted.",
 	    totals.gone != NULL);
+	metric(out, "currentsd_queue_disk_wait_seconds", "gauge",
+	    "How long one access to the disk has lasted so far: more than a "
+	    "few if the disk hangs.",
+	    totals.held_ms / 1000);
 }
 
 /* Seconds since then; if it never happened, since the start, so that an alert

@@ -61,6 +61,7 @@ struct settings {
 	bool allow_volatile_state;
 	enum log_level log_level;
 	size_t log_buffer; /* bytes */
+	int64_t stop_timeout_ms;
 	int64_t erase_interval_ms;
 	struct queue_settings queue;   /* its directory is the state's */
 	struct server_settings server; /* without sources and views */

@@ -53,6 +53,11 @@ static const struct setting main_rows[] = {
 	    LIMITS(KIB(64), GIB(1)),
 	    .help = "Memory for lines of the log that wait for their reader;"
 		" further ones are dropped and counted."},
+	{"stop_timeout", SETTING_DURATION, MAIN(stop_timeout_ms),
+	    LIMITS(SECOND(1), HOUR(1)),
+	    .help = "The longest time that a stop may take; then the daemon"
+		" ends at once, with exit code 1, and loses nothing that was"
+		" accepted."},
 	{"threads", SETTING_INTEGER, MAIN(server.threads),
 	    LIMITS(1, 64),
 	    .help = "Threads that answer requests."},
@@ -464,6 +469,7 @@ setting_defaults(enum setting_section_name section, void *ret_base)
 		*settings = (struct settings){
 		    .log_level = LOG_INFO,
 		    .log_buffer = MIB(1),
+		    .stop_timeout_ms = SECOND(20),
 		    .erase_interval_ms = HOUR(24),
 		};
 		queue_settings_init(&settings->queue);

@@ -216,7 +216,9 @@ status_left_out(
 {
 	struct left_out left_out = {daemon->settings, most, 0, fn, arg};
 
-	(void)!stats_drift(daemon->queue, left_out_one, &left_out, NULL);
+	if (!stats_drift(daemon->queue, left_out_one, &left_out, NULL))
+		return atomic_load(&daemon->left_out);
+	atomic_store(&daemon->left_out, left_out.count);
 	return left_out.count;
 }
 
@@ -297,6 +299,7 @@ queue_json(struct daemon *daemon, int64_t now_ms, struct json *json)
 	json_bool(json, "reserve", totals.reserve);
 	json_bool(json, "broken", totals.broken);
 	json_text(json, "gone", totals.gone == NULL ? "" : totals.gone);
+	json_int(json, "disk_wait_s", totals.held_ms / 1000);
 	json_array_open(json, "dropped_why");
 	(void)!stats_top(
 	    daemon->queue, STATS_TOP_DROPS, STATUS_TOP, top_json, json, NULL);

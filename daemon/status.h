@@ -4,7 +4,8 @@
 /*
  * The state of everything: the facts, and how the admin listener shows them, as
  * one JSON object and as metrics. A failing disk must not hide the rest, so
- * whatever cannot be read counts as none. Any thread.
+ * whatever cannot be read counts as none, and nothing waits for a disk that
+ * hangs. Any thread.
  */
 
 #include "base/json.h"

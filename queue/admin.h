@@ -5,11 +5,15 @@
  * What the operator can look up in the queue and do to it: look-ups for
  * commands, status and metrics (stats_), and jobs (jobs_). The delivery of
  * events does not need them. Any thread; each call locks the queue for a short
- * time, unless its comment says otherwise.
+ * time, unless its comment says otherwise. A look-up (stats_) does not wait for
+ * a disk that hangs: it fails with ERR_BUSY once the lock's holder has had it
+ * for STATS_PATIENCE_MS.
  */
 
 #include "queue/engine.h"
 #include "queue/queue.h"
+
+enum { STATS_PATIENCE_MS = 1000 };
 
 /* ---- the ledger ---- */
 
@@ -33,6 +37,7 @@ struct stats_totals {
 	int64_t suppressed;	/* ids of people who were erased */
 	int64_t window_events;	/* remembered to detect duplicates */
 	int64_t last_commit_ms; /* 0 = none yet */
+	int64_t held_ms; /* the lock's holder has had it: it waits for the disk */
 	bool reserve;		/* in place */
 	bool broken;		/* the disk failed; being reopened */
 	const char *gone;	/* the files were removed, replaced or cut, and
@@ -109,7 +114,8 @@ stats_destination_delivered_ms(struct queue *queue, const char *destination);
 bool stats_destination_paused(struct queue *queue, const char *destination);
 
 /* Acceptance time of the oldest event queued for a destination (NULL: for
- * any), or 0 if none is; as it was within the last second. */
+ * any), or 0 if none is; as it was within the last second, or when the disk
+ * last answered. */
 MUST_USE bool stats_oldest_ms(struct queue *queue, const char *destination,
     int64_t *ret_ms, struct err *reterr);
 

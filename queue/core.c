@@ -185,6 +185,8 @@ queue_publish_destinations(struct queue *queue)
 				.bytes_max = bounds_destination_max(
 				    queue, (int64_t)i + 1),
 				.delivered_ms = one->delivered_ms,
+				.oldest_ms =
+				    one->queued > 0 ? one->oldest_ms : 0,
 				.paused = one->paused,
 			    };
 	}

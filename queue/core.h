@@ -46,7 +46,7 @@ struct lease;
 /* What is shown of a destination. */
 struct shown_destination {
 	const char *name;
-	int64_t queued, bytes, bytes_max, delivered_ms;
+	int64_t queued, bytes, bytes_max, delivered_ms, oldest_ms;
 	bool paused;
 };
 

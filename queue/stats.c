@@ -29,6 +29,7 @@ stats_totals(struct queue *queue, struct stats_totals *ret_totals)
 	lock_hold(&queue->shown_lock);
 	*ret_totals = queue->totals;
 	lock_drop(&queue->shown_lock);
+	ret_totals->held_ms = fair_lock_held_ms(&queue->lock);
 }
 
 bool
@@ -94,6 +95,15 @@ stats_destination_paused(struct queue *queue, const char *destination)
 /* ---- from the store ---- */
 
 static bool
+stats_hold(struct queue *queue, struct err *reterr)
+{
+	return fair_lock_hold_patiently(&queue->lock, STATS_PATIENCE_MS) ||
+	       err_set(reterr, ERR_BUSY,
+		   "the queue is busy: its disk has not answered for %lld s",
+		   (long long)fair_lock_held_ms(&queue->lock) / 1000);
+}
+
+static bool
 stats_walk(struct queue *queue, enum engine_table table, int64_t after,
     size_t rows, engine_row_fn *fn, void *arg, struct err *reterr)
 {
@@ -104,7 +114,8 @@ stats_walk(struct queue *queue, enum engine_table table, int64_t after,
 	};
 	bool ok, more;
 
-	fair_lock_hold(&queue->lock);
+	if (!stats_hold(queue, reterr))
+		return false;
 	ok = queue->engine->walk(
 	    queue->store, table, &cursor, rows, fn, arg, &more, reterr);
 	fair_lock_drop(&queue->lock);
@@ -146,6 +157,25 @@ stats_oldest_load(struct queue *queue, int64_t mono_ms, struct err *reterr)
 	return true;
 }
 
+static int64_t
+stats_oldest_shown(struct queue *queue, const char *destination)
+{
+	int64_t oldest_ms = 0;
+
+	lock_hold(&queue->shown_lock);
+	for (size_t i = 0; i < queue->shown_count; i++) {
+		const struct shown_destination *one = &queue->shown[i];
+
+		if ((destination == NULL ||
+			strcmp(one->name, destination) == 0) &&
+		    one->oldest_ms != 0 &&
+		    (oldest_ms == 0 || one->oldest_ms < oldest_ms))
+			oldest_ms = one->oldest_ms;
+	}
+	lock_drop(&queue->shown_lock);
+	return oldest_ms;
+}
+
 bool
 stats_oldest_ms(struct queue *queue, const char *destination, int64_t *ret_ms,
     struct err *reterr)
@@ -153,7 +183,10 @@ stats_oldest_ms(struct queue *queue, const char *destination, int64_t *ret_ms,
 	int64_t oldest_ms = 0, mono_ms = clock_mono_ms();
 	bool ok = true;
 
-	fair_lock_hold(&queue->lock);
+	if (!stats_hold(queue, NULL)) {
+		*ret_ms = stats_oldest_shown(queue, destination);
+		return true;
+	}
 	for (size_t i = 0; ok && i < queue->destinations.count; i++) {
 		const struct destination *one = &queue->destinations.list[i];
 
@@ -544,7 +577,8 @@ stats_check(struct queue *queue, stats_text_fn *fn, void *arg, bool *ret_agree,
 	struct engine_totals stored, counted;
 	bool ok;
 
-	fair_lock_hold(&queue->lock);
+	if (!stats_hold(queue, reterr))
+		return false;
 	ok = stats_check_read(queue, &check, &stored, &counted, reterr);
 	fair_lock_drop(&queue->lock);
 	if (!ok)

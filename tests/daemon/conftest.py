@@ -332,7 +332,7 @@ def heapsim(start_heapsim):
 @pytest.fixture
 def start_daemon(tmp_path, heapsim):
     """A function that starts a daemon with settings by their lower-case
-    names: start_daemon(body_limit="1M")."""
+    names: start_daemon(body_limit="1M"), and with more of an environment."""
     started = []
 
     def start(ready=True, **settings):
@@ -340,7 +340,9 @@ def start_daemon(tmp_path, heapsim):
                                  tmp_path / f"state{len(started)}")
         settings.setdefault("heap_url", heapsim.url)
         url = settings.pop("heap_url")
+        env = settings.pop("env", {})
         started.append(Daemon(state_dir, url, settings))
+        started[-1].env.update(env)
         return started[-1].start(ready)
 
     yield start

@@ -185,6 +185,7 @@ class Queue(Ledger):
     LIVE_BYTES = "live_bytes"
     RESERVE = "reserve"
     GONE = "gone"  # why the files are not ours, or ""
+    DISK_WAIT_S = "disk_wait_s"
     DEAD_WHY, DROPPED_WHY = "dead_why", "dropped_why"
     WHY, WHY_STATUS, WHY_COUNT = "why", "status", "count"  # rows of these
 
@@ -287,6 +288,8 @@ class Metric:
     ANSWERS = 'currentsd_answers_total{code="%d"}'
     BUILD = "currentsd_build_info"
     CONNECTIONS_SWEPT = "currentsd_connections_swept_total"
+    DISK_WAIT = "currentsd_queue_disk_wait_seconds"
+    EVENTS_QUEUED = "currentsd_events_queued"
     DRIFT = 'currentsd_drift_total{what="%s"}'
     DRIFT_FIRST = "currentsd_drift_first_total"
     LOG_DROPPED = "currentsd_log_lines_dropped_total"
@@ -327,6 +330,7 @@ class Log:
     """Regular expressions for lines of the log."""
     ADDRESS = r"server: %s address=\S+:(\d+)"  # listen or admin
     DROP = r"log: drop lines=(\d+)"
+    ABANDON = "serve: abandon "
     START = "serve: start version="
     STOP = "stop signal=TERM"
     FEWER_CONNECTIONS = r"serve: limit files=192 connections=\d+ "

@@ -39,17 +39,17 @@ waiter_main(void *arg)
 	return NULL;
 }
 
-/* Wait until so many have asked for the lock. */
+/* Wait until so many wait for the lock. */
 static void
-line_await(struct line *line, uint64_t asked)
+line_await(struct line *line, size_t asked)
 {
-	uint64_t next;
+	size_t count = 0;
 
-	do {
+	while (count < asked) {
 		assert_int_equal(pthread_mutex_lock(&line->lock.mutex), 0);
-		next = line->lock.next;
+		count = line->lock.waiting;
 		assert_int_equal(pthread_mutex_unlock(&line->lock.mutex), 0);
-	} while (next < asked);
+	}
 }
 
 /* Also for the one who has just dropped it and asks again at once. */
@@ -68,7 +68,7 @@ test_fair_lock_keeps_the_order(void **state)
 		assert_int_equal(
 		    pthread_create(&threads[i], NULL, waiter_main, &waiters[i]),
 		    0);
-		line_await(&line, (uint64_t)i + 2);
+		line_await(&line, (size_t)i + 1);
 	}
 	fair_lock_drop(&line.lock);
 	line_hold(&line, WAITERS);
@@ -76,6 +76,45 @@ test_fair_lock_keeps_the_order(void **state)
 		assert_int_equal(pthread_join(threads[i], NULL), 0);
 	for (int i = 0; i <= WAITERS; i++)
 		assert_int_equal(line.order[i], i);
+	fair_lock_fini(&line.lock);
+}
+
+static void *
+hurry_main(void *arg)
+{
+	struct fair_lock *lock = arg;
+
+	return fair_lock_hold_patiently(lock, 0) ? arg : NULL;
+}
+
+/* Whoever gives up leaves no gap in the queue. */
+static void
+test_fair_lock_may_be_given_up(void **state)
+{
+	struct waiter waiter;
+	static struct line line;
+	pthread_t first, hurried;
+	void *got;
+
+	(void)state;
+	fair_lock_init(&line.lock);
+	assert_int_equal(fair_lock_held_ms(&line.lock), 0);
+	fair_lock_hold(&line.lock);
+	waiter = (struct waiter){&line, 0};
+	assert_int_equal(
+	    pthread_create(&first, NULL, waiter_main, &waiter), 0);
+	line_await(&line, 1);
+	assert_int_equal(
+	    pthread_create(&hurried, NULL, hurry_main, &line.lock), 0);
+	assert_int_equal(pthread_join(hurried, &got), 0);
+	assert_null(got);
+	fair_lock_drop(&line.lock);
+	line_hold(&line, 1);
+	assert_int_equal(pthread_join(first, NULL), 0);
+	assert_int_equal(line.order[0], 0);
+	assert_int_equal(line.order[1], 1);
+	assert_true(fair_lock_hold_patiently(&line.lock, 0));
+	fair_lock_drop(&line.lock);
 	fair_lock_fini(&line.lock);
 }
 
@@ -97,6 +136,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_fair_lock_keeps_the_order),
+	    cmocka_unit_test(test_fair_lock_may_be_given_up),
 	    cmocka_unit_test(test_lock_knows_its_holder),
 	};
 
