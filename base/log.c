@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/counters.h"
 #include "base/lock.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -72,27 +73,16 @@ log_level_read(const char *word, enum log_level *ret_level)
 	return false;
 }
 
-/* Copy with control characters escaped; the result ends in a newline. */
+/* A copy that a terminal may get; it ends in a newline. */
 static size_t
 log_escape(const char *text, char *ret, size_t size)
 {
-	static const char hex[] = "0123456789abcdef";
-	size_t len = 0;
+	size_t len = strlen(text), at = 0, put = 0, step;
 
-	for (; *text != '\0' && len + 5 < size; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c >= 0x20 && c != 0x7f) {
-			ret[len++] = *text;
-			continue;
-		}
-		ret[len++] = '\\';
-		ret[len++] = 'x';
-		ret[len++] = hex[c >> 4];
-		ret[len++] = hex[c & 15];
-	}
-	ret[len++] = '\n';
-	return len;
+	for (; at < len && put + UTF8_VISIBLE < size; at += step)
+		put += utf8_visible(ret + put, text + at, len - at, &step);
+	ret[put++] = '\n';
+	return put;
 }
 
 const char *

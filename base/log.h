@@ -8,7 +8,7 @@
  *
  * time, level, module and verb, then key=value pairs; a value that contains
  * spaces is in quotes. Never bodies, tokens or personal data. Control
- * characters are shown as \xNN, so that an event is one line whatever it
+ * characters and what is not UTF-8 are shown as \xNN, so that an event is one line whatever it
  * contains. Any thread.
  *
  * Once log_start() has been called, no thread waits for whoever reads stderr:

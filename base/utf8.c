@@ -1,5 +1,8 @@
 #include "base/utf8.h"
 
+#include <stdbool.h>
+#include <string.h>
+
 size_t
 utf8_length(const char *data, size_t len)
 {
@@ -54,4 +57,28 @@ utf8_encode(char *ret, uint32_t point)
 	ret[2] = (char)(0x80 | (point >> 6 & 0x3f));
 	ret[3] = (char)(0x80 | (point & 0x3f));
 	return 4;
+}
+
+size_t
+utf8_visible(
+    char ret[UTF8_VISIBLE], const char *data, size_t len, size_t *ret_step)
+{
+	static const char hex[] = "0123456789abcdef";
+	const unsigned char *bytes = (const unsigned char *)data;
+	size_t step = utf8_length(data, len), put = 0;
+	bool c0 = bytes[0] < 0x20 || bytes[0] == 0x7f;
+	bool c1 = step == 2 && bytes[0] == 0xc2 && bytes[1] < 0xa0;
+
+	*ret_step = step > 0 ? step : 1;
+	if (step > 0 && !c0 && !c1) {
+		memcpy(ret, data, step);
+		return step;
+	}
+	for (size_t i = 0; i < *ret_step; i++) {
+		ret[put++] = '\\';
+		ret[put++] = 'x';
+		ret[put++] = hex[bytes[i] >> 4];
+		ret[put++] = hex[bytes[i] & 15];
+	}
+	return put;
 }

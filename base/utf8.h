@@ -16,6 +16,13 @@ size_t utf8_length(const char *data, size_t len);
  * Returns the number of bytes, at most 4. */
 size_t utf8_encode(char *ret, uint32_t point);
 
+/* One character, or one byte that is none, as a terminal may get it: control
+ * characters (C0, DEL, C1) and what is not UTF-8 as \xNN for each byte. Returns
+ * the number of bytes written; *ret_step is how many it read. len > 0. */
+enum { UTF8_VISIBLE = 8 };
+size_t utf8_visible(
+    char ret[UTF8_VISIBLE], const char *data, size_t len, size_t *ret_step);
+
 /* The length of the sequence that begins with this byte, in valid text. */
 static inline size_t
 utf8_step(char lead)

@@ -48,8 +48,7 @@ main(int argc, char **argv)
 		to = stderr;
 	if (code == EXIT_FAILED)
 		code = EXIT_FOUND;
-	if ((out.len > 0 && fwrite(out.data, 1, out.len, to) != out.len) ||
-	    fflush(to) != 0)
+	if (!terminal_print(to, out.data, out.len))
 		code = code == EXIT_FINE ? EXIT_FOUND : code;
 	buf_fini(&out);
 	return code;

@@ -1,5 +1,7 @@
 #include "cli/terminal.h"
 
+#include "base/utf8.h"
+
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,6 +15,27 @@ terminal_clear(struct terminal *terminal)
 	terminal->progress = false;
 }
 
+bool
+terminal_print(FILE *to, const char *data, size_t len)
+{
+	char shown[UTF8_VISIBLE];
+	size_t step, put;
+
+	if (to != stderr && isatty(fileno(to)) != 1)
+		return (len == 0 || fwrite(data, 1, len, to) == len) &&
+		       fflush(to) == 0;
+	for (size_t at = 0; at < len; at += step) {
+		step = 1;
+		put = 1;
+		shown[0] = data[at];
+		if (data[at] != '\n' && data[at] != '\t')
+			put = utf8_visible(shown, data + at, len - at, &step);
+		if (fwrite(shown, 1, put, to) != put)
+			return false;
+	}
+	return fflush(to) == 0;
+}
+
 static bool
 terminal_write(void *arg, const char *data, size_t len, struct err *reterr)
 {
@@ -20,7 +43,7 @@ terminal_write(void *arg, const char *data, size_t len, struct err *reterr)
 
 	if (terminal->stdout_shown)
 		terminal_clear(terminal);
-	if (fwrite(data, 1, len, stdout) == len && fflush(stdout) == 0)
+	if (terminal_print(stdout, data, len))
 		return true;
 	return err_set(
 	    reterr, ERR_IO, "cannot write the output: %s", strerror(errno));
@@ -55,7 +78,8 @@ terminal_message(void *arg, const char *text, struct err *reterr)
 {
 	(void)reterr;
 	terminal_clear(arg);
-	(void)fprintf(stderr, "%s\n", text);
+	(void)!terminal_print(stderr, text, strlen(text));
+	(void)fputc('\n', stderr);
 	return true;
 }
 
@@ -68,8 +92,7 @@ terminal_progress(void *arg, const char *text, struct err *reterr)
 	if (!terminal->stderr_shown)
 		return true;
 	terminal_clear(terminal);
-	(void)fputs(text, stderr);
-	(void)fflush(stderr);
+	(void)!terminal_print(stderr, text, strlen(text));
 	terminal->progress = true;
 	return true;
 }

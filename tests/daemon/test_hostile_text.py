@@ -2,11 +2,16 @@
 is no JSON at all is stored as unreadable and answered 400.
 """
 
+import contextlib
 import json
+import os
+import pty
+import subprocess
 
 import pytest
 
 from braze import event, raw, receipt
+from conftest import PATIENCE, PROGRAM
 from hostile import POST, bounded, statuses
 from names import Log, Queue, Receipt
 
@@ -81,3 +86,39 @@ def test_a_path_cannot_forge_the_log(daemon):
     assert statuses(answer) == [404]
     daemon.run.wait_line(Log.REFUSE_PATH % (
         404, r'"/\\" source=forged\\x0d\\x0aline"'))
+
+
+def on_a_terminal(daemon, *words):
+    """What a terminal gets from a command, on stdout and stderr."""
+    ours, its = pty.openpty()
+    with subprocess.Popen([PROGRAM, *words], env=daemon.env, stdout=its,
+                          stderr=its) as process:
+        os.close(its)
+        shown = b""
+        with contextlib.suppress(OSError):  # EIO: the other end is closed
+            while more := os.read(ours, 65536):
+                shown += more
+        process.wait(timeout=PATIENCE)
+    os.close(ours)
+    return shown
+
+
+@pytest.mark.parametrize("escape", ["\x1b]0;gone\x07", "\x9b2J", "\x7f\x08"])
+def test_no_escape_sequence_reaches_a_terminal(start_daemon, escape):
+    """From type, id, person and property; commands and log."""
+    daemon = start_daemon(unknown_type="dead")
+    controls = {one for one in escape if not one.isprintable()}
+    evil = event(kind="e." + escape, id="i" + escape)
+    evil["user"]["external_user_id"] = "u" + escape
+    evil["properties"]["p" + escape] = escape
+    assert daemon.post({"events": [evil]}).status == 200
+    for words in (("events", "list", "--place", "dead"), ("dead", "list"),
+                  ("dead", "show", "1"), ("dead", "export"), ("drift",),
+                  ("status",), ("ledger", "--by", "type"),
+                  ("events", "find", evil["id"]),
+                  ("events", "find", "no" + escape)):
+        shown = on_a_terminal(daemon, *words).decode()
+        # our own: it wipes the line of progress
+        shown = shown.replace("\r\x1b[K", "")
+        assert shown and not set(shown) & controls
+    assert not set("".join(daemon.run.lines)) & controls

@@ -49,12 +49,45 @@ test_encoded_is_read(void **state)
 	}
 }
 
+/* What a terminal would obey is shown instead, 8-bit and UTF-8 forms of C1
+ * included. */
+static void
+test_visible(void **state)
+{
+	static const struct {
+		const char *text, *shown;
+		size_t step;
+	} rows[] = {
+	    {"a", "a", 1},
+	    {"\x1b[2J", "\\x1b", 1},
+	    {"\x7f", "\\x7f", 1},
+	    {"\xc2\x9b", "\\xc2\\x9b", 2},
+	    {"\xc2\xa0", "\xc2\xa0", 2},
+	    {"\x9b", "\\x9b", 1},
+	    {"\xe2\x82\xac", "\xe2\x82\xac", 3},
+	    {"\xe2\x82", "\\xe2", 1},
+	};
+	char shown[UTF8_VISIBLE];
+	size_t step;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		size_t len = utf8_visible(
+		    shown, rows[i].text, strlen(rows[i].text), &step);
+
+		assert_int_equal(len, strlen(rows[i].shown));
+		assert_memory_equal(shown, rows[i].shown, len);
+		assert_int_equal(step, rows[i].step);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_utf8),
 	    cmocka_unit_test(test_encoded_is_read),
+	    cmocka_unit_test(test_visible),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
