@@ -297,10 +297,13 @@ log_limit_pass(
     struct log_limit *limit, int64_t mono_ms, uint64_t *ret_suppressed)
 {
 	int64_t last = atomic_load(&limit->last_ms);
+	unsigned burst = limit->burst > 0 ? limit->burst : 1;
 
 	/* 0 is "never": the monotonic clock may have just started. */
-	if ((last != 0 && mono_ms - last < LOG_LIMIT_MS) ||
-	    !atomic_compare_exchange_strong(&limit->last_ms, &last, mono_ms)) {
+	if ((last == 0 || mono_ms - last >= LOG_LIMIT_MS) &&
+	    atomic_compare_exchange_strong(&limit->last_ms, &last, mono_ms))
+		atomic_store(&limit->passed, 0);
+	if (atomic_fetch_add(&limit->passed, 1) >= burst) {
 		atomic_fetch_add(&limit->suppressed, 1);
 		return false;
 	}

@@ -59,9 +59,11 @@ enum { LOG_QUOTED = 768 };
 
 const char *log_quote(char ret[LOG_QUOTED], const char *text, size_t len);
 
-/* Keeps lines of one kind from flooding the log: at most one per second.
- * Initialize it with zeroes. */
+/* Keeps lines of one kind from flooding the log: at most `burst` within a
+ * second. Initialize the rest with zeroes. */
 struct log_limit {
+	unsigned burst; /* 0: one */
+	_Atomic unsigned passed;
 	_Atomic int64_t last_ms;
 	_Atomic uint64_t suppressed;
 };

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "daemon/status.h"
+#include "schema/currents/currents.h"
 
 #include <stdlib.h>
 
@@ -126,6 +127,13 @@ daemon_persons(
 		(void)person_each(data, daemon_person, &to);
 }
 
+/* The catalogue's types, which strangers' types cannot crowd out. */
+static const char *
+catalogue_name(size_t index)
+{
+	return index < document_types() ? document_type_at(index).name : NULL;
+}
+
 bool
 daemon_queue_open(struct daemon *daemon, bool brief, struct err *reterr)
 {
@@ -133,6 +141,7 @@ daemon_queue_open(struct daemon *daemon, bool brief, struct err *reterr)
 
 	queue.brief = brief;
 	queue.persons = daemon_persons;
+	queue.type_at = catalogue_name;
 	queue.wake = daemon_wake;
 	queue.wake_arg = daemon;
 	return queue_open(&queue, &daemon->queue, reterr);

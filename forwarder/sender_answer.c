@@ -328,22 +328,24 @@ sender_suspect_log(struct sender *sender, const struct verdict *verdict,
 
 static void
 sender_dead_letter(struct sender *sender, struct request *request,
-    const struct verdict *verdict, enum fault_outcome outcome)
+    const struct verdict *verdict, enum fault_outcome outcome, int64_t mono_ms)
 {
 	const struct fault_type *type = request_type(request);
 	const char *reason = outcome == FAULT_REFUSED
 				 ? "refused by the destination"
 				 : "failed at the destination";
 	struct str answer = verdict->answer->body;
+	uint64_t suppressed;
 
 	if (answer.len == 0)
 		answer = str_text(verdict->answer->trouble);
-	log_line(LOG_WARN, "forwarder",
-	    "dead destination=%s %ss=1 type=%s why=\"%s, beside others that "
-	    "were accepted\" last=%s",
-	    sender->settings.name, sender->outlet->item_noun,
-	    LOG_QUOTE(type != NULL ? type->name : ""), reason,
-	    LOG_QUOTE(verdict->why));
+	if (log_limit_pass(&sender->deads, mono_ms, &suppressed))
+		log_line(LOG_WARN, "forwarder",
+		    "dead destination=%s %ss=1 type=%s why=\"%s, beside others "
+		    "that were accepted\" last=%s suppressed=%" PRIu64,
+		    sender->settings.name, sender->outlet->item_noun,
+		    LOG_QUOTE(type != NULL ? type->name : ""), reason,
+		    LOG_QUOTE(verdict->why), suppressed);
 	sender_dead(
 	    sender, request, reason, (int)verdict->answer->status, answer);
 }
@@ -474,7 +476,8 @@ sender_judge(struct sender *sender, struct request *request,
 		sender_park(sender, request, now);
 		break;
 	case FAULT_DEAD:
-		sender_dead_letter(sender, request, verdict, outcome);
+		sender_dead_letter(
+		    sender, request, verdict, outcome, now->mono_ms);
 		break;
 	case FAULT_KEEP:
 		if (suspect)

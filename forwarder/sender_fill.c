@@ -937,8 +937,10 @@ leases_free(struct sender *sender, bool all)
 /* The counts of what was left out are durable: say what is new, and count it
  * for the metrics. */
 static void
-left_out_log(const struct sender *sender, const struct queue_lease *lease)
+left_out_log(struct sender *sender, const struct queue_lease *lease,
+    int64_t mono_ms)
 {
+	uint64_t suppressed;
 	struct buf text;
 
 	buf_init(&text, SENDER_LEFT_OUT_LOG);
@@ -951,10 +953,12 @@ left_out_log(const struct sender *sender, const struct queue_lease *lease)
 		counter_add(COUNTER_DRIFT_FIRST, 1);
 		buf_reset(&text);
 		sender->outlet->left_out_write(drift->text, &text);
-		if (text.len > 0)
+		if (text.len > 0 &&
+		    log_limit_pass(&sender->drift, mono_ms, &suppressed))
 			log_line(LOG_WARN, "forwarder",
-			    "drift destination=%s %.*s", sender->settings.name,
-			    (int)text.len, text.data);
+			    "drift destination=%s %.*s suppressed=%" PRIu64,
+			    sender->settings.name, (int)text.len, text.data,
+			    suppressed);
 	}
 	buf_fini(&text);
 }
@@ -994,7 +998,7 @@ sender_settle(struct sender *sender, const struct clock_times *now)
 				      count, now->wall_ms, &err));
 	for (size_t i = 0; i < n; i++) {
 		if (ok)
-			left_out_log(sender, leases[i]);
+			left_out_log(sender, leases[i], now->mono_ms);
 		left_out_counted(leases[i]);
 	}
 	free(leases);

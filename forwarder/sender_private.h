@@ -8,10 +8,13 @@
  * outlives a restart).
  */
 
+#include "base/log.h"
 #include "forwarder/left_out.h"
 #include "forwarder/limits.h"
 #include "forwarder/pace.h"
 #include "forwarder/sender.h"
+
+enum { SENDER_LOG_BURST = 20 }; /* lines of a kind in a second */
 
 enum {
 	SENDER_RETRY_MS = 1000,	    /* after trouble of ours: disk or memory */
@@ -82,6 +85,7 @@ struct sender {
 	bool clock_told;	/* that it is */
 	int64_t retry_after_ms; /* mono: the destination asked us to wait */
 	char retry_after_why[256];
+	struct log_limit drift, deads; /* lines about them */
 	char suspect_why[256]; /* the answer to the last suspect */
 
 	/* What it has. */

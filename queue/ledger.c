@@ -22,14 +22,9 @@ struct ledger {
 	struct ledger_drop *drops;
 	size_t drop_count, drop_cap;
 	struct names sources, types;
+	size_t reserved; /* of the types: the first so many */
 	struct stats_line totals;
 };
-
-struct ledger *
-ledger_new(void)
-{
-	return calloc(1, sizeof(struct ledger));
-}
 
 void
 ledger_free(struct ledger *ledger)
@@ -42,6 +37,24 @@ ledger_free(struct ledger *ledger)
 	names_fini(&ledger->sources);
 	names_fini(&ledger->types);
 	free(ledger);
+}
+
+struct ledger *
+ledger_new(const char *(*type_at)(size_t index))
+{
+	struct ledger *ledger = calloc(1, sizeof(*ledger));
+	const char *name;
+	int64_t type;
+
+	while (ledger != NULL && type_at != NULL &&
+	       (name = type_at(ledger->reserved)) != NULL) {
+		if (!names_add(&ledger->types, str_text(name), &type, NULL)) {
+			ledger_free(ledger);
+			return NULL;
+		}
+		ledger->reserved++;
+	}
+	return ledger;
 }
 
 int64_t
@@ -74,7 +87,7 @@ ledger_type(struct ledger *ledger, struct str type, int64_t *ret_type,
 	/* A NUL inside would make two texts look alike. */
 	else if (type.len > LEDGER_TYPE_MAX ||
 		 memchr(type.data, '\0', type.len) != NULL ||
-		 (ledger->types.count >= LEDGER_TYPES_MAX &&
+		 (ledger->types.count >= ledger->reserved + LEDGER_TYPES_MAX &&
 		     names_find(&ledger->types, type) == 0))
 		type = other;
 	return names_add(&ledger->types, type, ret_type, reterr);

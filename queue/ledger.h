@@ -13,7 +13,8 @@
 #include "queue/names.h"
 
 enum {
-	LEDGER_TYPES_MAX = 4096, /* beyond it new types are "(other)" */
+	LEDGER_TYPES_MAX = 4096, /* beyond it new ones are "(other)", unless
+				  * their names are reserved */
 	LEDGER_TYPE_MAX = 200,	 /* a longer one too */
 };
 
@@ -25,7 +26,8 @@ struct ledger_key {
 
 struct ledger;
 
-MUST_USE struct ledger *ledger_new(void);
+/* `type_at` as in struct queue_settings. */
+MUST_USE struct ledger *ledger_new(const char *(*type_at)(size_t index));
 void ledger_free(struct ledger *ledger); /* accepts NULL */
 
 /* The hour that a time belongs to. */

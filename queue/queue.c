@@ -48,7 +48,7 @@ queue_new(const struct queue_settings *settings)
 	lock_init(&queue->pool_lock);
 	buf_init(&queue->packed, SIZE_MAX / 2);
 	queue->window = window_new(settings->window_events);
-	queue->ledger = ledger_new();
+	queue->ledger = ledger_new(settings->type_at);
 	queue->packer = batch_packer_new();
 	queue->dead = dead_new();
 	queue->erased = erased_new();

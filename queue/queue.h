@@ -47,6 +47,9 @@ struct queue_settings {
 	int64_t keep_ms, keep_bytes;
 	int64_t keep_dead_ms, dead_max_bytes;
 	int64_t keep_unreadable_ms, unreadable_max_bytes;
+	/* Types whose names are reserved in the ledger, by their numbers from
+	 * 0; NULL behind the last. NULL: none are. */
+	const char *(*type_at)(size_t index);
 	size_t drift_max;     /* different observations; more are not told
 			       * apart */
 	size_t window_events; /* remembered to tell duplicates */

@@ -386,8 +386,10 @@ ingest_put(struct request *request)
 
 /* The put is durable: count the drift, and log what was never seen before. */
 static void
-ingest_log_drift(const struct ingest *ingest)
+ingest_log_drift(struct service *service, const struct ingest *ingest)
 {
+	int64_t mono_ms = clock_mono_ms();
+	uint64_t suppressed;
 	const struct intake_batch *batch = &ingest->batch;
 	struct buf text;
 
@@ -399,9 +401,12 @@ ingest_log_drift(const struct ingest *ingest)
 		counter_add(COUNTER_DRIFT_FIRST, 1);
 		buf_reset(&text);
 		ingest->intake->drift_write(batch->drift[i].text, &text);
-		if (text.len > 0)
-			log_line(LOG_WARN, "server", "drift source=%s %.*s",
-			    ingest->put.source, (int)text.len, text.data);
+		if (text.len > 0 &&
+		    log_limit_pass(&service->drift, mono_ms, &suppressed))
+			log_line(LOG_WARN, "server",
+			    "drift source=%s %.*s suppressed=%llu",
+			    ingest->put.source, (int)text.len, text.data,
+			    (unsigned long long)suppressed);
 	}
 	buf_fini(&text);
 }
@@ -507,6 +512,6 @@ ingest_done(struct request *request)
 	if (ingest->cause != INTAKE_TAKEN)
 		return request_answer_error(request, ingest->cause,
 		    ingest->batch.why, &ingest->batch.at);
-	ingest_log_drift(ingest);
+	ingest_log_drift(request->service, ingest);
 	return ingest_answer_receipt(request);
 }

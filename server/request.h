@@ -35,6 +35,7 @@ struct service {
 	/* any thread */
 	struct budget budget; /* of all bodies */
 	struct log_limit refusals[INTAKE_CAUSES];
+	struct log_limit drift;
 	atomic_bool draining;
 
 	/* guarded by lock */

@@ -23,6 +23,7 @@ enum {
 	SERVER_READ_GRACE_MS = 3000,
 	SERVER_ANSWER_GRACE_MS = 500,
 	SERVER_WAIT_SWEEP_MS = 100,
+	SERVER_DRIFT_BURST = 20, /* lines of log in a second */
 };
 
 struct server {
@@ -106,6 +107,7 @@ server_start(const struct server_settings *settings, struct queue *queue,
 	service->sources = sources;
 	lock_init(&service->lock);
 	cond_init(&service->fewer);
+	service->drift.burst = SERVER_DRIFT_BURST;
 	budget_init(&service->budget, settings->body_memory);
 	listener_init(
 	    &server->ingest, service, false, settings->max_connections);

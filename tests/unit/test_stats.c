@@ -516,6 +516,79 @@ test_top(void **state)
 	assert_string_equal(top.text, "3 refused 400;2 because 0;2 a rule 0;");
 }
 
+static const char *
+reserved_at(size_t index)
+{
+	static const char *const names[] = {"Open", "Click", NULL};
+
+	return names[index];
+}
+
+static bool
+note_type(void *arg, const char *label, const struct stats_line *line)
+{
+	struct found *found = arg;
+
+	if (strcmp(label, found->reason) == 0)
+		found->count += (size_t)line->received;
+	return true;
+}
+
+static size_t
+received_of(struct fixture *fixture, const char *type)
+{
+	struct found found = {.count = 0};
+	struct err err;
+
+	(void)snprintf(found.reason, sizeof(found.reason), "%s", type);
+	assert_true(stats_ledger(
+	    fixture->queue, STATS_BY_TYPE, note_type, &found, &err));
+	return found.count;
+}
+
+/* However many types a stranger invents, those of the catalogue keep theirs. */
+static void
+test_reserved_types_keep_their_names(void **state)
+{
+	enum { STRANGE = LEDGER_TYPES_MAX + 100 };
+	struct fixture *fixture = *state;
+	static struct item items[STRANGE];
+	static char types[STRANGE][16];
+	struct queue_batch batch = {.source = "main",
+	    .destination = "heap",
+	    .now_ms = 100,
+	    .items = items,
+	    .count = STRANGE};
+	struct answer answer;
+	struct err err;
+
+	fixture->settings.type_at = reserved_at;
+	reopen(fixture);
+	for (size_t i = 0; i < STRANGE; i++) {
+		(void)snprintf(types[i], sizeof(types[i]), "odd.%d", (int)i);
+		items[i] = (struct item){
+		    .fate = ITEM_DROP,
+		    .type = str_text(types[i]),
+		    .id = str_text(types[i]),
+		    .data = str_text(types[i]),
+		    .reason = "a rule",
+		};
+	}
+	answer_init(&answer);
+	assert_true(
+	    queue_put(fixture->queue, &batch, answer_done, &answer, &err));
+	assert_true(answer_wait(&answer));
+	assert_int_equal(received_of(fixture, "(other)"), 100);
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", "a", 3, ITEM_QUEUE, &answer));
+	assert_int_equal(received_of(fixture, "Open"), 3);
+	if (!on_memory())
+		reopen(fixture);
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Click", "b", 2, ITEM_QUEUE, &answer));
+	assert_int_equal(received_of(fixture, "Click"), 2);
+}
+
 int
 main(void)
 {
@@ -532,6 +605,7 @@ main(void)
 	    TEST(test_drift_of_a_lease_is_counted),
 	    TEST(test_erasures_are_listed_once),
 	    TEST(test_top),
+	    TEST(test_reserved_types_keep_their_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
