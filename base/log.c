@@ -137,8 +137,7 @@ log_put(const char *line, size_t len)
 }
 
 /* Say that lines are missing, behind those that precede them. */
-static void
-    PRINTF_LIKE(1, 2) log_tell(const char *format, ...)
+static void PRINTF_LIKE(1, 2) log_tell(const char *format, ...)
 {
 	char line[LOG_ESCAPED];
 	va_list args;

@@ -394,8 +394,7 @@ serve_start(struct serve *serve, const char *config, struct err *reterr)
 	if (!filesystem_check(settings->queue.dir,
 		settings->allow_volatile_state, &filesystem, reterr))
 		return false;
-	if (!files_fit(settings, reterr) ||
-	    !signals_start(serve, reterr) ||
+	if (!files_fit(settings, reterr) || !signals_start(serve, reterr) ||
 	    !queue_wait(serve, reterr) ||
 	    !socket_listen(settings->queue.dir, &serve->socket_fd, reterr) ||
 	    !daemon_start(&serve->daemon, reterr))

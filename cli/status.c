@@ -453,7 +453,8 @@ status_show(
 		dropped = counter_read(COUNTER_LOG_DROPPED);
 		if (dropped > 0)
 			(void)buf_printf(out,
-			    "           %" PRIu64 " LINES OF THE LOG were dropped: "
+			    "           %" PRIu64
+			    " LINES OF THE LOG were dropped: "
 			    "nobody read it\n",
 			    dropped);
 	}

@@ -6,8 +6,9 @@
 #include <string.h>
 
 enum {
-	STATUS_TOP = 3,		     /* reasons that are shown */
-	STATUS_LEFT_OUT = 20,	     /* properties */
+	STATUS_TOP = 3,	      /* reasons that are shown */
+	STATUS_LEFT_OUT = 20, /* properties */
+	STATUS_SILENCE_MS = 60 * 1000,
 	STATUS_REFUSED_S = 24 * 3600 /* a refusal is shown for so long */
 };
 
@@ -42,12 +43,14 @@ status_oldest_ms(struct daemon *daemon, const char *destination)
  * A running destination sends at its pace, and one that cools down as soon as
  * it resumes. Events that wait for the quota of their identity go when that has
  * room. It is unknown how long trouble or a pause will last, and what becomes
- * of deferred events.
+ * of deferred events; and whether anything will be accepted, while events wait
+ * for neither time nor quota and still nothing has been for a while.
  */
-static int64_t
-destination_drain_s(const struct forwarder_destination_status *sender,
-    int64_t queued, int64_t now_ms)
+int64_t
+status_drain_s(const struct status_destination *status, int64_t now_ms)
 {
+	const struct forwarder_destination_status *sender = &status->sender;
+	int64_t queued = status->queued;
 	int64_t flowing = queued - (int64_t)sender->deferred, drain_ms;
 
 	if (queued == 0)
@@ -64,6 +67,11 @@ destination_drain_s(const struct forwarder_destination_status *sender,
 	}
 	if (flowing <= 0 || sender->pace_per_minute == 0 ||
 	    sender->last_due_ms < 0)
+		return -1;
+	if (status->oldest_ms != 0 &&
+	    now_ms - status->oldest_ms > STATUS_SILENCE_MS &&
+	    now_ms - status->accepted_ms > STATUS_SILENCE_MS &&
+	    sender->until_ms <= now_ms && sender->last_due_ms <= now_ms)
 		return -1;
 	drain_ms = flowing * 60 * 1000 / sender->pace_per_minute;
 	if (sender->until_ms > now_ms)
@@ -95,8 +103,7 @@ status_destination_read(struct daemon *daemon, size_t destination,
 		ret_status->state = forwarder_state_name(sender->state);
 		ret_status->paused = sender->state == FORWARDER_PAUSED;
 		ret_status->accepted_ms = sender->last_accepted_ms;
-		ret_status->drain_s =
-		    destination_drain_s(sender, ret_status->queued, now_ms);
+		ret_status->drain_s = status_drain_s(ret_status, now_ms);
 	} else {
 		ret_status->paused =
 		    stats_destination_paused(daemon->queue, name);

@@ -36,6 +36,10 @@ struct status_destination {
 	bool paused;  /* by the operator */
 	struct forwarder_destination_status sender;
 };
+
+/* The forecast of a running one, from its other members; -1 if unknown. */
+int64_t status_drain_s(const struct status_destination *status, int64_t now_ms);
+
 void status_destination_read(struct daemon *daemon, size_t destination,
     int64_t now_ms, struct status_destination *ret_status);
 

@@ -937,8 +937,8 @@ leases_free(struct sender *sender, bool all)
 /* The counts of what was left out are durable: say what is new, and count it
  * for the metrics. */
 static void
-left_out_log(struct sender *sender, const struct queue_lease *lease,
-    int64_t mono_ms)
+left_out_log(
+    struct sender *sender, const struct queue_lease *lease, int64_t mono_ms)
 {
 	uint64_t suppressed;
 	struct buf text;

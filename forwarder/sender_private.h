@@ -86,7 +86,7 @@ struct sender {
 	int64_t retry_after_ms; /* mono: the destination asked us to wait */
 	char retry_after_why[256];
 	struct log_limit drift, deads; /* lines about them */
-	char suspect_why[256]; /* the answer to the last suspect */
+	char suspect_why[256];	       /* the answer to the last suspect */
 
 	/* What it has. */
 	struct queue_lease *leases[SENDER_LISTS], **ends[SENDER_LISTS];

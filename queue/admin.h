@@ -37,7 +37,7 @@ struct stats_totals {
 	int64_t suppressed;	/* ids of people who were erased */
 	int64_t window_events;	/* remembered to detect duplicates */
 	int64_t last_commit_ms; /* 0 = none yet */
-	int64_t held_ms; /* the lock's holder has had it: it waits for the disk */
+	int64_t held_ms;	/* the lock, by whoever has it now */
 	bool reserve;		/* in place */
 	bool broken;		/* the disk failed; being reopened */
 	const char *gone;	/* the files were removed, replaced or cut, and

@@ -488,7 +488,9 @@ ingest_complete(struct request *request)
 						      : "out of memory");
 		return request_answer_refusal(request);
 	}
-	if (request->stray) {
+	/* A probe is one all the same if its length was seen: odd blanks. */
+	if (request->stray &&
+	    !(ingest->cause == INTAKE_PROBE && request->sized)) {
 		request_refuse_framing(request);
 		return request_answer_refusal(request);
 	}

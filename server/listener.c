@@ -232,6 +232,7 @@ listener_begin(struct request *request, const char *url, const char *method,
 		return request_answer_refusal(request);
 	}
 	request->stray = headers.stray;
+	request->sized = headers.sized;
 	if (request->intake != NULL)
 		request_find_source(request, name);
 	if (route == NULL)

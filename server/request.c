@@ -68,6 +68,7 @@ headers_read(struct MHD_Connection *connection, size_t request_line,
 	*headers = (struct headers){.length = 0};
 	(void)MHD_get_connection_values(
 	    connection, MHD_HEADER_KIND, headers_take, &walk);
+	headers->sized = walk.length != NULL;
 	headers->coded_twice = walk.codings > 1;
 	headers->expects_continue =
 	    walk.expect != NULL && strcasecmp(walk.expect, "100-continue") == 0;

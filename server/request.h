@@ -62,7 +62,7 @@ struct request {
 	bool authorised;	     /* its proof was valid */
 	bool active;		     /* counted in the service */
 	bool last;		     /* the connection ends with this request */
-	bool stray;		     /* as in struct headers */
+	bool stray, sized;	     /* as in struct headers */
 	struct ingest *ingest; /* the route's own state; owned by the route */
 
 	enum intake_cause refusal; /* INTAKE_TAKEN: it is not refused */
@@ -96,6 +96,8 @@ struct headers {
 	 * because the library does not show them.)
 	 */
 	bool stray;
+
+	bool sized; /* a Content-Length was seen: the body has that length */
 };
 
 /* Read the headers. `request_line` is the length of the request line before

@@ -16,7 +16,7 @@ import time
 import pytest
 
 import conftest
-from braze import batch, event, raw
+from braze import PROBES, batch, event, raw
 from conftest import PATIENCE, PROGRAM, until
 from hostile import MIB, POST, bounded, is_served, statuses
 from names import Log, Metric, Queue, Source, Status
@@ -410,6 +410,14 @@ def test_headers_that_are_only_odd(bounded, head):
                  + body)
     assert statuses(answer) == [200]
     assert b'"queued":1' in answer, answer
+
+
+@pytest.mark.parametrize("probe", PROBES)
+def test_a_doubled_blank_in_a_probe(bounded, probe):
+    daemon = bounded(4)
+    head = POST + b"X:  y\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
+    answer = raw(daemon, head % len(probe) + probe.encode())
+    assert statuses(answer) == [200]
 
 
 def test_probes_on_one_connection(bounded):

@@ -101,8 +101,7 @@ test_fair_lock_may_be_given_up(void **state)
 	assert_int_equal(fair_lock_held_ms(&line.lock), 0);
 	fair_lock_hold(&line.lock);
 	waiter = (struct waiter){&line, 0};
-	assert_int_equal(
-	    pthread_create(&first, NULL, waiter_main, &waiter), 0);
+	assert_int_equal(pthread_create(&first, NULL, waiter_main, &waiter), 0);
 	line_await(&line, 1);
 	assert_int_equal(
 	    pthread_create(&hurried, NULL, hurry_main, &line.lock), 0);

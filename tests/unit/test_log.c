@@ -105,8 +105,8 @@ lines_count(struct output *output, unsigned long long *ret_dropped)
 			continue;
 		}
 		assert_non_null(text);
-		assert_int_equal(sscanf(text, " test: number n=%d", &number),
-		    1);
+		assert_int_equal(
+		    sscanf(text, " test: number n=%d", &number), 1);
 		assert_true(number > last);
 		last = number;
 		count++;
