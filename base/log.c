@@ -103,6 +103,9 @@ log_quote(char ret[LOG_QUOTED], const char *text, size_t len)
 }
 
 /* Format a line; returns its length. */
+static size_t log_format(char ret[LOG_ESCAPED], enum log_level level,
+    const char *module, const char *format, va_list args) PRINTF_LIKE(4, 0);
+
 static size_t
 log_format(char ret[LOG_ESCAPED], enum log_level level, const char *module,
     const char *format, va_list args)
