@@ -106,6 +106,7 @@ struct queue {
 	bool failing; /* puts fail, and that was logged */
 	struct evictions evictions;
 
+	_Atomic uint64_t nameless;    /* what no id or object names, so far */
 	_Atomic int64_t beat_mono_ms; /* the committer's last round */
 };
 

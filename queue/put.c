@@ -113,14 +113,18 @@ put_new(enum put_kind kind, int64_t now_ms, size_t hashes, queue_put_done *done,
 
 /* Hash (source, type, id), with their lengths first, so that no two events
  * run together to the same bytes. An event without an id is identified by its
- * own bytes. */
+ * own bytes; but what is too short to be an event is alike too often, and each
+ * is another one. */
 static void
-put_hash(struct digest_short *digest, struct str source,
+put_hash(struct queue *queue, struct digest_short *digest, struct str source,
     const struct item *item, unsigned char ret[DIGEST_SHORT])
 {
-	uint64_t lengths[4] = {source.len, item->type.len, item->id.len,
-	    item->id.len == 0 ? item->data.len : 0};
+	uint64_t lengths[5] = {source.len, item->type.len, item->id.len,
+	    item->id.len == 0 ? item->data.len : 0, 0};
 
+	if (item->id.len == 0 &&
+	    (item->data.len == 0 || item->data.data[0] != '{'))
+		lengths[4] = atomic_fetch_add(&queue->nameless, 1) + 1;
 	digest_short_add(digest, lengths, sizeof(lengths));
 	digest_short_add(digest, source.data, source.len);
 	digest_short_add(digest, item->type.data, item->type.len);
@@ -236,8 +240,9 @@ put_prepare(struct queue *queue, struct put *put, struct pack_tools *tools,
 		if (!put_mark_erased(queue, put, tools, reterr))
 			return false;
 		for (size_t i = 0; i < put->batch.count; i++)
-			put_hash(tools->digest, str_text(put->batch.source),
-			    &put->batch.items[i], put->hashes[i]);
+			put_hash(queue, tools->digest,
+			    str_text(put->batch.source), &put->batch.items[i],
+			    put->hashes[i]);
 		return put_pack(put, tools->packer, reterr);
 	case PUT_UNREADABLE:
 		digest_short_add(

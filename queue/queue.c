@@ -52,6 +52,8 @@ queue_new(const struct queue_settings *settings)
 	queue->packer = batch_packer_new();
 	queue->dead = dead_new();
 	queue->erased = erased_new();
+	/* not what it was in an earlier life */
+	digest_random(&queue->nameless, sizeof(queue->nameless));
 	if (queue->window == NULL || queue->ledger == NULL ||
 	    queue->packer == NULL || queue->dead == NULL ||
 	    queue->erased == NULL) {

@@ -204,6 +204,17 @@ def test_body_is_not_json(daemon, body, encoding, offset):
     assert daemon.queue()["received"] == 0
 
 
+@pytest.mark.file
+def test_what_is_no_object_is_no_duplicate(start_daemon):
+    """Nothing tells one null from another: each is a dead letter."""
+    daemon = start_daemon()
+    for _ in range(2):
+        answer = daemon.post('{"events":[null,17,null,"x"]}')
+        assert answer.json == receipt(received=4, dead=4)
+        daemon.stop()
+        daemon.start()
+
+
 def test_body_is_not_json_and_cannot_be_stored(start_daemon):
     daemon = start_daemon(unreadable_max_bytes="100k")
     answer = daemon.post("x" + os.urandom(400_000).hex())

@@ -70,6 +70,20 @@ def test_what_is_ready_to_be_sent_is_erased_too(start_daemon, heapsim):
     assert "identity:other" in heapsim.users().values()
 
 
+def test_what_is_in_flight_is_not_sent_again(start_daemon, heapsim):
+    """The answer to the request that holds the person never comes."""
+    daemon = start_daemon(**FAST, heap_timeout="2s",
+                          heap_backoff_first="100ms",
+                          heap_backoff_most="200ms")
+    heapsim.control(hang_percent=100)
+    daemon.post(batch(about(PERSON), about("other")))
+    until(lambda: heapsim.books()["requests"] > 0, "it is in flight")
+    assert tool(daemon, *erase(PERSON))[Erased.QUEUED] == 1
+    heapsim.control(hang_percent=0)
+    until(lambda: daemon.queued() == 0, "the other is delivered")
+    assert set(heapsim.users().values()) == {"identity:other"}
+
+
 def test_what_cannot_be_read_to_its_end_is_told(start_daemon):
     daemon = start_daemon(**FAST)
     packed = gzip.compress(json.dumps(batch(about(PERSON))).encode())
