@@ -144,11 +144,13 @@ static void PRINTF_LIKE(1, 2) log_tell(const char *format, ...)
 {
 	char line[LOG_ESCAPED];
 	va_list args;
+	size_t len;
 
 	va_start(args, format);
-	if (log_put(line, log_format(line, LOG_WARN, "log", format, args)))
-		log_ring.untold = 0;
+	len = log_format(line, LOG_WARN, "log", format, args);
 	va_end(args);
+	if (log_put(line, len))
+		log_ring.untold = 0;
 }
 
 /* Whole lines, as many as fit; waits until there are some. */

@@ -1,5 +1,6 @@
 #include "daemon/persons.h"
 
+#include "base/buf.h"
 #include "base/table.h"
 #include "schema/currents/currents.h"
 #include "schema/track/track.h"
@@ -13,7 +14,7 @@ enum {
 
 /* An id or a device. */
 struct persons_id {
-	char *text; /* owned */
+	size_t at, len; /* in the texts */
 	bool device;
 	bool given;
 	bool beside; /* given: there is another one */
@@ -25,13 +26,21 @@ struct persons {
 	struct settings *settings;
 	struct persons_id *list; /* owned */
 	size_t count, cap;
+	struct buf texts;
 	struct table table;
 	struct str *ids; /* owned; without devices */
 	size_t id_count;
+	size_t named; /* by the event whose ids are added */
 	bool full, starved;
 };
 
 /* ---- the set ---- */
+
+static struct str
+persons_text(const struct persons *persons, const struct persons_id *id)
+{
+	return str_bytes(persons->texts.data + id->at, id->len);
+}
 
 static uint64_t
 persons_hash(struct str text, bool device)
@@ -51,7 +60,8 @@ persons_equal(const void *arg, uint32_t position)
 	const struct persons_key *key = arg;
 	const struct persons_id *id = &key->persons->list[position];
 
-	return id->device == key->device && str_equal_text(key->text, id->text);
+	return id->device == key->device &&
+	       str_equal(key->text, persons_text(key->persons, id));
 }
 
 static struct persons_id *
@@ -64,13 +74,30 @@ persons_get(const struct persons *persons, struct str text, bool device)
 	return at == TABLE_NONE ? NULL : &persons->list[at];
 }
 
+/* Room for one more. */
+static bool
+persons_grow(struct persons *persons)
+{
+	size_t cap = persons->cap == 0 ? 64 : persons->cap * 2;
+	struct persons_id *list;
+
+	if (!table_reserve(&persons->table, persons->count + 1))
+		return false;
+	if (persons->count < persons->cap)
+		return true;
+	list = realloc(persons->list, cap * sizeof(*list));
+	if (list == NULL)
+		return false;
+	persons->list = list;
+	persons->cap = cap;
+	return true;
+}
+
 /* Add it, unless it is there; NULL if that failed. */
 static struct persons_id *
 persons_add(struct persons *persons, struct str text, bool device)
 {
-	struct persons_id *id = persons_get(persons, text, device), *list;
-	size_t cap = persons->cap == 0 ? 64 : persons->cap * 2;
-	char *copy;
+	struct persons_id *id = persons_get(persons, text, device);
 
 	if (id != NULL || persons->starved)
 		return id;
@@ -78,25 +105,18 @@ persons_add(struct persons *persons, struct str text, bool device)
 		persons->full = true;
 		return NULL;
 	}
-	copy = strndup(text.data, text.len);
-	persons->starved =
-	    copy == NULL || !table_reserve(&persons->table, persons->count + 1);
-	if (!persons->starved && persons->count == persons->cap) {
-		list = realloc(persons->list, cap * sizeof(*list));
-		persons->starved = list == NULL;
-		if (list != NULL) {
-			persons->list = list;
-			persons->cap = cap;
-		}
-	}
-	if (persons->starved) {
-		free(copy);
+	persons->starved = !persons_grow(persons) ||
+			   !buf_append(&persons->texts, text.data, text.len);
+	if (persons->starved)
 		return NULL;
-	}
+	id = &persons->list[persons->count];
+	*id = (struct persons_id){
+	    .at = persons->texts.len - text.len,
+	    .len = text.len,
+	    .device = device,
+	};
 	table_add(&persons->table, persons_hash(text, device),
-	    (uint32_t)persons->count);
-	id = &persons->list[persons->count++];
-	*id = (struct persons_id){.text = copy, .device = device};
+	    (uint32_t)persons->count++);
 	return id;
 }
 
@@ -118,8 +138,8 @@ persons_add_hashed(struct persons *persons, struct err *reterr)
 			struct persons_id from = persons->list[i], *form;
 			char hashed[REDACT_ID_BYTES];
 
-			redact_id_write(
-			    &to->track.rules, str_text(from.text), hashed);
+			redact_id_write(&to->track.rules,
+			    persons_text(persons, &from), hashed);
 			form = persons_add(persons,
 			    str_bytes(hashed, sizeof(hashed)), from.device);
 			if (form != NULL) {
@@ -141,6 +161,7 @@ persons_new(struct settings *settings, const char *const *given, size_t count,
 	if (persons == NULL)
 		return err_set_nomem(reterr);
 	persons->settings = settings;
+	buf_init(&persons->texts, (size_t)PERSONS_MAX * PERSON_ID_MAX);
 	for (size_t i = 0; i < count; i++) {
 		id = persons_add(persons, str_text(given[i]), false);
 		if (id != NULL)
@@ -159,8 +180,7 @@ persons_free(struct persons *persons)
 {
 	if (persons == NULL)
 		return;
-	for (size_t i = 0; i < persons->count; i++)
-		free(persons->list[i].text);
+	buf_fini(&persons->texts);
 	free(persons->list);
 	free(persons->ids);
 	table_fini(&persons->table);
@@ -228,14 +248,14 @@ event_look(void *arg, enum person_id kind, struct str id)
 static bool
 event_find(void *arg, enum person_id kind, struct str id)
 {
-	struct persons_event *event = arg;
+	struct persons *persons = arg;
 	struct persons_id *known;
 
 	if (kind == PERSON_OTHER || id.len == 0 ||
-	    persons_stands_for_many(event->persons, id))
+	    persons_stands_for_many(persons, id))
 		return true;
-	known = persons_add(event->persons, id, kind == PERSON_DEVICE);
-	if (known != NULL && persons_names(kind) && event->named > 1)
+	known = persons_add(persons, id, kind == PERSON_DEVICE);
+	if (known != NULL && persons_names(kind) && persons->named > 1)
 		known->beside = true;
 	return true;
 }
@@ -245,8 +265,10 @@ persons_find(struct persons *persons, struct str event)
 {
 	struct persons_event one = {.persons = persons};
 
-	if (person_each(event, event_look, &one) && one.given > 0)
-		(void)person_each(event, event_find, &one);
+	if (!person_each(event, event_look, &one) || one.given == 0)
+		return;
+	persons->named = one.named;
+	(void)person_each(event, event_find, persons);
 }
 
 bool
@@ -269,7 +291,7 @@ persons_found(struct persons *persons, bool *ret_devices, struct err *reterr)
 			*ret_devices = true;
 		else
 			persons->ids[persons->id_count++] =
-			    str_text(persons->list[i].text);
+			    persons_text(persons, &persons->list[i]);
 	}
 	return true;
 }
