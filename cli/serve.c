@@ -231,7 +231,7 @@ signals_main(void *arg)
 	}
 	log_line(LOG_ERROR, "serve",
 	    "abandon stop_timeout_ms=%lld why=\"something hangs, such as the "
-	    "disk; what was accepted is safe\"",
+	    "disk\"",
 	    (long long)serve->settings.stop_timeout_ms);
 	log_flush();
 	_exit(EXIT_FOUND);
