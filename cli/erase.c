@@ -24,7 +24,8 @@ const struct option_row command_erase_options[] = {
 static void
 erase_text(const struct erase_result *result, struct buf *out)
 {
-	(void)buf_text(out, "erased these, and rebuilt the queue file:\n");
+	(void)buf_text(
+	    out, "erased these, and every trace of them in the files:\n");
 	for (int place = 0; place < JOBS_PLACES; place++)
 		(void)buf_printf(out, "  %-12s %8zu events\n",
 		    jobs_place_name((enum jobs_place)place),

@@ -27,7 +27,7 @@ struct daemon {
 	/* of the main thread */
 	const char *job; /* the one that runs, or NULL */
 
-	/* A rebuild or a check locks the queue: threads that wait for it
+	/* A check locks the queue: threads that wait for it
 	 * have not stalled. */
 	atomic_bool queue_held;
 

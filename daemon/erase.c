@@ -44,13 +44,6 @@ erase_step(
 	return jobs_erase(queue, walk, reterr);
 }
 
-static bool
-erase_vacuum(void *arg, struct err *reterr)
-{
-	/* Not every engine leaves something in a file. */
-	return jobs_vacuum(arg, reterr) || reterr->code == ERR_UNSUPPORTED;
-}
-
 /* One pass over all places, in the order in which events move. */
 static bool
 erase_pass(struct job *job, const char *verb, job_step_fn *step,
@@ -138,8 +131,7 @@ erase_run(struct daemon *daemon, const struct job_caller *caller,
 	if (!job_run_bodies(&job, NULL, NULL, true, &result.unclear, reterr))
 		goto out;
 	result.bodies = bodies.count;
-	if (!job_run_locking(daemon, caller, "rebuilding the queue file",
-		erase_vacuum, daemon->queue, reterr))
+	if (!jobs_flush(daemon->queue, reterr))
 		goto out;
 	missed = jobs_erase_missed(daemon->queue, &erasing);
 	result.damaged = missed > job.damaged ? missed : job.damaged;

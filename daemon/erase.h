@@ -6,9 +6,8 @@
  *
  * An event only moves forward, from the queued events to the archive or the
  * dead letters, so a job that walks through the places in this order cannot
- * miss it. At the end the file is always rebuilt, once for all people, because
- * pages that earlier deliveries freed may still contain their data. The people
- * are taken off the list of erasures last, so that an interrupted job is seen
+ * miss it. At the end the log is emptied, which may still contain their data;
+ * the file overwrites what is deleted. The people are taken off the list of erasures last, so that an interrupted job is seen
  * to be unfinished.
  *
  * On the main thread.
@@ -38,7 +37,7 @@ MUST_USE bool erase_run(struct daemon *daemon, const struct job_caller *caller,
 void erase_json(const struct erase_result *result, struct json *json);
 
 /* on_delete = erase: the daemon erases the people whose erasure Braze
- * requested, at most once per erase_interval, because the file is rebuilt each
+ * requested, at most once per erase_interval, because everything is read each
  * time. */
 struct erase_sweep {
 	int64_t next_ms; /* monotonic: not before; 0: at the start */

@@ -92,7 +92,7 @@ static const struct setting main_rows[] = {
 	    LIMITS(SECOND(1), HOUR(1)),
 	    .help = "The value of Retry-After in a 503 (in whole seconds)."},
 	{"queue_max_bytes", SETTING_SIZE, MAIN(queue.max_bytes),
-	    LIMITS(MIB(1), GIB(1024) * 1024),
+	    LIMITS(MIB(1), GIB(240)),
 	    .help = "The most disk space that the queue may use, with the"
 		" archive, dead letters and unreadable bodies, which give way"
 		" to events; above it, requests are answered 503. One of"
@@ -153,7 +153,7 @@ static const struct setting main_rows[] = {
 	{"erase_interval", SETTING_DURATION, MAIN(erase_interval_ms),
 	    LIMITS(SECOND(1), HOUR(24) * 30),
 	    .help = "The shortest time between two runs of on_delete = erase,"
-		" because each run rebuilds the queue file."},
+		" because each run reads everything stored."},
 	{.key = NULL},
 };
 

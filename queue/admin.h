@@ -279,9 +279,8 @@ MUST_USE bool
 jobs_unreadable_next(struct queue *queue, int64_t after, jobs_unreadable_fn *fn,
     void *arg, bool remove, int64_t *ret_last, struct err *reterr);
 
-/* Rebuild the store, so that nothing of what was removed is left in it. Locks
- * the queue meanwhile. ERR_UNSUPPORTED if that is not what the store needs. */
-MUST_USE bool jobs_vacuum(struct queue *queue, struct err *reterr);
+/* See that nothing that was removed is left in any file. */
+MUST_USE bool jobs_flush(struct queue *queue, struct err *reterr);
 
 /* A consistent copy, made in steps: begin, step until *ret_more is false
  * (then it is durable), end. `path` must not exist. */

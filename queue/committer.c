@@ -208,16 +208,17 @@ committer_clocks_write(struct queue *queue)
 /* ---- housekeeping ---- */
 
 /* Let the engine do what it must, and load the mirrors of a store that it has
- * reopened. */
-static void
+ * reopened. True if the engine has more to do. */
+static bool
 committer_upkeep(struct queue *queue, int64_t mono_ms)
 {
-	bool reopened = false, loaded = false, ok, broken;
+	bool reopened, loaded = false, more, ok, broken;
 	struct err err;
 
 	fair_lock_hold(&queue->lock);
 	broken = queue->totals.broken;
-	ok = queue->engine->upkeep(queue->store, mono_ms, &reopened, &err);
+	ok = queue->engine->upkeep(
+	    queue->store, mono_ms, &reopened, &more, &err);
 	if (reopened || queue->stale) {
 		loaded = queue_load(queue, &err);
 		ok = ok && loaded;
@@ -234,6 +235,7 @@ committer_upkeep(struct queue *queue, int64_t mono_ms)
 		    broken ? "reopen" : "load");
 		queue_wake(queue);
 	}
+	return ok && more;
 }
 
 /* Keep our claims. A lost one is noticed by what it fences. */
@@ -353,7 +355,7 @@ committer_main(void *arg)
 {
 	struct queue *queue = arg;
 	struct committer_times times = {.tidy_ms = 0};
-	bool stopping = false;
+	bool stopping = false, more = false;
 
 	while (!stopping) {
 		int64_t mono_ms = clock_mono_ms();
@@ -361,8 +363,9 @@ committer_main(void *arg)
 
 		atomic_store(&queue->beat_mono_ms, mono_ms);
 		puts = put_take_all(queue,
-		    mono_ms < times.tidy_ms ? mono_ms + COMMITTER_ROUND_MS
-					    : mono_ms,
+		    mono_ms < times.tidy_ms && !more
+			? mono_ms + COMMITTER_ROUND_MS
+			: mono_ms,
 		    &stopping);
 		if (puts != NULL && puts->next == NULL &&
 		    puts->kind == PUT_PROBE &&
@@ -371,7 +374,7 @@ committer_main(void *arg)
 		else if (puts != NULL)
 			committer_commit(queue, puts);
 		mono_ms = clock_mono_ms();
-		committer_upkeep(queue, mono_ms);
+		more = committer_upkeep(queue, mono_ms);
 		if (mono_ms >= times.renew_ms) {
 			times.renew_ms = mono_ms + COMMITTER_RENEW_MS;
 			committer_renew(queue, mono_ms);

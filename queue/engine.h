@@ -404,8 +404,7 @@ struct engine_totals {
 
 enum engine_verb {
 	ENGINE_CHECK,  /* its own consistency; a text for each fault */
-	ENGINE_VACUUM, /* rebuilt, so that nothing deleted is left in it */
-	ENGINE_FLUSH,  /* nothing deleted is left in what is beside it */
+	ENGINE_FLUSH,  /* nothing that was deleted is left in any file */
 	ENGINE_BACKUP, /* a consistent copy at `path`, which must not exist */
 };
 
@@ -488,9 +487,10 @@ struct engine {
 
 	/* Called between commits: what the store needs from time to time. If
 	 * it was broken and is open again, or is not sure whether it made a
-	 * change that failed, *ret_reopened. */
+	 * change that failed, *ret_reopened. *ret_more: it is to be called
+	 * again at once. Both are set even on failure. */
 	bool (*upkeep)(struct store *store, int64_t mono_ms, bool *ret_reopened,
-	    struct err *reterr);
+	    bool *ret_more, struct err *reterr);
 
 	/* One step of a job, zeroed but for its verb, path and fn. Ended by
 	 * `end` if its last step left `more`, or it failed. ERR_UNSUPPORTED. */

@@ -64,10 +64,4 @@ jobs_dead_count(struct queue *queue, const struct dead_letter *letter,
 MUST_USE bool jobs_change(struct queue *queue, struct jobs_walk *job,
     queue_change_fn *step, void *arg, struct err *reterr);
 
-/* ---- jobs_store.c ---- */
-
-/* See that nothing that was deleted is left beside the store. Takes the
- * lock. */
-MUST_USE bool jobs_flush(struct queue *queue, struct err *reterr);
-
 #endif

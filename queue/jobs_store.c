@@ -1,5 +1,5 @@
-/* The operator's jobs on the store as a whole: checking it, rebuilding it,
- * copying it while it is in use; and on unreadable bodies. */
+/* The operator's jobs on the store as a whole: checking it, leaving nothing of
+ * what was removed, copying it while it is in use; and on unreadable bodies. */
 
 #include "queue/jobs.h"
 
@@ -126,35 +126,21 @@ jobs_check(struct queue *queue, struct jobs_check *check, struct err *reterr)
 	return ok && step.ok;
 }
 
-/* ---- rebuilding ---- */
+/* ---- leaving nothing ---- */
 
-static bool
-store_job(struct queue *queue, enum engine_verb verb, struct err *reterr)
-{
-	struct engine_job job = {.verb = verb};
-	bool ok;
-
-	fair_lock_hold(&queue->lock);
-	ok = queue->engine->job(queue->store, &job, reterr);
-	queue_publish(queue);
-	fair_lock_drop(&queue->lock);
-	return ok;
-}
-
-bool
-jobs_vacuum(struct queue *queue, struct err *reterr)
-{
-	return store_job(queue, ENGINE_VACUUM, reterr);
-}
-
-/* A store that has no such job has nothing beside it. */
+/* A store that has no such job leaves nothing. */
 bool
 jobs_flush(struct queue *queue, struct err *reterr)
 {
+	struct engine_job job = {.verb = ENGINE_FLUSH};
 	struct err err;
+	bool ok;
 
-	return store_job(queue, ENGINE_FLUSH, &err) ||
-	       err.code == ERR_UNSUPPORTED ||
+	fair_lock_hold(&queue->lock);
+	ok = queue->engine->job(queue->store, &job, &err);
+	queue_publish(queue);
+	fair_lock_drop(&queue->lock);
+	return ok || err.code == ERR_UNSUPPORTED ||
 	       err_set(reterr, err.code, "%s", err.text);
 }
 

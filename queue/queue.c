@@ -27,6 +27,7 @@ queue_settings_init(struct queue_settings *settings)
 	    .sources_max = 1024,
 	    .pending_max = 1024,
 	    .checkpoint_bytes = (int64_t)4 << 20,
+	    .shrink_bytes = (int64_t)16 << 20,
 	    .reopen_ms = 1000,
 	};
 }

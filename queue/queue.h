@@ -59,7 +59,9 @@ struct queue_settings {
 	bool brief; /* the owner is one command: others can wait until it
 		     * ends */
 	int64_t checkpoint_bytes; /* in the log before a checkpoint */
-	int64_t reopen_ms; /* between attempts to reopen a broken queue */
+	int64_t shrink_bytes; /* unused in the file, on top of a quarter of what
+			       * is used, before it shrinks */
+	int64_t reopen_ms;    /* between attempts to reopen a broken queue */
 
 	/* Events of people who were erased are dropped for so long; 0 = not.
 	 * `persons` calls fn with each id of whom an event is about; any

@@ -947,8 +947,9 @@ memory_state(struct store *store, const char *owner, const char *name,
 
 static bool
 memory_upkeep(struct store *store, int64_t mono_ms, bool *ret_reopened,
-    struct err *reterr)
+    bool *ret_more, struct err *reterr)
 {
+	*ret_more = false;
 	(void)mono_ms;
 	(void)reterr;
 	*ret_reopened = store->broken;

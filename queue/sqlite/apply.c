@@ -391,11 +391,9 @@ apply_erasure_done(
 		    "UPDATE erasure SET erased_ms=?3"
 		    " WHERE subject=?1 AND id<=?2",
 		    "sii", row->subject, row->id, row->erased_ms);
-	return db_wipe(&store->db, true, reterr) &&
-	       db_run(&store->db, reterr,
-		   "DELETE FROM erasure WHERE subject=?1 AND id<=?2", "si",
-		   row->subject, row->id) &&
-	       db_wipe(&store->db, false, reterr);
+	return db_run(&store->db, reterr,
+	    "DELETE FROM erasure WHERE subject=?1 AND id<=?2", "si",
+	    row->subject, row->id);
 }
 
 /* The table is bounded: when it is full, all new ones are counted as one. */

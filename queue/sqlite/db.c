@@ -1,6 +1,8 @@
 #include "queue/sqlite/db.h"
 
+#include "base/clock.h"
 #include "queue/sqlite/tables.h"
+#include "queue/sqlite/wipe.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -352,8 +354,11 @@ db_connect(
     const char *path, int flags, sqlite3 **ret_sqlite, struct err *reterr)
 {
 	sqlite3 *sqlite = NULL;
+	const char *vfs = wipe_vfs();
 
-	if (sqlite3_open_v2(path, &sqlite, flags | SQLITE_OPEN_NOMUTEX, NULL) ==
+	if (vfs == NULL)
+		return err_set_nomem(reterr);
+	if (sqlite3_open_v2(path, &sqlite, flags | SQLITE_OPEN_NOMUTEX, vfs) ==
 	    SQLITE_OK) {
 		*ret_sqlite = sqlite;
 		return true;
@@ -396,14 +401,15 @@ static bool
 db_build(const char *path, struct err *reterr)
 {
 	sqlite3 *sqlite = NULL;
-	char pragmas[160];
+	char pragmas[192];
 	bool ok;
 
 	if (!db_connect(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
 		&sqlite, reterr))
 		return false;
 	(void)snprintf(pragmas, sizeof(pragmas),
-	    "PRAGMA page_size=%d; PRAGMA synchronous=FULL;"
+	    "PRAGMA page_size=%d; PRAGMA auto_vacuum=INCREMENTAL;"
+	    "PRAGMA synchronous=FULL;"
 	    "PRAGMA application_id=%d; PRAGMA user_version=%d;",
 	    DB_PAGE, DB_APPLICATION, DB_VERSION);
 	ok = db_exec(sqlite, pragmas, reterr) &&
@@ -560,9 +566,6 @@ db_log_grown(void *arg, sqlite3 *sqlite, const char *name, int pages)
 	return SQLITE_OK;
 }
 
-/* secure_delete: some builds overwrite every page that is freed (Debian's
- * does), which doubles what deleting writes. What must be gone for good is
- * gone after db_vacuum(); FAST still wipes what costs no page more. */
 bool
 db_open(struct db *db, const char *path, struct err *reterr)
 {
@@ -570,8 +573,9 @@ db_open(struct db *db, const char *path, struct err *reterr)
 	    "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL;"
 	    "PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint=0;"
 	    "PRAGMA temp_store=MEMORY; PRAGMA cache_size=-8192;"
-	    "PRAGMA journal_size_limit=67108864; PRAGMA secure_delete=FAST;"
+	    "PRAGMA journal_size_limit=67108864; PRAGMA secure_delete=ON;"
 	    "PRAGMA trusted_schema=OFF; PRAGMA cell_size_check=ON;";
+	char limit[64];
 
 	*db = (struct db){.sqlite = NULL};
 	if (!db_log_renew(path, reterr) ||
@@ -581,7 +585,10 @@ db_open(struct db *db, const char *path, struct err *reterr)
 	    db->sqlite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	/* SQLite syncs the directory for a new log too, but takes no notice
 	 * if that fails: without its name the log is lost at a power cut. */
-	if (db_exec(db->sqlite, pragmas, reterr) && db_identify(db, reterr) &&
+	(void)snprintf(
+	    limit, sizeof(limit), "PRAGMA max_page_count=%d", WIPE_PAGES_MAX);
+	if (db_exec(db->sqlite, pragmas, reterr) &&
+	    db_exec(db->sqlite, limit, reterr) && db_identify(db, reterr) &&
 	    db_sync_dir(path, reterr)) {
 		(void)sqlite3_wal_hook(db->sqlite, db_log_grown, db);
 		return true;
@@ -705,6 +712,8 @@ db_checkpoint(struct db *db, bool truncate, struct err *reterr)
 	    SQLITE_OK)
 		return db_fail(db->sqlite, "checkpoint", reterr);
 	db->log_pages = 0;
+	if (truncate)
+		(void)sqlite3_db_release_memory(db->sqlite);
 	if (truncate && log > 0)
 		return err_set(reterr, ERR_IO,
 		    "queue.db: the checkpoint left %d of %d pages in the log",
@@ -712,27 +721,18 @@ db_checkpoint(struct db *db, bool truncate, struct err *reterr)
 	return true;
 }
 
+/* Each page is a row without columns. */
 bool
-db_vacuum(struct db *db, struct err *reterr)
+db_shrink(
+    struct db *db, int64_t pages, int64_t until_mono_ms, struct err *reterr)
 {
-	struct err err;
-	bool ok;
+	struct db_rows rows =
+	    db_select(db, reterr, "PRAGMA incremental_vacuum", "");
 
-	if (!db_ready(db, reterr))
-		return false;
-	ok = db_exec(db->sqlite, "PRAGMA temp_store=FILE; VACUUM;", reterr);
-	return db_exec(db->sqlite, "PRAGMA temp_store=MEMORY;",
-		   ok ? reterr : &err) &&
-	       ok;
-}
-
-bool
-db_wipe(struct db *db, bool all, struct err *reterr)
-{
-	return db_ready(db, reterr) && db_exec(db->sqlite,
-					   all ? "PRAGMA secure_delete=ON"
-					       : "PRAGMA secure_delete=FAST",
-					   reterr);
+	while (pages-- > 0 && clock_mono_ms() < until_mono_ms &&
+	       db_next(&rows, reterr, ""))
+		;
+	return db_end(&rows);
 }
 
 /* Without synchronous=OFF the last step would sync the whole copy, while the
@@ -746,8 +746,8 @@ db_backup_begin(struct db *db, const char *path, struct db_backup **ret_backup,
 	if (backup == NULL)
 		return err_set_nomem(reterr);
 	backup->db = db;
-	if (sqlite3_open_v2(path, &backup->copy, SQLITE_OPEN_READWRITE, NULL) !=
-		SQLITE_OK ||
+	if (sqlite3_open_v2(path, &backup->copy, SQLITE_OPEN_READWRITE,
+		wipe_vfs()) != SQLITE_OK ||
 	    sqlite3_exec(backup->copy, "PRAGMA synchronous=OFF", NULL, NULL,
 		NULL) != SQLITE_OK) {
 		(void)err_set(reterr, ERR_IO, "%s: cannot open", path);

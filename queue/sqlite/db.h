@@ -42,6 +42,8 @@
  * synchronous=FULL every commit syncs the log; recovery at open does not, so
  * each open is followed by a truncating checkpoint, which does.
  *
+ * What is deleted is overwritten: see queue/sqlite/wipe.h.
+ *
  * Not thread safe.
  */
 
@@ -56,7 +58,7 @@
 enum { DB_PAGE = 8192 };
 
 /* Of the file: its format, and the mark that it is ours. */
-enum { DB_VERSION = 4, DB_APPLICATION = 0x63757264 /* "curd" */ };
+enum { DB_VERSION = 5, DB_APPLICATION = 0x63757264 /* "curd" */ };
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -146,16 +148,15 @@ int64_t db_log_bytes(const struct db *db);
  * nothing and written again has a hole where its header was. */
 bool db_log_whole(const struct db *db);
 
-/* Move the log into the file; truncating also empties the log. */
+/* Move the log into the file. Truncating also empties the log, and forgets the
+ * pages in memory: nothing that was deleted is left in either, to be written
+ * again. */
 MUST_USE bool db_checkpoint(struct db *db, bool truncate, struct err *reterr);
 
-/* Rebuild the file without free pages; through a temporary file, because it may
- * be larger than the memory. */
-MUST_USE bool db_vacuum(struct db *db, struct err *reterr);
-
-/* From now on overwrite every deleted byte; or, as usual, only those on pages
- * that are written anyway. */
-MUST_USE bool db_wipe(struct db *db, bool all, struct err *reterr);
+/* Give free pages back to the disk, `pages` at most, until a time; inside a
+ * transaction. The file itself gets shorter at a checkpoint. */
+MUST_USE bool db_shrink(
+    struct db *db, int64_t pages, int64_t until_mono_ms, struct err *reterr);
 
 /* Copy the file to `path`, an empty file, page by page: begin, step until
  * *ret_more is false, end (complete or not; accepts NULL). The copy includes

@@ -1,5 +1,5 @@
-/* Jobs on the file as a whole: checking it, rebuilding it, emptying the log,
- * and copying it while it is in use. */
+/* Jobs on the file as a whole: checking it, emptying the log, and copying it
+ * while it is in use. */
 
 #include "queue/sqlite/store.h"
 
@@ -31,42 +31,16 @@ job_check(struct store *store, struct engine_job *job, struct err *reterr)
 	return db_end(&rows);
 }
 
-/* VACUUM writes the whole file to the log, from a temporary copy. */
 static bool
-job_rebuild(struct store *store, struct err *reterr)
+job_flush(struct store *store, struct err *reterr)
 {
-	int64_t live, file, left;
-
-	if (!db_sizes(&store->db, &live, &file, reterr) ||
-	    !statedir_free_bytes(&store->statedir, &left, reterr))
-		return false;
-	if (left < live + store->settings->min_free_bytes)
-		return err_set(reterr, ERR_FULL,
-		    "rebuilding the file needs another %lld bytes while it "
-		    "runs, but only %lld are free: free some space, and try "
-		    "again",
-		    (long long)live, (long long)left);
-	return db_vacuum(&store->db, reterr);
-}
-
-/* Empty the log, after a rebuild if that is wanted. */
-static bool
-job_tidy(struct store *store, bool rebuild, struct err *reterr)
-{
-	struct err err;
-	bool ok;
-
 	if (!store_ours(store, reterr))
 		return false;
-	ok = (!rebuild || job_rebuild(store, reterr)) &&
-	     store_checkpoint(store, true, reterr);
-	/* A rebuild that found no room leaves a log as large as the file. */
-	if (!ok && rebuild && reterr->code == ERR_FULL &&
-	    !store_checkpoint(store, true, &err) && err.code == ERR_IO)
+	if (store_checkpoint(store, true, reterr))
+		return true;
+	if (reterr->code == ERR_IO)
 		store_break(store);
-	if (!ok && reterr->code == ERR_IO)
-		store_break(store);
-	return ok;
+	return false;
 }
 
 /* ---- copying ---- */
@@ -150,10 +124,8 @@ store_job(struct store *store, struct engine_job *job, struct err *reterr)
 	switch (job->verb) {
 	case ENGINE_CHECK:
 		return job->end || job_check(store, job, reterr);
-	case ENGINE_VACUUM:
-		return job->end || job_tidy(store, true, reterr);
 	case ENGINE_FLUSH:
-		return job->end || job_tidy(store, false, reterr);
+		return job->end || job_flush(store, reterr);
 	case ENGINE_BACKUP:
 		if (job->end)
 			job_backup_end(job->state);

@@ -1,5 +1,6 @@
 #include "queue/sqlite/sqlite.h"
 
+#include "base/clock.h"
 #include "base/counters.h"
 #include "queue/sqlite/store.h"
 
@@ -14,6 +15,12 @@ sqlite_break(struct store *store)
 {
 	store_break(store);
 }
+
+enum {
+	/* of a slice: with its commit it is to take less than 25 ms */
+	SHRINK_MS = 4,
+	SHRINK_PAGES = 128,
+};
 
 /* ---- claims: one process has the directory, and so all destinations ---- */
 
@@ -119,11 +126,11 @@ sqlite_state(struct store *store, const char *owner, const char *name,
 /* ---- upkeep ---- */
 
 static bool
-sqlite_checkpoint(struct store *store, struct err *reterr)
+sqlite_checkpoint(struct store *store, int64_t bytes, struct err *reterr)
 {
 	struct err err;
 
-	if (store->db.log_pages < store->settings->checkpoint_bytes / DB_PAGE ||
+	if (store->db.log_pages < bytes / DB_PAGE ||
 	    store_checkpoint(store, false, &err) || err.code == ERR_FULL ||
 	    err.code == ERR_NOMEM)
 		return true;
@@ -132,20 +139,71 @@ sqlite_checkpoint(struct store *store, struct err *reterr)
 	return err_set(reterr, err.code, "%s", err.text);
 }
 
+/* Is it time to shrink the file? Once begun it goes on until half of what was
+ * too much is left, since what is queued comes and goes. */
+static bool
+sqlite_is_too_large(struct store *store, bool *ret_large, struct err *reterr)
+{
+	int64_t live, file, spare;
+
+	if (!db_sizes(&store->db, &live, &file, reterr))
+		return false;
+	spare = store->settings->shrink_bytes + live / 4;
+	*ret_large = file - live > (store->shrinking ? spare / 2 : spare);
+	return true;
+}
+
+static bool
+sqlite_shrink_slice(struct store *store, struct err *reterr)
+{
+	return store_begin(store, reterr) &&
+	       db_shrink(&store->db, SHRINK_PAGES, clock_mono_ms() + SHRINK_MS,
+		   reterr) &&
+	       store_commit(store, reterr);
+}
+
+/* Give a slice of the file back. If that fails nothing is lost, and it is tried
+ * again; only a failing disk matters. */
+static bool
+sqlite_shrink(struct store *store, bool *ret_more, struct err *reterr)
+{
+	bool large = false;
+	struct err err;
+
+	/* A backup would copy what is moved a second time. */
+	if (store->db.backup == NULL &&
+	    (!sqlite_is_too_large(store, &large, &err) ||
+		(large && !sqlite_shrink_slice(store, &err)))) {
+		store_rollback(store, &err);
+		return db_is_open(&store->db) ||
+		       err_set(reterr, err.code, "%s", err.text);
+	}
+	*ret_more = large;
+	/* The file gets shorter now. */
+	if (store->shrinking && !large) {
+		store->shrinking = false;
+		return sqlite_checkpoint(store, 0, reterr);
+	}
+	store->shrinking = large;
+	return true;
+}
+
 static bool
 sqlite_upkeep(struct store *store, int64_t mono_ms, bool *ret_reopened,
-    struct err *reterr)
+    bool *ret_more, struct err *reterr)
 {
 	struct err err;
 
-	*ret_reopened = false;
+	*ret_reopened = *ret_more = false;
 	if (db_is_open(&store->db)) {
 		*ret_reopened = store->unsure;
 		store->unsure = false;
 		/* Files that are not ours are told where that is found. */
 		if (!store_ours(store, &err))
 			return true;
-		if (!sqlite_checkpoint(store, reterr))
+		if (!sqlite_shrink(store, ret_more, reterr) ||
+		    !sqlite_checkpoint(
+			store, store->settings->checkpoint_bytes, reterr))
 			return false;
 	} else if (mono_ms >= store->reopen_ms) {
 		store->reopen_ms = mono_ms + store->settings->reopen_ms;

@@ -46,6 +46,7 @@ struct store {
 	struct store_counts durable; /* without it */
 	int64_t next_seq;
 	int64_t reopen_ms; /* monotonic: the next try */
+	bool shrinking;	   /* the file has too much that is unused */
 
 	/* Are the files still ours? See store_ours(). */
 	bool noted;		       /* it is known which ones they are */

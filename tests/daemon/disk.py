@@ -46,11 +46,6 @@ def opened(daemon, tmp_path):
     return contextlib.closing(sqlite3.connect(copy / "queue.db"))
 
 
-def free_pages(daemon, tmp_path):
-    with opened(daemon, tmp_path) as base:
-        return base.execute("PRAGMA freelist_count").fetchone()[0]
-
-
 def rows_on_disk(daemon, tmp_path):
     """The blobs that a stopped daemon's queue holds, each as
     (table, bytes as stored, bytes as they came)."""

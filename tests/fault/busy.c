@@ -38,7 +38,7 @@ work_once(struct work *work, uint64_t seed)
 	(void)work_put(work, first, 2); /* again */
 	(void)work_keep(work, body);
 	(void)work_probe(work);
-	(void)work_vacuum(work);
+	(void)work_flush(work);
 	for (int i = 0; i < 3; i++)
 		(void)work_forward(work, &rng);
 }
@@ -106,7 +106,7 @@ busy_forward_main(void *arg)
 	while (atomic_load(busy->putting) > 0) {
 		(void)work_forward(busy->work, &busy->rng);
 		if (rng_chance(&busy->rng, 5))
-			(void)work_vacuum(busy->work);
+			(void)work_flush(busy->work);
 	}
 	for (int i = 0; i < 4; i++)
 		(void)work_forward(busy->work, &busy->rng);

@@ -24,6 +24,7 @@ work_settings(const char *dir)
 	settings.min_free_bytes = 1;
 	settings.window_events = 5000;
 	settings.checkpoint_bytes = 512 * 1024;
+	settings.shrink_bytes = 64 * 1024;
 	settings.reopen_ms = 0;
 	return settings;
 }
@@ -221,11 +222,11 @@ work_post(struct work *work)
 }
 
 bool
-work_vacuum(struct work *work)
+work_flush(struct work *work)
 {
 	struct err err;
 
-	if (jobs_vacuum(work->queue, &err))
+	if (jobs_flush(work->queue, &err))
 		return true;
 	sent_code_check(work, &err);
 	return false;

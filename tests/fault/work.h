@@ -4,7 +4,7 @@
 /*
  * What a day does to a queue: puts, repeated puts, bodies that cannot be
  * read, leases that are settled in every way or given back, posts noted, the
- * file rebuilt; all of it noted in a model.
+ * log emptied; all of it noted in a model.
  */
 
 #include "model.h"
@@ -39,8 +39,8 @@ bool work_keep(struct work *work, size_t body);
 bool work_probe(struct work *work);
 /* Note a post of the destination. */
 bool work_post(struct work *work);
-/* Rebuild the file. */
-bool work_vacuum(struct work *work);
+/* Leave nothing that was deleted. */
+bool work_flush(struct work *work);
 /* Take up to three leases and settle them; false if something failed. */
 bool work_forward(struct work *work, struct rng *rng);
 

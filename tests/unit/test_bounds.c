@@ -7,6 +7,8 @@
 
 #include "base/digest.h"
 
+#include <sys/stat.h>
+
 enum { EVENTS = 20, EVENT_BYTES = 4000 };
 
 /* Put some events that cannot be compressed; true if they are durable. */
@@ -326,6 +328,59 @@ drop_letter(struct fixture *fixture, int64_t id)
 	assert_int_equal(job.matched, 1);
 }
 
+static bool
+file_at_most(const struct stats_totals *totals, int64_t most)
+{
+	return totals->file_bytes <= most;
+}
+
+/* The room of a backlog goes back to the disk, and what is still queued stays
+ * whole. */
+static void
+test_the_file_shrinks(void **state)
+{
+	const int64_t max = 8 << 20, now_ms = 1764000001000;
+	struct fixture *fixture = *state;
+	struct queue_lease *lease;
+	struct jobs_check check = {.more = true};
+	struct stats_totals totals;
+	struct answer answer;
+	struct err err;
+	char path[256];
+	struct stat info;
+
+	FILE_ONLY();
+	fixture->settings.keep_ms = 0;
+	fixture->settings.shrink_bytes = 64 * 1024;
+	reopen_with(fixture, max);
+	(void)destination_test_open(fixture->queue, "other");
+	(void)fill(fixture, "heap");
+	assert_true(put_random(fixture, "other", ITEM_QUEUE, &answer));
+	stats_totals(fixture->queue, &totals);
+	assert_true(totals.file_bytes > max / 2);
+	while ((lease = take(fixture, now_ms)) != NULL) {
+		judge_all(lease, QUEUE_DELIVERED, 0);
+		queue_test_settle(fixture->queue, lease, now_ms);
+		queue_lease_free(fixture->queue, lease);
+	}
+	(void)totals_when(fixture, file_at_most, max / 8);
+	(void)snprintf(path, sizeof(path), "%s/queue.db", fixture->dir);
+	for (int tries = 0;; tries++) {
+		assert_int_equal(stat(path, &info), 0);
+		if (info.st_size <= max / 8)
+			break;
+		assert_true(tries < 3000);
+		(void)usleep(10000);
+	}
+	reopen_with(fixture, max);
+	stats_totals(fixture->queue, &totals);
+	assert_int_equal(totals.events.queued, EVENTS);
+	while (check.more)
+		assert_true(jobs_check(fixture->queue, &check, &err));
+	assert_int_equal(check.batches, 1);
+	assert_int_equal(check.faults, 0);
+}
+
 /* One by one, they fill rows; each keeps its number, and no number comes
  * again. */
 static void
@@ -465,6 +520,7 @@ main(void)
 	    TEST(test_what_cannot_be_delivered_gives_way),
 	    TEST(test_unreadable_bodies_are_bounded),
 	    TEST(test_ages_are_of_a_clock_that_runs),
+	    TEST(test_the_file_shrinks),
 	    TEST(test_letters_keep_their_numbers),
 	    TEST(test_letters_are_small),
 	    TEST(test_a_damaged_row_hides_no_other),

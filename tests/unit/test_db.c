@@ -1,9 +1,13 @@
 /* The row helper: what is bound comes back, failures have their codes, and a
- * closed file fails every call. */
+ * closed file fails every call. And the file: nothing of what was deleted is
+ * left in it. */
 
 #include "queue/sqlite/db.h"
 
 #include "queue_help.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
 
 struct world {
 	char *dir, path[256];
@@ -177,7 +181,7 @@ test_a_closed_file_fails(void **state)
 	assert_false(row_put(world, 2, str_bytes("x", 1), &err));
 	assert_false(db_sizes(&world->db, &live, &file, &err));
 	assert_false(db_checkpoint(&world->db, true, &err));
-	assert_false(db_vacuum(&world->db, &err));
+	assert_false(db_shrink(&world->db, 1, INT64_MAX, &err));
 	rows = db_select(&world->db, &err, "SELECT id FROM mixed", "");
 	assert_false(db_end(&rows));
 	/* the log is recovered */
@@ -186,6 +190,106 @@ test_a_closed_file_fails(void **state)
 	assert_true(db_run(
 	    &world->db, &err, "SELECT count(*) FROM mixed", ">i", &live));
 	assert_int_equal(live, 1);
+}
+
+/* Is a text in the file, or in its log? */
+static bool
+traced(const struct world *world, const char *suffix, const char *text)
+{
+	char path[300], *bytes;
+	struct stat info;
+	bool found;
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s%s", world->path, suffix);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0 && fstat(fd, &info) == 0);
+	bytes = malloc((size_t)info.st_size + 1);
+	assert_non_null(bytes);
+	assert_int_equal(read(fd, bytes, (size_t)info.st_size), info.st_size);
+	assert_int_equal(close(fd), 0);
+	found = memmem(bytes, (size_t)info.st_size, text, strlen(text)) != NULL;
+	free(bytes);
+	return found;
+}
+
+enum { ROWS = 50021 /* a prime number */, ROW = 400, LARGE = 30000 };
+
+/* Short rows and some long ones, which come in no order, so that pages are
+ * split; a third of them will go. More than one page of the file is a pointer
+ * map. */
+static void
+rows_put(struct world *world)
+{
+	static char data[LARGE];
+	struct err err;
+
+	assert_true(db_begin(&world->db, &err));
+	for (int64_t n = 1; n < ROWS; n++) {
+		int64_t id = n * 7919 % ROWS;
+		const char *word = id % 3 == 0 ? "goes" : "stay";
+
+		for (size_t i = 0; i < sizeof(data); i += 4)
+			memcpy(data + i, word, 4);
+		assert_true(row_put(world, id,
+		    str_bytes(
+			data, n % 500 == 0 ? LARGE : (size_t)(id % ROW) + 4),
+		    &err));
+	}
+	assert_true(db_commit(&world->db, &err));
+	assert_true(db_checkpoint(&world->db, false, &err));
+}
+
+static void
+check_whole(struct world *world)
+{
+	struct db_rows rows;
+	const char *text;
+	struct err err;
+
+	rows = db_select(&world->db, &err, "PRAGMA integrity_check", "");
+	assert_true(db_next(&rows, &err, "t", &text));
+	assert_string_equal(text, "ok");
+	assert_true(db_end(&rows));
+}
+
+static void
+test_what_is_deleted_is_gone(void **state)
+{
+	struct world *world = *state;
+	int64_t live, before, after;
+	struct err err;
+
+	rows_put(world);
+	assert_true(traced(world, "", "goes"));
+	assert_true(
+	    db_run(&world->db, &err, "DELETE FROM mixed WHERE id%3=0", ""));
+	assert_true(traced(world, "-wal", "goes"));
+	assert_true(db_checkpoint(&world->db, true, &err));
+	assert_false(traced(world, "", "goes"));
+	assert_true(traced(world, "", "stay"));
+	check_whole(world);
+
+	/* a part of the pages, then all of them */
+	assert_true(db_sizes(&world->db, &live, &before, &err));
+	assert_true(before > live);
+	assert_true(db_begin(&world->db, &err));
+	assert_true(db_shrink(&world->db, 10, INT64_MAX, &err));
+	assert_true(db_sizes(&world->db, &live, &after, &err));
+	assert_true(after < before && after > live);
+	assert_true(db_shrink(&world->db, INT64_MAX, INT64_MAX, &err));
+	assert_true(db_sizes(&world->db, &live, &after, &err));
+	assert_int_equal(after, live);
+	assert_true(db_commit(&world->db, &err));
+	assert_true(db_checkpoint(&world->db, true, &err));
+	assert_false(traced(world, "", "goes"));
+	check_whole(world);
+
+	/* nor is it written again */
+	assert_true(db_run(&world->db, &err,
+	    "UPDATE mixed SET attempts=attempts+1 WHERE id%7=1", ""));
+	assert_false(traced(world, "-wal", "goes"));
+	assert_true(traced(world, "-wal", "stay"));
 }
 
 #define TEST_DB(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -198,6 +302,7 @@ main(void)
 	    TEST_DB(test_get_keeps_what_there_was),
 	    TEST_DB(test_rows_may_end_early),
 	    TEST_DB(test_failures_have_their_codes),
+	    TEST_DB(test_what_is_deleted_is_gone),
 	    TEST_DB(test_transactions),
 	    TEST_DB(test_a_closed_file_fails),
 	};

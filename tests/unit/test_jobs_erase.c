@@ -106,7 +106,7 @@ traced(struct fixture *fixture, const char *text)
 }
 
 static void
-test_vacuum_leaves_no_trace(void **state)
+test_erasing_leaves_no_trace(void **state)
 {
 	struct fixture *fixture = *state;
 	struct err err;
@@ -121,7 +121,7 @@ test_vacuum_leaves_no_trace(void **state)
 	for (int place = 0; place < JOBS_PLACES; place++)
 		(void)run(
 		    fixture, (enum jobs_place)place, jobs_erase, "victim");
-	assert_true(jobs_vacuum(fixture->queue, &err));
+	assert_true(jobs_flush(fixture->queue, &err));
 	assert_false(traced(fixture, "victim"));
 	assert_true(traced(fixture, "stays"));
 }
@@ -365,7 +365,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_erased_in_every_place),
 	    TEST(test_erased_on_lease),
-	    TEST(test_vacuum_leaves_no_trace),
+	    TEST(test_erasing_leaves_no_trace),
 	    TEST(test_bodies),
 	    TEST(test_damaged_body_is_passed_over),
 	    TEST(test_quarantined_batch_is_erased_too),
