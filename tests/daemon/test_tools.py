@@ -231,7 +231,7 @@ def test_bytes_survive_the_way(start_daemon):
     assert [row[Row.EVENT] for row in rows[2:]] == ["text", 17]
     daemon.command(*Command.DEAD_DROP, "--all", "--yes")
     again = tool(daemon, *Command.IMPORT, stdin=exported)
-    assert again["duplicates"] == len(odd)
+    assert again["duplicates"] == 2  # what is no object never is one
 
 
 def test_import_of_many(either, tmp_path):
