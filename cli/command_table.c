@@ -117,10 +117,8 @@ static const struct command table[] = {
 	{"erasures list", "[--json]",
 	    "List people whose erasure Braze requested",
 	    "Braze requests an erasure with a users.UserDeleteRequest event. "
-	    "The request appears on the list when its destination reaches "
-	    "that event, so not while the destination is paused or in "
-	    "dry_run. It stays on the list until `erase` or `erasures done` "
-	    "removes it.",
+	    "The request is on the list from the moment when that event is "
+	    "accepted until `erase` or `erasures done` removes it.",
 	    COMMAND_QUEUE, command_json_options, command_erasures_list},
 	{"erasures done", "SUBJECT", "Take a person off the list of erasures",
 	    NULL, COMMAND_QUEUE, NULL, command_erasures_done},

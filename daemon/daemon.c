@@ -7,6 +7,7 @@
 #include "daemon/daemon.h"
 
 #include "base/clock.h"
+#include "daemon/persons.h"
 #include "daemon/status.h"
 #include "schema/currents/currents.h"
 
@@ -101,6 +102,7 @@ daemon_sources_make(struct daemon *daemon, struct err *reterr)
 
 /* What a person's id is handed on to. */
 struct daemon_person {
+	const struct settings *settings;
 	queue_person_fn *fn;
 	void *arg;
 };
@@ -121,10 +123,33 @@ static void
 daemon_persons(
     struct str type, struct str data, queue_person_fn *fn, void *fn_arg)
 {
-	struct daemon_person to = {fn, fn_arg};
+	struct daemon_person to = {NULL, fn, fn_arg};
 
 	if (!str_equal_text(type, CURRENTS_ERASURE))
 		(void)person_each(data, daemon_person, &to);
+}
+
+/* An id with a NUL would be shown as another one. */
+static bool
+daemon_subject(void *arg, enum person_id kind, struct str id)
+{
+	const struct daemon_person *to = arg;
+
+	if (kind == PERSON_BRAZE && memchr(id.data, '\0', id.len) == NULL &&
+	    !persons_stands_for_many(to->settings, id))
+		to->fn(to->arg, id);
+	return true;
+}
+
+/* Braze names whom to erase by its own id. */
+static void
+daemon_erasure(const void *settings, struct str type, struct str data,
+    queue_person_fn *fn, void *fn_arg)
+{
+	struct daemon_person to = {settings, fn, fn_arg};
+
+	if (str_equal_text(type, CURRENTS_ERASURE))
+		(void)person_each(data, daemon_subject, &to);
 }
 
 /* The catalogue's types, which strangers' types cannot crowd out. */
@@ -141,6 +166,8 @@ daemon_queue_open(struct daemon *daemon, bool brief, struct err *reterr)
 
 	queue.brief = brief;
 	queue.persons = daemon_persons;
+	queue.erasure = daemon_erasure;
+	queue.erasure_arg = daemon->settings;
 	queue.type_at = catalogue_name;
 	queue.wake = daemon_wake;
 	queue.wake_arg = daemon;

@@ -189,26 +189,23 @@ persons_free(struct persons *persons)
 
 /* ---- one event ---- */
 
-/* Names the person of the event, and the same person as the others that do. */
-static bool
-persons_names(enum person_id kind)
+bool
+persons_stands_for_many(const struct settings *settings, struct str id)
 {
-	return kind == PERSON_EXTERNAL || kind == PERSON_BRAZE ||
-	       kind == PERSON_ALIAS;
-}
-
-/* A word that stands for many people, by the rules of any destination. */
-static bool
-persons_stands_for_many(const struct persons *persons, struct str id)
-{
-	const struct settings *settings = persons->settings;
-
 	for (size_t i = 0; i < settings->destination_count; i++) {
 		if (track_placeholder(
 			&settings->destinations[i].track.rules, id))
 			return true;
 	}
 	return false;
+}
+
+/* Names the person of the event, and the same person as the others that do. */
+static bool
+persons_names(enum person_id kind)
+{
+	return kind == PERSON_EXTERNAL || kind == PERSON_BRAZE ||
+	       kind == PERSON_ALIAS;
 }
 
 /* What the ids of an event say. */
@@ -226,7 +223,7 @@ event_look(void *arg, enum person_id kind, struct str id)
 	const struct persons_id *known = persons_get(event->persons, id, false);
 
 	if (persons_names(kind) &&
-	    !persons_stands_for_many(event->persons, id)) {
+	    !persons_stands_for_many(event->persons->settings, id)) {
 		event->named++;
 		event->given += known != NULL && known->given;
 	}
@@ -235,7 +232,7 @@ event_look(void *arg, enum person_id kind, struct str id)
 		event->match = true;
 	if (known == NULL &&
 	    (kind == PERSON_EXTERNAL || kind == PERSON_ALIAS) &&
-	    !persons_stands_for_many(event->persons, id))
+	    !persons_stands_for_many(event->persons->settings, id))
 		event->other = true;
 	if (kind == PERSON_DEVICE) {
 		known = persons_get(event->persons, id, true);
@@ -252,7 +249,7 @@ event_find(void *arg, enum person_id kind, struct str id)
 	struct persons_id *known;
 
 	if (kind == PERSON_OTHER || id.len == 0 ||
-	    persons_stands_for_many(persons, id))
+	    persons_stands_for_many(persons->settings, id))
 		return true;
 	known = persons_add(persons, id, kind == PERSON_DEVICE);
 	if (known != NULL && persons_names(kind) && persons->named > 1)

@@ -17,6 +17,9 @@
 
 struct persons;
 
+/* Does the id stand for many people, by the rules of any destination? */
+bool persons_stands_for_many(const struct settings *settings, struct str id);
+
 /* The ids that are given are lent. With the forms that private_at = accept
  * stores. */
 MUST_USE bool persons_new(struct settings *settings, const char *const *given,

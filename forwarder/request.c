@@ -246,9 +246,8 @@ request_detail_set(struct queue_item *cell, const struct queue_detail *detail,
     const char *reason)
 {
 	size_t reason_len = reason != NULL ? strlen(reason) + 1 : 0;
-	struct queue_detail *copy =
-	    malloc(sizeof(*copy) + reason_len + detail->answer.len +
-		   detail->sent.len + detail->erase.len);
+	struct queue_detail *copy = malloc(
+	    sizeof(*copy) + reason_len + detail->answer.len + detail->sent.len);
 	char *at;
 
 	cell->detail = copy;
@@ -261,5 +260,4 @@ request_detail_set(struct queue_item *cell, const struct queue_detail *detail,
 	*copy = *detail;
 	copy->answer = detail_text(&at, detail->answer);
 	copy->sent = detail_text(&at, detail->sent);
-	copy->erase = detail_text(&at, detail->erase);
 }

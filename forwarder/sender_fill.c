@@ -338,11 +338,6 @@ outcome_not_sent(struct sender *sender, struct queue_lease *lease, size_t index,
 	    sender, lease, index, dead ? QUEUE_DEAD : QUEUE_DROPPED);
 
 	cell->reason = prepared->reason;
-	if (prepared->erase_len > 0)
-		request_detail_set(cell,
-		    &(struct queue_detail){.erase = str_bytes(prepared->erase,
-					       prepared->erase_len)},
-		    NULL);
 	omissions_add(&sender->omissions, prepared);
 }
 

@@ -84,6 +84,37 @@ queue_drift_add(
 	    };
 }
 
+/* A request that is listed. */
+struct queue_request {
+	struct changes *changes;
+	struct str source;
+	int64_t noted_ms;
+};
+
+static void
+queue_erasure_add(void *arg, struct str id)
+{
+	const struct queue_request *request = arg;
+	struct engine_erasure row = {
+	    .source = changes_copy(request->changes, request->source),
+	    .subject = changes_copy(request->changes, id),
+	    .noted_ms = request->noted_ms,
+	};
+
+	changes_add(request->changes, ENGINE_ERASURE_ADD)->row.erasure = row;
+}
+
+void
+queue_erasure_note(struct queue *queue, struct str source, struct str type,
+    struct str data, int64_t noted_ms)
+{
+	struct queue_request request = {&queue->changes, source, noted_ms};
+
+	if (queue->settings.erasure != NULL)
+		queue->settings.erasure(queue->settings.erasure_arg, type, data,
+		    queue_erasure_add, &request);
+}
+
 void
 queue_state_put(struct queue *queue, const char *name, struct str data)
 {

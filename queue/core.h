@@ -139,6 +139,10 @@ void queue_batch_add(struct queue *queue, int64_t destination,
 void queue_drift_add(
     struct queue *queue, const struct queue_drift *drift, int64_t now_ms);
 
+/* List the person whose erasure an event requests, if it requests one. */
+void queue_erasure_note(struct queue *queue, struct str source, struct str type,
+    struct str data, int64_t noted_ms);
+
 /* A state of the queue itself, written by the running transaction; the bytes
  * are lent. */
 void queue_state_put(struct queue *queue, const char *name, struct str data);

@@ -399,6 +399,8 @@ requeue_one(struct queue *queue, struct str destination,
 		};
 	}
 	bundle_add(queue, bundle, letter->type, letter->data);
+	queue_erasure_note(queue, letter->source, letter->type, letter->data,
+	    letter->accepted_ms);
 	return jobs_dead_count(queue, letter, (struct stats_line){.queued = 1},
 	    str_bytes(NULL, 0), reterr);
 }

@@ -398,6 +398,9 @@ put_write_item(struct queue *queue, struct put *put, size_t n,
 		moved.duplicates = 1;
 		return ledger_add(queue->ledger, key, &moved, reterr);
 	}
+	if (put_fate(put, n) != ITEM_DROP)
+		queue_erasure_note(queue, str_text(put->batch.source),
+		    item->type, item->data, put->now_ms);
 	switch (put_fate(put, n)) {
 	case ITEM_QUEUE:
 		receipt->queued++;

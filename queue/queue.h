@@ -69,6 +69,11 @@ struct queue_settings {
 	int64_t suppress_ms;
 	void (*persons)(struct str type, struct str data, queue_person_fn *fn,
 	    void *fn_arg);
+	/* Likewise, with the person whose erasure an event requests, if it
+	 * requests one: they are listed when the event is accepted. */
+	void (*erasure)(const void *arg, struct str type, struct str data,
+	    queue_person_fn *fn, void *fn_arg);
+	const void *erasure_arg;
 
 	/* A hint that new batches are due; called on the committer thread
 	 * without locks. May be NULL. */
@@ -225,14 +230,13 @@ enum queue_outcome {
 	QUEUE_DROPPED,	/* by a rule that was set */
 };
 
-/* Why an item was refused or dropped; owned by the lease's holder, lent to
+/* More of why an item is dead; owned by the lease's holder, lent to
  * queue_settle(). */
 struct queue_detail {
-	unsigned posts;	   /* DEAD: requests that it was in */
-	int status;	   /* DEAD: HTTP status, or 0 */
-	struct str answer; /* DEAD: the destination's; NULL = none */
-	struct str sent;   /* DEAD: what was sent; likewise */
-	struct str erase;  /* DROPPED: the person whose erasure it asks for */
+	unsigned posts;	   /* requests that it was in */
+	int status;	   /* HTTP, or 0 */
+	struct str answer; /* the destination's; NULL = none */
+	struct str sent;   /* what was sent; likewise */
 };
 
 /* What a batch's delivery row remembers of its items' history; a deferred
@@ -257,7 +261,7 @@ struct queue_item {
 			     * group, not empty. Static, or lent until
 			     * settled */
 	struct queue_history history;	   /* DEFERRED, PARKED */
-	const struct queue_detail *detail; /* or NULL */
+	const struct queue_detail *detail; /* DEAD; or NULL */
 	const char *left_out; /* for the holder: what it observed in it */
 };
 

@@ -124,14 +124,6 @@ settle_item(struct queue *queue, struct settle *settle,
 		if (!ledger_add_drop(
 			queue->ledger, &key, str_text(item->reason), reterr))
 			return false;
-		/* A second request erases the person again. */
-		if (item->detail != NULL && item->detail->erase.data != NULL)
-			changes_add(&queue->changes, ENGINE_ERASURE_ADD)
-			    ->row.erasure = (struct engine_erasure){
-			    .source = lease->row.source,
-			    .subject = item->detail->erase,
-			    .noted_ms = settle->now_ms,
-			};
 		break;
 	case QUEUE_OPEN:
 	case QUEUE_DEFERRED:

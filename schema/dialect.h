@@ -167,7 +167,6 @@ struct outlet_omission {
 };
 enum {
 	OUTLET_OMISSIONS_MAX = 64,
-	OUTLET_ERASE_MAX = 1020,
 	OUTLET_LEFT_OUT_MAX = 2100,
 };
 
@@ -182,8 +181,6 @@ struct outlet_prepared {
 	 * each with its NUL. It is counted when the item was delivered. */
 	size_t left_out_len;
 	char left_out[OUTLET_LEFT_OUT_MAX];
-	size_t erase_len; /* DROP of a request to erase a person: their id */
-	char erase[OUTLET_ERASE_MAX];
 };
 
 /* How a request is addressed; the context lends it. */

@@ -297,20 +297,21 @@ track_erasure(const struct track_map *map)
 void
 track_erasure_read(struct track_map *map)
 {
-	struct track_result *result = map->result;
+	const struct flat_node *id = map->user_id;
 	enum track_id_defect defect;
 
-	if (!track_id_present(map->user_id)) {
+	if (!track_id_present(id)) {
 		(void)track_dead(map, "erasure request without user_id");
 		return;
 	}
-	defect = track_id_check(map->rules, map->user_id);
-	if (defect != TRACK_ID_VALID) {
+	defect = track_id_check(map->rules, id);
+	/* the list shows a subject as far as a NUL */
+	if (defect == TRACK_ID_VALID &&
+	    memchr(id->text.data, '\0', id->text.len) != NULL)
+		defect = TRACK_ID_UNREADABLE;
+	if (defect != TRACK_ID_VALID)
 		(void)track_dead(
 		    map, track_id_reasons[TRACK_SOURCE_BRAZE][defect]);
-		return;
-	}
-	result->erase_len = map->user_id->text.len;
-	memcpy(result->erase, map->user_id->text.data, result->erase_len);
-	(void)track_drop(map, "erasure request");
+	else
+		(void)track_drop(map, "erasure request");
 }

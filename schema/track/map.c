@@ -50,7 +50,6 @@ track_map_init(struct track_map *map, const struct track_rules *rules,
 	result->fate = TRACK_SEND;
 	result->reason = NULL;
 	result->user_hash = 0;
-	result->erase_len = 0;
 	result->omission_count = 0;
 	result->omissions_lost = 0;
 	result->left_out_len = 0;

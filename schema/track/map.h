@@ -161,8 +161,8 @@ bool track_ids_present(const struct flat_node *node);
 /* False if the fate is not TRACK_SEND. */
 MUST_USE bool track_identity_find(struct track_map *map);
 
-/* Does the event request an erasure? If so, track_erasure_read() finds out
- * whose, and sets the fate. */
+/* Does the event request an erasure? If so, track_erasure_read() sets the
+ * fate. */
 bool track_erasure(const struct track_map *map);
 void track_erasure_read(struct track_map *map);
 

@@ -22,8 +22,6 @@ enum {
 	OUTLET_FRAME = 64 + TRACK_EVENTS_MAX, /* with the commas */
 };
 
-_Static_assert(TRACK_ERASE_MAX >= 4 * TRACK_IDENTITY_MAX, "UTF-8");
-
 /* The rules of now, with the identity rules of an earlier time. */
 struct outlet_rules {
 	char *bytes;
@@ -252,8 +250,6 @@ outlet_result_give(
 		};
 	ret_prepared->left_out_len = result->left_out_len;
 	memcpy(ret_prepared->left_out, result->left_out, result->left_out_len);
-	ret_prepared->erase_len = result->erase_len;
-	memcpy(ret_prepared->erase, result->erase, result->erase_len);
 }
 
 static bool
@@ -277,7 +273,7 @@ outlet_prepare(const struct outlet_context *context, struct str rules,
 		    "the identity of its first post cannot be known";
 		ret_prepared->key = 0;
 		ret_prepared->omission_count = ret_prepared->omissions_lost = 0;
-		ret_prepared->left_out_len = ret_prepared->erase_len = 0;
+		ret_prepared->left_out_len = 0;
 		return true;
 	}
 	ok = track_write(used, item->data, now_ms, out, &result, reterr);

@@ -25,7 +25,6 @@ enum {
 	TRACK_KEY_MAX = 512,	  /* UTF-16 units of an event's or key's name */
 	TRACK_VALUE_MAX = 1023,	  /* UTF-16 units of a value */
 	TRACK_OMISSIONS_MAX = OUTLET_OMISSIONS_MAX, /* different ones */
-	TRACK_ERASE_MAX = OUTLET_ERASE_MAX, /* bytes, for TRACK_IDENTITY_MAX */
 	TRACK_LEFT_OUT_MAX = OUTLET_LEFT_OUT_MAX,
 	TRACK_KEY_FILE_MIN = 16, /* fewest bytes of a key file */
 };
@@ -70,8 +69,6 @@ struct track_result {
 	/* Of properties that no one decided about: see outlet_prepared. */
 	size_t left_out_len;
 	char left_out[TRACK_LEFT_OUT_MAX];
-	size_t erase_len; /* of an erasure request, which is dropped */
-	char erase[TRACK_ERASE_MAX]; /* Braze's id of the person to erase */
 };
 
 /* Which id is the identity in Heap. */

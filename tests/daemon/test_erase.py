@@ -10,8 +10,8 @@ import pytest
 from braze import batch, event, receipt
 from commands import FOUND, USAGE, lines, tool
 from conftest import NO_QUOTA, until
-from names import (Choice, Command, Erased, Erasure, Ledger, Log, Place, Queue,
-                   erase)
+from names import (Choice, Command, Erased, Erasure, Ledger, Log, Option,
+                   Place, Queue, State, erase)
 
 FAST = {"heap_linger": "10ms", **NO_QUOTA}
 PERSON = "person-of-the-test"
@@ -101,7 +101,6 @@ def test_a_request_for_erasure_until_it_is_done(start_daemon):
                             properties={}),
                       event(kind="users.UserDeleteRequest", properties={},
                             user={"user_id": "89abcdef0123456789abcdef"})))
-    until(lambda: daemon.queue()["dropped"] == 2, "both are on the list")
     rows = tool(daemon, *Command.ERASURES_LIST)
     assert [row[Erasure.USER] for row in rows][0] == asked["user_id"]
     tool(daemon, *erase(asked["user_id"]))
@@ -110,6 +109,61 @@ def test_a_request_for_erasure_until_it_is_done(start_daemon):
     daemon.stop()
     daemon.command(*Command.ERASURES_DONE, row[Erasure.USER])
     assert tool(daemon, *Command.ERASURES_LIST) == []
+
+
+def request(user, **changes):
+    return event(kind="users.UserDeleteRequest", properties={}, user=user,
+                 **changes)
+
+
+@pytest.mark.file
+@pytest.mark.parametrize("state", [State.PAUSED, State.HALTED, State.TRIAL,
+                                   "unreachable"])
+def test_requests_are_listed_when_accepted(start_daemon, heapsim, state):
+    """Whatever state the destination is in, and whatever happens then: once,
+    and not again when they are delivered, or when they come again."""
+    url = {"unreachable": {"heap_url": "http://127.0.0.1:9"},
+           State.TRIAL: {"heap_trial": "yes"}}.get(state, {})
+    daemon = start_daemon(**FAST, **url)
+    if state == State.PAUSED:
+        daemon.command(*Command.PAUSE, "heap")
+    elif state == State.HALTED:
+        heapsim.control(refuse_all=401)
+        daemon.post(batch(event(), event()))
+        until(lambda: daemon.destination()["state"] == state, state)
+    asked = "7" * 24
+    body = batch(event(), request({"user_id": asked}, id="r-1"),
+                 request({"user_id": "null"}), request({"user_id": "a\0b"}),
+                 request({"user_id": " "}), request({}),
+                 request({"external_user_id": PERSON}))
+    assert daemon.post(body).json["queued"] == 7
+    daemon.kill()
+    row, = tool(daemon, *Command.ERASURES_LIST)
+    assert row[Erasure.USER] == asked and not row[Erasure.ERASED]
+    daemon.command(*Command.ERASURES_DONE, asked)
+    daemon.change(heap_url=heapsim.url, heap_trial=None)
+    heapsim.control(refuse_all=0)
+    daemon.start()
+    daemon.command(*Command.RESUME, "heap")
+    assert daemon.post(body).json["duplicates"] == 7
+    until(lambda: daemon.queued() == 0, "settled")
+    assert tool(daemon, *Command.ERASURES_LIST) == []
+
+
+@pytest.mark.file
+def test_a_request_that_is_imported_is_listed(start_daemon):
+    """A second time only if what was received before counts, too: it brings
+    back the events of these people."""
+    daemon = start_daemon(**FAST)
+    daemon.stop()
+    asked = "8" * 24
+    text = json.dumps(request({"user_id": asked})) + "\n"
+    for option, listed in (((), 1), ((), 0), ((Option.AGAIN,), 1)):
+        tool(daemon, *Command.IMPORT, *option, stdin=text)
+        rows = tool(daemon, *Command.ERASURES_LIST)
+        assert [row[Erasure.USER] for row in rows] == [asked] * listed
+        if rows:
+            daemon.command(*Command.ERASURES_DONE, asked)
 
 
 def test_on_delete_erase(start_daemon):

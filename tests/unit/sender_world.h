@@ -37,7 +37,6 @@ struct world_event {
 	bool large;	      /* because it is too large */
 	unsigned fails;	      /* it draws this status; 1: a reset */
 	bool drop;	      /* the mapping drops it */
-	bool erase;	      /* and it asks for an erasure */
 	bool accepted;	      /* the destination has it */
 	bool split;	      /* under two identities */
 	char mapped, at_heap; /* by which rules */
@@ -96,7 +95,6 @@ struct world {
 	size_t replays_from, replays_to;
 	bool broken; /* settle, post and save fail */
 	bool lost;   /* the claim is */
-	size_t erased;
 
 	/* The destination. */
 	struct world_flight flights[WORLD_FLIGHTS];
@@ -199,10 +197,6 @@ world_prepare(const struct outlet_context *context, struct str rules,
 	if (of->drop) {
 		ret_prepared->fate = OUTLET_DROP;
 		ret_prepared->reason = "a rule";
-		if (of->erase)
-			ret_prepared->erase_len =
-			    (size_t)snprintf(ret_prepared->erase,
-				OUTLET_ERASE_MAX, "id-%s", of->text);
 		return true;
 	}
 	if (buf_append(out, item->data.data, item->data.len))
@@ -592,15 +586,7 @@ world_settle_one(struct queue_lease *lease, struct queue_item *item)
 		break;
 	case QUEUE_DROPPED:
 		assert_string_equal(item->reason, "a rule");
-		assert_int_equal(item->detail != NULL, event->erase);
-		if (event->erase) {
-			struct str erase = item->detail->erase;
-
-			assert_memory_equal(erase.data, "id-", 3);
-			assert_memory_equal(
-			    erase.data + 3, event->text, erase.len - 3);
-			world->erased++;
-		}
+		assert_null(item->detail);
 		event->fate = DROPPED;
 		world->dropped++;
 		break;

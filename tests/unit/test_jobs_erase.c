@@ -298,18 +298,21 @@ test_damaged_on_lease(void **state)
 }
 
 static void
-erasure_ask(struct fixture *fixture, const char *id)
+erasure_ask(const void *arg, struct str type, struct str data,
+    queue_person_fn *fn, void *fn_arg)
 {
-	const struct queue_detail detail = {.erase = STR("victim")};
-	struct queue_lease *lease;
+	(void)type;
+	(void)data;
+	fn(fn_arg, str_text(arg));
+}
 
-	put(fixture, id, 1, ITEM_QUEUE);
-	lease = take(fixture, 9000);
-	lease->items[0].outcome = QUEUE_DROPPED;
-	lease->items[0].reason = "asked";
-	lease->items[0].detail = &detail;
-	queue_test_settle(fixture->queue, lease, 9000);
-	queue_lease_free(fixture->queue, lease);
+/* From here on each event is a request to erase the victim. */
+static void
+erasure_all_ask(struct fixture *fixture)
+{
+	fixture->settings.erasure = erasure_ask;
+	fixture->settings.erasure_arg = "victim";
+	reopen(fixture);
 }
 
 static bool
@@ -345,9 +348,10 @@ test_a_repeated_request_stays_listed(void **state)
 	struct jobs_erasing erasing;
 	struct err err;
 
-	erasure_ask(fixture, "first");
+	erasure_all_ask(fixture);
+	put(fixture, "first", 1, ITEM_QUEUE);
 	assert_true(jobs_erase_begin(fixture->queue, &erasing, &err));
-	erasure_ask(fixture, "second");
+	put(fixture, "second", 1, ITEM_QUEUE);
 	for (int64_t erased_ms = 0; erased_ms < 2; erased_ms++) {
 		assert_true(jobs_erasures_done(fixture->queue, &victim, 1,
 		    erasing.last_erasure, erased_ms, &err));
@@ -357,6 +361,23 @@ test_a_repeated_request_stays_listed(void **state)
 	assert_true(jobs_erasures_done(
 	    fixture->queue, &victim, 1, erasing.last_erasure, 9001, &err));
 	assert_int_equal(erasures_open(fixture), 0);
+}
+
+/* What was edited may name somebody now; a replay is no request. */
+static void
+test_a_request_that_is_requeued_is_listed(void **state)
+{
+	struct fixture *fixture = *state;
+
+	put(fixture, "old", 1, ITEM_QUEUE);
+	assert_int_equal(deliver(fixture), 1);
+	put(fixture, "dead", 1, ITEM_DEAD);
+	erasure_all_ask(fixture);
+	assert_int_equal(run(fixture, JOBS_ARCHIVE, replay, NULL).matched, 1);
+	assert_int_equal(erasures_open(fixture), 0);
+	assert_int_equal(
+	    run(fixture, JOBS_DEAD, jobs_requeue, NULL).matched, 1);
+	assert_int_equal(erasures_open(fixture), 1);
 }
 
 int
@@ -372,6 +393,7 @@ main(void)
 	    TEST(test_batch_quarantined_meanwhile_is_reported),
 	    TEST(test_damaged_on_lease),
 	    TEST(test_a_repeated_request_stays_listed),
+	    TEST(test_a_request_that_is_requeued_is_listed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

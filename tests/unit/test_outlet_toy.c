@@ -103,7 +103,7 @@ toy_prepare(const struct outlet_context *context, struct str rules,
 	ret_prepared->reason = NULL;
 	ret_prepared->key = (uint64_t)item->data.data[0];
 	ret_prepared->omission_count = ret_prepared->omissions_lost = 0;
-	ret_prepared->left_out_len = ret_prepared->erase_len = 0;
+	ret_prepared->left_out_len = 0;
 	if (item->data.data[1] == 'd') {
 		ret_prepared->fate = OUTLET_DROP;
 		ret_prepared->reason = "a toy's rule";

@@ -422,6 +422,15 @@ test_drift_of_a_lease_is_counted(void **state)
 	assert_string_equal(found.reason, "left out");
 }
 
+static void
+ask_erasure(const void *arg, struct str type, struct str data,
+    queue_person_fn *fn, void *fn_arg)
+{
+	(void)data;
+	if (str_equal_text(type, "Delete"))
+		fn(fn_arg, str_text(arg));
+}
+
 static bool
 note_erasure(void *arg, int64_t id, const char *source, const char *subject,
     int64_t noted_ms, int64_t erased_ms)
@@ -429,38 +438,56 @@ note_erasure(void *arg, int64_t id, const char *source, const char *subject,
 	struct found *found = arg;
 
 	(void)id;
-	found->count++;
+	found->count += erased_ms == 0;
 	assert_string_equal(source, "main");
-	assert_int_equal(noted_ms, 5000);
-	assert_int_equal(erased_ms, 0);
+	assert_int_equal(noted_ms, 1764000000000);
 	(void)snprintf(found->reason, sizeof(found->reason), "%s", subject);
 	return true;
 }
 
-static void
-test_erasures_are_listed_once(void **state)
+/* How many people are to be erased, once this was put; then they are
+ * erased. */
+static size_t
+erasures_after(struct fixture *fixture, const char *prefix, enum item_fate fate)
 {
-	struct fixture *fixture = *state;
-	const struct queue_detail detail = {.erase = STR("5f1c")};
+	const char *const subject = "5f1c";
 	struct found found = {.count = 0};
-	struct queue_lease *lease;
 	struct answer answer;
 	struct err err;
 
 	assert_true(queue_test_put(
-	    fixture->queue, "main", "Delete", "a", 2, ITEM_QUEUE, &answer));
-	lease = take(fixture, 1);
-	for (size_t i = 0; i < 2; i++) {
-		lease->items[i].outcome = QUEUE_DROPPED;
-		lease->items[i].reason = "erasure request";
-		lease->items[i].detail = &detail;
-	}
-	settle(fixture, lease);
-	queue_lease_free(fixture->queue, lease);
+	    fixture->queue, "main", "Delete", prefix, 2, fate, &answer));
 	assert_true(
 	    stats_erasures(fixture->queue, 0, 10, note_erasure, &found, &err));
-	assert_int_equal(found.count, 1);
-	assert_string_equal(found.reason, "5f1c");
+	if (found.count > 0)
+		assert_string_equal(found.reason, subject);
+	assert_true(jobs_erasures_done(
+	    fixture->queue, &subject, 1, INT64_MAX, 9000, &err));
+	return found.count;
+}
+
+/* Nobody takes what is queued: it is listed when it was put. */
+static void
+test_erasures_are_listed_at_once_and_once(void **state)
+{
+	struct fixture *fixture = *state;
+	struct queue_lease *lease;
+	struct answer answer;
+
+	fixture->settings.erasure = ask_erasure;
+	fixture->settings.erasure_arg = "5f1c";
+	reopen(fixture);
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", "a", 1, ITEM_QUEUE, &answer));
+	assert_int_equal(erasures_after(fixture, "b", ITEM_QUEUE), 1);
+	assert_int_equal(erasures_after(fixture, "b", ITEM_QUEUE), 0);
+	assert_int_equal(erasures_after(fixture, "c", ITEM_DROP), 0);
+	assert_int_equal(erasures_after(fixture, "d", ITEM_DEAD), 1);
+	while ((lease = take(fixture, 1)) != NULL) {
+		settle_all(fixture, lease, QUEUE_DROPPED, 0);
+		queue_lease_free(fixture->queue, lease);
+	}
+	assert_int_equal(erasures_after(fixture, "c", ITEM_DROP), 0);
 }
 
 struct top {
@@ -603,7 +630,7 @@ main(void)
 	    TEST(test_archive_goes_before_a_put_is_refused),
 	    TEST(test_drift_is_counted),
 	    TEST(test_drift_of_a_lease_is_counted),
-	    TEST(test_erasures_are_listed_once),
+	    TEST(test_erasures_are_listed_at_once_and_once),
 	    TEST(test_top),
 	    TEST(test_reserved_types_keep_their_names),
 	};

@@ -317,24 +317,39 @@ test_number_of_a_device(void **state)
 }
 
 /* Whose erasure is asked for outlives the bytes of the event. */
+/* A request to erase somebody is dropped, or dead if it names nobody. */
 static void
 test_erase(void **state)
 {
-	static const char event[] =
-	    "{\"event_type\":\"users.UserDeleteRequest\",\"id\":\"i\","
-	    "\"time\":1,\"user\":{\"user_id\":\"b\\u0061c\"}}";
+	static const struct {
+		const char *user, *dead;
+	} cases[] = {
+	    {"{\"user_id\":\"b\\u0061c\"}", NULL},
+	    {"{}", "erasure request without user_id"},
+	    {"{\"user_id\":\"null\"}", "user_id is a placeholder"},
+	    {"{\"user_id\":\"b\\u0000c\"}",
+		"user_id has an unreadable character"},
+	};
 	struct track_result result;
 	struct track_rules rules;
 	struct buf out;
+	char event[256];
 
 	(void)state;
 	track_rules_init(&rules);
 	buf_init(&out, 4096);
-	assert_true(
-	    track_write(&rules, str_text(event), 0, &out, &result, NULL));
-	assert_int_equal(result.fate, TRACK_DROP);
-	assert_int_equal(result.erase_len, 3);
-	assert_memory_equal(result.erase, "bac", 3);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		(void)snprintf(event, sizeof(event),
+		    "{\"event_type\":\"users.UserDeleteRequest\","
+		    "\"id\":\"i\",\"time\":1,\"user\":%s}",
+		    cases[i].user);
+		assert_true(track_write(
+		    &rules, str_text(event), 0, &out, &result, NULL));
+		assert_int_equal(result.fate,
+		    cases[i].dead == NULL ? TRACK_DROP : TRACK_DEAD);
+		assert_string_equal(result.reason,
+		    cases[i].dead == NULL ? "erasure request" : cases[i].dead);
+	}
 	buf_fini(&out);
 }
 

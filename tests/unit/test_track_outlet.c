@@ -147,7 +147,6 @@ test_prepare(void **state)
 	assert_int_equal(prepared.fate, OUTLET_SEND);
 	assert_null(prepared.reason);
 	assert_non_null(strstr(sent, "\"identity\":\"ann\""));
-	assert_int_equal(prepared.erase_len, 0);
 	other = prepare(
 	    context, track_outlet.rules(context), EVENT, sent, sizeof(sent));
 	assert_int_equal(other.key, prepared.key);
@@ -159,8 +158,6 @@ test_prepare(void **state)
 	assert_int_equal(prepared.fate, OUTLET_DROP);
 	assert_non_null(prepared.reason);
 	assert_string_equal(sent, "");
-	assert_int_equal(prepared.erase_len, 2);
-	assert_memory_equal(prepared.erase, "b7", 2);
 
 	prepared = prepare(context, now, "[]", sent, sizeof(sent));
 	assert_int_equal(prepared.fate, OUTLET_DEAD);
@@ -236,7 +233,6 @@ test_from_the_future(void **state)
 	    "\"time\":1700000000,\"user\":{\"user_id\":\"b7\"}}",
 	    1, sent, sizeof(sent));
 	assert_int_equal(prepared.fate, OUTLET_DROP);
-	assert_int_equal(prepared.erase_len, 2);
 	prepared = prepare_at(context, (struct str){NULL, 0},
 	    "{\"event_type\":\"agentconsole.ToolInvocation\",\"id\":\"i\","
 	    "\"time\":1700000000,\"user\":{}}",
