@@ -114,7 +114,7 @@ stats_destination_delivered_ms(struct queue *queue, const char *destination);
 bool stats_destination_paused(struct queue *queue, const char *destination);
 
 /* Acceptance time of the oldest event queued for a destination (NULL: for
- * any), or 0 if none is; as it was within the last second, or when the disk
+ * any), quarantined or not, or 0 if none is; as it was within the last second, or when the disk
  * last answered. */
 MUST_USE bool stats_oldest_ms(struct queue *queue, const char *destination,
     int64_t *ret_ms, struct err *reterr);

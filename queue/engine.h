@@ -365,7 +365,8 @@ enum engine_table {
 	ENGINE_DESTINATIONS,
 	ENGINE_DEAD_LAST, /* dead, the last one first */
 	ENGINE_OLDEST,	  /* delivery.accepted_ms, some for each destination and
-			* source: the oldest is among them */
+			* source, the quarantined included: the oldest is
+			* among them */
 };
 
 /* Where a walk stands. Zeroed before the first step. For tables with ids,

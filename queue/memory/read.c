@@ -532,6 +532,7 @@ memory_walk(struct store *store, enum engine_table table,
 		break;
 	case ENGINE_OLDEST:
 		walk_rows(&walk, PLACE_DELIVERY);
+		walk_rows(&walk, PLACE_QUARANTINE);
 		break;
 	case ENGINE_DRIFT:
 		ok = walk_whole(&walk, table, PLACE_DRIFT, reterr);

@@ -482,6 +482,35 @@ walk_oldest_of(struct walk *walk, int64_t destination, int64_t source,
 	return true;
 }
 
+/* Of each destination the oldest that is quarantined; if its batch cannot even
+ * be read for that, when it was quarantined. */
+static bool
+walk_oldest_quarantined(struct walk *walk, struct err *reterr)
+{
+	static const char *const queries[] = {
+	    "SELECT d.name, min(coalesce(b.accepted_ms, q.noted_ms))"
+	    " FROM quarantine q JOIN destination d ON d.id=q.destination"
+	    " LEFT JOIN batch b ON b.seq=q.seq WHERE q.replay=0"
+	    " GROUP BY q.destination",
+	    "SELECT d.name, min(q.noted_ms)"
+	    " FROM quarantine q JOIN destination d ON d.id=q.destination"
+	    " WHERE q.replay=0 GROUP BY q.destination"};
+	union engine_row row = {.delivery = {.seq = 0}};
+	bool ok = false;
+
+	for (size_t i = 0; i < 2 && !ok; i++) {
+		struct db_rows rows =
+		    db_select(&walk->store->db, reterr, queries[i], "");
+
+		while (db_next(&rows, reterr, "si", &row.delivery.destination,
+			   &row.delivery.accepted_ms) &&
+		       walk_show(walk, &row))
+			;
+		ok = db_end(&rows);
+	}
+	return ok;
+}
+
 static bool
 walk_oldest(struct walk *walk, struct err *reterr)
 {
@@ -504,7 +533,7 @@ walk_oldest(struct walk *walk, struct err *reterr)
 			 walk, destination, source, name, &more, reterr);
 		ok = db_end(&rows) && ok;
 	}
-	return ok;
+	return ok && (!more || walk_oldest_quarantined(walk, reterr));
 }
 
 /* ---- any of them ---- */
