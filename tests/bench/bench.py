@@ -18,18 +18,21 @@ runs counts. The range of the runs stands beside it.
 """
 
 import argparse
+import contextlib
 import http.client
 import json
 import os
 import pathlib
 import signal
+import sqlite3
 import subprocess
 import threading
 import time
+import uuid
 
-from bench_daemon import (FIXED, PATIENCE, RATE_S, TOKEN, WINDOW, Bench,
-                          Daemon)
-from names import Command, Option, Place
+from bench_daemon import (FIXED, PATIENCE, RATE_FIXED_S, RATE_S, TOKEN, WINDOW,
+                          Bench, Daemon)
+from names import Command, File, Option, Place, Queue, erase
 
 RATE_RUNS = 5
 DELIVERED = 200_000
@@ -37,6 +40,10 @@ BESIDE = 1_000_000  # events queued while the operator's jobs run
 LONELY = 20         # events that are sent one a second
 MANY = (1, 64, 1024)  # destinations, each with a source of its own
 MANY_S, MANY_RATE = 10, 100  # seconds of each run; events a second, in turn
+ERASED, ERASED_BATCHES = "person-to-be-erased", 20
+SLICE, SLICE_STEP = 24, 97  # bytes of a stored row that are looked for, of each
+PAUSE_MS = 50  # the longest answer beside an erasure
+SHRUNK_MS, SHRUNK_RATE = 25, 70  # likewise beside the shrinking; MB/s of it
 MIB = 1 << 20
 
 
@@ -176,6 +183,65 @@ def measure_lonely(bench):
     daemon.stop()
     end(heapsim)
     return sorted(took)
+
+
+class Beside:
+    """Load at the fixed rate, until the end of the block."""
+
+    def __init__(self, daemon):
+        self.daemon = daemon
+
+    def __enter__(self):
+        self.load = self.daemon.bench.load_begin(
+            self.daemon.port, "--seconds", PATIENCE * 10, "--rate", FIXED)
+        self.began = time.monotonic()
+        return self
+
+    def __exit__(self, kind, *_):
+        self.took = time.monotonic() - self.began
+        self.load.terminate()
+        if kind is None:
+            self.run = self.daemon.bench.load_end(self.load)
+
+    def __str__(self):
+        return (f"{self.run['p100_ms']:.1f} ms (p99 {self.run['p99_ms']:.1f},"
+                f" median {self.run['p50_ms']:.1f}, {self.took:.1f} s)")
+
+
+class Erased:
+    """A person of whom some batches are queued, and slices of these as they
+    are stored."""
+
+    def __init__(self, daemon):
+        self.state = daemon.state
+        for _ in range(ERASED_BATCHES):
+            daemon.post(json.dumps([{
+                "event_type": "users.behaviors.CustomEvent",
+                "id": str(uuid.uuid4()), "time": 1790000000,
+                "user": {"external_user_id": ERASED},
+                "properties": {"name": ERASED + os.urandom(200).hex()},
+            } for _ in range(5)]))
+        daemon.stop()
+        with contextlib.closing(
+                sqlite3.connect(self.state / "queue.db")) as base:
+            rows = [bytes(row) for row, in base.execute(
+                File.LAST_BATCHES, (ERASED_BATCHES,))]
+        self.slices = self.state.with_name("slices")
+        self.slices.write_bytes(b"\n".join(
+            [ERASED.encode()] + [
+                row[at:at + SLICE] for row in rows
+                for at in range(SLICE, len(row) - SLICE, SLICE_STEP)
+                if b"\n" not in row[at:at + SLICE]]))
+        if not self.found():
+            raise SystemExit("nothing of the person is found where it is")
+        daemon.start()
+
+    def found(self):
+        """In how many places of the files."""
+        return subprocess.run(
+            ["grep", "-raoFf", self.slices, self.state],
+            env={"LC_ALL": "C"}, stdout=subprocess.PIPE,
+            check=False).stdout.count(b"\n")
 
 
 class Loop:
@@ -341,6 +407,53 @@ class Report:
                        f" ({window:.0f} of the window)", "<= 250",
                        room <= 250)
 
+    def erase(self, daemon):
+        """The longest answer while people are erased."""
+        person = Erased(daemon)
+        daemon.load("--events", WINDOW)
+        with Beside(daemon) as quiet:
+            time.sleep(RATE_FIXED_S)
+        for name, user in ("nobody", "no-such-user"), ("a person", ERASED):
+            with Beside(daemon) as beside:
+                daemon.command(*erase(user))
+            self.table.row(
+                f"longest answer beside erasing {name}, "
+                f"{thousands(self.queued)} queued",
+                f"{beside}; quiet {quiet.run['p100_ms']:.1f}",
+                f"<= {PAUSE_MS} ms", beside.run["p100_ms"] <= PAUSE_MS)
+        left = person.found()
+        self.table.row("places where an erased person is found", str(left),
+                       "0", left == 0)
+
+    def shrink(self, daemon):
+        """Deliver everything, then evict the archive of it."""
+        heapsim, port = start_heapsim(self.bench)
+        daemon.env.update(CURRENTSD_HEAP_URL=f"http://127.0.0.1:{port}",
+                          CURRENTSD_HEAP_EVENTS_PER_MINUTE="0",
+                          CURRENTSD_HEAP_IDENTITY_PER_MINUTE="0",
+                          CURRENTSD_ARCHIVE_MAX_BYTES="20G")
+        daemon.start()
+        while daemon.queued():
+            time.sleep(0.1)  # poll
+        daemon.stop()
+        end(heapsim)
+        daemon.env.update(CURRENTSD_HEAP_URL="http://127.0.0.1:1",
+                          CURRENTSD_ARCHIVE_MAX_BYTES="1M")
+        before = file = daemon.bytes_on_disk()
+        daemon.start()
+        with Beside(daemon) as beside:
+            while file > before / 10:
+                time.sleep(0.1)  # poll
+                file = daemon.bytes_on_disk()
+        rate = (before - file) / beside.took / 1e6
+        self.table.row(
+            "the file shrinks", f"{rate:.0f} MB/s ({before / 1e6:.0f} MB)",
+            f">= {SHRUNK_RATE} MB/s", rate >= SHRUNK_RATE)
+        self.table.row(
+            "longest answer meanwhile", str(beside), f"<= {SHRUNK_MS} ms",
+            beside.run["p100_ms"] <= SHRUNK_MS)
+        daemon.remove()
+
     def jobs(self):
         """The answers while the operator's jobs run in a loop."""
         daemon = Daemon(self.bench, "beside")
@@ -413,7 +526,7 @@ class Report:
         self.table.row("first 200 after SIGKILL, " + (
             "cold" if cold else "warm: no right to drop caches"),
             f"{took:.2f} s", "<= 1 s", took <= 1)
-        daemon.remove()
+        daemon.stop()
 
     def delivery(self):
         before = self.bench.json_rate(1)
@@ -435,7 +548,9 @@ def measure(bench, queued):
     daemon = Daemon(bench, "queued")
     report.backlog(daemon)
     report.room(daemon)
+    report.erase(daemon)
     report.cold_start(daemon)
+    report.shrink(daemon)
     report.jobs()
     report.delivery()
     report.lonely()

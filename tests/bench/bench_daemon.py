@@ -62,12 +62,26 @@ class Bench:
         run["event_in_j"] = run["event_us"] * run["j"] / 1e6
         return run
 
-    def load(self, port, *words):
-        loaded = self.run("bench_load", "--port", port, "--token", TOKEN,
-                          "--connections", CONNECTIONS, *words, self.samples)
+    def load_begin(self, port, *words):
+        process = subprocess.Popen(
+            [self.build / "bench_load", "--port", str(port), "--token", TOKEN,
+             "--connections", str(CONNECTIONS), *map(str, words),
+             self.samples], stdout=subprocess.PIPE, text=True)
+        self.started.append(process)
+        return process
+
+    def load_end(self, process):
+        """Its figures."""
+        out = process.communicate()[0]
+        if process.returncode != 0:
+            raise SystemExit("bench_load failed")
+        loaded = json.loads(out)
         if loaded["refused"]:
             raise SystemExit(f"refused {loaded['refused']} requests")
         return loaded
+
+    def load(self, port, *words):
+        return self.load_end(self.load_begin(port, *words))
 
 
 class Daemon:
@@ -177,6 +191,11 @@ class Daemon:
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.bench.started.append(process)
         return process
+
+    def command(self, *words):
+        """Run one to its end."""
+        subprocess.run([self.bench.build / "currentsd", *words], env=self.env,
+                       stdout=subprocess.DEVNULL, check=True)
 
     def post(self, body, path="/currents"):
         link = http.client.HTTPConnection("127.0.0.1", self.port,

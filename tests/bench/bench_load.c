@@ -6,6 +6,8 @@
  * At a fixed rate a request is timed from when it was due, not from when it
  * could be sent: otherwise a server that stalls would be asked less, and
  * look quick.
+ *
+ * SIGTERM ends it like the end of its time.
  */
 
 #include "tests/bench/bench_bodies.h"
@@ -205,10 +207,20 @@ load_receive(struct load *load, struct connection *connection)
 	load->idle = connection;
 }
 
+static volatile sig_atomic_t load_stopped;
+
+static void
+load_stop(int signal)
+{
+	(void)signal;
+	load_stopped = 1;
+}
+
 static bool
 load_is_over(const struct load *load)
 {
-	return (load->events > 0 && load->begun_events >= load->events) ||
+	return load_stopped ||
+	       (load->events > 0 && load->begun_events >= load->events) ||
 	       (load->seconds > 0 &&
 		   bench_now() - load->started >= load->seconds);
 }
@@ -331,6 +343,7 @@ main(int argc, char **argv)
 			  " [--connections N] [--seconds S] [--events N]"
 			  " [--rate EVENTS] SAMPLES");
 	load.path = argv[optind];
+	(void)signal(SIGTERM, load_stop);
 	load_prepare_bodies(&load);
 	load_run(&load);
 	load_show(&load);

@@ -413,13 +413,18 @@ class Pattern:
 class File:
     """In the state directory, and in queue.db."""
     RESERVE = "reserve*"
+    PAGE = 8192  # bytes, of queue.db
     # tables, and their columns that hold bytes of events
     BATCH, DEAD, UNREADABLE, LEDGER = "batch", "dead", "unreadable", "ledger"
     BYTES = ((BATCH, "data"), (DEAD, "data"), (UNREADABLE, "data"))
+    # tables of small rows
+    SMALL = (LEDGER, DEAD, "erasure", "drift", "name", "state", "dropped",
+             "destination", "seen", "meta")
     LEDGER_HOUR, LEDGER_SOURCE, LEDGER_TYPE = "hour", "source", "type"
     DEAD_LETTERS = "SELECT data FROM dead"
     DEAD_LETTERS_PUT = "UPDATE dead SET data = ?"
     DEAD_BYTES_PUT = "UPDATE meta SET value = ? WHERE key = 'dead_bytes'"
+    LAST_BATCHES = "SELECT data FROM batch ORDER BY seq DESC LIMIT ?"
     FAILING = b"failing main the queue"  # that source main is failing
 
 
