@@ -40,7 +40,8 @@ struct serve {
 	const struct commands *commands;
 	struct settings settings;
 	struct daemon daemon;
-	int signal_fd, socket_fd;
+	struct socket_own socket;
+	int signal_fd;
 	int stop_fd; /* an eventfd: readable once it is to stop */
 	int done_fd; /* likewise: the thread is to end */
 	pthread_t signals;
@@ -283,12 +284,13 @@ static bool
 serve_duty(void *arg)
 {
 	struct serve *serve = arg;
-	struct pollfd fd = {.fd = serve->socket_fd, .events = POLLIN};
+	struct pollfd fd = {.events = POLLIN};
 	const struct socket_host host = {serve, serve_command, serve_duty};
 	int64_t now_ms = clock_mono_ms();
 
 	if (now_ms >= serve->sweep_ms) {
 		server_sweep(atomic_load(&serve->daemon.server), now_ms);
+		socket_keep(serve->settings.queue.dir, &serve->socket);
 		serve->sweep_ms = now_ms + SWEEP_MS;
 		/* The watchdog must notice when a thread hangs. */
 		if (serve->watchdog_ms != 0 &&
@@ -299,11 +301,12 @@ serve_duty(void *arg)
 			    now_ms + serve->watchdog_ms / 3;
 		}
 	}
+	fd.fd = serve->socket.fd;
 	if (atomic_load(&serve->stop) || serve->clients == CLIENTS_MAX ||
 	    atomic_load(&serve->daemon.queue_held) || poll(&fd, 1, 0) != 1)
 		return !atomic_load(&serve->stop);
 	serve->clients++;
-	socket_serve(serve->socket_fd, &host);
+	socket_serve(serve->socket.fd, &host);
 	serve->clients--;
 	return !atomic_load(&serve->stop);
 }
@@ -337,13 +340,14 @@ serve_loop(struct serve *serve)
 	};
 	struct pollfd fds[] = {
 	    {.fd = serve->stop_fd, .events = POLLIN},
-	    {.fd = serve->socket_fd, .events = POLLIN},
+	    {.events = POLLIN},
 	};
 	int64_t wait_ms;
 
 	while (serve_duty(serve)) {
 		erase_sweep(
 		    &serve->erase, &serve->daemon, &sweeper, clock_mono_ms());
+		fds[1].fd = serve->socket.fd;
 		wait_ms = serve->sweep_ms - clock_mono_ms();
 		if (poll(fds, 2, wait_ms > 0 ? (int)wait_ms : 0) < 0)
 			CHECK(errno == EINTR || errno == ENOMEM);
@@ -396,7 +400,7 @@ serve_start(struct serve *serve, const char *config, struct err *reterr)
 		return false;
 	if (!files_fit(settings, reterr) || !signals_start(serve, reterr) ||
 	    !queue_wait(serve, reterr) ||
-	    !socket_listen(settings->queue.dir, &serve->socket_fd, reterr) ||
+	    !socket_listen(settings->queue.dir, &serve->socket, reterr) ||
 	    !daemon_start(&serve->daemon, reterr))
 		return false;
 	serve->watchdog_ms = notify_watchdog_ms();
@@ -412,7 +416,7 @@ command_serve(struct command_context *context, struct buf *out)
 	struct serve serve = {
 	    .commands = context->commands,
 	    .signal_fd = -1,
-	    .socket_fd = -1,
+	    .socket = {.fd = -1},
 	    .stop_fd = -1,
 	    .done_fd = -1,
 	};
@@ -439,7 +443,7 @@ command_serve(struct command_context *context, struct buf *out)
 			   ? EXIT_CONFIG
 			   : EXIT_FAILED;
 	}
-	socket_close(serve.settings.queue.dir, serve.socket_fd);
+	socket_close(serve.settings.queue.dir, &serve.socket);
 	daemon_fini(&serve.daemon);
 	signals_stop(&serve);
 	settings_fini(&serve.settings);

@@ -216,8 +216,25 @@ socket_address(const char *dir, struct sockaddr_un *ret_address,
 	return true;
 }
 
+/* What a path leads to; nothing: {0}. */
+static struct socket_id
+socket_id(const char *path)
+{
+	struct stat info;
+
+	return stat(path, &info) == 0
+		   ? (struct socket_id){info.st_dev, info.st_ino}
+		   : (struct socket_id){0};
+}
+
+static bool
+socket_id_is(struct socket_id a, struct socket_id b)
+{
+	return a.inode != 0 && a.device == b.device && a.inode == b.inode;
+}
+
 bool
-socket_listen(const char *dir, int *ret_fd, struct err *reterr)
+socket_listen(const char *dir, struct socket_own *own, struct err *reterr)
 {
 	struct sockaddr_un address;
 	int fd = -1, dir_fd = -1;
@@ -234,7 +251,8 @@ socket_listen(const char *dir, int *ret_fd, struct err *reterr)
 	    chmod(address.sun_path, 0600) != 0 ||
 	    listen(fd, SOCKET_BACKLOG) != 0)
 		goto fail;
-	*ret_fd = fd;
+	*own = (struct socket_own){
+	    fd, socket_id(address.sun_path), socket_id(dir)};
 	fd = -1;
 	ok = true;
 	goto out;
@@ -250,18 +268,45 @@ out:
 }
 
 void
-socket_close(const char *dir, int fd)
+socket_close(const char *dir, struct socket_own *own)
 {
 	struct sockaddr_un address;
 	int dir_fd = -1;
 
-	if (fd < 0)
+	if (own->fd < 0)
 		return;
-	if (socket_address(dir, &address, &dir_fd, NULL))
+	if (socket_address(dir, &address, &dir_fd, NULL) &&
+	    socket_id_is(socket_id(address.sun_path), own->id))
 		(void)unlink(address.sun_path);
 	if (dir_fd >= 0)
 		(void)close(dir_fd);
-	(void)close(fd);
+	(void)close(own->fd);
+	own->fd = -1;
+}
+
+void
+socket_keep(const char *dir, struct socket_own *own)
+{
+	struct sockaddr_un address;
+	struct socket_own fresh;
+	struct socket_id id;
+	int dir_fd = -1;
+	struct err err;
+
+	if (!socket_address(dir, &address, &dir_fd, &err))
+		return;
+	id = socket_id(address.sun_path);
+	if (dir_fd >= 0)
+		(void)close(dir_fd);
+	if (socket_id_is(id, own->id) ||
+	    (id.inode != 0 && !socket_id_is(socket_id(dir), own->dir)) ||
+	    !socket_listen(dir, &fresh, &err))
+		return;
+	(void)close(own->fd);
+	own->fd = fresh.fd;
+	own->id = fresh.id;
+	log_line(LOG_WARN, "socket", "renew name=%s/%s why=\"it was gone\"",
+	    dir, SOCKET_NAME);
 }
 
 /* Point at the words of a question; false if it is malformed. */

@@ -8,17 +8,37 @@
  * it wait, it does its other duties. A client that sends nothing for a second,
  * or reads nothing for a minute, is cut off; if a client disconnects, its
  * command ends. The owner of the queue owns the name: a socket left over from a
- * crash is replaced at start, and refuses connections until then.
+ * crash is replaced at start, and refuses connections until then. If the name
+ * vanishes, as when the directory is replaced, the daemon makes it again: the
+ * operator still needs `queue backup`.
  */
 
 #include "base/buf.h"
 #include "daemon/job.h"
 
 #include <stddef.h>
+#include <stdint.h>
+
+struct socket_id {
+	uint64_t device, inode; /* 0 = none */
+};
+
+struct socket_own {
+	int fd;		      /* -1: closed */
+	struct socket_id id;  /* of the name, as it was made last */
+	struct socket_id dir; /* of the directory that we own */
+};
 
 /* The daemon's side. `dir` is the state directory, which the daemon owns. */
-MUST_USE bool socket_listen(const char *dir, int *ret_fd, struct err *reterr);
-void socket_close(const char *dir, int fd);
+MUST_USE bool
+socket_listen(const char *dir, struct socket_own *own, struct err *reterr);
+
+/* Make the name again if it is gone; from time to time. In a directory that has
+ * taken the place of ours, another daemon's name is left alone. */
+void socket_keep(const char *dir, struct socket_own *own);
+
+/* Unlinks the name, if it is still ours. */
+void socket_close(const char *dir, struct socket_own *own);
 
 /* What the daemon does with a client. */
 struct socket_host {
