@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "queue/sqlite/tables.h"
+#include "queue/sqlite/vfs.h"
 #include "queue/sqlite/wipe.h"
 
 #include <errno.h>
@@ -354,7 +355,7 @@ db_connect(
     const char *path, int flags, sqlite3 **ret_sqlite, struct err *reterr)
 {
 	sqlite3 *sqlite = NULL;
-	const char *vfs = wipe_vfs();
+	const char *vfs = vfs_name();
 
 	if (vfs == NULL)
 		return err_set_nomem(reterr);
@@ -676,27 +677,34 @@ db_log_bytes(const struct db *db)
 					 (DB_LOG_FRAME_HEADER + DB_PAGE);
 }
 
-/* The header begins with 0x377f0682 or 0x377f0683 (sqlite.org/fileformat2.html,
- * the WAL format). What a failing disk does not tell is left to whoever reads
- * or writes next. */
+/* The open log; NULL if there is none. */
+static sqlite3_file *
+db_log(const struct db *db)
+{
+	sqlite3_file *log = NULL;
+
+	return sqlite3_file_control(db->sqlite, "main",
+		   SQLITE_FCNTL_JOURNAL_POINTER, &log) == SQLITE_OK &&
+		       log != NULL && log->pMethods != NULL
+		   ? log
+		   : NULL;
+}
+
 bool
 db_log_whole(const struct db *db)
 {
-	static const unsigned char magic[] = {0x37, 0x7f, 0x06};
-	unsigned char header[DB_LOG_HEADER];
-	sqlite3_file *log = NULL;
-	sqlite3_int64 size = 0;
+	sqlite3_file *log = db_log(db);
 
-	if (db->log_pages == 0 ||
-	    sqlite3_file_control(db->sqlite, "main",
-		SQLITE_FCNTL_JOURNAL_POINTER, &log) != SQLITE_OK ||
-	    log == NULL || log->pMethods == NULL ||
-	    log->pMethods->xFileSize(log, &size) != SQLITE_OK)
-		return true;
-	return size >= db_log_bytes(db) &&
-	       (log->pMethods->xRead(log, header, sizeof(header), 0) !=
-		       SQLITE_OK ||
-		   memcmp(header, magic, sizeof(magic)) == 0);
+	return db->log_pages == 0 || log == NULL ||
+	       vfs_log_whole(log, db_log_bytes(db));
+}
+
+bool
+db_log_copied(const struct db *db)
+{
+	sqlite3_file *log = db_log(db);
+
+	return log != NULL && vfs_log_copied(log, db_log_bytes(db));
 }
 
 bool
@@ -747,7 +755,7 @@ db_backup_begin(struct db *db, const char *path, struct db_backup **ret_backup,
 		return err_set_nomem(reterr);
 	backup->db = db;
 	if (sqlite3_open_v2(path, &backup->copy, SQLITE_OPEN_READWRITE,
-		wipe_vfs()) != SQLITE_OK ||
+		vfs_name()) != SQLITE_OK ||
 	    sqlite3_exec(backup->copy, "PRAGMA synchronous=OFF", NULL, NULL,
 		NULL) != SQLITE_OK) {
 		(void)err_set(reterr, ERR_IO, "%s: cannot open", path);

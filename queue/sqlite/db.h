@@ -144,9 +144,10 @@ MUST_USE bool db_sizes(
  * any more. */
 int64_t db_log_bytes(const struct db *db);
 
-/* Does the log have them, whatever its name is by now? A log that was cut to
- * nothing and written again has a hole where its header was. */
+/* Does the log have them, whatever its name is by now? If it was cut, does
+ * memory? Then a checkpoint moves them all the same. */
 bool db_log_whole(const struct db *db);
+bool db_log_copied(const struct db *db);
 
 /* Move the log into the file. Truncating also empties the log, and forgets the
  * pages in memory: nothing that was deleted is left in either, to be written

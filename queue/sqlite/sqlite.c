@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/counters.h"
+#include "base/log.h"
 #include "queue/sqlite/store.h"
 
 struct sqlite3 *
@@ -163,7 +164,8 @@ sqlite_shrink_slice(struct store *store, struct err *reterr)
 }
 
 /* Give a slice of the file back. If that fails nothing is lost, and it is tried
- * again; only a failing disk matters. */
+ * again, but not over damage, such as that of a pointer map, which only this
+ * reads. Only a failing disk matters. */
 static bool
 sqlite_shrink(struct store *store, bool *ret_more, struct err *reterr)
 {
@@ -171,10 +173,17 @@ sqlite_shrink(struct store *store, bool *ret_more, struct err *reterr)
 	struct err err;
 
 	/* A backup would copy what is moved a second time. */
-	if (store->db.backup == NULL &&
+	if (store->db.backup == NULL && !store->unshrinkable &&
 	    (!sqlite_is_too_large(store, &large, &err) ||
 		(large && !sqlite_shrink_slice(store, &err)))) {
 		store_rollback(store, &err);
+		store->unshrinkable = err.code == ERR_DAMAGED;
+		if (store->unshrinkable)
+			log_line(LOG_ERROR, "queue",
+			    "shrink result=failed text=%s help=\"the file "
+			    "stays as large as it is: see currentsd queue "
+			    "check\"",
+			    LOG_QUOTE(err.text));
 		return db_is_open(&store->db) ||
 		       err_set(reterr, err.code, "%s", err.text);
 	}

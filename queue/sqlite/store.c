@@ -93,6 +93,16 @@ store_rollback(struct store *store, const struct err *why)
 
 /* ---- are the files still ours? ---- */
 
+static struct statedir_look
+store_look(const struct store *store)
+{
+	struct statedir_look look = statedir_look(&store->statedir);
+
+	if (db_is_open(&store->db))
+		look.log = look.log && db_log_whole(&store->db);
+	return look;
+}
+
 static const char *
 store_files_fault(struct store *store, const struct statedir_look *look)
 {
@@ -109,7 +119,8 @@ store_files_fault(struct store *store, const struct statedir_look *look)
 		return "queue.db-wal was removed or replaced";
 	if (look->file_bytes < store->file_bytes)
 		store->cut = "queue.db was cut short";
-	else if (open ? !db_log_whole(&store->db)
+	else if (open ? !look->log && !db_log_whole(&store->db) &&
+			    !db_log_copied(&store->db)
 		      : look->log && look->log_bytes < store->log_bytes)
 		store->cut = "queue.db-wal was cut short";
 	return store->cut;
@@ -140,7 +151,7 @@ store_files_look(struct store *store)
 
 	if (!store->noted)
 		return;
-	look = statedir_look(&store->statedir);
+	look = store_look(store);
 	store_files_tell(store, store_files_fault(store, &look));
 }
 
@@ -180,15 +191,15 @@ store_log_move(struct store *store, struct err *reterr)
 	return store_checkpoint(store, true, reterr);
 }
 
-/* The log was removed or replaced, but all of it can still be read: move it
- * into the file, and only then close it. */
+/* The log was removed, replaced or cut, but all of it can be read still: move
+ * it into the file, and only then close it. */
 static bool
 store_log_replace(struct store *store, struct err *reterr)
 {
 	if (!db_checkpoint(&store->db, true, reterr)) {
 		store_files_tell(store,
-		    "queue.db-wal was removed or replaced, and cannot be moved "
-		    "into queue.db");
+		    "queue.db-wal was removed, replaced or cut, and cannot be "
+		    "moved into queue.db");
 		return false;
 	}
 	store->log_bytes = 0;
@@ -196,8 +207,8 @@ store_log_replace(struct store *store, struct err *reterr)
 	statedir_mark(&store->statedir, STATEDIR_STOPPED);
 	db_close(&store->db);
 	log_line(LOG_WARN, "queue",
-	    "replace file=queue.db-wal why=\"it was removed or replaced\" "
-	    "result=\"nothing is lost\"");
+	    "replace file=queue.db-wal why=\"it was removed, replaced or "
+	    "cut short\" result=\"nothing is lost\"");
 	return statedir_log_clear(&store->statedir, reterr) &&
 	       store_log_move(store, reterr);
 }
@@ -210,7 +221,7 @@ store_ours(struct store *store, struct err *reterr)
 
 	if (!store->noted)
 		return true;
-	look = statedir_look(&store->statedir);
+	look = store_look(store);
 	fault = store_files_fault(store, &look);
 	if (fault == NULL && !look.log) {
 		if (db_is_open(&store->db)
@@ -329,6 +340,7 @@ bool
 store_load(struct store *store, struct err *reterr)
 {
 	store->destination_id = 0;
+	store->unshrinkable = false;
 	if (!store_ours(store, reterr))
 		return false;
 	if (store_log_move_with_reserve(store, reterr) &&
@@ -383,7 +395,13 @@ store_file_find(const struct statedir *statedir, struct err *reterr)
 		    "restore a backup, or remove the files lock and reserve "
 		    "to start with an empty queue",
 		    statedir->file, statedir->dir);
-	return db_create(statedir->file, reterr);
+	if (!db_create(statedir->file, reterr))
+		return false;
+	log_line(LOG_WARN, "queue",
+	    "create file=%s why=\"there is no trace of a queue in its "
+	    "directory: if there was one, stop now and restore a backup\"",
+	    LOG_QUOTE(statedir->file));
+	return true;
 }
 
 bool

@@ -47,6 +47,7 @@ struct store {
 	int64_t next_seq;
 	int64_t reopen_ms; /* monotonic: the next try */
 	bool shrinking;	   /* the file has too much that is unused */
+	bool unshrinkable; /* what that needs is damaged; told */
 
 	/* Are the files still ours? See store_ours(). */
 	bool noted;		       /* it is known which ones they are */
@@ -83,9 +84,9 @@ void store_break(struct store *store);
  * on through it, and so does a backup; the rest fails. They may come back, a
  * file that was cut does not.
  *
- * If only the log is gone, the file takes in what is in it, through the open
- * connection, and gets a new one. So not within a transaction, nor within rows.
- * False: ERR_IO.
+ * If only the log is gone or cut, the file takes in what was in it, through the
+ * open connection, and gets a new one. So not within a transaction, nor within
+ * rows. False: ERR_IO.
  */
 MUST_USE bool store_ours(struct store *store, struct err *reterr);
 

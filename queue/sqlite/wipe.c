@@ -1,11 +1,6 @@
 #include "queue/sqlite/wipe.h"
 
-#include <pthread.h>
-#include <sqlite3.h>
-#include <stdint.h>
 #include <string.h>
-
-/* ---- pages ---- */
 
 enum {
 	INDEX_INNER = 2,
@@ -59,85 +54,14 @@ page_gap(const unsigned char *page, size_t size, int64_t number, size_t *ret_at,
 	return true;
 }
 
-/* ---- the file ---- */
-
-/* Behind the file of the VFS below, which therefore needs no methods but one of
- * ours. */
-struct wipe {
-	sqlite3_io_methods methods;
-	int (*write)(
-	    sqlite3_file *file, const void *data, int len, sqlite3_int64 at);
-	unsigned char page[WIPE_PAGE_MAX];
-};
-
-/* Of the process; set once. */
-static struct {
-	pthread_once_t once;
-	sqlite3_vfs vfs;
-	sqlite3_vfs *below;
-	bool ok;
-} wipe = {.once = PTHREAD_ONCE_INIT};
-
-static struct wipe *
-wipe_of(sqlite3_file *file)
+bool
+wipe_page(const void *page, size_t size, int64_t number, void *ret_page)
 {
-	size_t align = _Alignof(struct wipe);
-	size_t at = ((size_t)wipe.below->szOsFile + align - 1) / align * align;
+	size_t gap, len;
 
-	return (struct wipe *)(void *)((char *)file + at);
-}
-
-/* SQLite writes the file page by page. */
-static int
-wipe_write(sqlite3_file *file, const void *data, int len, sqlite3_int64 at)
-{
-	struct wipe *own = wipe_of(file);
-	size_t size = (size_t)len, gap, gap_len;
-
-	if (size > sizeof(own->page) || at % len != 0)
-		return SQLITE_IOERR_WRITE;
-	if (page_gap(data, size, at / len + 1, &gap, &gap_len)) {
-		memcpy(own->page, data, size);
-		memset(own->page + gap, 0, gap_len);
-		data = own->page;
-	}
-	return own->write(file, data, len, at);
-}
-
-static int
-wipe_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags,
-    int *ret_flags)
-{
-	struct wipe *own = wipe_of(file);
-	int rc = wipe.below->xOpen(wipe.below, name, file, flags, ret_flags);
-
-	(void)vfs;
-	if (rc == SQLITE_OK && (flags & SQLITE_OPEN_MAIN_DB) != 0) {
-		own->methods = *file->pMethods;
-		own->write = own->methods.xWrite;
-		own->methods.xWrite = wipe_write;
-		file->pMethods = &own->methods;
-	}
-	return rc;
-}
-
-static void
-wipe_register(void)
-{
-	wipe.below = sqlite3_vfs_find(NULL);
-	if (wipe.below == NULL)
-		return;
-	wipe.vfs = *wipe.below;
-	wipe.vfs.zName = "currentsd";
-	wipe.vfs.szOsFile += (int)(sizeof(struct wipe) + _Alignof(struct wipe));
-	wipe.vfs.xOpen = wipe_open;
-	wipe.ok = sqlite3_vfs_register(&wipe.vfs, 0) == SQLITE_OK;
-}
-
-const char *
-wipe_vfs(void)
-{
-	return pthread_once(&wipe.once, wipe_register) == 0 && wipe.ok
-		   ? wipe.vfs.zName
-		   : NULL;
+	if (!page_gap(page, size, number, &gap, &len))
+		return false;
+	memcpy(ret_page, page, size);
+	memset((unsigned char *)ret_page + gap, 0, len);
+	return true;
 }
