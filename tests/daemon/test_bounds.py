@@ -2,9 +2,14 @@
 anybody else, and what goes is told before and when it happens."""
 
 import os
+import pathlib
 
-from conftest import until
-from names import Queue
+import pytest
+
+from commands import FOUND, tool
+from conftest import NO_QUOTA, until
+from disk import damage_pointer_maps
+from names import Command, Place, Queue, Row
 from test_delivery import event
 from test_destinations import post, put, start_several  # noqa: F401
 
@@ -79,3 +84,58 @@ def test_what_cannot_be_delivered_harms_no_other(
     assert daemon.destination("dead")["bytes"] > 8 << 20
     assert "USES " in daemon.command("status")
     assert daemon.get("/readyz").status == 200
+
+
+@pytest.mark.file
+def test_a_disk_below_min_free_deletes_no_archive(start_daemon, heapsim,
+                                                  tmp_path):
+    """Neither for a probe nor for a post, since it would not help; and a kill
+    changes nothing."""
+    disk = os.statvfs(tmp_path)
+    if disk.f_bavail * disk.f_frsize > 1024 << 30:
+        pytest.skip("more than 1 TiB is free: no setting can forbid that")
+    daemon = start_daemon(heap_linger="10ms", **NO_QUOTA)
+    acked = [f"kept-{number}" for number in range(20)]
+    for number, name in enumerate(acked):
+        assert daemon.post({"events": [event(number, id=name)]}).status == 200
+    until(lambda: daemon.queued() == 0, "all at Heap")
+    before = daemon.queue()[Queue.ARCHIVE_BATCHES]
+    assert before > 0
+    daemon.stop()
+    daemon.change(queue_min_free="1024G")
+    daemon.start(ready=False)
+    for number in range(3):
+        assert daemon.get("/readyz").status == 503
+        assert daemon.post({"events": [event()]}).status == 503
+    assert daemon.queue()[Queue.ARCHIVE_BATCHES] == before
+    daemon.kill()
+    daemon.change(queue_min_free="0")
+    daemon.start()
+    assert daemon.queue()[Queue.ARCHIVE_BATCHES] == before
+    assert {row[Row.EVENT_ID] for row in tool(
+        daemon, *Command.LIST[Place.ARCHIVE])} == set(acked)
+
+
+@pytest.mark.file
+def test_a_damaged_pointer_map_stops_the_shrinking(start_daemon, heapsim):
+    """Only the shrinking: it is told once, and the check names it."""
+    heapsim.control(quota=False)
+    daemon = start_daemon(heap_linger="10ms", **NO_QUOTA)
+    for number in range(300):
+        events = [bulky(number * 50 + n) for n in range(50)]
+        assert daemon.post({"events": events}).status == 200
+    until(lambda: daemon.queued() == 0, "all at Heap")
+    daemon.stop()
+    file = pathlib.Path(daemon.env["CURRENTSD_STATE_DIR"], "queue.db")
+    damage_pointer_maps(file)
+    size = file.stat().st_size
+    daemon.change(archive_max_bytes="4M")
+    daemon.start()
+    daemon.run.wait_line("queue: shrink result=failed")
+    for number in range(3):
+        assert daemon.post({"events": [
+            bulky(100_000 + number)]}).status == 200
+    until(lambda: daemon.queued() == 0, "delivered")
+    assert file.stat().st_size > size / 2
+    assert len([line for line in daemon.run.lines if "shrink" in line]) == 1
+    assert "ptr map" in daemon.command(*Command.CHECK, code=FOUND)

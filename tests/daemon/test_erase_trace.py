@@ -7,7 +7,7 @@ import pytest
 from braze import batch, event
 from commands import tool
 from conftest import NO_QUOTA, until
-from disk import everything_on_disk, rows_on_disk
+from disk import everything_on_disk, left_on_disk, opened, rows_on_disk
 from names import Command, Erased, File, Queue, erase
 
 PERSON = "person-to-be-erased"
@@ -138,3 +138,38 @@ def test_no_trace_is_left(start_daemon, tmp_path, running):
     found = windows(after) & wanted
     assert windows(before) & wanted, "slices are found where they are"
     assert not found, (len(found), len(wanted))
+    assert left_on_disk(world.daemon, tmp_path) == []
+
+
+@pytest.mark.file
+def test_no_trace_is_left_of_small_rows(start_daemon, heapsim, tmp_path):
+    """Of any table: the files have nothing but the rows that there are."""
+    heapsim.control(quota=False)
+    daemon = start_daemon(keep_archive="0s", **FAST)
+    secret = random.Random(2)
+    people = ["%024x" % secret.getrandbits(96) for _ in range(150)]
+    for person in people:
+        daemon.post(batch(event(kind="users.UserDeleteRequest", properties={},
+                                user={"user_id": person})))
+    until(lambda: len(tool(daemon, *Command.ERASURES_LIST)) == len(people),
+          "all are on the list")
+    daemon.command(*Command.PAUSE, "heap")
+    for n, person in enumerate(people):
+        user = {"user_id": person}
+        assert daemon.post(batch(
+            event(kind=f"users.type.number{n}", user=user,
+                  properties={f"property-{person[:6]}": n}),
+            event(user=user, time="never"))).status == 200
+    gone = people[::3]
+    tool(daemon, *erase(*gone))
+    daemon.command(*Command.RESUME, "heap")
+    until(lambda: daemon.queued() == 0, "delivered or dead")
+    daemon.stop()
+    with opened(daemon, tmp_path) as base:
+        for table in File.SMALL:
+            rows, = base.execute(f"SELECT count(*) FROM {table}").fetchone()
+            assert rows > 0, table
+    assert left_on_disk(daemon, tmp_path) == []
+    everything = everything_on_disk(daemon)
+    assert not [person for person in gone if person.encode() in everything]
+    assert people[1].encode() in everything

@@ -31,6 +31,10 @@ class Posted:
             self.acked.append(one["id"])
         return status
 
+    def heard(self):
+        """Does the daemon answer commands?"""
+        return run("status", **settings(self.daemon)).returncode in (0, 1)
+
     def kept(self):
         ids = [row[Row.EVENT_ID]
                for row in tool(self.daemon, *Command.LIST[Place.QUEUED])]
@@ -81,9 +85,11 @@ def test_directory_moved_and_back(posted, state):
     refused(posted, "directory")
     state.mkdir()
     refused(posted, "directory")
-    state.rmdir()
+    posted.daemon.run.wait_line("socket: renew")
+    shutil.rmtree(state)
     away.rename(state)
     accepted(posted)
+    until(posted.heard, "commands are answered again")
     state.rename(away)
     refused(posted, "directory")
     posted.daemon.kill()
@@ -105,6 +111,42 @@ def test_directory_mounted_over(posted, state):
         assert root_runs("umount", state) is None
     accepted(posted)
     posted.daemon.kill()
+    posted.daemon.start()
+    assert posted.kept()
+
+
+def test_directory_replaced_is_copied_out(posted, state, tmp_path):
+    """Its socket is gone with it, and is made again in the new one."""
+    shutil.rmtree(state)
+    refused(posted, "directory")
+    state.mkdir()
+    until(posted.heard, "commands are answered")
+    copy = tmp_path / "copy"
+    posted.daemon.command(*Command.BACKUP, str(copy))
+    posted.daemon.kill()
+    shutil.rmtree(state)
+    state.mkdir()
+    copy.rename(state / "queue.db")
+    posted.daemon.start()
+    assert posted.kept()
+
+
+def test_another_daemon_in_its_place(posted, state, start_daemon):
+    """It has the socket in the directory that it owns, and keeps it."""
+    away = state.with_name("away")
+    state.rename(away)
+    state.mkdir()
+    posted.daemon.run.wait_line("socket: renew")
+    other = start_daemon(state_dir=state)
+    refused(posted, "directory")
+    socket = state / "admin.sock"
+    inode = socket.stat().st_ino
+    posted.daemon.stop()
+    assert socket.stat().st_ino == inode
+    other.command("status")
+    other.stop()
+    shutil.rmtree(state)
+    away.rename(state)
     posted.daemon.start()
     assert posted.kept()
 
@@ -141,6 +183,7 @@ def test_file_removed(posted, heapsim, state):
     assert serve.returncode == CONFIG and "had a queue" in serve.stderr
     (state / "lock").unlink()
     daemon.start()
+    daemon.run.wait_line("queue: create file=.*queue.db")
     assert daemon.queued() == 0
 
 
@@ -164,17 +207,40 @@ def test_file_replaced_by_a_copy(posted, state, tmp_path, start_daemon):
     assert posted.kept()
 
 
-@pytest.mark.parametrize("name", ["queue.db", "queue.db-wal"])
-def test_cut_in_place(posted, state, name):
+def test_file_cut_in_place(posted, state):
     """What was cut off is lost, and nothing more is accepted on top of it:
     not even when the next write makes the file as long as it was."""
-    size = (state / name).stat().st_size
-    os.truncate(state / name, 0)
-    refused(posted, f"{name} was cut")
-    os.truncate(state / name, size)
-    refused(posted, f"{name} was cut")
+    file = state / "queue.db"
+    size = file.stat().st_size
+    os.truncate(file, 0)
+    refused(posted, "queue.db was cut")
+    os.truncate(file, size)
+    refused(posted, "queue.db was cut")
     posted.daemon.kill()
     posted.daemon.agreed = True
+
+
+@pytest.mark.parametrize("part", [0, 0.5])
+def test_log_cut_in_place(posted, state, part):
+    """The daemon has a copy of what was in it."""
+    log = state / "queue.db-wal"
+    os.truncate(log, int(log.stat().st_size * part))
+    accepted(posted)
+    posted.daemon.run.wait_line("queue: replace file=queue.db-wal")
+    assert log.stat().st_size > 0
+    os.truncate(log, int(log.stat().st_size * part))
+    accepted(posted)
+    posted.daemon.kill()
+    posted.daemon.start()
+    assert posted.kept()
+
+
+def test_log_cut_while_idle(posted, state):
+    os.truncate(state / "queue.db-wal", 0)
+    posted.daemon.run.wait_line("queue: replace file=queue.db-wal")
+    posted.daemon.kill()
+    posted.daemon.start()
+    assert posted.kept()
 
 
 @pytest.mark.parametrize("how", ["removed", "replaced"])

@@ -4,6 +4,7 @@
 
 #include "queue/sqlite/db.h"
 
+#include "queue/sqlite/copy.h"
 #include "queue_help.h"
 
 #include <fcntl.h>
@@ -292,6 +293,43 @@ test_what_is_deleted_is_gone(void **state)
 	assert_true(traced(world, "-wal", "stay"));
 }
 
+/* The log is cut in place: memory has it, up to a limit, and a checkpoint moves
+ * it all the same. */
+static void
+test_a_cut_log_is_copied(void **state)
+{
+	struct world *world = *state;
+	static char data[COPY_MAX];
+	int64_t count = 0;
+	char path[300];
+	struct err err;
+
+	(void)snprintf(path, sizeof(path), "%s-wal", world->path);
+	assert_true(db_checkpoint(&world->db, true, &err));
+	for (int64_t id = 1; id < 200; id++)
+		assert_true(row_put(world, id, str_bytes(data, 3000), &err));
+	assert_true(db_log_whole(&world->db));
+	assert_int_equal(truncate(path, 0), 0);
+	assert_false(db_log_whole(&world->db));
+	/* the next write makes it long again */
+	assert_true(row_put(world, 200, str_bytes(data, 3000), &err));
+	assert_false(db_log_whole(&world->db));
+	assert_true(db_log_copied(&world->db));
+	assert_true(db_checkpoint(&world->db, true, &err));
+	assert_true(db_log_whole(&world->db));
+	db_close(&world->db);
+	assert_true(db_open(&world->db, world->path, &err));
+	assert_true(db_run(
+	    &world->db, &err, "SELECT count(*) FROM mixed", ">i", &count));
+	assert_int_equal(count, 200);
+	check_whole(world);
+
+	assert_true(row_put(world, 201, str_bytes(data, sizeof(data)), &err));
+	assert_int_equal(truncate(path, 0), 0);
+	assert_false(db_log_whole(&world->db));
+	assert_false(db_log_copied(&world->db));
+}
+
 #define TEST_DB(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
@@ -303,6 +341,7 @@ main(void)
 	    TEST_DB(test_rows_may_end_early),
 	    TEST_DB(test_failures_have_their_codes),
 	    TEST_DB(test_what_is_deleted_is_gone),
+	    TEST_DB(test_a_cut_log_is_copied),
 	    TEST_DB(test_transactions),
 	    TEST_DB(test_a_closed_file_fails),
 	};
