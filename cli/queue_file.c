@@ -424,9 +424,11 @@ command_queue_check(struct command_context *context, struct buf *out)
 	json_init(&check.json, &check.faults);
 	if (check.as_json)
 		json_array_open(&check.json, NULL);
-	/* The first step is SQLite's own check, which locks the queue. */
-	ok = job_run_locking(context->daemon, context->caller,
-	    "checking the file", check_step, &check, &err);
+	/* The first steps lock the queue for long. */
+	do
+		ok = job_run_locking(context->daemon, context->caller,
+		    "checking the file", check_step, &check, &err);
+	while (ok && check.job.locking);
 	while (ok && check.job.more)
 		ok = check_step(&check, &err) &&
 		     job_progress(context->caller, &err,

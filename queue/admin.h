@@ -293,15 +293,17 @@ MUST_USE bool jobs_backup_step(struct jobs_backup *backup, bool *ret_more,
 void jobs_backup_end(struct jobs_backup *backup);
 
 /* Check the store deeply, in steps, zeroed before the first: its own integrity
- * check, if it has one (which locks the queue meanwhile), then every
- * checksum. */
+ * check, if it has one (in steps that lock the queue for long; `locking`: the
+ * next one does), then every checksum. */
 struct jobs_check {
 	void (*fn)(void *arg, const char *text); /* a line for each fault */
 	void *arg;
 	int64_t batches, faults; /* out: so far */
 	bool more;		 /* out: another step is needed */
-	/* internal: the store is done; the table that is next, and where it
-	 * stands */
+	bool locking;		 /* out */
+	/* internal: the store's own check, and that it is done; the table that
+	 * is next, and where it stands */
+	struct engine_job store;
 	bool begun;
 	size_t table;
 	struct engine_cursor at;

@@ -17,6 +17,9 @@ enum {
 /* More than the bodies that a server can be set to take. */
 static const size_t batch_raw_most = (size_t)2 << 30;
 
+/* A block of a frame is at most this much unpacked (RFC 8878, 3.1.1.2.4). */
+enum { BATCH_BLOCK = 128 * 1024 };
+
 struct batch_packer {
 	ZSTD_CCtx *zstd;
 	struct buf raw;
@@ -238,10 +241,18 @@ batch_items_read(struct batch_reader *reader, const struct str *types,
     size_t type_count, struct batch *batch, struct err *reterr)
 {
 	size_t left = (size_t)(reader->end - reader->at);
+	struct batch_reader ahead;
 	uint64_t type, len, count;
 
 	if (!batch_number_read(reader, left / 2, &count))
 		return false;
+	/* They are all there, before they get memory. */
+	ahead = *reader;
+	for (uint64_t i = 0; i < count; i++) {
+		if (!batch_number_read(&ahead, type_count, &type) ||
+		    !batch_number_read(&ahead, left, &len))
+			return false;
+	}
 	batch->items = calloc(count + 1, sizeof(*batch->items));
 	if (batch->items == NULL)
 		return err_set_nomem(reterr);
@@ -264,6 +275,32 @@ batch_items_read(struct batch_reader *reader, const struct str *types,
 	return reader->at == reader->end;
 }
 
+/* The most that the blocks of a frame can unpack to, by their headers (RFC 8878,
+ * 3.1.1.2); a frame that claims more is damaged, and must not be given memory
+ * for it. */
+static size_t
+batch_frame_most(struct str frame)
+{
+	static const size_t dictionary[] = {0, 1, 2, 4}, size[] = {0, 2, 4, 8};
+	const unsigned char *bytes = (const unsigned char *)frame.data;
+	unsigned descriptor = frame.len > 4 ? bytes[4] : 0;
+	bool single = (descriptor >> 5 & 1) != 0, last = false;
+	size_t at = (descriptor >> 6 == 0 || !single ? 6 : 5) +
+		    dictionary[descriptor & 3] + size[descriptor >> 6];
+	size_t most = 0;
+
+	while (!last && at + 3 <= frame.len) {
+		size_t head = (size_t)bytes[at] | (size_t)bytes[at + 1] << 8 |
+			      (size_t)bytes[at + 2] << 16;
+		bool repeated = (head >> 1 & 3) == 1;
+
+		last = (head & 1) != 0;
+		at += 3 + (repeated ? 1 : head >> 3);
+		most += BATCH_BLOCK;
+	}
+	return most;
+}
+
 bool
 batch_unpack_bytes(
     struct str frame, char **ret_bytes, size_t *ret_len, struct err *reterr)
@@ -273,7 +310,8 @@ batch_unpack_bytes(
 	size_t got;
 
 	if (size == ZSTD_CONTENTSIZE_ERROR ||
-	    size == ZSTD_CONTENTSIZE_UNKNOWN || size > batch_raw_most)
+	    size == ZSTD_CONTENTSIZE_UNKNOWN || size > batch_raw_most ||
+	    size > batch_frame_most(frame))
 		return err_set(reterr, ERR_DAMAGED, "not a compressed batch");
 	*ret_bytes = malloc((size_t)size + 1);
 	if (*ret_bytes == NULL)

@@ -7,6 +7,9 @@
 
 enum { BOUNDS_SHARE = 4 }; /* times what is free, for one destination */
 
+/* A clock that stands further was damaged: 3000 years. */
+static const int64_t bounds_age_max = INT64_C(100000000000000);
+
 int64_t
 queue_dead_max_bytes(const struct queue_settings *settings)
 {
@@ -88,6 +91,8 @@ bounds_load(struct queue *queue, struct err *reterr)
 	if (ok && data.len == sizeof(saved))
 		memcpy(&saved, data.data, sizeof(saved));
 	buf_fini(&data);
+	if (saved > bounds_age_max)
+		saved = 0;
 	/* Never back, if the store was only reopened. */
 	if (bounds->age_ms < saved)
 		bounds->age_ms = saved;

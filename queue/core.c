@@ -1,5 +1,7 @@
 #include "queue/core.h"
 
+#include "base/log.h"
+
 #include <stdlib.h>
 
 void
@@ -18,6 +20,19 @@ queue_ready(const struct queue *queue, struct err *reterr)
 	return !queue->stale ||
 	       err_set(reterr, ERR_IO,
 		   "the store failed; the queue is being reopened");
+}
+
+enum { QUEUE_CONFLICTS_MAX = 16 }; /* in a row */
+
+bool
+queue_conflict(int *conflicts, struct err *reterr)
+{
+	if (reterr->code != ERR_CONFLICT)
+		return false;
+	return ++*conflicts < QUEUE_CONFLICTS_MAX ||
+	       err_set(reterr, ERR_DAMAGED,
+		   "a row is not found by what was read of it; run currentsd "
+		   "queue check");
 }
 
 bool
@@ -360,6 +375,36 @@ queue_mirror_load(struct queue *queue, enum engine_table table,
 	       loading.ok;
 }
 
+/* What is damaged of something that the queue can do without: it is left
+ * out. */
+static bool
+queue_left_out(const char *what, const struct err *err, struct err *reterr)
+{
+	if (err->code != ERR_DAMAGED)
+		return err_set(reterr, err->code, "%s", err->text);
+	log_line(LOG_ERROR, "queue",
+	    "load what=%s result=damaged text=%s help=\"currentsd queue "
+	    "check\"",
+	    what, LOG_QUOTE(err->text));
+	return true;
+}
+
+/* The counters, and the window of duplicates. */
+static bool
+queue_rest_load(struct queue *queue, struct err *reterr)
+{
+	struct err err;
+	bool tried;
+
+	return (queue_mirror_load(
+		    queue, ENGINE_LEDGER_BY_TYPE, load_ledger_row, &err) ||
+		   queue_left_out("ledger", &err, reterr)) &&
+	       (queue_mirror_load(queue, ENGINE_SEEN, load_seen_row, &err) ||
+		   queue_left_out("window", &err, reterr)) &&
+	       (queue_quarantine_retry(queue, true, &tried, &err) ||
+		   queue_left_out("quarantined", &err, reterr));
+}
+
 static bool
 queue_erased_load(struct queue *queue, struct err *reterr)
 {
@@ -391,8 +436,6 @@ queue_destinations_load(struct queue *queue, struct err *reterr)
 bool
 queue_load(struct queue *queue, struct err *reterr)
 {
-	bool tried;
-
 	fair_lock_assert_held(&queue->lock);
 	ledger_load_begin(queue->ledger);
 	dead_close(queue);
@@ -401,11 +444,8 @@ queue_load(struct queue *queue, struct err *reterr)
 	queue->stale =
 	    !queue_key_load(queue, reterr) || !bounds_load(queue, reterr) ||
 	    !queue_erased_load(queue, reterr) ||
-	    !queue_mirror_load(
-		queue, ENGINE_LEDGER_BY_TYPE, load_ledger_row, reterr) ||
 	    !queue_destinations_load(queue, reterr) ||
-	    !queue_mirror_load(queue, ENGINE_SEEN, load_seen_row, reterr) ||
-	    !queue_quarantine_retry(queue, true, &tried, reterr);
+	    !queue_rest_load(queue, reterr);
 	return !queue->stale;
 }
 

@@ -124,6 +124,10 @@ MUST_USE bool queue_change_held(struct queue *queue, queue_change_fn *change,
 MUST_USE bool queue_change(struct queue *queue, queue_change_fn *change,
     void *arg, bool essential, struct err *reterr);
 
+/* Is it worth a new try, with rows that are read again? Rows that are changed
+ * each time are damaged. */
+MUST_USE bool queue_conflict(int *conflicts, struct err *reterr);
+
 /* The running transaction may only happen while we have the claim on this
  * destination. ERR_BUSY if we have not. It adds no destination afterwards. */
 MUST_USE bool

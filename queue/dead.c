@@ -60,7 +60,7 @@ dead_free(struct dead *dead)
 int64_t
 dead_row_of(int64_t letter)
 {
-	return (letter - 1) / DEAD_ROW_LETTERS + 1;
+	return letter < 1 ? 1 : (letter - 1) / DEAD_ROW_LETTERS + 1;
 }
 
 static int64_t
@@ -73,6 +73,13 @@ static size_t
 dead_place(int64_t letter)
 {
 	return (size_t)((letter - 1) % DEAD_ROW_LETTERS);
+}
+
+/* Its letters could not be numbered. */
+static bool
+dead_row_unsound(const struct engine_dead *row)
+{
+	return row->id < 1 || row->id > INT64_MAX / DEAD_ROW_LETTERS;
 }
 
 /* ---- the packed form ----
@@ -162,7 +169,8 @@ dead_row_read(
 	bool ok;
 
 	*ret_row = found;
-	if (row->frame.data == NULL || row->destination.data == NULL)
+	if (row->frame.data == NULL || row->destination.data == NULL ||
+	    dead_row_unsound(row))
 		return err_set(
 		    reterr, ERR_DAMAGED, "the dead letters are unreadable");
 	found.letters = calloc(DEAD_ROW_LETTERS, sizeof(*found.letters));

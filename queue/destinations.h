@@ -37,6 +37,7 @@ struct destination {
 	int64_t next_ms, next_replay_ms;
 	struct str last_source; /* whose turn was last */
 	bool failing;		/* it could not be read, and that was logged */
+	bool damaged;		/* rows were passed over, likewise */
 
 	/* For stats_oldest_ms(): what was found, and until when (monotonic) it
 	 * is not looked up again. */

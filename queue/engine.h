@@ -87,7 +87,7 @@ struct engine_delivery {
 /* A delivered batch, kept for replays; numbered in the order of delivery. */
 struct engine_archived {
 	int64_t id, seq;
-	struct str destination, source;
+	struct str destination, source; /* empty if they are lost */
 	int64_t delivered_ms, accepted_ms;
 	int64_t age_ms; /* queue/bounds.h: when it was added */
 	size_t bytes;
@@ -274,7 +274,8 @@ enum engine_op {
 	ENGINE_DEAD_PUT,       /* dead.letters, .age_ms, .frame */
 	ENGINE_DEAD_DELETE,
 	ENGINE_UNREADABLE_ADD,	  /* out: flag = it is there already */
-	ENGINE_UNREADABLE_DELETE, /* a missing one is no conflict */
+	ENGINE_UNREADABLE_DELETE, /* a missing one is no conflict; out: flag =
+				   * it was there */
 
 	ENGINE_ERASURE_ADD,  /* replaces the person's earlier one */
 	ENGINE_ERASURE_DONE, /* of erasure.subject, up to erasure.id: deleted
@@ -338,6 +339,8 @@ struct engine_want {
 	/* out: when something more is due, and when a replay is; a time that is
 	 * over: at once; INT64_MAX: never */
 	int64_t next_ms, next_replay_ms;
+	size_t damaged; /* out: places or rows that were passed over, because
+			 * they cannot be read, or found to be changed */
 	struct err err; /* out: why it could not be read; else untouched */
 };
 
@@ -374,6 +377,9 @@ enum engine_table {
 struct engine_cursor {
 	int64_t at[4], last;
 	bool begun;
+	size_t damaged; /* out: places or rows that were passed over so far,
+			 * because they cannot be read, or found to be
+			 * changed */
 };
 
 /* False ends the walk, behind this row. */
@@ -404,7 +410,8 @@ struct engine_totals {
 /* ---- jobs on the store as a whole ---- */
 
 enum engine_verb {
-	ENGINE_CHECK,  /* its own consistency; a text for each fault */
+	ENGINE_CHECK,  /* its own consistency, in steps; a text for each
+			* fault */
 	ENGINE_FLUSH,  /* nothing that was deleted is left in any file */
 	ENGINE_BACKUP, /* a consistent copy at `path`, which must not exist */
 };
@@ -418,7 +425,9 @@ struct engine_job {
 	bool more;     /* out: another step is needed */
 	bool unlocked; /* out: the next one takes long, and needs no lock */
 	int64_t left_bytes; /* out */
-	void *state;	    /* the engine's own */
+	/* the engine's own */
+	void *state;
+	size_t step; /* of a check */
 };
 
 /* ---- the table ---- */
@@ -464,8 +473,8 @@ struct engine {
 	    struct err *reterr);
 
 	/*
-	 * Show at most `rows` rows. Keys grow, and a walk ends with the last
-	 * row that was there when it began; but one over the queued also sees
+	 * Show at most `rows` rows. Keys grow, whatever is damaged, and a walk
+	 * ends with the last row that was there when it began; but one over the queued also sees
 	 * the new batches of what is deferred meanwhile. *ret_more: it is not
 	 * over. The rows may be changed between two steps, not within.
 	 */

@@ -206,6 +206,11 @@ evict_rows(struct queue *queue, struct evict *evict, struct err *reterr)
 	evict->queue = queue;
 	if (!queue_change_held(queue, evict_change, evict, false, reterr))
 		return false;
+	/* A damaged row may be shown, and not be there to be deleted. */
+	for (size_t i = 0; i < queue->changes.count; i++)
+		evict->rows -=
+		    queue->changes.list[i].op == ENGINE_UNREADABLE_DELETE &&
+		    !queue->changes.list[i].flag;
 	queue->bounds.oldest_ms[evict->kind] = evict->oldest_ms;
 	for (int why = 0; why < EVICT_WHYS; why++) {
 		counter_add(

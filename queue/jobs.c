@@ -118,6 +118,7 @@ jobs_walk_step(struct jobs_step *step, enum engine_table table, size_t rows,
 {
 	struct queue *queue = step->queue;
 	struct jobs_walk *job = step->job;
+	size_t damaged = job->cursor.at.damaged;
 
 	fair_lock_assert_held(&queue->lock);
 	step->until_ms = clock_mono_ms() + JOBS_STEP_MS;
@@ -127,6 +128,7 @@ jobs_walk_step(struct jobs_step *step, enum engine_table table, size_t rows,
 	if (!queue->engine->walk(queue->store, table, &job->cursor.at, rows, fn,
 		step, &job->more, reterr))
 		return false;
+	job->damaged += job->cursor.at.damaged - damaged;
 	if (step->again != 0) {
 		job->cursor.at.at[0] = step->again - 1;
 		job->more = true;
@@ -288,13 +290,14 @@ jobs_change(struct queue *queue, struct jobs_walk *job, queue_change_fn *step,
     void *arg, struct err *reterr)
 {
 	struct jobs_walk before = *job;
+	int conflicts = 0;
 	bool ok;
 
 	do {
 		ok = queue_change(queue, step, arg, false, reterr);
 		if (!ok)
 			*job = before;
-	} while (!ok && reterr->code == ERR_CONFLICT);
+	} while (!ok && queue_conflict(&conflicts, reterr));
 	return ok;
 }
 
@@ -382,7 +385,9 @@ requeue_one(struct queue *queue, struct str destination,
 	struct bundle *bundle = arg;
 	struct engine_delivery *row = &bundle->row;
 
-	CHECK(to != 0);
+	if (to == 0)
+		return err_set(reterr, ERR_DAMAGED,
+		    "dead letters are of a destination that is not there");
 	if (bundle->count > 0 &&
 	    (bundle->count == JOBS_STEP_ROWS || bundle->destination != to ||
 		!str_equal(row->source, letter->source) ||
@@ -449,7 +454,11 @@ replay_batch(struct queue *queue, struct jobs_walk *job,
 	if (bundle.destination == 0)
 		bundle.destination =
 		    destination_find(&queue->destinations, batch->destination);
-	CHECK(bundle.destination != 0);
+	/* Where it went, or who sent it, is lost. */
+	if (bundle.destination == 0 || batch->source.len == 0) {
+		job->damaged++;
+		return true;
+	}
 	ok = ledger_source(
 	    queue->ledger, batch->source, SIZE_MAX, &key.source, reterr);
 	for (size_t i = 0; ok && i < batch->batch.count; i++) {

@@ -17,7 +17,9 @@ erase_count(struct queue *queue, const struct jobs_batch *batch,
 	struct stats_line moved = {.queued = -1, .erased = 1};
 	int64_t id = destination_find(&queue->destinations, batch->destination);
 
-	CHECK(id != 0);
+	if (id == 0)
+		return err_set(reterr, ERR_DAMAGED,
+		    "a queued batch is for a destination that is not there");
 	if (batch->delivery->replay)
 		moved = (struct stats_line){.replay_refused = 1};
 	else
@@ -28,15 +30,12 @@ erase_count(struct queue *queue, const struct jobs_batch *batch,
 	       ledger_add(queue->ledger, &key, &moved, reterr);
 }
 
-/* Remove the bytes of every event that matches, settled or not. *ret_live says
- * how many were live. */
+/* Remove the bytes of every event that matches, settled or not. */
 static bool
 erase_bytes(struct queue *queue, struct jobs_walk *job,
-    struct jobs_batch *batch, bool *ret_changed, size_t *ret_live,
-    struct err *reterr)
+    struct jobs_batch *batch, bool *ret_changed, struct err *reterr)
 {
 	*ret_changed = false;
-	*ret_live = 0;
 	for (size_t i = 0; i < batch->batch.count; i++) {
 		struct item *item = &batch->batch.items[i];
 		struct jobs_event event = jobs_batch_event(batch, i);
@@ -45,7 +44,6 @@ erase_bytes(struct queue *queue, struct jobs_walk *job,
 			continue;
 		if (jobs_batch_live(batch, i)) {
 			job->matched++;
-			++*ret_live;
 			if (batch->place == JOBS_QUEUED &&
 			    !erase_count(queue, batch, item->type, reterr))
 				return false;
@@ -86,15 +84,19 @@ erase_archived(struct queue *queue, const struct jobs_batch *batch, size_t len)
 }
 
 /* Write the delivery row; delete it if nothing remains. Events of it that were
- * delivered before are then not archived. */
+ * delivered before are then not archived. What remains is counted anew, since a
+ * damaged row must not keep a person from being erased. */
 static void
-erase_queued(struct queue *queue, const struct jobs_batch *batch, size_t len,
-    size_t live)
+erase_queued(struct queue *queue, const struct jobs_batch *batch, size_t len)
 {
 	const struct engine_delivery *row = batch->delivery;
-	size_t bytes = bits_bytes(batch->batch.count);
+	size_t bytes = bits_bytes(batch->batch.count), remaining = 0;
 	struct engine_change *change;
-	bool gone = row->remaining == live;
+	bool gone;
+
+	for (size_t i = 0; i < batch->batch.count; i++)
+		remaining += !bits_has(batch->done, i);
+	gone = remaining == 0;
 
 	if (!row->replay)
 		destination_change(&queue->destinations,
@@ -111,7 +113,7 @@ erase_queued(struct queue *queue, const struct jobs_batch *batch, size_t len,
 	    .version = row->version,
 	    .rules = changes_copy(&queue->changes, row->rules),
 	    .bytes = len,
-	    .remaining = row->remaining - live,
+	    .remaining = remaining,
 	    .done = str_bytes((const char *)batch->done, bytes),
 	    .delivered = str_bytes((const char *)batch->delivered, bytes),
 	};
@@ -125,11 +127,10 @@ erase_batch(struct queue *queue, struct jobs_walk *job,
 {
 	struct engine_change *change;
 	struct str frame;
-	size_t live;
 	bool changed;
 
 	(void)arg;
-	if (!erase_bytes(queue, job, batch, &changed, &live, reterr))
+	if (!erase_bytes(queue, job, batch, &changed, reterr))
 		return false;
 	if (!changed)
 		return true;
@@ -144,7 +145,7 @@ erase_batch(struct queue *queue, struct jobs_walk *job,
 				       ? batch->delivery->seq
 				       : batch->archived->seq;
 	if (batch->place == JOBS_QUEUED)
-		erase_queued(queue, batch, frame.len, live);
+		erase_queued(queue, batch, frame.len);
 	else
 		erase_archived(queue, batch, frame.len);
 	return true;
@@ -231,10 +232,16 @@ jobs_erase_begin(
 	bool ok, more;
 
 	fair_lock_hold(&queue->lock);
-	ok = queue_quarantine_retry(queue, false, &more, reterr) &&
-	     queue->engine->walk(queue->store, ENGINE_ERASURES, &cursor,
-		 SIZE_MAX, last_erasure, &erasing.last_erasure, &more, reterr);
 	erasing.strayed = queue->strayed;
+	ok = queue_quarantine_retry(queue, false, &more, reterr);
+	/* What is damaged stays there, and is missed. */
+	if (!ok && reterr->code == ERR_DAMAGED) {
+		erasing.strayed--;
+		ok = true;
+	}
+	ok = ok && queue->engine->walk(queue->store, ENGINE_ERASURES, &cursor,
+		       SIZE_MAX, last_erasure, &erasing.last_erasure, &more,
+		       reterr);
 	queue_publish(queue);
 	fair_lock_drop(&queue->lock);
 	if (ok)

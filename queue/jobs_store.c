@@ -83,46 +83,75 @@ check_dead(void *arg, const union engine_row *row)
 	return check_frame(arg, "row of dead letters", row->dead.id, ok, &err);
 }
 
-/* The store's own check; one that has none is checked by its checksums. */
+/* A step of the store's own check; a store that has none is checked by its
+ * checksums. */
 static bool
-check_begin(struct queue *queue, struct jobs_check *check, struct err *reterr)
+check_store(struct queue *queue, struct jobs_check *check, struct err *reterr)
 {
-	struct engine_job job = {
-	    .verb = ENGINE_CHECK, .fn = check_fault, .arg = check};
+	struct engine_job *job = &check->store;
 	struct err err;
+	bool ok;
 
-	check->begun = queue->engine->job(queue->store, &job, &err) ||
-		       err.code == ERR_UNSUPPORTED;
-	return check->begun || err_set(reterr, err.code, "%s", err.text);
+	job->verb = ENGINE_CHECK;
+	job->fn = check_fault;
+	job->arg = check;
+	job->more = false;
+	fair_lock_hold(&queue->lock);
+	ok = queue->engine->job(queue->store, job, &err) ||
+	     err.code == ERR_UNSUPPORTED;
+	fair_lock_drop(&queue->lock);
+	check->begun = ok && !job->more;
+	check->locking = ok && job->more;
+	check->more = true;
+	return ok || err_set(reterr, err.code, "%s", err.text);
+}
+
+static const struct check_table {
+	enum engine_table table;
+	engine_row_fn *fn;
+	const char *what;
+} check_tables[] = {
+    {ENGINE_BATCHES, check_batch, "batches"},
+    {ENGINE_DEAD, check_dead, "dead letters"},
+    {ENGINE_UNREADABLE, check_body, "unreadable bodies"},
+};
+
+/* Where rows were passed over there may be more than one. */
+static void
+check_passed_over(struct jobs_check *check, const char *what)
+{
+	char text[160];
+
+	if (check->at.damaged == 0)
+		return;
+	(void)snprintf(text, sizeof(text),
+	    "%s: %zu times some were passed over that cannot be read; "
+	    "`currentsd queue rescue` may find them",
+	    what, check->at.damaged);
+	check_fault(check, text);
 }
 
 bool
 jobs_check(struct queue *queue, struct jobs_check *check, struct err *reterr)
 {
-	static const struct {
-		enum engine_table table;
-		engine_row_fn *fn;
-	} tables[] = {
-	    {ENGINE_BATCHES, check_batch},
-	    {ENGINE_DEAD, check_dead},
-	    {ENGINE_UNREADABLE, check_body},
-	};
+	const struct check_table *table = &check_tables[check->table];
 	struct check_step step = {.check = check, .ok = true, .reterr = reterr};
-	bool ok = true, more;
+	bool ok, more;
 
-	fair_lock_hold(&queue->lock);
 	if (!check->begun)
-		ok = check_begin(queue, check, reterr);
+		return check_store(queue, check, reterr);
+	fair_lock_hold(&queue->lock);
 	step.until_ms = clock_mono_ms() + JOBS_STEP_MS;
-	ok = ok && queue->engine->walk(queue->store, tables[check->table].table,
-		       &check->at, JOBS_STEP_BATCHES, tables[check->table].fn,
-		       &step, &more, reterr);
+	ok = queue->engine->walk(queue->store, table->table, &check->at,
+	    JOBS_STEP_BATCHES, table->fn, &step, &more, reterr);
 	fair_lock_drop(&queue->lock);
 	if (ok && !more) {
+		check_passed_over(check, table->what);
 		check->table++;
 		check->at = (struct engine_cursor){.begun = false};
 	}
-	check->more = check->table < sizeof(tables) / sizeof(*tables);
+	check->more =
+	    check->table < sizeof(check_tables) / sizeof(*check_tables);
 	return ok && step.ok;
 }
 

@@ -64,6 +64,21 @@ queue_new(const struct queue_settings *settings)
 	return queue;
 }
 
+/* What to do about a store of which too much is damaged. */
+static bool
+queue_damaged(const struct queue_settings *settings, struct err *reterr)
+{
+	struct err why = *reterr;
+
+	if (why.code == ERR_DAMAGED)
+		(void)err_set(reterr, ERR_DAMAGED,
+		    "%.240s. Restore a backup; or save the events with "
+		    "`currentsd queue rescue`, move %.100s away, and import "
+		    "them",
+		    why.text, settings->dir);
+	return false;
+}
+
 bool
 queue_open(const struct queue_settings *settings, struct queue **ret_queue,
     struct err *reterr)
@@ -75,7 +90,7 @@ queue_open(const struct queue_settings *settings, struct queue **ret_queue,
 		return err_set_nomem(reterr);
 	if (!queue->engine->open(&queue->settings, &queue->store, reterr)) {
 		queue_close(queue);
-		return false;
+		return queue_damaged(settings, reterr);
 	}
 	fair_lock_hold(&queue->lock);
 	loaded = queue_load(queue, reterr);
@@ -84,7 +99,7 @@ queue_open(const struct queue_settings *settings, struct queue **ret_queue,
 	fair_lock_drop(&queue->lock);
 	if (!loaded) {
 		queue_close(queue);
-		return false;
+		return queue_damaged(settings, reterr);
 	}
 	*ret_queue = queue;
 	return true;

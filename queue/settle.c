@@ -436,6 +436,7 @@ queue_settle(struct queue *queue, struct queue_lease *const *leases,
 	struct settle settle = {.now_ms = now_ms};
 	struct lease **list = NULL;
 	size_t items = 0;
+	int conflicts = 0;
 	bool ok;
 
 	fair_lock_hold(&queue->lock);
@@ -453,7 +454,7 @@ queue_settle(struct queue *queue, struct queue_lease *const *leases,
 	do {
 		ok = ok && queue_change_held(
 			       queue, settle_change, &settle, true, reterr);
-		settle.reread = !ok && reterr->code == ERR_CONFLICT;
+		settle.reread = !ok && queue_conflict(&conflicts, reterr);
 		ok = ok || settle.reread;
 	} while (settle.reread);
 	for (size_t i = 0; ok && i < settle.count; i++)

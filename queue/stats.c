@@ -501,7 +501,8 @@ stats_dead(struct queue *queue, int64_t after, size_t most, stats_dead_fn *fn,
 {
 	struct stats_deads deads = {fn, arg, after, most, true, {0}};
 
-	return stats_walk(queue, ENGINE_DEAD, dead_row_of(after + 1) - 1,
+	return stats_walk(queue, ENGINE_DEAD,
+		   after < INT64_MAX ? dead_row_of(after + 1) - 1 : INT64_MAX,
 		   SIZE_MAX, dead_row, &deads, reterr) &&
 	       (deads.ok ||
 		   err_set(reterr, deads.err.code, "%s", deads.err.text));

@@ -385,6 +385,18 @@ take_failed(struct take *take, struct take_ask *ask, const struct err *err)
 	}
 }
 
+static void
+take_passed_over(struct destination *destination)
+{
+	if (!destination->damaged)
+		log_line(LOG_ERROR, "queue",
+		    "take result=damaged destination=%s why=\"queued batches "
+		    "were passed over\" help=\"run `currentsd queue check`; "
+		    "restore a backup or use `currentsd queue rescue`\"",
+		    destination->name.data);
+	destination->damaged = true;
+}
+
 /* What this hold means for a want; false: it is not done yet. */
 static bool
 take_ask_done(struct take *take, size_t asked, bool stopped)
@@ -395,6 +407,8 @@ take_ask_done(struct take *take, size_t asked, bool stopped)
 	bool again = ask->again && !ask->some;
 
 	ask->again = false;
+	if (want->damaged > 0)
+		take_passed_over(destination);
 	if (want->err.code != ERR_NONE) {
 		take_failed(take, ask, &want->err);
 		return true;
@@ -574,6 +588,7 @@ queue_post(struct queue *queue, struct queue_lease *const *leases, size_t count,
     struct str rules, struct err *reterr)
 {
 	struct post post = {.rules = rules};
+	int conflicts = 0;
 	bool ok;
 
 	CHECK(rules.len > 0);
@@ -583,7 +598,7 @@ queue_post(struct queue *queue, struct queue_lease *const *leases, size_t count,
 	do {
 		ok = ok &&
 		     queue_change_held(queue, post_change, &post, true, reterr);
-		post.reread = !ok && reterr->code == ERR_CONFLICT;
+		post.reread = !ok && queue_conflict(&conflicts, reterr);
 		ok = ok || post.reread;
 	} while (post.reread);
 	if (ok && queue->changes.count == 0)

@@ -12,6 +12,18 @@ enum { APPLY_MOVE_ROWS = 500 }; /* of a destination, in one transaction */
 /* Where what is parked goes: DELIVERY_UNPARKED. */
 #define UNPARKED_MS "iif(parked IS NULL, due_ms, 1)"
 
+/* A row that was quarantined for its version gets a sound one. */
+#define VERSION_NEXT                                                           \
+	"iif(version>0 AND version<" STORE_NUMBERS_SQL ", version+1, 1)"
+
+/* The next number of a table, never one that was used. AUTOINCREMENT finds none
+ * for ever, once a damaged row has the last one. */
+#define NUMBER_NEXT(table)                                                     \
+	"(SELECT max((SELECT coalesce(max(id), 0) FROM " table                 \
+	" WHERE id<" STORE_NUMBERS_SQL "),"                                    \
+	" (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name='"     \
+	table "' AND seq<" STORE_NUMBERS_SQL "))+1)"
+
 static bool
 apply_conflict(struct err *reterr)
 {
@@ -52,9 +64,14 @@ apply_batch_add(
     struct store *store, struct engine_change *change, struct err *reterr)
 {
 	const struct engine_delivery *row = &change->row.delivery;
-	int64_t seq = store->next_seq++, rules;
+	int64_t seq = store->next_seq, rules;
 	struct apply_key key;
 
+	if (seq >= STORE_NUMBERS_END)
+		return err_set(reterr, ERR_DAMAGED,
+		    "queue.db: no number is left for a new batch: run "
+		    "`currentsd queue check`, and use a new state directory");
+	store->next_seq++;
 	change->number = seq;
 	return apply_key(
 		   store, row->destination, row->source, true, &key, reterr) &&
@@ -146,57 +163,70 @@ apply_quarantine_empty(struct store *store, struct err *reterr)
 	store->counts.quarantined = 0;
 	return db_run(&store->db, reterr,
 		   "INSERT OR IGNORE INTO delivery SELECT destination, source,"
-		   " " UNPARKED_MS ", seq, version+1, attempts, refusals,"
+		   " " UNPARKED_MS ", seq, " VERSION_NEXT ", attempts, refusals,"
 		   " failures, first_ms, replay, NULL, unpacked, rules, bytes,"
 		   " remaining, done, delivered FROM quarantine",
 		   "") &&
 	       db_run(&store->db, reterr, "DELETE FROM quarantine", "");
 }
 
+/* The group behind this one, which it replaces; false if there is none, or a
+ * damaged page hides it. */
+static bool
+apply_unpark_next(struct store *store, int64_t destination, struct buf *group,
+    struct err *reterr)
+{
+	struct str next, last = str_bytes(group->data, group->len);
+	struct db_rows rows = db_select(&store->db, reterr,
+	    "SELECT parked FROM delivery INDEXED BY delivery_parked"
+	    " WHERE destination=?1 AND parked>?2"
+	    " AND parked IS NOT NULL ORDER BY parked LIMIT 1",
+	    "is", destination, last);
+	bool there = db_next(&rows, reterr, "s", &next) &&
+		     str_compare(next, last) > 0;
+
+	if (there) {
+		buf_reset(group);
+		there = buf_append(group, next.data, next.len) ||
+			err_set_nomem(reterr);
+	}
+	return db_end(&rows) && there;
+}
+
+/* What cannot be read stays parked: it must not keep the rest from being
+ * delivered. */
 static bool
 apply_unpark(
     struct store *store, struct engine_change *change, struct err *reterr)
 {
 	const struct engine_unpark *unpark = &change->row.unpark;
+	struct err err = {.code = ERR_NONE};
 	struct buf group;
 	int64_t destination;
-	bool ok;
+	bool ok = true;
 
-	buf_init(&group, SIZE_MAX);
 	change->number = 0;
-	ok =
-	    store_destination(store, unpark->destination, &destination, reterr);
-	while (ok) {
-		struct str next, last = {group.data, group.len};
-		struct db_rows rows = db_select(&store->db, reterr,
-		    "SELECT parked FROM delivery INDEXED BY delivery_parked"
-		    " WHERE destination=?1 AND parked>?2"
-		    " AND parked IS NOT NULL ORDER BY parked LIMIT 1",
-		    "is", destination, last);
-		bool there = db_next(&rows, reterr, "s", &next);
+	if (!store_destination(
+		store, unpark->destination, &destination, reterr))
+		return false;
+	buf_init(&group, SIZE_MAX);
+	while (ok && apply_unpark_next(store, destination, &group, &err)) {
+		struct str parked = str_bytes(group.data, group.len);
 
-		if (there) {
-			buf_reset(&group);
-			ok = buf_append(&group, next.data, next.len) ||
-			     err_set_nomem(reterr);
-		}
-		ok = db_end(&rows) && ok;
-		if (!ok || !there)
-			break;
-		last = str_bytes(group.data, group.len);
-		if (!engine_unpark_has(unpark, last))
+		if (!engine_unpark_has(unpark, parked))
 			continue;
-		ok = db_run(&store->db, reterr,
+		ok = db_run(&store->db, &err,
 		    "UPDATE delivery INDEXED BY delivery_parked SET due_ms=?3,"
 		    " parked=NULL, version=version+1"
 		    " WHERE destination=?1 AND parked=?2"
 		    " AND parked IS NOT NULL",
-		    "isi", destination, last, DELIVERY_UNPARKED);
+		    "isi", destination, parked, DELIVERY_UNPARKED);
 		if (ok)
 			change->number += db_changed(&store->db);
 	}
 	buf_fini(&group);
-	return ok;
+	return err.code == ERR_NONE || err.code == ERR_DAMAGED ||
+	       err_set(reterr, err.code, "%s", err.text);
 }
 
 /* ---- the archive and dead letters ---- */
@@ -216,7 +246,7 @@ apply_archive_add(
 	       store_rules(store, row->rules, &rules, reterr) &&
 	       db_run(&store->db, reterr,
 		   "INSERT INTO archive VALUES"
-		   "(NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+		   "(" NUMBER_NEXT("archive") ", ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
 		   "iiiiiiib", row->seq, key.destination, key.source,
 		   row->delivered_ms, row->age_ms, (int64_t)row->bytes, rules,
 		   row->delivered);
@@ -227,11 +257,14 @@ static bool
 apply_archive_bytes(
     struct store *store, int64_t id, int64_t *ret_bytes, struct err *reterr)
 {
-	*ret_bytes = -1;
-	return db_run(&store->db, reterr,
-		   "SELECT bytes FROM archive WHERE id=?1", "i>i", id,
-		   ret_bytes) &&
-	       (*ret_bytes >= 0 || apply_conflict(reterr));
+	int64_t bytes = -1;
+
+	if (!db_run(&store->db, reterr,
+		"SELECT max(bytes, 0) FROM archive WHERE id=?1", "i>i", id,
+		&bytes))
+		return false;
+	*ret_bytes = (int64_t)store_size(bytes);
+	return bytes >= 0 || apply_conflict(reterr);
 }
 
 static bool
@@ -275,7 +308,7 @@ apply_dead_add(
 	return store_destination(
 		   store, row->destination, &destination, reterr) &&
 	       db_run(&store->db, reterr,
-		   "INSERT INTO dead VALUES(NULL, ?1, ?2, ?3, ?4)"
+		   "INSERT INTO dead VALUES(" NUMBER_NEXT("dead") ", ?1, ?2, ?3, ?4)"
 		   " RETURNING id",
 		   "iiib>i", destination, row->age_ms, (int64_t)row->letters,
 		   row->frame, &change->number);
@@ -288,10 +321,10 @@ apply_dead_uncount(struct store *store, int64_t id, struct err *reterr)
 	int64_t letters = -1, bytes = 0;
 
 	if (!db_run(&store->db, reterr,
-		"SELECT letters, length(data) FROM dead WHERE id=?1", "i>ii",
-		id, &letters, &bytes))
+		"SELECT max(letters, 0), length(data) FROM dead WHERE id=?1",
+		"i>ii", id, &letters, &bytes))
 		return false;
-	store->counts.dead -= letters;
+	store->counts.dead -= (int64_t)store_size(letters);
 	store->counts.dead_bytes -= bytes;
 	return letters >= 0 || apply_conflict(reterr);
 }
@@ -344,14 +377,14 @@ apply_unreadable_add(
 	return store_name(store, row->source, true, &source, reterr) &&
 	       db_run(&store->db, reterr,
 		   "INSERT INTO unreadable VALUES"
-		   "(NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+		   "(" NUMBER_NEXT("unreadable") ", ?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 		   "iiissbb", source, row->received_ms, row->age_ms,
 		   row->reason, row->encoding, row->hash, row->frame);
 }
 
 static bool
 apply_unreadable_delete(
-    struct store *store, const struct engine_change *change, struct err *reterr)
+    struct store *store, struct engine_change *change, struct err *reterr)
 {
 	int64_t len = -1;
 
@@ -359,7 +392,8 @@ apply_unreadable_delete(
 		"DELETE FROM unreadable WHERE id=?1 RETURNING length(data)",
 		"i>i", change->row.unreadable.id, &len))
 		return false;
-	if (len >= 0) {
+	change->flag = len >= 0;
+	if (change->flag) {
 		store->counts.unreadable--;
 		store->counts.unreadable_removed++;
 		store->counts.unreadable_bytes -= len;
@@ -376,7 +410,8 @@ apply_erasure_add(
 
 	return store_name(store, row->source, true, &source, reterr) &&
 	       db_run(&store->db, reterr,
-		   "INSERT OR REPLACE INTO erasure VALUES(NULL, ?1, ?2, ?3, 0)",
+		   "INSERT OR REPLACE INTO erasure VALUES("
+		   NUMBER_NEXT("erasure") ", ?1, ?2, ?3, 0)",
 		   "isi", source, row->subject, row->noted_ms);
 }
 
@@ -446,10 +481,13 @@ apply_seen_add(
 		if (n == 0 ||
 		    store->counts.seen - bytes / DIGEST_SHORT < change->number)
 			return true;
-		store->counts.seen -= bytes / DIGEST_SHORT;
 		if (!db_run(&store->db, reterr, "DELETE FROM seen WHERE n=?1",
 			"i", n))
 			return false;
+		/* A row that its number does not lead to cannot go. */
+		if (db_changed(&store->db) == 0)
+			return true;
+		store->counts.seen -= bytes / DIGEST_SHORT;
 	}
 }
 
@@ -493,7 +531,7 @@ apply_ledger_fold(
 	    "3" LEDGER_MERGE,
 	    "DELETE FROM ledger WHERE hour<?1 AND hour%24<>0",
 	    "INSERT INTO dropped SELECT hour/24*24, source, type, rule,"
-	    " sum(events) FROM dropped WHERE hour<?1 AND hour%24<>0"
+	    " total(events) FROM dropped WHERE hour<?1 AND hour%24<>0"
 	    " GROUP BY 1, 2, 3, 4"
 	    " ON CONFLICT DO UPDATE SET events=events+excluded.events",
 	    "DELETE FROM dropped WHERE hour<?1 AND hour%24<>0",
@@ -564,7 +602,8 @@ apply_move_rows(struct store *store, const char *find, const char *move,
 	if (!db_run(
 		&store->db, reterr, find, "iii>i", from, *moved, *left, &last))
 		return false;
-	if (last == 0)
+	/* 0: none is left; or a damaged page, of which the rest stays. */
+	if (last <= *moved)
 		return true;
 	if (!db_run(&store->db, reterr, move, "iiii", from, to, *moved, last))
 		return false;
@@ -597,13 +636,13 @@ apply_move(struct store *store, struct engine_change *change, int64_t from,
 	while (db_next(&rows, reterr, "iid", &remaining, &size, &replay)) {
 		left--;
 		if (!replay) {
-			queued += remaining;
-			bytes += size;
+			queued += (int64_t)store_size(remaining);
+			bytes += (int64_t)store_size(size);
 		}
 	}
 	if (!db_end(&rows) ||
 	    !db_run(&store->db, reterr,
-		"SELECT coalesce(sum(remaining), 0), coalesce(sum(bytes), 0)"
+		"SELECT total(remaining), total(bytes)"
 		" FROM quarantine WHERE destination=?1 AND replay=0",
 		"i>ii", from, &remaining, &size) ||
 	    !db_run(&store->db, reterr,
@@ -624,8 +663,8 @@ apply_move(struct store *store, struct engine_change *change, int64_t from,
 		" WHERE destination=?1 AND id>?3 AND id<=?4",
 		from, to, &counts->moved_dead, &left, reterr))
 		return false;
-	queued += remaining;
-	bytes += size;
+	queued += store_sum(remaining);
+	bytes += store_sum(size);
 	if (!db_run(&store->db, reterr,
 		"UPDATE destination SET queued=queued+?2, bytes=bytes+?3,"
 		" delivered_ms=max(delivered_ms, (SELECT delivered_ms"

@@ -32,8 +32,12 @@ db_code(int rc)
 		return ERR_LIMIT;
 	case SQLITE_FULL:
 		return ERR_FULL;
+	/* A sound file has all its tables, and breaks no constraint. */
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
+	case SQLITE_ERROR:
+	case SQLITE_CONSTRAINT:
+	case SQLITE_MISMATCH:
 		return ERR_DAMAGED;
 	case SQLITE_BUSY:
 	case SQLITE_PERM:
@@ -225,10 +229,14 @@ db_columns(sqlite3_stmt *statement, const char *types, va_list *args)
 			*va_arg(*args, const char **) = null ? "" : str.data;
 			break;
 		case 's':
+		case 'S':
 		case 'b':
-			str = db_column(statement, n, types[n] == 's');
-			if (str.data == NULL && str.len > 0)
+			str = db_column(statement, n, types[n] != 'b');
+			if (str.data == NULL &&
+			    (str.len > 0 || (types[n] != 'b' && !null)))
 				return false;
+			if (types[n] == 's' && null)
+				str = str_text("");
 			*va_arg(*args, struct str *) = str;
 			break;
 		default:

@@ -27,9 +27,10 @@
  *	i	int64_t				int64_t *, 0 for NULL
  *	d	int, also bool and unsigned	int *, 0 for NULL
  *	t	const char *			const char **, "" for NULL
- *	s	struct str, as text		struct str *
+ *	s	struct str, as text		struct str *, "" for NULL
  *	b	struct str, as a blob		struct str *
- *	S, B	likewise, for columns that may be NULL; parameters only
+ *	S	struct str, as text, or NULL	struct str *
+ *	B	struct str, as a blob, or NULL	none
  *
  * With s and b a pointer of NULL is bound as an empty value, with t, S and B
  * as NULL. A value that is too large for SQLite is bound as NULL, too, which a

@@ -4,6 +4,9 @@
  * through in this order: what was deferred until now, what was deferred too
  * far, and what is fresh. Sources take turns, row by row. Replays have an
  * index and ranges of their own.
+ *
+ * A row that its key does not lead to could not be settled, and would be sent
+ * again and again: it is passed over.
  */
 
 #include "queue/sqlite/store.h"
@@ -15,7 +18,7 @@ struct due_range {
 	int64_t due_ms, seq, until_ms;
 };
 
-enum { DUE_RANGES = 3 };
+enum { DUE_RANGES = 3, DUE_AGAIN_MS = 10000 };
 
 /* A source, and where the search stands. */
 struct due_source {
@@ -26,7 +29,7 @@ struct due_source {
 
 struct due {
 	struct store *store;
-	const struct engine_want *want;
+	struct engine_want *want;
 	size_t number; /* of the want */
 	int64_t destination, now_ms;
 	const int64_t *leased;
@@ -54,15 +57,28 @@ due_range(const struct due *due, bool replays, int range)
 	return replays && range == DUE_RANGES - 1 ? replay : ranges[range];
 }
 
-/* Hand a row out, if there is room. */
+/* Hand a row out, if there is room; *ret_found: it is not passed over. */
 static bool
 due_hand_out(struct due *due, const struct delivery_columns *columns,
-    int64_t source, struct err *reterr)
+    int64_t source, bool *ret_found, struct err *reterr)
 {
-	size_t unpacked = (size_t)columns->unpacked;
+	size_t unpacked = store_size(columns->unpacked);
 	struct engine_delivery row;
 	struct db_rows rows;
+	int found = 0;
 
+	if (!db_run(&due->store->db, reterr,
+		"SELECT 1 FROM delivery WHERE destination=?1 AND source=?2"
+		" AND due_ms=?3 AND seq=?4 AND version=?5",
+		"iiiii>d", due->destination, source, columns->due_ms,
+		columns->seq, columns->version, &found) &&
+	    reterr->code != ERR_DAMAGED)
+		return false;
+	*ret_found = found != 0;
+	if (!*ret_found) {
+		due->want->damaged++;
+		return true;
+	}
 	due->full = (due->count > 0 || due->want->more) &&
 		    (due->bytes > due->want->bytes ||
 			unpacked > due->want->bytes - due->bytes);
@@ -80,9 +96,9 @@ due_hand_out(struct due *due, const struct delivery_columns *columns,
 
 /* ---- by turns ---- */
 
-/* Hand out the next row of a range; *ret_found: there was one. */
+/* Read rows of a range until one is handed out; *ret_found: one was. */
 static bool
-due_step(struct due *due, struct due_source *source, bool replays,
+due_rows(struct due *due, struct due_source *source, bool replays,
     bool *ret_found, struct err *reterr)
 {
 	static const char live[] =
@@ -94,24 +110,89 @@ due_step(struct due *due, struct due_source *source, bool replays,
 	    " delivery_replay WHERE destination=?1 AND source=?2"
 	    " AND (due_ms, seq)>(?3, ?4) AND due_ms<=?5 AND replay=1"
 	    " ORDER BY due_ms, seq";
+	struct due_range *at = &source->at;
 	struct delivery_columns columns;
 	bool ok = true;
 	struct db_rows rows = db_select(&due->store->db, reterr,
 	    replays ? replay : live, "iiiii", due->destination, source->source,
-	    source->at.due_ms, source->at.seq, source->at.until_ms);
+	    at->due_ms, at->seq, at->until_ms);
 
-	*ret_found = false;
-	while (!*ret_found && db_next(&rows, reterr, DELIVERY_TYPES,
-				  DELIVERY_POINTERS(&columns))) {
-		if (engine_leased_has(
+	while (ok && !*ret_found &&
+	       db_next(&rows, reterr, DELIVERY_TYPES,
+		   DELIVERY_POINTERS(&columns))) {
+		if (columns.due_ms < at->due_ms ||
+		    (columns.due_ms == at->due_ms && columns.seq <= at->seq)) {
+			ok = err_set(reterr, ERR_DAMAGED,
+			    "queue.db: a row is not behind the one before it");
+			break;
+		}
+		at->due_ms = columns.due_ms;
+		at->seq = columns.seq;
+		if (!engine_leased_has(
 			due->leased, due->leased_count, columns.seq))
-			continue;
-		*ret_found = true;
-		source->at.due_ms = columns.due_ms;
-		source->at.seq = columns.seq;
-		ok = due_hand_out(due, &columns, source->source, reterr);
+			ok = due_hand_out(
+			    due, &columns, source->source, ret_found, reterr);
 	}
 	return db_end(&rows) && ok;
+}
+
+/* Likewise, where rows cannot be read one after the other. */
+static bool
+due_search(struct due *due, struct due_source *source, bool replays,
+    bool *ret_found, struct err *reterr)
+{
+	struct store_search search = {
+	    .sql = "SELECT destination, source, due_ms, seq FROM delivery"
+		   " WHERE destination=?1 AND source=?2"
+		   " AND (due_ms, seq)>(?3, ?4) ORDER BY due_ms, seq LIMIT 1",
+	    .columns = 4,
+	    .fixed = 2,
+	    .key = {due->destination, source->source, source->at.due_ms,
+		source->at.seq},
+	};
+	struct delivery_columns columns;
+	bool there = true, ok = true;
+	struct db_rows rows;
+
+	while (ok && !*ret_found) {
+		struct err err = {.code = ERR_NONE};
+
+		ok = store_search_next(due->store, &search, &there, reterr);
+		if (!ok || !there || search.key[2] > source->at.until_ms)
+			break;
+		source->at.due_ms = search.key[2];
+		source->at.seq = search.key[3];
+		if (engine_leased_has(
+			due->leased, due->leased_count, search.key[3]))
+			continue;
+		rows = db_select(&due->store->db, &err,
+		    "SELECT " DELIVERY_COLUMNS " FROM delivery WHERE"
+		    " destination=?1 AND source=?2 AND due_ms=?3 AND seq=?4"
+		    " AND replay=?5",
+		    "iiiid", search.key[0], search.key[1], search.key[2],
+		    search.key[3], replays);
+		if (db_next(&rows, &err, DELIVERY_TYPES,
+			DELIVERY_POINTERS(&columns)))
+			ok = due_hand_out(
+			    due, &columns, source->source, ret_found, &err);
+		due->want->damaged += err.code == ERR_DAMAGED;
+		if (err.code != ERR_NONE && err.code != ERR_DAMAGED)
+			ok = err_set(reterr, err.code, "%s", err.text);
+		(void)!db_end(&rows);
+	}
+	due->want->damaged += search.damaged;
+	return ok;
+}
+
+/* Hand out the next row of a range; *ret_found: there was one. */
+static bool
+due_step(struct due *due, struct due_source *source, bool replays,
+    bool *ret_found, struct err *reterr)
+{
+	*ret_found = false;
+	return due_rows(due, source, replays, ret_found, reterr) ||
+	       (reterr->code == ERR_DAMAGED &&
+		   due_search(due, source, replays, ret_found, reterr));
 }
 
 /* Likewise, of all ranges of a source. */
@@ -161,17 +242,22 @@ due_sources(
 {
 	struct store *store = due->store;
 	int64_t after = names_find(&store->names, due->want->after);
+	struct store_search search = {
+	    .sql = "SELECT destination, source FROM delivery"
+		   " WHERE destination=?1 AND source>?2"
+		   " ORDER BY source LIMIT 1",
+	    .columns = 2,
+	    .fixed = 1,
+	    .key = {due->destination},
+	};
 	size_t count = 0, first = 0;
 
-	for (int64_t last = 0;;) {
-		int64_t source = 0;
+	for (int64_t last = 0;; last = search.key[1]) {
+		bool there;
 
-		if (!db_run(&store->db, reterr,
-			"SELECT min(source) FROM delivery"
-			" WHERE destination=?1 AND source>?2",
-			"ii>i", due->destination, last, &source))
+		if (!store_search_next(store, &search, &there, reterr))
 			return false;
-		if (source == 0)
+		if (!there)
 			break;
 		if (count == store->source_cap) {
 			size_t cap = count == 0 ? 8 : count * 2;
@@ -183,11 +269,12 @@ due_sources(
 			store->sources = list;
 			store->source_cap = cap;
 		}
-		if (last <= after && source > after)
+		if (last <= after && search.key[1] > after)
 			first = count;
-		store->sources[count++] = (struct due_source){.source = source};
-		last = source;
+		store->sources[count++] =
+		    (struct due_source){.source = search.key[1]};
 	}
+	due->want->damaged += search.damaged;
 	*ret_count = count;
 	*ret_first = first;
 	return true;
@@ -199,7 +286,7 @@ static bool
 due_parked(struct due *due, struct err *reterr)
 {
 	struct delivery_columns columns;
-	int64_t source;
+	int64_t source, last = INT64_MIN;
 	bool ok = true, found = false;
 	struct db_rows rows = db_select(&due->store->db, reterr,
 	    "SELECT source, " DELIVERY_COLUMNS " FROM delivery INDEXED BY"
@@ -207,12 +294,18 @@ due_parked(struct due *due, struct err *reterr)
 	    " AND parked IS NOT NULL ORDER BY seq",
 	    "is", due->destination, due->want->parked);
 
-	while (!found && db_next(&rows, reterr, "i" DELIVERY_TYPES, &source,
-			     DELIVERY_POINTERS(&columns))) {
-		found = !engine_leased_has(
-		    due->leased, due->leased_count, columns.seq);
-		if (found)
-			ok = due_hand_out(due, &columns, source, reterr);
+	while (ok && !found &&
+	       db_next(&rows, reterr, "i" DELIVERY_TYPES, &source,
+		   DELIVERY_POINTERS(&columns))) {
+		if (columns.seq <= last) {
+			due->want->damaged++;
+			break;
+		}
+		last = columns.seq;
+		if (!engine_leased_has(
+			due->leased, due->leased_count, columns.seq))
+			ok = due_hand_out(
+			    due, &columns, source, &found, reterr);
 	}
 	return db_end(&rows) && ok;
 }
@@ -222,17 +315,23 @@ static bool
 due_by_seq_next(struct due *due, int64_t source, int64_t after,
     int64_t *ret_seq, struct err *reterr)
 {
+	struct store_search search = {
+	    .sql = "SELECT destination, source, due_ms, seq FROM delivery"
+		   " WHERE destination=?1 AND source=?2 AND due_ms=?3"
+		   " AND seq>?4 ORDER BY seq LIMIT 1",
+	    .columns = 4,
+	    .fixed = 3,
+	    .key = {due->destination, source, DELIVERY_FRESH, after},
+	};
+	bool there;
+
 	do {
-		*ret_seq = 0;
-		if (!db_run(&due->store->db, reterr,
-			"SELECT seq FROM delivery WHERE destination=?1"
-			" AND source=?2 AND due_ms=0 AND seq>?3"
-			" ORDER BY seq LIMIT 1",
-			"iii>i", due->destination, source, after, ret_seq))
+		if (!store_search_next(due->store, &search, &there, reterr))
 			return false;
-		after = *ret_seq;
-	} while (*ret_seq != 0 &&
-		 engine_leased_has(due->leased, due->leased_count, *ret_seq));
+		*ret_seq = there ? search.key[3] : 0;
+	} while (there && engine_leased_has(due->leased, due->leased_count,
+			      search.key[3]));
+	due->want->damaged += search.damaged;
 	return true;
 }
 
@@ -263,42 +362,60 @@ due_by_seq(struct due *due, size_t sources, struct err *reterr)
 		    DELIVERY_FRESH, least - 1, DELIVERY_FRESH};
 		if (!due_step(due, next, false, &found, reterr))
 			return false;
-		after = least;
+		/* Behind what was passed over as well. */
+		after = found ? next->at.seq : least;
 	}
 	return true;
 }
 
 /* ---- when more is due ---- */
 
+/* The first time behind another one, if it is sooner; where that is damaged,
+ * look again after a while. */
+static bool
+due_soonest(struct due *due, const char *sql, int64_t source, int64_t after_ms,
+    int64_t *soonest_ms, struct err *reterr)
+{
+	int64_t ms = INT64_MAX;
+	struct err err;
+	bool ok = db_run(&due->store->db, &err, sql, "iiii>i", due->destination,
+	    source, after_ms, DELIVERY_PARKED, &ms);
+
+	if (!ok && err.code != ERR_DAMAGED)
+		return err_set(reterr, err.code, "%s", err.text);
+	if (!ok || ms <= after_ms) {
+		due->want->damaged++;
+		ms = due->now_ms > INT64_MAX - DUE_AGAIN_MS
+			 ? INT64_MAX
+			 : due->now_ms + DUE_AGAIN_MS;
+	}
+	if (*soonest_ms > ms)
+		*soonest_ms = ms;
+	return true;
+}
+
 static bool
 due_next(struct due *due, size_t sources, bool replays_seen,
     struct engine_want *want, struct err *reterr)
 {
-	int64_t next_ms, replay_ms;
+	static const char live[] =
+	    "SELECT due_ms FROM delivery WHERE destination=?1 AND source=?2"
+	    " AND due_ms>?3 AND due_ms<?4 AND replay=0 ORDER BY due_ms LIMIT 1";
+	static const char replay[] =
+	    "SELECT due_ms FROM delivery INDEXED BY delivery_replay"
+	    " WHERE destination=?1 AND source=?2 AND due_ms>?3"
+	    " AND due_ms<?4 AND replay=1 ORDER BY due_ms LIMIT 1";
 
 	want->next_ms = want->next_replay_ms = INT64_MAX;
 	for (size_t i = 0; i < sources; i++) {
 		int64_t source = due->store->sources[i].source;
 
-		next_ms = replay_ms = INT64_MAX;
-		if (!db_run(&due->store->db, reterr,
-			"SELECT due_ms FROM delivery WHERE destination=?1"
-			" AND source=?2 AND due_ms>?3 AND due_ms<?4"
-			" AND replay=0 ORDER BY due_ms LIMIT 1",
-			"iiii>i", due->destination, source, due->now_ms,
-			DELIVERY_PARKED, &next_ms) ||
-		    !db_run(&due->store->db, reterr,
-			"SELECT due_ms FROM delivery INDEXED BY delivery_replay"
-			" WHERE destination=?1 AND source=?2 AND due_ms>?3"
-			" AND due_ms<?4 AND replay=1 ORDER BY due_ms LIMIT 1",
-			"iiii>i", due->destination, source,
-			replays_seen ? due->now_ms : INT64_MIN, DELIVERY_PARKED,
-			&replay_ms))
+		if (!due_soonest(due, live, source, due->now_ms, &want->next_ms,
+			reterr) ||
+		    !due_soonest(due, replay, source,
+			replays_seen ? due->now_ms : INT64_MIN,
+			&want->next_replay_ms, reterr))
 			return false;
-		if (want->next_ms > next_ms)
-			want->next_ms = next_ms;
-		if (want->next_replay_ms > replay_ms)
-			want->next_replay_ms = replay_ms;
 	}
 	if (due->full && replays_seen)
 		want->next_replay_ms = due->now_ms;
@@ -314,6 +431,7 @@ due_want(struct due *due, struct engine_want *want, struct err *reterr)
 	bool replays = false;
 
 	want->next_ms = want->next_replay_ms = INT64_MAX;
+	want->damaged = 0;
 	if (!store_destination(
 		due->store, want->destination, &due->destination, reterr))
 		return false;

@@ -171,31 +171,46 @@ rescue_local(uint64_t len)
 	return some <= most ? some : least;
 }
 
-/* Copy a row from its leaf and its overflow pages. */
+/* Is all of a row there, to the page that says that it is the last? It gets no
+ * memory before. */
 static bool
-rescue_row_copy(const struct rescue *rescue, const unsigned char *at,
-    const unsigned char *end, uint64_t len, unsigned char *row)
+rescue_row_whole(const struct rescue *rescue, const unsigned char *at,
+    const unsigned char *end, uint64_t len)
 {
-	size_t local = rescue_local(len), have = local;
-	size_t next;
+	size_t local = rescue_local(len), next;
+	const unsigned char *page;
 
 	if (local + (local < len ? 4 : 0) > (size_t)(end - at))
 		return false;
-	memcpy(row, at, local);
 	next = local < len ? rescue_u32(at + local) : 0;
+	for (uint64_t have = local; have < len; have += DB_PAGE - 4) {
+		page = rescue_page(rescue, next);
+		if (page == NULL)
+			return false;
+		next = rescue_u32(page);
+	}
+	return next == 0;
+}
+
+/* Copy a row, which is there, from its leaf and its overflow pages. */
+static void
+rescue_row_copy(const struct rescue *rescue, const unsigned char *at,
+    uint64_t len, unsigned char *row)
+{
+	size_t have = rescue_local(len), next;
+
+	memcpy(row, at, have);
+	next = have < len ? rescue_u32(at + have) : 0;
 	while (have < len) {
 		const unsigned char *page = rescue_page(rescue, next);
 		size_t part = DB_PAGE - 4;
 
-		if (page == NULL)
-			return false;
 		if (part > len - have)
 			part = (size_t)len - have;
 		memcpy(row + have, page + 4, part);
 		have += part;
 		next = rescue_u32(page);
 	}
-	return true;
 }
 
 static int64_t
@@ -283,13 +298,14 @@ rescue_cell(struct rescue *rescue, const unsigned char *at,
 	bool ok = true;
 
 	if (!rescue_varint(&at, end, &len) || !rescue_varint(&at, end, &seq) ||
-	    len > rescue->pages * (uint64_t)DB_PAGE)
+	    len > rescue->pages * (uint64_t)DB_PAGE ||
+	    !rescue_row_whole(rescue, at, end, len))
 		return true;
 	row = malloc((size_t)len + 1);
 	if (row == NULL)
 		return err_set_nomem(reterr);
-	if (!rescue_row_copy(rescue, at, end, len, row) ||
-	    !rescue_row_read(
+	rescue_row_copy(rescue, at, len, row);
+	if (!rescue_row_read(
 		row, (size_t)len, &accepted_ms, &frame, &frame_len))
 		goto out;
 	if (batch_unpack(

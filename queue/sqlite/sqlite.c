@@ -63,18 +63,17 @@ sqlite_recount(
     struct store *store, struct engine_totals *totals, struct err *reterr)
 {
 	return db_run(&store->db, reterr,
-		   "SELECT coalesce(sum(remaining), 0), coalesce(sum(bytes), 0)"
+		   "SELECT total(remaining), total(bytes)"
 		   " FROM (SELECT remaining, bytes FROM delivery WHERE replay=0"
 		   " UNION ALL"
 		   " SELECT remaining, bytes FROM quarantine WHERE replay=0)",
 		   ">ii", &totals->queued, &totals->queued_bytes) &&
 	       db_run(&store->db, reterr,
-		   "SELECT coalesce(sum(letters), 0),"
-		   " coalesce(sum(length(data)), 0) FROM dead",
+		   "SELECT total(letters), total(length(data)) FROM dead",
 		   ">ii", &totals->dead, &totals->dead_bytes) &&
 	       db_run(&store->db, reterr,
-		   "SELECT count(*), coalesce(sum(bytes), 0) FROM archive",
-		   ">ii", &totals->archive_batches, &totals->archive_bytes);
+		   "SELECT count(*), total(bytes) FROM archive", ">ii",
+		   &totals->archive_batches, &totals->archive_bytes);
 }
 
 static bool

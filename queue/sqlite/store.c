@@ -276,7 +276,7 @@ store_texts_load(struct store *store, const char *sql, struct names *names,
 	while (ok && db_next(&rows, reterr, "ib", &id, &text)) {
 		count++;
 		ok = names_add(names, text, &known, reterr) &&
-		     (id == (int64_t)count && known == id
+		     (id == (int64_t)count && known == id && text.len > 0
 			     ? true
 			     : err_set(reterr, ERR_DAMAGED,
 				   "queue.db: a table of texts has gaps, or no "
@@ -297,31 +297,54 @@ meta_read(struct store *store, const char *key, int64_t *ret_value,
     struct err *reterr)
 {
 	*ret_value = 0;
-	return db_run(&store->db, reterr, "SELECT value FROM meta WHERE key=?1",
-	    "t>i", key, ret_value);
+	if (!db_run(&store->db, reterr, "SELECT value FROM meta WHERE key=?1",
+		"t>i", key, ret_value))
+		return false;
+	*ret_value = store_sum(*ret_value);
+	return true;
+}
+
+/* Count some rows, and their bytes; of a table that cannot be read none. */
+static bool
+store_count(struct store *store, const char *sql, int64_t *ret_rows,
+    int64_t *ret_bytes, struct err *reterr)
+{
+	struct err err;
+
+	*ret_rows = *ret_bytes = 0;
+	if (db_run(&store->db, &err, sql, ">ii", ret_rows, ret_bytes))
+		return true;
+	if (err.code != ERR_DAMAGED)
+		return err_set(reterr, err.code, "%s", err.text);
+	log_line(LOG_ERROR, "queue",
+	    "count result=damaged text=%s help=\"currentsd queue check\"",
+	    LOG_QUOTE(err.text));
+	return true;
 }
 
 static bool
 store_counts_load(struct store *store, struct err *reterr)
 {
 	struct store_counts counts = {0};
-	int64_t last = 0;
+	int64_t last = 0, aside = 0, none;
 
 	if (!db_run(&store->db, reterr,
-		"SELECT max((SELECT coalesce(max(seq), 0) FROM batch),"
-		" (SELECT coalesce(max(seq), 0) FROM quarantine))",
+		"SELECT coalesce(max(seq), 0) FROM batch"
+		" WHERE seq<" STORE_NUMBERS_SQL,
 		">i", &last) ||
-	    !db_run(&store->db, reterr, "SELECT count(*) FROM quarantine", ">i",
-		&counts.quarantined) ||
-	    !db_run(&store->db, reterr,
-		"SELECT count(*), coalesce(sum(length(data)), 0)"
-		" FROM unreadable",
-		">ii", &counts.unreadable, &counts.unreadable_bytes) ||
-	    !db_run(&store->db, reterr, "SELECT count(*) FROM drift", ">i",
-		&counts.drift) ||
-	    !db_run(&store->db, reterr,
-		"SELECT coalesce(sum(length(hashes)), 0) FROM seen", ">i",
-		&counts.seen))
+	    !store_count(store,
+		"SELECT coalesce(max(seq), 0), 0 FROM quarantine"
+		" WHERE seq<" STORE_NUMBERS_SQL,
+		&aside, &none, reterr) ||
+	    !store_count(store, "SELECT count(*), 0 FROM quarantine",
+		&counts.quarantined, &none, reterr) ||
+	    !store_count(store,
+		"SELECT count(*), total(length(data)) FROM unreadable",
+		&counts.unreadable, &counts.unreadable_bytes, reterr) ||
+	    !store_count(store, "SELECT count(*), 0 FROM drift", &counts.drift,
+		&none, reterr) ||
+	    !store_count(store, "SELECT total(length(hashes)), 0 FROM seen",
+		&counts.seen, &none, reterr))
 		return false;
 	for (size_t i = 0; i < META_COUNTS; i++) {
 		if (!meta_read(store, meta_counts[i].key,
@@ -329,6 +352,8 @@ store_counts_load(struct store *store, struct err *reterr)
 			return false;
 	}
 	counts.seen /= DIGEST_SHORT;
+	if (last < aside)
+		last = aside;
 	/* Never back: leases of this process may name higher ones. */
 	if (store->next_seq < last + 1)
 		store->next_seq = last + 1;
@@ -481,6 +506,14 @@ store_rules(
 }
 
 struct str
+store_name_at(const struct store *store, int64_t id)
+{
+	return id >= 1 && (size_t)id <= store->names.count
+		   ? names_at(&store->names, id)
+		   : str_text("");
+}
+
+struct str
 store_rules_at(const struct store *store, int64_t id)
 {
 	return id >= 1 && (size_t)id <= store->rules.count
@@ -524,8 +557,11 @@ store_batch(struct store *store, int64_t seq, struct db_rows *rows,
 	*rows = db_select(&store->db, &err,
 	    "SELECT accepted_ms, events, data FROM batch WHERE seq=?1", "i",
 	    seq);
-	if (db_next(rows, &err, "iib", ret_accepted_ms, ret_events, ret_frame))
+	if (db_next(
+		rows, &err, "iib", ret_accepted_ms, ret_events, ret_frame)) {
+		*ret_accepted_ms = store_sum(*ret_accepted_ms);
 		return true;
+	}
 	*ret_frame = str_bytes(NULL, 0);
 	if (db_end(rows) || err.code == ERR_DAMAGED)
 		return true;
@@ -538,39 +574,47 @@ store_row_end(struct db_rows *rows)
 	(void)!db_end(rows);
 }
 
+/* A version that cannot be counted on is none. */
+static bool
+store_row_sound(const struct delivery_columns *columns, struct str source)
+{
+	return source.len > 0 && columns->version > 0 &&
+	       columns->version < STORE_NUMBERS_END;
+}
+
 bool
 store_row(struct store *store, const struct delivery_columns *columns,
     struct str destination, int64_t source, struct db_rows *rows,
     struct engine_delivery *ret_row, struct err *reterr)
 {
-	bool known = source >= 1 && (size_t)source <= store->names.count;
+	struct str name = store_name_at(store, source), frame;
 	int64_t accepted_ms, events;
-	struct str frame;
 
 	if (!store_batch(store, columns->seq, rows, &frame, &accepted_ms,
 		&events, reterr))
 		return false;
 	*ret_row = (struct engine_delivery){
 	    .destination = destination,
-	    .source = known ? names_at(&store->names, source) : str_text(""),
+	    .source = name,
 	    .due_ms = columns->due_ms,
 	    .seq = columns->seq,
 	    .version = (uint64_t)columns->version,
 	    .accepted_ms = accepted_ms,
-	    .events = (size_t)events,
-	    .unpacked = (size_t)columns->unpacked,
+	    .events = store_size(events),
+	    .unpacked = store_size(columns->unpacked),
 	    .replay = columns->replay != 0,
 	    .attempts = (unsigned)columns->attempts,
 	    .refusals = (unsigned)columns->refusals,
 	    .failures = (unsigned)columns->failures,
-	    .first_ms = columns->first_ms,
+	    .first_ms = store_sum(columns->first_ms),
 	    .parked = columns->parked,
 	    .rules = store_rules_at(store, columns->rules),
-	    .bytes = (size_t)columns->bytes,
-	    .remaining = (size_t)columns->remaining,
+	    .bytes = store_size(columns->bytes),
+	    .remaining = store_size(columns->remaining),
 	    .done = columns->done,
 	    .delivered = columns->delivered,
-	    .frame = known ? frame : str_bytes(NULL, 0),
+	    .frame = store_row_sound(columns, name) ? frame
+						    : str_bytes(NULL, 0),
 	};
 	return true;
 }

@@ -30,6 +30,11 @@ struct store_counts {
 /* A source of a destination, while due.c looks for what is due of it. */
 struct due_source;
 
+/* Where the numbers of rows end, long before SQLite's. What is above is damage,
+ * and new rows are numbered below it. */
+#define STORE_NUMBERS_END INT64_C(72057594037927936)
+#define STORE_NUMBERS_SQL "72057594037927936"
+
 struct store {
 	const struct queue_settings *settings;
 	struct statedir statedir;
@@ -119,6 +124,55 @@ struct str store_rules_at(const struct store *store, int64_t id);
 MUST_USE bool store_destination(
     struct store *store, struct str name, int64_t *ret_id, struct err *reterr);
 
+/* The text of a number; empty if the number is lost. */
+struct str store_name_at(const struct store *store, int64_t id);
+
+/* ---- what a damaged file may say ---- */
+
+/* Sums and times, so bounded that reckoning with them does not overflow. */
+#define STORE_SUM_MAX INT64_C(100000000000000)
+
+static inline int64_t
+store_bound(int64_t value, int64_t most)
+{
+	return value > most ? most : value < -most ? -most : value;
+}
+
+static inline int64_t
+store_sum(int64_t value)
+{
+	return store_bound(value, STORE_SUM_MAX);
+}
+
+/* The size of a row or of what is in it, likewise. */
+static inline size_t
+store_size(int64_t value)
+{
+	return value < 0 ? 0 : value > UINT32_MAX ? UINT32_MAX : (size_t)value;
+}
+
+/* ---- searching from key to key: search.c ---- */
+
+/*
+ * On a damaged page a search fails, or finds a key that is not behind the last
+ * one, again and again. Then the keys that follow are passed over, until one is
+ * found: by steps of the last column that double, then of the one before it;
+ * and what the last step passed over for nothing is searched by halves.
+ */
+enum { STORE_KEY_COLUMNS = 4 };
+
+struct store_search {
+	const char *sql; /* the key of the first row behind ?1, ?2, ... */
+	int columns;	 /* of the key */
+	int fixed;	 /* the first so many stay as they are */
+	int64_t key[STORE_KEY_COLUMNS]; /* in and out */
+	size_t damaged; /* out: how often keys were passed over */
+};
+
+/* The next key; *ret_there: there is one. */
+MUST_USE bool store_search_next(struct store *store,
+    struct store_search *search, bool *ret_there, struct err *reterr);
+
 /* ---- delivery rows ---- */
 
 /* The columns of one, as they are selected. */
@@ -178,11 +232,11 @@ bool store_read(struct store *store, const struct engine_delivery *key,
 /* job.c */
 bool store_job(struct store *store, struct engine_job *job, struct err *reterr);
 
-/* The columns of a line of the ledger. */
+/* The columns of a line of the ledger; a sum() that overflows would fail. */
 #define LEDGER_SUMS                                                            \
-	"sum(received), sum(queued), sum(delivered), sum(dead), sum(dropped)," \
-	" sum(duplicates), sum(erased), sum(expired), sum(replayed),"          \
-	" sum(replay_delivered), sum(replay_refused)"
+	"total(received), total(queued), total(delivered), total(dead), total(dropped)," \
+	" total(duplicates), total(erased), total(expired), total(replayed),"          \
+	" total(replay_delivered), total(replay_refused)"
 #define LEDGER_TYPES "iiiiiiiiiii"
 #define LEDGER_VALUES(line)                                                    \
 	(line)->received, (line)->queued, (line)->delivered, (line)->dead,     \

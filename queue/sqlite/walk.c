@@ -12,6 +12,7 @@ struct walk {
 	engine_row_fn *fn;
 	void *arg;
 	bool *ret_more;
+	bool frames; /* those of the table are shown */
 };
 
 /* Show a row; true to go on. */
@@ -28,114 +29,146 @@ walk_show(struct walk *walk, const union engine_row *row)
 /* Events that are deferred during the walk move into a batch with a new number,
  * further on, where the walk must see them. So the last number ends only the
  * fresh ones and the replays. */
+/* The row of this key, unless it cannot be read or changed. */
 static bool
-walk_queued_step(
-    struct walk *walk, bool *ret_there, bool *ret_shown, struct err *reterr)
+walk_queued_row(
+    struct walk *walk, const int64_t *key, bool *ret_more, struct err *reterr)
 {
-	struct engine_cursor *cursor = walk->cursor;
+	struct err err = {.code = ERR_NONE};
 	struct delivery_columns columns;
-	int64_t destination = 0, source = 0;
 	struct db_rows rows, batch;
 	union engine_row row;
 	struct str name;
 	bool ok = true;
 
-	*ret_shown = true;
-	rows = db_select(&walk->store->db, reterr,
-	    "SELECT destination, source,"
-	    " (SELECT name FROM destination WHERE id=delivery.destination),"
-	    " " DELIVERY_COLUMNS " FROM delivery"
-	    " WHERE (destination, source, due_ms, seq) > (?1, ?2, ?3, ?4)"
-	    " ORDER BY destination, source, due_ms, seq LIMIT 1",
-	    "iiii", cursor->at[0], cursor->at[1], cursor->at[2], cursor->at[3]);
-	*ret_there = db_next(&rows, reterr, "iis" DELIVERY_TYPES, &destination,
-	    &source, &name, DELIVERY_POINTERS(&columns));
-	if (*ret_there) {
-		cursor->at[0] = destination;
-		cursor->at[1] = source;
-		cursor->at[2] = columns.due_ms;
-		cursor->at[3] = columns.seq;
-		if (columns.seq > cursor->last &&
-		    columns.due_ms <= DELIVERY_FRESH) {
-			/* skip the rest, it is newer */
-			cursor->at[3] = INT64_MAX;
-		} else if (name.data == NULL) {
-			ok = err_set(reterr, ERR_DAMAGED,
-			    "queue.db: a delivery row has no destination");
-		} else {
-			ok = store_row(walk->store, &columns, name, source,
-			    &batch, &row.delivery, reterr);
-			if (ok) {
-				*ret_shown = walk_show(walk, &row);
-				store_row_end(&batch);
-			}
+	rows = db_select(&walk->store->db, &err,
+	    "SELECT (SELECT name FROM destination WHERE id=?1),"
+	    " " DELIVERY_COLUMNS " FROM delivery WHERE destination=?1"
+	    " AND source=?2 AND due_ms=?3 AND seq=?4"
+	    " AND typeof(version)='integer'",
+	    "iiii", key[0], key[1], key[2], key[3]);
+	if (db_next(&rows, &err, "S" DELIVERY_TYPES, &name,
+		DELIVERY_POINTERS(&columns)) &&
+	    name.data != NULL) {
+		ok = store_row(walk->store, &columns, name, key[1], &batch,
+		    &row.delivery, reterr);
+		if (ok) {
+			*ret_more = walk_show(walk, &row);
+			store_row_end(&batch);
 		}
+	} else if (err.code == ERR_NONE || err.code == ERR_DAMAGED) {
+		walk->cursor->damaged++;
+	} else {
+		ok = err_set(reterr, err.code, "%s", err.text);
 	}
-	return db_end(&rows) && ok;
+	(void)!db_end(&rows);
+	return ok;
 }
 
 static bool
 walk_queued(struct walk *walk, struct err *reterr)
 {
-	bool there = true, go_on = true;
+	struct engine_cursor *cursor = walk->cursor;
+	struct store_search search = {
+	    .sql = "SELECT destination, source, due_ms, seq FROM delivery"
+		   " WHERE (destination, source, due_ms, seq)"
+		   " > (?1, ?2, ?3, ?4)"
+		   " ORDER BY destination, source, due_ms, seq LIMIT 1",
+	    .columns = 4,
+	};
+	bool there = true, more = true;
 
-	if (!walk->cursor->begun) {
-		walk->cursor->last = walk->store->next_seq - 1;
-		walk->cursor->begun = true;
+	if (!cursor->begun) {
+		cursor->last = walk->store->next_seq - 1;
+		cursor->begun = true;
 	}
-	while (go_on && there) {
-		if (!walk_queued_step(walk, &there, &go_on, reterr))
+	memcpy(search.key, cursor->at, sizeof(search.key));
+	while (more) {
+		if (!store_search_next(
+			walk->store, &search, &there, reterr))
 			return false;
+		if (!there)
+			break;
+		if (search.key[3] > cursor->last &&
+		    search.key[3] < STORE_NUMBERS_END - 1 &&
+		    search.key[2] <= DELIVERY_FRESH)
+			/* skip the rest, it is newer */
+			search.key[3] = STORE_NUMBERS_END - 1;
+		else if (!walk_queued_row(walk, search.key, &more, reterr))
+			return false;
+		memcpy(cursor->at, search.key, sizeof(search.key));
 	}
+	cursor->damaged += search.damaged;
 	*walk->ret_more = there;
 	return true;
 }
 
 /* ---- tables with ids ---- */
 
-/* The row behind cursor->at[0], as far as cursor->last. *ret_more: go on. */
+/* Show the row of this id. *ret_more: go on. */
 typedef bool walk_id_fn(
-    struct walk *walk, bool *ret_there, bool *ret_more, struct err *reterr);
+    struct walk *walk, int64_t id, bool *ret_more, struct err *reterr);
 
 static bool
-walk_ids(
-    struct walk *walk, const char *last, walk_id_fn *step, struct err *reterr)
+walk_ids(struct walk *walk, const char *last, const char *next,
+    walk_id_fn *show, struct err *reterr)
 {
 	struct engine_cursor *cursor = walk->cursor;
+	struct store_search search = {
+	    .sql = next, .columns = 1, .key = {cursor->at[0]}};
 	bool there = true, more = true;
+	struct err err;
 
 	if (!cursor->begun &&
-	    !db_run(&walk->store->db, reterr, last, ">i", &cursor->last))
-		return false;
-	cursor->begun = true;
-	while (there && more) {
-		if (!step(walk, &there, &more, reterr))
-			return false;
+	    !db_run(&walk->store->db, &err, last, ">i", &cursor->last)) {
+		if (err.code != ERR_DAMAGED)
+			return err_set(reterr, err.code, "%s", err.text);
+		cursor->last = INT64_MAX;
 	}
+	cursor->begun = true;
+	while (more) {
+		if (!store_search_next(
+			walk->store, &search, &there, reterr))
+			return false;
+		there = there && search.key[0] <= cursor->last;
+		if (!there)
+			break;
+		if (!show(walk, search.key[0], &more, reterr))
+			return false;
+		cursor->at[0] = search.key[0];
+	}
+	cursor->damaged += search.damaged;
 	*walk->ret_more = there;
 	return true;
 }
 
+#define WALK_IDS(table, id)                                                    \
+	"SELECT coalesce(max(" id "), 0) FROM " table,                         \
+	    "SELECT " id " FROM " table " WHERE " id ">?1 ORDER BY " id        \
+	    " LIMIT 1"
+
+/* End the rows of one id, of which `err` says how it was read. A damaged row
+ * must not hide those behind it. */
 static bool
-walk_batch_step(
-    struct walk *walk, bool *ret_there, bool *ret_more, struct err *reterr)
+walk_id_end(struct walk *walk, struct db_rows *rows, bool shown,
+    const struct err *err, struct err *reterr)
 {
-	union engine_row row = {.delivery = {.seq = 0}};
+	(void)!db_end(rows);
+	if (err->code != ERR_NONE && err->code != ERR_DAMAGED)
+		return err_set(reterr, err->code, "%s", err->text);
+	walk->cursor->damaged += !shown;
+	return true;
+}
+
+static bool
+walk_batch(struct walk *walk, int64_t id, bool *ret_more, struct err *reterr)
+{
+	union engine_row row = {.delivery = {.seq = id}};
 	int64_t accepted_ms, events;
 	struct db_rows rows;
 
-	if (!db_run(&walk->store->db, reterr,
-		"SELECT seq FROM batch WHERE seq>?1 AND seq<=?2 ORDER BY seq"
-		" LIMIT 1",
-		"ii>i", walk->cursor->at[0], walk->cursor->last,
-		&row.delivery.seq))
-		return false;
-	*ret_there = row.delivery.seq != 0;
-	if (!*ret_there)
-		return true;
-	walk->cursor->at[0] = row.delivery.seq;
-	if (!store_batch(walk->store, row.delivery.seq, &rows,
-		&row.delivery.frame, &accepted_ms, &events, reterr))
+	if (!store_batch(walk->store, id, &rows, &row.delivery.frame,
+		&accepted_ms, &events, reterr))
 		return false;
 	*ret_more = walk_show(walk, &row);
 	store_row_end(&rows);
@@ -143,60 +176,39 @@ walk_batch_step(
 }
 
 static bool
-walk_archive_step(struct walk *walk, bool frames, bool *ret_there,
-    bool *ret_more, struct err *reterr)
+walk_archived(struct walk *walk, int64_t id, bool *ret_more, struct err *reterr)
 {
-	int64_t source, rules, bytes = 0, events;
-	struct engine_archived *archived;
-	union engine_row row = {.archived = {.id = 0}};
+	union engine_row row = {.archived = {.id = id}};
+	struct engine_archived *archived = &row.archived;
+	struct err err = {.code = ERR_NONE};
+	int64_t source, rules, bytes, events;
 	struct db_rows rows, batch;
-	bool ok = true;
+	bool there, ok = true;
 
-	archived = &row.archived;
-	rows = db_select(&walk->store->db, reterr,
-	    "SELECT id, seq, source, delivered_ms, age_ms, bytes, rules,"
-	    " delivered,"
+	rows = db_select(&walk->store->db, &err,
+	    "SELECT seq, source, delivered_ms, age_ms, bytes, rules, delivered,"
 	    " (SELECT name FROM destination WHERE id=archive.destination)"
-	    " FROM archive WHERE id>?1 AND id<=?2 ORDER BY id LIMIT 1",
-	    "ii", walk->cursor->at[0], walk->cursor->last);
-	*ret_there = db_next(&rows, reterr, "iiiiiiibs", &archived->id,
-	    &archived->seq, &source, &archived->delivered_ms, &archived->age_ms,
-	    &bytes, &rules, &archived->delivered, &archived->destination);
-	if (!*ret_there)
-		return db_end(&rows);
-	walk->cursor->at[0] = archived->id;
-	archived->bytes = (size_t)bytes;
-	archived->rules = store_rules_at(walk->store, rules);
-	if (archived->destination.data == NULL || source < 1 ||
-	    (size_t)source > walk->store->names.count) {
-		ok = err_set(reterr, ERR_DAMAGED,
-		    "queue.db: a row of the archive has no destination or "
-		    "source");
-	} else {
-		archived->source = names_at(&walk->store->names, source);
-		ok = !frames || store_batch(walk->store, archived->seq, &batch,
-				    &archived->frame, &archived->accepted_ms,
-				    &events, reterr);
+	    " FROM archive WHERE id=?1",
+	    "i", id);
+	there = db_next(&rows, &err, "iiiiiibs", &archived->seq, &source,
+	    &archived->delivered_ms, &archived->age_ms, &bytes, &rules,
+	    &archived->delivered, &archived->destination);
+	if (there) {
+		archived->delivered_ms = store_sum(archived->delivered_ms);
+		archived->age_ms = store_sum(archived->age_ms);
+		archived->bytes = store_size(bytes);
+		archived->rules = store_rules_at(walk->store, rules);
+		archived->source = store_name_at(walk->store, source);
+		ok = !walk->frames ||
+		     store_batch(walk->store, archived->seq, &batch,
+			 &archived->frame, &archived->accepted_ms, &events,
+			 reterr);
 		if (ok)
 			*ret_more = walk_show(walk, &row);
-		if (ok && frames)
+		if (ok && walk->frames)
 			store_row_end(&batch);
 	}
-	return db_end(&rows) && ok;
-}
-
-static bool
-walk_archive_frames(
-    struct walk *walk, bool *ret_there, bool *ret_more, struct err *reterr)
-{
-	return walk_archive_step(walk, true, ret_there, ret_more, reterr);
-}
-
-static bool
-walk_archive_heads(
-    struct walk *walk, bool *ret_there, bool *ret_more, struct err *reterr)
-{
-	return walk_archive_step(walk, false, ret_there, ret_more, reterr);
+	return walk_id_end(walk, &rows, there, &err, reterr) && ok;
 }
 
 #define DEAD_COLUMNS                                                           \
@@ -211,44 +223,29 @@ walk_dead_next(
 	int64_t letters, bytes;
 
 	*dead = (struct engine_dead){.id = 0};
-	if (!db_next(rows, reterr, "isiiib", &dead->id, &dead->destination,
+	if (!db_next(rows, reterr, "iSiiib", &dead->id, &dead->destination,
 		&dead->age_ms, &letters, &bytes, &dead->frame))
 		return false;
-	dead->letters = (size_t)letters;
-	dead->bytes = (size_t)bytes;
+	dead->age_ms = store_sum(dead->age_ms);
+	dead->letters = store_size(letters);
+	dead->bytes = store_size(bytes);
 	return true;
 }
 
-/* A damaged row must not hide those behind it: its number is read by itself. */
+/* A row that cannot be read is shown without its letters. */
 static bool
-walk_dead_step(
-    struct walk *walk, bool *ret_there, bool *ret_more, struct err *reterr)
+walk_dead(struct walk *walk, int64_t id, bool *ret_more, struct err *reterr)
 {
-	union engine_row row = {.dead = {.id = 0}};
+	union engine_row row;
 	struct err err = {.code = ERR_NONE};
-	struct db_rows rows;
-	int64_t id = 0;
-	bool ok = true;
-
-	if (!db_run(&walk->store->db, reterr,
-		"SELECT id FROM dead WHERE id>?1 AND id<=?2 ORDER BY id"
-		" LIMIT 1",
-		"ii>i", walk->cursor->at[0], walk->cursor->last, &id))
-		return false;
-	*ret_there = id != 0;
-	if (!*ret_there)
-		return true;
-	walk->cursor->at[0] = id;
-	rows = db_select(
+	struct db_rows rows = db_select(
 	    &walk->store->db, &err, DEAD_COLUMNS " WHERE id=?1", "i", id);
+
 	if (!walk_dead_next(&rows, &row.dead, &err))
 		row.dead.id = id;
-	if (err.code != ERR_NONE && err.code != ERR_DAMAGED)
-		ok = err_set(reterr, err.code, "%s", err.text);
-	else
+	if (err.code == ERR_NONE || err.code == ERR_DAMAGED)
 		*ret_more = walk_show(walk, &row);
-	(void)!db_end(&rows);
-	return ok;
+	return walk_id_end(walk, &rows, true, &err, reterr);
 }
 
 static bool
@@ -264,86 +261,77 @@ walk_dead_last(struct walk *walk, struct err *reterr)
 	return db_end(&rows);
 }
 
-/* A damaged body must not hide those behind it: it is read by itself. */
+/* A body that cannot be read is shown without it. */
 static bool
-walk_unreadable_step(struct walk *walk, bool frames, bool *ret_there,
-    bool *ret_more, struct err *reterr)
+walk_unreadable(
+    struct walk *walk, int64_t id, bool *ret_more, struct err *reterr)
 {
-	union engine_row row = {.unreadable = {.id = 0}};
+	union engine_row row = {.unreadable = {.id = id}};
 	struct engine_unreadable *body = &row.unreadable;
-	struct db_rows rows, frame;
 	struct err err = {.code = ERR_NONE};
-	int64_t bytes;
-	bool ok = true;
+	struct db_rows rows, frame;
+	int64_t source, bytes;
+	bool there;
 
-	rows = db_select(&walk->store->db, reterr,
-	    "SELECT u.id, u.received_ms, u.age_ms, s.text, u.reason,"
-	    " u.encoding, u.hash, length(u.data)"
-	    " FROM unreadable u JOIN name s ON s.id=u.source"
-	    " WHERE u.id>?1 AND u.id<=?2 ORDER BY u.id LIMIT 1",
-	    "ii", walk->cursor->at[0], walk->cursor->last);
-	*ret_there = db_next(&rows, reterr, "iiisssbi", &body->id,
-	    &body->received_ms, &body->age_ms, &body->source, &body->reason,
-	    &body->encoding, &body->hash, &bytes);
-	if (!*ret_there)
-		return db_end(&rows);
-	walk->cursor->at[0] = body->id;
-	body->bytes = (size_t)bytes;
-	if (!frames) {
-		*ret_more = walk_show(walk, &row);
-		return db_end(&rows);
+	rows = db_select(&walk->store->db, &err,
+	    "SELECT received_ms, age_ms, source, reason, encoding, hash,"
+	    " length(data) FROM unreadable WHERE id=?1",
+	    "i", id);
+	there = db_next(&rows, &err, "iiissbi", &body->received_ms,
+	    &body->age_ms, &source, &body->reason, &body->encoding, &body->hash,
+	    &bytes);
+	if (there) {
+		body->received_ms = store_sum(body->received_ms);
+		body->age_ms = store_sum(body->age_ms);
+		body->source = store_name_at(walk->store, source);
+		body->bytes = store_size(bytes);
+		if (walk->frames) {
+			frame = db_select(&walk->store->db, &err,
+			    "SELECT data FROM unreadable WHERE id=?1", "i", id);
+			(void)db_next(&frame, &err, "b", &body->frame);
+		}
+		if (err.code == ERR_NONE || err.code == ERR_DAMAGED)
+			*ret_more = walk_show(walk, &row);
+		if (walk->frames)
+			(void)!db_end(&frame);
 	}
-	frame = db_select(&walk->store->db, &err,
-	    "SELECT data FROM unreadable WHERE id=?1", "i", body->id);
-	(void)db_next(&frame, &err, "b", &body->frame);
-	if (err.code != ERR_NONE && err.code != ERR_DAMAGED)
-		ok = err_set(reterr, err.code, "%s", err.text);
-	else
-		*ret_more = walk_show(walk, &row);
-	(void)!db_end(&frame);
-	return db_end(&rows) && ok;
+	return walk_id_end(walk, &rows, there, &err, reterr);
 }
 
 static bool
-walk_unreadable_frames(
-    struct walk *walk, bool *ret_there, bool *ret_more, struct err *reterr)
+walk_erasure(struct walk *walk, int64_t id, bool *ret_more, struct err *reterr)
 {
-	return walk_unreadable_step(walk, true, ret_there, ret_more, reterr);
-}
-
-static bool
-walk_unreadable_heads(
-    struct walk *walk, bool *ret_there, bool *ret_more, struct err *reterr)
-{
-	return walk_unreadable_step(walk, false, ret_there, ret_more, reterr);
-}
-
-static bool
-walk_erasures(struct walk *walk, struct err *reterr)
-{
-	union engine_row row = {.erasure = {.id = 0}};
+	union engine_row row = {.erasure = {.id = id}};
 	struct engine_erasure *erasure = &row.erasure;
-	bool go_on = true;
-	struct db_rows rows = db_select(&walk->store->db, reterr,
-	    "SELECT e.id, s.text, e.subject, e.noted_ms, e.erased_ms"
-	    " FROM erasure e JOIN name s ON s.id=e.source WHERE e.id>?1"
-	    " ORDER BY e.id",
-	    "i", walk->cursor->at[0]);
+	struct err err = {.code = ERR_NONE};
+	int64_t source;
+	bool there;
+	struct db_rows rows = db_select(&walk->store->db, &err,
+	    "SELECT source, subject, noted_ms, erased_ms FROM erasure"
+	    " WHERE id=?1",
+	    "i", id);
 
-	*walk->ret_more = true;
-	while (go_on && *walk->ret_more) {
-		*walk->ret_more = db_next(&rows, reterr, "issii", &erasure->id,
-		    &erasure->source, &erasure->subject, &erasure->noted_ms,
-		    &erasure->erased_ms);
-		if (!*walk->ret_more)
-			break;
-		walk->cursor->at[0] = erasure->id;
-		go_on = walk_show(walk, &row);
+	there = db_next(&rows, &err, "isii", &source, &erasure->subject,
+	    &erasure->noted_ms, &erasure->erased_ms);
+	if (there) {
+		erasure->noted_ms = store_sum(erasure->noted_ms);
+		erasure->erased_ms = store_sum(erasure->erased_ms);
+		erasure->source = store_name_at(walk->store, source);
+		*ret_more = walk_show(walk, &row);
 	}
-	return db_end(&rows);
+	return walk_id_end(walk, &rows, there, &err, reterr);
 }
 
 /* ---- whole tables ---- */
+
+static void
+walk_line_bound(struct stats_line *line)
+{
+	int64_t *const sums[] = {LEDGER_POINTERS(line)};
+
+	for (size_t i = 0; i < sizeof(sums) / sizeof(*sums); i++)
+		*sums[i] = store_sum(*sums[i]);
+}
 
 static bool
 walk_ledger(struct walk *walk, enum engine_table by, struct err *reterr)
@@ -371,7 +359,8 @@ walk_ledger(struct walk *walk, enum engine_table by, struct err *reterr)
 		    "");
 	while (db_next(&rows, reterr, "si" LEDGER_TYPES, &label, &hour,
 	    LEDGER_POINTERS(&ledger->line))) {
-		ledger->hour = hour;
+		walk_line_bound(&ledger->line);
+		ledger->hour = store_bound(hour, STORE_SUM_MAX / 3600000);
 		if (by == ENGINE_LEDGER_BY_SOURCE)
 			ledger->source = label;
 		else
@@ -388,15 +377,17 @@ walk_dropped(struct walk *walk, struct err *reterr)
 	union engine_row row = {.dropped = {.hour = 0}};
 	struct engine_dropped *dropped = &row.dropped;
 	struct db_rows rows = db_select(&walk->store->db, reterr,
-	    "SELECT r.text, t.text, sum(d.events) FROM dropped d"
+	    "SELECT r.text, t.text, total(d.events) FROM dropped d"
 	    " JOIN name r ON r.id=d.rule JOIN name t ON t.id=d.type"
 	    " GROUP BY d.rule, d.type ORDER BY r.text, t.text",
 	    "");
 
 	while (db_next(&rows, reterr, "ssi", &dropped->rule, &dropped->type,
-		   &dropped->events) &&
-	       walk_show(walk, &row))
-		;
+	    &dropped->events)) {
+		dropped->events = store_sum(dropped->events);
+		if (!walk_show(walk, &row))
+			break;
+	}
 	return db_end(&rows);
 }
 
@@ -410,9 +401,13 @@ walk_drift(struct walk *walk, struct err *reterr)
 	    "");
 
 	while (db_next(&rows, reterr, "siii", &drift->text, &drift->events,
-		   &drift->first_ms, &drift->last_ms) &&
-	       walk_show(walk, &row))
-		;
+	    &drift->first_ms, &drift->last_ms)) {
+		drift->events = store_sum(drift->events);
+		drift->first_ms = store_sum(drift->first_ms);
+		drift->last_ms = store_sum(drift->last_ms);
+		if (!walk_show(walk, &row))
+			break;
+	}
 	return db_end(&rows);
 }
 
@@ -446,6 +441,10 @@ walk_destinations(struct walk *walk, struct err *reterr)
 	    go_on && db_next(&rows, reterr, "siiiddd", &destination->name,
 			 &destination->queued, &destination->bytes,
 			 &destination->delivered_ms, &paused, &clean, &saved)) {
+		destination->queued = store_sum(destination->queued);
+		destination->bytes = store_sum(destination->bytes);
+		destination->delivered_ms =
+		    store_sum(destination->delivered_ms);
 		destination->paused = paused != 0;
 		destination->clean = clean != 0;
 		destination->saved = saved != 0;
@@ -458,11 +457,13 @@ walk_destinations(struct walk *walk, struct err *reterr)
  * of those that were deferred. */
 static bool
 walk_oldest_of(struct walk *walk, int64_t destination, int64_t source,
-    struct str name, bool *ret_more, struct err *reterr)
+    bool *ret_more, struct err *reterr)
 {
-	union engine_row row = {.delivery = {.destination = name}};
+	union engine_row row = {.delivery = {.seq = 0}};
 	int64_t fresh_ms = 0, deferred_ms = 0;
+	struct db_rows rows;
 
+	*ret_more = true;
 	if (!db_run(&walk->store->db, reterr,
 		"SELECT accepted_ms FROM batch WHERE seq="
 		"(SELECT min(seq) FROM delivery"
@@ -474,12 +475,16 @@ walk_oldest_of(struct walk *walk, int64_t destination, int64_t source,
 		" AND source=?2 AND due_ms>0 LIMIT 1000)",
 		"ii>i", destination, source, &deferred_ms))
 		return false;
-	row.delivery.accepted_ms =
+	row.delivery.accepted_ms = store_sum(
 	    fresh_ms == 0 || (deferred_ms != 0 && deferred_ms < fresh_ms)
 		? deferred_ms
-		: fresh_ms;
-	*ret_more = row.delivery.accepted_ms == 0 || walk_show(walk, &row);
-	return true;
+		: fresh_ms);
+	rows = db_select(&walk->store->db, reterr,
+	    "SELECT name FROM destination WHERE id=?1", "i", destination);
+	if (db_next(&rows, reterr, "s", &row.delivery.destination) &&
+	    row.delivery.accepted_ms != 0)
+		*ret_more = walk_show(walk, &row);
+	return db_end(&rows);
 }
 
 /* Of each destination the oldest that is quarantined; if its batch cannot even
@@ -511,29 +516,33 @@ walk_oldest_quarantined(struct walk *walk, struct err *reterr)
 	return ok;
 }
 
+/* What is damaged may hide the oldest of a source, not those of others. */
 static bool
 walk_oldest(struct walk *walk, struct err *reterr)
 {
-	int64_t destination = 0, source = 0;
-	bool ok = true, there = true, more = true;
+	struct store_search search = {
+	    .sql = "SELECT destination, source FROM delivery"
+		   " WHERE (destination, source) > (?1, ?2)"
+		   " ORDER BY destination, source LIMIT 1",
+	    .columns = 2,
+	};
+	bool there = true, more = true;
+	struct err err;
 
-	while (ok && there && more) {
-		struct str name;
-		struct db_rows rows = db_select(&walk->store->db, reterr,
-		    "SELECT destination, source, (SELECT name FROM destination"
-		    " WHERE id=delivery.destination) FROM delivery"
-		    " WHERE (destination, source) > (?1, ?2)"
-		    " ORDER BY destination, source LIMIT 1",
-		    "ii", destination, source);
-
-		there =
-		    db_next(&rows, reterr, "iis", &destination, &source, &name);
-		ok = !there || name.data == NULL ||
-		     walk_oldest_of(
-			 walk, destination, source, name, &more, reterr);
-		ok = db_end(&rows) && ok;
+	while (more) {
+		if (!store_search_next(
+			walk->store, &search, &there, reterr))
+			return false;
+		if (!there)
+			break;
+		if (!walk_oldest_of(
+			walk, search.key[0], search.key[1], &more, &err) &&
+		    err.code != ERR_DAMAGED)
+			return err_set(reterr, err.code, "%s", err.text);
 	}
-	return ok && (!more || walk_oldest_quarantined(walk, reterr));
+	return !more || walk_oldest_quarantined(walk, &err) ||
+	       err.code == ERR_DAMAGED ||
+	       err_set(reterr, err.code, "%s", err.text);
 }
 
 /* ---- any of them ---- */
@@ -543,37 +552,30 @@ store_walk(struct store *store, enum engine_table table,
     struct engine_cursor *cursor, size_t rows, engine_row_fn *fn, void *arg,
     bool *ret_more, struct err *reterr)
 {
-	struct walk walk = {store, cursor, rows, fn, arg, ret_more};
+	struct walk walk = {store, cursor, rows, fn, arg, ret_more,
+	    table == ENGINE_ARCHIVE || table == ENGINE_UNREADABLE};
 
 	*ret_more = false;
 	switch (table) {
 	case ENGINE_QUEUED:
 		return walk_queued(&walk, reterr);
 	case ENGINE_BATCHES:
-		return walk_ids(&walk,
-		    "SELECT coalesce(max(seq), 0) FROM batch", walk_batch_step,
-		    reterr);
+		return walk_ids(
+		    &walk, WALK_IDS("batch", "seq"), walk_batch, reterr);
 	case ENGINE_ARCHIVE:
-		return walk_ids(&walk,
-		    "SELECT coalesce(max(id), 0) FROM archive",
-		    walk_archive_frames, reterr);
 	case ENGINE_ARCHIVE_HEADS:
-		return walk_ids(&walk,
-		    "SELECT coalesce(max(id), 0) FROM archive",
-		    walk_archive_heads, reterr);
+		return walk_ids(
+		    &walk, WALK_IDS("archive", "id"), walk_archived, reterr);
 	case ENGINE_DEAD:
-		return walk_ids(&walk, "SELECT coalesce(max(id), 0) FROM dead",
-		    walk_dead_step, reterr);
+		return walk_ids(
+		    &walk, WALK_IDS("dead", "id"), walk_dead, reterr);
 	case ENGINE_UNREADABLE:
-		return walk_ids(&walk,
-		    "SELECT coalesce(max(id), 0) FROM unreadable",
-		    walk_unreadable_frames, reterr);
 	case ENGINE_UNREADABLE_HEADS:
-		return walk_ids(&walk,
-		    "SELECT coalesce(max(id), 0) FROM unreadable",
-		    walk_unreadable_heads, reterr);
+		return walk_ids(&walk, WALK_IDS("unreadable", "id"),
+		    walk_unreadable, reterr);
 	case ENGINE_ERASURES:
-		return walk_erasures(&walk, reterr);
+		return walk_ids(
+		    &walk, WALK_IDS("erasure", "id"), walk_erasure, reterr);
 	case ENGINE_SEEN:
 		return walk_seen(&walk, reterr);
 	case ENGINE_DRIFT:
