@@ -441,11 +441,11 @@ queue_load(struct queue *queue, struct err *reterr)
 	dead_close(queue);
 	window_clear(queue->window);
 	queue->stale = false;
-	queue->stale =
-	    !queue_key_load(queue, reterr) || !bounds_load(queue, reterr) ||
-	    !queue_erased_load(queue, reterr) ||
-	    !queue_destinations_load(queue, reterr) ||
-	    !queue_rest_load(queue, reterr);
+	queue->stale = !queue_key_load(queue, reterr) ||
+		       !bounds_load(queue, reterr) ||
+		       !queue_erased_load(queue, reterr) ||
+		       !queue_destinations_load(queue, reterr) ||
+		       !queue_rest_load(queue, reterr);
 	return !queue->stale;
 }
 

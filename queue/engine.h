@@ -87,7 +87,7 @@ struct engine_delivery {
 /* A delivered batch, kept for replays; numbered in the order of delivery. */
 struct engine_archived {
 	int64_t id, seq;
-	struct str destination, source; /* empty if they are lost */
+	struct str destination, source; /* empty if it is lost */
 	int64_t delivered_ms, accepted_ms;
 	int64_t age_ms; /* queue/bounds.h: when it was added */
 	size_t bytes;

@@ -454,8 +454,8 @@ replay_batch(struct queue *queue, struct jobs_walk *job,
 	if (bundle.destination == 0)
 		bundle.destination =
 		    destination_find(&queue->destinations, batch->destination);
-	/* Where it went, or who sent it, is lost. */
-	if (bundle.destination == 0 || batch->source.len == 0) {
+	/* Where it went is lost. */
+	if (bundle.destination == 0) {
 		job->damaged++;
 		return true;
 	}

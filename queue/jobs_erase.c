@@ -239,9 +239,9 @@ jobs_erase_begin(
 		erasing.strayed--;
 		ok = true;
 	}
-	ok = ok && queue->engine->walk(queue->store, ENGINE_ERASURES, &cursor,
-		       SIZE_MAX, last_erasure, &erasing.last_erasure, &more,
-		       reterr);
+	ok = ok &&
+	     queue->engine->walk(queue->store, ENGINE_ERASURES, &cursor,
+		 SIZE_MAX, last_erasure, &erasing.last_erasure, &more, reterr);
 	queue_publish(queue);
 	fair_lock_drop(&queue->lock);
 	if (ok)

@@ -21,8 +21,8 @@ enum { APPLY_MOVE_ROWS = 500 }; /* of a destination, in one transaction */
 #define NUMBER_NEXT(table)                                                     \
 	"(SELECT max((SELECT coalesce(max(id), 0) FROM " table                 \
 	" WHERE id<" STORE_NUMBERS_SQL "),"                                    \
-	" (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name='"     \
-	table "' AND seq<" STORE_NUMBERS_SQL "))+1)"
+	" (SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE "           \
+	"name='" table "' AND seq<" STORE_NUMBERS_SQL "))+1)"
 
 static bool
 apply_conflict(struct err *reterr)
@@ -163,7 +163,8 @@ apply_quarantine_empty(struct store *store, struct err *reterr)
 	store->counts.quarantined = 0;
 	return db_run(&store->db, reterr,
 		   "INSERT OR IGNORE INTO delivery SELECT destination, source,"
-		   " " UNPARKED_MS ", seq, " VERSION_NEXT ", attempts, refusals,"
+		   " " UNPARKED_MS ", seq, " VERSION_NEXT
+		   ", attempts, refusals,"
 		   " failures, first_ms, replay, NULL, unpacked, rules, bytes,"
 		   " remaining, done, delivered FROM quarantine",
 		   "") &&
@@ -182,8 +183,8 @@ apply_unpark_next(struct store *store, int64_t destination, struct buf *group,
 	    " WHERE destination=?1 AND parked>?2"
 	    " AND parked IS NOT NULL ORDER BY parked LIMIT 1",
 	    "is", destination, last);
-	bool there = db_next(&rows, reterr, "s", &next) &&
-		     str_compare(next, last) > 0;
+	bool there =
+	    db_next(&rows, reterr, "s", &next) && str_compare(next, last) > 0;
 
 	if (there) {
 		buf_reset(group);
@@ -246,7 +247,8 @@ apply_archive_add(
 	       store_rules(store, row->rules, &rules, reterr) &&
 	       db_run(&store->db, reterr,
 		   "INSERT INTO archive VALUES"
-		   "(" NUMBER_NEXT("archive") ", ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+		   "(" NUMBER_NEXT(
+		       "archive") ", ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
 		   "iiiiiiib", row->seq, key.destination, key.source,
 		   row->delivered_ms, row->age_ms, (int64_t)row->bytes, rules,
 		   row->delivered);
@@ -308,8 +310,9 @@ apply_dead_add(
 	return store_destination(
 		   store, row->destination, &destination, reterr) &&
 	       db_run(&store->db, reterr,
-		   "INSERT INTO dead VALUES(" NUMBER_NEXT("dead") ", ?1, ?2, ?3, ?4)"
-		   " RETURNING id",
+		   "INSERT INTO dead VALUES(" NUMBER_NEXT(
+		       "dead") ", ?1, ?2, ?3, ?4)"
+			       " RETURNING id",
 		   "iiib>i", destination, row->age_ms, (int64_t)row->letters,
 		   row->frame, &change->number);
 }
@@ -377,7 +380,8 @@ apply_unreadable_add(
 	return store_name(store, row->source, true, &source, reterr) &&
 	       db_run(&store->db, reterr,
 		   "INSERT INTO unreadable VALUES"
-		   "(" NUMBER_NEXT("unreadable") ", ?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+		   "(" NUMBER_NEXT(
+		       "unreadable") ", ?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 		   "iiissbb", source, row->received_ms, row->age_ms,
 		   row->reason, row->encoding, row->hash, row->frame);
 }
@@ -410,8 +414,8 @@ apply_erasure_add(
 
 	return store_name(store, row->source, true, &source, reterr) &&
 	       db_run(&store->db, reterr,
-		   "INSERT OR REPLACE INTO erasure VALUES("
-		   NUMBER_NEXT("erasure") ", ?1, ?2, ?3, 0)",
+		   "INSERT OR REPLACE INTO erasure VALUES(" NUMBER_NEXT(
+		       "erasure") ", ?1, ?2, ?3, 0)",
 		   "isi", source, row->subject, row->noted_ms);
 }
 

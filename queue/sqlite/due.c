@@ -304,8 +304,8 @@ due_parked(struct due *due, struct err *reterr)
 		last = columns.seq;
 		if (!engine_leased_has(
 			due->leased, due->leased_count, columns.seq))
-			ok = due_hand_out(
-			    due, &columns, source, &found, reterr);
+			ok =
+			    due_hand_out(due, &columns, source, &found, reterr);
 	}
 	return db_end(&rows) && ok;
 }
@@ -329,8 +329,8 @@ due_by_seq_next(struct due *due, int64_t source, int64_t after,
 		if (!store_search_next(due->store, &search, &there, reterr))
 			return false;
 		*ret_seq = there ? search.key[3] : 0;
-	} while (there && engine_leased_has(due->leased, due->leased_count,
-			      search.key[3]));
+	} while (there && engine_leased_has(
+			      due->leased, due->leased_count, search.key[3]));
 	due->want->damaged += search.damaged;
 	return true;
 }

@@ -276,7 +276,7 @@ store_texts_load(struct store *store, const char *sql, struct names *names,
 	while (ok && db_next(&rows, reterr, "ib", &id, &text)) {
 		count++;
 		ok = names_add(names, text, &known, reterr) &&
-		     (id == (int64_t)count && known == id && text.len > 0
+		     (id == (int64_t)count && known == id
 			     ? true
 			     : err_set(reterr, ERR_DAMAGED,
 				   "queue.db: a table of texts has gaps, or no "
@@ -576,10 +576,11 @@ store_row_end(struct db_rows *rows)
 
 /* A version that cannot be counted on is none. */
 static bool
-store_row_sound(const struct delivery_columns *columns, struct str source)
+store_row_sound(const struct store *store,
+    const struct delivery_columns *columns, int64_t source)
 {
-	return source.len > 0 && columns->version > 0 &&
-	       columns->version < STORE_NUMBERS_END;
+	return source >= 1 && (size_t)source <= store->names.count &&
+	       columns->version > 0 && columns->version < STORE_NUMBERS_END;
 }
 
 bool
@@ -587,15 +588,15 @@ store_row(struct store *store, const struct delivery_columns *columns,
     struct str destination, int64_t source, struct db_rows *rows,
     struct engine_delivery *ret_row, struct err *reterr)
 {
-	struct str name = store_name_at(store, source), frame;
 	int64_t accepted_ms, events;
+	struct str frame;
 
 	if (!store_batch(store, columns->seq, rows, &frame, &accepted_ms,
 		&events, reterr))
 		return false;
 	*ret_row = (struct engine_delivery){
 	    .destination = destination,
-	    .source = name,
+	    .source = store_name_at(store, source),
 	    .due_ms = columns->due_ms,
 	    .seq = columns->seq,
 	    .version = (uint64_t)columns->version,
@@ -613,8 +614,9 @@ store_row(struct store *store, const struct delivery_columns *columns,
 	    .remaining = store_size(columns->remaining),
 	    .done = columns->done,
 	    .delivered = columns->delivered,
-	    .frame = store_row_sound(columns, name) ? frame
-						    : str_bytes(NULL, 0),
+	    .frame = store_row_sound(store, columns, source)
+			 ? frame
+			 : str_bytes(NULL, 0),
 	};
 	return true;
 }

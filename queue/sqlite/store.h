@@ -234,8 +234,9 @@ bool store_job(struct store *store, struct engine_job *job, struct err *reterr);
 
 /* The columns of a line of the ledger; a sum() that overflows would fail. */
 #define LEDGER_SUMS                                                            \
-	"total(received), total(queued), total(delivered), total(dead), total(dropped)," \
-	" total(duplicates), total(erased), total(expired), total(replayed),"          \
+	"total(received), total(queued), total(delivered), total(dead), "      \
+	"total(dropped),"                                                      \
+	" total(duplicates), total(erased), total(expired), total(replayed),"  \
 	" total(replay_delivered), total(replay_refused)"
 #define LEDGER_TYPES "iiiiiiiiiii"
 #define LEDGER_VALUES(line)                                                    \

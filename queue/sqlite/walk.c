@@ -84,8 +84,7 @@ walk_queued(struct walk *walk, struct err *reterr)
 	}
 	memcpy(search.key, cursor->at, sizeof(search.key));
 	while (more) {
-		if (!store_search_next(
-			walk->store, &search, &there, reterr))
+		if (!store_search_next(walk->store, &search, &there, reterr))
 			return false;
 		if (!there)
 			break;
@@ -106,8 +105,8 @@ walk_queued(struct walk *walk, struct err *reterr)
 /* ---- tables with ids ---- */
 
 /* Show the row of this id. *ret_more: go on. */
-typedef bool walk_id_fn(
-    struct walk *walk, int64_t id, bool *ret_more, struct err *reterr);
+typedef bool
+walk_id_fn(struct walk *walk, int64_t id, bool *ret_more, struct err *reterr);
 
 static bool
 walk_ids(struct walk *walk, const char *last, const char *next,
@@ -127,8 +126,7 @@ walk_ids(struct walk *walk, const char *last, const char *next,
 	}
 	cursor->begun = true;
 	while (more) {
-		if (!store_search_next(
-			walk->store, &search, &there, reterr))
+		if (!store_search_next(walk->store, &search, &there, reterr))
 			return false;
 		there = there && search.key[0] <= cursor->last;
 		if (!there)
@@ -277,9 +275,9 @@ walk_unreadable(
 	    "SELECT received_ms, age_ms, source, reason, encoding, hash,"
 	    " length(data) FROM unreadable WHERE id=?1",
 	    "i", id);
-	there = db_next(&rows, &err, "iiissbi", &body->received_ms,
-	    &body->age_ms, &source, &body->reason, &body->encoding, &body->hash,
-	    &bytes);
+	there =
+	    db_next(&rows, &err, "iiissbi", &body->received_ms, &body->age_ms,
+		&source, &body->reason, &body->encoding, &body->hash, &bytes);
 	if (there) {
 		body->received_ms = store_sum(body->received_ms);
 		body->age_ms = store_sum(body->age_ms);
@@ -530,8 +528,7 @@ walk_oldest(struct walk *walk, struct err *reterr)
 	struct err err;
 
 	while (more) {
-		if (!store_search_next(
-			walk->store, &search, &there, reterr))
+		if (!store_search_next(walk->store, &search, &there, reterr))
 			return false;
 		if (!there)
 			break;

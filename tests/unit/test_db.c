@@ -139,7 +139,7 @@ test_failures_have_their_codes(void **state)
 	assert_int_equal(err.code, ERR_LIMIT);
 	assert_false(
 	    db_run(&world->db, &err, "INSERT INTO nowhere VALUES(1)", ""));
-	assert_int_equal(err.code, ERR_IO);
+	assert_int_equal(err.code, ERR_DAMAGED);
 	assert_non_null(strstr(err.text, "nowhere"));
 	rows = db_select(&world->db, &err, "SELECT id FROM nowhere", "");
 	assert_false(db_next(&rows, &err, "i", &id));
