@@ -9,6 +9,8 @@
 #include "memory.h"
 #include "trial.h"
 
+#include "queue/batch.h"
+
 struct shortage {
 	enum memory_user user;
 	bool lasting;
@@ -89,10 +91,30 @@ test_recovered_lasting(void **state)
 	memory_try_all(false, true);
 }
 
+/* A frame (RFC 8878) with a block of five bytes, that claims to have two
+ * gigabytes: that is damage, and not a want of memory that would never end. */
+static void
+test_a_claim_gets_no_memory(void **state)
+{
+	static const char frame[] = "\x28\xb5\x2f\xfd\xa0\xff\xff\xff\x7f"
+				    "\x29\x00\x00hello";
+	char *bytes = NULL;
+	struct err err;
+	size_t len;
+
+	(void)state;
+	memory_fail(MEMORY_OWN, 1, true);
+	assert_false(batch_unpack_bytes(
+	    str_bytes(frame, sizeof(frame) - 1), &bytes, &len, &err));
+	assert_false(memory_mend());
+	assert_int_equal(err.code, ERR_DAMAGED);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_a_claim_gets_no_memory),
 	    cmocka_unit_test(test_made_once),
 	    cmocka_unit_test(test_made_lasting),
 	    cmocka_unit_test(test_recovered_once),

@@ -1,0 +1,486 @@
+/*
+ * What a damaged file says is read with care: a walk ends though keys do not
+ * grow, the check names what is wrong, and the queue goes on with the rest.
+ */
+
+#include "queue_fixture.h"
+
+#include "queue/sqlite/db.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+enum { STEPS_MAX = 10000, HANG_S = 120 };
+
+/* Change the file behind the queue's back. */
+static void
+sql(struct fixture *fixture, const char *text)
+{
+	char *why = NULL;
+
+	fair_lock_hold(&fixture->queue->lock);
+	if (sqlite3_exec(sqlite_connection(fixture->queue->store), text, NULL,
+		NULL, &why) != SQLITE_OK)
+		fail_msg("%s: %s", text, why);
+	fair_lock_drop(&fixture->queue->lock);
+}
+
+static void
+put(struct fixture *fixture, const char *prefix, size_t count)
+{
+	struct answer answer;
+
+	if (!queue_test_put(fixture->queue, "main", "Open", prefix, count,
+		ITEM_QUEUE, &answer))
+		fail_msg("put: %s", answer.err.text);
+}
+
+static void
+put_batches(struct fixture *fixture, const char *prefix, int batches)
+{
+	char text[32];
+
+	for (int i = 0; i < batches; i++) {
+		(void)snprintf(text, sizeof(text), "%s%d", prefix, i);
+		put(fixture, text, 1);
+	}
+}
+
+/* Take and settle all that is due; how many events that were. */
+static size_t
+deliver(struct fixture *fixture, enum queue_outcome outcome)
+{
+	struct queue_lease *lease;
+	size_t events = 0;
+
+	for (int step = 0; (lease = take(fixture, 1)) != NULL; step++) {
+		assert_true(step < STEPS_MAX);
+		events += lease->count;
+		settle_all(fixture, lease, outcome, 0);
+		queue_lease_free(fixture->queue, lease);
+	}
+	return events;
+}
+
+/* ---- the check ---- */
+
+struct faults {
+	char text[8192];
+	size_t len;
+};
+
+static void
+fault(void *arg, const char *text)
+{
+	struct faults *faults = arg;
+
+	faults->len += (size_t)snprintf(faults->text + faults->len,
+	    sizeof(faults->text) - faults->len, "%s\n", text);
+	assert_true(faults->len < sizeof(faults->text));
+}
+
+static int64_t
+check(struct fixture *fixture, struct faults *faults)
+{
+	struct jobs_check job = {.fn = fault, .arg = faults, .more = true};
+	struct err err;
+
+	*faults = (struct faults){.len = 0};
+	for (int step = 0; job.more; step++) {
+		assert_true(step < STEPS_MAX);
+		if (!jobs_check(fixture->queue, &job, &err))
+			fail_msg("check: %s", err.text);
+	}
+	return job.faults;
+}
+
+/* Exactly these are named, each text with another part of it. */
+static void
+check_names(struct fixture *fixture, const char *const *parts, size_t count)
+{
+	struct faults faults;
+	int64_t found = check(fixture, &faults);
+
+	for (size_t i = 0; i < count; i++) {
+		if (strstr(faults.text, parts[i]) == NULL)
+			fail_msg("no \"%s\" in:\n%s", parts[i], faults.text);
+	}
+	if (found != (int64_t)count)
+		fail_msg("%zu faults wanted, not:\n%s", count, faults.text);
+}
+
+#define CHECK_NAMES(fixture, ...)                                              \
+	do {                                                                   \
+		const char *const parts[] = {__VA_ARGS__};                     \
+		check_names(fixture, parts, sizeof(parts) / sizeof(parts[0])); \
+	} while (0)
+
+static void
+test_a_sound_file_has_no_fault(void **state)
+{
+	struct fixture *fixture = *state;
+	struct faults faults;
+	struct answer answer;
+
+	put_batches(fixture, "a", 5);
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", "dead", 3, ITEM_DEAD, &answer));
+	assert_int_equal(deliver(fixture, QUEUE_DELIVERED), 5);
+	put_batches(fixture, "b", 5);
+	if (check(fixture, &faults) != 0)
+		fail_msg("%s", faults.text);
+}
+
+/* ---- rows that say something wrong ---- */
+
+static struct jobs_walk
+scan(struct fixture *fixture, enum jobs_place place)
+{
+	struct jobs_walk job = {.cursor = {.place = place}, .more = true};
+	struct err err;
+
+	for (int step = 0; job.more; step++) {
+		assert_true(step < STEPS_MAX);
+		if (!jobs_scan(fixture->queue, &job, &err))
+			fail_msg("scan: %s", err.text);
+	}
+	return job;
+}
+
+static void
+test_a_delivery_of_no_destination(void **state)
+{
+	struct fixture *fixture = *state;
+	struct jobs_walk job;
+
+	FILE_ONLY();
+	put_batches(fixture, "a", 3);
+	sql(fixture, "UPDATE delivery SET destination=99 WHERE seq=1;"
+		     "UPDATE destination SET queued=2, bytes=(SELECT sum(bytes)"
+		     " FROM delivery WHERE seq>1)");
+	reopen(fixture);
+	CHECK_NAMES(fixture, "batch 1, queued: there is no destination 99");
+	job = scan(fixture, JOBS_QUEUED);
+	assert_int_equal(job.matched, 2);
+	assert_int_equal(job.damaged, 1);
+	assert_int_equal(deliver(fixture, QUEUE_DELIVERED), 2);
+	sql(fixture, "UPDATE delivery SET destination=1 WHERE seq=1;"
+		     "UPDATE destination SET queued=1, bytes=(SELECT sum(bytes)"
+		     " FROM delivery)");
+	reopen(fixture);
+	assert_int_equal(deliver(fixture, QUEUE_DELIVERED), 1);
+}
+
+static void
+test_an_archived_batch_of_nobody(void **state)
+{
+	struct fixture *fixture = *state;
+	struct jobs_walk job;
+	struct err err;
+
+	FILE_ONLY();
+	put_batches(fixture, "a", 3);
+	assert_int_equal(deliver(fixture, QUEUE_DELIVERED), 3);
+	sql(fixture, "UPDATE archive SET destination=99 WHERE id=1;"
+		     "UPDATE archive SET source=98 WHERE id=2");
+	CHECK_NAMES(fixture, "batch 1, in the archive: its destination 99",
+	    "batch 2, in the archive: its destination 1 or source 98");
+	job = scan(fixture, JOBS_ARCHIVE);
+	assert_int_equal(job.matched, 3);
+	job =
+	    (struct jobs_walk){.cursor = {.place = JOBS_ARCHIVE}, .more = true};
+	while (job.more)
+		assert_true(jobs_replay(fixture->queue, &job, NULL, &err));
+	assert_int_equal(job.matched, 2);
+	assert_int_equal(job.damaged, 1);
+	assert_int_equal(deliver(fixture, QUEUE_DELIVERED), 2);
+}
+
+static void
+test_numbers_at_their_end(void **state)
+{
+	struct fixture *fixture = *state;
+	struct answer answer;
+
+	FILE_ONLY();
+	put_batches(fixture, "a", 3);
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", "dead", 1, ITEM_DEAD, &answer));
+	assert_int_equal(deliver(fixture, QUEUE_DELIVERED), 3);
+	put_batches(fixture, "b", 3);
+	sql(fixture, "UPDATE batch SET seq=9223372036854775807 WHERE seq=4;"
+		     "UPDATE delivery SET seq=9223372036854775807 WHERE seq=4;"
+		     "UPDATE archive SET id=9223372036854775807 WHERE id=1;"
+		     "UPDATE dead SET id=9223372036854775806");
+	reopen(fixture);
+	CHECK_NAMES(fixture, "batch 9223372036854775807: no row has such",
+	    "row of the archive 9223372036854775807: no row has such",
+	    "row of dead letters 9223372036854775806: no row has such",
+	    "row of dead letters 9223372036854775806: the dead letters are");
+	put_batches(fixture, "c", 2);
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", "dead2", 1, ITEM_DEAD, &answer));
+	assert_int_equal(scan(fixture, JOBS_QUEUED).matched, 5);
+	assert_int_equal(scan(fixture, JOBS_DEAD).damaged, 1);
+	assert_int_equal(deliver(fixture, QUEUE_DELIVERED), 5);
+	assert_int_equal(scan(fixture, JOBS_ARCHIVE).matched, 8);
+}
+
+static void
+test_sums_that_overflow(void **state)
+{
+	struct fixture *fixture = *state;
+	struct answer answer;
+
+	FILE_ONLY();
+	put_batches(fixture, "a", 2);
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Click", "b", 1, ITEM_QUEUE, &answer));
+	sql(fixture,
+	    "CREATE TABLE aside AS SELECT * FROM ledger;"
+	    "CREATE TABLE other AS SELECT * FROM destination;"
+	    "UPDATE ledger SET received=9223372036854775807,"
+	    " queued=-9223372036854775807;"
+	    "UPDATE destination SET queued=9223372036854775807, bytes=-7;"
+	    "UPDATE meta SET value=9223372036854775807");
+	reopen(fixture);
+	put_batches(fixture, "c", 2);
+	assert_int_equal(deliver(fixture, QUEUE_DELIVERED), 5);
+	sql(fixture,
+	    "DELETE FROM ledger; INSERT INTO ledger SELECT * FROM aside;"
+	    "DELETE FROM destination; INSERT INTO destination"
+	    " SELECT * FROM other; DROP TABLE aside; DROP TABLE other;"
+	    "UPDATE meta SET value=0");
+	queue_test_close(fixture->queue);
+	fixture->queue = NULL;
+}
+
+static void
+test_sums_are_named(void **state)
+{
+	struct fixture *fixture = *state;
+	struct faults faults;
+
+	FILE_ONLY();
+	put(fixture, "a", 1);
+	sql(fixture, "UPDATE ledger SET queued=-1;"
+		     "UPDATE destination SET queued=9223372036854775807;"
+		     "INSERT INTO dropped VALUES(7, 1, 1, 1, -5);"
+		     "INSERT OR REPLACE INTO meta VALUES('dead', 'many')");
+	reopen(fixture);
+	assert_true(check(fixture, &faults) >= 4);
+	assert_non_null(strstr(faults.text, "ledger: a sum of hour"));
+	assert_non_null(strstr(faults.text, "destination heap: a sum is"));
+	assert_non_null(strstr(faults.text, "dropped by rules: a sum"));
+	assert_non_null(strstr(faults.text, "the number dead is not one"));
+	queue_test_close(fixture->queue);
+	fixture->queue = NULL;
+}
+
+static void
+test_a_batch_and_no_delivery(void **state)
+{
+	struct fixture *fixture = *state;
+
+	FILE_ONLY();
+	put_batches(fixture, "a", 4);
+	sql(fixture, "CREATE TABLE aside AS SELECT * FROM delivery;"
+		     "DELETE FROM delivery WHERE seq=1;"
+		     "UPDATE batch SET seq=77 WHERE seq=2;"
+		     "UPDATE destination SET queued=3, bytes=(SELECT sum(bytes)"
+		     " FROM delivery)");
+	CHECK_NAMES(fixture, "batch 1: it is neither queued nor",
+	    "batch 77: it is neither queued nor",
+	    "batch 2: it is queued, or in the archive, but is not there");
+	assert_int_equal(deliver(fixture, QUEUE_DELIVERED), 2);
+	sql(fixture, "UPDATE batch SET seq=2 WHERE seq=77;"
+		     "INSERT INTO delivery SELECT * FROM aside WHERE seq=1;"
+		     "DROP TABLE aside;"
+		     "UPDATE destination SET queued=2, bytes=(SELECT sum(bytes)"
+		     " FROM (SELECT bytes FROM delivery UNION ALL"
+		     " SELECT bytes FROM quarantine))");
+	reopen(fixture);
+	assert_int_equal(deliver(fixture, QUEUE_DELIVERED), 2);
+}
+
+/* A row that could not be settled would be sent again for ever. */
+static void
+test_a_row_that_cannot_be_changed(void **state)
+{
+	struct fixture *fixture = *state;
+
+	FILE_ONLY();
+	put_batches(fixture, "a", 3);
+	sql(fixture,
+	    "UPDATE delivery SET version=9223372036854775807 WHERE seq=1;"
+	    "UPDATE delivery SET version='x' WHERE seq=2");
+	CHECK_NAMES(fixture,
+	    "batch 1, queued: its row cannot be changed: its version is "
+	    "9223372036854775807",
+	    "its version is x");
+	assert_int_equal(scan(fixture, JOBS_QUEUED).damaged, 2);
+	assert_int_equal(deliver(fixture, QUEUE_DELIVERED), 1);
+	sql(fixture, "UPDATE delivery SET version=1");
+	/* one is quarantined, and has a sound version from now on */
+	reopen(fixture);
+	assert_int_equal(deliver(fixture, QUEUE_DELIVERED), 2);
+}
+
+/* ---- keys that do not grow ---- */
+
+/* Turn the keys of each leaf of WITHOUT ROWID tables or of tables around, in
+ * the file: the first byte of a page is 0x0a or 0x0d, two bytes from 3 on the
+ * number of its cells, whose places follow from 8 on
+ * (sqlite.org/fileformat2.html, 1.6). */
+static size_t
+leaves_turn(struct fixture *fixture, int kind, size_t first, size_t second)
+{
+	unsigned char page[DB_PAGE];
+	size_t turned = 0;
+	char path[256];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/queue.db", fixture->dir);
+	fd = open(path, O_RDWR);
+	assert_true(fd >= 0);
+	for (off_t at = DB_PAGE;
+	     pread(fd, page, sizeof(page), at) == (ssize_t)sizeof(page);
+	     at += DB_PAGE) {
+		size_t cells = (size_t)page[3] << 8 | page[4];
+		unsigned char cell[2];
+
+		if (page[0] != kind || cells < 8)
+			continue;
+		memcpy(cell, page + 8 + 2 * (first % cells), 2);
+		memcpy(page + 8 + 2 * (first % cells),
+		    page + 8 + 2 * (second % cells), 2);
+		memcpy(page + 8 + 2 * (second % cells), cell, 2);
+		assert_int_equal(
+		    pwrite(fd, page, sizeof(page), at), sizeof(page));
+		turned++;
+	}
+	assert_int_equal(close(fd), 0);
+	return turned;
+}
+
+/* Each pair of places of a leaf, and each kind: nothing of it takes for ever.
+ * What can be opened is walked over in all ways. */
+static void
+test_keys_that_do_not_grow(void **state)
+{
+	static const int kinds[] = {0x0a, 0x0d};
+	struct fixture *fixture = *state;
+	char file[256], sound[256], command[600];
+	struct faults faults;
+	size_t opened = 0, faulty = 0;
+	struct err err;
+
+	FILE_ONLY();
+	put_batches(fixture, "a", 150);
+	assert_int_equal(deliver(fixture, QUEUE_DELIVERED), 150);
+	put_batches(fixture, "b", 150);
+	queue_test_close(fixture->queue);
+	fixture->queue = NULL;
+	(void)snprintf(file, sizeof(file), "%s/queue.db", fixture->dir);
+	(void)snprintf(sound, sizeof(sound), "%s/sound", fixture->dir);
+	(void)snprintf(command, sizeof(command), "cp '%s' '%s'", file, sound);
+	assert_int_equal(system(command), 0);
+	(void)alarm(HANG_S);
+	for (int variant = 0; variant < 48; variant++) {
+		size_t first = (size_t)variant / 2, second = first * 5 + 2;
+		int64_t oldest_ms;
+
+		(void)snprintf(
+		    command, sizeof(command), "cp '%s' '%s'", sound, file);
+		assert_int_equal(system(command), 0);
+		assert_true(leaves_turn(fixture, kinds[variant % 2], first,
+				second) > 0);
+		if (!queue_open(&fixture->settings, &fixture->queue, &err)) {
+			assert_int_equal(err.code, ERR_DAMAGED);
+			assert_non_null(strstr(err.text, "queue rescue"));
+			continue;
+		}
+		opened++;
+		assert_true(queue_start(fixture->queue, &err));
+		fixture->destination =
+		    destination_test_open(fixture->queue, "heap");
+		faulty += check(fixture, &faults) > 0;
+		for (int place = 0; place < JOBS_PLACES; place++)
+			(void)scan(fixture, (enum jobs_place)place);
+		assert_true(
+		    stats_oldest_ms(fixture->queue, NULL, &oldest_ms, &err));
+		(void)deliver(fixture, QUEUE_DELIVERED);
+		queue_test_close(fixture->queue);
+		fixture->queue = NULL;
+	}
+	(void)alarm(0);
+	assert_true(opened > 10 && faulty > 10);
+}
+
+/* ---- what the queue can do without ---- */
+
+static void
+test_a_damaged_counter_keeps_nothing_from_starting(void **state)
+{
+	struct fixture *fixture = *state;
+	unsigned char page[DB_PAGE];
+	sqlite3_stmt *roots = NULL;
+	int64_t pages[8];
+	size_t count = 0;
+	char path[256];
+	int fd;
+
+	FILE_ONLY();
+	put_batches(fixture, "a", 3);
+	fair_lock_hold(&fixture->queue->lock);
+	assert_int_equal(
+	    sqlite3_prepare_v2(sqlite_connection(fixture->queue->store),
+		"SELECT rootpage FROM sqlite_schema WHERE name IN ('ledger',"
+		" 'seen', 'quarantine', 'drift', 'unreadable')",
+		-1, &roots, NULL),
+	    SQLITE_OK);
+	while (sqlite3_step(roots) == SQLITE_ROW)
+		pages[count++] = sqlite3_column_int64(roots, 0);
+	assert_int_equal(sqlite3_finalize(roots), SQLITE_OK);
+	fair_lock_drop(&fixture->queue->lock);
+	assert_int_equal(count, 5);
+	queue_test_close(fixture->queue);
+	memset(page, 0xee, sizeof(page));
+	(void)snprintf(path, sizeof(path), "%s/queue.db", fixture->dir);
+	fd = open(path, O_RDWR);
+	assert_true(fd >= 0);
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(pwrite(fd, page, sizeof(page),
+				     (off_t)(pages[i] - 1) * DB_PAGE),
+		    sizeof(page));
+	assert_int_equal(close(fd), 0);
+	fixture->queue = queue_test_open(&fixture->settings);
+	fixture->destination = destination_test_open(fixture->queue, "heap");
+	for (int i = 0; i < 3; i++) {
+		struct queue_lease *lease = take(fixture, 1);
+
+		assert_non_null(lease);
+		queue_lease_free(fixture->queue, lease);
+	}
+	queue_test_close(fixture->queue);
+	fixture->queue = NULL;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(test_a_sound_file_has_no_fault),
+	    TEST(test_a_delivery_of_no_destination),
+	    TEST(test_an_archived_batch_of_nobody),
+	    TEST(test_numbers_at_their_end),
+	    TEST(test_sums_that_overflow),
+	    TEST(test_sums_are_named),
+	    TEST(test_a_batch_and_no_delivery),
+	    TEST(test_a_row_that_cannot_be_changed),
+	    TEST(test_keys_that_do_not_grow),
+	    TEST(test_a_damaged_counter_keeps_nothing_from_starting),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
