@@ -75,7 +75,6 @@ search_skip(struct store *store, struct store_search *search, int64_t *ret_key,
     bool *ret_there, struct err *reterr)
 {
 	search->damaged++;
-	*ret_there = false;
 	for (int column = search->columns - 1; column >= search->fixed;
 	     column--) {
 		int64_t low = search->key[column];
@@ -93,6 +92,7 @@ search_skip(struct store *store, struct store_search *search, int64_t *ret_key,
 				break;
 		}
 	}
+	*ret_there = false;
 	return true;
 }
 
