@@ -65,15 +65,16 @@ due_hand_out(struct due *due, const struct delivery_columns *columns,
 	size_t unpacked = store_size(columns->unpacked);
 	struct engine_delivery row;
 	struct db_rows rows;
+	struct err err;
 	int found = 0;
 
-	if (!db_run(&due->store->db, reterr,
+	if (!db_run(&due->store->db, &err,
 		"SELECT 1 FROM delivery WHERE destination=?1 AND source=?2"
 		" AND due_ms=?3 AND seq=?4 AND version=?5",
 		"iiiii>d", due->destination, source, columns->due_ms,
 		columns->seq, columns->version, &found) &&
-	    reterr->code != ERR_DAMAGED)
-		return false;
+	    err.code != ERR_DAMAGED)
+		return err_set(reterr, err.code, "%s", err.text);
 	*ret_found = found != 0;
 	if (!*ret_found) {
 		due->want->damaged++;
@@ -189,10 +190,14 @@ static bool
 due_step(struct due *due, struct due_source *source, bool replays,
     bool *ret_found, struct err *reterr)
 {
+	struct err err;
+
 	*ret_found = false;
-	return due_rows(due, source, replays, ret_found, reterr) ||
-	       (reterr->code == ERR_DAMAGED &&
-		   due_search(due, source, replays, ret_found, reterr));
+	if (due_rows(due, source, replays, ret_found, &err))
+		return true;
+	if (err.code != ERR_DAMAGED)
+		return err_set(reterr, err.code, "%s", err.text);
+	return due_search(due, source, replays, ret_found, reterr);
 }
 
 /* Likewise, of all ranges of a source. */

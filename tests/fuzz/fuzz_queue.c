@@ -129,7 +129,6 @@ take(struct queue *queue, int64_t destination, int64_t now_ms, unsigned most)
 {
 	static const struct queue_detail detail = {
 	    .posts = 1, .status = 400, .answer = STR("no"), .sent = STR("{}")};
-	static const struct queue_detail erasing = {.erase = STR("u1")};
 	struct queue_want want = {
 	    .destination = destination, .bytes = 1, .replays = true};
 	struct queue_lease *lease, *next;
@@ -153,8 +152,7 @@ take(struct queue *queue, int64_t destination, int64_t now_ms, unsigned most)
 			    step % 3 == 0 ? QUEUE_DELIVERED : outcomes[i % 7];
 			item->reason = "Open";
 			item->due_ms = now_ms + 1000;
-			item->detail =
-			    item->outcome == QUEUE_DROPPED ? &erasing : &detail;
+			item->detail = &detail;
 		}
 		(void)!queue_settle(queue, &lease, 1, now_ms, &err);
 		for (; lease != NULL; lease = next) {
@@ -178,6 +176,17 @@ destination(struct queue *queue, const char *name)
 	return found.id;
 }
 
+/* A click asks for somebody to be erased. */
+static void
+erasure(const void *arg, struct str type, struct str data, queue_person_fn *fn,
+    void *fn_arg)
+{
+	(void)arg;
+	(void)data;
+	if (str_equal_text(type, "Click"))
+		fn(fn_arg, str_text("u1"));
+}
+
 static struct queue_settings
 settings(void)
 {
@@ -186,6 +195,7 @@ settings(void)
 	queue_settings_init(&settings);
 	settings.dir = sound.dir;
 	settings.brief = true;
+	settings.erasure = erasure;
 	settings.reserve_bytes = 0;
 	settings.min_free_bytes = 0;
 	settings.window_events = 300;
