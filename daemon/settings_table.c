@@ -138,7 +138,8 @@ static const struct setting main_rows[] = {
 		" refused."},
 	{"queue_drift", SETTING_INTEGER, MAIN(queue.drift_max),
 	    LIMITS(0, 1000000),
-	    .help = "How many different observations of drift are kept."},
+	    .help = "How many different observations of drift are kept; above"
+		" it, those go that were not made for 30 days."},
 	{"sources_max", SETTING_INTEGER, MAIN(queue.sources_max),
 	    LIMITS(1, 65536),
 	    .help = "How many sources may send in one run."},

@@ -289,6 +289,20 @@ fold_change(struct queue *queue, void *arg, struct err *reterr)
 	(void)reterr;
 	changes_add(&queue->changes, ENGINE_LEDGER_FOLD)->row.ledger.hour =
 	    ledger_hour(*wall_ms) - STATS_HOURS;
+	changes_add(&queue->changes, ENGINE_DRIFT_FOLD)->row.drift =
+	    (struct engine_drift){
+		.age_ms = queue->bounds.age_ms - LEDGER_KEEP_MS,
+		.rows_max = (int64_t)queue->settings.drift_max,
+	    };
+	return true;
+}
+
+static bool
+forget_change(struct queue *queue, void *arg, struct err *reterr)
+{
+	(void)arg;
+	(void)reterr;
+	ledger_forget(queue->ledger, queue->bounds.age_ms, &queue->changes);
 	return true;
 }
 
@@ -316,8 +330,9 @@ committer_retry(
 	return queue_quarantine_retry(queue, false, &tried, &err) && tried;
 }
 
-/* Evict what is too old or too much, now and then fold old hours of the ledger,
- * and write the clocks. */
+/* Evict what is too old or too much, now and then fold old hours of the ledger
+ * and old drift, forget types for which there is no room any more, and write
+ * the clocks. */
 static void
 committer_tidy(
     struct queue *queue, struct committer_times *times, int64_t mono_ms)
@@ -338,6 +353,9 @@ committer_tidy(
 			    queue, fold_change, &wall_ms, false, &err);
 			times->fold_ms = mono_ms + COMMITTER_FOLD_MS;
 		}
+		if (ledger_forgets(queue->ledger, queue->bounds.age_ms))
+			(void)!queue_change_held(
+			    queue, forget_change, NULL, false, &err);
 		due = committer_retry(queue, times, mono_ms);
 		if (mono_ms >= times->clocks_ms &&
 		    committer_clocks_write(queue))

@@ -95,6 +95,7 @@ queue_drift_add(
 		.text = str_text(drift->text),
 		.events = (int64_t)drift->events,
 		.last_ms = now_ms,
+		.age_ms = queue->bounds.age_ms,
 		.rows_max = (int64_t)queue->settings.drift_max,
 	    };
 }
@@ -149,7 +150,7 @@ queue_apply(struct queue *queue, bool essential, struct err *reterr)
 
 	if (!dead_write(queue, reterr))
 		return false;
-	ledger_write(queue->ledger, changes);
+	ledger_write(queue->ledger, queue->bounds.age_ms, changes);
 	destinations_write(&queue->destinations, changes);
 	if (!changes_ok(changes, reterr))
 		return false;
@@ -175,7 +176,7 @@ queue_change_held(struct queue *queue, queue_change_fn *change, void *arg,
 	if (change(queue, arg, reterr) &&
 	    queue_apply(queue, essential, reterr)) {
 		window_commit(queue->window);
-		ledger_commit(queue->ledger);
+		ledger_commit(queue->ledger, queue->bounds.age_ms);
 		destinations_commit(&queue->destinations);
 		dead_commit(queue);
 		return true;

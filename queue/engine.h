@@ -128,6 +128,7 @@ struct engine_erasure {
 struct engine_drift {
 	struct str text;
 	int64_t events, first_ms, last_ms;
+	int64_t age_ms;	  /* queue/bounds.h: when it was last added to */
 	int64_t rows_max; /* ADD: of the table; beyond it new texts are
 			   * counted as "(more)" */
 };
@@ -166,6 +167,7 @@ struct engine_ledger {
 	int64_t hour;
 	struct str source, type;
 	struct stats_line line;
+	int64_t age_ms; /* queue/bounds.h: when it was last added to */
 };
 
 /* Likewise, of what was dropped by a rule. */
@@ -281,12 +283,15 @@ enum engine_op {
 	ENGINE_ERASURE_DONE, /* of erasure.subject, up to erasure.id: deleted
 			      * for good; or, with erased_ms, marked */
 	ENGINE_DRIFT_ADD,    /* out: flag = never seen before */
+	ENGINE_DRIFT_FOLD,   /* if the table is full, what was not added to
+			      * since drift.age_ms becomes "(more)" */
 	ENGINE_SEEN_ADD,     /* hashes; of all, the last `number` at least are
 			      * kept */
 
 	/* Sums. */
 	ENGINE_LEDGER_ADD,
 	ENGINE_LEDGER_FOLD, /* hours before ledger.hour, into days */
+	ENGINE_LEDGER_TYPE, /* what there is of ledger.type becomes `text`'s */
 	ENGINE_DROPPED_ADD,
 	ENGINE_DESTINATION_ADD, /* queued, bytes; delivered_ms, unless 0 */
 

@@ -108,8 +108,8 @@ evict_dead(
 
 		evict->ok = ledger_source(ledger, letter->source, SIZE_MAX,
 				&key.source, evict->reterr) &&
-			    ledger_type(ledger, letter->type, &key.type,
-				evict->reterr) &&
+			    ledger_type_from(ledger, letter->type, LEDGER_DEAD,
+				&key.type, evict->reterr) &&
 			    ledger_add(ledger, &key, &moved, evict->reterr);
 	}
 	*ret_letters = letters.count;

@@ -279,7 +279,8 @@ jobs_dead_count(struct queue *queue, const struct dead_letter *letter,
 	moved.dead = -1;
 	return ledger_source(queue->ledger, letter->source, SIZE_MAX,
 		   &key.source, reterr) &&
-	       ledger_type(queue->ledger, letter->type, &key.type, reterr) &&
+	       ledger_type_from(queue->ledger, letter->type, LEDGER_DEAD,
+		   &key.type, reterr) &&
 	       ledger_add(queue->ledger, &key, &moved, reterr) &&
 	       (rule.len == 0 ||
 		   ledger_add_drop(queue->ledger, &key, rule, reterr));

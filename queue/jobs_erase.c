@@ -15,18 +15,21 @@ erase_count(struct queue *queue, const struct jobs_batch *batch,
 {
 	struct ledger_key key = {.hour = ledger_hour(batch->accepted_ms)};
 	struct stats_line moved = {.queued = -1, .erased = 1};
+	enum ledger_part part = LEDGER_QUEUED;
 	int64_t id = destination_find(&queue->destinations, batch->destination);
 
 	if (id == 0)
 		return err_set(reterr, ERR_DAMAGED,
 		    "a queued batch is for a destination that is not there");
-	if (batch->delivery->replay)
+	if (batch->delivery->replay) {
 		moved = (struct stats_line){.replay_refused = 1};
-	else
+		part = LEDGER_REPLAYS;
+	} else {
 		destination_change(&queue->destinations, id)->queued_moved--;
+	}
 	return ledger_source(queue->ledger, batch->source, SIZE_MAX,
 		   &key.source, reterr) &&
-	       ledger_type(queue->ledger, type, &key.type, reterr) &&
+	       ledger_type_from(queue->ledger, type, part, &key.type, reterr) &&
 	       ledger_add(queue->ledger, &key, &moved, reterr);
 }
 

@@ -13,6 +13,19 @@ struct ledger_drop {
 	int64_t events;
 };
 
+enum { LEDGER_FORGET = 16 }; /* in one transaction */
+
+static const struct str ledger_none = STR("(none)"),
+			ledger_other = STR("(other)");
+
+/* What is known of a type. */
+struct ledger_kind {
+	int64_t left[LEDGER_PARTS];
+	int64_t moved[LEDGER_PARTS]; /* by the running transaction */
+	int64_t age_ms;		     /* when it was last counted */
+	bool forgotten;		     /* by the running transaction */
+};
+
 /* The rows of the running transaction, and a table that finds them. Drops are
  * few and looked through from the end. */
 struct ledger {
@@ -22,7 +35,11 @@ struct ledger {
 	struct ledger_drop *drops;
 	size_t drop_count, drop_cap;
 	struct names sources, types;
+	struct ledger_kind *kinds; /* of the types; owned */
+	size_t kind_cap;
 	size_t reserved; /* of the types: the first so many */
+	int64_t other;	 /* of them */
+	bool forgetting; /* the running transaction does */
 	struct stats_line totals;
 };
 
@@ -36,7 +53,39 @@ ledger_free(struct ledger *ledger)
 	free(ledger->drops);
 	names_fini(&ledger->sources);
 	names_fini(&ledger->types);
+	free(ledger->kinds);
 	free(ledger);
+}
+
+/* The number of a text; a new one has a kind of its own. */
+static bool
+ledger_type_add(struct ledger *ledger, struct str text, int64_t *ret_type,
+    struct err *reterr)
+{
+	size_t count = ledger->types.count;
+
+	if (count == ledger->kind_cap) {
+		size_t cap = count == 0 ? 64 : count * 2;
+		struct ledger_kind *kinds =
+		    realloc(ledger->kinds, cap * sizeof(*kinds));
+
+		if (kinds == NULL)
+			return err_set_nomem(reterr);
+		ledger->kinds = kinds;
+		ledger->kind_cap = cap;
+	}
+	if (!names_add(&ledger->types, text, ret_type, reterr))
+		return false;
+	if (ledger->types.count > count)
+		ledger->kinds[count] = (struct ledger_kind){.age_ms = 0};
+	return true;
+}
+
+static struct ledger_kind *
+ledger_kind(const struct ledger *ledger, int64_t type)
+{
+	CHECK(type >= 1 && (size_t)type <= ledger->types.count);
+	return &ledger->kinds[type - 1];
 }
 
 struct ledger *
@@ -46,15 +95,21 @@ ledger_new(const char *(*type_at)(size_t index))
 	const char *name;
 	int64_t type;
 
-	while (ledger != NULL && type_at != NULL &&
-	       (name = type_at(ledger->reserved)) != NULL) {
-		if (!names_add(&ledger->types, str_text(name), &type, NULL)) {
-			ledger_free(ledger);
-			return NULL;
-		}
-		ledger->reserved++;
+	if (ledger == NULL)
+		return NULL;
+	if (!ledger_type_add(ledger, ledger_none, &type, NULL) ||
+	    !ledger_type_add(ledger, ledger_other, &ledger->other, NULL))
+		goto fail;
+	for (size_t i = 0; type_at != NULL && (name = type_at(i)) != NULL;
+	     i++) {
+		if (!ledger_type_add(ledger, str_text(name), &type, NULL))
+			goto fail;
 	}
+	ledger->reserved = ledger->types.count;
 	return ledger;
+fail:
+	ledger_free(ledger);
+	return NULL;
 }
 
 int64_t
@@ -76,21 +131,48 @@ ledger_source(struct ledger *ledger, struct str source, size_t most,
 	return names_add(&ledger->sources, source, ret_source, reterr);
 }
 
+static bool
+ledger_full(const struct ledger *ledger)
+{
+	return ledger->types.count >= ledger->reserved + LEDGER_TYPES_MAX;
+}
+
 bool
 ledger_type(struct ledger *ledger, struct str type, int64_t *ret_type,
     struct err *reterr)
 {
-	static const struct str none = STR("(none)"), other = STR("(other)");
-
 	if (type.len == 0)
-		type = none;
+		type = ledger_none;
 	/* A NUL inside would make two texts look alike. */
 	else if (type.len > LEDGER_TYPE_MAX ||
 		 memchr(type.data, '\0', type.len) != NULL ||
-		 (ledger->types.count >= ledger->reserved + LEDGER_TYPES_MAX &&
-		     names_find(&ledger->types, type) == 0))
-		type = other;
-	return names_add(&ledger->types, type, ret_type, reterr);
+		 (ledger_full(ledger) && names_find(&ledger->types, type) == 0))
+		type = ledger_other;
+	return ledger_type_add(ledger, type, ret_type, reterr);
+}
+
+/* Is something left of it, as far as the running transaction is? */
+static bool
+ledger_has(const struct ledger *ledger, int64_t type, enum ledger_part part)
+{
+	const struct ledger_kind *kind = ledger_kind(ledger, type);
+
+	return kind->left[part] + kind->moved[part] > 0;
+}
+
+bool
+ledger_type_from(struct ledger *ledger, struct str type, enum ledger_part part,
+    int64_t *ret_type, struct err *reterr)
+{
+	int64_t own = names_find(&ledger->types, type);
+
+	if ((own == 0 || (size_t)own > ledger->reserved) &&
+	    (own == 0 || !ledger_has(ledger, own, part)) &&
+	    ledger_has(ledger, ledger->other, part)) {
+		*ret_type = ledger->other;
+		return true;
+	}
+	return ledger_type(ledger, type, ret_type, reterr);
 }
 
 struct str
@@ -112,6 +194,16 @@ ledger_key_equal(const struct ledger_key *a, const struct ledger_key *b)
 {
 	return a->hour == b->hour && a->source == b->source &&
 	       a->type == b->type;
+}
+
+/* Add what a line says of the parts. */
+static void
+ledger_parts_add(int64_t parts[LEDGER_PARTS], const struct stats_line *line)
+{
+	parts[LEDGER_QUEUED] += line->queued;
+	parts[LEDGER_DEAD] += line->dead;
+	parts[LEDGER_REPLAYS] +=
+	    line->replayed - line->replay_delivered - line->replay_refused;
 }
 
 struct ledger_lookup {
@@ -138,6 +230,7 @@ ledger_add(struct ledger *ledger, const struct ledger_key *key,
 
 	if (at != TABLE_NONE) {
 		stats_line_add(&ledger->rows[at].moved, moved);
+		ledger_parts_add(ledger_kind(ledger, key->type)->moved, moved);
 		return true;
 	}
 	if (ledger->row_count == ledger->row_cap) {
@@ -155,6 +248,7 @@ ledger_add(struct ledger *ledger, const struct ledger_key *key,
 	at = (uint32_t)ledger->row_count++;
 	ledger->rows[at] = (struct ledger_row){*key, *moved};
 	table_add(&ledger->table, hash, at);
+	ledger_parts_add(ledger_kind(ledger, key->type)->moved, moved);
 	return true;
 }
 
@@ -187,7 +281,8 @@ ledger_add_drop(struct ledger *ledger, const struct ledger_key *key,
 }
 
 void
-ledger_write(const struct ledger *ledger, struct changes *changes)
+ledger_write(
+    const struct ledger *ledger, int64_t age_ms, struct changes *changes)
 {
 	for (size_t i = 0; i < ledger->row_count; i++) {
 		const struct ledger_row *row = &ledger->rows[i];
@@ -198,6 +293,7 @@ ledger_write(const struct ledger *ledger, struct changes *changes)
 			.source = ledger_source_at(ledger, row->key.source),
 			.type = ledger_type_at(ledger, row->key.type),
 			.line = row->moved,
+			.age_ms = age_ms,
 		    };
 	}
 	for (size_t i = 0; i < ledger->drop_count; i++) {
@@ -214,11 +310,90 @@ ledger_write(const struct ledger *ledger, struct changes *changes)
 	}
 }
 
-void
-ledger_commit(struct ledger *ledger)
+/* ---- forgetting ---- */
+
+static bool
+ledger_is_idle(const struct ledger_kind *kind, int64_t age_ms)
 {
-	for (size_t i = 0; i < ledger->row_count; i++)
-		stats_line_add(&ledger->totals, &ledger->rows[i].moved);
+	for (size_t part = 0; part < LEDGER_PARTS; part++) {
+		if (kind->left[part] != 0)
+			return false;
+	}
+	return age_ms - kind->age_ms >= LEDGER_KEEP_MS;
+}
+
+bool
+ledger_forgets(const struct ledger *ledger, int64_t age_ms)
+{
+	for (size_t i = ledger->reserved;
+	     ledger_full(ledger) && i < ledger->types.count; i++) {
+		if (ledger_is_idle(&ledger->kinds[i], age_ms))
+			return true;
+	}
+	return false;
+}
+
+void
+ledger_forget(struct ledger *ledger, int64_t age_ms, struct changes *changes)
+{
+	size_t forgotten = 0;
+
+	CHECK(ledger->row_count == 0);
+	for (size_t i = ledger->reserved;
+	     i < ledger->types.count && forgotten < LEDGER_FORGET; i++) {
+		struct engine_change *change;
+
+		if (!ledger_is_idle(&ledger->kinds[i], age_ms))
+			continue;
+		change = changes_add(changes, ENGINE_LEDGER_TYPE);
+		change->row.ledger.type =
+		    ledger_type_at(ledger, (int64_t)i + 1);
+		change->text = ledger_other;
+		ledger->kinds[i].forgotten = true;
+		forgotten++;
+	}
+	ledger->forgetting = true;
+}
+
+/* Give away their numbers. Without memory they are forgotten again. */
+static void
+ledger_forgotten(struct ledger *ledger)
+{
+	struct names kept = {.texts = NULL};
+	size_t count = ledger->types.count;
+	int64_t type;
+	bool ok = true;
+
+	for (size_t i = 0; ok && i < count; i++)
+		ok = ledger->kinds[i].forgotten ||
+		     names_add(&kept, ledger->types.texts[i], &type, NULL);
+	if (!ok) {
+		names_fini(&kept);
+		return;
+	}
+	for (size_t i = 0, n = 0; i < count; i++) {
+		if (!ledger->kinds[i].forgotten)
+			ledger->kinds[n++] = ledger->kinds[i];
+	}
+	names_fini(&ledger->types);
+	ledger->types = kept;
+}
+
+/* ---- the end of a transaction ---- */
+
+void
+ledger_commit(struct ledger *ledger, int64_t age_ms)
+{
+	for (size_t i = 0; i < ledger->row_count; i++) {
+		const struct ledger_row *row = &ledger->rows[i];
+		struct ledger_kind *kind = ledger_kind(ledger, row->key.type);
+
+		stats_line_add(&ledger->totals, &row->moved);
+		ledger_parts_add(kind->left, &row->moved);
+		kind->age_ms = age_ms;
+	}
+	if (ledger->forgetting)
+		ledger_forgotten(ledger);
 	ledger_rollback(ledger);
 }
 
@@ -227,7 +402,13 @@ ledger_rollback(struct ledger *ledger)
 {
 	if (ledger->row_count > 0)
 		table_clear(&ledger->table);
+	for (size_t i = 0; i < ledger->row_count; i++)
+		memset(ledger_kind(ledger, ledger->rows[i].key.type)->moved, 0,
+		    sizeof(ledger->kinds->moved));
+	for (size_t i = 0; ledger->forgetting && i < ledger->types.count; i++)
+		ledger->kinds[i].forgotten = false;
 	ledger->row_count = ledger->drop_count = 0;
+	ledger->forgetting = false;
 }
 
 /* ---- the store ---- */
@@ -236,6 +417,9 @@ void
 ledger_load_begin(struct ledger *ledger)
 {
 	ledger->totals = (struct stats_line){0};
+	names_cut(&ledger->types, ledger->reserved);
+	for (size_t i = 0; i < ledger->reserved; i++)
+		ledger->kinds[i] = (struct ledger_kind){.age_ms = 0};
 }
 
 /* So that the bound of types outlives a restart. */
@@ -243,10 +427,16 @@ bool
 ledger_load(
     struct ledger *ledger, const struct engine_ledger *row, struct err *reterr)
 {
+	struct ledger_kind *kind;
 	int64_t type;
 
 	stats_line_add(&ledger->totals, &row->line);
-	return names_add(&ledger->types, row->type, &type, reterr);
+	if (!ledger_type_add(ledger, row->type, &type, reterr))
+		return false;
+	kind = ledger_kind(ledger, type);
+	ledger_parts_add(kind->left, &row->line);
+	kind->age_ms = row->age_ms;
+	return true;
 }
 
 const struct stats_line *

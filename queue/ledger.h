@@ -12,11 +12,21 @@
 #include "queue/changes.h"
 #include "queue/names.h"
 
+/*
+ * What comes from outside is bounded: of types whose names are not reserved
+ * LEDGER_TYPES_MAX have a line of their own, and others are "(other)". If there
+ * are so many, those become "(other)" that nothing was counted under for
+ * LEDGER_KEEP_MS, unless something of them is still queued or dead. So a name
+ * may be given while events of that type are queued as "(other)", and what is
+ * taken later says from where: ledger_type_from().
+ */
 enum {
-	LEDGER_TYPES_MAX = 4096, /* beyond it new ones are "(other)", unless
-				  * their names are reserved */
-	LEDGER_TYPE_MAX = 200,	 /* a longer one too */
+	LEDGER_TYPES_MAX = 4096,
+	LEDGER_TYPE_MAX = 200, /* a longer one is "(other)", too */
 };
+
+/* As long as the hours of a type are kept. */
+#define LEDGER_KEEP_MS ((int64_t)STATS_HOURS * 3600 * 1000)
 
 /* Numbers are those of the ledger's names. */
 struct ledger_key {
@@ -37,11 +47,22 @@ int64_t ledger_hour(int64_t wall_ms);
 MUST_USE bool ledger_source(struct ledger *ledger, struct str source,
     size_t most, int64_t *ret_source, struct err *reterr);
 
-/* The number of a type. What comes from outside is bounded: too many, or too
- * long a one, is counted as "(other)", and "" as "(none)". False only for want
- * of memory. */
+/* The number of a type; "" is "(none)". False only for want of memory. */
 MUST_USE bool ledger_type(struct ledger *ledger, struct str type,
     int64_t *ret_type, struct err *reterr);
+
+/* What is there, and may be taken from a type. */
+enum ledger_part {
+	LEDGER_QUEUED,
+	LEDGER_DEAD,
+	LEDGER_REPLAYS, /* queued */
+	LEDGER_PARTS	/* how many */
+};
+
+/* Likewise, of the type that has counted an event which is taken now: "(other)"
+ * if nothing is left of its own. */
+MUST_USE bool ledger_type_from(struct ledger *ledger, struct str type,
+    enum ledger_part part, int64_t *ret_type, struct err *reterr);
 
 /* The texts of the numbers, which stay where they are. */
 struct str ledger_source_at(const struct ledger *ledger, int64_t source);
@@ -56,13 +77,19 @@ MUST_USE bool ledger_add(struct ledger *ledger, const struct ledger_key *key,
 MUST_USE bool ledger_add_drop(struct ledger *ledger,
     const struct ledger_key *key, struct str rule, struct err *reterr);
 
-/* Append what was added to the transaction's changes. */
-void ledger_write(const struct ledger *ledger, struct changes *changes);
+/* Append what was added to the transaction's changes. Ages: queue/bounds.h. */
+void ledger_write(
+    const struct ledger *ledger, int64_t age_ms, struct changes *changes);
 
-void ledger_commit(struct ledger *ledger);
+void ledger_commit(struct ledger *ledger, int64_t age_ms);
 void ledger_rollback(struct ledger *ledger);
 
-/* Reset the totals, then load what the store has: a line for each type. */
+/* Are there types to forget? Do so with some, in a transaction of its own. */
+bool ledger_forgets(const struct ledger *ledger, int64_t age_ms);
+void
+ledger_forget(struct ledger *ledger, int64_t age_ms, struct changes *changes);
+
+/* Reset it, then load what the store has: a line for each type. */
 void ledger_load_begin(struct ledger *ledger);
 MUST_USE bool ledger_load(
     struct ledger *ledger, const struct engine_ledger *row, struct err *reterr);

@@ -105,7 +105,9 @@ settle_item(struct queue *queue, struct settle *settle,
 		    (struct settle_moved){lease, item};
 		return true;
 	}
-	if (!ledger_type(queue->ledger, item->type, &key.type, reterr))
+	if (!ledger_type_from(queue->ledger, item->type,
+		lease->shown.replay ? LEDGER_REPLAYS : LEDGER_QUEUED, &key.type,
+		reterr))
 		return false;
 	if (lease->shown.replay)
 		return settle_replay(queue, &key, item, reterr);

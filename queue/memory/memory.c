@@ -345,6 +345,46 @@ memory_drift_add(
 }
 
 static bool
+memory_drift_fold(
+    struct place *place, const struct engine_change *change, struct err *reterr)
+{
+	const struct rows *rows = &place->tables[PLACE_DRIFT];
+	const struct engine_drift *fold = &change->row.drift;
+	static const struct str more = STR("(more)");
+	int64_t id;
+
+	if ((int64_t)rows->count < fold->rows_max)
+		return true;
+	if (!names_add(&place->names, more, &id, reterr))
+		return false;
+	for (size_t i = 0; i < rows->count;) {
+		const struct row *row = rows->list[i], *sum;
+		union engine_row is = row->is;
+
+		if (is.drift.age_ms > fold->age_ms ||
+		    str_equal(is.drift.text, more)) {
+			i++;
+			continue;
+		}
+		is.drift.text = more;
+		sum = place_find(place, PLACE_DRIFT, place_key(id));
+		if (sum != NULL) {
+			is.drift.events += sum->is.drift.events;
+			if (is.drift.first_ms > sum->is.drift.first_ms)
+				is.drift.first_ms = sum->is.drift.first_ms;
+			if (is.drift.last_ms < sum->is.drift.last_ms)
+				is.drift.last_ms = sum->is.drift.last_ms;
+		}
+		if (!place_put(
+			place, PLACE_DRIFT, place_key(id), &is, reterr) ||
+		    !place_delete(place, PLACE_DRIFT, row->key, reterr))
+			return false;
+		i = 0;
+	}
+	return true;
+}
+
+static bool
 memory_seen_add(
     struct place *place, const struct engine_change *change, struct err *reterr)
 {
@@ -387,8 +427,11 @@ memory_ledger_add(
 	    !memory_name(place, ledger->type, &key.n[2], reterr))
 		return false;
 	row = place_find(place, PLACE_LEDGER, key);
-	if (row != NULL)
+	if (row != NULL) {
 		stats_line_add(&is.ledger.line, &row->is.ledger.line);
+		if (is.ledger.age_ms < row->is.ledger.age_ms)
+			is.ledger.age_ms = row->is.ledger.age_ms;
+	}
 	return place_put(place, PLACE_LEDGER, key, &is, reterr);
 }
 
@@ -439,6 +482,40 @@ memory_ledger_fold(
 					  place, &is.ledger, reterr)
 				    : !memory_dropped_add(
 					  place, &is.dropped, reterr)) ||
+			    !place_delete(place, tables[t], row->key, reterr))
+				return false;
+			i = 0;
+		}
+	}
+	return true;
+}
+
+static bool
+memory_ledger_type(
+    struct place *place, const struct engine_change *change, struct err *reterr)
+{
+	static const enum place_table tables[] = {PLACE_LEDGER, PLACE_DROPPED};
+	struct str from = change->row.ledger.type, to = change->text;
+
+	for (size_t t = 0; t < 2 && !str_equal(from, to); t++) {
+		const struct rows *rows = &place->tables[tables[t]];
+
+		for (size_t i = 0; i < rows->count;) {
+			const struct row *row = rows->list[i];
+			union engine_row is = row->is;
+			bool ledger = tables[t] == PLACE_LEDGER;
+
+			if (!str_equal(
+				ledger ? is.ledger.type : is.dropped.type,
+				from)) {
+				i++;
+				continue;
+			}
+			*(ledger ? &is.ledger.type : &is.dropped.type) = to;
+			if (!(ledger ? memory_ledger_add(
+					   place, &is.ledger, reterr)
+				     : memory_dropped_add(
+					   place, &is.dropped, reterr)) ||
 			    !place_delete(place, tables[t], row->key, reterr))
 				return false;
 			i = 0;
@@ -655,12 +732,16 @@ memory_change(
 		return memory_erasure_done(place, change, reterr);
 	case ENGINE_DRIFT_ADD:
 		return memory_drift_add(place, change, reterr);
+	case ENGINE_DRIFT_FOLD:
+		return memory_drift_fold(place, change, reterr);
 	case ENGINE_SEEN_ADD:
 		return memory_seen_add(place, change, reterr);
 	case ENGINE_LEDGER_ADD:
 		return memory_ledger_add(place, &is.ledger, reterr);
 	case ENGINE_LEDGER_FOLD:
 		return memory_ledger_fold(place, change, reterr);
+	case ENGINE_LEDGER_TYPE:
+		return memory_ledger_type(place, change, reterr);
 	case ENGINE_DROPPED_ADD:
 		return memory_dropped_add(place, &is.dropped, reterr);
 	case ENGINE_DESTINATION_ADD:

@@ -448,21 +448,48 @@ apply_drift_add(
 	change->flag = false;
 	if (full &&
 	    !db_run(&store->db, reterr,
-		"UPDATE drift SET events=events+?2, last_ms=?3 WHERE text=?1"
-		" RETURNING 1",
-		"sii>d", row->text, row->events, row->last_ms, &known))
+		"UPDATE drift SET events=events+?2, last_ms=?3, age_ms=?4"
+		" WHERE text=?1 RETURNING 1",
+		"siii>d", row->text, row->events, row->last_ms, row->age_ms,
+		&known))
 		return false;
 	if (known)
 		return true;
 	if (!db_run(&store->db, reterr,
-		"INSERT INTO drift VALUES(?1, ?2, ?3, ?3) ON CONFLICT DO UPDATE"
-		" SET events=events+?2, last_ms=?3 RETURNING events=?2",
-		"sii>d", full ? more : row->text, row->events, row->last_ms,
-		&first))
+		"INSERT INTO drift VALUES(?1, ?2, ?3, ?3, ?4)"
+		" ON CONFLICT DO UPDATE SET events=events+?2, last_ms=?3,"
+		" age_ms=?4 RETURNING events=?2",
+		"siii>d", full ? more : row->text, row->events, row->last_ms,
+		row->age_ms, &first))
 		return false;
 	change->flag = first != 0;
 	store->counts.drift += change->flag;
 	return true;
+}
+
+static bool
+apply_drift_fold(
+    struct store *store, const struct engine_change *change, struct err *reterr)
+{
+	static const char *const steps[] = {
+	    "INSERT INTO drift SELECT '(more)', sum(events), min(first_ms),"
+	    " max(last_ms), max(age_ms) FROM drift"
+	    " WHERE age_ms<=?1 AND text<>'(more)' HAVING count(*)>0"
+	    " ON CONFLICT DO UPDATE SET events=events+excluded.events,"
+	    " first_ms=min(first_ms, excluded.first_ms),"
+	    " last_ms=max(last_ms, excluded.last_ms)",
+	    "DELETE FROM drift WHERE age_ms<=?1 AND text<>'(more)'",
+	};
+	const struct engine_drift *row = &change->row.drift;
+
+	if (store->counts.drift < row->rows_max)
+		return true;
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		if (!db_run(&store->db, reterr, steps[i], "i", row->age_ms))
+			return false;
+	}
+	return db_run(&store->db, reterr, "SELECT count(*) FROM drift", ">i",
+	    &store->counts.drift);
 }
 
 /* One row, and those go that have left the window. */
@@ -506,7 +533,8 @@ apply_seen_add(
 	" erased=erased+excluded.erased, expired=expired+excluded.expired,"    \
 	" replayed=replayed+excluded.replayed,"                                \
 	" replay_delivered=replay_delivered+excluded.replay_delivered,"        \
-	" replay_refused=replay_refused+excluded.replay_refused"
+	" replay_refused=replay_refused+excluded.replay_refused,"              \
+	" age_ms=max(age_ms, excluded.age_ms)"
 
 static bool
 apply_ledger_add(
@@ -519,9 +547,9 @@ apply_ledger_add(
 	       store_name(store, row->type, true, &type, reterr) &&
 	       db_run(&store->db, reterr,
 		   "INSERT INTO ledger VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7,"
-		   " ?8, ?9, ?10, ?11, ?12, ?13, ?14)" LEDGER_MERGE,
+		   " ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)" LEDGER_MERGE,
 		   "iii" LEDGER_TYPES, row->hour, source, type,
-		   LEDGER_VALUES(&row->line));
+		   LEDGER_VALUES(row));
 }
 
 /* A day is the row of its first hour. */
@@ -544,6 +572,32 @@ apply_ledger_fold(
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
 		if (!db_run(&store->db, reterr, steps[i], "i",
 			change->row.ledger.hour))
+			return false;
+	}
+	return true;
+}
+
+static bool
+apply_ledger_type(
+    struct store *store, const struct engine_change *change, struct err *reterr)
+{
+	static const char *const steps[] = {
+	    "INSERT INTO ledger SELECT hour, source, ?2, " LEDGER_SUMS
+	    " FROM ledger WHERE type=?1 AND type<>?2"
+	    " GROUP BY 1, 2" LEDGER_MERGE,
+	    "DELETE FROM ledger WHERE type=?1 AND type<>?2",
+	    "INSERT INTO dropped SELECT hour, source, ?2, rule, events"
+	    " FROM dropped WHERE type=?1 AND type<>?2"
+	    " ON CONFLICT DO UPDATE SET events=events+excluded.events",
+	    "DELETE FROM dropped WHERE type=?1 AND type<>?2",
+	};
+	int64_t from, to;
+
+	if (!store_name(store, change->row.ledger.type, false, &from, reterr) ||
+	    !store_name(store, change->text, true, &to, reterr))
+		return false;
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		if (!db_run(&store->db, reterr, steps[i], "ii", from, to))
 			return false;
 	}
 	return true;
@@ -767,12 +821,16 @@ apply_change(
 		return apply_erasure_done(store, change, reterr);
 	case ENGINE_DRIFT_ADD:
 		return apply_drift_add(store, change, reterr);
+	case ENGINE_DRIFT_FOLD:
+		return apply_drift_fold(store, change, reterr);
 	case ENGINE_SEEN_ADD:
 		return apply_seen_add(store, change, reterr);
 	case ENGINE_LEDGER_ADD:
 		return apply_ledger_add(store, change, reterr);
 	case ENGINE_LEDGER_FOLD:
 		return apply_ledger_fold(store, change, reterr);
+	case ENGINE_LEDGER_TYPE:
+		return apply_ledger_type(store, change, reterr);
 	case ENGINE_DROPPED_ADD:
 		return apply_dropped_add(store, change, reterr);
 	case ENGINE_DESTINATION_ADD:

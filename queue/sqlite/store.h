@@ -232,22 +232,25 @@ bool store_read(struct store *store, const struct engine_delivery *key,
 /* job.c */
 bool store_job(struct store *store, struct engine_job *job, struct err *reterr);
 
-/* The columns of a line of the ledger; a sum() that overflows would fail. */
+/* The columns of a row of the ledger, but for its key; a sum() that overflows
+ * would fail. */
 #define LEDGER_SUMS                                                            \
 	"total(received), total(queued), total(delivered), total(dead), "      \
 	"total(dropped),"                                                      \
 	" total(duplicates), total(erased), total(expired), total(replayed),"  \
-	" total(replay_delivered), total(replay_refused)"
-#define LEDGER_TYPES "iiiiiiiiiii"
-#define LEDGER_VALUES(line)                                                    \
-	(line)->received, (line)->queued, (line)->delivered, (line)->dead,     \
-	    (line)->dropped, (line)->duplicates, (line)->erased,               \
-	    (line)->expired, (line)->replayed, (line)->replay_delivered,       \
-	    (line)->replay_refused
-#define LEDGER_POINTERS(line)                                                  \
-	&(line)->received, &(line)->queued, &(line)->delivered, &(line)->dead, \
-	    &(line)->dropped, &(line)->duplicates, &(line)->erased,            \
-	    &(line)->expired, &(line)->replayed, &(line)->replay_delivered,    \
-	    &(line)->replay_refused
+	" total(replay_delivered), total(replay_refused), max(age_ms)"
+#define LEDGER_TYPES "iiiiiiiiiiii"
+#define LEDGER_VALUES(row)                                                     \
+	(row)->line.received, (row)->line.queued, (row)->line.delivered,       \
+	    (row)->line.dead, (row)->line.dropped, (row)->line.duplicates,     \
+	    (row)->line.erased, (row)->line.expired, (row)->line.replayed,     \
+	    (row)->line.replay_delivered, (row)->line.replay_refused,          \
+	    (row)->age_ms
+#define LEDGER_POINTERS(row)                                                   \
+	&(row)->line.received, &(row)->line.queued, &(row)->line.delivered,    \
+	    &(row)->line.dead, &(row)->line.dropped, &(row)->line.duplicates,  \
+	    &(row)->line.erased, &(row)->line.expired, &(row)->line.replayed,  \
+	    &(row)->line.replay_delivered, &(row)->line.replay_refused,        \
+	    &(row)->age_ms
 
 #endif

@@ -347,7 +347,7 @@ walk_ledger(struct walk *walk, enum engine_table by, struct err *reterr)
 		    "");
 	else if (by == ENGINE_LEDGER_BY_TYPE)
 		rows = db_select(&walk->store->db, reterr,
-		    "SELECT text, 0, " LEDGER_SUMS " FROM ledger"
+		    "SELECT text, 0, " LEDGER_SUMS " FROM ledger NOT INDEXED"
 		    " JOIN name ON id=type GROUP BY type ORDER BY text",
 		    "");
 	else
@@ -356,7 +356,7 @@ walk_ledger(struct walk *walk, enum engine_table by, struct err *reterr)
 		    " FROM ledger GROUP BY hour ORDER BY hour",
 		    "");
 	while (db_next(&rows, reterr, "si" LEDGER_TYPES, &label, &hour,
-	    LEDGER_POINTERS(&ledger->line))) {
+	    LEDGER_POINTERS(ledger))) {
 		walk_line_bound(&ledger->line);
 		ledger->hour = store_bound(hour, STORE_SUM_MAX / 3600000);
 		if (by == ENGINE_LEDGER_BY_SOURCE)
@@ -375,7 +375,7 @@ walk_dropped(struct walk *walk, struct err *reterr)
 	union engine_row row = {.dropped = {.hour = 0}};
 	struct engine_dropped *dropped = &row.dropped;
 	struct db_rows rows = db_select(&walk->store->db, reterr,
-	    "SELECT r.text, t.text, total(d.events) FROM dropped d"
+	    "SELECT r.text, t.text, total(d.events) FROM dropped d NOT INDEXED"
 	    " JOIN name r ON r.id=d.rule JOIN name t ON t.id=d.type"
 	    " GROUP BY d.rule, d.type ORDER BY r.text, t.text",
 	    "");
