@@ -121,8 +121,8 @@ static const struct setting main_rows[] = {
 	    .help = "How long they are kept, while the daemon runs."},
 	{"dead_max_bytes", SETTING_SIZE, MAIN(queue.dead_max_bytes),
 	    LIMITS(0, GIB(1024) * 1024),
-	    .help = "Space for dead letters; above it, the oldest expire. 0: a"
-		" tenth of queue_max_bytes."},
+	    .help = "Space for dead letters; above it, all but the last expire,"
+		" the oldest first. 0: a tenth of queue_max_bytes."},
 	{"keep_dead", SETTING_DURATION, MAIN(queue.keep_dead_ms),
 	    LIMITS(HOUR(1), HOUR(24) * 3650),
 	    .help = "How long dead letters are kept, while the daemon runs;"

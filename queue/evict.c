@@ -73,6 +73,7 @@ struct evict {
 	struct queue *queue;
 	enum bounds_kind kind;
 	enum evict_why why; /* unless by age */
+	int64_t bytes_all;  /* so many there are */
 	int64_t over_bytes; /* so many must go */
 	int64_t before_ms;  /* and all whose age is this or less */
 	struct err *reterr;
@@ -127,6 +128,7 @@ evict_row(void *arg, const union engine_row *row)
 	int64_t age_ms = 0, bytes = 0;
 	enum evict_why why;
 	size_t count = 1;
+	bool last;
 
 	switch (evict->kind) {
 	case BOUNDS_ARCHIVE:
@@ -145,7 +147,10 @@ evict_row(void *arg, const union engine_row *row)
 		NEVER("a kind that is none");
 	}
 	why = age_ms <= evict->before_ms ? EVICT_AGE : evict->why;
-	if (why != EVICT_AGE && evict->bytes >= evict->over_bytes) {
+	/* The last dead letters stay until others come, however large. */
+	last = evict->kind == BOUNDS_DEAD && why == EVICT_BYTES &&
+	       evict->bytes + bytes >= evict->bytes_all;
+	if (last || (why != EVICT_AGE && evict->bytes >= evict->over_bytes)) {
 		evict->oldest_ms = age_ms;
 		evict->more = false;
 		return false;
@@ -350,6 +355,7 @@ evict_tidy(struct queue *queue, bool *ret_more)
 			queue->bounds.oldest_ms[kind] = INT64_MAX;
 			continue;
 		}
+		evict.bytes_all = of.bytes;
 		evict.over_bytes = of.bytes - of.max_bytes;
 		evict.before_ms = queue->bounds.age_ms - of.keep_ms;
 		if (evict_rows(queue, &evict, &err) && evict.more &&

@@ -188,6 +188,39 @@ test_dead_letters_are_bounded(void **state)
 	assert_true(totals.dead_bytes > most / 2);
 }
 
+static bool
+some_expired(const struct stats_totals *totals, int64_t most)
+{
+	return totals->events.expired > most;
+}
+
+/* Above the bound by themselves, the last ones stay until others come. */
+static void
+test_the_last_dead_letters_stay(void **state)
+{
+	struct fixture *fixture = *state;
+	struct stats_totals totals;
+	struct answer answer;
+	bool more;
+
+	queue_test_close(fixture->queue);
+	fixture->settings.dead_max_bytes = 1;
+	fixture->queue = queue_test_open(&fixture->settings);
+	assert_true(put_random(fixture, "heap", ITEM_DEAD, &answer));
+	fair_lock_hold(&fixture->queue->lock);
+	evict_tidy(fixture->queue, &more);
+	fair_lock_drop(&fixture->queue->lock);
+	assert_false(more);
+	stats_totals(fixture->queue, &totals);
+	assert_true(totals.dead_bytes > 1);
+	assert_int_equal(totals.events.dead, EVENTS);
+	assert_int_equal(totals.events.expired, 0);
+	for (int i = 0; i < 10; i++)
+		assert_true(put_random(fixture, "heap", ITEM_DEAD, &answer));
+	totals = totals_when(fixture, some_expired, 0);
+	assert_true(totals.events.dead > 0);
+}
+
 /* They give way to what can be delivered, and so do unreadable bodies. */
 static void
 test_what_cannot_be_delivered_gives_way(void **state)
@@ -517,6 +550,7 @@ main(void)
 	    TEST(test_a_limit_of_its_own),
 	    TEST(test_what_is_refused_is_no_duplicate),
 	    TEST(test_dead_letters_are_bounded),
+	    TEST(test_the_last_dead_letters_stay),
 	    TEST(test_what_cannot_be_delivered_gives_way),
 	    TEST(test_unreadable_bodies_are_bounded),
 	    TEST(test_ages_are_of_a_clock_that_runs),
