@@ -341,8 +341,6 @@ committer_tidy(
 	bool due = false, more = false;
 	struct err err;
 
-	if (mono_ms < times->tidy_ms)
-		return;
 	fair_lock_hold(&queue->lock);
 	if (!queue->stale) {
 		evict_tick(queue, mono_ms, false);
@@ -373,7 +371,7 @@ committer_main(void *arg)
 {
 	struct queue *queue = arg;
 	struct committer_times times = {.tidy_ms = 0};
-	bool stopping = false, more = false;
+	bool stopping = false, more = false, tidied = false;
 
 	while (!stopping) {
 		int64_t mono_ms = clock_mono_ms();
@@ -392,12 +390,16 @@ committer_main(void *arg)
 		else if (puts != NULL)
 			committer_commit(queue, puts);
 		mono_ms = clock_mono_ms();
-		more = committer_upkeep(queue, mono_ms);
 		if (mono_ms >= times.renew_ms) {
 			times.renew_ms = mono_ms + COMMITTER_RENEW_MS;
 			committer_renew(queue, mono_ms);
 		}
-		committer_tidy(queue, &times, mono_ms);
+		/* One of them in a round: a put waits for no more than that. */
+		tidied = !tidied && mono_ms >= times.tidy_ms;
+		if (tidied)
+			committer_tidy(queue, &times, mono_ms);
+		else
+			more = committer_upkeep(queue, mono_ms);
 	}
 	fair_lock_hold(&queue->lock);
 	(void)committer_clocks_write(queue);

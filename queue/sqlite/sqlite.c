@@ -21,6 +21,7 @@ enum {
 	/* of a slice: with its commit it is to take less than 25 ms */
 	SHRINK_MS = 4,
 	SHRINK_PAGES = 128,
+	SHRINK_CHECKPOINTS = 4, /* for one of the usual size */
 };
 
 /* ---- claims: one process has the directory, and so all destinations ---- */
@@ -125,18 +126,30 @@ sqlite_state(struct store *store, const char *owner, const char *name,
 
 /* ---- upkeep ---- */
 
+/* Move the log into the file. */
 static bool
-sqlite_checkpoint(struct store *store, int64_t bytes, struct err *reterr)
+sqlite_checkpoint(struct store *store, struct err *reterr)
 {
 	struct err err;
 
-	if (store->db.log_pages < bytes / DB_PAGE ||
-	    store_checkpoint(store, false, &err) || err.code == ERR_FULL ||
+	if (store_checkpoint(store, false, &err) || err.code == ERR_FULL ||
 	    err.code == ERR_NOMEM)
 		return true;
 	/* The file may hold half of it; the log has it all. */
 	store_break(store);
 	return err_set(reterr, err.code, "%s", err.text);
+}
+
+/* Is the log long enough for it? What is freed is written only once: while the
+ * file shrinks, puts need not wait for a long log. */
+static bool
+sqlite_log_is_long(const struct store *store)
+{
+	int64_t bytes = store->settings->checkpoint_bytes;
+
+	if (store->shrinking)
+		bytes /= SHRINK_CHECKPOINTS;
+	return store->db.log_pages >= bytes / DB_PAGE;
 }
 
 /* Is it time to shrink the file? Once begun it goes on until half of what was
@@ -190,7 +203,7 @@ sqlite_shrink(struct store *store, bool *ret_more, struct err *reterr)
 	/* The file gets shorter now. */
 	if (store->shrinking && !large) {
 		store->shrinking = false;
-		return sqlite_checkpoint(store, 0, reterr);
+		return sqlite_checkpoint(store, reterr);
 	}
 	store->shrinking = large;
 	return true;
@@ -209,10 +222,15 @@ sqlite_upkeep(struct store *store, int64_t mono_ms, bool *ret_reopened,
 		/* Files that are not ours are told where that is found. */
 		if (!store_ours(store, &err))
 			return true;
-		if (!sqlite_shrink(store, ret_more, reterr) ||
-		    !sqlite_checkpoint(
-			store, store->settings->checkpoint_bytes, reterr))
+		/* One of them, since puts wait for it. */
+		if (sqlite_log_is_long(store)) {
+			if (!sqlite_checkpoint(store, reterr))
+				return false;
+			*ret_more =
+			    store->shrinking && store->db.log_pages == 0;
+		} else if (!sqlite_shrink(store, ret_more, reterr)) {
 			return false;
+		}
 	} else if (mono_ms >= store->reopen_ms) {
 		store->reopen_ms = mono_ms + store->settings->reopen_ms;
 		counter_add(COUNTER_REOPENS, 1);
