@@ -21,6 +21,10 @@ static const struct counter_row counter_rows[COUNTERS] = {
 	"Connections accepted on the ingest listener."},
     [COUNTER_SWEPT] = {"currentsd_connections_swept_total", "",
 	"Connections closed because a request took too long to arrive."},
+    [COUNTER_HUNG_UP] = {"currentsd_connections_hung_up_total", "",
+	"Connections closed without an answer because what came was not HTTP, "
+	"or began with a PROXY header, or without one, against "
+	"listen_proxy_protocol."},
     [COUNTER_COMMITS] = {"currentsd_commits_total", "",
 	"Transactions of accepted requests that reached the disk."},
     [COUNTER_COMMIT_FAILURES] = {"currentsd_commit_failures_total", "",

@@ -206,11 +206,20 @@ refused_show(
 	show_ago(now_ms, status->refused_ms, last, sizeof(last));
 	(void)buf_printf(out,
 	    "           REFUSED requests: %" PRId64
-	    ", the first %s, the last %s\n"
-	    "           why: %u, %s\n"
-	    "           if they came from Braze, it holds those events back "
-	    "until someone fixes its connector, or on 400 deletes them\n",
-	    refused, first, last, status->refused_status, status->refused_why);
+	    ", the first %s, the last %s\n",
+	    refused, first, last);
+	if (status->refused_status == SERVER_HUNG_UP)
+		(void)buf_printf(out,
+		    "           why: closed without an answer, %s\n"
+		    "           if they came from Braze, it sends those events "
+		    "again, for 5 days\n",
+		    status->refused_why);
+	else
+		(void)buf_printf(out,
+		    "           why: %u, %s\n"
+		    "           if they came from Braze, it holds those events "
+		    "back until someone fixes its connector\n",
+		    status->refused_status, status->refused_why);
 }
 
 /* Requests that do not look like a source's: nobody has to act. */

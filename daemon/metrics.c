@@ -281,9 +281,8 @@ source_metrics(struct daemon *daemon, struct server *server, int64_t now_ms,
 
 	server_source_status(server, count, &row);
 	metric(out, "currentsd_refused_without_source", "gauge",
-	    "The same for requests that match no source, or were not HTTP as "
-	    "it "
-	    "should be (400).",
+	    "The same for requests that match no source, and connections "
+	    "closed without an answer (currentsd_connections_hung_up_total).",
 	    status_source_refused(&row, now_ms));
 	server_source_status(server, count + 1, &row);
 	metric(out, "currentsd_refused_strangers", "gauge",

@@ -33,6 +33,12 @@ static const struct setting main_rows[] = {
 	{"listen", SETTING_ADDRESS, MAIN(server.listen),
 	    .help = "Address for Braze's requests; plain HTTP, so put a TLS"
 		" proxy in front."},
+	{"listen_proxy_protocol", SETTING_FLAG, MAIN(server.proxy_protocol),
+	    .help = "Each connection begins with a header of the PROXY"
+		" protocol (version 1 or 2), as a TCP balancer sends it; the"
+		" log shows the address in it. Any other connection is closed"
+		" without an answer, and so is one with the header where this"
+		" is off."},
 	{"admin", SETTING_ADDRESS, MAIN(server.admin),
 	    .help = "Address for /metrics and /status; it asks for no"
 		" credentials, so keep it on loopback."},

@@ -102,6 +102,17 @@ clients_add(struct clients *clients, int fd, int64_t mono_ms)
 	return client;
 }
 
+size_t
+clients_open(struct clients *clients)
+{
+	size_t open;
+
+	lock_hold(&clients->lock);
+	open = clients->count - clients->leaving;
+	lock_drop(&clients->lock);
+	return open;
+}
+
 void
 clients_remove(struct clients *clients, struct client *client)
 {

@@ -18,6 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { CLIENT_FROM = 64 };
+
 enum client_state {
 	CLIENT_IDLE,	/* between requests, or in a first line that comes
 			 * slowly */
@@ -29,10 +31,13 @@ enum client_state {
 struct client {
 	/* constant */
 	int fd;
-	bool over; /* over the limit, while all others were busy */
+	bool over;		/* over the limit, while all others were busy */
+	char from[CLIENT_FROM]; /* the address and port, for the log */
 
 	/* owned by the thread that serves the connection */
 	size_t url_len; /* of the request line, as it came */
+	uint64_t bytes; /* of all its requests so far, and a PROXY header */
+	bool uncounted; /* one of them had a body of unknown length */
 
 	/* guarded by the lock of the clients */
 	struct client *next, *prev;
@@ -66,6 +71,9 @@ void clients_fini(struct clients *clients); /* all were removed */
  * or went idle first; else the one that has been idle the longest. NULL: no
  * memory. */
 struct client *clients_add(struct clients *clients, int fd, int64_t mono_ms);
+
+/* How many there are that will stay. */
+size_t clients_open(struct clients *clients);
 
 /* The connection is about to be closed. Accepts NULL. */
 void clients_remove(struct clients *clients, struct client *client);

@@ -34,6 +34,7 @@ enum {
 
 static const char ingest_no_memory[] =
     "the memory for request bodies is used up";
+static const char ingest_stray[] = "the end of the headers is ambiguous";
 
 struct ingest {
 	struct budget *budget; /* of the service */
@@ -111,7 +112,7 @@ ingest_refuse_proof(
 {
 	/* The proof may be in the bytes that were not understood. */
 	if (request->stray)
-		request_refuse_framing(request);
+		request_refuse_framing(request, ingest_stray);
 	request_refuse(request, cause, why);
 }
 
@@ -491,7 +492,7 @@ ingest_complete(struct request *request)
 	/* A probe is one all the same if its length was seen: odd blanks. */
 	if (request->stray &&
 	    !(ingest->cause == INTAKE_PROBE && request->sized)) {
-		request_refuse_framing(request);
+		request_refuse_framing(request, ingest_stray);
 		return request_answer_refusal(request);
 	}
 	if (ingest->cause != INTAKE_PROBE)

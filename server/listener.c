@@ -5,12 +5,16 @@
 #include "server/route.h"
 
 #include <errno.h>
+#include <linux/tcp.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum {
@@ -19,9 +23,10 @@ enum {
 	LISTENER_BACKLOG = 1024,
 	LISTENER_ADMIN_POOL = 32 * 1024, /* bytes: the library's default */
 	LISTENER_HOST = 256,
-	LISTENER_ADDRESS = 80,
+	LISTENER_ODD = 4, /* bytes that are no body: see below */
 	LISTENER_FLAGS = MHD_USE_EPOLL_INTERNAL_THREAD |
-			 MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
+			 MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+			 MHD_USE_NO_LISTEN_SOCKET,
 };
 
 /* Connections over the limit: a part of it, so that few files are enough for a
@@ -37,7 +42,8 @@ listener_slack(size_t connections)
 size_t
 listener_files(size_t connections)
 {
-	return connections + listener_slack(connections) + LISTENER_FILES;
+	/* As many may be pending as over the limit. */
+	return connections + 2 * listener_slack(connections) + LISTENER_FILES;
 }
 
 void
@@ -81,26 +87,38 @@ address_split(const char *address, char ret_host[LISTENER_HOST],
 	return true;
 }
 
+/* ADDRESS:PORT or [V6]:PORT; false: the address cannot be shown. */
+static bool
+address_write(
+    const struct sockaddr *address, socklen_t len, char ret_text[CLIENT_FROM])
+{
+	char host[CLIENT_FROM - 8], port[8];
+
+	if (getnameinfo(address, len, host, sizeof(host), port, sizeof(port),
+		NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+		return false;
+	(void)snprintf(ret_text, CLIENT_FROM,
+	    address->sa_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+	return true;
+}
+
 /* What was bound: the port, and the address as text. */
 static bool
-address_read(int fd, unsigned *ret_port, char ret_text[LISTENER_ADDRESS],
-    struct err *reterr)
+address_read(
+    int fd, unsigned *ret_port, char ret_text[CLIENT_FROM], struct err *reterr)
 {
 	struct sockaddr_storage name = {0};
 	socklen_t len = sizeof(name);
-	char host[64], port[8];
 	unsigned number = 0;
 
 	if (getsockname(fd, (struct sockaddr *)&name, &len) != 0 ||
-	    getnameinfo((struct sockaddr *)&name, len, host, sizeof(host), port,
-		sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+	    !address_write((struct sockaddr *)&name, len, ret_text))
 		return err_set(reterr, ERR_IO,
 		    "cannot read the address of a listening socket");
-	for (const char *digit = port; *digit != '\0'; digit++)
+	for (const char *digit = strrchr(ret_text, ':') + 1; *digit != '\0';
+	     digit++)
 		number = number * 10 + (unsigned)(*digit - '0');
 	*ret_port = number;
-	(void)snprintf(ret_text, LISTENER_ADDRESS,
-	    name.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
 	return true;
 }
 
@@ -114,7 +132,7 @@ bind_blame(int error)
 
 static bool
 listener_bind(struct listener *listener, const char *address,
-    char ret_text[LISTENER_ADDRESS], struct err *reterr)
+    char ret_text[CLIENT_FROM], struct err *reterr)
 {
 	const struct addrinfo hints = {
 	    .ai_socktype = SOCK_STREAM,
@@ -159,7 +177,89 @@ out:
 	return ok;
 }
 
+/* ---- the acceptor's callbacks; arg is the listener ---- */
+
+static size_t
+listener_connections(void *arg)
+{
+	struct listener *listener = arg;
+
+	return clients_open(&listener->clients);
+}
+
+static void
+listener_pass(void *arg, int fd, const struct proxy_from *from)
+{
+	struct listener *listener = arg;
+
+	/* If it fails, the library has closed the connection and logs why. */
+	(void)MHD_add_connection(
+	    listener->daemon, fd, &from->address.any, from->len);
+}
+
+/* A connection was closed without an answer. Whose it was is unknown: it may
+ * have been a source's. */
+static void
+listener_count_hung_up(struct listener *listener, const char *why)
+{
+	struct service *service = listener->service;
+
+	if (listener->admin)
+		return;
+	counter_add(COUNTER_HUNG_UP, 1);
+	sources_note_answer(service->sources, service->settings.source_count,
+	    SERVER_HUNG_UP, why, false, clock_wall_ms());
+}
+
+static void
+listener_hung_up(void *arg, const struct proxy_from *from, const char *why)
+{
+	struct listener *listener = arg;
+	char text[CLIENT_FROM] = "-";
+	uint64_t suppressed;
+
+	(void)address_write(&from->address.any, from->len, text);
+	if (log_limit_pass(&listener->hung_up, clock_mono_ms(), &suppressed))
+		log_line(LOG_WARN, "server",
+		    "hang_up listener=%s from=%s why=%s suppressed=%llu",
+		    listener->name, text, LOG_QUOTE(why),
+		    (unsigned long long)suppressed);
+	listener_count_hung_up(listener, why);
+}
+
 /* ---- libmicrohttpd's callbacks; cls is the listener ---- */
+
+/* How many bytes have arrived on a socket since it was connected. 0 if that is
+ * unknown. */
+static uint64_t
+listener_arrived(int fd)
+{
+	struct tcp_info info = {.tcpi_state = 0};
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
+		return 0;
+	return info.tcpi_bytes_received;
+}
+
+/* What the acceptor knew: where it came from, and whether bytes before the first
+ * request were taken out of the socket. */
+static void
+listener_meet(struct MHD_Connection *connection, struct client *client)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+	    connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	socklen_t len = sizeof(struct sockaddr_in);
+	int unread = 0;
+
+	if (info != NULL && info->client_addr != NULL) {
+		if (info->client_addr->sa_family == AF_INET6)
+			len = sizeof(struct sockaddr_in6);
+		(void)address_write(info->client_addr, len, client->from);
+	}
+	if (ioctl(client->fd, FIONREAD, &unread) == 0)
+		client->bytes = listener_arrived(client->fd) - (uint64_t)unread;
+}
 
 static void
 listener_connection(void *cls, struct MHD_Connection *connection, void **client,
@@ -173,8 +273,6 @@ listener_connection(void *cls, struct MHD_Connection *connection, void **client,
 		*client = NULL;
 		return;
 	}
-	if (!listener->admin)
-		counter_add(COUNTER_CONNECTIONS, 1);
 	info = MHD_get_connection_info(
 	    connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	if (info == NULL)
@@ -184,6 +282,8 @@ listener_connection(void *cls, struct MHD_Connection *connection, void **client,
 	/* A connection that the sweep cannot see may not stay. */
 	if (*client == NULL)
 		(void)shutdown(info->connect_fd, SHUT_RDWR);
+	else
+		listener_meet(connection, *client);
 }
 
 /* NULL if there was no memory for it. */
@@ -211,13 +311,29 @@ listener_first_line(
 	return NULL; /* no request yet */
 }
 
+/*
+ * Without a Content-Length or a Transfer-Encoding a POST has no body (RFC 9112,
+ * 6.3), and a source may test the connection so. But where a proxy lost the
+ * header, the body follows; the library would take it for the next request,
+ * after a 200 to this one. It may have read those bytes already, but the kernel
+ * knows how many there were. A few may be an end of line too many, or the end
+ * of the connection; a body of so few bytes has no items.
+ */
+static bool
+listener_body_follows(const struct client *client)
+{
+	return !client->uncounted &&
+	       listener_arrived(client->fd) > client->bytes + LISTENER_ODD;
+}
+
 /* The headers are in. */
 static enum MHD_Result
 listener_begin(struct request *request, const char *url, const char *method,
     const char *version)
 {
-	size_t line = strlen(method) + request->client->url_len +
-		      strlen(version) + strlen("  \r\n");
+	struct client *client = request->client;
+	size_t line = strlen(method) + client->url_len + strlen(version) +
+		      strlen("  \r\n");
 	const struct server_settings *settings = &request->service->settings;
 	const struct route *route;
 	struct headers headers;
@@ -227,9 +343,19 @@ listener_begin(struct request *request, const char *url, const char *method,
 	route = route_find(url, request->listener->admin, settings->sources,
 	    settings->source_count, &request->intake, &name);
 	request->route = route;
+	client->bytes += headers.bytes + headers.length;
+	client->uncounted |= headers.chunked;
 	if (!headers.framed) {
-		request_refuse_framing(request);
+		request_refuse_framing(
+		    request, "the end of the body is ambiguous");
 		return request_answer_refusal(request);
+	}
+	if (!headers.sized && !headers.chunked && strcmp(method, "POST") == 0) {
+		request->last = true;
+		if (listener_body_follows(client))
+			request_refuse_framing(request,
+			    "a body follows, but neither Content-Length nor "
+			    "Transfer-Encoding came with it");
 	}
 	request->stray = headers.stray;
 	request->sized = headers.sized;
@@ -308,19 +434,42 @@ listener_completed(void *cls, struct MHD_Connection *connection,
 	request_end(request);
 }
 
-/* The library answered by itself what it does not understand. Which request
- * that was it does not tell: it may have been a source's. */
+/* ---- the library's own answers ---- */
+
+/*
+ * What libmicrohttpd 0.9.75 cannot read it answers by itself: a header line
+ * without a colon, blanks behind a length. A source would delete what it posted
+ * on a 400, and sends it again if there is no answer. The library has no
+ * setting and no hook for that, so its calls of sendmsg() come to this function
+ * instead of the C library's: the dynamic linker finds the program's own first.
+ * Its answers are HTML, ours never; the connection looks to it as if the client
+ * had gone.
+ */
+ssize_t
+sendmsg(int fd, const struct msghdr *message, int flags)
+{
+	static const char head[] = "HTTP/1.1 400 ", body[] = "<html>";
+	const struct iovec *part = message->msg_iov;
+
+	if (message->msg_iovlen == 2 && part[0].iov_len > strlen(head) &&
+	    memcmp(part[0].iov_base, head, strlen(head)) == 0 &&
+	    part[1].iov_len > strlen(body) &&
+	    memcmp(part[1].iov_base, body, strlen(body)) == 0) {
+		errno = EPIPE;
+		return -1;
+	}
+	return syscall(SYS_sendmsg, fd, message, flags);
+}
+
+/* The library answers by itself; but see sendmsg(). */
 static void
 listener_note(struct listener *listener, unsigned long status)
 {
-	struct service *service = listener->service;
-
-	if (status < 400 || status > 599)
-		return;
-	counter_answers_add((unsigned)status, 1);
-	sources_note_answer(service->sources, service->settings.source_count,
-	    (unsigned)status, "not HTTP as it should be: see the log", false,
-	    clock_wall_ms());
+	if (status == MHD_HTTP_BAD_REQUEST)
+		listener_count_hung_up(
+		    listener, "not HTTP as it should be: see the log");
+	else if (!listener->admin && status >= 400 && status <= 599)
+		counter_answers_add((unsigned)status, 1);
 }
 
 /* The library's own messages: most are about connections that broke, some about
@@ -337,7 +486,7 @@ static void
 	(void)vsnprintf(text, sizeof(text), format, args);
 	text[strcspn(text, "\n")] = '\0';
 	answer = strstr(text, code);
-	if (answer != NULL && !listener->admin)
+	if (answer != NULL)
 		listener_note(
 		    listener, strtoul(answer + strlen(code), NULL, 10));
 	if (answer == NULL)
@@ -359,7 +508,19 @@ listener_open(
 {
 	const struct server_settings *settings = &listener->service->settings;
 	unsigned threads = listener->admin ? 1 : settings->threads;
-	char text[LISTENER_ADDRESS];
+	struct acceptor_settings accepting = {
+	    .name = listener->name,
+	    .proxied = !listener->admin && settings->proxy_protocol,
+	    .counted = !listener->admin,
+	    .most = listener->clients.most,
+	    .pending_least = listener_slack(listener->clients.most),
+	    .patience_ms = settings->idle_timeout_ms,
+	    .open = listener_connections,
+	    .pass = listener_pass,
+	    .hung_up = listener_hung_up,
+	    .arg = listener,
+	};
+	char text[CLIENT_FROM];
 
 	if (!listener_bind(listener, address, text, reterr))
 		return false;
@@ -368,7 +529,6 @@ listener_open(
 	 * space in the query, as sources send it, without an answer. */
 	struct MHD_OptionItem options[] = {
 	    {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)listener_log, listener},
-	    {MHD_OPTION_LISTEN_SOCKET, listener->fd, NULL},
 	    {MHD_OPTION_CONNECTION_LIMIT,
 		(intptr_t)(listener->clients.most +
 			   listener_slack(listener->clients.most)),
@@ -396,7 +556,10 @@ listener_open(
 	if (listener->daemon == NULL)
 		return err_set(reterr, ERR_IO,
 		    "cannot start the threads that listen on %s", address);
-	listener->fd = -1; /* the library closes it */
+	accepting.fd = listener->fd;
+	listener->fd = -1;
+	if (!acceptor_start(&accepting, &listener->acceptor, reterr))
+		return false;
 	log_line(LOG_INFO, "server", "%s address=%s",
 	    listener->admin ? "admin" : "listen", text);
 	return true;
@@ -405,6 +568,7 @@ listener_open(
 void
 listener_close(struct listener *listener)
 {
+	acceptor_stop(listener->acceptor);
 	if (listener->daemon != NULL)
 		MHD_stop_daemon(listener->daemon);
 	if (listener->fd >= 0)

@@ -24,6 +24,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "server/acceptor.h"
 #include "server/client.h"
 
 enum {
@@ -39,13 +40,15 @@ struct listener {
 	struct service *service;
 	const char *name;
 	bool admin;
-	int fd; /* bound, and not yet libmicrohttpd's; else -1 */
+	int fd; /* bound, and not yet the acceptor's; else -1 */
 	unsigned port;
 	struct MHD_Daemon *daemon;
+	struct acceptor *acceptor;
 
 	/* any thread */
 	struct clients clients;
 	struct log_limit log_limit; /* of libmicrohttpd's own messages */
+	struct log_limit hung_up;
 };
 
 /* How many files it may have open: the connections, those over the limit, which

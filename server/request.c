@@ -69,6 +69,8 @@ headers_read(struct MHD_Connection *connection, size_t request_line,
 	(void)MHD_get_connection_values(
 	    connection, MHD_HEADER_KIND, headers_take, &walk);
 	headers->sized = walk.length != NULL;
+	headers->chunked = walk.transfers > 0;
+	headers->bytes = info != NULL ? info->header_size : 0;
 	headers->coded_twice = walk.codings > 1;
 	headers->expects_continue =
 	    walk.expect != NULL && strcasecmp(walk.expect, "100-continue") == 0;
@@ -85,8 +87,7 @@ headers_read(struct MHD_Connection *connection, size_t request_line,
 				  strcasecmp(walk.transfer, "chunked") == 0;
 	headers->framed = headers->framed && !walk.spaced;
 	headers->stray =
-	    info != NULL &&
-	    info->header_size > request_line + walk.bytes + strlen("\r\n");
+	    headers->bytes > request_line + walk.bytes + strlen("\r\n");
 }
 
 /* ---- its life ---- */
@@ -198,11 +199,10 @@ request_refuse(
  * anything may follow on it.
  */
 void
-request_refuse_framing(struct request *request)
+request_refuse_framing(struct request *request, const char *why)
 {
 	request->last = true;
-	request_refuse(request, INTAKE_BUSY,
-	    "the end of the headers or of the body is ambiguous");
+	request_refuse(request, INTAKE_BUSY, why);
 }
 
 bool
@@ -446,12 +446,12 @@ request_answer_error(struct request *request, enum intake_cause cause,
 	if (log_limit_pass(
 		&service->refusals[cause], clock_mono_ms(), &suppressed))
 		log_line(LOG_WARN, "server",
-		    "refuse status=%u listener=%s method=%s path=%s source=%s "
-		    "why=%s suppressed=%llu",
+		    "refuse status=%u listener=%s from=%s method=%s path=%s "
+		    "source=%s why=%s suppressed=%llu",
 		    answer_status(request, cause), request->listener->name,
-		    request->method, LOG_QUOTE(request->path),
-		    request_source_name(request), LOG_QUOTE(why),
-		    (unsigned long long)suppressed);
+		    request->client->from, request->method,
+		    LOG_QUOTE(request->path), request_source_name(request),
+		    LOG_QUOTE(why), (unsigned long long)suppressed);
 	buf_init(&body, REQUEST_ANSWER_MAX);
 	json_init(&json, &body);
 	json_object_open(&json, NULL);

@@ -97,7 +97,9 @@ struct headers {
 	 */
 	bool stray;
 
-	bool sized; /* a Content-Length was seen: the body has that length */
+	bool sized;   /* a Content-Length was seen: the body has that length */
+	bool chunked; /* a Transfer-Encoding was seen */
+	size_t bytes; /* of the request line and the headers, to their end */
 };
 
 /* Read the headers. `request_line` is the length of the request line before
@@ -127,7 +129,7 @@ void request_refuse(
 
 /* The same if it is uncertain whether this is all that was sent: BUSY, and
  * close. */
-void request_refuse_framing(struct request *request);
+void request_refuse_framing(struct request *request, const char *why);
 
 /* Is the server about to stop? */
 bool request_draining(const struct request *request);

@@ -185,9 +185,7 @@ server_wait(struct server *server, int64_t until_ms)
 	}
 }
 
-/* New requests are answered 503 until the end. (The library can stop
- * listening, by MHD_quiesce_daemon(); but then its threads and the caller race
- * to take the socket out of their epoll sets, and the second one aborts.) */
+/* New requests are answered 503 until the end. */
 void
 server_stop(struct server *server)
 {

@@ -47,7 +47,8 @@ struct server_views {
 };
 
 struct server_settings {
-	const char *listen; /* ADDRESS:PORT, [V6]:PORT; port 0 = any free */
+	const char *listen;  /* ADDRESS:PORT, [V6]:PORT; port 0 = any free */
+	bool proxy_protocol; /* connections to `listen` begin with its header */
 	const char *admin;
 	const struct server_source *sources;
 	size_t source_count;
@@ -119,6 +120,9 @@ struct server_source_status {
 #define SERVER_NO_SOURCE "/"
 #define SERVER_STRANGERS "?"
 enum { SERVER_ROWS_MORE = 2 };
+
+/* Not an HTTP status: the connection was closed without an answer. */
+enum { SERVER_HUNG_UP = 0 };
 
 /* Any thread. */
 void server_source_status(const struct server *server, size_t source,

@@ -323,9 +323,9 @@ walk_erasure(struct walk *walk, int64_t id, bool *ret_more, struct err *reterr)
 /* ---- whole tables ---- */
 
 static void
-walk_line_bound(struct stats_line *line)
+walk_ledger_bound(struct engine_ledger *ledger)
 {
-	int64_t *const sums[] = {LEDGER_POINTERS(line)};
+	int64_t *const sums[] = {LEDGER_POINTERS(ledger)};
 
 	for (size_t i = 0; i < sizeof(sums) / sizeof(*sums); i++)
 		*sums[i] = store_sum(*sums[i]);
@@ -357,7 +357,7 @@ walk_ledger(struct walk *walk, enum engine_table by, struct err *reterr)
 		    "");
 	while (db_next(&rows, reterr, "si" LEDGER_TYPES, &label, &hour,
 	    LEDGER_POINTERS(ledger))) {
-		walk_line_bound(&ledger->line);
+		walk_ledger_bound(ledger);
 		ledger->hour = store_bound(hour, STORE_SUM_MAX / 3600000);
 		if (by == ENGINE_LEDGER_BY_SOURCE)
 			ledger->source = label;

@@ -291,15 +291,6 @@ static bool PRINTF_LIKE(3, 4) currents_fault(
 	return false;
 }
 
-static bool
-currents_fault_storage(struct currents_fault *fault, size_t at)
-{
-	return currents_fault(fault, at,
-	    "an event in the storage (Avro) format, which one of Braze's test "
-	    "scripts posts; expected the format of the Custom HTTP connector, "
-	    "with event_type, user and properties");
-}
-
 /* Is this {"string": ...}, as Avro's JSON writes a union? */
 static bool
 currents_is_wrapped(struct scan *scan)
@@ -319,37 +310,124 @@ currents_is_wrapped(struct scan *scan)
 	return wrapped && count == 1;
 }
 
-/*
- * Is this event in the storage form: no event_type, the members of user and
- * properties beside id and time, or values that are wrapped?
- */
+/* A container, skipped, with something in it? */
 static bool
-currents_is_storage(struct str event)
+currents_is_filled(const struct scan_value *value)
 {
 	struct scan scan;
+
+	if (!scan_opened(value) || value->text.len <= 2)
+		return false;
+	scan_init(&scan, str_bytes(value->text.data + 1, value->text.len - 2));
+	return scan_space(&scan);
+}
+
+/* The members of an event; the format always has all of them. */
+static const char *const currents_event_members[] = {
+    "event_type", "id", "time", "user", "properties"};
+
+enum {
+	CURRENTS_EVENT_MEMBERS = 5,
+	MEMBER_TYPE = 1 << 0,
+	MEMBER_ID = 1 << 1,
+	MEMBER_TIME = 1 << 2,
+	MEMBER_USER = 1 << 3,
+	MEMBER_PROPERTIES = 1 << 4,
+};
+
+/* The bit of a member of an event, or 0. */
+static unsigned
+currents_member_bit(const struct scan_value *key)
+{
+	for (unsigned i = 0; i < CURRENTS_EVENT_MEMBERS; i++) {
+		if (scan_equal_text(key, currents_event_members[i]))
+			return 1u << i;
+	}
+	return 0;
+}
+
+/*
+ * What this is, if it is no event of this format at all: something else was
+ * posted here, or it was wrapped on its way. NULL: an event, though perhaps an
+ * invalid one. A storage event has the members of user and properties beside id
+ * and time, and no event_type; its values may be wrapped.
+ */
+static const char *
+currents_foreign(struct str event)
+{
+	static const char storage[] =
+	    "an event in the storage (Avro) format, which one of Braze's test "
+	    "scripts posts; expected the format of the Custom HTTP connector, "
+	    "with event_type, user and properties";
+	static const char batch[] =
+	    "batches inside of something else; expected one "
+	    "{\"events\":[...]} in each request";
+	static const char other[] =
+	    "not the events of Braze Currents, each of which has event_type, "
+	    "id, time, user and properties: another product's, or another "
+	    "format of Braze's";
+	bool flat = false, wrapped = false, batches = false, more = false;
+	unsigned members = 0, bit, count = 0;
 	struct scan_value key, value;
-	bool storage = false;
+	struct scan scan, inside;
+	bool events;
 
 	scan_init(&scan, event);
-	if (!scan_value(&scan, &value) || value.kind != SCAN_OBJECT)
-		return false;
+	if (!scan_value(&scan, &value) || !scan_opened(&value))
+		return NULL;
+	if (value.kind == SCAN_ARRAY)
+		return batch;
 	for (bool first = true; scan_member(&scan, &first, &key);) {
-		if (scan_equal_text(&key, "event_type") ||
-		    scan_equal_text(&key, "user") ||
-		    scan_equal_text(&key, "properties"))
-			return false;
-		if (scan_equal_text(&key, "user_id") ||
-		    scan_equal_text(&key, "external_user_id"))
-			storage = true;
 		if (!scan_value(&scan, &value))
-			return false;
+			return NULL;
+		inside = scan;
 		if (value.kind == SCAN_OBJECT)
-			storage |= currents_is_wrapped(&scan);
-		else if (value.kind == SCAN_ARRAY &&
-			 !scan_skip(&scan, &value, SCAN_DEPTH))
-			return false;
+			wrapped |= currents_is_wrapped(&inside);
+		if (scan_opened(&value) &&
+		    !scan_skip(&scan, &value, SCAN_DEPTH))
+			return NULL;
+		bit = currents_member_bit(&key);
+		count += bit != 0 && (members & bit) == 0;
+		members |= bit;
+		flat |= scan_equal_text(&key, "user_id") ||
+			scan_equal_text(&key, "external_user_id");
+		events = scan_equal_text(&key, "events");
+		if (events || scan_equal_text(&key, "batches"))
+			batches |= currents_is_filled(&value);
+		more |= bit == 0 && !events;
 	}
-	return storage;
+	more |= batches;
+	if (scan.error != NULL)
+		return NULL;
+	flat |= more && members == (MEMBER_ID | MEMBER_TIME);
+	if ((members & (MEMBER_TYPE | MEMBER_USER | MEMBER_PROPERTIES)) == 0 &&
+	    !batches && (flat || wrapped))
+		return storage;
+	if (!more || count > 2)
+		return NULL;
+	return batches ? batch : other;
+}
+
+/* It is a fault if nothing in the batch is an event of this format; among real
+ * events something else is only invalid. */
+static bool
+currents_native(
+    const struct currents_reader *reader, struct currents_fault *fault)
+{
+	const struct currents_batch *batch = reader->batch;
+	const char *foreign = NULL;
+
+	for (size_t i = batch->count; i-- > 0;) {
+		const struct currents_event *event = &batch->events[i];
+
+		if (event->defect != CURRENTS_VALID)
+			foreign = currents_foreign(
+			    str_bytes(reader->body + event->at, event->len));
+		if (event->defect == CURRENTS_VALID || foreign == NULL)
+			return true;
+	}
+	return batch->count == 0 ||
+	       currents_fault(fault, batch->events[0].at, "%s", foreign);
 }
 
 /* Read the elements of an array that was opened, each an event. */
@@ -379,25 +457,23 @@ static bool
 currents_object_read(struct currents_reader *reader, const char *start,
     struct currents_fault *fault)
 {
-	static const char *const event_members[] = {
-	    "event_type", "id", "time", "user", "properties"};
-	bool any = false, event_like = false, events = false, array = false;
+	bool any = false, event_like = false, events = false, filled = false;
 	size_t at = (size_t)(start - reader->body);
 	struct scan *scan = &reader->scan;
 	struct scan_value key, value;
+	const char *foreign;
 	struct str whole;
 
 	for (bool first = true; scan_member(scan, &first, &key);) {
 		any = true;
-		for (size_t i = 0;
-		     i < sizeof(event_members) / sizeof(event_members[0]); i++)
-			event_like |= scan_equal_text(&key, event_members[i]);
+		event_like |= currents_member_bit(&key) != 0;
 		if (!scan_value(scan, &value))
 			return false;
 		if (!scan_equal_text(&key, "events")) {
 			if (scan_opened(&value) &&
 			    !scan_skip(scan, &value, SCAN_DEPTH))
 				return false;
+			filled |= currents_is_filled(&value);
 			continue;
 		}
 		events = true;
@@ -407,48 +483,35 @@ currents_object_read(struct currents_reader *reader, const char *start,
 			return currents_fault(fault,
 			    (size_t)(value.text.data - reader->body),
 			    "\"events\" is not an array");
-		array = true;
 		if (!currents_events_read(reader))
 			return false;
 	}
 	if (scan->error != NULL || !currents_end(reader, fault))
 		return false;
-	/* an envelope, a probe, or "events":null without an event */
-	if (array || !any || (events && !event_like))
-		return true;
-	whole = str_bytes(start, (size_t)(scan->end - start));
-	if (currents_is_storage(whole))
-		return currents_fault_storage(fault, at);
-	if (!event_like)
+	if (reader->batch->count > 0)
+		return currents_native(reader, fault);
+	if (!any || (events && !event_like && !filled))
+		return true; /* a probe */
+	if (events && !event_like)
 		return currents_fault(fault, at,
-		    "an object with neither \"events\" nor any member of an "
-		    "event");
+		    "\"events\" is empty, but the object holds something "
+		    "else");
+	whole = str_bytes(start, (size_t)(scan->end - start));
+	foreign = currents_foreign(whole);
+	if (foreign != NULL)
+		return currents_fault(fault, at, "%s", foreign);
 	/* only now is it known to be one event: read it again as such */
 	scan_init(scan, whole);
 	return currents_event_read(reader);
 }
 
-/* Read the array of bare events that was opened at the top. It is a fault if
- * all of them are in the storage form; among real events such an event is only
- * invalid. */
+/* Read the array of bare events that was opened at the top. */
 static bool
 currents_array_read(
     struct currents_reader *reader, struct currents_fault *fault)
 {
-	const struct currents_batch *batch = reader->batch;
-
-	if (!currents_events_read(reader) || !currents_end(reader, fault))
-		return false;
-	for (size_t i = 0; i < batch->count; i++) {
-		const struct currents_event *event = &batch->events[i];
-
-		if (event->defect == CURRENTS_VALID ||
-		    !currents_is_storage(
-			str_bytes(reader->body + event->at, event->len)))
-			return true;
-	}
-	return batch->count == 0 ||
-	       currents_fault_storage(fault, batch->events[0].at);
+	return currents_events_read(reader) && currents_end(reader, fault) &&
+	       currents_native(reader, fault);
 }
 
 /* Read a body of any form; false with a fault, a scan error or no room. */

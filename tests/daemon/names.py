@@ -297,6 +297,7 @@ class Metric:
     IMBALANCE = "currentsd_ledger_imbalance"
     POSTS_DOUBTED = "currentsd_posts_doubted_total"
     PROBES = "currentsd_probes_total"
+    HUNG_UP = "currentsd_connections_hung_up_total"
     UNEXPECTED_VERSION = "currentsd_unexpected_version_total"
 
     SOURCE_FAILING = 'currentsd_source_failing_seconds{source="%s"}'
@@ -342,6 +343,9 @@ class Log:
 
     REFUSE = r" warn +server: refuse status=%d "
     REFUSE_PATH = r" refuse status=%d .* path=%s source="
+    REFUSED_FROM = r" refuse status=404 .* from=(\S+) "
+    HUNG_UP = r" warn +server: hang_up listener=ingest from=\S+ why="
+    ACCEPT_FAILED = r" server: accept listener=ingest .* suppressed=(%s)$"
     LIBRARY = " warn .*library listener=.*response code is %d"
     DRIFT = " server: drift "
     LEFT_OUT = ' warn +%s: drift .*what="left out"'

@@ -324,20 +324,21 @@ def test_headers_without_end(bounded):
     (b"Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 503),
     (b"Transfer-Encoding: xchunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n", 503),
     (b"Transfer-Encoding: identity\r\n\r\n{}", 503),
-    # Not a number, or not of this world: libmicrohttpd's own words.
-    (b"Content-Length: 2, 2\r\n\r\n{}", 400),
-    (b"Content-Length: +2\r\n\r\n{}", 400),
-    (b"Content-Length: -2\r\n\r\n{}", 400),
-    (b"Content-Length: 0x2\r\n\r\n{}", 400),
-    (b"Content-Length: 2 2\r\n\r\n{}", 400),
-    (b"Content-Length: \r\n\r\n{}", 400),
+    # Not a number, or not of this world: what libmicrohttpd would answer 400
+    # by itself is hung up on.
+    (b"Content-Length: 2, 2\r\n\r\n{}", None),
+    (b"Content-Length: +2\r\n\r\n{}", None),
+    (b"Content-Length: -2\r\n\r\n{}", None),
+    (b"Content-Length: 0x2\r\n\r\n{}", None),
+    (b"Content-Length: 2 2\r\n\r\n{}", None),
+    (b"Content-Length: \r\n\r\n{}", None),
     (b"Content-Length: 99999999999999999999999\r\n\r\n{}", 413),
-    (b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", 400),
-    (b"Transfer-Encoding: chunked\r\n\r\n-2\r\n{}\r\n0\r\n\r\n", 400),
-    (b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}xx0\r\n\r\n", 400),
+    (b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n", None),
+    (b"Transfer-Encoding: chunked\r\n\r\n-2\r\n{}\r\n0\r\n\r\n", None),
+    (b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}xx0\r\n\r\n", None),
     (b"Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n{}", 413),
-    (b"X\0Y: z\r\nContent-Length: 2\r\n\r\n{}", 400),
-    (b"no colon\r\nContent-Length: 2\r\n\r\n{}", 400),
+    (b"X\0Y: z\r\nContent-Length: 2\r\n\r\n{}", None),
+    (b"no colon\r\nContent-Length: 2\r\n\r\n{}", None),
 ])
 def test_uncertain_framing(bounded, framing, status):
     """The connection ends: what follows on it may be anything, so the next
@@ -355,7 +356,10 @@ def test_uncertain_framing(bounded, framing, status):
                 answer += more
         except ConnectionResetError:
             reset = True  # and the answer may be lost with it
-    assert set(statuses(answer)) == {status} or reset and not answer, answer
+    if status is None:
+        assert answer == b""
+    else:
+        assert set(statuses(answer)) == {status} or reset and not answer, answer
     assert daemon.queue()["received"] == before
 
 
@@ -431,15 +435,14 @@ def test_probes_on_one_connection(bounded):
 
 
 def test_what_the_library_refuses_is_seen(daemon):
-    """A 400 of its own, which makes Braze delete, and no request of ours."""
+    """It would be a 400, which makes Braze delete, and no request of ours."""
     assert daemon.metric(Metric.REFUSED_WITHOUT_SOURCE) == 0
-    answers = daemon.metric(Metric.ANSWERS % 400)
     for _ in range(2):
-        answer = raw(daemon, POST + b"Content-Length: abc\r\n\r\n")
-        assert set(statuses(answer)) == {400}
+        assert raw(daemon, POST + b"Content-Length: abc\r\n\r\n") == b""
     daemon.run.wait_line(Log.LIBRARY % 400)
     refused = daemon.status()[Status.REFUSED_WITHOUT_SOURCE]
     assert refused[Source.REFUSED_COUNT] == 2
-    assert refused[Source.REFUSED_STATUS] == 400
+    assert refused[Source.REFUSED_STATUS] == 0
     assert daemon.metric(Metric.REFUSED_WITHOUT_SOURCE) == 2
-    assert daemon.metric(Metric.ANSWERS % 400) == answers + 2
+    assert daemon.metric(Metric.HUNG_UP) == 2
+    assert daemon.metric(Metric.ANSWERS % 400) == 0

@@ -81,7 +81,7 @@ test_faults(void **state)
 	    {"{\"events\":[" EVENT "],\"events\":true}", 62, "not an array"},
 	    {"5", 0, "neither"}, {" \"x\"", 1, "neither"},
 	    {"null", 0, "neither"},
-	    {"{\"foo\":1}", 0, "nor any member of an event"},
+	    {"{\"foo\":1}", 0, "not the events of Braze"},
 	    {"{\"events\":[" EVENT "]} x", 54, "follows"},
 	    {"{\"events\":[" EVENT "]", 52, "missing"},
 	    {"{\"events\":[" EVENT ",]}", 52, "not a JSON value"},
@@ -91,7 +91,31 @@ test_faults(void **state)
 	    {"{\"id\":\"a\",\"user_id\":\"b\",\"time\":1}", 0, "Avro"},
 	    {"{\"id\":\"a\",\"name\":{\"string\":\"b\"}}", 0, "Avro"},
 	    {"[{\"id\":\"a\",\"external_user_id\":{\"string\":\"b\"}}]", 1,
-		"Avro"}};
+		"Avro"},
+	    {"{\"events\":[{\"id\":\"a\",\"user_id\":{\"string\":\"b\"}}]}", 11,
+		"Avro"},
+	    {"{\"id\":\"a\",\"time\":1,\"is_active\":true}", 0, "Avro"},
+	    {"[{\"events\":[" EVENT "]}]", 1, "batches inside"},
+	    {"{\"events\":[{\"events\":[" EVENT "]}]}", 11, "batches inside"},
+	    {"{\"batches\":[{\"events\":[" EVENT "]}]}", 0, "batches inside"},
+	    {"{\"id\":\"a\",\"batches\":[{}]}", 0, "batches inside"},
+	    {"[[" EVENT "]]", 1, "batches inside"},
+	    {"{\"events\":[],\"attributes\":[{\"external_id\":\"a\"}]}", 0,
+		"is empty"},
+	    {"{\"events\":null,\"data\":{\"a\":1}}", 0, "is empty"},
+	    /* Segment, mParticle, Amplitude, Braze's own /users/track */
+	    {"{\"type\":\"track\",\"userId\":\"u\",\"event\":\"e\","
+	     "\"properties\":{}}",
+		0, "another product"},
+	    {"{\"events\":[{\"event_type\":\"custom_event\",\"data\":{}}],"
+	     "\"mpid\":1}",
+		11, "another product"},
+	    {"{\"events\":[{\"event_type\":\"e\",\"time\":1,\"user_id\":"
+	     "\"u\"}]}",
+		11, "another product"},
+	    {"{\"events\":[{\"external_id\":\"u\",\"name\":\"n\",\"time\":"
+	     "\"2026\",\"properties\":{}}]}",
+		11, "another format of Braze"}};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -138,9 +162,9 @@ test_forms(void **state)
 	    {"[" EVENT "," EVENT "]", 2, 1}, {"  " EVENT "\n", 1, 2},
 	    {"{\"id\":1}", 1, 0}, {"{\"user\":{}}", 1, 0},
 	    {"{\"events\":null,\"id\":\"a\"}", 1, 0},
+	    {"{\"events\":[],\"id\":\"a\"}", 1, 0},
+	    {"{\"id\":\"a\",\"time\":1,\"user\":{},\"x\":1}", 1, 0},
 	    {"{\"events\":[" EVENT "],\"id\":\"a\",\"time\":1}", 1, 11},
-	    {"{\"events\":[{\"id\":\"a\",\"user_id\":{\"string\":\"b\"}}]}", 1,
-		11},
 	    {"[{\"id\":\"a\",\"user_id\":\"b\"}," EVENT "]", 2, 1}};
 
 	(void)state;

@@ -1,0 +1,368 @@
+#include "server/acceptor.h"
+
+#include "base/clock.h"
+#include "base/counters.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum {
+	ACCEPTOR_EVENTS = 64, /* that are handled at once */
+	ACCEPTOR_PAUSE_MS = 100,
+};
+
+/* A connection that has sent too little. */
+struct pending {
+	struct pending *next, *prev;
+	int fd;
+	bool begun; /* it has sent something */
+	struct proxy_from from;
+	int64_t until_ms;
+};
+
+struct acceptor {
+	/* constant */
+	struct acceptor_settings settings;
+	int epoll_fd, stop_fd;
+	pthread_t thread;
+
+	/* owned by its thread */
+	struct pending *first, *last; /* the oldest is last */
+	size_t count;
+	int64_t paused_until_ms; /* 0: not paused */
+	struct log_limit log_limit;
+};
+
+/* ---- pending connections ---- */
+
+static void
+pending_close(struct acceptor *acceptor, struct pending *pending)
+{
+	if (pending->fd >= 0)
+		(void)close(pending->fd);
+	if (pending->prev != NULL)
+		pending->prev->next = pending->next;
+	else
+		acceptor->first = pending->next;
+	if (pending->next != NULL)
+		pending->next->prev = pending->prev;
+	else
+		acceptor->last = pending->prev;
+	acceptor->count--;
+	free(pending);
+}
+
+static void
+pending_pass(struct acceptor *acceptor, struct pending *pending)
+{
+	int fd = pending->fd;
+
+	(void)epoll_ctl(acceptor->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+	pending->fd = -1;
+	acceptor->settings.pass(acceptor->settings.arg, fd, &pending->from);
+	pending_close(acceptor, pending);
+}
+
+static void
+pending_hang_up(
+    struct acceptor *acceptor, struct pending *pending, const char *why)
+{
+	acceptor->settings.hung_up(acceptor->settings.arg, &pending->from, why);
+	pending_close(acceptor, pending);
+}
+
+/* It will send no more, or its time is up. */
+static void
+pending_give_up(struct acceptor *acceptor, struct pending *pending)
+{
+	if (pending->begun && acceptor->settings.proxied)
+		pending_hang_up(
+		    acceptor, pending, "its PROXY header did not end");
+	else
+		pending_close(acceptor, pending);
+}
+
+/* Some bytes are here, or the end of them. Without a PROXY header they stay in
+ * the socket. */
+static void
+pending_look(struct acceptor *acceptor, struct pending *pending, bool ended)
+{
+	char bytes[PROXY_MOST];
+	ssize_t got = recv(pending->fd, bytes, sizeof(bytes), MSG_PEEK);
+	bool proxied = acceptor->settings.proxied;
+	struct proxy_from from;
+	size_t len = 0;
+
+	if (got < 0 && errno == EAGAIN)
+		return;
+	if (got <= 0) {
+		pending_close(acceptor, pending);
+		return;
+	}
+	pending->begun = true;
+	switch (proxy_read(str_bytes(bytes, (size_t)got), &len, &from)) {
+	case PROXY_PART:
+		if (ended)
+			pending_give_up(acceptor, pending);
+		return;
+	case PROXY_NONE:
+		if (proxied)
+			pending_hang_up(acceptor, pending,
+			    "it began without a PROXY header: let the "
+			    "balancer send one, or set "
+			    "listen_proxy_protocol = no");
+		else
+			pending_pass(acceptor, pending);
+		return;
+	case PROXY_WHOLE:
+		if (proxied &&
+		    recv(pending->fd, bytes, len, 0) == (ssize_t)len) {
+			if (from.len > 0)
+				pending->from = from;
+			pending_pass(acceptor, pending);
+			return;
+		}
+		break;
+	case PROXY_BAD:
+		break;
+	}
+	pending_hang_up(acceptor, pending,
+	    proxied ? "its PROXY header is not valid"
+		    : "it began with a PROXY header, as a balancer sends it: "
+		      "set listen_proxy_protocol = yes");
+}
+
+/* ---- accepting ---- */
+
+/* Close the connection that has been pending for longest. */
+static bool
+acceptor_evict(struct acceptor *acceptor)
+{
+	if (acceptor->last == NULL)
+		return false;
+	counter_add(COUNTER_SWEPT, 1);
+	pending_close(acceptor, acceptor->last);
+	return true;
+}
+
+static void
+acceptor_add(struct acceptor *acceptor, int fd, const struct proxy_from *from)
+{
+	const struct acceptor_settings *settings = &acceptor->settings;
+	struct pending *pending = calloc(1, sizeof(*pending));
+	struct epoll_event event = {
+	    .events = EPOLLIN | EPOLLRDHUP | EPOLLET, .data.ptr = pending};
+	size_t open = settings->open(settings->arg), room;
+
+	if (settings->counted)
+		counter_add(COUNTER_CONNECTIONS, 1);
+	if (pending == NULL) {
+		(void)close(fd);
+		return;
+	}
+	room = settings->most > open ? settings->most - open : 0;
+	if (room < settings->pending_least)
+		room = settings->pending_least;
+	while (acceptor->count >= room && acceptor_evict(acceptor))
+		;
+	pending->fd = fd;
+	pending->from = *from;
+	pending->until_ms = clock_mono_ms() + settings->patience_ms;
+	pending->next = acceptor->first;
+	if (pending->next != NULL)
+		pending->next->prev = pending;
+	else
+		acceptor->last = pending;
+	acceptor->first = pending;
+	acceptor->count++;
+	/* What is there already raises an event, too. */
+	if (epoll_ctl(acceptor->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
+		pending_close(acceptor, pending);
+}
+
+/* Listen, or wait for so long before the next try. */
+static void
+acceptor_pause(struct acceptor *acceptor, int64_t until_ms)
+{
+	struct epoll_event event = {
+	    .events = until_ms > 0 ? 0 : EPOLLIN,
+	    .data.ptr = &acceptor->settings,
+	};
+
+	CHECK(epoll_ctl(acceptor->epoll_fd, EPOLL_CTL_MOD,
+		  acceptor->settings.fd, &event) == 0);
+	acceptor->paused_until_ms = until_ms;
+}
+
+static void
+acceptor_fail(struct acceptor *acceptor, int error)
+{
+	int64_t now_ms = clock_mono_ms();
+	uint64_t suppressed;
+
+	if (log_limit_pass(&acceptor->log_limit, now_ms, &suppressed))
+		log_line(LOG_WARN, "server",
+		    "accept listener=%s text=%s suppressed=%llu",
+		    acceptor->settings.name, LOG_QUOTE(strerror(error)),
+		    (unsigned long long)suppressed);
+	acceptor_pause(acceptor, now_ms + ACCEPTOR_PAUSE_MS);
+}
+
+/* Accept what waits, but not endlessly: others have sent something. */
+static void
+acceptor_accept(struct acceptor *acceptor)
+{
+	for (int i = 0; i < ACCEPTOR_EVENTS; i++) {
+		struct proxy_from from = {.len = sizeof(from.address.storage)};
+		int fd = accept4(acceptor->settings.fd, &from.address.any,
+		    &from.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0) {
+			acceptor_add(acceptor, fd, &from);
+			continue;
+		}
+		switch (errno) {
+		case EAGAIN:
+			return;
+		case EINTR:
+		case ECONNABORTED:
+			break;
+		case EMFILE:
+		case ENFILE:
+		case ENOBUFS:
+		case ENOMEM:
+			if (acceptor_evict(acceptor))
+				break;
+			acceptor_fail(acceptor, errno);
+			return;
+		default:
+			acceptor_fail(acceptor, errno);
+			return;
+		}
+	}
+}
+
+/* ---- its thread ---- */
+
+static int
+acceptor_wait_ms(const struct acceptor *acceptor, int64_t now_ms)
+{
+	int64_t until_ms = INT64_MAX;
+
+	if (acceptor->last != NULL)
+		until_ms = acceptor->last->until_ms;
+	if (acceptor->paused_until_ms > 0 &&
+	    acceptor->paused_until_ms < until_ms)
+		until_ms = acceptor->paused_until_ms;
+	if (until_ms == INT64_MAX)
+		return -1;
+	if (until_ms <= now_ms)
+		return 0;
+	return until_ms - now_ms < INT_MAX ? (int)(until_ms - now_ms) : INT_MAX;
+}
+
+/* Accepting comes last, because it may close a connection that has an event
+ * here. */
+static void *
+acceptor_main(void *arg)
+{
+	struct epoll_event events[ACCEPTOR_EVENTS];
+	struct acceptor *acceptor = arg;
+	int64_t now_ms = clock_mono_ms();
+
+	for (;;) {
+		int count = epoll_wait(acceptor->epoll_fd, events,
+		    ACCEPTOR_EVENTS, acceptor_wait_ms(acceptor, now_ms));
+		bool comes = false;
+
+		CHECK(count >= 0 || errno == EINTR);
+		for (int i = 0; i < count; i++) {
+			void *about = events[i].data.ptr;
+
+			if (about == &acceptor->stop_fd)
+				return NULL;
+			if (about == &acceptor->settings)
+				comes = true;
+			else
+				pending_look(acceptor, about,
+				    (events[i].events & ~(uint32_t)EPOLLIN) !=
+					0);
+		}
+		if (comes)
+			acceptor_accept(acceptor);
+		now_ms = clock_mono_ms();
+		while (acceptor->last != NULL &&
+		       acceptor->last->until_ms <= now_ms)
+			pending_give_up(acceptor, acceptor->last);
+		if (acceptor->paused_until_ms > 0 &&
+		    acceptor->paused_until_ms <= now_ms)
+			acceptor_pause(acceptor, 0);
+	}
+}
+
+bool
+acceptor_start(const struct acceptor_settings *settings,
+    struct acceptor **ret_acceptor, struct err *reterr)
+{
+	struct acceptor *acceptor = calloc(1, sizeof(*acceptor));
+	struct epoll_event stop = {.events = EPOLLIN};
+	struct epoll_event listening = {.events = EPOLLIN};
+	int code;
+
+	if (acceptor == NULL) {
+		(void)close(settings->fd);
+		return err_set_nomem(reterr);
+	}
+	acceptor->settings = *settings;
+	stop.data.ptr = &acceptor->stop_fd;
+	listening.data.ptr = &acceptor->settings;
+	acceptor->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	acceptor->stop_fd = eventfd(0, EFD_CLOEXEC);
+	if (acceptor->epoll_fd < 0 || acceptor->stop_fd < 0 ||
+	    epoll_ctl(acceptor->epoll_fd, EPOLL_CTL_ADD, acceptor->stop_fd,
+		&stop) != 0 ||
+	    epoll_ctl(acceptor->epoll_fd, EPOLL_CTL_ADD, settings->fd,
+		&listening) != 0) {
+		(void)err_set(reterr, ERR_IO, "cannot wait for connections: %s",
+		    strerror(errno));
+		goto fail;
+	}
+	code = pthread_create(&acceptor->thread, NULL, acceptor_main, acceptor);
+	if (code != 0) {
+		(void)err_set(reterr, ERR_IO,
+		    "cannot start the thread that accepts connections: %s",
+		    strerror(code));
+		goto fail;
+	}
+	*ret_acceptor = acceptor;
+	return true;
+fail:
+	if (acceptor->stop_fd >= 0)
+		(void)close(acceptor->stop_fd);
+	if (acceptor->epoll_fd >= 0)
+		(void)close(acceptor->epoll_fd);
+	(void)close(settings->fd);
+	free(acceptor);
+	return false;
+}
+
+void
+acceptor_stop(struct acceptor *acceptor)
+{
+	if (acceptor == NULL)
+		return;
+	CHECK(eventfd_write(acceptor->stop_fd, 1) == 0);
+	CHECK(pthread_join(acceptor->thread, NULL) == 0);
+	while (acceptor->last != NULL)
+		pending_close(acceptor, acceptor->last);
+	(void)close(acceptor->stop_fd);
+	(void)close(acceptor->epoll_fd);
+	(void)close(acceptor->settings.fd);
+	free(acceptor);
+}
