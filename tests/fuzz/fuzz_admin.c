@@ -36,7 +36,6 @@ host_end(void)
 	char command[96];
 
 	socket_close(host.dir, &host.listener);
-	queue_stop(host.daemon.queue);
 	daemon_fini(&host.daemon);
 	settings_fini(&host.settings);
 	(void)snprintf(command, sizeof(command), "rm -rf '%s'", host.dir);
@@ -56,6 +55,7 @@ host_begin(void)
 	      setenv("CURRENTSD_TOKEN", "0123456789abcdef0123456789abcdef",
 		  1) == 0 &&
 	      setenv("CURRENTSD_HEAP_APP_ID", "1234567890", 1) == 0 &&
+	      setenv("CURRENTSD_HEAP_REGION", "eu", 1) == 0 &&
 	      setenv("CURRENTSD_QUEUE_RESERVE", "0", 1) == 0);
 	if (!settings_read(NULL, &host.settings, &err))
 		check_failed(__FILE__, __LINE__, err.text);
@@ -64,7 +64,6 @@ host_begin(void)
 	host.settings.queue.min_free_bytes = 0;
 	if (!settings_complete(&host.settings, &err) ||
 	    !daemon_queue_open(&host.daemon, true, &err) ||
-	    !queue_start(host.daemon.queue, &err) ||
 	    !socket_listen(host.dir, &host.listener, &err))
 		check_failed(__FILE__, __LINE__, err.text);
 	CHECK(atexit(host_end) == 0);
