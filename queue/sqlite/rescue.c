@@ -205,6 +205,7 @@ rescue_row_copy(const struct rescue *rescue, const unsigned char *at,
 		const unsigned char *page = rescue_page(rescue, next);
 		size_t part = DB_PAGE - 4;
 
+		CHECK(page != NULL);
 		if (part > len - have)
 			part = (size_t)len - have;
 		memcpy(row + have, page + 4, part);
