@@ -20,7 +20,7 @@ struct item {
 	struct str type;    /* empty if it has none */
 	struct str id;	    /* identifies duplicates; if empty, the data does */
 	struct str data;    /* as received */
-	const char *reason; /* ITEM_DEAD: why; ITEM_DROP: the rule; static */
+	const char *reason; /* ITEM_DEAD: why; ITEM_DROP: the rule; lent, too */
 };
 
 #endif

@@ -8,8 +8,8 @@
  *
  * time, level, module and verb, then key=value pairs; a value that contains
  * spaces is in quotes. Never bodies, tokens or personal data. Control
- * characters and what is not UTF-8 are shown as \xNN, so that an event is one line whatever it
- * contains. Any thread.
+ * characters and what is not UTF-8 are shown as \xNN, so that an event is one
+ * line whatever it contains. Any thread.
  *
  * Once log_start() has been called, no thread waits for whoever reads stderr:
  * lines go into a ring in memory, and a thread of the log's own writes them.

@@ -3,8 +3,8 @@
  * sent them: they are validated, and duplicates are detected.
  *
  * A line is an event, a request body, or one of them as an export or queue
- * rescue wrote it. The events of several lines are gathered into batches, because each
- * put costs an fsync.
+ * rescue wrote it. The events of several lines are gathered into batches,
+ * because each put costs an fsync.
  */
 
 #include "base/clock.h"

@@ -1,6 +1,6 @@
 /*
- * currentsd unreadable list, show, export, drop: whole request bodies that are not
- * JSON, kept as received.
+ * currentsd unreadable list, show, export, drop: whole request bodies that are
+ * not JSON, kept as received.
  */
 
 #include "base/clock.h"

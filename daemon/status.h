@@ -79,7 +79,7 @@ int64_t status_left_out(
  * again. */
 enum { STATUS_EXPIRING_MS = 7 * 24 * 3600 * 1000 };
 
-/* Has 80 per cent of what may be been reached? */
+/* Is it at least 80 per cent of what may be? */
 bool status_is_near(int64_t bytes, int64_t most);
 
 /* A line of the ledger as members of the open object, imbalance included. */

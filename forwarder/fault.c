@@ -38,7 +38,7 @@
  * acceptance that was seen.
  *
  * A suspect that is tried over and over without others says nothing about the
- * destination, so it does not count for the rows of failures and refusals.
+ * destination, so it does not count for the runs of failures and refusals.
  */
 
 #include "forwarder/fault.h"
@@ -146,7 +146,7 @@ fault_resume(struct fault *fault)
 	fault->failed = fault->refused = 0;
 	fault->refused_type = NULL;
 	fault->denied = 0;
-	fault->rows++;
+	fault->runs++;
 	fault->state = FAULT_RUNNING;
 }
 
@@ -285,7 +285,7 @@ bool
 fault_type_tried(const struct fault *fault, const struct fault_type *type)
 {
 	return type != NULL &&
-	       (type->row == fault->rows || type->parked == FAULT_PARKED_ALL);
+	       (type->run == fault->runs || type->parked == FAULT_PARKED_ALL);
 }
 
 /* A request of that type alone was refused. */
@@ -457,7 +457,7 @@ fault_others_accepted(const struct fault *fault, const struct fault_type *type)
 	       fault->accepted_types[1] != NULL;
 }
 
-/* The rows. Sets the state if one is long enough. That a type is refused over
+/* The runs. Sets the state if one is long enough. That a type is refused over
  * and over, as its requests are split, says little of the destination, if it
  * takes others. */
 static void
@@ -561,7 +561,7 @@ fault_judge(struct fault *fault, struct fault_record *record, size_t count,
 		return FAULT_DELIVERED;
 	}
 	if (outcome == FAULT_REFUSED && type != NULL)
-		type->row = fault->rows;
+		type->run = fault->runs;
 	if (!suspect || outcome == FAULT_BARRED)
 		fault_row(fault, record, type, outcome);
 	if (record->probe)
@@ -604,7 +604,7 @@ fault_init(struct fault *fault, int64_t defer_ms, uint64_t seed)
 	*fault = (struct fault){
 	    .defer_ms = defer_ms > 0 ? defer_ms : 1,
 	    .random = seed,
-	    .rows = 1,
+	    .runs = 1,
 	    .clean = true,
 	};
 }

@@ -28,10 +28,14 @@ enum {
 	FAULT_OWN_MAX = 8,	/* types that travel in requests of their own */
 	FAULT_OWN_STREAK = 100, /* accepted in a row: no more */
 	FAULT_OWN_MS = 60 * 60 * 1000,
-	FAULT_PARK_ALIKE = 20,	 /* items refused alone with one text, and of */
-	FAULT_PARK_RECENT = 100, /* the last so many outcomes of the type */
-	FAULT_PARK_PERCENT = 95, /* so many refusals: the type is parked */
-	FAULT_PARK_DAY = 100, /* refused alone in a day: the others are, too */
+	/* A type is parked after so many items refused alone with one text,
+	 * if of its last outcomes so many per cent are refusals. */
+	FAULT_PARK_ALIKE = 20,
+	FAULT_PARK_RECENT = 100,
+	FAULT_PARK_PERCENT = 95,
+	/* Refused alone in a day: what is refused of the type from then on is
+	 * parked, the rest of it flows. */
+	FAULT_PARK_DAY = 100,
 	FAULT_PROBE_MS = 60 * 1000, /* between the probes of a parked type */
 	FAULT_WHY_MAX = 128,
 };
@@ -40,7 +44,7 @@ enum {
 enum fault_outcome {
 	FAULT_ACCEPTED,
 	FAULT_REFUSED,	 /* because of one or more of its items */
-	FAULT_FAILED,	 /* it may have been taken, or is another time */
+	FAULT_FAILED,	 /* it may have been taken, or may be later */
 	FAULT_DENIED,	 /* credentials or address: the operator acts */
 	FAULT_BARRED,	 /* likewise, and surely not because of its items */
 	FAULT_NOT_TAKEN, /* failed, and surely not because of its items */
@@ -75,7 +79,7 @@ struct fault_type {
 	uint64_t text;	       /* of the last refusal: a hash */
 	unsigned alike;	       /* items refused alone with that text */
 	unsigned streak;       /* items accepted in a row */
-	uint64_t row;	    /* of refusals (fault->rows), the last it was in */
+	uint64_t run;	    /* of refusals (fault->runs), the last it was in */
 	bool own;	    /* travels in requests of its own */
 	int64_t refused_ms; /* mono; a request of the type was, last */
 	int64_t day_ms;	    /* mono; a day began, in which were refused */
@@ -119,10 +123,10 @@ struct fault {
 
 	enum fault_state state;
 	unsigned failed, refused; /* requests in a row */
-	uint64_t rows; /* of refusals and failures; an acceptance ends one */
+	uint64_t runs; /* of refusals and failures; an acceptance ends one */
 	const struct fault_type *refused_type;	    /* of the last of them */
 	const struct fault_type *accepted_types[2]; /* ever; two suffice */
-	uint64_t denied;   /* the last, if that is the row; its id */
+	uint64_t denied;   /* id of the last request, if denied; else 0 */
 	uint64_t accepted; /* requests, ever */
 	uint64_t ids;	   /* given to records */
 	bool clean; /* since the last acceptance nothing but single items was

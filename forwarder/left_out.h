@@ -2,10 +2,11 @@
 #define FORWARDER_LEFT_OUT_H
 
 /*
- * What items are delivered without though no one decided so. The outlet says it
- * when it prepares an item; it counts when the item is delivered, in the
- * transaction that settles it. Until then each item points to its texts here,
- * because few different ones are the same in very many items.
+ * Properties that are missing from what was delivered, though no setting says
+ * to leave them out. The outlet names them when it prepares an item; they count
+ * when the item is delivered, in the transaction that settles it. Until then
+ * each item points to its texts here, because few different ones are the same
+ * in very many items.
  */
 
 #include "base/table.h"

@@ -104,8 +104,8 @@ size_t limits_room(struct limits *limits, const struct clock_times *now);
 int64_t limits_start_ms(
     struct limits *limits, size_t items, const struct clock_times *now);
 
-/* Does each limit stay half free, with `items` to come, or is all of it? Replays
- * leave the other half to what comes in. */
+/* Does each limit stay half free, with `items` to come, or is all of it?
+ * Replays leave the other half to what comes in. */
 bool limits_half_free(
     struct limits *limits, size_t items, const struct clock_times *now);
 

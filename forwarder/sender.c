@@ -14,10 +14,10 @@
  *
  * Requests that are ready go first: the last one put in is the first one out,
  * so that splitting goes depth first. Then come those that are filled from the
- * queue. But after each that was refused or failed before another one goes, if
- * there is one. A request starts when the pace, the destination's limits and
- * those of all its keys agree; items whose key has no room are taken out of
- * it, so that no key waits for another.
+ * queue. But after a request with a refusal or failure behind it one without
+ * goes next, if there is one. A request starts when the pace, the destination's
+ * limits and those of all its keys agree; items whose key has no room are taken
+ * out of it, so that no key waits for another.
  *
  * While backing off or halted the sender keeps its requests, and each try is a
  * single item that is taken out of one of them, each time out of another. If

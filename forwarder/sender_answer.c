@@ -1,9 +1,10 @@
 /*
  * What an answer changes: the outlet judges it, fault.c says what becomes of
  * the request and how the destination is. The reason of a dead letter that was
- * posted is worded here. A request of an earlier epoch, which
- * started before the sender's state last changed, does not put off the next
- * try.
+ * refused or failed is worded here; of one that was parked, in sender_fill.c;
+ * of one that was never posted, by the outlet. A request of an earlier epoch,
+ * which started before the sender's state last changed, does not put off the
+ * next try.
  */
 
 #include "forwarder/sender_private.h"

@@ -164,10 +164,12 @@ struct sender_filling *sender_ripe(struct sender *sender, bool hurry,
 bool sender_slot_enough(
     const struct sender *sender, const struct sender_filling *slot);
 
-/* With room for so many items its request leaves, maybe in part; and put it,
- * or that part, to the front of what is ready. False without memory. */
+/* How many items the limits must have room for, that its request may leave, at
+ * least in part. */
 size_t sender_slot_least(
     const struct sender *sender, const struct sender_filling *slot);
+/* Put its request, or that part, to the front of what is ready. False without
+ * memory. */
 MUST_USE bool sender_slot_close(struct sender *sender,
     struct sender_filling *slot, const struct clock_times *now);
 

@@ -113,9 +113,9 @@ stats_destination_delivered_ms(struct queue *queue, const char *destination);
 /* Did the operator pause it? From memory; false for an unknown one. */
 bool stats_destination_paused(struct queue *queue, const char *destination);
 
-/* Acceptance time of the oldest event queued for a destination (NULL: for
- * any), quarantined or not, or 0 if none is; as it was within the last second, or when the disk
- * last answered. */
+/* Acceptance time of the oldest event queued for a destination (NULL: for any),
+ * quarantined or not, or 0 if none is; as it was within the last second, or
+ * when the disk last answered. */
 MUST_USE bool stats_oldest_ms(struct queue *queue, const char *destination,
     int64_t *ret_ms, struct err *reterr);
 

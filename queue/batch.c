@@ -275,9 +275,9 @@ batch_items_read(struct batch_reader *reader, const struct str *types,
 	return reader->at == reader->end;
 }
 
-/* The most that the blocks of a frame can unpack to, by their headers (RFC 8878,
- * 3.1.1.2); a frame that claims more is damaged, and must not be given memory
- * for it. */
+/* The most that the blocks of a frame can unpack to, by their headers (RFC
+ * 8878, 3.1.1.2); a frame that claims more is damaged, and must not be given
+ * memory for it. */
 static size_t
 batch_frame_most(struct str frame)
 {

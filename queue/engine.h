@@ -10,7 +10,7 @@
  *	put	one apply: a batch with its delivery row, dead letters, drift,
  *		hashes, and the sums of all that
  *	take	one due for all destinations
- *	post	one apply: the rules, in the delivery rows
+ *	post	one apply: the identity rules, in the delivery rows
  *	settle	one apply: delivery rows written or deleted, batches into the
  *		archive, new batches of what was deferred, the sums
  *	jobs	a walk of some rows, then one apply
@@ -49,8 +49,8 @@ struct store; /* one open store; the engine's own */
 #define DELIVERY_REPLAY INT64_C(-1) /* taken when nothing else is due */
 #define DELIVERY_PARKED INT64_MAX   /* never due: its group is released */
 
-/* due_ms of what was parked: it is due for a long time, so in the order of
- * acceptance. */
+/* due_ms of what was parked: a time long past, so it is due at once, in the
+ * order of acceptance. */
 #define DELIVERY_UNPARKED INT64_C(1)
 
 /* The small row that changes beside an immutable batch. Its key is
@@ -465,12 +465,12 @@ struct engine {
 	    size_t count);
 
 	/*
-	 * What is due for all these destinations. Their sources take turns,
-	 * row by row; of each source what was deferred and is due (or is
-	 * deferred too far) comes first, then fresh batches by seq. Replays
-	 * come by themselves, parked ones only as wanted. `leased`, in ascending order, are the seqs to skip. A
-	 * want that cannot be read gets its `err`, and the next one its turn:
-	 * false means that none can be read.
+	 * What is due for all these destinations. Their sources take turns, row
+	 * by row; of each source what was deferred and is due (or is deferred
+	 * too far) comes first, then fresh batches by seq. Replays come by
+	 * themselves, parked ones only as wanted. `leased`, in ascending order,
+	 * are the seqs to skip. A want that cannot be read gets its `err`, and
+	 * the next one its turn: false means that none can be read.
 	 */
 	bool (*due)(struct store *store, struct engine_want *wants,
 	    size_t count, int64_t now_ms, const int64_t *leased,
@@ -479,9 +479,10 @@ struct engine {
 
 	/*
 	 * Show at most `rows` rows. Keys grow, whatever is damaged, and a walk
-	 * ends with the last row that was there when it began; but one over the queued also sees
-	 * the new batches of what is deferred meanwhile. *ret_more: it is not
-	 * over. The rows may be changed between two steps, not within.
+	 * ends with the last row that was there when it began; but one over the
+	 * queued also sees the new batches of what is deferred meanwhile.
+	 * *ret_more: it is not over. The rows may be changed between two steps,
+	 * not within.
 	 */
 	bool (*walk)(struct store *store, enum engine_table table,
 	    struct engine_cursor *cursor, size_t rows, engine_row_fn *fn,

@@ -171,8 +171,8 @@ MUST_USE bool queue_probe(struct queue *queue, int64_t now_ms,
 /* ---- clocks: what a restart should not forget ---- */
 
 /* Save opaque bytes, replacing the previous ones. The committer writes them
- * soon, at most once every few seconds, and when it stops; this call never waits
- * for the disk. False without memory. */
+ * soon, at most once every few seconds, and when it stops; this call never
+ * waits for the disk. False without memory. */
 MUST_USE bool queue_clocks_save(
     struct queue *queue, const void *data, size_t len, struct err *reterr);
 
@@ -304,10 +304,11 @@ struct queue_want {
  * Take what is due for all these destinations at once. The sources of a
  * destination take turns; of each source what was deferred and is due comes
  * first, then the fresh batches in the order of acceptance. Replays come last;
- * parked ones not, unless asked for. A list of leases, each of one destination. Damaged batches are quarantined on the
- * way. A destination with nothing queued costs nothing, and one that has lost
- * its claim gets nothing. A failure of one destination is its own (next_ms);
- * false means that none could be read, and that nothing was taken.
+ * parked ones not, unless asked for. A list of leases, each of one destination.
+ * Damaged batches are quarantined on the way. A destination with nothing queued
+ * costs nothing, and one that has lost its claim gets nothing. A failure of one
+ * destination is its own (next_ms); false means that none could be read, and
+ * that nothing was taken.
  */
 MUST_USE bool
 queue_take(struct queue *queue, struct queue_want *wants, size_t count,

@@ -242,8 +242,8 @@ listener_arrived(int fd)
 	return info.tcpi_bytes_received;
 }
 
-/* What the acceptor knew: where it came from, and whether bytes before the first
- * request were taken out of the socket. */
+/* What the acceptor knew: where it came from, and whether bytes before the
+ * first request were taken out of the socket. */
 static void
 listener_meet(struct MHD_Connection *connection, struct client *client)
 {

@@ -1,5 +1,5 @@
-/* Reading: what is due, walks, single rows. Rows are found in their tables'
- * order, and texts sorted where a table shows them so. */
+/* Reading: what is due (sources take turns), walks, single rows. Rows are found
+ * in their tables' order, and texts sorted where a table shows them so. */
 
 #include "base/bits.h"
 #include "queue/memory/memory.h"

@@ -2,10 +2,10 @@
 #define QUEUE_SQLITE_DB_H
 
 /*
- * The queue file: SQLite in WAL mode, opened by one process alone. No other
- * file knows SQLite. SQL text stands where it is used; each statement is
- * prepared once and found again by the address of its text, which must
- * therefore be a literal.
+ * The queue file: SQLite in WAL mode, opened by one process alone. Only db.c
+ * runs SQL; vfs.c writes SQLite's files, and rescue.c reads their pages. The
+ * text of a statement stands where it is used; each is prepared once and found
+ * again by the address of its text, which must therefore be a literal.
  *
  *	if (!db_run(db, reterr, "DELETE FROM dead WHERE id=?1", "i", id))
  *		return false;
@@ -99,9 +99,9 @@ db_is_open(const struct db *db)
 
 /* ---- statements ---- */
 
-/* Run a statement. If `types` has a '>', behind the parameters, read the columns
- * of the first row, which keep what they hold if there is no row. For numbers
- * only: no bytes are lent beyond the call. */
+/* Run a statement. If `types` has a '>', behind the parameters, read the
+ * columns of the first row, which keep what they hold if there is no row. For
+ * numbers only: no bytes are lent beyond the call. */
 MUST_USE bool db_run(
     struct db *db, struct err *reterr, const char *sql, const char *types, ...);
 

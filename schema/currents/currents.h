@@ -157,7 +157,8 @@ MUST_USE enum currents_result currents_read(struct str body, size_t max_events,
 /* Does a type match a pattern in which `*` stands for any characters? */
 bool currents_type_matches(struct str type, const char *pattern);
 
-/* One clause that says what is wrong: "property price should be number". */
+/* One clause that says what is wrong: "property price should be number"; it
+ * becomes the reason of a dead letter. Worded in judge.c. */
 void currents_defect_write(
     const struct currents_event *event, char *ret, size_t size);
 
@@ -298,8 +299,8 @@ enum { PERSON_ID_MAX = 1024 };
 bool person_each(struct str event, person_fn *fn, void *arg);
 
 /*
- * Is the event about a person with one of these ids, of whatever kind? Bytes that
- * are not such JSON are searched for the id.
+ * Is the event about a person with one of these ids, of whatever kind? Bytes
+ * that are not such JSON are searched for the id.
  */
 bool person_matches(struct str event, const struct str *ids, size_t count);
 

@@ -5,7 +5,8 @@
  * The state of reading one body. Internal to this folder:
  *
  *	currents.c  reads the body and its events
- *	judge.c     judges an event that was read, and observes drift
+ *	judge.c     judges an event that was read, words what is wrong with
+ *		    it, and observes drift
  *	batch.c     keeps the events and the drift of a body
  */
 

@@ -105,12 +105,12 @@ track_explain_fn(void *arg, struct str subject, const char *decision);
  * How to map; defaults are in track_rules_init(). All pointers are lent.
  *
  * A selector in keep, drop and hash is a class (content, contact,
- * unclassified), a property's flattened name ("custom_properties.plan"), or TYPE/
- * and one of these; `*` stands for any characters. A name may contain a slash,
- * and also selects everything nested in it. A member inside an array is named
- * as if there were no array around it. If several lists select something, the
- * most private one wins: secret is never sent; then drop, hash and keep apply,
- * in this order; last the class decides, which sends only what is plain.
+ * unclassified), a property's flattened name ("custom_properties.plan"), or
+ * TYPE/ and one of these; `*` stands for any characters. A name may contain a
+ * slash, and also selects everything nested in it. A member inside an array is
+ * named as if there were no array around it. If several lists select something,
+ * the most private one wins: secret is never sent; then drop, hash and keep
+ * apply, in this order; last the class decides, which sends only what is plain.
  */
 struct track_rules {
 	/* the identity */
@@ -300,8 +300,8 @@ extern const struct outlet track_outlet;
 MUST_USE bool redact_write(const struct track_rules *rules, struct str event,
     struct buf *out, struct err *reterr);
 
-/* Is it a word that apps send as an id for many people at once? Also if there is
- * nothing visible in it. */
+/* Is it a word that apps send as an id for many people at once? Also if there
+ * is nothing visible in it. */
 bool track_placeholder(const struct track_rules *rules, struct str id);
 
 /* An id in the form in which redact_write() writes a hashed one; not

@@ -446,8 +446,8 @@ test_letters_keep_their_numbers(void **state)
 	assert_int_equal(all.count, 152);
 }
 
-/* As they come from Braze, with what was sent and the answer: 1,000 of them, one
- * by one. */
+/* As they come from Braze, with what was sent and the answer: 1,000 of them,
+ * one by one. */
 static void
 test_letters_are_small(void **state)
 {

@@ -1,4 +1,5 @@
-/* The compiled catalogue says what schema/currents/events.json says, and no more. */
+/* The compiled catalogue says what schema/currents/events.json says, and no
+ * more. */
 
 #include <setjmp.h>
 #include <stdarg.h>

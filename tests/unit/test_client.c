@@ -103,7 +103,8 @@ test_leave(void **state)
 }
 
 /* A client that comes when all places are taken, by clients that have proven
- * themselves, gets the place of the one that has been idle for longest, and no other is touched. */
+ * themselves, gets the place of the one that has been idle for longest, and no
+ * other is touched. */
 static void
 test_evict(void **state)
 {

@@ -1,6 +1,7 @@
 /*
- * What a sender does with the mapping's result: omissions are counted once, want of memory blames no event, and a trial run
- * looks at each event once and leaves all as it was.
+ * What a sender does with the mapping's result: omissions are counted once,
+ * want of memory blames no event, and a trial run looks at each event once and
+ * leaves all as it was.
  */
 
 #include "sender_world.h"

@@ -199,7 +199,8 @@ test_marks(void **state)
 	assert_non_null(strstr(f->out.data, "\"identity\":\"" HEX "\""));
 }
 
-/* Braze's id is the identity, and so is that of the profile it was merged into. */
+/* Braze's id is the identity, and so is that of the profile it was merged into.
+ */
 static void
 test_orphans(void **state)
 {
