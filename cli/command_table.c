@@ -94,13 +94,15 @@ static const struct command table[] = {
 	    "send corrected events, use --again, and drop the dead letters "
 	    "that they replace. Exits 1 if a line is unreadable.",
 	    COMMAND_JOB, command_import_options, command_import},
-	{"replay", "--since WHEN [FILTER...] [--destination NAME]",
+	{"replay", "--since WHEN [FILTER...] [--destination NAME] [--force]",
 	    "Send delivered events again",
 	    "Replayed events go out behind the live traffic. They keep their "
 	    "idempotency keys, so Heap ignores the events that it already "
 	    "has. A replay helps if events went to the wrong environment or "
-	    "never arrived; it does not correct a property. The setting "
-	    "keep_archive determines how far back a replay can go.",
+	    "never arrived; it does not correct a property. Events that went "
+	    "to the same destination under other settings of identity are "
+	    "skipped (exit 1) without --force. The setting keep_archive "
+	    "determines how far back a replay can go.",
 	    COMMAND_JOB, command_replay_options, command_replay},
 	{"erase", "--user ID... [--listed] [--json]",
 	    "Erase people from everything stored here",

@@ -5,30 +5,118 @@
 #include "cli/filter.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 const struct option_row command_replay_options[] = {
     FILTER_OPTIONS,
     {"--destination", "NAME", "Send the events to this destination instead."},
     FILTER_LIMIT_OPTION,
+    {"--force", NULL,
+	"Also events that went to this destination under other settings of "
+	"identity."},
     {"--json", NULL, "Print JSON."},
     {NULL, NULL, NULL},
+};
+
+struct replay {
+	struct settings *settings;
+	struct selection selection;
+	const char *to;	   /* NULL: where they went */
+	struct buf *rules; /* of identity, of each destination; owned; NULL:
+			    * they do not matter */
+	int64_t others;	   /* events that went there under other ones */
 };
 
 static bool
 replay_step(
     struct queue *queue, struct jobs_walk *walk, void *arg, struct err *reterr)
 {
-	const char *const *to = arg; /* NULL: where they went */
+	const struct replay *replay = arg;
 
-	return jobs_replay(queue, walk, *to, reterr);
+	return jobs_replay(queue, walk, replay->to, reterr);
+}
+
+/* Would it be sent as it was? A destination that has it only ignores it then. */
+static bool
+replay_is_same(const struct replay *replay, const struct jobs_event *event)
+{
+	const struct settings *settings = replay->settings;
+
+	if (replay->to != NULL && strcmp(replay->to, event->destination) != 0)
+		return true;
+	for (size_t i = 0; i < settings->destination_count; i++) {
+		if (strcmp(settings->destinations[i].forwarder.name,
+			event->destination) == 0)
+			return str_equal(
+			    event->rules, str_bytes(replay->rules[i].data,
+					      replay->rules[i].len));
+	}
+	return true;
 }
 
 static bool
-replay_run(struct command_context *context, struct selection *selection,
+replay_event(void *arg, const struct jobs_event *event)
+{
+	struct replay *replay = arg;
+
+	if (!selection_event(&replay->selection, event))
+		return false;
+	if (replay->rules == NULL || replay_is_same(replay, event))
+		return true;
+	replay->selection.count--;
+	replay->others++;
+	return false;
+}
+
+static bool
+replay_rules_read(struct replay *replay, struct err *reterr)
+{
+	struct settings *settings = replay->settings;
+
+	replay->rules =
+	    calloc(settings->destination_count, sizeof(*replay->rules));
+	if (replay->rules == NULL)
+		return err_set_nomem(reterr);
+	for (size_t i = 0; i < settings->destination_count; i++) {
+		buf_init(&replay->rules[i], SIZE_MAX / 2);
+		if (!settings_identity_write(settings,
+			&settings->destinations[i], &replay->rules[i], reterr))
+			return false;
+	}
+	return true;
+}
+
+static void
+replay_fini(struct replay *replay)
+{
+	for (size_t i = 0;
+	     replay->rules != NULL && i < replay->settings->destination_count;
+	     i++)
+		buf_fini(&replay->rules[i]);
+	free(replay->rules);
+}
+
+static bool
+replay_tell(struct command_context *context, const struct replay *replay,
+    struct err *reterr)
+{
+	return filter_unserved_tell(context, &replay->selection, reterr) &&
+	       (replay->others == 0 ||
+		   job_message(context->caller, reterr,
+		       "skipped %" PRId64
+		       " events that went there under other settings of "
+		       "identity: now they may count again, as another "
+		       "person's; --force sends them, too",
+		       replay->others));
+}
+
+static bool
+replay_run(struct command_context *context, struct replay *replay,
     struct buf *out, struct err *reterr)
 {
 	struct job job = command_job(context, out, "replayed", replay_step);
-	const char *to = options_value(context->options, "--destination");
+	struct selection *selection = &replay->selection;
+	const char *to = replay->to;
 	struct err err;
 
 	if (!options_has(context->options, "--since"))
@@ -45,12 +133,15 @@ replay_run(struct command_context *context, struct selection *selection,
 		 NULL)
 		return err_set(reterr, ERR_NOT_FOUND,
 		    "the settings have no destination %s", to);
-	job.step_arg = &to;
-	job.match = selection_event;
-	job.match_arg = selection;
+	if (!options_has(context->options, "--force") &&
+	    !replay_rules_read(replay, reterr))
+		return false;
+	job.step_arg = replay;
+	job.match = replay_event;
+	job.match_arg = replay;
 	job.selection = selection;
 	if (job_run(&job, JOBS_ARCHIVE, &err))
-		return filter_unserved_tell(context, selection, reterr);
+		return replay_tell(context, replay, reterr);
 	if (err.code == ERR_FULL)
 		return err_set(reterr, ERR_FULL,
 		    "%" PRId64
@@ -65,14 +156,21 @@ replay_run(struct command_context *context, struct selection *selection,
 int
 command_replay(struct command_context *context, struct buf *out)
 {
-	struct selection selection;
+	struct replay replay = {
+	    .settings = context->daemon->settings,
+	    .to = options_value(context->options, "--destination"),
+	};
 	struct err err;
+	bool ok, skipped;
 
-	if (!replay_run(context, &selection, out, &err))
+	ok = replay_run(context, &replay, out, &err);
+	replay_fini(&replay);
+	if (!ok)
 		return command_fail(out, &err);
+	skipped = replay.selection.unserved > 0 || replay.others > 0;
 	if (options_has(context->options, "--json")) {
-		command_count_json("replayed", selection.count, out);
-		return selection.unserved > 0 ? EXIT_FOUND : EXIT_FINE;
+		command_count_json("replayed", replay.selection.count, out);
+		return skipped ? EXIT_FOUND : EXIT_FINE;
 	}
 	(void)buf_printf(out,
 	    "%" PRId64
@@ -81,9 +179,9 @@ command_replay(struct command_context *context, struct buf *out)
 	    "replay helps if events\n"
 	    "went to the wrong environment or never arrived; it does not "
 	    "correct a property.\n",
-	    selection.count);
+	    replay.selection.count);
 	if (context->daemon->settings->queue.keep_ms == 0)
 		(void)buf_text(out,
 		    "keep_archive is 0, so delivered events are not kept.\n");
-	return selection.unserved > 0 ? EXIT_FOUND : EXIT_FINE;
+	return skipped ? EXIT_FOUND : EXIT_FINE;
 }

@@ -113,6 +113,11 @@ settings_source_find(const struct settings *settings, const char *name);
 struct settings_destination *
 settings_destination_find(const struct settings *settings, const char *name);
 
+/* Append the rules of identity as the queue has them with what was posted. */
+MUST_USE bool settings_identity_write(struct settings *settings,
+    struct settings_destination *destination, struct buf *out,
+    struct err *reterr);
+
 /* The warning at *at, which is 0 for the first one and advances; false after
  * the last. */
 bool settings_warning_next(

@@ -217,3 +217,14 @@ settings_privacy_write(
 						    : "external_user_id",
 	    rules->identity_hash ? ",hashed" : "");
 }
+
+bool
+settings_identity_write(struct settings *settings,
+    struct settings_destination *destination, struct buf *out,
+    struct err *reterr)
+{
+	if (!settings_rules_complete(settings, destination, reterr))
+		return false;
+	track_identity_rules_write(&destination->track.rules, out);
+	return buf_ok(out, reterr);
+}

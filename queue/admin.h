@@ -188,6 +188,7 @@ struct jobs_event {
 	bool replay;	    /* queued: the operator sends it again */
 	const char *reason; /* dead, else NULL */
 	struct str answer;  /* dead: the destination's; may be NULL */
+	struct str rules;   /* archive: of identity, at the first post */
 };
 
 /* The position of a job. Before its first step, zero it and set `place`. */

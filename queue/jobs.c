@@ -177,6 +177,7 @@ jobs_batch_event(const struct jobs_batch *batch, size_t n)
 	} else {
 		event.id = batch->archived->seq;
 		event.settled_ms = batch->archived->delivered_ms;
+		event.rules = batch->archived->rules;
 	}
 	return event;
 }

@@ -320,6 +320,34 @@ def test_replay_into_a_second_destination(start_daemon, heapsim,
     until(lambda: set(heapsim.keys().values()) == {2}, "the same keys again")
 
 
+@pytest.mark.file
+@pytest.mark.parametrize("running", [True, False])
+def test_replay_under_another_identity_asks(start_daemon, tmp_path, running):
+    key = tmp_path / "key"
+    key.write_text("0123456789abcdef")
+    key.chmod(0o600)
+    daemon = start_daemon(**FAST)
+    daemon.post(batch(event(), event()))
+    until(lambda: daemon.queue()["delivered"] == 2, "delivered")
+    daemon.stop()
+    daemon.change(heap_identity_hash="yes", heap_hash_key_file=key)
+    daemon.start()
+    daemon.post(batch(event()))
+    until(lambda: daemon.queue()["delivered"] == 3, "delivered")
+    if not running:
+        daemon.stop()
+    words = ("replay", "--since", "1h")
+    done = run(*words, "--json", **settings(daemon))
+    assert done.returncode == FOUND
+    assert json.loads(done.stdout) == {Done.REPLAYED: 1}
+    assert "skipped 2 events" in done.stderr and "--force" in done.stderr
+    assert tool(daemon, *words, "--force") == {Done.REPLAYED: 3}
+    if not running:
+        daemon.start()
+    until(lambda: tool(daemon, "ledger")[Ledger.TOTAL][
+        Ledger.REPLAY_DELIVERED] == 4, "replayed")
+
+
 # ---- the file
 
 @pytest.mark.file
