@@ -125,7 +125,8 @@ settings_help_write(struct buf *out)
 	    "each key of\n"
 	    "the file is the name of its environment variable. In the file, "
 	    "${NAME} is\n"
-	    "replaced by that environment variable, and # starts a comment.\n"
+	    "replaced by that environment variable, which must be set, and # "
+	    "starts a\ncomment.\n"
 	    "SIZE: 64k, 16M, 2G. DURATION: 500ms, 30s, 5m, 2h, 7d. LIST: "
 	    "{\"a\", \"b\"} in\n"
 	    "the file, a,b in a variable.\n");

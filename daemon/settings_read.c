@@ -282,6 +282,65 @@ file_parse(const char *path, const char *text, struct settings *settings,
 	return ok;
 }
 
+/* Behind the comment that begins here; NULL: none does. Inside a word that is
+ * not quoted, only # begins one. */
+static const char *
+comment_end(const char *text, const char *at)
+{
+	const char *end;
+
+	if (*at != '#' &&
+	    (*at != '/' ||
+		(at > text && strchr(" \t\r\n{}()=,+\"'", at[-1]) == NULL)))
+		return NULL;
+	if (*at == '#' || at[1] == '/')
+		return at + strcspn(at, "\n");
+	end = at[1] == '*' ? strstr(at + 2, "*/") : NULL;
+	return end == NULL ? NULL : end + 2;
+}
+
+enum { REFERENCE_MAX = 256 }; /* bytes of a name, including its NUL */
+
+/* Has the ${NAME} that begins here a value, or a default? */
+static bool
+reference_is_set(const char *at, char ret_name[REFERENCE_MAX])
+{
+	size_t len = strcspn(at + 2, ":}");
+
+	(void)snprintf(ret_name, REFERENCE_MAX, "%.*s", (int)len, at + 2);
+	return at[2 + len] != '}' || len >= REFERENCE_MAX ||
+	       getenv(ret_name) != NULL;
+}
+
+/* libconfuse takes what is not set for empty, which may be a part of a
+ * password. */
+static bool
+references_check(const char *path, const char *text, struct err *reterr)
+{
+	char quote = '\0', name[REFERENCE_MAX];
+	const char *end;
+	int line = 1;
+
+	for (const char *at = text; *at != '\0'; at = end) {
+		end = quote == '\0' ? comment_end(text, at) : NULL;
+		if (end == NULL)
+			end = at + (*at == '\\' && at[1] != '\0' ? 2 : 1);
+		if (quote != '\'' && strncmp(at, "${", 2) == 0 &&
+		    !reference_is_set(at, name))
+			return err_set(reterr, ERR_CONFIG,
+			    "%s, line %d: the environment has no %s: set it, "
+			    "or write ${%s:-} if it may be empty",
+			    path, line, name, name);
+		if (*at == quote)
+			quote = '\0';
+		else if (quote == '\0' && (*at == '"' || *at == '\''))
+			quote = *at;
+		while (at < end)
+			line += *at++ == '\n';
+	}
+	return true;
+}
+
 static bool
 file_read(const char *path, struct settings *settings, struct err *reterr)
 {
@@ -289,7 +348,8 @@ file_read(const char *path, struct settings *settings, struct err *reterr)
 	bool ok;
 
 	ok = file_load(path, settings, &text, reterr) &&
-	     file_parse(path, text, settings, reterr);
+	     file_parse(path, text, settings, reterr) &&
+	     references_check(path, text, reterr);
 	free(text);
 	return ok;
 }

@@ -126,6 +126,23 @@ test_mistakes(void **state)
 		"hash_key_file is empty"},
 	    {"body_limit = \"${NOPE}\"\n", "body_limit is empty"},
 	    {"state_dir = \"${NOPE:-/x}\"\n", NULL},
+	    /* nor may a part be */
+	    {"# ${A}\nstate_dir = \"/x${NOPE}\"\n",
+		"line 2: the environment has no NOPE"},
+	    {"state_dir = /x\nsource \"a\" {\n  token = {\"t\", "
+	     "\"x${NOPE}\"}\n}",
+		"line 3: the environment has no NOPE"},
+	    {"/* a\n */ state_dir = \"${HOME}/'${NOPE}'\"\n",
+		"line 2: the environment has no NOPE"},
+	    {"state_dir = \"/x${NOPE:-}\"\n", NULL},
+	    {"state_dir = \"/x${"
+	     "NOPE_NOPE_NOPE_NOPE_NOPE_NOPE_NOPE_NOPE_NOPE_NOPE_NOPE_NOPE"
+	     ":-default}\"\n",
+		NULL},
+	    {"state_dir = \"/x\\${NOPE}\"\n", NULL},
+	    {"state_dir = '/x${NOPE}' # \"${A}\n", NULL},
+	    {"state_dir = /x//y // ${A}\nlisten = 0.0.0.0:80 /* '${A} */",
+		NULL},
 	    /* a last line is added to the text */
 	    {"state_dir = \"${NOPE\"\n",
 		"state_dir has ${ without a closing }"},
