@@ -403,7 +403,8 @@ currents_foreign(struct str event)
 	if ((members & (MEMBER_TYPE | MEMBER_USER | MEMBER_PROPERTIES)) == 0 &&
 	    !batches && (flat || wrapped))
 		return storage;
-	if (!more || count > 2)
+	if (!more || count > 2 ||
+	    (members & (MEMBER_TYPE | MEMBER_ID)) == (MEMBER_TYPE | MEMBER_ID))
 		return NULL;
 	return batches ? batch : other;
 }
