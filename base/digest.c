@@ -51,6 +51,69 @@ digest_short_end(struct digest_short *digest, unsigned char ret[DIGEST_SHORT])
 	umac128_set_nonce(&digest->umac, sizeof(digest_nonce), digest_nonce);
 }
 
+/* ---- SipHash-2-4 (Aumasson and Bernstein, 2012) ---- */
+
+static uint64_t
+word_read(const unsigned char *bytes, size_t len)
+{
+	uint64_t word = 0;
+
+	for (size_t i = 0; i < len; i++)
+		word |= (uint64_t)bytes[i] << 8 * i;
+	return word;
+}
+
+static uint64_t
+word_turn(uint64_t word, int bits)
+{
+	return word << bits | word >> (64 - bits);
+}
+
+static void
+word_round(uint64_t v[4])
+{
+	v[0] += v[1];
+	v[2] += v[3];
+	v[1] = word_turn(v[1], 13) ^ v[0];
+	v[3] = word_turn(v[3], 16) ^ v[2];
+	v[0] = word_turn(v[0], 32) + v[3];
+	v[2] += v[1];
+	v[1] = word_turn(v[1], 17) ^ v[2];
+	v[3] = word_turn(v[3], 21) ^ v[0];
+	v[2] = word_turn(v[2], 32);
+}
+
+static void
+word_add(uint64_t v[4], uint64_t word)
+{
+	v[3] ^= word;
+	word_round(v);
+	word_round(v);
+	v[0] ^= word;
+}
+
+uint64_t
+digest_word(const unsigned char key[DIGEST_KEY], const void *data, size_t len)
+{
+	const unsigned char *bytes = data;
+	uint64_t k0 = word_read(key, 8), k1 = word_read(key + 8, 8);
+	uint64_t v[4] = {
+	    k0 ^ UINT64_C(0x736f6d6570736575),
+	    k1 ^ UINT64_C(0x646f72616e646f6d),
+	    k0 ^ UINT64_C(0x6c7967656e657261),
+	    k1 ^ UINT64_C(0x7465646279746573),
+	};
+	size_t at = 0;
+
+	for (; len - at >= 8; at += 8)
+		word_add(v, word_read(bytes + at, 8));
+	word_add(v, word_read(bytes + at, len - at) | (uint64_t)len << 56);
+	v[2] ^= 0xff;
+	for (int i = 0; i < 4; i++)
+		word_round(v);
+	return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
 void
 digest_md5(const void *data, size_t len, unsigned char ret[DIGEST_MD5])
 {

@@ -17,9 +17,12 @@ enum item_fate {
 
 struct item {
 	enum item_fate fate;
-	struct str type;    /* empty if it has none */
-	struct str id;	    /* identifies duplicates; if empty, the data does */
-	struct str data;    /* as received */
+	struct str type; /* empty if it has none */
+	struct str id;	 /* identifies duplicates; if empty, the data does */
+	struct str data; /* as received */
+	/* The part of the data that has all ids of persons, if that is known,
+	 * and the id is the data's own; else empty. */
+	struct str persons;
 	const char *reason; /* ITEM_DEAD: why; ITEM_DROP: the rule; lent, too */
 };
 

@@ -112,7 +112,7 @@ static const struct command table[] = {
 	    "ids, Braze ids and aliases that stand beside these ids in some "
 	    "event, and what is anonymous on their devices, unless an event "
 	    "from there names somebody else. No trace of them remains in "
-	    "the files. The daemon accepts and sends meanwhile. The keyed hashes that detect duplicates remain. Delivered events "
+	    "the files. The daemon accepts and sends meanwhile. The keyed hashes that detect duplicates, and short ones by which events are found, remain. Delivered events "
 	    "must be erased at Heap itself. Exits 1 if something could not be "
 	    "searched.",
 	    COMMAND_JOB, command_erase_options, command_erase},

@@ -64,8 +64,9 @@ erase_text(const struct erase_result *result, struct buf *out)
 		    result->persons.shared);
 	(void)buf_text(out, "Only hashes remain here: keyed hashes of (source, "
 			    "type, event id), which detect\n"
-			    "duplicates, and hashes of events while it is "
-			    "unknown whether Heap has them.\n"
+			    "duplicates, short ones of ids, by which events "
+			    "are found, and hashes of events\n"
+			    "while it is unknown whether Heap has them.\n"
 			    "Erase the delivered events at Heap, and take care "
 			    "of your backups.\n");
 }

@@ -11,7 +11,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { LIST_PRESET = 50 };
+enum {
+	LIST_PRESET = 50,
+	FIND_IDS = 16, /* that TYPE:ID may be taken for */
+};
 
 const struct option_row command_events_list_options[] = {
     FILTER_PLACE_OPTION,
@@ -221,6 +224,18 @@ find_body(void *arg, const struct jobs_unreadable *body)
 	    body->source, body->reason);
 }
 
+/* As given; and, since a type may have colons, what follows each of them. */
+static size_t
+find_ids(const char *id, struct str ids[FIND_IDS])
+{
+	size_t count = 0;
+
+	ids[count++] = str_text(id);
+	for (; count < FIND_IDS && (id = strchr(id, ':')) != NULL; count++)
+		ids[count] = str_text(++id);
+	return count;
+}
+
 /* A body mentions an event as it would a person: by the id as a word. */
 static bool
 find_all(struct find *find, struct job *job, struct err *reterr)
@@ -229,12 +244,17 @@ find_all(struct find *find, struct job *job, struct err *reterr)
 	const char *bare =
 	    colon != NULL && colon[1] != '\0' ? colon + 1 : find->id;
 	const struct str ids[] = {str_text(find->id), str_text(bare)};
+	struct str all[FIND_IDS];
+	struct jobs_look look = {
+	    .ids = all, .id_count = find_ids(find->id, all)};
 	struct selection bodies;
 	size_t unclear;
 	bool ok;
 
 	job->match = find_event;
 	job->match_arg = find;
+	/* with more colons than there is room for, all events are shown */
+	job->look = look.id_count < FIND_IDS ? &look : NULL;
 	for (int place = 0; place < JOBS_PLACES; place++) {
 		if (!job_run(job, (enum jobs_place)place, reterr))
 			return false;

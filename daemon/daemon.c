@@ -152,6 +152,35 @@ daemon_erasure(const void *settings, struct str type, struct str data,
 		(void)person_each(data, daemon_subject, &to);
 }
 
+/* What a key is handed on to. */
+struct daemon_key {
+	queue_key_fn *fn;
+	void *arg;
+};
+
+static bool
+daemon_key(void *arg, enum person_id kind, struct str id)
+{
+	const struct daemon_key *to = arg;
+
+	to->fn(to->arg,
+	    kind == PERSON_NONE ? QUEUE_KEY_EVENT : QUEUE_KEY_PERSON, id);
+	return true;
+}
+
+/* As `events find` and the filters of events look for them: all kinds of
+ * ids. */
+static bool
+daemon_keys(const struct item *item, queue_key_fn *fn, void *fn_arg)
+{
+	struct daemon_key to = {fn, fn_arg};
+
+	if (item->persons.len == 0 || item->id.len == 0)
+		return person_each_key(item->data, daemon_key, &to);
+	fn(fn_arg, QUEUE_KEY_EVENT, item->id);
+	return person_each_of(item->persons, daemon_key, &to);
+}
+
 /* The catalogue's types, which strangers' types cannot crowd out. */
 static const char *
 catalogue_name(size_t index)
@@ -168,6 +197,7 @@ daemon_queue_open(struct daemon *daemon, bool brief, struct err *reterr)
 	queue.persons = daemon_persons;
 	queue.erasure = daemon_erasure;
 	queue.erasure_arg = daemon->settings;
+	queue.keys = daemon_keys;
 	queue.type_at = catalogue_name;
 	queue.wake = daemon_wake;
 	queue.wake_arg = daemon;

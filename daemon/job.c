@@ -5,6 +5,7 @@
 #include "base/log.h"
 
 #include <fnmatch.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -85,6 +86,28 @@ selection_event(void *arg, const struct jobs_event *event)
 		return false;
 	}
 	selection->count++;
+	return true;
+}
+
+static bool
+look_type(const void *pattern, struct str type)
+{
+	return type_matches(pattern, type);
+}
+
+/* What a selected event must have. False: nothing that could be looked for. */
+static bool
+selection_look(const struct selection *selection, struct jobs_look *ret_look)
+{
+	if (selection == NULL ||
+	    (selection->ids == NULL && selection->type == NULL))
+		return false;
+	*ret_look = (struct jobs_look){
+	    .persons = selection->ids,
+	    .person_count = selection->id_count,
+	    .type = selection->type != NULL ? look_type : NULL,
+	    .type_arg = selection->type,
+	};
 	return true;
 }
 
@@ -187,18 +210,27 @@ job_run(struct job *job, enum jobs_place place, struct err *reterr)
 	    .cursor = {.place = place},
 	    .match = job->match,
 	    .arg = job->match_arg,
+	    .look = job->look,
 	};
+	int64_t began_ms = clock_mono_ms();
+	struct jobs_look look;
 	bool ok;
 
+	if (job->look == NULL && selection_look(job->selection, &look))
+		walk.look = &look;
 	do {
 		ok = job->step(
 			 job->daemon->queue, &walk, job->step_arg, reterr) &&
 		     (job->out->len < JOB_PIECE ||
 			 job_write(job->caller, job->out, reterr)) &&
-		     job_progress(job->caller, reterr, "%s %zu", job->verb,
-			 walk.matched);
+		     job_progress(job->caller, reterr,
+			 "%s %zu; looked at %zu events, %" PRId64 "/s",
+			 job->verb, walk.matched, walk.seen,
+			 (int64_t)walk.seen * 1000 /
+			     (clock_mono_ms() - began_ms + 1));
 	} while (ok && walk.more &&
 		 (job->selection == NULL || !selection_full(job->selection)));
+	jobs_walk_fini(&walk);
 	job->matched += walk.matched;
 	job->damaged += walk.damaged;
 	if (ok && walk.damaged > 0)

@@ -95,6 +95,7 @@ struct job {
 	void *step_arg;
 	jobs_match_fn *match;
 	void *match_arg;
+	const struct jobs_look *look; /* NULL: what the selection needs */
 	struct selection *selection; /* ends the job when it is full, or NULL */
 	size_t matched, damaged; /* out; damaged: batches that were skipped */
 };

@@ -203,15 +203,35 @@ struct jobs_cursor {
  * call back. NULL means all events. */
 typedef bool jobs_match_fn(void *arg, const struct jobs_event *event);
 
+/* What a walk looks for; an empty list or NULL: anything. What else there is in
+ * a batch is shown to `match` as well, which decides. */
+struct jobs_look {
+	const struct str *ids; /* events with one of these ids */
+	size_t id_count;
+	const struct str *persons; /* that name one of these persons */
+	size_t person_count;
+	bool (*type)(const void *arg, struct str type); /* of these types */
+	const void *type_arg;
+};
+
 struct jobs_walk {
 	struct jobs_cursor cursor;
 	jobs_match_fn *match;
 	void *arg;
-	size_t matched; /* out: so far */
+	/* Queued, archive: batches that do not have it are passed over, and
+	 * the others come by their numbers. Lent; NULL: all are shown. Ends
+	 * with jobs_walk_fini(). */
+	const struct jobs_look *look;
+	struct marks_search *search; /* internal; owned */
+	size_t seen;		     /* out: events that were looked at */
+	size_t matched;		     /* out: so far */
 	size_t damaged; /* out: batches, or rows of dead letters, that could not
 			 * be read */
 	bool more;	/* out: another step is needed */
 };
+
+/* Free what a walk with `look` holds; at any time. */
+void jobs_walk_fini(struct jobs_walk *job);
 
 /* Show every event of a place to `match`, and count those that match. */
 MUST_USE bool

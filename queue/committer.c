@@ -22,6 +22,8 @@ enum {
 				       * quarantined */
 	COMMITTER_PROBE_MS = 1000,    /* a younger commit answers a probe */
 	COMMITTER_RENEW_MS = 1000,    /* between two renewals of our claims */
+	COMMITTER_MARKS_MS = 60000,   /* between two looks for rows of marks
+				       * that are of no use */
 };
 
 /* ---- commits ---- */
@@ -278,7 +280,7 @@ committer_renew(struct queue *queue, int64_t mono_ms)
 
 /* When the housekeeping is to be done again; monotonic clock. */
 struct committer_times {
-	int64_t tidy_ms, fold_ms, retry_ms, clocks_ms, renew_ms;
+	int64_t tidy_ms, fold_ms, retry_ms, clocks_ms, renew_ms, marks_ms;
 };
 
 static bool
@@ -330,6 +332,24 @@ committer_retry(
 	return queue_quarantine_retry(queue, false, &tried, &err) && tried;
 }
 
+/* True if there is more to do for the marks. */
+static bool
+committer_marks(
+    struct queue *queue, struct committer_times *times, int64_t mono_ms)
+{
+	struct err err;
+
+	if (marks_read(queue))
+		return true;
+	if (mono_ms < times->marks_ms)
+		return false;
+	if (queue_change_held(queue, marks_tidy, NULL, false, &err) &&
+	    queue->changes.list[0].flag)
+		return true;
+	times->marks_ms = mono_ms + COMMITTER_MARKS_MS;
+	return false;
+}
+
 /* Evict what is too old or too much, now and then fold old hours of the ledger
  * and old drift, forget types for which there is no room any more, and write
  * the clocks. */
@@ -355,6 +375,7 @@ committer_tidy(
 			(void)!queue_change_held(
 			    queue, forget_change, NULL, false, &err);
 		due = committer_retry(queue, times, mono_ms);
+		more = committer_marks(queue, times, mono_ms) || more;
 		if (mono_ms >= times->clocks_ms &&
 		    committer_clocks_write(queue))
 			times->clocks_ms = mono_ms + COMMITTER_CLOCKS_MS;
@@ -372,6 +393,7 @@ committer_main(void *arg)
 	struct queue *queue = arg;
 	struct committer_times times = {.tidy_ms = 0};
 	bool stopping = false, more = false, tidied = false;
+	struct err err;
 
 	while (!stopping) {
 		int64_t mono_ms = clock_mono_ms();
@@ -404,6 +426,7 @@ committer_main(void *arg)
 	fair_lock_hold(&queue->lock);
 	(void)committer_clocks_write(queue);
 	evict_tick(queue, clock_mono_ms(), true);
+	(void)!queue_change_held(queue, marks_stop, NULL, false, &err);
 	fair_lock_drop(&queue->lock);
 	return NULL;
 }

@@ -64,8 +64,8 @@ queue_fence(struct queue *queue, int64_t destination, struct err *reterr)
 }
 
 void
-queue_batch_add(
-    struct queue *queue, int64_t destination, const struct engine_delivery *row)
+queue_batch_add(struct queue *queue, int64_t destination,
+    const struct engine_delivery *row, struct str mark)
 {
 	struct destination *to =
 	    destination_change(&queue->destinations, destination);
@@ -78,6 +78,7 @@ queue_batch_add(
 	change->row.delivery.destination = to->name;
 	change->row.delivery.remaining = row->events;
 	change->row.delivery.bytes = row->frame.len;
+	marks_add(queue, mark);
 	if (*due_ms > row->due_ms)
 		*due_ms = row->due_ms;
 	if (row->replay)
@@ -147,11 +148,14 @@ queue_apply(struct queue *queue, bool essential, struct err *reterr)
 {
 	struct changes *changes = &queue->changes;
 	struct engine_apply apply;
+	bool ok;
 
 	if (!dead_write(queue, reterr))
 		return false;
 	ledger_write(queue->ledger, queue->bounds.age_ms, changes);
 	destinations_write(&queue->destinations, changes);
+	if (!essential)
+		marks_write(queue);
 	if (!changes_ok(changes, reterr))
 		return false;
 	apply = (struct engine_apply){
@@ -161,8 +165,16 @@ queue_apply(struct queue *queue, bool essential, struct err *reterr)
 	    .claim_count = queue->claim_count,
 	    .essential = essential,
 	};
-	return changes->count == 0 ||
-	       queue->engine->apply(queue->store, &apply, reterr);
+	if (changes->count == 0)
+		return true;
+	ok = queue->engine->apply(queue->store, &apply, reterr);
+	/* No one is refused for want of marks. */
+	if (!ok && reterr->code != ERR_IO && marks_unwrite(queue)) {
+		apply.count = changes->count;
+		ok = apply.count == 0 ||
+		     queue->engine->apply(queue->store, &apply, reterr);
+	}
+	return ok;
 }
 
 bool
@@ -179,12 +191,14 @@ queue_change_held(struct queue *queue, queue_change_fn *change, void *arg,
 		ledger_commit(queue->ledger, queue->bounds.age_ms);
 		destinations_commit(&queue->destinations);
 		dead_commit(queue);
+		marks_commit(queue);
 		return true;
 	}
 	window_rollback(queue->window);
 	ledger_rollback(queue->ledger);
 	destinations_rollback(&queue->destinations);
 	dead_rollback(queue);
+	marks_rollback(queue);
 	return false;
 }
 
@@ -402,6 +416,8 @@ queue_rest_load(struct queue *queue, struct err *reterr)
 		   queue_left_out("ledger", &err, reterr)) &&
 	       (queue_mirror_load(queue, ENGINE_SEEN, load_seen_row, &err) ||
 		   queue_left_out("window", &err, reterr)) &&
+	       (marks_load(queue, &err) ||
+		   queue_left_out("marks", &err, reterr)) &&
 	       (queue_quarantine_retry(queue, true, &tried, &err) ||
 		   queue_left_out("quarantined", &err, reterr));
 }

@@ -34,6 +34,7 @@
 #include "queue/erased.h"
 #include "queue/evict.h"
 #include "queue/ledger.h"
+#include "queue/marks.h"
 #include "queue/names.h"
 #include "queue/window.h"
 
@@ -75,6 +76,7 @@ struct queue {
 	struct destinations destinations;
 	struct dead *dead;
 	struct erased *erased; /* what it loads and stores */
+	struct marks *marks;
 	struct bounds bounds;
 	struct names texts; /* rules of identity */
 	struct changes changes;
@@ -134,9 +136,10 @@ MUST_USE bool
 queue_fence(struct queue *queue, int64_t destination, struct err *reterr);
 
 /* Add a batch in the running transaction; destination, remaining and bytes are
- * filled in, and what is lent stays lent until its end. */
+ * filled in, and what is lent stays lent until its end. `mark`: as for
+ * marks_add(). */
 void queue_batch_add(struct queue *queue, int64_t destination,
-    const struct engine_delivery *row);
+    const struct engine_delivery *row, struct str mark);
 
 /* Count what was observed; the change's flag says afterwards whether it is the
  * first time. The text is lent. */

@@ -133,6 +133,16 @@ struct engine_drift {
 			   * counted as "(more)" */
 };
 
+/* Marks of batches (queue/marks.h). As long as they are there, their numbers
+ * are not used again, even if they are of no batch any more; a row whose last
+ * one is above the most is damaged. */
+#define ENGINE_MARKS_LAST_MOST (INT64_MAX / 2)
+struct engine_marks {
+	int64_t kind;
+	int64_t first, last; /* of the batches */
+	struct str frame;
+};
+
 /* One line of the ledger. Always:
  * received = queued + delivered + dead + dropped + duplicates
  *	    + erased + expired */
@@ -241,6 +251,7 @@ union engine_row {
 	struct engine_unreadable unreadable;
 	struct engine_erasure erasure;
 	struct engine_drift drift;
+	struct engine_marks marks;
 	struct engine_ledger ledger;
 	struct engine_dropped dropped;
 	struct engine_destination destination;
@@ -287,6 +298,11 @@ enum engine_op {
 			      * since drift.age_ms becomes "(more)" */
 	ENGINE_SEEN_ADD,     /* hashes; of all, the last `number` at least are
 			      * kept */
+
+	ENGINE_MARKS_ADD,
+	ENGINE_MARKS_TIDY, /* delete the rows of one last seq, if there are such
+			    * of none of whose batches is left. Out: flag =
+			    * there were */
 
 	/* Sums. */
 	ENGINE_LEDGER_ADD,
@@ -359,6 +375,10 @@ enum engine_table {
 	ENGINE_BATCHES,		 /* delivery.seq and .frame, of all batches */
 	ENGINE_ARCHIVE,		 /* archived */
 	ENGINE_ARCHIVE_HEADS,	 /* likewise, without frames */
+	ENGINE_QUEUED_RANGES,	 /* delivery, by seq: those in the cursor's
+				* ranges */
+	ENGINE_ARCHIVE_RANGES,	 /* archived, likewise */
+	ENGINE_MARKS,		 /* marks, by kind (at[0]) and last seq */
 	ENGINE_DEAD,		 /* dead */
 	ENGINE_UNREADABLE,	 /* unreadable */
 	ENGINE_UNREADABLE_HEADS, /* likewise, without frames */
@@ -371,10 +391,15 @@ enum engine_table {
 	ENGINE_LEDGER_BY_HOUR,
 	ENGINE_DROPPED, /* by rule and type */
 	ENGINE_DESTINATIONS,
-	ENGINE_DEAD_LAST, /* dead, the last one first */
-	ENGINE_OLDEST,	  /* delivery.accepted_ms, some for each destination and
-			* source, the quarantined included: the oldest is
-			* among them */
+	ENGINE_DEAD_LAST,  /* dead, the last one first */
+	ENGINE_MARKS_LAST, /* the last row, without its frame */
+	ENGINE_OLDEST,	   /* delivery.accepted_ms, some for each destination
+			    * and source, the quarantined included: the oldest
+			    * is among them */
+};
+
+struct engine_range {
+	int64_t first, last; /* seqs */
 };
 
 /* Where a walk stands. Zeroed before the first step. For tables with ids,
@@ -385,6 +410,10 @@ struct engine_cursor {
 	size_t damaged; /* out: places or rows that were passed over so far,
 			 * because they cannot be read, or found to be
 			 * changed */
+	/* Where to look, ascending; lent for the step. at[0] is the seq that
+	 * was shown last. */
+	const struct engine_range *ranges;
+	size_t range_count;
 };
 
 /* False ends the walk, behind this row. */

@@ -136,6 +136,38 @@ jobs_walk_step(struct jobs_step *step, enum engine_table table, size_t rows,
 	return step->ok;
 }
 
+/* Of what has what is looked for; where that is, is found out one row of marks
+ * a step. */
+static bool
+jobs_walk_look(struct jobs_step *step, struct err *reterr)
+{
+	struct jobs_walk *job = step->job;
+	bool queued = job->cursor.place == JOBS_QUEUED;
+	int64_t last;
+
+	if ((job->search == NULL && !marks_search_new(step->queue, job->look,
+					&job->search, reterr)) ||
+	    !marks_search_next(
+		step->queue, job->search, &job->cursor.at, &last, reterr) ||
+	    !jobs_walk_step(step,
+		queued ? ENGINE_QUEUED_RANGES : ENGINE_ARCHIVE_RANGES,
+		JOBS_STEP_BATCHES, queued ? jobs_queued_row : jobs_archive_row,
+		reterr))
+		return false;
+	if (!job->more && job->cursor.at.last > 0) {
+		job->cursor.at.at[0] = last;
+		job->more = last < INT64_MAX;
+	}
+	return true;
+}
+
+void
+jobs_walk_fini(struct jobs_walk *job)
+{
+	marks_search_free(job->search);
+	job->search = NULL;
+}
+
 bool
 jobs_walk_batches(struct queue *queue, struct jobs_walk *job, jobs_batch_fn *fn,
     void *arg, struct err *reterr)
@@ -143,6 +175,8 @@ jobs_walk_batches(struct queue *queue, struct jobs_walk *job, jobs_batch_fn *fn,
 	struct jobs_step step = {
 	    .queue = queue, .job = job, .batch = fn, .arg = arg};
 
+	if (job->look != NULL)
+		return jobs_walk_look(&step, reterr);
 	if (job->cursor.place == JOBS_QUEUED)
 		return jobs_walk_step(&step, ENGINE_QUEUED, JOBS_STEP_BATCHES,
 		    jobs_queued_row, reterr);
@@ -183,8 +217,9 @@ jobs_batch_event(const struct jobs_batch *batch, size_t n)
 }
 
 bool
-jobs_matches(const struct jobs_walk *job, const struct jobs_event *event)
+jobs_matches(struct jobs_walk *job, const struct jobs_event *event)
 {
+	job->seen++;
 	return job->match == NULL || job->match(job->arg, event);
 }
 
@@ -297,8 +332,12 @@ jobs_change(struct queue *queue, struct jobs_walk *job, queue_change_fn *step,
 
 	do {
 		ok = queue_change(queue, step, arg, false, reterr);
-		if (!ok)
+		if (!ok) {
+			/* it has gone on, so it begins again from there */
+			jobs_walk_fini(job);
 			*job = before;
+			job->search = NULL;
+		}
 	} while (!ok && queue_conflict(&conflicts, reterr));
 	return ok;
 }
@@ -361,7 +400,8 @@ bundle_flush(struct queue *queue, struct bundle *bundle, struct err *reterr)
 	row->events = bundle->count;
 	row->frame = changes_copy(
 	    &queue->changes, str_bytes(queue->packed.data, queue->packed.len));
-	queue_batch_add(queue, bundle->destination, row);
+	queue_batch_add(queue, bundle->destination, row,
+	    marks_make(queue, bundle->items, bundle->count));
 	row->unpacked = 0;
 	bundle->count = 0;
 	return true;

@@ -43,7 +43,7 @@ struct jobs_event jobs_batch_event(const struct jobs_batch *batch, size_t n);
 /* Is it live: queued and not settled, or delivered? */
 bool jobs_batch_live(const struct jobs_batch *batch, size_t n);
 
-bool jobs_matches(const struct jobs_walk *job, const struct jobs_event *event);
+bool jobs_matches(struct jobs_walk *job, const struct jobs_event *event);
 
 /* Called for each dead letter of a step that matches; likewise. */
 typedef bool jobs_dead_fn(struct queue *queue, struct str destination,

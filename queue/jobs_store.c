@@ -83,6 +83,20 @@ check_dead(void *arg, const union engine_row *row)
 	return check_frame(arg, "row of dead letters", row->dead.id, ok, &err);
 }
 
+/* Without its marks a batch is found all the same, but not as soon. */
+static bool
+check_marks(void *arg, const union engine_row *row)
+{
+	struct err err = {ERR_DAMAGED, "it cannot be read"};
+	char *bytes = NULL;
+	size_t len;
+	bool ok = row->marks.frame.data != NULL &&
+		  batch_unpack_bytes(row->marks.frame, &bytes, &len, &err);
+
+	free(bytes);
+	return check_frame(arg, "row of marks", row->marks.last, ok, &err);
+}
+
 /* A step of the store's own check; a store that has none is checked by its
  * checksums. */
 static bool
@@ -114,6 +128,7 @@ static const struct check_table {
     {ENGINE_BATCHES, check_batch, "batches"},
     {ENGINE_DEAD, check_dead, "dead letters"},
     {ENGINE_UNREADABLE, check_body, "unreadable bodies"},
+    {ENGINE_MARKS, check_marks, "marks"},
 };
 
 /* Where rows were passed over there may be more than one. */

@@ -83,6 +83,7 @@ put_free(struct put *put)
 	free(put->packed);
 	free(put->erased);
 	buf_fini(&put->frame);
+	buf_fini(&put->mark);
 	free(put);
 }
 
@@ -99,6 +100,7 @@ put_new(enum put_kind kind, int64_t now_ms, size_t hashes, queue_put_done *done,
 	put->done = done;
 	put->arg = arg;
 	buf_init(&put->frame, SIZE_MAX / 2);
+	buf_init(&put->mark, SIZE_MAX / 2);
 	put->hashes = calloc(hashes + 1, sizeof(*put->hashes));
 	put->seen = calloc(bits_bytes(hashes), 1);
 	put->packed = calloc(bits_bytes(hashes), 1);
@@ -243,7 +245,11 @@ put_prepare(struct queue *queue, struct put *put, struct pack_tools *tools,
 			put_hash(queue, tools->digest,
 			    str_text(put->batch.source), &put->batch.items[i],
 			    put->hashes[i]);
-		return put_pack(put, tools->packer, reterr);
+		if (!put_pack(put, tools->packer, reterr))
+			return false;
+		mark_write(queue, put->batch.items, put->batch.count,
+		    put->packed, &put->mark);
+		return true;
 	case PUT_UNREADABLE:
 		digest_short_add(
 		    tools->digest, put->body.data.data, put->body.data.len);
@@ -447,7 +453,8 @@ put_write_queued(struct queue *queue, const struct put *put, int64_t to)
 		if (put_is_queued(put, i))
 			row.unpacked += put->batch.items[i].data.len;
 	}
-	queue_batch_add(queue, to, &row);
+	queue_batch_add(
+	    queue, to, &row, str_bytes(put->mark.data, put->mark.len));
 }
 
 /* Would it queue anything that is not a duplicate? */

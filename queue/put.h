@@ -22,6 +22,7 @@ struct put {
 	unsigned char *erased; /* bits of the items: of people who were erased;
 				* NULL: none */
 	struct buf frame;      /* the queued items, compressed; or the body */
+	struct buf mark;       /* of them, and maybe of duplicates */
 	struct queue_receipt receipt;
 	size_t first_change; /* of those that give something back */
 	bool refused;	     /* by itself, not with the transaction */

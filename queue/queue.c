@@ -21,6 +21,7 @@ queue_settings_init(struct queue_settings *settings)
 	    .keep_unreadable_ms = (int64_t)90 * 24 * 3600 * 1000,
 	    .unreadable_max_bytes = (int64_t)256 << 20,
 	    .suppress_ms = (int64_t)90 * 24 * 3600 * 1000,
+	    .marks_events = 65536,
 	    .drift_max = 10000,
 	    .window_events = 1000000,
 	    .destinations_max = 1024,
@@ -53,11 +54,12 @@ queue_new(const struct queue_settings *settings)
 	queue->packer = batch_packer_new();
 	queue->dead = dead_new();
 	queue->erased = erased_new();
+	queue->marks = marks_new();
 	/* not what it was in an earlier life */
 	digest_random(&queue->nameless, sizeof(queue->nameless));
 	if (queue->window == NULL || queue->ledger == NULL ||
 	    queue->packer == NULL || queue->dead == NULL ||
-	    queue->erased == NULL) {
+	    queue->erased == NULL || queue->marks == NULL) {
 		queue_close(queue);
 		return NULL;
 	}
@@ -161,6 +163,7 @@ queue_close(struct queue *queue)
 	batch_packer_free(queue->packer);
 	dead_free(queue->dead);
 	erased_free(queue->erased);
+	marks_free(queue->marks);
 	buf_fini(&queue->packed);
 	free(queue->claims);
 	free(queue->leased);

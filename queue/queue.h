@@ -34,6 +34,13 @@ struct engine; /* queue/engine.h */
 
 typedef void queue_person_fn(void *arg, struct str id);
 
+/* By what an event is looked up. */
+enum queue_key {
+	QUEUE_KEY_EVENT, /* its own id */
+	QUEUE_KEY_PERSON /* an id of somebody whom it names */
+};
+typedef void queue_key_fn(void *arg, enum queue_key key, struct str id);
+
 struct queue_settings {
 	const struct engine *engine; /* NULL: SQLite, in dir */
 	const char *dir;	     /* state directory; made with 0700 */
@@ -50,6 +57,7 @@ struct queue_settings {
 	/* Types whose names are reserved in the ledger, by their numbers from
 	 * 0; NULL behind the last. NULL: none are. */
 	const char *(*type_at)(size_t index);
+	size_t marks_events;  /* in a row of marks; or batches, a sixteenth */
 	size_t drift_max;     /* different observations; more are not told
 			       * apart */
 	size_t window_events; /* remembered to tell duplicates */
@@ -74,6 +82,10 @@ struct queue_settings {
 	void (*erasure)(const void *arg, struct str type, struct str data,
 	    queue_person_fn *fn, void *fn_arg);
 	const void *erasure_arg;
+
+	/* Calls fn with each key of an item. False: it may have others, so it
+	 * is looked at each time. Any thread; NULL: all events are. */
+	bool (*keys)(const struct item *item, queue_key_fn *fn, void *fn_arg);
 
 	/* A hint that new batches are due; called on the committer thread
 	 * without locks. May be NULL. */

@@ -359,7 +359,8 @@ settle_repack(struct queue *queue, const struct settle *settle,
 		return false;
 	row.frame = changes_copy(
 	    &queue->changes, str_bytes(queue->packed.data, queue->packed.len));
-	queue_batch_add(queue, lease->shown.destination, &row);
+	queue_batch_add(queue, lease->shown.destination, &row,
+	    marks_make(queue, settle->items, count));
 	return true;
 }
 

@@ -406,6 +406,33 @@ memory_seen_add(
 	}
 }
 
+static bool
+memory_marks_tidy(
+    struct place *place, struct engine_change *change, struct err *reterr)
+{
+	const struct rows *rows = &place->tables[PLACE_MARKS];
+	const struct rows *batches = &place->tables[PLACE_BATCH];
+	int64_t last = 0;
+
+	for (size_t i = 0; i < rows->count && last == 0; i++) {
+		const struct engine_marks *row = &rows->list[i]->is.marks;
+		size_t at = place_at(place, PLACE_BATCH, place_key(row->first));
+
+		if (at == batches->count ||
+		    batches->list[at]->key.n[0] > row->last)
+			last = row->last;
+	}
+	change->flag = last != 0;
+	for (size_t i = rows->count; i > 0; i--) {
+		const struct row *row = rows->list[i - 1];
+
+		if (row->is.marks.last == last &&
+		    !place_delete(place, PLACE_MARKS, row->key, reterr))
+			return false;
+	}
+	return true;
+}
+
 /* ---- sums ---- */
 
 static bool
@@ -736,6 +763,12 @@ memory_change(
 		return memory_drift_fold(place, change, reterr);
 	case ENGINE_SEEN_ADD:
 		return memory_seen_add(place, change, reterr);
+	case ENGINE_MARKS_ADD:
+		return place_put(place, PLACE_MARKS,
+		    (struct key){.n = {is.marks.kind, is.marks.last}}, &is,
+		    reterr);
+	case ENGINE_MARKS_TIDY:
+		return memory_marks_tidy(place, change, reterr);
 	case ENGINE_LEDGER_ADD:
 		return memory_ledger_add(place, &is.ledger, reterr);
 	case ENGINE_LEDGER_FOLD:

@@ -161,6 +161,9 @@ row_strs(
 	case PLACE_SEEN:
 		strs[count++] = &is->hashes;
 		break;
+	case PLACE_MARKS:
+		strs[count++] = &is->marks.frame;
+		break;
 	case PLACE_DRIFT:
 		strs[count++] = &is->drift.text;
 		break;

@@ -21,6 +21,7 @@ enum place_table {
 	PLACE_UNREADABLE,
 	PLACE_ERASURE,
 	PLACE_SEEN,
+	PLACE_MARKS,   /* by kind, last seq */
 	PLACE_DRIFT,   /* by text */
 	PLACE_LEDGER,  /* by hour, source, type */
 	PLACE_DROPPED, /* and rule */

@@ -361,6 +361,88 @@ walk_ids(struct walk *walk, enum place_table table, bool frames)
 	walk->more = false;
 }
 
+static void
+walk_marks(struct walk *walk)
+{
+	const struct row *row;
+
+	while ((row = walk_step(walk, PLACE_MARKS)) != NULL) {
+		walk->more = true;
+		if (!walk_show(walk, &row->is))
+			return;
+	}
+	walk->more = false;
+}
+
+/* The row of the lowest number in a range, or NULL. */
+static const struct row *
+walk_range_next(const struct walk *walk, bool queued, int64_t after,
+    int64_t last, int64_t *ret_seq)
+{
+	const struct rows *rows =
+	    &walk->place->tables[queued ? PLACE_DELIVERY : PLACE_ARCHIVE];
+	const struct row *found = NULL;
+
+	for (size_t i = 0; i < rows->count; i++) {
+		const struct row *row = rows->list[i];
+		int64_t seq =
+		    queued ? row->is.delivery.seq : row->is.archived.seq;
+		bool later = queued
+				 ? seq > walk->cursor->last &&
+				       row->is.delivery.due_ms <= DELIVERY_FRESH
+				 : row->key.n[0] > walk->cursor->last;
+
+		if (seq > after && seq <= last && !later &&
+		    (found == NULL || seq < *ret_seq)) {
+			found = row;
+			*ret_seq = seq;
+		}
+	}
+	return found;
+}
+
+static void
+walk_ranges(struct walk *walk, bool queued)
+{
+	const struct rows *rows = &walk->place->tables[PLACE_ARCHIVE];
+	struct engine_cursor *cursor = walk->cursor;
+	const struct row *row, *batch;
+	union engine_row is;
+	int64_t seq = 0;
+
+	if (!cursor->begun && queued)
+		cursor->last = walk->place->next_seq - 1;
+	else if (!cursor->begun)
+		cursor->last = rows->count == 0
+				   ? 0
+				   : rows->list[rows->count - 1]->key.n[0];
+	cursor->begun = true;
+	for (size_t i = 0; i < cursor->range_count; i++) {
+		int64_t after = cursor->ranges[i].first - 1;
+
+		if (after < cursor->at[0])
+			after = cursor->at[0];
+		while ((row = walk_range_next(walk, queued, after,
+			    cursor->ranges[i].last, &seq)) != NULL) {
+			after = cursor->at[0] = seq;
+			batch = place_find(
+			    walk->place, PLACE_BATCH, place_key(seq));
+			is = row->is;
+			if (queued) {
+				is.delivery = delivery_whole(walk->place, row);
+			} else if (batch != NULL) {
+				is.archived.frame = batch->is.delivery.frame;
+				is.archived.accepted_ms =
+				    batch->is.delivery.accepted_ms;
+			}
+			walk->more = true;
+			if (!walk_show(walk, &is))
+				return;
+		}
+	}
+	walk->more = false;
+}
+
 /* ---- whole tables, sorted by text or summed up ---- */
 
 /* What a table's rows are shown, and sorted, by. */
@@ -413,6 +495,10 @@ whole_add(union engine_row *sum, const union engine_row *more)
 	case ENGINE_ARCHIVE_HEADS:
 	case ENGINE_DEAD:
 	case ENGINE_DEAD_LAST:
+	case ENGINE_QUEUED_RANGES:
+	case ENGINE_ARCHIVE_RANGES:
+	case ENGINE_MARKS:
+	case ENGINE_MARKS_LAST:
 	case ENGINE_UNREADABLE:
 	case ENGINE_UNREADABLE_HEADS:
 	case ENGINE_ERASURES:
@@ -454,9 +540,9 @@ walk_whole(struct walk *walk, enum engine_table by, enum place_table table,
 }
 
 static void
-walk_dead_last(struct walk *walk)
+walk_last(struct walk *walk, enum place_table table)
 {
-	const struct rows *rows = &walk->place->tables[PLACE_DEAD];
+	const struct rows *rows = &walk->place->tables[table];
 
 	for (size_t i = rows->count; i > 0; i--) {
 		if (!walk_show(walk, &rows->list[i - 1]->is))
@@ -518,8 +604,20 @@ memory_walk(struct store *store, enum engine_table table,
 	case ENGINE_UNREADABLE_HEADS:
 		walk_ids(&walk, PLACE_UNREADABLE, true);
 		break;
+	case ENGINE_QUEUED_RANGES:
+		walk_ranges(&walk, true);
+		break;
+	case ENGINE_ARCHIVE_RANGES:
+		walk_ranges(&walk, false);
+		break;
+	case ENGINE_MARKS:
+		walk_marks(&walk);
+		break;
+	case ENGINE_MARKS_LAST:
+		walk_last(&walk, PLACE_MARKS);
+		break;
 	case ENGINE_DEAD_LAST:
-		walk_dead_last(&walk);
+		walk_last(&walk, PLACE_DEAD);
 		break;
 	case ENGINE_ERASURES:
 		walk_ids(&walk, PLACE_ERASURE, true);

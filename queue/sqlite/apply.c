@@ -522,6 +522,34 @@ apply_seen_add(
 	}
 }
 
+static bool
+apply_marks_add(
+    struct store *store, const struct engine_change *change, struct err *reterr)
+{
+	const struct engine_marks *row = &change->row.marks;
+
+	return db_run(&store->db, reterr,
+	    "INSERT OR REPLACE INTO marks VALUES(?1, ?2, ?3, ?4)", "iiib",
+	    row->kind, row->last, row->first, row->frame);
+}
+
+static bool
+apply_marks_tidy(
+    struct store *store, struct engine_change *change, struct err *reterr)
+{
+	int64_t last = 0;
+
+	if (!db_run(&store->db, reterr,
+		"SELECT last FROM marks WHERE NOT EXISTS (SELECT 1 FROM batch"
+		" WHERE seq BETWEEN marks.first AND marks.last)"
+		" ORDER BY last LIMIT 1",
+		">i", &last))
+		return false;
+	change->flag = last != 0;
+	return last == 0 || db_run(&store->db, reterr,
+				"DELETE FROM marks WHERE last=?1", "i", last);
+}
+
 /* ---- sums ---- */
 
 #define LEDGER_MERGE                                                           \
@@ -825,6 +853,10 @@ apply_change(
 		return apply_drift_fold(store, change, reterr);
 	case ENGINE_SEEN_ADD:
 		return apply_seen_add(store, change, reterr);
+	case ENGINE_MARKS_ADD:
+		return apply_marks_add(store, change, reterr);
+	case ENGINE_MARKS_TIDY:
+		return apply_marks_tidy(store, change, reterr);
 	case ENGINE_LEDGER_ADD:
 		return apply_ledger_add(store, change, reterr);
 	case ENGINE_LEDGER_FOLD:

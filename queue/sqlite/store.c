@@ -326,7 +326,7 @@ static bool
 store_counts_load(struct store *store, struct err *reterr)
 {
 	struct store_counts counts = {0};
-	int64_t last = 0, aside = 0, none;
+	int64_t last = 0, aside = 0, marked = 0, none;
 
 	if (!db_run(&store->db, reterr,
 		"SELECT coalesce(max(seq), 0) FROM batch"
@@ -336,6 +336,12 @@ store_counts_load(struct store *store, struct err *reterr)
 		"SELECT coalesce(max(seq), 0), 0 FROM quarantine"
 		" WHERE seq<" STORE_NUMBERS_SQL,
 		&aside, &none, reterr) ||
+	    !store_count(store,
+		"SELECT max((SELECT coalesce(max(last), 0) FROM marks"
+		" WHERE kind=0 AND last<" STORE_NUMBERS_SQL "),"
+		" (SELECT coalesce(max(last), 0) FROM marks"
+		" WHERE kind=1 AND last<" STORE_NUMBERS_SQL ")), 0",
+		&marked, &none, reterr) ||
 	    !store_count(store, "SELECT count(*), 0 FROM quarantine",
 		&counts.quarantined, &none, reterr) ||
 	    !store_count(store,
@@ -354,6 +360,8 @@ store_counts_load(struct store *store, struct err *reterr)
 	counts.seen /= DIGEST_SHORT;
 	if (last < aside)
 		last = aside;
+	if (last < marked)
+		last = marked;
 	/* Never back: leases of this process may name higher ones. */
 	if (store->next_seq < last + 1)
 		store->next_seq = last + 1;

@@ -19,6 +19,7 @@
  * drift	what was observed in incoming batches, counted
  * unreadable	whole requests that could not be read
  * seen		hashes of accepted events, a row per transaction, FIFO
+ * marks	of some thousand batches in a row, to find events by
  * ledger	the counters by hour of acceptance, source and type
  * dropped	what rules dropped, by rule
  * destination	with what is queued for it; delivered_ms is when it last took
@@ -47,11 +48,13 @@ static const char tables_sql[] =
     " seq) WHERE replay=1;"
     "CREATE INDEX delivery_parked ON delivery(destination, parked, seq)"
     " WHERE parked IS NOT NULL;"
+    "CREATE INDEX delivery_seq ON delivery(seq);"
     "CREATE TABLE archive(id INTEGER PRIMARY KEY AUTOINCREMENT,"
     " seq INTEGER NOT NULL, destination INTEGER NOT NULL,"
     " source INTEGER NOT NULL, delivered_ms INTEGER NOT NULL,"
     " age_ms INTEGER NOT NULL, bytes INTEGER NOT NULL,"
     " rules INTEGER NOT NULL, delivered BLOB NOT NULL);"
+    "CREATE INDEX archive_seq ON archive(seq);"
     "CREATE TABLE erasure(id INTEGER PRIMARY KEY AUTOINCREMENT,"
     " source INTEGER NOT NULL, subject TEXT NOT NULL,"
     " noted_ms INTEGER NOT NULL, erased_ms INTEGER NOT NULL,"
@@ -76,6 +79,9 @@ static const char tables_sql[] =
     " encoding TEXT NOT NULL,"
     " hash BLOB NOT NULL UNIQUE, data BLOB NOT NULL);"
     "CREATE TABLE seen(n INTEGER PRIMARY KEY, hashes BLOB NOT NULL);"
+    "CREATE TABLE marks(kind INTEGER NOT NULL, last INTEGER NOT NULL,"
+    " first INTEGER NOT NULL, data BLOB NOT NULL,"
+    " PRIMARY KEY(kind, last)) WITHOUT ROWID;"
     "CREATE TABLE ledger(hour INTEGER NOT NULL, source INTEGER NOT NULL,"
     " type INTEGER NOT NULL, received INTEGER NOT NULL,"
     " queued INTEGER NOT NULL, delivered INTEGER NOT NULL,"

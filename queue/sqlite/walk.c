@@ -209,6 +209,142 @@ walk_archived(struct walk *walk, int64_t id, bool *ret_more, struct err *reterr)
 	return walk_id_end(walk, &rows, there, &err, reterr) && ok;
 }
 
+/* ---- ranges of numbers ---- */
+
+/* Find the row of the lowest number in a range behind the last one, and show
+ * it. *ret_seq: its number, 0 = none. */
+typedef bool walk_range_fn(struct walk *walk, int64_t after, int64_t last,
+    int64_t *ret_seq, bool *ret_more, struct err *reterr);
+
+static bool
+walk_queued_range(struct walk *walk, int64_t after, int64_t last,
+    int64_t *ret_seq, bool *ret_more, struct err *reterr)
+{
+	int64_t key[STORE_KEY_COLUMNS] = {0};
+
+	if (!db_run(&walk->store->db, reterr,
+		"SELECT destination, source, due_ms, seq FROM delivery"
+		" INDEXED BY delivery_seq WHERE seq>?1 AND seq<=?2"
+		" AND (seq<=?3 OR due_ms>0) ORDER BY seq LIMIT 1",
+		"iii>iiii", after, last, walk->cursor->last, &key[0], &key[1],
+		&key[2], &key[3]))
+		return false;
+	*ret_seq = key[3];
+	return key[3] == 0 || walk_queued_row(walk, key, ret_more, reterr);
+}
+
+static bool
+walk_archive_range(struct walk *walk, int64_t after, int64_t last,
+    int64_t *ret_seq, bool *ret_more, struct err *reterr)
+{
+	int64_t id = 0;
+
+	*ret_seq = 0;
+	return db_run(&walk->store->db, reterr,
+		   "SELECT id, seq FROM archive INDEXED BY archive_seq"
+		   " WHERE seq>?1 AND seq<=?2 AND id<=?3 ORDER BY seq LIMIT 1",
+		   "iii>ii", after, last, walk->cursor->last, &id, ret_seq) &&
+	       (*ret_seq == 0 || walk_archived(walk, id, ret_more, reterr));
+}
+
+static bool
+walk_ranges(struct walk *walk, const char *last, walk_range_fn *step,
+    struct err *reterr)
+{
+	struct engine_cursor *cursor = walk->cursor;
+	bool more = true;
+
+	if (!cursor->begun &&
+	    !db_run(&walk->store->db, reterr, last, ">i", &cursor->last))
+		return false;
+	cursor->begun = true;
+	for (size_t i = 0; i < cursor->range_count && cursor->last > 0; i++) {
+		const struct engine_range *range = &cursor->ranges[i];
+		int64_t after = range->first - 1, seq = 1;
+
+		while (seq != 0 && cursor->at[0] < range->last) {
+			*walk->ret_more = true;
+			if (!more)
+				return true;
+			if (after < cursor->at[0])
+				after = cursor->at[0];
+			if (!step(
+				walk, after, range->last, &seq, &more, reterr))
+				return false;
+			if (seq != 0 && (seq <= after || seq > range->last))
+				return err_set(reterr, ERR_DAMAGED,
+				    "queue.db: a number is not in the range "
+				    "that it is found in");
+			cursor->at[0] = seq != 0 ? seq : range->last;
+		}
+	}
+	*walk->ret_more = false;
+	return true;
+}
+
+/* ---- marks ---- */
+
+static bool
+walk_marks_row(
+    struct walk *walk, const int64_t *key, bool *ret_more, struct err *reterr)
+{
+	union engine_row row = {.marks = {.last = key[1]}};
+	struct err err = {.code = ERR_NONE};
+	struct db_rows rows = db_select(&walk->store->db, &err,
+	    "SELECT kind, first, data FROM marks WHERE kind=?1 AND last=?2",
+	    "ii", key[0], key[1]);
+
+	if (!db_next(&rows, &err, "iib", &row.marks.kind, &row.marks.first,
+		&row.marks.frame)) {
+		row.marks.kind = key[0];
+		row.marks.frame = str_bytes(NULL, 0);
+	}
+	*ret_more = walk_show(walk, &row);
+	return walk_id_end(walk, &rows, true, &err, reterr);
+}
+
+static bool
+walk_marks(struct walk *walk, struct err *reterr)
+{
+	struct engine_cursor *cursor = walk->cursor;
+	struct store_search search = {
+	    .sql = "SELECT kind, last FROM marks WHERE (kind, last) > (?1, ?2)"
+		   " ORDER BY kind, last LIMIT 1",
+	    .columns = 2,
+	    .key = {cursor->at[0], cursor->at[1]},
+	};
+	bool there = true, more = true;
+
+	while (more) {
+		if (!store_search_next(walk->store, &search, &there, reterr))
+			return false;
+		if (!there)
+			break;
+		if (!walk_marks_row(walk, search.key, &more, reterr))
+			return false;
+		memcpy(cursor->at, search.key, 2 * sizeof(*cursor->at));
+	}
+	cursor->damaged += search.damaged;
+	*walk->ret_more = there;
+	return true;
+}
+
+static bool
+walk_marks_last(struct walk *walk, struct err *reterr)
+{
+	union engine_row row = {.marks = {.last = 0}};
+
+	if (!db_run(&walk->store->db, reterr,
+		"SELECT last FROM marks ORDER BY kind DESC, last DESC LIMIT 1",
+		">i", &row.marks.last))
+		return false;
+	if (row.marks.last != 0)
+		(void)walk_show(walk, &row);
+	return true;
+}
+
+/* ---- dead letters and bodies ---- */
+
 #define DEAD_COLUMNS                                                           \
 	"SELECT id, (SELECT name FROM destination WHERE id=dead.destination)," \
 	" age_ms, letters, length(data), data FROM dead"
@@ -550,7 +686,8 @@ store_walk(struct store *store, enum engine_table table,
     bool *ret_more, struct err *reterr)
 {
 	struct walk walk = {store, cursor, rows, fn, arg, ret_more,
-	    table == ENGINE_ARCHIVE || table == ENGINE_UNREADABLE};
+	    table == ENGINE_ARCHIVE || table == ENGINE_ARCHIVE_RANGES ||
+		table == ENGINE_UNREADABLE};
 
 	*ret_more = false;
 	switch (table) {
@@ -563,6 +700,18 @@ store_walk(struct store *store, enum engine_table table,
 	case ENGINE_ARCHIVE_HEADS:
 		return walk_ids(
 		    &walk, WALK_IDS("archive", "id"), walk_archived, reterr);
+	case ENGINE_QUEUED_RANGES:
+		return walk_ranges(&walk,
+		    "SELECT coalesce(max(seq), 0) FROM delivery",
+		    walk_queued_range, reterr);
+	case ENGINE_ARCHIVE_RANGES:
+		return walk_ranges(&walk,
+		    "SELECT coalesce(max(id), 0) FROM archive",
+		    walk_archive_range, reterr);
+	case ENGINE_MARKS:
+		return walk_marks(&walk, reterr);
+	case ENGINE_MARKS_LAST:
+		return walk_marks_last(&walk, reterr);
 	case ENGINE_DEAD:
 		return walk_ids(
 		    &walk, WALK_IDS("dead", "id"), walk_dead, reterr);

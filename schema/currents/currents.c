@@ -204,6 +204,8 @@ currents_members_read(struct currents_reader *reader)
 			member = &other;
 		if (!scan_value(scan, member))
 			return false;
+		members->users += member == &members->user;
+		members->propertieses += member == &members->properties;
 		if (member == &other)
 			currents_unknown_add(reader, CURRENTS_DRIFT_MEMBER,
 			    &key, other.text.data);
@@ -212,6 +214,8 @@ currents_members_read(struct currents_reader *reader)
 		if (member == &members->user && member->kind == SCAN_OBJECT) {
 			if (!currents_user_read(reader))
 				return false;
+			member->text.len =
+			    (size_t)(scan->at - member->text.data);
 		} else if (member == &members->properties &&
 			   member->kind == SCAN_OBJECT) {
 			if (!currents_properties_read(reader))
@@ -226,6 +230,21 @@ currents_members_read(struct currents_reader *reader)
 		reader->seen_count = 0;
 	}
 	return scan->error == NULL;
+}
+
+/* The "user" of a valid event, unless ids of persons stand elsewhere, too. */
+static struct str
+currents_user(const struct currents_reader *reader)
+{
+	const struct currents_members *members = &reader->members;
+
+	if (members->users != 1 || members->user.kind != SCAN_OBJECT ||
+	    members->propertieses > 1 ||
+	    reader->orphaned == catalogue_property_count() ||
+	    (members->propertieses == 1 &&
+		reader->properties[reader->orphaned].event == reader->event))
+		return str_bytes(NULL, 0);
+	return members->user.text;
 }
 
 /*
@@ -271,6 +290,8 @@ currents_event_read(struct currents_reader *reader)
 			return false;
 		}
 		currents_judge(reader, &event);
+		if (event.defect == CURRENTS_VALID)
+			event.user = currents_user(reader);
 	}
 	event.len = (size_t)(scan->at - reader->body) - event.at;
 	batch->events[batch->count++] = event;
@@ -554,6 +575,8 @@ currents_read(struct str body, size_t max_events, struct currents_batch *batch,
 	reader.max_events = max_events;
 	reader.no_room = false;
 	reader.event = reader.seen_count = 0;
+	reader.orphaned =
+	    catalogue_property_find((struct str)STR("orphaned_by_id"));
 	for (size_t i = 0; i < catalogue_property_count(); i++)
 		reader.properties[i].event = 0;
 	for (size_t i = 0; i < CURRENTS_USERS; i++) {

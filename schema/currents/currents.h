@@ -84,8 +84,11 @@ enum currents_defect {
 struct currents_event {
 	size_t at, len;	     /* the event's bytes in the body */
 	struct str type, id; /* decoded, lent by the batch; may be empty */
-	int64_t time_s;	     /* UNIX seconds, if valid */
-	bool known;	     /* the catalogue has the type */
+	struct str
+	    user;	/* its only "user", an object, if the event is valid and
+			  * no id of a person stands elsewhere; else empty */
+	int64_t time_s; /* UNIX seconds, if valid */
+	bool known;	/* the catalogue has the type */
 	enum currents_defect defect; /* the first that was met */
 	size_t defect_at;	     /* its offset in the body */
 	const char *defect_field;    /* "price", "user", ... or NULL; static */
@@ -285,8 +288,9 @@ enum person_id {
 	PERSON_BRAZE,	 /* user.user_id */
 	PERSON_ALIAS,	 /* the name of an alias, single or in a list */
 	PERSON_DEVICE,	 /* user.device_id */
-	PERSON_OTHER /* properties.orphaned_by_id of UserOrphan: the person who
-		      * took over the events */
+	PERSON_OTHER,	 /* properties.orphaned_by_id of UserOrphan: the person
+		       * who took over the events */
+	PERSON_NONE	 /* the event's own id; of person_each_key() alone */
 };
 
 /* Called for each id of an event, lent for the call; false ends it. */
@@ -297,6 +301,13 @@ typedef bool person_fn(void *arg, enum person_id kind, struct str id);
  * PERSON_ID_MAX bytes is passed over. */
 enum { PERSON_ID_MAX = 1024 };
 bool person_each(struct str event, person_fn *fn, void *arg);
+
+/* The same of a "user" alone. */
+bool person_each_of(struct str user, person_fn *fn, void *arg);
+
+/* The same as the first, and the event's own id, as currents_read() sees it. False, too, if
+ * it has none: then it may be known by any of its words. */
+bool person_each_key(struct str event, person_fn *fn, void *arg);
 
 /*
  * Is the event about a person with one of these ids, of whatever kind? Bytes

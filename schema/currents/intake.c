@@ -149,6 +149,7 @@ judge_event(const struct intake_context *context,
 	    .type = event->type,
 	    .id = event->id,
 	    .data = str_bytes(body + event->at, event->len),
+	    .persons = event->user,
 	};
 	if (rule != NULL) {
 		item->fate = ITEM_DROP;
@@ -188,6 +189,7 @@ judge_redact(
 			continue;
 		before = redacted->len;
 		/* NULL until all are there: the buffer moves as it grows. */
+		reader->items[i].persons.len = 0;
 		if (settings->redact(
 			settings->redact_rules, *data, redacted, &err))
 			*data = str_bytes(NULL, redacted->len - before);

@@ -6,6 +6,7 @@ struct person {
 	person_fn *fn;
 	void *arg;
 	bool ended;
+	bool own; /* the last own id is one */
 };
 
 /* Which members of an object hold an id, or an object that does. */
@@ -43,6 +44,13 @@ static const struct person_member person_event[] = {
     {NULL, 0, NULL},
 };
 
+static const struct person_member person_event_key[] = {
+    {"id", PERSON_NONE, NULL},
+    {"user", PERSON_OTHER, person_user},
+    {"properties", PERSON_OTHER, person_properties},
+    {NULL, 0, NULL},
+};
+
 static void
 person_show(
     struct person *person, enum person_id kind, const struct scan_value *value)
@@ -50,14 +58,18 @@ person_show(
 	char decoded[PERSON_ID_MAX];
 	struct str id = value->text;
 
+	if (kind == PERSON_NONE)
+		person->own = false;
 	if (person->ended ||
-	    (value->kind != SCAN_STRING && value->kind != SCAN_NUMBER))
+	    (value->kind != SCAN_STRING &&
+		(value->kind != SCAN_NUMBER || kind == PERSON_NONE)))
 		return;
 	if (value->kind == SCAN_STRING && value->escaped) {
 		if (id.len > sizeof(decoded))
 			return;
 		id = str_bytes(decoded, scan_decode(id, decoded));
 	}
+	person->own = person->own || (kind == PERSON_NONE && id.len > 0);
 	person->ended = !person->fn(person->arg, kind, id);
 }
 
@@ -114,17 +126,44 @@ person_object(struct person *person, struct scan *scan,
 	return scan->error == NULL;
 }
 
+static bool
+person_scan(struct person *person, struct scan *scan, struct str event,
+    const struct person_member *members)
+{
+	struct scan_value value;
+
+	scan_init(scan, event);
+	return scan_value(scan, &value) && value.kind == SCAN_OBJECT &&
+	       person_object(person, scan, members) && scan->bad_utf8 == NULL &&
+	       scan->too_deep == NULL;
+}
+
 bool
 person_each(struct str event, person_fn *fn, void *arg)
 {
 	struct person person = {.fn = fn, .arg = arg};
-	struct scan_value value;
 	struct scan scan;
 
-	scan_init(&scan, event);
-	return scan_value(&scan, &value) && value.kind == SCAN_OBJECT &&
-	       person_object(&person, &scan, person_event) &&
-	       scan.bad_utf8 == NULL && scan.too_deep == NULL;
+	return person_scan(&person, &scan, event, person_event);
+}
+
+bool
+person_each_of(struct str user, person_fn *fn, void *arg)
+{
+	struct person person = {.fn = fn, .arg = arg};
+	struct scan scan;
+
+	return person_scan(&person, &scan, user, person_user);
+}
+
+bool
+person_each_key(struct str event, person_fn *fn, void *arg)
+{
+	struct person person = {.fn = fn, .arg = arg};
+	struct scan scan;
+
+	return person_scan(&person, &scan, event, person_event_key) &&
+	       !scan_space(&scan) && person.own;
 }
 
 struct person_wanted {

@@ -49,7 +49,8 @@ struct currents_members {
 	struct scan_value type, id, time, user, properties;
 	const char *user_wrong[CURRENTS_USERS]; /* where, or NULL */
 	const char *user_at[CURRENTS_USERS];	/* where, if seen */
-	unsigned user_seen; /* their bits in catalogue_type.user */
+	unsigned user_seen;	      /* their bits in catalogue_type.user */
+	unsigned users, propertieses; /* how often they came */
 };
 
 struct currents_reader {
@@ -60,6 +61,7 @@ struct currents_reader {
 	bool no_room; /* why a function failed, if the scan has no error */
 
 	unsigned user_bits[CURRENTS_USERS]; /* in catalogue_type.user */
+	size_t orphaned; /* the property that has an id of a person */
 
 	/* of the event at hand */
 	struct currents_members members;

@@ -147,9 +147,10 @@ class Receipt:
 
 
 class Ledger:
-    QUEUED, DEAD, ERASED = "queued", "dead", "erased"
+    QUEUED, DELIVERED = "queued", "delivered"
+    DEAD, ERASED = "dead", "erased"
     # received is the sum of these.
-    PARTS = (QUEUED, "delivered", DEAD, "dropped", "duplicates", ERASED,
+    PARTS = (QUEUED, DELIVERED, DEAD, "dropped", "duplicates", ERASED,
              "expired")
     IMBALANCE, REPLAY_DELIVERED = "imbalance", "replay_delivered"
     TOTAL, LINES, LABEL = "total", "lines", "label"

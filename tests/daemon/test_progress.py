@@ -40,5 +40,6 @@ def test_progress_on_a_terminal(daemon, running, tmp_path):
     for words in ([*Command.IMPORT, str(path)],
                   Command.EXPORT[Place.QUEUED]):
         shown = progress(daemon, *words)
-        assert re.search(r"\w+ed \d+( events)?\r\x1b\[K", shown), repr(shown)
+        assert re.search(r"\w+ed \d+"
+                         r"( events|; looked at \d+ events, \d+/s)?\r\x1b\[K", shown), repr(shown)
         assert shown.endswith("\r\x1b[K"), "it is wiped at the end"

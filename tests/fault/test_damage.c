@@ -164,6 +164,28 @@ damage_take_all(struct damage *damage, struct work *work)
 		queue_lease_free(work->queue, leases[--count]);
 }
 
+static void
+damage_told(void *arg, const char *text)
+{
+	(void)text;
+	++*(size_t *)arg;
+}
+
+/* Does the check find what is damaged? */
+static bool
+damage_is_found(struct queue *queue)
+{
+	size_t told = 0;
+	struct jobs_check check = {.fn = damage_told, .arg = &told};
+	struct err err;
+
+	do {
+		if (!jobs_check(queue, &check, &err))
+			return err.code == ERR_DAMAGED;
+	} while (check.more);
+	return told > 0;
+}
+
 /* Open what is there, and use it if it can be opened. */
 static void
 damage_try(struct damage *damage)
@@ -186,7 +208,8 @@ damage_try(struct damage *damage)
 		return;
 	}
 	stats_totals(work.queue, &totals);
-	if (totals.events.received == 0 && totals.window_events == 0)
+	if (totals.events.received == 0 && totals.window_events == 0 &&
+	    !damage_is_found(work.queue))
 		damage_wrong(damage, "a new, empty queue");
 	damage_take_all(damage, &work);
 	stats_totals(work.queue, &totals);

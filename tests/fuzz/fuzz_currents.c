@@ -40,6 +40,49 @@ check_alone(const char *body, const struct currents_event *event)
 	free(alone);
 }
 
+struct own {
+	char *id; /* owned */
+	size_t len;
+	uint64_t persons; /* a hash of their ids */
+};
+
+static bool
+own_id(void *arg, enum person_id kind, struct str id)
+{
+	struct own *own = arg;
+
+	if (kind != PERSON_NONE) {
+		own->persons = str_hash(own->persons, id);
+		return true;
+	}
+	free(own->id);
+	own->id = malloc(id.len + 1);
+	CHECK(own->id != NULL);
+	memcpy(own->id, id.data, id.len);
+	own->len = id.len;
+	return true;
+}
+
+/* The id by which an event is found is the one that it is read with; and its
+ * "user" has all persons, if it is told. */
+static void
+check_own_id(const char *body, const struct currents_event *event)
+{
+	struct str bytes = str_bytes(body + event->at, event->len);
+	struct own own = {.id = NULL}, user = {.id = NULL};
+	bool known = person_each_key(bytes, own_id, &own);
+
+	if (known)
+		CHECK(own.id != NULL && own.len > 0 &&
+		      str_equal(str_bytes(own.id, own.len), event->id));
+	if (event->user.len > 0) {
+		CHECK(person_each_of(event->user, own_id, &user));
+		CHECK(user.id == NULL);
+		CHECK(!known || user.persons == own.persons);
+	}
+	free(own.id);
+}
+
 static void
 check_drift(const struct currents_batch *batch)
 {
@@ -80,6 +123,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			currents_defect_write(event, why, sizeof(why));
 			CHECK(*why != '\0');
 			check_alone(body, event);
+			check_own_id(body, event);
 		}
 		check_drift(&batch);
 		break;

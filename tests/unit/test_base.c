@@ -212,6 +212,26 @@ test_short_digest(void **state)
 	digest_short_free(digest);
 }
 
+/* The paper's own example, and its neighbours. */
+static void
+test_word_digest(void **state)
+{
+	unsigned char key[DIGEST_KEY], data[16];
+
+	(void)state;
+	for (unsigned char i = 0; i < 16; i++)
+		key[i] = data[i] = i;
+	assert_int_equal(
+	    digest_word(key, data, 15), UINT64_C(0xa129ca6149be45e5));
+	assert_int_equal(
+	    digest_word(key, data, 0), UINT64_C(0x726fdb47dd0e0e31));
+	assert_int_not_equal(
+	    digest_word(key, data, 16), digest_word(key, data, 15));
+	key[15] = 0;
+	assert_int_not_equal(
+	    digest_word(key, data, 15), UINT64_C(0xa129ca6149be45e5));
+}
+
 static void
 test_clock_text(void **state)
 {
@@ -351,6 +371,7 @@ main(void)
 	    cmocka_unit_test(test_json_replaces_what_is_not_utf8),
 	    cmocka_unit_test(test_digests),
 	    cmocka_unit_test(test_short_digest),
+	    cmocka_unit_test(test_word_digest),
 	    cmocka_unit_test(test_clock_text),
 	    cmocka_unit_test(test_err_set),
 	    cmocka_unit_test(test_counters),

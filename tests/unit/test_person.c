@@ -1,5 +1,6 @@
 /* Which person an event is about, for erasing. */
 
+#include "base/buf.h"
 #include "schema/currents/currents.h"
 
 #include <setjmp.h>
@@ -74,11 +75,76 @@ test_person(void **state)
 	    str_bytes("\\u\0\0\0\0", 6), str_text("\xff\xbf\xbf\xbf")));
 }
 
+/* ---- by what an event is found ---- */
+
+static bool
+key_write(void *arg, enum person_id kind, struct str id)
+{
+	struct buf *text = arg;
+
+	(void)buf_printf(
+	    text, "%s%.*s ", kind == PERSON_NONE ? "own " : "", STR_ARGS(id));
+	return true;
+}
+
+static void
+test_keys(void **state)
+{
+	/* NULL: it may be found by any word */
+	static const struct {
+		const char *event, *keys;
+	} of[] = {
+	    {"{\"id\":\"i\",\"user\":{\"user_id\":\"u\",\"device_id\":\"d\","
+	     "\"external_user_id\":7,\"alias\":\"a\"},"
+	     "\"properties\":{\"id\":\"no\",\"orphaned_by_id\":\"o\"}}",
+		"own i u d 7 a o "},
+	    {"{\"id\":\"\\u0069\"}", "own i "},
+	    {"{\"\\u0069d\":\"i\"}", "own i "},
+	    {"{\"id\":\"a\",\"id\":\"i\"}", "own a own i "},
+	    {"{\"id\":\"a\",\"id\":{\"id\":\"i\"}}", NULL},
+	    {"{\"id\":\"a\",\"id\":[\"i\"]}", NULL},
+	    {"{\"id\":\"a\",\"id\":null}", NULL},
+	    {"{\"id\":\"a\",\"id\":\"\"}", NULL},
+	    {"{\"id\":null,\"id\":\"i\"}", "own i "},
+	    {"{\"id\":5}", NULL},
+	    {"{\"id\":\"\"}", NULL},
+	    {"{\"user\":{\"user_id\":\"u\"}}", NULL},
+	    {"{\"id\":\"i\"", NULL},
+	    {"{\"id\":\"i\"}x", NULL},
+	    {"{\"id\":\"\xff\"}", NULL},
+	    {"\"i\"", NULL},
+	    {"[{\"id\":\"i\"}]", NULL},
+	    {"", NULL},
+	};
+	char escaped[8 * PERSON_ID_MAX] = "{\"id\":\"";
+	struct buf text;
+
+	(void)state;
+	buf_init(&text, 1 << 16);
+	for (size_t i = 0; i < sizeof(of) / sizeof(of[0]); i++) {
+		buf_reset(&text);
+		assert_int_equal(
+		    person_each_key(str_text(of[i].event), key_write, &text),
+		    of[i].keys != NULL);
+		if (of[i].keys == NULL)
+			continue;
+		assert_true(buf_char(&text, '\0'));
+		assert_string_equal(text.data, of[i].keys);
+	}
+	/* too long to be decoded here */
+	for (int i = 0; i < PERSON_ID_MAX / 6 + 1; i++)
+		strcat(escaped, "\\u0061");
+	strcat(escaped, "\"}");
+	assert_false(person_each_key(str_text(escaped), key_write, &text));
+	buf_fini(&text);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_person),
+	    cmocka_unit_test(test_keys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,950 @@
+/*
+ * There is a row for each kind of key, so that a search reads no more than one.
+ * In it, and in the tail, a batch is a record; numbers as LEB128:
+ *
+ *	seq, bytes of what follows,
+ *	types, {number} for each: a byte, 0 for one without a number,
+ *	1 if its keys are known, else 0 and nothing follows,
+ *	keys, {hash} for each, of 4 bytes (ids of events) or 2 (persons).
+ *
+ * A row is packed (queue/batch.h), which gives it a checksum:
+ *
+ *	format (1), kind, types, {length, bytes} for each, records by growing
+ *	seq.
+ *
+ * The mark of a batch that has no number yet is
+ *
+ *	types, {length, bytes} for each, 1 or 0 as above,
+ *	keys of events, {hash} for each; keys of persons, {hash} for each.
+ */
+
+#include "queue/core.h"
+
+#include "base/bits.h"
+#include "base/clock.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	MARKS_FORMAT = 1, /* also changes with what settings.keys tells */
+	MARK_ID = 4,
+	MARK_PERSON = 2,
+	MARK_KEYS = QUEUE_KEY_PERSON + 1, /* kinds */
+	MARK_TYPES_SEARCHED = 32, /* beyond it a type may be listed twice */
+	MARKS_TYPES = 255,	  /* with a number, in a row */
+	MARKS_TYPE_LEN = 256,	  /* longer ones get none */
+	MARKS_TAIL_ROWS = 8,	  /* if rows cannot be written the tail is
+				   * forgotten above so many */
+	MARKS_EVENTS_BATCH = 16,  /* that a batch counts for at least */
+	MARKS_STEP_MS = 2,
+	MARKS_STEP_BATCHES = 8,
+};
+
+/* Less than this is read again rather than written at a stop. */
+static const double marks_stop_rows = 1.0 / 16;
+
+/* Records of batches by growing seq. */
+struct marks_set {
+	struct buf records[MARK_KEYS];
+	size_t batches, events;
+	int64_t first, last;
+};
+
+/* A batch that the running transaction adds. */
+struct marks_added {
+	size_t change; /* its number in the list */
+	struct str mark;
+};
+
+struct marks {
+	struct names types; /* by their numbers in both sets */
+	/* What was added since the store was loaded; and what was there before,
+	 * but in no row, as far as it was read. */
+	struct marks_set tail, behind;
+	struct engine_cursor reading;
+	bool unread; /* there is more to read */
+	struct marks_added *added;
+	size_t added_count, added_cap;
+	struct buf mark; /* for a moment */
+	/* The set whose rows the running transaction adds, or NULL. */
+	struct marks_set *written;
+	struct buf plain, frames[MARK_KEYS];
+	bool stopping; /* it is the last transaction of this owner */
+};
+
+static void
+marks_set_init(struct marks_set *set)
+{
+	*set = (struct marks_set){.batches = 0};
+	for (size_t key = 0; key < MARK_KEYS; key++)
+		buf_init(&set->records[key], SIZE_MAX / 2);
+}
+
+static void
+marks_set_reset(struct marks_set *set)
+{
+	for (size_t key = 0; key < MARK_KEYS; key++)
+		buf_fini(&set->records[key]);
+	marks_set_init(set);
+}
+
+struct marks *
+marks_new(void)
+{
+	struct marks *marks = calloc(1, sizeof(*marks));
+
+	if (marks == NULL)
+		return NULL;
+	marks_set_init(&marks->tail);
+	marks_set_init(&marks->behind);
+	buf_init(&marks->mark, SIZE_MAX / 2);
+	buf_init(&marks->plain, SIZE_MAX / 2);
+	for (size_t key = 0; key < MARK_KEYS; key++)
+		buf_init(&marks->frames[key], SIZE_MAX / 2);
+	return marks;
+}
+
+void
+marks_free(struct marks *marks)
+{
+	if (marks == NULL)
+		return;
+	names_fini(&marks->types);
+	marks_set_reset(&marks->tail);
+	marks_set_reset(&marks->behind);
+	buf_fini(&marks->mark);
+	buf_fini(&marks->plain);
+	for (size_t key = 0; key < MARK_KEYS; key++)
+		buf_fini(&marks->frames[key]);
+	free(marks->added);
+	free(marks);
+}
+
+/* ---- making ---- */
+
+/* The bytes of a hash that stand for a key. */
+static void
+mark_hash(const unsigned char hash_key[DIGEST_KEY], struct str id,
+    unsigned char ret_id[MARK_ID], unsigned char ret_person[MARK_PERSON])
+{
+	uint64_t word = digest_word(hash_key, id.data, id.len);
+
+	for (size_t i = 0; i < MARK_ID; i++)
+		ret_id[i] = (unsigned char)(word >> 8 * i);
+	for (size_t i = 0; i < MARK_PERSON; i++)
+		ret_person[i] = (unsigned char)(word >> 8 * (MARK_ID + i));
+}
+
+/* The keys of a batch. */
+struct mark_keys {
+	const unsigned char *hash_key;
+	struct buf ids, persons;
+};
+
+static void
+mark_key(void *arg, enum queue_key key, struct str id)
+{
+	unsigned char event[MARK_ID], person[MARK_PERSON];
+	struct mark_keys *keys = arg;
+
+	mark_hash(keys->hash_key, id, event, person);
+	if (key == QUEUE_KEY_EVENT)
+		(void)buf_append(&keys->ids, event, MARK_ID);
+	else
+		(void)buf_append(&keys->persons, person, MARK_PERSON);
+}
+
+/* The different types; those of a batch mostly follow each other. */
+static void
+mark_types_write(const struct item *items, size_t count,
+    const unsigned char *bits, struct buf *mark)
+{
+	struct str types[MARK_TYPES_SEARCHED];
+	size_t number = 0, at;
+	struct buf list;
+
+	buf_init(&list, SIZE_MAX / 2);
+	for (size_t i = 0; i < count; i++) {
+		struct str type = items[i].type;
+		size_t known =
+		    number < MARK_TYPES_SEARCHED ? number : MARK_TYPES_SEARCHED;
+
+		if (bits != NULL && !bits_has(bits, i))
+			continue;
+		for (at = 0; at < known; at++) {
+			if (str_equal(
+				types[(number - 1 - at) % MARK_TYPES_SEARCHED],
+				type))
+				break;
+		}
+		if (at < known)
+			continue;
+		types[number++ % MARK_TYPES_SEARCHED] = type;
+		batch_number_write(&list, type.len);
+		(void)buf_append(&list, type.data, type.len);
+	}
+	batch_number_write(mark, number);
+	(void)buf_append(mark, list.data, list.len);
+	mark->failed = mark->failed || list.failed;
+	buf_fini(&list);
+}
+
+void
+mark_write(const struct queue *queue, const struct item *items, size_t count,
+    const unsigned char *bits, struct buf *mark)
+{
+	struct mark_keys keys = {.hash_key = queue->hash_key};
+	const struct queue_settings *settings = &queue->settings;
+	bool known = settings->keys != NULL;
+
+	buf_init(&keys.ids, SIZE_MAX / 2);
+	buf_init(&keys.persons, SIZE_MAX / 2);
+	for (size_t i = 0; known && i < count; i++) {
+		if ((bits == NULL || bits_has(bits, i)) &&
+		    items[i].data.len > 0)
+			known = settings->keys(&items[i], mark_key, &keys);
+	}
+	mark_types_write(items, count, bits, mark);
+	(void)buf_char(mark, known ? 1 : 0);
+	if (known) {
+		batch_number_write(mark, keys.ids.len / MARK_ID);
+		(void)buf_append(mark, keys.ids.data, keys.ids.len);
+		batch_number_write(mark, keys.persons.len / MARK_PERSON);
+		(void)buf_append(mark, keys.persons.data, keys.persons.len);
+	}
+	/* It has all or nothing. */
+	if (mark->failed || keys.ids.failed || keys.persons.failed)
+		buf_reset(mark);
+	buf_fini(&keys.ids);
+	buf_fini(&keys.persons);
+}
+
+struct str
+marks_make(struct queue *queue, const struct item *items, size_t count)
+{
+	struct marks *marks = queue->marks;
+
+	fair_lock_assert_held(&queue->lock);
+	buf_reset(&marks->mark);
+	mark_write(queue, items, count, NULL, &marks->mark);
+	return changes_copy(
+	    &queue->changes, str_bytes(marks->mark.data, marks->mark.len));
+}
+
+void
+marks_add(struct queue *queue, struct str mark)
+{
+	struct marks *marks = queue->marks;
+
+	fair_lock_assert_held(&queue->lock);
+	if (mark.len == 0 || queue->changes.count == 0)
+		return;
+	if (marks->added_count == marks->added_cap) {
+		size_t cap = marks->added_cap == 0 ? 64 : marks->added_cap * 2;
+		struct marks_added *added =
+		    realloc(marks->added, cap * sizeof(*added));
+
+		if (added == NULL)
+			return;
+		marks->added = added;
+		marks->added_cap = cap;
+	}
+	marks->added[marks->added_count++] =
+	    (struct marks_added){queue->changes.count - 1, mark};
+}
+
+/* ---- the tail ---- */
+
+/* The numbers of a mark's types, as bits; new ones get a number while there is
+ * one. */
+static bool
+marks_types_read(struct marks *marks, struct batch_reader *reader,
+    unsigned char bits[MARKS_TYPES / 8 + 1])
+{
+	uint64_t count, len;
+
+	if (!batch_number_read(reader, SIZE_MAX / 2, &count))
+		return false;
+	for (uint64_t i = 0; i < count; i++) {
+		struct str type = {NULL, 0};
+		int64_t number;
+
+		if (!batch_number_read(
+			reader, (size_t)(reader->end - reader->at), &len))
+			return false;
+		type = str_bytes(batch_bytes_read(reader, len), len);
+		number = names_find(&marks->types, type);
+		if (number == 0 &&
+		    (type.len > MARKS_TYPE_LEN ||
+			marks->types.count >= MARKS_TYPES ||
+			!names_add(&marks->types, type, &number, NULL)))
+			number = 0;
+		(void)bits_add(bits, (size_t)number);
+	}
+	return true;
+}
+
+/* The next list of hashes of that size, with their number before it. */
+static bool
+marks_list_read(struct batch_reader *reader, size_t size, struct str *ret_list)
+{
+	const char *begin = (const char *)reader->at;
+	uint64_t count;
+
+	if (!batch_number_read(
+		reader, (size_t)(reader->end - reader->at) / size, &count))
+		return false;
+	reader->at += count * size;
+	*ret_list =
+	    str_bytes(begin, (size_t)((const char *)reader->at - begin));
+	return true;
+}
+
+/* The lists of a mark from its third part on; empty if they are not known. */
+static bool
+marks_lists_read(
+    struct batch_reader *reader, bool *ret_known, struct str lists[MARK_KEYS])
+{
+	const char *known = batch_bytes_read(reader, 1);
+
+	for (size_t key = 0; key < MARK_KEYS; key++)
+		lists[key] = str_bytes(NULL, 0);
+	if (known == NULL)
+		return false;
+	*ret_known = *known != 0;
+	return !*ret_known ||
+	       (marks_list_read(reader, MARK_ID, &lists[QUEUE_KEY_EVENT]) &&
+		   marks_list_read(
+		       reader, MARK_PERSON, &lists[QUEUE_KEY_PERSON]));
+}
+
+/* Append the records of a batch; without memory it has none. */
+static void
+marks_set_add(struct marks *marks, struct marks_set *set, int64_t seq,
+    size_t events, struct str mark)
+{
+	struct batch_reader reader = {(const unsigned char *)mark.data,
+	    (const unsigned char *)mark.data + mark.len};
+	unsigned char bits[MARKS_TYPES / 8 + 1] = {0};
+	size_t count = 0, had[MARK_KEYS];
+	struct str lists[MARK_KEYS];
+	bool known, ok;
+	struct buf head;
+
+	if (!marks_types_read(marks, &reader, bits) ||
+	    !marks_lists_read(&reader, &known, lists))
+		return;
+	for (size_t i = 0; i <= MARKS_TYPES; i++)
+		count += bits_has(bits, i);
+	buf_init(&head, SIZE_MAX / 2);
+	batch_number_write(&head, count);
+	for (size_t i = 0; i <= MARKS_TYPES; i++) {
+		if (bits_has(bits, i))
+			(void)buf_char(&head, (char)(unsigned char)i);
+	}
+	(void)buf_char(&head, known ? 1 : 0);
+	ok = !head.failed;
+	for (size_t key = 0; key < MARK_KEYS; key++) {
+		struct buf *records = &set->records[key];
+
+		had[key] = records->len;
+		batch_number_write(records, (uint64_t)seq);
+		batch_number_write(records, head.len + lists[key].len);
+		(void)buf_append(records, head.data, head.len);
+		(void)buf_append(records, lists[key].data, lists[key].len);
+		ok = ok && !records->failed;
+	}
+	for (size_t key = 0; key < MARK_KEYS && !ok; key++) {
+		buf_truncate(&set->records[key], had[key]);
+		set->records[key].failed = set->records[key].starved = false;
+	}
+	if (ok) {
+		if (set->batches++ == 0)
+			set->first = seq;
+		set->last = seq;
+		set->events += events;
+	}
+	buf_fini(&head);
+}
+
+/* Has it so much of a row? */
+static bool
+marks_set_has(
+    const struct queue *queue, const struct marks_set *set, double rows)
+{
+	double most = (double)queue->settings.marks_events * rows;
+
+	return (double)set->events >= most ||
+	       (double)(set->batches * MARKS_EVENTS_BATCH) >= most;
+}
+
+/* Rows cannot be written, so the tail is read again when they can. */
+static void
+marks_tail_forget(struct marks *marks)
+{
+	if (!marks->unread)
+		marks->reading =
+		    (struct engine_cursor){.at = {marks->tail.first - 1}};
+	marks->reading.begun = false;
+	marks->unread = true;
+	marks_set_reset(&marks->tail);
+}
+
+/* ---- rows ---- */
+
+/* The frame of a set's row. */
+static bool
+marks_row_pack(struct queue *queue, const struct marks_set *set, size_t key)
+{
+	struct marks *marks = queue->marks;
+	struct buf *plain = &marks->plain;
+	struct err err;
+
+	buf_reset(plain);
+	batch_number_write(plain, MARKS_FORMAT);
+	batch_number_write(plain, key);
+	batch_number_write(plain, marks->types.count);
+	for (size_t i = 0; i < marks->types.count; i++) {
+		struct str type = names_at(&marks->types, (int64_t)i + 1);
+
+		batch_number_write(plain, type.len);
+		(void)buf_append(plain, type.data, type.len);
+	}
+	(void)buf_append(plain, set->records[key].data, set->records[key].len);
+	return !plain->failed && batch_pack_bytes(queue->packer,
+				     str_bytes(plain->data, plain->len),
+				     &marks->frames[key], &err);
+}
+
+/* Append the rows of a set. Without memory there are none this time. */
+static void
+marks_rows_add(struct queue *queue, struct marks_set *set)
+{
+	struct marks *marks = queue->marks;
+
+	for (size_t key = 0; key < MARK_KEYS; key++) {
+		if (!marks_row_pack(queue, set, key))
+			return;
+	}
+	for (size_t key = 0; key < MARK_KEYS; key++)
+		changes_add(&queue->changes, ENGINE_MARKS_ADD)->row.marks =
+		    (struct engine_marks){
+			.kind = (int64_t)key,
+			.first = set->first,
+			.last = set->last,
+			.frame = str_bytes(
+			    marks->frames[key].data, marks->frames[key].len),
+		    };
+	marks->written = set;
+}
+
+void
+marks_write(struct queue *queue)
+{
+	struct marks *marks = queue->marks;
+	double rows = marks->stopping ? marks_stop_rows : 1;
+
+	fair_lock_assert_held(&queue->lock);
+	if (marks_set_has(queue, &marks->behind, 1))
+		marks_rows_add(queue, &marks->behind);
+	else if (!marks->unread && marks_set_has(queue, &marks->tail, rows))
+		marks_rows_add(queue, &marks->tail);
+}
+
+bool
+marks_unwrite(struct queue *queue)
+{
+	fair_lock_assert_held(&queue->lock);
+	if (queue->marks->written == NULL)
+		return false;
+	queue->marks->written = NULL;
+	queue->changes.count -= MARK_KEYS;
+	CHECK(queue->changes.list[queue->changes.count].op == ENGINE_MARKS_ADD);
+	return true;
+}
+
+bool
+marks_stop(struct queue *queue, void *arg, struct err *reterr)
+{
+	(void)arg;
+	(void)reterr;
+	fair_lock_assert_held(&queue->lock);
+	queue->marks->stopping = true;
+	return true;
+}
+
+bool
+marks_tidy(struct queue *queue, void *arg, struct err *reterr)
+{
+	(void)arg;
+	(void)reterr;
+	(void)changes_add(&queue->changes, ENGINE_MARKS_TIDY);
+	return true;
+}
+
+/* The row is durable, or it is not. */
+static void
+marks_written(struct marks *marks, bool ok)
+{
+	marks->stopping = false;
+	if (marks->written == NULL)
+		return;
+	if (ok)
+		marks_set_reset(marks->written);
+	marks->written = NULL;
+	if (marks->tail.batches == 0 && marks->behind.batches == 0)
+		names_cut(&marks->types, 0);
+	buf_fini(&marks->plain);
+	for (size_t key = 0; key < MARK_KEYS; key++)
+		buf_fini(&marks->frames[key]);
+}
+
+void
+marks_commit(struct queue *queue)
+{
+	struct marks *marks = queue->marks;
+
+	fair_lock_assert_held(&queue->lock);
+	marks_written(marks, true);
+	for (size_t i = 0; i < marks->added_count; i++) {
+		const struct marks_added *added = &marks->added[i];
+		const struct engine_change *change =
+		    &queue->changes.list[added->change];
+
+		CHECK(change->op == ENGINE_BATCH_ADD);
+		marks_set_add(marks, &marks->tail, change->number,
+		    change->row.delivery.events, added->mark);
+	}
+	marks->added_count = 0;
+	if (marks_set_has(queue, &marks->tail, MARKS_TAIL_ROWS))
+		marks_tail_forget(marks);
+}
+
+void
+marks_rollback(struct queue *queue)
+{
+	fair_lock_assert_held(&queue->lock);
+	marks_written(queue->marks, false);
+	queue->marks->added_count = 0;
+}
+
+/* ---- reading again what has no marks ---- */
+
+static bool
+marks_last_row(void *arg, const union engine_row *row)
+{
+	*(int64_t *)arg = row->marks.last;
+	return true;
+}
+
+bool
+marks_load(struct queue *queue, struct err *reterr)
+{
+	struct engine_cursor cursor = {.begun = false};
+	struct marks *marks = queue->marks;
+	int64_t last = 0;
+	bool more;
+
+	fair_lock_assert_held(&queue->lock);
+	if (!queue->engine->walk(queue->store, ENGINE_MARKS_LAST, &cursor, 1,
+		marks_last_row, &last, &more, reterr))
+		return false;
+	marks_set_reset(&marks->tail);
+	marks_set_reset(&marks->behind);
+	names_cut(&marks->types, 0);
+	marks->added_count = 0;
+	marks->reading = (struct engine_cursor){.at = {last}};
+	marks->unread = true;
+	return true;
+}
+
+struct marks_reading {
+	struct queue *queue;
+	int64_t until_ms; /* monotonic */
+	bool met;	  /* the tail */
+};
+
+static bool
+marks_read_row(void *arg, const union engine_row *row)
+{
+	struct marks_reading *reading = arg;
+	struct queue *queue = reading->queue;
+	struct marks *marks = queue->marks;
+	const struct engine_delivery *batch = &row->delivery;
+	struct batch unpacked;
+	struct err err;
+
+	reading->met =
+	    marks->tail.batches > 0 && batch->seq >= marks->tail.first;
+	if (reading->met)
+		return false;
+	if (batch->frame.data == NULL ||
+	    !batch_unpack(batch->frame, &unpacked, &err))
+		return true;
+	buf_reset(&marks->mark);
+	mark_write(queue, unpacked.items, unpacked.count, NULL, &marks->mark);
+	if (marks->mark.len > 0)
+		marks_set_add(marks, &marks->behind, batch->seq, unpacked.count,
+		    str_bytes(marks->mark.data, marks->mark.len));
+	batch_fini(&unpacked);
+	return clock_mono_ms() < reading->until_ms;
+}
+
+/* The tail goes behind what was read; without memory it is read once more. */
+static void
+marks_join(struct marks *marks)
+{
+	struct marks_set *tail = &marks->tail, *behind = &marks->behind;
+	bool ok = true;
+
+	marks->unread = false;
+	if (behind->batches == 0)
+		return;
+	for (size_t key = 0; key < MARK_KEYS && tail->batches > 0; key++)
+		ok = ok &&
+		     buf_reserve(&behind->records[key], tail->records[key].len);
+	if (!ok) {
+		for (size_t key = 0; key < MARK_KEYS; key++)
+			behind->records[key].failed =
+			    behind->records[key].starved = false;
+		marks_tail_forget(marks);
+		return;
+	}
+	if (tail->batches > 0) {
+		for (size_t key = 0; key < MARK_KEYS; key++)
+			(void)buf_append(&behind->records[key],
+			    tail->records[key].data, tail->records[key].len);
+		behind->batches += tail->batches;
+		behind->events += tail->events;
+		behind->last = tail->last;
+	}
+	marks_set_reset(tail);
+	*tail = *behind;
+	marks_set_init(behind);
+}
+
+bool
+marks_read(struct queue *queue)
+{
+	struct marks_reading reading = {
+	    .queue = queue,
+	    .until_ms = clock_mono_ms() + MARKS_STEP_MS,
+	};
+	struct marks *marks = queue->marks;
+	struct err err;
+	bool more;
+
+	fair_lock_assert_held(&queue->lock);
+	if (!marks->unread ||
+	    marks_set_has(queue, &marks->behind, MARKS_TAIL_ROWS))
+		return false;
+	/* A batch that cannot be read stays without a mark. */
+	if (!queue->engine->walk(queue->store, ENGINE_BATCHES, &marks->reading,
+		MARKS_STEP_BATCHES, marks_read_row, &reading, &more, &err) ||
+	    reading.met || !more)
+		marks_join(marks);
+	return marks->unread;
+}
+
+/* ---- looking ---- */
+
+struct marks_search {
+	const struct jobs_look *look;
+	enum queue_key key;		       /* that it goes by */
+	unsigned char (*ids)[MARK_ID];	       /* owned */
+	unsigned char (*persons)[MARK_PERSON]; /* owned */
+	bool types[MARKS_TYPES + 1]; /* of the row: are they wanted? */
+	/* The seqs to look at, up to `covered`. */
+	struct engine_range *ranges; /* owned */
+	size_t count, cap;
+	int64_t covered;
+	int64_t next; /* behind the last one that is passed over */
+	bool starved;
+};
+
+void
+marks_search_free(struct marks_search *search)
+{
+	if (search == NULL)
+		return;
+	free(search->ids);
+	free(search->persons);
+	free(search->ranges);
+	free(search);
+}
+
+bool
+marks_search_new(struct queue *queue, const struct jobs_look *look,
+    struct marks_search **ret_search, struct err *reterr)
+{
+	struct marks_search *search = calloc(1, sizeof(*search));
+	unsigned char id[MARK_ID], person[MARK_PERSON];
+
+	fair_lock_assert_held(&queue->lock);
+	if (search == NULL)
+		return err_set_nomem(reterr);
+	search->look = look;
+	search->key = look->id_count > 0 ? QUEUE_KEY_EVENT : QUEUE_KEY_PERSON;
+	search->ids = calloc(look->id_count + 1, MARK_ID);
+	search->persons = calloc(look->person_count + 1, MARK_PERSON);
+	if (search->ids == NULL || search->persons == NULL) {
+		marks_search_free(search);
+		return err_set_nomem(reterr);
+	}
+	for (size_t i = 0; i < look->id_count; i++)
+		mark_hash(
+		    queue->hash_key, look->ids[i], search->ids[i], person);
+	for (size_t i = 0; i < look->person_count; i++)
+		mark_hash(
+		    queue->hash_key, look->persons[i], id, search->persons[i]);
+	*ret_search = search;
+	return true;
+}
+
+static void
+search_range(struct marks_search *search, int64_t first, int64_t last)
+{
+	if (first > last || search->starved)
+		return;
+	if (search->count == search->cap) {
+		size_t cap = search->cap == 0 ? 64 : search->cap * 2;
+		struct engine_range *ranges =
+		    realloc(search->ranges, cap * sizeof(*ranges));
+
+		search->starved = ranges == NULL;
+		if (search->starved)
+			return;
+		search->ranges = ranges;
+		search->cap = cap;
+	}
+	search->ranges[search->count++] = (struct engine_range){first, last};
+}
+
+static bool
+search_ids(
+    const char *hashes, size_t count, const unsigned char wanted[MARK_ID])
+{
+	bool found = false;
+	uint32_t hash, other;
+
+	memcpy(&hash, wanted, MARK_ID);
+	for (size_t i = 0; i < count; i++) {
+		memcpy(&other, hashes + i * MARK_ID, MARK_ID);
+		found |= other == hash;
+	}
+	return found;
+}
+
+static bool
+search_persons(
+    const char *hashes, size_t count, const unsigned char wanted[MARK_PERSON])
+{
+	bool found = false;
+	uint16_t hash, other;
+
+	memcpy(&hash, wanted, MARK_PERSON);
+	for (size_t i = 0; i < count; i++) {
+		memcpy(&other, hashes + i * MARK_PERSON, MARK_PERSON);
+		found |= other == hash;
+	}
+	return found;
+}
+
+/* Is one of the wanted keys in the rest of a record? If it is cut short, yes. */
+static bool
+search_keys(const struct marks_search *search, struct batch_reader *reader)
+{
+	const struct jobs_look *look = search->look;
+	bool by_id = search->key == QUEUE_KEY_EVENT, found = false;
+	size_t size = by_id ? MARK_ID : MARK_PERSON;
+	size_t wanted = by_id ? look->id_count : look->person_count;
+	const char *hashes;
+	uint64_t count;
+
+	if (wanted == 0 ||
+	    !batch_number_read(
+		reader, (size_t)(reader->end - reader->at) / size, &count))
+		return true;
+	hashes = (const char *)reader->at;
+	for (size_t i = 0; !found && i < wanted; i++)
+		found = by_id
+			    ? search_ids(hashes, count, search->ids[i])
+			    : search_persons(hashes, count, search->persons[i]);
+	return found;
+}
+
+/* Does the record, from its types on, say that the batch may have it? */
+static bool
+search_mark(const struct marks_search *search, struct batch_reader reader)
+{
+	const char *numbers, *known;
+	bool type = false;
+	uint64_t types;
+
+	if (!batch_number_read(&reader, MARKS_TYPES + 1, &types))
+		return true;
+	numbers = batch_bytes_read(&reader, types);
+	known = batch_bytes_read(&reader, 1);
+	if (numbers == NULL || known == NULL)
+		return true;
+	for (size_t i = 0; i < types; i++)
+		type |= search->types[(unsigned char)numbers[i]];
+	return type && (*known == 0 || search_keys(search, &reader));
+}
+
+/* Pass over the batches of these records whose marks say no. */
+static bool
+search_records(struct marks_search *search, struct batch_reader *reader)
+{
+	uint64_t seq, len, last = 0;
+
+	while (reader->at != reader->end) {
+		struct batch_reader mark;
+
+		if (!batch_number_read(reader, INT64_MAX - 1, &seq) ||
+		    seq <= last ||
+		    !batch_number_read(
+			reader, (size_t)(reader->end - reader->at), &len))
+			return false;
+		mark.at = reader->at;
+		mark.end = reader->at += len;
+		last = seq;
+		if ((int64_t)seq < search->next || search_mark(search, mark))
+			continue;
+		search_range(search, search->next, (int64_t)seq - 1);
+		search->next = (int64_t)seq + 1;
+	}
+	return true;
+}
+
+static void
+search_type(struct marks_search *search, size_t number, struct str type)
+{
+	const struct jobs_look *look = search->look;
+
+	search->types[number] =
+	    look->type == NULL || look->type(look->type_arg, type);
+}
+
+static bool
+search_plain(struct marks_search *search, struct str plain)
+{
+	struct batch_reader reader = {(const unsigned char *)plain.data,
+	    (const unsigned char *)plain.data + plain.len};
+	uint64_t format, key, types, len;
+
+	if (!batch_number_read(&reader, MARKS_FORMAT, &format) ||
+	    format != MARKS_FORMAT ||
+	    !batch_number_read(&reader, MARK_KEYS, &key) ||
+	    key != search->key ||
+	    !batch_number_read(&reader, MARKS_TYPES, &types))
+		return false;
+	memset(search->types, true, sizeof(search->types));
+	for (size_t i = 0; i < types; i++) {
+		const char *type;
+
+		if (!batch_number_read(&reader, MARKS_TYPE_LEN, &len))
+			return false;
+		type = batch_bytes_read(&reader, len);
+		if (type == NULL)
+			return false;
+		search_type(search, i + 1, str_bytes(type, len));
+	}
+	return search_records(search, &reader);
+}
+
+/* What is looked at starts after `after`, and nothing is passed over yet. */
+static void
+search_begin(struct marks_search *search, int64_t after, int64_t covered)
+{
+	search->count = 0;
+	search->next = after + 1;
+	search->covered = covered;
+}
+
+struct search_row {
+	struct marks_search *search;
+	int64_t after;
+	bool there;
+};
+
+/* A row that is damaged passes over nothing. */
+static bool
+search_row(void *arg, const union engine_row *row)
+{
+	struct search_row *at = arg;
+	struct marks_search *search = at->search;
+	char *plain = NULL;
+	struct err err;
+	size_t len;
+
+	at->there = row->marks.kind == (int64_t)search->key;
+	if (!at->there)
+		return false;
+	search_begin(search, at->after, row->marks.last);
+	if (row->marks.last > ENGINE_MARKS_LAST_MOST ||
+	    row->marks.frame.data == NULL ||
+	    !batch_unpack_bytes(row->marks.frame, &plain, &len, &err) ||
+	    !search_plain(search, str_bytes(plain, len)) ||
+	    search->next - 1 > row->marks.last)
+		search_begin(search, at->after, row->marks.last);
+	free(plain);
+	return false;
+}
+
+/* What is in no row. */
+static void
+search_memory(
+    const struct marks *marks, struct marks_search *search, int64_t after)
+{
+	const struct marks_set *sets[] = {&marks->behind, &marks->tail};
+
+	search_begin(search, after, INT64_MAX);
+	memset(search->types, true, sizeof(search->types));
+	for (size_t i = 0; i < marks->types.count; i++)
+		search_type(
+		    search, i + 1, names_at(&marks->types, (int64_t)i + 1));
+	for (size_t i = 0; i < 2; i++) {
+		const struct buf *records = &sets[i]->records[search->key];
+		struct batch_reader reader = {
+		    (const unsigned char *)records->data,
+		    (const unsigned char *)records->data + records->len};
+
+		if (records->len > 0)
+			CHECK(search_records(search, &reader));
+	}
+}
+
+bool
+marks_search_next(struct queue *queue, struct marks_search *search,
+    struct engine_cursor *cursor, int64_t *ret_last, struct err *reterr)
+{
+	struct engine_cursor rows = {.at = {search->key, cursor->at[0]},
+	    .last = INT64_MAX,
+	    .begun = true};
+	struct search_row at = {.search = search, .after = cursor->at[0]};
+	struct err err = {.code = ERR_NONE};
+	bool more;
+
+	fair_lock_assert_held(&queue->lock);
+	if (cursor->at[0] >= search->covered) {
+		if (!queue->engine->walk(queue->store, ENGINE_MARKS, &rows, 1,
+			search_row, &at, &more, &err)) {
+			if (err.code != ERR_DAMAGED)
+				return err_set(
+				    reterr, err.code, "%s", err.text);
+			/* nothing is known of all the rest */
+			search_begin(search, at.after, INT64_MAX);
+		} else if (!at.there) {
+			search_memory(queue->marks, search, at.after);
+		}
+		search_range(search, search->next, search->covered);
+		if (search->starved)
+			return err_set_nomem(reterr);
+	}
+	cursor->ranges = search->ranges;
+	cursor->range_count = search->count;
+	*ret_last = search->covered;
+	return true;
+}
