@@ -479,7 +479,8 @@ static bool
 currents_object_read(struct currents_reader *reader, const char *start,
     struct currents_fault *fault)
 {
-	bool any = false, event_like = false, events = false, filled = false;
+	bool any = false, event_like = false, events = false, array = false;
+	bool filled = false; /* another member holds something */
 	size_t at = (size_t)(start - reader->body);
 	struct scan *scan = &reader->scan;
 	struct scan_value key, value;
@@ -505,6 +506,7 @@ currents_object_read(struct currents_reader *reader, const char *start,
 			return currents_fault(fault,
 			    (size_t)(value.text.data - reader->body),
 			    "\"events\" is not an array");
+		array = true;
 		if (!currents_events_read(reader))
 			return false;
 	}
@@ -512,7 +514,7 @@ currents_object_read(struct currents_reader *reader, const char *start,
 		return false;
 	if (reader->batch->count > 0)
 		return currents_native(reader, fault);
-	if (!any || (events && !event_like && !filled))
+	if (!any || (events && !filled && (array || !event_like)))
 		return true; /* a probe */
 	if (events && !event_like)
 		return currents_fault(fault, at,

@@ -151,8 +151,10 @@ void currents_batch_fini(struct currents_batch *batch);
 
 /*
  * Read a body. A batch is {"events":[...]}, a bare array or a bare event; white
- * space only, {}, {"events":[]} and {"events":null} are probes. The storage
- * (Avro) format has a fault text of its own. The body stays lent to *batch.
+ * space only, {}, {"events":[]} and {"events":null} are probes, unless another
+ * member holds something. A body is at fault, too, if nothing in it is an event
+ * of this format: the storage (Avro) form, batches inside of something else,
+ * another product's events. The body stays lent to *batch.
  */
 MUST_USE enum currents_result currents_read(struct str body, size_t max_events,
     struct currents_batch *batch, struct currents_fault *ret_fault);
