@@ -362,6 +362,7 @@ class Log:
     ERASED = r"erase: erased people=%d .*removed=(\{.*\})"
 
     PRIVACY = "serve: privacy destination=%s %s"
+    EXPIRE = r" warn +queue: expire what=dead first_s=\d+ "
 
 
 class Text:
@@ -372,6 +373,7 @@ class Text:
     REFUSED = "REFUSED requests"
     NEVER_ACCEPTED = "last accepted never"
     PAUSED = "run `currentsd destinations resume` to resume it"
+    EXPIRE = "the first DEAD LETTERS EXPIRE in 5 d"
     PACE = "pace %s of %s events a minute, after HTTP 429"
     DEFERRED = "%d deferred"
     FORECAST = "empty in %s"

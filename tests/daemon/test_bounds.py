@@ -6,10 +6,11 @@ import pathlib
 
 import pytest
 
+from braze import batch
 from commands import FOUND, tool
 from conftest import NO_QUOTA, until
 from disk import damage_pointer_maps
-from names import Command, Place, Queue, Row
+from names import Command, Log, Place, Queue, Row, Text
 from test_delivery import event
 from test_destinations import post, put, start_several  # noqa: F401
 
@@ -114,6 +115,19 @@ def test_a_disk_below_min_free_deletes_no_archive(start_daemon, heapsim,
     assert daemon.queue()[Queue.ARCHIVE_BATCHES] == before
     assert {row[Row.EVENT_ID] for row in tool(
         daemon, *Command.LIST[Place.ARCHIVE])} == set(acked)
+
+
+@pytest.mark.file
+def test_dead_letters_that_expire_soon_are_told(start_daemon):
+    """They are the last copy: log, status and metrics say so in time."""
+    daemon = start_daemon(keep_dead="6d")
+    assert daemon.post(batch(invalid(1))).status == 200
+    daemon.stop()
+    daemon.start()
+    daemon.run.wait_line(Log.EXPIRE)
+    assert Text.EXPIRE in daemon.command("status")
+    assert 5 * 86400 < daemon.metric("currentsd_dead_expires_seconds") \
+        <= 6 * 86400
 
 
 @pytest.mark.file
