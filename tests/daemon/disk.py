@@ -111,10 +111,12 @@ class Pages:
         """A page of it lists others, and keeps the numbers of those that are
         used again."""
         while page:
-            at = end = self.at(page)
-            while 0 < self.int(end + 4, 4) <= len(self.data) // self.size:
+            at = self.at(page)
+            end = at + 8
+            while end < at + self.size and \
+                    0 < self.int(end, 4) <= len(self.data) // self.size:
                 end += 4
-            self.use(at, max(end + 4 - at, 8 + 4 * self.int(at + 4, 4)))
+            self.use(at, end - at)
             page = self.int(at, 4)
 
     def number(self, at):
