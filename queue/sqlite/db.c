@@ -48,22 +48,42 @@ db_code(int rc)
 	return ERR_IO;
 }
 
+/* The last errors of the file and of its log; 0: none. */
+static void
+db_errnos(sqlite3 *sqlite, int *ret_file, int *ret_log)
+{
+	sqlite3_file *log = NULL;
+
+	*ret_file = *ret_log = 0;
+	(void)sqlite3_file_control(
+	    sqlite, "main", SQLITE_FCNTL_LAST_ERRNO, ret_file);
+	(void)sqlite3_file_control(
+	    sqlite, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
+	if (log != NULL && log->pMethods != NULL)
+		(void)log->pMethods->xFileControl(
+		    log, SQLITE_FCNTL_LAST_ERRNO, ret_log);
+}
+
 /* Did a write meet a quota? SQLite calls that a failed write, and only the
  * files know the reason. */
 static bool
 db_quota_met(sqlite3 *sqlite)
 {
-	sqlite3_file *log = NULL;
-	int file_errno = 0, log_errno = 0;
+	int file_errno, log_errno;
 
-	(void)sqlite3_file_control(
-	    sqlite, "main", SQLITE_FCNTL_LAST_ERRNO, &file_errno);
-	(void)sqlite3_file_control(
-	    sqlite, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log);
-	if (log != NULL && log->pMethods != NULL)
-		(void)log->pMethods->xFileControl(
-		    log, SQLITE_FCNTL_LAST_ERRNO, &log_errno);
+	db_errnos(sqlite, &file_errno, &log_errno);
 	return file_errno == EDQUOT || log_errno == EDQUOT;
+}
+
+bool
+db_read_failed(const struct db *db)
+{
+	int file_errno, log_errno;
+
+	if (db->sqlite == NULL)
+		return true;
+	db_errnos(db->sqlite, &file_errno, &log_errno);
+	return file_errno != 0 || log_errno != 0;
 }
 
 static bool

@@ -126,6 +126,10 @@ bool db_next(struct db_rows *rows, struct err *reterr, const char *types, ...);
  * called. */
 MUST_USE bool db_end(struct db_rows *rows);
 
+/* Did a read fail since the file was opened? SQLite calls a page that the disk
+ * did not give damaged (ERR_DAMAGED), but the disk may give it next time. */
+bool db_read_failed(const struct db *db);
+
 /* ---- transactions ---- */
 
 MUST_USE bool db_begin(struct db *db, struct err *reterr);

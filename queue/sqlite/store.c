@@ -304,7 +304,7 @@ meta_read(struct store *store, const char *key, int64_t *ret_value,
 	return true;
 }
 
-/* Count some rows, and their bytes; of a table that cannot be read none. */
+/* Count some rows, and their bytes; of a damaged table none. */
 static bool
 store_count(struct store *store, const char *sql, int64_t *ret_rows,
     int64_t *ret_bytes, struct err *reterr)
@@ -314,7 +314,7 @@ store_count(struct store *store, const char *sql, int64_t *ret_rows,
 	*ret_rows = *ret_bytes = 0;
 	if (db_run(&store->db, &err, sql, ">ii", ret_rows, ret_bytes))
 		return true;
-	if (err.code != ERR_DAMAGED)
+	if (err.code != ERR_DAMAGED || db_read_failed(&store->db))
 		return err_set(reterr, err.code, "%s", err.text);
 	log_line(LOG_ERROR, "queue",
 	    "count result=damaged text=%s help=\"currentsd queue check\"",

@@ -680,6 +680,17 @@ walk_oldest(struct walk *walk, struct err *reterr)
 
 /* ---- any of them ---- */
 
+/* Whole tables are loaded into memory: one that the disk did not give is to be
+ * read again, and not to be left out. */
+static bool
+walk_whole(const struct walk *walk, bool ok, struct err *reterr)
+{
+	if (!ok && reterr->code == ERR_DAMAGED &&
+	    db_read_failed(&walk->store->db))
+		reterr->code = ERR_IO;
+	return ok;
+}
+
 bool
 store_walk(struct store *store, enum engine_table table,
     struct engine_cursor *cursor, size_t rows, engine_row_fn *fn, void *arg,
@@ -723,13 +734,14 @@ store_walk(struct store *store, enum engine_table table,
 		return walk_ids(
 		    &walk, WALK_IDS("erasure", "id"), walk_erasure, reterr);
 	case ENGINE_SEEN:
-		return walk_seen(&walk, reterr);
+		return walk_whole(&walk, walk_seen(&walk, reterr), reterr);
 	case ENGINE_DRIFT:
 		return walk_drift(&walk, reterr);
 	case ENGINE_LEDGER_BY_SOURCE:
 	case ENGINE_LEDGER_BY_TYPE:
 	case ENGINE_LEDGER_BY_HOUR:
-		return walk_ledger(&walk, table, reterr);
+		return walk_whole(
+		    &walk, walk_ledger(&walk, table, reterr), reterr);
 	case ENGINE_DROPPED:
 		return walk_dropped(&walk, reterr);
 	case ENGINE_DESTINATIONS:
