@@ -1,23 +1,3 @@
-/*
- * There is a row for each kind of key, so that a search reads no more than one.
- * In it, and in the tail, a batch is a record; numbers as LEB128:
- *
- *	seq, bytes of what follows,
- *	types, {number} for each: a byte, 0 for one without a number,
- *	1 if its keys are known, else 0 and nothing follows,
- *	keys, {hash} for each, of 4 bytes (ids of events) or 2 (persons).
- *
- * A row is packed (queue/batch.h), which gives it a checksum:
- *
- *	format (1), kind, types, {length, bytes} for each, records by growing
- *	seq.
- *
- * The mark of a batch that has no number yet is
- *
- *	types, {length, bytes} for each, 1 or 0 as above,
- *	keys of events, {hash} for each; keys of persons, {hash} for each.
- */
-
 #include "queue/core.h"
 
 #include "base/bits.h"
@@ -27,13 +7,7 @@
 #include <string.h>
 
 enum {
-	MARKS_FORMAT = 1, /* also changes with what settings.keys tells */
-	MARK_ID = 4,
-	MARK_PERSON = 2,
-	MARK_KEYS = QUEUE_KEY_PERSON + 1, /* kinds */
 	MARK_TYPES_SEARCHED = 32, /* beyond it a type may be listed twice */
-	MARKS_TYPES = 255,	  /* with a number, in a row */
-	MARKS_TYPE_LEN = 256,	  /* longer ones get none */
 	MARKS_TAIL_ROWS = 8,	  /* if rows cannot be written the tail is
 				   * forgotten above so many */
 	MARKS_EVENTS_BATCH = 16,  /* that a batch counts for at least */
@@ -123,8 +97,7 @@ marks_free(struct marks *marks)
 
 /* ---- making ---- */
 
-/* The bytes of a hash that stand for a key. */
-static void
+void
 mark_hash(const unsigned char hash_key[DIGEST_KEY], struct str id,
     unsigned char ret_id[MARK_ID], unsigned char ret_person[MARK_PERSON])
 {
@@ -155,30 +128,36 @@ mark_key(void *arg, enum queue_key key, struct str id)
 		(void)buf_append(&keys->persons, person, MARK_PERSON);
 }
 
+/* Is the type among the last ones? */
+static bool
+mark_type_has(
+    const struct str types[MARK_TYPES_SEARCHED], size_t number, struct str type)
+{
+	size_t known =
+	    number < MARK_TYPES_SEARCHED ? number : MARK_TYPES_SEARCHED;
+
+	for (size_t i = 1; i <= known; i++) {
+		if (str_equal(types[(number - i) % MARK_TYPES_SEARCHED], type))
+			return true;
+	}
+	return false;
+}
+
 /* The different types; those of a batch mostly follow each other. */
 static void
 mark_types_write(const struct item *items, size_t count,
     const unsigned char *bits, struct buf *mark)
 {
 	struct str types[MARK_TYPES_SEARCHED];
-	size_t number = 0, at;
+	size_t number = 0;
 	struct buf list;
 
 	buf_init(&list, SIZE_MAX / 2);
 	for (size_t i = 0; i < count; i++) {
 		struct str type = items[i].type;
-		size_t known =
-		    number < MARK_TYPES_SEARCHED ? number : MARK_TYPES_SEARCHED;
 
-		if (bits != NULL && !bits_has(bits, i))
-			continue;
-		for (at = 0; at < known; at++) {
-			if (str_equal(
-				types[(number - 1 - at) % MARK_TYPES_SEARCHED],
-				type))
-				break;
-		}
-		if (at < known)
+		if ((bits != NULL && !bits_has(bits, i)) ||
+		    mark_type_has(types, number, type))
 			continue;
 		types[number++ % MARK_TYPES_SEARCHED] = type;
 		batch_number_write(&list, type.len);
@@ -256,6 +235,20 @@ marks_add(struct queue *queue, struct str mark)
 
 /* ---- the tail ---- */
 
+void
+marks_held(const struct queue *queue, enum queue_key key,
+    const struct names **ret_types, struct str ret_records[2])
+{
+	const struct marks *marks = queue->marks;
+	const struct buf *behind = &marks->behind.records[key];
+	const struct buf *tail = &marks->tail.records[key];
+
+	fair_lock_assert_held(&queue->lock);
+	*ret_types = &marks->types;
+	ret_records[0] = str_bytes(behind->data, behind->len);
+	ret_records[1] = str_bytes(tail->data, tail->len);
+}
+
 /* The numbers of a mark's types, as bits; new ones get a number while there is
  * one. */
 static bool
@@ -267,7 +260,7 @@ marks_types_read(struct marks *marks, struct batch_reader *reader,
 	if (!batch_number_read(reader, SIZE_MAX / 2, &count))
 		return false;
 	for (uint64_t i = 0; i < count; i++) {
-		struct str type = {NULL, 0};
+		struct str type;
 		int64_t number;
 
 		if (!batch_number_read(
@@ -645,306 +638,4 @@ marks_read(struct queue *queue)
 	    reading.met || !more)
 		marks_join(marks);
 	return marks->unread;
-}
-
-/* ---- looking ---- */
-
-struct marks_search {
-	const struct jobs_look *look;
-	enum queue_key key;		       /* that it goes by */
-	unsigned char (*ids)[MARK_ID];	       /* owned */
-	unsigned char (*persons)[MARK_PERSON]; /* owned */
-	bool types[MARKS_TYPES + 1]; /* of the row: are they wanted? */
-	/* The seqs to look at, up to `covered`. */
-	struct engine_range *ranges; /* owned */
-	size_t count, cap;
-	int64_t covered;
-	int64_t next; /* behind the last one that is passed over */
-	bool starved;
-};
-
-void
-marks_search_free(struct marks_search *search)
-{
-	if (search == NULL)
-		return;
-	free(search->ids);
-	free(search->persons);
-	free(search->ranges);
-	free(search);
-}
-
-bool
-marks_search_new(struct queue *queue, const struct jobs_look *look,
-    struct marks_search **ret_search, struct err *reterr)
-{
-	struct marks_search *search = calloc(1, sizeof(*search));
-	unsigned char id[MARK_ID], person[MARK_PERSON];
-
-	fair_lock_assert_held(&queue->lock);
-	if (search == NULL)
-		return err_set_nomem(reterr);
-	search->look = look;
-	search->key = look->id_count > 0 ? QUEUE_KEY_EVENT : QUEUE_KEY_PERSON;
-	search->ids = calloc(look->id_count + 1, MARK_ID);
-	search->persons = calloc(look->person_count + 1, MARK_PERSON);
-	if (search->ids == NULL || search->persons == NULL) {
-		marks_search_free(search);
-		return err_set_nomem(reterr);
-	}
-	for (size_t i = 0; i < look->id_count; i++)
-		mark_hash(
-		    queue->hash_key, look->ids[i], search->ids[i], person);
-	for (size_t i = 0; i < look->person_count; i++)
-		mark_hash(
-		    queue->hash_key, look->persons[i], id, search->persons[i]);
-	*ret_search = search;
-	return true;
-}
-
-static void
-search_range(struct marks_search *search, int64_t first, int64_t last)
-{
-	if (first > last || search->starved)
-		return;
-	if (search->count == search->cap) {
-		size_t cap = search->cap == 0 ? 64 : search->cap * 2;
-		struct engine_range *ranges =
-		    realloc(search->ranges, cap * sizeof(*ranges));
-
-		search->starved = ranges == NULL;
-		if (search->starved)
-			return;
-		search->ranges = ranges;
-		search->cap = cap;
-	}
-	search->ranges[search->count++] = (struct engine_range){first, last};
-}
-
-static bool
-search_ids(
-    const char *hashes, size_t count, const unsigned char wanted[MARK_ID])
-{
-	bool found = false;
-	uint32_t hash, other;
-
-	memcpy(&hash, wanted, MARK_ID);
-	for (size_t i = 0; i < count; i++) {
-		memcpy(&other, hashes + i * MARK_ID, MARK_ID);
-		found |= other == hash;
-	}
-	return found;
-}
-
-static bool
-search_persons(
-    const char *hashes, size_t count, const unsigned char wanted[MARK_PERSON])
-{
-	bool found = false;
-	uint16_t hash, other;
-
-	memcpy(&hash, wanted, MARK_PERSON);
-	for (size_t i = 0; i < count; i++) {
-		memcpy(&other, hashes + i * MARK_PERSON, MARK_PERSON);
-		found |= other == hash;
-	}
-	return found;
-}
-
-/* Is one of the wanted keys in the rest of a record? If it is cut short, yes. */
-static bool
-search_keys(const struct marks_search *search, struct batch_reader *reader)
-{
-	const struct jobs_look *look = search->look;
-	bool by_id = search->key == QUEUE_KEY_EVENT, found = false;
-	size_t size = by_id ? MARK_ID : MARK_PERSON;
-	size_t wanted = by_id ? look->id_count : look->person_count;
-	const char *hashes;
-	uint64_t count;
-
-	if (wanted == 0 ||
-	    !batch_number_read(
-		reader, (size_t)(reader->end - reader->at) / size, &count))
-		return true;
-	hashes = (const char *)reader->at;
-	for (size_t i = 0; !found && i < wanted; i++)
-		found = by_id
-			    ? search_ids(hashes, count, search->ids[i])
-			    : search_persons(hashes, count, search->persons[i]);
-	return found;
-}
-
-/* Does the record, from its types on, say that the batch may have it? */
-static bool
-search_mark(const struct marks_search *search, struct batch_reader reader)
-{
-	const char *numbers, *known;
-	bool type = false;
-	uint64_t types;
-
-	if (!batch_number_read(&reader, MARKS_TYPES + 1, &types))
-		return true;
-	numbers = batch_bytes_read(&reader, types);
-	known = batch_bytes_read(&reader, 1);
-	if (numbers == NULL || known == NULL)
-		return true;
-	for (size_t i = 0; i < types; i++)
-		type |= search->types[(unsigned char)numbers[i]];
-	return type && (*known == 0 || search_keys(search, &reader));
-}
-
-/* Pass over the batches of these records whose marks say no. */
-static bool
-search_records(struct marks_search *search, struct batch_reader *reader)
-{
-	uint64_t seq, len, last = 0;
-
-	while (reader->at != reader->end) {
-		struct batch_reader mark;
-
-		if (!batch_number_read(reader, INT64_MAX - 1, &seq) ||
-		    seq <= last ||
-		    !batch_number_read(
-			reader, (size_t)(reader->end - reader->at), &len))
-			return false;
-		mark.at = reader->at;
-		mark.end = reader->at += len;
-		last = seq;
-		if ((int64_t)seq < search->next || search_mark(search, mark))
-			continue;
-		search_range(search, search->next, (int64_t)seq - 1);
-		search->next = (int64_t)seq + 1;
-	}
-	return true;
-}
-
-static void
-search_type(struct marks_search *search, size_t number, struct str type)
-{
-	const struct jobs_look *look = search->look;
-
-	search->types[number] =
-	    look->type == NULL || look->type(look->type_arg, type);
-}
-
-static bool
-search_plain(struct marks_search *search, struct str plain)
-{
-	struct batch_reader reader = {(const unsigned char *)plain.data,
-	    (const unsigned char *)plain.data + plain.len};
-	uint64_t format, key, types, len;
-
-	if (!batch_number_read(&reader, MARKS_FORMAT, &format) ||
-	    format != MARKS_FORMAT ||
-	    !batch_number_read(&reader, MARK_KEYS, &key) ||
-	    key != search->key ||
-	    !batch_number_read(&reader, MARKS_TYPES, &types))
-		return false;
-	memset(search->types, true, sizeof(search->types));
-	for (size_t i = 0; i < types; i++) {
-		const char *type;
-
-		if (!batch_number_read(&reader, MARKS_TYPE_LEN, &len))
-			return false;
-		type = batch_bytes_read(&reader, len);
-		if (type == NULL)
-			return false;
-		search_type(search, i + 1, str_bytes(type, len));
-	}
-	return search_records(search, &reader);
-}
-
-/* What is looked at starts after `after`, and nothing is passed over yet. */
-static void
-search_begin(struct marks_search *search, int64_t after, int64_t covered)
-{
-	search->count = 0;
-	search->next = after + 1;
-	search->covered = covered;
-}
-
-struct search_row {
-	struct marks_search *search;
-	int64_t after;
-	bool there;
-};
-
-/* A row that is damaged passes over nothing. */
-static bool
-search_row(void *arg, const union engine_row *row)
-{
-	struct search_row *at = arg;
-	struct marks_search *search = at->search;
-	char *plain = NULL;
-	struct err err;
-	size_t len;
-
-	at->there = row->marks.kind == (int64_t)search->key;
-	if (!at->there)
-		return false;
-	search_begin(search, at->after, row->marks.last);
-	if (row->marks.last > ENGINE_MARKS_LAST_MOST ||
-	    row->marks.frame.data == NULL ||
-	    !batch_unpack_bytes(row->marks.frame, &plain, &len, &err) ||
-	    !search_plain(search, str_bytes(plain, len)) ||
-	    search->next - 1 > row->marks.last)
-		search_begin(search, at->after, row->marks.last);
-	free(plain);
-	return false;
-}
-
-/* What is in no row. */
-static void
-search_memory(
-    const struct marks *marks, struct marks_search *search, int64_t after)
-{
-	const struct marks_set *sets[] = {&marks->behind, &marks->tail};
-
-	search_begin(search, after, INT64_MAX);
-	memset(search->types, true, sizeof(search->types));
-	for (size_t i = 0; i < marks->types.count; i++)
-		search_type(
-		    search, i + 1, names_at(&marks->types, (int64_t)i + 1));
-	for (size_t i = 0; i < 2; i++) {
-		const struct buf *records = &sets[i]->records[search->key];
-		struct batch_reader reader = {
-		    (const unsigned char *)records->data,
-		    (const unsigned char *)records->data + records->len};
-
-		if (records->len > 0)
-			CHECK(search_records(search, &reader));
-	}
-}
-
-bool
-marks_search_next(struct queue *queue, struct marks_search *search,
-    struct engine_cursor *cursor, int64_t *ret_last, struct err *reterr)
-{
-	struct engine_cursor rows = {.at = {search->key, cursor->at[0]},
-	    .last = INT64_MAX,
-	    .begun = true};
-	struct search_row at = {.search = search, .after = cursor->at[0]};
-	struct err err = {.code = ERR_NONE};
-	bool more;
-
-	fair_lock_assert_held(&queue->lock);
-	if (cursor->at[0] >= search->covered) {
-		if (!queue->engine->walk(queue->store, ENGINE_MARKS, &rows, 1,
-			search_row, &at, &more, &err)) {
-			if (err.code != ERR_DAMAGED)
-				return err_set(
-				    reterr, err.code, "%s", err.text);
-			/* nothing is known of all the rest */
-			search_begin(search, at.after, INT64_MAX);
-		} else if (!at.there) {
-			search_memory(queue->marks, search, at.after);
-		}
-		search_range(search, search->next, search->covered);
-		if (search->starved)
-			return err_set_nomem(reterr);
-	}
-	cursor->ranges = search->ranges;
-	cursor->range_count = search->count;
-	*ret_last = search->covered;
-	return true;
 }

@@ -27,8 +27,10 @@
  */
 
 #include "queue/admin.h"
+#include "queue/names.h"
 
 #include "base/buf.h"
+#include "base/digest.h"
 #include "base/item.h"
 
 struct changes;
@@ -90,5 +92,43 @@ void marks_search_free(struct marks_search *search); /* accepts NULL */
 MUST_USE bool
 marks_search_next(struct queue *queue, struct marks_search *search,
     struct engine_cursor *cursor, int64_t *ret_last, struct err *reterr);
+
+/* ---- the form, for marks_search.c ---- */
+
+/*
+ * There is a row for each kind of key, so that a search reads no more than one.
+ * In it, and in the tail, a batch is a record; numbers as LEB128:
+ *
+ *	seq, bytes of what follows,
+ *	types, {number} for each: a byte, 0 for one without a number,
+ *	1 if its keys are known, else 0 and nothing follows,
+ *	keys, {hash} for each, of 4 bytes (ids of events) or 2 (persons).
+ *
+ * A row is packed (queue/batch.h), which gives it a checksum:
+ *
+ *	format (1), kind, types, {length, bytes} for each, records by growing
+ *	seq.
+ *
+ * The mark of a batch that has no number yet is
+ *
+ *	types, {length, bytes} for each, 1 or 0 as above,
+ *	keys of events, {hash} for each; keys of persons, {hash} for each.
+ */
+enum {
+	MARKS_FORMAT = 1,     /* also changes with what settings.keys tells */
+	MARKS_TYPES = 255,    /* with a number, in a row */
+	MARKS_TYPE_LEN = 256, /* longer ones get none */
+	MARK_ID = 4,
+	MARK_PERSON = 2,
+	MARK_KEYS = QUEUE_KEY_PERSON + 1, /* kinds */
+};
+
+/* The bytes of a hash that stand for a key of either kind. */
+void mark_hash(const unsigned char hash_key[DIGEST_KEY], struct str id,
+    unsigned char ret_id[MARK_ID], unsigned char ret_person[MARK_PERSON]);
+
+/* What is in no row yet: types, by their numbers, and records, in two parts. */
+void marks_held(const struct queue *queue, enum queue_key key,
+    const struct names **ret_types, struct str ret_records[2]);
 
 #endif

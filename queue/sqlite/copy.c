@@ -50,8 +50,7 @@ copy_write(struct copy *copy, const void *data, size_t len, int64_t at)
 		return;
 	}
 	memcpy(copy->bytes + at, data, end - (size_t)at);
-	if (copy->len < end)
-		copy->len = end;
+	copy->len = copy->len > end ? copy->len : end;
 }
 
 void

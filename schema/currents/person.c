@@ -11,44 +11,44 @@ struct person {
 
 /* Which members of an object hold an id, or an object that does. */
 struct person_member {
-	const char *name;
+	struct str name;
 	enum person_id kind;
 	const struct person_member *inside; /* or NULL: the id itself */
 };
 
 static const struct person_member person_alias[] = {
-    {"alias_name", PERSON_ALIAS, NULL},
-    {NULL, 0, NULL},
+    {STR("alias_name"), PERSON_ALIAS, NULL},
+    {{NULL, 0}, 0, NULL},
 };
 
 static const struct person_member person_user[] = {
-    {"external_user_id", PERSON_EXTERNAL, NULL},
-    {"user_id", PERSON_BRAZE, NULL},
-    {"device_id", PERSON_DEVICE, NULL},
-    {"alias_name", PERSON_ALIAS, NULL},
-    {"alias", PERSON_ALIAS, person_alias},
-    {"user_alias", PERSON_ALIAS, person_alias},
-    {"aliases", PERSON_ALIAS, person_alias},
-    {"user_aliases", PERSON_ALIAS, person_alias},
-    {NULL, 0, NULL},
+    {STR("external_user_id"), PERSON_EXTERNAL, NULL},
+    {STR("user_id"), PERSON_BRAZE, NULL},
+    {STR("device_id"), PERSON_DEVICE, NULL},
+    {STR("alias_name"), PERSON_ALIAS, NULL},
+    {STR("alias"), PERSON_ALIAS, person_alias},
+    {STR("user_alias"), PERSON_ALIAS, person_alias},
+    {STR("aliases"), PERSON_ALIAS, person_alias},
+    {STR("user_aliases"), PERSON_ALIAS, person_alias},
+    {{NULL, 0}, 0, NULL},
 };
 
 static const struct person_member person_properties[] = {
-    {"orphaned_by_id", PERSON_OTHER, NULL},
-    {NULL, 0, NULL},
+    {STR("orphaned_by_id"), PERSON_OTHER, NULL},
+    {{NULL, 0}, 0, NULL},
 };
 
 static const struct person_member person_event[] = {
-    {"user", PERSON_OTHER, person_user},
-    {"properties", PERSON_OTHER, person_properties},
-    {NULL, 0, NULL},
+    {STR("user"), PERSON_OTHER, person_user},
+    {STR("properties"), PERSON_OTHER, person_properties},
+    {{NULL, 0}, 0, NULL},
 };
 
 static const struct person_member person_event_key[] = {
-    {"id", PERSON_NONE, NULL},
-    {"user", PERSON_OTHER, person_user},
-    {"properties", PERSON_OTHER, person_properties},
-    {NULL, 0, NULL},
+    {STR("id"), PERSON_NONE, NULL},
+    {STR("user"), PERSON_OTHER, person_user},
+    {STR("properties"), PERSON_OTHER, person_properties},
+    {{NULL, 0}, 0, NULL},
 };
 
 static void
@@ -116,11 +116,11 @@ person_object(struct person *person, struct scan *scan,
 	while (scan_member(scan, &first, &key)) {
 		const struct person_member *member = members;
 
-		while (member->name != NULL &&
-		       !scan_equal_text(&key, member->name))
+		while (member->name.data != NULL &&
+		       !scan_equal(&key, member->name))
 			member++;
 		if (!person_value(person, scan,
-			member->name != NULL ? member : NULL, false))
+			member->name.data != NULL ? member : NULL, false))
 			return false;
 	}
 	return scan->error == NULL;

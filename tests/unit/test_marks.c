@@ -541,9 +541,9 @@ test_damaged_rows(void **state)
 		assert_int_equal(
 		    found(fixture, JOBS_QUEUED, PERSON("all")), 200 * BATCH);
 		is->frame = whole;
-		for (size_t other = 0; other < copies.count; other++) {
+		for (size_t by = 1; by < copies.count; by += 3) {
 			row = *is;
-			row.frame = copies.list[other].frame;
+			row.frame = copies.list[(i + by) % copies.count].frame;
 			replace(fixture, &row);
 			assert_int_equal(
 			    found(fixture, JOBS_QUEUED, PERSON("all")),
