@@ -2,7 +2,8 @@
 #define BASE_ITEM_H
 
 /*
- * One event of a source. A schema splits a body into items, the queue stores
+ * What travels: an event of a source, or a change of a set, by which a member
+ * enters or leaves a group. A schema splits a body into items, the queue stores
  * them, and the forwarder sends them. Whoever hands an item over lends all its
  * views.
  */
@@ -25,5 +26,24 @@ struct item {
 	struct str persons;
 	const char *reason; /* ITEM_DEAD: why; ITEM_DROP: the rule; lent, too */
 };
+
+/*
+ * A change of a set has the id of its group as its type, and as its data a
+ * sign and the member: "+ann" has entered, "-ann" has left. It needs no id:
+ * of a member only the last word counts.
+ */
+#define ITEM_ENTERED '+'
+#define ITEM_LEFT    '-'
+
+static inline bool
+item_change_read(struct str data, struct str *ret_member, bool *ret_wanted)
+{
+	if (data.len < 2 ||
+	    (data.data[0] != ITEM_ENTERED && data.data[0] != ITEM_LEFT))
+		return false;
+	*ret_member = str_bytes(data.data + 1, data.len - 1);
+	*ret_wanted = data.data[0] == ITEM_ENTERED;
+	return true;
+}
 
 #endif

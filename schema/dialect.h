@@ -63,13 +63,22 @@ struct intake_drift {
 	size_t items;	  /* in so many items */
 };
 
+/* Of an intake of sets: which part of which sync a body is. All texts are
+ * empty, and the numbers 0, where the body does not say. */
+struct intake_page {
+	struct str group, name; /* its id, and how people call it */
+	struct str sync;	/* the id of the sync, or empty */
+	unsigned number, total; /* from 1 */
+};
+
 /* What a body holds. The reader lends it until it reads again or is freed. */
 struct intake_batch {
 	struct item *items;
 	size_t count;
 	const struct intake_drift *drift;
 	size_t drift_count;
-	size_t at;     /* UNREADABLE, SHAPE: the byte that is wrong */
+	struct intake_page page; /* of an intake of sets */
+	size_t at;		 /* UNREADABLE, SHAPE: the byte that is wrong */
 	char why[240]; /* UNREADABLE, SHAPE, TOO_LARGE: what is wrong */
 };
 
@@ -80,6 +89,8 @@ struct intake {
 	const char *kind;      /* in the settings: "currents" */
 	const char *path;      /* a source is at PATH/NAME, the first at PATH */
 	const char *item_noun; /* "event" */
+	bool set; /* its items are changes of a set (base/item.h), and a body is
+		   * a page of a sync */
 	enum intake_proof proof;
 	unsigned short status[INTAKE_CAUSES]; /* HTTP, 200 to 599 */
 	size_t body_least; /* a smaller limit for a body would lose items */
