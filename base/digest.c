@@ -134,15 +134,42 @@ digest_sha256(const void *data, size_t len, unsigned char ret[DIGEST_SHA256])
 	sha256_digest(&sha256, DIGEST_SHA256, ret);
 }
 
+_Static_assert(sizeof(struct hmac_sha256_ctx) <= DIGEST_HMAC, "too small");
+
+static struct hmac_sha256_ctx *
+digest_hmac_state(struct digest_hmac *hmac)
+{
+	return (struct hmac_sha256_ctx *)(void *)hmac->state;
+}
+
+void
+digest_hmac_begin(struct digest_hmac *hmac, const void *key, size_t key_len)
+{
+	hmac_sha256_set_key(digest_hmac_state(hmac), key_len, key);
+}
+
+void
+digest_hmac_add(struct digest_hmac *hmac, const void *data, size_t len)
+{
+	if (len > 0)
+		hmac_sha256_update(digest_hmac_state(hmac), len, data);
+}
+
+void
+digest_hmac_end(struct digest_hmac *hmac, unsigned char ret[DIGEST_SHA256])
+{
+	hmac_sha256_digest(digest_hmac_state(hmac), DIGEST_SHA256, ret);
+}
+
 void
 digest_hmac_sha256(const void *key, size_t key_len, const void *data,
     size_t len, unsigned char ret[DIGEST_SHA256])
 {
-	struct hmac_sha256_ctx hmac;
+	struct digest_hmac hmac;
 
-	hmac_sha256_set_key(&hmac, key_len, key);
-	hmac_sha256_update(&hmac, len, data);
-	hmac_sha256_digest(&hmac, DIGEST_SHA256, ret);
+	digest_hmac_begin(&hmac, key, key_len);
+	digest_hmac_add(&hmac, data, len);
+	digest_hmac_end(&hmac, ret);
 }
 
 bool

@@ -3,7 +3,7 @@
 
 /*
  * Hashes, and whatever else needs a crypto library (nettle). Any thread, but
- * one struct digest_short belongs to one thread at a time.
+ * one struct digest_short or digest_hmac belongs to one thread at a time.
  */
 
 #include "base/err.h"
@@ -16,6 +16,7 @@ enum {
 	DIGEST_SHORT = 16, /* bytes of its result */
 	DIGEST_MD5 = 16,
 	DIGEST_SHA256 = 32,
+	DIGEST_HMAC = 512, /* bytes of the state of a struct digest_hmac */
 };
 
 /* A fast keyed 128-bit hash, for tables and for telling things apart. Nobody
@@ -38,6 +39,18 @@ digest_word(const unsigned char key[DIGEST_KEY], const void *data, size_t len);
 void digest_md5(const void *data, size_t len, unsigned char ret[DIGEST_MD5]);
 void
 digest_sha256(const void *data, size_t len, unsigned char ret[DIGEST_SHA256]);
+
+/* HMAC-SHA-256, piece by piece: begin, add, end. It owns nothing. */
+struct digest_hmac {
+	_Alignas(16) unsigned char state[DIGEST_HMAC];
+};
+void
+digest_hmac_begin(struct digest_hmac *hmac, const void *key, size_t key_len);
+void digest_hmac_add(struct digest_hmac *hmac, const void *data, size_t len);
+void
+digest_hmac_end(struct digest_hmac *hmac, unsigned char ret[DIGEST_SHA256]);
+
+/* The same in one piece. */
 void digest_hmac_sha256(const void *key, size_t key_len, const void *data,
     size_t len, unsigned char ret[DIGEST_SHA256]);
 

@@ -64,7 +64,8 @@ struct intake_drift {
 };
 
 /* Of an intake of sets: which part of which sync a body is. All texts are
- * empty, and the numbers 0, where the body does not say. */
+ * empty, and the numbers 0, where the body does not say. A page may have no
+ * items. */
 struct intake_page {
 	struct str group, name; /* its id, and how people call it */
 	struct str sync;	/* the id of the sync, or empty */
@@ -110,15 +111,16 @@ struct intake {
 
 	/*
 	 * INTAKE_SIGNATURE only. The state of a request is so many bytes,
-	 * zeroed, which the caller frees. `secrets` are the source's,
-	 * NULL-terminated, and lent until the end. proof_begin and proof_end
-	 * return TAKEN, or one of the three causes of a proof.
+	 * zeroed, which the caller frees. `secrets` are the source's, at most
+	 * secrets_most, NULL-terminated, and lent until the end. proof_begin
+	 * and proof_end return TAKEN, or one of the three causes of a proof.
 	 */
-	size_t proof_size;
+	size_t proof_size, secrets_most;
 	enum intake_cause (*proof_begin)(void *proof,
 	    const char *const *secrets, intake_header_fn *header, void *arg);
 	void (*proof_add)(void *proof, const void *raw, size_t len);
-	enum intake_cause (*proof_end)(void *proof, int64_t now_ms);
+	enum intake_cause (*proof_end)(
+	    void *proof, const struct intake_context *context, int64_t now_ms);
 
 	/* `settings` is the dialect's own struct; what it points to stays
 	 * lent. Freeing takes NULL. */

@@ -58,6 +58,18 @@ struct ingest {
 	_Alignas(max_align_t) unsigned char proof[]; /* of a signature */
 };
 
+/* How many secrets a source has that signs. */
+static size_t
+ingest_signing_secrets(const struct server_source *source)
+{
+	size_t count = 0;
+
+	while (source->intake->proof == INTAKE_SIGNATURE &&
+	       source->secrets != NULL && source->secrets[count] != NULL)
+		count++;
+	return count;
+}
+
 bool
 ingest_check_settings(
     const struct server_settings *settings, struct err *reterr)
@@ -78,6 +90,11 @@ ingest_check_settings(
 			    "the memory for bodies must be at least %zu "
 			    "bytes, so that one body of the largest size fits",
 			    least);
+		if (ingest_signing_secrets(&settings->sources[i]) >
+		    intake->secrets_most)
+			return err_set(reterr, ERR_CONFIG,
+			    "source %s may have at most %zu secrets at once",
+			    settings->sources[i].name, intake->secrets_most);
 	}
 	return true;
 }
@@ -186,7 +203,8 @@ ingest_prove_body(struct request *request)
 
 	if (request->authorised)
 		return true;
-	cause = request->intake->proof_end(request->ingest->proof, now_ms);
+	cause = request->intake->proof_end(
+	    request->ingest->proof, ingest_source(request)->context, now_ms);
 	if (cause != INTAKE_TAKEN) {
 		ingest_refuse_proof(request, cause, signature_fault(cause));
 		return false;

@@ -7,6 +7,7 @@
 #include "schema/track/map.h"
 
 #include "schema/currents/currents.h"
+#include "schema/identity.h"
 #include "schema/json/text.h"
 
 enum track_source {
@@ -34,15 +35,6 @@ static const char *const track_id_reasons[TRACK_SOURCES][TRACK_ID_DEFECTS] = {
 	"device_id is longer than 255 characters"},
 };
 
-/* Ids that apps send for many people at once. */
-static const struct str track_placeholders[] = {STR("null"), STR("undefined"),
-    STR("none"), STR("nil"), STR("0"), STR("user"), STR("guest"),
-    STR("anonymous"), STR("unknown"), STR("[redacted]"),
-    STR("00000000-0000-0000-0000-000000000000"),
-    /* SHA-256 of nothing */
-    STR("e3b0c44298fc1c149afbf4c8996fb924"
-	"27ae41e4649b934ca495991b7852b855")};
-
 static const struct str track_subject = STR("identity"); /* of decisions */
 
 /* ---- one id ---- */
@@ -50,21 +42,8 @@ static const struct str track_subject = STR("identity"); /* of decisions */
 bool
 track_placeholder(const struct track_rules *rules, struct str id)
 {
-	id = text_trim(id);
-	if (id.len == 0)
-		return true; /* nothing visible */
-	for (size_t i = 0;
-	     i < sizeof(track_placeholders) / sizeof(*track_placeholders);
-	     i++) {
-		if (text_equal_folded(track_placeholders[i], id))
-			return true;
-	}
-	for (size_t i = 0; i < rules->placeholders.count; i++) {
-		if (text_equal_folded(
-			text_trim(str_text(rules->placeholders.items[i])), id))
-			return true;
-	}
-	return false;
+	return identity_placeholder(
+	    id, rules->placeholders.items, rules->placeholders.count);
 }
 
 enum track_id_defect

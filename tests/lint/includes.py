@@ -25,19 +25,21 @@ STANDS_ON = {
     "cli": ("base", "schema", "queue", "server", "forwarder", "daemon"),
 }
 
-# Within schema/: the seams, then json, then the dialects. track maps the events
-# of currents, so it reads the catalogue; no other dialect needs another.
+# Within schema/: json, then the seams and what all dialects know, then the
+# dialects. track maps the events of currents, so it reads the catalogue; no
+# other dialect needs another.
 SCHEMA = {
-    "schema": (),
     "schema/json": (),
+    "schema": ("schema/json",),
     "schema/currents": ("schema", "schema/json"),
     "schema/track": ("schema", "schema/json", "schema/currents"),
+    "schema/segments": ("schema", "schema/json"),
 }
 
 # What a module shows to the others; of base/, a shelf of tools, everything.
 PUBLIC = {
     "schema/dialect.h", "schema/currents/currents.h", "schema/track/track.h",
-    "schema/json/scan.h", "schema/json/text.h",
+    "schema/segments/segments.h", "schema/json/scan.h", "schema/json/text.h",
     "queue/queue.h", "queue/admin.h", "queue/sqlite/rescue.h",
     "server/server.h",
     "forwarder/forwarder.h",

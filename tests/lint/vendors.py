@@ -11,7 +11,7 @@ import tree
 
 FOLDERS = ("server", "forwarder", "queue")
 
-NAME = re.compile(r"\b(heap|braze|currents_|track_)", re.I)
+NAME = re.compile(r"\b(heap|braze|currents_|track_|segments_)", re.I)
 
 
 def main():

@@ -52,10 +52,11 @@ toy_add(void *state, const void *raw, size_t len)
 }
 
 static enum intake_cause
-toy_end(void *state, int64_t now_ms)
+toy_end(void *state, const struct intake_context *context, int64_t now_ms)
 {
 	const struct toy_proof *proof = state;
 
+	(void)context;
 	if (proof->sum != proof->claimed)
 		return INTAKE_PROOF_BAD;
 	return proof->time_s < now_ms / 1000 - TOY_FRESH_S ? INTAKE_PROOF_STALE
@@ -148,6 +149,7 @@ static const struct intake toy = {
     .drift_kinds = toy_drift_kinds,
     .strands = toy_strands,
     .proof_size = sizeof(struct toy_proof),
+    .secrets_most = 1,
     .proof_begin = toy_begin,
     .proof_add = toy_add,
     .proof_end = toy_end,
