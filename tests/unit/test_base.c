@@ -168,6 +168,7 @@ assert_hex(const unsigned char *bytes, size_t len, const char *hex)
 static void
 test_digests(void **state)
 {
+	struct digest_hmac hmac;
 	unsigned char out[DIGEST_SHA256];
 
 	(void)state;
@@ -179,6 +180,14 @@ test_digests(void **state)
 	    "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015"
 	    "ad");
 	digest_hmac_sha256("Jefe", 4, "what do ya want for nothing?", 28, out);
+	assert_hex(out, DIGEST_SHA256,
+	    "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec38"
+	    "43");
+	digest_hmac_begin(&hmac, "Jefe", 4);
+	digest_hmac_add(&hmac, "what do ya want ", 16);
+	digest_hmac_add(&hmac, NULL, 0);
+	digest_hmac_add(&hmac, "for nothing?", 12);
+	digest_hmac_end(&hmac, out);
 	assert_hex(out, DIGEST_SHA256,
 	    "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec38"
 	    "43");
