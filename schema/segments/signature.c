@@ -8,9 +8,10 @@
  * does not say, so hex is accepted too. The time is milliseconds in the code
  * and seconds in the specification's example.
  *
- * Heap signs each attempt anew, so a time outside the window is a replay, or a
- * wrong clock here or there. Within the window the same page may come again;
- * that it counts only once is the queue's concern.
+ * Heap's example for receivers refuses what is a minute old, so Heap must sign
+ * each attempt anew, and a time outside the window is a replay, or a wrong
+ * clock here or there. Within the window the same page may come again; that it
+ * counts only once is the queue's concern.
  *
  * While secrets change hands several are valid. One HMAC runs for each, because
  * a body is not kept for the sake of its signature. All are compared, whichever
