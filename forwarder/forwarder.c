@@ -664,7 +664,7 @@ forwarder_once_post(const struct forwarder_destination *destination,
 
 	if (!poster_new(&poster, reterr))
 		return false;
-	destination->outlet->address(context, &target.address);
+	destination->outlet->address(context, false, &target.address);
 	ok = poster_send(poster, &target,
 	    str_bytes(once->body.data, once->body.len), NULL, NULL, reterr);
 	while (ok && !wait.done)
@@ -693,11 +693,12 @@ forwarder_send_once(const struct forwarder_destination *destination,
 	buf_init(&out, FORWARDER_ONCE_MAX);
 	ok = outlet->context_new(
 		 destination->outlet_settings, &context, reterr) &&
-	     outlet->prepare(context, outlet->rules(context), item,
+	     outlet->prepare(context, outlet->rules(context), NULL, item,
 		 clock_wall_ms(), &out, &once->prepared, reterr);
 	if (ok && once->prepared.fate == OUTLET_SEND) {
 		one = str_bytes(out.data, out.len);
-		ok = outlet->frame(context, &one, 1, &once->body, reterr) &&
+		ok = outlet->frame(
+			 context, NULL, &one, 1, &once->body, reterr) &&
 		     forwarder_once_post(destination, context, once, reterr);
 	}
 	outlet->context_free(context);

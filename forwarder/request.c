@@ -48,7 +48,7 @@ request_add(struct request *request, const struct outlet *outlet,
 
 	if (request->count == request->cap)
 		return REQUEST_FULL;
-	if (!outlet->prepare(context, lease->rules, &item, now_ms, buf,
+	if (!outlet->prepare(context, lease->rules, NULL, &item, now_ms, buf,
 		ret_prepared, &err)) {
 		buf->failed = false; /* cut back, it is whole */
 		buf_truncate(buf, at);
@@ -219,8 +219,8 @@ request_frame(struct request *request, const struct outlet *outlet,
 		items[i] = str_bytes(request->bytes.data + request->items[i].at,
 		    request->items[i].len);
 	buf_reset(&request->body);
-	ok = outlet->frame(
-		 context, items, request->count, &request->body, reterr) &&
+	ok = outlet->frame(context, NULL, items, request->count, &request->body,
+		 reterr) &&
 	     buf_ok(&request->body, reterr);
 	free(items);
 	return ok;

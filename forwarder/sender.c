@@ -171,12 +171,13 @@ sender_target_read(struct sender *sender, struct err *reterr)
 	bool ok;
 
 	buf_init(&frame, REQUEST_BYTES_HARD);
-	sender->outlet->address(sender->context, &address);
+	sender->outlet->address(sender->context, false, &address);
 	sender->target = str_hash(0, str_text(address.url));
 	for (size_t i = 0; address.headers[i] != NULL; i++)
 		sender->target =
 		    str_hash(sender->target, str_text(address.headers[i]));
-	ok = sender->outlet->frame(sender->context, &none, 1, &frame, reterr) &&
+	ok = sender->outlet->frame(
+		 sender->context, NULL, &none, 1, &frame, reterr) &&
 	     buf_ok(&frame, reterr);
 	if (ok)
 		sender->target =
@@ -268,7 +269,7 @@ sender_id(const struct sender *sender)
 void
 sender_address(const struct sender *sender, struct outlet_address *ret_address)
 {
-	sender->outlet->address(sender->context, ret_address);
+	sender->outlet->address(sender->context, false, ret_address);
 }
 
 void

@@ -821,7 +821,7 @@ sender_trial(struct sender *sender, const struct clock_times *now)
 
 				buf_reset(&out);
 				if (!sender->outlet->prepare(sender->context,
-					lease->rules, &item, now_ms, &out,
+					lease->rules, NULL, &item, now_ms, &out,
 					&prepared, NULL))
 					continue; /* no memory: not counted */
 				omissions_add(&sender->omissions, &prepared);

@@ -196,6 +196,12 @@ struct outlet_prepared {
 	char left_out[OUTLET_LEFT_OUT_MAX];
 };
 
+/* The group that items of a set are changes of. Of a log there is none: NULL. */
+struct outlet_group {
+	struct str id, name; /* as its source calls it */
+	struct str label;    /* what outlet.label() made of that */
+};
+
 /* How a request is addressed; the context lends it. */
 struct outlet_address {
 	const char *url;
@@ -255,8 +261,12 @@ struct outlet_context; /* each dialect has its own */
 struct outlet {
 	const char *kind;      /* in the settings: "track" */
 	const char *item_noun; /* "event" */
-	size_t answer_max;     /* bytes of an answer's body that are read */
-	size_t frame_bytes;    /* the most that a request's body has beside its
+	bool set;	       /* it delivers changes of a set (base/item.h) */
+	/* Of a set: a request has items of one group alone, and no other of
+	 * that group is in flight meanwhile. */
+	bool group_alone;
+	size_t answer_max;  /* bytes of an answer's body that are read */
+	size_t frame_bytes; /* the most that a request's body has beside its
 			     * items' own bytes, for any number of items */
 	size_t request_items_most; /* the destination's own limit */
 
@@ -269,13 +279,31 @@ struct outlet {
 	/* Returns how many limits there are. */
 	size_t (*limits)(const struct outlet_context *context,
 	    struct outlet_limit ret_limits[OUTLET_LIMITS_MAX]);
-	void (*address)(const struct outlet_context *context,
+	/* Where items go, or announcements. */
+	void (*address)(const struct outlet_context *context, bool announcement,
 	    struct outlet_address *ret_address);
 
 	/* The settings that decide which person an item is about, as bytes:
 	 * equal bytes, equal identities. They are stored with what is posted.
 	 * The context lends them. */
 	struct str (*rules)(const struct outlet_context *context);
+
+	/*
+	 * Of a set. `label`: append what the destination is to call a group,
+	 * which is decided when the group is first seen, and kept whatever its
+	 * name becomes. `announce`: append the body of a request that must be
+	 * accepted before the group's first items, and again when its name has
+	 * changed; NULL: none is needed. `first_ms` is when the group was first
+	 * seen, wall clock. `hold_ms`: a member of a group is not written again
+	 * before so much time is over.
+	 */
+	bool (*label)(const struct outlet_context *context,
+	    const struct outlet_group *group, struct buf *ret_label,
+	    struct err *reterr);
+	bool (*announce)(const struct outlet_context *context,
+	    const struct outlet_group *group, int64_t first_ms,
+	    struct buf *body, struct err *reterr);
+	int64_t (*hold_ms)(const struct outlet_context *context);
 
 	/*
 	 * Append an item's bytes to *out (SEND), or say why not. `rules` are
@@ -285,13 +313,14 @@ struct outlet {
 	 * then *out is as before, and usable.
 	 */
 	bool (*prepare)(const struct outlet_context *context, struct str rules,
-	    const struct item *item, int64_t now_ms, struct buf *out,
+	    const struct outlet_group *group, const struct item *item,
+	    int64_t now_ms, struct buf *out,
 	    struct outlet_prepared *ret_prepared, struct err *reterr);
 
 	/* Append the body of a request of at least one item. */
 	bool (*frame)(const struct outlet_context *context,
-	    const struct str *items, size_t count, struct buf *body,
-	    struct err *reterr);
+	    const struct outlet_group *group, const struct str *items,
+	    size_t count, struct buf *body, struct err *reterr);
 
 	/* As intake.drift_write, for a text of outlet_prepared.left_out. */
 	void (*left_out_write)(const char *text, struct buf *out);

@@ -152,8 +152,8 @@ outlet_limits(const struct outlet_context *context,
 }
 
 static void
-outlet_address(
-    const struct outlet_context *context, struct outlet_address *ret_address)
+outlet_address(const struct outlet_context *context, bool announcement,
+    struct outlet_address *ret_address)
 {
 	static const char *const headers[] = {
 	    "Content-Type: application/json",
@@ -161,6 +161,7 @@ outlet_address(
 	    NULL,
 	};
 
+	(void)announcement;
 	*ret_address = (struct outlet_address){
 	    .url = context->settings.url,
 	    .headers = headers,
@@ -254,8 +255,8 @@ outlet_result_give(
 
 static bool
 outlet_prepare(const struct outlet_context *context, struct str rules,
-    const struct item *item, int64_t now_ms, struct buf *out,
-    struct outlet_prepared *ret_prepared, struct err *reterr)
+    const struct outlet_group *group, const struct item *item, int64_t now_ms,
+    struct buf *out, struct outlet_prepared *ret_prepared, struct err *reterr)
 {
 	const struct track_rules *used = &context->settings.rules;
 	struct outlet_rules own = {.bytes = NULL};
@@ -263,6 +264,7 @@ outlet_prepare(const struct outlet_context *context, struct str rules,
 	struct err err = {.code = ERR_NONE};
 	bool ok;
 
+	(void)group;
 	if (rules.len > 0 && !str_equal(rules, outlet_rules(context)))
 		used = outlet_rules_find(context, rules, &own, &err);
 	if (used == NULL && err.code != ERR_DAMAGED)
@@ -284,9 +286,11 @@ outlet_prepare(const struct outlet_context *context, struct str rules,
 }
 
 static bool
-outlet_frame(const struct outlet_context *context, const struct str *items,
-    size_t count, struct buf *body, struct err *reterr)
+outlet_frame(const struct outlet_context *context,
+    const struct outlet_group *group, const struct str *items, size_t count,
+    struct buf *body, struct err *reterr)
 {
+	(void)group;
 	track_head_write(body, context->settings.app_id);
 	for (size_t i = 0; i < count; i++) {
 		if (i > 0)

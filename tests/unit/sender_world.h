@@ -164,12 +164,12 @@ world_limits(const struct outlet_context *context,
 }
 
 static inline void
-world_address(
-    const struct outlet_context *context, struct outlet_address *ret_address)
+world_address(const struct outlet_context *context, bool announcement,
+    struct outlet_address *ret_address)
 {
 	static const char *const headers[] = {NULL};
 
-	(void)context;
+	(void)context, (void)announcement;
 	*ret_address = (struct outlet_address){world->url, headers};
 }
 
@@ -181,12 +181,13 @@ world_rules(const struct outlet_context *context)
 
 static inline bool
 world_prepare(const struct outlet_context *context, struct str rules,
-    const struct item *item, int64_t now_ms, struct buf *out,
-    struct outlet_prepared *ret_prepared, struct err *reterr)
+    const struct outlet_group *group, const struct item *item, int64_t now_ms,
+    struct buf *out, struct outlet_prepared *ret_prepared, struct err *reterr)
 {
 	size_t number = strtoul(item->data.data, NULL, 10);
 	struct world_event *of = &world->events[number];
 
+	(void)group;
 	world->judged_ms = now_ms;
 	of->mapped = rules.len > 0 ? rules.data[0] : context->rules[0];
 	if (world->map_fails != ERR_NONE)
@@ -206,10 +207,11 @@ world_prepare(const struct outlet_context *context, struct str rules,
 }
 
 static inline bool
-world_frame(const struct outlet_context *context, const struct str *items,
-    size_t count, struct buf *body, struct err *reterr)
+world_frame(const struct outlet_context *context,
+    const struct outlet_group *group, const struct str *items, size_t count,
+    struct buf *body, struct err *reterr)
 {
-	(void)context;
+	(void)context, (void)group;
 	(void)buf_printf(body, "%s:[", world->app_id);
 	for (size_t i = 0; i < count; i++) {
 		if (i > 0)

@@ -77,12 +77,12 @@ toy_limits(const struct outlet_context *context,
 }
 
 static void
-toy_address(
-    const struct outlet_context *context, struct outlet_address *ret_address)
+toy_address(const struct outlet_context *context, bool announcement,
+    struct outlet_address *ret_address)
 {
 	static const char *const headers[] = {"X-Toy: yes", NULL};
 
-	(void)context;
+	(void)context, (void)announcement;
 	*ret_address = (struct outlet_address){"http://toy/", headers};
 }
 
@@ -95,10 +95,10 @@ toy_rules(const struct outlet_context *context)
 /* An item is its key, a letter, and what becomes of it. */
 static bool
 toy_prepare(const struct outlet_context *context, struct str rules,
-    const struct item *item, int64_t now_ms, struct buf *out,
-    struct outlet_prepared *ret_prepared, struct err *reterr)
+    const struct outlet_group *group, const struct item *item, int64_t now_ms,
+    struct buf *out, struct outlet_prepared *ret_prepared, struct err *reterr)
 {
-	(void)context, (void)rules, (void)now_ms;
+	(void)context, (void)rules, (void)group, (void)now_ms;
 	ret_prepared->fate = OUTLET_SEND;
 	ret_prepared->reason = NULL;
 	ret_prepared->key = (uint64_t)item->data.data[0];
@@ -114,10 +114,11 @@ toy_prepare(const struct outlet_context *context, struct str rules,
 }
 
 static bool
-toy_frame(const struct outlet_context *context, const struct str *items,
-    size_t count, struct buf *body, struct err *reterr)
+toy_frame(const struct outlet_context *context,
+    const struct outlet_group *group, const struct str *items, size_t count,
+    struct buf *body, struct err *reterr)
 {
-	(void)context;
+	(void)context, (void)group;
 	for (size_t i = 0; i < count; i++) {
 		(void)buf_append(body, items[i].data, items[i].len);
 		(void)buf_char(body, ' ');

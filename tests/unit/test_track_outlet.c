@@ -93,7 +93,7 @@ test_context(void **state)
 	struct err err;
 
 	(void)state;
-	track_outlet.address(context, &address);
+	track_outlet.address(context, false, &address);
 	assert_string_equal(address.url, settings.url);
 	assert_string_equal(
 	    address.headers[0], "Content-Type: application/json");
@@ -118,7 +118,7 @@ prepare_at(struct outlet_context *context, struct str rules, const char *event,
 
 	buf_init(&out, size - 1);
 	assert_true(track_outlet.prepare(
-	    context, rules, &item, now_ms, &out, &prepared, &err));
+	    context, rules, NULL, &item, now_ms, &out, &prepared, &err));
 	if (out.len > 0)
 		memcpy(ret, out.data, out.len);
 	ret[out.len] = '\0';
@@ -303,20 +303,20 @@ test_frame(void **state)
 		(void)memcpy(large[i], "{}", 3);
 		items[i] = str_bytes(large[i], 2);
 	}
-	assert_true(track_outlet.frame(context, items, 2, &body, &err));
+	assert_true(track_outlet.frame(context, NULL, items, 2, &body, &err));
 	assert_int_equal(body.len,
 	    strlen("{\"app_id\":\"12345678901234567890\",\"events\":[{},{}]}"));
 	assert_memory_equal(body.data,
 	    "{\"app_id\":\"12345678901234567890\",\"events\":[{},{}]}",
 	    body.len);
 	buf_reset(&body);
-	assert_true(track_outlet.frame(
-	    context, items, track_outlet.request_items_most, &body, &err));
+	assert_true(track_outlet.frame(context, NULL, items,
+	    track_outlet.request_items_most, &body, &err));
 	assert_true(
 	    body.len <= 2 * TRACK_EVENTS_MAX + track_outlet.frame_bytes);
 	buf_fini(&body);
 	buf_init(&body, 40);
-	assert_false(track_outlet.frame(context, items, 2, &body, &err));
+	assert_false(track_outlet.frame(context, NULL, items, 2, &body, &err));
 	assert_int_equal(err.code, ERR_LIMIT);
 	buf_fini(&body);
 	track_outlet.context_free(context);
