@@ -48,9 +48,8 @@ retry_after_date(const char *text, int64_t now_ms)
 	return -1;
 }
 
-/* How long to wait by that header; 0 if it is not legible. */
-static int64_t
-retry_after_read(const char *header, int64_t now_ms, int64_t most_ms)
+int64_t
+outlet_retry_after_read(const char *header, int64_t now_ms, int64_t most_ms)
 {
 	char text[RETRY_AFTER_MAX];
 	int64_t wait_ms;
@@ -143,7 +142,7 @@ outlet_judge_http(const struct outlet_answer *answer,
 			retry_after =
 			    answer->header(answer->arg, "Retry-After");
 		if (retry_after != NULL)
-			verdict.wait_ms = retry_after_read(
+			verdict.wait_ms = outlet_retry_after_read(
 			    retry_after, answer->now_ms, retry_after_most_ms);
 	}
 	if (verdict.kind == OUTLET_VERDICT_DENIED)

@@ -342,4 +342,9 @@ void outlet_judge_http(const struct outlet_answer *answer,
     int64_t retry_after_most_ms, size_t count, enum outlet_outcome *ret_items,
     struct outlet_verdict *ret_verdict);
 
+/* How long to wait by the value of Retry-After (seconds, or a date), at most
+ * most_ms; 0 if it is not legible. */
+int64_t
+outlet_retry_after_read(const char *header, int64_t now_ms, int64_t most_ms);
+
 #endif

@@ -26,20 +26,25 @@ STANDS_ON = {
 }
 
 # Within schema/: json, then the seams and what all dialects know, then the
-# dialects. track maps the events of currents, so it reads the catalogue; no
-# other dialect needs another.
+# dialects. track maps the events of currents, so it reads the catalogue;
+# attributes and cohorts are two ways to the same profiles, and audience is
+# what they share; no other dialect needs another.
 SCHEMA = {
     "schema/json": (),
     "schema": ("schema/json",),
     "schema/currents": ("schema", "schema/json"),
     "schema/track": ("schema", "schema/json", "schema/currents"),
     "schema/segments": ("schema", "schema/json"),
+    "schema/audience": ("schema", "schema/json"),
+    "schema/attributes": ("schema", "schema/json", "schema/audience"),
+    "schema/cohorts": ("schema", "schema/json", "schema/audience"),
 }
 
 # What a module shows to the others; of base/, a shelf of tools, everything.
 PUBLIC = {
     "schema/dialect.h", "schema/currents/currents.h", "schema/track/track.h",
-    "schema/segments/segments.h", "schema/json/scan.h", "schema/json/text.h",
+    "schema/segments/segments.h", "schema/attributes/attributes.h",
+    "schema/cohorts/cohorts.h", "schema/json/scan.h", "schema/json/text.h",
     "queue/queue.h", "queue/admin.h", "queue/sqlite/rescue.h",
     "server/server.h",
     "forwarder/forwarder.h",

@@ -11,7 +11,8 @@ import tree
 
 FOLDERS = ("server", "forwarder", "queue")
 
-NAME = re.compile(r"\b(heap|braze|currents_|track_|segments_)", re.I)
+NAME = re.compile(r"\b(heap|braze|currents_|track_|segments_|audience_|"
+                  r"attributes_|cohorts_)", re.I)
 
 
 def main():
