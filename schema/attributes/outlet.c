@@ -109,10 +109,9 @@ label_template_check(const char *template, struct err *reterr)
 }
 
 /* Append text in lower case; whatever else it has becomes a single _ between
- * words. */
+ * words. The first is the template's, which begins with a letter. */
 struct label {
 	struct buf *out;
-	size_t start;
 	bool gap;
 };
 
@@ -130,7 +129,7 @@ label_add(struct label *label, struct str text, size_t most)
 		}
 		if (label->out->len + label->gap >= end)
 			return;
-		if (label->gap && label->out->len > label->start)
+		if (label->gap)
 			(void)buf_char(label->out, '_');
 		label->gap = false;
 		(void)buf_char(
@@ -161,7 +160,7 @@ outlet_label(const struct outlet_context *context,
     const struct outlet_group *group, struct buf *ret_label, struct err *reterr)
 {
 	const char *template = context->settings.attribute;
-	struct label label = {.out = ret_label, .start = ret_label->len};
+	struct label label = {.out = ret_label};
 	char hash[2 * LABEL_HASH + 1];
 	struct str id = label_id_text(group->id, hash);
 	size_t most = ATTRIBUTES_LABEL_MOST - strlen(template) - id.len;

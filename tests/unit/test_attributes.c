@@ -606,6 +606,8 @@ test_judge(void **state)
 		OUTLET_VERDICT_REFUSED, "", NULL},
 	    {OUTLET_WHOLE, 400, "{\"message\":\"Invalid\"}", "RR",
 		OUTLET_VERDICT_REFUSED, "", NULL},
+	    {OUTLET_WHOLE, 400, ERRORS(""), "RR", OUTLET_VERDICT_REFUSED, "",
+		NULL},
 	    {OUTLET_WHOLE, 400, "", "RR", OUTLET_VERDICT_REFUSED, "", NULL},
 	    {OUTLET_WHOLE, 400, "<html>", "RR", OUTLET_VERDICT_REFUSED, "",
 		NULL},

@@ -270,7 +270,7 @@ test_frame(void **state)
 	const struct str aliases[] = {STR("+{\"x\":1}"), STR("-{\"y\":2}")};
 	struct cohorts_settings settings = settings_make();
 	struct outlet_context *context = context_make(&settings);
-	const struct str none = STR("");
+	const struct str none = {NULL, 0};
 	struct buf body;
 	struct err err;
 
