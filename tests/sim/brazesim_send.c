@@ -1,7 +1,4 @@
-/*
- * One thread and one libcurl handle for each connection, kept alive between
- * requests as long as the server keeps it.
- */
+/* One thread for each connection. */
 
 #include "tests/sim/brazesim_send.h"
 
@@ -25,44 +22,10 @@ struct brazesim_senders {
 
 struct sender {
 	struct brazesim_senders *all;
-	CURL *curl;
+	struct sim_post *post;
 	struct sim_text body;
 	struct sim_text gzipped;
-	bool leave; /* go away before the answer */
 };
-
-static size_t
-ignore_body(char *data, size_t size, size_t n, void *context)
-{
-	(void)data;
-	(void)context;
-	return size * n;
-}
-
-/* An answer that came before we could leave is not read either. */
-static size_t
-read_header(char *data, size_t size, size_t n, void *context)
-{
-	const struct sender *sender = context;
-
-	(void)data;
-	return sender->leave ? 0 : size * n;
-}
-
-/* libcurl asks here while it sends and waits, at least once a second: so a
- * stop needs no other way to break off a request. */
-static int
-progress(void *context, curl_off_t to_come, curl_off_t come, curl_off_t to_go,
-    curl_off_t gone)
-{
-	const struct sender *sender = context;
-
-	(void)to_come;
-	(void)come;
-	if (sender->leave && to_go > 0 && gone >= to_go)
-		return 1;
-	return brazesim_work_stopped(sender->all->work) ? 1 : 0;
-}
 
 /* In one call: the bound is large enough for any input of that size. */
 static void
@@ -104,60 +67,23 @@ body_write(struct sender *sender, const struct brazesim_batch *batch)
 }
 
 static void
-post(struct sender *sender, const struct brazesim_batch *batch,
-    struct brazesim_outcome *outcome)
+post(struct sender *sender, const struct brazesim_batch *batch, bool leave,
+    struct sim_outcome *outcome)
 {
 	const struct sim_text *body = &sender->body;
-	int64_t start_us;
-	CURLcode code;
 
 	body_write(sender, batch);
 	if (sender->all->settings->gzip) {
 		gzip(&sender->body, &sender->gzipped);
 		body = &sender->gzipped;
 	}
-	curl_easy_setopt(sender->curl, CURLOPT_POSTFIELDS, body->at);
-	curl_easy_setopt(
-	    sender->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body->len);
-	start_us = sim_now_us();
-	*outcome = (struct brazesim_outcome){0};
-	code = curl_easy_perform(sender->curl);
-	if (code == CURLE_OK)
-		curl_easy_getinfo(
-		    sender->curl, CURLINFO_RESPONSE_CODE, &outcome->status);
-	else if (sender->leave)
-		outcome->unknown = code == CURLE_ABORTED_BY_CALLBACK ||
-				   code == CURLE_WRITE_ERROR;
-	outcome->took_us = sim_now_us() - start_us;
+	sim_post_send(sender->post, sender->all->headers, body, leave, outcome);
 }
 
-/* No proxy, whatever the environment says, and nothing that a test would not
- * expect on the wire: HTTP/1.1, no Expect, no User-Agent. */
-static void
-curl_prepare(struct sender *sender)
+static bool
+stopped(void *context)
 {
-	const struct brazesim_settings *settings = sender->all->settings;
-	long check = settings->insecure ? 0 : 1;
-	CURL *curl = curl_easy_init();
-
-	if (curl == NULL)
-		sim_die("libcurl cannot start");
-	sender->curl = curl;
-	curl_easy_setopt(curl, CURLOPT_URL, settings->url);
-	curl_easy_setopt(curl, CURLOPT_PROXY, "");
-	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(
-	    curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, sender->all->headers);
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)settings->timeout_ms);
-	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, check);
-	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2 * check);
-	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, ignore_body);
-	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, read_header);
-	curl_easy_setopt(curl, CURLOPT_HEADERDATA, sender);
-	curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
-	curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, progress);
-	curl_easy_setopt(curl, CURLOPT_XFERINFODATA, sender);
+	return brazesim_work_stopped(context);
 }
 
 /* Each thread ends by itself once nothing is left for anyone. */
@@ -166,15 +92,22 @@ sender_run(void *context)
 {
 	struct sender sender = {.all = context};
 	struct brazesim_work *work = sender.all->work;
-	struct brazesim_outcome outcome;
+	struct sim_outcome outcome;
 	struct brazesim_batch *batch;
+	bool leave;
 
-	curl_prepare(&sender);
-	while ((batch = brazesim_work_take(work, &sender.leave)) != NULL) {
-		post(&sender, batch, &outcome);
+	sender.post = sim_post_new(&(struct sim_post_settings){
+	    .url = sender.all->settings->url,
+	    .timeout_ms = sender.all->settings->timeout_ms,
+	    .insecure = sender.all->settings->insecure,
+	    .stopped = stopped,
+	    .context = work,
+	});
+	while ((batch = brazesim_work_take(work, &leave)) != NULL) {
+		post(&sender, batch, leave, &outcome);
 		brazesim_work_settle(work, batch, &outcome);
 	}
-	curl_easy_cleanup(sender.curl);
+	sim_post_free(sender.post);
 	sim_text_fini(&sender.body);
 	sim_text_fini(&sender.gzipped);
 	if (atomic_fetch_sub(&sender.all->running, 1) == 1)

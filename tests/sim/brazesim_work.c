@@ -1,10 +1,11 @@
 /*
- * Batches that wait to be sent again lie in a heap by their due time and go
- * before new ones. A batch in flight may come back as many, so the end is
+ * Batches that wait to be sent again go by their due time and before new
+ * ones. A batch in flight may come back as many, so the end is
  * reached only when none is waiting and none in flight.
  */
 
 #include "tests/sim/brazesim_work.h"
+#include "tests/sim/sim_due.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -22,9 +23,7 @@ struct brazesim_work {
 	struct brazesim_source *source;
 	struct brazesim_books *books;
 	struct sim_random random;
-	struct brazesim_batch **heap; /* the earliest due first */
-	size_t n_heap;
-	size_t heap_room;
+	struct sim_due waiting; /* batches */
 	size_t in_flight;
 	bool exhausted;	   /* the source */
 	double next_us;	   /* when the rate allows a new batch */
@@ -64,11 +63,7 @@ brazesim_work_new(const struct brazesim_settings *settings,
 void
 brazesim_work_free(struct brazesim_work *work)
 {
-	size_t i;
-
-	for (i = 0; i < work->n_heap; i++)
-		free(work->heap[i]);
-	free(work->heap);
+	sim_due_fini(&work->waiting);
 	free(work->scratch);
 	pthread_cond_destroy(&work->changed);
 	pthread_mutex_destroy(&work->lock);
@@ -88,55 +83,6 @@ bool
 brazesim_work_stopped(struct brazesim_work *work)
 {
 	return atomic_load(&work->stopped);
-}
-
-static void
-heap_swap(struct brazesim_work *work, size_t i, size_t j)
-{
-	struct brazesim_batch *batch = work->heap[i];
-
-	work->heap[i] = work->heap[j];
-	work->heap[j] = batch;
-}
-
-/* Sift up: the parent of i is (i - 1) / 2. */
-static void
-heap_put(struct brazesim_work *work, struct brazesim_batch *batch)
-{
-	size_t i = work->n_heap++;
-
-	if (work->n_heap > work->heap_room) {
-		work->heap_room = 2 * work->heap_room + 64;
-		work->heap =
-		    sim_grow(work->heap, work->heap_room, sizeof(*work->heap));
-	}
-	work->heap[i] = batch;
-	while (
-	    i > 0 && work->heap[(i - 1) / 2]->due_ms > work->heap[i]->due_ms) {
-		heap_swap(work, i, (i - 1) / 2);
-		i = (i - 1) / 2;
-	}
-}
-
-/* The last goes to the top and sinks. */
-static struct brazesim_batch *
-heap_take(struct brazesim_work *work)
-{
-	struct brazesim_batch *first = work->heap[0];
-	size_t i = 0;
-	size_t child;
-
-	work->heap[0] = work->heap[--work->n_heap];
-	while ((child = 2 * i + 1) < work->n_heap) {
-		if (child + 1 < work->n_heap &&
-		    work->heap[child + 1]->due_ms < work->heap[child]->due_ms)
-			child++;
-		if (work->heap[i]->due_ms <= work->heap[child]->due_ms)
-			break;
-		heap_swap(work, i, child);
-		i = child;
-	}
-	return first;
 }
 
 static struct brazesim_batch *
@@ -180,10 +126,10 @@ take_due(struct brazesim_work *work, int64_t *ret_look_us)
 	int64_t now_us = sim_now_us();
 	int64_t look_us = -1;
 
-	if (work->n_heap > 0) {
-		look_us = work->heap[0]->due_ms * 1000;
+	if (work->waiting.n > 0) {
+		look_us = work->waiting.entries[0].due_ms * 1000;
 		if (look_us <= now_us)
-			return heap_take(work);
+			return sim_due_take(&work->waiting);
 	}
 	if (!work->exhausted && work->next_us <= (double)now_us)
 		batch = source_take(work);
@@ -228,7 +174,7 @@ brazesim_work_take(struct brazesim_work *work, bool *ret_leave)
 		batch = take_due(work, &look_us);
 		if (batch != NULL)
 			break;
-		if (work->exhausted && work->n_heap == 0 &&
+		if (work->exhausted && work->waiting.n == 0 &&
 		    work->in_flight == 0)
 			break;
 		wait_until(work, look_us);
@@ -277,9 +223,8 @@ send_again(struct brazesim_work *work, struct brazesim_batch *batch)
 	if (wait_ms > cap_ms)
 		wait_ms = cap_ms;
 	batch->attempts++;
-	batch->due_ms =
-	    sim_now_ms() + (int64_t)(wait_ms * sim_random_unit(&work->random));
-	heap_put(work, batch);
+	wait_ms *= sim_random_unit(&work->random);
+	sim_due_put(&work->waiting, sim_now_ms() + (int64_t)wait_ms, batch);
 }
 
 /* Into pieces of at most that many events, due at once. */
@@ -293,9 +238,8 @@ split(struct brazesim_work *work, struct brazesim_batch *batch, size_t piece)
 	for (at = 0; at < batch->n; at += piece) {
 		part = batch_new(&batch->events[at],
 		    batch->n - at < piece ? batch->n - at : piece);
-		part->due_ms = sim_now_ms();
 		part->duplicate = batch->duplicate;
-		heap_put(work, part);
+		sim_due_put(&work->waiting, sim_now_ms(), part);
 	}
 	free(batch);
 }
@@ -348,7 +292,7 @@ react(struct brazesim_work *work, struct brazesim_batch *batch, long status)
 
 void
 brazesim_work_settle(struct brazesim_work *work, struct brazesim_batch *batch,
-    const struct brazesim_outcome *outcome)
+    const struct sim_outcome *outcome)
 {
 	pthread_mutex_lock(&work->lock);
 	work->in_flight--;
@@ -357,8 +301,8 @@ brazesim_work_settle(struct brazesim_work *work, struct brazesim_batch *batch,
 		    work->books, outcome->status, outcome->took_us);
 	else
 		brazesim_books_count(work->books,
-		    outcome->unknown ? BRAZESIM_UNKNOWN_OUTCOMES
-				     : BRAZESIM_NETWORK_ERRORS,
+		    outcome->left ? BRAZESIM_UNKNOWN_OUTCOMES
+				  : BRAZESIM_NETWORK_ERRORS,
 		    1);
 	react(work, batch, outcome->status);
 	pthread_cond_broadcast(&work->changed);

@@ -7,19 +7,13 @@
  */
 
 #include "tests/sim/brazesim_books.h"
+#include "tests/sim/sim_post.h"
 
 struct brazesim_batch {
-	int64_t due_ms;
 	unsigned attempts;
 	bool duplicate; /* was acked before */
 	size_t n;
 	uint32_t events[];
-};
-
-struct brazesim_outcome {
-	long status;  /* 0: no answer */
-	bool unknown; /* we left before the answer */
-	int64_t took_us;
 };
 
 struct brazesim_work;
@@ -37,7 +31,7 @@ struct brazesim_batch *
 brazesim_work_take(struct brazesim_work *work, bool *ret_leave);
 /* Gives the batch back, with what came of it. */
 void brazesim_work_settle(struct brazesim_work *work,
-    struct brazesim_batch *batch, const struct brazesim_outcome *outcome);
+    struct brazesim_batch *batch, const struct sim_outcome *outcome);
 
 void brazesim_work_stop(struct brazesim_work *work);
 bool brazesim_work_stopped(struct brazesim_work *work);

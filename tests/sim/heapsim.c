@@ -3,12 +3,12 @@
  * faults on request and books of what has come. It shares nothing with the
  * daemon it tests, so that both cannot be wrong in the same way.
  *
- * Read on in heapsim_http.c (network), heapsim_judge.c (what is answered),
+ * Read on in sim_http.c (network), heapsim_judge.c (what is answered),
  * heapsim_request.c and heapsim_event.c (what Heap refuses), heapsim_books.c
  * (keys and quotas), heapsim_report.c (showing them).
  */
 
-#include "tests/sim/heapsim_http.h"
+#include "tests/sim/heapsim_judge.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -45,8 +45,8 @@ int
 main(int argc, char **argv)
 {
 	struct heapsim_settings settings;
-	struct heapsim_reply books = {0};
-	struct heapsim_http *http;
+	struct sim_reply books = {0};
+	struct sim_http *http;
 	struct heapsim *sim;
 	sigset_t signals;
 	int caught;
@@ -58,11 +58,12 @@ main(int argc, char **argv)
 	sigaddset(&signals, SIGINT);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	sim = heapsim_new(&settings);
-	http = heapsim_http_start(sim, (uint16_t)settings.port);
-	printf("listening on 127.0.0.1:%u\n", heapsim_http_port(http));
+	http = sim_http_start(
+	    heapsim_routes, sim, heapsim_max_bytes, (uint16_t)settings.port);
+	printf("listening on 127.0.0.1:%u\n", sim_http_port(http));
 	fflush(stdout);
 	sigwait(&signals, &caught);
-	heapsim_http_stop(http);
+	sim_http_stop(http);
 	heapsim_books_show(sim, NULL, &books);
 	fwrite(books.body.at, books.body.len, 1, stdout);
 	if (settings.books[0] != '\0')

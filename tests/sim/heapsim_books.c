@@ -11,8 +11,8 @@ heapsim_books_new(void)
 {
 	struct heapsim_books *books = sim_alloc(sizeof(*books));
 
-	books->apps = heapsim_table_new(sizeof(struct heapsim_app));
-	books->names = heapsim_table_new(sizeof(struct heapsim_name));
+	books->apps = sim_table_new(sizeof(struct heapsim_app));
+	books->names = sim_table_new(sizeof(struct heapsim_name));
 	books->start_ms = sim_now_ms();
 	return books;
 }
@@ -25,8 +25,8 @@ app_fini(struct heapsim_app *app)
 	struct heapsim_stored *next;
 	struct heapsim_user *user;
 
-	for (stored = heapsim_table_first(app->keys); stored != NULL;
-	     stored = heapsim_record_next(stored)) {
+	for (stored = sim_table_first(app->keys); stored != NULL;
+	     stored = sim_record_next(stored)) {
 		free(stored->json);
 		for (other = stored->other; other != NULL; other = next) {
 			next = other->other;
@@ -34,12 +34,12 @@ app_fini(struct heapsim_app *app)
 			free(other);
 		}
 	}
-	for (user = heapsim_table_first(app->users); user != NULL;
-	     user = heapsim_record_next(user))
-		heapsim_window_fini(&user->window);
-	heapsim_table_free(app->keys);
-	heapsim_table_free(app->users);
-	heapsim_window_fini(&app->window);
+	for (user = sim_table_first(app->users); user != NULL;
+	     user = sim_record_next(user))
+		sim_window_fini(&user->window);
+	sim_table_free(app->keys);
+	sim_table_free(app->users);
+	sim_window_fini(&app->window);
 }
 
 /* The records own what hangs on them; the tables only the records. */
@@ -50,11 +50,11 @@ heapsim_books_free(struct heapsim_books *books)
 
 	if (books == NULL)
 		return;
-	for (app = heapsim_table_first(books->apps); app != NULL;
-	     app = heapsim_record_next(app))
+	for (app = sim_table_first(books->apps); app != NULL;
+	     app = sim_record_next(app))
 		app_fini(app);
-	heapsim_table_free(books->apps);
-	heapsim_table_free(books->names);
+	sim_table_free(books->apps);
+	sim_table_free(books->names);
 	free(books);
 }
 
@@ -82,12 +82,12 @@ heapsim_books_refused(struct heapsim_books *books, const char *why)
 static struct heapsim_app *
 app_of(struct heapsim_books *books, const struct heapsim_request *request)
 {
-	struct heapsim_app *app = heapsim_table_put(
+	struct heapsim_app *app = sim_table_put(
 	    books->apps, request->app_id, strlen(request->app_id));
 
 	if (app->users == NULL) {
-		app->users = heapsim_table_new(sizeof(struct heapsim_user));
-		app->keys = heapsim_table_new(sizeof(struct heapsim_stored));
+		app->users = sim_table_new(sizeof(struct heapsim_user));
+		app->keys = sim_table_new(sizeof(struct heapsim_stored));
 	}
 	return app;
 }
@@ -100,7 +100,7 @@ user_of(struct heapsim_app *app, const struct heapsim_request *request,
 {
 	if (event->user.len == 0)
 		return NULL;
-	return heapsim_table_put(app->users,
+	return sim_table_put(app->users,
 	    heapsim_request_text(request, event->user), event->user.len);
 }
 
@@ -117,7 +117,7 @@ since_start(const struct heapsim_books *books, int64_t now_ms)
 static void
 app_meet_user(struct heapsim_app *app, struct heapsim_user *user, uint64_t n)
 {
-	heapsim_window_meet(&user->window, n);
+	sim_window_meet(&user->window, n);
 	if (user->window.max > app->user_max) {
 		app->user_max = user->window.max;
 		app->user_max_of = user;
@@ -143,15 +143,15 @@ heapsim_books_arrive(struct heapsim_books *books,
 
 	books->counts[HEAPSIM_RECEIVED] += request->n;
 	app->counts[HEAPSIM_RECEIVED] += request->n;
-	over = heapsim_window_slide(&app->window, now, length_ms) + request->n >
+	over = sim_window_slide(&app->window, now, length_ms) + request->n >
 	       (uint64_t)settings->app_quota;
-	heapsim_window_meet(&app->window, request->n);
+	sim_window_meet(&app->window, request->n);
 	for (i = 0; i < request->n; i++) {
 		user = user_of(app, request, &request->events[i]);
 		if (user == NULL)
 			continue;
 		user->pending++;
-		if (heapsim_window_slide(&user->window, now, length_ms) +
+		if (sim_window_slide(&user->window, now, length_ms) +
 			user->pending >
 		    (uint64_t)settings->user_quota)
 			over = true;
@@ -177,14 +177,14 @@ heapsim_books_admit(struct heapsim_books *books,
 	struct heapsim_user *user;
 	size_t i;
 
-	heapsim_window_slide(&app->window, now, length_ms);
-	heapsim_window_add(&app->window, now, (uint32_t)request->n);
+	sim_window_slide(&app->window, now, length_ms);
+	sim_window_add(&app->window, now, (uint32_t)request->n);
 	for (i = 0; i < request->n; i++) {
 		user = user_of(app, request, &request->events[i]);
 		if (user == NULL)
 			continue;
-		heapsim_window_slide(&user->window, now, length_ms);
-		heapsim_window_add(&user->window, now, 1);
+		sim_window_slide(&user->window, now, length_ms);
+		sim_window_add(&user->window, now, 1);
 	}
 }
 
@@ -197,13 +197,13 @@ event_admit(const struct heapsim_books *books, struct heapsim_app *app,
 	uint32_t length_ms = (uint32_t)settings->quota_window_ms;
 	uint32_t now = since_start(books, now_ms);
 
-	if (heapsim_window_slide(&app->window, now, length_ms) >=
+	if (sim_window_slide(&app->window, now, length_ms) >=
 		(uint64_t)settings->app_quota ||
-	    heapsim_window_slide(&user->window, now, length_ms) >=
+	    sim_window_slide(&user->window, now, length_ms) >=
 		(uint64_t)settings->user_quota)
 		return false;
-	heapsim_window_add(&app->window, now, 1);
-	heapsim_window_add(&user->window, now, 1);
+	sim_window_add(&app->window, now, 1);
+	sim_window_add(&user->window, now, 1);
 	return true;
 }
 
@@ -245,7 +245,7 @@ event_store(struct heapsim_books *books, struct heapsim_app *app,
     const struct heapsim_settings *settings)
 {
 	struct heapsim_user *user = user_of(app, request, event);
-	struct heapsim_stored *stored = heapsim_table_put(app->keys,
+	struct heapsim_stored *stored = sim_table_put(app->keys,
 	    heapsim_request_text(request, event->key), event->key.len);
 	struct heapsim_name *name;
 
@@ -254,7 +254,7 @@ event_store(struct heapsim_books *books, struct heapsim_app *app,
 		both_count(books, app, HEAPSIM_REPEATED);
 		return;
 	}
-	name = heapsim_table_put(books->names,
+	name = sim_table_put(books->names,
 	    heapsim_request_text(request, event->name), event->name.len);
 	name->events++;
 	stored->name = name;

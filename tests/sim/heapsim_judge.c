@@ -56,13 +56,21 @@ heapsim_free(struct heapsim *sim)
 	free(sim);
 }
 
-void
-heapsim_settings_copy(
-    struct heapsim *sim, struct heapsim_settings *ret_settings)
+static void
+settings_copy(struct heapsim *sim, struct heapsim_settings *ret_settings)
 {
 	pthread_mutex_lock(&sim->lock);
 	*ret_settings = sim->settings;
 	pthread_mutex_unlock(&sim->lock);
+}
+
+int64_t
+heapsim_max_bytes(void *context)
+{
+	struct heapsim_settings settings;
+
+	settings_copy(context, &settings);
+	return settings.max_bytes;
 }
 
 /* One choice for each request, so that the percentages exclude each other
@@ -93,9 +101,9 @@ fault_choose(struct heapsim *sim, const struct heapsim_settings *settings)
 
 /* May be called again: a later decision replaces an earlier one. */
 static void
-reply_status(struct heapsim_reply *reply, unsigned status, const char *text)
+reply_status(struct sim_reply *reply, unsigned status, const char *text)
 {
-	reply->manner = HEAPSIM_ANSWER;
+	reply->manner = SIM_ANSWER;
 	reply->status = status;
 	reply->content_type = status == 200 ? "application/json" : "text/plain";
 	sim_text_clear(&reply->body);
@@ -103,8 +111,8 @@ reply_status(struct heapsim_reply *reply, unsigned status, const char *text)
 }
 
 static void
-reply_manner(struct heapsim *sim, struct heapsim_reply *reply,
-    enum heapsim_manner manner, enum heapsim_count what)
+reply_manner(struct heapsim *sim, struct sim_reply *reply,
+    enum sim_manner manner, enum heapsim_count what)
 {
 	reply->manner = manner;
 	heapsim_books_count(sim->books, what, 1);
@@ -112,7 +120,7 @@ reply_manner(struct heapsim *sim, struct heapsim_reply *reply,
 
 /* Heap names the fault in the body, and the forwarder may log it. */
 static void
-reply_refusal(struct heapsim *sim, struct heapsim_reply *reply, unsigned status,
+reply_refusal(struct heapsim *sim, struct sim_reply *reply, unsigned status,
     const char *why)
 {
 	heapsim_books_refused(sim->books, why);
@@ -122,12 +130,12 @@ reply_refusal(struct heapsim *sim, struct heapsim_reply *reply, unsigned status,
 /* A request with a bad event in it. */
 static void
 reply_bad(struct heapsim *sim, const struct heapsim_settings *settings,
-    struct heapsim_reply *reply, const char *why)
+    struct sim_reply *reply, const char *why)
 {
 	if (settings->refuse == HEAPSIM_REFUSE_RESET)
-		reply_manner(sim, reply, HEAPSIM_CLOSE, HEAPSIM_RESET);
+		reply_manner(sim, reply, SIM_CLOSE, HEAPSIM_RESET);
 	else if (settings->refuse == HEAPSIM_REFUSE_HANG)
-		reply_manner(sim, reply, HEAPSIM_HANG, HEAPSIM_HUNG);
+		reply_manner(sim, reply, SIM_HANG, HEAPSIM_HUNG);
 	else
 		reply_refusal(
 		    sim, reply, (unsigned)settings->refuse_status, why);
@@ -147,16 +155,16 @@ refuse_all_now(const struct heapsim_settings *settings)
 /* True if the reply is decided before anything of Heap's own is looked at. */
 static bool
 fault_before(struct heapsim *sim, const struct heapsim_settings *settings,
-    enum fault fault, struct heapsim_reply *reply)
+    enum fault fault, struct sim_reply *reply)
 {
 	int64_t status = refuse_all_now(settings);
 
 	if (fault == FAULT_RESET) {
-		reply_manner(sim, reply, HEAPSIM_CLOSE, HEAPSIM_RESET);
+		reply_manner(sim, reply, SIM_CLOSE, HEAPSIM_RESET);
 		return true;
 	}
 	if (fault == FAULT_HANG) {
-		reply_manner(sim, reply, HEAPSIM_HANG, HEAPSIM_HUNG);
+		reply_manner(sim, reply, SIM_HANG, HEAPSIM_HUNG);
 		return true;
 	}
 	if (status == 0 && fault == FAULT_FAIL)
@@ -171,7 +179,7 @@ fault_before(struct heapsim *sim, const struct heapsim_settings *settings,
 /* The events are stored; whatever is answered now is a lie or a silence. */
 static void
 fault_after(struct heapsim *sim, const struct heapsim_settings *settings,
-    enum fault fault, struct heapsim_reply *reply)
+    enum fault fault, struct sim_reply *reply)
 {
 	reply_status(reply, 200, "{}");
 	switch (fault) {
@@ -186,29 +194,29 @@ fault_after(struct heapsim *sim, const struct heapsim_settings *settings,
 		    "stored, but the simulator was told so");
 		break;
 	case FAULT_HANG_AFTER:
-		reply_manner(sim, reply, HEAPSIM_HANG, HEAPSIM_HUNG);
+		reply_manner(sim, reply, SIM_HANG, HEAPSIM_HUNG);
 		break;
 	case FAULT_RESET_AFTER:
-		reply_manner(sim, reply, HEAPSIM_CLOSE, HEAPSIM_RESET);
+		reply_manner(sim, reply, SIM_CLOSE, HEAPSIM_RESET);
 		break;
 	case FAULT_CLOSE:
-		reply_manner(sim, reply, HEAPSIM_ANSWER_CUT, HEAPSIM_CUT);
+		reply_manner(sim, reply, SIM_ANSWER_CUT, HEAPSIM_CUT);
 		break;
 	}
 }
 
 /* NULL, or why the request is refused before its body is looked at. */
 static const char *
-headers_flaw(const struct heapsim_call *call)
+headers_flaw(const struct sim_call *call)
 {
 	static const char json[] = "application/json";
 	size_t len = sizeof(json) - 1;
-	const char *type = call->content_type;
+	const char *type = sim_call_header(call, "Content-Type");
 
 	if (type == NULL || strncasecmp(type, json, len) != 0 ||
 	    (type[len] != '\0' && type[len] != ';' && type[len] != ' '))
 		return "Content-Type should be application/json";
-	if (call->content_encoding != NULL)
+	if (sim_call_header(call, "Content-Encoding") != NULL)
 		return "Content-Encoding should be absent";
 	return NULL;
 }
@@ -217,7 +225,7 @@ headers_flaw(const struct heapsim_call *call)
 static bool
 track_judge(struct heapsim *sim, const struct heapsim_settings *settings,
     const struct heapsim_request *request, bool over, int64_t now_ms,
-    struct heapsim_reply *reply)
+    struct sim_reply *reply)
 {
 	bool drop = over && settings->quota &&
 		    settings->over_quota == HEAPSIM_OVER_DROP;
@@ -245,8 +253,8 @@ track_judge(struct heapsim *sim, const struct heapsim_settings *settings,
 /* Under the lock. why is NULL if the request could be read. */
 static void
 track_decide(struct heapsim *sim, const struct heapsim_settings *settings,
-    const struct heapsim_call *call, const struct heapsim_request *request,
-    const char *why, struct heapsim_reply *reply)
+    const struct sim_call *call, const struct heapsim_request *request,
+    const char *why, struct sim_reply *reply)
 {
 	enum fault fault = fault_choose(sim, settings);
 	int64_t now_ms = sim_now_ms();
@@ -272,26 +280,27 @@ track_decide(struct heapsim *sim, const struct heapsim_settings *settings,
 /* Only what is sent in full counts as answered with its status. */
 static void
 reply_finish(struct heapsim *sim, const struct heapsim_settings *settings,
-    struct heapsim_reply *reply)
+    struct sim_reply *reply)
 {
 	reply->delay_ms = settings->delay_ms;
-	if (reply->status == 429 || reply->status >= 500)
-		snprintf(reply->retry_after, sizeof(reply->retry_after), "%s",
-		    settings->retry_after);
-	if (reply->manner == HEAPSIM_ANSWER)
+	if (settings->retry_after[0] != '\0' &&
+	    (reply->status == 429 || reply->status >= 500))
+		sim_reply_header(
+		    reply, "Retry-After", "%s", settings->retry_after);
+	if (reply->manner == SIM_ANSWER)
 		heapsim_books_answered(sim->books, reply->status);
 }
 
 /* The settings are those of the moment the request came. */
-void
-heapsim_track(struct heapsim *sim, const struct heapsim_call *call,
-    struct heapsim_reply *reply)
+static void
+track(void *context, const struct sim_call *call, struct sim_reply *reply)
 {
+	struct heapsim *sim = context;
 	struct heapsim_request request = {0};
 	struct heapsim_settings settings;
 	const char *why = headers_flaw(call);
 
-	heapsim_settings_copy(sim, &settings);
+	settings_copy(sim, &settings);
 	if (why == NULL && !call->too_large &&
 	    !heapsim_request_read(&request, call->body, call->len, &settings))
 		why = request.why.at;
@@ -305,10 +314,11 @@ heapsim_track(struct heapsim *sim, const struct heapsim_call *call,
 }
 
 /* Nothing sends these yet: counted, so that a test could see one. */
-void
-heapsim_user_properties(struct heapsim *sim, const struct heapsim_call *call,
-    struct heapsim_reply *reply)
+static void
+user_properties(
+    void *context, const struct sim_call *call, struct sim_reply *reply)
 {
+	struct heapsim *sim = context;
 	const char *why = headers_flaw(call);
 	struct sim_json json;
 	size_t offset;
@@ -331,16 +341,17 @@ heapsim_user_properties(struct heapsim *sim, const struct heapsim_call *call,
 	pthread_mutex_unlock(&sim->lock);
 }
 
-void
-heapsim_settings_show(struct heapsim *sim, const struct heapsim_call *call,
-    struct heapsim_reply *reply)
+static void
+settings_show(
+    void *context, const struct sim_call *call, struct sim_reply *reply)
 {
+	struct heapsim *sim = context;
 	struct heapsim_settings settings;
 	json_t *object;
 	char *text;
 
 	(void)call;
-	heapsim_settings_copy(sim, &settings);
+	settings_copy(sim, &settings);
 	object = sim_options_show(sim_options_live(heapsim_options), &settings);
 	text = json_dumps(object, 0);
 	reply_status(reply, 200, text != NULL ? text : "{}");
@@ -348,10 +359,10 @@ heapsim_settings_show(struct heapsim *sim, const struct heapsim_call *call,
 	json_decref(object);
 }
 
-void
-heapsim_control(struct heapsim *sim, const struct heapsim_call *call,
-    struct heapsim_reply *reply)
+static void
+control(void *context, const struct sim_call *call, struct sim_reply *reply)
 {
+	struct heapsim *sim = context;
 	struct sim_text why = {0};
 	bool good;
 
@@ -360,17 +371,17 @@ heapsim_control(struct heapsim *sim, const struct heapsim_call *call,
 	    heapsim_settings_merge(&sim->settings, call->body, call->len, &why);
 	pthread_mutex_unlock(&sim->lock);
 	if (good)
-		heapsim_settings_show(sim, call, reply);
+		settings_show(sim, call, reply);
 	else
 		reply_status(reply, 400, why.at);
 	sim_text_fini(&why);
 }
 
 /* The random choices begin anew too: a test can be repeated exactly. */
-void
-heapsim_reset(struct heapsim *sim, const struct heapsim_call *call,
-    struct heapsim_reply *reply)
+static void
+reset(void *context, const struct sim_call *call, struct sim_reply *reply)
 {
+	struct heapsim *sim = context;
 	(void)call;
 	pthread_mutex_lock(&sim->lock);
 	heapsim_books_free(sim->books);
@@ -381,9 +392,10 @@ heapsim_reset(struct heapsim *sim, const struct heapsim_call *call,
 }
 
 void
-heapsim_books_show(struct heapsim *sim, const struct heapsim_call *call,
-    struct heapsim_reply *reply)
+heapsim_books_show(
+    void *context, const struct sim_call *call, struct sim_reply *reply)
 {
+	struct heapsim *sim = context;
 	(void)call;
 	reply_status(reply, 200, "");
 	pthread_mutex_lock(&sim->lock);
@@ -392,10 +404,10 @@ heapsim_books_show(struct heapsim *sim, const struct heapsim_call *call,
 }
 
 /* Everyone waits while the list is made: it is of one moment. */
-void
-heapsim_keys_show(struct heapsim *sim, const struct heapsim_call *call,
-    struct heapsim_reply *reply)
+static void
+keys_show(void *context, const struct sim_call *call, struct sim_reply *reply)
 {
+	struct heapsim *sim = context;
 	(void)call;
 	reply_status(reply, 200, "");
 	reply->content_type = "text/plain";
@@ -404,16 +416,17 @@ heapsim_keys_show(struct heapsim *sim, const struct heapsim_call *call,
 	pthread_mutex_unlock(&sim->lock);
 }
 
-void
-heapsim_event_show(struct heapsim *sim, const struct heapsim_call *call,
-    struct heapsim_reply *reply)
+static void
+event_show(void *context, const struct sim_call *call, struct sim_reply *reply)
 {
+	struct heapsim *sim = context;
+	const char *key = sim_call_query(call, "key");
 	struct sim_text json = {0};
 	unsigned status = 400;
 
-	if (call->key != NULL) {
+	if (key != NULL) {
 		pthread_mutex_lock(&sim->lock);
-		status = heapsim_event_write(sim->books, call->key, &json);
+		status = heapsim_event_write(sim->books, key, &json);
 		pthread_mutex_unlock(&sim->lock);
 	}
 	if (status == 200)
@@ -422,3 +435,15 @@ heapsim_event_show(struct heapsim *sim, const struct heapsim_call *call,
 		reply_status(reply, status, "no such event is kept");
 	sim_text_fini(&json);
 }
+
+const struct sim_route heapsim_routes[] = {
+    {"/api/track", "POST", track, NULL, true},
+    {"/api/add_user_properties", "POST", user_properties, NULL, true},
+    {"/control", "POST", control, NULL, false},
+    {"/control", "GET", settings_show, NULL, false},
+    {"/reset", "POST", reset, NULL, false},
+    {"/books", "GET", heapsim_books_show, NULL, false},
+    {"/keys", "GET", keys_show, NULL, false},
+    {"/event", "GET", event_show, NULL, false},
+    {.path = NULL},
+};

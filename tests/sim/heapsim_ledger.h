@@ -4,15 +4,15 @@
 /* The records behind heapsim_books.h; shared with heapsim_report.c only. */
 
 #include "tests/sim/heapsim_books.h"
-#include "tests/sim/heapsim_table.h"
-#include "tests/sim/heapsim_window.h"
+#include "tests/sim/sim_table.h"
+#include "tests/sim/sim_window.h"
 
 enum {
 	HEAPSIM_STATUSES = 600,
 };
 
 struct heapsim_user {
-	struct heapsim_window window;
+	struct sim_window window;
 	uint32_t pending; /* events in the request at hand */
 };
 
@@ -30,17 +30,17 @@ struct heapsim_stored {
 };
 
 struct heapsim_app {
-	struct heapsim_table *users;
-	struct heapsim_table *keys;
-	struct heapsim_window window;
+	struct sim_table *users;
+	struct sim_table *keys;
+	struct sim_window window;
 	uint64_t user_max; /* the fullest window of one user */
 	const struct heapsim_user *user_max_of;
 	uint64_t counts[HEAPSIM_COUNTS];
 };
 
 struct heapsim_books {
-	struct heapsim_table *apps;
-	struct heapsim_table *names;
+	struct sim_table *apps;
+	struct sim_table *names;
 	uint64_t counts[HEAPSIM_COUNTS];
 	uint64_t by_status[HEAPSIM_STATUSES];
 	uint64_t kept;

@@ -42,7 +42,7 @@ static void
 set_under(json_t *object, const void *record, json_t *value)
 {
 	size_t len;
-	const char *key = heapsim_record_key(record, &len);
+	const char *key = sim_record_key(record, &len);
 	json_t *sayable = json_stringn(key, len);
 
 	if (sayable == NULL || strlen(key) != len)
@@ -64,12 +64,12 @@ app_report(const struct heapsim_app *app)
 	for (i = 0; i < sizeof(app_counts) / sizeof(app_counts[0]); i++)
 		set_count(object, count_names[app_counts[i]],
 		    app->counts[app_counts[i]]);
-	set_count(object, "keys", heapsim_table_count(app->keys));
-	set_count(object, "users", heapsim_table_count(app->users));
+	set_count(object, "keys", sim_table_count(app->keys));
+	set_count(object, "users", sim_table_count(app->users));
 	set_count(object, "max_window", app->window.max);
 	set_count(object, "max_user_window", app->user_max);
 	if (app->user_max_of != NULL) {
-		name = heapsim_record_key(app->user_max_of, &len);
+		name = sim_record_key(app->user_max_of, &len);
 		user = json_stringn(name, len);
 	}
 	json_object_set_new(
@@ -99,8 +99,8 @@ names_report(const struct heapsim_books *books)
 	json_t *object = json_object();
 	const struct heapsim_name *name;
 
-	for (name = heapsim_table_first(books->names); name != NULL;
-	     name = heapsim_record_next(name))
+	for (name = sim_table_first(books->names); name != NULL;
+	     name = sim_record_next(name))
 		set_under(object, name, json_integer((json_int_t)name->events));
 	return object;
 }
@@ -120,10 +120,10 @@ heapsim_books_write(const struct heapsim_books *books, struct sim_text *out)
 
 	for (i = 0; i < HEAPSIM_COUNTS; i++)
 		set_count(object, count_names[i], books->counts[i]);
-	for (app = heapsim_table_first(books->apps); app != NULL;
-	     app = heapsim_record_next(app)) {
+	for (app = sim_table_first(books->apps); app != NULL;
+	     app = sim_record_next(app)) {
 		set_under(apps, app, app_report(app));
-		keys += heapsim_table_count(app->keys);
+		keys += sim_table_count(app->keys);
 		if (app->window.max > max_window)
 			max_window = app->window.max;
 		if (app->user_max > user_max)
@@ -171,7 +171,7 @@ static void
 add_record_key(struct sim_text *out, const void *record)
 {
 	size_t len;
-	const char *key = heapsim_record_key(record, &len);
+	const char *key = sim_record_key(record, &len);
 
 	add_escaped(out, key, len);
 }
@@ -183,10 +183,10 @@ heapsim_keys_write(const struct heapsim_books *books, struct sim_text *out)
 	const struct heapsim_stored *each;
 	const struct heapsim_app *app;
 
-	for (app = heapsim_table_first(books->apps); app != NULL;
-	     app = heapsim_record_next(app))
-		for (stored = heapsim_table_first(app->keys); stored != NULL;
-		     stored = heapsim_record_next(stored))
+	for (app = sim_table_first(books->apps); app != NULL;
+	     app = sim_record_next(app))
+		for (stored = sim_table_first(app->keys); stored != NULL;
+		     stored = sim_record_next(stored))
 			for (each = stored; each != NULL; each = each->other) {
 				add_record_key(out, stored);
 				sim_text_add(out, "\t", 1);
@@ -206,9 +206,9 @@ heapsim_event_write(
 	const struct heapsim_stored *stored;
 	const struct heapsim_app *app;
 
-	for (app = heapsim_table_first(books->apps); app != NULL;
-	     app = heapsim_record_next(app)) {
-		stored = heapsim_table_find(app->keys, key, strlen(key));
+	for (app = sim_table_first(books->apps); app != NULL;
+	     app = sim_record_next(app)) {
+		stored = sim_table_find(app->keys, key, strlen(key));
 		if (stored == NULL)
 			continue;
 		if (stored->json == NULL)

@@ -2,7 +2,7 @@
 #define SIM_BASE_H
 
 /*
- * What both simulators stand on: memory, clock, random numbers, text. They
+ * What all simulators stand on: memory, clock, random numbers, text. They
  * are test tools: without memory they die at once, saying so.
  */
 

@@ -4,12 +4,15 @@
  * ends when the client goes away or the simulator is stopped.
  */
 
-#include "tests/sim/heapsim_http.h"
+#include "tests/sim/sim_http.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fnmatch.h>
 #include <microhttpd.h>
 #include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -20,59 +23,42 @@ enum {
 	CONNECTIONS_MAX = 1024,
 };
 
-struct heapsim_http {
+struct sim_http {
 	struct MHD_Daemon *daemon;
-	struct heapsim *sim;
+	const struct sim_route *routes;
+	void *sim;
+	int64_t (*max_bytes)(void *sim);
 	int stop_fd; /* readable once stopping */
-};
-
-static const struct route {
-	const char *path;
-	const char *method;
-	void (*handle)(struct heapsim *sim, const struct heapsim_call *call,
-	    struct heapsim_reply *reply);
-	bool api; /* max_bytes holds */
-} routes[] = {
-    {"/api/track", "POST", heapsim_track, true},
-    {"/api/add_user_properties", "POST", heapsim_user_properties, true},
-    {"/control", "POST", heapsim_control, false},
-    {"/control", "GET", heapsim_settings_show, false},
-    {"/reset", "POST", heapsim_reset, false},
-    {"/books", "GET", heapsim_books_show, false},
-    {"/keys", "GET", heapsim_keys_show, false},
-    {"/event", "GET", heapsim_event_show, false},
 };
 
 /* What a connection collects while its request comes in. */
 struct upload {
-	const struct route *route; /* or NULL */
-	unsigned status;	   /* 404 or 405 without a route */
+	const struct sim_route *route; /* or NULL */
+	unsigned status;	       /* 404 or 405 without a route */
 	uint64_t max_bytes;
 	bool too_large;
 	struct sim_text body;
 };
 
-/* max_bytes is read once: a change by /control is for later requests. */
+/* max_bytes is read once: a change of it is for later requests. */
 static struct upload *
-upload_new(struct heapsim *sim, const char *path, const char *method)
+upload_new(const struct sim_http *http, const char *path, const char *method)
 {
 	struct upload *upload = sim_alloc(sizeof(*upload));
-	struct heapsim_settings settings;
-	size_t i;
+	const struct sim_route *route;
+	int64_t max_bytes = 0;
 
 	upload->status = MHD_HTTP_NOT_FOUND;
-	for (i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
-		if (strcmp(routes[i].path, path) != 0)
+	for (route = http->routes; route->path != NULL; route++) {
+		if (fnmatch(route->path, path, FNM_PATHNAME) != 0)
 			continue;
 		upload->status = MHD_HTTP_METHOD_NOT_ALLOWED;
-		if (strcmp(routes[i].method, method) == 0)
-			upload->route = &routes[i];
+		if (strcmp(route->method, method) == 0)
+			upload->route = route;
 	}
-	heapsim_settings_copy(sim, &settings);
-	upload->max_bytes = UINT64_MAX;
-	if (upload->route != NULL && upload->route->api &&
-	    settings.max_bytes > 0)
-		upload->max_bytes = (uint64_t)settings.max_bytes;
+	if (upload->route != NULL && upload->route->api)
+		max_bytes = http->max_bytes(http->sim);
+	upload->max_bytes = max_bytes > 0 ? (uint64_t)max_bytes : UINT64_MAX;
 	sim_text_add(&upload->body, "", 0);
 	return upload;
 }
@@ -96,15 +82,21 @@ upload_add(struct upload *upload, const char *data, size_t len)
 		sim_text_add(&upload->body, data, len);
 }
 
+static int
+connection_fd(struct MHD_Connection *connection)
+{
+	return MHD_get_connection_info(
+	    connection, MHD_CONNECTION_INFO_CONNECTION_FD)
+	    ->connect_fd;
+}
+
 /* Until the client has gone, the time is over (< 0: none), or a stop. */
 static bool
-wait_for_client(const struct heapsim_http *http,
-    struct MHD_Connection *connection, int64_t wait_ms)
+wait_for_client(const struct sim_http *http, struct MHD_Connection *connection,
+    int64_t wait_ms)
 {
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
-	    connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	struct pollfd fds[] = {
-	    {.fd = info->connect_fd, .events = POLLRDHUP},
+	    {.fd = connection_fd(connection), .events = POLLRDHUP},
 	    {.fd = http->stop_fd, .events = POLLIN},
 	};
 	int ready;
@@ -129,12 +121,13 @@ cut_body(void *context, uint64_t position, char *to, size_t max)
 
 /* The answer's body passes to libmicrohttpd, which frees it. */
 static enum MHD_Result
-reply_send(struct MHD_Connection *connection, struct heapsim_reply *reply)
+reply_send(struct MHD_Connection *connection, struct sim_reply *reply)
 {
 	struct MHD_Response *response;
 	enum MHD_Result result;
+	unsigned i;
 
-	if (reply->manner == HEAPSIM_ANSWER_CUT) {
+	if (reply->manner == SIM_ANSWER_CUT) {
 		response = MHD_create_response_from_callback(
 		    2, 64, cut_body, NULL, NULL);
 	} else {
@@ -148,37 +141,77 @@ reply_send(struct MHD_Connection *connection, struct heapsim_reply *reply)
 	if (reply->content_type != NULL)
 		MHD_add_response_header(
 		    response, "Content-Type", reply->content_type);
-	if (reply->retry_after[0] != '\0')
+	for (i = 0; i < reply->n_headers; i++)
 		MHD_add_response_header(
-		    response, "Retry-After", reply->retry_after);
+		    response, reply->headers[i].name, reply->headers[i].value);
 	result = MHD_queue_response(connection, reply->status, response);
 	MHD_destroy_response(response);
 	return result;
 }
 
-static void
-route_call(struct heapsim *sim, struct MHD_Connection *connection,
-    const struct upload *upload, struct heapsim_reply *reply)
+void
+sim_reply_header(
+    struct sim_reply *reply, const char *name, const char *format, ...)
 {
-	struct heapsim_call call = {
-	    .content_type = MHD_lookup_connection_value(
-		connection, MHD_HEADER_KIND, "Content-Type"),
-	    .content_encoding = MHD_lookup_connection_value(
-		connection, MHD_HEADER_KIND, "Content-Encoding"),
-	    .key = MHD_lookup_connection_value(
-		connection, MHD_GET_ARGUMENT_KIND, "key"),
-	    .body = upload->body.at,
-	    .len = upload->body.len,
-	    .too_large = upload->too_large,
-	};
+	struct sim_header *header = &reply->headers[reply->n_headers++];
+	va_list arguments;
 
-	if (upload->route != NULL) {
-		call.path = upload->route->path;
-		upload->route->handle(sim, &call, reply);
-		return;
-	}
-	reply->status = upload->status;
-	sim_text_print(&reply->body, "no such path or method");
+	if (reply->n_headers > SIM_HEADERS)
+		sim_die("too many headers");
+	header->name = name;
+	va_start(arguments, format);
+	vsnprintf(header->value, sizeof(header->value), format, arguments);
+	va_end(arguments);
+}
+
+const char *
+sim_call_header(const struct sim_call *call, const char *name)
+{
+	return MHD_lookup_connection_value(
+	    call->connection, MHD_HEADER_KIND, name);
+}
+
+const char *
+sim_call_query(const struct sim_call *call, const char *name)
+{
+	return MHD_lookup_connection_value(
+	    call->connection, MHD_GET_ARGUMENT_KIND, name);
+}
+
+/* Stops at the first value that holds the text, which is then no more. */
+static enum MHD_Result
+value_look(
+    void *context, enum MHD_ValueKind kind, const char *key, const char *value)
+{
+	const char **text = context;
+
+	(void)kind;
+	if (strstr(key, *text) == NULL &&
+	    (value == NULL || strstr(value, *text) == NULL))
+		return MHD_YES;
+	*text = NULL;
+	return MHD_NO;
+}
+
+bool
+sim_call_shows(const struct sim_call *call, const char *text)
+{
+	if (text[0] == '\0')
+		return false;
+	if (strstr(call->path, text) != NULL)
+		return true;
+	MHD_get_connection_values(call->connection,
+	    MHD_HEADER_KIND | MHD_GET_ARGUMENT_KIND, value_look, &text);
+	return text == NULL;
+}
+
+bool
+sim_call_is_open(const struct sim_call *call)
+{
+	struct pollfd fd = {
+	    .fd = connection_fd(call->connection), .events = POLLRDHUP};
+
+	return poll(&fd, 1, 0) == 0;
 }
 
 /*
@@ -191,14 +224,16 @@ handle(void *context, struct MHD_Connection *connection, const char *path,
     const char *method, const char *version, const char *data, size_t *len,
     void **state)
 {
-	struct heapsim_http *http = context;
-	struct heapsim_reply reply = {0};
+	struct sim_http *http = context;
+	struct sim_call call = {.path = path, .connection = connection};
+	struct sim_reply reply = {0};
 	struct upload *upload = *state;
 	enum MHD_Result result = MHD_NO; /* closes the connection */
+	bool answer;
 
 	(void)version;
 	if (upload == NULL) {
-		*state = upload_new(http->sim, path, method);
+		*state = upload_new(http, path, method);
 		return MHD_YES;
 	}
 	if (*len > 0) {
@@ -206,12 +241,23 @@ handle(void *context, struct MHD_Connection *connection, const char *path,
 		*len = 0;
 		return MHD_YES;
 	}
-	route_call(http->sim, connection, upload, &reply);
-	if (reply.manner == HEAPSIM_HANG)
+	call.body = upload->body.at;
+	call.len = upload->body.len;
+	call.too_large = upload->too_large;
+	if (upload->route != NULL) {
+		upload->route->handle(http->sim, &call, &reply);
+	} else {
+		reply.status = upload->status;
+		sim_text_print(&reply.body, "no such path or method");
+	}
+	answer = reply.manner == SIM_ANSWER || reply.manner == SIM_ANSWER_CUT;
+	if (reply.manner == SIM_HANG)
 		wait_for_client(http, connection, -1);
-	else if (reply.manner != HEAPSIM_CLOSE &&
-		 (reply.delay_ms == 0 ||
-		     wait_for_client(http, connection, reply.delay_ms)))
+	else if (answer && reply.delay_ms > 0)
+		answer = wait_for_client(http, connection, reply.delay_ms);
+	if (upload->route != NULL && upload->route->done != NULL)
+		upload->route->done(http->sim, &call);
+	if (answer)
 		result = reply_send(connection, &reply);
 	sim_text_fini(&reply.body);
 	return result;
@@ -230,17 +276,20 @@ completed(void *context, struct MHD_Connection *connection, void **state,
 	*state = NULL;
 }
 
-struct heapsim_http *
-heapsim_http_start(struct heapsim *sim, uint16_t port)
+struct sim_http *
+sim_http_start(const struct sim_route *routes, void *sim,
+    int64_t (*max_bytes)(void *sim), uint16_t port)
 {
-	struct heapsim_http *http = sim_alloc(sizeof(*http));
+	struct sim_http *http = sim_alloc(sizeof(*http));
 	struct sockaddr_in address = {
 	    .sin_family = AF_INET,
 	    .sin_port = htons(port),
 	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
 
+	http->routes = routes;
 	http->sim = sim;
+	http->max_bytes = max_bytes;
 	http->stop_fd = eventfd(0, EFD_CLOEXEC);
 	if (http->stop_fd < 0)
 		sim_die("eventfd: %s", strerror(errno));
@@ -258,7 +307,7 @@ heapsim_http_start(struct heapsim *sim, uint16_t port)
 }
 
 uint16_t
-heapsim_http_port(const struct heapsim_http *http)
+sim_http_port(const struct sim_http *http)
 {
 	return MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_BIND_PORT)
 	    ->port;
@@ -266,7 +315,7 @@ heapsim_http_port(const struct heapsim_http *http)
 
 /* First those who wait are woken: stopping joins every connection's thread. */
 void
-heapsim_http_stop(struct heapsim_http *http)
+sim_http_stop(struct sim_http *http)
 {
 	uint64_t one = 1;
 

@@ -1,22 +1,21 @@
 /* Sliding windows: a ring of ticks, those of the same millisecond joined. */
 
-#include "tests/sim/heapsim_window.h"
+#include "tests/sim/sim_window.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static struct heapsim_tick *
-tick_at(struct heapsim_window *window, uint32_t i)
+static struct sim_tick *
+tick_at(struct sim_window *window, uint32_t i)
 {
 	return &window->ticks[(window->head + i) % window->room];
 }
 
 /* Unsigned differences are right even if the clock of 32 bits wraps. */
 uint64_t
-heapsim_window_slide(
-    struct heapsim_window *window, uint32_t now_ms, uint32_t length_ms)
+sim_window_slide(struct sim_window *window, uint32_t now_ms, uint32_t length_ms)
 {
-	struct heapsim_tick *oldest;
+	struct sim_tick *oldest;
 
 	while (window->n_ticks > 0) {
 		oldest = tick_at(window, 0);
@@ -30,7 +29,7 @@ heapsim_window_slide(
 }
 
 void
-heapsim_window_meet(struct heapsim_window *window, uint64_t n)
+sim_window_meet(struct sim_window *window, uint64_t n)
 {
 	if (window->sum + n > window->max)
 		window->max = window->sum + n;
@@ -38,10 +37,10 @@ heapsim_window_meet(struct heapsim_window *window, uint64_t n)
 
 /* Most users have one event or two: two places at first, then doubling. */
 static void
-window_grow(struct heapsim_window *window)
+window_grow(struct sim_window *window)
 {
 	uint32_t room = window->room == 0 ? 2 : 2 * window->room;
-	struct heapsim_tick *ticks = sim_alloc(room * sizeof(*ticks));
+	struct sim_tick *ticks = sim_alloc(room * sizeof(*ticks));
 	uint32_t i;
 
 	for (i = 0; i < window->n_ticks; i++)
@@ -53,9 +52,9 @@ window_grow(struct heapsim_window *window)
 }
 
 void
-heapsim_window_add(struct heapsim_window *window, uint32_t now_ms, uint32_t n)
+sim_window_add(struct sim_window *window, uint32_t now_ms, uint32_t n)
 {
-	struct heapsim_tick *newest = NULL;
+	struct sim_tick *newest = NULL;
 
 	if (window->n_ticks > 0)
 		newest = tick_at(window, window->n_ticks - 1);
@@ -65,15 +64,15 @@ heapsim_window_add(struct heapsim_window *window, uint32_t now_ms, uint32_t n)
 		if (window->n_ticks == window->room)
 			window_grow(window);
 		*tick_at(window, window->n_ticks++) =
-		    (struct heapsim_tick){now_ms, n};
+		    (struct sim_tick){now_ms, n};
 	}
 	window->sum += n;
-	heapsim_window_meet(window, 0);
+	sim_window_meet(window, 0);
 }
 
 void
-heapsim_window_fini(struct heapsim_window *window)
+sim_window_fini(struct sim_window *window)
 {
 	free(window->ticks);
-	*window = (struct heapsim_window){0};
+	*window = (struct sim_window){0};
 }

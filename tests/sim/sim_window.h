@@ -1,5 +1,5 @@
-#ifndef HEAPSIM_WINDOW_H
-#define HEAPSIM_WINDOW_H
+#ifndef SIM_WINDOW_H
+#define SIM_WINDOW_H
 
 /*
  * A sliding window: how many events came within the last so many ms. Exact
@@ -9,13 +9,13 @@
 
 #include "tests/sim/sim_base.h"
 
-struct heapsim_tick {
+struct sim_tick {
 	uint32_t at_ms; /* since the simulator's start */
 	uint32_t n;
 };
 
-struct heapsim_window {
-	struct heapsim_tick *ticks; /* a ring */
+struct sim_window {
+	struct sim_tick *ticks; /* a ring */
 	uint32_t head;
 	uint32_t n_ticks;
 	uint32_t room;
@@ -24,13 +24,12 @@ struct heapsim_window {
 };
 
 /* Forget what is older; returns how many are in it at now_ms. */
-uint64_t heapsim_window_slide(
-    struct heapsim_window *window, uint32_t now_ms, uint32_t length_ms);
+uint64_t sim_window_slide(
+    struct sim_window *window, uint32_t now_ms, uint32_t length_ms);
 /* n more would come: note the maximum, nothing else. After a slide. */
-void heapsim_window_meet(struct heapsim_window *window, uint64_t n);
+void sim_window_meet(struct sim_window *window, uint64_t n);
 /* n more have come. After a slide. */
-void
-heapsim_window_add(struct heapsim_window *window, uint32_t now_ms, uint32_t n);
-void heapsim_window_fini(struct heapsim_window *window);
+void sim_window_add(struct sim_window *window, uint32_t now_ms, uint32_t n);
+void sim_window_fini(struct sim_window *window);
 
 #endif

@@ -3,7 +3,7 @@
  * records are what callers hold, so the header lies before them.
  */
 
-#include "tests/sim/heapsim_table.h"
+#include "tests/sim/sim_table.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +21,7 @@ struct entry {
 	_Alignas(max_align_t) char record[];
 };
 
-struct heapsim_table {
+struct sim_table {
 	struct entry **slots;
 	size_t n_slots; /* a power of two */
 	size_t n;
@@ -50,10 +50,10 @@ entry_of(const void *record)
 						offsetof(struct entry, record));
 }
 
-struct heapsim_table *
-heapsim_table_new(size_t record_size)
+struct sim_table *
+sim_table_new(size_t record_size)
 {
-	struct heapsim_table *table = sim_alloc(sizeof(*table));
+	struct sim_table *table = sim_alloc(sizeof(*table));
 
 	table->n_slots = FIRST_SLOTS;
 	table->slots = sim_alloc(FIRST_SLOTS * sizeof(*table->slots));
@@ -62,7 +62,7 @@ heapsim_table_new(size_t record_size)
 }
 
 void
-heapsim_table_free(struct heapsim_table *table)
+sim_table_free(struct sim_table *table)
 {
 	struct entry *entry;
 	struct entry *next;
@@ -78,14 +78,14 @@ heapsim_table_free(struct heapsim_table *table)
 }
 
 size_t
-heapsim_table_count(const struct heapsim_table *table)
+sim_table_count(const struct sim_table *table)
 {
 	return table->n;
 }
 
 static struct entry *
-entry_find(const struct heapsim_table *table, uint64_t hash, const char *key,
-    size_t len)
+entry_find(
+    const struct sim_table *table, uint64_t hash, const char *key, size_t len)
 {
 	struct entry *entry = table->slots[hash & (table->n_slots - 1)];
 
@@ -97,7 +97,7 @@ entry_find(const struct heapsim_table *table, uint64_t hash, const char *key,
 
 /* All entries are walked in the order of their making; the slots are new. */
 static void
-table_double(struct heapsim_table *table)
+table_double(struct sim_table *table)
 {
 	struct entry **slot;
 	struct entry *entry;
@@ -113,8 +113,7 @@ table_double(struct heapsim_table *table)
 }
 
 void *
-heapsim_table_find(
-    const struct heapsim_table *table, const char *key, size_t len)
+sim_table_find(const struct sim_table *table, const char *key, size_t len)
 {
 	struct entry *entry = entry_find(table, hash_of(key, len), key, len);
 
@@ -123,7 +122,7 @@ heapsim_table_find(
 
 /* One allocation an entry: a million keys are a million of them, no more. */
 void *
-heapsim_table_put(struct heapsim_table *table, const char *key, size_t len)
+sim_table_put(struct sim_table *table, const char *key, size_t len)
 {
 	uint64_t hash = hash_of(key, len);
 	struct entry *entry = entry_find(table, hash, key, len);
@@ -151,20 +150,20 @@ heapsim_table_put(struct heapsim_table *table, const char *key, size_t len)
 }
 
 const char *
-heapsim_record_key(const void *record, size_t *ret_len)
+sim_record_key(const void *record, size_t *ret_len)
 {
 	*ret_len = entry_of(record)->len;
 	return entry_of(record)->key;
 }
 
 void *
-heapsim_table_first(const struct heapsim_table *table)
+sim_table_first(const struct sim_table *table)
 {
 	return table->first != NULL ? table->first->record : NULL;
 }
 
 void *
-heapsim_record_next(const void *record)
+sim_record_next(const void *record)
 {
 	struct entry *next = entry_of(record)->next;
 
