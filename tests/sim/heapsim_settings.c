@@ -162,19 +162,10 @@ heapsim_settings_merge(struct heapsim_settings *settings, const char *json,
     size_t len, struct sim_text *why)
 {
 	struct heapsim_settings merged = *settings;
-	json_error_t error;
-	json_t *object = json_loadb(json, len, 0, &error);
-	bool good = false;
+	bool good = sim_options_merge(sim_options_live(heapsim_options),
+			&merged, json, len, why) &&
+		    heapsim_settings_check(&merged, why);
 
-	if (object == NULL)
-		sim_text_print(why, "not JSON: %s", error.text);
-	else if (!json_is_object(object))
-		sim_text_print(why, "not a JSON object");
-	else
-		good = sim_options_merge(sim_options_live(heapsim_options),
-			   &merged, object, why) &&
-		       heapsim_settings_check(&merged, why);
-	json_decref(object);
 	if (good)
 		*settings = merged;
 	return good;

@@ -219,16 +219,20 @@ value_text(const json_t *value)
 
 bool
 sim_options_merge(const struct sim_option *options, void *settings,
-    const json_t *object, struct sim_text *why)
+    const char *json, size_t len, struct sim_text *why)
 {
 	const struct sim_option *option;
-	json_t *owned = json_deep_copy(object); /* foreach takes no const */
+	json_error_t error;
+	json_t *object = json_loadb(json, len, 0, &error);
 	const char *name;
 	json_t *value;
-	bool good = true;
+	bool good = json_is_object(object);
 	char *text;
 
-	json_object_foreach(owned, name, value)
+	if (!good)
+		sim_text_print(why, "not a JSON object: %s",
+		    object == NULL ? error.text : "of another type");
+	json_object_foreach(object, name, value)
 	{
 		option = option_find(options, name, strlen(name));
 		if (option == NULL) {
@@ -245,7 +249,7 @@ sim_options_merge(const struct sim_option *options, void *settings,
 		if (!good)
 			break;
 	}
-	json_decref(owned);
+	json_decref(object);
 	return good;
 }
 

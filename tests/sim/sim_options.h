@@ -72,10 +72,10 @@ int sim_options_read(const struct sim_option *options, const char *about,
 /* The settings before the second heading are for the start only. */
 const struct sim_option *sim_options_live(const struct sim_option *options);
 
-/* Merge a JSON object into settings; false and why if it is not all good
- * (the settings may then be half merged: use a copy). */
+/* Merge the JSON text of an object into settings; false and why if it is not
+ * all good (the settings may then be half merged: use a copy). */
 bool sim_options_merge(const struct sim_option *options, void *settings,
-    const json_t *object, struct sim_text *why);
+    const char *json, size_t len, struct sim_text *why);
 
 /* A new object with all that can be merged. */
 json_t *
