@@ -165,9 +165,11 @@ def ask(port, method, path, body=None, headers=None):
         connection.close()
 
 
-class Heapsim(Process):
-    def __init__(self, *options):
-        super().__init__([str(BUILD / "heapsim"), *options], stream="stdout")
+class Simulator(Process):
+    """One that listens."""
+
+    def __init__(self, program, *options):
+        super().__init__([str(BUILD / program), *options], stream="stdout")
         found = self.wait_line(r"^listening on 127\.0\.0\.1:(\d+)$")
         self.port = int(found.group(1))
         self.url = f"http://127.0.0.1:{self.port}"
@@ -175,6 +177,11 @@ class Heapsim(Process):
     def control(self, **settings):
         answer = ask(self.port, "POST", "/control", json.dumps(settings))
         assert answer.status == 200, answer
+
+
+class Heapsim(Simulator):
+    def __init__(self, *options):
+        super().__init__("heapsim", *options)
 
     def books(self):
         return ask(self.port, "GET", "/books").json
@@ -190,6 +197,42 @@ class Heapsim(Process):
         text = ask(self.port, "GET", "/keys").text
         return {row[0]: int(row[2]) for row in
                 (line.split("\t") for line in text.splitlines())}
+
+
+class Audiencesim(Simulator):
+    def __init__(self, *options):
+        super().__init__("audiencesim", *options)
+
+    def report(self):
+        return ask(self.port, "GET", "/report").json
+
+    def memberships(self):
+        """{(attribute or cohort, KIND:ID): "in" or "out"}"""
+        text = ask(self.port, "GET", "/memberships").text
+        return {(row[0], row[1]): row[2] for row in
+                (line.split("\t") for line in text.splitlines())}
+
+
+class Segmentsim(Process):
+    """Sends segments to a URL until all is sent, or end()."""
+
+    def __init__(self, url, secret, truth, *options):
+        self.truth_file = truth
+        super().__init__([str(BUILD / "segmentsim"), "--url", url, "--secret",
+                          secret, "--truth", str(truth), *options],
+                         stream="stdout")
+
+    def wait(self):
+        """What it reports once it has ended, and its exit code."""
+        code = self.process.wait(timeout=PATIENCE)
+        self.reader.join(timeout=PATIENCE)
+        return json.loads(self.lines[-1]), code
+
+    def truth(self):
+        """{(segment, person): "in", "out" or "unknown"}"""
+        return {(row[0], row[1]): row[2] for row in
+                (line.split("\t") for line in
+                 self.truth_file.read_text().splitlines())}
 
 
 class Daemon:
@@ -322,6 +365,35 @@ def start_heapsim():
     yield start
     for heapsim_ in started:
         assert heapsim_.end() == 0
+
+
+@pytest.fixture
+def start_audiencesim():
+    """A function that starts an audiencesim with options."""
+    started = []
+
+    def start(*options):
+        started.append(Audiencesim(*options))
+        return started[-1]
+
+    yield start
+    for audiencesim_ in started:
+        assert audiencesim_.end() == 0
+
+
+@pytest.fixture
+def start_segmentsim(tmp_path):
+    """A function that starts a segmentsim that posts to a URL."""
+    started = []
+
+    def start(url, secret, *options):
+        truth = tmp_path / f"truth{len(started)}"
+        started.append(Segmentsim(url, secret, truth, *options))
+        return started[-1]
+
+    yield start
+    for segmentsim_ in started:
+        segmentsim_.end()
 
 
 @pytest.fixture

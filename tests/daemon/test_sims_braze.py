@@ -22,6 +22,12 @@ from conftest import BUILD, until
     ["brazesim", "--url=http://x", "--backoff-ms=5", "-"],
     ["brazesim", "--url=http://x", "--batch=0", "-"],
     ["brazesim", "--url=http://x", "/nonexistent/file"],
+    ["audiencesim", "more"], ["audiencesim", "--amid-percent=101"],
+    ["audiencesim", "--amid-percent=60", "--close-percent=60"],
+    ["segmentsim", "--url=http://x"], ["segmentsim", "--secret=x"],
+    ["segmentsim", "--url=http://x", "--secret=x", "more"],
+    ["segmentsim", "--url=http://x", "--secret=x", "--no-sync-info",
+     "--late-percent=1"],
 ])
 def test_bad_usage(command):
     done = subprocess.run([BUILD / command[0], *command[1:]],
@@ -32,7 +38,8 @@ def test_bad_usage(command):
     assert command[0] in done.stderr
 
 
-@pytest.mark.parametrize("program", ["heapsim", "brazesim"])
+@pytest.mark.parametrize("program", ["heapsim", "brazesim", "audiencesim",
+                                     "segmentsim"])
 def test_help(program):
     done = subprocess.run([BUILD / program, "--help"], capture_output=True,
                           text=True, timeout=10)
