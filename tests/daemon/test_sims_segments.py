@@ -264,6 +264,21 @@ def test_ids_and_names(start_segmentsim):
     assert any(member[1] == "49" for member in truth)
 
 
+def test_odd_members(start_segmentsim):
+    with Receiver() as receiver:
+        sim = start_segmentsim(receiver.url, SECRET, "--odd", "4", "--syncs",
+                               "20")
+        report, _ = sim.wait()
+        truth = sim.truth()
+    odd = [member for page in receiver.pages for member in page["data"]["add"]
+           if not member.get("id", "").startswith("person-")]
+    assert len(odd) == report["odd_members"] == 4 * len(receiver.pages)
+    assert odd[:2] == [{}, {"id": " "}]
+    assert len(odd[2]["id"]) == 1100
+    assert odd[3] == {"id": "null"}
+    assert all(person.startswith("person-") for _, person in truth)
+
+
 def test_without_sync_info(start_segmentsim):
     with Receiver(failing(4), failing(5)) as receiver:
         sim = start_segmentsim(

@@ -176,8 +176,10 @@ audiencesim_books_arrive(struct audiencesim_books *books,
 	if (used >= limit)
 		return false;
 	*ret_left = (uint64_t)(limit - used - 1);
-	interface->in_hour++;
-	sim_window_add(&interface->limit, now_ms, 1);
+	if (api == AUDIENCESIM_COHORTS)
+		interface->in_hour++;
+	else
+		sim_window_add(&interface->limit, now_ms, 1);
 	return true;
 }
 

@@ -444,6 +444,26 @@ list_write(const struct segmentsim_settings *settings,
 	}
 }
 
+/* Members whom nobody can find. */
+static void
+odd_write(const struct segmentsim_settings *settings, struct sim_text *out)
+{
+	int64_t i;
+
+	for (i = 0; i < settings->odd; i++) {
+		if (out->at[out->len - 1] == '}')
+			sim_text_add(out, ",", 1);
+		if (i % 4 == 0)
+			sim_text_print(out, "{}");
+		else if (i % 4 == 1)
+			sim_text_print(out, "{\"id\":\" \"}");
+		else if (i % 4 == 2)
+			sim_text_print(out, "{\"id\":\"%01100d\"}", 7);
+		else
+			sim_text_print(out, "{\"id\":\"null\"}");
+	}
+}
+
 /* Every second sync leaves the list out that is empty. */
 static void
 lists_write(const struct segmentsim_settings *settings,
@@ -454,9 +474,11 @@ lists_write(const struct segmentsim_settings *settings,
 
 	for (i = 0; i < page->n; i++)
 		adds += page->changes[i] & 1;
-	if (adds > 0 || page->n == 0 || page->sync % 2 == 1) {
+	if (adds > 0 || page->n == 0 || settings->odd > 0 ||
+	    page->sync % 2 == 1) {
 		sim_text_print(out, ",\"add\":[");
 		list_write(settings, page, true, out);
+		odd_write(settings, out);
 		sim_text_add(out, "]", 1);
 	}
 	if (adds < page->n || page->sync % 2 == 1) {

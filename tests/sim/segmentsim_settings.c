@@ -44,6 +44,9 @@ static const struct sim_option options[] = {
 	"of the people are in a segment's first sync, which is\n"
 	"complete (default 10)"),
     NUMBER(page, "page", 1, 1e6, "N", "changes in a page (default 1000)"),
+    NUMBER(odd, "odd", 0, 1e6, "N",
+	"members in a page besides who have no id, a blank or an\n"
+	"over-long one, or null, in turn (default 0)"),
     NUMBER(rename_every, "rename-every", 0, 1e6, "K",
 	"a segment has a new name after K syncs (default 0: never)"),
     NUMBER(empty_at, "empty-at", 0, 1e6, "K",
@@ -72,7 +75,8 @@ static const struct sim_option options[] = {
     SWITCH(insecure, "insecure", "do not check the server's certificate"),
     NUMBER(connections, "connections", 1, 1000, "N", "(default 4)"),
     REAL(rate, "rate", 0, 1e9, "R",
-	"new changes a second (default 0: as fast as they go)"),
+	"new changes a second, by whole syncs (default 0: as fast\n"
+	"as they go)"),
     NUMBER(timeout_ms, "timeout-ms", 1, 1e9, "N",
 	"of one request (default 30000)"),
     NUMBER(backoff_first_ms, "backoff-first-ms", 1, 3600000, "N",

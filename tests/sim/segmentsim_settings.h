@@ -33,6 +33,7 @@ struct segmentsim_settings {
 	int64_t churn;
 	double first_percent;
 	int64_t page;
+	int64_t odd;
 	int64_t rename_every;
 	int64_t empty_at;
 	int64_t seed;

@@ -523,6 +523,8 @@ segmentsim_work_report(struct segmentsim_work *work, int64_t took_us)
 	set_count(report, "syncs", plan->syncs);
 	set_count(report, "full_syncs", plan->full_syncs);
 	set_count(report, "pages", plan->pages);
+	set_count(
+	    report, "odd_members", plan->pages * (uint64_t)work->settings->odd);
 	set_count(report, "late_pages", plan->late_pages);
 	set_count(report, "lost_pages", plan->n_losses);
 	set_count(report, "unresolved_pages", unresolved);
