@@ -16,9 +16,10 @@ enum {
 	WORD = 2,
 	UNSURE = 4,
 	FIRST_SEGMENT_ID = 1000,
+	TRIES = 50,
 };
 
-struct segment {
+struct segmentsim_segment {
 	uint32_t syncs;
 	uint32_t long_syncs; /* of two pages or more */
 	bool lost;	     /* a page, since the last full sync */
@@ -104,7 +105,23 @@ choose_all(struct segmentsim_plan *plan, uint32_t segment, double percent,
 	}
 }
 
-/* As many as churn says, each once. */
+/* Someone who is in, or is not; after many misses anyone. */
+static uint32_t
+someone(struct segmentsim_plan *plan, uint32_t segment, bool in)
+{
+	uint32_t person = 0;
+	int i;
+
+	for (i = 0; i < TRIES; i++) {
+		person = (uint32_t)below(plan, (size_t)plan->settings->people);
+		if (!(plan->flags[membership(plan, segment, person)] & IN) !=
+		    in)
+			break;
+	}
+	return person;
+}
+
+/* As many as churn says, each once; half of them leave. */
 static void
 choose_churn(struct segmentsim_plan *plan, uint32_t segment, size_t left)
 {
@@ -119,7 +136,7 @@ choose_churn(struct segmentsim_plan *plan, uint32_t segment, size_t left)
 		return;
 	}
 	while (plan->n_chosen < churn && plan->n_chosen < left) {
-		person = (uint32_t)below(plan, people);
+		person = someone(plan, segment, plan->n_chosen % 2 == 1);
 		if (plan->picked[person] == mark)
 			continue;
 		plan->picked[person] = mark;

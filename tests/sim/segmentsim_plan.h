@@ -51,7 +51,7 @@ struct segmentsim_plan {
 
 	/* internal */
 	struct sim_random random;
-	struct segment *segments;
+	struct segmentsim_segment *segments;
 	uint32_t *last_sync; /* that names the membership; 0: none */
 	uint8_t *flags;
 	uint32_t *picked; /* by person: the sync that picks them */
