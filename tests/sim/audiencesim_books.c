@@ -360,7 +360,7 @@ set_count(json_t *object, const char *name, uint64_t n)
 	json_object_set_new(object, name, json_integer((json_int_t)n));
 }
 
-/* An element goes where its order says: an array is short. */
+/* An element goes behind the older ones of those that are there. */
 static void
 element_insert(const struct audiencesim_books *books,
     const struct audiencesim_person *person, uint32_t index, json_t *array)
@@ -371,8 +371,8 @@ element_insert(const struct audiencesim_books *books,
 	uint32_t j;
 
 	sim_record_key(group->array, &skip);
-	for (j = 0; j < person->n; j++)
-		if (books->by_index[j]->array == group->array && j < index &&
+	for (j = 0; j < index; j++)
+		if (books->by_index[j]->array == group->array &&
 		    person->values[j].in &&
 		    person->values[j].order < person->values[index].order)
 			i++;

@@ -215,7 +215,7 @@ request_take(struct audiencesim *sim, struct audiencesim_request *request,
     enum fault fault)
 {
 	size_t n = fault == FAULT_AMID ? request->n / 2 : request->n;
-	struct audiencesim_cohort *cohort = request->cohort;
+	struct audiencesim_cohort *made = request->cohort;
 	size_t i;
 
 	for (i = 0; i < n; i++)
@@ -223,11 +223,11 @@ request_take(struct audiencesim *sim, struct audiencesim_request *request,
 		    &sim->random, &request->changes[i]);
 	if (request->name == NULL || fault == FAULT_AMID)
 		return;
-	cohort->made++;
-	if (cohort->name != NULL && strcmp(cohort->name, request->name) != 0)
-		cohort->renamed++;
-	free(cohort->name);
-	cohort->name = request->name;
+	made->made++;
+	if (made->name != NULL && strcmp(made->name, request->name) != 0)
+		made->renamed++;
+	free(made->name);
+	made->name = request->name;
 	request->name = NULL;
 }
 
@@ -275,7 +275,7 @@ static void
 limit_show(const struct audiencesim_settings *settings, int64_t limit,
     uint64_t left, struct sim_reply *reply)
 {
-	int64_t reset = settings->retry_after_s;
+	int64_t reset_s = settings->retry_after_s;
 
 	switch ((enum audiencesim_limit_headers)settings->limit_headers) {
 	case AUDIENCESIM_HEADERS_NONE:
@@ -283,10 +283,10 @@ limit_show(const struct audiencesim_settings *settings, int64_t limit,
 	case AUDIENCESIM_HEADERS_RETRY:
 		if (reply->status == 429)
 			sim_reply_header(reply, "x-ratelimit-retry-after",
-			    "%lld", (long long)reset);
+			    "%lld", (long long)reset_s);
 		return;
 	case AUDIENCESIM_HEADERS_UTC:
-		reset += (int64_t)time(NULL);
+		reset_s += (int64_t)time(NULL);
 		break;
 	case AUDIENCESIM_HEADERS_LEFT:
 		break;
@@ -294,7 +294,8 @@ limit_show(const struct audiencesim_settings *settings, int64_t limit,
 	sim_reply_header(reply, "x-ratelimit-limit", "%lld", (long long)limit);
 	sim_reply_header(reply, "x-ratelimit-remaining", "%llu",
 	    reply->status == 429 ? 0 : (unsigned long long)left);
-	sim_reply_header(reply, "x-ratelimit-reset", "%lld", (long long)reset);
+	sim_reply_header(
+	    reply, "x-ratelimit-reset", "%lld", (long long)reset_s);
 }
 
 /* Only what is sent in full counts as answered with its status. */
