@@ -150,6 +150,58 @@ typedef bool stats_dead_fn(void *arg, const struct stats_dead *dead);
 MUST_USE bool stats_dead(struct queue *queue, int64_t after, size_t most,
     stats_dead_fn *fn, void *arg, struct err *reterr);
 
+/* ---- sets ---- */
+
+struct stats_group {
+	int64_t number; /* the queue's own */
+	const char *destination, *source;
+	const char *id, *name;	   /* as the source calls it */
+	const char *label;	   /* as the destination does; "": not yet */
+	int64_t first_ms, last_ms; /* pages came */
+	int64_t complete_ms;	   /* a sync came whole; 0 = never */
+	int64_t sent;		   /* members, by what the destination took */
+	int64_t wanted;	 /* likewise once all is delivered that waits; an
+			      * estimate while some does */
+	int64_t waiting; /* members with a change that is queued */
+	int64_t dead;	 /* changes, so far */
+	size_t held, incomplete; /* syncs */
+};
+
+/* All groups, from memory. Like stats_line_fn. */
+typedef bool stats_group_fn(void *arg, const struct stats_group *group);
+MUST_USE bool stats_groups(
+    struct queue *queue, stats_group_fn *fn, void *arg, struct err *reterr);
+
+struct stats_sync {
+	int64_t number;
+	const char *id; /* as the source calls it, or "" */
+	int64_t first_ms, last_ms;
+	unsigned pages, total; /* that came, of so many; total 0: unknown */
+	int64_t entered, left; /* changes that were accepted; of them: */
+	int64_t delivered, superseded, no_change, dropped, dead;
+	bool held, incomplete;
+};
+
+/* The syncs of a group, the last one first, from memory. ERR_NOT_FOUND. Like
+ * stats_line_fn. */
+typedef bool stats_sync_fn(void *arg, const struct stats_sync *sync);
+MUST_USE bool stats_syncs(struct queue *queue, int64_t group, stats_sync_fn *fn,
+    void *arg, struct err *reterr);
+
+struct stats_member {
+	int64_t group;
+	struct str person;
+	enum engine_sent sent;
+	int64_t sent_ms; /* 0 = never */
+	bool waiting;	 /* a change of it is queued; then: */
+	bool wanted;
+};
+
+/* What is known of these people, in all groups. Like stats_line_fn. */
+typedef bool stats_member_fn(void *arg, const struct stats_member *member);
+MUST_USE bool stats_person(struct queue *queue, const struct str *ids,
+    size_t count, stats_member_fn *fn, void *arg, struct err *reterr);
+
 /* ---- jobs ---- */
 
 /*
@@ -283,6 +335,34 @@ jobs_erase_missed(struct queue *queue, const struct jobs_erasing *erasing);
 MUST_USE bool
 jobs_erasures_done(struct queue *queue, const char *const *subjects,
     size_t count, int64_t last, int64_t erased_ms, struct err *reterr);
+
+/* A job on the members of a group; zeroed but for the group. */
+struct jobs_group {
+	int64_t group;	/* its number; ERR_NOT_FOUND */
+	size_t members; /* out: so far */
+	bool more;	/* out: another step is needed */
+	/* internal */
+	struct engine_cursor at;
+	int64_t sync;
+};
+
+/* Show them; like stats_member_fn. */
+MUST_USE bool jobs_members(struct queue *queue, struct jobs_group *job,
+    stats_member_fn *fn, void *arg, struct err *reterr);
+
+/* Queue, as a sync of our own, what each member that was sent something is to
+ * be: its last word again; or, to retire, that it has left. */
+MUST_USE bool jobs_resend(struct queue *queue, struct jobs_group *job,
+    bool retire, struct err *reterr);
+
+/* Release the syncs of a group that are held; *ret_syncs is how many were. */
+MUST_USE bool jobs_release(
+    struct queue *queue, int64_t group, size_t *ret_syncs, struct err *reterr);
+
+/* Forget these people as members of all groups; their changes are erased as
+ * events are. *ret_members counts rows. */
+MUST_USE bool jobs_erase_members(struct queue *queue, const struct str *ids,
+    size_t count, size_t *ret_members, struct err *reterr);
 
 /* A whole body that could not be read. */
 struct jobs_unreadable {

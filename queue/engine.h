@@ -53,6 +53,10 @@ struct store; /* one open store; the engine's own */
  * order of acceptance. */
 #define DELIVERY_UNPARKED INT64_C(1)
 
+/* The group of pages that the operator is to release begins with this byte, and
+ * is not among the others of an ENGINE_UNPARK. */
+#define ENGINE_HELD '\x01'
+
 /* The small row that changes beside an immutable batch. Its key is
  * destination, source, due_ms and seq. */
 struct engine_delivery {
@@ -69,6 +73,8 @@ struct engine_delivery {
 	unsigned refusals, failures; /* that count against its events */
 	int64_t first_ms;	     /* of those; 0 = none */
 	struct str parked; /* the group that it waits with, or empty */
+	int64_t stamp;	   /* of a set: the order of its changes (queue/set.h),
+			    * at least 1; else 0 */
 
 	/* what ENGINE_DELIVERY_PUT writes */
 	struct str rules;	    /* of identity, at the first post; or
@@ -195,6 +201,36 @@ struct engine_destination {
 	bool saved; /* it has a state; out only */
 };
 
+/* A group of a set: the core's bytes (queue/groups.h). */
+struct engine_group {
+	int64_t id; /* at least 1, never given again */
+	struct str destination, data;
+};
+
+/* A sync of a group, likewise. */
+struct engine_sync {
+	int64_t group, number;
+	struct str data;
+};
+
+/* What the destination was last sent of a member. */
+enum engine_sent {
+	ENGINE_SENT_NEVER, /* the same as no row */
+	ENGINE_SENT_IN,
+	ENGINE_SENT_OUT,
+	ENGINE_SENT_UNKNOWN, /* maybe something */
+};
+
+/* A member of a group. There may be tens of millions, each in many groups; so
+ * an engine stores the text of a person once, and shares it. */
+struct engine_member {
+	int64_t group;
+	struct str person; /* 1 to 1,024 bytes */
+	int64_t stamp;	   /* of the last change of it that was settled */
+	enum engine_sent sent;
+	int64_t sent_s; /* when, in seconds since 1970; 0 = never */
+};
+
 /* A small value of an owner: a destination, or "" for the queue itself. */
 struct engine_state {
 	struct str owner, name, data;
@@ -241,7 +277,7 @@ engine_unpark_has(const struct engine_unpark *unpark, struct str group)
 		if (str_equal(unpark->groups[i], group))
 			return !unpark->others;
 	}
-	return unpark->others;
+	return unpark->others && group.data[0] != ENGINE_HELD;
 }
 
 union engine_row {
@@ -256,6 +292,9 @@ union engine_row {
 	struct engine_dropped dropped;
 	struct engine_destination destination;
 	struct engine_state state;
+	struct engine_group group;
+	struct engine_sync sync;
+	struct engine_member member;
 	struct engine_unpark unpark;
 	struct str hashes;
 };
@@ -318,6 +357,17 @@ enum engine_op {
 				  * stays behind; with the last it is deleted.
 				  * Out: flag = another such change is needed */
 	ENGINE_STATE_PUT,
+
+	/* Sets. PUT adds a row, or takes the place of the one of its key; a
+	 * row that is not there need not be deleted. The rows of a group that
+	 * is deleted are deleted before. */
+	ENGINE_GROUP_PUT,
+	ENGINE_GROUP_DELETE, /* group.id */
+	ENGINE_SYNC_PUT,
+	ENGINE_SYNC_DELETE, /* sync.group, .number */
+	ENGINE_MEMBER_PUT,
+	ENGINE_MEMBER_DELETE, /* member.group, .person: whose text goes with
+			       * the last row */
 };
 
 struct engine_change {
@@ -375,6 +425,9 @@ enum engine_table {
 	ENGINE_BATCHES,		 /* delivery.seq and .frame, of all batches */
 	ENGINE_ARCHIVE,		 /* archived */
 	ENGINE_ARCHIVE_HEADS,	 /* likewise, without frames */
+	ENGINE_PAGES,		 /* delivery, by seq: those with a stamp */
+	ENGINE_MEMBERS,		 /* member, of the group in at[0], in an order
+				  * of the engine's, where at[1] stands */
 	ENGINE_QUEUED_RANGES,	 /* delivery, by seq: those in the cursor's
 				* ranges */
 	ENGINE_ARCHIVE_RANGES,	 /* archived, likewise */
@@ -391,6 +444,8 @@ enum engine_table {
 	ENGINE_LEDGER_BY_HOUR,
 	ENGINE_DROPPED, /* by rule and type */
 	ENGINE_DESTINATIONS,
+	ENGINE_GROUPS,	   /* by id */
+	ENGINE_SYNCS,	   /* by group and number */
 	ENGINE_DEAD_LAST,  /* dead, the last one first */
 	ENGINE_MARKS_LAST, /* the last row, without its frame */
 	ENGINE_OLDEST,	   /* delivery.accepted_ms, some for each destination
@@ -521,6 +576,12 @@ struct engine {
 	 * not called. */
 	bool (*read)(struct store *store, const struct engine_delivery *key,
 	    engine_row_fn *fn, void *arg, struct err *reterr);
+
+	/* Fill in what there is of these members, beside group and person; of
+	 * one that has no row, or whose row is damaged: SENT_NEVER or
+	 * SENT_UNKNOWN, and zeroes. */
+	bool (*members)(struct store *store, struct engine_member *list,
+	    size_t count, struct err *reterr);
 
 	/* Reads no rows, unless they are recounted. */
 	bool (*totals)(struct store *store, bool recount,

@@ -71,6 +71,15 @@ struct queue_settings {
 			       * is used, before it shrinks */
 	int64_t reopen_ms;    /* between attempts to reopen a broken queue */
 
+	/* Of sets. A sync is incomplete if not all of its pages came within
+	 * sync_timeout_ms, and held if it changes more than hold_over per cent
+	 * of its group (0: never). Members that left, and were sent, are
+	 * forgotten after keep_left_ms. */
+	size_t groups_max;
+	int64_t sync_timeout_ms;
+	unsigned hold_over;
+	int64_t keep_left_ms;
+
 	/* Events of people who were erased are dropped for so long; 0 = not.
 	 * `persons` calls fn with each id of whom an event is about; any
 	 * thread; NULL: nobody is known. */
@@ -127,6 +136,14 @@ struct queue_drift {
 	bool first; /* out: never seen before; set when it is durable */
 };
 
+/* Which part of which sync a batch of changes is (base/item.h). All of it is of
+ * this group. Without a sync and a number it is a sync of its own. */
+struct queue_page {
+	struct str group, name; /* its id, not empty; how people call it */
+	struct str sync;
+	unsigned number, total; /* from 1; 0 = not known */
+};
+
 struct queue_batch {
 	const char *source;
 	const char *destination;
@@ -136,6 +153,9 @@ struct queue_batch {
 	bool again;		   /* also events that were received before */
 	struct queue_drift *drift; /* may be NULL */
 	size_t drift_count;
+	/* Of a set; NULL: its items are of a log. A page that came before is
+	 * all duplicates; one without items is noted, too. */
+	const struct queue_page *page;
 };
 
 /* received = queued + dead + duplicates + dropped */
@@ -277,20 +297,30 @@ struct queue_item {
 	const char *left_out; /* for the holder: what it observed in it */
 };
 
+/* A group of a set, as it was when the lease was taken. The last three are
+ * what its holder has saved of it, or empty. */
+struct queue_group {
+	int64_t number; /* the queue's own */
+	struct str id, name;
+	int64_t first_ms;
+	struct str kind, label, announced;
+};
+
 /* A batch on lease: those of its items that were not settled before. */
 struct queue_lease {
 	struct queue_lease *next; /* for the holder's lists */
 	int64_t destination;
 	int64_t seq; /* grows with acceptance */
 	const char *source;
-	int64_t accepted_ms; /* of its oldest item */
-	bool replay;	     /* the operator sends it again */
-	unsigned attempts;   /* how often its items were deferred */
-	struct str rules;    /* identity rules in force at its first post;
+	const struct queue_group *group; /* of a set; else NULL */
+	int64_t accepted_ms;		 /* of its oldest item */
+	bool replay;			 /* the operator sends it again */
+	unsigned attempts;		 /* how often its items were deferred */
+	struct str rules;   /* identity rules in force at its first post;
 			      * empty: it was never posted */
-	size_t bytes;	     /* of its items, unpacked */
-	size_t count, open;  /* items; of them without a durable outcome */
-	size_t held;	     /* for the holder: items that it works on */
+	size_t bytes;	    /* of its items, unpacked */
+	size_t count, open; /* items; of them without a durable outcome */
+	size_t held;	    /* for the holder: items that it works on */
 	/* Set by the holder: what it observed in the items that it settles
 	 * next; counted with them, or not at all. */
 	struct queue_drift *drift;
@@ -304,6 +334,8 @@ struct queue_want {
 	size_t bytes;	    /* unpacked, at most; one batch at least */
 	bool replays;	    /* may they come, when nothing else is due? */
 	const char *parked; /* take one batch of this parked group instead */
+	int64_t hold_ms; /* of a set: a member is not handed out before so long
+			  * after it was last sent */
 	int64_t *after_seq; /* not NULL: only fresh batches above this seq, by
 			     * seq; set to that of the last one taken */
 	int64_t next_ms;    /* out: when something more is due, wall clock;
@@ -318,13 +350,22 @@ struct queue_want {
  * first, then the fresh batches in the order of acceptance. Replays come last;
  * parked ones not, unless asked for. A list of leases, each of one destination.
  * Damaged batches are quarantined on the way. A destination with nothing queued
- * costs nothing, and one that has lost its claim gets nothing. A failure of one
+ * costs nothing, and one that has lost its claim gets nothing. Of a set only
+ * last words are handed out, of a member one at a time: what another change
+ * has overtaken is dropped by the rule "superseded", what was sent already by
+ * "no change", and what must wait is deferred, all of it durably. A failure of one
  * destination is its own (next_ms); false means that none could be read, and
  * that nothing was taken.
  */
 MUST_USE bool
 queue_take(struct queue *queue, struct queue_want *wants, size_t count,
     int64_t now_ms, struct queue_lease **ret_leases, struct err *reterr);
+
+/* Save, durably, what the holder wants to know of a group again. ERR_BUSY as
+ * for settling. */
+MUST_USE bool queue_group_save(struct queue *queue, int64_t destination,
+    int64_t group, struct str kind, struct str label, struct str announced,
+    struct err *reterr);
 
 /* Durably note that the leases that have none are posted under these identity
  * rules, which are not empty; to be called before each first post. ERR_BUSY as
