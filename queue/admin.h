@@ -277,6 +277,7 @@ struct jobs_walk {
 	struct marks_search *search; /* internal; owned */
 	size_t seen;		     /* out: events that were looked at */
 	size_t matched;		     /* out: so far */
+	size_t changes;		     /* out: of sets, which are not replayed */
 	size_t damaged; /* out: batches, or rows of dead letters, that could not
 			 * be read */
 	bool more;	/* out: another step is needed */

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/counters.h"
 #include "base/log.h"
-#include "queue/put.h"
+#include "queue/set.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -376,6 +376,7 @@ committer_tidy(
 			    queue, forget_change, NULL, false, &err);
 		due = committer_retry(queue, times, mono_ms);
 		more = committer_marks(queue, times, mono_ms) || more;
+		set_tidy(queue, mono_ms);
 		if (mono_ms >= times->clocks_ms &&
 		    committer_clocks_write(queue))
 			times->clocks_ms = mono_ms + COMMITTER_CLOCKS_MS;

@@ -1,6 +1,7 @@
 #include "queue/core.h"
 
 #include "base/log.h"
+#include "queue/set.h"
 
 #include <stdlib.h>
 
@@ -150,7 +151,8 @@ queue_apply(struct queue *queue, bool essential, struct err *reterr)
 	struct engine_apply apply;
 	bool ok;
 
-	if (!dead_write(queue, reterr))
+	if (!dead_write(queue, reterr) ||
+	    !groups_write(&queue->groups, changes, reterr))
 		return false;
 	ledger_write(queue->ledger, queue->bounds.age_ms, changes);
 	destinations_write(&queue->destinations, changes);
@@ -192,6 +194,8 @@ queue_change_held(struct queue *queue, queue_change_fn *change, void *arg,
 		destinations_commit(&queue->destinations);
 		dead_commit(queue);
 		marks_commit(queue);
+		groups_commit(&queue->groups);
+		waiting_commit(queue->waiting);
 		return true;
 	}
 	window_rollback(queue->window);
@@ -199,6 +203,10 @@ queue_change_held(struct queue *queue, queue_change_fn *change, void *arg,
 	destinations_rollback(&queue->destinations);
 	dead_rollback(queue);
 	marks_rollback(queue);
+	waiting_rollback(queue->waiting);
+	/* Without memory for that it is loaded again. */
+	if (!groups_rollback(&queue->groups))
+		queue->stale = true;
 	return false;
 }
 
@@ -419,7 +427,8 @@ queue_rest_load(struct queue *queue, struct err *reterr)
 	       (marks_load(queue, &err) ||
 		   queue_left_out("marks", &err, reterr)) &&
 	       (queue_quarantine_retry(queue, true, &tried, &err) ||
-		   queue_left_out("quarantined", &err, reterr));
+		   queue_left_out("quarantined", &err, reterr)) &&
+	       set_load(queue, reterr) && set_load_waiting(queue, reterr);
 }
 
 static bool

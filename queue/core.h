@@ -33,9 +33,11 @@
 #include "queue/destinations.h"
 #include "queue/erased.h"
 #include "queue/evict.h"
+#include "queue/groups.h"
 #include "queue/ledger.h"
 #include "queue/marks.h"
 #include "queue/names.h"
+#include "queue/waiting.h"
 #include "queue/window.h"
 
 #include <stdatomic.h>
@@ -49,6 +51,13 @@ struct shown_destination {
 	const char *name;
 	int64_t queued, bytes, bytes_max, delivered_ms, oldest_ms;
 	bool paused;
+};
+
+/* Where the housekeeping of sets stands. */
+struct set_tidy {
+	int64_t syncs_ms; /* to look at all syncs again, mono */
+	int64_t group;	  /* whose members are looked at */
+	struct engine_cursor cursor;
 };
 
 struct queue {
@@ -77,6 +86,9 @@ struct queue {
 	struct dead *dead;
 	struct erased *erased; /* what it loads and stores */
 	struct marks *marks;
+	struct groups groups;
+	struct waiting *waiting;
+	struct digest_short *digest; /* with hash_key */
 	struct bounds bounds;
 	struct names texts; /* rules of identity */
 	struct changes changes;
@@ -107,6 +119,7 @@ struct queue {
 	/* owned by the committer thread */
 	bool failing; /* puts fail, and that was logged */
 	struct evictions evictions;
+	struct set_tidy set_tidy;
 
 	_Atomic uint64_t nameless;    /* what no id or object names, so far */
 	_Atomic int64_t beat_mono_ms; /* the committer's last round */
@@ -175,6 +188,10 @@ MUST_USE bool queue_quarantine_retry(
 void queue_publish(struct queue *queue);
 
 /* ---- without locks ---- */
+
+/* Take the lock, unless its holder has had it for STATS_PATIENCE_MS:
+ * ERR_BUSY. */
+MUST_USE bool stats_hold(struct queue *queue, struct err *reterr);
 
 /* Tell the owner that something new may be due. */
 void queue_wake(struct queue *queue);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DEAD_FORMAT = 1, DEAD_TEXTS = 6 };
+enum { DEAD_FORMAT = 2, DEAD_TEXTS = 6 };
 
 /* A letter that the running transaction adds. */
 struct dead_added {
@@ -84,8 +84,8 @@ dead_row_unsound(const struct engine_dead *row)
 
 /* ---- the packed form ----
  *
- * format (1), then of each letter: its place, accepted_ms, dead_ms, attempts,
- * status, and its six texts as {length + 1, or 0 for NULL; bytes, NUL}. */
+ * format (2), then of each letter: its place, accepted_ms, dead_ms, stamp,
+ * attempts, status, and its six texts as {length + 1, or 0 for NULL; bytes, NUL}. */
 
 static void
 dead_texts(const struct dead_letter *letter, const struct str *ret[DEAD_TEXTS])
@@ -106,6 +106,7 @@ letter_write(struct buf *raw, const struct dead_letter *letter, size_t place)
 	batch_number_write(raw, place);
 	batch_number_write(raw, (uint64_t)letter->accepted_ms);
 	batch_number_write(raw, (uint64_t)letter->dead_ms);
+	batch_number_write(raw, (uint64_t)letter->stamp);
 	batch_number_write(raw, letter->attempts);
 	batch_number_write(raw, (uint64_t)letter->status);
 	dead_texts(letter, texts);
@@ -125,12 +126,13 @@ static bool
 letter_read(
     struct batch_reader *reader, int64_t row, struct dead_letter *ret_letter)
 {
-	uint64_t place, accepted, dead, attempts, status, len;
+	uint64_t place, accepted, dead, stamp, attempts, status, len;
 	const struct str *texts[DEAD_TEXTS];
 
 	if (!batch_number_read(reader, DEAD_ROW_LETTERS - 1, &place) ||
 	    !batch_number_read(reader, INT64_MAX, &accepted) ||
 	    !batch_number_read(reader, INT64_MAX, &dead) ||
+	    !batch_number_read(reader, INT64_MAX, &stamp) ||
 	    !batch_number_read(reader, UINT32_MAX, &attempts) ||
 	    !batch_number_read(reader, INT32_MAX, &status))
 		return false;
@@ -138,6 +140,7 @@ letter_read(
 	    .id = dead_id(row, place),
 	    .accepted_ms = (int64_t)accepted,
 	    .dead_ms = (int64_t)dead,
+	    .stamp = (int64_t)stamp,
 	    .attempts = (unsigned)attempts,
 	    .status = (int)status,
 	};

@@ -32,6 +32,7 @@ struct dead_letter {
 	int64_t id; /* out only */
 	struct str source, type, reason;
 	int64_t accepted_ms, dead_ms;
+	int64_t stamp; /* of a set (queue/set.h); else 0 */
 	unsigned attempts;
 	int status;		       /* HTTP, or 0 */
 	struct str answer, sent, data; /* answer and sent may be NULL */

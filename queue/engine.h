@@ -218,7 +218,9 @@ enum engine_sent {
 	ENGINE_SENT_NEVER, /* the same as no row */
 	ENGINE_SENT_IN,
 	ENGINE_SENT_OUT,
-	ENGINE_SENT_UNKNOWN, /* maybe something */
+	/* Maybe something; and what it was to be sent. */
+	ENGINE_SENT_UNKNOWN_IN,
+	ENGINE_SENT_UNKNOWN_OUT,
 };
 
 /* A member of a group. There may be tens of millions, each in many groups; so
@@ -579,7 +581,7 @@ struct engine {
 
 	/* Fill in what there is of these members, beside group and person; of
 	 * one that has no row, or whose row is damaged: SENT_NEVER or
-	 * SENT_UNKNOWN, and zeroes. */
+	 * SENT_UNKNOWN_OUT, and zeroes. */
 	bool (*members)(struct store *store, struct engine_member *list,
 	    size_t count, struct err *reterr);
 

@@ -5,6 +5,7 @@
 
 #include "base/bits.h"
 #include "base/clock.h"
+#include "queue/set.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -433,6 +434,9 @@ requeue_one(struct queue *queue, struct str destination,
 	if (bundle->count > 0 &&
 	    (bundle->count == JOBS_STEP_ROWS || bundle->destination != to ||
 		!str_equal(row->source, letter->source) ||
+		row->stamp != letter->stamp ||
+		(row->stamp > 0 &&
+		    !str_equal(bundle->items[0].type, letter->type)) ||
 		ledger_hour(row->accepted_ms) !=
 		    ledger_hour(letter->accepted_ms)) &&
 	    !bundle_flush(queue, bundle, reterr))
@@ -443,8 +447,13 @@ requeue_one(struct queue *queue, struct str destination,
 		    .source = changes_copy(&queue->changes, letter->source),
 		    .due_ms = DELIVERY_FRESH,
 		    .accepted_ms = letter->accepted_ms,
+		    .stamp = letter->stamp,
 		};
 	}
+	if (letter->stamp > 0 &&
+	    !set_queued(queue, destination, letter->source, letter->type,
+		letter->data, letter->stamp, reterr))
+		return false;
 	bundle_add(queue, bundle, letter->type, letter->data);
 	queue_erasure_note(queue, letter->source, letter->type, letter->data,
 	    letter->accepted_ms);
@@ -508,6 +517,12 @@ replay_batch(struct queue *queue, struct jobs_walk *job,
 
 		if (!jobs_batch_live(batch, i) || !jobs_matches(job, &event))
 			continue;
+		/* An old word would not be the last. */
+		if (groups_find(&queue->groups, batch->destination,
+			batch->source, event.type) != NULL) {
+			job->changes++;
+			continue;
+		}
 		job->matched++;
 		ok =
 		    (bundle.count < JOBS_STEP_ROWS ||

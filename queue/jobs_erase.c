@@ -7,6 +7,7 @@
 #include "queue/jobs.h"
 
 #include "base/bits.h"
+#include "queue/set.h"
 
 /* Count an erased event that was queued. */
 static bool
@@ -48,7 +49,10 @@ erase_bytes(struct queue *queue, struct jobs_walk *job,
 		if (jobs_batch_live(batch, i)) {
 			job->matched++;
 			if (batch->place == JOBS_QUEUED &&
-			    !erase_count(queue, batch, item->type, reterr))
+			    (!erase_count(queue, batch, item->type, reterr) ||
+				!set_erased(queue, batch->destination,
+				    batch->source, item->type, item->data,
+				    batch->delivery->stamp, reterr)))
 				return false;
 		}
 		(void)bits_add(batch->done, i);

@@ -12,6 +12,7 @@ lease_free(struct lease *lease)
 	free(lease->shown.items);
 	free(lease->done);
 	free(lease->parked);
+	free(lease->group);
 	batch_fini(&lease->batch);
 	free(lease);
 }
@@ -87,6 +88,51 @@ lease_items_make(struct lease *lease, struct err *reterr)
 		   lease->row.remaining);
 }
 
+/* A copy of the group, in one block with its texts, each with a NUL. */
+static bool
+lease_group_make(struct queue *queue, struct lease *lease, struct err *reterr)
+{
+	const struct group *group =
+	    lease->batch.count == 0
+		? NULL
+		: groups_find(&queue->groups, lease->row.destination,
+		      lease->row.source, lease->batch.items[0].type);
+	const char *from[5];
+	struct str *to[5];
+	size_t bytes = 0;
+	char *at;
+
+	if (group == NULL)
+		return err_set(
+		    reterr, ERR_DAMAGED, "a page of a group that is not there");
+	memcpy(from,
+	    (const char *const[5]){group->id, group->name, group->kind,
+		group->label, group->announced},
+	    sizeof(from));
+	for (size_t i = 0; i < 5; i++)
+		bytes += strlen(from[i]) + 1;
+	lease->group = malloc(sizeof(*lease->group) + bytes);
+	if (lease->group == NULL)
+		return err_set_nomem(reterr);
+	*lease->group = (struct queue_group){
+	    .number = group->number, .first_ms = group->first_ms};
+	memcpy(to,
+	    (struct str *const[5]){&lease->group->id, &lease->group->name,
+		&lease->group->kind, &lease->group->label,
+		&lease->group->announced},
+	    sizeof(to));
+	at = (char *)(lease->group + 1);
+	for (size_t i = 0; i < 5; i++) {
+		size_t len = strlen(from[i]);
+
+		memcpy(at, from[i], len + 1);
+		*to[i] = str_bytes(at, len);
+		at += len + 1;
+	}
+	lease->shown.group = lease->group;
+	return true;
+}
+
 bool
 lease_new(struct queue *queue, int64_t destination,
     const struct engine_delivery *row, struct lease **ret_lease,
@@ -114,7 +160,8 @@ lease_new(struct queue *queue, int64_t destination,
 	}
 	lease->delivered = lease->done + bits_bytes(lease->batch.count);
 	if (!lease_row_copy(queue, lease, row, reterr) ||
-	    !lease_items_make(lease, reterr))
+	    !lease_items_make(lease, reterr) ||
+	    (row->stamp > 0 && !lease_group_make(queue, lease, reterr)))
 		goto fail;
 	shown->seq = row->seq;
 	shown->source = lease->row.source.data;

@@ -21,6 +21,8 @@ struct lease {
 	bool gone;	/* the row is no more: all was settled */
 	bool listed;	/* for lease_unique() */
 	struct batch batch;
+	struct queue_group *group; /* of a set; owned, with its texts */
+	size_t checked;		   /* items that were looked at: queue/set.h */
 	unsigned char *done, *delivered; /* bits of the row; owned, in one */
 	char *parked;			 /* text of the row; owned */
 };
@@ -53,6 +55,11 @@ MUST_USE bool
 lease_reserve(struct queue *queue, size_t more, struct err *reterr);
 void lease_link(struct queue *queue, struct lease *lease);
 void lease_unlink(struct queue *queue, struct lease *lease);
+
+/* Settle what has an outcome, as queue_settle() does; settle.c. It may let the
+ * lock go for a while. */
+MUST_USE bool settle_one(struct queue *queue, struct lease *lease,
+    int64_t now_ms, struct err *reterr);
 
 /* Without the lock; takes NULL. */
 void lease_free(struct lease *lease);

@@ -8,7 +8,7 @@
  * of the first event, or comes after that fate is known.
  */
 
-#include "queue/put.h"
+#include "queue/set.h"
 
 #include "base/bits.h"
 
@@ -82,6 +82,7 @@ put_free(struct put *put)
 	free(put->seen);
 	free(put->packed);
 	free(put->erased);
+	free(put->overtaken);
 	buf_fini(&put->frame);
 	buf_fini(&put->mark);
 	free(put);
@@ -139,7 +140,13 @@ put_hash(struct queue *queue, struct digest_short *digest, struct str source,
 static bool
 put_is_duplicate(const struct put *put, size_t n)
 {
-	return !put->batch.again && bits_has(put->seen, n);
+	return put->known || (!put->batch.again && bits_has(put->seen, n));
+}
+
+static bool
+put_is_overtaken(const struct put *put, size_t n)
+{
+	return put->overtaken != NULL && bits_has(put->overtaken, n);
 }
 
 static bool
@@ -151,7 +158,18 @@ put_is_erased(const struct put *put, size_t n)
 static enum item_fate
 put_fate(const struct put *put, size_t n)
 {
-	return put_is_erased(put, n) ? ITEM_DROP : put->batch.items[n].fate;
+	return put_is_erased(put, n) || put_is_overtaken(put, n)
+		   ? ITEM_DROP
+		   : put->batch.items[n].fate;
+}
+
+/* By which rule an item is dropped. */
+static const char *
+put_rule(const struct put *put, size_t n)
+{
+	return put_is_erased(put, n)	  ? erased_rule
+	       : put_is_overtaken(put, n) ? set_superseded
+					  : put->batch.items[n].reason;
 }
 
 static bool
@@ -241,7 +259,11 @@ put_prepare(struct queue *queue, struct put *put, struct pack_tools *tools,
 	case PUT_BATCH:
 		if (!put_mark_erased(queue, put, tools, reterr))
 			return false;
-		for (size_t i = 0; i < put->batch.count; i++)
+		if (put->batch.page != NULL &&
+		    !set_put_prepare(tools->digest, put, reterr))
+			return false;
+		for (size_t i = 0;
+		     put->batch.page == NULL && i < put->batch.count; i++)
 			put_hash(queue, tools->digest,
 			    str_text(put->batch.source), &put->batch.items[i],
 			    put->hashes[i]);
@@ -417,9 +439,7 @@ put_write_item(struct queue *queue, struct put *put, size_t n,
 		moved.dropped = 1;
 		return ledger_add(queue->ledger, key, &moved, reterr) &&
 		       ledger_add_drop(queue->ledger, key,
-			   str_text(put_is_erased(put, n) ? erased_rule
-							  : item->reason),
-			   reterr);
+			   str_text(put_rule(put, n)), reterr);
 	case ITEM_DEAD:
 		receipt->dead++;
 		moved.dead = 1;
@@ -431,6 +451,7 @@ put_write_item(struct queue *queue, struct put *put, size_t n,
 			       .reason = str_text(item->reason),
 			       .accepted_ms = put->now_ms,
 			       .dead_ms = put->now_ms,
+			       .stamp = put->stamp,
 			       .data = item->data,
 			   },
 			   reterr);
@@ -443,7 +464,9 @@ put_write_queued(struct queue *queue, const struct put *put, int64_t to)
 {
 	struct engine_delivery row = {
 	    .source = str_text(put->batch.source),
-	    .due_ms = DELIVERY_FRESH,
+	    .due_ms = put->parked.len > 0 ? DELIVERY_PARKED : DELIVERY_FRESH,
+	    .parked = put->parked,
+	    .stamp = put->stamp,
 	    .accepted_ms = put->now_ms,
 	    .events = put->receipt.queued,
 	    .frame = str_bytes(put->frame.data, put->frame.len),
@@ -461,6 +484,8 @@ put_write_queued(struct queue *queue, const struct put *put, int64_t to)
 static bool
 put_has_new(const struct queue *queue, const struct put *put)
 {
+	if (put->batch.page != NULL)
+		return !set_put_known(queue, put);
 	for (size_t i = 0; i < put->batch.count; i++) {
 		if (put_fate(put, i) == ITEM_QUEUE &&
 		    (put->batch.again ||
@@ -498,8 +523,13 @@ put_write_batch(struct queue *queue, struct put *put, struct err *reterr)
 		return false;
 	if (put_is_refused(queue, put, destination))
 		return true;
-	if (put_mark_seen(queue, put) && !put_pack(put, queue->packer, reterr))
+	if (batch->page != NULL) {
+		if (!set_put_begin(queue, put, key.source, reterr))
+			return false;
+	} else if (put_mark_seen(queue, put) &&
+		   !put_pack(put, queue->packer, reterr)) {
 		return false;
+	}
 	for (size_t i = 0; i < batch->count; i++) {
 		struct str type = batch->items[i].type;
 
@@ -513,6 +543,8 @@ put_write_batch(struct queue *queue, struct put *put, struct err *reterr)
 	put->first_change = queue->changes.count;
 	for (size_t i = 0; i < batch->drift_count; i++)
 		queue_drift_add(queue, &batch->drift[i], put->now_ms);
+	if (batch->page != NULL && !set_put_end(queue, put, reterr))
+		return false;
 	if (put->receipt.queued > 0)
 		put_write_queued(queue, put, destination);
 	return true;
@@ -571,6 +603,8 @@ put_written(struct queue *queue, struct put *put)
 	fair_lock_assert_held(&queue->lock);
 	if (put->refused)
 		return;
+	if (put->kind == PUT_BATCH && put->batch.page != NULL)
+		set_put_written(queue, put);
 	for (size_t i = 0; put->kind == PUT_BATCH && i < put->batch.drift_count;
 	     i++)
 		put->batch.drift[i].first = change[i].flag;
@@ -579,7 +613,7 @@ put_written(struct queue *queue, struct put *put)
 void
 put_hashes_append(const struct put *put, struct buf *hashes)
 {
-	if (put->kind != PUT_BATCH || put->refused)
+	if (put->kind != PUT_BATCH || put->batch.page != NULL || put->refused)
 		return;
 	for (size_t i = 0; i < put->batch.count; i++) {
 		if (!bits_has(put->seen, i))

@@ -21,8 +21,16 @@ struct put {
 	unsigned char *packed; /* bits of the items: in the frame */
 	unsigned char *erased; /* bits of the items: of people who were erased;
 				* NULL: none */
-	struct buf frame;      /* the queued items, compressed; or the body */
-	struct buf mark;       /* of them, and maybe of duplicates */
+	/* Of a page of a set: see queue/set.h. */
+	unsigned char *overtaken; /* bits of the items: by a later one of it */
+	bool known;		  /* it came before */
+	struct group *group;
+	struct sync *sync;
+	int64_t stamp;
+	struct str parked; /* the group that it waits with, if it is held */
+	bool newly_held;
+	struct buf frame; /* the queued items, compressed; or the body */
+	struct buf mark;  /* of them, and maybe of duplicates */
 	struct queue_receipt receipt;
 	size_t first_change; /* of those that give something back */
 	bool refused;	     /* by itself, not with the transaction */

@@ -1,6 +1,6 @@
 /* The life of a queue, and of its destinations. */
 
-#include "queue/put.h"
+#include "queue/set.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -30,6 +30,11 @@ queue_settings_init(struct queue_settings *settings)
 	    .checkpoint_bytes = (int64_t)4 << 20,
 	    .shrink_bytes = (int64_t)16 << 20,
 	    .reopen_ms = 1000,
+	    .groups_max = 10000,
+	    .sync_timeout_ms = (int64_t)3600 * 1000,
+	    .hold_over = 50,
+	    .keep_left_ms = (int64_t)30 * 24 * 3600 * 1000,
+	    .sync_help = "have the source send the whole group",
 	};
 }
 
@@ -55,11 +60,13 @@ queue_new(const struct queue_settings *settings)
 	queue->dead = dead_new();
 	queue->erased = erased_new();
 	queue->marks = marks_new();
+	queue->waiting = waiting_new();
 	/* not what it was in an earlier life */
 	digest_random(&queue->nameless, sizeof(queue->nameless));
 	if (queue->window == NULL || queue->ledger == NULL ||
 	    queue->packer == NULL || queue->dead == NULL ||
-	    queue->erased == NULL || queue->marks == NULL) {
+	    queue->erased == NULL || queue->marks == NULL ||
+	    queue->waiting == NULL) {
 		queue_close(queue);
 		return NULL;
 	}
@@ -164,6 +171,9 @@ queue_close(struct queue *queue)
 	dead_free(queue->dead);
 	erased_free(queue->erased);
 	marks_free(queue->marks);
+	waiting_free(queue->waiting);
+	groups_fini(&queue->groups);
+	digest_short_free(queue->digest);
 	buf_fini(&queue->packed);
 	free(queue->claims);
 	free(queue->leased);
@@ -424,8 +434,11 @@ destination_move_all(
 		more = ok && queue->changes.list[0].flag;
 	}
 	/* The mirrors, whatever has happened. */
-	if (!queue_destinations_load(queue, &err) && ok)
-		ok = err_set(reterr, err.code, "%s", err.text);
+	if (!queue_destinations_load(queue, &err) || !set_load(queue, &err) ||
+	    !set_load_waiting(queue, &err)) {
+		queue->stale = true;
+		ok = ok && err_set(reterr, err.code, "%s", err.text);
+	}
 	return ok;
 }
 

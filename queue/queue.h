@@ -79,6 +79,7 @@ struct queue_settings {
 	int64_t sync_timeout_ms;
 	unsigned hold_over;
 	int64_t keep_left_ms;
+	const char *sync_help; /* what to do about an incomplete sync */
 
 	/* Events of people who were erased are dropped for so long; 0 = not.
 	 * `persons` calls fn with each id of whom an event is about; any
@@ -285,8 +286,9 @@ struct queue_item {
 	size_t index;	       /* in the batch */
 	struct str type, data; /* as it came */
 	enum queue_outcome outcome;
-	bool settled;	    /* durable; set by queue_settle() */
-	bool unsure;	    /* DEFERRED, PARKED: some outcome of it is unknown,
+	bool settled; /* durable; set by queue_settle() */
+	bool leased;  /* the queue's: its member is not handed out elsewhere */
+	bool unsure;  /* DEFERRED, PARKED: some outcome of it is unknown,
 			     * so the identity rules of the lease go with it */
 	int64_t due_ms;	    /* DEFERRED: wall clock */
 	const char *reason; /* DEAD: why; DROPPED: the rule; PARKED: the

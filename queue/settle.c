@@ -1,5 +1,6 @@
 /*
- * Settling: one transaction for any number of leases. An item that is
+ * Settling: one transaction for any number of leases, but of changes of sets,
+ * which cost more, some at a time. An item that is
  * delivered, dead or dropped is marked in its delivery row, and a batch all of
  * whose items are marked goes: into the archive if any of it was delivered,
  * else for good. An item that is deferred or parked is marked too, and moves
@@ -12,7 +13,7 @@
  * over.
  */
 
-#include "queue/lease.h"
+#include "queue/set.h"
 
 #include "base/bits.h"
 
@@ -31,6 +32,7 @@ struct settle_lease {
 	unsigned char *done, *delivered; /* in the changes' memory */
 	size_t remaining;
 	size_t first_drift; /* in the list of changes */
+	size_t from, to;    /* of its items, looked at in this transaction */
 	bool changed;
 };
 
@@ -42,6 +44,7 @@ struct settle {
 	struct item *items; /* likewise, to be packed */
 	int64_t now_ms;
 	int64_t strayed; /* of the moved, those that a walk may miss */
+	size_t changes;	 /* of sets, that this transaction may still settle */
 	bool reread;	 /* rows were changed meanwhile */
 };
 
@@ -78,6 +81,7 @@ settle_dead(struct queue *queue, const struct settle *settle,
 	    .attempts = lease->shown.attempts + detail->posts,
 	    .reason = str_text(item->reason),
 	    .status = detail->status,
+	    .stamp = lease->row.stamp,
 	    .answer = detail->answer,
 	    .sent = detail->sent,
 	    .data = item->data,
@@ -194,15 +198,35 @@ settle_drift(
 		queue_drift_add(queue, &shown->drift[i], settle->now_ms);
 }
 
+/* Items until this one are looked at: of a log all of them, of a set as many as
+ * may be settled at once. Notes which of them are new to the row. */
+static size_t
+settle_to(const struct settle *settle, const struct settle_lease *one)
+{
+	const struct queue_lease *shown = &one->lease->shown;
+	size_t to = one->from, changes = 0;
+
+	if (shown->group == NULL)
+		return shown->count;
+	while (to < shown->count && changes < settle->changes) {
+		const struct queue_item *item = &shown->items[to++];
+
+		changes += !item->settled && item->outcome != QUEUE_OPEN;
+	}
+	return to;
+}
+
 static bool
 settle_lease(struct queue *queue, struct settle *settle,
     struct settle_lease *one, struct err *reterr)
 {
 	struct lease *lease = one->lease;
 	struct queue_lease *shown = &lease->shown;
+	struct queue_item *changes[SET_SLICE];
 	struct destination *destination;
-	size_t bytes = bits_bytes(lease->batch.count);
+	size_t bytes = bits_bytes(lease->batch.count), count = 0;
 
+	one->to = settle_to(settle, one);
 	if (!queue_fence(queue, shown->destination, reterr) ||
 	    (settle->reread && !lease_reread(queue, lease, reterr)))
 		return false;
@@ -218,12 +242,16 @@ settle_lease(struct queue *queue, struct settle *settle,
 	one->remaining = lease->row.remaining;
 	destination =
 	    destination_change(&queue->destinations, shown->destination);
-	for (size_t i = 0; i < shown->count; i++) {
-		const struct queue_item *item = &shown->items[i];
+	for (size_t i = one->from; i < one->to; i++) {
+		struct queue_item *item = &shown->items[i];
 
-		if (item->settled || item->outcome == QUEUE_OPEN ||
-		    !bits_add(one->done, item->index))
+		if (item->settled || item->outcome == QUEUE_OPEN)
 			continue;
+		settle->changes -= shown->group != NULL;
+		if (!bits_add(one->done, item->index))
+			continue;
+		if (shown->group != NULL)
+			changes[count++] = item;
 		one->changed = true;
 		one->remaining--;
 		if (!shown->replay)
@@ -237,9 +265,10 @@ settle_lease(struct queue *queue, struct settle *settle,
 	}
 	if (one->changed) {
 		settle_row(queue, settle, one);
-		settle_drift(queue, settle, one);
+		if (one->from == 0)
+			settle_drift(queue, settle, one);
 	}
-	return true;
+	return set_settle(queue, lease, changes, count, settle->now_ms, reterr);
 }
 
 /* ---- repacking ---- */
@@ -289,6 +318,11 @@ settle_alike(const struct settle_moved *a, const struct settle_moved *b)
 	if (order == 0)
 		order = settle_compare(s->replay, t->replay);
 	if (order == 0)
+		order =
+		    settle_compare(a->lease->row.stamp, b->lease->row.stamp);
+	if (order == 0 && s->group != NULL)
+		order = settle_compare(s->group->number, t->group->number);
+	if (order == 0)
 		order = settle_compare(
 		    ledger_hour(s->accepted_ms), ledger_hour(t->accepted_ms));
 	if (order == 0)
@@ -337,6 +371,7 @@ settle_repack(struct queue *queue, const struct settle *settle,
 	    .failures = history->failures,
 	    .first_ms = history->first_ms,
 	    .parked = settle_group(moved),
+	    .stamp = lease->row.stamp,
 	    .rules = settle_rules(moved),
 	};
 
@@ -393,6 +428,7 @@ settle_change(struct queue *queue, void *arg, struct err *reterr)
 
 	settle->moved_count = 0;
 	settle->strayed = 0;
+	settle->changes = SET_SLICE;
 	for (size_t i = 0; i < settle->count; i++) {
 		if (!settle_lease(queue, settle, &settle->leases[i], reterr))
 			return false;
@@ -406,7 +442,7 @@ settle_change(struct queue *queue, void *arg, struct err *reterr)
 
 /* Now that it is durable, the leases follow. */
 static void
-settle_done(const struct queue *queue, const struct settle_lease *one)
+settle_done(struct queue *queue, struct settle_lease *one)
 {
 	struct lease *lease = one->lease;
 	struct queue_lease *shown = &lease->shown;
@@ -418,31 +454,61 @@ settle_done(const struct queue *queue, const struct settle_lease *one)
 		lease->row.remaining = one->remaining;
 		lease->row.version++;
 		lease->gone = one->remaining == 0;
-		for (size_t i = 0; i < shown->drift_count; i++)
+		for (size_t i = 0; one->from == 0 && i < shown->drift_count;
+		     i++)
 			shown->drift[i].first =
 			    queue->changes.list[one->first_drift + i].flag;
 	}
-	for (size_t i = 0; i < shown->count; i++) {
+	for (size_t i = one->from; i < one->to; i++) {
 		struct queue_item *item = &shown->items[i];
 
 		if (item->settled || item->outcome == QUEUE_OPEN)
 			continue;
+		if (shown->group != NULL)
+			set_settled(queue, lease, item);
 		item->settled = true;
+		item->leased = false;
 		shown->open--;
 	}
+	one->from = one->to;
 }
 
-bool
-queue_settle(struct queue *queue, struct queue_lease *const *leases,
-    size_t count, int64_t now_ms, struct err *reterr)
+/* One transaction; if it works *ret_more says whether another is needed. */
+static bool
+settle_once(struct queue *queue, struct settle *settle, bool *ret_more,
+    struct err *reterr)
+{
+	int conflicts = 0;
+	bool ok;
+
+	settle->reread = false;
+	do {
+		ok = queue_change_held(
+		    queue, settle_change, settle, true, reterr);
+		settle->reread = !ok && queue_conflict(&conflicts, reterr);
+	} while (settle->reread);
+	*ret_more = false;
+	for (size_t i = 0; ok && i < settle->count; i++) {
+		struct settle_lease *one = &settle->leases[i];
+
+		settle_done(queue, one);
+		*ret_more = *ret_more || one->from < one->lease->shown.count;
+	}
+	if (ok)
+		queue->strayed += settle->strayed;
+	return ok;
+}
+
+/* Between its transactions those that wait for the lock come first. */
+static bool
+settle_all(struct queue *queue, struct queue_lease *const *leases, size_t count,
+    int64_t now_ms, struct err *reterr)
 {
 	struct settle settle = {.now_ms = now_ms};
 	struct lease **list = NULL;
 	size_t items = 0;
-	int conflicts = 0;
-	bool ok;
+	bool ok, more = true;
 
-	fair_lock_hold(&queue->lock);
 	ok = lease_unique(queue, leases, count, &list, &settle.count, reterr);
 	for (size_t i = 0; ok && i < settle.count; i++)
 		items += list[i]->shown.open;
@@ -454,23 +520,41 @@ queue_settle(struct queue *queue, struct queue_lease *const *leases,
 		ok = err_set_nomem(reterr);
 	for (size_t i = 0; ok && i < settle.count; i++)
 		settle.leases[i].lease = list[i];
-	do {
-		ok = ok && queue_change_held(
-			       queue, settle_change, &settle, true, reterr);
-		settle.reread = !ok && queue_conflict(&conflicts, reterr);
-		ok = ok || settle.reread;
-	} while (settle.reread);
-	for (size_t i = 0; ok && i < settle.count; i++)
-		settle_done(queue, &settle.leases[i]);
-	if (ok)
-		queue->strayed += settle.strayed;
-	queue_publish(queue);
-	fair_lock_drop(&queue->lock);
+	while (ok && more) {
+		ok = settle_once(queue, &settle, &more, reterr);
+		queue_publish(queue);
+		if (ok && more) {
+			fair_lock_drop(&queue->lock);
+			fair_lock_hold(&queue->lock);
+		}
+	}
 	free(list);
 	free(settle.leases);
 	free(settle.moved);
 	free(settle.items);
 	return ok;
+}
+
+bool
+queue_settle(struct queue *queue, struct queue_lease *const *leases,
+    size_t count, int64_t now_ms, struct err *reterr)
+{
+	bool ok;
+
+	fair_lock_hold(&queue->lock);
+	ok = settle_all(queue, leases, count, now_ms, reterr);
+	queue_publish(queue);
+	fair_lock_drop(&queue->lock);
+	return ok;
+}
+
+bool
+settle_one(struct queue *queue, struct lease *lease, int64_t now_ms,
+    struct err *reterr)
+{
+	struct queue_lease *shown = &lease->shown;
+
+	return settle_all(queue, &shown, 1, now_ms, reterr);
 }
 
 /* ---- parked groups ---- */

@@ -94,7 +94,7 @@ stats_destination_paused(struct queue *queue, const char *destination)
 
 /* ---- from the store ---- */
 
-static bool
+bool
 stats_hold(struct queue *queue, struct err *reterr)
 {
 	return fair_lock_hold_patiently(&queue->lock, STATS_PATIENCE_MS) ||

@@ -10,7 +10,7 @@
  * events still count as queued, and is never deleted.
  */
 
-#include "queue/lease.h"
+#include "queue/set.h"
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -475,6 +475,76 @@ take_next(struct take *take, struct queue_want *wants, size_t count)
 	}
 }
 
+/* ---- sets ---- */
+
+/* What is left of the lease is due again, at once. */
+static void
+take_release(struct queue *queue, struct lease *lease)
+{
+	struct queue_lease *shown = &lease->shown;
+	struct destination *destination =
+	    destination_at(&queue->destinations, shown->destination);
+
+	set_release(queue, lease);
+	lease_unlink(queue, lease);
+	if (shown->open > 0 && shown->replay)
+		destination->next_replay_ms = 0;
+	else if (shown->open > 0)
+		destination->next_ms = 0;
+}
+
+/* Look at all changes of a lease; false: it is not to be handed out. */
+static bool
+take_check(struct take *take, struct take_ask *ask, struct lease *lease,
+    int64_t now_ms)
+{
+	struct queue *queue = take->queue;
+	bool ok = true, more = true;
+	struct err err;
+
+	while (ok && more) {
+		ok = set_check(queue, lease, ask->want, now_ms, &more, &err);
+		if (ok && more) {
+			fair_lock_drop(&queue->lock);
+			fair_lock_hold(&queue->lock);
+		}
+	}
+	if (!ok)
+		take_failed(take, ask, &err);
+	return ok && lease->shown.count > 0;
+}
+
+/* Those of a log, and of a trial run, are not looked at. */
+static void
+take_check_all(struct take *take, int64_t now_ms)
+{
+	struct lease *lease = take->leases.first, *next;
+	struct take_list kept = {NULL, NULL};
+
+	for (; lease != NULL; lease = next) {
+		struct take_ask *ask = take->asks;
+
+		next = lease->shown.next == NULL ? NULL
+						 : lease_of(lease->shown.next);
+		lease->shown.next = NULL;
+		while (ask->want->destination != lease->shown.destination)
+			ask++;
+		if (lease->shown.group != NULL &&
+		    ask->want->after_seq == NULL &&
+		    !take_check(take, ask, lease, now_ms)) {
+			take_release(take->queue, lease);
+			lease_free(lease);
+			continue;
+		}
+		if (kept.last == NULL)
+			kept.first = lease;
+		else
+			kept.last->shown.next = &lease->shown;
+		kept.last = lease;
+	}
+	take->leases = kept;
+}
+
 bool
 queue_take(struct queue *queue, struct queue_want *wants, size_t count,
     int64_t now_ms, struct queue_lease **ret_leases, struct err *reterr)
@@ -499,6 +569,8 @@ queue_take(struct queue *queue, struct queue_want *wants, size_t count,
 	/* What was taken before a failure is handed out all the same. */
 	ok = ok || take.leases.first != NULL;
 	if (ok)
+		take_check_all(&take, now_ms);
+	if (ok)
 		take_next(&take, wants, count);
 	fair_lock_drop(&queue->lock);
 	free(take.asks);
@@ -513,17 +585,10 @@ queue_take(struct queue *queue, struct queue_want *wants, size_t count,
 void
 queue_lease_free(struct queue *queue, struct queue_lease *lease)
 {
-	struct destination *destination;
-
 	if (lease == NULL)
 		return;
 	fair_lock_hold(&queue->lock);
-	lease_unlink(queue, lease_of(lease));
-	destination = destination_at(&queue->destinations, lease->destination);
-	if (lease->open > 0 && lease->replay)
-		destination->next_replay_ms = 0;
-	else if (lease->open > 0)
-		destination->next_ms = 0;
+	take_release(queue, lease_of(lease));
 	fair_lock_drop(&queue->lock);
 	lease_free(lease_of(lease));
 }

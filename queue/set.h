@@ -1,0 +1,116 @@
+#ifndef QUEUE_SET_H
+#define QUEUE_SET_H
+
+/*
+ * What is different where the queued items are changes of a set. A page of them
+ * is an ordinary batch, with an ordinary delivery row, that waits, is leased,
+ * settled, deferred, archived and erased like any other. But only the last word
+ * on a member matters, so:
+ *
+ *   - changes are ordered by *stamps*: the number of the sync within its group,
+ *     which the sync's first page gets, and the number of the page. No clock,
+ *     and no number of the log, which begins anew once all batches are gone;
+ *   - the last change that waits of each member is known in memory (waiting.h),
+ *     what the destination was sent last in the store (engine_member);
+ *   - what is taken is looked at: a change that is overtaken is dropped by the
+ *     rule "superseded", one that says what was surely sent by "no change", and
+ *     one that must wait, for another of its member that is on lease or for
+ *     hold_ms, is deferred.
+ *
+ * So nothing is written before a post but the rules of identity, as for events,
+ * and nothing is repaired after a crash: a batch that was posted has rules,
+ * and two changes of a member that are both queued make what was sent unsure.
+ * A change that was posted and then overtaken leaves it unknown in the store.
+ *
+ * Every function needs the queue's lock, unless it says otherwise.
+ */
+
+#include "queue/lease.h"
+#include "queue/put.h"
+
+#define SET_PAGE_BITS 20
+enum { SET_PAGE_MOST = (1 << SET_PAGE_BITS) - 1, SET_SLICE = 250 };
+
+static inline int64_t
+set_stamp(int64_t sync, size_t page)
+{
+	return sync << SET_PAGE_BITS |
+	       (int64_t)(page < SET_PAGE_MOST ? page : SET_PAGE_MOST);
+}
+
+static inline int64_t
+set_stamp_sync(int64_t stamp)
+{
+	return stamp >> SET_PAGE_BITS;
+}
+
+/* The rule by which what is overtaken is dropped. */
+extern const char set_superseded[];
+
+/* ---- putting ---- */
+
+/* Hash the changes of a page, and mark those that a later one of it overtakes.
+ * Without the lock. */
+MUST_USE bool set_put_prepare(
+    struct digest_short *digest, struct put *put, struct err *reterr);
+
+/* Note that the page is here: put->known if it was before; else its stamp, and
+ * whether it is held. */
+bool set_put_known(const struct queue *queue, const struct put *put);
+MUST_USE bool set_put_begin(
+    struct queue *queue, struct put *put, int64_t source, struct err *reterr);
+
+/* Let the pages of a held sync go, in the running transaction. */
+MUST_USE bool set_unhold(struct queue *queue, struct group *group,
+    struct sync *sync, struct err *reterr);
+
+/* Once its items are counted. */
+MUST_USE bool
+set_put_end(struct queue *queue, struct put *put, struct err *reterr);
+
+/* Tell what is worth telling, now that it is durable. */
+void set_put_written(const struct queue *queue, const struct put *put);
+
+/* ---- leases ---- */
+
+/* Look at the next items of a lease that was taken, a slice of them, and settle
+ * those that are not to be handed out; then they are not its items any more.
+ * *ret_more: there are more to be looked at. */
+MUST_USE bool set_check(struct queue *queue, struct lease *lease,
+    const struct queue_want *want, int64_t now_ms, bool *ret_more,
+    struct err *reterr);
+
+/* What the running transaction settles of a lease, at most SET_SLICE items;
+ * and, once that is durable. */
+MUST_USE bool set_settle(struct queue *queue, const struct lease *lease,
+    struct queue_item *const *items, size_t count, int64_t now_ms,
+    struct err *reterr);
+void set_settled(struct queue *queue, const struct lease *lease,
+    const struct queue_item *item);
+
+/* The lease ends; what it had is not on lease any more. */
+void set_release(struct queue *queue, const struct lease *lease);
+
+/* ---- otherwise ---- */
+
+/* A change is queued, or erased, by a job in the running transaction. */
+MUST_USE bool
+set_queued(struct queue *queue, struct str destination, struct str source,
+    struct str group, struct str data, int64_t stamp, struct err *reterr);
+MUST_USE bool
+set_erased(struct queue *queue, struct str destination, struct str source,
+    struct str group, struct str data, int64_t stamp, struct err *reterr);
+
+/* Load groups and syncs; what waits; and mark what is on lease. */
+MUST_USE bool set_load(struct queue *queue, struct err *reterr);
+MUST_USE bool set_load_waiting(struct queue *queue, struct err *reterr);
+
+/* Has a sync not come whole in time? */
+bool set_sync_late(
+    const struct queue *queue, const struct sync *sync, int64_t now_ms);
+
+/* Housekeeping: tell of incomplete syncs, forget old ones and members that
+ * left. */
+void set_tidy(struct queue *queue, int64_t mono_ms);
+
+#endif
