@@ -57,6 +57,9 @@ struct store; /* one open store; the engine's own */
  * is not among the others of an ENGINE_UNPARK. */
 #define ENGINE_HELD '\x01'
 
+/* An engine may store two bits beside it. */
+#define ENGINE_STAMP_MAX (INT64_MAX / 4 - 1)
+
 /* The small row that changes beside an immutable batch. Its key is
  * destination, source, due_ms and seq. */
 struct engine_delivery {
@@ -74,7 +77,7 @@ struct engine_delivery {
 	int64_t first_ms;	     /* of those; 0 = none */
 	struct str parked; /* the group that it waits with, or empty */
 	int64_t stamp;	   /* of a set: the order of its changes (queue/set.h),
-			    * at least 1; else 0 */
+			    * 1 to ENGINE_STAMP_MAX; else 0 */
 
 	/* what ENGINE_DELIVERY_PUT writes */
 	struct str rules;	    /* of identity, at the first post; or
@@ -203,8 +206,9 @@ struct engine_destination {
 
 /* A group of a set: the core's bytes (queue/groups.h). */
 struct engine_group {
-	int64_t id; /* at least 1, never given again */
-	struct str destination, data;
+	int64_t id;		/* at least 1, never given again */
+	struct str destination; /* empty if it is lost */
+	struct str data;
 };
 
 /* A sync of a group, likewise. */

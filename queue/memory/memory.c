@@ -623,6 +623,8 @@ memory_row_destination(enum place_table table, union engine_row *is)
 		return &is->delivery.destination;
 	if (table == PLACE_ARCHIVE)
 		return &is->archived.destination;
+	if (table == PLACE_GROUP)
+		return &is->group.destination;
 	CHECK(table == PLACE_DEAD);
 	return &is->dead.destination;
 }
@@ -661,8 +663,8 @@ static bool
 memory_destination_move(
     struct place *place, struct engine_change *change, struct err *reterr)
 {
-	static const enum place_table tables[] = {
-	    PLACE_DELIVERY, PLACE_QUARANTINE, PLACE_ARCHIVE, PLACE_DEAD};
+	static const enum place_table tables[] = {PLACE_DELIVERY,
+	    PLACE_QUARANTINE, PLACE_ARCHIVE, PLACE_DEAD, PLACE_GROUP};
 	struct str from = change->row.destination.name, to = change->text;
 	const struct rows *states = &place->tables[PLACE_STATE];
 	const struct row *old, *new;
@@ -701,11 +703,33 @@ memory_destination_move(
 		ok = ok && place_delete(place, PLACE_STATE, state->key, reterr);
 		i = states->count + 1;
 	}
-	for (size_t i = 0; ok && i < 4; i++)
+	for (size_t i = 0; ok && i < sizeof(tables) / sizeof(*tables); i++)
 		ok = memory_move_rows(place, tables[i], from, to, reterr);
 	return ok &&
 	       place_put(place, PLACE_DESTINATION, new_key, &is, reterr) &&
 	       place_delete(place, PLACE_DESTINATION, old_key, reterr);
+}
+
+/* ---- members ---- */
+
+static bool
+memory_member_put(
+    struct place *place, const union engine_row *is, struct err *reterr)
+{
+	struct key key = place_key(is->member.group);
+
+	return memory_name(place, is->member.person, &key.n[1], reterr) &&
+	       place_put(place, PLACE_MEMBER, key, is, reterr);
+}
+
+static bool
+memory_member_delete(
+    struct place *place, const struct engine_member *member, struct err *reterr)
+{
+	struct key key = place_key(member->group);
+
+	key.n[1] = names_find(&place->names, member->person);
+	return place_delete(place, PLACE_MEMBER, key, reterr);
 }
 
 /* ---- apply ---- */
@@ -786,6 +810,23 @@ memory_change(
 	case ENGINE_STATE_PUT:
 		return memory_state_put(
 		    place, is.state.owner, &is.state, reterr);
+	case ENGINE_GROUP_PUT:
+		return place_put(
+		    place, PLACE_GROUP, place_key(is.group.id), &is, reterr);
+	case ENGINE_GROUP_DELETE:
+		return place_delete(
+		    place, PLACE_GROUP, place_key(is.group.id), reterr);
+	case ENGINE_SYNC_PUT:
+		return place_put(place, PLACE_SYNC,
+		    (struct key){.n = {is.sync.group, is.sync.number}}, &is,
+		    reterr);
+	case ENGINE_SYNC_DELETE:
+		return place_delete(place, PLACE_SYNC,
+		    (struct key){.n = {is.sync.group, is.sync.number}}, reterr);
+	case ENGINE_MEMBER_PUT:
+		return memory_member_put(place, &is, reterr);
+	case ENGINE_MEMBER_DELETE:
+		return memory_member_delete(place, &is.member, reterr);
 	}
 	NEVER("a change of no kind");
 }
@@ -1090,6 +1131,7 @@ const struct engine memory_engine = {
     .due = memory_due,
     .walk = memory_walk,
     .read = memory_read,
+    .members = memory_members,
     .totals = memory_totals,
     .state = memory_state,
     .upkeep = memory_upkeep,

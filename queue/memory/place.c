@@ -184,6 +184,16 @@ row_strs(
 		strs[count++] = &is->state.name;
 		strs[count++] = &is->state.data;
 		break;
+	case PLACE_GROUP:
+		strs[count++] = &is->group.destination;
+		strs[count++] = &is->group.data;
+		break;
+	case PLACE_SYNC:
+		strs[count++] = &is->sync.data;
+		break;
+	case PLACE_MEMBER:
+		strs[count++] = &is->member.person;
+		break;
 	case PLACE_TABLES:
 		NEVER("no table");
 	}

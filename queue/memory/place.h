@@ -26,7 +26,10 @@ enum place_table {
 	PLACE_LEDGER,  /* by hour, source, type */
 	PLACE_DROPPED, /* and rule */
 	PLACE_DESTINATION,
-	PLACE_STATE, /* by owner, name */
+	PLACE_STATE,  /* by owner, name */
+	PLACE_GROUP,  /* by id */
+	PLACE_SYNC,   /* by group, number */
+	PLACE_MEMBER, /* by group, person */
 	PLACE_TABLES
 };
 
@@ -126,5 +129,7 @@ bool memory_walk(struct store *store, enum engine_table table,
     bool *ret_more, struct err *reterr);
 bool memory_read(struct store *store, const struct engine_delivery *key,
     engine_row_fn *fn, void *arg, struct err *reterr);
+bool memory_members(struct store *store, struct engine_member *list,
+    size_t count, struct err *reterr);
 
 #endif

@@ -265,6 +265,31 @@ memory_read(struct store *store, const struct engine_delivery *key,
 	return true;
 }
 
+bool
+memory_members(struct store *store, struct engine_member *list, size_t count,
+    struct err *reterr)
+{
+	struct place *place = store->place;
+
+	if (!read_ready(store, reterr))
+		return false;
+	lock_hold(&place->lock);
+	for (size_t i = 0; i < count; i++) {
+		struct engine_member *member = &list[i];
+		struct key key = place_key(member->group);
+		const struct row *row;
+
+		key.n[1] = names_find(&place->names, member->person);
+		row = place_find(place, PLACE_MEMBER, key);
+		member->stamp = row == NULL ? 0 : row->is.member.stamp;
+		member->sent =
+		    row == NULL ? ENGINE_SENT_NEVER : row->is.member.sent;
+		member->sent_s = row == NULL ? 0 : row->is.member.sent_s;
+	}
+	lock_drop(&place->lock);
+	return true;
+}
+
 /* ---- walks ---- */
 
 struct walk {
@@ -361,12 +386,14 @@ walk_ids(struct walk *walk, enum place_table table, bool frames)
 	walk->more = false;
 }
 
+/* A table whose key is the cursor; of a group only, if that is not 0. */
 static void
-walk_marks(struct walk *walk)
+walk_keys(struct walk *walk, enum place_table table, int64_t group)
 {
 	const struct row *row;
 
-	while ((row = walk_step(walk, PLACE_MARKS)) != NULL) {
+	while ((row = walk_step(walk, table)) != NULL &&
+	       (group == 0 || row->key.n[0] == group)) {
 		walk->more = true;
 		if (!walk_show(walk, &row->is))
 			return;
@@ -376,9 +403,10 @@ walk_marks(struct walk *walk)
 
 /* The row of the lowest number in a range, or NULL. */
 static const struct row *
-walk_range_next(const struct walk *walk, bool queued, int64_t after,
+walk_range_next(const struct walk *walk, enum engine_table by, int64_t after,
     int64_t last, int64_t *ret_seq)
 {
+	bool queued = by != ENGINE_ARCHIVE_RANGES;
 	const struct rows *rows =
 	    &walk->place->tables[queued ? PLACE_DELIVERY : PLACE_ARCHIVE];
 	const struct row *found = NULL;
@@ -392,6 +420,8 @@ walk_range_next(const struct walk *walk, bool queued, int64_t after,
 				       row->is.delivery.due_ms <= DELIVERY_FRESH
 				 : row->key.n[0] > walk->cursor->last;
 
+		if (by == ENGINE_PAGES && row->is.delivery.stamp == 0)
+			continue;
 		if (seq > after && seq <= last && !later &&
 		    (found == NULL || seq < *ret_seq)) {
 			found = row;
@@ -401,15 +431,24 @@ walk_range_next(const struct walk *walk, bool queued, int64_t after,
 	return found;
 }
 
+/* All pages are those of one range. */
 static void
-walk_ranges(struct walk *walk, bool queued)
+walk_ranges(struct walk *walk, enum engine_table by)
 {
+	static const struct engine_range all = {1, INT64_MAX};
 	const struct rows *rows = &walk->place->tables[PLACE_ARCHIVE];
 	struct engine_cursor *cursor = walk->cursor;
+	const struct engine_range *ranges = cursor->ranges;
+	bool queued = by != ENGINE_ARCHIVE_RANGES;
+	size_t count = cursor->range_count;
 	const struct row *row, *batch;
 	union engine_row is;
 	int64_t seq = 0;
 
+	if (by == ENGINE_PAGES) {
+		ranges = &all;
+		count = 1;
+	}
 	if (!cursor->begun && queued)
 		cursor->last = walk->place->next_seq - 1;
 	else if (!cursor->begun)
@@ -417,13 +456,13 @@ walk_ranges(struct walk *walk, bool queued)
 				   ? 0
 				   : rows->list[rows->count - 1]->key.n[0];
 	cursor->begun = true;
-	for (size_t i = 0; i < cursor->range_count; i++) {
-		int64_t after = cursor->ranges[i].first - 1;
+	for (size_t i = 0; i < count; i++) {
+		int64_t after = ranges[i].first - 1;
 
 		if (after < cursor->at[0])
 			after = cursor->at[0];
-		while ((row = walk_range_next(walk, queued, after,
-			    cursor->ranges[i].last, &seq)) != NULL) {
+		while ((row = walk_range_next(
+			    walk, by, after, ranges[i].last, &seq)) != NULL) {
 			after = cursor->at[0] = seq;
 			batch = place_find(
 			    walk->place, PLACE_BATCH, place_key(seq));
@@ -497,6 +536,10 @@ whole_add(union engine_row *sum, const union engine_row *more)
 	case ENGINE_DEAD_LAST:
 	case ENGINE_QUEUED_RANGES:
 	case ENGINE_ARCHIVE_RANGES:
+	case ENGINE_PAGES:
+	case ENGINE_MEMBERS:
+	case ENGINE_GROUPS:
+	case ENGINE_SYNCS:
 	case ENGINE_MARKS:
 	case ENGINE_MARKS_LAST:
 	case ENGINE_UNREADABLE:
@@ -605,13 +648,21 @@ memory_walk(struct store *store, enum engine_table table,
 		walk_ids(&walk, PLACE_UNREADABLE, true);
 		break;
 	case ENGINE_QUEUED_RANGES:
-		walk_ranges(&walk, true);
-		break;
 	case ENGINE_ARCHIVE_RANGES:
-		walk_ranges(&walk, false);
+	case ENGINE_PAGES:
+		walk_ranges(&walk, table);
 		break;
 	case ENGINE_MARKS:
-		walk_marks(&walk);
+		walk_keys(&walk, PLACE_MARKS, 0);
+		break;
+	case ENGINE_SYNCS:
+		walk_keys(&walk, PLACE_SYNC, 0);
+		break;
+	case ENGINE_MEMBERS:
+		walk_keys(&walk, PLACE_MEMBER, cursor->at[0]);
+		break;
+	case ENGINE_GROUPS:
+		walk_ids(&walk, PLACE_GROUP, true);
 		break;
 	case ENGINE_MARKS_LAST:
 		walk_last(&walk, PLACE_MARKS);

@@ -5,8 +5,6 @@
 
 #include "queue/sqlite/store.h"
 
-#include "base/digest.h"
-
 enum { APPLY_MOVE_ROWS = 500 }; /* of a destination, in one transaction */
 
 /* Where what is parked goes: DELIVERY_UNPARKED. */
@@ -37,6 +35,13 @@ apply_found(const struct store *store, struct err *reterr)
 	return db_changed(&store->db) > 0 || apply_conflict(reterr);
 }
 
+static bool
+apply_homeless(struct err *reterr)
+{
+	return err_set(reterr, ERR_DAMAGED,
+	    "queue.db: a destination has no row; run currentsd queue check");
+}
+
 /* ---- batches and delivery rows ---- */
 
 /* The numbers of a row's key. */
@@ -53,10 +58,7 @@ apply_key(struct store *store, struct str destination, struct str source,
 	    !store_name(store, source, add, &ret_key->source, reterr))
 		return false;
 	return ret_key->destination != 0 ||
-	       (add ? err_set(reterr, ERR_DAMAGED,
-			  "queue.db: a destination has no row; run currentsd "
-			  "queue check")
-		    : apply_conflict(reterr));
+	       (add ? apply_homeless(reterr) : apply_conflict(reterr));
 }
 
 static bool
@@ -82,15 +84,15 @@ apply_batch_add(
 	       db_run(&store->db, reterr,
 		   "INSERT INTO delivery(destination, source, due_ms, seq,"
 		   " version, attempts, refusals, failures, first_ms, replay,"
-		   " parked, unpacked, rules, bytes, remaining)"
+		   " parked, unpacked, rules, bytes, remaining, stamp)"
 		   " VALUES(?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8, ?9, ?10, ?11,"
-		   " ?12, ?13, ?14)",
-		   "iiiidddidSiiii", key.destination, key.source, row->due_ms,
+		   " ?12, ?13, ?14, ?15)",
+		   "iiiidddidSiiiii", key.destination, key.source, row->due_ms,
 		   seq, row->attempts, row->refusals, row->failures,
 		   row->first_ms, row->replay,
 		   row->parked.len > 0 ? row->parked : str_bytes(NULL, 0),
 		   (int64_t)row->unpacked, rules, (int64_t)row->bytes,
-		   (int64_t)row->remaining);
+		   (int64_t)row->remaining, row->stamp);
 }
 
 #define DELIVERY_IS                                                            \
@@ -166,7 +168,7 @@ apply_quarantine_empty(struct store *store, struct err *reterr)
 		   " " UNPARKED_MS ", seq, " VERSION_NEXT
 		   ", attempts, refusals,"
 		   " failures, first_ms, replay, NULL, unpacked, rules, bytes,"
-		   " remaining, done, delivered FROM quarantine",
+		   " remaining, done, delivered, stamp FROM quarantine",
 		   "") &&
 	       db_run(&store->db, reterr, "DELETE FROM quarantine", "");
 }
@@ -736,6 +738,9 @@ apply_move(struct store *store, struct engine_change *change, int64_t from,
 		" due_ms=" UNPARKED_MS ", parked=NULL"
 		" WHERE destination=?1",
 		"ii", from, to) ||
+	    !db_run(&store->db, reterr,
+		"UPDATE grp SET destination=?2 WHERE destination=?1", "ii",
+		from, to) ||
 	    !apply_move_rows(store,
 		"SELECT max(id) FROM (SELECT id FROM archive"
 		" WHERE destination=?1 AND id>?2 ORDER BY id LIMIT ?3)",
@@ -798,6 +803,23 @@ apply_destination_move(
 		   change->text);
 }
 
+/* ---- sets ---- */
+
+static bool
+apply_group_put(
+    struct store *store, const struct engine_group *row, struct err *reterr)
+{
+	int64_t destination;
+
+	if (!store_destination(store, row->destination, &destination, reterr))
+		return false;
+	if (destination == 0)
+		return apply_homeless(reterr);
+	return db_run(&store->db, reterr,
+	    "INSERT OR REPLACE INTO grp VALUES(?1, ?2, ?3)", "iib", row->id,
+	    destination, row->data);
+}
+
 /* ---- all of it ---- */
 
 static bool
@@ -806,6 +828,7 @@ apply_change(
 {
 	const struct engine_delivery *delivery = &change->row.delivery;
 	const struct engine_state *state = &change->row.state;
+	const struct engine_sync *sync = &change->row.sync;
 
 	switch (change->op) {
 	case ENGINE_BATCH_ADD:
@@ -875,6 +898,23 @@ apply_change(
 		return db_run(&store->db, reterr,
 		    "INSERT OR REPLACE INTO state VALUES(?1, ?2, ?3)", "ssb",
 		    state->owner, state->name, state->data);
+	case ENGINE_GROUP_PUT:
+		return apply_group_put(store, &change->row.group, reterr);
+	case ENGINE_GROUP_DELETE:
+		return db_run(&store->db, reterr, "DELETE FROM grp WHERE id=?1",
+		    "i", change->row.group.id);
+	case ENGINE_SYNC_PUT:
+		return db_run(&store->db, reterr,
+		    "INSERT OR REPLACE INTO sync VALUES(?1, ?2, ?3)", "iib",
+		    sync->group, sync->number, sync->data);
+	case ENGINE_SYNC_DELETE:
+		return db_run(&store->db, reterr,
+		    "DELETE FROM sync WHERE grp=?1 AND number=?2", "ii",
+		    sync->group, sync->number);
+	case ENGINE_MEMBER_PUT:
+		return store_member_put(store, &change->row.member, reterr);
+	case ENGINE_MEMBER_DELETE:
+		return store_member_delete(store, &change->row.member, reterr);
 	}
 	NEVER("a change of no kind");
 }

@@ -114,6 +114,35 @@ static const char *const job_checks[] = {
     "SELECT printf('the number %s is not one: %s', key, value) FROM meta"
     " WHERE typeof(value)<>'integer' OR value<0 OR value>100000000000000"
     " LIMIT ?1",
+
+    "SELECT printf('batch %d, queued: its place among the changes of its set"
+    " is %s', seq, stamp) FROM (SELECT seq, stamp FROM delivery UNION ALL"
+    " SELECT seq, stamp FROM quarantine)"
+    " WHERE typeof(stamp)<>'integer' OR stamp<0 LIMIT ?1",
+
+    "SELECT printf('group %d: there is no destination %d', id, destination)"
+    " FROM grp WHERE destination NOT IN (SELECT id FROM destination) LIMIT ?1",
+
+    "SELECT printf('group %d: it has %s, but is not there', grp, what) FROM"
+    " (SELECT DISTINCT grp, 'syncs' AS what FROM sync UNION ALL"
+    " SELECT DISTINCT grp, 'members' FROM member)"
+    " WHERE grp NOT IN (SELECT id FROM grp) LIMIT ?1",
+
+    "SELECT printf('person %d: the row cannot be', id) FROM person"
+    " WHERE id<1 OR typeof(refs)<>'integer' OR (text IS NULL)<>(refs=0)"
+    " LIMIT ?1",
+
+    "SELECT printf('member %d of group %d: the row cannot be', person, grp)"
+    " FROM member WHERE typeof(said)<>'integer' OR said<0"
+    " OR typeof(sent_s)<>'integer' OR sent_s<0 LIMIT ?1",
+
+    /* Sorting them takes memory; if the sums agree, so do the counts, but for
+     * a rare chance. */
+    "SELECT printf('people: there are %d members, but their texts are counted"
+    " for %d, or for others', members, refs)"
+    " FROM (SELECT count(*) AS members, total(person%65521) AS their"
+    " FROM member), (SELECT total(refs) AS refs, total(refs*(id%65521)) AS sum"
+    " FROM person) WHERE members<>refs OR their<>sum LIMIT ?1",
 };
 
 enum {

@@ -256,6 +256,7 @@ const struct engine sqlite_engine = {
     .due = store_due,
     .walk = store_walk,
     .read = store_read,
+    .members = store_members,
     .totals = sqlite_totals,
     .state = sqlite_state,
     .upkeep = sqlite_upkeep,

@@ -1,6 +1,5 @@
 #include "queue/sqlite/store.h"
 
-#include "base/digest.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -369,6 +368,23 @@ store_counts_load(struct store *store, struct err *reterr)
 	return true;
 }
 
+static bool
+store_key_load(struct store *store, struct err *reterr)
+{
+	struct db_rows rows = db_select(&store->db, reterr,
+	    "SELECT data FROM state WHERE owner='' AND name='person_key'", "");
+	struct str key = str_bytes(NULL, 0);
+	bool whole = db_next(&rows, reterr, "b", &key) && key.len == DIGEST_KEY;
+
+	if (whole)
+		memcpy(store->person_key, key.data, DIGEST_KEY);
+	if (!db_end(&rows))
+		return false;
+	return whole ||
+	       err_set(reterr, ERR_DAMAGED,
+		   "queue.db: the key of its hashes of people is lost");
+}
+
 bool
 store_load(struct store *store, struct err *reterr)
 {
@@ -381,7 +397,7 @@ store_load(struct store *store, struct err *reterr)
 		&store->names, &store->names_durable, reterr) &&
 	    store_texts_load(store, "SELECT id, data FROM rules ORDER BY id",
 		&store->rules, &store->rules_durable, reterr) &&
-	    store_counts_load(store, reterr))
+	    store_key_load(store, reterr) && store_counts_load(store, reterr))
 		return true;
 	store_break(store);
 	return false;
@@ -622,6 +638,7 @@ store_row(struct store *store, const struct delivery_columns *columns,
 	    .remaining = store_size(columns->remaining),
 	    .done = columns->done,
 	    .delivered = columns->delivered,
+	    .stamp = store_stamp(columns->stamp),
 	    .frame = store_row_sound(store, columns, source)
 			 ? frame
 			 : str_bytes(NULL, 0),

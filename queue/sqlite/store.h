@@ -6,6 +6,7 @@
  * interns, and its rows of deliveries.
  */
 
+#include "base/digest.h"
 #include "queue/engine.h"
 #include "queue/names.h"
 #include "queue/queue.h"
@@ -50,6 +51,7 @@ struct store {
 	struct store_counts counts;  /* with the running transaction */
 	struct store_counts durable; /* without it */
 	int64_t next_seq;
+	unsigned char person_key[DIGEST_KEY]; /* of members.c */
 	int64_t reopen_ms; /* monotonic: the next try */
 	bool shrinking;	   /* the file has too much that is unused */
 	bool unshrinkable; /* what that needs is damaged; told */
@@ -144,6 +146,12 @@ store_sum(int64_t value)
 	return store_bound(value, STORE_SUM_MAX);
 }
 
+static inline int64_t
+store_stamp(int64_t value)
+{
+	return value < 0 ? 0 : store_bound(value, ENGINE_STAMP_MAX);
+}
+
 /* The size of a row or of what is in it, likewise. */
 static inline size_t
 store_size(int64_t value)
@@ -178,14 +186,15 @@ MUST_USE bool store_search_next(struct store *store,
 /* The columns of one, as they are selected. */
 struct delivery_columns {
 	int64_t due_ms, seq, version, first_ms, unpacked, rules, bytes,
-	    remaining;
+	    remaining, stamp;
 	int attempts, refusals, failures, replay;
 	struct str parked, done, delivered;
 };
 #define DELIVERY_COLUMNS                                                       \
 	"due_ms, seq, version, attempts, refusals, failures, first_ms,"        \
-	" replay, parked, unpacked, rules, bytes, remaining, done, delivered"
-#define DELIVERY_TYPES "iiidddidsiiiibb"
+	" replay, parked, unpacked, rules, bytes, remaining, done, delivered," \
+	" stamp"
+#define DELIVERY_TYPES "iiidddidsiiiibbi"
 /* Where a row is whose source is lost. */
 #define DELIVERY_LOST                                                          \
 	"destination=?1 AND source NOT IN (SELECT id FROM name)"               \
@@ -195,7 +204,8 @@ struct delivery_columns {
 	    &(columns)->attempts, &(columns)->refusals, &(columns)->failures,  \
 	    &(columns)->first_ms, &(columns)->replay, &(columns)->parked,      \
 	    &(columns)->unpacked, &(columns)->rules, &(columns)->bytes,        \
-	    &(columns)->remaining, &(columns)->done, &(columns)->delivered
+	    &(columns)->remaining, &(columns)->done, &(columns)->delivered,    \
+	    &(columns)->stamp
 
 /* The row of such columns and its batch, which is read into *rows and lent
  * until store_row_end(). A batch that cannot be read and a source that is lost
@@ -228,6 +238,21 @@ bool store_walk(struct store *store, enum engine_table table,
     bool *ret_more, struct err *reterr);
 bool store_read(struct store *store, const struct engine_delivery *key,
     engine_row_fn *fn, void *arg, struct err *reterr);
+
+/* members.c */
+bool store_member_put(struct store *store, const struct engine_member *member,
+    struct err *reterr);
+bool store_member_delete(struct store *store,
+    const struct engine_member *member, struct err *reterr);
+bool store_members(struct store *store, struct engine_member *list,
+    size_t count, struct err *reterr);
+
+/* Said, of a member m, and what it says; -1: the row is damaged. */
+#define MEMBER_SAID                                                            \
+	"iif(typeof(m.said)='integer' AND typeof(m.sent_s)='integer',"         \
+	" m.said, -1)"
+void
+store_member_read(int64_t said, int64_t sent_s, struct engine_member *member);
 
 /* job.c */
 bool store_job(struct store *store, struct engine_job *job, struct err *reterr);

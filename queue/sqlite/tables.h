@@ -24,7 +24,13 @@
  * dropped	what rules dropped, by rule
  * destination	with what is queued for it; delivered_ms is when it last took
  *		something. Its id is what other tables call it by
- * state	small values, of a destination or of the queue
+ * state	small values, of a destination or of the queue; person_key is
+ *		that of the hash
+ * grp		groups of sets (GROUP is a word of SQL)
+ * sync		what came of them, by number
+ * person	the texts of members, each once, by a hash; counted by refs, and
+ *		left empty to mark a way (members.c)
+ * member	what a destination was last sent of them: said is stamp*4+sent
  * name		sources, types and rules that drop, by number
  * rules	of identity, by number
  * meta		numbers of rows that take long to count
@@ -42,13 +48,14 @@ static const char tables_sql[] =
     " first_ms INTEGER NOT NULL, replay INTEGER NOT NULL, parked TEXT,"
     " unpacked INTEGER NOT NULL, rules INTEGER NOT NULL,"
     " bytes INTEGER NOT NULL, remaining INTEGER NOT NULL, done BLOB,"
-    " delivered BLOB,"
+    " delivered BLOB, stamp INTEGER NOT NULL,"
     " PRIMARY KEY(destination, source, due_ms, seq)) WITHOUT ROWID;"
     "CREATE INDEX delivery_replay ON delivery(destination, source, due_ms,"
     " seq) WHERE replay=1;"
     "CREATE INDEX delivery_parked ON delivery(destination, parked, seq)"
     " WHERE parked IS NOT NULL;"
     "CREATE INDEX delivery_seq ON delivery(seq);"
+    "CREATE INDEX delivery_page ON delivery(seq) WHERE stamp>0;"
     "CREATE TABLE archive(id INTEGER PRIMARY KEY AUTOINCREMENT,"
     " seq INTEGER NOT NULL, destination INTEGER NOT NULL,"
     " source INTEGER NOT NULL, delivered_ms INTEGER NOT NULL,"
@@ -69,7 +76,8 @@ static const char tables_sql[] =
     " first_ms INTEGER NOT NULL, replay INTEGER NOT NULL, parked TEXT,"
     " unpacked INTEGER NOT NULL, rules INTEGER NOT NULL,"
     " bytes INTEGER NOT NULL, remaining INTEGER NOT NULL, done BLOB,"
-    " delivered BLOB, noted_ms INTEGER NOT NULL, why TEXT NOT NULL);"
+    " delivered BLOB, stamp INTEGER NOT NULL,"
+    " noted_ms INTEGER NOT NULL, why TEXT NOT NULL);"
     "CREATE TABLE dead(id INTEGER PRIMARY KEY AUTOINCREMENT,"
     " destination INTEGER NOT NULL, age_ms INTEGER NOT NULL,"
     " letters INTEGER NOT NULL, data BLOB NOT NULL);"
@@ -103,5 +111,17 @@ static const char tables_sql[] =
     "CREATE TABLE state(owner TEXT NOT NULL, name TEXT NOT NULL,"
     " data BLOB NOT NULL, PRIMARY KEY(owner, name)) WITHOUT ROWID;"
     "CREATE TABLE rules(id INTEGER PRIMARY KEY, data BLOB NOT NULL UNIQUE);";
+
+static const char tables_sets_sql[] =
+    "CREATE TABLE grp(id INTEGER PRIMARY KEY, destination INTEGER NOT NULL,"
+    " data BLOB NOT NULL);"
+    "CREATE TABLE sync(grp INTEGER NOT NULL, number INTEGER NOT NULL,"
+    " data BLOB NOT NULL, PRIMARY KEY(grp, number)) WITHOUT ROWID;"
+    "CREATE TABLE person(id INTEGER PRIMARY KEY, text BLOB,"
+    " refs INTEGER NOT NULL);"
+    "CREATE TABLE member(grp INTEGER NOT NULL, person INTEGER NOT NULL,"
+    " said INTEGER NOT NULL, sent_s INTEGER NOT NULL,"
+    " PRIMARY KEY(grp, person)) WITHOUT ROWID;"
+    "INSERT INTO state VALUES('', 'person_key', randomblob(16));";
 
 #endif

@@ -284,6 +284,33 @@ walk_ranges(struct walk *walk, const char *last, walk_range_fn *step,
 
 /* ---- marks ---- */
 
+/* Show the row of this key. *ret_more: go on. */
+typedef bool walk_key_fn(
+    struct walk *walk, const int64_t *key, bool *ret_more, struct err *reterr);
+
+static bool
+walk_keys(struct walk *walk, struct store_search search, walk_key_fn *show,
+    struct err *reterr)
+{
+	size_t bytes = (size_t)search.columns * sizeof(*search.key);
+	struct engine_cursor *cursor = walk->cursor;
+	bool there = true, more = true;
+
+	memcpy(search.key, cursor->at, bytes);
+	while (more) {
+		if (!store_search_next(walk->store, &search, &there, reterr))
+			return false;
+		if (!there)
+			break;
+		if (!show(walk, search.key, &more, reterr))
+			return false;
+		memcpy(cursor->at, search.key, bytes);
+	}
+	cursor->damaged += search.damaged;
+	*walk->ret_more = there;
+	return true;
+}
+
 static bool
 walk_marks_row(
     struct walk *walk, const int64_t *key, bool *ret_more, struct err *reterr)
@@ -306,27 +333,13 @@ walk_marks_row(
 static bool
 walk_marks(struct walk *walk, struct err *reterr)
 {
-	struct engine_cursor *cursor = walk->cursor;
-	struct store_search search = {
+	const struct store_search search = {
 	    .sql = "SELECT kind, last FROM marks WHERE (kind, last) > (?1, ?2)"
 		   " ORDER BY kind, last LIMIT 1",
 	    .columns = 2,
-	    .key = {cursor->at[0], cursor->at[1]},
 	};
-	bool there = true, more = true;
 
-	while (more) {
-		if (!store_search_next(walk->store, &search, &there, reterr))
-			return false;
-		if (!there)
-			break;
-		if (!walk_marks_row(walk, search.key, &more, reterr))
-			return false;
-		memcpy(cursor->at, search.key, 2 * sizeof(*cursor->at));
-	}
-	cursor->damaged += search.damaged;
-	*walk->ret_more = there;
-	return true;
+	return walk_keys(walk, search, walk_marks_row, reterr);
 }
 
 static bool
@@ -454,6 +467,124 @@ walk_erasure(struct walk *walk, int64_t id, bool *ret_more, struct err *reterr)
 		*ret_more = walk_show(walk, &row);
 	}
 	return walk_id_end(walk, &rows, there, &err, reterr);
+}
+
+/* ---- sets ---- */
+
+/* The page of this number, unless it is newer than the walk. */
+static bool
+walk_page(
+    struct walk *walk, const int64_t *at, bool *ret_more, struct err *reterr)
+{
+	int64_t key[STORE_KEY_COLUMNS] = {0};
+	struct err err = {.code = ERR_NONE};
+
+	if (db_run(&walk->store->db, &err,
+		"SELECT destination, source, due_ms, seq FROM delivery"
+		" INDEXED BY delivery_page WHERE stamp>0 AND seq=?1"
+		" AND (seq<=?2 OR due_ms>0)",
+		"ii>iiii", at[0], walk->cursor->last, &key[0], &key[1], &key[2],
+		&key[3]))
+		return key[3] == 0 ||
+		       walk_queued_row(walk, key, ret_more, reterr);
+	walk->cursor->damaged++;
+	return err.code == ERR_DAMAGED ||
+	       err_set(reterr, err.code, "%s", err.text);
+}
+
+static bool
+walk_pages(struct walk *walk, struct err *reterr)
+{
+	const struct store_search search = {
+	    .sql = "SELECT seq FROM delivery INDEXED BY delivery_page"
+		   " WHERE stamp>0 AND seq>?1 ORDER BY seq LIMIT 1",
+	    .columns = 1,
+	};
+
+	if (!walk->cursor->begun)
+		walk->cursor->last = walk->store->next_seq - 1;
+	walk->cursor->begun = true;
+	return walk_keys(walk, search, walk_page, reterr);
+}
+
+static bool
+walk_group(struct walk *walk, int64_t id, bool *ret_more, struct err *reterr)
+{
+	union engine_row row = {.group = {.id = id}};
+	struct err err = {.code = ERR_NONE};
+	struct db_rows rows = db_select(&walk->store->db, &err,
+	    "SELECT data, (SELECT name FROM destination"
+	    " WHERE id=grp.destination) FROM grp WHERE id=?1",
+	    "i", id);
+	bool there =
+	    db_next(&rows, &err, "bs", &row.group.data, &row.group.destination);
+
+	if (there)
+		*ret_more = walk_show(walk, &row);
+	return walk_id_end(walk, &rows, there, &err, reterr);
+}
+
+static bool
+walk_sync(
+    struct walk *walk, const int64_t *key, bool *ret_more, struct err *reterr)
+{
+	union engine_row row = {.sync = {.group = key[0], .number = key[1]}};
+	struct err err = {.code = ERR_NONE};
+	struct db_rows rows = db_select(&walk->store->db, &err,
+	    "SELECT data FROM sync WHERE grp=?1 AND number=?2", "ii", key[0],
+	    key[1]);
+	bool there = db_next(&rows, &err, "b", &row.sync.data);
+
+	if (there)
+		*ret_more = walk_show(walk, &row);
+	return walk_id_end(walk, &rows, there, &err, reterr);
+}
+
+static bool
+walk_syncs(struct walk *walk, struct err *reterr)
+{
+	const struct store_search search = {
+	    .sql = "SELECT grp, number FROM sync WHERE (grp, number) > (?1, ?2)"
+		   " ORDER BY grp, number LIMIT 1",
+	    .columns = 2,
+	};
+
+	return walk_keys(walk, search, walk_sync, reterr);
+}
+
+static bool
+walk_member(
+    struct walk *walk, const int64_t *key, bool *ret_more, struct err *reterr)
+{
+	union engine_row row = {.member = {.group = key[0]}};
+	struct err err = {.code = ERR_NONE};
+	int64_t said, sent_s;
+	struct db_rows rows = db_select(&walk->store->db, &err,
+	    "SELECT p.text, " MEMBER_SAID ", m.sent_s FROM member m"
+	    " JOIN person p ON p.id=m.person"
+	    " WHERE m.grp=?1 AND m.person=?2 AND p.text IS NOT NULL",
+	    "ii", key[0], key[1]);
+	bool there =
+	    db_next(&rows, &err, "bii", &row.member.person, &said, &sent_s);
+
+	if (there) {
+		store_member_read(said, sent_s, &row.member);
+		*ret_more = walk_show(walk, &row);
+	}
+	return walk_id_end(walk, &rows, there, &err, reterr);
+}
+
+static bool
+walk_members(struct walk *walk, struct err *reterr)
+{
+	const struct store_search search = {
+	    .sql = "SELECT grp, person FROM member WHERE grp=?1 AND person>?2"
+		   " ORDER BY person LIMIT 1",
+	    .columns = 2,
+	    .fixed = 1,
+	};
+
+	return walk_keys(walk, search, walk_member, reterr);
 }
 
 /* ---- whole tables ---- */
@@ -719,8 +850,17 @@ store_walk(struct store *store, enum engine_table table,
 		return walk_ranges(&walk,
 		    "SELECT coalesce(max(id), 0) FROM archive",
 		    walk_archive_range, reterr);
+	case ENGINE_PAGES:
+		return walk_pages(&walk, reterr);
 	case ENGINE_MARKS:
 		return walk_marks(&walk, reterr);
+	case ENGINE_SYNCS:
+		return walk_syncs(&walk, reterr);
+	case ENGINE_MEMBERS:
+		return walk_members(&walk, reterr);
+	case ENGINE_GROUPS:
+		return walk_ids(
+		    &walk, WALK_IDS("grp", "id"), walk_group, reterr);
 	case ENGINE_MARKS_LAST:
 		return walk_marks_last(&walk, reterr);
 	case ENGINE_DEAD:
