@@ -58,7 +58,7 @@ struct store; /* one open store; the engine's own */
 #define ENGINE_HELD '\x01'
 
 /* An engine may store two bits beside it. */
-#define ENGINE_STAMP_MAX (INT64_MAX / 4 - 1)
+#define ENGINE_STAMP_MAX (INT64_MAX / 8 - 1)
 
 /* The small row that changes beside an immutable batch. Its key is
  * destination, source, due_ms and seq. */

@@ -141,7 +141,7 @@ bool
 store_member_put(
     struct store *store, const struct engine_member *member, struct err *reterr)
 {
-	int64_t said = member->stamp * 4 + (int64_t)member->sent;
+	int64_t said = member->stamp * 8 + (int64_t)member->sent;
 	struct member_found found;
 
 	CHECK(member->stamp >= 0 && member->stamp <= ENGINE_STAMP_MAX);
@@ -178,11 +178,11 @@ store_member_delete(
 void
 store_member_read(int64_t said, int64_t sent_s, struct engine_member *member)
 {
-	bool sound = said >= 0;
+	bool sound = said >= 0 && said % 8 <= (int64_t)ENGINE_SENT_UNKNOWN_OUT;
 
-	member->stamp = sound ? said / 4 : 0;
+	member->stamp = sound ? said / 8 : 0;
 	member->sent =
-	    sound ? (enum engine_sent)(said % 4) : ENGINE_SENT_UNKNOWN;
+	    sound ? (enum engine_sent)(said % 8) : ENGINE_SENT_UNKNOWN_OUT;
 	member->sent_s = sound ? store_sum(sent_s) : 0;
 }
 
