@@ -1,0 +1,6 @@
+#include "set_help.h"
+int
+main(void)
+{
+	return 0;
+}
