@@ -379,7 +379,7 @@ set_decide(struct queue *queue, const struct lease *lease,
 		set_defer(lease, item, now_ms + (SET_WAIT_MS << doubles));
 		return true;
 	}
-	if (!change->unsure && lease->row.rules.len == 0 &&
+	if (!change->unsure &&
 	    member->sent ==
 		(slice->wanted[n] ? ENGINE_SENT_IN : ENGINE_SENT_OUT)) {
 		set_drop(item, set_no_change);
@@ -576,15 +576,9 @@ set_settled(struct queue *queue, const struct lease *lease,
     const struct queue_item *item)
 {
 	struct waiting_change *change = set_change(queue, lease, item);
-	bool unsure = (item->outcome == QUEUE_DEFERRED ||
-			  item->outcome == QUEUE_PARKED) &&
-		      item->unsure;
 
-	if (change == NULL)
-		return;
-	if (item->leased)
+	if (change != NULL && item->leased)
 		change->leased = false;
-	change->unsure = change->unsure || unsure;
 }
 
 void

@@ -18,9 +18,9 @@
  *     hold_ms, is deferred.
  *
  * So nothing is written before a post but the rules of identity, as for events,
- * and nothing is repaired after a crash: a batch that was posted has rules,
- * and two changes of a member that are both queued make what was sent unsure.
- * A change that was posted and then overtaken leaves it unknown in the store.
+ * and nothing is repaired after a crash. While two changes of a member are
+ * queued what was sent is unsure, since the first may have been posted; once it
+ * was posted and is overtaken, that is unknown in the store as well.
  *
  * Every function needs the queue's lock, unless it says otherwise.
  */

@@ -273,8 +273,9 @@ jobs_members(struct queue *queue, struct jobs_group *job, stats_member_fn *fn,
 	return ok;
 }
 
-/* What the member is to be sent: as an item, in the changes' memory. What was
- * sent is unknown from now on, so that the item is not taken for no change. */
+/* What the member is to be sent: as an item, in the changes' memory, unless it
+ * has a change that waits. What was sent is unknown from now on, so that neither
+ * is taken for no change. */
 static bool
 set_resend_row(void *arg, const union engine_row *row)
 {
@@ -295,11 +296,14 @@ set_resend_row(void *arg, const union engine_row *row)
 	in = in && !step->retire;
 	data[0] = in ? ITEM_ENTERED : ITEM_LEFT;
 	memcpy(data + 1, member.person.data, member.person.len);
-	step->items[step->count++] = (struct item){
-	    .type = str_text(step->group->id),
-	    .data = str_bytes(data, member.person.len + 1),
-	};
-	step->entered += in;
+	if (step->retire ||
+	    set_waits(queue, step->group, member.person) == NULL) {
+		step->items[step->count++] = (struct item){
+		    .type = str_text(step->group->id),
+		    .data = str_bytes(data, member.person.len + 1),
+		};
+		step->entered += in;
+	}
 	step->group->sent -= was;
 	member.person = str_bytes(data + 1, member.person.len);
 	member.sent = in ? ENGINE_SENT_UNKNOWN_IN : ENGINE_SENT_UNKNOWN_OUT;

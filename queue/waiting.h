@@ -22,10 +22,10 @@ struct waiting_change {
 	unsigned char hash[DIGEST_SHORT]; /* of group and member */
 	struct group *group;
 	int64_t stamp;
-	bool wanted; /* it has entered, or left */
-	bool unsure; /* another one waited beside it, or an outcome is unknown:
-		      * what was sent last may be no longer what was settled */
-	bool leased; /* one of the member's changes is on lease */
+	bool wanted;	   /* it has entered, or left */
+	bool unsure;	   /* another one waited beside it, and may have been
+		      * posted: what was sent may not be what was settled */
+	bool leased;	   /* one of the member's changes is on lease */
 	signed char shift; /* how much it moves what is wanted of the group */
 };
 
