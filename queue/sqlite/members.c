@@ -69,6 +69,8 @@ member_find(struct store *store, int64_t group, struct str person,
 			return false;
 		if (equal) {
 			found.member = member != 0;
+			if (!found.member)
+				found.said = 0;
 			*ret_found = found;
 			return true;
 		}
