@@ -277,6 +277,53 @@ test_sums_are_named(void **state)
 	fixture->queue = NULL;
 }
 
+/* Groups, members and the texts of people agree with each other. */
+static void
+test_sets_that_do_not_agree(void **state)
+{
+	struct fixture *fixture = *state;
+	struct faults faults;
+
+	FILE_ONLY();
+	put(fixture, "a", 1);
+	sql(fixture, "INSERT INTO grp VALUES(1, 1, x'61');"
+		     "INSERT INTO sync VALUES(1, 1, x'61');"
+		     "INSERT INTO person VALUES(10, x'61', 2);"
+		     "INSERT INTO person VALUES(11, NULL, 0);"
+		     "INSERT INTO person VALUES(12, x'62', 1);"
+		     "INSERT INTO member VALUES(1, 10, 5, 5);"
+		     "INSERT INTO member VALUES(1, 12, 5, 5);"
+		     "INSERT INTO grp VALUES(2, 1, x'61');"
+		     "INSERT INTO member VALUES(2, 10, 5, 5)");
+	if (check(fixture, &faults) != 0)
+		fail_msg("%s", faults.text);
+	sql(fixture, "UPDATE grp SET destination=99 WHERE id=2;"
+		     "INSERT INTO sync VALUES(3, 1, x'61');"
+		     "INSERT INTO person VALUES(13, x'63', 1);"
+		     "INSERT INTO member VALUES(4, 13, 'x', 5);"
+		     "INSERT INTO person VALUES(14, x'64', 0);"
+		     "UPDATE delivery SET stamp=-1");
+	CHECK_NAMES(fixture, "batch 1, queued: its place among the changes",
+	    "group 2: there is no destination 99",
+	    "group 3: it has syncs, but is not there",
+	    "group 4: it has members, but is not there",
+	    "person 14: the row cannot be",
+	    "member 13 of group 4: the row cannot be");
+	sql(fixture, "UPDATE delivery SET stamp=0; DELETE FROM grp;"
+		     "DELETE FROM sync; DELETE FROM member;"
+		     "DELETE FROM person WHERE id>12;"
+		     "INSERT INTO grp VALUES(1, 1, x'61');"
+		     "INSERT INTO member VALUES(1, 10, 5, 5)");
+	CHECK_NAMES(fixture, "people: there are 1 members, but their texts are"
+			     " counted for 3");
+	sql(fixture, "UPDATE person SET refs=0, text=NULL WHERE id=10");
+	CHECK_NAMES(fixture, "people: there are 1 members, but their texts are"
+			     " counted for 1, or for others");
+	sql(fixture, "DELETE FROM person; DELETE FROM member;");
+	if (check(fixture, &faults) != 0)
+		fail_msg("%s", faults.text);
+}
+
 static void
 test_a_batch_and_no_delivery(void **state)
 {
@@ -476,6 +523,7 @@ main(void)
 	    TEST(test_numbers_at_their_end),
 	    TEST(test_sums_that_overflow),
 	    TEST(test_sums_are_named),
+	    TEST(test_sets_that_do_not_agree),
 	    TEST(test_a_batch_and_no_delivery),
 	    TEST(test_a_row_that_cannot_be_changed),
 	    TEST(test_keys_that_do_not_grow),
