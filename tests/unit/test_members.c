@@ -504,7 +504,13 @@ test_held_pages(void **state)
 
 /* ---- many ---- */
 
-enum { PEOPLE = 1000, GROUPS = 3, TEXT = 32, CHANGES = 15000 };
+enum {
+	PEOPLE = 1000,
+	GROUPS = 3,
+	TEXT_MAX = 400,
+	TEXT_PART = 16, /* by which it is known */
+	CHANGES = 6000,
+};
 
 static uint32_t
 next_random(uint32_t *seed)
@@ -515,19 +521,30 @@ next_random(uint32_t *seed)
 
 /* Texts that have nothing in common. */
 static void
-person_text(uint32_t person, char ret_text[TEXT + 1])
+person_text(uint32_t person, char ret_text[TEXT_MAX + 1])
 {
 	uint32_t seed = person * 2654435761U + 1;
+	uint32_t len = next_random(&seed) % TEXT_MAX + 1;
 
-	for (int i = 0; i < TEXT; i++)
+	if (len < TEXT_PART)
+		len = TEXT_PART;
+	for (uint32_t i = 0; i < len; i++)
 		ret_text[i] = (char)('!' + next_random(&seed) % 90);
-	ret_text[TEXT] = '\0';
+	ret_text[len] = '\0';
 }
 
 struct many {
-	char texts[PEOPLE][TEXT + 1];
+	char texts[PEOPLE][TEXT_MAX + 1];
 	int64_t stamps[GROUPS][PEOPLE]; /* 0: it is not there */
 };
+
+static void
+many_init(struct many *many)
+{
+	memset(many, 0, sizeof(*many));
+	for (uint32_t p = 0; p < PEOPLE; p++)
+		person_text(p, many->texts[p]);
+}
 
 static void
 many_agree(struct fixture *fixture, const struct many *many)
@@ -563,9 +580,10 @@ many_agree(struct fixture *fixture, const struct many *many)
 	}
 }
 
-/* Random changes, in slices. */
+/* Random changes, in slices; so many of eight are puts. */
 static void
-many_change(struct fixture *fixture, struct many *many, uint32_t *seed)
+many_change(
+    struct fixture *fixture, struct many *many, uint32_t puts, uint32_t *seed)
 {
 	struct engine_change changes[CHANGES_MAX];
 	size_t count = 0;
@@ -573,7 +591,7 @@ many_change(struct fixture *fixture, struct many *many, uint32_t *seed)
 	for (int64_t i = 1; i <= CHANGES; i++) {
 		uint32_t p = next_random(seed) % PEOPLE;
 		uint32_t g = next_random(seed) % GROUPS;
-		bool put = next_random(seed) % 2 == 0;
+		bool put = next_random(seed) % 8 < puts;
 
 		changes[count++] = put ? member_put(g + 1, many->texts[p], i,
 					     ENGINE_SENT_IN, p)
@@ -593,14 +611,12 @@ test_many_members(void **state)
 	static struct many many;
 	uint32_t seed = 1;
 
-	for (uint32_t p = 0; p < PEOPLE; p++)
-		person_text(p, many.texts[p]);
-	memset(many.stamps, 0, sizeof(many.stamps));
-	many_change(fixture, &many, &seed);
+	many_init(&many);
+	many_change(fixture, &many, 4, &seed);
 	many_agree(fixture, &many);
 	reopen(fixture);
 	many_agree(fixture, &many);
-	many_change(fixture, &many, &seed);
+	many_change(fixture, &many, 4, &seed);
 	many_agree(fixture, &many);
 }
 
@@ -811,45 +827,43 @@ files_read(struct fixture *fixture, size_t *ret_len)
 	return bytes;
 }
 
-/* Is one half of the text somewhere in them? */
+/* Is the begin of the text, or its end, somewhere in them? */
 static bool
 files_have(const char *bytes, size_t len, const char *text)
 {
-	return memmem(bytes, len, text, TEXT / 2) != NULL ||
-	       memmem(bytes, len, text + TEXT / 2, TEXT / 2) != NULL;
+	return memmem(bytes, len, text, TEXT_PART) != NULL ||
+	       memmem(bytes, len, text + strlen(text) - TEXT_PART, TEXT_PART) !=
+		   NULL;
 }
 
 /* Nothing is left of a text whose last member is deleted, though rows moved
- * from page to page while they came. */
+ * from page to page before and after it. */
 static void
 test_no_trace_is_left(void **state)
 {
 	struct fixture *fixture = *state;
 	struct engine_job flush = {.verb = ENGINE_FLUSH};
-	char text[TEXT + 1], *bytes;
+	static struct many many;
+	size_t len, left = 0;
+	uint32_t seed = 2;
 	struct err err;
-	size_t len;
+	char *bytes;
 
 	FILE_ONLY();
-	for (uint32_t p = 0; p < PEOPLE; p++) {
-		person_text(p, text);
-		(void)apply(
-		    fixture, member_put(p % 2, text, 1, ENGINE_SENT_IN, 1));
-		(void)apply(fixture, member_put(3, text, 1, ENGINE_SENT_IN, 1));
-	}
-	for (uint32_t p = 0; p < PEOPLE; p++) {
-		person_text(p, text);
-		if (p % 3 == 0)
-			(void)apply(fixture, member_delete(p % 2, text));
-		if (p % 3 <= 1)
-			(void)apply(fixture, member_delete(3, text));
-	}
+	many_init(&many);
+	for (int i = 0; i < 6; i++)
+		many_change(fixture, &many, i % 2 == 0 ? 7 : 1, &seed);
 	assert_true(fixture->engine->job(fixture->store, &flush, &err));
 	bytes = files_read(fixture, &len);
 	for (uint32_t p = 0; p < PEOPLE; p++) {
-		person_text(p, text);
-		assert_true(files_have(bytes, len, text) == (p % 3 != 0));
+		bool there = false;
+
+		for (int g = 0; g < GROUPS; g++)
+			there = there || many.stamps[g][p] != 0;
+		assert_true(files_have(bytes, len, many.texts[p]) == there);
+		left += there;
 	}
+	assert_true(left > 0 && left < PEOPLE);
 	free(bytes);
 }
 
