@@ -392,7 +392,7 @@ send_test(struct command_context *context, const struct settings *settings,
 	if (!buf_ok(&event, &err) ||
 	    !send_markers_read(
 		&destination->track.rules, &event, id, &markers, &err) ||
-	    !forwarder_send_once(&forwarder, &item, &once, &err))
+	    !forwarder_send_once(&forwarder, NULL, &item, &once, &err))
 		goto fail;
 	if (once.prepared.fate != OUTLET_SEND) {
 		(void)err_set(

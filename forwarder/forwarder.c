@@ -36,7 +36,7 @@ enum {
 struct forwarder_slot {
 	/* Set before the thread starts. */
 	struct poster *poster; /* the forwarder's */
-	struct post_target target;
+	struct post_target target, announcements;
 	const char *name; /* the settings' */
 
 	/* Owned by the thread, once it has started. */
@@ -120,7 +120,8 @@ forwarder_send(void *arg, struct sender *sender, struct request *request,
 	struct forwarder_slot *slot = arg;
 
 	(void)sender;
-	return poster_send(slot->poster, &slot->target,
+	return poster_send(slot->poster,
+	    request->announcement ? &slot->announcements : &slot->target,
 	    str_bytes(request->body.data, request->body.len), slot, request,
 	    reterr);
 }
@@ -450,7 +451,9 @@ forwarder_slot_init(struct forwarder *forwarder,
 	if (!sender_new(settings, &forwarder->shared, slot, seed, &now,
 		&slot->sender, reterr))
 		return false;
-	sender_address(slot->sender, &slot->target.address);
+	slot->announcements = slot->target;
+	sender_address(slot->sender, false, &slot->target.address);
+	sender_address(slot->sender, true, &slot->announcements.address);
 	slot_publish(forwarder, slot, &now);
 	return true;
 }
@@ -631,13 +634,14 @@ forwarder_once_answered(
 {
 	struct forwarder_once_wait *wait = arg;
 	struct forwarder_once *once = wait->once;
+	enum outlet_outcome outcome = OUTLET_ACCEPTED;
+	size_t count = once->announcing ? 0 : 1;
 	struct outlet_verdict verdict;
-	enum outlet_outcome outcome;
 	struct str text = answer->body;
 
 	(void)owner, (void)tag;
 	answer->now_ms = clock_wall_ms();
-	wait->outlet->judge(wait->context, answer, 1, &outcome, &verdict);
+	wait->outlet->judge(wait->context, answer, count, &outcome, &verdict);
 	if (answer->status == 0)
 		text = str_text(answer->trouble);
 	once->status = answer->status;
@@ -664,7 +668,8 @@ forwarder_once_post(const struct forwarder_destination *destination,
 
 	if (!poster_new(&poster, reterr))
 		return false;
-	destination->outlet->address(context, false, &target.address);
+	destination->outlet->address(
+	    context, once->announcing, &target.address);
 	ok = poster_send(poster, &target,
 	    str_bytes(once->body.data, once->body.len), NULL, NULL, reterr);
 	while (ok && !wait.done)
@@ -674,34 +679,82 @@ forwarder_once_post(const struct forwarder_destination *destination,
 	return ok;
 }
 
-bool
-forwarder_send_once(const struct forwarder_destination *destination,
-    const struct item *item, struct forwarder_once *ret_once,
-    struct err *reterr)
+/* Announce the group. False: trouble of ours. */
+static bool
+forwarder_once_announce(const struct forwarder_destination *destination,
+    struct outlet_context *context, const struct outlet_group *group,
+    struct forwarder_once *once, struct err *reterr)
+{
+	once->announcing = true;
+	if (!destination->outlet->announce(
+		context, group, clock_wall_ms(), &once->body, reterr) ||
+	    !buf_ok(&once->body, reterr) ||
+	    !forwarder_once_post(destination, context, once, reterr))
+		return false;
+	if (!once->accepted)
+		return true;
+	once->announcing = once->accepted = false;
+	buf_reset(&once->body);
+	return true;
+}
+
+static bool
+forwarder_once_send(const struct forwarder_destination *destination,
+    struct outlet_context *context, const struct outlet_group *group,
+    const struct item *item, struct forwarder_once *once, struct err *reterr)
 {
 	const struct outlet *outlet = destination->outlet;
-	struct forwarder_once *once = ret_once;
-	struct outlet_context *context = NULL;
 	struct str one;
 	struct buf out;
 	bool ok;
 
-	once->status = 0;
-	once->accepted = false;
-	once->answer[0] = '\0';
-	buf_init(&once->body, FORWARDER_ONCE_MAX);
 	buf_init(&out, FORWARDER_ONCE_MAX);
-	ok = outlet->context_new(
-		 destination->outlet_settings, &context, reterr) &&
-	     outlet->prepare(context, outlet->rules(context), NULL, item,
-		 clock_wall_ms(), &out, &once->prepared, reterr);
-	if (ok && once->prepared.fate == OUTLET_SEND) {
+	ok = outlet->prepare(context, outlet->rules(context), group, item,
+	    clock_wall_ms(), &out, &once->prepared, reterr);
+	if (ok && once->prepared.fate == OUTLET_SEND && group != NULL &&
+	    outlet->announce != NULL)
+		ok = forwarder_once_announce(
+		    destination, context, group, once, reterr);
+	if (ok && once->prepared.fate == OUTLET_SEND && !once->announcing) {
 		one = str_bytes(out.data, out.len);
 		ok = outlet->frame(
-			 context, NULL, &one, 1, &once->body, reterr) &&
+			 context, group, &one, 1, &once->body, reterr) &&
+		     buf_ok(&once->body, reterr) &&
 		     forwarder_once_post(destination, context, once, reterr);
 	}
-	outlet->context_free(context);
 	buf_fini(&out);
+	return ok;
+}
+
+bool
+forwarder_send_once(const struct forwarder_destination *destination,
+    const struct outlet_group *group, const struct item *item,
+    struct forwarder_once *ret_once, struct err *reterr)
+{
+	const struct outlet *outlet = destination->outlet;
+	struct forwarder_once *once = ret_once;
+	struct outlet_context *context = NULL;
+	struct outlet_group labelled;
+	struct buf label;
+	bool ok;
+
+	once->status = 0;
+	once->accepted = once->announcing = false;
+	once->answer[0] = '\0';
+	buf_init(&once->body, FORWARDER_ONCE_MAX);
+	buf_init(&label, FORWARDER_ONCE_MAX);
+	ok =
+	    outlet->context_new(destination->outlet_settings, &context, reterr);
+	if (ok && group != NULL) {
+		ok = outlet->label(context, group, &label, reterr) &&
+		     buf_ok(&label, reterr);
+		labelled = *group;
+		labelled.label = str_bytes(label.data, label.len);
+		group = &labelled;
+	}
+	ok = ok && forwarder_once_send(
+		       destination, context, group, item, once, reterr);
+	outlet->context_free(context);
+	buf_fini(&label);
 	return ok;
 }

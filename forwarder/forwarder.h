@@ -144,17 +144,21 @@ void forwarder_reread(struct forwarder *forwarder);
 /* What came of one item that was sent past the queue. */
 struct forwarder_once {
 	struct outlet_prepared prepared; /* unless OUTLET_SEND it was not */
-	struct buf body;		 /* that was posted; the caller frees */
-	bool accepted;			 /* by the outlet's judgement */
-	unsigned status;		 /* HTTP, 0 = no answer */
+	struct buf body;  /* that was posted; the caller frees; may be secret */
+	bool announcing;  /* all this is of its group's announcement: that was
+			  * not accepted, so the item was not sent */
+	bool accepted;	  /* by the outlet's judgement */
+	unsigned status;  /* HTTP, 0 = no answer */
 	char answer[320]; /* its first bytes, or why there was none */
 };
 
 /* Prepare one item, post it and wait for the answer, on the calling thread;
- * for trying the settings, while no forwarder runs here. False only for
- * trouble of ours. */
-MUST_USE bool forwarder_send_once(
-    const struct forwarder_destination *destination, const struct item *item,
+ * for trying the settings, while no forwarder runs here. `group`: of a change
+ * of a set, by id and name; it gets a label, and is announced if need be. NULL:
+ * of a log. False only for trouble of ours. */
+MUST_USE bool
+forwarder_send_once(const struct forwarder_destination *destination,
+    const struct outlet_group *group, const struct item *item,
     struct forwarder_once *ret_once, struct err *reterr);
 
 #endif

@@ -7,9 +7,8 @@ enum {
 	PACE_RAISE_MS = 10 * PACE_MINUTE_MS, /* from nothing to full */
 	PACE_LATE_US = 100 * 1000, /* by which a start may be late without
 				    * losing its share */
-	BODY_LIMIT_LEAST = 16 * 1024,
-	BODY_LIMIT_RAISE_MS = 60 * 60 * 1000, /* from nothing to full */
-	BODY_LIMIT_STEPS = 16, /* of a rise: each may cost a 413 */
+	SIZE_LIMIT_RAISE_MS = 60 * 60 * 1000, /* from nothing to full */
+	SIZE_LIMIT_STEPS = 16, /* of a rise: each may cost a refusal */
 };
 
 /* ---- pace ---- */
@@ -159,20 +158,22 @@ backoff_reset(struct backoff *backoff)
 	backoff->cap_ms = backoff->first_ms;
 }
 
-/* ---- bytes of a request ---- */
+/* ---- the size of a request ---- */
 
 void
-body_limit_init(struct body_limit *limit, size_t full, int64_t mono_ms)
+size_limit_init(
+    struct size_limit *limit, size_t full, size_t least, int64_t mono_ms)
 {
-	*limit = (struct body_limit){
-	    .full = full, .present = full, .raised_ms = mono_ms};
+	*limit = (struct size_limit){.full = full,
+	    .least = least,
+	    .present = full,
+	    .raised_ms = mono_ms};
 }
 
 void
-body_limit_lower(struct body_limit *limit, size_t bytes, int64_t mono_ms)
+size_limit_lower(struct size_limit *limit, size_t size, int64_t mono_ms)
 {
-	size_t half =
-	    bytes / 2 > BODY_LIMIT_LEAST ? bytes / 2 : BODY_LIMIT_LEAST;
+	size_t half = size / 2 > limit->least ? size / 2 : limit->least;
 
 	if (half >= limit->present)
 		return;
@@ -181,22 +182,24 @@ body_limit_lower(struct body_limit *limit, size_t bytes, int64_t mono_ms)
 }
 
 void
-body_limit_restore(struct body_limit *limit, size_t bytes, int64_t mono_ms)
+size_limit_restore(struct size_limit *limit, size_t size, int64_t mono_ms)
 {
-	if (bytes <= limit->present)
+	if (size <= limit->present)
 		return;
-	limit->present = bytes;
+	limit->present = size;
 	limit->raised_ms = mono_ms;
 }
 
 void
-body_limit_raise(struct body_limit *limit, int64_t mono_ms)
+size_limit_raise(struct size_limit *limit, int64_t mono_ms)
 {
-	if (mono_ms - limit->raised_ms < BODY_LIMIT_RAISE_MS / BODY_LIMIT_STEPS)
+	size_t step = limit->full / SIZE_LIMIT_STEPS + 1;
+
+	if (mono_ms - limit->raised_ms < SIZE_LIMIT_RAISE_MS / SIZE_LIMIT_STEPS)
 		return;
 	limit->raised_ms = mono_ms;
-	if (limit->full - limit->present < limit->full / BODY_LIMIT_STEPS)
+	if (limit->full - limit->present < step)
 		limit->present = limit->full;
 	else
-		limit->present += limit->full / BODY_LIMIT_STEPS;
+		limit->present += step;
 }

@@ -68,27 +68,28 @@ int64_t backoff_next_of(struct backoff *backoff, int64_t *cap_ms);
 void backoff_reset(struct backoff *backoff);
 
 /*
- * How many bytes a request may have. A 413 lowers the limit to half of what
- * was too much. While requests are accepted it rises evenly, from nothing to
- * full in an hour, so that one odd 413 does not keep requests small for ever.
+ * How large a request may be: in bytes, or in items. An answer of "too large"
+ * lowers the limit to half of what was too much. While requests are accepted it
+ * rises evenly, from nothing to full in an hour, so that one odd answer does
+ * not keep requests small for ever.
  */
-struct body_limit {
-	size_t full;
+struct size_limit {
+	size_t full, least;
 	size_t present;
 	int64_t raised_ms; /* when `present` last changed */
 };
 
-void body_limit_init(struct body_limit *limit, size_t full, int64_t mono_ms);
+void size_limit_init(
+    struct size_limit *limit, size_t full, size_t least, int64_t mono_ms);
 
-/* A request of `bytes` bytes was too large. */
-void body_limit_lower(struct body_limit *limit, size_t bytes, int64_t mono_ms);
+/* A request of that size was too large. */
+void size_limit_lower(struct size_limit *limit, size_t size, int64_t mono_ms);
 
 /* The request's size was not the reason: return to the limit before it, if that
  * is higher. */
-void
-body_limit_restore(struct body_limit *limit, size_t bytes, int64_t mono_ms);
+void size_limit_restore(struct size_limit *limit, size_t size, int64_t mono_ms);
 
 /* A request was accepted. */
-void body_limit_raise(struct body_limit *limit, int64_t mono_ms);
+void size_limit_raise(struct size_limit *limit, int64_t mono_ms);
 
 #endif

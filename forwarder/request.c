@@ -37,9 +37,10 @@ request_free(struct fault *fault, struct request *request)
 enum request_fit
 request_add(struct request *request, const struct outlet *outlet,
     const struct outlet_context *context, struct queue_lease *lease,
-    size_t index, size_t bytes, int64_t now_ms,
+    size_t index, struct group *group, size_t bytes, int64_t now_ms,
     struct outlet_prepared *ret_prepared)
 {
+	struct outlet_group view, *of = group_view(group, &view);
 	const struct queue_item *cell = &lease->items[index];
 	struct item item = {.type = cell->type, .data = cell->data};
 	struct buf *buf = &request->bytes;
@@ -48,7 +49,7 @@ request_add(struct request *request, const struct outlet *outlet,
 
 	if (request->count == request->cap)
 		return REQUEST_FULL;
-	if (!outlet->prepare(context, lease->rules, NULL, &item, now_ms, buf,
+	if (!outlet->prepare(context, lease->rules, of, &item, now_ms, buf,
 		ret_prepared, &err)) {
 		buf->failed = false; /* cut back, it is whole */
 		buf_truncate(buf, at);
@@ -70,6 +71,7 @@ request_add(struct request *request, const struct outlet *outlet,
 		buf_truncate(buf, at);
 		return REQUEST_FULL;
 	}
+	request->group = outlet->group_alone ? group : NULL;
 	request->items[request->count++] = (struct request_item){
 	    .lease = lease,
 	    .index = index,
@@ -153,7 +155,9 @@ request_take(struct fault *fault, struct request *request)
 	fault_record_init(fault, &part->record, part, &request->record);
 	part->since_ms = request->since_ms;
 	part->not_before_ms = request->not_before_ms;
-	part->limit_before = request->limit_before;
+	part->bytes_before = request->bytes_before;
+	part->items_before = request->items_before;
+	part->group = request->group;
 	part->stale = request->stale;
 	part->held = request->held;
 	return part;
@@ -175,6 +179,7 @@ request_single(struct fault *fault, const struct request *request, size_t index)
 	fault_record_init(fault, &single->record, single, &request->record);
 	single->since_ms = request->since_ms;
 	single->stale = request->stale;
+	single->group = request->group;
 	return single;
 }
 
@@ -207,6 +212,7 @@ request_frame(struct request *request, const struct outlet *outlet,
     const struct outlet_context *context, struct err *reterr)
 {
 	struct str *items = calloc(request->count, sizeof(*items));
+	struct outlet_group view;
 	bool ok;
 
 	free(request->outcomes);
@@ -219,8 +225,8 @@ request_frame(struct request *request, const struct outlet *outlet,
 		items[i] = str_bytes(request->bytes.data + request->items[i].at,
 		    request->items[i].len);
 	buf_reset(&request->body);
-	ok = outlet->frame(context, NULL, items, request->count, &request->body,
-		 reterr) &&
+	ok = outlet->frame(context, group_view(request->group, &view), items,
+		 request->count, &request->body, reterr) &&
 	     buf_ok(&request->body, reterr);
 	free(items);
 	return ok;

@@ -4,11 +4,14 @@
 /*
  * One request: which items of which leases it has, and their bytes. It is
  * filled once, and from then on an item's bytes do not change: a request that
- * is posted again, whole or in parts, has the bytes of the first post.
+ * is posted again, whole or in parts, has the bytes of the first post. An
+ * announcement of a group is a request without items; its bytes are the name
+ * that it announces, and each is posted once.
  */
 
 #include "base/buf.h"
 #include "forwarder/fault.h"
+#include "forwarder/groups.h"
 #include "queue/queue.h"
 #include "schema/dialect.h"
 
@@ -35,16 +38,19 @@ struct request {
 	struct buf bytes;	    /* of its items, one after the other */
 	struct request_item *items; /* cap of them */
 	size_t count, cap;
+	struct group *group; /* of all of its items, if the outlet wants them
+			      * alone; else NULL */
+	bool announcement;   /* of the group */
 
 	int64_t since_ms;      /* mono; of its first item */
 	int64_t not_before_ms; /* mono; it may start */
 	int64_t backoff_ms;    /* of its own: the next cap, 0 = the first */
-	bool stale;	     /* its items were changed in the queue since it was
+	bool stale; /* its items were changed in the queue since it was
 		     * filled: if it fails they are read again */
-	bool held;	     /* it holds the room of its keys */
-	bool waits;	     /* or waits for it */
-	size_t limit_before; /* of the body, before it was too large; 0 = it
-				* was not */
+	bool held;  /* it holds the room of its keys */
+	bool waits; /* or waits for it */
+	/* The limits before it was too large; 0 = it was not. */
+	size_t bytes_before, items_before;
 	struct request *whole; /* what this item was taken out of, to try it */
 	unsigned tries;	       /* items that were taken out so */
 	bool sample; /* taken out of the queue likewise, and put back there */
@@ -76,12 +82,12 @@ enum request_fit {
 	REQUEST_NO_MEMORY,
 };
 
-/* Prepare one item and append it, unless the body would exceed `bytes` (a
- * first item may). */
+/* Prepare one item, of a group or (NULL) of a log, and append it, unless the
+ * body would exceed `bytes` (a first item may). */
 enum request_fit request_add(struct request *request,
     const struct outlet *outlet, const struct outlet_context *context,
-    struct queue_lease *lease, size_t index, size_t bytes, int64_t now_ms,
-    struct outlet_prepared *ret_prepared);
+    struct queue_lease *lease, size_t index, struct group *group, size_t bytes,
+    int64_t now_ms, struct outlet_prepared *ret_prepared);
 
 /* The item that was added last; and take it out again. */
 struct request_item *request_last(struct request *request);

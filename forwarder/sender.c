@@ -19,6 +19,10 @@
  * limits and those of all its keys agree; items whose key has no room are taken
  * out of it, so that no key waits for another.
  *
+ * If the outlet wants groups alone, a group has one request in flight: the
+ * others of it wait, and those of other groups pass them. A group that is to be
+ * announced sends its announcement in place of its next request.
+ *
  * While backing off or halted the sender keeps its requests, and each try is a
  * single item that is taken out of one of them, each time out of another. If
  * it is not accepted it is put back. If it is halted by refusals, and all that
@@ -196,6 +200,7 @@ sender_new(const struct forwarder_destination *settings,
 	struct sender *sender = malloc(sizeof(*sender));
 	struct outlet_limit limits[OUTLET_LIMITS_MAX];
 
+	CHECK(outlet->announce == NULL || outlet->group_alone);
 	if (sender == NULL)
 		return err_set_nomem(reterr);
 	*sender = (struct sender){
@@ -223,8 +228,10 @@ sender_new(const struct forwarder_destination *settings,
 	for (size_t i = 0; i < SENDER_LISTS; i++)
 		sender->ends[i] = &sender->leases[i];
 	fault_init(&sender->fault, settings->defer_ms, seed);
-	body_limit_init(
-	    &sender->body_limit, settings->request_bytes, now->mono_ms);
+	size_limit_init(&sender->bytes_limit, settings->request_bytes,
+	    SENDER_BYTES_LEAST, now->mono_ms);
+	size_limit_init(
+	    &sender->items_limit, sender->request_items, 1, now->mono_ms);
 	backoff_init(&sender->backoff, settings->backoff_first_ms,
 	    settings->backoff_most_ms, seed);
 	if (!outlet->context_new(
@@ -254,6 +261,7 @@ sender_free(struct sender *sender)
 	fault_fini(&sender->fault);
 	omissions_fini(&sender->omissions);
 	left_out_fini(&sender->left_out);
+	groups_fini(&sender->groups);
 	if (sender->context != NULL)
 		sender->outlet->context_free(sender->context);
 	free(sender->deferred);
@@ -267,9 +275,10 @@ sender_id(const struct sender *sender)
 }
 
 void
-sender_address(const struct sender *sender, struct outlet_address *ret_address)
+sender_address(const struct sender *sender, bool announcement,
+    struct outlet_address *ret_address)
 {
-	sender->outlet->address(sender->context, false, ret_address);
+	sender->outlet->address(sender->context, announcement, ret_address);
 }
 
 void
@@ -320,6 +329,8 @@ sender_give_up(struct sender *sender, const struct clock_times *now)
 	while ((request = sender->in_flight) != NULL) {
 		sender->in_flight = request->next;
 		limits_end(&sender->limits, request->send, now);
+		if (request->group != NULL)
+			request->group->busy = false;
 		sender_return(sender, request);
 	}
 	sender->in_flight_count = sender->in_flight_now = 0;
@@ -368,6 +379,12 @@ sender_reclaim(struct sender *sender, const struct clock_times *now)
 }
 
 /* ---- what it sends next ---- */
+
+static bool
+sender_busy(const struct request *request)
+{
+	return request->group != NULL && request->group->busy;
+}
 
 /* Let a request wait for the room of its keys. */
 static void
@@ -439,7 +456,7 @@ sender_ready_pick(
 	if (sender->isolated && sender->isolated_count % 2 == 1) {
 		for (struct request *r = sender->ready; r != NULL;
 		     r = r->next) {
-			if (r->not_before_ms <= now->mono_ms)
+			if (r->not_before_ms <= now->mono_ms && !sender_busy(r))
 				last = r;
 		}
 		if (last != NULL &&
@@ -447,6 +464,8 @@ sender_ready_pick(
 			return last;
 	}
 	for (struct request *r = sender->ready; r != NULL; r = r->next) {
+		if (sender_busy(r))
+			continue; /* its answer comes first */
 		if (r->not_before_ms <= now->mono_ms &&
 		    (r->held || sender_hold(sender, r, now)))
 			return r;
@@ -482,7 +501,7 @@ sender_note(struct sender *sender, const struct request *request,
     const struct clock_times *now, struct err *reterr)
 {
 	struct queue_lease **leases =
-	    calloc(request->count, sizeof(struct queue_lease *));
+	    calloc(request->count + 1, sizeof(struct queue_lease *));
 	size_t count = 0;
 	bool ok;
 
@@ -496,8 +515,8 @@ sender_note(struct sender *sender, const struct request *request,
 		if (count == 0 || leases[count - 1] != leases[i])
 			leases[count++] = leases[i];
 	}
-	ok = queue_post(sender->shared->queue, leases, count,
-	    sender->outlet->rules(sender->context), reterr);
+	ok = count == 0 || queue_post(sender->shared->queue, leases, count,
+			       sender->outlet->rules(sender->context), reterr);
 	free(leases);
 	if (!ok || (sender->saved &&
 		       !limits_must_save(&sender->limits, request->count)))
@@ -505,21 +524,13 @@ sender_note(struct sender *sender, const struct request *request,
 	return sender_save(sender, false, now, reterr);
 }
 
-/* Take a request out of what is ready, and post it. */
+/* Post a request, whose body is made. Takes `keys`, those of its items. */
 static bool
-sender_post(struct sender *sender, struct request *request,
+sender_start(struct sender *sender, struct request *request, uint64_t *keys,
     const struct clock_times *now, struct err *reterr)
 {
-	int64_t late_ms = now->mono_ms - sender->idle_ms;
-	int64_t late_most_ms = sender->settings.linger_ms / SENDER_LATE_PART;
-	uint64_t *keys = calloc(request->count, sizeof(*keys));
-
-	if (keys == NULL)
-		return err_set_nomem(reterr);
-	for (size_t i = 0; i < request->count; i++)
-		keys[i] = request->items[i].key;
-	if (!request_frame(request, sender->outlet, sender->context, reterr) ||
-	    !sender_note(sender, request, now, reterr)) {
+	CHECK(!sender_busy(request));
+	if (!sender_note(sender, request, now, reterr)) {
 		free(keys);
 		return false;
 	}
@@ -537,9 +548,39 @@ sender_post(struct sender *sender, struct request *request,
 		request->record.in_flight = false;
 		return false;
 	}
+	if (request->group != NULL)
+		request->group->busy = true;
+	pace_start(&sender->pace, request->count, now->mono_ms);
+	if (!request->announcement)
+		sender_ready_remove(sender, request);
+	request->next = sender->in_flight;
+	sender->in_flight = request;
+	sender->in_flight_count++;
+	sender->in_flight_now++;
+	return true;
+}
+
+/* Take a request out of what is ready, and post it. */
+static bool
+sender_post(struct sender *sender, struct request *request,
+    const struct clock_times *now, struct err *reterr)
+{
+	int64_t late_ms = now->mono_ms - sender->idle_ms;
+	int64_t late_most_ms = sender->settings.linger_ms / SENDER_LATE_PART;
+	uint64_t *keys = calloc(request->count, sizeof(*keys));
+
+	if (keys == NULL)
+		return err_set_nomem(reterr);
+	for (size_t i = 0; i < request->count; i++)
+		keys[i] = request->items[i].key;
+	if (!request_frame(request, sender->outlet, sender->context, reterr)) {
+		free(keys);
+		return false;
+	}
+	if (!sender_start(sender, request, keys, now, reterr))
+		return false;
 	for (size_t i = 0; i < request->count; i++)
 		request->items[i].posts++;
-	pace_start(&sender->pace, request->count, now->mono_ms);
 	/* A start that is late by little does not put off those that follow:
 	 * else a source of one item a linger would wait for ever after one
 	 * delay. */
@@ -550,13 +591,43 @@ sender_post(struct sender *sender, struct request *request,
 	sender->idle_ms = now->mono_ms + sender->settings.linger_ms - late_ms;
 	sender->isolated = fault_record_isolating(&request->record);
 	sender->isolated_count += sender->isolated;
-	sender_ready_remove(sender, request);
 	sender_request_leaves(sender, request);
-	request->next = sender->in_flight;
-	sender->in_flight = request;
-	sender->in_flight_count++;
-	sender->in_flight_now++;
 	return true;
+}
+
+/* The group of the request is to be announced before it is posted. */
+static bool
+sender_announces(const struct sender *sender, const struct request *request)
+{
+	const struct group *group = request->group;
+
+	return group != NULL && sender->outlet->announce != NULL &&
+	       !str_equal(group->of.announced, group_called(group));
+}
+
+/* Post an announcement of the group. It tells nothing about the requests that
+ * have items, as replays do not. */
+static bool
+sender_announce(struct sender *sender, struct group *group,
+    const struct clock_times *now, struct err *reterr)
+{
+	struct request *request = request_new(&sender->fault, 1);
+	struct str called = group_called(group);
+	struct outlet_group view;
+
+	if (request == NULL)
+		return err_set_nomem(reterr);
+	request->announcement = true;
+	request->group = group;
+	request->record.replay = true;
+	(void)buf_append(&request->bytes, called.data, called.len);
+	if (sender->outlet->announce(sender->context, group_view(group, &view),
+		group->of.first_ms, &request->body, reterr) &&
+	    buf_ok(&request->bytes, reterr) && buf_ok(&request->body, reterr) &&
+	    sender_start(sender, request, NULL, now, reterr))
+		return true;
+	request_free(&sender->fault, request);
+	return false;
 }
 
 /* More requests may be made: those in memory are not too many. */
@@ -606,6 +677,8 @@ sender_run(struct sender *sender, const struct clock_times *now)
 	struct sender_filling *slot;
 	struct request *request;
 	struct err err;
+	size_t items;
+	bool first;
 
 	for (;;) {
 		next_ms = sender_fill(sender, now) ? INT64_MAX : now->mono_ms;
@@ -615,12 +688,19 @@ sender_run(struct sender *sender, const struct clock_times *now)
 			return sender->post_ms;
 		if (!sender_next(sender, now, &request, &slot, &next_ms))
 			return next_ms;
-		start_ms = sender_start_ms(sender,
-		    slot != NULL ? sender_slot_least(sender, slot)
-				 : request->count,
-		    now);
+		if (slot != NULL)
+			request = slot->request;
+		first = sender_announces(sender, request);
+		items = slot != NULL ? sender_slot_least(sender, slot)
+				     : request->count;
+		start_ms = sender_start_ms(sender, first ? 0 : items, now);
 		if (start_ms > now->mono_ms)
 			return start_ms < next_ms ? start_ms : next_ms;
+		if (first) {
+			if (!sender_announce(sender, request->group, now, &err))
+				return sender_post_failed(sender, now, &err);
+			continue;
+		}
 		if (slot != NULL) {
 			if (!sender_slot_close(sender, slot, now))
 				return sender->post_ms;
@@ -648,6 +728,8 @@ sender_pick_from(struct sender *sender, struct request *request,
 	size_t index = 0;
 	bool tried;
 
+	if (sender_busy(request))
+		return;
 	while (index < request->count &&
 	       fault_type_tried(&sender->fault, request->items[index].type))
 		index++;
@@ -732,6 +814,12 @@ sender_try(struct sender *sender, const struct clock_times *now)
 	start_ms = sender_start_ms(sender, 1, now);
 	if (start_ms > now->mono_ms)
 		return start_ms;
+	if (sender_announces(sender, pick.request)) {
+		pick.request->tries++;
+		if (!sender_announce(sender, pick.request->group, now, &err))
+			return sender_post_failed(sender, now, &err);
+		return INT64_MAX;
+	}
 	request = sender_try_take(sender, &pick, now);
 	if (request == NULL) {
 		(void)err_set_nomem(&err);
@@ -845,6 +933,9 @@ sender_want(struct sender *sender, const struct clock_times *now,
 	*ret_want = (struct queue_want){
 	    .destination = sender->id,
 	    .bytes = bytes,
+	    .hold_ms = sender->outlet->hold_ms != NULL
+			   ? sender->outlet->hold_ms(sender->context)
+			   : 0,
 	    .next_ms = INT64_MAX,
 	};
 	if (running && sender->probing == NULL &&
@@ -870,10 +961,10 @@ sender_want(struct sender *sender, const struct clock_times *now,
 	}
 	held_most =
 	    bytes * SENDER_HELD * ((size_t)sender->settings.in_flight + 1);
-	if ((!running && !trying) || sender->leases[SENDER_FRESH] != NULL ||
+	if ((!running && !trying) ||
+	    (sender->leases[SENDER_FRESH] != NULL && !sender->passed) ||
 	    sender->held_bytes >= held_most ||
-	    (running && !sender_may_fill(sender)) ||
-	    sender_slot_enough(sender, &sender->slots[SENDER_MAIN]))
+	    (running && !sender_may_fill(sender)) || sender_main_enough(sender))
 		return false;
 	if (trying && sender->slots[SENDER_MAIN].request != NULL)
 		return false;

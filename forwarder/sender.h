@@ -45,9 +45,10 @@ void sender_free(struct sender *sender);
 /* Of the destination, in the queue. */
 int64_t sender_id(const struct sender *sender);
 
-/* How its requests are addressed; lent for the sender's life. */
-void
-sender_address(const struct sender *sender, struct outlet_address *ret_address);
+/* How its requests are addressed, or its announcements; lent for the sender's
+ * life. */
+void sender_address(const struct sender *sender, bool announcement,
+    struct outlet_address *ret_address);
 
 /* ---- a round ---- */
 

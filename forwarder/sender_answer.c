@@ -28,13 +28,13 @@ struct verdict {
 };
 
 static const char *
-verdict_name(enum fault_outcome outcome)
+verdict_name(enum fault_outcome outcome, const char *item_noun)
 {
 	switch (outcome) {
 	case FAULT_ACCEPTED:
 		return "accepted";
 	case FAULT_REFUSED:
-		return "event";
+		return item_noun;
 	case FAULT_FAILED:
 	case FAULT_NOT_TAKEN:
 		return "destination";
@@ -96,10 +96,7 @@ verdict_read(struct sender *sender, struct request *request,
 		counter_add(COUNTER_POSTS_REFUSED, 1);
 		break;
 	case OUTLET_VERDICT_FAILED:
-		ret->outcome =
-		    said->slower || answer->transport == OUTLET_UNSENT
-			? FAULT_NOT_TAKEN
-			: FAULT_FAILED;
+		ret->outcome = said->unknown ? FAULT_FAILED : FAULT_NOT_TAKEN;
 		counter_add(COUNTER_POSTS_FAILED, 1);
 		counter_add(COUNTER_POSTS_DOUBTED, said->advice != NULL);
 		break;
@@ -113,11 +110,12 @@ verdict_read(struct sender *sender, struct request *request,
 	    said->kind == OUTLET_VERDICT_FAILED ? said->advice : NULL,
 	    ret->why);
 	log_line(LOG_INFO, "forwarder",
-	    "post destination=%s %ss=%zu bytes=%zu status=%u ms=%" PRId64
+	    "%s destination=%s %ss=%zu bytes=%zu status=%u ms=%" PRId64
 	    " result=%s",
-	    sender->settings.name, sender->outlet->item_noun, request->count,
-	    request->body.len, answer->status,
-	    now->mono_ms - request->started_ms, verdict_name(ret->outcome));
+	    request->announcement ? "announce" : "post", sender->settings.name,
+	    sender->outlet->item_noun, request->count, request->body.len,
+	    answer->status, now->mono_ms - request->started_ms,
+	    verdict_name(ret->outcome, sender->outlet->item_noun));
 }
 
 /* ---- the state ---- */
@@ -220,14 +218,14 @@ sender_obey(struct sender *sender, const struct verdict *verdict,
 /* Split it by type, or if it has one only, or may have been too large, in
  * halves; the first part goes first. */
 static void
-sender_split(struct sender *sender, struct request *request, bool smaller,
+sender_split(struct sender *sender, struct request *request, bool large,
     const struct clock_times *now)
 {
 	const struct fault_type *type = request->items[0].type;
 	struct fault_record record = request->record;
 	size_t left = 0;
 	struct request *part;
-	bool by_type = !smaller && request_type(request) != type;
+	bool by_type = !large && request_type(request) != type;
 
 	for (size_t i = 0; i < request->count; i++)
 		request->items[i].picked = !by_type && i < request->count / 2;
@@ -270,10 +268,10 @@ static bool
 sender_fits(const struct sender *sender, const struct request *whole,
     const struct request *request)
 {
-	return whole->count + request->count <= sender->request_items &&
+	return whole->count + request->count <= sender->items_limit.present &&
 	       whole->bytes.len + request->bytes.len +
 		       sender->outlet->frame_bytes <=
-		   sender->body_limit.present;
+		   sender->bytes_limit.present;
 }
 
 /* Nothing is accepted: put it back where it was taken from, in the queue or a
@@ -440,6 +438,11 @@ sender_judge(struct sender *sender, struct request *request,
 		sender_return(sender, request);
 		return;
 	}
+	if (outcome == FAULT_REFUSED && verdict->said.fewer && !single) {
+		/* That is no item's fault, and not the destination's. */
+		sender_split(sender, request, true, now);
+		return;
+	}
 	action = fault_judge(fault, &request->record, request->count, type,
 	    outcome, verdict->answer->body, now);
 	if (type != NULL && outcome == FAULT_REFUSED)
@@ -576,13 +579,96 @@ sender_answer_items(struct sender *sender, struct request *request,
 		sender_judge(sender, request, verdict, FAULT_NOT_TAKEN, now);
 }
 
-void
-sender_answer(struct sender *sender, struct request *request,
-    const struct outlet_answer *answer, const struct clock_times *now)
+/* ---- of an announcement ---- */
+
+/* The destination knows the group by that name now; its items may go. */
+static void
+announced(struct sender *sender, struct group *group, struct str name,
+    const struct clock_times *now)
+{
+	struct err err;
+
+	if (queue_group_save(sender->shared->queue, sender->id,
+		group->of.number, group->of.kind, group->of.label, name,
+		&err) &&
+	    (group_set(group, group->of.label, name) || err_set_nomem(&err))) {
+		group->backoff_ms = 0;
+		group->failed = group->suspect = false;
+		return;
+	}
+	/* It is announced once more. */
+	log_line(LOG_ERROR, "forwarder", "announce destination=%s error=%s",
+	    sender->settings.name, LOG_QUOTE(err.text));
+	sender->lost = sender->lost || err.code == ERR_BUSY;
+	sender->post_ms = now->mono_ms + SENDER_RETRY_MS;
+}
+
+/* It was not accepted: the group waits. */
+static void
+announcement_failed(struct sender *sender, struct group *group,
+    const struct verdict *verdict, int64_t wait_ms,
+    const struct clock_times *now)
+{
+	int64_t backoff_ms =
+	    backoff_next_of(&sender->backoff, &group->backoff_ms);
+
+	if (backoff_ms > wait_ms)
+		wait_ms = backoff_ms;
+	if (!group->failed)
+		log_line(LOG_WARN, "forwarder",
+		    "announce destination=%s group=%s next_ms=%" PRId64
+		    " why=\"the destination does not accept the group, so its "
+		    "%ss wait\" last=%s",
+		    sender->settings.name, LOG_QUOTE(group->of.id.data),
+		    wait_ms, sender->outlet->item_noun,
+		    LOG_QUOTE(verdict->why));
+	group->failed = true;
+	group->failed_at = sender->fault.accepted;
+	sender_group_wait(sender, group, now->mono_ms + wait_ms);
+}
+
+/*
+ * The group's fault, or the destination's? As with items: if others are
+ * accepted between its failures it is the group's, and then these tell nothing
+ * about the destination.
+ */
+static void
+sender_judge_announcement(struct sender *sender, struct request *request,
+    const struct verdict *verdict, int64_t wait_ms,
+    const struct clock_times *now)
+{
+	struct fault *fault = &sender->fault;
+	struct group *group = request->group;
+	enum fault_action action = FAULT_RETRY;
+	bool accepted = verdict->outcome == FAULT_ACCEPTED;
+
+	if (!accepted && (sender->stopping || sender->lost ||
+			     sender->state == FORWARDER_PAUSED)) {
+		request_free(&sender->fault, request);
+		return;
+	}
+	group->suspect = group->suspect ||
+			 (group->failed && fault->accepted > group->failed_at);
+	if (accepted || !group->suspect || verdict->outcome == FAULT_BARRED ||
+	    fault->state != FAULT_RUNNING)
+		action = fault_judge(fault, &request->record, 0, NULL,
+		    verdict->outcome, verdict->answer->body, now);
+	if (accepted)
+		announced(sender, group,
+		    str_bytes(request->bytes.data, request->bytes.len), now);
+	else if (action != FAULT_KEEP)
+		announcement_failed(sender, group, verdict, wait_ms, now);
+	request_free(&sender->fault, request);
+}
+
+/* ---- an answer ---- */
+
+/* The request is not in flight any more. */
+static void
+sender_landed(struct sender *sender, struct request *request,
+    const struct clock_times *now)
 {
 	struct request **at = &sender->in_flight;
-	struct verdict verdict;
-	bool mixed = false;
 
 	while (*at != request) {
 		CHECK(*at != NULL);
@@ -593,10 +679,68 @@ sender_answer(struct sender *sender, struct request *request,
 	sender->in_flight_count--;
 	if (request->epoch == sender->epoch)
 		sender->in_flight_now--;
+	if (request->group != NULL)
+		request->group->busy = false;
 	limits_end(&sender->limits, request->send, now);
 	sender->arrived_ms = now->mono_ms;
 	sender->posts++;
+}
 
+/* Learn how large requests may be. An item that is too large says nothing of
+ * them. */
+static void
+sender_learn_size(struct sender *sender, struct request *request,
+    const struct verdict *verdict, int64_t mono_ms)
+{
+	const struct outlet_verdict *said = &verdict->said;
+	struct size_limit *bytes = &sender->bytes_limit;
+	struct size_limit *items = &sender->items_limit;
+
+	if (verdict->outcome == FAULT_ACCEPTED) {
+		size_limit_raise(bytes, mono_ms);
+		size_limit_raise(items, mono_ms);
+	}
+	if (request->count == 0 || (!said->smaller && !said->fewer))
+		return;
+	if (request->count == 1) {
+		size_limit_restore(bytes, request->bytes_before, mono_ms);
+		size_limit_restore(items, request->items_before, mono_ms);
+		return;
+	}
+	if (request->bytes_before == 0) {
+		request->bytes_before = bytes->present;
+		request->items_before = items->present;
+	}
+	if (said->smaller)
+		size_limit_lower(bytes, request->body.len, mono_ms);
+	if (said->fewer)
+		size_limit_lower(items, request->count, mono_ms);
+}
+
+/* Is what the destination says of this request about its group alone? Then the
+ * group waits, and not the others; for how long. */
+static int64_t
+sender_group_wait_ms(const struct request *request, struct verdict *verdict)
+{
+	struct outlet_verdict *said = &verdict->said;
+	int64_t wait_ms = said->wait_ms;
+
+	if (request->group == NULL || said->slower || said->unknown)
+		return 0;
+	said->wait_ms = 0;
+	return wait_ms;
+}
+
+void
+sender_answer(struct sender *sender, struct request *request,
+    const struct outlet_answer *answer, const struct clock_times *now)
+{
+	struct group *group = request->group;
+	struct verdict verdict;
+	bool mixed = false;
+	int64_t wait_ms;
+
+	sender_landed(sender, request, now);
 	verdict_read(sender, request, answer, now, &verdict);
 	for (size_t i = 0; i < request->count; i++) {
 		struct queue_item *cell = request_item_cell(&request->items[i]);
@@ -608,23 +752,19 @@ sender_answer(struct sender *sender, struct request *request,
 			cell->unsure = true;
 		mixed = mixed || outcome != OUTLET_ACCEPTED;
 	}
-	if (verdict.outcome == FAULT_ACCEPTED) {
+	if (verdict.outcome == FAULT_ACCEPTED)
 		pace_raise(&sender->pace, now->mono_ms);
-		body_limit_raise(&sender->body_limit, now->mono_ms);
-	}
-	/* An item that is too large says nothing of requests. */
-	if (verdict.said.smaller && request->count > 1) {
-		if (request->limit_before == 0)
-			request->limit_before = sender->body_limit.present;
-		body_limit_lower(
-		    &sender->body_limit, request->body.len, now->mono_ms);
-	} else if (verdict.said.smaller)
-		body_limit_restore(
-		    &sender->body_limit, request->limit_before, now->mono_ms);
+	sender_learn_size(sender, request, &verdict, now->mono_ms);
+	wait_ms = sender_group_wait_ms(request, &verdict);
 	sender_obey(sender, &verdict, now);
-	if (verdict.outcome == FAULT_ACCEPTED && mixed)
+	if (request->announcement)
+		sender_judge_announcement(
+		    sender, request, &verdict, wait_ms, now);
+	else if (verdict.outcome == FAULT_ACCEPTED && mixed)
 		sender_answer_items(sender, request, &verdict, now);
 	else
 		sender_judge(sender, request, &verdict, verdict.outcome, now);
+	if (wait_ms > 0 && group->until_ms < now->mono_ms + wait_ms)
+		sender_group_wait(sender, group, now->mono_ms + wait_ms);
 	sender_follow(sender, &verdict, now);
 }

@@ -6,7 +6,8 @@
  * So has one whose key has no room in the limits: it is deferred until there
  * will be some, so that it holds up no other. Suspects go into requests of
  * their own, one by one; so do, together, the items of a type that is refused
- * on its own, and replays.
+ * on its own, and replays; and if the outlet wants groups alone, those of each
+ * group. A lease of a group without room is passed by others.
  *
  * Each item either gets an outcome, in its lease, which is settled, or is
  * handed back unsettled. There is no third way. lease->held counts the items
@@ -27,6 +28,7 @@ enum {
 	SENDER_GRID_MS = 1000,	  /* few due times make few batches */
 	SENDER_DEFERRED_FIRST = 16,
 	SENDER_LEFT_OUT_LOG = 4096, /* bytes of a line of log */
+	SENDER_LABEL_MOST = 64 * 1024,
 };
 
 /* ---- times of the queue ---- */
@@ -86,7 +88,6 @@ lease_remove_first(struct sender *sender, enum sender_list list)
 	sender->leases[list] = lease->next;
 	if (lease->next == NULL)
 		sender->ends[list] = &sender->leases[list];
-	sender->next[list] = 0;
 	return lease;
 }
 
@@ -94,7 +95,9 @@ lease_remove_first(struct sender *sender, enum sender_list list)
 static void
 lease_pass(struct sender *sender, enum sender_list list)
 {
-	if (++sender->next[list] == sender->leases[list]->count)
+	struct queue_lease *lease = sender->leases[list];
+
+	if (++lease->looked == lease->count)
 		lease_append(
 		    sender, SENDER_READ, lease_remove_first(sender, list));
 }
@@ -115,6 +118,11 @@ sender_give(struct sender *sender, struct queue_lease *lease)
 	else if (lease->replay)
 		list = SENDER_REPLAYS;
 	lease->held = lease->count;
+	lease->looked = 0;
+	/* Without memory it is seen with its first item. */
+	if (lease->group != NULL)
+		(void)groups_see(
+		    &sender->groups, sender->outlet->kind, lease->group);
 	sender->held_bytes += lease->bytes;
 	/* What was posted before this process had it may have arrived. */
 	for (size_t i = 0; i < lease->count; i++)
@@ -328,6 +336,57 @@ sender_dead(struct sender *sender, struct request *request, const char *reason,
 	request_free(&sender->fault, request);
 }
 
+/* Defer what there is of a group in a request, with its history. What was taken
+ * out of the queue to be tried goes back as it was. */
+static void
+sender_put_off(struct sender *sender, struct request *request, int64_t due_ms)
+{
+	if (request->record.probe || request->sample) {
+		sender_return(sender, request);
+		return;
+	}
+	for (size_t i = 0; i < request->count; i++) {
+		const struct request_item *item = &request->items[i];
+		struct queue_item *cell = outcome_set(
+		    sender, item->lease, item->index, QUEUE_DEFERRED);
+
+		if (request->held)
+			limits_key_release(&sender->limits, item->key);
+		if (request->waits)
+			limits_key_wait_end(&sender->limits, item->key);
+		if (request->count == 1)
+			cell->history = request->record.history;
+		outcome_due(sender, cell, due_ms);
+	}
+	sender_request_leaves(sender, request);
+	request_free(&sender->fault, request);
+}
+
+void
+sender_group_wait(struct sender *sender, struct group *group, int64_t until_ms)
+{
+	int64_t due_ms = until_ms + sender->shared->due_ahead_ms;
+
+	CHECK(!group->busy);
+	group->until_ms = until_ms;
+	for (struct request *r = sender->ready, *next; r != NULL; r = next) {
+		next = r->next;
+		if (r->group != group)
+			continue;
+		sender_ready_remove(sender, r);
+		sender_put_off(sender, r, due_ms);
+	}
+	for (size_t i = 0; i < SENDER_SLOTS; i++) {
+		struct sender_filling *slot = &sender->slots[i];
+
+		if (slot->request == NULL || slot->request->group != group)
+			continue;
+		sender_put_off(sender, slot->request, due_ms);
+		slot->request = NULL;
+		slot->full = false;
+	}
+}
+
 /* The outlet does not send it. */
 static void
 outcome_not_sent(struct sender *sender, struct queue_lease *lease, size_t index,
@@ -377,6 +436,8 @@ slot_items(const struct sender *sender, const struct sender_filling *slot)
 {
 	size_t items = pace_request_items(&sender->pace);
 
+	if (items > sender->items_limit.present)
+		items = sender->items_limit.present;
 	/* Replays go in small requests, so that the pace holds up the items
 	 * that come in behind one for a short time only. */
 	if (slot == &sender->slots[SENDER_REPLAY])
@@ -390,6 +451,39 @@ sender_slot_enough(
 {
 	return slot->request != NULL &&
 	       (slot->full || slot->request->count >= slot_items(sender, slot));
+}
+
+bool
+sender_main_enough(const struct sender *sender)
+{
+	return !sender->outlet->group_alone &&
+	       sender_slot_enough(sender, &sender->slots[SENDER_MAIN]);
+}
+
+/* The slot of a group that goes alone; NULL: others have them all, and the
+ * oldest of these is to leave. */
+static struct sender_filling *
+slot_of_group(struct sender *sender, const struct group *group)
+{
+	struct sender_filling *unused = NULL, *oldest = NULL;
+
+	for (size_t i = 0; i < SENDER_SLOTS; i++) {
+		struct sender_filling *slot = &sender->slots[i];
+
+		if (i == SENDER_REPLAY)
+			continue;
+		if (slot->request == NULL || slot->request->count == 0)
+			unused = slot;
+		else if (slot->request->group == group)
+			return slot;
+		else if (!slot->request->group->busy &&
+			 (oldest == NULL || slot->request->since_ms <
+						oldest->request->since_ms))
+			oldest = slot;
+	}
+	if (unused == NULL && oldest != NULL)
+		oldest->full = true;
+	return unused;
 }
 
 /* The slot for a type of its own; the main one if there are too many. */
@@ -439,6 +533,99 @@ fill_added(struct sender *sender, struct request *request,
 	outcome_due(sender, cell, due_grid(due_ms));
 }
 
+/* A destination of this name had an outlet of another shape: of a log or of
+ * sets. */
+static bool
+lease_foreign(const struct sender *sender, const struct queue_lease *lease)
+{
+	return sender->outlet->set != (lease->group != NULL);
+}
+
+/* The group of a lease; NULL without memory, or if it has none. */
+static struct group *
+lease_group(struct sender *sender, const struct queue_lease *lease)
+{
+	struct group *group;
+
+	if (lease->group == NULL)
+		return NULL;
+	group = groups_find(&sender->groups, lease->group->number);
+	if (group != NULL)
+		return group;
+	return groups_see(&sender->groups, sender->outlet->kind, lease->group);
+}
+
+/* What the destination is to call the group is decided once, and saved before
+ * it is used. It stays empty if the destination has no name for it. False: no
+ * memory, or the queue fails. */
+static bool
+group_label(struct sender *sender, struct group *group, struct err *reterr)
+{
+	struct outlet_group view;
+	struct buf label;
+	struct str text;
+	bool ok;
+
+	buf_init(&label, SENDER_LABEL_MOST);
+	ok = sender->outlet->label(
+		 sender->context, group_view(group, &view), &label, reterr) &&
+	     buf_ok(&label, reterr);
+	text = str_bytes(label.data, label.len);
+	if (!ok && reterr->code != ERR_NOMEM)
+		ok = true;
+	else if (ok && label.len > 0)
+		ok = (sender->settings.dry_run ||
+			 queue_group_save(sender->shared->queue, sender->id,
+			     group->of.number, group->of.kind, text,
+			     group->of.announced, reterr)) &&
+		     (group_set(group, text, group->of.announced) ||
+			 err_set_nomem(reterr));
+	buf_fini(&label);
+	return ok;
+}
+
+/* Give the group a label, if it has none. False: trouble of ours, not before a
+ * while. */
+static bool
+fill_label(
+    struct sender *sender, struct group *group, const struct clock_times *now)
+{
+	struct err err;
+
+	if (group != NULL && group->of.label.len > 0)
+		return true;
+	if (sender->post_ms > now->mono_ms)
+		return false;
+	(void)err_set_nomem(&err);
+	if (group != NULL && group_label(sender, group, &err))
+		return true;
+	log_line(LOG_ERROR, "forwarder", "group destination=%s error=%s",
+	    sender->settings.name, LOG_QUOTE(err.text));
+	sender->lost = sender->lost || err.code == ERR_BUSY;
+	sender->post_ms = now->mono_ms + SENDER_RETRY_MS;
+	return false;
+}
+
+/* Can items of that group be posted? Else this one has its outcome. */
+static bool
+fill_group(struct sender *sender, struct queue_lease *lease, size_t index,
+    const struct group *group, const struct clock_times *now)
+{
+	struct queue_item *cell;
+
+	if (group->of.label.len > 0 && group->until_ms <= now->mono_ms)
+		return true;
+	if (group->of.label.len == 0) {
+		cell = outcome_set(sender, lease, index, QUEUE_DEAD);
+		cell->reason = "the destination has no name for its group";
+		return false;
+	}
+	cell = outcome_set(sender, lease, index, QUEUE_DEFERRED);
+	outcome_due(
+	    sender, cell, group->until_ms + sender->shared->due_ahead_ms);
+	return false;
+}
+
 /* Prepare an item into a request. False: it stays where it is, for want of
  * room or memory. */
 static bool
@@ -446,12 +633,24 @@ fill_prepare(struct sender *sender, struct request *request,
     struct queue_lease *lease, size_t index, struct fault_type *type,
     bool *ret_full, const struct clock_times *now)
 {
+	struct group *group = lease_group(sender, lease);
 	struct outlet_prepared prepared;
 
 	*ret_full = false;
+	if (lease_foreign(sender, lease)) {
+		outcome_set(sender, lease, index, QUEUE_DEAD)->reason =
+		    "its destination now takes items of another kind";
+		return true;
+	}
+	if (lease->group != NULL) {
+		if (!fill_label(sender, group, now))
+			return false;
+		if (!fill_group(sender, lease, index, group, now))
+			return true;
+	}
 	switch (request_add(request, sender->outlet, sender->context, lease,
-	    index, sender->body_limit.present, judge_now_ms(sender, now),
-	    &prepared)) {
+	    index, group, sender->bytes_limit.present,
+	    judge_now_ms(sender, now), &prepared)) {
 	case REQUEST_ADDED:
 		fill_added(sender, request, type, &prepared, now);
 		return true;
@@ -490,11 +689,12 @@ fill_one(
     struct sender *sender, enum sender_list list, const struct clock_times *now)
 {
 	struct queue_lease *lease = sender->leases[list];
-	size_t index = sender->next[list];
+	size_t index = lease->looked;
 	struct fault_type *type =
 	    fault_type_at(&sender->fault, lease->items[index].type);
 	struct sender_filling *slot = &sender->slots[SENDER_MAIN];
-	bool full;
+	struct group *group = lease_group(sender, lease);
+	bool full, alone = sender->outlet->group_alone && group != NULL;
 
 	if (type != NULL && type->parked == FAULT_PARKED_ALL) {
 		fill_parked(sender, lease, index, type, now);
@@ -503,11 +703,18 @@ fill_one(
 	}
 	if (list == SENDER_REPLAYS)
 		slot = &sender->slots[SENDER_REPLAY];
+	else if (alone)
+		slot = slot_of_group(sender, group);
 	else if (type != NULL &&
 		 fault_type_own(&sender->fault, type, now->mono_ms))
 		slot = slot_of_type(sender, type);
-	if (sender_slot_enough(sender, slot))
+	if (slot == NULL || sender_slot_enough(sender, slot))
 		return false;
+	if (alone && slot->request != NULL && slot->request->count > 0 &&
+	    slot->request->group != group) {
+		slot->full = true; /* replays of another */
+		return false;
+	}
 	if (slot->request == NULL) {
 		slot->request =
 		    request_new(&sender->fault, sender->request_items);
@@ -534,7 +741,7 @@ static bool
 fill_suspect(struct sender *sender, const struct clock_times *now)
 {
 	struct queue_lease *lease = sender->leases[SENDER_SUSPECTS];
-	size_t index = sender->next[SENDER_SUSPECTS];
+	size_t index = lease->looked;
 	struct fault_type *type =
 	    fault_type_at(&sender->fault, lease->items[index].type);
 	struct request *request;
@@ -580,11 +787,12 @@ fill_probe(struct sender *sender, const struct clock_times *now)
 	bool full;
 
 	while (sender->leases[SENDER_PARKED] != NULL) {
-		size_t index = sender->next[SENDER_PARKED];
 		int64_t age_ms = fault_type_age_ms(type, now->mono_ms);
 		struct queue_item *cell;
+		size_t index;
 
 		lease = sender->leases[SENDER_PARKED];
+		index = lease->looked;
 		cell = &lease->items[index];
 		/* A clock that was set forward ages nothing. */
 		if (age_ms > now->wall_ms - cell->history.first_ms)
@@ -664,7 +872,7 @@ fill_sample(struct sender *sender, const struct clock_times *now)
 bool
 sender_fill(struct sender *sender, const struct clock_times *now)
 {
-	size_t singles = 0;
+	size_t singles = 0, passed = 0;
 
 	while (sender->leases[SENDER_SAMPLES] != NULL)
 		fill_sample(sender, now);
@@ -686,15 +894,24 @@ sender_fill(struct sender *sender, const struct clock_times *now)
 					    : SENDER_REPLAYS;
 
 		if (sender->leases[list] == NULL ||
-		    sender_slot_enough(sender, &sender->slots[SENDER_MAIN]) ||
+		    sender_main_enough(sender) ||
 		    (list == SENDER_REPLAYS &&
 			sender->slots[SENDER_REPLAY].request == NULL &&
-			!limits_half_free(&sender->limits, 1, now)) ||
-		    !fill_one(sender, list, now))
+			!limits_half_free(&sender->limits, 1, now)))
 			break;
+		if (!fill_one(sender, list, now)) {
+			/* Another group may have room. */
+			if (!sender->outlet->group_alone ||
+			    ++passed > SENDER_PASSED_MOST)
+				break;
+			lease_append(
+			    sender, list, lease_remove_first(sender, list));
+		} else
+			passed = 0;
 		if (i + 1 == SENDER_FILL_MOST)
 			return false;
 	}
+	sender->passed = passed > SENDER_PASSED_MOST;
 	/* An empty request would take a slot. */
 	for (size_t i = 0; i < SENDER_SLOTS; i++) {
 		struct sender_filling *slot = &sender->slots[i];
@@ -738,7 +955,8 @@ sender_ripe(struct sender *sender, bool hurry, const struct clock_times *now,
 		struct sender_filling *slot = &sender->slots[i];
 		int64_t leave_ms;
 
-		if (slot->request == NULL)
+		if (slot->request == NULL || (slot->request->group != NULL &&
+						 slot->request->group->busy))
 			continue;
 		leave_ms = slot_leave_ms(sender, slot, now);
 		if (hurry && !slot->request->record.replay)
@@ -795,6 +1013,45 @@ sender_slot_close(struct sender *sender, struct sender_filling *slot,
 	return true;
 }
 
+/* Prepare the items of a lease, and count them. Without memory they are not
+ * counted. */
+static void
+trial_lease(struct sender *sender, const struct queue_lease *lease,
+    int64_t now_ms, struct buf *out)
+{
+	struct group *group = lease_group(sender, lease);
+	struct outlet_prepared prepared;
+	struct outlet_group view;
+	struct err err;
+
+	if (lease->group != NULL && group == NULL)
+		return;
+	if (!lease_foreign(sender, lease) && group != NULL &&
+	    group->of.label.len == 0 && !group_label(sender, group, &err))
+		return;
+	if (lease_foreign(sender, lease) ||
+	    (group != NULL && group->of.label.len == 0)) {
+		sender->trial_dead += lease->count;
+		return;
+	}
+	for (size_t i = 0; i < lease->count; i++) {
+		struct item item = {
+		    .type = lease->items[i].type,
+		    .data = lease->items[i].data,
+		};
+
+		buf_reset(out);
+		if (!sender->outlet->prepare(sender->context, lease->rules,
+			group_view(group, &view), &item, now_ms, out, &prepared,
+			NULL))
+			continue;
+		omissions_add(&sender->omissions, &prepared);
+		sender->trial_sent += prepared.fate == OUTLET_SEND;
+		sender->trial_dropped += prepared.fate == OUTLET_DROP;
+		sender->trial_dead += prepared.fate == OUTLET_DEAD;
+	}
+}
+
 /*
  * Each fresh item is prepared once and counted as if it were sent, and goes on
  * waiting. Nothing is posted and nothing settled, so that all of it is
@@ -804,7 +1061,6 @@ void
 sender_trial(struct sender *sender, const struct clock_times *now)
 {
 	int64_t now_ms = judge_now_ms(sender, now);
-	struct outlet_prepared prepared;
 	struct buf out;
 
 	buf_init(&out, REQUEST_BYTES_HARD);
@@ -813,25 +1069,7 @@ sender_trial(struct sender *sender, const struct clock_times *now)
 			struct queue_lease *lease =
 			    lease_remove_first(sender, list);
 
-			for (size_t i = 0; i < lease->count; i++) {
-				struct item item = {
-				    .type = lease->items[i].type,
-				    .data = lease->items[i].data,
-				};
-
-				buf_reset(&out);
-				if (!sender->outlet->prepare(sender->context,
-					lease->rules, NULL, &item, now_ms, &out,
-					&prepared, NULL))
-					continue; /* no memory: not counted */
-				omissions_add(&sender->omissions, &prepared);
-				sender->trial_sent +=
-				    prepared.fate == OUTLET_SEND;
-				sender->trial_dropped +=
-				    prepared.fate == OUTLET_DROP;
-				sender->trial_dead +=
-				    prepared.fate == OUTLET_DEAD;
-			}
+			trial_lease(sender, lease, now_ms, &out);
 			lease_free(sender, lease);
 		}
 	}

@@ -9,6 +9,7 @@
  */
 
 #include "base/log.h"
+#include "forwarder/groups.h"
 #include "forwarder/left_out.h"
 #include "forwarder/limits.h"
 #include "forwarder/pace.h"
@@ -27,7 +28,9 @@ enum {
 	SENDER_PART = 4, /* a quarter of a full request is worth sending */
 	SENDER_LATE_PART = 10,	    /* of the linger: see sender_post() */
 	SENDER_DEFERRED_MAX = 1024, /* suspects whose due times are known */
+	SENDER_PASSED_MOST = 64,    /* leases that others overtake */
 	SENDER_WHY_MAX = 232,
+	SENDER_BYTES_LEAST = 16 * 1024, /* that 413 limits a request to */
 };
 
 /* Leases by what is to be done with them. */
@@ -75,7 +78,7 @@ struct sender {
 	/* What it goes by. */
 	struct limits limits;
 	struct pace pace;
-	struct body_limit body_limit;
+	struct size_limit bytes_limit, items_limit; /* of a request */
 	struct backoff backoff;
 	struct fault fault;
 	int64_t cool_until_ms;	/* mono: until then the limits may be used up */
@@ -90,14 +93,15 @@ struct sender {
 
 	/* What it has. */
 	struct queue_lease *leases[SENDER_LISTS], **ends[SENDER_LISTS];
-	size_t next[SENDER_LISTS]; /* item of the first lease to look at */
-	size_t held_bytes;	   /* of the leases */
+	size_t held_bytes; /* of the leases */
+	bool passed;	   /* all that wait are of groups without room */
+	struct groups groups;
 	struct sender_filling {
 		struct request *request; /* or NULL */
 		bool full;		 /* the next item did not fit */
 		struct fault_type
-		    *type; /* of its own; NULL for the first two */
-	} slots[SENDER_SLOTS];
+		    *type;     /* of its own; NULL for the first two */
+	} slots[SENDER_SLOTS]; /* if groups go alone: of a group each */
 	struct request *ready; /* requests to be posted; first is next */
 	size_t ready_count;
 	struct request *in_flight;
@@ -163,6 +167,8 @@ struct sender_filling *sender_ripe(struct sender *sender, bool hurry,
     const struct clock_times *now, int64_t *next_ms);
 bool sender_slot_enough(
     const struct sender *sender, const struct sender_filling *slot);
+/* Is the one that most items go into full? Not if there is one for a group. */
+bool sender_main_enough(const struct sender *sender);
 
 /* How many items the limits must have room for, that its request may leave, at
  * least in part. */
@@ -193,6 +199,11 @@ void sender_dead(struct sender *sender, struct request *request,
 void sender_ready(
     struct sender *sender, struct request *request, int64_t at_ms, bool first);
 void sender_ready_remove(struct sender *sender, struct request *request);
+
+/* The group waits until then (mono): what is in memory of it goes back into the
+ * queue, and so does what comes before. Nothing of it is in flight. */
+void
+sender_group_wait(struct sender *sender, struct group *group, int64_t until_ms);
 
 /* No item is put back into this request any more. */
 void

@@ -156,7 +156,9 @@ sender_save(struct sender *sender, bool stop, const struct clock_times *now,
 static int64_t
 cool_span_ms(const struct sender *sender)
 {
-	int64_t span_ms = 0;
+	/* What a dead sender has in flight is of some group. */
+	int64_t span_ms =
+	    sender->outlet->group_alone ? sender->settings.timeout_ms : 0;
 
 	for (size_t i = 0; i < sender->limits.count; i++) {
 		int64_t ms = sender->limits.windows[i].limit.window_ms +

@@ -323,6 +323,7 @@ struct queue_lease {
 	size_t bytes;	    /* of its items, unpacked */
 	size_t count, open; /* items; of them without a durable outcome */
 	size_t held;	    /* for the holder: items that it works on */
+	size_t looked;	    /* likewise: items that it looked at */
 	/* Set by the holder: what it observed in the items that it settles
 	 * next; counted with them, or not at all. */
 	struct queue_drift *drift;

@@ -250,6 +250,7 @@ struct outlet_verdict {
 	bool unknown;	 /* FAILED: it may have been taken all the same */
 	bool slower;	 /* the destination says that we send too fast */
 	bool smaller;	 /* REFUSED: it may only have been too large */
+	bool fewer;	 /* REFUSED: it may only have had too many items */
 	int64_t wait_ms; /* as the destination asked; 0: it did not */
 	/* Static, or NULL. DENIED: what to check. FAILED: what is wrong with
 	 * an answer whose status is 2xx; such answers are counted. */
@@ -293,7 +294,7 @@ struct outlet {
 	 * which is decided when the group is first seen, and kept whatever its
 	 * name becomes. `announce`: append the body of a request that must be
 	 * accepted before the group's first items, and again when its name has
-	 * changed; NULL: none is needed. `first_ms` is when the group was first
+	 * changed; NULL: none is needed. Only with group_alone. `first_ms` is when the group was first
 	 * seen, wall clock. `hold_ms`: a member of a group is not written again
 	 * before so much time is over.
 	 */

@@ -454,7 +454,7 @@ judge_too_many(size_t count, enum outlet_outcome *ret_items,
 {
 	for (size_t i = 0; i < count; i++)
 		ret_items[i] = OUTLET_NOT_TAKEN;
-	ret_verdict->smaller = count > 1;
+	ret_verdict->fewer = count > 1;
 	if (count > 1)
 		return;
 	ret_verdict->kind = OUTLET_VERDICT_FAILED;

@@ -235,7 +235,8 @@ struct judge_case {
 	const char *body;
 	const char *items; /* what becomes of them: see struct judged */
 	enum outlet_verdict_kind kind;
-	const char *flags;  /* of unknown, slower, smaller: "u", "sl", "sm" */
+	const char *flags;  /* of unknown, slower, smaller, fewer: "u", "sl",
+			     * "sm", "fe" */
 	const char *advice; /* has this; NULL: none */
 };
 
@@ -250,9 +251,9 @@ assert_judged(const struct outlet_context *context,
 		const struct outlet_verdict *verdict = &judged.verdict;
 		char flags[8];
 
-		(void)snprintf(flags, sizeof(flags), "%s%s%s",
+		(void)snprintf(flags, sizeof(flags), "%s%s%s%s",
 		    verdict->unknown ? "u" : "", verdict->slower ? "sl" : "",
-		    verdict->smaller ? "sm" : "");
+		    verdict->smaller ? "sm" : "", verdict->fewer ? "fe" : "");
 		if (strcmp(judged.items, c->items) != 0 ||
 		    verdict->kind != c->kind || strcmp(flags, c->flags) != 0)
 			fail_msg("case %zu, %u %s: %s, %d, \"%s\"", i,

@@ -615,6 +615,16 @@ queue_settle(struct queue *queue, struct queue_lease *const *leases,
 }
 
 bool
+queue_group_save(struct queue *queue, int64_t destination, int64_t group,
+    struct str kind, struct str label, struct str announced, struct err *reterr)
+{
+	(void)queue, (void)destination, (void)group, (void)kind, (void)label;
+	(void)announced, (void)reterr;
+	fail(); /* an event has no group */
+	return false;
+}
+
+bool
 queue_unpark_others(struct queue *queue, int64_t destination,
     const char *const *groups, size_t count, struct err *reterr)
 {

@@ -616,11 +616,11 @@ test_judge(void **state)
 
 	    /* too much is no one's fault */
 	    {OUTLET_WHOLE, 400, "{\"message\":\"Max Input Length Exceeded\"}",
-		"NN", OUTLET_VERDICT_REFUSED, "sm", NULL},
+		"NN", OUTLET_VERDICT_REFUSED, "fe", NULL},
 	    {OUTLET_WHOLE, 400,
 		"{\"message\":\"max input length exceeded\",\"errors\":[" AT(
 		    0) "]}",
-		"NN", OUTLET_VERDICT_REFUSED, "sm", NULL},
+		"NN", OUTLET_VERDICT_REFUSED, "fe", NULL},
 	    {OUTLET_WHOLE, 400, "Max Input Length Exceeded", "N",
 		OUTLET_VERDICT_FAILED, "", "single object"},
 	    {OUTLET_WHOLE, 400, "Max Input Length Exceede", "RR",

@@ -186,7 +186,7 @@ test_one_too_large(void **state)
 	assert_int_equal(world->dead, 1);
 	assert_in_range(world->events[700].posts, 1, 15);
 	assert_int_equal(
-	    world->sender->body_limit.present, world->settings.request_bytes);
+	    world->sender->bytes_limit.present, world->settings.request_bytes);
 	world_end();
 }
 
@@ -225,7 +225,7 @@ test_forgets_413(void **state)
 	assert_int_equal(world->done, world->count);
 	assert_true(posts[0] > 12);
 	assert_int_equal(posts[2], 10);
-	assert_int_equal(world->sender->body_limit.present, 100000);
+	assert_int_equal(world->sender->bytes_limit.present, 100000);
 	world_end();
 }
 
