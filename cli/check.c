@@ -82,10 +82,47 @@ check_sources_text(const struct settings *settings, struct buf *out)
 		if (s->open)
 			(void)buf_text(out, ", open to everyone");
 		else
-			(void)buf_printf(out, ", %zu token%s",
+			(void)buf_printf(out, ", %zu %s%s",
 			    settings_list_count(s->secrets),
+			    settings_secret_noun(s->intake),
 			    settings_list_count(s->secrets) == 1 ? "" : "s");
 		(void)buf_printf(out, ", to %s\n", s->destination);
+	}
+}
+
+static void
+check_destination_text(
+    const struct settings_destination *destination, struct buf *out)
+{
+	const struct track_settings *track = &destination->track;
+	const struct attributes_settings *attributes = &destination->attributes;
+	const struct cohorts_settings *cohorts = &destination->cohorts;
+	const char *name = destination->forwarder.name;
+
+	(void)buf_printf(out, "destination  %s: ", name);
+	switch (destination->kind) {
+	case SETTINGS_TRACK:
+		(void)buf_printf(out,
+		    "%s, app id %s, %u per cent of %u events a minute\n",
+		    track->url, track->app_id, track->share_percent,
+		    track->events_per_minute);
+		(void)buf_printf(out, "privacy      %s: ", name);
+		settings_privacy_write(destination, out);
+		(void)buf_char(out, '\n');
+		break;
+	case SETTINGS_ATTRIBUTES:
+		(void)buf_printf(out, "%s, attribute %s of profiles by %s\n",
+		    attributes->url,
+		    attributes->value == ATTRIBUTES_ARRAY
+			? attributes->array
+			: attributes->attribute,
+		    attributes->match);
+		break;
+	case SETTINGS_COHORTS:
+		(void)buf_printf(out,
+		    "%s, cohorts of the partner %s, profiles by %s\n",
+		    cohorts->url, cohorts->partner, cohorts->match);
+		break;
 	}
 }
 
@@ -111,63 +148,78 @@ check_text(const struct check *check, struct buf *out)
 	    settings->queue.dir, check->filesystem.name,
 	    check->filesystem.exists ? "" : "will be created, ", room, most);
 	check_sources_text(settings, out);
-	for (size_t i = 0; i < settings->destination_count; i++) {
-		const char *name = settings->destinations[i].forwarder.name;
-		const struct track_settings *track =
-		    &settings->destinations[i].track;
-
-		(void)buf_printf(out,
-		    "destination  %s: %s, app id %s, %u per cent of %u events "
-		    "a minute\n",
-		    name, track->url, track->app_id, track->share_percent,
-		    track->events_per_minute);
-		(void)buf_printf(out, "privacy      %s: ", name);
-		settings_privacy_write(&settings->destinations[i], out);
-		(void)buf_char(out, '\n');
-	}
+	for (size_t i = 0; i < settings->destination_count; i++)
+		check_destination_text(&settings->destinations[i], out);
 	while (settings_warning_next(settings, &at, &line))
 		(void)buf_printf(out, "warning      %.*s\n", STR_ARGS(line));
 	(void)buf_text(out, "currentsd serve can start with these settings.\n");
 }
 
 static void
-check_sections_json(const struct settings *settings, struct json *json)
+check_destination_json(
+    const struct settings_destination *destination, struct json *json)
 {
+	const struct track_settings *track = &destination->track;
+	const struct attributes_settings *attributes = &destination->attributes;
+	const struct cohorts_settings *cohorts = &destination->cohorts;
 	struct buf privacy;
 
-	buf_init(&privacy, CHECK_PRIVACY_MAX);
+	json_object_open(json, NULL);
+	json_text(json, "name", destination->forwarder.name);
+	json_text(json, "kind", destination->forwarder.outlet->kind);
+	switch (destination->kind) {
+	case SETTINGS_TRACK:
+		json_text(json, "url", track->url);
+		json_text(json, "app_id", track->app_id);
+		json_int(json, "share", track->share_percent);
+		json_int(json, "events_per_minute", track->events_per_minute);
+		buf_init(&privacy, CHECK_PRIVACY_MAX);
+		settings_privacy_write(destination, &privacy);
+		json_bytes(json, "privacy", privacy.data, privacy.len);
+		buf_fini(&privacy);
+		break;
+	case SETTINGS_ATTRIBUTES:
+		json_text(json, "url", attributes->url);
+		json_text(json, "match", attributes->match);
+		json_text(json, "attribute",
+		    attributes->value == ATTRIBUTES_ARRAY
+			? attributes->array
+			: attributes->attribute);
+		json_int(json, "requests_per_minute",
+		    attributes->requests_per_minute);
+		break;
+	case SETTINGS_COHORTS:
+		json_text(json, "url", cohorts->url);
+		json_text(json, "partner", cohorts->partner);
+		json_text(json, "match", cohorts->match);
+		json_int(json, "requests_per_hour", cohorts->requests_per_hour);
+		break;
+	}
+	json_object_close(json);
+}
+
+static void
+check_sections_json(const struct settings *settings, struct json *json)
+{
 	json_array_open(json, "sources");
 	for (size_t i = 0; i < settings->source_count; i++) {
 		const struct server_source *s = &settings->sources[i].server;
 
 		json_object_open(json, NULL);
 		json_text(json, "name", s->name);
-		json_int(
-		    json, "tokens", (int64_t)settings_list_count(s->secrets));
+		json_text(json, "kind", s->intake->kind);
+		json_int(json,
+		    s->intake->proof == INTAKE_BEARER ? "tokens" : "secrets",
+		    (int64_t)settings_list_count(s->secrets));
 		json_bool(json, "open", s->open);
 		json_text(json, "destination", s->destination);
 		json_object_close(json);
 	}
 	json_array_close(json);
 	json_array_open(json, "destinations");
-	for (size_t i = 0; i < settings->destination_count; i++) {
-		const struct track_settings *track =
-		    &settings->destinations[i].track;
-
-		json_object_open(json, NULL);
-		json_text(
-		    json, "name", settings->destinations[i].forwarder.name);
-		json_text(json, "url", track->url);
-		json_text(json, "app_id", track->app_id);
-		json_int(json, "share", track->share_percent);
-		json_int(json, "events_per_minute", track->events_per_minute);
-		buf_reset(&privacy);
-		settings_privacy_write(&settings->destinations[i], &privacy);
-		json_bytes(json, "privacy", privacy.data, privacy.len);
-		json_object_close(json);
-	}
+	for (size_t i = 0; i < settings->destination_count; i++)
+		check_destination_json(&settings->destinations[i], json);
 	json_array_close(json);
-	buf_fini(&privacy);
 }
 
 static void

@@ -27,9 +27,11 @@ erase_text(const struct erase_result *result, struct buf *out)
 	(void)buf_text(
 	    out, "erased these, and every trace of them in the files:\n");
 	for (int place = 0; place < JOBS_PLACES; place++)
-		(void)buf_printf(out, "  %-12s %8zu events\n",
+		(void)buf_printf(out, "  %-12s %8zu events and changes\n",
 		    jobs_place_name((enum jobs_place)place),
 		    result->removed[place]);
+	(void)buf_printf(out, "  %-12s %8zu memberships of segments\n",
+	    "members", result->members);
 	(void)buf_printf(
 	    out, "  %-12s %8" PRId64 " bodies\n", "unreadable", result->bodies);
 	if (result->unclear > 0)

@@ -2,7 +2,7 @@
 
 #include "base/utf8.h"
 #include "cli/filter.h"
-#include "schema/currents/currents.h"
+#include "daemon/persons.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -45,9 +45,15 @@ event_read(struct event_reader *reader, struct str data)
 }
 
 bool
-event_has_id(struct event_reader *reader, struct str data, const char *id)
+event_has_id(struct event_reader *reader, struct str type, struct str data,
+    const char *id)
 {
 	const struct currents_event *read;
+	struct str member;
+	bool entered;
+
+	if (persons_change(type, data, &member, &entered))
+		return str_equal_text(member, id);
 
 	/* Most events do not contain the id, which this tells quickly. */
 	if (memmem(data.data, data.len, id, strlen(id)) == NULL &&
@@ -109,9 +115,18 @@ event_base64_read(struct str text, struct buf *ret_data)
 }
 
 void
-event_write(struct event_reader *reader, struct json *json, struct str data)
+event_write(struct event_reader *reader, struct json *json, struct str type,
+    struct str data)
 {
 	const struct currents_event *read = NULL;
+	struct str member;
+	bool entered;
+
+	if (persons_change(type, data, &member, &entered)) {
+		event_bytes_write(json, "group", type);
+		event_bytes_write(json, "change", data);
+		return;
+	}
 
 	if (memchr(data.data, '\n', data.len) == NULL &&
 	    memchr(data.data, '\r', data.len) == NULL)
@@ -172,7 +187,7 @@ export_event(void *arg, const struct jobs_event *event)
 		json_bool(&json, "replay", true);
 	if (event->reason != NULL)
 		json_text(&json, "reason", event->reason);
-	event_write(&export->reader, &json, event->data);
+	event_write(&export->reader, &json, event->type, event->data);
 	json_object_close(&json);
 	(void)buf_char(export->out, '\n');
 	return true;

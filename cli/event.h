@@ -2,7 +2,7 @@
 #define CLI_EVENT_H
 
 /*
- * One event of the queue: its id, and how it is written in a line of JSON that
+ * One event of the queue, or change of a set: its id, and how it is written in a line of JSON that
  * commands print and `currentsd import` reads.
  */
 
@@ -23,13 +23,14 @@ const struct currents_event *
 event_read(struct event_reader *reader, struct str data);
 
 /* Does the event have this id? An event without a usable id matches if it
- * mentions this one. */
-bool event_has_id(struct event_reader *reader, struct str data, const char *id);
+ * mentions this one. A change of a set has its member's. */
+bool event_has_id(struct event_reader *reader, struct str type, struct str data,
+    const char *id);
 
 /* The bytes as a member: "event" if they are JSON on one line, and else
- * "event_base64". */
-void
-event_write(struct event_reader *reader, struct json *json, struct str data);
+ * "event_base64"; of a change of a set, "group" and "change". */
+void event_write(struct event_reader *reader, struct json *json,
+    struct str type, struct str data);
 
 /* Any bytes, as a string, or as NAME_base64 if they are not UTF-8: no byte is
  * lost. */

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "cli/event.h"
 #include "cli/filter.h"
+#include "daemon/persons.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -44,6 +45,9 @@ static void
 list_json(struct json *json, const struct jobs_event *event,
     const struct currents_event *read)
 {
+	struct str member;
+	bool entered;
+
 	json_object_open(json, NULL);
 	json_int(json, "batch", event->id);
 	json_int(json, "index", (int64_t)event->index);
@@ -53,8 +57,12 @@ list_json(struct json *json, const struct jobs_event *event,
 	json_text(json, "source", event->source);
 	json_text(json, "destination", event->destination);
 	json_bytes(json, "type", event->type.data, event->type.len);
-	if (read != NULL)
+	if (persons_change(event->type, event->data, &member, &entered)) {
+		event_bytes_write(json, "member", member);
+		json_bool(json, "entered", entered);
+	} else if (read != NULL) {
 		json_bytes(json, "event_id", read->id.data, read->id.len);
+	}
 	json_int(json, "attempts", event->attempts);
 	if (event->replay)
 		json_bool(json, "replay", true);
@@ -65,20 +73,23 @@ static void
 list_text(struct list *list, const struct jobs_event *event,
     const struct currents_event *read)
 {
-	bool settled = event->settled_ms != 0;
+	bool settled = event->settled_ms != 0, entered;
 	char when[CLOCK_TEXT];
+	struct str id = {0};
 
+	if (persons_change(event->type, event->data, &id, &entered))
+		id = event->data; /* "+ann" */
+	else if (read != NULL)
+		id = read->id;
 	if (list->selection.count == 1)
 		(void)buf_printf(list->out, "%-20s %-12s %-12s %-32s %s\n",
 		    settled ? "delivered" : "accepted", "source", "destination",
-		    "type", "event id");
+		    "type", "event id, or change");
 	clock_text(settled ? event->settled_ms : event->accepted_ms, when,
 	    sizeof(when));
 	(void)buf_printf(list->out, "%.19sZ %-12s %-12s %-32.*s %.*s%s\n", when,
 	    event->source, event->destination, STR_ARGS(event->type),
-	    read != NULL ? (int)read->id.len : 0,
-	    read != NULL && read->id.len > 0 ? read->id.data : "",
-	    event->replay ? " (replay)" : "");
+	    STR_ARGS(id), event->replay ? " (replay)" : "");
 }
 
 static bool
@@ -191,10 +202,11 @@ find_event(void *arg, const struct jobs_event *event)
 	struct find *find = arg;
 	size_t len = event->type.len;
 
-	if (!event_has_id(&find->reader, event->data, find->id) &&
+	if (!event_has_id(&find->reader, event->type, event->data, find->id) &&
 	    !(strlen(find->id) > len + 1 && find->id[len] == ':' &&
 		memcmp(find->id, event->type.data, len) == 0 &&
-		event_has_id(&find->reader, event->data, find->id + len + 1)))
+		event_has_id(&find->reader, event->type, event->data,
+		    find->id + len + 1)))
 		return false;
 	find->count++;
 	if (find->json != NULL)

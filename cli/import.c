@@ -55,7 +55,7 @@ struct import {
 	struct command_context *context;
 	struct import_source *sources; /* as in the settings */
 	size_t source_count;
-	size_t source_preset; /* that of --source, or the first */
+	size_t source_preset; /* that of --source, or the first of events */
 	bool forced;	      /* --source was given */
 
 	struct buf in; /* what was read, from a line on */
@@ -93,6 +93,11 @@ source_reader_make(
 	struct settings_source *source =
 	    &daemon->settings->sources[made - import->sources];
 
+	if (source->kind != SETTINGS_CURRENTS)
+		return err_set(reterr, ERR_INPUT,
+		    "source \"%s\" is of the kind %s, and only events of "
+		    "currents can be imported: see --source",
+		    source->server.name, source->server.intake->kind);
 	if (atomic_load(&daemon->server) == NULL &&
 	    !settings_source_link(daemon->settings, source, reterr))
 		return false;
@@ -404,6 +409,10 @@ import_begin(struct import *import, struct err *reterr)
 	if (options->word_count > 1)
 		return err_set(reterr, ERR_INPUT, "import takes one file");
 	import->forced = source != NULL;
+	while (daemon->settings->sources[import->source_preset].kind !=
+		   SETTINGS_CURRENTS &&
+	       import->source_preset + 1 < daemon->settings->source_count)
+		import->source_preset++;
 	if (source != NULL &&
 	    !source_find(import, str_text(source), &import->source_preset))
 		return err_set(

@@ -498,7 +498,7 @@ rescue_event(void *arg, const struct rescue_event *event)
 	json_object_open(&json, NULL);
 	json_int(&json, "batch", event->seq);
 	json_time(&json, "accepted", event->accepted_ms);
-	event_write(&rescue->reader, &json, event->data);
+	event_write(&rescue->reader, &json, event->type, event->data);
 	json_object_close(&json);
 	(void)buf_char(rescue->out, '\n');
 	rescue->failed =

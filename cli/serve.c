@@ -31,6 +31,7 @@ enum {
 	BUSY_MS = 100,	    /* between tries for a queue that is in use */
 	CLIENTS_MAX = 4,    /* at once: each waits for the next */
 	PRIVACY_MAX = 2000, /* bytes of a line of log */
+	OUTLET_MAX = 4000,  /* likewise */
 	OWN_FILES = 48,	    /* of the queue, commands, and the log */
 	SEND_FILES = 4,	    /* of a request to a destination: DNS, sockets */
 	CONNECTIONS_LEAST = 8,
@@ -126,6 +127,8 @@ privacy_log(const struct settings *settings)
 
 	buf_init(&text, PRIVACY_MAX);
 	for (size_t i = 0; i < settings->destination_count; i++) {
+		if (settings->destinations[i].kind != SETTINGS_TRACK)
+			continue;
 		buf_reset(&text);
 		settings_privacy_write(&settings->destinations[i], &text);
 		log_line(LOG_INFO, "serve", "privacy destination=%s %.*s",
@@ -139,26 +142,30 @@ static void
 start_log(const struct serve *serve, const struct filesystem *filesystem)
 {
 	const struct settings *settings = &serve->settings;
+	struct buf text;
 
+	buf_init(&text, OUTLET_MAX);
 	for (size_t i = 0; i < settings->destination_count; i++) {
-		const struct track_settings *track =
-		    &settings->destinations[i].track;
+		const struct settings_destination *destination =
+		    &settings->destinations[i];
 
-		log_line(LOG_INFO, "serve",
-		    "destination name=%s url=%s app_id=%s share=%u "
-		    "events_per_minute=%u",
-		    settings->destinations[i].forwarder.name, track->url,
-		    track->app_id, track->share_percent,
-		    track->events_per_minute);
+		buf_reset(&text);
+		settings_outlet_write(destination, &text);
+		log_line(LOG_INFO, "serve", "destination name=%s kind=%s %.*s",
+		    destination->forwarder.name,
+		    destination->forwarder.outlet->kind, (int)text.len,
+		    text.data);
 	}
+	buf_fini(&text);
 	privacy_log(settings);
 	for (size_t i = 0; i < settings->source_count; i++) {
 		const struct server_source *s = &settings->sources[i].server;
 
 		log_line(LOG_INFO, "serve",
-		    "source name=%s path=%s/%s tokens=%zu open=%s "
+		    "source name=%s path=%s/%s %ss=%zu open=%s "
 		    "destination=%s",
 		    s->name, s->intake->path, s->name,
+		    settings_secret_noun(s->intake),
 		    settings_list_count(s->secrets), s->open ? "yes" : "no",
 		    s->destination);
 	}

@@ -70,8 +70,10 @@ daemon_destination(const struct settings *settings,
     struct forwarder_destination *ret_destination)
 {
 	*ret_destination = destination->forwarder;
-	ret_destination->outlet = &track_outlet;
-	ret_destination->outlet_settings = &destination->track;
+	ret_destination->outlet_settings =
+	    settings_outlet_settings(destination);
+	ret_destination->request_items =
+	    destination->request_items[destination->kind];
 	ret_destination->park_bytes =
 	    (size_t)(ret_destination->max_bytes != 0
 			 ? ret_destination->max_bytes
@@ -118,7 +120,7 @@ daemon_person(void *arg, enum person_id kind, struct str id)
 	return true;
 }
 
-/* Whom an event is about; a request to erase somebody is not one of theirs. */
+/* Whom an item is about; a request to erase somebody is not one of theirs. */
 static void
 daemon_persons(
     struct str type, struct str data, queue_person_fn *fn, void *fn_arg)
@@ -126,7 +128,7 @@ daemon_persons(
 	struct daemon_person to = {NULL, fn, fn_arg};
 
 	if (!str_equal_text(type, CURRENTS_ERASURE))
-		(void)person_each(data, daemon_person, &to);
+		(void)persons_each(type, data, daemon_person, &to);
 }
 
 /* An id with a NUL would be shown as another one. */
@@ -168,13 +170,20 @@ daemon_key(void *arg, enum person_id kind, struct str id)
 	return true;
 }
 
-/* As `events find` and the filters of events look for them: all kinds of
- * ids. */
+/* As `events find` and the filters of events look for them: all kinds of ids.
+ * A change is found by its member, since it has no id. */
 static bool
 daemon_keys(const struct item *item, queue_key_fn *fn, void *fn_arg)
 {
 	struct daemon_key to = {fn, fn_arg};
+	struct str member;
+	bool entered;
 
+	if (persons_change(item->type, item->data, &member, &entered)) {
+		fn(fn_arg, QUEUE_KEY_EVENT, member);
+		fn(fn_arg, QUEUE_KEY_PERSON, member);
+		return true;
+	}
 	if (item->persons.len == 0 || item->id.len == 0)
 		return person_each_key(item->data, daemon_key, &to);
 	fn(fn_arg, QUEUE_KEY_EVENT, item->id);

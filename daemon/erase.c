@@ -19,21 +19,21 @@ enum {
 static bool
 erase_find(void *arg, const struct jobs_event *event)
 {
-	persons_find(arg, event->data);
+	persons_find(arg, event->type, event->data);
 	return false;
 }
 
 static bool
 erase_share(void *arg, const struct jobs_event *event)
 {
-	persons_share(arg, event->data);
+	persons_share(arg, event->type, event->data);
 	return false;
 }
 
 static bool
 erase_match(void *arg, const struct jobs_event *event)
 {
-	return persons_match(arg, event->data);
+	return persons_match(arg, event->type, event->data);
 }
 
 static bool
@@ -83,6 +83,18 @@ erase_suppress(
 	       jobs_suppress(daemon->queue, ids, count, reterr);
 }
 
+static bool
+erase_members(struct daemon *daemon, const struct persons *persons,
+    struct erase_result *result, struct err *reterr)
+{
+	const struct str *ids;
+	size_t count;
+
+	ids = persons_ids(persons, &count);
+	return jobs_erase_members(
+	    daemon->queue, ids, count, &result->members, reterr);
+}
+
 /* Find out by which ids the people are known, then erase their events. */
 static bool
 erase_events(struct job *job, struct persons *persons,
@@ -97,7 +109,8 @@ erase_events(struct job *job, struct persons *persons,
 	       (!devices || erase_pass(job, "looking for devices",
 				job_step_scan, erase_share, result, reterr)) &&
 	       erase_suppress(job->daemon, persons, reterr) &&
-	       erase_pass(job, NULL, erase_step, erase_match, result, reterr);
+	       erase_pass(job, NULL, erase_step, erase_match, result, reterr) &&
+	       erase_members(job->daemon, persons, result, reterr);
 }
 
 bool
@@ -152,6 +165,7 @@ erase_json(const struct erase_result *result, struct json *json)
 	for (int place = 0; place < JOBS_PLACES; place++)
 		json_int(json, jobs_place_name((enum jobs_place)place),
 		    (int64_t)result->removed[place]);
+	json_int(json, "members", (int64_t)result->members);
 	json_int(json, "unreadable", result->bodies);
 	json_int(json, "unreadable_unclear", (int64_t)result->unclear);
 	json_int(json, "damaged_batches", (int64_t)result->damaged);

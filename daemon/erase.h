@@ -2,7 +2,8 @@
 #define DAEMON_ERASE_H
 
 /*
- * Erases people from everything that is stored here.
+ * Erases people from everything that is stored here: events, changes of sets,
+ * and what is known of them as members.
  *
  * An event only moves forward, from the queued events to the archive or the
  * dead letters, so a job that walks through the places in this order cannot
@@ -18,7 +19,8 @@
 #include "daemon/persons.h"
 
 struct erase_result {
-	size_t removed[JOBS_PLACES]; /* events */
+	size_t removed[JOBS_PLACES]; /* events and changes */
+	size_t members;		     /* forgotten */
 	int64_t bodies;		     /* unreadable ones, removed */
 	size_t unclear; /* bodies that could not be read to their end */
 	size_t damaged; /* batches that could not be searched */

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "daemon/persons.h"
 
 #include <fnmatch.h>
 #include <inttypes.h>
@@ -76,8 +77,8 @@ selection_event(void *arg, const struct jobs_event *event)
 	if (selection->type != NULL &&
 	    !type_matches(selection->type, event->type))
 		return false;
-	if (selection->ids != NULL &&
-	    !person_matches(event->data, selection->ids, selection->id_count))
+	if (selection->ids != NULL && !persons_matches(event->type, event->data,
+					  selection->ids, selection->id_count))
 		return false;
 	if (selection->served != NULL &&
 	    settings_destination_find(selection->served, event->destination) ==

@@ -1,8 +1,8 @@
 #include "daemon/persons.h"
 
 #include "base/buf.h"
+#include "base/item.h"
 #include "base/table.h"
-#include "schema/currents/currents.h"
 #include "schema/track/track.h"
 
 #include <stdlib.h>
@@ -33,6 +33,55 @@ struct persons {
 	size_t named; /* by the event whose ids are added */
 	bool full, starved;
 };
+
+/* ---- whose an item is ---- */
+
+bool
+persons_change(
+    struct str type, struct str data, struct str *ret_member, bool *ret_entered)
+{
+	return type.len > 0 && item_change_read(data, ret_member, ret_entered);
+}
+
+/* A change that is a dead letter has what stood for its member. It may be no id
+ * at all, or several, so that it can only be searched. */
+static bool
+persons_flawed(struct str type, struct str data)
+{
+	static const char key[] = "event_type";
+
+	return type.len > 0 &&
+	       memmem(data.data, data.len, key, sizeof(key) - 1) == NULL;
+}
+
+bool
+persons_each(struct str type, struct str data, person_fn *fn, void *arg)
+{
+	struct str member;
+	bool entered;
+
+	if (persons_change(type, data, &member, &entered)) {
+		(void)fn(arg, PERSON_EXTERNAL, member);
+		return true;
+	}
+	return !persons_flawed(type, data) && person_each(data, fn, arg);
+}
+
+bool
+persons_matches(
+    struct str type, struct str data, const struct str *ids, size_t count)
+{
+	struct str member = {0};
+	bool entered, found = false;
+
+	if (!persons_change(type, data, &member, &entered) &&
+	    !persons_flawed(type, data))
+		return person_matches(data, ids, count);
+	for (size_t i = 0; i < count && !found; i++)
+		found = member.data != NULL ? str_equal(member, ids[i])
+					    : person_mentioned(data, ids[i]);
+	return found;
+}
 
 /* ---- the set ---- */
 
@@ -258,14 +307,14 @@ event_find(void *arg, enum person_id kind, struct str id)
 }
 
 void
-persons_find(struct persons *persons, struct str event)
+persons_find(struct persons *persons, struct str type, struct str data)
 {
 	struct persons_event one = {.persons = persons};
 
-	if (!person_each(event, event_look, &one) || one.given == 0)
+	if (!persons_each(type, data, event_look, &one) || one.given == 0)
 		return;
 	persons->named = one.named;
-	(void)person_each(event, event_find, persons);
+	(void)persons_each(type, data, event_find, persons);
 }
 
 bool
@@ -305,23 +354,24 @@ event_share(void *arg, enum person_id kind, struct str id)
 }
 
 void
-persons_share(struct persons *persons, struct str event)
+persons_share(struct persons *persons, struct str type, struct str data)
 {
 	struct persons_event one = {.persons = persons};
 
-	if (person_each(event, event_look, &one) && one.other && one.device)
-		(void)person_each(event, event_share, persons);
+	if (persons_each(type, data, event_look, &one) && one.other &&
+	    one.device)
+		(void)persons_each(type, data, event_share, persons);
 }
 
 bool
-persons_match(struct persons *persons, struct str event)
+persons_match(struct persons *persons, struct str type, struct str data)
 {
 	struct persons_event one = {.persons = persons};
 
-	if (person_each(event, event_look, &one))
+	if (persons_each(type, data, event_look, &one))
 		return one.match || (one.device && !one.other);
 	for (size_t i = 0; i < persons->id_count; i++) {
-		if (person_mentioned(event, persons->ids[i]))
+		if (person_mentioned(data, persons->ids[i]))
 			return true;
 	}
 	return false;

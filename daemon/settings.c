@@ -133,6 +133,63 @@ settings_destination_find(const struct settings *settings, const char *name)
 	return NULL;
 }
 
+const void *
+settings_outlet_settings(const struct settings_destination *destination)
+{
+	switch (destination->kind) {
+	case SETTINGS_TRACK:
+		return &destination->track;
+	case SETTINGS_ATTRIBUTES:
+		return &destination->attributes;
+	case SETTINGS_COHORTS:
+		return &destination->cohorts;
+	}
+	return NULL;
+}
+
+void
+settings_outlet_write(
+    const struct settings_destination *destination, struct buf *out)
+{
+	const struct track_settings *track = &destination->track;
+	const struct attributes_settings *attributes = &destination->attributes;
+	const struct cohorts_settings *cohorts = &destination->cohorts;
+
+	switch (destination->kind) {
+	case SETTINGS_TRACK:
+		(void)buf_printf(out,
+		    "url=%s app_id=%s share=%u events_per_minute=%u",
+		    track->url, track->app_id, track->share_percent,
+		    track->events_per_minute);
+		break;
+	case SETTINGS_ATTRIBUTES:
+		(void)buf_printf(out,
+		    "url=%s match=%s attribute=%s requests_per_minute=%u",
+		    attributes->url, LOG_QUOTE(attributes->match),
+		    LOG_QUOTE(attributes->attribute),
+		    attributes->requests_per_minute);
+		break;
+	case SETTINGS_COHORTS:
+		(void)buf_printf(out,
+		    "url=%s partner=%s match=%s requests_per_hour=%u",
+		    cohorts->url, cohorts->partner, LOG_QUOTE(cohorts->match),
+		    cohorts->requests_per_hour);
+		break;
+	}
+}
+
+const char *
+settings_secret_noun(const struct intake *intake)
+{
+	switch (intake->proof) {
+	case INTAKE_BEARER:
+		return "token";
+	case INTAKE_SIGNATURE:
+		return "secret";
+	}
+	return NULL;
+}
+
 size_t
 settings_list_count(const char *const *list)
 {

@@ -9,10 +9,13 @@
  * page all use this table.
  *
  * A source and a destination have a kind, and each kind has rows of its own.
+ * Half of the kinds are of events, the others of changes of a set: a source
+ * sends to a destination of its half.
  *
  * The order of precedence is environment, file, default. A variable of a source
- * or a destination sets the only one of its kind; if there are several, it is
- * an error, because it is unclear which one the variable is for.
+ * or a destination sets the only one of the kinds that have it. If there is
+ * none, the variable makes one; if there are several, it is an error, because
+ * it is unclear which one the variable is for.
  *
  * Read once, before threads start; read only from then on.
  */
@@ -21,38 +24,57 @@
 #include "base/log.h"
 #include "forwarder/forwarder.h"
 #include "queue/queue.h"
+#include "schema/attributes/attributes.h"
+#include "schema/cohorts/cohorts.h"
 #include "schema/currents/currents.h"
+#include "schema/segments/segments.h"
 #include "schema/track/track.h"
 #include "server/server.h"
 
 #include <stddef.h>
 #include <stdint.h>
 
-enum settings_source_kind { SETTINGS_CURRENTS };
+enum settings_source_kind { SETTINGS_CURRENTS, SETTINGS_SEGMENTS };
 enum settings_on_delete { SETTINGS_ON_DELETE_LIST, SETTINGS_ON_DELETE_ERASE };
 
 struct settings_source {
 	enum settings_source_kind kind;
 	struct server_source server; /* without its context */
-	const char *token_file;
-	enum settings_on_delete on_delete;
+	const char *secrets_file;
 
-	struct currents_settings currents; /* of this kind */
+	/* of currents */
+	enum settings_on_delete on_delete;
+	struct currents_settings currents;
+
+	struct segments_settings segments; /* of this kind */
 };
 
-enum settings_destination_kind { SETTINGS_TRACK };
+enum settings_destination_kind {
+	SETTINGS_TRACK,
+	SETTINGS_ATTRIBUTES,
+	SETTINGS_COHORTS,
+};
 enum settings_region { SETTINGS_NO_REGION = -1, SETTINGS_US, SETTINGS_EU };
 
 struct settings_destination {
 	enum settings_destination_kind kind;
 	const char *formerly; /* the name of a destination that it continues */
 	struct forwarder_destination forwarder; /* see daemon_destination() */
+	size_t request_items[SETTINGS_COHORTS + 1]; /* at most, by kind */
 
-	/* of this kind */
+	/* of track */
 	struct track_settings track;
 	enum settings_region region;
 	const char *hash_key_file;
 	bool rules_complete; /* see settings_rules_complete() */
+
+	/* of attributes */
+	struct attributes_settings attributes;
+	const char *api_key_file;
+
+	/* of cohorts */
+	struct cohorts_settings cohorts;
+	const char *partner_key_file, *import_key_file;
 };
 
 struct settings {
@@ -63,6 +85,8 @@ struct settings {
 	size_t log_buffer; /* bytes */
 	int64_t stop_timeout_ms;
 	int64_t erase_interval_ms;
+	bool cohorts; /* the kind of the destination that variables make; else
+		       * it is attributes */
 	struct queue_settings queue;   /* its directory is the state's */
 	struct server_settings server; /* without sources and views */
 
@@ -90,13 +114,14 @@ MUST_USE bool settings_read(
 MUST_USE bool
 settings_state_dir_check(const struct settings *settings, struct err *reterr);
 
-/* Require everything that serve needs: read the files of tokens and keys,
- * complete URLs, link sources to destinations. *settings gains warnings. */
+/* Require everything that serve needs: read the files of secrets, complete
+ * URLs, link sources to destinations. *settings gains warnings. */
 MUST_USE bool settings_complete(struct settings *settings, struct err *reterr);
 
 /* The parts of this that commands need while no daemon runs; each is done only
  * once. The rules of a destination get their key. A source gets its destination
- * and, with private_at = accept, the completed rules of that destination. */
+ * (the first that takes what it sends, if none is named) and, with private_at =
+ * accept, the completed rules of that destination. */
 MUST_USE bool settings_rules_complete(struct settings *settings,
     struct settings_destination *destination, struct err *reterr);
 MUST_USE bool settings_source_link(struct settings *settings,
@@ -107,13 +132,22 @@ MUST_USE bool settings_source_link(struct settings *settings,
 MUST_USE bool settings_source_context(const struct settings_source *source,
     struct intake_context **ret_context, struct err *reterr);
 
+/* The dialect's own settings of a destination, for its outlet. */
+const void *
+settings_outlet_settings(const struct settings_destination *destination);
+
+/* Append them as key=value pairs for the log, without secrets. */
+void settings_outlet_write(
+    const struct settings_destination *destination, struct buf *out);
+
 /* The source, or destination, of that name (NULL: the first), or NULL. */
 struct settings_source *
 settings_source_find(const struct settings *settings, const char *name);
 struct settings_destination *
 settings_destination_find(const struct settings *settings, const char *name);
 
-/* Append the rules of identity as the queue has them with what was posted. */
+/* Append the rules of identity as the queue has them with what was posted; of
+ * a destination of changes there are none. */
 MUST_USE bool settings_identity_write(struct settings *settings,
     struct settings_destination *destination, struct buf *out,
     struct err *reterr);
@@ -123,10 +157,14 @@ MUST_USE bool settings_identity_write(struct settings *settings,
 bool settings_warning_next(
     const struct settings *settings, size_t *at, struct str *ret_line);
 
+/* What a source of an intake proves itself with: "token" or "secret". */
+const char *settings_secret_noun(const struct intake *intake);
+
 /* How many items a NULL-terminated list has. */
 size_t settings_list_count(const char *const *list);
 
-/* Which personal data goes to Heap, as one line: key=value for the log. */
+/* Which personal data goes to Heap, as one line: key=value for the log. Of the
+ * kind track. */
 void settings_privacy_write(
     const struct settings_destination *destination, struct buf *out);
 

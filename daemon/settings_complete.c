@@ -1,6 +1,6 @@
 /*
- * Requires what serve needs: tokens unless a source is open, an app id and a
- * URL, and names that match.
+ * Requires what serve needs: tokens unless a source is open, secrets, keys, an
+ * app id and a URL, and names that match.
  */
 
 #include "daemon/settings_table.h"
@@ -20,7 +20,7 @@ static const char *const region_urls[] = {
     [SETTINGS_EU] = "https://c.eu.heap-api.com",
 };
 
-/* ---- tokens ---- */
+/* ---- tokens, and other secrets ---- */
 
 enum {
 	TOKEN_MAX = 4096,
@@ -28,7 +28,8 @@ enum {
 	TOKEN_SHORT = 16,
 };
 
-/* Bearer tokens are visible ASCII without blanks. */
+/* Bearer tokens are visible ASCII without blanks, and so is what Heap and Braze
+ * hand out. */
 static bool
 token_valid(const char *token)
 {
@@ -42,8 +43,9 @@ token_valid(const char *token)
 }
 
 static bool
-token_line_read(struct settings *settings, const char *path, size_t number,
-    char *line, const char **tokens, size_t *count, struct err *reterr)
+token_line_read(struct settings *settings, const char *path, const char *what,
+    size_t number, char *line, const char **tokens, size_t *count,
+    struct err *reterr)
 {
 	size_t len = strlen(line);
 
@@ -54,21 +56,21 @@ token_line_read(struct settings *settings, const char *path, size_t number,
 		return true;
 	if (!token_valid(line))
 		return err_set(reterr, ERR_CONFIG,
-		    "%s, line %zu: not a token: it contains a space or a "
-		    "character that is not ASCII (write one token per line, "
+		    "%s, line %zu: not a %s: it contains a space or a "
+		    "character that is not ASCII (write one %s per line, "
 		    "and no comments)",
-		    path, number);
+		    path, number, what, what);
 	if (*count == TOKENS_MAX)
-		return err_set(reterr, ERR_CONFIG, "%s: more than %d tokens",
-		    path, TOKENS_MAX);
+		return err_set(reterr, ERR_CONFIG, "%s: more than %d %ss", path,
+		    TOKENS_MAX, what);
 	tokens[*count] = settings_copy(settings, line);
 	return tokens[(*count)++] != NULL || err_set_nomem(reterr);
 }
 
-/* One token a line, blank lines are passed over. There are no comments: a token
- * could look like one. */
+/* One token (secret, key) a line, blank lines are passed over. There are no
+ * comments: a token could look like one. */
 static bool
-token_file_read(struct settings *settings, const char *path,
+token_file_read(struct settings *settings, const char *path, const char *what,
     const char **tokens, size_t *ret_count, struct err *reterr)
 {
 	FILE *file = fopen(path, "re");
@@ -80,39 +82,42 @@ token_file_read(struct settings *settings, const char *path,
 	*ret_count = 0;
 	if (file == NULL || fstat(fileno(file), &st) != 0) {
 		(void)err_set(reterr, ERR_CONFIG,
-		    "cannot read the token file %s: %s", path, strerror(errno));
+		    "cannot read the %s file %s: %s", what, path,
+		    strerror(errno));
 		goto out;
 	}
 	while (fgets(line, sizeof(line), file) != NULL) {
 		number++;
 		if (strlen(line) == sizeof(line) - 1) {
 			(void)err_set(reterr, ERR_CONFIG,
-			    "%s, line %zu: longer than a token may be", path,
-			    number);
+			    "%s, line %zu: longer than a %s may be", path,
+			    number, what);
 			goto out;
 		}
-		if (!token_line_read(settings, path, number, line, tokens,
+		if (!token_line_read(settings, path, what, number, line, tokens,
 			ret_count, reterr))
 			goto out;
 	}
 	if (ferror(file) != 0) {
 		(void)err_set(reterr, ERR_CONFIG,
-		    "cannot read the token file %s: %s", path, strerror(errno));
+		    "cannot read the %s file %s: %s", what, path,
+		    strerror(errno));
 		goto out;
 	}
 	if (*ret_count == 0) {
 		(void)err_set(reterr, ERR_CONFIG,
-		    "the token file %s has no token: write one token per line",
-		    path);
+		    "the %s file %s has no %s: write one %s per line", what,
+		    path, what, what);
 		goto out;
 	}
 	if ((st.st_mode & S_IROTH) != 0)
 		(void)buf_printf(&settings->warnings,
-		    "every user of this machine can read the token file %s: "
+		    "every user of this machine can read the %s file %s: "
 		    "run chmod o-r %s\n",
-		    path, path);
+		    what, path, path);
 	ok = true;
 out:
+	explicit_bzero(line, sizeof(line));
 	if (file != NULL)
 		(void)fclose(file);
 	return ok;
@@ -125,18 +130,20 @@ tokens_complete(struct settings *settings, struct settings_source *source,
 {
 	size_t count = settings_list_count(source->server.secrets), more;
 	const char **all, *from_file[TOKENS_MAX];
+	const char *what = settings_secret_noun(source->server.intake);
+	size_t most = source->server.intake->secrets_most;
 
 	for (size_t i = 0; i < count; i++) {
 		if (!token_valid(source->server.secrets[i]))
 			return err_set(reterr, ERR_CONFIG,
-			    "source \"%s\": token number %zu contains a space "
-			    "or a character that is not ASCII, so no request "
-			    "could carry it",
-			    source->server.name, i + 1);
+			    "source \"%s\": %s number %zu contains a space or "
+			    "a character that is not ASCII, so it is not what "
+			    "was handed out",
+			    source->server.name, what, i + 1);
 	}
-	if (source->token_file != NULL) {
-		if (!token_file_read(
-			settings, source->token_file, from_file, &more, reterr))
+	if (source->secrets_file != NULL) {
+		if (!token_file_read(settings, source->secrets_file, what,
+			from_file, &more, reterr))
 			return false;
 		all =
 		    settings_alloc(settings, (count + more + 1) * sizeof(*all));
@@ -148,8 +155,13 @@ tokens_complete(struct settings *settings, struct settings_source *source,
 			all[count++] = from_file[i];
 		source->server.secrets = all;
 	}
+	if (most > 0 && count > most)
+		return err_set(reterr, ERR_CONFIG,
+		    "source \"%s\" may have at most %zu %ss at once",
+		    source->server.name, most, what);
 	for (size_t i = 0; i < count; i++) {
-		if (strlen(source->server.secrets[i]) < TOKEN_SHORT)
+		if (source->kind == SETTINGS_CURRENTS &&
+		    strlen(source->server.secrets[i]) < TOKEN_SHORT)
 			(void)buf_printf(&settings->warnings,
 			    "source \"%s\": token number %zu is shorter than "
 			    "%d characters and can be guessed; make a better "
@@ -184,15 +196,12 @@ source_types_check(const struct settings_source *source, const char *key,
 }
 
 static bool
-source_complete(struct settings *settings, struct settings_source *source,
-    struct err *reterr)
+source_currents_complete(struct settings *settings,
+    struct settings_source *source, struct err *reterr)
 {
 	const struct server_source *server = &source->server;
-	bool any;
+	bool any = server->secrets[0] != NULL;
 
-	if (!tokens_complete(settings, source, reterr))
-		return false;
-	any = server->secrets[0] != NULL;
 	if (!any && !server->open)
 		return err_set(reterr, ERR_CONFIG,
 		    "source \"%s\" has no token: set CURRENTSD_TOKEN or "
@@ -220,6 +229,30 @@ source_complete(struct settings *settings, struct settings_source *source,
 		return err_set(reterr, ERR_CONFIG,
 		    "source \"%s\": parameter should be key=value",
 		    server->name);
+	return true;
+}
+
+static bool
+source_complete(struct settings *settings, struct settings_source *source,
+    struct err *reterr)
+{
+	if (!tokens_complete(settings, source, reterr))
+		return false;
+	switch (source->kind) {
+	case SETTINGS_CURRENTS:
+		if (!source_currents_complete(settings, source, reterr))
+			return false;
+		break;
+	case SETTINGS_SEGMENTS:
+		if (source->server.secrets[0] == NULL)
+			return err_set(reterr, ERR_CONFIG,
+			    "source \"%s\" has no secret: set "
+			    "CURRENTSD_SEGMENTS_SECRET or "
+			    "CURRENTSD_SEGMENTS_SECRET_FILE (in the file: "
+			    "secret, secret_file) to what Heap signs with",
+			    source->server.name);
+		break;
+	}
 	return settings_source_link(settings, source, reterr);
 }
 
@@ -259,12 +292,31 @@ source_left_out(const void *rules, struct str type, struct str property)
 	return track_leaves_out(rules, type, property);
 }
 
+/* The first destination that takes what an intake makes. */
+static struct settings_destination *
+destination_taking(const struct settings *settings, const struct intake *intake)
+{
+	for (size_t i = 0; i < settings->destination_count; i++) {
+		struct settings_destination *destination =
+		    &settings->destinations[i];
+
+		if (destination->forwarder.outlet->set == intake->set)
+			return destination;
+	}
+	NEVER("a half of the settings has no destination");
+}
+
 bool
 settings_source_link(struct settings *settings, struct settings_source *source,
     struct err *reterr)
 {
+	const struct intake *intake = source->server.intake;
 	struct settings_destination *destination =
-	    settings_destination_find(settings, source->server.destination);
+	    source->server.destination != NULL
+		? settings_destination_find(
+		      settings, source->server.destination)
+		: destination_taking(settings, intake);
+	const struct outlet *outlet;
 
 	if (destination == NULL)
 		return err_set(reterr, ERR_CONFIG,
@@ -273,9 +325,18 @@ settings_source_link(struct settings *settings, struct settings_source *source,
 		    "destination",
 		    source->server.name, source->server.destination,
 		    source->server.destination);
+	outlet = destination->forwarder.outlet;
+	if (outlet->set != intake->set)
+		return err_set(reterr, ERR_CONFIG,
+		    "source \"%s\" sends %ss, but destination \"%s\" (kind "
+		    "%s) takes %ss: name another destination",
+		    source->server.name, intake->item_noun,
+		    destination->forwarder.name, outlet->kind,
+		    outlet->item_noun);
 	source->server.destination = destination->forwarder.name;
 	/* Accepting removes what the destination would not get. */
-	if (source->currents.private_at != CURRENTS_AT_ACCEPT)
+	if (source->kind != SETTINGS_CURRENTS ||
+	    source->currents.private_at != CURRENTS_AT_ACCEPT)
 		return true;
 	source->currents.redact = source_redact;
 	source->currents.left_out = source_left_out;
@@ -292,6 +353,9 @@ settings_source_context(const struct settings_source *source,
 	switch (source->kind) {
 	case SETTINGS_CURRENTS:
 		settings = &source->currents;
+		break;
+	case SETTINGS_SEGMENTS:
+		settings = &source->segments;
 		break;
 	}
 	return source->server.intake->context_new(
@@ -344,7 +408,7 @@ url_check(const char *url, struct err *reterr)
 }
 
 static bool
-url_complete(struct settings *settings,
+track_url_complete(struct settings *settings,
     struct settings_destination *destination, struct err *reterr)
 {
 	const char *name = destination->forwarder.name;
@@ -383,10 +447,10 @@ url_complete(struct settings *settings,
 /* Find a useless file of certificates before the first event is sent. */
 static bool
 ca_file_check(
-    const struct forwarder_destination *destination, struct err *reterr)
+    const struct settings_destination *destination, struct err *reterr)
 {
 	static const char mark[] = "CERTIFICATE-----";
-	const char *path = destination->ca_file;
+	const char *path = destination->forwarder.ca_file;
 	bool found = false;
 	char line[1024];
 	FILE *file;
@@ -405,18 +469,121 @@ ca_file_check(
 	if (found)
 		return true;
 	return err_set(reterr, ERR_CONFIG,
-	    "destination \"%s\": CURRENTSD_HEAP_CA_FILE (in the file: ca_file) "
-	    "%s: %s; name a PEM file that the daemon's user can read, or unset "
-	    "it to trust the system's certificates",
-	    destination->name, path,
-	    error != 0 ? strerror(error) : "has no certificate in PEM");
+	    "destination \"%s\": %sCA_FILE (in the file: ca_file) %s: %s; name "
+	    "a PEM file that the daemon's user can read, or unset it to trust "
+	    "the system's certificates",
+	    destination->forwarder.name,
+	    setting_sections[SETTING_DESTINATION]
+		.kinds[destination->kind]
+		.prefix,
+	    path, error != 0 ? strerror(error) : "has no certificate in PEM");
+}
+
+/* A text that there must be, from the settings or a file of its own. */
+struct needed {
+	const char **text;
+	const char *file; /* or NULL */
+	const char *key, *what;
+};
+
+static bool
+needed_complete(struct settings *settings,
+    const struct settings_destination *destination, const struct needed *needed,
+    struct err *reterr)
+{
+	const char *name = destination->forwarder.name;
+	const struct setting_section *section =
+	    &setting_sections[SETTING_DESTINATION];
+	const char *from_file[TOKENS_MAX];
+	char variable[SETTING_NAME];
+	size_t count;
+
+	if (needed->file != NULL && *needed->text != NULL)
+		return err_set(reterr, ERR_CONFIG,
+		    "destination \"%s\": %s and %s_file are both set: remove "
+		    "one of the two",
+		    name, needed->key, needed->key);
+	if (needed->file != NULL) {
+		if (!token_file_read(settings, needed->file, "key", from_file,
+			&count, reterr))
+			return false;
+		if (count != 1)
+			return err_set(reterr, ERR_CONFIG,
+			    "destination \"%s\": %s should have one key only",
+			    name, needed->file);
+		*needed->text = from_file[0];
+	}
+	if (*needed->text != NULL)
+		return true;
+	CHECK(setting_variable(
+	    setting_find(section, destination->kind, needed->key),
+	    &section->kinds[destination->kind], variable));
+	return err_set(reterr, ERR_CONFIG,
+	    "destination \"%s\" has no %s: set %s (in the file: %s) to %s",
+	    name, needed->key, variable, needed->key, needed->what);
+}
+
+/* The outlet itself judges what it is given. */
+static bool
+outlet_check(const struct settings_destination *destination, struct err *reterr)
+{
+	const struct outlet *outlet = destination->forwarder.outlet;
+	struct outlet_context *context;
+	struct err err;
+
+	if (!outlet->context_new(
+		settings_outlet_settings(destination), &context, &err))
+		return err_set(reterr, err.code, "destination \"%s\": %s",
+		    destination->forwarder.name, err.text);
+	outlet->context_free(context);
+	return true;
+}
+
+/* Of a destination at Braze. */
+static bool
+braze_complete(struct settings *settings,
+    struct settings_destination *destination, struct err *reterr)
+{
+	struct attributes_settings *attributes = &destination->attributes;
+	struct cohorts_settings *cohorts = &destination->cohorts;
+	static const char url[] = "the REST endpoint of the workspace";
+	const struct needed of_attributes[] = {
+	    {&attributes->url, NULL, "url", url},
+	    {&attributes->api_key, destination->api_key_file, "api_key",
+		"a REST API key with the permission users.track"},
+	};
+	const struct needed of_cohorts[] = {
+	    {&cohorts->url, NULL, "url", url},
+	    {&cohorts->partner, NULL, "partner", "the partner's name at Braze"},
+	    {&cohorts->partner_key, destination->partner_key_file,
+		"partner_key", "the partner's key"},
+	    {&cohorts->import_key, destination->import_key_file, "import_key",
+		"the customer's data import key"},
+	};
+	bool partner = destination->kind == SETTINGS_COHORTS;
+	const struct needed *needed = partner ? of_cohorts : of_attributes;
+	size_t count = partner
+			   ? sizeof(of_cohorts) / sizeof(of_cohorts[0])
+			   : sizeof(of_attributes) / sizeof(of_attributes[0]);
+	struct err err;
+
+	for (size_t i = 0; i < count; i++) {
+		if (!needed_complete(settings, destination, &needed[i], reterr))
+			return false;
+	}
+	if (!url_check(*needed[0].text, &err))
+		return err_set(reterr, err.code,
+		    "destination \"%s\": CURRENTSD_BRAZE_URL (in the file: "
+		    "url) %s",
+		    destination->forwarder.name, err.text);
+	return outlet_check(destination, reterr);
 }
 
 static bool
-destination_complete(struct settings *settings,
+track_complete(struct settings *settings,
     struct settings_destination *destination, struct err *reterr)
 {
-	const struct forwarder_destination *forwarder = &destination->forwarder;
+	const char *name = destination->forwarder.name;
 	const char *id = destination->track.app_id;
 
 	if (id == NULL)
@@ -424,13 +591,23 @@ destination_complete(struct settings *settings,
 		    "destination \"%s\" has no app id: set "
 		    "CURRENTSD_HEAP_APP_ID (in the file: app_id) to the id of "
 		    "the Heap environment",
-		    forwarder->name);
+		    name);
 	/* Heap answers 200 to a wrong id and loses the events. */
 	if (strlen(id) > 20 || id[strspn(id, "0123456789")] != '\0')
 		return err_set(reterr, ERR_CONFIG,
 		    "destination \"%s\": CURRENTSD_HEAP_APP_ID (in the file: "
 		    "app_id) should be digits only",
-		    forwarder->name);
+		    name);
+	return track_url_complete(settings, destination, reterr) &&
+	       settings_rules_complete(settings, destination, reterr);
+}
+
+static bool
+destination_complete(struct settings *settings,
+    struct settings_destination *destination, struct err *reterr)
+{
+	const struct forwarder_destination *forwarder = &destination->forwarder;
+
 	if (forwarder->backoff_first_ms > forwarder->backoff_most_ms)
 		return err_set(reterr, ERR_CONFIG,
 		    "destination \"%s\": backoff_first should be at most "
@@ -438,19 +615,21 @@ destination_complete(struct settings *settings,
 		    forwarder->name);
 	if (forwarder->dry_run)
 		(void)buf_printf(&settings->warnings,
-		    "destination \"%s\": dry_run: nothing is sent; its events "
+		    "destination \"%s\": dry_run: nothing is sent; its %ss "
 		    "stay queued, and fill up the queue\n",
-		    forwarder->name);
-	return url_complete(settings, destination, reterr) &&
-	       ca_file_check(forwarder, reterr) &&
-	       settings_rules_complete(settings, destination, reterr);
+		    forwarder->name, forwarder->outlet->item_noun);
+	return (destination->kind == SETTINGS_TRACK
+		       ? track_complete(settings, destination, reterr)
+		       : braze_complete(settings, destination, reterr)) &&
+	       ca_file_check(destination, reterr);
 }
 
 /* Does it send at all, and within quotas? */
 static bool
 destination_counts(const struct settings_destination *destination)
 {
-	return !destination->forwarder.dry_run &&
+	return destination->kind == SETTINGS_TRACK &&
+	       !destination->forwarder.dry_run &&
 	       (destination->track.events_per_minute > 0 ||
 		   destination->track.identity_per_minute > 0);
 }

@@ -40,31 +40,50 @@ form_of(enum setting_type type)
 struct shown {
 	const struct setting *row;
 	const char *form;
-	char variable[SETTING_NAME]; /* or "" */
-	struct buf preset;	     /* may be empty */
+	struct buf variables; /* may be empty, like the next */
+	struct buf preset;
 };
 
 typedef void head_fn(const char *head, struct buf *out);
 typedef void row_fn(const struct shown *shown, struct buf *out);
 
+/* The variables of a row, for kinds that lie side by side. */
 static void
-rows_write(const struct setting *rows, const struct setting_kind *kind,
-    const void *defaults, row_fn *fn, struct buf *out)
+variables_write(const struct setting *row, const struct setting_kind *kinds,
+    size_t count, struct buf *out)
+{
+	char variable[SETTING_NAME];
+
+	for (size_t k = 0; k < count; k++) {
+		if (!setting_variable(row, &kinds[k], variable) ||
+		    (k > 0 &&
+			strcmp(kinds[k].prefix, kinds[k - 1].prefix) == 0))
+			continue;
+		(void)buf_printf(
+		    out, "%s%s", out->len > 0 ? ", " : "", variable);
+	}
+}
+
+static void
+rows_write(const struct setting *rows, const struct setting_kind *kinds,
+    size_t count, const void *defaults, row_fn *fn, struct buf *out)
 {
 	struct shown shown;
 
 	buf_init(&shown.preset, 4096);
+	buf_init(&shown.variables, 4096);
 	for (shown.row = rows; shown.row->key != NULL; shown.row++) {
 		shown.form = form_of(shown.row->type);
 		if (shown.form == NULL)
 			shown.form = shown.row->words;
-		if (!setting_variable(shown.row, kind, shown.variable))
-			shown.variable[0] = '\0';
+		buf_reset(&shown.variables);
+		variables_write(shown.row, kinds, count, &shown.variables);
 		buf_reset(&shown.preset);
 		setting_write(shown.row, defaults, &shown.preset);
 		fn(&shown, out);
 	}
 	buf_fini(&shown.preset);
+	buf_fini(&shown.variables);
 }
 
 /* Of each section the rows of all kinds, then those of each. */
@@ -81,15 +100,15 @@ sections_write(head_fn *head, row_fn *fn, struct buf *out)
 
 		setting_defaults((enum setting_section_name)s, structs[s]);
 		head(section->head, out);
-		rows_write(
-		    section->rows, &section->kinds[0], structs[s], fn, out);
+		rows_write(section->rows, section->kinds, section->kind_count,
+		    structs[s], fn, out);
 		for (size_t k = 0; k < section->kind_count; k++) {
 			const struct setting_kind *kind = &section->kinds[k];
 
 			if (kind->name == NULL)
 				continue;
 			head(kind->head, out);
-			rows_write(kind->rows, kind, structs[s], fn, out);
+			rows_write(kind->rows, kind, 1, structs[s], fn, out);
 		}
 	}
 }
@@ -110,8 +129,9 @@ text_row(const struct shown *shown, struct buf *out)
 		(void)buf_printf(out, "  [%.*s]", (int)shown->preset.len,
 		    shown->preset.data);
 	(void)buf_char(out, '\n');
-	if (shown->variable[0] != '\0')
-		(void)buf_printf(out, "      %s\n", shown->variable);
+	if (shown->variables.len > 0)
+		(void)buf_printf(out, "      %.*s\n", (int)shown->variables.len,
+		    shown->variables.data);
 	buf_wrap(out, shown->row->help, 6, 78);
 }
 
@@ -162,8 +182,9 @@ roff_row(const struct shown *shown, struct buf *out)
 	(void)buf_printf(out, ".TP\n\\fB%s\\fR = ", shown->row->key);
 	settings_roff_text(out, shown->form);
 	(void)buf_char(out, '\n');
-	if (shown->variable[0] != '\0')
-		(void)buf_printf(out, "\\fB%s\\fR.\n", shown->variable);
+	if (shown->variables.len > 0)
+		(void)buf_printf(out, "\\fB%.*s\\fR.\n",
+		    (int)shown->variables.len, shown->variables.data);
 	settings_roff_text(out, shown->row->help);
 	(void)buf_char(out, '\n');
 	if (shown->preset.len == 0)

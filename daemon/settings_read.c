@@ -33,6 +33,12 @@ enum {
 #define FILE_END       "__end__"
 #define FILE_LAST_LINE "\n" FILE_END " = 1\n"
 
+static const struct outlet *const destination_outlets[] = {
+    [SETTINGS_TRACK] = &track_outlet,
+    [SETTINGS_ATTRIBUTES] = &attributes_outlet,
+    [SETTINGS_COHORTS] = &cohorts_outlet,
+};
+
 /* libconfuse's callback for errors has no argument. Set only while a file is
  * parsed, by the thread that starts the program. */
 static struct err *file_error;
@@ -121,6 +127,7 @@ section_take(cfg_t *cfg, enum setting_section_name name,
 	const struct setting_section *section = &setting_sections[name];
 	const struct setting *row;
 	struct err err;
+	size_t kind;
 
 	/* A kind, where there are some, is read by the first row. */
 	for (size_t i = 0; (row = setting_row(section,
@@ -129,6 +136,17 @@ section_take(cfg_t *cfg, enum setting_section_name name,
 		if (!row_take(cfg, row, settings, base, &err))
 			return err_set(reterr, err.code, "%s: %s%s %s",
 			    file_path, where, row->key, err.text);
+	}
+	kind = setting_kind_of(name, base);
+	for (size_t k = 0; k < section->kind_count; k++) {
+		for (row = section->kinds[k].rows; row->key != NULL; row++) {
+			if (cfg_size(cfg, row->key) > 0 &&
+			    setting_find(section, kind, row->key) == NULL)
+				return err_set(reterr, ERR_CONFIG,
+				    "%s: %s%s is not a setting of the kind %s",
+				    file_path, where, row->key,
+				    section->kinds[kind].name);
+		}
 	}
 	return true;
 }
@@ -198,10 +216,12 @@ file_load(const char *path, struct settings *settings, char **ret_text,
 		goto out;
 	}
 	memcpy(text + len, FILE_LAST_LINE, sizeof(FILE_LAST_LINE));
-	if (strstr(text, "token") != NULL && (st.st_mode & S_IROTH) != 0)
+	if ((strstr(text, "token") != NULL || strstr(text, "secret") != NULL ||
+		strstr(text, "_key") != NULL) &&
+	    (st.st_mode & S_IROTH) != 0)
 		(void)buf_printf(&settings->warnings,
 		    "every user of this machine can read %s: if it contains "
-		    "tokens, run chmod o-r %s\n",
+		    "tokens, secrets or keys, run chmod o-r %s\n",
 		    path, path);
 	*ret_text = text;
 	text = NULL;
@@ -213,14 +233,20 @@ out:
 	return ok;
 }
 
-/* Append rows as libconfuse wants them. */
+/* Append rows as libconfuse wants them: those of several kinds once. */
 static size_t
 options_add(const struct setting *rows, cfg_opt_t *options, size_t count)
 {
 	for (const struct setting *row = rows; row->key != NULL; row++) {
 		cfg_opt_t text = CFG_STR(row->key, NULL, CFGF_NODEFAULT);
 		cfg_opt_t list = CFG_STR_LIST(row->key, NULL, CFGF_NODEFAULT);
+		size_t same = 0;
 
+		while (
+		    same < count && strcmp(options[same].name, row->key) != 0)
+			same++;
+		if (same < count)
+			continue;
 		CHECK(count + 4 < OPTIONS_MAX);
 		options[count++] = setting_is_list(row) ? list : text;
 	}
@@ -360,7 +386,7 @@ file_read(const char *path, struct settings *settings, struct err *reterr)
 struct variable {
 	const struct setting *row;
 	enum setting_section_name section;
-	size_t kind;
+	const struct setting_kind *kind; /* the first of those that have it */
 };
 
 static bool
@@ -379,8 +405,9 @@ variable_find(const char *name, struct variable *ret)
 					row, &section->kinds[k], known) ||
 				    strcmp(known, name) != 0)
 					continue;
-				*ret = (struct variable){
-				    row, (enum setting_section_name)s, k};
+				*ret = (struct variable){row,
+				    (enum setting_section_name)s,
+				    &section->kinds[k]};
 				return true;
 			}
 		}
@@ -388,13 +415,24 @@ variable_find(const char *name, struct variable *ret)
 	return false;
 }
 
-/* The struct that a variable sets: the only one of its kind. */
+/* Is it one of those that a variable may be for? */
 static bool
-variable_base(const struct variable *variable, const char *name,
+variable_fits(const struct variable *variable, size_t kind)
+{
+	return strcmp(setting_sections[variable->section].kinds[kind].prefix,
+		   variable->kind->prefix) == 0;
+}
+
+/* The struct that a variable sets: the only one of the kinds that have it. The
+ * row becomes that of its kind. */
+static bool
+variable_base(struct variable *variable, const char *name,
     struct settings *settings, void **ret_base, struct err *reterr)
 {
-	const char *what = "sources";
-	size_t count = 0;
+	const struct setting_section *section =
+	    &setting_sections[variable->section];
+	const char *what = "sources", *key = variable->row->key;
+	size_t count = 0, kind = 0;
 
 	switch (variable->section) {
 	case SETTING_MAIN:
@@ -404,8 +442,9 @@ variable_base(const struct variable *variable, const char *name,
 		for (size_t i = 0; i < settings->source_count; i++) {
 			struct settings_source *source = &settings->sources[i];
 
-			if (source->kind == variable->kind) {
+			if (variable_fits(variable, source->kind)) {
 				*ret_base = source;
+				kind = source->kind;
 				count++;
 			}
 		}
@@ -416,8 +455,9 @@ variable_base(const struct variable *variable, const char *name,
 			struct settings_destination *destination =
 			    &settings->destinations[i];
 
-			if (destination->kind == variable->kind) {
+			if (variable_fits(variable, destination->kind)) {
 				*ret_base = destination;
+				kind = destination->kind;
 				count++;
 			}
 		}
@@ -425,19 +465,28 @@ variable_base(const struct variable *variable, const char *name,
 	case SETTING_SECTIONS:
 		NEVER("no section");
 	}
-	if (count == 1)
-		return true;
-	return err_set(reterr, ERR_CONFIG,
-	    "%s is set, but the file has %zu %s, so it is unclear which one "
-	    "the variable is for: unset the variable, and write %s in their "
-	    "sections",
-	    name, count, what, variable->row->key);
+	if (count != 1)
+		return err_set(reterr, ERR_CONFIG,
+		    "%s is set, but the file has %zu %s, so it is unclear "
+		    "which one the variable is for: unset the variable, and "
+		    "write %s in their sections",
+		    name, count, what, key);
+	variable->row = setting_find(section, kind, key);
+	return variable->row != NULL ||
+	       err_set(reterr, ERR_CONFIG,
+		   "%s is not a setting of the kind %s: unset it, or set "
+		   "another kind (kind in the file, or CURRENTSD_BRAZE_KIND)",
+		   name, section->kinds[kind].name);
 }
 
+/* Read the variables of the top, and note the halves (see sections_ensure())
+ * that others are of; or, once there are sections, those others. */
 static bool
-environment_read(
-    char *const *environment, struct settings *settings, struct err *reterr)
+environment_read(char *const *environment, struct settings *settings,
+    bool *ret_halves, struct err *reterr)
 {
+	bool top = ret_halves != NULL;
+
 	for (; environment != NULL && *environment != NULL; environment++) {
 		const char *text = *environment;
 		size_t len = strcspn(text, "=");
@@ -466,6 +515,10 @@ environment_read(
 		text += len + 1;
 		if (*text == '\0') /* as good as unset */
 			continue;
+		if (top && variable.section != SETTING_MAIN)
+			ret_halves[variable.kind->set] = true;
+		if (top != (variable.section == SETTING_MAIN))
+			continue;
 		if (!variable_base(&variable, name, settings, &base, reterr))
 			return false;
 		if (!setting_read(variable.row, settings, text, base, &err))
@@ -485,32 +538,92 @@ settings_state_dir_check(const struct settings *settings, struct err *reterr)
 		   "for example /var/lib/currentsd");
 }
 
-/* The intake is that of the kind, which is known now. */
-static void
-source_kind_set(struct settings_source *source)
+/* What the sections of the file are of: [0] events, [1] changes of a set. */
+struct halves {
+	bool source[2], destination[2];
+};
+
+static struct halves
+halves_find(const struct settings *settings)
 {
-	switch (source->kind) {
-	case SETTINGS_CURRENTS:
-		source->server.intake = &currents_intake;
-		break;
-	}
+	struct halves halves = {{false}, {false}};
+
+	for (size_t i = 0; i < settings->source_count; i++)
+		halves.source[setting_sections[SETTING_SOURCE]
+				  .kinds[settings->sources[i].kind]
+				  .set] = true;
+	for (size_t i = 0; i < settings->destination_count; i++)
+		halves.destination[setting_sections[SETTING_DESTINATION]
+				       .kinds[settings->destinations[i].kind]
+				       .set] = true;
+	return halves;
 }
 
-/* For one source and one destination no file, or no section, is needed. */
+/* Make what a half lacks, if the file does not use the name for another. */
 static bool
-sections_ensure(struct settings *settings, struct err *reterr)
+half_ensure(struct settings *settings, const struct halves *found, bool set,
+    struct err *reterr)
 {
+	const char *source_name = set ? "segments" : "main";
+	const char *destination_name = set ? "braze" : "heap";
 	struct settings_source *source;
 	struct settings_destination *destination;
 
-	if (settings->source_count == 0 &&
-	    !settings_source_add(settings, "main", &source, reterr))
-		return false;
-	if (settings->destination_count == 0 &&
-	    !settings_destination_add(settings, "heap", &destination, reterr))
-		return false;
+	if (!found->source[set]) {
+		if (settings_source_find(settings, source_name) != NULL)
+			return err_set(reterr, ERR_CONFIG,
+			    "source \"%s\": the name is that of the source "
+			    "that variables make: choose another",
+			    source_name);
+		if (!settings_source_add(
+			settings, source_name, &source, reterr))
+			return false;
+		source->kind = set ? SETTINGS_SEGMENTS : SETTINGS_CURRENTS;
+	}
+	if (!found->destination[set]) {
+		if (settings_destination_find(settings, destination_name) !=
+		    NULL)
+			return err_set(reterr, ERR_CONFIG,
+			    "destination \"%s\": the name is that of the "
+			    "destination that variables make: choose another",
+			    destination_name);
+		if (!settings_destination_add(
+			settings, destination_name, &destination, reterr))
+			return false;
+		destination->kind = !set		? SETTINGS_TRACK
+				    : settings->cohorts ? SETTINGS_COHORTS
+							: SETTINGS_ATTRIBUTES;
+	}
+	return true;
+}
+
+/* Where no section is needed, none is written: of a half that variables or
+ * sections are of, the rest is made. With neither it is that of events. The
+ * kinds are known then, and so are their dialects. */
+static bool
+sections_ensure(
+    struct settings *settings, const bool variables[2], struct err *reterr)
+{
+	struct halves found = halves_find(settings);
+	bool wanted[2];
+
+	for (int set = 0; set < 2; set++)
+		wanted[set] = variables[set] || found.source[set] ||
+			      found.destination[set];
+	wanted[0] = wanted[0] || !wanted[1];
+	for (int set = 0; set < 2; set++) {
+		if (wanted[set] &&
+		    !half_ensure(settings, &found, set == 1, reterr))
+			return false;
+	}
 	for (size_t i = 0; i < settings->source_count; i++)
-		source_kind_set(&settings->sources[i]);
+		settings->sources[i].server.intake =
+		    settings->sources[i].kind == SETTINGS_SEGMENTS
+			? &segments_intake
+			: &currents_intake;
+	for (size_t i = 0; i < settings->destination_count; i++)
+		settings->destinations[i].forwarder.outlet =
+		    destination_outlets[settings->destinations[i].kind];
 	return true;
 }
 
@@ -567,6 +680,7 @@ settings_read(
     const char *config, struct settings *ret_settings, struct err *reterr)
 {
 	const char *state = getenv("STATE_DIRECTORY");
+	bool halves[2] = {false, false};
 	struct settings settings;
 
 	setting_defaults(SETTING_MAIN, &settings);
@@ -582,8 +696,9 @@ settings_read(
 		if (!file_read(settings.config, &settings, reterr))
 			goto out;
 	}
-	if (!sections_ensure(&settings, reterr) ||
-	    !environment_read(environ, &settings, reterr) ||
+	if (!environment_read(environ, &settings, halves, reterr) ||
+	    !sections_ensure(&settings, halves, reterr) ||
+	    !environment_read(environ, &settings, NULL, reterr) ||
 	    !catalogue_file_read(&settings, reterr))
 		goto out;
 	/* systemd may name several, separated by colons. */

@@ -165,7 +165,7 @@ settings_rules_complete(struct settings *settings,
 	struct track_rules *rules = &destination->track.rules;
 	const char *name = destination->forwarder.name;
 
-	if (destination->rules_complete)
+	if (destination->rules_complete || destination->kind != SETTINGS_TRACK)
 		return true;
 	if (destination->hash_key_file == NULL) {
 		if (rules->hash.count > 0 || rules->identity_hash)
@@ -223,6 +223,8 @@ settings_identity_write(struct settings *settings,
     struct settings_destination *destination, struct buf *out,
     struct err *reterr)
 {
+	if (destination->kind != SETTINGS_TRACK)
+		return true;
 	if (!settings_rules_complete(settings, destination, reterr))
 		return false;
 	track_identity_rules_write(&destination->track.rules, out);

@@ -28,11 +28,14 @@
 
 #define LIMITS(low, high) .least = (low), .most = (high)
 
+/* In one request. Braze takes more on most contracts, and plans for fewer. */
+enum { ATTRIBUTES_OBJECTS = 50 };
+
 /* clang-format off */
 static const struct setting main_rows[] = {
 	{"listen", SETTING_ADDRESS, MAIN(server.listen),
-	    .help = "Address for Braze's requests; plain HTTP, so put a TLS"
-		" proxy in front."},
+	    .help = "Address for the requests of Braze and Heap; plain HTTP, so"
+		" put a TLS proxy in front."},
 	{"listen_proxy_protocol", SETTING_FLAG, MAIN(server.proxy_protocol),
 	    .help = "Each connection begins with a header of the PROXY"
 		" protocol (version 1 or 2), as a TCP balancer sends it; the"
@@ -86,7 +89,8 @@ static const struct setting main_rows[] = {
 		" answered 503."},
 	{"max_events", SETTING_INTEGER, MAIN(server.max_items),
 	    LIMITS(100, 10000000),
-	    .help = "The most events in one body (Braze sends 100)."},
+	    .help = "The most events, or changes, in one body (Braze sends 100"
+		" events)."},
 	{"request_timeout", SETTING_DURATION, MAIN(server.request_timeout_ms),
 	    LIMITS(SECOND(1), HOUR(1)),
 	    .help = "The longest time from the first byte of a request to its"
@@ -161,18 +165,41 @@ static const struct setting main_rows[] = {
 	    LIMITS(SECOND(1), HOUR(24) * 30),
 	    .help = "The shortest time between two runs of on_delete = erase,"
 		" because each run reads everything stored."},
+	{"segments_sync_timeout", SETTING_DURATION, MAIN(queue.sync_timeout_ms),
+	    LIMITS(SECOND(1), HOUR(24) * 30),
+	    .help = "How long the pages of a sync of a segment may take; then"
+		" a sync that lacks some is incomplete."},
+	{"segments_hold_over", SETTING_INTEGER, MAIN(queue.hold_over),
+	    LIMITS(0, 100),
+	    .help = "A sync that changes more than so many per cent of its"
+		" segment is held until an operator releases it; 0: none is."
+		" A segment's first sync and small segments are exempt."},
+	{"groups_max", SETTING_INTEGER, MAIN(queue.groups_max),
+	    LIMITS(1, 1000000),
+	    .help = "How many segments the queue may know; pages of further"
+		" ones are answered 503."},
+	{"keep_left", SETTING_DURATION, MAIN(queue.keep_left_ms),
+	    LIMITS(HOUR(1), HOUR(24) * 3650),
+	    .help = "How long members who left a segment are remembered once"
+		" that was delivered."},
+	{"braze_kind", SETTING_WORD, MAIN(cohorts),
+	    .words = "attributes|cohorts",
+	    .help = "The kind of the destination that the variables"
+		" CURRENTSD_BRAZE_* make if the file has none: attributes,"
+		" for a customer's REST API key, or cohorts, for partners of"
+		" Braze."},
 	{.key = NULL},
 };
 
 static const struct setting source_rows[] = {
 	{"kind", SETTING_WORD, SOURCE(kind),
-	    .words = "currents", .file_only = true,
+	    .words = "currents|segments", .file_only = true,
 	    .help = "The kind of source: it decides what the source posts,"
 		" and which further settings it has."},
 	{"destination", SETTING_TEXT, SOURCE(server.destination),
 	    .file_only = true,
-	    .help = "Where its events go; if not set, to the first"
-		" destination."},
+	    .help = "Where its events, or changes, go; if not set, to the first"
+		" destination that takes them."},
 	{.key = NULL},
 };
 
@@ -184,7 +211,7 @@ static const struct setting currents_rows[] = {
 	{"token", SETTING_LIST, SOURCE(server.secrets),
 	    .help = "The bearer tokens that are accepted; list two while you"
 		" replace one."},
-	{"token_file", SETTING_PATH, SOURCE(token_file),
+	{"token_file", SETTING_PATH, SOURCE(secrets_file),
 	    .help = "A file of tokens, one per line."},
 	{"open", SETTING_FLAG, SOURCE(server.open),
 	    .help = "Accept requests without a token: anyone who can reach"
@@ -218,9 +245,26 @@ static const struct setting currents_rows[] = {
 	{.key = NULL},
 };
 
+static const struct setting segments_rows[] = {
+	{"secret", SETTING_LIST, SOURCE(server.secrets),
+	    .help = "What Heap signs with, as its Developers Hub shows it; list"
+		" two while you replace one."},
+	{"secret_file", SETTING_PATH, SOURCE(secrets_file),
+	    .help = "A file of such secrets, one per line."},
+	{"window", SETTING_DURATION, SOURCE(segments.window_ms),
+	    LIMITS(SECOND(1), HOUR(24)),
+	    .help = "How far the time of a signature may be from ours; beyond"
+		" that it is answered 400, and Heap signs anew."},
+	{"placeholders", SETTING_LIST, SOURCE(segments.placeholders),
+	    .help = "More words that do not count as a member's id, besides"
+		" null, undefined, guest and the like; such members become"
+		" dead letters."},
+	{.key = NULL},
+};
+
 static const struct setting destination_rows[] = {
 	{"kind", SETTING_WORD, DESTINATION(kind),
-	    .words = "track", .file_only = true,
+	    .words = "track|attributes|cohorts", .file_only = true,
 	    .help = "The kind of destination: it decides what is sent, and"
 		" which further settings the destination has."},
 	{"formerly", SETTING_TEXT, DESTINATION(formerly),
@@ -237,8 +281,8 @@ static const struct setting destination_rows[] = {
 	    .help = "The most requests in flight at once."},
 	{"linger", SETTING_DURATION, DESTINATION(forwarder.linger_ms),
 	    LIMITS(0, SECOND(300)),
-	    .help = "How long events wait for a request to fill; the first"
-		" event for an idle destination is sent at once."},
+	    .help = "How long events, or changes, wait for a request to fill;"
+		" the first one for an idle destination is sent at once."},
 	{"connect_timeout", SETTING_DURATION,
 	    DESTINATION(forwarder.connect_timeout_ms),
 	    LIMITS(100, SECOND(300)),
@@ -250,8 +294,8 @@ static const struct setting destination_rows[] = {
 	{"backoff_first", SETTING_DURATION,
 	    DESTINATION(forwarder.backoff_first_ms),
 	    LIMITS(10, HOUR(1)),
-	    .help = "The first wait when Heap has trouble; further waits"
-		" double, with full jitter."},
+	    .help = "The first wait when the destination has trouble; further"
+		" waits double, with full jitter."},
 	{"backoff_most", SETTING_DURATION,
 	    DESTINATION(forwarder.backoff_most_ms),
 	    LIMITS(10, HOUR(24)),
@@ -262,24 +306,26 @@ static const struct setting destination_rows[] = {
 		" everything."},
 	{"defer", SETTING_DURATION, DESTINATION(forwarder.defer_ms),
 	    LIMITS(100, HOUR(24)),
-	    .help = "How long a deferred event waits before it is tried"
-		" again."},
+	    .help = "How long a deferred event, or change, waits before it is"
+		" tried again."},
 	{"max_bytes", SETTING_SIZE, DESTINATION(forwarder.max_bytes),
 	    LIMITS(0, GIB(1024) * 1024),
 	    .help = "The most bytes that may be queued for this destination;"
-		" above it, requests with events for it are answered 503. 0:"
-		" its share of queue_max_bytes."},
+		" above it, requests for it are answered 503. 0: its share of"
+		" queue_max_bytes."},
 	{"park", SETTING_DURATION, DESTINATION(forwarder.park_ms),
 	    LIMITS(HOUR(1), HOUR(24) * 365),
-	    .help = "How long the events of a type that is refused as a whole"
-		" stay parked before they become dead letters."},
+	    .help = "How long the events of a type, or the changes of a"
+		" segment, that is refused as a whole stay parked before they"
+		" become dead letters."},
 	{"dry_run", SETTING_FLAG, DESTINATION(forwarder.dry_run),
-	    .help = "Map and count events, but send nothing: they stay queued"
-		" until you switch this off."},
+	    .help = "Map and count, but send nothing: all stays queued until"
+		" you switch this off."},
 	{"ca_file", SETTING_PATH, DESTINATION(forwarder.ca_file),
 	    .help = "Certificates to trust instead of the system's (PEM)."},
 	{"proxy", SETTING_TEXT, DESTINATION(forwarder.proxy),
-	    .help = "HTTP proxy for requests to Heap: http://HOST:PORT."},
+	    .help = "HTTP proxy for requests to the destination:"
+		" http://HOST:PORT."},
 	{.key = NULL},
 };
 
@@ -311,7 +357,7 @@ static const struct setting track_rows[] = {
 	    LIMITS(SECOND(1), HOUR(24)),
 	    .help = "The longest Retry-After from Heap that is obeyed."},
 	{"request_events", SETTING_INTEGER,
-	    DESTINATION(forwarder.request_items),
+	    DESTINATION(request_items[SETTINGS_TRACK]),
 	    LIMITS(1, TRACK_EVENTS_MAX),
 	    .help = "The most events in one request."},
 	{"identity", SETTING_WORD, DESTINATION(track.rules.identity),
@@ -382,22 +428,118 @@ static const struct setting track_rows[] = {
 		" readable by other users."},
 	{.key = NULL},
 };
+
+/* What both kinds that go to Braze have. */
+#define BRAZE_ROWS(kind)                                                       \
+	{"url", SETTING_TEXT, DESTINATION(kind.url),                           \
+	    .help = "The REST endpoint of the workspace, such as"              \
+		" https://rest.iad-01.braze.com; required. Plain http is"      \
+		" allowed only to loopback."},                                 \
+	{"retry_after_most", SETTING_DURATION,                                 \
+	    DESTINATION(kind.retry_after_most_ms),                             \
+	    LIMITS(SECOND(1), HOUR(24)),                                       \
+	    .help = "The longest wait that Braze asks for and that is"         \
+		" obeyed."}
+
+static const struct setting attributes_rows[] = {
+	BRAZE_ROWS(attributes),
+	{"api_key", SETTING_TEXT, DESTINATION(attributes.api_key),
+	    .help = "A REST API key with the permission users.track; required,"
+		" here or in a file."},
+	{"api_key_file", SETTING_PATH, DESTINATION(api_key_file),
+	    .help = "A file with the API key."},
+	{"match", SETTING_TEXT, DESTINATION(attributes.match),
+	    .help = "What the members' ids are at Braze: external_id,"
+		" alias:LABEL, braze_id or email."},
+	{"attribute", SETTING_TEXT, DESTINATION(attributes.attribute),
+	    .help = "The custom attribute of a segment, with {name} and {id};"
+		" decided when a segment is first seen."},
+	{"value", SETTING_WORD, DESTINATION(attributes.value),
+	    .words = "boolean|array",
+	    .help = "What is written: true or false in an attribute for each"
+		" segment, or the segments that a person is in, in one array"
+		" attribute."},
+	{"array", SETTING_TEXT, DESTINATION(attributes.array),
+	    .help = "The attribute that has the segments with value = array."},
+	{"since", SETTING_FLAG, DESTINATION(attributes.since),
+	    .help = "Also write the time at which somebody entered, as"
+		" ATTRIBUTE_since."},
+	{"create_profiles", SETTING_FLAG,
+	    DESTINATION(attributes.create_profiles),
+	    .help = "Let Braze make a profile for those who enter and have"
+		" none."},
+	{"requests_per_minute", SETTING_INTEGER,
+	    DESTINATION(attributes.requests_per_minute),
+	    LIMITS(0, 60000),
+	    .help = "Our part of what your company may send to /users/track; 0:"
+		" all of it, 3,000 requests in 3 seconds."},
+	{"request_items", SETTING_INTEGER,
+	    DESTINATION(request_items[SETTINGS_ATTRIBUTES]),
+	    LIMITS(1, ATTRIBUTES_OBJECTS_MOST),
+	    .help = "The most changes in one request."},
+	{"hold", SETTING_DURATION, DESTINATION(attributes.hold_ms),
+	    LIMITS(0, HOUR(24)),
+	    .help = "The shortest time between two changes of one person in one"
+		" segment, because Braze may apply them in the wrong order."},
+	{.key = NULL},
+};
+
+static const struct setting cohorts_rows[] = {
+	BRAZE_ROWS(cohorts),
+	{"partner", SETTING_TEXT, DESTINATION(cohorts.partner),
+	    .help = "The partner's name at Braze, as in the path; required."},
+	{"partner_key", SETTING_TEXT, DESTINATION(cohorts.partner_key),
+	    .help = "The partner's key (partner_api_key); required, here or in"
+		" a file."},
+	{"partner_key_file", SETTING_PATH, DESTINATION(partner_key_file),
+	    .help = "A file with the partner's key."},
+	{"import_key", SETTING_TEXT, DESTINATION(cohorts.import_key),
+	    .help = "The customer's data import key (client_secret), from the"
+		" partner's tile in the dashboard; required, here or in a"
+		" file."},
+	{"import_key_file", SETTING_PATH, DESTINATION(import_key_file),
+	    .help = "A file with the data import key."},
+	{"match", SETTING_TEXT, DESTINATION(cohorts.match),
+	    .help = "What the members' ids are at Braze: external_id,"
+		" alias:LABEL or device_id."},
+	{"user_agent", SETTING_TEXT, DESTINATION(cohorts.user_agent),
+	    .help = "The User-Agent that Braze asks of partners:"
+		" partner-ORGANISATION-PRODUCT/VERSION."},
+	{"requests_per_hour", SETTING_INTEGER,
+	    DESTINATION(cohorts.requests_per_hour),
+	    LIMITS(0, 10000000),
+	    .help = "The most requests in an hour; 0: no limit."},
+	{"request_items", SETTING_INTEGER,
+	    DESTINATION(request_items[SETTINGS_COHORTS]),
+	    LIMITS(1, COHORTS_IDS_MOST),
+	    .help = "The most changes in one request."},
+	{.key = NULL},
+};
 /* clang-format on */
 
 static const struct setting no_rows[] = {{.key = NULL}};
 
 static const struct setting_kind main_kinds[] = {
-    {NULL, NULL, "CURRENTSD_", no_rows},
+    {NULL, NULL, "CURRENTSD_", false, no_rows},
 };
 static const struct setting_kind source_kinds[] = {
     [SETTINGS_CURRENTS] = {"currents",
-	"A source of the kind currents: Braze Currents", "CURRENTSD_",
+	"A source of the kind currents: Braze Currents", "CURRENTSD_", false,
 	currents_rows},
+    [SETTINGS_SEGMENTS] = {"segments",
+	"A source of the kind segments: Heap's segments", "CURRENTSD_SEGMENTS_",
+	true, segments_rows},
 };
 static const struct setting_kind destination_kinds[] = {
     [SETTINGS_TRACK] = {"track",
 	"A destination of the kind track: Heap's track API", "CURRENTSD_HEAP_",
-	track_rows},
+	false, track_rows},
+    [SETTINGS_ATTRIBUTES] = {"attributes",
+	"A destination of the kind attributes: Braze's /users/track",
+	"CURRENTSD_BRAZE_", true, attributes_rows},
+    [SETTINGS_COHORTS] = {"cohorts",
+	"A destination of the kind cohorts: Braze's cohort API, for partners",
+	"CURRENTSD_BRAZE_", true, cohorts_rows},
 };
 
 #define KINDS(kinds) kinds, sizeof(kinds) / sizeof((kinds)[0])
@@ -406,11 +548,12 @@ const struct setting_section setting_sections[SETTING_SECTIONS] = {
     [SETTING_MAIN] = {NULL, "The daemon (at the top of the file)", main_rows,
 	KINDS(main_kinds)},
     [SETTING_SOURCE] = {"source",
-	"A source: source \"NAME\" { ... }; a variable sets the only source",
+	"A source: source \"NAME\" { ... }; a variable sets the only source of "
+	"its kind",
 	source_rows, KINDS(source_kinds)},
     [SETTING_DESTINATION] = {"destination",
 	"A destination: destination \"NAME\" { ... }; a variable sets the only "
-	"destination",
+	"destination of its kind",
 	destination_rows, KINDS(destination_kinds)},
 };
 
@@ -444,6 +587,19 @@ setting_row(const struct setting_section *section, size_t kind, size_t i)
 			if (i-- == 0)
 				return row;
 		}
+	}
+	return NULL;
+}
+
+const struct setting *
+setting_find(
+    const struct setting_section *section, size_t kind, const char *key)
+{
+	const struct setting *row = NULL;
+
+	for (size_t i = 0; (row = setting_row(section, kind, i)) != NULL; i++) {
+		if (strcmp(row->key, key) == 0)
+			return row;
 	}
 	return NULL;
 }
@@ -484,14 +640,22 @@ setting_defaults(enum setting_section_name section, void *ret_base)
 		break;
 	case SETTING_SOURCE:
 		*source = (struct settings_source){.server.secrets = none};
+		segments_settings_init(&source->segments);
 		break;
 	case SETTING_DESTINATION:
 		*destination = (struct settings_destination){
 		    .region = SETTINGS_NO_REGION,
+		    .request_items =
+			{
+			    [SETTINGS_TRACK] = TRACK_EVENTS_MAX,
+			    [SETTINGS_ATTRIBUTES] = ATTRIBUTES_OBJECTS,
+			    [SETTINGS_COHORTS] = COHORTS_IDS_MOST,
+			},
 		};
 		forwarder_destination_init(&destination->forwarder);
-		destination->forwarder.request_items = TRACK_EVENTS_MAX;
 		track_settings_init(&destination->track);
+		attributes_settings_init(&destination->attributes);
+		cohorts_settings_init(&destination->cohorts);
 		break;
 	case SETTING_SECTIONS:
 		NEVER("no section");

@@ -37,6 +37,7 @@ struct setting_kind {
 	const char *name;   /* NULL: of the main section, which has no kinds */
 	const char *head;   /* of its rows in the help */
 	const char *prefix; /* a variable is this and the key in capitals */
+	bool set;	    /* of changes of a set, not of events */
 	const struct setting *rows;
 };
 
@@ -65,6 +66,10 @@ size_t setting_kind_of(enum setting_section_name section, const void *base);
  * its own; NULL after the last. */
 const struct setting *
 setting_row(const struct setting_section *section, size_t kind, size_t i);
+
+/* The row of that key, likewise; NULL if the kind has none. */
+const struct setting *setting_find(
+    const struct setting_section *section, size_t kind, const char *key);
 
 enum { SETTING_NAME = 64 }; /* bytes of a variable, including its NUL */
 

@@ -210,6 +210,7 @@ left_out_one(void *arg, const char *text, int64_t events, int64_t first_ms,
 		return true;
 	for (size_t i = 0; i < settings->destination_count && !undecided; i++)
 		undecided =
+		    settings->destinations[i].kind == SETTINGS_TRACK &&
 		    track_leaves_out(&settings->destinations[i].track.rules,
 			drift.type, drift.field);
 	if (undecided && left_out->count++ < (int64_t)left_out->most)
@@ -335,6 +336,18 @@ refused_json(const struct server_source_status *status, const char *key,
 	json_object_close(json);
 }
 
+/* How long until the source does something; null: it is not known. */
+static void
+left_json(struct json *json, const char *key,
+    const struct server_source_status *status, int64_t after_ms, int64_t now_ms)
+{
+	if (after_ms == 0)
+		json_null(json, key);
+	else
+		json_int(
+		    json, key, status_source_left_s(status, after_ms, now_ms));
+}
+
 static void
 source_json(
     struct daemon *daemon, size_t source, int64_t now_ms, struct json *json)
@@ -346,6 +359,7 @@ source_json(
 
 	json_object_open(json, NULL);
 	json_text(json, "name", settings->name);
+	json_text(json, "kind", settings->intake->kind);
 	if (status_source_read(daemon, source, &status)) {
 		int64_t failing_ms = status.failing_since_ms;
 
@@ -358,12 +372,10 @@ source_json(
 		if (failing_ms != 0) {
 			json_int(json, "failing_status", status.failing_status);
 			json_text(json, "failing_why", status.failing_why);
-			json_int(json, "braze_alerts_in_s",
-			    status_source_left_s(
-				&status, settings->intake->alarms_ms, now_ms));
-			json_int(json, "braze_gives_up_in_s",
-			    status_source_left_s(&status,
-				settings->intake->gives_up_ms, now_ms));
+			left_json(json, "braze_alerts_in_s", &status,
+			    settings->intake->alarms_ms, now_ms);
+			left_json(json, "braze_gives_up_in_s", &status,
+			    settings->intake->gives_up_ms, now_ms);
 		}
 		refused_json(&status, "refused", now_ms, json);
 	}
@@ -464,6 +476,8 @@ destination_json(
 	status_destination_read(daemon, index, now_ms, &status);
 	json_object_open(json, NULL);
 	json_text(json, "name", status.name);
+	json_text(json, "kind",
+	    daemon->settings->destinations[index].forwarder.outlet->kind);
 	json_text(json, "state", status.state);
 	json_int(json, "queued", status.queued);
 	json_int(json, "bytes", status.bytes);

@@ -49,6 +49,7 @@ struct ingest {
 
 	/* of a batch; lent to the queue */
 	struct buf drift; /* of struct queue_drift */
+	struct queue_page page;
 	struct queue_batch put;
 
 	/* of an unreadable body; lent to the queue */
@@ -375,6 +376,24 @@ ingest_make_drift(struct ingest *ingest)
 	return buf_ok(&ingest->drift, &err);
 }
 
+/* Of an intake of sets, the page that the body is; else NULL. */
+static const struct queue_page *
+ingest_page(struct ingest *ingest)
+{
+	const struct intake_page *page = &ingest->batch.page;
+
+	if (!ingest->intake->set)
+		return NULL;
+	ingest->page = (struct queue_page){
+	    .group = page->group,
+	    .name = page->name,
+	    .sync = page->sync,
+	    .number = page->number,
+	    .total = page->total,
+	};
+	return &ingest->page;
+}
+
 static enum MHD_Result
 ingest_put(struct request *request)
 {
@@ -396,6 +415,7 @@ ingest_put(struct request *request)
 	    .count = ingest->batch.count,
 	    .drift = (struct queue_drift *)ingest->drift.data,
 	    .drift_count = ingest->batch.drift_count,
+	    .page = ingest_page(ingest),
 	};
 	if (!queue_put(
 		queue, &ingest->put, request_done, request, &request->err))

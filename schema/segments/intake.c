@@ -618,6 +618,7 @@ const struct intake segments_intake = {
     .alarms_ms = 0,
     .gives_up_ms = 0,
     .strands = intake_strands,
+    .headers_odd = signature_missing,
     .proof_size = sizeof(struct signature),
     .secrets_most = SEGMENTS_SECRETS_MOST,
     .proof_begin = proof_begin,

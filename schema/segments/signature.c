@@ -148,18 +148,39 @@ signature_mac(struct str text, unsigned char ret[DIGEST_SHA256])
 
 /* ---- the proof ---- */
 
+/* Read the header; *ret_time is as it is written there. */
+static enum intake_cause
+signature_read(struct signature *signature, intake_header_fn *header, void *arg,
+    struct str *ret_time)
+{
+	struct str mac;
+
+	if (!signature_fields(
+		str_text(header(arg, "Heap-Hash")), ret_time, &mac) ||
+	    !signature_time(*ret_time, &signature->time_ms))
+		return INTAKE_PROOF_MISSING;
+	return signature_mac(mac, signature->mac) ? INTAKE_TAKEN
+						  : INTAKE_PROOF_BAD;
+}
+
+bool
+signature_missing(intake_header_fn *header, void *arg)
+{
+	struct signature signature;
+	struct str time;
+
+	return signature_read(&signature, header, arg, &time) != INTAKE_TAKEN;
+}
+
 enum intake_cause
 signature_begin(struct signature *signature, const char *const *secrets,
     intake_header_fn *header, void *arg)
 {
-	struct str time, mac;
+	struct str time;
+	enum intake_cause cause = signature_read(signature, header, arg, &time);
 
-	if (!signature_fields(
-		str_text(header(arg, "Heap-Hash")), &time, &mac) ||
-	    !signature_time(time, &signature->time_ms))
-		return INTAKE_PROOF_MISSING;
-	if (!signature_mac(mac, signature->mac))
-		return INTAKE_PROOF_BAD;
+	if (cause != INTAKE_TAKEN)
+		return cause;
 	for (; secrets != NULL && *secrets != NULL; secrets++) {
 		struct digest_hmac *hmac;
 

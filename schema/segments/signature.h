@@ -16,6 +16,10 @@ struct signature {
 	struct digest_hmac hmacs[SEGMENTS_SECRETS_MOST]; /* one for each */
 };
 
+/* Has the request no signature of that form? Then it is no one's who knows how
+ * Heap posts. */
+bool signature_missing(intake_header_fn *header, void *arg);
+
 enum intake_cause signature_begin(struct signature *signature,
     const char *const *secrets, intake_header_fn *header, void *arg);
 void signature_add(struct signature *signature, const void *raw, size_t len);

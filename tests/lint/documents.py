@@ -18,7 +18,8 @@ EXAMPLE = "deploy/currentsd.conf"
 
 
 def settings():
-    """The rows of the table: (section, key, variable or None, default)."""
+    """The rows of the table: (section, key, variable or None, default); one
+    for each variable."""
     text = (tree.ROOT / TABLE).read_text(encoding="utf-8")
     text = text.partition("\n.SH SETTINGS\n")[2].partition("\n.\\\"")[0]
     for head, rows in re.findall(r"\.SS (.*)\n((?:(?!\.SS).*\n)*)", text + "\n"):
@@ -26,10 +27,11 @@ def settings():
                         if f" {word}" in head), "main")
         for row in rows.split(".TP\n")[1:]:
             key = re.match(r"\\fB(\w+)\\fR = ", row)[1]
-            variable = re.search(r"^\\fB(\w+)\\fR\.$", row, re.M)
+            variables = re.search(r"^\\fB([\w, ]+)\\fR\.$", row, re.M)
             preset = re.search(r"^Default: (.*)\.$", row, re.M)
-            yield (section, key, variable and variable[1],
-                   preset and preset[1].replace("\\-", "-"))
+            for variable in variables[1].split(", ") if variables else [None]:
+                yield (section, key, variable,
+                       preset and preset[1].replace("\\-", "-"))
 
 
 def check_readme_settings(found, rows):
@@ -63,16 +65,20 @@ def check_example(found, rows):
         elif re.match(r"#?\s*\}", text):
             section = "main"
         elif key:
-            same = [row for row in rows if row[:2] == (section, key[1])]
-            if not same:
+            presets = [row[3] for row in rows
+                       if row[:2] == (section, key[1])]
+            if not presets:
                 found.add(EXAMPLE, number, f"there is no {key[1]} here")
             shown.add((section, key[1]))
             value = key[2].strip('"')
-            value = value.strip("{}").replace(", ", ",")
-            if same and text.lstrip().startswith("#") and same[0][3] and \
-                    value != same[0][3]:
+            value = value.strip("{}") if value[0] == "{" and \
+                value[-1] == "}" else value
+            value = value.replace(", ", ",")
+            # kinds may have a key with different defaults
+            if text.lstrip().startswith("#") and any(presets) and \
+                    value not in presets:
                 found.add(EXAMPLE, number, f"the default of {key[1]} is "
-                          f"{same[0][3]}")
+                          + " or ".join(filter(None, presets)))
     for row in rows:
         if row[:2] not in shown:
             found.add(EXAMPLE, 1, f"{row[1]} ({row[0]}) is not here")

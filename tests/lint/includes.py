@@ -49,7 +49,7 @@ PUBLIC = {
     "server/server.h",
     "forwarder/forwarder.h",
     "daemon/daemon.h", "daemon/settings.h", "daemon/status.h",
-    "daemon/job.h", "daemon/erase.h",
+    "daemon/job.h", "daemon/erase.h", "daemon/persons.h",
     "daemon/filesystem.h", "daemon/notify.h",
 }
 

@@ -42,6 +42,7 @@ static struct {
 	/* what was handed over last */
 	size_t count, fates[3];
 	char source[32], type[64], reason[200], encoding[16], stored[4096];
+	char page[200]; /* "group name sync number/total", or empty */
 	size_t stored_len;
 	/* of FAKE_HOLD */
 	queue_put_done *done;
@@ -106,6 +107,12 @@ queue_put(struct queue *queue, const struct queue_batch *batch,
 	lock_hold(&fake.lock);
 	fake.count = batch->count;
 	memset(fake.fates, 0, sizeof(fake.fates));
+	fake.page[0] = '\0';
+	if (batch->page != NULL)
+		(void)snprintf(fake.page, sizeof(fake.page),
+		    "%.*s %.*s %.*s %u/%u", STR_ARGS(batch->page->group),
+		    STR_ARGS(batch->page->name), STR_ARGS(batch->page->sync),
+		    batch->page->number, batch->page->total);
 	(void)snprintf(fake.source, sizeof(fake.source), "%s", batch->source);
 	for (size_t i = 0; i < batch->count; i++) {
 		const struct item *item = &batch->items[i];

@@ -1,4 +1,5 @@
-/* Whose events an erasure is about: what stands beside an id, and devices. */
+/* Whose items an erasure is about: what stands beside an id, devices, and
+ * members of sets. */
 
 #include "daemon/persons.h"
 
@@ -37,6 +38,18 @@ settings_free(void **state)
 	return 0;
 }
 
+/* An event's own type; of a change, and of one that is flawed, the group. */
+static struct str
+type_of(const char *item)
+{
+	if (strstr(item, "\"event_type\"") != NULL)
+		return str_text("a");
+	return str_text(
+	    strchr("+-[", *item) != NULL || strstr(item, "\"id\"") != NULL
+		? "7"
+		: "");
+}
+
 /* All passes over these events, for the person "b". */
 static struct persons *
 passes(const char *const *events)
@@ -48,10 +61,10 @@ passes(const char *const *events)
 
 	assert_true(persons_new(&settings, given, 1, &persons, &err));
 	for (size_t i = 0; events[i] != NULL; i++)
-		persons_find(persons, str_text(events[i]));
+		persons_find(persons, type_of(events[i]), str_text(events[i]));
 	assert_true(persons_found(persons, &devices, &err));
 	for (size_t i = 0; devices && events[i] != NULL; i++)
-		persons_share(persons, str_text(events[i]));
+		persons_share(persons, type_of(events[i]), str_text(events[i]));
 	return persons;
 }
 
@@ -63,7 +76,8 @@ match(const char *const *events, const char *theirs, struct persons_told told)
 	struct persons_told is = persons_told(persons);
 
 	for (size_t i = 0; events[i] != NULL; i++) {
-		bool yes = persons_match(persons, str_text(events[i]));
+		bool yes = persons_match(
+		    persons, type_of(events[i]), str_text(events[i]));
 
 		if (yes != (theirs[i] == 'y'))
 			fail_msg("%zu: %s", i, events[i]);
@@ -167,6 +181,65 @@ test_in_doubt(void **state)
 	match(events, "yyn", (struct persons_told){.found = 1});
 }
 
+/* A change has its member's id, which may be one that stands beside another;
+ * what stood for a member is searched. */
+static void
+test_changes(void **state)
+{
+	static const char *const items[] = {
+	    USER(BRAZE("b") "," EXTERNAL("eva")),
+	    "+eva",
+	    "-eva",
+	    "+b",
+	    "-bob",
+	    "+eva@example.org",
+	    "{\"id\":\"eva\",\"id\":\"adam\"}",
+	    "{\"id\":\"adam\",\"id\":\"bob\"}",
+	    "[\"id\",\"b\"]",
+	    NULL,
+	};
+
+	(void)state;
+	match(items, "yyyynnyny", (struct persons_told){.found = 1});
+}
+
+/* What a look-up by a person's id shows. */
+static void
+test_matches(void **state)
+{
+	static const struct str ids[] = {{"ann", sizeof("ann") - 1}, {"5", 1}};
+	static const struct {
+		const char *type, *data;
+		bool matches;
+	} cases[] = {
+	    {"7", "+ann", true},
+	    {"7", "-5", true},
+	    {"7", "+annie", false},
+	    {"7", "+ann@example.org", false},
+	    {"7", "+", false},
+	    {"", "-5", true}, /* an invalid event: it may be anybody's */
+	    {"", "-55", false},
+	    {"a", USER(EXTERNAL("ann")), true},
+	    {"a", USER(EXTERNAL("bob")), false},
+	    {"7", "{\"id\":\"\",\"name\":\"ann\"}", true},
+	};
+	struct str member;
+	bool entered;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		if (persons_matches(str_text(cases[i].type),
+			str_text(cases[i].data), ids, 2) != cases[i].matches)
+			fail_msg("%s", cases[i].data);
+	}
+	assert_true(
+	    persons_change(str_text("7"), str_text("-ann"), &member, &entered));
+	assert_true(str_equal_text(member, "ann"));
+	assert_false(entered);
+	assert_false(
+	    persons_change(str_text(""), str_text("-5"), &member, &entered));
+}
+
 int
 main(void)
 {
@@ -176,6 +249,8 @@ main(void)
 	    cmocka_unit_test(test_devices),
 	    cmocka_unit_test(test_orphans),
 	    cmocka_unit_test(test_in_doubt),
+	    cmocka_unit_test(test_changes),
+	    cmocka_unit_test(test_matches),
 	};
 
 	return cmocka_run_group_tests(tests, settings_make, settings_free);

@@ -140,6 +140,75 @@ test_answers(void **state)
 	server_stop(server);
 }
 
+/* A body is handed over as the page that it says it is. */
+static void
+test_pages(void **state)
+{
+	static const char sync[] =
+	    ",\"sync_info\":{\"sync_task_id\":\"s1\",\"page_number\":2,"
+	    "\"total_pages\":3}";
+	struct server *server = start_segments();
+	char answer[4096], body[1024];
+
+	(void)state;
+	assert_int_equal(post_signed(server_port(server), "secret", 0,
+			     PAGE("sync", ANN), answer),
+	    200);
+	assert_string_equal(fake.page, "7   0/0");
+	assert_int_equal(fake.count, 1);
+	(void)snprintf(body, sizeof(body),
+	    "{\"action_type\":\"segment.users.sync\",\"data\":{\"segment\":"
+	    "{\"id\":7,\"name\":\"Funnel\"},\"remove\":[]%s}}",
+	    sync);
+	assert_int_equal(
+	    post_signed(server_port(server), "secret", 0, body, answer), 200);
+	assert_string_equal(fake.page, "7 Funnel s1 2/3");
+	assert_int_equal(fake.count, 0);
+	/* events are of no page */
+	assert_int_equal(post(server_port(server), "/currents", TOKEN,
+			     "{\"events\":[" EVENT("a") "]}", answer, 4096),
+	    200);
+	assert_string_equal(fake.page, "");
+	server_stop(server);
+}
+
+/* What does not even look signed is a stranger's, and no trouble of the
+ * source's. */
+static void
+test_strangers(void **state)
+{
+	static const char *const headers[] = {
+	    "",
+	    "Heap-Hash: \r\n",
+	    "Heap-Hash: ts:1795471501000\r\n",
+	    "Heap-Hash: ts:1795471501000,hmac:c2hvcnQ=\r\n",
+	    "Heap-Hash: ts:yesterday,hmac:c2hvcnQ=\r\n",
+	    "Braze-Currents-Version: 1\r\n" TOKEN,
+	};
+	size_t count = sizeof(headers) / sizeof(headers[0]);
+	struct server *server = start_segments();
+	struct server_source_status status;
+	char answer[4096];
+
+	(void)state;
+	for (size_t i = 0; i < count; i++) {
+		unsigned code = post(server_port(server), "/segments",
+		    headers[i], PAGE("sync", ANN), answer, 4096);
+
+		if (code != 400 && code != 403)
+			fail_msg("%zu: %u", i, code);
+	}
+	server_source_status(server, 1, &status);
+	assert_int_equal(status.refused, 0);
+	assert_int_equal(status.failing_since_ms, 0);
+	assert_int_equal(status.last_request_ms, 0);
+	server_source_status(server, 3, &status); /* behind the two sources */
+	assert_string_equal(status.name, SERVER_STRANGERS);
+	assert_int_equal(status.refused, count);
+	assert_int_equal(fake_calls(), 0);
+	server_stop(server);
+}
+
 /* More secrets than a request can try are told at the start. */
 static void
 test_secrets(void **state)
@@ -190,6 +259,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_answers),
+	    cmocka_unit_test(test_pages),
+	    cmocka_unit_test(test_strangers),
 	    cmocka_unit_test(test_secrets),
 	};
 
