@@ -509,7 +509,7 @@ static const struct setting cohorts_rows[] = {
 	    DESTINATION(cohorts.requests_per_hour),
 	    LIMITS(0, 10000000),
 	    .help = "The most requests in an hour; 0: no limit."},
-	{"request_items", SETTING_INTEGER,
+	{"request_ids", SETTING_INTEGER,
 	    DESTINATION(request_items[SETTINGS_COHORTS]),
 	    LIMITS(1, COHORTS_IDS_MOST),
 	    .help = "The most changes in one request."},
