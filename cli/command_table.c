@@ -140,15 +140,17 @@ static const struct command table[] = {
 	    "Check events as the server would",
 	    "Reads a request body, or one event per line. For each event it "
 	    "prints the position, the type, the id, and what is wrong with "
-	    "it, if anything. Exits 1 if an event is invalid or something "
-	    "cannot be read.",
+	    "it, if anything. Or it reads one page of changes of a segment, as "
+	    "Heap posts it. Exits 1 if an event or change is invalid or "
+	    "something cannot be read.",
 	    COMMAND_PLAIN, command_validate_options, command_validate},
 	{"explain", "[FILE|-] [--source NAME] [--destination NAME] [--json]",
 	    "Show what would be sent for each event, and why",
-	    "Reads a request body, or one event per line, and applies the "
-	    "rules of a source and its destination. Sends nothing, and needs "
-	    "no queue. Exits 1 if an event would become a dead letter or "
-	    "something cannot be read.",
+	    "Reads a request body, or one event per line, or one page of "
+	    "changes of a segment, and applies the rules of a source and its "
+	    "destination. Sends nothing, and needs no queue or keys. Exits 1 "
+	    "if an event or change would become a dead letter or something "
+	    "cannot be read.",
 	    COMMAND_PLAIN, command_explain_options, command_explain},
 	{"sample", "[TYPE...|--all] [OPTION...]",
 	    "Generate realistic events for trying things out",

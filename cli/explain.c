@@ -3,11 +3,12 @@
  * file, and what would become of them. Needs no queue and no network.
  *
  * The file is one request body, as Braze sends it, or has a body on each line
- * (usually a single event).
+ * (usually a single event). Or it is a page of changes: then see page.h.
  */
 
 #include "base/json.h"
 #include "cli/command.h"
+#include "cli/page.h"
 #include "schema/currents/currents.h"
 #include "schema/json/text.h"
 
@@ -353,6 +354,38 @@ validate_body(void *arg, const struct body *body, struct err *reterr)
 	return true;
 }
 
+/* The source of that name; else the first of that kind. NULL: there is
+ * none. */
+static struct settings_source *
+source_of_kind(const struct settings *settings, const char *name,
+    enum settings_source_kind kind)
+{
+	struct settings_source *source =
+	    name != NULL ? settings_source_find(settings, name) : NULL;
+
+	for (size_t i = 0; name == NULL && i < settings->source_count; i++) {
+		source = &settings->sources[i];
+		if (source->kind == kind)
+			break;
+		source = NULL;
+	}
+	return source;
+}
+
+/* By the rules of the first source of segments, or else by the usual ones. */
+static int
+validate_page(struct command_context *context, const struct settings *settings,
+    struct str text, struct buf *out)
+{
+	const struct settings_source *source =
+	    source_of_kind(settings, NULL, SETTINGS_SEGMENTS);
+	struct segments_settings usual;
+
+	segments_settings_init(&usual);
+	return page_show(context, source != NULL ? &source->segments : &usual,
+	    NULL, text, out);
+}
+
 int
 command_validate(struct command_context *context, struct buf *out)
 {
@@ -362,23 +395,31 @@ command_validate(struct command_context *context, struct buf *out)
 	    .json = options_has(context->options, "--json"),
 	};
 	struct settings settings = {0}; /* for its catalogue */
+	int code = EXIT_FINE;
 	struct buf file;
 	struct err err;
-	bool ok;
 
 	buf_init(&file, FILE_BYTES_MAX);
-	ok = settings_read(context->config, &settings, &err) &&
-	     file_read(context->options, &file, &err) &&
-	     bodies_each(&file, validate_body, &validate, &err);
+	if (!settings_read(context->config, &settings, &err) ||
+	    !file_read(context->options, &file, &err)) {
+		code = command_fail(out, &err);
+	} else if (page_recognised(str_bytes(file.data, file.len))) {
+		code = validate_page(
+		    context, &settings, str_bytes(file.data, file.len), out);
+	} else if (!bodies_each(&file, validate_body, &validate, &err)) {
+		code = command_fail(out, &err);
+	} else {
+		if (!validate.json)
+			(void)buf_printf(out,
+			    "%zu valid, %zu invalid, %zu %s\n", validate.valid,
+			    validate.invalid, validate.faults,
+			    validate.faults == 1 ? "fault" : "faults");
+		if (validate.invalid + validate.faults > 0)
+			code = EXIT_FOUND;
+	}
 	settings_fini(&settings);
 	buf_fini(&file);
-	if (!ok)
-		return command_fail(out, &err);
-	if (!validate.json)
-		(void)buf_printf(out, "%zu valid, %zu invalid, %zu %s\n",
-		    validate.valid, validate.invalid, validate.faults,
-		    validate.faults == 1 ? "fault" : "faults");
-	return validate.invalid + validate.faults > 0 ? EXIT_FOUND : EXIT_FINE;
+	return code;
 }
 
 /* ---- explain: the rules of the source, as the server has them, then the
@@ -574,29 +615,48 @@ explain_body(void *arg, const struct body *body, struct err *reterr)
 	return ok;
 }
 
+/* Find the source that would post it, and the destination. */
 static bool
-explain_rules(
-    struct explain *explain, const struct options *options, struct err *reterr)
+explain_way(struct explain *explain, const struct options *options, bool page,
+    struct settings_source **ret_source,
+    struct settings_destination **ret_destination, struct err *reterr)
 {
-	const char *source_name = options_value(options, "--source");
-	const char *name = options_value(options, "--destination");
-	struct settings *settings = &explain->settings;
-	struct settings_destination *destination;
-	struct settings_source *source;
+	const char *name = options_value(options, "--source");
+	const char *destination = options_value(options, "--destination");
+	enum settings_source_kind kind =
+	    page ? SETTINGS_SEGMENTS : SETTINGS_CURRENTS;
+	struct settings_source *source =
+	    source_of_kind(&explain->settings, name, kind);
 
-	source = settings_source_find(settings, source_name);
 	if (source == NULL)
-		return err_set(
-		    reterr, ERR_INPUT, "there is no source %s", source_name);
-	if (name == NULL)
-		name = source->server.destination;
-	destination = settings_destination_find(settings, name);
-	if (destination == NULL)
-		return err_set(
-		    reterr, ERR_INPUT, "there is no destination %s", name);
+		return err_set(reterr, ERR_INPUT, "there is no source %s%s",
+		    name != NULL ? name : "of the kind ",
+		    name != NULL ? ""
+		    : page	 ? "segments"
+				 : "currents");
+	if (destination != NULL &&
+	    settings_destination_find(&explain->settings, destination) == NULL)
+		return err_set(reterr, ERR_INPUT, "there is no destination %s",
+		    destination);
+	if (destination != NULL)
+		source->server.destination = destination;
 	/* What private_at = accept removes, the mapping would leave out, so
 	 * it is explained there. */
 	source->currents.private_at = CURRENTS_AT_DELIVERY;
+	if (!settings_source_link(&explain->settings, source, reterr))
+		return false;
+	*ret_source = source;
+	*ret_destination = settings_destination_find(
+	    &explain->settings, source->server.destination);
+	return true;
+}
+
+static bool
+explain_rules(struct explain *explain, struct settings_source *source,
+    struct settings_destination *destination, struct err *reterr)
+{
+	struct settings *settings = &explain->settings;
+
 	explain->intake = source->server.intake;
 	if (!settings_source_context(
 		source, &explain->intake_context, reterr) ||
@@ -620,21 +680,34 @@ command_explain(struct command_context *context, struct buf *out)
 	    .out = out,
 	    .json = options_has(options, "--json"),
 	};
+	struct settings_source *source;
+	struct settings_destination *destination;
 	int code = EXIT_FINE;
 	struct buf file;
 	struct err err;
+	bool page;
 
 	buf_init(&file, FILE_BYTES_MAX);
 	buf_init(&explain.event, EVENT_MAX);
 	buf_init(&explain.decisions, EVENT_MAX);
 	json_init(&explain.list, &explain.decisions);
 	if (!settings_read(context->config, &explain.settings, &err) ||
-	    !explain_rules(&explain, options, &err) ||
-	    !file_read(options, &file, &err) ||
-	    !bodies_each(&file, explain_body, &explain, &err))
+	    !file_read(options, &file, &err)) {
+		code = command_fail(out, &err);
+		goto out;
+	}
+	page = page_recognised(str_bytes(file.data, file.len));
+	if (!explain_way(&explain, options, page, &source, &destination, &err))
+		code = command_fail(out, &err);
+	else if (source->kind == SETTINGS_SEGMENTS)
+		code = page_show(context, &source->segments, destination,
+		    str_bytes(file.data, file.len), out);
+	else if (!explain_rules(&explain, source, destination, &err) ||
+		 !bodies_each(&file, explain_body, &explain, &err))
 		code = command_fail(out, &err);
 	else if (explain.found)
 		code = EXIT_FOUND;
+out:
 	if (explain.intake != NULL) {
 		explain.intake->reader_free(explain.reader);
 		explain.intake->context_free(explain.intake_context);
