@@ -152,7 +152,7 @@ queue_apply(struct queue *queue, bool essential, struct err *reterr)
 	bool ok;
 
 	if (!dead_write(queue, reterr) ||
-	    !groups_write(&queue->groups, changes, reterr))
+	    !set_groups_write(&queue->groups, changes, reterr))
 		return false;
 	ledger_write(queue->ledger, queue->bounds.age_ms, changes);
 	destinations_write(&queue->destinations, changes);
@@ -194,7 +194,7 @@ queue_change_held(struct queue *queue, queue_change_fn *change, void *arg,
 		destinations_commit(&queue->destinations);
 		dead_commit(queue);
 		marks_commit(queue);
-		groups_commit(&queue->groups);
+		set_groups_commit(&queue->groups);
 		waiting_commit(queue->waiting);
 		return true;
 	}
@@ -205,7 +205,7 @@ queue_change_held(struct queue *queue, queue_change_fn *change, void *arg,
 	marks_rollback(queue);
 	waiting_rollback(queue->waiting);
 	/* Without memory for that it is loaded again. */
-	if (!groups_rollback(&queue->groups))
+	if (!set_groups_rollback(&queue->groups))
 		queue->stale = true;
 	return false;
 }

@@ -86,7 +86,7 @@ struct queue {
 	struct dead *dead;
 	struct erased *erased; /* what it loads and stores */
 	struct marks *marks;
-	struct groups groups;
+	struct set_groups groups;
 	struct waiting *waiting;
 	struct digest_short *digest; /* with hash_key */
 	struct bounds bounds;

@@ -32,7 +32,7 @@ text_read(struct batch_reader *reader, struct str *ret_text)
 
 /* The numbers of a group or a sync, in the order in which they are packed. */
 static size_t
-group_numbers(struct group *group, int64_t *ret[8])
+group_numbers(struct set_group *group, int64_t *ret[8])
 {
 	int64_t *const numbers[] = {
 	    &group->first_ms,
@@ -86,7 +86,7 @@ number_read(struct batch_reader *reader, int64_t *ret_number)
 }
 
 static void
-group_write(struct group *group, struct buf *buf)
+group_write(struct set_group *group, struct buf *buf)
 {
 	const char *const texts[] = {group->source.data, group->id, group->name,
 	    group->kind, group->label, group->announced};
@@ -101,7 +101,7 @@ group_write(struct group *group, struct buf *buf)
 }
 
 static bool
-group_read(struct group *group, struct str bytes, struct str *ret_source,
+group_read(struct set_group *group, struct str bytes, struct str *ret_source,
     struct err *reterr)
 {
 	char **const own[] = {NULL, &group->id, &group->name, &group->kind,
@@ -122,7 +122,7 @@ group_read(struct group *group, struct str bytes, struct str *ret_source,
 	if (!ok)
 		return err_set(reterr, ERR_DAMAGED, "a group is malformed");
 	for (size_t i = 1; i < GROUP_TEXTS; i++) {
-		if (!group_text(own[i], texts[i], reterr))
+		if (!set_text(own[i], texts[i], reterr))
 			return false;
 	}
 	*ret_source = texts[0];
@@ -167,7 +167,7 @@ sync_read(struct sync *sync, struct str bytes, struct err *reterr)
 	    !text_read(&reader, &id) || !text_read(&reader, &pages))
 		return err_set(reterr, ERR_DAMAGED, "a sync is malformed");
 	copy = malloc(pages.len + 1);
-	if (copy == NULL || !group_text(&sync->id, id, reterr)) {
+	if (copy == NULL || !set_text(&sync->id, id, reterr)) {
 		free(copy);
 		return err_set_nomem(reterr);
 	}
@@ -196,7 +196,7 @@ sync_free(struct sync *sync)
 }
 
 static void
-group_free(struct group *group)
+group_free(struct set_group *group)
 {
 	if (group == NULL)
 		return;
@@ -213,7 +213,7 @@ group_free(struct group *group)
 }
 
 bool
-group_text(char **text, struct str to, struct err *reterr)
+set_text(char **text, struct str to, struct err *reterr)
 {
 	char *copy = malloc(to.len + 1);
 
@@ -227,19 +227,19 @@ group_text(char **text, struct str to, struct err *reterr)
 	return true;
 }
 
-static struct group *
+static struct set_group *
 group_new(struct err *reterr)
 {
-	struct group *group = calloc(1, sizeof(*group));
+	struct set_group *group = calloc(1, sizeof(*group));
 	static const struct str none = STR("");
 
 	if (group != NULL) {
 		buf_init(&group->before, SIZE_MAX / 2);
-		if (group_text(&group->id, none, reterr) &&
-		    group_text(&group->name, none, reterr) &&
-		    group_text(&group->kind, none, reterr) &&
-		    group_text(&group->label, none, reterr) &&
-		    group_text(&group->announced, none, reterr))
+		if (set_text(&group->id, none, reterr) &&
+		    set_text(&group->name, none, reterr) &&
+		    set_text(&group->kind, none, reterr) &&
+		    set_text(&group->label, none, reterr) &&
+		    set_text(&group->announced, none, reterr))
 			return group;
 	}
 	group_free(group);
@@ -254,7 +254,7 @@ sync_new(struct str id, struct err *reterr)
 
 	if (sync != NULL) {
 		buf_init(&sync->before, SIZE_MAX / 2);
-		if (group_text(&sync->id, id, reterr))
+		if (set_text(&sync->id, id, reterr))
 			return sync;
 	}
 	sync_free(sync);
@@ -263,7 +263,7 @@ sync_new(struct str id, struct err *reterr)
 }
 
 void
-groups_clear(struct groups *groups)
+set_groups_clear(struct set_groups *groups)
 {
 	while (groups->count > 0)
 		group_free(groups->list[--groups->count]);
@@ -273,12 +273,12 @@ groups_clear(struct groups *groups)
 }
 
 void
-groups_fini(struct groups *groups)
+set_groups_fini(struct set_groups *groups)
 {
-	groups_clear(groups);
+	set_groups_clear(groups);
 	table_fini(&groups->table);
 	free(groups->list);
-	*groups = (struct groups){.list = NULL};
+	*groups = (struct set_groups){.list = NULL};
 }
 
 /* ---- finding ---- */
@@ -290,7 +290,7 @@ groups_hash(struct str destination, struct str source, struct str id)
 }
 
 struct groups_lookup {
-	const struct groups *groups;
+	const struct set_groups *groups;
 	struct str destination, source, id;
 };
 
@@ -298,15 +298,15 @@ static bool
 groups_equal(const void *arg, uint32_t position)
 {
 	const struct groups_lookup *lookup = arg;
-	const struct group *group = lookup->groups->list[position];
+	const struct set_group *group = lookup->groups->list[position];
 
 	return str_equal_text(lookup->id, group->id) &&
 	       str_equal(lookup->source, group->source) &&
 	       str_equal(lookup->destination, group->destination);
 }
 
-struct group *
-groups_find(const struct groups *groups, struct str destination,
+struct set_group *
+set_groups_find(const struct set_groups *groups, struct str destination,
     struct str source, struct str id)
 {
 	struct groups_lookup lookup = {groups, destination, source, id};
@@ -317,7 +317,7 @@ groups_find(const struct groups *groups, struct str destination,
 }
 
 static size_t
-groups_place(const struct groups *groups, int64_t number)
+groups_place(const struct set_groups *groups, int64_t number)
 {
 	size_t low = 0, high = groups->count;
 
@@ -332,8 +332,8 @@ groups_place(const struct groups *groups, int64_t number)
 	return low;
 }
 
-struct group *
-groups_at(const struct groups *groups, int64_t number)
+struct set_group *
+set_groups_at(const struct set_groups *groups, int64_t number)
 {
 	size_t at = groups_place(groups, number);
 
@@ -343,7 +343,7 @@ groups_at(const struct groups *groups, int64_t number)
 }
 
 struct sync *
-sync_at(const struct group *group, int64_t number)
+sync_at(const struct set_group *group, int64_t number)
 {
 	for (size_t i = group->sync_count; i > 0; i--) {
 		if (group->syncs[i - 1]->number == number)
@@ -353,7 +353,7 @@ sync_at(const struct group *group, int64_t number)
 }
 
 struct sync *
-sync_find(const struct group *group, struct str id)
+sync_find(const struct set_group *group, struct str id)
 {
 	for (size_t i = group->sync_count; id.len > 0 && i > 0; i--) {
 		if (str_equal_text(id, group->syncs[i - 1]->id))
@@ -376,7 +376,7 @@ sync_whole(const struct sync *sync)
 }
 
 int64_t
-group_wanted(const struct group *group)
+set_group_wanted(const struct set_group *group)
 {
 	int64_t wanted = group->sent + group->shift;
 
@@ -387,9 +387,10 @@ group_wanted(const struct group *group)
 
 /* At the end of the list; its number is the highest. */
 static bool
-groups_append(struct groups *groups, struct group *group, struct err *reterr)
+groups_append(
+    struct set_groups *groups, struct set_group *group, struct err *reterr)
 {
-	struct group **list;
+	struct set_group **list;
 
 	if (groups->count == groups->cap) {
 		size_t cap = groups->cap == 0 ? 16 : groups->cap * 2;
@@ -411,12 +412,12 @@ groups_append(struct groups *groups, struct group *group, struct err *reterr)
 
 /* Take it out of the list, and free it. */
 static void
-groups_drop(struct groups *groups, size_t at)
+groups_drop(struct set_groups *groups, size_t at)
 {
-	struct group *group = groups->list[at];
+	struct set_group *group = groups->list[at];
 
 	for (size_t i = at; i < groups->count; i++) {
-		const struct group *one = groups->list[i];
+		const struct set_group *one = groups->list[i];
 		uint64_t hash = groups_hash(
 		    one->destination, one->source, str_text(one->id));
 
@@ -426,15 +427,16 @@ groups_drop(struct groups *groups, size_t at)
 	}
 	groups->count--;
 	memmove(groups->list + at, groups->list + at + 1,
-	    (groups->count - at) * sizeof(struct group *));
+	    (groups->count - at) * sizeof(struct set_group *));
 	group_free(group);
 }
 
 bool
-groups_add(struct groups *groups, struct str destination, struct str source,
-    struct str id, size_t most, struct group **ret_group, struct err *reterr)
+set_groups_add(struct set_groups *groups, struct str destination,
+    struct str source, struct str id, size_t most, struct set_group **ret_group,
+    struct err *reterr)
 {
-	struct group *group;
+	struct set_group *group;
 
 	if (groups->count >= most)
 		return err_set(reterr, ERR_FULL,
@@ -447,7 +449,7 @@ groups_add(struct groups *groups, struct str destination, struct str source,
 	group->destination = destination;
 	group->source = source;
 	group->changed = group->added = true;
-	if (!group_text(&group->id, id, reterr) ||
+	if (!set_text(&group->id, id, reterr) ||
 	    !groups_append(groups, group, reterr)) {
 		group_free(group);
 		return false;
@@ -459,7 +461,8 @@ groups_add(struct groups *groups, struct str destination, struct str source,
 }
 
 bool
-groups_change(struct groups *groups, struct group *group, struct err *reterr)
+set_groups_change(
+    struct set_groups *groups, struct set_group *group, struct err *reterr)
 {
 	if (group->changed)
 		return true;
@@ -470,19 +473,20 @@ groups_change(struct groups *groups, struct group *group, struct err *reterr)
 }
 
 bool
-groups_remove(struct groups *groups, struct group *group, struct err *reterr)
+set_groups_remove(
+    struct set_groups *groups, struct set_group *group, struct err *reterr)
 {
-	group->removed = groups_change(groups, group, reterr);
+	group->removed = set_groups_change(groups, group, reterr);
 	return group->removed;
 }
 
 bool
-sync_add(struct groups *groups, struct group *group, struct str id,
+sync_add(struct set_groups *groups, struct set_group *group, struct str id,
     struct sync **ret_sync, struct err *reterr)
 {
 	struct sync *sync;
 
-	if (!groups_change(groups, group, reterr))
+	if (!set_groups_change(groups, group, reterr))
 		return false;
 	if (group->sync_count == group->sync_cap) {
 		size_t cap = group->sync_cap == 0 ? 4 : group->sync_cap * 2;
@@ -505,10 +509,10 @@ sync_add(struct groups *groups, struct group *group, struct str id,
 }
 
 bool
-sync_change(struct groups *groups, struct group *group, struct sync *sync,
-    struct err *reterr)
+sync_change(struct set_groups *groups, struct set_group *group,
+    struct sync *sync, struct err *reterr)
 {
-	if (!groups_change(groups, group, reterr))
+	if (!set_groups_change(groups, group, reterr))
 		return false;
 	if (sync->changed)
 		return true;
@@ -519,8 +523,8 @@ sync_change(struct groups *groups, struct group *group, struct sync *sync,
 }
 
 bool
-sync_remove(struct groups *groups, struct group *group, struct sync *sync,
-    struct err *reterr)
+sync_remove(struct set_groups *groups, struct set_group *group,
+    struct sync *sync, struct err *reterr)
 {
 	sync->removed = sync_change(groups, group, sync, reterr);
 	return sync->removed;
@@ -563,7 +567,7 @@ groups_pack(struct changes *changes, struct buf *buf, struct str *ret_bytes,
 }
 
 static bool
-sync_write_change(const struct group *group, struct sync *sync,
+sync_write_change(const struct set_group *group, struct sync *sync,
     struct changes *changes, struct buf *buf, struct err *reterr)
 {
 	struct engine_sync row = {group->number, sync->number, {NULL, 0}};
@@ -583,7 +587,7 @@ sync_write_change(const struct group *group, struct sync *sync,
 }
 
 static bool
-group_write_change(struct group *group, struct changes *changes,
+group_write_change(struct set_group *group, struct changes *changes,
     struct buf *buf, struct err *reterr)
 {
 	struct engine_group row = {
@@ -608,8 +612,8 @@ group_write_change(struct group *group, struct changes *changes,
 }
 
 bool
-groups_write(
-    const struct groups *groups, struct changes *changes, struct err *reterr)
+set_groups_write(const struct set_groups *groups, struct changes *changes,
+    struct err *reterr)
 {
 	struct buf buf;
 	bool ok = true;
@@ -627,7 +631,7 @@ groups_write(
 }
 
 static bool
-sync_settled(struct group *group, size_t at, bool keep)
+sync_settled(struct set_group *group, size_t at, bool keep)
 {
 	struct sync *sync = group->syncs[at];
 	bool gone = keep ? sync->removed : sync->added, ok = true;
@@ -647,7 +651,7 @@ sync_settled(struct group *group, size_t at, bool keep)
 }
 
 static bool
-groups_settled(struct groups *groups, bool keep)
+groups_settled(struct set_groups *groups, bool keep)
 {
 	bool ok = true;
 
@@ -655,7 +659,7 @@ groups_settled(struct groups *groups, bool keep)
 		return true;
 	groups->changed = false;
 	for (size_t i = groups->count; i > 0; i--) {
-		struct group *group = groups->list[i - 1];
+		struct set_group *group = groups->list[i - 1];
 		bool gone = keep ? group->removed : group->added;
 		struct str source;
 		struct err err;
@@ -680,13 +684,13 @@ groups_settled(struct groups *groups, bool keep)
 }
 
 void
-groups_commit(struct groups *groups)
+set_groups_commit(struct set_groups *groups)
 {
 	(void)!groups_settled(groups, true);
 }
 
 bool
-groups_rollback(struct groups *groups)
+set_groups_rollback(struct set_groups *groups)
 {
 	return groups_settled(groups, false);
 }
@@ -694,10 +698,10 @@ groups_rollback(struct groups *groups)
 /* ---- loading ---- */
 
 bool
-groups_load(struct groups *groups, const struct engine_group *row,
-    groups_name_fn *name, void *arg, struct err *reterr)
+set_groups_load(struct set_groups *groups, const struct engine_group *row,
+    set_groups_name_fn *name, void *arg, struct err *reterr)
 {
-	struct group *group;
+	struct set_group *group;
 	struct str source;
 	bool ok;
 
@@ -714,7 +718,7 @@ groups_load(struct groups *groups, const struct engine_group *row,
 	     name(arg, &group->destination, false, reterr);
 	group->source = ok ? source : str_bytes(NULL, 0);
 	/* A destination that took another's name has both. */
-	if (ok && groups_find(groups, group->destination, group->source,
+	if (ok && set_groups_find(groups, group->destination, group->source,
 		      str_text(group->id)) != NULL)
 		ok = err_set(reterr, ERR_DAMAGED, "a group is there twice");
 	ok = ok && groups_append(groups, group, reterr);
@@ -724,10 +728,10 @@ groups_load(struct groups *groups, const struct engine_group *row,
 }
 
 bool
-groups_load_sync(
-    struct groups *groups, const struct engine_sync *row, struct err *reterr)
+set_groups_load_sync(struct set_groups *groups, const struct engine_sync *row,
+    struct err *reterr)
 {
-	struct group *group = groups_at(groups, row->group);
+	struct set_group *group = set_groups_at(groups, row->group);
 	struct sync *sync;
 	bool ok;
 

@@ -518,7 +518,7 @@ replay_batch(struct queue *queue, struct jobs_walk *job,
 		if (!jobs_batch_live(batch, i) || !jobs_matches(job, &event))
 			continue;
 		/* An old word would not be the last. */
-		if (groups_find(&queue->groups, batch->destination,
+		if (set_groups_find(&queue->groups, batch->destination,
 			batch->source, event.type) != NULL) {
 			job->changes++;
 			continue;

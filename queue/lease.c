@@ -92,10 +92,10 @@ lease_items_make(struct lease *lease, struct err *reterr)
 static bool
 lease_group_make(struct queue *queue, struct lease *lease, struct err *reterr)
 {
-	const struct group *group =
+	const struct set_group *group =
 	    lease->batch.count == 0
 		? NULL
-		: groups_find(&queue->groups, lease->row.destination,
+		: set_groups_find(&queue->groups, lease->row.destination,
 		      lease->row.source, lease->batch.items[0].type);
 	const char *from[5];
 	struct str *to[5];

@@ -24,7 +24,7 @@ struct put {
 	/* Of a page of a set: see queue/set.h. */
 	unsigned char *overtaken; /* bits of the items: by a later one of it */
 	bool known;		  /* it came before */
-	struct group *group;
+	struct set_group *group;
 	struct sync *sync;
 	int64_t stamp;
 	struct str parked; /* the group that it waits with, if it is held */

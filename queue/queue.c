@@ -172,7 +172,7 @@ queue_close(struct queue *queue)
 	erased_free(queue->erased);
 	marks_free(queue->marks);
 	waiting_free(queue->waiting);
-	groups_fini(&queue->groups);
+	set_groups_fini(&queue->groups);
 	digest_short_free(queue->digest);
 	buf_fini(&queue->packed);
 	free(queue->claims);

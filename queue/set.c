@@ -77,8 +77,8 @@ bool
 set_put_known(const struct queue *queue, const struct put *put)
 {
 	const struct queue_page *page = put->batch.page;
-	const struct group *group =
-	    groups_find(&queue->groups, str_text(put->batch.destination),
+	const struct set_group *group =
+	    set_groups_find(&queue->groups, str_text(put->batch.destination),
 		str_text(put->batch.source), page->group);
 	const struct sync *sync =
 	    group == NULL ? NULL : sync_find(group, page->sync);
@@ -107,7 +107,7 @@ set_holds(const struct queue *queue, const struct sync *sync, bool guess)
 /* The parked group of a sync that is held, in the changes' memory. */
 static struct str
 set_held_name(
-    struct queue *queue, const struct group *group, const struct sync *sync)
+    struct queue *queue, const struct set_group *group, const struct sync *sync)
 {
 	char text[64];
 	int len = snprintf(text, sizeof(text), "%c%" PRId64 ".%" PRId64,
@@ -117,7 +117,7 @@ set_held_name(
 }
 
 bool
-set_unhold(struct queue *queue, struct group *group, struct sync *sync,
+set_unhold(struct queue *queue, struct set_group *group, struct sync *sync,
     struct err *reterr)
 {
 	struct str *name = changes_alloc(&queue->changes, sizeof(*name));
@@ -142,24 +142,24 @@ set_put_sync(
     struct queue *queue, struct put *put, int64_t source, struct err *reterr)
 {
 	const struct queue_page *page = put->batch.page;
-	struct groups *groups = &queue->groups;
+	struct set_groups *groups = &queue->groups;
 	struct str from = ledger_source_at(queue->ledger, source);
 	int64_t id = destination_find(
 	    &queue->destinations, str_text(put->batch.destination));
 	struct str to = destination_at(&queue->destinations, id)->name;
 
-	put->group = groups_find(groups, to, from, page->group);
+	put->group = set_groups_find(groups, to, from, page->group);
 	if (put->group == NULL) {
-		if (!groups_add(groups, to, from, page->group,
+		if (!set_groups_add(groups, to, from, page->group,
 			queue->settings.groups_max, &put->group, reterr))
 			return false;
 		put->group->first_ms = put->now_ms;
 	}
-	if (!groups_change(groups, put->group, reterr))
+	if (!set_groups_change(groups, put->group, reterr))
 		return false;
 	if (page->name.len > 0 &&
 	    !str_equal_text(page->name, put->group->name) &&
-	    !group_text(&put->group->name, page->name, reterr))
+	    !set_text(&put->group->name, page->name, reterr))
 		return false;
 	put->sync = sync_find(put->group, page->sync);
 	if (put->sync != NULL)
@@ -167,7 +167,7 @@ set_put_sync(
 	if (!sync_add(groups, put->group, page->sync, &put->sync, reterr))
 		return false;
 	put->sync->first_ms = put->now_ms;
-	put->sync->size = group_wanted(put->group);
+	put->sync->size = set_group_wanted(put->group);
 	return true;
 }
 
@@ -353,8 +353,8 @@ set_decide(struct queue *queue, const struct lease *lease,
 	    waiting_find(queue->waiting, slice->hashes[n]);
 	const struct engine_member *member = &slice->members[n];
 	struct queue_item *item = slice->items[n];
-	struct group *group =
-	    groups_at(&queue->groups, lease->shown.group->number);
+	struct set_group *group =
+	    set_groups_at(&queue->groups, lease->shown.group->number);
 	int64_t stamp = lease->row.stamp, until_ms;
 
 	if ((change != NULL && change->stamp > stamp) ||
@@ -480,7 +480,8 @@ set_member_settled(const struct lease *lease, const struct queue_item *item,
 }
 
 static void
-set_count(struct group *group, struct sync *sync, const struct queue_item *item)
+set_count(
+    struct set_group *group, struct sync *sync, const struct queue_item *item)
 {
 	static struct sync none;
 
@@ -513,13 +514,13 @@ static bool
 set_settle_slice(struct queue *queue, const struct lease *lease,
     struct set_slice *slice, int64_t now_ms, struct err *reterr)
 {
-	struct group *group =
-	    groups_at(&queue->groups, lease->shown.group->number);
+	struct set_group *group =
+	    set_groups_at(&queue->groups, lease->shown.group->number);
 	struct sync *sync = sync_at(group, set_stamp_sync(lease->row.stamp));
 
 	if (!queue->engine->members(
 		queue->store, slice->members, slice->count, reterr) ||
-	    !groups_change(&queue->groups, group, reterr) ||
+	    !set_groups_change(&queue->groups, group, reterr) ||
 	    (sync != NULL && !sync_change(&queue->groups, group, sync, reterr)))
 		return false;
 	for (size_t i = 0; i < slice->count; i++) {
@@ -603,8 +604,8 @@ bool
 set_queued(struct queue *queue, struct str destination, struct str source,
     struct str group, struct str data, int64_t stamp, struct err *reterr)
 {
-	struct group *one =
-	    groups_find(&queue->groups, destination, source, group);
+	struct set_group *one =
+	    set_groups_find(&queue->groups, destination, source, group);
 	unsigned char hash[DIGEST_SHORT];
 	struct str member;
 	bool wanted;
@@ -679,7 +680,7 @@ set_load_group(void *arg, const union engine_row *row)
 	struct set_loading *loading = arg;
 	struct queue *queue = loading->queue;
 	struct err err;
-	bool ok = groups_load(
+	bool ok = set_groups_load(
 	    &queue->groups, &row->group, set_load_name, queue, &err);
 
 	return set_left_out(loading, ok, "group", &err);
@@ -690,7 +691,8 @@ set_load_sync(void *arg, const union engine_row *row)
 {
 	struct set_loading *loading = arg;
 	struct err err;
-	bool ok = groups_load_sync(&loading->queue->groups, &row->sync, &err);
+	bool ok =
+	    set_groups_load_sync(&loading->queue->groups, &row->sync, &err);
 
 	return set_left_out(loading, ok, "sync", &err);
 }
@@ -717,7 +719,7 @@ set_load(struct queue *queue, struct err *reterr)
 	if (queue->digest == NULL)
 		return err_set_nomem(reterr);
 	waiting_clear(queue->waiting);
-	groups_clear(&queue->groups);
+	set_groups_clear(&queue->groups);
 	return set_load_table(queue, ENGINE_GROUPS, set_load_group, reterr) &&
 	       set_load_table(queue, ENGINE_SYNCS, set_load_sync, reterr);
 }
@@ -793,7 +795,7 @@ set_sync_late(
 
 /* Is the sync at this place one of those that need not be kept? */
 static bool
-set_sync_old(const struct group *group, size_t at, int64_t now_ms)
+set_sync_old(const struct set_group *group, size_t at, int64_t now_ms)
 {
 	const struct sync *sync = group->syncs[at];
 
@@ -803,7 +805,7 @@ set_sync_old(const struct group *group, size_t at, int64_t now_ms)
 
 static bool
 set_syncs_due(
-    const struct queue *queue, const struct group *group, int64_t now_ms)
+    const struct queue *queue, const struct set_group *group, int64_t now_ms)
 {
 	for (size_t i = 0; i < group->sync_count; i++) {
 		const struct sync *sync = group->syncs[i];
@@ -816,7 +818,7 @@ set_syncs_due(
 }
 
 static void
-set_tell(const struct queue *queue, const struct group *group,
+set_tell(const struct queue *queue, const struct set_group *group,
     const struct sync *sync)
 {
 	log_line(LOG_WARN, "queue",
@@ -831,7 +833,7 @@ set_tell(const struct queue *queue, const struct group *group,
 static bool
 set_tidy_syncs(struct queue *queue, void *arg, struct err *reterr)
 {
-	struct group *group = arg;
+	struct set_group *group = arg;
 	int64_t now_ms = clock_wall_ms();
 
 	for (size_t i = 0; i < group->sync_count; i++) {
@@ -857,7 +859,7 @@ set_tidy_syncs(struct queue *queue, void *arg, struct err *reterr)
 struct set_tidying {
 	struct queue *queue;
 	struct engine_cursor *cursor;
-	struct group *group;
+	struct set_group *group;
 	int64_t before_s;
 	size_t rows;
 	bool more;
@@ -869,7 +871,7 @@ set_tidy_member(void *arg, const union engine_row *row)
 	struct set_tidying *tidying = arg;
 	struct queue *queue = tidying->queue;
 	const struct engine_member *member = &row->member;
-	const struct group *group = tidying->group;
+	const struct set_group *group = tidying->group;
 	unsigned char hash[DIGEST_SHORT];
 	struct engine_change *change;
 
@@ -892,7 +894,7 @@ static bool
 set_tidy_members(struct queue *queue, void *arg, struct err *reterr)
 {
 	struct set_tidying *tidying = arg;
-	struct group *group = tidying->group;
+	struct set_group *group = tidying->group;
 	bool first = !tidying->cursor->begun;
 
 	if (!queue->engine->walk(queue->store, ENGINE_MEMBERS, tidying->cursor,
@@ -908,7 +910,7 @@ set_tidy_members(struct queue *queue, void *arg, struct err *reterr)
 			&queue->groups, group, group->syncs[i], reterr))
 			return false;
 	}
-	return groups_remove(&queue->groups, group, reterr);
+	return set_groups_remove(&queue->groups, group, reterr);
 }
 
 /* The next slice, of whichever group's turn it is. */
@@ -952,7 +954,7 @@ set_tidy(struct queue *queue, int64_t mono_ms)
 		return;
 	for (size_t i = 0; mono_ms >= tidy->syncs_ms && i < queue->groups.count;
 	     i++) {
-		struct group *group = queue->groups.list[i];
+		struct set_group *group = queue->groups.list[i];
 
 		if (set_syncs_due(queue, group, now_ms))
 			(void)!queue_change_held(

@@ -61,7 +61,7 @@ MUST_USE bool set_put_begin(
     struct queue *queue, struct put *put, int64_t source, struct err *reterr);
 
 /* Let the pages of a held sync go, in the running transaction. */
-MUST_USE bool set_unhold(struct queue *queue, struct group *group,
+MUST_USE bool set_unhold(struct queue *queue, struct set_group *group,
     struct sync *sync, struct err *reterr);
 
 /* Once its items are counted. */

@@ -7,10 +7,10 @@
 
 #include <stdlib.h>
 
-static struct group *
+static struct set_group *
 set_group(struct queue *queue, int64_t number, struct err *reterr)
 {
-	struct group *group = groups_at(&queue->groups, number);
+	struct set_group *group = set_groups_at(&queue->groups, number);
 
 	if (group == NULL)
 		(void)err_set(reterr, ERR_NOT_FOUND, "there is no group %lld",
@@ -24,7 +24,7 @@ set_group(struct queue *queue, int64_t number, struct err *reterr)
  * at least half as many as there are that they have entered, is taken for a
  * sync of all members. */
 static bool
-sync_mended(const struct group *group, const struct sync *sync)
+sync_mended(const struct set_group *group, const struct sync *sync)
 {
 	for (size_t i = group->sync_count; i > 0; i--) {
 		const struct sync *later = group->syncs[i - 1];
@@ -40,7 +40,7 @@ sync_mended(const struct group *group, const struct sync *sync)
 
 static struct stats_group
 stats_group_of(
-    const struct queue *queue, const struct group *group, int64_t now_ms)
+    const struct queue *queue, const struct set_group *group, int64_t now_ms)
 {
 	struct stats_group shown = {
 	    .number = group->number,
@@ -53,7 +53,7 @@ stats_group_of(
 	    .last_ms = group->last_ms,
 	    .complete_ms = group->complete_ms,
 	    .sent = group->sent,
-	    .wanted = group_wanted(group),
+	    .wanted = set_group_wanted(group),
 	    .waiting = group->waiting,
 	    .dead = group->dead,
 	};
@@ -93,7 +93,7 @@ stats_syncs(struct queue *queue, int64_t group, stats_sync_fn *fn, void *arg,
     struct err *reterr)
 {
 	int64_t now_ms = clock_wall_ms();
-	const struct group *one;
+	const struct set_group *one;
 	bool more = true;
 
 	if (!stats_hold(queue, reterr))
@@ -128,7 +128,7 @@ stats_syncs(struct queue *queue, int64_t group, stats_sync_fn *fn, void *arg,
 
 /* The change that waits of a member, or NULL. */
 static const struct waiting_change *
-set_waits(struct queue *queue, const struct group *group, struct str person)
+set_waits(struct queue *queue, const struct set_group *group, struct str person)
 {
 	unsigned char hash[DIGEST_SHORT];
 
@@ -138,7 +138,7 @@ set_waits(struct queue *queue, const struct group *group, struct str person)
 }
 
 static struct stats_member
-stats_member_of(struct queue *queue, const struct group *group,
+stats_member_of(struct queue *queue, const struct set_group *group,
     const struct engine_member *member)
 {
 	const struct waiting_change *change =
@@ -218,7 +218,7 @@ stats_person(struct queue *queue, const struct str *ids, size_t count,
 struct set_step {
 	struct queue *queue;
 	struct jobs_group *job;
-	struct group *group;
+	struct set_group *group;
 	stats_member_fn *fn; /* to show them; or NULL: to queue changes */
 	void *arg;
 	bool retire;
@@ -319,7 +319,7 @@ set_resend_count(
 	struct stats_line moved = {
 	    .received = (int64_t)step->count, .queued = (int64_t)step->count};
 	struct ledger_key key = {.hour = ledger_hour(now_ms)};
-	struct group *group = step->group;
+	struct set_group *group = step->group;
 	struct err *reterr = step->reterr;
 
 	if (!ledger_source(
@@ -342,7 +342,7 @@ set_resend_sync(struct queue *queue, struct set_step *step, int64_t now_ms,
     struct sync **ret_sync, struct err *reterr)
 {
 	struct jobs_group *job = step->job;
-	struct group *group = set_group(queue, job->group, reterr);
+	struct set_group *group = set_group(queue, job->group, reterr);
 	struct sync *sync;
 
 	if (group == NULL)
@@ -357,9 +357,9 @@ set_resend_sync(struct queue *queue, struct set_step *step, int64_t now_ms,
 	if (!sync_add(&queue->groups, group, str_bytes(NULL, 0), &sync, reterr))
 		return false;
 	sync->first_ms = sync->last_ms = now_ms;
-	sync->size = group_wanted(group);
+	sync->size = set_group_wanted(group);
 	/* The destination may be another one now. */
-	if (!group_text(&group->announced, str_bytes(NULL, 0), reterr))
+	if (!set_text(&group->announced, str_bytes(NULL, 0), reterr))
 		return false;
 	if (step->retire)
 		group->floor = set_stamp(sync->number, 0);
@@ -441,7 +441,7 @@ static bool
 release_change(struct queue *queue, void *arg, struct err *reterr)
 {
 	struct set_release *release = arg;
-	struct group *group = set_group(queue, release->group, reterr);
+	struct set_group *group = set_group(queue, release->group, reterr);
 
 	release->syncs = 0;
 	for (size_t i = 0; group != NULL && i < group->sync_count; i++) {
@@ -494,12 +494,12 @@ erase_members_change(struct queue *queue, void *arg, struct err *reterr)
 	if (!queue->engine->members(queue->store, members, count, reterr))
 		return false;
 	for (size_t i = 0; i < count; i++) {
-		struct group *group = queue->groups.list[erasing->at + i];
+		struct set_group *group = queue->groups.list[erasing->at + i];
 
 		if (members[i].sent == ENGINE_SENT_NEVER)
 			continue;
 		erasing->members++;
-		if (!groups_change(&queue->groups, group, reterr))
+		if (!set_groups_change(&queue->groups, group, reterr))
 			return false;
 		group->sent -= members[i].sent == ENGINE_SENT_IN;
 		changes_add(&queue->changes, ENGINE_MEMBER_DELETE)->row.member =
@@ -538,14 +538,14 @@ static bool
 group_save_change(struct queue *queue, void *arg, struct err *reterr)
 {
 	const struct set_saving *saving = arg;
-	struct group *group = set_group(queue, saving->group, reterr);
+	struct set_group *group = set_group(queue, saving->group, reterr);
 
 	return group != NULL &&
 	       queue_fence(queue, saving->destination, reterr) &&
-	       groups_change(&queue->groups, group, reterr) &&
-	       group_text(&group->kind, saving->kind, reterr) &&
-	       group_text(&group->label, saving->label, reterr) &&
-	       group_text(&group->announced, saving->announced, reterr);
+	       set_groups_change(&queue->groups, group, reterr) &&
+	       set_text(&group->kind, saving->kind, reterr) &&
+	       set_text(&group->label, saving->label, reterr) &&
+	       set_text(&group->announced, saving->announced, reterr);
 }
 
 bool

@@ -134,7 +134,7 @@ waiting_move(struct waiting *waiting, const unsigned char hash[DIGEST_SHORT],
 
 bool
 waiting_add(struct waiting *waiting, const unsigned char hash[DIGEST_SHORT],
-    struct group *group, int64_t stamp, bool wanted, struct err *reterr)
+    struct set_group *group, int64_t stamp, bool wanted, struct err *reterr)
 {
 	const struct waiting_move move = {
 	    .change = {.group = group, .stamp = stamp, .wanted = wanted},

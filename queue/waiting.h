@@ -14,13 +14,13 @@
 
 #include <stdint.h>
 
-struct group;
+struct set_group;
 struct waiting;
 
 /* The last change of a member, by its stamp. */
 struct waiting_change {
 	unsigned char hash[DIGEST_SHORT]; /* of group and member */
-	struct group *group;
+	struct set_group *group;
 	int64_t stamp;
 	bool wanted;	   /* it has entered, or left */
 	bool unsure;	   /* another one waited beside it, and may have been
@@ -45,7 +45,7 @@ struct waiting_change *waiting_find(
  * the one of this stamp is settled for good. False only for want of memory. */
 MUST_USE bool
 waiting_add(struct waiting *waiting, const unsigned char hash[DIGEST_SHORT],
-    struct group *group, int64_t stamp, bool wanted, struct err *reterr);
+    struct set_group *group, int64_t stamp, bool wanted, struct err *reterr);
 MUST_USE bool waiting_remove(struct waiting *waiting,
     const unsigned char hash[DIGEST_SHORT], int64_t stamp, struct err *reterr);
 
