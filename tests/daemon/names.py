@@ -254,6 +254,7 @@ class Done:
 class Erased:
     """What erase() tells, and the log."""
     QUEUED, ARCHIVE, DEAD = "queued", "archive", "dead"
+    MEMBERS = "members"  # of sets, forgotten
     UNREADABLE, DAMAGED = "unreadable", "damaged_batches"
     UNREADABLE_UNCLEAR = "unreadable_unclear"  # not legible to its end
     # ids beside those given; given ones beside none; devices of others, too
