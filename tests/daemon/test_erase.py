@@ -40,8 +40,7 @@ def test_erase(start_daemon, heapsim):
         Erased.QUEUED: 2, Erased.ARCHIVE: 1, Erased.DEAD: 1,
         Erased.UNREADABLE: 2, Erased.UNREADABLE_UNCLEAR: 0,
         Erased.MEMBERS: 0, Erased.DAMAGED: 0, Erased.FOUND: 0,
-        Erased.ALONE: 1,
-        Erased.SHARED: 0}
+        Erased.ALONE: 1, Erased.SHARED: 0}
     for place in (Place.QUEUED, Place.ARCHIVE, Place.DEAD):
         text = daemon.command(*Command.EXPORT[place])
         assert PERSON not in text and len(lines(text)) == 1
@@ -233,8 +232,7 @@ def test_an_id_of_braze_reaches_the_others(start_daemon):
         Erased.QUEUED: 4, Erased.ARCHIVE: 0, Erased.DEAD: 0,
         Erased.UNREADABLE: 0, Erased.UNREADABLE_UNCLEAR: 0,
         Erased.MEMBERS: 0, Erased.DAMAGED: 0, Erased.FOUND: 1,
-        Erased.ALONE: 0,
-        Erased.SHARED: 1}
+        Erased.ALONE: 0, Erased.SHARED: 1}
     left = daemon.command(*Command.EXPORT[Place.QUEUED])
     assert PERSON not in left and braze not in left and alone not in left
     assert len(lines(left)) == 2
