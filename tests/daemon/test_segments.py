@@ -12,7 +12,7 @@ import time
 import pytest
 
 from braze import batch, event, receipt
-from commands import CONFIG, FINE, FOUND, lines, run, tool
+from commands import CONFIG, FINE, FOUND, enough, lines, run, tool
 from conftest import NO_QUOTA, TOKEN, ask, until
 from names import (Check, Command, Erased, Ledger, Place, Queue, Row, Source,
                    Status, erase)
@@ -425,6 +425,38 @@ def test_what_does_not_fit_is_told(tmp_path, text, why):
                    admin="127.0.0.1:0")
         assert done.returncode == CONFIG
         assert why in done.stdout + done.stderr
+
+
+def test_a_change_is_sent_on_trial(tmp_path, braze, start_audiencesim):
+    settings = enough(tmp_path, segments_secret="one", braze_url=braze.url,
+                      braze_api_key=API_KEY)
+    words = ("check", "--send-test", "ann", "--destination", "braze")
+    done = run(*words, "--json", **settings)
+    assert done.returncode == FINE, done.stdout + done.stderr
+    told = json.loads(done.stdout)
+    assert (told[Check.ID], told[Check.STATUS]) == ("heap_currentsd_test_0",
+                                                   201)
+    assert told[Check.SENT]["attributes"][0][told[Check.ID]] is True
+    assert braze.memberships() == {
+        ("heap_currentsd_test_0", "external_id:ann"): "in"}
+    assert "Search Users" in run(*words, **settings).stdout
+    done = run(*words, **{**settings, "braze_api_key": "another-key"})
+    assert done.returncode == FOUND and "HTTP 401" in done.stdout
+    assert "another-key" not in done.stdout
+    cohorts = start_audiencesim("--partner", "acme", "--partner-key", "pk-1",
+                                "--import-key", "ik-1")
+    settings.update(braze_url=cohorts.url, braze_kind="cohorts",
+                    braze_api_key=None, braze_partner="acme",
+                    braze_partner_key="pk-1", braze_import_key="ik-1")
+    for more in ((), ("--json",)):
+        done = run(*words, *more, **settings)
+        assert done.returncode == FINE
+        assert "currentsd test" in done.stdout
+        assert "pk-1" not in done.stdout and "ik-1" not in done.stdout
+    assert list(cohorts.memberships().values()) == ["in"]
+    done = run(*words, **{**settings, "braze_import_key": "ik-2"})
+    assert done.returncode == FOUND and "announcement" in done.stdout
+    assert not cohorts.report()["violations"]
 
 
 def test_explain_and_validate(tmp_path):
