@@ -15,7 +15,8 @@ enum {
 	SET_WAIT_DOUBLES = 6,
 	SET_SYNCS_KEPT = 32, /* of a group, and those that are younger: */
 	SET_SYNC_KEEP_MS = 7 * 24 * 3600 * 1000,
-	SET_SYNCS_MS = 10 * 1000, /* between two looks at all syncs */
+	SET_SYNCS_MS = 10 * 1000,  /* between two looks at all syncs, */
+	SET_PASS_MS = 3600 * 1000, /* and at all members */
 };
 
 const char set_superseded[] = "superseded";
@@ -915,7 +916,7 @@ set_tidy_members(struct queue *queue, void *arg, struct err *reterr)
 
 /* The next slice, of whichever group's turn it is. */
 static void
-set_tidy_next(struct queue *queue)
+set_tidy_next(struct queue *queue, int64_t mono_ms)
 {
 	struct set_tidy *tidy = &queue->set_tidy;
 	struct set_tidying tidying = {.queue = queue, .cursor = &tidy->cursor};
@@ -925,8 +926,11 @@ set_tidy_next(struct queue *queue)
 	while (at < queue->groups.count &&
 	       queue->groups.list[at]->number < tidy->group)
 		at++;
-	if (at == queue->groups.count)
-		at = 0;
+	if (at == queue->groups.count) {
+		tidy->group = 0;
+		tidy->pass_ms = mono_ms + SET_PASS_MS;
+		return;
+	}
 	tidying.group = queue->groups.list[at];
 	if (tidying.group->number != tidy->group || !tidy->cursor.begun) {
 		tidy->group = tidying.group->number;
@@ -962,5 +966,6 @@ set_tidy(struct queue *queue, int64_t mono_ms)
 	}
 	if (mono_ms >= tidy->syncs_ms)
 		tidy->syncs_ms = mono_ms + SET_SYNCS_MS;
-	set_tidy_next(queue);
+	if (mono_ms >= tidy->pass_ms)
+		set_tidy_next(queue, mono_ms);
 }

@@ -644,7 +644,7 @@ test_too_many_groups(void **state)
 	    fixture->queue, &(struct page){"7", "a", 1, 1, "+ann"}, 1000);
 	assert_false(page_try(fixture->queue,
 	    &(struct page){"8", "a", 1, 1, "+ann"}, 1000, &answer));
-	assert_int_equal(answer.err.code, ERR_FULL);
+	assert_int_equal(answer.err.code, ERR_LIMIT);
 	set_expect(fixture, 2000, "7:+ann");
 }
 
