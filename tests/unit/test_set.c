@@ -361,6 +361,44 @@ test_a_sync_that_empties_a_group_is_held(void **state)
 	assert_int_equal(group.waiting, 0);
 }
 
+/* Out of quarantine everything is due, but for what is held. */
+static void
+test_a_held_page_comes_back_from_quarantine(void **state)
+{
+	struct fixture *fixture = *state;
+	struct stats_group group;
+	size_t syncs;
+	struct err err;
+
+	fill(fixture, 3000);
+	leave(fixture, "b", 1, 1, 0, 1501);
+	group = set_group_only(fixture);
+	batches_move(fixture, 100);
+	assert_true(jobs_release(fixture->queue, group.number, &syncs, &err));
+	assert_null(set_take(fixture, 0, 3000));
+	batches_move(fixture, -100);
+	leave(fixture, "c", 1, 1, 0, 1502);
+	assert_int_equal(set_group_only(fixture).held, 1);
+	batches_move(fixture, 100);
+	assert_true(queue_unpark(fixture->queue, fixture->destination,
+	    "\x01"
+	    "1.3",
+	    &err));
+	assert_null(set_take(fixture, 0, 3000));
+	batches_move(fixture, -100);
+	reopen(fixture);
+	/* the first one was released; the other one is still held */
+	free(set_deliver(fixture, QUEUE_DELIVERED, 0, 4000));
+	group = set_group_only(fixture);
+	assert_int_equal(group.held, 1);
+	assert_int_equal(group.sent, 3000);
+	assert_int_equal(group.waiting, 1502);
+	assert_true(jobs_release(fixture->queue, group.number, &syncs, &err));
+	assert_int_equal(syncs, 1);
+	free(set_deliver(fixture, QUEUE_DELIVERED, 0, 4000));
+	assert_int_equal(set_group_only(fixture).sent, 1498);
+}
+
 static void
 test_half_of_a_group_may_change(void **state)
 {
@@ -733,6 +771,7 @@ main(void)
 	    TEST(test_what_is_parked_is_released),
 	    TEST(test_a_sync_is_accounted_for),
 	    TEST(test_a_sync_that_empties_a_group_is_held),
+	    TEST(test_a_held_page_comes_back_from_quarantine),
 	    TEST(test_half_of_a_group_may_change),
 	    TEST(test_a_guess_is_mended_by_the_last_page),
 	    TEST(test_small_groups_and_first_syncs_are_not_held),
