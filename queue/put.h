@@ -21,6 +21,7 @@ struct put {
 	unsigned char *packed; /* bits of the items: in the frame */
 	unsigned char *erased; /* bits of the items: of people who were erased;
 				* NULL: none */
+	uint64_t erased_version; /* of the list that these are by */
 	/* Of a page of a set: see queue/set.h. */
 	unsigned char *overtaken; /* bits of the items: by a later one of it */
 	bool known;		  /* it came before */
