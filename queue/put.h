@@ -47,8 +47,8 @@ struct put {
 struct put *
 put_take_all(struct queue *queue, int64_t until_mono_ms, bool *ret_stopping);
 
-/* Append its changes; needs the queue's lock and a transaction. ERR_LIMIT and
- * ERR_NOMEM are its own fault alone. */
+/* Append its changes; needs the queue's lock and a transaction. ERR_LIMIT,
+ * ERR_NOMEM and ERR_DAMAGED may be its own fault alone. */
 MUST_USE bool
 put_write(struct queue *queue, struct put *put, struct err *reterr);
 
