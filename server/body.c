@@ -100,6 +100,7 @@ struct inflater {
 	bool begun;	       /* zlib is initialised */
 	bool ended;	       /* the last stream is complete */
 	bool trailing;	       /* what follows is not part of the body */
+	bool doubtful;	       /* it begins as a JSON text does */
 	unsigned char head[2]; /* until begun */
 	size_t head_len;
 	uint64_t at; /* bytes read: where a corrupt stream broke */
@@ -238,6 +239,7 @@ inflater_begin(struct inflater *inflater, struct body_buf *out)
 	int window_bits = INFLATER_RAW;
 	size_t used;
 
+	inflater->doubtful = memchr("{[\n", (int)first, 3) != NULL;
 	if (inflater->coding == CODING_GZIP ||
 	    memcmp(inflater->head, gzip_magic, 2) == 0)
 		window_bits = INFLATER_GZIP;
@@ -253,7 +255,9 @@ inflater_begin(struct inflater *inflater, struct body_buf *out)
 
 /* Inflate the next bytes; not to be called again after a failure. Another
  * member of gzip may follow the end of a stream. Anything else there is
- * passed over: the stream's checksum says that the body is whole. */
+ * passed over: the stream's checksum says that the body is whole. Bare deflate
+ * data has none, and an indented JSON text looks like some bytes of it, and
+ * more behind their end. */
 static enum body_state
 inflater_add(struct inflater *inflater, const void *data, size_t len,
     struct body_buf *out)
@@ -273,7 +277,8 @@ inflater_add(struct inflater *inflater, const void *data, size_t len,
 			inflater->trailing =
 			    inflater->coding != CODING_GZIP || *bytes != 0x1f;
 			if (inflater->trailing)
-				break;
+				return inflater->doubtful ? BODY_CORRUPT
+							  : BODY_GOOD;
 			CHECK(inflateReset(&inflater->zlib) == Z_OK);
 			inflater->ended = false;
 		}

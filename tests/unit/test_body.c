@@ -226,6 +226,38 @@ test_corrupt(void **state)
 	free(text);
 }
 
+/* A text that a proxy inflated but left the label: its first bytes are bare
+ * deflate data by chance. */
+static void
+test_a_text_that_inflates(void **state)
+{
+	static const char *const texts[] = {
+	    "{\n \"events\": [\n  {\n   \"event_type\": \"a\"\n  }\n ]\n}",
+	    "{\n    \"events\": [\n        {\n            \"id\": \"1\"\n",
+	    "[\n {\n  \"event_type\": \"a\",\n  \"id\": \"1\"\n }\n]",
+	};
+	static const size_t steps[] = {1, 2, 5, 1000};
+	struct budget budget;
+	struct body body;
+
+	(void)state;
+	budget_init(&budget, BUDGET);
+	for (size_t i = 0; i < 3; i++) {
+		for (size_t s = 0; s < 4; s++) {
+			size_t len = strlen(texts[i]);
+
+			body_init(&body, LIMIT, &budget);
+			feed(&body, CODING_DEFLATE, texts[i], len, steps[s]);
+			assert_int_equal(body.state, BODY_CORRUPT);
+			body_take_raw(&body);
+			assert_int_equal(body_text(&body)->len, len);
+			assert_memory_equal(
+			    body_text(&body)->data, texts[i], len);
+			body_fini(&body);
+		}
+	}
+}
+
 static void
 test_members(void **state)
 {
@@ -318,6 +350,7 @@ main(void)
 	    cmocka_unit_test(test_inflates),
 	    cmocka_unit_test(test_too_large),
 	    cmocka_unit_test(test_corrupt),
+	    cmocka_unit_test(test_a_text_that_inflates),
 	    cmocka_unit_test(test_members),
 	    cmocka_unit_test(test_empty),
 	    cmocka_unit_test(test_budget),
