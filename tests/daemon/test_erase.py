@@ -194,6 +194,25 @@ def test_on_delete_erase(start_daemon):
     assert len(tool(daemon, *Command.ERASURES_LIST)) == 1
 
 
+def test_one_who_cannot_be_erased_keeps_nobody_waiting(start_daemon):
+    """An id that stands beside too many others is no person's."""
+    daemon = start_daemon(on_delete=Choice.ERASE, erase_interval="1s", **FAST)
+    daemon.command(*Command.PAUSE, "heap")
+    everybody, users = "e" * 24, ["a" * 24, "b" * 24, "c" * 24]
+    for first in range(0, 66000, 11000):
+        daemon.post(batch(*(event(user={"user_id": everybody,
+                                        "external_user_id": f"x{n}"})
+                            for n in range(first, first + 11000))))
+    for user in (users[0], everybody, *users[1:]):
+        daemon.post(batch(
+            event(user={"user_id": user}),
+            event(kind="users.UserDeleteRequest", properties={},
+                  user={"user_id": user})))
+    until(lambda: [row[Erasure.USER]
+                   for row in tool(daemon, *Command.ERASURES_LIST)
+                   if row[Erasure.ERASED]] == users, "the others are erased")
+
+
 @pytest.mark.file
 @pytest.mark.parametrize("running", [True, False])
 def test_people_hashed_at_acceptance_are_found(start_daemon, tmp_path,
