@@ -248,8 +248,8 @@ sweep_run(struct daemon *daemon, const struct job_caller *caller,
 	log_line(LOG_ERROR, "erase", "fail people=%zu why=%s help=\"%s\"",
 	    people->count, LOG_QUOTE(err.text),
 	    err.code == ERR_LIMIT && people->count == 1
-		? "this person stays on the list until an operator acts; the "
-		  "daemon goes on with the others"
+		? "this person stays on the list, and the daemon will try "
+		  "again after the others"
 		: "these people stay on the list, and the daemon will try "
 		  "again");
 	return err.code;
@@ -287,10 +287,12 @@ erase_sweep(struct erase_sweep *sweep, struct daemon *daemon,
 	    .last = sweep->after};
 	struct err err;
 
-	if (sweep->next_ms == 0)
+	if (sweep->next_ms == 0) {
 		sweep->next_ms =
 		    daemon->started_mono_ms +
 		    (interval_ms < SWEEP_REST_MS ? interval_ms : SWEEP_REST_MS);
+		sweep->again_ms = sweep->next_ms + interval_ms;
+	}
 	if (mono_ms < sweep->next_ms)
 		return;
 	/* If the queue cannot be read now, the next try is in a second. */
@@ -298,6 +300,11 @@ erase_sweep(struct erase_sweep *sweep, struct daemon *daemon,
 		sweep_row, &people, &err))
 		goto out;
 	if (people.count == 0) {
+		/* Some events of those who stayed may have been missed. */
+		if (people.last == sweep->after && mono_ms >= sweep->again_ms) {
+			people.last = 0;
+			sweep->again_ms = mono_ms + interval_ms;
+		}
 		sweep->after = people.last;
 		goto out;
 	}
