@@ -166,6 +166,16 @@ def test_a_request_that_is_imported_is_listed(start_daemon):
             daemon.command(*Command.ERASURES_DONE, asked)
 
 
+def test_a_request_for_no_id_is_not_listed(start_daemon):
+    """The list keeps what it is given, uncompressed and without end."""
+    daemon = start_daemon(**FAST)
+    users = ["u" * length for length in (24, 1024, 1025, 1000000)]
+    for user in users:
+        daemon.post(batch(request({"user_id": user})))
+    assert [row[Erasure.USER]
+            for row in tool(daemon, *Command.ERASURES_LIST)] == users[:2]
+
+
 def test_on_delete_erase(start_daemon):
     """They are erased without an operator's doing, and stay on the list as
     erased here: Heap has them still."""
