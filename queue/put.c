@@ -392,21 +392,22 @@ put_answer(struct put *put, const struct err *err)
 	put_free(put);
 }
 
-/* Mark what was seen before, and remember the rest. Says if the frame must be
- * packed again without duplicates. */
+/* Mark what was seen before, and remember the rest; the changes of a set come
+ * again and again. Says if the frame must be packed again. */
 static bool
 put_mark_seen(struct queue *queue, struct put *put)
 {
-	bool changed = false;
+	bool page = put->batch.page != NULL, changed = false;
 
-	window_expect(queue->window,
-	    (const unsigned char(*)[DIGEST_SHORT])put->hashes,
-	    put->batch.count);
+	if (!page)
+		window_expect(queue->window,
+		    (const unsigned char(*)[DIGEST_SHORT])put->hashes,
+		    put->batch.count);
 	memset(put->seen, 0, bits_bytes(put->batch.count));
 	for (size_t i = 0; i < put->batch.count; i++) {
-		if (window_has(queue->window, put->hashes[i]))
+		if (!page && window_has(queue->window, put->hashes[i]))
 			(void)bits_add(put->seen, i);
-		else
+		else if (!page)
 			window_add(queue->window, put->hashes[i]);
 		if (put_is_queued(put, i) != bits_has(put->packed, i))
 			changed = true;
@@ -545,13 +546,11 @@ put_write_batch(struct queue *queue, struct put *put, struct err *reterr)
 		return false;
 	if (put_is_refused(queue, put, destination))
 		return true;
-	if (batch->page != NULL) {
-		if (!set_put_begin(queue, put, key.source, reterr))
-			return false;
-	} else if (put_mark_seen(queue, put) &&
-		   !put_pack(put, queue->packer, reterr)) {
+	if (batch->page != NULL &&
+	    !set_put_begin(queue, put, key.source, reterr))
 		return false;
-	}
+	if (put_mark_seen(queue, put) && !put_pack(put, queue->packer, reterr))
+		return false;
 	for (size_t i = 0; i < batch->count; i++) {
 		struct str type = batch->items[i].type;
 

@@ -599,6 +599,53 @@ test_an_erased_change_does_not_wait(void **state)
 	set_expect(fixture, 2000, "7:+bob");
 }
 
+static void
+member_of(struct str type, struct str data, queue_person_fn *fn, void *fn_arg)
+{
+	struct str member;
+	bool wanted;
+
+	(void)type;
+	if (item_change_read(data, &member, &wanted))
+		fn(fn_arg, member);
+}
+
+/* A page that was handed over before somebody was erased, and is written
+ * afterwards. */
+static void
+test_a_change_is_erased_while_its_page_waits(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct str ann = STR("ann");
+	const struct item items[] = {
+	    {.type = STR("7"), .data = STR("+ann")},
+	    {.type = STR("7"), .data = STR("+bob")},
+	};
+	const struct queue_page page = {.group = STR("7")};
+	const struct queue_batch batch = {.source = "heap",
+	    .destination = "heap",
+	    .now_ms = 1,
+	    .items = items,
+	    .count = 2,
+	    .page = &page};
+	struct answer answer;
+	struct err err;
+
+	queue_test_close(fixture->queue);
+	fixture->settings.persons = member_of;
+	assert_true(queue_open(&fixture->settings, &fixture->queue, &err));
+	fixture->destination = destination_test_open(fixture->queue, "heap");
+	answer_init(&answer);
+	assert_true(
+	    queue_put(fixture->queue, &batch, answer_done, &answer, &err));
+	assert_true(jobs_suppress(fixture->queue, &ann, 1, &err));
+	assert_true(queue_start(fixture->queue, &err));
+	assert_true(answer_wait(&answer));
+	assert_int_equal(answer.receipt.dropped, 1);
+	set_expect(fixture, 2000, "7:+bob");
+	assert_int_equal(set_group_only(fixture).waiting, 0);
+}
+
 /* On lease while it is erased: what came of it does not count. */
 static void
 test_a_change_is_erased_on_lease(void **state)
@@ -780,6 +827,7 @@ main(void)
 	    TEST(test_an_archived_page_is_not_replayed),
 	    TEST(test_a_person_is_shown_and_forgotten),
 	    TEST(test_an_erased_change_does_not_wait),
+	    TEST(test_a_change_is_erased_while_its_page_waits),
 	    TEST(test_a_change_is_erased_on_lease),
 	    TEST(test_members_that_left_are_forgotten),
 	    TEST(test_too_many_groups),
