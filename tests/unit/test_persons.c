@@ -130,7 +130,7 @@ test_ids_of_many_bytes(void **state)
 	assert_true(persons_new(&settings, given, 1, &persons, &err));
 	for (int i = 0; i < EVENTS; i++) {
 		event[at] = (char)(' ' + 3 + i);
-		persons_find(persons, str_text(event));
+		persons_find(persons, str_text("users.X"), str_text(event));
 	}
 	assert_false(persons_found(persons, &devices, &err));
 	assert_int_equal(err.code, ERR_LIMIT);
