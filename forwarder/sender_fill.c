@@ -1144,7 +1144,10 @@ leases_free(struct sender *sender, bool all)
 		struct queue_lease **at = &sender->leases[list], *lease;
 
 		while ((lease = *at) != NULL) {
-			for (size_t i = 0; i < lease->count; i++) {
+			/* Most have none yet. */
+			for (size_t i = 0;
+			     lease->held < lease->count && i < lease->count;
+			     i++) {
 				struct queue_item *cell = &lease->items[i];
 
 				if (!cell->settled)

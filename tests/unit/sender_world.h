@@ -504,7 +504,10 @@ queue_take(struct queue *queue, struct queue_want *wants, size_t count,
 
 			if (world->events[number].fate != QUEUED)
 				continue;
-			if (*end != NULL && (*end)->count == WORLD_BATCH)
+			if (*end != NULL &&
+			    ((*end)->count == WORLD_BATCH ||
+				!world_alike(&world->events[number],
+				    &world->events[(*end)->items[0].index])))
 				end = &(*end)->next;
 			if (*end == NULL)
 				*end = world_lease_new(&world->events[number]);

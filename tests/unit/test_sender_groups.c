@@ -770,16 +770,16 @@ static void
 test_limit_of_seconds(void **state)
 {
 	(void)state;
-	limit_start(60000, 4, false, 3000, 3000, false);
+	limit_start(20000, 4, false, 3000, 3000, false);
 	world->settings.request_items = 1;
-	world->settings.request_bytes = 1000;
+	world->settings.request_bytes = 100; /* few in memory */
 	world->settings.in_flight = 60;
 	world_sender_start();
-	world_pass(45 * 1000);
-	assert_true(arrivals_most <= 3000);
-	assert_true(world->done > 40000);
-	world_pass(40 * 1000);
-	assert_int_equal(world->done, 60000);
+	world_pass(12 * 1000);
+	assert_in_range(world->done, 10000, 13000);
+	world_pass(30 * 1000);
+	assert_int_equal(world->done, 20000);
+	assert_in_range(arrivals_most, 2900, 3000);
 	world_end();
 }
 
@@ -792,7 +792,7 @@ test_limit_counts_announcements(void **state)
 	world_sender_start();
 	world_pass(60 * 1000);
 	assert_int_equal(arrivals_most, 10);
-	assert_int_equal(world->posts, 120);
+	assert_in_range(world->posts, 120, 126);
 	assert_all_done();
 	world_end();
 }
@@ -821,7 +821,7 @@ test_limit_of_hours_large(void **state)
 	(void)state;
 	limit_start(300000, 3, false, 250000, 3600 * 1000, true);
 	world->settings.request_items = 1;
-	world->settings.request_bytes = 1000;
+	world->settings.request_bytes = 100; /* few in memory */
 	world->settings.in_flight = 16;
 	world_sender_start();
 	world_pass((int64_t)2 * 3600 * 1000);
@@ -949,5 +949,7 @@ main(void)
 	};
 
 	log_set_level(LOG_ERROR + 1);
+	if (getenv("T"))
+		cmocka_set_test_filter(getenv("T"));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
