@@ -949,7 +949,5 @@ main(void)
 	};
 
 	log_set_level(LOG_ERROR + 1);
-	if (getenv("T"))
-		cmocka_set_test_filter(getenv("T"));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
