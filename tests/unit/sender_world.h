@@ -898,7 +898,8 @@ world_arrive(struct world_flight *flight)
 			world_say(
 			    flight, bad->fails != 0 ? bad->fails : 400, "bad");
 	}
-	if (flight->answer.status == 200 && flight->set != NULL)
+	if ((flight->answer.status == 200 || flight->taken) &&
+	    flight->set != NULL)
 		world_group_arrive(flight);
 	for (i = 0; (flight->answer.status == 200 || flight->taken) &&
 		    i < flight->count;

@@ -432,6 +432,46 @@ test_renamed_in_flight(void **state)
 	world_end();
 }
 
+static void
+judge_renamed_back(struct world *of, struct world_flight *flight)
+{
+	if (!flight->announcement || strcmp(flight->name, "other") != 0)
+		return;
+	world_fail(flight, 0, "reset");
+	flight->taken = true;
+	rename_group(0, "name0");
+	of->count = 300;
+}
+
+/* It was announced under another name, but the answer was lost, and now it has
+ * its old name again: over a crash, too, it is announced by that. */
+static void
+test_renamed_back(void **state)
+{
+	(void)state;
+	for (int crash = 0; crash < 2; crash++) {
+		world_start(300);
+		world_sets(1, true);
+		world->count = 100;
+		world->judge = judge_renamed_back;
+		world_sender_start();
+		world_pass(5000);
+		rename_group(0, "other");
+		world->count = 200;
+		sender_wake(world->sender);
+		while (world->count < 300)
+			world_pass(1);
+		if (crash) {
+			world_sender_stop(true);
+			world_sender_start();
+		}
+		world_pass(100 * 1000);
+		assert_all_done();
+		assert_int_equal(world->groups[0].announcements, 3);
+		world_end();
+	}
+}
+
 /* Without a name it is announced, too, and once. */
 static void
 test_no_name(void **state)
@@ -930,6 +970,7 @@ main(void)
 	    cmocka_unit_test(test_announcement_denied),
 	    cmocka_unit_test(test_all_fails),
 	    cmocka_unit_test(test_renamed_in_flight),
+	    cmocka_unit_test(test_renamed_back),
 	    cmocka_unit_test(test_no_name),
 	    cmocka_unit_test(test_announced_not_saved),
 	    cmocka_unit_test(test_orders),
