@@ -7,13 +7,17 @@ import gzip
 import hashlib
 import hmac
 import json
+import os
+import resource
+import signal
+import subprocess
 import time
 
 import pytest
 
 from braze import batch, event, receipt
 from commands import CONFIG, FINE, FOUND, enough, lines, run, tool
-from conftest import NO_QUOTA, TOKEN, ask, until
+from conftest import NO_QUOTA, PROGRAM, TOKEN, ask, until
 from names import (Check, Command, Erased, Ledger, Place, Queue, Row, Source,
                    Status, erase)
 
@@ -404,6 +408,30 @@ def test_no_secret_is_shown(start):
     assert [(one[Check.NAME], one[Check.KIND])
             for one in checked[Check.DESTINATIONS]] == [
                 ("heap", "track"), ("braze", "attributes")]
+
+
+def dumped(command, directory, env=None):
+    """Does it leave a core when it is killed by SIGQUIT? It says something first."""
+    def limit():
+        resource.setrlimit(resource.RLIMIT_CORE, 2 * (
+            resource.getrlimit(resource.RLIMIT_CORE)[1],))
+
+    with subprocess.Popen(command, cwd=directory, env=env, text=True,
+                          stderr=subprocess.PIPE, preexec_fn=limit) as process:
+        process.stderr.readline()
+        os.kill(process.pid, signal.SIGQUIT)
+        process.stderr.read()
+        _, status = os.waitpid(process.pid, 0)
+        process.returncode = -os.WTERMSIG(status)
+    assert process.returncode == -signal.SIGQUIT
+    return os.WCOREDUMP(status)
+
+
+def test_a_core_file_would_have_secrets(daemon, tmp_path):
+    daemon.stop()
+    if not dumped(["sh", "-c", "echo >&2; exec sleep 100"], tmp_path):
+        pytest.skip("no program leaves a core here")
+    assert not dumped([PROGRAM, "serve"], tmp_path, daemon.env)
 
 
 @pytest.mark.parametrize("text, why", [
