@@ -13,9 +13,10 @@
 /* ---- the budget, and buffers that are paid for ---- */
 
 void
-budget_init(struct budget *budget, size_t bytes)
+budget_init(struct budget *budget, size_t bytes, struct budget *of)
 {
 	atomic_init(&budget->left, bytes);
+	budget->of = of;
 }
 
 bool
@@ -28,13 +29,18 @@ budget_take(struct budget *budget, size_t bytes)
 			return false;
 	} while (
 	    !atomic_compare_exchange_weak(&budget->left, &left, left - bytes));
-	return true;
+	if (budget->of == NULL || budget_take(budget->of, bytes))
+		return true;
+	atomic_fetch_add(&budget->left, bytes);
+	return false;
 }
 
 void
 budget_give(struct budget *budget, size_t bytes)
 {
 	atomic_fetch_add(&budget->left, bytes);
+	if (budget->of != NULL)
+		budget_give(budget->of, bytes);
 }
 
 static void
@@ -410,7 +416,7 @@ server_body_decode(const char *encoding, struct str body, struct buf *ret_text,
 	inflater = inflater_new(coding);
 	if (inflater == NULL)
 		return err_set_nomem(reterr);
-	budget_init(&budget, SIZE_MAX);
+	budget_init(&budget, SIZE_MAX, NULL);
 	body_buf_init(&plain, ret_text->limit - ret_text->len, &budget);
 	state = inflater_add(inflater, body.data, body.len, &plain);
 	*ret_whole = state == BODY_GOOD && inflater_ended(inflater);
