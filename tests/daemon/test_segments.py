@@ -26,7 +26,8 @@ API_KEY = "the-key-of-the-workspace"
 # The hold between two changes of a person is of minutes; nobody waits for it.
 QUICK = {"braze_linger": "10ms", "braze_hold": "0",
          "braze_requests_per_minute": 0, "braze_backoff_first": "50ms",
-         "braze_backoff_most": "200ms", "heap_linger": "10ms", **NO_QUOTA}
+         "braze_backoff_most": "200ms", "braze_defer": "200ms",
+         "heap_linger": "10ms", **NO_QUOTA}
 EVENTS = ("token", "heap_app_id", "heap_url", "heap_linger", *NO_QUOTA)
 
 
