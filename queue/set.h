@@ -121,10 +121,11 @@ void set_release(struct queue *queue, const struct lease *lease);
 
 /* ---- otherwise ---- */
 
-/* A change is queued, or erased, by a job in the running transaction. */
-MUST_USE bool
-set_queued(struct queue *queue, struct str destination, struct str source,
-    struct str group, struct str data, int64_t stamp, struct err *reterr);
+/* A change is queued (`in`: its member counts as sent), or erased, in the
+ * running transaction. */
+MUST_USE bool set_queued(struct queue *queue, struct str destination,
+    struct str source, struct str group, struct str data, int64_t stamp,
+    bool in, struct err *reterr);
 MUST_USE bool
 set_erased(struct queue *queue, struct str destination, struct str source,
     struct str group, struct str data, int64_t stamp, struct err *reterr);

@@ -133,6 +133,8 @@ set_unhold(struct queue *queue, struct set_group *group, struct sync *sync,
 	    (struct engine_unpark){
 		.destination = group->destination, .groups = name, .count = 1};
 	sync->held = false;
+	if (sync_whole(sync) && group->complete_ms < sync->last_ms)
+		group->complete_ms = sync->last_ms;
 	destination_change(&queue->destinations, destination)->due_moved_ms = 0;
 	queue->strayed++;
 	return true;
@@ -210,7 +212,7 @@ set_put_item(struct queue *queue, struct put *put, size_t n, struct err *reterr)
 	else
 		put->sync->left++;
 	return waiting_add(queue->waiting, put->hashes[n], put->group,
-	    put->stamp, wanted, reterr);
+	    put->stamp, wanted, !wanted, reterr);
 }
 
 bool
@@ -237,7 +239,7 @@ set_put_end(struct queue *queue, struct put *put, struct err *reterr)
 		return false;
 	if (!sync->held && set_holds(queue, sync, !whole))
 		sync->held = put->newly_held = true;
-	if (whole)
+	if (whole && !sync->held)
 		put->group->complete_ms = put->now_ms;
 	put->parked = sync->held ? set_held_name(queue, put->group, sync)
 				 : str_bytes(NULL, 0);

@@ -91,7 +91,7 @@ set_decide(struct queue *queue, const struct lease *lease,
 	}
 	if (change == NULL) {
 		if (!waiting_add(queue->waiting, slice->hashes[n], group, stamp,
-			slice->wanted[n], reterr))
+			slice->wanted[n], set_sent_in(member), reterr))
 			return false;
 		waiting_commit(queue->waiting);
 		change = waiting_find(queue->waiting, slice->hashes[n]);

@@ -52,7 +52,8 @@ set_change(struct queue *queue, const struct lease *lease,
 
 bool
 set_queued(struct queue *queue, struct str destination, struct str source,
-    struct str group, struct str data, int64_t stamp, struct err *reterr)
+    struct str group, struct str data, int64_t stamp, bool in,
+    struct err *reterr)
 {
 	struct set_group *one =
 	    set_groups_find(&queue->groups, destination, source, group);
@@ -63,7 +64,8 @@ set_queued(struct queue *queue, struct str destination, struct str source,
 	if (one == NULL || !item_change_read(data, &member, &wanted))
 		return true;
 	waiting_hash(queue->digest, destination, source, group, member, hash);
-	return waiting_add(queue->waiting, hash, one, stamp, wanted, reterr);
+	return waiting_add(
+	    queue->waiting, hash, one, stamp, wanted, in, reterr);
 }
 
 bool
@@ -204,6 +206,7 @@ set_load_page(void *arg, const union engine_row *row)
 			loading->ok = set_queued(queue, delivery->destination,
 			    delivery->source, batch.items[i].type,
 			    batch.items[i].data, delivery->stamp,
+			    batch.items[i].data.data[0] == ITEM_LEFT,
 			    loading->reterr);
 	}
 	waiting_commit(queue->waiting);
