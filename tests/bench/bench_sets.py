@@ -10,6 +10,8 @@ from bench_daemon import FIXED, PATIENCE, RATE_FIXED_S, Daemon
 SECRET = "bench"
 SEGMENTS, PEOPLE = 20, 50_000  # a member for each pair
 PAGE, PAGES = 1000, 20         # changes; a second
+APART_RATE = 5                 # pages a second, of such
+DEAD = "http://127.0.0.1:1"
 HURRY = {"braze_requests_per_minute": 0, "braze_hold": "0",
          "segments_hold_over": 0, "keep_archive": "0"}
 
@@ -24,8 +26,9 @@ class Sim:
             text=True)
         bench.started.append(self.process)
 
-    def port(self):
-        return self.process.stdout.readline().rpartition(":")[2].strip()
+    def url(self):
+        port = self.process.stdout.readline().rpartition(":")[2].strip()
+        return f"http://127.0.0.1:{port}"
 
     def report(self, end=False):
         if end:
@@ -37,10 +40,10 @@ class Sets:
     def __init__(self, bench, table):
         self.bench, self.table = bench, table
 
-    def daemon(self, name, braze="1"):
-        made = Daemon(self.bench, name, segments_secret=SECRET,
-                      braze_url=f"http://127.0.0.1:{braze}",
-                      braze_api_key="api-key", **HURRY)
+    def daemon(self, name, braze=DEAD, heap=DEAD):
+        made = Daemon(self.bench, name, heap, segments_secret=SECRET,
+                      braze_url=braze, braze_api_key="api-key", **HURRY,
+                      heap_events_per_minute=0, heap_identity_per_minute=0)
         made.start()
         return made
 
@@ -62,7 +65,7 @@ class Sets:
     def members(self):
         """All of them are sent; what the file has then, for each."""
         braze = Sim(self.bench, "audiencesim")
-        daemon = self.daemon("members", braze.port())
+        daemon = self.daemon("members", braze.url())
         self.segments(daemon, "--segments", SEGMENTS, "--first-percent", 100,
                       "--syncs", SEGMENTS).report()
         began, queued = time.monotonic(), daemon.queued()
@@ -81,7 +84,7 @@ class Sets:
     def beside(self):
         """Currents at the fixed rate, beside pages that are delivered."""
         braze = Sim(self.bench, "audiencesim")
-        daemon = self.daemon("beside", braze.port())
+        daemon = self.daemon("beside", braze.url())
         rate = PAGE * PAGES
         for name, words, bound in (
                 ("no pages", None, None),
@@ -102,7 +105,39 @@ class Sets:
         daemon.remove()
         braze.report(end=True)
 
+    def apart(self):
+        """Both flows at once, and one of the destinations dead."""
+        base = None
+        for name, heap_there, braze_there in (
+                ("both alive", True, True), ("Braze dead", True, False),
+                ("Heap dead", False, True)):
+            heap = Sim(self.bench, "heapsim", "--no-quota", "--forget-bodies")
+            braze = Sim(self.bench, "audiencesim")
+            heap_url, braze_url = heap.url(), braze.url()
+            daemon = self.daemon("apart", braze_url if braze_there else DEAD,
+                                 heap_url if heap_there else DEAD)
+            pages = self.segments(daemon, "--segments", 200, "--churn", PAGE,
+                                  "--changes", 10 ** 9, "--rate",
+                                  APART_RATE * PAGE)
+            run = daemon.load("--seconds", RATE_FIXED_S, "--rate", FIXED)
+            taken = {row["name"]: row["accepted"] / RATE_FIXED_S for row in
+                     json.loads(daemon.get("/status"))["destinations"]}
+            pages.report(end=True)
+            daemon.remove()
+            for sim in heap, braze:
+                sim.process.terminate()
+                sim.process.communicate()
+            base = base or (run["p99_ms"], taken)
+            self.table.row(
+                f"both flows, {name}", f"p99 of Currents {run['p99_ms']:.1f}"
+                f" ms; delivered {taken['heap']:,.0f} events/s,"
+                f" {taken['braze']:,.0f} changes/s", "as with both alive",
+                run["p99_ms"] <= 2 * base[0] and all(
+                    taken[of] >= 0.8 * base[1][of] for of, there in
+                    (("heap", heap_there), ("braze", braze_there)) if there))
+
     def measure(self):
         self.accepted()
         self.members()
         self.beside()
+        self.apart()
