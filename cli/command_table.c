@@ -30,6 +30,71 @@ static const struct command table[] = {
 	{"destinations resume", "NAME", "Resume sending to a paused "
 	    "destination",
 	    NULL, COMMAND_QUEUE, NULL, command_destinations_resume},
+	{"segments", "[--attention] [--source NAME] [--destination NAME] "
+	    "[--json]",
+	    "List the segments of Heap, and how far Braze has them",
+	    "A line for each segment: its attribute or cohort in Braze (the "
+	    "label), how many members it should have there, how many it has "
+	    "by what Braze accepted, for how many a change waits, and until "
+	    "when; changes that became dead letters; how long ago a sync came "
+	    "with all its pages; and the state. fresh: all is sent. sending: "
+	    "changes wait. stale: no page came for 8 hours, twice Heap's "
+	    "interval. incomplete: a sync lost pages, so members are missing "
+	    "until Heap sends all of them again. held: a sync would change "
+	    "more of the segment than hold_over allows. refused: Braze takes "
+	    "none of it. retired: by `segments retire`.",
+	    COMMAND_QUEUE, command_segments_options, command_segments},
+	{"segments show", "SEGMENT [--json]", "Show one segment",
+	    "SEGMENT is the id or the name, as `currentsd segments` shows "
+	    "them.",
+	    COMMAND_QUEUE, command_segments_one_options,
+	    command_segments_show},
+	{"segments syncs", "SEGMENT [--json]",
+	    "Show the syncs of a segment, the last one first",
+	    "For each the pages that came, of how many; who entered and left; "
+	    "and what became of these changes: delivered, superseded by a "
+	    "later change of the same member, no change because Braze had it "
+	    "already, or dead letters.",
+	    COMMAND_QUEUE, command_segments_one_options,
+	    command_segments_syncs},
+	{"segments resend", "SEGMENT [--json]",
+	    "Send all members of a segment again",
+	    "For each member that was ever sent, what it is to be by its last "
+	    "change: after a wrong workspace or API key, or if `segments "
+	    "verify` finds other values. A cohort is created again, too.",
+	    COMMAND_JOB, command_segments_one_options,
+	    command_segments_resend},
+	{"segments release", "SEGMENT [--json]",
+	    "Let the held syncs of a segment go",
+	    "A sync is held if it changes more of its segment than the "
+	    "setting hold_over allows. Look at `segments syncs` first; if the "
+	    "sync is wrong, correct the segment in Heap and have it synced "
+	    "again: what is newer overtakes what is held. Exits 1 if nothing "
+	    "is held.",
+	    COMMAND_JOB, command_segments_one_options,
+	    command_segments_release},
+	{"segments retire", "SEGMENT [--yes] [--json]",
+	    "Say of all members of a segment that they left",
+	    "For a segment that was deleted or switched off in Heap, which "
+	    "does not tell us. Asks first, unless --yes is given.",
+	    COMMAND_JOB, command_segments_retire_options,
+	    command_segments_retire},
+	{"segments verify", "SEGMENT [--sample N] [--json]",
+	    "Ask Braze what it has of a segment's members",
+	    "Asks for a random sample of those whose last change is "
+	    "delivered, and counts the right values, the others, and members "
+	    "without a profile. Only for the kind attributes. The API key "
+	    "needs the permission users.export.ids. Exits 1 if there are "
+	    "other values.",
+	    COMMAND_JOB, command_segments_verify_options,
+	    command_segments_verify},
+	{"person", "ID [--limit N] [--json]",
+	    "Show a person's segments, events and changes in order of time",
+	    "Why did Ann get this campaign? First in which segments she is, by "
+	    "what Braze accepted, and what waits; then every event and change "
+	    "with this id that is queued, dead or in the archive, by the time "
+	    "when it was accepted. Exits 1 if there is nothing.",
+	    COMMAND_QUEUE, command_person_options, command_person},
 	{"events list", "[--place PLACE] [FILTER...] [--limit N] [--json]",
 	    "List queued or delivered events",
 	    "PLACE is queued (the default) or archive (delivered events that "

@@ -1,6 +1,7 @@
 #include "daemon/status.h"
 
 #include "base/counters.h"
+#include "daemon/segments.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 enum {
 	STATUS_TOP = 3,	      /* reasons that are shown */
 	STATUS_LEFT_OUT = 20, /* properties */
+	STATUS_SEGMENTS = 1000,
 	STATUS_SILENCE_MS = 60 * 1000,
 	STATUS_REFUSED_S = 24 * 3600 /* a refusal is shown for so long */
 };
@@ -39,12 +41,23 @@ status_oldest_ms(struct daemon *daemon, const char *destination)
 	return stats_oldest_ms(daemon->queue, destination, &ms, NULL) ? ms : 0;
 }
 
+int64_t
+status_items_per_minute(const struct forwarder_destination_status *sender)
+{
+	int64_t pace = sender->pace_per_minute;
+
+	return sender->pace_request_items > 0
+		   ? pace * (int64_t)sender->pace_request_items
+		   : pace;
+}
+
 /*
  * A running destination sends at its pace, and one that cools down as soon as
  * it resumes. Events that wait for the quota of their identity go when that has
  * room. It is unknown how long trouble or a pause will last, and what becomes
  * of deferred events; and whether anything will be accepted, while events wait
- * for neither time nor quota and still nothing has been for a while.
+ * for neither time nor quota and still nothing has been for a while. If changes
+ * of a member are kept apart, what waits may wait for that.
  */
 int64_t
 status_drain_s(const struct status_destination *status, int64_t now_ms)
@@ -52,6 +65,8 @@ status_drain_s(const struct status_destination *status, int64_t now_ms)
 	const struct forwarder_destination_status *sender = &status->sender;
 	int64_t queued = status->queued;
 	int64_t flowing = queued - (int64_t)sender->deferred, drain_ms;
+	int64_t silent_ms = now_ms - status->accepted_ms;
+	int64_t silence_ms = STATUS_SILENCE_MS + status->hold_ms;
 
 	if (queued == 0)
 		return 0;
@@ -68,12 +83,13 @@ status_drain_s(const struct status_destination *status, int64_t now_ms)
 	if (flowing <= 0 || sender->pace_per_minute == 0 ||
 	    sender->last_due_ms < 0)
 		return -1;
-	if (status->oldest_ms != 0 &&
-	    now_ms - status->oldest_ms > STATUS_SILENCE_MS &&
-	    now_ms - status->accepted_ms > STATUS_SILENCE_MS &&
-	    sender->until_ms <= now_ms && sender->last_due_ms <= now_ms)
+	if (status->oldest_ms != 0 && now_ms - status->oldest_ms > silence_ms &&
+	    silent_ms > silence_ms && sender->until_ms <= now_ms &&
+	    sender->last_due_ms <= now_ms)
 		return -1;
-	drain_ms = flowing * 60 * 1000 / sender->pace_per_minute;
+	drain_ms = flowing * 60 * 1000 / status_items_per_minute(sender);
+	if (silent_ms > STATUS_SILENCE_MS && drain_ms < status->hold_ms)
+		drain_ms = status->hold_ms;
 	if (sender->until_ms > now_ms)
 		drain_ms += sender->until_ms - now_ms;
 	if (sender->last_due_ms - now_ms > drain_ms)
@@ -86,16 +102,21 @@ status_destination_read(struct daemon *daemon, size_t destination,
     int64_t now_ms, struct status_destination *ret_status)
 {
 	struct forwarder *forwarder = atomic_load(&daemon->forwarder);
-	const char *name =
-	    daemon->settings->destinations[destination].forwarder.name;
+	const struct settings_destination *settings =
+	    &daemon->settings->destinations[destination];
+	const char *name = settings->forwarder.name;
 	struct forwarder_destination_status *sender = &ret_status->sender;
 
 	*ret_status = (struct status_destination){
 	    .name = name,
+	    .noun = settings->forwarder.outlet->item_noun,
 	    .queued = stats_destination_queued(daemon->queue, name),
 	    .bytes = stats_destination_bytes(daemon->queue, name),
 	    .bytes_max = stats_destination_bytes_max(daemon->queue, name),
 	    .oldest_ms = status_oldest_ms(daemon, name),
+	    .hold_ms = settings->kind == SETTINGS_ATTRIBUTES
+			   ? settings->attributes.hold_ms
+			   : 0,
 	    .running = forwarder != NULL,
 	};
 	if (forwarder != NULL) {
@@ -428,6 +449,8 @@ sender_json(
 	json_int(json, "in_flight", sender->in_flight);
 	json_int(json, "pace_per_minute", sender->pace_per_minute);
 	json_int(json, "pace_full_per_minute", sender->pace_full_per_minute);
+	json_text(json, "pace_unit",
+	    sender->pace_request_items > 0 ? "requests" : "items");
 	json_object_open(json, "deferred");
 	json_int(json, "events", (int64_t)sender->deferred);
 	json_text(json, "why", sender->deferred_why);
@@ -548,6 +571,44 @@ left_out_json(struct daemon *daemon, struct json *json)
 	json_object_close(json);
 }
 
+/* Those that need attention come first, so that the bound cuts the others. */
+static void
+segments_json(struct daemon *daemon, int64_t now_ms, struct json *json)
+{
+	struct segments segments;
+	size_t shown = 0;
+
+	if (!segments_read(daemon, now_ms, &segments, NULL))
+		return;
+	json_object_open(json, "segments");
+	json_int(json, "count", (int64_t)segments.count);
+	json_int(json, "waiting", segments.waiting);
+	json_int(json, "held_syncs", segments.held);
+	json_int(json, "incomplete_syncs", segments.incomplete);
+	json_object_open(json, "states");
+	for (int s = 0; s < SEGMENT_STATES; s++)
+		json_int(json, segment_state_name((enum segment_state)s),
+		    (int64_t)segments.states[s]);
+	json_object_close(json);
+	json_array_open(json, "list");
+	for (int attention = 1; attention >= 0; attention--) {
+		for (size_t i = 0; i < segments.count; i++) {
+			const struct segment *segment = &segments.list[i];
+
+			if (segment_needs_attention(segment) !=
+				(bool)attention ||
+			    shown++ >= STATUS_SEGMENTS)
+				continue;
+			json_object_open(json, NULL);
+			segment_json(segment, now_ms, json);
+			json_object_close(json);
+		}
+	}
+	json_array_close(json);
+	json_object_close(json);
+	segments_fini(&segments);
+}
+
 void
 status_write(
     struct daemon *daemon, int64_t now_ms, int64_t mono_ms, struct buf *out)
@@ -583,6 +644,7 @@ status_write(
 		destination_json(daemon, i, now_ms, &json);
 	json_array_close(&json);
 	status_stranded_json(daemon, &json);
+	segments_json(daemon, now_ms, &json);
 	left_out_json(daemon, &json);
 	json_object_close(&json);
 	(void)buf_char(out, '\n');

@@ -56,6 +56,8 @@ stats_group_of(
 	    .wanted = set_group_wanted(group),
 	    .waiting = group->waiting,
 	    .dead = group->dead,
+	    .retired = group->floor > 0 &&
+		       set_stamp_sync(group->floor) == group->syncs_begun,
 	};
 
 	for (size_t i = 0; i < group->sync_count; i++) {
