@@ -166,7 +166,8 @@ static const struct command table[] = {
 	    "has. A replay helps if events went to the wrong environment or "
 	    "never arrived; it does not correct a property. Events that went "
 	    "to the same destination under other settings of identity are "
-	    "skipped (exit 1) without --force. The setting keep_archive "
+	    "skipped (exit 1) without --force. Changes of segments are not "
+	    "replayed: see `segments resend`. The setting keep_archive "
 	    "determines how far back a replay can go.",
 	    COMMAND_JOB, command_replay_options, command_replay},
 	{"erase", "--user ID... [--listed] [--json]",

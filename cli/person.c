@@ -17,6 +17,7 @@ enum {
 	PERSON_PRESET = 100,
 	PERSON_LINES_MAX = 64 * 1024 * 1024,
 	PERSON_NAME = 28,
+	PERSON_WHAT = 48,
 };
 
 const struct option_row command_person_options[] = {
@@ -168,7 +169,7 @@ moment_text(const struct person *person, const struct jobs_event *event,
 	(void)buf_printf(out, "%.19sZ ", when);
 	from = out->len;
 	moment_what_write(person, event, change, entered, out);
-	for (size_t len = out->len - from; len < 40; len++)
+	for (size_t len = out->len - from; len < PERSON_WHAT; len++)
 		(void)buf_char(out, ' ');
 	clock_text(event->settled_ms, when, sizeof(when));
 	switch (event->place) {

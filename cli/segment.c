@@ -1,11 +1,13 @@
 #include "cli/segment.h"
 
 #include "base/utf8.h"
+#include "cli/show.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-enum { AMBIGUOUS_SHOWN = 5 };
+enum { AMBIGUOUS_SHOWN = 5, TITLE_MOST = 100 };
 
 bool
 segment_selected(const struct options *options, const struct segment *segment)
@@ -104,16 +106,77 @@ segment_find(const struct command_context *context,
 	return false;
 }
 
+/* ---- names ---- */
+
+static int
+segment_compare(const void *left, const void *right)
+{
+	const struct segment *const *a = left, *const *b = right;
+
+	return strcmp((*a)->of.id, (*b)->of.id);
+}
+
+static int
+segment_compare_id(const void *id, const void *right)
+{
+	const struct segment *const *segment = right;
+
+	return strcmp(id, (*segment)->of.id);
+}
+
+void
+segment_names_read(
+    const struct command_context *context, struct segment_names *ret_names)
+{
+	struct segment_names names = {.sorted = NULL};
+
+	if (segments_read(context->daemon, context->now_ms, &names.segments,
+		NULL))
+		names.sorted =
+		    calloc(names.segments.count + 1, sizeof(*names.sorted));
+	for (size_t i = 0; names.sorted != NULL && i < names.segments.count;
+	     i++)
+		names.sorted[i] = &names.segments.list[i];
+	if (names.sorted != NULL)
+		qsort(names.sorted, names.segments.count,
+		    sizeof(*names.sorted), segment_compare);
+	*ret_names = names;
+}
+
+void
+segment_names_fini(struct segment_names *names)
+{
+	free(names->sorted);
+	names->sorted = NULL;
+	segments_fini(&names->segments);
+}
+
+const char *
+segment_names_find(const struct segment_names *names, const char *type)
+{
+	const struct segment *const *found = NULL;
+
+	if (names->sorted != NULL)
+		found = bsearch(type, names->sorted, names->segments.count,
+		    sizeof(*names->sorted), segment_compare_id);
+	return found == NULL || *(*found)->of.name == '\0' ? NULL
+							   : (*found)->of.name;
+}
+
 /* ---- how they are printed ---- */
 
 void
 segment_title_write(const struct segment *segment, struct buf *out)
 {
-	if (*segment->of.name == '\0')
-		(void)buf_text(out, segment->of.id);
-	else
-		(void)buf_printf(
-		    out, "%s (%s)", segment->of.name, segment->of.id);
+	const struct stats_group *group = &segment->of;
+
+	show_foreign(out, segment_called(segment),
+	    strlen(segment_called(segment)), TITLE_MOST);
+	if (*group->name != '\0') {
+		(void)buf_text(out, " (");
+		show_foreign(out, group->id, strlen(group->id), TITLE_MOST);
+		(void)buf_char(out, ')');
+	}
 }
 
 size_t

@@ -27,6 +27,22 @@ MUST_USE bool segment_find(const struct command_context *context,
     struct segments *ret_segments, const struct segment **ret_segment,
     struct err *reterr);
 
+/* The names of segments by their ids, which are the types of their changes. */
+struct segment_names {
+	struct segments segments;
+	const struct segment **sorted; /* by id; owned; or NULL */
+};
+
+/* None if they cannot be read. */
+void segment_names_read(
+    const struct command_context *context, struct segment_names *ret_names);
+void segment_names_fini(struct segment_names *names);
+
+/* NULL if it is the type of no segment, or that has no name. Does not lock the
+ * queue. */
+const char *
+segment_names_find(const struct segment_names *names, const char *type);
+
 /* "Funnel (7)" */
 void segment_title_write(const struct segment *segment, struct buf *out);
 

@@ -263,7 +263,7 @@ static void
 show_text(const struct segment *segment, int64_t now_ms, struct buf *out)
 {
 	const struct stats_group *group = &segment->of;
-	char done[SHOW_DURATION] = "unknown";
+	char done[SHOW_DURATION];
 
 	(void)buf_printf(out, "%-13s ", "segment");
 	segment_title_write(segment, out);
@@ -279,10 +279,11 @@ show_text(const struct segment *segment, int64_t now_ms, struct buf *out)
 	    segment->served ? "" : ", NOT IN THE SETTINGS", "called there",
 	    *group->label != '\0' ? group->label : "not yet", "wanted",
 	    group->wanted, "sent", group->sent, "waiting", group->waiting);
-	if (segment->done_s >= 0)
-		show_duration(segment->done_s, done, sizeof(done));
+	show_duration(segment->done_s, done, sizeof(done));
 	if (group->waiting > 0)
-		(void)buf_printf(out, ", done in %s", done);
+		(void)buf_printf(out, ", %s%s",
+		    segment->done_s < 0 ? "no forecast" : "done in ",
+		    segment->done_s < 0 ? "" : done);
 	(void)buf_printf(
 	    out, "\n%-13s %" PRId64 " changes\n", "dead", group->dead);
 	show_time("first page", group->first_ms, now_ms, out);

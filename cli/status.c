@@ -346,7 +346,12 @@ sender_show(
 		    " dead\n",
 		    sender->trial_sent, sender->trial_dropped,
 		    sender->trial_dead);
-	if (status->drain_s < 0)
+	if (status->held > 0)
+		(void)buf_printf(out,
+		    "           %" PRId64 " of them are held until you release "
+		    "them: see segments below\n",
+		    status->held);
+	if (status->drain_s < 0 && status->queued > status->held)
 		(void)buf_text(
 		    out, "           cannot forecast when it will be empty\n");
 	if (status->queued == 0 || status->drain_s < 0)
@@ -356,7 +361,9 @@ sender_show(
 	(void)buf_printf(out,
 	    "           empty in %s, at %.16sZ, at %u %ss a minute%s\n", text,
 	    when, sender->pace_per_minute, noun,
-	    sender->deferred > 0 ? ", not counting what is deferred" : "");
+	    sender->deferred > 0  ? ", not counting what is deferred"
+	    : status->held > 0 ? ", not counting what is held"
+			       : "");
 }
 
 /* The types whose events wait until one is accepted. */

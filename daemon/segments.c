@@ -117,7 +117,7 @@ target_read(struct daemon *daemon, size_t destination, int64_t now_ms,
 	struct segments_target *target = ret_target;
 
 	status_destination_read(daemon, destination, now_ms, &target->status);
-	target->status.queued = 0;
+	target->status.queued = target->status.held = 0;
 	for (size_t i = 0; i < segments->count; i++) {
 		const struct stats_group *group = &segments->list[i].of;
 
@@ -227,7 +227,8 @@ segments_complete(struct daemon *daemon, int64_t now_ms,
 		segments->states[segment->state]++;
 		segments->waiting += segment->of.waiting;
 		segments->held += (int64_t)segment->of.held;
-		segments->incomplete += (int64_t)segment->of.incomplete;
+		if (!segment->of.retired)
+			segments->incomplete += (int64_t)segment->of.incomplete;
 	}
 	for (size_t i = 0; i < daemon->settings->destination_count; i++)
 		free(targets[i].parked);
@@ -279,9 +280,8 @@ segment_trouble_write(
 		break;
 	case SEGMENT_STALE:
 		(void)buf_printf(out,
-		    "nothing came for %" PRId64 " h; " SEGMENTS_SYNC_HELP
-		    ", or `currentsd segments retire %s` if it was switched "
-		    "off there",
+		    "nothing came for %" PRId64 " h: is it switched on in "
+		    "Heap? If not, `currentsd segments retire %s`",
 		    (now_ms - group->last_ms) / (3600 * 1000), group->id);
 		break;
 	case SEGMENT_INCOMPLETE:
@@ -292,8 +292,8 @@ segment_trouble_write(
 		break;
 	case SEGMENT_HELD:
 		(void)buf_printf(out,
-		    "a sync changes more of it than hold_over allows; look at "
-		    "`currentsd segments syncs %s`, then `segments release`",
+		    "a sync changes too much of it: see `currentsd segments "
+		    "syncs %s`, then `segments release`",
 		    group->id);
 		break;
 	case SEGMENT_REFUSED:

@@ -64,8 +64,8 @@ status_drain_s(const struct status_destination *status, int64_t now_ms)
 {
 	const struct forwarder_destination_status *sender = &status->sender;
 	int64_t queued = status->queued;
-	int64_t flowing = queued - (int64_t)sender->deferred, drain_ms;
-	int64_t silent_ms = now_ms - status->accepted_ms;
+	int64_t flowing = queued - status->held - (int64_t)sender->deferred;
+	int64_t silent_ms = now_ms - status->accepted_ms, drain_ms;
 	int64_t silence_ms = STATUS_SILENCE_MS + status->hold_ms;
 
 	if (queued == 0)
@@ -97,6 +97,16 @@ status_drain_s(const struct status_destination *status, int64_t now_ms)
 	return drain_ms / 1000 + 1;
 }
 
+static bool
+held_row(void *arg, const struct stats_group *group)
+{
+	struct status_destination *status = arg;
+
+	if (strcmp(group->destination, status->name) == 0)
+		status->held += group->held_changes;
+	return true;
+}
+
 void
 status_destination_read(struct daemon *daemon, size_t destination,
     int64_t now_ms, struct status_destination *ret_status)
@@ -119,6 +129,8 @@ status_destination_read(struct daemon *daemon, size_t destination,
 			   : 0,
 	    .running = forwarder != NULL,
 	};
+	if (settings->forwarder.outlet->set)
+		(void)!stats_groups(daemon->queue, held_row, ret_status, NULL);
 	if (forwarder != NULL) {
 		forwarder_destination_status(forwarder, destination, sender);
 		ret_status->state = forwarder_state_name(sender->state);
@@ -503,6 +515,7 @@ destination_json(
 	    daemon->settings->destinations[index].forwarder.outlet->kind);
 	json_text(json, "state", status.state);
 	json_int(json, "queued", status.queued);
+	json_int(json, "held", status.held);
 	json_int(json, "bytes", status.bytes);
 	json_int(json, "bytes_max", status.bytes_max);
 	since_json(json, "oldest_queued_s", now_ms, status.oldest_ms);

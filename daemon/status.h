@@ -28,6 +28,7 @@ struct status_destination {
 	const char *name, *noun;  /* the latter of its items: "event" */
 	const char *state;	  /* also "stopped" without a forwarder */
 	int64_t queued;
+	int64_t held; /* of them: changes that the operator is to release */
 	int64_t bytes, bytes_max; /* queued, and the most that may be now */
 	int64_t oldest_ms;	  /* acceptance of the oldest queued, or 0 */
 	int64_t accepted_ms;	  /* it last accepted something, or 0 */
