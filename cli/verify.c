@@ -225,7 +225,10 @@ verify_run(struct command_context *context, const struct segment *segment,
 		verify_ask, verify, &err))
 		return true;
 	return err_set(reterr, err.code,
-	    "%s; the API key needs the permission users.export.ids", err.text);
+	    "%s%s", err.text,
+	    err.code == ERR_IO
+		? "; the API key needs the permission users.export.ids"
+		: "");
 }
 
 int

@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
 	FORWARDER_ROUND_MS = 1000, /* at most, so that we are seen alive */
@@ -31,6 +32,8 @@ enum {
 	FORWARDER_RETRY_MS = 1000, /* without memory */
 	FORWARDER_ONCE_MAX = 16 << 20,
 	FORWARDER_SHOWN = 200, /* bytes of an answer */
+	FORWARDER_VERIFY_TRIES = 4,
+	FORWARDER_VERIFY_REST_MS = 60 * 1000,
 };
 
 /* The sender of a destination, and what other threads see of it. */
@@ -771,6 +774,7 @@ struct forwarder_verify_wait {
 	size_t count;
 	enum outlet_has *has;
 	bool done, ok;
+	int64_t wait_ms; /* ask again then; 0: do not */
 	struct err *reterr;
 };
 
@@ -780,9 +784,16 @@ forwarder_verify_answered(
 {
 	struct forwarder_verify_wait *wait = arg;
 	struct str body = answer->body;
+	struct outlet_verdict verdict;
 
 	(void)owner, (void)tag;
+	answer->now_ms = clock_wall_ms();
+	wait->outlet->judge(wait->context, answer, 0, NULL, &verdict);
 	wait->done = true;
+	wait->wait_ms = 0;
+	if (verdict.slower)
+		wait->wait_ms = verdict.wait_ms > 0 ? verdict.wait_ms
+						    : FORWARDER_RETRY_MS;
 	if (body.len > FORWARDER_SHOWN)
 		body.len = FORWARDER_SHOWN;
 	if (answer->status == 0)
@@ -825,6 +836,32 @@ forwarder_verify_post(const struct forwarder_destination *destination,
 	return ok && wait->ok;
 }
 
+static void
+forwarder_rest(int64_t ms)
+{
+	struct timespec rest = {ms / 1000, ms % 1000 * 1000000};
+
+	(void)nanosleep(&rest, NULL);
+}
+
+/* "Too fast" is obeyed a few times. */
+static bool
+forwarder_verify_some(const struct forwarder_destination *destination,
+    struct poster *poster, struct forwarder_verify_wait *wait, size_t left,
+    struct err *reterr)
+{
+	for (unsigned tries = 1;; tries++) {
+		if (forwarder_verify_post(
+			destination, poster, wait, left, reterr))
+			return true;
+		if (wait->wait_ms == 0 || tries == FORWARDER_VERIFY_TRIES)
+			return false;
+		forwarder_rest(wait->wait_ms < FORWARDER_VERIFY_REST_MS
+				   ? wait->wait_ms
+				   : FORWARDER_VERIFY_REST_MS);
+	}
+}
+
 bool
 forwarder_verify(const struct forwarder_destination *destination,
     const struct outlet_group *group, const struct str *members, size_t count,
@@ -846,7 +883,9 @@ forwarder_verify(const struct forwarder_destination *destination,
 	for (size_t at = 0; ok && at < count; at += wait.count) {
 		wait.members = members + at;
 		wait.has = ret_has + at;
-		ok = forwarder_verify_post(
+		if (at > 0)
+			forwarder_rest(wait.outlet->verify_gap_ms);
+		ok = forwarder_verify_some(
 		    destination, poster, &wait, count - at, reterr);
 	}
 	poster_free(poster);

@@ -323,6 +323,7 @@ struct outlet {
 	 * the answer, whole and of a status of 2xx; ERR_INPUT if it is not
 	 * legible.
 	 */
+	int64_t verify_gap_ms; /* between two of these, at least */
 	bool (*verify)(const struct outlet_context *context,
 	    const struct str *members, size_t count,
 	    struct outlet_address *ret_address, struct buf *body,

@@ -724,6 +724,7 @@ const struct outlet attributes_outlet = {
     .hold_ms = outlet_hold_ms,
     .prepare = outlet_prepare,
     .frame = outlet_frame,
+    .verify_gap_ms = 50, /* Braze takes 40 a second */
     .verify = outlet_verify,
     .verify_read = outlet_verify_read,
     .left_out_write = outlet_left_out_write,
