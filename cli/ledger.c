@@ -26,11 +26,11 @@ enum {
 struct ledger {
 	struct queue *queue;
 	struct buf *out;
-	struct json *json;	     /* NULL: text */
-	bool found;		     /* an imbalance or a difference */
-	bool any;		     /* a line was written */
+	struct json *json;		   /* NULL: text */
+	bool found;			   /* an imbalance or a difference */
+	bool any;			   /* a line was written */
 	const struct segment_names *names; /* by type; else none */
-	bool hours;		     /* by hour: */
+	bool hours;			   /* by hour: */
 	char days_until[CLOCK_TEXT]; /* before it hours are folded into days */
 };
 

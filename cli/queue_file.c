@@ -237,8 +237,8 @@ stats_types(const struct command_context *context, struct stats *stats,
 	bool ok;
 
 	segment_names_read(context, &stats->names);
-	ok = stats_ledger(context->daemon->queue, STATS_BY_TYPE, stats_row,
-	    stats, reterr);
+	ok = stats_ledger(
+	    context->daemon->queue, STATS_BY_TYPE, stats_row, stats, reterr);
 	segment_names_fini(&stats->names);
 	return ok;
 }

@@ -130,16 +130,16 @@ segment_names_read(
 {
 	struct segment_names names = {.sorted = NULL};
 
-	if (segments_read(context->daemon, context->now_ms, &names.segments,
-		NULL))
+	if (segments_read(
+		context->daemon, context->now_ms, &names.segments, NULL))
 		names.sorted =
 		    calloc(names.segments.count + 1, sizeof(*names.sorted));
 	for (size_t i = 0; names.sorted != NULL && i < names.segments.count;
 	     i++)
 		names.sorted[i] = &names.segments.list[i];
 	if (names.sorted != NULL)
-		qsort(names.sorted, names.segments.count,
-		    sizeof(*names.sorted), segment_compare);
+		qsort(names.sorted, names.segments.count, sizeof(*names.sorted),
+		    segment_compare);
 	*ret_names = names;
 }
 

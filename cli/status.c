@@ -361,9 +361,9 @@ sender_show(
 	(void)buf_printf(out,
 	    "           empty in %s, at %.16sZ, at %u %ss a minute%s\n", text,
 	    when, sender->pace_per_minute, noun,
-	    sender->deferred > 0  ? ", not counting what is deferred"
-	    : status->held > 0 ? ", not counting what is held"
-			       : "");
+	    sender->deferred > 0 ? ", not counting what is deferred"
+	    : status->held > 0	 ? ", not counting what is held"
+				 : "");
 }
 
 /* The types whose events wait until one is accepted. */
@@ -439,8 +439,8 @@ segments_show(struct daemon *daemon, const struct options *options,
 		apart = ", ";
 	}
 	if (segments.count > 0)
-		(void)buf_printf(out, "; %" PRId64 " changes wait\n",
-		    segments.waiting);
+		(void)buf_printf(
+		    out, "; %" PRId64 " changes wait\n", segments.waiting);
 	troubled = segments_trouble_show(
 	    &segments, options, now_ms, STATUS_SEGMENTS, "           ", out);
 	if (troubled > STATUS_SEGMENTS)

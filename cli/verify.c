@@ -224,8 +224,7 @@ verify_run(struct command_context *context, const struct segment *segment,
 	if (job_run_beside(context->caller, "waiting for the destination",
 		verify_ask, verify, &err))
 		return true;
-	return err_set(reterr, err.code,
-	    "%s%s", err.text,
+	return err_set(reterr, err.code, "%s%s", err.text,
 	    err.code == ERR_IO
 		? "; the API key needs the permission users.export.ids"
 		: "");

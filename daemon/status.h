@@ -25,8 +25,8 @@ int64_t status_oldest_ms(struct daemon *daemon, const char *destination);
 
 /* One destination of the settings. */
 struct status_destination {
-	const char *name, *noun;  /* the latter of its items: "event" */
-	const char *state;	  /* also "stopped" without a forwarder */
+	const char *name, *noun; /* the latter of its items: "event" */
+	const char *state;	 /* also "stopped" without a forwarder */
 	int64_t queued;
 	int64_t held; /* of them: changes that the operator is to release */
 	int64_t bytes, bytes_max; /* queued, and the most that may be now */
@@ -36,13 +36,13 @@ struct status_destination {
 	int64_t drain_s;
 	int64_t hold_ms; /* a member is not written again before so long */
 	bool running;	 /* there is a forwarder: `sender` is filled */
-	bool paused;  /* by the operator */
+	bool paused;	 /* by the operator */
 	struct forwarder_destination_status sender;
 };
 
 /* Items a minute at the present pace, if requests are full. */
-int64_t status_items_per_minute(
-    const struct forwarder_destination_status *sender);
+int64_t
+status_items_per_minute(const struct forwarder_destination_status *sender);
 
 /* The forecast of a running one, from its other members; -1 if unknown. */
 int64_t status_drain_s(const struct status_destination *status, int64_t now_ms);

@@ -792,8 +792,8 @@ forwarder_verify_answered(
 	wait->done = true;
 	wait->wait_ms = 0;
 	if (verdict.slower)
-		wait->wait_ms = verdict.wait_ms > 0 ? verdict.wait_ms
-						    : FORWARDER_RETRY_MS;
+		wait->wait_ms =
+		    verdict.wait_ms > 0 ? verdict.wait_ms : FORWARDER_RETRY_MS;
 	if (body.len > FORWARDER_SHOWN)
 		body.len = FORWARDER_SHOWN;
 	if (answer->status == 0)

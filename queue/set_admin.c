@@ -67,8 +67,8 @@ stats_group_of(
 		if (sync->held)
 			shown.held_changes +=
 			    sync->entered + sync->left - sync->delivered -
-			    sync->superseded - sync->no_change -
-			    sync->dropped - sync->dead;
+			    sync->superseded - sync->no_change - sync->dropped -
+			    sync->dead;
 		shown.incomplete += set_sync_late(queue, sync, now_ms) &&
 				    !sync_mended(group, sync);
 	}
