@@ -4,7 +4,8 @@
  *
  * With --send-test it sends one marked event through the whole mapping to Heap.
  * A 200 proves nothing about the app id, because Heap also answers 200 to a
- * wrong one; so the command says how to find the event.
+ * wrong one; so the command says how to find the event. To Braze it sends one
+ * change of a segment that Heap does not have.
  */
 
 #include "base/digest.h"
@@ -22,7 +23,8 @@ enum { CHECK_PRIVACY_MAX = 64 * 1024 };
 
 const struct option_row command_check_options[] = {
     {"--json", NULL, "Print JSON."},
-    {"--send-test", "IDENTITY", "Send one marked event as this person."},
+    {"--send-test", "IDENTITY",
+	"Send one marked event, or change, of this person."},
     {"--destination", "NAME",
 	"Send the test to this destination (default: the first)."},
     {NULL, NULL, NULL},
@@ -413,6 +415,168 @@ send_show_json(const struct settings_destination *destination, const char *id,
 	(void)buf_char(out, '\n');
 }
 
+/* ---- of a change ---- */
+
+/* No segment of Heap has this id. */
+static const struct outlet_group send_group = {
+    .id = {"0", sizeof("0") - 1},
+    .name = {"currentsd test", sizeof("currentsd test") - 1},
+};
+
+/* What the destination calls the group, and where its changes go. */
+static bool
+send_label_read(const struct settings_destination *destination,
+    struct buf *ret_label, struct buf *ret_url, struct err *reterr)
+{
+	const struct outlet *outlet = destination->forwarder.outlet;
+	struct outlet_context *context;
+	struct outlet_address address;
+	bool ok;
+
+	if (!outlet->context_new(
+		settings_outlet_settings(destination), &context, reterr))
+		return false;
+	outlet->address(context, false, &address);
+	(void)buf_text(ret_url, address.url);
+	ok = outlet->label(context, &send_group, ret_label, reterr) &&
+	     buf_ok(ret_url, reterr);
+	outlet->context_free(context);
+	return ok;
+}
+
+/* Braze accepts what it passes over. */
+static void
+send_change_hint_write(const struct settings_destination *destination,
+    const struct buf *label, struct buf *out)
+{
+	if (destination->kind == SETTINGS_COHORTS)
+		(void)buf_printf(out,
+		    "This does not prove that anybody is in the cohort: Braze "
+		    "passes over ids that it\n"
+		    "does not know. In Braze, a segment with the partner's "
+		    "filter and the cohort\n"
+		    "\"%.*s\" has this person within a minute or two.\n"
+		    "If not, no profile has this id as its %s (setting "
+		    "match).\n",
+		    STR_ARGS(send_group.name), destination->cohorts.match);
+	else
+		(void)buf_printf(out,
+		    "This does not prove that anybody has the attribute: Braze "
+		    "passes over profiles that\n"
+		    "it does not have. In Braze, search for the user above "
+		    "(Audience, Search Users).\n"
+		    "Within a minute or two the custom attribute of %.*s says "
+		    "so.\n"
+		    "If not, no profile has this id as its %s (setting "
+		    "match).\n",
+		    (int)label->len, label->data,
+		    destination->attributes.match);
+}
+
+/* The body of a request to a cohort has the keys. */
+static const struct buf *
+send_shown_body(const struct settings_destination *destination,
+    const struct forwarder_once *once)
+{
+	return destination->kind == SETTINGS_COHORTS ? NULL : &once->body;
+}
+
+static void
+send_change_show(const struct settings_destination *destination,
+    const struct forwarder_once *once, const struct buf *label,
+    const struct buf *url, struct buf *out)
+{
+	const struct buf *body = send_shown_body(destination, once);
+
+	(void)buf_printf(out, "sent to      %.*s\n", (int)url->len, url->data);
+	if (body != NULL) {
+		(void)buf_append(out, body->data, body->len);
+		(void)buf_char(out, '\n');
+	}
+	if (once->announcing)
+		(void)buf_text(out, "of           the cohort's announcement\n");
+	if (once->status == 0) {
+		(void)buf_printf(out, "no answer    %s\n", once->answer);
+		return;
+	}
+	(void)buf_printf(
+	    out, "answer       HTTP %u %s\n", once->status, once->answer);
+	if (once->accepted)
+		send_change_hint_write(destination, label, out);
+}
+
+static void
+send_change_show_json(const struct settings_destination *destination,
+    const struct forwarder_once *once, const struct buf *label, struct buf *out)
+{
+	const struct buf *body = send_shown_body(destination, once);
+	struct json json;
+	struct buf hint;
+
+	json_init(&json, out);
+	json_object_open(&json, NULL);
+	json_bytes(&json, "id", label->data, label->len);
+	if (body != NULL)
+		json_raw(&json, "sent", body->data, body->len);
+	else
+		json_null(&json, "sent");
+	json_int(&json, "status", once->status);
+	json_text(&json, "answer", once->answer);
+	if (once->accepted) {
+		buf_init(&hint, SEND_EVENT_MAX);
+		send_change_hint_write(destination, label, &hint);
+		json_bytes(&json, "hint", hint.data, hint.len);
+		buf_fini(&hint);
+	} else {
+		json_null(&json, "hint");
+	}
+	json_object_close(&json);
+	(void)buf_char(out, '\n');
+}
+
+static int
+send_change_test(struct command_context *context,
+    const struct settings *settings,
+    const struct settings_destination *destination, struct buf *out)
+{
+	const char *person = options_value(context->options, "--send-test");
+	struct forwarder_destination forwarder;
+	struct forwarder_once once = {.status = 0};
+	struct item item = {.fate = ITEM_QUEUE, .type = send_group.id};
+	struct buf change, label, url;
+	int code = EXIT_FOUND;
+	struct err err;
+
+	buf_init(&change, SEND_EVENT_MAX);
+	buf_init(&label, SEND_NAMES_MAX);
+	buf_init(&url, SEND_NAMES_MAX);
+	daemon_destination(settings, destination, &forwarder);
+	(void)buf_printf(&change, "%c%s", ITEM_ENTERED, person);
+	item.data = str_bytes(change.data, change.len);
+	if (!buf_ok(&change, &err) ||
+	    !send_label_read(destination, &label, &url, &err) ||
+	    !forwarder_send_once(&forwarder, &send_group, &item, &once, &err)) {
+		code = command_fail(out, &err);
+	} else if (once.prepared.fate != OUTLET_SEND) {
+		(void)err_set(
+		    &err, ERR_IO, "nothing was sent: %s", once.prepared.reason);
+		code = command_fail(out, &err);
+	} else {
+		code = once.accepted ? EXIT_FINE : EXIT_FOUND;
+		if (options_has(context->options, "--json"))
+			send_change_show_json(destination, &once, &label, out);
+		else
+			send_change_show(destination, &once, &label, &url, out);
+	}
+	buf_fini(&once.body);
+	buf_fini(&change);
+	buf_fini(&label);
+	buf_fini(&url);
+	return code;
+}
+
+/* ---- of either ---- */
+
 static int
 send_test(struct command_context *context, const struct settings *settings,
     struct buf *out)
@@ -428,6 +592,8 @@ send_test(struct command_context *context, const struct settings *settings,
 	char id[SEND_ID];
 	struct err err;
 
+	if (destination != NULL && destination->kind != SETTINGS_TRACK)
+		return send_change_test(context, settings, destination, out);
 	buf_init(&event, SEND_EVENT_MAX);
 	buf_init(&markers, SEND_NAMES_MAX);
 	if (destination == NULL) {

@@ -13,7 +13,8 @@ static const struct command table[] = {
 	    "Check the settings, and show what serve would run",
 	    "Opens no network connection and does not touch the queue. With "
 	    "--send-test it maps one marked event, sends it to Heap, and "
-	    "tells you how to find it there.",
+	    "tells you how to find it there; or it sends a change of a segment "
+	    "that Heap does not have to Braze, likewise.",
 	    COMMAND_PLAIN, command_check_options, command_check},
 	{"status", "[--json]", "Show the state of the daemon and its queue",
 	    NULL, COMMAND_QUEUE, command_json_options, command_status},

@@ -54,6 +54,16 @@ struct serve {
 	atomic_bool stop;
 };
 
+/* A core file would hold tokens, secrets, keys and people's data. Unlike 0, the
+ * limit 1 also keeps the kernel from handing one to a program (core(5)). */
+static void
+core_forbid(void)
+{
+	const struct rlimit none = {.rlim_cur = 1, .rlim_max = 1};
+
+	(void)setrlimit(RLIMIT_CORE, &none);
+}
+
 /* Blocked before any thread starts, so that all of them inherit it. */
 static bool
 signals_open(int *ret_fd, struct err *reterr)
@@ -432,6 +442,7 @@ command_serve(struct command_context *context, struct buf *out)
 	int code;
 
 	(void)umask(077);
+	core_forbid();
 	if (serve_start(&serve, context->config, &err)) {
 		serve_loop(&serve);
 		notify_send("STOPPING=1");

@@ -106,8 +106,7 @@ queue_show(struct daemon *daemon, int64_t now_ms, struct buf *out)
 		show_ago(now_ms, status_oldest_ms(daemon, NULL), oldest,
 		    sizeof(oldest));
 		(void)buf_printf(out,
-		    "           the oldest queued event was accepted %s\n",
-		    oldest);
+		    "           the oldest of them was accepted %s\n", oldest);
 	}
 	show_bytes(totals.live_bytes, live, sizeof(live));
 	show_bytes(daemon->settings->queue.max_bytes, most, sizeof(most));
@@ -194,9 +193,21 @@ failing_show(const struct server_source_status *status,
 	}
 }
 
+/* What the source does with what is refused; NULL: it is of any kind. */
+static const char *
+refused_effect(const struct intake *intake)
+{
+	if (intake != NULL && intake->set)
+		return "if they came from Heap, their secret is not ours, and "
+		       "Heap may not send them again: set it, then press sync "
+		       "now in Heap";
+	return "if they came from Braze, it holds those events back until "
+	       "someone fixes its connector";
+}
+
 static void
-refused_show(
-    const struct server_source_status *status, int64_t now_ms, struct buf *out)
+refused_show(const struct server_source_status *status,
+    const struct intake *intake, int64_t now_ms, struct buf *out)
 {
 	int64_t refused = status_source_refused(status, now_ms);
 	char last[SHOW_AGO], first[SHOW_AGO];
@@ -218,9 +229,9 @@ refused_show(
 	else
 		(void)buf_printf(out,
 		    "           why: %u, %s\n"
-		    "           if they came from Braze, it holds those events "
-		    "back until someone fixes its connector\n",
-		    status->refused_status, status->refused_why);
+		    "           %s\n",
+		    status->refused_status, status->refused_why,
+		    refused_effect(intake));
 }
 
 /* Requests that do not look like a source's: nobody has to act. */
@@ -269,7 +280,8 @@ source_show(
 		failing_show(&status,
 		    daemon->settings->sources[source].server.intake, now_ms,
 		    out);
-	refused_show(&status, now_ms, out);
+	refused_show(&status, daemon->settings->sources[source].server.intake,
+	    now_ms, out);
 }
 
 static void
@@ -282,7 +294,7 @@ no_source_show(struct daemon *daemon, int64_t now_ms, struct buf *out)
 	    status_source_refused(&status, now_ms) == 0)
 		return;
 	(void)buf_text(out, "no source  matches these requests:\n");
-	refused_show(&status, now_ms, out);
+	refused_show(&status, NULL, now_ms, out);
 }
 
 /* ---- destinations ---- */
@@ -308,13 +320,12 @@ until_show(int64_t now_ms, int64_t until_ms, char *ret, size_t size)
 }
 
 static void
-sender_show(
-    const struct status_destination *status, int64_t now_ms, struct buf *out)
+sender_show(const struct status_destination *status, const char *noun,
+    int64_t now_ms, struct buf *out)
 {
 	const struct forwarder_destination_status *sender = &status->sender;
 	char pace[STATUS_COUNT], full[STATUS_COUNT];
 	char text[SHOW_DURATION], when[CLOCK_TEXT];
-	const char *noun;
 
 	if (sender->why[0] != '\0')
 		(void)buf_printf(out, "           why: %s\n", sender->why);
@@ -326,12 +337,12 @@ sender_show(
 		until_show(now_ms, sender->deferred_due_ms, text, sizeof(text));
 		(void)buf_printf(out,
 		    "           %zu deferred: refused or failed alone, but it "
-		    "is "
-		    "not yet certain that the events are at fault;\n"
+		    "is not yet certain that the %ss are at fault;\n"
 		    "           next try in %s; last answer: %s\n",
-		    sender->deferred, text, sender->deferred_why);
+		    sender->deferred, noun, text, sender->deferred_why);
 	}
-	noun = sender->pace_request_items > 0 ? "request" : status->noun;
+	if (sender->pace_request_items > 0)
+		noun = "request"; /* what the pace counts */
 	if (sender->pace_per_minute != sender->pace_full_per_minute) {
 		count_show(sender->pace_per_minute, pace, sizeof(pace));
 		count_show(sender->pace_full_per_minute, full, sizeof(full));
@@ -366,9 +377,10 @@ sender_show(
 				 : "");
 }
 
-/* The types whose events wait until one is accepted. */
+/* The types whose items wait until one is accepted. */
 static void
-parked_show(struct daemon *daemon, size_t index, struct buf *out)
+parked_show(
+    struct daemon *daemon, size_t index, const char *noun, struct buf *out)
 {
 	struct forwarder *forwarder = atomic_load(&daemon->forwarder);
 	struct forwarder_parked *parked =
@@ -379,12 +391,12 @@ parked_show(struct daemon *daemon, size_t index, struct buf *out)
 		count = forwarder_destination_parked(forwarder, index, parked);
 	for (size_t i = 0; i < count; i++)
 		(void)buf_printf(out,
-		    "           parked: %s (%s), %zu events; one is tried each "
+		    "           parked: %s (%s), %zu %ss; one is tried each "
 		    "minute; last answer: %s\n",
 		    parked[i].name,
 		    parked[i].whole ? "all of it is refused"
 				    : "those that were refused",
-		    parked[i].count, parked[i].why);
+		    parked[i].count, noun, parked[i].why);
 	free(parked);
 }
 
@@ -392,6 +404,8 @@ static void
 destination_show(
     struct daemon *daemon, size_t index, int64_t now_ms, struct buf *out)
 {
+	const char *noun =
+	    daemon->settings->destinations[index].forwarder.outlet->item_noun;
 	struct status_destination status;
 	char accepted[SHOW_AGO];
 
@@ -407,9 +421,9 @@ destination_show(
 		    "100%% its sources are answered 503\n",
 		    status.bytes * 100 / status.bytes_max);
 	if (status.running) {
-		sender_show(&status, now_ms, out);
+		sender_show(&status, noun, now_ms, out);
 		if (status.sender.parked > 0)
-			parked_show(daemon, index, out);
+			parked_show(daemon, index, noun, out);
 	} else if (status.paused)
 		(void)buf_printf(out,
 		    "           run `currentsd destinations resume %s` to "

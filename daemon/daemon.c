@@ -131,13 +131,15 @@ daemon_persons(
 		(void)persons_each(type, data, daemon_person, &to);
 }
 
-/* An id with a NUL would be shown as another one. */
+/* An id with a NUL would be shown as another one. The list keeps the ids as
+ * they are, for as long as it takes; Braze's have 24 bytes. */
 static bool
 daemon_subject(void *arg, enum person_id kind, struct str id)
 {
 	const struct daemon_person *to = arg;
 
-	if (kind == PERSON_BRAZE && memchr(id.data, '\0', id.len) == NULL &&
+	if (kind == PERSON_BRAZE && id.len <= PERSON_ID_MAX &&
+	    memchr(id.data, '\0', id.len) == NULL &&
 	    !persons_stands_for_many(to->settings, id))
 		to->fn(to->arg, id);
 	return true;

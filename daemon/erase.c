@@ -180,7 +180,7 @@ erase_json(const struct erase_result *result, struct json *json)
 struct sweep_people {
 	const struct settings *settings;
 	const char *users[SWEEP_PEOPLE]; /* owned */
-	size_t count;
+	size_t count, most;
 	int64_t last; /* row that was looked at */
 };
 
@@ -202,7 +202,7 @@ sweep_row(void *arg, int64_t id, const char *source, const char *subject,
 		people->users[people->count++] = copy;
 	}
 	people->last = id;
-	return true;
+	return people->count < people->most;
 }
 
 /* Without ids: those of erased people do not belong in a log. */
@@ -227,7 +227,8 @@ sweep_log(size_t people, const struct erase_result *result)
 	buf_fini(&text);
 }
 
-static bool
+/* ERR_LIMIT: not all of these people can be erased at once. */
+static enum err_code
 sweep_run(struct daemon *daemon, const struct job_caller *caller,
     const struct sweep_people *people)
 {
@@ -240,14 +241,40 @@ sweep_run(struct daemon *daemon, const struct job_caller *caller,
 		    clock_wall_ms(), &result, &err);
 		job_end(daemon);
 	}
-	if (ok)
+	if (ok) {
 		sweep_log(people->count, &result);
-	else
-		log_line(LOG_ERROR, "erase",
-		    "fail people=%zu why=%s help=\"these people stay on the "
-		    "list, and the daemon will try again\"",
-		    people->count, LOG_QUOTE(err.text));
-	return ok;
+		return ERR_NONE;
+	}
+	log_line(LOG_ERROR, "erase", "fail people=%zu why=%s help=\"%s\"",
+	    people->count, LOG_QUOTE(err.text),
+	    err.code == ERR_LIMIT && people->count == 1
+		? "this person stays on the list, and the daemon will try "
+		  "again after the others"
+		: "these people stay on the list, and the daemon will try "
+		  "again");
+	return err.code;
+}
+
+/* Go on behind those who were erased. One who is too many must not keep the
+ * others from it: they are erased apart, and that one is passed over. */
+static void
+sweep_end(struct erase_sweep *sweep, const struct sweep_people *people,
+    enum err_code code, int64_t interval_ms)
+{
+	bool apart = code == ERR_LIMIT && people->count > 1;
+
+	if (apart) {
+		sweep->fewer = people->count / 2;
+	} else if (code == ERR_NONE || code == ERR_LIMIT) {
+		sweep->after = people->last;
+		sweep->fewer *= 2;
+	}
+	if (sweep->fewer >= SWEEP_PEOPLE)
+		sweep->fewer = 0;
+	/* At once, if the list may have more people. */
+	sweep->next_ms = clock_mono_ms();
+	if (!apart && (code != ERR_NONE || people->count < people->most))
+		sweep->next_ms += interval_ms;
 }
 
 void
@@ -255,14 +282,17 @@ erase_sweep(struct erase_sweep *sweep, struct daemon *daemon,
     const struct job_caller *caller, int64_t mono_ms)
 {
 	int64_t interval_ms = daemon->settings->erase_interval_ms;
-	struct sweep_people people = {
-	    .settings = daemon->settings, .last = sweep->after};
+	struct sweep_people people = {.settings = daemon->settings,
+	    .most = sweep->fewer > 0 ? sweep->fewer : SWEEP_PEOPLE,
+	    .last = sweep->after};
 	struct err err;
 
-	if (sweep->next_ms == 0)
+	if (sweep->next_ms == 0) {
 		sweep->next_ms =
 		    daemon->started_mono_ms +
 		    (interval_ms < SWEEP_REST_MS ? interval_ms : SWEEP_REST_MS);
+		sweep->again_ms = sweep->next_ms + interval_ms;
+	}
 	if (mono_ms < sweep->next_ms)
 		return;
 	/* If the queue cannot be read now, the next try is in a second. */
@@ -270,15 +300,16 @@ erase_sweep(struct erase_sweep *sweep, struct daemon *daemon,
 		sweep_row, &people, &err))
 		goto out;
 	if (people.count == 0) {
+		/* Some events of those who stayed may have been missed. */
+		if (people.last == sweep->after && mono_ms >= sweep->again_ms) {
+			people.last = 0;
+			sweep->again_ms = mono_ms + interval_ms;
+		}
 		sweep->after = people.last;
 		goto out;
 	}
-	if (sweep_run(daemon, caller, &people))
-		sweep->after = people.last;
-	/* Go on at once if the list may have more people. */
-	sweep->next_ms = clock_mono_ms();
-	if (sweep->after != people.last || people.count < SWEEP_PEOPLE)
-		sweep->next_ms += interval_ms;
+	sweep_end(
+	    sweep, &people, sweep_run(daemon, caller, &people), interval_ms);
 out:
 	for (size_t i = 0; i < people.count; i++)
 		free((char *)(uintptr_t)people.users[i]);

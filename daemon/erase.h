@@ -42,8 +42,11 @@ void erase_json(const struct erase_result *result, struct json *json);
  * requested, at most once per erase_interval, because everything is read each
  * time. */
 struct erase_sweep {
-	int64_t next_ms; /* monotonic: not before; 0: at the start */
-	int64_t after;	 /* the last row of the list that was done */
+	int64_t next_ms;  /* monotonic: not before; 0: at the start */
+	int64_t after;	  /* the last row of the list that was done */
+	int64_t again_ms; /* monotonic: from the first row again, once the last
+			   * one is done */
+	size_t fewer;	  /* people at once, after too many; or 0 */
 };
 
 /* Once a second, while no other job runs; only the caller's progress() and

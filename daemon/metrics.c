@@ -40,24 +40,27 @@ queue_metrics(struct daemon *daemon, struct buf *out)
 
 	stats_totals(daemon->queue, &totals);
 	metric(out, "currentsd_events_received_total", "counter",
-	    "Events ever received; kept across restarts, like the whole "
+	    "Events and changes ever received; kept across restarts, like the "
+	    "whole "
 	    "ledger.",
 	    line->received);
 	metric(out, "currentsd_events_delivered_total", "counter",
-	    "Events that Heap answered 200 to.", line->delivered);
+	    "Events and changes that a destination accepted.", line->delivered);
 	metric(out, "currentsd_events_dropped_total", "counter",
-	    "Events dropped by a rule.", line->dropped);
+	    "Events and changes dropped by a rule.", line->dropped);
 	metric(out, "currentsd_events_duplicates_total", "counter",
-	    "Duplicates: events that had been received before.",
+	    "Duplicates: events and changes that had been received before.",
 	    line->duplicates);
 	metric(out, "currentsd_events_erased_total", "counter",
-	    "Events removed because a person was erased.", line->erased);
+	    "Events and changes removed because a person was erased.",
+	    line->erased);
 	metric(out, "currentsd_events_expired_total", "counter",
-	    "Events removed because of their age.", line->expired);
+	    "Events and changes removed because of their age.", line->expired);
 	metric(out, "currentsd_events_queued", "gauge",
-	    "Events waiting for delivery.", line->queued);
+	    "Events and changes waiting for delivery.", line->queued);
 	metric(out, "currentsd_events_dead", "gauge",
-	    "Dead letters: events refused for good or invalid.", line->dead);
+	    "Dead letters: events and changes refused for good or invalid.",
+	    line->dead);
 	metric(out, "currentsd_ledger_imbalance", "gauge",
 	    "Received minus all the other columns of the ledger: must be 0.",
 	    stats_imbalance(line));
@@ -82,7 +85,7 @@ queue_metrics(struct daemon *daemon, struct buf *out)
 	    "there are none, or it is not known yet.",
 	    totals.dead_left_ms == INT64_MAX ? -1 : totals.dead_left_ms / 1000);
 	metric(out, "currentsd_archive_bytes", "gauge",
-	    "Size of the archive: delivered events kept for replays.",
+	    "Size of the archive: what was delivered, kept for replays.",
 	    totals.archive_bytes);
 	metric(out, "currentsd_queue_live_bytes", "gauge",
 	    "Bytes in use in the queue.", totals.live_bytes);
@@ -182,53 +185,56 @@ destination_metrics(struct daemon *daemon, struct forwarder *forwarder,
 #define EACH(name, type, help, value)                                          \
 	METRIC_EACH("destination", all, "currentsd_destination_" name, type,   \
 	    help, value)
-	EACH("queued", "gauge", "Events queued for the destination.",
-	    it->queued);
+	EACH("queued", "gauge",
+	    "Events and changes queued for the destination.", it->queued);
 	EACH("bytes", "gauge", "Bytes queued for the destination.", it->bytes);
 	EACH("bytes_max", "gauge",
 	    "The most bytes that may now be queued for the destination; at "
-	    "that, requests with events for it are answered 503.",
+	    "that, requests for it are answered 503.",
 	    it->bytes_max);
 	EACH("oldest_queued_seconds", "gauge",
 	    "Age of the oldest event queued for the destination.",
 	    since_s(now_ms, it->oldest_ms, 0));
 	EACH("since_accepted_seconds", "gauge",
-	    "Time since the destination last accepted events, or since the "
+	    "Time since the destination last accepted anything, or since the "
 	    "start.",
 	    since_s(now_ms, it->accepted_ms, uptime_ms));
 	EACH("accepted_total", "counter",
-	    "Events that the destination accepted, since the start.",
+	    "Events and changes that the destination accepted, since the "
+	    "start.",
 	    it->sender.accepted);
 	EACH("refused_total", "counter",
-	    "Events that the destination refused, since the start.",
+	    "Events and changes that the destination refused, since the start.",
 	    it->sender.refused);
 	EACH("in_flight", "gauge", "Requests in flight.", it->sender.in_flight);
 	EACH("pace_per_minute", "gauge",
-	    "Events per minute that may currently be sent; requests, where "
-	    "the destination counts those.",
+	    "Events and changes per minute that may currently be sent; "
+	    "requests, where the destination counts those.",
 	    it->sender.pace_per_minute);
 	EACH("pace_full_per_minute", "gauge",
-	    "Events per minute that may be sent unless Heap recently answered "
+	    "Events and changes per minute that may be sent unless the "
+	    "destination recently answered "
 	    "429.",
 	    it->sender.pace_full_per_minute);
 	EACH("deferred", "gauge",
-	    "Events that were refused and wait for a later attempt.",
+	    "Events and changes that were refused and wait for a later "
+	    "attempt.",
 	    it->sender.deferred);
 	EACH("parked_types", "gauge",
-	    "Types of events that the destination refuses, and whose events "
+	    "Types and segments that the destination refuses, and whose items "
 	    "wait until one of them is accepted.",
 	    it->sender.parked);
 	EACH("drain_forecast_seconds", "gauge",
-	    "Time until nothing is queued but deferred events; -1 if unknown.",
+	    "Time until nothing is queued but what is deferred; -1 if unknown.",
 	    it->drain_s);
 	EACH("dry_run_sent_total", "counter",
-	    "Events that would have been sent without dry_run.",
+	    "Events and changes that would have been sent without dry_run.",
 	    it->sender.trial_sent);
 	EACH("dry_run_dropped_total", "counter",
-	    "Events that would have been dropped by a rule.",
+	    "Events and changes that would have been dropped by a rule.",
 	    it->sender.trial_dropped);
 	EACH("dry_run_dead_total", "counter",
-	    "Events that the mapping would have made dead letters.",
+	    "Events and changes that would have become dead letters.",
 	    it->sender.trial_dead);
 	EACH("properties_lost_total", "counter",
 	    "Properties left out or cut, but not counted by name because there "
@@ -268,8 +274,8 @@ source_metrics(struct daemon *daemon, struct server *server, int64_t now_ms,
 	METRIC_EACH(                                                           \
 	    "source", all, "currentsd_source_" name, "gauge", help, value)
 	EACH("since_request_seconds",
-	    "Time since the source last sent a request with a valid token, or "
-	    "since the start.",
+	    "Time since the source last sent a request with a valid token or "
+	    "signature, or since the start.",
 	    since_s(now_ms, it->last_request_ms, uptime_ms));
 	EACH("since_success_seconds",
 	    "Time since the source was last answered 2xx, or since the start.",
@@ -280,8 +286,9 @@ source_metrics(struct daemon *daemon, struct server *server, int64_t now_ms,
 	    "days.",
 	    since_s(now_ms, it->failing_since_ms, 0));
 	EACH("refused_requests",
-	    "Requests recently answered 401, 403, 404, 405 or 415; 0 a day "
-	    "after the last. Braze holds their events back.",
+	    "Requests recently answered 401, 403, 404, 405 or 415 (of "
+	    "segments: 403); 0 a day after the last. Braze holds their events "
+	    "back, and Heap may not send them again.",
 	    status_source_refused(it, now_ms));
 #undef EACH
 
@@ -424,7 +431,8 @@ metrics_write(
 	counters_write(out);
 	queue_metrics(daemon, out);
 	metric_head(out, "currentsd_stranded_queued", "gauge",
-	    "Events queued for a destination that is not in the settings.");
+	    "Events and changes queued for a destination that is not in the "
+	    "settings.");
 	status_stranded(daemon, stranded_metric, out);
 	metric(out, "currentsd_left_out_properties", "gauge",
 	    "Properties that the catalogue does not know and that are not "

@@ -150,7 +150,8 @@ persons_add(struct persons *persons, struct str text, bool device)
 
 	if (id != NULL || persons->starved)
 		return id;
-	if (persons->count == PERSONS_MAX) {
+	if (persons->count == PERSONS_MAX ||
+	    text.len > persons->texts.limit - persons->texts.len) {
 		persons->full = true;
 		return NULL;
 	}

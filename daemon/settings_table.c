@@ -548,12 +548,12 @@ const struct setting_section setting_sections[SETTING_SECTIONS] = {
     [SETTING_MAIN] = {NULL, "The daemon (at the top of the file)", main_rows,
 	KINDS(main_kinds)},
     [SETTING_SOURCE] = {"source",
-	"A source: source \"NAME\" { ... }; a variable sets the only source of "
-	"its kind",
+	"A source: source \"NAME\" { ... }; a variable sets the only one of a "
+	"kind",
 	source_rows, KINDS(source_kinds)},
     [SETTING_DESTINATION] = {"destination",
 	"A destination: destination \"NAME\" { ... }; a variable sets the only "
-	"destination of its kind",
+	"one",
 	destination_rows, KINDS(destination_kinds)},
 };
 

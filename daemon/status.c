@@ -110,7 +110,6 @@ status_destination_read(struct daemon *daemon, size_t destination,
 
 	*ret_status = (struct status_destination){
 	    .name = name,
-	    .noun = settings->forwarder.outlet->item_noun,
 	    .queued = stats_destination_queued(daemon->queue, name),
 	    .bytes = stats_destination_bytes(daemon->queue, name),
 	    .bytes_max = stats_destination_bytes_max(daemon->queue, name),

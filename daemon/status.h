@@ -25,8 +25,7 @@ int64_t status_oldest_ms(struct daemon *daemon, const char *destination);
 
 /* One destination of the settings. */
 struct status_destination {
-	const char *name, *noun; /* the latter of its items: "event" */
-	const char *state;	 /* also "stopped" without a forwarder */
+	const char *name, *state; /* also "stopped" without a forwarder */
 	int64_t queued;
 	int64_t held; /* of them: changes that the operator is to release */
 	int64_t bytes, bytes_max; /* queued, and the most that may be now */

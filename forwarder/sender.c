@@ -605,21 +605,41 @@ sender_announces(const struct sender *sender, const struct request *request)
 	       !str_equal(group->of.announced, group_called(group));
 }
 
+/* Until it is accepted, it is not sure by which name the group is known. */
+static bool
+sender_unannounce(
+    struct sender *sender, struct group *group, struct err *reterr)
+{
+	static const struct str none = STR("");
+
+	if (group->of.announced.len == 0)
+		return true;
+	return queue_group_save(sender->shared->queue, sender->id,
+		   group->of.number, group->of.kind, group->of.label, none,
+		   reterr) &&
+	       (group_set(group, group->of.label, none) ||
+		   err_set_nomem(reterr));
+}
+
 /* Post an announcement of the group. It tells nothing about the requests that
  * have items, as replays do not. */
 static bool
 sender_announce(struct sender *sender, struct group *group,
     const struct clock_times *now, struct err *reterr)
 {
-	struct request *request = request_new(&sender->fault, 1);
-	struct str called = group_called(group);
 	struct outlet_group view;
+	struct request *request;
+	struct str called;
 
+	if (!sender_unannounce(sender, group, reterr))
+		return false;
+	request = request_new(&sender->fault, 1);
 	if (request == NULL)
 		return err_set_nomem(reterr);
 	request->announcement = true;
 	request->group = group;
 	request->record.replay = true;
+	called = group_called(group);
 	(void)buf_append(&request->bytes, called.data, called.len);
 	if (sender->outlet->announce(sender->context, group_view(group, &view),
 		group->of.first_ms, &request->body, reterr) &&

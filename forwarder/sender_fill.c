@@ -872,7 +872,7 @@ fill_sample(struct sender *sender, const struct clock_times *now)
 bool
 sender_fill(struct sender *sender, const struct clock_times *now)
 {
-	size_t singles = 0, passed = 0;
+	size_t singles = 0, passed = 0, looked = 0;
 
 	while (sender->leases[SENDER_SAMPLES] != NULL)
 		fill_sample(sender, now);
@@ -888,7 +888,7 @@ sender_fill(struct sender *sender, const struct clock_times *now)
 	while (sender->leases[SENDER_SUSPECTS] != NULL &&
 	       singles < SENDER_SINGLES_MOST && fill_suspect(sender, now))
 		singles++;
-	for (size_t i = 0; i < SENDER_FILL_MOST; i++) {
+	for (; looked < SENDER_FILL_MOST; looked++) {
 		enum sender_list list = sender->leases[SENDER_FRESH] != NULL
 					    ? SENDER_FRESH
 					    : SENDER_REPLAYS;
@@ -908,8 +908,6 @@ sender_fill(struct sender *sender, const struct clock_times *now)
 			    sender, list, lease_remove_first(sender, list));
 		} else
 			passed = 0;
-		if (i + 1 == SENDER_FILL_MOST)
-			return false;
 	}
 	sender->passed = passed > SENDER_PASSED_MOST;
 	/* An empty request would take a slot. */
@@ -921,7 +919,7 @@ sender_fill(struct sender *sender, const struct clock_times *now)
 		request_free(&sender->fault, slot->request);
 		slot->request = NULL;
 	}
-	return true;
+	return looked < SENDER_FILL_MOST;
 }
 
 /*
@@ -1146,7 +1144,10 @@ leases_free(struct sender *sender, bool all)
 		struct queue_lease **at = &sender->leases[list], *lease;
 
 		while ((lease = *at) != NULL) {
-			for (size_t i = 0; i < lease->count; i++) {
+			/* Most have none yet. */
+			for (size_t i = 0;
+			     lease->held < lease->count && i < lease->count;
+			     i++) {
 				struct queue_item *cell = &lease->items[i];
 
 				if (!cell->settled)

@@ -95,10 +95,11 @@ committer_commit(struct queue *queue, struct put *puts)
 	fair_lock_drop(&queue->lock);
 	counter_add(ok ? COUNTER_COMMITS : COUNTER_COMMIT_FAILURES, 1);
 
-	/* One of the puts may be too large. The others must not fail with it,
-	 * again and again, whenever the source tries. */
+	/* One of the puts may be too large, or meet a damaged page. The others
+	 * must not fail with it, again and again, whenever the source tries. */
 	if (!ok && puts->next != NULL &&
-	    (err.code == ERR_LIMIT || err.code == ERR_NOMEM)) {
+	    (err.code == ERR_LIMIT || err.code == ERR_NOMEM ||
+		err.code == ERR_DAMAGED)) {
 		while (puts != NULL) {
 			struct put *one = puts;
 

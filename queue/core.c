@@ -428,7 +428,10 @@ queue_rest_load(struct queue *queue, struct err *reterr)
 		   queue_left_out("marks", &err, reterr)) &&
 	       (queue_quarantine_retry(queue, true, &tried, &err) ||
 		   queue_left_out("quarantined", &err, reterr)) &&
-	       set_load(queue, reterr) && set_load_waiting(queue, reterr);
+	       (set_load(queue, &err) ||
+		   queue_left_out("groups", &err, reterr)) &&
+	       (set_load_waiting(queue, &err) ||
+		   queue_left_out("pages", &err, reterr));
 }
 
 static bool

@@ -56,6 +56,7 @@ struct shown_destination {
 /* Where the housekeeping of sets stands. */
 struct set_tidy {
 	int64_t syncs_ms; /* to look at all syncs again, mono */
+	int64_t pass_ms;  /* and at all members */
 	int64_t group;	  /* whose members are looked at */
 	struct engine_cursor cursor;
 };

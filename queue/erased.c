@@ -20,6 +20,7 @@ struct erased_id {
 struct erased {
 	struct lock lock;
 	atomic_bool any;
+	_Atomic uint64_t version;
 	/* guarded by lock */
 	struct erased_id *list; /* owned */
 	size_t count;
@@ -52,6 +53,12 @@ bool
 erased_any(const struct erased *erased)
 {
 	return atomic_load_explicit(&erased->any, memory_order_relaxed);
+}
+
+uint64_t
+erased_version(const struct erased *erased)
+{
+	return atomic_load(&erased->version);
 }
 
 size_t
@@ -195,6 +202,7 @@ erased_read(struct erased *erased, struct str state, struct err *reterr)
 	erased->count = count;
 	erased->table = table;
 	atomic_store(&erased->any, count > 0);
+	atomic_fetch_add(&erased->version, 1);
 	lock_drop(&erased->lock);
 	free(old);
 	table_fini(&old_table);

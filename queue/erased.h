@@ -28,6 +28,10 @@ void erased_free(struct erased *erased); /* accepts NULL */
 /* Is anybody suppressed? */
 bool erased_any(const struct erased *erased);
 
+/* Grows whenever the ids are replaced: what was looked up before may be
+ * outdated. */
+uint64_t erased_version(const struct erased *erased);
+
 bool erased_has(struct erased *erased, const unsigned char hash[DIGEST_SHORT]);
 
 size_t erased_count(struct erased *erased);

@@ -82,6 +82,7 @@ struct evict {
 	bool more;
 	size_t rows;
 	int64_t bytes, oldest_ms;
+	int64_t last_ms; /* age of the last one that went */
 	int64_t count[EVICT_WHYS], gone[EVICT_WHYS];
 };
 
@@ -174,6 +175,7 @@ evict_row(void *arg, const union engine_row *row)
 		break;
 	}
 	evict->rows++;
+	evict->last_ms = age_ms;
 	evict->bytes += bytes;
 	evict->count[why] += (int64_t)count;
 	evict->gone[why] += bytes;
@@ -199,6 +201,9 @@ evict_change(struct queue *queue, void *arg, struct err *reterr)
 		EVICT_ROWS, evict_row, evict, &more, reterr))
 		return false;
 	evict->more = evict->more && more;
+	/* The next one is as old at most, and may be the oldest of all. */
+	if (evict->more && evict->oldest_ms == INT64_MAX && evict->rows > 0)
+		evict->oldest_ms = evict->last_ms;
 	return evict->ok;
 }
 

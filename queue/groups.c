@@ -439,7 +439,7 @@ set_groups_add(struct set_groups *groups, struct str destination,
 	struct set_group *group;
 
 	if (groups->count >= most)
-		return err_set(reterr, ERR_FULL,
+		return err_set(reterr, ERR_LIMIT,
 		    "there are %zu groups already; groups_max is a setting",
 		    groups->count);
 	group = group_new(reterr);

@@ -233,11 +233,14 @@ put_mark_erased(struct queue *queue, struct put *put, struct pack_tools *tools,
 {
 	size_t count = put->batch.count;
 
+	put->erased_version = erased_version(queue->erased);
 	if (queue->settings.persons == NULL || !erased_any(queue->erased))
 		return true;
-	put->erased = calloc(bits_bytes(count) + 1, 1);
+	if (put->erased == NULL)
+		put->erased = calloc(bits_bytes(count) + 1, 1);
 	if (put->erased == NULL)
 		return err_set_nomem(reterr);
+	memset(put->erased, 0, bits_bytes(count));
 	for (size_t i = 0; i < count; i++) {
 		struct put_looking looking = {
 		    queue->erased, tools->digest, false};
@@ -389,21 +392,22 @@ put_answer(struct put *put, const struct err *err)
 	put_free(put);
 }
 
-/* Mark what was seen before, and remember the rest. Says if the frame must be
- * packed again without duplicates. */
+/* Mark what was seen before, and remember the rest; the changes of a set come
+ * again and again. Says if the frame must be packed again. */
 static bool
 put_mark_seen(struct queue *queue, struct put *put)
 {
-	bool changed = false;
+	bool page = put->batch.page != NULL, changed = false;
 
-	window_expect(queue->window,
-	    (const unsigned char(*)[DIGEST_SHORT])put->hashes,
-	    put->batch.count);
+	if (!page)
+		window_expect(queue->window,
+		    (const unsigned char(*)[DIGEST_SHORT])put->hashes,
+		    put->batch.count);
 	memset(put->seen, 0, bits_bytes(put->batch.count));
 	for (size_t i = 0; i < put->batch.count; i++) {
-		if (window_has(queue->window, put->hashes[i]))
+		if (!page && window_has(queue->window, put->hashes[i]))
 			(void)bits_add(put->seen, i);
-		else
+		else if (!page)
 			window_add(queue->window, put->hashes[i]);
 		if (put_is_queued(put, i) != bits_has(put->packed, i))
 			changed = true;
@@ -495,6 +499,24 @@ put_has_new(const struct queue *queue, const struct put *put)
 	return false;
 }
 
+/* Somebody may have been erased since the put was handed over. The job that
+ * erased them does not look at what is queued from then on. */
+static bool
+put_mark_erased_since(struct queue *queue, struct put *put, struct err *reterr)
+{
+	struct pack_tools *tools;
+	bool ok;
+
+	if (put->erased_version == erased_version(queue->erased))
+		return true;
+	tools = put_tools_borrow(queue);
+	if (tools == NULL)
+		return err_set_nomem(reterr);
+	ok = put_mark_erased(queue, put, tools, reterr);
+	put_tools_return(queue, tools);
+	return ok;
+}
+
 /* A put that is refused for its destination alone changes nothing. */
 static bool
 put_is_refused(struct queue *queue, struct put *put, int64_t destination)
@@ -515,7 +537,8 @@ put_write_batch(struct queue *queue, struct put *put, struct err *reterr)
 	int64_t destination;
 
 	put->receipt = (struct queue_receipt){0}; /* it may be written again */
-	if (!ledger_source(queue->ledger, str_text(batch->source),
+	if (!put_mark_erased_since(queue, put, reterr) ||
+	    !ledger_source(queue->ledger, str_text(batch->source),
 		queue->settings.sources_max, &key.source, reterr) ||
 	    !destination_add(&queue->destinations, str_text(batch->destination),
 		queue->settings.destinations_max, &queue->changes, &destination,
@@ -523,13 +546,11 @@ put_write_batch(struct queue *queue, struct put *put, struct err *reterr)
 		return false;
 	if (put_is_refused(queue, put, destination))
 		return true;
-	if (batch->page != NULL) {
-		if (!set_put_begin(queue, put, key.source, reterr))
-			return false;
-	} else if (put_mark_seen(queue, put) &&
-		   !put_pack(put, queue->packer, reterr)) {
+	if (batch->page != NULL &&
+	    !set_put_begin(queue, put, key.source, reterr))
 		return false;
-	}
+	if (put_mark_seen(queue, put) && !put_pack(put, queue->packer, reterr))
+		return false;
 	for (size_t i = 0; i < batch->count; i++) {
 		struct str type = batch->items[i].type;
 

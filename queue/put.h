@@ -21,6 +21,7 @@ struct put {
 	unsigned char *packed; /* bits of the items: in the frame */
 	unsigned char *erased; /* bits of the items: of people who were erased;
 				* NULL: none */
+	uint64_t erased_version; /* of the list that these are by */
 	/* Of a page of a set: see queue/set.h. */
 	unsigned char *overtaken; /* bits of the items: by a later one of it */
 	bool known;		  /* it came before */
@@ -46,8 +47,8 @@ struct put {
 struct put *
 put_take_all(struct queue *queue, int64_t until_mono_ms, bool *ret_stopping);
 
-/* Append its changes; needs the queue's lock and a transaction. ERR_LIMIT and
- * ERR_NOMEM are its own fault alone. */
+/* Append its changes; needs the queue's lock and a transaction. ERR_LIMIT,
+ * ERR_NOMEM and ERR_DAMAGED may be its own fault alone. */
 MUST_USE bool
 put_write(struct queue *queue, struct put *put, struct err *reterr);
 

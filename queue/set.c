@@ -13,9 +13,11 @@ enum {
 	SET_HOLD_LEAST = 1000, /* members: a smaller group is never held */
 	SET_WAIT_MS = 1000,    /* for a change that is on lease, at first */
 	SET_WAIT_DOUBLES = 6,
+	SET_HELD_NAME = 48,
 	SET_SYNCS_KEPT = 32, /* of a group, and those that are younger: */
 	SET_SYNC_KEEP_MS = 7 * 24 * 3600 * 1000,
-	SET_SYNCS_MS = 10 * 1000, /* between two looks at all syncs */
+	SET_SYNCS_MS = 10 * 1000,  /* between two looks at all syncs, */
+	SET_PASS_MS = 3600 * 1000, /* and at all members */
 };
 
 const char set_superseded[] = "superseded";
@@ -104,16 +106,24 @@ set_holds(const struct queue *queue, const struct sync *sync, bool guess)
 	return changed > (double)sync->size * queue->settings.hold_over / 100;
 }
 
-/* The parked group of a sync that is held, in the changes' memory. */
+/* The parked group of a sync that is held. */
+static void
+set_held_write(const struct set_group *group, const struct sync *sync,
+    char ret_name[SET_HELD_NAME])
+{
+	(void)snprintf(ret_name, SET_HELD_NAME, "%c%" PRId64 ".%" PRId64,
+	    ENGINE_HELD, group->number, sync->number);
+}
+
+/* Likewise, in the changes' memory. */
 static struct str
 set_held_name(
     struct queue *queue, const struct set_group *group, const struct sync *sync)
 {
-	char text[64];
-	int len = snprintf(text, sizeof(text), "%c%" PRId64 ".%" PRId64,
-	    ENGINE_HELD, group->number, sync->number);
+	char name[SET_HELD_NAME];
 
-	return changes_copy(&queue->changes, str_bytes(text, (size_t)len));
+	set_held_write(group, sync, name);
+	return changes_copy(&queue->changes, str_text(name));
 }
 
 bool
@@ -276,6 +286,7 @@ struct set_slice {
 	struct engine_member members[SET_SLICE];
 	bool wanted[SET_SLICE];
 	size_t count;
+	char held[SET_HELD_NAME];
 };
 
 static void
@@ -341,6 +352,28 @@ set_held_until_ms(
 		       sent_ms + hold_ms > now_ms
 		   ? sent_ms + hold_ms
 		   : 0;
+}
+
+/* A page of a held sync that lost its place, in quarantine or with its
+ * destination, is parked again. */
+static bool
+set_park(
+    struct queue *queue, const struct lease *lease, struct set_slice *slice)
+{
+	const struct set_group *group =
+	    set_groups_at(&queue->groups, lease->shown.group->number);
+	const struct sync *sync =
+	    sync_at(group, set_stamp_sync(lease->row.stamp));
+
+	if (sync == NULL || !sync->held)
+		return false;
+	set_held_write(group, sync, slice->held);
+	for (size_t i = 0; i < slice->count; i++) {
+		slice->items[i]->outcome = QUEUE_PARKED;
+		slice->items[i]->reason = slice->held;
+		slice->items[i]->unsure = lease->row.rules.len > 0;
+	}
+	return slice->count > 0;
 }
 
 /* Decide about one item; it is handed out if it has no outcome then. */
@@ -435,8 +468,10 @@ set_check(struct queue *queue, struct lease *lease,
 	    !queue->engine->members(
 		queue->store, slice.members, slice.count, reterr))
 		return false;
+	decided = set_park(queue, lease, &slice) || decided;
 	for (size_t i = 0; i < slice.count; i++) {
-		if (!set_decide(queue, lease, &slice, i, want, now_ms, reterr))
+		if (slice.items[i]->outcome == QUEUE_OPEN &&
+		    !set_decide(queue, lease, &slice, i, want, now_ms, reterr))
 			return false;
 		decided = decided || slice.items[i]->outcome != QUEUE_OPEN;
 	}
@@ -915,7 +950,7 @@ set_tidy_members(struct queue *queue, void *arg, struct err *reterr)
 
 /* The next slice, of whichever group's turn it is. */
 static void
-set_tidy_next(struct queue *queue)
+set_tidy_next(struct queue *queue, int64_t mono_ms)
 {
 	struct set_tidy *tidy = &queue->set_tidy;
 	struct set_tidying tidying = {.queue = queue, .cursor = &tidy->cursor};
@@ -925,8 +960,11 @@ set_tidy_next(struct queue *queue)
 	while (at < queue->groups.count &&
 	       queue->groups.list[at]->number < tidy->group)
 		at++;
-	if (at == queue->groups.count)
-		at = 0;
+	if (at == queue->groups.count) {
+		tidy->group = 0;
+		tidy->pass_ms = mono_ms + SET_PASS_MS;
+		return;
+	}
 	tidying.group = queue->groups.list[at];
 	if (tidying.group->number != tidy->group || !tidy->cursor.begun) {
 		tidy->group = tidying.group->number;
@@ -962,5 +1000,6 @@ set_tidy(struct queue *queue, int64_t mono_ms)
 	}
 	if (mono_ms >= tidy->syncs_ms)
 		tidy->syncs_ms = mono_ms + SET_SYNCS_MS;
-	set_tidy_next(queue);
+	if (mono_ms >= tidy->pass_ms)
+		set_tidy_next(queue, mono_ms);
 }

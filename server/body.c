@@ -13,9 +13,10 @@
 /* ---- the budget, and buffers that are paid for ---- */
 
 void
-budget_init(struct budget *budget, size_t bytes)
+budget_init(struct budget *budget, size_t bytes, struct budget *of)
 {
 	atomic_init(&budget->left, bytes);
+	budget->of = of;
 }
 
 bool
@@ -28,13 +29,18 @@ budget_take(struct budget *budget, size_t bytes)
 			return false;
 	} while (
 	    !atomic_compare_exchange_weak(&budget->left, &left, left - bytes));
-	return true;
+	if (budget->of == NULL || budget_take(budget->of, bytes))
+		return true;
+	atomic_fetch_add(&budget->left, bytes);
+	return false;
 }
 
 void
 budget_give(struct budget *budget, size_t bytes)
 {
 	atomic_fetch_add(&budget->left, bytes);
+	if (budget->of != NULL)
+		budget_give(budget->of, bytes);
 }
 
 static void
@@ -100,6 +106,7 @@ struct inflater {
 	bool begun;	       /* zlib is initialised */
 	bool ended;	       /* the last stream is complete */
 	bool trailing;	       /* what follows is not part of the body */
+	bool doubtful;	       /* it begins as a JSON text does */
 	unsigned char head[2]; /* until begun */
 	size_t head_len;
 	uint64_t at; /* bytes read: where a corrupt stream broke */
@@ -238,6 +245,7 @@ inflater_begin(struct inflater *inflater, struct body_buf *out)
 	int window_bits = INFLATER_RAW;
 	size_t used;
 
+	inflater->doubtful = memchr("{[\n", (int)first, 3) != NULL;
 	if (inflater->coding == CODING_GZIP ||
 	    memcmp(inflater->head, gzip_magic, 2) == 0)
 		window_bits = INFLATER_GZIP;
@@ -253,7 +261,9 @@ inflater_begin(struct inflater *inflater, struct body_buf *out)
 
 /* Inflate the next bytes; not to be called again after a failure. Another
  * member of gzip may follow the end of a stream. Anything else there is
- * passed over: the stream's checksum says that the body is whole. */
+ * passed over: the stream's checksum says that the body is whole. Bare deflate
+ * data has none, and an indented JSON text looks like some bytes of it, and
+ * more behind their end. */
 static enum body_state
 inflater_add(struct inflater *inflater, const void *data, size_t len,
     struct body_buf *out)
@@ -273,7 +283,8 @@ inflater_add(struct inflater *inflater, const void *data, size_t len,
 			inflater->trailing =
 			    inflater->coding != CODING_GZIP || *bytes != 0x1f;
 			if (inflater->trailing)
-				break;
+				return inflater->doubtful ? BODY_CORRUPT
+							  : BODY_GOOD;
 			CHECK(inflateReset(&inflater->zlib) == Z_OK);
 			inflater->ended = false;
 		}
@@ -405,7 +416,7 @@ server_body_decode(const char *encoding, struct str body, struct buf *ret_text,
 	inflater = inflater_new(coding);
 	if (inflater == NULL)
 		return err_set_nomem(reterr);
-	budget_init(&budget, SIZE_MAX);
+	budget_init(&budget, SIZE_MAX, NULL);
 	body_buf_init(&plain, ret_text->limit - ret_text->len, &budget);
 	state = inflater_add(inflater, body.data, body.len, &plain);
 	*ret_whole = state == BODY_GOOD && inflater_ended(inflater);

@@ -29,9 +29,10 @@
 
 struct budget {
 	atomic_size_t left; /* bytes */
+	struct budget *of;  /* what it is a share of, or NULL */
 };
 
-void budget_init(struct budget *budget, size_t bytes);
+void budget_init(struct budget *budget, size_t bytes, struct budget *of);
 MUST_USE bool budget_take(struct budget *budget, size_t bytes);
 void budget_give(struct budget *budget, size_t bytes);
 

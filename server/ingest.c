@@ -29,7 +29,8 @@
 
 enum {
 	INGEST_RECEIPT_MAX = 4096,
-	INGEST_DRIFT_MAX = 4096, /* bytes of a line of log */
+	INGEST_DRIFT_MAX = 4096,  /* bytes of a line of log */
+	INGEST_UNPROVEN_PART = 4, /* of the memory for bodies */
 };
 
 static const char ingest_no_memory[] =
@@ -71,16 +72,38 @@ ingest_signing_secrets(const struct server_source *source)
 	return count;
 }
 
+/* A body, its inflated text, what they are read into, and what it takes to read
+ * its items. */
+static size_t
+ingest_least_memory(
+    const struct server_settings *settings, const struct intake *intake)
+{
+	return settings->body_limit * 2 + LISTENER_READ +
+	       settings->max_items * intake->item_bytes;
+}
+
+size_t
+ingest_unproven_memory(const struct server_settings *settings)
+{
+	size_t bytes = settings->body_memory / INGEST_UNPROVEN_PART;
+
+	for (size_t i = 0; i < settings->source_count; i++) {
+		size_t least =
+		    ingest_least_memory(settings, settings->sources[i].intake);
+
+		if (bytes < least)
+			bytes = least;
+	}
+	return bytes;
+}
+
 bool
 ingest_check_settings(
     const struct server_settings *settings, struct err *reterr)
 {
 	for (size_t i = 0; i < settings->source_count; i++) {
 		const struct intake *intake = settings->sources[i].intake;
-		/* A body, its inflated text, what they are read into, and
-		 * what it takes to read its items. */
-		size_t least = settings->body_limit * 2 + LISTENER_READ +
-			       settings->max_items * intake->item_bytes;
+		size_t least = ingest_least_memory(settings, intake);
 
 		if (settings->body_limit < intake->body_least)
 			return err_set(reterr, ERR_CONFIG,
@@ -278,7 +301,8 @@ ingest_begin(struct request *request, const struct headers *headers)
 		return;
 	}
 	request->ingest = ingest;
-	ingest->budget = &service->budget;
+	ingest->budget = intake->proof == INTAKE_SIGNATURE ? &service->unproven
+							   : &service->budget;
 	ingest->intake = intake;
 	body_init(&ingest->body, limit, ingest->budget);
 	if (!ingest_prove_headers(request, headers))

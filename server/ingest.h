@@ -19,4 +19,8 @@ void ingest_free(struct request *request);
 MUST_USE bool ingest_check_settings(
     const struct server_settings *settings, struct err *reterr);
 
+/* How much of the memory for bodies those may use whose source proves itself
+ * only behind them: strangers can post such, too. */
+size_t ingest_unproven_memory(const struct server_settings *settings);
+
 #endif

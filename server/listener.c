@@ -250,6 +250,7 @@ listener_meet(struct MHD_Connection *connection, struct client *client)
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
 	    connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	socklen_t len = sizeof(struct sockaddr_in);
+	uint64_t arrived;
 	int unread = 0;
 
 	if (info != NULL && info->client_addr != NULL) {
@@ -257,8 +258,12 @@ listener_meet(struct MHD_Connection *connection, struct client *client)
 			len = sizeof(struct sockaddr_in6);
 		(void)address_write(info->client_addr, len, client->from);
 	}
-	if (ioctl(client->fd, FIONREAD, &unread) == 0)
-		client->bytes = listener_arrived(client->fd) - (uint64_t)unread;
+	/* In this order: what arrives in between must not be taken for what was
+	 * read. */
+	arrived = listener_arrived(client->fd);
+	if (ioctl(client->fd, FIONREAD, &unread) == 0 &&
+	    arrived > (uint64_t)unread)
+		client->bytes = arrived - (uint64_t)unread;
 }
 
 static void

@@ -33,7 +33,8 @@ struct service {
 	struct sources *sources;
 
 	/* any thread */
-	struct budget budget; /* of all bodies */
+	struct budget budget;	/* of all bodies */
+	struct budget unproven; /* of those that come before their proof */
 	struct log_limit refusals[INTAKE_CAUSES];
 	struct log_limit drift;
 	atomic_bool draining;

@@ -108,7 +108,9 @@ server_start(const struct server_settings *settings, struct queue *queue,
 	lock_init(&service->lock);
 	cond_init(&service->fewer);
 	service->drift.burst = SERVER_DRIFT_BURST;
-	budget_init(&service->budget, settings->body_memory);
+	budget_init(&service->budget, settings->body_memory, NULL);
+	budget_init(&service->unproven, ingest_unproven_memory(settings),
+	    &service->budget);
 	listener_init(
 	    &server->ingest, service, false, settings->max_connections);
 	listener_init(&server->admin, service, true,

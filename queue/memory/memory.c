@@ -629,10 +629,11 @@ memory_row_destination(enum place_table table, union engine_row *is)
 	return &is->dead.destination;
 }
 
-/* Each row whose destination it is gets the other. */
+/* Each row whose destination it is gets the other; unparked, if that was there
+ * before. */
 static bool
 memory_move_rows(struct place *place, enum place_table table, struct str from,
-    struct str to, struct err *reterr)
+    struct str to, bool unpark, struct err *reterr)
 {
 	const struct rows *rows = &place->tables[table];
 	bool keyed = table == PLACE_DELIVERY || table == PLACE_QUARANTINE;
@@ -649,7 +650,8 @@ memory_move_rows(struct place *place, enum place_table table, struct str from,
 		if (keyed) {
 			is.delivery.version++;
 			key.n[0] = names_find(&place->names, to);
-			memory_unparked(&is.delivery, &key);
+			if (unpark)
+				memory_unparked(&is.delivery, &key);
 		}
 		if (!place_put(place, table, key, &is, reterr) ||
 		    (keyed && !place_delete(place, table, row->key, reterr)))
@@ -704,7 +706,8 @@ memory_destination_move(
 		i = states->count + 1;
 	}
 	for (size_t i = 0; ok && i < sizeof(tables) / sizeof(*tables); i++)
-		ok = memory_move_rows(place, tables[i], from, to, reterr);
+		ok = memory_move_rows(
+		    place, tables[i], from, to, new != NULL, reterr);
 	return ok &&
 	       place_put(place, PLACE_DESTINATION, new_key, &is, reterr) &&
 	       place_delete(place, PLACE_DESTINATION, old_key, reterr);

@@ -86,12 +86,17 @@ static const char *const job_checks[] = {
     " FROM sqlite_sequence)"
     " WHERE id<1 OR id>=" STORE_NUMBERS_SQL " LIMIT ?1",
 
+    /* By days: what is settled after its hour was folded into its day leaves
+     * an hour of its own, of what has moved. */
     "SELECT printf('ledger: a sum of hour %d is negative or too large', hour)"
-    " FROM ledger WHERE min(received, queued, delivered, dead, dropped,"
-    " duplicates, erased, expired, replayed, replay_delivered,"
-    " replay_refused)<0 OR max(received, queued, delivered, dead, dropped,"
-    " duplicates, erased, expired, replayed, replay_delivered,"
-    " replay_refused)>100000000000000 LIMIT ?1",
+    " FROM (SELECT min(hour) AS hour, total(received) AS a, total(queued) AS b,"
+    " total(delivered) AS c, total(dead) AS d, total(dropped) AS e,"
+    " total(duplicates) AS f, total(erased) AS g, total(expired) AS h,"
+    " total(replayed) AS i, total(replay_delivered) AS j,"
+    " total(replay_refused) AS k FROM ledger"
+    " GROUP BY hour - hour % 24, source, type)"
+    " WHERE min(a, b, c, d, e, f, g, h, i, j, k)<0"
+    " OR max(a, b, c, d, e, f, g, h, i, j, k)>100000000000000 LIMIT ?1",
 
     "SELECT printf('dropped by rules: a sum of hour %d is negative or too"
     " large', hour) FROM dropped"

@@ -139,8 +139,8 @@ person_drop(
 		   : person_forget(store, found->id, reterr);
 }
 
-bool
-store_member_put(
+static bool
+member_put(
     struct store *store, const struct engine_member *member, struct err *reterr)
 {
 	int64_t said = member->stamp * 8 + (int64_t)member->sent;
@@ -158,6 +158,18 @@ store_member_put(
 	       db_run(&store->db, reterr,
 		   "INSERT OR REPLACE INTO member VALUES(?1, ?2, ?3, ?4)",
 		   "iiii", member->group, found.id, said, member->sent_s);
+}
+
+/* What cannot be written for damage cannot be read either, and is unknown: no
+ * reason to settle nothing. */
+bool
+store_member_put(
+    struct store *store, const struct engine_member *member, struct err *reterr)
+{
+	struct err err;
+
+	return member_put(store, member, &err) || err.code == ERR_DAMAGED ||
+	       err_set(reterr, err.code, "%s", err.text);
 }
 
 bool

@@ -195,13 +195,12 @@ store_log_move(struct store *store, struct err *reterr)
 static bool
 store_log_replace(struct store *store, struct err *reterr)
 {
-	if (!db_checkpoint(&store->db, true, reterr)) {
+	if (!store_checkpoint(store, true, reterr)) {
 		store_files_tell(store,
 		    "queue.db-wal was removed, replaced or cut, and cannot be "
 		    "moved into queue.db");
 		return false;
 	}
-	store->log_bytes = 0;
 	/* A kill before the new log is there finds everything in the file. */
 	statedir_mark(&store->statedir, STATEDIR_STOPPED);
 	db_close(&store->db);

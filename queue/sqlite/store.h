@@ -44,6 +44,7 @@ struct store {
 	/* Texts by number; those before `durable` are committed. */
 	struct names names, rules;
 	size_t names_durable, rules_durable;
+	unsigned char person_key[DIGEST_KEY]; /* of the hash in members.c */
 	/* The destination that was looked up last; id 0 = none. */
 	char destination[256];
 	int64_t destination_id;
@@ -51,7 +52,6 @@ struct store {
 	struct store_counts counts;  /* with the running transaction */
 	struct store_counts durable; /* without it */
 	int64_t next_seq;
-	unsigned char person_key[DIGEST_KEY]; /* of members.c */
 	int64_t reopen_ms; /* monotonic: the next try */
 	bool shrinking;	   /* the file has too much that is unused */
 	bool unshrinkable; /* what that needs is damaged; told */

@@ -32,6 +32,7 @@ import uuid
 
 from bench_daemon import (FIXED, PATIENCE, RATE_FIXED_S, RATE_S, TOKEN, WINDOW,
                           Bench, Daemon)
+from bench_sets import Sets
 from names import Command, File, Option, Place, Queue, erase
 
 RATE_RUNS = 5
@@ -607,6 +608,7 @@ def measure(bench, queued):
     report.delivery()
     report.lonely()
     report.many()
+    Sets(bench, report.table).measure()
     report.binary()
     print(f"\n{report.table}\n\n{in_yardsticks}")
 

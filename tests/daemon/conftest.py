@@ -248,11 +248,11 @@ class Daemon:
             "CURRENTSD_ALLOW_VOLATILE_STATE": "yes",
             "CURRENTSD_TOKEN": TOKEN,
             "CURRENTSD_HEAP_APP_ID": "11",
-            "CURRENTSD_HEAP_URL": heap_url,
             # The disk of whoever runs this may be nearly full.
             "CURRENTSD_QUEUE_MIN_FREE": "0",
         })
-        self.change(**{"queue_reserve": "1M", **settings})
+        self.change(**{"heap_url": heap_url, "queue_reserve": "1M",
+                       **settings})
         self.run = None
         self.agreed = True  # nothing has run since the ledger was checked
 

@@ -285,6 +285,7 @@ class Schema:
 class Check:
     SOURCES, DESTINATIONS, PRIVACY = "sources", "destinations", "privacy"
     NAME, TOKENS, OPEN, DESTINATION = "name", "tokens", "open", "destination"
+    KIND = "kind"
     ID, SENT, STATUS, HINT = "id", "sent", "status", "hint"  # --send-test
 
 

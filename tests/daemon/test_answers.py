@@ -55,6 +55,7 @@ def test_batch_encoded(daemon, encoding, pack):
 @pytest.mark.parametrize("encoding, pack", [
     ("gzip", lambda data: data),
     ("deflate", lambda data: b"\n " + data),
+    ("deflate", lambda data: json.dumps(json.loads(data), indent=1).encode()),
     ("deflate", gzip.compress),
     (None, gzip.compress),
     (None, lambda data: b"\xef\xbb\xbf" + data),

@@ -65,8 +65,8 @@ def test_check_tells_what_would_run(tmp_path):
         assert word in done.stdout
     told = json.loads(run("check", "--json", **enough(tmp_path)).stdout)
     assert told[Check.SOURCES] == [{
-        Check.NAME: "main", Check.TOKENS: 1, Check.OPEN: False,
-        Check.DESTINATION: "heap"}]
+        Check.NAME: "main", Check.KIND: "currents", Check.TOKENS: 1,
+        Check.OPEN: False, Check.DESTINATION: "heap"}]
     assert TOKEN not in done.stdout
     assert not (tmp_path / "state").exists(), "check makes nothing"
 

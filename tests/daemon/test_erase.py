@@ -40,8 +40,7 @@ def test_erase(start_daemon, heapsim):
         Erased.QUEUED: 2, Erased.ARCHIVE: 1, Erased.DEAD: 1,
         Erased.UNREADABLE: 2, Erased.UNREADABLE_UNCLEAR: 0,
         Erased.MEMBERS: 0, Erased.DAMAGED: 0, Erased.FOUND: 0,
-        Erased.ALONE: 1,
-        Erased.SHARED: 0}
+        Erased.ALONE: 1, Erased.SHARED: 0}
     for place in (Place.QUEUED, Place.ARCHIVE, Place.DEAD):
         text = daemon.command(*Command.EXPORT[place])
         assert PERSON not in text and len(lines(text)) == 1
@@ -167,6 +166,16 @@ def test_a_request_that_is_imported_is_listed(start_daemon):
             daemon.command(*Command.ERASURES_DONE, asked)
 
 
+def test_a_request_for_no_id_is_not_listed(start_daemon):
+    """The list keeps what it is given, uncompressed and without end."""
+    daemon = start_daemon(**FAST)
+    users = ["u" * length for length in (24, 1024, 1025, 1000000)]
+    for user in users:
+        daemon.post(batch(request({"user_id": user})))
+    assert [row[Erasure.USER]
+            for row in tool(daemon, *Command.ERASURES_LIST)] == users[:2]
+
+
 def test_on_delete_erase(start_daemon):
     """They are erased without an operator's doing, and stay on the list as
     erased here: Heap has them still."""
@@ -193,6 +202,33 @@ def test_on_delete_erase(start_daemon):
                 "--check")[Ledger.TOTAL][Ledger.ERASED] == 0
     daemon.command(*Command.ERASURES_DONE, user)
     assert len(tool(daemon, *Command.ERASURES_LIST)) == 1
+
+
+def test_one_who_cannot_be_erased_keeps_nobody_waiting(start_daemon):
+    """An id that stands beside too many others is no person's, as long as
+    their events are here. Then it is tried again."""
+    daemon = start_daemon(on_delete=Choice.ERASE, erase_interval="1s",
+                          keep_archive="0s", **FAST)
+    daemon.command(*Command.PAUSE, "heap")
+    everybody, users = "e" * 24, ["a" * 24, "b" * 24, "c" * 24]
+    for first in range(0, 66000, 11000):
+        daemon.post(batch(*(event(user={"user_id": everybody,
+                                        "external_user_id": f"x{n}"})
+                            for n in range(first, first + 11000))))
+    for user in (users[0], everybody, *users[1:]):
+        daemon.post(batch(
+            event(user={"user_id": user}),
+            event(kind="users.UserDeleteRequest", properties={},
+                  user={"user_id": user})))
+
+    def erased():
+        return [row[Erasure.USER]
+                for row in tool(daemon, *Command.ERASURES_LIST)
+                if row[Erasure.ERASED]]
+
+    until(lambda: erased() == users, "the others are erased")
+    daemon.command(*Command.RESUME, "heap")
+    until(lambda: everybody in erased(), "it is erased, too")
 
 
 @pytest.mark.file
@@ -233,8 +269,7 @@ def test_an_id_of_braze_reaches_the_others(start_daemon):
         Erased.QUEUED: 4, Erased.ARCHIVE: 0, Erased.DEAD: 0,
         Erased.UNREADABLE: 0, Erased.UNREADABLE_UNCLEAR: 0,
         Erased.MEMBERS: 0, Erased.DAMAGED: 0, Erased.FOUND: 1,
-        Erased.ALONE: 0,
-        Erased.SHARED: 1}
+        Erased.ALONE: 0, Erased.SHARED: 1}
     left = daemon.command(*Command.EXPORT[Place.QUEUED])
     assert PERSON not in left and braze not in left and alone not in left
     assert len(lines(left)) == 2

@@ -24,6 +24,7 @@ enum {
 	STEPS_MAX = 20000, /* of any loop: the file is small */
 	BATCHES = 30,
 	EVENTS = 20,
+	PAGES = 12,
 	FAR_MS = 5000,
 };
 
@@ -84,6 +85,7 @@ put(struct queue *queue, const char *source, const char *destination,
 	    .drift_count = 1};
 	struct err err;
 
+	memset(items, 0, sizeof(items));
 	for (unsigned i = 0; i < EVENTS; i++) {
 		(void)snprintf(ids[i], sizeof(ids[i]), "%u-%u", number, i);
 		(void)snprintf(texts[i], sizeof(texts[i]),
@@ -94,6 +96,44 @@ put(struct queue *queue, const char *source, const char *destination,
 		    .id = str_text(ids[i]),
 		    .data = str_text(texts[i]),
 		    .reason = fate == ITEM_QUEUE ? NULL : "a rule"};
+	}
+	lock_init(&waiting.lock);
+	cond_init(&waiting.done);
+	if (queue_put(queue, &batch, put_done, &waiting, &err))
+		put_wait(&waiting);
+	lock_fini(&waiting.lock);
+	cond_fini(&waiting.done);
+}
+
+/* A page of changes: of a group "7", or "8". */
+static void
+put_page(struct queue *queue, const char *destination, unsigned number)
+{
+	struct waiting waiting = {.over = false};
+	struct item items[EVENTS];
+	char texts[EVENTS][32], sync[32];
+	const struct queue_page page = {
+	    .group = str_text(number % 2 ? "7" : "8"),
+	    .name = STR("A name"),
+	    .sync = str_text(sync),
+	    .number = number % 3 + 1,
+	    .total = 3};
+	struct queue_batch batch = {.source = "segments",
+	    .destination = destination,
+	    .now_ms = 1764000000000 + (int64_t)number,
+	    .items = items,
+	    .count = EVENTS,
+	    .page = &page};
+	struct err err;
+
+	(void)snprintf(sync, sizeof(sync), "s%u", number / 6);
+	for (unsigned i = 0; i < EVENTS; i++) {
+		(void)snprintf(texts[i], sizeof(texts[i]), "%cu%u",
+		    (number + i) % 3 == 0 ? ITEM_LEFT : ITEM_ENTERED,
+		    (number * 7 + i) % 40);
+		items[i] = (struct item){.fate = ITEM_QUEUE,
+		    .type = page.group,
+		    .data = str_text(texts[i])};
 	}
 	lock_init(&waiting.lock);
 	cond_init(&waiting.done);
@@ -270,6 +310,9 @@ sound_make(void)
 		put_body(queue, sources[i]);
 	take(queue, to, FAR_MS, 6);
 	take(queue, other, FAR_MS, 2);
+	for (unsigned i = 0; i < PAGES; i++)
+		put_page(queue, "other", i);
+	take(queue, other, FAR_MS, 8);
 	queue_stop(queue);
 	queue_close(queue);
 	sound_read();
@@ -376,6 +419,20 @@ static const struct {
     {"rules", "data"},
     {"sqlite_sequence", "seq"},
     {"name", "id"},
+    {"delivery", "stamp"},
+    {"grp", "id"},
+    {"grp", "destination"},
+    {"grp", "data"},
+    {"sync", "grp"},
+    {"sync", "number"},
+    {"sync", "data"},
+    {"person", "id"},
+    {"person", "text"},
+    {"person", "refs"},
+    {"member", "grp"},
+    {"member", "person"},
+    {"member", "said"},
+    {"member", "sent_s"},
 };
 
 /* A number that is hard to bear, a text, bytes, or a frame whose checksum is
@@ -607,6 +664,68 @@ erase(struct queue *queue)
 	    queue, subjects, 1, erasing.last_erasure, 7, &err);
 }
 
+/* ---- sets ---- */
+
+static bool
+show_sync(void *arg, const struct stats_sync *sync)
+{
+	(void)arg;
+	return sync->id[0] != '\1' && sync->number != -1;
+}
+
+static bool
+show_member(void *arg, const struct stats_member *member)
+{
+	(void)arg;
+	return member->person.len > 0;
+}
+
+struct groups {
+	int64_t list[8];
+	size_t count;
+};
+
+static bool
+show_group(void *arg, const struct stats_group *group)
+{
+	struct groups *groups = arg;
+
+	if (group->id[0] != '\1' && group->name[0] != '\1' &&
+	    group->label[0] != '\1')
+		groups->list[groups->count++] = group->number;
+	return groups->count < 8;
+}
+
+static void
+sets(struct queue *queue)
+{
+	const struct str ids[] = {STR("u1"), STR("u2")};
+	struct groups groups = {.count = 0};
+	size_t count;
+	struct err err;
+
+	(void)!stats_groups(queue, show_group, &groups, &err);
+	(void)!stats_person(queue, ids, 2, show_member, NULL, &err);
+	for (size_t i = 0; i < groups.count; i++) {
+		struct jobs_group members = {.group = groups.list[i]};
+		struct jobs_group again = members;
+
+		(void)!stats_syncs(
+		    queue, groups.list[i], show_sync, NULL, &err);
+		for (unsigned step = 0;
+		     jobs_members(queue, &members, show_member, NULL, &err) &&
+		     members.more;
+		     step++)
+			CHECK(step < STEPS_MAX);
+		for (unsigned step = 0;
+		     jobs_resend(queue, &again, i % 2 == 1, &err) && again.more;
+		     step++)
+			CHECK(step < STEPS_MAX);
+		(void)!jobs_release(queue, groups.list[i], &count, &err);
+	}
+	(void)!jobs_erase_members(queue, ids, 1, &count, &err);
+}
+
 static bool
 show_line(void *arg, const char *label, const struct stats_line *line)
 {
@@ -701,6 +820,9 @@ use(struct queue *queue, unsigned number)
 
 	check(queue);
 	look(queue);
+	put_page(queue, "other", number);
+	put_page(queue, "other", number + 5);
+	sets(queue);
 	put(queue, "main", "to", 1000 + number, ITEM_QUEUE);
 	put(queue, "main", "to", 2000 + number, ITEM_DEAD);
 	put_body(queue, "another");

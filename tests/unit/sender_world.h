@@ -8,7 +8,8 @@
  * the tests of senders, one program each.
  *
  * An event is a number; its bytes are that number. Its identity, and whether
- * it is bad, are looked up in the world.
+ * it is bad, are looked up in the world. In a world of sets it is a change of
+ * one of the groups, and the destination wants each group alone, and announced.
  */
 
 #include "forwarder/sender_private.h"
@@ -43,8 +44,20 @@ struct world_event {
 	char rules;	      /* noted at its first post; 0: none */
 	struct queue_history history;
 	const char *group; /* PARKED */
+	struct world_group *set;
 	unsigned deferrals;
 	unsigned posts; /* when it became a dead letter */
+};
+
+/* A group of a set: as it is called at its source, as the queue keeps it, and
+ * as the destination knows it. */
+struct world_group {
+	char id[24], name[32];
+	char kind[16], label[64], announced[32];
+	size_t saves;
+	char known[32];	  /* the last name that was announced, or empty */
+	char written[64]; /* the label of what was accepted, or empty */
+	size_t announcements;
 };
 
 /* A request on its way. */
@@ -56,6 +69,10 @@ struct world_flight {
 	bool taken; /* whatever it says */
 	size_t count;
 	unsigned *events;
+	struct world_group *set;
+	bool announcement;
+	char name[32]; /* that it announces */
+	char label[64];
 	char *mapped; /* by which rules, each */
 	const char *retry_after;
 	struct outlet_answer answer;
@@ -76,6 +93,7 @@ enum {
 	WORLD_FLIGHTS = 64,
 	WORLD_IDENTITIES = 20000,
 	WORLD_BATCH = 100,
+	WORLD_GROUPS = 64,
 	WORLD_WINDOW_MS = 60000,
 };
 
@@ -86,6 +104,7 @@ struct world {
 	size_t most, count; /* room, put */
 	size_t fresh;	    /* no event before it is QUEUED */
 	unsigned *waiting;  /* events that are DEFERRED */
+	struct world_group groups[WORLD_GROUPS];
 	size_t deferred, parked, leased, done, dead, dropped, twice;
 	size_t settles, saves, notes, unparks;
 
@@ -95,6 +114,10 @@ struct world {
 	size_t replays_from, replays_to;
 	bool broken; /* settle, post and save fail */
 	bool lost;   /* the claim is */
+	bool group_save_fails;
+	bool foreign;	 /* all that is dead is not of the outlet's shape */
+	size_t blamed;	 /* items that were deferred or parked with a history */
+	int64_t hold_ms; /* as asked for, last */
 
 	/* The destination. */
 	struct world_flight flights[WORLD_FLIGHTS];
@@ -112,7 +135,7 @@ struct world {
 	enum err_code map_fails; /* not 0: the mapping's answer to all */
 	char rules;		 /* of identity, now */
 	int64_t judged_ms; /* the time by which the last item was judged */
-	const char *url, *app_id;
+	const char *url, *announce_url, *app_id;
 	struct outlet outlet;
 	struct outlet_limit limits[OUTLET_LIMITS_MAX];
 	size_t limit_count;
@@ -163,14 +186,47 @@ world_limits(const struct outlet_context *context,
 	return world->limit_count;
 }
 
+static inline bool
+world_label(const struct outlet_context *context,
+    const struct outlet_group *group, struct buf *ret_label, struct err *reterr)
+{
+	(void)context;
+	if (group->id.data[0] == '?')
+		return err_set(reterr, ERR_INPUT, "there is no name for it");
+	(void)buf_printf(
+	    ret_label, "%.*s-%.*s", STR_ARGS(group->name), STR_ARGS(group->id));
+	return buf_ok(ret_label, reterr);
+}
+
+static inline bool
+world_announce(const struct outlet_context *context,
+    const struct outlet_group *group, int64_t first_ms, struct buf *body,
+    struct err *reterr)
+{
+	(void)context;
+	if (world->sender != NULL)
+		assert_int_equal(first_ms, 1000);
+	return buf_printf(body, "%.*s=%.*s", STR_ARGS(group->label),
+		   STR_ARGS(group->name)) &&
+	       buf_ok(body, reterr);
+}
+
+static inline int64_t
+world_hold_ms(const struct outlet_context *context)
+{
+	(void)context;
+	return 300000;
+}
+
 static inline void
 world_address(const struct outlet_context *context, bool announcement,
     struct outlet_address *ret_address)
 {
 	static const char *const headers[] = {NULL};
 
-	(void)context, (void)announcement;
-	*ret_address = (struct outlet_address){world->url, headers};
+	(void)context;
+	*ret_address = (struct outlet_address){
+	    announcement ? world->announce_url : world->url, headers};
 }
 
 static inline struct str
@@ -187,7 +243,12 @@ world_prepare(const struct outlet_context *context, struct str rules,
 	size_t number = strtoul(item->data.data, NULL, 10);
 	struct world_event *of = &world->events[number];
 
-	(void)group;
+	assert_int_equal(group != NULL, of->set != NULL);
+	if (group != NULL) {
+		assert_true(str_equal_text(group->id, of->set->id));
+		assert_true(str_equal_text(group->label, of->set->label) ||
+			    world->settings.dry_run);
+	}
 	world->judged_ms = now_ms;
 	of->mapped = rules.len > 0 ? rules.data[0] : context->rules[0];
 	if (world->map_fails != ERR_NONE)
@@ -211,7 +272,9 @@ world_frame(const struct outlet_context *context,
     const struct outlet_group *group, const struct str *items, size_t count,
     struct buf *body, struct err *reterr)
 {
-	(void)context, (void)group;
+	(void)context;
+	if (group != NULL)
+		(void)buf_append(body, group->label.data, group->label.len);
 	(void)buf_printf(body, "%s:[", world->app_id);
 	for (size_t i = 0; i < count; i++) {
 		if (i > 0)
@@ -240,6 +303,14 @@ world_judge(const struct outlet_context *context,
 	(void)context;
 	outlet_judge_http(
 	    answer, 15 * 60 * 1000, count, ret_items, ret_verdict);
+	if (answer->status == 423) {
+		ret_verdict->unknown = false;
+		ret_verdict->wait_ms = 5000;
+		for (size_t i = 0; i < count; i++)
+			ret_items[i] = OUTLET_NOT_TAKEN;
+	}
+	ret_verdict->fewer = ret_verdict->kind == OUTLET_VERDICT_REFUSED &&
+			     str_equal_text(answer->body, "too many");
 	if (ret_verdict->kind != OUTLET_VERDICT_ACCEPTED || !world->names_items)
 		return;
 	for (size_t i = 0; i < count; i++) {
@@ -309,8 +380,31 @@ world_replay(size_t number)
 static inline bool
 world_alike(const struct world_event *a, const struct world_event *b)
 {
-	return a->rules == b->rules &&
+	return a->rules == b->rules && a->set == b->set &&
 	       memcmp(&a->history, &b->history, sizeof(a->history)) == 0;
+}
+
+/* A group as it is now; free() frees it. */
+static inline struct queue_group *
+world_group_lend(const struct world_group *set)
+{
+	struct lent {
+		struct queue_group of;
+		struct world_group texts;
+	} *lent = calloc(1, sizeof(*lent));
+
+	assert_non_null(lent);
+	lent->texts = *set;
+	lent->of = (struct queue_group){
+	    .number = 7000 + (set - world->groups),
+	    .id = str_text(lent->texts.id),
+	    .name = str_text(lent->texts.name),
+	    .first_ms = 1000,
+	    .kind = str_text(lent->texts.kind),
+	    .label = str_text(lent->texts.label),
+	    .announced = str_text(lent->texts.announced),
+	};
+	return &lent->of;
 }
 
 /* A lease like this event, to be filled. */
@@ -325,6 +419,8 @@ world_lease_new(const struct world_event *event)
 	lease->destination = 1;
 	lease->source = "source";
 	lease->rules = str_bytes(&event->rules, event->rules != 0);
+	if (event->set != NULL)
+		lease->group = world_group_lend(event->set);
 	return lease;
 }
 
@@ -400,6 +496,7 @@ queue_take(struct queue *queue, struct queue_want *wants, size_t count,
 	(void)queue, (void)reterr;
 	assert_int_equal(count, 1);
 	assert_int_equal(want->destination, 1);
+	world->hold_ms = want->hold_ms;
 	*ret_leases = NULL;
 	want->next_ms = INT64_MAX;
 	if (want->after_seq != NULL) {
@@ -409,7 +506,10 @@ queue_take(struct queue *queue, struct queue_want *wants, size_t count,
 
 			if (world->events[number].fate != QUEUED)
 				continue;
-			if (*end != NULL && (*end)->count == WORLD_BATCH)
+			if (*end != NULL &&
+			    ((*end)->count == WORLD_BATCH ||
+				!world_alike(&world->events[number],
+				    &world->events[(*end)->items[0].index])))
 				end = &(*end)->next;
 			if (*end == NULL)
 				*end = world_lease_new(&world->events[number]);
@@ -489,6 +589,7 @@ queue_lease_free(struct queue *queue, struct queue_lease *lease)
 		if (number < world->fresh)
 			world->fresh = number;
 	}
+	free((void *)(uintptr_t)lease->group);
 	free(lease->items);
 	free(lease);
 }
@@ -525,6 +626,16 @@ world_settle_dead(struct world_event *event, const struct queue_item *item)
 {
 	const struct queue_detail *detail = item->detail;
 
+	if (world->foreign) {
+		assert_string_equal(item->reason,
+		    "its destination now takes items of another kind");
+		return;
+	}
+	if (event->set != NULL && event->set->id[0] == '?') {
+		assert_string_equal(
+		    item->reason, "the destination has no name for its group");
+		return;
+	}
 	assert_true(event->bad || event->fails != 0);
 	assert_non_null(detail);
 	assert_non_null(item->reason);
@@ -566,6 +677,7 @@ world_settle_one(struct queue_lease *lease, struct queue_item *item)
 		event->fate = DEFERRED;
 		event->due_ms = item->due_ms;
 		event->history = item->history;
+		world->blamed += item->history.first_ms != 0;
 		event->attempts++;
 		event->deferrals++;
 		if (!item->unsure)
@@ -618,10 +730,19 @@ bool
 queue_group_save(struct queue *queue, int64_t destination, int64_t group,
     struct str kind, struct str label, struct str announced, struct err *reterr)
 {
-	(void)queue, (void)destination, (void)group, (void)kind, (void)label;
-	(void)announced, (void)reterr;
-	fail(); /* an event has no group */
-	return false;
+	struct world_group *set = &world->groups[group - 7000];
+
+	(void)queue;
+	assert_int_equal(destination, 1);
+	assert_in_range(group, 7000, 7000 + WORLD_GROUPS - 1);
+	if (world->broken || world->lost || world->group_save_fails)
+		return err_set(reterr, world->lost ? ERR_BUSY : ERR_IO, "no");
+	set->saves++;
+	(void)snprintf(set->kind, sizeof(set->kind), "%.*s", STR_ARGS(kind));
+	(void)snprintf(set->label, sizeof(set->label), "%.*s", STR_ARGS(label));
+	(void)snprintf(set->announced, sizeof(set->announced), "%.*s",
+	    STR_ARGS(announced));
+	return true;
 }
 
 bool
@@ -676,10 +797,11 @@ queue_unpark(struct queue *queue, int64_t destination, const char *group,
 /* ---- the destination ---- */
 
 static inline void
-world_log_add(struct world_log *log, int64_t ms, unsigned count, size_t *most)
+world_log_window(struct world_log *log, int64_t ms, unsigned count,
+    int64_t window_ms, size_t *most)
 {
 	while (log->head < log->count &&
-	       log->arrivals[log->head].ms <= ms - WORLD_WINDOW_MS)
+	       log->arrivals[log->head].ms <= ms - window_ms)
 		log->sum -= log->arrivals[log->head++].count;
 	if (log->count == log->cap) {
 		size_t live = log->count - log->head;
@@ -703,6 +825,12 @@ world_log_add(struct world_log *log, int64_t ms, unsigned count, size_t *most)
 }
 
 static inline void
+world_log_add(struct world_log *log, int64_t ms, unsigned count, size_t *most)
+{
+	world_log_window(log, ms, count, WORLD_WINDOW_MS, most);
+}
+
+static inline void
 world_say(struct world_flight *flight, unsigned status, const char *body)
 {
 	flight->answer.transport = OUTLET_WHOLE;
@@ -717,6 +845,25 @@ world_fail(struct world_flight *flight, unsigned status, const char *trouble)
 	flight->answer.transport = status != 0 ? OUTLET_CUT : OUTLET_UNKNOWN;
 	flight->answer.status = status;
 	flight->answer.trouble = trouble;
+}
+
+/* What is accepted is of a group that is announced, and always under the same
+ * label. */
+static inline void
+world_group_arrive(struct world_flight *flight)
+{
+	struct world_group *set = flight->set;
+
+	if (flight->announcement) {
+		(void)snprintf(set->known, sizeof(set->known), "%s",
+		    flight->name[0] != '\0' ? flight->name : set->id);
+		set->announcements++;
+		return;
+	}
+	assert_string_not_equal(set->known, "");
+	if (set->written[0] == '\0')
+		memcpy(set->written, flight->label, sizeof(set->written));
+	assert_string_equal(set->written, flight->label);
 }
 
 static inline void
@@ -751,6 +898,9 @@ world_arrive(struct world_flight *flight)
 			world_say(
 			    flight, bad->fails != 0 ? bad->fails : 400, "bad");
 	}
+	if ((flight->answer.status == 200 || flight->taken) &&
+	    flight->set != NULL)
+		world_group_arrive(flight);
 	for (i = 0; (flight->answer.status == 200 || flight->taken) &&
 		    i < flight->count;
 	     i++) {
@@ -765,6 +915,38 @@ world_arrive(struct world_flight *flight)
 		event->at_heap = flight->mapped[i];
 		event->accepted = true;
 	}
+}
+
+/* The group that a request is of: alone, and no other is on its way, not even
+ * of a sender that died. What it says was saved before. */
+static inline void
+world_send_group(struct world_flight *flight, const struct request *request)
+{
+	struct world_group *set = flight->set;
+	char label[sizeof(flight->label) + sizeof(flight->name)];
+	size_t len;
+
+	for (size_t i = 0; i < WORLD_FLIGHTS; i++)
+		assert_true(&world->flights[i] == flight ||
+			    world->flights[i].events == NULL ||
+			    world->flights[i].set != set);
+	assert_string_equal(set->kind, "world");
+	(void)snprintf(flight->label, sizeof(flight->label), "%s", set->label);
+	flight->announcement = request->announcement;
+	if (request->announcement) {
+		assert_int_equal(request->count, 0);
+		len = (size_t)snprintf(label, sizeof(label), "%s=", set->label);
+		assert_memory_equal(request->body.data, label, len);
+		(void)snprintf(flight->name, sizeof(flight->name), "%.*s",
+		    (int)(request->body.len - len), request->body.data + len);
+		return;
+	}
+	for (size_t i = 0; i < request->count; i++)
+		assert_ptr_equal(world->events[flight->events[i]].set, set);
+	len = (size_t)snprintf(
+	    label, sizeof(label), "%s%s:[", set->label, world->app_id);
+	assert_memory_equal(request->body.data, label, len);
+	assert_string_equal(set->announced, set->known);
 }
 
 static inline bool
@@ -783,8 +965,8 @@ world_send(void *arg, struct sender *sender, struct request *request,
 	    .sender = sender,
 	    .request = request,
 	    .count = request->count,
-	    .events = calloc(request->count, sizeof(unsigned)),
-	    .mapped = calloc(request->count, sizeof(*flight->mapped)),
+	    .events = calloc(request->count + 1, sizeof(unsigned)),
+	    .mapped = calloc(request->count + 1, sizeof(*flight->mapped)),
 	    .answer = {.trouble = "", .header = world_header, .arg = flight},
 	};
 	world->posts++;
@@ -797,6 +979,12 @@ world_send(void *arg, struct sender *sender, struct request *request,
 	    flight->arrive_ms +
 	    (int64_t)world_random((uint64_t)world->latency_ms + 1);
 	/* What Heap reads are the bytes, not the items. */
+	if (request->group != NULL)
+		flight->set = &world->groups[request->group->of.number - 7000];
+	if (request->announcement) {
+		world_send_group(flight, request);
+		return true;
+	}
 	text = memchr(request->body.data, '[', request->body.len);
 	for (i = 0; i < request->count; i++) {
 		flight->events[i] = (unsigned)strtoul(text + 1, NULL, 10);
@@ -806,6 +994,8 @@ world_send(void *arg, struct sender *sender, struct request *request,
 		text = end;
 	}
 	assert_ptr_equal(text + 1, request->body.data + request->body.len);
+	if (flight->set != NULL)
+		world_send_group(flight, request);
 	if (world->body_most > 0 && request->body.len > world->body_most)
 		world_say(flight, 413, "bad");
 	return true;
@@ -853,6 +1043,7 @@ world_start(size_t count)
 	world->settings.outlet = &world->outlet;
 	world->rules = 'e';
 	world->url = "http://there/";
+	world->announce_url = "http://there/announce";
 	world->app_id = "1";
 	world->outlet = (struct outlet){
 	    .kind = "world",
@@ -869,6 +1060,29 @@ world_start(size_t count)
 	    .frame = world_frame,
 	    .judge = world_judge,
 	};
+}
+
+/* All events are changes of so many groups, in turn; `alone`: as the outlet
+ * wants them, and announced. */
+static inline void
+world_sets(size_t groups, bool alone)
+{
+	for (size_t i = 0; i < groups; i++) {
+		(void)snprintf(
+		    world->groups[i].id, sizeof(world->groups[i].id), "%zu", i);
+		(void)snprintf(world->groups[i].name,
+		    sizeof(world->groups[i].name), "name%zu", i);
+	}
+	for (size_t i = 0; i < world->most; i++) {
+		world->events[i].set = &world->groups[i % groups];
+		world->events[i].type = world->events[i].set->id;
+	}
+	world->outlet.item_noun = "change";
+	world->outlet.set = true;
+	world->outlet.label = world_label;
+	world->outlet.hold_ms = world_hold_ms;
+	world->outlet.group_alone = alone;
+	world->outlet.announce = alone ? world_announce : NULL;
 }
 
 /* Our share of an amount of events a minute, of all and of an identity; 0 =

@@ -118,7 +118,7 @@ test_inflates(void **state)
 	struct budget budget;
 
 	(void)state;
-	budget_init(&budget, BUDGET);
+	budget_init(&budget, BUDGET, NULL);
 	for (size_t c = 0; c < 4; c++)
 		for (size_t l = 0; l < 6; l++)
 			for (size_t s = 0; s < 5; s++) {
@@ -160,7 +160,7 @@ test_too_large(void **state)
 	(void)state;
 	assert_non_null(text);
 	packed = pack(GZIP, text, LIMIT + 1, &len);
-	budget_init(&budget, BUDGET);
+	budget_init(&budget, BUDGET, NULL);
 	for (size_t s = 0; s < 3; s++) {
 		body_init(&body, LIMIT, &budget);
 		feed(&body, CODING_IDENTITY, text, LIMIT + 1, steps[s]);
@@ -195,7 +195,7 @@ test_corrupt(void **state)
 
 	(void)state;
 	packed = pack(GZIP, text, 500, &len);
-	budget_init(&budget, BUDGET);
+	budget_init(&budget, BUDGET, NULL);
 	for (size_t cut = 1; cut < len; cut++) {
 		body_init(&body, LIMIT, &budget);
 		feed(&body, CODING_GZIP, packed, cut, 7);
@@ -226,6 +226,38 @@ test_corrupt(void **state)
 	free(text);
 }
 
+/* A text that a proxy inflated but left the label: its first bytes are bare
+ * deflate data by chance. */
+static void
+test_a_text_that_inflates(void **state)
+{
+	static const char *const texts[] = {
+	    "{\n \"events\": [\n  {\n   \"event_type\": \"a\"\n  }\n ]\n}",
+	    "{\n    \"events\": [\n        {\n            \"id\": \"1\"\n",
+	    "[\n {\n  \"event_type\": \"a\",\n  \"id\": \"1\"\n }\n]",
+	};
+	static const size_t steps[] = {1, 2, 5, 1000};
+	struct budget budget;
+	struct body body;
+
+	(void)state;
+	budget_init(&budget, BUDGET, NULL);
+	for (size_t i = 0; i < 3; i++) {
+		for (size_t s = 0; s < 4; s++) {
+			size_t len = strlen(texts[i]);
+
+			body_init(&body, LIMIT, &budget);
+			feed(&body, CODING_DEFLATE, texts[i], len, steps[s]);
+			assert_int_equal(body.state, BODY_CORRUPT);
+			body_take_raw(&body);
+			assert_int_equal(body_text(&body)->len, len);
+			assert_memory_equal(
+			    body_text(&body)->data, texts[i], len);
+			body_fini(&body);
+		}
+	}
+}
+
 static void
 test_members(void **state)
 {
@@ -243,7 +275,7 @@ test_members(void **state)
 	len = first_len + second_len;
 	/* What follows the last member: padding, as tar leaves it. */
 	memset(all + len, 0, 16);
-	budget_init(&budget, BUDGET);
+	budget_init(&budget, BUDGET, NULL);
 	for (size_t s = 0; s < 3; s++) {
 		for (size_t more = 0; more <= 16; more += 16) {
 			body_init(&body, LIMIT, &budget);
@@ -271,7 +303,7 @@ test_empty(void **state)
 	struct body body;
 
 	(void)state;
-	budget_init(&budget, 0);
+	budget_init(&budget, 0, NULL);
 	body_init(&body, LIMIT, &budget);
 	feed(&body, CODING_GZIP, "", 0, 1);
 	assert_int_equal(body.state, BODY_GOOD);
@@ -287,7 +319,7 @@ test_budget(void **state)
 	struct body one, two;
 
 	(void)state;
-	budget_init(&budget, LIMIT);
+	budget_init(&budget, LIMIT, NULL);
 	body_init(&one, LIMIT, &budget);
 	body_begin(&one, CODING_IDENTITY, LIMIT);
 	assert_int_equal(one.state, BODY_GOOD);
@@ -310,6 +342,27 @@ test_budget(void **state)
 	free(text);
 }
 
+/* Those who use up a share leave the rest to the others. */
+static void
+test_a_share_of_a_budget(void **state)
+{
+	struct budget all, share;
+
+	(void)state;
+	budget_init(&all, 100, NULL);
+	budget_init(&share, 40, &all);
+	assert_true(budget_take(&share, 40));
+	assert_false(budget_take(&share, 1));
+	assert_true(budget_take(&all, 60));
+	budget_give(&share, 30);
+	assert_int_equal(atomic_load(&all.left), 30);
+	assert_true(budget_take(&all, 20));
+	/* what is not there in all is not there in a share */
+	assert_false(budget_take(&share, 20));
+	assert_int_equal(atomic_load(&share.left), 30);
+	assert_true(budget_take(&share, 10));
+}
+
 int
 main(void)
 {
@@ -318,9 +371,11 @@ main(void)
 	    cmocka_unit_test(test_inflates),
 	    cmocka_unit_test(test_too_large),
 	    cmocka_unit_test(test_corrupt),
+	    cmocka_unit_test(test_a_text_that_inflates),
 	    cmocka_unit_test(test_members),
 	    cmocka_unit_test(test_empty),
 	    cmocka_unit_test(test_budget),
+	    cmocka_unit_test(test_a_share_of_a_budget),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

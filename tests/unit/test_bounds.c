@@ -280,6 +280,49 @@ test_unreadable_bodies_are_bounded(void **state)
 	assert_false(put_body(fixture, bytes, sizeof(bytes)));
 }
 
+/* The oldest goes first, though it takes more than one step to make room. */
+static void
+test_the_oldest_gives_way_first(void **state)
+{
+	enum { ROWS = 600, BODIES = 60, PUTS = 100 };
+	struct fixture *fixture = *state;
+	const int64_t max = 4 << 20;
+	struct stats_totals totals = {.unreadable = BODIES};
+	struct answer answer;
+	char bytes[4096], prefix[16];
+
+	fixture->settings.dead_max_bytes = max;
+	fixture->settings.keep_dead_ms = INT64_MAX / 4;
+	fixture->settings.keep_unreadable_ms = INT64_MAX / 4;
+	reopen_with(fixture, max);
+	for (int i = 0; i < ROWS; i++) {
+		(void)snprintf(prefix, sizeof(prefix), "%d", i);
+		assert_true(queue_test_put(fixture->queue, "main", "Open",
+		    prefix, 1, ITEM_DEAD, &answer));
+		/* the next one begins another row */
+		fair_lock_hold(&fixture->queue->lock);
+		fixture->queue->bounds.age_ms += 2 * DEAD_ROW_MS;
+		fair_lock_drop(&fixture->queue->lock);
+	}
+	for (int i = 0; i < BODIES; i++)
+		assert_true(put_body(fixture, bytes, sizeof(bytes)));
+	/* the housekeeping has seen them */
+	for (bool seen = false; !seen;) {
+		const struct bounds *bounds = &fixture->queue->bounds;
+
+		fair_lock_hold(&fixture->queue->lock);
+		seen = bounds->oldest_ms[BOUNDS_UNREADABLE] < INT64_MAX;
+		fair_lock_drop(&fixture->queue->lock);
+		(void)usleep(1000);
+	}
+	for (int i = 0; i < PUTS && totals.unreadable == BODIES; i++) {
+		(void)put_random(fixture, "heap", ITEM_QUEUE, &answer);
+		stats_totals(fixture->queue, &totals);
+	}
+	assert_true(totals.events.expired > 0);
+	assert_true(totals.unreadable == BODIES || totals.events.dead == 0);
+}
+
 /* Ages do not count while nothing runs, whatever the wall clock says. */
 static void
 test_ages_are_of_a_clock_that_runs(void **state)
@@ -553,6 +596,7 @@ main(void)
 	    TEST(test_the_last_dead_letters_stay),
 	    TEST(test_what_cannot_be_delivered_gives_way),
 	    TEST(test_unreadable_bodies_are_bounded),
+	    TEST(test_the_oldest_gives_way_first),
 	    TEST(test_ages_are_of_a_clock_that_runs),
 	    TEST(test_the_file_shrinks),
 	    TEST(test_letters_keep_their_numbers),

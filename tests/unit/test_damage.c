@@ -277,6 +277,21 @@ test_sums_are_named(void **state)
 	fixture->queue = NULL;
 }
 
+/* What is settled after its hour was folded is no fault. */
+static void
+test_a_sum_of_a_folded_hour(void **state)
+{
+	struct fixture *fixture = *state;
+	struct faults faults;
+
+	FILE_ONLY();
+	put_batches(fixture, "a", 1);
+	sql(fixture, "UPDATE ledger SET hour=hour/24*24");
+	reopen(fixture);
+	assert_int_equal(deliver(fixture, QUEUE_DELIVERED), 1);
+	assert_int_equal(check(fixture, &faults), 0);
+}
+
 /* Groups, members and the texts of people agree with each other. */
 static void
 test_sets_that_do_not_agree(void **state)
@@ -523,6 +538,7 @@ main(void)
 	    TEST(test_numbers_at_their_end),
 	    TEST(test_sums_that_overflow),
 	    TEST(test_sums_are_named),
+	    TEST(test_a_sum_of_a_folded_hour),
 	    TEST(test_sets_that_do_not_agree),
 	    TEST(test_a_batch_and_no_delivery),
 	    TEST(test_a_row_that_cannot_be_changed),

@@ -56,6 +56,54 @@ test_erased_on_lease(void **state)
 	assert_int_equal(deliver(fixture), 1);
 }
 
+/* An event is about a person of its own bytes. */
+static void
+person_of(struct str type, struct str data, queue_person_fn *fn, void *fn_arg)
+{
+	(void)type;
+	fn(fn_arg, data);
+}
+
+/* A put that was handed over before somebody was erased, and is written after
+ * the queue was searched. */
+static void
+test_erased_while_a_put_waits(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct item items[] = {
+	    {.type = STR("Open"), .id = STR("1"), .data = STR("{\"u\":1}")},
+	    {.type = STR("Open"), .id = STR("2"), .data = STR("{\"u\":2}")},
+	};
+	const struct queue_batch batch = {.source = "main",
+	    .destination = "heap",
+	    .now_ms = 1,
+	    .items = items,
+	    .count = 2};
+	struct queue_lease *lease;
+	struct answer answer;
+	struct err err;
+
+	queue_test_close(fixture->queue);
+	fixture->settings.persons = person_of;
+	assert_true(queue_open(&fixture->settings, &fixture->queue, &err));
+	fixture->destination = destination_test_open(fixture->queue, "heap");
+	answer_init(&answer);
+	assert_true(
+	    queue_put(fixture->queue, &batch, answer_done, &answer, &err));
+	assert_true(jobs_suppress(fixture->queue, &items[0].data, 1, &err));
+	assert_int_equal(
+	    run(fixture, JOBS_QUEUED, jobs_erase, "\"u\":1").matched, 0);
+	assert_true(queue_start(fixture->queue, &err));
+	assert_true(answer_wait(&answer));
+	assert_int_equal(answer.receipt.dropped, 1);
+	assert_int_equal(answer.receipt.queued, 1);
+	lease = take(fixture, 9000);
+	assert_non_null(lease);
+	assert_int_equal(lease->count, 1);
+	assert_true(str_equal(lease->items[0].data, items[1].data));
+	queue_lease_free(fixture->queue, lease);
+}
+
 /* Does any file of the state directory hold the text, as it is or inside a
  * zstd frame that can be read? */
 static bool
@@ -386,6 +434,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_erased_in_every_place),
 	    TEST(test_erased_on_lease),
+	    TEST(test_erased_while_a_put_waits),
 	    TEST(test_erasing_leaves_no_trace),
 	    TEST(test_bodies),
 	    TEST(test_damaged_body_is_passed_over),

@@ -332,38 +332,6 @@ test_a_failed_apply(void **state)
 	}
 }
 
-static void
-move(struct fixture *fixture, const char *from, const char *to)
-{
-	struct engine_change change;
-	int steps = 0;
-
-	do {
-		change = (struct engine_change){.op = ENGINE_DESTINATION_MOVE,
-		    .row.destination = {.name = str_text(from)},
-		    .text = str_text(to)};
-		apply_all(fixture, &change, 1, ERR_NONE);
-		assert_true(steps++ < STEPS_MAX);
-	} while (change.flag);
-}
-
-static void
-test_groups_move(void **state)
-{
-	struct fixture *fixture = *state;
-
-	put_destination(fixture, "other");
-	(void)apply(fixture, group_put(1, "heap", "one"));
-	(void)apply(fixture, group_put(2, "other", "two"));
-	(void)apply(fixture, member_put(1, "ann", 1, ENGINE_SENT_IN, 1));
-	move(fixture, "heap", "new");
-	shows(fixture, ENGINE_GROUPS, 0, "1 new one\n2 other two\n");
-	move(fixture, "new", "other");
-	reopen(fixture);
-	shows(fixture, ENGINE_GROUPS, 0, "1 other one\n2 other two\n");
-	shows(fixture, ENGINE_MEMBERS, 1, "ann 1 1 1\n");
-}
-
 /* ---- pages ---- */
 
 static int64_t
@@ -453,15 +421,17 @@ test_pages_that_come_meanwhile(void **state)
 }
 
 static int64_t
-unpark(struct fixture *fixture, const char *group, bool others)
+unpark(struct fixture *fixture, const char *destination, const char *group,
+    bool others)
 {
 	struct str groups[] = {str_text(group)};
 
-	return apply(fixture, (struct engine_change){.op = ENGINE_UNPARK,
-				  .row.unpark = {.destination = STR("heap"),
-				      .groups = groups,
-				      .count = 1,
-				      .others = others}});
+	return apply(
+	    fixture, (struct engine_change){.op = ENGINE_UNPARK,
+			 .row.unpark = {.destination = str_text(destination),
+			     .groups = groups,
+			     .count = 1,
+			     .others = others}});
 }
 
 /* What the operator is to release is not among others. */
@@ -470,36 +440,48 @@ test_held_pages(void **state)
 {
 	struct fixture *fixture = *state;
 
-	(void)batch_add(fixture, 1, DELIVERY_PARKED,
-	    "\x01"
-	    "1.1",
-	    "a");
+	(void)batch_add(fixture, 1, DELIVERY_PARKED, "\1a", "a");
 	(void)batch_add(fixture, 2, DELIVERY_PARKED, "Open", "b");
-	(void)batch_add(fixture, 3, DELIVERY_PARKED,
-	    "\x01"
-	    "1.2",
-	    "c");
-	assert_int_equal(unpark(fixture, "Click", true), 1);
-	assert_int_equal(unpark(fixture,
-			     "\x01"
-			     "1.2",
-			     true),
-	    0);
-	assert_int_equal(unpark(fixture,
-			     "\x01"
-			     "1.2",
-			     false),
-	    1);
-	assert_int_equal(unpark(fixture,
-			     "\x01"
-			     "1.2",
-			     false),
-	    0);
-	assert_int_equal(unpark(fixture,
-			     "\x01"
-			     "1.1",
-			     false),
-	    1);
+	(void)batch_add(fixture, 3, DELIVERY_PARKED, "\1b", "c");
+	assert_int_equal(unpark(fixture, "heap", "Click", true), 1);
+	assert_int_equal(unpark(fixture, "heap", "\1b", true), 0);
+	assert_int_equal(unpark(fixture, "heap", "\1b", false), 1);
+	assert_int_equal(unpark(fixture, "heap", "\1b", false), 0);
+	assert_int_equal(unpark(fixture, "heap", "\1a", false), 1);
+}
+
+static void
+move(struct fixture *fixture, const char *from, const char *to)
+{
+	struct engine_change change;
+	int steps = 0;
+
+	do {
+		change = (struct engine_change){.op = ENGINE_DESTINATION_MOVE,
+		    .row.destination = {.name = str_text(from)},
+		    .text = str_text(to)};
+		apply_all(fixture, &change, 1, ERR_NONE);
+		assert_true(steps++ < STEPS_MAX);
+	} while (change.flag);
+}
+
+static void
+test_groups_move(void **state)
+{
+	struct fixture *fixture = *state;
+
+	put_destination(fixture, "other");
+	(void)apply(fixture, group_put(1, "heap", "one"));
+	(void)apply(fixture, group_put(2, "other", "two"));
+	(void)apply(fixture, member_put(1, "ann", 1, ENGINE_SENT_IN, 1));
+	(void)batch_add(fixture, 1, DELIVERY_PARKED, "\1a", "a");
+	move(fixture, "heap", "new");
+	assert_int_equal(unpark(fixture, "new", "\1a", false), 1);
+	shows(fixture, ENGINE_GROUPS, 0, "1 new one\n2 other two\n");
+	move(fixture, "new", "other");
+	reopen(fixture);
+	shows(fixture, ENGINE_GROUPS, 0, "1 other one\n2 other two\n");
+	shows(fixture, ENGINE_MEMBERS, 1, "ann 1 1 1\n");
 }
 
 /* ---- many ---- */
@@ -721,7 +703,8 @@ test_too_many_numbers_are_taken(void **state)
 	    "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i+1 FROM n"
 	    " WHERE i<100) INSERT OR REPLACE INTO person SELECT id+i,"
 	    " CAST('t' || i AS BLOB), 1 FROM n, ann");
-	apply_all(fixture, &change, 1, ERR_DAMAGED);
+	/* passed over, since it is unknown then */
+	apply_all(fixture, &change, 1, ERR_NONE);
 	is_member(fixture, 1, "ann", 0, ENGINE_SENT_UNKNOWN_OUT, 0);
 }
 

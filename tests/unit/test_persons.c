@@ -107,6 +107,37 @@ test_ids_beside_it(void **state)
 	match(events, "yyyyynny", (struct persons_told){.found = 2});
 }
 
+/* Too long ids are too many: that is no lack of memory, which may pass. */
+static void
+test_ids_of_many_bytes(void **state)
+{
+	enum { LONG = 1 << 20, EVENTS = 66 };
+	static const char *const given[] = {"b"};
+	static const char begin[] =
+	    "{\"event_type\":\"a\",\"user\":{\"user_id\":\"b\","
+	    "\"external_user_id\":\"";
+	size_t at = sizeof(begin) - 1;
+	char *event = malloc(at + LONG + 4);
+	struct persons *persons;
+	bool devices;
+	struct err err;
+
+	(void)state;
+	assert_non_null(event);
+	memcpy(event, begin, at);
+	memset(event + at, 'x', LONG);
+	memcpy(event + at + LONG, "\"}}", 4);
+	assert_true(persons_new(&settings, given, 1, &persons, &err));
+	for (int i = 0; i < EVENTS; i++) {
+		event[at] = (char)(' ' + 3 + i);
+		persons_find(persons, str_text("users.X"), str_text(event));
+	}
+	assert_false(persons_found(persons, &devices, &err));
+	assert_int_equal(err.code, ERR_LIMIT);
+	persons_free(persons);
+	free(event);
+}
+
 static void
 test_an_id_alone(void **state)
 {
@@ -245,6 +276,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_ids_beside_it),
+	    cmocka_unit_test(test_ids_of_many_bytes),
 	    cmocka_unit_test(test_an_id_alone),
 	    cmocka_unit_test(test_devices),
 	    cmocka_unit_test(test_orphans),

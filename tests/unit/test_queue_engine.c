@@ -66,6 +66,23 @@ engine_due(struct store *store, struct engine_want *wants, size_t count,
 	return ok;
 }
 
+/* A source whose batches meet a damaged page. */
+static const char *apply_damaged;
+
+static bool
+engine_apply(
+    struct store *store, const struct engine_apply *apply, struct err *reterr)
+{
+	for (size_t i = 0; apply_damaged != NULL && i < apply->count; i++) {
+		if (apply->changes[i].op == ENGINE_BATCH_ADD &&
+		    str_equal_text(
+			apply->changes[i].row.delivery.source, apply_damaged))
+			return err_set(
+			    reterr, ERR_DAMAGED, "a page is damaged");
+	}
+	return wrapped->apply(store, apply, reterr);
+}
+
 static int
 setup(void **state)
 {
@@ -79,12 +96,44 @@ setup(void **state)
 	engine = *wrapped;
 	engine.read = engine_read;
 	engine.due = engine_due;
+	engine.apply = engine_apply;
+	apply_damaged = NULL;
 	read_fails_in = 0;
 	due_fails = -1;
 	fixture->settings.engine = &engine;
 	fixture->queue = queue_test_open(&fixture->settings);
 	fixture->destination = destination_test_open(fixture->queue, "heap");
 	return 0;
+}
+
+/* The puts of other sources in the same group do not fail with it. */
+static void
+test_a_put_that_meets_damage_fails_alone(void **state)
+{
+	struct fixture *fixture = *state;
+	struct item item = {
+	    .type = STR("Open"), .id = STR("1"), .data = STR("{}")};
+	struct queue_batch batch = {
+	    .destination = "heap", .now_ms = 1, .items = &item, .count = 1};
+	struct answer answers[3];
+	struct err err;
+
+	queue_test_close(fixture->queue);
+	apply_damaged = "second";
+	assert_true(queue_open(&fixture->settings, &fixture->queue, &err));
+	/* handed over before the committer runs, they are one group */
+	for (int i = 0; i < 3; i++) {
+		batch.source = i == 1 ? "second" : i == 0 ? "first" : "third";
+		answer_init(&answers[i]);
+		assert_true(queue_put(
+		    fixture->queue, &batch, answer_done, &answers[i], &err));
+	}
+	assert_true(queue_start(fixture->queue, &err));
+	assert_true(answer_wait(&answers[0]));
+	assert_false(answer_wait(&answers[1]));
+	assert_true(answer_wait(&answers[2]));
+	assert_int_equal(answers[1].err.code, ERR_DAMAGED);
+	assert_int_equal(totals(fixture).queued, 2);
 }
 
 static bool
@@ -384,6 +433,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    TEST(test_a_put_that_meets_damage_fails_alone),
 	    TEST(test_a_failed_reread),
 	    TEST(test_a_destination_that_cannot_be_read),
 	    TEST(test_damage_does_not_end_a_take),

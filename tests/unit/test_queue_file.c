@@ -6,6 +6,7 @@
 #include "queue_fixture.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -358,6 +359,50 @@ test_file_vanishes_during_a_commit(void **state)
 	assert_int_equal(totals(fixture).queued, 2);
 }
 
+/* The file got shorter as it took the log in; that is no damage, though it
+ * could not be opened again at once. */
+static void
+test_log_vanishes_while_the_file_shrinks(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct engine *engine = fixture->queue->engine;
+	struct store *store = fixture->queue->store;
+	bool ok, reopened = false, more;
+	struct rlimit files, none;
+	struct queue_lease *lease;
+	struct answer answer;
+	struct err err;
+	char path[256];
+
+	FILE_ONLY();
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", "a", 20000, ITEM_QUEUE, &answer));
+	while ((lease = take(fixture, 9000)) != NULL) {
+		settle_all(fixture, lease, QUEUE_DROPPED, 0);
+		queue_lease_free(fixture->queue, lease);
+	}
+	assert_true(jobs_flush(fixture->queue, &err));
+	queue_stop(fixture->queue);
+	assert_int_equal(sqlite3_exec(sqlite_connection(store),
+			     "PRAGMA incremental_vacuum", NULL, NULL, NULL),
+	    SQLITE_OK);
+	(void)snprintf(path, sizeof(path), "%s/queue.db-wal", fixture->dir);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+	none = files;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	fair_lock_hold(&fixture->queue->lock);
+	ok = engine->upkeep(store, 1, &reopened, &more, &err);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+	assert_true(ok && !reopened && sqlite_connection(store) == NULL);
+	if (!engine->upkeep(store, 1, &reopened, &more, &err))
+		fail_msg("upkeep: %s", err.text);
+	assert_true(reopened);
+	assert_true(queue_load(fixture->queue, &err));
+	fair_lock_drop(&fixture->queue->lock);
+}
+
 int
 main(void)
 {
@@ -372,6 +417,7 @@ main(void)
 	    TEST(test_damaged_batch_is_quarantined),
 	    TEST(test_stopping_refuses),
 	    TEST(test_file_vanishes_during_a_commit),
+	    TEST(test_log_vanishes_while_the_file_shrinks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,6 +6,8 @@
 
 #include "server/listener.h"
 
+#include <sys/ioctl.h>
+
 /* Too large by its length, too large as it comes, and not sent at all. */
 static void
 test_too_large(void **state)
@@ -289,6 +291,56 @@ test_stop(void **state)
 	assert_int_equal(pthread_join(thread, NULL), 0);
 }
 
+/* ---- bytes that arrive while they are counted ---- */
+
+int __real_ioctl(int fd, unsigned long request, ...);
+int __wrap_ioctl(int fd, unsigned long request, ...);
+
+static struct {
+	int fd;
+	const char *bytes; /* to be sent once; NULL: none */
+} late;
+
+int
+__wrap_ioctl(int fd, unsigned long request, ...)
+{
+	int *ret_unread, rc, unread = 0;
+	va_list args;
+
+	va_start(args, request);
+	ret_unread = va_arg(args, int *);
+	va_end(args);
+	rc = __real_ioctl(fd, request, ret_unread);
+	if (request == FIONREAD && late.bytes != NULL) {
+		client_send(late.fd, late.bytes, strlen(late.bytes));
+		late.bytes = NULL;
+		while (__real_ioctl(fd, FIONREAD, &unread) == 0 &&
+		       unread <= *ret_unread)
+			(void)usleep(1000);
+	}
+	return rc;
+}
+
+/* A proxy lost the length: the body is not thrown away with a 200, whenever it
+ * arrives. */
+static void
+test_a_late_body_without_a_length(void **state)
+{
+	static const char head[] =
+	    "POST /currents HTTP/1.1\r\n" CLOSE TOKEN "\r\n";
+	struct server *server = start_default();
+	char answer[4096];
+
+	(void)state;
+	late.fd = client_open(server_port(server));
+	late.bytes = EVENT("Open");
+	client_send(late.fd, head, strlen(head));
+	(void)client_read(late.fd, answer, sizeof(answer));
+	assert_null(late.bytes);
+	assert_non_null(strstr(answer, "HTTP/1.1 503 "));
+	server_stop(server);
+}
+
 int
 main(void)
 {
@@ -297,6 +349,7 @@ main(void)
 	    cmocka_unit_test(test_too_many_events),
 	    cmocka_unit_test(test_memory_spent),
 	    cmocka_unit_test(test_connections_spent),
+	    cmocka_unit_test(test_a_late_body_without_a_length),
 	    cmocka_unit_test(test_connections_kept),
 	    cmocka_unit_test(test_stop_at_once),
 	    cmocka_unit_test(test_sweep),

@@ -361,6 +361,44 @@ test_a_sync_that_empties_a_group_is_held(void **state)
 	assert_int_equal(group.waiting, 0);
 }
 
+/* Out of quarantine everything is due, but for what is held. */
+static void
+test_a_held_page_comes_back_from_quarantine(void **state)
+{
+	struct fixture *fixture = *state;
+	struct stats_group group;
+	size_t syncs;
+	struct err err;
+
+	fill(fixture, 3000);
+	leave(fixture, "b", 1, 1, 0, 1501);
+	group = set_group_only(fixture);
+	batches_move(fixture, 100);
+	assert_true(jobs_release(fixture->queue, group.number, &syncs, &err));
+	assert_null(set_take(fixture, 0, 3000));
+	batches_move(fixture, -100);
+	leave(fixture, "c", 1, 1, 0, 1502);
+	assert_int_equal(set_group_only(fixture).held, 1);
+	batches_move(fixture, 100);
+	assert_true(queue_unpark(fixture->queue, fixture->destination,
+	    "\x01"
+	    "1.3",
+	    &err));
+	assert_null(set_take(fixture, 0, 3000));
+	batches_move(fixture, -100);
+	reopen(fixture);
+	/* the first one was released; the other one is still held */
+	free(set_deliver(fixture, QUEUE_DELIVERED, 0, 4000));
+	group = set_group_only(fixture);
+	assert_int_equal(group.held, 1);
+	assert_int_equal(group.sent, 3000);
+	assert_int_equal(group.waiting, 1502);
+	assert_true(jobs_release(fixture->queue, group.number, &syncs, &err));
+	assert_int_equal(syncs, 1);
+	free(set_deliver(fixture, QUEUE_DELIVERED, 0, 4000));
+	assert_int_equal(set_group_only(fixture).sent, 1498);
+}
+
 static void
 test_half_of_a_group_may_change(void **state)
 {
@@ -566,6 +604,53 @@ test_an_erased_change_does_not_wait(void **state)
 	set_expect(fixture, 2000, "7:+bob");
 }
 
+static void
+member_of(struct str type, struct str data, queue_person_fn *fn, void *fn_arg)
+{
+	struct str member;
+	bool wanted;
+
+	(void)type;
+	if (item_change_read(data, &member, &wanted))
+		fn(fn_arg, member);
+}
+
+/* A page that was handed over before somebody was erased, and is written
+ * afterwards. */
+static void
+test_a_change_is_erased_while_its_page_waits(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct str ann = STR("ann");
+	const struct item items[] = {
+	    {.type = STR("7"), .data = STR("+ann")},
+	    {.type = STR("7"), .data = STR("+bob")},
+	};
+	const struct queue_page page = {.group = STR("7")};
+	const struct queue_batch batch = {.source = "heap",
+	    .destination = "heap",
+	    .now_ms = 1,
+	    .items = items,
+	    .count = 2,
+	    .page = &page};
+	struct answer answer;
+	struct err err;
+
+	queue_test_close(fixture->queue);
+	fixture->settings.persons = member_of;
+	assert_true(queue_open(&fixture->settings, &fixture->queue, &err));
+	fixture->destination = destination_test_open(fixture->queue, "heap");
+	answer_init(&answer);
+	assert_true(
+	    queue_put(fixture->queue, &batch, answer_done, &answer, &err));
+	assert_true(jobs_suppress(fixture->queue, &ann, 1, &err));
+	assert_true(queue_start(fixture->queue, &err));
+	assert_true(answer_wait(&answer));
+	assert_int_equal(answer.receipt.dropped, 1);
+	set_expect(fixture, 2000, "7:+bob");
+	assert_int_equal(set_group_only(fixture).waiting, 0);
+}
+
 /* On lease while it is erased: what came of it does not count. */
 static void
 test_a_change_is_erased_on_lease(void **state)
@@ -649,7 +734,7 @@ test_too_many_groups(void **state)
 	    fixture->queue, &(struct page){"7", "a", 1, 1, "+ann"}, 1000);
 	assert_false(page_try(fixture->queue,
 	    &(struct page){"8", "a", 1, 1, "+ann"}, 1000, &answer));
-	assert_int_equal(answer.err.code, ERR_FULL);
+	assert_int_equal(answer.err.code, ERR_LIMIT);
 	set_expect(fixture, 2000, "7:+ann");
 }
 
@@ -738,6 +823,7 @@ main(void)
 	    TEST(test_what_is_parked_is_released),
 	    TEST(test_a_sync_is_accounted_for),
 	    TEST(test_a_sync_that_empties_a_group_is_held),
+	    TEST(test_a_held_page_comes_back_from_quarantine),
 	    TEST(test_half_of_a_group_may_change),
 	    TEST(test_a_guess_is_mended_by_the_last_page),
 	    TEST(test_small_groups_and_first_syncs_are_not_held),
@@ -746,6 +832,7 @@ main(void)
 	    TEST(test_an_archived_page_is_not_replayed),
 	    TEST(test_a_person_is_shown_and_forgotten),
 	    TEST(test_an_erased_change_does_not_wait),
+	    TEST(test_a_change_is_erased_while_its_page_waits),
 	    TEST(test_a_change_is_erased_on_lease),
 	    TEST(test_members_that_left_are_forgotten),
 	    TEST(test_too_many_groups),

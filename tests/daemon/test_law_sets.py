@@ -1,0 +1,117 @@
+"""The law for sets: whatever is killed in between, each membership at Braze
+ends as Heap's last word says.
+
+Segments come as Heap sends them: pages late, twice and out of order, some with
+badly signed ones before them. The daemon is killed with SIGKILL 25 times, and
+a third of Braze's answers fail, before, amid or after what was asked for took
+effect. The outage comes last: what changes again and again meanwhile is sent
+once.
+
+CURRENTSD_ROUNDS, CURRENTSD_CHANGES and CURRENTSD_SEED choose otherwise.
+"""
+
+import os
+import random
+import time
+
+import pytest
+
+from conftest import until
+from load import LONG
+
+SECRET = "the-secret-of-the-webhook"
+ROUNDS = int(os.environ.get("CURRENTSD_ROUNDS", 25 if LONG else 8))
+CHANGES = int(os.environ.get("CURRENTSD_CHANGES",
+                             2_000_000 if LONG else 60_000))
+SEED = int(os.environ.get("CURRENTSD_SEED", 20261129))
+SEGMENTS = 200 if LONG else 40
+PEOPLE = 50_000 if LONG else 4_000
+# Small syncs, many of them: a member's words come close together.
+SENT = ("--segments", str(SEGMENTS), "--people", str(PEOPLE),
+        "--changes", str(CHANGES), "--churn", "60", "--page", "50",
+        "--first-percent", "5", "--odd", "1", "--rename-every", "5",
+        "--connections", "8", "--late-percent", "10",
+        "--duplicate-percent", "10", "--replay-percent", "3",
+        "--unknown-outcome", "5", "--bad-percent", "3",
+        "--seed", str(SEED))
+FAULTS = {  # per cent; 34 together
+    "fail_percent": 8, "fail_status": 0,
+    "reset_percent": 6,
+    "amid_percent": 6,
+    "fail_after_percent": 6, "fail_after_status": 0,
+    "reset_after_percent": 4,
+    "close_percent": 4,
+    "limit_headers": "none",  # else each 429 asks for a second
+}
+# What is tested is not patience.
+FAST = {"braze_linger": "20ms", "braze_backoff_first": "20ms",
+        "braze_backoff_most": "200ms", "braze_probe": "200ms",
+        "braze_defer": "200ms", "segments_hold_over": 0}
+KINDS = {
+    "attributes": {"braze_api_key": "api-key", "braze_hold": "0",
+                   "braze_requests_per_minute": 0},
+    "cohorts": {"braze_kind": "cohorts", "braze_partner": "partner",
+                "braze_partner_key": "partner-key",
+                "braze_import_key": "import-key"},
+}
+
+
+def there(braze):
+    """{(segment, person): in or out}, by what Braze was told."""
+    return {(label.rpartition("_")[2], person.partition(":")[2]): word
+            for (label, person), word in braze.memberships().items()}
+
+
+def settled(daemon):
+    """Nothing is queued; each step forward renews the patience."""
+    left = daemon.queued()
+    while left:
+        before = left
+        until(lambda: daemon.queued() < before,
+              f"delivery goes on: {daemon.status()}")
+        left = daemon.queued()
+
+
+@pytest.mark.file
+@pytest.mark.parametrize("kind", KINDS)
+def test_law_for_sets(kind, start_daemon, start_audiencesim, start_segmentsim,
+                      figure):
+    began = time.monotonic()
+    chance = random.Random(SEED)
+    braze = start_audiencesim("--seed", str(SEED))
+    braze.control(**FAULTS)
+    daemon = start_daemon(segments_secret=SECRET, braze_url=braze.url, **FAST,
+                          **KINDS[kind])
+    # Restarts come back where Heap looks for them.
+    daemon.env["CURRENTSD_LISTEN"] = f"127.0.0.1:{daemon.port}"
+    heap = start_segmentsim(
+        f"http://127.0.0.1:{daemon.port}/segments", SECRET, *SENT)
+
+    for round_ in range(ROUNDS):
+        point = (round_ + chance.random()) / ROUNDS * CHANGES
+        until(lambda: daemon.queue()["received"] >= point
+              or heap.process.poll() is not None, f"{point} of {CHANGES}")
+        time.sleep(chance.uniform(0, 0.03))
+        daemon.kill()
+        daemon.start()
+    sent, code = heap.wait()
+    assert code == 0, sent
+    settled(daemon)
+
+    truth = heap.truth()
+    assert "unknown" not in truth.values()
+    now = there(braze)
+    wrong = {place: (word, now.get(place)) for place, word in truth.items()
+             if now.get(place) != word}
+    assert not wrong, (len(wrong), dict(list(wrong.items())[:5]))
+    assert set(now) == set(truth)
+    daemon.command("ledger", "--check")
+    queue, report = daemon.queue(), braze.report()
+    assert report["violations"] == {}, report
+    assert queue["queued"] == queue["imbalance"] == 0
+    assert queue["dead"] == sent["odd_members"], "those without a usable id"
+    figure(f"the law for sets, {kind}: seed {SEED}, {ROUNDS} rounds of kill "
+           f"-9 in {time.monotonic() - began:.0f} s; {queue['received']} "
+           f"changes received, {queue['delivered']} delivered in "
+           f"{report.get('requests')} requests, {queue['dropped']} dropped, "
+           f"{len(truth)} memberships as Heap last said")
