@@ -98,12 +98,14 @@ static const struct command table[] = {
 	    COMMAND_QUEUE, command_person_options, command_person},
 	{"events list", "[--place PLACE] [FILTER...] [--limit N] [--json]",
 	    "List queued or delivered events",
-	    "PLACE is queued (the default) or archive (delivered events that "
-	    "are kept for replays).",
+	    "Changes of segments as well: of their type, the segment's id, "
+	    "with + for who entered and - for who left. PLACE is queued (the "
+	    "default) or archive (what was delivered, and is kept).",
 	    COMMAND_QUEUE, command_events_list_options, command_events_list},
 	{"events find", "[TYPE:]EVENT-ID [--json]", "Show where an event is",
 	    "Searches the queued events, the archive, the dead letters and "
-	    "the unreadable bodies. Exits 1 if the event is in none of them.",
+	    "the unreadable bodies. A change of a segment is found by its "
+	    "member's id. Exits 1 if there is none.",
 	    COMMAND_QUEUE, command_json_options, command_events_find},
 	{"events export", "[--place PLACE] [FILTER...]",
 	    "Print queued or delivered events as JSON lines",
@@ -113,8 +115,8 @@ static const struct command table[] = {
 	    command_events_export},
 	{"dead list", "[FILTER...] [--after ID] [--limit N] [--json]",
 	    "List dead letters",
-	    "A dead letter is an event that is invalid, or that its "
-	    "destination refused for good. It is kept with the reason; you "
+	    "A dead letter is an event, or a change of a segment, that is "
+	    "invalid, or that its destination refused for good. It is kept with the reason; you "
 	    "can show it, send it again, or drop it.",
 	    COMMAND_QUEUE, command_dead_list_options, command_dead_list},
 	{"dead show", "ID [--json]",
@@ -133,9 +135,10 @@ static const struct command table[] = {
 	    "The ledger counts them as dropped by the rule \"operator\".",
 	    COMMAND_JOB, command_dead_drop_options, command_dead_drop},
 	{"unreadable list", "[FILTER...] [--limit N] [--json]",
-	    "List request bodies that are not JSON",
-	    "The daemon answered 400 to these requests, and keeps their "
-	    "bodies as received.",
+	    "List request bodies that could not be read",
+	    "They are not JSON, or no page of a segment. The daemon answered "
+	    "400 or 405 to these requests, and keeps their bodies as "
+	    "received.",
 	    COMMAND_QUEUE, command_unreadable_list_options,
 	    command_unreadable_list},
 	{"unreadable show", "ID [--json]", "Show an unreadable body",
@@ -174,13 +177,15 @@ static const struct command table[] = {
 	{"erase", "--user ID... [--listed] [--json]",
 	    "Erase people from everything stored here",
 	    "Repeat --user to erase several people at once. Removes their "
-	    "queued and archived events, their dead letters, and the "
-	    "unreadable bodies that mention them; also under the external "
+	    "queued and archived events and changes, their dead letters, what "
+	    "is known of them as members of segments, and the unreadable bodies that mention them; also under the external "
 	    "ids, Braze ids and aliases that stand beside these ids in some "
 	    "event, and what is anonymous on their devices, unless an event "
 	    "from there names somebody else. No trace of them remains in "
-	    "the files. The daemon accepts and sends meanwhile. The keyed hashes that detect duplicates, and short ones by which events are found, remain. Delivered events "
-	    "must be erased at Heap itself. Exits 1 if something could not be "
+	    "the files. The daemon accepts and sends meanwhile. The keyed "
+	    "hashes that detect duplicates, and short ones by which events "
+	    "are found, remain. What was delivered must be erased at Heap and "
+	    "Braze themselves. Exits 1 if something could not be "
 	    "searched.",
 	    COMMAND_JOB, command_erase_options, command_erase},
 	{"erasures list", "[--json]",
