@@ -90,7 +90,7 @@ static const struct command table[] = {
 	    COMMAND_JOB, command_segments_verify_options,
 	    command_segments_verify},
 	{"person", "ID [--limit N] [--json]",
-	    "Show a person's segments, events and changes in order of time",
+	    "Show a person's segments and events in order of time",
 	    "Why did Ann get this campaign? First in which segments she is, by "
 	    "what Braze accepted, and what waits; then every event and change "
 	    "with this id that is queued, dead or in the archive, by the time "

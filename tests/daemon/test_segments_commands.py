@@ -315,6 +315,15 @@ def test_verified(start, braze, match, value):
     assert not braze.report()["violations"]
 
 
+def test_verified_as_fast_as_may_be(daemon, braze):
+    whole(daemon, people(120))
+    settled(daemon)
+    braze.control(export_limit=2, export_window_ms=900)
+    assert tool(daemon, "segments", "verify", "7")["right"] == 120
+    assert braze.report()["limited"] > 0
+
+
+@pytest.mark.file
 def test_not_to_be_verified(start, braze):
     daemon = start()
     whole(daemon, ["ann"])
