@@ -228,18 +228,19 @@ log_flush(void)
 	}
 }
 
-/* The process dies when this returns. */
+/* Whoever sent it, the process dies of it once this returns. */
 static void
 log_abort(int signal)
 {
-	(void)signal;
 	log_flush();
+	(void)raise(signal);
 }
 
 bool
 log_start(size_t ring_bytes, struct err *reterr)
 {
-	const struct sigaction action = {.sa_handler = log_abort};
+	const struct sigaction action = {
+	    .sa_handler = log_abort, .sa_flags = (int)SA_RESETHAND};
 	sigset_t all, before;
 	pthread_t writer;
 	int code;

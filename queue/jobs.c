@@ -452,7 +452,7 @@ requeue_one(struct queue *queue, struct str destination,
 	}
 	if (letter->stamp > 0 &&
 	    !set_queued(queue, destination, letter->source, letter->type,
-		letter->data, letter->stamp, reterr))
+		letter->data, letter->stamp, false, reterr))
 		return false;
 	bundle_add(queue, bundle, letter->type, letter->data);
 	queue_erasure_note(queue, letter->source, letter->type, letter->data,

@@ -29,7 +29,11 @@
 #include "queue/put.h"
 
 #define SET_PAGE_BITS 20
-enum { SET_PAGE_MOST = (1 << SET_PAGE_BITS) - 1, SET_SLICE = 250 };
+enum {
+	SET_PAGE_MOST = (1 << SET_PAGE_BITS) - 1,
+	SET_SLICE = 250,    /* changes that are looked at under one lock */
+	SET_HELD_NAME = 48, /* bytes of the parked group of a held sync */
+};
 
 static inline int64_t
 set_stamp(int64_t sync, size_t page)
@@ -44,8 +48,8 @@ set_stamp_sync(int64_t stamp)
 	return stamp >> SET_PAGE_BITS;
 }
 
-/* The rule by which what is overtaken is dropped. */
-extern const char set_superseded[];
+/* The rules by which changes are dropped. */
+extern const char set_superseded[], set_no_change[];
 
 /* ---- putting ---- */
 
@@ -60,6 +64,10 @@ bool set_put_known(const struct queue *queue, const struct put *put);
 MUST_USE bool set_put_begin(
     struct queue *queue, struct put *put, int64_t source, struct err *reterr);
 
+/* The parked group of a sync that is held. */
+void set_held_write(const struct set_group *group, const struct sync *sync,
+    char ret_name[SET_HELD_NAME]);
+
 /* Let the pages of a held sync go, in the running transaction. */
 MUST_USE bool set_unhold(struct queue *queue, struct set_group *group,
     struct sync *sync, struct err *reterr);
@@ -70,6 +78,26 @@ set_put_end(struct queue *queue, struct put *put, struct err *reterr);
 
 /* Tell what is worth telling, now that it is durable. */
 void set_put_written(const struct queue *queue, const struct put *put);
+
+/* ---- items of leases, and their members ---- */
+
+/* Some items of one lease. */
+struct set_slice {
+	struct queue_item *items[SET_SLICE];
+	unsigned char hashes[SET_SLICE][DIGEST_SHORT];
+	struct engine_member members[SET_SLICE];
+	bool wanted[SET_SLICE];
+	size_t count;
+	char held[SET_HELD_NAME];
+};
+
+/* Append an item that is a change; false if it is none. */
+bool set_slice_add(struct queue *queue, const struct lease *lease,
+    struct set_slice *slice, struct queue_item *item);
+
+/* The change that waits of an item's member, or NULL. */
+struct waiting_change *set_change(struct queue *queue,
+    const struct lease *lease, const struct queue_item *item);
 
 /* ---- leases ---- */
 
@@ -93,10 +121,11 @@ void set_release(struct queue *queue, const struct lease *lease);
 
 /* ---- otherwise ---- */
 
-/* A change is queued, or erased, by a job in the running transaction. */
-MUST_USE bool
-set_queued(struct queue *queue, struct str destination, struct str source,
-    struct str group, struct str data, int64_t stamp, struct err *reterr);
+/* A change is queued (`in`: its member counts as sent), or erased, in the
+ * running transaction. */
+MUST_USE bool set_queued(struct queue *queue, struct str destination,
+    struct str source, struct str group, struct str data, int64_t stamp,
+    bool in, struct err *reterr);
 MUST_USE bool
 set_erased(struct queue *queue, struct str destination, struct str source,
     struct str group, struct str data, int64_t stamp, struct err *reterr);

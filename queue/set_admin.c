@@ -354,7 +354,7 @@ set_resend_count(
 		return false;
 	for (size_t i = 0; i < step->count; i++) {
 		if (!set_queued(queue, group->destination, group->source,
-			step->items[i].type, step->items[i].data, stamp,
+			step->items[i].type, step->items[i].data, stamp, false,
 			reterr))
 			return false;
 	}

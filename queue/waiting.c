@@ -9,6 +9,7 @@
 /* Of the running transaction. */
 struct waiting_move {
 	struct waiting_change change;
+	bool in;
 	bool removed;
 	bool unknown; /* what was sent */
 };
@@ -135,10 +136,12 @@ waiting_move(struct waiting *waiting, const unsigned char hash[DIGEST_SHORT],
 
 bool
 waiting_add(struct waiting *waiting, const unsigned char hash[DIGEST_SHORT],
-    struct set_group *group, int64_t stamp, bool wanted, struct err *reterr)
+    struct set_group *group, int64_t stamp, bool wanted, bool in,
+    struct err *reterr)
 {
 	const struct waiting_move move = {
 	    .change = {.group = group, .stamp = stamp, .wanted = wanted},
+	    .in = in,
 	};
 
 	return waiting_move(waiting, hash, &move, reterr);
@@ -178,12 +181,11 @@ waiting_was(struct waiting_change *change, bool in)
 	waiting_shift(change, change->wanted - in);
 }
 
-/* A member that has a change did not want it before, as far as is known. */
 static void
-waiting_added(struct waiting *waiting, const struct waiting_change *added)
+waiting_added(
+    struct waiting *waiting, const struct waiting_change *added, bool in)
 {
 	struct waiting_change *change = waiting_find(waiting, added->hash);
-	bool in;
 
 	if (change == NULL) {
 		change = &waiting->list[waiting->count];
@@ -191,7 +193,7 @@ waiting_added(struct waiting *waiting, const struct waiting_change *added)
 		table_add(&waiting->table, waiting_slot(added->hash),
 		    (uint32_t)waiting->count++);
 		change->group->waiting++;
-		waiting_was(change, !change->wanted);
+		waiting_was(change, in);
 		return;
 	}
 	if (change->stamp == added->stamp)
@@ -248,7 +250,7 @@ waiting_commit(struct waiting *waiting)
 		else if (move->removed)
 			waiting_removed(waiting, &move->change);
 		else
-			waiting_added(waiting, &move->change);
+			waiting_added(waiting, &move->change, move->in);
 	}
 	waiting->move_count = 0;
 }

@@ -111,11 +111,12 @@ put_page(struct queue *queue, const char *destination, unsigned number)
 {
 	struct waiting waiting = {.over = false};
 	struct item items[EVENTS];
-	char texts[EVENTS][32], sync[32];
+	static const char *const syncs[] = {"s0", "s1", "s2", "s3"};
+	char texts[EVENTS][32];
 	const struct queue_page page = {
 	    .group = str_text(number % 2 ? "7" : "8"),
 	    .name = STR("A name"),
-	    .sync = str_text(sync),
+	    .sync = str_text(syncs[number / 6 % 4]),
 	    .number = number % 3 + 1,
 	    .total = 3};
 	struct queue_batch batch = {.source = "segments",
@@ -126,7 +127,6 @@ put_page(struct queue *queue, const char *destination, unsigned number)
 	    .page = &page};
 	struct err err;
 
-	(void)snprintf(sync, sizeof(sync), "s%u", number / 6);
 	for (unsigned i = 0; i < EVENTS; i++) {
 		(void)snprintf(texts[i], sizeof(texts[i]), "%cu%u",
 		    (number + i) % 3 == 0 ? ITEM_LEFT : ITEM_ENTERED,

@@ -341,7 +341,9 @@ test_a_sync_that_empties_a_group_is_held(void **state)
 	group = set_group_only(fixture);
 	assert_int_equal(group.held, 1);
 	assert_int_equal(group.sent, 1000);
+	assert_int_equal(group.wanted, 499);
 	assert_int_equal(group.waiting, 501);
+	assert_int_equal(group.complete_ms, 1000);
 	reopen(fixture);
 	set_expect(fixture, 3000, "");
 	/* a holder that has lost what it parked does not release it */
@@ -495,8 +497,10 @@ test_retire(void **state)
 	/* what waits is overtaken, too */
 	(void)page_put(
 	    fixture->queue, &(struct page){"7", "b", 1, 1, "+dan +ann"}, 2000);
+	assert_int_equal(set_group_only(fixture).wanted, 4);
 	again(fixture, true);
-	assert_int_equal(set_group_only(fixture).wanted, 1); /* +dan */
+	assert_int_equal(set_group_only(fixture).sent, 0);
+	assert_int_equal(set_group_only(fixture).wanted, 1); /* dan's */
 	text = set_deliver(fixture, QUEUE_DELIVERED, 0, now_ms);
 	assert_true(set_group_only(fixture).retired);
 	assert_non_null(strstr(text, "7:-ann"));
@@ -505,6 +509,7 @@ test_retire(void **state)
 	assert_null(strstr(text, "bob"));
 	free(text);
 	assert_int_equal(set_group_only(fixture).sent, 0);
+	assert_int_equal(set_group_only(fixture).wanted, 0);
 	assert_int_equal(totals(fixture).queued, 0);
 	/* and a segment that is switched on again begins anew */
 	(void)page_put(
