@@ -270,6 +270,9 @@ stats_destination_text(
 		clock_text(now_ms + status->drain_s * 1000, when, sizeof(when));
 		(void)buf_printf(
 		    out, ", empty at %.16sZ at the current pace", when);
+		if (status->held > 0)
+			(void)buf_printf(
+			    out, " but for %" PRId64 " held", status->held);
 	} else if (status->drain_s < 0) {
 		(void)buf_printf(out,
 		    "; cannot forecast when it will be empty: it is %s",

@@ -137,22 +137,25 @@ target_read(struct daemon *daemon, size_t destination, int64_t now_ms,
 		    forwarder, destination, target->parked);
 }
 
-/* Does the destination refuse it? What is parked shows the first bytes of the
- * id. */
-static bool
+/* Does the destination refuse it? Then why, else NULL. What is parked shows the
+ * first bytes of the id. */
+static const char *
 segment_refused(
     const struct segment *segment, const struct segments_target *target)
 {
-	if (!target->status.running)
-		return false;
-	for (size_t i = 0; i < target->parked_count; i++) {
-		const char *name = target->parked[i].name;
+	const struct forwarder_destination_status *sender =
+	    &target->status.sender;
 
-		if (strncmp(segment->of.id, name,
-			sizeof(target->parked[i].name) - 1) == 0)
-			return true;
+	if (!target->status.running)
+		return NULL;
+	for (size_t i = 0; i < target->parked_count; i++) {
+		const struct forwarder_parked *parked = &target->parked[i];
+
+		if (strncmp(segment->of.id, parked->name,
+			sizeof(parked->name) - 1) == 0)
+			return parked->why;
 	}
-	return target->status.sender.state == FORWARDER_HALTED;
+	return sender->state == FORWARDER_HALTED ? sender->why : NULL;
 }
 
 static bool
@@ -174,7 +177,7 @@ segment_state_of(const struct settings *settings, const struct segment *segment,
 {
 	const struct stats_group *group = &segment->of;
 
-	if (target != NULL && segment_refused(segment, target))
+	if (target != NULL && segment_refused(segment, target) != NULL)
 		return SEGMENT_REFUSED;
 	if (group->held > 0)
 		return SEGMENT_HELD;
@@ -209,6 +212,8 @@ segment_complete(struct daemon *daemon, const struct segments_target *targets,
 					  segment->state == SEGMENT_REFUSED
 				      ? -1
 				      : target->status.drain_s;
+	if (segment->state == SEGMENT_REFUSED)
+		segment->why = strdup(segment_refused(segment, target));
 	if (segment->state == SEGMENT_INCOMPLETE)
 		(void)!stats_syncs(daemon->queue, segment->of.number,
 		    segment_sync_row, segment, NULL);
@@ -259,8 +264,10 @@ segments_read(struct daemon *daemon, int64_t now_ms,
 void
 segments_fini(struct segments *segments)
 {
-	for (size_t i = 0; i < segments->count; i++)
+	for (size_t i = 0; i < segments->count; i++) {
 		free(segments->list[i].texts);
+		free(segments->list[i].why);
+	}
 	free(segments->list);
 	*segments = (struct segments){.count = 0};
 }
@@ -297,10 +304,9 @@ segment_trouble_write(
 		    group->id);
 		break;
 	case SEGMENT_REFUSED:
-		(void)buf_printf(out,
-		    "destination %s takes none of its changes; `currentsd "
-		    "status` says why",
-		    group->destination);
+		(void)buf_printf(out, "destination %s takes none of it: %.100s",
+		    group->destination,
+		    segment->why != NULL ? segment->why : "see the log");
 		break;
 	case SEGMENT_STATES:
 		CHECK(false);
@@ -332,6 +338,8 @@ segment_json(const struct segment *segment, int64_t now_ms, struct json *json)
 		json_int(json, "pages", segment->pages);
 		json_int(json, "pages_total", segment->total);
 	}
+	if (segment->why != NULL)
+		json_text(json, "why", segment->why);
 	json_time(json, "first_page", group->first_ms);
 	json_time(json, "last_page", group->last_ms);
 	json_time(json, "last_complete", group->complete_ms);

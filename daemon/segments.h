@@ -35,8 +35,10 @@ struct segment {
 	/* Until nothing waits but what is held; -1: unknown. */
 	int64_t done_s;
 	unsigned pages, total; /* INCOMPLETE: of the last such sync */
-	bool served;	       /* the settings have its destination */
-	bool verifiable;       /* one can ask there what a profile has */
+	char *why;   /* owned; REFUSED: what the destination answered last, or
+		    * NULL */
+	bool served; /* the settings have its destination */
+	bool verifiable; /* one can ask there what a profile has */
 };
 
 struct segments {

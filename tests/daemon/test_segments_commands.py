@@ -161,7 +161,7 @@ def test_a_destination_that_refuses(start, braze):
                    braze_request_items=2)
     whole(daemon, people(100))
     becomes(daemon, "refused")
-    assert "destination braze takes none of its changes" in daemon.command(
+    assert "destination braze takes none of it: HTTP 401" in daemon.command(
         "segments")
     assert one(daemon)["done_s"] is None
     assert members(braze) == {}
@@ -178,6 +178,7 @@ def test_a_segment_that_is_refused(start, braze):
     becomes(daemon, "refused")
     becomes(daemon, "fresh", "8")
     assert "Funnel (7) is refused: " in daemon.command("status")
+    assert "the attribute" in one(daemon)["why"]
 
 
 # ---- what is done ----
