@@ -309,7 +309,7 @@ segment_trouble_write(
 		    segment->why != NULL ? segment->why : "see the log");
 		break;
 	case SEGMENT_STATES:
-		CHECK(false);
+		NEVER("it is no state");
 	}
 }
 
