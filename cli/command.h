@@ -97,7 +97,10 @@ command_fn command_serve, command_check, command_status, command_ledger,
     command_import, command_replay, command_erase, command_erasures_list,
     command_erasures_done, command_drift, command_validate, command_explain,
     command_sample, command_schema, command_queue_stats, command_queue_check,
-    command_queue_backup, command_queue_rescue, command_version, command_help;
+    command_queue_backup, command_queue_rescue, command_segments,
+    command_segments_show, command_segments_syncs, command_segments_resend,
+    command_segments_release, command_segments_retire, command_segments_verify,
+    command_person, command_version, command_help;
 
 /* The options of the commands. */
 extern const struct option_row command_json_options[], command_check_options[],
@@ -109,6 +112,8 @@ extern const struct option_row command_json_options[], command_check_options[],
     command_import_options[], command_replay_options[], command_erase_options[],
     command_validate_options[], command_explain_options[],
     command_sample_options[], command_schema_options[],
-    command_queue_stats_options[];
+    command_queue_stats_options[], command_segments_options[],
+    command_segments_one_options[], command_segments_retire_options[],
+    command_segments_verify_options[], command_person_options[];
 
 #endif

@@ -31,14 +31,81 @@ static const struct command table[] = {
 	{"destinations resume", "NAME", "Resume sending to a paused "
 	    "destination",
 	    NULL, COMMAND_QUEUE, NULL, command_destinations_resume},
+	{"segments", "[--attention] [--source NAME] [--destination NAME] "
+	    "[--json]",
+	    "List the segments of Heap, and how far Braze has them",
+	    "A line for each segment: its attribute or cohort in Braze (the "
+	    "label), how many members it should have there, how many it has "
+	    "by what Braze accepted, for how many a change waits, and until "
+	    "when; changes that became dead letters; how long ago a sync came "
+	    "with all its pages; and the state. fresh: all is sent. sending: "
+	    "changes wait. stale: no page came for 8 hours, twice Heap's "
+	    "interval. incomplete: a sync lost pages, so members are missing "
+	    "until Heap sends all of them again. held: a sync would change "
+	    "more of the segment than hold_over allows. refused: Braze takes "
+	    "none of it. retired: by `segments retire`.",
+	    COMMAND_QUEUE, command_segments_options, command_segments},
+	{"segments show", "SEGMENT [--json]", "Show one segment",
+	    "SEGMENT is the id or the name, as `currentsd segments` shows "
+	    "them.",
+	    COMMAND_QUEUE, command_segments_one_options,
+	    command_segments_show},
+	{"segments syncs", "SEGMENT [--json]",
+	    "Show the syncs of a segment, the last one first",
+	    "For each the pages that came, of how many; who entered and left; "
+	    "and what became of these changes: delivered, superseded by a "
+	    "later change of the same member, no change because Braze had it "
+	    "already, or dead letters.",
+	    COMMAND_QUEUE, command_segments_one_options,
+	    command_segments_syncs},
+	{"segments resend", "SEGMENT [--json]",
+	    "Send all members of a segment again",
+	    "For each member that was ever sent, what it is to be by its last "
+	    "change: after a wrong workspace or API key, or if `segments "
+	    "verify` finds other values. A cohort is created again, too.",
+	    COMMAND_JOB, command_segments_one_options,
+	    command_segments_resend},
+	{"segments release", "SEGMENT [--json]",
+	    "Let the held syncs of a segment go",
+	    "A sync is held if it changes more of its segment than the "
+	    "setting hold_over allows. Look at `segments syncs` first; if the "
+	    "sync is wrong, correct the segment in Heap and have it synced "
+	    "again: what is newer overtakes what is held. Exits 1 if nothing "
+	    "is held.",
+	    COMMAND_JOB, command_segments_one_options,
+	    command_segments_release},
+	{"segments retire", "SEGMENT [--yes] [--json]",
+	    "Say of all members of a segment that they left",
+	    "For a segment that was deleted or switched off in Heap, which "
+	    "does not tell us. Asks first, unless --yes is given.",
+	    COMMAND_JOB, command_segments_retire_options,
+	    command_segments_retire},
+	{"segments verify", "SEGMENT [--sample N] [--json]",
+	    "Ask Braze what it has of a segment's members",
+	    "Asks for a random sample of those whose last change is "
+	    "delivered, and counts the right values, the others, and members "
+	    "without a profile. Only for the kind attributes. The API key "
+	    "needs the permission users.export.ids. Exits 1 if there are "
+	    "other values.",
+	    COMMAND_JOB, command_segments_verify_options,
+	    command_segments_verify},
+	{"person", "ID [--limit N] [--json]",
+	    "Show a person's segments and events in order of time",
+	    "Why did Ann get this campaign? First in which segments she is, by "
+	    "what Braze accepted, and what waits; then every event and change "
+	    "with this id that is queued, dead or in the archive, by the time "
+	    "when it was accepted. Exits 1 if there is nothing.",
+	    COMMAND_QUEUE, command_person_options, command_person},
 	{"events list", "[--place PLACE] [FILTER...] [--limit N] [--json]",
 	    "List queued or delivered events",
-	    "PLACE is queued (the default) or archive (delivered events that "
-	    "are kept for replays).",
+	    "Changes of segments as well: of their type, the segment's id, "
+	    "with + for who entered and - for who left. PLACE is queued (the "
+	    "default) or archive (what was delivered, and is kept).",
 	    COMMAND_QUEUE, command_events_list_options, command_events_list},
 	{"events find", "[TYPE:]EVENT-ID [--json]", "Show where an event is",
 	    "Searches the queued events, the archive, the dead letters and "
-	    "the unreadable bodies. Exits 1 if the event is in none of them.",
+	    "the unreadable bodies. A change of a segment is found by its "
+	    "member's id. Exits 1 if there is none.",
 	    COMMAND_QUEUE, command_json_options, command_events_find},
 	{"events export", "[--place PLACE] [FILTER...]",
 	    "Print queued or delivered events as JSON lines",
@@ -48,8 +115,8 @@ static const struct command table[] = {
 	    command_events_export},
 	{"dead list", "[FILTER...] [--after ID] [--limit N] [--json]",
 	    "List dead letters",
-	    "A dead letter is an event that is invalid, or that its "
-	    "destination refused for good. It is kept with the reason; you "
+	    "A dead letter is an event, or a change of a segment, that is "
+	    "invalid, or that its destination refused for good. It is kept with the reason; you "
 	    "can show it, send it again, or drop it.",
 	    COMMAND_QUEUE, command_dead_list_options, command_dead_list},
 	{"dead show", "ID [--json]",
@@ -68,9 +135,10 @@ static const struct command table[] = {
 	    "The ledger counts them as dropped by the rule \"operator\".",
 	    COMMAND_JOB, command_dead_drop_options, command_dead_drop},
 	{"unreadable list", "[FILTER...] [--limit N] [--json]",
-	    "List request bodies that are not JSON",
-	    "The daemon answered 400 to these requests, and keeps their "
-	    "bodies as received.",
+	    "List request bodies that could not be read",
+	    "They are not JSON, or no page of a segment. The daemon answered "
+	    "400 or 405 to these requests, and keeps their bodies as "
+	    "received.",
 	    COMMAND_QUEUE, command_unreadable_list_options,
 	    command_unreadable_list},
 	{"unreadable show", "ID [--json]", "Show an unreadable body",
@@ -102,19 +170,22 @@ static const struct command table[] = {
 	    "has. A replay helps if events went to the wrong environment or "
 	    "never arrived; it does not correct a property. Events that went "
 	    "to the same destination under other settings of identity are "
-	    "skipped (exit 1) without --force. The setting keep_archive "
+	    "skipped (exit 1) without --force. Changes of segments are not "
+	    "replayed: see `segments resend`. The setting keep_archive "
 	    "determines how far back a replay can go.",
 	    COMMAND_JOB, command_replay_options, command_replay},
 	{"erase", "--user ID... [--listed] [--json]",
 	    "Erase people from everything stored here",
 	    "Repeat --user to erase several people at once. Removes their "
-	    "queued and archived events, their dead letters, and the "
-	    "unreadable bodies that mention them; also under the external "
+	    "queued and archived events and changes, their dead letters, what "
+	    "is known of them as members of segments, and the unreadable bodies that mention them; also under the external "
 	    "ids, Braze ids and aliases that stand beside these ids in some "
 	    "event, and what is anonymous on their devices, unless an event "
 	    "from there names somebody else. No trace of them remains in "
-	    "the files. The daemon accepts and sends meanwhile. The keyed hashes that detect duplicates, and short ones by which events are found, remain. Delivered events "
-	    "must be erased at Heap itself. Exits 1 if something could not be "
+	    "the files. The daemon accepts and sends meanwhile. The keyed "
+	    "hashes that detect duplicates, and short ones by which events "
+	    "are found, remain. What was delivered must be erased at Heap and "
+	    "Braze themselves. Exits 1 if something could not be "
 	    "searched.",
 	    COMMAND_JOB, command_erase_options, command_erase},
 	{"erasures list", "[--json]",

@@ -7,6 +7,7 @@
 #include "cli/event.h"
 #include "cli/filter.h"
 #include "cli/show.h"
+#include "daemon/persons.h"
 
 #include <inttypes.h>
 
@@ -191,6 +192,8 @@ static void
 show_text(struct buf *out, const struct stats_dead *dead)
 {
 	char when[CLOCK_TEXT], accepted[CLOCK_TEXT];
+	struct str member;
+	bool entered;
 
 	clock_text(dead->dead_ms, when, sizeof(when));
 	clock_text(dead->accepted_ms, accepted, sizeof(accepted));
@@ -204,19 +207,30 @@ show_text(struct buf *out, const struct stats_dead *dead)
 		(void)buf_printf(out, "status       %d\n", dead->status);
 	show_part(out, "the answer", dead->answer.data, dead->answer.len);
 	show_part(out, "what was sent", dead->sent.data, dead->sent.len);
-	show_part(
-	    out, "the event as received", dead->data.data, dead->data.len);
+	show_part(out,
+	    persons_change(str_text(dead->type), dead->data, &member, &entered)
+		? "the change as received"
+		: "the event as received",
+	    dead->data.data, dead->data.len);
 }
 
 static void
 show_json(struct buf *out, const struct stats_dead *dead)
 {
+	struct str member;
 	struct json json;
+	bool entered;
 
 	json_init(&json, out);
 	json_object_open(&json, NULL);
 	dead_json(&json, dead);
-	json_bytes(&json, "event", dead->data.data, dead->data.len);
+	if (persons_change(
+		str_text(dead->type), dead->data, &member, &entered)) {
+		event_bytes_write(&json, "member", member);
+		json_bool(&json, "entered", entered);
+	} else {
+		json_bytes(&json, "event", dead->data.data, dead->data.len);
+	}
 	if (dead->sent.data != NULL)
 		json_bytes(&json, "sent", dead->sent.data, dead->sent.len);
 	json_object_close(&json);

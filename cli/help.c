@@ -27,15 +27,18 @@ const struct command *
 help_find(const struct commands *commands, size_t argc, const char *const *argv,
     size_t *ret_words)
 {
+	const struct command *found = NULL;
+	size_t most = 0;
+
 	for (const struct command *c = commands->table; c->name != NULL; c++) {
 		size_t words = name_match(c->name, argc, argv);
 
-		if (words > 0) {
-			*ret_words = words;
-			return c;
+		if (words > most) {
+			*ret_words = most = words;
+			found = c;
 		}
 	}
-	return NULL;
+	return found;
 }
 
 bool

@@ -4,8 +4,8 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "cli/command.h"
-#include "daemon/status.h"
+#include "cli/segment.h"
+#include "cli/show.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -17,16 +17,20 @@ const struct option_row command_ledger_options[] = {
     {NULL, NULL, NULL},
 };
 
-enum { LEDGER_DAY = 10 }; /* "2026-11-23" */
+enum {
+	LEDGER_DAY = 10, /* "2026-11-23" */
+	LEDGER_NAME = 40,
+};
 
 /* One run of the command; the callbacks below write through it. */
 struct ledger {
 	struct queue *queue;
 	struct buf *out;
-	struct json *json;	     /* NULL: text */
-	bool found;		     /* an imbalance or a difference */
-	bool any;		     /* a line was written */
-	bool hours;		     /* by hour: */
+	struct json *json;		   /* NULL: text */
+	bool found;			   /* an imbalance or a difference */
+	bool any;			   /* a line was written */
+	const struct segment_names *names; /* by type; else none */
+	bool hours;			   /* by hour: */
 	char days_until[CLOCK_TEXT]; /* before it hours are folded into days */
 };
 
@@ -44,7 +48,8 @@ ledger_label(const struct ledger *ledger, const char *label,
 }
 
 static void
-line_text(struct buf *out, const char *label, const struct stats_line *line)
+line_text(struct buf *out, const char *label, const char *name,
+    const struct stats_line *line)
 {
 	int64_t imbalance = stats_imbalance(line);
 
@@ -54,6 +59,10 @@ line_text(struct buf *out, const char *label, const struct stats_line *line)
 	    line->received, line->queued, line->delivered, line->dead,
 	    line->dropped, line->duplicates, line->erased, line->expired,
 	    label);
+	if (name != NULL) {
+		(void)buf_text(out, ": ");
+		show_foreign(out, name, strlen(name), LEDGER_NAME);
+	}
 	if (imbalance != 0)
 		(void)buf_printf(out, "  OFF BY %" PRId64, imbalance);
 	(void)buf_char(out, '\n');
@@ -64,15 +73,18 @@ ledger_line(void *arg, const char *label, const struct stats_line *line)
 {
 	struct ledger *ledger = arg;
 	char day[LEDGER_DAY + 1];
+	const char *name = segment_names_find(ledger->names, label);
 
 	label = ledger_label(ledger, label, day);
 	ledger->found = ledger->found || stats_imbalance(line) != 0;
 	if (ledger->json == NULL) {
-		line_text(ledger->out, label, line);
+		line_text(ledger->out, label, name, line);
 		return true;
 	}
 	json_object_open(ledger->json, NULL);
 	json_text(ledger->json, "label", label);
+	if (name != NULL)
+		json_text(ledger->json, "segment", name);
 	status_ledger_json(line, ledger->json);
 	json_object_close(ledger->json);
 	return true;
@@ -189,7 +201,7 @@ ledger_text(struct ledger *ledger, const char *by_word, enum stats_by by,
 	    !stats_ledger(ledger->queue, by, ledger_line, ledger, reterr))
 		return false;
 	stats_totals(ledger->queue, &totals);
-	line_text(ledger->out, "all", &totals.events);
+	line_text(ledger->out, "all", NULL, &totals.events);
 	ledger->found = ledger->found || stats_imbalance(&totals.events) != 0;
 	if (totals.events.replayed > 0) {
 		(void)buf_printf(ledger->out, "\n%9s = %9s + %9s + %7s  %s\n",
@@ -250,7 +262,9 @@ command_ledger(struct command_context *context, struct buf *out)
 	const char *by_word = options_value(context->options, "--by");
 	bool check = options_has(context->options, "--check");
 	enum stats_by by = STATS_BY_SOURCE;
-	struct ledger ledger = {.queue = context->daemon->queue, .out = out};
+	struct segment_names names = {.sorted = NULL};
+	struct ledger ledger = {
+	    .queue = context->daemon->queue, .out = out, .names = &names};
 	struct json json;
 	struct err err;
 	bool ok;
@@ -266,6 +280,8 @@ command_ledger(struct command_context *context, struct buf *out)
 	ledger.hours = by_word != NULL && by == STATS_BY_HOUR;
 	clock_text(context->now_ms - (int64_t)STATS_HOURS * 3600 * 1000,
 	    ledger.days_until, sizeof(ledger.days_until));
+	if (by_word != NULL && by == STATS_BY_TYPE)
+		segment_names_read(context, &names);
 	json_init(&json, out);
 	if (options_has(context->options, "--json")) {
 		ledger.json = &json;
@@ -273,6 +289,7 @@ command_ledger(struct command_context *context, struct buf *out)
 	} else {
 		ok = ledger_text(&ledger, by_word, by, check, &err);
 	}
+	segment_names_fini(&names);
 	if (!ok)
 		return command_fail(out, &err);
 	return ledger.found ? EXIT_FOUND : EXIT_FINE;

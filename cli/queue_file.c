@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/table.h"
 #include "cli/event.h"
+#include "cli/segment.h"
 #include "cli/show.h"
 #include "daemon/status.h"
 #include "queue/sqlite/rescue.h"
@@ -187,17 +188,21 @@ age_show(struct command_context *context, struct json *json, struct buf *out,
 
 /* ---- stats ---- */
 
+enum { STATS_NAME = 40 };
+
 struct stats {
 	struct buf *out;
 	struct json *json; /* NULL: text */
 	const char *head;  /* text: of the table */
 	size_t count;
+	struct segment_names names; /* of types; else none */
 };
 
 static bool
 stats_row(void *arg, const char *label, const struct stats_line *line)
 {
 	struct stats *stats = arg;
+	const char *name = segment_names_find(&stats->names, label);
 
 	if (line->queued == 0 && line->dead == 0)
 		return true;
@@ -206,16 +211,36 @@ stats_row(void *arg, const char *label, const struct stats_line *line)
 			(void)buf_printf(stats->out, "\n%-48s %10s %10s\n",
 			    stats->head, "queued", "dead");
 		(void)buf_printf(stats->out,
-		    "%-48s %10" PRId64 " %10" PRId64 "\n", label, line->queued,
-		    line->dead);
+		    "%-48s %10" PRId64 " %10" PRId64 "%s", label, line->queued,
+		    line->dead, name != NULL ? "  " : "");
+		if (name != NULL)
+			show_foreign(
+			    stats->out, name, strlen(name), STATS_NAME);
+		(void)buf_char(stats->out, '\n');
 		return true;
 	}
 	json_object_open(stats->json, NULL);
 	json_text(stats->json, "label", label);
+	if (name != NULL)
+		json_text(stats->json, "segment", name);
 	json_int(stats->json, "queued", line->queued);
 	json_int(stats->json, "dead", line->dead);
 	json_object_close(stats->json);
 	return true;
+}
+
+/* Of each type that has something. */
+static bool
+stats_types(const struct command_context *context, struct stats *stats,
+    struct err *reterr)
+{
+	bool ok;
+
+	segment_names_read(context, &stats->names);
+	ok = stats_ledger(
+	    context->daemon->queue, STATS_BY_TYPE, stats_row, stats, reterr);
+	segment_names_fini(&stats->names);
+	return ok;
 }
 
 /* Age of the oldest queued event, not below zero; -1 if there is none. */
@@ -245,6 +270,9 @@ stats_destination_text(
 		clock_text(now_ms + status->drain_s * 1000, when, sizeof(when));
 		(void)buf_printf(
 		    out, ", empty at %.16sZ at the current pace", when);
+		if (status->held > 0)
+			(void)buf_printf(
+			    out, " but for %" PRId64 " held", status->held);
 	} else if (status->drain_s < 0) {
 		(void)buf_printf(out,
 		    "; cannot forecast when it will be empty: it is %s",
@@ -303,8 +331,7 @@ stats_json(struct command_context *context, const struct stats_totals *totals,
 		return false;
 	json_array_close(&json);
 	json_array_open(&json, "types");
-	if (!stats_ledger(
-		daemon->queue, STATS_BY_TYPE, stats_row, &stats, reterr))
+	if (!stats_types(context, &stats, reterr))
 		return false;
 	json_array_close(&json);
 	if (options_has(context->options, "--age") &&
@@ -334,8 +361,7 @@ stats_text(struct command_context *context, const struct stats_totals *totals,
 	show_stranded(daemon, out);
 	return stats_ledger(daemon->queue, STATS_BY_SOURCE, stats_row, &sources,
 		   reterr) &&
-	       stats_ledger(
-		   daemon->queue, STATS_BY_TYPE, stats_row, &types, reterr) &&
+	       stats_types(context, &types, reterr) &&
 	       (!options_has(context->options, "--age") ||
 		   age_show(context, NULL, out, reterr));
 }

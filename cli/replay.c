@@ -3,6 +3,7 @@
  */
 
 #include "cli/filter.h"
+#include "daemon/persons.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -25,6 +26,7 @@ struct replay {
 	struct buf *rules; /* of identity, of each destination; owned; NULL:
 			    * they do not matter */
 	int64_t others;	   /* events that went there under other ones */
+	int64_t changes;   /* of segments */
 };
 
 static bool
@@ -59,8 +61,16 @@ replay_event(void *arg, const struct jobs_event *event)
 {
 	struct replay *replay = arg;
 
+	struct str member;
+	bool entered;
+
 	if (!selection_event(&replay->selection, event))
 		return false;
+	if (persons_change(event->type, event->data, &member, &entered)) {
+		replay->selection.count--;
+		replay->changes++;
+		return false;
+	}
 	if (replay->rules == NULL || replay_is_same(replay, event))
 		return true;
 	replay->selection.count--;
@@ -101,6 +111,12 @@ replay_tell(struct command_context *context, const struct replay *replay,
     struct err *reterr)
 {
 	return filter_unserved_tell(context, &replay->selection, reterr) &&
+	       (replay->changes == 0 ||
+		   job_message(context->caller, reterr,
+		       "passed over %" PRId64
+		       " changes of segments: `currentsd segments resend` "
+		       "sends what each member is to be by now",
+		       replay->changes)) &&
 	       (replay->others == 0 ||
 		   job_message(context->caller, reterr,
 		       "skipped %" PRId64

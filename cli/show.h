@@ -18,6 +18,9 @@ enum {
 /* "3 d 04 h", "2 h 05 min", "7 min 30 s", "12 s" */
 void show_duration(int64_t seconds, char *ret, size_t size);
 
+/* "3d04h", "2h05m", "7m30s", "12s", for a cell of a table */
+void show_brief(int64_t seconds, char *ret, size_t size);
+
 /* "12 s ago", "never" */
 void show_ago(int64_t now_ms, int64_t then_ms, char *ret, size_t size);
 

@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/counters.h"
-#include "cli/command.h"
+#include "cli/segment.h"
 #include "cli/show.h"
 #include "daemon/status.h"
 
@@ -15,6 +15,7 @@
 enum {
 	STATUS_TOP = 3,	     /* reasons that are shown */
 	STATUS_LEFT_OUT = 5, /* properties */
+	STATUS_SEGMENTS = 10,
 	STATUS_COUNT = 24
 };
 
@@ -340,6 +341,8 @@ sender_show(const struct status_destination *status, const char *noun,
 		    "           next try in %s; last answer: %s\n",
 		    sender->deferred, noun, text, sender->deferred_why);
 	}
+	if (sender->pace_request_items > 0)
+		noun = "request"; /* what the pace counts */
 	if (sender->pace_per_minute != sender->pace_full_per_minute) {
 		count_show(sender->pace_per_minute, pace, sizeof(pace));
 		count_show(sender->pace_full_per_minute, full, sizeof(full));
@@ -354,7 +357,12 @@ sender_show(const struct status_destination *status, const char *noun,
 		    " dead\n",
 		    sender->trial_sent, sender->trial_dropped,
 		    sender->trial_dead);
-	if (status->drain_s < 0)
+	if (status->held > 0)
+		(void)buf_printf(out,
+		    "           %" PRId64 " of them are held until you release "
+		    "them: see segments below\n",
+		    status->held);
+	if (status->drain_s < 0 && status->queued > status->held)
 		(void)buf_text(
 		    out, "           cannot forecast when it will be empty\n");
 	if (status->queued == 0 || status->drain_s < 0)
@@ -364,7 +372,9 @@ sender_show(const struct status_destination *status, const char *noun,
 	(void)buf_printf(out,
 	    "           empty in %s, at %.16sZ, at %u %ss a minute%s\n", text,
 	    when, sender->pace_per_minute, noun,
-	    sender->deferred > 0 ? ", not counting what is deferred" : "");
+	    sender->deferred > 0 ? ", not counting what is deferred"
+	    : status->held > 0	 ? ", not counting what is held"
+				 : "");
 }
 
 /* The types whose items wait until one is accepted. */
@@ -421,6 +431,40 @@ destination_show(
 		    status.name);
 }
 
+/* ---- segments ---- */
+
+static void
+segments_show(struct daemon *daemon, const struct options *options,
+    int64_t now_ms, struct buf *out)
+{
+	struct segments segments;
+	const char *apart = ": ";
+	size_t troubled;
+
+	if (!segments_read(daemon, now_ms, &segments, NULL))
+		return;
+	if (segments.count > 0)
+		(void)buf_printf(out, "segments   %zu", segments.count);
+	for (int s = 0; s < SEGMENT_STATES; s++) {
+		if (segments.states[s] == 0)
+			continue;
+		(void)buf_printf(out, "%s%zu %s", apart, segments.states[s],
+		    segment_state_name((enum segment_state)s));
+		apart = ", ";
+	}
+	if (segments.count > 0)
+		(void)buf_printf(
+		    out, "; %" PRId64 " changes wait\n", segments.waiting);
+	troubled = segments_trouble_show(
+	    &segments, options, now_ms, STATUS_SEGMENTS, "           ", out);
+	if (troubled > STATUS_SEGMENTS)
+		(void)buf_printf(out,
+		    "           and %zu more: see `currentsd segments "
+		    "--attention`\n",
+		    troubled - STATUS_SEGMENTS);
+	segments_fini(&segments);
+}
+
 /* ---- what no one has decided about ---- */
 
 static void
@@ -455,8 +499,8 @@ left_out_show(struct daemon *daemon, struct buf *out)
 /* ---- all of it ---- */
 
 static void
-status_show(
-    struct daemon *daemon, int64_t now_ms, int64_t mono_ms, struct buf *out)
+status_show(struct daemon *daemon, const struct options *options,
+    int64_t now_ms, int64_t mono_ms, struct buf *out)
 {
 	const struct settings *settings = daemon->settings;
 	char uptime[SHOW_DURATION];
@@ -487,6 +531,7 @@ status_show(
 	strangers_show(daemon, now_ms, out);
 	for (size_t i = 0; i < settings->destination_count; i++)
 		destination_show(daemon, i, now_ms, out);
+	segments_show(daemon, options, now_ms, out);
 	show_stranded(daemon, out);
 	left_out_show(daemon, out);
 }
@@ -499,6 +544,7 @@ command_status(struct command_context *context, struct buf *out)
 	if (options_has(context->options, "--json"))
 		status_write(context->daemon, context->now_ms, mono_ms, out);
 	else
-		status_show(context->daemon, context->now_ms, mono_ms, out);
+		status_show(context->daemon, context->options, context->now_ms,
+		    mono_ms, out);
 	return EXIT_FINE;
 }

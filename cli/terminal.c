@@ -62,6 +62,12 @@ terminal_read(void *arg, const char *name, struct buf *in, struct err *reterr)
 	if (terminal->in == NULL)
 		return err_set(
 		    reterr, ERR_INPUT, "%s: %s", name, strerror(errno));
+	/* Who types ends a line, and waits. */
+	if (isatty(fileno(terminal->in)) == 1) {
+		if (fgets(piece, sizeof(piece), terminal->in) != NULL)
+			(void)buf_text(in, piece);
+		return buf_ok(in, reterr);
+	}
 	while (in->len - had <= JOB_PIECE - sizeof(piece)) {
 		len = fread(piece, 1, sizeof(piece), terminal->in);
 		if (len == 0)

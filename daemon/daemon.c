@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 #include "daemon/persons.h"
-#include "daemon/status.h"
+#include "daemon/segments.h"
 #include "schema/currents/currents.h"
 
 #include <stdlib.h>
@@ -205,6 +205,7 @@ daemon_queue_open(struct daemon *daemon, bool brief, struct err *reterr)
 	struct queue_settings queue = daemon->settings->queue;
 
 	queue.brief = brief;
+	queue.sync_help = SEGMENTS_SYNC_HELP;
 	queue.persons = daemon_persons;
 	queue.erasure = daemon_erasure;
 	queue.erasure_arg = daemon->settings;

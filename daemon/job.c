@@ -310,8 +310,8 @@ job_run_bodies(struct job *job, job_body_fn *fn, void *arg, bool remove,
 
 /* ---- beside the main thread ---- */
 
-struct locking {
-	job_locking_fn *fn;
+struct beside {
+	job_beside_fn *fn;
 	void *arg;
 	struct err err;
 	bool ok;
@@ -322,57 +322,66 @@ struct locking {
 };
 
 static void *
-locking_main(void *arg)
+beside_main(void *arg)
 {
-	struct locking *locking = arg;
+	struct beside *beside = arg;
 
-	locking->ok = locking->fn(locking->arg, &locking->err);
-	lock_hold(&locking->lock);
-	locking->ended = true;
-	cond_wake(&locking->changed);
-	lock_drop(&locking->lock);
+	beside->ok = beside->fn(beside->arg, &beside->err);
+	lock_hold(&beside->lock);
+	beside->ended = true;
+	cond_wake(&beside->changed);
+	lock_drop(&beside->lock);
 	return NULL;
 }
 
 static bool
-locking_wait(struct locking *locking)
+beside_wait(struct beside *beside)
 {
 	bool ended;
 
-	lock_hold(&locking->lock);
-	if (!locking->ended)
-		cond_wait(&locking->changed, &locking->lock,
+	lock_hold(&beside->lock);
+	if (!beside->ended)
+		cond_wait(&beside->changed, &beside->lock,
 		    clock_mono_ms() + JOB_WAIT_MS);
-	ended = locking->ended;
-	lock_drop(&locking->lock);
+	ended = beside->ended;
+	lock_drop(&beside->lock);
 	return ended;
 }
 
 bool
-job_run_locking(struct daemon *daemon, const struct job_caller *caller,
-    const char *progress, job_locking_fn *fn, void *arg, struct err *reterr)
+job_run_beside(const struct job_caller *caller, const char *progress,
+    job_beside_fn *fn, void *arg, struct err *reterr)
 {
-	struct locking locking = {.fn = fn, .arg = arg};
+	struct beside beside = {.fn = fn, .arg = arg};
 	pthread_t thread;
 	struct err gone;
 
-	lock_init(&locking.lock);
-	cond_init(&locking.changed);
-	atomic_store(&daemon->queue_held, true);
-	if (pthread_create(&thread, NULL, locking_main, &locking) != 0) {
-		locking.ok =
-		    err_set(&locking.err, ERR_NOMEM, "cannot start a thread");
+	lock_init(&beside.lock);
+	cond_init(&beside.changed);
+	if (pthread_create(&thread, NULL, beside_main, &beside) != 0) {
+		beside.ok =
+		    err_set(&beside.err, ERR_NOMEM, "cannot start a thread");
 	} else {
 		/* It cannot be interrupted, even if the client is gone. */
-		while (!locking_wait(&locking))
+		while (!beside_wait(&beside))
 			(void)!job_progress(caller, &gone, "%s", progress);
 		CHECK(pthread_join(thread, NULL) == 0);
 	}
-	atomic_store(&daemon->queue_held, false);
-	cond_fini(&locking.changed);
-	lock_fini(&locking.lock);
-	if (!locking.ok)
-		return err_set(
-		    reterr, locking.err.code, "%s", locking.err.text);
+	cond_fini(&beside.changed);
+	lock_fini(&beside.lock);
+	if (!beside.ok)
+		return err_set(reterr, beside.err.code, "%s", beside.err.text);
 	return true;
+}
+
+bool
+job_run_locking(struct daemon *daemon, const struct job_caller *caller,
+    const char *progress, job_beside_fn *fn, void *arg, struct err *reterr)
+{
+	bool ok;
+
+	atomic_store(&daemon->queue_held, true);
+	ok = job_run_beside(caller, progress, fn, arg, reterr);
+	atomic_store(&daemon->queue_held, false);
+	return ok;
 }

@@ -113,12 +113,14 @@ job_step_fn job_step_scan;
 MUST_USE bool job_run_bodies(struct job *job, job_body_fn *fn, void *arg,
     bool remove, size_t *ret_unclear, struct err *reterr);
 
-/* Run a function that locks the queue for long on a thread of its own, while
- * the main thread reports progress. Waits for it to end even if the client has
- * disconnected. */
-typedef bool job_locking_fn(void *arg, struct err *reterr);
+/* Run a function on a thread of its own, while the main thread reports
+ * progress. Waits for it to end even if the client has disconnected.
+ * job_run_locking(): one that locks the queue for long. */
+typedef bool job_beside_fn(void *arg, struct err *reterr);
+MUST_USE bool job_run_beside(const struct job_caller *caller,
+    const char *progress, job_beside_fn *fn, void *arg, struct err *reterr);
 MUST_USE bool
 job_run_locking(struct daemon *daemon, const struct job_caller *caller,
-    const char *progress, job_locking_fn *fn, void *arg, struct err *reterr);
+    const char *progress, job_beside_fn *fn, void *arg, struct err *reterr);
 
 #endif

@@ -4,12 +4,17 @@
  */
 
 #include "base/counters.h"
-#include "daemon/status.h"
+#include "daemon/segments.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { STATES = FORWARDER_TRIAL + 1 };
+enum {
+	STATES = FORWARDER_TRIAL + 1,
+	METRIC_SEGMENTS = 1000, /* that have series of their own */
+};
 
 static void
 metric_head(
@@ -203,7 +208,8 @@ destination_metrics(struct daemon *daemon, struct forwarder *forwarder,
 	    it->sender.refused);
 	EACH("in_flight", "gauge", "Requests in flight.", it->sender.in_flight);
 	EACH("pace_per_minute", "gauge",
-	    "Events and changes per minute that may currently be sent.",
+	    "Events and changes per minute that may currently be sent; "
+	    "requests, where the destination counts those.",
 	    it->sender.pace_per_minute);
 	EACH("pace_full_per_minute", "gauge",
 	    "Events and changes per minute that may be sent unless the "
@@ -311,6 +317,95 @@ source_metrics(struct daemon *daemon, struct server *server, int64_t now_ms,
 	free(all);
 }
 
+/* A value of a label: ids come from outside. */
+static void
+label_write(struct buf *out, const char *name, const char *value)
+{
+	(void)buf_printf(out, "%s=\"", name);
+	for (; *value != '\0'; value++) {
+		if (*value == '\n')
+			(void)buf_text(out, "\\n");
+		else if (*value == '"' || *value == '\\')
+			(void)buf_printf(out, "\\%c", *value);
+		else
+			(void)buf_char(out, *value);
+	}
+	(void)buf_char(out, '"');
+}
+
+/* A metric of each of the first segments; what the others have is summed in a
+ * series without source and destination. */
+static void
+segment_metric(const struct segments *segments, const char *name,
+    const char *help, size_t member, struct buf *out)
+{
+	int64_t others = 0, value;
+
+	metric_head(out, name, "gauge", help);
+	for (size_t i = 0; i < segments->count; i++) {
+		const struct stats_group *group = &segments->list[i].of;
+
+		memcpy(&value, (const char *)group + member, sizeof(value));
+		if (i >= METRIC_SEGMENTS) {
+			others += value;
+			continue;
+		}
+		(void)buf_printf(out, "%s{", name);
+		label_write(out, "source", group->source);
+		(void)buf_char(out, ',');
+		label_write(out, "destination", group->destination);
+		(void)buf_char(out, ',');
+		label_write(out, "segment", group->id);
+		(void)buf_printf(out, "} %" PRId64 "\n", value);
+	}
+	if (segments->count > METRIC_SEGMENTS)
+		(void)buf_printf(out,
+		    "%s{source=\"\",destination=\"\",segment=\"others\"} "
+		    "%" PRId64 "\n",
+		    name, others);
+}
+
+/* While the disk hangs these are missing. */
+static void
+segments_metrics(struct daemon *daemon, int64_t now_ms, struct buf *out)
+{
+	struct segments segments;
+
+	if (!segments_read(daemon, now_ms, &segments, NULL))
+		return;
+	metric_head(out, "currentsd_segments", "gauge",
+	    "Segments in each state; stale, incomplete, held and refused ones "
+	    "need attention: see `currentsd segments`.");
+	for (int s = 0; s < SEGMENT_STATES; s++)
+		(void)buf_printf(out, "currentsd_segments{state=\"%s\"} %zu\n",
+		    segment_state_name((enum segment_state)s),
+		    segments.states[s]);
+	metric(out, "currentsd_segments_waiting", "gauge",
+	    "Members of segments with a change that waits.", segments.waiting);
+	metric(out, "currentsd_segments_incomplete_syncs", "gauge",
+	    "Syncs of segments that lack pages, and were not followed by a "
+	    "whole one of all members.",
+	    segments.incomplete);
+	metric(out, "currentsd_segments_held_syncs", "gauge",
+	    "Syncs that wait for `currentsd segments release`, because they "
+	    "change more of a segment than hold_over allows.",
+	    segments.held);
+	segment_metric(&segments, "currentsd_segment_members_wanted",
+	    "Members of the segment once all is delivered that waits. The "
+	    "first 1,000 segments; the sum of the others has no source.",
+	    offsetof(struct stats_group, wanted), out);
+	segment_metric(&segments, "currentsd_segment_members_sent",
+	    "Members of the segment, by what the destination accepted.",
+	    offsetof(struct stats_group, sent), out);
+	segment_metric(&segments, "currentsd_segment_waiting",
+	    "Members of the segment with a change that waits.",
+	    offsetof(struct stats_group, waiting), out);
+	segment_metric(&segments, "currentsd_segment_dead",
+	    "Changes of the segment that became dead letters, so far.",
+	    offsetof(struct stats_group, dead), out);
+	segments_fini(&segments);
+}
+
 static void
 stranded_metric(void *arg, const char *name, int64_t queued)
 {
@@ -344,6 +439,7 @@ metrics_write(
 	    "sent, because no line of the settings decides about them: see "
 	    "`currentsd drift`.",
 	    status_left_out(daemon, 0, NULL, NULL));
+	segments_metrics(daemon, now_ms, out);
 	if (forwarder != NULL) {
 		destination_metrics(daemon, forwarder, now_ms, uptime_ms, out);
 		property_metrics(daemon, forwarder, out);

@@ -27,15 +27,21 @@ int64_t status_oldest_ms(struct daemon *daemon, const char *destination);
 struct status_destination {
 	const char *name, *state; /* also "stopped" without a forwarder */
 	int64_t queued;
+	int64_t held; /* of them: changes that the operator is to release */
 	int64_t bytes, bytes_max; /* queued, and the most that may be now */
 	int64_t oldest_ms;	  /* acceptance of the oldest queued, or 0 */
 	int64_t accepted_ms;	  /* it last accepted something, or 0 */
 	/* Until nothing is queued but deferred events; -1 if unknown. */
 	int64_t drain_s;
-	bool running; /* there is a forwarder: `sender` is filled */
-	bool paused;  /* by the operator */
+	int64_t hold_ms; /* a member is not written again before so long */
+	bool running;	 /* there is a forwarder: `sender` is filled */
+	bool paused;	 /* by the operator */
 	struct forwarder_destination_status sender;
 };
+
+/* Items a minute at the present pace, if requests are full. */
+int64_t
+status_items_per_minute(const struct forwarder_destination_status *sender);
 
 /* The forecast of a running one, from its other members; -1 if unknown. */
 int64_t status_drain_s(const struct status_destination *status, int64_t now_ms);

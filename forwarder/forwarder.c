@@ -24,12 +24,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
 	FORWARDER_ROUND_MS = 1000, /* at most, so that we are seen alive */
 	FORWARDER_STALLED_MS = 10 * 1000,
 	FORWARDER_RETRY_MS = 1000, /* without memory */
 	FORWARDER_ONCE_MAX = 16 << 20,
+	FORWARDER_SHOWN = 200, /* bytes of an answer */
+	FORWARDER_VERIFY_TRIES = 4,
+	FORWARDER_VERIFY_REST_MS = 60 * 1000,
 };
 
 /* The sender of a destination, and what other threads see of it. */
@@ -756,5 +760,135 @@ forwarder_send_once(const struct forwarder_destination *destination,
 		       destination, context, group, item, once, reterr);
 	outlet->context_free(context);
 	buf_fini(&label);
+	return ok;
+}
+
+/* ---- what a destination has ---- */
+
+/* One request of it. */
+struct forwarder_verify_wait {
+	const struct outlet *outlet;
+	const struct outlet_context *context;
+	const struct outlet_group *group;
+	const struct str *members;
+	size_t count;
+	enum outlet_has *has;
+	bool done, ok;
+	int64_t wait_ms; /* ask again then; 0: do not */
+	struct err *reterr;
+};
+
+static void
+forwarder_verify_answered(
+    void *arg, void *owner, void *tag, struct outlet_answer *answer)
+{
+	struct forwarder_verify_wait *wait = arg;
+	struct str body = answer->body;
+	struct outlet_verdict verdict;
+
+	(void)owner, (void)tag;
+	answer->now_ms = clock_wall_ms();
+	wait->outlet->judge(wait->context, answer, 0, NULL, &verdict);
+	wait->done = true;
+	wait->wait_ms = 0;
+	if (verdict.slower)
+		wait->wait_ms =
+		    verdict.wait_ms > 0 ? verdict.wait_ms : FORWARDER_RETRY_MS;
+	if (body.len > FORWARDER_SHOWN)
+		body.len = FORWARDER_SHOWN;
+	if (answer->status == 0)
+		wait->ok = err_set(wait->reterr, ERR_IO,
+		    "there is no answer: %s", answer->trouble);
+	else if (answer->status < 200 || answer->status > 299 ||
+		 answer->transport != OUTLET_WHOLE)
+		wait->ok = err_set(wait->reterr, ERR_IO,
+		    "the answer is HTTP %u%s: %.*s", answer->status,
+		    answer->transport == OUTLET_WHOLE ? "" : ", and cut",
+		    STR_ARGS(body));
+	else
+		wait->ok = wait->outlet->verify_read(wait->context, wait->group,
+		    wait->members, wait->count, answer->body, wait->has,
+		    wait->reterr);
+}
+
+static bool
+forwarder_verify_post(const struct forwarder_destination *destination,
+    struct poster *poster, struct forwarder_verify_wait *wait, size_t left,
+    struct err *reterr)
+{
+	struct post_target target = forwarder_target(destination);
+	struct buf body;
+	bool ok;
+
+	target.answer_max = FORWARDER_ONCE_MAX;
+	buf_init(&body, FORWARDER_ONCE_MAX);
+	wait->done = false;
+	ok = wait->outlet->verify(wait->context, wait->members, left,
+		 &target.address, &body, &wait->count, reterr) &&
+	     poster_send(poster, &target, str_bytes(body.data, body.len), NULL,
+		 NULL, reterr);
+	while (ok && !wait->done)
+		ok = poster_run(
+		    poster, 1000, forwarder_verify_answered, wait, reterr);
+	/* One that is still on its way lends the body. */
+	poster_drop_all(poster);
+	buf_fini(&body);
+	return ok && wait->ok;
+}
+
+static void
+forwarder_rest(int64_t ms)
+{
+	struct timespec rest = {ms / 1000, ms % 1000 * 1000000};
+
+	(void)nanosleep(&rest, NULL);
+}
+
+/* "Too fast" is obeyed a few times. */
+static bool
+forwarder_verify_some(const struct forwarder_destination *destination,
+    struct poster *poster, struct forwarder_verify_wait *wait, size_t left,
+    struct err *reterr)
+{
+	for (unsigned tries = 1;; tries++) {
+		if (forwarder_verify_post(
+			destination, poster, wait, left, reterr))
+			return true;
+		if (wait->wait_ms == 0 || tries == FORWARDER_VERIFY_TRIES)
+			return false;
+		forwarder_rest(wait->wait_ms < FORWARDER_VERIFY_REST_MS
+				   ? wait->wait_ms
+				   : FORWARDER_VERIFY_REST_MS);
+	}
+}
+
+bool
+forwarder_verify(const struct forwarder_destination *destination,
+    const struct outlet_group *group, const struct str *members, size_t count,
+    enum outlet_has *ret_has, struct err *reterr)
+{
+	struct forwarder_verify_wait wait = {
+	    .outlet = destination->outlet,
+	    .group = group,
+	    .reterr = reterr,
+	};
+	struct outlet_context *context = NULL;
+	struct poster *poster = NULL;
+	bool ok;
+
+	ok = wait.outlet->context_new(
+		 destination->outlet_settings, &context, reterr) &&
+	     poster_new(&poster, reterr);
+	wait.context = context;
+	for (size_t at = 0; ok && at < count; at += wait.count) {
+		wait.members = members + at;
+		wait.has = ret_has + at;
+		if (at > 0)
+			forwarder_rest(wait.outlet->verify_gap_ms);
+		ok = forwarder_verify_some(
+		    destination, poster, &wait, count - at, reterr);
+	}
+	poster_free(poster);
+	wait.outlet->context_free(context);
 	return ok;
 }

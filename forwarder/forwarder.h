@@ -82,8 +82,11 @@ struct forwarder_destination_status {
 	int64_t last_accepted_ms; /* 0 = never */
 	uint64_t posts, accepted, refused; /* requests, items, items */
 	unsigned in_flight;		   /* requests */
-	unsigned pace_per_minute;	   /* items, at present */
-	unsigned pace_full_per_minute;	   /* but for answers of "too fast" */
+	/* Items at present, or requests of at most so many items (0: the pace
+	 * counts items); and but for answers of "too fast". */
+	unsigned pace_per_minute;
+	unsigned pace_full_per_minute;
+	size_t pace_request_items;
 	struct forwarder_limit limits[OUTLET_LIMITS_MAX];
 	size_t limit_count;
 	/* Items refused or failed alone, and not proven to be at fault: tried
@@ -160,5 +163,13 @@ MUST_USE bool
 forwarder_send_once(const struct forwarder_destination *destination,
     const struct outlet_group *group, const struct item *item,
     struct forwarder_once *ret_once, struct err *reterr);
+
+/* Ask the destination what it has of these members of a group, which has its
+ * label, in as many requests as that takes; posts them and waits for the
+ * answers, on the calling thread. The outlet can verify. ERR_IO: no answer, or
+ * none of 2xx; ERR_INPUT: not legible. */
+MUST_USE bool forwarder_verify(const struct forwarder_destination *destination,
+    const struct outlet_group *group, const struct str *members, size_t count,
+    enum outlet_has *ret_has, struct err *reterr);
 
 #endif

@@ -40,12 +40,18 @@ pace_init(struct pace *pace, const struct limits *limits, size_t request_items,
 	pace->present = pace->full;
 }
 
+bool
+pace_counts_requests(const struct pace *pace)
+{
+	return pace->count > 0 && pace->limits[0].unit == OUTLET_REQUESTS;
+}
+
 size_t
 pace_request_items(const struct pace *pace)
 {
 	size_t requests;
 
-	if (pace->count == 0 || pace->limits[0].unit != OUTLET_ITEMS)
+	if (pace->count == 0 || pace_counts_requests(pace))
 		return pace->request_items;
 	requests =
 	    (pace->present + pace->request_items - 1) / pace->request_items;

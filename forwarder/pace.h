@@ -31,6 +31,9 @@ struct pace {
 void pace_init(struct pace *pace, const struct limits *limits,
     size_t request_items, int64_t mono_ms);
 
+/* Is the pace of requests? Else it is of items. */
+bool pace_counts_requests(const struct pace *pace);
+
 /* Items in a full request: equal parts of a minute's worth. */
 size_t pace_request_items(const struct pace *pace);
 

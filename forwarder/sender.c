@@ -1156,6 +1156,9 @@ sender_status(struct sender *sender, const struct clock_times *now,
 	    .in_flight = sender->in_flight_count,
 	    .pace_per_minute = sender->pace.present,
 	    .pace_full_per_minute = sender->pace.full,
+	    .pace_request_items = pace_counts_requests(&sender->pace)
+				      ? pace_request_items(&sender->pace)
+				      : 0,
 	    .limit_count = sender->limits.count,
 	    .deferred = sender_deferred(sender, &due_ms),
 	    .parked = sender->fault.parked_count,

@@ -165,6 +165,8 @@ struct stats_group {
 	int64_t waiting; /* members with a change that is queued */
 	int64_t dead;	 /* changes, so far */
 	size_t held, incomplete; /* syncs */
+	int64_t held_changes;	 /* of the former, that are queued */
+	bool retired;		 /* and no page came since */
 };
 
 /* All groups, from memory. Like stats_line_fn. */

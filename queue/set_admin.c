@@ -56,12 +56,19 @@ stats_group_of(
 	    .wanted = set_group_wanted(group),
 	    .waiting = group->waiting,
 	    .dead = group->dead,
+	    .retired = group->floor > 0 &&
+		       set_stamp_sync(group->floor) == group->syncs_begun,
 	};
 
 	for (size_t i = 0; i < group->sync_count; i++) {
 		const struct sync *sync = group->syncs[i];
 
 		shown.held += sync->held;
+		if (sync->held)
+			shown.held_changes +=
+			    sync->entered + sync->left - sync->delivered -
+			    sync->superseded - sync->no_change - sync->dropped -
+			    sync->dead;
 		shown.incomplete += set_sync_late(queue, sync, now_ms) &&
 				    !sync_mended(group, sync);
 	}
@@ -224,6 +231,8 @@ struct set_step {
 	bool retire;
 	struct item items[SET_SLICE];
 	size_t count, entered;
+	unsigned char hashes[SET_SLICE][DIGEST_SHORT]; /* of all members */
+	size_t members;
 	struct err *reterr;
 	bool ok;
 };
@@ -304,10 +313,25 @@ set_resend_row(void *arg, const union engine_row *row)
 		};
 		step->entered += in;
 	}
+	waiting_hash(queue->digest, step->group->destination,
+	    step->group->source, str_text(step->group->id), member.person,
+	    step->hashes[step->members++]);
 	step->group->sent -= was;
 	member.person = str_bytes(data + 1, member.person.len);
 	member.sent = in ? ENGINE_SENT_UNKNOWN_IN : ENGINE_SENT_UNKNOWN_OUT;
 	changes_add(&queue->changes, ENGINE_MEMBER_PUT)->row.member = member;
+	return true;
+}
+
+/* What was sent of the members of a step is unknown from now on. */
+static bool
+set_resend_forget(
+    struct queue *queue, const struct set_step *step, struct err *reterr)
+{
+	for (size_t i = 0; i < step->members; i++) {
+		if (!waiting_unknown(queue->waiting, step->hashes[i], reterr))
+			return false;
+	}
 	return true;
 }
 
@@ -375,13 +399,13 @@ set_resend_step(struct queue *queue, void *arg, struct err *reterr)
 	struct engine_delivery row;
 	struct sync *sync;
 
-	step->count = step->entered = 0;
+	step->count = step->entered = step->members = 0;
 	if (!set_resend_sync(queue, step, now_ms, &sync, reterr) ||
 	    !set_step_walk(step, SET_SLICE, set_resend_row, reterr))
 		return false;
 	step->job->sync = sync->number;
 	if (step->count == 0)
-		return true;
+		return set_resend_forget(queue, step, reterr);
 	sync->entered += (int64_t)step->entered;
 	sync->left += (int64_t)(step->count - step->entered);
 	stamp = set_stamp(sync->number, ++sync->seen);
@@ -403,7 +427,8 @@ set_resend_step(struct queue *queue, void *arg, struct err *reterr)
 		row.unpacked += step->items[i].data.len;
 	queue_batch_add(queue, destination, &row,
 	    marks_make(queue, step->items, step->count));
-	return set_resend_count(queue, step, stamp, now_ms);
+	return set_resend_count(queue, step, stamp, now_ms) &&
+	       set_resend_forget(queue, step, reterr);
 }
 
 bool

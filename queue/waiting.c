@@ -11,6 +11,7 @@ struct waiting_move {
 	struct waiting_change change;
 	bool in;
 	bool removed;
+	bool unknown; /* what was sent */
 };
 
 struct waiting {
@@ -158,6 +159,15 @@ waiting_remove(struct waiting *waiting, const unsigned char hash[DIGEST_SHORT],
 	return waiting_move(waiting, hash, &move, reterr);
 }
 
+bool
+waiting_unknown(struct waiting *waiting, const unsigned char hash[DIGEST_SHORT],
+    struct err *reterr)
+{
+	const struct waiting_move move = {.unknown = true};
+
+	return waiting_move(waiting, hash, &move, reterr);
+}
+
 static void
 waiting_shift(struct waiting_change *change, int shift)
 {
@@ -219,13 +229,25 @@ waiting_removed(struct waiting *waiting, const struct waiting_change *removed)
 	waiting->count--;
 }
 
+static void
+waiting_forgotten(
+    struct waiting *waiting, const struct waiting_change *forgotten)
+{
+	struct waiting_change *change = waiting_find(waiting, forgotten->hash);
+
+	if (change != NULL)
+		waiting_was(change, false);
+}
+
 void
 waiting_commit(struct waiting *waiting)
 {
 	for (size_t i = 0; i < waiting->move_count; i++) {
 		const struct waiting_move *move = &waiting->moves[i];
 
-		if (move->removed)
+		if (move->unknown)
+			waiting_forgotten(waiting, &move->change);
+		else if (move->removed)
 			waiting_removed(waiting, &move->change);
 		else
 			waiting_added(waiting, &move->change, move->in);

@@ -50,6 +50,11 @@ MUST_USE bool waiting_add(struct waiting *waiting,
 MUST_USE bool waiting_remove(struct waiting *waiting,
     const unsigned char hash[DIGEST_SHORT], int64_t stamp, struct err *reterr);
 
+/* Likewise what was sent of the member becomes unknown, which does not count as
+ * in; after what is added of it. */
+MUST_USE bool waiting_unknown(struct waiting *waiting,
+    const unsigned char hash[DIGEST_SHORT], struct err *reterr);
+
 /* What the member is known to have been, before its last change. */
 void waiting_was(struct waiting_change *change, bool in);
 

@@ -102,6 +102,9 @@ struct intake {
 	 * long until it alerts its operators, and until it gives up. 0:
 	 * unknown. */
 	int64_t alarms_ms, gives_up_ms;
+	/* Of sets: while a group is switched on at the source, it posts a sync
+	 * of it once in so long. 0: unknown. */
+	int64_t sync_gap_ms;
 	/* Does this status make the source hold back or delete what it posted,
 	 * until its operators act? */
 	bool (*strands)(unsigned status);
@@ -257,6 +260,13 @@ struct outlet_verdict {
 	const char *advice;
 };
 
+/* What the destination has of a member. */
+enum outlet_has {
+	OUTLET_HAS_NOBODY, /* no such person */
+	OUTLET_HAS_OUT,
+	OUTLET_HAS_IN,
+};
+
 struct outlet_context; /* each dialect has its own */
 
 struct outlet {
@@ -305,6 +315,23 @@ struct outlet {
 	    const struct outlet_group *group, int64_t first_ms,
 	    struct buf *body, struct err *reterr);
 	int64_t (*hold_ms)(const struct outlet_context *context);
+
+	/*
+	 * Of a set, for checks by an operator; NULL: the destination does not
+	 * tell. `verify`: append the body of a request that asks what it has of
+	 * the first of these members, and say of how many. `verify_read`: read
+	 * the answer, whole and of a status of 2xx; ERR_INPUT if it is not
+	 * legible.
+	 */
+	int64_t verify_gap_ms; /* between two of these, at least */
+	bool (*verify)(const struct outlet_context *context,
+	    const struct str *members, size_t count,
+	    struct outlet_address *ret_address, struct buf *body,
+	    size_t *ret_count, struct err *reterr);
+	bool (*verify_read)(const struct outlet_context *context,
+	    const struct outlet_group *group, const struct str *members,
+	    size_t count, struct str answer, enum outlet_has *ret_has,
+	    struct err *reterr);
 
 	/*
 	 * Append an item's bytes to *out (SEND), or say why not. `rules` are

@@ -32,6 +32,7 @@ enum {
 	OUTLET_MINUTE_MS = 60 * 1000,
 	OUTLET_FRAME = 32 + ATTRIBUTES_OBJECTS_MOST, /* with the commas */
 	OUTLET_ARRAY_MOST = 255, /* bytes of an attribute's name (Braze) */
+	EXPORT_IDS_MOST = 50,	 /* in one request (Braze) */
 	LABEL_ID_MOST = 40,	 /* a longer id is hashed */
 	LABEL_HASH = 8,		 /* bytes, in hex */
 };
@@ -41,7 +42,7 @@ static const char label_name[] = "{name}", label_id[] = "{id}";
 struct outlet_context {
 	struct attributes_settings settings;
 	struct audience_match match;
-	char url[AUDIENCE_URL_MOST];
+	char url[AUDIENCE_URL_MOST], export_url[AUDIENCE_URL_MOST];
 	char authorization[AUDIENCE_SECRET_MOST + 32];
 	const char *headers[4];
 };
@@ -211,6 +212,8 @@ outlet_context_new(
 		settings->match, OUTLET_KEYS, &context->match, reterr) ||
 	    !audience_url_write(
 		context->url, settings->url, "/users/track", reterr) ||
+	    !audience_url_write(context->export_url, settings->url,
+		"/users/export/ids", reterr) ||
 	    !audience_secret_check(settings->api_key, "API key", reterr) ||
 	    !label_template_check(settings->attribute, reterr))
 		goto fail;
@@ -513,6 +516,198 @@ outlet_judge(const struct outlet_context *context,
 	}
 }
 
+/* ---- what Braze has ---- */
+
+/* By an id of these kinds a request asks for one profile alone. */
+static const char *
+export_single(enum audience_key key)
+{
+	if (key == AUDIENCE_BRAZE_ID)
+		return "braze_id";
+	return key == AUDIENCE_EMAIL ? "email_address" : NULL;
+}
+
+static bool
+outlet_verify(const struct outlet_context *context, const struct str *members,
+    size_t count, struct outlet_address *ret_address, struct buf *body,
+    size_t *ret_count, struct err *reterr)
+{
+	const struct audience_match *match = &context->match;
+	const char *single = export_single(match->key);
+	bool alias = match->key == AUDIENCE_ALIAS;
+	struct json json;
+
+	if (count > EXPORT_IDS_MOST)
+		count = EXPORT_IDS_MOST;
+	json_init(&json, body);
+	json_object_open(&json, NULL);
+	if (single != NULL) {
+		count = 1;
+		json_bytes(&json, single, members[0].data, members[0].len);
+	} else {
+		json_array_open(&json, alias ? "user_aliases" : "external_ids");
+		for (size_t i = 0; i < count; i++) {
+			if (alias)
+				audience_alias_write(
+				    &json, NULL, match, members[i]);
+			else
+				json_bytes(&json, NULL, members[i].data,
+				    members[i].len);
+		}
+		json_array_close(&json);
+	}
+	json_array_open(&json, "fields_to_export");
+	json_text(&json, NULL, alias ? "user_aliases" : "external_id");
+	json_text(&json, NULL, "custom_attributes");
+	json_array_close(&json);
+	json_object_close(&json);
+	*ret_address = (struct outlet_address){
+	    .url = context->export_url,
+	    .headers = context->headers,
+	};
+	*ret_count = count;
+	return buf_ok(body, reterr);
+}
+
+/* Calls fn with each element of an array, complete, until it returns true.
+ * Did it? *ret_legible: the array was. */
+typedef bool
+element_fn(const void *arg, void *ret, const struct scan_value *element);
+
+static bool
+elements_find(const struct scan_value *array, element_fn *fn, const void *arg,
+    void *ret, bool *ret_legible)
+{
+	struct scan_value element;
+	bool first = true;
+	struct scan scan;
+
+	scan_init(&scan, array->text);
+	*ret_legible = array->kind == SCAN_ARRAY && scan_value(&scan, &element);
+	while (*ret_legible && scan_element(&scan, &first)) {
+		*ret_legible = scan_value(&scan, &element) &&
+			       (!scan_opened(&element) ||
+				   scan_skip(&scan, &element, SCAN_DEPTH - 1));
+		if (*ret_legible && fn(arg, ret, &element))
+			return true;
+	}
+	*ret_legible = *ret_legible && scan.error == NULL;
+	return false;
+}
+
+static bool
+element_is(const void *text, void *ret, const struct scan_value *element)
+{
+	(void)ret;
+	return element->kind == SCAN_STRING &&
+	       scan_equal(element, *(const struct str *)text);
+}
+
+/* An alias of a profile: is it the member's? */
+struct export_alias {
+	const struct audience_match *match;
+	struct str member;
+};
+
+static bool
+alias_is(const void *arg, void *ret, const struct scan_value *element)
+{
+	const struct export_alias *alias = arg;
+	struct scan_value label, name;
+
+	(void)ret;
+	return scan_find(element->text, "alias_label", &label) &&
+	       scan_find(element->text, "alias_name", &name) &&
+	       element_is(&alias->match->alias_label, NULL, &label) &&
+	       element_is(&alias->member, NULL, &name);
+}
+
+/* Is the profile the member's? */
+static bool
+profile_is(
+    const struct audience_match *match, struct str profile, struct str member)
+{
+	const struct export_alias alias = {match, member};
+	struct scan_value id;
+	bool legible;
+
+	if (export_single(match->key) != NULL)
+		return true;
+	if (match->key == AUDIENCE_ALIAS)
+		return scan_find(profile, "user_aliases", &id) &&
+		       elements_find(&id, alias_is, &alias, NULL, &legible);
+	return scan_find(profile, "external_id", &id) &&
+	       element_is(&member, NULL, &id);
+}
+
+/* Does the profile have the group? An attribute that was never written, or
+ * that is null, is false. */
+static bool
+profile_has(const struct attributes_settings *settings, struct str profile,
+    struct str label)
+{
+	char name[ATTRIBUTES_LABEL_MOST + 1];
+	struct scan_value attributes, value;
+	bool legible;
+
+	(void)snprintf(name, sizeof(name), "%.*s", STR_ARGS(label));
+	if (!scan_find(profile, "custom_attributes", &attributes))
+		return false;
+	switch (settings->value) {
+	case ATTRIBUTES_ARRAY:
+		return scan_find(attributes.text, settings->array, &value) &&
+		       elements_find(
+			   &value, element_is, &label, NULL, &legible);
+	case ATTRIBUTES_BOOLEAN:
+		return scan_find(attributes.text, name, &value) &&
+		       value.kind == SCAN_TRUE;
+	}
+	return false;
+}
+
+struct export_read {
+	const struct outlet_context *context;
+	struct str label;
+	const struct str *members;
+	size_t count;
+};
+
+/* Of several profiles with one e-mail address, one was written. */
+static bool
+export_profile(const void *arg, void *ret, const struct scan_value *element)
+{
+	const struct export_read *read = arg;
+	enum outlet_has *has = ret;
+	bool in =
+	    profile_has(&read->context->settings, element->text, read->label);
+
+	for (size_t i = 0; i < read->count; i++) {
+		if (profile_is(&read->context->match, element->text,
+			read->members[i]) &&
+		    has[i] != OUTLET_HAS_IN)
+			has[i] = in ? OUTLET_HAS_IN : OUTLET_HAS_OUT;
+	}
+	return false;
+}
+
+static bool
+outlet_verify_read(const struct outlet_context *context,
+    const struct outlet_group *group, const struct str *members, size_t count,
+    struct str answer, enum outlet_has *ret_has, struct err *reterr)
+{
+	const struct export_read read = {context, group->label, members, count};
+	struct scan_value users;
+	bool legible = false;
+
+	for (size_t i = 0; i < count; i++)
+		ret_has[i] = OUTLET_HAS_NOBODY;
+	if (scan_find(answer, "users", &users))
+		(void)elements_find(
+		    &users, export_profile, &read, ret_has, &legible);
+	return legible ||
+	       err_set(reterr, ERR_INPUT, "the answer has no list of profiles");
+}
+
 const struct outlet attributes_outlet = {
     .kind = "attributes",
     .item_noun = "change",
@@ -529,6 +724,9 @@ const struct outlet attributes_outlet = {
     .hold_ms = outlet_hold_ms,
     .prepare = outlet_prepare,
     .frame = outlet_frame,
+    .verify_gap_ms = 50, /* Braze takes 40 a second */
+    .verify = outlet_verify,
+    .verify_read = outlet_verify_read,
     .left_out_write = outlet_left_out_write,
     .judge = outlet_judge,
 };

@@ -617,6 +617,7 @@ const struct intake segments_intake = {
     /* When Heap alerts anyone, and when it gives up, is not documented. */
     .alarms_ms = 0,
     .gives_up_ms = 0,
+    .sync_gap_ms = INT64_C(4) * 3600 * 1000, /* Heap */
     .strands = intake_strands,
     .headers_odd = signature_missing,
     .proof_size = sizeof(struct signature),

@@ -169,6 +169,7 @@ class Status:
     REFUSED_WITHOUT_SOURCE = "refused_without_source"
     REFUSED_STRANGERS = "refused_strangers"
     LEFT_OUT = "left_out"
+    SEGMENTS = "segments"
 
 
 class LeftOut:
@@ -248,6 +249,7 @@ class Done:
     """What a command did, and to how many."""
     REQUEUED, DROPPED = "requeued", "dropped"
     REPLAYED = "replayed"
+    RESENT, RELEASED, RETIRED = "resent", "released", "retired"
     FAULTS = "faults"  # that CHECK found
 
 
@@ -328,6 +330,10 @@ class Metric:
     STRANDED = 'currentsd_stranded_queued{destination="%s"}'
     TRIAL_SENT = 'currentsd_destination_dry_run_sent_total{destination="%s"}'
     GONE = "currentsd_queue_gone"
+    SEGMENTS = 'currentsd_segments{state="%s"}'
+    SEGMENTS_WAITING = "currentsd_segments_waiting"
+    SEGMENTS_INCOMPLETE = "currentsd_segments_incomplete_syncs"
+    SEGMENTS_HELD = "currentsd_segments_held_syncs"
 
 
 class Log:

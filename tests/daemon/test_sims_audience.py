@@ -432,7 +432,7 @@ def test_export(audience):
     assert export(audience, external_ids=["ann"], user_aliases=[alias]).json[
         "users"] == [
             {"external_id": "ann", "custom_attributes": {"a": True}},
-            {"user_alias": alias, "custom_attributes": {"a": True}}]
+            {"user_aliases": [alias], "custom_attributes": {"a": True}}]
     assert violations(audience) == {}
     assert export(audience, external_ids=["ann"],
                   fields_to_export=[]).status == 400

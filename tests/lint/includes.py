@@ -48,7 +48,7 @@ PUBLIC = {
     "queue/queue.h", "queue/admin.h", "queue/sqlite/rescue.h",
     "server/server.h",
     "forwarder/forwarder.h",
-    "daemon/daemon.h", "daemon/settings.h", "daemon/status.h",
+    "daemon/daemon.h", "daemon/segments.h", "daemon/settings.h", "daemon/status.h",
     "daemon/job.h", "daemon/erase.h", "daemon/persons.h",
     "daemon/filesystem.h", "daemon/notify.h",
 }

@@ -656,8 +656,11 @@ profile_find(struct audiencesim_request *request, const char *kind,
 		json_array_append(request->missing, id);
 		return;
 	}
+	/* A profile may have several aliases. */
 	json_array_append_new(request->profiles,
-	    json_pack("{s:O, s:o}", kind, id, "custom_attributes",
+	    json_pack("{s:o, s:o}", kind,
+		json_is_object(id) ? json_pack("[O]", id) : json_incref(id),
+		"custom_attributes",
 		audiencesim_person_json(request->books, person)));
 }
 
@@ -678,12 +681,27 @@ profiles_find(struct audiencesim_request *request, const char *member,
 	    id);
 }
 
+/* By a member that names one profile alone. */
+static void
+single_find(
+    struct audiencesim_request *request, const char *kind, const char *member)
+{
+	json_t *one = json_object_get(request->body, member);
+
+	if (one == NULL)
+		return;
+	profile_find(request, kind,
+	    is_text(one) ? audiencesim_person_get(
+			       request->books, kind, json_string_value(one))
+			 : NULL,
+	    one);
+}
+
 void
 audiencesim_export_read(struct audiencesim_request *request)
 {
 	static const char *const members[] = {"external_ids", "user_aliases",
-	    "braze_id", "device_id", "fields_to_export", NULL};
-	json_t *one;
+	    "braze_id", "email_address", "device_id", "fields_to_export", NULL};
 
 	if (!bearer_read(request, request->settings->may_export) ||
 	    !body_read(request))
@@ -696,15 +714,10 @@ audiencesim_export_read(struct audiencesim_request *request)
 	request->missing = json_array();
 	profiles_find(request, "external_id", "external_id",
 	    json_object_get(request->body, "external_ids"));
-	profiles_find(request, "user_alias", NULL,
+	profiles_find(request, "user_aliases", NULL,
 	    json_object_get(request->body, "user_aliases"));
-	one = json_object_get(request->body, "braze_id");
-	if (one != NULL)
-		profile_find(request, "braze_id",
-		    is_text(one) ? audiencesim_person_get(request->books,
-				       "braze_id", json_string_value(one))
-				 : NULL,
-		    one);
+	single_find(request, "braze_id", "braze_id");
+	single_find(request, "email", "email_address");
 	if (request->items == 0)
 		refuse(request, 400, "no ids");
 	if (request->items > EXPORT_MOST)

@@ -663,6 +663,163 @@ test_waits(void **state)
 	attributes_outlet.context_free(context);
 }
 
+/* ---- what Braze has ---- */
+
+/* "I": in, "O": out, "N": nobody; or "?": not legible. */
+static const char *
+has(const struct outlet_context *context, const struct str *members,
+    size_t count, const char *answer)
+{
+	static const char letters[] = "NOI";
+	static char text[4];
+	const struct outlet_group group = {.label = str_text("heap_a_7")};
+	enum outlet_has has[3];
+	struct err err;
+
+	assert_in_range(count, 1, 3);
+	memset(text, 0, sizeof(text));
+	if (!attributes_outlet.verify_read(
+		context, &group, members, count, str_text(answer), has, &err)) {
+		assert_int_equal(err.code, ERR_INPUT);
+		return "?";
+	}
+	for (size_t i = 0; i < count; i++)
+		text[i] = letters[has[i]];
+	return text;
+}
+
+static void
+test_verify(void **state)
+{
+	static const struct {
+		const char *match, *body;
+		size_t asked;
+		const char *answer, *has;
+	} cases[] = {
+	    {"external_id",
+		"{\"external_ids\":[\"a\",\"b\\\"\",\"c\"],"
+		"\"fields_to_export\":[\"external_id\",\"custom_attributes\"]}",
+		3,
+		"{\"message\":\"success\",\"users\":["
+		"{\"external_id\":\"b\\u0022\","
+		"\"custom_attributes\":{\"x\":[1],\"heap_a_7\":true}},"
+		"{\"external_id\":\"a\","
+		"\"custom_attributes\":{\"heap_a_7\":false}}]}",
+		"OIN"},
+	    /* never written, or of another type */
+	    {"external_id", NULL, 3,
+		"{\"users\":[{\"external_id\":\"a\"},"
+		"{\"external_id\":\"c\",\"custom_attributes\":"
+		"{\"heap_a_7\":\"true\"}}]}",
+		"ONO"},
+	    {"external_id", NULL, 3, "{\"users\":[]}", "NNN"},
+	    {"external_id", NULL, 3, "{\"users\":[{\"external_id\":\"a\"}",
+		"?"},
+	    {"external_id", NULL, 3, "{\"users\":{}}", "?"},
+	    {"external_id", NULL, 3, "<html>", "?"},
+	    {"alias:crm",
+		"{\"user_aliases\":["
+		"{\"alias_name\":\"a\",\"alias_label\":\"crm\"},"
+		"{\"alias_name\":\"b\\\"\",\"alias_label\":\"crm\"},"
+		"{\"alias_name\":\"c\",\"alias_label\":\"crm\"}],"
+		"\"fields_to_export\":[\"user_aliases\","
+		"\"custom_attributes\"]}",
+		3,
+		"{\"users\":[{\"user_aliases\":["
+		"{\"alias_name\":\"b\",\"alias_label\":\"crm\"},"
+		"{\"alias_name\":\"a\",\"alias_label\":\"other\"},"
+		"{\"alias_name\":\"c\",\"alias_label\":\"crm\"}],"
+		"\"custom_attributes\":{\"heap_a_7\":true}}]}",
+		"NNI"},
+	    /* of several profiles with the address one was written */
+	    {"email",
+		"{\"email_address\":\"a\",\"fields_to_export\":"
+		"[\"external_id\",\"custom_attributes\"]}",
+		1,
+		"{\"users\":[{\"custom_attributes\":{\"heap_a_7\":true}},"
+		"{\"custom_attributes\":{}}]}",
+		"I"},
+	    {"braze_id",
+		"{\"braze_id\":\"a\",\"fields_to_export\":"
+		"[\"external_id\",\"custom_attributes\"]}",
+		1, "{\"users\":[{\"custom_attributes\":{}}]}", "O"},
+	};
+	const struct str members[] = {
+	    str_text("a"), str_text("b\""), str_text("c")};
+	struct attributes_settings settings = settings_make();
+	struct outlet_address address;
+	struct outlet_context *context;
+	struct buf body;
+	struct err err;
+	size_t asked;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		settings.match = cases[i].match;
+		context = context_make(&settings);
+		buf_init(&body, 4096);
+		assert_true(attributes_outlet.verify(
+		    context, members, 3, &address, &body, &asked, &err));
+		assert_string_equal(
+		    address.url, "https://rest.example/users/export/ids");
+		assert_int_equal(asked, cases[i].asked);
+		if (cases[i].body != NULL)
+			assert_string_equal(buf_string(&body), cases[i].body);
+		else
+			buf_fini(&body);
+		assert_string_equal(
+		    has(context, members, asked, cases[i].answer),
+		    cases[i].has);
+		attributes_outlet.context_free(context);
+	}
+}
+
+static void
+test_verify_array(void **state)
+{
+	const struct str member = str_text("a");
+	struct attributes_settings settings = settings_make();
+	struct outlet_context *context;
+
+	(void)state;
+	settings.value = ATTRIBUTES_ARRAY;
+	context = context_make(&settings);
+	assert_string_equal(has(context, &member, 1,
+				"{\"users\":[{\"external_id\":\"a\","
+				"\"custom_attributes\":{\"heap_segments\":"
+				"[\"heap_b_8\",\"heap_a_7\"]}}]}"),
+	    "I");
+	assert_string_equal(has(context, &member, 1,
+				"{\"users\":[{\"external_id\":\"a\","
+				"\"custom_attributes\":{\"heap_segments\":"
+				"[\"heap_a_77\"],\"heap_a_7\":true}}]}"),
+	    "O");
+	attributes_outlet.context_free(context);
+}
+
+/* A request asks for so many that Braze answers. */
+static void
+test_verify_most(void **state)
+{
+	struct attributes_settings settings = settings_make();
+	struct outlet_context *context = context_make(&settings);
+	struct outlet_address address;
+	struct str members[60];
+	struct buf body;
+	struct err err;
+	size_t asked;
+
+	(void)state;
+	for (size_t i = 0; i < 60; i++)
+		members[i] = str_text("a");
+	buf_init(&body, 4096);
+	assert_true(attributes_outlet.verify(
+	    context, members, 60, &address, &body, &asked, &err));
+	assert_int_equal(asked, 50);
+	buf_fini(&body);
+	attributes_outlet.context_free(context);
+}
+
 int
 main(void)
 {
@@ -682,6 +839,9 @@ main(void)
 	    cmocka_unit_test(test_limits),
 	    cmocka_unit_test(test_judge),
 	    cmocka_unit_test(test_waits),
+	    cmocka_unit_test(test_verify),
+	    cmocka_unit_test(test_verify_array),
+	    cmocka_unit_test(test_verify_most),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -328,6 +328,7 @@ test_pace_is_even(void **state)
 	(void)state;
 	init(&limits, OUTLET_DESTINATION, 14250);
 	pace_init(&pace, &limits, 1000, 0);
+	assert_false(pace_counts_requests(&pace));
 	assert_int_equal(pace_request_items(&pace), 950);
 	pace_start(&pace, 950, 0);
 	assert_int_equal(pace_next_ms(&pace), 4000);
@@ -341,6 +342,28 @@ test_pace_is_even(void **state)
 	assert_int_equal(pace_request_items(&pace), 1000);
 	pace_start(&pace, 1000, 5);
 	assert_true(pace_next_ms(&pace) <= 5);
+	assert_false(pace_counts_requests(&pace));
+}
+
+static void
+test_pace_of_requests(void **state)
+{
+	const struct outlet_limit limit = {.unit = OUTLET_REQUESTS,
+	    .scope = OUTLET_DESTINATION,
+	    .amount = 150,
+	    .window_ms = 3000};
+	struct limits limits;
+	struct pace pace;
+
+	(void)state;
+	limits_init(&limits, &limit, 1);
+	pace_init(&pace, &limits, 50, 0);
+	assert_true(pace_counts_requests(&pace));
+	assert_int_equal(pace.full, 3000);
+	assert_int_equal(pace_request_items(&pace), 50);
+	pace_start(&pace, 50, 0);
+	assert_int_equal(pace_next_ms(&pace), 20);
+	limits_fini(&limits);
 }
 
 static void
@@ -405,6 +428,7 @@ main(void)
 	    cmocka_unit_test(test_on_the_hour),
 	    cmocka_unit_test(test_survives_a_restart),
 	    cmocka_unit_test(test_pace_is_even),
+	    cmocka_unit_test(test_pace_of_requests),
 	    cmocka_unit_test(test_pace_lowers_and_raises),
 	    cmocka_unit_test(test_backoff),
 	};

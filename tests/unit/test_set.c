@@ -472,6 +472,8 @@ test_resend(void **state)
 	group = set_group_only(fixture);
 	assert_int_equal(group.sent, 0);
 	assert_int_equal(group.waiting, 3);
+	assert_int_equal(group.wanted, 1);
+	assert_false(group.retired);
 	text = set_deliver(fixture, QUEUE_DELIVERED, 0, clock_wall_ms());
 	assert_int_equal(strncmp(text, "7:-cat ", 7), 0);
 	assert_non_null(strstr(text, "7:+ann"));
@@ -500,6 +502,7 @@ test_retire(void **state)
 	assert_int_equal(set_group_only(fixture).sent, 0);
 	assert_int_equal(set_group_only(fixture).wanted, 1); /* dan's */
 	text = set_deliver(fixture, QUEUE_DELIVERED, 0, now_ms);
+	assert_true(set_group_only(fixture).retired);
 	assert_non_null(strstr(text, "7:-ann"));
 	assert_non_null(strstr(text, "7:-cat"));
 	assert_null(strstr(text, "+"));
@@ -512,6 +515,7 @@ test_retire(void **state)
 	(void)page_put(
 	    fixture->queue, &(struct page){"7", "c", 1, 1, "+ann"}, now_ms);
 	set_expect(fixture, now_ms, "7:+ann");
+	assert_false(set_group_only(fixture).retired);
 }
 
 static void

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "cli/segment.h"
 #include "cli/show.h"
 #include "daemon/status.h"
 
@@ -70,12 +71,57 @@ test_words(void **state)
 	}
 }
 
+static void
+test_brief(void **state)
+{
+	static const struct {
+		int64_t seconds;
+		const char *shown;
+	} cases[] = {{0, "0s"}, {59, "59s"}, {60, "1m00s"}, {3599, "59m59s"},
+	    {3600, "1h00m"}, {86399, "23h59m"}, {86400, "1d00h"},
+	    {900000, "10d10h"}, {-1, "?"}};
+	char text[SHOW_DURATION];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		show_brief(cases[i].seconds, text, sizeof(text));
+		assert_string_equal(text, cases[i].shown);
+	}
+}
+
+static void
+test_cells(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t width;
+		const char *shown;
+	} cases[] = {{"", 3, "   "}, {"Funnel", 8, "Funnel  "},
+	    {"Funnel", 6, "Funnel"}, {"Funnel", 5, "Fun.."},
+	    {"a\nb\tc", 6, "a b c "},
+	    {"\xc3\xa9t\xc3\xa9", 4, "\xc3\xa9t\xc3\xa9 "},
+	    {"\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9", 3, "\xc3\xa9.."}};
+	struct buf out;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		buf_init(&out, 100);
+		segment_cell_write(
+		    &out, cases[i].text, strlen(cases[i].text), cases[i].width);
+		assert_int_equal(out.len, strlen(cases[i].shown));
+		assert_memory_equal(out.data, cases[i].shown, out.len);
+		buf_fini(&out);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_ago),
 	    cmocka_unit_test(test_words),
+	    cmocka_unit_test(test_brief),
+	    cmocka_unit_test(test_cells),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
