@@ -133,6 +133,28 @@ def test_braze_through_nginx(start_daemon, start_nginx, heapsim, tmp_path,
     check_law(daemon, heapsim, braze.acked())
 
 
+def test_heap_through_nginx(start_daemon, start_nginx, start_audiencesim,
+                            start_segmentsim):
+    """What Heap signed is what comes out of nginx."""
+    braze = start_audiencesim()
+    daemon = start_daemon(
+        **FAST, segments_secret=TOKEN, braze_url=braze.url,
+        braze_api_key="api-key", braze_hold="0", braze_linger="10ms",
+        braze_requests_per_minute=0)
+    sim = start_segmentsim(
+        f"https://127.0.0.1:{start_nginx(daemon).port}/segments", TOKEN,
+        "--insecure", "--changes", "3000", "--page", "50", "--bad-percent",
+        "40", "--duplicate-percent", "10")
+    report, code = sim.wait()
+    assert code == 0, report
+    assert report["by_flaw"]["stale"].keys() == {"400"}
+    assert report["by_flaw"]["other secret"].keys() == {"403"}
+    drain(daemon)
+    assert {(group.rpartition("_")[2], person.partition(":")[2]): word
+            for (group, person), word in braze.memberships().items()
+            } == sim.truth()
+
+
 def test_query_path_and_answers_pass_through_nginx(daemon, start_nginx):
     nginx = start_nginx(daemon)
     assert nginx.post("{}").status == 200
