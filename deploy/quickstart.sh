@@ -290,6 +290,7 @@ a change of a segment, signed as Heap does:
 
 status    curl $admin/status
           CURRENTSD_STATE_DIR=$work/state build/release/currentsd status
+segments  CURRENTSD_STATE_DIR=$work/state build/release/currentsd segments
 metrics   curl $admin/metrics
 at Heap   curl $heap/books
           curl $heap/keys
