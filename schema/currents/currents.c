@@ -240,6 +240,8 @@ currents_user(const struct currents_reader *reader)
 
 	if (members->users != 1 || members->user.kind != SCAN_OBJECT ||
 	    members->propertieses > 1 ||
+	    members->properties.kind == SCAN_STRING ||
+	    members->properties.kind == SCAN_NUMBER ||
 	    reader->orphaned == catalogue_property_count() ||
 	    (members->propertieses == 1 &&
 		reader->properties[reader->orphaned].event == reader->event))
