@@ -14,10 +14,19 @@ struct waiting_move {
 	bool unknown; /* what was sent */
 };
 
-struct waiting {
+/* The changes are in many tables, by their hashes, and not in one: a table that
+ * grows is filled anew, under the queue's lock. */
+enum { WAITING_PARTS = 512 };
+
+struct waiting_part {
 	struct waiting_change *list; /* owned */
 	size_t count, cap;
+	size_t added; /* by the running transaction, at most */
 	struct table table;
+};
+
+struct waiting {
+	struct waiting_part parts[WAITING_PARTS];
 	struct waiting_move *moves; /* owned */
 	size_t move_count, move_cap;
 };
@@ -33,8 +42,10 @@ waiting_free(struct waiting *waiting)
 {
 	if (waiting == NULL)
 		return;
-	table_fini(&waiting->table);
-	free(waiting->list);
+	for (size_t i = 0; i < WAITING_PARTS; i++) {
+		table_fini(&waiting->parts[i].table);
+		free(waiting->parts[i].list);
+	}
 	free(waiting->moves);
 	free(waiting);
 }
@@ -64,8 +75,16 @@ waiting_slot(const unsigned char hash[DIGEST_SHORT])
 	return slot;
 }
 
+/* By other bits than a table goes by. */
+static size_t
+waiting_part_of(const unsigned char hash[DIGEST_SHORT])
+{
+	return (hash[DIGEST_SHORT - 1] | (size_t)hash[DIGEST_SHORT - 2] << 8) %
+	       WAITING_PARTS;
+}
+
 struct waiting_lookup {
-	const struct waiting *waiting;
+	const struct waiting_part *part;
 	const unsigned char *hash;
 };
 
@@ -74,7 +93,7 @@ waiting_equal(const void *arg, uint32_t position)
 {
 	const struct waiting_lookup *lookup = arg;
 
-	return memcmp(lookup->waiting->list[position].hash, lookup->hash,
+	return memcmp(lookup->part->list[position].hash, lookup->hash,
 		   DIGEST_SHORT) == 0;
 }
 
@@ -82,41 +101,50 @@ struct waiting_change *
 waiting_find(
     const struct waiting *waiting, const unsigned char hash[DIGEST_SHORT])
 {
-	struct waiting_lookup lookup = {waiting, hash};
+	const struct waiting_part *part =
+	    &waiting->parts[waiting_part_of(hash)];
+	struct waiting_lookup lookup = {part, hash};
 	uint32_t at = table_find(
-	    &waiting->table, waiting_slot(hash), waiting_equal, &lookup);
+	    &part->table, waiting_slot(hash), waiting_equal, &lookup);
 
-	return at == TABLE_NONE ? NULL : &waiting->list[at];
+	return at == TABLE_NONE ? NULL : &part->list[at];
 }
 
 /* ---- the running transaction ---- */
 
 /* Room for everything that it adds, so that a commit cannot fail. */
 static bool
-waiting_reserve(struct waiting *waiting)
+waiting_part_reserve(struct waiting_part *part)
 {
-	size_t need = waiting->count + waiting->move_count + 1;
-	size_t cap = need < 64 ? 64 : need + need / 2;
+	size_t need = part->count + part->added + 1;
+	size_t cap = need < 16 ? 16 : need + need / 2;
 	struct waiting_change *list;
-	struct waiting_move *moves;
 
-	if (need > UINT32_MAX / 2 || !table_reserve(&waiting->table, need))
+	if (need > UINT32_MAX / 2 || !table_reserve(&part->table, need))
 		return false;
-	if (need > waiting->cap) {
-		list = realloc(waiting->list, cap * sizeof(*list));
+	if (need > part->cap) {
+		list = realloc(part->list, cap * sizeof(*list));
 		if (list == NULL)
 			return false;
-		waiting->list = list;
-		waiting->cap = cap;
+		part->list = list;
+		part->cap = cap;
 	}
-	if (waiting->move_count == waiting->move_cap) {
-		cap = waiting->move_cap == 0 ? 256 : waiting->move_cap * 2;
-		moves = realloc(waiting->moves, cap * sizeof(*moves));
-		if (moves == NULL)
-			return false;
-		waiting->moves = moves;
-		waiting->move_cap = cap;
-	}
+	return true;
+}
+
+static bool
+waiting_reserve(struct waiting *waiting)
+{
+	size_t cap = waiting->move_cap == 0 ? 256 : waiting->move_cap * 2;
+	struct waiting_move *moves;
+
+	if (waiting->move_count < waiting->move_cap)
+		return true;
+	moves = realloc(waiting->moves, cap * sizeof(*moves));
+	if (moves == NULL)
+		return false;
+	waiting->moves = moves;
+	waiting->move_cap = cap;
 	return true;
 }
 
@@ -124,10 +152,12 @@ static bool
 waiting_move(struct waiting *waiting, const unsigned char hash[DIGEST_SHORT],
     const struct waiting_move *move, struct err *reterr)
 {
+	struct waiting_part *part = &waiting->parts[waiting_part_of(hash)];
 	struct waiting_move *next;
 
-	if (!waiting_reserve(waiting))
+	if (!waiting_reserve(waiting) || !waiting_part_reserve(part))
 		return err_set_nomem(reterr);
+	part->added++;
 	next = &waiting->moves[waiting->move_count++];
 	*next = *move;
 	memcpy(next->change.hash, hash, DIGEST_SHORT);
@@ -185,13 +215,15 @@ static void
 waiting_added(
     struct waiting *waiting, const struct waiting_change *added, bool in)
 {
+	struct waiting_part *part =
+	    &waiting->parts[waiting_part_of(added->hash)];
 	struct waiting_change *change = waiting_find(waiting, added->hash);
 
 	if (change == NULL) {
-		change = &waiting->list[waiting->count];
+		change = &part->list[part->count];
 		*change = *added;
-		table_add(&waiting->table, waiting_slot(added->hash),
-		    (uint32_t)waiting->count++);
+		table_add(&part->table, waiting_slot(added->hash),
+		    (uint32_t)part->count++);
 		change->group->waiting++;
 		waiting_was(change, in);
 		return;
@@ -210,23 +242,26 @@ waiting_added(
 static void
 waiting_removed(struct waiting *waiting, const struct waiting_change *removed)
 {
+	struct waiting_part *part =
+	    &waiting->parts[waiting_part_of(removed->hash)];
 	struct waiting_change *change = waiting_find(waiting, removed->hash);
-	struct waiting_change *last = &waiting->list[waiting->count - 1];
+	struct waiting_change *last;
 
 	if (change == NULL || change->stamp != removed->stamp)
 		return;
+	last = &part->list[part->count - 1];
 	waiting_shift(change, 0);
 	change->group->waiting--;
-	table_remove(&waiting->table, waiting_slot(change->hash),
-	    (uint32_t)(change - waiting->list));
+	table_remove(&part->table, waiting_slot(change->hash),
+	    (uint32_t)(change - part->list));
 	if (change != last) {
-		table_remove(&waiting->table, waiting_slot(last->hash),
-		    (uint32_t)(last - waiting->list));
-		table_add(&waiting->table, waiting_slot(last->hash),
-		    (uint32_t)(change - waiting->list));
+		table_remove(&part->table, waiting_slot(last->hash),
+		    (uint32_t)(last - part->list));
+		table_add(&part->table, waiting_slot(last->hash),
+		    (uint32_t)(change - part->list));
 		*change = *last;
 	}
-	waiting->count--;
+	part->count--;
 }
 
 static void
@@ -237,6 +272,15 @@ waiting_forgotten(
 
 	if (change != NULL)
 		waiting_was(change, false);
+}
+
+static void
+waiting_end(struct waiting *waiting)
+{
+	for (size_t i = 0; i < waiting->move_count; i++)
+		waiting->parts[waiting_part_of(waiting->moves[i].change.hash)]
+		    .added = 0;
+	waiting->move_count = 0;
 }
 
 void
@@ -252,18 +296,21 @@ waiting_commit(struct waiting *waiting)
 		else
 			waiting_added(waiting, &move->change, move->in);
 	}
-	waiting->move_count = 0;
+	waiting_end(waiting);
 }
 
 void
 waiting_rollback(struct waiting *waiting)
 {
-	waiting->move_count = 0;
+	waiting_end(waiting);
 }
 
 void
 waiting_clear(struct waiting *waiting)
 {
-	table_clear(&waiting->table);
-	waiting->count = waiting->move_count = 0;
+	waiting_end(waiting);
+	for (size_t i = 0; i < WAITING_PARTS; i++) {
+		table_clear(&waiting->parts[i].table);
+		waiting->parts[i].count = 0;
+	}
 }
