@@ -977,6 +977,7 @@ sender_want(struct sender *sender, const struct clock_times *now,
 	sender->replays_asked = true;
 	if (sender->state == FORWARDER_TRIAL) {
 		ret_want->after_seq = &sender->trial_at;
+		ret_want->trial = true;
 		return true;
 	}
 	held_most =

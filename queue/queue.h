@@ -341,7 +341,9 @@ struct queue_want {
 			  * after it was last sent */
 	int64_t *after_seq; /* not NULL: only fresh batches above this seq, by
 			     * seq; set to that of the last one taken */
-	int64_t next_ms;    /* out: when something more is due, wall clock;
+	bool trial;	 /* nothing of it is posted: of a set, too, it is handed
+		     * out as it is */
+	int64_t next_ms; /* out: when something more is due, wall clock;
 			     * what is over: at once; INT64_MAX: never;
 			     * INT64_MIN: it could not be read, or not all of
 			     * it; try again later */

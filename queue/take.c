@@ -529,8 +529,7 @@ take_check_all(struct take *take, int64_t now_ms)
 		lease->shown.next = NULL;
 		while (ask->want->destination != lease->shown.destination)
 			ask++;
-		if (lease->shown.group != NULL &&
-		    ask->want->after_seq == NULL &&
+		if (lease->shown.group != NULL && !ask->want->trial &&
 		    !take_check(take, ask, lease, now_ms)) {
 			take_release(take->queue, lease);
 			lease_free(lease);

@@ -199,6 +199,38 @@ test_a_large_page(void **state)
 	free(changes);
 }
 
+/* A holder that tries one of what is fresh posts it: it is a last word, too. */
+static void
+test_what_is_tried_is_a_last_word(void **state)
+{
+	struct fixture *fixture = *state;
+	int64_t after = 0;
+	struct queue_want want = {.destination = fixture->destination,
+	    .bytes = 1,
+	    .after_seq = &after};
+	struct queue_lease *leases = NULL;
+	struct err err;
+
+	(void)page_put(
+	    fixture->queue, &(struct page){"7", "a", 1, 2, "+bob"}, 1000);
+	(void)page_put(
+	    fixture->queue, &(struct page){"7", "b", 1, 1, "-ann"}, 1000);
+	set_expect(fixture, 1000, "7:+bob 7:-ann");
+	(void)page_put(
+	    fixture->queue, &(struct page){"7", "a", 2, 2, "+ann"}, 2000);
+	/* what is only looked at stays as it is */
+	want.trial = true;
+	assert_true(queue_take(fixture->queue, &want, 1, 2000, &leases, &err));
+	assert_int_equal(leases->count, 1);
+	queue_lease_free(fixture->queue, leases);
+	assert_int_equal(totals(fixture).queued, 1);
+	want.trial = false;
+	after = 0;
+	assert_true(queue_take(fixture->queue, &want, 1, 2000, &leases, &err));
+	assert_null(leases);
+	assert_int_equal(totals(fixture).queued, 0);
+}
+
 /* ---- what was refused ---- */
 
 static void
@@ -824,6 +856,7 @@ main(void)
 	    TEST(test_a_lease_that_is_freed_is_due_again),
 	    TEST(test_a_member_is_held_after_it_was_sent),
 	    TEST(test_a_large_page),
+	    TEST(test_what_is_tried_is_a_last_word),
 	    TEST(test_a_dead_letter_goes_again),
 	    TEST(test_what_is_parked_is_released),
 	    TEST(test_a_sync_is_accounted_for),
