@@ -191,12 +191,12 @@ set_put_begin(
 	put->group->last_ms = sync->last_ms = put->now_ms;
 	if (put->known)
 		return true;
-	if (number == 0)
-		number = sync->seen + 1;
+	if (number == 0) /* the first of a source that counts from 0 */
+		number = sync->seen;
 	if (page->total > sync->total)
 		sync->total = page->total;
 	put->stamp = set_stamp(sync->number, number);
-	return sync_page(sync, number, reterr);
+	return sync_page(sync, page->number, reterr);
 }
 
 /* Of the items that are queued now. */

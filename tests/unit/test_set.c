@@ -328,6 +328,26 @@ test_a_sync_is_accounted_for(void **state)
 	assert_int_equal(set_group_only(fixture).complete_ms, 3000);
 }
 
+/* One that bears no number takes no other's: a source may count from 0, or not
+ * at all. */
+static void
+test_a_page_without_a_number_hides_none(void **state)
+{
+	struct fixture *fixture = *state;
+	struct queue_receipt receipt;
+
+	(void)page_put(
+	    fixture->queue, &(struct page){"7", "a", 0, 3, "+ann"}, 1000);
+	receipt = page_put(
+	    fixture->queue, &(struct page){"7", "a", 1, 3, "+bob -ann"}, 1001);
+	assert_int_equal(receipt.queued, 2);
+	receipt = page_put(
+	    fixture->queue, &(struct page){"7", "a", 2, 3, "+cat"}, 1002);
+	assert_int_equal(receipt.queued, 1);
+	assert_int_equal(sync_last(fixture).pages, 3);
+	set_expect(fixture, 2000, "7:+bob 7:-ann 7:+cat");
+}
+
 /* A group of so many members, all of them sent. */
 static void
 fill(struct fixture *fixture, int count)
@@ -860,6 +880,7 @@ main(void)
 	    TEST(test_a_dead_letter_goes_again),
 	    TEST(test_what_is_parked_is_released),
 	    TEST(test_a_sync_is_accounted_for),
+	    TEST(test_a_page_without_a_number_hides_none),
 	    TEST(test_a_sync_that_empties_a_group_is_held),
 	    TEST(test_a_held_page_comes_back_from_quarantine),
 	    TEST(test_half_of_a_group_may_change),
