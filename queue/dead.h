@@ -30,7 +30,8 @@ enum {
 
 struct dead_letter {
 	int64_t id; /* out only */
-	struct str source, type, reason;
+	struct str source, reason;
+	struct str type; /* the ledger's; of a set the group, as it is */
 	int64_t accepted_ms, dead_ms;
 	int64_t stamp; /* of a set (queue/set.h); else 0 */
 	unsigned attempts;

@@ -451,7 +451,10 @@ put_write_item(struct queue *queue, struct put *put, size_t n,
 		       dead_add(queue, destination,
 			   &(struct dead_letter){
 			       .source = str_text(put->batch.source),
-			       .type = ledger_type_at(queue->ledger, key->type),
+			       .type = put->batch.page != NULL
+					   ? item->type
+					   : ledger_type_at(
+						 queue->ledger, key->type),
 			       .reason = str_text(item->reason),
 			       .accepted_ms = put->now_ms,
 			       .dead_ms = put->now_ms,

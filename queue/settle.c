@@ -122,7 +122,10 @@ settle_item(struct queue *queue, struct settle *settle,
 	case QUEUE_DEAD:
 		moved.dead = 1;
 		if (!settle_dead(queue, settle, lease, item,
-			ledger_type_at(queue->ledger, key.type), reterr))
+			lease->shown.group != NULL
+			    ? item->type
+			    : ledger_type_at(queue->ledger, key.type),
+			reterr))
 			return false;
 		break;
 	case QUEUE_DROPPED:

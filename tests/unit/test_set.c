@@ -258,6 +258,31 @@ test_a_dead_letter_goes_again(void **state)
 	assert_int_equal(totals(fixture).dead, 0);
 }
 
+/* The ledger has no line for so long a name; the letter has it all the same. */
+static void
+test_a_dead_letter_keeps_its_group(void **state)
+{
+	struct fixture *fixture = *state;
+	struct jobs_walk job = {.cursor.place = JOBS_DEAD};
+	struct page page = {NULL, "a", 1, 1, "+ann"};
+	char group[1001] = "", *text;
+	struct err err;
+
+	memset(group, 'g', sizeof(group) - 1);
+	page.group = group;
+	(void)page_put(fixture->queue, &page, 1000);
+	free(set_deliver(fixture, QUEUE_DEAD, 0, 2000));
+	do
+		assert_true(jobs_requeue(fixture->queue, &job, &err));
+	while (job.more);
+	text = set_deliver(fixture, QUEUE_DELIVERED, 0, 3000);
+	assert_int_equal(strncmp(text, group, 1000), 0);
+	assert_string_equal(text + 1000, ":+ann");
+	free(text);
+	assert_int_equal(totals(fixture).queued, 0);
+	assert_int_equal(totals(fixture).dead, 0);
+}
+
 static void
 test_what_is_parked_is_released(void **state)
 {
@@ -878,6 +903,7 @@ main(void)
 	    TEST(test_a_large_page),
 	    TEST(test_what_is_tried_is_a_last_word),
 	    TEST(test_a_dead_letter_goes_again),
+	    TEST(test_a_dead_letter_keeps_its_group),
 	    TEST(test_what_is_parked_is_released),
 	    TEST(test_a_sync_is_accounted_for),
 	    TEST(test_a_page_without_a_number_hides_none),
