@@ -401,7 +401,7 @@ segments_metrics(struct daemon *daemon, int64_t now_ms, struct buf *out)
 	    "Members of the segment with a change that waits.",
 	    offsetof(struct stats_group, waiting), out);
 	segment_metric(&segments, "currentsd_segment_dead",
-	    "Changes of the segment that became dead letters, so far.",
+	    "Changes of the segment that are dead letters.",
 	    offsetof(struct stats_group, dead), out);
 	segments_fini(&segments);
 }

@@ -163,7 +163,7 @@ struct stats_group {
 	int64_t wanted;	 /* likewise once all is delivered that waits; an
 			      * estimate while some does */
 	int64_t waiting; /* members with a change that is queued */
-	int64_t dead;	 /* changes, so far */
+	int64_t dead;	 /* changes that are dead letters */
 	size_t held, incomplete; /* syncs */
 	int64_t held_changes;	 /* of the former, that are queued */
 	bool retired;		 /* and no page came since */

@@ -1,6 +1,6 @@
 #include "queue/evict.h"
 
-#include "queue/core.h"
+#include "queue/set.h"
 
 #include "base/counters.h"
 #include "base/log.h"
@@ -112,7 +112,9 @@ evict_dead(
 				&key.source, evict->reterr) &&
 			    ledger_type_from(ledger, letter->type, LEDGER_DEAD,
 				&key.type, evict->reterr) &&
-			    ledger_add(ledger, &key, &moved, evict->reterr);
+			    ledger_add(ledger, &key, &moved, evict->reterr) &&
+			    set_dead_less(evict->queue, row->destination,
+				letter, evict->reterr);
 	}
 	*ret_letters = letters.count;
 	dead_row_fini(&letters);

@@ -258,7 +258,9 @@ jobs_dead_letters(struct jobs_step *step, const struct engine_dead *row,
 			if (step->dead != NULL) {
 				step->ok =
 				    step->dead(step->queue, row->destination,
-					letter, step->arg, step->reterr);
+					letter, step->arg, step->reterr) &&
+				    set_dead_less(step->queue, row->destination,
+					letter, step->reterr);
 				letter->data = str_bytes(NULL, 0);
 				moved = true;
 			}

@@ -130,6 +130,10 @@ MUST_USE bool
 set_erased(struct queue *queue, struct str destination, struct str source,
     struct str group, struct str data, int64_t stamp, struct err *reterr);
 
+/* A dead letter goes, in the running transaction; it may be of no set. */
+MUST_USE bool set_dead_less(struct queue *queue, struct str destination,
+    const struct dead_letter *letter, struct err *reterr);
+
 /* Load groups and syncs; what waits; and mark what is on lease. */
 MUST_USE bool set_load(struct queue *queue, struct err *reterr);
 MUST_USE bool set_load_waiting(struct queue *queue, struct err *reterr);

@@ -82,15 +82,26 @@ set_tidy_syncs(struct queue *queue, void *arg, struct err *reterr)
 }
 
 /* A slice of the members of a group: those that have left, and were sent long
- * ago, go. */
+ * ago, go; but not while an older change may come to be taken, which is judged
+ * by what was sent. */
 struct set_tidying {
 	struct queue *queue;
 	struct engine_cursor *cursor;
 	struct set_group *group;
 	int64_t before_s;
 	size_t rows;
+	bool idle; /* nothing of it is queued or dead */
 	bool more;
 };
+
+static bool
+set_tidy_idle(struct queue *queue, const struct set_group *group)
+{
+	int64_t id = destination_find(&queue->destinations, group->destination);
+
+	return group->dead == 0 &&
+	       destination_at(&queue->destinations, id)->queued == 0;
+}
 
 static bool
 set_tidy_member(void *arg, const union engine_row *row)
@@ -98,17 +109,11 @@ set_tidy_member(void *arg, const union engine_row *row)
 	struct set_tidying *tidying = arg;
 	struct queue *queue = tidying->queue;
 	const struct engine_member *member = &row->member;
-	const struct set_group *group = tidying->group;
-	unsigned char hash[DIGEST_SHORT];
 	struct engine_change *change;
 
 	tidying->rows++;
-	if (member->sent != ENGINE_SENT_OUT ||
+	if (member->sent != ENGINE_SENT_OUT || !tidying->idle ||
 	    member->sent_s > tidying->before_s)
-		return true;
-	waiting_hash(queue->digest, group->destination, group->source,
-	    str_text(group->id), member->person, hash);
-	if (waiting_find(queue->waiting, hash) != NULL)
 		return true;
 	change = changes_add(&queue->changes, ENGINE_MEMBER_DELETE);
 	change->row.member.group = member->group;
@@ -124,12 +129,12 @@ set_tidy_members(struct queue *queue, void *arg, struct err *reterr)
 	struct set_group *group = tidying->group;
 	bool first = !tidying->cursor->begun;
 
+	tidying->idle = set_tidy_idle(queue, group);
 	if (!queue->engine->walk(queue->store, ENGINE_MEMBERS, tidying->cursor,
 		SET_SLICE, set_tidy_member, tidying, &tidying->more, reterr))
 		return false;
 	/* Of a group that has nothing any more nothing is left. */
-	if (!first || tidying->rows > 0 || tidying->more ||
-	    group->waiting > 0 || group->dead > 0 ||
+	if (!first || tidying->rows > 0 || tidying->more || !tidying->idle ||
 	    group->last_ms / 1000 > tidying->before_s)
 		return true;
 	for (size_t i = 0; i < group->sync_count; i++) {

@@ -82,6 +82,23 @@ set_erased(struct queue *queue, struct str destination, struct str source,
 	return waiting_remove(queue->waiting, hash, stamp, reterr);
 }
 
+bool
+set_dead_less(struct queue *queue, struct str destination,
+    const struct dead_letter *letter, struct err *reterr)
+{
+	struct set_group *group =
+	    letter->stamp == 0 ? NULL
+			       : set_groups_find(&queue->groups, destination,
+				     letter->source, letter->type);
+
+	if (group == NULL)
+		return true;
+	if (!set_groups_change(&queue->groups, group, reterr))
+		return false;
+	group->dead -= group->dead > 0;
+	return true;
+}
+
 /* ---- loading ---- */
 
 struct set_loading {

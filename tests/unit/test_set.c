@@ -802,6 +802,39 @@ test_members_that_left_are_forgotten(void **state)
 	assert_int_equal(set_group_only(fixture).sent, 1);
 }
 
+/* What was sent of a member is what an older change of it is judged by. */
+static void
+test_members_are_kept_for_older_changes(void **state)
+{
+	struct fixture *fixture = *state;
+	struct jobs_walk job = {.cursor.place = JOBS_DEAD};
+	int64_t now_ms = clock_wall_ms();
+	struct err err;
+
+	(void)page_put(
+	    fixture->queue, &(struct page){"7", "a", 1, 1, "+ann"}, now_ms);
+	free(set_deliver(fixture, QUEUE_DEAD, 0, now_ms));
+	(void)page_put(
+	    fixture->queue, &(struct page){"7", "b", 1, 1, "+bob"}, now_ms);
+	free(set_deliver(fixture, QUEUE_DEFERRED, 0, now_ms));
+	(void)page_put(fixture->queue,
+	    &(struct page){"7", "c", 1, 1, "-ann -bob"}, now_ms);
+	set_expect(fixture, now_ms, "7:-ann 7:-bob");
+	fixture->settings.keep_left_ms = -3600 * 1000;
+	reopen(fixture);
+	tidy(fixture);
+	do
+		assert_true(jobs_requeue(fixture->queue, &job, &err));
+	while (job.more);
+	assert_int_equal(set_group_only(fixture).dead, 0);
+	reopen(fixture);
+	tidy(fixture);
+	set_expect(fixture, now_ms + 1000, "");
+	reopen(fixture);
+	tidy(fixture);
+	assert_int_equal(members_of(fixture), 0);
+}
+
 /* ---- limits, and trouble ---- */
 
 static void
@@ -920,6 +953,7 @@ main(void)
 	    TEST(test_a_change_is_erased_while_its_page_waits),
 	    TEST(test_a_change_is_erased_on_lease),
 	    TEST(test_members_that_left_are_forgotten),
+	    TEST(test_members_are_kept_for_older_changes),
 	    TEST(test_too_many_groups),
 	    TEST(test_what_a_holder_saves_of_a_group),
 	    TEST(test_a_put_that_fails_is_not_noted),
