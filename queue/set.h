@@ -42,10 +42,31 @@ set_stamp(int64_t sync, size_t page)
 	       (int64_t)(page < SET_PAGE_MOST ? page : SET_PAGE_MOST);
 }
 
+/* The stamp of what is sent again, as sync `sync`: lower than all others, since
+ * it is no news. It counts as long as what was sent of the member is unknown,
+ * as it became then. */
+static inline int64_t
+set_stamp_again(int64_t sync)
+{
+	return sync < SET_PAGE_MOST ? sync : SET_PAGE_MOST;
+}
+
+static inline bool
+set_stamp_is_again(int64_t stamp)
+{
+	return stamp <= SET_PAGE_MOST;
+}
+
 static inline int64_t
 set_stamp_sync(int64_t stamp)
 {
-	return stamp >> SET_PAGE_BITS;
+	return set_stamp_is_again(stamp) ? stamp : stamp >> SET_PAGE_BITS;
+}
+
+static inline enum engine_sent
+set_unknown(bool in)
+{
+	return in ? ENGINE_SENT_UNKNOWN_IN : ENGINE_SENT_UNKNOWN_OUT;
 }
 
 /* The rules by which changes are dropped. */

@@ -318,7 +318,7 @@ set_resend_row(void *arg, const union engine_row *row)
 	    step->hashes[step->members++]);
 	step->group->sent -= was;
 	member.person = str_bytes(data + 1, member.person.len);
-	member.sent = in ? ENGINE_SENT_UNKNOWN_IN : ENGINE_SENT_UNKNOWN_OUT;
+	member.sent = set_unknown(in);
 	changes_add(&queue->changes, ENGINE_MEMBER_PUT)->row.member = member;
 	return true;
 }
@@ -408,7 +408,9 @@ set_resend_step(struct queue *queue, void *arg, struct err *reterr)
 		return set_resend_forget(queue, step, reterr);
 	sync->entered += (int64_t)step->entered;
 	sync->left += (int64_t)(step->count - step->entered);
-	stamp = set_stamp(sync->number, ++sync->seen);
+	sync->seen++;
+	stamp = step->retire ? set_stamp(sync->number, sync->seen)
+			     : set_stamp_again(sync->number);
 	destination =
 	    destination_find(&queue->destinations, step->group->destination);
 	if (!batch_pack(queue->packer, step->items, step->count, &queue->packed,

@@ -10,22 +10,25 @@ set_member_settled(const struct lease *lease, const struct queue_item *item,
     bool wanted, int64_t now_ms, struct engine_member *member)
 {
 	bool posted = lease->row.rules.len > 0;
+	bool again = set_stamp_is_again(lease->row.stamp);
 	bool superseded = item->outcome == QUEUE_DROPPED &&
 			  strcmp(item->reason, set_superseded) == 0;
 	bool no_change = item->outcome == QUEUE_DROPPED &&
 			 strcmp(item->reason, set_no_change) == 0;
 
-	if (member->stamp > lease->row.stamp ||
-	    (superseded && (!posted || member->stamp == lease->row.stamp)))
+	if (again ? superseded || member->sent != set_unknown(wanted)
+		  : member->stamp > lease->row.stamp ||
+			(superseded &&
+			    (!posted || member->stamp == lease->row.stamp)))
 		return false;
-	member->stamp = lease->row.stamp;
+	if (!again)
+		member->stamp = lease->row.stamp;
 	if (no_change)
 		return true;
 	if (item->outcome == QUEUE_DELIVERED)
 		member->sent = wanted ? ENGINE_SENT_IN : ENGINE_SENT_OUT;
 	else
-		member->sent =
-		    wanted ? ENGINE_SENT_UNKNOWN_IN : ENGINE_SENT_UNKNOWN_OUT;
+		member->sent = set_unknown(wanted);
 	if (item->outcome == QUEUE_DELIVERED || posted)
 		member->sent_s = now_ms / 1000;
 	return true;

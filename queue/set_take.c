@@ -69,6 +69,19 @@ set_park(
 	return slice->count > 0;
 }
 
+/* Is there a newer word on the member? */
+static bool
+set_overtaken(const struct set_group *group, int64_t stamp, bool wanted,
+    const struct waiting_change *change, const struct engine_member *member)
+{
+	if (change != NULL && change->stamp > stamp)
+		return true;
+	if (set_stamp_is_again(stamp))
+		return member->sent != set_unknown(wanted);
+	return member->stamp > stamp || stamp < group->floor ||
+	       (change == NULL && member->stamp == stamp);
+}
+
 /* Decide about one item; it is handed out if it has no outcome then. */
 static bool
 set_decide(struct queue *queue, const struct lease *lease,
@@ -83,9 +96,7 @@ set_decide(struct queue *queue, const struct lease *lease,
 	    set_groups_at(&queue->groups, lease->shown.group->number);
 	int64_t stamp = lease->row.stamp, until_ms;
 
-	if ((change != NULL && change->stamp > stamp) ||
-	    member->stamp > stamp || stamp < group->floor ||
-	    (change == NULL && member->stamp == stamp)) {
+	if (set_overtaken(group, stamp, slice->wanted[n], change, member)) {
 		set_drop(item, set_superseded);
 		return true;
 	}

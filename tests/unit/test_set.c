@@ -561,6 +561,31 @@ test_resend(void **state)
 	set_expect(fixture, clock_wall_ms(), "");
 }
 
+/* The rest of a sync that began before is news all the same. */
+static void
+test_resend_amid_a_sync(void **state)
+{
+	struct fixture *fixture = *state;
+
+	(void)page_put(fixture->queue,
+	    &(struct page){"7", "a", 1, 1, "+ann +bob +cat"}, 1000);
+	set_expect(fixture, 1000, "7:+ann 7:+bob 7:+cat");
+	(void)page_put(
+	    fixture->queue, &(struct page){"7", "b", 1, 3, "-cat"}, 2000);
+	set_expect(fixture, 2000, "7:-cat");
+	again(fixture, false);
+	/* while it waits, and once it was sent */
+	(void)page_put(
+	    fixture->queue, &(struct page){"7", "b", 2, 3, "-ann"}, 3000);
+	free(set_deliver(fixture, QUEUE_DELIVERED, 0, clock_wall_ms()));
+	(void)page_put(
+	    fixture->queue, &(struct page){"7", "b", 3, 3, "-bob"}, 4000);
+	free(set_deliver(fixture, QUEUE_DELIVERED, 0, clock_wall_ms()));
+	assert_int_equal(set_group_only(fixture).sent, 0);
+	assert_int_equal(set_group_only(fixture).wanted, 0);
+	assert_int_equal(totals(fixture).queued, 0);
+}
+
 static void
 test_retire(void **state)
 {
@@ -946,6 +971,7 @@ main(void)
 	    TEST(test_a_guess_is_mended_by_the_last_page),
 	    TEST(test_small_groups_and_first_syncs_are_not_held),
 	    TEST(test_resend),
+	    TEST(test_resend_amid_a_sync),
 	    TEST(test_retire),
 	    TEST(test_an_archived_page_is_not_replayed),
 	    TEST(test_a_person_is_shown_and_forgotten),
