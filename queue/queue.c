@@ -442,6 +442,26 @@ destination_move_all(
 	return ok;
 }
 
+/* Of a group that both have, each has counted the syncs on its own. */
+static bool
+destination_groups_apart(const struct queue *queue, const char *former,
+    const char *name, struct err *reterr)
+{
+	for (size_t i = 0; i < queue->groups.count; i++) {
+		const struct set_group *group = queue->groups.list[i];
+
+		if (str_equal_text(group->destination, former) &&
+		    set_groups_find(&queue->groups, str_text(name),
+			group->source, str_text(group->id)) != NULL)
+			return err_set(reterr, ERR_CONFIG,
+			    "destinations \"%s\" and \"%s\" both have the "
+			    "group %.100s, and whose changes are newer is not "
+			    "known: they cannot become one",
+			    former, name, group->id);
+	}
+	return true;
+}
+
 bool
 queue_destination_rename(struct queue *queue, const char *former,
     const char *name, struct err *reterr)
@@ -458,7 +478,8 @@ queue_destination_rename(struct queue *queue, const char *former,
 		    DESTINATION_NAME_MAX);
 	fair_lock_hold(&queue->lock);
 	CHECK(queue->leases == NULL);
-	ok = queue_ready(queue, reterr);
+	ok = queue_ready(queue, reterr) &&
+	     destination_groups_apart(queue, former, name, reterr);
 	if (ok &&
 	    destination_find(&queue->destinations, str_text(former)) != 0) {
 		ok = queue->engine->claim(queue->store, former, &claim, reterr);

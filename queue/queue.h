@@ -248,7 +248,8 @@ MUST_USE bool queue_destination_pause(
 /* Give the destination `former`, if there is one, the name `name`, with all
  * that it has; if there are both, what the former has moves over, but its
  * state. Before either is opened. Writes nothing if there is no such former;
- * true then, too. ERR_BUSY as for opening. */
+ * true then, too. ERR_BUSY as for opening; ERR_CONFIG if both have the same
+ * group of a set. */
 MUST_USE bool queue_destination_rename(struct queue *queue, const char *former,
     const char *name, struct err *reterr);
 

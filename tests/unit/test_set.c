@@ -860,6 +860,50 @@ test_members_are_kept_for_older_changes(void **state)
 	assert_int_equal(members_of(fixture), 0);
 }
 
+/* ---- names of destinations ---- */
+
+/* Open it, and give a destination another name before it is started. */
+static bool
+rename_to(struct fixture *fixture, const char *from, const char *to,
+    struct err *reterr)
+{
+	bool ok;
+
+	queue_test_close(fixture->queue);
+	assert_true(queue_open(&fixture->settings, &fixture->queue, reterr));
+	ok = queue_destination_rename(fixture->queue, from, to, reterr);
+	assert_true(
+	    queue_start(fixture->queue, ok ? reterr : &(struct err){0}));
+	fixture->destination =
+	    destination_test_open(fixture->queue, ok ? to : "heap");
+	return ok;
+}
+
+/* Under each name syncs are counted from 1: which word is the last of both is
+ * not known. */
+static void
+test_two_destinations_with_a_group_do_not_become_one(void **state)
+{
+	struct fixture *fixture = *state;
+	struct err err;
+
+	(void)page_put(
+	    fixture->queue, &(struct page){"7", "a", 1, 1, "+bob"}, 1000);
+	(void)page_put(
+	    fixture->queue, &(struct page){"7", "b", 1, 1, "+ann"}, 1001);
+	assert_true(rename_to(fixture, "heap", "old", &err));
+	(void)page_put(
+	    fixture->queue, &(struct page){"7", "c", 1, 1, "-ann"}, 1002);
+	assert_false(rename_to(fixture, "old", "heap", &err));
+	assert_int_equal(err.code, ERR_CONFIG);
+	set_expect(fixture, 2000, "7:-ann");
+	assert_int_equal(totals(fixture).queued, 2);
+	(void)page_put(
+	    fixture->queue, &(struct page){"8", "a", 1, 1, "+ann"}, 3000);
+	assert_true(rename_to(fixture, "old", "other", &err));
+	set_expect(fixture, 4000, "7:+bob 7:+ann");
+}
+
 /* ---- limits, and trouble ---- */
 
 static void
@@ -980,6 +1024,7 @@ main(void)
 	    TEST(test_a_change_is_erased_on_lease),
 	    TEST(test_members_that_left_are_forgotten),
 	    TEST(test_members_are_kept_for_older_changes),
+	    TEST(test_two_destinations_with_a_group_do_not_become_one),
 	    TEST(test_too_many_groups),
 	    TEST(test_what_a_holder_saves_of_a_group),
 	    TEST(test_a_put_that_fails_is_not_noted),
