@@ -21,8 +21,8 @@ set_group(struct queue *queue, int64_t number, struct err *reterr)
 /* ---- look-ups ---- */
 
 /* Is an incomplete sync mended by a later one? One that came whole, and says of
- * at least half as many as there are that they have entered, is taken for a
- * sync of all members. */
+ * nine in ten, of those who were there and have not left, that they have
+ * entered, is taken for a sync of all members. */
 static bool
 sync_mended(const struct set_group *group, const struct sync *sync)
 {
@@ -32,7 +32,8 @@ sync_mended(const struct set_group *group, const struct sync *sync)
 		if (later->number <= sync->number)
 			return false;
 		if (later->total > 0 && sync_whole(later) &&
-		    later->entered > 0 && later->entered * 2 >= later->size)
+		    later->entered > 0 &&
+		    later->entered * 10 >= (later->size - later->left) * 9)
 			return true;
 	}
 	return false;

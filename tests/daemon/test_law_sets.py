@@ -10,8 +10,10 @@ once.
 CURRENTSD_ROUNDS, CURRENTSD_CHANGES and CURRENTSD_SEED choose otherwise.
 """
 
+import json
 import os
 import random
+import signal
 import time
 
 import pytest
@@ -115,3 +117,64 @@ def test_law_for_sets(kind, start_daemon, start_audiencesim, start_segmentsim,
            f"changes received, {queue['delivered']} delivered in "
            f"{report.get('requests')} requests, {queue['dropped']} dropped, "
            f"{len(truth)} memberships as Heap last said")
+
+
+def segments(daemon):
+    """{id: its row}"""
+    return {row["id"]: row for row in
+            json.loads(daemon.command("segments", "--json"))}
+
+
+def test_every_third_sync_loses_a_page(start_daemon, start_audiencesim,
+                                       start_segmentsim):
+    """It is said of which segments, and a sync of all members mends it."""
+    braze = start_audiencesim()
+    daemon = start_daemon(segments_secret=SECRET, braze_url=braze.url, **FAST,
+                          **KINDS["attributes"], segments_sync_timeout="1s")
+    heap = start_segmentsim(
+        f"http://127.0.0.1:{daemon.port}/segments", SECRET, "--segments", "6",
+        "--people", "400", "--first-percent", "50", "--syncs", "24",
+        "--churn", "40", "--page", "20", "--lose-every", "3", "--repair", "signal", "--seed", str(SEED))
+    heap.wait_line("waiting for SIGUSR1")
+    settled(daemon)
+    until(lambda: "incomplete" in {row["state"] for row in
+                                   segments(daemon).values()},
+          "what is incomplete is shown")
+    time_out = {id_ for id_, row in segments(daemon).items()
+                if row["state"] == "incomplete"}
+    heap.process.send_signal(signal.SIGUSR1)
+    sent, code = heap.wait()
+    assert code == 0, sent
+    assert sent["lost_pages"] > 0
+    assert time_out == {str(lost["segment"]) for lost in sent["lost"]}
+    settled(daemon)
+    until(lambda: {row["state"] for row in segments(daemon).values()} ==
+          {"fresh"}, "all is well again")
+    truth = {place: word for place, word in heap.truth().items()
+             if word == "in"}
+    assert {place: word for place, word in there(braze).items()
+            if word == "in"} == truth
+
+
+def test_the_brake(start_daemon, start_audiencesim, start_segmentsim):
+    """A sync that empties a segment is not sent before it is released."""
+    braze = start_audiencesim()
+    daemon = start_daemon(
+        segments_secret=SECRET, braze_url=braze.url, **KINDS["attributes"],
+        **{**FAST, "segments_hold_over": 50})
+    heap = start_segmentsim(
+        f"http://127.0.0.1:{daemon.port}/segments", SECRET, "--segments", "1",
+        "--people", "2000", "--first-percent", "100", "--syncs", "2",
+        "--page", "300", "--empty-at", "2")
+    sent, code = heap.wait()
+    assert code == 0, sent
+    row, = segments(daemon).values()
+    assert row["state"] == "held"
+    settled_but_held = 2000
+    until(lambda: daemon.queued() == settled_but_held,
+          "all but what is held is sent")
+    assert set(there(braze).values()) == {"in"}
+    daemon.command("segments", "release", row["id"])
+    settled(daemon)
+    assert there(braze) == heap.truth()
+    assert set(there(braze).values()) == {"out"}
