@@ -147,6 +147,11 @@ void set_release(struct queue *queue, const struct lease *lease);
 MUST_USE bool set_queued(struct queue *queue, struct str destination,
     struct str source, struct str group, struct str data, int64_t stamp,
     bool in, struct err *reterr);
+/* Queue changes of a group, as a page of its own; their texts are in the
+ * changes' memory. */
+MUST_USE bool set_queue_page(struct queue *queue, const struct set_group *group,
+    const struct item *items, size_t count, int64_t stamp, int64_t now_ms,
+    struct err *reterr);
 MUST_USE bool
 set_erased(struct queue *queue, struct str destination, struct str source,
     struct str group, struct str data, int64_t stamp, struct err *reterr);

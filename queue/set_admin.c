@@ -336,32 +336,6 @@ set_resend_forget(
 	return true;
 }
 
-/* Count what a step queues, and say that it waits. */
-static bool
-set_resend_count(
-    struct queue *queue, struct set_step *step, int64_t stamp, int64_t now_ms)
-{
-	struct stats_line moved = {
-	    .received = (int64_t)step->count, .queued = (int64_t)step->count};
-	struct ledger_key key = {.hour = ledger_hour(now_ms)};
-	struct set_group *group = step->group;
-	struct err *reterr = step->reterr;
-
-	if (!ledger_source(
-		queue->ledger, group->source, SIZE_MAX, &key.source, reterr) ||
-	    !ledger_type(
-		queue->ledger, str_text(group->id), &key.type, reterr) ||
-	    !ledger_add(queue->ledger, &key, &moved, reterr))
-		return false;
-	for (size_t i = 0; i < step->count; i++) {
-		if (!set_queued(queue, group->destination, group->source,
-			step->items[i].type, step->items[i].data, stamp, false,
-			reterr))
-			return false;
-	}
-	return true;
-}
-
 static bool
 set_resend_sync(struct queue *queue, struct set_step *step, int64_t now_ms,
     struct sync **ret_sync, struct err *reterr)
@@ -396,8 +370,7 @@ static bool
 set_resend_step(struct queue *queue, void *arg, struct err *reterr)
 {
 	struct set_step *step = arg;
-	int64_t now_ms = clock_wall_ms(), stamp, destination;
-	struct engine_delivery row;
+	int64_t now_ms = clock_wall_ms(), stamp;
 	struct sync *sync;
 
 	step->count = step->entered = step->members = 0;
@@ -412,25 +385,8 @@ set_resend_step(struct queue *queue, void *arg, struct err *reterr)
 	sync->seen++;
 	stamp = step->retire ? set_stamp(sync->number, sync->seen)
 			     : set_stamp_again(sync->number);
-	destination =
-	    destination_find(&queue->destinations, step->group->destination);
-	if (!batch_pack(queue->packer, step->items, step->count, &queue->packed,
-		reterr))
-		return false;
-	row = (struct engine_delivery){
-	    .source = step->group->source,
-	    .due_ms = DELIVERY_FRESH,
-	    .stamp = stamp,
-	    .accepted_ms = now_ms,
-	    .events = step->count,
-	    .frame = changes_copy(&queue->changes,
-		str_bytes(queue->packed.data, queue->packed.len)),
-	};
-	for (size_t i = 0; i < step->count; i++)
-		row.unpacked += step->items[i].data.len;
-	queue_batch_add(queue, destination, &row,
-	    marks_make(queue, step->items, step->count));
-	return set_resend_count(queue, step, stamp, now_ms) &&
+	return set_queue_page(queue, step->group, step->items, step->count,
+		   stamp, now_ms, reterr) &&
 	       set_resend_forget(queue, step, reterr);
 }
 

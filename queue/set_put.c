@@ -270,3 +270,55 @@ set_put_written(const struct queue *queue, const struct put *put)
 		    LOG_QUOTE(put->group->name), sync->total, sync->entered,
 		    sync->left);
 }
+
+/* ---- a page of the queue itself ---- */
+
+/* Count what is queued, and say that it waits. */
+static bool
+set_queue_count(struct queue *queue, const struct set_group *group,
+    const struct item *items, size_t count, int64_t stamp, int64_t now_ms,
+    struct err *reterr)
+{
+	struct stats_line moved = {
+	    .received = (int64_t)count, .queued = (int64_t)count};
+	struct ledger_key key = {.hour = ledger_hour(now_ms)};
+
+	if (!ledger_source(
+		queue->ledger, group->source, SIZE_MAX, &key.source, reterr) ||
+	    !ledger_type(
+		queue->ledger, str_text(group->id), &key.type, reterr) ||
+	    !ledger_add(queue->ledger, &key, &moved, reterr))
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		if (!set_queued(queue, group->destination, group->source,
+			items[i].type, items[i].data, stamp, false, reterr))
+			return false;
+	}
+	return true;
+}
+
+bool
+set_queue_page(struct queue *queue, const struct set_group *group,
+    const struct item *items, size_t count, int64_t stamp, int64_t now_ms,
+    struct err *reterr)
+{
+	struct engine_delivery row = {
+	    .source = group->source,
+	    .due_ms = DELIVERY_FRESH,
+	    .stamp = stamp,
+	    .accepted_ms = now_ms,
+	    .events = count,
+	};
+
+	if (!batch_pack(queue->packer, items, count, &queue->packed, reterr))
+		return false;
+	row.frame = changes_copy(
+	    &queue->changes, str_bytes(queue->packed.data, queue->packed.len));
+	for (size_t i = 0; i < count; i++)
+		row.unpacked += items[i].data.len;
+	queue_batch_add(queue,
+	    destination_find(&queue->destinations, group->destination), &row,
+	    marks_make(queue, items, count));
+	return set_queue_count(
+	    queue, group, items, count, stamp, now_ms, reterr);
+}

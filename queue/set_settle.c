@@ -65,6 +65,51 @@ set_count(
 	}
 }
 
+/* Members who have entered a group, or may have, though it was retired meanwhile:
+ * each is to leave, as the others were told to. */
+struct set_late {
+	struct item items[SET_SLICE];
+	size_t count;
+};
+
+static bool
+set_late_add(struct queue *queue, const struct set_group *group,
+    struct engine_member *member, struct set_late *late, struct err *reterr)
+{
+	size_t len = member->person.len + 1;
+	char *data = changes_alloc(&queue->changes, len);
+
+	if (data == NULL)
+		return err_set_nomem(reterr);
+	data[0] = ITEM_LEFT;
+	memcpy(data + 1, member->person.data, len - 1);
+	member->sent = ENGINE_SENT_UNKNOWN_IN;
+	late->items[late->count++] = (struct item){
+	    .type = str_text(group->id),
+	    .data = str_bytes(data, len),
+	};
+	return true;
+}
+
+static bool
+set_late_queue(struct queue *queue, struct set_group *group,
+    const struct set_late *late, int64_t now_ms, struct err *reterr)
+{
+	struct sync *sync = sync_at(group, set_stamp_sync(group->floor));
+	size_t page = SET_PAGE_MOST;
+
+	if (late->count == 0)
+		return true;
+	if (sync != NULL) {
+		if (!sync_change(&queue->groups, group, sync, reterr))
+			return false;
+		sync->left += (int64_t)late->count;
+		page = ++sync->seen;
+	}
+	return set_queue_page(queue, group, late->items, late->count,
+	    set_stamp(set_stamp_sync(group->floor), page), now_ms, reterr);
+}
+
 static bool
 set_settle_slice(struct queue *queue, const struct lease *lease,
     struct set_slice *slice, int64_t now_ms, struct err *reterr)
@@ -72,6 +117,9 @@ set_settle_slice(struct queue *queue, const struct lease *lease,
 	struct set_group *group =
 	    set_groups_at(&queue->groups, lease->shown.group->number);
 	struct sync *sync = sync_at(group, set_stamp_sync(lease->row.stamp));
+	bool retired = lease->row.stamp < group->floor &&
+		       !set_stamp_is_again(lease->row.stamp);
+	struct set_late late = {.count = 0};
 
 	if (!queue->engine->members(
 		queue->store, slice->members, slice->count, reterr) ||
@@ -89,11 +137,16 @@ set_settle_slice(struct queue *queue, const struct lease *lease,
 		if (!set_member_settled(lease, slice->items[i],
 			slice->wanted[i], now_ms, member))
 			continue;
+		if (retired &&
+		    (member->sent == ENGINE_SENT_IN ||
+			member->sent == ENGINE_SENT_UNKNOWN_IN) &&
+		    !set_late_add(queue, group, member, &late, reterr))
+			return false;
 		group->sent += (member->sent == ENGINE_SENT_IN) - was;
 		changes_add(&queue->changes, ENGINE_MEMBER_PUT)->row.member =
 		    *member;
 	}
-	return true;
+	return set_late_queue(queue, group, &late, now_ms, reterr);
 }
 
 bool

@@ -620,6 +620,46 @@ test_retire(void **state)
 	assert_false(set_group_only(fixture).retired);
 }
 
+/* Who enters though the group is retired, because that was on its way, leaves
+ * again. */
+static void
+test_retire_amid_a_request(void **state)
+{
+	struct fixture *fixture = *state;
+	struct queue_lease *lease;
+
+	(void)page_put(
+	    fixture->queue, &(struct page){"7", "a", 1, 1, "+ann -bob"}, 1000);
+	lease = set_take(fixture, 0, 1000);
+	assert_int_equal(lease->count, 2);
+	set_post(fixture, lease);
+	again(fixture, true);
+	settle_all(fixture, lease, QUEUE_DELIVERED, 0);
+	queue_lease_free(fixture->queue, lease);
+	assert_int_equal(set_group_only(fixture).wanted, 0);
+	assert_int_equal(set_group_only(fixture).waiting, 1);
+	set_expect(fixture, clock_wall_ms(), "7:-ann");
+	assert_int_equal(set_group_only(fixture).sent, 0);
+	assert_int_equal(totals(fixture).queued, 0);
+}
+
+/* And who may have entered. */
+static void
+test_retire_what_may_have_been_sent(void **state)
+{
+	struct fixture *fixture = *state;
+
+	(void)page_put(
+	    fixture->queue, &(struct page){"7", "a", 1, 1, "+ann +bob"}, 1000);
+	free(set_deliver(fixture, QUEUE_DEFERRED, 0, 1000));
+	again(fixture, true);
+	reopen(fixture);
+	assert_null(set_take(fixture, 0, 2000));
+	assert_true(set_group_only(fixture).retired);
+	set_expect(fixture, clock_wall_ms(), "7:-ann 7:-bob");
+	assert_int_equal(totals(fixture).queued, 0);
+}
+
 static void
 test_an_archived_page_is_not_replayed(void **state)
 {
@@ -1017,6 +1057,8 @@ main(void)
 	    TEST(test_resend),
 	    TEST(test_resend_amid_a_sync),
 	    TEST(test_retire),
+	    TEST(test_retire_amid_a_request),
+	    TEST(test_retire_what_may_have_been_sent),
 	    TEST(test_an_archived_page_is_not_replayed),
 	    TEST(test_a_person_is_shown_and_forgotten),
 	    TEST(test_an_erased_change_does_not_wait),
