@@ -62,6 +62,7 @@ sync_numbers(struct sync *sync, int64_t *ret[12])
 	    &sync->no_change,
 	    &sync->dropped,
 	    &sync->dead,
+	    &sync->unqueued,
 	};
 
 	memcpy(ret, numbers, sizeof(numbers));
@@ -373,6 +374,16 @@ bool
 sync_whole(const struct sync *sync)
 {
 	return sync->total == 0 || sync->seen >= sync->total;
+}
+
+int64_t
+sync_waiting(const struct sync *sync)
+{
+	int64_t waiting = sync->entered + sync->left + sync->unqueued -
+			  sync->delivered - sync->superseded - sync->no_change -
+			  sync->dropped - sync->dead;
+
+	return waiting < 0 ? 0 : waiting;
 }
 
 int64_t

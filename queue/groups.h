@@ -26,6 +26,7 @@ struct sync {
 	size_t page_bytes;
 	int64_t size; /* of the group, as wanted, when it began */
 	int64_t entered, left, delivered, superseded, no_change, dropped, dead;
+	int64_t unqueued; /* of the last four, those that never were queued */
 	bool held;
 	bool told; /* that it is incomplete */
 	/* of the running transaction */
@@ -74,6 +75,9 @@ bool sync_has(const struct sync *sync, size_t page);
 
 /* Did all come? */
 bool sync_whole(const struct sync *sync);
+
+/* Its changes that are queued. */
+int64_t sync_waiting(const struct sync *sync);
 
 /* Members of the group, as wanted. */
 int64_t set_group_wanted(const struct set_group *group);

@@ -66,10 +66,7 @@ stats_group_of(
 
 		shown.held += sync->held;
 		if (sync->held)
-			shown.held_changes +=
-			    sync->entered + sync->left - sync->delivered -
-			    sync->superseded - sync->no_change - sync->dropped -
-			    sync->dead;
+			shown.held_changes += sync_waiting(sync);
 		shown.incomplete += set_sync_late(queue, sync, now_ms) &&
 				    !sync_mended(group, sync);
 	}

@@ -234,6 +234,7 @@ set_put_end(struct queue *queue, struct put *put, struct err *reterr)
 	sync->dead += (int64_t)put->receipt.dead;
 	sync->superseded += overtaken;
 	sync->dropped += (int64_t)put->receipt.dropped - overtaken;
+	sync->unqueued += (int64_t)(put->receipt.dead + put->receipt.dropped);
 	if (whole && sync->held && !set_holds(queue, sync, false) &&
 	    !set_unhold(queue, put->group, sync, reterr))
 		return false;
