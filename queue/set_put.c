@@ -140,6 +140,37 @@ set_unhold(struct queue *queue, struct set_group *group, struct sync *sync,
 	return true;
 }
 
+/* So many of those that wait to enter are there already: of the syncs that the
+ * source made, after the first, those that name about all members. What is
+ * wanted counts them twice until they are looked at. */
+static int64_t
+set_again(const struct set_group *group)
+{
+	int64_t count = 0;
+
+	for (size_t i = 0; i < group->sync_count; i++) {
+		const struct sync *sync = group->syncs[i];
+		int64_t waiting = sync_waiting(sync);
+
+		if (sync->number > 1 && *sync->id != '\0' && waiting > 0 &&
+		    sync->entered * 2 >= sync->size)
+			count += waiting < sync->size ? waiting : sync->size;
+	}
+	return count;
+}
+
+/* Members as a sync begins, by which it is judged. */
+static int64_t
+set_size(const struct set_group *group)
+{
+	int64_t wanted = set_group_wanted(group);
+	int64_t size = wanted - set_again(group);
+
+	if (size < group->sent)
+		size = group->sent;
+	return size < wanted ? size : wanted;
+}
+
 /* The group and the sync of a page, made if need be. */
 static bool
 set_put_sync(
@@ -171,7 +202,7 @@ set_put_sync(
 	if (!sync_add(groups, put->group, page->sync, &put->sync, reterr))
 		return false;
 	put->sync->first_ms = put->now_ms;
-	put->sync->size = set_group_wanted(put->group);
+	put->sync->size = set_size(put->group);
 	return true;
 }
 

@@ -373,9 +373,9 @@ test_a_page_without_a_number_hides_none(void **state)
 	set_expect(fixture, 2000, "7:+bob 7:-ann 7:+cat");
 }
 
-/* A group of so many members, all of them sent. */
+/* So many enter. */
 static void
-fill(struct fixture *fixture, int count)
+enter(struct fixture *fixture, const char *sync, int count)
 {
 	char *changes = calloc((size_t)count, 8);
 	size_t len = 0;
@@ -383,10 +383,17 @@ fill(struct fixture *fixture, int count)
 	for (int i = 0; i < count; i++)
 		len += (size_t)sprintf(changes + len, "+%d ", i);
 	(void)page_put(
-	    fixture->queue, &(struct page){"7", "a", 1, 1, changes}, 1000);
+	    fixture->queue, &(struct page){"7", sync, 1, 1, changes}, 1000);
+	free(changes);
+}
+
+/* A group of so many members, all of them sent. */
+static void
+fill(struct fixture *fixture, int count)
+{
+	enter(fixture, "a", count);
 	free(set_deliver(fixture, QUEUE_DELIVERED, 0, 1000));
 	assert_int_equal(set_group_only(fixture).sent, count);
-	free(changes);
 }
 
 /* So many of them leave, on one page of several. */
@@ -438,6 +445,36 @@ test_a_sync_that_empties_a_group_is_held(void **state)
 	assert_int_equal(group.held, 0);
 	assert_int_equal(group.sent, 498);
 	assert_int_equal(group.waiting, 0);
+}
+
+static void
+test_what_is_held_is_what_is_queued(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fill(fixture, 1000);
+	leave(fixture, "b", 1, 2, 0, 501);
+	(void)page_put(fixture->queue,
+	    &(struct page){"7", "b", 2, 2, "+ann !x !y !z -ann"}, 2000);
+	assert_int_equal(set_group_only(fixture).held, 1);
+	assert_int_equal(set_group_only(fixture).held_changes, 502);
+	reopen(fixture);
+	assert_int_equal(set_group_only(fixture).held_changes, 502);
+}
+
+/* A sync of all members that waits makes them no more than they are. */
+static void
+test_who_enters_again_does_not_loosen_the_brake(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fill(fixture, 1000);
+	enter(fixture, "b", 1000);
+	leave(fixture, "c", 1, 1, 0, 501);
+	assert_int_equal(set_group_only(fixture).held, 1);
+	reopen(fixture);
+	free(set_deliver(fixture, QUEUE_DELIVERED, 0, 3000));
+	assert_int_equal(set_group_only(fixture).sent, 1000);
 }
 
 /* Out of quarantine everything is due, but for what is held. */
@@ -1050,6 +1087,8 @@ main(void)
 	    TEST(test_a_sync_is_accounted_for),
 	    TEST(test_a_page_without_a_number_hides_none),
 	    TEST(test_a_sync_that_empties_a_group_is_held),
+	    TEST(test_what_is_held_is_what_is_queued),
+	    TEST(test_who_enters_again_does_not_loosen_the_brake),
 	    TEST(test_a_held_page_comes_back_from_quarantine),
 	    TEST(test_half_of_a_group_may_change),
 	    TEST(test_a_guess_is_mended_by_the_last_page),
