@@ -99,7 +99,7 @@ set_tidy_idle(struct queue *queue, const struct set_group *group)
 {
 	int64_t id = destination_find(&queue->destinations, group->destination);
 
-	return group->dead == 0 &&
+	return group->waiting == 0 && group->dead == 0 &&
 	       destination_at(&queue->destinations, id)->queued == 0;
 }
 
