@@ -755,6 +755,7 @@ set_groups_load_sync(struct set_groups *groups, const struct engine_sync *row,
 	ok = sync_read(sync, row->data, reterr);
 	sync->number = row->number;
 	sync->added = !ok;
-	(void)!groups_settled(groups, ok);
+	(void)!sync_settled(group, group->sync_count - 1, ok);
+	group->changed = groups->changed = false;
 	return ok;
 }
