@@ -381,9 +381,10 @@ MUST_USE bool queue_post(struct queue *queue, struct queue_lease *const *leases,
 
 /*
  * Settle all outcomes of these leases that are not durable yet, in one durable
- * transaction. What is deferred or parked is repacked: one batch for what is
- * alike. An item that was settled or erased meanwhile is passed over. If it
- * fails nothing was settled, or (ERR_IO) it may have been: repeat it.
+ * transaction; of sets, in several. What is deferred or parked is repacked: one
+ * batch for what is alike. An item that was settled or erased meanwhile is
+ * passed over. If it fails, what is not marked as settled was not, or (ERR_IO)
+ * it may have been: repeat it.
  * ERR_BUSY: the claim on the destination is lost, nothing was settled and
  * nothing ever will be.
  */
