@@ -269,7 +269,7 @@ set_groups_clear(struct set_groups *groups)
 	while (groups->count > 0)
 		group_free(groups->list[--groups->count]);
 	table_clear(&groups->table);
-	groups->last = 0;
+	groups->last = groups->lost = 0;
 	groups->changed = false;
 }
 
@@ -459,6 +459,7 @@ set_groups_add(struct set_groups *groups, struct str destination,
 	group->number = groups->last + 1;
 	group->destination = destination;
 	group->source = source;
+	group->syncs_begun = groups->lost;
 	group->changed = group->added = true;
 	if (!set_text(&group->id, id, reterr) ||
 	    !groups_append(groups, group, reterr)) {

@@ -57,6 +57,8 @@ struct set_groups {
 	size_t count, cap;
 	struct table table; /* by destination, source and id */
 	int64_t last;	    /* number */
+	int64_t lost; /* the last sync of which something is queued though its
+		       * group is lost: new ones count on from it */
 	bool changed;
 };
 

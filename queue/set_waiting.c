@@ -218,6 +218,11 @@ set_load_page(void *arg, const union engine_row *row)
 	loading->ok = done != NULL || err_set_nomem(loading->reterr);
 	if (done != NULL)
 		bits_copy(done, bytes, delivery->done.data, delivery->done.len);
+	if (batch.count > 0 &&
+	    set_groups_find(&queue->groups, delivery->destination,
+		delivery->source, batch.items[0].type) == NULL &&
+	    queue->groups.lost < set_stamp_sync(delivery->stamp))
+		queue->groups.lost = set_stamp_sync(delivery->stamp);
 	for (size_t i = 0; loading->ok && i < batch.count; i++) {
 		if (!bits_has(done, i))
 			loading->ok = set_queued(queue, delivery->destination,

@@ -1039,6 +1039,29 @@ probe(struct fixture *fixture)
 	assert_true(answer_wait(&answer));
 }
 
+/* A group that was lost counts its syncs on from what is queued of it. */
+static void
+test_a_group_that_is_lost(void **state)
+{
+	struct fixture *fixture = *state;
+
+	if (on_memory())
+		skip();
+	(void)page_put(
+	    fixture->queue, &(struct page){"7", "a", 1, 1, "+bob"}, 1000);
+	(void)page_put(
+	    fixture->queue, &(struct page){"7", "b", 1, 1, "+ann"}, 1001);
+	fair_lock_hold(&fixture->queue->lock);
+	assert_int_equal(sqlite3_exec(sqlite_connection(fixture->queue->store),
+			     "DELETE FROM grp", NULL, NULL, NULL),
+	    SQLITE_OK);
+	fair_lock_drop(&fixture->queue->lock);
+	reopen(fixture);
+	(void)page_put(
+	    fixture->queue, &(struct page){"7", "c", 1, 1, "-ann"}, 1002);
+	set_expect(fixture, 2000, "7:+bob 7:-ann");
+}
+
 /* A transaction that fails leaves nothing in memory: the page comes again. */
 static void
 test_a_put_that_fails_is_not_noted(void **state)
@@ -1108,6 +1131,7 @@ main(void)
 	    TEST(test_two_destinations_with_a_group_do_not_become_one),
 	    TEST(test_too_many_groups),
 	    TEST(test_what_a_holder_saves_of_a_group),
+	    TEST(test_a_group_that_is_lost),
 	    TEST(test_a_put_that_fails_is_not_noted),
 	};
 
