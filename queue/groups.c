@@ -120,7 +120,7 @@ group_read(struct set_group *group, struct str bytes, struct str *ret_source,
 		ok = number_read(&reader, numbers[i]);
 	for (size_t i = 0; ok && i < GROUP_TEXTS; i++)
 		ok = text_read(&reader, &texts[i]);
-	if (!ok)
+	if (!ok || group->syncs_begun > SYNCS_MOST)
 		return err_set(reterr, ERR_DAMAGED, "a group is malformed");
 	for (size_t i = 1; i < GROUP_TEXTS; i++) {
 		if (!set_text(own[i], texts[i], reterr))

@@ -14,6 +14,9 @@
 #include "queue/changes.h"
 #include "queue/queue.h"
 
+/* Of a group: a stamp (queue/set.h) has room for no more. */
+#define SYNCS_MOST (ENGINE_STAMP_MAX >> 21)
+
 /* A sync is known by its text; later ones have higher numbers. What goes by
  * clocks here is only shown. */
 struct sync {

@@ -221,7 +221,8 @@ set_load_page(void *arg, const union engine_row *row)
 	if (batch.count > 0 &&
 	    set_groups_find(&queue->groups, delivery->destination,
 		delivery->source, batch.items[0].type) == NULL &&
-	    queue->groups.lost < set_stamp_sync(delivery->stamp))
+	    queue->groups.lost < set_stamp_sync(delivery->stamp) &&
+	    set_stamp_sync(delivery->stamp) <= SYNCS_MOST)
 		queue->groups.lost = set_stamp_sync(delivery->stamp);
 	for (size_t i = 0; loading->ok && i < batch.count; i++) {
 		if (!bits_has(done, i))

@@ -1039,6 +1039,16 @@ probe(struct fixture *fixture)
 	assert_true(answer_wait(&answer));
 }
 
+static void
+group_sql(struct fixture *fixture, const char *sql)
+{
+	fair_lock_hold(&fixture->queue->lock);
+	assert_int_equal(sqlite3_exec(sqlite_connection(fixture->queue->store),
+			     sql, NULL, NULL, NULL),
+	    SQLITE_OK);
+	fair_lock_drop(&fixture->queue->lock);
+}
+
 /* A group that was lost counts its syncs on from what is queued of it. */
 static void
 test_a_group_that_is_lost(void **state)
@@ -1051,15 +1061,32 @@ test_a_group_that_is_lost(void **state)
 	    fixture->queue, &(struct page){"7", "a", 1, 1, "+bob"}, 1000);
 	(void)page_put(
 	    fixture->queue, &(struct page){"7", "b", 1, 1, "+ann"}, 1001);
-	fair_lock_hold(&fixture->queue->lock);
-	assert_int_equal(sqlite3_exec(sqlite_connection(fixture->queue->store),
-			     "DELETE FROM grp", NULL, NULL, NULL),
-	    SQLITE_OK);
-	fair_lock_drop(&fixture->queue->lock);
+	group_sql(fixture, "DELETE FROM grp");
 	reopen(fixture);
 	(void)page_put(
 	    fixture->queue, &(struct page){"7", "c", 1, 1, "-ann"}, 1002);
 	set_expect(fixture, 2000, "7:+bob 7:-ann");
+}
+
+/* Beyond the most syncs there would be no stamp for the next one. */
+static void
+test_a_group_that_counts_too_far(void **state)
+{
+	struct fixture *fixture = *state;
+
+	if (on_memory())
+		skip();
+	(void)page_put(
+	    fixture->queue, &(struct page){"7", "a", 1, 1, "+ann"}, 1000);
+	set_expect(fixture, 1000, "7:+ann");
+	/* format; times; 2^49 syncs; floor, sent, dead; texts */
+	group_sql(fixture,
+	    "UPDATE grp SET data=x'01000000808080808080800100000004'"
+	    "||x'68656170'||x'0137'||x'00000000'");
+	reopen(fixture);
+	(void)page_put(
+	    fixture->queue, &(struct page){"7", "b", 1, 1, "-ann"}, 2000);
+	set_expect(fixture, 2000, "7:-ann");
 }
 
 /* A transaction that fails leaves nothing in memory: the page comes again. */
@@ -1132,6 +1159,7 @@ main(void)
 	    TEST(test_too_many_groups),
 	    TEST(test_what_a_holder_saves_of_a_group),
 	    TEST(test_a_group_that_is_lost),
+	    TEST(test_a_group_that_counts_too_far),
 	    TEST(test_a_put_that_fails_is_not_noted),
 	};
 
