@@ -145,6 +145,8 @@ take_some(struct model *model)
 			assert_int_equal(model->in_flight[group][member], 0);
 			model->in_flight[group][member] = 1;
 			model->handed++;
+			/* what was posted before may have been taken */
+			lease->items[i].unsure = lease->rules.len > 0;
 		}
 		if (model->lease_count == LEASES) {
 			for (size_t i = 0; i < lease->count; i++) {
