@@ -22,7 +22,7 @@ const struct option_row command_segments_verify_options[] = {
 /* The members that are asked for, drawn from all that were sent: each has the
  * same chance. */
 struct verify {
-	const struct forwarder_destination *destination;
+	struct forwarder_destination destination;
 	struct outlet_group group;
 	size_t most, seen, count;
 	struct str *members; /* owned, as are their bytes */
@@ -103,7 +103,7 @@ verify_ask(void *arg, struct err *reterr)
 {
 	struct verify *verify = arg;
 
-	return forwarder_verify(verify->destination, &verify->group,
+	return forwarder_verify(&verify->destination, &verify->group,
 	    verify->members, verify->count, verify->has, reterr);
 }
 
@@ -189,7 +189,6 @@ verify_run(struct command_context *context, const struct segment *segment,
     struct verify *verify, struct err *reterr)
 {
 	struct settings *settings = context->daemon->settings;
-	struct forwarder_destination destination;
 	struct err err;
 	int64_t most;
 
@@ -209,8 +208,7 @@ verify_run(struct command_context *context, const struct segment *segment,
 		return false;
 	daemon_destination(settings,
 	    settings_destination_find(settings, segment->of.destination),
-	    &destination);
-	verify->destination = &destination;
+	    &verify->destination);
 	verify->most = (size_t)most;
 	verify->group = (struct outlet_group){
 	    .id = str_text(segment->of.id),

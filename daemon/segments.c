@@ -115,6 +115,7 @@ target_read(struct daemon *daemon, size_t destination, int64_t now_ms,
 {
 	struct forwarder *forwarder = atomic_load(&daemon->forwarder);
 	struct segments_target *target = ret_target;
+	struct forwarder_parked *parked;
 
 	status_destination_read(daemon, destination, now_ms, &target->status);
 	target->status.queued = target->status.held = 0;
@@ -131,10 +132,12 @@ target_read(struct daemon *daemon, size_t destination, int64_t now_ms,
 							      : -1;
 	if (forwarder == NULL || target->status.sender.parked == 0)
 		return;
-	target->parked = calloc(FORWARDER_PARKED_MAX, sizeof(*target->parked));
-	if (target->parked != NULL)
-		target->parked_count = forwarder_destination_parked(
-		    forwarder, destination, target->parked);
+	parked = calloc(FORWARDER_PARKED_MAX, sizeof(*parked));
+	if (parked == NULL)
+		return;
+	target->parked_count =
+	    forwarder_destination_parked(forwarder, destination, parked);
+	target->parked = parked;
 }
 
 /* Does the destination refuse it? Then why, else NULL. What is parked shows the

@@ -105,11 +105,9 @@ static bool
 group_read(struct set_group *group, struct str bytes, struct str *ret_source,
     struct err *reterr)
 {
-	char **const own[] = {NULL, &group->id, &group->name, &group->kind,
-	    &group->label, &group->announced};
 	struct batch_reader reader = {(const unsigned char *)bytes.data,
 	    (const unsigned char *)bytes.data + bytes.len};
-	struct str texts[GROUP_TEXTS];
+	struct str texts[GROUP_TEXTS] = {{NULL, 0}};
 	int64_t *numbers[8];
 	size_t count = group_numbers(group, numbers);
 	uint64_t format;
@@ -122,12 +120,12 @@ group_read(struct set_group *group, struct str bytes, struct str *ret_source,
 		ok = text_read(&reader, &texts[i]);
 	if (!ok || group->syncs_begun > SYNCS_MOST)
 		return err_set(reterr, ERR_DAMAGED, "a group is malformed");
-	for (size_t i = 1; i < GROUP_TEXTS; i++) {
-		if (!set_text(own[i], texts[i], reterr))
-			return false;
-	}
 	*ret_source = texts[0];
-	return true;
+	return set_text(&group->id, texts[1], reterr) &&
+	       set_text(&group->name, texts[2], reterr) &&
+	       set_text(&group->kind, texts[3], reterr) &&
+	       set_text(&group->label, texts[4], reterr) &&
+	       set_text(&group->announced, texts[5], reterr);
 }
 
 static void
@@ -492,6 +490,24 @@ set_groups_remove(
 	return group->removed;
 }
 
+/* Behind those that are there. */
+static bool
+sync_append(struct set_group *group, struct sync *sync, struct err *reterr)
+{
+	size_t cap = group->sync_cap == 0 ? 4 : group->sync_cap * 2;
+	struct sync **syncs;
+
+	if (group->sync_count == group->sync_cap) {
+		syncs = realloc(group->syncs, cap * sizeof(struct sync *));
+		if (syncs == NULL)
+			return err_set_nomem(reterr);
+		group->syncs = syncs;
+		group->sync_cap = cap;
+	}
+	group->syncs[group->sync_count++] = sync;
+	return true;
+}
+
 bool
 sync_add(struct set_groups *groups, struct set_group *group, struct str id,
     struct sync **ret_sync, struct err *reterr)
@@ -500,22 +516,15 @@ sync_add(struct set_groups *groups, struct set_group *group, struct str id,
 
 	if (!set_groups_change(groups, group, reterr))
 		return false;
-	if (group->sync_count == group->sync_cap) {
-		size_t cap = group->sync_cap == 0 ? 4 : group->sync_cap * 2;
-		struct sync **syncs =
-		    realloc(group->syncs, cap * sizeof(struct sync *));
-
-		if (syncs == NULL)
-			return err_set_nomem(reterr);
-		group->syncs = syncs;
-		group->sync_cap = cap;
-	}
 	sync = sync_new(id, reterr);
 	if (sync == NULL)
 		return false;
+	if (!sync_append(group, sync, reterr)) {
+		sync_free(sync);
+		return false;
+	}
 	sync->number = ++group->syncs_begun;
 	sync->changed = sync->added = true;
-	group->syncs[group->sync_count++] = sync;
 	*ret_sync = sync;
 	return true;
 }
@@ -745,18 +754,17 @@ set_groups_load_sync(struct set_groups *groups, const struct engine_sync *row,
 {
 	struct set_group *group = set_groups_at(groups, row->group);
 	struct sync *sync;
-	bool ok;
 
 	if (group == NULL || row->number > group->syncs_begun ||
 	    sync_at(group, row->number) != NULL)
 		return err_set(reterr, ERR_DAMAGED, "a sync of no group");
-	if (!sync_add(groups, group, str_bytes(NULL, 0), &sync, reterr))
+	sync = sync_new(str_bytes(NULL, 0), reterr);
+	if (sync == NULL)
 		return false;
-	group->syncs_begun--;
-	ok = sync_read(sync, row->data, reterr);
 	sync->number = row->number;
-	sync->added = !ok;
-	(void)!sync_settled(group, group->sync_count - 1, ok);
-	group->changed = groups->changed = false;
-	return ok;
+	if (sync_read(sync, row->data, reterr) &&
+	    sync_append(group, sync, reterr))
+		return true;
+	sync_free(sync);
+	return false;
 }

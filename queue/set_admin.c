@@ -199,7 +199,7 @@ stats_person(struct queue *queue, const struct str *ids, size_t count,
     stats_member_fn *fn, void *arg, struct err *reterr)
 {
 	struct set_person person = {.fn = fn, .arg = arg, .more = true};
-	bool ok = true, there = true;
+	bool ok = true, there;
 
 	for (size_t i = 0; ok && person.more && i < count; i++) {
 		person.id = ids[i];

@@ -567,10 +567,10 @@ queue_take(struct queue *queue, struct queue_want *wants, size_t count,
 	}
 	/* What was taken before a failure is handed out all the same. */
 	ok = ok || take.leases.first != NULL;
-	if (ok)
+	if (ok) {
 		take_check_all(&take, now_ms);
-	if (ok)
 		take_next(&take, wants, count);
+	}
 	fair_lock_drop(&queue->lock);
 	free(take.asks);
 	free(take.asked);

@@ -124,7 +124,7 @@ static void
 item_of(const struct queue_item *item, int *ret_group, int *ret_member)
 {
 	*ret_group = item->type.data[1] - '0';
-	*ret_member = atoi(item->data.data + 1);
+	*ret_member = item->data.data[1] - '0'; /* MEMBERS is less than ten */
 }
 
 static void
