@@ -19,6 +19,17 @@ text_write(struct buf *buf, const char *text)
 	(void)buf_append(buf, text, len);
 }
 
+/* Of a row, whose bytes a damaged file may lack. */
+static struct batch_reader
+reader_of(struct str bytes)
+{
+	static const unsigned char none[1];
+	const unsigned char *at =
+	    bytes.len == 0 ? none : (const unsigned char *)bytes.data;
+
+	return (struct batch_reader){at, at + bytes.len};
+}
+
 static bool
 text_read(struct batch_reader *reader, struct str *ret_text)
 {
@@ -105,8 +116,7 @@ static bool
 group_read(struct set_group *group, struct str bytes, struct str *ret_source,
     struct err *reterr)
 {
-	struct batch_reader reader = {(const unsigned char *)bytes.data,
-	    (const unsigned char *)bytes.data + bytes.len};
+	struct batch_reader reader = reader_of(bytes);
 	struct str texts[GROUP_TEXTS] = {{NULL, 0}};
 	int64_t *numbers[8];
 	size_t count = group_numbers(group, numbers);
@@ -148,8 +158,7 @@ sync_write(struct sync *sync, struct buf *buf)
 static bool
 sync_read(struct sync *sync, struct str bytes, struct err *reterr)
 {
-	struct batch_reader reader = {(const unsigned char *)bytes.data,
-	    (const unsigned char *)bytes.data + bytes.len};
+	struct batch_reader reader = reader_of(bytes);
 	uint64_t format, total, seen, flags;
 	struct str id, pages;
 	int64_t *numbers[12];
