@@ -735,8 +735,9 @@ set_groups_load(struct set_groups *groups, const struct engine_group *row,
 	struct str source;
 	bool ok;
 
-	if (row->id <= groups->last)
-		return err_set(reterr, ERR_DAMAGED, "groups are out of order");
+	if (row->id <= groups->last || row->id > INT64_MAX / 2)
+		return err_set(reterr, ERR_DAMAGED,
+		    "groups are out of order, or have impossible numbers");
 	groups->last = row->id;
 	group = group_new(reterr);
 	if (group == NULL)
