@@ -10,6 +10,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 enum {
 	DIGEST_KEY = 16,   /* bytes of a key for digest_short */
@@ -30,6 +31,16 @@ digest_short_add(struct digest_short *digest, const void *data, size_t len);
 /* The hash of everything that was added; then starts over. */
 void
 digest_short_end(struct digest_short *digest, unsigned char ret[DIGEST_SHORT]);
+
+/* A number of such a hash, for tables: it is keyed, so any of its bytes do. */
+static inline uint64_t
+digest_short_slot(const unsigned char hash[DIGEST_SHORT])
+{
+	uint64_t slot;
+
+	memcpy(&slot, hash, sizeof(slot));
+	return slot;
+}
 
 /* A keyed 64-bit hash for ids: much faster, and enough where an answer is
  * looked at again. Nobody can predict it without knowing the key. */

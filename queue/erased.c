@@ -92,16 +92,6 @@ erased_hash(
 	digest_short_end(digest, ret);
 }
 
-/* It is keyed: any of its bytes will do. */
-static uint64_t
-erased_slot(const unsigned char hash[DIGEST_SHORT])
-{
-	uint64_t slot;
-
-	memcpy(&slot, hash, sizeof(slot));
-	return slot;
-}
-
 struct erased_key {
 	const struct erased_id *list;
 	const unsigned char *hash;
@@ -121,7 +111,7 @@ erased_find(const struct table *table, const struct erased_id *list,
 {
 	struct erased_key key = {list, hash};
 
-	return table_find(table, erased_slot(hash), erased_equal, &key);
+	return table_find(table, digest_short_slot(hash), erased_equal, &key);
 }
 
 bool
@@ -192,7 +182,7 @@ erased_read(struct erased *erased, struct str state, struct err *reterr)
 			list[at].age_ms = id.age_ms;
 			continue;
 		}
-		table_add(&table, erased_slot(id.hash), (uint32_t)count);
+		table_add(&table, digest_short_slot(id.hash), (uint32_t)count);
 		list[count++] = id;
 	}
 	lock_hold(&erased->lock);

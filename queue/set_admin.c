@@ -20,11 +20,11 @@ set_group(struct queue *queue, int64_t number, struct err *reterr)
 
 /* ---- look-ups ---- */
 
-/* Is an incomplete sync mended by a later one? One that came whole, and says of
- * nine in ten, of those who were there and have not left, that they have
- * entered, is taken for a sync of all members. */
+/* Has a full sync come since this one? A sync that came whole is taken for a
+ * full one if it adds nine tenths of the members who were there and whom it
+ * does not remove. */
 static bool
-sync_mended(const struct set_group *group, const struct sync *sync)
+sync_full_since(const struct set_group *group, const struct sync *sync)
 {
 	for (size_t i = group->sync_count; i > 0; i--) {
 		const struct sync *later = group->syncs[i - 1];
@@ -68,7 +68,7 @@ stats_group_of(
 		if (sync->held)
 			shown.held_changes += sync_waiting(sync);
 		shown.incomplete += set_sync_late(queue, sync, now_ms) &&
-				    !sync_mended(group, sync);
+				    !sync_full_since(group, sync);
 	}
 	return shown;
 }

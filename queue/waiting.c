@@ -65,16 +65,6 @@ waiting_hash(struct digest_short *digest, struct str destination,
 	digest_short_end(digest, ret);
 }
 
-/* Of a hash, which is as good as random. */
-static uint64_t
-waiting_slot(const unsigned char hash[DIGEST_SHORT])
-{
-	uint64_t slot;
-
-	memcpy(&slot, hash, sizeof(slot));
-	return slot;
-}
-
 /* By other bits than a table goes by. */
 static size_t
 waiting_part_of(const unsigned char hash[DIGEST_SHORT])
@@ -105,7 +95,7 @@ waiting_find(
 	    &waiting->parts[waiting_part_of(hash)];
 	struct waiting_lookup lookup = {part, hash};
 	uint32_t at = table_find(
-	    &part->table, waiting_slot(hash), waiting_equal, &lookup);
+	    &part->table, digest_short_slot(hash), waiting_equal, &lookup);
 
 	return at == TABLE_NONE ? NULL : &part->list[at];
 }
@@ -222,7 +212,7 @@ waiting_added(
 	if (change == NULL) {
 		change = &part->list[part->count];
 		*change = *added;
-		table_add(&part->table, waiting_slot(added->hash),
+		table_add(&part->table, digest_short_slot(added->hash),
 		    (uint32_t)part->count++);
 		change->group->waiting++;
 		waiting_was(change, in);
@@ -252,12 +242,12 @@ waiting_removed(struct waiting *waiting, const struct waiting_change *removed)
 	last = &part->list[part->count - 1];
 	waiting_shift(change, 0);
 	change->group->waiting--;
-	table_remove(&part->table, waiting_slot(change->hash),
+	table_remove(&part->table, digest_short_slot(change->hash),
 	    (uint32_t)(change - part->list));
 	if (change != last) {
-		table_remove(&part->table, waiting_slot(last->hash),
+		table_remove(&part->table, digest_short_slot(last->hash),
 		    (uint32_t)(last - part->list));
-		table_add(&part->table, waiting_slot(last->hash),
+		table_add(&part->table, digest_short_slot(last->hash),
 		    (uint32_t)(change - part->list));
 		*change = *last;
 	}

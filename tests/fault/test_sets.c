@@ -36,7 +36,7 @@ struct story {
 	struct queue *queue;
 	int64_t destination, now_ms;
 	char there[PEOPLE + 1]; /* at the destination */
-	bool (*mend)(void);
+	bool (*end_fault)(void);
 	bool struck;
 };
 
@@ -77,9 +77,9 @@ story_close(struct story *story)
 
 /* It is over: from now on everything works. */
 static void
-story_mend(struct story *story)
+story_end_fault(struct story *story)
 {
-	story->struck = story->mend() || story->struck;
+	story->struck = story->end_fault() || story->struck;
 }
 
 /* ---- pages ---- */
@@ -145,7 +145,7 @@ page_send(struct story *story, size_t n)
 	for (int i = 0; i < TRIES; i++) {
 		if (page_try(story, n))
 			return true;
-		story_mend(story);
+		story_end_fault(story);
 	}
 	return false;
 }
@@ -227,7 +227,7 @@ play(struct story *story)
 		if (n % 2 == 1)
 			deliver(story, false);
 	}
-	story_mend(story);
+	story_end_fault(story);
 	for (size_t n = 0; n < PAGES; n++) {
 		if (!page_send(story, n))
 			return false;
@@ -261,7 +261,7 @@ typedef void arm_fn(long nth);
 
 /* Each of them fails, once, until there are no more. */
 static void
-try_all(const char *what, arm_fn *arm, bool (*mend)(void), long step)
+try_all(const char *what, arm_fn *arm, bool (*end_fault)(void), long step)
 {
 	struct places places;
 	struct tape tape;
@@ -270,8 +270,9 @@ try_all(const char *what, arm_fn *arm, bool (*mend)(void), long step)
 
 	places_make(&places);
 	for (; struck; nth += step) {
-		struct story story = {
-		    .now_ms = 1764000000000, .mend = mend, .there = "00000000"};
+		struct story story = {.now_ms = 1764000000000,
+		    .end_fault = end_fault,
+		    .there = "00000000"};
 		struct err err;
 
 		disk_clear(places.dir);

@@ -234,7 +234,7 @@ test_changes(void **state)
 	match(items, "yyyynnyny", (struct persons_told){.found = 1});
 }
 
-/* What a look-up by a person's id shows. */
+/* What a look-up by a person's id finds. */
 static void
 test_matches(void **state)
 {

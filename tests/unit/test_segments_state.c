@@ -1,5 +1,5 @@
 /*
- * The states of segments, what is told of them, and the bound of their metrics.
+ * Segment states, their messages, and the limit on metrics for each segment.
  */
 
 #include "set_help.h"

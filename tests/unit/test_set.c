@@ -346,7 +346,7 @@ test_a_sync_is_accounted_for(void **state)
 	assert_true(sync.incomplete);
 	assert_int_equal(sync.delivered, 2);
 	assert_int_equal(set_group_only(fixture).incomplete, 1);
-	/* it is mended by a sync of all of them */
+	/* until a full sync has come */
 	(void)page_put(
 	    fixture->queue, &(struct page){"7", "c", 1, 1, "+ann"}, 3000);
 	assert_int_equal(set_group_only(fixture).incomplete, 0);
