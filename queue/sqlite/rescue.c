@@ -95,7 +95,8 @@ rescue_u16(const unsigned char *at)
 	return (size_t)at[0] << 8 | at[1];
 }
 
-/* SQLite's varint; moves *at on. False at the end. */
+/* SQLite's varint; moves *at on. False at the end, or beyond: a header may claim
+ * to be shorter than its own size. */
 static bool
 rescue_varint(
     const unsigned char **at, const unsigned char *end, uint64_t *ret_number)
@@ -103,7 +104,7 @@ rescue_varint(
 	uint64_t number = 0;
 
 	for (int i = 0; i < 9; i++) {
-		if (*at == end)
+		if (*at >= end)
 			return false;
 		if (i == 8) {
 			*ret_number = number << 8 | *(*at)++;
