@@ -153,7 +153,7 @@ json_bool(struct json *json, const char *key, bool value)
 }
 
 void
-json_null(struct json *json, const char *key)
+json_null_value(struct json *json, const char *key)
 {
 	json_lead(json, key);
 	(void)buf_text(json->buf, "null");
@@ -165,7 +165,7 @@ json_time(struct json *json, const char *key, int64_t wall_ms)
 	char text[CLOCK_TEXT];
 
 	if (wall_ms == 0) {
-		json_null(json, key);
+		json_null_value(json, key);
 		return;
 	}
 	clock_text(wall_ms, text, sizeof(text));

@@ -28,7 +28,7 @@ json_bytes(struct json *json, const char *key, const char *data, size_t len);
 void json_int(struct json *json, const char *key, int64_t value);
 void json_double(struct json *json, const char *key, double value);
 void json_bool(struct json *json, const char *key, bool value);
-void json_null(struct json *json, const char *key);
+void json_null_value(struct json *json, const char *key);
 
 /* A time as clock_text() writes it; null for 0. */
 void json_time(struct json *json, const char *key, int64_t wall_ms);

@@ -45,7 +45,7 @@ schema_list_json(struct buf *out)
 		json_text(&json, "type", type.name);
 		json_text(&json, "family", type.family);
 		if (type.status == NULL)
-			json_null(&json, "status");
+			json_null_value(&json, "status");
 		else
 			json_text(&json, "status", type.status);
 		json_int(&json, "properties", (int64_t)type.properties);

@@ -238,7 +238,7 @@ check_json(const struct check *check, struct buf *out)
 	json_text(&json, "admin", settings->server.admin);
 	json_text(&json, "state_dir", settings->queue.dir);
 	if (settings->catalogue == NULL)
-		json_null(&json, "catalogue");
+		json_null_value(&json, "catalogue");
 	else
 		json_text(&json, "catalogue", settings->catalogue);
 	json_text(&json, "filesystem", check->filesystem.name);
@@ -409,7 +409,7 @@ send_show_json(const struct settings_destination *destination, const char *id,
 		json_bytes(&json, "hint", hint.data, hint.len);
 		buf_fini(&hint);
 	} else {
-		json_null(&json, "hint");
+		json_null_value(&json, "hint");
 	}
 	json_object_close(&json);
 	(void)buf_char(out, '\n');
@@ -519,7 +519,7 @@ send_change_show_json(const struct settings_destination *destination,
 	if (body != NULL)
 		json_raw(&json, "sent", body->data, body->len);
 	else
-		json_null(&json, "sent");
+		json_null_value(&json, "sent");
 	json_int(&json, "status", once->status);
 	json_text(&json, "answer", once->answer);
 	if (once->accepted) {
@@ -528,7 +528,7 @@ send_change_show_json(const struct settings_destination *destination,
 		json_bytes(&json, "hint", hint.data, hint.len);
 		buf_fini(&hint);
 	} else {
-		json_null(&json, "hint");
+		json_null_value(&json, "hint");
 	}
 	json_object_close(&json);
 	(void)buf_char(out, '\n');

@@ -9,6 +9,7 @@
  */
 
 #include "base/buf.h"
+#include "cli/client.h"
 #include "cli/options.h"
 #include "daemon/job.h"
 
@@ -30,6 +31,7 @@ enum { COMMAND_OUT_MAX = 256 * 1024 * 1024 };
 struct command_context {
 	const struct options *options;
 	struct daemon *daemon; /* its queue is open; NULL for COMMAND_PLAIN */
+	struct client *client; /* of COMMAND_CLIENT; else NULL */
 	const struct job_caller *caller;
 	const struct commands *commands; /* all of them */
 	const char *config;		 /* --config, or NULL */
@@ -41,9 +43,10 @@ struct command_context {
 typedef int command_fn(struct command_context *context, struct buf *out);
 
 enum command_place {
-	COMMAND_PLAIN, /* in its own process */
-	COMMAND_QUEUE, /* where the queue is open */
-	COMMAND_JOB,   /* likewise, but large or long: one at a time */
+	COMMAND_PLAIN,	/* in its own process */
+	COMMAND_CLIENT, /* likewise, and it asks the admin interface */
+	COMMAND_QUEUE,	/* where the queue is open */
+	COMMAND_JOB,	/* likewise, but large or long: one at a time */
 };
 
 struct command {
@@ -84,6 +87,19 @@ struct job command_job(const struct command_context *context, struct buf *out,
 /* Read the id of a command that takes one ("dead show 7"); false if it is no
  * number, or if there are more words. */
 MUST_USE bool command_id_read(const struct options *options, int64_t *ret_id);
+
+/* Ask the admin interface (client_ask()). With --json the answer goes to *out,
+ * as it came; of an answer in lines the rows, as an array. Else `row` gets the
+ * rows and *ret_answer the answer or its summary, which the caller frees; it is
+ * NULL with --json. Returns an exit code; beyond EXIT_FINE *out has the
+ * error. */
+int command_ask(struct command_context *context, const struct ask *ask,
+    client_row_fn *row, void *arg, json_t **ret_answer, struct buf *out);
+
+/* Print the rows of an answer in lines, each as it came, on a line of its own.
+ * Returns an exit code. */
+int command_export(
+    struct command_context *context, const struct ask *ask, struct buf *out);
 
 /* Print {"KEY":COUNT}. */
 void command_count_json(const char *key, int64_t count, struct buf *out);

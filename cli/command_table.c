@@ -27,10 +27,10 @@ static const struct command table[] = {
 	{"destinations pause", "NAME", "Stop sending to a destination",
 	    "The destination stays paused, even across restarts, until you "
 	    "resume it. Its events stay queued.",
-	    COMMAND_QUEUE, NULL, command_destinations_pause},
+	    COMMAND_CLIENT, NULL, command_destinations_pause},
 	{"destinations resume", "NAME", "Resume sending to a paused "
 	    "destination",
-	    NULL, COMMAND_QUEUE, NULL, command_destinations_resume},
+	    NULL, COMMAND_CLIENT, NULL, command_destinations_resume},
 	{"segments", "[--attention] [--source NAME] [--destination NAME] "
 	    "[--json]",
 	    "List the segments of Heap, and how far Braze has them",
@@ -111,7 +111,7 @@ static const struct command table[] = {
 	    "Print queued or delivered events as JSON lines",
 	    "PLACE is queued (the default) or archive. An event that is not "
 	    "JSON on a single line is printed in base64, as event_base64.",
-	    COMMAND_QUEUE, command_events_export_options,
+	    COMMAND_CLIENT, command_events_export_options,
 	    command_events_export},
 	{"dead list", "[FILTER...] [--after ID] [--limit N] [--json]",
 	    "List dead letters",
@@ -129,7 +129,7 @@ static const struct command table[] = {
 	{"dead export", "[FILTER...]", "Print dead letters as JSON lines",
 	    "An event that is not JSON on a single line is printed in base64, "
 	    "as event_base64.",
-	    COMMAND_QUEUE, command_dead_export_options, command_dead_export},
+	    COMMAND_CLIENT, command_dead_export_options, command_dead_export},
 	{"dead drop", "ID | FILTER... | --all --yes [--json]",
 	    "Drop dead letters for good",
 	    "The ledger counts them as dropped by the rule \"operator\".",

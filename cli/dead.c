@@ -4,7 +4,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "cli/event.h"
+#include "daemon/event.h"
 #include "cli/filter.h"
 #include "cli/show.h"
 #include "daemon/persons.h"
@@ -398,5 +398,11 @@ command_dead_drop(struct command_context *context, struct buf *out)
 int
 command_dead_export(struct command_context *context, struct buf *out)
 {
-	return event_export(context, JOBS_DEAD, out);
+	struct ask ask;
+
+	ask_init(&ask, "GET", "/events");
+	ask_param(&ask, "place", "dead");
+	ask_param(&ask, "full", "yes");
+	filter_ask(context->options, &ask);
+	return command_export(context, &ask, out);
 }

@@ -5,42 +5,41 @@
 #include "cli/command.h"
 
 static int
-destination_pause(struct command_context *context, bool paused, struct buf *out)
+destination_pause(struct command_context *context, const char *path,
+    const char *effect, struct buf *out)
 {
 	const struct options *options = context->options;
-	struct daemon *daemon = context->daemon;
-	struct forwarder *forwarder = atomic_load(&daemon->forwarder);
-	const char *name;
+	json_t *answer;
+	struct ask ask;
 	struct err err;
+	int code;
 
-	if (options->word_count != 1 ||
-	    settings_destination_find(daemon->settings, options->words[0]) ==
-		NULL) {
+	if (options->word_count != 1) {
 		(void)err_set(&err, ERR_INPUT,
-		    "give the name of one destination in the settings; "
-		    "`currentsd status` lists them");
+		    "give the name of one destination; `currentsd "
+		    "destinations` lists them");
 		return command_fail(out, &err);
 	}
-	name = options->words[0];
-	/* On disk first: a crash between the two changes nothing. */
-	if (!queue_destination_pause(daemon->queue, name, paused, &err))
-		return command_fail(out, &err);
-	if (forwarder != NULL)
-		(void)forwarder_destination_set_paused(forwarder, name, paused);
-	(void)buf_printf(out, "%s %s\n", name,
-	    paused ? "is paused; requests in flight still complete"
-		   : "is resumed");
-	return EXIT_FINE;
+	ask_init(&ask, "POST", path);
+	ask.name = str_text(options->words[0]);
+	code = command_ask(context, &ask, NULL, NULL, &answer, out);
+	if (answer != NULL)
+		(void)buf_printf(out, "%s %s\n",
+		    json_string_value(json_object_get(answer, "name")), effect);
+	json_decref(answer);
+	return code;
 }
 
 int
 command_destinations_pause(struct command_context *context, struct buf *out)
 {
-	return destination_pause(context, true, out);
+	return destination_pause(context, "/destinations/*/pause",
+	    "is paused; requests in flight still complete", out);
 }
 
 int
 command_destinations_resume(struct command_context *context, struct buf *out)
 {
-	return destination_pause(context, false, out);
+	return destination_pause(
+	    context, "/destinations/*/resume", "is resumed", out);
 }

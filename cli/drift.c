@@ -65,7 +65,7 @@ drift_row_json(void *arg, const char *text, int64_t events, int64_t first_ms,
 	json_escaped(&run->json, "json", drift.json.data, drift.json.len);
 	known_as = drift_known_as(&drift);
 	if (known_as == NULL)
-		json_null(&run->json, "known_as");
+		json_null_value(&run->json, "known_as");
 	else
 		json_text(&run->json, "known_as", known_as);
 	json_int(&run->json, "events", events);

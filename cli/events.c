@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "cli/event.h"
+#include "daemon/event.h"
 #include "cli/filter.h"
 #include "daemon/persons.h"
 
@@ -323,10 +323,10 @@ command_events_find(struct command_context *context, struct buf *out)
 int
 command_events_export(struct command_context *context, struct buf *out)
 {
-	enum jobs_place place;
-	struct err err;
+	struct ask ask;
 
-	if (!filter_place_read(context->options, &place, &err))
-		return command_fail(out, &err);
-	return event_export(context, place, out);
+	ask_init(&ask, "GET", "/events");
+	ask_param(&ask, "full", "yes");
+	filter_ask(context->options, &ask);
+	return command_export(context, &ask, out);
 }

@@ -503,13 +503,13 @@ row_json(struct explain *explain, const struct explain_row *row)
 	json_int(&json, "line", (int64_t)row->line);
 	json_text(&json, "fate", row->fate);
 	if (row->reason == NULL)
-		json_null(&json, "reason");
+		json_null_value(&json, "reason");
 	else
 		json_text(&json, "reason", row->reason);
 	if (event->len > 0)
 		json_raw(&json, "event", event->data, event->len);
 	else
-		json_null(&json, "event");
+		json_null_value(&json, "event");
 	json_array_open(&json, "decisions");
 	(void)buf_append(
 	    explain->out, explain->decisions.data, explain->decisions.len);

@@ -77,6 +77,17 @@ filter_place_read(const struct options *options, enum jobs_place *ret_place,
 	    "unreadable`");
 }
 
+void
+filter_ask(const struct options *options, struct ask *ask)
+{
+	static const char *const names[] = {"--type", "--user", "--source",
+	    "--reason", "--since", "--limit", "--place", "--after"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		ask_param(ask, names[i] + strlen("--"),
+		    options_value(options, names[i]));
+}
+
 bool
 filter_given(const struct options *options)
 {

@@ -45,6 +45,9 @@
 MUST_USE bool filter_read(const struct command_context *context, int64_t limit,
     struct selection *ret_selection, struct err *reterr);
 
+/* Ask for what the options select. */
+void filter_ask(const struct options *options, struct ask *ask);
+
 /* Was any of the filters given? */
 bool filter_given(const struct options *options);
 

@@ -10,7 +10,8 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/lock.h"
-#include "cli/event.h"
+#include "cli/command.h"
+#include "daemon/event.h"
 #include "schema/json/scan.h"
 
 #include <inttypes.h>

@@ -2,7 +2,7 @@
 
 #include "base/item.h"
 #include "base/json.h"
-#include "cli/event.h"
+#include "daemon/event.h"
 #include "schema/json/scan.h"
 #include "schema/segments/segments.h"
 
@@ -54,7 +54,7 @@ row_json(const struct page *page, const struct page_row *row)
 	json_text(
 	    &json, page->outlet != NULL ? "fate" : "verdict", row->verdict);
 	if (row->reason == NULL)
-		json_null(&json, "reason");
+		json_null_value(&json, "reason");
 	else
 		json_text(&json, "reason", row->reason);
 	if (row->data.len > 0)

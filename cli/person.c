@@ -6,7 +6,8 @@
 #include "cli/segment.h"
 
 #include "base/clock.h"
-#include "cli/event.h"
+#include "cli/command.h"
+#include "daemon/event.h"
 #include "daemon/persons.h"
 
 #include <inttypes.h>
@@ -92,7 +93,7 @@ membership_json(const struct segment *segment,
 	if (member->waiting)
 		json_text(json, "waiting", member->wanted ? "in" : "out");
 	else
-		json_null(json, "waiting");
+		json_null_value(json, "waiting");
 	json_object_close(json);
 }
 

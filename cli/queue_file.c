@@ -6,7 +6,8 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/table.h"
-#include "cli/event.h"
+#include "cli/command.h"
+#include "daemon/event.h"
 #include "cli/segment.h"
 #include "cli/show.h"
 #include "daemon/status.h"
@@ -287,7 +288,7 @@ static void
 seconds_json(struct json *json, const char *key, int64_t seconds)
 {
 	if (seconds < 0)
-		json_null(json, key);
+		json_null_value(json, key);
 	else
 		json_int(json, key, seconds);
 }

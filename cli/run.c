@@ -83,6 +83,21 @@ run_stopped(const struct command *command,
 	return code;
 }
 
+static int
+run_client(const struct command *command, struct command_context *context,
+    struct buf *out)
+{
+	struct err err;
+	int code;
+
+	if (!client_open(
+		context->config, context->caller, &context->client, &err))
+		return command_fail(out, &err);
+	code = run_here(command, context, out);
+	client_close(context->client);
+	return code;
+}
+
 /* Through the socket of a running daemon, else with the queue opened here. */
 static int
 run_with_queue(const struct command *command,
@@ -148,9 +163,11 @@ run_command(const struct commands *commands, struct daemon *daemon,
 	}
 	context.options = &options;
 	context.config = options_value(&options, "--config");
+	if (command->place == COMMAND_CLIENT && daemon == NULL)
+		return run_client(command, &context, out);
 	if (command->place != COMMAND_PLAIN && daemon == NULL)
 		return run_with_queue(command, &context, argc, argv, out);
-	if (command->place == COMMAND_PLAIN && daemon != NULL)
+	if (command->place <= COMMAND_CLIENT && daemon != NULL)
 		return help_unknown_write(commands, 0, NULL, out);
 	return run_here(command, &context, out);
 }

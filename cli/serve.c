@@ -417,7 +417,7 @@ serve_start(struct serve *serve, const char *config, struct err *reterr)
 		return false;
 	if (!files_fit(settings, reterr) || !signals_start(serve, reterr) ||
 	    !queue_wait(serve, reterr) ||
-	    !socket_listen(settings->queue.dir, &serve->socket, reterr) ||
+	    !command_listen(settings->queue.dir, &serve->socket, reterr) ||
 	    !daemon_start(&serve->daemon, reterr))
 		return false;
 	serve->watchdog_ms = notify_watchdog_ms();

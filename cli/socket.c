@@ -42,7 +42,7 @@ enum {
 	SOCKET_SIGN_MS = 1000,	   /* between two signs of progress */
 };
 
-#define SOCKET_NAME "admin.sock"
+#define SOCKET_NAME "command.sock"
 
 /* ---- frames ---- */
 
@@ -234,7 +234,7 @@ socket_id_is(struct socket_id a, struct socket_id b)
 }
 
 bool
-socket_listen(const char *dir, struct socket_own *own, struct err *reterr)
+command_listen(const char *dir, struct socket_own *own, struct err *reterr)
 {
 	struct sockaddr_un address;
 	int fd = -1, dir_fd = -1;
@@ -300,7 +300,7 @@ socket_keep(const char *dir, struct socket_own *own)
 		(void)close(dir_fd);
 	if (socket_id_is(id, own->id) ||
 	    (id.inode != 0 && !socket_id_is(socket_id(dir), own->dir)) ||
-	    !socket_listen(dir, &fresh, &err))
+	    !command_listen(dir, &fresh, &err))
 		return;
 	(void)close(own->fd);
 	own->fd = fresh.fd;

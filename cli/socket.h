@@ -31,7 +31,7 @@ struct socket_own {
 
 /* The daemon's side. `dir` is the state directory, which the daemon owns. */
 MUST_USE bool
-socket_listen(const char *dir, struct socket_own *own, struct err *reterr);
+command_listen(const char *dir, struct socket_own *own, struct err *reterr);
 
 /* Make the name again if it is gone; from time to time. In a directory that has
  * taken the place of ours, another daemon's name is left alone. */

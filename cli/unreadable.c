@@ -5,7 +5,8 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "cli/event.h"
+#include "cli/command.h"
+#include "daemon/event.h"
 #include "cli/filter.h"
 
 #include <inttypes.h>

@@ -137,7 +137,7 @@ verify_json(
 		    verify->members[i].len);
 		json_bool(&json, "sent", verify->in[i]);
 		if (verify->has[i] == OUTLET_HAS_NOBODY)
-			json_null(&json, "has");
+			json_null_value(&json, "has");
 		else
 			json_bool(
 			    &json, "has", verify->has[i] == OUTLET_HAS_IN);

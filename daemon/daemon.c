@@ -7,6 +7,7 @@
 #include "daemon/daemon.h"
 
 #include "base/clock.h"
+#include "daemon/api.h"
 #include "daemon/persons.h"
 #include "daemon/segments.h"
 #include "schema/currents/currents.h"
@@ -45,21 +46,9 @@ daemon_wake(void *arg)
 }
 
 static bool
-view_alive(void *arg)
+daemon_alive(void *arg)
 {
 	return status_alive(arg, clock_mono_ms());
-}
-
-static void
-view_status(void *arg, struct buf *out)
-{
-	status_write(arg, clock_wall_ms(), clock_mono_ms(), out);
-}
-
-static void
-view_metrics(void *arg, struct buf *out)
-{
-	metrics_write(arg, clock_wall_ms(), clock_mono_ms(), out);
 }
 
 /* ---- start and stop ---- */
@@ -250,10 +239,12 @@ daemon_start(struct daemon *daemon, struct err *reterr)
 	atomic_store(&daemon->forwarder, forwarder);
 	server_settings.sources = daemon->sources;
 	server_settings.source_count = settings->source_count;
-	server_settings.views = (struct server_views){
-	    .alive = view_alive,
-	    .metrics = view_metrics,
-	    .status = view_status,
+	server_settings.socket_dir = settings->queue.dir;
+	server_settings.api = (struct server_api){
+	    .routes = api_routes,
+	    .stride = sizeof(api_routes[0]),
+	    .serve = api_serve,
+	    .alive = daemon_alive,
 	    .arg = daemon,
 	};
 	if (!server_start(&server_settings, daemon->queue, &server, reterr))

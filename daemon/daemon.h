@@ -24,8 +24,8 @@ struct daemon {
 	struct intake_context **contexts; /* of the sources */
 	struct forwarder_destination *destinations;
 
-	/* of the main thread */
-	const char *job; /* the one that runs, or NULL */
+	/* The job that runs, of those that run one at a time, or NULL. */
+	_Atomic(const char *) job;
 
 	/* A check locks the queue: threads that wait for it
 	 * have not stalled. */

@@ -171,18 +171,19 @@ job_log(struct daemon *daemon, const char *verb)
 {
 	if (atomic_load(&daemon->server) != NULL)
 		log_line(LOG_INFO, "command", "%s command=\"%s\"", verb,
-		    daemon->job);
+		    atomic_load(&daemon->job));
 }
 
 bool
 job_begin(struct daemon *daemon, const char *name, struct err *reterr)
 {
-	if (daemon->job != NULL)
-		return err_set(reterr, ERR_STOPPING,
+	const char *running = NULL;
+
+	if (!atomic_compare_exchange_strong(&daemon->job, &running, name))
+		return err_set(reterr, ERR_CONFLICT,
 		    "`currentsd %s` is still running: try again when it has "
 		    "finished",
-		    daemon->job);
-	daemon->job = name;
+		    running);
 	job_log(daemon, "begin");
 	return true;
 }
@@ -191,7 +192,7 @@ void
 job_end(struct daemon *daemon)
 {
 	job_log(daemon, "end");
-	daemon->job = NULL;
+	atomic_store(&daemon->job, NULL);
 }
 
 /* ---- a pass over a place ---- */

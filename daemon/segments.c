@@ -331,7 +331,7 @@ segment_json(const struct segment *segment, int64_t now_ms, struct json *json)
 	json_int(json, "sent", group->sent);
 	json_int(json, "waiting", group->waiting);
 	if (segment->done_s < 0)
-		json_null(json, "done_s");
+		json_null_value(json, "done_s");
 	else
 		json_int(json, "done_s", segment->done_s);
 	json_int(json, "dead", group->dead);
@@ -347,7 +347,7 @@ segment_json(const struct segment *segment, int64_t now_ms, struct json *json)
 	json_time(json, "last_page", group->last_ms);
 	json_time(json, "last_complete", group->complete_ms);
 	if (group->complete_ms == 0)
-		json_null(json, "last_complete_s");
+		json_null_value(json, "last_complete_s");
 	else
 		json_int(json, "last_complete_s",
 		    status_since_s(now_ms, group->complete_ms));

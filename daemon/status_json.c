@@ -15,7 +15,7 @@ static void
 since_json(struct json *json, const char *key, int64_t now_ms, int64_t then_ms)
 {
 	if (then_ms == 0)
-		json_null(json, key);
+		json_null_value(json, key);
 	else
 		json_int(json, key, status_since_s(now_ms, then_ms));
 }
@@ -69,7 +69,7 @@ queue_json(struct daemon *daemon, int64_t now_ms, struct json *json)
 	json_int(json, "dead_max_bytes",
 	    queue_dead_max_bytes(&daemon->settings->queue));
 	if (totals.dead_left_ms == INT64_MAX)
-		json_null(json, "dead_expires_s");
+		json_null_value(json, "dead_expires_s");
 	else
 		json_int(json, "dead_expires_s", totals.dead_left_ms / 1000);
 	json_int(json, "archive_batches", totals.archive_batches);
@@ -103,7 +103,7 @@ refused_json(const struct server_source_status *status, const char *key,
     int64_t now_ms, struct json *json)
 {
 	if (status->refused == 0) {
-		json_null(json, key);
+		json_null_value(json, key);
 		return;
 	}
 	json_object_open(json, key);
@@ -121,7 +121,7 @@ left_json(struct json *json, const char *key,
     const struct server_source_status *status, int64_t after_ms, int64_t now_ms)
 {
 	if (after_ms == 0)
-		json_null(json, key);
+		json_null_value(json, key);
 	else
 		json_int(
 		    json, key, status_source_left_s(status, after_ms, now_ms));
@@ -270,7 +270,7 @@ destination_json(
 	if (forwarder != NULL) {
 		sender_json(&status.sender, json);
 		if (status.drain_s < 0)
-			json_null(json, "drain_forecast_s");
+			json_null_value(json, "drain_forecast_s");
 		else
 			json_int(json, "drain_forecast_s", status.drain_s);
 		parked_json(forwarder, index, json);

@@ -47,13 +47,16 @@ listener_files(size_t connections)
 }
 
 void
-listener_init(struct listener *listener, struct service *service, bool admin,
-    unsigned connections)
+listener_init(struct listener *listener, struct service *service,
+    const char *name, unsigned connections)
 {
+	bool admin = strcmp(name, LISTENER_INGEST) != 0;
+
 	*listener = (struct listener){
 	    .service = service,
-	    .name = admin ? "admin" : "ingest",
+	    .name = name,
 	    .admin = admin,
+	    .local = strcmp(name, LISTENER_LOCAL) == 0,
 	    .fd = -1,
 	};
 	clients_init(&listener->clients, connections,
@@ -507,14 +510,14 @@ static void
 
 /* ---- its life ---- */
 
-bool
-listener_open(
-    struct listener *listener, const char *address, struct err *reterr)
+/* Accept what comes to the socket, which is taken over. */
+static bool
+listener_accept(struct listener *listener, int fd, struct err *reterr)
 {
 	const struct server_settings *settings = &listener->service->settings;
-	unsigned threads = listener->admin ? 1 : settings->threads;
-	struct acceptor_settings accepting = {
+	const struct acceptor_settings accepting = {
 	    .name = listener->name,
+	    .fd = fd,
 	    .proxied = !listener->admin && settings->proxy_protocol,
 	    .counted = !listener->admin,
 	    .most = listener->clients.most,
@@ -525,10 +528,15 @@ listener_open(
 	    .hung_up = listener_hung_up,
 	    .arg = listener,
 	};
-	char text[CLIENT_FROM];
 
-	if (!listener_bind(listener, address, text, reterr))
-		return false;
+	return acceptor_start(&accepting, &listener->acceptor, reterr);
+}
+
+static bool
+listener_start(struct listener *listener, struct err *reterr)
+{
+	const struct server_settings *settings = &listener->service->settings;
+	unsigned threads = listener->admin ? 1 : settings->threads;
 
 	/* Strictness stays at its default: above it the library drops a raw
 	 * space in the query, as sources send it, without an answer. */
@@ -558,16 +566,43 @@ listener_open(
 	listener->daemon =
 	    MHD_start_daemon(LISTENER_FLAGS, 0, NULL, NULL, listener_handle,
 		listener, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
-	if (listener->daemon == NULL)
-		return err_set(reterr, ERR_IO,
-		    "cannot start the threads that listen on %s", address);
-	accepting.fd = listener->fd;
+	return listener->daemon != NULL ||
+	       err_set(reterr, ERR_IO,
+		   "cannot start the threads of the %s listener",
+		   listener->name);
+}
+
+bool
+listener_open(
+    struct listener *listener, const char *address, struct err *reterr)
+{
+	char text[CLIENT_FROM];
+	int fd;
+
+	if (!listener_bind(listener, address, text, reterr) ||
+	    !listener_start(listener, reterr))
+		return false;
+	fd = listener->fd;
 	listener->fd = -1;
-	if (!acceptor_start(&accepting, &listener->acceptor, reterr))
+	if (!listener_accept(listener, fd, reterr))
 		return false;
 	log_line(LOG_INFO, "server", "%s address=%s",
 	    listener->admin ? "admin" : "listen", text);
 	return true;
+}
+
+bool
+listener_open_local(struct listener *listener, int fd, struct err *reterr)
+{
+	struct acceptor *before = listener->acceptor;
+
+	listener->acceptor = NULL;
+	acceptor_stop(before);
+	if (listener->daemon == NULL && !listener_start(listener, reterr)) {
+		(void)close(fd);
+		return false;
+	}
+	return listener_accept(listener, fd, reterr);
 }
 
 void

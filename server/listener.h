@@ -32,6 +32,10 @@ enum {
 	LISTENER_KEEP = 256,	   /* connections */
 };
 
+#define LISTENER_INGEST "ingest"
+#define LISTENER_ADMIN	"admin"
+#define LISTENER_LOCAL	"admin.sock"
+
 struct MHD_Daemon;
 struct service;
 
@@ -40,7 +44,8 @@ struct listener {
 	struct service *service;
 	const char *name;
 	bool admin;
-	int fd; /* bound, and not yet the acceptor's; else -1 */
+	bool local; /* admin.sock */
+	int fd;	    /* bound, and not yet the acceptor's; else -1 */
 	unsigned port;
 	struct MHD_Daemon *daemon;
 	struct acceptor *acceptor;
@@ -56,9 +61,14 @@ struct listener {
 size_t listener_files(size_t connections);
 
 void listener_init(struct listener *listener, struct service *service,
-    bool admin, unsigned connections);
+    const char *name, unsigned connections);
 MUST_USE bool listener_open(
     struct listener *listener, const char *address, struct err *reterr);
+
+/* The same with a socket of its own, which is taken over. Once it is open, that
+ * socket takes the place of the one before. */
+MUST_USE bool
+listener_open_local(struct listener *listener, int fd, struct err *reterr);
 
 /* Stop the threads, close what is open. No connection may be suspended. */
 void listener_close(struct listener *listener);

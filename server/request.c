@@ -107,6 +107,7 @@ request_begin(struct listener *listener, struct client *client,
 	request->connection = connection;
 	request->last = client->over;
 	request->began_ms = clock_mono_ms();
+	request->url = url;
 	(void)snprintf(request->path, sizeof(request->path), "%s", url);
 	(void)snprintf(request->method, sizeof(request->method), "%s", method);
 	request->source = service->settings.source_count;
@@ -277,13 +278,16 @@ answer_status(const struct request *request, enum intake_cause cause)
 		return MHD_HTTP_NOT_FOUND;
 	case INTAKE_BUSY:
 		return MHD_HTTP_SERVICE_UNAVAILABLE;
-	case INTAKE_PROBE:
 	case INTAKE_PROOF_MISSING:
+		return MHD_HTTP_UNAUTHORIZED;
 	case INTAKE_PROOF_BAD:
+		return MHD_HTTP_FORBIDDEN;
+	case INTAKE_TOO_LARGE:
+		return MHD_HTTP_CONTENT_TOO_LARGE;
+	case INTAKE_PROBE:
 	case INTAKE_PROOF_STALE:
 	case INTAKE_UNREADABLE:
 	case INTAKE_SHAPE:
-	case INTAKE_TOO_LARGE:
 	case INTAKE_ENCODING:
 	case INTAKE_CAUSES:
 		break;
@@ -303,14 +307,16 @@ answer_add_headers(const struct request *request, enum intake_cause cause,
 	case INTAKE_PROOF_MISSING:
 	case INTAKE_PROOF_BAD:
 	case INTAKE_PROOF_STALE:
-		if (request->intake->proof == INTAKE_BEARER) {
+		if (request->intake == NULL ||
+		    request->intake->proof == INTAKE_BEARER) {
 			name = MHD_HTTP_HEADER_WWW_AUTHENTICATE;
 			value = "Bearer";
 		}
 		break;
 	case INTAKE_METHOD:
 		name = MHD_HTTP_HEADER_ALLOW;
-		value = request->route->allow;
+		value = request->allow != NULL ? request->allow
+					       : request->route->allow;
 		break;
 	case INTAKE_ENCODING:
 		name = MHD_HTTP_HEADER_ACCEPT_ENCODING;
@@ -331,14 +337,8 @@ answer_add_headers(const struct request *request, enum intake_cause cause,
 	case INTAKE_CAUSES:
 		break;
 	}
-	if (name != NULL &&
-	    MHD_add_response_header(response, name, value) != MHD_YES)
-		return false;
-	if (!request->last && !request_draining(request) &&
-	    clients_keep(&request->listener->clients, request->client))
-		return true;
-	return MHD_add_response_header(
-		   response, MHD_HTTP_HEADER_CONNECTION, "close") == MHD_YES;
+	return name == NULL ||
+	       MHD_add_response_header(response, name, value) == MHD_YES;
 }
 
 /* May it be a source's? Anybody can send a request, and what is answered to a
@@ -380,13 +380,34 @@ answer_note(struct request *request, enum intake_cause cause, const char *why)
 /* MHD_NO closes the connection without an answer: the client sends again, and
  * what was put is a duplicate then. */
 enum MHD_Result
+request_send(struct request *request, unsigned status,
+    struct MHD_Response *response, struct MHD_Response *owned)
+{
+	enum MHD_Result result = MHD_NO;
+	bool keep = !request->last && !request_draining(request) &&
+		    clients_keep(&request->listener->clients, request->client);
+
+	if (response != NULL &&
+	    (keep || MHD_add_response_header(response,
+			 MHD_HTTP_HEADER_CONNECTION, "close") == MHD_YES))
+		result =
+		    MHD_queue_response(request->connection, status, response);
+	if (owned != NULL)
+		MHD_destroy_response(owned);
+	clients_mark(&request->listener->clients, request->client,
+	    CLIENT_ANSWERED, clock_mono_ms());
+	return result;
+}
+
+enum MHD_Result
 request_answer(struct request *request, enum intake_cause cause,
     const char *why, const char *type, struct buf *body)
 {
 	unsigned status = answer_status(request, cause);
 	struct MHD_Response *response = NULL;
-	enum MHD_Result result = MHD_NO;
+	enum MHD_Result result;
 	struct err err;
+	bool ok = false;
 	char *data;
 	size_t len;
 
@@ -402,17 +423,12 @@ request_answer(struct request *request, enum intake_cause cause,
 		free(data);
 		goto out;
 	}
-	if (MHD_add_response_header(
-		response, MHD_HTTP_HEADER_CONTENT_TYPE, type) != MHD_YES ||
-	    !answer_add_headers(request, cause, response))
-		goto out;
-	result = MHD_queue_response(request->connection, status, response);
+	ok = MHD_add_response_header(
+		 response, MHD_HTTP_HEADER_CONTENT_TYPE, type) == MHD_YES &&
+	     answer_add_headers(request, cause, response);
 out:
-	if (response != NULL)
-		MHD_destroy_response(response);
+	result = request_send(request, status, ok ? response : NULL, response);
 	buf_fini(body);
-	clients_mark(&request->listener->clients, request->client,
-	    CLIENT_ANSWERED, clock_mono_ms());
 	/* Answers to health checks and views are not counted. */
 	if (request->listener->admin ||
 	    (request->route != NULL && !request->route->post))

@@ -31,6 +31,7 @@ struct service {
 	struct server_settings settings;
 	struct queue *queue;
 	struct sources *sources;
+	struct tokens *view_tokens, *admin_tokens; /* NULL: none */
 
 	/* any thread */
 	struct budget budget;	/* of all bodies */
@@ -44,6 +45,7 @@ struct service {
 	struct cond fewer; /* active or handed went down */
 	size_t active;	   /* requests that a stop waits for */
 	size_t handed;	   /* of these, the queue's */
+	size_t calls;	   /* of the admin interface, being served */
 	bool closed;	   /* nothing more is handed to the queue */
 };
 
@@ -56,6 +58,7 @@ struct request {
 	struct MHD_Connection *connection;
 	int64_t began_ms;	    /* monotonic */
 	char method[16], path[128]; /* for the log; may be cut */
+	const char *url;	    /* the whole path; lent */
 
 	const struct route *route;   /* NULL: no such path */
 	const struct intake *intake; /* of the route; NULL: of none */
@@ -64,10 +67,13 @@ struct request {
 	bool active;		     /* counted in the service */
 	bool last;		     /* the connection ends with this request */
 	bool stray, sized;	     /* as in struct headers */
-	struct ingest *ingest; /* the route's own state; owned by the route */
+	/* the route's own state; owned by the route */
+	struct ingest *ingest;
+	struct admin *admin;
 
 	enum intake_cause refusal; /* INTAKE_TAKEN: it is not refused */
 	const char *why;	   /* of the refusal */
+	const char *allow; /* the methods, as for Allow; NULL: the route's */
 
 	/* handed to the queue, and back */
 	_Atomic enum request_stage stage;
@@ -149,6 +155,11 @@ void request_done(
  * in *body. */
 enum MHD_Result request_answer(struct request *request, enum intake_cause cause,
     const char *why, const char *type, struct buf *body);
+
+/* Send a response with its own headers, or close the connection if it is NULL.
+ * Releases `owned`, which may be NULL. */
+enum MHD_Result request_send(struct request *request, unsigned status,
+    struct MHD_Response *response, struct MHD_Response *owned);
 
 /* Answer {"error":WHY}, with the offset in the body if it is not NULL. Logged,
  * at most once a second for each cause. */

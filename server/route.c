@@ -1,18 +1,19 @@
 #include "server/route.h"
 
 #include "base/clock.h"
+#include "server/admin.h"
 #include "server/ingest.h"
 
-enum { ROUTE_VIEW_MAX = 16 * 1024 * 1024 };
+enum { ROUTE_TEXT_MAX = 4096 };
 
-/* ---- health checks and views ---- */
+/* ---- health checks ---- */
 
 static enum MHD_Result
 route_say(struct request *request, bool well, const char *text)
 {
 	struct buf body;
 
-	buf_init(&body, ROUTE_VIEW_MAX);
+	buf_init(&body, ROUTE_TEXT_MAX);
 	buf_printf(&body, "%s\n", text);
 	return request_answer(request, well ? INTAKE_TAKEN : INTAKE_BUSY, text,
 	    "text/plain; charset=utf-8", &body);
@@ -21,8 +22,8 @@ route_say(struct request *request, bool well, const char *text)
 static enum MHD_Result
 route_healthz(struct request *request)
 {
-	const struct server_views *views = &request->service->settings.views;
-	bool alive = views->alive == NULL || views->alive(views->arg);
+	const struct server_api *api = &request->service->settings.api;
+	bool alive = api->alive == NULL || api->alive(api->arg);
 
 	return route_say(request, alive, alive ? "ok" : "a thread has stalled");
 }
@@ -47,32 +48,6 @@ route_readyz_done(struct request *request)
 	    request->durable ? "ok" : request->err.text);
 }
 
-static enum MHD_Result
-route_view(struct request *request, void (*view)(void *arg, struct buf *out),
-    const char *type)
-{
-	struct buf body;
-
-	buf_init(&body, ROUTE_VIEW_MAX);
-	if (view != NULL)
-		view(request->service->settings.views.arg, &body);
-	return request_answer(request, INTAKE_TAKEN, "", type, &body);
-}
-
-static enum MHD_Result
-route_metrics(struct request *request)
-{
-	return route_view(request, request->service->settings.views.metrics,
-	    "text/plain; version=0.0.4; charset=utf-8");
-}
-
-static enum MHD_Result
-route_status(struct request *request)
-{
-	return route_view(request, request->service->settings.views.status,
-	    "application/json");
-}
-
 /* ---- paths ---- */
 
 static const struct route route_intake = {
@@ -84,6 +59,17 @@ static const struct route route_intake = {
     .complete = ingest_complete,
     .done = ingest_done,
     .free = ingest_free,
+};
+
+/* Any other path of the admin listener: the interface has its own. */
+static const struct route route_admin = {
+    .admin = true,
+    .any = true,
+    .begin = admin_begin,
+    .add = admin_add,
+    .complete = admin_complete,
+    .done = admin_done,
+    .free = admin_free,
 };
 
 static const struct route routes[] = {
@@ -101,18 +87,6 @@ static const struct route routes[] = {
 	.allow = "GET, HEAD",
 	.complete = route_readyz,
 	.done = route_readyz_done,
-    },
-    {
-	.path = "/metrics",
-	.admin = true,
-	.allow = "GET, HEAD",
-	.complete = route_metrics,
-    },
-    {
-	.path = "/status",
-	.admin = true,
-	.allow = "GET, HEAD",
-	.complete = route_status,
     },
 };
 
@@ -160,7 +134,9 @@ route_find(const char *path, bool admin, const struct server_source *sources,
 		    path_matches(path, route->path, &name))
 			return name.len == 0 ? route : NULL;
 	}
-	for (size_t i = 0; !admin && i < source_count; i++) {
+	if (admin)
+		return &route_admin;
+	for (size_t i = 0; i < source_count; i++) {
 		if (sources[i].intake == intake)
 			continue; /* as that before it */
 		intake = sources[i].intake;
@@ -175,6 +151,8 @@ route_find(const char *path, bool admin, const struct server_source *sources,
 bool
 route_takes(const struct route *route, const char *method)
 {
+	if (route->any)
+		return true;
 	if (route->post)
 		return strcmp(method, "POST") == 0;
 	return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;

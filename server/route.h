@@ -12,6 +12,7 @@ struct route {
 	const char *path;   /* NULL: that of an intake */
 	bool ingest, admin; /* the listeners that serve it */
 	bool post;	    /* by a source; else GET and HEAD */
+	bool any;	    /* it checks the method itself */
 	const char *allow;  /* the methods, as for Allow */
 
 	/* The headers have arrived; a piece of the body has arrived. Both may

@@ -13,7 +13,9 @@
 #include "server/ingest.h"
 #include "server/listener.h"
 #include "server/request.h"
+#include "server/socket.h"
 #include "server/sources.h"
+#include "server/tokens.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +30,8 @@ enum {
 
 struct server {
 	struct service service;
-	struct listener ingest, admin;
+	struct listener ingest, admin, local;
+	struct socket_name socket; /* of the last */
 };
 
 void
@@ -64,7 +67,7 @@ size_t
 server_files(unsigned connections)
 {
 	return listener_files(connections) +
-	       listener_files(server_admin_connections(connections));
+	       2 * listener_files(server_admin_connections(connections));
 }
 
 /* Show the counters of what may be counted, before anything is. */
@@ -80,6 +83,46 @@ server_show_counters(const struct server_settings *settings)
 		for (; *kind != NULL; kind++)
 			counter_drift_add(*kind, 0);
 	}
+}
+
+static bool
+server_tokens_make(struct service *service, struct err *reterr)
+{
+	const struct server_settings *settings = &service->settings;
+
+	service->view_tokens = tokens_new(settings->view_tokens);
+	service->admin_tokens = tokens_new(settings->admin_tokens);
+	return (service->view_tokens != NULL &&
+		   service->admin_tokens != NULL) ||
+	       err_set_nomem(reterr);
+}
+
+static bool
+server_local_open(struct server *server, struct err *reterr)
+{
+	const char *dir = server->service.settings.socket_dir;
+	int fd = -1;
+
+	return dir == NULL ||
+	       (socket_listen(dir, &server->socket, &fd, reterr) &&
+		   listener_open_local(&server->local, fd, reterr));
+}
+
+/* In a directory that has taken the place of ours, the directory stays what it
+ * was: what is there is not ours. */
+static void
+server_local_keep(struct server *server)
+{
+	const char *dir = server->service.settings.socket_dir;
+	struct socket_id was = server->socket.dir;
+	struct err err;
+
+	if (dir == NULL || !socket_vanished(dir, &server->socket) ||
+	    !server_local_open(server, &err))
+		return;
+	server->socket.dir = was;
+	log_line(LOG_WARN, "server", "renew name=%s/%s why=\"it was gone\"",
+	    dir, SOCKET_NAME);
 }
 
 bool
@@ -111,13 +154,17 @@ server_start(const struct server_settings *settings, struct queue *queue,
 	budget_init(&service->budget, settings->body_memory, NULL);
 	budget_init(&service->unproven, ingest_unproven_memory(settings),
 	    &service->budget);
-	listener_init(
-	    &server->ingest, service, false, settings->max_connections);
-	listener_init(&server->admin, service, true,
+	listener_init(&server->ingest, service, LISTENER_INGEST,
+	    settings->max_connections);
+	listener_init(&server->admin, service, LISTENER_ADMIN,
+	    server_admin_connections(settings->max_connections));
+	listener_init(&server->local, service, LISTENER_LOCAL,
 	    server_admin_connections(settings->max_connections));
 	sources_restore(sources, queue);
 	server_show_counters(settings);
-	if (!listener_open(&server->ingest, settings->listen, reterr) ||
+	if (!server_tokens_make(service, reterr) ||
+	    !server_local_open(server, reterr) ||
+	    !listener_open(&server->ingest, settings->listen, reterr) ||
 	    !listener_open(&server->admin, settings->admin, reterr)) {
 		server_stop(server); /* requests may have come in already */
 		return false;
@@ -156,8 +203,10 @@ server_sweep(struct server *server, int64_t mono_ms)
 		log_line(LOG_WARN, "server",
 		    "sweep connections=%zu why=\"slower than %lld ms\"", swept,
 		    (long long)server->service.settings.request_timeout_ms);
-	swept += server_sweep_listener(&server->admin, mono_ms);
+	swept += server_sweep_listener(&server->admin, mono_ms) +
+		 server_sweep_listener(&server->local, mono_ms);
 	counter_add(COUNTER_SWEPT, swept);
+	server_local_keep(server);
 	sources_save(server->service.sources, server->service.queue);
 }
 
@@ -200,13 +249,18 @@ server_stop(struct server *server)
 	server_wait(server, clock_mono_ms() + SERVER_READ_GRACE_MS);
 	lock_hold(&service->lock);
 	service->closed = true;
-	while (service->handed > 0)
+	while (service->handed > 0 || service->calls > 0)
 		cond_wait(&service->fewer, &service->lock, INT64_MAX);
 	lock_drop(&service->lock);
 	server_wait(server, clock_mono_ms() + SERVER_ANSWER_GRACE_MS);
 	sources_save(service->sources, service->queue);
 	listener_close(&server->ingest);
 	listener_close(&server->admin);
+	if (service->settings.socket_dir != NULL)
+		socket_unlink(service->settings.socket_dir, &server->socket);
+	listener_close(&server->local);
+	tokens_free(service->view_tokens);
+	tokens_free(service->admin_tokens);
 	sources_free(service->sources);
 	cond_fini(&service->fewer);
 	lock_fini(&service->lock);

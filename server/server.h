@@ -4,8 +4,8 @@
 /*
  * The HTTP server. It authenticates, reads and judges a request, puts the items
  * into the queue, and answers 2xx only once they are durable. Two listeners:
- * ingest (the posts of sources), and admin (read only: /metrics,
- * /status); both answer /healthz and /readyz.
+ * ingest (the posts of sources), and admin (the interface that daemon/ serves,
+ * call.h), which is also at admin.sock; all answer /healthz and /readyz.
  *
  * What a source posts, how it proves itself, and which status it is answered
  * with for each cause, is its intake's (schema/dialect.h): the server knows
@@ -16,6 +16,7 @@
 #include "base/buf.h"
 #include "queue/queue.h"
 #include "schema/dialect.h"
+#include "server/call.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -37,12 +38,16 @@ struct server_source {
 	bool open; /* accepts requests without a proof */
 };
 
-/* What the admin listener shows; the daemon renders it, on the server's
- * threads. Each may be NULL. */
-struct server_views {
-	bool (*alive)(void *arg); /* no thread has stalled */
-	void (*metrics)(void *arg, struct buf *out);
-	void (*status)(void *arg, struct buf *out);
+/* The admin interface, which the daemon serves. */
+struct server_api {
+	/* See call_route_find(). */
+	const void *routes;
+	size_t stride;
+	/* Serve a call, on a thread of its own. */
+	void (*serve)(
+	    void *arg, const struct call_route *route, struct call *call);
+	/* Has no thread stalled? NULL: none can. */
+	bool (*alive)(void *arg);
 	void *arg;
 };
 
@@ -50,6 +55,13 @@ struct server_settings {
 	const char *listen;  /* ADDRESS:PORT, [V6]:PORT; port 0 = any free */
 	bool proxy_protocol; /* connections to `listen` begin with its header */
 	const char *admin;
+	/* Where admin.sock is made; NULL: nowhere. */
+	const char *socket_dir;
+	/* Of the admin listener; NULL, or NULL-terminated. Without tokens what
+	 * needs them is refused there. */
+	const char *const *view_tokens, *const *admin_tokens;
+	const char *const *admin_hosts; /* names that it may be called by,
+					 * besides localhost and addresses */
 	const struct server_source *sources;
 	size_t source_count;
 	unsigned threads;
@@ -61,7 +73,7 @@ struct server_settings {
 	int64_t request_timeout_ms; /* from first byte to last */
 	int64_t idle_timeout_ms;
 	unsigned retry_after_s;
-	struct server_views views;
+	struct server_api api;
 };
 
 void server_settings_init(struct server_settings *settings);
@@ -80,8 +92,8 @@ MUST_USE bool server_start(const struct server_settings *settings,
 unsigned server_port(const struct server *server);
 unsigned server_admin_port(const struct server *server);
 
-/* Close connections whose request takes too long, and save the sources'
- * status in the queue. Once a second, from the main thread, with the time of
+/* Close connections whose request takes too long, make admin.sock again if it
+ * vanished, and save the sources' status in the queue. Once a second, from the main thread, with the time of
  * clock_mono_ms(). */
 void server_sweep(struct server *server, int64_t mono_ms);
 

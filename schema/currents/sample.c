@@ -386,7 +386,7 @@ sample_property_write(struct sample *sample, const struct catalogue_type *type,
 		return;
 	len = sample_value_write(sample, property, kind, value);
 	if (chance < SAMPLE_ABSENT + SAMPLE_NULL)
-		json_null(json, name);
+		json_null_value(json, name);
 	else if (chance < SAMPLE_ABSENT + SAMPLE_NULL + SAMPLE_BLANK)
 		json_text(json, name, "");
 	else if (kind == CATALOGUE_STRING)

@@ -64,7 +64,7 @@ host_begin(void)
 	host.settings.queue.min_free_bytes = 0;
 	if (!settings_complete(&host.settings, &err) ||
 	    !daemon_queue_open(&host.daemon, true, &err) ||
-	    !socket_listen(host.dir, &host.listener, &err))
+	    !command_listen(host.dir, &host.listener, &err))
 		check_failed(__FILE__, __LINE__, err.text);
 	CHECK(atexit(host_end) == 0);
 }

@@ -110,7 +110,7 @@ test_json_writes_commas_and_escapes(void **state)
 	json_int(&json, "a", 1);
 	json_array_open(&json, "b");
 	json_bool(&json, NULL, true);
-	json_null(&json, NULL);
+	json_null_value(&json, NULL);
 	json_text(&json, NULL, "x\"\\\n\001");
 	json_array_close(&json);
 	json_object_open(&json, "c");

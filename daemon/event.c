@@ -1,7 +1,6 @@
-#include "cli/event.h"
+#include "daemon/event.h"
 
 #include "base/utf8.h"
-#include "cli/filter.h"
 #include "daemon/persons.h"
 
 #include <stdio.h>
@@ -153,61 +152,4 @@ event_bytes_write(struct json *json, const char *name, struct str data)
 	}
 	(void)snprintf(name_base64, sizeof(name_base64), "%s_base64", name);
 	event_base64_write(json, name_base64, data);
-}
-
-/* ---- export ---- */
-
-struct export
-{
-	struct selection selection;
-	struct event_reader reader;
-	struct buf *out;
-};
-
-static bool
-export_event(void *arg, const struct jobs_event *event)
-{
-	struct export *export = arg;
-	struct json json;
-
-	if (!selection_event(&export->selection, event))
-		return false;
-	json_init(&json, export->out);
-	json_object_open(&json, NULL);
-	json_text(&json, "place", jobs_place_name(event->place));
-	json_text(&json, "source", event->source);
-	json_text(&json, "destination", event->destination);
-	json_time(&json, "accepted", event->accepted_ms);
-	if (event->settled_ms != 0)
-		json_time(&json,
-		    event->place == JOBS_ARCHIVE ? "delivered" : "dead",
-		    event->settled_ms);
-	json_int(&json, "attempts", event->attempts);
-	if (event->replay)
-		json_bool(&json, "replay", true);
-	if (event->reason != NULL)
-		json_text(&json, "reason", event->reason);
-	event_write(&export->reader, &json, event->type, event->data);
-	json_object_close(&json);
-	(void)buf_char(export->out, '\n');
-	return true;
-}
-
-int
-event_export(
-    struct command_context *context, enum jobs_place place, struct buf *out)
-{
-	struct job job = command_job(context, out, "exported", job_step_scan);
-	struct export export = {.out = out};
-	struct err err;
-	bool ok;
-
-	job.match = export_event;
-	job.match_arg = &export;
-	job.selection = &export.selection;
-	event_reader_init(&export.reader);
-	ok = filter_read(context, INT64_MAX, &export.selection, &err) &&
-	     job_run(&job, place, &err);
-	event_reader_fini(&export.reader);
-	return ok ? EXIT_FINE : command_fail(out, &err);
 }

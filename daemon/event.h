@@ -1,13 +1,12 @@
-#ifndef CLI_EVENT_H
-#define CLI_EVENT_H
+#ifndef DAEMON_EVENT_H
+#define DAEMON_EVENT_H
 
 /*
- * One event of the queue, or change of a set: its id, and how it is written in a line of JSON that
- * commands print and `currentsd import` reads.
+ * One event of the queue, or change of a set: its id, and how it is written in
+ * a line of JSON that commands print and `currentsd import` reads.
  */
 
 #include "base/json.h"
-#include "cli/command.h"
 #include "schema/currents/currents.h"
 
 struct event_reader {
@@ -38,10 +37,5 @@ void event_bytes_write(struct json *json, const char *name, struct str data);
 
 /* What a member in base64 holds; false if it is not base64. */
 MUST_USE bool event_base64_read(struct str text, struct buf *ret_data);
-
-/* Print the events of a place that the command's options select, one object a
- * line. */
-int event_export(
-    struct command_context *context, enum jobs_place place, struct buf *out);
 
 #endif
