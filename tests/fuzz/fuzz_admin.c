@@ -115,7 +115,7 @@ client_connect(void)
 
 /* The words, and a few times the piece of a file and its end. */
 static void
-client_ask(int fd, const uint8_t *data, size_t size)
+send_question(int fd, const uint8_t *data, size_t size)
 {
 	const uint8_t *file = memmem(data, size, "\n\n", 2);
 	size_t len = file == NULL ? size : (size_t)(file - data);
@@ -158,7 +158,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		      (ssize_t)size - 1);
 		CHECK(shutdown(fd, SHUT_WR) == 0);
 	} else {
-		client_ask(fd, data, size);
+		send_question(fd, data, size);
 	}
 	host.until_ms = clock_mono_ms() + PATIENCE_MS;
 	socket_serve(host.listener.fd, &served);

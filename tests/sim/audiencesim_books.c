@@ -563,7 +563,7 @@ audiencesim_report_write(
 		set_count(report, names[i], books->counts[i]);
 	memberships_report(books, report);
 	json_object_set_new(report, "rewritten_ms",
-	    books->rewritten_ms < 0 ? json_null_value()
+	    books->rewritten_ms < 0 ? json_null()
 				    : json_integer(books->rewritten_ms));
 	json_object_set_new(report, "violations", violations_report(books));
 	json_object_set_new(report, "by_status", statuses_report(books));

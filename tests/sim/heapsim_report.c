@@ -73,7 +73,7 @@ app_report(const struct heapsim_app *app)
 		user = json_stringn(name, len);
 	}
 	json_object_set_new(
-	    object, "max_user", user != NULL ? user : json_null_value());
+	    object, "max_user", user != NULL ? user : json_null());
 	return object;
 }
 

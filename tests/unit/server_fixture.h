@@ -277,7 +277,7 @@ client_ask(
 /* ---- a server ---- */
 
 #define TOKEN "Authorization: Bearer secret\r\n"
-#define CLOSE "Host: x\r\nConnection: close\r\n"
+#define CLOSE "Host: localhost\r\nConnection: close\r\n"
 #define EVENT(type)                                                            \
 	"{\"event_type\":\"" type "\",\"id\":\"a\",\"time\":1,"                \
 	"\"user\":{},\"properties\":{}}"
@@ -318,17 +318,26 @@ static struct server_source sources[SOURCES] = {
 static bool alive;
 
 HELPER bool
-view_alive(void *arg)
+api_alive(void *arg)
 {
 	(void)arg;
 	return alive;
 }
 
+/* Answers its route's path. */
 HELPER void
-view_text(void *arg, struct buf *out)
+api_say(void *arg, const struct call_route *route, struct call *call)
 {
-	buf_text(out, arg);
+	struct err err;
+
+	(void)arg;
+	(void)!call_write(call, route->path, strlen(route->path), &err);
 }
+
+static const struct call_route api_routes[] = {
+    {"GET", "/status", CALL_COUNTS, 0},
+    {NULL, NULL, CALL_COUNTS, 0},
+};
 
 HELPER void
 settings_for_test(struct server_settings *settings)
@@ -341,8 +350,12 @@ settings_for_test(struct server_settings *settings)
 	settings->body_limit = 1024 * 1024;
 	settings->body_memory = 3 * 1024 * 1024;
 	settings->max_items = 200;
-	settings->views = (struct server_views){
-	    view_alive, view_text, view_text, (void *)(uintptr_t) "view"};
+	settings->api = (struct server_api){
+	    .routes = api_routes,
+	    .stride = sizeof(api_routes[0]),
+	    .serve = api_say,
+	    .alive = api_alive,
+	};
 }
 
 HELPER struct server *
