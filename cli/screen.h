@@ -1,0 +1,73 @@
+#ifndef CLI_SCREEN_H
+#define CLI_SCREEN_H
+
+/*
+ * Where the output of a command goes, and what is possible there: the width and
+ * the colours of a terminal, a line of progress on stderr. Whatever a command
+ * prints goes through screen_write(), which lets no control sequence but our
+ * own colours reach a terminal.
+ */
+
+#include "base/buf.h"
+
+#include <stdint.h>
+#include <stdio.h>
+
+/* Colours by meaning. */
+enum tone {
+	TONE_NONE,
+	TONE_GOOD,    /* green */
+	TONE_WAITING, /* yellow */
+	TONE_WRONG,   /* red */
+	TONE_QUIET,   /* dim */
+	TONE_STRONG,  /* bold */
+};
+
+struct screen {
+	size_t columns; /* width of the terminal; 0: no limit */
+	size_t rows;	/* its height; 0: no limit */
+	bool terminal;	/* stdout is one: fit and leave out what is empty */
+	bool colour;	/* NO_COLOR is unset, TERM is not "dumb" */
+	bool utc;	/* times in UTC instead of the local zone */
+
+	/* for screen_progress() */
+	bool progress;	     /* stderr is a terminal that can do it */
+	bool progress_shown; /* there is some on the line at present */
+	int64_t progress_began_ms, progress_drawn_ms; /* 0: not yet */
+};
+
+/* Look at stdout, stderr, COLUMNS, NO_COLOR and TERM. Makes UTF-8 the encoding
+ * of the process (LC_CTYPE), so that widths are measured right. */
+void screen_init(struct screen *screen, bool utc);
+
+/* Append a text in a tone; plain where there is no colour. The text must be our
+ * own, or have come through show_foreign(). */
+void screen_text(const struct screen *screen, struct buf *out, enum tone tone,
+    const char *format, ...) PRINTF_LIKE(4, 5);
+
+/* The control sequence that begins a tone; "" without colour, or for
+ * TONE_NONE. SCREEN_PLAIN ends it. */
+const char *screen_tone(const struct screen *screen, enum tone tone);
+#define SCREEN_PLAIN "\033[0m"
+
+/* Erase the progress, then write to stdout or stderr. On a terminal, and always
+ * on stderr, control characters but newlines, tabs and our own colours are
+ * shown as \xNN. */
+MUST_USE bool screen_write(struct screen *screen, FILE *to, const char *data,
+    size_t len, struct err *reterr);
+
+/*
+ * Redraw the line of progress, at most some ten times a second:
+ *
+ *	requeued 12,480 of 541,200 (2 %), 237/s, 37 min left
+ *
+ * A total of 0 is unknown: then without percent and time left. Does nothing if
+ * stderr is no terminal. Times of the monotonic clock.
+ */
+void screen_progress(struct screen *screen, const char *verb, int64_t done,
+    int64_t total, int64_t now_ms);
+
+/* Erase it; the next one begins anew. */
+void screen_progress_end(struct screen *screen);
+
+#endif

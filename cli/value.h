@@ -1,0 +1,36 @@
+#ifndef CLI_VALUE_H
+#define CLI_VALUE_H
+
+/*
+ * Reading what the admin interface answers. A path is the name of a member, or
+ * several joined by dots: "queue.dead". What is absent, null or of another type
+ * is the default, so that a client reads answers of other versions.
+ */
+
+#include "cli/screen.h"
+
+struct json_t;
+
+/* NULL if there is none. The value is lent. */
+const struct json_t *value_at(const struct json_t *json, const char *path);
+
+/* "" by default; lent. */
+const char *value_text(const struct json_t *json, const char *path);
+
+/* 0 or false by default. */
+int64_t value_int(const struct json_t *json, const char *path);
+double value_real(const struct json_t *json, const char *path);
+bool value_bool(const struct json_t *json, const char *path);
+
+/* A text of RFC 3339 as ms since 1970; 0 by default. */
+int64_t value_time_ms(const struct json_t *json, const char *path);
+
+/* Read such a text; false if it is none. */
+MUST_USE bool value_time_read(const char *text, int64_t *ret_ms);
+
+/* Append JSON and a newline: indented and in colour for a terminal, otherwise
+ * compact on one line. Members keep their order. */
+MUST_USE bool value_write(const struct json_t *json,
+    const struct screen *screen, struct buf *out, struct err *reterr);
+
+#endif
