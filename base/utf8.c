@@ -59,6 +59,29 @@ utf8_encode(char *ret, uint32_t point)
 	return 4;
 }
 
+/* The code point of a sequence of this length. */
+static uint32_t
+point_of(const unsigned char *bytes, size_t step)
+{
+	static const unsigned char lead[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+	uint32_t point = bytes[0] & lead[step];
+
+	for (size_t i = 1; i < step; i++)
+		point = point << 6 | (bytes[i] & 0x3f);
+	return point;
+}
+
+/* C0, DEL, C1; U+2028 and U+2029; the characters of Unicode's property
+ * Bidi_Control, which can reorder what stands around them. */
+static bool
+point_is_control(uint32_t point)
+{
+	return point < 0x20 || (point >= 0x7f && point < 0xa0) ||
+	       point == 0x061c || point == 0x200e || point == 0x200f ||
+	       (point >= 0x2028 && point <= 0x202e) ||
+	       (point >= 0x2066 && point <= 0x2069);
+}
+
 size_t
 utf8_visible(
     char ret[UTF8_VISIBLE], const char *data, size_t len, size_t *ret_step)
@@ -66,11 +89,9 @@ utf8_visible(
 	static const char hex[] = "0123456789abcdef";
 	const unsigned char *bytes = (const unsigned char *)data;
 	size_t step = utf8_length(data, len), put = 0;
-	bool c0 = bytes[0] < 0x20 || bytes[0] == 0x7f;
-	bool c1 = step == 2 && bytes[0] == 0xc2 && bytes[1] < 0xa0;
 
 	*ret_step = step > 0 ? step : 1;
-	if (step > 0 && !c0 && !c1) {
+	if (step > 0 && !point_is_control(point_of(bytes, step))) {
 		memcpy(ret, data, step);
 		return step;
 	}

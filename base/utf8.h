@@ -17,9 +17,10 @@ size_t utf8_length(const char *data, size_t len);
 size_t utf8_encode(char *ret, uint32_t point);
 
 /* One character, or one byte that is none, as a terminal may get it: control
- * characters (C0, DEL, C1) and what is not UTF-8 as \xNN for each byte. Returns
- * the number of bytes written; *ret_step is how many it read. len > 0. */
-enum { UTF8_VISIBLE = 8 };
+ * characters (C0, DEL, C1), line separators, the controls of bidirectional text
+ * and what is not UTF-8 as \xNN for each byte. Returns the number of bytes
+ * written; *ret_step is how many it read. len > 0. */
+enum { UTF8_VISIBLE = 12 };
 size_t utf8_visible(
     char ret[UTF8_VISIBLE], const char *data, size_t len, size_t *ret_step);
 

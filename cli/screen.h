@@ -26,14 +26,15 @@ enum tone {
 struct screen {
 	size_t columns; /* width of the terminal; 0: no limit */
 	size_t rows;	/* its height; 0: no limit */
-	bool terminal;	/* stdout is one: fit and leave out what is empty */
-	bool colour;	/* NO_COLOR is unset, TERM is not "dumb" */
+	bool terminal;	/* stdout is one: fit, and leave out what is empty */
+	bool colour;	/* it has colours, and NO_COLOR is not set */
 	bool utc;	/* times in UTC instead of the local zone */
 
 	/* for screen_progress() */
 	bool progress;	     /* stderr is a terminal that can do it */
 	bool progress_shown; /* there is some on the line at present */
 	int64_t progress_began_ms, progress_drawn_ms; /* 0: not yet */
+	int64_t progress_began_at; /* what was done when it began */
 };
 
 /* Look at stdout, stderr, COLUMNS, NO_COLOR and TERM. Makes UTF-8 the encoding
@@ -52,7 +53,7 @@ const char *screen_tone(const struct screen *screen, enum tone tone);
 
 /* Erase the progress, then write to stdout or stderr. On a terminal, and always
  * on stderr, control characters but newlines, tabs and our own colours are
- * shown as \xNN. */
+ * shown as \xNN; where there are no colours, ours are left out. */
 MUST_USE bool screen_write(struct screen *screen, FILE *to, const char *data,
     size_t len, struct err *reterr);
 

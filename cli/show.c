@@ -1,23 +1,89 @@
 #include "cli/show.h"
 
+#include "base/utf8.h"
 #include "daemon/status.h"
 
 #include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+void
+show_number(int64_t number, char *ret, size_t size)
+{
+	char digits[24];
+	int len = snprintf(digits, sizeof(digits), "%" PRId64, number);
+	size_t put = 0;
+
+	for (int i = 0; i < len && put + 2 < size; i++) {
+		int left = len - i;
+
+		if (i > 0 && left % 3 == 0 && digits[i - 1] != '-')
+			ret[put++] = ',';
+		ret[put++] = digits[i];
+	}
+	ret[put] = '\0';
+}
+
+void
+show_percent(double ratio, char *ret, size_t size)
+{
+	double percent = ratio * 100;
+
+	if (percent < 100 && percent > 99)
+		percent = 99;
+	if (percent > 0 && percent < 0.1)
+		(void)snprintf(ret, size, "< 0.1 %%");
+	else
+		(void)snprintf(ret, size,
+		    percent > 0 && percent < 9.95 ? "%.1f %%" : "%.0f %%",
+		    percent);
+}
+
+void
+show_rate(double rate, char *ret, size_t size)
+{
+	char number[SHOW_TEXT];
+
+	if (rate > 0 && rate < 0.1) {
+		(void)snprintf(ret, size, "< 0.1/s");
+	} else if (rate > 0 && rate < 9.95) {
+		(void)snprintf(ret, size, "%.1f/s", rate);
+	} else {
+		show_number(llround(rate), number, sizeof(number));
+		(void)snprintf(ret, size, "%s/s", number);
+	}
+}
+
+/* The second unit, unless it is zero. */
+static void
+duration_write(int64_t first, const char *unit, int64_t second,
+    const char *second_unit, char *ret, size_t size)
+{
+	if (second == 0)
+		(void)snprintf(ret, size, "%" PRId64 " %s", first, unit);
+	else
+		(void)snprintf(ret, size, "%" PRId64 " %s %" PRId64 " %s",
+		    first, unit, second, second_unit);
+}
 
 void
 show_duration(int64_t seconds, char *ret, size_t size)
 {
 	if (seconds >= 86400)
-		(void)snprintf(ret, size, "%" PRId64 " d %02d h",
-		    seconds / 86400, (int)(seconds % 86400 / 3600));
+		duration_write(seconds / 86400, "d", seconds % 86400 / 3600,
+		    "h", ret, size);
 	else if (seconds >= 3600)
-		(void)snprintf(ret, size, "%d h %02d min",
-		    (int)(seconds / 3600), (int)(seconds % 3600 / 60));
+		duration_write(
+		    seconds / 3600, "h", seconds % 3600 / 60, "min", ret, size);
+	else if (seconds >= 600)
+		duration_write(seconds / 60, "min", 0, "", ret, size);
 	else if (seconds >= 60)
-		(void)snprintf(ret, size, "%d min %02d s", (int)(seconds / 60),
-		    (int)(seconds % 60));
+		duration_write(
+		    seconds / 60, "min", seconds % 60, "s", ret, size);
 	else
-		(void)snprintf(ret, size, "%d s", (int)seconds);
+		duration_write(seconds, "s", 0, "", ret, size);
 }
 
 void
@@ -54,6 +120,36 @@ show_ago(int64_t now_ms, int64_t then_ms, char *ret, size_t size)
 }
 
 void
+show_timestamp(
+    int64_t now_ms, int64_t then_ms, bool utc, char *ret, size_t size)
+{
+	struct tm now, then;
+	time_t now_s = (time_t)(now_ms / 1000);
+	time_t then_s = (time_t)(then_ms / 1000);
+	char text[SHOW_TEXT];
+	bool known, today;
+	size_t len;
+
+	known = utc ? gmtime_r(&now_s, &now) && gmtime_r(&then_s, &then)
+		    : localtime_r(&now_s, &now) && localtime_r(&then_s, &then);
+	if (then_ms == 0 || !known) {
+		(void)snprintf(
+		    ret, size, then_ms == 0 ? "never" : "out of range");
+		return;
+	}
+	today = now.tm_year == then.tm_year && now.tm_yday == then.tm_yday;
+	len = strftime(text, sizeof(text),
+	    today ? "%H:%M:%S" : "%Y-%m-%d %H:%M:%S", &then);
+	if (len == 0 || utc) {
+		(void)snprintf(ret, size, "%sZ", text);
+		return;
+	}
+	(void)snprintf(ret, size, "%s%c%02ld:%02ld", text,
+	    then.tm_gmtoff < 0 ? '-' : '+', labs(then.tm_gmtoff) / 3600,
+	    labs(then.tm_gmtoff) / 60 % 60);
+}
+
+void
 show_bytes(int64_t bytes, char *ret, size_t size)
 {
 	static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
@@ -71,22 +167,28 @@ show_bytes(int64_t bytes, char *ret, size_t size)
 void
 show_foreign(struct buf *out, const char *words, size_t len, size_t most)
 {
+	char shown[UTF8_VISIBLE];
 	bool blank = true; /* none before the first word */
+	size_t step, put;
 
 	/* Do not cut within a character. */
 	if (len > most) {
 		for (len = most; len > 0 && (words[len] & 0xc0) == 0x80;)
 			len--;
 	}
-	for (size_t i = 0; i < len; i++) {
-		bool control =
-		    (unsigned char)words[i] <= ' ' || words[i] == 0x7f;
+	for (size_t i = 0; i < len; i += step) {
+		bool space =
+		    strchr(" \t\n\v\f\r", words[i]) != NULL && words[i] != '\0';
 
-		if (!control)
-			(void)buf_char(out, words[i]);
-		else if (!blank)
-			(void)buf_char(out, ' ');
-		blank = control;
+		step = 1;
+		put = 1;
+		if (space)
+			shown[0] = ' ';
+		else
+			put = utf8_visible(shown, words + i, len - i, &step);
+		if (!space || !blank)
+			(void)buf_append(out, shown, put);
+		blank = space;
 	}
 }
 

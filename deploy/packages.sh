@@ -20,11 +20,11 @@
 PACKAGES_build=(gcc libc6-dev cmake ninja-build pkg-config curl
     ca-certificates libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev
     libsqlite3-dev libzstd-dev zlib1g-dev libconfuse-dev nettle-dev
-    libcmocka-dev)
+    libsmartcols-dev libcmocka-dev)
 COMMANDS_build=(gcc cmake ninja pkg-config curl)
 MODULES_build=('libmicrohttpd >= 0.9.75' 'jansson >= 2.14'
     'libcurl >= 7.88' 'sqlite3 >= 3.40' 'libzstd >= 1.5' zlib
-    'libconfuse >= 3.3' 'nettle >= 3.8' cmocka)
+    'libconfuse >= 3.3' 'nettle >= 3.8' 'smartcols >= 2.38' cmocka)
 
 PACKAGES_tests=(clang-format git python3 python3-pytest python3-pytest-xdist
     python3-jsonschema nginx-light openssl cppcheck valgrind)

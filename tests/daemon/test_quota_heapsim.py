@@ -71,7 +71,7 @@ def test_forecast_counts_the_quota_of_a_person(start_daemon, start_heapsim):
         return daemon.destination()[Destination.DRAIN_FORECAST_S]
     until(lambda: daemon.queue()["delivered"] == 95, "the first minute's")
     until(lambda: 60 < (forecast() or 0) <= 124, "two more minutes")
-    assert Text.FORECAST % "2 min 0" in daemon.command("status")
+    assert Text.FORECAST % "2 min" in daemon.command("status")
     daemon.kill()  # whose events are queued is not known any more
     daemon.start()
     assert forecast() is None

@@ -53,18 +53,20 @@ PUBLIC = {
     "daemon/filesystem.h", "daemon/notify.h",
 }
 
-# header -> the one folder or file that may include it. jansson is for the
-# catalogue alone: what it parses there is ours or the operator's.
+# header -> the folders or files that may include it. jansson is for the
+# catalogue, which is ours or the operator's, and for the client, which reads
+# what the daemon answers.
 LIBRARIES = {
-    "sqlite3.h": "queue/sqlite",
-    "zstd.h": "queue",
-    "zstd_errors.h": "queue",
-    "microhttpd.h": "server",
-    "zlib.h": "server",
-    "curl/": "forwarder",
-    "confuse.h": "daemon",
-    "nettle/": "base",
-    "jansson.h": "schema/currents/catalogue_read.c",
+    "sqlite3.h": ("queue/sqlite",),
+    "zstd.h": ("queue",),
+    "zstd_errors.h": ("queue",),
+    "microhttpd.h": ("server",),
+    "zlib.h": ("server",),
+    "curl/": ("forwarder",),
+    "confuse.h": ("daemon",),
+    "nettle/": ("base",),
+    "jansson.h": ("schema/currents/catalogue_read.c", "cli"),
+    "libsmartcols/": ("cli",),
 }
 
 LIBRARY_TYPES = re.compile(
@@ -105,10 +107,11 @@ def check_project(found, path, number, header):
 def check_library(found, path, number, header):
     if path.parts[0] not in STANDS_ON:
         return
-    for library, home in LIBRARIES.items():
+    for library, homes in LIBRARIES.items():
         if header == library or header.startswith(library):
-            if not f"{path}/".startswith(home + "/"):
-                found.add(path, number, f"<{header}> belongs in {home}")
+            if not any(f"{path}/".startswith(home + "/") for home in homes):
+                found.add(path, number,
+                          f"<{header}> belongs in {' or '.join(homes)}")
             elif str(path) in PUBLIC:
                 found.add(path, number, f"<{header}> in a public header")
 

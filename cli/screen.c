@@ -1,0 +1,245 @@
+#include "cli/screen.h"
+
+#include "base/utf8.h"
+#include "cli/show.h"
+
+#include <errno.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+enum {
+	COLUMNS_LEAST = 20, /* less is no width but a mistake */
+	COLUMNS_MOST = 10000,
+	COLUMNS_DEFAULT = 80,
+	PROGRESS_EVERY_MS = 100,
+	PROGRESS_RATE_MS = 1000, /* before that it would be a guess */
+};
+
+static const char *const sequences[] = {
+    [TONE_NONE] = "",
+    [TONE_GOOD] = "\033[32m",
+    [TONE_WAITING] = "\033[33m",
+    [TONE_WRONG] = "\033[31m",
+    [TONE_QUIET] = "\033[2m",
+    [TONE_STRONG] = "\033[1m",
+};
+enum { TONES = sizeof(sequences) / sizeof(sequences[0]) };
+
+/* ---- what is possible ---- */
+
+static size_t
+columns_of(int fd, size_t *ret_rows)
+{
+	struct winsize size = {0};
+	const char *text = getenv("COLUMNS");
+	unsigned long columns;
+
+	if (ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
+		columns = size.ws_col;
+		*ret_rows = size.ws_row;
+	} else {
+		columns = text != NULL ? strtoul(text, NULL, 10) : 0;
+		*ret_rows = 0;
+	}
+	if (columns == 0 || columns > COLUMNS_MOST)
+		return COLUMNS_DEFAULT;
+	return columns < COLUMNS_LEAST ? COLUMNS_LEAST : columns;
+}
+
+static void
+encoding_set(void)
+{
+	if (setlocale(LC_CTYPE, "") == NULL ||
+	    strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
+		(void)setlocale(LC_CTYPE, "C.UTF-8");
+}
+
+void
+screen_init(struct screen *screen, bool utc)
+{
+	const char *term = getenv("TERM"), *none = getenv("NO_COLOR");
+	bool able = term != NULL && *term != '\0' && strcmp(term, "dumb") != 0;
+
+	encoding_set();
+	*screen = (struct screen){
+	    .terminal = isatty(STDOUT_FILENO) == 1,
+	    .progress = able && isatty(STDERR_FILENO) == 1,
+	    .utc = utc,
+	};
+	screen->colour =
+	    screen->terminal && able && (none == NULL || *none == '\0');
+	if (screen->terminal)
+		screen->columns = columns_of(STDOUT_FILENO, &screen->rows);
+}
+
+/* ---- colours ---- */
+
+const char *
+screen_tone(const struct screen *screen, enum tone tone)
+{
+	return screen->colour ? sequences[tone] : "";
+}
+
+void
+screen_text(const struct screen *screen, struct buf *out, enum tone tone,
+    const char *format, ...)
+{
+	const char *begin = screen_tone(screen, tone);
+	va_list args;
+	char *text;
+
+	va_start(args, format);
+	if (vasprintf(&text, format, args) < 0)
+		text = NULL;
+	va_end(args);
+	if (text == NULL) {
+		out->failed = out->starved = true;
+		return;
+	}
+	(void)buf_printf(
+	    out, "%s%s%s", begin, text, *begin != '\0' ? SCREEN_PLAIN : "");
+	free(text);
+}
+
+/* ---- output ---- */
+
+/* The length of one of our own sequences at data, or 0. */
+static size_t
+sequence_length(const char *data, size_t len)
+{
+	static const char plain[] = SCREEN_PLAIN;
+
+	if (len >= sizeof(plain) - 1 &&
+	    memcmp(data, plain, sizeof(plain) - 1) == 0)
+		return sizeof(plain) - 1;
+	for (size_t i = TONE_NONE + 1; i < TONES; i++) {
+		size_t want = strlen(sequences[i]);
+
+		if (len >= want && memcmp(data, sequences[i], want) == 0)
+			return want;
+	}
+	return 0;
+}
+
+static bool
+write_visible(FILE *to, const char *data, size_t len, bool colour)
+{
+	char shown[UTF8_VISIBLE];
+	const char *from;
+	size_t step, put;
+
+	for (size_t at = 0; at < len; at += step) {
+		step = data[at] == '\033' ? sequence_length(data + at, len - at)
+					  : 0;
+		from = data + at;
+		if (step > 0) {
+			put = colour ? step : 0;
+		} else if (data[at] == '\n' || data[at] == '\t') {
+			step = put = 1;
+		} else {
+			put = utf8_visible(shown, data + at, len - at, &step);
+			from = shown;
+		}
+		if (fwrite(from, 1, put, to) != put)
+			return false;
+	}
+	return true;
+}
+
+static void
+progress_erase(struct screen *screen)
+{
+	if (screen->progress_shown)
+		(void)fputs("\r\033[K", stderr);
+	screen->progress_shown = false;
+}
+
+bool
+screen_write(struct screen *screen, FILE *to, const char *data, size_t len,
+    struct err *reterr)
+{
+	bool wrote, colour = screen->colour;
+
+	CHECK(to == stdout || to == stderr);
+	if (to == stderr || screen->terminal)
+		progress_erase(screen);
+	if (to == stderr)
+		colour = colour && screen->progress;
+	if (to == stderr || screen->terminal)
+		wrote = write_visible(to, data, len, colour);
+	else
+		wrote = len == 0 || fwrite(data, 1, len, to) == len;
+	if (wrote && fflush(to) == 0)
+		return true;
+	return err_set(
+	    reterr, ERR_IO, "cannot write the output: %s", strerror(errno));
+}
+
+/* ---- progress ---- */
+
+static void
+progress_text(const struct screen *screen, const char *verb, int64_t done,
+    int64_t total, int64_t now_ms, struct buf *out)
+{
+	int64_t ms = now_ms - screen->progress_began_ms;
+	char number[SHOW_TEXT];
+	double rate;
+
+	show_number(done, number, sizeof(number));
+	(void)buf_printf(out, "%s %s", verb, number);
+	if (total > 0) {
+		show_number(total, number, sizeof(number));
+		(void)buf_printf(out, " of %s", number);
+		show_percent(
+		    (double)done / (double)total, number, sizeof(number));
+		(void)buf_printf(out, " (%s)", number);
+	}
+	if (ms < PROGRESS_RATE_MS)
+		return;
+	rate = (double)(done - screen->progress_began_at) * 1000 / (double)ms;
+	show_rate(rate, number, sizeof(number));
+	(void)buf_printf(out, ", %s", number);
+	if (total <= done || rate <= 0)
+		return;
+	show_duration((int64_t)((double)(total - done) / rate) + 1, number,
+	    sizeof(number));
+	(void)buf_printf(out, ", %s left", number);
+}
+
+void
+screen_progress(struct screen *screen, const char *verb, int64_t done,
+    int64_t total, int64_t now_ms)
+{
+	struct buf text;
+	size_t rows;
+
+	if (!screen->progress)
+		return;
+	if (screen->progress_began_ms == 0) {
+		screen->progress_began_ms = now_ms;
+		screen->progress_began_at = done;
+	} else if (now_ms - screen->progress_drawn_ms < PROGRESS_EVERY_MS) {
+		return;
+	}
+	screen->progress_drawn_ms = now_ms;
+	/* A line that wraps could not be erased. */
+	buf_init(&text, columns_of(STDERR_FILENO, &rows) - 1);
+	progress_text(screen, verb, done, total, now_ms, &text);
+	(void)fputs("\r\033[K", stderr);
+	(void)write_visible(stderr, text.data, text.len, false);
+	(void)fflush(stderr);
+	screen->progress_shown = true;
+	buf_fini(&text);
+}
+
+void
+screen_progress_end(struct screen *screen)
+{
+	progress_erase(screen);
+	screen->progress_began_ms = 0;
+}
