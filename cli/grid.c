@@ -670,10 +670,11 @@ static bool
 column_narrow(struct layout *layout, size_t column)
 {
 	bool wrap = (layout->grid->columns[column].flags & GRID_WRAP) != 0;
+	struct libscols_iter *iter = scols_new_iter(SCOLS_ITER_FORWARD);
+	struct libscols_line *line;
+	bool ok = iter != NULL;
 
-	for (size_t i = 0; i < layout->grid->row_count; i++) {
-		struct libscols_line *line =
-		    scols_table_get_line(layout->table, i);
+	while (ok && scols_table_next_line(layout->table, iter, &line) == 0) {
 		const char *text =
 		    scols_cell_get_data(scols_line_get_cell(line, column));
 
@@ -682,11 +683,12 @@ column_narrow(struct layout *layout, size_t column)
 		buf_reset(&layout->scratch);
 		(wrap ? text_wrap : text_cut)(
 		    text, layout->widths[column], &layout->scratch);
-		if (layout->scratch.failed || scols_line_set_data(line, column,
-						  layout->scratch.data) != 0)
-			return false;
+		ok = !layout->scratch.failed &&
+		     scols_line_set_data(line, column, layout->scratch.data) ==
+			 0;
 	}
-	return true;
+	scols_free_iter(iter);
+	return ok;
 }
 
 static bool
