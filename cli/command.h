@@ -11,6 +11,7 @@
 #include "base/buf.h"
 #include "cli/client.h"
 #include "cli/options.h"
+#include "cli/screen.h"
 #include "daemon/job.h"
 
 #include <stddef.h>
@@ -33,6 +34,7 @@ struct command_context {
 	struct daemon *daemon; /* its queue is open; NULL for COMMAND_PLAIN */
 	struct client *client; /* of COMMAND_CLIENT; else NULL */
 	const struct job_caller *caller;
+	struct screen *screen;		 /* NULL inside the daemon */
 	const struct commands *commands; /* all of them */
 	const char *config;		 /* --config, or NULL */
 	int64_t now_ms;			 /* wall clock */

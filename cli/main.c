@@ -18,6 +18,7 @@ main(int argc, char **argv)
 	const char *const *words = (const char *const *)argv + 1;
 	size_t count = argc > 0 ? (size_t)argc - 1 : 0;
 	struct terminal terminal;
+	struct screen screen;
 	struct job_caller caller;
 	FILE *to = stdout;
 	struct buf out;
@@ -33,13 +34,14 @@ main(int argc, char **argv)
 		count = 1;
 	}
 	buf_init(&out, COMMAND_OUT_MAX);
+	screen_init(&screen, false);
 	if (count == 0) {
 		help_list_write(&commands_all, &out);
 		code = EXIT_USAGE;
 	} else {
-		terminal_init(&terminal, &caller);
+		terminal_init(&terminal, &screen, &caller);
 		code = run_command(
-		    &commands_all, NULL, &caller, count, words, &out);
+		    &commands_all, NULL, &caller, &screen, count, words, &out);
 		terminal_fini(&terminal);
 	}
 	if (!buf_ok(&out, &err))
@@ -48,7 +50,7 @@ main(int argc, char **argv)
 		to = stderr;
 	if (code == EXIT_FAILED)
 		code = EXIT_FOUND;
-	if (!terminal_print(to, out.data, out.len))
+	if (!screen_write(&screen, to, out.data, out.len, &err))
 		code = code == EXIT_FINE ? EXIT_FOUND : code;
 	buf_fini(&out);
 	return code;

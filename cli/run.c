@@ -132,10 +132,11 @@ out:
 
 int
 run_command(const struct commands *commands, struct daemon *daemon,
-    const struct job_caller *caller, size_t argc, const char *const *argv,
-    struct buf *out)
+    const struct job_caller *caller, struct screen *screen, size_t argc,
+    const char *const *argv, struct buf *out)
 {
 	struct command_context context = {
+	    .screen = screen,
 	    .daemon = daemon,
 	    .caller = caller,
 	    .commands = commands,

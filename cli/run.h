@@ -12,7 +12,7 @@
  * opens the queue. Returns an exit code.
  */
 int run_command(const struct commands *commands, struct daemon *daemon,
-    const struct job_caller *caller, size_t argc, const char *const *argv,
-    struct buf *out);
+    const struct job_caller *caller, struct screen *screen, size_t argc,
+    const char *const *argv, struct buf *out);
 
 #endif

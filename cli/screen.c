@@ -16,6 +16,7 @@ enum {
 	COLUMNS_LEAST = 20, /* less is no width but a mistake */
 	COLUMNS_MOST = 10000,
 	COLUMNS_DEFAULT = 80,
+	PROGRESS_MAX = 400,
 	PROGRESS_EVERY_MS = 100,
 	PROGRESS_RATE_MS = 1000, /* before that it would be a guess */
 };
@@ -211,12 +212,23 @@ progress_text(const struct screen *screen, const char *verb, int64_t done,
 	(void)buf_printf(out, ", %s left", number);
 }
 
+/* A line that wraps could not be erased. */
+static void
+progress_draw(struct screen *screen, const char *text, size_t len)
+{
+	size_t rows, most = columns_of(STDERR_FILENO, &rows) - 1;
+
+	(void)fputs("\r\033[K", stderr);
+	(void)write_visible(stderr, text, len < most ? len : most, false);
+	(void)fflush(stderr);
+	screen->progress_shown = true;
+}
+
 void
 screen_progress(struct screen *screen, const char *verb, int64_t done,
     int64_t total, int64_t now_ms)
 {
 	struct buf text;
-	size_t rows;
 
 	if (!screen->progress)
 		return;
@@ -227,14 +239,17 @@ screen_progress(struct screen *screen, const char *verb, int64_t done,
 		return;
 	}
 	screen->progress_drawn_ms = now_ms;
-	/* A line that wraps could not be erased. */
-	buf_init(&text, columns_of(STDERR_FILENO, &rows) - 1);
+	buf_init(&text, PROGRESS_MAX);
 	progress_text(screen, verb, done, total, now_ms, &text);
-	(void)fputs("\r\033[K", stderr);
-	(void)write_visible(stderr, text.data, text.len, false);
-	(void)fflush(stderr);
-	screen->progress_shown = true;
+	progress_draw(screen, text.data, text.len);
 	buf_fini(&text);
+}
+
+void
+screen_progress_text(struct screen *screen, const char *text)
+{
+	if (screen->progress && text != NULL)
+		progress_draw(screen, text, strlen(text));
 }
 
 void

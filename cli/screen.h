@@ -68,6 +68,9 @@ MUST_USE bool screen_write(struct screen *screen, FILE *to, const char *data,
 void screen_progress(struct screen *screen, const char *verb, int64_t done,
     int64_t total, int64_t now_ms);
 
+/* The same with a text of the caller's. */
+void screen_progress_text(struct screen *screen, const char *text);
+
 /* Erase it; the next one begins anew. */
 void screen_progress_end(struct screen *screen);
 

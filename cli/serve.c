@@ -291,7 +291,7 @@ serve_command(void *arg, size_t argc, const char *const *argv,
 	struct serve *serve = arg;
 
 	return run_command(
-	    serve->commands, &serve->daemon, caller, argc, argv, out);
+	    serve->commands, &serve->daemon, caller, NULL, argc, argv, out);
 }
 
 /* Does what is due, also while a client or a long job makes the main thread

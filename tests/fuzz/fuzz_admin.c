@@ -80,7 +80,7 @@ host_run(void *arg, size_t argc, const char *const *argv,
 			return EXIT_FINE;
 	}
 	return run_command(
-	    &commands_all, &host.daemon, caller, argc, argv, out);
+	    &commands_all, &host.daemon, caller, NULL, argc, argv, out);
 }
 
 static bool

@@ -46,26 +46,27 @@ PUBLIC = {
     "schema/segments/segments.h", "schema/attributes/attributes.h",
     "schema/cohorts/cohorts.h", "schema/json/scan.h", "schema/json/text.h",
     "queue/queue.h", "queue/admin.h", "queue/sqlite/rescue.h",
-    "server/server.h",
+    "server/server.h", "server/call.h", "server/socket.h",
     "forwarder/forwarder.h",
     "daemon/daemon.h", "daemon/segments.h", "daemon/settings.h", "daemon/status.h",
-    "daemon/job.h", "daemon/erase.h", "daemon/persons.h",
+    "daemon/api.h", "daemon/event.h", "daemon/job.h", "daemon/erase.h",
+    "daemon/persons.h",
     "daemon/filesystem.h", "daemon/notify.h",
 }
 
 # header -> the folders or files that may include it. jansson is for the
-# catalogue, which is ours or the operator's, and for the client, which reads
-# what the daemon answers.
+# catalogue, which is ours or the operator's, and for the two sides of the
+# admin interface: bodies of its calls, and answers.
 LIBRARIES = {
     "sqlite3.h": ("queue/sqlite",),
     "zstd.h": ("queue",),
     "zstd_errors.h": ("queue",),
     "microhttpd.h": ("server",),
     "zlib.h": ("server",),
-    "curl/": ("forwarder",),
+    "curl/": ("forwarder", "cli"),
     "confuse.h": ("daemon",),
     "nettle/": ("base",),
-    "jansson.h": ("schema/currents/catalogue_read.c", "cli"),
+    "jansson.h": ("schema/currents/catalogue_read.c", "daemon", "cli"),
     "libsmartcols/": ("cli",),
 }
 

@@ -70,7 +70,7 @@ test_moved_commands(void **state)
 		buf_init(&out, 4096);
 		count = split(m->name, copy, words);
 		words[count] = "--help";
-		assert_int_equal(run_command(&commands_all, NULL, NULL,
+		assert_int_equal(run_command(&commands_all, NULL, NULL, NULL,
 				     count + 1, words, &out),
 		    EXIT_USAGE);
 		len = snprintf(text, sizeof(text),
