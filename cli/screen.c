@@ -16,7 +16,6 @@ enum {
 	COLUMNS_LEAST = 20, /* less is no width but a mistake */
 	COLUMNS_MOST = 10000,
 	COLUMNS_DEFAULT = 80,
-	PROGRESS_MAX = 400,
 	PROGRESS_EVERY_MS = 100,
 	PROGRESS_RATE_MS = 1000, /* before that it would be a guess */
 };
@@ -212,11 +211,19 @@ progress_text(const struct screen *screen, const char *verb, int64_t done,
 	(void)buf_printf(out, ", %s left", number);
 }
 
-/* A line that wraps could not be erased. */
+/* What fits: a line that wraps could not be erased. */
+static size_t
+progress_width(void)
+{
+	size_t rows;
+
+	return columns_of(STDERR_FILENO, &rows) - 1;
+}
+
 static void
 progress_draw(struct screen *screen, const char *text, size_t len)
 {
-	size_t rows, most = columns_of(STDERR_FILENO, &rows) - 1;
+	size_t most = progress_width();
 
 	(void)fputs("\r\033[K", stderr);
 	(void)write_visible(stderr, text, len < most ? len : most, false);
@@ -239,7 +246,7 @@ screen_progress(struct screen *screen, const char *verb, int64_t done,
 		return;
 	}
 	screen->progress_drawn_ms = now_ms;
-	buf_init(&text, PROGRESS_MAX);
+	buf_init(&text, progress_width());
 	progress_text(screen, verb, done, total, now_ms, &text);
 	progress_draw(screen, text.data, text.len);
 	buf_fini(&text);
