@@ -264,12 +264,14 @@ search_memory(
 	for (size_t i = 0; i < types->count; i++)
 		search_type(search, i + 1, names_at(types, (int64_t)i + 1));
 	for (size_t i = 0; i < 2; i++) {
-		struct batch_reader reader = {
-		    (const unsigned char *)records[i].data,
-		    (const unsigned char *)records[i].data + records[i].len};
+		const unsigned char *bytes =
+		    (const unsigned char *)records[i].data;
+		struct batch_reader reader;
 
-		if (records[i].len > 0)
-			CHECK(search_records(search, &reader));
+		if (records[i].len == 0)
+			continue;
+		reader = (struct batch_reader){bytes, bytes + records[i].len};
+		CHECK(search_records(search, &reader));
 	}
 }
 
