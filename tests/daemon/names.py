@@ -410,8 +410,8 @@ class Pattern:
     DROPPED_WHY = r"\n           dropped: (.*)\n"
     FAILING = (r"FAILING for \d+ s; the last answer was %d\n"
                r" +why: %s.*\n"
-               r" +Braze alerts its own staff in (1 d|23 h) .*\n"
-               r" +Braze switches the connector off in [45] d ")
+               r" +Braze alerts its own staff in (1 d|23 h)\b.*\n"
+               r" +Braze switches the connector off in [45] d\b")
     REFUSED = (r"REFUSED requests: %d, the first .* ago, the last .* ago\n"
                r" +why: %d, %s\n")
     REFUSED_WITHOUT_SOURCE = (r"no source .*\n +REFUSED requests: %d, .*\n"
