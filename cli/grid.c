@@ -490,18 +490,15 @@ static void
 text_wrap(const char *text, size_t width, struct buf *out)
 {
 	while (*text != '\0') {
-		size_t len = text_fit(text, width), line = len;
+		size_t most = text_fit(text, width), len = most;
 
-		if (text[len] != '\0' && text[len] != ' ') {
-			while (line > 0 && text[line - 1] != ' ')
-				line--;
-			if (line == 0)
-				line = len;
+		if (text[most] != '\0' && text[most] != ' ') {
+			while (len > 0 && text[len - 1] != ' ')
+				len--;
 		}
-		len = line;
-		while (line > 0 && text[line - 1] == ' ')
-			line--;
-		(void)buf_append(out, text, line);
+		if (len == 0)
+			len = most;
+		(void)buf_append(out, text, len);
 		text += len;
 		text += strspn(text, " ");
 		if (*text != '\0')

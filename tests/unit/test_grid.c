@@ -143,6 +143,31 @@ test_fits(void **state)
 	grid_free(grid);
 }
 
+/* The highest rank goes first, of several the rightmost, and only as many as
+ * it takes. */
+static void
+test_drops(void **state)
+{
+	static const struct grid_column columns[] = {
+	    {"STAYS", "a", GRID_TEXT, 0, 0, NULL},
+	    {"SECOND", "b", GRID_TEXT, 0, 1, NULL},
+	    {"FIRST", "c", GRID_TEXT, 0, 1, NULL},
+	    {"ALSO", "d", GRID_TEXT, 0, 0, NULL}};
+	static const struct screen all = {.terminal = true, .columns = 26},
+				   some = {.terminal = true, .columns = 25},
+				   few = {.terminal = true, .columns = 18};
+	struct grid *grid = grid_of(columns, 4, "[{}]");
+
+	(void)state;
+	assert_drawn(grid, &all,
+	    "STAYS  SECOND  FIRST  ALSO\n-      -       -      -\n");
+	assert_drawn(grid, &some,
+	    "STAYS  SECOND  ALSO\n-      -       -\nNo room for FIRST.\n");
+	assert_drawn(
+	    grid, &few, "STAYS  ALSO\n-      -\nNo room for\nSECOND, FIRST.\n");
+	grid_free(grid);
+}
+
 /* Colours by state; the heads are dim. */
 static void
 test_colour(void **state)
@@ -426,6 +451,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_fits),
+	    cmocka_unit_test(test_drops),
 	    cmocka_unit_test(test_colour),
 	    cmocka_unit_test(test_hostile),
 	    cmocka_unit_test(test_narrow),

@@ -265,11 +265,13 @@ test_progress_beside_pipe(void **state)
 	screen_init(&screen, false);
 	screen_progress(&screen, "read", 1, 0, 1000);
 	ok = screen_write(&screen, stdout, "row\n", 4, NULL);
+	screen_progress(&screen, "read", 2, 0, 1500);
 	screen_progress_end(&screen);
 	stage_leave(&stage);
 	assert_true(ok);
 	assert_string_equal(stage.shown[0], "row\n");
-	assert_string_equal(stage.shown[1], ERASE "read 1" ERASE);
+	assert_string_equal(
+	    stage.shown[1], ERASE "read 1" ERASE "read 2" ERASE);
 
 	stage_enter(&stage, PIPE, PIPE);
 	screen_init(&screen, false);

@@ -125,15 +125,15 @@ test_print_hostile(void **state)
 {
 	static const struct screen pipe = {0}, terminal = {.terminal = true};
 	static const char raw[] =
-	    "\"\\u001b[2J \\\" \xc2\x9b \xe2\x80\xae \x7f \xc3\xa9\"";
+	    "\"\\u001b[2J \\\" \xc2\x9b \xe2\x81\xa6 \x7f \xc3\xa9\"";
 	json_t *in = load(raw), *out;
 	struct buf buf;
 
 	(void)state;
 	assert_printed(raw, &pipe,
-	    "\"\\u001B[2J \\\" \xc2\x9b \xe2\x80\xae \x7f \xc3\xa9\"\n");
+	    "\"\\u001B[2J \\\" \xc2\x9b \xe2\x81\xa6 \x7f \xc3\xa9\"\n");
 	assert_printed(raw, &terminal,
-	    "\"\\u001B[2J \\\" \\u009B \\u202E \\u007F \xc3\xa9\"\n");
+	    "\"\\u001B[2J \\\" \\u009B \\u2066 \\u007F \xc3\xa9\"\n");
 	buf_init(&buf, 4096);
 	assert_true(value_write(in, &terminal, &buf, NULL));
 	out = json_loadb(buf.data, buf.len, JSON_DECODE_ANY, NULL);
