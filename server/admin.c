@@ -399,7 +399,9 @@ admin_complete(struct request *request)
 	admin->call.body = str_bytes(admin->body.data, admin->body.len);
 	admin->call.write = admin_write;
 	admin->call.arg = admin;
-	if (!request_hand(request, false))
+	if (request_draining(request))
+		request_refuse(request, INTAKE_BUSY, "shutting down");
+	if (request->refusal != INTAKE_TAKEN || !request_hand(request, false))
 		return request_answer_refusal(request);
 	if (!admin_start(admin)) {
 		request_refuse(request, INTAKE_BUSY,
@@ -469,6 +471,18 @@ admin_response(struct admin *admin)
 	return response;
 }
 
+/* Did it end before it could write anything? */
+static bool
+admin_silent(struct admin *admin)
+{
+	bool silent;
+
+	lock_hold(&admin->lock);
+	silent = admin->ended && admin->out.len == 0;
+	lock_drop(&admin->lock);
+	return silent;
+}
+
 enum MHD_Result
 admin_done(struct request *request)
 {
@@ -485,6 +499,9 @@ admin_done(struct request *request)
 	struct MHD_Response *response;
 	bool ok;
 
+	if (admin_silent(request->admin))
+		request_refuse(request, INTAKE_BUSY,
+		    "the daemon is stopping, or has no memory");
 	if (request->refusal != INTAKE_TAKEN)
 		return request_answer_refusal(request);
 	response = admin_response(request->admin);
