@@ -451,7 +451,8 @@ struct explain_row {
 /* Escaped, so that foreign text can neither control a terminal nor look like a
  * line of ours. */
 static void
-explain_decision(void *arg, struct str subject, const char *decision)
+explain_decision(
+    void *arg, struct str subject, const char *decision, struct str as)
 {
 	struct explain *explain = arg;
 	struct buf *lines = &explain->decisions;
@@ -461,12 +462,18 @@ explain_decision(void *arg, struct str subject, const char *decision)
 		json_escape(lines, subject.data, subject.len);
 		(void)buf_text(lines, ": ");
 		json_escape(lines, decision, strlen(decision));
+		if (as.len > 0 && !str_equal(as, subject)) {
+			(void)buf_text(lines, ", as ");
+			json_escape(lines, as.data, as.len);
+		}
 		(void)buf_char(lines, '\n');
 		return;
 	}
 	json_object_open(&explain->list, NULL);
 	json_bytes(&explain->list, "of", subject.data, subject.len);
 	json_text(&explain->list, "is", decision);
+	if (as.len > 0)
+		json_bytes(&explain->list, "as", as.data, as.len);
 	json_object_close(&explain->list);
 }
 
@@ -571,7 +578,8 @@ explain_event(struct explain *explain, const struct currents_event *event,
 		if (event->defect == CURRENTS_VALID)
 			break;
 		currents_defect_write(event, why, sizeof(why));
-		explain_decision(explain, str_text("event"), why);
+		explain_decision(
+		    explain, str_text("event"), why, str_text(NULL));
 		break;
 	}
 	return row_show(explain, row, reterr);

@@ -203,5 +203,25 @@ track_explain(
 	va_start(args, format);
 	(void)vsnprintf(decision, sizeof(decision), format, args);
 	va_end(args);
-	map->rules->explain(map->rules->explain_arg, subject, decision);
+	map->rules->explain(
+	    map->rules->explain_arg, subject, decision, str_bytes(NULL, 0));
+}
+
+void
+track_explain_sent(const struct track_map *map)
+{
+	const struct track_rules *rules = map->rules;
+
+	for (size_t i = 0; rules->explain != NULL && i < map->count; i++) {
+		const struct track_leaf *leaf = &map->leaves[i];
+		bool added = leaf->node == NULL;
+
+		rules->explain(rules->explain_arg,
+		    added ? str_text(leaf->property) : leaf->node->path,
+		    leaf->hash	 ? "sent as its HMAC-SHA-256: hash"
+		    : added	 ? "sent, added"
+		    : leaf->kept ? "sent: in keep"
+				 : "sent",
+		    leaf->name);
+	}
 }

@@ -37,6 +37,7 @@ struct track_leaf {
 	bool number;
 	enum catalogue_class class;
 	bool hash;    /* it is sent as its hash */
+	bool kept;    /* by a rule, though its class is left out */
 	bool renamed; /* by a rule */
 
 	/* set when names clash */
@@ -110,6 +111,8 @@ void
 track_note_left_out(struct track_map *map, const struct flat_node *property);
 void track_explain(const struct track_map *map, struct str subject,
     const char *format, ...) PRINTF_LIKE(3, 4);
+/* Of the properties that are sent. */
+void track_explain_sent(const struct track_map *map);
 
 /* ---- rules.c ---- */
 

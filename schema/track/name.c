@@ -61,8 +61,6 @@ track_name_find(struct track_map *map, struct track_leaf *leaf)
 	    (leaf->node != NULL && to == NULL && leaf->node->path_cut))
 		track_omit(map, leaf->property, TRACK_OMISSION_KEY_CUT, 1);
 	leaf->name.len = fits;
-	if (to != NULL)
-		track_explain(map, path, "renamed %s", to);
 }
 
 /* ---- names that are the same ---- */

@@ -110,6 +110,7 @@ track_leaf_judge(struct track_map *map, struct track_leaf *leaf,
 	}
 	leaf->class = class;
 	leaf->hash = privacy == TRACK_PRIVACY_HASH;
+	leaf->kept = !leaf->hash && why != NULL;
 	if (!added && !track_value_read(map, leaf, &send, reterr))
 		return false;
 	if (!send)
@@ -119,12 +120,6 @@ track_leaf_judge(struct track_map *map, struct track_leaf *leaf,
 	if (!track_value_cut(map, leaf))
 		return true;
 	map->count++;
-	if (leaf->hash)
-		track_explain(
-		    map, leaf->name, "sent as its HMAC-SHA-256: hash");
-	else
-		track_explain(map, leaf->name, "sent%s%s",
-		    added ? ", added" : "", why != NULL ? ": in keep" : "");
 	return true;
 }
 
@@ -379,9 +374,13 @@ track_decide(struct track_map *map, int64_t now_ms, struct err *reterr)
 	if (!track_paths_find(map, reterr) ||
 	    !track_event_name_find(map, reterr))
 		return false;
-	return map->result->fate != TRACK_SEND ||
-	       (track_properties_read(map, reterr) &&
-		   track_names_find(map, reterr));
+	if (map->result->fate != TRACK_SEND)
+		return true;
+	if (!track_properties_read(map, reterr) ||
+	    !track_names_find(map, reterr))
+		return false;
+	track_explain_sent(map);
+	return true;
 }
 
 bool

@@ -97,9 +97,9 @@ struct track_rename {
 };
 
 /* Called for each decision, with its subject ("identity", "email_address") and
- * what was decided. */
-typedef void
-track_explain_fn(void *arg, struct str subject, const char *decision);
+ * what was decided. `as`: the name that a property is sent by; else empty. */
+typedef void track_explain_fn(
+    void *arg, struct str subject, const char *decision, struct str as);
 
 /*
  * How to map; defaults are in track_rules_init(). All pointers are lent.
