@@ -98,6 +98,16 @@ MUST_USE bool command_id_read(const struct options *options, int64_t *ret_id);
 int command_ask(struct command_context *context, const struct ask *ask,
     client_row_fn *row, void *arg, json_t **ret_answer, struct buf *out);
 
+/* The same, for a command whose exit code depends on the answer: with --json,
+ * too, *ret_answer is the answer or its summary, once it is printed. */
+int command_ask_judged(struct command_context *context, const struct ask *ask,
+    client_row_fn *row, void *arg, json_t **ret_answer, struct buf *out);
+
+/* Let the operator confirm, unless --yes was given: ask, and wait for "yes".
+ * Where no terminal can ask, the answer is `otherwise`. ERR_INPUT: no. */
+MUST_USE bool command_confirm(struct command_context *context, bool otherwise,
+    struct err *reterr, const char *format, ...) PRINTF_LIKE(4, 5);
+
 /* Print the rows of an answer in lines, each as it came, on a line of its own.
  * Returns an exit code. */
 int command_export(

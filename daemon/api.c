@@ -4,6 +4,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@ enum {
 	API_OUT_MAX = 64 * 1024 * 1024,
 	API_LINE_MS = 1000, /* between two lines of progress */
 	API_MESSAGE = 400,
+	API_LOG = 900,
 };
 
 /* ---- parameters ---- */
@@ -166,6 +168,7 @@ api_selection(const struct api *api, int64_t limit,
 	ret_selection->id = str_text(user);
 	ret_selection->ids = &ret_selection->id;
 	ret_selection->id_count = 1;
+	api_log_person(api, "look_up", ret_selection->id);
 	return true;
 }
 
@@ -228,6 +231,29 @@ params_check(
 			    route->params);
 	}
 	return true;
+}
+
+/* ---- the log ---- */
+
+void
+api_log(const struct api *api, const char *format, ...)
+{
+	char text[API_LOG];
+	va_list args;
+
+	if (atomic_load(&api->daemon->server) == NULL)
+		return;
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	log_line(LOG_INFO, "admin", "%s caller=%s", text, api->call->caller);
+}
+
+void
+api_log_person(const struct api *api, const char *verb, struct str id)
+{
+	api_log(api, "%s person=%016" PRIx64, verb,
+	    stats_person_hash(api->daemon->queue, id));
 }
 
 /* ---- answers in lines ---- */

@@ -77,7 +77,7 @@ MUST_USE bool
 api_since(const struct api *api, int64_t *ret_ms, struct err *reterr);
 
 /* What type=, user=, source=, reason=, since= and limit= select, which stays
- * lent; `limit` is the preset. It may point into itself, so it cannot be
+ * lent; `limit` is the preset. Logs that the user is looked up. It may point into itself, so it cannot be
  * copied. */
 #define API_SELECTION "type user source reason since limit"
 MUST_USE bool api_selection(const struct api *api, int64_t limit,
@@ -88,6 +88,15 @@ bool api_selects(const struct api *api);
 /* queued (the preset), archive or dead, from place=. */
 MUST_USE bool api_place(
     const struct api *api, enum jobs_place *ret_place, struct err *reterr);
+
+/* ---- the log ---- */
+
+/* Log a change with its caller; not at the operator's own terminal. */
+void api_log(const struct api *api, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* Log that a person is looked up, or erased: the caller, and a hash of the id
+ * (stats_person_hash()). */
+void api_log_person(const struct api *api, const char *verb, struct str id);
 
 /* ---- answers in lines ---- */
 

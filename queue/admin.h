@@ -204,6 +204,11 @@ typedef bool stats_member_fn(void *arg, const struct stats_member *member);
 MUST_USE bool stats_person(struct queue *queue, const struct str *ids,
     size_t count, stats_member_fn *fn, void *arg, struct err *reterr);
 
+/* A keyed hash of a person's id, by which a log can name the person: the same
+ * for the life of the queue, and another one in any other queue. Locks
+ * nothing. */
+uint64_t stats_person_hash(const struct queue *queue, struct str id);
+
 /* ---- jobs ---- */
 
 /*

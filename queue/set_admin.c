@@ -159,6 +159,15 @@ stats_member_of(struct queue *queue, const struct set_group *group,
 	};
 }
 
+uint64_t
+stats_person_hash(const struct queue *queue, struct str id)
+{
+	/* Twice: the marks in the file have parts of the first. */
+	uint64_t word = digest_word(queue->hash_key, id.data, id.len);
+
+	return digest_word(queue->hash_key, &word, sizeof(word));
+}
+
 /* In slices of groups, each under one hold of the lock. */
 struct set_person {
 	struct str id;
