@@ -210,8 +210,7 @@ explain_group(struct explain *explain, struct str id, struct str name,
  * post. */
 static bool
 explain_map(struct explain *explain, const struct item *item, struct str bytes,
-    int64_t now_ms, enum outlet_fate *ret_fate, const char **ret_reason,
-    struct err *reterr)
+    int64_t now_ms, struct explain_result *ret_result, struct err *reterr)
 {
 	static const enum outlet_fate fates[] = {
 	    [TRACK_SEND] = OUTLET_SEND,
@@ -230,27 +229,26 @@ explain_map(struct explain *explain, const struct item *item, struct str bytes,
 	free(items);
 	if (!ok)
 		return false;
-	*ret_fate = fates[result.fate];
-	*ret_reason = result.reason;
+	*ret_result =
+	    (struct explain_result){fates[result.fate], result.reason};
 	return true;
 }
 
 static bool
 explain_prepare(struct explain *explain, const struct item *item,
-    struct str rules, int64_t now_ms, enum outlet_fate *ret_fate,
-    const char **ret_reason, struct err *reterr)
+    struct str rules, int64_t now_ms, struct explain_result *ret_result,
+    struct err *reterr)
 {
 	struct outlet_prepared prepared;
 
 	if (!explain_set(explain))
 		return explain_map(
-		    explain, item, rules, now_ms, ret_fate, ret_reason, reterr);
+		    explain, item, rules, now_ms, ret_result, reterr);
 	if (!explain->destination.forwarder.outlet->prepare(
 		explain->outlet_context, rules, &explain->group, item, now_ms,
 		&explain->sent, &prepared, reterr))
 		return false;
-	*ret_fate = prepared.fate;
-	*ret_reason = prepared.reason;
+	*ret_result = (struct explain_result){prepared.fate, prepared.reason};
 	return true;
 }
 
@@ -297,11 +295,10 @@ explain_event_write(const struct explain *explain, struct json *json)
 
 bool
 explain_item(struct explain *explain, const struct item *item, struct str rules,
-    const char *defect, int64_t now_ms, struct json *json, bool *ret_found,
-    struct err *reterr)
+    const char *defect, int64_t now_ms, struct json *json,
+    struct explain_result *ret_result, struct err *reterr)
 {
-	const char *reason = item->reason;
-	enum outlet_fate fate = OUTLET_DROP;
+	struct explain_result result = {OUTLET_DROP, item->reason};
 
 	buf_reset(&explain->sent);
 	buf_reset(&explain->decisions);
@@ -309,11 +306,11 @@ explain_item(struct explain *explain, const struct item *item, struct str rules,
 	switch (item->fate) {
 	case ITEM_QUEUE:
 		if (!explain_prepare(
-			explain, item, rules, now_ms, &fate, &reason, reterr))
+			explain, item, rules, now_ms, &result, reterr))
 			return false;
 		break;
 	case ITEM_DEAD:
-		fate = OUTLET_DEAD;
+		result.fate = OUTLET_DEAD;
 		break;
 	case ITEM_DROP:
 		if (defect != NULL)
@@ -323,15 +320,25 @@ explain_item(struct explain *explain, const struct item *item, struct str rules,
 	}
 	if (!buf_ok(&explain->decisions, reterr))
 		return false;
-	json_text(json, "fate", fate_name(fate));
-	if (reason == NULL)
+	json_text(json, "fate", fate_name(result.fate));
+	if (result.reason == NULL)
 		json_null_value(json, "reason");
 	else
-		json_text(json, "reason", reason);
+		json_text(json, "reason", result.reason);
 	if (explain_set(explain))
 		explain_change_write(explain, json);
 	else
 		explain_event_write(explain, json);
-	*ret_found = fate == OUTLET_DEAD;
+	*ret_result = result;
 	return true;
+}
+
+bool
+explain_redact(const struct explain *explain, struct str event, struct buf *out,
+    struct err *reterr)
+{
+	struct track_rules rules = explain->destination.track.rules;
+
+	rules.explain = NULL;
+	return redact_write(&rules, event, out, reterr);
 }

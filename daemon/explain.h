@@ -49,11 +49,24 @@ enum intake_cause explain_read(struct explain *explain, struct str body,
 MUST_USE bool explain_group(struct explain *explain, struct str id,
     struct str name, struct str label, struct err *reterr);
 
+/* What becomes of one item, in a word and why; `reason` is lent by the item or
+ * static. */
+struct explain_result {
+	enum outlet_fate fate;
+	const char *reason;
+};
+
 /* Write the members above. `rules` are those of identity at its first post, or
  * empty. `defect`: what is wrong with an event that is dropped for it, or
- * NULL. *ret_found: it would not be sent, though no rule drops it. */
+ * NULL. */
 MUST_USE bool explain_item(struct explain *explain, const struct item *item,
     struct str rules, const char *defect, int64_t now_ms, struct json *json,
-    bool *ret_found, struct err *reterr);
+    struct explain_result *ret_result, struct err *reterr);
+
+/* Append what the destination may get of an event, as a JSON object with the
+ * names and values that came (redact_write()). ERR_INPUT: it is not
+ * readable. */
+MUST_USE bool explain_redact(const struct explain *explain, struct str event,
+    struct buf *out, struct err *reterr);
 
 #endif

@@ -215,11 +215,14 @@ job_run(struct job *job, enum jobs_place place, struct err *reterr)
 	    .look = job->look,
 	};
 	int64_t began_ms = clock_mono_ms();
-	struct jobs_look look;
+	struct jobs_look look = {.ids = NULL};
 	bool ok;
 
-	if (job->look == NULL && selection_look(job->selection, &look))
+	if (job->look == NULL &&
+	    (selection_look(job->selection, &look) || job->ordered))
 		walk.look = &look;
+	if (job->ordered)
+		jobs_walk_after(&walk, job->after);
 	do {
 		ok = job->step(
 			 job->daemon->queue, &walk, job->step_arg, reterr) &&
@@ -296,7 +299,7 @@ job_run_bodies(struct job *job, job_body_fn *fn, void *arg, bool remove,
 {
 	struct body_walk walk = {
 	    .selection = job->selection, .fn = fn, .arg = arg};
-	int64_t last = 0;
+	int64_t last = job->after;
 
 	do {
 		if (!jobs_unreadable_next(job->daemon->queue, last, body_match,

@@ -96,6 +96,10 @@ struct job {
 	jobs_match_fn *match;
 	void *match_arg;
 	const struct jobs_look *look; /* NULL: what the selection needs */
+	/* Queued, archive: in the order of the batches' numbers, and behind
+	 * this one. */
+	bool ordered;
+	int64_t after;
 	struct selection *selection; /* ends the job when it is full, or NULL */
 	size_t matched, damaged; /* out; damaged: batches that were skipped */
 };
@@ -107,8 +111,9 @@ job_run(struct job *job, enum jobs_place place, struct err *reterr);
 /* jobs_scan() as a step. */
 job_step_fn job_step_scan;
 
-/* Walk through the unreadable bodies: call `fn` (or NULL) for those that the
- * job's selection selects, or remove them. *ret_unclear gets the number of
+/* Walk through the unreadable bodies with an id above job->after: call `fn` (or
+ * NULL) for those that the job's selection selects, or remove them.
+ * *ret_unclear gets the number of
  * bodies that were searched for a person and are not readable to their end. */
 MUST_USE bool job_run_bodies(struct job *job, job_body_fn *fn, void *arg,
     bool remove, size_t *ret_unclear, struct err *reterr);

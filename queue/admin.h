@@ -90,6 +90,11 @@ typedef void stats_text_fn(void *arg, const char *text);
 MUST_USE bool stats_check(struct queue *queue, stats_text_fn *fn, void *arg,
     bool *ret_agree, struct err *reterr);
 
+/* Is an event with this id in the window of duplicates: was it received? An
+ * older one may be, and is forgotten. */
+MUST_USE bool stats_seen(struct queue *queue, const char *source,
+    struct str type, struct str id, bool *ret_seen, struct err *reterr);
+
 /* ---- destinations ---- */
 
 /* Every destination that ever existed, with the number of events queued for it,
@@ -245,9 +250,16 @@ struct jobs_event {
 	int64_t settled_ms; /* archive: delivered; dead: dead; else 0 */
 	unsigned attempts;
 	bool replay;	    /* queued: the operator sends it again */
+	int64_t due_ms;	    /* queued: if it is deferred; else 0 */
+	struct str parked;  /* queued: the group that it waits with, or empty */
+	unsigned refusals;  /* queued: of it alone, and */
+	unsigned failures;  /* likewise, */
+	int64_t first_ms;   /* the first of which was then; 0 = none */
 	const char *reason; /* dead, else NULL */
+	int status;	    /* dead: HTTP, or 0 */
 	struct str answer;  /* dead: the destination's; may be NULL */
-	struct str rules;   /* archive: of identity, at the first post */
+	struct str sent;    /* dead: what was sent; likewise */
+	struct str rules;   /* of identity, at the first post; or empty */
 };
 
 /* The position of a job. Before its first step, zero it and set `place`. */
@@ -290,6 +302,9 @@ struct jobs_walk {
 	bool more;	/* out: another step is needed */
 };
 
+/* Before the first step of a walk with `look`: begin behind this batch. */
+void jobs_walk_after(struct jobs_walk *job, int64_t batch);
+
 /* Free what a walk with `look` holds; at any time. */
 void jobs_walk_fini(struct jobs_walk *job);
 
@@ -300,6 +315,11 @@ jobs_scan(struct queue *queue, struct jobs_walk *job, struct err *reterr);
 /* Dead letters: send again those that match. */
 MUST_USE bool
 jobs_requeue(struct queue *queue, struct jobs_walk *job, struct err *reterr);
+
+/* Likewise the one with this id; with an item, which is of a log, its bytes in
+ * place of the letter's own. *ret_found: there is one. */
+MUST_USE bool jobs_requeue_one(struct queue *queue, int64_t id,
+    const struct item *item, bool *ret_found, struct err *reterr);
 
 /* Dead letters: drop those that match, counted under the rule. */
 MUST_USE bool jobs_drop(struct queue *queue, struct jobs_walk *job,

@@ -163,6 +163,13 @@ jobs_walk_look(struct jobs_step *step, struct err *reterr)
 }
 
 void
+jobs_walk_after(struct jobs_walk *job, int64_t batch)
+{
+	CHECK(job->look != NULL);
+	job->cursor.at.at[0] = batch;
+}
+
+void
 jobs_walk_fini(struct jobs_walk *job)
 {
 	marks_search_free(job->search);
@@ -209,6 +216,14 @@ jobs_batch_event(const struct jobs_batch *batch, size_t n)
 		event.id = batch->delivery->seq;
 		event.attempts = batch->delivery->attempts;
 		event.replay = batch->delivery->replay;
+		event.parked = batch->delivery->parked;
+		if (event.parked.len == 0 &&
+		    batch->delivery->due_ms > DELIVERY_UNPARKED)
+			event.due_ms = batch->delivery->due_ms;
+		event.refusals = batch->delivery->refusals;
+		event.failures = batch->delivery->failures;
+		event.first_ms = batch->delivery->first_ms;
+		event.rules = batch->delivery->rules;
 	} else {
 		event.id = batch->archived->seq;
 		event.settled_ms = batch->archived->delivered_ms;
@@ -247,7 +262,9 @@ jobs_dead_letters(struct jobs_step *step, const struct engine_dead *row,
 		    .settled_ms = letter->dead_ms,
 		    .attempts = letter->attempts,
 		    .reason = letter->reason.data,
+		    .status = letter->status,
 		    .answer = letter->answer,
+		    .sent = letter->sent,
 		};
 
 		if (letter->id <= cursor->letter)
@@ -422,12 +439,43 @@ bundle_add(struct queue *queue, struct bundle *bundle, struct str type,
 	bundle->row.unpacked += data.len;
 }
 
+struct requeue {
+	struct jobs_walk *job;
+	const struct item *item; /* in place of the letter's own; or NULL */
+	struct bundle bundle;
+};
+
+/* The ledger has the event under its type from now on. */
+static bool
+requeue_other(struct queue *queue, const struct dead_letter *letter,
+    struct requeue *requeue, struct err *reterr)
+{
+	const struct item *item = requeue->item;
+	struct ledger_key key = {.hour = ledger_hour(letter->accepted_ms)};
+	struct stats_line moved = {.received = 1, .queued = 1};
+
+	if (letter->stamp > 0)
+		return err_set(reterr, ERR_UNSUPPORTED,
+		    "a change of a set has nothing to edit");
+	bundle_add(queue, &requeue->bundle, item->type, item->data);
+	queue_erasure_note(
+	    queue, letter->source, item->type, item->data, letter->accepted_ms);
+	return jobs_dead_count(queue, letter,
+		   (struct stats_line){.received = -1}, str_bytes(NULL, 0),
+		   reterr) &&
+	       ledger_source(queue->ledger, letter->source, SIZE_MAX,
+		   &key.source, reterr) &&
+	       ledger_type(queue->ledger, item->type, &key.type, reterr) &&
+	       ledger_add(queue->ledger, &key, &moved, reterr);
+}
+
 static bool
 requeue_one(struct queue *queue, struct str destination,
     const struct dead_letter *letter, void *arg, struct err *reterr)
 {
 	int64_t to = destination_find(&queue->destinations, destination);
-	struct bundle *bundle = arg;
+	struct requeue *requeue = arg;
+	struct bundle *bundle = &requeue->bundle;
 	struct engine_delivery *row = &bundle->row;
 
 	if (to == 0)
@@ -456,6 +504,8 @@ requeue_one(struct queue *queue, struct str destination,
 	    !set_queued(queue, destination, letter->source, letter->type,
 		letter->data, letter->stamp, false, reterr))
 		return false;
+	if (requeue->item != NULL)
+		return requeue_other(queue, letter, requeue, reterr);
 	bundle_add(queue, bundle, letter->type, letter->data);
 	queue_erasure_note(queue, letter->source, letter->type, letter->data,
 	    letter->accepted_ms);
@@ -466,18 +516,49 @@ requeue_one(struct queue *queue, struct str destination,
 static bool
 requeue_step(struct queue *queue, void *arg, struct err *reterr)
 {
-	struct bundle bundle = {.count = 0};
+	struct requeue *requeue = arg;
 
-	return jobs_walk_dead(queue, arg, requeue_one, &bundle, reterr) &&
-	       bundle_flush(queue, &bundle, reterr);
+	requeue->bundle.count = 0;
+	return jobs_walk_dead(
+		   queue, requeue->job, requeue_one, requeue, reterr) &&
+	       bundle_flush(queue, &requeue->bundle, reterr);
 }
 
 bool
 jobs_requeue(struct queue *queue, struct jobs_walk *job, struct err *reterr)
 {
+	struct requeue requeue = {.job = job};
+
 	CHECK(job->cursor.place == JOBS_DEAD);
-	if (!jobs_change(queue, job, requeue_step, job, reterr))
+	if (!jobs_change(queue, job, requeue_step, &requeue, reterr))
 		return false;
+	queue_wake(queue);
+	return true;
+}
+
+static bool
+requeue_match(void *arg, const struct jobs_event *event)
+{
+	const int64_t *id = arg;
+
+	return event->id == *id;
+}
+
+bool
+jobs_requeue_one(struct queue *queue, int64_t id, const struct item *item,
+    bool *ret_found, struct err *reterr)
+{
+	struct jobs_walk job = {
+	    .cursor = {.place = JOBS_DEAD, .letter = id - 1},
+	    .match = requeue_match,
+	    .arg = &id,
+	};
+	struct requeue requeue = {.job = &job, .item = item};
+
+	job.cursor.at.at[0] = dead_row_of(id) - 1;
+	if (!jobs_change(queue, &job, requeue_step, &requeue, reterr))
+		return false;
+	*ret_found = job.matched > 0;
 	queue_wake(queue);
 	return true;
 }

@@ -137,6 +137,25 @@ put_hash(struct queue *queue, struct digest_short *digest, struct str source,
 	digest_short_end(digest, ret);
 }
 
+bool
+stats_seen(struct queue *queue, const char *source, struct str type,
+    struct str id, bool *ret_seen, struct err *reterr)
+{
+	const struct item item = {.type = type, .id = id};
+	struct pack_tools *tools = put_tools_borrow(queue);
+	unsigned char hash[DIGEST_SHORT];
+
+	if (tools == NULL)
+		return err_set_nomem(reterr);
+	put_hash(queue, tools->digest, str_text(source), &item, hash);
+	put_tools_return(queue, tools);
+	if (!stats_hold(queue, reterr))
+		return false;
+	*ret_seen = window_has(queue->window, hash);
+	fair_lock_drop(&queue->lock);
+	return true;
+}
+
 static bool
 put_is_duplicate(const struct put *put, size_t n)
 {
