@@ -1,6 +1,8 @@
 #include "cli/command.h"
 
 #include "base/json.h"
+#include "cli/grid.h"
+#include "cli/value.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -203,6 +205,30 @@ command_confirm(struct command_context *context, bool otherwise,
 	buf_fini(&answer);
 	free(text);
 	return yes;
+}
+
+int
+command_grid_write(const struct command_context *context, struct grid *grid,
+    const json_t *summary, struct buf *out)
+{
+	const char *sort = options_value(context->options, "--sort");
+	bool csv = options_has(context->options, "--csv");
+	const json_t *last = value_at(summary, "last");
+	struct err err;
+
+	if ((sort != NULL && !grid_sort_named(grid, sort, &err)) ||
+	    !(csv ? grid_csv_write(grid, out, &err)
+		  : grid_write(grid, context->screen, out, &err)))
+		return command_fail(out, &err);
+	if (csv || !value_bool(summary, "more"))
+		return EXIT_FINE;
+	if (json_is_string(last))
+		(void)buf_printf(out, "there may be more: use --after %s\n",
+		    json_string_value(last));
+	else
+		(void)buf_printf(out, "there may be more: use --after %lld\n",
+		    (long long)json_integer_value(last));
+	return EXIT_FINE;
 }
 
 void

@@ -108,6 +108,19 @@ int command_ask_judged(struct command_context *context, const struct ask *ask,
 MUST_USE bool command_confirm(struct command_context *context, bool otherwise,
     struct err *reterr, const char *format, ...) PRINTF_LIKE(4, 5);
 
+/* Rows for a table of options: how a list is printed. */
+#define COMMAND_GRID_OPTIONS                                                   \
+	{"--sort", "COLUMN", "Sort by this column; -COLUMN: downwards."},      \
+	{                                                                      \
+		"--csv", NULL, "Print CSV."                                    \
+	}
+
+/* Write a list as these options say, and from where it goes on (the summary's
+ * `more` and `last`). Returns an exit code. */
+struct grid;
+int command_grid_write(const struct command_context *context, struct grid *grid,
+    const json_t *summary, struct buf *out);
+
 /* Print the rows of an answer in lines, each as it came, on a line of its own.
  * Returns an exit code. */
 int command_export(
@@ -118,13 +131,14 @@ void command_count_json(const char *key, int64_t count, struct buf *out);
 
 command_fn command_serve, command_check, command_status, command_ledger,
     command_destinations_pause, command_destinations_resume,
-    command_events_list, command_events_find, command_events_export,
-    command_dead_list, command_dead_show, command_dead_requeue,
-    command_dead_export, command_dead_drop, command_unreadable_list,
-    command_unreadable_show, command_unreadable_export, command_unreadable_drop,
-    command_import, command_replay, command_erase, command_erasures_list,
-    command_erasures_done, command_drift, command_validate, command_explain,
-    command_sample, command_schema, command_queue_stats, command_queue_check,
+    command_events_list, command_events_find, command_events_show,
+    command_events_export, command_tap, command_dead_list, command_dead_show,
+    command_dead_edit, command_dead_requeue, command_dead_export,
+    command_dead_drop, command_unreadable_list, command_unreadable_show,
+    command_unreadable_export, command_unreadable_drop, command_import,
+    command_replay, command_erase, command_erasures_list, command_erasures_done,
+    command_drift, command_validate, command_explain, command_sample,
+    command_schema, command_queue_stats, command_queue_check,
     command_queue_backup, command_queue_rescue, command_segments,
     command_segments_show, command_segments_syncs, command_segments_resend,
     command_segments_release, command_segments_retire, command_segments_verify,
@@ -133,7 +147,8 @@ command_fn command_serve, command_check, command_status, command_ledger,
 /* The options of the commands. */
 extern const struct option_row command_json_options[], command_check_options[],
     command_ledger_options[], command_events_list_options[],
-    command_events_export_options[], command_dead_list_options[],
+    command_events_show_options[], command_events_export_options[],
+    command_tap_options[], command_dead_list_options[],
     command_dead_requeue_options[], command_dead_export_options[],
     command_dead_drop_options[], command_unreadable_list_options[],
     command_unreadable_export_options[], command_unreadable_drop_options[],

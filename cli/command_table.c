@@ -97,19 +97,27 @@ static const struct command table[] = {
 	    "when it was accepted. Exits 1 if there is nothing.",
 	    COMMAND_QUEUE, command_person_options, command_person},
 	{"events list", "[--place PLACE] [FILTER...] [--limit N] [--json]",
-	    "List queued or delivered events",
-	    "Changes of segments as well: of their type, the segment's id, "
+	    "List queued, delivered or dead events",
+	    "In the order in which they were accepted. Changes of segments as well: of their type, the segment's id, "
 	    "with + for who entered and - for who left. PLACE is queued (the "
-	    "default) or archive (what was delivered, and is kept).",
-	    COMMAND_QUEUE, command_events_list_options, command_events_list},
+	    "default), archive (what was delivered, and is kept) or dead.",
+	    COMMAND_CLIENT, command_events_list_options, command_events_list},
 	{"events find", "[TYPE:]EVENT-ID [--json]", "Show where an event is",
 	    "Searches the queued events, the archive, the dead letters and "
 	    "the unreadable bodies. A change of a segment is found by its "
-	    "member's id. Exits 1 if there is none.",
-	    COMMAND_QUEUE, command_json_options, command_events_find},
+	    "member's id. If there is none, it says what was searched, and "
+	    "whether the id was received before; and exits 1.",
+	    COMMAND_CLIENT, command_json_options, command_events_find},
+	{"events show", "[TYPE:]EVENT-ID [--raw] [--json]",
+	    "Show an event, what was or will be sent of it, and why",
+	    "Wherever it is: the destination's identity and properties by "
+	    "the rules of the running daemon, what is left out and which rule "
+	    "decided so, attempts and answers. What the destination does not "
+	    "get is hidden, unless --raw is given. Exits 1 if there is none.",
+	    COMMAND_CLIENT, command_events_show_options, command_events_show},
 	{"events export", "[--place PLACE] [FILTER...]",
 	    "Print queued or delivered events as JSON lines",
-	    "PLACE is queued (the default) or archive. An event that is not "
+	    "PLACE is queued (the default), archive or dead. An event that is not "
 	    "JSON on a single line is printed in base64, as event_base64.",
 	    COMMAND_CLIENT, command_events_export_options,
 	    command_events_export},
@@ -118,13 +126,19 @@ static const struct command table[] = {
 	    "A dead letter is an event, or a change of a segment, that is "
 	    "invalid, or that its destination refused for good. It is kept with the reason; you "
 	    "can show it, send it again, or drop it.",
-	    COMMAND_QUEUE, command_dead_list_options, command_dead_list},
+	    COMMAND_CLIENT, command_dead_list_options, command_dead_list},
 	{"dead show", "ID [--json]",
 	    "Show a dead letter, what was sent, and the answer",
-	    NULL, COMMAND_QUEUE, command_json_options, command_dead_show},
+	    NULL, COMMAND_CLIENT, command_json_options, command_dead_show},
+	{"dead edit", "ID", "Edit a dead letter, and send it again",
+	    "Opens the event in $VISUAL or $EDITOR, then judges it as the "
+	    "server would. If it is in order, it is queued in place of the "
+	    "dead letter; if not, you can edit it again. If anything fails, "
+	    "your text stays in its file, and the path is told.",
+	    COMMAND_CLIENT, NULL, command_dead_edit},
 	{"dead requeue", "ID | FILTER... | --all [--json]",
 	    "Send dead letters again",
-	    NULL, COMMAND_JOB, command_dead_requeue_options,
+	    NULL, COMMAND_CLIENT, command_dead_requeue_options,
 	    command_dead_requeue},
 	{"dead export", "[FILTER...]", "Print dead letters as JSON lines",
 	    "An event that is not JSON on a single line is printed in base64, "
@@ -133,28 +147,28 @@ static const struct command table[] = {
 	{"dead drop", "ID | FILTER... | --all --yes [--json]",
 	    "Drop dead letters for good",
 	    "The ledger counts them as dropped by the rule \"operator\".",
-	    COMMAND_JOB, command_dead_drop_options, command_dead_drop},
+	    COMMAND_CLIENT, command_dead_drop_options, command_dead_drop},
 	{"unreadable list", "[FILTER...] [--limit N] [--json]",
 	    "List request bodies that could not be read",
 	    "They are not JSON, or no page of a segment. The daemon answered "
 	    "400 or 405 to these requests, and keeps their bodies as "
 	    "received.",
-	    COMMAND_QUEUE, command_unreadable_list_options,
+	    COMMAND_CLIENT, command_unreadable_list_options,
 	    command_unreadable_list},
 	{"unreadable show", "ID [--json]", "Show an unreadable body",
 	    "Decompresses the body as far as possible.",
-	    COMMAND_QUEUE, command_json_options, command_unreadable_show},
+	    COMMAND_CLIENT, command_json_options, command_unreadable_show},
 	{"unreadable export", "[FILTER...]",
 	    "Print unreadable bodies as JSON lines",
 	    "A body is printed byte for byte: as body, or if it is not UTF-8 "
 	    "(it may be compressed, see encoding), in base64 as body_base64. "
 	    "Put the text that is right into body, and `currentsd import` "
 	    "takes the lines back.",
-	    COMMAND_QUEUE, command_unreadable_export_options,
+	    COMMAND_CLIENT, command_unreadable_export_options,
 	    command_unreadable_export},
 	{"unreadable drop", "[FILTER...|--all] --yes [--json]",
 	    "Drop unreadable bodies for good",
-	    NULL, COMMAND_JOB, command_unreadable_drop_options,
+	    NULL, COMMAND_CLIENT, command_unreadable_drop_options,
 	    command_unreadable_drop},
 	{"import", "[FILE|-] [--source NAME] [--again] [--json]",
 	    "Put events into the queue as if a source had sent them",

@@ -1,20 +1,19 @@
 /*
- * currentsd dead list, show, requeue, export, drop: the dead letters.
+ * currentsd dead list, show, requeue, export, drop: the dead letters. Editing
+ * one is in dead_edit.c.
  */
 
-#include "base/clock.h"
-#include "base/json.h"
-#include "daemon/event.h"
 #include "cli/filter.h"
+#include "cli/grid.h"
 #include "cli/show.h"
-#include "daemon/persons.h"
+#include "cli/value.h"
 
-#include <inttypes.h>
+#include <string.h>
 
 enum {
-	LIST_PRESET = 50,
-	LIST_STEP = 64,
-	LIST_ANSWER = 60, /* bytes of the answer in a line */
+	DEAD_ANSWER = 60, /* bytes of the answer in a list */
+	DEAD_TEXT_MAX = 4096,
+	DEAD_MARGIN = 13,
 };
 
 const struct option_row command_dead_list_options[] = {
@@ -22,6 +21,7 @@ const struct option_row command_dead_list_options[] = {
     FILTER_REASON_OPTION,
     {"--after", "ID", "Only dead letters with a higher id."},
     {"--limit", "N", "At most N (default 50)."},
+    COMMAND_GRID_OPTIONS,
     {"--json", NULL, "Print JSON."},
     {NULL, NULL, NULL},
 };
@@ -38,6 +38,7 @@ const struct option_row command_dead_requeue_options[] = {
 const struct option_row command_dead_export_options[] = {
     FILTER_OPTIONS,
     FILTER_REASON_OPTION,
+    {"--after", "ID", "Only dead letters with a higher id."},
     FILTER_LIMIT_OPTION,
     {NULL, NULL, NULL},
 };
@@ -52,336 +53,234 @@ const struct option_row command_dead_drop_options[] = {
     {NULL, NULL, NULL},
 };
 
-/* The members that list and show have in common. */
-static void
-dead_json(struct json *json, const struct stats_dead *dead)
-{
-	json_int(json, "id", dead->id);
-	json_time(json, "dead", dead->dead_ms);
-	json_time(json, "accepted", dead->accepted_ms);
-	json_text(json, "source", dead->source);
-	json_text(json, "destination", dead->destination);
-	json_text(json, "type", dead->type);
-	json_int(json, "status", dead->status);
-	json_text(json, "reason", dead->reason);
-	if (dead->answer.data != NULL)
-		json_bytes(json, "answer", dead->answer.data, dead->answer.len);
-	json_int(json, "attempts", dead->attempts);
-}
-
 /* ---- list ---- */
 
-struct list {
-	struct selection selection;
-	struct buf *out;
-	struct json *json; /* NULL: text */
-	int64_t last_id;   /* that was looked at */
-	size_t seen;	   /* in this step */
-};
-
-static void
-list_text(struct list *list, const struct stats_dead *dead)
-{
-	char when[CLOCK_TEXT];
-
-	if (list->selection.count == 1)
-		(void)buf_printf(list->out, "%8s %-20s %-12s %-32s %6s %s\n",
-		    "id", "dead since", "source", "type", "status", "reason");
-	clock_text(dead->dead_ms, when, sizeof(when));
-	(void)buf_printf(list->out, "%8" PRId64 " %.19sZ %-12s %-32s %6d %s",
-	    dead->id, when, dead->source, dead->type, dead->status,
-	    dead->reason);
-	if (dead->answer.len > 0) {
-		(void)buf_text(list->out, ": ");
-		show_foreign(list->out, dead->answer.data, dead->answer.len,
-		    LIST_ANSWER);
-	}
-	(void)buf_char(list->out, '\n');
-}
+enum { LIST_ID, LIST_SINCE, LIST_SOURCE, LIST_TYPE, LIST_STATUS, LIST_REASON };
 
 static bool
-list_dead(void *arg, const struct stats_dead *dead)
+list_row(void *arg, json_t *row, struct str text, struct err *reterr)
 {
-	struct list *list = arg;
-	const struct jobs_event event = {
-	    .place = JOBS_DEAD,
-	    .source = dead->source,
-	    .destination = dead->destination,
-	    .type = str_text(dead->type),
-	    .data = dead->data,
-	    .accepted_ms = dead->accepted_ms,
-	    .settled_ms = dead->dead_ms,
-	    .reason = dead->reason,
-	    .answer = dead->answer,
-	};
+	const char *answer = value_text(row, "answer");
+	struct grid *grid = arg;
+	struct buf reason;
 
-	if (selection_full(&list->selection))
-		return false;
-	list->last_id = dead->id;
-	list->seen++;
-	if (!selection_event(&list->selection, &event))
-		return true;
-	if (list->json != NULL) {
-		json_object_open(list->json, NULL);
-		dead_json(list->json, dead);
-		json_object_close(list->json);
-	} else {
-		list_text(list, dead);
+	(void)text;
+	(void)reterr;
+	buf_init(&reason, DEAD_TEXT_MAX);
+	(void)buf_text(&reason, value_text(row, "reason"));
+	if (*answer != '\0') {
+		(void)buf_text(&reason, ": ");
+		show_foreign(&reason, answer, strlen(answer), DEAD_ANSWER);
 	}
+	(void)buf_char(&reason, '\0');
+	grid_row(grid, row);
+	grid_text(grid, LIST_REASON, buf_ok(&reason, NULL) ? reason.data : "");
+	buf_fini(&reason);
 	return true;
 }
 
 int
 command_dead_list(struct command_context *context, struct buf *out)
 {
-	struct list list = {.out = out};
-	struct json json;
-	struct err err;
+	static const struct grid_column columns[] = {
+	    {"ID", "id", GRID_TEXT, 0, 0, NULL},
+	    {"DEAD SINCE", "dead", GRID_TIME, 0, 2, NULL},
+	    {"SOURCE", "source", GRID_TEXT, GRID_CUT, 3, NULL},
+	    {"TYPE", "type", GRID_TEXT, GRID_CUT, 0, NULL},
+	    {"STATUS", "status", GRID_NUMBER, GRID_HIDE_ZERO, 0, NULL},
+	    {"REASON", NULL, GRID_TEXT, GRID_WRAP, 0, NULL},
+	};
+	struct grid *grid = grid_new(
+	    columns, sizeof(columns) / sizeof(columns[0]), context->now_ms);
+	json_t *summary;
+	struct ask ask;
+	int code;
 
-	if (!filter_read(context, LIST_PRESET, &list.selection, &err) ||
-	    !options_integer(context->options, "--after", 0, 0, INT64_MAX,
-		&list.last_id, &err))
-		return command_fail(out, &err);
-	json_init(&json, out);
-	if (options_has(context->options, "--json")) {
-		list.json = &json;
-		json_array_open(&json, NULL);
-	}
-	do {
-		list.seen = 0;
-		if (!stats_dead(context->daemon->queue, list.last_id, LIST_STEP,
-			list_dead, &list, &err) ||
-		    !job_write(context->caller, out, &err) ||
-		    !job_progress(context->caller, &err, "listed %" PRId64,
-			list.selection.count))
-			return command_fail(out, &err);
-	} while (list.seen == LIST_STEP && !selection_full(&list.selection));
-	if (list.json != NULL) {
-		json_array_close(&json);
-		(void)buf_char(out, '\n');
-	} else if (list.selection.count == 0) {
+	ask_init(&ask, "GET", "/dead");
+	filter_ask(context->options, &ask);
+	code = command_ask(context, &ask, list_row, grid, &summary, out);
+	if (summary != NULL && grid_rows(grid) == 0)
 		(void)buf_text(out, "no dead letters match\n");
-	} else if (selection_full(&list.selection)) {
-		(void)buf_printf(out,
-		    "there may be more: use --after %" PRId64 "\n",
-		    list.last_id);
-	}
-	return EXIT_FINE;
+	else if (summary != NULL)
+		code = command_grid_write(context, grid, summary, out);
+	grid_free(grid);
+	json_decref(summary);
+	return code;
 }
 
 /* ---- show ---- */
 
-struct show {
-	struct buf *out;
-	bool json;
-	int64_t id;
-	bool found;
-};
+static void
+show_line(const struct command_context *context, struct buf *out,
+    const char *head, const char *text)
+{
+	screen_text(
+	    context->screen, out, TONE_STRONG, "%-*s", DEAD_MARGIN, head);
+	show_foreign(out, text, strlen(text), DEAD_TEXT_MAX);
+	(void)buf_char(out, '\n');
+}
 
 static void
-show_part(struct buf *out, const char *head, const char *data, size_t len)
+show_part(const struct command_context *context, struct buf *out,
+    const char *head, const json_t *part)
 {
-	if (data == NULL)
+	size_t len = json_string_length(part);
+
+	if (!json_is_string(part))
 		return;
-	(void)buf_printf(out, "\n%s (%zu bytes)\n", head, len);
-	(void)buf_append(out, data, len);
+	(void)buf_char(out, '\n');
+	screen_text(
+	    context->screen, out, TONE_STRONG, "%s (%zu bytes)", head, len);
+	(void)buf_char(out, '\n');
+	(void)buf_append(out, json_string_value(part), len);
 	(void)buf_char(out, '\n');
 }
 
 static void
-show_text(struct buf *out, const struct stats_dead *dead)
+show_text(
+    const struct command_context *context, struct buf *out, const json_t *dead)
 {
-	char when[CLOCK_TEXT], accepted[CLOCK_TEXT];
-	struct str member;
-	bool entered;
+	static const char *const texts[][2] = {{"type", "type"},
+	    {"source", "source"}, {"destination", "destination"},
+	    {"reason", "reason"}};
+	static const char *const times[][2] = {
+	    {"accepted", "accepted"}, {"dead since", "dead"}};
+	char text[SHOW_TEXT], next[128];
+	long long id = value_int(dead, "id");
 
-	clock_text(dead->dead_ms, when, sizeof(when));
-	clock_text(dead->accepted_ms, accepted, sizeof(accepted));
-	(void)buf_printf(out,
-	    "id           %" PRId64 "\ntype         %s\nsource       %s\n"
-	    "destination  %s\naccepted     %s\ndead since   %s\n"
-	    "reason       %s\nattempts     %u\n",
-	    dead->id, dead->type, dead->source, dead->destination, accepted,
-	    when, dead->reason, dead->attempts);
-	if (dead->status != 0)
-		(void)buf_printf(out, "status       %d\n", dead->status);
-	show_part(out, "the answer", dead->answer.data, dead->answer.len);
-	show_part(out, "what was sent", dead->sent.data, dead->sent.len);
-	show_part(out,
-	    persons_change(str_text(dead->type), dead->data, &member, &entered)
-		? "the change as received"
-		: "the event as received",
-	    dead->data.data, dead->data.len);
-}
-
-static void
-show_json(struct buf *out, const struct stats_dead *dead)
-{
-	struct str member;
-	struct json json;
-	bool entered;
-
-	json_init(&json, out);
-	json_object_open(&json, NULL);
-	dead_json(&json, dead);
-	if (persons_change(
-		str_text(dead->type), dead->data, &member, &entered)) {
-		event_bytes_write(&json, "member", member);
-		json_bool(&json, "entered", entered);
-	} else {
-		json_bytes(&json, "event", dead->data.data, dead->data.len);
+	(void)snprintf(text, sizeof(text), "%lld", id);
+	show_line(context, out, "id", text);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		show_line(
+		    context, out, texts[i][0], value_text(dead, texts[i][1]));
+	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+		show_timestamp(context->now_ms,
+		    value_time_ms(dead, times[i][1]), context->screen->utc,
+		    text, sizeof(text));
+		show_line(context, out, times[i][0], text);
 	}
-	if (dead->sent.data != NULL)
-		json_bytes(&json, "sent", dead->sent.data, dead->sent.len);
-	json_object_close(&json);
-	(void)buf_char(out, '\n');
-}
-
-/* The queue passes the next dead letter from the id on, which may be another
- * one. */
-static bool
-show_dead(void *arg, const struct stats_dead *dead)
-{
-	struct show *show = arg;
-
-	show->found = dead->id == show->id;
-	if (!show->found)
-		return false;
-	if (show->json)
-		show_json(show->out, dead);
-	else
-		show_text(show->out, dead);
-	return false;
+	(void)snprintf(
+	    text, sizeof(text), "%lld", (long long)value_int(dead, "attempts"));
+	show_line(context, out, "attempts", text);
+	if (value_int(dead, "status") != 0) {
+		(void)snprintf(text, sizeof(text), "%lld",
+		    (long long)value_int(dead, "status"));
+		show_line(context, out, "status", text);
+	}
+	(void)snprintf(next, sizeof(next),
+	    "currentsd dead edit %lld, dead requeue %lld, or dead drop %lld",
+	    id, id, id);
+	show_line(context, out, "next", next);
+	show_part(context, out, "the answer", value_at(dead, "answer"));
+	show_part(context, out, "what was sent", value_at(dead, "sent"));
+	show_part(
+	    context, out, "the event as received", value_at(dead, "event"));
+	if (value_at(dead, "member") != NULL) {
+		(void)buf_printf(out, "\nthe change\n%c",
+		    value_bool(dead, "entered") ? '+' : '-');
+		(void)buf_printf(out, "%s\n", value_text(dead, "member"));
+	}
 }
 
 int
 command_dead_show(struct command_context *context, struct buf *out)
 {
-	struct show show = {
-	    .out = out,
-	    .json = options_has(context->options, "--json"),
-	};
+	json_t *dead;
+	struct ask ask;
 	struct err err;
+	int64_t id;
+	int code;
 
-	if (!command_id_read(context->options, &show.id))
+	if (!command_id_read(context->options, &id)) {
 		(void)err_set(&err, ERR_INPUT,
 		    "dead show needs one id, as shown by `currentsd dead "
 		    "list`");
-	else if (stats_dead(context->daemon->queue, show.id - 1, 1, show_dead,
-		     &show, &err)) {
-		if (show.found)
-			return EXIT_FINE;
-		(void)err_set(&err, ERR_NOT_FOUND,
-		    "there is no dead letter %" PRId64, show.id);
+		return command_fail(out, &err);
 	}
-	return command_fail(out, &err);
+	ask_init(&ask, "GET", "/dead/*");
+	ask.name = str_text(context->options->words[0]);
+	code = command_ask(context, &ask, NULL, NULL, &dead, out);
+	if (dead != NULL)
+		show_text(context, out, dead);
+	json_decref(dead);
+	return code;
 }
 
 /* ---- requeue and drop ---- */
 
-/* Filters, or one id as a word. */
-struct decision {
-	struct selection selection;
-	int64_t id; /* 0: by the filters */
-};
-
+/* Filters, --all, or one id as a word. Without a filter the operator must say
+ * --all: leaving out all filters may be a slip. */
 static bool
-decision_match(void *arg, const struct jobs_event *event)
-{
-	struct decision *decision = arg;
-
-	return (decision->id == 0 || event->id == decision->id) &&
-	       selection_event(&decision->selection, event);
-}
-
-/* Without a filter the operator must say --all: leaving out all filters may
- * be a slip. */
-static bool
-decision_read(const struct command_context *context, const char *verb,
-    struct decision *decision, struct err *reterr)
+decision_ask(const struct command_context *context, const char *verb,
+    struct ask *ask, struct err *reterr)
 {
 	const struct options *options = context->options;
+	bool requeue = strcmp(verb, "requeue") == 0;
 	unsigned ways = (unsigned)options_has(options, "--all") +
 			(unsigned)filter_given(options) +
 			(unsigned)(options->word_count > 0);
+	int64_t id;
 
-	*decision = (struct decision){.id = 0};
-	if (!filter_read(context, INT64_MAX, &decision->selection, reterr))
-		return false;
 	if (ways != 1 || options->word_count > 1)
 		return err_set(reterr, ERR_INPUT,
 		    "dead %s needs one id, filters, or --all", verb);
-	if (options->word_count == 1)
-		return command_id_read(options, &decision->id) ||
-		       err_set(reterr, ERR_INPUT,
-			   "%s is not the id of a dead letter",
-			   options->words[0]);
-	/* Not letters that come back meanwhile. One that is named is
-	 * selected even if a wrong clock dated it in the future. */
-	decision->selection.until_ms = context->now_ms;
+	if (options->word_count == 1) {
+		if (!command_id_read(options, &id))
+			return err_set(reterr, ERR_INPUT,
+			    "%s is not the id of a dead letter",
+			    options->words[0]);
+		ask_init(
+		    ask, "POST", requeue ? "/dead/*/requeue" : "/dead/*/drop");
+		ask->name = str_text(options->words[0]);
+		return true;
+	}
+	ask_init(ask, "POST", requeue ? "/dead/requeue" : "/dead/drop");
+	if (options_has(options, "--all"))
+		ask_param(ask, "all", "yes");
+	filter_ask(options, ask);
 	return true;
 }
 
 static int
-decision_run(struct command_context *context, struct decision *decision,
-    const char *verb, job_step_fn *step, struct buf *out)
+decision_run(struct command_context *context, const struct ask *ask,
+    const char *done, struct buf *out)
 {
-	struct selection *selection = &decision->selection;
-	struct job job = command_job(context, out, verb, step);
-	struct err err;
+	char number[SHOW_TEXT];
+	json_t *answer;
+	int64_t count;
+	int code = command_ask_judged(context, ask, NULL, NULL, &answer, out);
 
-	job.match = decision_match;
-	job.match_arg = decision;
-	job.selection = selection;
-	if (!job_run(&job, JOBS_DEAD, &err) ||
-	    !filter_unserved_tell(context, selection, &err))
-		return command_fail(out, &err);
-	if (options_has(context->options, "--json"))
-		command_count_json(verb, selection->count, out);
-	else
-		(void)buf_printf(out, "%s %" PRId64 " dead letters\n", verb,
-		    selection->count);
-	return (decision->id != 0 && selection->count == 0) ||
-		       selection->unserved > 0
-		   ? EXIT_FOUND
-		   : EXIT_FINE;
-}
-
-static bool
-requeue_step(
-    struct queue *queue, struct jobs_walk *walk, void *arg, struct err *reterr)
-{
-	(void)arg;
-	return jobs_requeue(queue, walk, reterr);
+	if (code != EXIT_FINE)
+		return code;
+	count = value_int(answer, done);
+	show_number(count, number, sizeof(number));
+	if (!options_has(context->options, "--json"))
+		(void)buf_printf(out, "%s %s dead letter%s\n", done, number,
+		    count == 1 ? "" : "s");
+	if (value_int(answer, "unserved") > 0)
+		code = EXIT_FOUND;
+	json_decref(answer);
+	return code;
 }
 
 int
 command_dead_requeue(struct command_context *context, struct buf *out)
 {
-	struct decision decision;
+	struct ask ask;
 	struct err err;
 
-	if (!decision_read(context, "requeue", &decision, &err))
+	if (!decision_ask(context, "requeue", &ask, &err))
 		return command_fail(out, &err);
-	decision.selection.served = context->daemon->settings;
-	return decision_run(context, &decision, "requeued", requeue_step, out);
-}
-
-static bool
-drop_step(
-    struct queue *queue, struct jobs_walk *walk, void *arg, struct err *reterr)
-{
-	(void)arg;
-	return jobs_drop(queue, walk, "operator", reterr);
+	return decision_run(context, &ask, "requeued", out);
 }
 
 int
 command_dead_drop(struct command_context *context, struct buf *out)
 {
-	struct decision decision;
+	struct ask ask;
 	struct err err;
 
-	if (!decision_read(context, "drop", &decision, &err))
+	if (!decision_ask(context, "drop", &ask, &err))
 		return command_fail(out, &err);
 	if (!options_has(context->options, "--yes")) {
 		(void)err_set(&err, ERR_INPUT,
@@ -390,7 +289,7 @@ command_dead_drop(struct command_context *context, struct buf *out)
 		    "--yes");
 		return command_fail(out, &err);
 	}
-	return decision_run(context, &decision, "dropped", drop_step, out);
+	return decision_run(context, &ask, "dropped", out);
 }
 
 /* ---- export ---- */

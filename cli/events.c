@@ -1,26 +1,34 @@
 /*
- * currentsd events list, find, export: the queued and the archived events, and
- * where one event is.
+ * currentsd events list, find, show, export: the queued and the archived
+ * events; and one event, wherever it is, with what became of it and why.
  */
 
-#include "base/clock.h"
-#include "base/json.h"
-#include "daemon/event.h"
 #include "cli/filter.h"
-#include "daemon/persons.h"
+#include "cli/grid.h"
+#include "cli/show.h"
+#include "cli/value.h"
 
-#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
-	LIST_PRESET = 50,
-	FIND_IDS = 16, /* that TYPE:ID may be taken for */
+	EVENT_TEXT_MAX = 4096,	/* bytes of a text that is shown */
+	EVENT_VALUE_MAX = 1024, /* likewise, in a cell */
+	EVENT_MARGIN = 11,
 };
 
 const struct option_row command_events_list_options[] = {
     FILTER_PLACE_OPTION,
     FILTER_OPTIONS,
+    {"--after", "BATCH.INDEX", "Go on behind this one."},
     {"--limit", "N", "At most N (default 50)."},
+    COMMAND_GRID_OPTIONS,
+    {"--json", NULL, "Print JSON."},
+    {NULL, NULL, NULL},
+};
+
+const struct option_row command_events_show_options[] = {
+    {"--raw", NULL, "Also the event as it came, with private values."},
     {"--json", NULL, "Print JSON."},
     {NULL, NULL, NULL},
 };
@@ -28,294 +36,581 @@ const struct option_row command_events_list_options[] = {
 const struct option_row command_events_export_options[] = {
     FILTER_PLACE_OPTION,
     FILTER_OPTIONS,
+    {"--after", "BATCH.INDEX", "Go on behind this one."},
     FILTER_LIMIT_OPTION,
     {NULL, NULL, NULL},
 };
 
+/* The id of an event, or the change of a member; lent, or put together. */
+static void
+event_name(const json_t *row, struct buf *name)
+{
+	const json_t *member = value_at(row, "member");
+
+	if (member != NULL)
+		(void)buf_char(name, value_bool(row, "entered") ? '+' : '-');
+	(void)buf_text(
+	    name, value_text(row, member != NULL ? "member" : "event_id"));
+	if (value_bool(row, "replay"))
+		(void)buf_text(name, " (replay)");
+	(void)buf_char(name, '\0');
+}
+
 /* ---- list ---- */
 
-struct list {
-	struct selection selection;
-	struct event_reader reader;
-	struct buf *out;
-	struct json *json; /* NULL: text */
-};
-
-static void
-list_json(struct json *json, const struct jobs_event *event,
-    const struct currents_event *read)
-{
-	struct str member;
-	bool entered;
-
-	json_object_open(json, NULL);
-	json_int(json, "batch", event->id);
-	json_int(json, "index", (int64_t)event->index);
-	json_time(json, "accepted", event->accepted_ms);
-	if (event->settled_ms != 0)
-		json_time(json, "delivered", event->settled_ms);
-	json_text(json, "source", event->source);
-	json_text(json, "destination", event->destination);
-	json_bytes(json, "type", event->type.data, event->type.len);
-	if (persons_change(event->type, event->data, &member, &entered)) {
-		event_bytes_write(json, "member", member);
-		json_bool(json, "entered", entered);
-	} else if (read != NULL) {
-		json_bytes(json, "event_id", read->id.data, read->id.len);
-	}
-	json_int(json, "attempts", event->attempts);
-	if (event->replay)
-		json_bool(json, "replay", true);
-	json_object_close(json);
-}
-
-static void
-list_text(struct list *list, const struct jobs_event *event,
-    const struct currents_event *read)
-{
-	bool settled = event->settled_ms != 0, entered;
-	char when[CLOCK_TEXT];
-	struct str id = {0};
-
-	if (persons_change(event->type, event->data, &id, &entered))
-		id = event->data; /* "+ann" */
-	else if (read != NULL)
-		id = read->id;
-	if (list->selection.count == 1)
-		(void)buf_printf(list->out, "%-20s %-12s %-12s %-32s %s\n",
-		    settled ? "delivered" : "accepted", "source", "destination",
-		    "type", "event id, or change");
-	clock_text(settled ? event->settled_ms : event->accepted_ms, when,
-	    sizeof(when));
-	(void)buf_printf(list->out, "%.19sZ %-12s %-12s %-32.*s %.*s%s\n", when,
-	    event->source, event->destination, STR_ARGS(event->type),
-	    STR_ARGS(id), event->replay ? " (replay)" : "");
-}
+enum { LIST_WHEN, LIST_SOURCE, LIST_DESTINATION, LIST_TYPE, LIST_NAME };
 
 static bool
-list_event(void *arg, const struct jobs_event *event)
+list_row(void *arg, json_t *row, struct str text, struct err *reterr)
 {
-	const struct currents_event *read;
-	struct list *list = arg;
+	struct grid *grid = arg;
+	struct buf name;
 
-	if (!selection_event(&list->selection, event))
-		return false;
-	read = event_read(&list->reader, event->data);
-	if (list->json != NULL)
-		list_json(list->json, event, read);
-	else
-		list_text(list, event, read);
+	(void)text;
+	buf_init(&name, EVENT_TEXT_MAX);
+	event_name(row, &name);
+	grid_row(grid, row);
+	grid_text(grid, LIST_NAME, name.len > 0 ? name.data : "");
+	buf_fini(&name);
+	(void)reterr;
 	return true;
 }
 
 int
 command_events_list(struct command_context *context, struct buf *out)
 {
-	struct job job = command_job(context, out, "listed", job_step_scan);
-	struct list list = {.out = out};
-	enum jobs_place place;
-	struct json json;
-	struct err err;
-	bool ok;
+	const char *place = options_value(context->options, "--place");
+	bool archive = place != NULL && strcmp(place, "archive") == 0;
+	bool dead = place != NULL && strcmp(place, "dead") == 0;
+	const struct grid_column columns[] = {
+	    {dead	  ? "DEAD SINCE"
+		: archive ? "DELIVERED"
+			  : "ACCEPTED",
+		dead	  ? "dead"
+		: archive ? "delivered"
+			  : "accepted",
+		GRID_TIME, 0, 0, NULL},
+	    {"SOURCE", "source", GRID_TEXT, GRID_CUT, 2, NULL},
+	    {"DESTINATION", "destination", GRID_TEXT, GRID_CUT, 3, NULL},
+	    {"TYPE", "type", GRID_TEXT, GRID_CUT, 0, NULL},
+	    {"EVENT ID, OR CHANGE", NULL, GRID_TEXT, GRID_WRAP, 0, NULL},
+	};
+	struct grid *grid = grid_new(
+	    columns, sizeof(columns) / sizeof(columns[0]), context->now_ms);
+	json_t *summary;
+	struct ask ask;
+	int code;
 
-	if (!filter_place_read(context->options, &place, &err) ||
-	    !filter_read(context, LIST_PRESET, &list.selection, &err))
-		return command_fail(out, &err);
-	json_init(&json, out);
-	if (options_has(context->options, "--json")) {
-		list.json = &json;
-		json_array_open(&json, NULL);
-	}
-	job.match = list_event;
-	job.match_arg = &list;
-	job.selection = &list.selection;
-	event_reader_init(&list.reader);
-	ok = job_run(&job, place, &err);
-	event_reader_fini(&list.reader);
-	if (!ok)
-		return command_fail(out, &err);
-	if (list.json != NULL) {
-		json_array_close(&json);
-		(void)buf_char(out, '\n');
-	} else if (list.selection.count == 0) {
+	ask_init(&ask, "GET", "/events");
+	filter_ask(context->options, &ask);
+	code = command_ask(context, &ask, list_row, grid, &summary, out);
+	if (summary != NULL && grid_rows(grid) == 0)
 		(void)buf_printf(out, "no %s match\n",
-		    place == JOBS_QUEUED ? "queued events" : "archived events");
-	} else if (selection_full(&list.selection)) {
-		(void)buf_text(
-		    out, "there may be more: use a higher --limit\n");
-	}
-	return EXIT_FINE;
+		    dead      ? "dead letters"
+		    : archive ? "archived events"
+			      : "queued events");
+	else if (summary != NULL)
+		code = command_grid_write(context, grid, summary, out);
+	grid_free(grid);
+	json_decref(summary);
+	return code;
 }
 
 /* ---- find ---- */
 
+static void
+text_put(struct buf *out, const char *text)
+{
+	show_foreign(out, text, strlen(text), EVENT_TEXT_MAX);
+}
+
+static void
+time_put(const struct command_context *context, struct buf *out,
+    const json_t *row, const char *member)
+{
+	char text[SHOW_TEXT];
+
+	show_timestamp(context->now_ms, value_time_ms(row, member),
+	    context->screen->utc, text, sizeof(text));
+	(void)buf_text(out, text);
+}
+
 struct find {
-	struct event_reader reader;
-	const char *id; /* the event's, or TYPE:ID, its key at Heap */
+	struct command_context *context;
 	struct buf *out;
-	struct json *json; /* NULL: text */
-	size_t count;
+	const char *id;
 };
 
-static void
-find_json(struct json *json, const struct jobs_event *event)
+static bool
+find_row(void *arg, json_t *row, struct str text, struct err *reterr)
 {
-	json_object_open(json, NULL);
-	json_text(json, "place", jobs_place_name(event->place));
-	json_int(json, event->place == JOBS_DEAD ? "id" : "batch", event->id);
-	json_text(json, "source", event->source);
-	json_text(json, "destination", event->destination);
-	json_bytes(json, "type", event->type.data, event->type.len);
-	json_time(json, "accepted", event->accepted_ms);
-	if (event->settled_ms != 0)
-		json_time(json, "settled", event->settled_ms);
-	if (event->reason != NULL)
-		json_text(json, "reason", event->reason);
-	json_object_close(json);
-}
+	struct find *find = arg;
+	struct buf *out = find->out;
+	const char *place = value_text(row, "place");
 
-static void
-find_text(struct buf *out, const struct jobs_event *event)
-{
-	char when[CLOCK_TEXT];
-
-	clock_text(event->accepted_ms, when, sizeof(when));
-	(void)buf_printf(out, "%s: %.*s from %s for %s, accepted %s",
-	    jobs_place_name(event->place), STR_ARGS(event->type), event->source,
-	    event->destination, when);
-	if (event->settled_ms != 0) {
-		clock_text(event->settled_ms, when, sizeof(when));
-		(void)buf_printf(out, ", %s %s",
-		    event->place == JOBS_ARCHIVE ? "delivered" : "dead since",
-		    when);
+	(void)text;
+	text_put(out, place);
+	if (strcmp(place, "unreadable") == 0) {
+		(void)buf_printf(out, ": mentioned in body %lld from ",
+		    (long long)value_int(row, "id"));
+		text_put(out, value_text(row, "source"));
+		(void)buf_text(out, ": ");
+		text_put(out, value_text(row, "reason"));
+		(void)buf_char(out, '\n');
+		return command_write(find->context, out, reterr);
 	}
-	if (event->place == JOBS_DEAD)
-		(void)buf_printf(out,
-		    ": %s (details: `currentsd dead show %" PRId64 "`)",
-		    event->reason, event->id);
+	(void)buf_text(out, ": ");
+	text_put(out, value_text(row, "type"));
+	(void)buf_text(out, " from ");
+	text_put(out, value_text(row, "source"));
+	(void)buf_text(out, " for ");
+	text_put(out, value_text(row, "destination"));
+	(void)buf_text(out, ", accepted ");
+	time_put(find->context, out, row, "accepted");
+	if (value_at(row, "settled") != NULL) {
+		(void)buf_text(out, strcmp(place, "archive") == 0
+					? ", delivered "
+					: ", dead since ");
+		time_put(find->context, out, row, "settled");
+	}
+	if (value_at(row, "reason") != NULL) {
+		(void)buf_text(out, ": ");
+		text_put(out, value_text(row, "reason"));
+	}
 	(void)buf_char(out, '\n');
+	return command_write(find->context, out, reterr);
 }
 
-static bool
-find_event(void *arg, const struct jobs_event *event)
-{
-	struct find *find = arg;
-	size_t len = event->type.len;
-
-	if (!event_has_id(&find->reader, event->type, event->data, find->id) &&
-	    !(strlen(find->id) > len + 1 && find->id[len] == ':' &&
-		memcmp(find->id, event->type.data, len) == 0 &&
-		event_has_id(&find->reader, event->type, event->data,
-		    find->id + len + 1)))
-		return false;
-	find->count++;
-	if (find->json != NULL)
-		find_json(find->json, event);
-	else
-		find_text(find->out, event);
-	return true;
-}
-
+/* What was searched, and what that says. */
 static void
-find_body(void *arg, const struct jobs_unreadable *body)
+find_nothing(const struct find *find, const json_t *summary)
 {
-	struct find *find = arg;
+	const json_t *searched = value_at(summary, "searched");
+	struct buf *out = find->out;
+	char number[SHOW_TEXT];
 
-	find->count++;
-	if (find->json != NULL) {
-		json_object_open(find->json, NULL);
-		json_text(find->json, "place", "unreadable");
-		json_int(find->json, "id", body->id);
-		json_text(find->json, "source", body->source);
-		json_text(find->json, "reason", body->reason);
-		json_object_close(find->json);
+	(void)buf_text(out, "not found: ");
+	text_put(out, find->id);
+	(void)buf_text(out,
+	    value_bool(summary, "received")
+		? " was received before, and is not kept: it was delivered "
+		  "longer ago\nthan the archive reaches (setting "
+		  "keep_archive), or dropped by a rule, or erased"
+		: " is nowhere");
+	show_number(value_int(searched, "queued"), number, sizeof(number));
+	(void)buf_printf(out, "\nSearched   %s queued events", number);
+	show_number(value_int(searched, "dead"), number, sizeof(number));
+	(void)buf_printf(out, ", %s dead letters", number);
+	show_number(value_int(searched, "unreadable"), number, sizeof(number));
+	(void)buf_printf(out, ", %s unreadable bodies\n", number);
+	if (value_int(searched, "archive_batches") == 0) {
+		(void)buf_text(out, "Archive    has nothing\n");
+	} else {
+		(void)buf_text(out, "Archive    has what was delivered since ");
+		time_put(find->context, out, searched, "archive_since");
+		(void)buf_char(out, '\n');
+	}
+	if (value_bool(summary, "received"))
 		return;
-	}
-	(void)buf_printf(find->out,
-	    "unreadable: mentioned in body %" PRId64 " from %s: %s\n", body->id,
-	    body->source, body->reason);
+	show_number(value_int(searched, "remembered"), number, sizeof(number));
+	(void)buf_printf(out,
+	    "Received   not among the last %s ids of known types\n", number);
 }
 
-/* As given; and, since a type may have colons, what follows each of them. */
-static size_t
-find_ids(const char *id, struct str ids[FIND_IDS])
+/* Ask for the event that the command's one word names. */
+static int
+find_ask(struct find *find, const char *verb, struct ask *ask,
+    client_row_fn *row, void *arg, json_t **ret_summary)
 {
-	size_t count = 0;
+	const struct options *options = find->context->options;
+	int code;
+	struct err err;
 
-	ids[count++] = str_text(id);
-	for (; count < FIND_IDS && (id = strchr(id, ':')) != NULL; count++)
-		ids[count] = str_text(++id);
-	return count;
-}
-
-/* A body mentions an event as it would a person: by the id as a word. */
-static bool
-find_all(struct find *find, struct job *job, struct err *reterr)
-{
-	const char *colon = strchr(find->id, ':');
-	const char *bare =
-	    colon != NULL && colon[1] != '\0' ? colon + 1 : find->id;
-	const struct str ids[] = {str_text(find->id), str_text(bare)};
-	struct str all[FIND_IDS];
-	struct jobs_look look = {
-	    .ids = all, .id_count = find_ids(find->id, all)};
-	struct selection bodies;
-	size_t unclear;
-	bool ok;
-
-	job->match = find_event;
-	job->match_arg = find;
-	/* with more colons than there is room for, all events are shown */
-	job->look = look.id_count < FIND_IDS ? &look : NULL;
-	for (int place = 0; place < JOBS_PLACES; place++) {
-		if (!job_run(job, (enum jobs_place)place, reterr))
-			return false;
+	*ret_summary = NULL;
+	if (options->word_count != 1 || *options->words[0] == '\0') {
+		(void)err_set(&err, ERR_INPUT,
+		    "events %s needs the id of one event", verb);
+		return command_fail(find->out, &err);
 	}
-	selection_init(&bodies);
-	bodies.ids = ids;
-	bodies.id_count = 2;
-	job->selection = &bodies;
-	ok = job_run_bodies(job, find_body, find, false, &unclear, reterr);
-	job->selection = NULL;
-	return ok;
+	find->id = options->words[0];
+	ask_init(ask, "GET", "/events/*");
+	ask->name = str_text(find->id);
+	if (strcmp(verb, "show") == 0)
+		ask_param(ask, "full", "yes");
+	if (options_has(options, "--raw"))
+		ask_param(ask, "raw", "yes");
+	code = command_ask_judged(
+	    find->context, ask, row, arg, ret_summary, find->out);
+	if (code != EXIT_FINE)
+		return code;
+	if (value_int(*ret_summary, "rows") > 0)
+		return EXIT_FINE;
+	if (!options_has(options, "--json"))
+		find_nothing(find, *ret_summary);
+	return EXIT_FOUND;
 }
 
 int
 command_events_find(struct command_context *context, struct buf *out)
 {
-	const struct options *options = context->options;
-	struct job job = command_job(context, out, "found", job_step_scan);
-	struct find find = {.out = out};
-	struct json json;
-	struct err err;
+	struct find find = {.context = context, .out = out};
+	json_t *summary;
+	struct ask ask;
+	int code = find_ask(&find, "find", &ask, find_row, &find, &summary);
+
+	if (code == EXIT_FINE && !options_has(context->options, "--json"))
+		(void)buf_text(out,
+		    "what became of it, and why: `currentsd events show ID`\n");
+	json_decref(summary);
+	return code;
+}
+
+/* ---- show ---- */
+
+static void
+show_head(const struct find *find, const char *head)
+{
+	screen_text(find->context->screen, find->out, TONE_STRONG, "%-*s",
+	    EVENT_MARGIN, head);
+}
+
+/* A line of its own: a head, and a text from outside. */
+static void
+show_line(const struct find *find, const char *head, const char *text)
+{
+	show_head(find, head);
+	text_put(find->out, text);
+	(void)buf_char(find->out, '\n');
+}
+
+/* The value that a property is sent by, as text. */
+static char *
+property_value(const json_t *row, const char *as)
+{
+	const json_t *value =
+	    json_object_get(value_at(row, "explanation.event.properties"), as);
+
+	return json_is_string(value)
+		   ? strndup(json_string_value(value), EVENT_VALUE_MAX)
+		   : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+}
+
+/* A decision about a property: what is sent, or that it is left out; and what
+ * decided that. */
+static void
+property_row(struct grid *grid, const json_t *row, const json_t *decision)
+{
+	const char *of = value_text(decision, "of");
+	const char *is = value_text(decision, "is");
+	const char *as = value_text(decision, "as");
+	const char *why = strstr(is, ": ");
+	char *value;
+
+	grid_row(grid, NULL);
+	grid_text(grid, 0, of);
+	if (*as == '\0') {
+		grid_textf(grid, 1, "%.*s",
+		    why != NULL ? (int)(why - is) : (int)strlen(is), is);
+		grid_tone(grid, 1, TONE_QUIET);
+		grid_text(grid, 2, why != NULL ? why + 2 : "");
+		return;
+	}
+	value = property_value(row, as);
+	grid_text(grid, 1, value != NULL ? value : "");
+	free(value);
+	is = strcmp(is, "sent") == 0	     ? ""
+	     : strncmp(is, "sent, ", 6) == 0 ? is + 6
+	     : strncmp(is, "sent: ", 6) == 0 ? is + 6
+					     : is;
+	if (strcmp(of, as) == 0)
+		grid_text(grid, 2, is);
+	else
+		grid_textf(
+		    grid, 2, "as %s%s%s", as, *is != '\0' ? ", " : "", is);
+}
+
+/* Append a grid behind the margin. */
+static bool
+show_grid(const struct find *find, const struct grid *grid, struct err *reterr)
+{
+	struct screen narrow = *find->context->screen;
+	struct buf text;
+	const char *end;
 	bool ok;
 
-	if (options->word_count != 1 || *options->words[0] == '\0') {
-		(void)err_set(
-		    &err, ERR_INPUT, "events find needs the id of one event");
-		return command_fail(out, &err);
+	if (narrow.columns > 2 * EVENT_MARGIN)
+		narrow.columns -= EVENT_MARGIN;
+	buf_init(&text, COMMAND_OUT_MAX);
+	ok = grid_write(grid, &narrow, &text, reterr);
+	for (size_t at = 0; ok && at < text.len;) {
+		end = memchr(text.data + at, '\n', text.len - at);
+		CHECK(end != NULL);
+		(void)buf_printf(find->out, "%*s", EVENT_MARGIN, "");
+		(void)buf_append(find->out, text.data + at,
+		    (size_t)(end + 1 - text.data) - at);
+		at = (size_t)(end + 1 - text.data);
 	}
-	find.id = options->words[0];
-	if (options_has(options, "--json")) {
-		json_init(&json, out);
-		json_array_open(&json, NULL);
-		find.json = &json;
+	buf_fini(&text);
+	return ok;
+}
+
+static bool
+show_properties(const struct find *find, const json_t *row, struct err *reterr)
+{
+	static const struct grid_column columns[] = {
+	    {"PROPERTY", NULL, GRID_TEXT, GRID_CUT, 0, NULL},
+	    {"SENT AS", NULL, GRID_TEXT, GRID_WRAP, 0, NULL},
+	    {"WHY", NULL, GRID_TEXT, GRID_WRAP | GRID_HIDE_ZERO, 0, NULL},
+	};
+	const json_t *decisions = value_at(row, "explanation.decisions");
+	struct grid *grid = grid_new(columns, 3, find->context->now_ms);
+	bool ok = true;
+
+	for (size_t i = 0; i < json_array_size(decisions); i++) {
+		const json_t *decision = json_array_get(decisions, i);
+		const char *of = value_text(decision, "of");
+
+		/* these two stand above */
+		if (value_at(decision, "as") != NULL ||
+		    (strcmp(of, "identity") != 0 && strcmp(of, "event") != 0))
+			property_row(grid, row, decision);
 	}
-	event_reader_init(&find.reader);
-	ok = find_all(&find, &job, &err);
-	event_reader_fini(&find.reader);
-	if (!ok)
-		return command_fail(out, &err);
-	if (find.json != NULL) {
-		json_array_close(&json);
+	if (grid_rows(grid) > 0)
+		ok = show_grid(find, grid, reterr);
+	grid_free(grid);
+	return ok;
+}
+
+/* Why the identity, or the event's name, is what it is. */
+static const char *
+decision_of(const json_t *row, const char *subject)
+{
+	const json_t *decisions = value_at(row, "explanation.decisions");
+	const char *is = "";
+
+	for (size_t i = 0; i < json_array_size(decisions); i++) {
+		const json_t *decision = json_array_get(decisions, i);
+
+		if (value_at(decision, "as") == NULL &&
+		    strcmp(value_text(decision, "of"), subject) == 0)
+			is = value_text(decision, "is");
+	}
+	return is;
+}
+
+static void
+show_identity(const struct find *find, const json_t *row)
+{
+	const json_t *event = value_at(row, "explanation.event");
+	const char *identity = value_text(event, "identity");
+	struct buf *out = find->out;
+
+	(void)buf_text(
+	    out, *identity != '\0' ? "identity " : "anonymous user ");
+	text_put(
+	    out, *identity != '\0' ? identity : value_text(event, "user_id"));
+	(void)buf_text(out, " (");
+	text_put(out, decision_of(row, "identity"));
+	(void)buf_text(out, ") at ");
+	text_put(out, value_text(row, "destination"));
+	(void)buf_text(out, ",\n           as ");
+	text_put(out, value_text(event, "event"));
+	(void)buf_text(out, " (");
+	text_put(out, decision_of(row, "event"));
+	(void)buf_text(out, ")\n");
+}
+
+/* What the destination was or will be sent, by the rules of now. */
+static bool
+show_explanation(const struct find *find, const json_t *row, struct err *reterr)
+{
+	const char *fate = value_text(row, "explanation.fate");
+	bool queued = strcmp(value_text(row, "place"), "queued") == 0;
+	const json_t *sent = value_at(row, "explanation.sent");
+	struct buf *out = find->out;
+	char *text;
+
+	if (value_at(row, "explanation") == NULL) {
+		show_line(find, "Mapping", value_text(row, "unexplained"));
+		return true;
+	}
+	show_head(find, queued ? "Will be" : "By rules");
+	if (strcmp(fate, "send") != 0) {
+		screen_text(find->context->screen, out, TONE_WRONG,
+		    strcmp(fate, "drop") == 0 ? "dropped: " : "dead: ");
+		text_put(out, value_text(row, "explanation.reason"));
 		(void)buf_char(out, '\n');
-	} else if (find.count == 0) {
-		(void)buf_text(out, "not found: the event was never received, "
-				    "or was dropped, or was delivered so long\n"
-				    "ago that the archive no longer has it "
-				    "(setting keep_archive)\n");
+	} else if (sent != NULL) {
+		text = json_is_string(sent) ? strdup(json_string_value(sent))
+					    : json_dumps(sent, JSON_COMPACT);
+		text_put(out, text != NULL ? text : "");
+		free(text);
+		(void)buf_text(out, ", of ");
+		text_put(out, value_text(row, "explanation.label"));
+		(void)buf_char(out, '\n');
+	} else {
+		show_identity(find, row);
 	}
-	return find.count > 0 ? EXIT_FINE : EXIT_FOUND;
+	return show_properties(find, row, reterr);
+}
+
+/* "queued (deferred, try 2 at 14:44)" */
+static void
+show_place(const struct find *find, const json_t *row)
+{
+	const char *place = value_text(row, "place");
+	const json_t *sender = value_at(row, "sender");
+	const char *state = value_text(sender, "state");
+	struct buf *out = find->out;
+
+	if (strcmp(place, "archive") == 0) {
+		screen_text(find->context->screen, out, TONE_GOOD, "delivered");
+		(void)buf_char(out, ' ');
+		time_put(find->context, out, row, "settled");
+	} else if (strcmp(place, "dead") == 0) {
+		screen_text(find->context->screen, out, TONE_WRONG,
+		    "dead letter %lld", (long long)value_int(row, "id"));
+		(void)buf_text(out, " since ");
+		time_put(find->context, out, row, "settled");
+	} else {
+		screen_text(find->context->screen, out, TONE_WAITING, "queued");
+	}
+	if (value_bool(row, "replay"))
+		(void)buf_text(out, ", a replay");
+	if (value_at(row, "parked") != NULL) {
+		(void)buf_text(out, ", parked with ");
+		text_put(out, value_text(row, "parked"));
+	} else if (value_time_ms(row, "due") != 0) {
+		(void)buf_printf(out, " (deferred, try %lld at ",
+		    (long long)value_int(row, "attempts") + 1);
+		time_put(find->context, out, row, "due");
+		(void)buf_char(out, ')');
+	}
+	(void)buf_char(out, '\n');
+	if (*state == '\0' || strcmp(state, "running") == 0)
+		return;
+	show_head(find, "Held up");
+	text_put(out, value_text(row, "destination"));
+	(void)buf_text(out, " is ");
+	screen_text(find->context->screen, out, TONE_WRONG, "%s", state);
+	if (*value_text(sender, "why") != '\0')
+		(void)buf_text(out, ": ");
+	text_put(out, value_text(sender, "why"));
+	(void)buf_char(out, '\n');
+}
+
+static void
+show_attempts(const struct find *find, const json_t *row)
+{
+	int64_t refusals = value_int(row, "refusals");
+	int64_t failures = value_int(row, "failures");
+	struct buf *out = find->out;
+
+	if (refusals + failures > 0) {
+		show_head(find, "Attempts");
+		(void)buf_printf(out,
+		    "alone: %lld refused, %lld failed, the first ",
+		    (long long)refusals, (long long)failures);
+		time_put(find->context, out, row, "first_failed");
+		(void)buf_char(out, '\n');
+	} else if (strcmp(value_text(row, "place"), "dead") == 0) {
+		show_head(find, "Attempts");
+		(void)buf_printf(
+		    out, "%lld", (long long)value_int(row, "attempts"));
+		if (value_int(row, "status") != 0)
+			(void)buf_printf(out, ", the last answered %lld",
+			    (long long)value_int(row, "status"));
+		(void)buf_char(out, '\n');
+	}
+	if (value_at(row, "answer") != NULL)
+		show_line(find, "Answer", value_text(row, "answer"));
+	if (value_at(row, "sent") != NULL)
+		show_line(find, "Was sent", value_text(row, "sent"));
+}
+
+static void
+show_came(const struct find *find, const json_t *row)
+{
+	const json_t *event = value_at(row, "event");
+	struct buf *out = find->out;
+	char *text;
+
+	if (value_at(row, "change") != NULL)
+		return;
+	if (value_bool(row, "redacted")) {
+		show_line(find, "As it came",
+		    "hidden, for its private values: --raw shows it");
+		return;
+	}
+	text = event != NULL ? json_dumps(event, JSON_COMPACT | JSON_ENCODE_ANY)
+			     : strdup(value_text(row, "event_base64"));
+	(void)buf_printf(
+	    out, "\nas it came%s\n", event == NULL ? ", in base64" : "");
+	(void)buf_text(out, text != NULL ? text : "");
+	(void)buf_char(out, '\n');
+	free(text);
+}
+
+static bool
+show_row(void *arg, json_t *row, struct str text, struct err *reterr)
+{
+	struct find *find = arg;
+	struct screen *screen = find->context->screen;
+	struct buf *out = find->out, name;
+
+	if (strcmp(value_text(row, "place"), "unreadable") == 0)
+		return find_row(arg, row, text, reterr);
+	if (out->len > 0)
+		(void)buf_char(out, '\n');
+	buf_init(&name, EVENT_TEXT_MAX);
+	show_foreign(&name, value_text(row, "type"),
+	    strlen(value_text(row, "type")), EVENT_TEXT_MAX);
+	screen_text(screen, out, TONE_STRONG, "%.*s", (int)name.len,
+	    name.len > 0 ? name.data : "");
+	(void)buf_text(out, "   ");
+	buf_reset(&name);
+	event_name(row, &name);
+	text_put(out, name.len > 0 ? name.data : "");
+	buf_fini(&name);
+	(void)buf_char(out, '\n');
+	show_head(find, "Is");
+	show_place(find, row);
+	if (value_at(row, "reason") != NULL)
+		show_line(find, "Reason", value_text(row, "reason"));
+	if (strcmp(value_text(row, "place"), "dead") == 0) {
+		show_head(find, "Next");
+		(void)buf_printf(out,
+		    "currentsd dead edit %lld, dead requeue, or dead drop\n",
+		    (long long)value_int(row, "id"));
+	}
+	show_head(find, "Accepted");
+	time_put(find->context, out, row, "accepted");
+	(void)buf_text(out, " from ");
+	text_put(out, value_text(row, "source"));
+	if (value_int(row, "batch") != 0) {
+		char number[SHOW_TEXT];
+
+		show_number(value_int(row, "batch"), number, sizeof(number));
+		(void)buf_printf(out, ", batch %s", number);
+	}
+	(void)buf_char(out, '\n');
+	if (!show_explanation(find, row, reterr))
+		return false;
+	show_attempts(find, row);
+	show_came(find, row);
+	return command_write(find->context, out, reterr);
+}
+
+int
+command_events_show(struct command_context *context, struct buf *out)
+{
+	struct find find = {.context = context, .out = out};
+	json_t *summary;
+	struct ask ask;
+	int code = find_ask(&find, "show", &ask, show_row, &find, &summary);
+
+	json_decref(summary);
+	return code;
 }
 
 /* ---- export ---- */

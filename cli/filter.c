@@ -57,26 +57,6 @@ since_time(const char *text, int64_t *ret_ms)
 	return false;
 }
 
-bool
-filter_place_read(const struct options *options, enum jobs_place *ret_place,
-    struct err *reterr)
-{
-	static const enum jobs_place places[] = {JOBS_QUEUED, JOBS_ARCHIVE};
-	const char *word = options_value(options, "--place");
-
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		if (word == NULL ||
-		    strcmp(word, jobs_place_name(places[i])) == 0) {
-			*ret_place = places[i];
-			return true;
-		}
-	}
-	return err_set(reterr, ERR_INPUT,
-	    "--place should be queued or archive; for dead letters and "
-	    "unreadable bodies see `currentsd dead` and `currentsd "
-	    "unreadable`");
-}
-
 void
 filter_ask(const struct options *options, struct ask *ask)
 {

@@ -37,7 +37,7 @@
 	}
 #define FILTER_PLACE_OPTION                                                    \
 	{                                                                      \
-		"--place", "PLACE", "queued (the default) or archive."         \
+		"--place", "PLACE", "queued (the default), archive or dead."   \
 	}
 
 /* What the options select; `limit` is the default. The selection may point into
@@ -50,10 +50,6 @@ void filter_ask(const struct options *options, struct ask *ask);
 
 /* Was any of the filters given? */
 bool filter_given(const struct options *options);
-
-/* Read --place. */
-MUST_USE bool filter_place_read(const struct options *options,
-    enum jobs_place *ret_place, struct err *reterr);
 
 /* Tell the operator how many events were skipped because their destination
  * is not in the settings. */
