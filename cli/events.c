@@ -193,10 +193,11 @@ find_nothing(const struct find *find, const json_t *summary)
 	text_put(out, find->id);
 	(void)buf_text(out,
 	    value_bool(summary, "received")
-		? " was received before, and is not kept: it was delivered "
-		  "longer ago\nthan the archive reaches (setting "
-		  "keep_archive), or dropped by a rule, or erased"
-		: " is nowhere");
+		? " was received before, and is not kept: it was delivered\n"
+		  "longer ago than the archive reaches (setting "
+		  "keep_archive), dropped, or erased"
+		: " is neither queued nor dead, nor in the archive or in an\n"
+		  "unreadable body");
 	show_number(value_int(searched, "queued"), number, sizeof(number));
 	(void)buf_printf(out, "\nSearched   %s queued events", number);
 	show_number(value_int(searched, "dead"), number, sizeof(number));
@@ -213,8 +214,8 @@ find_nothing(const struct find *find, const json_t *summary)
 	if (value_bool(summary, "received"))
 		return;
 	show_number(value_int(searched, "remembered"), number, sizeof(number));
-	(void)buf_printf(out,
-	    "Received   not among the last %s ids of known types\n", number);
+	(void)buf_printf(
+	    out, "Received   never, or before the last %s events\n", number);
 }
 
 /* Ask for the event that the command's one word names. */
@@ -258,7 +259,8 @@ command_events_find(struct command_context *context, struct buf *out)
 	struct ask ask;
 	int code = find_ask(&find, "find", &ask, find_row, &find, &summary);
 
-	if (code == EXIT_FINE && !options_has(context->options, "--json"))
+	if (code == EXIT_FINE && context->screen->terminal &&
+	    !options_has(context->options, "--json"))
 		(void)buf_text(out,
 		    "what became of it, and why: `currentsd events show ID`\n");
 	json_decref(summary);
@@ -532,23 +534,22 @@ static void
 show_came(const struct find *find, const json_t *row)
 {
 	const json_t *event = value_at(row, "event");
+	bool base64 = event == NULL;
 	struct buf *out = find->out;
-	char *text;
 
-	if (value_at(row, "change") != NULL)
+	if (value_at(row, "member") != NULL)
 		return;
 	if (value_bool(row, "redacted")) {
 		show_line(find, "As it came",
 		    "hidden, for its private values: --raw shows it");
 		return;
 	}
-	text = event != NULL ? json_dumps(event, JSON_COMPACT | JSON_ENCODE_ANY)
-			     : strdup(value_text(row, "event_base64"));
-	(void)buf_printf(
-	    out, "\nas it came%s\n", event == NULL ? ", in base64" : "");
-	(void)buf_text(out, text != NULL ? text : "");
+	if (base64)
+		event = value_at(row, "event_base64");
+	(void)buf_printf(out, "\nas it came%s\n", base64 ? ", in base64" : "");
+	(void)buf_append(
+	    out, json_string_value(event), json_string_length(event));
 	(void)buf_char(out, '\n');
-	free(text);
 }
 
 static bool

@@ -333,6 +333,22 @@ find_group(void *arg, const struct stats_group *group)
 	return false;
 }
 
+/* An invalid event is not mapped: it is dead for its defect. */
+static void
+find_judge(struct find *find, struct item *item, char defect[EVENT_NAME])
+{
+	const struct currents_event *read =
+	    event_read(&find->reader, item->data);
+
+	if (read != NULL && read->defect == CURRENTS_VALID)
+		return;
+	(void)snprintf(defect, EVENT_NAME, "it is not readable as an event");
+	if (read != NULL)
+		currents_defect_write(read, defect, EVENT_NAME);
+	item->fate = ITEM_DEAD;
+	item->reason = defect;
+}
+
 /* Write "explanation", or why there is none. */
 static bool
 find_explain(struct find *find, const struct jobs_event *event, bool set,
@@ -340,8 +356,9 @@ find_explain(struct find *find, const struct jobs_event *event, bool set,
 {
 	struct find_group looking = {.find = find, .event = event, .ok = true};
 	struct json *json = &find->api->json;
-	const struct item item = {.type = event->type, .data = event->data};
+	struct item item = {.type = event->type, .data = event->data};
 	struct explain_result result;
+	char defect[EVENT_NAME];
 
 	find_rules(find, event, set);
 	if (find->explain != NULL && set &&
@@ -358,6 +375,8 @@ find_explain(struct find *find, const struct jobs_event *event, bool set,
 					    "group any more");
 		return true;
 	}
+	if (!set)
+		find_judge(find, &item, defect);
 	json_object_open(json, "explanation");
 	if (!explain_item(find->explain, &item, event->rules, NULL,
 		find->api->now_ms, json, &result, reterr))
@@ -366,28 +385,30 @@ find_explain(struct find *find, const struct jobs_event *event, bool set,
 	return true;
 }
 
-/* The event as it came, or what of it the destination may get. */
+/* The event as it came, or what of it the destination may get; as a text, so
+ * that no byte changes on the way. */
 static bool
 find_bytes(struct find *find, const struct jobs_event *event, bool set,
     struct err *reterr)
 {
 	struct json *json = &find->api->json;
+	struct buf *redacted = &find->redacted;
 	struct err err;
 
 	if (set || find->raw) {
-		event_write(&find->reader, json, event->type, event->data);
+		event_bytes_write(json, set ? "change" : "event", event->data);
 		return true;
 	}
 	json_bool(json, "redacted", true);
-	buf_reset(&find->redacted);
-	if (find->explain == NULL || !explain_redact(find->explain, event->data,
-					 &find->redacted, &err)) {
-		json_null_value(json, "event");
-		return find->explain == NULL || err.code == ERR_INPUT ||
-		       err_set(reterr, err.code, "%s", err.text);
+	buf_reset(redacted);
+	if (find->explain != NULL &&
+	    explain_redact(find->explain, event->data, redacted, &err)) {
+		json_bytes(json, "event", redacted->data, redacted->len);
+		return true;
 	}
-	json_raw(json, "event", find->redacted.data, find->redacted.len);
-	return true;
+	json_null_value(json, "event");
+	return find->explain == NULL || err.code == ERR_INPUT ||
+	       err_set(reterr, err.code, "%s", err.text);
 }
 
 /* What holds up the whole destination. */
