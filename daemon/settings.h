@@ -89,6 +89,7 @@ struct settings {
 		       * it is attributes */
 	struct queue_settings queue;   /* its directory is the state's */
 	struct server_settings server; /* without sources and views */
+	const char *view_tokens_file, *admin_tokens_file;
 
 	struct settings_source *sources;
 	size_t source_count;

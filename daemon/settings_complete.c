@@ -26,6 +26,7 @@ enum {
 	TOKEN_MAX = 4096,
 	TOKENS_MAX = 64, /* of a file */
 	TOKEN_SHORT = 16,
+	LABEL_MAX = 4096, /* bytes of what messages call a source's tokens */
 };
 
 /* Bearer tokens are visible ASCII without blanks, and so is what Heap and Braze
@@ -123,51 +124,92 @@ out:
 	return ok;
 }
 
-/* Add the tokens of the file to those of the settings, and judge them all. */
+/* Add the tokens of the file (NULL: none) to those of the settings, and judge
+ * them all; `label` is what messages call them. */
 static bool
-tokens_complete(struct settings *settings, struct settings_source *source,
-    struct err *reterr)
+tokens_complete(struct settings *settings, const char *label, const char *what,
+    const char *path, const char *const **tokens, struct err *reterr)
 {
-	size_t count = settings_list_count(source->server.secrets), more;
+	const char *const *list = *tokens;
+	size_t count = settings_list_count(list), more;
 	const char **all, *from_file[TOKENS_MAX];
-	const char *what = settings_secret_noun(source->server.intake);
-	size_t most = source->server.intake->secrets_most;
 
 	for (size_t i = 0; i < count; i++) {
-		if (!token_valid(source->server.secrets[i]))
+		if (!token_valid(list[i]))
 			return err_set(reterr, ERR_CONFIG,
-			    "source \"%s\": %s number %zu contains a space or "
-			    "a character that is not ASCII, so it is not what "
-			    "was handed out",
-			    source->server.name, what, i + 1);
+			    "%s number %zu contains a space or a character "
+			    "that is not ASCII, so it is not what was handed "
+			    "out",
+			    label, i + 1);
 	}
-	if (source->secrets_file != NULL) {
-		if (!token_file_read(settings, source->secrets_file, what,
-			from_file, &more, reterr))
-			return false;
-		all =
-		    settings_alloc(settings, (count + more + 1) * sizeof(*all));
-		if (all == NULL)
-			return err_set_nomem(reterr);
-		for (size_t i = 0; i < count; i++)
-			all[i] = source->server.secrets[i];
-		for (size_t i = 0; i < more; i++)
-			all[count++] = from_file[i];
-		source->server.secrets = all;
+	if (path == NULL)
+		return true;
+	if (!token_file_read(settings, path, what, from_file, &more, reterr))
+		return false;
+	all = settings_alloc(settings, (count + more + 1) * sizeof(*all));
+	if (all == NULL)
+		return err_set_nomem(reterr);
+	for (size_t i = 0; i < count; i++)
+		all[i] = list[i];
+	for (size_t i = 0; i < more; i++)
+		all[count++] = from_file[i];
+	*tokens = all;
+	return true;
+}
+
+/* Those that we ask for can be of any length; others come from a vendor. */
+static void
+tokens_warn(const char *label, const char *const *tokens, struct buf *warnings)
+{
+	for (size_t i = 0; i < settings_list_count(tokens); i++) {
+		if (strlen(tokens[i]) < TOKEN_SHORT)
+			(void)buf_printf(warnings,
+			    "%s number %zu is shorter than %d characters and "
+			    "can be guessed; make a better one with: openssl "
+			    "rand -hex 32\n",
+			    label, i + 1, TOKEN_SHORT);
 	}
-	if (most > 0 && count > most)
-		return err_set(reterr, ERR_CONFIG,
-		    "source \"%s\" may have at most %zu %ss at once",
-		    source->server.name, most, what);
-	for (size_t i = 0; i < count; i++) {
-		if (source->kind == SETTINGS_CURRENTS &&
-		    strlen(source->server.secrets[i]) < TOKEN_SHORT)
-			(void)buf_printf(&settings->warnings,
-			    "source \"%s\": token number %zu is shorter than "
-			    "%d characters and can be guessed; make a better "
-			    "one with: openssl rand -hex 32\n",
-			    source->server.name, i + 1, TOKEN_SHORT);
-	}
+}
+
+static bool
+source_tokens_complete(struct settings *settings,
+    struct settings_source *source, struct err *reterr)
+{
+	const char *what = settings_secret_noun(source->server.intake);
+	size_t most = source->server.intake->secrets_most;
+	struct buf label;
+	bool ok;
+
+	buf_init(&label, LABEL_MAX);
+	(void)buf_printf(
+	    &label, "source \"%s\": %s", source->server.name, what);
+	(void)buf_char(&label, '\0');
+	ok = buf_ok(&label, reterr) &&
+	     tokens_complete(settings, label.data, what, source->secrets_file,
+		 &source->server.secrets, reterr);
+	if (ok && source->kind == SETTINGS_CURRENTS)
+		tokens_warn(
+		    label.data, source->server.secrets, &settings->warnings);
+	buf_fini(&label);
+	return ok && (most == 0 ||
+			 settings_list_count(source->server.secrets) <= most ||
+			 err_set(reterr, ERR_CONFIG,
+			     "source \"%s\" may have at most %zu %ss at once",
+			     source->server.name, most, what));
+}
+
+static bool
+admin_tokens_complete(struct settings *settings, struct err *reterr)
+{
+	struct server_settings *server = &settings->server;
+
+	if (!tokens_complete(settings, "view_token", "token",
+		settings->view_tokens_file, &server->view_tokens, reterr) ||
+	    !tokens_complete(settings, "admin_token", "token",
+		settings->admin_tokens_file, &server->admin_tokens, reterr))
+		return false;
+	tokens_warn("view_token", server->view_tokens, &settings->warnings);
+	tokens_warn("admin_token", server->admin_tokens, &settings->warnings);
 	return true;
 }
 
@@ -236,7 +278,7 @@ static bool
 source_complete(struct settings *settings, struct settings_source *source,
     struct err *reterr)
 {
-	if (!tokens_complete(settings, source, reterr))
+	if (!source_tokens_complete(settings, source, reterr))
 		return false;
 	switch (source->kind) {
 	case SETTINGS_CURRENTS:
@@ -724,6 +766,8 @@ settings_complete(struct settings *settings, struct err *reterr)
 		return err_set(reterr, ERR_CONFIG,
 		    "CURRENTSD_BODY_MEMORY (in the file: body_memory) should "
 		    "be at least CURRENTSD_BODY_LIMIT (body_limit)");
+	if (!admin_tokens_complete(settings, reterr))
+		return false;
 	for (size_t i = 0; i < settings->source_count; i++) {
 		if (!source_complete(settings, &settings->sources[i], reterr))
 			return false;

@@ -43,8 +43,24 @@ static const struct setting main_rows[] = {
 		" without an answer, and so is one with the header where this"
 		" is off."},
 	{"admin", SETTING_ADDRESS, MAIN(server.admin),
-	    .help = "Address for /metrics and /status; it asks for no"
-		" credentials, so keep it on loopback."},
+	    .help = "Address of the admin interface: the operator's page,"
+		" /status, /metrics and the rest; counts and states need no"
+		" token, so keep it on loopback."},
+	{"view_token", SETTING_LIST, MAIN(server.view_tokens),
+	    .help = "The tokens that show personal data there, such as"
+		" events; without view_token and admin_token it is only shown"
+		" by the commands."},
+	{"view_token_file", SETTING_PATH, MAIN(view_tokens_file),
+	    .help = "A file of such tokens, one per line."},
+	{"admin_token", SETTING_LIST, MAIN(server.admin_tokens),
+	    .help = "The tokens that also change something there, such as"
+		" pausing a destination; without one, only the commands do."},
+	{"admin_token_file", SETTING_PATH, MAIN(admin_tokens_file),
+	    .help = "A file of such tokens, one per line."},
+	{"admin_hosts", SETTING_LIST, MAIN(server.admin_hosts),
+	    .help = "Names by which the admin address may be called, besides"
+		" localhost and addresses, such as that of a proxy before"
+		" it."},
 	{"state_dir", SETTING_PATH, MAIN(queue.dir),
 	    .help = "The directory for the queue, on a local disk; required"
 		" unless systemd sets $STATE_DIRECTORY."},

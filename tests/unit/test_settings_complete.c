@@ -315,6 +315,81 @@ test_destinations_share(void **state)
 	}
 }
 
+/* The tokens of the admin interface: by the same rules, of two sources. */
+static void
+test_admin_tokens(void **state)
+{
+	static const struct {
+		const char *pairs[3];
+		size_t view, admin;
+		const char *says; /* a warning, or the error */
+		bool ok;
+	} cases[] = {
+	    {{NULL}, 0, 0, NULL, true},
+	    {{"CURRENTSD_VIEW_TOKEN=a-token-to-look-with",
+		 "CURRENTSD_ADMIN_TOKEN=a-token-to-change, another-to-change"},
+		1, 2, NULL, true},
+	    {{"CURRENTSD_VIEW_TOKEN=short"}, 1, 0,
+		"view_token number 1 is shorter than 16", true},
+	    {{"CURRENTSD_ADMIN_TOKEN=a-token-to-change,short"}, 0, 2,
+		"admin_token number 2 is shorter than 16", true},
+	    {{"CURRENTSD_ADMIN_TOKEN=ses ame"}, 0, 0,
+		"admin_token number 1 contains a space", false},
+	    {{"CURRENTSD_VIEW_TOKEN=a-token-to-look-with",
+		 "CURRENTSD_VIEW_TOKEN_FILE=FILE"},
+		3, 0, NULL, true},
+	    {{"CURRENTSD_ADMIN_TOKEN_FILE=FILE"}, 0, 2, NULL, true},
+	    {{"CURRENTSD_ADMIN_TOKEN_FILE=/nonexistent"}, 0, 0,
+		"cannot read the token file /nonexistent", false},
+	};
+	char path[32], pair[128];
+	struct settings settings;
+	struct err err;
+
+	(void)state;
+	file_make(
+	    "the-first-of-two-tokens\nthe-second-of-two-tokens\n", 0600, path);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const char *pairs[] = {"CURRENTSD_TOKEN=a-token-that-is-long",
+		    "CURRENTSD_HEAP_APP_ID=1", "CURRENTSD_HEAP_REGION=eu", NULL,
+		    NULL, NULL};
+		const char *file;
+		bool ok;
+
+		for (size_t p = 0; p < 2 && cases[i].pairs[p] != NULL; p++) {
+			pairs[3 + p] = cases[i].pairs[p];
+			file = strstr(cases[i].pairs[p], "=FILE");
+			if (file == NULL)
+				continue;
+			(void)snprintf(pair, sizeof(pair), "%.*s=%s",
+			    (int)(file - cases[i].pairs[p]), cases[i].pairs[p],
+			    path);
+			pairs[3 + p] = pair;
+		}
+		ok = complete(pairs, &settings, &err);
+		if (ok != cases[i].ok)
+			fail_msg("case %zu: %s", i, ok ? "fine" : err.text);
+		if (!ok) {
+			assert_non_null(strstr(err.text, cases[i].says));
+			assert_null(strstr(err.text, "ses ame"));
+		} else {
+			assert_int_equal(
+			    settings_list_count(settings.server.view_tokens),
+			    cases[i].view);
+			assert_int_equal(
+			    settings_list_count(settings.server.admin_tokens),
+			    cases[i].admin);
+			assert_int_equal(
+			    settings.warnings.len == 0, cases[i].says == NULL);
+			if (cases[i].says != NULL)
+				assert_true(
+				    buf_has(&settings.warnings, cases[i].says));
+		}
+		settings_fini(&settings);
+	}
+	assert_int_equal(unlink(path), 0);
+}
+
 int
 main(void)
 {
@@ -323,6 +398,7 @@ main(void)
 	    cmocka_unit_test(test_ca_file),
 	    cmocka_unit_test(test_urls),
 	    cmocka_unit_test(test_token_files),
+	    cmocka_unit_test(test_admin_tokens),
 	    cmocka_unit_test(test_names_fit),
 	    cmocka_unit_test(test_destinations_share),
 	};
