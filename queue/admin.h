@@ -270,8 +270,8 @@ struct jobs_cursor {
 	int64_t letter;
 };
 
-/* Is the job for this event? Called with the queue locked: be quick, and do not
- * call back. NULL means all events. */
+/* Is the job for this event? May be called with the queue locked, and again for
+ * the same event: be quick, and do not call back. NULL means all events. */
 typedef bool jobs_match_fn(void *arg, const struct jobs_event *event);
 
 /* What a walk looks for; an empty list or NULL: anything. What else there is in

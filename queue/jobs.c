@@ -28,6 +28,12 @@ jobs_place_name(enum jobs_place place)
 
 /* ---- walking ---- */
 
+/* Copies of the rows of a step. */
+struct jobs_page {
+	union engine_row rows[JOBS_STEP_BATCHES];
+	size_t count, bytes;
+};
+
 /* A step: what its rows are shown to. */
 struct jobs_step {
 	struct queue *queue;
@@ -35,17 +41,64 @@ struct jobs_step {
 	jobs_batch_fn *batch;
 	jobs_dead_fn *dead;
 	void *arg;
-	int64_t until_ms; /* monotonic */
+	struct jobs_page *page; /* where batches are copied to, or NULL */
+	struct changes *memory; /* for what belongs to a batch */
+	int64_t until_ms;	/* monotonic */
 	int64_t again;	/* the row of dead letters that is not done; 0 = none */
 	size_t letters; /* so far */
 	struct err *reterr;
 	bool ok;
 };
 
+/* With a zero behind it, since names are C strings as well. */
+static void
+jobs_page_copy(struct jobs_step *step, struct str *bytes)
+{
+	char *copy;
+
+	if (bytes->data == NULL)
+		return;
+	copy = changes_alloc(step->memory, bytes->len + 1);
+	if (copy != NULL) {
+		memcpy(copy, bytes->data, bytes->len);
+		copy[bytes->len] = '\0';
+	}
+	bytes->data = copy;
+	step->page->bytes += bytes->len;
+}
+
+/* True if the page has room for another one. */
+static bool
+jobs_page_add(struct jobs_step *step, const union engine_row *row)
+{
+	struct jobs_page *page = step->page;
+	union engine_row *copy = &page->rows[page->count++];
+
+	*copy = *row;
+	if (step->job->cursor.place == JOBS_QUEUED) {
+		jobs_page_copy(step, &copy->delivery.destination);
+		jobs_page_copy(step, &copy->delivery.source);
+		jobs_page_copy(step, &copy->delivery.parked);
+		jobs_page_copy(step, &copy->delivery.rules);
+		jobs_page_copy(step, &copy->delivery.done);
+		jobs_page_copy(step, &copy->delivery.delivered);
+		jobs_page_copy(step, &copy->delivery.frame);
+	} else {
+		jobs_page_copy(step, &copy->archived.destination);
+		jobs_page_copy(step, &copy->archived.source);
+		jobs_page_copy(step, &copy->archived.rules);
+		jobs_page_copy(step, &copy->archived.delivered);
+		jobs_page_copy(step, &copy->archived.frame);
+	}
+	return page->count < JOBS_STEP_BATCHES &&
+	       page->bytes < JOBS_PAGE_BYTES &&
+	       clock_mono_ms() < step->until_ms;
+}
+
 /* Unpack the frame, and copy the bits. */
 static bool
-jobs_batch_read(struct queue *queue, struct jobs_batch *batch, struct str frame,
-    struct str done, struct str delivered, struct err *reterr)
+jobs_batch_read(struct changes *memory, struct jobs_batch *batch,
+    struct str frame, struct str done, struct str delivered, struct err *reterr)
 {
 	size_t bytes;
 
@@ -55,8 +108,8 @@ jobs_batch_read(struct queue *queue, struct jobs_batch *batch, struct str frame,
 	if (!batch_unpack(frame, &batch->batch, reterr))
 		return false;
 	bytes = bits_bytes(batch->batch.count);
-	batch->done = changes_alloc(&queue->changes, bytes);
-	batch->delivered = changes_alloc(&queue->changes, bytes);
+	batch->done = changes_alloc(memory, bytes);
+	batch->delivered = changes_alloc(memory, bytes);
 	if (batch->done == NULL || batch->delivered == NULL)
 		return err_set_nomem(reterr);
 	bits_copy(batch->done, bytes, done.data, done.len);
@@ -70,7 +123,7 @@ jobs_batch_step(struct jobs_step *step, struct jobs_batch *batch,
 {
 	struct err err;
 
-	if (jobs_batch_read(step->queue, batch, frame, done, delivered, &err))
+	if (jobs_batch_read(step->memory, batch, frame, done, delivered, &err))
 		step->ok = step->batch(
 		    step->queue, step->job, batch, step->arg, step->reterr);
 	else if (err.code == ERR_DAMAGED)
@@ -85,6 +138,7 @@ static bool
 jobs_queued_row(void *arg, const union engine_row *row)
 {
 	const struct engine_delivery *delivery = &row->delivery;
+	struct jobs_step *step = arg;
 	struct jobs_batch batch = {
 	    .place = JOBS_QUEUED,
 	    .delivery = delivery,
@@ -93,14 +147,17 @@ jobs_queued_row(void *arg, const union engine_row *row)
 	    .accepted_ms = delivery->accepted_ms,
 	};
 
+	if (step->page != NULL)
+		return jobs_page_add(step, row);
 	return jobs_batch_step(
-	    arg, &batch, delivery->frame, delivery->done, delivery->delivered);
+	    step, &batch, delivery->frame, delivery->done, delivery->delivered);
 }
 
 static bool
 jobs_archive_row(void *arg, const union engine_row *row)
 {
 	const struct engine_archived *archived = &row->archived;
+	struct jobs_step *step = arg;
 	struct jobs_batch batch = {
 	    .place = JOBS_ARCHIVE,
 	    .archived = archived,
@@ -109,8 +166,10 @@ jobs_archive_row(void *arg, const union engine_row *row)
 	    .accepted_ms = archived->accepted_ms,
 	};
 
-	return jobs_batch_step(arg, &batch, archived->frame, str_bytes(NULL, 0),
-	    archived->delivered);
+	if (step->page != NULL)
+		return jobs_page_add(step, row);
+	return jobs_batch_step(step, &batch, archived->frame,
+	    str_bytes(NULL, 0), archived->delivered);
 }
 
 static bool
@@ -176,20 +235,61 @@ jobs_walk_fini(struct jobs_walk *job)
 	job->search = NULL;
 }
 
+static bool
+jobs_walk_rows(struct jobs_step *step, struct err *reterr)
+{
+	if (step->job->look != NULL)
+		return jobs_walk_look(step, reterr);
+	if (step->job->cursor.place == JOBS_QUEUED)
+		return jobs_walk_step(step, ENGINE_QUEUED, JOBS_STEP_BATCHES,
+		    jobs_queued_row, reterr);
+	return jobs_walk_step(
+	    step, ENGINE_ARCHIVE, JOBS_STEP_BATCHES, jobs_archive_row, reterr);
+}
+
 bool
 jobs_walk_batches(struct queue *queue, struct jobs_walk *job, jobs_batch_fn *fn,
     void *arg, struct err *reterr)
 {
 	struct jobs_step step = {
-	    .queue = queue, .job = job, .batch = fn, .arg = arg};
+	    .queue = queue,
+	    .job = job,
+	    .batch = fn,
+	    .arg = arg,
+	    .memory = &queue->changes,
+	};
 
-	if (job->look != NULL)
-		return jobs_walk_look(&step, reterr);
-	if (job->cursor.place == JOBS_QUEUED)
-		return jobs_walk_step(&step, ENGINE_QUEUED, JOBS_STEP_BATCHES,
-		    jobs_queued_row, reterr);
-	return jobs_walk_step(
-	    &step, ENGINE_ARCHIVE, JOBS_STEP_BATCHES, jobs_archive_row, reterr);
+	return jobs_walk_rows(&step, reterr);
+}
+
+bool
+jobs_read_batches(struct queue *queue, struct jobs_walk *job, jobs_batch_fn *fn,
+    void *arg, struct err *reterr)
+{
+	struct changes memory = {.count = 0};
+	struct jobs_page page = {.count = 0};
+	struct jobs_step step = {
+	    .queue = queue,
+	    .job = job,
+	    .batch = fn,
+	    .arg = arg,
+	    .page = &page,
+	    .memory = &memory,
+	};
+	bool ok;
+
+	fair_lock_hold(&queue->lock);
+	ok = jobs_walk_rows(&step, reterr);
+	fair_lock_drop(&queue->lock);
+	ok = ok && changes_ok(&memory, reterr);
+	step.page = NULL;
+	step.until_ms = INT64_MAX;
+	for (size_t i = 0; ok && i < page.count; i++)
+		ok = job->cursor.place == JOBS_QUEUED
+			 ? jobs_queued_row(&step, &page.rows[i])
+			 : jobs_archive_row(&step, &page.rows[i]);
+	changes_fini(&memory);
+	return ok;
 }
 
 bool
@@ -387,11 +487,10 @@ jobs_scan(struct queue *queue, struct jobs_walk *job, struct err *reterr)
 {
 	bool ok;
 
+	if (job->cursor.place != JOBS_DEAD)
+		return jobs_read_batches(queue, job, scan_batch, NULL, reterr);
 	fair_lock_hold(&queue->lock);
-	changes_reset(&queue->changes);
-	ok = job->cursor.place == JOBS_DEAD
-		 ? jobs_walk_dead(queue, job, NULL, NULL, reterr)
-		 : jobs_walk_batches(queue, job, scan_batch, NULL, reterr);
+	ok = jobs_walk_dead(queue, job, NULL, NULL, reterr);
 	fair_lock_drop(&queue->lock);
 	return ok;
 }

@@ -14,6 +14,7 @@ enum {
 	JOBS_STEP_MS = 2,
 	JOBS_STEP_BATCHES = 8,
 	JOBS_STEP_ROWS = 64,
+	JOBS_PAGE_BYTES = 1 << 20, /* copied in a step, or one batch */
 };
 
 /* A batch, unpacked, and its row. */
@@ -24,8 +25,7 @@ struct jobs_batch {
 	struct str source, destination;
 	int64_t accepted_ms;
 	struct batch batch;
-	unsigned char *done, *delivered; /* bits of all events, in the
-					  * changes' memory */
+	unsigned char *done, *delivered; /* bits of all events, lent */
 };
 
 /* Called for each batch of a step; may append to the queue's changes. */
@@ -35,6 +35,13 @@ typedef bool jobs_batch_fn(struct queue *queue, struct jobs_walk *job,
 /* One step over the queued or the archive. A batch that cannot be read is
  * counted in job->damaged and skipped. */
 MUST_USE bool jobs_walk_batches(struct queue *queue, struct jobs_walk *job,
+    jobs_batch_fn *fn, void *arg, struct err *reterr);
+
+/* Likewise, but takes the lock, and only to copy the batches: `fn` is called
+ * without it, and changes nothing. Unpacking and matching keep a processor
+ * busy; a thread that is preempted meanwhile must not keep the committer
+ * waiting. */
+MUST_USE bool jobs_read_batches(struct queue *queue, struct jobs_walk *job,
     jobs_batch_fn *fn, void *arg, struct err *reterr);
 
 /* The n-th event of a batch as `match` sees it. */

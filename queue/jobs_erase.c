@@ -178,9 +178,42 @@ erase_step(struct queue *queue, void *arg, struct err *reterr)
 		   : jobs_walk_batches(queue, job, erase_batch, NULL, reterr);
 }
 
+/* Is there something to erase? */
+static bool
+erase_look(struct queue *queue, struct jobs_walk *job, struct jobs_batch *batch,
+    void *arg, struct err *reterr)
+{
+	bool *found = arg;
+
+	(void)queue;
+	(void)reterr;
+	for (size_t i = 0; !*found && i < batch->batch.count; i++) {
+		struct jobs_event event = jobs_batch_event(batch, i);
+
+		*found = event.data.len > 0 && jobs_matches(job, &event);
+	}
+	return true;
+}
+
+/* Most batches have nothing to erase, and are passed over without the lock.
+ * Events that move while it is free move to batches behind the cursor. */
 bool
 jobs_erase(struct queue *queue, struct jobs_walk *job, struct err *reterr)
 {
+	struct jobs_walk ahead = *job;
+	bool found = false;
+
+	if (job->cursor.place != JOBS_DEAD) {
+		if (!jobs_read_batches(
+			queue, &ahead, erase_look, &found, reterr))
+			return false;
+		if (!found) {
+			*job = ahead;
+			return true;
+		}
+		jobs_walk_fini(&ahead);
+		job->search = NULL;
+	}
 	return jobs_change(queue, job, erase_step, job, reterr);
 }
 
