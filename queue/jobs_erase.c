@@ -269,21 +269,25 @@ jobs_erase_begin(
 {
 	struct engine_cursor cursor = {.begun = false};
 	struct jobs_erasing erasing = {0};
-	bool ok, more;
+	bool ok, tried, more = true;
 
 	fair_lock_hold(&queue->lock);
 	erasing.strayed = queue->strayed;
-	ok = queue_quarantine_retry(queue, false, &more, reterr);
+	ok = queue_quarantine_retry(queue, false, &tried, reterr);
 	/* What is damaged stays there, and is missed. */
 	if (!ok && reterr->code == ERR_DAMAGED) {
 		erasing.strayed--;
 		ok = true;
 	}
-	ok = ok &&
-	     queue->engine->walk(queue->store, ENGINE_ERASURES, &cursor,
-		 SIZE_MAX, last_erasure, &erasing.last_erasure, &more, reterr);
 	queue_publish(queue);
 	fair_lock_drop(&queue->lock);
+	while (ok && more) {
+		fair_lock_hold(&queue->lock);
+		ok = queue->engine->walk(queue->store, ENGINE_ERASURES, &cursor,
+		    JOBS_STEP_ROWS, last_erasure, &erasing.last_erasure, &more,
+		    reterr);
+		fair_lock_drop(&queue->lock);
+	}
 	if (ok)
 		*ret_erasing = erasing;
 	return ok;

@@ -4,6 +4,8 @@
 
 #include "jobs_help.h"
 
+#include "queue/jobs.h"
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <zstd.h>
@@ -32,6 +34,48 @@ test_erased_in_every_place(void **state)
 	    run(fixture, JOBS_ARCHIVE, jobs_scan, "-3\"").matched, 0);
 	assert_int_equal(run(fixture, JOBS_ARCHIVE, replay, NULL).matched, 19);
 	assert_int_equal(deliver(fixture), 19 + 19);
+}
+
+/* Takes the lock, which would fail if it were held. */
+static bool
+match_nothing(void *arg, const struct jobs_event *event)
+{
+	struct queue *queue = arg;
+	struct err err;
+
+	(void)event;
+	assert_true(stats_hold(queue, &err));
+	fair_lock_drop(&queue->lock);
+	return false;
+}
+
+/* A search that finds nothing does not keep puts waiting. */
+static void
+test_batches_are_searched_without_the_lock(void **state)
+{
+	struct fixture *fixture = *state;
+	struct err err;
+
+	put(fixture, "old", 20, ITEM_QUEUE);
+	assert_int_equal(deliver(fixture), 20);
+	put(fixture, "wait", 20, ITEM_QUEUE);
+	for (int place = 0; place <= JOBS_ARCHIVE; place++) {
+		for (int erase = 0; erase <= 1; erase++) {
+			struct jobs_walk job = {
+			    .cursor = {.place = (enum jobs_place)place},
+			    .match = match_nothing,
+			    .arg = fixture->queue,
+			    .more = true,
+			};
+
+			while (job.more)
+				assert_true(
+				    (erase != 0 ? jobs_erase : jobs_scan)(
+					fixture->queue, &job, &err));
+			assert_int_equal(job.seen, 20);
+			assert_int_equal(job.matched, 0);
+		}
+	}
 }
 
 static void
@@ -411,6 +455,46 @@ test_a_repeated_request_stays_listed(void **state)
 	assert_int_equal(erasures_open(fixture), 0);
 }
 
+static void
+erasure_ask_each(const void *arg, struct str type, struct str data,
+    queue_person_fn *fn, void *fn_arg)
+{
+	(void)arg;
+	(void)type;
+	fn(fn_arg, data);
+}
+
+static bool
+erasure_last(void *arg, int64_t id, const char *source, const char *subject,
+    int64_t noted_ms, int64_t erased_ms)
+{
+	(void)source;
+	(void)subject;
+	(void)noted_ms;
+	(void)erased_ms;
+	*(int64_t *)arg = id;
+	return true;
+}
+
+/* The list is read in steps. */
+static void
+test_the_last_of_many_requests_is_known(void **state)
+{
+	struct fixture *fixture = *state;
+	struct jobs_erasing erasing;
+	int64_t last = 0;
+	struct err err;
+
+	fixture->settings.erasure = erasure_ask_each;
+	reopen(fixture);
+	put(fixture, "many", 3 * JOBS_STEP_ROWS, ITEM_QUEUE);
+	assert_true(jobs_erase_begin(fixture->queue, &erasing, &err));
+	assert_true(stats_erasures(
+	    fixture->queue, 0, SIZE_MAX, erasure_last, &last, &err));
+	assert_true(last >= 3 * JOBS_STEP_ROWS);
+	assert_int_equal(erasing.last_erasure, last);
+}
+
 /* What was edited may name somebody now; a replay is no request. */
 static void
 test_a_request_that_is_requeued_is_listed(void **state)
@@ -433,6 +517,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(test_erased_in_every_place),
+	    TEST(test_batches_are_searched_without_the_lock),
 	    TEST(test_erased_on_lease),
 	    TEST(test_erased_while_a_put_waits),
 	    TEST(test_erasing_leaves_no_trace),
@@ -442,6 +527,7 @@ main(void)
 	    TEST(test_batch_quarantined_meanwhile_is_reported),
 	    TEST(test_damaged_on_lease),
 	    TEST(test_a_repeated_request_stays_listed),
+	    TEST(test_the_last_of_many_requests_is_known),
 	    TEST(test_a_request_that_is_requeued_is_listed),
 	};
 
