@@ -170,13 +170,14 @@ static const struct command table[] = {
 	    "Drop unreadable bodies for good",
 	    NULL, COMMAND_CLIENT, command_unreadable_drop_options,
 	    command_unreadable_drop},
-	{"import", "[FILE|-] [--source NAME] [--again] [--json]",
+	{"import", "[FILE...|-] [--source NAME] [--again] [--json]",
 	    "Put events into the queue as if a source had sent them",
 	    "Each line is an event, a request body, or a line that an export "
 	    "wrote. Events that were received before count as duplicates. To "
 	    "send corrected events, use --again, and drop the dead letters "
-	    "that they replace. Exits 1 if a line is unreadable.",
-	    COMMAND_JOB, command_import_options, command_import},
+	    "that they replace. If it stops, it says from which line on "
+	    "nothing was imported. Exits 1 if a line is unreadable.",
+	    COMMAND_CLIENT, command_import_options, command_import},
 	{"replay", "--since WHEN [FILTER...] [--destination NAME] [--force]",
 	    "Send delivered events again",
 	    "Replayed events go out behind the live traffic. They keep their "

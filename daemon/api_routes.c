@@ -30,6 +30,8 @@ const struct api_route api_routes[] = {
 	    api_unreadable_drop, "unreadable drop"},
 	{{"GET", "/unreadable/*", CALL_VIEW, 0}, "", api_unreadable_show,
 	    NULL},
+	{{"POST", "/import", CALL_CHANGE, API_IMPORT_MAX},
+	    "source again line", api_import, NULL},
 	{{NULL, NULL, CALL_COUNTS, 0}, NULL, NULL, NULL},
 };
 /* clang-format on */

@@ -206,6 +206,15 @@ daemon_queue_open(struct daemon *daemon, bool brief, struct err *reterr)
 }
 
 bool
+daemon_commit(struct daemon *daemon, struct err *reterr)
+{
+	if (daemon->sources != NULL || daemon->committing)
+		return true;
+	daemon->committing = queue_start(daemon->queue, reterr);
+	return daemon->committing;
+}
+
+bool
 daemon_start(struct daemon *daemon, struct err *reterr)
 {
 	const struct settings *settings = daemon->settings;
@@ -282,6 +291,8 @@ daemon_fini(struct daemon *daemon)
 {
 	const struct settings *settings = daemon->settings;
 
+	if (daemon->committing)
+		queue_stop(daemon->queue);
 	queue_close(daemon->queue);
 	for (size_t i = 0;
 	     daemon->contexts != NULL && i < settings->source_count; i++)

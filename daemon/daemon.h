@@ -20,9 +20,12 @@ struct daemon {
 	struct settings *settings;
 	struct queue *queue;
 	int64_t started_mono_ms;
-	struct server_source *sources;	  /* of the settings, in a row */
+	struct server_source *sources;	  /* of the settings, in a row; NULL in
+					   * the process of a command */
 	struct intake_context **contexts; /* of the sources */
 	struct forwarder_destination *destinations;
+
+	bool committing; /* a command started the committer */
 
 	/* The job that runs, of those that run one at a time, or NULL. */
 	_Atomic(const char *) job;
@@ -51,6 +54,10 @@ void daemon_destination(const struct settings *settings,
 /* Open only the queue; `brief`: for one command. */
 MUST_USE bool
 daemon_queue_open(struct daemon *daemon, bool brief, struct err *reterr);
+
+/* In the process of a command: start the committer, unless it runs. It stops
+ * with daemon_fini(). In the daemon it always runs. */
+MUST_USE bool daemon_commit(struct daemon *daemon, struct err *reterr);
 
 /* Start the committer of the open queue, the forwarder and the server. On
  * failure everything that was started is stopped again. The settings are
