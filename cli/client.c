@@ -497,7 +497,7 @@ client_find(struct client *client, struct err *reterr)
 }
 
 bool
-client_open(const char *config, const struct job_caller *caller,
+client_open(const char *config, bool queue, const struct job_caller *caller,
     struct client **ret_client, struct err *reterr)
 {
 	struct client *client = calloc(1, sizeof(*client));
@@ -511,17 +511,20 @@ client_open(const char *config, const struct job_caller *caller,
 		return false;
 	}
 	daemon_init(&client->daemon, &client->settings);
-	if (!settings_state_dir_check(&client->settings, reterr) ||
-	    !client_find(client, reterr))
+	if (queue && (!settings_state_dir_check(&client->settings, reterr) ||
+			 !client_find(client, reterr)))
 		goto fail;
+	if (!queue && config == NULL && client->settings.queue.dir != NULL)
+		(void)!client_find(client, NULL);
 	if (client->remote) {
 		client->curl = curl_easy_init();
 		if (client->curl == NULL) {
 			(void)err_set_nomem(reterr);
 			goto fail;
 		}
-	} else if (!owner_become(client->settings.queue.dir, reterr) ||
-		   !daemon_queue_open(&client->daemon, true, reterr)) {
+	} else if (queue &&
+		   (!owner_become(client->settings.queue.dir, reterr) ||
+		       !daemon_queue_open(&client->daemon, true, reterr))) {
 		goto fail;
 	}
 	*ret_client = client;

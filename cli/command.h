@@ -45,10 +45,11 @@ struct command_context {
 typedef int command_fn(struct command_context *context, struct buf *out);
 
 enum command_place {
-	COMMAND_PLAIN,	/* in its own process */
-	COMMAND_CLIENT, /* likewise, and it asks the admin interface */
-	COMMAND_QUEUE,	/* where the queue is open */
-	COMMAND_JOB,	/* likewise, but large or long: one at a time */
+	COMMAND_PLAIN,	     /* in its own process */
+	COMMAND_CLIENT,	     /* likewise, and it asks the admin interface */
+	COMMAND_CLIENT_BARE, /* likewise, but what answers needs no queue */
+	COMMAND_QUEUE,	     /* where the queue is open */
+	COMMAND_JOB,	     /* likewise, but large or long: one at a time */
 };
 
 struct command {

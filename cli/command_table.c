@@ -188,7 +188,7 @@ static const struct command table[] = {
 	    "skipped (exit 1) without --force. Changes of segments are not "
 	    "replayed: see `segments resend`. The setting keep_archive "
 	    "determines how far back a replay can go.",
-	    COMMAND_JOB, command_replay_options, command_replay},
+	    COMMAND_CLIENT, command_replay_options, command_replay},
 	{"erase", "--user ID... [--listed] [--json]",
 	    "Erase people from everything stored here",
 	    "Repeat --user to erase several people at once. Removes their "
@@ -257,11 +257,11 @@ static const struct command table[] = {
 	    "Runs SQLite's own check, during which the daemon accepts and "
 	    "sends nothing, and then verifies every checksum. Exits 1 if it "
 	    "finds a fault.",
-	    COMMAND_JOB, command_json_options, command_queue_check},
+	    COMMAND_CLIENT, command_json_options, command_queue_check},
 	{"queue backup", "PATH", "Copy the queue while it is in use",
 	    "The daemon writes the copy, so PATH must be absolute. The file "
 	    "must not exist yet.",
-	    COMMAND_JOB, NULL, command_queue_backup},
+	    COMMAND_CLIENT, NULL, command_queue_backup},
 	{"queue rescue", "FILE",
 	    "Recover events from a damaged queue file",
 	    "Reads every page of the file and of its log, and prints the "

@@ -10,6 +10,7 @@
 #include "daemon/event.h"
 #include "cli/segment.h"
 #include "cli/show.h"
+#include "cli/value.h"
 #include "daemon/status.h"
 #include "queue/sqlite/rescue.h"
 
@@ -17,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 const struct option_row command_queue_stats_options[] = {
     {"--age", NULL, "Read all queued events, and show how old they are."},
@@ -383,91 +383,60 @@ command_queue_stats(struct command_context *context, struct buf *out)
 
 /* ---- check ---- */
 
-enum { CHECK_TEXTS_MAX = 1024 * 1024 };
-
 struct check {
-	struct queue *queue;
-	struct jobs_check job;
-	struct buf faults; /* also written by the thread of the first step */
-	struct json json;
-	bool as_json;
+	struct buf *out;
+	struct json *json; /* NULL: text */
 };
 
-static void
-check_fault(void *arg, const char *text)
-{
-	struct check *check = arg;
-
-	if (check->as_json)
-		json_text(&check->json, NULL, text);
-	else
-		(void)buf_printf(&check->faults, "fault: %s\n", text);
-}
-
 static bool
-check_step(void *arg, struct err *reterr)
+check_row(void *arg, json_t *row, struct str text, struct err *reterr)
 {
+	const char *fault = value_text(row, "fault");
 	struct check *check = arg;
 
-	return jobs_check(check->queue, &check->job, reterr);
-}
-
-static void
-check_show(struct check *check, struct buf *out)
-{
-	const struct buf *faults = &check->faults;
-	struct json json;
-
-	if (!check->as_json) {
-		(void)buf_append(out, faults->data, faults->len);
-		(void)buf_printf(out,
-		    "%" PRId64 " batches checked, %" PRId64 " faults\n",
-		    check->job.batches, check->job.faults);
-		return;
-	}
-	json_array_close(&check->json);
-	json_init(&json, out);
-	json_object_open(&json, NULL);
-	json_int(&json, "batches", check->job.batches);
-	json_raw(&json, "faults", faults->data, faults->len);
-	json_object_close(&json);
-	(void)buf_char(out, '\n');
+	(void)text;
+	if (check->json != NULL)
+		json_text(check->json, NULL, fault);
+	else
+		(void)buf_printf(check->out, "fault: %s\n", fault);
+	return buf_ok(check->out, reterr);
 }
 
 int
 command_queue_check(struct command_context *context, struct buf *out)
 {
-	struct check check = {
-	    .queue = context->daemon->queue,
-	    .as_json = options_has(context->options, "--json"),
-	};
-	int code = EXIT_FINE;
+	struct check check = {.out = out};
+	char number[SHOW_TEXT];
+	int64_t batches, faults;
+	struct json json;
+	json_t *summary;
+	struct ask ask;
 	struct err err;
-	bool ok;
 
-	check.job.fn = check_fault;
-	check.job.arg = &check;
-	buf_init(&check.faults, CHECK_TEXTS_MAX);
-	json_init(&check.json, &check.faults);
-	if (check.as_json)
-		json_array_open(&check.json, NULL);
-	/* The first steps lock the queue for long. */
-	do
-		ok = job_run_locking(context->daemon, context->caller,
-		    "checking the file", check_step, &check, &err);
-	while (ok && check.job.locking);
-	while (ok && check.job.more)
-		ok = check_step(&check, &err) &&
-		     job_progress(context->caller, &err,
-			 "checked %" PRId64 " batches", check.job.batches);
-	if (ok) {
-		check_show(&check, out);
-		code = check.job.faults > 0 ? EXIT_FOUND : EXIT_FINE;
-	} else {
-		code = command_fail(out, &err);
+	json_init(&json, out);
+	if (options_has(context->options, "--json")) {
+		check.json = &json;
+		json_object_open(&json, NULL);
+		json_array_open(&json, "faults");
 	}
-	buf_fini(&check.faults);
-	return code;
+	ask_init(&ask, "POST", "/queue/check");
+	if (!client_ask(
+		context->client, &ask, check_row, &check, &summary, &err))
+		return command_fail(out, &err);
+	batches = value_int(summary, "batches");
+	faults = value_int(summary, "faults");
+	json_decref(summary);
+	if (check.json != NULL) {
+		json_array_close(&json);
+		json_int(&json, "batches", batches);
+		json_object_close(&json);
+		(void)buf_char(out, '\n');
+	} else {
+		show_number(batches, number, sizeof(number));
+		(void)buf_printf(out,
+		    "%s batches checked, %" PRId64 " faults\n", number, faults);
+	}
+	return faults > 0 ? EXIT_FOUND : EXIT_FINE;
 }
 
 /* ---- backup ---- */
@@ -476,32 +445,23 @@ int
 command_queue_backup(struct command_context *context, struct buf *out)
 {
 	const struct options *options = context->options;
-	struct jobs_backup *backup = NULL;
-	bool ok = true, more = true;
-	int64_t left_bytes = 0;
+	json_t *summary;
+	struct ask ask;
 	struct err err;
 
-	/* The daemon may write it, and has another working directory. */
-	if (options->word_count != 1 || options->words[0][0] != '/') {
+	if (options->word_count != 1) {
 		(void)err_set(&err, ERR_INPUT,
 		    "queue backup needs the absolute path of a file that does "
 		    "not exist yet");
 		return command_fail(out, &err);
 	}
-	if (!jobs_backup_begin(
-		context->daemon->queue, options->words[0], &backup, &err))
+	ask_init(&ask, "POST", "/queue/backup");
+	ask_param(&ask, "path", options->words[0]);
+	if (!client_ask(context->client, &ask, NULL, NULL, &summary, &err))
 		return command_fail(out, &err);
-	while (ok && more)
-		ok = jobs_backup_step(backup, &more, &left_bytes, &err) &&
-		     job_progress(context->caller, &err,
-			 "%" PRId64 " MiB to go", left_bytes >> 20);
-	jobs_backup_end(backup);
-	if (!ok) {
-		/* Half a copy might be taken for a backup one day. */
-		(void)unlink(options->words[0]);
-		return command_fail(out, &err);
-	}
-	(void)buf_printf(out, "%s is a copy of the queue\n", options->words[0]);
+	(void)buf_printf(
+	    out, "%s is a copy of the queue\n", value_text(summary, "path"));
+	json_decref(summary);
 	return EXIT_FINE;
 }
 
@@ -552,11 +512,17 @@ command_queue_rescue(struct command_context *context, struct buf *out)
 	event_reader_fini(&rescue.reader);
 	if (rescue.failed)
 		return command_fail(out, &rescue.err);
-	if (!ok || !job_message(context->caller, &err,
-		       "%" PRId64 " events of %" PRId64
-		       " batches rescued from %" PRId64 " pages; %" PRId64
-		       " batches were damaged",
-		       found.events, found.batches, found.pages, found.damaged))
+	if (!ok ||
+	    !job_message(context->caller, &err,
+		"%" PRId64 " events of %" PRId64
+		" batches rescued from %" PRId64 " pages; %" PRId64
+		" batches were damaged",
+		found.events, found.batches, found.pages, found.damaged) ||
+	    (found.unlike &&
+		!job_message(context->caller, &err,
+		    "%s does not begin as a queue does: it is another file, "
+		    "or its beginning is damaged",
+		    context->options->words[0])))
 		return command_fail(out, &err);
 	return found.damaged == 0 && found.batches > 0 ? EXIT_FINE : EXIT_FOUND;
 }

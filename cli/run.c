@@ -90,8 +90,8 @@ run_client(const struct command *command, struct command_context *context,
 	struct err err;
 	int code;
 
-	if (!client_open(
-		context->config, context->caller, &context->client, &err))
+	if (!client_open(context->config, command->place == COMMAND_CLIENT,
+		context->caller, &context->client, &err))
 		return command_fail(out, &err);
 	code = run_here(command, context, out);
 	client_close(context->client);
@@ -164,11 +164,13 @@ run_command(const struct commands *commands, struct daemon *daemon,
 	}
 	context.options = &options;
 	context.config = options_value(&options, "--config");
-	if (command->place == COMMAND_CLIENT && daemon == NULL)
+	if ((command->place == COMMAND_CLIENT ||
+		command->place == COMMAND_CLIENT_BARE) &&
+	    daemon == NULL)
 		return run_client(command, &context, out);
 	if (command->place != COMMAND_PLAIN && daemon == NULL)
 		return run_with_queue(command, &context, argc, argv, out);
-	if (command->place <= COMMAND_CLIENT && daemon != NULL)
+	if (command->place <= COMMAND_CLIENT_BARE && daemon != NULL)
 		return help_unknown_write(commands, 0, NULL, out);
 	return run_here(command, &context, out);
 }

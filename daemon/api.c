@@ -363,6 +363,8 @@ caller_progress(void *arg, const char *text, struct err *reterr)
 {
 	struct api *api = arg;
 
+	if (api->job)
+		job_note(api->daemon, text);
 	if (api->out.len > 0 || clock_mono_ms() - api->line_ms < API_LINE_MS)
 		return call_write(api->call, NULL, 0, reterr);
 	line_open(api, "progress");
@@ -416,19 +418,17 @@ api_serve(void *arg, const struct call_route *route, struct call *call)
 	    .line_ms = clock_mono_ms(),
 	};
 	struct err err;
-	bool ok, job = found->job != NULL;
+	bool ok;
 
 	api.caller.arg = &api;
 	buf_init(&api.out, API_OUT_MAX);
 	json_init(&api.json, &api.out);
 	ok = params_check(found, call, &err);
-	if (ok && job)
-		ok = job = job_begin(api.daemon, found->job, &err);
-	if (ok) {
-		ok = found->serve(&api, &err);
-		if (job)
-			job_end(api.daemon);
-	}
+	if (ok && found->job != NULL)
+		ok = api.job = job_begin(api.daemon, found->job, &err);
+	ok = ok && found->serve(&api, &err);
+	if (api.job)
+		job_end(api.daemon);
 	if (!ok || !api_flush(&api, &err))
 		api_fail(&api, &err);
 	buf_fini(&api.out);

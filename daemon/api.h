@@ -29,6 +29,7 @@ struct api {
 	struct buf out;	  /* the answer, as far as it was not yet written */
 	struct json json; /* writes to it */
 	struct job_caller caller; /* for jobs */
+	bool job;		  /* it is the one that runs */
 	bool lines;
 	int64_t line_ms; /* monotonic: when the last line was written out */
 };

@@ -10,7 +10,6 @@
 
 #include "base/clock.h"
 #include "base/lock.h"
-#include "base/log.h"
 #include "daemon/api_routes.h"
 #include "daemon/event.h"
 #include "daemon/line.h"
@@ -345,11 +344,10 @@ import_end(struct import *import)
 {
 	struct api *api = import->api;
 
-	log_line(LOG_INFO, "admin",
-	    "import received=%zu queued=%zu duplicates=%zu unreadable=%" PRId64
-	    " caller=%s",
+	api_log(api,
+	    "import received=%zu queued=%zu duplicates=%zu unreadable=%" PRId64,
 	    import->total.received, import->total.queued,
-	    import->total.duplicates, import->unreadable, api->call->caller);
+	    import->total.duplicates, import->unreadable);
 	api_summary_open(api);
 	json_int(&api->json, "next", import->line);
 	receipt_write(&api->json, &import->total);

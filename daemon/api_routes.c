@@ -32,6 +32,14 @@ const struct api_route api_routes[] = {
 	    NULL},
 	{{"POST", "/import", CALL_CHANGE, API_IMPORT_MAX},
 	    "source again line", api_import, NULL},
+	{{"POST", "/replay", CALL_CHANGE, 0},
+	    "type user source since limit destination force", api_replay,
+	    "replay"},
+	{{"POST", "/queue/check", CALL_CHANGE, 0}, "", api_queue_check,
+	    "queue check"},
+	{{"POST", "/queue/backup", CALL_CHANGE, 0}, "path", api_queue_backup,
+	    "queue backup"},
+	{{"GET", "/jobs", CALL_COUNTS, 0}, "", api_jobs, NULL},
 	{{NULL, NULL, CALL_COUNTS, 0}, NULL, NULL, NULL},
 };
 /* clang-format on */

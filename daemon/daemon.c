@@ -30,6 +30,7 @@ daemon_init(struct daemon *daemon, struct settings *settings)
 {
 	*daemon = (struct daemon){0};
 	daemon->settings = settings;
+	lock_init(&daemon->job.lock);
 	daemon->started_mono_ms = clock_mono_ms();
 }
 
@@ -301,5 +302,6 @@ daemon_fini(struct daemon *daemon)
 	free(daemon->contexts);
 	free(daemon->sources);
 	free(daemon->destinations);
+	lock_fini(&daemon->job.lock);
 	*daemon = (struct daemon){0};
 }

@@ -7,6 +7,7 @@
  * command that runs without a daemon has only the queue.
  */
 
+#include "base/lock.h"
 #include "daemon/settings.h"
 #include "forwarder/forwarder.h"
 #include "queue/queue.h"
@@ -14,6 +15,17 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
+
+enum { DAEMON_PROGRESS = 200 };
+
+/* The job that runs, of those that run one at a time (job_begin()). */
+struct daemon_job {
+	struct lock lock;
+	/* guarded by lock */
+	const char *name; /* NULL: none */
+	int64_t since_ms; /* wall clock */
+	char progress[DAEMON_PROGRESS];
+};
 
 struct daemon {
 	/* set before threads start */
@@ -27,8 +39,7 @@ struct daemon {
 
 	bool committing; /* a command started the committer */
 
-	/* The job that runs, of those that run one at a time, or NULL. */
-	_Atomic(const char *) job;
+	struct daemon_job job;
 
 	/* A check locks the queue: threads that wait for it
 	 * have not stalled. */

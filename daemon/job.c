@@ -165,34 +165,83 @@ job_write(const struct job_caller *caller, struct buf *out, struct err *reterr)
 	return true;
 }
 
+/* ---- one at a time ---- */
+
 /* Not at the operator's own terminal. */
 static void
-job_log(struct daemon *daemon, const char *verb)
+job_log(struct daemon *daemon, const char *verb, const char *name)
 {
 	if (atomic_load(&daemon->server) != NULL)
-		log_line(LOG_INFO, "command", "%s command=\"%s\"", verb,
-		    atomic_load(&daemon->job));
+		log_line(LOG_INFO, "command", "%s command=\"%s\"", verb, name);
+}
+
+bool
+job_running(struct daemon *daemon, struct job_running *ret_running)
+{
+	const struct daemon_job *job = &daemon->job;
+	bool running;
+
+	lock_hold(&daemon->job.lock);
+	running = job->name != NULL;
+	if (running) {
+		ret_running->name = job->name;
+		ret_running->since_ms = job->since_ms;
+		memcpy(ret_running->progress, job->progress,
+		    sizeof(job->progress));
+	}
+	lock_drop(&daemon->job.lock);
+	return running;
 }
 
 bool
 job_begin(struct daemon *daemon, const char *name, struct err *reterr)
 {
-	const char *running = NULL;
+	struct daemon_job *job = &daemon->job;
+	char since[CLOCK_TEXT];
+	int64_t since_ms;
+	const char *other;
 
-	if (!atomic_compare_exchange_strong(&daemon->job, &running, name))
+	lock_hold(&job->lock);
+	other = job->name;
+	since_ms = job->since_ms;
+	if (other == NULL) {
+		job->name = name;
+		job->since_ms = clock_wall_ms();
+		job->progress[0] = '\0';
+	}
+	lock_drop(&job->lock);
+	if (other != NULL) {
+		clock_text(since_ms, since, sizeof(since));
 		return err_set(reterr, ERR_CONFLICT,
-		    "`currentsd %s` is still running: try again when it has "
-		    "finished",
-		    running);
-	job_log(daemon, "begin");
+		    "`currentsd %s` is still running, since %.19sZ: try again "
+		    "when it has finished",
+		    other, since);
+	}
+	job_log(daemon, "begin", name);
 	return true;
+}
+
+void
+job_note(struct daemon *daemon, const char *progress)
+{
+	struct daemon_job *job = &daemon->job;
+
+	lock_hold(&job->lock);
+	(void)snprintf(job->progress, sizeof(job->progress), "%s", progress);
+	lock_drop(&job->lock);
 }
 
 void
 job_end(struct daemon *daemon)
 {
-	job_log(daemon, "end");
-	atomic_store(&daemon->job, NULL);
+	struct daemon_job *job = &daemon->job;
+	const char *name;
+
+	lock_hold(&job->lock);
+	name = job->name;
+	job->name = NULL;
+	lock_drop(&job->lock);
+	job_log(daemon, "end", name);
 }
 
 /* ---- a pass over a place ---- */

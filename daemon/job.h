@@ -77,6 +77,15 @@ MUST_USE bool
 job_begin(struct daemon *daemon, const char *name, struct err *reterr);
 void job_end(struct daemon *daemon);
 
+/* How far it is, and which one it is; false: none. */
+void job_note(struct daemon *daemon, const char *progress);
+struct job_running {
+	const char *name;
+	int64_t since_ms;
+	char progress[DAEMON_PROGRESS];
+};
+bool job_running(struct daemon *daemon, struct job_running *ret_running);
+
 /* One step: a function of queue/admin.h, with its arguments. */
 typedef bool job_step_fn(
     struct queue *queue, struct jobs_walk *walk, void *arg, struct err *reterr);

@@ -243,7 +243,7 @@ job_backup_begin(
 	state->fd =
 	    open(job->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (state->fd < 0) {
-		(void)err_set(reterr, ERR_CONFIG, "%s: cannot create: %s",
+		(void)err_set(reterr, ERR_INPUT, "%s: cannot create: %s",
 		    job->path, strerror(errno));
 		job_backup_end(state);
 		return false;

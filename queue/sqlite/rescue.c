@@ -25,6 +25,7 @@ enum {
 	RESCUE_LOG_HEADER = 32,
 	RESCUE_FRAME_HEADER = 24,
 	RESCUE_BATCH_COLUMNS = 4,
+	RESCUE_APPLICATION_AT = 68, /* in the first page */
 };
 
 /* A file in memory; the log may be absent. */
@@ -58,6 +59,13 @@ rescue_map(const char *path, struct rescue_file *ret_file, struct err *reterr)
 		if (fd >= 0)
 			(void)close(fd);
 		return false;
+	}
+	if (!S_ISREG(info.st_mode)) {
+		(void)close(fd);
+		return err_set(reterr, ERR_INPUT, "%s is no file%s", path,
+		    S_ISDIR(info.st_mode)
+			? " but a directory: give the queue.db in it"
+			: ": give a queue.db");
 	}
 	file.len = (size_t)info.st_size;
 	if (file.len > 0) {
@@ -345,6 +353,28 @@ rescue_leaf(struct rescue *rescue, size_t number, struct err *reterr)
 	return true;
 }
 
+/* What is it, if nothing was found? Its first page tells the format, and the
+ * program that it belongs to. */
+static bool
+rescue_identify(struct rescue *rescue, const char *path, struct err *reterr)
+{
+	static const char magic[] = "SQLite format 3";
+	const struct rescue_file *db = &rescue->db;
+
+	if (db->len == 0 && rescue->log.len == 0)
+		return err_set(reterr, ERR_INPUT,
+		    "%s is empty: there is nothing to rescue", path);
+	rescue->found.unlike =
+	    db->len < DB_PAGE || memcmp(db->bytes, magic, sizeof(magic)) != 0;
+	return rescue->found.unlike ||
+	       rescue_u32(db->bytes + RESCUE_APPLICATION_AT) ==
+		   DB_APPLICATION ||
+	       err_set(reterr, ERR_INPUT,
+		   "%s is an SQLite file of another program, and no queue of "
+		   "currentsd",
+		   path);
+}
+
 bool
 queue_rescue(const char *path, rescue_event_fn *fn, void *arg,
     struct rescue_found *ret_found, struct err *reterr)
@@ -368,6 +398,9 @@ queue_rescue(const char *path, rescue_event_fn *fn, void *arg,
 		if (!rescue_leaf(&rescue, number, reterr))
 			goto out;
 	}
+	if (rescue.found.batches + rescue.found.damaged == 0 &&
+	    !rescue_identify(&rescue, path, reterr))
+		goto out;
 	*ret_found = rescue.found;
 	ok = true;
 out:

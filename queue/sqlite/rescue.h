@@ -26,11 +26,12 @@ typedef bool rescue_event_fn(void *arg, const struct rescue_event *event);
 
 struct rescue_found {
 	int64_t pages, batches, events;
+	bool unlike;	 /* nothing was found, and it begins unlike a queue */
 	int64_t damaged; /* rows that look like a batch but are not complete */
 };
 
 /* Search `path`, and its log beside it if there is one. ERR_CONFIG if it
- * cannot be read, ERR_NOMEM. */
+ * cannot be read, ERR_INPUT if it is no queue, ERR_NOMEM. */
 MUST_USE bool queue_rescue(const char *path, rescue_event_fn *fn, void *arg,
     struct rescue_found *ret_found, struct err *reterr);
 

@@ -2,11 +2,12 @@
 and goes into a new queue."""
 
 import json
+import sqlite3
 
 import pytest
 
 from braze import batch, event
-from commands import CONFIG, FINE, FOUND, run, settings
+from commands import CONFIG, FINE, FOUND, USAGE, run, settings
 from conftest import NO_QUOTA, until
 from names import Command, Row, Text
 
@@ -56,4 +57,31 @@ def test_nothing_to_rescue(tmp_path):
     done = run(*Command.RESCUE, str(file))
     assert done.returncode == FOUND and done.stdout == ""
     assert "0 events" in done.stderr
+    assert f"{file} does not begin as a queue does" in done.stderr
     assert run(*Command.RESCUE, str(tmp_path / "none")).returncode == CONFIG
+
+
+@pytest.mark.file
+def test_files_that_are_no_queue(start_daemon, tmp_path):
+    """Each is told as what it is."""
+    empty, text = tmp_path / "empty", tmp_path / "text"
+    other, fresh = tmp_path / "other.db", tmp_path / "fresh.db"
+    empty.touch()
+    text.write_text("some notes\n")
+    with sqlite3.connect(other) as db:
+        db.execute("CREATE TABLE batch (data BLOB)")
+    db.close()
+    daemon = start_daemon()
+    daemon.command(*Command.BACKUP, str(fresh))
+    for file, code, says in (
+            (tmp_path, USAGE, "is no file but a directory: give the queue.db"),
+            (empty, USAGE, "is empty: there is nothing to rescue"),
+            ("/dev/null", USAGE, "is no file: give a queue.db"),
+            (text, FOUND, "does not begin as a queue does"),
+            (other, USAGE, "an SQLite file of another program")):
+        done = run(*Command.RESCUE, str(file))
+        assert done.returncode == code and done.stdout == "", done
+        assert f"{file} " in done.stderr and says in done.stderr, done
+    done = run(*Command.RESCUE, str(fresh))
+    assert done.returncode == FOUND and done.stderr.count("\n") == 1
+    assert Text.RESCUED % (0, 0) in done.stderr

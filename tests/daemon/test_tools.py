@@ -12,7 +12,7 @@ import pytest
 from braze import batch, event, receipt
 from commands import (BINARY, FINE, FOUND, INVALID, USAGE, lines, run, settings,
                       tool)
-from conftest import NO_QUOTA, PATIENCE, until
+from conftest import BUILD, NO_QUOTA, PATIENCE, until
 from names import (Choice, Command, Destination, Done, File, Ledger, Log,
                    Metric, Option, Pattern, Place, Queue, Receipt, Row, Rule,
                    Source, State, Stats, Status, Text)
@@ -358,7 +358,7 @@ def test_check_and_backup(either, tmp_path):
     path.parent.chmod(0o700)
     either.command(*Command.BACKUP, "relative", code=USAGE)
     either.command(*Command.BACKUP, str(path))
-    either.command(*Command.BACKUP, str(path), code=78)
+    either.command(*Command.BACKUP, str(path), code=USAGE)
     assert path.stat().st_mode & 0o777 == 0o600
     copy = {**settings(either), "state_dir": path.parent}
     for place in (Place.QUEUED, Place.ARCHIVE):
@@ -418,28 +418,64 @@ def test_a_client_that_goes_ends_its_job(either, tmp_path):
     assert total[Ledger.QUEUED] == 3001
 
 
-def test_one_job_at_a_time_and_others_are_served(places):
-    """An import waits for its input; status answers, another job does not."""
-    with subprocess.Popen([BINARY, *Command.IMPORT, "-"], env=places.env,
-                          stdin=subprocess.PIPE) as process:
-        places.run.wait_line(Log.JOB_BEGIN % " ".join(Command.IMPORT))
-        assert Text.RUNNING in places.command("status")
-        assert len(tool(places, *Command.DEAD_LIST)) == 1
-        assert "is still running" in places.failing(*Command.CHECK)
-        assert places.post(batch(event())).status == 200
-        process.stdin.write((json.dumps(event()) + "\n").encode())
-        process.stdin.close()
-        assert process.wait(timeout=PATIENCE) == 0
-    assert places.queued() == 3
+@pytest.fixture
+def backing_up(start_daemon, tmp_path):
+    """A daemon, and a backup whose disk hangs while the file exists."""
+    hang, copy = tmp_path / "hang", tmp_path / "copy"
+    daemon = start_daemon(**FAST, env={
+        "LD_PRELOAD": str(BUILD / "tests" / "libhang.so"), "HANG": str(hang),
+        "HANG_OF": str(copy), "ASAN_OPTIONS": "verify_asan_link_order=0"})
+    hang.touch()
+    env = {name: value for name, value in daemon.env.items()
+           if name != "LD_PRELOAD"}
+    with subprocess.Popen([BINARY, *Command.BACKUP, str(copy)], env=env,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True) as process:
+        daemon.run.wait_line(Log.JOB_BEGIN % " ".join(Command.BACKUP))
+        until(copy.exists, "the copy")
+        yield daemon, process, hang, copy
+        hang.unlink(missing_ok=True)
 
 
-def test_a_stop_ends_a_job(places):
-    with subprocess.Popen([BINARY, *Command.IMPORT, "-"], env=places.env,
-                          stdin=subprocess.PIPE) as process:
-        places.run.wait_line(Log.JOB_BEGIN % " ".join(Command.IMPORT))
-        places.stop()
-        process.stdin.close()
-        assert process.wait(timeout=PATIENCE) == FOUND
+@pytest.mark.file
+def test_one_job_at_a_time_and_others_are_served(backing_up):
+    """Status answers, and tells of the job; another job does not run."""
+    daemon, process, hang, copy = backing_up
+    job, = daemon.admin("/jobs").json["jobs"]
+    assert job["name"] == " ".join(Command.BACKUP)
+    assert re.fullmatch(r"\d{4}-.*Z", job["since"])
+    assert Text.RUNNING in daemon.command("status")
+    assert tool(daemon, *Command.DEAD_LIST) == []
+    told = daemon.failing(*Command.CHECK)
+    assert f"`currentsd {job['name']}` is still running, since" in told
+    assert daemon.post(batch(event())).status == 200
+    assert tool(daemon, *Command.IMPORT,
+                stdin=json.dumps(event()))["queued"] == 1
+    hang.unlink()
+    assert process.wait(timeout=PATIENCE) == FINE
+    assert copy.exists()
+    assert daemon.admin("/jobs").json == {"jobs": []}
+    assert tool(daemon, *Command.CHECK)[Done.FAULTS] == []
+
+
+@pytest.mark.file
+def test_a_stop_ends_a_job(backing_up):
+    """And half a copy does not stay."""
+    daemon, process, hang, copy = backing_up
+    daemon.run.process.terminate()
+    until(lambda: not answers(daemon), "the server's end")
+    hang.unlink()
+    assert process.wait(timeout=PATIENCE) == FOUND
+    assert "stopping" in process.stderr.read()
+    daemon.stop()
+    assert not copy.exists()
+
+
+def answers(daemon):
+    try:
+        return daemon.get("/readyz").status == 200
+    except OSError:
+        return False
 
 
 def test_replays_are_marked(places):
