@@ -238,7 +238,7 @@ static const struct command table[] = {
 	    "destination. Sends nothing, and needs no queue or keys. Exits 1 "
 	    "if an event or change would become a dead letter or something "
 	    "cannot be read.",
-	    COMMAND_PLAIN, command_explain_options, command_explain},
+	    COMMAND_CLIENT_BARE, command_explain_options, command_explain},
 	{"sample", "[TYPE...|--all] [OPTION...]",
 	    "Generate realistic events for trying things out",
 	    "Prints one JSON object per line.",

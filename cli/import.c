@@ -6,7 +6,7 @@
 #include "cli/command.h"
 #include "cli/show.h"
 #include "cli/value.h"
-#include "daemon/api_routes.h"
+#include "daemon/api.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -47,6 +47,9 @@ struct api_route {
 	const char *job;
 };
 
+/* The body of an import: at least one line of a file, whole. */
+enum { API_IMPORT_MAX = 256 * 1024 * 1024 };
+
 /* All routes; the last one has no path. */
 extern const struct api_route api_routes[];
 

@@ -282,6 +282,16 @@ line_add(struct import *import, const struct line *line, bool *ret_readable,
 
 /* ---- the call ---- */
 
+/* In the process of a command nothing has started the committer yet. */
+static bool
+committer_start(struct daemon *daemon, struct err *reterr)
+{
+	if (daemon->sources != NULL || daemon->committing)
+		return true;
+	daemon->committing = queue_start(daemon->queue, reterr);
+	return daemon->committing;
+}
+
 static bool
 import_begin(struct import *import, struct err *reterr)
 {
@@ -307,7 +317,7 @@ import_begin(struct import *import, struct err *reterr)
 	    calloc(import->source_count, sizeof(*import->sources));
 	if (import->sources == NULL)
 		return err_set_nomem(reterr);
-	return daemon_commit(daemon, reterr);
+	return committer_start(daemon, reterr);
 }
 
 static bool

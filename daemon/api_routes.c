@@ -32,6 +32,8 @@ const struct api_route api_routes[] = {
 	    NULL},
 	{{"POST", "/import", CALL_CHANGE, API_IMPORT_MAX},
 	    "source again line", api_import, NULL},
+	{{"POST", "/explain", CALL_VIEW, CALL_BODY_MAX},
+	    "source destination lines line at", api_explain, NULL},
 	{{"POST", "/replay", CALL_CHANGE, 0},
 	    "type user source since limit destination force", api_replay,
 	    "replay"},

@@ -207,15 +207,6 @@ daemon_queue_open(struct daemon *daemon, bool brief, struct err *reterr)
 }
 
 bool
-daemon_commit(struct daemon *daemon, struct err *reterr)
-{
-	if (daemon->sources != NULL || daemon->committing)
-		return true;
-	daemon->committing = queue_start(daemon->queue, reterr);
-	return daemon->committing;
-}
-
-bool
 daemon_start(struct daemon *daemon, struct err *reterr)
 {
 	const struct settings *settings = daemon->settings;

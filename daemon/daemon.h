@@ -37,7 +37,8 @@ struct daemon {
 	struct intake_context **contexts; /* of the sources */
 	struct forwarder_destination *destinations;
 
-	bool committing; /* a command started the committer */
+	bool committing; /* a command started the committer, which ends with
+			  * daemon_fini() */
 
 	struct daemon_job job;
 
@@ -65,10 +66,6 @@ void daemon_destination(const struct settings *settings,
 /* Open only the queue; `brief`: for one command. */
 MUST_USE bool
 daemon_queue_open(struct daemon *daemon, bool brief, struct err *reterr);
-
-/* In the process of a command: start the committer, unless it runs. It stops
- * with daemon_fini(). In the daemon it always runs. */
-MUST_USE bool daemon_commit(struct daemon *daemon, struct err *reterr);
 
 /* Start the committer of the open queue, the forwarder and the server. On
  * failure everything that was started is stopped again. The settings are

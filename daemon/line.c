@@ -118,6 +118,7 @@ line_export(struct line_reader *reader, struct str text, struct line *line)
 		line->data = text;
 		return;
 	}
+	line->wrapped = true;
 	/* Queued and delivered events, and those that queue rescue found in
 	 * a batch, were accepted; dead letters may have been invalid. */
 	if (scan_find(text, "place", &value))
@@ -131,7 +132,7 @@ line_export(struct line_reader *reader, struct str text, struct line *line)
 /* A line of `unreadable export` has a whole body as a member: as text, or in
  * base64 as it came. *text becomes its text. False if it cannot be decoded. */
 static bool
-line_body(struct line_reader *reader, struct str *text, struct str *ret_source)
+line_body(struct line_reader *reader, struct str *text, struct line *line)
 {
 	struct buf *decoded = &reader->decoded, *plain = &reader->plain;
 	struct scan_value body, encoding;
@@ -142,7 +143,8 @@ line_body(struct line_reader *reader, struct str *text, struct str *ret_source)
 	    (!is_text && !scan_find(*text, "body_base64", &body)) ||
 	    body.kind != SCAN_STRING)
 		return true;
-	*ret_source = source_find(*text);
+	line->source = source_find(*text);
+	line->wrapped = true;
 	if (is_text ? !string_decode(body.text, decoded)
 		    : !event_base64_read(body.text, decoded))
 		return false;
@@ -166,7 +168,7 @@ line_read(struct line_reader *reader, struct str text, struct line *ret_line)
 	bool decoded;
 
 	text = line_trim(text);
-	decoded = line_body(reader, &text, &line.source);
+	decoded = line_body(reader, &text, &line);
 	text = line_trim(text);
 	line.data = text;
 	if (!decoded)

@@ -24,6 +24,7 @@ struct line {
 	struct str data;    /* the event, the body, or the change: "+ann" */
 	struct str group;   /* of a change */
 	struct str source;  /* that an export names, or empty */
+	bool wrapped;	    /* an export's: `data` is what is in it */
 	bool accepted_once; /* by the queue that it was exported from */
 };
 

@@ -50,7 +50,7 @@ PUBLIC = {
     "forwarder/forwarder.h",
     "daemon/daemon.h", "daemon/segments.h", "daemon/settings.h", "daemon/status.h",
     "daemon/api.h", "daemon/event.h", "daemon/job.h", "daemon/erase.h",
-    "daemon/persons.h",
+    "daemon/persons.h", "daemon/bodies.h",
     "daemon/filesystem.h", "daemon/notify.h",
 }
 
