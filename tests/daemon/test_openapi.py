@@ -1,0 +1,303 @@
+"""deploy/openapi.json says what is served: each path, method and parameter,
+what it asks for, and the members of the answers."""
+
+import functools
+import json
+import re
+import subprocess
+
+import jsonschema
+import pytest
+
+from braze import batch, event
+from commands import INVALID, lines
+from conftest import BUILD, NO_QUOTA, REPO, ask, until
+from names import Command
+from test_segments import SECRET, page, send
+
+VIEW, ADMIN = "the-view-token", "the-admin-token"
+RIGHTS = {"counts": [], "view": [{"view_token": []}, {"admin_token": []}],
+          "change": [{"admin_token": []}]}
+LINES = "application/x-ndjson"
+
+# Members that the answers here do not have, and why.
+SELDOM = {}
+
+
+@functools.cache
+def document():
+    return json.loads((REPO / "deploy" / "openapi.json").read_text())
+
+
+@functools.cache
+def routes():
+    """(method, path): the route, as the program has it."""
+    done = subprocess.run([BUILD / "routes_probe"], check=True,
+                          capture_output=True, text=True)
+    rows = lines(done.stdout)
+    assert len({(row["method"], row["path"]) for row in rows}) == len(rows)
+    return {(row["method"], row["path"]): row for row in rows}
+
+
+@functools.cache
+def operations():
+    """(method, path with a star): (path, the operation), as described."""
+    return {(method.upper(), re.sub(r"\{\w+\}", "*", path)): (path, one)
+            for path, methods in document()["paths"].items()
+            for method, one in methods.items()}
+
+
+def parameters(operation, place):
+    return {one["name"]: one for one in operation.get("parameters", ())
+            if one["in"] == place}
+
+
+# ---- the document
+
+def test_every_route_is_described_and_no_other():
+    assert sorted(operations()) == sorted(routes())
+
+
+def both():
+    return sorted(set(operations()) & set(routes()))
+
+
+@pytest.mark.parametrize("method, path", both())
+def test_what_an_operation_takes(method, path):
+    route, (templated, operation) = (routes()[method, path],
+                                     operations()[method, path])
+    assert sorted(parameters(operation, "query")) == sorted(
+        route["params"].split())
+    assert sorted(parameters(operation, "path")) == sorted(
+        re.findall(r"\{(\w+)\}", templated))
+    assert operation.get("security", document()["security"]) == RIGHTS[
+        route["right"]]
+    assert ("requestBody" in operation) == (route["body_max"] > 0)
+
+
+def described(thing):
+    """Each schema of a property, with its path."""
+    if isinstance(thing, dict):
+        for name, one in thing.get("properties", {}).items():
+            if isinstance(one, dict) and not name.startswith("$"):
+                yield name, one
+        thing = thing.values()
+    if not isinstance(thing, str) and hasattr(thing, "__iter__"):
+        for one in thing:
+            yield from described(one)
+
+
+def test_everything_has_a_description():
+    for method, operation in operations().values():
+        assert operation["summary"].endswith("."), method
+        for one in operation.get("parameters", ()):
+            assert one["description"], (method, one["name"])
+    for name, schema in described(document()):
+        assert {"description", "$ref", "allOf"} & set(schema) or \
+            name in ("row", "summary", "progress"), (name, schema)
+
+
+# ---- schemas that allow nothing else
+
+def resolved(schema):
+    """Without references, with `nullable` as a type, and members that are
+    not described forbidden."""
+    if "$ref" in schema:
+        found = document()
+        for step in schema["$ref"].removeprefix("#/").split("/"):
+            found = found[step]
+        return resolved(found)
+    made = dict(schema)
+    if "allOf" in made:
+        for part in map(resolved, made.pop("allOf")):
+            made.setdefault("type", part.get("type"))
+            made["properties"] = {**made.get("properties", {}),
+                                  **part.get("properties", {})}
+            made["required"] = made.get("required", []) + part.get(
+                "required", [])
+    if "properties" in made:
+        made["properties"] = {name: resolved(one) for name, one
+                              in made["properties"].items()}
+        made["additionalProperties"] = False
+    if "items" in made:
+        made["items"] = resolved(made["items"])
+    if isinstance(made.get("additionalProperties"), dict):
+        made["additionalProperties"] = resolved(made["additionalProperties"])
+    if made.pop("nullable", False):
+        made = {"anyOf": [made, {"type": "null"}]}
+    return made
+
+
+def schema_of(operation):
+    """The kind of the answer, and its schema; of lines one for a line."""
+    (kind, content), = operation["responses"]["200"]["content"].items()
+    schema = resolved(content["schema"])
+    if kind == LINES:
+        line = resolved(document()["components"]["schemas"]["Line"])
+        schema["properties"] = {**line["properties"], **schema["properties"]}
+        schema["minProperties"] = schema["maxProperties"] = 1
+    return kind, schema
+
+
+def members(schema, at=""):
+    """The path of each member that a schema describes."""
+    schema = schema.get("anyOf", [schema])[0]
+    for name, one in schema.get("properties", {}).items():
+        yield f"{at}.{name}"
+        yield from members(one, f"{at}.{name}")
+    if "items" in schema:
+        yield from members(schema["items"], f"{at}[]")
+
+
+def found(value, at=""):
+    """The path of each member that an answer has."""
+    if isinstance(value, dict):
+        for name, one in value.items():
+            yield f"{at}.{name}"
+            yield from found(one, f"{at}.{name}")
+    elif isinstance(value, list):
+        for one in value:
+            yield from found(one, f"{at}[]")
+
+
+def test_the_schemas_themselves():
+    for _, operation in operations().values():
+        _, schema = schema_of(operation)
+        jsonschema.Draft202012Validator.check_schema(schema)
+
+
+# ---- a daemon that has something of everything
+
+@pytest.fixture
+def world(start_daemon, tmp_path):
+    daemon = start_daemon(
+        heap_linger="10ms", view_token=VIEW, admin_token=ADMIN,
+        segments_secret=SECRET, braze_url="http://127.0.0.1:9",
+        braze_api_key="key", **NO_QUOTA)
+    daemon.post(batch(event()))
+    until(lambda: daemon.queue()["delivered"] == 1, "it is delivered")
+    daemon.command(*Command.PAUSE, "heap")
+    daemon.command(*Command.PAUSE, "braze")
+    daemon.post(batch(event(), event(event_type="x.New")))
+    daemon.post('{"events":[%s]}' % INVALID)
+    daemon.post(batch(event(event_type="users.UserDeleteRequest", user={
+        "user_id": "0123456789abcdef01234567"}, properties={})))
+    assert daemon.post("{").status == 400
+    assert send(daemon, page(["ann"])).status == 200
+    assert daemon.post(batch(event()), token="x").status in (401, 403)
+    return daemon
+
+
+def get(daemon, path, method="GET", token=ADMIN, body=None):
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return ask(daemon.admin_port, method, path, body, headers)
+
+
+def test_credentials(world):
+    """401 or 403 unless the token is one that is described."""
+    for (method, path), (_, operation) in operations().items():
+        allowed = {name for one in operation.get("security", ())
+                   for name in one}
+        # a parameter that is none: what passes does nothing
+        asked = path.replace("*", "x") + "?no-such-parameter=1"
+        for name, token in ((None, None), ("none", "another"),
+                            ("view_token", VIEW), ("admin_token", ADMIN)):
+            status = get(world, asked, method, token).status
+            if name in allowed or not allowed and name is None or \
+                    name == "admin_token":
+                assert status == 400, (method, path, name)
+            elif allowed:
+                assert status in (401, 403), (method, path, name)
+
+
+EXAMPLES = {  # what a path's star is here
+    "/destinations/*": "heap", "/sources/*": "main", "/segments/*": "7",
+    "/segments/*/syncs": "7", "/persons/*": "ann", "/dead/*": "1",
+    "/unreadable/*": "1", "/events/*": "5",
+}
+QUERIES = {  # more than the plain path
+    "/events": ["?full=yes", "?place=archive", "?place=dead"],
+    "/ledger": ["?by=source", "?by=type", "?by=day", "?by=hour",
+                "?check=yes"],
+    "/queue/stats": ["?age=yes"],
+    "/unreadable": ["?full=yes"],
+    "/events/*": ["?raw=yes", "?full=yes"],
+    "/tap": None,  # has no end
+}
+
+
+def answers_of(daemon, path):
+    queries = QUERIES.get(path, [])
+    if queries is None:
+        return
+    for query in ["", *queries]:
+        answer = get(daemon, path.replace("*", EXAMPLES.get(path, "")) + query)
+        assert answer.status == 200, (path, query, answer)
+        yield answer
+
+
+def checked(operation, answer, seen):
+    """The answer has only members that are described, and those that are
+    required."""
+    kind, schema = schema_of(operation)
+    assert answer.headers["Content-Type"].split(";")[0] == kind
+    if kind == "application/json":
+        rows = [answer.json]
+    elif kind == LINES:
+        rows = lines(answer.text)
+        assert "summary" in rows[-1]
+    else:
+        return
+    for row in rows:
+        jsonschema.validate(row, schema,
+                            jsonschema.Draft202012Validator)
+        seen.update(found(row))
+
+
+def test_members_of_what_is_read(world):
+    """Of each GET route: no answer has a member that is not described, and
+    each that is described was seen."""
+    missing = {}
+    for (method, path), (_, operation) in sorted(operations().items()):
+        if method != "GET" or (method, path) not in routes():
+            continue
+        seen = set()
+        for answer in answers_of(world, path):
+            checked(operation, answer, seen)
+        kind, schema = schema_of(operation)
+        if kind == "text/plain" or QUERIES.get(path, []) is None:
+            continue
+        unseen = {one for one in members(schema) if not re.match(
+            r"\.(message|progress|error)\b", one)}
+        unseen -= seen | set(SELDOM.get(path, ()))
+        if unseen:
+            missing[path] = sorted(unseen)
+    assert missing == {}
+
+
+def test_members_of_what_is_done(world, tmp_path):
+    """Likewise of the calls that can be made here."""
+    odd = json.dumps({"place": "queued", "group": "7", "change": "+bob"})
+    changes = page(["ann", "null"]).decode()
+    missing = {}
+    for path, calls in {
+            "/explain": [("", "\n".join((json.dumps(event()), "{", odd))),
+                         ("", changes)],
+            "/import": [("?again=yes", json.dumps(event()) + "\nnonsense")],
+            "/replay": [("?since=1h", None)],
+            "/queue/backup": [(f"?path={tmp_path}/copy", None)],
+            "/queue/check": [("", None)]}.items():
+        operation, seen = operations()["POST", path][1], set()
+        for query, body in calls:
+            answer = get(world, path + query, "POST", body=body)
+            assert answer.status == 200, (path, answer)
+            checked(operation, answer, seen)
+        unseen = {one for one in members(schema_of(operation)[1])
+                  if re.match(r"\.(row|summary)\b", one)} - seen
+        if unseen:
+            missing[path] = sorted(unseen)
+    assert missing == {
+        "/explain": [f".row.{name}_base64" for name in (
+            "data", "group", "name")],
+        "/queue/check": [".row", ".row.fault"],  # the file is whole
+    }
