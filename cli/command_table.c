@@ -121,6 +121,15 @@ static const struct command table[] = {
 	    "JSON on a single line is printed in base64, as event_base64.",
 	    COMMAND_CLIENT, command_events_export_options,
 	    command_events_export},
+	{"tap", "[--type TYPE] [--user ID] [--source NAME] [--rate N] "
+	    "[--limit N] [--json]",
+	    "Show events as they pass",
+	    "When they are accepted, and when they are delivered, deferred, "
+	    "dead or dropped: a sample of at most 10 a second, with what the "
+	    "destination gets of them; private values are left out as for the "
+	    "destination. Runs until you end it, or for N events. Costs the "
+	    "daemon nothing while nobody taps, and never makes it wait.",
+	    COMMAND_CLIENT, command_tap_options, command_tap},
 	{"dead list", "[FILTER...] [--after ID] [--limit N] [--json]",
 	    "List dead letters",
 	    "A dead letter is an event, or a change of a segment, that is "

@@ -13,6 +13,8 @@ const struct api_route api_routes[] = {
 	{{"GET", "/events", CALL_VIEW, 0},
 	    API_SELECTION " place full after", api_events, NULL},
 	{{"GET", "/events/*", CALL_VIEW, 0}, "full raw", api_event, NULL},
+	{{"GET", "/tap", CALL_VIEW, 0}, "type source user rate limit",
+	    api_tap, NULL},
 	{{"GET", "/dead", CALL_VIEW, 0}, API_SELECTION " after", api_dead,
 	    NULL},
 	{{"POST", "/dead/requeue", CALL_CHANGE, 0}, API_SELECTION " all",

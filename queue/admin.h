@@ -214,6 +214,49 @@ MUST_USE bool stats_person(struct queue *queue, const struct str *ids,
  * nothing. */
 uint64_t stats_person_hash(const struct queue *queue, struct str id);
 
+/* ---- taps: items as they pass ---- */
+
+enum tap_what {
+	TAP_ACCEPTED, /* it is queued */
+	TAP_DUPLICATE,
+	TAP_DELIVERED,
+	TAP_DEFERRED,
+	TAP_PARKED,
+	TAP_DEAD,    /* when it was accepted, or later */
+	TAP_DROPPED, /* likewise */
+};
+
+/* "accepted", ... */
+const char *tap_what_name(enum tap_what what);
+
+/* Lent for the call; a NUL follows each text that tap_read() lends. */
+struct tap_item {
+	enum tap_what what;
+	int64_t at_ms; /* wall clock */
+	struct str source, destination, type, data;
+	const char *reason; /* or NULL */
+};
+
+struct tap_settings {
+	/* Is it wanted? NULL: all are. Called where items are accepted and
+	 * settled, with locks held: be quick, and do not call back. */
+	bool (*match)(const void *arg, const struct tap_item *item);
+	const void *arg;
+	unsigned rate; /* items a second, at most; of those that match */
+};
+
+/* ERR_CONFLICT: there are too many taps. Close it before the queue. */
+struct tap;
+MUST_USE bool tap_open(struct queue *queue, const struct tap_settings *settings,
+    struct tap **ret_tap, struct err *reterr);
+void tap_close(struct tap *tap); /* accepts NULL */
+
+/* Call fn with what has passed, for one thread at a time; waits for something
+ * for at most wait_ms. `skipped`: how many matched since the item before, and
+ * are not shown. False: fn ended it. */
+typedef bool tap_fn(void *arg, const struct tap_item *item, uint64_t skipped);
+MUST_USE bool tap_read(struct tap *tap, int64_t wait_ms, tap_fn *fn, void *arg);
+
 /* ---- jobs ---- */
 
 /*

@@ -114,6 +114,8 @@ committer_commit(struct queue *queue, struct put *puts)
 		struct put *put = puts;
 
 		puts = put->next;
+		if (ok && taps_any(&queue->taps))
+			put_tap(queue, put);
 		put_answer(put, ok ? NULL : &err);
 	}
 	if (ok)

@@ -37,6 +37,7 @@
 #include "queue/ledger.h"
 #include "queue/marks.h"
 #include "queue/names.h"
+#include "queue/tap.h"
 #include "queue/waiting.h"
 #include "queue/window.h"
 
@@ -121,6 +122,8 @@ struct queue {
 	bool failing; /* puts fail, and that was logged */
 	struct evictions evictions;
 	struct set_tidy set_tidy;
+
+	struct taps taps;
 
 	_Atomic uint64_t nameless;    /* what no id or object names, so far */
 	_Atomic int64_t beat_mono_ms; /* the committer's last round */

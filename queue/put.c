@@ -653,6 +653,42 @@ put_written(struct queue *queue, struct put *put)
 		put->batch.drift[i].first = change[i].flag;
 }
 
+static enum tap_what
+put_what(const struct put *put, size_t n)
+{
+	switch (put_fate(put, n)) {
+	case ITEM_QUEUE:
+		return put_is_duplicate(put, n) ? TAP_DUPLICATE : TAP_ACCEPTED;
+	case ITEM_DEAD:
+		return put_is_duplicate(put, n) ? TAP_DUPLICATE : TAP_DEAD;
+	case ITEM_DROP:
+		return TAP_DROPPED;
+	}
+	NEVER("an item of no fate");
+}
+
+void
+put_tap(struct queue *queue, const struct put *put)
+{
+	const struct queue_batch *batch = &put->batch;
+
+	if (put->kind != PUT_BATCH || put->refused)
+		return;
+	for (size_t i = 0; i < batch->count; i++) {
+		const struct tap_item item = {
+		    .what = put_what(put, i),
+		    .at_ms = put->now_ms,
+		    .source = str_text(batch->source),
+		    .destination = str_text(batch->destination),
+		    .type = batch->items[i].type,
+		    .data = batch->items[i].data,
+		    .reason = put_rule(put, i),
+		};
+
+		taps_offer(&queue->taps, &item);
+	}
+}
+
 void
 put_hashes_append(const struct put *put, struct buf *hashes)
 {

@@ -55,6 +55,9 @@ put_write(struct queue *queue, struct put *put, struct err *reterr);
 /* Note what the engine gave back; needs the lock. */
 void put_written(struct queue *queue, struct put *put);
 
+/* Offer its items to the taps; without locks. */
+void put_tap(struct queue *queue, const struct put *put);
+
 /* Append the hashes of its new events. */
 void put_hashes_append(const struct put *put, struct buf *hashes);
 

@@ -53,6 +53,7 @@ queue_new(const struct queue_settings *settings)
 	fair_lock_init(&queue->lock);
 	lock_init(&queue->shown_lock);
 	lock_init(&queue->pool_lock);
+	taps_init(&queue->taps);
 	buf_init(&queue->packed, SIZE_MAX / 2);
 	queue->window = window_new(settings->window_events);
 	queue->ledger = ledger_new(settings->type_at);
@@ -184,6 +185,7 @@ queue_close(struct queue *queue)
 	fair_lock_fini(&queue->lock);
 	lock_fini(&queue->shown_lock);
 	lock_fini(&queue->pool_lock);
+	taps_fini(&queue->taps);
 	free(queue);
 }
 

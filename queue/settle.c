@@ -443,9 +443,50 @@ settle_change(struct queue *queue, void *arg, struct err *reterr)
 	return settle_repack_all(queue, settle, reterr);
 }
 
+static enum tap_what
+settle_what(enum queue_outcome outcome)
+{
+	switch (outcome) {
+	case QUEUE_DELIVERED:
+		return TAP_DELIVERED;
+	case QUEUE_DEFERRED:
+		return TAP_DEFERRED;
+	case QUEUE_PARKED:
+		return TAP_PARKED;
+	case QUEUE_DEAD:
+		return TAP_DEAD;
+	case QUEUE_DROPPED:
+		return TAP_DROPPED;
+	case QUEUE_OPEN:
+		break;
+	}
+	NEVER("an open item is not settled");
+}
+
+static void
+settle_tap(struct queue *queue, const struct queue_lease *lease,
+    const struct queue_item *item, int64_t now_ms)
+{
+	const struct tap_item tapped = {
+	    .what = settle_what(item->outcome),
+	    .at_ms = now_ms,
+	    .source = str_text(lease->source),
+	    .destination =
+		destination_at(&queue->destinations, lease->destination)->name,
+	    .type = item->type,
+	    .data = item->data,
+	    .reason =
+		item->outcome == QUEUE_DEAD || item->outcome == QUEUE_DROPPED
+		    ? item->reason
+		    : NULL,
+	};
+
+	taps_offer(&queue->taps, &tapped);
+}
+
 /* Now that it is durable, the leases follow. */
 static void
-settle_done(struct queue *queue, struct settle_lease *one)
+settle_done(struct queue *queue, struct settle_lease *one, int64_t now_ms)
 {
 	struct lease *lease = one->lease;
 	struct queue_lease *shown = &lease->shown;
@@ -469,6 +510,8 @@ settle_done(struct queue *queue, struct settle_lease *one)
 			continue;
 		if (shown->group != NULL)
 			set_settled(queue, lease, item);
+		if (taps_any(&queue->taps))
+			settle_tap(queue, shown, item, now_ms);
 		item->settled = true;
 		item->leased = false;
 		shown->open--;
@@ -494,7 +537,7 @@ settle_once(struct queue *queue, struct settle *settle, bool *ret_more,
 	for (size_t i = 0; ok && i < settle->count; i++) {
 		struct settle_lease *one = &settle->leases[i];
 
-		settle_done(queue, one);
+		settle_done(queue, one, settle->now_ms);
 		*ret_more = *ret_more || one->from < one->lease->shown.count;
 	}
 	if (ok)
