@@ -57,9 +57,12 @@ class Command:
     }
     LIST_OF_NO_PLACE = ("events", "list", "--place", "nowhere")
     FIND = ("events", "find")  # one event, wherever it is
+    SHOW = ("events", "show")  # likewise, with what became of it and why
+    TAP = ("tap",)
 
     DEAD_LIST = ("dead", "list")
     DEAD_SHOW = ("dead", "show")
+    DEAD_EDIT = ("dead", "edit")
     DEAD_REQUEUE = ("dead", "requeue")
     DEAD_EXPORT = ("dead", "export")
     DEAD_DROP = ("dead", "drop")
@@ -241,6 +244,12 @@ class Row:
     ID, ATTEMPTS = "id", "attempts"
     REASON, STATUS, ANSWER = "reason", "status", "answer"
     SENT = "sent"
+    # of one that is shown with all that is known
+    EXPLANATION, REDACTED = "explanation", "redacted"
+    DUE, REFUSALS, FAILURES = "due", "refusals", "failures"
+    SENDER = "sender"  # the state of its destination, if a daemon runs
+    # of one that was tapped
+    WHAT, SKIPPED = "what", "skipped"
     # of an unreadable body
     BYTES, BODY = "bytes", "body"
 
@@ -248,6 +257,7 @@ class Row:
 class Done:
     """What a command did, and to how many."""
     REQUEUED, DROPPED = "requeued", "dropped"
+    UNSERVED = "unserved"  # skipped: their destination is not in the settings
     REPLAYED = "replayed"
     RESENT, RELEASED, RETIRED = "resent", "released", "retired"
     FAULTS = "faults"  # that CHECK found
@@ -419,7 +429,7 @@ class Pattern:
     STRANGERS = r"strangers +%d requests of others, the last .* ago: 404, no"
     PAUSED_STOPPED = (r"to +%s +paused, 0 queued, last accepted never\n"
                       r" +run `currentsd destinations resume %s` to resume it")
-    DEAD_ROW = r"%d refused by the destination: \S.*refused"
+    DEAD_ROW = r"%d +refused by the destination: \S.*refused"
     REPLAYS = (  # of main and of all: replayed, queued, delivered, refused
         r"replayed = +queued \+ +delivered \+ +refused  source\n"
         r" +%d +%d +%d +%d  main\n +%d +%d +%d +%d  all\n")

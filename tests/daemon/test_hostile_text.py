@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import pty
+import re
 import subprocess
 
 import pytest
@@ -116,9 +117,11 @@ def test_no_escape_sequence_reaches_a_terminal(start_daemon, escape):
                   ("dead", "show", "1"), ("dead", "export"), ("drift",),
                   ("status",), ("ledger", "--by", "type"),
                   ("events", "find", evil["id"]),
+                  ("events", "show", evil["id"]),
+                  ("events", "show", evil["id"], "--raw"),
                   ("events", "find", "no" + escape)):
         shown = on_a_terminal(daemon, *words).decode()
-        # our own: it wipes the line of progress
-        shown = shown.replace("\r\x1b[K", "")
+        # our own: they wipe the line of progress, and colour
+        shown = re.sub(r"\r\x1b\[K|\x1b\[\d\d?m", "", shown)
         assert shown and not set(shown) & controls
     assert not set("".join(daemon.run.lines)) & controls

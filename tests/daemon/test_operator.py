@@ -80,7 +80,7 @@ def test_a_renamed_destination(start_daemon, heapsim, tmp_path):
     assert daemon.metric(Metric.STRANDED % "old") == 200
     assert tool(daemon, *Command.STATS)[Stats.STRANDED]
     assert tool(daemon, *Command.DEAD_REQUEUE, "--all",
-                code=FOUND) == {Done.REQUEUED: 0}
+                code=FOUND) == {Done.REQUEUED: 0, Done.UNSERVED: 1}
     daemon.stop()
     write_destination(config, "new", heapsim.url, formerly="new")
     assert daemon.command("serve", code=CONFIG) is not None
