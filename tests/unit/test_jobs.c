@@ -187,6 +187,113 @@ test_requeue(void **state)
 	assert_int_equal(totals(fixture).delivered, 150);
 }
 
+/* The ledger has it under its new type. */
+static void
+test_requeue_one(void **state)
+{
+	static const char text[] = "{\"id\":\"mended\"}";
+	const struct item item = {
+	    .type = STR("Click"), .data = STR("{\"id\":\"mended\"}")};
+	struct fixture *fixture = *state;
+	struct queue_lease *lease;
+	struct jobs_walk dead;
+	struct err err;
+	bool found;
+
+	put(fixture, "dead", 150, ITEM_DEAD);
+	assert_true(
+	    jobs_requeue_one(fixture->queue, 999999, NULL, &found, &err));
+	assert_false(found);
+	dead = run(fixture, JOBS_DEAD, jobs_scan, NULL);
+	assert_int_equal(dead.matched, 150);
+	assert_true(jobs_requeue_one(
+	    fixture->queue, dead.cursor.letter, &item, &found, &err));
+	assert_true(found);
+	assert_int_equal(totals(fixture).dead, 149);
+	assert_int_equal(totals(fixture).received, 150);
+	ledger_test_agree(fixture->queue);
+	lease = take(fixture, 9000);
+	assert_non_null(lease);
+	assert_int_equal(lease->count, 1);
+	assert_true(str_equal_text(lease->items[0].type, "Click"));
+	assert_true(str_equal_text(lease->items[0].data, text));
+	judge_all(lease, QUEUE_DELIVERED, 0);
+	queue_test_settle(fixture->queue, lease, 9000);
+	queue_lease_free(fixture->queue, lease);
+	ledger_test_agree(fixture->queue);
+	assert_true(jobs_requeue_one(
+	    fixture->queue, dead.cursor.letter - 1, NULL, &found, &err));
+	assert_true(found);
+	assert_int_equal(deliver(fixture), 1);
+	assert_int_equal(totals(fixture).dead, 148);
+}
+
+/* In the order of acceptance, whatever the order of the rows is. */
+static bool
+in_order(void *arg, const struct jobs_event *event)
+{
+	int64_t *last = arg;
+
+	assert_true(event->id >= *last);
+	*last = event->id;
+	return true;
+}
+
+static void
+test_walk_after(void **state)
+{
+	const struct jobs_look all = {.ids = NULL};
+	struct fixture *fixture = *state;
+	struct jobs_walk job = {
+	    .cursor = {.place = JOBS_QUEUED}, .match = in_order, .look = &all};
+	int64_t first = 0, last = 0;
+	struct err err;
+
+	put_each(fixture, 'q', 9, ITEM_QUEUE);
+	job.arg = &first;
+	job.more = true;
+	while (job.more)
+		assert_true(jobs_scan(fixture->queue, &job, &err));
+	assert_int_equal(job.matched, 9);
+	jobs_walk_fini(&job);
+	job = (struct jobs_walk){.cursor = {.place = JOBS_QUEUED},
+	    .match = in_order,
+	    .arg = &last,
+	    .look = &all,
+	    .more = true};
+	jobs_walk_after(&job, first - 4);
+	while (job.more)
+		assert_true(jobs_scan(fixture->queue, &job, &err));
+	assert_int_equal(job.matched, 4);
+	assert_int_equal(last, first);
+	jobs_walk_fini(&job);
+}
+
+static bool
+seen(struct fixture *fixture, const char *source, const char *type,
+    const char *id)
+{
+	struct err err;
+	bool found;
+
+	assert_true(stats_seen(fixture->queue, source, str_text(type),
+	    str_text(id), &found, &err));
+	return found;
+}
+
+static void
+test_seen(void **state)
+{
+	struct fixture *fixture = *state;
+
+	put(fixture, "a", 2, ITEM_QUEUE);
+	assert_int_equal(deliver(fixture), 2);
+	assert_true(seen(fixture, "main", "Open", "a-1"));
+	assert_false(seen(fixture, "main", "Open", "a-2"));
+	assert_false(seen(fixture, "main", "Click", "a-1"));
+	assert_false(seen(fixture, "other", "Open", "a-1"));
+}
+
 static void
 test_drop(void **state)
 {
@@ -306,6 +413,9 @@ main(void)
 	    TEST(test_a_walk_sees_what_is_deferred_meanwhile),
 	    TEST(test_a_step_is_bounded_by_time),
 	    TEST(test_requeue),
+	    TEST(test_requeue_one),
+	    TEST(test_walk_after),
+	    TEST(test_seen),
 	    TEST(test_drop),
 	    TEST(test_replay_has_its_own_columns),
 	    TEST(test_replay_comes_after_live_traffic),
