@@ -234,7 +234,8 @@ static const struct command table[] = {
 	    COMMAND_QUEUE, command_json_options, command_drift},
 	{"validate", "[FILE|-] [--json]",
 	    "Check events as the server would",
-	    "Reads a request body, or one event per line. For each event it "
+	    "Reads a request body, or one event per line (also as an export "
+	    "wrote it). For each event it "
 	    "prints the position, the type, the id, and what is wrong with "
 	    "it, if anything. Or it reads one page of changes of a segment, as "
 	    "Heap posts it. Exits 1 if an event or change is invalid or "
@@ -242,10 +243,12 @@ static const struct command table[] = {
 	    COMMAND_PLAIN, command_validate_options, command_validate},
 	{"explain", "[FILE|-] [--source NAME] [--destination NAME] [--json]",
 	    "Show what would be sent for each event, and why",
-	    "Reads a request body, or one event per line, or one page of "
-	    "changes of a segment, and applies the rules of a source and its "
-	    "destination. Sends nothing, and needs no queue or keys. Exits 1 "
-	    "if an event or change would become a dead letter or something "
+	    "Reads a request body, or one event per line (also as an export "
+	    "wrote it), or one page of changes of a segment, and applies the "
+	    "rules of a source and its destination: those of the running "
+	    "daemon, or, with --config or if none runs, those of the "
+	    "settings. Sends nothing, and needs no queue or keys. Exits 1 if "
+	    "an event or change would become a dead letter or something "
 	    "cannot be read.",
 	    COMMAND_CLIENT_BARE, command_explain_options, command_explain},
 	{"sample", "[TYPE...|--all] [OPTION...]",
@@ -267,17 +270,17 @@ static const struct command table[] = {
 	    "sends nothing, and then verifies every checksum. Exits 1 if it "
 	    "finds a fault.",
 	    COMMAND_CLIENT, command_json_options, command_queue_check},
-	{"queue backup", "PATH", "Copy the queue while it is in use",
+	{"queue backup", "PATH [--json]", "Copy the queue while it is in use",
 	    "The daemon writes the copy, so PATH must be absolute. The file "
 	    "must not exist yet.",
-	    COMMAND_CLIENT, NULL, command_queue_backup},
+	    COMMAND_CLIENT, command_json_options, command_queue_backup},
 	{"queue rescue", "FILE",
 	    "Recover events from a damaged queue file",
 	    "Reads every page of the file and of its log, and prints the "
 	    "intact events as JSON lines for `currentsd import`. Some of them "
 	    "may already have been delivered; Heap ignores idempotency keys "
 	    "that it already has. Exits 1 if a batch was damaged or none was "
-	    "found.",
+	    "found, and 2 if the file is certainly no queue.",
 	    COMMAND_PLAIN, NULL, command_queue_rescue},
 	{"version", "[--json]", "Show the version",
 	    NULL, COMMAND_PLAIN, command_json_options, command_version},

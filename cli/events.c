@@ -3,18 +3,16 @@
  * events; and one event, wherever it is, with what became of it and why.
  */
 
+#include "cli/explanation.h"
 #include "cli/filter.h"
 #include "cli/grid.h"
 #include "cli/show.h"
 #include "cli/value.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum {
-	EVENT_TEXT_MAX = 4096,	/* bytes of a text that is shown */
-	EVENT_VALUE_MAX = 1024, /* likewise, in a cell */
-	EVENT_MARGIN = 11,
+	EVENT_TEXT_MAX = 4096, /* bytes of a text that is shown */
 };
 
 const struct option_row command_events_list_options[] = {
@@ -273,7 +271,7 @@ static void
 show_head(const struct find *find, const char *head)
 {
 	screen_text(find->context->screen, find->out, TONE_STRONG, "%-*s",
-	    EVENT_MARGIN, head);
+	    EXPLANATION_MARGIN, head);
 }
 
 /* A line of its own: a head, and a text from outside. */
@@ -285,175 +283,19 @@ show_line(const struct find *find, const char *head, const char *text)
 	(void)buf_char(find->out, '\n');
 }
 
-/* The value that a property is sent by, as text. */
-static char *
-property_value(const json_t *row, const char *as)
-{
-	const json_t *value =
-	    json_object_get(value_at(row, "explanation.event.properties"), as);
-
-	return json_is_string(value)
-		   ? strndup(json_string_value(value), EVENT_VALUE_MAX)
-		   : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-}
-
-/* A decision about a property: what is sent, or that it is left out; and what
- * decided that. */
-static void
-property_row(struct grid *grid, const json_t *row, const json_t *decision)
-{
-	const char *of = value_text(decision, "of");
-	const char *is = value_text(decision, "is");
-	const char *as = value_text(decision, "as");
-	const char *why = strstr(is, ": ");
-	char *value;
-
-	grid_row(grid, NULL);
-	grid_text(grid, 0, of);
-	if (*as == '\0') {
-		grid_textf(grid, 1, "%.*s",
-		    why != NULL ? (int)(why - is) : (int)strlen(is), is);
-		grid_tone(grid, 1, TONE_QUIET);
-		grid_text(grid, 2, why != NULL ? why + 2 : "");
-		return;
-	}
-	value = property_value(row, as);
-	grid_text(grid, 1, value != NULL ? value : "");
-	free(value);
-	is = strcmp(is, "sent") == 0	     ? ""
-	     : strncmp(is, "sent, ", 6) == 0 ? is + 6
-	     : strncmp(is, "sent: ", 6) == 0 ? is + 6
-					     : is;
-	if (strcmp(of, as) == 0)
-		grid_text(grid, 2, is);
-	else
-		grid_textf(
-		    grid, 2, "as %s%s%s", as, *is != '\0' ? ", " : "", is);
-}
-
-/* Append a grid behind the margin. */
-static bool
-show_grid(const struct find *find, const struct grid *grid, struct err *reterr)
-{
-	struct screen narrow = *find->context->screen;
-	struct buf text;
-	const char *end;
-	bool ok;
-
-	if (narrow.columns > 2 * EVENT_MARGIN)
-		narrow.columns -= EVENT_MARGIN;
-	buf_init(&text, COMMAND_OUT_MAX);
-	ok = grid_write(grid, &narrow, &text, reterr);
-	for (size_t at = 0; ok && at < text.len;) {
-		end = memchr(text.data + at, '\n', text.len - at);
-		CHECK(end != NULL);
-		(void)buf_printf(find->out, "%*s", EVENT_MARGIN, "");
-		(void)buf_append(find->out, text.data + at,
-		    (size_t)(end + 1 - text.data) - at);
-		at = (size_t)(end + 1 - text.data);
-	}
-	buf_fini(&text);
-	return ok;
-}
-
-static bool
-show_properties(const struct find *find, const json_t *row, struct err *reterr)
-{
-	static const struct grid_column columns[] = {
-	    {"PROPERTY", NULL, GRID_TEXT, GRID_CUT, 0, NULL},
-	    {"SENT AS", NULL, GRID_TEXT, GRID_WRAP, 0, NULL},
-	    {"WHY", NULL, GRID_TEXT, GRID_WRAP | GRID_HIDE_ZERO, 0, NULL},
-	};
-	const json_t *decisions = value_at(row, "explanation.decisions");
-	struct grid *grid = grid_new(columns, 3, find->context->now_ms);
-	bool ok = true;
-
-	for (size_t i = 0; i < json_array_size(decisions); i++) {
-		const json_t *decision = json_array_get(decisions, i);
-		const char *of = value_text(decision, "of");
-
-		/* these two stand above */
-		if (value_at(decision, "as") != NULL ||
-		    (strcmp(of, "identity") != 0 && strcmp(of, "event") != 0))
-			property_row(grid, row, decision);
-	}
-	if (grid_rows(grid) > 0)
-		ok = show_grid(find, grid, reterr);
-	grid_free(grid);
-	return ok;
-}
-
-/* Why the identity, or the event's name, is what it is. */
-static const char *
-decision_of(const json_t *row, const char *subject)
-{
-	const json_t *decisions = value_at(row, "explanation.decisions");
-	const char *is = "";
-
-	for (size_t i = 0; i < json_array_size(decisions); i++) {
-		const json_t *decision = json_array_get(decisions, i);
-
-		if (value_at(decision, "as") == NULL &&
-		    strcmp(value_text(decision, "of"), subject) == 0)
-			is = value_text(decision, "is");
-	}
-	return is;
-}
-
-static void
-show_identity(const struct find *find, const json_t *row)
-{
-	const json_t *event = value_at(row, "explanation.event");
-	const char *identity = value_text(event, "identity");
-	struct buf *out = find->out;
-
-	(void)buf_text(
-	    out, *identity != '\0' ? "identity " : "anonymous user ");
-	text_put(
-	    out, *identity != '\0' ? identity : value_text(event, "user_id"));
-	(void)buf_text(out, " (");
-	text_put(out, decision_of(row, "identity"));
-	(void)buf_text(out, ") at ");
-	text_put(out, value_text(row, "destination"));
-	(void)buf_text(out, ",\n           as ");
-	text_put(out, value_text(event, "event"));
-	(void)buf_text(out, " (");
-	text_put(out, decision_of(row, "event"));
-	(void)buf_text(out, ")\n");
-}
-
 /* What the destination was or will be sent, by the rules of now. */
 static bool
 show_explanation(const struct find *find, const json_t *row, struct err *reterr)
 {
-	const char *fate = value_text(row, "explanation.fate");
+	const json_t *explanation = value_at(row, "explanation");
 	bool queued = strcmp(value_text(row, "place"), "queued") == 0;
-	const json_t *sent = value_at(row, "explanation.sent");
-	struct buf *out = find->out;
-	char *text;
 
-	if (value_at(row, "explanation") == NULL) {
+	if (explanation == NULL) {
 		show_line(find, "Mapping", value_text(row, "unexplained"));
 		return true;
 	}
-	show_head(find, queued ? "Will be" : "By rules");
-	if (strcmp(fate, "send") != 0) {
-		screen_text(find->context->screen, out, TONE_WRONG,
-		    strcmp(fate, "drop") == 0 ? "dropped: " : "dead: ");
-		text_put(out, value_text(row, "explanation.reason"));
-		(void)buf_char(out, '\n');
-	} else if (sent != NULL) {
-		text = json_is_string(sent) ? strdup(json_string_value(sent))
-					    : json_dumps(sent, JSON_COMPACT);
-		text_put(out, text != NULL ? text : "");
-		free(text);
-		(void)buf_text(out, ", of ");
-		text_put(out, value_text(row, "explanation.label"));
-		(void)buf_char(out, '\n');
-	} else {
-		show_identity(find, row);
-	}
-	return show_properties(find, row, reterr);
+	return explanation_show(find->context, queued ? "Will be" : "By rules",
+	    explanation, value_text(row, "destination"), find->out, reterr);
 }
 
 /* "queued (deferred, try 2 at 14:44)" */

@@ -448,6 +448,7 @@ command_queue_backup(struct command_context *context, struct buf *out)
 	json_t *summary;
 	struct ask ask;
 	struct err err;
+	int code;
 
 	if (options->word_count != 1) {
 		(void)err_set(&err, ERR_INPUT,
@@ -457,12 +458,12 @@ command_queue_backup(struct command_context *context, struct buf *out)
 	}
 	ask_init(&ask, "POST", "/queue/backup");
 	ask_param(&ask, "path", options->words[0]);
-	if (!client_ask(context->client, &ask, NULL, NULL, &summary, &err))
-		return command_fail(out, &err);
-	(void)buf_printf(
-	    out, "%s is a copy of the queue\n", value_text(summary, "path"));
+	code = command_ask(context, &ask, NULL, NULL, &summary, out);
+	if (summary != NULL)
+		(void)buf_printf(out, "%s is a copy of the queue\n",
+		    value_text(summary, "path"));
 	json_decref(summary);
-	return EXIT_FINE;
+	return code;
 }
 
 /* ---- rescue ---- */
