@@ -550,7 +550,7 @@ send_change_test(struct command_context *context,
 	buf_init(&change, SEND_EVENT_MAX);
 	buf_init(&label, SEND_NAMES_MAX);
 	buf_init(&url, SEND_NAMES_MAX);
-	daemon_destination(settings, destination, &forwarder);
+	settings_forwarder_destination(settings, destination, &forwarder);
 	(void)buf_printf(&change, "%c%s", ITEM_ENTERED, person);
 	item.data = str_bytes(change.data, change.len);
 	if (!buf_ok(&change, &err) ||
@@ -601,7 +601,7 @@ send_test(struct command_context *context, const struct settings *settings,
 		    &err, ERR_INPUT, "there is no destination %s", name);
 		goto fail;
 	}
-	daemon_destination(settings, destination, &forwarder);
+	settings_forwarder_destination(settings, destination, &forwarder);
 	send_id_make(id);
 	send_event_write(destination,
 	    options_value(context->options, "--send-test"), id, context->now_ms,

@@ -22,9 +22,6 @@ enum {
 	STOP_GRACE_MOST_MS = 5000,
 };
 
-/* Of the queue's bound, what a destination's parked events may take. */
-enum { PARKED_PART = 4 };
-
 void
 daemon_init(struct daemon *daemon, struct settings *settings)
 {
@@ -53,23 +50,6 @@ daemon_alive(void *arg)
 }
 
 /* ---- start and stop ---- */
-
-void
-daemon_destination(const struct settings *settings,
-    const struct settings_destination *destination,
-    struct forwarder_destination *ret_destination)
-{
-	*ret_destination = destination->forwarder;
-	ret_destination->outlet_settings =
-	    settings_outlet_settings(destination);
-	ret_destination->request_items =
-	    destination->request_items[destination->kind];
-	ret_destination->park_bytes =
-	    (size_t)(ret_destination->max_bytes != 0
-			 ? ret_destination->max_bytes
-			 : settings->queue.max_bytes) /
-	    PARKED_PART;
-}
 
 static bool
 daemon_sources_make(struct daemon *daemon, struct err *reterr)
@@ -224,7 +204,7 @@ daemon_start(struct daemon *daemon, struct err *reterr)
 		const struct settings_destination *destination =
 		    &settings->destinations[i];
 
-		daemon_destination(
+		settings_forwarder_destination(
 		    settings, destination, &daemon->destinations[i]);
 		if (destination->formerly != NULL &&
 		    !queue_destination_rename(daemon->queue,

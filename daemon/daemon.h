@@ -58,11 +58,6 @@ struct daemon {
 /* The settings stay lent. */
 void daemon_init(struct daemon *daemon, struct settings *settings);
 
-/* Make the forwarder's settings of a destination, which lend from *settings. */
-void daemon_destination(const struct settings *settings,
-    const struct settings_destination *destination,
-    struct forwarder_destination *ret_destination);
-
 /* Open only the queue; `brief`: for one command. */
 MUST_USE bool
 daemon_queue_open(struct daemon *daemon, bool brief, struct err *reterr);

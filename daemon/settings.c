@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Of what a destination may hold, what its parked items may take. */
+enum { PARKED_PART = 4 };
+
 /* ---- memory: freed at once, since nothing else knows whether a pointer is a
  * default ---- */
 
@@ -145,6 +148,23 @@ settings_outlet_settings(const struct settings_destination *destination)
 		return &destination->cohorts;
 	}
 	return NULL;
+}
+
+void
+settings_forwarder_destination(const struct settings *settings,
+    const struct settings_destination *destination,
+    struct forwarder_destination *ret_destination)
+{
+	*ret_destination = destination->forwarder;
+	ret_destination->outlet_settings =
+	    settings_outlet_settings(destination);
+	ret_destination->request_items =
+	    destination->request_items[destination->kind];
+	ret_destination->park_bytes =
+	    (size_t)(ret_destination->max_bytes != 0
+			 ? ret_destination->max_bytes
+			 : settings->queue.max_bytes) /
+	    PARKED_PART;
 }
 
 void

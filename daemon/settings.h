@@ -59,7 +59,8 @@ enum settings_region { SETTINGS_NO_REGION = -1, SETTINGS_US, SETTINGS_EU };
 struct settings_destination {
 	enum settings_destination_kind kind;
 	const char *formerly; /* the name of a destination that it continues */
-	struct forwarder_destination forwarder; /* see daemon_destination() */
+	/* see settings_forwarder_destination() */
+	struct forwarder_destination forwarder;
 	size_t request_items[SETTINGS_COHORTS + 1]; /* at most, by kind */
 
 	/* of track */
@@ -136,6 +137,11 @@ MUST_USE bool settings_source_context(const struct settings_source *source,
 /* The dialect's own settings of a destination, for its outlet. */
 const void *
 settings_outlet_settings(const struct settings_destination *destination);
+
+/* Make the forwarder's settings of a destination, which lend from *settings. */
+void settings_forwarder_destination(const struct settings *settings,
+    const struct settings_destination *destination,
+    struct forwarder_destination *ret_destination);
 
 /* Append them as key=value pairs for the log, without secrets. */
 void settings_outlet_write(

@@ -203,7 +203,7 @@ test_list_in_file(void **state)
 	assert_int_equal(
 	    destination->track.rules.anonymous[1], TRACK_ANONYMOUS_NONE);
 	assert_int_equal(destination->track.rules.keep.count, 2);
-	daemon_destination(&settings, destination, &forwarder);
+	settings_forwarder_destination(&settings, destination, &forwarder);
 	assert_string_equal(forwarder.name, "a");
 	assert_ptr_equal(forwarder.outlet_settings, &destination->track);
 	assert_null(settings.queue.dir);
