@@ -10,7 +10,6 @@
 #include "base/log.h"
 #include "cli/run.h"
 #include "cli/socket.h"
-#include "daemon/erase.h"
 #include "daemon/filesystem.h"
 #include "daemon/notify.h"
 #include "daemon/status.h"
@@ -49,8 +48,7 @@ struct serve {
 	bool signals_started;
 	int64_t watchdog_ms, watchdog_next_ms; /* monotonic; 0 = not wanted */
 	int64_t sweep_ms;		       /* monotonic: the next one */
-	struct erase_sweep erase;
-	int clients; /* being served, nested */
+	int clients;			       /* being served, nested */
 	atomic_bool stop;
 };
 
@@ -328,33 +326,9 @@ serve_duty(void *arg)
 	return !atomic_load(&serve->stop);
 }
 
-/* ---- the caller of a job that no client asked for ---- */
-
-static bool
-sweep_progress(void *arg, const char *text, struct err *reterr)
-{
-	(void)text;
-	return serve_duty(arg) ||
-	       err_set(reterr, ERR_STOPPING, "the daemon is stopping");
-}
-
-static bool
-sweep_message(void *arg, const char *text, struct err *reterr)
-{
-	(void)arg;
-	(void)reterr;
-	log_line(LOG_WARN, "erase", "message text=%s", LOG_QUOTE(text));
-	return true;
-}
-
 static void
 serve_loop(struct serve *serve)
 {
-	const struct job_caller sweeper = {
-	    .arg = serve,
-	    .message = sweep_message,
-	    .progress = sweep_progress,
-	};
 	struct pollfd fds[] = {
 	    {.fd = serve->stop_fd, .events = POLLIN},
 	    {.events = POLLIN},
@@ -362,8 +336,6 @@ serve_loop(struct serve *serve)
 	int64_t wait_ms;
 
 	while (serve_duty(serve)) {
-		erase_sweep(
-		    &serve->erase, &serve->daemon, &sweeper, clock_mono_ms());
 		fds[1].fd = serve->socket.fd;
 		wait_ms = serve->sweep_ms - clock_mono_ms();
 		if (poll(fds, 2, wait_ms > 0 ? (int)wait_ms : 0) < 0)

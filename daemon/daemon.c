@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "daemon/api.h"
+#include "daemon/erase.h"
 #include "daemon/persons.h"
 #include "daemon/segments.h"
 #include "schema/currents/currents.h"
@@ -231,6 +232,8 @@ daemon_start(struct daemon *daemon, struct err *reterr)
 	if (!server_start(&server_settings, daemon->queue, &server, reterr))
 		goto fail;
 	atomic_store(&daemon->server, server);
+	if (!erase_sweep_start(daemon, &daemon->sweep, reterr))
+		goto fail;
 	return true;
 fail:
 	daemon_stop(daemon);
@@ -246,6 +249,8 @@ daemon_stop(struct daemon *daemon)
 
 	if (server != NULL)
 		server_drain(server);
+	erase_sweep_stop(daemon->sweep);
+	daemon->sweep = NULL;
 	server_stop(server);
 	atomic_store(&daemon->server, NULL);
 	queue_stop(daemon->queue);

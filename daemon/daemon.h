@@ -37,6 +37,8 @@ struct daemon {
 	struct intake_context **contexts; /* of the sources */
 	struct forwarder_destination *destinations;
 
+	struct erase_sweep *sweep; /* NULL unless it runs */
+
 	bool committing; /* a command started the committer, which ends with
 			  * daemon_fini() */
 

@@ -1,8 +1,11 @@
 #include "daemon/erase.h"
 
 #include "base/clock.h"
+#include "base/lock.h"
 #include "base/log.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +14,8 @@ enum {
 	SWEEP_PEOPLE = 250,
 	/* after a start, since erasing may have caused the last stop */
 	SWEEP_REST_MS = 60 * 1000,
-	SWEEP_RESULT_MAX = 4096,
+	SWEEP_EVERY_MS = 1000,
+	ERASE_RESULT_MAX = 4096,
 };
 
 /* ---- the job ---- */
@@ -95,9 +99,9 @@ erase_members(struct daemon *daemon, const struct persons *persons,
 	    daemon->queue, ids, count, &result->members, reterr);
 }
 
-/* Find out by which ids the people are known, then erase their events. */
+/* Find out by which ids the people are known. */
 static bool
-erase_events(struct job *job, struct persons *persons,
+erase_look(struct job *job, struct persons *persons,
     struct erase_result *result, struct err *reterr)
 {
 	bool devices;
@@ -107,10 +111,28 @@ erase_events(struct job *job, struct persons *persons,
 		   result, reterr) &&
 	       persons_found(persons, &devices, reterr) &&
 	       (!devices || erase_pass(job, "looking for devices",
-				job_step_scan, erase_share, result, reterr)) &&
-	       erase_suppress(job->daemon, persons, reterr) &&
-	       erase_pass(job, NULL, erase_step, erase_match, result, reterr) &&
-	       erase_members(job->daemon, persons, result, reterr);
+				job_step_scan, erase_share, result, reterr));
+}
+
+/* Then erase what is stored of them. */
+static bool
+erase_stored(struct job *job, struct persons *persons,
+    struct erase_result *result, struct err *reterr)
+{
+	struct selection bodies;
+
+	if (!erase_suppress(job->daemon, persons, reterr) ||
+	    !erase_pass(job, NULL, erase_step, erase_match, result, reterr) ||
+	    !erase_members(job->daemon, persons, result, reterr))
+		return false;
+	selection_init(&bodies);
+	bodies.ids = persons_ids(persons, &bodies.id_count);
+	job->verb = "unreadable";
+	job->selection = &bodies;
+	if (!job_run_bodies(job, NULL, NULL, true, &result->unclear, reterr))
+		return false;
+	result->bodies = bodies.count;
+	return jobs_flush(job->daemon->queue, reterr);
 }
 
 bool
@@ -121,7 +143,6 @@ erase_run(struct daemon *daemon, const struct job_caller *caller,
 	struct erase_result result = {.bodies = 0};
 	struct persons *persons = NULL;
 	struct jobs_erasing erasing;
-	struct selection bodies;
 	struct buf none = {0};
 	struct job job = {
 	    .daemon = daemon,
@@ -129,23 +150,22 @@ erase_run(struct daemon *daemon, const struct job_caller *caller,
 	    .out = &none,
 	    .now_ms = clock_wall_ms(),
 	};
+	struct err err;
 	size_t missed;
 	bool ok = false;
 
 	if (!persons_new(daemon->settings, users, count, &persons, reterr) ||
 	    !jobs_erase_begin(daemon->queue, &erasing, reterr) ||
-	    !erase_events(&job, persons, &result, reterr))
+	    !erase_look(&job, persons, &result, reterr))
 		goto out;
 	result.persons = persons_told(persons);
-	selection_init(&bodies);
-	bodies.ids = persons_ids(persons, &bodies.id_count);
-	job.verb = "unreadable";
-	job.selection = &bodies;
-	if (!job_run_bodies(&job, NULL, NULL, true, &result.unclear, reterr))
+	if (!erase_stored(&job, persons, &result, &err)) {
+		(void)err_set(reterr, err.code,
+		    "%s; what was erased so far stays erased: erase these "
+		    "people again for the rest",
+		    err.text);
 		goto out;
-	result.bodies = bodies.count;
-	if (!jobs_flush(daemon->queue, reterr))
-		goto out;
+	}
 	missed = jobs_erase_missed(daemon->queue, &erasing);
 	result.damaged = missed > job.damaged ? missed : job.damaged;
 	/* People stay on the list while a damaged batch may hold them. */
@@ -174,7 +194,48 @@ erase_json(const struct erase_result *result, struct json *json)
 	json_int(json, "devices_shared", (int64_t)result->persons.shared);
 }
 
+void
+erase_log(const struct daemon *daemon, size_t people,
+    const struct erase_result *result, const char *caller)
+{
+	bool whole = result->unclear == 0 && result->damaged == 0;
+	struct json json;
+	struct buf text;
+
+	if (atomic_load(&daemon->server) == NULL)
+		return;
+	buf_init(&text, ERASE_RESULT_MAX);
+	json_init(&json, &text);
+	json_object_open(&json, NULL);
+	erase_json(result, &json);
+	json_object_close(&json);
+	log_line(whole ? LOG_INFO : LOG_WARN, "erase",
+	    "erased people=%zu caller=%s removed=%.*s%s", people, caller,
+	    (int)text.len, text.data,
+	    whole ? ""
+		  : " help=\"some batches or bodies could not be searched: see "
+		    "`currentsd erase --help`\"");
+	buf_fini(&text);
+}
+
 /* ---- the sweep ---- */
+
+struct erase_sweep {
+	/* set before the thread starts */
+	struct daemon *daemon;
+	pthread_t thread;
+
+	struct lock lock;
+	struct cond stopping;
+	atomic_bool stop; /* set with the lock held */
+
+	/* owned by the thread */
+	int64_t next_ms;  /* monotonic: not before */
+	int64_t after;	  /* the last row of the list that was done */
+	int64_t again_ms; /* monotonic: from the first row again, once the last
+			   * one is done */
+	size_t fewer;	  /* people at once, after too many; or 0 */
+};
 
 /* The people that the next sweep erases. */
 struct sweep_people {
@@ -183,6 +244,12 @@ struct sweep_people {
 	size_t count, most;
 	int64_t last; /* row that was looked at */
 };
+
+static bool
+sweep_erases(const struct settings_source *source)
+{
+	return source->on_delete == SETTINGS_ON_DELETE_ERASE;
+}
 
 static bool
 sweep_row(void *arg, int64_t id, const char *source, const char *subject,
@@ -194,8 +261,7 @@ sweep_row(void *arg, int64_t id, const char *source, const char *subject,
 	char *copy;
 
 	(void)noted_ms;
-	if (erased_ms == 0 && from != NULL &&
-	    from->on_delete == SETTINGS_ON_DELETE_ERASE) {
+	if (erased_ms == 0 && from != NULL && sweep_erases(from)) {
 		copy = strdup(subject);
 		if (copy == NULL)
 			return false; /* the rest is for the next sweep */
@@ -205,61 +271,71 @@ sweep_row(void *arg, int64_t id, const char *source, const char *subject,
 	return people->count < people->most;
 }
 
-/* Without ids: those of erased people do not belong in a log. */
-static void
-sweep_log(size_t people, const struct erase_result *result)
+static bool
+sweep_progress(void *arg, const char *text, struct err *reterr)
 {
-	bool whole = result->unclear == 0 && result->damaged == 0;
-	struct json json;
-	struct buf text;
+	struct erase_sweep *sweep = arg;
 
-	buf_init(&text, SWEEP_RESULT_MAX);
-	json_init(&json, &text);
-	json_object_open(&json, NULL);
-	erase_json(result, &json);
-	json_object_close(&json);
-	log_line(whole ? LOG_INFO : LOG_WARN, "erase",
-	    "erased people=%zu removed=%.*s%s", people, (int)text.len,
-	    text.data,
-	    whole ? ""
-		  : " help=\"some batches or bodies could not be searched: see "
-		    "`currentsd erase --help`\"");
-	buf_fini(&text);
+	job_note(sweep->daemon, text);
+	return !atomic_load(&sweep->stop) ||
+	       err_set(reterr, ERR_STOPPING, "the daemon is stopping");
 }
 
-/* ERR_LIMIT: not all of these people can be erased at once. */
-static enum err_code
-sweep_run(struct daemon *daemon, const struct job_caller *caller,
-    const struct sweep_people *people)
+static bool
+sweep_message(void *arg, const char *text, struct err *reterr)
 {
+	(void)arg;
+	(void)reterr;
+	log_line(LOG_WARN, "erase", "message text=%s", LOG_QUOTE(text));
+	return true;
+}
+
+static void
+sweep_fail_log(size_t people, const struct err *err)
+{
+	const char *help = "these people stay on the list, and the daemon "
+			   "will try again";
+
+	if (err->code == ERR_LIMIT && people == 1)
+		help = "this person stays on the list, and the daemon will "
+		       "try again after the others";
+	log_line(err->code == ERR_STOPPING ? LOG_INFO : LOG_ERROR, "erase",
+	    "fail people=%zu why=%s help=\"%s\"", people, LOG_QUOTE(err->text),
+	    help);
+}
+
+/* ERR_LIMIT: not all of these people can be erased at once. ERR_CONFLICT:
+ * another job runs. */
+static enum err_code
+sweep_run(struct erase_sweep *sweep, const struct sweep_people *people)
+{
+	struct daemon *daemon = sweep->daemon;
+	const struct job_caller caller = {
+	    .arg = sweep,
+	    .message = sweep_message,
+	    .progress = sweep_progress,
+	};
 	struct erase_result result;
 	struct err err;
-	bool ok = false;
+	bool ok;
 
-	if (job_begin(daemon, "erase", &err)) {
-		ok = erase_run(daemon, caller, people->users, people->count,
-		    clock_wall_ms(), &result, &err);
-		job_end(daemon);
-	}
-	if (ok) {
-		sweep_log(people->count, &result);
-		return ERR_NONE;
-	}
-	log_line(LOG_ERROR, "erase", "fail people=%zu why=%s help=\"%s\"",
-	    people->count, LOG_QUOTE(err.text),
-	    err.code == ERR_LIMIT && people->count == 1
-		? "this person stays on the list, and the daemon will try "
-		  "again after the others"
-		: "these people stay on the list, and the daemon will try "
-		  "again");
-	return err.code;
+	if (!job_begin(daemon, "erase", &err))
+		return err.code;
+	ok = erase_run(daemon, &caller, people->users, people->count,
+	    clock_wall_ms(), &result, &err);
+	job_end(daemon);
+	if (ok)
+		erase_log(daemon, people->count, &result, "on_delete");
+	else
+		sweep_fail_log(people->count, &err);
+	return ok ? ERR_NONE : err.code;
 }
 
 /* Go on behind those who were erased. One who is too many must not keep the
  * others from it: they are erased apart, and that one is passed over. */
 static void
 sweep_end(struct erase_sweep *sweep, const struct sweep_people *people,
-    enum err_code code, int64_t interval_ms)
+    enum err_code code)
 {
 	bool apart = code == ERR_LIMIT && people->count > 1;
 
@@ -274,27 +350,19 @@ sweep_end(struct erase_sweep *sweep, const struct sweep_people *people,
 	/* At once, if the list may have more people. */
 	sweep->next_ms = clock_mono_ms();
 	if (!apart && (code != ERR_NONE || people->count < people->most))
-		sweep->next_ms += interval_ms;
+		sweep->next_ms += sweep->daemon->settings->erase_interval_ms;
 }
 
-void
-erase_sweep(struct erase_sweep *sweep, struct daemon *daemon,
-    const struct job_caller *caller, int64_t mono_ms)
+static void
+sweep_once(struct erase_sweep *sweep, int64_t mono_ms)
 {
-	int64_t interval_ms = daemon->settings->erase_interval_ms;
+	struct daemon *daemon = sweep->daemon;
 	struct sweep_people people = {.settings = daemon->settings,
 	    .most = sweep->fewer > 0 ? sweep->fewer : SWEEP_PEOPLE,
 	    .last = sweep->after};
+	enum err_code code;
 	struct err err;
 
-	if (sweep->next_ms == 0) {
-		sweep->next_ms =
-		    daemon->started_mono_ms +
-		    (interval_ms < SWEEP_REST_MS ? interval_ms : SWEEP_REST_MS);
-		sweep->again_ms = sweep->next_ms + interval_ms;
-	}
-	if (mono_ms < sweep->next_ms)
-		return;
 	/* If the queue cannot be read now, the next try is in a second. */
 	if (!stats_erasures(daemon->queue, sweep->after, SWEEP_PEOPLE,
 		sweep_row, &people, &err))
@@ -303,14 +371,86 @@ erase_sweep(struct erase_sweep *sweep, struct daemon *daemon,
 		/* Some events of those who stayed may have been missed. */
 		if (people.last == sweep->after && mono_ms >= sweep->again_ms) {
 			people.last = 0;
-			sweep->again_ms = mono_ms + interval_ms;
+			sweep->again_ms =
+			    mono_ms + daemon->settings->erase_interval_ms;
 		}
 		sweep->after = people.last;
 		goto out;
 	}
-	sweep_end(
-	    sweep, &people, sweep_run(daemon, caller, &people), interval_ms);
+	code = sweep_run(sweep, &people);
+	if (code != ERR_CONFLICT)
+		sweep_end(sweep, &people, code);
 out:
 	for (size_t i = 0; i < people.count; i++)
 		free((char *)(uintptr_t)people.users[i]);
+}
+
+static void *
+sweep_main(void *arg)
+{
+	struct erase_sweep *sweep = arg;
+	int64_t now_ms;
+
+	while (!atomic_load(&sweep->stop)) {
+		now_ms = clock_mono_ms();
+		if (now_ms >= sweep->next_ms)
+			sweep_once(sweep, now_ms);
+		lock_hold(&sweep->lock);
+		if (!atomic_load(&sweep->stop))
+			cond_wait(&sweep->stopping, &sweep->lock,
+			    clock_mono_ms() + SWEEP_EVERY_MS);
+		lock_drop(&sweep->lock);
+	}
+	return NULL;
+}
+
+bool
+erase_sweep_start(
+    struct daemon *daemon, struct erase_sweep **ret_sweep, struct err *reterr)
+{
+	const struct settings *settings = daemon->settings;
+	int64_t interval_ms = settings->erase_interval_ms;
+	struct erase_sweep *sweep;
+	bool needed = false;
+
+	for (size_t i = 0; i < settings->source_count; i++)
+		needed |= sweep_erases(&settings->sources[i]);
+	if (!needed) {
+		*ret_sweep = NULL;
+		return true;
+	}
+	sweep = calloc(1, sizeof(*sweep));
+	if (sweep == NULL)
+		return err_set_nomem(reterr);
+	sweep->daemon = daemon;
+	sweep->next_ms =
+	    clock_mono_ms() +
+	    (interval_ms < SWEEP_REST_MS ? interval_ms : SWEEP_REST_MS);
+	sweep->again_ms = sweep->next_ms + interval_ms;
+	lock_init(&sweep->lock);
+	cond_init(&sweep->stopping);
+	if (pthread_create(&sweep->thread, NULL, sweep_main, sweep) == 0) {
+		*ret_sweep = sweep;
+		return true;
+	}
+	cond_fini(&sweep->stopping);
+	lock_fini(&sweep->lock);
+	free(sweep);
+	return err_set(
+	    reterr, ERR_NOMEM, "cannot start the thread that erases people");
+}
+
+void
+erase_sweep_stop(struct erase_sweep *sweep)
+{
+	if (sweep == NULL)
+		return;
+	lock_hold(&sweep->lock);
+	atomic_store(&sweep->stop, true);
+	cond_wake(&sweep->stopping);
+	lock_drop(&sweep->lock);
+	CHECK(pthread_join(sweep->thread, NULL) == 0);
+	cond_fini(&sweep->stopping);
+	lock_fini(&sweep->lock);
+	free(sweep);
 }

@@ -11,7 +11,7 @@
  * the file overwrites what is deleted. The people are taken off the list of
  * erasures last, so that an interrupted job is seen to be unfinished.
  *
- * On the main thread.
+ * Any thread, but as a job one at a time (job_begin()).
  */
 
 #include "base/json.h"
@@ -27,7 +27,8 @@ struct erase_result {
 	struct persons_told persons;
 };
 
-/* Erase people by their ids, and by those beside them (daemon/persons.h).
+/* Erase people by their ids, and by those beside them (daemon/persons.h). If
+ * the caller ends it, what was erased so far stays erased, as the error says.
  * Then take the people off the list of erasures, or, with erased_ms, mark them
  * there as erased at that time. If batches could not be searched, they stay
  * unmarked. */
@@ -38,20 +39,22 @@ MUST_USE bool erase_run(struct daemon *daemon, const struct job_caller *caller,
 /* As members of the open object. */
 void erase_json(const struct erase_result *result, struct json *json);
 
-/* on_delete = erase: the daemon erases the people whose erasure Braze
- * requested, at most once per erase_interval, because everything is read each
- * time. */
-struct erase_sweep {
-	int64_t next_ms;  /* monotonic: not before; 0: at the start */
-	int64_t after;	  /* the last row of the list that was done */
-	int64_t again_ms; /* monotonic: from the first row again, once the last
-			   * one is done */
-	size_t fewer;	  /* people at once, after too many; or 0 */
-};
+/* Log what was erased, without ids; not at the operator's own terminal. */
+void erase_log(const struct daemon *daemon, size_t people,
+    const struct erase_result *result, const char *caller);
 
-/* Once a second, while no other job runs; only the caller's progress() and
- * message() are called. `mono_ms` is clock_mono_ms(). */
-void erase_sweep(struct erase_sweep *sweep, struct daemon *daemon,
-    const struct job_caller *caller, int64_t mono_ms);
+/*
+ * on_delete = erase: a thread erases the people whose erasure the source
+ * requested. It looks once a second, but erases at most once per
+ * erase_interval, because everything is read each time; and not while another
+ * job runs. NULL: no source has that setting.
+ */
+struct erase_sweep;
+MUST_USE bool erase_sweep_start(
+    struct daemon *daemon, struct erase_sweep **ret_sweep, struct err *reterr);
+
+/* Within a second: an erasure ends between two steps, and the people stay on
+ * the list. Accepts NULL. */
+void erase_sweep_stop(struct erase_sweep *sweep);
 
 #endif
