@@ -44,11 +44,11 @@ static const struct command table[] = {
 	    "until Heap sends all of them again. held: a sync would change "
 	    "more of the segment than hold_over allows. refused: Braze takes "
 	    "none of it. retired: by `segments retire`.",
-	    COMMAND_QUEUE, command_segments_options, command_segments},
+	    COMMAND_CLIENT, command_segments_options, command_segments},
 	{"segments show", "SEGMENT [--json]", "Show one segment",
 	    "SEGMENT is the id or the name, as `currentsd segments` shows "
 	    "them.",
-	    COMMAND_QUEUE, command_segments_one_options,
+	    COMMAND_CLIENT, command_segments_one_options,
 	    command_segments_show},
 	{"segments syncs", "SEGMENT [--json]",
 	    "Show the syncs of a segment, the last one first",
@@ -56,14 +56,14 @@ static const struct command table[] = {
 	    "and what became of these changes: delivered, superseded by a "
 	    "later change of the same member, no change because Braze had it "
 	    "already, or dead letters.",
-	    COMMAND_QUEUE, command_segments_one_options,
+	    COMMAND_CLIENT, command_segments_one_options,
 	    command_segments_syncs},
 	{"segments resend", "SEGMENT [--json]",
 	    "Send all members of a segment again",
 	    "For each member that was ever sent, what it is to be by its last "
 	    "change: after a wrong workspace or API key, or if `segments "
 	    "verify` finds other values. A cohort is created again, too.",
-	    COMMAND_JOB, command_segments_one_options,
+	    COMMAND_CLIENT, command_segments_one_options,
 	    command_segments_resend},
 	{"segments release", "SEGMENT [--json]",
 	    "Let the held syncs of a segment go",
@@ -72,13 +72,14 @@ static const struct command table[] = {
 	    "sync is wrong, correct the segment in Heap and have it synced "
 	    "again: what is newer overtakes what is held. Exits 1 if nothing "
 	    "is held.",
-	    COMMAND_JOB, command_segments_one_options,
+	    COMMAND_CLIENT, command_segments_one_options,
 	    command_segments_release},
 	{"segments retire", "SEGMENT [--yes] [--json]",
 	    "Say of all members of a segment that they left",
 	    "For a segment that was deleted or switched off in Heap, which "
-	    "does not tell us. Asks first, unless --yes is given.",
-	    COMMAND_JOB, command_segments_retire_options,
+	    "does not tell us. Asks first, unless --yes is given; without a "
+	    "terminal it needs --yes.",
+	    COMMAND_CLIENT, command_segments_retire_options,
 	    command_segments_retire},
 	{"segments verify", "SEGMENT [--sample N] [--json]",
 	    "Ask Braze what it has of a segment's members",
@@ -87,7 +88,7 @@ static const struct command table[] = {
 	    "without a profile. Only for the kind attributes. The API key "
 	    "needs the permission users.export.ids. Exits 1 if there are "
 	    "other values.",
-	    COMMAND_JOB, command_segments_verify_options,
+	    COMMAND_CLIENT, command_segments_verify_options,
 	    command_segments_verify},
 	{"person", "ID [--limit N] [--json]",
 	    "Show a person's segments and events in order of time",
@@ -95,7 +96,7 @@ static const struct command table[] = {
 	    "what Braze accepted, and what waits; then every event and change "
 	    "with this id that is queued, dead or in the archive, by the time "
 	    "when it was accepted. Exits 1 if there is nothing.",
-	    COMMAND_QUEUE, command_person_options, command_person},
+	    COMMAND_CLIENT, command_person_options, command_person},
 	{"events list", "[--place PLACE] [FILTER...] [--limit N] [--json]",
 	    "List queued, delivered or dead events",
 	    "In the order in which they were accepted. Changes of segments as well: of their type, the segment's id, "
@@ -198,7 +199,7 @@ static const struct command table[] = {
 	    "replayed: see `segments resend`. The setting keep_archive "
 	    "determines how far back a replay can go.",
 	    COMMAND_CLIENT, command_replay_options, command_replay},
-	{"erase", "--user ID... [--listed] [--json]",
+	{"erase", "--user ID... [--listed] [--yes] [--json]",
 	    "Erase people from everything stored here",
 	    "Repeat --user to erase several people at once. Removes their "
 	    "queued and archived events and changes, their dead letters, what "
@@ -209,29 +210,31 @@ static const struct command table[] = {
 	    "the files. The daemon accepts and sends meanwhile. The keyed "
 	    "hashes that detect duplicates, and short ones by which events "
 	    "are found, remain. What was delivered must be erased at Heap and "
-	    "Braze themselves. Exits 1 if something could not be "
-	    "searched.",
-	    COMMAND_JOB, command_erase_options, command_erase},
+	    "Braze themselves. Asks first on a terminal, unless --yes is "
+	    "given. Exits 1 if something could not be searched.",
+	    COMMAND_CLIENT, command_erase_options, command_erase},
 	{"erasures list", "[--json]",
 	    "List people whose erasure Braze requested",
 	    "Braze requests an erasure with a users.UserDeleteRequest event. "
 	    "The request is on the list from the moment when that event is "
 	    "accepted until `erase` or `erasures done` removes it.",
-	    COMMAND_QUEUE, command_json_options, command_erasures_list},
-	{"erasures done", "SUBJECT", "Take a person off the list of erasures",
-	    NULL, COMMAND_QUEUE, NULL, command_erasures_done},
+	    COMMAND_CLIENT, command_json_options, command_erasures_list},
+	{"erasures done", "SUBJECT... [--json]",
+	    "Take people off the list of erasures",
+	    "Exits 1 if one of them is not on the list.",
+	    COMMAND_CLIENT, command_json_options, command_erasures_done},
 	{"drift", "[--json]",
 	    "Show what Braze sent that is not in the catalogue",
-	    "Lists unknown types, properties and members; required properties "
-	    "that are blank, null or absent; values of a new JSON type; and "
-	    "properties that are left out because the catalogue does not know "
-	    "them. For each it shows the number of events (of what is left "
-	    "out: those delivered without it), and when it was first and last "
-	    "seen. For what is left out it also shows the line of settings "
-	    "that sends it. It never shows values. "
+	    "First the properties that are left out because the catalogue does "
+	    "not know them, each with the line of settings that sends it. Then "
+	    "unknown types, properties and members; required properties "
+	    "that are blank, null or absent; and values of a new JSON type. "
+	    "For each it shows the number of events (of what is left out: "
+	    "those delivered without it), and when it was first and last "
+	    "seen. It never shows values. "
 	    "deploy/drift-to-catalogue.py turns the JSON into a file for "
 	    "the setting catalogue.",
-	    COMMAND_QUEUE, command_json_options, command_drift},
+	    COMMAND_CLIENT, command_json_options, command_drift},
 	{"validate", "[FILE|-] [--json]",
 	    "Check events as the server would",
 	    "Reads a request body, or one event per line (also as an export "

@@ -1,138 +1,154 @@
 /*
- * currentsd drift: what Braze sent that is not in the catalogue, as recorded in
- * the queue. What the catalogue has gained since then is not shown. Never shows
- * a value, because it may be personal.
+ * currentsd drift: what Braze sent that is not in the catalogue. First what is
+ * not sent on, each with the line of settings that sends it; then the rest by
+ * its kind. Never shows a value, because it may be personal.
  */
 
-#include "base/clock.h"
-#include "base/json.h"
 #include "cli/command.h"
-#include "queue/admin.h"
-#include "schema/currents/currents.h"
+#include "cli/grid.h"
+#include "cli/show.h"
+#include "cli/value.h"
 
-#include <inttypes.h>
-#include <stdio.h>
+#include <string.h>
 
-/* One run of the command. */
-struct drift_run {
-	struct buf *out;
-	struct json json;
-	bool any;
+static const struct grid_column columns[] = {
+    {"EVENTS", "events", GRID_NUMBER, 0, 0, NULL},
+    {"TYPE", "type", GRID_TEXT, GRID_WRAP, 0, NULL},
+    {"FIELD", "field", GRID_TEXT, GRID_HIDE_ZERO | GRID_WRAP, 0, NULL},
+    {"JSON", "json", GRID_TEXT, GRID_HIDE_ZERO, 0, NULL},
+    {"FIRST", "first", GRID_AGE, 0, 2, NULL},
+    {"LAST", "last", GRID_AGE, 0, 1, NULL},
 };
 
-/* To the second: "2026-11-23T22:05:01Z". */
+static bool
+rows_take(void *arg, json_t *row, struct str text, struct err *reterr)
+{
+	(void)text;
+	return json_array_append(arg, row) == 0 || err_set_nomem(reterr);
+}
+
 static void
-drift_time(int64_t ms, char ret[CLOCK_TEXT])
+foreign(const json_t *row, const char *member, struct buf *out)
 {
-	char text[CLOCK_TEXT];
+	const char *text = value_text(row, member);
 
-	clock_text(ms, text, sizeof(text));
-	(void)snprintf(ret, CLOCK_TEXT, "%.19sZ", text);
-}
-
-/* What to show, or NULL for what the catalogue has by now. All observations
- * beyond the limit share one row. */
-static const char *
-drift_what(const char *text, struct drift *ret_drift)
-{
-	if (drift_text_read(text, ret_drift))
-		return drift_known(ret_drift)
-			   ? NULL
-			   : currents_drift_name(ret_drift->what);
-	*ret_drift = (struct drift){.what = CURRENTS_DRIFT_KINDS,
-	    .type.data = "",
-	    .field.data = "",
-	    .json.data = ""};
-	return "more";
+	show_foreign(out, text, strlen(text), GRID_CELL);
 }
 
 static bool
-drift_row_json(void *arg, const char *text, int64_t events, int64_t first_ms,
-    int64_t last_ms)
+is_left_out(const json_t *row)
 {
-	struct drift_run *run = arg;
-	struct drift drift;
-	const char *what = drift_what(text, &drift);
-	const char *known_as;
-	char time[CLOCK_TEXT];
+	return strcmp(value_text(row, "what"), "left out") == 0;
+}
 
-	if (what == NULL)
-		return true;
-	json_object_open(&run->json, NULL);
-	json_text(&run->json, "what", what);
-	json_escaped(&run->json, "type", drift.type.data, drift.type.len);
-	json_escaped(&run->json, "field", drift.field.data, drift.field.len);
-	json_escaped(&run->json, "json", drift.json.data, drift.json.len);
-	known_as = drift_known_as(&drift);
-	if (known_as == NULL)
-		json_null_value(&run->json, "known_as");
-	else
-		json_text(&run->json, "known_as", known_as);
-	json_int(&run->json, "events", events);
-	drift_time(first_ms, time);
-	json_text(&run->json, "first", time);
-	drift_time(last_ms, time);
-	json_text(&run->json, "last", time);
-	if (drift.what == CURRENTS_DRIFT_LEFT_OUT) {
-		json_raw(&run->json, "settings", "\"", 1);
-		drift_settings_write(&drift, run->out);
-		(void)buf_char(run->out, '"');
+/* The line of settings stands alone, so that it can be pasted. */
+static void
+left_out_show(
+    const struct command_context *context, const json_t *row, struct buf *out)
+{
+	char events[SHOW_TEXT], since[SHOW_TEXT];
+
+	show_number(value_int(row, "events"), events, sizeof(events));
+	show_timestamp(context->now_ms, value_time_ms(row, "first"),
+	    context->screen->utc, since, sizeof(since));
+	(void)buf_text(out, screen_tone(context->screen, TONE_WAITING));
+	(void)buf_text(out, "! ");
+	foreign(row, "field", out);
+	if (*value_text(row, "json") != '\0') {
+		(void)buf_text(out, " (");
+		foreign(row, "json", out);
+		(void)buf_char(out, ')');
 	}
-	json_object_close(&run->json);
+	(void)buf_text(out, " of ");
+	foreign(row, "type", out);
+	(void)buf_text(out, context->screen->colour ? SCREEN_PLAIN : "");
+	(void)buf_printf(out, "\n  %s event%s went without it since %s\n    ",
+	    events, value_int(row, "events") == 1 ? "" : "s", since);
+	foreign(row, "settings", out);
+	(void)buf_char(out, '\n');
+}
+
+/* The observations of a kind, from the first one on. */
+static bool
+kind_show(const struct command_context *context, const json_t *rows, size_t at,
+    struct buf *out, struct err *reterr)
+{
+	const char *what = value_text(json_array_get(rows, at), "what");
+	struct grid *grid = grid_new(
+	    columns, sizeof(columns) / sizeof(columns[0]), context->now_ms);
+	bool ok;
+
+	if (out->len > 0)
+		(void)buf_char(out, '\n');
+	screen_text(context->screen, out, TONE_STRONG, "%s", what);
+	(void)buf_char(out, '\n');
+	for (; at < json_array_size(rows); at++) {
+		if (strcmp(what,
+			value_text(json_array_get(rows, at), "what")) == 0)
+			grid_row(grid, json_array_get(rows, at));
+	}
+	grid_sort(grid, 0, true);
+	ok = grid_write(grid, context->screen, out, reterr);
+	grid_free(grid);
+	return ok;
+}
+
+static bool
+kind_is_first(const json_t *rows, size_t at)
+{
+	const char *what = value_text(json_array_get(rows, at), "what");
+
+	for (size_t i = 0; i < at; i++) {
+		if (strcmp(what, value_text(json_array_get(rows, i), "what")) ==
+		    0)
+			return false;
+	}
 	return true;
 }
 
 static bool
-drift_row_text(void *arg, const char *text, int64_t events, int64_t first_ms,
-    int64_t last_ms)
+drift_show(const struct command_context *context, const json_t *rows,
+    struct buf *out, struct err *reterr)
 {
-	struct drift_run *run = arg;
-	char first[CLOCK_TEXT], last[CLOCK_TEXT];
-	struct drift drift;
-	const char *what = drift_what(text, &drift);
+	const json_t *row;
+	size_t i, left_out = 0;
+	bool ok = true;
 
-	if (what == NULL)
-		return true;
-	if (!run->any)
-		(void)buf_printf(run->out, "%-20s %-20s %9s  %-19s %s\n",
-		    "first", "last", "events", "what",
-		    "type, field, JSON type");
-	run->any = true;
-	drift_time(first_ms, first);
-	drift_time(last_ms, last);
-	(void)buf_printf(run->out,
-	    "%-20s %-20s %9" PRId64 "  %-19s %.*s %.*s%s%.*s", first, last,
-	    events, what, (int)drift.type.len, drift.type.data,
-	    (int)drift.field.len, drift.field.data,
-	    drift.json.len > 0 && drift.field.len > 0 ? " " : "",
-	    (int)drift.json.len, drift.json.data);
-	if (drift.what == CURRENTS_DRIFT_LEFT_OUT) {
-		(void)buf_text(run->out, ": ");
-		drift_settings_write(&drift, run->out);
+	json_array_foreach(rows, i, row)
+	{
+		if (!is_left_out(row))
+			continue;
+		if (left_out++ == 0)
+			(void)buf_text(out,
+			    "Left out, because nobody has decided about it. To "
+			    "send it, paste its line into\nthe settings of the "
+			    "destination; what went without it stays so.\n\n");
+		left_out_show(context, row, out);
 	}
-	(void)buf_char(run->out, '\n');
-	return true;
+	json_array_foreach(rows, i, row)
+	{
+		if (ok && !is_left_out(row) && kind_is_first(rows, i))
+			ok = kind_show(context, rows, i, out, reterr);
+	}
+	return ok;
 }
 
 int
 command_drift(struct command_context *context, struct buf *out)
 {
-	struct queue *queue = context->daemon->queue;
-	struct drift_run run = {.out = out};
+	json_t *answer, *rows = json_array();
+	struct ask ask;
 	struct err err;
-	bool ok;
+	int code;
 
-	json_init(&run.json, out);
-	if (options_has(context->options, "--json")) {
-		json_array_open(&run.json, NULL);
-		ok = stats_drift(queue, drift_row_json, &run, &err);
-		json_array_close(&run.json);
-		(void)buf_char(out, '\n');
-	} else {
-		ok = stats_drift(queue, drift_row_text, &run, &err);
-		if (ok && !run.any)
-			(void)buf_text(out, "Braze sent nothing that is not in "
-					    "the catalogue\n");
-	}
-	return ok ? EXIT_FINE : command_fail(out, &err);
+	ask_init(&ask, "GET", "/drift");
+	code = command_ask(context, &ask, rows_take, rows, &answer, out);
+	if (answer != NULL && json_array_size(rows) == 0)
+		(void)buf_text(
+		    out, "Braze sent nothing that is not in the catalogue\n");
+	else if (answer != NULL && !drift_show(context, rows, out, &err))
+		code = command_fail(out, &err);
+	json_decref(answer);
+	json_decref(rows);
+	return code;
 }

@@ -4,217 +4,307 @@
  * stay on the list until the operator has dealt with the request.
  */
 
-#include "daemon/erase.h"
-
-#include "base/clock.h"
+#include "base/json.h"
+#include "base/utf8.h"
 #include "cli/command.h"
+#include "cli/grid.h"
+#include "cli/show.h"
+#include "cli/value.h"
 
 #include <inttypes.h>
 #include <string.h>
+
+enum { BODY_MAX = 1024 * 1024, ERASE_WIDTH = 79, ERASE_NOTE = 1000 };
 
 const struct option_row command_erase_options[] = {
     {"--user", "ID",
 	"External id, Braze id, device id or alias; may be repeated."},
     {"--listed", NULL,
 	"Keep the people on the list of erasures, marked as erased."},
+    {"--yes", NULL, "Do not ask."},
     {"--json", NULL, "Print JSON."},
     {NULL, NULL, NULL},
 };
 
-static void
-erase_text(const struct erase_result *result, struct buf *out)
+/* The body {"KEY":["...", ...]}; the caller closes the object. */
+static bool
+names_write(struct json *json, const char *key, const char *const *names,
+    size_t count, struct err *reterr)
 {
-	(void)buf_text(
-	    out, "erased these, and every trace of them in the files:\n");
-	for (int place = 0; place < JOBS_PLACES; place++)
-		(void)buf_printf(out, "  %-12s %8zu events and changes\n",
-		    jobs_place_name((enum jobs_place)place),
-		    result->removed[place]);
-	(void)buf_printf(out, "  %-12s %8zu memberships of segments\n",
-	    "members", result->members);
-	(void)buf_printf(
-	    out, "  %-12s %8" PRId64 " bodies\n", "unreadable", result->bodies);
-	if (result->unclear > 0)
-		(void)buf_printf(out,
-		    "%zu unreadable bodies could not be decompressed to the "
-		    "end, and may still mention\n"
-		    "these people: look at them with `currentsd unreadable "
-		    "list`, and remove them with\n"
-		    "`currentsd unreadable drop`.\n",
-		    result->unclear);
-	if (result->damaged > 0)
-		(void)buf_printf(out,
-		    "%zu damaged batches could not be searched, so these "
-		    "people stay on the list of\n"
-		    "erasures. Erase them again once `currentsd queue check` "
-		    "finds no fault.\n",
-		    result->damaged);
-	if (result->persons.found > 0)
-		(void)buf_printf(out,
-		    "%zu more ids were found beside those, and erased too.\n",
-		    result->persons.found);
-	if (result->persons.alone > 0)
-		(void)buf_printf(out,
-		    "%zu of these ids stand beside no other: events that name "
-		    "the person by another id\n"
-		    "are not found by them.\n",
-		    result->persons.alone);
-	if (result->persons.shared > 0)
-		(void)buf_printf(out,
-		    "%zu of their devices name somebody else, too: anonymous "
-		    "events of these devices stay.\n",
-		    result->persons.shared);
-	(void)buf_text(out, "Only hashes remain here: keyed hashes of (source, "
-			    "type, event id), which detect\n"
-			    "duplicates, short ones of ids, by which events "
-			    "are found, and hashes of events\n"
-			    "while it is unknown whether Heap has them.\n"
-			    "Erase the delivered events at Heap, and take care "
-			    "of your backups.\n");
+	json_object_open(json, NULL);
+	json_array_open(json, key);
+	for (size_t i = 0; i < count; i++) {
+		size_t len = strlen(names[i]), step;
+
+		for (size_t at = 0; at < len; at += step) {
+			step = utf8_length(names[i] + at, len - at);
+			if (step == 0)
+				return err_set(reterr, ERR_INPUT,
+				    "an id that is not UTF-8 is in no event: "
+				    "check the encoding of the terminal");
+		}
+		json_text(json, NULL, names[i]);
+	}
+	json_array_close(json);
+	return true;
+}
+
+/* ---- erase ---- */
+
+static void
+erased_line(int64_t count, const char *one, const char *many, struct buf *out)
+{
+	char number[SHOW_TEXT];
+
+	show_number(count, number, sizeof(number));
+	if (count > 0)
+		(void)buf_printf(
+		    out, "%9s %s\n", number, count == 1 ? one : many);
+}
+
+/* Of what, how many, and what that means; nothing if there are none. */
+static void
+erased_note(
+    const char *what, int64_t count, const char *meaning, struct buf *out)
+{
+	struct buf line;
+
+	if (count == 0)
+		return;
+	buf_init(&line, ERASE_NOTE);
+	(void)buf_printf(&line, "%s: %" PRId64 ". %s", what, count, meaning);
+	if (buf_char(&line, '\0'))
+		buf_wrap(out, line.data, 0, ERASE_WIDTH);
+	buf_fini(&line);
+}
+
+/* What needs the operator comes first. */
+static void
+erase_show(const json_t *answer, struct buf *out)
+{
+	size_t before;
+
+	erased_note("Damaged batches that could not be searched",
+	    value_int(answer, "damaged_batches"),
+	    "So these people stay on the list of erasures: erase them again "
+	    "once `currentsd queue check` finds no fault.",
+	    out);
+	erased_note("Unreadable bodies that cannot be decompressed to the end",
+	    value_int(answer, "unreadable_unclear"),
+	    "They may still mention these people: look at them with "
+	    "`currentsd unreadable list`, and remove them with `currentsd "
+	    "unreadable drop`.",
+	    out);
+	(void)buf_text(out, "Erased, with every trace of it in the files:\n");
+	before = out->len;
+	erased_line(value_int(answer, "queued"), "event or change in the queue",
+	    "events and changes in the queue", out);
+	erased_line(value_int(answer, "archive"),
+	    "event or change in the archive",
+	    "events and changes in the archive", out);
+	erased_line(
+	    value_int(answer, "dead"), "dead letter", "dead letters", out);
+	erased_line(value_int(answer, "members"), "membership of a segment",
+	    "memberships of segments", out);
+	erased_line(value_int(answer, "unreadable"), "unreadable body",
+	    "unreadable bodies", out);
+	if (out->len == before)
+		(void)buf_text(out, "  nothing: there was none\n");
+	erased_note("More ids that were found beside those, and erased too",
+	    value_int(answer, "ids_found"), "", out);
+	erased_note("Ids that stand beside no other",
+	    value_int(answer, "ids_alone"),
+	    "Events that name the person by another id are not found by them.",
+	    out);
+	erased_note("Devices that name somebody else, too",
+	    value_int(answer, "devices_shared"),
+	    "The anonymous events of these devices stay.", out);
+	buf_wrap(out,
+	    "Only hashes remain here: keyed hashes of (source, type, event "
+	    "id), which detect duplicates, short ones of ids, by which events "
+	    "are found, and hashes of events while it is unknown whether Heap "
+	    "has them; and in the log a keyed hash of each id that was given. "
+	    "Erase the delivered events at Heap, and take care of your "
+	    "backups.",
+	    0, ERASE_WIDTH);
+}
+
+static int
+erase_ask(struct command_context *context, struct str body, struct buf *out)
+{
+	json_t *answer;
+	struct ask ask;
+	int code;
+
+	ask_init(&ask, "POST", "/erase");
+	ask.body = body;
+	code = command_ask_judged(context, &ask, NULL, NULL, &answer, out);
+	if (answer == NULL)
+		return code;
+	if (!options_has(context->options, "--json"))
+		erase_show(answer, out);
+	if (value_int(answer, "unreadable_unclear") > 0 ||
+	    value_int(answer, "damaged_batches") > 0)
+		code = EXIT_FOUND;
+	json_decref(answer);
+	return code;
+}
+
+static bool
+erase_read(
+    struct command_context *context, struct buf *body, struct err *reterr)
+{
+	const struct options *options = context->options;
+	const char *users[OPTIONS_SET_MAX];
+	size_t count = options_values(options, "--user", users);
+	bool empty = count == 0;
+	struct json json;
+
+	for (size_t i = 0; i < count; i++)
+		empty |= *users[i] == '\0';
+	if (empty)
+		return err_set(reterr, ERR_INPUT,
+		    "erase needs --user with an external id, Braze id, device "
+		    "id or alias; repeat it for several people");
+	json_init(&json, body);
+	if (!names_write(&json, "users", users, count, reterr))
+		return false;
+	json_bool(&json, "listed", options_has(options, "--listed"));
+	json_object_close(&json);
+	return buf_ok(body, reterr) &&
+	       command_confirm(context, true, reterr,
+		   "Everything that is stored of %zu %s is erased for good, "
+		   "and "
+		   "what comes of them later is dropped.",
+		   count, count == 1 ? "person" : "people");
 }
 
 int
 command_erase(struct command_context *context, struct buf *out)
 {
-	const struct options *options = context->options;
-	const char *users[OPTIONS_SET_MAX];
-	size_t count = options_values(options, "--user", users);
-	struct erase_result result;
-	bool empty = count == 0;
-	struct json json;
+	struct buf body;
 	struct err err;
+	int code;
 
-	for (size_t i = 0; i < count; i++)
-		empty |= *users[i] == '\0';
-	if (empty) {
-		(void)err_set(&err, ERR_INPUT,
-		    "erase needs --user with an external id, Braze id, device "
-		    "id or alias; repeat it for several people");
-		return command_fail(out, &err);
-	}
-	if (!erase_run(context->daemon, context->caller, users, count,
-		options_has(options, "--listed") ? context->now_ms : 0, &result,
-		&err))
-		return command_fail(out, &err);
-	if (options_has(options, "--json")) {
-		json_init(&json, out);
-		json_object_open(&json, NULL);
-		erase_json(&result, &json);
-		json_object_close(&json);
-		(void)buf_char(out, '\n');
-	} else {
-		erase_text(&result, out);
-	}
-	return result.unclear > 0 || result.damaged > 0 ? EXIT_FOUND
-							: EXIT_FINE;
+	buf_init(&body, BODY_MAX);
+	code = erase_read(context, &body, &err)
+		   ? erase_ask(context, str_bytes(body.data, body.len), out)
+		   : command_fail(out, &err);
+	buf_fini(&body);
+	return code;
 }
 
 /* ---- the list of erasures ---- */
 
-enum { ERASURES_STEP = 256 };
+enum { COLUMN_ERASED = 1 };
 
-struct erasures {
-	struct buf *out;
-	struct json *json; /* NULL: text */
-	int64_t last_id;
-	size_t count, seen; /* in all, and in this step */
-	const char *wanted; /* done: this one; NULL: list them */
-	bool found;
+static const struct grid_column erasure_columns[] = {
+    {"REQUESTED", "noted", GRID_TIME, 0, 0, NULL},
+    {"ERASED HERE", "erased", GRID_TIME, 0, 0, NULL},
+    {"SOURCE", "source", GRID_TEXT, 0, 1, NULL},
+    {"SUBJECT", "subject", GRID_TEXT, GRID_WRAP, 0, NULL},
 };
 
 static bool
-erasures_row(void *arg, int64_t id, const char *source, const char *subject,
-    int64_t noted_ms, int64_t erased_ms)
+erasure_row(void *arg, json_t *row, struct str text, struct err *reterr)
 {
-	struct erasures *erasures = arg;
-	struct json *json = erasures->json;
-	char noted[CLOCK_TEXT], erased[CLOCK_TEXT];
-
-	erasures->last_id = id;
-	erasures->seen++;
-	if (erasures->wanted != NULL) {
-		erasures->found |= strcmp(erasures->wanted, subject) == 0;
-		return true;
+	(void)text, (void)reterr;
+	grid_row(arg, row);
+	if (value_time_ms(row, "erased") == 0) {
+		grid_text(arg, COLUMN_ERASED, "not yet");
+		grid_tone(arg, COLUMN_ERASED, TONE_WAITING);
 	}
-	erasures->count++;
-	if (json != NULL) {
-		json_object_open(json, NULL);
-		json_time(json, "noted", noted_ms);
-		json_text(json, "source", source);
-		json_text(json, "subject", subject);
-		json_time(json, "erased", erased_ms);
-		json_object_close(json);
-		return true;
-	}
-	if (erasures->count == 1)
-		(void)buf_printf(erasures->out, "%-20s %-20s %-12s %s\n",
-		    "noted", "erased here", "source", "subject");
-	clock_text(noted_ms, noted, sizeof(noted));
-	clock_text(erased_ms, erased, sizeof(erased));
-	(void)buf_printf(erasures->out, "%.19sZ %.19s%-1s %-12s %s\n", noted,
-	    erased_ms == 0 ? "not yet            " : erased,
-	    erased_ms == 0 ? "" : "Z", source, subject);
-	return true;
-}
-
-static bool
-erasures_walk(struct command_context *context, struct erasures *erasures,
-    struct err *reterr)
-{
-	do {
-		erasures->seen = 0;
-		if (!stats_erasures(context->daemon->queue, erasures->last_id,
-			ERASURES_STEP, erasures_row, erasures, reterr) ||
-		    !job_write(context->caller, erasures->out, reterr) ||
-		    !job_progress(
-			context->caller, reterr, "listed %zu", erasures->count))
-			return false;
-	} while (erasures->seen == ERASURES_STEP);
 	return true;
 }
 
 int
 command_erasures_list(struct command_context *context, struct buf *out)
 {
-	struct erasures erasures = {.out = out};
-	struct json json;
+	struct grid *grid = grid_new(erasure_columns,
+	    sizeof(erasure_columns) / sizeof(erasure_columns[0]),
+	    context->now_ms);
+	json_t *answer;
+	struct ask ask;
 	struct err err;
+	int code;
 
-	if (options_has(context->options, "--json")) {
-		json_init(&json, out);
-		json_array_open(&json, NULL);
-		erasures.json = &json;
-	}
-	if (!erasures_walk(context, &erasures, &err))
-		return command_fail(out, &err);
-	if (erasures.json != NULL) {
-		json_array_close(&json);
-		(void)buf_char(out, '\n');
-	} else if (erasures.count == 0) {
+	ask_init(&ask, "GET", "/erasures");
+	code = command_ask(context, &ask, erasure_row, grid, &answer, out);
+	if (answer != NULL && grid_rows(grid) == 0)
 		(void)buf_text(out, "the list is empty\n");
+	else if (answer != NULL &&
+		 !grid_write(grid, context->screen, out, &err))
+		code = command_fail(out, &err);
+	json_decref(answer);
+	grid_free(grid);
+	return code;
+}
+
+static void
+done_show(const json_t *answer, struct buf *out)
+{
+	int64_t done = value_int(answer, "done");
+	const json_t *unknown;
+	size_t i;
+
+	if (done > 0)
+		(void)buf_printf(out, "%" PRId64 " taken off the list\n", done);
+	json_array_foreach(value_at(answer, "unknown"), i, unknown)
+	{
+		const char *subject = json_string_value(unknown);
+
+		(void)buf_text(out, "not on the list: ");
+		if (subject != NULL)
+			show_foreign(
+			    out, subject, strlen(subject), strlen(subject));
+		(void)buf_char(out, '\n');
 	}
-	return EXIT_FINE;
+}
+
+static int
+done_ask(struct command_context *context, struct str body, struct buf *out)
+{
+	json_t *answer;
+	struct ask ask;
+	int code;
+
+	ask_init(&ask, "POST", "/erasures/done");
+	ask.body = body;
+	code = command_ask_judged(context, &ask, NULL, NULL, &answer, out);
+	if (answer == NULL)
+		return code;
+	if (json_array_size(value_at(answer, "unknown")) > 0)
+		code = EXIT_FOUND;
+	if (!options_has(context->options, "--json"))
+		done_show(answer, out);
+	json_decref(answer);
+	return code;
 }
 
 int
 command_erasures_done(struct command_context *context, struct buf *out)
 {
 	const struct options *options = context->options;
-	struct erasures erasures = {.out = out};
+	struct json json;
+	struct buf body;
 	struct err err;
+	bool ok;
+	int code;
 
-	if (options->word_count != 1) {
+	if (options->word_count == 0) {
 		(void)err_set(&err, ERR_INPUT,
-		    "erasures done needs one subject, as shown by `currentsd "
+		    "erasures done needs the subjects, as shown by `currentsd "
 		    "erasures list`");
 		return command_fail(out, &err);
 	}
-	erasures.wanted = options->words[0];
-	if (!erasures_walk(context, &erasures, &err) ||
-	    (erasures.found && !jobs_erasures_done(context->daemon->queue,
-				   &erasures.wanted, 1, INT64_MAX, 0, &err)))
-		return command_fail(out, &err);
-	(void)buf_text(
-	    out, erasures.found ? "taken off the list\n" : "not on the list\n");
-	return erasures.found ? EXIT_FINE : EXIT_FOUND;
+	buf_init(&body, BODY_MAX);
+	json_init(&json, &body);
+	ok = names_write(
+	    &json, "subjects", options->words, options->word_count, &err);
+	json_object_close(&json);
+	ok = ok && buf_ok(&body, &err);
+	code = ok ? done_ask(context, str_bytes(body.data, body.len), out)
+		  : command_fail(out, &err);
+	buf_fini(&body);
+	return code;
 }

@@ -1,109 +1,27 @@
 #include "cli/segment.h"
 
-#include "base/utf8.h"
 #include "cli/show.h"
+#include "cli/value.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { AMBIGUOUS_SHOWN = 5, TITLE_MOST = 100 };
+enum { TITLE_MOST = 100, TROUBLE_MOST = 2000, TROUBLE_INDENT = 2 };
 
 bool
-segment_selected(const struct options *options, const struct segment *segment)
+segment_ask(const struct options *options, const char *method, const char *path,
+    struct ask *ret_ask, struct err *reterr)
 {
-	const char *source = options_value(options, "--source");
-	const char *destination = options_value(options, "--destination");
-
-	return (source == NULL || strcmp(source, segment->of.source) == 0) &&
-	       (destination == NULL ||
-		   strcmp(destination, segment->of.destination) == 0);
-}
-
-/* ---- one of them ---- */
-
-struct segment_search {
-	const struct options *options;
-	const char *word;
-	bool by_name;
-	size_t count;
-	const struct segment *found[AMBIGUOUS_SHOWN];
-};
-
-static void
-search_run(struct segment_search *search, const struct segments *segments)
-{
-	for (size_t i = 0; i < segments->count; i++) {
-		const struct segment *segment = &segments->list[i];
-
-		if (strcmp(search->word,
-			search->by_name ? segment->of.name : segment->of.id) !=
-			0 ||
-		    !segment_selected(search->options, segment))
-			continue;
-		if (search->count < AMBIGUOUS_SHOWN)
-			search->found[search->count] = segment;
-		search->count++;
-	}
-}
-
-static bool
-search_ambiguous(const struct segment_search *search, struct err *reterr)
-{
-	char text[400] = "";
-	size_t len = 0;
-
-	for (size_t i = 0;
-	     i < search->count && i < AMBIGUOUS_SHOWN && len < sizeof(text);
-	     i++) {
-		const struct stats_group *group = &search->found[i]->of;
-
-		len += (size_t)snprintf(text + len, sizeof(text) - len,
-		    "%s%.40s (source %.40s, destination %.40s)",
-		    i > 0 ? ", " : "", group->id, group->source,
-		    group->destination);
-	}
-	return err_set(reterr, ERR_CONFLICT,
-	    "%zu segments are called %.40s: give the id, or --source or "
-	    "--destination: %s%s",
-	    search->count, search->word, text,
-	    search->count > AMBIGUOUS_SHOWN ? ", ..." : "");
-}
-
-bool
-segment_find(const struct command_context *context,
-    struct segments *ret_segments, const struct segment **ret_segment,
-    struct err *reterr)
-{
-	const struct options *options = context->options;
-	struct segment_search search = {.options = options};
-	struct segments segments;
-
-	if (options->word_count != 1)
+	if (options->word_count != 1 || *options->words[0] == '\0')
 		return err_set(reterr, ERR_INPUT,
 		    "give one segment, by its id or its name; `currentsd "
 		    "segments` lists them");
-	search.word = options->words[0];
-	if (!segments_read(context->daemon, context->now_ms, &segments, reterr))
-		return false;
-	search_run(&search, &segments);
-	search.by_name = search.count == 0;
-	if (search.by_name)
-		search_run(&search, &segments);
-	if (search.count == 1) {
-		*ret_segments = segments;
-		*ret_segment = search.found[0];
-		return true;
-	}
-	if (search.count > 1)
-		(void)search_ambiguous(&search, reterr);
-	else
-		(void)err_set(reterr, ERR_NOT_FOUND,
-		    "there is no segment %.100s; `currentsd segments` lists "
-		    "them",
-		    search.word);
-	segments_fini(&segments);
-	return false;
+	ask_init(ret_ask, method, path);
+	ret_ask->name = str_text(options->words[0]);
+	ask_param(ret_ask, "source", options_value(options, "--source"));
+	ask_param(
+	    ret_ask, "destination", options_value(options, "--destination"));
+	return true;
 }
 
 /* ---- names ---- */
@@ -166,17 +84,45 @@ segment_names_find(const struct segment_names *names, const char *type)
 /* ---- how they are printed ---- */
 
 void
-segment_title_write(const struct segment *segment, struct buf *out)
+segment_title_show(struct buf *out, const char *name, const char *id)
 {
-	const struct stats_group *group = &segment->of;
+	bool named = *name != '\0';
 
-	show_foreign(out, segment_called(segment),
-	    strlen(segment_called(segment)), TITLE_MOST);
-	if (*group->name != '\0') {
-		(void)buf_text(out, " (");
-		show_foreign(out, group->id, strlen(group->id), TITLE_MOST);
-		(void)buf_char(out, ')');
-	}
+	show_foreign(
+	    out, named ? name : id, strlen(named ? name : id), TITLE_MOST);
+	if (!named)
+		return;
+	(void)buf_text(out, " (");
+	show_foreign(out, id, strlen(id), TITLE_MOST);
+	(void)buf_char(out, ')');
+}
+
+void
+segment_trouble_show(
+    const json_t *segment, const struct screen *screen, struct buf *out)
+{
+	const char *trouble = value_text(segment, "trouble");
+	const char *tone = screen_tone(screen, TONE_WRONG);
+	struct buf text;
+	size_t mark;
+
+	if (*trouble == '\0')
+		return;
+	buf_init(&text, TROUBLE_MOST);
+	segment_title_show(
+	    &text, value_text(segment, "name"), value_text(segment, "id"));
+	(void)buf_printf(&text, " is %s: ", value_text(segment, "state"));
+	show_foreign(&text, trouble, strlen(trouble), TROUBLE_MOST / 2);
+	(void)buf_char(&text, '\0');
+	(void)buf_text(out, tone);
+	mark = out->len;
+	if (!text.failed)
+		buf_wrap(out, text.data, TROUBLE_INDENT,
+		    screen->columns > 0 ? screen->columns : SIZE_MAX);
+	if (out->len > mark)
+		out->data[mark] = '!';
+	(void)buf_text(out, *tone != '\0' ? SCREEN_PLAIN : "");
+	buf_fini(&text);
 }
 
 size_t
@@ -190,37 +136,17 @@ segments_trouble_show(const struct segments *segments,
 		const struct segment *segment = &segments->list[i];
 
 		if (!segment_needs_attention(segment) ||
-		    !segment_selected(options, segment) || count++ >= most)
+		    !segment_selected(segment,
+			options_value(options, "--source"),
+			options_value(options, "--destination")) ||
+		    count++ >= most)
 			continue;
 		(void)buf_text(out, indent);
-		segment_title_write(segment, out);
+		segment_title_show(out, segment->of.name, segment->of.id);
 		(void)buf_printf(
 		    out, " is %s: ", segment_state_name(segment->state));
 		segment_trouble_write(segment, now_ms, out);
 		(void)buf_char(out, '\n');
 	}
 	return count;
-}
-
-void
-segment_cell_write(struct buf *out, const char *text, size_t len, size_t width)
-{
-	size_t at = 0, count = 0, step;
-	size_t cut = 0; /* where room is left for two dots */
-
-	while (at < len && count < width) {
-		step = utf8_length(text + at, len - at);
-		at += step > 0 ? step : 1;
-		if (++count + 2 <= width)
-			cut = at;
-	}
-	if (at < len)
-		count = width;
-	for (size_t i = 0; i < (at < len ? cut : at); i++)
-		(void)buf_char(
-		    out, (unsigned char)text[i] < ' ' ? ' ' : text[i]);
-	if (at < len)
-		(void)buf_text(out, "..");
-	for (; count < width; count++)
-		(void)buf_char(out, ' ');
 }

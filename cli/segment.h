@@ -1,7 +1,7 @@
 #ifndef CLI_SEGMENT_H
 #define CLI_SEGMENT_H
 
-/* How commands find one segment, and print it. */
+/* How commands ask for one segment, and print it. */
 
 #include "cli/command.h"
 #include "daemon/segments.h"
@@ -13,19 +13,18 @@
 		"--destination", "NAME", "At this destination."                \
 	}
 
-/* Is it of the source and the destination that the options name, if any? */
-bool
-segment_selected(const struct options *options, const struct segment *segment);
+/* Ask for the segment that the command's only word names, with --source and
+ * --destination. ERR_INPUT without a word. */
+MUST_USE bool segment_ask(const struct options *options, const char *method,
+    const char *path, struct ask *ret_ask, struct err *reterr);
 
-/*
- * Read the segments, and find the one that the command's only word names, by
- * its id or else by its name; lent by *ret_segments, which the caller frees
- * after success. ERR_INPUT without a word, ERR_NOT_FOUND, ERR_CONFLICT if there
- * are several.
- */
-MUST_USE bool segment_find(const struct command_context *context,
-    struct segments *ret_segments, const struct segment **ret_segment,
-    struct err *reterr);
+/* "Funnel (7)"; or the id alone. */
+void segment_title_show(struct buf *out, const char *name, const char *id);
+
+/* Of a segment as the daemon answers: what is wrong with it and what to do;
+ * nothing if it needs no attention. */
+void segment_trouble_show(
+    const json_t *segment, const struct screen *screen, struct buf *out);
 
 /* The names of segments by their ids, which are the types of their changes. */
 struct segment_names {
@@ -43,18 +42,10 @@ void segment_names_fini(struct segment_names *names);
 const char *
 segment_names_find(const struct segment_names *names, const char *type);
 
-/* "Funnel (7)" */
-void segment_title_write(const struct segment *segment, struct buf *out);
-
 /* A line for each one that needs attention: what is wrong and what to do; at
  * most so many, each after `indent`. Returns how many there are. */
 size_t segments_trouble_show(const struct segments *segments,
     const struct options *options, int64_t now_ms, size_t most,
     const char *indent, struct buf *out);
-
-/* A text from outside as a cell of a table: at most `width` characters, padded
- * to as many, on one line. */
-void
-segment_cell_write(struct buf *out, const char *text, size_t len, size_t width);
 
 #endif

@@ -1,17 +1,17 @@
 /*
- * currentsd segments, segments show, syncs, resend, release, retire: the
- * segments that are kept up to date at a destination.
+ * currentsd segments, segments show, syncs, resend, release, retire, verify:
+ * the segments that are kept up to date at a destination.
  */
 
+#include "cli/grid.h"
 #include "cli/segment.h"
-
-#include "base/clock.h"
 #include "cli/show.h"
+#include "cli/value.h"
 
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+enum { SHOWN_MOST = 10 };
 
 const struct option_row command_segments_options[] = {
     SEGMENT_NARROW_OPTIONS,
@@ -34,542 +34,510 @@ const struct option_row command_segments_retire_options[] = {
     {NULL, NULL, NULL},
 };
 
+const struct option_row command_segments_verify_options[] = {
+    SEGMENT_NARROW_OPTIONS,
+    {"--sample", "N", "Ask for so many members (default 200)."},
+    {"--json", NULL, "Print JSON."},
+    {NULL, NULL, NULL},
+};
+
+static enum tone
+state_tone(const char *state)
+{
+	static const struct {
+		const char *state;
+		enum tone tone;
+	} tones[] = {{"fresh", TONE_GOOD}, {"done", TONE_GOOD},
+	    {"sending", TONE_WAITING}, {"arriving", TONE_WAITING},
+	    {"retired", TONE_QUIET}};
+
+	for (size_t i = 0; i < sizeof(tones) / sizeof(tones[0]); i++) {
+		if (strcmp(state, tones[i].state) == 0)
+			return tones[i].tone;
+	}
+	return TONE_WRONG;
+}
+
 /* ---- the table ---- */
 
 enum {
-	TABLE_WIDTH = 100,
-	CELL = 24,
-	NAME_LEAST = 12,
-	LABEL_LEAST = 16,
-	ID_MOST = 20,
+	COLUMN_DONE = 6,
+	COLUMN_COMPLETE = 8,
+	COLUMN_DESTINATION = 10, /* the last one, for several of them */
 };
 
-enum column {
-	COLUMN_ID,
-	COLUMN_NAME,
-	COLUMN_LABEL,
-	COLUMN_WANTED, /* from here on to the right */
-	COLUMN_SENT,
-	COLUMN_WAITING,
-	COLUMN_DONE,
-	COLUMN_DEAD,
-	COLUMN_COMPLETE,
-	COLUMN_STATE, /* to the left */
-	COLUMNS
-};
-
-static const char *const heads[COLUMNS] = {"id", "segment", "label", "wanted",
-    "sent", "waiting", "done in", "dead", "complete", "state"};
-
-struct row {
-	char texts[COLUMNS][CELL];
-	const char *cells[COLUMNS]; /* lent, or of `texts` */
+static const struct grid_column columns[] = {
+    {"SEGMENT", "name", GRID_TEXT, GRID_CUT, 0, NULL},
+    {"ID", "id", GRID_TEXT, GRID_CUT, 0, NULL},
+    {"STATE", "state", GRID_TEXT, 0, 0, state_tone},
+    {"WANTED", "wanted", GRID_NUMBER, 0, 0, NULL},
+    {"SENT", "sent", GRID_NUMBER, 0, 0, NULL},
+    {"WAITING", "waiting", GRID_NUMBER, GRID_HIDE_ZERO, 0, NULL},
+    {"DONE IN", NULL, GRID_DURATION, GRID_HIDE_ZERO, 3, NULL},
+    {"DEAD", "dead", GRID_NUMBER, GRID_HIDE_ZERO, 1, NULL},
+    {"COMPLETE", "last_complete", GRID_AGE, 0, 2, NULL},
+    {"LABEL", "label", GRID_TEXT, GRID_CUT, 4, NULL},
+    {"DESTINATION", "destination", GRID_TEXT, GRID_CUT, 1, NULL},
 };
 
 static void
-row_number(struct row *row, enum column column, int64_t number)
+segments_row(struct grid *grid, const json_t *segment)
 {
-	(void)snprintf(row->texts[column], CELL, "%" PRId64, number);
-}
+	const json_t *done = value_at(segment, "done_s");
 
-static void
-row_make(const struct segment *segment, int64_t now_ms, struct row *row)
-{
-	const struct stats_group *group = &segment->of;
-
-	for (size_t i = 0; i < COLUMNS; i++)
-		row->cells[i] = row->texts[i];
-	row->cells[COLUMN_ID] = group->id;
-	row->cells[COLUMN_NAME] = *group->name != '\0' ? group->name : "-";
-	row->cells[COLUMN_LABEL] = *group->label != '\0' ? group->label : "-";
-	row->cells[COLUMN_STATE] = segment_state_name(segment->state);
-	row_number(row, COLUMN_WANTED, group->wanted);
-	row_number(row, COLUMN_SENT, group->sent);
-	row_number(row, COLUMN_WAITING, group->waiting);
-	row_number(row, COLUMN_DEAD, group->dead);
-	if (group->waiting == 0)
-		row->cells[COLUMN_DONE] = "-";
-	else if (segment->done_s < 0)
-		row->cells[COLUMN_DONE] = "unknown";
-	else
-		show_brief(segment->done_s, row->texts[COLUMN_DONE], CELL);
-	if (group->complete_ms == 0)
-		row->cells[COLUMN_COMPLETE] = "never";
-	else
-		show_brief(status_since_s(now_ms, group->complete_ms),
-		    row->texts[COLUMN_COMPLETE], CELL);
-}
-
-static size_t
-characters(const char *text)
-{
-	size_t count = 0;
-
-	for (; *text != '\0'; text++)
-		count += ((unsigned char)*text & 0xc0) != 0x80;
-	return count;
-}
-
-static void
-row_widen(const struct row *row, size_t widths[COLUMNS])
-{
-	for (size_t i = 0; i < COLUMNS; i++) {
-		size_t width = characters(row->cells[i]);
-
-		if (width > widths[i])
-			widths[i] = width;
-	}
-}
-
-/* What the screen has no room for is taken from names first. */
-static void
-widths_fit(size_t widths[COLUMNS])
-{
-	size_t all = COLUMNS - 1;
-
-	if (widths[COLUMN_ID] > ID_MOST)
-		widths[COLUMN_ID] = ID_MOST;
-	for (size_t i = 0; i < COLUMNS; i++)
-		all += widths[i];
-	while (all > TABLE_WIDTH && widths[COLUMN_NAME] > NAME_LEAST) {
-		widths[COLUMN_NAME]--;
-		all--;
-	}
-	while (all > TABLE_WIDTH && widths[COLUMN_LABEL] > LABEL_LEAST) {
-		widths[COLUMN_LABEL]--;
-		all--;
-	}
-}
-
-static void
-row_write(const struct row *row, const size_t widths[COLUMNS], struct buf *out)
-{
-	for (size_t i = 0; i < COLUMN_WANTED; i++) {
-		segment_cell_write(
-		    out, row->cells[i], strlen(row->cells[i]), widths[i]);
-		(void)buf_char(out, ' ');
-	}
-	for (size_t i = COLUMN_WANTED; i < COLUMN_STATE; i++)
-		(void)buf_printf(out, "%*s ", (int)widths[i], row->cells[i]);
-	(void)buf_printf(out, "%s\n", row->cells[COLUMN_STATE]);
+	grid_row(grid, segment);
+	if (value_int(segment, "waiting") > 0 && json_is_null(done))
+		grid_text(grid, COLUMN_DONE, "unknown");
+	else if (value_int(segment, "waiting") > 0)
+		grid_number(grid, COLUMN_DONE, json_integer_value(done));
+	if (value_time_ms(segment, "last_complete") == 0)
+		grid_text(grid, COLUMN_COMPLETE, "never");
 }
 
 static bool
-segment_shown(
-    const struct command_context *context, const struct segment *segment)
+rows_take(void *arg, json_t *row, struct str text, struct err *reterr)
 {
-	return segment_selected(context->options, segment) &&
-	       (!options_has(context->options, "--attention") ||
-		   segment_needs_attention(segment));
+	(void)text;
+	return json_array_append(arg, row) == 0 || err_set_nomem(reterr);
 }
 
 static bool
-segments_text(struct command_context *context, const struct segments *segments,
+several_destinations(const json_t *rows)
+{
+	const char *first = value_text(json_array_get(rows, 0), "destination");
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row)
+	{
+		if (strcmp(value_text(row, "destination"), first) != 0)
+			return true;
+	}
+	return false;
+}
+
+/* First of all what is wrong, and likewise in the table. */
+static bool
+segments_show(struct command_context *context, const json_t *rows,
     struct buf *out, struct err *reterr)
 {
-	size_t widths[COLUMNS] = {0}, shown = 0;
-	struct row row;
+	struct grid *grid = grid_new(columns,
+	    several_destinations(rows) ? COLUMN_DESTINATION + 1
+				       : COLUMN_DESTINATION,
+	    context->now_ms);
+	const json_t *row;
+	size_t i, before = out->len;
+	bool ok;
 
-	memcpy(row.cells, heads, sizeof(heads));
-	row_widen(&row, widths);
-	for (size_t i = 0; i < segments->count; i++) {
-		if (!segment_shown(context, &segments->list[i]))
-			continue;
-		row_make(&segments->list[i], context->now_ms, &row);
-		row_widen(&row, widths);
-	}
-	widths_fit(widths);
-	for (size_t i = 0; i < segments->count; i++) {
-		if (!segment_shown(context, &segments->list[i]))
-			continue;
-		if (shown++ == 0) {
-			memcpy(row.cells, heads, sizeof(heads));
-			row_write(&row, widths, out);
-		}
-		row_make(&segments->list[i], context->now_ms, &row);
-		row_write(&row, widths, out);
-		if (!command_write(context, out, reterr))
-			return false;
-	}
-	if (shown == 0) {
-		(void)buf_text(out, segments->count == 0
-					? "no segment has come yet\n"
-					: "no segment is like that\n");
-		return true;
-	}
-	if (segments_trouble_show(
-		segments, context->options, context->now_ms, 0, "", out) > 0) {
+	json_array_foreach(rows, i, row)
+	    segment_trouble_show(row, context->screen, out);
+	if (out->len > before)
 		(void)buf_char(out, '\n');
-		(void)segments_trouble_show(segments, context->options,
-		    context->now_ms, SIZE_MAX, "", out);
+	for (int trouble = 1; trouble >= 0; trouble--) {
+		json_array_foreach(rows, i, row)
+		{
+			if ((value_at(row, "trouble") != NULL) == trouble)
+				segments_row(grid, row);
+		}
 	}
-	return buf_ok(out, reterr);
-}
-
-static bool
-segments_json(struct command_context *context, const struct segments *segments,
-    struct buf *out, struct err *reterr)
-{
-	struct json json;
-
-	json_init(&json, out);
-	json_array_open(&json, NULL);
-	for (size_t i = 0; i < segments->count; i++) {
-		if (!segment_shown(context, &segments->list[i]))
-			continue;
-		json_object_open(&json, NULL);
-		segment_json(&segments->list[i], context->now_ms, &json);
-		json_object_close(&json);
-		if (!command_write(context, out, reterr))
-			return false;
-	}
-	json_array_close(&json);
-	(void)buf_char(out, '\n');
-	return buf_ok(out, reterr);
+	ok = grid_write(grid, context->screen, out, reterr);
+	grid_free(grid);
+	return ok;
 }
 
 int
 command_segments(struct command_context *context, struct buf *out)
 {
-	struct segments segments;
+	const struct options *options = context->options;
+	json_t *answer, *rows = json_array();
+	struct ask ask;
 	struct err err;
-	bool ok;
+	int code;
 
-	if (!segments_read(context->daemon, context->now_ms, &segments, &err))
-		return command_fail(out, &err);
-	ok = options_has(context->options, "--json")
-		 ? segments_json(context, &segments, out, &err)
-		 : segments_text(context, &segments, out, &err);
-	segments_fini(&segments);
-	return ok ? EXIT_FINE : command_fail(out, &err);
+	ask_init(&ask, "GET", "/segments");
+	ask_param(&ask, "source", options_value(options, "--source"));
+	ask_param(&ask, "destination", options_value(options, "--destination"));
+	if (options_has(options, "--attention"))
+		ask_param(&ask, "attention", "yes");
+	code = command_ask(context, &ask, rows_take, rows, &answer, out);
+	if (answer != NULL && json_array_size(rows) == 0)
+		(void)buf_text(out, value_int(answer, "segments") == 0
+					? "no segment has come yet\n"
+					: "no segment is like that\n");
+	else if (answer != NULL && !segments_show(context, rows, out, &err))
+		code = command_fail(out, &err);
+	json_decref(answer);
+	json_decref(rows);
+	return code;
 }
 
 /* ---- show ---- */
 
 static void
-show_time(const char *head, int64_t ms, int64_t now_ms, struct buf *out)
+show_count(const char *head, int64_t count, const char *noun, struct buf *out)
 {
-	char when[CLOCK_TEXT], ago[SHOW_AGO];
+	char number[SHOW_TEXT];
 
-	show_ago(now_ms, ms, ago, sizeof(ago));
-	clock_text(ms, when, sizeof(when));
-	if (ms == 0)
-		(void)buf_printf(out, "%-13s %s\n", head, ago);
-	else
-		(void)buf_printf(out, "%-13s %.19sZ, %s\n", head, when, ago);
+	show_number(count, number, sizeof(number));
+	(void)buf_printf(
+	    out, "%-12s %s %s%s", head, number, noun, count == 1 ? "" : "s");
 }
 
 static void
-show_text(const struct segment *segment, int64_t now_ms, struct buf *out)
+show_time(const struct command_context *context, const char *head,
+    const json_t *segment, const char *member, struct buf *out)
 {
-	const struct stats_group *group = &segment->of;
-	char done[SHOW_DURATION];
+	int64_t at_ms = value_time_ms(segment, member);
+	char when[SHOW_TEXT], ago[SHOW_AGO];
 
-	(void)buf_printf(out, "%-13s ", "segment");
-	segment_title_write(segment, out);
-	(void)buf_printf(
-	    out, "\n%-13s %s", "state", segment_state_name(segment->state));
-	if (segment_needs_attention(segment))
-		(void)buf_text(out, ": ");
-	segment_trouble_write(segment, now_ms, out);
-	(void)buf_printf(out,
-	    "\n%-13s %s\n%-13s %s%s\n%-13s %s\n%-13s %" PRId64
-	    " members\n%-13s %" PRId64 " members\n%-13s %" PRId64 " changes",
-	    "source", group->source, "destination", group->destination,
-	    segment->served ? "" : ", NOT IN THE SETTINGS", "called there",
-	    *group->label != '\0' ? group->label : "not yet", "wanted",
-	    group->wanted, "sent", group->sent, "waiting", group->waiting);
-	show_duration(segment->done_s, done, sizeof(done));
-	if (group->waiting > 0)
-		(void)buf_printf(out, ", %s%s",
-		    segment->done_s < 0 ? "no forecast" : "done in ",
-		    segment->done_s < 0 ? "" : done);
-	(void)buf_printf(
-	    out, "\n%-13s %" PRId64 " changes\n", "dead", group->dead);
-	show_time("first page", group->first_ms, now_ms, out);
-	show_time("last page", group->last_ms, now_ms, out);
-	show_time("last complete", group->complete_ms, now_ms, out);
+	show_timestamp(
+	    context->now_ms, at_ms, context->screen->utc, when, sizeof(when));
+	show_ago(context->now_ms, at_ms, ago, sizeof(ago));
+	if (at_ms == 0)
+		(void)buf_printf(out, "%-12s never\n", head);
+	else
+		(void)buf_printf(out, "%-12s %s, %s\n", head, when, ago);
+}
+
+static void
+show_text(const char *head, const char *text, struct buf *out)
+{
+	(void)buf_printf(out, "%-12s ", head);
+	show_foreign(out, text, strlen(text), strlen(text));
+	(void)buf_char(out, '\n');
+}
+
+static void
+show_waiting(const json_t *segment, struct buf *out)
+{
+	const json_t *done = value_at(segment, "done_s");
+	char text[SHOW_DURATION];
+
+	show_count("waiting", value_int(segment, "waiting"), "change", out);
+	show_duration(json_integer_value(done), text, sizeof(text));
+	if (json_is_integer(done))
+		(void)buf_printf(out, ", done in %s\n", text);
+	else
+		(void)buf_text(out, ", no forecast\n");
+}
+
+static void
+segment_show(const struct command_context *context, const json_t *segment,
+    struct buf *out)
+{
+	const char *label = value_text(segment, "label");
+	const char *state = value_text(segment, "state");
+
+	segment_trouble_show(segment, context->screen, out);
+	if (value_at(segment, "trouble") != NULL)
+		(void)buf_char(out, '\n');
+	(void)buf_printf(out, "%-12s ", "segment");
+	segment_title_show(
+	    out, value_text(segment, "name"), value_text(segment, "id"));
+	(void)buf_printf(out, "\n%-12s ", "state");
+	screen_text(context->screen, out, state_tone(state), "%s", state);
+	(void)buf_char(out, '\n');
+	show_text("source", value_text(segment, "source"), out);
+	show_text("destination", value_text(segment, "destination"), out);
+	if (!value_bool(segment, "served"))
+		(void)buf_printf(out, "%-12s it is NOT IN THE SETTINGS\n", "");
+	show_text("called there", *label != '\0' ? label : "not yet", out);
+	show_count("wanted", value_int(segment, "wanted"), "member", out);
+	(void)buf_char(out, '\n');
+	show_count("sent", value_int(segment, "sent"), "member", out);
+	(void)buf_char(out, '\n');
+	if (value_int(segment, "waiting") > 0)
+		show_waiting(segment, out);
+	if (value_int(segment, "dead") > 0) {
+		show_count("dead", value_int(segment, "dead"), "change", out);
+		(void)buf_text(out, ": `currentsd dead list --type ");
+		show_foreign(out, value_text(segment, "id"),
+		    strlen(value_text(segment, "id")), SHOW_TEXT);
+		(void)buf_text(out, "`\n");
+	}
+	show_time(context, "first page", segment, "first_page", out);
+	show_time(context, "last page", segment, "last_page", out);
+	show_time(context, "complete", segment, "last_complete", out);
 }
 
 int
 command_segments_show(struct command_context *context, struct buf *out)
 {
-	const struct segment *segment;
-	struct segments segments;
-	struct json json;
+	json_t *segment;
+	struct ask ask;
 	struct err err;
+	int code;
 
-	if (!segment_find(context, &segments, &segment, &err))
+	if (!segment_ask(context->options, "GET", "/segments/*", &ask, &err))
 		return command_fail(out, &err);
-	if (options_has(context->options, "--json")) {
-		json_init(&json, out);
-		json_object_open(&json, NULL);
-		segment_json(segment, context->now_ms, &json);
-		json_object_close(&json);
-		(void)buf_char(out, '\n');
-	} else {
-		show_text(segment, context->now_ms, out);
-	}
-	segments_fini(&segments);
-	return EXIT_FINE;
+	code = command_ask(context, &ask, NULL, NULL, &segment, out);
+	if (segment != NULL)
+		segment_show(context, segment, out);
+	json_decref(segment);
+	return code;
 }
 
 /* ---- syncs ---- */
 
-struct syncs {
-	struct buf *out;
-	struct json *json; /* NULL: text */
-	size_t count;
+enum { SYNC_PAGES = 2 };
+
+static const struct grid_column sync_columns[] = {
+    {"FIRST PAGE", "first_page", GRID_TIME, 0, 0, NULL},
+    {"ID", "id", GRID_TEXT, GRID_CUT, 3, NULL},
+    {"PAGES", NULL, GRID_NUMBER, 0, 0, NULL},
+    {"ENTERED", "entered", GRID_NUMBER, 0, 0, NULL},
+    {"LEFT", "left", GRID_NUMBER, 0, 0, NULL},
+    {"DELIVERED", "delivered", GRID_NUMBER, 0, 0, NULL},
+    {"WAITING", "waiting", GRID_NUMBER, GRID_HIDE_ZERO, 0, NULL},
+    {"SUPERSEDED", "superseded", GRID_NUMBER, GRID_HIDE_ZERO, 2, NULL},
+    {"NO CHANGE", "no_change", GRID_NUMBER, GRID_HIDE_ZERO, 1, NULL},
+    {"DROPPED", "dropped", GRID_NUMBER, GRID_HIDE_ZERO, 1, NULL},
+    {"DEAD", "dead", GRID_NUMBER, GRID_HIDE_ZERO, 1, NULL},
+    {"STATE", "state", GRID_TEXT, 0, 0, state_tone},
 };
 
-static int64_t
-sync_waiting(const struct stats_sync *sync)
-{
-	return sync->entered + sync->left - sync->delivered - sync->superseded -
-	       sync->no_change - sync->dropped - sync->dead;
-}
-
-static const char *
-sync_state(const struct stats_sync *sync)
-{
-	if (sync->held)
-		return "held";
-	if (sync->incomplete)
-		return "incomplete";
-	if (sync->pages < sync->total)
-		return "arriving";
-	return sync_waiting(sync) > 0 ? "sending" : "done";
-}
-
-static void
-sync_json(const struct stats_sync *sync, struct json *json)
-{
-	json_object_open(json, NULL);
-	json_int(json, "number", sync->number);
-	json_text(json, "id", sync->id);
-	json_time(json, "first_page", sync->first_ms);
-	json_time(json, "last_page", sync->last_ms);
-	json_int(json, "pages", sync->pages);
-	json_int(json, "pages_total", sync->total);
-	json_int(json, "entered", sync->entered);
-	json_int(json, "left", sync->left);
-	json_int(json, "delivered", sync->delivered);
-	json_int(json, "superseded", sync->superseded);
-	json_int(json, "no_change", sync->no_change);
-	json_int(json, "dropped", sync->dropped);
-	json_int(json, "dead", sync->dead);
-	json_int(json, "waiting", sync_waiting(sync));
-	json_text(json, "state", sync_state(sync));
-	json_object_close(json);
-}
-
 static bool
-sync_row(void *arg, const struct stats_sync *sync)
+sync_row(void *arg, json_t *sync, struct str text, struct err *reterr)
 {
-	struct syncs *syncs = arg;
-	struct buf *out = syncs->out;
-	char when[CLOCK_TEXT], pages[CELL];
+	int64_t total = value_int(sync, "pages_total");
 
-	syncs->count++;
-	if (syncs->json != NULL) {
-		sync_json(sync, syncs->json);
-		return true;
-	}
-	if (syncs->count == 1)
-		(void)buf_printf(out,
-		    "%-17s %-10s %7s %7s %7s %9s %10s %9s %5s %s\n", "when",
-		    "id", "pages", "entered", "left", "delivered", "superseded",
-		    "no change", "dead", "state");
-	clock_text(sync->first_ms, when, sizeof(when));
-	if (sync->total > 0)
-		(void)snprintf(
-		    pages, sizeof(pages), "%u/%u", sync->pages, sync->total);
+	(void)text, (void)reterr;
+	grid_row(arg, sync);
+	if (total > 0)
+		grid_textf(arg, SYNC_PAGES, "%" PRId64 "/%" PRId64,
+		    value_int(sync, "pages"), total);
 	else
-		(void)snprintf(pages, sizeof(pages), "%u", sync->pages);
-	(void)buf_printf(out, "%.16sZ ", when);
-	segment_cell_write(out, *sync->id != '\0' ? sync->id : "-",
-	    *sync->id != '\0' ? strlen(sync->id) : 1, 10);
-	(void)buf_printf(out,
-	    " %7s %7" PRId64 " %7" PRId64 " %9" PRId64 " %10" PRId64
-	    " %9" PRId64 " %5" PRId64 " %s\n",
-	    pages, sync->entered, sync->left, sync->delivered, sync->superseded,
-	    sync->no_change, sync->dead, sync_state(sync));
+		grid_number(arg, SYNC_PAGES, value_int(sync, "pages"));
 	return true;
 }
 
 int
 command_segments_syncs(struct command_context *context, struct buf *out)
 {
-	struct syncs syncs = {.out = out};
-	const struct segment *segment;
-	struct segments segments;
-	struct json json;
+	struct grid *grid = grid_new(sync_columns,
+	    sizeof(sync_columns) / sizeof(sync_columns[0]), context->now_ms);
+	json_t *segment = NULL;
+	struct ask ask;
 	struct err err;
-	bool ok;
+	int code;
 
-	if (!segment_find(context, &segments, &segment, &err))
-		return command_fail(out, &err);
-	if (options_has(context->options, "--json")) {
-		json_init(&json, out);
-		json_array_open(&json, NULL);
-		syncs.json = &json;
+	if (!segment_ask(
+		context->options, "GET", "/segments/*/syncs", &ask, &err))
+		code = command_fail(out, &err);
+	else
+		code =
+		    command_ask(context, &ask, sync_row, grid, &segment, out);
+	if (segment != NULL) {
+		segment_trouble_show(segment, context->screen, out);
+		if (value_at(segment, "trouble") != NULL)
+			(void)buf_char(out, '\n');
+		if (grid_rows(grid) == 0)
+			(void)buf_text(out, "no sync of it is remembered\n");
+		if (!grid_write(grid, context->screen, out, &err))
+			code = command_fail(out, &err);
 	}
-	ok = stats_syncs(
-	    context->daemon->queue, segment->of.number, sync_row, &syncs, &err);
-	segments_fini(&segments);
-	if (!ok)
-		return command_fail(out, &err);
-	if (syncs.json != NULL) {
-		json_array_close(&json);
-		(void)buf_char(out, '\n');
-	} else if (syncs.count == 0) {
-		(void)buf_text(out, "no sync of it is remembered\n");
-	}
-	return EXIT_FINE;
+	json_decref(segment);
+	grid_free(grid);
+	return code;
 }
 
 /* ---- resend, release, retire ---- */
 
-/* The forwarder holds changes that it took before, and takes the segment for
- * announced. */
-static void
-forwarder_forget(struct daemon *daemon)
+/* Look the segment up, then ask for something to be done to it, by what cannot
+ * be ambiguous. The caller frees *ret_segment, which lends to the ask. */
+static bool
+segment_look(struct command_context *context, const char *path,
+    json_t **ret_segment, struct ask *ret_ask, struct err *reterr)
 {
-	struct forwarder *forwarder = atomic_load(&daemon->forwarder);
+	json_t *segment;
+	struct ask ask;
 
-	if (forwarder != NULL)
-		forwarder_reread(forwarder);
+	if (!segment_ask(
+		context->options, "GET", "/segments/*", &ask, reterr) ||
+	    !client_ask(context->client, &ask, NULL, NULL, &segment, reterr))
+		return false;
+	ask_init(ret_ask, "POST", path);
+	ret_ask->name = str_text(value_text(segment, "id"));
+	ask_param(ret_ask, "source", value_text(segment, "source"));
+	ask_param(ret_ask, "destination", value_text(segment, "destination"));
+	*ret_segment = segment;
+	return true;
 }
 
-/* Queue what each member is to be, or that it has left. */
-static bool
-resend_run(struct command_context *context, const struct segment *segment,
-    bool retire, size_t *ret_members, struct err *reterr)
+static void
+resent_show(
+    const json_t *segment, int64_t members, bool retired, struct buf *out)
 {
-	struct jobs_group job = {.group = segment->of.number};
-	bool ok, first = true;
+	const char *destination = value_text(segment, "destination");
+	const char *id = value_text(segment, "id");
+	char number[SHOW_TEXT];
 
-	if (!segment->served)
-		return err_set(reterr, ERR_NOT_FOUND,
-		    "the settings have no destination %s: add it again, or "
-		    "give the one that takes its place formerly = \"%s\"",
-		    segment->of.destination, segment->of.destination);
-	do {
-		ok =
-		    jobs_resend(context->daemon->queue, &job, retire, reterr) &&
-		    job_progress(context->caller, reterr, "queued %zu changes",
-			job.members);
-		if (first)
-			forwarder_forget(context->daemon);
-		first = false;
-	} while (ok && job.more);
-	*ret_members = job.members;
-	return ok;
+	show_number(members, number, sizeof(number));
+	(void)buf_printf(out, "%s member%s %s", number, members == 1 ? "" : "s",
+	    !retired	   ? "will be sent again to "
+	    : members == 1 ? "leaves at "
+			   : "leave at ");
+	show_foreign(out, destination, strlen(destination), SHOW_TEXT);
+	(void)buf_printf(out, "%s.\nFollow it with `currentsd segments show ",
+	    retired ? "" : ", as the last change of each says");
+	show_foreign(out, id, strlen(id), SHOW_TEXT);
+	(void)buf_text(out, "`.\n");
+}
+
+static int
+segment_resend(struct command_context *context, bool retire, struct buf *out)
+{
+	json_t *segment = NULL, *answer = NULL;
+	struct ask ask;
+	struct err err;
+	bool ok;
+	int code;
+
+	ok = segment_look(context,
+		 retire ? "/segments/*/retire" : "/segments/*/resend", &segment,
+		 &ask, &err) &&
+	     (!retire ||
+		 command_confirm(context, false, &err,
+		     "%s is told that all %" PRId64 " members of %.60s left.\n"
+		     "If Heap still syncs the segment, it adds some of them "
+		     "again.",
+		     value_text(segment, "destination"),
+		     value_int(segment, "sent"),
+		     *value_text(segment, "name") != '\0'
+			 ? value_text(segment, "name")
+			 : value_text(segment, "id")));
+	code = ok ? command_ask(context, &ask, NULL, NULL, &answer, out)
+		  : command_fail(out, &err);
+	if (answer != NULL)
+		resent_show(segment,
+		    value_int(answer, retire ? "retired" : "resent"), retire,
+		    out);
+	json_decref(answer);
+	json_decref(segment);
+	return code;
 }
 
 int
 command_segments_resend(struct command_context *context, struct buf *out)
 {
-	const struct segment *segment;
-	struct segments segments;
-	size_t members;
-	struct err err;
-	bool ok;
-
-	if (!segment_find(context, &segments, &segment, &err))
-		return command_fail(out, &err);
-	ok = resend_run(context, segment, false, &members, &err);
-	if (ok && options_has(context->options, "--json")) {
-		command_count_json("resent", (int64_t)members, out);
-	} else if (ok) {
-		(void)buf_printf(out,
-		    "%zu members will be sent again to %s, as their last "
-		    "change "
-		    "says; a change that waits goes anyway\n",
-		    members, segment->of.destination);
-	}
-	segments_fini(&segments);
-	return ok ? EXIT_FINE : command_fail(out, &err);
-}
-
-int
-command_segments_release(struct command_context *context, struct buf *out)
-{
-	const struct segment *segment;
-	struct segments segments;
-	size_t syncs = 0;
-	struct err err;
-	bool ok;
-
-	if (!segment_find(context, &segments, &segment, &err))
-		return command_fail(out, &err);
-	ok = jobs_release(
-	    context->daemon->queue, segment->of.number, &syncs, &err);
-	segments_fini(&segments);
-	if (!ok)
-		return command_fail(out, &err);
-	if (options_has(context->options, "--json"))
-		command_count_json("released", (int64_t)syncs, out);
-	else if (syncs == 0)
-		(void)buf_text(out, "no sync of it is held\n");
-	else
-		(void)buf_printf(
-		    out, "released %zu sync%s\n", syncs, syncs == 1 ? "" : "s");
-	return syncs > 0 ? EXIT_FINE : EXIT_FOUND;
-}
-
-/* Ask, unless --yes was given. */
-static bool
-retire_asked(struct command_context *context, const struct segment *segment,
-    struct err *reterr)
-{
-	struct buf answer;
-	bool yes = options_has(context->options, "--yes");
-
-	if (yes)
-		return true;
-	buf_init(&answer, JOB_PIECE * 2);
-	if (job_message(context->caller, reterr,
-		"%.60s is told that all %" PRId64 " members of %.60s left.",
-		segment->of.destination, segment->of.sent,
-		segment_called(segment)) &&
-	    job_message(context->caller, reterr,
-		"If Heap still syncs the segment, it adds some of them again. "
-		"Type yes to go on:") &&
-	    context->caller->read(context->caller->arg, "-", &answer, reterr)) {
-		yes = answer.len >= 3 && memcmp(answer.data, "yes", 3) == 0 &&
-		      (answer.len == 3 || answer.data[3] == '\n');
-		if (!yes)
-			(void)err_set(reterr, ERR_INPUT,
-			    "nothing was done: type yes, or use --yes");
-	}
-	buf_fini(&answer);
-	return yes;
+	return segment_resend(context, false, out);
 }
 
 int
 command_segments_retire(struct command_context *context, struct buf *out)
 {
-	const struct segment *segment;
-	size_t members = 0, syncs = 0;
-	struct segments segments;
-	struct err err;
-	bool ok;
+	return segment_resend(context, true, out);
+}
 
-	if (!segment_find(context, &segments, &segment, &err))
+int
+command_segments_release(struct command_context *context, struct buf *out)
+{
+	json_t *answer;
+	struct ask ask;
+	struct err err;
+	int64_t syncs;
+	int code;
+
+	if (!segment_ask(
+		context->options, "POST", "/segments/*/release", &ask, &err))
 		return command_fail(out, &err);
-	/* What is held is overtaken, and goes. */
-	ok = retire_asked(context, segment, &err) &&
-	     resend_run(context, segment, true, &members, &err) &&
-	     jobs_release(
-		 context->daemon->queue, segment->of.number, &syncs, &err);
-	if (ok && options_has(context->options, "--json"))
-		command_count_json("retired", (int64_t)members, out);
-	else if (ok)
-		(void)buf_printf(out,
-		    "%zu members leave at %s; follow it with `currentsd "
-		    "segments show %s`\n",
-		    members, segment->of.destination, segment->of.id);
-	segments_fini(&segments);
-	return ok ? EXIT_FINE : command_fail(out, &err);
+	code = command_ask_judged(context, &ask, NULL, NULL, &answer, out);
+	if (answer == NULL)
+		return code;
+	syncs = value_int(answer, "released");
+	json_decref(answer);
+	if (!options_has(context->options, "--json") && syncs == 0)
+		(void)buf_text(out, "no sync of it is held\n");
+	else if (!options_has(context->options, "--json"))
+		(void)buf_printf(out, "released %" PRId64 " sync%s\n", syncs,
+		    syncs == 1 ? "" : "s");
+	return syncs > 0 ? EXIT_FINE : EXIT_FOUND;
+}
+
+/* ---- verify ---- */
+
+static void
+verify_line(int64_t count, const char *one, const char *many, struct buf *out)
+{
+	char number[SHOW_TEXT];
+
+	show_number(count, number, sizeof(number));
+	if (count > 0)
+		(void)buf_printf(
+		    out, "%8s %s\n", number, count == 1 ? one : many);
+}
+
+static void
+verify_wrong_show(const json_t *wrong, struct buf *out)
+{
+	size_t i, shown = 0;
+	const json_t *row;
+
+	json_array_foreach(wrong, i, row)
+	{
+		const char *member = value_text(row, "member");
+		bool sent = value_bool(row, "sent");
+
+		if (json_is_null(value_at(row, "has")) || shown++ >= SHOWN_MOST)
+			continue;
+		(void)buf_text(out, "  ");
+		show_foreign(out, member, strlen(member), SHOW_TEXT);
+		(void)buf_printf(out, " is %s there, and was sent as %s\n",
+		    sent ? "out" : "in", sent ? "in" : "out");
+	}
+	if (shown > SHOWN_MOST)
+		(void)buf_printf(
+		    out, "  and %zu more: see --json\n", shown - SHOWN_MOST);
+}
+
+static void
+verify_show(const json_t *segment, const json_t *answer, struct buf *out)
+{
+	if (value_int(answer, "asked") == 0) {
+		(void)buf_text(out, "nothing of it is sent for certain yet\n");
+		return;
+	}
+	(void)buf_printf(out, "asked %s for %" PRId64 " member%s of ",
+	    value_text(segment, "destination"), value_int(answer, "asked"),
+	    value_int(answer, "asked") == 1 ? "" : "s");
+	show_foreign(out, value_text(segment, "label"),
+	    strlen(value_text(segment, "label")), GRID_CELL);
+	(void)buf_text(out, ":\n");
+	verify_line(value_int(answer, "right"), "has the value that was sent",
+	    "have the value that was sent", out);
+	verify_line(value_int(answer, "other"), "has the other value",
+	    "have the other value", out);
+	verify_line(value_int(answer, "no_profile"), "has no profile there",
+	    "have no profile there", out);
+	verify_wrong_show(value_at(answer, "wrong"), out);
+	if (value_int(answer, "other") > 0)
+		(void)buf_text(out,
+		    "What was sent in the last minutes may not show yet. Else "
+		    "`currentsd segments\nresend` sends all members again.\n");
+	if (value_int(answer, "no_profile") > 0)
+		(void)buf_text(out,
+		    "A profile that does not exist is not made, unless "
+		    "create_profiles is yes; check\n`match` if many are "
+		    "missing.\n");
+}
+
+int
+command_segments_verify(struct command_context *context, struct buf *out)
+{
+	json_t *segment = NULL, *answer;
+	struct ask ask;
+	struct err err;
+	int code;
+
+	if (!segment_look(context, "/segments/*/verify", &segment, &ask, &err))
+		return command_fail(out, &err);
+	ask_param(&ask, "sample", options_value(context->options, "--sample"));
+	code = command_ask_judged(context, &ask, NULL, NULL, &answer, out);
+	if (answer != NULL && value_int(answer, "other") > 0)
+		code = EXIT_FOUND;
+	if (answer != NULL && !options_has(context->options, "--json"))
+		verify_show(segment, answer, out);
+	json_decref(answer);
+	json_decref(segment);
+	return code;
 }

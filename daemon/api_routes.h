@@ -12,5 +12,8 @@ api_fn api_status, api_metrics, api_destination_pause, api_destination_resume,
     api_unreadable_show, api_unreadable_drop, api_tap;
 api_fn api_import, api_replay, api_explain, api_queue_check, api_queue_backup,
     api_jobs;
+api_fn api_segments, api_segment, api_segment_syncs, api_segment_resend,
+    api_segment_release, api_segment_retire, api_segment_verify, api_person,
+    api_erase, api_erasures, api_erasures_done, api_drift;
 
 #endif

@@ -6,7 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STALE_GAPS = 2 };
+enum {
+	STALE_GAPS = 2,
+	FIND_SHOWN = 5,
+	FIND_TEXT = 800,
+	TROUBLE_TEXT = 1000,
+};
 
 const char *
 segment_state_name(enum segment_state state)
@@ -275,6 +280,70 @@ segments_fini(struct segments *segments)
 	*segments = (struct segments){.count = 0};
 }
 
+/* ---- one of them ---- */
+
+bool
+segment_selected(
+    const struct segment *segment, const char *source, const char *destination)
+{
+	return (source == NULL || strcmp(source, segment->of.source) == 0) &&
+	       (destination == NULL ||
+		   strcmp(destination, segment->of.destination) == 0);
+}
+
+static bool
+find_ambiguous(const struct segment *const *found, size_t count,
+    struct str called, struct err *reterr)
+{
+	struct buf text;
+
+	buf_init(&text, FIND_TEXT);
+	for (size_t i = 0; i < count && i < FIND_SHOWN; i++)
+		(void)buf_printf(&text,
+		    "%s%.40s (source %.40s, destination %.40s)",
+		    i > 0 ? ", " : "", found[i]->of.id, found[i]->of.source,
+		    found[i]->of.destination);
+	(void)err_set(reterr, ERR_CONFLICT,
+	    "%zu segments are called %.*s: give the id, or the source or "
+	    "destination: %.*s%s",
+	    count, called.len < 40 ? (int)called.len : 40, called.data,
+	    (int)text.len, text.data, count > FIND_SHOWN ? ", ..." : "");
+	buf_fini(&text);
+	return false;
+}
+
+bool
+segments_find(const struct segments *segments, struct str called,
+    const char *source, const char *destination,
+    const struct segment **ret_segment, struct err *reterr)
+{
+	const struct segment *found[FIND_SHOWN];
+	size_t count = 0;
+
+	for (int by_name = 0; by_name <= 1 && count == 0; by_name++) {
+		for (size_t i = 0; i < segments->count; i++) {
+			const struct segment *segment = &segments->list[i];
+
+			if (!str_equal_text(called,
+				by_name ? segment->of.name : segment->of.id) ||
+			    !segment_selected(segment, source, destination))
+				continue;
+			if (count < FIND_SHOWN)
+				found[count] = segment;
+			count++;
+		}
+	}
+	if (count > 1)
+		return find_ambiguous(found, count, called, reterr);
+	if (count == 0)
+		return err_set(reterr, ERR_NOT_FOUND,
+		    "there is no segment %.*s; `currentsd segments` lists "
+		    "them",
+		    called.len < 100 ? (int)called.len : 100, called.data);
+	*ret_segment = found[0];
+	return true;
+}
+
 /* ---- how it is shown ---- */
 
 void
@@ -320,12 +389,14 @@ void
 segment_json(const struct segment *segment, int64_t now_ms, struct json *json)
 {
 	const struct stats_group *group = &segment->of;
+	struct buf trouble;
 
 	json_text(json, "id", group->id);
 	json_text(json, "name", group->name);
 	json_text(json, "label", group->label);
 	json_text(json, "source", group->source);
 	json_text(json, "destination", group->destination);
+	json_bool(json, "served", segment->served);
 	json_text(json, "state", segment_state_name(segment->state));
 	json_int(json, "wanted", group->wanted);
 	json_int(json, "sent", group->sent);
@@ -343,6 +414,12 @@ segment_json(const struct segment *segment, int64_t now_ms, struct json *json)
 	}
 	if (segment->why != NULL)
 		json_text(json, "why", segment->why);
+	if (segment_needs_attention(segment)) {
+		buf_init(&trouble, TROUBLE_TEXT);
+		segment_trouble_write(segment, now_ms, &trouble);
+		json_bytes(json, "trouble", trouble.data, trouble.len);
+		buf_fini(&trouble);
+	}
 	json_time(json, "first_page", group->first_ms);
 	json_time(json, "last_page", group->last_ms);
 	json_time(json, "last_complete", group->complete_ms);

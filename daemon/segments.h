@@ -53,6 +53,16 @@ MUST_USE bool segments_read(struct daemon *daemon, int64_t now_ms,
     struct segments *ret_segments, struct err *reterr);
 void segments_fini(struct segments *segments);
 
+/* Is it of this source and at this destination? NULL: of any. */
+bool segment_selected(
+    const struct segment *segment, const char *source, const char *destination);
+
+/* The one of them that is called so, by its id or else by its name.
+ * ERR_NOT_FOUND; ERR_CONFLICT if there are several. */
+MUST_USE bool segments_find(const struct segments *segments, struct str called,
+    const char *source, const char *destination,
+    const struct segment **ret_segment, struct err *reterr);
+
 static inline bool
 segment_needs_attention(const struct segment *segment)
 {

@@ -34,6 +34,7 @@ enum {
 	FORWARDER_SHOWN = 200, /* bytes of an answer */
 	FORWARDER_VERIFY_TRIES = 4,
 	FORWARDER_VERIFY_REST_MS = 60 * 1000,
+	FORWARDER_VERIFY_STEP_MS = 500, /* a part of a wait; below a second */
 };
 
 /* The sender of a destination, and what other threads see of it. */
@@ -776,6 +777,9 @@ struct forwarder_verify_wait {
 	bool done, ok;
 	int64_t wait_ms; /* ask again then; 0: do not */
 	struct err *reterr;
+	forwarder_asked_fn *asked;
+	void *arg;
+	size_t at; /* members that were answered for */
 };
 
 static void
@@ -828,20 +832,31 @@ forwarder_verify_post(const struct forwarder_destination *destination,
 	     poster_send(poster, &target, str_bytes(body.data, body.len), NULL,
 		 NULL, reterr);
 	while (ok && !wait->done)
-		ok = poster_run(
-		    poster, 1000, forwarder_verify_answered, wait, reterr);
+		ok = poster_run(poster, FORWARDER_VERIFY_STEP_MS,
+			 forwarder_verify_answered, wait, reterr) &&
+		     wait->asked(wait->arg, wait->at, reterr);
 	/* One that is still on its way lends the body. */
 	poster_drop_all(poster);
 	buf_fini(&body);
 	return ok && wait->ok;
 }
 
-static void
-forwarder_rest(int64_t ms)
+static bool
+forwarder_verify_rest(
+    struct forwarder_verify_wait *wait, int64_t ms, struct err *reterr)
 {
-	struct timespec rest = {ms / 1000, ms % 1000 * 1000000};
+	bool ok = true;
 
-	(void)nanosleep(&rest, NULL);
+	for (; ok && ms > 0; ms -= FORWARDER_VERIFY_STEP_MS) {
+		int64_t step_ms = ms < FORWARDER_VERIFY_STEP_MS
+				      ? ms
+				      : FORWARDER_VERIFY_STEP_MS;
+		struct timespec rest = {0, step_ms * 1000000};
+
+		(void)nanosleep(&rest, NULL);
+		ok = wait->asked(wait->arg, wait->at, reterr);
+	}
+	return ok;
 }
 
 /* "Too fast" is obeyed a few times. */
@@ -856,21 +871,27 @@ forwarder_verify_some(const struct forwarder_destination *destination,
 			return true;
 		if (wait->wait_ms == 0 || tries == FORWARDER_VERIFY_TRIES)
 			return false;
-		forwarder_rest(wait->wait_ms < FORWARDER_VERIFY_REST_MS
-				   ? wait->wait_ms
-				   : FORWARDER_VERIFY_REST_MS);
+		if (!forwarder_verify_rest(wait,
+			wait->wait_ms < FORWARDER_VERIFY_REST_MS
+			    ? wait->wait_ms
+			    : FORWARDER_VERIFY_REST_MS,
+			reterr))
+			return false;
 	}
 }
 
 bool
 forwarder_verify(const struct forwarder_destination *destination,
     const struct outlet_group *group, const struct str *members, size_t count,
-    enum outlet_has *ret_has, struct err *reterr)
+    forwarder_asked_fn *asked, void *arg, enum outlet_has *ret_has,
+    struct err *reterr)
 {
 	struct forwarder_verify_wait wait = {
 	    .outlet = destination->outlet,
 	    .group = group,
 	    .reterr = reterr,
+	    .asked = asked,
+	    .arg = arg,
 	};
 	struct outlet_context *context = NULL;
 	struct poster *poster = NULL;
@@ -880,13 +901,14 @@ forwarder_verify(const struct forwarder_destination *destination,
 		 destination->outlet_settings, &context, reterr) &&
 	     poster_new(&poster, reterr);
 	wait.context = context;
-	for (size_t at = 0; ok && at < count; at += wait.count) {
-		wait.members = members + at;
-		wait.has = ret_has + at;
-		if (at > 0)
-			forwarder_rest(wait.outlet->verify_gap_ms);
-		ok = forwarder_verify_some(
-		    destination, poster, &wait, count - at, reterr);
+	for (; ok && wait.at < count; wait.at += wait.count) {
+		wait.members = members + wait.at;
+		wait.has = ret_has + wait.at;
+		ok =
+		    (wait.at == 0 || forwarder_verify_rest(&wait,
+					 wait.outlet->verify_gap_ms, reterr)) &&
+		    forwarder_verify_some(
+			destination, poster, &wait, count - wait.at, reterr);
 	}
 	poster_free(poster);
 	wait.outlet->context_free(context);

@@ -166,10 +166,14 @@ forwarder_send_once(const struct forwarder_destination *destination,
 
 /* Ask the destination what it has of these members of a group, which has its
  * label, in as many requests as that takes; posts them and waits for the
- * answers, on the calling thread. The outlet can verify. ERR_IO: no answer, or
- * none of 2xx; ERR_INPUT: not legible. */
+ * answers, on the calling thread. Calls `asked` at least once a second, with
+ * the number of members that were answered for; false ends it with its error.
+ * The outlet can verify. ERR_IO: no answer, or none of 2xx; ERR_INPUT: not
+ * legible. */
+typedef bool forwarder_asked_fn(void *arg, size_t members, struct err *reterr);
 MUST_USE bool forwarder_verify(const struct forwarder_destination *destination,
     const struct outlet_group *group, const struct str *members, size_t count,
-    enum outlet_has *ret_has, struct err *reterr);
+    forwarder_asked_fn *asked, void *arg, enum outlet_has *ret_has,
+    struct err *reterr);
 
 #endif

@@ -16,7 +16,6 @@ from names import Done, Metric, Row, Status
 from test_segments import (API_KEY, braze, daemon, members,  # noqa: F401
                            settled, start, taken)
 
-WIDTH = 100
 # pylint: disable=redefined-outer-name
 
 
@@ -66,7 +65,7 @@ def test_a_segment_from_its_first_page_on(daemon, braze):
     assert "segments   1: 1 fresh; 0 changes wait" in daemon.command("status")
 
 
-def test_the_tables_fit(daemon):
+def test_the_tables_are_whole(daemon):
     """Numbers stand to the right, and what comes from outside breaks no
     line."""
     whole(daemon, ["ann"], name="Abandoned\ncheckout after step 3 " + "x" * 90)
@@ -74,16 +73,13 @@ def test_the_tables_fit(daemon):
     settled(daemon)
     head, *rows = daemon.command("segments").splitlines()
     assert len(rows) == 2
-    assert all(len(line) <= WIDTH for line in (head, *rows))
-    for number in ("wanted", "sent", "waiting", "dead"):
+    for number in ("WANTED", "SENT", "WAITING", "DEAD"):
         end = head.index(f" {number}") + 1 + len(number)
         assert all(row[end - 1].isdigit() and row[end] == " "
                    for row in rows), number
-    for words in ("syncs", "7"), ("syncs", "1234567"):
-        for line in daemon.command("segments", *words).splitlines():
-            assert len(line) <= WIDTH
+    assert len(daemon.command("segments", "syncs", "7").splitlines()) == 2
     ann = daemon.command("person", "ann").splitlines()
-    assert len(ann) == 4  # head, row, blank, and one change
+    assert len(ann) == 5  # two heads, a blank, a segment and a change
 
 
 def test_names(start):
@@ -360,9 +356,9 @@ def test_why_did_ann_get_it(daemon, heapsim):
                 ("queued", "7", False), ("queued", "8", True)]
     assert told["timeline"][1][Row.TYPE].startswith("users.")
     text = daemon.command("person", "ann").splitlines()
-    assert re.search(r"^\S+ entered Funnel \(7\) +delivered to braze \S+Z$",
-                     text[4])
-    assert text[6].endswith("waits for braze")
+    assert re.search(r"^\S+ +entered Funnel \(7\) +delivered to braze \S+$",
+                     text[5])
+    assert text[7].endswith("waits for braze")
     few = daemon.command("person", "ann", "--limit", "1").splitlines()
     assert "entered Trial (8)" in few[-2]
     assert few[-1].startswith("3 earlier ones are not shown")

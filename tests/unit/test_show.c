@@ -212,27 +212,63 @@ test_brief(void **state)
 }
 
 static void
-test_cells(void **state)
+test_title(void **state)
 {
 	static const struct {
-		const char *text;
-		size_t width;
-		const char *shown;
-	} cases[] = {{"", 3, "   "}, {"Funnel", 8, "Funnel  "},
-	    {"Funnel", 6, "Funnel"}, {"Funnel", 5, "Fun.."},
-	    {"a\nb\tc", 6, "a b c "},
-	    {"\xc3\xa9t\xc3\xa9", 4, "\xc3\xa9t\xc3\xa9 "},
-	    {"\xc3\xa9\xc3\xa9\xc3\xa9\xc3\xa9", 3, "\xc3\xa9.."}};
+		const char *name, *id, *shown;
+	} cases[] = {{"Funnel", "7", "Funnel (7)"}, {"", "7", "7"},
+	    {"a\nb\033[2J", "7\t8", "a b\\x1b[2J (7 8)"}};
 	struct buf out;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		buf_init(&out, 100);
-		segment_cell_write(
-		    &out, cases[i].text, strlen(cases[i].text), cases[i].width);
+		segment_title_show(&out, cases[i].name, cases[i].id);
 		assert_int_equal(out.len, strlen(cases[i].shown));
 		assert_memory_equal(out.data, cases[i].shown, out.len);
 		buf_fini(&out);
+	}
+}
+
+/* Wrapped under its mark on a terminal, on one line elsewhere; nothing for one
+ * that needs no attention. */
+static void
+test_trouble(void **state)
+{
+	static const struct {
+		size_t columns;
+		bool colour;
+		const char *trouble, *shown;
+	} cases[] = {
+	    {0, false, "2 of 3 pages; press sync now in Heap",
+		"! Funnel (7) is incomplete: 2 of 3 pages; press sync now in "
+		"Heap\n"},
+	    {40, false, "2 of 3 pages; press sync now in Heap",
+		"! Funnel (7) is incomplete: 2 of 3\n"
+		"  pages; press sync now in Heap\n"},
+	    {80, true, "2 of 3 pages",
+		"\033[31m! Funnel (7) is incomplete: 2 of 3 pages\n\033[0m"},
+	    {80, false, NULL, ""},
+	};
+	struct buf out;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct screen screen = {.columns = cases[i].columns,
+		    .terminal = cases[i].columns > 0,
+		    .colour = cases[i].colour};
+		json_t *segment =
+		    json_pack("{ssssssss*}", "name", "Funnel", "id", "7",
+			"state", "incomplete", "trouble", cases[i].trouble);
+
+		assert_non_null(segment);
+		buf_init(&out, 1000);
+		segment_trouble_show(segment, &screen, &out);
+		assert_int_equal(out.len, strlen(cases[i].shown));
+		assert_memory_equal(
+		    out.len > 0 ? out.data : "", cases[i].shown, out.len);
+		buf_fini(&out);
+		json_decref(segment);
 	}
 }
 
@@ -248,7 +284,8 @@ main(void)
 	    cmocka_unit_test(test_rate),
 	    cmocka_unit_test(test_timestamp),
 	    cmocka_unit_test(test_brief),
-	    cmocka_unit_test(test_cells),
+	    cmocka_unit_test(test_title),
+	    cmocka_unit_test(test_trouble),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
