@@ -230,8 +230,8 @@ remote_head(char *data, size_t size, size_t count, void *arg)
 	text[len] = '\0';
 	text[strcspn(text, "\r\n")] = '\0';
 	if (strncasecmp(text, server, strlen(server)) == 0)
-		(void)snprintf(answer->version, sizeof(answer->version),
-		    "%.*s", CLIENT_VERSION - 1, text + strlen(server));
+		(void)snprintf(answer->version, sizeof(answer->version), "%.*s",
+		    CLIENT_VERSION - 1, text + strlen(server));
 	if (strncasecmp(text, type, strlen(type)) == 0)
 		answer->lines = strstr(text, "ndjson") != NULL;
 	return len;
