@@ -533,6 +533,21 @@ ingest_put_unreadable(struct request *request)
 
 /* ---- the end of the body, and the queue's answer ---- */
 
+/* Prove to a probe that asks for it that it came to us. */
+static void
+ingest_prove_us(struct request *request)
+{
+	const char *nonce = request_header(request, SERVER_PROBE_HEADER);
+	size_t len = nonce != NULL ? strlen(nonce) : 0;
+
+	if (request->intake->proof != INTAKE_BEARER || len < 16 || len > 64 ||
+	    nonce[strspn(nonce, "0123456789abcdef")] != '\0')
+		return;
+	sources_prove(request->service->sources, request->source,
+	    request_header(request, MHD_HTTP_HEADER_AUTHORIZATION), nonce,
+	    request->proof);
+}
+
 enum MHD_Result
 ingest_complete(struct request *request)
 {
@@ -560,6 +575,7 @@ ingest_complete(struct request *request)
 	if (ingest->cause != INTAKE_PROBE)
 		return ingest_put_unreadable(request);
 	counter_add(COUNTER_PROBES, 1);
+	ingest_prove_us(request);
 	return ingest_answer_receipt(request);
 }
 

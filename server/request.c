@@ -337,6 +337,10 @@ answer_add_headers(const struct request *request, enum intake_cause cause,
 	case INTAKE_CAUSES:
 		break;
 	}
+	if (request->proof[0] != '\0' &&
+	    MHD_add_response_header(
+		response, SERVER_PROOF_HEADER, request->proof) != MHD_YES)
+		return false;
 	return name == NULL ||
 	       MHD_add_response_header(response, name, value) == MHD_YES;
 }

@@ -71,6 +71,8 @@ struct request {
 	struct ingest *ingest;
 	struct admin *admin;
 
+	char proof[SERVER_PROOF]; /* a header of the answer; "": none */
+
 	enum intake_cause refusal; /* INTAKE_TAKEN: it is not refused */
 	const char *why;	   /* of the refusal */
 	const char *allow; /* the methods, as for Allow; NULL: the route's */

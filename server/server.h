@@ -151,6 +151,21 @@ size_t server_tokens(const struct server *server, size_t source);
 int64_t server_token_last_used_ms(
     const struct server *server, size_t source, size_t token);
 
+/*
+ * A probe (a request without items) that is authorised and has a header with a
+ * nonce of 16 to 64 hexadecimal digits is answered with a header that proves
+ * who answered it: HMAC-SHA-256 of the nonce, in hex. The key is the SHA-256 of
+ * the token that the request has, or empty at an open source. A proxy that
+ * answers by itself cannot make it.
+ */
+#define SERVER_PROBE_HEADER "Currentsd-Probe"
+#define SERVER_PROOF_HEADER "Currentsd-Proof"
+enum { SERVER_PROOF = 65 }; /* bytes, including the NUL */
+
+/* What the header should be. `token` is NULL at an open source. */
+void server_probe_proof(
+    const char *token, const char *nonce, char ret_proof[SERVER_PROOF]);
+
 /* Append the text of a stored body to *ret_text, as far as it can be decoded
  * and as the limit of *ret_text allows; *ret_whole says whether that is all
  * of it. Any thread, and without a server. */

@@ -158,6 +158,19 @@ sources_authorise(
 }
 
 void
+sources_prove(const struct sources *sources, size_t source, const char *header,
+    const char *nonce, char ret_proof[SERVER_PROOF])
+{
+	const struct tokens *tokens = sources->rows[source].tokens;
+	size_t token = 0;
+
+	CHECK(source < sources->count);
+	if (!tokens_find(tokens, header, &token))
+		token = SIZE_MAX;
+	tokens_prove(tokens, token, nonce, ret_proof);
+}
+
+void
 sources_note_request(struct sources *sources, size_t source, int64_t wall_ms)
 {
 	CHECK(source < sources->count);

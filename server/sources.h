@@ -36,6 +36,11 @@ void sources_free(struct sources *sources); /* accepts NULL */
 MUST_USE bool sources_authorise(struct sources *sources, size_t source,
     const char *header, int64_t wall_ms);
 
+/* Of a request that was let in: what proves that we know its token, or that the
+ * source is open (server_probe_proof()). */
+void sources_prove(const struct sources *sources, size_t source,
+    const char *header, const char *nonce, char ret_proof[SERVER_PROOF]);
+
 /* Note a request that proved otherwise to be the source's. */
 void
 sources_note_request(struct sources *sources, size_t source, int64_t wall_ms);

@@ -86,3 +86,37 @@ tokens_name(
 		(void)snprintf(
 		    ret_name + 2 * i, 3, "%02x", tokens->digests[number][i]);
 }
+
+/* The key is the token's hash, because the token itself is not kept. */
+static void
+proof_make(const void *key, size_t key_len, const char *nonce,
+    char ret_proof[SERVER_PROOF])
+{
+	unsigned char digest[DIGEST_SHA256];
+
+	digest_hmac_sha256(key, key_len, nonce, strlen(nonce), digest);
+	for (size_t i = 0; i < sizeof(digest); i++)
+		(void)snprintf(ret_proof + 2 * i, 3, "%02x", digest[i]);
+}
+
+void
+tokens_prove(const struct tokens *tokens, size_t number, const char *nonce,
+    char ret_proof[SERVER_PROOF])
+{
+	static const unsigned char none[1];
+	bool known = number < tokens->count;
+
+	proof_make(known ? tokens->digests[number] : none,
+	    known ? DIGEST_SHA256 : 0, nonce, ret_proof);
+}
+
+void
+server_probe_proof(
+    const char *token, const char *nonce, char ret_proof[SERVER_PROOF])
+{
+	unsigned char key[DIGEST_SHA256] = {0};
+
+	if (token != NULL)
+		digest_sha256(token, strlen(token), key);
+	proof_make(key, token != NULL ? sizeof(key) : 0, nonce, ret_proof);
+}

@@ -8,6 +8,7 @@
  */
 
 #include "base/err.h"
+#include "server/server.h"
 
 #include <stddef.h>
 
@@ -29,5 +30,10 @@ MUST_USE bool tokens_find(
 enum { TOKENS_NAME = 13 }; /* bytes, including the NUL */
 void tokens_name(
     const struct tokens *tokens, size_t number, char ret_name[TOKENS_NAME]);
+
+/* What server_probe_proof() makes of the token of this number, or if there is
+ * no such number of none. */
+void tokens_prove(const struct tokens *tokens, size_t number, const char *nonce,
+    char ret_proof[SERVER_PROOF]);
 
 #endif

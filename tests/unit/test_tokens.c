@@ -70,6 +70,35 @@ test_name(void **state)
 	tokens_free(others);
 }
 
+/* Who knows a token knows its proof, and nobody else does. */
+static void
+test_proof(void **state)
+{
+	static const char *const list[] = {"abc", "new", NULL};
+	static const char nonce[] = "0123456789abcdef";
+	char proof[SERVER_PROOF], wanted[SERVER_PROOF];
+	struct tokens *tokens = tokens_new(list);
+
+	(void)state;
+	assert_non_null(tokens);
+	tokens_prove(tokens, 0, nonce, proof);
+	/* printf 0123456789abcdef | openssl dgst -sha256 -mac HMAC -macopt
+	 * hexkey:$(printf abc | sha256sum | cut -c1-64) */
+	assert_string_equal(proof, "d27f74ebe5bb28ec5be9881027901412"
+				   "5d4814d6f23ede94898f59152b9f3c31");
+	server_probe_proof("abc", nonce, wanted);
+	assert_string_equal(proof, wanted);
+	tokens_prove(tokens, 1, nonce, proof);
+	assert_string_not_equal(proof, wanted);
+	tokens_prove(tokens, 0, "0123456789abcdee", proof);
+	assert_string_not_equal(proof, wanted);
+	/* An open source has no token. */
+	tokens_prove(tokens, SIZE_MAX, nonce, proof);
+	server_probe_proof(NULL, nonce, wanted);
+	assert_string_equal(proof, wanted);
+	tokens_free(tokens);
+}
+
 /* Without tokens nothing matches, not even an empty one. */
 static void
 test_none(void **state)
@@ -96,6 +125,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_match),
 	    cmocka_unit_test(test_name),
+	    cmocka_unit_test(test_proof),
 	    cmocka_unit_test(test_none),
 	};
 
