@@ -22,3 +22,30 @@ str_hash(uint64_t seed, struct str bytes)
 	hash *= 0x9e3779b97f4a7c15U;
 	return hash ^ hash >> 32;
 }
+
+size_t
+str_distance(const char *a, const char *b)
+{
+	size_t row[STR_DISTANCE_MAX + 1], alen = strlen(a), blen = strlen(b);
+
+	if (alen > STR_DISTANCE_MAX || blen > STR_DISTANCE_MAX)
+		return STR_DISTANCE_MAX;
+	for (size_t j = 0; j <= blen; j++)
+		row[j] = j;
+	for (size_t i = 1; i <= alen; i++) {
+		size_t corner = row[0];
+
+		row[0] = i;
+		for (size_t j = 1; j <= blen; j++) {
+			size_t best = corner + (a[i - 1] != b[j - 1]);
+
+			corner = row[j];
+			if (best > row[j] + 1)
+				best = row[j] + 1;
+			if (best > row[j - 1] + 1)
+				best = row[j - 1] + 1;
+			row[j] = best;
+		}
+	}
+	return row[blen];
+}

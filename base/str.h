@@ -59,4 +59,9 @@ int str_compare(struct str a, struct str b);
  * is 0. Not keyed: whoever sends the bytes can make hashes collide. */
 uint64_t str_hash(uint64_t seed, struct str bytes);
 
+/* How many letters must change to make one word of the other, for suggestions;
+ * at least STR_DISTANCE_MAX if either is longer than that. */
+enum { STR_DISTANCE_MAX = 64 };
+size_t str_distance(const char *a, const char *b);
+
 #endif

@@ -10,6 +10,16 @@
 
 #include <stdlib.h>
 
+static bool
+type_unknown(const char *pattern, struct err *reterr)
+{
+	return err_set(reterr, ERR_INPUT,
+	    strchr(pattern, '*') != NULL
+		? "the catalogue has no type that matches %s"
+		: "the catalogue has no type %s",
+	    pattern);
+}
+
 /* ---- schema ---- */
 
 const struct option_row command_schema_options[] = {
@@ -19,11 +29,13 @@ const struct option_row command_schema_options[] = {
 };
 
 static void
-schema_list_text(struct buf *out)
+schema_list_text(const char *pattern, struct buf *out)
 {
 	for (size_t i = 0; i < document_types(); i++) {
 		struct document_type type = document_type_at(i);
 
+		if (!currents_type_matches(str_text(type.name), pattern))
+			continue;
 		(void)buf_printf(out, "%-52s %-14s %3zu properties%s%s\n",
 		    type.name, type.family, type.properties,
 		    type.status != NULL ? "  " : "",
@@ -32,7 +44,7 @@ schema_list_text(struct buf *out)
 }
 
 static void
-schema_list_json(struct buf *out)
+schema_list_json(const char *pattern, struct buf *out)
 {
 	struct json json;
 
@@ -41,6 +53,8 @@ schema_list_json(struct buf *out)
 	for (size_t i = 0; i < document_types(); i++) {
 		struct document_type type = document_type_at(i);
 
+		if (!currents_type_matches(str_text(type.name), pattern))
+			continue;
 		json_object_open(&json, NULL);
 		json_text(&json, "type", type.name);
 		json_text(&json, "family", type.family);
@@ -58,25 +72,24 @@ schema_list_json(struct buf *out)
 static bool
 schema_write(const struct options *options, struct buf *out, struct err *reterr)
 {
-	bool all = options_has(options, "--all");
-	size_t type;
+	const char *word = options->word_count > 0 ? options->words[0] : "*";
+	size_t type, before = out->len;
 
-	if (all + options->word_count > 1)
-		return err_set(reterr, ERR_INPUT, "give one TYPE, or --all");
-	if (all) {
+	if (options_has(options, "--all")) {
 		document_request_write(out);
 		(void)buf_char(out, '\n');
-	} else if (options->word_count > 0) {
-		type = document_type_find(options->words[0]);
+	} else if (strchr(word, '*') == NULL) {
+		type = document_type_find(word);
 		if (type == document_types())
-			return err_set(reterr, ERR_INPUT,
-			    "the catalogue has no type %s", options->words[0]);
+			return type_unknown(word, reterr);
 		document_type_write(type, out);
 		(void)buf_char(out, '\n');
 	} else if (options_has(options, "--json")) {
-		schema_list_json(out);
+		schema_list_json(word, out);
 	} else {
-		schema_list_text(out);
+		schema_list_text(word, out);
+		if (out->len == before)
+			return type_unknown(word, reterr);
 	}
 	return true;
 }
@@ -85,9 +98,14 @@ int
 command_schema(struct command_context *context, struct buf *out)
 {
 	struct settings settings = {0}; /* for its catalogue */
+	const struct options *options = context->options;
 	struct err err;
 	bool ok;
 
+	if (options_has(options, "--all") && options->word_count > 0) {
+		(void)err_set(&err, ERR_INPUT, "give one TYPE, or --all");
+		return command_fail(out, &err);
+	}
 	ok = settings_read(context->config, &settings, &err) &&
 	     schema_write(context->options, out, &err);
 	settings_fini(&settings);
@@ -105,8 +123,8 @@ enum {
 
 const struct option_row command_sample_options[] = {
     {"--all", NULL, "All types in turn (the default)."},
-    {"--count", "N", "Make N events (default: one of each type)."},
-    {"--seed", "S", "The same seed makes the same events (default 1)."},
+    {"--count", "COUNT", "Make N events (default: one of each type)."},
+    {"--seed", "COUNT", "The same seed makes the same events (default 1)."},
     {"--anonymous", "P",
 	"Make P per cent without external_user_id (default 10)."},
     {"--time", "T",
@@ -119,35 +137,41 @@ struct sample_run {
 	struct sample sample;
 	size_t *types; /* owned; to go through in turn */
 	size_t type_count;
-	int64_t count;
-	bool batch;
+	int64_t count; /* 0 with each_once */
+	bool each_once, batch;
 };
 
+/* All types that match the arguments, each once for each argument. */
 static bool
 sample_types_read(
     const struct options *options, struct sample_run *run, struct err *reterr)
 {
-	size_t words = options->word_count, all = sample_types();
+	static const char *const any[] = {"*"};
+	const char *const *patterns = options->words;
+	size_t count = options->word_count, all = sample_types(), before;
 
-	if (options_has(options, "--all") && words > 0)
-		return err_set(
-		    reterr, ERR_INPUT, "give types or --all, not both");
-	run->type_count = words > 0 ? words : all;
-	run->types = calloc(run->type_count, sizeof(*run->types));
+	if (count == 0) {
+		patterns = any;
+		count = 1;
+	}
+	run->types = calloc(count * all, sizeof(*run->types));
 	if (run->types == NULL)
 		return err_set_nomem(reterr);
-	for (size_t i = 0; i < run->type_count; i++) {
-		run->types[i] = i;
-		if (words == 0)
-			continue;
-		run->types[i] = sample_type_find(options->words[i]);
-		if (run->types[i] == all)
-			return err_set(reterr, ERR_INPUT,
-			    "the catalogue has no type %s", options->words[i]);
+	for (size_t i = 0; i < count; i++) {
+		before = run->type_count;
+		for (size_t type = 0; type < all; type++) {
+			struct str name = str_text(sample_type_name(type));
+
+			if (currents_type_matches(name, patterns[i]))
+				run->types[run->type_count++] = type;
+		}
+		if (run->type_count == before)
+			return type_unknown(patterns[i], reterr);
 	}
 	return true;
 }
 
+/* The numbers, which need no catalogue. */
 static bool
 sample_options_read(const struct command_context *context,
     struct sample_run *run, struct err *reterr)
@@ -157,9 +181,12 @@ sample_options_read(const struct command_context *context,
 
 	if (options_has(options, "--seed"))
 		time_s = SAMPLE_SEEDED_S;
-	if (!sample_types_read(options, run, reterr) ||
-	    !options_integer(options, "--count", (int64_t)run->type_count, 0,
-		INT64_MAX, &run->count, reterr) ||
+	if (options_has(options, "--all") && options->word_count > 0)
+		return err_set(
+		    reterr, ERR_INPUT, "give types or --all, not both");
+	run->each_once = !options_has(options, "--count");
+	if (!options_integer(
+		options, "--count", 0, 0, INT64_MAX, &run->count, reterr) ||
 	    !options_integer(
 		options, "--seed", SAMPLE_SEED, 0, INT64_MAX, &seed, reterr) ||
 	    !options_integer(options, "--time", time_s, 3600,
@@ -179,9 +206,11 @@ static bool
 sample_events_write(struct command_context *context, struct sample_run *run,
     struct buf *out, struct err *reterr)
 {
+	int64_t count = run->each_once ? (int64_t)run->type_count : run->count;
+
 	if (run->batch)
 		(void)buf_text(out, "{\"events\":[");
-	for (int64_t i = 0; i < run->count; i++) {
+	for (int64_t i = 0; i < count; i++) {
 		if (run->batch && i > 0)
 			(void)buf_char(out, ',');
 		sample_write(
@@ -204,8 +233,9 @@ command_sample(struct command_context *context, struct buf *out)
 	struct err err;
 	bool ok;
 
-	ok = settings_read(context->config, &settings, &err) &&
-	     sample_options_read(context, &run, &err) &&
+	ok = sample_options_read(context, &run, &err) &&
+	     settings_read(context->config, &settings, &err) &&
+	     sample_types_read(context->options, &run, &err) &&
 	     sample_events_write(context, &run, out, &err);
 	settings_fini(&settings);
 	free(run.types);

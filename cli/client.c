@@ -511,10 +511,9 @@ client_open(const char *config, bool queue, const struct job_caller *caller,
 		return false;
 	}
 	daemon_init(&client->daemon, &client->settings);
-	if (queue && (!settings_state_dir_check(&client->settings, reterr) ||
-			 !client_find(client, reterr)))
+	if (queue && !client_find(client, reterr))
 		goto fail;
-	if (!queue && config == NULL && client->settings.queue.dir != NULL)
+	if (!queue && config == NULL)
 		(void)!client_find(client, NULL);
 	if (client->remote) {
 		client->curl = curl_easy_init();

@@ -9,13 +9,31 @@ static const struct command table[] = {
 	    "`currentsd help settings` lists all settings, and `currentsd "
 	    "check` checks them.",
 	    COMMAND_PLAIN, NULL, command_serve},
-	{"check", "[--json] [--send-test IDENTITY [--destination NAME]]",
-	    "Check the settings, and show what serve would run",
-	    "Opens no network connection and does not touch the queue. With "
-	    "--send-test it maps one marked event, sends it to Heap, and "
-	    "tells you how to find it there; or it sends a change of a segment "
-	    "that Heap does not have to Braze, likewise.",
+	{"check", "[--offline] [--json] [--url URL [--source NAME]] "
+	    "[--send-test IDENTITY [--destination NAME]]",
+	    "Check the settings, and whether serve could run with them",
+	    "Also the addresses to listen at, the state directory, and whether "
+	    "the destinations answer: it connects to them, with TLS, and sends "
+	    "nothing. It does not touch the queue. With --url it posts what "
+	    "Braze posts to test a connection to the URL that Braze is given, "
+	    "and proves that the answer is that of this currentsd, and not a "
+	    "proxy's own. With --send-test it maps one marked event, sends it "
+	    "to Heap, and tells you how to find it there; or it sends a change "
+	    "of a segment that Heap does not have to Braze, likewise. Exits 1 "
+	    "if there is a problem.",
 	    COMMAND_PLAIN, command_check_options, command_check},
+	{"config", "[--all] [--json]",
+	    "Print the settings, and where each comes from",
+	    "In the syntax of the file; a setting that has its default is "
+	    "left out, or with --all commented out. Tokens, secrets and keys "
+	    "are masked.",
+	    COMMAND_PLAIN, command_config_options, command_config},
+	{"config diff", "FILE [--json]",
+	    "Show what another file of settings would change",
+	    "Compares the settings with what they would be with FILE instead "
+	    "of the present file; variables override either. Exits 1 if a "
+	    "setting would change, or if serve could not start with FILE.",
+	    COMMAND_PLAIN, command_json_options, command_config_diff},
 	{"status", "[--json]", "Show the state of the daemon and its queue",
 	    NULL, COMMAND_QUEUE, command_json_options, command_status},
 	{"ledger", "[--by source|type|hour] [--check] [--json]",
@@ -90,18 +108,18 @@ static const struct command table[] = {
 	    "other values.",
 	    COMMAND_CLIENT, command_segments_verify_options,
 	    command_segments_verify},
-	{"person", "ID [--limit N] [--json]",
+	{"person", "PERSON [--limit N] [--json]",
 	    "Show a person's segments and events in order of time",
 	    "Why did Ann get this campaign? First in which segments she is, by "
 	    "what Braze accepted, and what waits; then every event and change "
 	    "with this id that is queued, dead or in the archive, by the time "
 	    "when it was accepted. Exits 1 if there is nothing.",
 	    COMMAND_CLIENT, command_person_options, command_person},
-	{"events list", "[--place PLACE] [FILTER...] [--limit N] [--json]",
+	{"events list", "[--place queued|archive|dead] [FILTER...] [--limit N] [--json]",
 	    "List queued, delivered or dead events",
 	    "In the order in which they were accepted. Changes of segments as well: of their type, the segment's id, "
-	    "with + for who entered and - for who left. PLACE is queued (the "
-	    "default), archive (what was delivered, and is kept) or dead.",
+	    "with + for who entered and - for who left. The "
+	    "archive has what was delivered, and is kept.",
 	    COMMAND_CLIENT, command_events_list_options, command_events_list},
 	{"events find", "[TYPE:]EVENT-ID [--json]", "Show where an event is",
 	    "Searches the queued events, the archive, the dead letters and "
@@ -116,9 +134,9 @@ static const struct command table[] = {
 	    "decided so, attempts and answers. What the destination does not "
 	    "get is hidden, unless --raw is given. Exits 1 if there is none.",
 	    COMMAND_CLIENT, command_events_show_options, command_events_show},
-	{"events export", "[--place PLACE] [FILTER...]",
+	{"events export", "[--place queued|archive|dead] [FILTER...]",
 	    "Print queued or delivered events as JSON lines",
-	    "PLACE is queued (the default), archive or dead. An event that is not "
+	    "An event that is not "
 	    "JSON on a single line is printed in base64, as event_base64.",
 	    COMMAND_CLIENT, command_events_export_options,
 	    command_events_export},
@@ -199,7 +217,7 @@ static const struct command table[] = {
 	    "replayed: see `segments resend`. The setting keep_archive "
 	    "determines how far back a replay can go.",
 	    COMMAND_CLIENT, command_replay_options, command_replay},
-	{"erase", "--user ID... [--listed] [--yes] [--json]",
+	{"erase", "--user PERSON... [--listed] [--yes] [--json]",
 	    "Erase people from everything stored here",
 	    "Repeat --user to erase several people at once. Removes their "
 	    "queued and archived events and changes, their dead letters, what "
@@ -256,12 +274,13 @@ static const struct command table[] = {
 	    COMMAND_CLIENT_BARE, command_explain_options, command_explain},
 	{"sample", "[TYPE...|--all] [OPTION...]",
 	    "Generate realistic events for trying things out",
-	    "Prints one JSON object per line.",
+	    "Prints one JSON object per line. In TYPE, * matches anything.",
 	    COMMAND_PLAIN, command_sample_options, command_sample},
 	{"schema", "[TYPE|--all] [--json]",
 	    "Show the catalogue of event types and JSON Schemas",
-	    "Without TYPE it lists every type with its family, its number of "
-	    "properties, and a remark if Braze documents the type poorly.",
+	    "Without TYPE, or with a pattern, it lists the types with their "
+	    "family, their number of properties, and a remark if Braze "
+	    "documents the type poorly. In TYPE, * matches anything.",
 	    COMMAND_PLAIN, command_schema_options, command_schema},
 	{"queue stats", "[--age] [--json]",
 	    "Show how much is queued, and for how long",
@@ -285,9 +304,12 @@ static const struct command table[] = {
 	    "that it already has. Exits 1 if a batch was damaged or none was "
 	    "found, and 2 if the file is certainly no queue.",
 	    COMMAND_PLAIN, NULL, command_queue_rescue},
+	{"completion", "bash", "Print a script that completes commands in bash",
+	    "In your shell: source <(currentsd completion bash)",
+	    COMMAND_PLAIN, NULL, command_completion},
 	{"version", "[--json]", "Show the version",
 	    NULL, COMMAND_PLAIN, command_json_options, command_version},
-	{"help", "[settings|roff|COMMAND]",
+	{"help", "[settings|roff|COMMAND...]",
 	    "Show this list, all settings, or help on a command",
 	    "`help roff` prints the part of the manual page that is generated "
 	    "from the tables.", COMMAND_PLAIN, NULL, command_help},

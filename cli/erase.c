@@ -17,7 +17,7 @@
 enum { BODY_MAX = 1024 * 1024, ERASE_WIDTH = 79, ERASE_NOTE = 1000 };
 
 const struct option_row command_erase_options[] = {
-    {"--user", "ID",
+    {"--user", "PERSON",
 	"External id, Braze id, device id or alias; may be repeated."},
     {"--listed", NULL,
 	"Keep the people on the list of erasures, marked as erased."},

@@ -57,6 +57,12 @@ since_time(const char *text, int64_t *ret_ms)
 	return false;
 }
 
+bool
+filter_when_read(const char *text, int64_t now_ms, int64_t *ret_ms)
+{
+	return since_duration(text, now_ms, ret_ms) || since_time(text, ret_ms);
+}
+
 void
 filter_ask(const struct options *options, struct ask *ask)
 {
@@ -96,8 +102,7 @@ filter_read(const struct command_context *context, int64_t limit,
 		&ret_selection->limit, reterr))
 		return false;
 	if (since != NULL &&
-	    !since_duration(since, context->now_ms, &ret_selection->since_ms) &&
-	    !since_time(since, &ret_selection->since_ms))
+	    !filter_when_read(since, context->now_ms, &ret_selection->since_ms))
 		return err_set(reterr, ERR_INPUT,
 		    "--since should be how long ago, such as 30m, 2h or 7d, or "
 		    "a time in UTC, such as 2026-11-23T14:00");

@@ -8,7 +8,7 @@
 /* Rows for a table of options. */
 #define FILTER_PERSON_OPTION                                                   \
 	{                                                                      \
-		"--user", "ID",                                                \
+		"--user", "PERSON",                                            \
 		    "About this person (external id, Braze id or device id)."  \
 	}
 #define FILTER_ORIGIN_OPTIONS                                                  \
@@ -37,7 +37,8 @@
 	}
 #define FILTER_PLACE_OPTION                                                    \
 	{                                                                      \
-		"--place", "PLACE", "queued (the default), archive or dead."   \
+		"--place", "queued|archive|dead",                              \
+		    "Where to look (default queued)."                          \
 	}
 
 /* What the options select; `limit` is the default. The selection may point into
@@ -47,6 +48,9 @@ MUST_USE bool filter_read(const struct command_context *context, int64_t limit,
 
 /* Ask for what the options select. */
 void filter_ask(const struct options *options, struct ask *ask);
+
+/* Read a WHEN: a time in UTC, or how long before now. */
+bool filter_when_read(const char *text, int64_t now_ms, int64_t *ret_ms);
 
 /* Was any of the filters given? */
 bool filter_given(const struct options *options);

@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { HELP_WIDTH = 79 };
@@ -39,28 +40,6 @@ help_find(const struct commands *commands, size_t argc, const char *const *argv,
 		}
 	}
 	return found;
-}
-
-bool
-help_takes_no_words(const struct command *command)
-{
-	unsigned depth = 0;
-
-	for (const char *at = command->arguments; *at != '\0'; at++) {
-		if (*at == '[' && depth++ == 0 && strncmp(at, "[--", 3) != 0 &&
-		    strncmp(at, "[FILTER", 7) != 0)
-			return false;
-		if (*at == ']') {
-			depth--;
-		} else if (depth == 0 && strncmp(at, "--", 2) == 0) {
-			at += strcspn(at, " ");
-			at += strspn(at, " ");
-			at += strcspn(at, " ") - 1; /* its value */
-		} else if (depth == 0 && *at != ' ') {
-			return false;
-		}
-	}
-	return true;
 }
 
 static void
@@ -106,11 +85,53 @@ help_command_write(const struct command *command, struct buf *out)
 	}
 }
 
+/* The command that was meant, by its whole name or its first word; NULL: none
+ * is close. */
+static const char *
+name_nearest(
+    const struct commands *commands, size_t argc, const char *const *argv)
+{
+	size_t best = STR_DISTANCE_MAX, distance, least;
+	const char *nearest = NULL;
+	char wanted[STR_DISTANCE_MAX];
+
+	for (const struct command *c = commands->table; c->name != NULL; c++) {
+		bool two = strchr(c->name, ' ') != NULL && argc > 1 &&
+			   argv[1][0] != '-';
+
+		(void)snprintf(wanted, sizeof(wanted), "%s%s%s", argv[0],
+		    two ? " " : "", two ? argv[1] : "");
+		distance = str_distance(wanted, c->name);
+		least = strlen(wanted) / 3 + 2;
+		if (distance >= least || distance >= best)
+			continue;
+		best = distance;
+		nearest = c->name;
+	}
+	return nearest;
+}
+
+static void
+unknown_write(
+    const char *word, const char *second, const char *nearest, struct buf *out)
+{
+	if (word[0] == '-') {
+		(void)buf_printf(
+		    out, "currentsd: %s stands without a command\n", word);
+		return;
+	}
+	(void)buf_printf(out, "currentsd: there is no command \"%s%s%s\"", word,
+	    second != NULL ? " " : "", second != NULL ? second : "");
+	if (nearest != NULL)
+		(void)buf_printf(out, "; did you mean \"%s\"?", nearest);
+	(void)buf_char(out, '\n');
+}
+
 int
 help_unknown_write(const struct commands *commands, size_t argc,
     const char *const *argv, struct buf *out)
 {
-	const char *word = argc > 0 ? argv[0] : "";
+	const char *word = argc > 0 ? argv[0] : "", *nearest;
 	bool asked = argc > 1 && (strcmp(argv[1], "--help") == 0 ||
 				     strcmp(argv[1], "-h") == 0);
 	size_t len = strlen(word);
@@ -124,20 +145,24 @@ help_unknown_write(const struct commands *commands, size_t argc,
 		    out, "currentsd: \"%s\" is now %s\n", m->name, m->now);
 		return EXIT_USAGE;
 	}
+	nearest = argc > 0 && word[0] != '-'
+		      ? name_nearest(commands, argc, argv)
+		      : NULL;
 	for (const struct command *c = commands->table; c->name != NULL; c++) {
 		if (strncmp(c->name, word, len) != 0 || c->name[len] != ' ')
 			continue;
+		if (!group && argc > 1 && argv[1][0] != '-')
+			unknown_write(word, argv[1], nearest, out);
 		if (!group)
 			(void)buf_text(
 			    out, "usage: currentsd COMMAND [OPTION...]\n\n");
 		group = true;
 		line_write(c, out);
 	}
-	if (!group)
-		(void)buf_printf(out,
-		    "currentsd: there is no command \"%s\"; `currentsd help` "
-		    "lists all commands\n",
-		    word);
+	if (!group) {
+		unknown_write(word, NULL, nearest, out);
+		(void)buf_text(out, "`currentsd help` lists all commands.\n");
+	}
 	return group && asked ? EXIT_FINE : EXIT_USAGE;
 }
 

@@ -9,10 +9,6 @@
 const struct command *help_find(const struct commands *commands, size_t argc,
     const char *const *argv, size_t *ret_words);
 
-/* Does its usage line have options only? Then a further word is an error: it
- * may have been intended as a filter. */
-bool help_takes_no_words(const struct command *command);
-
 /* The list of all commands; the help of one. */
 void help_list_write(const struct commands *commands, struct buf *out);
 void help_command_write(const struct command *command, struct buf *out);

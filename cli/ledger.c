@@ -11,7 +11,7 @@
 #include <string.h>
 
 const struct option_row command_ledger_options[] = {
-    {"--by", "WHAT", "Print a line for each source, type or hour."},
+    {"--by", "source|type|hour", "Print a line for each."},
     {"--check", NULL, "Recount the stored events and compare."},
     {"--json", NULL, "Print JSON."},
     {NULL, NULL, NULL},

@@ -1,5 +1,7 @@
 #include "cli/options.h"
 
+#include "base/str.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -24,13 +26,60 @@ row_find(const struct option_row *table, const char *text, size_t len)
 	return NULL;
 }
 
+bool
+options_global(const char *text, bool *ret_value)
+{
+	size_t len = strcspn(text, "=");
+	const struct option_row *row = row_find(options_common, text, len);
+
+	*ret_value = row != NULL && row->value != NULL && text[len] == '\0';
+	return row != NULL || strcmp(text, "-h") == 0 ||
+	       strcmp(text, "--json") == 0;
+}
+
+/* The option that was meant; NULL: none is close. */
+static const char *
+row_nearest(const struct option_row *table, const char *text, size_t len)
+{
+	const struct option_row *tables[] = {table, options_common};
+	size_t best = len / 3 + 2, distance;
+	const char *nearest = NULL;
+	char name[STR_DISTANCE_MAX];
+
+	(void)snprintf(name, sizeof(name), "%.*s", (int)len, text);
+	for (size_t t = 0; t < 2; t++) {
+		for (const struct option_row *row = tables[t];
+		     row != NULL && row->name != NULL; row++) {
+			distance = str_distance(name, row->name);
+			if (distance >= best)
+				continue;
+			best = distance;
+			nearest = row->name;
+		}
+	}
+	return nearest;
+}
+
+static bool
+option_unknown(const char *command, const struct option_row *table,
+    const char *text, size_t len, struct err *reterr)
+{
+	const char *nearest = row_nearest(table, text, len);
+
+	return err_set(reterr, ERR_INPUT,
+	    "%s has no option %.*s%s%s%s `currentsd %s --help` lists them",
+	    command, (int)len, text, nearest != NULL ? "; did you mean " : "",
+	    nearest != NULL ? nearest : "", nearest != NULL ? "?" : ";",
+	    command);
+}
+
 /* One option, at argv[*at]; *at moves past its value. */
 static bool
 option_read(const char *command, const struct option_row *table, size_t argc,
     const char *const *argv, size_t *at, struct options *options,
     struct err *reterr)
 {
-	const char *text = argv[*at];
+	const char *text = strcmp(argv[*at], "-h") == 0 ? "--help" : argv[*at];
 	size_t len = strcspn(text, "=");
 	const struct option_row *row = row_find(table, text, len);
 	const char *value = "";
@@ -38,9 +87,7 @@ option_read(const char *command, const struct option_row *table, size_t argc,
 	if (row == NULL)
 		row = row_find(options_common, text, len);
 	if (row == NULL)
-		return err_set(reterr, ERR_INPUT,
-		    "%s has no option %.*s; see `currentsd %s --help`", command,
-		    (int)len, text, command);
+		return option_unknown(command, table, text, len, reterr);
 	if (row->value == NULL && text[len] == '=')
 		return err_set(
 		    reterr, ERR_INPUT, "%s takes no value", row->name);

@@ -31,8 +31,12 @@ struct options {
 	size_t word_count;
 };
 
-/* Tables that every command has: --help, --config. */
+/* The table that every command has: --help (or -h), --config. */
 extern const struct option_row options_common[];
+
+/* May this option stand before the command, too? Those of every command may,
+ * and --json. `ret_value`: its value is the next word. */
+bool options_global(const char *text, bool *ret_value);
 
 /* ERR_INPUT with a sentence for the user, which names the command. `table` may
  * be NULL. */

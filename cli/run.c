@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "cli/help.h"
 #include "cli/socket.h"
+#include "cli/usage.h"
 
 #include <errno.h>
 #include <grp.h>
@@ -110,10 +111,6 @@ run_with_queue(const struct command *command,
 
 	if (!settings_read(context->config, &settings, &err))
 		return command_fail(out, &err);
-	if (!settings_state_dir_check(&settings, &err)) {
-		code = command_fail(out, &err);
-		goto out;
-	}
 	switch (socket_ask(settings.queue.dir, argc, argv, context->caller, out,
 	    &code, &err)) {
 	case SOCKET_ANSWERED:
@@ -125,7 +122,6 @@ run_with_queue(const struct command *command,
 		code = command_fail(out, &err);
 		break;
 	}
-out:
 	settings_fini(&settings);
 	return code;
 }
@@ -157,11 +153,8 @@ run_command(const struct commands *commands, struct daemon *daemon,
 		help_command_write(command, out);
 		return EXIT_FINE;
 	}
-	if (options.word_count > 0 && help_takes_no_words(command)) {
-		(void)err_set(&err, ERR_INPUT, "%s takes no arguments: %s",
-		    command->name, options.words[0]);
+	if (!usage_judge(command, &options, context.now_ms, &err))
 		return command_fail(out, &err);
-	}
 	context.options = &options;
 	context.config = options_value(&options, "--config");
 	if ((command->place == COMMAND_CLIENT ||

@@ -4,8 +4,8 @@
 #include "base/lock.h"
 #include "base/log.h"
 #include "daemon/persons.h"
+#include "schema/json/text.h"
 
-#include <fnmatch.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -13,7 +13,6 @@
 #include <string.h>
 
 enum {
-	SELECTION_TYPE_MAX = 256,
 	JOB_TEXT = 200,
 	JOB_WAIT_MS = 50, /* between two reports of what locks the queue */
 	JOB_BODY_MAX = 1024 * 1024 * 1024,
@@ -32,18 +31,6 @@ bool
 selection_full(const struct selection *selection)
 {
 	return selection->count >= selection->limit;
-}
-
-static bool
-type_matches(const char *pattern, struct str type)
-{
-	char text[SELECTION_TYPE_MAX];
-
-	if (type.len >= sizeof(text))
-		return strcmp(pattern, "*") == 0;
-	memcpy(text, type.data, type.len);
-	text[type.len] = '\0';
-	return fnmatch(pattern, text, 0) == 0;
 }
 
 /* Most dead letters have the same reason; the answer tells them apart. */
@@ -75,7 +62,7 @@ selection_event(void *arg, const struct jobs_event *event)
 	    !reason_matches(selection->reason, event))
 		return false;
 	if (selection->type != NULL &&
-	    !type_matches(selection->type, event->type))
+	    !text_match(str_text(selection->type), event->type, false))
 		return false;
 	if (selection->ids != NULL && !persons_matches(event->type, event->data,
 					  selection->ids, selection->id_count))
@@ -93,7 +80,7 @@ selection_event(void *arg, const struct jobs_event *event)
 static bool
 look_type(const void *pattern, struct str type)
 {
-	return type_matches(pattern, type);
+	return text_match(str_text(pattern), type, false);
 }
 
 /* What a selected event must have. False: nothing that could be looked for. */

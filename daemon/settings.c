@@ -47,6 +47,9 @@ settings_fini(struct settings *settings)
 {
 	struct settings_memory *memory = settings->memory, *next;
 
+	for (const struct settings_variable *variable = settings->variables;
+	     variable != NULL; variable = variable->next)
+		(void)unsetenv(variable->name);
 	for (; memory != NULL; memory = next) {
 		next = memory->next;
 		explicit_bzero(memory->bytes, memory->size);
@@ -57,6 +60,37 @@ settings_fini(struct settings *settings)
 	buf_fini(&settings->warnings);
 	catalogue_reset();
 	*settings = (struct settings){0};
+}
+
+/* ---- origins ---- */
+
+bool
+setting_origin_add(struct settings *settings,
+    const struct setting_origin **origins, const char *key, const char *path,
+    int line, const char *variable, struct err *reterr)
+{
+	struct setting_origin *origin =
+	    settings_alloc(settings, sizeof(*origin));
+
+	if (origin == NULL)
+		return err_set_nomem(reterr);
+	*origin = (struct setting_origin){
+	    .next = *origins,
+	    .key = key,
+	    .path = path,
+	    .line = line,
+	    .variable = variable,
+	};
+	*origins = origin;
+	return true;
+}
+
+const struct setting_origin *
+setting_origin_find(const struct setting_origin *origins, const char *key)
+{
+	while (origins != NULL && strcmp(origins->key, key) != 0)
+		origins = origins->next;
+	return origins;
 }
 
 /* ---- sources and destinations ---- */

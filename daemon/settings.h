@@ -12,7 +12,8 @@
  * Half of the kinds are of events, the others of changes of a set: a source
  * sends to a destination of its half.
  *
- * The order of precedence is environment, file, default. A variable of a source
+ * The order of precedence is environment, file of variables
+ * (settings_envfile.c), file of settings, default. A variable of a source
  * or a destination sets the only one of the kinds that have it. If there is
  * none, the variable makes one; if there are several, it is an error, because
  * it is unclear which one the variable is for.
@@ -34,6 +35,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct setting_origin;	  /* see settings_table.h */
+struct settings_variable; /* likewise */
+
 enum settings_source_kind { SETTINGS_CURRENTS, SETTINGS_SEGMENTS };
 enum settings_on_delete { SETTINGS_ON_DELETE_LIST, SETTINGS_ON_DELETE_ERASE };
 
@@ -47,6 +51,8 @@ struct settings_source {
 	struct currents_settings currents;
 
 	struct segments_settings segments; /* of this kind */
+
+	const struct setting_origin *origins;
 };
 
 enum settings_destination_kind {
@@ -76,10 +82,14 @@ struct settings_destination {
 	/* of cohorts */
 	struct cohorts_settings cohorts;
 	const char *partner_key_file, *import_key_file;
+
+	const struct setting_origin *origins;
 };
 
 struct settings {
 	const char *config;    /* the file, or NULL */
+	const char *env_file;  /* the file of variables, or NULL */
+	const char *unread;    /* the same, if this user may not read it */
 	const char *catalogue; /* the file that adds to it, or NULL */
 	bool allow_volatile_state;
 	enum log_level log_level;
@@ -97,24 +107,24 @@ struct settings {
 	struct settings_destination *destinations;
 	size_t destination_count;
 
+	const struct setting_origin *origins;
+	struct settings_variable *variables; /* that env_file set */
 	struct buf warnings;		/* lines, each ended by a newline */
 	struct settings_memory *memory; /* what all pointers above point to */
 };
 
 /*
- * Read the file (config, or $CURRENTSD_CONFIG, or none) and the environment.
- * The result has at least one source and one destination, and each value is
- * valid; but what serve needs, even a state directory, may still be missing.
+ * Read the file (config, or $CURRENTSD_CONFIG, or /etc/currentsd/currentsd.conf
+ * if there is one), the file of variables ($CURRENTSD_ENV_FILE, or
+ * /etc/currentsd/currentsd.env if there is one that this user may read), and
+ * the environment. The result has at least one source and one destination, and
+ * each value is valid; but what serve needs may still be missing.
  * The catalogue gains what its file adds, for the whole program, until
  * settings_fini(). ERR_CONFIG with a sentence that says what to do, and
  * contains no secret.
  */
 MUST_USE bool settings_read(
     const char *config, struct settings *ret_settings, struct err *reterr);
-
-/* Require a state directory. */
-MUST_USE bool
-settings_state_dir_check(const struct settings *settings, struct err *reterr);
 
 /* Require everything that serve needs: read the files of secrets, complete
  * URLs, link sources to destinations. *settings gains warnings. */
@@ -174,6 +184,39 @@ size_t settings_list_count(const char *const *list);
  * kind track. */
 void settings_privacy_write(
     const struct settings_destination *destination, struct buf *out);
+
+/* Where a value comes from. */
+enum settings_origin {
+	SETTINGS_DEFAULT,
+	SETTINGS_FILE,	      /* a line of the file of settings */
+	SETTINGS_ENVIRONMENT, /* a variable, perhaps of the file of those */
+	SETTINGS_CREDENTIAL,  /* a file that has nothing but the secret */
+};
+
+enum { SETTINGS_DIGEST = 32 };
+
+/* A setting as it was read. All is lent for the call. */
+struct settings_row {
+	const char *section; /* "source"; NULL: of the daemon */
+	const char *name;    /* of the source or destination */
+	const char *key;
+	struct str value, preset; /* as the file has them, but a secret is
+				   * masked; empty: there is none */
+	const char *const *items; /* of a list: the same, NULL-terminated */
+	unsigned char digest[SETTINGS_DIGEST]; /* of the value, not masked */
+	bool changed;			       /* it is not the default */
+	bool secret;
+	enum settings_origin origin;
+	const char *path;     /* of origin; NULL: the environment itself */
+	int line;	      /* of path; 0: all of it */
+	const char *variable; /* of ENVIRONMENT */
+};
+
+/* Call `fn` for each setting, in the order of the table: those of the daemon,
+ * then those of each source, then of each destination. */
+typedef void settings_row_fn(void *arg, const struct settings_row *row);
+MUST_USE bool settings_rows(const struct settings *settings,
+    settings_row_fn *fn, void *arg, struct err *reterr);
 
 /* Free what settings_read() made, and wipe secrets. The catalogue is the
  * built-in one again. */

@@ -756,11 +756,10 @@ limits_check(const struct settings *settings, struct err *reterr)
 	return true;
 }
 
-bool
-settings_complete(struct settings *settings, struct err *reterr)
+static bool
+all_complete(struct settings *settings, struct err *reterr)
 {
-	if (!settings_state_dir_check(settings, reterr) ||
-	    !limits_check(settings, reterr))
+	if (!limits_check(settings, reterr))
 		return false;
 	if (settings->server.body_memory < settings->server.body_limit)
 		return err_set(reterr, ERR_CONFIG,
@@ -780,4 +779,11 @@ settings_complete(struct settings *settings, struct err *reterr)
 	}
 	return sources_differ(settings, reterr) &&
 	       destinations_share(settings, reterr);
+}
+
+bool
+settings_complete(struct settings *settings, struct err *reterr)
+{
+	return all_complete(settings, reterr) ||
+	       settings_unread_tell(settings, reterr);
 }

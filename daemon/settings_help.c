@@ -139,14 +139,18 @@ void
 settings_help_write(struct buf *out)
 {
 	(void)buf_text(out,
-	    "A setting comes from the environment, or else from the file "
-	    "(--config FILE or\n"
-	    "$CURRENTSD_CONFIG), or else has the default in [brackets]. Below "
-	    "each key of\n"
-	    "the file is the name of its environment variable. In the file, "
-	    "${NAME} is\n"
-	    "replaced by that environment variable, which must be set, and # "
-	    "starts a\ncomment.\n"
+	    "A setting comes from the environment, or else from the file of "
+	    "variables\n"
+	    "($CURRENTSD_ENV_FILE or " SETTINGS_ETC_ENV "), or else from the "
+	    "file\n"
+	    "of settings (--config FILE, $CURRENTSD_CONFIG "
+	    "or\n" SETTINGS_ETC_CONFIG
+	    "), or else has the default in [brackets].\n"
+	    "Below each key of the file is the name of its environment "
+	    "variable. In the file,\n"
+	    "${NAME} is replaced by that environment variable, which must be "
+	    "set, and #\n"
+	    "starts a comment.\n"
 	    "SIZE: 64k, 16M, 2G. DURATION: 500ms, 30s, 5m, 2h, 7d. LIST: "
 	    "{\"a\", \"b\"} in\n"
 	    "the file, a,b in a variable.\n");

@@ -1,5 +1,6 @@
 /*
- * Reads the settings: defaults, then the file, then the environment.
+ * Reads the settings: defaults, then the file, then the environment, and notes
+ * where each value comes from.
  *
  * libconfuse parses the file. Every value comes out of it as text, so that file
  * and environment share one reader. libconfuse forgives three mistakes:
@@ -118,11 +119,20 @@ row_take(cfg_t *cfg, const struct setting *row, struct settings *settings,
 	return ok;
 }
 
+/* The line of a value. */
+static int
+row_line(cfg_t *cfg, const char *key)
+{
+	const char *text = cfg_opt_getcomment(cfg_getopt(cfg, key));
+
+	return text != NULL ? (int)strtol(text, NULL, 10) : 0;
+}
+
 /* `where` names the section in messages. */
 static bool
 section_take(cfg_t *cfg, enum setting_section_name name,
     struct settings *settings, void *base, const char *where,
-    struct err *reterr)
+    const struct setting_origin **origins, struct err *reterr)
 {
 	const struct setting_section *section = &setting_sections[name];
 	const struct setting *row;
@@ -134,8 +144,14 @@ section_take(cfg_t *cfg, enum setting_section_name name,
 				setting_kind_of(name, base), i)) != NULL;
 	     i++) {
 		if (!row_take(cfg, row, settings, base, &err))
-			return err_set(reterr, err.code, "%s: %s%s %s",
-			    file_path, where, row->key, err.text);
+			return err_set(reterr, err.code, "%s, line %d: %s%s %s",
+			    file_path, row_line(cfg, row->key), where, row->key,
+			    err.text);
+		if (cfg_size(cfg, row->key) > 0 &&
+		    !setting_origin_add(settings, origins, row->key,
+			settings->config, row_line(cfg, row->key), NULL,
+			reterr))
+			return false;
 	}
 	kind = setting_kind_of(name, base);
 	for (size_t k = 0; k < section->kind_count; k++) {
@@ -143,9 +159,10 @@ section_take(cfg_t *cfg, enum setting_section_name name,
 			if (cfg_size(cfg, row->key) > 0 &&
 			    setting_find(section, kind, row->key) == NULL)
 				return err_set(reterr, ERR_CONFIG,
-				    "%s: %s%s is not a setting of the kind %s",
-				    file_path, where, row->key,
-				    section->kinds[kind].name);
+				    "%s, line %d: %s%s is not a setting of the "
+				    "kind %s",
+				    file_path, row_line(cfg, row->key), where,
+				    row->key, section->kinds[kind].name);
 		}
 	}
 	return true;
@@ -167,7 +184,7 @@ sections_take(cfg_t *cfg, struct settings *settings, struct err *reterr)
 		(void)snprintf(where, sizeof(where),
 		    "source \"%s\": ", source->server.name);
 		if (!section_take(section, SETTING_SOURCE, settings, source,
-			where, reterr))
+			where, &source->origins, reterr))
 			return false;
 	}
 	for (unsigned i = 0; i < cfg_size(cfg, "destination"); i++) {
@@ -178,7 +195,7 @@ sections_take(cfg_t *cfg, struct settings *settings, struct err *reterr)
 		(void)snprintf(where, sizeof(where),
 		    "destination \"%s\": ", destination->forwarder.name);
 		if (!section_take(section, SETTING_DESTINATION, settings,
-			destination, where, reterr))
+			destination, where, &destination->origins, reterr))
 			return false;
 	}
 	return true;
@@ -197,9 +214,7 @@ file_load(const char *path, struct settings *settings, char **ret_text,
 	size_t len;
 
 	if (file == NULL || fstat(fileno(file), &st) != 0) {
-		(void)err_set(reterr, ERR_CONFIG,
-		    "cannot read the settings in %s: %s", path,
-		    strerror(errno));
+		settings_unreadable(path, "the settings in", reterr);
 		goto out;
 	}
 	text = malloc(FILE_MAX + sizeof(FILE_LAST_LINE));
@@ -233,6 +248,19 @@ out:
 	return ok;
 }
 
+/* libconfuse keeps no lines, so they stand in the comments of the options,
+ * which it does not use. Of a list it is the first item's. */
+static int
+file_line_note(cfg_t *cfg, cfg_opt_t *option)
+{
+	char line[16];
+
+	if (cfg_opt_size(option) > 1)
+		return 0;
+	(void)snprintf(line, sizeof(line), "%d", cfg->line);
+	return cfg_opt_setcomment(option, line) == CFG_SUCCESS ? 0 : -1;
+}
+
 /* Append rows as libconfuse wants them: those of several kinds once. */
 static size_t
 options_add(const struct setting *rows, cfg_opt_t *options, size_t count)
@@ -248,7 +276,8 @@ options_add(const struct setting *rows, cfg_opt_t *options, size_t count)
 		if (same < count)
 			continue;
 		CHECK(count + 4 < OPTIONS_MAX);
-		options[count++] = setting_is_list(row) ? list : text;
+		options[count] = setting_is_list(row) ? list : text;
+		options[count++].validcb = file_line_note;
 	}
 	options[count] = (cfg_opt_t)CFG_END();
 	return count;
@@ -300,8 +329,8 @@ file_parse(const char *path, const char *text, struct settings *settings,
 		(void)err_set(reterr, ERR_CONFIG,
 		    "%s: a comment is not closed: a */ is missing", path);
 	else
-		ok = section_take(
-			 cfg, SETTING_MAIN, settings, settings, "", reterr) &&
+		ok = section_take(cfg, SETTING_MAIN, settings, settings, "",
+			 &settings->origins, reterr) &&
 		     sections_take(cfg, settings, reterr);
 	file_error = NULL;
 	cfg_free(cfg);
@@ -427,7 +456,8 @@ variable_fits(const struct variable *variable, size_t kind)
  * row becomes that of its kind. */
 static bool
 variable_base(struct variable *variable, const char *name,
-    struct settings *settings, void **ret_base, struct err *reterr)
+    struct settings *settings, void **ret_base,
+    const struct setting_origin ***ret_origins, struct err *reterr)
 {
 	const struct setting_section *section =
 	    &setting_sections[variable->section];
@@ -437,6 +467,7 @@ variable_base(struct variable *variable, const char *name,
 	switch (variable->section) {
 	case SETTING_MAIN:
 		*ret_base = settings;
+		*ret_origins = &settings->origins;
 		return true;
 	case SETTING_SOURCE:
 		for (size_t i = 0; i < settings->source_count; i++) {
@@ -444,6 +475,7 @@ variable_base(struct variable *variable, const char *name,
 
 			if (variable_fits(variable, source->kind)) {
 				*ret_base = source;
+				*ret_origins = &source->origins;
 				kind = source->kind;
 				count++;
 			}
@@ -457,6 +489,7 @@ variable_base(struct variable *variable, const char *name,
 
 			if (variable_fits(variable, destination->kind)) {
 				*ret_base = destination;
+				*ret_origins = &destination->origins;
 				kind = destination->kind;
 				count++;
 			}
@@ -479,6 +512,32 @@ variable_base(struct variable *variable, const char *name,
 		   name, section->kinds[kind].name);
 }
 
+/* Say where the variable is set, if not in the environment itself. */
+static bool
+variable_fault(const struct settings *settings, const char *name,
+    const struct err *err, struct err *reterr)
+{
+	const char *path = NULL;
+	int line = settings_variable_line(settings, name, &path);
+
+	if (line == 0)
+		return err_set(reterr, err->code, "%s %s", name, err->text);
+	return err_set(reterr, err->code, "%s, line %d: %s %s", path, line,
+	    name, err->text);
+}
+
+static bool
+variable_note(struct settings *settings, const struct setting_origin **origins,
+    const char *key, const char *name, struct err *reterr)
+{
+	const char *path = NULL, *variable = settings_copy(settings, name);
+	int line = settings_variable_line(settings, name, &path);
+
+	return variable != NULL ? setting_origin_add(settings, origins, key,
+				      path, line, variable, reterr)
+				: err_set_nomem(reterr);
+}
+
 /* Read the variables of the top, and note the halves (see sections_ensure())
  * that others are of; or, once there are sections, those others. */
 static bool
@@ -490,6 +549,7 @@ environment_read(char *const *environment, struct settings *settings,
 	for (; environment != NULL && *environment != NULL; environment++) {
 		const char *text = *environment;
 		size_t len = strcspn(text, "=");
+		const struct setting_origin **origins = NULL;
 		struct variable variable;
 		void *base = NULL;
 		char name[128], nearest[SETTING_NAME];
@@ -499,7 +559,8 @@ environment_read(char *const *environment, struct settings *settings,
 		    text[len] == '\0')
 			continue;
 		(void)snprintf(name, sizeof(name), "%.*s", (int)len, text);
-		if (strcmp(name, PREFIX "CONFIG") == 0)
+		if (strcmp(name, SETTINGS_CONFIG) == 0 ||
+		    strcmp(name, SETTINGS_ENV_FILE) == 0)
 			continue;
 		if (!variable_find(name, &variable)) {
 			bool near = setting_nearest(name, true, nearest);
@@ -519,23 +580,16 @@ environment_read(char *const *environment, struct settings *settings,
 			ret_halves[variable.kind->set] = true;
 		if (top != (variable.section == SETTING_MAIN))
 			continue;
-		if (!variable_base(&variable, name, settings, &base, reterr))
+		if (!variable_base(
+			&variable, name, settings, &base, &origins, reterr))
 			return false;
 		if (!setting_read(variable.row, settings, text, base, &err))
-			return err_set(
-			    reterr, err.code, "%s %s", name, err.text);
+			return variable_fault(settings, name, &err, reterr);
+		if (!variable_note(
+			settings, origins, variable.row->key, name, reterr))
+			return false;
 	}
 	return true;
-}
-
-bool
-settings_state_dir_check(const struct settings *settings, struct err *reterr)
-{
-	return settings->queue.dir != NULL ||
-	       err_set(reterr, ERR_CONFIG,
-		   "no state directory: set CURRENTSD_STATE_DIR (or state_dir "
-		   "in the file) to a directory for the queue, "
-		   "for example /var/lib/currentsd");
 }
 
 /* What the sections of the file are of: [0] events, [1] changes of a set. */
@@ -675,46 +729,65 @@ catalogue_file_read(struct settings *settings, struct err *reterr)
 	return ok;
 }
 
+/* The file of settings: that one, or else that of the variable, or else the
+ * default if there is one. */
+static bool
+config_read(struct settings *settings, const char *config, struct err *reterr)
+{
+	if (config == NULL)
+		config = getenv(SETTINGS_CONFIG);
+	if (config == NULL || *config == '\0') {
+		config = SETTINGS_ETC_CONFIG;
+		/* One that cannot be seen may be there. */
+		if (access(config, F_OK) != 0 && errno != EACCES)
+			return true;
+	}
+	settings->config = settings_copy(settings, config);
+	return settings->config != NULL
+		   ? file_read(settings->config, settings, reterr)
+		   : err_set_nomem(reterr);
+}
+
+/* The state directory of the service manager, unless a setting names one.
+ * systemd may name several, separated by colons. */
+static bool
+state_dir_read(struct settings *settings, struct err *reterr)
+{
+	const char *state = getenv("STATE_DIRECTORY");
+	char *dir;
+
+	if (state == NULL || *state == '\0' ||
+	    setting_origin_find(settings->origins, "state_dir") != NULL)
+		return true;
+	dir = settings_copy(settings, state);
+	if (dir == NULL)
+		return err_set_nomem(reterr);
+	dir[strcspn(dir, ":")] = '\0';
+	settings->queue.dir = dir;
+	return variable_note(settings, &settings->origins, "state_dir",
+	    "STATE_DIRECTORY", reterr);
+}
+
 bool
 settings_read(
     const char *config, struct settings *ret_settings, struct err *reterr)
 {
-	const char *state = getenv("STATE_DIRECTORY");
 	bool halves[2] = {false, false};
 	struct settings settings;
 
 	setting_defaults(SETTING_MAIN, &settings);
 	buf_init(&settings.warnings, WARNINGS_MAX);
-	if (config == NULL)
-		config = getenv("CURRENTSD_CONFIG");
-	if (config != NULL && *config != '\0') {
-		settings.config = settings_copy(&settings, config);
-		if (settings.config == NULL) {
-			(void)err_set_nomem(reterr);
-			goto out;
-		}
-		if (!file_read(settings.config, &settings, reterr))
-			goto out;
-	}
-	if (!environment_read(environ, &settings, halves, reterr) ||
+	if (!settings_envfile_read(&settings, reterr) ||
+	    !config_read(&settings, config, reterr) ||
+	    !environment_read(environ, &settings, halves, reterr) ||
 	    !sections_ensure(&settings, halves, reterr) ||
 	    !environment_read(environ, &settings, NULL, reterr) ||
-	    !catalogue_file_read(&settings, reterr))
-		goto out;
-	/* systemd may name several, separated by colons. */
-	if (settings.queue.dir == NULL && state != NULL && *state != '\0') {
-		char *dir = settings_copy(&settings, state);
-
-		if (dir == NULL) {
-			(void)err_set_nomem(reterr);
-			goto out;
-		}
-		dir[strcspn(dir, ":")] = '\0';
-		settings.queue.dir = dir;
+	    !state_dir_read(&settings, reterr) ||
+	    !catalogue_file_read(&settings, reterr)) {
+		(void)settings_unread_tell(&settings, reterr);
+		settings_fini(&settings);
+		return false;
 	}
 	*ret_settings = settings;
 	return true;
-out:
-	settings_fini(&settings);
-	return false;
 }

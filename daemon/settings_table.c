@@ -46,13 +46,13 @@ static const struct setting main_rows[] = {
 	    .help = "Address of the admin interface: the operator's page,"
 		" /status, /metrics and the rest; counts and states need no"
 		" token, so keep it on loopback."},
-	{"view_token", SETTING_LIST, MAIN(server.view_tokens),
+	{"view_token", SETTING_LIST, .secret = true, MAIN(server.view_tokens),
 	    .help = "The tokens that show personal data there, such as"
 		" events; without view_token and admin_token it is only shown"
 		" by the commands."},
 	{"view_token_file", SETTING_PATH, MAIN(view_tokens_file),
 	    .help = "A file of such tokens, one per line."},
-	{"admin_token", SETTING_LIST, MAIN(server.admin_tokens),
+	{"admin_token", SETTING_LIST, .secret = true, MAIN(server.admin_tokens),
 	    .help = "The tokens that also change something there, such as"
 		" pausing a destination; without one, only the commands do."},
 	{"admin_token_file", SETTING_PATH, MAIN(admin_tokens_file),
@@ -62,8 +62,9 @@ static const struct setting main_rows[] = {
 		" localhost and addresses, such as that of a proxy before"
 		" it."},
 	{"state_dir", SETTING_PATH, MAIN(queue.dir),
-	    .help = "The directory for the queue, on a local disk; required"
-		" unless systemd sets $STATE_DIRECTORY."},
+	    .help = "The directory for the queue, on a local disk. If it is"
+		" not set, $STATE_DIRECTORY of systemd comes before the"
+		" default."},
 	{"allow_volatile_state", SETTING_FLAG, MAIN(allow_volatile_state),
 	    .help = "Start even if the state directory is on tmpfs, an"
 		" overlay or NFS, where the queue can be lost."},
@@ -225,6 +226,7 @@ static const struct setting currents_rows[] = {
 	    .help = "A query parameter, key=value, that also selects this"
 		" source."},
 	{"token", SETTING_LIST, SOURCE(server.secrets),
+	    .secret = true,
 	    .help = "The bearer tokens that are accepted; list two while you"
 		" replace one."},
 	{"token_file", SETTING_PATH, SOURCE(secrets_file),
@@ -263,6 +265,7 @@ static const struct setting currents_rows[] = {
 
 static const struct setting segments_rows[] = {
 	{"secret", SETTING_LIST, SOURCE(server.secrets),
+	    .secret = true,
 	    .help = "What Heap signs with, as its Developers Hub shows it; list"
 		" two while you replace one."},
 	{"secret_file", SETTING_PATH, SOURCE(secrets_file),
@@ -460,6 +463,7 @@ static const struct setting track_rows[] = {
 static const struct setting attributes_rows[] = {
 	BRAZE_ROWS(attributes),
 	{"api_key", SETTING_TEXT, DESTINATION(attributes.api_key),
+	    .secret = true,
 	    .help = "A REST API key with the permission users.track; required,"
 		" here or in a file."},
 	{"api_key_file", SETTING_PATH, DESTINATION(api_key_file),
@@ -505,11 +509,13 @@ static const struct setting cohorts_rows[] = {
 	{"partner", SETTING_TEXT, DESTINATION(cohorts.partner),
 	    .help = "The partner's name at Braze, as in the path; required."},
 	{"partner_key", SETTING_TEXT, DESTINATION(cohorts.partner_key),
+	    .secret = true,
 	    .help = "The partner's key (partner_api_key); required, here or in"
 		" a file."},
 	{"partner_key_file", SETTING_PATH, DESTINATION(partner_key_file),
 	    .help = "A file with the partner's key."},
 	{"import_key", SETTING_TEXT, DESTINATION(cohorts.import_key),
+	    .secret = true,
 	    .help = "The customer's data import key (client_secret), from the"
 		" partner's tile in the dashboard; required, here or in a"
 		" file."},
@@ -652,6 +658,7 @@ setting_defaults(enum setting_section_name section, void *ret_base)
 		    .erase_interval_ms = HOUR(24),
 		};
 		queue_settings_init(&settings->queue);
+		settings->queue.dir = SETTINGS_STATE_DIR;
 		server_settings_init(&settings->server);
 		break;
 	case SETTING_SOURCE:
@@ -678,34 +685,6 @@ setting_defaults(enum setting_section_name section, void *ret_base)
 	}
 }
 
-/* How many letters must change to make one word of the other. */
-static size_t
-word_distance(const char *a, const char *b)
-{
-	size_t row[SETTING_NAME + 1], alen = strlen(a), blen = strlen(b);
-
-	if (alen > SETTING_NAME || blen > SETTING_NAME)
-		return SETTING_NAME;
-	for (size_t j = 0; j <= blen; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= alen; i++) {
-		size_t corner = row[0];
-
-		row[0] = i;
-		for (size_t j = 1; j <= blen; j++) {
-			size_t best = corner + (a[i - 1] != b[j - 1]);
-
-			corner = row[j];
-			if (best > row[j] + 1)
-				best = row[j] + 1;
-			if (best > row[j - 1] + 1)
-				best = row[j - 1] + 1;
-			row[j] = best;
-		}
-	}
-	return row[blen];
-}
-
 bool
 setting_nearest(const char *word, bool variable, char ret[SETTING_NAME])
 {
@@ -726,7 +705,7 @@ setting_nearest(const char *word, bool variable, char ret[SETTING_NAME])
 				else if (!setting_variable(
 					     row, &section->kinds[k], name))
 					continue;
-				distance = word_distance(word, name);
+				distance = str_distance(word, name);
 				if (distance >= best)
 					continue;
 				best = distance;

@@ -21,6 +21,29 @@ enum setting_type {
 	SETTING_PAIRS,	  /* const struct track_rename *: OLD=NEW */
 };
 
+/* The default places; a variable names another file. */
+#define SETTINGS_ETC_CONFIG "/etc/currentsd/currentsd.conf"
+#define SETTINGS_CONFIG	    "CURRENTSD_CONFIG"
+#define SETTINGS_ETC_ENV    "/etc/currentsd/currentsd.env"
+#define SETTINGS_ENV_FILE   "CURRENTSD_ENV_FILE"
+#define SETTINGS_STATE_DIR  "/var/lib/currentsd"
+
+/* Where the value of a member was set; the newest comes first. */
+struct setting_origin {
+	const struct setting_origin *next;
+	const char *key;
+	const char *path; /* the file, or NULL: the environment itself */
+	int line;
+	const char *variable; /* or NULL: a line of the settings file */
+};
+
+/* A variable that the file of variables put into the environment. */
+struct settings_variable {
+	struct settings_variable *next;
+	const char *name, *path;
+	int line;
+};
+
 struct setting {
 	const char *key;
 	enum setting_type type;
@@ -29,6 +52,7 @@ struct setting {
 	int64_t least, most; /* of numbers; sizes in bytes, durations in ms */
 	const char *words;   /* "us|eu" */
 	bool file_only;	     /* there is no variable */
+	bool secret;	     /* never shown */
 	const char *help;
 };
 
@@ -100,6 +124,35 @@ bool setting_is_list(const struct setting *row);
  * unset. */
 void
 setting_write(const struct setting *row, const void *base, struct buf *out);
+
+/* Note where the value of a member comes from: a file and a line of it, or a
+ * variable; `path` and `line` of a variable say where it is set, if not in the
+ * environment itself. The texts are lent. */
+MUST_USE bool setting_origin_add(struct settings *settings,
+    const struct setting_origin **origins, const char *key, const char *path,
+    int line, const char *variable, struct err *reterr);
+
+/* Where the last value of the member comes from; NULL: it is the default. */
+const struct setting_origin *
+setting_origin_find(const struct setting_origin *origins, const char *key);
+
+/* Put the pairs of the file of variables into the environment, unless there is
+ * no such file; settings_fini() takes them out again. A file in the default place
+ * that may not be read is noted in settings.unread. */
+MUST_USE bool
+settings_envfile_read(struct settings *settings, struct err *reterr);
+
+/* The line of that file that set a variable, and the file; 0: none did. */
+int settings_variable_line(
+    const struct settings *settings, const char *name, const char **ret_path);
+
+/* A file could not be opened: say so by errno, and which user may read it. */
+void
+settings_unreadable(const char *path, const char *what, struct err *reterr);
+
+/* Reading or completing the settings failed with *reterr: add that the file of
+ * variables could not be read, if so. Returns false. */
+bool settings_unread_tell(const struct settings *settings, struct err *reterr);
 
 /* Memory that lives as long as the settings; NULL if there is none. */
 void *settings_alloc(struct settings *settings, size_t size);

@@ -224,6 +224,14 @@ pairs_read(struct settings *settings, const char *const *items, size_t count,
 	return true;
 }
 
+static void
+pairs_write(const struct track_rename *pairs, size_t count, struct buf *out)
+{
+	for (size_t i = 0; i < count; i++)
+		(void)buf_printf(out, "%s%s=%s", i > 0 ? "," : "",
+		    pairs[i].from, pairs[i].to);
+}
+
 static bool
 list_read(struct settings *settings, const char *const *items, size_t count,
     const char *const **ret_list, struct err *reterr)
@@ -441,6 +449,10 @@ setting_write(const struct setting *row, const void *base, struct buf *out)
 		}
 		break;
 	case SETTING_PAIRS:
-		break; /* no default has any */
+		pairs_write(*(const struct track_rename *const *)member,
+		    *(const size_t *)(const void *)((const char *)base +
+						    row->count_at),
+		    out);
+		break;
 	}
 }

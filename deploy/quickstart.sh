@@ -130,6 +130,8 @@ heap=$url
 started audiencesim
 braze=$url
 
+# Nothing of an installation on this machine is used.
+export CURRENTSD_CONFIG=/dev/null CURRENTSD_ENV_FILE=/dev/null
 export CURRENTSD_STATE_DIR=$work/state
 # Events: Braze posts with this token, and they go to this environment of Heap.
 export CURRENTSD_TOKEN=a-token-to-try-it

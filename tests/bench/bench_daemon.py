@@ -95,6 +95,7 @@ class Daemon:
         self.env = {key: value for key, value in os.environ.items()
                     if not key.startswith("CURRENTSD_")}
         self.env.update(
+            CURRENTSD_CONFIG="/dev/null", CURRENTSD_ENV_FILE="/dev/null",
             CURRENTSD_LISTEN="127.0.0.1:0", CURRENTSD_ADMIN="127.0.0.1:0",
             CURRENTSD_STATE_DIR=str(self.state),
             CURRENTSD_ALLOW_VOLATILE_STATE="yes",

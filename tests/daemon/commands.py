@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 
-from conftest import BUILD, PATIENCE, PROGRAM, TOKEN, variable
+from conftest import BUILD, NO_FILES, PATIENCE, PROGRAM, TOKEN, variable
 
 FINE, FOUND, USAGE, CONFIG = 0, 1, 2, 78
 INVALID = '{"event_type":"users.behaviors.app.SessionStart", "id":5,"time":1}'
@@ -13,9 +13,10 @@ BINARY = PROGRAM
 
 def bare():
     """The environment without settings, and without ours, which the daemon
-    would take for unknown ones."""
-    return {name: value for name, value in os.environ.items()
-            if not name.startswith("CURRENTSD_") and name != "STATE_DIRECTORY"}
+    would take for unknown ones; and without those in /etc of this machine."""
+    return {**{name: value for name, value in os.environ.items()
+               if not name.startswith("CURRENTSD_") and
+               name != "STATE_DIRECTORY"}, **NO_FILES}
 
 
 def run(*words, stdin=None, **settings):
@@ -33,7 +34,8 @@ def enough(tmp_path, **settings):
     return {"state_dir": tmp_path / "state", "token": TOKEN,
             "allow_volatile_state": "yes", "heap_app_id": "11",
             "heap_url": "http://127.0.0.1:9", "listen": "127.0.0.1:0",
-            "admin": "127.0.0.1:0", **settings}
+            "admin": "127.0.0.1:0", "queue_min_free": "0",
+            "queue_reserve": "1M", **settings}
 
 
 def sample(*words):

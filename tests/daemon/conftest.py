@@ -30,6 +30,8 @@ BUILD = pathlib.Path(os.environ.get("CURRENTSD_BUILD",
 MEMORY = os.environ.get("CURRENTSD_ENGINE") == "memory"
 PROGRAM = str(BUILD / ("currentsd_memory" if MEMORY else "currentsd"))
 TOKEN = "the-token-of-the-tests"
+# The default places of settings are those of the machine.
+NO_FILES = {"CURRENTSD_CONFIG": "/dev/null", "CURRENTSD_ENV_FILE": "/dev/null"}
 # Of a destination whose limits are not what is tested: after a restart it need
 # not wait for them, which may take a minute.
 NO_QUOTA = {"heap_events_per_minute": 0, "heap_identity_per_minute": 0}
@@ -242,6 +244,7 @@ class Daemon:
         self.env = {name: value for name, value in os.environ.items()
                     if not name.startswith("CURRENTSD_")}
         self.env.update({
+            **NO_FILES,
             "CURRENTSD_LISTEN": "127.0.0.1:0",
             "CURRENTSD_ADMIN": "127.0.0.1:0",
             "CURRENTSD_STATE_DIR": str(state_dir),

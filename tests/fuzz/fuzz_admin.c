@@ -51,6 +51,8 @@ host_begin(void)
 	(void)snprintf(host.dir, sizeof(host.dir), "%s/fuzz-admin-XXXXXX",
 	    access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/var/tmp");
 	CHECK(mkdtemp(host.dir) != NULL && clearenv() == 0 &&
+	      setenv("CURRENTSD_CONFIG", "/dev/null", 1) == 0 &&
+	      setenv("CURRENTSD_ENV_FILE", "/dev/null", 1) == 0 &&
 	      setenv("CURRENTSD_STATE_DIR", host.dir, 1) == 0 &&
 	      setenv("CURRENTSD_TOKEN", "0123456789abcdef0123456789abcdef",
 		  1) == 0 &&

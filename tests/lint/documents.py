@@ -42,7 +42,8 @@ def check_readme_settings(found, rows):
             table[row[1]] = (number, row[2].strip("`"))
         for name in re.findall(r"CURRENTSD_\w+", text):
             if name not in {variable for _, _, variable, _ in rows} | {
-                    "CURRENTSD_CONFIG", "CURRENTSD_BUILD", "CURRENTSD_LONG"}:
+                    "CURRENTSD_CONFIG", "CURRENTSD_ENV_FILE",
+                    "CURRENTSD_BUILD", "CURRENTSD_LONG"}:
                 found.add("README.md", number, f"there is no {name}")
     for _, _, variable, preset in rows:
         if variable is None:

@@ -24,6 +24,9 @@ environment_set(const char *const *pairs)
 	char name[128];
 
 	assert_int_equal(clearenv(), 0);
+	/* Nothing depends on the settings of the machine. */
+	assert_int_equal(setenv("CURRENTSD_CONFIG", "/dev/null", 1), 0);
+	assert_int_equal(setenv("CURRENTSD_ENV_FILE", "/dev/null", 1), 0);
 	for (; pairs != NULL && *pairs != NULL; pairs++) {
 		size_t len = strcspn(*pairs, "=");
 

@@ -206,8 +206,7 @@ test_list_in_file(void **state)
 	settings_forwarder_destination(&settings, destination, &forwarder);
 	assert_string_equal(forwarder.name, "a");
 	assert_ptr_equal(forwarder.outlet_settings, &destination->track);
-	assert_null(settings.queue.dir);
-	assert_false(settings_state_dir_check(&settings, &err));
+	assert_string_equal(settings.queue.dir, "/var/lib/currentsd");
 	settings_fini(&settings);
 	assert_int_equal(unlink(path), 0);
 }

@@ -108,6 +108,7 @@ test_bits(void **state)
 static void
 test_str(void **state)
 {
+	char text[STR_DISTANCE_MAX + 2];
 	static const struct str literal = STR("abc");
 
 	(void)state;
@@ -119,6 +120,15 @@ test_str(void **state)
 	assert_true(str_compare(str_text("b"), literal) > 0);
 	assert_int_equal(str_compare(literal, str_text("abc")), 0);
 	assert_true(str_hash(0, literal) == str_hash(0, str_text("abc")));
+	assert_int_equal(str_distance("", ""), 0);
+	assert_int_equal(str_distance("list", "list"), 0);
+	assert_int_equal(str_distance("lst", "list"), 1);
+	assert_int_equal(str_distance("stauts", "status"), 2);
+	assert_int_equal(str_distance("abc", ""), 3);
+	assert_int_equal(str_distance("abc", "xyz"), 3);
+	memset(text, 'x', sizeof(text));
+	text[sizeof(text) - 1] = '\0';
+	assert_int_equal(str_distance(text, "x"), STR_DISTANCE_MAX);
 	assert_true(str_hash(1, literal) != str_hash(0, literal));
 }
 
