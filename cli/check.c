@@ -1,28 +1,40 @@
 /*
- * currentsd check: what serve would run, and what would prevent it. Opens
- * nothing on the network, and leaves the queue alone.
- *
- * With --send-test it sends one marked event through the whole mapping to Heap.
- * A 200 proves nothing about the app id, because Heap also answers 200 to a
- * wrong one; so the command says how to find the event. To Braze it sends one
- * change of a segment that Heap does not have.
+ * currentsd check: what serve would run, and what is wrong with it: the
+ * settings, the addresses to listen at, the state directory, the way to the
+ * destinations. It sends nothing, and leaves the queue alone. With --url or
+ * --send-test it does only that (probe.c, send_test.c).
  */
 
-#include "base/digest.h"
 #include "base/json.h"
 #include "cli/command.h"
+#include "cli/port.h"
+#include "cli/probe.h"
+#include "cli/reach.h"
+#include "cli/send_test.h"
 #include "cli/show.h"
 #include "daemon/filesystem.h"
-#include "schema/currents/currents.h"
 
 #include <inttypes.h>
+#include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
-enum { CHECK_PRIVACY_MAX = 64 * 1024 };
+enum {
+	CHECK_PRIVACY_MAX = 64 * 1024,
+	CHECK_PROBLEMS_MAX = 1024 * 1024,
+	CHECK_REACH_MS = 10000, /* for one destination, at most */
+	CHECK_OWNER = 40,
+};
 
 const struct option_row command_check_options[] = {
+    {"--offline", NULL, "Open no network connection."},
     {"--json", NULL, "Print JSON."},
+    {"--url", "URL",
+	"Post a probe to this URL of Braze's, and prove who answers."},
+    {"--source", "NAME",
+	"The probe has a token of this source (default: by the URL)."},
     {"--send-test", "IDENTITY",
 	"Send one marked event, or change, of this person."},
     {"--destination", "NAME",
@@ -33,30 +45,196 @@ const struct option_row command_check_options[] = {
 struct check {
 	struct settings settings;
 	struct filesystem filesystem;
+	char owner[CHECK_OWNER]; /* of the state directory; "": there is none */
+	pid_t daemon;		 /* that runs with it; 0: none */
+	struct port listen, admin;
+	struct reach *reaches; /* of the destinations; NULL: --offline */
+	struct buf problems;   /* lines */
 };
 
+/* ---- what is looked at ---- */
+
 static void
-check_warnings(struct check *check)
+owner_name(uid_t uid, char ret[CHECK_OWNER])
 {
-	struct settings *settings = &check->settings;
+	const struct passwd *user = getpwuid(uid);
+
+	if (user != NULL)
+		(void)snprintf(ret, CHECK_OWNER, "%.32s", user->pw_name);
+	else
+		(void)snprintf(ret, CHECK_OWNER, "%u", (unsigned)uid);
+}
+
+/* Whoever runs the daemon owns its directory and all that is in it. */
+static void
+look_state(struct check *check)
+{
+	const char *dir = check->settings.queue.dir;
+	const struct queue_settings *queue = &check->settings.queue;
+	char path[4096], owner[CHECK_OWNER];
+	struct stat st, file;
+	int64_t needed = queue->min_free_bytes + queue->reserve_bytes;
 
 	if (check->filesystem.transient)
-		(void)buf_printf(&settings->warnings,
+		(void)buf_printf(&check->settings.warnings,
 		    "the state directory is on %s, where accepted events can "
 		    "be lost\n",
 		    check->filesystem.name);
-	if (check->filesystem.free_bytes <
-	    settings->queue.min_free_bytes + settings->queue.reserve_bytes)
-		(void)buf_text(&settings->warnings,
-		    "the file system of the state directory has less free "
-		    "space than queue_min_free and queue_reserve need, so the "
-		    "daemon would answer requests with 503\n");
-	if (strncmp(settings->server.admin, "127.", 4) != 0 &&
-	    strncmp(settings->server.admin, "[::1]", 5) != 0)
-		(void)buf_text(&settings->warnings,
+	if (check->filesystem.free_bytes < needed)
+		(void)buf_printf(&check->problems,
+		    "state: %s has less free space than queue_min_free and "
+		    "queue_reserve need (%" PRId64 " MiB), so the daemon would "
+		    "answer requests with 503\n",
+		    dir, needed >> 20);
+	if (stat(dir, &st) != 0)
+		return;
+	owner_name(st.st_uid, check->owner);
+	if (!S_ISDIR(st.st_mode))
+		(void)buf_printf(
+		    &check->problems, "state: %s is no directory\n", dir);
+	if ((st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+		(void)buf_printf(&check->settings.warnings,
+		    "other users can look into the state directory %s: run "
+		    "chmod 700 %s\n",
+		    dir, dir);
+	if (snprintf(path, sizeof(path), "%s/queue.db", dir) >=
+		(int)sizeof(path) ||
+	    stat(path, &file) != 0 || file.st_uid == st.st_uid)
+		return;
+	owner_name(file.st_uid, owner);
+	(void)buf_printf(&check->problems,
+	    "state: %s belongs to %s, and its directory to %s: one user should "
+	    "own both (chown -R)\n",
+	    path, owner, check->owner);
+}
+
+static void
+look_port(struct check *check, const char *key, const char *address,
+    struct port *port)
+{
+	char program[PORT_NAME + 40] = "another program";
+
+	port_look(address, check->daemon, port);
+	if (port->state == PORT_ERROR)
+		(void)buf_printf(&check->problems,
+		    "%s: cannot listen at %s: %s\n", key, address,
+		    strerror(port->error));
+	if (port->state != PORT_TAKEN)
+		return;
+	if (port->pid != 0)
+		(void)snprintf(program, sizeof(program), "%s (process %ld)",
+		    port->name, (long)port->pid);
+	(void)buf_printf(&check->problems,
+	    "%s: %s is in use by %s: stop it, or set another address\n", key,
+	    address, program);
+}
+
+static struct reach_target
+destination_target(const struct settings_destination *destination)
+{
+	const struct forwarder_destination *forwarder = &destination->forwarder;
+	struct reach_target target = {
+	    .ca_file = forwarder->ca_file,
+	    .proxy = forwarder->proxy,
+	    .timeout_ms = forwarder->connect_timeout_ms < CHECK_REACH_MS
+			      ? forwarder->connect_timeout_ms
+			      : CHECK_REACH_MS,
+	};
+
+	switch (destination->kind) {
+	case SETTINGS_TRACK:
+		target.url = destination->track.url;
+		break;
+	case SETTINGS_ATTRIBUTES:
+		target.url = destination->attributes.url;
+		break;
+	case SETTINGS_COHORTS:
+		target.url = destination->cohorts.url;
+		break;
+	}
+	return target;
+}
+
+static bool
+text_same(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* Destinations of one address are asked once. */
+static bool
+look_destinations(struct check *check, struct err *reterr)
+{
+	const struct settings *settings = &check->settings;
+
+	check->reaches =
+	    calloc(settings->destination_count, sizeof(*check->reaches));
+	if (check->reaches == NULL)
+		return err_set_nomem(reterr);
+	for (size_t i = 0; i < settings->destination_count; i++) {
+		const struct reach_target target =
+		    destination_target(&settings->destinations[i]);
+		struct reach *reach = &check->reaches[i];
+		size_t same = 0;
+
+		for (; same < i; same++) {
+			const struct reach_target other =
+			    destination_target(&settings->destinations[same]);
+
+			if (text_same(target.url, other.url) &&
+			    text_same(target.proxy, other.proxy) &&
+			    text_same(target.ca_file, other.ca_file))
+				break;
+		}
+		if (same < i)
+			*reach = check->reaches[same];
+		else if (!reach_connect(&target, reach, reterr))
+			return false;
+		if (!reach->reached)
+			(void)buf_printf(&check->problems,
+			    "destination %s: %s: %s\n",
+			    settings->destinations[i].forwarder.name,
+			    target.url, reach->why);
+	}
+	return true;
+}
+
+static bool
+look_all(struct check *check, bool offline, struct err *reterr)
+{
+	const struct server_settings *server = &check->settings.server;
+
+	check->daemon = port_daemon(check->settings.queue.dir);
+	look_state(check);
+	look_port(check, "listen", server->listen, &check->listen);
+	look_port(check, "admin", server->admin, &check->admin);
+	if (strncmp(server->admin, "127.", 4) != 0 &&
+	    strncmp(server->admin, "[::1]", 5) != 0)
+		(void)buf_text(&check->settings.warnings,
 		    "the admin address is not on loopback: anyone who can "
 		    "reach it can read /metrics and /status\n");
+	return (offline || look_destinations(check, reterr)) &&
+	       buf_ok(&check->problems, reterr) &&
+	       buf_ok(&check->settings.warnings, reterr);
 }
+
+/* The problem at *at, which is 0 for the first one and advances. */
+static bool
+problem_next(const struct check *check, size_t *at, struct str *ret_line)
+{
+	const struct buf *problems = &check->problems;
+	const char *start = problems->data + *at, *end;
+
+	if (*at >= problems->len)
+		return false;
+	end = memchr(start, '\n', problems->len - *at);
+	CHECK(end != NULL);
+	*ret_line = str_bytes(start, (size_t)(end - start));
+	*at += ret_line->len + 1;
+	return true;
+}
+
+/* ---- what is shown ---- */
 
 /* Is it the first source of its kind, which also has the bare path? */
 static bool
@@ -129,6 +307,18 @@ check_destination_text(
 }
 
 static void
+check_port_text(const char *key, const char *address, const struct port *port,
+    struct buf *out)
+{
+	(void)buf_printf(out, "%-12s http://%s", key, address);
+	if (port->state == PORT_FREE)
+		(void)buf_text(out, ", free");
+	if (port->state == PORT_OURS)
+		(void)buf_text(out, ", used by the daemon");
+	(void)buf_char(out, '\n');
+}
+
+static void
 check_text(const struct check *check, struct buf *out)
 {
 	const struct settings *settings = &check->settings;
@@ -138,28 +328,47 @@ check_text(const struct check *check, struct buf *out)
 
 	(void)buf_printf(out, "file         %s\n",
 	    settings->config != NULL ? settings->config : "none");
+	if (settings->env_file != NULL)
+		(void)buf_printf(out, "variables    %s\n", settings->env_file);
 	if (settings->catalogue != NULL)
 		(void)buf_printf(out, "catalogue    built in, and %s\n",
 		    settings->catalogue);
-	(void)buf_printf(out,
-	    "listen       http://%s\nadmin        http://%s\n",
-	    settings->server.listen, settings->server.admin);
+	if (check->daemon != 0)
+		(void)buf_printf(out, "daemon       runs (process %ld)\n",
+		    (long)check->daemon);
+	check_port_text("listen", settings->server.listen, &check->listen, out);
+	check_port_text("admin", settings->server.admin, &check->admin, out);
 	show_bytes(check->filesystem.free_bytes, room, sizeof(room));
 	show_bytes(settings->queue.max_bytes, most, sizeof(most));
-	(void)buf_printf(out, "state        %s (%s, %s%s free), at most %s\n",
+	(void)buf_printf(out,
+	    "state        %s (%s, %s%s%s%s free), at most %s\n",
 	    settings->queue.dir, check->filesystem.name,
-	    check->filesystem.exists ? "" : "will be created, ", room, most);
+	    check->filesystem.exists ? "of " : "will be created, ",
+	    check->owner, check->owner[0] != '\0' ? ", " : "", room, most);
 	check_sources_text(settings, out);
-	for (size_t i = 0; i < settings->destination_count; i++)
+	for (size_t i = 0; i < settings->destination_count; i++) {
 		check_destination_text(&settings->destinations[i], out);
+		if (check->reaches != NULL && check->reaches[i].reached)
+			(void)buf_printf(out,
+			    "reached      %s: %s, %" PRId64 " ms\n",
+			    settings->destinations[i].forwarder.name,
+			    check->reaches[i].address,
+			    check->reaches[i].took_ms);
+	}
 	while (settings_warning_next(settings, &at, &line))
 		(void)buf_printf(out, "warning      %.*s\n", STR_ARGS(line));
-	(void)buf_text(out, "currentsd serve can start with these settings.\n");
+	at = 0;
+	while (problem_next(check, &at, &line))
+		(void)buf_printf(out, "problem      %.*s\n", STR_ARGS(line));
+	(void)buf_text(
+	    out, check->problems.len > 0
+		     ? "The settings are valid, but see the problems above.\n"
+		     : "currentsd serve can start with these settings.\n");
 }
 
 static void
-check_destination_json(
-    const struct settings_destination *destination, struct json *json)
+check_destination_json(const struct settings_destination *destination,
+    const struct reach *reach, struct json *json)
 {
 	const struct track_settings *track = &destination->track;
 	const struct attributes_settings *attributes = &destination->attributes;
@@ -197,12 +406,21 @@ check_destination_json(
 		json_int(json, "requests_per_hour", cohorts->requests_per_hour);
 		break;
 	}
+	if (reach == NULL) {
+		json_null_value(json, "reached");
+	} else {
+		json_bool(json, "reached", reach->reached);
+		json_text(json, "address", reach->address);
+		json_int(json, "took_ms", reach->took_ms);
+	}
 	json_object_close(json);
 }
 
 static void
-check_sections_json(const struct settings *settings, struct json *json)
+check_sections_json(const struct check *check, struct json *json)
 {
+	const struct settings *settings = &check->settings;
+
 	json_array_open(json, "sources");
 	for (size_t i = 0; i < settings->source_count; i++) {
 		const struct server_source *s = &settings->sources[i].server;
@@ -220,13 +438,20 @@ check_sections_json(const struct settings *settings, struct json *json)
 	json_array_close(json);
 	json_array_open(json, "destinations");
 	for (size_t i = 0; i < settings->destination_count; i++)
-		check_destination_json(&settings->destinations[i], json);
+		check_destination_json(&settings->destinations[i],
+		    check->reaches != NULL ? &check->reaches[i] : NULL, json);
 	json_array_close(json);
 }
 
 static void
 check_json(const struct check *check, struct buf *out)
 {
+	static const char *const port_states[] = {
+	    [PORT_FREE] = "free",
+	    [PORT_OURS] = "ours",
+	    [PORT_TAKEN] = "taken",
+	    [PORT_ERROR] = "error",
+	};
 	const struct settings *settings = &check->settings;
 	struct str line;
 	size_t at = 0;
@@ -235,426 +460,81 @@ check_json(const struct check *check, struct buf *out)
 	json_init(&json, out);
 	json_object_open(&json, NULL);
 	json_text(&json, "listen", settings->server.listen);
+	json_text(&json, "listen_state", port_states[check->listen.state]);
 	json_text(&json, "admin", settings->server.admin);
+	json_text(&json, "admin_state", port_states[check->admin.state]);
+	if (check->daemon != 0)
+		json_int(&json, "daemon", check->daemon);
+	else
+		json_null_value(&json, "daemon");
 	json_text(&json, "state_dir", settings->queue.dir);
+	json_text(&json, "owner", check->owner);
 	if (settings->catalogue == NULL)
 		json_null_value(&json, "catalogue");
 	else
 		json_text(&json, "catalogue", settings->catalogue);
 	json_text(&json, "filesystem", check->filesystem.name);
 	json_int(&json, "free_bytes", check->filesystem.free_bytes);
-	check_sections_json(settings, &json);
+	check_sections_json(check, &json);
 	json_array_open(&json, "warnings");
 	while (settings_warning_next(settings, &at, &line))
+		json_bytes(&json, NULL, line.data, line.len);
+	json_array_close(&json);
+	json_array_open(&json, "problems");
+	at = 0;
+	while (problem_next(check, &at, &line))
 		json_bytes(&json, NULL, line.data, line.len);
 	json_array_close(&json);
 	json_object_close(&json);
 	(void)buf_char(out, '\n');
 }
 
-/* ---- --send-test ---- */
-
-enum {
-	SEND_EVENT_MAX = 64 * 1024,
-	SEND_NAMES_MAX = 4096,
-	SEND_ID = 37, /* of a UUID, with its NUL */
-};
-
-static void
-send_id_make(char ret_id[SEND_ID])
-{
-	unsigned char b[16];
-
-	digest_random(b, sizeof(b));
-	b[6] = (unsigned char)((b[6] & 0x0f) | 0x40);
-	b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
-	(void)snprintf(ret_id, SEND_ID,
-	    "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-"
-	    "%02x%02x%02x%02x%02x%02x",
-	    b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10],
-	    b[11], b[12], b[13], b[14], b[15]);
-}
-
-/* As Braze would send it. */
-static void
-send_event_write(const struct settings_destination *destination,
-    const char *identity, const char *id, int64_t now_ms, struct buf *out)
-{
-	struct json json;
-
-	json_init(&json, out);
-	json_object_open(&json, NULL);
-	json_text(&json, "event_type", "users.behaviors.CustomEvent");
-	json_text(&json, "id", id);
-	json_int(&json, "time", now_ms / 1000);
-	json_object_open(&json, "user");
-	json_text(&json,
-	    destination->track.rules.identity == TRACK_IDENTITY_BRAZE
-		? "user_id"
-		: "external_user_id",
-	    identity);
-	json_object_close(&json);
-	json_object_open(&json, "properties");
-	json_text(&json, "name", "currentsd test");
-	json_object_open(&json, "custom_properties");
-	json_text(&json, "currentsd_test", id);
-	json_object_close(&json);
-	json_object_close(&json);
-	json_object_close(&json);
-}
-
-/*
- * Find the properties of the mapped event that hold the id, and list their
- * names in quotes. Settings can rename, prefix, hash and drop a property, so
- * only the mapped event tells. The id is a random UUID, so no other value
- * equals it.
- */
-static void
-send_markers_find(const struct buf *event, const char *id, struct buf *ret)
-{
-	char value[SEND_ID + 3];
-	const char *at = event->data, *end = at + event->len, *name;
-	size_t len = (size_t)snprintf(value, sizeof(value), ":\"%s\"", id);
-
-	while (at < end &&
-	       (at = memmem(at, (size_t)(end - at), value, len)) != NULL) {
-		/* a name ends in a quote; one within it is escaped */
-		for (name = at - 2;
-		     name > event->data && (*name != '"' || name[-1] == '\\');
-		     name--)
-			;
-		(void)buf_printf(ret, "%s%.*s", ret->len > 0 ? " or " : "",
-		    (int)(at - name), name);
-		at += len;
-	}
-}
-
-/* Map the event as the forwarder will, and find its markers. */
-static bool
-send_markers_read(const struct track_rules *rules, const struct buf *event,
-    const char *id, struct buf *ret_markers, struct err *reterr)
-{
-	struct track_result result;
-	struct buf mapped;
-	bool ok;
-
-	buf_init(&mapped, SEND_EVENT_MAX);
-	ok = track_write(rules, str_bytes(event->data, event->len), 0, &mapped,
-	    &result, reterr);
-	if (ok && result.fate == TRACK_SEND) {
-		send_markers_find(&mapped, id, ret_markers);
-		ok = buf_ok(ret_markers, reterr);
-		if (ok && ret_markers->len == 0)
-			ok = err_set(reterr, ERR_IO,
-			    "nothing was sent: you could not find the event in "
-			    "Heap, because these settings drop or hash "
-			    "custom_properties.currentsd_test and do not add "
-			    "braze_event_id; let one of the two through");
-	}
-	buf_fini(&mapped);
-	return ok;
-}
-
-/* A 200 does not prove that the event arrived: say how to find it. */
-static void
-send_hint_write(const struct settings_destination *destination, const char *id,
-    const struct buf *markers, struct buf *out)
-{
-	(void)buf_printf(out,
-	    "This does not prove that the event arrived: Heap answers 200 even "
-	    "if the app id is\n"
-	    "wrong. In Heap, open the environment with the id %s and search "
-	    "for the user above\n"
-	    "(Users, search by identity). Within a minute or two the user has "
-	    "an event whose\n"
-	    "property %.*s is %s.\n"
-	    "If the event is not there, app_id or region is wrong.\n",
-	    destination->track.app_id, (int)markers->len, markers->data, id);
-}
-
-static void
-send_show(const struct settings_destination *destination, const char *id,
-    const struct forwarder_once *once, const struct buf *markers,
-    struct buf *out)
-{
-	(void)buf_printf(out, "sent to      %s\n", destination->track.url);
-	(void)buf_append(out, once->body.data, once->body.len);
-	if (once->status == 0) {
-		(void)buf_printf(out, "\nno answer    %s\n", once->answer);
-		return;
-	}
-	(void)buf_printf(
-	    out, "\nanswer       HTTP %u %s\n", once->status, once->answer);
-	if (once->accepted)
-		send_hint_write(destination, id, markers, out);
-}
-
-static void
-send_show_json(const struct settings_destination *destination, const char *id,
-    const struct forwarder_once *once, const struct buf *markers,
-    struct buf *out)
-{
-	struct json json;
-	struct buf hint;
-
-	json_init(&json, out);
-	json_object_open(&json, NULL);
-	json_text(&json, "id", id);
-	json_raw(&json, "sent", once->body.data, once->body.len);
-	json_int(&json, "status", once->status);
-	json_text(&json, "answer", once->answer);
-	if (once->accepted) {
-		buf_init(&hint, SEND_EVENT_MAX);
-		send_hint_write(destination, id, markers, &hint);
-		json_bytes(&json, "hint", hint.data, hint.len);
-		buf_fini(&hint);
-	} else {
-		json_null_value(&json, "hint");
-	}
-	json_object_close(&json);
-	(void)buf_char(out, '\n');
-}
-
-/* ---- of a change ---- */
-
-/* No segment of Heap has this id. */
-static const struct outlet_group send_group = {
-    .id = {"0", sizeof("0") - 1},
-    .name = {"currentsd test", sizeof("currentsd test") - 1},
-};
-
-/* What the destination calls the group, and where its changes go. */
-static bool
-send_label_read(const struct settings_destination *destination,
-    struct buf *ret_label, struct buf *ret_url, struct err *reterr)
-{
-	const struct outlet *outlet = destination->forwarder.outlet;
-	struct outlet_context *context;
-	struct outlet_address address;
-	bool ok;
-
-	if (!outlet->context_new(
-		settings_outlet_settings(destination), &context, reterr))
-		return false;
-	outlet->address(context, false, &address);
-	(void)buf_text(ret_url, address.url);
-	ok = outlet->label(context, &send_group, ret_label, reterr) &&
-	     buf_ok(ret_url, reterr);
-	outlet->context_free(context);
-	return ok;
-}
-
-/* Braze accepts what it passes over. */
-static void
-send_change_hint_write(const struct settings_destination *destination,
-    const struct buf *label, struct buf *out)
-{
-	if (destination->kind == SETTINGS_COHORTS)
-		(void)buf_printf(out,
-		    "This does not prove that anybody is in the cohort: Braze "
-		    "passes over ids that it\n"
-		    "does not know. In Braze, a segment with the partner's "
-		    "filter and the cohort\n"
-		    "\"%.*s\" has this person within a minute or two.\n"
-		    "If not, no profile has this id as its %s (setting "
-		    "match).\n",
-		    STR_ARGS(send_group.name), destination->cohorts.match);
-	else
-		(void)buf_printf(out,
-		    "This does not prove that anybody has the attribute: Braze "
-		    "passes over profiles that\n"
-		    "it does not have. In Braze, search for the user above "
-		    "(Audience, Search Users).\n"
-		    "Within a minute or two the custom attribute of %.*s says "
-		    "so.\n"
-		    "If not, no profile has this id as its %s (setting "
-		    "match).\n",
-		    (int)label->len, label->data,
-		    destination->attributes.match);
-}
-
-/* The body of a request to a cohort has the keys. */
-static const struct buf *
-send_shown_body(const struct settings_destination *destination,
-    const struct forwarder_once *once)
-{
-	return destination->kind == SETTINGS_COHORTS ? NULL : &once->body;
-}
-
-static void
-send_change_show(const struct settings_destination *destination,
-    const struct forwarder_once *once, const struct buf *label,
-    const struct buf *url, struct buf *out)
-{
-	const struct buf *body = send_shown_body(destination, once);
-
-	(void)buf_printf(out, "sent to      %.*s\n", (int)url->len, url->data);
-	if (body != NULL) {
-		(void)buf_append(out, body->data, body->len);
-		(void)buf_char(out, '\n');
-	}
-	if (once->announcing)
-		(void)buf_text(out, "of           the cohort's announcement\n");
-	if (once->status == 0) {
-		(void)buf_printf(out, "no answer    %s\n", once->answer);
-		return;
-	}
-	(void)buf_printf(
-	    out, "answer       HTTP %u %s\n", once->status, once->answer);
-	if (once->accepted)
-		send_change_hint_write(destination, label, out);
-}
-
-static void
-send_change_show_json(const struct settings_destination *destination,
-    const struct forwarder_once *once, const struct buf *label, struct buf *out)
-{
-	const struct buf *body = send_shown_body(destination, once);
-	struct json json;
-	struct buf hint;
-
-	json_init(&json, out);
-	json_object_open(&json, NULL);
-	json_bytes(&json, "id", label->data, label->len);
-	if (body != NULL)
-		json_raw(&json, "sent", body->data, body->len);
-	else
-		json_null_value(&json, "sent");
-	json_int(&json, "status", once->status);
-	json_text(&json, "answer", once->answer);
-	if (once->accepted) {
-		buf_init(&hint, SEND_EVENT_MAX);
-		send_change_hint_write(destination, label, &hint);
-		json_bytes(&json, "hint", hint.data, hint.len);
-		buf_fini(&hint);
-	} else {
-		json_null_value(&json, "hint");
-	}
-	json_object_close(&json);
-	(void)buf_char(out, '\n');
-}
-
-static int
-send_change_test(struct command_context *context,
-    const struct settings *settings,
-    const struct settings_destination *destination, struct buf *out)
-{
-	const char *person = options_value(context->options, "--send-test");
-	struct forwarder_destination forwarder;
-	struct forwarder_once once = {.status = 0};
-	struct item item = {.fate = ITEM_QUEUE, .type = send_group.id};
-	struct buf change, label, url;
-	int code = EXIT_FOUND;
-	struct err err;
-
-	buf_init(&change, SEND_EVENT_MAX);
-	buf_init(&label, SEND_NAMES_MAX);
-	buf_init(&url, SEND_NAMES_MAX);
-	settings_forwarder_destination(settings, destination, &forwarder);
-	(void)buf_printf(&change, "%c%s", ITEM_ENTERED, person);
-	item.data = str_bytes(change.data, change.len);
-	if (!buf_ok(&change, &err) ||
-	    !send_label_read(destination, &label, &url, &err) ||
-	    !forwarder_send_once(&forwarder, &send_group, &item, &once, &err)) {
-		code = command_fail(out, &err);
-	} else if (once.prepared.fate != OUTLET_SEND) {
-		(void)err_set(
-		    &err, ERR_IO, "nothing was sent: %s", once.prepared.reason);
-		code = command_fail(out, &err);
-	} else {
-		code = once.accepted ? EXIT_FINE : EXIT_FOUND;
-		if (options_has(context->options, "--json"))
-			send_change_show_json(destination, &once, &label, out);
-		else
-			send_change_show(destination, &once, &label, &url, out);
-	}
-	buf_fini(&once.body);
-	buf_fini(&change);
-	buf_fini(&label);
-	buf_fini(&url);
-	return code;
-}
-
-/* ---- of either ---- */
-
-static int
-send_test(struct command_context *context, const struct settings *settings,
-    struct buf *out)
-{
-	const char *name = options_value(context->options, "--destination");
-	const struct settings_destination *destination =
-	    settings_destination_find(settings, name);
-	struct forwarder_destination forwarder;
-	struct forwarder_once once = {.status = 0};
-	struct item item = {.fate = ITEM_QUEUE};
-	struct buf event, markers;
-	int code = EXIT_FOUND;
-	char id[SEND_ID];
-	struct err err;
-
-	if (destination != NULL && destination->kind != SETTINGS_TRACK)
-		return send_change_test(context, settings, destination, out);
-	buf_init(&event, SEND_EVENT_MAX);
-	buf_init(&markers, SEND_NAMES_MAX);
-	if (destination == NULL) {
-		(void)err_set(
-		    &err, ERR_INPUT, "there is no destination %s", name);
-		goto fail;
-	}
-	settings_forwarder_destination(settings, destination, &forwarder);
-	send_id_make(id);
-	send_event_write(destination,
-	    options_value(context->options, "--send-test"), id, context->now_ms,
-	    &event);
-	item.data = str_bytes(event.data, event.len);
-	if (!buf_ok(&event, &err) ||
-	    !send_markers_read(
-		&destination->track.rules, &event, id, &markers, &err) ||
-	    !forwarder_send_once(&forwarder, NULL, &item, &once, &err))
-		goto fail;
-	if (once.prepared.fate != OUTLET_SEND) {
-		(void)err_set(
-		    &err, ERR_IO, "nothing was sent: %s", once.prepared.reason);
-		goto fail;
-	}
-	code = once.accepted ? EXIT_FINE : EXIT_FOUND;
-	if (options_has(context->options, "--json"))
-		send_show_json(destination, id, &once, &markers, out);
-	else
-		send_show(destination, id, &once, &markers, out);
-	goto out;
-fail:
-	code = command_fail(out, &err);
-out:
-	buf_fini(&once.body);
-	buf_fini(&event);
-	buf_fini(&markers);
-	return code;
-}
-
 /* ---- the command ---- */
+
+/* Look, and show what was found. */
+static int
+check_run(struct command_context *context, struct check *check, struct buf *out)
+{
+	const struct settings *settings = &check->settings;
+	struct err err;
+
+	if (!filesystem_check(settings->queue.dir,
+		settings->allow_volatile_state, &check->filesystem, &err) ||
+	    !look_all(check, options_has(context->options, "--offline"), &err))
+		return command_fail(out, &err);
+	if (options_has(context->options, "--json"))
+		check_json(check, out);
+	else
+		check_text(check, out);
+	return check->problems.len == 0 ? EXIT_FINE : EXIT_FOUND;
+}
 
 int
 command_check(struct command_context *context, struct buf *out)
 {
-	struct check check = {0};
-	int code = EXIT_FINE;
+	bool url = options_has(context->options, "--url");
+	bool send = options_has(context->options, "--send-test");
+	struct check check = {.daemon = 0};
 	struct err err;
+	int code;
 
-	if (settings_read(context->config, &check.settings, &err) &&
-	    settings_complete(&check.settings, &err) &&
-	    filesystem_check(check.settings.queue.dir,
-		check.settings.allow_volatile_state, &check.filesystem, &err)) {
-		check_warnings(&check);
-		if (options_value(context->options, "--send-test") != NULL)
-			code = send_test(context, &check.settings, out);
-		else if (options_has(context->options, "--json"))
-			check_json(&check, out);
-		else
-			check_text(&check, out);
-	} else {
-		code = command_fail(out, &err);
+	if (url + send + options_has(context->options, "--offline") > 1) {
+		(void)err_set(&err, ERR_INPUT,
+		    "give one of --offline, --url and --send-test");
+		return command_fail(out, &err);
 	}
+	buf_init(&check.problems, CHECK_PROBLEMS_MAX);
+	if (!settings_read(context->config, &check.settings, &err) ||
+	    !settings_complete(&check.settings, &err))
+		code = command_fail(out, &err);
+	else if (url)
+		code = probe_url(context, &check.settings, out);
+	else if (send)
+		code = send_test(context, &check.settings, out);
+	else
+		code = check_run(context, &check, out);
+	free(check.reaches);
+	buf_fini(&check.problems);
 	settings_fini(&check.settings);
 	return code;
 }

@@ -297,6 +297,10 @@ class Check:
     NAME, TOKENS, OPEN, DESTINATION = "name", "tokens", "open", "destination"
     KIND = "kind"
     ID, SENT, STATUS, HINT = "id", "sent", "status", "hint"  # --send-test
+    LISTEN_STATE, ADMIN_STATE = "listen_state", "admin_state"
+    FREE, OURS, TAKEN = "free", "ours", "taken"
+    PROBLEMS, REACHED, DAEMON = "problems", "reached", "daemon"
+    PROVEN, PROBLEM, SOURCE = "proven", "problem", "source"  # --url
 
 
 class Metric:

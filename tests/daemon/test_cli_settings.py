@@ -58,12 +58,13 @@ def test_memory_is_no_place_for_a_queue(tmp_path):
 
 
 def test_check_tells_what_would_run(tmp_path):
-    done = run("check", **enough(tmp_path))
+    done = run("check", "--offline", **enough(tmp_path))
     assert done.returncode == FINE
     for word in ("/currents/main", "http://127.0.0.1:9/api/track", "app id 11",
                  "1 token"):
         assert word in done.stdout
-    told = json.loads(run("check", "--json", **enough(tmp_path)).stdout)
+    told = json.loads(
+        run("check", "--offline", "--json", **enough(tmp_path)).stdout)
     assert told[Check.SOURCES] == [{
         Check.NAME: "main", Check.KIND: "currents", Check.TOKENS: 1,
         Check.OPEN: False, Check.DESTINATION: "heap"}]

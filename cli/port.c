@@ -1,0 +1,197 @@
+/*
+ * The address is bound for a moment. If it is taken, /proc tells by whom: the
+ * inode of the socket that listens, and the process that has it open. Without
+ * the right to look into other processes, that stays unknown.
+ */
+
+#include "cli/port.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+enum {
+	PORT_LISTENS = 0x0a, /* TCP_LISTEN in /proc/net/tcp */
+	PORT_INODES_MAX = 16,
+};
+
+pid_t
+port_daemon(const char *state_dir)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct ucred peer = {.pid = 0};
+	socklen_t len = sizeof(peer);
+	int fd = -1, dir;
+
+	/* The path of the directory may be longer than an address. */
+	dir = open(state_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return 0;
+	(void)snprintf(address.sun_path, sizeof(address.sun_path),
+	    "/proc/self/fd/%d/admin.sock", dir);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 ||
+	    connect(fd, (const struct sockaddr *)&address, sizeof(address)) !=
+		0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0)
+		peer.pid = 0;
+	if (fd >= 0)
+		(void)close(fd);
+	(void)close(dir);
+	return peer.pid;
+}
+
+union socket_address {
+	struct sockaddr any;
+	struct sockaddr_in v4;
+	struct sockaddr_in6 v6;
+};
+
+/* "127.0.0.1:80" or "[::1]:80". */
+static socklen_t
+address_read(const char *text, union socket_address *ret, unsigned *ret_port)
+{
+	const char *colon = strrchr(text, ':');
+	char host[64];
+
+	CHECK(colon != NULL && (size_t)(colon - text) < sizeof(host));
+	*ret_port = (unsigned)strtoul(colon + 1, NULL, 10);
+	memset(ret, 0, sizeof(*ret));
+	if (text[0] == '[') {
+		(void)snprintf(host, sizeof(host), "%.*s",
+		    (int)(colon - text) - 2, text + 1);
+		ret->v6.sin6_family = AF_INET6;
+		ret->v6.sin6_port = htons((uint16_t)*ret_port);
+		CHECK(inet_pton(AF_INET6, host, &ret->v6.sin6_addr) == 1);
+		return sizeof(ret->v6);
+	}
+	(void)snprintf(host, sizeof(host), "%.*s", (int)(colon - text), text);
+	ret->v4.sin_family = AF_INET;
+	ret->v4.sin_port = htons((uint16_t)*ret_port);
+	CHECK(inet_pton(AF_INET, host, &ret->v4.sin_addr) == 1);
+	return sizeof(ret->v4);
+}
+
+/* The sockets that listen at a port, from /proc/net/tcp or tcp6. */
+static size_t
+inodes_read(
+    const char *path, unsigned port, unsigned long *inodes, size_t count)
+{
+	FILE *file = fopen(path, "re");
+	unsigned local, state;
+	unsigned long inode;
+	char line[512];
+
+	while (file != NULL && count < PORT_INODES_MAX &&
+	       fgets(line, sizeof(line), file) != NULL) {
+		if (sscanf(line,
+			" %*u: %*[0-9A-F]:%x %*[0-9A-F]:%*x %x %*s %*s %*s "
+			"%*s %*s %lu",
+			&local, &state, &inode) == 3 &&
+		    local == port && state == PORT_LISTENS)
+			inodes[count++] = inode;
+	}
+	if (file != NULL)
+		(void)fclose(file);
+	return count;
+}
+
+/* Has a process one of these sockets open? */
+static bool
+process_has(const char *pid, const unsigned long *inodes, size_t count)
+{
+	char path[320], target[64], wanted[64];
+	const struct dirent *entry;
+	bool found = false;
+	ssize_t len;
+	DIR *dir;
+
+	(void)snprintf(path, sizeof(path), "/proc/%.16s/fd", pid);
+	dir = opendir(path);
+	while (dir != NULL && !found && (entry = readdir(dir)) != NULL) {
+		len = readlinkat(
+		    dirfd(dir), entry->d_name, target, sizeof(target) - 1);
+		if (len < 0)
+			continue;
+		target[len] = '\0';
+		for (size_t i = 0; i < count; i++) {
+			(void)snprintf(
+			    wanted, sizeof(wanted), "socket:[%lu]", inodes[i]);
+			found |= strcmp(target, wanted) == 0;
+		}
+	}
+	if (dir != NULL)
+		(void)closedir(dir);
+	return found;
+}
+
+static void
+holder_find(unsigned number, struct port *port)
+{
+	unsigned long inodes[PORT_INODES_MAX];
+	const struct dirent *entry;
+	char path[64];
+	size_t count;
+	FILE *file;
+	DIR *proc;
+
+	count = inodes_read("/proc/net/tcp", number, inodes, 0);
+	count = inodes_read("/proc/net/tcp6", number, inodes, count);
+	proc = count > 0 ? opendir("/proc") : NULL;
+	while (
+	    proc != NULL && port->pid == 0 && (entry = readdir(proc)) != NULL) {
+		if (entry->d_name[0] < '1' || entry->d_name[0] > '9' ||
+		    !process_has(entry->d_name, inodes, count))
+			continue;
+		port->pid = (pid_t)strtol(entry->d_name, NULL, 10);
+		(void)snprintf(
+		    path, sizeof(path), "/proc/%.16s/comm", entry->d_name);
+		file = fopen(path, "re");
+		if (file != NULL &&
+		    fgets(port->name, sizeof(port->name), file) != NULL)
+			port->name[strcspn(port->name, "\n")] = '\0';
+		if (file != NULL)
+			(void)fclose(file);
+	}
+	if (proc != NULL)
+		(void)closedir(proc);
+}
+
+void
+port_look(const char *address, pid_t daemon, struct port *ret_port)
+{
+	union socket_address bound;
+	unsigned number;
+	socklen_t len = address_read(address, &bound, &number);
+	int fd, one = 1;
+
+	*ret_port = (struct port){.state = PORT_FREE};
+	fd = socket(bound.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* As the daemon does: connections that were closed do not count. */
+	if (fd < 0 ||
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
+	    bind(fd, &bound.any, len) != 0)
+		ret_port->error = errno;
+	if (fd >= 0)
+		(void)close(fd);
+	if (ret_port->error == 0)
+		return;
+	if (ret_port->error != EADDRINUSE) {
+		ret_port->state = PORT_ERROR;
+		return;
+	}
+	holder_find(number, ret_port);
+	ret_port->state = PORT_TAKEN;
+	if (daemon != 0 && (ret_port->pid == daemon || ret_port->pid == 0)) {
+		ret_port->state = PORT_OURS;
+		ret_port->pid = daemon;
+	}
+}
