@@ -396,6 +396,7 @@ api_fail(struct api *api, const struct err *err)
 
 	if (!api->call->begun) {
 		api->call->status = call_status(err->code);
+		api->call->coding = NULL;
 		buf_reset(&api->out);
 	}
 	(void)!api_text_line(api, "error", err->text, &gone);

@@ -4,6 +4,10 @@
 
 /* clang-format off */
 const struct api_route api_routes[] = {
+	{{"GET", "/", CALL_COUNTS, 0}, "", api_page, NULL},
+	{{"GET", "/page.css", CALL_COUNTS, 0}, "", api_page_css, NULL},
+	{{"GET", "/page.js", CALL_COUNTS, 0}, "", api_page_js, NULL},
+	{{"GET", "/access", CALL_COUNTS, 0}, "", api_access, NULL},
 	{{"GET", "/status", CALL_COUNTS, 0}, "", api_status, NULL},
 	{{"GET", "/metrics", CALL_COUNTS, 0}, "", api_metrics, NULL},
 	{{"POST", "/destinations/*/pause", CALL_CHANGE, 0}, "",
