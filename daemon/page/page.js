@@ -81,9 +81,8 @@ const number = value => Number(value ?? 0).toLocaleString("en");
 const compact = new Intl.NumberFormat("en", {notation: "compact", maximumFractionDigits: 1});
 const several = (count, noun) => `${number(count)} ${noun}${count === 1 ? "" : "s"}`;
 
-function rate(perSecond) {
-  return perSecond >= 10 || !perSecond ? number(Math.round(perSecond ?? 0)) : perSecond.toFixed(1);
-}
+// Nothing for none.
+const perSecond = rate => rate >= .05 ? `${rate >= 10 ? number(Math.round(rate)) : rate.toFixed(1)} a second` : null;
 
 function duration(seconds) {
   const s = Math.max(0, Math.round(seconds));
@@ -193,6 +192,7 @@ const known = {
   caller: "-",         // whose the token is; "-": there is none
   more: {},            // answers that are asked for less often, by path
   view: {name: ""},    // name, id, and what the view itself keeps
+  seen: [],            // samples that this page took itself
   span: "hour", flow: "all", destination: "", all: false, day: "",
 };
 
@@ -217,6 +217,7 @@ async function poll() {
   try {
     known.status = await call("GET", "/status");
     known.failedAt = 0;
+    known.seen = known.seen.slice(-HOUR).concat(sample(known.status));
   } catch (error) {
     known.failedAt ||= Date.now();
     known.why = error.name === "TimeoutError" ? "no answer" : error instanceof Refusal ? error.message : "no connection";
@@ -257,13 +258,12 @@ function button(text, action, argument, attributes = {}) {
 const choice = (what, present, options) => h("div.buttons", {role: "group"}, Object.entries(options).map(([value, text]) =>
   button(text, "choose", [what, value], {"aria-pressed": String(value === present)})));
 
-// Columns whose name begins with > are of numbers. A row: cells, and perhaps a key.
-function table(caption, columns, rows) {
-  const names = columns.map(name => name.replace(">", ""));
-  return h("table", caption && h("caption", caption),
-    h("thead", h("tr", names.map((name, i) => h(columns[i][0] === ">" ? "th.n" : "th", {scope: "col"}, name)))),
-    h("tbody", rows.map(row => h("tr", {"data-key": row.key}, row.map((cell, i) =>
-      h(i === 0 ? "td.lead" : columns[i][0] === ">" ? "td.n" : "td", {"data-label": names[i]}, cell))))));
+// Columns whose name begins with > are of numbers, and not shown if all are 0. A row: cells, and perhaps a key.
+function table(columns, rows) {
+  const kept = columns.map((name, i) => [name.replace(">", ""), i, name[0] === ">"]).filter(([, i, numeric]) => !numeric || rows.some(row => row[i] !== "0"));
+  return h("table", h("thead", h("tr", kept.map(([name, , numeric]) => h(numeric ? "th.n" : "th", {scope: "col"}, name)))),
+    h("tbody", rows.map(row => h("tr", {"data-key": row.key}, kept.map(([name, i, numeric]) =>
+      h(i === 0 ? "td.lead" : numeric ? "td.n" : "td", {"data-label": name}, row[i]))))));
 }
 
 function meter(label, part, tone) {
@@ -294,17 +294,19 @@ function niceMost(value) {
   return [1, 2, 3, 4, 5, 6, 8, 10].map(n => n * power).find(n => n >= value);
 }
 
-// The samples of the daemon's history and the present one: [{at, in, out, waits}], counted since some beginning.
-function samples(history, status, name) {
+// A sample of /status: {at, in, out, waits}, counted since some beginning, of all ("") and of each destination.
+function sample({now, queue, destinations}) {
+  const at = ms(now) / 1000;
+  return {at, "": {at, in: queue.received, out: queue.delivered, waits: queue.queued},
+    ...Object.fromEntries(destinations.map(one => [`/${one.name}`, {at, out: one.accepted, waits: one.queued}]))};
+}
+
+// Those of the daemon's history, and between them our own, which are closer together.
+function samples(history, name) {
   const one = history.destinations?.find(destination => destination.name === name);
   const taken = history.at.map((at, i) => one ? {at, out: one.accepted[i], waits: one.queued[i]}
     : {at, in: history.received[i], out: history.delivered[i], waits: history.queued[i]});
-  const of = one && status.destinations.find(destination => destination.name === name);
-  const at = ms(status.now) / 1000;
-  if (!taken.length || at - taken.at(-1).at >= 5)
-    taken.push(of ? {at, out: of.accepted, waits: of.queued}
-      : {at, in: status.queue.received, out: status.queue.delivered, waits: status.queue.queued});
-  return taken;
+  return taken.concat(known.seen.map(seen => seen[one ? `/${name}` : ""]).filter(Boolean)).sort((a, b) => a.at - b.at);
 }
 
 // Between samples at least `step` seconds apart: how much a minute.
@@ -322,19 +324,18 @@ function rates(taken, step, key) {
 }
 
 function historyChart() {
-  const status = known.status, history = lately("/history", 60);
+  const history = lately("/history", 60);
   if (!history?.at)
     return asking("/history");
-  const day = known.span === "day", seconds = day ? DAY : HOUR, until = ms(status.now) / 1000, from = until - seconds;
-  const all = samples(history, status, known.destination), first = all[0].at;
-  const taken = all.filter((sample, i) => sample.at >= from || all[i + 1]?.at >= from);
-  const ins = known.destination ? [] : rates(taken, day ? 600 : 55, "in"), outs = rates(taken, day ? 600 : 55, "out");
+  const all = samples(history, known.destination), first = all[0].at, until = all.at(-1).at, day = known.span === "day";
+  const seconds = day ? DAY : Math.min(HOUR, Math.max(5 * MINUTE, until - first)), from = until - seconds;
+  const taken = all.filter((one, i) => one.at >= from || all[i + 1]?.at >= from);
+  const ins = known.destination ? [] : rates(taken, seconds / 60 - 5, "in"), outs = rates(taken, seconds / 60 - 5, "out");
   // Hours before the daemon's start: the ledger knows what was accepted in them.
   const hours = day && !known.destination && first > from + MINUTE ? lately("/ledger?by=hour&since=1d", 300)?.lines ?? [] : [];
   const before = hours.map(line => [ms(line.label) / 1000, line.received / 60])
-    .map(([at, perMinute]) => [Math.max(at, from), Math.min(at + HOUR, first), perMinute]).filter(([a, b]) => b > a);
-  const [width, draw] = drawing(286, `Events a minute and backlog of the last ${known.span}: ` +
-    `${several(status.queue.queued, "event")} wait now`);
+    .map(([at, perMinute]) => [Math.max(at, from), Math.min(at + HOUR, first), perMinute]).filter(([start, end]) => end > start);
+  const [width, draw] = drawing(286, `Events a minute and backlog of the last ${duration(seconds)}: ${number(all.at(-1).waits)} wait now`);
   const left = 46, x = at => left + Math.max(0, (at - from) / seconds) * (width - left - 4);
   const panel = (top, height, most) => {
     const y = value => top + height - value / most * height;
@@ -349,7 +350,7 @@ function historyChart() {
   const mostWaiting = niceMost(Math.max(10, ...waiting.map(sample => sample.waits)));
   const [y, grid] = panel(8, 140, most), [yWaits, gridWaits] = panel(186, 64, mostWaiting);
   const outline = waiting.map(sample => `${x(sample.at).toFixed(1)},${yWaits(sample.waits).toFixed(1)}`).join("L");
-  const ticks = [], apart = day ? (width < 600 ? 6 : 3) * HOUR : (width < 600 ? 20 : 10) * MINUTE;
+  const apart = [1, 2, 5, 10, 20, 60, 180, 360].map(n => n * MINUTE).find(n => seconds / n * 90 < width - left) ?? DAY, ticks = [];
   const shift = new Date().getTimezoneOffset() * MINUTE;
   for (let at = Math.ceil((from - shift) / apart) * apart + shift; at <= until; at += apart) {
     if (x(at) > left + 14 && x(at) < width - 14)
@@ -366,7 +367,7 @@ function historyChart() {
       outline && h("path.stroke.wait", {d: `M${outline}`}),
       h("path.stroke.in.ledger", {d: steps(before, y)}), h("path.stroke.in", {d: steps(ins, y)}), h("path.stroke.out", {d: steps(outs, y)})),
     h("p.soft", h("small", "Events a minute. ", first > from + MINUTE && `The daemon started at ${clock(first * 1000)}` +
-      (before.length ? "; what was accepted before comes from the ledger, dashed." : "."))),
+      (before.length ? "; what it had accepted before is dashed, from the ledger." : "."))),
   ];
 }
 
@@ -480,7 +481,7 @@ function health(status) {
         `up ${duration(status.uptime_s)} · version ${status.version}`)),
     items.length ? h("ul.todo", {"aria-label": "What needs attention"}, items.map(attention)) : null,
     !queue.received && h("p", "Give Braze the address ", h("code", "https://YOUR-HOST/currents"), " and the token. ",
-      h("code", "currentsd check"), " tests the settings and the way; ", h("code", "currentsd help serve"), " says more."));
+      h("code", "currentsd check"), " tests the settings and the way."));
 }
 
 function quota(destination) {
@@ -495,11 +496,11 @@ function quota(destination) {
 }
 
 function forecast(destination, status) {
-  if (!destination.queued)
-    return "nothing waits";
-  if (destination.drain_forecast_s === null || destination.drain_forecast_s === undefined)
-    return "not known";
   const s = destination.drain_forecast_s;
+  if (!destination.queued || (destination.state !== "running" && !s))
+    return null;
+  if (s === null || s === undefined)
+    return "not known";
   return s < MINUTE ? "in less than a minute" : `in ${duration(s)}, about ${clock(ms(status.now) + s * 1000)}`;
 }
 
@@ -509,7 +510,7 @@ function destinationCard(destination, status) {
   const parked = (destination.parked ?? []).reduce((sum, one) => sum + one.events, 0);
   const waits = ["halted", "backing_off"].includes(destination.state);
   return h("section.card", {"data-key": `to ${destination.name}`, "aria-label": `Destination ${destination.name}`},
-    h("div.head", h("h2", destination.name, " ", h("small", destination.kind)), chip(behind(destination) ? "running, behind" : state, tone)),
+    h("div.head", h("h2", destination.name, " ", h("small", `destination, ${destination.kind}`)), chip(behind(destination) ? "running, behind" : state, tone)),
     h("div.head", h("span.soft", "Waiting"), h("span.big", number(destination.queued))),
     quota(destination),
     destination.why && destination.state !== "running" && h("p", destination.why,
@@ -517,7 +518,7 @@ function destinationCard(destination, status) {
     facts("dl", ["Empty", forecast(destination, status)],
       ["Oldest", destination.queued ? duration(destination.oldest_queued_s ?? 0) : null],
       ["Last accepted", ago(destination.last_accepted_s)],
-      ["Accepted now", destination.accepted_per_second === undefined ? null : `${rate(destination.accepted_per_second)} a second`],
+      ["Accepted now", perSecond(destination.accepted_per_second)],
       ["Deferred", destination.deferred?.events ? number(destination.deferred.events) : null],
       ["Parked", parked ? number(parked) : null], ["Held", destination.held ? number(destination.held) : null],
       ["Dry run", destination.dry_run && `${number(destination.dry_run.sent)} would be sent`]),
@@ -532,17 +533,17 @@ function sourceCard(source) {
   const left = seconds => seconds === undefined || seconds === null ? null
     : h("span.wrong", seconds > 0 ? `in ${duration(seconds)}` : "probably did");
   return h("section.card", {"data-key": `from ${source.name}`, "aria-label": `Source ${source.name}`},
-    h("div.head", h("h2", source.name, " ", h("small", source.kind)),
+    h("div.head", h("h2", source.name, " ", h("small", `source, ${source.kind}`)),
       failing ? chip("failing", "wrong") : source.refused ? chip("refused", "wrong") : idle ? chip("quiet") : chip("sending", "out")),
     h("div.head", h("span.soft", "Last request"), h("span.big", ago(source.last_request_s))),
     failing && h("p", `${source.failing_status || ""} ${source.failing_why ?? ""} `, h("small.soft", `since ${clock(ms(source.failing_since))}`)),
     source.refused && h("p", `${several(source.refused.count, "request")} refused: ${source.refused.status || "closed"} ${source.refused.why}. `,
       h("small.soft", `The last ${ago(source.refused.last_s)}.`)),
-    facts("dl", ["Answers today", answers.length ? answers : "none"],
-      ["Received now", source.received_per_second === undefined ? null : `${rate(source.received_per_second)} a second`],
-      ["Last success", ago(source.last_success_s)],
-      source.kind === "currents" ? ["Braze alerts its staff", failing ? left(source.braze_alerts_in_s) : "no reason to"] : null,
-      source.kind === "currents" ? ["Braze switches off", failing ? left(source.braze_gives_up_in_s) : "no reason to"] : null));
+    facts("dl", ["Answers today", answers.length ? answers : null],
+      ["Received now", perSecond(source.received_per_second)],
+      ["Last success", source.last_success_s !== source.last_request_s ? ago(source.last_success_s) : null],
+      source.kind === "currents" && !failing ? ["Braze's clocks", "not running"] : null,
+      ["Braze alerts its staff", failing ? left(source.braze_alerts_in_s) : null], ["Braze switches off", failing ? left(source.braze_gives_up_in_s) : null]));
 }
 
 // Trouble first; of very many, only some at once.
@@ -617,7 +618,7 @@ function campaignTable(most) {
   return [
     most ? h("p.soft", h("small", day)) : h("div.head", h("p.soft", "By the day of the event. What Braze did, and what became of its events."),
       h("select", {"data-choose": "day", "aria-label": "Day"}, days.map(one => h("option", {value: one, selected: one === day}, one)))),
-    table(null, ["Campaign or Canvas", ...columns.map(name => `>${name}`), ">In Heap", ">Dropped", ">Dead"],
+    table(["Campaign or Canvas", ...columns.map(name => `>${name}`), ">In Heap", ">Dropped", ">Dead"],
       rows.slice(0, most ?? 1000).map(row => Object.assign([
         [row.name || row.id || "without campaign", " ", row.kind && h("small", row.name && row.id !== row.name ? `${row.kind} ${row.id}` : row.kind)],
         ...columns.map(name => number(row.did[name])), number(row.delivered), number(row.dropped), number(row.dead),
@@ -630,13 +631,12 @@ const campaigns = () => [h("h1", {tabindex: -1}, "Campaigns"), h("section.card",
 /* ---- segments ---- */
 
 const SEGMENT_TONES = {fresh: "out", sending: "out", retired: "", refused: "wrong"};
-const segmentChip = segment => chip(segment.state === "fresh" && segment.last_complete_s !== null ? `fresh, ${duration(segment.last_complete_s)}`
-  : segment.state, SEGMENT_TONES[segment.state] ?? "wait");
-const segmentPath = segment => `${encodeURIComponent(segment.id)}`;
+const segmentChip = segment => chip(segment.state, SEGMENT_TONES[segment.state] ?? "wait");
+const segmentPath = segment => encodeURIComponent(segment.id);
 const segmentQuery = segment => `?source=${encodeURIComponent(segment.source)}&destination=${encodeURIComponent(segment.destination)}`;
 
 function segmentTable(list) {
-  return table(null, ["Segment", ">Members", ">Waiting", ">Dead", ">Last whole sync", "State"], list.map(segment => Object.assign([
+  return table(["Segment", ">Members", ">Waiting", ">Dead", ">Last whole sync", "State"], list.map(segment => Object.assign([
     [link(`segments/${segmentPath(segment)}${segmentQuery(segment)}`, segment.name || segment.id), h("small", h("code", segment.label || segment.id))],
     number(segment.wanted), number(segment.waiting), number(segment.dead), segment.last_complete_s === null ? "never" : ago(segment.last_complete_s),
     [segmentChip(segment), segment.trouble && h("small", segment.trouble)],
@@ -671,8 +671,7 @@ function segmentView(status, view) {
         button("Compare with Braze", "verify", {path: `${path}/verify${query}`}),
         change("retire", "Retire", `Retire ${segment.name || segment.id}?`, "All its members leave the segment in Braze."))),
     view.verified && h("section.card", {"aria-label": "Comparison"}, h("h2", "Compared with Braze"), comparison(view.verified)),
-    h("section.card", {"aria-label": "Syncs"}, h("h2", "Syncs"), syncs ? syncs.rows.length ? table(null,
-      ["First page", ">Pages", ">Entered", ">Left", ">Delivered", ">Overtaken", ">No change", ">Waiting", ">Dead", "State"],
+    h("section.card", {"aria-label": "Syncs"}, h("h2", "Syncs"), syncs ? syncs.rows.length ? table(["First page", ">Pages", ">Entered", ">Left", ">Delivered", ">Overtaken", ">No change", ">Waiting", ">Dead", "State"],
       [...syncs.rows].reverse().map(sync => Object.assign([when(sync.first_page), `${sync.pages} of ${sync.pages_total}`,
         ...["entered", "left", "delivered", "superseded", "no_change", "waiting", "dead"].map(key => number(sync[key])),
         chip(sync.state, sync.state === "done" ? "out" : "wait")], {key: sync.id}))) : h("p.soft", "None is remembered.") : asking(`${path}/syncs${query}`)),
@@ -682,14 +681,14 @@ function segmentView(status, view) {
 function comparison(found) {
   return [h("p", `${number(found.right)} of ${number(found.asked)} members are as they were sent; ` +
     `${number(found.other)} differ, ${number(found.no_profile)} have no profile in Braze.`),
-  found.wrong?.length ? table(null, ["Member", "We sent", "Braze has"], found.wrong.slice(0, ROWS).map(one =>
+  found.wrong?.length ? table(["Member", "We sent", "Braze has"], found.wrong.slice(0, ROWS).map(one =>
     [h("code", one.member), one.sent ? "in" : "out", one.has === null ? "no profile" : one.has ? "in" : "out"])) : null];
 }
 
 /* ---- dead letters ---- */
 
 function reasonTable(queue) {
-  return queue.dead_why?.length ? table(null, ["Reason", ">Letters"], queue.dead_why.map(reason =>
+  return queue.dead_why?.length ? table(["Reason", ">Letters"], queue.dead_why.map(reason =>
     [h("a", {href: "#dead", "data-reason": reason.why}, reason.why, reason.status ? ` (${reason.status})` : ""), number(reason.count)]))
     : h("p.soft", queue.dead ? `${number(queue.dead)} dead letters.` : "There is none.");
 }
@@ -717,7 +716,7 @@ function dead(status, view) {
     text: verb === "drop" ? "They are deleted for good, and counted as dropped." : "Each is tried again under the rules of today.", again: true});
   return [head, about, h("section.card", {"aria-label": "List"}, filterFields(filters),
     view.why ? h("p.wrong", {role: "alert"}, view.why) : !view.rows ? h("p.soft", "Asking…") : view.rows.length === 0 ? h("p.soft", "None matches.") : [
-      table(null, ["Event", "Reason", "Died", "From, to", ">Attempts"], view.rows.map(letter => Object.assign([
+      table(["Event", "Reason", "Died", "From, to", ">Attempts"], view.rows.map(letter => Object.assign([
         [link(`dead/${letter.id}`, letter.type || "(no type)"), h("small", `letter ${letter.id}`)], [letter.reason, letter.status ? ` (${letter.status})` : ""],
         when(letter.dead), `${letter.source}, ${letter.destination}`, number(letter.attempts)], {key: letter.id}))),
       h("div.buttons", view.more && button("Show more", "more"), button(query ? "Requeue these" : "Requeue all", "order", many("requeue")), button(query ? "Drop these" : "Drop all", "order", many("drop"))),
@@ -739,7 +738,7 @@ function letterView(status, view) {
     letter.answer && [h("h3", "The answer"), h("pre", {tabindex: 0}, letter.answer)],
     letter.sent && [h("h3", "What was sent"), h("pre", {tabindex: 0}, written(letter.sent))]),
   h("section.card", {"aria-label": "Event"},
-    !change && [h("h2", {id: "event-title"}, "The event as it came"), h("textarea", {id: "event", spellcheck: "false", "aria-labelledby": "event-title"}, written(letter.event)),
+    !change && [h("h2", {id: "event-title"}, "The event as it came"), h("textarea", {id: "event", rows: Math.min(30, written(letter.event).split("\n").length + 1), spellcheck: "false", "aria-labelledby": "event-title"}, written(letter.event)),
       h("p.soft", h("small", "Change it and requeue it: it keeps its type and id at Heap unless you change those, and is judged before it is queued."))],
     h("div.buttons",
       button(change ? "Requeue" : "Requeue as it came", "order", {path: `${path}/requeue`, title: "Requeue this dead letter?", text: "It is tried again under the rules of today.", verb: "Requeue", go: "dead"}),
@@ -752,7 +751,7 @@ function letterView(status, view) {
 const lineButton = line => line && [h("code", line), " ", button("Copy", "copy", line)];
 
 function leftOutTable(list) {
-  return table(null, ["Property", ">Events", "Since", "To send it"], list.map(one => Object.assign([
+  return table(["Property", ">Events", "Since", "To send it"], list.map(one => Object.assign([
     [h("code", one.property), h("small", one.type)], number(one.events), when(one.since), lineButton(one.settings)], {key: `${one.type} ${one.property}`})));
 }
 
@@ -763,7 +762,7 @@ function drift() {
   const rows = [...answer.rows].sort((a, b) => Boolean(b.settings) - Boolean(a.settings) || ms(b.first) - ms(a.first));
   return [head, h("section.card", rows.length ? [
     h("p.soft", "Unknown properties that may be personal are left out until a line of the settings decides. What was sent without them stays without them."),
-    table(null, ["What", "Where", ">Events", "First", "Last", "To send it"], rows.map(row => Object.assign([row.what,
+    table(["What", "Where", ">Events", "First", "Last", "To send it"], rows.map(row => Object.assign([row.what,
       [h("code", row.field || row.type), row.field && h("small", row.type), row.known_as && h("small", `known as ${row.known_as}`)],
       number(row.events), when(row.first), when(row.last), lineButton(row.settings)], {key: `${row.what} ${row.type} ${row.field}`}))),
   ] : h("p", "Everything that came is in the catalogue."))];
@@ -787,7 +786,7 @@ function eventCard(row) {
     explained && explained.fate !== "send" && h("p.wait", `${explained.fate === "drop" ? "A rule drops it" : "It becomes a dead letter"}: ${explained.reason}`),
     taken && h("details", {open: true}, h("summary", row.destination?.includes("braze") ? got.replace("Heap", "Braze") : got), h("pre", {tabindex: 0}, written(taken))),
     explained?.decisions?.length > 0 && h("details", h("summary", "What became of each property"),
-      table(null, ["Property", "Is"], explained.decisions.map(one => [h("code", one.of), one.as ? `${one.is} as ${one.as}` : one.is]))),
+      table(["Property", "Is"], explained.decisions.map(one => [h("code", one.of), one.as ? `${one.is} as ${one.as}` : one.is]))),
     row.unexplained && h("p.soft", row.unexplained),
     row.event && h("details", h("summary", row.redacted ? "As it came, without what Heap may not get" : "As it came"), h("pre", {tabindex: 0}, written(row.event))));
 }
@@ -795,10 +794,10 @@ function eventCard(row) {
 function personCards(person) {
   const {memberships, timeline, earlier} = person.summary;
   return [
-    h("section.card", {"aria-label": "Segments"}, h("h2", "Segments"), memberships.length ? table(null, ["Segment", "Sent", "When", "Waiting"],
+    h("section.card", {"aria-label": "Segments"}, h("h2", "Segments"), memberships.length ? table(["Segment", "Sent", "When", "Waiting"],
       memberships.map(one => [[one.name || one.segment, h("small", h("code", one.label))], one.sent, when(one.sent_at), one.waiting ?? ""])) : h("p.soft", "In none.")),
     h("section.card", {"aria-label": "Timeline"}, h("h2", "Timeline"), earlier ? h("p.soft", `${number(earlier)} earlier ones are not shown.`) : null,
-      timeline.length ? table(null, ["What", "Accepted", "From, to", "Where"], [...timeline].reverse().map(one => [
+      timeline.length ? table(["What", "Accepted", "From, to", "Where"], [...timeline].reverse().map(one => [
         one.segment ? `${one.entered ? "entered" : "left"} ${one.name || one.segment}` : [one.type, h("small", one.event_id && h("code", one.event_id))],
         when(one.accepted), `${one.source}, ${one.destination}`,
         [placeChip(one.place), one.reason && h("small", one.reason), one.place === "dead" && h("small", link(`dead/${one.id}`, "open"))]]))
@@ -920,6 +919,7 @@ function route(focus) {
   }
   render();
   scrollTo(0, 0);
+  document.querySelector("nav [aria-current]")?.scrollIntoView({block: "nearest", inline: "nearest"});
   if (focus)
     document.querySelector("#main h1")?.focus();
 }
@@ -1004,7 +1004,7 @@ const actions = {
 
 const submitted = {
   search: form => {
-    wanted = form.elements.id.value.trim();
+    wanted = form.elements.wanted.value.trim();
     if (location.hash === "#find")
       route(true);
     else if (wanted)
