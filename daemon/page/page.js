@@ -47,7 +47,7 @@ function h(tag, ...children) {
   return node;
 }
 
-// Make `from` what `to` is. What has another key is another thing.
+// Make `from` what `to` is. What has another key is another thing; what is open stays so.
 function morph(from, to) {
   if (from.nodeName !== to.nodeName || from.dataset?.key !== to.dataset?.key) {
     from.replaceWith(to);
@@ -59,11 +59,11 @@ function morph(from, to) {
     return;
   }
   for (const {name} of [...from.attributes]) {
-    if (!to.hasAttribute(name))
+    if (!to.hasAttribute(name) && name !== "open")
       from.removeAttribute(name);
   }
   for (const {name, value} of to.attributes) {
-    if (from.getAttribute(name) !== value)
+    if (from.getAttribute(name) !== value && name !== "open")
       from.setAttribute(name, value);
   }
   morphChildren(from, [...to.childNodes]);
@@ -150,7 +150,7 @@ async function call(method, path, options = {}) {
     return readLines(response, options);
   const text = await response.text();
   if (response.ok)
-    return JSON.parse(text);
+    return JSON.parse(text, options.exact && asWritten);
   let why = text.trim() || `HTTP ${response.status}`;
   try {
     why = JSON.parse(text).error ?? why;
@@ -242,7 +242,10 @@ async function readAccess() {
 
 /* ---- parts ---- */
 
-const card = (title, ...children) => h("section.card", {"aria-label": title}, h("div.head", h("h2", title)), children);
+const section = (label, ...children) => h("section.card", {"aria-label": label}, children);
+const title = (...text) => h("h1", {tabindex: -1}, text);
+const say = (...text) => section("Answer", h("div", {role: "status"}, text));
+const wrongly = why => why && h("p.wrong", {role: "alert"}, why);
 const chip = (text, tone) => h(`span.chip${tone ? `.${tone}` : ""}`, text);
 const link = (to, ...text) => h("a", {href: `#${to}`}, text);
 const facts = (tag, ...pairs) => h(tag, pairs.filter(pair => pair && pair[1] !== undefined && pair[1] !== null && pair[1] !== "")
@@ -258,13 +261,19 @@ function button(text, action, argument, attributes = {}) {
 const choice = (what, present, options) => h("div.buttons", {role: "group"}, Object.entries(options).map(([value, text]) =>
   button(text, "choose", [what, value], {"aria-pressed": String(value === present)})));
 
-// Columns whose name begins with > are of numbers, and not shown if all are 0. A row: cells, and perhaps a key.
+// Columns whose name begins with > are of numbers, and not shown if all are 0. The first cell tells the rows apart.
 function table(columns, rows) {
   const kept = columns.map((name, i) => [name.replace(">", ""), i, name[0] === ">"]).filter(([, i, numeric]) => !numeric || rows.some(row => row[i] !== "0"));
   return h("table", h("thead", h("tr", kept.map(([name, , numeric]) => h(numeric ? "th.n" : "th", {scope: "col"}, name)))),
-    h("tbody", rows.map(row => h("tr", {"data-key": row.key}, kept.map(([name, i, numeric]) =>
-      h(i === 0 ? "td.lead" : numeric ? "td.n" : "td", {"data-label": name}, row[i]))))));
+    h("tbody", rows.map(row => {
+      const made = h("tr", kept.map(([name, i, numeric]) => h(i === 0 ? "td.lead" : numeric ? "td.n" : "td", {"data-label": name}, row[i])));
+      made.dataset.key = made.firstChild.textContent;
+      return made;
+    })));
 }
+
+const way = ({source, destination}) => destination ? `${source} to ${destination}` : source;
+const id = (...text) => h("small", h("code", text));
 
 function meter(label, part, tone) {
   const width = Math.max(0, Math.min(100, part * 100));
@@ -276,17 +285,16 @@ function meter(label, part, tone) {
 const asking = path => h("p.soft", {role: "status"}, known.more[path]?.why || "Asking…");
 
 function tokenNeeded(what) {
-  return h("section.card", h("p", `${what} needs ${mayView() ? "the admin token" : "the view or admin token"}, because it `,
-    mayView() ? "changes something." : "shows personal data."), h("p", link("access", "Enter the token")));
+  return say(`${what} needs the view or admin token, because it shows personal data. `, link("access", "Enter the token"));
 }
 
 /* ---- drawings: as wide as the document has room, so that texts keep their size ---- */
 
-const roomFor = padding => Math.max(280, (document.getElementById("main").clientWidth || 900) - padding);
-
-function drawing(height, label, ...children) {
-  const inside = roomFor(innerWidth <= 600 ? 32 + 2 : 2 * Math.min(40, Math.max(16, innerWidth * .04)) + 40);
-  return [inside, (...parts) => h("svg", {viewBox: `0 0 ${inside} ${height}`, role: "img", "aria-label": label}, parts, children)];
+// The width inside a card of the document's, and what makes the drawing of its parts.
+function drawing(height, label) {
+  const margin = innerWidth <= 600 ? 66 : 2 * Math.min(40, Math.max(16, innerWidth * .04)) + 40;
+  const width = Math.max(240, (document.getElementById("main").clientWidth || 900) - margin);
+  return [width, (...parts) => h("svg", {viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label}, parts)];
 }
 
 function niceMost(value) {
@@ -327,6 +335,8 @@ function historyChart() {
   const history = lately("/history", 60);
   if (!history?.at)
     return asking("/history");
+  if (!known.status.queue.received)
+    return h("p.soft", "Nothing has been received yet.");
   const all = samples(history, known.destination), first = all[0].at, until = all.at(-1).at, day = known.span === "day";
   const seconds = day ? DAY : Math.min(HOUR, Math.max(5 * MINUTE, until - first)), from = until - seconds;
   const taken = all.filter((one, i) => one.at >= from || all[i + 1]?.at >= from);
@@ -474,7 +484,7 @@ function attention(item) {
 
 function health(status) {
   const queue = status.queue, items = status.attention ?? [];
-  return h("section.card", {"aria-label": "Health"},
+  return section("Health",
     h("div", h("h1", {role: "status", tabindex: -1}, sentence(status)),
       h("p.soft", queue.imbalance ? h("span.wrong", `The ledger is off by ${number(queue.imbalance)} · `)
         : queue.received ? `All ${several(queue.received, "event")} are accounted for · ` : "",
@@ -486,7 +496,7 @@ function health(status) {
 
 function quota(destination) {
   const limit = (destination.limits ?? []).filter(one => one.scope === "destination" && one.amount > 0)
-    .sort((a, b) => b.used / b.amount - a.used / a.amount)[0];
+    .sort((a, b) => b.used / b.amount - a.used / a.amount || b.window_s - a.window_s)[0];
   if (!limit)
     return h("p.soft", h("small", destination.pace_per_minute ? `${number(destination.pace_per_minute)} ${destination.pace_unit} a minute` : "no quota"));
   const spans = {1: "a second", 60: "a minute", 3600: "an hour", 86400: "a day"};
@@ -559,11 +569,13 @@ function cards(status) {
 function flowCard(status) {
   const today = known.flow === "today", path = `/ledger?by=day&since=${status.now.slice(0, 10)}`;
   const line = today ? lately(path, 30)?.lines?.at(-1) : status.queue;
-  return h("section.card", {"aria-label": "Flow"},
+  return section("Flow",
     h("div.head", h("h2", "Where every event went"), choice("flow", known.flow, {today: "Today (UTC)", all: "All time"})),
     today && !known.more[path]?.answer ? asking(path)
       : flowChart(line ?? {received: 0}, today ? null : status.queue.dropped_why, today ? null : status.queue.dead_why));
 }
+
+const more = (text, to, all) => h("div.head", h("h2", text), link(to, all));
 
 function overview(status) {
   const names = status.destinations.map(one => one.name);
@@ -571,7 +583,7 @@ function overview(status) {
   return [
     health(status),
     ...cards(status),
-    h("section.card", {"aria-label": "History"},
+    section("History",
       h("div.head", h("h2", "History"),
         names.length > 1 && h("select", {"data-choose": "destination", "aria-label": "Destination"},
           h("option", {value: "", selected: !known.destination}, "all destinations"),
@@ -579,14 +591,14 @@ function overview(status) {
         choice("span", known.span, {hour: "Hour", day: "Day"})),
       historyChart()),
     flowCard(status),
-    h("section.card", {"aria-label": "Campaigns"}, h("div.head", h("h2", "Campaigns"), link("campaigns", "All")), campaignTable(5)),
+    section("Campaigns", more("Campaigns", "campaigns", "All"), campaignTable(5)),
     h("div.pair",
-      segments.length > 0 && h("section.card", {"aria-label": "Segments"},
-        h("div.head", h("h2", "Segments in Braze"), link("segments", `All ${number(status.segments.count)}`)), segmentTable(segments.slice(0, 5))),
-      h("section.card", {"aria-label": "Dead letters"},
-        h("div.head", h("h2", "Dead letters"), link("dead", `All ${number(queue.dead)}`)), reasonTable(queue)),
-      status.left_out?.count > 0 && h("section.card", {"aria-label": "Drift"},
-        h("div.head", h("h2", "Left out, undecided"), link("drift", "All")), leftOutTable(status.left_out.properties.slice(0, 5)))),
+      segments.length > 0 && section("Segments",
+        more("Segments in Braze", "segments", `All ${number(status.segments.count)}`), segmentTable(segments.slice(0, 5))),
+      section("Dead letters",
+        more("Dead letters", "dead", `All ${number(queue.dead)}`), reasonTable(queue)),
+      status.left_out?.count > 0 && section("Drift",
+        more("Left out, undecided", "drift", "All"), leftOutTable(status.left_out.properties.slice(0, 5)))),
   ];
 }
 
@@ -619,14 +631,14 @@ function campaignTable(most) {
     most ? h("p.soft", h("small", day)) : h("div.head", h("p.soft", "By the day of the event. What Braze did, and what became of its events."),
       h("select", {"data-choose": "day", "aria-label": "Day"}, days.map(one => h("option", {value: one, selected: one === day}, one)))),
     table(["Campaign or Canvas", ...columns.map(name => `>${name}`), ">In Heap", ">Dropped", ">Dead"],
-      rows.slice(0, most ?? 1000).map(row => Object.assign([
+      rows.slice(0, most ?? 1000).map(row => [
         [row.name || row.id || "without campaign", " ", row.kind && h("small", row.name && row.id !== row.name ? `${row.kind} ${row.id}` : row.kind)],
         ...columns.map(name => number(row.did[name])), number(row.delivered), number(row.dropped), number(row.dead),
-      ], {key: `${row.kind} ${row.id}`}))),
+      ])),
   ];
 }
 
-const campaigns = () => [h("h1", {tabindex: -1}, "Campaigns"), h("section.card", campaignTable())];
+const campaigns = () => [title("Campaigns"), h("section.card", campaignTable())];
 
 /* ---- segments ---- */
 
@@ -636,19 +648,18 @@ const segmentPath = segment => encodeURIComponent(segment.id);
 const segmentQuery = segment => `?source=${encodeURIComponent(segment.source)}&destination=${encodeURIComponent(segment.destination)}`;
 
 function segmentTable(list) {
-  return table(["Segment", ">Members", ">Waiting", ">Dead", ">Last whole sync", "State"], list.map(segment => Object.assign([
-    [link(`segments/${segmentPath(segment)}${segmentQuery(segment)}`, segment.name || segment.id), h("small", h("code", segment.label || segment.id))],
+  return table(["Segment", ">Members", ">Waiting", ">Dead", ">Last whole sync", "State"], list.map(segment => [
+    [link(`segments/${segmentPath(segment)}${segmentQuery(segment)}`, segment.name || segment.id), id(segment.label || segment.id)],
     number(segment.wanted), number(segment.waiting), number(segment.dead), segment.last_complete_s === null ? "never" : ago(segment.last_complete_s),
     [segmentChip(segment), segment.trouble && h("small", segment.trouble)],
-  ], {key: segment.id})));
+  ]));
 }
 
 function segments(status) {
   const all = status.segments;
-  return [h("h1", {tabindex: -1}, "Segments in Braze"), all?.list.length
+  return [title("Segments in Braze"), all?.list.length
     ? h("section.card", h("p.soft", `${several(all.count, "segment")}, ${number(all.waiting)} changes waiting. Those that need attention come first.`), segmentTable(all.list))
-    : h("section.card", h("p", "No page of a segment has come yet. In Heap, add a webhook destination for segments with the address ",
-      h("code", "https://YOUR-HOST/segments"), " and switch on a segment."))];
+    : say("No page of a segment has come yet: give Heap the address ", h("code", "https://YOUR-HOST/segments"), ", and switch a segment on.")];
 }
 
 function segmentView(status, view) {
@@ -656,33 +667,24 @@ function segmentView(status, view) {
     (!view.query.get("source") || one.source === view.query.get("source")) &&
     (!view.query.get("destination") || one.destination === view.query.get("destination")));
   if (!segment)
-    return [h("h1", {tabindex: -1}, "Segment"), h("section.card", h("p", `There is no segment ${view.id}.`))];
+    return [title("Segment"), say(`There is no segment ${view.id}.`)];
   const path = `/segments/${segmentPath(segment)}`, query = segmentQuery(segment), syncs = lately(`${path}/syncs${query}`, 5);
   const change = (verb, text, title, effect, main) => button(text, "order", {path: `${path}/${verb}${query}`, title, text: effect, verb: text}, {main});
   return [
-    h("div.head", h("h1", {tabindex: -1}, segment.name || segment.id), segmentChip(segment)),
-    h("section.card", {"aria-label": "State"}, segment.trouble && h("p.wait", segment.trouble), segment.why && h("p.wrong", segment.why),
-      facts("dl.wide", ["In Braze", h("code", segment.label || segment.id)], ["From, to", `${segment.source}, ${segment.destination}`],
+    h("div.head", title(segment.name || segment.id), segmentChip(segment)),
+    section("State", segment.trouble && h("p.wait", segment.trouble), segment.why && h("p.wrong", segment.why),
+      facts("dl.wide", ["In Braze", h("code", segment.label || segment.id)], ["Way", way(segment)],
         ["Members wanted", number(segment.wanted)], ["Members sent", number(segment.sent)],
         ["Waiting", `${number(segment.waiting)}${segment.waiting && segment.done_s ? `, done in ${duration(segment.done_s)}` : ""}`],
         ["Dead letters", segment.dead ? link("dead", number(segment.dead)) : 0], ["Last page", when(segment.last_page)], ["Last whole sync", when(segment.last_complete)]),
       h("div.buttons", segment.held_syncs > 0 && change("release", "Release", `Release ${several(segment.held_syncs, "held sync")}?`, VERBS.release[1], true),
         change("resend", "Send all again", "Send all members again?", `${several(segment.wanted, "member")} are queued as changes, within the quota.`),
-        button("Compare with Braze", "verify", {path: `${path}/verify${query}`}),
         change("retire", "Retire", `Retire ${segment.name || segment.id}?`, "All its members leave the segment in Braze."))),
-    view.verified && h("section.card", {"aria-label": "Comparison"}, h("h2", "Compared with Braze"), comparison(view.verified)),
-    h("section.card", {"aria-label": "Syncs"}, h("h2", "Syncs"), syncs ? syncs.rows.length ? table(["First page", ">Pages", ">Entered", ">Left", ">Delivered", ">Overtaken", ">No change", ">Waiting", ">Dead", "State"],
-      [...syncs.rows].reverse().map(sync => Object.assign([when(sync.first_page), `${sync.pages} of ${sync.pages_total}`,
+    section("Syncs", h("h2", "Syncs"), syncs ? syncs.rows.length ? table(["First page", ">Pages", ">Entered", ">Left", ">Delivered", ">Overtaken", ">No change", ">Waiting", ">Dead", "State"],
+      [...syncs.rows].reverse().map(sync => [when(sync.first_page), `${sync.pages} of ${sync.pages_total}`,
         ...["entered", "left", "delivered", "superseded", "no_change", "waiting", "dead"].map(key => number(sync[key])),
-        chip(sync.state, sync.state === "done" ? "out" : "wait")], {key: sync.id}))) : h("p.soft", "None is remembered.") : asking(`${path}/syncs${query}`)),
+        chip(sync.state, sync.state === "done" ? "out" : "wait")])) : h("p.soft", "None is remembered.") : asking(`${path}/syncs${query}`)),
   ];
-}
-
-function comparison(found) {
-  return [h("p", `${number(found.right)} of ${number(found.asked)} members are as they were sent; ` +
-    `${number(found.other)} differ, ${number(found.no_profile)} have no profile in Braze.`),
-  found.wrong?.length ? table(["Member", "We sent", "Braze has"], found.wrong.slice(0, ROWS).map(one =>
-    [h("code", one.member), one.sent ? "in" : "out", one.has === null ? "no profile" : one.has ? "in" : "out"])) : null];
 }
 
 /* ---- dead letters ---- */
@@ -693,6 +695,7 @@ function reasonTable(queue) {
     : h("p.soft", queue.dead ? `${number(queue.dead)} dead letters.` : "There is none.");
 }
 
+const EFFECTS = {Requeue: "Tried again under the rules of today.", Drop: "Deleted for good, and counted as dropped."};
 const SINCE = {"": "ever", "1h": "an hour ago", "1d": "a day ago", "7d": "a week ago"};
 
 function filterFields(filters) {
@@ -706,44 +709,44 @@ function filterFields(filters) {
 const queryOf = filters => new URLSearchParams(Object.entries(filters).filter(([, value]) => value)).toString();
 
 function dead(status, view) {
-  const head = h("h1", {tabindex: -1}, "Dead letters"), queue = status.queue;
-  const about = h("section.card", {"aria-label": "Reasons"}, h("p", `${several(queue.dead, "dead letter")}. `, h("span.soft", "Refused for good, or invalid: kept with the reason until ",
+  const head = title("Dead letters"), queue = status.queue;
+  const about = section("Reasons", h("p", `${several(queue.dead, "dead letter")}. `, h("span.soft", "Refused for good, or invalid: kept with the reason until ",
     "they are requeued, dropped or expire.")), queue.dead > 0 && reasonTable(queue));
   if (!mayView())
     return [head, about, tokenNeeded("The list of dead letters")];
   const filters = view.filters, query = queryOf(filters), which = query ? "all dead letters that match the filter" : "all dead letters";
-  const many = verb => ({path: `/dead/${verb}?${query || "all=yes"}`, verb: verb === "drop" ? "Drop" : "Requeue", title: `${verb === "drop" ? "Drop" : "Requeue"} ${which}?`,
-    text: verb === "drop" ? "They are deleted for good, and counted as dropped." : "Each is tried again under the rules of today.", again: true});
-  return [head, about, h("section.card", {"aria-label": "List"}, filterFields(filters),
-    view.why ? h("p.wrong", {role: "alert"}, view.why) : !view.rows ? h("p.soft", "Asking…") : view.rows.length === 0 ? h("p.soft", "None matches.") : [
-      table(["Event", "Reason", "Died", "From, to", ">Attempts"], view.rows.map(letter => Object.assign([
+  const many = verb => button(`${verb} ${query ? "these" : "all"}`, "order", {path: `/dead/${verb.toLowerCase()}?${query || "all=yes"}`, verb,
+    title: `${verb} ${which}?`, text: EFFECTS[verb], again: true});
+  return [head, about, section("List", filterFields(filters),
+    view.why ? wrongly(view.why) : !view.rows ? h("p.soft", "Asking…") : view.rows.length === 0 ? h("p.soft", "None matches.") : [
+      table(["Event", "Reason", "Died", "Way", ">Attempts"], view.rows.map(letter => [
         [link(`dead/${letter.id}`, letter.type || "(no type)"), h("small", `letter ${letter.id}`)], [letter.reason, letter.status ? ` (${letter.status})` : ""],
-        when(letter.dead), `${letter.source}, ${letter.destination}`, number(letter.attempts)], {key: letter.id}))),
-      h("div.buttons", view.more && button("Show more", "more"), button(query ? "Requeue these" : "Requeue all", "order", many("requeue")), button(query ? "Drop these" : "Drop all", "order", many("drop"))),
+        when(letter.dead), way(letter), number(letter.attempts)])),
+      h("div.buttons", view.more && button("Show more", "more"), many("Requeue"), many("Drop")),
     ])];
 }
 
 function letterView(status, view) {
-  const head = h("h1", {tabindex: -1}, `Dead letter ${view.id}`);
+  const head = title(`Dead letter ${view.id}`);
   if (!mayView())
     return [head, tokenNeeded("A dead letter")];
   const letter = view.letter;
   if (!letter)
-    return [head, h("section.card", view.why ? h("p.wrong", {role: "alert"}, view.why) : h("p.soft", "Asking…"))];
+    return [head, say(wrongly(view.why) || "Asking…")];
   const path = `/dead/${view.id}`, change = letter.event === undefined;
-  return [head, h("section.card", {"aria-label": "Why"},
+  return [head, section("Why",
     h("p.big", letter.reason, letter.status ? ` (${letter.status})` : ""),
-    facts("dl.wide", ["Type", letter.type || "none"], ["Member", letter.member && `${letter.member} ${letter.entered ? "entered" : "left"}`], ["From, to", `${letter.source}, ${letter.destination}`],
+    facts("dl.wide", ["Type", letter.type || "none"], ["Member", letter.member && `${letter.member} ${letter.entered ? "entered" : "left"}`], ["Way", way(letter)],
       ["Accepted", when(letter.accepted)], ["Died", when(letter.dead)], ["Attempts", number(letter.attempts)]),
     letter.answer && [h("h3", "The answer"), h("pre", {tabindex: 0}, letter.answer)],
     letter.sent && [h("h3", "What was sent"), h("pre", {tabindex: 0}, written(letter.sent))]),
-  h("section.card", {"aria-label": "Event"},
+  section("Event",
     !change && [h("h2", {id: "event-title"}, "The event as it came"), h("textarea", {id: "event", rows: Math.min(30, written(letter.event).split("\n").length + 1), spellcheck: "false", "aria-labelledby": "event-title"}, written(letter.event)),
       h("p.soft", h("small", "Change it and requeue it: it keeps its type and id at Heap unless you change those, and is judged before it is queued."))],
     h("div.buttons",
-      button(change ? "Requeue" : "Requeue as it came", "order", {path: `${path}/requeue`, title: "Requeue this dead letter?", text: "It is tried again under the rules of today.", verb: "Requeue", go: "dead"}),
+      button(change ? "Requeue" : "Requeue as it came", "order", {path: `${path}/requeue`, title: "Requeue this dead letter?", text: EFFECTS.Requeue, verb: "Requeue", go: "dead"}),
       !change && button("Requeue as edited", "order", {path: `${path}/requeue`, body: "event", title: "Requeue the edited event?", text: "It takes the letter's place if its destination would get it.", verb: "Requeue", go: "dead"}),
-      button("Drop", "order", {path: `${path}/drop`, title: "Drop this dead letter?", text: "It is deleted for good, and counted as dropped.", verb: "Drop", go: "dead"})))];
+      button("Drop", "order", {path: `${path}/drop`, title: "Drop this dead letter?", text: EFFECTS.Drop, verb: "Drop", go: "dead"})))];
 }
 
 /* ---- drift ---- */
@@ -751,20 +754,20 @@ function letterView(status, view) {
 const lineButton = line => line && [h("code", line), " ", button("Copy", "copy", line)];
 
 function leftOutTable(list) {
-  return table(["Property", ">Events", "Since", "To send it"], list.map(one => Object.assign([
-    [h("code", one.property), h("small", one.type)], number(one.events), when(one.since), lineButton(one.settings)], {key: `${one.type} ${one.property}`})));
+  return table(["Property", ">Events", "Since", "To send it"], list.map(one => [
+    [h("code", one.property), h("small", one.type)], number(one.events), when(one.since), lineButton(one.settings)]));
 }
 
 function drift() {
-  const answer = lately("/drift", 30), head = h("h1", {tabindex: -1}, "Drift: what is new at Braze");
+  const answer = lately("/drift", 30), head = title("Drift: what is new at Braze");
   if (!answer)
-    return [head, h("section.card", asking("/drift"))];
+    return [head, say(asking("/drift"))];
   const rows = [...answer.rows].sort((a, b) => Boolean(b.settings) - Boolean(a.settings) || ms(b.first) - ms(a.first));
   return [head, h("section.card", rows.length ? [
     h("p.soft", "Unknown properties that may be personal are left out until a line of the settings decides. What was sent without them stays without them."),
-    table(["What", "Where", ">Events", "First", "Last", "To send it"], rows.map(row => Object.assign([row.what,
+    table(["What", "Where", ">Events", "First", "Last", "To send it"], rows.map(row => [row.what,
       [h("code", row.field || row.type), row.field && h("small", row.type), row.known_as && h("small", `known as ${row.known_as}`)],
-      number(row.events), when(row.first), when(row.last), lineButton(row.settings)], {key: `${row.what} ${row.type} ${row.field}`}))),
+      number(row.events), when(row.first), when(row.last), lineButton(row.settings)])),
   ] : h("p", "Everything that came is in the catalogue."))];
 }
 
@@ -776,9 +779,9 @@ const placeChip = place => chip(...PLACES[place] ?? [place]);
 function eventCard(row) {
   const explained = row.explanation, got = row.place === "archive" ? "What Heap got" : "What Heap will get";
   const taken = explained?.event ?? explained?.sent;
-  return h("section.card", {"aria-label": `Event ${row.event_id ?? row.member ?? row.id}`},
+  return section(`Event ${row.event_id ?? row.member ?? row.id}`,
     h("div.head", h("h2", row.type || "Body"), placeChip(row.place)),
-    facts("dl.wide", ["Id", (row.event_id ?? row.member) && h("code", row.event_id ?? row.member)], ["From, to", [row.source, row.destination].filter(Boolean).join(", ")],
+    facts("dl.wide", ["Id", (row.event_id ?? row.member) && h("code", row.event_id ?? row.member)], ["Way", way(row)],
       ["Accepted", when(row.accepted ?? row.received)], [row.place === "dead" ? "Died" : "Delivered", row.settled && when(row.settled)], ["Reason", row.reason],
       ["Attempts", row.attempts], ["Next try", row.place === "queued" && row.due ? when(row.due) : null], ["Parked", row.parked],
       ["Destination", row.sender && row.sender.state !== "running" && `${row.sender.state}: ${row.sender.why}`], ["Last answer", row.answer],
@@ -794,34 +797,35 @@ function eventCard(row) {
 function personCards(person) {
   const {memberships, timeline, earlier} = person.summary;
   return [
-    h("section.card", {"aria-label": "Segments"}, h("h2", "Segments"), memberships.length ? table(["Segment", "Sent", "When", "Waiting"],
-      memberships.map(one => [[one.name || one.segment, h("small", h("code", one.label))], one.sent, when(one.sent_at), one.waiting ?? ""])) : h("p.soft", "In none.")),
-    h("section.card", {"aria-label": "Timeline"}, h("h2", "Timeline"), earlier ? h("p.soft", `${number(earlier)} earlier ones are not shown.`) : null,
-      timeline.length ? table(["What", "Accepted", "From, to", "Where"], [...timeline].reverse().map(one => [
-        one.segment ? `${one.entered ? "entered" : "left"} ${one.name || one.segment}` : [one.type, h("small", one.event_id && h("code", one.event_id))],
-        when(one.accepted), `${one.source}, ${one.destination}`,
+    section("Segments", h("h2", "Segments"), memberships.length ? table(["Segment", "Sent", "When", "Waiting"],
+      memberships.map(one => [[one.name || one.segment, id(one.label)], one.sent, when(one.sent_at), one.waiting ?? ""])) : h("p.soft", "In none.")),
+    section("Timeline", h("h2", "Timeline"), earlier ? h("p.soft", `${number(earlier)} earlier ones are not shown.`) : null,
+      timeline.length ? table(["What", "Accepted", "Way", "Where"], [...timeline].reverse().map(one => [
+        one.segment ? `${one.entered ? "entered" : "left"} ${one.name || one.segment}` : [one.type, one.event_id && id(one.event_id)],
+        when(one.accepted), way(one),
         [placeChip(one.place), one.reason && h("small", one.reason), one.place === "dead" && h("small", link(`dead/${one.id}`, "open"))]]))
         : h("p.soft", "Nothing of this person is queued, in the archive or dead.")),
   ];
 }
 
 function find(status, view) {
-  const head = h("h1", {tabindex: -1}, view.wanted ? ["Found for ", h("code", view.wanted)] : "Find an event or a person");
+  const head = title(view.wanted ? ["Found for ", h("code", view.wanted)] : "Find an event or a person");
   if (!view.wanted)
-    return [head, h("section.card", h("p", "Type the id of an event or of a person above. Press / to get there."))];
+    return [head, say("Type the id of an event or of a person above. Press / to get there.")];
   if (!mayView())
     return [head, tokenNeeded("Looking for events and people")];
   if (view.why)
-    return [head, h("section.card", h("p.wrong", {role: "alert"}, view.why))];
+    return [head, say(wrongly(view.why))];
   if (!view.events)
-    return [head, h("section.card", h("p.soft", {role: "status"}, view.progress || "Looking…"))];
+    return [head, say(view.progress || "Looking…")];
   const searched = view.events.summary.searched, events = view.events.rows;
+  // It is nowhere.
   const nothing = !events.length && view.person && !view.person.summary.timeline.length && !view.person.summary.memberships.length;
   return [head,
     nothing && h("section.card", h("p", view.events.summary.received ? "An event of this id was received, and is neither waiting nor kept any more: it was delivered, or dropped by a rule."
       : "Neither an event nor a person of this id is here."),
-    h("p.soft", `Looked at ${number(searched?.queued)} waiting, ${number(searched?.dead)} dead letters, ${several(searched?.unreadable ?? 0, "unreadable body").replace("bodys", "bodies")}`,
-      searched?.archive_since ? [" and what was delivered since ", when(searched.archive_since)] : "", ".")),
+    h("p.soft", "Looked at all that waits, dead letters and unreadable bodies",
+      searched?.archive_since && [", and at what was delivered since ", when(searched.archive_since)], ".")),
     events.map(eventCard), view.events.summary.more && h("p.soft", "There are more."),
     !nothing && (view.person ? personCards(view.person) : h("div.buttons", button("Look for a person of this id", "person")))];
 }
@@ -831,8 +835,8 @@ function find(status, view) {
 function access(status, view) {
   const says = {"-": "No token is set: counts and states are shown.", view_token: "The view token is set: personal data is shown too.",
     admin_token: "The admin token is set: everything is shown, and can be changed."};
-  return [h("h1", {tabindex: -1}, "Token"), h("section.card", h("p", says[known.caller] ?? known.caller),
-    view.why && h("p.wrong", {role: "alert"}, view.why),
+  return [title("Token"), h("section.card", h("p", says[known.caller] ?? known.caller),
+    wrongly(view.why),
     h("form", {"data-do": "token"}, h("div.fields", h("label", "View or admin token", h("input", {name: "token", type: "password", autocomplete: "off", required: true})),
       h("button.main", "Use it"), known.caller !== "-" && button("Forget it", "forget"))),
     h("p.soft", "It is one of the settings ", h("code", "view_token"), " and ", h("code", "admin_token"), ". It stays in this tab, and is forgotten with it. Look-ups of people and all changes are written to the daemon's log, with the name of the token."))];
@@ -878,23 +882,25 @@ async function ask(view, work) {
 function readLetters(view, after) {
   return ask(view, async () => {
     const query = new URLSearchParams(Object.entries({...view.filters, limit: String(ROWS), after}).filter(([, value]) => value));
-    const answer = await call("GET", `/dead?${query}`, {token: true, progress: () => {}});
+    const answer = await look(view, `/dead?${query}`);
     view.rows = after ? view.rows.concat(answer.rows) : answer.rows;
     view.more = answer.summary.more;
     view.last = String(answer.summary.last);
   });
 }
 
+// A look-up, which may take long.
+function look(view, path) {
+  const progress = text => { view.progress = text; render(); };
+  return call("GET", path, {token: true, exact: true, progress});
+}
+
 function readPerson(view) {
-  return ask(view, async () => {
-    view.person = await call("GET", `/persons/${encodeURIComponent(view.wanted)}`, {token: true, progress: text => { view.progress = text; render(); }});
-  });
+  return ask(view, async () => { view.person = await look(view, `/persons/${encodeURIComponent(view.wanted)}`); });
 }
 
 async function readFound(view) {
-  await ask(view, async () => {
-    view.events = await call("GET", `/events/${encodeURIComponent(view.wanted)}?full=yes`, {token: true, exact: true, progress: text => { view.progress = text; render(); }});
-  });
+  await ask(view, async () => { view.events = await look(view, `/events/${encodeURIComponent(view.wanted)}?full=yes`); });
   if (!view.why && !view.events.rows.length)
     await readPerson(view);
 }
@@ -903,15 +909,18 @@ let filters = {}, wanted = "";
 
 function route(focus) {
   const [path, query] = location.hash.slice(1).split("?"), [name, ...rest] = path.split("/");
-  const id = rest.length ? decodeURIComponent(rest.join("/")) : "";
-  const view = known.view = {name: name in VIEWS || name === "find" ? name : "", id: WITH_ID[name] ? id : "", query: new URLSearchParams(query)};
+  let one = rest.join("/");
+  try {
+    one = decodeURIComponent(one);
+  } catch { /* it was typed so: it will not be found */ }
+  const view = known.view = {name: name in VIEWS || name === "find" ? name : "", id: WITH_ID[name] ? one : "", query: new URLSearchParams(query)};
   document.getElementById("main").replaceChildren();
   if (view.name === "dead" && !view.id) {
     view.filters = filters;
     if (mayView())
       readLetters(view);
   } else if (view.name === "dead" && mayView()) {
-    ask(view, async () => { view.letter = await call("GET", `/dead/${encodeURIComponent(view.id)}`, {token: true}); });
+    ask(view, async () => { view.letter = await look(view, `/dead/${encodeURIComponent(view.id)}`); });
   } else if (view.name === "find") {
     view.wanted = wanted;
     if (wanted && mayView())
@@ -969,20 +978,6 @@ const actions = {
       toast(`Copied: ${line}`);
     } catch { // only https and localhost have a clipboard
       toast(`Copy this line: ${line}`);
-    }
-  },
-  verify: async ({path}) => {
-    if (!mayView()) {
-      toast("This needs the view or admin token.");
-      return;
-    }
-    const view = known.view;
-    toast("Asking Braze…");
-    try {
-      view.verified = (await call("POST", path, {token: true, progress: toast})).summary;
-      toast("Compared.");
-    } catch (error) {
-      toast(error.message);
     }
   },
   order: async given => {

@@ -8,6 +8,7 @@ for those that are marked "file": they restart the daemon or look at its files.
 """
 
 import contextlib
+import gzip
 import http.client
 import json
 import os
@@ -147,7 +148,10 @@ class Answer:
     def __init__(self, response):
         self.status = response.status
         self.headers = response.headers
-        self.text = response.read().decode()
+        body = response.read()
+        if self.headers.get("Content-Encoding") == "gzip":
+            body = gzip.decompress(body)
+        self.text = body.decode()
 
     @property
     def json(self):
