@@ -302,21 +302,31 @@ batch_frame_most(struct str frame)
 }
 
 bool
-batch_unpack_bytes(
-    struct str frame, char **ret_bytes, size_t *ret_len, struct err *reterr)
+batch_unpacked_size(struct str frame, size_t *ret_size)
 {
 	unsigned long long size =
 	    ZSTD_getFrameContentSize(frame.data, frame.len);
-	size_t got;
 
 	if (size == ZSTD_CONTENTSIZE_ERROR ||
 	    size == ZSTD_CONTENTSIZE_UNKNOWN || size > batch_raw_most ||
 	    size > batch_frame_most(frame))
+		return false;
+	*ret_size = (size_t)size;
+	return true;
+}
+
+bool
+batch_unpack_bytes(
+    struct str frame, char **ret_bytes, size_t *ret_len, struct err *reterr)
+{
+	size_t size, got;
+
+	if (!batch_unpacked_size(frame, &size))
 		return err_set(reterr, ERR_DAMAGED, "not a compressed batch");
-	*ret_bytes = malloc((size_t)size + 1);
+	*ret_bytes = malloc(size + 1);
 	if (*ret_bytes == NULL)
 		return err_set_nomem(reterr);
-	got = ZSTD_decompress(*ret_bytes, (size_t)size, frame.data, frame.len);
+	got = ZSTD_decompress(*ret_bytes, size, frame.data, frame.len);
 	if (ZSTD_getErrorCode(got) == ZSTD_error_memory_allocation)
 		return err_set_nomem(reterr);
 	if (ZSTD_isError(got) || got != size)

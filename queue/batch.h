@@ -36,6 +36,10 @@ MUST_USE bool batch_pack_bytes(struct batch_packer *packer, struct str bytes,
 MUST_USE bool batch_unpack_bytes(
     struct str frame, char **ret_bytes, size_t *ret_len, struct err *reterr);
 
+/* How many bytes a frame says it unpacks to; false if it does not say, or that
+ * cannot be true. */
+MUST_USE bool batch_unpacked_size(struct str frame, size_t *ret_size);
+
 /* The numbers (LEB128) and the bytes of a packed form: appending them, and
  * reading them back. False, or NULL, if there are not that many bytes, or the
  * number is above `most`. */

@@ -31,7 +31,7 @@ jobs_place_name(enum jobs_place place)
 /* Copies of the rows of a step. */
 struct jobs_page {
 	union engine_row rows[JOBS_STEP_BATCHES];
-	size_t count, bytes;
+	size_t count, bytes; /* unpacked */
 };
 
 /* A step: what its rows are shown to. */
@@ -64,7 +64,6 @@ jobs_page_copy(struct jobs_step *step, struct str *bytes)
 		copy[bytes->len] = '\0';
 	}
 	bytes->data = copy;
-	step->page->bytes += bytes->len;
 }
 
 /* True if the page has room for another one. */
@@ -73,9 +72,15 @@ jobs_page_add(struct jobs_step *step, const union engine_row *row)
 {
 	struct jobs_page *page = step->page;
 	union engine_row *copy = &page->rows[page->count++];
+	bool queued = step->job->cursor.place == JOBS_QUEUED;
+	size_t size = 0;
 
+	/* Damaged ones show nothing. */
+	if (batch_unpacked_size(
+		queued ? row->delivery.frame : row->archived.frame, &size))
+		page->bytes += size;
 	*copy = *row;
-	if (step->job->cursor.place == JOBS_QUEUED) {
+	if (queued) {
 		jobs_page_copy(step, &copy->delivery.destination);
 		jobs_page_copy(step, &copy->delivery.source);
 		jobs_page_copy(step, &copy->delivery.parked);

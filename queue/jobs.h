@@ -14,7 +14,7 @@ enum {
 	JOBS_STEP_MS = 2,
 	JOBS_STEP_BATCHES = 8,
 	JOBS_STEP_ROWS = 64,
-	JOBS_PAGE_BYTES = 1 << 20, /* copied in a step, or one batch */
+	JOBS_PAGE_BYTES = 4 << 20, /* unpacked, before the last batch */
 };
 
 /* A batch, unpacked, and its row. */

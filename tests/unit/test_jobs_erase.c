@@ -78,6 +78,44 @@ test_batches_are_searched_without_the_lock(void **state)
 	}
 }
 
+/* What a step shows may have to fit in memory, however well it was packed. */
+static void
+test_a_step_is_bounded_by_what_it_unpacks(void **state)
+{
+	const size_t len = JOBS_PAGE_BYTES / 2 + 1;
+	struct fixture *fixture = *state;
+	struct jobs_walk job = {.cursor = {.place = JOBS_QUEUED}};
+	char *bytes = malloc(len);
+	struct err err;
+
+	assert_non_null(bytes);
+	memset(bytes, ' ', len);
+	memcpy(bytes, "{}", 2);
+	for (int i = 0; i < 4; i++) {
+		char id[] = {(char)('0' + i), '\0'};
+		const struct item item = {.type = STR("Open"),
+		    .id = str_text(id),
+		    .data = str_bytes(bytes, len)};
+		const struct queue_batch batch = {.source = "main",
+		    .destination = "heap",
+		    .now_ms = 1,
+		    .items = &item,
+		    .count = 1};
+		struct answer answer;
+
+		answer_init(&answer);
+		assert_true(queue_put(
+		    fixture->queue, &batch, answer_done, &answer, &err));
+		assert_true(answer_wait(&answer));
+	}
+	free(bytes);
+	assert_true(jobs_scan(fixture->queue, &job, &err));
+	assert_in_range(job.seen, 1, 2);
+	while (job.more)
+		assert_true(jobs_scan(fixture->queue, &job, &err));
+	assert_int_equal(job.matched, 4);
+}
+
 static void
 test_erased_on_lease(void **state)
 {
@@ -517,6 +555,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(test_erased_in_every_place),
+	    TEST(test_a_step_is_bounded_by_what_it_unpacks),
 	    TEST(test_batches_are_searched_without_the_lock),
 	    TEST(test_erased_on_lease),
 	    TEST(test_erased_while_a_put_waits),
