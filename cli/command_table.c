@@ -140,7 +140,7 @@ static const struct command table[] = {
 	    "JSON on a single line is printed in base64, as event_base64.",
 	    COMMAND_CLIENT, command_events_export_options,
 	    command_events_export},
-	{"tap", "[--type TYPE] [--user ID] [--source NAME] [--rate N] "
+	{"tap", "[--type TYPE] [--user PERSON] [--source NAME] [--rate N] "
 	    "[--limit N] [--json]",
 	    "Show events as they pass",
 	    "When they are accepted, and when they are delivered, deferred, "

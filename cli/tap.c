@@ -15,7 +15,7 @@ enum {
 
 const struct option_row command_tap_options[] = {
     {"--type", "TYPE", "Of this type; * matches anything."},
-    {"--user", "ID", "About this person."},
+    {"--user", "PERSON", "About this person."},
     {"--source", "NAME", "From this source."},
     {"--rate", "N", "At most N a second (default 10)."},
     {"--limit", "N", "End after N."},

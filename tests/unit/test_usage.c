@@ -113,7 +113,7 @@ test_arguments(void **state)
 	    {"replay --since 1h", NULL},
 	    {"replay", "replay needs --since WHEN"},
 	    {"import -", NULL},
-	    {"import a b", "takes one argument, FILE, and not also: b"},
+	    {"validate a b", "takes one argument, FILE, and not also: b"},
 	    {"sample a b c", NULL},
 	    {"sample --count 0", NULL},
 	    {"sample --count x", "--count should be a whole number"},
@@ -157,6 +157,26 @@ test_every_usage_line(void **state)
 	}
 }
 
+/* An ID is a number, and a person's is none. */
+static void
+test_persons(void **state)
+{
+	size_t count = 0;
+
+	(void)state;
+	for (const struct command *c = commands_all.table; c->name != NULL;
+	     c++) {
+		for (const struct option_row *row = c->options;
+		     row != NULL && row->name != NULL; row++) {
+			if (strcmp(row->name, "--user") != 0)
+				continue;
+			assert_string_equal(row->value, "PERSON");
+			count++;
+		}
+	}
+	assert_true(count > 0);
+}
+
 int
 main(void)
 {
@@ -164,6 +184,7 @@ main(void)
 	    cmocka_unit_test(test_usage_lines),
 	    cmocka_unit_test(test_arguments),
 	    cmocka_unit_test(test_every_usage_line),
+	    cmocka_unit_test(test_persons),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
