@@ -87,24 +87,6 @@ show_duration(int64_t seconds, char *ret, size_t size)
 }
 
 void
-show_brief(int64_t seconds, char *ret, size_t size)
-{
-	if (seconds < 0)
-		(void)snprintf(ret, size, "?");
-	else if (seconds >= 86400)
-		(void)snprintf(ret, size, "%" PRId64 "d%02dh", seconds / 86400,
-		    (int)(seconds % 86400 / 3600));
-	else if (seconds >= 3600)
-		(void)snprintf(ret, size, "%dh%02dm", (int)(seconds / 3600),
-		    (int)(seconds % 3600 / 60));
-	else if (seconds >= 60)
-		(void)snprintf(ret, size, "%dm%02ds", (int)(seconds / 60),
-		    (int)(seconds % 60));
-	else
-		(void)snprintf(ret, size, "%ds", (int)seconds);
-}
-
-void
 show_ago(int64_t now_ms, int64_t then_ms, char *ret, size_t size)
 {
 	int64_t seconds = status_since_s(now_ms, then_ms);

@@ -32,9 +32,6 @@ void show_rate(double rate, char *ret, size_t size);
  * "12 s" */
 void show_duration(int64_t seconds, char *ret, size_t size);
 
-/* "3d04h", "2h05m", "7m30s", "12s", for a cell of a table */
-void show_brief(int64_t seconds, char *ret, size_t size);
-
 /* "12 s ago", "never" */
 void show_ago(int64_t now_ms, int64_t then_ms, char *ret, size_t size);
 

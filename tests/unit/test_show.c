@@ -194,24 +194,6 @@ test_timestamp(void **state)
 }
 
 static void
-test_brief(void **state)
-{
-	static const struct {
-		int64_t seconds;
-		const char *shown;
-	} cases[] = {{0, "0s"}, {59, "59s"}, {60, "1m00s"}, {3599, "59m59s"},
-	    {3600, "1h00m"}, {86399, "23h59m"}, {86400, "1d00h"},
-	    {900000, "10d10h"}, {-1, "?"}};
-	char text[SHOW_DURATION];
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		show_brief(cases[i].seconds, text, sizeof(text));
-		assert_string_equal(text, cases[i].shown);
-	}
-}
-
-static void
 test_title(void **state)
 {
 	static const struct {
@@ -283,7 +265,6 @@ main(void)
 	    cmocka_unit_test(test_percent),
 	    cmocka_unit_test(test_rate),
 	    cmocka_unit_test(test_timestamp),
-	    cmocka_unit_test(test_brief),
 	    cmocka_unit_test(test_title),
 	    cmocka_unit_test(test_trouble),
 	};
