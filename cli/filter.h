@@ -41,23 +41,10 @@
 		    "Where to look (default queued)."                          \
 	}
 
-/* What the options select; `limit` is the default. The selection may point into
- * itself, so it cannot be copied. */
-MUST_USE bool filter_read(const struct command_context *context, int64_t limit,
-    struct selection *ret_selection, struct err *reterr);
-
 /* Ask for what the options select. */
 void filter_ask(const struct options *options, struct ask *ask);
 
-/* Read a WHEN: a time in UTC, or how long before now. */
-bool filter_when_read(const char *text, int64_t now_ms, int64_t *ret_ms);
-
 /* Was any of the filters given? */
 bool filter_given(const struct options *options);
-
-/* Tell the operator how many events were skipped because their destination
- * is not in the settings. */
-MUST_USE bool filter_unserved_tell(struct command_context *context,
-    const struct selection *selection, struct err *reterr);
 
 #endif

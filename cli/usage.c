@@ -118,7 +118,7 @@ value_judge(
 		return number_judge(
 		    text, 0, "should be a whole number, and not", reterr);
 	if (strcmp(name, "WHEN") == 0)
-		return filter_when_read(text, now_ms, &when_ms) ||
+		return api_when_read(text, now_ms, &when_ms) ||
 		       err_set(reterr, ERR_INPUT,
 			   "should be how long ago, such as 30m, 2h or 7d, or "
 			   "a time in UTC, such as 2026-11-23T14:00");

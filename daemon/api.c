@@ -135,13 +135,18 @@ since_time(const char *text, int64_t *ret_ms)
 }
 
 bool
+api_when_read(const char *text, int64_t now_ms, int64_t *ret_ms)
+{
+	return since_duration(text, now_ms, ret_ms) || since_time(text, ret_ms);
+}
+
+bool
 api_since(const struct api *api, int64_t *ret_ms, struct err *reterr)
 {
 	const char *since = call_param(api->call, "since");
 
 	*ret_ms = 0;
-	return since == NULL || since_duration(since, api->now_ms, ret_ms) ||
-	       since_time(since, ret_ms) ||
+	return since == NULL || api_when_read(since, api->now_ms, ret_ms) ||
 	       err_set(reterr, ERR_INPUT,
 		   "since should be how long ago, such as 30m, 2h or 7d, or a "
 		   "time in UTC, such as 2026-11-23T14:00");

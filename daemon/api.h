@@ -76,6 +76,9 @@ api_id(const struct api *api, int64_t *ret_id, struct err *reterr);
 MUST_USE bool api_text(struct str text, const char *what, char *ret_text,
     size_t size, struct err *reterr);
 
+/* Read a time in UTC, or how long before now. */
+bool api_when_read(const char *text, int64_t now_ms, int64_t *ret_ms);
+
 /* When since= begins, as a time or as how long ago; 0: it was not given. */
 MUST_USE bool
 api_since(const struct api *api, int64_t *ret_ms, struct err *reterr);
