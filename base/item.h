@@ -16,6 +16,14 @@ enum item_fate {
 	ITEM_DROP,  /* dropped by a rule, and only counted */
 };
 
+/* What an item is counted under beside its type, and its own time. */
+struct item_label {
+	const char *kind;    /* static; "" if it has no label */
+	struct str id, name; /* the name may be empty */
+	bool timed;
+	int64_t time_s; /* if timed: UNIX seconds, of any size */
+};
+
 struct item {
 	enum item_fate fate;
 	struct str type; /* empty if it has none */
@@ -25,6 +33,7 @@ struct item {
 	 * and the id is the data's own; else empty. */
 	struct str persons;
 	const char *reason; /* ITEM_DEAD: why; ITEM_DROP: the rule; lent, too */
+	const struct item_label *label; /* NULL: it was not read yet; lent */
 };
 
 /*

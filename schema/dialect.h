@@ -197,6 +197,10 @@ struct outlet_prepared {
 	 * each with its NUL. It is counted when the item was delivered. */
 	size_t left_out_len;
 	char left_out[OUTLET_LEFT_OUT_MAX];
+	/* SEND: what the item is counted under, lent by it, if that came to
+	 * light on the way: else whoever counts has to read the item again.
+	 * Its kind is NULL before the call. */
+	struct item_label label;
 };
 
 /* The group that items of a set are changes of. Of a log there is none: NULL. */

@@ -13,6 +13,7 @@
  *	documents	the catalogue in a form for other programs
  *	samples		makes realistic events
  *	persons		is an event about a certain person?
+ *	campaigns	which campaign or Canvas an event is of, and when
  *
  * No I/O, no clock. Any thread, unless a function says otherwise; one struct
  * currents_batch or struct sample belongs to one thread at a time.
@@ -266,6 +267,7 @@ void document_request_write(struct buf *out);
  * events. */
 struct sample {
 	uint64_t state;		    /* internal */
+	unsigned campaign;	    /* likewise: of the event at hand */
 	unsigned anonymous_percent; /* events without external_user_id */
 	int64_t now_s;		    /* event times are in the hour before */
 };
@@ -320,5 +322,37 @@ bool person_matches(struct str event, const struct str *ids, size_t count);
 /* Do the bytes, JSON or not, contain the id as a whole word, either literally
  * or with JSON escapes? */
 bool person_mentioned(struct str bytes, struct str id);
+
+/* ---- campaigns: which one an event is of, and when ---- */
+
+enum {
+	CAMPAIGN_ID_MAX = 64, /* bytes; more is cut */
+	CAMPAIGN_NAME_MAX = 160,
+	CAMPAIGN_RAW_MAX = 1024, /* a text with escapes that has more bytes is
+				  * passed over */
+};
+
+struct campaign {
+	struct item_label label; /* "campaign" or "canvas"; lent by the event,
+				  * or here: */
+	char id_bytes[CAMPAIGN_RAW_MAX], name_bytes[CAMPAIGN_RAW_MAX];
+};
+
+/* Of an event of any shape, valid or not, whatever of it can be read. An event
+ * that names both a campaign and a Canvas is of the campaign. */
+void campaign_read(struct str event, struct campaign *ret_campaign);
+
+/* The same for those who walk over an event anyway: the property of a name, and
+ * the label that the decoded texts of these make (empty: it is no string). */
+enum campaign_property {
+	CAMPAIGN_ID,
+	CAMPAIGN_NAME,
+	CANVAS_ID,
+	CANVAS_NAME,
+	CAMPAIGN_PROPERTIES /* none of them */
+};
+enum campaign_property campaign_property_of(struct str name);
+void campaign_label(
+    const struct str texts[CAMPAIGN_PROPERTIES], struct item_label *ret_label);
 
 #endif

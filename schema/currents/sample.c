@@ -25,6 +25,7 @@
 enum {
 	SAMPLE_VALUE_MAX = 1024,
 	SAMPLE_PEOPLE = 100000, /* people recur, so that they have histories */
+	SAMPLE_CAMPAIGNS = 40,	/* likewise, and Canvases */
 
 	/* per cent of the properties that are not required */
 	SAMPLE_ABSENT = 3,
@@ -368,6 +369,16 @@ sample_user_write(
 	json_object_close(json);
 }
 
+/* Is it what a campaign or a Canvas is called by? */
+static bool
+sample_is_campaign(struct str name)
+{
+	return str_equal_text(name, "campaign_id") ||
+	       str_equal_text(name, "campaign_name") ||
+	       str_equal_text(name, "canvas_id") ||
+	       str_equal_text(name, "canvas_name");
+}
+
 static void
 sample_property_write(struct sample *sample, const struct catalogue_type *type,
     uint16_t index, struct json *json)
@@ -378,13 +389,20 @@ sample_property_write(struct sample *sample, const struct catalogue_type *type,
 	unsigned chance = sample_below(sample, 100);
 	const char *name = property->name.data;
 	char value[SAMPLE_VALUE_MAX];
+	struct sample campaign;
 	size_t len;
 
 	if (catalogue_type_requires(type, index))
 		chance = 100; /* neither absent nor null nor blank */
 	if (chance < SAMPLE_ABSENT)
 		return;
-	len = sample_value_write(sample, property, kind, value);
+	if (sample_is_campaign(property->name)) {
+		sample_init(&campaign, (uint64_t)sample->campaign << 16 | index,
+		    sample->now_s);
+		len = sample_value_write(&campaign, property, kind, value);
+	} else {
+		len = sample_value_write(sample, property, kind, value);
+	}
 	if (chance < SAMPLE_ABSENT + SAMPLE_NULL)
 		json_null_value(json, name);
 	else if (chance < SAMPLE_ABSENT + SAMPLE_NULL + SAMPLE_BLANK)
@@ -402,6 +420,7 @@ sample_write(struct sample *sample, size_t type, struct buf *out)
 	int64_t time_s = sample->now_s - (int64_t)sample_below(sample, 3600);
 	struct json json;
 
+	sample->campaign = sample_below(sample, SAMPLE_CAMPAIGNS);
 	json_init(&json, out);
 	json_object_open(&json, NULL);
 	/* the five members of every published example */

@@ -40,6 +40,8 @@ track_map_init(struct track_map *map, const struct track_rules *rules,
 	map->identity_hashed = false;
 	map->left_out = NULL;
 	map->left_out_more = false;
+	memset(map->campaign, 0, sizeof(map->campaign));
+	map->repeated = false;
 	map->leaves = map->few;
 	map->count = 0;
 	map->cap = TRACK_FEW;
@@ -53,6 +55,7 @@ track_map_init(struct track_map *map, const struct track_rules *rules,
 	result->omission_count = 0;
 	result->omissions_lost = 0;
 	result->left_out_len = 0;
+	result->label.kind = NULL;
 	if (!flat_read(&map->flat, event, reterr))
 		return false;
 	buf_init(

@@ -17,6 +17,7 @@
 
 #include "base/digest.h"
 #include "schema/currents/catalogue.h"
+#include "schema/currents/currents.h"
 #include "schema/json/flat.h"
 #include "schema/track/track.h"
 
@@ -60,6 +61,8 @@ struct track_map {
 	const struct catalogue_type *known; /* or NULL */
 	const struct flat_node *left_out;   /* noted last, or NULL */
 	bool left_out_more;		    /* there was no room for all */
+	struct str campaign[CAMPAIGN_PROPERTIES]; /* decoded texts of these */
+	bool repeated; /* a member has the name of an earlier one */
 
 	/* the identity */
 	bool identified; /* by an id, usable or not, other than a device's */

@@ -249,6 +249,7 @@ outlet_result_give(
 		    .what = track_omission_name(result->omissions[i].kind),
 		    .count = result->omissions[i].count,
 		};
+	ret_prepared->label = result->label;
 	ret_prepared->left_out_len = result->left_out_len;
 	memcpy(ret_prepared->left_out, result->left_out, result->left_out_len);
 }

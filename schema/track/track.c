@@ -199,6 +199,38 @@ track_superseded(struct track_map *map, const struct flat_node *node)
 	    map, node->key, "left out: a later member has the same name");
 }
 
+static void
+track_campaign_note(struct track_map *map, const struct flat_node *property)
+{
+	enum campaign_property which = campaign_property_of(property->key);
+
+	if (which < CAMPAIGN_PROPERTIES && property->kind == SCAN_STRING)
+		map->campaign[which] = property->text;
+}
+
+/* What is not in the event's own bytes does not outlive the map. */
+static bool
+track_lasts(struct str event, struct str text)
+{
+	return text.len == 0 ||
+	       (text.data >= event.data && text.data < event.data + event.len);
+}
+
+/* The label is that of campaign_read(), which looks at the first of repeated
+ * members. */
+static void
+track_label_find(const struct track_map *map, struct str event)
+{
+	struct item_label *label = &map->result->label;
+
+	campaign_label(map->campaign, label);
+	label->timed = true;
+	label->time_s = map->time_s;
+	if (map->repeated || !track_lasts(event, label->id) ||
+	    !track_lasts(event, label->name))
+		label->kind = NULL;
+}
+
 static bool
 track_properties_read(struct track_map *map, struct err *reterr)
 {
@@ -211,6 +243,7 @@ track_properties_read(struct track_map *map, struct err *reterr)
 		const struct flat_node *node = &flat->nodes[i];
 		struct track_leaf *leaf;
 
+		map->repeated = map->repeated || node->superseded;
 		if (node->superseded)
 			track_superseded(map, node);
 		if (node->superseded || node->top == FLAT_ROOT)
@@ -219,8 +252,10 @@ track_properties_read(struct track_map *map, struct err *reterr)
 		if (node->kind == SCAN_OBJECT && i + 1 < flat->count &&
 		    node[1].parent == i)
 			continue;
-		if (node->top != top.index)
+		if (node->top != top.index) {
 			top = track_top_of(map, node->top);
+			track_campaign_note(map, &flat->nodes[node->top]);
+		}
 		leaf = track_leaf_begin(map, top.property, node->path, reterr);
 		if (leaf == NULL)
 			return false;
@@ -404,6 +439,7 @@ track_write(const struct track_rules *rules, struct str event, int64_t now_ms,
 		(void)err_set_nomem(reterr);
 	} else if (ret_result->fate == TRACK_SEND) {
 		track_put_event(&map, out);
+		track_label_find(&map, event);
 		ok = buf_ok(out, reterr);
 	}
 	if (!ok) {

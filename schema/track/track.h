@@ -69,6 +69,7 @@ struct track_result {
 	/* Of properties that no one decided about: see outlet_prepared. */
 	size_t left_out_len;
 	char left_out[TRACK_LEFT_OUT_MAX];
+	struct item_label label; /* likewise; the kind is NULL: not known */
 };
 
 /* Which id is the identity in Heap. */
