@@ -50,3 +50,13 @@ clock_text(int64_t wall_ms, char *ret, size_t size)
 	}
 	(void)snprintf(ret, size, "%s.%03dZ", day, (int)part);
 }
+
+int64_t
+clock_month(int64_t day)
+{
+	time_t seconds = (time_t)(day * 24 * 3600);
+	struct tm tm;
+
+	CHECK(gmtime_r(&seconds, &tm) != NULL);
+	return day - (tm.tm_mday - 1);
+}

@@ -38,4 +38,7 @@ clock_times_wall_ms(const struct clock_times *now, int64_t mono_ms)
 enum { CLOCK_TEXT = 32 };
 void clock_text(int64_t wall_ms, char *ret, size_t size);
 
+/* The first day of the month of a day; both count from 1970-01-01. */
+int64_t clock_month(int64_t day);
+
 #endif

@@ -636,6 +636,7 @@ fill_prepare(struct sender *sender, struct request *request,
 	struct group *group = lease_group(sender, lease);
 	struct outlet_prepared prepared;
 
+	prepared.label.kind = NULL;
 	*ret_full = false;
 	if (lease_foreign(sender, lease)) {
 		outcome_set(sender, lease, index, QUEUE_DEAD)->reason =
@@ -652,6 +653,7 @@ fill_prepare(struct sender *sender, struct request *request,
 	    index, group, sender->bytes_limit.present,
 	    judge_now_ms(sender, now), &prepared)) {
 	case REQUEST_ADDED:
+		lease->items[index].label = prepared.label;
 		fill_added(sender, request, type, &prepared, now);
 		return true;
 	case REQUEST_NOT_SENT:

@@ -67,6 +67,23 @@ stats_line_fn(void *arg, const char *label, const struct stats_line *line);
 MUST_USE bool stats_ledger(struct queue *queue, enum stats_by by,
     stats_line_fn *fn, void *arg, struct err *reterr);
 
+/* What became of events, by their own day, label and type (queue_settings.
+ * report). What is requeued is dead no longer; expired and erased dead letters
+ * stay counted, and replays are not. */
+struct stats_report {
+	int64_t day; /* since 1970-01-01; of a month the first one */
+	bool month;  /* days of a month that is long over are one */
+	const char *kind, *id, *name; /* of the label; "(other)": too many */
+	const char *type;
+	int64_t delivered, dropped, dead;
+};
+
+/* Those of this day and later ones, and of its month; what agrees in all but
+ * the numbers is to be added up. Like stats_line_fn. */
+typedef bool stats_report_fn(void *arg, const struct stats_report *report);
+MUST_USE bool stats_reports(struct queue *queue, int64_t since_day,
+    stats_report_fn *fn, void *arg, struct err *reterr);
+
 /* What was dropped, by rule and type. Like stats_line_fn. */
 typedef bool
 stats_drop_fn(void *arg, const char *rule, const char *type, int64_t count);

@@ -22,6 +22,7 @@ enum {
 				       * quarantined */
 	COMMITTER_PROBE_MS = 1000,    /* a younger commit answers a probe */
 	COMMITTER_RENEW_MS = 1000,    /* between two renewals of our claims */
+	COMMITTER_REPORTS_MS = 60000, /* between two flushes of the reports */
 	COMMITTER_MARKS_MS = 60000,   /* between two looks for rows of marks
 				       * that are of no use */
 };
@@ -283,7 +284,9 @@ committer_renew(struct queue *queue, int64_t mono_ms)
 
 /* When the housekeeping is to be done again; monotonic clock. */
 struct committer_times {
-	int64_t tidy_ms, fold_ms, retry_ms, clocks_ms, renew_ms, marks_ms;
+	int64_t tidy_ms, fold_ms, retry_ms, clocks_ms, renew_ms, marks_ms,
+	    reports_ms, reports_fold_ms;
+	bool reports_failed; /* to be flushed: then they wait, too */
 };
 
 static bool
@@ -309,6 +312,61 @@ forget_change(struct queue *queue, void *arg, struct err *reterr)
 	(void)reterr;
 	ledger_forget(queue->ledger, queue->bounds.age_ms, &queue->changes);
 	return true;
+}
+
+static bool
+reports_flush_change(struct queue *queue, void *arg, struct err *reterr)
+{
+	(void)arg;
+	(void)reterr;
+	reports_flush(ledger_reports(queue->ledger));
+	return true;
+}
+
+struct committer_fold {
+	int64_t wall_ms, rows;
+};
+
+static bool
+reports_fold_change(struct queue *queue, void *arg, struct err *reterr)
+{
+	const struct committer_fold *fold = arg;
+
+	(void)reterr;
+	reports_fold(ledger_reports(queue->ledger), fold->wall_ms, fold->rows,
+	    &queue->changes);
+	return true;
+}
+
+/* True if there is more to do for the reports. */
+static bool
+committer_reports(
+    struct queue *queue, struct committer_times *times, int64_t mono_ms)
+{
+	struct committer_fold fold = {.wall_ms = clock_wall_ms()};
+	struct reports *reports = ledger_reports(queue->ledger);
+	struct engine_totals totals;
+	struct err err;
+
+	if (mono_ms >= times->reports_ms ||
+	    (reports_many(reports) && !times->reports_failed)) {
+		times->reports_failed =
+		    reports_pending(reports) &&
+		    !queue_change_held(
+			queue, reports_flush_change, NULL, false, &err);
+		times->reports_ms = mono_ms + COMMITTER_REPORTS_MS;
+	}
+	if (mono_ms < times->reports_fold_ms)
+		return false;
+	if (queue->engine->totals(queue->store, false, &totals, &err)) {
+		fold.rows = totals.reports;
+		if (queue_change_held(
+			queue, reports_fold_change, &fold, false, &err) &&
+		    queue->changes.list[0].flag)
+			return true;
+	}
+	times->reports_fold_ms = mono_ms + COMMITTER_FOLD_MS;
+	return false;
 }
 
 /* A failed read looks like damage, and the disk may work again: now and then
@@ -379,6 +437,7 @@ committer_tidy(
 			    queue, forget_change, NULL, false, &err);
 		due = committer_retry(queue, times, mono_ms);
 		more = committer_marks(queue, times, mono_ms) || more;
+		more = committer_reports(queue, times, mono_ms) || more;
 		set_tidy(queue, mono_ms);
 		if (mono_ms >= times->clocks_ms &&
 		    committer_clocks_write(queue))

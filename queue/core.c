@@ -361,6 +361,16 @@ load_ledger_row(void *arg, const union engine_row *row)
 }
 
 static bool
+load_tally_row(void *arg, const union engine_row *row)
+{
+	struct queue_loading *loading = arg;
+
+	loading->ok = reports_load(ledger_reports(loading->queue->ledger),
+	    row->tally, loading->reterr);
+	return loading->ok;
+}
+
+static bool
 load_destination_row(void *arg, const union engine_row *row)
 {
 	struct queue_loading *loading = arg;
@@ -412,6 +422,31 @@ queue_left_out(const char *what, const struct err *err, struct err *reterr)
 	return true;
 }
 
+static bool
+queue_reports_load(struct queue *queue, struct err *reterr)
+{
+	struct reports *reports = ledger_reports(queue->ledger);
+	struct buf floor;
+	bool ok;
+
+	buf_init(&floor, SIZE_MAX / 2);
+	ok = queue->engine->state(
+		 queue->store, "", REPORTS_STATE, &floor, reterr) &&
+	     buf_ok(&floor, reterr);
+	/* The next fold finds it again. */
+	if (!ok && reterr->code == ERR_DAMAGED) {
+		buf_reset(&floor);
+		ok = true;
+	}
+	reports_load_begin(reports, str_bytes(floor.data, floor.len));
+	buf_fini(&floor);
+	if (!ok)
+		return false;
+	ok = queue_mirror_load(queue, ENGINE_TALLIES, load_tally_row, reterr);
+	reports_load_end(reports, !ok);
+	return ok;
+}
+
 /* The counters, and the window of duplicates. */
 static bool
 queue_rest_load(struct queue *queue, struct err *reterr)
@@ -422,6 +457,8 @@ queue_rest_load(struct queue *queue, struct err *reterr)
 	return (queue_mirror_load(
 		    queue, ENGINE_LEDGER_BY_TYPE, load_ledger_row, &err) ||
 		   queue_left_out("ledger", &err, reterr)) &&
+	       (queue_reports_load(queue, &err) ||
+		   queue_left_out("reports", &err, reterr)) &&
 	       (queue_mirror_load(queue, ENGINE_SEEN, load_seen_row, &err) ||
 		   queue_left_out("window", &err, reterr)) &&
 	       (marks_load(queue, &err) ||

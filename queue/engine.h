@@ -196,6 +196,17 @@ struct engine_dropped {
 	int64_t events;
 };
 
+/* Sums, by day, label and type. */
+#define ENGINE_REPORT_OTHER "(other)"
+struct engine_report {
+	int64_t day;	     /* since 1970-01-01; of a month: ~ its first day */
+	struct str kind, id; /* of the label */
+	struct str name;     /* of it: the last that is not empty */
+	struct str type;
+	int64_t delivered, dropped, dead;
+	int64_t rows_max; /* ADD, FOLD: of the table */
+};
+
 struct engine_destination {
 	struct str name;
 	int64_t queued, bytes; /* of its batches, but for replays */
@@ -296,13 +307,14 @@ union engine_row {
 	struct engine_marks marks;
 	struct engine_ledger ledger;
 	struct engine_dropped dropped;
+	struct engine_report report;
 	struct engine_destination destination;
 	struct engine_state state;
 	struct engine_group group;
 	struct engine_sync sync;
 	struct engine_member member;
 	struct engine_unpark unpark;
-	struct str hashes;
+	struct str hashes, tally;
 };
 
 /* ---- changes ---- */
@@ -354,6 +366,15 @@ enum engine_op {
 	ENGINE_LEDGER_FOLD, /* hours before ledger.hour, into days */
 	ENGINE_LEDGER_TYPE, /* what there is of ledger.type becomes `text`'s */
 	ENGINE_DROPPED_ADD,
+	ENGINE_REPORT_ADD,	/* if the table is full, a row that is not there
+			     * becomes that of the label "(other)" */
+	ENGINE_REPORT_FOLD,	/* some `number` rows of days before report.day,
+			     * into months; if there are none, but more rows in
+			     * all than rows_max, of the oldest months, into the
+			     * label "(other)". Out: flag = another such change
+			     * is needed */
+	ENGINE_TALLY_ADD,	/* tally */
+	ENGINE_TALLY_CLEAR,	/* all of them */
 	ENGINE_DESTINATION_ADD, /* queued, bytes; delivered_ms, unless 0 */
 
 	ENGINE_DESTINATION_PUT,	 /* make it, or write paused and clean */
@@ -449,6 +470,9 @@ enum engine_table {
 	ENGINE_LEDGER_BY_TYPE,
 	ENGINE_LEDGER_BY_HOUR,
 	ENGINE_DROPPED, /* by rule and type */
+	ENGINE_REPORTS, /* of days from the cursor's at[0] on, and of months
+			 * that begin on at[1] or later */
+	ENGINE_TALLIES, /* tally, in the order in which they were added */
 	ENGINE_DESTINATIONS,
 	ENGINE_GROUPS,	   /* by id */
 	ENGINE_SYNCS,	   /* by group and number */
@@ -493,6 +517,7 @@ struct engine_totals {
 	int64_t unreadable, unreadable_bytes;
 	int64_t unreadable_removed; /* ever */
 	int64_t quarantined;	    /* batches */
+	int64_t reports;	    /* rows */
 	bool reserve;		    /* what an essential change may use */
 	const char *gone;	    /* the files are no longer those that were
 				     * opened: why; static. What is essential

@@ -108,13 +108,14 @@ evict_dead(
 		struct ledger_key key = {
 		    .hour = ledger_hour(letter->accepted_ms)};
 
-		evict->ok = ledger_source(ledger, letter->source, SIZE_MAX,
-				&key.source, evict->reterr) &&
-			    ledger_type_from(ledger, letter->type, LEDGER_DEAD,
-				&key.type, evict->reterr) &&
-			    ledger_add(ledger, &key, &moved, evict->reterr) &&
-			    set_dead_less(evict->queue, row->destination,
-				letter, evict->reterr);
+		evict->ok =
+		    ledger_source(ledger, letter->source, SIZE_MAX, &key.source,
+			evict->reterr) &&
+		    ledger_type_from(ledger, letter->type, LEDGER_DEAD,
+			&key.type, evict->reterr) &&
+		    ledger_add(ledger, &key, NULL, &moved, evict->reterr) &&
+		    set_dead_less(
+			evict->queue, row->destination, letter, evict->reterr);
 	}
 	*ret_letters = letters.count;
 	dead_row_fini(&letters);

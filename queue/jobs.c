@@ -436,13 +436,16 @@ jobs_dead_count(struct queue *queue, const struct dead_letter *letter,
     struct stats_line moved, struct str rule, struct err *reterr)
 {
 	struct ledger_key key = {.hour = ledger_hour(letter->accepted_ms)};
+	const struct item event = {.type = letter->type, .data = letter->data};
+	bool counted = letter->stamp == 0 && moved.erased == 0;
 
 	moved.dead = -1;
 	return ledger_source(queue->ledger, letter->source, SIZE_MAX,
 		   &key.source, reterr) &&
 	       ledger_type_from(queue->ledger, letter->type, LEDGER_DEAD,
 		   &key.type, reterr) &&
-	       ledger_add(queue->ledger, &key, &moved, reterr) &&
+	       ledger_add(queue->ledger, &key, counted ? &event : NULL, &moved,
+		   reterr) &&
 	       (rule.len == 0 ||
 		   ledger_add_drop(queue->ledger, &key, rule, reterr));
 }
@@ -570,7 +573,7 @@ requeue_other(struct queue *queue, const struct dead_letter *letter,
 	       ledger_source(queue->ledger, letter->source, SIZE_MAX,
 		   &key.source, reterr) &&
 	       ledger_type(queue->ledger, item->type, &key.type, reterr) &&
-	       ledger_add(queue->ledger, &key, &moved, reterr);
+	       ledger_add(queue->ledger, &key, NULL, &moved, reterr);
 }
 
 static bool
@@ -715,7 +718,7 @@ replay_batch(struct queue *queue, struct jobs_walk *job,
 		    (bundle.count < JOBS_STEP_ROWS ||
 			bundle_flush(queue, &bundle, reterr)) &&
 		    ledger_type(queue->ledger, event.type, &key.type, reterr) &&
-		    ledger_add(queue->ledger, &key, &moved, reterr);
+		    ledger_add(queue->ledger, &key, NULL, &moved, reterr);
 		if (ok)
 			bundle_add(queue, &bundle, event.type, event.data);
 	}

@@ -31,7 +31,7 @@ erase_count(struct queue *queue, const struct jobs_batch *batch,
 	return ledger_source(queue->ledger, batch->source, SIZE_MAX,
 		   &key.source, reterr) &&
 	       ledger_type_from(queue->ledger, type, part, &key.type, reterr) &&
-	       ledger_add(queue->ledger, &key, &moved, reterr);
+	       ledger_add(queue->ledger, &key, NULL, &moved, reterr);
 }
 
 /* Remove the bytes of every event that matches, settled or not. */

@@ -24,6 +24,7 @@ struct ledger_kind {
 	int64_t moved[LEDGER_PARTS]; /* by the running transaction */
 	int64_t age_ms;		     /* when it was last counted */
 	bool forgotten;		     /* by the running transaction */
+	uint64_t hash;		     /* of its text */
 };
 
 /* The rows of the running transaction, and a table that finds them. Drops are
@@ -41,6 +42,7 @@ struct ledger {
 	int64_t other;	 /* of them */
 	bool forgetting; /* the running transaction does */
 	struct stats_line totals;
+	struct reports *reports; /* owned */
 };
 
 void
@@ -54,6 +56,7 @@ ledger_free(struct ledger *ledger)
 	names_fini(&ledger->sources);
 	names_fini(&ledger->types);
 	free(ledger->kinds);
+	reports_free(ledger->reports);
 	free(ledger);
 }
 
@@ -77,7 +80,9 @@ ledger_type_add(struct ledger *ledger, struct str text, int64_t *ret_type,
 	if (!names_add(&ledger->types, text, ret_type, reterr))
 		return false;
 	if (ledger->types.count > count)
-		ledger->kinds[count] = (struct ledger_kind){.age_ms = 0};
+		ledger->kinds[count] = (struct ledger_kind){
+		    .hash = reports_type_hash(text),
+		};
 	return true;
 }
 
@@ -89,15 +94,18 @@ ledger_kind(const struct ledger *ledger, int64_t type)
 }
 
 struct ledger *
-ledger_new(const char *(*type_at)(size_t index))
+ledger_new(const struct queue_settings *settings)
 {
+	const char *(*type_at)(size_t index) = settings->type_at;
 	struct ledger *ledger = calloc(1, sizeof(*ledger));
 	const char *name;
 	int64_t type;
 
 	if (ledger == NULL)
 		return NULL;
-	if (!ledger_type_add(ledger, ledger_none, &type, NULL) ||
+	ledger->reports = reports_new(settings);
+	if (ledger->reports == NULL ||
+	    !ledger_type_add(ledger, ledger_none, &type, NULL) ||
 	    !ledger_type_add(ledger, ledger_other, &ledger->other, NULL))
 		goto fail;
 	for (size_t i = 0; type_at != NULL && (name = type_at(i)) != NULL;
@@ -222,12 +230,17 @@ ledger_row_is(const void *arg, uint32_t position)
 
 bool
 ledger_add(struct ledger *ledger, const struct ledger_key *key,
-    const struct stats_line *moved, struct err *reterr)
+    const struct item *item, const struct stats_line *moved, struct err *reterr)
 {
 	uint64_t hash = str_hash(0, str_bytes((const char *)key, sizeof(*key)));
 	struct ledger_lookup lookup = {ledger, key};
 	uint32_t at = table_find(&ledger->table, hash, ledger_row_is, &lookup);
 
+	if (item != NULL &&
+	    !reports_add(ledger->reports, item,
+		ledger_type_at(ledger, key->type),
+		ledger_kind(ledger, key->type)->hash, key->hour, moved, reterr))
+		return false;
 	if (at != TABLE_NONE) {
 		stats_line_add(&ledger->rows[at].moved, moved);
 		ledger_parts_add(ledger_kind(ledger, key->type)->moved, moved);
@@ -308,6 +321,7 @@ ledger_write(
 			.events = drop->events,
 		    };
 	}
+	reports_write(ledger->reports, changes);
 }
 
 /* ---- forgetting ---- */
@@ -381,6 +395,20 @@ ledger_forgotten(struct ledger *ledger)
 
 /* ---- the end of a transaction ---- */
 
+static void
+ledger_end(struct ledger *ledger)
+{
+	if (ledger->row_count > 0)
+		table_clear(&ledger->table);
+	for (size_t i = 0; i < ledger->row_count; i++)
+		memset(ledger_kind(ledger, ledger->rows[i].key.type)->moved, 0,
+		    sizeof(ledger->kinds->moved));
+	for (size_t i = 0; ledger->forgetting && i < ledger->types.count; i++)
+		ledger->kinds[i].forgotten = false;
+	ledger->row_count = ledger->drop_count = 0;
+	ledger->forgetting = false;
+}
+
 void
 ledger_commit(struct ledger *ledger, int64_t age_ms)
 {
@@ -394,21 +422,15 @@ ledger_commit(struct ledger *ledger, int64_t age_ms)
 	}
 	if (ledger->forgetting)
 		ledger_forgotten(ledger);
-	ledger_rollback(ledger);
+	reports_commit(ledger->reports);
+	ledger_end(ledger);
 }
 
 void
 ledger_rollback(struct ledger *ledger)
 {
-	if (ledger->row_count > 0)
-		table_clear(&ledger->table);
-	for (size_t i = 0; i < ledger->row_count; i++)
-		memset(ledger_kind(ledger, ledger->rows[i].key.type)->moved, 0,
-		    sizeof(ledger->kinds->moved));
-	for (size_t i = 0; ledger->forgetting && i < ledger->types.count; i++)
-		ledger->kinds[i].forgotten = false;
-	ledger->row_count = ledger->drop_count = 0;
-	ledger->forgetting = false;
+	reports_rollback(ledger->reports);
+	ledger_end(ledger);
 }
 
 /* ---- the store ---- */
@@ -419,7 +441,8 @@ ledger_load_begin(struct ledger *ledger)
 	ledger->totals = (struct stats_line){0};
 	names_cut(&ledger->types, ledger->reserved);
 	for (size_t i = 0; i < ledger->reserved; i++)
-		ledger->kinds[i] = (struct ledger_kind){.age_ms = 0};
+		ledger->kinds[i] =
+		    (struct ledger_kind){.hash = ledger->kinds[i].hash};
 }
 
 /* So that the bound of types outlives a restart. */
@@ -443,4 +466,10 @@ const struct stats_line *
 ledger_totals(const struct ledger *ledger)
 {
 	return &ledger->totals;
+}
+
+struct reports *
+ledger_reports(struct ledger *ledger)
+{
+	return ledger->reports;
 }

@@ -11,6 +11,7 @@
 #include "queue/admin.h"
 #include "queue/changes.h"
 #include "queue/names.h"
+#include "queue/reports.h"
 
 /*
  * What comes from outside is bounded: of types whose names are not reserved
@@ -36,8 +37,8 @@ struct ledger_key {
 
 struct ledger;
 
-/* `type_at` as in struct queue_settings. */
-MUST_USE struct ledger *ledger_new(const char *(*type_at)(size_t index));
+/* The settings are lent. */
+MUST_USE struct ledger *ledger_new(const struct queue_settings *settings);
 void ledger_free(struct ledger *ledger); /* accepts NULL */
 
 /* The hour that a time belongs to. */
@@ -68,9 +69,15 @@ MUST_USE bool ledger_type_from(struct ledger *ledger, struct str type,
 struct str ledger_source_at(const struct ledger *ledger, int64_t source);
 struct str ledger_type_at(const struct ledger *ledger, int64_t type);
 
-/* Add to the columns of a key; false only for want of memory. */
+/* Add to the columns of a key; false only for want of memory. `item`, of a log,
+ * is what they are of: it is counted in the reports, too; NULL: these stay as
+ * they are. */
 MUST_USE bool ledger_add(struct ledger *ledger, const struct ledger_key *key,
-    const struct stats_line *moved, struct err *reterr);
+    const struct item *item, const struct stats_line *moved,
+    struct err *reterr);
+
+/* What a ledger counts beside its own columns; owned by it. */
+struct reports *ledger_reports(struct ledger *ledger);
 
 /* Count one event by the rule that dropped it, beside ledger_add(); likewise.
  * The rule is lent until the transaction ends. */
@@ -89,7 +96,8 @@ bool ledger_forgets(const struct ledger *ledger, int64_t age_ms);
 void
 ledger_forget(struct ledger *ledger, int64_t age_ms, struct changes *changes);
 
-/* Reset it, then load what the store has: a line for each type. */
+/* Reset it, but for the reports, then load what the store has: a line for each
+ * type. */
 void ledger_load_begin(struct ledger *ledger);
 MUST_USE bool ledger_load(
     struct ledger *ledger, const struct engine_ledger *row, struct err *reterr);

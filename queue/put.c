@@ -441,13 +441,14 @@ put_write_item(struct queue *queue, struct put *put, size_t n,
 {
 	const struct item *item = &put->batch.items[n];
 	struct queue_receipt *receipt = &put->receipt;
+	const struct item *counted = put->batch.page == NULL ? item : NULL;
 	struct stats_line moved = {.received = 1};
 
 	receipt->received++;
 	if (put_is_duplicate(put, n)) {
 		receipt->duplicates++;
 		moved.duplicates = 1;
-		return ledger_add(queue->ledger, key, &moved, reterr);
+		return ledger_add(queue->ledger, key, counted, &moved, reterr);
 	}
 	if (put_fate(put, n) != ITEM_DROP)
 		queue_erasure_note(queue, str_text(put->batch.source),
@@ -456,17 +457,19 @@ put_write_item(struct queue *queue, struct put *put, size_t n,
 	case ITEM_QUEUE:
 		receipt->queued++;
 		moved.queued = 1;
-		return ledger_add(queue->ledger, key, &moved, reterr);
+		return ledger_add(queue->ledger, key, counted, &moved, reterr);
 	case ITEM_DROP:
 		receipt->dropped++;
 		moved.dropped = 1;
-		return ledger_add(queue->ledger, key, &moved, reterr) &&
+		return ledger_add(
+			   queue->ledger, key, counted, &moved, reterr) &&
 		       ledger_add_drop(queue->ledger, key,
 			   str_text(put_rule(put, n)), reterr);
 	case ITEM_DEAD:
 		receipt->dead++;
 		moved.dead = 1;
-		return ledger_add(queue->ledger, key, &moved, reterr) &&
+		return ledger_add(
+			   queue->ledger, key, counted, &moved, reterr) &&
 		       dead_add(queue, destination,
 			   &(struct dead_letter){
 			       .source = str_text(put->batch.source),

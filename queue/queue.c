@@ -56,7 +56,7 @@ queue_new(const struct queue_settings *settings)
 	taps_init(&queue->taps);
 	buf_init(&queue->packed, SIZE_MAX / 2);
 	queue->window = window_new(settings->window_events);
-	queue->ledger = ledger_new(settings->type_at);
+	queue->ledger = ledger_new(&queue->settings);
 	queue->packer = batch_packer_new();
 	queue->dead = dead_new();
 	queue->erased = erased_new();

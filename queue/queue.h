@@ -41,6 +41,11 @@ enum queue_key {
 };
 typedef void queue_key_fn(void *arg, enum queue_key key, struct str id);
 
+/* What an event is counted under beside the ledger: its own day, since
+ * 1970-01-01 in the zone of the reports, and its label, which is lent. */
+typedef void
+queue_report_fn(void *arg, int64_t day, const struct item_label *label);
+
 struct queue_settings {
 	const struct engine *engine; /* NULL: SQLite, in dir */
 	const char *dir;	     /* state directory; made with 0700 */
@@ -96,6 +101,14 @@ struct queue_settings {
 	/* Calls fn with each key of an item. False: it may have others, so it
 	 * is looked at each time. Any thread; NULL: all events are. */
 	bool (*keys)(const struct item *item, queue_key_fn *fn, void *fn_arg);
+
+	/* Calls fn once with what an item of a log is counted under, of whose
+	 * members only type, data and label are set. It was accepted in the
+	 * hour of accepted_ms. The same item must give the same each time. Any
+	 * thread; NULL: nothing is counted. */
+	void (*report)(const void *arg, const struct item *item,
+	    int64_t accepted_ms, queue_report_fn *fn, void *fn_arg);
+	const void *report_arg;
 
 	/* A hint that new batches are due; called on the committer thread
 	 * without locks. May be NULL. */
@@ -297,7 +310,8 @@ struct queue_item {
 			     * settled */
 	struct queue_history history;	   /* DEFERRED, PARKED */
 	const struct queue_detail *detail; /* DEAD; or NULL */
-	const char *left_out; /* for the holder: what it observed in it */
+	const char *left_out;	 /* for the holder: what it observed in it */
+	struct item_label label; /* if it has read that, with the kind set */
 };
 
 /* A group of a set, as it was when the lease was taken. The last three are

@@ -319,7 +319,7 @@ set_queue_count(struct queue *queue, const struct set_group *group,
 		queue->ledger, group->source, SIZE_MAX, &key.source, reterr) ||
 	    !ledger_type(
 		queue->ledger, str_text(group->id), &key.type, reterr) ||
-	    !ledger_add(queue->ledger, &key, &moved, reterr))
+	    !ledger_add(queue->ledger, &key, NULL, &moved, reterr))
 		return false;
 	for (size_t i = 0; i < count; i++) {
 		if (!set_queued(queue, group->destination, group->source,

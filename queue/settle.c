@@ -62,7 +62,7 @@ settle_replay(struct queue *queue, const struct ledger_key *key,
 	    .replay_refused = !delivered,
 	};
 
-	return ledger_add(queue->ledger, key, &moved, reterr);
+	return ledger_add(queue->ledger, key, NULL, &moved, reterr);
 }
 
 static bool
@@ -99,6 +99,11 @@ settle_item(struct queue *queue, struct settle *settle,
 	struct ledger_key key = {
 	    .hour = ledger_hour(lease->shown.accepted_ms),
 	    .source = lease->source,
+	};
+	const struct item event = {
+	    .type = item->type,
+	    .data = item->data,
+	    .label = item->label.kind != NULL ? &item->label : NULL,
 	};
 	struct stats_line moved = {.queued = -1};
 
@@ -139,7 +144,8 @@ settle_item(struct queue *queue, struct settle *settle,
 	case QUEUE_PARKED:
 		NEVER("an item without a last outcome");
 	}
-	return ledger_add(queue->ledger, &key, &moved, reterr);
+	return ledger_add(queue->ledger, &key,
+	    lease->shown.group == NULL ? &event : NULL, &moved, reterr);
 }
 
 /* ---- what becomes of a batch ---- */

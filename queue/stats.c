@@ -245,6 +245,43 @@ stats_ledger(struct queue *queue, enum stats_by by, stats_line_fn *fn,
 	    queue, tables[by], 0, SIZE_MAX, ledger_row, &lines, reterr);
 }
 
+struct stats_reports {
+	stats_report_fn *fn;
+	void *arg;
+	bool ended;
+};
+
+static bool
+report_row(void *arg, const union engine_row *row)
+{
+	struct stats_reports *reports = arg;
+	struct stats_report shown = reports_shown(&row->report);
+
+	reports->ended = !reports->fn(reports->arg, &shown);
+	return !reports->ended;
+}
+
+bool
+stats_reports(struct queue *queue, int64_t since_day, stats_report_fn *fn,
+    void *arg, struct err *reterr)
+{
+	struct stats_reports reports = {.fn = fn, .arg = arg};
+	struct engine_cursor cursor = {
+	    .at = {since_day, clock_month(since_day)},
+	};
+	bool ok, more;
+
+	if (!stats_hold(queue, reterr))
+		return false;
+	ok = queue->engine->walk(queue->store, ENGINE_REPORTS, &cursor,
+	    SIZE_MAX, report_row, &reports, &more, reterr);
+	if (ok && !reports.ended)
+		(void)reports_each(
+		    ledger_reports(queue->ledger), since_day, fn, arg);
+	fair_lock_drop(&queue->lock);
+	return ok;
+}
+
 struct stats_drops {
 	stats_drop_fn *fn;
 	void *arg;

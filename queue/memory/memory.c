@@ -551,6 +551,124 @@ memory_ledger_type(
 	return true;
 }
 
+/* ---- reports ---- */
+
+static bool
+memory_report_key(struct place *place, const struct engine_report *report,
+    struct key *ret_key, struct err *reterr)
+{
+	*ret_key = place_key(report->day);
+	return memory_name(place, report->kind, &ret_key->n[1], reterr) &&
+	       memory_name(place, report->id, &ret_key->n[2], reterr) &&
+	       memory_name(place, report->type, &ret_key->n[3], reterr);
+}
+
+static bool
+memory_report_add(
+    struct place *place, const struct engine_report *add, struct err *reterr)
+{
+	union engine_row is = {.report = *add};
+	const struct row *row;
+	struct key key;
+
+	if (!memory_report_key(place, &is.report, &key, reterr))
+		return false;
+	row = place_find(place, PLACE_REPORT, key);
+	if (row == NULL &&
+	    (int64_t)place->tables[PLACE_REPORT].count >= add->rows_max) {
+		is.report.kind = is.report.name = str_text("");
+		is.report.id = str_text(ENGINE_REPORT_OTHER);
+		if (!memory_report_key(place, &is.report, &key, reterr))
+			return false;
+		row = place_find(place, PLACE_REPORT, key);
+	}
+	if (row != NULL) {
+		is.report.delivered += row->is.report.delivered;
+		is.report.dropped += row->is.report.dropped;
+		is.report.dead += row->is.report.dead;
+		if (is.report.name.len == 0)
+			is.report.name = row->is.report.name;
+	}
+	return place_put(place, PLACE_REPORT, key, &is, reterr);
+}
+
+/* Move a row to its month; or, if it is of one, to the label of the others. */
+static bool
+memory_report_move(
+    struct place *place, const struct row *row, struct err *reterr)
+{
+	struct engine_report to = row->is.report;
+
+	to.rows_max = INT64_MAX;
+	if (to.day < 0) {
+		to.kind = to.name = str_text("");
+		to.id = str_text(ENGINE_REPORT_OTHER);
+	} else {
+		to.day = ~clock_month(to.day);
+	}
+	return memory_report_add(place, &to, reterr) &&
+	       place_delete(place, PLACE_REPORT, row->key, reterr);
+}
+
+/* What is to be folded next; NULL: nothing. Months come before days, the last
+ * one first. */
+static const struct row *
+memory_report_old(const struct place *place, const struct engine_report *fold)
+{
+	const struct rows *rows = &place->tables[PLACE_REPORT];
+	size_t at = place_at(place, PLACE_REPORT, place_key(0));
+
+	if (at < rows->count && rows->list[at]->key.n[0] < fold->day)
+		return rows->list[at];
+	while (at > 0 && (int64_t)rows->count > fold->rows_max) {
+		const struct row *row = rows->list[--at];
+
+		if (row->is.report.kind.len > 0 ||
+		    !str_equal_text(row->is.report.id, ENGINE_REPORT_OTHER))
+			return row;
+	}
+	return NULL;
+}
+
+static bool
+memory_report_fold(
+    struct place *place, struct engine_change *change, struct err *reterr)
+{
+	const struct row *row = NULL;
+
+	for (int64_t i = 0;
+	     i < change->number &&
+	     (row = memory_report_old(place, &change->row.report)) != NULL;
+	     i++) {
+		if (!memory_report_move(place, row, reterr))
+			return false;
+	}
+	change->flag = row != NULL;
+	return true;
+}
+
+static bool
+memory_tally_add(
+    struct place *place, const struct engine_change *change, struct err *reterr)
+{
+	int64_t id;
+
+	return memory_add(place, PLACE_TALLY, &id, &change->row, reterr);
+}
+
+static bool
+memory_tally_clear(struct place *place, struct err *reterr)
+{
+	const struct rows *rows = &place->tables[PLACE_TALLY];
+
+	while (rows->count > 0) {
+		if (!place_delete(place, PLACE_TALLY,
+			rows->list[rows->count - 1]->key, reterr))
+			return false;
+	}
+	return true;
+}
+
 /* ---- destinations ---- */
 
 static bool
@@ -804,6 +922,14 @@ memory_change(
 		return memory_ledger_type(place, change, reterr);
 	case ENGINE_DROPPED_ADD:
 		return memory_dropped_add(place, &is.dropped, reterr);
+	case ENGINE_REPORT_ADD:
+		return memory_report_add(place, &is.report, reterr);
+	case ENGINE_REPORT_FOLD:
+		return memory_report_fold(place, change, reterr);
+	case ENGINE_TALLY_ADD:
+		return memory_tally_add(place, change, reterr);
+	case ENGINE_TALLY_CLEAR:
+		return memory_tally_clear(place, reterr);
 	case ENGINE_DESTINATION_ADD:
 		return memory_destination_add(place, change, reterr);
 	case ENGINE_DESTINATION_PUT:
@@ -1058,6 +1184,7 @@ memory_totals(struct store *store, bool recount,
 		totals.free_bytes = PLACE_FREE_BYTES;
 		rows = &tables[PLACE_ARCHIVE];
 		totals.archive_batches = (int64_t)rows->count;
+		totals.reports = (int64_t)tables[PLACE_REPORT].count;
 		for (size_t i = 0; i < rows->count; i++)
 			totals.archive_bytes +=
 			    (int64_t)rows->list[i]->is.archived.bytes;

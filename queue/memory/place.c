@@ -176,6 +176,15 @@ row_strs(
 		strs[count++] = &is->dropped.type;
 		strs[count++] = &is->dropped.rule;
 		break;
+	case PLACE_REPORT:
+		strs[count++] = &is->report.kind;
+		strs[count++] = &is->report.id;
+		strs[count++] = &is->report.name;
+		strs[count++] = &is->report.type;
+		break;
+	case PLACE_TALLY:
+		strs[count++] = &is->tally;
+		break;
 	case PLACE_DESTINATION:
 		strs[count++] = &is->destination.name;
 		break;

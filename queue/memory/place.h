@@ -25,6 +25,8 @@ enum place_table {
 	PLACE_DRIFT,   /* by text */
 	PLACE_LEDGER,  /* by hour, source, type */
 	PLACE_DROPPED, /* and rule */
+	PLACE_REPORT,  /* by day, kind, id, type */
+	PLACE_TALLY,   /* by id */
 	PLACE_DESTINATION,
 	PLACE_STATE,  /* by owner, name */
 	PLACE_GROUP,  /* by id */

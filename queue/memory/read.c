@@ -546,6 +546,8 @@ whole_add(union engine_row *sum, const union engine_row *more)
 	case ENGINE_UNREADABLE_HEADS:
 	case ENGINE_ERASURES:
 	case ENGINE_SEEN:
+	case ENGINE_REPORTS:
+	case ENGINE_TALLIES:
 	case ENGINE_DESTINATIONS:
 	case ENGINE_OLDEST:
 		NEVER("a table that is not summed up");
@@ -615,6 +617,21 @@ walk_rows(struct walk *walk, enum place_table table)
 	}
 }
 
+static void
+walk_reports(struct walk *walk)
+{
+	const struct rows *rows = &walk->place->tables[PLACE_REPORT];
+	const int64_t *since = walk->cursor->at;
+
+	for (size_t i = 0; i < rows->count; i++) {
+		int64_t day = rows->list[i]->is.report.day;
+
+		if ((day < 0 ? ~day >= since[1] : day >= since[0]) &&
+		    !walk_show(walk, &rows->list[i]->is))
+			return;
+	}
+}
+
 bool
 memory_walk(struct store *store, enum engine_table table,
     struct engine_cursor *cursor, size_t rows, engine_row_fn *fn, void *arg,
@@ -675,6 +692,12 @@ memory_walk(struct store *store, enum engine_table table,
 		break;
 	case ENGINE_SEEN:
 		walk_rows(&walk, PLACE_SEEN);
+		break;
+	case ENGINE_REPORTS:
+		walk_reports(&walk);
+		break;
+	case ENGINE_TALLIES:
+		walk_rows(&walk, PLACE_TALLY);
 		break;
 	case ENGINE_DESTINATIONS:
 		walk_rows(&walk, PLACE_DESTINATION);

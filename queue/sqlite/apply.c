@@ -5,6 +5,8 @@
 
 #include "queue/sqlite/store.h"
 
+#include "base/clock.h"
+
 enum { APPLY_MOVE_ROWS = 500 }; /* of a destination, in one transaction */
 
 /* Where what is parked goes: DELIVERY_UNPARKED. */
@@ -649,6 +651,140 @@ apply_dropped_add(
 		   "iiiii", row->hour, source, type, rule, row->events);
 }
 
+/* ---- reports ---- */
+
+/* A label is called what it was called last. */
+#define REPORT_MERGE                                                           \
+	" ON CONFLICT DO UPDATE SET delivered=delivered+excluded.delivered,"   \
+	" dropped=dropped+excluded.dropped, dead=dead+excluded.dead,"          \
+	" name=iif(excluded.name='', name, excluded.name)"
+
+static bool
+apply_report_there(struct store *store, const struct engine_report *row,
+    int64_t type, bool *ret_there, struct err *reterr)
+{
+	int there = 0;
+
+	if (!db_run(&store->db, reterr,
+		"SELECT 1 FROM report WHERE day=?1 AND kind=?2 AND id=?3"
+		" AND type=?4",
+		"issi>d", row->day, row->kind, row->id, type, &there))
+		return false;
+	*ret_there = there != 0;
+	return true;
+}
+
+static bool
+apply_report_add(
+    struct store *store, const struct engine_change *change, struct err *reterr)
+{
+	struct engine_report row = change->row.report;
+	bool there;
+	int64_t type;
+
+	if (!store_name(store, row.type, true, &type, reterr) ||
+	    !apply_report_there(store, &row, type, &there, reterr))
+		return false;
+	if (!there && store->counts.reports >= row.rows_max) {
+		row.kind = row.name = str_text("");
+		row.id = str_text(ENGINE_REPORT_OTHER);
+		if (!apply_report_there(store, &row, type, &there, reterr))
+			return false;
+	}
+	store->counts.reports += !there;
+	return db_run(&store->db, reterr,
+	    "INSERT INTO report VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, "
+	    "?8)" REPORT_MERGE,
+	    "issisiii", row.day, row.kind, row.id, type, row.name,
+	    row.delivered, row.dropped, row.dead);
+}
+
+/* Some rows of a day, into its month. */
+static bool
+apply_report_fold_day(
+    struct store *store, int64_t day, int64_t rows, struct err *reterr)
+{
+	static const char *const steps[] = {
+	    "INSERT INTO report SELECT ?3, kind, id, type, name, delivered,"
+	    " dropped, dead FROM (SELECT * FROM report WHERE day=?1"
+	    " ORDER BY kind, id, type LIMIT ?2) WHERE true" REPORT_MERGE,
+	    "DELETE FROM report WHERE (day, kind, id, type) IN"
+	    " (SELECT day, kind, id, type FROM report WHERE day=?1"
+	    " ORDER BY kind, id, type LIMIT ?2)",
+	};
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		if (!db_run(&store->db, reterr, steps[i], "iii", day, rows,
+			~clock_month(day)))
+			return false;
+	}
+	return true;
+}
+
+#define REPORT_LABELLED "(kind<>'' OR id<>'" ENGINE_REPORT_OTHER "')"
+
+/* Some rows of a month, into the label of the others. */
+static bool
+apply_report_fold_month(
+    struct store *store, int64_t month, int64_t rows, struct err *reterr)
+{
+	static const char *const steps[] = {
+	    "INSERT INTO report SELECT day, '', '" ENGINE_REPORT_OTHER "',"
+	    " type, '', delivered, dropped, dead FROM (SELECT * FROM report"
+	    " WHERE day=?1 AND " REPORT_LABELLED
+	    " ORDER BY kind, id, type LIMIT ?2) WHERE true" REPORT_MERGE,
+	    "DELETE FROM report WHERE (day, kind, id, type) IN"
+	    " (SELECT day, kind, id, type FROM report"
+	    " WHERE day=?1 AND " REPORT_LABELLED
+	    " ORDER BY kind, id, type LIMIT ?2)",
+	};
+
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		if (!db_run(&store->db, reterr, steps[i], "ii", month, rows))
+			return false;
+	}
+	return true;
+}
+
+static bool
+apply_report_fold(
+    struct store *store, struct engine_change *change, struct err *reterr)
+{
+	const struct engine_report *row = &change->row.report;
+	bool crowded = store->counts.reports > row->rows_max;
+	int64_t day = -1, month = 0;
+
+	change->flag = false;
+	if (!db_run(&store->db, reterr,
+		"SELECT day FROM report WHERE day>=0 AND day<?1"
+		" ORDER BY day LIMIT 1",
+		"i>i", row->day, &day))
+		return false;
+	if (day < 0 && crowded &&
+	    !db_run(&store->db, reterr,
+		"SELECT day FROM report WHERE day<0 AND " REPORT_LABELLED
+		" ORDER BY day DESC LIMIT 1",
+		">i", &month))
+		return false;
+	if (day < 0 && month == 0)
+		return true;
+	change->flag = true;
+	return (day >= 0 ? apply_report_fold_day(
+			       store, day, change->number, reterr)
+			 : apply_report_fold_month(
+			       store, month, change->number, reterr)) &&
+	       db_run(&store->db, reterr, "SELECT count(*) FROM report", ">i",
+		   &store->counts.reports);
+}
+
+static bool
+apply_tally_add(
+    struct store *store, const struct engine_change *change, struct err *reterr)
+{
+	return db_run(&store->db, reterr, "INSERT INTO tally VALUES(NULL, ?1)",
+	    "b", change->row.tally);
+}
+
 /* ---- destinations ---- */
 
 static bool
@@ -888,6 +1024,14 @@ apply_change(
 		return apply_ledger_type(store, change, reterr);
 	case ENGINE_DROPPED_ADD:
 		return apply_dropped_add(store, change, reterr);
+	case ENGINE_REPORT_ADD:
+		return apply_report_add(store, change, reterr);
+	case ENGINE_REPORT_FOLD:
+		return apply_report_fold(store, change, reterr);
+	case ENGINE_TALLY_ADD:
+		return apply_tally_add(store, change, reterr);
+	case ENGINE_TALLY_CLEAR:
+		return db_run(&store->db, reterr, "DELETE FROM tally", "");
 	case ENGINE_DESTINATION_ADD:
 		return apply_destination_add(store, change, reterr);
 	case ENGINE_DESTINATION_PUT:

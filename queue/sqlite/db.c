@@ -444,6 +444,7 @@ db_build(const char *path, struct err *reterr)
 	ok = db_exec(sqlite, pragmas, reterr) &&
 	     db_exec(sqlite, "BEGIN", reterr) &&
 	     db_exec(sqlite, tables_sql, reterr) &&
+	     db_exec(sqlite, tables_reports_sql, reterr) &&
 	     db_exec(sqlite, tables_sets_sql, reterr) &&
 	     db_exec(sqlite, "COMMIT", reterr) &&
 	     db_exec(sqlite, "PRAGMA journal_mode=WAL", reterr);

@@ -102,6 +102,12 @@ static const char *const job_checks[] = {
     " large', hour) FROM dropped"
     " WHERE events<0 OR events>100000000000000 LIMIT ?1",
 
+    "SELECT printf('reports: a row of day %d cannot be', day) FROM report"
+    " WHERE typeof(delivered)<>'integer' OR typeof(dropped)<>'integer'"
+    " OR typeof(dead)<>'integer' OR type NOT IN (SELECT id FROM name)"
+    " OR max(abs(delivered), abs(dropped), abs(dead))>100000000000000"
+    " LIMIT ?1",
+
     "SELECT printf('destination %s: a sum is negative or too large', name)"
     " FROM destination WHERE min(queued, bytes)<0"
     " OR max(queued, bytes)>100000000000000 LIMIT ?1",

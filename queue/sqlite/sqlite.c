@@ -98,6 +98,7 @@ sqlite_totals(struct store *store, bool recount,
 		totals.unreadable_bytes = counts->unreadable_bytes;
 		totals.unreadable_removed = counts->unreadable_removed;
 		totals.quarantined = counts->quarantined;
+		totals.reports = counts->reports;
 		if (!db_sizes(&store->db, &totals.live_bytes,
 			&totals.file_bytes, reterr) ||
 		    !statedir_free_bytes(

@@ -347,6 +347,8 @@ store_counts_load(struct store *store, struct err *reterr)
 		&counts.unreadable, &counts.unreadable_bytes, reterr) ||
 	    !store_count(store, "SELECT count(*), 0 FROM drift", &counts.drift,
 		&none, reterr) ||
+	    !store_count(store, "SELECT count(*), 0 FROM report",
+		&counts.reports, &none, reterr) ||
 	    !store_count(store, "SELECT total(length(hashes)), 0 FROM seen",
 		&counts.seen, &none, reterr))
 		return false;

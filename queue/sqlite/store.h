@@ -23,6 +23,7 @@ struct store_counts {
 	int64_t archive_batches, archive_bytes;
 	int64_t dead, dead_bytes; /* letters */
 	int64_t drift;
+	int64_t reports;
 	/* Of the destination `moving`, which is merged into another, all rows
 	 * up to these ids have moved. */
 	int64_t moving, moved_archive, moved_dead;

@@ -22,6 +22,10 @@
  * marks	of some thousand batches in a row, to find events by
  * ledger	the counters by hour of acceptance, source and type
  * dropped	what rules dropped, by rule
+ * report	what became of events, by their own day, label and type; of a
+ *		month: ~ its first day
+ * tally	bytes of the core: what is not added to report yet, a row per
+ *		transaction
  * destination	with what is queued for it; delivered_ms is when it last took
  *		something. Its id is what other tables call it by
  * state	small values, of a destination or of the queue; person_key is
@@ -111,6 +115,13 @@ static const char tables_sql[] =
     "CREATE TABLE state(owner TEXT NOT NULL, name TEXT NOT NULL,"
     " data BLOB NOT NULL, PRIMARY KEY(owner, name)) WITHOUT ROWID;"
     "CREATE TABLE rules(id INTEGER PRIMARY KEY, data BLOB NOT NULL UNIQUE);";
+
+static const char tables_reports_sql[] =
+    "CREATE TABLE report(day INTEGER NOT NULL, kind TEXT NOT NULL,"
+    " id TEXT NOT NULL, type INTEGER NOT NULL, name TEXT NOT NULL,"
+    " delivered INTEGER NOT NULL, dropped INTEGER NOT NULL,"
+    " dead INTEGER NOT NULL, PRIMARY KEY(day, kind, id, type)) WITHOUT ROWID;"
+    "CREATE TABLE tally(n INTEGER PRIMARY KEY, data BLOB NOT NULL);";
 
 static const char tables_sets_sql[] =
     "CREATE TABLE grp(id INTEGER PRIMARY KEY, destination INTEGER NOT NULL,"

@@ -657,6 +657,42 @@ walk_dropped(struct walk *walk, struct err *reterr)
 }
 
 static bool
+walk_reports(struct walk *walk, struct err *reterr)
+{
+	union engine_row row = {.report = {.day = 0}};
+	struct engine_report *report = &row.report;
+	struct db_rows rows = db_select(&walk->store->db, reterr,
+	    "SELECT day, kind, r.id, name, n.text, delivered, dropped, dead"
+	    " FROM report r JOIN name n ON n.id=type"
+	    " WHERE day>=?1 OR (day<0 AND ~day>=?2) ORDER BY day",
+	    "ii", walk->cursor->at[0], walk->cursor->at[1]);
+
+	while (db_next(&rows, reterr, "issssiii", &report->day, &report->kind,
+	    &report->id, &report->name, &report->type, &report->delivered,
+	    &report->dropped, &report->dead)) {
+		report->day = store_sum(report->day);
+		report->delivered = store_sum(report->delivered);
+		report->dropped = store_sum(report->dropped);
+		report->dead = store_sum(report->dead);
+		if (!walk_show(walk, &row))
+			break;
+	}
+	return db_end(&rows);
+}
+
+static bool
+walk_tallies(struct walk *walk, struct err *reterr)
+{
+	union engine_row row;
+	struct db_rows rows = db_select(
+	    &walk->store->db, reterr, "SELECT data FROM tally ORDER BY n", "");
+
+	while (db_next(&rows, reterr, "b", &row.tally) && walk_show(walk, &row))
+		;
+	return db_end(&rows);
+}
+
+static bool
 walk_drift(struct walk *walk, struct err *reterr)
 {
 	union engine_row row = {.drift = {.events = 0}};
@@ -884,6 +920,10 @@ store_walk(struct store *store, enum engine_table table,
 		    &walk, walk_ledger(&walk, table, reterr), reterr);
 	case ENGINE_DROPPED:
 		return walk_dropped(&walk, reterr);
+	case ENGINE_REPORTS:
+		return walk_reports(&walk, reterr);
+	case ENGINE_TALLIES:
+		return walk_whole(&walk, walk_tallies(&walk, reterr), reterr);
 	case ENGINE_DESTINATIONS:
 		return walk_destinations(&walk, reterr);
 	case ENGINE_DEAD_LAST:

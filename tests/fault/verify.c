@@ -12,6 +12,7 @@
 struct found {
 	struct model *model;
 	struct stats_line lines[MODEL_EVENTS];
+	struct stats_line reports[MODEL_EVENTS];
 	unsigned queued[MODEL_EVENTS], dead[MODEL_EVENTS];
 	size_t wrong;
 };
@@ -40,6 +41,23 @@ verify_line(void *arg, const char *label, const struct stats_line *line)
 		found->lines[number] = *line;
 	else
 		WRONG(found, "an unknown type %s in the ledger", label);
+	return true;
+}
+
+static bool
+verify_report(void *arg, const struct stats_report *report)
+{
+	struct found *found = arg;
+	size_t number;
+
+	if (!model_type_read(report->type, strlen(report->type), &number) ||
+	    number >= MODEL_EVENTS) {
+		WRONG(found, "an unknown type %s in the reports", report->type);
+		return true;
+	}
+	found->reports[number].delivered += report->delivered;
+	found->reports[number].dropped += report->dropped;
+	found->reports[number].dead += report->dead;
 	return true;
 }
 
@@ -164,6 +182,10 @@ verify_fate(struct found *found, size_t number, int64_t position)
 	if (line->received != (is != MODEL_ABSENT) + line->duplicates ||
 	    stats_imbalance(line) != 0)
 		WRONG(found, "the line of event %zu does not balance", number);
+	if (found->reports[number].delivered != line->delivered ||
+	    found->reports[number].dropped != line->dropped ||
+	    found->reports[number].dead != line->dead + line->expired)
+		WRONG(found, "the reports disagree on event %zu", number);
 	if (found->queued[number] != (is == MODEL_QUEUED) ||
 	    found->dead[number] != (is == MODEL_DEAD))
 		WRONG(found, "event %zu in state %u: %u wait, %u are dead",
@@ -219,6 +241,7 @@ verify_look(struct work *work, struct found *found, int64_t position)
 	if (!stats_check(work->queue, verify_text, found, &agree, &err) ||
 	    !stats_ledger(
 		work->queue, STATS_BY_TYPE, verify_line, found, &err) ||
+	    !stats_reports(work->queue, 0, verify_report, found, &err) ||
 	    !stats_dead(
 		work->queue, 0, MODEL_EVENTS * 2, verify_dead, found, &err))
 		WRONG(found, "ledger: %s", err.text);
