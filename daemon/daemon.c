@@ -11,6 +11,7 @@
 #include "daemon/erase.h"
 #include "daemon/persons.h"
 #include "daemon/segments.h"
+#include "daemon/zone.h"
 #include "schema/currents/currents.h"
 
 #include <stdlib.h>
@@ -163,6 +164,30 @@ daemon_keys(const struct item *item, queue_key_fn *fn, void *fn_arg)
 	return person_each_of(item->persons, daemon_key, &to);
 }
 
+/* An event of the future comes from a clock that is wrong. */
+enum { REPORT_AHEAD_S = 24 * 3600 };
+
+/* For the comparison with Braze's dashboards, which count by day in the zone of
+ * the company. */
+static void
+daemon_report(const void *arg, const struct item *item, int64_t accepted_ms,
+    queue_report_fn *fn, void *fn_arg)
+{
+	const struct daemon *daemon = arg;
+	const struct item_label *label = item->label;
+	int64_t time_s = accepted_ms / 1000;
+	struct campaign campaign;
+
+	if (label == NULL) {
+		campaign_read(item->data, &campaign);
+		label = &campaign.label;
+	}
+	if (label->timed && label->time_s >= 0 &&
+	    label->time_s <= time_s + REPORT_AHEAD_S)
+		time_s = label->time_s;
+	fn(fn_arg, zone_day(daemon->zone, time_s), label);
+}
+
 /* The catalogue's types, which strangers' types cannot crowd out. */
 static const char *
 catalogue_name(size_t index)
@@ -175,12 +200,17 @@ daemon_queue_open(struct daemon *daemon, bool brief, struct err *reterr)
 {
 	struct queue_settings queue = daemon->settings->queue;
 
+	if (daemon->zone == NULL &&
+	    !settings_zone_open(daemon->settings, &daemon->zone, reterr))
+		return false;
 	queue.brief = brief;
 	queue.sync_help = SEGMENTS_SYNC_HELP;
 	queue.persons = daemon_persons;
 	queue.erasure = daemon_erasure;
 	queue.erasure_arg = daemon->settings;
 	queue.keys = daemon_keys;
+	queue.report = daemon_report;
+	queue.report_arg = daemon;
 	queue.type_at = catalogue_name;
 	queue.wake = daemon_wake;
 	queue.wake_arg = daemon;
@@ -271,6 +301,7 @@ daemon_fini(struct daemon *daemon)
 	if (daemon->committing)
 		queue_stop(daemon->queue);
 	queue_close(daemon->queue);
+	zone_free(daemon->zone);
 	for (size_t i = 0;
 	     daemon->contexts != NULL && i < settings->source_count; i++)
 		settings->sources[i].server.intake->context_free(

@@ -31,6 +31,7 @@ struct daemon {
 	/* set before threads start */
 	struct settings *settings;
 	struct queue *queue;
+	struct zone *zone; /* of the reports */
 	int64_t started_mono_ms;
 	struct server_source *sources;	  /* of the settings, in a row; NULL in
 					   * the process of a command */

@@ -96,6 +96,7 @@ struct settings {
 	size_t log_buffer; /* bytes */
 	int64_t stop_timeout_ms;
 	int64_t erase_interval_ms;
+	const char *report_timezone; /* daemon/zone.h */
 	bool cohorts; /* the kind of the destination that variables make; else
 		       * it is attributes */
 	struct queue_settings queue;   /* its directory is the state's */
@@ -129,6 +130,11 @@ MUST_USE bool settings_read(
 /* Require everything that serve needs: read the files of secrets, complete
  * URLs, link sources to destinations. *settings gains warnings. */
 MUST_USE bool settings_complete(struct settings *settings, struct err *reterr);
+
+/* The time zone of report_timezone (daemon/zone.h), for zone_free(). */
+struct zone;
+MUST_USE bool settings_zone_open(const struct settings *settings,
+    struct zone **ret_zone, struct err *reterr);
 
 /* The parts of this that commands need while no daemon runs; each is done only
  * once. The rules of a destination get their key. A source gets its destination

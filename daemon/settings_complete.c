@@ -4,6 +4,7 @@
  */
 
 #include "daemon/settings_table.h"
+#include "daemon/zone.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -756,10 +757,34 @@ limits_check(const struct settings *settings, struct err *reterr)
 	return true;
 }
 
+bool
+settings_zone_open(
+    const struct settings *settings, struct zone **ret_zone, struct err *reterr)
+{
+	struct err err;
+
+	return zone_open(settings->report_timezone, ret_zone, &err) ||
+	       err_set(reterr, err.code,
+		   "CURRENTSD_REPORT_TIMEZONE (in the file: report_timezone): "
+		   "%s",
+		   err.text);
+}
+
+static bool
+zone_check(const struct settings *settings, struct err *reterr)
+{
+	struct zone *zone;
+
+	if (!settings_zone_open(settings, &zone, reterr))
+		return false;
+	zone_free(zone);
+	return true;
+}
+
 static bool
 all_complete(struct settings *settings, struct err *reterr)
 {
-	if (!limits_check(settings, reterr))
+	if (!limits_check(settings, reterr) || !zone_check(settings, reterr))
 		return false;
 	if (settings->server.body_memory < settings->server.body_limit)
 		return err_set(reterr, ERR_CONFIG,

@@ -182,6 +182,11 @@ static const struct setting main_rows[] = {
 	    LIMITS(SECOND(1), HOUR(24) * 30),
 	    .help = "The shortest time between two runs of on_delete = erase,"
 		" because each run reads everything stored."},
+	{"report_timezone", SETTING_TEXT, MAIN(report_timezone),
+	    .help = "The time zone of your company in Braze, such as"
+		" Europe/Berlin: events are counted by its days, to be compared"
+		" with Braze's dashboards. What was counted before a change"
+		" stays as it is."},
 	{"segments_sync_timeout", SETTING_DURATION, MAIN(queue.sync_timeout_ms),
 	    LIMITS(SECOND(1), HOUR(24) * 30),
 	    .help = "How long the pages of a sync of a segment may take; then"
@@ -656,6 +661,7 @@ setting_defaults(enum setting_section_name section, void *ret_base)
 		    .log_buffer = MIB(1),
 		    .stop_timeout_ms = SECOND(20),
 		    .erase_interval_ms = HOUR(24),
+		    .report_timezone = "UTC",
 		};
 		queue_settings_init(&settings->queue);
 		settings->queue.dir = SETTINGS_STATE_DIR;

@@ -15,10 +15,11 @@
 # that apply everywhere (commands, pkg-config modules). If nothing is missing,
 # nothing happens.
 
-# ca-certificates is for the daemon, which checks Heap's certificate;
+# ca-certificates is for the daemon, which checks Heap's certificate, and tzdata
+# for its report_timezone;
 # libcmocka-dev is here because one build makes everything.
 PACKAGES_build=(gcc libc6-dev cmake ninja-build pkg-config curl
-    ca-certificates libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev
+    ca-certificates tzdata libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev
     libsqlite3-dev libzstd-dev zlib1g-dev libconfuse-dev nettle-dev
     libsmartcols-dev libcmocka-dev)
 COMMANDS_build=(gcc cmake ninja pkg-config curl)

@@ -51,6 +51,15 @@ test_required(void **state)
 	    {{"CURRENTSD_TOKEN=t", "CURRENTSD_HEAP_APP_ID=1",
 		 "CURRENTSD_HEAP_REGION=us", "CURRENTSD_HEAP_BACKOFF_FIRST=1h"},
 		"backoff_first should be at most"},
+	    {{"CURRENTSD_TOKEN=t", "CURRENTSD_HEAP_APP_ID=1",
+		 "CURRENTSD_HEAP_REGION=us",
+		 "CURRENTSD_REPORT_TIMEZONE=Europe/Berlin"},
+		NULL},
+	    {{"CURRENTSD_TOKEN=t", "CURRENTSD_HEAP_APP_ID=1",
+		 "CURRENTSD_HEAP_REGION=us",
+		 "CURRENTSD_REPORT_TIMEZONE=Europe/Atlantis"},
+		"CURRENTSD_REPORT_TIMEZONE (in the file: report_timezone): no "
+		"such time zone"},
 	};
 	struct settings settings;
 	struct err err;
