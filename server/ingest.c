@@ -491,6 +491,8 @@ ingest_answer_receipt(struct request *request)
 	    receipt->duplicates, receipt->dropped,
 	    (unsigned long long)ingest->body.received,
 	    (long long)(clock_mono_ms() - request->began_ms));
+	sources_note_items(request->service->sources, request->source,
+	    receipt->received, clock_mono_ms());
 	buf_init(&body, INGEST_RECEIPT_MAX);
 	json_init(&json, &body);
 	json_object_open(&json, NULL);

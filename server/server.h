@@ -14,6 +14,7 @@
  */
 
 #include "base/buf.h"
+#include "base/rate.h"
 #include "queue/queue.h"
 #include "schema/dialect.h"
 #include "server/call.h"
@@ -110,6 +111,11 @@ void server_stop(struct server *server);
  * 2xx even when nothing can be stored.
  */
 enum { SERVER_REASON = 160 }; /* bytes of a reason, including its NUL */
+enum { SERVER_ANSWERS = 16 }; /* statuses; others are not counted */
+struct server_answer {
+	unsigned status;
+	int64_t count;
+};
 struct server_source_status {
 	const char *name;
 	int64_t last_request_ms;  /* that proved to be the source's */
@@ -124,6 +130,14 @@ struct server_source_status {
 	int64_t refused, refused_since_ms, refused_ms; /* first and last */
 	unsigned refused_status;
 	char refused_why[SERVER_REASON];
+
+	/* Of a day (since 1970, UTC), that of the last one; none of a row that
+	 * stands for no source. */
+	int64_t answers_day;
+	struct server_answer answers[SERVER_ANSWERS];
+	size_t answer_count;
+
+	struct rate rate; /* of items in posts that were answered 2xx */
 };
 
 /* After the sources come two rows that stand for none: the requests for which

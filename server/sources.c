@@ -6,6 +6,7 @@
  *	failing NAME WHY
  *	refused NAME WHY
  *	token LAST HASH NAME
+ *	answer DAY STATUS COUNT NAME
  *
  * The fields are those of struct server_source_status. A token is known by its
  * hash because its number changes when tokens are added or removed. The rows
@@ -26,6 +27,7 @@
 enum {
 	SOURCES_TEXT_MAX = 1024 * 1024,
 	SOURCES_LINE_MAX = 512,
+	SOURCES_DAY_MS = 24 * 3600 * 1000,
 };
 
 /* Refusals that are so far apart are not counted together. */
@@ -214,6 +216,26 @@ sources_strand(const struct sources *sources, size_t source, unsigned status)
 	return false;
 }
 
+/* Count an answer, of that day. */
+static void
+source_count(struct server_source_status *row, unsigned status, int64_t day,
+    int64_t count)
+{
+	size_t i = 0;
+
+	if (row->answers_day != day)
+		row->answer_count = 0;
+	row->answers_day = day;
+	while (i < row->answer_count && row->answers[i].status != status)
+		i++;
+	if (i == SERVER_ANSWERS)
+		return;
+	if (i == row->answer_count)
+		row->answers[row->answer_count++] =
+		    (struct server_answer){status, 0};
+	row->answers[i].count += count;
+}
+
 void
 sources_note_answer(struct sources *sources, size_t source, unsigned status,
     const char *why, bool authorised, int64_t wall_ms)
@@ -246,7 +268,19 @@ sources_note_answer(struct sources *sources, size_t source, unsigned status,
 		row->refused_status = status;
 		source_why(row->refused_why, why);
 	}
+	if (source < sources->count)
+		source_count(row, status, wall_ms / SOURCES_DAY_MS, 1);
 	sources->changed = true;
+	lock_drop(&sources->lock);
+}
+
+void
+sources_note_items(
+    struct sources *sources, size_t source, size_t items, int64_t mono_ms)
+{
+	CHECK(source < sources->count);
+	lock_hold(&sources->lock);
+	rate_add(&sources->rows[source].status.rate, items, mono_ms);
 	lock_drop(&sources->lock);
 }
 
@@ -308,6 +342,10 @@ source_write(const struct source *source, struct buf *out)
 		(void)buf_printf(out, "token %" PRId64 " %s %s\n",
 		    source->used_ms[i], name, row->name);
 	}
+	for (size_t i = 0; i < row->answer_count; i++)
+		(void)buf_printf(out, "answer %" PRId64 " %u %" PRId64 " %s\n",
+		    row->answers_day, row->answers[i].status,
+		    row->answers[i].count, row->name);
 }
 
 void
@@ -405,6 +443,20 @@ sources_read_token(struct sources *sources, const char *line)
 }
 
 static void
+sources_read_answer(struct sources *sources, const char *line)
+{
+	int64_t numbers[3];
+	struct source *source;
+
+	if (!line_read_numbers(&line, numbers, 3))
+		return;
+	source = sources_row(sources, line);
+	if (source != NULL)
+		source_count(&source->status, (unsigned)numbers[1], numbers[0],
+		    numbers[2]);
+}
+
+static void
 sources_read_why(struct sources *sources, char *line, bool failing)
 {
 	char *why = strchr(line, ' ');
@@ -430,6 +482,8 @@ sources_read_line(struct sources *sources, char *line)
 		sources_read_source(sources, line + 7);
 	else if (strncmp(line, "token ", 6) == 0)
 		sources_read_token(sources, line + 6);
+	else if (strncmp(line, "answer ", 7) == 0)
+		sources_read_answer(sources, line + 7);
 	else if (strncmp(line, "failing ", 8) == 0)
 		sources_read_why(sources, line + 8, true);
 	else if (strncmp(line, "refused ", 8) == 0)

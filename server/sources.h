@@ -52,6 +52,10 @@ sources_note_request(struct sources *sources, size_t source, int64_t wall_ms);
 void sources_note_answer(struct sources *sources, size_t source,
     unsigned status, const char *why, bool authorised, int64_t wall_ms);
 
+/* Note the items of a post that was answered 2xx. */
+void sources_note_items(
+    struct sources *sources, size_t source, size_t items, int64_t mono_ms);
+
 void sources_status(struct sources *sources, size_t source,
     struct server_source_status *ret_status);
 size_t sources_token_count(const struct sources *sources, size_t source);

@@ -202,6 +202,11 @@ test_clocks(void **state)
 			     answer, sizeof(answer)),
 	    401);
 	server_source_status(server, 0, &before);
+	assert_int_equal(before.answer_count, 3);
+	assert_int_equal(before.answers[0].status, 200);
+	assert_int_equal(before.answers[0].count, 1);
+	assert_int_equal(before.answers[2].status, 401);
+	assert_true(rate_read(&before.rate, clock_mono_ms()) > 0);
 	used_ms = server_token_last_used_ms(server, 0, 1);
 	assert_true(used_ms > 0);
 	/* The sweep saves it: a crash does not stop the server. */
@@ -222,6 +227,10 @@ test_clocks(void **state)
 	assert_int_equal(after.failing_status, 503);
 	assert_string_equal(after.failing_why, "full");
 	assert_int_equal(after.refused, 1);
+	assert_int_equal(after.answers_day, before.answers_day);
+	assert_int_equal(after.answer_count, 3);
+	assert_memory_equal(
+	    after.answers, before.answers, sizeof(before.answers));
 	assert_int_equal(after.refused_ms, before.refused_ms);
 	assert_string_equal(after.refused_why, "no Authorization header");
 	assert_int_equal(server_token_last_used_ms(server, 1, 0), 0);
@@ -240,7 +249,8 @@ test_odd_clocks(void **state)
 	static const char *const odd[] = {"", "\n\n", "source",
 	    "source 1 2 3 4 5 6 7 8", "source 1 2 3 4 5 6 7 8 none\n",
 	    "source x main\n", "failing main", "failing ", "refused none x\n",
-	    "token 1", "token 5 zz main\ntoken 5 0123456789abcdef main\n"};
+	    "answer 1 200 main\n", "answer 1 200 1 none\n", "token 1",
+	    "token 5 zz main\ntoken 5 0123456789abcdef main\n"};
 	struct server_source_status status;
 
 	(void)state;
