@@ -56,6 +56,11 @@ static const struct counter_row counter_rows[COUNTERS] = {
 	"Lines of the log that were dropped because nobody read it."},
 };
 
+static const struct counter_row answers_row = {"currentsd_answers_total", "",
+    "Answers to ingest requests, by status code."};
+static const struct counter_row drift_row = {"currentsd_drift_total", "",
+    "Events with something that is not in the catalogue, by kind."};
+
 static _Atomic uint64_t counter_values[COUNTERS];
 
 enum { STATUS_LEAST = 100, STATUS_MOST = 599, STATUSES = 500 };
@@ -135,10 +140,9 @@ counter_head_write(struct buf *buf, const char *name, const char *help)
 static void
 counter_answers_write(struct buf *buf)
 {
-	static const char name[] = "currentsd_answers_total";
+	const char *name = answers_row.name;
 
-	counter_head_write(
-	    buf, name, "Answers to ingest requests, by status code.");
+	counter_head_write(buf, name, answers_row.help);
 	for (unsigned i = 0; i < STATUSES; i++) {
 		struct counter_status *answers = &counter_answers[i];
 
@@ -152,10 +156,9 @@ counter_answers_write(struct buf *buf)
 static void
 counter_drift_write(struct buf *buf)
 {
-	static const char name[] = "currentsd_drift_total";
+	const char *name = drift_row.name;
 
-	counter_head_write(buf, name,
-	    "Events with something that is not in the catalogue, by kind.");
+	counter_head_write(buf, name, drift_row.help);
 	for (size_t i = 0; i < COUNTER_DRIFTS_MAX; i++) {
 		const char *kind = atomic_load(&counter_drifts[i].kind);
 
@@ -179,5 +182,16 @@ counters_write(struct buf *buf)
 			counter_head_write(buf, row->name, row->help);
 		(void)buf_printf(buf, "%s%s %" PRIu64 "\n", row->name,
 		    row->labels, counter_read((enum counter)i));
+	}
+}
+
+void
+counters_each(counter_fn *fn, void *arg)
+{
+	fn(arg, answers_row.name, answers_row.help);
+	fn(arg, drift_row.name, drift_row.help);
+	for (int i = 0; i < COUNTERS; i++) {
+		if (counter_rows[i].help != NULL)
+			fn(arg, counter_rows[i].name, counter_rows[i].help);
 	}
 }

@@ -47,6 +47,10 @@ uint64_t counter_answers_read(unsigned status);
 enum { COUNTER_DRIFTS_MAX = 32 };
 void counter_drift_add(const char *kind, uint64_t more);
 
+/* Each name once, with its help. */
+typedef void counter_fn(void *arg, const char *name, const char *help);
+void counters_each(counter_fn *fn, void *arg);
+
 /* All of them in the Prometheus text format. */
 void counters_write(struct buf *buf);
 

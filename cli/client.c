@@ -106,9 +106,10 @@ answer_object(struct answer *answer, json_t *object)
 	json_t *part;
 
 	if (!answer->lines || answer->status >= 400) {
-		if (answer->status >= 400)
-			return answer_error(
-			    answer, json_object_get(object, "error"));
+		part = json_object_get(object, "error");
+		if (answer->status >= 400 ||
+		    (part != NULL && json_object_size(object) == 1))
+			return answer_error(answer, part);
 		answer->whole = json_incref(object);
 		answer->ended = true;
 		return true;

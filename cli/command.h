@@ -131,8 +131,10 @@ int command_export(
 void command_count_json(const char *key, int64_t count, struct buf *out);
 
 command_fn command_serve, command_check, command_config, command_config_diff,
-    command_status, command_ledger, command_destinations_pause,
-    command_destinations_resume, command_events_list, command_events_find,
+    command_status, command_top, command_ledger, command_sources,
+    command_sources_show, command_destinations, command_destinations_show,
+    command_destinations_pause, command_destinations_resume,
+    command_destinations_retry, command_events_list, command_events_find,
     command_events_show, command_events_export, command_tap, command_dead_list,
     command_dead_show, command_dead_edit, command_dead_requeue,
     command_dead_export, command_dead_drop, command_unreadable_list,
@@ -147,7 +149,8 @@ command_fn command_serve, command_check, command_config, command_config_diff,
 
 /* The options of the commands. */
 extern const struct option_row command_json_options[], command_check_options[],
-    command_config_options[], command_ledger_options[],
+    command_config_options[], command_status_options[], command_top_options[],
+    command_retry_options[], command_ledger_options[],
     command_events_list_options[], command_events_show_options[],
     command_events_export_options[], command_tap_options[],
     command_dead_list_options[], command_dead_requeue_options[],

@@ -34,21 +34,52 @@ static const struct command table[] = {
 	    "of the present file; variables override either. Exits 1 if a "
 	    "setting would change, or if serve could not start with FILE.",
 	    COMMAND_PLAIN, command_json_options, command_config_diff},
-	{"status", "[--json]", "Show the state of the daemon and its queue",
-	    NULL, COMMAND_QUEUE, command_json_options, command_status},
-	{"ledger", "[--by source|type|hour] [--check] [--json]",
+	{"status", "[--watch] [--json]",
+	    "Show the state of the daemon and its queue",
+	    "First whether every event is accounted for, then what needs "
+	    "attention, each with what to do about it, then destinations, "
+	    "sources and the queue.",
+	    COMMAND_CLIENT, command_status_options, command_status},
+	{"top", "[--once]", "Show the state, live, until q is pressed",
+	    "The same as status --watch: it is drawn again every second.",
+	    COMMAND_CLIENT, command_top_options, command_top},
+	{"ledger", "[--by source|type|day|hour] [--last WHEN] [--check] "
+	    "[--csv] [--json]",
 	    "Account for every event ever received",
 	    "received = queued + delivered + dead + dropped + duplicates + "
-	    "erased + expired. If a line does not balance, it shows by how "
-	    "much it is off. Exits 1 if anything is off.",
-	    COMMAND_QUEUE, command_ledger_options, command_ledger},
-	{"destinations pause", "NAME", "Stop sending to a destination",
+	    "erased + expired. An event counts under the day and the hour "
+	    "(UTC) when it was accepted. If a line does not balance, it shows "
+	    "by how much it is off. Exits 1 if anything is off.",
+	    COMMAND_CLIENT, command_ledger_options, command_ledger},
+	{"sources", "[--json]", "List the sources, and what they are answered",
+	    NULL, COMMAND_CLIENT, command_json_options, command_sources},
+	{"sources show", "NAME [--json]",
+	    "Show all facts of a source, and what they mean",
+	    NULL, COMMAND_CLIENT, command_json_options, command_sources_show},
+	{"destinations", "[--json]",
+	    "List the destinations, and how far each has come",
+	    NULL, COMMAND_CLIENT, command_json_options, command_destinations},
+	{"destinations show", "NAME [--json]",
+	    "Show all facts of a destination, and what they mean",
+	    NULL, COMMAND_CLIENT, command_json_options,
+	    command_destinations_show},
+	{"destinations pause", "NAME [--json]", "Stop sending to a destination",
 	    "The destination stays paused, even across restarts, until you "
 	    "resume it. Its events stay queued.",
-	    COMMAND_CLIENT, NULL, command_destinations_pause},
-	{"destinations resume", "NAME", "Resume sending to a paused "
-	    "destination",
-	    NULL, COMMAND_CLIENT, NULL, command_destinations_resume},
+	    COMMAND_CLIENT, command_json_options, command_destinations_pause},
+	{"destinations resume", "NAME [--json]",
+	    "Resume sending to a paused destination",
+	    "Says what happens next: a destination that has trouble, or that "
+	    "asked to be left alone, is not sent to at once.",
+	    COMMAND_CLIENT, command_json_options,
+	    command_destinations_resume},
+	{"destinations retry", "NAME [--force] [--json]",
+	    "Try a destination at once that has trouble",
+	    "Ends the wait for the next try, after the cause is mended. "
+	    "Quotas hold all the same. If the destination asked to be left "
+	    "alone until some time, it is tried only with --force.",
+	    COMMAND_CLIENT, command_retry_options,
+	    command_destinations_retry},
 	{"segments", "[--attention] [--source NAME] [--destination NAME] "
 	    "[--json]",
 	    "List the segments of Heap, and how far Braze has them",
@@ -286,7 +317,7 @@ static const struct command table[] = {
 	    "Show how much is queued, and for how long",
 	    "Counts by destination, source and type, and forecasts when the "
 	    "queue will be empty.",
-	    COMMAND_QUEUE, command_queue_stats_options, command_queue_stats},
+	    COMMAND_CLIENT, command_queue_stats_options, command_queue_stats},
 	{"queue check", "[--json]", "Check the queue file thoroughly",
 	    "Runs SQLite's own check, during which the daemon accepts and "
 	    "sends nothing, and then verifies every checksum. Exits 1 if it "
@@ -309,9 +340,10 @@ static const struct command table[] = {
 	    COMMAND_PLAIN, NULL, command_completion},
 	{"version", "[--json]", "Show the version",
 	    NULL, COMMAND_PLAIN, command_json_options, command_version},
-	{"help", "[settings|roff|COMMAND...]",
-	    "Show this list, all settings, or help on a command",
-	    "`help roff` prints the part of the manual page that is generated "
+	{"help", "[settings|metrics|roff|COMMAND...]",
+	    "Show this list, or help on a command",
+	    "`help settings` lists all settings, `help metrics` what /status "
+	    "and /metrics show; `help roff` prints the part of the manual page that is generated "
 	    "from the tables.", COMMAND_PLAIN, NULL, command_help},
 	{NULL, NULL, NULL, NULL, COMMAND_PLAIN, NULL, NULL},
 };

@@ -1,6 +1,7 @@
 #include "cli/help.h"
 
 #include "base/json.h"
+#include "daemon/facts.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -183,6 +184,8 @@ help_roff_write(const struct commands *commands, struct buf *out)
 	}
 	(void)buf_text(out, ".SH SETTINGS\n");
 	settings_roff_write(out);
+	(void)buf_text(out, ".SH STATUS AND METRICS\n");
+	facts_roff_write(out);
 }
 
 int
@@ -198,6 +201,10 @@ command_help(struct command_context *context, struct buf *out)
 	}
 	if (strcmp(options->words[0], "settings") == 0) {
 		settings_help_write(out);
+		return EXIT_FINE;
+	}
+	if (strcmp(options->words[0], "metrics") == 0) {
+		facts_help_write(out);
 		return EXIT_FINE;
 	}
 	if (strcmp(options->words[0], "roff") == 0) {

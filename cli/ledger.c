@@ -1,296 +1,269 @@
-/*
- * currentsd ledger: what became of every event ever received.
- */
+/* currentsd ledger: what became of every event ever received. */
 
-#include "base/clock.h"
-#include "base/json.h"
-#include "cli/segment.h"
+#include "cli/command.h"
+#include "cli/grid.h"
 #include "cli/show.h"
+#include "cli/value.h"
 
-#include <inttypes.h>
+#include <jansson.h>
 #include <string.h>
 
 const struct option_row command_ledger_options[] = {
-    {"--by", "source|type|hour", "Print a line for each."},
+    {"--by", "source|type|day|hour", "Print a line for each."},
+    {"--last", "WHEN", "By day or hour: only the last 3d, or 12h."},
     {"--check", NULL, "Recount the stored events and compare."},
+    {"--csv", NULL, "Print the lines as CSV."},
     {"--json", NULL, "Print JSON."},
     {NULL, NULL, NULL},
 };
 
 enum {
-	LEDGER_DAY = 10, /* "2026-11-23" */
-	LEDGER_NAME = 40,
+	LINE_LABEL,
+	LINE_RECEIVED,
+	LINE_DELIVERED,
+	LINE_QUEUED,
+	LINE_DROPPED,
+	LINE_DUPLICATES,
+	LINE_DEAD,
+	LINE_ERASED,
+	LINE_EXPIRED,
+	LINE_IMBALANCE,
+	LINE_COLUMNS
 };
 
-/* One run of the command; the callbacks below write through it. */
-struct ledger {
-	struct queue *queue;
-	struct buf *out;
-	struct json *json;		   /* NULL: text */
-	bool found;			   /* an imbalance or a difference */
-	bool any;			   /* a line was written */
-	const struct segment_names *names; /* by type; else none */
-	bool hours;			   /* by hour: */
-	char days_until[CLOCK_TEXT]; /* before it hours are folded into days */
+/* The head of the labels is what the lines are by. */
+static void
+line_columns(const char *head, struct grid_column columns[LINE_COLUMNS])
+{
+	static const struct grid_column all[LINE_COLUMNS] = {
+	    [LINE_LABEL] = {NULL, "label", GRID_TEXT, GRID_CUT, 0, NULL},
+	    [LINE_RECEIVED] = {"RECEIVED", "received", GRID_NUMBER, 0, 0, NULL},
+	    [LINE_DELIVERED] = {"DELIVERED", "delivered", GRID_NUMBER, 0, 0,
+		NULL},
+	    [LINE_QUEUED] = {"QUEUED", "queued", GRID_NUMBER, GRID_HIDE_ZERO, 0,
+		NULL},
+	    [LINE_DROPPED] = {"DROPPED", "dropped", GRID_NUMBER, GRID_HIDE_ZERO,
+		0, NULL},
+	    [LINE_DUPLICATES] = {"DUPLICATES", "duplicates", GRID_NUMBER,
+		GRID_HIDE_ZERO, 0, NULL},
+	    [LINE_DEAD] = {"DEAD", "dead", GRID_NUMBER, GRID_HIDE_ZERO, 0,
+		NULL},
+	    [LINE_ERASED] = {"ERASED", "erased", GRID_NUMBER, GRID_HIDE_ZERO, 0,
+		NULL},
+	    [LINE_EXPIRED] = {"EXPIRED", "expired", GRID_NUMBER, GRID_HIDE_ZERO,
+		0, NULL},
+	    [LINE_IMBALANCE] = {"OFF BY", "imbalance", GRID_NUMBER,
+		GRID_HIDE_ZERO, 0, NULL},
+	};
+
+	memcpy(columns, all, sizeof(all));
+	columns[LINE_LABEL].head = head;
+}
+
+enum { REPLAYS_LABEL, REPLAYS_COLUMNS = 5 };
+static const struct grid_column replay_columns[REPLAYS_COLUMNS] = {
+    {"REPLAYS", "label", GRID_TEXT, GRID_CUT, 0, NULL},
+    {"REPLAYED", "replayed", GRID_NUMBER, 0, 0, NULL},
+    {"QUEUED", "replay_queued", GRID_NUMBER, 0, 0, NULL},
+    {"DELIVERED", "replay_delivered", GRID_NUMBER, 0, 0, NULL},
+    {"REFUSED", "replay_refused", GRID_NUMBER, 0, 0, NULL},
 };
 
-/* The date alone for hours that were folded into their day. */
+static const struct grid_column drop_columns[] = {
+    {"DROPPED BY RULE", "rule", GRID_TEXT, GRID_CUT, 0, NULL},
+    {"TYPE", "type", GRID_TEXT, GRID_CUT, 0, NULL},
+    {"EVENTS", "count", GRID_NUMBER, 0, 0, NULL},
+};
+
 static const char *
-ledger_label(const struct ledger *ledger, const char *label,
-    char ret_day[LEDGER_DAY + 1])
+head_of(const char *by)
 {
-	if (!ledger->hours || strcmp(label + LEDGER_DAY, "T00:00Z") != 0 ||
-	    strncmp(label, ledger->days_until, strlen("2026-11-23T22")) >= 0)
-		return label;
-	memcpy(ret_day, label, LEDGER_DAY);
-	ret_day[LEDGER_DAY] = '\0';
-	return ret_day;
+	static const char *const heads[][2] = {{"source", "SOURCE"},
+	    {"type", "TYPE"}, {"day", "DAY (UTC)"}, {"hour", "HOUR (UTC)"}};
+
+	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
+		if (strcmp(heads[i][0], by) == 0)
+			return heads[i][1];
+	}
+	return "LEDGER";
 }
 
+/* A line that comes last, of all that there is, unless the lines begin at some
+ * time. */
 static void
-line_text(struct buf *out, const char *label, const char *name,
-    const struct stats_line *line)
+total_add(struct grid *grid, const json_t *answer)
 {
-	int64_t imbalance = stats_imbalance(line);
-
-	(void)buf_printf(out,
-	    "%9" PRId64 "   %9" PRId64 "   %9" PRId64 "   %7" PRId64
-	    "   %8" PRId64 "   %10" PRId64 "   %9" PRId64 "   %7" PRId64 "  %s",
-	    line->received, line->queued, line->delivered, line->dead,
-	    line->dropped, line->duplicates, line->erased, line->expired,
-	    label);
-	if (name != NULL) {
-		(void)buf_text(out, ": ");
-		show_foreign(out, name, strlen(name), LEDGER_NAME);
-	}
-	if (imbalance != 0)
-		(void)buf_printf(out, "  OFF BY %" PRId64, imbalance);
-	(void)buf_char(out, '\n');
+	grid_row(grid, value_at(answer, "total"));
+	grid_text(grid, 0, "all");
 }
 
 static bool
-ledger_line(void *arg, const char *label, const struct stats_line *line)
+lines_write(struct command_context *context, const json_t *answer,
+    struct buf *out, struct err *reterr)
 {
-	struct ledger *ledger = arg;
-	char day[LEDGER_DAY + 1];
-	const char *name = segment_names_find(ledger->names, label);
+	bool csv = options_has(context->options, "--csv");
+	struct grid_column columns[LINE_COLUMNS];
+	struct grid *grid;
+	const json_t *line;
+	size_t i;
+	bool ok;
 
-	label = ledger_label(ledger, label, day);
-	ledger->found = ledger->found || stats_imbalance(line) != 0;
-	if (ledger->json == NULL) {
-		line_text(ledger->out, label, name, line);
-		return true;
+	line_columns(head_of(value_text(answer, "by")), columns);
+	grid = grid_new(columns, LINE_COLUMNS, context->now_ms);
+	json_array_foreach(value_at(answer, "lines"), i, line)
+	{
+		const char *segment = value_text(line, "segment");
+
+		grid_row(grid, line);
+		if (*segment != '\0')
+			grid_textf(grid, LINE_LABEL, "%s: %s",
+			    value_text(line, "label"), segment);
+		if (value_int(line, "imbalance") != 0)
+			grid_tone(grid, LINE_IMBALANCE, TONE_WRONG);
 	}
-	json_object_open(ledger->json, NULL);
-	json_text(ledger->json, "label", label);
-	if (name != NULL)
-		json_text(ledger->json, "segment", name);
-	status_ledger_json(line, ledger->json);
-	json_object_close(ledger->json);
-	return true;
-}
-
-static bool
-ledger_drop(void *arg, const char *rule, const char *type, int64_t count)
-{
-	struct ledger *ledger = arg;
-
-	if (ledger->json == NULL) {
-		if (!ledger->any)
-			(void)buf_text(
-			    ledger->out, "\ndropped by rule and type\n");
-		ledger->any = true;
-		(void)buf_printf(ledger->out, "%-24s %-48s %9" PRId64 "\n",
-		    rule, type, count);
-		return true;
-	}
-	json_object_open(ledger->json, NULL);
-	json_text(ledger->json, "rule", rule);
-	json_text(ledger->json, "type", type);
-	json_int(ledger->json, "count", count);
-	json_object_close(ledger->json);
-	return true;
-}
-
-static void
-ledger_difference(void *arg, const char *text)
-{
-	struct ledger *ledger = arg;
-
-	if (ledger->json != NULL)
-		json_text(ledger->json, NULL, text);
-	else
-		(void)buf_printf(ledger->out, "difference: %s\n", text);
-}
-
-static bool
-ledger_check(struct ledger *ledger, struct err *reterr)
-{
-	bool agree = false;
-
-	if (ledger->json != NULL) {
-		json_object_open(ledger->json, "check");
-		json_array_open(ledger->json, "differences");
-	} else {
-		(void)buf_char(ledger->out, '\n');
-	}
-	if (!stats_check(
-		ledger->queue, ledger_difference, ledger, &agree, reterr))
-		return false;
-	if (ledger->json != NULL) {
-		json_array_close(ledger->json);
-		json_bool(ledger->json, "agree", agree);
-		json_object_close(ledger->json);
-	} else if (agree) {
-		(void)buf_text(ledger->out,
-		    "check: the stored events agree with the ledger\n");
-	}
-	ledger->found = ledger->found || !agree;
-	return true;
+	if (!csv && !options_has(context->options, "--last"))
+		total_add(grid, answer);
+	ok = csv ? grid_csv_write(grid, out, reterr)
+		 : grid_write(grid, context->screen, out, reterr);
+	grid_free(grid);
+	return ok;
 }
 
 /* Replays are apart: they were counted as delivered before. */
 static bool
-ledger_replay(void *arg, const char *label, const struct stats_line *line)
+replays_write(struct command_context *context, const json_t *answer,
+    struct buf *out, struct err *reterr)
 {
-	struct ledger *ledger = arg;
-	char day[LEDGER_DAY + 1];
+	struct grid *grid =
+	    grid_new(replay_columns, REPLAYS_COLUMNS, context->now_ms);
+	const json_t *line;
+	size_t i;
+	bool ok;
 
-	if (line->replayed > 0)
-		(void)buf_printf(ledger->out,
-		    "%9" PRId64 "   %9" PRId64 "   %9" PRId64 "   %7" PRId64
-		    "  %s\n",
-		    line->replayed,
-		    line->replayed - line->replay_delivered -
-			line->replay_refused,
-		    line->replay_delivered, line->replay_refused,
-		    ledger_label(ledger, label, day));
-	return true;
+	json_array_foreach(value_at(answer, "lines"), i, line)
+	{
+		if (value_int(line, "replayed") > 0)
+			grid_row(grid, line);
+	}
+	total_add(grid, answer);
+	(void)buf_char(out, '\n');
+	ok = grid_write(grid, context->screen, out, reterr);
+	grid_free(grid);
+	return ok;
+}
+
+static bool
+drops_write(struct command_context *context, const json_t *answer,
+    struct buf *out, struct err *reterr)
+{
+	struct grid *grid = grid_new(drop_columns,
+	    sizeof(drop_columns) / sizeof(drop_columns[0]), context->now_ms);
+	const json_t *drop;
+	size_t i;
+	bool ok;
+
+	json_array_foreach(value_at(answer, "drops"), i, drop)
+	    grid_row(grid, drop);
+	if (grid_rows(grid) > 0)
+		(void)buf_char(out, '\n');
+	ok = grid_write(grid, context->screen, out, reterr);
+	grid_free(grid);
+	return ok;
 }
 
 static void
-ledger_bodies(struct ledger *ledger, const struct stats_totals *totals)
+verdict_write(
+    struct command_context *context, const json_t *answer, struct buf *out)
 {
-	struct json *json = ledger->json;
+	const json_t *check = value_at(answer, "check"), *difference;
+	bool balances = value_bool(answer, "balances");
+	size_t i;
 
-	if (json != NULL) {
-		json_object_open(json, "unreadable_bodies");
-		json_int(json, "kept", totals->unreadable);
-		json_int(json, "removed", totals->unreadable_removed);
-		json_object_close(json);
-	} else if (totals->unreadable + totals->unreadable_removed > 0) {
-		(void)buf_printf(ledger->out,
-		    "\nunreadable bodies, whose events are not counted: "
-		    "%" PRId64 " kept, %" PRId64 " removed\n",
-		    totals->unreadable, totals->unreadable_removed);
-	}
+	(void)buf_char(out, '\n');
+	json_array_foreach(value_at(check, "differences"), i, difference)(void)
+	    buf_printf(out, "difference: %s\n", json_string_value(difference));
+	if (value_bool(check, "agree"))
+		(void)buf_text(
+		    out, "The stored events agree with the ledger.\n");
+	screen_text(context->screen, out, balances ? TONE_GOOD : TONE_WRONG,
+	    balances	    ? "Every row balances."
+	    : check != NULL ? "THE LEDGER IS OFF."
+			    : "THE LEDGER IS OFF: compare with what is stored, "
+			      "by --check.");
+	(void)buf_char(out, '\n');
 }
 
 static bool
-ledger_text(struct ledger *ledger, const char *by_word, enum stats_by by,
-    bool check, struct err *reterr)
+ledger_text(struct command_context *context, const json_t *answer,
+    struct buf *out, struct err *reterr)
 {
-	struct stats_totals totals;
+	int64_t kept = value_int(answer, "unreadable_bodies.kept");
+	int64_t removed = value_int(answer, "unreadable_bodies.removed");
+	char kept_text[SHOW_TEXT], removed_text[SHOW_TEXT];
 
-	/* Labels come last: they are of any length. */
-	(void)buf_printf(ledger->out,
-	    "%9s = %9s + %9s + %7s + %8s + %10s + %9s + %7s  %s\n", "received",
-	    "queued", "delivered", "dead", "dropped", "duplicates", "erased",
-	    "expired", by_word != NULL ? by_word : "");
-	if (by_word != NULL &&
-	    !stats_ledger(ledger->queue, by, ledger_line, ledger, reterr))
+	if (!lines_write(context, answer, out, reterr) ||
+	    options_has(context->options, "--csv"))
+		return buf_ok(out, reterr);
+	if (value_int(answer, "total.replayed") > 0 &&
+	    !replays_write(context, answer, out, reterr))
 		return false;
-	stats_totals(ledger->queue, &totals);
-	line_text(ledger->out, "all", NULL, &totals.events);
-	ledger->found = ledger->found || stats_imbalance(&totals.events) != 0;
-	if (totals.events.replayed > 0) {
-		(void)buf_printf(ledger->out, "\n%9s = %9s + %9s + %7s  %s\n",
-		    "replayed", "queued", "delivered", "refused",
-		    by_word != NULL ? by_word : "");
-		if (by_word != NULL && !stats_ledger(ledger->queue, by,
-					   ledger_replay, ledger, reterr))
-			return false;
-		(void)ledger_replay(ledger, "all", &totals.events);
+	if (!drops_write(context, answer, out, reterr))
+		return false;
+	if (kept + removed > 0) {
+		show_number(kept, kept_text, sizeof(kept_text));
+		show_number(removed, removed_text, sizeof(removed_text));
+		(void)buf_printf(out,
+		    "\nUnreadable bodies, whose events are not counted: %s "
+		    "kept, %s removed\n",
+		    kept_text, removed_text);
 	}
-	if (!stats_drops(ledger->queue, ledger_drop, ledger, reterr))
-		return false;
-	ledger_bodies(ledger, &totals);
-	return !check || ledger_check(ledger, reterr);
+	verdict_write(context, answer, out);
+	return buf_ok(out, reterr);
 }
 
-static bool
-ledger_json(struct ledger *ledger, const char *by_word, enum stats_by by,
-    bool check, struct err *reterr)
-{
-	struct json *json = ledger->json;
-	struct stats_totals totals;
+/* As it came, and whether it balances. */
+struct raw {
+	struct buf *out;
+	bool balances;
+};
 
-	json_object_open(json, NULL);
-	if (by_word != NULL) {
-		json_text(json, "by", by_word);
-		json_array_open(json, "lines");
-		if (!stats_ledger(
-			ledger->queue, by, ledger_line, ledger, reterr))
-			return false;
-		json_array_close(json);
-	}
-	stats_totals(ledger->queue, &totals);
-	ledger->found = ledger->found || stats_imbalance(&totals.events) != 0;
-	json_object_open(json, "total");
-	status_ledger_json(&totals.events, json);
-	json_object_close(json);
-	json_array_open(json, "drops");
-	if (!stats_drops(ledger->queue, ledger_drop, ledger, reterr))
-		return false;
-	json_array_close(json);
-	ledger_bodies(ledger, &totals);
-	if (check && !ledger_check(ledger, reterr))
-		return false;
-	json_object_close(json);
-	(void)buf_char(ledger->out, '\n');
-	return true;
+static bool
+raw_row(void *arg, json_t *row, struct str text, struct err *reterr)
+{
+	struct raw *raw = arg;
+	json_t *answer = json_loadb(text.data, text.len, 0, NULL);
+
+	(void)row;
+	raw->balances = value_bool(answer, "balances");
+	json_decref(answer);
+	return buf_append(raw->out, text.data, text.len) &&
+	       buf_char(raw->out, '\n') && buf_ok(raw->out, reterr);
 }
 
 int
 command_ledger(struct command_context *context, struct buf *out)
 {
-	static const char *const words[] = {
-	    [STATS_BY_SOURCE] = "source",
-	    [STATS_BY_TYPE] = "type",
-	    [STATS_BY_HOUR] = "hour",
-	};
-	const char *by_word = options_value(context->options, "--by");
-	bool check = options_has(context->options, "--check");
-	enum stats_by by = STATS_BY_SOURCE;
-	struct segment_names names = {.sorted = NULL};
-	struct ledger ledger = {
-	    .queue = context->daemon->queue, .out = out, .names = &names};
-	struct json json;
+	const struct options *options = context->options;
+	struct raw raw = {.out = out};
+	json_t *answer = NULL;
+	struct ask ask;
 	struct err err;
 	bool ok;
 
-	while (by_word != NULL && strcmp(by_word, words[by]) != 0) {
-		if (by == STATS_BY_HOUR) {
-			(void)err_set(&err, ERR_INPUT,
-			    "--by should be source, type or hour");
-			return command_fail(out, &err);
-		}
-		by++;
+	ask_init(&ask, "GET", "/ledger");
+	ask_param(&ask, "by", options_value(options, "--by"));
+	ask_param(&ask, "since", options_value(options, "--last"));
+	if (options_has(options, "--check"))
+		ask_param(&ask, "check", "yes");
+	ask.raw = options_has(options, "--json");
+	ok = client_ask(context->client, &ask, ask.raw ? raw_row : NULL, &raw,
+	    &answer, &err);
+	if (ok && !ask.raw) {
+		raw.balances = value_bool(answer, "balances");
+		ok = ledger_text(context, answer, out, &err);
 	}
-	ledger.hours = by_word != NULL && by == STATS_BY_HOUR;
-	clock_text(context->now_ms - (int64_t)STATS_HOURS * 3600 * 1000,
-	    ledger.days_until, sizeof(ledger.days_until));
-	if (by_word != NULL && by == STATS_BY_TYPE)
-		segment_names_read(context, &names);
-	json_init(&json, out);
-	if (options_has(context->options, "--json")) {
-		ledger.json = &json;
-		ok = ledger_json(&ledger, by_word, by, check, &err);
-	} else {
-		ok = ledger_text(&ledger, by_word, by, check, &err);
-	}
-	segment_names_fini(&names);
+	json_decref(answer);
 	if (!ok)
 		return command_fail(out, &err);
-	return ledger.found ? EXIT_FOUND : EXIT_FINE;
+	return raw.balances ? EXIT_FINE : EXIT_FOUND;
 }

@@ -265,3 +265,54 @@ screen_progress_end(struct screen *screen)
 	progress_erase(screen);
 	screen->progress_began_ms = 0;
 }
+
+/* ---- pages ---- */
+
+void
+screen_page_begin(struct screen *screen)
+{
+	progress_erase(screen);
+	/* another screen, without a cursor */
+	(void)fputs("\033[?1049h\033[?25l", stdout);
+}
+
+bool
+screen_page_draw(
+    struct screen *screen, const char *data, size_t len, struct err *reterr)
+{
+	const char *end;
+	size_t rows = 0;
+	bool ok;
+
+	screen->columns = columns_of(STDOUT_FILENO, &screen->rows);
+	ok = fputs("\033[H", stdout) >= 0;
+	/* Lines that are too long are cut by the terminal. */
+	ok = ok && fputs("\033[?7l", stdout) >= 0;
+	while (ok && len > 0 && (screen->rows == 0 || rows < screen->rows)) {
+		size_t part;
+
+		end = memchr(data, '\n', len);
+		part = end != NULL ? (size_t)(end - data) : len;
+		ok = (rows == 0 || fputs("\r\n", stdout) >= 0) &&
+		     write_visible(stdout, data, part, screen->colour) &&
+		     fputs("\033[K", stdout) >= 0;
+		rows++;
+		data += part;
+		len -= part;
+		if (len > 0) {
+			data++;
+			len--;
+		}
+	}
+	ok = ok && fputs("\033[J\033[?7h", stdout) >= 0 && fflush(stdout) == 0;
+	return ok || err_set(reterr, ERR_IO, "cannot write the output: %s",
+			 strerror(errno));
+}
+
+void
+screen_page_end(struct screen *screen)
+{
+	(void)screen;
+	(void)fputs("\033[?25h\033[?1049l", stdout);
+	(void)fflush(stdout);
+}

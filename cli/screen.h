@@ -74,4 +74,13 @@ void screen_progress_text(struct screen *screen, const char *text);
 /* Erase it; the next one begins anew. */
 void screen_progress_end(struct screen *screen);
 
+/*
+ * Take the whole terminal, and draw pages on it: each is cut to its rows, and
+ * replaces the last one. What was there before comes back at the end.
+ */
+void screen_page_begin(struct screen *screen);
+MUST_USE bool screen_page_draw(
+    struct screen *screen, const char *data, size_t len, struct err *reterr);
+void screen_page_end(struct screen *screen);
+
 #endif

@@ -3,7 +3,6 @@
 #include "cli/show.h"
 #include "cli/value.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { TITLE_MOST = 100, TROUBLE_MOST = 2000, TROUBLE_INDENT = 2 };
@@ -22,63 +21,6 @@ segment_ask(const struct options *options, const char *method, const char *path,
 	ask_param(
 	    ret_ask, "destination", options_value(options, "--destination"));
 	return true;
-}
-
-/* ---- names ---- */
-
-static int
-segment_compare(const void *left, const void *right)
-{
-	const struct segment *const *a = left, *const *b = right;
-
-	return strcmp((*a)->of.id, (*b)->of.id);
-}
-
-static int
-segment_compare_id(const void *id, const void *right)
-{
-	const struct segment *const *segment = right;
-
-	return strcmp(id, (*segment)->of.id);
-}
-
-void
-segment_names_read(
-    const struct command_context *context, struct segment_names *ret_names)
-{
-	struct segment_names names = {.sorted = NULL};
-
-	if (segments_read(
-		context->daemon, context->now_ms, &names.segments, NULL))
-		names.sorted =
-		    calloc(names.segments.count + 1, sizeof(*names.sorted));
-	for (size_t i = 0; names.sorted != NULL && i < names.segments.count;
-	     i++)
-		names.sorted[i] = &names.segments.list[i];
-	if (names.sorted != NULL)
-		qsort(names.sorted, names.segments.count, sizeof(*names.sorted),
-		    segment_compare);
-	*ret_names = names;
-}
-
-void
-segment_names_fini(struct segment_names *names)
-{
-	free(names->sorted);
-	names->sorted = NULL;
-	segments_fini(&names->segments);
-}
-
-const char *
-segment_names_find(const struct segment_names *names, const char *type)
-{
-	const struct segment *const *found = NULL;
-
-	if (names->sorted != NULL)
-		found = bsearch(type, names->sorted, names->segments.count,
-		    sizeof(*names->sorted), segment_compare_id);
-	return found == NULL || *(*found)->of.name == '\0' ? NULL
-							   : (*found)->of.name;
 }
 
 /* ---- how they are printed ---- */
@@ -123,30 +65,4 @@ segment_trouble_show(
 		out->data[mark] = '!';
 	(void)buf_text(out, *tone != '\0' ? SCREEN_PLAIN : "");
 	buf_fini(&text);
-}
-
-size_t
-segments_trouble_show(const struct segments *segments,
-    const struct options *options, int64_t now_ms, size_t most,
-    const char *indent, struct buf *out)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < segments->count; i++) {
-		const struct segment *segment = &segments->list[i];
-
-		if (!segment_needs_attention(segment) ||
-		    !segment_selected(segment,
-			options_value(options, "--source"),
-			options_value(options, "--destination")) ||
-		    count++ >= most)
-			continue;
-		(void)buf_text(out, indent);
-		segment_title_show(out, segment->of.name, segment->of.id);
-		(void)buf_printf(
-		    out, " is %s: ", segment_state_name(segment->state));
-		segment_trouble_write(segment, now_ms, out);
-		(void)buf_char(out, '\n');
-	}
-	return count;
 }

@@ -26,26 +26,4 @@ void segment_title_show(struct buf *out, const char *name, const char *id);
 void segment_trouble_show(
     const json_t *segment, const struct screen *screen, struct buf *out);
 
-/* The names of segments by their ids, which are the types of their changes. */
-struct segment_names {
-	struct segments segments;
-	const struct segment **sorted; /* by id; owned; or NULL */
-};
-
-/* None if they cannot be read. */
-void segment_names_read(
-    const struct command_context *context, struct segment_names *ret_names);
-void segment_names_fini(struct segment_names *names);
-
-/* NULL if it is the type of no segment, or that has no name. Does not lock the
- * queue. */
-const char *
-segment_names_find(const struct segment_names *names, const char *type);
-
-/* A line for each one that needs attention: what is wrong and what to do; at
- * most so many, each after `indent`. Returns how many there are. */
-size_t segments_trouble_show(const struct segments *segments,
-    const struct options *options, int64_t now_ms, size_t most,
-    const char *indent, struct buf *out);
-
 #endif

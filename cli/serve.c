@@ -11,6 +11,7 @@
 #include "cli/run.h"
 #include "cli/socket.h"
 #include "daemon/filesystem.h"
+#include "daemon/history.h"
 #include "daemon/notify.h"
 #include "daemon/status.h"
 
@@ -306,6 +307,8 @@ serve_duty(void *arg)
 	if (now_ms >= serve->sweep_ms) {
 		server_sweep(atomic_load(&serve->daemon.server), now_ms);
 		socket_keep(serve->settings.queue.dir, &serve->socket);
+		history_take(serve->daemon.history, &serve->daemon, now_ms,
+		    clock_wall_ms());
 		serve->sweep_ms = now_ms + SWEEP_MS;
 		/* The watchdog must notice when a thread hangs. */
 		if (serve->watchdog_ms != 0 &&

@@ -10,23 +10,6 @@
 #include <time.h>
 
 void
-show_number(int64_t number, char *ret, size_t size)
-{
-	char digits[24];
-	int len = snprintf(digits, sizeof(digits), "%" PRId64, number);
-	size_t put = 0;
-
-	for (int i = 0; i < len && put + 2 < size; i++) {
-		int left = len - i;
-
-		if (i > 0 && left % 3 == 0 && digits[i - 1] != '-')
-			ret[put++] = ',';
-		ret[put++] = digits[i];
-	}
-	ret[put] = '\0';
-}
-
-void
 show_percent(double ratio, char *ret, size_t size)
 {
 	double percent = ratio * 100;
@@ -54,36 +37,6 @@ show_rate(double rate, char *ret, size_t size)
 		show_number(llround(rate), number, sizeof(number));
 		(void)snprintf(ret, size, "%s/s", number);
 	}
-}
-
-/* The second unit, unless it is zero. */
-static void
-duration_write(int64_t first, const char *unit, int64_t second,
-    const char *second_unit, char *ret, size_t size)
-{
-	if (second == 0)
-		(void)snprintf(ret, size, "%" PRId64 " %s", first, unit);
-	else
-		(void)snprintf(ret, size, "%" PRId64 " %s %" PRId64 " %s",
-		    first, unit, second, second_unit);
-}
-
-void
-show_duration(int64_t seconds, char *ret, size_t size)
-{
-	if (seconds >= 86400)
-		duration_write(seconds / 86400, "d", seconds % 86400 / 3600,
-		    "h", ret, size);
-	else if (seconds >= 3600)
-		duration_write(
-		    seconds / 3600, "h", seconds % 3600 / 60, "min", ret, size);
-	else if (seconds >= 600)
-		duration_write(seconds / 60, "min", 0, "", ret, size);
-	else if (seconds >= 60)
-		duration_write(
-		    seconds / 60, "min", seconds % 60, "s", ret, size);
-	else
-		duration_write(seconds, "s", 0, "", ret, size);
 }
 
 void
@@ -172,20 +125,4 @@ show_foreign(struct buf *out, const char *words, size_t len, size_t most)
 			(void)buf_append(out, shown, put);
 		blank = space;
 	}
-}
-
-static void
-stranded_show(void *arg, const char *name, int64_t queued)
-{
-	(void)buf_printf(arg,
-	    "to         %-16s NOT IN THE SETTINGS, %" PRId64 " queued\n"
-	    "           its events are not sent: add it again, or give the one "
-	    "that takes its place\n           formerly = \"%s\"\n",
-	    name, queued, name);
-}
-
-void
-show_stranded(const struct daemon *daemon, struct buf *out)
-{
-	status_stranded(daemon, stranded_show, out);
 }

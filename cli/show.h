@@ -4,20 +4,10 @@
 /* How commands print numbers and times. */
 
 #include "base/buf.h"
-#include "daemon/daemon.h"
+#include "base/show.h"
 
 #include <stdint.h>
 #include <stdio.h>
-
-enum {
-	SHOW_TEXT = 48, /* enough for each of these */
-	SHOW_DURATION = 32,
-	SHOW_AGO = 48,
-	SHOW_BYTES = 32,
-};
-
-/* "12,480" */
-void show_number(int64_t number, char *ret, size_t size);
 
 /* "1.5 GiB" */
 void show_bytes(int64_t bytes, char *ret, size_t size);
@@ -27,10 +17,6 @@ void show_percent(double ratio, char *ret, size_t size);
 
 /* Per second: "1,204/s", "0.4/s" */
 void show_rate(double rate, char *ret, size_t size);
-
-/* The two units that matter: "3 d 4 h", "2 h 5 min", "38 min", "7 min 30 s",
- * "12 s" */
-void show_duration(int64_t seconds, char *ret, size_t size);
 
 /* "12 s ago", "never" */
 void show_ago(int64_t now_ms, int64_t then_ms, char *ret, size_t size);
@@ -43,8 +29,5 @@ void show_timestamp(
 /* The first `most` bytes of a text from outside, on one line: white space is
  * one space, and what utf8_visible() makes visible is \xNN. */
 void show_foreign(struct buf *out, const char *words, size_t len, size_t most);
-
-/* Lines for each destination that has events and is not in the settings. */
-void show_stranded(const struct daemon *daemon, struct buf *out);
 
 #endif

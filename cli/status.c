@@ -1,550 +1,484 @@
 /*
- * currentsd status: the state of everything, for an operator who was woken at
- * night. Its JSON is the same as that of /status.
+ * The state of everything, for an operator who was woken at night. What needs a
+ * person comes first.
  */
 
-#include "base/clock.h"
-#include "base/counters.h"
-#include "cli/segment.h"
+#include "cli/status.h"
+
+#include "cli/grid.h"
 #include "cli/show.h"
-#include "daemon/status.h"
+#include "cli/value.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
+#include <jansson.h>
+#include <math.h>
+#include <string.h>
+#include <time.h>
 
 enum {
-	STATUS_TOP = 3,	     /* reasons that are shown */
-	STATUS_LEFT_OUT = 5, /* properties */
-	STATUS_SEGMENTS = 10,
-	STATUS_COUNT = 24
+	STATUS_LABEL = 11, /* columns before what a line says */
+	STATUS_TEXT = 8192,
+	STATUS_DAY_S = 24 * 3600,
 };
 
-struct top {
-	struct buf *out;
-	bool any;
-};
+/* ---- attention ---- */
 
-static bool
-top_one(void *arg, const char *text, int status, int64_t count)
-{
-	struct top *top = arg;
-
-	(void)buf_printf(
-	    top->out, "%s%" PRId64 " %s", top->any ? ", " : "", count, text);
-	if (status != 0)
-		(void)buf_printf(top->out, " (%d)", status);
-	top->any = true;
-	return true;
-}
-
-/* The most frequent rules, or reasons. */
+/* A text from outside, in lines that fit the terminal. */
 static void
-top_show(struct queue *queue, enum stats_top which, const char *head,
+text_wrap(const struct screen *screen, const char *text, size_t indent,
     struct buf *out)
 {
-	struct top top = {.out = out};
+	struct buf line;
 
-	(void)buf_printf(out, "           %s: ", head);
-	(void)!stats_top(queue, which, STATUS_TOP, top_one, &top, NULL);
-	(void)buf_char(out, '\n');
-}
-
-/* What will be deleted soon. */
-static void
-bounds_show(const struct daemon *daemon, const struct stats_totals *totals,
-    struct buf *out)
-{
-	const struct queue_settings *settings = &daemon->settings->queue;
-	int64_t most = queue_dead_max_bytes(settings);
-	char left[SHOW_DURATION];
-
-	if (status_is_near(totals->dead_bytes, most))
-		(void)buf_printf(out,
-		    "           DEAD LETTERS use %" PRId64 "%% of "
-		    "dead_max_bytes: at 100%% the oldest expire\n",
-		    totals->dead_bytes * 100 / most);
-	if (totals->dead_left_ms <= STATUS_EXPIRING_MS) {
-		show_duration(totals->dead_left_ms / 1000, left, sizeof(left));
-		(void)buf_printf(out,
-		    "           the first DEAD LETTERS EXPIRE in %s: "
-		    "`currentsd dead export` saves them\n",
-		    left);
-	}
-	if (status_is_near(
-		totals->unreadable_bytes, settings->unreadable_max_bytes))
-		(void)buf_printf(out,
-		    "           UNREADABLE BODIES use %" PRId64 "%% of "
-		    "unreadable_max_bytes: at 100%% the oldest are deleted\n",
-		    totals->unreadable_bytes * 100 /
-			settings->unreadable_max_bytes);
-}
-
-static void
-queue_show(struct daemon *daemon, int64_t now_ms, struct buf *out)
-{
-	char live[SHOW_BYTES], most[SHOW_BYTES], room[SHOW_BYTES];
-	char oldest[SHOW_AGO];
-	struct stats_totals totals;
-	const struct stats_line *line = &totals.events;
-	int64_t replays;
-
-	stats_totals(daemon->queue, &totals);
-	(void)buf_printf(out,
-	    "queue      %" PRId64 " queued, %" PRId64 " dead, %" PRId64
-	    " unreadable\n",
-	    line->queued, line->dead, totals.unreadable);
-	if (totals.unreadable_removed > 0)
-		(void)buf_printf(out,
-		    "           unreadable bodies removed: %" PRId64 "\n",
-		    totals.unreadable_removed);
-	if (line->dead > 0)
-		top_show(daemon->queue, STATS_TOP_DEAD,
-		    line->dead > STATS_TOP_RECENT ? "dead recently" : "dead",
-		    out);
-	bounds_show(daemon, &totals, out);
-	if (line->queued > 0) {
-		show_ago(now_ms, status_oldest_ms(daemon, NULL), oldest,
-		    sizeof(oldest));
-		(void)buf_printf(out,
-		    "           the oldest of them was accepted %s\n", oldest);
-	}
-	show_bytes(totals.live_bytes, live, sizeof(live));
-	show_bytes(daemon->settings->queue.max_bytes, most, sizeof(most));
-	show_bytes(totals.free_bytes, room, sizeof(room));
-	(void)buf_printf(out,
-	    "           %s of %s, %s free on the file system%s\n", live, most,
-	    room, totals.reserve ? "" : ", NO RESERVE FILE");
-	(void)buf_printf(out,
-	    "ledger     received %" PRId64 ", delivered %" PRId64
-	    ", dropped %" PRId64 ", duplicates %" PRId64 "\n",
-	    line->received, line->delivered, line->dropped, line->duplicates);
-	replays =
-	    line->replayed - line->replay_delivered - line->replay_refused;
-	if (replays > 0)
-		(void)buf_printf(out,
-		    "           %" PRId64 " replays are still to be sent, "
-		    "behind the live traffic\n",
-		    replays);
-	if (line->dropped > 0)
-		top_show(daemon->queue, STATS_TOP_DROPS, "dropped", out);
-	if (stats_imbalance(line) != 0)
-		(void)buf_printf(out,
-		    "           THE LEDGER IS OFF BY %" PRId64
-		    ": run currentsd ledger --check\n",
-		    stats_imbalance(line));
-	if (totals.broken)
-		(void)buf_text(out,
-		    "           THE DISK FAILED: nothing is accepted "
-		    "until the queue can be reopened\n");
-	if (totals.gone != NULL)
-		(void)buf_printf(out,
-		    "           THE FILES ARE GONE: %s. Nothing is accepted. "
-		    "Do "
-		    "not stop the daemon: put them back, or copy the queue "
-		    "with currentsd queue backup\n",
-		    totals.gone);
-	if (totals.held_ms >= STATS_PATIENCE_MS)
-		(void)buf_printf(out,
-		    "           THE DISK HANGS: no answer for %" PRId64 " s\n",
-		    totals.held_ms / 1000);
-	if (totals.quarantined_batches > 0)
-		(void)buf_printf(out,
-		    "           %" PRId64 " DAMAGED BATCHES are quarantined: "
-		    "run currentsd queue check\n",
-		    totals.quarantined_batches);
-}
-
-/* ---- sources ---- */
-
-static void
-failing_show(const struct server_source_status *status,
-    const struct intake *intake, int64_t now_ms, struct buf *out)
-{
-	const struct {
-		const char *soon, *past;
-		int64_t after_ms; /* 0: it is not known */
-	} deadlines[] = {
-	    {"alerts its own staff in ", "has probably alerted its own staff",
-		intake->alarms_ms},
-	    {"switches the connector off in ",
-		"HAS PROBABLY SWITCHED THE CONNECTOR OFF", intake->gives_up_ms},
-	};
-	int64_t seconds = status_since_s(now_ms, status->failing_since_ms);
-	char text[SHOW_DURATION];
-
-	show_duration(seconds, text, sizeof(text));
-	(void)buf_printf(out,
-	    "           FAILING for %s; the last answer was %u\n",
-	    seconds < 0 ? "an unknown time (clock set back)" : text,
-	    status->failing_status);
-	if (status->failing_why[0] != '\0')
-		(void)buf_printf(
-		    out, "           why: %s\n", status->failing_why);
-	for (size_t i = 0; i < sizeof(deadlines) / sizeof(deadlines[0]); i++) {
-		int64_t left =
-		    status_source_left_s(status, deadlines[i].after_ms, now_ms);
-
-		if (deadlines[i].after_ms == 0)
-			continue;
-		show_duration(left, text, sizeof(text));
-		(void)buf_printf(out, "           Braze %s%s\n",
-		    left > 0 ? deadlines[i].soon : deadlines[i].past,
-		    left > 0 ? text : "");
-	}
-}
-
-/* What the source does with what is refused; NULL: it is of any kind. */
-static const char *
-refused_effect(const struct intake *intake)
-{
-	if (intake != NULL && intake->set)
-		return "if they came from Heap, their secret is not ours, and "
-		       "Heap may not send them again: set it, then press sync "
-		       "now in Heap";
-	return "if they came from Braze, it holds those events back until "
-	       "someone fixes its connector";
-}
-
-static void
-refused_show(const struct server_source_status *status,
-    const struct intake *intake, int64_t now_ms, struct buf *out)
-{
-	int64_t refused = status_source_refused(status, now_ms);
-	char last[SHOW_AGO], first[SHOW_AGO];
-
-	if (refused == 0)
-		return;
-	show_ago(now_ms, status->refused_since_ms, first, sizeof(first));
-	show_ago(now_ms, status->refused_ms, last, sizeof(last));
-	(void)buf_printf(out,
-	    "           REFUSED requests: %" PRId64
-	    ", the first %s, the last %s\n",
-	    refused, first, last);
-	if (status->refused_status == SERVER_HUNG_UP)
-		(void)buf_printf(out,
-		    "           why: closed without an answer, %s\n"
-		    "           if they came from Braze, it sends those events "
-		    "again, for 5 days\n",
-		    status->refused_why);
+	buf_init(&line, STATUS_TEXT);
+	show_foreign(&line, text, strlen(text), STATUS_TEXT / 4);
+	(void)buf_char(&line, '\0');
+	if (screen->columns > 0)
+		buf_wrap(out, line.data, indent, screen->columns - 1);
 	else
-		(void)buf_printf(out,
-		    "           why: %u, %s\n"
-		    "           %s\n",
-		    status->refused_status, status->refused_why,
-		    refused_effect(intake));
+		(void)buf_printf(out, "%*s%s\n", (int)indent, "", line.data);
+	buf_fini(&line);
 }
 
-/* Requests that do not look like a source's: nobody has to act. */
-static void
-strangers_show(struct daemon *daemon, int64_t now_ms, struct buf *out)
+void
+status_attention(
+    const json_t *attention, const struct screen *screen, struct buf *out)
 {
-	struct server_source_status status;
-	char last[SHOW_AGO];
-	int64_t refused;
+	const char *tone;
+	const json_t *one;
+	size_t i, at;
 
-	if (!status_source_read(
-		daemon, daemon->settings->source_count + 1, &status))
-		return;
-	refused = status_source_refused(&status, now_ms);
-	if (refused == 0)
-		return;
-	show_ago(now_ms, status.refused_ms, last, sizeof(last));
-	(void)buf_printf(out,
-	    "strangers  %" PRId64 " requests of others, the last %s: %u, %s\n",
-	    refused, last, status.refused_status, status.refused_why);
-}
+	json_array_foreach(attention, i, one)
+	{
+		bool wrong = strcmp(value_text(one, "level"), "wrong") == 0;
 
-static void
-source_show(
-    struct daemon *daemon, size_t source, int64_t now_ms, struct buf *out)
-{
-	struct server *server = atomic_load(&daemon->server);
-	char request[SHOW_AGO], success[SHOW_AGO];
-	struct server_source_status status;
-
-	if (!status_source_read(daemon, source, &status))
-		return;
-	show_ago(now_ms, status.last_request_ms, request, sizeof(request));
-	show_ago(now_ms, status.last_success_ms, success, sizeof(success));
-	(void)buf_printf(out,
-	    "source     %-16s last request %s, last success %s\n",
-	    daemon->settings->sources[source].server.name, request, success);
-	for (size_t i = 0; server != NULL && i < server_tokens(server, source);
-	     i++) {
-		show_ago(now_ms, server_token_last_used_ms(server, source, i),
-		    request, sizeof(request));
+		tone = screen_tone(screen, wrong ? TONE_WRONG : TONE_WAITING);
+		(void)buf_text(out, tone);
+		at = out->len;
+		text_wrap(screen, value_text(one, "what"), 2, out);
+		/* The mark stands in the indent, the colour ends the line. */
+		if (out->len > at + 2) {
+			out->data[at] = wrong ? '!' : '*';
+			out->len--;
+		}
 		(void)buf_printf(
-		    out, "           token %zu last used %s\n", i + 1, request);
+		    out, "%s\n", *tone != '\0' ? SCREEN_PLAIN : "");
+		text_wrap(screen, value_text(one, "help"), 4, out);
 	}
-	if (status.failing_since_ms != 0)
-		failing_show(&status,
-		    daemon->settings->sources[source].server.intake, now_ms,
-		    out);
-	refused_show(&status, daemon->settings->sources[source].server.intake,
-	    now_ms, out);
-}
-
-static void
-no_source_show(struct daemon *daemon, int64_t now_ms, struct buf *out)
-{
-	struct server_source_status status;
-
-	if (!status_source_read(
-		daemon, daemon->settings->source_count, &status) ||
-	    status_source_refused(&status, now_ms) == 0)
-		return;
-	(void)buf_text(out, "no source  matches these requests:\n");
-	refused_show(&status, NULL, now_ms, out);
 }
 
 /* ---- destinations ---- */
 
-/* "15,000": in the thousands, as a quota is. */
-static void
-count_show(unsigned count, char *ret, size_t size)
+enum tone
+status_tone(const char *state)
 {
-	if (count < 1000)
-		(void)snprintf(ret, size, "%u", count);
-	else
-		(void)snprintf(
-		    ret, size, "%u,%03u", count / 1000, count % 1000);
+	if (strcmp(state, "running") == 0)
+		return TONE_GOOD;
+	if (strcmp(state, "halted") == 0 || strcmp(state, "stopped") == 0)
+		return TONE_WRONG;
+	return TONE_WAITING;
 }
 
-/* How long until that time, rounded up. */
-static void
-until_show(int64_t now_ms, int64_t until_ms, char *ret, size_t size)
-{
-	int64_t left_ms = until_ms - now_ms;
+enum {
+	TO_NAME,
+	TO_STATE,
+	TO_QUEUED,
+	TO_OLDEST,
+	TO_RATE,
+	TO_EMPTY,
+	TO_HELD,
+	TO_DEFERRED,
+	TO_QUOTA,
+	TO_ACCEPTED,
+	TO_COLUMNS
+};
 
-	show_duration(left_ms > 0 ? (left_ms + 999) / 1000 : 0, ret, size);
+static const struct grid_column to_columns[TO_COLUMNS] = {
+    [TO_NAME] = {"DESTINATION", "name", GRID_TEXT, GRID_CUT, 0, NULL},
+    [TO_STATE] = {"STATE", "state", GRID_TEXT, 0, 0, status_tone},
+    [TO_QUEUED] = {"QUEUED", "queued", GRID_NUMBER, 0, 0, NULL},
+    [TO_OLDEST] = {"OLDEST", "oldest_queued_s", GRID_DURATION, 0, 1, NULL},
+    [TO_RATE] = {"RATE", "accepted_per_second", GRID_RATE, 0, 0, NULL},
+    [TO_EMPTY] = {"EMPTY AT", NULL, GRID_TEXT, 0, 1, NULL},
+    [TO_HELD] = {"HELD", "held", GRID_NUMBER, GRID_HIDE_ZERO, 2, NULL},
+    [TO_DEFERRED] = {"DEFERRED", "deferred.events", GRID_NUMBER, GRID_HIDE_ZERO,
+	2, NULL},
+    [TO_QUOTA] = {"QUOTA", NULL, GRID_PERCENT, 0, 3, NULL},
+    [TO_ACCEPTED] = {"LAST ACCEPTED", "last_accepted", GRID_AGO, 0, 1, NULL},
+};
+
+/* When it will be empty; a time of day only if that is soon. */
+static void
+empty_at(const json_t *destination, const struct screen *screen, int64_t now_ms,
+    struct grid *grid)
+{
+	int64_t left_s = value_int(destination, "drain_forecast_s");
+	time_t at = (time_t)(now_ms / 1000 + left_s);
+	char text[SHOW_TEXT];
+	struct tm tm;
+
+	if (value_int(destination, "queued") == 0)
+		grid_text(grid, TO_EMPTY, "-");
+	else if (!json_is_integer(value_at(destination, "drain_forecast_s")))
+		grid_text(grid, TO_EMPTY, "unknown");
+	else if ((screen->utc ? gmtime_r(&at, &tm) : localtime_r(&at, &tm)) !=
+		     NULL &&
+		 strftime(text, sizeof(text),
+		     left_s < STATUS_DAY_S ? "%H:%M" : "%b %d %H:%M", &tm) > 0)
+		grid_text(grid, TO_EMPTY, text);
 }
 
+/* How much of the fullest quota is used. */
 static void
-sender_show(const struct status_destination *status, const char *noun,
-    int64_t now_ms, struct buf *out)
+quota_used(const json_t *destination, struct grid *grid)
 {
-	const struct forwarder_destination_status *sender = &status->sender;
-	char pace[STATUS_COUNT], full[STATUS_COUNT];
-	char text[SHOW_DURATION], when[CLOCK_TEXT];
+	const json_t *limit;
+	double most = -1;
+	size_t i;
 
-	if (sender->why[0] != '\0')
-		(void)buf_printf(out, "           why: %s\n", sender->why);
-	if (sender->until_ms > now_ms) {
-		until_show(now_ms, sender->until_ms, text, sizeof(text));
-		(void)buf_printf(out, "           next try in %s\n", text);
+	json_array_foreach(value_at(destination, "limits"), i, limit)
+	{
+		double used = value_real(limit, "used") /
+			      fmax(value_real(limit, "amount"), 1);
+
+		if (strcmp(value_text(limit, "scope"), "destination") == 0 &&
+		    used > most)
+			most = used;
 	}
-	if (sender->deferred > 0) {
-		until_show(now_ms, sender->deferred_due_ms, text, sizeof(text));
-		(void)buf_printf(out,
-		    "           %zu deferred: refused or failed alone, but it "
-		    "is not yet certain that the %ss are at fault;\n"
-		    "           next try in %s; last answer: %s\n",
-		    sender->deferred, noun, text, sender->deferred_why);
+	if (most >= 0)
+		grid_real(grid, TO_QUOTA, most);
+}
+
+bool
+status_destinations(const json_t *destinations, const struct screen *screen,
+    int64_t now_ms, struct buf *out, struct err *reterr)
+{
+	struct grid *grid = grid_new(to_columns, TO_COLUMNS, now_ms);
+	const json_t *one;
+	size_t i;
+	bool ok;
+
+	json_array_foreach(destinations, i, one)
+	{
+		grid_row(grid, one);
+		empty_at(one, screen, now_ms, grid);
+		quota_used(one, grid);
 	}
-	if (sender->pace_request_items > 0)
-		noun = "request"; /* what the pace counts */
-	if (sender->pace_per_minute != sender->pace_full_per_minute) {
-		count_show(sender->pace_per_minute, pace, sizeof(pace));
-		count_show(sender->pace_full_per_minute, full, sizeof(full));
-		(void)buf_printf(out,
-		    "           pace %s of %s %ss a minute, after HTTP 429\n",
-		    pace, full, noun);
-	}
-	if (sender->state == FORWARDER_TRIAL)
-		(void)buf_printf(out,
-		    "           dry run: %" PRIu64
-		    " would have been sent, %" PRIu64 " dropped, %" PRIu64
-		    " dead\n",
-		    sender->trial_sent, sender->trial_dropped,
-		    sender->trial_dead);
-	if (status->held > 0)
-		(void)buf_printf(out,
-		    "           %" PRId64 " of them are held until you release "
-		    "them: see segments below\n",
-		    status->held);
-	if (status->drain_s < 0 && status->queued > status->held)
-		(void)buf_text(
-		    out, "           cannot forecast when it will be empty\n");
-	if (status->queued == 0 || status->drain_s < 0)
+	ok = grid_write(grid, screen, out, reterr);
+	grid_free(grid);
+	return ok;
+}
+
+/* ---- sources ---- */
+
+enum {
+	FROM_NAME,
+	FROM_LAST,
+	FROM_RATE,
+	FROM_ANSWERS,
+	FROM_CLOCK,
+	FROM_COLUMNS
+};
+
+static const struct grid_column from_columns[FROM_COLUMNS] = {
+    [FROM_NAME] = {"SOURCE", "name", GRID_TEXT, GRID_CUT, 0, NULL},
+    [FROM_LAST] = {"LAST REQUEST", NULL, GRID_TEXT, 0, 0, NULL},
+    [FROM_RATE] = {"EVENTS/S", "received_per_second", GRID_RATE, 0, 1, NULL},
+    [FROM_ANSWERS] = {"ANSWERS TODAY", NULL, GRID_TEXT, GRID_CUT, 0, NULL},
+    [FROM_CLOCK] = {"BRAZE'S CLOCK", NULL, GRID_TEXT, 0, 0, NULL},
+};
+
+/* "2 s ago", "never" */
+static void
+ago_write(const json_t *object, const char *path, struct buf *out)
+{
+	char text[SHOW_DURATION];
+	int64_t seconds = value_int(object, path);
+
+	if (!json_is_integer(value_at(object, path))) {
+		(void)buf_text(out, "never");
 		return;
-	show_duration(status->drain_s, text, sizeof(text));
-	clock_text(now_ms + status->drain_s * 1000, when, sizeof(when));
-	(void)buf_printf(out,
-	    "           empty in %s, at %.16sZ, at %u %ss a minute%s\n", text,
-	    when, sender->pace_per_minute, noun,
-	    sender->deferred > 0 ? ", not counting what is deferred"
-	    : status->held > 0	 ? ", not counting what is held"
-				 : "");
+	}
+	show_duration(seconds < 0 ? -seconds : seconds, text, sizeof(text));
+	(void)buf_printf(
+	    out, seconds < 0 ? "%s ahead (clock set back)" : "%s ago", text);
 }
 
-/* The types whose items wait until one is accepted. */
+/* "48,120 x 200, 3 x 503" */
 static void
-parked_show(
-    struct daemon *daemon, size_t index, const char *noun, struct buf *out)
+answers_write(const json_t *source, struct buf *out)
 {
-	struct forwarder *forwarder = atomic_load(&daemon->forwarder);
-	struct forwarder_parked *parked =
-	    calloc(FORWARDER_PARKED_MAX, sizeof(*parked));
-	size_t count = 0;
+	const json_t *answer;
+	char number[SHOW_TEXT];
+	size_t i;
 
-	if (parked != NULL && forwarder != NULL)
-		count = forwarder_destination_parked(forwarder, index, parked);
-	for (size_t i = 0; i < count; i++)
-		(void)buf_printf(out,
-		    "           parked: %s (%s), %zu %ss; one is tried each "
-		    "minute; last answer: %s\n",
-		    parked[i].name,
-		    parked[i].whole ? "all of it is refused"
-				    : "those that were refused",
-		    parked[i].count, noun, parked[i].why);
-	free(parked);
+	json_array_foreach(value_at(source, "answers_today"), i, answer)
+	{
+		show_number(value_int(answer, "count"), number, sizeof(number));
+		(void)buf_printf(out, "%s%s x %" PRId64, i > 0 ? ", " : "",
+		    number, value_int(answer, "status"));
+	}
+	if (i == 0)
+		(void)buf_char(out, '-');
 }
 
+/* "alerts in 22 h, off in 4 d": what Braze does if requests go on failing. */
 static void
-destination_show(
-    struct daemon *daemon, size_t index, int64_t now_ms, struct buf *out)
+clock_write(const json_t *source, struct buf *out)
 {
-	const char *noun =
-	    daemon->settings->destinations[index].forwarder.outlet->item_noun;
-	struct status_destination status;
-	char accepted[SHOW_AGO];
+	static const struct {
+		const char *path, *soon, *past;
+	} clocks[] = {
+	    {"braze_alerts_in_s", "alerts in", "alerted"},
+	    {"braze_gives_up_in_s", "off in", "SWITCHED OFF"},
+	};
+	const char *apart = "";
+	char text[SHOW_DURATION];
 
-	status_destination_read(daemon, index, now_ms, &status);
-	show_ago(now_ms, status.accepted_ms, accepted, sizeof(accepted));
-	(void)buf_printf(out,
-	    "to         %-16s %s, %" PRId64 " queued, last accepted %s\n",
-	    status.name, status.state, status.queued, accepted);
-	if (status_is_near(status.bytes, status.bytes_max))
-		(void)buf_printf(out,
-		    "           USES %" PRId64
-		    "%% of the space that it may: at "
-		    "100%% its sources are answered 503\n",
-		    status.bytes * 100 / status.bytes_max);
-	if (status.running) {
-		sender_show(&status, noun, now_ms, out);
-		if (status.sender.parked > 0)
-			parked_show(daemon, index, noun, out);
-	} else if (status.paused)
-		(void)buf_printf(out,
-		    "           run `currentsd destinations resume %s` to "
-		    "resume it\n",
-		    status.name);
-}
+	for (size_t i = 0; i < sizeof(clocks) / sizeof(clocks[0]); i++) {
+		int64_t left_s = value_int(source, clocks[i].path);
 
-/* ---- segments ---- */
-
-static void
-segments_show(struct daemon *daemon, const struct options *options,
-    int64_t now_ms, struct buf *out)
-{
-	struct segments segments;
-	const char *apart = ": ";
-	size_t troubled;
-
-	if (!segments_read(daemon, now_ms, &segments, NULL))
-		return;
-	if (segments.count > 0)
-		(void)buf_printf(out, "segments   %zu", segments.count);
-	for (int s = 0; s < SEGMENT_STATES; s++) {
-		if (segments.states[s] == 0)
+		if (!json_is_integer(value_at(source, clocks[i].path)))
 			continue;
-		(void)buf_printf(out, "%s%zu %s", apart, segments.states[s],
-		    segment_state_name((enum segment_state)s));
+		show_duration(left_s, text, sizeof(text));
+		(void)buf_printf(out, "%s%s%s%s", apart,
+		    left_s > 0 ? clocks[i].soon : clocks[i].past,
+		    left_s > 0 ? " " : "", left_s > 0 ? text : "");
 		apart = ", ";
 	}
-	if (segments.count > 0)
-		(void)buf_printf(
-		    out, "; %" PRId64 " changes wait\n", segments.waiting);
-	troubled = segments_trouble_show(
-	    &segments, options, now_ms, STATUS_SEGMENTS, "           ", out);
-	if (troubled > STATUS_SEGMENTS)
-		(void)buf_printf(out,
-		    "           and %zu more: see `currentsd segments "
-		    "--attention`\n",
-		    troubled - STATUS_SEGMENTS);
-	segments_fini(&segments);
+	if (*apart == '\0')
+		(void)buf_char(out, '-');
 }
 
-/* ---- what no one has decided about ---- */
+bool
+status_sources(const json_t *sources, const struct screen *screen,
+    int64_t now_ms, struct buf *out, struct err *reterr)
+{
+	struct grid *grid = grid_new(from_columns, FROM_COLUMNS, now_ms);
+	const json_t *one;
+	struct buf text;
+	size_t i;
+	bool ok;
+
+	buf_init(&text, STATUS_TEXT);
+	json_array_foreach(sources, i, one)
+	{
+		grid_row(grid, one);
+		buf_reset(&text);
+		ago_write(one, "last_request_s", &text);
+		grid_textf(grid, FROM_LAST, "%.*s", (int)text.len, text.data);
+		buf_reset(&text);
+		answers_write(one, &text);
+		grid_textf(
+		    grid, FROM_ANSWERS, "%.*s", (int)text.len, text.data);
+		buf_reset(&text);
+		clock_write(one, &text);
+		grid_textf(grid, FROM_CLOCK, "%.*s", (int)text.len, text.data);
+		if (json_is_integer(value_at(one, "failing_s")))
+			grid_tone(grid, FROM_CLOCK, TONE_WRONG);
+	}
+	ok = grid_write(grid, screen, out, reterr);
+	buf_fini(&text);
+	grid_free(grid);
+	return ok;
+}
+
+/* ---- the queue ---- */
 
 static void
-left_out_property_show(
-    void *arg, const struct drift *drift, int64_t events, int64_t first_ms)
+number_write(const json_t *object, const char *path, struct buf *out)
 {
-	struct buf *out = arg;
-	char since[CLOCK_TEXT];
+	char text[SHOW_TEXT];
 
-	clock_text(first_ms, since, sizeof(since));
-	(void)buf_printf(out,
-	    "left out   %.*s of %.*s, a property that is not in the catalogue: "
-	    "%" PRId64 " events went without it since %.16sZ;\n"
-	    "           to send it, add to the destination's settings: ",
-	    STR_ARGS(drift->field), STR_ARGS(drift->type), events, since);
-	drift_settings_write(drift, out);
-	(void)buf_char(out, '\n');
+	show_number(value_int(object, path), text, sizeof(text));
+	(void)buf_text(out, text);
 }
 
 static void
-left_out_show(struct daemon *daemon, struct buf *out)
+bytes_write(const json_t *object, const char *path, struct buf *out)
 {
-	int64_t count = status_left_out(
-	    daemon, STATUS_LEFT_OUT, left_out_property_show, out);
+	char text[SHOW_BYTES];
 
-	if (count > STATUS_LEFT_OUT)
-		(void)buf_printf(out,
-		    "           and %" PRId64 " more: see currentsd drift\n",
-		    count - STATUS_LEFT_OUT);
+	show_bytes(value_int(object, path), text, sizeof(text));
+	(void)buf_text(out, text);
+}
+
+/* A label, and beside it a text that is broken into lines that fit. */
+static void
+labelled_write(const struct screen *screen, const char *label, struct buf *text,
+    struct buf *out)
+{
+	size_t at = out->len;
+
+	if (!buf_char(text, '\0'))
+		return;
+	text_wrap(screen, text->data, STATUS_LABEL, out);
+	if (out->len > at + STATUS_LABEL)
+		memcpy(out->data + at, label, strlen(label));
+	buf_reset(text);
+}
+
+/* "7: 5 not a number (400), 2 no usable id" */
+static void
+reasons_write(const json_t *queue, const struct screen *screen,
+    const char *label, const char *count, const char *why, struct buf *text,
+    struct buf *out)
+{
+	const json_t *reason;
+	size_t i;
+
+	if (value_int(queue, count) == 0)
+		return;
+	number_write(queue, count, text);
+	json_array_foreach(value_at(queue, why), i, reason)
+	{
+		(void)buf_text(text, i == 0 ? ": " : ", ");
+		number_write(reason, "count", text);
+		(void)buf_printf(text, " %s", value_text(reason, "why"));
+		if (value_int(reason, "status") != 0)
+			(void)buf_printf(text, " (%" PRId64 ")",
+			    value_int(reason, "status"));
+	}
+	labelled_write(screen, label, text, out);
+}
+
+static void
+queue_write(const json_t *status, const struct screen *screen, struct buf *text,
+    struct buf *out)
+{
+	const json_t *queue = value_at(status, "queue");
+
+	bytes_write(queue, "live_bytes", text);
+	(void)buf_text(text, " of ");
+	bytes_write(queue, "max_bytes", text);
+	(void)buf_text(text, ", ");
+	bytes_write(queue, "free_bytes", text);
+	(void)buf_text(text, " free");
+	labelled_write(screen, "Queue", text, out);
+	if (value_at(status, "last_hour") != NULL) {
+		(void)buf_text(text, "in ");
+		number_write(status, "last_hour.received", text);
+		(void)buf_text(text, ", out ");
+		number_write(status, "last_hour.delivered", text);
+		labelled_write(screen, "Last hour", text, out);
+	}
+	reasons_write(queue, screen, "Dead", "dead", "dead_why", text, out);
+	reasons_write(
+	    queue, screen, "Dropped", "dropped", "dropped_why", text, out);
+	if (value_int(queue, "unreadable") +
+		value_int(queue, "unreadable_removed") >
+	    0) {
+		number_write(queue, "unreadable", text);
+		(void)buf_text(text, " bodies, and ");
+		number_write(queue, "unreadable_removed", text);
+		(void)buf_text(text, " removed");
+		labelled_write(screen, "Unreadable", text, out);
+	}
+	if (value_int(queue, "replay_queued") > 0) {
+		number_write(queue, "replay_queued", text);
+		(void)buf_text(
+		    text, " are still to be sent, behind the live traffic");
+		labelled_write(screen, "Replays", text, out);
+	}
+}
+
+static void
+segments_write(const json_t *status, const struct screen *screen,
+    struct buf *text, struct buf *out)
+{
+	const json_t *segments = value_at(status, "segments");
+	const char *apart = ": ", *state;
+	json_t *count;
+
+	if (value_int(segments, "count") == 0)
+		return;
+	number_write(segments, "count", text);
+	json_object_foreach(json_object_get(segments, "states"), state, count)
+	{
+		if (json_integer_value(count) == 0)
+			continue;
+		(void)buf_printf(text, "%s%" JSON_INTEGER_FORMAT " %s", apart,
+		    json_integer_value(count), state);
+		apart = ", ";
+	}
+	(void)buf_text(text, "; ");
+	number_write(segments, "waiting", text);
+	(void)buf_text(text, " changes wait");
+	labelled_write(screen, "Segments", text, out);
+}
+
+/* Requests that do not look like a source's: nobody has to act. */
+static void
+strangers_write(const json_t *status, const struct screen *screen,
+    struct buf *text, struct buf *out)
+{
+	const json_t *strangers = value_at(status, "refused_strangers");
+
+	if (value_int(strangers, "count") == 0 ||
+	    value_int(strangers, "last_s") >= STATUS_DAY_S)
+		return;
+	number_write(strangers, "count", text);
+	(void)buf_text(text, " requests of others, the last ");
+	ago_write(strangers, "last_s", text);
+	(void)buf_printf(text, ": %" PRId64 ", %s",
+	    value_int(strangers, "status"), value_text(strangers, "why"));
+	labelled_write(screen, "Strangers", text, out);
 }
 
 /* ---- all of it ---- */
 
 static void
-status_show(struct daemon *daemon, const struct options *options,
-    int64_t now_ms, int64_t mono_ms, struct buf *out)
+head_write(const json_t *status, const struct screen *screen, struct buf *out)
 {
-	const struct settings *settings = daemon->settings;
-	char uptime[SHOW_DURATION];
-	uint64_t dropped;
+	bool running = strcmp(value_text(status, "state"), "running") == 0;
+	char text[SHOW_TEXT];
 
-	if (atomic_load(&daemon->forwarder) == NULL) {
-		(void)buf_printf(
-		    out, "currentsd  %s NOT RUNNING\n", CURRENTSD_VERSION);
+	screen_text(screen, out, TONE_STRONG, "currentsd %.40s",
+	    value_text(status, "version"));
+	if (running) {
+		show_duration(
+		    value_int(status, "uptime_s"), text, sizeof(text));
+		(void)buf_printf(out, "   up %s   ", text);
 	} else {
-		show_duration((mono_ms - daemon->started_mono_ms) / 1000,
-		    uptime, sizeof(uptime));
-		(void)buf_printf(out, "currentsd  %s running for %s%s\n",
-		    CURRENTSD_VERSION, uptime,
-		    status_alive(daemon, mono_ms) ? ""
-						  : ", A THREAD HAS STALLED");
-		dropped = counter_read(COUNTER_LOG_DROPPED);
-		if (dropped > 0)
-			(void)buf_printf(out,
-			    "           %" PRIu64
-			    " LINES OF THE LOG were dropped: "
-			    "nobody read it\n",
-			    dropped);
+		(void)buf_text(out, "   ");
+		screen_text(screen, out, TONE_WRONG, "NOT RUNNING");
+		(void)buf_text(out, "   ");
 	}
-	queue_show(daemon, now_ms, out);
-	for (size_t i = 0; i < settings->source_count; i++)
-		source_show(daemon, i, now_ms, out);
-	no_source_show(daemon, now_ms, out);
-	strangers_show(daemon, now_ms, out);
-	for (size_t i = 0; i < settings->destination_count; i++)
-		destination_show(daemon, i, now_ms, out);
-	segments_show(daemon, options, now_ms, out);
-	show_stranded(daemon, out);
-	left_out_show(daemon, out);
+	if (value_int(status, "queue.imbalance") != 0) {
+		screen_text(screen, out, TONE_WRONG, "THE LEDGER IS OFF");
+		(void)buf_char(out, '\n');
+		return;
+	}
+	show_number(value_int(status, "queue.received"), text, sizeof(text));
+	screen_text(
+	    screen, out, TONE_GOOD, "all %s events accounted for", text);
+	(void)buf_char(out, '\n');
 }
 
-int
-command_status(struct command_context *context, struct buf *out)
+bool
+status_render(const json_t *status, const struct screen *screen, int64_t now_ms,
+    struct buf *out, struct err *reterr)
 {
-	int64_t mono_ms = clock_mono_ms();
+	const json_t *attention = value_at(status, "attention");
+	struct buf text;
 
-	if (options_has(context->options, "--json"))
-		status_write(context->daemon, context->now_ms, mono_ms, out);
-	else
-		status_show(context->daemon, context->options, context->now_ms,
-		    mono_ms, out);
-	return EXIT_FINE;
+	head_write(status, screen, out);
+	(void)buf_char(out, '\n');
+	status_attention(attention, screen, out);
+	if (json_array_size(attention) > 0)
+		(void)buf_char(out, '\n');
+	if (!status_destinations(
+		value_at(status, "destinations"), screen, now_ms, out, reterr))
+		return false;
+	(void)buf_char(out, '\n');
+	if (!status_sources(
+		value_at(status, "sources"), screen, now_ms, out, reterr))
+		return false;
+	(void)buf_char(out, '\n');
+	buf_init(&text, STATUS_TEXT);
+	queue_write(status, screen, &text, out);
+	segments_write(status, screen, &text, out);
+	strangers_write(status, screen, &text, out);
+	buf_fini(&text);
+	return buf_ok(out, reterr);
 }

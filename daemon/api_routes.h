@@ -6,10 +6,12 @@
 
 #include "daemon/api.h"
 
-api_fn api_status, api_metrics, api_destination_pause, api_destination_resume,
-    api_events, api_event, api_dead, api_dead_show, api_dead_requeue,
-    api_dead_requeue_one, api_dead_drop, api_dead_drop_one, api_unreadable,
-    api_unreadable_show, api_unreadable_drop, api_tap;
+api_fn api_status, api_metrics, api_history, api_ledger, api_stats, api_sources,
+    api_source, api_destinations, api_destination, api_destination_pause,
+    api_destination_resume, api_destination_retry, api_events, api_event,
+    api_dead, api_dead_show, api_dead_requeue, api_dead_requeue_one,
+    api_dead_drop, api_dead_drop_one, api_unreadable, api_unreadable_show,
+    api_unreadable_drop, api_tap;
 api_fn api_import, api_replay, api_explain, api_queue_check, api_queue_backup,
     api_jobs;
 api_fn api_segments, api_segment, api_segment_syncs, api_segment_resend,

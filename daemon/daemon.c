@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "daemon/api.h"
 #include "daemon/erase.h"
+#include "daemon/history.h"
 #include "daemon/persons.h"
 #include "daemon/segments.h"
 #include "daemon/zone.h"
@@ -229,7 +230,8 @@ daemon_start(struct daemon *daemon, struct err *reterr)
 		return false;
 	daemon->destinations =
 	    calloc(settings->destination_count, sizeof(*daemon->destinations));
-	if (daemon->destinations == NULL)
+	daemon->history = history_new(settings->destination_count);
+	if (daemon->destinations == NULL || daemon->history == NULL)
 		return err_set_nomem(reterr);
 	for (size_t i = 0; i < settings->destination_count; i++) {
 		const struct settings_destination *destination =
@@ -310,5 +312,6 @@ daemon_fini(struct daemon *daemon)
 	free(daemon->sources);
 	free(daemon->destinations);
 	lock_fini(&daemon->job.lock);
+	history_free(daemon->history);
 	*daemon = (struct daemon){0};
 }

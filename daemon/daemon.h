@@ -16,6 +16,8 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+struct history;
+
 enum { DAEMON_PROGRESS = 200 };
 
 /* The job that runs, of those that run one at a time (job_begin()). */
@@ -37,6 +39,7 @@ struct daemon {
 					   * the process of a command */
 	struct intake_context **contexts; /* of the sources */
 	struct forwarder_destination *destinations;
+	struct history *history; /* NULL unless it runs */
 
 	struct erase_sweep *sweep; /* NULL unless it runs */
 

@@ -344,6 +344,62 @@ segments_find(const struct segments *segments, struct str called,
 	return true;
 }
 
+/* ---- names ---- */
+
+static int
+segment_compare(const void *left, const void *right)
+{
+	const struct segment *const *a = left, *const *b = right;
+
+	return strcmp((*a)->of.id, (*b)->of.id);
+}
+
+static int
+segment_compare_id(const void *id, const void *right)
+{
+	const struct segment *const *segment = right;
+
+	return strcmp(id, (*segment)->of.id);
+}
+
+void
+segment_names_read(
+    struct daemon *daemon, int64_t now_ms, struct segment_names *ret_names)
+{
+	struct segment_names names = {.sorted = NULL};
+
+	if (segments_read(daemon, now_ms, &names.segments, NULL))
+		names.sorted =
+		    calloc(names.segments.count + 1, sizeof(*names.sorted));
+	for (size_t i = 0; names.sorted != NULL && i < names.segments.count;
+	     i++)
+		names.sorted[i] = &names.segments.list[i];
+	if (names.sorted != NULL)
+		qsort(names.sorted, names.segments.count, sizeof(*names.sorted),
+		    segment_compare);
+	*ret_names = names;
+}
+
+void
+segment_names_fini(struct segment_names *names)
+{
+	free(names->sorted);
+	names->sorted = NULL;
+	segments_fini(&names->segments);
+}
+
+const char *
+segment_names_find(const struct segment_names *names, const char *type)
+{
+	const struct segment *const *found = NULL;
+
+	if (names->sorted != NULL)
+		found = bsearch(type, names->sorted, names->segments.count,
+		    sizeof(*names->sorted), segment_compare_id);
+	return found == NULL || *(*found)->of.name == '\0' ? NULL
+							   : (*found)->of.name;
+}
+
 /* ---- how it is shown ---- */
 
 void

@@ -77,6 +77,22 @@ const char *segment_called(const struct segment *segment);
 void segment_trouble_write(
     const struct segment *segment, int64_t now_ms, struct buf *out);
 
+/* The names of segments by their ids, which are the types of their changes. */
+struct segment_names {
+	struct segments segments;
+	const struct segment **sorted; /* by id; owned; or NULL */
+};
+
+/* None if they cannot be read. */
+void segment_names_read(
+    struct daemon *daemon, int64_t now_ms, struct segment_names *ret_names);
+void segment_names_fini(struct segment_names *names);
+
+/* NULL if it is the type of no segment, or that has no name. Does not lock the
+ * queue. */
+const char *
+segment_names_find(const struct segment_names *names, const char *type);
+
 /* What is known of it, as members of the open object. */
 void
 segment_json(const struct segment *segment, int64_t now_ms, struct json *json);

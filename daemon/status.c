@@ -1,10 +1,13 @@
 #include "daemon/status.h"
 
+#include "base/clock.h"
+
+#include <stdlib.h>
 #include <string.h>
 
 enum {
 	STATUS_SILENCE_MS = 60 * 1000,
-	STATUS_REFUSED_S = 24 * 3600 /* a refusal is shown for so long */
+	STATUS_DAY_S = 24 * 3600, /* a refusal is shown for so long */
 };
 
 bool
@@ -110,6 +113,8 @@ status_destination_read(struct daemon *daemon, size_t destination,
 
 	*ret_status = (struct status_destination){
 	    .name = name,
+	    .kind = settings->forwarder.outlet->kind,
+	    .noun = settings->forwarder.outlet->item_noun,
 	    .queued = stats_destination_queued(daemon->queue, name),
 	    .bytes = stats_destination_bytes(daemon->queue, name),
 	    .bytes_max = stats_destination_bytes_max(daemon->queue, name),
@@ -127,6 +132,9 @@ status_destination_read(struct daemon *daemon, size_t destination,
 		ret_status->paused = sender->state == FORWARDER_PAUSED;
 		ret_status->accepted_ms = sender->last_accepted_ms;
 		ret_status->drain_s = status_drain_s(ret_status, now_ms);
+		ret_status->rate = rate_read(&sender->rate, clock_mono_ms());
+		ret_status->pace_unit =
+		    sender->pace_request_items > 0 ? "requests" : "items";
 	} else {
 		ret_status->paused =
 		    stats_destination_paused(daemon->queue, name);
@@ -139,44 +147,121 @@ status_destination_read(struct daemon *daemon, size_t destination,
 		    stats_destination_delivered_ms(daemon->queue, name);
 }
 
-bool
-status_source_read(struct daemon *daemon, size_t source,
-    struct server_source_status *ret_status)
+size_t
+status_limits(const struct status_destination *destination,
+    struct status_limit ret_limits[OUTLET_LIMITS_MAX])
 {
-	const struct settings *settings = daemon->settings;
-	struct server *server = atomic_load(&daemon->server);
+	const struct forwarder_destination_status *sender =
+	    &destination->sender;
 
-	if (server == NULL)
-		return server_source_saved(daemon->queue,
-		    source < settings->source_count
-			? settings->sources[source].server.name
-		    : source == settings->source_count ? SERVER_NO_SOURCE
-						       : SERVER_STRANGERS,
-		    ret_status, NULL);
-	server_source_status(server, source, ret_status);
-	return true;
+	for (size_t i = 0; i < sender->limit_count; i++) {
+		const struct forwarder_limit *limit = &sender->limits[i];
+
+		ret_limits[i] = (struct status_limit){
+		    .destination = destination->name,
+		    .unit = limit->limit.unit == OUTLET_ITEMS ? "items"
+							      : "requests",
+		    .scope = limit->limit.scope == OUTLET_KEY ? "person"
+							      : "destination",
+		    .amount = limit->limit.amount,
+		    .window_s = limit->limit.window_ms / 1000,
+		    .used = limit->used,
+		};
+	}
+	return sender->limit_count;
 }
 
-int64_t
-status_source_refused(const struct server_source_status *status, int64_t now_ms)
+struct status_parked *
+status_parked(struct daemon *daemon, size_t destination, size_t *ret_count)
 {
-	return status->refused > 0 && status_since_s(now_ms,
-					  status->refused_ms) < STATUS_REFUSED_S
-		   ? status->refused
-		   : 0;
+	struct forwarder *forwarder = atomic_load(&daemon->forwarder);
+	struct forwarder_parked *of = calloc(FORWARDER_PARKED_MAX, sizeof(*of));
+	struct status_parked *parked =
+	    calloc(FORWARDER_PARKED_MAX, sizeof(*parked));
+
+	*ret_count = 0;
+	if (forwarder != NULL && of != NULL && parked != NULL)
+		*ret_count =
+		    forwarder_destination_parked(forwarder, destination, of);
+	for (size_t i = 0; i < *ret_count; i++)
+		parked[i] = (struct status_parked){
+		    of[i], of[i].whole ? "all" : "refused"};
+	free(of);
+	return parked;
 }
 
-int64_t
-status_source_left_s(
-    const struct server_source_status *status, int64_t after_ms, int64_t now_ms)
+/* ---- sources ---- */
+
+/* Until a source has been failing for so long; 0 if that time has come; -1: it
+ * is not failing, or the time is not known. */
+static int64_t
+source_left_s(
+    const struct server_source_status *of, int64_t after_ms, int64_t now_ms)
 {
-	int64_t since = status_since_s(now_ms, status->failing_since_ms);
+	int64_t since = status_since_s(now_ms, of->failing_since_ms);
 	int64_t after_s = after_ms / 1000;
 
+	if (of->failing_since_ms == 0 || after_ms == 0)
+		return -1;
 	if (since < 0) /* the clock was set back */
 		return after_s;
 	return since < after_s ? after_s - since : 0;
 }
+
+void
+status_source_read(struct daemon *daemon, size_t source, int64_t now_ms,
+    struct status_source *ret_status)
+{
+	const struct settings *settings = daemon->settings;
+	const struct server_source *own =
+	    source < settings->source_count ? &settings->sources[source].server
+					    : NULL;
+	struct server *server = atomic_load(&daemon->server);
+	const struct intake *intake = own != NULL ? own->intake : NULL;
+	struct status_source status = {
+	    .name = own != NULL			       ? own->name
+		    : source == settings->source_count ? SERVER_NO_SOURCE
+						       : SERVER_STRANGERS,
+	    .kind = intake != NULL ? intake->kind : NULL,
+	};
+	struct server_source_status *of = &status.of;
+
+	if (server != NULL)
+		server_source_status(server, source, of);
+	else if (!server_source_saved(daemon->queue, status.name, of, NULL))
+		*of = (struct server_source_status){.name = status.name};
+	if (of->refused > 0 &&
+	    status_since_s(now_ms, of->refused_ms) < STATUS_DAY_S)
+		status.refused = of->refused;
+	if (of->answers_day != now_ms / 1000 / STATUS_DAY_S)
+		of->answer_count = 0;
+	status.alerts_s =
+	    source_left_s(of, intake != NULL ? intake->alarms_ms : 0, now_ms);
+	status.gives_up_s =
+	    source_left_s(of, intake != NULL ? intake->gives_up_ms : 0, now_ms);
+	status.rate = rate_read(&of->rate, clock_mono_ms());
+	*ret_status = status;
+}
+
+struct status_token *
+status_tokens(struct daemon *daemon, size_t source, size_t *ret_count)
+{
+	struct server *server = atomic_load(&daemon->server);
+	size_t count = server != NULL ? server_tokens(server, source) : 0;
+	struct status_token *tokens =
+	    count > 0 ? calloc(count, sizeof(*tokens)) : NULL;
+
+	*ret_count = tokens != NULL ? count : 0;
+	for (size_t i = 0; i < *ret_count; i++)
+		tokens[i] = (struct status_token){
+		    .source = daemon->settings->sources[source].server.name,
+		    .number = (unsigned)i + 1,
+		    .used_ms = server_token_last_used_ms(server, source, i),
+		};
+	return tokens;
+}
+
+/* ---- the queue ---- */
 
 bool
 status_is_near(int64_t bytes, int64_t most)
@@ -206,49 +291,4 @@ status_stranded(const struct daemon *daemon, status_stranded_fn *fn, void *arg)
 	struct stranded stranded = {daemon->settings, fn, arg};
 
 	stats_destinations(daemon->queue, stranded_one, &stranded);
-}
-
-struct left_out {
-	const struct settings *settings;
-	size_t most;
-	int64_t count;
-	status_left_out_fn *fn;
-	void *arg;
-};
-
-/* Once some line of the settings, or the catalogue, decides about it, it is
- * only history. */
-static bool
-left_out_one(void *arg, const char *text, int64_t events, int64_t first_ms,
-    int64_t last_ms)
-{
-	struct left_out *left_out = arg;
-	const struct settings *settings = left_out->settings;
-	bool undecided = false;
-	struct drift drift;
-
-	(void)last_ms;
-	if (!drift_text_read(text, &drift) ||
-	    drift.what != CURRENTS_DRIFT_LEFT_OUT)
-		return true;
-	for (size_t i = 0; i < settings->destination_count && !undecided; i++)
-		undecided =
-		    settings->destinations[i].kind == SETTINGS_TRACK &&
-		    track_leaves_out(&settings->destinations[i].track.rules,
-			drift.type, drift.field);
-	if (undecided && left_out->count++ < (int64_t)left_out->most)
-		left_out->fn(left_out->arg, &drift, events, first_ms);
-	return true;
-}
-
-int64_t
-status_left_out(
-    struct daemon *daemon, size_t most, status_left_out_fn *fn, void *arg)
-{
-	struct left_out left_out = {daemon->settings, most, 0, fn, arg};
-
-	if (!stats_drift(daemon->queue, left_out_one, &left_out, NULL))
-		return atomic_load(&daemon->left_out);
-	atomic_store(&daemon->left_out, left_out.count);
-	return left_out.count;
 }

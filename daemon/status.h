@@ -12,6 +12,8 @@
 #include "daemon/daemon.h"
 #include "queue/admin.h"
 
+struct segments;
+
 /* Has no thread stalled? `mono_ms` is clock_mono_ms(). */
 bool status_alive(struct daemon *daemon, int64_t mono_ms);
 
@@ -23,9 +25,35 @@ int64_t status_since_s(int64_t now_ms, int64_t then_ms);
  * 0 if none is queued. */
 int64_t status_oldest_ms(struct daemon *daemon, const char *destination);
 
+/* A line of the ledger. */
+struct status_ledger {
+	struct stats_line line;
+	int64_t imbalance, replay_queued;
+};
+struct status_ledger status_ledger(const struct stats_line *line);
+
+struct status_queue {
+	struct status_ledger ledger;
+	struct stats_totals totals;
+	int64_t dead_max_bytes, max_bytes;
+	int64_t dead_left_s; /* until the first dead letters expire, or -1 */
+	int64_t oldest_ms;   /* acceptance of the oldest queued, or 0 */
+	int64_t disk_wait_s;
+	bool is_gone;
+};
+
+/* Why items were dropped or are dead. */
+struct status_reason {
+	const char *why;
+	unsigned status;
+	int64_t count;
+};
+
 /* One destination of the settings. */
 struct status_destination {
 	const char *name, *state; /* also "stopped" without a forwarder */
+	const char *kind, *noun;  /* of its outlet, and of its items */
+	const char *pace_unit;	  /* "items" or "requests" */
 	int64_t queued;
 	int64_t held; /* of them: changes that the operator is to release */
 	int64_t bytes, bytes_max; /* queued, and the most that may be now */
@@ -34,10 +62,100 @@ struct status_destination {
 	/* Until nothing is queued but deferred events; -1 if unknown. */
 	int64_t drain_s;
 	int64_t hold_ms; /* a member is not written again before so long */
+	double rate;	 /* of items accepted, a second */
 	bool running;	 /* there is a forwarder: `sender` is filled */
 	bool paused;	 /* by the operator */
 	struct forwarder_destination_status sender;
 };
+
+/* How much of a quota is used. */
+struct status_limit {
+	const char *destination, *unit, *scope;
+	unsigned amount;
+	int64_t window_s;
+	size_t used;
+};
+
+/* Of the metric of states: is it in this one? */
+struct status_state {
+	const char *destination, *state;
+	bool is;
+};
+
+/* A property that was not sent as it came. */
+struct status_property {
+	const char *destination;
+	struct forwarder_omission of;
+};
+
+/* A type that the destination refuses. */
+struct status_parked {
+	struct forwarder_parked of;
+	const char *what; /* "all" or "refused" */
+};
+
+struct status_stranded {
+	const char *name;
+	int64_t queued;
+};
+
+/* A bearer token of a source, by its number from 1. */
+struct status_token {
+	const char *source;
+	unsigned number;
+	int64_t used_ms; /* 0 = never */
+};
+
+/* A source, or a row that stands for none. */
+struct status_source {
+	const char *name, *kind; /* the latter NULL in such a row */
+	struct server_source_status of;
+	int64_t refused; /* that count at present */
+	/* Until it does something about its failing requests: 0 if that time
+	 * has come; -1: it does not, or it is not known. */
+	int64_t alerts_s, gives_up_s;
+	double rate; /* of items received, a second */
+};
+
+/* A property that is left out because no line of the settings decides about
+ * it. */
+struct status_left_out {
+	char *texts; /* owned; the others point into it */
+	const char *type, *property, *json, *settings;
+	int64_t since_ms, events;
+};
+
+enum { STATUS_LEFT_OUT = 20 }; /* that are read */
+
+struct status_segment_state {
+	const char *state;
+	size_t count;
+};
+
+/* All of it at one time. */
+struct status {
+	struct daemon *daemon;
+	int64_t now_ms;
+	const char *version, *state; /* "running" or "stopped" */
+	bool running;
+	bool alive;
+	unsigned build; /* 1: of a metric that is all label */
+	int64_t uptime_s, log_dropped;
+	struct status_queue queue;
+	struct status_source *sources; /* owned; then the two rows more */
+	size_t source_count;
+	struct status_destination *destinations; /* owned */
+	size_t destination_count;
+	struct segments *segments; /* owned; NULL: they could not be read */
+	struct status_left_out left_out[STATUS_LEFT_OUT];
+	size_t left_out_read;
+	int64_t left_out_count; /* how many there are */
+};
+
+/* False without memory. */
+MUST_USE bool status_read(struct daemon *daemon, int64_t now_ms,
+    int64_t mono_ms, struct status *ret_status, struct err *reterr);
+void status_fini(struct status *status);
 
 /* Items a minute at the present pace, if requests are full. */
 int64_t
@@ -50,36 +168,15 @@ void status_destination_read(struct daemon *daemon, size_t destination,
     int64_t now_ms, struct status_destination *ret_status);
 
 /* A source by its number, or one of the rows after the sources that stand for
- * none (server.h), from the server or, without one, as it was saved. False
- * without memory. */
-MUST_USE bool status_source_read(struct daemon *daemon, size_t source,
-    struct server_source_status *ret_status);
-
-/* How many of its requests were refused, 0 a day after the last. */
-int64_t status_source_refused(
-    const struct server_source_status *status, int64_t now_ms);
-
-/* The seconds until a source has been failing for so long (alarms_ms or
- * gives_up_ms of its intake); 0 if that time has come. */
-int64_t status_source_left_s(const struct server_source_status *status,
-    int64_t after_ms, int64_t now_ms);
+ * none (server.h), from the server or, without one, as it was saved. */
+void status_source_read(struct daemon *daemon, size_t source, int64_t now_ms,
+    struct status_source *ret_status);
 
 /* Destinations that have queued events and are not in the settings: they were
  * renamed or removed, so their events are not sent. */
 typedef void status_stranded_fn(void *arg, const char *name, int64_t queued);
 void
 status_stranded(const struct daemon *daemon, status_stranded_fn *fn, void *arg);
-
-/* The member "stranded" of the open object. */
-void status_stranded_json(const struct daemon *daemon, struct json *json);
-
-/* Properties that are left out because no line of the settings decides about
- * them: `fn` gets at most so many, with how many events went without it and
- * since when. Returns how many there are. Slow. */
-typedef void status_left_out_fn(
-    void *arg, const struct drift *drift, int64_t events, int64_t first_ms);
-int64_t status_left_out(
-    struct daemon *daemon, size_t most, status_left_out_fn *fn, void *arg);
 
 /* Dead letters that expire sooner are worth a warning: Braze cannot send them
  * again. */
@@ -88,13 +185,34 @@ enum { STATUS_EXPIRING_MS = 7 * 24 * 3600 * 1000 };
 /* Is it at least 80 per cent of what may be? */
 bool status_is_near(int64_t bytes, int64_t most);
 
-/* A line of the ledger as members of the open object, imbalance included. */
-void status_ledger_json(const struct stats_line *line, struct json *json);
+/* Tokens of a source; none without a server. The caller frees the list, which
+ * is NULL if there are none or memory is short. */
+struct status_token *
+status_tokens(struct daemon *daemon, size_t source, size_t *ret_count);
 
-/* /status: one JSON object; /metrics: the Prometheus text format. */
-void status_write(
-    struct daemon *daemon, int64_t now_ms, int64_t mono_ms, struct buf *out);
-void metrics_write(
-    struct daemon *daemon, int64_t now_ms, int64_t mono_ms, struct buf *out);
+/* The types that a destination refuses, likewise. */
+struct status_parked *
+status_parked(struct daemon *daemon, size_t destination, size_t *ret_count);
+
+/* How a destination's quotas are used; returns how many it has. */
+size_t status_limits(const struct status_destination *destination,
+    struct status_limit ret_limits[OUTLET_LIMITS_MAX]);
+
+/* /status: one JSON object; /metrics: the Prometheus text format. False
+ * without memory. */
+MUST_USE bool status_write(struct daemon *daemon, int64_t now_ms,
+    int64_t mono_ms, struct buf *out, struct err *reterr);
+MUST_USE bool metrics_write(struct daemon *daemon, int64_t now_ms,
+    int64_t mono_ms, struct buf *out, struct err *reterr);
+
+/* The object of one source or destination of it, which is open. */
+void status_source_json(
+    const struct status *status, size_t source, struct json *json);
+void status_destination_json(
+    const struct status *status, size_t destination, struct json *json);
+
+/* The member "stranded" of the open object. */
+void status_stranded_json(
+    const struct daemon *daemon, int64_t now_ms, struct json *json);
 
 #endif

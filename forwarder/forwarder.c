@@ -29,6 +29,7 @@
 enum {
 	FORWARDER_ROUND_MS = 1000, /* at most, so that we are seen alive */
 	FORWARDER_STALLED_MS = 10 * 1000,
+	FORWARDER_ORDER_MS = 3000, /* to wait until an order is followed */
 	FORWARDER_RETRY_MS = 1000, /* without memory */
 	FORWARDER_ONCE_MAX = 16 << 20,
 	FORWARDER_SHOWN = 200, /* bytes of an answer */
@@ -48,6 +49,7 @@ struct forwarder_slot {
 	struct sender *sender;
 	int64_t next_ms;	    /* mono; it is to be stepped */
 	bool touched;		    /* something happened in this round */
+	uint64_t following;	    /* orders that were followed in it */
 	int64_t published_ms;	    /* mono */
 	uint64_t omissions_changes; /* that are published */
 
@@ -57,7 +59,8 @@ struct forwarder_slot {
 	size_t omission_count;
 	struct forwarder_parked *parked; /* owned */
 	size_t parked_count;
-	bool pause_asked, resume_asked;
+	bool pause_asked, resume_asked, retry_asked, retry_insisted;
+	uint64_t orders, followed; /* how many; the latter once published */
 
 	/* Any thread. */
 	atomic_bool reread_asked;
@@ -83,6 +86,7 @@ struct forwarder {
 
 	/* Guarded by the lock. */
 	struct lock lock;
+	struct cond followed; /* an order was */
 	bool stopping;
 	int64_t deadline_ms; /* mono; of the requests in flight */
 };
@@ -193,6 +197,9 @@ slot_publish(struct forwarder *forwarder, struct forwarder_slot *slot,
 	sender_status(slot->sender, now, &status);
 	lock_hold(&forwarder->lock);
 	slot->status = status;
+	if (slot->followed != slot->following)
+		cond_wake_all(&forwarder->followed);
+	slot->followed = slot->following;
 	lock_drop(&forwarder->lock);
 	slot_publish_omissions(forwarder, slot);
 	slot_publish_parked(forwarder, slot, status.parked);
@@ -224,17 +231,23 @@ static void
 slot_orders(struct forwarder *forwarder, struct forwarder_slot *slot)
 {
 	struct clock_times now = clock_times_now();
-	bool pause, resume;
+	bool pause, resume, retry, insist;
 
 	lock_hold(&forwarder->lock);
 	pause = slot->pause_asked;
 	resume = slot->resume_asked;
+	retry = slot->retry_asked;
+	insist = slot->retry_insisted;
 	slot->pause_asked = slot->resume_asked = false;
+	slot->retry_asked = slot->retry_insisted = false;
+	slot->following = slot->orders;
 	lock_drop(&forwarder->lock);
 	if (atomic_exchange(&slot->reread_asked, false))
 		sender_reread(slot->sender);
 	if (pause || resume)
 		sender_pause(slot->sender, pause, &now);
+	if (retry)
+		sender_retry(slot->sender, insist, &now);
 	slot->touched = true;
 }
 
@@ -421,6 +434,7 @@ forwarder_free(struct forwarder *forwarder)
 	free(forwarder->wants);
 	free(forwarder->wanting);
 	free(forwarder->slots);
+	cond_fini(&forwarder->followed);
 	lock_fini(&forwarder->lock);
 	free(forwarder);
 }
@@ -473,6 +487,7 @@ forwarder_start(const struct forwarder_destination *destinations,
 	if (forwarder == NULL)
 		return err_set_nomem(reterr);
 	lock_init(&forwarder->lock);
+	cond_init(&forwarder->followed);
 	forwarder->shared = (struct sender_shared){
 	    .queue = queue,
 	    .boot = forwarder_boot(),
@@ -595,23 +610,42 @@ forwarder_destination_parked(struct forwarder *forwarder, size_t destination,
 }
 
 bool
-forwarder_destination_set_paused(
-    struct forwarder *forwarder, const char *name, bool paused)
+forwarder_destination_order(struct forwarder *forwarder, size_t destination,
+    enum forwarder_order order, struct forwarder_destination_status *ret_status)
 {
-	for (size_t i = 0; i < forwarder->count; i++) {
-		struct forwarder_slot *slot = &forwarder->slots[i];
+	int64_t until_ms = clock_mono_ms() + FORWARDER_ORDER_MS;
+	struct forwarder_slot *slot;
+	uint64_t number;
+	bool followed;
 
-		if (strcmp(slot->name, name) != 0)
-			continue;
-		lock_hold(&forwarder->lock);
-		slot->pause_asked = paused;
-		slot->resume_asked = !paused;
-		lock_drop(&forwarder->lock);
-		atomic_store(&slot->asked, true);
-		poster_wake(forwarder->poster);
-		return true;
+	CHECK(destination < forwarder->count);
+	slot = &forwarder->slots[destination];
+	lock_hold(&forwarder->lock);
+	switch (order) {
+	case FORWARDER_PAUSE:
+	case FORWARDER_RESUME:
+		slot->pause_asked = order == FORWARDER_PAUSE;
+		slot->resume_asked = order == FORWARDER_RESUME;
+		break;
+	case FORWARDER_RETRY_INSIST:
+		slot->retry_insisted = true;
+		slot->retry_asked = true;
+		break;
+	case FORWARDER_RETRY:
+		slot->retry_asked = true;
+		break;
 	}
-	return false;
+	number = ++slot->orders;
+	lock_drop(&forwarder->lock);
+	atomic_store(&slot->asked, true);
+	poster_wake(forwarder->poster);
+	lock_hold(&forwarder->lock);
+	while (slot->followed < number && clock_mono_ms() < until_ms)
+		cond_wait(&forwarder->followed, &forwarder->lock, until_ms);
+	followed = slot->followed >= number;
+	*ret_status = slot->status;
+	lock_drop(&forwarder->lock);
+	return followed;
 }
 
 void

@@ -7,6 +7,7 @@
  * for all destinations. What a destination speaks is its outlet's business.
  */
 
+#include "base/rate.h"
 #include "queue/queue.h"
 #include "schema/dialect.h"
 
@@ -77,10 +78,14 @@ struct forwarder_limit {
 struct forwarder_destination_status {
 	const char *name;
 	enum forwarder_state state;
-	char why[320];		  /* of BACKING_OFF, HALTED, ... */
-	int64_t until_ms;	  /* next try, wall clock; 0 = at once */
-	int64_t last_accepted_ms; /* 0 = never */
+	char why[320];	  /* of BACKING_OFF, HALTED, ... */
+	int64_t until_ms; /* next try, wall clock; 0 = at once */
+	/* The destination asked to be left alone until then, or what was sent
+	 * before the start counts for its limits; wall clock, 0 = not so. */
+	int64_t asked_until_ms, cool_until_ms;
+	int64_t last_accepted_ms;	   /* 0 = never */
 	uint64_t posts, accepted, refused; /* requests, items, items */
+	struct rate rate;		   /* of items accepted */
 	unsigned in_flight;		   /* requests */
 	/* Items at present, or requests of at most so many items (0: the pace
 	 * counts items); and but for answers of "too fast". */
@@ -135,10 +140,21 @@ size_t
 forwarder_destination_parked(struct forwarder *forwarder, size_t destination,
     struct forwarder_parked ret_parked[FORWARDER_PARKED_MAX]);
 
-/* Pause or resume a destination; queue_destination_pause() keeps that over
- * restarts. False if there is no such destination. */
-bool forwarder_destination_set_paused(
-    struct forwarder *forwarder, const char *name, bool paused);
+enum forwarder_order {
+	FORWARDER_PAUSE, /* queue_destination_pause() keeps it over restarts */
+	FORWARDER_RESUME,
+	/* Try at once, if it is in trouble; but not before asked_until_ms and
+	 * cool_until_ms, or, if that is insisted on, only the latter. */
+	FORWARDER_RETRY,
+	FORWARDER_RETRY_INSIST,
+};
+
+/* Give an order, and wait until it is followed; *ret_status is what came of it.
+ * False if the forwarder is too busy to answer within seconds: it follows it
+ * later. */
+bool forwarder_destination_order(struct forwarder *forwarder,
+    size_t destination, enum forwarder_order order,
+    struct forwarder_destination_status *ret_status);
 
 /* Items were changed in the queue: hand back those that are not in flight,
  * and read them again. Done before the next request. */

@@ -300,6 +300,34 @@ sender_pause(struct sender *sender, bool paused, const struct clock_times *now)
 }
 
 void
+sender_retry(struct sender *sender, bool insist, const struct clock_times *now)
+{
+	int64_t until_ms = sender->cool_until_ms;
+
+	/* While others are accepted, what failed waits alone. */
+	for (struct request *r = sender->ready;
+	     r != NULL && sender->state == FORWARDER_RUNNING; r = r->next) {
+		if (r->not_before_ms > now->mono_ms &&
+		    !fault_record_suspect(&r->record))
+			r->not_before_ms = now->mono_ms;
+	}
+	if (sender->lost || (sender->state != FORWARDER_BACKING_OFF &&
+				sender->state != FORWARDER_HALTED))
+		return;
+	if (insist)
+		sender->retry_after_ms = INT64_MIN;
+	if (sender->retry_after_ms > until_ms)
+		until_ms = sender->retry_after_ms;
+	if (until_ms < sender->until_ms)
+		sender->until_ms = until_ms;
+	log_line(LOG_INFO, "forwarder",
+	    "retry destination=%s state=%s next_ms=%" PRId64,
+	    sender->settings.name, forwarder_state_name(sender->state),
+	    sender->until_ms > now->mono_ms ? sender->until_ms - now->mono_ms
+					    : 0);
+}
+
+void
 sender_reread(struct sender *sender)
 {
 	for (struct request *r = sender->in_flight; r != NULL; r = r->next)
@@ -1153,6 +1181,7 @@ sender_status(struct sender *sender, const struct clock_times *now,
 	    .last_accepted_ms = sender->accepted_ms,
 	    .posts = sender->posts,
 	    .accepted = sender->accepted,
+	    .rate = sender->rate,
 	    .refused = sender->refused,
 	    .in_flight = sender->in_flight_count,
 	    .pace_per_minute = sender->pace.present,
@@ -1171,6 +1200,12 @@ sender_status(struct sender *sender, const struct clock_times *now,
 	(void)snprintf(status->why, sizeof(status->why), "%s", sender->why);
 	if (sender->until_ms > now->mono_ms && sender->until_ms != INT64_MAX)
 		status->until_ms = clock_times_wall_ms(now, sender->until_ms);
+	if (sender->retry_after_ms > now->mono_ms)
+		status->asked_until_ms =
+		    clock_times_wall_ms(now, sender->retry_after_ms);
+	if (sender->cool_until_ms > now->mono_ms)
+		status->cool_until_ms =
+		    clock_times_wall_ms(now, sender->cool_until_ms);
 	for (size_t i = 0; i < sender->limits.count; i++) {
 		status->limits[i].limit = sender->limits.windows[i].limit;
 		if (status->limits[i].limit.scope == OUTLET_DESTINATION)

@@ -78,6 +78,12 @@ void sender_wake(struct sender *sender);
 void
 sender_pause(struct sender *sender, bool paused, const struct clock_times *now);
 
+/* What failed is tried at once; if nothing is accepted at present, but not while the limits may
+ * be used up, nor, unless that is insisted on, while the destination asked to
+ * be left alone. */
+void
+sender_retry(struct sender *sender, bool insist, const struct clock_times *now);
+
 /* Items were changed in the queue: hand back those that are not in flight,
  * and those that are if their request fails. */
 void sender_reread(struct sender *sender);

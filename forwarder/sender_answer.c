@@ -453,6 +453,7 @@ sender_judge(struct sender *sender, struct request *request,
 	case FAULT_DELIVERED:
 		sender->accepted += request->count;
 		sender->accepted_ms = now->wall_ms;
+		rate_add(&sender->rate, request->count, now->mono_ms);
 		sender_deliver(sender, request);
 		if (type != NULL && (probe || parked == FAULT_PARKED_ALL))
 			sender_release(sender, type, now);

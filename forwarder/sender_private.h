@@ -140,6 +140,7 @@ struct sender {
 	/* For the status. */
 	int64_t accepted_ms; /* wall */
 	uint64_t posts, accepted, refused;
+	struct rate rate; /* of items accepted */
 	uint64_t trial_sent, trial_dropped, trial_dead;
 	struct omissions omissions;
 	struct left_out left_out;

@@ -21,7 +21,7 @@ def settings():
     """The rows of the table: (section, key, variable or None, default); one
     for each variable."""
     text = (tree.ROOT / TABLE).read_text(encoding="utf-8")
-    text = text.partition("\n.SH SETTINGS\n")[2].partition("\n.\\\"")[0]
+    text = text.partition("\n.SH SETTINGS\n")[2].partition("\n.SH ")[0]
     for head, rows in re.findall(r"\.SS (.*)\n((?:(?!\.SS).*\n)*)", text + "\n"):
         section = next((word for word in ("source", "destination")
                         if f" {word}" in head), "main")

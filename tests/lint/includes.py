@@ -50,7 +50,8 @@ PUBLIC = {
     "forwarder/forwarder.h",
     "daemon/daemon.h", "daemon/segments.h", "daemon/settings.h", "daemon/status.h",
     "daemon/api.h", "daemon/event.h", "daemon/job.h", "daemon/erase.h",
-    "daemon/persons.h", "daemon/bodies.h",
+    "daemon/persons.h", "daemon/bodies.h", "daemon/facts.h",
+    "daemon/history.h",
     "daemon/filesystem.h", "daemon/notify.h",
 }
 

@@ -123,6 +123,7 @@ test_metrics(void **state)
 	struct daemon daemon = daemon_of(fixture);
 	int64_t now_ms = clock_wall_ms();
 	struct buf out;
+	struct err err;
 	char id[8];
 
 	for (int i = 0; i < 1002; i++) {
@@ -131,7 +132,8 @@ test_metrics(void **state)
 		    &(struct page){id, "a", 1, 1, "+ann"}, now_ms);
 	}
 	buf_init(&out, 1 << 24);
-	metrics_write(&daemon, now_ms, clock_mono_ms(), &out);
+	assert_true(
+	    metrics_write(&daemon, now_ms, clock_mono_ms(), &out, &err));
 	assert_false(out.failed);
 	assert_non_null(memmem(out.data, out.len, first, strlen(first)));
 	assert_non_null(memmem(out.data, out.len, others, strlen(others)));

@@ -291,6 +291,33 @@ test_pause(void **state)
 	world_end();
 }
 
+/* The operator's order ends the wait for the next try. */
+static void
+test_retry(void **state)
+{
+	size_t posts;
+
+	(void)state;
+	world_start(3000);
+	world->all_status = 401;
+	world_sender_start();
+	world_pass(30000);
+	assert_int_equal(world_status().state, FORWARDER_HALTED);
+	posts = world->posts;
+	world_pass(100);
+	assert_int_equal(world->posts, posts);
+	sender_retry(world->sender, false, &world->now);
+	world_pass(1000);
+	assert_int_equal(world->posts, posts + 1);
+	assert_int_equal(world_status().state, FORWARDER_HALTED);
+	world->all_status = 0;
+	sender_retry(world->sender, false, &world->now);
+	world_pass(10000);
+	assert_int_equal(world_status().state, FORWARDER_RUNNING);
+	assert_int_equal(world->done, 3000);
+	world_end();
+}
+
 /* Far more of a type that is refused than a sender holds lies before the
  * rest, and nothing was accepted yet. */
 static void
@@ -412,6 +439,32 @@ judge_busy(struct world *of, struct world_flight *flight)
 	flight->retry_after = "30";
 }
 
+/* It asked to be left alone: then the operator has to insist. */
+static void
+test_retry_while_asked_to_wait(void **state)
+{
+	int64_t asked_ms;
+	size_t posts;
+
+	(void)state;
+	world_start(3000);
+	world->judge = judge_busy;
+	world_sender_start();
+	world_pass(1000);
+	assert_int_equal(world_status().state, FORWARDER_BACKING_OFF);
+	asked_ms = world_status().asked_until_ms;
+	assert_true(asked_ms > world->now.wall_ms + 20000);
+	posts = world->posts;
+	sender_retry(world->sender, false, &world->now);
+	world_pass(1000);
+	assert_int_equal(world->posts, posts);
+	assert_int_equal(world_status().until_ms, asked_ms);
+	sender_retry(world->sender, true, &world->now);
+	world_pass(100);
+	assert_int_equal(world->posts, posts + 1);
+	world_end();
+}
+
 static void
 test_retry_after_and_pace(void **state)
 {
@@ -481,6 +534,8 @@ main(void)
 	    cmocka_unit_test(test_halted_tries_every_type),
 	    cmocka_unit_test(test_halted_while_the_disk_fails),
 	    cmocka_unit_test(test_pause),
+	    cmocka_unit_test(test_retry),
+	    cmocka_unit_test(test_retry_while_asked_to_wait),
 	    cmocka_unit_test(test_trouble_blames_no_event),
 	    cmocka_unit_test(test_retry_after_and_pace),
 	    cmocka_unit_test(test_no_post_and_no_loss_while_the_disk_fails),

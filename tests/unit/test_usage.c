@@ -104,7 +104,7 @@ test_arguments(void **state)
 	    {"dead requeue --type a", NULL},
 	    {"dead requeue --json", "needs an ID, filters, or --all"},
 	    {"ledger --by type", NULL},
-	    {"ledger --by tpe", "should be source, type or hour, and not: tpe"},
+	    {"ledger --by tpe", "should be source, type, day or hour, and not: tpe"},
 	    {"events find a:b", NULL},
 	    {"events find", "events find needs [TYPE:]EVENT-ID"},
 	    {"erase --user a --user b", NULL},

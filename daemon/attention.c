@@ -1,0 +1,607 @@
+#include "daemon/attention.h"
+
+#include "base/show.h"
+#include "daemon/segments.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	ATTENTION_TEXT = 8192,
+	ATTENTION_ABOUT = 320,
+	ATTENTION_SEGMENTS = 10, /* that are named; likewise properties */
+	ATTENTION_LEFT_OUT = 5,
+};
+
+enum level { WRONG, WAITING, LEVELS };
+
+struct attention {
+	const struct status *status;
+	const char *only; /* about this, or NULL */
+	enum level level; /* of this turn */
+	struct json *json;
+
+	/* the present one */
+	char about[ATTENTION_ABOUT];
+	struct buf what, help, path;
+};
+
+/* A number, and a duration, as people read them. */
+struct shown {
+	char text[SHOW_TEXT];
+};
+#define NUMBER(number)	  number_shown(number).text
+#define DURATION(seconds) duration_shown(seconds).text
+
+static struct shown
+number_shown(int64_t number)
+{
+	struct shown shown;
+
+	show_number(number, shown.text, sizeof(shown.text));
+	return shown;
+}
+
+static struct shown
+duration_shown(int64_t seconds)
+{
+	struct shown shown;
+
+	show_duration(
+	    seconds > 0 ? seconds : 0, shown.text, sizeof(shown.text));
+	return shown;
+}
+
+static int
+percent(int64_t bytes, int64_t most)
+{
+	return (int)((double)bytes * 100 / (double)most);
+}
+
+/* Is it this one's turn? */
+static bool
+attention_begin(struct attention *attention, enum level level, const char *kind,
+    const char *name)
+{
+	(void)snprintf(attention->about, sizeof(attention->about), "%s%s%s",
+	    kind, name != NULL ? ":" : "", name != NULL ? name : "");
+	buf_reset(&attention->what);
+	buf_reset(&attention->help);
+	buf_reset(&attention->path);
+	return attention->level == level &&
+	       (attention->only == NULL ||
+		   strcmp(attention->only, attention->about) == 0);
+}
+
+/* As a segment of a path. */
+static void
+path_write(struct buf *out, const char *name)
+{
+	for (; *name != '\0'; name++) {
+		if (strchr("-._~", *name) != NULL ||
+		    (*name >= '0' && *name <= '9') ||
+		    (*name >= 'A' && *name <= 'Z') ||
+		    (*name >= 'a' && *name <= 'z'))
+			(void)buf_char(out, *name);
+		else
+			(void)buf_printf(out, "%%%02X", (unsigned char)*name);
+	}
+}
+
+/* What the action is done by; written to before attention_end(). */
+static void
+attention_action(struct attention *attention, const char *noun,
+    const char *name, const char *verb)
+{
+	(void)buf_printf(&attention->path, "/%s/", noun);
+	path_write(&attention->path, name);
+	(void)buf_printf(&attention->path, "/%s", verb);
+}
+
+static void
+attention_end(struct attention *attention)
+{
+	static const char *const levels[] = {"wrong", "waiting"};
+	const struct buf *what = &attention->what, *help = &attention->help;
+	const struct buf *path = &attention->path;
+	struct json *json = attention->json;
+
+	json_object_open(json, NULL);
+	json_text(json, "level", levels[attention->level]);
+	json_text(json, "about", attention->about);
+	json_bytes(json, "what", what->data, what->len);
+	json_bytes(json, "help", help->data, help->len);
+	if (path->len == 0) {
+		json_null_value(json, "action");
+	} else {
+		json_object_open(json, "action");
+		json_text(json, "method", "POST");
+		json_bytes(json, "path", path->data, path->len);
+		json_object_close(json);
+	}
+	json_object_close(json);
+}
+
+#define SAY(...)  ((void)buf_printf(&attention->what, __VA_ARGS__))
+#define HELP(...) ((void)buf_printf(&attention->help, __VA_ARGS__))
+#define DONE()	  attention_end(attention)
+
+/* ---- the daemon and its queue ---- */
+
+static void
+about_daemon(struct attention *attention)
+{
+	const struct status *status = attention->status;
+
+	if (!status->running &&
+	    attention_begin(attention, WRONG, "daemon", NULL)) {
+		SAY("The daemon is not running: nothing is accepted and "
+		    "nothing is sent.");
+		HELP("Start it: systemctl start currentsd, or currentsd serve");
+		DONE();
+	}
+	if (status->running && !status->alive &&
+	    attention_begin(attention, WRONG, "daemon", NULL)) {
+		SAY("A thread has stalled.");
+		HELP("The log says what it did last; a service manager with a "
+		     "watchdog restarts the daemon.");
+		DONE();
+	}
+	if (status->log_dropped > 0 &&
+	    attention_begin(attention, WAITING, "daemon", NULL)) {
+		SAY("%s lines of the log were dropped, because nobody read "
+		    "it.",
+		    NUMBER(status->log_dropped));
+		HELP("Look at what reads the daemon's standard error.");
+		DONE();
+	}
+}
+
+static void
+about_disk(struct attention *attention)
+{
+	const struct stats_totals *totals = &attention->status->queue.totals;
+
+	if (totals->gone != NULL &&
+	    attention_begin(attention, WRONG, "queue", NULL)) {
+		SAY("The queue's files are gone: %s. Nothing is accepted.",
+		    totals->gone);
+		HELP("Do not stop the daemon: put them back, or copy the "
+		     "queue: currentsd queue backup PATH");
+		DONE();
+	}
+	if (totals->broken &&
+	    attention_begin(attention, WRONG, "queue", NULL)) {
+		SAY("The disk failed: nothing is accepted until the queue can "
+		    "be reopened, which is tried all the time.");
+		HELP("Look at the daemon's log and at the kernel's.");
+		DONE();
+	}
+	if (totals->held_ms >= STATS_PATIENCE_MS &&
+	    attention_begin(attention, WRONG, "queue", NULL)) {
+		SAY("The disk hangs: no answer for %s.",
+		    DURATION(totals->held_ms / 1000));
+		HELP("Look at the kernel's log; the daemon goes on as soon as "
+		     "the disk does.");
+		DONE();
+	}
+	if (totals->quarantined_batches > 0 &&
+	    attention_begin(attention, WRONG, "queue", NULL)) {
+		SAY("%s damaged batches are quarantined.",
+		    NUMBER(totals->quarantined_batches));
+		HELP("See what is wrong with the file: currentsd queue check");
+		DONE();
+	}
+	if (!totals->reserve &&
+	    attention_begin(attention, WAITING, "queue", NULL)) {
+		SAY("There is no reserve file: on a full disk, nothing more "
+		    "could be sent either.");
+		HELP("It is made again once the file system has room: %s MiB "
+		     "are free.",
+		    NUMBER(totals->free_bytes >> 20));
+		DONE();
+	}
+}
+
+static void
+about_queue(struct attention *attention)
+{
+	const struct status_queue *queue = &attention->status->queue;
+	const struct queue_settings *settings =
+	    &attention->status->daemon->settings->queue;
+	int64_t bytes;
+
+	if (queue->ledger.imbalance != 0 &&
+	    attention_begin(attention, WRONG, "ledger", NULL)) {
+		SAY("The ledger is off by %s.",
+		    NUMBER(queue->ledger.imbalance));
+		HELP("See where: currentsd ledger --check");
+		DONE();
+	}
+	bytes = queue->totals.dead_bytes;
+	if (status_is_near(bytes, queue->dead_max_bytes) &&
+	    attention_begin(attention, WRONG, "dead", NULL)) {
+		SAY("Dead letters use %d %% of dead_max_bytes: at 100 %% the "
+		    "oldest expire.",
+		    percent(bytes, queue->dead_max_bytes));
+		HELP("Keep them elsewhere, then drop them: currentsd dead "
+		     "export > FILE");
+		DONE();
+	}
+	if (queue->totals.dead_left_ms <= STATUS_EXPIRING_MS &&
+	    attention_begin(attention, WRONG, "dead", NULL)) {
+		SAY("The first dead letters expire in %s.",
+		    DURATION(queue->dead_left_s));
+		HELP("Keep them elsewhere: currentsd dead export > FILE");
+		DONE();
+	}
+	bytes = queue->totals.unreadable_bytes;
+	if (status_is_near(bytes, settings->unreadable_max_bytes) &&
+	    attention_begin(attention, WRONG, "unreadable", NULL)) {
+		SAY("Unreadable bodies use %d %% of unreadable_max_bytes: at "
+		    "100 %% the oldest are deleted.",
+		    percent(bytes, settings->unreadable_max_bytes));
+		HELP("Keep them elsewhere, then drop them: currentsd "
+		     "unreadable export > FILE");
+		DONE();
+	}
+}
+
+/* ---- sources ---- */
+
+/* What it does meanwhile, as far as that is known. */
+static void
+source_clock(struct attention *attention, int64_t left_s, const char *soon,
+    const char *past)
+{
+	if (left_s > 0)
+		SAY(" Braze %s in %s.", soon, DURATION(left_s));
+	else if (left_s == 0)
+		SAY(" Braze has probably %s.", past);
+}
+
+static void
+about_failing(struct attention *attention, const struct status_source *source)
+{
+	const struct server_source_status *of = &source->of;
+	int64_t seconds =
+	    status_since_s(attention->status->now_ms, of->failing_since_ms);
+
+	if (of->failing_since_ms == 0 ||
+	    !attention_begin(attention, WRONG, "source", source->name))
+		return;
+	SAY("Source %s is failing for %s: %u %s.", source->name,
+	    seconds < 0 ? "an unknown time (the clock was set back)"
+			: DURATION(seconds),
+	    of->failing_status, of->failing_why);
+	source_clock(attention, source->alerts_s, "alerts its own staff",
+	    "alerted its own staff");
+	source_clock(attention, source->gives_up_s,
+	    "switches the connector off", "switched the connector off");
+	HELP("Mend that; the source sends all of it again. See: currentsd "
+	     "sources show %s",
+	    source->name);
+	DONE();
+}
+
+/* What the source does with what is refused; NULL: it is of any kind. */
+static const char *
+refused_effect(const struct intake *intake, unsigned status)
+{
+	if (status == SERVER_HUNG_UP)
+		return "If they came from Braze, it sends those events again, "
+		       "for 5 days.";
+	if (intake != NULL && intake->set)
+		return "If they came from Heap, their secret is not ours, and "
+		       "Heap may not send them again: set it, then press sync "
+		       "now in Heap.";
+	return "If they came from Braze, it holds those events back until "
+	       "someone fixes its connector.";
+}
+
+static void
+about_refused(struct attention *attention, const struct status_source *source,
+    const struct intake *intake)
+{
+	const struct server_source_status *of = &source->of;
+	int64_t now_ms = attention->status->now_ms;
+
+	if (source->refused == 0 || !attention_begin(attention, WRONG, "source",
+					intake != NULL ? source->name : "none"))
+		return;
+	if (intake != NULL)
+		SAY("Source %s: ", source->name);
+	SAY("%s requests %s, the first %s ago, the last %s ago: ",
+	    NUMBER(source->refused),
+	    intake != NULL ? "were refused" : "match no source",
+	    DURATION(status_since_s(now_ms, of->refused_since_ms)),
+	    DURATION(status_since_s(now_ms, of->refused_ms)));
+	if (of->refused_status == SERVER_HUNG_UP)
+		SAY("closed without an answer, %s.", of->refused_why);
+	else
+		SAY("%u %s.", of->refused_status, of->refused_why);
+	HELP("%s", refused_effect(intake, of->refused_status));
+	DONE();
+}
+
+static void
+about_sources(struct attention *attention)
+{
+	const struct status *status = attention->status;
+	const struct settings *settings = status->daemon->settings;
+
+	for (size_t i = 0; i < status->source_count; i++) {
+		about_failing(attention, &status->sources[i]);
+		about_refused(attention, &status->sources[i],
+		    settings->sources[i].server.intake);
+	}
+	about_refused(attention, &status->sources[status->source_count], NULL);
+}
+
+/* ---- destinations ---- */
+
+static void
+about_state(
+    struct attention *attention, const struct status_destination *destination)
+{
+	const struct forwarder_destination_status *sender =
+	    &destination->sender;
+	const char *name = destination->name;
+	int64_t next_s =
+	    (sender->until_ms - attention->status->now_ms + 999) / 1000;
+
+	if (destination->paused) {
+		if (!attention_begin(attention, WAITING, "destination", name))
+			return;
+		SAY("Destination %s is paused by the operator, %s %ss wait.",
+		    name, NUMBER(destination->queued), destination->noun);
+		HELP("Send again: currentsd destinations resume %s", name);
+		attention_action(attention, "destinations", name, "resume");
+		DONE();
+		return;
+	}
+	if (!destination->running)
+		return;
+	if (sender->state == FORWARDER_HALTED &&
+	    attention_begin(attention, WRONG, "destination", name)) {
+		SAY("Destination %s is halted: %s.", name, sender->why);
+		HELP("%s %ss wait, next try in %s. When that is mended: "
+		     "currentsd destinations retry %s",
+		    NUMBER(destination->queued), destination->noun,
+		    DURATION(next_s), name);
+		attention_action(attention, "destinations", name, "retry");
+		DONE();
+	}
+	if (sender->state == FORWARDER_BACKING_OFF &&
+	    attention_begin(attention, WAITING, "destination", name)) {
+		SAY("Destination %s has trouble: %s.", name, sender->why);
+		HELP("%s %ss wait, next try in %s. At once: currentsd "
+		     "destinations retry %s",
+		    NUMBER(destination->queued), destination->noun,
+		    DURATION(next_s), name);
+		attention_action(attention, "destinations", name, "retry");
+		DONE();
+	}
+	if (sender->state == FORWARDER_TRIAL &&
+	    attention_begin(attention, WAITING, "destination", name)) {
+		SAY("Destination %s is on trial, nothing is sent: %s would "
+		    "have been sent, %s dropped, %s dead.",
+		    name, NUMBER((int64_t)sender->trial_sent),
+		    NUMBER((int64_t)sender->trial_dropped),
+		    NUMBER((int64_t)sender->trial_dead));
+		HELP("To send, take dry_run out of the settings.");
+		DONE();
+	}
+}
+
+static void
+about_parked(struct attention *attention, size_t index)
+{
+	const struct status *status = attention->status;
+	const struct status_destination *destination =
+	    &status->destinations[index];
+	struct status_parked *parked;
+	size_t count;
+
+	if (destination->sender.parked == 0)
+		return;
+	parked = status_parked(status->daemon, index, &count);
+	for (size_t i = 0; i < count; i++) {
+		const struct forwarder_parked *of = &parked[i].of;
+
+		if (!attention_begin(
+			attention, WRONG, "destination", destination->name))
+			break;
+		SAY("Destination %s: %s is parked (%s), %s %ss; last answer: "
+		    "%s.",
+		    destination->name, of->name,
+		    of->whole ? "all of it is refused"
+			      : "those that were refused",
+		    NUMBER((int64_t)of->count), destination->noun, of->why);
+		HELP("One is tried each minute, and all go once it is "
+		     "accepted. See what is refused: currentsd events list "
+		     "--type %s",
+		    of->name);
+		DONE();
+	}
+	free(parked);
+}
+
+static void
+about_destination(struct attention *attention, size_t index)
+{
+	const struct status *status = attention->status;
+	const struct status_destination *destination =
+	    &status->destinations[index];
+	const struct forwarder_destination_status *sender =
+	    &destination->sender;
+	const char *name = destination->name;
+
+	about_state(attention, destination);
+	if (status_is_near(destination->bytes, destination->bytes_max) &&
+	    attention_begin(attention, WRONG, "destination", name)) {
+		SAY("Destination %s uses %d %% of the space that it may: at "
+		    "100 %% its sources are answered 503.",
+		    name, percent(destination->bytes, destination->bytes_max));
+		HELP("See when it will be empty: currentsd destinations; a "
+		     "larger queue_max_bytes makes more room.");
+		DONE();
+	}
+	if (!destination->running)
+		return;
+	about_parked(attention, index);
+	if (sender->deferred > 0 &&
+	    attention_begin(attention, WAITING, "destination", name)) {
+		SAY("Destination %s: %s deferred, which were refused or failed "
+		    "alone, but it is not yet certain that the %ss are at "
+		    "fault; last answer: %s.",
+		    name, NUMBER((int64_t)sender->deferred), destination->noun,
+		    sender->deferred_why);
+		HELP("Nothing to do yet, next try in %s.",
+		    DURATION((sender->deferred_due_ms - status->now_ms + 999) /
+			     1000));
+		DONE();
+	}
+	if (sender->pace_per_minute != sender->pace_full_per_minute &&
+	    attention_begin(attention, WAITING, "destination", name)) {
+		SAY("Destination %s: pace %s of %s %ss a minute, after HTTP "
+		    "429.",
+		    name, NUMBER(sender->pace_per_minute),
+		    NUMBER(sender->pace_full_per_minute),
+		    sender->pace_request_items > 0 ? "request"
+						   : destination->noun);
+		HELP("It rises by itself. If that comes again, something else "
+		     "uses the same quota: lower the setting share.");
+		DONE();
+	}
+}
+
+static void
+stranded_one(void *arg, const char *name, int64_t queued)
+{
+	struct attention *attention = arg;
+
+	if (!attention_begin(attention, WRONG, "destination", name))
+		return;
+	SAY("Destination %s is not in the settings, and %s queued for it are "
+	    "not sent.",
+	    name, NUMBER(queued));
+	HELP("Add it again, or give the one that takes its place the "
+	     "setting: formerly = \"%s\"",
+	    name);
+	DONE();
+}
+
+/* ---- segments, properties ---- */
+
+/* The name may come with the id. */
+static void
+about_segment(struct attention *attention, const struct segment *segment)
+{
+	const char *id = segment->of.id;
+
+	if (!attention_begin(attention, WAITING, "segment", id))
+		return;
+	SAY("Segment ");
+	if (*segment->of.name != '\0')
+		SAY("%s (%s)", segment->of.name, id);
+	else
+		SAY("%s", id);
+	SAY(" is %s: ", segment_state_name(segment->state));
+	segment_trouble_write(
+	    segment, attention->status->now_ms, &attention->what);
+	if (segment->of.held_changes > 0)
+		SAY("; %s changes wait", NUMBER(segment->of.held_changes));
+	SAY(".");
+	HELP("See: currentsd segments show %s", id);
+	if (segment->state == SEGMENT_HELD) {
+		attention_action(attention, "segments", id, "release");
+		(void)buf_text(&attention->path, "?source=");
+		path_write(&attention->path, segment->of.source);
+		(void)buf_text(&attention->path, "&destination=");
+		path_write(&attention->path, segment->of.destination);
+	}
+	DONE();
+}
+
+static void
+about_segments(struct attention *attention)
+{
+	const struct segments *segments = attention->status->segments;
+	size_t troubled = 0;
+
+	for (size_t i = 0; segments != NULL && i < segments->count; i++) {
+		if (segment_needs_attention(&segments->list[i]) &&
+		    (attention->only != NULL ||
+			troubled++ < ATTENTION_SEGMENTS))
+			about_segment(attention, &segments->list[i]);
+	}
+	if (troubled > ATTENTION_SEGMENTS &&
+	    attention_begin(attention, WAITING, "segments", NULL)) {
+		SAY("%s more segments need attention.",
+		    NUMBER((int64_t)troubled - ATTENTION_SEGMENTS));
+		HELP("See them: currentsd segments --attention");
+		DONE();
+	}
+}
+
+static void
+about_left_out(struct attention *attention)
+{
+	const struct status *status = attention->status;
+	int64_t more = status->left_out_count - ATTENTION_LEFT_OUT;
+
+	for (size_t i = 0; i < status->left_out_read && i < ATTENTION_LEFT_OUT;
+	     i++) {
+		const struct status_left_out *left_out = &status->left_out[i];
+
+		if (!attention_begin(
+			attention, WAITING, "property", left_out->property))
+			continue;
+		SAY("The new property %s of %s is left out: the catalogue "
+		    "does not know it. %s events went without it, the first "
+		    "%s ago.",
+		    left_out->property, left_out->type,
+		    NUMBER(left_out->events),
+		    DURATION(
+			status_since_s(status->now_ms, left_out->since_ms)));
+		HELP("To send it, add to the destination's settings: %s",
+		    left_out->settings);
+		DONE();
+	}
+	if (more > 0 && attention_begin(attention, WAITING, "drift", NULL)) {
+		SAY("%s more properties are left out.", NUMBER(more));
+		HELP("See them: currentsd drift");
+		DONE();
+	}
+}
+
+void
+attention_json(
+    const struct status *status, const char *about, struct json *json)
+{
+	struct attention of = {.status = status, .only = about, .json = json};
+	struct attention *attention = &of;
+
+	buf_init(&of.what, ATTENTION_TEXT);
+	buf_init(&of.help, ATTENTION_TEXT);
+	buf_init(&of.path, ATTENTION_TEXT);
+	for (int level = 0; level < LEVELS; level++) {
+		of.level = (enum level)level;
+		about_daemon(attention);
+		about_disk(attention);
+		about_queue(attention);
+		about_sources(attention);
+		for (size_t i = 0; i < status->destination_count; i++)
+			about_destination(attention, i);
+		status_stranded(status->daemon, stranded_one, attention);
+		about_segments(attention);
+		about_left_out(attention);
+	}
+	buf_fini(&of.what);
+	buf_fini(&of.help);
+	buf_fini(&of.path);
+}
