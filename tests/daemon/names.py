@@ -390,22 +390,20 @@ class Log:
 class Text:
     """What operators read."""
     # of status
-    RUNNING, NOT_RUNNING = "running", "NOT RUNNING"
-    FAILING, FAILING_FOR = "FAILING", "FAILING for"
-    REFUSED = "REFUSED requests"
-    NEVER_ACCEPTED = "last accepted never"
-    PAUSED = "run `currentsd destinations resume` to resume it"
-    EXPIRE = "the first DEAD LETTERS EXPIRE in 5 d"
+    RUNNING, NOT_RUNNING = "   up ", "NOT RUNNING"
+    FAILING, FAILING_FOR = "is failing", "is failing for"
+    REFUSED = "were refused"
+    PAUSED = "currentsd destinations resume heap"
+    EXPIRE = "The first dead letters expire in 5 d"
     PACE = "pace %s of %s events a minute, after HTTP 429"
     DEFERRED = "%d deferred"
-    FORECAST = "empty in %s"
-    NO_FORECAST = "cannot forecast when it will be empty"
-    REPLAYS = "%d replays are still to be sent"
+    NO_FORECAST = " unknown "
+    REPLAYS = "Replays    %d are still to be sent"
     REPLAYS_ANY = "still to be sent"
-    DEAD_WHY = "\n           dead: %d %s\n"
-    STRANDED = "NOT IN THE SETTINGS"
-    UNREADABLE_REMOVED = "unreadable bodies removed: %d"
-    TOKEN = "token %d last used"
+    DEAD_WHY = "\nDead       1: %d %s\n"
+    STRANDED = "is not in the settings"
+    UNREADABLE_REMOVED = "bodies, and %d removed"
+    TOKEN = "token %d"  # of sources show
     # of other commands
     LEDGER_UNREADABLE = "%d kept, %d removed"
     NO_DEAD_LETTER = "no dead letter"
@@ -421,22 +419,22 @@ class Text:
 
 class Pattern:
     """Regular expressions for such texts."""
-    DROPPED_WHY = r"\n           dropped: (.*)\n"
-    FAILING = (r"FAILING for \d+ s; the last answer was %d\n"
-               r" +why: %s.*\n"
-               r" +Braze alerts its own staff in (1 d|23 h)\b.*\n"
-               r" +Braze switches the connector off in [45] d\b")
-    REFUSED = (r"REFUSED requests: %d, the first .* ago, the last .* ago\n"
-               r" +why: %d, %s\n")
-    REFUSED_WITHOUT_SOURCE = (r"no source .*\n +REFUSED requests: %d, .*\n"
-                              r" +why: %d, no source")
-    STRANGERS = r"strangers +%d requests of others, the last .* ago: 404, no"
-    PAUSED_STOPPED = (r"to +%s +paused, 0 queued, last accepted never\n"
-                      r" +run `currentsd destinations resume %s` to resume it")
+    DROPPED_WHY = r"\nDropped .*: (.*)\n"
+    FAILING = (r"is failing for \d+ s: %d %s.*\. "
+               r"Braze alerts its own staff in (1 d|23 h)\b.*\. "
+               r"Braze switches the connector off in [45] d\b")
+    REFUSED = (r": %d requests were refused, the first .* ago, "
+               r"the last .* ago: %d %s\.\n")
+    REFUSED_WITHOUT_SOURCE = (r"! %d requests match no source, the first .*: "
+                              r"%d no source")
+    NEVER_ACCEPTED = r"(?m)^heap .* never$"
+    STRANGERS = r"Strangers +%d requests of others, the last .* ago: 404, no"
+    PAUSED_STOPPED = (r"%s is paused by the operator, 0 events wait\.\n"
+                      r" +Send again: currentsd destinations resume %s\n")
     DEAD_ROW = r"%d +refused by the destination: \S.*refused"
     REPLAYS = (  # of main and of all: replayed, queued, delivered, refused
-        r"replayed = +queued \+ +delivered \+ +refused  source\n"
-        r" +%d +%d +%d +%d  main\n +%d +%d +%d +%d  all\n")
+        r"REPLAYS +REPLAYED +QUEUED +DELIVERED +REFUSED\n"
+        r"main +%d +%d +%d +%d\nall +%d +%d +%d +%d\n")
 
 
 class File:

@@ -83,7 +83,7 @@ def test_what_cannot_be_delivered_harms_no_other(
     assert queue["expired"] > 0
     assert queue["imbalance"] == 0
     assert daemon.destination("dead")["bytes"] > 8 << 20
-    assert "USES " in daemon.command("status")
+    assert " uses " in daemon.command("status")
     assert daemon.get("/readyz").status == 200
 
 

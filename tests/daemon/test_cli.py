@@ -152,8 +152,7 @@ def test_status(fed):
         status[Status.QUEUE]["delivered"]
     assert destination[Destination.DRAIN_FORECAST_S] == 0
     text = fed.command("status")
-    assert Text.RUNNING in text and all(len(row) <= 100
-                                        for row in text.splitlines())
+    assert Text.RUNNING in text
 
 
 @pytest.mark.file
@@ -197,7 +196,7 @@ def test_ledger_of_folded_days(fed):
     assert first[Ledger.LABEL] == date and first["received"] == 7
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:00Z", row[Ledger.LABEL])
                for row in rest) and rest
-    assert f"  {date}\n" in fed.command("ledger", "--by", "hour")
+    assert f"\n{date}  " in fed.command("ledger", "--by", "hour")
 
 
 def test_metrics_are_prometheus_text(fed):

@@ -277,7 +277,7 @@ def test_one_type_is_refused(start_daemon, start_heapsim, restart, figure):
     until(lambda: parked(daemon) == [BOUNCE], "its type is parked")
     restart(daemon)
     assert parked(daemon) == [BOUNCE]
-    assert f"parked: {BOUNCE}" in daemon.command("status")
+    assert f"{BOUNCE} is parked" in daemon.command("status")
     assert state(daemon) == State.RUNNING
     until(lambda: daemon.queued() + daemon.queue()[Queue.DEAD] == len(bad),
           "the good ones are settled")

@@ -22,6 +22,11 @@ LINES = "application/x-ndjson"
 
 NO_UTF8 = tuple(f".row.{name}_base64" for name in (
     "body", "change", "event", "group", "member"))
+DRY_RUN = [f"dry_run{one}" for one in ("", ".sent", ".dropped", ".dead")]
+PARKED = [f"parked[].{one}" for one in (
+    "type", "what", "events", "since", "why")]
+STRANDED = [f".stranded[].{one}" for one in ("name", "queued")]
+PROPERTIES = [f"properties[].{one}" for one in ("property", "what", "count")]
 # Members that the answers here do not have: of what is not UTF-8, was refused,
 # waits for another try, or is of a destination that is gone.
 SELDOM = {
@@ -45,6 +50,18 @@ SELDOM = {
     "/persons/*": {f".summary.timeline[].{name}" for name in (
         "type", "event_id", "time", "replay", "settled", "id", "reason")} | {
             ".summary.earlier"},
+    # dry_run is not set, nothing is parked, all destinations are served
+    "/destinations": [*STRANDED, *(
+        f".destinations[].{one}" for one in (*DRY_RUN, *PARKED))],
+    "/destinations/*": [  # of the kind that leaves nothing out
+        f".{one}" for one in (*DRY_RUN, *PARKED, *PROPERTIES)],
+    "/queue/stats": [*STRANDED, ".sources[].segment"],  # only types have it
+    "/sources/*": [f".attention[].action.{one}" for one in (
+        "method", "path")],  # no call mends a source
+    "/status": [*STRANDED, *(
+        f".destinations[].{one}" for one in (*DRY_RUN, *PARKED)),
+        # only what was refused by a destination has a status
+        ".queue.dead_why[].status", ".queue.dropped_why[].status"],
 }
 
 
@@ -99,14 +116,15 @@ def test_what_an_operation_takes(method, path):
     assert ("requestBody" in operation) == (route["body_max"] > 0)
 
 
-def described(thing):
-    """Each schema of a property, with its path."""
+def described(thing, names=False):
+    """Each schema of a property, with its name. `names`: the keys of this
+    object are names of properties."""
     if isinstance(thing, dict):
-        for name, one in thing.get("properties", {}).items():
-            if isinstance(one, dict) and not name.startswith("$"):
-                yield name, one
-        thing = thing.values()
-    if not isinstance(thing, str) and hasattr(thing, "__iter__"):
+        if names:
+            yield from thing.items()
+        for key, one in thing.items():
+            yield from described(one, key == "properties" and not names)
+    elif isinstance(thing, list):
         for one in thing:
             yield from described(one)
 
@@ -200,8 +218,14 @@ def world(start_daemon, tmp_path):
         heap_linger="10ms", view_token=VIEW, admin_token=ADMIN,
         segments_secret=SECRET, braze_url="http://127.0.0.1:9",
         braze_api_key="key", **NO_QUOTA)
-    daemon.post(batch(event(id="sent")))
+    # a property that nobody knows, and an event of nobody
+    daemon.post(batch(
+        event(id="sent", properties={"app_group_id": "g", "tone": "warm"}),
+        event(user={})))
     until(lambda: daemon.queue()["delivered"] == 1, "it is delivered")
+    until(lambda: daemon.queue()["dropped"] == 1, "it is dropped")
+    daemon.post(batch(event()), "/currents/nobody")
+    ask(daemon.port, "GET", "/.env")
     daemon.command(*Command.PAUSE, "heap")
     daemon.command(*Command.PAUSE, "braze")
     daemon.post(batch(event(id="waits"), event(event_type="x.New")))
@@ -237,7 +261,7 @@ def test_credentials(world):
 
 
 EXAMPLES = {  # what a path's star is here
-    "/destinations/*": "heap", "/sources/*": "main", "/segments/*": "7",
+    "/destinations/*": "braze", "/sources/*": "main", "/segments/*": "7",
     "/segments/*/syncs": "7", "/persons/*": "ann", "/dead/*": "1",
     "/unreadable/*": "1", "/events/*": ("5", "sent", "waits", "ann", "lost"),
 }

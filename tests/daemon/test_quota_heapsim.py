@@ -2,12 +2,13 @@
 minutes of real time: CURRENTSD_LONG=1."""
 
 import os
+import re
 import time
 
 import pytest
 
 from conftest import PATIENCE, until
-from names import Destination, Text
+from names import Command, Destination, Text
 from test_delivery import SWIFT, delivered_once, event
 
 # Heap's own quotas and our share: the defaults.
@@ -71,7 +72,8 @@ def test_forecast_counts_the_quota_of_a_person(start_daemon, start_heapsim):
         return daemon.destination()[Destination.DRAIN_FORECAST_S]
     until(lambda: daemon.queue()["delivered"] == 95, "the first minute's")
     until(lambda: 60 < (forecast() or 0) <= 124, "two more minutes")
-    assert Text.FORECAST % "2 min" in daemon.command("status")
+    assert re.search(r"\nheap +running .* \d\d:\d\d ", daemon.command("status"))
+    assert re.search(r"\nheap +running .* [12] min", daemon.command(*Command.STATS))
     daemon.kill()  # whose events are queued is not known any more
     daemon.start()
     assert forecast() is None

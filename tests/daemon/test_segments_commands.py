@@ -12,7 +12,7 @@ import pytest
 from braze import batch, event
 from commands import FOUND, USAGE, tool
 from conftest import PROGRAM, ask, until
-from names import Done, Metric, Row, Status
+from names import Done, Metric, Row, Status, Text
 from test_segments import (API_KEY, braze, daemon, members,  # noqa: F401
                            settled, start, taken)
 
@@ -62,7 +62,7 @@ def test_a_segment_from_its_first_page_on(daemon, braze):
             sync["delivered"], sync["state"]) == (1, 1, 2, 0, 2, "done")
     text = daemon.command("segments", "show", "7")
     assert "Funnel (7)" in text and "heap_funnel_7" in text
-    assert "segments   1: 1 fresh; 0 changes wait" in daemon.command("status")
+    assert "Segments   1: 1 fresh; 0 changes wait" in daemon.command("status")
 
 
 def test_the_tables_are_whole(daemon):
@@ -141,8 +141,8 @@ def test_a_held_sync(start, braze):
             ) == ("held", 701, None, 1)
     told = daemon.command("status")
     assert "Funnel (7) is held: " in told
-    assert "701 of them are held until you release them" in told
-    assert "empty in" not in told
+    assert "701 changes wait" in told
+    assert Text.NO_FORECAST in told
     assert daemon.destination("braze")["held"] == 701
     assert daemon.metric(Metric.SEGMENTS_HELD) == 1
     assert tool(daemon, "segments", "syncs", "7")[0]["state"] == "held"

@@ -113,7 +113,7 @@ def test_stats(either):
         row, = stats[table]
         ages = row[Stats.AGES]
         assert row[Stats.QUEUED] == ages[0] == sum(ages) == 1
-    assert "1280m" in either.command(*Command.STATS, Option.AGE)
+    assert "1280 MIN" in either.command(*Command.STATS, Option.AGE)
 
 
 # ---- deciding
@@ -184,7 +184,7 @@ def test_pause_survives_a_restart(places, heapsim):
     destination, = places.status()[Status.DESTINATIONS]
     assert destination["state"] == State.PAUSED
     assert destination[Destination.QUEUED] == 1
-    places.command(*Command.PAUSE, "nowhere", code=USAGE)
+    places.command(*Command.PAUSE, "nowhere", code=FOUND)
     places.stop()
     assert "is resumed" in places.command(*Command.RESUME, "heap")
     places.start()
@@ -400,7 +400,7 @@ def test_clocks(places):
     assert status[Status.QUEUE][Queue.ARCHIVE_BATCHES] == 1
     assert places.metric(Metric.TOKEN_SINCE_USED % ("main", 1)) >= 0
     assert places.metric(Metric.DRAIN_FORECAST % "heap") == -1
-    assert Text.TOKEN % 1 in places.command("status")
+    assert Text.TOKEN % 1 in places.command("sources", "show", "main")
 
 
 def test_a_client_that_goes_ends_its_job(either, tmp_path):
