@@ -77,6 +77,7 @@ MUST_USE bool api_text(struct str text, const char *what, char *ret_text,
     size_t size, struct err *reterr);
 
 /* Read a time in UTC, or how long before now. */
+/* Read a time in UTC, or how long before now. False: it is neither. */
 bool api_when_read(const char *text, int64_t now_ms, int64_t *ret_ms);
 
 /* When since= begins, as a time or as how long ago; 0: it was not given. */
