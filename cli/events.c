@@ -91,7 +91,7 @@ command_events_list(struct command_context *context, struct buf *out)
 	    {"SOURCE", "source", GRID_TEXT, GRID_CUT, 2, NULL},
 	    {"DESTINATION", "destination", GRID_TEXT, GRID_CUT, 3, NULL},
 	    {"TYPE", "type", GRID_TEXT, GRID_CUT, 0, NULL},
-	    {"EVENT ID, OR CHANGE", NULL, GRID_TEXT, GRID_WRAP, 0, NULL},
+	    {"EVENT ID, OR CHANGE", NULL, GRID_TEXT, 0, 0, NULL},
 	};
 	struct grid *grid = grid_new(
 	    columns, sizeof(columns) / sizeof(columns[0]), context->now_ms);
