@@ -1,6 +1,6 @@
 /* currentsd tap: events as they pass, a line each. */
 
-#include "cli/command.h"
+#include "cli/filter.h"
 #include "cli/show.h"
 #include "cli/value.h"
 
@@ -15,7 +15,7 @@ enum {
 
 const struct option_row command_tap_options[] = {
     {"--type", "TYPE", "Of this type; * matches anything."},
-    {"--user", "PERSON", "About this person."},
+    FILTER_PERSON_OPTION,
     {"--source", "NAME", "From this source."},
     {"--rate", "N", "At most N a second (default 10)."},
     {"--limit", "N", "End after N."},

@@ -76,7 +76,6 @@ api_id(const struct api *api, int64_t *ret_id, struct err *reterr);
 MUST_USE bool api_text(struct str text, const char *what, char *ret_text,
     size_t size, struct err *reterr);
 
-/* Read a time in UTC, or how long before now. */
 /* Read a time in UTC, or how long before now. False: it is neither. */
 bool api_when_read(const char *text, int64_t now_ms, int64_t *ret_ms);
 
@@ -85,8 +84,8 @@ MUST_USE bool
 api_since(const struct api *api, int64_t *ret_ms, struct err *reterr);
 
 /* What type=, user=, source=, reason=, since= and limit= select, which stays
- * lent; `limit` is the preset. Logs that the user is looked up. It may point into itself, so it cannot be
- * copied. */
+ * lent; `limit` is the preset. Logs that the user is looked up. It may point
+ * into itself, so it cannot be copied. */
 #define API_SELECTION "type user source reason since limit"
 MUST_USE bool api_selection(const struct api *api, int64_t limit,
     struct selection *ret_selection, struct err *reterr);
