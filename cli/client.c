@@ -22,7 +22,7 @@ enum {
 };
 
 struct client {
-	const struct job_caller *caller;
+	struct screen *screen;
 	struct settings settings;
 	bool remote;
 
@@ -102,7 +102,7 @@ answer_error(struct answer *answer, json_t *error)
 static bool
 answer_object(struct answer *answer, json_t *object)
 {
-	const struct job_caller *caller = answer->client->caller;
+	struct screen *screen = answer->client->screen;
 	json_t *part;
 
 	if (!answer->lines || answer->status >= 400) {
@@ -122,15 +122,15 @@ answer_object(struct answer *answer, json_t *object)
 		       answer_fail(answer);
 	part = json_object_get(object, "message");
 	if (part != NULL)
-		return caller->message(caller->arg, json_string_value(part),
-			   &answer->err) ||
+		return screen_line(
+			   screen, json_string_value(part), &answer->err) ||
 		       answer_fail(answer);
 	part = json_object_get(object, "progress");
-	if (part != NULL)
-		return caller->progress(caller->arg,
-			   json_string_value(json_object_get(part, "text")),
-			   &answer->err) ||
-		       answer_fail(answer);
+	if (part != NULL) {
+		screen_progress_text(
+		    screen, json_string_value(json_object_get(part, "text")));
+		return true;
+	}
 	part = json_object_get(object, "error");
 	if (part != NULL)
 		return answer_error(answer, part);
@@ -498,7 +498,7 @@ client_find(struct client *client, struct err *reterr)
 }
 
 bool
-client_open(const char *config, bool queue, const struct job_caller *caller,
+client_open(const char *config, bool queue, struct screen *screen,
     struct client **ret_client, struct err *reterr)
 {
 	struct client *client = calloc(1, sizeof(*client));
@@ -506,7 +506,7 @@ client_open(const char *config, bool queue, const struct job_caller *caller,
 	if (client == NULL)
 		return err_set_nomem(reterr);
 	client->dir_fd = -1;
-	client->caller = caller;
+	client->screen = screen;
 	if (!settings_read(config, &client->settings, reterr)) {
 		free(client);
 		return false;

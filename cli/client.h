@@ -7,6 +7,7 @@
  * asks, and cannot tell which of them answers.
  */
 
+#include "cli/screen.h"
 #include "daemon/api.h"
 #include "daemon/settings.h"
 
@@ -31,12 +32,11 @@ void ask_param(struct ask *ask, const char *name, const char *value);
 
 struct client;
 
-/* Takes the settings from this file, or from where they are without it. The
- * caller shows what a call says while it runs. Without `queue` this process
+/* Takes the settings from this file, or from where they are without it. What a
+ * call says while it runs goes to the screen. Without `queue` this process
  * opens none: what is asked takes only the settings. It then answers itself,
  * too, if a file is given or the daemon is another user's. */
-MUST_USE bool
-client_open(const char *config, bool queue, const struct job_caller *caller,
+MUST_USE bool client_open(const char *config, bool queue, struct screen *screen,
     struct client **ret_client, struct err *reterr);
 void client_close(struct client *client); /* accepts NULL */
 

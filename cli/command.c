@@ -1,7 +1,10 @@
 #include "cli/command.h"
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "cli/grid.h"
+#include "cli/help.h"
+#include "cli/usage.h"
 #include "cli/value.h"
 
 #include <stdarg.h>
@@ -10,10 +13,55 @@
 #include <string.h>
 #include <unistd.h>
 
+enum {
+	COMMAND_PIECE = 64 * 1024, /* of output */
+	COMMAND_MESSAGE = 2000,
+	COMMAND_ANSWER = 80,
+};
+
 const struct option_row command_json_options[] = {
     {"--json", NULL, "Print JSON."},
     {NULL, NULL, NULL},
 };
+
+int
+command_run(const struct commands *commands, struct screen *screen, size_t argc,
+    const char *const *argv, struct buf *out)
+{
+	struct command_context context = {
+	    .screen = screen,
+	    .commands = commands,
+	    .now_ms = clock_wall_ms(),
+	};
+	const struct command *command;
+	struct options options;
+	struct err err;
+	size_t words;
+	int code;
+
+	command = help_find(commands, argc, argv, &words);
+	if (command == NULL)
+		return help_unknown_write(commands, argc, argv, out);
+	if (!options_read(command->name, command->options, argc - words,
+		argv + words, &options, &err))
+		return command_fail(out, &err);
+	if (options_has(&options, "--help")) {
+		help_command_write(command, out);
+		return EXIT_FINE;
+	}
+	if (!usage_judge(command, &options, context.now_ms, &err))
+		return command_fail(out, &err);
+	context.options = &options;
+	context.config = options_value(&options, "--config");
+	if (command->place != COMMAND_PLAIN &&
+	    !client_open(context.config, command->place == COMMAND_CLIENT,
+		screen, &context.client, &err))
+		return command_fail(out, &err);
+	code = command->run(&context, out);
+	client_close(context.client);
+	/* If the output does not fit, half of it would mislead. */
+	return buf_ok(out, &err) ? code : command_fail(out, &err);
+}
 
 int
 command_fail(struct buf *out, const struct err *err)
@@ -29,22 +77,32 @@ bool
 command_write(
     struct command_context *context, struct buf *out, struct err *reterr)
 {
-	return out->len < JOB_PIECE ? buf_ok(out, reterr)
-				    : job_write(context->caller, out, reterr);
+	return out->len < COMMAND_PIECE ? buf_ok(out, reterr)
+					: command_flush(context, out, reterr);
 }
 
-struct job
-command_job(const struct command_context *context, struct buf *out,
-    const char *verb, job_step_fn *step)
+bool
+command_flush(
+    struct command_context *context, struct buf *out, struct err *reterr)
 {
-	return (struct job){
-	    .daemon = context->daemon,
-	    .caller = context->caller,
-	    .out = out,
-	    .now_ms = context->now_ms,
-	    .verb = verb,
-	    .step = step,
-	};
+	if (!buf_ok(out, reterr) ||
+	    !screen_write(context->screen, stdout, out->data, out->len, reterr))
+		return false;
+	buf_reset(out);
+	return true;
+}
+
+bool
+command_message(struct command_context *context, struct err *reterr,
+    const char *format, ...)
+{
+	char text[COMMAND_MESSAGE];
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	return screen_line(context->screen, text, reterr);
 }
 
 bool
@@ -177,11 +235,8 @@ bool
 command_confirm(struct command_context *context, bool otherwise,
     struct err *reterr, const char *format, ...)
 {
-	const struct job_caller *caller = context->caller;
-	struct buf answer;
+	char text[COMMAND_MESSAGE], answer[COMMAND_ANSWER];
 	va_list args;
-	char *text;
-	bool yes;
 
 	if (options_has(context->options, "--yes"))
 		return true;
@@ -189,22 +244,15 @@ command_confirm(struct command_context *context, bool otherwise,
 		return otherwise || err_set(reterr, ERR_INPUT,
 					"nothing was done: give --yes");
 	va_start(args, format);
-	if (vasprintf(&text, format, args) < 0)
-		text = NULL;
+	(void)vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	if (text == NULL)
-		return err_set_nomem(reterr);
-	buf_init(&answer, JOB_PIECE * 2);
-	yes = caller->message(caller->arg, text, reterr) &&
-	      caller->message(caller->arg, "Type yes to go on:", reterr) &&
-	      caller->read(caller->arg, "-", &answer, reterr);
-	if (yes && (answer.len < 3 || memcmp(answer.data, "yes", 3) != 0 ||
-		       (answer.len > 3 && answer.data[3] != '\n')))
-		yes = err_set(reterr, ERR_INPUT,
-		    "nothing was done: type yes, or give --yes");
-	buf_fini(&answer);
-	free(text);
-	return yes;
+	if (!screen_line(context->screen, text, reterr) ||
+	    !screen_ask(context->screen, "Type yes to go on:", answer,
+		sizeof(answer), reterr))
+		return false;
+	return strcmp(answer, "yes") == 0 ||
+	       err_set(reterr, ERR_INPUT,
+		   "nothing was done: type yes, or give --yes");
 }
 
 int

@@ -2,17 +2,15 @@
 #define CLI_COMMAND_H
 
 /*
- * What a command is, and what commands share. A command that works on the queue
- * is written once and runs in two places: in the daemon, which is reached
- * through admin.sock, or, if no daemon is running, in a process of its own that
- * opens the queue. The table is in command_table.c; run.h runs its commands.
+ * What a command is, and what commands share. A command runs in a process of
+ * its own; one that works on the queue is a client of the admin interface
+ * (client.h). The table is in command_table.c.
  */
 
 #include "base/buf.h"
 #include "cli/client.h"
 #include "cli/options.h"
 #include "cli/screen.h"
-#include "daemon/job.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -31,10 +29,8 @@ enum { COMMAND_OUT_MAX = 256 * 1024 * 1024 };
 /* What a command gets. */
 struct command_context {
 	const struct options *options;
-	struct daemon *daemon; /* its queue is open; NULL for COMMAND_PLAIN */
-	struct client *client; /* of COMMAND_CLIENT; else NULL */
-	const struct job_caller *caller;
-	struct screen *screen;		 /* NULL inside the daemon */
+	struct client *client; /* NULL for COMMAND_PLAIN */
+	struct screen *screen;
 	const struct commands *commands; /* all of them */
 	const char *config;		 /* --config, or NULL */
 	int64_t now_ms;			 /* wall clock */
@@ -45,11 +41,9 @@ struct command_context {
 typedef int command_fn(struct command_context *context, struct buf *out);
 
 enum command_place {
-	COMMAND_PLAIN,	     /* in its own process */
-	COMMAND_CLIENT,	     /* likewise, and it asks the admin interface */
+	COMMAND_PLAIN,	     /* asks nobody */
+	COMMAND_CLIENT,	     /* asks the admin interface */
 	COMMAND_CLIENT_BARE, /* likewise, but what answers needs no queue */
-	COMMAND_QUEUE,	     /* where the queue is open */
-	COMMAND_JOB,	     /* likewise, but large or long: one at a time */
 };
 
 struct command {
@@ -75,6 +69,10 @@ struct commands {
 };
 extern const struct commands commands_all;
 
+/* Find the command, read its options, run it. Returns an exit code. */
+int command_run(const struct commands *commands, struct screen *screen,
+    size_t argc, const char *const *argv, struct buf *out);
+
 /* Write an error message; returns the exit code for it. */
 int command_fail(struct buf *out, const struct err *err);
 
@@ -83,9 +81,13 @@ int command_fail(struct buf *out, const struct err *err);
 MUST_USE bool command_write(
     struct command_context *context, struct buf *out, struct err *reterr);
 
-/* A job of the command, which fills in the remaining fields. */
-struct job command_job(const struct command_context *context, struct buf *out,
-    const char *verb, job_step_fn *step);
+/* Write out what there is. */
+MUST_USE bool command_flush(
+    struct command_context *context, struct buf *out, struct err *reterr);
+
+/* A line for the operator, wherever the output goes. */
+MUST_USE bool command_message(struct command_context *context,
+    struct err *reterr, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* Read the id of a command that takes one ("dead show 7"); false if it is no
  * number, or if there are more words. */

@@ -19,6 +19,7 @@
 enum {
 	EDIT_TEXT_MAX = CALL_BODY_MAX,
 	EDIT_PATH = 4096,
+	EDIT_ANSWER = 80,
 	EDIT_COMMAND = 8192,
 };
 
@@ -197,20 +198,16 @@ edit_send(struct edit *edit, struct err *reterr)
 static bool
 edit_again(const struct edit *edit, const struct err *why)
 {
-	const struct job_caller *caller = edit->context->caller;
-	struct buf answer;
+	struct screen *screen = edit->context->screen;
+	char answer[EDIT_ANSWER];
 	struct err err;
-	bool again;
 
 	if (why->code != ERR_INPUT || isatty(STDIN_FILENO) != 1)
 		return false;
-	buf_init(&answer, JOB_PIECE * 2);
-	again = caller->message(caller->arg, why->text, &err) &&
-		caller->message(caller->arg, "Edit it again? [Y/n]", &err) &&
-		caller->read(caller->arg, "-", &answer, &err) &&
-		answer.len > 0 && strchr("yY\n", answer.data[0]) != NULL;
-	buf_fini(&answer);
-	return again;
+	return screen_line(screen, why->text, &err) &&
+	       screen_ask(screen, "Edit it again? [Y/n]", answer,
+		   sizeof(answer), &err) &&
+	       strchr("yY", answer[0]) != NULL;
 }
 
 /* *ret_changed: it was edited, and is queued. */

@@ -50,12 +50,13 @@ struct import {
 
 /* ---- an answer ---- */
 
-static bool
-import_progress(const struct import *import, struct err *reterr)
+static void
+import_progress(const struct import *import)
 {
 	int64_t took_ms = clock_mono_ms() - import->began_ms;
 	double part = 0;
 	char number[SHOW_TEXT], percent[SHOW_TEXT], rate[SHOW_TEXT];
+	char text[4 * SHOW_TEXT];
 
 	if (import->size > 0)
 		part = ((double)import->sent +
@@ -67,10 +68,11 @@ import_progress(const struct import *import, struct err *reterr)
 	show_percent(part, percent, sizeof(percent));
 	show_rate((double)import->received * 1000 / (double)(took_ms + 1), rate,
 	    sizeof(rate));
-	return job_progress(import->context->caller, reterr,
-	    "imported %s events%s%s%s, %s", number,
-	    import->size > 0 ? ", " : "", import->size > 0 ? percent : "",
+	(void)snprintf(text, sizeof(text), "imported %s events%s%s%s, %s",
+	    number, import->size > 0 ? ", " : "",
+	    import->size > 0 ? percent : "",
 	    import->size > 0 ? " of the file" : "", rate);
+	screen_progress_text(import->context->screen, text);
 }
 
 static bool
@@ -83,7 +85,7 @@ import_row(void *arg, json_t *row, struct str text, struct err *reterr)
 	(void)text;
 	if (unreadable > 0) {
 		import->unreadable++;
-		return job_message(import->context->caller, reterr,
+		return command_message(import->context, reterr,
 		    "%s%sline %" PRId64 ": %s", named ? import->name : "",
 		    named ? ": " : "", unreadable, value_text(row, "reason"));
 	}
@@ -93,7 +95,8 @@ import_row(void *arg, json_t *row, struct str text, struct err *reterr)
 	import->dead += value_int(row, "dead");
 	import->duplicates += value_int(row, "duplicates");
 	import->dropped += value_int(row, "dropped");
-	return import_progress(import, reterr);
+	import_progress(import);
+	return true;
 }
 
 /* ---- a piece ---- */
@@ -193,7 +196,8 @@ piece_send(struct import *import, size_t len, struct err *reterr)
 	import->piece_len = 0;
 	memmove(import->in.data, import->in.data + len, import->in.len - len);
 	buf_truncate(&import->in, import->in.len - len);
-	return import_progress(import, reterr);
+	import_progress(import);
+	return true;
 }
 
 /* ---- the command ---- */
@@ -277,7 +281,7 @@ command_import(struct command_context *context, struct buf *out)
 	for (size_t i = 0; ok && i < options->word_count; i++)
 		ok = import_file(&import, options->words[i], &err);
 	if (ok && import.duplicates > 0)
-		ok = job_message(context->caller, &err,
+		ok = command_message(context, &err,
 		    "%" PRId64
 		    " events had been received before and were not imported; "
 		    "use --again to import them",

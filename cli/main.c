@@ -4,8 +4,6 @@
  */
 
 #include "cli/help.h"
-#include "cli/run.h"
-#include "cli/terminal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,8 +59,6 @@ int
 main(int argc, char **argv)
 {
 	size_t count = argc > 0 ? (size_t)argc - 1 : 0;
-	struct job_caller caller;
-	struct terminal terminal;
 	struct screen screen;
 	const char **words;
 	FILE *to = stdout;
@@ -81,10 +77,8 @@ main(int argc, char **argv)
 		code = EXIT_USAGE;
 	} else {
 		words_complete(words);
-		terminal_init(&terminal, &screen, &caller);
-		code = run_command(
-		    &commands_all, NULL, &caller, &screen, count, words, &out);
-		terminal_fini(&terminal);
+		code = command_run(&commands_all, &screen, count, words, &out);
+		screen_progress_end(&screen);
 	}
 	free(words);
 	if (!buf_ok(&out, &err))

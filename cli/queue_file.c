@@ -147,13 +147,13 @@ command_queue_rescue(struct command_context *context, struct buf *out)
 	if (rescue.failed)
 		return command_fail(out, &rescue.err);
 	if (!ok ||
-	    !job_message(context->caller, &err,
+	    !command_message(context, &err,
 		"%" PRId64 " events of %" PRId64
 		" batches rescued from %" PRId64 " pages; %" PRId64
 		" batches were damaged",
 		found.events, found.batches, found.pages, found.damaged) ||
 	    (found.unlike &&
-		!job_message(context->caller, &err,
+		!command_message(context, &err,
 		    "%s does not begin as a queue does: it is another file, "
 		    "or its beginning is damaged",
 		    context->options->words[0])))

@@ -180,6 +180,25 @@ screen_write(struct screen *screen, FILE *to, const char *data, size_t len,
 	    reterr, ERR_IO, "cannot write the output: %s", strerror(errno));
 }
 
+bool
+screen_line(struct screen *screen, const char *text, struct err *reterr)
+{
+	return screen_write(screen, stderr, text, strlen(text), reterr) &&
+	       screen_write(screen, stderr, "\n", 1, reterr);
+}
+
+bool
+screen_ask(struct screen *screen, const char *question, char *ret_answer,
+    size_t size, struct err *reterr)
+{
+	if (!screen_line(screen, question, reterr))
+		return false;
+	if (fgets(ret_answer, (int)size, stdin) == NULL)
+		return err_set(reterr, ERR_INPUT, "there was no answer");
+	ret_answer[strcspn(ret_answer, "\n")] = '\0';
+	return true;
+}
+
 /* ---- progress ---- */
 
 static void

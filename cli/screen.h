@@ -57,6 +57,15 @@ const char *screen_tone(const struct screen *screen, enum tone tone);
 MUST_USE bool screen_write(struct screen *screen, FILE *to, const char *data,
     size_t len, struct err *reterr);
 
+/* A line on stderr. */
+MUST_USE bool
+screen_line(struct screen *screen, const char *text, struct err *reterr);
+
+/* Ask on stderr, and read a line of the standard input, without its end; false
+ * at the end of the input. */
+MUST_USE bool screen_ask(struct screen *screen, const char *question,
+    char *ret_answer, size_t size, struct err *reterr);
+
 /*
  * Redraw the line of progress, at most some ten times a second:
  *

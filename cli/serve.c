@@ -1,15 +1,13 @@
 /*
- * currentsd serve: runs the daemon. Once it has started, the main thread waits
- * for commands on admin.sock, and sweeps once a second. A thread of its own
- * reads the signals, since the main thread may be waiting for a disk that
- * hangs. If a stop takes longer than stop_timeout the process ends at once:
+ * currentsd serve: runs the daemon. Once it has started, the main thread sweeps
+ * once a second. A thread of its own reads the signals, since the main thread
+ * may be waiting for a disk that hangs. If a stop takes longer than stop_timeout the process ends at once:
  * what was accepted is on the disk, and the rest was never answered.
  */
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "cli/run.h"
-#include "cli/socket.h"
+#include "cli/command.h"
 #include "daemon/filesystem.h"
 #include "daemon/history.h"
 #include "daemon/notify.h"
@@ -29,27 +27,22 @@
 enum {
 	SWEEP_MS = 1000,
 	BUSY_MS = 100,	    /* between tries for a queue that is in use */
-	CLIENTS_MAX = 4,    /* at once: each waits for the next */
 	PRIVACY_MAX = 2000, /* bytes of a line of log */
 	OUTLET_MAX = 4000,  /* likewise */
-	OWN_FILES = 48,	    /* of the queue, commands, and the log */
+	OWN_FILES = 48,	    /* of the queue, and the log */
 	SEND_FILES = 4,	    /* of a request to a destination: DNS, sockets */
 	CONNECTIONS_LEAST = 8,
 };
 
 struct serve {
-	const struct commands *commands;
 	struct settings settings;
 	struct daemon daemon;
-	struct socket_own socket;
 	int signal_fd;
 	int stop_fd; /* an eventfd: readable once it is to stop */
 	int done_fd; /* likewise: the thread is to end */
 	pthread_t signals;
 	bool signals_started;
 	int64_t watchdog_ms, watchdog_next_ms; /* monotonic; 0 = not wanted */
-	int64_t sweep_ms;		       /* monotonic: the next one */
-	int clients;			       /* being served, nested */
 	atomic_bool stop;
 };
 
@@ -283,66 +276,35 @@ signals_stop(struct serve *serve)
 	}
 }
 
-static int
-serve_command(void *arg, size_t argc, const char *const *argv,
-    const struct job_caller *caller, struct buf *out)
+/* The watchdog must notice when a thread hangs. */
+static void
+watchdog_feed(struct serve *serve, int64_t now_ms)
 {
-	struct serve *serve = arg;
-
-	return run_command(
-	    serve->commands, &serve->daemon, caller, NULL, argc, argv, out);
+	if (serve->watchdog_ms == 0 || now_ms < serve->watchdog_next_ms ||
+	    !status_alive(&serve->daemon, now_ms))
+		return;
+	notify_send("WATCHDOG=1");
+	serve->watchdog_next_ms = now_ms + serve->watchdog_ms / 3;
 }
 
-/* Does what is due, also while a client or a long job makes the main thread
- * wait. Other clients are served too, unless the queue is locked for longer
- * than they would wait. False: stop. */
-static bool
-serve_duty(void *arg)
-{
-	struct serve *serve = arg;
-	struct pollfd fd = {.events = POLLIN};
-	const struct socket_host host = {serve, serve_command, serve_duty};
-	int64_t now_ms = clock_mono_ms();
-
-	if (now_ms >= serve->sweep_ms) {
-		server_sweep(atomic_load(&serve->daemon.server), now_ms);
-		socket_keep(serve->settings.queue.dir, &serve->socket);
-		history_take(serve->daemon.history, &serve->daemon, now_ms,
-		    clock_wall_ms());
-		serve->sweep_ms = now_ms + SWEEP_MS;
-		/* The watchdog must notice when a thread hangs. */
-		if (serve->watchdog_ms != 0 &&
-		    now_ms >= serve->watchdog_next_ms &&
-		    status_alive(&serve->daemon, now_ms)) {
-			notify_send("WATCHDOG=1");
-			serve->watchdog_next_ms =
-			    now_ms + serve->watchdog_ms / 3;
-		}
-	}
-	fd.fd = serve->socket.fd;
-	if (atomic_load(&serve->stop) || serve->clients == CLIENTS_MAX ||
-	    atomic_load(&serve->daemon.queue_held) || poll(&fd, 1, 0) != 1)
-		return !atomic_load(&serve->stop);
-	serve->clients++;
-	socket_serve(serve->socket.fd, &host);
-	serve->clients--;
-	return !atomic_load(&serve->stop);
-}
-
+/* What is due once a second. */
 static void
 serve_loop(struct serve *serve)
 {
-	struct pollfd fds[] = {
-	    {.fd = serve->stop_fd, .events = POLLIN},
-	    {.events = POLLIN},
-	};
-	int64_t wait_ms;
+	struct pollfd stop = {.fd = serve->stop_fd, .events = POLLIN};
+	int64_t now_ms = clock_mono_ms(), next_ms;
 
-	while (serve_duty(serve)) {
-		fds[1].fd = serve->socket.fd;
-		wait_ms = serve->sweep_ms - clock_mono_ms();
-		if (poll(fds, 2, wait_ms > 0 ? (int)wait_ms : 0) < 0)
+	while (!atomic_load(&serve->stop)) {
+		next_ms = now_ms + SWEEP_MS;
+		server_sweep(atomic_load(&serve->daemon.server), now_ms);
+		history_take(serve->daemon.history, &serve->daemon, now_ms,
+		    clock_wall_ms());
+		watchdog_feed(serve, now_ms);
+		now_ms = clock_mono_ms();
+		if (now_ms < next_ms &&
+		    poll(&stop, 1, (int)(next_ms - now_ms)) < 0)
 			CHECK(errno == EINTR || errno == ENOMEM);
+		now_ms = clock_mono_ms();
 	}
 }
 
@@ -391,9 +353,7 @@ serve_start(struct serve *serve, const char *config, struct err *reterr)
 		settings->allow_volatile_state, &filesystem, reterr))
 		return false;
 	if (!files_fit(settings, reterr) || !signals_start(serve, reterr) ||
-	    !queue_wait(serve, reterr) ||
-	    !command_listen(settings->queue.dir, &serve->socket, reterr) ||
-	    !daemon_start(&serve->daemon, reterr))
+	    !queue_wait(serve, reterr) || !daemon_start(&serve->daemon, reterr))
 		return false;
 	serve->watchdog_ms = notify_watchdog_ms();
 	start_log(serve, &filesystem);
@@ -406,9 +366,7 @@ int
 command_serve(struct command_context *context, struct buf *out)
 {
 	struct serve serve = {
-	    .commands = context->commands,
 	    .signal_fd = -1,
-	    .socket = {.fd = -1},
 	    .stop_fd = -1,
 	    .done_fd = -1,
 	};
@@ -436,7 +394,6 @@ command_serve(struct command_context *context, struct buf *out)
 			   ? EXIT_CONFIG
 			   : EXIT_FAILED;
 	}
-	socket_close(serve.settings.queue.dir, &serve.socket);
 	daemon_fini(&serve.daemon);
 	signals_stop(&serve);
 	settings_fini(&serve.settings);

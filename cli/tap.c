@@ -116,7 +116,7 @@ watch_row(void *arg, json_t *row, struct str text, struct err *reterr)
 	if (row == NULL) {
 		(void)buf_append(out, text.data, text.len);
 		(void)buf_char(out, '\n');
-		return job_write(watch->context->caller, out, reterr);
+		return command_flush(watch->context, out, reterr);
 	}
 	if (value_int(row, "skipped") > 0) {
 		show_number(value_int(row, "skipped"), when, sizeof(when));
@@ -135,7 +135,7 @@ watch_row(void *arg, json_t *row, struct str text, struct err *reterr)
 	show_foreign(out, line.len > 0 ? line.data : "", line.len, room);
 	(void)buf_char(out, '\n');
 	buf_fini(&line);
-	return job_write(watch->context->caller, out, reterr);
+	return command_flush(watch->context, out, reterr);
 }
 
 int

@@ -348,7 +348,7 @@ job_run_bodies(struct job *job, job_body_fn *fn, void *arg, bool remove,
 	return true;
 }
 
-/* ---- beside the main thread ---- */
+/* ---- beside the call ---- */
 
 struct beside {
 	job_beside_fn *fn;

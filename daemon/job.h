@@ -6,7 +6,7 @@
  * written, and the caller gets the progress: that is when live traffic, the
  * daemon's own duties and other clients have their turn.
  *
- * On the main thread.
+ * On the thread of the call that it is for.
  */
 
 #include "daemon/daemon.h"
@@ -45,17 +45,12 @@ bool selection_body(
 
 enum { JOB_PIECE = 64 * 1024 }; /* of input and output */
 
-/* How a job reaches its caller: by stdio in a command's own process, by the
- * client's socket in the daemon. False ends the job: the client has
- * disconnected, or the daemon is stopping. */
+/* How a job reaches its caller: a call of the admin interface, or the daemon
+ * itself. False ends the job: the client has gone, or the daemon is stopping. */
 struct job_caller {
 	void *arg;
 	bool (*write)(
 	    void *arg, const char *data, size_t len, struct err *reterr);
-	/* Append the next piece of a file of the caller's ("-": standard
-	 * input); nothing at its end. One file per job. */
-	bool (*read)(
-	    void *arg, const char *name, struct buf *in, struct err *reterr);
 	/* A line for the operator, wherever the output goes. */
 	bool (*message)(void *arg, const char *text, struct err *reterr);
 	/* After each step; the text is for a terminal. */
@@ -127,8 +122,7 @@ job_step_fn job_step_scan;
 MUST_USE bool job_run_bodies(struct job *job, job_body_fn *fn, void *arg,
     bool remove, size_t *ret_unclear, struct err *reterr);
 
-/* Run a function on a thread of its own, while the main thread reports
- * progress. Waits for it to end even if the client has disconnected.
+/* Run a function on a thread of its own, while this one reports progress. Waits for it to end even if the client has disconnected.
  * job_run_locking(): one that locks the queue for long. */
 typedef bool job_beside_fn(void *arg, struct err *reterr);
 MUST_USE bool job_run_beside(const struct job_caller *caller,

@@ -1,24 +1,18 @@
 /*
- * What a client of admin.sock may send: the words of a command, one a line, and
- * behind a blank line what it answers when it is asked for a file; or, if the
- * first byte is a NUL, any bytes. They run against a small queue.
+ * What a client of the admin interface may ask: a line "GET /path?name=value",
+ * and behind it the body. It is served against a small queue.
  */
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "cli/command.h"
-#include "cli/run.h"
-#include "cli/socket.h"
-#include "daemon/settings.h"
+#include "daemon/api.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-enum { PATIENCE_MS = 300 };
+enum { PATIENCE_MS = 300, QUESTION = 512 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -26,7 +20,7 @@ static struct {
 	char dir[64];
 	struct settings settings;
 	struct daemon daemon;
-	struct socket_own listener; /* fd 0: not yet */
+	bool begun;
 	int64_t until_ms;
 } host;
 
@@ -35,7 +29,6 @@ host_end(void)
 {
 	char command[96];
 
-	socket_close(host.dir, &host.listener);
 	daemon_fini(&host.daemon);
 	settings_fini(&host.settings);
 	(void)snprintf(command, sizeof(command), "rm -rf '%s'", host.dir);
@@ -51,8 +44,6 @@ host_begin(void)
 	(void)snprintf(host.dir, sizeof(host.dir), "%s/fuzz-admin-XXXXXX",
 	    access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/var/tmp");
 	CHECK(mkdtemp(host.dir) != NULL && clearenv() == 0 &&
-	      setenv("CURRENTSD_CONFIG", "/dev/null", 1) == 0 &&
-	      setenv("CURRENTSD_ENV_FILE", "/dev/null", 1) == 0 &&
 	      setenv("CURRENTSD_STATE_DIR", host.dir, 1) == 0 &&
 	      setenv("CURRENTSD_TOKEN", "0123456789abcdef0123456789abcdef",
 		  1) == 0 &&
@@ -65,105 +56,94 @@ host_begin(void)
 	host.settings.queue.window_events = 1000;
 	host.settings.queue.min_free_bytes = 0;
 	if (!settings_complete(&host.settings, &err) ||
-	    !daemon_queue_open(&host.daemon, true, &err) ||
-	    !command_listen(host.dir, &host.listener, &err))
+	    !daemon_queue_open(&host.daemon, true, &err))
 		check_failed(__FILE__, __LINE__, err.text);
+	host.begun = true;
 	CHECK(atexit(host_end) == 0);
 }
 
-static int
-host_run(void *arg, size_t argc, const char *const *argv,
-    const struct job_caller *caller, struct buf *out)
-{
-	(void)arg;
-	/* It writes where it is told. */
-	for (size_t i = 0; i < argc; i++) {
-		if (strcmp(argv[i], "backup") == 0)
-			return EXIT_FINE;
-	}
-	return run_command(
-	    &commands_all, &host.daemon, caller, NULL, argc, argv, out);
-}
-
+/* Somebody who reads, until the time is up. */
 static bool
-host_duty(void *arg)
+client_write(void *arg, const char *data, size_t len, struct err *reterr)
 {
-	(void)arg;
-	return clock_mono_ms() < host.until_ms;
+	size_t *read = arg;
+
+	(void)data;
+	*read += len;
+	return clock_mono_ms() < host.until_ms ||
+	       err_set(reterr, ERR_STOPPING, "the client has gone");
 }
 
-static void
-client_send(int fd, const char *kind, const void *data, size_t len)
+/* Split "GET /path?name=value&name=value" where it is. */
+static char *
+question_read(char *text, struct call *call)
 {
-	char head[40];
-	int head_len = snprintf(head, sizeof(head), "%s %zu\n", kind, len);
+	char *path = strchr(text, ' '), *query, *value;
 
-	CHECK(send(fd, head, (size_t)head_len, MSG_NOSIGNAL) == head_len &&
-	      send(fd, data, len, MSG_NOSIGNAL) == (ssize_t)len);
-}
-
-static int
-client_connect(void)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	(void)snprintf(address.sun_path, sizeof(address.sun_path),
-	    "%s/admin.sock", host.dir);
-	CHECK(fd >= 0 &&
-	      connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
-	return fd;
-}
-
-/* The words, and a few times the piece of a file and its end. */
-static void
-send_question(int fd, const uint8_t *data, size_t size)
-{
-	const uint8_t *file = memmem(data, size, "\n\n", 2);
-	size_t len = file == NULL ? size : (size_t)(file - data);
-	char *words = malloc(len + 1);
-
-	CHECK(words != NULL);
-	memcpy(words, data, len);
-	words[len] = '\0';
-	for (size_t i = 0; i < len; i++) {
-		if (words[i] == '\n')
-			words[i] = '\0';
+	if (path == NULL)
+		return NULL;
+	*path++ = '\0';
+	query = strchr(path, '?');
+	if (query != NULL)
+		*query++ = '\0';
+	call_init(call, text);
+	for (char *next; query != NULL; query = next) {
+		next = strchr(query, '&');
+		if (next != NULL)
+			*next++ = '\0';
+		value = strchr(query, '=');
+		if (value != NULL)
+			*value++ = '\0';
+		if (!call_param_add(call, query, value != NULL ? value : ""))
+			return NULL;
 	}
-	client_send(fd, "Q", words, len + 1);
-	free(words);
-	if (file != NULL)
-		client_send(fd, "I", file + 2, size - len - 2);
-	client_send(fd, "I", "", 0);
-	client_send(fd, "I", "", 0);
+	return path;
+}
+
+static void
+serve(const uint8_t *data, size_t size)
+{
+	const uint8_t *end = memchr(data, '\n', size);
+	size_t len = end != NULL ? (size_t)(end - data) : size, read = 0;
+	const struct call_route *route;
+	char text[QUESTION];
+	const char *allow, *path;
+	struct call call;
+
+	if (len >= sizeof(text))
+		return;
+	memcpy(text, data, len);
+	text[len] = '\0';
+	path = question_read(text, &call);
+	/* a backup writes where it is told */
+	if (path == NULL || strstr(path, "backup") != NULL)
+		return;
+	route = call_route_find(api_routes, sizeof(api_routes[0]), call.method,
+	    path, &call.name, &allow);
+	if (route == NULL)
+		return;
+	if (end != NULL && size - len - 1 <= route->body_max)
+		call.body = str_bytes((const char *)end + 1, size - len - 1);
+	call.write = client_write;
+	call.arg = &read;
+	host.until_ms = clock_mono_ms() + PATIENCE_MS;
+	api_serve(&host.daemon, route, &call);
+	CHECK(!call.begun || read > 0);
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct socket_host served = {.run = host_run, .duty = host_duty};
 	static const char event[] =
-	    "import\n-\n\n{\"events\":[{\"event_type\":"
+	    "POST /import\n{\"events\":[{\"event_type\":"
 	    "\"users.messages.email.Open\",\"id\":\"a\",\"time\":1764000000,"
 	    "\"user\":{\"user_id\":\"b\",\"external_user_id\":\"c\"},"
 	    "\"properties\":{}},{\"event_type\":1}]}\n";
-	int fd;
 
-	if (host.listener.fd == 0) {
+	if (!host.begun) {
 		host_begin();
-		(void)LLVMFuzzerTestOneInput(
-		    (const uint8_t *)event, sizeof(event) - 1);
+		serve((const uint8_t *)event, sizeof(event) - 1);
 	}
-	fd = client_connect();
-	if (size > 0 && data[0] == 0) {
-		CHECK(send(fd, data + 1, size - 1, MSG_NOSIGNAL) ==
-		      (ssize_t)size - 1);
-		CHECK(shutdown(fd, SHUT_WR) == 0);
-	} else {
-		send_question(fd, data, size);
-	}
-	host.until_ms = clock_mono_ms() + PATIENCE_MS;
-	socket_serve(host.listener.fd, &served);
-	CHECK(close(fd) == 0);
+	serve(data, size);
 	return 0;
 }

@@ -9,8 +9,8 @@
 
 #include <cmocka.h>
 
+#include "cli/command.h"
 #include "cli/help.h"
-#include "cli/run.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -70,8 +70,8 @@ test_moved_commands(void **state)
 		buf_init(&out, 4096);
 		count = split(m->name, copy, words);
 		words[count] = "--help";
-		assert_int_equal(run_command(&commands_all, NULL, NULL, NULL,
-				     count + 1, words, &out),
+		assert_int_equal(
+		    command_run(&commands_all, NULL, count + 1, words, &out),
 		    EXIT_USAGE);
 		len = snprintf(text, sizeof(text),
 		    "currentsd: \"%s\" is now %s\n", m->name, m->now);
