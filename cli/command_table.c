@@ -43,13 +43,15 @@ static const struct command table[] = {
 	{"top", "[--once]", "Show the state, live, until q is pressed",
 	    "The same as status --watch: it is drawn again every second.",
 	    COMMAND_CLIENT, command_top_options, command_top},
-	{"ledger", "[--by source|type|day|hour] [--last WHEN] [--check] "
+	{"ledger", "[--by source|type|day|hour|campaign] [--last WHEN] [--check] "
 	    "[--csv] [--json]",
 	    "Account for every event ever received",
 	    "received = queued + delivered + dead + dropped + duplicates + "
 	    "erased + expired. An event counts under the day and the hour "
 	    "(UTC) when it was accepted. If a line does not balance, it shows "
-	    "by how much it is off. Exits 1 if anything is off.",
+	    "by how much it is off. By campaign: by the event's own day in "
+	    "report_timezone, campaign or Canvas, and type, what became of "
+	    "events once they were settled. Exits 1 if anything is off.",
 	    COMMAND_CLIENT, command_ledger_options, command_ledger},
 	{"sources", "[--json]", "List the sources, and what they are answered",
 	    NULL, COMMAND_CLIENT, command_json_options, command_sources},

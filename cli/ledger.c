@@ -9,8 +9,8 @@
 #include <string.h>
 
 const struct option_row command_ledger_options[] = {
-    {"--by", "source|type|day|hour", "Print a line for each."},
-    {"--last", "WHEN", "By day or hour: only the last 3d, or 12h."},
+    {"--by", "source|type|day|hour|campaign", "Print a line for each."},
+    {"--last", "WHEN", "By day, hour or campaign: only the last 3d, or 12h."},
     {"--check", NULL, "Recount the stored events and compare."},
     {"--csv", NULL, "Print the lines as CSV."},
     {"--json", NULL, "Print JSON."},
@@ -69,6 +69,17 @@ static const struct grid_column replay_columns[REPLAYS_COLUMNS] = {
     {"REFUSED", "replay_refused", GRID_NUMBER, 0, 0, NULL},
 };
 
+enum { OF_DAY, OF_NAME };
+static const struct grid_column campaign_columns[] = {
+    {"DAY", "day", GRID_TEXT, 0, 0, NULL},
+    {"CAMPAIGN", "name", GRID_TEXT, GRID_CUT, 0, NULL},
+    {"KIND", "kind", GRID_TEXT, 0, 2, NULL},
+    {"TYPE", "type", GRID_TEXT, GRID_CUT, 0, NULL},
+    {"DELIVERED", "delivered", GRID_NUMBER, 0, 0, NULL},
+    {"DROPPED", "dropped", GRID_NUMBER, GRID_HIDE_ZERO, 0, NULL},
+    {"DEAD", "dead", GRID_NUMBER, GRID_HIDE_ZERO, 0, NULL},
+};
+
 static const struct grid_column drop_columns[] = {
     {"DROPPED BY RULE", "rule", GRID_TEXT, GRID_CUT, 0, NULL},
     {"TYPE", "type", GRID_TEXT, GRID_CUT, 0, NULL},
@@ -95,6 +106,39 @@ total_add(struct grid *grid, const json_t *answer)
 {
 	grid_row(grid, value_at(answer, "total"));
 	grid_text(grid, 0, "all");
+}
+
+static bool
+campaigns_write(struct command_context *context, const json_t *answer,
+    struct buf *out, struct err *reterr)
+{
+	struct grid *grid = grid_new(campaign_columns,
+	    sizeof(campaign_columns) / sizeof(campaign_columns[0]),
+	    context->now_ms);
+	const json_t *line;
+	size_t i;
+	bool ok;
+
+	json_array_foreach(value_at(answer, "lines"), i, line)
+	{
+		grid_row(grid, line);
+		if (*value_text(line, "name") == '\0')
+			grid_text(grid, OF_NAME,
+			    *value_text(line, "id") != '\0'
+				? value_text(line, "id")
+				: "(none)");
+	}
+	grid_sort(grid, OF_DAY, false);
+	if (options_has(context->options, "--csv")) {
+		ok = grid_csv_write(grid, out, reterr);
+	} else {
+		ok = grid_write(grid, context->screen, out, reterr);
+		(void)buf_printf(out,
+		    "\nA day is the event's own, in %s (report_timezone).\n",
+		    value_text(answer, "timezone"));
+	}
+	grid_free(grid);
+	return ok && buf_ok(out, reterr);
 }
 
 static bool
@@ -201,6 +245,8 @@ ledger_text(struct command_context *context, const json_t *answer,
 	int64_t removed = value_int(answer, "unreadable_bodies.removed");
 	char kept_text[SHOW_TEXT], removed_text[SHOW_TEXT];
 
+	if (value_at(answer, "timezone") != NULL)
+		return campaigns_write(context, answer, out, reterr);
 	if (!lines_write(context, answer, out, reterr) ||
 	    options_has(context->options, "--csv"))
 		return buf_ok(out, reterr);

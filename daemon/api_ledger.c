@@ -1,6 +1,7 @@
 /* /ledger: what became of every event ever received. */
 
 #include "base/clock.h"
+#include "daemon/api_reports.h"
 #include "daemon/api_routes.h"
 #include "daemon/facts.h"
 #include "daemon/segments.h"
@@ -16,7 +17,15 @@ enum {
 struct ledger {
 	struct api *api;
 	bool off; /* a line does not balance, or a recount differs */
-	enum ledger_by { BY_NONE, BY_SOURCE, BY_TYPE, BY_HOUR, BY_DAY } by;
+	enum ledger_by {
+		BY_NONE,
+		BY_SOURCE,
+		BY_TYPE,
+		BY_HOUR,
+		BY_DAY,
+		BY_CAMPAIGN
+	} by;
+	int64_t since_ms;	    /* or 0 */
 	struct segment_names names; /* by type; else none */
 
 	/* By hour and day: */
@@ -133,26 +142,27 @@ ledger_by_read(struct ledger *ledger, struct err *reterr)
 	    [BY_TYPE] = "type",
 	    [BY_HOUR] = "hour",
 	    [BY_DAY] = "day",
+	    [BY_CAMPAIGN] = "campaign",
 	};
 	const char *word = call_param(ledger->api->call, "by");
-	int64_t since_ms;
 
 	ledger->by = BY_NONE;
-	for (int by = BY_SOURCE; word != NULL && by <= BY_DAY; by++) {
+	for (int by = BY_SOURCE; word != NULL && by <= BY_CAMPAIGN; by++) {
 		if (strcmp(word, words[by]) == 0)
 			ledger->by = (enum ledger_by)by;
 	}
 	if (word != NULL && ledger->by == BY_NONE)
 		return err_set(reterr, ERR_INPUT,
-		    "the ledger is by source, type, day or hour");
-	if (!api_since(ledger->api, &since_ms, reterr))
+		    "the ledger is by source, type, day, hour or campaign");
+	if (!api_since(ledger->api, &ledger->since_ms, reterr))
 		return false;
-	if (since_ms == 0)
+	if (ledger->since_ms == 0)
 		return true;
-	clock_text(since_ms, ledger->since, sizeof(ledger->since));
-	return ledger->by == BY_HOUR || ledger->by == BY_DAY ||
+	clock_text(ledger->since_ms, ledger->since, sizeof(ledger->since));
+	return ledger->by >= BY_HOUR ||
 	       err_set(reterr, ERR_INPUT,
-		   "only by day or by hour the ledger can begin at some time");
+		   "only by day, hour or campaign the ledger can begin at some "
+		   "time");
 }
 
 static bool
@@ -167,6 +177,8 @@ ledger_lines(struct ledger *ledger, struct err *reterr)
 	struct json *json = &ledger->api->json;
 
 	json_text(json, "by", call_param(ledger->api->call, "by"));
+	if (ledger->by == BY_CAMPAIGN)
+		return api_reports_json(ledger->api, ledger->since_ms, reterr);
 	json_array_open(json, "lines");
 	if (!stats_ledger(ledger->api->daemon->queue, stats[ledger->by],
 		ledger_line, ledger, reterr))

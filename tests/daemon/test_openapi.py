@@ -268,7 +268,7 @@ EXAMPLES = {  # what a path's star is here
 QUERIES = {  # more than the plain path
     "/events": ["?full=yes", "?place=archive", "?place=dead"],
     "/ledger": ["?by=source", "?by=type", "?by=day", "?by=hour",
-                "?check=yes"],
+                "?by=campaign", "?check=yes"],
     "/queue/stats": ["?age=yes"],
     "/unreadable": ["?full=yes"],
     "/events/*": ["?full=yes&raw=yes", "?full=yes"],

@@ -281,6 +281,47 @@ def test_ledger_by_day(daemon):
         answer[Ledger.LINES]
 
 
+def campaign(name, number, time_s, **changes):
+    return event(time=time_s, properties={
+        "app_group_id": "g", "campaign_id": f"c{number}",
+        "campaign_name": name}, **changes)
+
+
+@pytest.mark.file
+def test_ledger_by_campaign(start_daemon):
+    """By the day in Berlin, which has another month than UTC in the last hour
+    of January. Days of long ago are told as months."""
+    half_past_ten = 20484 * 86400 + 22 * 3600 + 1800  # 2026-01-31, UTC
+    half_past_eleven = half_past_ten + 3600
+    daemon = start_daemon(report_timezone="Europe/Berlin", heap_linger="10ms",
+                          **NO_QUOTA)
+    daemon.post(batch(
+        campaign("Hello", 1, half_past_ten),
+        campaign("Hello", 1, half_past_ten),
+        campaign("Hallo", 1, half_past_eleven),
+        campaign("=evil", 2, half_past_ten, user={})))
+    until(lambda: daemon.queue()["delivered"] == 3, "delivered")
+    until(lambda: daemon.queue()["dropped"] == 1, "dropped")
+    answer = tool(daemon, "ledger", "--by", "campaign")
+    assert answer["timezone"] == "Europe/Berlin" and answer["balances"]
+    found = {(line["day"][:7], line["id"]): line for line in answer["lines"]}
+    assert len(found) == len(answer["lines"]) == 3
+    first = found["2026-01", "c1"]
+    assert (first["kind"], first["delivered"]) == ("campaign", 2)
+    assert found["2026-02", "c1"]["delivered"] == 1
+    assert found["2026-01", "c2"]["dropped"] == 1
+    assert {line["type"] for line in answer["lines"]} == {event()["event_type"]}
+    text = daemon.command("ledger", "--by", "campaign")
+    assert "Hallo" in text and "in Europe/Berlin" in text
+    rows = list(csv.DictReader(io.StringIO(
+        daemon.command("ledger", "--by", "campaign", "--csv"))))
+    assert sum(int(row["DELIVERED"]) for row in rows) == 3
+    assert "'=evil" in {row["CAMPAIGN"] for row in rows}
+    daemon.stop()
+    assert tool(daemon, "ledger", "--by", "campaign")["lines"] == \
+        answer["lines"]
+
+
 def test_history(daemon):
     until(lambda: curl(daemon, "GET", "/history")[1]["at"], "a sample")
     history = curl(daemon, "GET", "/history")[1]
