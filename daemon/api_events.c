@@ -156,9 +156,12 @@ api_events(struct api *api, struct err *reterr)
 	event_reader_fini(&events.reader);
 	if (!ok)
 		return false;
-	(void)snprintf(last, sizeof(last),
-	    place == JOBS_DEAD ? "%" PRId64 : "%" PRId64 ".%" PRId64,
-	    events.last.batch, events.last.index);
+	if (place == JOBS_DEAD)
+		(void)snprintf(
+		    last, sizeof(last), "%" PRId64, events.last.batch);
+	else
+		(void)snprintf(last, sizeof(last), "%" PRId64 ".%" PRId64,
+		    events.last.batch, events.last.index);
 	api_summary_open(api);
 	json_int(&api->json, "rows", events.selection.count);
 	json_bool(&api->json, "more", selection_full(&events.selection));
@@ -594,12 +597,15 @@ find_bodies(struct find *find, struct job *job, struct err *reterr)
 	const struct str ids[] = {str_text(find->id), str_text(bare)};
 	struct selection bodies;
 	size_t unclear;
+	bool ok;
 
 	selection_init(&bodies);
 	bodies.ids = ids;
 	bodies.id_count = 2;
 	job->selection = &bodies;
-	return job_run_bodies(job, find_body, find, false, &unclear, reterr);
+	ok = job_run_bodies(job, find_body, find, false, &unclear, reterr);
+	job->selection = NULL;
+	return ok;
 }
 
 static bool

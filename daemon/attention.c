@@ -39,7 +39,7 @@ struct shown {
 static struct shown
 number_shown(int64_t number)
 {
-	struct shown shown;
+	struct shown shown = {.text = ""};
 
 	show_number(number, shown.text, sizeof(shown.text));
 	return shown;
@@ -48,7 +48,7 @@ number_shown(int64_t number)
 static struct shown
 duration_shown(int64_t seconds)
 {
-	struct shown shown;
+	struct shown shown = {.text = ""};
 
 	show_duration(
 	    seconds > 0 ? seconds : 0, shown.text, sizeof(shown.text));

@@ -131,26 +131,30 @@ struct bodies {
 
 /* One piece of the file, which is a body or an export's line. */
 static bool
-body_show(struct bodies *bodies, struct str piece, struct body *body,
+body_show(struct bodies *bodies, struct str piece, size_t at, size_t number,
     struct err *reterr)
 {
 	struct currents_fault fault;
 	struct line from;
+	struct body body = {
+	    .at = at,
+	    .line = number,
+	    .from = &from,
+	    .batch = &bodies->batch,
+	};
 	uintptr_t begin, data;
 	bool faulty = false;
 
 	line_read(&bodies->reader, piece, &from);
-	body->from = &from;
-	body->text = from.wrapped ? from.data : piece;
+	body.text = from.wrapped ? from.data : piece;
 	begin = (uintptr_t)piece.data;
-	data = (uintptr_t)body->text.data;
+	data = (uintptr_t)body.text.data;
 	if (data >= begin && data - begin <= piece.len)
-		body->at += data - begin;
-	if (!body_read(body->text, &bodies->batch, &fault, &faulty, reterr))
+		body.at += data - begin;
+	if (!body_read(body.text, &bodies->batch, &fault, &faulty, reterr))
 		return false;
-	body->batch = &bodies->batch;
-	body->fault = faulty ? &fault : NULL;
-	return bodies->fn(bodies->arg, body, reterr);
+	body.fault = faulty ? &fault : NULL;
+	return bodies->fn(bodies->arg, &body, reterr);
 }
 
 bool
@@ -159,19 +163,19 @@ bodies_each(
 {
 	struct str rest = file.len > 0 ? file : str_bytes("", 0);
 	struct bodies bodies = {.fn = fn, .arg = arg};
-	struct body body = {.line = 1};
 	const char *begin = rest.data;
+	size_t number = 1;
 	bool ok = true;
 
 	line_reader_init(&bodies.reader, BODY_BYTES_MAX);
 	currents_batch_init(&bodies.batch);
 	if (!lines)
-		ok = body_show(&bodies, rest, &body, reterr);
-	for (; ok && lines && rest.len > 0; body.line++) {
+		ok = body_show(&bodies, rest, 0, number, reterr);
+	for (; ok && lines && rest.len > 0; number++) {
 		struct str line = line_take(&rest);
 
-		body.at = (size_t)(line.data - begin);
-		ok = body_show(&bodies, line, &body, reterr);
+		ok = body_show(
+		    &bodies, line, (size_t)(line.data - begin), number, reterr);
 	}
 	currents_batch_fini(&bodies.batch);
 	line_reader_fini(&bodies.reader);

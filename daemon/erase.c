@@ -120,6 +120,7 @@ erase_stored(struct job *job, struct persons *persons,
     struct erase_result *result, struct err *reterr)
 {
 	struct selection bodies;
+	bool ok;
 
 	if (!erase_suppress(job->daemon, persons, reterr) ||
 	    !erase_pass(job, NULL, erase_step, erase_match, result, reterr) ||
@@ -129,9 +130,11 @@ erase_stored(struct job *job, struct persons *persons,
 	bodies.ids = persons_ids(persons, &bodies.id_count);
 	job->verb = "unreadable";
 	job->selection = &bodies;
-	if (!job_run_bodies(job, NULL, NULL, true, &result->unclear, reterr))
-		return false;
+	ok = job_run_bodies(job, NULL, NULL, true, &result->unclear, reterr);
+	job->selection = NULL;
 	result->bodies = bodies.count;
+	if (!ok)
+		return false;
 	return jobs_flush(job->daemon->queue, reterr);
 }
 

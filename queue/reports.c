@@ -109,6 +109,23 @@ reports_row_is(const void *arg, uint32_t position)
 	       str_equal(names_at(texts, row->kind), key->kind);
 }
 
+/* Room for one more. */
+static bool
+reports_rows_grow(struct reports *reports)
+{
+	size_t cap = reports->row_cap == 0 ? 64 : reports->row_cap * 2;
+	struct reports_row *rows;
+
+	if (reports->row_count < reports->row_cap)
+		return true;
+	rows = realloc(reports->rows, cap * sizeof(*rows));
+	if (rows == NULL)
+		return false;
+	reports->rows = rows;
+	reports->row_cap = cap;
+	return true;
+}
+
 static bool
 reports_row_add(struct reports *reports, const struct reports_key *key,
     uint64_t hash, struct err *reterr)
@@ -116,17 +133,8 @@ reports_row_add(struct reports *reports, const struct reports_key *key,
 	struct reports_row row = {.day = key->day};
 	struct names *texts = &reports->texts;
 
-	if (reports->row_count == reports->row_cap) {
-		size_t cap = reports->row_cap == 0 ? 64 : reports->row_cap * 2;
-		struct reports_row *rows =
-		    realloc(reports->rows, cap * sizeof(*rows));
-
-		if (rows == NULL)
-			return err_set_nomem(reterr);
-		reports->rows = rows;
-		reports->row_cap = cap;
-	}
-	if (!table_reserve(&reports->table, reports->row_count + 1))
+	if (!reports_rows_grow(reports) ||
+	    !table_reserve(&reports->table, reports->row_count + 1))
 		return err_set_nomem(reterr);
 	if (!names_add(texts, key->kind, &row.kind, reterr) ||
 	    !names_add(texts, key->id, &row.id, reterr) ||

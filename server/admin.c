@@ -34,6 +34,7 @@ enum {
 	ADMIN_OUT_MAX = 64 * 1024 * 1024,
 	ADMIN_IDLE_MS = 60000, /* a client that reads nothing for so long */
 	ADMIN_CALLS = 16,      /* at once */
+	ADMIN_TEXTS_MAX = 64 * 1024,
 	ADMIN_HOST = 256,
 	ADMIN_BLOCK = 32 * 1024,
 };
@@ -51,7 +52,8 @@ struct admin {
 	struct MHD_Connection *connection;
 	const struct call_route *route;
 	struct call call;
-	char *name, *texts[2 * CALL_PARAMS]; /* owned; of the call */
+	struct buf texts; /* what the call lends: the connection may end before
+			   * it does */
 	struct buf body;
 	int64_t began_ms;
 
@@ -80,9 +82,7 @@ admin_release(struct admin *admin, bool gone)
 	lock_drop(&admin->lock);
 	if (!last)
 		return;
-	for (size_t i = 0; i < 2 * CALL_PARAMS; i++)
-		free(admin->texts[i]);
-	free(admin->name);
+	buf_fini(&admin->texts);
 	buf_fini(&admin->body);
 	buf_fini(&admin->out);
 	cond_fini(&admin->fewer);
@@ -184,31 +184,49 @@ admin_caller(struct request *request, enum call_right right,
 
 /* ---- the request ---- */
 
-struct admin_query {
-	struct admin *admin;
-	bool failed;
-};
+/* Each text ends in a NUL. */
+static void
+texts_add(struct buf *texts, const char *text, size_t len)
+{
+	(void)buf_append(texts, text, len);
+	(void)buf_char(texts, '\0');
+}
 
 static enum MHD_Result
 admin_param(
     void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
 {
-	struct admin_query *query = cls;
-	struct admin *admin = query->admin;
-	size_t at = 2 * admin->call.param_count;
+	struct admin *admin = cls;
 
 	(void)kind;
-	if (admin->call.param_count == CALL_PARAMS) {
-		query->failed = true;
-		return MHD_NO;
+	if (value == NULL)
+		value = "";
+	texts_add(&admin->texts, name, strlen(name));
+	texts_add(&admin->texts, value, strlen(value));
+	return MHD_YES;
+}
+
+/* The name of the path, and the parameters. */
+static bool
+admin_ask(struct admin *admin, struct str name)
+{
+	struct buf *texts = &admin->texts;
+	const char *text, *value, *end;
+
+	texts_add(texts, name.len > 0 ? name.data : "", name.len);
+	(void)MHD_get_connection_values(
+	    admin->connection, MHD_GET_ARGUMENT_KIND, admin_param, admin);
+	if (!buf_ok(texts, NULL))
+		return false;
+	admin->call.name = str_bytes(texts->data, name.len);
+	end = texts->data + texts->len;
+	for (text = texts->data + name.len + 1; text < end;
+	     text = value + strlen(value) + 1) {
+		value = text + strlen(text) + 1;
+		if (!call_param_add(&admin->call, text, value))
+			return false;
 	}
-	admin->texts[at] = strdup(name);
-	admin->texts[at + 1] = strdup(value != NULL ? value : "");
-	query->failed |= admin->texts[at] == NULL ||
-			 admin->texts[at + 1] == NULL ||
-			 !call_param_add(&admin->call, admin->texts[at],
-			     admin->texts[at + 1]);
-	return query->failed ? MHD_NO : MHD_YES;
+	return true;
 }
 
 static struct admin *
@@ -216,7 +234,6 @@ admin_new(struct request *request, const struct call_route *route,
     struct str name, const char *caller)
 {
 	struct admin *admin = calloc(1, sizeof(*admin));
-	struct admin_query query = {.admin = admin};
 
 	if (admin == NULL)
 		return NULL;
@@ -228,18 +245,15 @@ admin_new(struct request *request, const struct call_route *route,
 	admin->owners = 1;
 	lock_init(&admin->lock);
 	cond_init(&admin->fewer);
+	buf_init(&admin->texts, ADMIN_TEXTS_MAX);
 	buf_init(&admin->body, route->body_max);
 	buf_init(&admin->out, ADMIN_OUT_MAX);
 	call_init(&admin->call, route->method);
 	admin->call.caller = caller;
-	admin->name = strndup(name.len > 0 ? name.data : "", name.len);
-	(void)MHD_get_connection_values(
-	    request->connection, MHD_GET_ARGUMENT_KIND, admin_param, &query);
-	if (query.failed || admin->name == NULL) {
+	if (!admin_ask(admin, name)) {
 		admin_release(admin, true);
 		return NULL;
 	}
-	admin->call.name = str_bytes(admin->name, name.len);
 	return admin;
 }
 
