@@ -248,8 +248,9 @@ const say = (...text) => section("Answer", h("div", {role: "status"}, text));
 const wrongly = why => why && h("p.wrong", {role: "alert"}, why);
 const chip = (text, tone) => h(`span.chip${tone ? `.${tone}` : ""}`, text);
 const link = (to, ...text) => h("a", {href: `#${to}`}, text);
-const facts = (tag, ...pairs) => h(tag, pairs.filter(pair => pair && pair[1] !== undefined && pair[1] !== null && pair[1] !== "")
-  .map(([name, value]) => [h("dt", name), h("dd", value)]));
+// Those that are something.
+const facts = (tag, ...pairs) => h(tag, pairs.filter(pair => pair && pair[1]).map(([name, value]) => [h("dt", name), h("dd", value)]));
+const some = count => count ? number(count) : null;
 
 function button(text, action, argument, attributes = {}) {
   const {main, ...others} = attributes;
@@ -272,7 +273,7 @@ function table(columns, rows) {
     })));
 }
 
-const way = ({source, destination}) => destination ? `${source} to ${destination}` : source;
+const between = ({source, destination}) => destination ? `${source} to ${destination}` : source;
 const id = (...text) => h("small", h("code", text));
 
 function meter(label, part, tone) {
@@ -322,7 +323,8 @@ function rates(taken, step, key) {
   const points = [];
   let last = taken[0];
   for (const sample of taken.slice(1)) {
-    if (sample.at - last.at < step && sample !== taken.at(-1))
+    const enough = sample === taken.at(-1) && points.length ? step / 2 : step;
+    if (sample.at - last.at < enough && (points.length || sample !== taken.at(-1)))
       continue;
     if (sample.at > last.at)
       points.push([last.at, sample.at, Math.max(0, (sample[key] - last[key]) * 60 / (sample.at - last.at))]);
@@ -340,7 +342,8 @@ function historyChart() {
   const all = samples(history, known.destination), first = all[0].at, until = all.at(-1).at, day = known.span === "day";
   const seconds = day ? DAY : Math.min(HOUR, Math.max(5 * MINUTE, until - first)), from = until - seconds;
   const taken = all.filter((one, i) => one.at >= from || all[i + 1]?.at >= from);
-  const ins = known.destination ? [] : rates(taken, seconds / 60 - 5, "in"), outs = rates(taken, seconds / 60 - 5, "out");
+  const step = Math.max(5, seconds / 120 - 5);
+  const ins = known.destination ? [] : rates(taken, step, "in"), outs = rates(taken, step, "out");
   // Hours before the daemon's start: the ledger knows what was accepted in them.
   const hours = day && !known.destination && first > from + MINUTE ? lately("/ledger?by=hour&since=1d", 300)?.lines ?? [] : [];
   const before = hours.map(line => [ms(line.label) / 1000, line.received / 60])
@@ -446,8 +449,8 @@ function sentence(status) {
     return ["Ready. No event has come yet.", ...said].join(" ");
   if (said.length)
     return ["Everything is accepted.", ...said].join(" ");
-  return (status.attention ?? []).some(item => item.level === "wrong") ? "Everything is accepted and delivered, with exceptions."
-    : "All is well: everything is accepted and delivered.";
+  return `${(status.attention ?? []).some(item => item.level === "wrong") ? "E" : "All is well: e"}verything is accepted and delivered` +
+    `${queue.dead ? `, but for ${several(queue.dead, "dead letter")}` : ""}.`;
 }
 
 const VERBS = {
@@ -520,7 +523,7 @@ function destinationCard(destination, status) {
   const parked = (destination.parked ?? []).reduce((sum, one) => sum + one.events, 0);
   const waits = ["halted", "backing_off"].includes(destination.state);
   return h("section.card", {"data-key": `to ${destination.name}`, "aria-label": `Destination ${destination.name}`},
-    h("div.head", h("h2", destination.name, " ", h("small", `destination, ${destination.kind}`)), chip(behind(destination) ? "running, behind" : state, tone)),
+    h("div.head", h("h2", destination.name, h("small", `destination, ${destination.kind}`)), chip(behind(destination) ? "running, behind" : state, tone)),
     h("div.head", h("span.soft", "Waiting"), h("span.big", number(destination.queued))),
     quota(destination),
     destination.why && destination.state !== "running" && h("p", destination.why,
@@ -529,8 +532,7 @@ function destinationCard(destination, status) {
       ["Oldest", destination.queued ? duration(destination.oldest_queued_s ?? 0) : null],
       ["Last accepted", ago(destination.last_accepted_s)],
       ["Accepted now", perSecond(destination.accepted_per_second)],
-      ["Deferred", destination.deferred?.events ? number(destination.deferred.events) : null],
-      ["Parked", parked ? number(parked) : null], ["Held", destination.held ? number(destination.held) : null],
+      ["Deferred", some(destination.deferred?.events)], ["Parked", some(parked)], ["Held", some(destination.held)],
       ["Dry run", destination.dry_run && `${number(destination.dry_run.sent)} would be sent`]),
     h("div.buttons", destination.state === "paused" ? order(`${path}/resume`, destination.name) : null,
       waits ? order(`${path}/retry`, destination.name) : null,
@@ -543,7 +545,7 @@ function sourceCard(source) {
   const left = seconds => seconds === undefined || seconds === null ? null
     : h("span.wrong", seconds > 0 ? `in ${duration(seconds)}` : "probably did");
   return h("section.card", {"data-key": `from ${source.name}`, "aria-label": `Source ${source.name}`},
-    h("div.head", h("h2", source.name, " ", h("small", `source, ${source.kind}`)),
+    h("div.head", h("h2", source.name, h("small", `source, ${source.kind}`)),
       failing ? chip("failing", "wrong") : source.refused ? chip("refused", "wrong") : idle ? chip("quiet") : chip("sending", "out")),
     h("div.head", h("span.soft", "Last request"), h("span.big", ago(source.last_request_s))),
     failing && h("p", `${source.failing_status || ""} ${source.failing_why ?? ""} `, h("small.soft", `since ${clock(ms(source.failing_since))}`)),
@@ -673,15 +675,15 @@ function segmentView(status, view) {
   return [
     h("div.head", title(segment.name || segment.id), segmentChip(segment)),
     section("State", segment.trouble && h("p.wait", segment.trouble), segment.why && h("p.wrong", segment.why),
-      facts("dl.wide", ["In Braze", h("code", segment.label || segment.id)], ["Way", way(segment)],
+      facts("dl.wide", ["In Braze", h("code", segment.label || segment.id)], ["Route", between(segment)],
         ["Members wanted", number(segment.wanted)], ["Members sent", number(segment.sent)],
-        ["Waiting", `${number(segment.waiting)}${segment.waiting && segment.done_s ? `, done in ${duration(segment.done_s)}` : ""}`],
-        ["Dead letters", segment.dead ? link("dead", number(segment.dead)) : 0], ["Last page", when(segment.last_page)], ["Last whole sync", when(segment.last_complete)]),
+        ["Waiting", segment.waiting && `${number(segment.waiting)}${segment.done_s ? `, done in ${duration(segment.done_s)}` : ""}`],
+        ["Dead letters", segment.dead && link("dead", number(segment.dead))], ["Last page", when(segment.last_page)], ["Last whole sync", when(segment.last_complete)]),
       h("div.buttons", segment.held_syncs > 0 && change("release", "Release", `Release ${several(segment.held_syncs, "held sync")}?`, VERBS.release[1], true),
         change("resend", "Send all again", "Send all members again?", `${several(segment.wanted, "member")} are queued as changes, within the quota.`),
         change("retire", "Retire", `Retire ${segment.name || segment.id}?`, "All its members leave the segment in Braze."))),
     section("Syncs", h("h2", "Syncs"), syncs ? syncs.rows.length ? table(["First page", ">Pages", ">Entered", ">Left", ">Delivered", ">Overtaken", ">No change", ">Waiting", ">Dead", "State"],
-      [...syncs.rows].reverse().map(sync => [when(sync.first_page), `${sync.pages} of ${sync.pages_total}`,
+      [...syncs.rows].reverse().map(sync => [when(sync.first_page), sync.pages_total ? `${sync.pages} of ${sync.pages_total}` : number(sync.pages),
         ...["entered", "left", "delivered", "superseded", "no_change", "waiting", "dead"].map(key => number(sync[key])),
         chip(sync.state, sync.state === "done" ? "out" : "wait")])) : h("p.soft", "None is remembered.") : asking(`${path}/syncs${query}`)),
   ];
@@ -719,9 +721,9 @@ function dead(status, view) {
     title: `${verb} ${which}?`, text: EFFECTS[verb], again: true});
   return [head, about, section("List", filterFields(filters),
     view.why ? wrongly(view.why) : !view.rows ? h("p.soft", "Asking…") : view.rows.length === 0 ? h("p.soft", "None matches.") : [
-      table(["Event", "Reason", "Died", "Way", ">Attempts"], view.rows.map(letter => [
+      table(["Event", "Reason", "Died", "Route", ">Attempts"], view.rows.map(letter => [
         [link(`dead/${letter.id}`, letter.type || "(no type)"), h("small", `letter ${letter.id}`)], [letter.reason, letter.status ? ` (${letter.status})` : ""],
-        when(letter.dead), way(letter), number(letter.attempts)])),
+        when(letter.dead), between(letter), number(letter.attempts)])),
       h("div.buttons", view.more && button("Show more", "more"), many("Requeue"), many("Drop")),
     ])];
 }
@@ -736,8 +738,8 @@ function letterView(status, view) {
   const path = `/dead/${view.id}`, change = letter.event === undefined;
   return [head, section("Why",
     h("p.big", letter.reason, letter.status ? ` (${letter.status})` : ""),
-    facts("dl.wide", ["Type", letter.type || "none"], ["Member", letter.member && `${letter.member} ${letter.entered ? "entered" : "left"}`], ["Way", way(letter)],
-      ["Accepted", when(letter.accepted)], ["Died", when(letter.dead)], ["Attempts", number(letter.attempts)]),
+    facts("dl.wide", ["Type", letter.type || "none"], ["Member", letter.member && `${letter.member} ${letter.entered ? "entered" : "left"}`], ["Route", between(letter)],
+      ["Accepted", when(letter.accepted)], ["Died", when(letter.dead)], ["Attempts", some(letter.attempts)]),
     letter.answer && [h("h3", "The answer"), h("pre", {tabindex: 0}, letter.answer)],
     letter.sent && [h("h3", "What was sent"), h("pre", {tabindex: 0}, written(letter.sent))]),
   section("Event",
@@ -781,9 +783,9 @@ function eventCard(row) {
   const taken = explained?.event ?? explained?.sent;
   return section(`Event ${row.event_id ?? row.member ?? row.id}`,
     h("div.head", h("h2", row.type || "Body"), placeChip(row.place)),
-    facts("dl.wide", ["Id", (row.event_id ?? row.member) && h("code", row.event_id ?? row.member)], ["Way", way(row)],
+    facts("dl.wide", ["Id", (row.event_id ?? row.member) && h("code", row.event_id ?? row.member)], ["Route", between(row)],
       ["Accepted", when(row.accepted ?? row.received)], [row.place === "dead" ? "Died" : "Delivered", row.settled && when(row.settled)], ["Reason", row.reason],
-      ["Attempts", row.attempts], ["Next try", row.place === "queued" && row.due ? when(row.due) : null], ["Parked", row.parked],
+      ["Attempts", some(row.attempts)], ["Next try", row.place === "queued" && row.due ? when(row.due) : null], ["Parked", row.parked],
       ["Destination", row.sender && row.sender.state !== "running" && `${row.sender.state}: ${row.sender.why}`], ["Last answer", row.answer],
       ["Dead letter", row.place === "dead" && link(`dead/${row.id}`, `open ${row.id}`)]),
     explained && explained.fate !== "send" && h("p.wait", `${explained.fate === "drop" ? "A rule drops it" : "It becomes a dead letter"}: ${explained.reason}`),
@@ -800,9 +802,9 @@ function personCards(person) {
     section("Segments", h("h2", "Segments"), memberships.length ? table(["Segment", "Sent", "When", "Waiting"],
       memberships.map(one => [[one.name || one.segment, id(one.label)], one.sent, when(one.sent_at), one.waiting ?? ""])) : h("p.soft", "In none.")),
     section("Timeline", h("h2", "Timeline"), earlier ? h("p.soft", `${number(earlier)} earlier ones are not shown.`) : null,
-      timeline.length ? table(["What", "Accepted", "Way", "Where"], [...timeline].reverse().map(one => [
+      timeline.length ? table(["What", "Accepted", "Route", "Where"], [...timeline].reverse().map(one => [
         one.segment ? `${one.entered ? "entered" : "left"} ${one.name || one.segment}` : [one.type, one.event_id && id(one.event_id)],
-        when(one.accepted), way(one),
+        when(one.accepted), between(one),
         [placeChip(one.place), one.reason && h("small", one.reason), one.place === "dead" && h("small", link(`dead/${one.id}`, "open"))]]))
         : h("p.soft", "Nothing of this person is queued, in the archive or dead.")),
   ];
@@ -838,7 +840,7 @@ function access(status, view) {
   return [title("Token"), h("section.card", h("p", says[known.caller] ?? known.caller),
     wrongly(view.why),
     h("form", {"data-do": "token"}, h("div.fields", h("label", "View or admin token", h("input", {name: "token", type: "password", autocomplete: "off", required: true})),
-      h("button.main", "Use it"), known.caller !== "-" && button("Forget it", "forget"))),
+      h("div.buttons", h("button.main", "Use it"), known.caller !== "-" && button("Forget it", "forget")))),
     h("p.soft", "It is one of the settings ", h("code", "view_token"), " and ", h("code", "admin_token"), ". It stays in this tab, and is forgotten with it. Look-ups of people and all changes are written to the daemon's log, with the name of the token."))];
 }
 
