@@ -28,7 +28,8 @@ MODULES_build=('libmicrohttpd >= 0.9.75' 'jansson >= 2.14'
     'libconfuse >= 3.3' 'nettle >= 3.8' 'smartcols >= 2.38' cmocka)
 
 PACKAGES_tests=(clang-format git python3 python3-pytest python3-pytest-xdist
-    python3-jsonschema nginx-light openssl cppcheck valgrind)
+    python3-jsonschema nginx-light openssl cppcheck valgrind chromium
+    chromium-driver python3-selenium)
 COMMANDS_tests=(clang-format git nginx openssl cppcheck valgrind)
 PYTHON_tests=(pytest xdist jsonschema)
 

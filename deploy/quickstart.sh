@@ -143,6 +143,7 @@ export CURRENTSD_SEGMENTS_SECRET=a-secret-to-try-it
 export CURRENTSD_BRAZE_URL=$braze CURRENTSD_BRAZE_API_KEY=try-me
 export CURRENTSD_BRAZE_HOLD=0
 export CURRENTSD_LISTEN=127.0.0.1:0 CURRENTSD_ADMIN=127.0.0.1:0
+export CURRENTSD_ADMIN_TOKEN=an-admin-token-to-try-it
 case $(stat -f -c %T "$work") in overlayfs | tmpfs | nfs)
     echo "(This tree is not on a real disk. For a trial that is fine, so this"
     echo "sets CURRENTSD_ALLOW_VOLATILE_STATE=yes.)"
@@ -290,6 +291,7 @@ a change of a segment, signed as Heap does:
         -hmac $CURRENTSD_SEGMENTS_SECRET | base64)
     curl -i $ingest/segments -H "Heap-Hash: ts:\$ts,hmac:\$mac" -d "\$body"
 
+page      $admin/ in a browser; the token is $CURRENTSD_ADMIN_TOKEN
 status    curl $admin/status
           CURRENTSD_STATE_DIR=$work/state build/release/currentsd status
 segments  CURRENTSD_STATE_DIR=$work/state build/release/currentsd segments
