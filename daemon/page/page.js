@@ -279,6 +279,7 @@ function meter(label, part, tone) {
 		h("rect.track", {width: 100, height: 4, rx: 1}), h(`rect.fill.${tone}`, {width: width.toFixed(1), height: 4, rx: 1}));
 }
 
+const nothingYet = () => h("p.soft", "Nothing has been received yet.");
 const asking = path => h("p.soft", {role: "status"}, known.more[path]?.why || "Asking…");
 
 function tokenNeeded(what) {
@@ -319,11 +320,9 @@ function rates(taken, step, key) {
 	const points = [];
 	let last = taken[0];
 	for (const sample of taken.slice(1)) {
-		const enough = sample === taken.at(-1) && points.length ? step / 2 : step;
-		if (sample.at - last.at < enough && (points.length || sample !== taken.at(-1)))
+		if (sample.at - last.at < (sample === taken.at(-1) ? step / 2 : step))
 			continue;
-		if (sample.at > last.at)
-			points.push([last.at, sample.at, Math.max(0, (sample[key] - last[key]) * 60 / (sample.at - last.at))]);
+		points.push([last.at, sample.at, Math.max(0, (sample[key] - last[key]) * 60 / (sample.at - last.at))]);
 		last = sample;
 	}
 	return points;
@@ -334,7 +333,7 @@ function historyChart() {
 	if (!history?.at)
 		return asking("/history");
 	if (!known.status.queue.received)
-		return h("p.soft", "Nothing has been received yet.");
+		return nothingYet();
 	const all = samples(history, known.destination), first = all[0].at, until = all.at(-1).at, day = known.span === "day";
 	const seconds = day ? DAY : Math.min(HOUR, Math.max(5 * MINUTE, until - first)), from = until - seconds;
 	const taken = all.filter((one, i) => one.at >= from || all[i + 1]?.at >= from);
@@ -365,11 +364,10 @@ function historyChart() {
 		if (x(at) > left + 14 && x(at) < width - 14)
 			ticks.push(h("text", {x: x(at), y: 270, "text-anchor": "middle"}, clock(at * 1000).slice(-5)));
 	}
-	const sum = points => Math.round(points.reduce((total, [a, b, value]) => total + value * (b - a) / 60, 0));
+	const sum = points => number(Math.round(points.reduce((total, [a, b, value]) => total + value * (b - a) / 60, 0)));
 	const legend = (tone, text) => h("span", h("svg", {viewBox: "0 0 10 10", "aria-hidden": "true"}, h(`rect.fill.${tone}`, {width: 10, height: 10, rx: 3})), text);
-	const count = (points, verb) => `${number(sum(points))} ${verb}`;
 	return [
-		h("p.legend", !known.destination && legend("in", count(ins.concat(before), "accepted")), legend("out", count(outs, "delivered")),
+		h("p.legend", !known.destination && legend("in", `${sum(ins.concat(before))} accepted`), legend("out", `${sum(outs)} delivered`),
 			legend("wait", `${number(waiting.at(-1).waits)} waiting now`)),
 		draw(grid, gridWaits, ticks, h("text", {x: left, y: 178}, "waiting"),
 			outline && h("path.fill.pale.wait", {d: `M${x(waiting[0].at)},250L${outline}L${x(waiting.at(-1).at)},250Z`}),
@@ -383,7 +381,7 @@ function historyChart() {
 // What became of all that was received: a ribbon each, as high as its share.
 function flowChart(line, drops, letters) {
 	const split = (total, reasons, name, tone) => {
-		const parts = (reasons ?? []).filter(reason => reason.count <= total).map(reason => [reason.count, `${name}: ${reason.why}`, tone]);
+		const parts = reasons.filter(reason => reason.count <= total).map(reason => [reason.count, `${name}: ${reason.why}`, tone]);
 		const rest = total - parts.reduce((sum, [count]) => sum + count, 0);
 		return rest < 0 ? [[total, name, tone]] : [...parts, [rest, parts.length ? `${name}: other reasons` : name, tone]];
 	};
@@ -393,7 +391,7 @@ function flowChart(line, drops, letters) {
 		[line.expired, "expired", "wrong"], [line.erased, "erased", "off"],
 	].filter(([count]) => count > 0);
 	if (!line.received)
-		return h("p.soft", "Nothing has been received yet.");
+		return nothingYet();
 	const high = 190, slot = 26, total = ends.reduce((sum, [count]) => sum + count, 0);
 	const heights = ends.map(([count]) => Math.max(2, count / total * high));
 	const height = 30 + heights.reduce((sum, part) => sum + Math.max(part, slot - 6) + 8, 0);
@@ -420,18 +418,24 @@ function flowChart(line, drops, letters) {
 /* ---- the overview ---- */
 
 const TONES = {running: "out", halted: "wrong", stopped: "wrong"};
-const behind = destination => destination.state === "running" && destination.oldest_queued_s > MINUTE;
+const behind = ({state, oldest_queued_s: oldest, drain_forecast_s: left}) => state === "running" && (oldest > MINUTE || left > MINUTE);
+
+// What one that sends has to catch up with.
+function lateness({name, oldest_queued_s: oldest, drain_forecast_s: left}) {
+	const until = left ? `catches up in ${duration(left)}` : "";
+	return `Delivery to ${name} ${[oldest > MINUTE && `is behind by ${duration(oldest)}`, until].filter(Boolean).join(", and ")}.`;
+}
 
 function sentence(status) {
 	const queue = status.queue, names = list => list.map(one => one.name).join(" and ");
 	const grave = (status.attention ?? []).find(item => item.level === "wrong" && /^(daemon|queue|ledger)$/.test(item.about));
 	if (grave)
 		return grave.what;
-	const failing = status.sources.filter(source => source.failing_since), late = status.destinations.filter(behind);
-	const said = Object.entries({halted: "is halted", backing_off: "has trouble", paused: "is paused"}).map(([state, text]) =>
-		[status.destinations.filter(destination => destination.state === state), text])
-		.concat([[late, `is behind by ${duration(Math.max(...late.map(one => one.oldest_queued_s)))}`]])
-		.filter(([list]) => list.length).map(([list, text]) => `Delivery to ${names(list)} ${text}.`);
+	const failing = status.sources.filter(source => source.failing_since);
+	const said = Object.entries({halted: "is halted", backing_off: "has trouble", paused: "is paused"})
+		.map(([state, text]) => [names(status.destinations.filter(one => one.state === state)), text])
+		.filter(([list]) => list).map(([list, text]) => `Delivery to ${list} ${text}.`)
+		.concat(status.destinations.filter(behind).map(lateness));
 	if (failing.length)
 		return [`Source ${names(failing)} is failing.`, ...said].join(" ");
 	if (!queue.received)
@@ -510,7 +514,6 @@ function destinationCard(destination, status) {
 	const path = `/destinations/${encodeURIComponent(destination.name)}`, state = destination.state.replace("_", " ");
 	const tone = behind(destination) ? "wait" : TONES[destination.state] ?? "wait";
 	const parked = (destination.parked ?? []).reduce((sum, one) => sum + one.events, 0);
-	const waits = ["halted", "backing_off"].includes(destination.state);
 	return h("section.card", {"data-key": `to ${destination.name}`, "aria-label": `Destination ${destination.name}`},
 		h("div.head", h("h2", destination.name, h("small", `destination, ${destination.kind}`)), chip(behind(destination) ? "running, behind" : state, tone)),
 		h("div.head", h("span.soft", "Waiting"), h("span.big", number(destination.queued))),
@@ -523,9 +526,9 @@ function destinationCard(destination, status) {
 			["Accepted now", perSecond(destination.accepted_per_second)],
 			["Deferred", some(destination.deferred?.events)], ["Parked", some(parked)], ["Held", some(destination.held)],
 			["Dry run", destination.dry_run && `${number(destination.dry_run.sent)} would be sent`]),
-		h("div.buttons", destination.state === "paused" ? order(`${path}/resume`, destination.name) : null,
-			waits ? order(`${path}/retry`, destination.name) : null,
-			!["paused", "stopped"].includes(destination.state) ? order(`${path}/pause`, destination.name) : null));
+		h("div.buttons", destination.state === "paused" && order(`${path}/resume`, destination.name),
+			["halted", "backing_off"].includes(destination.state) && order(`${path}/retry`, destination.name),
+			!["paused", "stopped"].includes(destination.state) && order(`${path}/pause`, destination.name)));
 }
 
 function sourceCard(source) {
@@ -559,11 +562,10 @@ function cards(status) {
 
 function flowCard(status) {
 	const today = known.flow === "today", path = `/ledger?by=day&since=${status.now.slice(0, 10)}`;
-	const line = today ? lately(path, 30)?.lines?.at(-1) : status.queue;
+	const line = today ? lately(path, 30)?.lines.at(-1) ?? {} : status.queue;
 	return section("Flow",
 		h("div.head", h("h2", "Where every event went"), choice("flow", known.flow, {today: "Today (UTC)", all: "All time"})),
-		today && !known.more[path]?.answer ? asking(path)
-			: flowChart(line ?? {received: 0}, today ? null : status.queue.dropped_why, today ? null : status.queue.dead_why));
+		flowChart(line, today ? [] : line.dropped_why, today ? [] : line.dead_why));
 }
 
 const more = (text, to, all) => h("div.head", h("h2", text), link(to, all));
@@ -839,23 +841,19 @@ const VIEWS = {"": ["Overview", overview], campaigns: ["Campaigns", campaigns], 
 	drift: ["Drift", drift], access: ["Token", access]};
 const WITH_ID = {segments: segmentView, dead: letterView};
 
-function viewNow() {
-	const view = known.view;
-	return view.name === "find" ? find : view.id ? WITH_ID[view.name] : (VIEWS[view.name] ?? VIEWS[""])[1];
-}
-
 function render() {
-	const status = known.status, main = document.getElementById("main"), stale = document.getElementById("stale");
+	const {status, view} = known, main = document.getElementById("main"), stale = document.getElementById("stale");
 	const wrong = (status?.attention ?? []).filter(item => item.level === "wrong").length;
 	morphChildren(document.getElementById("views"), Object.entries(VIEWS).map(([name, [title]]) =>
-		h("a", {href: `#${name}`, "aria-current": known.view.name === name ? "page" : null}, title)));
+		h("a", {href: `#${name}`, "aria-current": view.name === name ? "page" : null}, title)));
 	document.title = `${known.failedAt ? "no answer · " : wrong ? `(${wrong}) ` : ""}currentsd`;
 	stale.hidden = !known.failedAt;
 	main.classList.toggle("old", Boolean(known.failedAt));
 	if (known.failedAt)
 		stale.textContent = `No answer from currentsd since ${clock(known.failedAt)} (${visible(known.why)}): what is shown is from before. Trying again.`;
+	const shown = view.name === "find" ? find : view.id ? WITH_ID[view.name] : VIEWS[view.name][1];
 	if (status)
-		morphChildren(main, [viewNow()(status, known.view)].flat(9).filter(node => node instanceof Node));
+		morphChildren(main, [shown(status, view)].flat(9).filter(node => node instanceof Node));
 }
 
 // Ask what the view is about; the answer counts only while it is still the view.
