@@ -651,7 +651,7 @@ function segmentTable(list) {
 function segments(status) {
 	const all = status.segments;
 	return [title("Segments in Braze"), all?.list.length
-		? h("section.card", h("p.soft", `${several(all.count, "segment")}, ${number(all.waiting)} changes waiting. Those that need attention come first.`), segmentTable(all.list))
+		? h("section.card", h("p.soft", `${several(all.count, "segment")}, those that need attention first.`), segmentTable(all.list))
 		: say("No page of a segment has come yet: give Heap the address ", h("code", "https://YOUR-HOST/segments"), ", and switch a segment on.")];
 }
 
@@ -673,10 +673,11 @@ function segmentView(status, view) {
 			h("div.buttons", segment.held_syncs > 0 && change("release", "Release", `Release ${several(segment.held_syncs, "held sync")}?`, VERBS.release[1], true),
 				change("resend", "Send all again", "Send all members again?", `${several(segment.wanted, "member")} are queued as changes, within the quota.`),
 				change("retire", "Retire", `Retire ${segment.name || segment.id}?`, "All its members leave the segment in Braze."))),
-		section("Syncs", h("h2", "Syncs"), syncs ? syncs.rows.length ? table(["First page", ">Pages", ">Entered", ">Left", ">Delivered", ">Overtaken", ">No change", ">Waiting", ">Dead", "State"],
+		section("Syncs", h("h2", "Syncs"), !syncs ? asking(`${path}/syncs${query}`) : !syncs.rows.length ? h("p.soft", "None is remembered.") : table(
+			["First page", ">Pages", ">Entered", ">Left", ">Delivered", ">Overtaken", ">No change", ">Waiting", ">Dead", "State"],
 			[...syncs.rows].reverse().map(sync => [when(sync.first_page), sync.pages_total ? `${sync.pages} of ${sync.pages_total}` : number(sync.pages),
 				...["entered", "left", "delivered", "superseded", "no_change", "waiting", "dead"].map(key => number(sync[key])),
-				chip(sync.state, sync.state === "done" ? "out" : "wait")])) : h("p.soft", "None is remembered.") : asking(`${path}/syncs${query}`)),
+				chip(sync.state, sync.state === "done" ? "out" : "wait")]))),
 	];
 }
 
@@ -726,7 +727,9 @@ function letterView(status, view) {
 	const letter = view.letter;
 	if (!letter)
 		return [head, say(wrongly(view.why) || "Asking…")];
-	const path = `/dead/${view.id}`, change = letter.event === undefined;
+	const event = letter.event === undefined ? "" : written(letter.event);
+	const decide = (verb, text, more) => button(text, "order", {path: `/dead/${view.id}/${verb.toLowerCase()}`, title: `${text}?`,
+		text: EFFECTS[verb], verb, go: "dead", ...more});
 	return [head, section("Why",
 		h("p.big", letter.reason, letter.status ? ` (${letter.status})` : ""),
 		facts("dl.wide", ["Type", letter.type || "none"], ["Member", letter.member && `${letter.member} ${letter.entered ? "entered" : "left"}`], ["Route", between(letter)],
@@ -734,12 +737,11 @@ function letterView(status, view) {
 		letter.answer && [h("h3", "The answer"), h("pre", {tabindex: 0}, letter.answer)],
 		letter.sent && [h("h3", "What was sent"), h("pre", {tabindex: 0}, written(letter.sent))]),
 	section("Event",
-		!change && [h("h2", {id: "event-title"}, "The event as it came"), h("textarea", {id: "event", rows: Math.min(30, written(letter.event).split("\n").length + 1), spellcheck: "false", "aria-labelledby": "event-title"}, written(letter.event)),
-			h("p.soft", h("small", "Change it and requeue it: it keeps its type and id at Heap unless you change those, and is judged before it is queued."))],
-		h("div.buttons",
-			button(change ? "Requeue" : "Requeue as it came", "order", {path: `${path}/requeue`, title: "Requeue this dead letter?", text: EFFECTS.Requeue, verb: "Requeue", go: "dead"}),
-			!change && button("Requeue as edited", "order", {path: `${path}/requeue`, body: "event", title: "Requeue the edited event?", text: "It takes the letter's place if its destination would get it.", verb: "Requeue", go: "dead"}),
-			button("Drop", "order", {path: `${path}/drop`, title: "Drop this dead letter?", text: EFFECTS.Drop, verb: "Drop", go: "dead"})))];
+		event && [h("h2", {id: "event-title"}, "The event as it came"),
+			h("textarea", {id: "event", rows: Math.min(30, event.split("\n").length + 1), spellcheck: "false", "aria-labelledby": "event-title"}, event),
+			h("p.soft", h("small", "As edited it takes the letter's place if its destination would get it."))],
+		h("div.buttons", decide("Requeue", event ? "Requeue as it came" : "Requeue"),
+			event && decide("Requeue", "Requeue as edited", {body: "event"}), decide("Drop", "Drop")))];
 }
 
 /* ---- drift ---- */
@@ -815,7 +817,8 @@ function find(status, view) {
 	// It is nowhere.
 	const nothing = !events.length && view.person && !view.person.summary.timeline.length && !view.person.summary.memberships.length;
 	return [head,
-		nothing && h("section.card", h("p", view.events.summary.received ? "An event of this id was received, and is neither waiting nor kept any more: it was delivered, or dropped by a rule."
+		nothing && h("section.card", h("p", view.events.summary.received
+			? "An event of this id was received, and is not here any more: it was delivered, or dropped by a rule."
 			: "Neither an event nor a person of this id is here."),
 		h("p.soft", "Looked at all that waits, dead letters and unreadable bodies",
 			searched?.archive_since && [", and at what was delivered since ", when(searched.archive_since)], ".")),
@@ -832,7 +835,8 @@ function access(status, view) {
 		wrongly(view.why),
 		h("form", {"data-do": "token"}, h("div.fields", h("label", "View or admin token", h("input", {name: "token", type: "password", autocomplete: "off", required: true})),
 			h("div.buttons", h("button.main", "Use it"), known.caller !== "-" && button("Forget it", "forget")))),
-		h("p.soft", "It is one of the settings ", h("code", "view_token"), " and ", h("code", "admin_token"), ". It stays in this tab, and is forgotten with it. Look-ups of people and all changes are written to the daemon's log, with the name of the token."))];
+		h("p.soft", "It is one of the settings ", h("code", "view_token"), " and ", h("code", "admin_token"), ". It stays in this tab, and is forgotten with it.",
+			" Look-ups of people and all changes are written to the daemon's log, with the name of the token."))];
 }
 
 /* ---- views and their addresses ---- */
