@@ -12,7 +12,7 @@
  * could not be seen in them, or would turn their direction, is escaped.
  */
 
-const POLL_MS = 1000, ANSWER_MS = 15000, TOAST_MS = 8000, CARDS = 12, ROWS = 50;
+const POLL_MS = 1000, ANSWER_MS = 15000, TOAST_MS = 8000, CARDS = 8, ROWS = 50;
 const MINUTE = 60, HOUR = 3600, DAY = 86400;
 
 /* ---- nodes ---- */
@@ -466,9 +466,7 @@ function attentionHelp(item) {
 		return button("Copy the line", "copy", line[1]);
 	if (kind === "segment")
 		return h("a.button", {href: `#segments/${encodeURIComponent(name)}`}, "Open");
-	if (kind === "dead")
-		return h("a.button", {href: "#dead"}, "Open");
-	return null;
+	return ["dead", "drift", "segments"].includes(kind) && h("a.button", {href: `#${kind}`}, "Open");
 }
 
 function attention(item) {
@@ -501,16 +499,16 @@ function quota(destination) {
 	return h("div", meter("Quota used", limit.used / limit.amount, "out"), h("small.soft", text));
 }
 
-function forecast(destination, status) {
+function forecast(destination, now) {
 	const s = destination.drain_forecast_s;
 	if (!destination.queued || (destination.state !== "running" && !s))
 		return null;
 	if (s === null || s === undefined)
 		return "not known";
-	return s < MINUTE ? "in less than a minute" : `in ${duration(s)}, about ${clock(ms(status.now) + s * 1000)}`;
+	return s < MINUTE ? "in less than a minute" : `in ${duration(s)}, about ${clock(ms(now) + s * 1000)}`;
 }
 
-function destinationCard(destination, status) {
+function destinationCard(destination, now) {
 	const path = `/destinations/${encodeURIComponent(destination.name)}`, state = destination.state.replace("_", " ");
 	const tone = behind(destination) ? "wait" : TONES[destination.state] ?? "wait";
 	const parked = (destination.parked ?? []).reduce((sum, one) => sum + one.events, 0);
@@ -520,7 +518,7 @@ function destinationCard(destination, status) {
 		quota(destination),
 		destination.why && destination.state !== "running" && h("p", destination.why,
 			destination.until && h("small.soft", ` Next try ${clock(ms(destination.until))}.`)),
-		facts("dl", ["Empty", forecast(destination, status)],
+		facts("dl", ["Empty", forecast(destination, now)],
 			["Oldest", destination.queued ? duration(destination.oldest_queued_s ?? 0) : null],
 			["Last accepted", ago(destination.last_accepted_s)],
 			["Accepted now", perSecond(destination.accepted_per_second)],
@@ -550,14 +548,17 @@ function sourceCard(source) {
 			["Braze alerts its staff", failing ? left(source.braze_alerts_in_s) : null], ["Braze switches off", failing ? left(source.braze_gives_up_in_s) : null]));
 }
 
-// Trouble first; of very many, only some at once.
-function cards(status) {
-	const rank = destination => destination.state === "running" ? behind(destination) ? 1 : 2 : 0;
-	const list = [...[...status.destinations].sort((a, b) => rank(a) - rank(b)).map(one => () => destinationCard(one, status)),
-		...[...status.sources].sort((a, b) => !a.failing_since - !b.failing_since).map(one => () => sourceCard(one))];
-	const shown = known.all ? list : list.slice(0, CARDS);
-	return [h("div.cards", shown.map(make => make())),
-		list.length > CARDS && h("div.buttons", button(known.all ? "Show fewer" : `Show all ${list.length}`, "choose", ["all", !known.all]))];
+// Of very many only some at once.
+const first = (list, most) => known.all ? list : list.slice(0, most);
+const rest = (list, most) => list.length > most &&
+	h("div.buttons", button(known.all ? "Show fewer" : "Show all", "choose", ["all", !known.all]));
+
+// Trouble first.
+function cards({destinations, sources, now}) {
+	const rank = one => one.state === "running" ? behind(one) ? 1 : 2 : 0;
+	const to = [...destinations].sort((a, b) => rank(a) - rank(b)), from = [...sources].sort((a, b) => !a.failing_since - !b.failing_since);
+	return [h("div.cards", first(to, CARDS).map(one => destinationCard(one, now)), first(from, CARDS).map(sourceCard)),
+		rest(to, CARDS) || rest(from, CARDS)];
 }
 
 function flowCard(status) {
@@ -575,7 +576,7 @@ function overview(status) {
 	const segments = status.segments?.list ?? [], queue = status.queue;
 	return [
 		health(status),
-		...cards(status),
+		cards(status),
 		section("History",
 			h("div.head", h("h2", "History"),
 				names.length > 1 && h("select", {"data-choose": "destination", "aria-label": "Destination"},
@@ -601,7 +602,7 @@ function overview(status) {
 const DID = {Sent: /\.Send$/, Delivered: /\.Deliver[a-z]*$/, Opens: /\.(Open|Read|Impression|View)$/, Clicks: /\.(\w*Click)$/};
 
 function campaignTable(most) {
-	const path = "/ledger?by=campaign", lines = lately(path, 60)?.lines;
+	const path = `/ledger?by=campaign&since=${most ? 1 : 7}d`, answer = lately(path, 60), lines = answer?.lines;
 	if (!lines)
 		return asking(path);
 	const days = [...new Set(lines.map(line => line.day))].sort().reverse();
@@ -616,12 +617,14 @@ function campaignTable(most) {
 			row.did[did] = (row.did[did] ?? 0) + (types.test(line.type) ? line.delivered + line.dropped + line.dead : 0);
 		campaigns.set(key, row);
 	}
-	const rows = [...campaigns.values()].sort((a, b) => b.delivered + b.dropped + b.dead - a.delivered - a.dropped - a.dead);
+	const settled = row => row.kind && row.delivered + row.dropped + row.dead;
+	const rows = [...campaigns.values()].sort((a, b) => settled(b) - settled(a));
 	if (!rows.length)
-		return h("p.soft", "No event of a campaign or Canvas was settled yet.");
+		return h("p.soft", "None of the last days yet.");
 	const columns = Object.keys(DID);
 	return [
-		most ? h("p.soft", h("small", day)) : h("div.head", h("p.soft", "By the day of the event. What Braze did, and what became of its events."),
+		most ? h("p.soft", h("small", `${day}, ${answer.timezone}`)) : h("div.head",
+			h("p.soft", `By the event's own day, ${answer.timezone}: what Braze did, and what became of its events.`),
 			h("select", {"data-choose": "day", "aria-label": "Day"}, days.map(one => h("option", {value: one, selected: one === day}, one)))),
 		table(["Campaign or Canvas", ...columns.map(name => `>${name}`), ">In Heap", ">Dropped", ">Dead"],
 			rows.slice(0, most ?? 1000).map(row => [
@@ -651,7 +654,8 @@ function segmentTable(list) {
 function segments(status) {
 	const all = status.segments;
 	return [title("Segments in Braze"), all?.list.length
-		? h("section.card", h("p.soft", `${several(all.count, "segment")}, those that need attention first.`), segmentTable(all.list))
+		? h("section.card", h("p.soft", `${several(all.count, "segment")}, those that need attention first.`),
+			segmentTable(first(all.list, 2 * ROWS)), rest(all.list, 2 * ROWS))
 		: say("No page of a segment has come yet: give Heap the address ", h("code", "https://YOUR-HOST/segments"), ", and switch a segment on.")];
 }
 

@@ -303,6 +303,7 @@ def test_all_well_under_load(driver, scene):
     page.shows(r"13,840 received\s+13,840 delivered")
     assert re.search(r"200: \d+", page.text())
     assert "Power users" in page.text()
+    page.shows(r"Campaigns[^\0]*Come back[^\0]*Price drop")
     # what is drawn is in the drawing's name, too
     assert page.script("return document.querySelector('[aria-label=Flow] svg')"
                        ".getAttribute('aria-label')") == \
@@ -356,6 +357,7 @@ def test_dead_letters(driver, scene):
         event("users.messages.email.Send", id=HTML, time="soon"),
         event("users.messages.email.Send", id=TURNED, time="soon"),
         event(HTML, id="new-type", user={"external_user_id": HTML},
+              time=int(time.time()),
               properties={"a_comment": HTML, "campaign_id": "c9",
                           "campaign_name": HTML + TURNED}),
         event("users.messages.email.Click", id="large", properties={
