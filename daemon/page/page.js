@@ -211,7 +211,10 @@ let timer = 0;
 async function poll() {
 	clearTimeout(timer);
 	try {
-		known.status = await call("GET", "/status");
+		const status = await call("GET", "/status");
+		if (status.uptime_s < known.status?.uptime_s) // it counts from the beginning again
+			Object.assign(known, {seen: [], more: {}});
+		known.status = status;
 		known.failedAt = 0;
 		known.seen = known.seen.slice(-HOUR).concat(sample(known.status));
 	} catch (error) {
@@ -263,7 +266,7 @@ function table(columns, rows) {
 	const kept = columns.map((name, i) => [name.replace(">", ""), i, name[0] === ">"]).filter(([, i, numeric]) => !numeric || rows.some(row => row[i] !== "0"));
 	return h("table", h("thead", h("tr", kept.map(([name, , numeric]) => h(numeric ? "th.n" : "th", {scope: "col"}, name)))),
 		h("tbody", rows.map(row => {
-			const made = h("tr", kept.map(([name, i, numeric]) => h(i === 0 ? "td.lead" : numeric ? "td.n" : "td", {"data-label": name}, row[i])));
+			const made = h("tr", kept.map(([name, i, numeric]) => h(i === 0 ? "td.lead" : row[i] === "0" ? "td.n.zero" : numeric ? "td.n" : "td", {"data-label": name}, row[i])));
 			made.dataset.key = made.firstChild.textContent;
 			return made;
 		})));
@@ -364,10 +367,11 @@ function historyChart() {
 		if (x(at) > left + 14 && x(at) < width - 14)
 			ticks.push(h("text", {x: x(at), y: 270, "text-anchor": "middle"}, clock(at * 1000).slice(-5)));
 	}
-	const sum = points => number(Math.round(points.reduce((total, [a, b, value]) => total + value * (b - a) / 60, 0)));
+	const grown = key => taken.at(-1)[key] - taken[0][key];
+	const earlier = Math.round(before.reduce((sum, [start, end, perMinute]) => sum + perMinute * (end - start) / MINUTE, 0));
 	const legend = (tone, text) => h("span", h("svg", {viewBox: "0 0 10 10", "aria-hidden": "true"}, h(`rect.fill.${tone}`, {width: 10, height: 10, rx: 3})), text);
 	return [
-		h("p.legend", !known.destination && legend("in", `${sum(ins.concat(before))} accepted`), legend("out", `${sum(outs)} delivered`),
+		h("p.legend", !known.destination && legend("in", `${number(grown("in") + earlier)} accepted`), legend("out", `${number(grown("out"))} delivered`),
 			legend("wait", `${number(waiting.at(-1).waits)} waiting now`)),
 		draw(grid, gridWaits, ticks, h("text", {x: left, y: 178}, "waiting"),
 			outline && h("path.fill.pale.wait", {d: `M${x(waiting[0].at)},250L${outline}L${x(waiting.at(-1).at)},250Z`}),
@@ -397,7 +401,7 @@ function flowChart(line, drops, letters) {
 	const height = 30 + heights.reduce((sum, part) => sum + Math.max(part, slot - 6) + 8, 0);
 	const [width, draw] = drawing(height, `Of ${several(line.received, "event")} received: ` +
 		ends.map(([count, name]) => `${number(count)} ${name}`).join(", "));
-	const right = Math.round(width * (width < 600 ? .36 : .5)), letters0 = Math.floor((width - right - 20) / 6.9);
+	const right = Math.round(width * (width < 600 ? .36 : .5)), room = Math.floor((width - right - 20) / 6.9);
 	let yLeft = 26, yRight = 26;
 	const parts = ends.map(([count, name, tone], i) => {
 		const thick = Math.max(1, count / total * high), end = heights[i], middle = (12 + right) / 2;
@@ -408,7 +412,7 @@ function flowChart(line, drops, letters) {
 			h(`path.fill.pale.${tone}`, {d: `M12,${a}C${middle},${a} ${middle},${b} ${right},${b}V${b + end}C${middle},${b + end} ${middle},${a + thick} 12,${a + thick}Z`}),
 			h(`rect.fill.${tone}`, {x: right, y: b, width: 6, height: end}),
 			h("text", {x: right + 14, y: b + end / 2 + 4}, h("title", text), h("tspan.strong", number(count)),
-				` ${text.length > letters0 ? name.slice(0, Math.max(4, letters0 - number(count).length - 2)) + "…" : name}`),
+				` ${text.length > room ? name.slice(0, Math.max(4, room - number(count).length - 2)) + "…" : name}`),
 		];
 	});
 	return draw(h("rect.fill.in", {x: 0, y: 26, width: 12, height: yLeft - 26}),

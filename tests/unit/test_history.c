@@ -7,6 +7,8 @@
 #include "daemon/history.h"
 #include "schema/attributes/attributes.h"
 
+#include <malloc.h>
+
 static struct settings_destination destination = {
     .kind = SETTINGS_ATTRIBUTES,
     .forwarder = {.name = "heap", .outlet = &attributes_outlet},
@@ -113,6 +115,21 @@ test_full(void **state)
 	history_free(history);
 }
 
+/* A day costs little memory. */
+static void
+test_memory(void **state)
+{
+	struct history *history = history_new(16);
+	size_t bytes;
+
+	(void)state;
+	assert_non_null(history);
+	bytes = malloc_usable_size(history);
+	print_message("a day of 16 destinations: %zu bytes\n", bytes);
+	assert_true(bytes <= 2 * 1024 * 1024);
+	history_free(history);
+}
+
 int
 main(void)
 {
@@ -121,6 +138,7 @@ main(void)
 		test_history, fixture_setup, fixture_teardown),
 	    cmocka_unit_test_setup_teardown(
 		test_full, fixture_setup, fixture_teardown),
+	    cmocka_unit_test(test_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
