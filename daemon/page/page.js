@@ -12,7 +12,7 @@
  * could not be seen in them, or would turn their direction, is escaped.
  */
 
-const POLL_MS = 1000, ANSWER_MS = 15000, TOAST_MS = 8000, CARDS = 8, ROWS = 50;
+const POLL_MS = 1000, ANSWER_MS = 15000, TOAST_MS = 8000, SEEN_S = 5, CARDS = 8, ROWS = 50;
 const MINUTE = 60, HOUR = 3600, DAY = 86400;
 
 /* ---- nodes ---- */
@@ -216,7 +216,9 @@ async function poll() {
 			Object.assign(known, {seen: [], more: {}});
 		known.status = status;
 		known.failedAt = 0;
-		known.seen = known.seen.slice(-HOUR).concat(sample(known.status));
+		if (sample(status).at - known.seen.at(-2)?.at < SEEN_S)
+			known.seen.pop(); // the last one is the present one
+		known.seen = known.seen.slice(-HOUR / SEEN_S).concat(sample(status));
 	} catch (error) {
 		known.failedAt ||= Date.now();
 		known.why = error.name === "TimeoutError" ? "no answer" : error instanceof Refusal ? error.message : "no connection";
@@ -340,7 +342,7 @@ function historyChart() {
 	const all = samples(history, known.destination), first = all[0].at, until = all.at(-1).at, day = known.span === "day";
 	const seconds = day ? DAY : Math.min(HOUR, Math.max(5 * MINUTE, until - first)), from = until - seconds;
 	const taken = all.filter((one, i) => one.at >= from || all[i + 1]?.at >= from);
-	const step = Math.max(5, seconds / 120 - 5);
+	const step = Math.max(SEEN_S, seconds / 120 - SEEN_S);
 	const ins = known.destination ? [] : rates(taken, step, "in"), outs = rates(taken, step, "out");
 	// Hours before the daemon's start: the ledger knows what was accepted in them.
 	const hours = day && !known.destination && first > from + MINUTE ? lately("/ledger?by=hour&since=1d", 300)?.lines ?? [] : [];
@@ -712,14 +714,14 @@ const queryOf = filters => new URLSearchParams(Object.entries(filters).filter(([
 
 function dead(status, view) {
 	const head = title("Dead letters"), queue = status.queue;
-	const about = section("Reasons", h("p", `${several(queue.dead, "dead letter")}. `, h("span.soft", "Refused for good, or invalid: kept with the reason until ",
-		"they are requeued, dropped or expire.")), queue.dead > 0 && reasonTable(queue));
+	const about = section("Reasons", h("p", `${several(queue.dead, "dead letter")}, kept until requeued, dropped or expired.`),
+		queue.dead > 0 && reasonTable(queue));
 	if (!mayView())
 		return [head, about, tokenNeeded("The list of dead letters")];
-	const filters = view.filters, query = queryOf(filters), which = query ? "all dead letters that match the filter" : "all dead letters";
+	const query = queryOf(view.filters), which = `all dead letters${query && " that match the filter"}`;
 	const many = verb => button(`${verb} ${query ? "these" : "all"}`, "order", {path: `/dead/${verb.toLowerCase()}?${query || "all=yes"}`, verb,
 		title: `${verb} ${which}?`, text: EFFECTS[verb], again: true});
-	return [head, about, section("List", filterFields(filters),
+	return [head, about, section("List", filterFields(view.filters),
 		view.why ? wrongly(view.why) : !view.rows ? h("p.soft", "Asking…") : view.rows.length === 0 ? h("p.soft", "None matches.") : [
 			table(["Event", "Reason", "Died", "Route", ">Attempts"], view.rows.map(letter => [
 				[link(`dead/${letter.id}`, letter.type || "(no type)"), h("small", `letter ${letter.id}`)], [letter.reason, letter.status ? ` (${letter.status})` : ""],
@@ -882,8 +884,7 @@ async function ask(view, work) {
 
 function readLetters(view, after) {
 	return ask(view, async () => {
-		const query = new URLSearchParams(Object.entries({...view.filters, limit: String(ROWS), after}).filter(([, value]) => value));
-		const answer = await look(view, `/dead?${query}`);
+		const answer = await look(view, `/dead?${queryOf({...view.filters, limit: ROWS, after})}`);
 		view.rows = after ? view.rows.concat(answer.rows) : answer.rows;
 		view.more = answer.summary.more;
 		view.last = String(answer.summary.last);

@@ -310,6 +310,9 @@ def test_all_well_under_load(driver, scene):
     assert page.script("return document.querySelector('[aria-label=Flow] svg')"
                        ".getAttribute('aria-label')") == \
         "Of 13,840 events received: 13,840 delivered"
+    page.click("Today (UTC)")
+    page.shows(r"received", "[aria-label=Flow]")
+    page.click("All time")
     page.shoot("load")
     assert page.unnamed() == []
     page.is_clean()
