@@ -52,6 +52,7 @@ command_run(const struct commands *commands, struct screen *screen, size_t argc,
 	if (!usage_judge(command, &options, context.now_ms, &err))
 		return command_fail(out, &err);
 	context.options = &options;
+	screen->utc = options_has(&options, "--utc");
 	context.config = options_value(&options, "--config");
 	if (command->place != COMMAND_PLAIN &&
 	    !client_open(context.config, command->place == COMMAND_CLIENT,

@@ -53,8 +53,9 @@ void
 help_list_write(const struct commands *commands, struct buf *out)
 {
 	(void)buf_text(out,
-	    "currentsd forwards Braze Currents events to Heap without losing "
-	    "any.\n\nusage: currentsd COMMAND [OPTION...]\n\n");
+	    "currentsd delivers Braze Currents events to Heap, and Heap's "
+	    "segments to Braze,\nand loses none.\n\nusage: currentsd COMMAND "
+	    "[OPTION...]\n\n");
 	for (const struct command *c = commands->table; c->name != NULL; c++)
 		line_write(c, out);
 	(void)buf_text(out, "\n`currentsd COMMAND --help` explains a command; "

@@ -1,6 +1,6 @@
 /*
- * currentsd: forwards Braze Currents events to Heap without losing any. The
- * commands are in command_table.c; serve.c runs the daemon.
+ * currentsd: delivers Braze Currents events to Heap, and Heap's segments to
+ * Braze. The commands are in command_table.c; serve.c runs the daemon.
  */
 
 #include "cli/help.h"

@@ -10,6 +10,7 @@
 
 const struct option_row options_common[] = {
     {"--config", "FILE", "Read the settings from FILE."},
+    {"--utc", NULL, "Print times in UTC instead of the local zone."},
     {"--help", NULL, "Show this help."},
     {NULL, NULL, NULL},
 };
