@@ -115,6 +115,7 @@ test_garbage_yields_nothing(void **state)
 	struct stat info;
 	struct seen seen;
 	char path[256];
+	struct err err;
 
 	fill(fixture, 4, 50);
 	queue_test_close(fixture->queue);
@@ -127,8 +128,8 @@ test_garbage_yields_nothing(void **state)
 		assert_int_equal(found.batches, 0);
 	}
 	assert_int_equal(truncate(path, 0), 0);
-	found = rescue(fixture, &seen);
-	assert_int_equal(found.pages, 0);
+	assert_false(queue_rescue(path, note_event, &seen, &found, &err));
+	assert_int_equal(err.code, ERR_INPUT);
 }
 
 static bool
