@@ -85,7 +85,7 @@ def test_directory_moved_and_back(posted, state):
     refused(posted, "directory")
     state.mkdir()
     refused(posted, "directory")
-    posted.daemon.run.wait_line("socket: renew")
+    posted.daemon.run.wait_line("server: renew")
     shutil.rmtree(state)
     away.rename(state)
     accepted(posted)
@@ -136,7 +136,7 @@ def test_another_daemon_in_its_place(posted, state, start_daemon):
     away = state.with_name("away")
     state.rename(away)
     state.mkdir()
-    posted.daemon.run.wait_line("socket: renew")
+    posted.daemon.run.wait_line("server: renew")
     other = start_daemon(state_dir=state)
     refused(posted, "directory")
     socket = state / "admin.sock"
