@@ -31,7 +31,8 @@
 enum {
 	ADMIN_SOON_MS = 500,
 	ADMIN_AHEAD = 256 * 1024, /* bytes that may be unread */
-	ADMIN_OUT_MAX = 64 * 1024 * 1024,
+	/* the largest piece, and what is unread before it */
+	ADMIN_OUT_MAX = 65 * 1024 * 1024,
 	ADMIN_IDLE_MS = 60000, /* a client that reads nothing for so long */
 	ADMIN_CALLS = 16,      /* at once */
 	ADMIN_TEXTS_MAX = 64 * 1024,
@@ -308,6 +309,21 @@ admin_add(struct request *request, const char *data, size_t len)
 
 /* ---- its thread ---- */
 
+/* Forget what was sent, but do not move the same bytes again and again. */
+static void
+admin_forget(struct admin *admin)
+{
+	struct buf *out = &admin->out;
+	size_t unread = out->len - admin->sent;
+
+	lock_assert_held(&admin->lock);
+	if (admin->sent == 0 || admin->sent < unread)
+		return;
+	memmove(out->data, out->data + admin->sent, unread);
+	buf_truncate(out, unread);
+	admin->sent = 0;
+}
+
 static bool
 admin_write(void *arg, const char *data, size_t len, struct err *reterr)
 {
@@ -325,6 +341,7 @@ admin_write(void *arg, const char *data, size_t len, struct err *reterr)
 		draining = atomic_load(&admin->service->draining);
 	}
 	admin->gone |= admin->out.len - admin->sent >= ADMIN_AHEAD && len > 0;
+	admin_forget(admin);
 	if (!admin->gone)
 		(void)buf_append(&admin->out, data, len);
 	admin->gone |= admin->out.failed;
@@ -427,6 +444,15 @@ admin_complete(struct request *request)
 
 /* ---- the answer ---- */
 
+/* The sweep closes the connection of a client that does not take what there
+ * is; one that waits for more may do so for as long as the call takes. */
+static void
+admin_mark(struct admin *admin, enum client_state state)
+{
+	clients_mark(&admin->request->listener->clients, admin->request->client,
+	    state, clock_mono_ms());
+}
+
 static ssize_t
 admin_read(void *cls, uint64_t at, char *ret_data, size_t most)
 {
@@ -435,16 +461,14 @@ admin_read(void *cls, uint64_t at, char *ret_data, size_t most)
 	size_t len;
 
 	(void)at;
+	admin_mark(admin, CLIENT_ANSWERED);
 	lock_hold(&admin->lock);
 	len = admin->out.len - admin->sent;
 	len = len < most ? len : most;
 	if (len > 0)
 		memcpy(ret_data, admin->out.data + admin->sent, len);
 	admin->sent += len;
-	if (admin->sent == admin->out.len) {
-		buf_reset(&admin->out);
-		admin->sent = 0;
-	}
+	admin_forget(admin);
 	ended = admin->ended;
 	cond_wake_all(&admin->fewer);
 	lock_drop(&admin->lock);
@@ -452,6 +476,7 @@ admin_read(void *cls, uint64_t at, char *ret_data, size_t most)
 		return (ssize_t)len;
 	if (ended)
 		return MHD_CONTENT_READER_END_OF_STREAM;
+	admin_mark(admin, CLIENT_HANDED);
 	/* Suspend first, so that a write that comes now finds it suspended. */
 	MHD_suspend_connection(admin->connection);
 	lock_hold(&admin->lock);

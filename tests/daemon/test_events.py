@@ -480,6 +480,17 @@ def test_a_tap_that_is_not_read_stops_nobody(start_daemon, start_heapsim):
     connection.close()
 
 
+def test_a_tap_outlasts_a_request(start_daemon):
+    """request_timeout is for a client that sends or reads too slowly."""
+    daemon = start_daemon(request_timeout="1s", **FAST)
+    connection = AdminSocket(daemon)
+    connection.request("GET", "/tap")
+    answer = connection.getresponse()
+    for _ in range(5):  # one a second
+        assert answer.readline().startswith(b'{"progress":')
+    connection.close()
+
+
 @pytest.mark.file
 def test_tap_needs_a_daemon(places):
     places.stop()

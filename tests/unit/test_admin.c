@@ -11,7 +11,10 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-enum { PIECE = 200 * 1024 };
+enum {
+	PIECE = 200 * 1024,
+	LONG = 400, /* pieces: more than any buffer holds */
+};
 
 static struct {
 	struct lock lock;
@@ -89,6 +92,9 @@ serve(void *arg, const struct call_route *route, struct call *call)
 		write_piece(call, 'a');
 		gate_pass();
 		write_piece(call, 'b');
+	} else if (strcmp(route->path, "/long") == 0) {
+		for (int i = 0; i < LONG; i++)
+			write_piece(call, 'a');
 	} else if (strcmp(route->path, "/endless") == 0) {
 		write_endlessly(call);
 	} else if (strcmp(route->path, "/wait") == 0) {
@@ -111,6 +117,7 @@ static const struct call_route routes[] = {
     {"GET", "/events/*", CALL_VIEW, 0},
     {"POST", "/dead/*/requeue", CALL_CHANGE, 100},
     {"GET", "/pieces", CALL_COUNTS, 0},
+    {"GET", "/long", CALL_COUNTS, 0},
     {"GET", "/endless", CALL_COUNTS, 0},
     {"GET", "/wait", CALL_COUNTS, 0},
     {NULL, NULL, CALL_COUNTS, 0},
@@ -311,6 +318,31 @@ test_pieces(void **state)
 	server_stop(server);
 }
 
+/* However long an answer is, and although there is always more of it than its
+ * reader has taken. */
+static void
+test_long(void **state)
+{
+	const struct timespec pause = {.tv_nsec = 500000};
+	struct server *server = start_admin(false);
+	int fd = local_open();
+	char data[32 * 1024];
+	size_t all = 0;
+	ssize_t got;
+
+	(void)state;
+	send_get(fd, "/long");
+	while ((got = recv(fd, data, sizeof(data), 0)) > 0) {
+		for (ssize_t i = 0; i < got; i++)
+			all += data[i] == 'a';
+		(void)nanosleep(&pause, NULL); /* a slow reader */
+	}
+	/* the headers have some, too */
+	assert_true(all >= (size_t)LONG * PIECE);
+	(void)close(fd);
+	server_stop(server);
+}
+
 /* A client that goes ends its call. */
 static void
 test_gone(void **state)
@@ -405,6 +437,7 @@ main(void)
 	    cmocka_unit_test(test_rights),
 	    cmocka_unit_test(test_local),
 	    cmocka_unit_test(test_pieces),
+	    cmocka_unit_test(test_long),
 	    cmocka_unit_test(test_gone),
 	    cmocka_unit_test(test_stop),
 	    cmocka_unit_test(test_many),
