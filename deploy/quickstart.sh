@@ -78,6 +78,12 @@ started()
     url=http://$(sed -n 's/^listening on //p' "$work/$1.out")
 }
 
+# tell TEXT...: print a paragraph that fits a terminal.
+tell()
+{
+    fold -s -w 80 <<<"$*"
+}
+
 # counters FILE: print the counters at the top of a simulator's report, without
 # those that are zero.
 counters()
@@ -149,7 +155,8 @@ case $(stat -f -c %T "$work") in overlayfs | tmpfs | nfs)
     echo "sets CURRENTSD_ALLOW_VOLATILE_STATE=yes.)"
     export CURRENTSD_ALLOW_VOLATILE_STATE=yes
 esac
-"$bin/currentsd" serve 2>"$work/currentsd.log" &
+: >"$work/currentsd.log"
+"$bin/currentsd" serve 2>>"$work/currentsd.log" &
 daemon=$!
 serving()
 {
@@ -182,7 +189,7 @@ say "Events: Braze sends one of every type (POST $ingest/currents)"
     --mix any --deadline-s 60 --acked "$work/acked" "$work/events" \
     >"$work/brazesim" ||
     fail "the events were not accepted: $(cat "$work/brazesim")"
-counters "$work/brazesim"
+tell "$(counters "$work/brazesim")"
 
 say "Segments: Heap sends who entered and who left (POST $ingest/segments)"
 "$bin/segmentsim" --url "$ingest/segments" \
@@ -191,7 +198,7 @@ say "Segments: Heap sends who entered and who left (POST $ingest/segments)"
     --duplicate-percent 10 --deadline-s 60 --truth "$work/truth" \
     >"$work/segmentsim" ||
     fail "the pages were not accepted: $(cat "$work/segmentsim")"
-counters "$work/segmentsim"
+tell "$(counters "$work/segmentsim")"
 
 # ---- wait until nothing is queued
 
@@ -208,15 +215,18 @@ say "The ledger of currentsd (currentsd ledger --by source --check)"
 "$bin/currentsd" ledger --by source --check >"$work/ledger"
 balanced=$?
 cat "$work/ledger"
+"$bin/currentsd" ledger --by source --csv >"$work/ledger.csv" &&
+    "$bin/currentsd" ledger --json >"$work/ledger.json" ||
+    fail "cannot read the ledger"
 
-say "What the simulators counted ($heap/books, $braze/report)"
+say "What the simulators counted ($heap/books and $braze/report)"
 curl -sS --max-time 10 "$heap/books" >"$work/books" &&
     curl -sS --max-time 10 "$heap/keys" >"$work/keys" &&
     curl -sS --max-time 10 "$braze/report" >"$work/report" &&
     curl -sS --max-time 10 "$braze/memberships" >"$work/memberships" ||
     fail "a simulator does not answer"
-echo "Heap:  $(counters "$work/books")"
-echo "Braze: $(counters "$work/report")"
+tell "Heap:  $(counters "$work/books")"
+tell "Braze: $(counters "$work/report")"
 
 say "Was anything lost?"
 [ $balanced -eq 0 ] || fail "the ledger does not balance"
@@ -230,9 +240,9 @@ comm -23 "$work/sent.sorted" "$work/heap.sorted" >"$work/missing"
 # What is missing, and what the ledger dropped of events, by type.
 cut -d : -f 1 "$work/missing" | sort | uniq -c |
     awk '{print $2, $1}' >"$work/missing.types"
-sed '1,/^dropped by rule/d' "$work/ledger" | awk 'NF == 0 {exit}
-    /^(superseded|no change) / {next}
-    {dropped[$(NF - 1)] += $NF}
+grep -o '"rule":"[^"]*","type":"[^"]*","count":[0-9]*' "$work/ledger.json" |
+    awk -F '[":,]+' '$3 != "superseded" && $3 != "no change" {
+        dropped[$5] += $7}
     END {for (type in dropped) print type, dropped[type]}' |
     sort >"$work/dropped.types"
 
@@ -248,7 +258,7 @@ cmp -s "$work/sent.sorted" "$work/acked.sorted" ||
 cmp -s "$work/missing.types" "$work/dropped.types" ||
     fail "events are neither at Heap nor dropped by a rule; by type:
 $(diff "$work/missing.types" "$work/dropped.types")"
-echo "Events:   of $sent, one of every type, $(wc -l <"$work/heap.sorted") are" \
+tell "Events:   of $sent, one of every type, $(wc -l <"$work/heap.sorted") are" \
     "at Heap exactly once; $(wc -l <"$work/missing") were dropped by a rule" \
     "that the ledger names."
 
@@ -265,9 +275,9 @@ none "$work/lost" "memberships are not at Braze as Heap said last"
 none "$work/never" "memberships are at Braze that Heap did not say"
 grep -q '"violations":{}' "$work/report" ||
     fail "a rule of Braze's was broken: $(cat "$work/report")"
-read -r changes delivered dropped doubled < <(awk '$NF == "segments" {
-    print $1 - $6, $3, $5, $6}' "$work/ledger")
-echo "Segments: of $changes changes, $delivered were delivered, and $dropped" \
+read -r changes delivered dropped doubled < <(awk -F , '$1 == "segments" {
+    print $2 - $6, $3, $5, $6}' "$work/ledger.csv")
+tell "Segments: of $changes changes, $delivered were delivered, and $dropped" \
     "were overtaken by a later one or changed nothing; $doubled came twice." \
     "The $memberships memberships at Braze equal Heap's last words: yes."
 [ $once = yes ] && exit 0
