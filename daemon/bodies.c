@@ -79,6 +79,22 @@ line_blank(struct str line)
 	return true;
 }
 
+/* Is the line a body, or one that an export wrote? */
+static bool
+line_is_body(struct line_reader *reader, struct str text,
+    struct currents_batch *batch, bool *ret_is, struct err *reterr)
+{
+	struct currents_fault fault;
+	bool faulty = false;
+	struct line line;
+
+	line_read(reader, text, &line);
+	if (!line.wrapped && !body_read(text, batch, &fault, &faulty, reterr))
+		return false;
+	*ret_is = line.wrapped || !faulty;
+	return true;
+}
+
 /* The file as a whole is no body. Does it have a body on each line? Yes if
  * one line is a body, and none looks like the end of a body of many lines; the
  * other lines may be what is wrong with the file. */
@@ -87,22 +103,21 @@ file_has_lines(struct str text, struct currents_batch *batch, bool *ret_lines,
     struct err *reterr)
 {
 	size_t all = text.len;
-	struct currents_fault fault;
-	bool lines = false, faulty = false;
+	struct line_reader reader;
+	bool lines = false, closed = false, ok = true;
 
-	while (text.len > 0) {
+	line_reader_init(&reader, BODY_BYTES_MAX);
+	while (ok && !closed && text.len > 0) {
 		struct str line = line_take(&text);
 
-		if (line_closes(line))
-			return true;
-		if (lines || line.len == all || line_blank(line))
+		closed = line_closes(line);
+		if (closed || lines || line.len == all || line_blank(line))
 			continue;
-		if (!body_read(line, batch, &fault, &faulty, reterr))
-			return false;
-		lines = !faulty;
+		ok = line_is_body(&reader, line, batch, &lines, reterr);
 	}
-	*ret_lines = lines;
-	return true;
+	line_reader_fini(&reader);
+	*ret_lines = lines && !closed;
+	return ok;
 }
 
 bool

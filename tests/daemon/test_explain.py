@@ -73,6 +73,16 @@ def test_what_exports_write(start_daemon, running):
         assert lines(told.stdout)[0]["id"] == one["id"]
 
 
+def test_each_line_that_an_export_wrote(daemon):
+    odd = [event(id=f"odd-{number}", time="soon") for number in range(3)]
+    daemon.post(batch(*odd))
+    exported = daemon.command(*Command.EXPORT[Place.DEAD])
+    ids = [one["id"] for one in odd]
+    assert [row["id"] for row in explained(daemon, exported, code=FOUND)] == ids
+    told = run("validate", "--json", stdin=exported)
+    assert [row.get("id") for row in lines(told.stdout)][:3] == ids
+
+
 def test_many_lines_go_in_pieces(daemon):
     """Places in the file stay right across the pieces."""
     one = json.dumps(event())
