@@ -435,6 +435,8 @@ api_serve(void *arg, const struct call_route *route, struct call *call)
 	ok = ok && found->serve(&api, &err);
 	if (api.job)
 		job_end(api.daemon);
+	if (ok && api.out.len > 0 && api.out.data[api.out.len - 1] == '}')
+		(void)buf_char(&api.out, '\n');
 	if (!ok || !api_flush(&api, &err))
 		api_fail(&api, &err);
 	buf_fini(&api.out);

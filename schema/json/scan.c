@@ -13,7 +13,10 @@
 void
 scan_init(struct scan *scan, struct str json)
 {
-	*scan = (struct scan){.at = json.data, .end = json.data + json.len};
+	/* the empty view may have no data */
+	const char *at = json.data != NULL ? json.data : "";
+
+	*scan = (struct scan){.at = at, .end = at + json.len};
 }
 
 static bool

@@ -1,6 +1,7 @@
 """What README.md says to type works as it stands there: only the host and the
 folder of the settings are put in."""
 
+import json
 import re
 import subprocess
 import textwrap
@@ -86,3 +87,19 @@ def test_examples_of_variables(tmp_path, begin):
         given["segments_secret"] = SEGMENTS["segments_secret"]
     done = run("check", "--offline", **ANYWHERE, **given)
     assert done.returncode == FINE, done.stdout + done.stderr
+
+
+def test_what_is_typed_at_the_admin_interface(daemon, tmp_path):
+    """The events are those that `events export` would print."""
+    (tmp_path / "events.ndjson").write_text(run("sample", "--count", "3").stdout)
+    text = example("curl --unix-socket")
+    assert text.count("curl ") == 2
+    done = subprocess.run(
+        ["bash", "-ec", text.replace("/var/lib/currentsd",
+                                     daemon.env["CURRENTSD_STATE_DIR"])],
+        text=True, capture_output=True, timeout=PATIENCE, check=False,
+        cwd=tmp_path)
+    assert done.returncode == 0, done
+    jobs, *rows, last = done.stdout.splitlines()
+    assert json.loads(jobs) == {"jobs": []}
+    assert json.loads(last)["summary"]["received"] == 3, rows
