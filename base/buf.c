@@ -138,6 +138,18 @@ buf_wrap(struct buf *buf, const char *text, size_t indent, size_t width)
 	(void)buf_char(buf, '\n');
 }
 
+void
+buf_wrap_beside(struct buf *buf, const char *label, const char *text,
+    size_t indent, size_t width)
+{
+	size_t at = buf->len, len = strlen(label);
+
+	CHECK(len <= indent);
+	buf_wrap(buf, text, indent, width);
+	if (buf->len >= at + indent)
+		memcpy(buf->data + at, label, len);
+}
+
 bool
 buf_ok(const struct buf *buf, struct err *reterr)
 {

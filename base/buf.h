@@ -40,6 +40,10 @@ bool buf_printf(struct buf *buf, const char *format, ...) PRINTF_LIKE(2, 3);
  * newline. */
 void buf_wrap(struct buf *buf, const char *text, size_t indent, size_t width);
 
+/* The same with a label in the indent of the first line. */
+void buf_wrap_beside(struct buf *buf, const char *label, const char *text,
+    size_t indent, size_t width);
+
 /* Reserve room for `more` bytes, so that appending them does not grow the
  * buffer; false as above. */
 bool buf_reserve(struct buf *buf, size_t more);

@@ -26,6 +26,7 @@ enum {
 	CHECK_PROBLEMS_MAX = 1024 * 1024,
 	CHECK_REACH_MS = 10000, /* for one destination, at most */
 	CHECK_OWNER = 40,
+	CHECK_INDENT = 13, /* columns before what a line says */
 };
 
 const struct option_row command_check_options[] = {
@@ -502,10 +503,12 @@ check_run(struct command_context *context, struct check *check, struct buf *out)
 		settings->allow_volatile_state, &check->filesystem, &err) ||
 	    !look_all(check, options_has(context->options, "--offline"), &err))
 		return command_fail(out, &err);
-	if (options_has(context->options, "--json"))
+	if (options_has(context->options, "--json")) {
 		check_json(check, out);
-	else
+	} else {
 		check_text(check, out);
+		screen_fit(context->screen, out, 0, CHECK_INDENT);
+	}
 	return check->problems.len == 0 ? EXIT_FINE : EXIT_FOUND;
 }
 

@@ -86,7 +86,7 @@ command_dead_list(struct command_context *context, struct buf *out)
 	    {"ID", "id", GRID_TEXT, 0, 0, NULL},
 	    {"DEAD SINCE", "dead", GRID_TIME, 0, 2, NULL},
 	    {"SOURCE", "source", GRID_TEXT, GRID_CUT, 3, NULL},
-	    {"TYPE", "type", GRID_TEXT, GRID_CUT, 0, NULL},
+	    {"TYPE", "type", GRID_TEXT, GRID_CUT | GRID_KEEP_END, 0, NULL},
 	    {"STATUS", "status", GRID_NUMBER, GRID_HIDE_ZERO, 0, NULL},
 	    {"REASON", NULL, GRID_TEXT, GRID_WRAP, 0, NULL},
 	};

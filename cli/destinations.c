@@ -59,7 +59,7 @@ command_sources(struct command_context *context, struct buf *out)
 /* ---- one of them, with all its facts ---- */
 
 enum { ONE_NAME, ONE_VALUE, ONE_HELP, ONE_COLUMNS };
-enum { VALUE_MOST = 512 };
+enum { VALUE_MOST = 512, ORDER_INDENT = 4 };
 
 static const struct grid_column one_columns[ONE_COLUMNS] = {
     [ONE_NAME] = {"FACT", NULL, GRID_TEXT, 0, 0, NULL},
@@ -280,6 +280,16 @@ next_write(const json_t *answer, const struct command_context *context,
 	show_timestamp(context->now_ms, until_ms, context->screen->utc, until,
 	    sizeof(until));
 	(void)buf_printf(out, "%s is ", value_text(answer, "name"));
+	if (retry && until_ms == 0 &&
+	    (strcmp(state, "halted") == 0 ||
+		strcmp(state, "backing_off") == 0)) {
+		(void)buf_printf(out,
+		    "tried now: %s queued; its last trouble was: ", queued);
+		show_foreign(out, why, strlen(why), VALUE_MOST);
+		(void)buf_text(
+		    out, "\nWhether it accepts again: currentsd status\n");
+		return;
+	}
 	if (strcmp(state, "running") == 0)
 		(void)buf_printf(out, "running: %s queued%s", queued,
 		    retry ? "; what failed is tried now" : "");
@@ -299,8 +309,7 @@ next_write(const json_t *answer, const struct command_context *context,
 		    "cooling down: %s queued, sent from %s on; ", queued,
 		    until);
 	else
-		(void)buf_printf(out, "%s%s: %s queued, next try %s; ",
-		    retry ? "" : "still ",
+		(void)buf_printf(out, "still %s: %s queued, next try %s; ",
 		    strcmp(state, "halted") == 0 ? "halted" : "backing off",
 		    queued, until_ms != 0 ? until : "now");
 	if (out->data[out->len - 1] == ' ')
@@ -327,12 +336,14 @@ order(struct command_context *context, const char *path, struct buf *out)
 	code = command_ask(context, &ask, NULL, NULL, &answer, out);
 	if (answer == NULL)
 		return code;
-	if (value_bool(answer, "followed"))
+	if (value_bool(answer, "followed")) {
 		next_write(answer, context, retry, out);
-	else
+		screen_fit(context->screen, out, 0, ORDER_INDENT);
+	} else {
 		(void)buf_printf(out,
 		    "%s follows as soon as its disk answers\n",
 		    value_text(answer, "name"));
+	}
 	json_decref(answer);
 	return code;
 }

@@ -13,6 +13,7 @@
 
 enum {
 	EVENT_TEXT_MAX = 4096, /* bytes of a text that is shown */
+	FIND_INDENT = 4,       /* columns before the rest of a line */
 };
 
 const struct option_row command_events_list_options[] = {
@@ -90,7 +91,7 @@ command_events_list(struct command_context *context, struct buf *out)
 		GRID_TIME, 0, 0, NULL},
 	    {"SOURCE", "source", GRID_TEXT, GRID_CUT, 2, NULL},
 	    {"DESTINATION", "destination", GRID_TEXT, GRID_CUT, 3, NULL},
-	    {"TYPE", "type", GRID_TEXT, GRID_CUT, 0, NULL},
+	    {"TYPE", "type", GRID_TEXT, GRID_CUT | GRID_KEEP_END, 0, NULL},
 	    {"EVENT ID, OR CHANGE", NULL, GRID_TEXT, 0, 0, NULL},
 	};
 	struct grid *grid = grid_new(
@@ -145,6 +146,7 @@ find_row(void *arg, json_t *row, struct str text, struct err *reterr)
 	struct find *find = arg;
 	struct buf *out = find->out;
 	const char *place = value_text(row, "place");
+	size_t at = out->len;
 
 	(void)text;
 	text_put(out, place);
@@ -155,6 +157,7 @@ find_row(void *arg, json_t *row, struct str text, struct err *reterr)
 		(void)buf_text(out, ": ");
 		text_put(out, value_text(row, "reason"));
 		(void)buf_char(out, '\n');
+		screen_fit(find->context->screen, out, at, FIND_INDENT);
 		return command_write(find->context, out, reterr);
 	}
 	(void)buf_text(out, ": ");
@@ -176,6 +179,7 @@ find_row(void *arg, json_t *row, struct str text, struct err *reterr)
 		text_put(out, value_text(row, "reason"));
 	}
 	(void)buf_char(out, '\n');
+	screen_fit(find->context->screen, out, at, FIND_INDENT);
 	return command_write(find->context, out, reterr);
 }
 
@@ -187,14 +191,14 @@ find_nothing(const struct find *find, const json_t *summary)
 	struct buf *out = find->out;
 	char number[SHOW_TEXT];
 
-	(void)buf_text(out, "not found: ");
+	(void)buf_text(out, "not found: \"");
 	text_put(out, find->id);
 	(void)buf_text(out,
 	    value_bool(summary, "received")
-		? " was received before, and is not kept: it was delivered\n"
+		? "\" was received before, and is not kept: it was delivered\n"
 		  "longer ago than the archive reaches (setting "
 		  "keep_archive), dropped, or erased"
-		: " is neither queued nor dead, nor in the archive or in an\n"
+		: "\" is neither queued nor dead, nor in the archive or in an\n"
 		  "unreadable body");
 	show_number(value_int(searched, "queued"), number, sizeof(number));
 	(void)buf_printf(out, "\nSearched   %s queued events", number);

@@ -485,6 +485,31 @@ text_cut(const char *text, size_t width, struct buf *out)
 	(void)buf_char(out, '\0');
 }
 
+/* The end of a text, behind an ellipsis. */
+static void
+text_cut_begin(const char *text, size_t width, struct buf *out)
+{
+	size_t wide = text_width(text), bytes;
+
+	for (; wide > width - 1 && *text != '\0'; text += bytes)
+		wide -= character_width(text, &bytes);
+	(void)buf_text(out, ELLIPSIS);
+	(void)buf_text(out, text);
+	(void)buf_char(out, '\0');
+}
+
+/* How much of a word that is longer than a line: up to its last dot, as types
+ * of events have them, or as much as fits. */
+static size_t
+word_fit(const char *text, size_t most)
+{
+	size_t len = most;
+
+	while (len > 0 && text[len - 1] != '.')
+		len--;
+	return len > 0 ? len : most;
+}
+
 /* At spaces, or within a word that is longer than a line. */
 static void
 text_wrap(const char *text, size_t width, struct buf *out)
@@ -497,7 +522,7 @@ text_wrap(const char *text, size_t width, struct buf *out)
 				len--;
 		}
 		if (len == 0)
-			len = most;
+			len = word_fit(text, most);
 		(void)buf_append(out, text, len);
 		text += len;
 		text += strspn(text, " ");
@@ -666,7 +691,11 @@ layout_shrink(struct layout *layout)
 static bool
 column_narrow(struct layout *layout, size_t column)
 {
-	bool wrap = (layout->grid->columns[column].flags & GRID_WRAP) != 0;
+	unsigned flags = layout->grid->columns[column].flags;
+	void (*narrow)(const char *, size_t, struct buf *) =
+	    (flags & GRID_WRAP) != 0	   ? text_wrap
+	    : (flags & GRID_KEEP_END) != 0 ? text_cut_begin
+					   : text_cut;
 	struct libscols_iter *iter = scols_new_iter(SCOLS_ITER_FORWARD);
 	struct libscols_line *line;
 	bool ok = iter != NULL;
@@ -678,8 +707,7 @@ column_narrow(struct layout *layout, size_t column)
 		if (text_width(text) <= layout->widths[column])
 			continue;
 		buf_reset(&layout->scratch);
-		(wrap ? text_wrap : text_cut)(
-		    text, layout->widths[column], &layout->scratch);
+		narrow(text, layout->widths[column], &layout->scratch);
 		ok = !layout->scratch.failed &&
 		     scols_line_set_data(line, column, layout->scratch.data) ==
 			 0;

@@ -48,6 +48,7 @@ enum grid_flag {
 	GRID_CUT = 1,  /* where it is narrow, cut texts, with an ellipsis */
 	GRID_WRAP = 2, /* likewise, but on several lines */
 	GRID_HIDE_ZERO = 4, /* leave out if all cells are empty or zero */
+	GRID_KEEP_END = 8,  /* cut the beginning: "...email.Send" */
 };
 
 struct grid_column {

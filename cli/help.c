@@ -62,12 +62,42 @@ help_list_write(const struct commands *commands, struct buf *out)
 			    "`currentsd help settings` lists\nall settings.\n");
 }
 
+/* In lines that fit; what brackets hold stays together. */
+static void
+usage_write(const struct command *command, struct buf *out)
+{
+	enum { JOINED = '\x1f' };
+	char head[64], arguments[512];
+	size_t at = out->len;
+	unsigned depth = 0;
+	int len;
+
+	len =
+	    snprintf(head, sizeof(head), "usage: currentsd %s ", command->name);
+	CHECK(len > 0 && len < (int)sizeof(head) &&
+	      strlen(command->arguments) < sizeof(arguments));
+	(void)strcpy(arguments, command->arguments);
+	for (char *c = arguments; *c != '\0'; c++) {
+		depth += *c == '[';
+		depth -= *c == ']';
+		if (depth > 0 && *c == ' ')
+			*c = JOINED;
+	}
+	buf_wrap_beside(out, head, arguments, (size_t)len, HELP_WIDTH);
+	for (; at < out->len; at++) {
+		if (out->data[at] == JOINED)
+			out->data[at] = ' ';
+	}
+}
+
 void
 help_command_write(const struct command *command, struct buf *out)
 {
-	(void)buf_printf(out, "usage: currentsd %s%s%s\n\n%s.\n\n",
-	    command->name, *command->arguments != '\0' ? " " : "",
-	    command->arguments, command->help);
+	if (*command->arguments != '\0')
+		usage_write(command, out);
+	else
+		(void)buf_printf(out, "usage: currentsd %s\n", command->name);
+	(void)buf_printf(out, "\n%s.\n\n", command->help);
 	if (command->text != NULL) {
 		buf_wrap(out, command->text, 0, HELP_WIDTH);
 		(void)buf_char(out, '\n');

@@ -283,8 +283,8 @@ command_import(struct command_context *context, struct buf *out)
 	if (ok && import.duplicates > 0)
 		ok = command_message(context, &err,
 		    "%" PRId64
-		    " events had been received before and were not imported; "
-		    "use --again to import them",
+		    " events had been received before: --again imports them "
+		    "nevertheless",
 		    import.duplicates);
 	if (ok) {
 		import_show(&import, out);

@@ -36,7 +36,8 @@ static void
 line_columns(const char *head, struct grid_column columns[LINE_COLUMNS])
 {
 	static const struct grid_column all[LINE_COLUMNS] = {
-	    [LINE_LABEL] = {NULL, "label", GRID_TEXT, GRID_CUT, 0, NULL},
+	    [LINE_LABEL] = {NULL, "label", GRID_TEXT, GRID_CUT | GRID_KEEP_END,
+		0, NULL},
 	    [LINE_RECEIVED] = {"RECEIVED", "received", GRID_NUMBER, 0, 0, NULL},
 	    [LINE_DELIVERED] = {"DELIVERED", "delivered", GRID_NUMBER, 0, 0,
 		NULL},
@@ -74,7 +75,7 @@ static const struct grid_column campaign_columns[] = {
     {"DAY", "day", GRID_TEXT, 0, 0, NULL},
     {"CAMPAIGN", "name", GRID_TEXT, GRID_CUT, 0, NULL},
     {"KIND", "kind", GRID_TEXT, 0, 2, NULL},
-    {"TYPE", "type", GRID_TEXT, GRID_CUT, 0, NULL},
+    {"TYPE", "type", GRID_TEXT, GRID_CUT | GRID_KEEP_END, 0, NULL},
     {"DELIVERED", "delivered", GRID_NUMBER, 0, 0, NULL},
     {"DROPPED", "dropped", GRID_NUMBER, GRID_HIDE_ZERO, 0, NULL},
     {"DEAD", "dead", GRID_NUMBER, GRID_HIDE_ZERO, 0, NULL},
@@ -82,7 +83,7 @@ static const struct grid_column campaign_columns[] = {
 
 static const struct grid_column drop_columns[] = {
     {"DROPPED BY RULE", "rule", GRID_TEXT, GRID_CUT, 0, NULL},
-    {"TYPE", "type", GRID_TEXT, GRID_CUT, 0, NULL},
+    {"TYPE", "type", GRID_TEXT, GRID_CUT | GRID_KEEP_END, 0, NULL},
     {"EVENTS", "count", GRID_NUMBER, 0, 0, NULL},
 };
 

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { OPTIONS_WIDTH = 79 };
+
 const struct option_row options_common[] = {
     {"--config", "FILE", "Read the settings from FILE."},
     {"--utc", NULL, "Print times in UTC instead of the local zone."},
@@ -197,13 +199,13 @@ options_help_write(const struct option_row *table, struct buf *out)
 		for (size_t t = 0; t < 2; t++) {
 			for (const struct option_row *row = tables[t];
 			     row != NULL && row->name != NULL; row++) {
-				len = snprintf(left, sizeof(left), "%s%s%s",
+				len = snprintf(left, sizeof(left), "  %s%s%s",
 				    row->name, row->value != NULL ? " " : "",
 				    row->value != NULL ? row->value : "");
 				width = len > width ? len : width;
 				if (pass == 1)
-					(void)buf_printf(out, "  %-*s  %s\n",
-					    width, left, row->help);
+					buf_wrap_beside(out, left, row->help,
+					    (size_t)width + 2, OPTIONS_WIDTH);
 			}
 		}
 	}

@@ -21,10 +21,12 @@ enum {
 	PROBE_NONCE = 33,  /* bytes, including the NUL */
 	PROBE_SHOWN = 200, /* bytes of an answer */
 	PROBE_WHY_MAX = 4096,
+	PROBE_INDENT = 13, /* columns before what a line says */
 };
 
 struct probe {
 	const char *url;
+	const struct settings *settings;
 	const struct server_source *source;
 	char nonce[PROBE_NONCE];
 	struct reach reach;
@@ -191,6 +193,28 @@ unauthorised_explain(const struct probe *probe, struct buf *why)
 		    probe->source->name);
 }
 
+/* Does the URL lead to a source of segments? */
+static bool
+set_path(const struct probe *probe)
+{
+	const struct settings *settings = probe->settings;
+	struct str path = url_path(probe->url);
+	char wanted[128];
+
+	for (size_t i = 0; i < settings->source_count; i++) {
+		const struct server_source *source =
+		    &settings->sources[i].server;
+
+		(void)snprintf(wanted, sizeof(wanted), "%s/%s",
+		    source->intake->path, source->name);
+		if (source->intake->proof != INTAKE_BEARER &&
+		    (path_ends(path, source->intake->path) ||
+			path_ends(path, wanted)))
+			return true;
+	}
+	return false;
+}
+
 /* What a status means that is not 2xx. */
 static void
 status_explain(const struct probe *probe, struct buf *why)
@@ -230,8 +254,16 @@ status_explain(const struct probe *probe, struct buf *why)
 		(void)buf_text(why,
 		    "the proxy does not reach currentsd, or currentsd cannot "
 		    "store at present: see `currentsd status`");
+	else if (answer->status == 400 && set_path(probe))
+		(void)buf_text(why,
+		    "this path takes changes of segments, which Heap signs: "
+		    "such a source cannot be probed. See README.md, "
+		    "\"Try the webhook\"");
 	else
-		(void)buf_text(why, "currentsd does not answer a probe so");
+		(void)buf_printf(why,
+		    "currentsd does not answer a probe by %u: something on the "
+		    "way does",
+		    answer->status);
 }
 
 static void
@@ -295,8 +327,8 @@ probe_text(const struct probe *probe, struct buf *out)
 	if (probe->reach.internal)
 		(void)buf_text(out,
 		    "warning      the name leads to an internal address here; "
-		    "Braze comes from outside,\n"
-		    "             and may see another one or none\n");
+		    "Braze comes from outside, and may see another one or "
+		    "none\n");
 }
 
 static void
@@ -327,6 +359,7 @@ probe_url(struct command_context *context, const struct settings *settings,
 {
 	struct probe probe = {
 	    .url = options_value(context->options, "--url"),
+	    .settings = settings,
 	};
 	const struct reach_target target = {
 	    .url = probe.url,
@@ -353,10 +386,12 @@ probe_url(struct command_context *context, const struct settings *settings,
 		code = command_fail(out, &err);
 		goto out;
 	}
-	if (options_has(context->options, "--json"))
+	if (options_has(context->options, "--json")) {
 		probe_json(&probe, out);
-	else
+	} else {
 		probe_text(&probe, out);
+		screen_fit(context->screen, out, 0, PROBE_INDENT);
+	}
 	if (probe.proven)
 		code = EXIT_FINE;
 out:

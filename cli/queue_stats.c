@@ -36,7 +36,7 @@ static const struct grid_column source_columns[] = {
 };
 
 static const struct grid_column type_columns[] = {
-    {"TYPE", "label", GRID_TEXT, GRID_CUT, 0, NULL},
+    {"TYPE", "label", GRID_TEXT, GRID_CUT | GRID_KEEP_END, 0, NULL},
     {"QUEUED", "queued", GRID_NUMBER, 0, 0, NULL},
     {"DEAD", "dead", GRID_NUMBER, GRID_HIDE_ZERO, 0, NULL},
 };
@@ -50,7 +50,7 @@ enum { AGE_LABEL, AGE_QUEUED, AGE_FIRST, AGE_COLUMNS = AGE_FIRST + 10 };
 	}
 #define AGES(head)                                                             \
 	{                                                                      \
-		{head, "label", GRID_TEXT, GRID_CUT, 0, NULL},                 \
+		{head, "label", GRID_TEXT, GRID_CUT | GRID_KEEP_END, 0, NULL}, \
 		    {"QUEUED", "queued", GRID_NUMBER, 0, 0, NULL},             \
 		    AGE("5 MIN"), AGE("10 MIN"), AGE("20 MIN"), AGE("40 MIN"), \
 		    AGE("80 MIN"), AGE("160 MIN"), AGE("320 MIN"),             \
@@ -61,20 +61,21 @@ static const struct grid_column type_age_columns[] = AGES("TYPE, BY AGE");
 
 struct listing {
 	const char *member;
+	const char *aged; /* the member that says the same by age, or NULL */
 	const struct grid_column *columns;
 	size_t count;
 };
-#define LISTING(member, columns)                                               \
+#define LISTING(member, aged, columns)                                         \
 	{                                                                      \
-		member, columns, sizeof(columns) / sizeof((columns)[0])        \
+		member, aged, columns, sizeof(columns) / sizeof((columns)[0])  \
 	}
 static const struct listing listings[] = {
-    LISTING("destinations", destination_columns),
-    LISTING("stranded", stranded_columns),
-    LISTING("sources", source_columns),
-    LISTING("types", type_columns),
-    LISTING("sources_by_age", source_age_columns),
-    LISTING("types_by_age", type_age_columns),
+    LISTING("destinations", NULL, destination_columns),
+    LISTING("stranded", NULL, stranded_columns),
+    LISTING("sources", "sources_by_age", source_columns),
+    LISTING("types", "types_by_age", type_columns),
+    LISTING("sources_by_age", NULL, source_age_columns),
+    LISTING("types_by_age", NULL, type_age_columns),
 };
 
 static bool
@@ -104,6 +105,8 @@ listing_write(struct command_context *context, const struct listing *listing,
 	}
 	if (grid_rows(grid) > 0)
 		(void)buf_char(out, '\n');
+	if (listing->count == AGE_COLUMNS)
+		grid_sort(grid, AGE_LABEL, false);
 	ok = grid_write(grid, context->screen, out, reterr);
 	grid_free(grid);
 	return ok;
@@ -122,6 +125,10 @@ stats_text(struct command_context *context, const json_t *answer,
 	(void)buf_printf(out, "%s queued, %s dead, %s unreadable\n", queued,
 	    dead, unreadable);
 	for (size_t i = 0; i < sizeof(listings) / sizeof(listings[0]); i++) {
+		/* The same lines come with their ages. */
+		if (listings[i].aged != NULL &&
+		    value_at(answer, listings[i].aged) != NULL)
+			continue;
 		if (!listing_write(context, &listings[i],
 			value_at(answer, listings[i].member), out, reterr))
 			return false;

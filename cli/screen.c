@@ -106,6 +106,66 @@ screen_text(const struct screen *screen, struct buf *out, enum tone tone,
 	free(text);
 }
 
+/* How much of a line fits: up to a space, but one behind the indent. A word that
+ * is wider stays whole. */
+static size_t
+line_fit(const char *line, size_t len, size_t columns, size_t indent)
+{
+	size_t at = columns;
+
+	if (len <= columns)
+		return len;
+	while (at > indent && line[at] != ' ')
+		at--;
+	if (at > indent)
+		return at;
+	for (at = columns; at < len && line[at] != ' ';)
+		at++;
+	return at;
+}
+
+static void
+line_break(const struct screen *screen, const char *line, size_t len,
+    size_t indent, struct buf *out)
+{
+	bool json = len > 0 && *line == '{';
+	size_t columns = screen->columns, part;
+
+	part = json ? len : line_fit(line, len, columns, indent);
+	(void)buf_append(out, line, part);
+	for (size_t at = part; at < len; at += part) {
+		at += strspn(line + at, " ");
+		part = line_fit(line + at, len - at, columns - indent, 0);
+		(void)buf_printf(
+		    out, "\n%*s%.*s", (int)indent, "", (int)part, line + at);
+	}
+	(void)buf_char(out, '\n');
+}
+
+void
+screen_fit(
+    const struct screen *screen, struct buf *out, size_t from, size_t indent)
+{
+	const char *line, *end;
+	struct buf text;
+
+	if (screen->columns <= 2 * indent)
+		return;
+	buf_init(&text, out->limit);
+	(void)buf_append(&text, out->data + from, out->len - from);
+	(void)buf_char(&text, '\0');
+	out->len = from;
+	for (line = text.data; !text.failed && *line != '\0'; line = end + 1) {
+		end = strchrnul(line, '\n');
+		line_break(screen, line, (size_t)(end - line), indent, out);
+		if (*end == '\0')
+			break;
+	}
+	out->failed = out->failed || text.failed;
+	out->starved = out->starved || text.starved;
+	buf_fini(&text);
+}
+
 /* ---- output ---- */
 
 /* The length of one of our own sequences at data, or 0. */

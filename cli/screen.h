@@ -46,6 +46,11 @@ void screen_init(struct screen *screen, bool utc);
 void screen_text(const struct screen *screen, struct buf *out, enum tone tone,
     const char *format, ...) PRINTF_LIKE(4, 5);
 
+/* Break the lines of `out` from there on that are wider than the terminal, at
+ * spaces; what goes below stands behind the indent. JSON stays as it is. */
+void screen_fit(
+    const struct screen *screen, struct buf *out, size_t from, size_t indent);
+
 /* The control sequence that begins a tone; "" without colour, or for
  * TONE_NONE. SCREEN_PLAIN ends it. */
 const char *screen_tone(const struct screen *screen, enum tone tone);

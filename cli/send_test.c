@@ -19,6 +19,7 @@ enum {
 	SEND_EVENT_MAX = 64 * 1024,
 	SEND_NAMES_MAX = 4096,
 	SEND_ID = 37, /* of a UUID, with its NUL */
+	SEND_WIDTH = 79,
 };
 
 static void
@@ -121,16 +122,22 @@ static void
 send_hint_write(const struct settings_destination *destination, const char *id,
     const struct buf *markers, struct buf *out)
 {
-	(void)buf_printf(out,
+	struct buf text;
+
+	buf_init(&text, SEND_EVENT_MAX);
+	(void)buf_printf(&text,
 	    "This does not prove that the event arrived: Heap answers 200 even "
-	    "if the app id is\n"
+	    "if the app id is "
 	    "wrong. In Heap, open the environment with the id %s and search "
-	    "for the user above\n"
+	    "for the user above "
 	    "(Users, search by identity). Within a minute or two the user has "
-	    "an event whose\n"
-	    "property %.*s is %s.\n"
-	    "If the event is not there, app_id or region is wrong.\n",
+	    "an event whose "
+	    "property %.*s is %s. "
+	    "If the event is not there, app_id or region is wrong. ",
 	    destination->track.app_id, (int)markers->len, markers->data, id);
+	if (buf_char(&text, '\0'))
+		buf_wrap(out, text.data, 0, SEND_WIDTH);
+	buf_fini(&text);
 }
 
 static void
@@ -210,28 +217,34 @@ static void
 send_change_hint_write(const struct settings_destination *destination,
     const struct buf *label, struct buf *out)
 {
+	struct buf text;
+
+	buf_init(&text, SEND_EVENT_MAX);
 	if (destination->kind == SETTINGS_COHORTS)
-		(void)buf_printf(out,
+		(void)buf_printf(&text,
 		    "This does not prove that anybody is in the cohort: Braze "
-		    "passes over ids that it\n"
+		    "passes over ids that it "
 		    "does not know. In Braze, a segment with the partner's "
-		    "filter and the cohort\n"
-		    "\"%.*s\" has this person within a minute or two.\n"
+		    "filter and the cohort "
+		    "\"%.*s\" has this person within a minute or two. "
 		    "If not, no profile has this id as its %s (setting "
-		    "match).\n",
+		    "match). ",
 		    STR_ARGS(send_group.name), destination->cohorts.match);
 	else
-		(void)buf_printf(out,
+		(void)buf_printf(&text,
 		    "This does not prove that anybody has the attribute: Braze "
-		    "passes over profiles that\n"
+		    "passes over profiles that "
 		    "it does not have. In Braze, search for the user above "
-		    "(Audience, Search Users).\n"
+		    "(Audience, Search Users). "
 		    "Within a minute or two the custom attribute of %.*s says "
-		    "so.\n"
+		    "so. "
 		    "If not, no profile has this id as its %s (setting "
-		    "match).\n",
+		    "match). ",
 		    (int)label->len, label->data,
 		    destination->attributes.match);
+	if (buf_char(&text, '\0'))
+		buf_wrap(out, text.data, 0, SEND_WIDTH);
+	buf_fini(&text);
 }
 
 /* The body of a request to a cohort has the keys. */

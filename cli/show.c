@@ -75,7 +75,7 @@ show_timestamp(
 	today = now.tm_year == then.tm_year && now.tm_yday == then.tm_yday;
 	len = strftime(text, sizeof(text),
 	    today ? "%H:%M:%S" : "%Y-%m-%d %H:%M:%S", &then);
-	if (len == 0 || utc) {
+	if (len == 0 || utc || then.tm_gmtoff == 0) {
 		(void)snprintf(ret, size, "%sZ", text);
 		return;
 	}

@@ -22,7 +22,7 @@ void show_rate(double rate, char *ret, size_t size);
 void show_ago(int64_t now_ms, int64_t then_ms, char *ret, size_t size);
 
 /* In the local zone, or in UTC: "14:31:07+01:00" if that is today,
- * "2026-11-28 14:31:07Z" otherwise; "never" for 0. */
+ * "2026-11-28 14:31:07Z" otherwise; "never" for 0. Z: no offset from UTC. */
 void show_timestamp(
     int64_t now_ms, int64_t then_ms, bool utc, char *ret, size_t size);
 

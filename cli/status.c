@@ -23,6 +23,35 @@ enum {
 
 /* ---- attention ---- */
 
+/* A command, or a line of settings, that ends a sentence of advice stays on one
+ * line, so that it can be copied. */
+enum { JOINED = '\x1f' };
+
+static void
+advice_join(char *text)
+{
+	static const char *const begins[] = {": currentsd ", ": keep += "};
+
+	for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++) {
+		char *at = strstr(text, begins[i]);
+
+		for (at = at != NULL ? at + 2 : NULL;
+		     at != NULL && *at != '\0' && *at != ';'; at++) {
+			if (*at == ' ')
+				*at = JOINED;
+		}
+	}
+}
+
+static void
+advice_part(struct buf *out, size_t from)
+{
+	for (; from < out->len; from++) {
+		if (out->data[from] == JOINED)
+			out->data[from] = ' ';
+	}
+}
+
 /* A text from outside, in lines that fit the terminal. */
 static void
 text_wrap(const struct screen *screen, const char *text, size_t indent,
@@ -33,10 +62,15 @@ text_wrap(const struct screen *screen, const char *text, size_t indent,
 	buf_init(&line, STATUS_TEXT);
 	show_foreign(&line, text, strlen(text), STATUS_TEXT / 4);
 	(void)buf_char(&line, '\0');
-	if (screen->columns > 0)
+	if (screen->columns > 0) {
+		size_t at = out->len;
+
+		advice_join(line.data);
 		buf_wrap(out, line.data, indent, screen->columns - 1);
-	else
+		advice_part(out, at);
+	} else {
 		(void)buf_printf(out, "%*s%s\n", (int)indent, "", line.data);
+	}
 	buf_fini(&line);
 }
 
@@ -369,7 +403,8 @@ queue_write(const json_t *status, const struct screen *screen, struct buf *text,
 		value_int(queue, "unreadable_removed") >
 	    0) {
 		number_write(queue, "unreadable", text);
-		(void)buf_text(text, " bodies, and ");
+		(void)buf_printf(text, " %s, and ",
+		    value_int(queue, "unreadable") == 1 ? "body" : "bodies");
 		number_write(queue, "unreadable_removed", text);
 		(void)buf_text(text, " removed");
 		labelled_write(screen, "Unreadable", text, out);
@@ -387,12 +422,11 @@ segments_write(const json_t *status, const struct screen *screen,
     struct buf *text, struct buf *out)
 {
 	const json_t *segments = value_at(status, "segments");
-	const char *apart = ": ", *state;
+	const char *apart = "", *state;
 	json_t *count;
 
 	if (value_int(segments, "count") == 0)
 		return;
-	number_write(segments, "count", text);
 	json_object_foreach(json_object_get(segments, "states"), state, count)
 	{
 		if (json_integer_value(count) == 0)
@@ -403,7 +437,9 @@ segments_write(const json_t *status, const struct screen *screen,
 	}
 	(void)buf_text(text, "; ");
 	number_write(segments, "waiting", text);
-	(void)buf_text(text, " changes wait");
+	(void)buf_text(text, value_int(segments, "waiting") == 1
+				 ? " change waits"
+				 : " changes wait");
 	labelled_write(screen, "Segments", text, out);
 }
 
@@ -418,7 +454,8 @@ strangers_write(const json_t *status, const struct screen *screen,
 	    value_int(strangers, "last_s") >= STATUS_DAY_S)
 		return;
 	number_write(strangers, "count", text);
-	(void)buf_text(text, " requests of others, the last ");
+	(void)buf_printf(text, " %s of others, the last ",
+	    value_int(strangers, "count") == 1 ? "request" : "requests");
 	ago_write(strangers, "last_s", text);
 	(void)buf_printf(text, ": %" PRId64 ", %s",
 	    value_int(strangers, "status"), value_text(strangers, "why"));

@@ -114,7 +114,11 @@ value_judge(
 	if (strcmp(name, "N") == 0)
 		return number_judge(text, 1,
 		    "should be a whole number from 1, and not", reterr);
-	if (strcmp(name, "COUNT") == 0 || strcmp(name, "ID") == 0)
+	if (strcmp(name, "ID") == 0)
+		return number_judge(text, 0,
+		    "should be a whole number, as the list shows it, and not",
+		    reterr);
+	if (strcmp(name, "COUNT") == 0)
 		return number_judge(
 		    text, 0, "should be a whole number, and not", reterr);
 	if (strcmp(name, "WHEN") == 0)

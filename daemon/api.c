@@ -435,6 +435,7 @@ api_serve(void *arg, const struct call_route *route, struct call *call)
 	ok = ok && found->serve(&api, &err);
 	if (api.job)
 		job_end(api.daemon);
+	/* A JSON text ends its line, for those who read it with curl. */
 	if (ok && api.out.len > 0 && api.out.data[api.out.len - 1] == '}')
 		(void)buf_char(&api.out, '\n');
 	if (!ok || !api_flush(&api, &err))

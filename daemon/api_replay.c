@@ -107,9 +107,10 @@ replay_tell(struct api *api, const struct replay *replay, struct err *reterr)
 	       (replay->changes == 0 ||
 		   api_message(api, reterr,
 		       "passed over %" PRId64
-		       " changes of segments: `currentsd segments resend` "
+		       " %s of segments: `currentsd segments resend` "
 		       "sends what each member is to be by now",
-		       replay->changes)) &&
+		       replay->changes,
+		       replay->changes == 1 ? "change" : "changes")) &&
 	       (replay->others == 0 ||
 		   api_message(api, reterr,
 		       "skipped %" PRId64

@@ -314,11 +314,15 @@ about_refused(struct attention *attention, const struct status_source *source,
 		return;
 	if (intake != NULL)
 		SAY("Source %s: ", source->name);
-	SAY("%s requests %s, the first %s ago, the last %s ago: ",
-	    NUMBER(source->refused),
-	    intake != NULL ? "were refused" : "match no source",
-	    DURATION(status_since_s(now_ms, of->refused_since_ms)),
-	    DURATION(status_since_s(now_ms, of->refused_ms)));
+	if (source->refused == 1)
+		SAY("1 request %s, ",
+		    intake != NULL ? "was refused" : "matches no source");
+	else
+		SAY("%s requests %s, the first %s ago, the last ",
+		    NUMBER(source->refused),
+		    intake != NULL ? "were refused" : "match no source",
+		    DURATION(status_since_s(now_ms, of->refused_since_ms)));
+	SAY("%s ago: ", DURATION(status_since_s(now_ms, of->refused_ms)));
 	if (of->refused_status == SERVER_HUNG_UP)
 		SAY("closed without an answer, %s.", of->refused_why);
 	else

@@ -269,7 +269,6 @@ status_write(struct daemon *daemon, int64_t now_ms, int64_t mono_ms,
 	segments_json(&status, &json);
 	left_out_json(&status, &json);
 	json_object_close(&json);
-	(void)buf_char(out, '\n');
 	status_fini(&status);
 	return true;
 }

@@ -62,7 +62,7 @@ def test_a_segment_from_its_first_page_on(daemon, braze):
             sync["delivered"], sync["state"]) == (1, 1, 2, 0, 2, "done")
     text = daemon.command("segments", "show", "7")
     assert "Funnel (7)" in text and "heap_funnel_7" in text
-    assert "Segments   1: 1 fresh; 0 changes wait" in daemon.command("status")
+    assert "Segments   1 fresh; 0 changes wait" in daemon.command("status")
 
 
 def test_the_tables_are_whole(daemon):

@@ -125,7 +125,9 @@ def test_a_halted_destination_is_retried(start_daemon, heapsim):
         r"next try in .*?\.", re.search(r"next try in .*?\.",
                                         said["help"])[0], text)
     told = daemon.command("destinations", "retry", "heap")
-    assert re.match(r"heap is halted: 2 queued, next try (now|20.*); HTTP 401", told)
+    assert re.match(
+        r"heap is (tried now: 2 queued; its last trouble was: |"
+        r"still halted: 2 queued, next try .*; )HTTP 401", told)
     heapsim.control(refuse_all=0)
     code, answer = curl(daemon, *said["action"].values())
     assert code == 0 and answer["name"] == "heap" and answer["followed"]
