@@ -92,6 +92,13 @@ headers_read(struct MHD_Connection *connection, size_t request_line,
 
 /* ---- its life ---- */
 
+/* The length of a path up to its second slash. */
+static size_t
+first_name(const char *url)
+{
+	return *url == '/' ? 1 + strcspn(url + 1, "/") : 0;
+}
+
 struct request *
 request_begin(struct listener *listener, struct client *client,
     struct MHD_Connection *connection, const char *url, const char *method)
@@ -108,7 +115,8 @@ request_begin(struct listener *listener, struct client *client,
 	request->last = client->over;
 	request->began_ms = clock_mono_ms();
 	request->url = url;
-	(void)snprintf(request->path, sizeof(request->path), "%s", url);
+	(void)snprintf(request->path, sizeof(request->path), "%.*s",
+	    (int)(listener->admin ? first_name(url) : strlen(url)), url);
 	(void)snprintf(request->method, sizeof(request->method), "%s", method);
 	request->source = service->settings.source_count;
 	request->active = !request_draining(request);

@@ -56,9 +56,11 @@ struct request {
 	struct listener *listener;
 	struct client *client;
 	struct MHD_Connection *connection;
-	int64_t began_ms;	    /* monotonic */
-	char method[16], path[128]; /* for the log; may be cut */
-	const char *url;	    /* the whole path; lent */
+	int64_t began_ms; /* monotonic */
+	/* for the log; may be cut, as behind the first name of a path of the
+	 * admin interface, since the others may be ids of people */
+	char method[16], path[128];
+	const char *url; /* the whole path; lent */
 
 	const struct route *route;   /* NULL: no such path */
 	const struct intake *intake; /* of the route; NULL: of none */

@@ -480,6 +480,21 @@ def test_a_tap_that_is_not_read_stops_nobody(start_daemon, start_heapsim):
     connection.close()
 
 
+@pytest.mark.parametrize("method, path", [
+    ("GET", "/persons/customer-1"), ("POST", "/events/customer-1"),
+    ("GET", "/nothing/customer-1"),
+    ("GET", "http://localhost/persons/customer-1")])
+def test_no_refusal_logs_a_person(start_daemon, method, path):
+    daemon = start_daemon(**FAST)
+    connection = http.client.HTTPConnection("127.0.0.1", daemon.admin_port,
+                                            timeout=PATIENCE)
+    connection.request(method, path)
+    assert connection.getresponse().status >= 400
+    connection.close()
+    daemon.run.wait_line(rf"server: refuse .*method={method}")
+    assert not any("customer-1" in line for line in daemon.run.lines)
+
+
 def test_a_tap_outlasts_a_request(start_daemon):
     """request_timeout is for a client that sends or reads too slowly."""
     daemon = start_daemon(request_timeout="1s", **FAST)
