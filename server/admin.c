@@ -34,7 +34,7 @@ enum {
 	/* the largest piece, and what is unread before it */
 	ADMIN_OUT_MAX = 65 * 1024 * 1024,
 	ADMIN_IDLE_MS = 60000, /* a client that reads nothing for so long */
-	ADMIN_CALLS = 16,      /* at once */
+	ADMIN_CALLS = 16,      /* at once, of a listener */
 	ADMIN_TEXTS_MAX = 64 * 1024,
 	ADMIN_HOST = 256,
 	ADMIN_BLOCK = 32 * 1024,
@@ -364,11 +364,24 @@ admin_write(void *arg, const char *data, size_t len, struct err *reterr)
 				     : "the client is gone, or does not read");
 }
 
+static void
+admin_uncount(struct listener *listener)
+{
+	struct service *service = listener->service;
+
+	lock_hold(&service->lock);
+	listener->calls--;
+	service->calls--;
+	cond_wake_all(&service->fewer);
+	lock_drop(&service->lock);
+}
+
 static void *
 admin_main(void *arg)
 {
 	struct admin *admin = arg;
 	struct service *service = admin->service;
+	struct listener *listener = admin->request->listener;
 	const struct server_api *api = &service->settings.api;
 	bool first, resume;
 
@@ -385,10 +398,7 @@ admin_main(void *arg)
 	else if (resume)
 		MHD_resume_connection(admin->connection);
 	admin_release(admin, false);
-	lock_hold(&service->lock);
-	service->calls--;
-	cond_wake_all(&service->fewer);
-	lock_drop(&service->lock);
+	admin_uncount(listener);
 	return NULL;
 }
 
@@ -396,12 +406,14 @@ static bool
 admin_start(struct admin *admin)
 {
 	struct service *service = admin->service;
+	struct listener *listener = admin->request->listener;
 	pthread_attr_t attributes;
 	pthread_t thread;
 	bool started;
 
 	lock_hold(&service->lock);
-	started = service->calls < ADMIN_CALLS;
+	started = listener->calls < ADMIN_CALLS;
+	listener->calls += started;
 	service->calls += started;
 	lock_drop(&service->lock);
 	if (!started)
@@ -415,10 +427,7 @@ admin_start(struct admin *admin)
 	if (started)
 		return true;
 	admin->owners--;
-	lock_hold(&service->lock);
-	service->calls--;
-	cond_wake_all(&service->fewer);
-	lock_drop(&service->lock);
+	admin_uncount(listener);
 	return false;
 }
 

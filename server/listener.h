@@ -54,6 +54,9 @@ struct listener {
 	struct clients clients;
 	struct log_limit log_limit; /* of libmicrohttpd's own messages */
 	struct log_limit hung_up;
+
+	/* guarded by the service's lock */
+	size_t calls; /* of the admin interface, being served */
 };
 
 /* How many files it may have open: the connections, those over the limit, which
