@@ -146,7 +146,7 @@ answer_object(struct answer *answer, json_t *object)
 static bool
 answer_raw(struct answer *answer, bool *ret_ok)
 {
-	static const char head[] = "{\"row\":";
+	static const char head[] = "{\"row\":", error[] = "{\"error\":";
 	struct str text = str_bytes(answer->line.data, answer->line.len);
 
 	if (!answer->raw || answer->status >= 400)
@@ -158,6 +158,12 @@ answer_raw(struct answer *answer, bool *ret_ok)
 		text.data += strlen(head);
 		text.len -= strlen(head) + 1; /* and its last brace */
 	} else {
+		/* white space, by which it showed that it was alive */
+		while (text.len > 0 && *text.data == '\n')
+			text = str_bytes(text.data + 1, text.len - 1);
+		if (text.len > strlen(error) &&
+		    memcmp(text.data, error, strlen(error)) == 0)
+			return false;
 		answer->ended = true;
 	}
 	*ret_ok = answer->row(answer->arg, NULL, text, &answer->err) ||

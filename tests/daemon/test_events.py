@@ -2,6 +2,7 @@
 will be sent, and why; a dead letter that is edited; events as they pass. Each
 beside a running daemon and without one, but for what needs one."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -10,6 +11,7 @@ import re
 import socket
 import stat
 import subprocess
+import threading
 
 import pytest
 
@@ -536,3 +538,52 @@ def test_everything_must_be_asked_for(places, path):
     status, rows = call(places, "POST", path)
     assert status == 400 and "all=yes" in rows[0]["error"]
     assert places.queue()[Queue.DEAD] == 1
+
+
+# ---- answers that have no good end
+
+@contextlib.contextmanager
+def answering(daemon, kind, *chunks):
+    """Something else in the place of the daemon, which answers one call."""
+    path = os.path.join(daemon.env["CURRENTSD_STATE_DIR"], "admin.sock")
+    reply = (f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n"
+             "Transfer-Encoding: chunked\r\n\r\n").encode()
+    for chunk in (*chunks, b""):
+        reply += b"%x\r\n%s\r\n" % (len(chunk), chunk)
+
+    def serve():
+        asked = b""
+        while not asked:  # a command first only looks whether we are there
+            connection = server.accept()[0]
+            with connection:
+                asked = connection.recv(65536)
+                if asked:
+                    connection.sendall(reply)
+
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(path)
+        server.listen()
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield
+        thread.join(timeout=PATIENCE)
+    os.unlink(path)
+
+
+@pytest.mark.file
+@pytest.mark.parametrize("words, kind, chunks, why", [
+    (("queue", "stats", "--age", "--json"), "application/json",
+     (b"\n", b'{"error":"the daemon is stopping"}\n'), "is stopping"),
+    (("queue", "stats", "--age"), "application/json",
+     (b"\n", b'{"error":"the daemon is stopping"}\n'), "is stopping"),
+    (("events", "export"), "application/x-ndjson",
+     (b'{"row":{"place":"queued"}}\n',), "has no end"),
+    (("events", "export"), "application/x-ndjson",
+     (b'{"row":{"place":"queued"}}\n', b'{"error":"the disk"}\n'),
+     "the disk")])
+def test_an_answer_without_a_good_end_fails(start_daemon, words, kind, chunks,
+                                            why):
+    daemon = start_daemon(**FAST)
+    daemon.stop()
+    with answering(daemon, kind, *chunks):
+        assert why in daemon.failing(*words)
