@@ -86,7 +86,8 @@ api_since(const struct api *api, int64_t *ret_ms, struct err *reterr);
 /* What type=, user=, source=, reason=, since= and limit= select, which stays
  * lent; `limit` is the preset. Logs that the user is looked up. It may point
  * into itself, so it cannot be copied. */
-#define API_SELECTION "type user source reason since limit"
+#define API_SELECTION "type " API_BODIES
+#define API_BODIES    "user source reason since limit" /* they have no type */
 MUST_USE bool api_selection(const struct api *api, int64_t limit,
     struct selection *ret_selection, struct err *reterr);
 /* Does it select less than everything? */

@@ -14,9 +14,10 @@ enum {
 	ERASURES_STEP = 256,
 };
 
-/* A body {"KEY":["...", ...]}. */
+/* A body {"KEY":["...", ...]}, perhaps with "listed". */
 struct names {
 	json_t *body; /* owned; lends the names */
+	bool listed;
 	const char *list[ERASE_PEOPLE];
 	size_t count;
 };
@@ -26,17 +27,27 @@ names_read(const struct api *api, const char *key, struct names *names,
     struct err *reterr)
 {
 	json_error_t error;
-	json_t *list, *name;
+	json_t *list = NULL, *value, *name;
+	const char *member;
 	size_t i;
 
-	names->count = 0;
-	names->body =
-	    json_loadb(api->call->body.data, api->call->body.len, 0, &error);
+	*names = (struct names){.count = 0};
+	names->body = json_loadb(api->call->body.data, api->call->body.len,
+	    JSON_REJECT_DUPLICATES, &error);
 	if (names->body == NULL)
 		return err_set(reterr, ERR_INPUT,
 		    "the body is not JSON: %s, at line %d, column %d",
 		    error.text, error.line, error.column);
-	list = json_object_get(names->body, key);
+	json_object_foreach(names->body, member, value)
+	{
+		if (strcmp(member, key) == 0)
+			list = value;
+		else if (strcmp(member, "listed") != 0 ||
+			 !json_is_boolean(value))
+			goto fail;
+		else
+			names->listed = json_is_true(value);
+	}
 	if (!json_is_array(list) || json_array_size(list) == 0 ||
 	    json_array_size(list) > ERASE_PEOPLE)
 		goto fail;
@@ -53,8 +64,11 @@ fail:
 	json_decref(names->body);
 	return err_set(reterr, ERR_INPUT,
 	    "the body should be {\"%s\":[\"...\"]}, with 1 to %d ids that are "
-	    "not empty",
-	    key, ERASE_PEOPLE);
+	    "not empty%s",
+	    key, ERASE_PEOPLE,
+	    strcmp(key, "users") == 0
+		? "; and, to keep them on the list, \"listed\":true"
+		: "");
 }
 
 bool
@@ -62,7 +76,7 @@ api_erase(struct api *api, struct err *reterr)
 {
 	struct names *names = malloc(sizeof(*names));
 	struct erase_result result;
-	bool listed, ok;
+	bool ok;
 
 	if (names == NULL)
 		return err_set_nomem(reterr);
@@ -70,12 +84,11 @@ api_erase(struct api *api, struct err *reterr)
 		free(names);
 		return false;
 	}
-	listed = json_is_true(json_object_get(names->body, "listed"));
 	for (size_t i = 0; i < names->count; i++)
 		api_log_person(api, "erase", str_text(names->list[i]));
 	api_lines(api);
 	ok = erase_run(api->daemon, &api->caller, names->list, names->count,
-	    listed ? api->now_ms : 0, &result, reterr);
+	    names->listed ? api->now_ms : 0, &result, reterr);
 	if (ok) {
 		erase_log(
 		    api->daemon, names->count, &result, api->call->caller);

@@ -650,6 +650,8 @@ api_event(struct api *api, struct err *reterr)
 	     api_flag(api, "full", &find->full, reterr) &&
 	     api_flag(api, "raw", &find->raw, reterr);
 	if (ok) {
+		/* it may be a person's, too: a member's, or in a body */
+		api_log_person(api, "look_up", str_text(id));
 		api_lines(api);
 		ok = find_all(find, reterr);
 	}

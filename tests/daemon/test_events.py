@@ -587,3 +587,32 @@ def test_an_answer_without_a_good_end_fails(start_daemon, words, kind, chunks,
     daemon.stop()
     with answering(daemon, kind, *chunks):
         assert why in daemon.failing(*words)
+
+
+# ---- parameters that would do more, or less, than they say
+
+@pytest.mark.parametrize("method, path", [
+    ("GET", "/unreadable?type=users.*"),
+    ("POST", "/unreadable/drop?type=users.*")])
+def test_a_body_has_no_type(places, method, path):
+    status, (answer,) = call(places, method, path)
+    assert (status, "no parameter type" in answer["error"]) == (400, True)
+    assert len(lines(places.command(
+        *Command.EXPORT[Place.UNREADABLE]))) == 1
+
+
+@pytest.mark.parametrize("body, why", [
+    ('{"users":["ann"],"users":["bob"]}', "duplicate"),
+    ('{"users":["ann"],"listed":"yes"}', "listed"),
+    ('{"users":["ann"],"Listed":true}', "listed")])
+def test_erase_takes_no_body_that_it_does_not_understand(places, body, why):
+    status, (answer,) = call(places, "POST", "/erase", body)
+    assert (status, why in answer["error"]) == (400, True), answer
+
+
+def test_looking_for_an_event_is_logged(places):
+    """The id may be a member's, or stand in a body for a person."""
+    call(places, "GET", "/events/customer-1")
+    places.run.wait_line(
+        r"admin: look_up person=[0-9a-f]{16} caller=admin\.sock")
+    assert not any("customer-1" in line for line in places.run.lines)
