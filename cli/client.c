@@ -345,7 +345,8 @@ remote_ask(struct client *client, const struct ask *ask, struct answer *answer,
 		    "the daemon",
 		    answer->version, CURRENTSD_VERSION);
 	else if (!answer->failed && code != CURLE_OK)
-		ok = err_set(reterr, ERR_IO,
+		ok = err_set(reterr,
+		    code == CURLE_COULDNT_CONNECT ? ERR_IO : ERR_STOPPING,
 		    "the daemon did not answer (%s): it is stopping, or it "
 		    "hangs; try again, and check its log",
 		    curl_easy_strerror(code));
@@ -430,7 +431,7 @@ client_ask(struct client *client, const struct ask *ask, client_row_fn *row,
 	if (ok && answer.failed)
 		ok = err_set(reterr, answer.err.code, "%s", answer.err.text);
 	else if (ok && !answer.ended)
-		ok = err_set(reterr, ERR_IO,
+		ok = err_set(reterr, ERR_STOPPING,
 		    "the answer has no end: the daemon is stopping; try "
 		    "again, and check its log");
 	buf_fini(&answer.line);

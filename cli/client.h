@@ -53,7 +53,7 @@ client_row_fn(void *arg, json_t *row, struct str text, struct err *reterr);
  * the operator. *ret_answer gets the answer, or its summary if it comes in
  * lines; the caller frees it with json_decref(). A raw answer that is one
  * object goes to `row`, and *ret_answer is NULL. `row` may be NULL if there are
- * no rows. */
+ * no rows. ERR_STOPPING: the daemon went away, and what it did is unknown. */
 MUST_USE bool client_ask(struct client *client, const struct ask *ask,
     client_row_fn *row, void *arg, json_t **ret_answer, struct err *reterr);
 

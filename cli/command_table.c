@@ -236,8 +236,8 @@ static const struct command table[] = {
 	    "Each line is an event, a request body, or a line that an export "
 	    "wrote. Events that were received before count as duplicates. To "
 	    "send corrected events, use --again, and drop the dead letters "
-	    "that they replace. If it stops, it says from which line on "
-	    "nothing was imported. Exits 1 if a line is unreadable.",
+	    "that they replace. If it stops, it says up to which line "
+	    "all is imported. Exits 1 if a line is unreadable.",
 	    COMMAND_CLIENT, command_import_options, command_import},
 	{"replay", "--since WHEN [FILTER...] [--destination NAME] [--force]",
 	    "Send delivered events again",

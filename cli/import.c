@@ -244,20 +244,25 @@ import_show(const struct import *import, struct buf *out)
 	(void)buf_char(out, '\n');
 }
 
-/* How to go on after what failed. */
+/* How to go on after what failed. If the daemon went away, what it did last is
+ * unknown. */
 static void
-import_advise(const struct import *import, struct buf *out)
+import_advise(
+    const struct import *import, const struct err *why, struct buf *out)
 {
 	bool again = options_has(import->context->options, "--again");
+	bool unknown = why->code == ERR_STOPPING;
 
 	(void)buf_printf(out,
-	    "From line %" PRId64 " of %s on nothing was imported. ",
-	    import->line, import->name);
+	    unknown ? "Up to line %" PRId64 " of %s all is imported, and of "
+		      "what follows perhaps a part. "
+		    : "From line %" PRId64 " of %s on nothing was imported. ",
+	    import->line - unknown, import->name);
 	if (again)
 		(void)buf_printf(out,
 		    "Import the rest only: the lines before it would be sent "
-		    "twice (tail -n +%" PRId64 ").\n",
-		    import->line);
+		    "twice%s (tail -n +%" PRId64 ").\n",
+		    unknown ? ", as will be that part" : "", import->line);
 	else
 		(void)buf_text(out, "Import it again: events that were "
 				    "imported already count as duplicates.\n");
@@ -291,8 +296,8 @@ command_import(struct command_context *context, struct buf *out)
 		code = import.unreadable > 0 ? EXIT_FOUND : EXIT_FINE;
 	} else {
 		code = command_fail(out, &err);
-		if (import.received > 0)
-			import_advise(&import, out);
+		if (import.received > 0 || err.code == ERR_STOPPING)
+			import_advise(&import, &err, out);
 	}
 	buf_fini(&import.in);
 	return code;

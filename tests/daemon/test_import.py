@@ -9,6 +9,7 @@ from braze import batch, event, receipt
 from commands import BINARY, FOUND, USAGE, lines, run, settings, tool
 from conftest import NO_QUOTA, until
 from names import Command, Option, Place, Receipt
+from test_events import answering
 
 FAST = {"heap_linger": "10ms", **NO_QUOTA}
 MIB = 1024 * 1024
@@ -151,3 +152,20 @@ def test_over_http(daemon):
         assert status == 400 and says in told[0]["error"]
     daemon.run.wait_line(r"admin: import received=1500 queued=1500 "
                          r"duplicates=0 unreadable=1 caller=admin.sock$")
+
+
+@pytest.mark.file
+@pytest.mark.parametrize("words, advice", [
+    ((), "Import it again"), ((Option.AGAIN,), "tail -n +3")])
+def test_a_daemon_that_is_killed(daemon, words, advice):
+    """What it did last is not known."""
+    daemon.stop()
+    row = {"next": 3, **receipt(received=2, queued=2)}
+    with answering(daemon, "application/x-ndjson",
+                   json.dumps({"row": row}).encode() + b"\n"):
+        done = run(*Command.IMPORT, *words, stdin="{}\n" * 5,
+                   **settings(daemon))
+    assert done.returncode == FOUND and done.stdout == ""
+    assert "Up to line 2 of - all is imported, and of what follows perhaps " \
+        "a part." in done.stderr
+    assert advice in done.stderr
