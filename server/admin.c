@@ -40,6 +40,8 @@ enum {
 	ADMIN_BLOCK = 32 * 1024,
 };
 
+#define ADMIN_NO_ROOM "too many large bodies at once: try again"
+
 /* A browser runs nothing but what came from here. */
 #define ADMIN_POLICY                                                           \
 	"default-src 'none'; script-src 'self'; style-src 'self'; "            \
@@ -56,6 +58,7 @@ struct admin {
 	struct buf texts; /* what the call lends: the connection may end before
 			   * it does */
 	struct buf body;
+	size_t paid; /* for it */
 	int64_t began_ms;
 
 	struct lock lock;
@@ -85,6 +88,7 @@ admin_release(struct admin *admin, bool gone)
 		return;
 	buf_fini(&admin->texts);
 	buf_fini(&admin->body);
+	budget_give(&admin->service->called, admin->paid);
 	buf_fini(&admin->out);
 	cond_fini(&admin->fewer);
 	lock_fini(&admin->lock);
@@ -258,6 +262,18 @@ admin_new(struct request *request, const struct call_route *route,
 	return admin;
 }
 
+/* For a body of that length. */
+static bool
+admin_pay(struct admin *admin, size_t len)
+{
+	if (len <= admin->paid)
+		return true;
+	if (!budget_take(&admin->service->called, len - admin->paid))
+		return false;
+	admin->paid = len;
+	return true;
+}
+
 void
 admin_begin(struct request *request, const struct headers *headers)
 {
@@ -297,12 +313,18 @@ admin_begin(struct request *request, const struct headers *headers)
 	if (request->admin == NULL)
 		request_refuse(
 		    request, INTAKE_BUSY, "no memory, or too many parameters");
+	else if (!admin_pay(request->admin, headers->length))
+		request_refuse(request, INTAKE_BUSY, ADMIN_NO_ROOM);
 }
 
 void
 admin_add(struct request *request, const char *data, size_t len)
 {
-	if (!buf_append(&request->admin->body, data, len))
+	struct admin *admin = request->admin;
+
+	if (!admin_pay(admin, admin->body.len + len))
+		request_refuse(request, INTAKE_BUSY, ADMIN_NO_ROOM);
+	else if (!buf_append(&admin->body, data, len))
 		request_refuse(
 		    request, INTAKE_TOO_LARGE, "the body is too large");
 }

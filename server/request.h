@@ -36,6 +36,7 @@ struct service {
 	/* any thread */
 	struct budget budget;	/* of all bodies */
 	struct budget unproven; /* of those that come before their proof */
+	struct budget called;	/* of the bodies of the admin interface */
 	struct log_limit refusals[INTAKE_CAUSES];
 	struct log_limit drift;
 	atomic_bool draining;

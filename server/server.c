@@ -22,6 +22,7 @@
 
 enum {
 	SERVER_ADMIN_CONNECTIONS = 64,
+	SERVER_CALLED_MEMORY = 512 * 1024 * 1024, /* two large imports */
 	SERVER_READ_GRACE_MS = 3000,
 	SERVER_ANSWER_GRACE_MS = 500,
 	SERVER_WAIT_SWEEP_MS = 100,
@@ -154,6 +155,7 @@ server_start(const struct server_settings *settings, struct queue *queue,
 	budget_init(&service->budget, settings->body_memory, NULL);
 	budget_init(&service->unproven, ingest_unproven_memory(settings),
 	    &service->budget);
+	budget_init(&service->called, SERVER_CALLED_MEMORY, NULL);
 	listener_init(&server->ingest, service, LISTENER_INGEST,
 	    settings->max_connections);
 	listener_init(&server->admin, service, LISTENER_ADMIN,

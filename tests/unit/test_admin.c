@@ -116,6 +116,7 @@ static const struct call_route routes[] = {
     {"GET", "/counts", CALL_COUNTS, 0},
     {"GET", "/events/*", CALL_VIEW, 0},
     {"POST", "/dead/*/requeue", CALL_CHANGE, 100},
+    {"POST", "/large", CALL_COUNTS, 256 * 1024 * 1024},
     {"GET", "/pieces", CALL_COUNTS, 0},
     {"GET", "/long", CALL_COUNTS, 0},
     {"GET", "/endless", CALL_COUNTS, 0},
@@ -418,6 +419,41 @@ test_many(void **state)
 	server_stop(server);
 }
 
+/* What bodies hold is bounded, and given back. */
+static void
+test_large_bodies(void **state)
+{
+	static const char request[] =
+	    "POST /large HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+	    "Content-Length: 268435456\r\nExpect: 100-continue\r\n\r\n";
+	struct server *server = start_admin(false);
+	char answer[4096];
+	int fds[2], fd;
+
+	(void)state;
+	for (int turn = 0; turn < 2; turn++) {
+		for (int i = 0; i < 2; i++) {
+			fds[i] = local_open();
+			client_send(fds[i], request, strlen(request));
+			assert_true(
+			    recv(fds[i], answer, 12, MSG_WAITALL) == 12);
+			assert_memory_equal(answer, "HTTP/1.1 100", 12);
+		}
+		fd = local_open();
+		client_send(fd, request, strlen(request));
+		(void)client_read(fd, answer, sizeof(answer));
+		assert_non_null(strstr(answer, " 503 "));
+		assert_non_null(strstr(answer, "too many large bodies"));
+		for (int i = 0; i < 2; i++) {
+			assert_int_equal(shutdown(fds[i], SHUT_WR), 0);
+			while (recv(fds[i], answer, sizeof(answer), 0) > 0)
+				;
+			(void)close(fds[i]);
+		}
+	}
+	server_stop(server);
+}
+
 static int
 setup_admin(void **state)
 {
@@ -446,6 +482,7 @@ main(void)
 	    cmocka_unit_test(test_gone),
 	    cmocka_unit_test(test_stop),
 	    cmocka_unit_test(test_many),
+	    cmocka_unit_test(test_large_bodies),
 	};
 
 	return cmocka_run_group_tests(tests, setup_admin, teardown_admin);
