@@ -119,6 +119,23 @@ out:
 	return ok;
 }
 
+/* What stays on one line: a word, or a command in `backquotes` if it is not
+ * wider than a line. */
+static size_t
+word_len(const char *text, size_t width)
+{
+	size_t len = strcspn(text, " ");
+	const char *quote = memchr(text, '`', len);
+	const char *end = quote != NULL ? strchr(quote + 1, '`') : NULL;
+	size_t whole;
+
+	if (end == NULL || end < text + len)
+		return len;
+	whole = (size_t)(end - text);
+	whole += strcspn(end, " ");
+	return whole <= width ? whole : len;
+}
+
 void
 buf_wrap(struct buf *buf, const char *text, size_t indent, size_t width)
 {
@@ -126,7 +143,7 @@ buf_wrap(struct buf *buf, const char *text, size_t indent, size_t width)
 
 	for (text += strspn(text, " "); *text != '\0';
 	     text += len + strspn(text + len, " ")) {
-		len = strcspn(text, " ");
+		len = word_len(text, width);
 		if (column > 0 && column + 1 + len > width) {
 			(void)buf_char(buf, '\n');
 			column = 0;

@@ -164,6 +164,8 @@ answer_raw(struct answer *answer, bool *ret_ok)
 		if (text.len > strlen(error) &&
 		    memcmp(text.data, error, strlen(error)) == 0)
 			return false;
+		if (text.len > 0)
+			text.len -= text.data[text.len - 1] == '\n';
 		answer->ended = true;
 	}
 	*ret_ok = answer->row(answer->arg, NULL, text, &answer->err) ||

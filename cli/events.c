@@ -387,7 +387,7 @@ show_came(const struct find *find, const json_t *row)
 		return;
 	if (value_bool(row, "redacted")) {
 		show_line(find, "As it came",
-		    "hidden, for its private values: --raw shows it");
+		    "hidden, as it may have private values: --raw shows it");
 		return;
 	}
 	if (base64)

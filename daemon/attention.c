@@ -517,10 +517,8 @@ about_segment(struct attention *attention, const struct segment *segment)
 	SAY(" is %s: ", segment_state_name(segment->state));
 	segment_trouble_write(
 	    segment, attention->status->now_ms, &attention->what);
-	if (segment->of.held_changes > 0)
-		SAY("; %s changes wait", NUMBER(segment->of.held_changes));
 	SAY(".");
-	HELP("See: currentsd segments show %s", id);
+	HELP("All of it: currentsd segments show %s", id);
 	if (segment->state == SEGMENT_HELD) {
 		attention_action(attention, "segments", id, "release");
 		(void)buf_text(&attention->path, "?source=");

@@ -1,6 +1,7 @@
 #include "daemon/segments.h"
 
 #include "base/clock.h"
+#include "base/show.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -407,6 +408,7 @@ segment_trouble_write(
     const struct segment *segment, int64_t now_ms, struct buf *out)
 {
 	const struct stats_group *group = &segment->of;
+	char number[SHOW_TEXT];
 
 	switch (segment->state) {
 	case SEGMENT_FRESH:
@@ -426,10 +428,12 @@ segment_trouble_write(
 		(void)buf_text(out, SEGMENTS_SYNC_HELP);
 		break;
 	case SEGMENT_HELD:
+		show_number(group->held_changes, number, sizeof(number));
 		(void)buf_printf(out,
-		    "a sync changes too much of it: see `currentsd segments "
-		    "syncs %s`, then `segments release`",
-		    group->id);
+		    "a sync changes too much of it, and %s changes wait: see "
+		    "`currentsd segments syncs %s`, then `currentsd segments "
+		    "release %s`",
+		    number, group->id, group->id);
 		break;
 	case SEGMENT_REFUSED:
 		(void)buf_printf(out, "destination %s takes none of it: %.100s",

@@ -79,6 +79,10 @@ test_buf_wrap(void **state)
 	    {" one  two three", "  one two\n  three\n"},
 	    {"a-word-that-is-too-long for it",
 		"  a-word-that-is-too-long\n  for it\n"},
+	    {"do `a b c` now", "  do\n  `a b c`\n  now\n"},
+	    {"a `b c`, d", "  a `b c`,\n  d\n"},
+	    {"one `is too long` or `not", "  one `is\n  too\n  long` or\n"
+					  "  `not\n"},
 	};
 	struct buf buf;
 
@@ -90,6 +94,10 @@ test_buf_wrap(void **state)
 		assert_int_equal(buf.len, strlen(cases[i].lines));
 		assert_memory_equal(buf.data, cases[i].lines, buf.len);
 	}
+	buf_reset(&buf);
+	buf_wrap_beside(&buf, "at", "one two three", 4, 12);
+	assert_int_equal(buf.len, 22);
+	assert_memory_equal(buf.data, "at  one two\n    three\n", 22);
 	buf_fini(&buf);
 }
 

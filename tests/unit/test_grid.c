@@ -362,6 +362,27 @@ test_sort(void **state)
 	grid_free(grid);
 }
 
+/* Types of events differ at the end, and have dots instead of spaces. */
+static void
+test_types(void **state)
+{
+	static const struct grid_column columns[] = {
+	    {"TYPE", "type", GRID_TEXT, GRID_CUT | GRID_KEEP_END, 0, NULL},
+	    {"WHAT", "type", GRID_TEXT, GRID_WRAP, 0, NULL}};
+	static const struct screen narrow = {.terminal = true, .columns = 40};
+	struct grid *grid = grid_of(columns, 2,
+	    "[{\"type\":\"users.messages.email.Send\"},{\"type\":\"x.New\"}]");
+
+	(void)state;
+	assert_drawn(grid, &narrow,
+	    "TYPE                 WHAT\n"
+	    "\xe2\x80\xa6"
+	    "essages.email.Send  users.messages.\n"
+	    "                     email.Send\n"
+	    "x.New                x.New\n");
+	grid_free(grid);
+}
+
 static void
 test_csv(void **state)
 {
@@ -458,6 +479,7 @@ main(void)
 	    cmocka_unit_test(test_kinds),
 	    cmocka_unit_test(test_zero_is_hidden),
 	    cmocka_unit_test(test_sort),
+	    cmocka_unit_test(test_types),
 	    cmocka_unit_test(test_csv),
 	    cmocka_unit_test(test_limits),
 	};

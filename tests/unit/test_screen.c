@@ -194,6 +194,30 @@ test_write(void **state)
 }
 
 static void
+test_fit(void **state)
+{
+	static const char text[] = "url   a bb ccc dddd\nshort\n"
+				   "{\"json\": \"stays as it is\"}\n"
+				   "a-word-that-is-too-long x\n";
+	static const struct screen narrow = {.columns = 14}, pipe = {0};
+	struct buf out;
+
+	(void)state;
+	buf_init(&out, 4096);
+	(void)buf_text(&out, "kept as it is, here\n");
+	(void)buf_text(&out, text);
+	screen_fit(&pipe, &out, 20, 6);
+	assert_int_equal(out.len, 20 + strlen(text));
+	screen_fit(&narrow, &out, 20, 6);
+	(void)buf_char(&out, '\0');
+	assert_string_equal(out.data,
+	    "kept as it is, here\nurl   a bb ccc\n      dddd\nshort\n"
+	    "{\"json\": \"stays as it is\"}\n"
+	    "a-word-that-is-too-long\n      x\n");
+	buf_fini(&out);
+}
+
+static void
 test_text(void **state)
 {
 	static const struct screen colour = {.colour = true}, pipe = {0};
@@ -310,6 +334,7 @@ main(void)
 	    cmocka_unit_test(test_init),
 	    cmocka_unit_test(test_columns),
 	    cmocka_unit_test(test_write),
+	    cmocka_unit_test(test_fit),
 	    cmocka_unit_test(test_text),
 	    cmocka_unit_test(test_progress),
 	    cmocka_unit_test(test_progress_beside_pipe),
