@@ -310,6 +310,7 @@ show_place(const struct find *find, const json_t *row)
 	const json_t *sender = value_at(row, "sender");
 	const char *state = value_text(sender, "state");
 	struct buf *out = find->out;
+	size_t at;
 
 	if (strcmp(place, "archive") == 0) {
 		screen_text(find->context->screen, out, TONE_GOOD, "delivered");
@@ -337,6 +338,7 @@ show_place(const struct find *find, const json_t *row)
 	(void)buf_char(out, '\n');
 	if (*state == '\0' || strcmp(state, "running") == 0)
 		return;
+	at = out->len;
 	show_head(find, "Held up");
 	text_put(out, value_text(row, "destination"));
 	(void)buf_text(out, " is ");
@@ -345,6 +347,7 @@ show_place(const struct find *find, const json_t *row)
 		(void)buf_text(out, ": ");
 	text_put(out, value_text(sender, "why"));
 	(void)buf_char(out, '\n');
+	screen_fit(find->context->screen, out, at, EXPLANATION_MARGIN);
 }
 
 static void

@@ -27,6 +27,8 @@ enum {
 	COLUMNS_MOST = 32,
 	TEXTS_MOST = 128 * 1024 * 1024, /* bytes of all texts of a grid */
 	WIDTH_LEAST = 8, /* of a column whose texts are cut or wrapped */
+	WIDTH_END = 20,	 /* likewise, if they keep their end */
+	WIDTH_WORD = 36, /* of a word that is not broken without need: a UUID */
 };
 
 #define ELLIPSIS  "\xe2\x80\xa6"
@@ -460,6 +462,22 @@ text_width(const char *text)
 	return width;
 }
 
+/* Of the longest word, as far as it counts. */
+static size_t
+word_width(const char *text)
+{
+	size_t most = 0, width = 0, bytes;
+
+	for (; *text != '\0'; text += bytes) {
+		width += character_width(text, &bytes);
+		if (*text == ' ')
+			width = 0;
+		if (width > most)
+			most = width;
+	}
+	return most < WIDTH_WORD ? most : WIDTH_WORD;
+}
+
 /* The longest beginning that is no wider; at least one character. */
 static size_t
 text_fit(const char *text, size_t width)
@@ -539,6 +557,7 @@ struct layout {
 	const struct screen *screen;
 	struct libscols_table *table;
 	size_t widths[COLUMNS_MOST];
+	size_t words[COLUMNS_MOST]; /* the longest word, up to WIDTH_WORD */
 	bool hidden[COLUMNS_MOST], dropped[COLUMNS_MOST];
 	struct buf scratch; /* the text of a cell */
 };
@@ -592,6 +611,9 @@ layout_cell(struct layout *layout, struct libscols_line *line, size_t column,
 	width = text_width(layout->scratch.data);
 	if (width > layout->widths[column])
 		layout->widths[column] = width;
+	width = word_width(layout->scratch.data);
+	if (width > layout->words[column])
+		layout->words[column] = width;
 	if (!cell_is_empty(cell))
 		layout->hidden[column] = false;
 	return *tone == '\0' ||
@@ -625,8 +647,11 @@ column_least(const struct layout *layout, size_t column)
 {
 	const struct grid_column *of = &layout->grid->columns[column];
 	size_t head = text_width(of->head);
-	size_t least = head > WIDTH_LEAST ? head : WIDTH_LEAST;
+	size_t least =
+	    (of->flags & GRID_KEEP_END) != 0 ? WIDTH_END : WIDTH_LEAST;
 
+	if (head > least)
+		least = head;
 	if ((of->flags & (GRID_CUT | GRID_WRAP)) == 0 ||
 	    layout->widths[column] < least)
 		return layout->widths[column];
@@ -668,15 +693,19 @@ layout_drop(struct layout *layout)
 	return rank > 0;
 }
 
-/* Take a column's width from what can be cut, the widest first. */
+/* Take a column's width from what can be cut, the widest first; words are
+ * broken only if nothing else is left. */
 static bool
-layout_shrink(struct layout *layout)
+layout_shrink(struct layout *layout, bool words)
 {
 	size_t widest = SIZE_MAX;
 
 	for (size_t i = 0; i < layout->grid->count; i++) {
+		bool wrap = (layout->grid->columns[i].flags & GRID_WRAP) != 0;
+
 		if (layout->hidden[i] ||
-		    layout->widths[i] <= column_least(layout, i))
+		    layout->widths[i] <= column_least(layout, i) ||
+		    (wrap && !words && layout->widths[i] <= layout->words[i]))
 			continue;
 		if (widest == SIZE_MAX ||
 		    layout->widths[i] > layout->widths[widest])
@@ -724,8 +753,9 @@ layout_fit(struct layout *layout)
 	if (most > 0) {
 		while (layout_width(layout, true) > most && layout_drop(layout))
 			;
-		while (
-		    layout_width(layout, false) > most && layout_shrink(layout))
+		while (layout_width(layout, false) > most &&
+		       (layout_shrink(layout, false) ||
+			   layout_shrink(layout, true)))
 			;
 	}
 	for (size_t i = 0; i < layout->grid->count; i++) {

@@ -243,12 +243,11 @@ test_narrow(void **state)
 
 	(void)state;
 	assert_drawn(grid, &screen,
-	    "CUT        WRAP\n"
-	    "\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e\xe6\x97\xa5\xe2\x80\xa6  "
-	    "unbreakab\n"
-	    "           le-word\n"
-	    "           of\n"
-	    "           several\n");
+	    "CUT      WRAP\n"
+	    "\xe6\x97\xa5\xe6\x9c\xac\xe8\xaa\x9e\xe2\x80\xa6  "
+	    "unbreakabl\n"
+	    "         e-word of\n"
+	    "         several\n");
 	grid_free(grid);
 }
 
@@ -375,11 +374,11 @@ test_types(void **state)
 
 	(void)state;
 	assert_drawn(grid, &narrow,
-	    "TYPE                 WHAT\n"
+	    "TYPE                  WHAT\n"
 	    "\xe2\x80\xa6"
-	    "essages.email.Send  users.messages.\n"
-	    "                     email.Send\n"
-	    "x.New                x.New\n");
+	    "messages.email.Send  users.messages.\n"
+	    "                      email.Send\n"
+	    "x.New                 x.New\n");
 	grid_free(grid);
 }
 
