@@ -243,7 +243,8 @@ command_confirm(struct command_context *context, bool otherwise,
 		return true;
 	if (isatty(STDIN_FILENO) != 1)
 		return otherwise || err_set(reterr, ERR_INPUT,
-					"nothing was done: give --yes");
+					"nothing was done: there is no "
+					"terminal to ask on; give --yes");
 	va_start(args, format);
 	(void)vsnprintf(text, sizeof(text), format, args);
 	va_end(args);

@@ -354,14 +354,15 @@ answer_add_headers(const struct request *request, enum intake_cause cause,
 }
 
 /* May it be a source's? Anybody can send a request, and what is answered to a
- * stranger says nothing about the source. */
+ * stranger, or to `check --url`, says nothing about the source. */
 static bool
 answer_to_source(struct request *request)
 {
 	const struct server_settings *settings = &request->service->settings;
 	bool plausible = false;
 
-	if (strcmp(request->method, "POST") != 0)
+	if (strcmp(request->method, "POST") != 0 ||
+	    request_header(request, SERVER_PROBE_HEADER) != NULL)
 		return false;
 	for (size_t i = 0; i < settings->source_count && !plausible; i++) {
 		const struct intake *intake = settings->sources[i].intake;

@@ -10,7 +10,7 @@ import pytest
 
 from braze import PROBES, batch, event
 from commands import tool
-from conftest import ask, until
+from conftest import TOKEN, ask, until
 from names import (Command, Destination, File, Metric, Pattern, Source, State,
                    Status, Text)
 
@@ -134,7 +134,11 @@ def test_what_a_stranger_does_is_not_charged_to_the_source(daemon):
     asked = [("POST", "/currents", {"Authorization": "Bearer wrong"}, 401),
              ("POST", "/currents", {"Content-Encoding": "br"}, 401),
              ("PUT", "/currents", {}, 405), ("GET", "/currents", {}, 405),
-             ("POST", "/login", {}, 404), ("GET", "/.env", {}, 404)]
+             ("POST", "/login", {}, 404),
+             ("POST", "/current", {  # by check --url
+                 "Authorization": f"Bearer {TOKEN}",
+                 "Currentsd-Probe": "0123456789abcdef"}, 404),
+             ("GET", "/.env", {}, 404)]
     for method, path, headers, status in asked:
         assert ask(daemon.port, method, path, body, headers).status == status
     assert source(daemon)[Source.REFUSED] is None
