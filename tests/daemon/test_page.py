@@ -43,6 +43,8 @@ class Page:
     def __init__(self, driver, daemon):
         self.driver = driver
         self.base = f"http://127.0.0.1:{daemon.admin_port}/"
+        # the page before this one would go on asking its daemon
+        self.driver.get("about:blank")
         self.driver.get_log("performance")
         self.driver.get_log("browser")
 

@@ -468,7 +468,8 @@ def test_a_change_is_sent_on_trial(tmp_path, braze, start_audiencesim):
     assert told[Check.SENT]["attributes"][0][told[Check.ID]] is True
     assert braze.memberships() == {
         ("heap_currentsd_test_0", "external_id:ann"): "in"}
-    assert "Search Users" in run(*words, **settings).stdout
+    assert "Search Users" in " ".join(
+        run(*words, **settings).stdout.split())
     done = run(*words, **{**settings, "braze_api_key": "another-key"})
     assert done.returncode == FOUND and "HTTP 401" in done.stdout
     assert "another-key" not in done.stdout
