@@ -530,6 +530,10 @@ admin_response(struct admin *admin)
 	lock_hold(&admin->lock);
 	ended = admin->ended;
 	lock_drop(&admin->lock);
+	/* The library would end the pieces of a body that does not come. */
+	if (!ended && strcmp(admin->request->method, "HEAD") == 0)
+		return MHD_create_response_from_buffer(
+		    0, NULL, MHD_RESPMEM_PERSISTENT);
 	if (!ended)
 		return MHD_create_response_from_callback(
 		    MHD_SIZE_UNKNOWN, ADMIN_BLOCK, admin_read, admin, NULL);

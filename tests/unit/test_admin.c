@@ -364,6 +364,23 @@ test_gone(void **state)
 	server_stop(server);
 }
 
+/* HEAD is answered without a body, also where that would come in pieces. */
+static void
+test_head(void **state)
+{
+	struct server *server = start_admin(false);
+	char answer[4096];
+	const char *end;
+
+	(void)state;
+	assert_int_equal(
+	    ask(server, "HEAD /endless", LOCAL, answer, sizeof(answer)), 200);
+	end = strstr(answer, "\r\n\r\n");
+	assert_non_null(end);
+	assert_string_equal(end, "\r\n\r\n");
+	server_stop(server);
+}
+
 /* So does the end of the server, which waits for it. */
 static void
 test_stop(void **state)
@@ -480,6 +497,7 @@ main(void)
 	    cmocka_unit_test(test_pieces),
 	    cmocka_unit_test(test_long),
 	    cmocka_unit_test(test_gone),
+	    cmocka_unit_test(test_head),
 	    cmocka_unit_test(test_stop),
 	    cmocka_unit_test(test_many),
 	    cmocka_unit_test(test_large_bodies),
