@@ -23,6 +23,19 @@ str_hash(uint64_t seed, struct str bytes)
 	return hash ^ hash >> 32;
 }
 
+bool
+str_has_word(const char *words, const char *word)
+{
+	size_t len = strlen(word), step;
+
+	for (; *words != '\0'; words += step + (words[step] == ' ')) {
+		step = strcspn(words, " ");
+		if (step == len && memcmp(words, word, len) == 0)
+			return true;
+	}
+	return false;
+}
+
 size_t
 str_distance(const char *a, const char *b)
 {

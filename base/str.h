@@ -59,6 +59,9 @@ int str_compare(struct str a, struct str b);
  * is 0. Not keyed: whoever sends the bytes can make hashes collide. */
 uint64_t str_hash(uint64_t seed, struct str bytes);
 
+/* Is it one of the words, which have a blank between them? */
+bool str_has_word(const char *words, const char *word);
+
 /* How many letters must change to make one word of the other, for suggestions;
  * at least STR_DISTANCE_MAX if either is longer than that. */
 enum { STR_DISTANCE_MAX = 64 };

@@ -1,12 +1,12 @@
 #include "cli/command.h"
 
 #include "base/clock.h"
-#include "base/json.h"
-#include "cli/grid.h"
 #include "cli/help.h"
+#include "cli/show.h"
 #include "cli/usage.h"
 #include "cli/value.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +17,7 @@ enum {
 	COMMAND_PIECE = 64 * 1024, /* of output */
 	COMMAND_MESSAGE = 2000,
 	COMMAND_ANSWER = 80,
+	COMMAND_PATH = 64, /* of a member in a text */
 };
 
 const struct option_row command_json_options[] = {
@@ -74,6 +75,18 @@ command_fail(struct buf *out, const struct err *err)
 	return err->code == ERR_INPUT ? EXIT_USAGE : EXIT_FAILED;
 }
 
+int
+command_refuse(struct buf *out, const char *format, ...)
+{
+	struct err err = {.code = ERR_INPUT};
+	va_list args;
+
+	va_start(args, format);
+	(void)vsnprintf(err.text, sizeof(err.text), format, args);
+	va_end(args);
+	return command_fail(out, &err);
+}
+
 bool
 command_write(
     struct command_context *context, struct buf *out, struct err *reterr)
@@ -118,6 +131,21 @@ command_id_read(const struct options *options, int64_t *ret_id)
 		return false;
 	*ret_id = id;
 	return true;
+}
+
+void
+command_params(
+    struct ask *ask, const struct options *options, const char *names)
+{
+	for (size_t i = 0; i < options->set_count; i++) {
+		const char *name = options->set[i].name + strlen("--");
+		bool last = true;
+
+		for (size_t j = i + 1; j < options->set_count; j++)
+			last &= options->set[j].name != options->set[i].name;
+		if (last && str_has_word(names, name))
+			ask_param(ask, name, options->set[i].value);
+	}
 }
 
 /* An answer that is printed as it came. */
@@ -233,6 +261,13 @@ command_ask(struct command_context *context, const struct ask *ask,
 }
 
 bool
+command_row_keep(void *arg, json_t *row, struct str text, struct err *reterr)
+{
+	(void)text;
+	return json_array_append(arg, row) == 0 || err_set_nomem(reterr);
+}
+
+bool
 command_confirm(struct command_context *context, bool otherwise,
     struct err *reterr, const char *format, ...)
 {
@@ -258,37 +293,132 @@ command_confirm(struct command_context *context, bool otherwise,
 }
 
 int
-command_grid_write(const struct command_context *context, struct grid *grid,
-    const json_t *summary, struct buf *out)
+command_answer(struct command_context *context, const struct ask *ask,
+    command_show_fn *show, struct buf *out)
+{
+	bool json = options_has(context->options, "--json");
+	struct buf unseen;
+	json_t *answer;
+	int code = command_ask_judged(context, ask, NULL, NULL, &answer, out);
+
+	if (code != EXIT_FINE)
+		return code;
+	buf_init(&unseen, COMMAND_OUT_MAX);
+	code = show(context, answer, json ? &unseen : out);
+	buf_fini(&unseen);
+	json_decref(answer);
+	return code;
+}
+
+/* ---- lists ---- */
+
+struct list {
+	struct grid *grid;
+	command_fill_fn *fill; /* or NULL */
+};
+
+static bool
+list_row(void *arg, json_t *row, struct str text, struct err *reterr)
+{
+	struct list *list = arg;
+
+	(void)text, (void)reterr;
+	grid_row(list->grid, row);
+	if (list->fill != NULL)
+		list->fill(list->grid, row);
+	return true;
+}
+
+static bool
+list_write(const struct command_context *context, struct grid *grid,
+    const json_t *summary, struct buf *out, struct err *reterr)
 {
 	const char *sort = options_value(context->options, "--sort");
 	bool csv = options_has(context->options, "--csv");
-	const json_t *last = value_at(summary, "last");
-	struct err err;
+	const char *more = json_is_string(value_at(summary, "last"))
+			       ? "there may be more: use --after {last}\n"
+			       : "there may be more: use --after {last%}\n";
 
-	if ((sort != NULL && !grid_sort_named(grid, sort, &err)) ||
-	    !(csv ? grid_csv_write(grid, out, &err)
-		  : grid_write(grid, context->screen, out, &err)))
-		return command_fail(out, &err);
-	if (csv || !value_bool(summary, "more"))
-		return EXIT_FINE;
-	if (json_is_string(last))
-		(void)buf_printf(out, "there may be more: use --after %s\n",
-		    json_string_value(last));
-	else
-		(void)buf_printf(out, "there may be more: use --after %lld\n",
-		    (long long)json_integer_value(last));
-	return EXIT_FINE;
+	if ((sort != NULL && !grid_sort_named(grid, sort, reterr)) ||
+	    !(csv ? grid_csv_write(grid, out, reterr)
+		  : grid_write(grid, context->screen, out, reterr)))
+		return false;
+	if (!csv && value_bool(summary, "more"))
+		command_say(context, out, summary, more);
+	return true;
+}
+
+int
+command_list(struct command_context *context, const struct ask *ask,
+    const struct grid_column *columns, size_t count, command_fill_fn *fill,
+    const char *none, struct buf *out)
+{
+	struct list list = {grid_new(columns, count, context->now_ms), fill};
+	json_t *summary;
+	struct err err;
+	int code = command_ask(context, ask, list_row, &list, &summary, out);
+
+	if (summary != NULL && grid_rows(list.grid) == 0)
+		(void)buf_text(out, none);
+	else if (summary != NULL &&
+		 !list_write(context, list.grid, summary, out, &err))
+		code = command_fail(out, &err);
+	grid_free(list.grid);
+	json_decref(summary);
+	return code;
+}
+
+/* ---- texts ---- */
+
+static void
+member_say(const struct command_context *context, struct buf *out,
+    const json_t *answer, const char *path, char form)
+{
+	int64_t number = value_int(answer, path);
+	char shown[SHOW_TEXT] = "";
+
+	switch (form) {
+	case '#':
+		show_number(number, shown, sizeof(shown));
+		break;
+	case '%':
+		(void)snprintf(shown, sizeof(shown), "%" PRId64, number);
+		break;
+	case '@':
+		show_timestamp(context->now_ms, value_time_ms(answer, path),
+		    context->screen->utc, shown, sizeof(shown));
+		break;
+	case '~':
+		show_bytes(number, shown, sizeof(shown));
+		break;
+	case '+':
+		(void)buf_text(out, number == 1 ? "" : "s");
+		break;
+	default:
+		value_show(answer, path, out);
+	}
+	(void)buf_text(out, shown);
 }
 
 void
-command_count_json(const char *key, int64_t count, struct buf *out)
+command_say(const struct command_context *context, struct buf *out,
+    const json_t *answer, const char *text)
 {
-	struct json json;
+	char path[COMMAND_PATH];
+	size_t len;
 
-	json_init(&json, out);
-	json_object_open(&json, NULL);
-	json_int(&json, key, count);
-	json_object_close(&json);
-	(void)buf_char(out, '\n');
+	for (;; text++) {
+		len = strcspn(text, "{");
+		(void)buf_append(out, text, len);
+		text += len;
+		if (*text == '\0')
+			return;
+		len = strcspn(++text, "#%@~+}");
+		CHECK(len < sizeof(path));
+		memcpy(path, text, len);
+		path[len] = '\0';
+		text += len;
+		member_say(context, out, answer, path, *text);
+		text += *text != '}';
+	}
 }

@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "cli/client.h"
+#include "cli/grid.h"
 #include "cli/options.h"
 #include "cli/screen.h"
 
@@ -76,6 +77,9 @@ int command_run(const struct commands *commands, struct screen *screen,
 /* Write an error message; returns the exit code for it. */
 int command_fail(struct buf *out, const struct err *err);
 
+/* The same for a call that cannot be: an error of ERR_INPUT. */
+int command_refuse(struct buf *out, const char *format, ...) PRINTF_LIKE(2, 3);
+
 /* Write out a piece of the output once it is large, so that all of it need not
  * fit in memory. */
 MUST_USE bool command_write(
@@ -93,6 +97,11 @@ MUST_USE bool command_message(struct command_context *context,
  * number, or if there are more words. */
 MUST_USE bool command_id_read(const struct options *options, int64_t *ret_id);
 
+/* Add what the options say to a call: each of these options that was given,
+ * "type user limit". */
+void command_params(
+    struct ask *ask, const struct options *options, const char *names);
+
 /* Ask the admin interface (client_ask()). With --json the answer goes to *out,
  * as it came; of an answer in lines the rows, as an array. Else `row` gets the
  * rows and *ret_answer the answer or its summary, which the caller frees; it is
@@ -106,10 +115,20 @@ int command_ask(struct command_context *context, const struct ask *ask,
 int command_ask_judged(struct command_context *context, const struct ask *ask,
     client_row_fn *row, void *arg, json_t **ret_answer, struct buf *out);
 
+/* A client_row_fn: appends the rows to the JSON array `arg`. */
+client_row_fn command_row_keep;
+
 /* Let the operator confirm, unless --yes was given: ask, and wait for "yes".
  * Where no terminal can ask, the answer is `otherwise`. ERR_INPUT: no. */
 MUST_USE bool command_confirm(struct command_context *context, bool otherwise,
     struct err *reterr, const char *format, ...) PRINTF_LIKE(4, 5);
+
+/* Ask, and let `show` write the answer as text and return the exit code. With
+ * --json only its exit code counts. */
+typedef int command_show_fn(
+    struct command_context *context, const json_t *answer, struct buf *out);
+int command_answer(struct command_context *context, const struct ask *ask,
+    command_show_fn *show, struct buf *out);
 
 /* Rows for a table of options: how a list is printed. */
 #define COMMAND_GRID_OPTIONS                                                   \
@@ -118,19 +137,29 @@ MUST_USE bool command_confirm(struct command_context *context, bool otherwise,
 		"--csv", NULL, "Print CSV."                                    \
 	}
 
-/* Write a list as these options say, and from where it goes on (the summary's
- * `more` and `last`). Returns an exit code. */
-struct grid;
-int command_grid_write(const struct command_context *context, struct grid *grid,
-    const json_t *summary, struct buf *out);
+/* Ask, and print the rows of the answer as a grid, each completed by `fill` (or
+ * NULL), as these options say; then from where the list goes on, which is the
+ * summary's `more` and `last`. Without rows print `none`. */
+typedef void command_fill_fn(struct grid *grid, const json_t *row);
+int command_list(struct command_context *context, const struct ask *ask,
+    const struct grid_column *columns, size_t count, command_fill_fn *fill,
+    const char *none, struct buf *out);
 
 /* Print the rows of an answer in lines, each as it came, on a line of its own.
  * Returns an exit code. */
 int command_export(
     struct command_context *context, const struct ask *ask, struct buf *out);
 
-/* Print {"KEY":COUNT}. */
-void command_count_json(const char *key, int64_t count, struct buf *out);
+/*
+ * Append a text with members of an answer in it, each by its path (value.h):
+ *
+ *	"{count#} events of {type} from {source}, the last {at@}\n"
+ *
+ * as a text from outside, or # as a number, % as its bare digits, @ as a time, ~
+ * as bytes, or + as the plural's s if the number is not 1.
+ */
+void command_say(const struct command_context *context, struct buf *out,
+    const json_t *answer, const char *text);
 
 command_fn command_serve, command_check, command_config, command_config_diff,
     command_status, command_top, command_ledger, command_sources,

@@ -4,7 +4,6 @@
  */
 
 #include "cli/filter.h"
-#include "cli/grid.h"
 #include "cli/show.h"
 #include "cli/value.h"
 
@@ -55,17 +54,14 @@ const struct option_row command_dead_drop_options[] = {
 
 /* ---- list ---- */
 
-enum { LIST_ID, LIST_SINCE, LIST_SOURCE, LIST_TYPE, LIST_STATUS, LIST_REASON };
+enum { LIST_REASON = 5 };
 
-static bool
-list_row(void *arg, json_t *row, struct str text, struct err *reterr)
+static void
+list_fill(struct grid *grid, const json_t *row)
 {
 	const char *answer = value_text(row, "answer");
-	struct grid *grid = arg;
 	struct buf reason;
 
-	(void)text;
-	(void)reterr;
 	buf_init(&reason, DEAD_TEXT_MAX);
 	(void)buf_text(&reason, value_text(row, "reason"));
 	if (*answer != '\0') {
@@ -73,10 +69,8 @@ list_row(void *arg, json_t *row, struct str text, struct err *reterr)
 		show_foreign(&reason, answer, strlen(answer), DEAD_ANSWER);
 	}
 	(void)buf_char(&reason, '\0');
-	grid_row(grid, row);
 	grid_text(grid, LIST_REASON, buf_ok(&reason, NULL) ? reason.data : "");
 	buf_fini(&reason);
-	return true;
 }
 
 int
@@ -88,35 +82,25 @@ command_dead_list(struct command_context *context, struct buf *out)
 	    {"SOURCE", "source", GRID_TEXT, GRID_CUT, 3, NULL},
 	    {"TYPE", "type", GRID_TEXT, GRID_CUT | GRID_KEEP_END, 0, NULL},
 	    {"STATUS", "status", GRID_NUMBER, GRID_HIDE_ZERO, 0, NULL},
-	    {"REASON", NULL, GRID_TEXT, GRID_WRAP, 0, NULL},
+	    [LIST_REASON] = {"REASON", NULL, GRID_TEXT, GRID_WRAP, 0, NULL},
 	};
-	struct grid *grid = grid_new(
-	    columns, sizeof(columns) / sizeof(columns[0]), context->now_ms);
-	json_t *summary;
 	struct ask ask;
-	int code;
 
 	ask_init(&ask, "GET", "/dead");
-	filter_ask(context->options, &ask);
-	code = command_ask(context, &ask, list_row, grid, &summary, out);
-	if (summary != NULL && grid_rows(grid) == 0)
-		(void)buf_text(out, "no dead letters match\n");
-	else if (summary != NULL)
-		code = command_grid_write(context, grid, summary, out);
-	grid_free(grid);
-	json_decref(summary);
-	return code;
+	command_params(&ask, context->options, FILTER_PARAMS " after");
+	return command_list(context, &ask, GRID(columns), list_fill,
+	    "no dead letters match\n", out);
 }
 
 /* ---- show ---- */
 
 static void
-show_line(const struct command_context *context, struct buf *out,
-    const char *head, const char *text)
+show_line(struct command_context *context, const json_t *dead, const char *head,
+    const char *text, struct buf *out)
 {
 	screen_text(
 	    context->screen, out, TONE_STRONG, "%-*s", DEAD_MARGIN, head);
-	show_foreign(out, text, strlen(text), DEAD_TEXT_MAX);
+	command_say(context, out, dead, text);
 	(void)buf_char(out, '\n');
 }
 
@@ -136,74 +120,47 @@ show_part(const struct command_context *context, struct buf *out,
 	(void)buf_char(out, '\n');
 }
 
-static void
-show_text(
-    const struct command_context *context, struct buf *out, const json_t *dead)
+static int
+dead_show(struct command_context *context, const json_t *dead, struct buf *out)
 {
-	static const char *const texts[][2] = {{"type", "type"},
-	    {"source", "source"}, {"destination", "destination"},
-	    {"reason", "reason"}};
-	static const char *const times[][2] = {
-	    {"accepted", "accepted"}, {"dead since", "dead"}};
-	char text[SHOW_TEXT], next[128];
-	long long id = value_int(dead, "id");
+	static const char *const lines[][2] = {{"id", "{id%}"},
+	    {"type", "{type}"}, {"source", "{source}"},
+	    {"destination", "{destination}"}, {"reason", "{reason}"},
+	    {"accepted", "{accepted@}"}, {"dead since", "{dead@}"},
+	    {"attempts", "{attempts%}"}};
 
-	(void)snprintf(text, sizeof(text), "%lld", id);
-	show_line(context, out, "id", text);
-	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		show_line(
-		    context, out, texts[i][0], value_text(dead, texts[i][1]));
-	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
-		show_timestamp(context->now_ms,
-		    value_time_ms(dead, times[i][1]), context->screen->utc,
-		    text, sizeof(text));
-		show_line(context, out, times[i][0], text);
-	}
-	(void)snprintf(
-	    text, sizeof(text), "%lld", (long long)value_int(dead, "attempts"));
-	show_line(context, out, "attempts", text);
-	if (value_int(dead, "status") != 0) {
-		(void)snprintf(text, sizeof(text), "%lld",
-		    (long long)value_int(dead, "status"));
-		show_line(context, out, "status", text);
-	}
-	(void)snprintf(next, sizeof(next),
-	    "currentsd dead edit %lld, dead requeue %lld, or dead drop %lld",
-	    id, id, id);
-	show_line(context, out, "next", next);
+	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+		show_line(context, dead, lines[i][0], lines[i][1], out);
+	if (value_int(dead, "status") != 0)
+		show_line(context, dead, "status", "{status%}", out);
+	show_line(context, dead, "next",
+	    "currentsd dead edit {id%}, dead requeue {id%}, or dead drop "
+	    "{id%}",
+	    out);
 	show_part(context, out, "the answer", value_at(dead, "answer"));
 	show_part(context, out, "what was sent", value_at(dead, "sent"));
 	show_part(
 	    context, out, "the event as received", value_at(dead, "event"));
-	if (value_at(dead, "member") != NULL) {
-		(void)buf_printf(out, "\nthe change\n%c",
-		    value_bool(dead, "entered") ? '+' : '-');
-		(void)buf_printf(out, "%s\n", value_text(dead, "member"));
-	}
+	if (value_at(dead, "member") != NULL)
+		(void)buf_printf(out, "\nthe change\n%c%s\n",
+		    value_bool(dead, "entered") ? '+' : '-',
+		    value_text(dead, "member"));
+	return EXIT_FINE;
 }
 
 int
 command_dead_show(struct command_context *context, struct buf *out)
 {
-	json_t *dead;
 	struct ask ask;
-	struct err err;
 	int64_t id;
-	int code;
 
-	if (!command_id_read(context->options, &id)) {
-		(void)err_set(&err, ERR_INPUT,
+	if (!command_id_read(context->options, &id))
+		return command_refuse(out,
 		    "dead show needs one id, as shown by `currentsd dead "
 		    "list`");
-		return command_fail(out, &err);
-	}
 	ask_init(&ask, "GET", "/dead/*");
 	ask.name = str_text(context->options->words[0]);
-	code = command_ask(context, &ask, NULL, NULL, &dead, out);
-	if (dead != NULL)
-		show_text(context, out, dead);
-	json_decref(dead);
-	return code;
+	return command_answer(context, &ask, dead_show, out);
 }
 
 /* ---- requeue and drop ---- */
@@ -235,32 +192,26 @@ decision_ask(const struct command_context *context, const char *verb,
 		return true;
 	}
 	ask_init(ask, "POST", requeue ? "/dead/requeue" : "/dead/drop");
-	if (options_has(options, "--all"))
-		ask_param(ask, "all", "yes");
-	filter_ask(options, ask);
+	command_params(ask, options, FILTER_PARAMS " all");
 	return true;
 }
 
 static int
-decision_run(struct command_context *context, const struct ask *ask,
-    const char *done, struct buf *out)
+requeued_show(
+    struct command_context *context, const json_t *answer, struct buf *out)
 {
-	char number[SHOW_TEXT];
-	json_t *answer;
-	int64_t count;
-	int code = command_ask_judged(context, ask, NULL, NULL, &answer, out);
+	command_say(context, out, answer,
+	    "requeued {requeued#} dead letter{requeued+}\n");
+	return value_int(answer, "unserved") > 0 ? EXIT_FOUND : EXIT_FINE;
+}
 
-	if (code != EXIT_FINE)
-		return code;
-	count = value_int(answer, done);
-	show_number(count, number, sizeof(number));
-	if (!options_has(context->options, "--json"))
-		(void)buf_printf(out, "%s %s dead letter%s\n", done, number,
-		    count == 1 ? "" : "s");
-	if (value_int(answer, "unserved") > 0)
-		code = EXIT_FOUND;
-	json_decref(answer);
-	return code;
+static int
+dropped_show(
+    struct command_context *context, const json_t *answer, struct buf *out)
+{
+	command_say(
+	    context, out, answer, "dropped {dropped#} dead letter{dropped+}\n");
+	return EXIT_FINE;
 }
 
 int
@@ -271,7 +222,7 @@ command_dead_requeue(struct command_context *context, struct buf *out)
 
 	if (!decision_ask(context, "requeue", &ask, &err))
 		return command_fail(out, &err);
-	return decision_run(context, &ask, "requeued", out);
+	return command_answer(context, &ask, requeued_show, out);
 }
 
 int
@@ -282,14 +233,12 @@ command_dead_drop(struct command_context *context, struct buf *out)
 
 	if (!decision_ask(context, "drop", &ask, &err))
 		return command_fail(out, &err);
-	if (!options_has(context->options, "--yes")) {
-		(void)err_set(&err, ERR_INPUT,
+	if (!options_has(context->options, "--yes"))
+		return command_refuse(out,
 		    "dropped events cannot be recovered: look at them first "
 		    "with `currentsd dead list` and the same filters, then add "
 		    "--yes");
-		return command_fail(out, &err);
-	}
-	return decision_run(context, &ask, "dropped", out);
+	return command_answer(context, &ask, dropped_show, out);
 }
 
 /* ---- export ---- */
@@ -302,6 +251,6 @@ command_dead_export(struct command_context *context, struct buf *out)
 	ask_init(&ask, "GET", "/events");
 	ask_param(&ask, "place", "dead");
 	ask_param(&ask, "full", "yes");
-	filter_ask(context->options, &ask);
+	command_params(&ask, context->options, FILTER_PARAMS " after");
 	return command_export(context, &ask, out);
 }

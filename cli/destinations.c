@@ -4,7 +4,6 @@
  */
 
 #include "cli/command.h"
-#include "cli/grid.h"
 #include "cli/show.h"
 #include "cli/status.h"
 #include "cli/value.h"
@@ -22,38 +21,46 @@ const struct option_row command_retry_options[] = {
 
 /* ---- lists ---- */
 
-typedef bool list_fn(const json_t *list, const struct screen *screen,
-    int64_t now_ms, struct buf *out, struct err *reterr);
-
 static int
-list_show(struct command_context *context, const char *path, const char *member,
-    list_fn *fn, struct buf *out)
+destinations_show(
+    struct command_context *context, const json_t *answer, struct buf *out)
 {
-	json_t *answer;
-	struct ask ask;
 	struct err err;
-	int code;
 
-	ask_init(&ask, "GET", path);
-	code = command_ask(context, &ask, NULL, NULL, &answer, out);
-	if (answer != NULL && !fn(value_at(answer, member), context->screen,
-				  context->now_ms, out, &err))
-		code = command_fail(out, &err);
-	json_decref(answer);
-	return code;
+	return status_destinations(value_at(answer, "destinations"),
+		   context->screen, context->now_ms, out, &err)
+		   ? EXIT_FINE
+		   : command_fail(out, &err);
 }
 
 int
 command_destinations(struct command_context *context, struct buf *out)
 {
-	return list_show(
-	    context, "/destinations", "destinations", status_destinations, out);
+	struct ask ask;
+
+	ask_init(&ask, "GET", "/destinations");
+	return command_answer(context, &ask, destinations_show, out);
+}
+
+static int
+sources_show(
+    struct command_context *context, const json_t *answer, struct buf *out)
+{
+	struct err err;
+
+	return status_sources(value_at(answer, "sources"), context->screen,
+		   context->now_ms, out, &err)
+		   ? EXIT_FINE
+		   : command_fail(out, &err);
 }
 
 int
 command_sources(struct command_context *context, struct buf *out)
 {
-	return list_show(context, "/sources", "sources", status_sources, out);
+	struct ask ask;
+
+	ask_init(&ask, "GET", "/sources");
+	return command_answer(context, &ask, sources_show, out);
 }
 
 /* ---- one of them, with all its facts ---- */
@@ -197,171 +204,152 @@ limits_add(struct grid *grid, const json_t *answer)
 
 /* The tables are about the object, each if it has it. */
 static int
-one_show(struct command_context *context, const char *path,
+one_show(struct command_context *context, const json_t *answer,
     const struct fact *const *tables, struct buf *out)
 {
-	const struct options *options = context->options;
-	struct grid *grid;
-	json_t *answer;
-	struct ask ask;
+	struct grid *grid = grid_new(GRID(one_columns), context->now_ms);
 	struct err err;
-	int code;
 
-	ask_init(&ask, "GET", path);
-	ask.name = str_text(options->words[0]);
-	code = command_ask(context, &ask, NULL, NULL, &answer, out);
-	if (answer == NULL)
-		return code;
 	status_attention(value_at(answer, "attention"), context->screen, out);
 	if (out->len > 0)
 		(void)buf_char(out, '\n');
-	grid = grid_new(one_columns, ONE_COLUMNS, context->now_ms);
 	for (; *tables != NULL; tables++)
 		facts_add(grid, *tables, answer, context);
 	facts_add(grid, facts_refused, value_at(answer, "refused"), context);
 	tokens_add(grid, answer, context);
 	limits_add(grid, answer);
-	if (!grid_write(grid, context->screen, out, &err))
-		code = command_fail(out, &err);
-	grid_free(grid);
-	json_decref(answer);
-	return code;
+	return grid_end(grid, context->screen, out, &err)
+		   ? EXIT_FINE
+		   : command_fail(out, &err);
 }
 
-static bool
-one_name(
-    const struct command_context *context, const char *noun, struct err *reterr)
+static int
+destination_show(
+    struct command_context *context, const json_t *answer, struct buf *out)
 {
-	return context->options->word_count == 1 ||
-	       err_set(reterr, ERR_INPUT,
-		   "give the name of one %s; `currentsd %ss` lists them", noun,
-		   noun);
+	static const struct fact *const tables[] = {
+	    facts_destination, facts_sender, NULL};
+
+	return one_show(context, answer, tables, out);
+}
+
+static int
+source_show(
+    struct command_context *context, const json_t *answer, struct buf *out)
+{
+	static const struct fact *const tables[] = {
+	    facts_source, facts_failing, NULL};
+
+	return one_show(context, answer, tables, out);
+}
+
+/* Ask about the one that the command's word names. */
+static int
+one_ask(struct command_context *context, const char *noun, const char *method,
+    const char *path, command_show_fn *show, struct buf *out)
+{
+	const struct options *options = context->options;
+	struct ask ask;
+
+	if (options->word_count != 1)
+		return command_refuse(out,
+		    "give the name of one %s; `currentsd %ss` lists them", noun,
+		    noun);
+	ask_init(&ask, method, path);
+	ask.name = str_text(options->words[0]);
+	command_params(&ask, options, "force");
+	return command_answer(context, &ask, show, out);
 }
 
 int
 command_destinations_show(struct command_context *context, struct buf *out)
 {
-	static const struct fact *const tables[] = {
-	    facts_destination, facts_sender, NULL};
-	struct err err;
-
-	if (!one_name(context, "destination", &err))
-		return command_fail(out, &err);
-	return one_show(context, "/destinations/*", tables, out);
+	return one_ask(context, "destination", "GET", "/destinations/*",
+	    destination_show, out);
 }
 
 int
 command_sources_show(struct command_context *context, struct buf *out)
 {
-	static const struct fact *const tables[] = {
-	    facts_source, facts_failing, NULL};
-	struct err err;
-
-	if (!one_name(context, "source", &err))
-		return command_fail(out, &err);
-	return one_show(context, "/sources/*", tables, out);
+	return one_ask(
+	    context, "source", "GET", "/sources/*", source_show, out);
 }
 
 /* ---- orders ---- */
 
-static const char retry_path[] = "/destinations/*/retry";
-
 /* What happens next, as a sentence. */
-static void
-next_write(const json_t *answer, const struct command_context *context,
-    bool retry, struct buf *out)
+static int
+order_show(struct command_context *context, const json_t *answer, bool retry,
+    struct buf *out)
 {
 	const char *state = value_text(answer, "state");
-	const char *why = value_text(answer, "why");
-	int64_t until_ms = value_time_ms(answer, "until");
-	char queued[SHOW_TEXT], until[SHOW_TEXT];
+	const char *text;
 
-	show_number(value_int(answer, "queued"), queued, sizeof(queued));
-	show_timestamp(context->now_ms, until_ms, context->screen->utc, until,
-	    sizeof(until));
-	(void)buf_printf(out, "%s is ", value_text(answer, "name"));
-	if (retry && until_ms == 0 &&
-	    (strcmp(state, "halted") == 0 ||
-		strcmp(state, "backing_off") == 0)) {
-		(void)buf_printf(out,
-		    "tried now: %s queued; its last trouble was: ", queued);
-		show_foreign(out, why, strlen(why), VALUE_MOST);
-		(void)buf_text(
-		    out, "\nWhether it accepts again: currentsd status\n");
-		return;
-	}
-	if (strcmp(state, "running") == 0)
-		(void)buf_printf(out, "running: %s queued%s", queued,
-		    retry ? "; what failed is tried now" : "");
+	if (!value_bool(answer, "followed"))
+		text = "follows as soon as its disk answers";
+	else if (strcmp(state, "running") == 0)
+		text = retry ? "is running: {queued#} queued; what failed is "
+			       "tried now"
+			     : "is running: {queued#} queued";
 	else if (strcmp(state, "stopped") == 0)
-		(void)buf_printf(out,
-		    "resumed: %s queued, sent as soon as the daemon runs",
-		    queued);
+		text = "is resumed: {queued#} queued, sent as soon as the "
+		       "daemon runs";
 	else if (strcmp(state, "paused") == 0)
-		(void)buf_printf(out,
-		    "paused: %s queued; requests in flight still complete",
-		    queued);
+		text = "is paused: {queued#} queued; requests in flight still "
+		       "complete";
 	else if (strcmp(state, "trial") == 0)
-		(void)buf_text(
-		    out, "on trial: dry_run is set, and nothing is sent");
+		text = "is on trial: dry_run is set, and nothing is sent";
 	else if (strcmp(state, "cooling_down") == 0)
-		(void)buf_printf(out,
-		    "cooling down: %s queued, sent from %s on; ", queued,
-		    until);
+		text = "is cooling down: {queued#} queued, sent from {until@} "
+		       "on; {why}";
+	else if (value_time_ms(answer, "until") != 0)
+		text = ": {queued#} queued, next try {until@}; {why}";
 	else
-		(void)buf_printf(out, "still %s: %s queued, next try %s; ",
-		    strcmp(state, "halted") == 0 ? "halted" : "backing off",
-		    queued, until_ms != 0 ? until : "now");
-	if (out->data[out->len - 1] == ' ')
-		show_foreign(out, why, strlen(why), VALUE_MOST);
+		text = retry ? "is tried now: {queued#} queued; its last "
+			       "trouble was: {why}\n"
+			       "Whether it accepts again: currentsd status"
+			     : ": {queued#} queued, next try now; {why}";
+	command_say(context, out, answer, "{name} ");
+	if (*text == ':')
+		(void)buf_printf(out, "is still %s",
+		    strcmp(state, "halted") == 0 ? "halted" : "backing off");
+	command_say(context, out, answer, text);
 	(void)buf_char(out, '\n');
+	screen_fit(context->screen, out, 0, ORDER_INDENT);
+	return EXIT_FINE;
 }
 
 static int
-order(struct command_context *context, const char *path, struct buf *out)
+pause_show(
+    struct command_context *context, const json_t *answer, struct buf *out)
 {
-	const struct options *options = context->options;
-	bool retry = strcmp(path, retry_path) == 0;
-	json_t *answer;
-	struct ask ask;
-	struct err err;
-	int code;
+	return order_show(context, answer, false, out);
+}
 
-	if (!one_name(context, "destination", &err))
-		return command_fail(out, &err);
-	ask_init(&ask, "POST", path);
-	ask.name = str_text(options->words[0]);
-	if (options_has(options, "--force"))
-		ask_param(&ask, "force", "yes");
-	code = command_ask(context, &ask, NULL, NULL, &answer, out);
-	if (answer == NULL)
-		return code;
-	if (value_bool(answer, "followed")) {
-		next_write(answer, context, retry, out);
-		screen_fit(context->screen, out, 0, ORDER_INDENT);
-	} else {
-		(void)buf_printf(out,
-		    "%s follows as soon as its disk answers\n",
-		    value_text(answer, "name"));
-	}
-	json_decref(answer);
-	return code;
+static int
+retry_show(
+    struct command_context *context, const json_t *answer, struct buf *out)
+{
+	return order_show(context, answer, true, out);
 }
 
 int
 command_destinations_pause(struct command_context *context, struct buf *out)
 {
-	return order(context, "/destinations/*/pause", out);
+	return one_ask(context, "destination", "POST", "/destinations/*/pause",
+	    pause_show, out);
 }
 
 int
 command_destinations_resume(struct command_context *context, struct buf *out)
 {
-	return order(context, "/destinations/*/resume", out);
+	return one_ask(context, "destination", "POST", "/destinations/*/resume",
+	    pause_show, out);
 }
 
 int
 command_destinations_retry(struct command_context *context, struct buf *out)
 {
-	return order(context, retry_path, out);
+	return one_ask(context, "destination", "POST", "/destinations/*/retry",
+	    retry_show, out);
 }

@@ -5,8 +5,6 @@
  */
 
 #include "cli/command.h"
-#include "cli/grid.h"
-#include "cli/show.h"
 #include "cli/value.h"
 
 #include <string.h>
@@ -21,21 +19,6 @@ static const struct grid_column columns[] = {
 };
 
 static bool
-rows_take(void *arg, json_t *row, struct str text, struct err *reterr)
-{
-	(void)text;
-	return json_array_append(arg, row) == 0 || err_set_nomem(reterr);
-}
-
-static void
-foreign(const json_t *row, const char *member, struct buf *out)
-{
-	const char *text = value_text(row, member);
-
-	show_foreign(out, text, strlen(text), GRID_CELL);
-}
-
-static bool
 is_left_out(const json_t *row)
 {
 	return strcmp(value_text(row, "what"), "left out") == 0;
@@ -46,26 +29,14 @@ static void
 left_out_show(
     const struct command_context *context, const json_t *row, struct buf *out)
 {
-	char events[SHOW_TEXT], since[SHOW_TEXT];
-
-	show_number(value_int(row, "events"), events, sizeof(events));
-	show_timestamp(context->now_ms, value_time_ms(row, "first"),
-	    context->screen->utc, since, sizeof(since));
 	(void)buf_text(out, screen_tone(context->screen, TONE_WAITING));
-	(void)buf_text(out, "! ");
-	foreign(row, "field", out);
-	if (*value_text(row, "json") != '\0') {
-		(void)buf_text(out, " (");
-		foreign(row, "json", out);
-		(void)buf_char(out, ')');
-	}
-	(void)buf_text(out, " of ");
-	foreign(row, "type", out);
+	command_say(context, out, row,
+	    *value_text(row, "json") != '\0' ? "! {field} ({json}) of {type}"
+					     : "! {field} of {type}");
 	(void)buf_text(out, context->screen->colour ? SCREEN_PLAIN : "");
-	(void)buf_printf(out, "\n  %s event%s went without it since %s\n    ",
-	    events, value_int(row, "events") == 1 ? "" : "s", since);
-	foreign(row, "settings", out);
-	(void)buf_char(out, '\n');
+	command_say(context, out, row,
+	    "\n  {events#} event{events+} went without it since {first@}\n"
+	    "    {settings}\n");
 }
 
 /* The observations of a kind, from the first one on. */
@@ -74,9 +45,7 @@ kind_show(const struct command_context *context, const json_t *rows, size_t at,
     struct buf *out, struct err *reterr)
 {
 	const char *what = value_text(json_array_get(rows, at), "what");
-	struct grid *grid = grid_new(
-	    columns, sizeof(columns) / sizeof(columns[0]), context->now_ms);
-	bool ok;
+	struct grid *grid = grid_new(GRID(columns), context->now_ms);
 
 	if (out->len > 0)
 		(void)buf_char(out, '\n');
@@ -88,9 +57,7 @@ kind_show(const struct command_context *context, const json_t *rows, size_t at,
 			grid_row(grid, json_array_get(rows, at));
 	}
 	grid_sort(grid, 0, true);
-	ok = grid_write(grid, context->screen, out, reterr);
-	grid_free(grid);
-	return ok;
+	return grid_end(grid, context->screen, out, reterr);
 }
 
 static bool
@@ -142,7 +109,7 @@ command_drift(struct command_context *context, struct buf *out)
 	int code;
 
 	ask_init(&ask, "GET", "/drift");
-	code = command_ask(context, &ask, rows_take, rows, &answer, out);
+	code = command_ask(context, &ask, command_row_keep, rows, &answer, out);
 	if (answer != NULL && json_array_size(rows) == 0)
 		(void)buf_text(
 		    out, "Braze sent nothing that is not in the catalogue\n");

@@ -7,7 +7,6 @@
 #include "base/json.h"
 #include "base/utf8.h"
 #include "cli/command.h"
-#include "cli/grid.h"
 #include "cli/show.h"
 #include "cli/value.h"
 
@@ -79,11 +78,13 @@ erased_note(
 }
 
 /* What needs the operator comes first. */
-static void
-erase_show(const json_t *answer, struct buf *out)
+static int
+erase_show(
+    struct command_context *context, const json_t *answer, struct buf *out)
 {
 	size_t before;
 
+	(void)context;
 	erased_note("Damaged batches that could not be searched",
 	    value_int(answer, "damaged_batches"),
 	    "So these people stay on the list of erasures: erase them again "
@@ -127,27 +128,21 @@ erase_show(const json_t *answer, struct buf *out)
 	    "Erase the delivered events at Heap, and take care of your "
 	    "backups.",
 	    0, ERASE_WIDTH);
+	return value_int(answer, "unreadable_unclear") > 0 ||
+		       value_int(answer, "damaged_batches") > 0
+		   ? EXIT_FOUND
+		   : EXIT_FINE;
 }
 
 static int
-erase_ask(struct command_context *context, struct str body, struct buf *out)
+body_ask(struct command_context *context, const char *path,
+    const struct buf *body, command_show_fn *show, struct buf *out)
 {
-	json_t *answer;
 	struct ask ask;
-	int code;
 
-	ask_init(&ask, "POST", "/erase");
-	ask.body = body;
-	code = command_ask_judged(context, &ask, NULL, NULL, &answer, out);
-	if (answer == NULL)
-		return code;
-	if (!options_has(context->options, "--json"))
-		erase_show(answer, out);
-	if (value_int(answer, "unreadable_unclear") > 0 ||
-	    value_int(answer, "damaged_batches") > 0)
-		code = EXIT_FOUND;
-	json_decref(answer);
-	return code;
+	ask_init(&ask, "POST", path);
+	ask.body = str_bytes(body->data, body->len);
+	return command_answer(context, &ask, show, out);
 }
 
 static bool
@@ -188,7 +183,7 @@ command_erase(struct command_context *context, struct buf *out)
 
 	buf_init(&body, BODY_MAX);
 	code = erase_read(context, &body, &err)
-		   ? erase_ask(context, str_bytes(body.data, body.len), out)
+		   ? body_ask(context, "/erase", &body, erase_show, out)
 		   : command_fail(out, &err);
 	buf_fini(&body);
 	return code;
@@ -205,50 +200,35 @@ static const struct grid_column erasure_columns[] = {
     {"SUBJECT", "subject", GRID_TEXT, GRID_WRAP, 0, NULL},
 };
 
-static bool
-erasure_row(void *arg, json_t *row, struct str text, struct err *reterr)
+static void
+erasure_fill(struct grid *grid, const json_t *row)
 {
-	(void)text, (void)reterr;
-	grid_row(arg, row);
 	if (value_time_ms(row, "erased") == 0) {
-		grid_text(arg, COLUMN_ERASED, "not yet");
-		grid_tone(arg, COLUMN_ERASED, TONE_WAITING);
+		grid_text(grid, COLUMN_ERASED, "not yet");
+		grid_tone(grid, COLUMN_ERASED, TONE_WAITING);
 	}
-	return true;
 }
 
 int
 command_erasures_list(struct command_context *context, struct buf *out)
 {
-	struct grid *grid = grid_new(erasure_columns,
-	    sizeof(erasure_columns) / sizeof(erasure_columns[0]),
-	    context->now_ms);
-	json_t *answer;
 	struct ask ask;
-	struct err err;
-	int code;
 
 	ask_init(&ask, "GET", "/erasures");
-	code = command_ask(context, &ask, erasure_row, grid, &answer, out);
-	if (answer != NULL && grid_rows(grid) == 0)
-		(void)buf_text(out, "the list is empty\n");
-	else if (answer != NULL &&
-		 !grid_write(grid, context->screen, out, &err))
-		code = command_fail(out, &err);
-	json_decref(answer);
-	grid_free(grid);
-	return code;
+	return command_list(context, &ask, GRID(erasure_columns), erasure_fill,
+	    "the list is empty\n", out);
 }
 
-static void
-done_show(const json_t *answer, struct buf *out)
+static int
+done_show(
+    struct command_context *context, const json_t *answer, struct buf *out)
 {
-	int64_t done = value_int(answer, "done");
 	const json_t *unknown;
 	size_t i;
 
-	if (done > 0)
-		(void)buf_printf(out, "%" PRId64 " taken off the list\n", done);
+	if (value_int(answer, "done") > 0)
+		command_say(
+		    context, out, answer, "{done%} taken off the list\n");
 	json_array_foreach(value_at(answer, "unknown"), i, unknown)
 	{
 		const char *subject = json_string_value(unknown);
@@ -259,26 +239,7 @@ done_show(const json_t *answer, struct buf *out)
 			    out, subject, strlen(subject), strlen(subject));
 		(void)buf_char(out, '\n');
 	}
-}
-
-static int
-done_ask(struct command_context *context, struct str body, struct buf *out)
-{
-	json_t *answer;
-	struct ask ask;
-	int code;
-
-	ask_init(&ask, "POST", "/erasures/done");
-	ask.body = body;
-	code = command_ask_judged(context, &ask, NULL, NULL, &answer, out);
-	if (answer == NULL)
-		return code;
-	if (json_array_size(value_at(answer, "unknown")) > 0)
-		code = EXIT_FOUND;
-	if (!options_has(context->options, "--json"))
-		done_show(answer, out);
-	json_decref(answer);
-	return code;
+	return i > 0 ? EXIT_FOUND : EXIT_FINE;
 }
 
 int
@@ -291,19 +252,17 @@ command_erasures_done(struct command_context *context, struct buf *out)
 	bool ok;
 	int code;
 
-	if (options->word_count == 0) {
-		(void)err_set(&err, ERR_INPUT,
+	if (options->word_count == 0)
+		return command_refuse(out,
 		    "erasures done needs the subjects, as shown by `currentsd "
 		    "erasures list`");
-		return command_fail(out, &err);
-	}
 	buf_init(&body, BODY_MAX);
 	json_init(&json, &body);
 	ok = names_write(
 	    &json, "subjects", options->words, options->word_count, &err);
 	json_object_close(&json);
 	ok = ok && buf_ok(&body, &err);
-	code = ok ? done_ask(context, str_bytes(body.data, body.len), out)
+	code = ok ? body_ask(context, "/erasures/done", &body, done_show, out)
 		  : command_fail(out, &err);
 	buf_fini(&body);
 	return code;

@@ -5,16 +5,10 @@
 
 #include "cli/explanation.h"
 #include "cli/filter.h"
-#include "cli/grid.h"
 #include "cli/show.h"
 #include "cli/value.h"
 
 #include <string.h>
-
-enum {
-	EVENT_TEXT_MAX = 4096, /* bytes of a text that is shown */
-	FIND_INDENT = 4,       /* columns before the rest of a line */
-};
 
 const struct option_row command_events_list_options[] = {
     FILTER_PLACE_OPTION,
@@ -57,22 +51,17 @@ event_name(const json_t *row, struct buf *name)
 
 /* ---- list ---- */
 
-enum { LIST_WHEN, LIST_SOURCE, LIST_DESTINATION, LIST_TYPE, LIST_NAME };
+enum { LIST_NAME = 4 };
 
-static bool
-list_row(void *arg, json_t *row, struct str text, struct err *reterr)
+static void
+list_fill(struct grid *grid, const json_t *row)
 {
-	struct grid *grid = arg;
 	struct buf name;
 
-	(void)text;
-	buf_init(&name, EVENT_TEXT_MAX);
+	buf_init(&name, VALUE_SHOWN);
 	event_name(row, &name);
-	grid_row(grid, row);
 	grid_text(grid, LIST_NAME, name.len > 0 ? name.data : "");
 	buf_fini(&name);
-	(void)reterr;
-	return true;
 }
 
 int
@@ -92,47 +81,22 @@ command_events_list(struct command_context *context, struct buf *out)
 	    {"SOURCE", "source", GRID_TEXT, GRID_CUT, 2, NULL},
 	    {"DESTINATION", "destination", GRID_TEXT, GRID_CUT, 3, NULL},
 	    {"TYPE", "type", GRID_TEXT, GRID_CUT | GRID_KEEP_END, 0, NULL},
-	    {"EVENT ID, OR CHANGE", NULL, GRID_TEXT, 0, 0, NULL},
+	    [LIST_NAME] = {"EVENT ID, OR CHANGE", NULL, GRID_TEXT, 0, 0, NULL},
 	};
-	struct grid *grid = grid_new(
-	    columns, sizeof(columns) / sizeof(columns[0]), context->now_ms);
-	json_t *summary;
 	struct ask ask;
-	int code;
 
 	ask_init(&ask, "GET", "/events");
-	filter_ask(context->options, &ask);
-	code = command_ask(context, &ask, list_row, grid, &summary, out);
-	if (summary != NULL && grid_rows(grid) == 0)
-		(void)buf_printf(out, "no %s match\n",
-		    dead      ? "dead letters"
-		    : archive ? "archived events"
-			      : "queued events");
-	else if (summary != NULL)
-		code = command_grid_write(context, grid, summary, out);
-	grid_free(grid);
-	json_decref(summary);
-	return code;
+	command_params(&ask, context->options, FILTER_PARAMS " place after");
+	return command_list(context, &ask, GRID(columns), list_fill,
+	    dead      ? "no dead letters match\n"
+	    : archive ? "no archived events match\n"
+		      : "no queued events match\n",
+	    out);
 }
 
 /* ---- find ---- */
 
-static void
-text_put(struct buf *out, const char *text)
-{
-	show_foreign(out, text, strlen(text), EVENT_TEXT_MAX);
-}
-
-static void
-time_put(const struct command_context *context, struct buf *out,
-    const json_t *row, const char *member)
-{
-	char text[SHOW_TEXT];
-
-	show_timestamp(context->now_ms, value_time_ms(row, member),
-	    context->screen->utc, text, sizeof(text));
-	(void)buf_text(out, text);
-}
+enum { FIND_INDENT = 4 }; /* columns before the rest of a line */
 
 struct find {
 	struct command_context *context;
@@ -149,35 +113,22 @@ find_row(void *arg, json_t *row, struct str text, struct err *reterr)
 	size_t at = out->len;
 
 	(void)text;
-	text_put(out, place);
 	if (strcmp(place, "unreadable") == 0) {
-		(void)buf_printf(out, ": mentioned in body %lld from ",
-		    (long long)value_int(row, "id"));
-		text_put(out, value_text(row, "source"));
-		(void)buf_text(out, ": ");
-		text_put(out, value_text(row, "reason"));
-		(void)buf_char(out, '\n');
+		command_say(find->context, out, row,
+		    "{place}: mentioned in body {id%} from {source}: "
+		    "{reason}\n");
 		screen_fit(find->context->screen, out, at, FIND_INDENT);
 		return command_write(find->context, out, reterr);
 	}
-	(void)buf_text(out, ": ");
-	text_put(out, value_text(row, "type"));
-	(void)buf_text(out, " from ");
-	text_put(out, value_text(row, "source"));
-	(void)buf_text(out, " for ");
-	text_put(out, value_text(row, "destination"));
-	(void)buf_text(out, ", accepted ");
-	time_put(find->context, out, row, "accepted");
-	if (value_at(row, "settled") != NULL) {
-		(void)buf_text(out, strcmp(place, "archive") == 0
-					? ", delivered "
-					: ", dead since ");
-		time_put(find->context, out, row, "settled");
-	}
-	if (value_at(row, "reason") != NULL) {
-		(void)buf_text(out, ": ");
-		text_put(out, value_text(row, "reason"));
-	}
+	command_say(find->context, out, row,
+	    "{place}: {type} from {source} for {destination}, accepted "
+	    "{accepted@}");
+	if (value_at(row, "settled") != NULL)
+		command_say(find->context, out, row,
+		    strcmp(place, "archive") == 0 ? ", delivered {settled@}"
+						  : ", dead since {settled@}");
+	if (value_at(row, "reason") != NULL)
+		command_say(find->context, out, row, ": {reason}");
 	(void)buf_char(out, '\n');
 	screen_fit(find->context->screen, out, at, FIND_INDENT);
 	return command_write(find->context, out, reterr);
@@ -187,12 +138,10 @@ find_row(void *arg, json_t *row, struct str text, struct err *reterr)
 static void
 find_nothing(const struct find *find, const json_t *summary)
 {
-	const json_t *searched = value_at(summary, "searched");
 	struct buf *out = find->out;
-	char number[SHOW_TEXT];
 
 	(void)buf_text(out, "not found: \"");
-	text_put(out, find->id);
+	show_foreign(out, find->id, strlen(find->id), VALUE_SHOWN);
 	(void)buf_text(out,
 	    value_bool(summary, "received")
 		? "\" was received before, and is not kept: it was delivered\n"
@@ -200,24 +149,18 @@ find_nothing(const struct find *find, const json_t *summary)
 		  "keep_archive), dropped, or erased"
 		: "\" is neither queued nor dead, nor in the archive or in an\n"
 		  "unreadable body");
-	show_number(value_int(searched, "queued"), number, sizeof(number));
-	(void)buf_printf(out, "\nSearched   %s queued events", number);
-	show_number(value_int(searched, "dead"), number, sizeof(number));
-	(void)buf_printf(out, ", %s dead letters", number);
-	show_number(value_int(searched, "unreadable"), number, sizeof(number));
-	(void)buf_printf(out, ", %s unreadable bodies\n", number);
-	if (value_int(searched, "archive_batches") == 0) {
-		(void)buf_text(out, "Archive    has nothing\n");
-	} else {
-		(void)buf_text(out, "Archive    has what was delivered since ");
-		time_put(find->context, out, searched, "archive_since");
-		(void)buf_char(out, '\n');
-	}
-	if (value_bool(summary, "received"))
-		return;
-	show_number(value_int(searched, "remembered"), number, sizeof(number));
-	(void)buf_printf(
-	    out, "Received   never, or before the last %s events\n", number);
+	command_say(find->context, out, summary,
+	    "\nSearched   {searched.queued#} queued events, {searched.dead#} "
+	    "dead letters, {searched.unreadable#} unreadable bodies\n");
+	command_say(find->context, out, summary,
+	    value_int(summary, "searched.archive_batches") == 0
+		? "Archive    has nothing\n"
+		: "Archive    has what was delivered since "
+		  "{searched.archive_since@}\n");
+	if (!value_bool(summary, "received"))
+		command_say(find->context, out, summary,
+		    "Received   never, or before the last "
+		    "{searched.remembered#} events\n");
 }
 
 /* Ask for the event that the command's one word names. */
@@ -227,21 +170,17 @@ find_ask(struct find *find, const char *verb, struct ask *ask,
 {
 	const struct options *options = find->context->options;
 	int code;
-	struct err err;
 
 	*ret_summary = NULL;
-	if (options->word_count != 1 || *options->words[0] == '\0') {
-		(void)err_set(&err, ERR_INPUT,
-		    "events %s needs the id of one event", verb);
-		return command_fail(find->out, &err);
-	}
+	if (options->word_count != 1 || *options->words[0] == '\0')
+		return command_refuse(
+		    find->out, "events %s needs the id of one event", verb);
 	find->id = options->words[0];
 	ask_init(ask, "GET", "/events/*");
 	ask->name = str_text(find->id);
 	if (strcmp(verb, "show") == 0)
 		ask_param(ask, "full", "yes");
-	if (options_has(options, "--raw"))
-		ask_param(ask, "raw", "yes");
+	command_params(ask, options, "raw");
 	code = command_ask_judged(
 	    find->context, ask, row, arg, ret_summary, find->out);
 	if (code != EXIT_FINE)
@@ -271,20 +210,14 @@ command_events_find(struct command_context *context, struct buf *out)
 
 /* ---- show ---- */
 
+/* A line with a head, or its beginning. */
 static void
-show_head(const struct find *find, const char *head)
+show_line(const struct find *find, const json_t *row, const char *head,
+    const char *text)
 {
 	screen_text(find->context->screen, find->out, TONE_STRONG, "%-*s",
 	    EXPLANATION_MARGIN, head);
-}
-
-/* A line of its own: a head, and a text from outside. */
-static void
-show_line(const struct find *find, const char *head, const char *text)
-{
-	show_head(find, head);
-	text_put(find->out, text);
-	(void)buf_char(find->out, '\n');
+	command_say(find->context, find->out, row, text);
 }
 
 /* What the destination was or will be sent, by the rules of now. */
@@ -295,7 +228,7 @@ show_explanation(const struct find *find, const json_t *row, struct err *reterr)
 	bool queued = strcmp(value_text(row, "place"), "queued") == 0;
 
 	if (explanation == NULL) {
-		show_line(find, "Mapping", value_text(row, "unexplained"));
+		show_line(find, row, "Mapping", "{unexplained}\n");
 		return true;
 	}
 	return explanation_show(find->context, queued ? "Will be" : "By rules",
@@ -306,77 +239,59 @@ show_explanation(const struct find *find, const json_t *row, struct err *reterr)
 static void
 show_place(const struct find *find, const json_t *row)
 {
+	const struct command_context *context = find->context;
 	const char *place = value_text(row, "place");
-	const json_t *sender = value_at(row, "sender");
-	const char *state = value_text(sender, "state");
+	const char *state = value_text(row, "sender.state");
 	struct buf *out = find->out;
 	size_t at;
 
+	show_line(find, row, "Is", "");
 	if (strcmp(place, "archive") == 0) {
-		screen_text(find->context->screen, out, TONE_GOOD, "delivered");
-		(void)buf_char(out, ' ');
-		time_put(find->context, out, row, "settled");
+		screen_text(context->screen, out, TONE_GOOD, "delivered");
+		command_say(context, out, row, " {settled@}");
 	} else if (strcmp(place, "dead") == 0) {
-		screen_text(find->context->screen, out, TONE_WRONG,
+		screen_text(context->screen, out, TONE_WRONG,
 		    "dead letter %lld", (long long)value_int(row, "id"));
-		(void)buf_text(out, " since ");
-		time_put(find->context, out, row, "settled");
+		command_say(context, out, row, " since {settled@}");
 	} else {
-		screen_text(find->context->screen, out, TONE_WAITING, "queued");
+		screen_text(context->screen, out, TONE_WAITING, "queued");
 	}
 	if (value_bool(row, "replay"))
 		(void)buf_text(out, ", a replay");
 	if (value_at(row, "parked") != NULL) {
-		(void)buf_text(out, ", parked with ");
-		text_put(out, value_text(row, "parked"));
+		command_say(context, out, row, ", parked with {parked}");
 	} else if (value_time_ms(row, "due") != 0) {
 		(void)buf_printf(out, " (deferred, try %lld at ",
 		    (long long)value_int(row, "attempts") + 1);
-		time_put(find->context, out, row, "due");
-		(void)buf_char(out, ')');
+		command_say(context, out, row, "{due@})");
 	}
 	(void)buf_char(out, '\n');
 	if (*state == '\0' || strcmp(state, "running") == 0)
 		return;
 	at = out->len;
-	show_head(find, "Held up");
-	text_put(out, value_text(row, "destination"));
-	(void)buf_text(out, " is ");
-	screen_text(find->context->screen, out, TONE_WRONG, "%s", state);
-	if (*value_text(sender, "why") != '\0')
-		(void)buf_text(out, ": ");
-	text_put(out, value_text(sender, "why"));
-	(void)buf_char(out, '\n');
-	screen_fit(find->context->screen, out, at, EXPLANATION_MARGIN);
+	show_line(find, row, "Held up", "{destination} is ");
+	screen_text(context->screen, out, TONE_WRONG, "%s", state);
+	command_say(context, out, row,
+	    *value_text(row, "sender.why") != '\0' ? ": {sender.why}\n" : "\n");
+	screen_fit(context->screen, out, at, EXPLANATION_MARGIN);
 }
 
 static void
 show_attempts(const struct find *find, const json_t *row)
 {
-	int64_t refusals = value_int(row, "refusals");
-	int64_t failures = value_int(row, "failures");
-	struct buf *out = find->out;
-
-	if (refusals + failures > 0) {
-		show_head(find, "Attempts");
-		(void)buf_printf(out,
-		    "alone: %lld refused, %lld failed, the first ",
-		    (long long)refusals, (long long)failures);
-		time_put(find->context, out, row, "first_failed");
-		(void)buf_char(out, '\n');
-	} else if (strcmp(value_text(row, "place"), "dead") == 0) {
-		show_head(find, "Attempts");
-		(void)buf_printf(
-		    out, "%lld", (long long)value_int(row, "attempts"));
-		if (value_int(row, "status") != 0)
-			(void)buf_printf(out, ", the last answered %lld",
-			    (long long)value_int(row, "status"));
-		(void)buf_char(out, '\n');
-	}
+	if (value_int(row, "refusals") + value_int(row, "failures") > 0)
+		show_line(find, row, "Attempts",
+		    "alone: {refusals%} refused, {failures%} failed, the first "
+		    "{first_failed@}\n");
+	else if (strcmp(value_text(row, "place"), "dead") == 0)
+		show_line(find, row, "Attempts",
+		    value_int(row, "status") != 0
+			? "{attempts%}, the last answered {status%}\n"
+			: "{attempts%}\n");
 	if (value_at(row, "answer") != NULL)
-		show_line(find, "Answer", value_text(row, "answer"));
+		show_line(find, row, "Answer", "{answer}\n");
 	if (value_at(row, "sent") != NULL)
-		show_line(find, "Was sent", value_text(row, "sent"));
+		show_line(find, row, "Was sent", "{sent}\n");
 }
 
 static void
@@ -389,8 +304,8 @@ show_came(const struct find *find, const json_t *row)
 	if (value_at(row, "member") != NULL)
 		return;
 	if (value_bool(row, "redacted")) {
-		show_line(find, "As it came",
-		    "hidden, as it may have private values: --raw shows it");
+		show_line(find, row, "As it came",
+		    "hidden, as it may have private values: --raw shows it\n");
 		return;
 	}
 	if (base64)
@@ -412,38 +327,27 @@ show_row(void *arg, json_t *row, struct str text, struct err *reterr)
 		return find_row(arg, row, text, reterr);
 	if (out->len > 0)
 		(void)buf_char(out, '\n');
-	buf_init(&name, EVENT_TEXT_MAX);
-	show_foreign(&name, value_text(row, "type"),
-	    strlen(value_text(row, "type")), EVENT_TEXT_MAX);
+	buf_init(&name, VALUE_SHOWN);
+	value_show(row, "type", &name);
 	screen_text(screen, out, TONE_STRONG, "%.*s", (int)name.len,
 	    name.len > 0 ? name.data : "");
 	(void)buf_text(out, "   ");
 	buf_reset(&name);
 	event_name(row, &name);
-	text_put(out, name.len > 0 ? name.data : "");
+	if (name.len > 0)
+		show_foreign(out, name.data, strlen(name.data), VALUE_SHOWN);
 	buf_fini(&name);
 	(void)buf_char(out, '\n');
-	show_head(find, "Is");
 	show_place(find, row);
 	if (value_at(row, "reason") != NULL)
-		show_line(find, "Reason", value_text(row, "reason"));
-	if (strcmp(value_text(row, "place"), "dead") == 0) {
-		show_head(find, "Next");
-		(void)buf_printf(out,
-		    "currentsd dead edit %lld, dead requeue, or dead drop\n",
-		    (long long)value_int(row, "id"));
-	}
-	show_head(find, "Accepted");
-	time_put(find->context, out, row, "accepted");
-	(void)buf_text(out, " from ");
-	text_put(out, value_text(row, "source"));
-	if (value_int(row, "batch") != 0) {
-		char number[SHOW_TEXT];
-
-		show_number(value_int(row, "batch"), number, sizeof(number));
-		(void)buf_printf(out, ", batch %s", number);
-	}
-	(void)buf_char(out, '\n');
+		show_line(find, row, "Reason", "{reason}\n");
+	if (strcmp(value_text(row, "place"), "dead") == 0)
+		show_line(find, row, "Next",
+		    "currentsd dead edit {id%}, dead requeue, or dead drop\n");
+	show_line(find, row, "Accepted",
+	    value_int(row, "batch") != 0
+		? "{accepted@} from {source}, batch {batch#}\n"
+		: "{accepted@} from {source}\n");
 	if (!show_explanation(find, row, reterr))
 		return false;
 	show_attempts(find, row);
@@ -472,6 +376,6 @@ command_events_export(struct command_context *context, struct buf *out)
 
 	ask_init(&ask, "GET", "/events");
 	ask_param(&ask, "full", "yes");
-	filter_ask(context->options, &ask);
+	command_params(&ask, context->options, FILTER_PARAMS " place after");
 	return command_export(context, &ask, out);
 }

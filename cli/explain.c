@@ -16,7 +16,6 @@
 
 enum {
 	PIECE = 4 * 1024 * 1024, /* of whole lines, unless one is longer */
-	NAME_MAX_SHOWN = 1024,
 	NUMBER = 24,
 };
 
@@ -39,44 +38,16 @@ struct explaining {
 
 /* ---- a row ---- */
 
-static void
-foreign_put(struct buf *out, const json_t *row, const char *member)
-{
-	const char *text = value_text(row, member);
-
-	show_foreign(out, text, strlen(text), NAME_MAX_SHOWN);
-}
-
 /* What it is of. */
 static void
-row_head(const json_t *row, struct buf *out)
+row_head(
+    const struct command_context *context, const json_t *row, struct buf *out)
 {
-	if (value_at(row, "data") == NULL) {
-		foreign_put(out, row, "type");
-		(void)buf_text(out, "   ");
-		foreign_put(out, row, "id");
-		return;
-	}
-	foreign_put(out, row, "data");
-	(void)buf_text(out, "   segment ");
-	foreign_put(out, row, "group");
-	if (value_at(row, "name") != NULL) {
-		(void)buf_text(out, ", ");
-		foreign_put(out, row, "name");
-	}
-}
-
-static void
-fault_show(const json_t *row, struct buf *out)
-{
-	if (value_at(row, "line") != NULL)
-		(void)buf_printf(out,
-		    "line %" PRId64 " byte %" PRId64 "\n  fault: ",
-		    value_int(row, "line"), value_int(row, "at"));
-	else
-		(void)buf_text(out, "fault: ");
-	foreign_put(out, row, "reason");
-	(void)buf_text(out, "\n\n");
+	command_say(context, out, row,
+	    value_at(row, "data") == NULL ? "{type}   {id}"
+	    : value_at(row, "name") == NULL
+		? "{data}   segment {group}"
+		: "{data}   segment {group}, {name}");
 }
 
 static bool
@@ -92,11 +63,14 @@ explain_row(void *arg, json_t *row, struct str text, struct err *reterr)
 		return command_write(context, out, reterr);
 	}
 	if (strcmp(value_text(row, "fate"), "fault") == 0) {
-		fault_show(row, out);
+		command_say(context, out, row,
+		    value_at(row, "line") != NULL
+			? "line {line%} byte {at%}\n  fault: {reason}\n\n"
+			: "fault: {reason}\n\n");
 		return command_write(context, out, reterr);
 	}
-	buf_init(&head, 4 * NAME_MAX_SHOWN);
-	row_head(row, &head);
+	buf_init(&head, 4 * VALUE_SHOWN);
+	row_head(context, row, &head);
 	screen_text(context->screen, out, TONE_STRONG, "%.*s\n", (int)head.len,
 	    head.len > 0 ? head.data : "");
 	buf_fini(&head);
@@ -121,8 +95,7 @@ piece_ask(
 	(void)snprintf(line, sizeof(line), "%" PRId64, all->line);
 	(void)snprintf(at, sizeof(at), "%" PRId64, all->at);
 	ask_init(&ask, "POST", "/explain");
-	ask_param(&ask, "source", options_value(options, "--source"));
-	ask_param(&ask, "destination", options_value(options, "--destination"));
+	command_params(&ask, options, "source destination");
 	ask_param(&ask, "lines", lines ? "yes" : "no");
 	ask_param(&ask, "line", line);
 	ask_param(&ask, "at", at);

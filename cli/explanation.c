@@ -1,21 +1,17 @@
 #include "cli/explanation.h"
 
-#include "cli/grid.h"
 #include "cli/show.h"
 #include "cli/value.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-	TEXT_MAX = 4096,  /* bytes of a text that is shown */
-	VALUE_MAX = 1024, /* likewise, in a cell */
-};
+enum { VALUE_MAX = 1024 }; /* bytes of a value in a cell */
 
 static void
 text_put(struct buf *out, const char *text)
 {
-	show_foreign(out, text, strlen(text), TEXT_MAX);
+	show_foreign(out, text, strlen(text), VALUE_SHOWN);
 }
 
 /* ---- properties ---- */
@@ -103,7 +99,7 @@ properties_show(const struct command_context *context,
 	    {"WHY", NULL, GRID_TEXT, GRID_WRAP | GRID_HIDE_ZERO, 0, NULL},
 	};
 	const json_t *decisions = value_at(explanation, "decisions");
-	struct grid *grid = grid_new(columns, 3, context->now_ms);
+	struct grid *grid = grid_new(GRID(columns), context->now_ms);
 	bool ok = true;
 
 	for (size_t i = 0; i < json_array_size(decisions); i++) {
@@ -145,18 +141,16 @@ identity_show(
     const json_t *explanation, const char *destination, struct buf *out)
 {
 	const json_t *event = value_at(explanation, "event");
-	const char *identity = value_text(event, "identity");
+	bool named = *value_text(event, "identity") != '\0';
 
-	(void)buf_text(
-	    out, *identity != '\0' ? "identity " : "anonymous user ");
-	text_put(
-	    out, *identity != '\0' ? identity : value_text(event, "user_id"));
+	(void)buf_text(out, named ? "identity " : "anonymous user ");
+	value_show(event, named ? "identity" : "user_id", out);
 	(void)buf_text(out, " (");
 	text_put(out, decision_of(explanation, "identity"));
 	(void)buf_text(out, ") at ");
 	text_put(out, destination);
 	(void)buf_printf(out, ",\n%*sas ", EXPLANATION_MARGIN, "");
-	text_put(out, value_text(event, "event"));
+	value_show(event, "event", out);
 	(void)buf_text(out, " (");
 	text_put(out, decision_of(explanation, "event"));
 	(void)buf_text(out, ")\n");
@@ -176,7 +170,7 @@ explanation_show(const struct command_context *context, const char *head,
 	if (strcmp(fate, "send") != 0) {
 		screen_text(context->screen, out, TONE_WRONG,
 		    strcmp(fate, "drop") == 0 ? "dropped: " : "dead: ");
-		text_put(out, value_text(explanation, "reason"));
+		value_show(explanation, "reason", out);
 		/* The only decision, if it was not mapped: what is wrong. */
 		if (json_array_size(value_at(explanation, "decisions")) == 1 &&
 		    *decision_of(explanation, "event") != '\0') {
@@ -190,7 +184,7 @@ explanation_show(const struct command_context *context, const char *head,
 		text_put(out, text != NULL ? text : "");
 		free(text);
 		(void)buf_text(out, ", of ");
-		text_put(out, value_text(explanation, "label"));
+		value_show(explanation, "label", out);
 		(void)buf_char(out, '\n');
 	} else {
 		identity_show(explanation, destination, out);

@@ -41,8 +41,8 @@
 		    "Where to look (default queued)."                          \
 	}
 
-/* Ask for what the options select. */
-void filter_ask(const struct options *options, struct ask *ask);
+/* The parameters of a call that selects by them. */
+#define FILTER_PARAMS "type user source reason since limit"
 
 /* Was any of the filters given? */
 bool filter_given(const struct options *options);

@@ -875,6 +875,16 @@ grid_write(const struct grid *grid, const struct screen *screen,
 	return drawn ? buf_ok(out, reterr) : err_set_nomem(reterr);
 }
 
+bool
+grid_end(struct grid *grid, const struct screen *screen, struct buf *out,
+    struct err *reterr)
+{
+	bool ok = grid_write(grid, screen, out, reterr);
+
+	grid_free(grid);
+	return ok;
+}
+
 /* ---- CSV ---- */
 
 static void

@@ -13,11 +13,10 @@
  *	    {"DEAD", "dead", GRID_NUMBER, GRID_HIDE_ZERO, 1, NULL},
  *	};
  *
- *	grid = grid_new(columns, 5, now_ms);
+ *	grid = grid_new(GRID(columns), now_ms);
  *	json_array_foreach(destinations, i, row)
  *		grid_row(grid, row);
- *	ok = grid_write(grid, screen, out, reterr);
- *	grid_free(grid);
+ *	return grid_end(grid, screen, out, reterr);
  *
  * Cells hold values, not texts, so that they sort, are added up and go into CSV
  * as what they are. On a terminal the grid is made to fit: columns without
@@ -60,6 +59,9 @@ struct grid_column {
 	enum tone (*tone)(const char *text); /* of a text, or NULL */
 };
 
+/* Such an array as the two arguments of a function. */
+#define GRID(columns) columns, sizeof(columns) / sizeof((columns)[0])
+
 /* The columns are lent. Times are relative to now (wall clock). NULL without
  * memory, which the other functions take and grid_write() reports. */
 struct grid *
@@ -93,6 +95,10 @@ grid_sort_named(struct grid *grid, const char *head, struct err *reterr);
 
 /* Append the grid with its heads; nothing if it has no rows. */
 MUST_USE bool grid_write(const struct grid *grid, const struct screen *screen,
+    struct buf *out, struct err *reterr);
+
+/* Write it, and free it. */
+MUST_USE bool grid_end(struct grid *grid, const struct screen *screen,
     struct buf *out, struct err *reterr);
 
 /* Append it as CSV (RFC 4180), all columns: numbers as digits, durations in

@@ -1,8 +1,6 @@
 /* currentsd ledger: what became of every event ever received. */
 
 #include "cli/command.h"
-#include "cli/grid.h"
-#include "cli/show.h"
 #include "cli/value.h"
 
 #include <jansson.h>
@@ -61,8 +59,7 @@ line_columns(const char *head, struct grid_column columns[LINE_COLUMNS])
 	columns[LINE_LABEL].head = head;
 }
 
-enum { REPLAYS_LABEL, REPLAYS_COLUMNS = 5 };
-static const struct grid_column replay_columns[REPLAYS_COLUMNS] = {
+static const struct grid_column replay_columns[] = {
     {"REPLAYS", "label", GRID_TEXT, GRID_CUT, 0, NULL},
     {"REPLAYED", "replayed", GRID_NUMBER, 0, 0, NULL},
     {"QUEUED", "replay_queued", GRID_NUMBER, 0, 0, NULL},
@@ -109,13 +106,25 @@ total_add(struct grid *grid, const json_t *answer)
 	grid_text(grid, 0, "all");
 }
 
+/* As a table or as CSV. */
+static bool
+lines_end(const struct command_context *context, struct grid *grid,
+    struct buf *out, struct err *reterr)
+{
+	bool ok;
+
+	if (!options_has(context->options, "--csv"))
+		return grid_end(grid, context->screen, out, reterr);
+	ok = grid_csv_write(grid, out, reterr);
+	grid_free(grid);
+	return ok;
+}
+
 static bool
 campaigns_write(struct command_context *context, const json_t *answer,
     struct buf *out, struct err *reterr)
 {
-	struct grid *grid = grid_new(campaign_columns,
-	    sizeof(campaign_columns) / sizeof(campaign_columns[0]),
-	    context->now_ms);
+	struct grid *grid = grid_new(GRID(campaign_columns), context->now_ms);
 	const json_t *line;
 	size_t i;
 	bool ok;
@@ -130,28 +139,22 @@ campaigns_write(struct command_context *context, const json_t *answer,
 				: "(none)");
 	}
 	grid_sort(grid, OF_DAY, false);
-	if (options_has(context->options, "--csv")) {
-		ok = grid_csv_write(grid, out, reterr);
-	} else {
-		ok = grid_write(grid, context->screen, out, reterr);
-		(void)buf_printf(out,
-		    "\nA day is the event's own, in %s (report_timezone).\n",
-		    value_text(answer, "timezone"));
-	}
-	grid_free(grid);
-	return ok && buf_ok(out, reterr);
+	ok = lines_end(context, grid, out, reterr);
+	if (!options_has(context->options, "--csv"))
+		command_say(context, out, answer,
+		    "\nA day is the event's own, in {timezone} "
+		    "(report_timezone).\n");
+	return ok;
 }
 
 static bool
 lines_write(struct command_context *context, const json_t *answer,
     struct buf *out, struct err *reterr)
 {
-	bool csv = options_has(context->options, "--csv");
 	struct grid_column columns[LINE_COLUMNS];
 	struct grid *grid;
 	const json_t *line;
 	size_t i;
-	bool ok;
 
 	line_columns(head_of(value_text(answer, "by")), columns);
 	grid = grid_new(columns, LINE_COLUMNS, context->now_ms);
@@ -166,12 +169,10 @@ lines_write(struct command_context *context, const json_t *answer,
 		if (value_int(line, "imbalance") != 0)
 			grid_tone(grid, LINE_IMBALANCE, TONE_WRONG);
 	}
-	if (!csv && !options_has(context->options, "--last"))
+	if (!options_has(context->options, "--csv") &&
+	    !options_has(context->options, "--last"))
 		total_add(grid, answer);
-	ok = csv ? grid_csv_write(grid, out, reterr)
-		 : grid_write(grid, context->screen, out, reterr);
-	grid_free(grid);
-	return ok;
+	return lines_end(context, grid, out, reterr);
 }
 
 /* Replays are apart: they were counted as delivered before. */
@@ -179,11 +180,9 @@ static bool
 replays_write(struct command_context *context, const json_t *answer,
     struct buf *out, struct err *reterr)
 {
-	struct grid *grid =
-	    grid_new(replay_columns, REPLAYS_COLUMNS, context->now_ms);
+	struct grid *grid = grid_new(GRID(replay_columns), context->now_ms);
 	const json_t *line;
 	size_t i;
-	bool ok;
 
 	json_array_foreach(value_at(answer, "lines"), i, line)
 	{
@@ -192,28 +191,22 @@ replays_write(struct command_context *context, const json_t *answer,
 	}
 	total_add(grid, answer);
 	(void)buf_char(out, '\n');
-	ok = grid_write(grid, context->screen, out, reterr);
-	grid_free(grid);
-	return ok;
+	return grid_end(grid, context->screen, out, reterr);
 }
 
 static bool
 drops_write(struct command_context *context, const json_t *answer,
     struct buf *out, struct err *reterr)
 {
-	struct grid *grid = grid_new(drop_columns,
-	    sizeof(drop_columns) / sizeof(drop_columns[0]), context->now_ms);
+	struct grid *grid = grid_new(GRID(drop_columns), context->now_ms);
 	const json_t *drop;
 	size_t i;
-	bool ok;
 
 	json_array_foreach(value_at(answer, "drops"), i, drop)
 	    grid_row(grid, drop);
 	if (grid_rows(grid) > 0)
 		(void)buf_char(out, '\n');
-	ok = grid_write(grid, context->screen, out, reterr);
-	grid_free(grid);
-	return ok;
+	return grid_end(grid, context->screen, out, reterr);
 }
 
 static void
@@ -238,79 +231,54 @@ verdict_write(
 	(void)buf_char(out, '\n');
 }
 
+/* Behind the lines. */
 static bool
-ledger_text(struct command_context *context, const json_t *answer,
+rest_write(struct command_context *context, const json_t *answer,
     struct buf *out, struct err *reterr)
 {
-	int64_t kept = value_int(answer, "unreadable_bodies.kept");
-	int64_t removed = value_int(answer, "unreadable_bodies.removed");
-	char kept_text[SHOW_TEXT], removed_text[SHOW_TEXT];
-
-	if (value_at(answer, "timezone") != NULL)
-		return campaigns_write(context, answer, out, reterr);
-	if (!lines_write(context, answer, out, reterr) ||
-	    options_has(context->options, "--csv"))
-		return buf_ok(out, reterr);
 	if (value_int(answer, "total.replayed") > 0 &&
 	    !replays_write(context, answer, out, reterr))
 		return false;
 	if (!drops_write(context, answer, out, reterr))
 		return false;
-	if (kept + removed > 0) {
-		show_number(kept, kept_text, sizeof(kept_text));
-		show_number(removed, removed_text, sizeof(removed_text));
-		(void)buf_printf(out,
-		    "\nUnreadable bodies, whose events are not counted: %s "
-		    "kept, %s removed\n",
-		    kept_text, removed_text);
-	}
+	if (value_int(answer, "unreadable_bodies.kept") +
+		value_int(answer, "unreadable_bodies.removed") >
+	    0)
+		command_say(context, out, answer,
+		    "\nUnreadable bodies, whose events are not counted: "
+		    "{unreadable_bodies.kept#} kept, "
+		    "{unreadable_bodies.removed#} removed\n");
 	verdict_write(context, answer, out);
-	return buf_ok(out, reterr);
+	return true;
 }
 
-/* As it came, and whether it balances. */
-struct raw {
-	struct buf *out;
-	bool balances;
-};
-
-static bool
-raw_row(void *arg, json_t *row, struct str text, struct err *reterr)
+static int
+ledger_show(
+    struct command_context *context, const json_t *answer, struct buf *out)
 {
-	struct raw *raw = arg;
-	json_t *answer = json_loadb(text.data, text.len, 0, NULL);
+	struct err err;
+	bool ok;
 
-	(void)row;
-	raw->balances = value_bool(answer, "balances");
-	json_decref(answer);
-	return buf_append(raw->out, text.data, text.len) &&
-	       buf_char(raw->out, '\n') && buf_ok(raw->out, reterr);
+	if (value_at(answer, "timezone") != NULL) {
+		ok = campaigns_write(context, answer, out, &err);
+	} else {
+		ok = lines_write(context, answer, out, &err);
+		if (ok && !options_has(context->options, "--csv"))
+			ok = rest_write(context, answer, out, &err);
+	}
+	if (!ok)
+		return command_fail(out, &err);
+	return value_bool(answer, "balances") ? EXIT_FINE : EXIT_FOUND;
 }
 
 int
 command_ledger(struct command_context *context, struct buf *out)
 {
 	const struct options *options = context->options;
-	struct raw raw = {.out = out};
-	json_t *answer = NULL;
 	struct ask ask;
-	struct err err;
-	bool ok;
 
 	ask_init(&ask, "GET", "/ledger");
-	ask_param(&ask, "by", options_value(options, "--by"));
+	command_params(&ask, options, "by check");
 	ask_param(&ask, "since", options_value(options, "--last"));
-	if (options_has(options, "--check"))
-		ask_param(&ask, "check", "yes");
-	ask.raw = options_has(options, "--json");
-	ok = client_ask(context->client, &ask, ask.raw ? raw_row : NULL, &raw,
-	    &answer, &err);
-	if (ok && !ask.raw) {
-		raw.balances = value_bool(answer, "balances");
-		ok = ledger_text(context, answer, out, &err);
-	}
-	json_decref(answer);
-	if (!ok)
-		return command_fail(out, &err);
-	return raw.balances ? EXIT_FINE : EXIT_FOUND;
+	return command_answer(context, &ask, ledger_show, out);
 }

@@ -85,7 +85,7 @@ option_read(const char *command, const struct option_row *table, size_t argc,
 	const char *text = strcmp(argv[*at], "-h") == 0 ? "--help" : argv[*at];
 	size_t len = strcspn(text, "=");
 	const struct option_row *row = row_find(table, text, len);
-	const char *value = "";
+	const char *value = "yes";
 
 	if (row == NULL)
 		row = row_find(options_common, text, len);

@@ -44,7 +44,7 @@ MUST_USE bool
 options_read(const char *command, const struct option_row *table, size_t argc,
     const char *const *argv, struct options *ret_options, struct err *reterr);
 
-/* Was the option given? Its last value ("" for a flag), or NULL. */
+/* Was the option given? Its last value ("yes" of a flag), or NULL. */
 bool options_has(const struct options *options, const char *name);
 const char *options_value(const struct options *options, const char *name);
 

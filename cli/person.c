@@ -3,7 +3,6 @@
  * them in order of time: events and changes that are queued, delivered or dead.
  */
 
-#include "cli/grid.h"
 #include "cli/segment.h"
 #include "cli/show.h"
 #include "cli/value.h"
@@ -34,12 +33,9 @@ static bool
 memberships_show(const struct command_context *context,
     const json_t *memberships, struct buf *out, struct err *reterr)
 {
-	struct grid *grid = grid_new(membership_columns,
-	    sizeof(membership_columns) / sizeof(membership_columns[0]),
-	    context->now_ms);
+	struct grid *grid = grid_new(GRID(membership_columns), context->now_ms);
 	const json_t *row;
 	size_t i;
-	bool ok;
 
 	json_array_foreach(memberships, i, row)
 	{
@@ -54,9 +50,7 @@ memberships_show(const struct command_context *context,
 	}
 	if (grid_rows(grid) == 0)
 		(void)buf_text(out, "no segment was ever sent for this id\n");
-	ok = grid_write(grid, context->screen, out, reterr);
-	grid_free(grid);
-	return ok;
+	return grid_end(grid, context->screen, out, reterr);
 }
 
 /* ---- the timeline ---- */
@@ -98,9 +92,7 @@ static bool
 timeline_show(const struct command_context *context, const json_t *answer,
     struct buf *out, struct err *reterr)
 {
-	struct grid *grid = grid_new(timeline_columns,
-	    sizeof(timeline_columns) / sizeof(timeline_columns[0]),
-	    context->now_ms);
+	struct grid *grid = grid_new(GRID(timeline_columns), context->now_ms);
 	const json_t *row;
 	struct buf title;
 	size_t i;
@@ -124,55 +116,45 @@ timeline_show(const struct command_context *context, const json_t *answer,
 		(void)buf_text(out,
 		    "no event or change with this id is queued, dead or in the "
 		    "archive\n");
-	ok = grid_write(grid, context->screen, out, reterr);
+	ok = grid_end(grid, context->screen, out, reterr);
 	if (value_int(answer, "earlier") > 0)
-		(void)buf_printf(out,
-		    "%" PRId64 " earlier ones are not shown: use a higher "
-		    "--limit\n",
-		    value_int(answer, "earlier"));
+		command_say(context, out, answer,
+		    "{earlier%} earlier ones are not shown: use a higher "
+		    "--limit\n");
 	buf_fini(&title);
-	grid_free(grid);
 	return ok;
 }
 
-static bool
-person_show(const struct command_context *context, const json_t *answer,
-    struct buf *out, struct err *reterr)
+static int
+person_show(
+    struct command_context *context, const json_t *answer, struct buf *out)
 {
-	if (!memberships_show(
-		context, value_at(answer, "memberships"), out, reterr))
-		return false;
+	const json_t *memberships = value_at(answer, "memberships");
+	struct err err;
+
+	if (!memberships_show(context, memberships, out, &err))
+		return command_fail(out, &err);
 	(void)buf_char(out, '\n');
-	return timeline_show(context, answer, out, reterr);
+	if (!timeline_show(context, answer, out, &err))
+		return command_fail(out, &err);
+	return json_array_size(memberships) +
+			   json_array_size(value_at(answer, "timeline")) >
+		       0
+		   ? EXIT_FINE
+		   : EXIT_FOUND;
 }
 
 int
 command_person(struct command_context *context, struct buf *out)
 {
 	const struct options *options = context->options;
-	json_t *answer;
 	struct ask ask;
-	struct err err;
-	int code;
 
-	if (options->word_count != 1 || *options->words[0] == '\0') {
-		(void)err_set(&err, ERR_INPUT,
+	if (options->word_count != 1 || *options->words[0] == '\0')
+		return command_refuse(out,
 		    "person needs one id, as a segment or an event has it");
-		return command_fail(out, &err);
-	}
 	ask_init(&ask, "GET", "/persons/*");
 	ask.name = str_text(options->words[0]);
-	ask_param(&ask, "limit", options_value(options, "--limit"));
-	code = command_ask_judged(context, &ask, NULL, NULL, &answer, out);
-	if (answer == NULL)
-		return code;
-	if (json_array_size(value_at(answer, "memberships")) +
-		json_array_size(value_at(answer, "timeline")) ==
-	    0)
-		code = EXIT_FOUND;
-	if (!options_has(options, "--json") &&
-	    !person_show(context, answer, out, &err))
-		code = command_fail(out, &err);
-	json_decref(answer);
-	return code;
+	command_params(&ask, options, "limit");
+	return command_answer(context, &ask, person_show, out);
 }

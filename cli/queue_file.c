@@ -5,7 +5,6 @@
 #include "base/json.h"
 #include "cli/command.h"
 #include "daemon/event.h"
-#include "cli/show.h"
 #include "cli/value.h"
 #include "queue/sqlite/rescue.h"
 
@@ -39,7 +38,6 @@ int
 command_queue_check(struct command_context *context, struct buf *out)
 {
 	struct check check = {.out = out};
-	char number[SHOW_TEXT];
 	int64_t batches, faults;
 	struct json json;
 	json_t *summary;
@@ -58,45 +56,42 @@ command_queue_check(struct command_context *context, struct buf *out)
 		return command_fail(out, &err);
 	batches = value_int(summary, "batches");
 	faults = value_int(summary, "faults");
-	json_decref(summary);
 	if (check.json != NULL) {
 		json_array_close(&json);
 		json_int(&json, "batches", batches);
 		json_object_close(&json);
 		(void)buf_char(out, '\n');
 	} else {
-		show_number(batches, number, sizeof(number));
-		(void)buf_printf(out,
-		    "%s batches checked, %" PRId64 " faults\n", number, faults);
+		command_say(context, out, summary,
+		    "{batches#} batches checked, {faults%} faults\n");
 	}
+	json_decref(summary);
 	return faults > 0 ? EXIT_FOUND : EXIT_FINE;
 }
 
 /* ---- backup ---- */
 
+static int
+backup_show(
+    struct command_context *context, const json_t *summary, struct buf *out)
+{
+	command_say(context, out, summary, "{path} is a copy of the queue\n");
+	return EXIT_FINE;
+}
+
 int
 command_queue_backup(struct command_context *context, struct buf *out)
 {
 	const struct options *options = context->options;
-	json_t *summary;
 	struct ask ask;
-	struct err err;
-	int code;
 
-	if (options->word_count != 1) {
-		(void)err_set(&err, ERR_INPUT,
+	if (options->word_count != 1)
+		return command_refuse(out,
 		    "queue backup needs the absolute path of a file that does "
 		    "not exist yet");
-		return command_fail(out, &err);
-	}
 	ask_init(&ask, "POST", "/queue/backup");
 	ask_param(&ask, "path", options->words[0]);
-	code = command_ask(context, &ask, NULL, NULL, &summary, out);
-	if (summary != NULL)
-		(void)buf_printf(out, "%s is a copy of the queue\n",
-		    value_text(summary, "path"));
-	json_decref(summary);
-	return code;
+	return command_answer(context, &ask, backup_show, out);
 }
 
 /* ---- rescue ---- */
@@ -135,11 +130,9 @@ command_queue_rescue(struct command_context *context, struct buf *out)
 	struct err err;
 	bool ok;
 
-	if (context->options->word_count != 1) {
-		(void)err_set(&err, ERR_INPUT,
-		    "queue rescue needs one file: the damaged queue.db");
-		return command_fail(out, &err);
-	}
+	if (context->options->word_count != 1)
+		return command_refuse(
+		    out, "queue rescue needs one file: the damaged queue.db");
 	event_reader_init(&rescue.reader);
 	ok = queue_rescue(
 	    context->options->words[0], rescue_event, &rescue, &found, &err);

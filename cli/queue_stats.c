@@ -1,13 +1,7 @@
 /* currentsd queue stats: how much is queued, and for how long. */
 
 #include "cli/command.h"
-#include "cli/grid.h"
-#include "cli/show.h"
 #include "cli/value.h"
-
-#include <inttypes.h>
-#include <jansson.h>
-#include <stdio.h>
 
 const struct option_row command_queue_stats_options[] = {
     {"--age", NULL, "Read all queued events, and show how old they are."},
@@ -67,7 +61,7 @@ struct listing {
 };
 #define LISTING(member, aged, columns)                                         \
 	{                                                                      \
-		member, aged, columns, sizeof(columns) / sizeof((columns)[0])  \
+		member, aged, GRID(columns)                                    \
 	}
 static const struct listing listings[] = {
     LISTING("destinations", NULL, destination_columns),
@@ -86,7 +80,6 @@ listing_write(struct command_context *context, const struct listing *listing,
 	    grid_new(listing->columns, listing->count, context->now_ms);
 	const json_t *row, *age;
 	size_t i, class;
-	bool ok;
 
 	json_array_foreach(rows, i, row)
 	{
@@ -107,54 +100,39 @@ listing_write(struct command_context *context, const struct listing *listing,
 		(void)buf_char(out, '\n');
 	if (listing->count == AGE_COLUMNS)
 		grid_sort(grid, AGE_LABEL, false);
-	ok = grid_write(grid, context->screen, out, reterr);
-	grid_free(grid);
-	return ok;
+	return grid_end(grid, context->screen, out, reterr);
 }
 
-static bool
-stats_text(struct command_context *context, const json_t *answer,
-    struct buf *out, struct err *reterr)
+static int
+stats_show(
+    struct command_context *context, const json_t *answer, struct buf *out)
 {
-	char queued[SHOW_TEXT], dead[SHOW_TEXT], unreadable[SHOW_TEXT];
+	struct err err;
 
-	show_number(value_int(answer, "queued"), queued, sizeof(queued));
-	show_number(value_int(answer, "dead"), dead, sizeof(dead));
-	show_number(
-	    value_int(answer, "unreadable"), unreadable, sizeof(unreadable));
-	(void)buf_printf(out, "%s queued, %s dead, %s unreadable\n", queued,
-	    dead, unreadable);
+	command_say(context, out, answer,
+	    "{queued#} queued, {dead#} dead, {unreadable#} unreadable\n");
 	for (size_t i = 0; i < sizeof(listings) / sizeof(listings[0]); i++) {
 		/* The same lines come with their ages. */
 		if (listings[i].aged != NULL &&
 		    value_at(answer, listings[i].aged) != NULL)
 			continue;
 		if (!listing_write(context, &listings[i],
-			value_at(answer, listings[i].member), out, reterr))
-			return false;
+			value_at(answer, listings[i].member), out, &err))
+			return command_fail(out, &err);
 	}
 	if (value_int(answer, "damaged") > 0)
-		(void)buf_printf(out,
-		    "\n%" PRId64 " damaged batches could not be read and were "
-		    "skipped\n",
-		    value_int(answer, "damaged"));
-	return buf_ok(out, reterr);
+		command_say(context, out, answer,
+		    "\n{damaged%} damaged batches could not be read and were "
+		    "skipped\n");
+	return EXIT_FINE;
 }
 
 int
 command_queue_stats(struct command_context *context, struct buf *out)
 {
-	json_t *answer;
 	struct ask ask;
-	struct err err;
-	int code;
 
 	ask_init(&ask, "GET", "/queue/stats");
-	if (options_has(context->options, "--age"))
-		ask_param(&ask, "age", "yes");
-	code = command_ask(context, &ask, NULL, NULL, &answer, out);
-	if (answer != NULL && !stats_text(context, answer, out, &err))
-		code = command_fail(out, &err);
-	json_decref(answer);
-	return code;
+	command_params(&ask, context->options, "age");
+	return command_answer(context, &ask, stats_show, out);
 }

@@ -17,9 +17,7 @@ segment_ask(const struct options *options, const char *method, const char *path,
 		    "segments` lists them");
 	ask_init(ret_ask, method, path);
 	ret_ask->name = str_text(options->words[0]);
-	ask_param(ret_ask, "source", options_value(options, "--source"));
-	ask_param(
-	    ret_ask, "destination", options_value(options, "--destination"));
+	command_params(ret_ask, options, "source destination");
 	return true;
 }
 

@@ -3,7 +3,6 @@
  * the segments that are kept up to date at a destination.
  */
 
-#include "cli/grid.h"
 #include "cli/segment.h"
 #include "cli/show.h"
 #include "cli/value.h"
@@ -95,13 +94,6 @@ segments_row(struct grid *grid, const json_t *segment)
 }
 
 static bool
-rows_take(void *arg, json_t *row, struct str text, struct err *reterr)
-{
-	(void)text;
-	return json_array_append(arg, row) == 0 || err_set_nomem(reterr);
-}
-
-static bool
 several_destinations(const json_t *rows)
 {
 	const char *first = value_text(json_array_get(rows, 0), "destination");
@@ -127,7 +119,6 @@ segments_show(struct command_context *context, const json_t *rows,
 	    context->now_ms);
 	const json_t *row;
 	size_t i, before = out->len;
-	bool ok;
 
 	json_array_foreach(rows, i, row)
 	    segment_trouble_show(row, context->screen, out);
@@ -140,26 +131,20 @@ segments_show(struct command_context *context, const json_t *rows,
 				segments_row(grid, row);
 		}
 	}
-	ok = grid_write(grid, context->screen, out, reterr);
-	grid_free(grid);
-	return ok;
+	return grid_end(grid, context->screen, out, reterr);
 }
 
 int
 command_segments(struct command_context *context, struct buf *out)
 {
-	const struct options *options = context->options;
 	json_t *answer, *rows = json_array();
 	struct ask ask;
 	struct err err;
 	int code;
 
 	ask_init(&ask, "GET", "/segments");
-	ask_param(&ask, "source", options_value(options, "--source"));
-	ask_param(&ask, "destination", options_value(options, "--destination"));
-	if (options_has(options, "--attention"))
-		ask_param(&ask, "attention", "yes");
-	code = command_ask(context, &ask, rows_take, rows, &answer, out);
+	command_params(&ask, context->options, "source destination attention");
+	code = command_ask(context, &ask, command_row_keep, rows, &answer, out);
 	if (answer != NULL && json_array_size(rows) == 0)
 		(void)buf_text(out, value_int(answer, "segments") == 0
 					? "no segment has come yet\n"
@@ -172,16 +157,6 @@ command_segments(struct command_context *context, struct buf *out)
 }
 
 /* ---- show ---- */
-
-static void
-show_count(const char *head, int64_t count, const char *noun, struct buf *out)
-{
-	char number[SHOW_TEXT];
-
-	show_number(count, number, sizeof(number));
-	(void)buf_printf(
-	    out, "%-12s %s %s%s", head, number, noun, count == 1 ? "" : "s");
-}
 
 static void
 show_time(const struct command_context *context, const char *head,
@@ -200,20 +175,14 @@ show_time(const struct command_context *context, const char *head,
 }
 
 static void
-show_text(const char *head, const char *text, struct buf *out)
-{
-	(void)buf_printf(out, "%-12s ", head);
-	show_foreign(out, text, strlen(text), strlen(text));
-	(void)buf_char(out, '\n');
-}
-
-static void
-show_waiting(const json_t *segment, struct buf *out)
+show_waiting(const struct command_context *context, const json_t *segment,
+    struct buf *out)
 {
 	const json_t *done = value_at(segment, "done_s");
 	char text[SHOW_DURATION];
 
-	show_count("waiting", value_int(segment, "waiting"), "change", out);
+	command_say(
+	    context, out, segment, "waiting      {waiting#} change{waiting+}");
 	show_duration(json_integer_value(done), text, sizeof(text));
 	if (json_is_integer(done))
 		(void)buf_printf(out, ", done in %s\n", text);
@@ -221,60 +190,51 @@ show_waiting(const json_t *segment, struct buf *out)
 		(void)buf_text(out, ", no forecast\n");
 }
 
-static void
-segment_show(const struct command_context *context, const json_t *segment,
-    struct buf *out)
+static int
+segment_show(
+    struct command_context *context, const json_t *segment, struct buf *out)
 {
-	const char *label = value_text(segment, "label");
 	const char *state = value_text(segment, "state");
 
 	segment_trouble_show(segment, context->screen, out);
 	if (value_at(segment, "trouble") != NULL)
 		(void)buf_char(out, '\n');
-	(void)buf_printf(out, "%-12s ", "segment");
+	(void)buf_text(out, "segment      ");
 	segment_title_show(
 	    out, value_text(segment, "name"), value_text(segment, "id"));
-	(void)buf_printf(out, "\n%-12s ", "state");
+	(void)buf_text(out, "\nstate        ");
 	screen_text(context->screen, out, state_tone(state), "%s", state);
-	(void)buf_char(out, '\n');
-	show_text("source", value_text(segment, "source"), out);
-	show_text("destination", value_text(segment, "destination"), out);
+	command_say(context, out, segment,
+	    "\nsource       {source}\ndestination  {destination}\n");
 	if (!value_bool(segment, "served"))
-		(void)buf_printf(out, "%-12s it is NOT IN THE SETTINGS\n", "");
-	show_text("called there", *label != '\0' ? label : "not yet", out);
-	show_count("wanted", value_int(segment, "wanted"), "member", out);
-	(void)buf_char(out, '\n');
-	show_count("sent", value_int(segment, "sent"), "member", out);
-	(void)buf_char(out, '\n');
+		(void)buf_text(out, "             it is NOT IN THE SETTINGS\n");
+	command_say(context, out, segment,
+	    *value_text(segment, "label") != '\0' ? "called there {label}\n"
+						  : "called there not yet\n");
+	command_say(context, out, segment,
+	    "wanted       {wanted#} member{wanted+}\n"
+	    "sent         {sent#} member{sent+}\n");
 	if (value_int(segment, "waiting") > 0)
-		show_waiting(segment, out);
-	if (value_int(segment, "dead") > 0) {
-		show_count("dead", value_int(segment, "dead"), "change", out);
-		(void)buf_text(out, ": `currentsd dead list --type ");
-		show_foreign(out, value_text(segment, "id"),
-		    strlen(value_text(segment, "id")), SHOW_TEXT);
-		(void)buf_text(out, "`\n");
-	}
+		show_waiting(context, segment, out);
+	if (value_int(segment, "dead") > 0)
+		command_say(context, out, segment,
+		    "dead         {dead#} change{dead+}: `currentsd dead list "
+		    "--type {id}`\n");
 	show_time(context, "first page", segment, "first_page", out);
 	show_time(context, "last page", segment, "last_page", out);
 	show_time(context, "complete", segment, "last_complete", out);
+	return EXIT_FINE;
 }
 
 int
 command_segments_show(struct command_context *context, struct buf *out)
 {
-	json_t *segment;
 	struct ask ask;
 	struct err err;
-	int code;
 
 	if (!segment_ask(context->options, "GET", "/segments/*", &ask, &err))
 		return command_fail(out, &err);
-	code = command_ask(context, &ask, NULL, NULL, &segment, out);
-	if (segment != NULL)
-		segment_show(context, segment, out);
-	json_decref(segment);
-	return code;
+	return command_answer(context, &ask, segment_show, out);
 }
 
 /* ---- syncs ---- */
@@ -314,8 +274,7 @@ sync_row(void *arg, json_t *sync, struct str text, struct err *reterr)
 int
 command_segments_syncs(struct command_context *context, struct buf *out)
 {
-	struct grid *grid = grid_new(sync_columns,
-	    sizeof(sync_columns) / sizeof(sync_columns[0]), context->now_ms);
+	struct grid *grid = grid_new(GRID(sync_columns), context->now_ms);
 	json_t *segment = NULL;
 	struct ask ask;
 	struct err err;
@@ -365,23 +324,19 @@ segment_look(struct command_context *context, const char *path,
 }
 
 static void
-resent_show(
-    const json_t *segment, int64_t members, bool retired, struct buf *out)
+resent_show(const struct command_context *context, const json_t *segment,
+    const json_t *answer, bool retired, struct buf *out)
 {
-	const char *destination = value_text(segment, "destination");
-	const char *id = value_text(segment, "id");
-	char number[SHOW_TEXT];
-
-	show_number(members, number, sizeof(number));
-	(void)buf_printf(out, "%s member%s %s", number, members == 1 ? "" : "s",
-	    !retired	   ? "will be sent again to "
-	    : members == 1 ? "leaves at "
-			   : "leave at ");
-	show_foreign(out, destination, strlen(destination), SHOW_TEXT);
-	(void)buf_printf(out, "%s.\nFollow it with `currentsd segments show ",
-	    retired ? "" : ", as the last change of each says");
-	show_foreign(out, id, strlen(id), SHOW_TEXT);
-	(void)buf_text(out, "`.\n");
+	command_say(context, out, answer,
+	    !retired ? "{resent#} member{resent+} will be sent again to "
+	    : value_int(answer, "retired") == 1
+		? "1 member leaves at "
+		: "{retired#} members leave at ");
+	command_say(context, out, segment,
+	    retired ? "{destination}.\n"
+		    : "{destination}, as the last change of each says.\n");
+	command_say(context, out, segment,
+	    "Follow it with `currentsd segments show {id}`.\n");
 }
 
 static int
@@ -409,9 +364,7 @@ segment_resend(struct command_context *context, bool retire, struct buf *out)
 	code = ok ? command_ask(context, &ask, NULL, NULL, &answer, out)
 		  : command_fail(out, &err);
 	if (answer != NULL)
-		resent_show(segment,
-		    value_int(answer, retire ? "retired" : "resent"), retire,
-		    out);
+		resent_show(context, segment, answer, retire, out);
 	json_decref(answer);
 	json_decref(segment);
 	return code;
@@ -429,29 +382,28 @@ command_segments_retire(struct command_context *context, struct buf *out)
 	return segment_resend(context, true, out);
 }
 
+static int
+released_show(
+    struct command_context *context, const json_t *answer, struct buf *out)
+{
+	bool any = value_int(answer, "released") > 0;
+
+	command_say(context, out, answer,
+	    any ? "released {released%} sync{released+}\n"
+		: "no sync of it is held\n");
+	return any ? EXIT_FINE : EXIT_FOUND;
+}
+
 int
 command_segments_release(struct command_context *context, struct buf *out)
 {
-	json_t *answer;
 	struct ask ask;
 	struct err err;
-	int64_t syncs;
-	int code;
 
 	if (!segment_ask(
 		context->options, "POST", "/segments/*/release", &ask, &err))
 		return command_fail(out, &err);
-	code = command_ask_judged(context, &ask, NULL, NULL, &answer, out);
-	if (answer == NULL)
-		return code;
-	syncs = value_int(answer, "released");
-	json_decref(answer);
-	if (!options_has(context->options, "--json") && syncs == 0)
-		(void)buf_text(out, "no sync of it is held\n");
-	else if (!options_has(context->options, "--json"))
-		(void)buf_printf(out, "released %" PRId64 " sync%s\n", syncs,
-		    syncs == 1 ? "" : "s");
-	return syncs > 0 ? EXIT_FINE : EXIT_FOUND;
+	return command_answer(context, &ask, released_show, out);
 }
 
 /* ---- verify ---- */
@@ -491,18 +443,16 @@ verify_wrong_show(const json_t *wrong, struct buf *out)
 }
 
 static void
-verify_show(const json_t *segment, const json_t *answer, struct buf *out)
+verify_show(const struct command_context *context, const json_t *segment,
+    const json_t *answer, struct buf *out)
 {
 	if (value_int(answer, "asked") == 0) {
 		(void)buf_text(out, "nothing of it is sent for certain yet\n");
 		return;
 	}
-	(void)buf_printf(out, "asked %s for %" PRId64 " member%s of ",
-	    value_text(segment, "destination"), value_int(answer, "asked"),
-	    value_int(answer, "asked") == 1 ? "" : "s");
-	show_foreign(out, value_text(segment, "label"),
-	    strlen(value_text(segment, "label")), GRID_CELL);
-	(void)buf_text(out, ":\n");
+	command_say(context, out, segment, "asked {destination} for ");
+	command_say(context, out, answer, "{asked%} member{asked+} of ");
+	command_say(context, out, segment, "{label}:\n");
 	verify_line(value_int(answer, "right"), "has the value that was sent",
 	    "have the value that was sent", out);
 	verify_line(value_int(answer, "other"), "has the other value",
@@ -531,12 +481,12 @@ command_segments_verify(struct command_context *context, struct buf *out)
 
 	if (!segment_look(context, "/segments/*/verify", &segment, &ask, &err))
 		return command_fail(out, &err);
-	ask_param(&ask, "sample", options_value(context->options, "--sample"));
+	command_params(&ask, context->options, "sample");
 	code = command_ask_judged(context, &ask, NULL, NULL, &answer, out);
 	if (answer != NULL && value_int(answer, "other") > 0)
 		code = EXIT_FOUND;
 	if (answer != NULL && !options_has(context->options, "--json"))
-		verify_show(segment, answer, out);
+		verify_show(context, segment, answer, out);
 	json_decref(answer);
 	json_decref(segment);
 	return code;

@@ -69,8 +69,7 @@ line_event(struct buf *line, json_t *row)
 	if (event == NULL)
 		return;
 	(void)buf_text(line, "  ");
-	text_put(
-	    line, *identity != '\0' ? identity : value_text(event, "user_id"));
+	value_show(event, *identity != '\0' ? "identity" : "user_id", line);
 	json_object_foreach(properties, name, value)
 	{
 		text = json_is_string(value)
@@ -90,14 +89,14 @@ line_write(struct buf *line, json_t *row)
 {
 	const json_t *member = value_at(row, "member");
 
-	text_put(line, value_text(row, "type"));
+	value_show(row, "type", line);
 	(void)buf_text(line, "  ");
 	if (member != NULL)
 		(void)buf_char(line, value_bool(row, "entered") ? '+' : '-');
-	text_put(line, value_text(row, member != NULL ? "member" : "event_id"));
+	value_show(row, member != NULL ? "member" : "event_id", line);
 	if (value_at(row, "reason") != NULL) {
 		(void)buf_text(line, "  ");
-		text_put(line, value_text(row, "reason"));
+		value_show(row, "reason", line);
 	}
 	line_event(line, row);
 }
@@ -141,17 +140,13 @@ watch_row(void *arg, json_t *row, struct str text, struct err *reterr)
 int
 command_tap(struct command_context *context, struct buf *out)
 {
-	static const char *const names[] = {
-	    "--type", "--user", "--source", "--rate", "--limit"};
 	struct watch watch = {context, out};
 	json_t *summary = NULL;
 	struct ask ask;
 	struct err err;
 
 	ask_init(&ask, "GET", "/tap");
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		ask_param(&ask, names[i] + strlen("--"),
-		    options_value(context->options, names[i]));
+	command_params(&ask, context->options, "type user source rate limit");
 	ask.raw = options_has(context->options, "--json");
 	if (!client_ask(
 		context->client, &ask, watch_row, &watch, &summary, &err))

@@ -171,21 +171,25 @@ command_top(struct command_context *context, struct buf *out)
 	return EXIT_FINE;
 }
 
+static int
+status_show(
+    struct command_context *context, const json_t *status, struct buf *out)
+{
+	struct err err;
+
+	return status_render(
+		   status, context->screen, context->now_ms, out, &err)
+		   ? EXIT_FINE
+		   : command_fail(out, &err);
+}
+
 int
 command_status(struct command_context *context, struct buf *out)
 {
-	json_t *status;
 	struct ask ask;
-	struct err err;
-	int code;
 
 	if (options_has(context->options, "--watch"))
 		return command_top(context, out);
 	ask_init(&ask, "GET", "/status");
-	code = command_ask(context, &ask, NULL, NULL, &status, out);
-	if (status != NULL &&
-	    !status_render(status, context->screen, context->now_ms, out, &err))
-		code = command_fail(out, &err);
-	json_decref(status);
-	return code;
+	return command_answer(context, &ask, status_show, out);
 }

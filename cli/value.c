@@ -1,6 +1,7 @@
 #include "cli/value.h"
 
 #include "base/utf8.h"
+#include "cli/show.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -27,6 +28,14 @@ value_text(const json_t *json, const char *path)
 	const char *text = json_string_value(value_at(json, path));
 
 	return text != NULL ? text : "";
+}
+
+void
+value_show(const json_t *json, const char *path, struct buf *out)
+{
+	const char *text = value_text(json, path);
+
+	show_foreign(out, text, strlen(text), VALUE_SHOWN);
 }
 
 int64_t

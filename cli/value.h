@@ -17,6 +17,10 @@ const struct json_t *value_at(const struct json_t *json, const char *path);
 /* "" by default; lent. */
 const char *value_text(const struct json_t *json, const char *path);
 
+/* Append a text, which may come from outside, as show_foreign() shows it. */
+enum { VALUE_SHOWN = 4096 }; /* bytes of it */
+void value_show(const struct json_t *json, const char *path, struct buf *out);
+
 /* 0 or false by default. */
 int64_t value_int(const struct json_t *json, const char *path);
 double value_real(const struct json_t *json, const char *path);

@@ -180,12 +180,11 @@ api_selection(const struct api *api, int64_t limit,
 bool
 api_selects(const struct api *api)
 {
-	static const char *const names[] = {
-	    "type", "user", "source", "reason", "since"};
 	bool given = false;
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		given |= call_param(api->call, names[i]) != NULL;
+	for (size_t i = 0; i < api->call->param_count; i++)
+		given |= str_has_word(
+		    "type user source reason since", api->call->params[i].name);
 	return given;
 }
 
@@ -208,20 +207,6 @@ api_place(const struct api *api, enum jobs_place *ret_place, struct err *reterr)
 	    "not be read are listed by `currentsd unreadable`");
 }
 
-/* Is it one of the words, with a blank between them? */
-static bool
-params_have(const char *params, const char *name)
-{
-	size_t len = strlen(name), step;
-
-	for (; *params != '\0'; params += step + (params[step] == ' ')) {
-		step = strcspn(params, " ");
-		if (step == len && memcmp(params, name, len) == 0)
-			return true;
-	}
-	return false;
-}
-
 static bool
 params_check(
     const struct api_route *route, const struct call *call, struct err *reterr)
@@ -229,7 +214,7 @@ params_check(
 	for (size_t i = 0; i < call->param_count; i++) {
 		const char *name = call->params[i].name;
 
-		if (!params_have(route->params, name))
+		if (!str_has_word(route->params, name))
 			return err_set(reterr, ERR_INPUT,
 			    "there is no parameter %.60s here%s%s", name,
 			    *route->params != '\0' ? ", but " : "",
