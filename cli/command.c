@@ -119,24 +119,16 @@ command_message(struct command_context *context, struct err *reterr,
 	return screen_line(context->screen, text, reterr);
 }
 
-bool
-command_id_read(const struct options *options, int64_t *ret_id)
+struct ask
+command_call(const struct command_context *context, const char *method,
+    const char *path, const char *names)
 {
-	char *end = NULL;
-	int64_t id = 0;
+	const struct options *options = context->options;
+	struct ask ask;
 
-	if (options->word_count == 1)
-		id = strtoll(options->words[0], &end, 10);
-	if (end == NULL || *end != '\0' || id <= 0)
-		return false;
-	*ret_id = id;
-	return true;
-}
-
-void
-command_params(
-    struct ask *ask, const struct options *options, const char *names)
-{
+	ask_init(&ask, method, path);
+	if (strchr(path, '*') != NULL)
+		ask.name = str_text(options->words[0]);
 	for (size_t i = 0; i < options->set_count; i++) {
 		const char *name = options->set[i].name + strlen("--");
 		bool last = true;
@@ -144,8 +136,9 @@ command_params(
 		for (size_t j = i + 1; j < options->set_count; j++)
 			last &= options->set[j].name != options->set[i].name;
 		if (last && str_has_word(names, name))
-			ask_param(ask, name, options->set[i].value);
+			ask_param(&ask, name, options->set[i].value);
 	}
+	return ask;
 }
 
 /* An answer that is printed as it came. */

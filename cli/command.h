@@ -93,14 +93,10 @@ MUST_USE bool command_flush(
 MUST_USE bool command_message(struct command_context *context,
     struct err *reterr, const char *format, ...) PRINTF_LIKE(3, 4);
 
-/* Read the id of a command that takes one ("dead show 7"); false if it is no
- * number, or if there are more words. */
-MUST_USE bool command_id_read(const struct options *options, int64_t *ret_id);
-
-/* Add what the options say to a call: each of these options that was given,
- * "type user limit". */
-void command_params(
-    struct ask *ask, const struct options *options, const char *names);
+/* A call as the command says it: a star in the path is its first word, and those
+ * of the options "type user limit" that were given are parameters. */
+struct ask command_call(const struct command_context *context,
+    const char *method, const char *path, const char *names);
 
 /* Ask the admin interface (client_ask()). With --json the answer goes to *out,
  * as it came; of an answer in lines the rows, as an array. Else `row` gets the

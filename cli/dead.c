@@ -84,10 +84,9 @@ command_dead_list(struct command_context *context, struct buf *out)
 	    {"STATUS", "status", GRID_NUMBER, GRID_HIDE_ZERO, 0, NULL},
 	    [LIST_REASON] = {"REASON", NULL, GRID_TEXT, GRID_WRAP, 0, NULL},
 	};
-	struct ask ask;
+	struct ask ask =
+	    command_call(context, "GET", "/dead", FILTER_PARAMS " after");
 
-	ask_init(&ask, "GET", "/dead");
-	command_params(&ask, context->options, FILTER_PARAMS " after");
 	return command_list(context, &ask, GRID(columns), list_fill,
 	    "no dead letters match\n", out);
 }
@@ -151,15 +150,8 @@ dead_show(struct command_context *context, const json_t *dead, struct buf *out)
 int
 command_dead_show(struct command_context *context, struct buf *out)
 {
-	struct ask ask;
-	int64_t id;
+	struct ask ask = command_call(context, "GET", "/dead/*", "");
 
-	if (!command_id_read(context->options, &id))
-		return command_refuse(out,
-		    "dead show needs one id, as shown by `currentsd dead "
-		    "list`");
-	ask_init(&ask, "GET", "/dead/*");
-	ask.name = str_text(context->options->words[0]);
 	return command_answer(context, &ask, dead_show, out);
 }
 
@@ -176,23 +168,16 @@ decision_ask(const struct command_context *context, const char *verb,
 	unsigned ways = (unsigned)options_has(options, "--all") +
 			(unsigned)filter_given(options) +
 			(unsigned)(options->word_count > 0);
-	int64_t id;
 
-	if (ways != 1 || options->word_count > 1)
+	if (ways != 1)
 		return err_set(reterr, ERR_INPUT,
 		    "dead %s needs one id, filters, or --all", verb);
-	if (options->word_count == 1) {
-		if (!command_id_read(options, &id))
-			return err_set(reterr, ERR_INPUT,
-			    "%s is not the id of a dead letter",
-			    options->words[0]);
-		ask_init(
-		    ask, "POST", requeue ? "/dead/*/requeue" : "/dead/*/drop");
-		ask->name = str_text(options->words[0]);
-		return true;
-	}
-	ask_init(ask, "POST", requeue ? "/dead/requeue" : "/dead/drop");
-	command_params(ask, options, FILTER_PARAMS " all");
+	*ask = options->word_count > 0
+		   ? command_call(context, "POST",
+			 requeue ? "/dead/*/requeue" : "/dead/*/drop", "")
+		   : command_call(context, "POST",
+			 requeue ? "/dead/requeue" : "/dead/drop",
+			 FILTER_PARAMS " all");
 	return true;
 }
 
@@ -246,11 +231,10 @@ command_dead_drop(struct command_context *context, struct buf *out)
 int
 command_dead_export(struct command_context *context, struct buf *out)
 {
-	struct ask ask;
+	struct ask ask =
+	    command_call(context, "GET", "/events", FILTER_PARAMS " after");
 
-	ask_init(&ask, "GET", "/events");
 	ask_param(&ask, "place", "dead");
 	ask_param(&ask, "full", "yes");
-	command_params(&ask, context->options, FILTER_PARAMS " after");
 	return command_export(context, &ask, out);
 }

@@ -261,20 +261,13 @@ command_dead_edit(struct command_context *context, struct buf *out)
 	struct edit edit = {.context = context};
 	struct err err = {.code = ERR_NONE}, kept;
 	bool ok = false, changed = false;
-	int64_t id;
 	int code = EXIT_FINE;
 
 	buf_init(&edit.before, 2 * EDIT_TEXT_MAX);
 	buf_init(&edit.text, 2 * EDIT_TEXT_MAX);
 	buf_init(&edit.body, EDIT_TEXT_MAX);
-	if (!command_id_read(context->options, &id)) {
-		(void)err_set(&err, ERR_INPUT,
-		    "dead edit needs one id, as shown by `currentsd dead "
-		    "list`");
-	} else {
-		edit.id = context->options->words[0];
-		ok = edit_get(&edit, &err) && edit_all(&edit, &changed, &err);
-	}
+	edit.id = context->options->words[0];
+	ok = edit_get(&edit, &err) && edit_all(&edit, &changed, &err);
 	if (!ok && edit.path[0] != '\0') {
 		(void)err_set(&kept, ERR_IO, "%s; your text is in %s", err.text,
 		    edit.path);

@@ -36,9 +36,8 @@ destinations_show(
 int
 command_destinations(struct command_context *context, struct buf *out)
 {
-	struct ask ask;
+	struct ask ask = command_call(context, "GET", "/destinations", "");
 
-	ask_init(&ask, "GET", "/destinations");
 	return command_answer(context, &ask, destinations_show, out);
 }
 
@@ -57,9 +56,8 @@ sources_show(
 int
 command_sources(struct command_context *context, struct buf *out)
 {
-	struct ask ask;
+	struct ask ask = command_call(context, "GET", "/sources", "");
 
-	ask_init(&ask, "GET", "/sources");
 	return command_answer(context, &ask, sources_show, out);
 }
 
@@ -245,34 +243,25 @@ source_show(
 
 /* Ask about the one that the command's word names. */
 static int
-one_ask(struct command_context *context, const char *noun, const char *method,
-    const char *path, command_show_fn *show, struct buf *out)
+one_ask(struct command_context *context, const char *method, const char *path,
+    command_show_fn *show, struct buf *out)
 {
-	const struct options *options = context->options;
-	struct ask ask;
+	struct ask ask = command_call(context, method, path, "force");
 
-	if (options->word_count != 1)
-		return command_refuse(out,
-		    "give the name of one %s; `currentsd %ss` lists them", noun,
-		    noun);
-	ask_init(&ask, method, path);
-	ask.name = str_text(options->words[0]);
-	command_params(&ask, options, "force");
 	return command_answer(context, &ask, show, out);
 }
 
 int
 command_destinations_show(struct command_context *context, struct buf *out)
 {
-	return one_ask(context, "destination", "GET", "/destinations/*",
-	    destination_show, out);
+	return one_ask(
+	    context, "GET", "/destinations/*", destination_show, out);
 }
 
 int
 command_sources_show(struct command_context *context, struct buf *out)
 {
-	return one_ask(
-	    context, "source", "GET", "/sources/*", source_show, out);
+	return one_ask(context, "GET", "/sources/*", source_show, out);
 }
 
 /* ---- orders ---- */
@@ -336,20 +325,20 @@ retry_show(
 int
 command_destinations_pause(struct command_context *context, struct buf *out)
 {
-	return one_ask(context, "destination", "POST", "/destinations/*/pause",
-	    pause_show, out);
+	return one_ask(
+	    context, "POST", "/destinations/*/pause", pause_show, out);
 }
 
 int
 command_destinations_resume(struct command_context *context, struct buf *out)
 {
-	return one_ask(context, "destination", "POST", "/destinations/*/resume",
-	    pause_show, out);
+	return one_ask(
+	    context, "POST", "/destinations/*/resume", pause_show, out);
 }
 
 int
 command_destinations_retry(struct command_context *context, struct buf *out)
 {
-	return one_ask(context, "destination", "POST", "/destinations/*/retry",
-	    retry_show, out);
+	return one_ask(
+	    context, "POST", "/destinations/*/retry", retry_show, out);
 }

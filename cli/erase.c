@@ -152,15 +152,8 @@ erase_read(
 	const struct options *options = context->options;
 	const char *users[OPTIONS_SET_MAX];
 	size_t count = options_values(options, "--user", users);
-	bool empty = count == 0;
 	struct json json;
 
-	for (size_t i = 0; i < count; i++)
-		empty |= *users[i] == '\0';
-	if (empty)
-		return err_set(reterr, ERR_INPUT,
-		    "erase needs --user with an external id, Braze id, device "
-		    "id or alias; repeat it for several people");
 	json_init(&json, body);
 	if (!names_write(&json, "users", users, count, reterr))
 		return false;
@@ -212,9 +205,8 @@ erasure_fill(struct grid *grid, const json_t *row)
 int
 command_erasures_list(struct command_context *context, struct buf *out)
 {
-	struct ask ask;
+	struct ask ask = command_call(context, "GET", "/erasures", "");
 
-	ask_init(&ask, "GET", "/erasures");
 	return command_list(context, &ask, GRID(erasure_columns), erasure_fill,
 	    "the list is empty\n", out);
 }
@@ -252,10 +244,6 @@ command_erasures_done(struct command_context *context, struct buf *out)
 	bool ok;
 	int code;
 
-	if (options->word_count == 0)
-		return command_refuse(out,
-		    "erasures done needs the subjects, as shown by `currentsd "
-		    "erasures list`");
 	buf_init(&body, BODY_MAX);
 	json_init(&json, &body);
 	ok = names_write(

@@ -83,10 +83,9 @@ command_events_list(struct command_context *context, struct buf *out)
 	    {"TYPE", "type", GRID_TEXT, GRID_CUT | GRID_KEEP_END, 0, NULL},
 	    [LIST_NAME] = {"EVENT ID, OR CHANGE", NULL, GRID_TEXT, 0, 0, NULL},
 	};
-	struct ask ask;
+	struct ask ask = command_call(
+	    context, "GET", "/events", FILTER_PARAMS " place after");
 
-	ask_init(&ask, "GET", "/events");
-	command_params(&ask, context->options, FILTER_PARAMS " place after");
 	return command_list(context, &ask, GRID(columns), list_fill,
 	    dead      ? "no dead letters match\n"
 	    : archive ? "no archived events match\n"
@@ -101,7 +100,6 @@ enum { FIND_INDENT = 4 }; /* columns before the rest of a line */
 struct find {
 	struct command_context *context;
 	struct buf *out;
-	const char *id;
 };
 
 static bool
@@ -138,10 +136,11 @@ find_row(void *arg, json_t *row, struct str text, struct err *reterr)
 static void
 find_nothing(const struct find *find, const json_t *summary)
 {
+	const char *id = find->context->options->words[0];
 	struct buf *out = find->out;
 
 	(void)buf_text(out, "not found: \"");
-	show_foreign(out, find->id, strlen(find->id), VALUE_SHOWN);
+	show_foreign(out, id, strlen(id), VALUE_SHOWN);
 	(void)buf_text(out,
 	    value_bool(summary, "received")
 		? "\" was received before, and is not kept: it was delivered\n"
@@ -163,48 +162,34 @@ find_nothing(const struct find *find, const json_t *summary)
 		    "{searched.remembered#} events\n");
 }
 
-/* Ask for the event that the command's one word names. */
+/* The rows that there are, or that there are none. */
 static int
-find_ask(struct find *find, const char *verb, struct ask *ask,
-    client_row_fn *row, void *arg, json_t **ret_summary)
+find_run(struct find *find, const struct ask *ask, client_row_fn *row)
 {
-	const struct options *options = find->context->options;
-	int code;
+	json_t *summary;
+	int code = command_ask_judged(
+	    find->context, ask, row, find, &summary, find->out);
 
-	*ret_summary = NULL;
-	if (options->word_count != 1 || *options->words[0] == '\0')
-		return command_refuse(
-		    find->out, "events %s needs the id of one event", verb);
-	find->id = options->words[0];
-	ask_init(ask, "GET", "/events/*");
-	ask->name = str_text(find->id);
-	if (strcmp(verb, "show") == 0)
-		ask_param(ask, "full", "yes");
-	command_params(ask, options, "raw");
-	code = command_ask_judged(
-	    find->context, ask, row, arg, ret_summary, find->out);
-	if (code != EXIT_FINE)
-		return code;
-	if (value_int(*ret_summary, "rows") > 0)
-		return EXIT_FINE;
-	if (!options_has(options, "--json"))
-		find_nothing(find, *ret_summary);
-	return EXIT_FOUND;
+	if (code == EXIT_FINE && value_int(summary, "rows") == 0) {
+		if (!options_has(find->context->options, "--json"))
+			find_nothing(find, summary);
+		code = EXIT_FOUND;
+	}
+	json_decref(summary);
+	return code;
 }
 
 int
 command_events_find(struct command_context *context, struct buf *out)
 {
 	struct find find = {.context = context, .out = out};
-	json_t *summary;
-	struct ask ask;
-	int code = find_ask(&find, "find", &ask, find_row, &find, &summary);
+	struct ask ask = command_call(context, "GET", "/events/*", "");
+	int code = find_run(&find, &ask, find_row);
 
 	if (code == EXIT_FINE && context->screen->terminal &&
 	    !options_has(context->options, "--json"))
 		(void)buf_text(out,
 		    "what became of it, and why: `currentsd events show ID`\n");
-	json_decref(summary);
 	return code;
 }
 
@@ -359,12 +344,10 @@ int
 command_events_show(struct command_context *context, struct buf *out)
 {
 	struct find find = {.context = context, .out = out};
-	json_t *summary;
-	struct ask ask;
-	int code = find_ask(&find, "show", &ask, show_row, &find, &summary);
+	struct ask ask = command_call(context, "GET", "/events/*", "raw");
 
-	json_decref(summary);
-	return code;
+	ask_param(&ask, "full", "yes");
+	return find_run(&find, &ask, show_row);
 }
 
 /* ---- export ---- */
@@ -372,10 +355,9 @@ command_events_show(struct command_context *context, struct buf *out)
 int
 command_events_export(struct command_context *context, struct buf *out)
 {
-	struct ask ask;
+	struct ask ask = command_call(
+	    context, "GET", "/events", FILTER_PARAMS " place after");
 
-	ask_init(&ask, "GET", "/events");
 	ask_param(&ask, "full", "yes");
-	command_params(&ask, context->options, FILTER_PARAMS " place after");
 	return command_export(context, &ask, out);
 }

@@ -87,15 +87,14 @@ static bool
 piece_ask(
     struct explaining *all, struct str piece, bool lines, struct err *reterr)
 {
-	const struct options *options = all->context->options;
 	char line[NUMBER], at[NUMBER];
 	json_t *summary;
 	struct ask ask;
 
 	(void)snprintf(line, sizeof(line), "%" PRId64, all->line);
 	(void)snprintf(at, sizeof(at), "%" PRId64, all->at);
-	ask_init(&ask, "POST", "/explain");
-	command_params(&ask, options, "source destination");
+	ask = command_call(
+	    all->context, "POST", "/explain", "source destination");
 	ask_param(&ask, "lines", lines ? "yes" : "no");
 	ask_param(&ask, "line", line);
 	ask_param(&ask, "at", at);

@@ -275,10 +275,8 @@ int
 command_ledger(struct command_context *context, struct buf *out)
 {
 	const struct options *options = context->options;
-	struct ask ask;
+	struct ask ask = command_call(context, "GET", "/ledger", "by check");
 
-	ask_init(&ask, "GET", "/ledger");
-	command_params(&ask, options, "by check");
 	ask_param(&ask, "since", options_value(options, "--last"));
 	return command_answer(context, &ask, ledger_show, out);
 }

@@ -147,14 +147,7 @@ person_show(
 int
 command_person(struct command_context *context, struct buf *out)
 {
-	const struct options *options = context->options;
-	struct ask ask;
+	struct ask ask = command_call(context, "GET", "/persons/*", "limit");
 
-	if (options->word_count != 1 || *options->words[0] == '\0')
-		return command_refuse(out,
-		    "person needs one id, as a segment or an event has it");
-	ask_init(&ask, "GET", "/persons/*");
-	ask.name = str_text(options->words[0]);
-	command_params(&ask, options, "limit");
 	return command_answer(context, &ask, person_show, out);
 }

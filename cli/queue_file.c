@@ -85,10 +85,6 @@ command_queue_backup(struct command_context *context, struct buf *out)
 	const struct options *options = context->options;
 	struct ask ask;
 
-	if (options->word_count != 1)
-		return command_refuse(out,
-		    "queue backup needs the absolute path of a file that does "
-		    "not exist yet");
 	ask_init(&ask, "POST", "/queue/backup");
 	ask_param(&ask, "path", options->words[0]);
 	return command_answer(context, &ask, backup_show, out);
@@ -130,9 +126,6 @@ command_queue_rescue(struct command_context *context, struct buf *out)
 	struct err err;
 	bool ok;
 
-	if (context->options->word_count != 1)
-		return command_refuse(
-		    out, "queue rescue needs one file: the damaged queue.db");
 	event_reader_init(&rescue.reader);
 	ok = queue_rescue(
 	    context->options->words[0], rescue_event, &rescue, &found, &err);

@@ -130,9 +130,7 @@ stats_show(
 int
 command_queue_stats(struct command_context *context, struct buf *out)
 {
-	struct ask ask;
+	struct ask ask = command_call(context, "GET", "/queue/stats", "age");
 
-	ask_init(&ask, "GET", "/queue/stats");
-	command_params(&ask, context->options, "age");
 	return command_answer(context, &ask, stats_show, out);
 }

@@ -24,9 +24,8 @@ command_replay(struct command_context *context, struct buf *out)
 	struct err err;
 	int code = EXIT_FINE;
 
-	ask_init(&ask, "POST", "/replay");
-	command_params(
-	    &ask, context->options, FILTER_PARAMS " destination force");
+	ask = command_call(
+	    context, "POST", "/replay", FILTER_PARAMS " destination force");
 	if (!client_ask(context->client, &ask, NULL, NULL, &summary, &err))
 		return command_fail(out, &err);
 	if (value_int(summary, "unserved") +

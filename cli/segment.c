@@ -7,22 +7,6 @@
 
 enum { TITLE_MOST = 100, TROUBLE_MOST = 2000, TROUBLE_INDENT = 2 };
 
-bool
-segment_ask(const struct options *options, const char *method, const char *path,
-    struct ask *ret_ask, struct err *reterr)
-{
-	if (options->word_count != 1 || *options->words[0] == '\0')
-		return err_set(reterr, ERR_INPUT,
-		    "give one segment, by its id or its name; `currentsd "
-		    "segments` lists them");
-	ask_init(ret_ask, method, path);
-	ret_ask->name = str_text(options->words[0]);
-	command_params(ret_ask, options, "source destination");
-	return true;
-}
-
-/* ---- how they are printed ---- */
-
 void
 segment_title_show(struct buf *out, const char *name, const char *id)
 {

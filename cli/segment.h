@@ -13,10 +13,8 @@
 		"--destination", "NAME", "At this destination."                \
 	}
 
-/* Ask for the segment that the command's only word names, with --source and
- * --destination. ERR_INPUT without a word. */
-MUST_USE bool segment_ask(const struct options *options, const char *method,
-    const char *path, struct ask *ret_ask, struct err *reterr);
+/* The parameters of a call about a segment. */
+#define SEGMENT_PARAMS "source destination"
 
 /* "Funnel (7)"; or the id alone. */
 void segment_title_show(struct buf *out, const char *name, const char *id);

@@ -142,8 +142,8 @@ command_segments(struct command_context *context, struct buf *out)
 	struct err err;
 	int code;
 
-	ask_init(&ask, "GET", "/segments");
-	command_params(&ask, context->options, "source destination attention");
+	ask = command_call(
+	    context, "GET", "/segments", SEGMENT_PARAMS " attention");
 	code = command_ask(context, &ask, command_row_keep, rows, &answer, out);
 	if (answer != NULL && json_array_size(rows) == 0)
 		(void)buf_text(out, value_int(answer, "segments") == 0
@@ -229,11 +229,9 @@ segment_show(
 int
 command_segments_show(struct command_context *context, struct buf *out)
 {
-	struct ask ask;
-	struct err err;
+	struct ask ask =
+	    command_call(context, "GET", "/segments/*", SEGMENT_PARAMS);
 
-	if (!segment_ask(context->options, "GET", "/segments/*", &ask, &err))
-		return command_fail(out, &err);
 	return command_answer(context, &ask, segment_show, out);
 }
 
@@ -276,16 +274,11 @@ command_segments_syncs(struct command_context *context, struct buf *out)
 {
 	struct grid *grid = grid_new(GRID(sync_columns), context->now_ms);
 	json_t *segment = NULL;
-	struct ask ask;
+	struct ask ask =
+	    command_call(context, "GET", "/segments/*/syncs", SEGMENT_PARAMS);
 	struct err err;
-	int code;
+	int code = command_ask(context, &ask, sync_row, grid, &segment, out);
 
-	if (!segment_ask(
-		context->options, "GET", "/segments/*/syncs", &ask, &err))
-		code = command_fail(out, &err);
-	else
-		code =
-		    command_ask(context, &ask, sync_row, grid, &segment, out);
 	if (segment != NULL) {
 		segment_trouble_show(segment, context->screen, out);
 		if (value_at(segment, "trouble") != NULL)
@@ -308,14 +301,13 @@ static bool
 segment_look(struct command_context *context, const char *path,
     json_t **ret_segment, struct ask *ret_ask, struct err *reterr)
 {
+	struct ask ask =
+	    command_call(context, "GET", "/segments/*", SEGMENT_PARAMS);
 	json_t *segment;
-	struct ask ask;
 
-	if (!segment_ask(
-		context->options, "GET", "/segments/*", &ask, reterr) ||
-	    !client_ask(context->client, &ask, NULL, NULL, &segment, reterr))
+	if (!client_ask(context->client, &ask, NULL, NULL, &segment, reterr))
 		return false;
-	ask_init(ret_ask, "POST", path);
+	*ret_ask = command_call(context, "POST", path, "sample");
 	ret_ask->name = str_text(value_text(segment, "id"));
 	ask_param(ret_ask, "source", value_text(segment, "source"));
 	ask_param(ret_ask, "destination", value_text(segment, "destination"));
@@ -397,12 +389,9 @@ released_show(
 int
 command_segments_release(struct command_context *context, struct buf *out)
 {
-	struct ask ask;
-	struct err err;
+	struct ask ask = command_call(
+	    context, "POST", "/segments/*/release", SEGMENT_PARAMS);
 
-	if (!segment_ask(
-		context->options, "POST", "/segments/*/release", &ask, &err))
-		return command_fail(out, &err);
 	return command_answer(context, &ask, released_show, out);
 }
 
@@ -481,7 +470,6 @@ command_segments_verify(struct command_context *context, struct buf *out)
 
 	if (!segment_look(context, "/segments/*/verify", &segment, &ask, &err))
 		return command_fail(out, &err);
-	command_params(&ask, context->options, "sample");
 	code = command_ask_judged(context, &ask, NULL, NULL, &answer, out);
 	if (answer != NULL && value_int(answer, "other") > 0)
 		code = EXIT_FOUND;

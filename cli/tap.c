@@ -145,8 +145,8 @@ command_tap(struct command_context *context, struct buf *out)
 	struct ask ask;
 	struct err err;
 
-	ask_init(&ask, "GET", "/tap");
-	command_params(&ask, context->options, "type user source rate limit");
+	ask =
+	    command_call(context, "GET", "/tap", "type user source rate limit");
 	ask.raw = options_has(context->options, "--json");
 	if (!client_ask(
 		context->client, &ask, watch_row, &watch, &summary, &err))

@@ -186,10 +186,9 @@ status_show(
 int
 command_status(struct command_context *context, struct buf *out)
 {
-	struct ask ask;
+	struct ask ask = command_call(context, "GET", "/status", "");
 
 	if (options_has(context->options, "--watch"))
 		return command_top(context, out);
-	ask_init(&ask, "GET", "/status");
 	return command_answer(context, &ask, status_show, out);
 }

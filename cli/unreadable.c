@@ -41,10 +41,9 @@ command_unreadable_list(struct command_context *context, struct buf *out)
 	    {"SIZE", "bytes", GRID_BYTES, 0, 1, NULL},
 	    {"REASON", "reason", GRID_TEXT, GRID_WRAP, 0, NULL},
 	};
-	struct ask ask;
+	struct ask ask =
+	    command_call(context, "GET", "/unreadable", FILTER_PARAMS " after");
 
-	ask_init(&ask, "GET", "/unreadable");
-	command_params(&ask, context->options, FILTER_PARAMS " after");
 	return command_list(context, &ask, GRID(columns), NULL,
 	    "no unreadable bodies match\n", out);
 }
@@ -74,26 +73,18 @@ body_show(struct command_context *context, const json_t *shown, struct buf *out)
 int
 command_unreadable_show(struct command_context *context, struct buf *out)
 {
-	struct ask ask;
-	int64_t id;
+	struct ask ask = command_call(context, "GET", "/unreadable/*", "");
 
-	if (!command_id_read(context->options, &id))
-		return command_refuse(out,
-		    "unreadable show needs one id, as shown by `currentsd "
-		    "unreadable list`");
-	ask_init(&ask, "GET", "/unreadable/*");
-	ask.name = str_text(context->options->words[0]);
 	return command_answer(context, &ask, body_show, out);
 }
 
 int
 command_unreadable_export(struct command_context *context, struct buf *out)
 {
-	struct ask ask;
+	struct ask ask =
+	    command_call(context, "GET", "/unreadable", FILTER_PARAMS " after");
 
-	ask_init(&ask, "GET", "/unreadable");
 	ask_param(&ask, "full", "yes");
-	command_params(&ask, context->options, FILTER_PARAMS " after");
 	return command_export(context, &ask, out);
 }
 
@@ -122,7 +113,7 @@ command_unreadable_drop(struct command_context *context, struct buf *out)
 		    "dropped bodies cannot be recovered: look at them first "
 		    "with `currentsd unreadable list` and the same filters, "
 		    "then add --yes");
-	ask_init(&ask, "POST", "/unreadable/drop");
-	command_params(&ask, options, FILTER_PARAMS " all");
+	ask = command_call(
+	    context, "POST", "/unreadable/drop", FILTER_PARAMS " all");
 	return command_answer(context, &ask, dropped_show, out);
 }
