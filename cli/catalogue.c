@@ -102,10 +102,8 @@ command_schema(struct command_context *context, struct buf *out)
 	struct err err;
 	bool ok;
 
-	if (options_has(options, "--all") && options->word_count > 0) {
-		(void)err_set(&err, ERR_INPUT, "give one TYPE, or --all");
-		return command_fail(out, &err);
-	}
+	if (options_has(options, "--all") && options->word_count > 0)
+		return command_refuse(out, "give one TYPE, or --all");
 	ok = settings_read(context->config, &settings, &err) &&
 	     schema_write(context->options, out, &err);
 	settings_fini(&settings);

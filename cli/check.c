@@ -521,11 +521,9 @@ command_check(struct command_context *context, struct buf *out)
 	struct err err;
 	int code;
 
-	if (url + send + options_has(context->options, "--offline") > 1) {
-		(void)err_set(&err, ERR_INPUT,
-		    "give one of --offline, --url and --send-test");
-		return command_fail(out, &err);
-	}
+	if (url + send + options_has(context->options, "--offline") > 1)
+		return command_refuse(
+		    out, "give one of --offline, --url and --send-test");
 	buf_init(&check.problems, CHECK_PROBLEMS_MAX);
 	if (!settings_read(context->config, &check.settings, &err) ||
 	    !settings_complete(&check.settings, &err))

@@ -2,11 +2,9 @@
 
 #include "base/clock.h"
 #include "cli/help.h"
-#include "cli/show.h"
 #include "cli/usage.h"
 #include "cli/value.h"
 
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +15,6 @@ enum {
 	COMMAND_PIECE = 64 * 1024, /* of output */
 	COMMAND_MESSAGE = 2000,
 	COMMAND_ANSWER = 80,
-	COMMAND_PATH = 64, /* of a member in a text */
 };
 
 const struct option_row command_json_options[] = {
@@ -361,57 +358,9 @@ command_list(struct command_context *context, const struct ask *ask,
 	return code;
 }
 
-/* ---- texts ---- */
-
-static void
-member_say(const struct command_context *context, struct buf *out,
-    const json_t *answer, const char *path, char form)
-{
-	int64_t number = value_int(answer, path);
-	char shown[SHOW_TEXT] = "";
-
-	switch (form) {
-	case '#':
-		show_number(number, shown, sizeof(shown));
-		break;
-	case '%':
-		(void)snprintf(shown, sizeof(shown), "%" PRId64, number);
-		break;
-	case '@':
-		show_timestamp(context->now_ms, value_time_ms(answer, path),
-		    context->screen->utc, shown, sizeof(shown));
-		break;
-	case '~':
-		show_bytes(number, shown, sizeof(shown));
-		break;
-	case '+':
-		(void)buf_text(out, number == 1 ? "" : "s");
-		break;
-	default:
-		value_show(answer, path, out);
-	}
-	(void)buf_text(out, shown);
-}
-
 void
 command_say(const struct command_context *context, struct buf *out,
     const json_t *answer, const char *text)
 {
-	char path[COMMAND_PATH];
-	size_t len;
-
-	for (;; text++) {
-		len = strcspn(text, "{");
-		(void)buf_append(out, text, len);
-		text += len;
-		if (*text == '\0')
-			return;
-		len = strcspn(++text, "#%@~+}");
-		CHECK(len < sizeof(path));
-		memcpy(path, text, len);
-		path[len] = '\0';
-		text += len;
-		member_say(context, out, answer, path, *text);
-		text += *text != '}';
-	}
+	value_say(answer, context->screen, context->now_ms, text, out);
 }

@@ -146,14 +146,7 @@ int command_list(struct command_context *context, const struct ask *ask,
 int command_export(
     struct command_context *context, const struct ask *ask, struct buf *out);
 
-/*
- * Append a text with members of an answer in it, each by its path (value.h):
- *
- *	"{count#} events of {type} from {source}, the last {at@}\n"
- *
- * as a text from outside, or # as a number, % as its bare digits, @ as a time, ~
- * as bytes, or + as the plural's s if the number is not 1.
- */
+/* value_say() with the screen and the time of the command. */
 void command_say(const struct command_context *context, struct buf *out,
     const json_t *answer, const char *text);
 

@@ -13,6 +13,16 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What is sent, to which destination, and how it is found there. */
+struct send {
+	const struct settings_destination *destination;
+	struct forwarder_once once;
+	struct buf item;   /* the event, or the change */
+	struct buf id;	   /* the event's, or what the group is called there */
+	struct buf marker; /* of an event: the properties that have the id */
+	struct buf url;
+};
+
 /* ---- of an event ---- */
 
 enum {
@@ -93,20 +103,20 @@ send_markers_find(const struct buf *event, const char *id, struct buf *ret)
 
 /* Map the event as the forwarder will, and find its markers. */
 static bool
-send_markers_read(const struct track_rules *rules, const struct buf *event,
-    const char *id, struct buf *ret_markers, struct err *reterr)
+send_markers_read(struct send *send, struct err *reterr)
 {
+	const struct track_rules *rules = &send->destination->track.rules;
 	struct track_result result;
 	struct buf mapped;
 	bool ok;
 
 	buf_init(&mapped, SEND_EVENT_MAX);
-	ok = track_write(rules, str_bytes(event->data, event->len), 0, &mapped,
-	    &result, reterr);
+	ok = track_write(rules, str_bytes(send->item.data, send->item.len), 0,
+	    &mapped, &result, reterr);
 	if (ok && result.fate == TRACK_SEND) {
-		send_markers_find(&mapped, id, ret_markers);
-		ok = buf_ok(ret_markers, reterr);
-		if (ok && ret_markers->len == 0)
+		send_markers_find(&mapped, send->id.data, &send->marker);
+		ok = buf_ok(&send->marker, reterr);
+		if (ok && send->marker.len == 0)
 			ok = err_set(reterr, ERR_IO,
 			    "nothing was sent: you could not find the event in "
 			    "Heap, because these settings drop or hash "
@@ -117,10 +127,23 @@ send_markers_read(const struct track_rules *rules, const struct buf *event,
 	return ok;
 }
 
+static bool
+send_event_make(
+    struct send *send, const char *person, int64_t now_ms, struct err *reterr)
+{
+	char id[SEND_ID];
+
+	send_id_make(id);
+	(void)buf_append(&send->id, id, sizeof(id));
+	(void)buf_text(&send->url, send->destination->track.url);
+	send_event_write(send->destination, person, id, now_ms, &send->item);
+	return buf_ok(&send->id, reterr) && buf_ok(&send->url, reterr) &&
+	       buf_ok(&send->item, reterr) && send_markers_read(send, reterr);
+}
+
 /* A 200 does not prove that the event arrived: say how to find it. */
 static void
-send_hint_write(const struct settings_destination *destination, const char *id,
-    const struct buf *markers, struct buf *out)
+send_event_hint(const struct send *send, struct buf *out)
 {
 	struct buf text;
 
@@ -134,53 +157,8 @@ send_hint_write(const struct settings_destination *destination, const char *id,
 	    "an event whose "
 	    "property %.*s is %s. "
 	    "If the event is not there, app_id or region is wrong. ",
-	    destination->track.app_id, (int)markers->len, markers->data, id);
-	if (buf_char(&text, '\0'))
-		buf_wrap(out, text.data, 0, SEND_WIDTH);
-	buf_fini(&text);
-}
-
-static void
-send_show(const struct settings_destination *destination, const char *id,
-    const struct forwarder_once *once, const struct buf *markers,
-    struct buf *out)
-{
-	(void)buf_printf(out, "sent to      %s\n", destination->track.url);
-	(void)buf_append(out, once->body.data, once->body.len);
-	if (once->status == 0) {
-		(void)buf_printf(out, "\nno answer    %s\n", once->answer);
-		return;
-	}
-	(void)buf_printf(
-	    out, "\nanswer       HTTP %u %s\n", once->status, once->answer);
-	if (once->accepted)
-		send_hint_write(destination, id, markers, out);
-}
-
-static void
-send_show_json(const struct settings_destination *destination, const char *id,
-    const struct forwarder_once *once, const struct buf *markers,
-    struct buf *out)
-{
-	struct json json;
-	struct buf hint;
-
-	json_init(&json, out);
-	json_object_open(&json, NULL);
-	json_text(&json, "id", id);
-	json_raw(&json, "sent", once->body.data, once->body.len);
-	json_int(&json, "status", once->status);
-	json_text(&json, "answer", once->answer);
-	if (once->accepted) {
-		buf_init(&hint, SEND_EVENT_MAX);
-		send_hint_write(destination, id, markers, &hint);
-		json_bytes(&json, "hint", hint.data, hint.len);
-		buf_fini(&hint);
-	} else {
-		json_null_value(&json, "hint");
-	}
-	json_object_close(&json);
-	(void)buf_char(out, '\n');
+	    send->destination->track.app_id, (int)send->marker.len,
+	    send->marker.data, send->id.data);
 }
 
 /* ---- of a change ---- */
@@ -191,35 +169,35 @@ static const struct outlet_group send_group = {
     .name = {"currentsd test", sizeof("currentsd test") - 1},
 };
 
-/* What the destination calls the group, and where its changes go. */
+/* Also what the destination calls the group, and where its changes go. */
 static bool
-send_label_read(const struct settings_destination *destination,
-    struct buf *ret_label, struct buf *ret_url, struct err *reterr)
+send_change_make(struct send *send, const char *person, struct err *reterr)
 {
-	const struct outlet *outlet = destination->forwarder.outlet;
+	const struct outlet *outlet = send->destination->forwarder.outlet;
 	struct outlet_context *context;
 	struct outlet_address address;
 	bool ok;
 
-	if (!outlet->context_new(
-		settings_outlet_settings(destination), &context, reterr))
+	(void)buf_printf(&send->item, "%c%s", ITEM_ENTERED, person);
+	if (!buf_ok(&send->item, reterr) ||
+	    !outlet->context_new(
+		settings_outlet_settings(send->destination), &context, reterr))
 		return false;
 	outlet->address(context, false, &address);
-	(void)buf_text(ret_url, address.url);
-	ok = outlet->label(context, &send_group, ret_label, reterr) &&
-	     buf_ok(ret_url, reterr);
+	(void)buf_text(&send->url, address.url);
+	ok = outlet->label(context, &send_group, &send->id, reterr) &&
+	     buf_char(&send->id, '\0') && buf_ok(&send->id, reterr) &&
+	     buf_ok(&send->url, reterr);
 	outlet->context_free(context);
 	return ok;
 }
 
 /* Braze accepts what it passes over. */
 static void
-send_change_hint_write(const struct settings_destination *destination,
-    const struct buf *label, struct buf *out)
+send_change_hint(const struct send *send, struct buf *out)
 {
-	struct buf text;
+	const struct settings_destination *destination = send->destination;
 
-	buf_init(&text, SEND_EVENT_MAX);
 	if (destination->kind == SETTINGS_COHORTS)
 		(void)buf_printf(&text,
 		    "This does not prove that anybody is in the cohort: Braze "
@@ -236,69 +214,73 @@ send_change_hint_write(const struct settings_destination *destination,
 		    "passes over profiles that "
 		    "it does not have. In Braze, search for the user above "
 		    "(Audience, Search Users). "
-		    "Within a minute or two the custom attribute of %.*s says "
+		    "Within a minute or two the custom attribute of %s says "
 		    "so. "
 		    "If not, no profile has this id as its %s (setting "
 		    "match). ",
-		    (int)label->len, label->data,
-		    destination->attributes.match);
+		    send->id.data, destination->attributes.match);
+}
+
+/* ---- of either ---- */
+
+/* In lines of the usual width. */
+static void
+send_hint(const struct send *send, struct buf *out)
+{
+	struct buf text;
+
+	buf_init(&text, SEND_EVENT_MAX);
+	if (send->destination->kind == SETTINGS_TRACK)
+		send_event_hint(send, &text);
+	else
+		send_change_hint(send, &text);
 	if (buf_char(&text, '\0'))
 		buf_wrap(out, text.data, 0, SEND_WIDTH);
 	buf_fini(&text);
 }
 
-/* The body of a request to a cohort has the keys. */
-static const struct buf *
-send_shown_body(const struct settings_destination *destination,
-    const struct forwarder_once *once)
-{
-	return destination->kind == SETTINGS_COHORTS ? NULL : &once->body;
-}
-
 static void
-send_change_show(const struct settings_destination *destination,
-    const struct forwarder_once *once, const struct buf *label,
-    const struct buf *url, struct buf *out)
+send_show(const struct send *send, struct buf *out)
 {
-	const struct buf *body = send_shown_body(destination, once);
+	const struct forwarder_once *once = &send->once;
 
-	(void)buf_printf(out, "sent to      %.*s\n", (int)url->len, url->data);
-	if (body != NULL) {
-		(void)buf_append(out, body->data, body->len);
+	(void)buf_printf(
+	    out, "sent to      %.*s\n", (int)send->url.len, send->url.data);
+	/* The body of a request to a cohort has the keys. */
+	if (send->destination->kind != SETTINGS_COHORTS) {
+		(void)buf_append(out, once->body.data, once->body.len);
 		(void)buf_char(out, '\n');
 	}
 	if (once->announcing)
 		(void)buf_text(out, "of           the cohort's announcement\n");
-	if (once->status == 0) {
+	if (once->status == 0)
 		(void)buf_printf(out, "no answer    %s\n", once->answer);
-		return;
-	}
-	(void)buf_printf(
-	    out, "answer       HTTP %u %s\n", once->status, once->answer);
+	else
+		(void)buf_printf(out, "answer       HTTP %u %s\n", once->status,
+		    once->answer);
 	if (once->accepted)
-		send_change_hint_write(destination, label, out);
+		send_hint(send, out);
 }
 
 static void
-send_change_show_json(const struct settings_destination *destination,
-    const struct forwarder_once *once, const struct buf *label, struct buf *out)
+send_show_json(const struct send *send, struct buf *out)
 {
-	const struct buf *body = send_shown_body(destination, once);
+	const struct forwarder_once *once = &send->once;
 	struct json json;
 	struct buf hint;
 
 	json_init(&json, out);
 	json_object_open(&json, NULL);
-	json_bytes(&json, "id", label->data, label->len);
-	if (body != NULL)
-		json_raw(&json, "sent", body->data, body->len);
+	json_text(&json, "id", send->id.data);
+	if (send->destination->kind != SETTINGS_COHORTS)
+		json_raw(&json, "sent", once->body.data, once->body.len);
 	else
 		json_null_value(&json, "sent");
 	json_int(&json, "status", once->status);
 	json_text(&json, "answer", once->answer);
 	if (once->accepted) {
 		buf_init(&hint, SEND_EVENT_MAX);
-		send_change_hint_write(destination, label, &hint);
+		send_hint(send, &hint);
 		json_bytes(&json, "hint", hint.data, hint.len);
 		buf_fini(&hint);
 	} else {
@@ -308,100 +290,59 @@ send_change_show_json(const struct settings_destination *destination,
 	(void)buf_char(out, '\n');
 }
 
-static int
-send_change_test(struct command_context *context,
-    const struct settings *settings,
-    const struct settings_destination *destination, struct buf *out)
+static bool
+send_run(struct send *send, const struct command_context *context,
+    const struct settings *settings, struct err *reterr)
 {
 	const char *person = options_value(context->options, "--send-test");
+	const char *name = options_value(context->options, "--destination");
 	struct forwarder_destination forwarder;
-	struct forwarder_once once = {.status = 0};
-	struct item item = {.fate = ITEM_QUEUE, .type = send_group.id};
-	struct buf change, label, url;
-	int code = EXIT_FOUND;
-	struct err err;
+	struct item item = {.fate = ITEM_QUEUE};
+	bool event;
 
-	buf_init(&change, SEND_EVENT_MAX);
-	buf_init(&label, SEND_NAMES_MAX);
-	buf_init(&url, SEND_NAMES_MAX);
-	settings_forwarder_destination(settings, destination, &forwarder);
-	(void)buf_printf(&change, "%c%s", ITEM_ENTERED, person);
-	item.data = str_bytes(change.data, change.len);
-	if (!buf_ok(&change, &err) ||
-	    !send_label_read(destination, &label, &url, &err) ||
-	    !forwarder_send_once(&forwarder, &send_group, &item, &once, &err)) {
-		code = command_fail(out, &err);
-	} else if (once.prepared.fate != OUTLET_SEND) {
-		(void)err_set(
-		    &err, ERR_IO, "nothing was sent: %s", once.prepared.reason);
-		code = command_fail(out, &err);
-	} else {
-		code = once.accepted ? EXIT_FINE : EXIT_FOUND;
-		if (options_has(context->options, "--json"))
-			send_change_show_json(destination, &once, &label, out);
-		else
-			send_change_show(destination, &once, &label, &url, out);
-	}
-	buf_fini(&once.body);
-	buf_fini(&change);
-	buf_fini(&label);
-	buf_fini(&url);
-	return code;
+	send->destination = settings_destination_find(settings, name);
+	if (send->destination == NULL)
+		return err_set(
+		    reterr, ERR_INPUT, "there is no destination %s", name);
+	event = send->destination->kind == SETTINGS_TRACK;
+	if (!(event ? send_event_make(send, person, context->now_ms, reterr)
+		    : send_change_make(send, person, reterr)))
+		return false;
+	settings_forwarder_destination(settings, send->destination, &forwarder);
+	item.data = str_bytes(send->item.data, send->item.len);
+	if (!event)
+		item.type = send_group.id;
+	return forwarder_send_once(&forwarder, event ? NULL : &send_group,
+		   &item, &send->once, reterr) &&
+	       (send->once.prepared.fate == OUTLET_SEND ||
+		   err_set(reterr, ERR_IO, "nothing was sent: %s",
+		       send->once.prepared.reason));
 }
-
-/* ---- of either ---- */
 
 int
 send_test(struct command_context *context, const struct settings *settings,
     struct buf *out)
 {
-	const char *name = options_value(context->options, "--destination");
-	const struct settings_destination *destination =
-	    settings_destination_find(settings, name);
-	struct forwarder_destination forwarder;
-	struct forwarder_once once = {.status = 0};
-	struct item item = {.fate = ITEM_QUEUE};
-	struct buf event, markers;
-	int code = EXIT_FOUND;
-	char id[SEND_ID];
+	struct send send = {.once.status = 0};
 	struct err err;
+	int code;
 
-	if (destination != NULL && destination->kind != SETTINGS_TRACK)
-		return send_change_test(context, settings, destination, out);
-	buf_init(&event, SEND_EVENT_MAX);
-	buf_init(&markers, SEND_NAMES_MAX);
-	if (destination == NULL) {
-		(void)err_set(
-		    &err, ERR_INPUT, "there is no destination %s", name);
-		goto fail;
+	buf_init(&send.item, SEND_EVENT_MAX);
+	buf_init(&send.id, SEND_NAMES_MAX);
+	buf_init(&send.marker, SEND_NAMES_MAX);
+	buf_init(&send.url, SEND_NAMES_MAX);
+	if (!send_run(&send, context, settings, &err)) {
+		code = command_fail(out, &err);
+	} else {
+		code = send.once.accepted ? EXIT_FINE : EXIT_FOUND;
+		(options_has(context->options, "--json")
+			? send_show_json
+			: send_show)(&send, out);
 	}
-	settings_forwarder_destination(settings, destination, &forwarder);
-	send_id_make(id);
-	send_event_write(destination,
-	    options_value(context->options, "--send-test"), id, context->now_ms,
-	    &event);
-	item.data = str_bytes(event.data, event.len);
-	if (!buf_ok(&event, &err) ||
-	    !send_markers_read(
-		&destination->track.rules, &event, id, &markers, &err) ||
-	    !forwarder_send_once(&forwarder, NULL, &item, &once, &err))
-		goto fail;
-	if (once.prepared.fate != OUTLET_SEND) {
-		(void)err_set(
-		    &err, ERR_IO, "nothing was sent: %s", once.prepared.reason);
-		goto fail;
-	}
-	code = once.accepted ? EXIT_FINE : EXIT_FOUND;
-	if (options_has(context->options, "--json"))
-		send_show_json(destination, id, &once, &markers, out);
-	else
-		send_show(destination, id, &once, &markers, out);
-	goto out;
-fail:
-	code = command_fail(out, &err);
-out:
-	buf_fini(&once.body);
-	buf_fini(&event);
-	buf_fini(&markers);
+	buf_fini(&send.once.body);
+	buf_fini(&send.item);
+	buf_fini(&send.id);
+	buf_fini(&send.marker);
+	buf_fini(&send.url);
 	return code;
 }

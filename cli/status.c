@@ -187,10 +187,9 @@ bool
 status_destinations(const json_t *destinations, const struct screen *screen,
     int64_t now_ms, struct buf *out, struct err *reterr)
 {
-	struct grid *grid = grid_new(to_columns, TO_COLUMNS, now_ms);
+	struct grid *grid = grid_new(GRID(to_columns), now_ms);
 	const json_t *one;
 	size_t i;
-	bool ok;
 
 	json_array_foreach(destinations, i, one)
 	{
@@ -198,9 +197,7 @@ status_destinations(const json_t *destinations, const struct screen *screen,
 		empty_at(one, screen, now_ms, grid);
 		quota_used(one, grid);
 	}
-	ok = grid_write(grid, screen, out, reterr);
-	grid_free(grid);
-	return ok;
+	return grid_end(grid, screen, out, reterr);
 }
 
 /* ---- sources ---- */
@@ -240,17 +237,16 @@ ago_write(const json_t *object, const char *path, struct buf *out)
 
 /* "48,120 x 200, 3 x 503" */
 static void
-answers_write(const json_t *source, struct buf *out)
+answers_write(
+    const json_t *source, const struct screen *screen, struct buf *out)
 {
 	const json_t *answer;
-	char number[SHOW_TEXT];
 	size_t i;
 
 	json_array_foreach(value_at(source, "answers_today"), i, answer)
 	{
-		show_number(value_int(answer, "count"), number, sizeof(number));
-		(void)buf_printf(out, "%s%s x %" PRId64, i > 0 ? ", " : "",
-		    number, value_int(answer, "status"));
+		(void)buf_text(out, i > 0 ? ", " : "");
+		value_say(answer, screen, 0, "{count#} x {status%}", out);
 	}
 	if (i == 0)
 		(void)buf_char(out, '-');
@@ -284,11 +280,18 @@ clock_write(const json_t *source, struct buf *out)
 		(void)buf_char(out, '-');
 }
 
+static void
+text_move(struct grid *grid, size_t column, struct buf *text)
+{
+	grid_textf(grid, column, "%.*s", (int)text->len, text->data);
+	buf_reset(text);
+}
+
 bool
 status_sources(const json_t *sources, const struct screen *screen,
     int64_t now_ms, struct buf *out, struct err *reterr)
 {
-	struct grid *grid = grid_new(from_columns, FROM_COLUMNS, now_ms);
+	struct grid *grid = grid_new(GRID(from_columns), now_ms);
 	const json_t *one;
 	struct buf text;
 	size_t i;
@@ -298,16 +301,12 @@ status_sources(const json_t *sources, const struct screen *screen,
 	json_array_foreach(sources, i, one)
 	{
 		grid_row(grid, one);
-		buf_reset(&text);
 		ago_write(one, "last_request_s", &text);
-		grid_textf(grid, FROM_LAST, "%.*s", (int)text.len, text.data);
-		buf_reset(&text);
-		answers_write(one, &text);
-		grid_textf(
-		    grid, FROM_ANSWERS, "%.*s", (int)text.len, text.data);
-		buf_reset(&text);
+		text_move(grid, FROM_LAST, &text);
+		answers_write(one, screen, &text);
+		text_move(grid, FROM_ANSWERS, &text);
 		clock_write(one, &text);
-		grid_textf(grid, FROM_CLOCK, "%.*s", (int)text.len, text.data);
+		text_move(grid, FROM_CLOCK, &text);
 		if (json_is_integer(value_at(one, "failing_s")))
 			grid_tone(grid, FROM_CLOCK, TONE_WRONG);
 	}
@@ -318,24 +317,6 @@ status_sources(const json_t *sources, const struct screen *screen,
 }
 
 /* ---- the queue ---- */
-
-static void
-number_write(const json_t *object, const char *path, struct buf *out)
-{
-	char text[SHOW_TEXT];
-
-	show_number(value_int(object, path), text, sizeof(text));
-	(void)buf_text(out, text);
-}
-
-static void
-bytes_write(const json_t *object, const char *path, struct buf *out)
-{
-	char text[SHOW_BYTES];
-
-	show_bytes(value_int(object, path), text, sizeof(text));
-	(void)buf_text(out, text);
-}
 
 /* A label, and beside it a text that is broken into lines that fit. */
 static void
@@ -352,6 +333,14 @@ labelled_write(const struct screen *screen, const char *label, struct buf *text,
 	buf_reset(text);
 }
 
+static void
+labelled_say(const json_t *json, const struct screen *screen, const char *label,
+    const char *say, struct buf *text, struct buf *out)
+{
+	value_say(json, screen, 0, say, text);
+	labelled_write(screen, label, text, out);
+}
+
 /* "7: 5 not a number (400), 2 no usable id" */
 static void
 reasons_write(const json_t *queue, const struct screen *screen,
@@ -359,19 +348,21 @@ reasons_write(const json_t *queue, const struct screen *screen,
     struct buf *out)
 {
 	const json_t *reason;
+	char number[SHOW_TEXT];
 	size_t i;
 
 	if (value_int(queue, count) == 0)
 		return;
-	number_write(queue, count, text);
+	show_number(value_int(queue, count), number, sizeof(number));
+	(void)buf_text(text, number);
 	json_array_foreach(value_at(queue, why), i, reason)
 	{
 		(void)buf_text(text, i == 0 ? ": " : ", ");
-		number_write(reason, "count", text);
-		(void)buf_printf(text, " %s", value_text(reason, "why"));
-		if (value_int(reason, "status") != 0)
-			(void)buf_printf(text, " (%" PRId64 ")",
-			    value_int(reason, "status"));
+		value_say(reason, screen, 0,
+		    value_int(reason, "status") != 0
+			? "{count#} {why} ({status%})"
+			: "{count#} {why}",
+		    text);
 	}
 	labelled_write(screen, label, text, out);
 }
@@ -382,39 +373,29 @@ queue_write(const json_t *status, const struct screen *screen, struct buf *text,
 {
 	const json_t *queue = value_at(status, "queue");
 
-	bytes_write(queue, "live_bytes", text);
-	(void)buf_text(text, " of ");
-	bytes_write(queue, "max_bytes", text);
-	(void)buf_text(text, ", ");
-	bytes_write(queue, "free_bytes", text);
-	(void)buf_text(text, " free");
-	labelled_write(screen, "Queue", text, out);
-	if (value_at(status, "last_hour") != NULL) {
-		(void)buf_text(text, "in ");
-		number_write(status, "last_hour.received", text);
-		(void)buf_text(text, ", out ");
-		number_write(status, "last_hour.delivered", text);
-		labelled_write(screen, "Last hour", text, out);
-	}
+	labelled_say(queue, screen, "Queue",
+	    "{live_bytes~} of {max_bytes~}, {free_bytes~} free", text, out);
+	if (value_at(status, "last_hour") != NULL)
+		labelled_say(status, screen, "Last hour",
+		    "in {last_hour.received#}, out {last_hour.delivered#}",
+		    text, out);
 	reasons_write(queue, screen, "Dead", "dead", "dead_why", text, out);
 	reasons_write(
 	    queue, screen, "Dropped", "dropped", "dropped_why", text, out);
 	if (value_int(queue, "unreadable") +
 		value_int(queue, "unreadable_removed") >
-	    0) {
-		number_write(queue, "unreadable", text);
-		(void)buf_printf(text, " %s, and ",
-		    value_int(queue, "unreadable") == 1 ? "body" : "bodies");
-		number_write(queue, "unreadable_removed", text);
-		(void)buf_text(text, " removed");
-		labelled_write(screen, "Unreadable", text, out);
-	}
-	if (value_int(queue, "replay_queued") > 0) {
-		number_write(queue, "replay_queued", text);
-		(void)buf_text(
-		    text, " are still to be sent, behind the live traffic");
-		labelled_write(screen, "Replays", text, out);
-	}
+	    0)
+		labelled_say(queue, screen, "Unreadable",
+		    value_int(queue, "unreadable") == 1
+			? "1 body, and {unreadable_removed#} removed"
+			: "{unreadable#} bodies, and {unreadable_removed#} "
+			  "removed",
+		    text, out);
+	if (value_int(queue, "replay_queued") > 0)
+		labelled_say(queue, screen, "Replays",
+		    "{replay_queued#} are still to be sent, behind the live "
+		    "traffic",
+		    text, out);
 }
 
 static void
@@ -435,12 +416,10 @@ segments_write(const json_t *status, const struct screen *screen,
 		    json_integer_value(count), state);
 		apart = ", ";
 	}
-	(void)buf_text(text, "; ");
-	number_write(segments, "waiting", text);
-	(void)buf_text(text, value_int(segments, "waiting") == 1
-				 ? " change waits"
-				 : " changes wait");
-	labelled_write(screen, "Segments", text, out);
+	labelled_say(segments, screen, "Segments",
+	    value_int(segments, "waiting") == 1 ? "; 1 change waits"
+						: "; {waiting#} changes wait",
+	    text, out);
 }
 
 /* Requests that do not look like a source's: nobody has to act. */
@@ -453,13 +432,11 @@ strangers_write(const json_t *status, const struct screen *screen,
 	if (value_int(strangers, "count") == 0 ||
 	    value_int(strangers, "last_s") >= STATUS_DAY_S)
 		return;
-	number_write(strangers, "count", text);
-	(void)buf_printf(text, " %s of others, the last ",
-	    value_int(strangers, "count") == 1 ? "request" : "requests");
+	value_say(strangers, screen, 0,
+	    "{count#} request{count+} of others, the last ", text);
 	ago_write(strangers, "last_s", text);
-	(void)buf_printf(text, ": %" PRId64 ", %s",
-	    value_int(strangers, "status"), value_text(strangers, "why"));
-	labelled_write(screen, "Strangers", text, out);
+	labelled_say(
+	    strangers, screen, "Strangers", ": {status%}, {why}", text, out);
 }
 
 /* ---- all of it ---- */

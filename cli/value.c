@@ -3,10 +3,13 @@
 #include "base/utf8.h"
 #include "cli/show.h"
 
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+enum { PATH_MOST = 64 }; /* of a member in a text */
 
 const json_t *
 value_at(const json_t *json, const char *path)
@@ -137,6 +140,61 @@ value_time_ms(const json_t *json, const char *path)
 	int64_t ms;
 
 	return value_time_read(value_text(json, path), &ms) ? ms : 0;
+}
+
+/* ---- texts ---- */
+
+static void
+member_say(const json_t *json, const char *path, char form,
+    const struct screen *screen, int64_t now_ms, struct buf *out)
+{
+	int64_t number = value_int(json, path);
+	char shown[SHOW_TEXT] = "";
+
+	switch (form) {
+	case '#':
+		show_number(number, shown, sizeof(shown));
+		break;
+	case '%':
+		(void)snprintf(shown, sizeof(shown), "%" PRId64, number);
+		break;
+	case '@':
+		show_timestamp(now_ms, value_time_ms(json, path), screen->utc,
+		    shown, sizeof(shown));
+		break;
+	case '~':
+		show_bytes(number, shown, sizeof(shown));
+		break;
+	case '+':
+		(void)buf_text(out, number == 1 ? "" : "s");
+		break;
+	default:
+		value_show(json, path, out);
+	}
+	(void)buf_text(out, shown);
+}
+
+void
+value_say(const json_t *json, const struct screen *screen, int64_t now_ms,
+    const char *text, struct buf *out)
+{
+	char path[PATH_MOST];
+	size_t len;
+
+	for (;; text++) {
+		len = strcspn(text, "{");
+		(void)buf_append(out, text, len);
+		text += len;
+		if (*text == '\0')
+			return;
+		len = strcspn(++text, "#%@~+}");
+		CHECK(len < sizeof(path));
+		memcpy(path, text, len);
+		path[len] = '\0';
+		text += len;
+		member_say(json, path, *text, screen, now_ms, out);
+		text += *text != '}';
+	}
 }
 
 /* ---- printing ---- */

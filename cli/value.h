@@ -29,6 +29,17 @@ bool value_bool(const struct json_t *json, const char *path);
 /* A text of RFC 3339 as ms since 1970; 0 by default. */
 int64_t value_time_ms(const struct json_t *json, const char *path);
 
+/*
+ * Append a text with members in it, each by its path:
+ *
+ *	"{count#} events of {type} from {source}, the last {at@}\n"
+ *
+ * as a text from outside, or # as a number, % as its bare digits, @ as a time, ~
+ * as bytes, or + as the plural's s if the number is not 1.
+ */
+void value_say(const struct json_t *json, const struct screen *screen,
+    int64_t now_ms, const char *text, struct buf *out);
+
 /* Read such a text; false if it is none. */
 MUST_USE bool value_time_read(const char *text, int64_t *ret_ms);
 

@@ -25,6 +25,7 @@ struct attention {
 	struct json *json;
 
 	/* the present one */
+	bool open;
 	char about[ATTENTION_ABOUT];
 	struct buf what, help, path;
 };
@@ -61,21 +62,6 @@ percent(int64_t bytes, int64_t most)
 	return (int)((double)bytes * 100 / (double)most);
 }
 
-/* Is it this one's turn? */
-static bool
-attention_begin(struct attention *attention, enum level level, const char *kind,
-    const char *name)
-{
-	(void)snprintf(attention->about, sizeof(attention->about), "%s%s%s",
-	    kind, name != NULL ? ":" : "", name != NULL ? name : "");
-	buf_reset(&attention->what);
-	buf_reset(&attention->help);
-	buf_reset(&attention->path);
-	return attention->level == level &&
-	       (attention->only == NULL ||
-		   strcmp(attention->only, attention->about) == 0);
-}
-
 /* As a segment of a path. */
 static void
 path_write(struct buf *out, const char *name)
@@ -91,7 +77,7 @@ path_write(struct buf *out, const char *name)
 	}
 }
 
-/* What the action is done by; written to before attention_end(). */
+/* What the action is done by. */
 static void
 attention_action(struct attention *attention, const char *noun,
     const char *name, const char *verb)
@@ -109,6 +95,9 @@ attention_end(struct attention *attention)
 	const struct buf *path = &attention->path;
 	struct json *json = attention->json;
 
+	if (!attention->open)
+		return;
+	attention->open = false;
 	json_object_open(json, NULL);
 	json_text(json, "level", levels[attention->level]);
 	json_text(json, "about", attention->about);
@@ -125,9 +114,26 @@ attention_end(struct attention *attention)
 	json_object_close(json);
 }
 
-#define SAY(...)  ((void)buf_printf(&attention->what, __VA_ARGS__))
-#define HELP(...) ((void)buf_printf(&attention->help, __VA_ARGS__))
-#define DONE()	  attention_end(attention)
+/* End the one before; is it this one's turn? */
+static bool
+attention_begin(struct attention *attention, enum level level, const char *kind,
+    const char *name)
+{
+	attention_end(attention);
+	(void)snprintf(attention->about, sizeof(attention->about), "%s%s%s",
+	    kind, name != NULL ? ":" : "", name != NULL ? name : "");
+	buf_reset(&attention->what);
+	buf_reset(&attention->help);
+	buf_reset(&attention->path);
+	attention->open = attention->level == level &&
+			  (attention->only == NULL ||
+			      strcmp(attention->only, attention->about) == 0);
+	return attention->open;
+}
+
+#define ABOUT(...) attention_begin(attention, __VA_ARGS__)
+#define SAY(...)   ((void)buf_printf(&attention->what, __VA_ARGS__))
+#define HELP(...)  ((void)buf_printf(&attention->help, __VA_ARGS__))
 
 /* ---- the daemon and its queue ---- */
 
@@ -136,27 +142,21 @@ about_daemon(struct attention *attention)
 {
 	const struct status *status = attention->status;
 
-	if (!status->running &&
-	    attention_begin(attention, WRONG, "daemon", NULL)) {
+	if (!status->running && ABOUT(WRONG, "daemon", NULL)) {
 		SAY("The daemon is not running: nothing is accepted and "
 		    "nothing is sent.");
 		HELP("Start it: systemctl start currentsd, or currentsd serve");
-		DONE();
 	}
-	if (status->running && !status->alive &&
-	    attention_begin(attention, WRONG, "daemon", NULL)) {
+	if (status->running && !status->alive && ABOUT(WRONG, "daemon", NULL)) {
 		SAY("A thread has stalled.");
 		HELP("The log says what it did last; a service manager with a "
 		     "watchdog restarts the daemon.");
-		DONE();
 	}
-	if (status->log_dropped > 0 &&
-	    attention_begin(attention, WAITING, "daemon", NULL)) {
+	if (status->log_dropped > 0 && ABOUT(WAITING, "daemon", NULL)) {
 		SAY("%s lines of the log were dropped, because nobody read "
 		    "it.",
 		    NUMBER(status->log_dropped));
 		HELP("Look at what reads the daemon's standard error.");
-		DONE();
 	}
 }
 
@@ -165,44 +165,35 @@ about_disk(struct attention *attention)
 {
 	const struct stats_totals *totals = &attention->status->queue.totals;
 
-	if (totals->gone != NULL &&
-	    attention_begin(attention, WRONG, "queue", NULL)) {
+	if (totals->gone != NULL && ABOUT(WRONG, "queue", NULL)) {
 		SAY("The queue's files are gone: %s. Nothing is accepted.",
 		    totals->gone);
 		HELP("Do not stop the daemon: put them back, or copy the "
 		     "queue: currentsd queue backup PATH");
-		DONE();
 	}
-	if (totals->broken &&
-	    attention_begin(attention, WRONG, "queue", NULL)) {
+	if (totals->broken && ABOUT(WRONG, "queue", NULL)) {
 		SAY("The disk failed: nothing is accepted until the queue can "
 		    "be reopened, which is tried all the time.");
 		HELP("Look at the daemon's log and at the kernel's.");
-		DONE();
 	}
 	if (totals->held_ms >= STATS_PATIENCE_MS &&
-	    attention_begin(attention, WRONG, "queue", NULL)) {
+	    ABOUT(WRONG, "queue", NULL)) {
 		SAY("The disk hangs: no answer for %s.",
 		    DURATION(totals->held_ms / 1000));
 		HELP("Look at the kernel's log; the daemon goes on as soon as "
 		     "the disk does.");
-		DONE();
 	}
-	if (totals->quarantined_batches > 0 &&
-	    attention_begin(attention, WRONG, "queue", NULL)) {
+	if (totals->quarantined_batches > 0 && ABOUT(WRONG, "queue", NULL)) {
 		SAY("%s damaged batches are quarantined.",
 		    NUMBER(totals->quarantined_batches));
 		HELP("See what is wrong with the file: currentsd queue check");
-		DONE();
 	}
-	if (!totals->reserve &&
-	    attention_begin(attention, WAITING, "queue", NULL)) {
+	if (!totals->reserve && ABOUT(WAITING, "queue", NULL)) {
 		SAY("There is no reserve file: on a full disk, nothing more "
 		    "could be sent either.");
 		HELP("It is made again once the file system has room: %s MiB "
 		     "are free.",
 		    NUMBER(totals->free_bytes >> 20));
-		DONE();
 	}
 }
 
@@ -214,39 +205,34 @@ about_queue(struct attention *attention)
 	    &attention->status->daemon->settings->queue;
 	int64_t bytes;
 
-	if (queue->ledger.imbalance != 0 &&
-	    attention_begin(attention, WRONG, "ledger", NULL)) {
+	if (queue->ledger.imbalance != 0 && ABOUT(WRONG, "ledger", NULL)) {
 		SAY("The ledger is off by %s.",
 		    NUMBER(queue->ledger.imbalance));
 		HELP("See where: currentsd ledger --check");
-		DONE();
 	}
 	bytes = queue->totals.dead_bytes;
 	if (status_is_near(bytes, queue->dead_max_bytes) &&
-	    attention_begin(attention, WRONG, "dead", NULL)) {
+	    ABOUT(WRONG, "dead", NULL)) {
 		SAY("Dead letters use %d %% of dead_max_bytes: at 100 %% the "
 		    "oldest expire.",
 		    percent(bytes, queue->dead_max_bytes));
 		HELP("Keep them elsewhere, then drop them: currentsd dead "
 		     "export > FILE");
-		DONE();
 	}
 	if (queue->totals.dead_left_ms <= STATUS_EXPIRING_MS &&
-	    attention_begin(attention, WRONG, "dead", NULL)) {
+	    ABOUT(WRONG, "dead", NULL)) {
 		SAY("The first dead letters expire in %s.",
 		    DURATION(queue->dead_left_s));
 		HELP("Keep them elsewhere: currentsd dead export > FILE");
-		DONE();
 	}
 	bytes = queue->totals.unreadable_bytes;
 	if (status_is_near(bytes, settings->unreadable_max_bytes) &&
-	    attention_begin(attention, WRONG, "unreadable", NULL)) {
+	    ABOUT(WRONG, "unreadable", NULL)) {
 		SAY("Unreadable bodies use %d %% of unreadable_max_bytes: at "
 		    "100 %% the oldest are deleted.",
 		    percent(bytes, settings->unreadable_max_bytes));
 		HELP("Keep them elsewhere, then drop them: currentsd "
 		     "unreadable export > FILE");
-		DONE();
 	}
 }
 
@@ -270,8 +256,7 @@ about_failing(struct attention *attention, const struct status_source *source)
 	int64_t seconds =
 	    status_since_s(attention->status->now_ms, of->failing_since_ms);
 
-	if (of->failing_since_ms == 0 ||
-	    !attention_begin(attention, WRONG, "source", source->name))
+	if (of->failing_since_ms == 0 || !ABOUT(WRONG, "source", source->name))
 		return;
 	SAY("Source %s is failing for %s: %u %s.", source->name,
 	    seconds < 0 ? "an unknown time (the clock was set back)"
@@ -284,7 +269,6 @@ about_failing(struct attention *attention, const struct status_source *source)
 	HELP("Mend that; the source sends all of it again. See: currentsd "
 	     "sources show %s",
 	    source->name);
-	DONE();
 }
 
 /* What the source does with what is refused; NULL: it is of any kind. */
@@ -309,8 +293,8 @@ about_refused(struct attention *attention, const struct status_source *source,
 	const struct server_source_status *of = &source->of;
 	int64_t now_ms = attention->status->now_ms;
 
-	if (source->refused == 0 || !attention_begin(attention, WRONG, "source",
-					intake != NULL ? source->name : "none"))
+	if (source->refused == 0 ||
+	    !ABOUT(WRONG, "source", intake != NULL ? source->name : "none"))
 		return;
 	if (intake != NULL)
 		SAY("Source %s: ", source->name);
@@ -328,7 +312,6 @@ about_refused(struct attention *attention, const struct status_source *source,
 	else
 		SAY("%u %s.", of->refused_status, of->refused_why);
 	HELP("%s", refused_effect(intake, of->refused_status));
-	DONE();
 }
 
 static void
@@ -358,46 +341,42 @@ about_state(
 	    (sender->until_ms - attention->status->now_ms + 999) / 1000;
 
 	if (destination->paused) {
-		if (!attention_begin(attention, WAITING, "destination", name))
+		if (!ABOUT(WAITING, "destination", name))
 			return;
 		SAY("Destination %s is paused by the operator, %s %ss wait.",
 		    name, NUMBER(destination->queued), destination->noun);
 		HELP("Send again: currentsd destinations resume %s", name);
 		attention_action(attention, "destinations", name, "resume");
-		DONE();
 		return;
 	}
 	if (!destination->running)
 		return;
 	if (sender->state == FORWARDER_HALTED &&
-	    attention_begin(attention, WRONG, "destination", name)) {
+	    ABOUT(WRONG, "destination", name)) {
 		SAY("Destination %s is halted: %s.", name, sender->why);
 		HELP("%s %ss wait, next try in %s. When that is mended: "
 		     "currentsd destinations retry %s",
 		    NUMBER(destination->queued), destination->noun,
 		    DURATION(next_s), name);
 		attention_action(attention, "destinations", name, "retry");
-		DONE();
 	}
 	if (sender->state == FORWARDER_BACKING_OFF &&
-	    attention_begin(attention, WAITING, "destination", name)) {
+	    ABOUT(WAITING, "destination", name)) {
 		SAY("Destination %s has trouble: %s.", name, sender->why);
 		HELP("%s %ss wait, next try in %s. At once: currentsd "
 		     "destinations retry %s",
 		    NUMBER(destination->queued), destination->noun,
 		    DURATION(next_s), name);
 		attention_action(attention, "destinations", name, "retry");
-		DONE();
 	}
 	if (sender->state == FORWARDER_TRIAL &&
-	    attention_begin(attention, WAITING, "destination", name)) {
+	    ABOUT(WAITING, "destination", name)) {
 		SAY("Destination %s is on trial, nothing is sent: %s would "
 		    "have been sent, %s dropped, %s dead.",
 		    name, NUMBER((int64_t)sender->trial_sent),
 		    NUMBER((int64_t)sender->trial_dropped),
 		    NUMBER((int64_t)sender->trial_dead));
 		HELP("To send, take dry_run out of the settings.");
-		DONE();
 	}
 }
 
@@ -416,8 +395,7 @@ about_parked(struct attention *attention, size_t index)
 	for (size_t i = 0; i < count; i++) {
 		const struct forwarder_parked *of = &parked[i].of;
 
-		if (!attention_begin(
-			attention, WRONG, "destination", destination->name))
+		if (!ABOUT(WRONG, "destination", destination->name))
 			break;
 		SAY("Destination %s: %s is parked (%s), %s %ss; last answer: "
 		    "%s.",
@@ -429,7 +407,6 @@ about_parked(struct attention *attention, size_t index)
 		     "accepted. See what is refused: currentsd events list "
 		     "--type %s",
 		    of->name);
-		DONE();
 	}
 	free(parked);
 }
@@ -446,19 +423,17 @@ about_destination(struct attention *attention, size_t index)
 
 	about_state(attention, destination);
 	if (status_is_near(destination->bytes, destination->bytes_max) &&
-	    attention_begin(attention, WRONG, "destination", name)) {
+	    ABOUT(WRONG, "destination", name)) {
 		SAY("Destination %s uses %d %% of the space that it may: at "
 		    "100 %% its sources are answered 503.",
 		    name, percent(destination->bytes, destination->bytes_max));
 		HELP("See when it will be empty: currentsd destinations; a "
 		     "larger queue_max_bytes makes more room.");
-		DONE();
 	}
 	if (!destination->running)
 		return;
 	about_parked(attention, index);
-	if (sender->deferred > 0 &&
-	    attention_begin(attention, WAITING, "destination", name)) {
+	if (sender->deferred > 0 && ABOUT(WAITING, "destination", name)) {
 		SAY("Destination %s: %s deferred, which were refused or failed "
 		    "alone, but it is not yet certain that the %ss are at "
 		    "fault; last answer: %s.",
@@ -467,10 +442,9 @@ about_destination(struct attention *attention, size_t index)
 		HELP("Nothing to do yet, next try in %s.",
 		    DURATION((sender->deferred_due_ms - status->now_ms + 999) /
 			     1000));
-		DONE();
 	}
 	if (sender->pace_per_minute != sender->pace_full_per_minute &&
-	    attention_begin(attention, WAITING, "destination", name)) {
+	    ABOUT(WAITING, "destination", name)) {
 		SAY("Destination %s: pace %s of %s %ss a minute, after HTTP "
 		    "429.",
 		    name, NUMBER(sender->pace_per_minute),
@@ -479,7 +453,6 @@ about_destination(struct attention *attention, size_t index)
 						   : destination->noun);
 		HELP("It rises by itself. If that comes again, something else "
 		     "uses the same quota: lower the setting share.");
-		DONE();
 	}
 }
 
@@ -488,7 +461,7 @@ stranded_one(void *arg, const char *name, int64_t queued)
 {
 	struct attention *attention = arg;
 
-	if (!attention_begin(attention, WRONG, "destination", name))
+	if (!ABOUT(WRONG, "destination", name))
 		return;
 	SAY("Destination %s is not in the settings, and %s queued for it are "
 	    "not sent.",
@@ -496,7 +469,6 @@ stranded_one(void *arg, const char *name, int64_t queued)
 	HELP("Add it again, or give the one that takes its place the "
 	     "setting: formerly = \"%s\"",
 	    name);
-	DONE();
 }
 
 /* ---- segments, properties ---- */
@@ -507,7 +479,7 @@ about_segment(struct attention *attention, const struct segment *segment)
 {
 	const char *id = segment->of.id;
 
-	if (!attention_begin(attention, WAITING, "segment", id))
+	if (!ABOUT(WAITING, "segment", id))
 		return;
 	SAY("Segment ");
 	if (*segment->of.name != '\0')
@@ -526,7 +498,6 @@ about_segment(struct attention *attention, const struct segment *segment)
 		(void)buf_text(&attention->path, "&destination=");
 		path_write(&attention->path, segment->of.destination);
 	}
-	DONE();
 }
 
 static void
@@ -541,12 +512,10 @@ about_segments(struct attention *attention)
 			troubled++ < ATTENTION_SEGMENTS))
 			about_segment(attention, &segments->list[i]);
 	}
-	if (troubled > ATTENTION_SEGMENTS &&
-	    attention_begin(attention, WAITING, "segments", NULL)) {
+	if (troubled > ATTENTION_SEGMENTS && ABOUT(WAITING, "segments", NULL)) {
 		SAY("%s more segments need attention.",
 		    NUMBER((int64_t)troubled - ATTENTION_SEGMENTS));
 		HELP("See them: currentsd segments --attention");
-		DONE();
 	}
 }
 
@@ -560,8 +529,7 @@ about_left_out(struct attention *attention)
 	     i++) {
 		const struct status_left_out *left_out = &status->left_out[i];
 
-		if (!attention_begin(
-			attention, WAITING, "property", left_out->property))
+		if (!ABOUT(WAITING, "property", left_out->property))
 			continue;
 		SAY("The new property %s of %s is left out: the catalogue "
 		    "does not know it. %s events went without it, the first "
@@ -572,12 +540,10 @@ about_left_out(struct attention *attention)
 			status_since_s(status->now_ms, left_out->since_ms)));
 		HELP("To send it, add to the destination's settings: %s",
 		    left_out->settings);
-		DONE();
 	}
-	if (more > 0 && attention_begin(attention, WAITING, "drift", NULL)) {
+	if (more > 0 && ABOUT(WAITING, "drift", NULL)) {
 		SAY("%s more properties are left out.", NUMBER(more));
 		HELP("See them: currentsd drift");
-		DONE();
 	}
 }
 
@@ -602,6 +568,7 @@ attention_json(
 		status_stranded(status->daemon, stranded_one, attention);
 		about_segments(attention);
 		about_left_out(attention);
+		attention_end(attention);
 	}
 	buf_fini(&of.what);
 	buf_fini(&of.help);
