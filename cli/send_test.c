@@ -145,18 +145,12 @@ send_event_make(
 static void
 send_event_hint(const struct send *send, struct buf *out)
 {
-	struct buf text;
-
-	buf_init(&text, SEND_EVENT_MAX);
-	(void)buf_printf(&text,
+	(void)buf_printf(out,
 	    "This does not prove that the event arrived: Heap answers 200 even "
-	    "if the app id is "
-	    "wrong. In Heap, open the environment with the id %s and search "
-	    "for the user above "
-	    "(Users, search by identity). Within a minute or two the user has "
-	    "an event whose "
-	    "property %.*s is %s. "
-	    "If the event is not there, app_id or region is wrong. ",
+	    "if the app id is wrong. In Heap, open the environment with the id "
+	    "%s and search for the user above (Users, search by identity). "
+	    "Within a minute or two the user has an event whose property %.*s "
+	    "is %s. If the event is not there, app_id or region is wrong. ",
 	    send->destination->track.app_id, (int)send->marker.len,
 	    send->marker.data, send->id.data);
 }
@@ -199,7 +193,7 @@ send_change_hint(const struct send *send, struct buf *out)
 	const struct settings_destination *destination = send->destination;
 
 	if (destination->kind == SETTINGS_COHORTS)
-		(void)buf_printf(&text,
+		(void)buf_printf(out,
 		    "This does not prove that anybody is in the cohort: Braze "
 		    "passes over ids that it "
 		    "does not know. In Braze, a segment with the partner's "
@@ -209,7 +203,7 @@ send_change_hint(const struct send *send, struct buf *out)
 		    "match). ",
 		    STR_ARGS(send_group.name), destination->cohorts.match);
 	else
-		(void)buf_printf(&text,
+		(void)buf_printf(out,
 		    "This does not prove that anybody has the attribute: Braze "
 		    "passes over profiles that "
 		    "it does not have. In Braze, search for the user above "
