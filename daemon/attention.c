@@ -532,10 +532,10 @@ about_left_out(struct attention *attention)
 		if (!ABOUT(WAITING, "property", left_out->property))
 			continue;
 		SAY("The new property %s of %s is left out: the catalogue "
-		    "does not know it. %s events went without it, the first "
+		    "does not know it. %s event%s went without it, the first "
 		    "%s ago.",
 		    left_out->property, left_out->type,
-		    NUMBER(left_out->events),
+		    NUMBER(left_out->events), left_out->events == 1 ? "" : "s",
 		    DURATION(
 			status_since_s(status->now_ms, left_out->since_ms)));
 		HELP("To send it, add to the destination's settings: %s",
