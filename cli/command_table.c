@@ -77,7 +77,7 @@ static const struct command table[] = {
 	    command_destinations_resume},
 	{"destinations retry", "NAME [--force] [--json]",
 	    "Try a destination at once that has trouble",
-	    "Ends the wait for the next try, after the cause is mended. "
+	    "Ends the wait for the next try, after its cause is fixed. "
 	    "Quotas hold all the same. If the destination asked to be left "
 	    "alone until some time, it is tried only with --force.",
 	    COMMAND_CLIENT, command_retry_options,

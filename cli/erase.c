@@ -50,17 +50,6 @@ names_write(struct json *json, const char *key, const char *const *names,
 
 /* ---- erase ---- */
 
-static void
-erased_line(int64_t count, const char *one, const char *many, struct buf *out)
-{
-	char number[SHOW_TEXT];
-
-	show_number(count, number, sizeof(number));
-	if (count > 0)
-		(void)buf_printf(
-		    out, "%9s %s\n", number, count == 1 ? one : many);
-}
-
 /* Of what, how many, and what that means; nothing if there are none. */
 static void
 erased_note(
@@ -98,17 +87,17 @@ erase_show(
 	    out);
 	(void)buf_text(out, "Erased, with every trace of it in the files:\n");
 	before = out->len;
-	erased_line(value_int(answer, "queued"), "event or change in the queue",
-	    "events and changes in the queue", out);
-	erased_line(value_int(answer, "archive"),
+	show_count(out, 9, value_int(answer, "queued"),
+	    "event or change in the queue", "events and changes in the queue");
+	show_count(out, 9, value_int(answer, "archive"),
 	    "event or change in the archive",
-	    "events and changes in the archive", out);
-	erased_line(
-	    value_int(answer, "dead"), "dead letter", "dead letters", out);
-	erased_line(value_int(answer, "members"), "membership of a segment",
-	    "memberships of segments", out);
-	erased_line(value_int(answer, "unreadable"), "unreadable body",
-	    "unreadable bodies", out);
+	    "events and changes in the archive");
+	show_count(
+	    out, 9, value_int(answer, "dead"), "dead letter", "dead letters");
+	show_count(out, 9, value_int(answer, "members"),
+	    "membership of a segment", "memberships of segments");
+	show_count(out, 9, value_int(answer, "unreadable"), "unreadable body",
+	    "unreadable bodies");
 	if (out->len == before)
 		(void)buf_text(out, "  nothing: there was none\n");
 	erased_note("More ids that were found beside those, and erased too",

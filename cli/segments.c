@@ -398,17 +398,6 @@ command_segments_release(struct command_context *context, struct buf *out)
 /* ---- verify ---- */
 
 static void
-verify_line(int64_t count, const char *one, const char *many, struct buf *out)
-{
-	char number[SHOW_TEXT];
-
-	show_number(count, number, sizeof(number));
-	if (count > 0)
-		(void)buf_printf(
-		    out, "%8s %s\n", number, count == 1 ? one : many);
-}
-
-static void
 verify_wrong_show(const json_t *wrong, struct buf *out)
 {
 	size_t i, shown = 0;
@@ -442,12 +431,12 @@ verify_show(const struct command_context *context, const json_t *segment,
 	command_say(context, out, segment, "asked {destination} for ");
 	command_say(context, out, answer, "{asked%} member{asked+} of ");
 	command_say(context, out, segment, "{label}:\n");
-	verify_line(value_int(answer, "right"), "has the value that was sent",
-	    "have the value that was sent", out);
-	verify_line(value_int(answer, "other"), "has the other value",
-	    "have the other value", out);
-	verify_line(value_int(answer, "no_profile"), "has no profile there",
-	    "have no profile there", out);
+	show_count(out, 8, value_int(answer, "right"),
+	    "has the value that was sent", "have the value that was sent");
+	show_count(out, 8, value_int(answer, "other"), "has the other value",
+	    "have the other value");
+	show_count(out, 8, value_int(answer, "no_profile"),
+	    "has no profile there", "have no profile there");
 	verify_wrong_show(value_at(answer, "wrong"), out);
 	if (value_int(answer, "other") > 0)
 		(void)buf_text(out,

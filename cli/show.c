@@ -126,3 +126,16 @@ show_foreign(struct buf *out, const char *words, size_t len, size_t most)
 		blank = space;
 	}
 }
+
+void
+show_count(struct buf *out, int width, int64_t count, const char *one,
+    const char *many)
+{
+	char number[SHOW_TEXT];
+
+	if (count == 0)
+		return;
+	show_number(count, number, sizeof(number));
+	(void)buf_printf(
+	    out, "%*s %s\n", width, number, count == 1 ? one : many);
+}

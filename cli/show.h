@@ -26,6 +26,11 @@ void show_ago(int64_t now_ms, int64_t then_ms, char *ret, size_t size);
 void show_timestamp(
     int64_t now_ms, int64_t then_ms, bool utc, char *ret, size_t size);
 
+/* A line "12,480 events": the number in a column of `width`, and what it counts;
+ * nothing if there are none. */
+void show_count(struct buf *out, int width, int64_t count, const char *one,
+    const char *many);
+
 /* The first `most` bytes of a text from outside, on one line: white space is
  * one space, and what utf8_visible() makes visible is \xNN. */
 void show_foreign(struct buf *out, const char *words, size_t len, size_t most);

@@ -354,7 +354,7 @@ about_state(
 	if (sender->state == FORWARDER_HALTED &&
 	    ABOUT(WRONG, "destination", name)) {
 		SAY("Destination %s is halted: %s.", name, sender->why);
-		HELP("%s %ss wait, next try in %s. When that is mended: "
+		HELP("%s %ss wait, next try in %s. When that is fixed: "
 		     "currentsd destinations retry %s",
 		    NUMBER(destination->queued), destination->noun,
 		    DURATION(next_s), name);

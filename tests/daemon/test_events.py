@@ -277,7 +277,7 @@ def test_there_is_no_such_letter(either):
                                                  "--yes")
 
 
-MENDED = event(kind="users.behaviors.app.SessionStart", id="mended",
+CORRECTED = event(kind="users.behaviors.app.SessionStart", id="corrected",
                properties={"session_id": "s"})
 
 
@@ -299,8 +299,8 @@ def kept(done):
 
 
 def test_an_edited_letter_is_sent(either, heapsim, tmp_path):
-    (tmp_path / "mended").write_text(json.dumps(MENDED, indent=2))
-    done = edit(either, f'cp "$1" {tmp_path}/given && cat {tmp_path}/mended '
+    (tmp_path / "corrected").write_text(json.dumps(CORRECTED, indent=2))
+    done = edit(either, f'cp "$1" {tmp_path}/given && cat {tmp_path}/corrected '
                 '> "$1"', tmp_path)
     assert done.returncode == FINE, done.stderr
     given = (tmp_path / "given").read_text()
@@ -309,12 +309,12 @@ def test_an_edited_letter_is_sent(either, heapsim, tmp_path):
     assert not list(tmp_path.glob("currentsd-*")), "no copy is left"
     assert tool(either, *Command.DEAD_LIST) == []
     exported = lines(either.command(*Command.EXPORT[Place.QUEUED]))
-    assert MENDED in [row[Row.EVENT] for row in exported], "on one line"
+    assert CORRECTED in [row[Row.EVENT] for row in exported], "on one line"
     either.command("ledger", "--check")
     if not either.running:
         either.start()
     either.command(*Command.RESUME, "heap")
-    until(lambda: f"{MENDED['event_type']}:mended" in heapsim.keys(), "sent")
+    until(lambda: f"{CORRECTED['event_type']}:corrected" in heapsim.keys(), "sent")
     either.command("ledger", "--check")
 
 
@@ -343,13 +343,13 @@ def test_an_edit_that_the_rules_drop(start_daemon, tmp_path):
     daemon = start_daemon(**FAST, exclude="users.behaviors.*Start")
     daemon.post(batch(event(kind="users.messages.email.Click", id=7)))
     until(lambda: daemon.queue()[Queue.DEAD] == 1, "dead")
-    (tmp_path / "mended").write_text(json.dumps(MENDED))
-    done = edit(daemon, f'cat {tmp_path}/mended > "$1"', tmp_path)
+    (tmp_path / "corrected").write_text(json.dumps(CORRECTED))
+    done = edit(daemon, f'cat {tmp_path}/corrected > "$1"', tmp_path)
     assert Rule.EXCLUDED % "users.behaviors.*Start" in done.stderr
-    nobody = {**MENDED, "event_type": "users.messages.email.Click",
+    nobody = {**CORRECTED, "event_type": "users.messages.email.Click",
               "user": {}}
-    (tmp_path / "mended").write_text(json.dumps(nobody))
-    done = edit(daemon, f'cat {tmp_path}/mended > "$1"', tmp_path)
+    (tmp_path / "corrected").write_text(json.dumps(nobody))
+    done = edit(daemon, f'cat {tmp_path}/corrected > "$1"', tmp_path)
     assert done.returncode == FOUND
     assert json.loads(kept(done).read_text()) == nobody
     assert daemon.queue()[Queue.DEAD] == 1
@@ -365,7 +365,7 @@ def test_nothing_edited_is_nothing_sent(either, tmp_path):
 def test_an_edit_over_http(places):
     """The ledger has the event under its new type; nobody else's changes."""
     status, rows = call(places, "POST", "/dead/1/requeue", json.dumps(
-        {**MENDED, "event_type": "users.messages.email.Open"}))
+        {**CORRECTED, "event_type": "users.messages.email.Open"}))
     assert (status, rows) == (200, [{Done.REQUEUED: 1}])
     status, rows = call(places, "POST", "/dead/1/requeue")
     assert status == 404 and Text.NO_DEAD_LETTER in rows[0]["error"]

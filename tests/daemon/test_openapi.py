@@ -57,7 +57,7 @@ SELDOM = {
         f".{one}" for one in (*DRY_RUN, *PARKED, *PROPERTIES)],
     "/queue/stats": [*STRANDED, ".sources[].segment"],  # only types have it
     "/sources/*": [f".attention[].action.{one}" for one in (
-        "method", "path")],  # no call mends a source
+        "method", "path")],  # no call repairs a source
     "/status": [*STRANDED, *(
         f".destinations[].{one}" for one in (*DRY_RUN, *PARKED)),
         # only what was refused by a destination has a status

@@ -1,4 +1,4 @@
-"""What an operator gets into, and out of: events that were mended, events of
+"""What an operator gets into, and out of: events that were corrected, events of
 a destination that was renamed, a command that holds the queue, replays
 beside a full queue."""
 
@@ -35,8 +35,8 @@ def use_file(daemon, path):
 
 
 @pytest.mark.file
-def test_mended_and_sent(start_daemon, heapsim):
-    """Out, mended, the dead letter dropped, and in again: told apart from
+def test_corrected_and_sent(start_daemon, heapsim):
+    """Out, corrected, the dead letter dropped, and in again: told apart from
     what was received before only when that is wanted."""
     daemon = start_daemon(**FAST)
     daemon.post(batch(event(time="late"), event()))
@@ -46,7 +46,7 @@ def test_mended_and_sent(start_daemon, heapsim):
     tool(daemon, *Command.DEAD_DROP, "--all", "--yes")
     text = json.dumps(row) + "\n"
     assert tool(daemon, *Command.IMPORT, stdin=text)["queued"] == 1
-    until(lambda: len(heapsim.keys()) == 2, "the mended one")
+    until(lambda: len(heapsim.keys()) == 2, "the corrected one")
     done = run(*Command.IMPORT, "--json", stdin=text, **settings(daemon))
     assert json.loads(done.stdout)["duplicates"] == 1
     assert Option.AGAIN in done.stderr

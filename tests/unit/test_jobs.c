@@ -191,9 +191,9 @@ test_requeue(void **state)
 static void
 test_requeue_one(void **state)
 {
-	static const char text[] = "{\"id\":\"mended\"}";
+	static const char text[] = "{\"id\":\"corrected\"}";
 	const struct item item = {
-	    .type = STR("Click"), .data = STR("{\"id\":\"mended\"}")};
+	    .type = STR("Click"), .data = STR("{\"id\":\"corrected\"}")};
 	struct fixture *fixture = *state;
 	struct queue_lease *lease;
 	struct jobs_walk dead;
