@@ -1182,6 +1182,7 @@ memory_totals(struct store *store, bool recount,
 		totals.live_bytes = totals.file_bytes =
 		    memory_live_bytes(place);
 		totals.free_bytes = PLACE_FREE_BYTES;
+		totals.reserve = true; /* no change of rows lacks room */
 		rows = &tables[PLACE_ARCHIVE];
 		totals.archive_batches = (int64_t)rows->count;
 		totals.reports = (int64_t)tables[PLACE_REPORT].count;

@@ -327,6 +327,7 @@ def test_members_of_what_is_read(world):
     assert missing == {}
 
 
+@pytest.mark.file
 def test_members_of_what_is_done(world, tmp_path):
     """Likewise of the calls that can be made here."""
     odd = json.dumps({"place": "queued", "group": "7", "change": "+bob"})

@@ -28,6 +28,8 @@ from conftest import BUILD, until
     ["segmentsim", "--url=http://x", "--secret=x", "more"],
     ["segmentsim", "--url=http://x", "--secret=x", "--no-sync-info",
      "--late-percent=1"],
+    ["segmentsim", "--url=http://x", "--secret=x", "--no-sync-info",
+     "--unknown-outcome=1"],
 ])
 def test_bad_usage(command):
     done = subprocess.run([BUILD / command[0], *command[1:]],

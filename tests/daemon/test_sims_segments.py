@@ -284,7 +284,7 @@ def test_without_sync_info(start_segmentsim):
         sim = start_segmentsim(
             receiver.url, SECRET, *SMALL, "--no-sync-info", "--segments", "3",
             "--people", "100", "--page", "7", "--churn", "30", "--syncs",
-            "60", "--duplicate-percent", "20", "--unknown-outcome", "5")
+            "60", "--duplicate-percent", "20")
         code = sim.wait()[1]
         assert code == 0
         assert sim.truth() == applied(receiver.pages)

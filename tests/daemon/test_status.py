@@ -101,6 +101,7 @@ def test_all_is_well(daemon):
     assert daemon.destination()["accepted_per_second"] > 0
 
 
+@pytest.mark.file  # what it asks once the daemon has ended
 def test_a_stopped_daemon_is_the_first_thing_said(daemon):
     daemon.stop()
     first, *_ = tool(daemon, "status")["attention"]
@@ -159,6 +160,7 @@ def test_a_destination_that_asked_to_be_left_alone(start_daemon,
     until(lambda: daemon.queue()["delivered"] == 1, "delivered")
 
 
+@pytest.mark.file  # what it asks once the daemon has ended
 def test_orders_that_make_no_sense(daemon):
     assert "what failed is tried now" in daemon.command(
         "destinations", "retry", "heap")
@@ -179,6 +181,7 @@ def test_orders_that_make_no_sense(daemon):
         "heap is resumed: 0 queued, sent as soon as the daemon runs\n")
 
 
+@pytest.mark.file  # what it asks once the daemon has ended
 def test_one_destination_and_one_source(daemon):
     daemon.post(batch(event()))
     until(lambda: daemon.queue()["delivered"] == 1, "delivered")
@@ -246,6 +249,7 @@ def test_top_is_live(daemon, how):
     assert len(rows) > 2
 
 
+@pytest.mark.file  # what it asks once the daemon has ended
 def test_top_without_a_terminal_or_a_daemon(daemon):
     assert Text.RUNNING in daemon.command("top")
     assert Text.RUNNING in daemon.command("status", "--watch")
@@ -255,6 +259,7 @@ def test_top_without_a_terminal_or_a_daemon(daemon):
 
 # ---- the ledger, and history
 
+@pytest.mark.file  # what it asks once the daemon has ended
 def test_ledger_by_day(daemon):
     daemon.post(batch(*(event() for _ in range(3)), event(time="late")))
     until(lambda: daemon.queue()["delivered"] == 3, "delivered")

@@ -142,7 +142,8 @@ settings_init(struct segmentsim_settings *settings)
 	};
 }
 
-/* Without sync_info the receiver cannot tell a late page from a new sync. */
+/* Without sync_info the receiver cannot tell a late page from a new sync, and
+ * a request that was left is read when the receiver gets to it. */
 void
 segmentsim_settings_read(
     struct segmentsim_settings *settings, int argc, char **argv)
@@ -156,8 +157,10 @@ segmentsim_settings_read(
 	if (settings->url[0] == '\0' || settings->secret[0] == '\0')
 		sim_usage_die("--url and --secret are required");
 	if (!settings->sync_info &&
-	    (settings->late_percent > 0 || settings->replay_percent > 0))
-		sim_usage_die("--no-sync-info allows no late pages or replays");
+	    (settings->late_percent > 0 || settings->replay_percent > 0 ||
+		settings->unknown_percent > 0))
+		sim_usage_die("--no-sync-info allows no late pages, replays or "
+			      "unknown outcomes");
 	if (settings->backoff_most_ms < settings->backoff_first_ms)
 		settings->backoff_most_ms = settings->backoff_first_ms;
 	if (settings->changes == 0 && settings->syncs == 0)
