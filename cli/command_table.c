@@ -342,11 +342,11 @@ static const struct command table[] = {
 	    COMMAND_PLAIN, NULL, command_completion},
 	{"version", "[--json]", "Show the version",
 	    NULL, COMMAND_PLAIN, command_json_options, command_version},
-	{"help", "[settings|metrics|roff|COMMAND...]",
+	{"help", "[settings|metrics|COMMAND...]",
 	    "Show this list, or help on a command",
-	    "`help settings` lists all settings, `help metrics` what /status "
-	    "and /metrics show; `help roff` prints the part of the manual page that is generated "
-	    "from the tables.", COMMAND_PLAIN, NULL, command_help},
+	    "`currentsd help settings` lists all settings, `currentsd help "
+	    "metrics` what /status and /metrics show.",
+	    COMMAND_PLAIN, NULL, command_help},
 	{NULL, NULL, NULL, NULL, COMMAND_PLAIN, NULL, NULL},
 };
 

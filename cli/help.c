@@ -198,27 +198,6 @@ help_unknown_write(const struct commands *commands, size_t argc,
 	return group && asked ? EXIT_FINE : EXIT_USAGE;
 }
 
-void
-help_roff_write(const struct commands *commands, struct buf *out)
-{
-	(void)buf_text(out, ".SH COMMANDS\n");
-	for (const struct command *c = commands->table; c->name != NULL; c++) {
-		(void)buf_printf(out, ".TP\n.B currentsd %s\n", c->name);
-		settings_roff_text(out, c->arguments);
-		(void)buf_text(out, *c->arguments != '\0' ? "\n.br\n" : "");
-		settings_roff_text(out, c->help);
-		(void)buf_text(out, ".\n");
-		if (c->text == NULL)
-			continue;
-		settings_roff_text(out, c->text);
-		(void)buf_char(out, '\n');
-	}
-	(void)buf_text(out, ".SH SETTINGS\n");
-	settings_roff_write(out);
-	(void)buf_text(out, ".SH STATUS AND METRICS\n");
-	facts_roff_write(out);
-}
-
 int
 command_help(struct command_context *context, struct buf *out)
 {
@@ -236,10 +215,6 @@ command_help(struct command_context *context, struct buf *out)
 	}
 	if (strcmp(options->words[0], "metrics") == 0) {
 		facts_help_write(out);
-		return EXIT_FINE;
-	}
-	if (strcmp(options->words[0], "roff") == 0) {
-		help_roff_write(context->commands, out);
 		return EXIT_FINE;
 	}
 	command = help_find(

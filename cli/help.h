@@ -18,7 +18,4 @@ void help_command_write(const struct command *command, struct buf *out);
 int help_unknown_write(const struct commands *commands, size_t argc,
     const char *const *argv, struct buf *out);
 
-/* The commands and the settings, for the manual page. */
-void help_roff_write(const struct commands *commands, struct buf *out);
-
 #endif

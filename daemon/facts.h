@@ -119,8 +119,7 @@ void facts_metric_head(const struct fact *rows, struct buf *out);
 void facts_metric_add(const struct fact *rows, const void *thing,
     const struct facts_clock *clock, struct buf *out);
 
-/* All facts, for `currentsd help metrics` and for the manual page. */
+/* All facts, for `currentsd help metrics`. */
 void facts_help_write(struct buf *out);
-void facts_roff_write(struct buf *out);
 
 #endif

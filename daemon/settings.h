@@ -228,9 +228,7 @@ MUST_USE bool settings_rows(const struct settings *settings,
  * built-in one again. */
 void settings_fini(struct settings *settings);
 
-/* For `currentsd help settings`, and the same as lines of roff. */
+/* For `currentsd help settings`. */
 void settings_help_write(struct buf *out);
-void settings_roff_write(struct buf *out);
-void settings_roff_text(struct buf *out, const char *text);
 
 #endif

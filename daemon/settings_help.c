@@ -1,7 +1,4 @@
-/*
- * Shows the table of settings: on the terminal and in the manual page, which a
- * test compares with it.
- */
+/* Shows the table of settings. */
 
 #include "daemon/settings_table.h"
 
@@ -36,17 +33,6 @@ form_of(enum setting_type type)
 	return NULL;
 }
 
-/* What both forms show of a row. */
-struct shown {
-	const struct setting *row;
-	const char *form;
-	struct buf variables; /* may be empty, like the next */
-	struct buf preset;
-};
-
-typedef void head_fn(const char *head, struct buf *out);
-typedef void row_fn(const struct shown *shown, struct buf *out);
-
 /* The variables of a row, for kinds that lie side by side. */
 static void
 variables_write(const struct setting *row, const struct setting_kind *kinds,
@@ -66,9 +52,9 @@ variables_write(const struct setting *row, const struct setting_kind *kinds,
 
 static void
 rows_write(const struct setting *rows, const struct setting_kind *kinds,
-    size_t count, const void *defaults, row_fn *fn, struct buf *out)
+    size_t count, const void *defaults, setting_shown_fn *fn, struct buf *out)
 {
-	struct shown shown;
+	struct setting_shown shown;
 
 	buf_init(&shown.preset, 4096);
 	buf_init(&shown.variables, 4096);
@@ -86,9 +72,8 @@ rows_write(const struct setting *rows, const struct setting_kind *kinds,
 	buf_fini(&shown.variables);
 }
 
-/* Of each section the rows of all kinds, then those of each. */
-static void
-sections_write(head_fn *head, row_fn *fn, struct buf *out)
+void
+settings_show(setting_head_fn *head, setting_shown_fn *fn, struct buf *out)
 {
 	for (int s = 0; s < SETTING_SECTIONS; s++) {
 		const struct setting_section *section = &setting_sections[s];
@@ -122,7 +107,7 @@ text_head(const char *head, struct buf *out)
 }
 
 static void
-text_row(const struct shown *shown, struct buf *out)
+text_row(const struct setting_shown *shown, struct buf *out)
 {
 	(void)buf_printf(out, "  %s = %s", shown->row->key, shown->form);
 	if (shown->preset.len > 0)
@@ -154,51 +139,5 @@ settings_help_write(struct buf *out)
 	    "SIZE: 64k, 16M, 2G. DURATION: 500ms, 30s, 5m, 2h, 7d. LIST: "
 	    "{\"a\", \"b\"} in\n"
 	    "the file, a,b in a variable.\n");
-	sections_write(text_head, text_row, out);
-}
-
-/* ---- for the manual page ---- */
-
-/* A hyphen is a hyphen, and no line begins with a control. */
-void
-settings_roff_text(struct buf *out, const char *text)
-{
-	if (*text == '.' || *text == '\'')
-		(void)buf_text(out, "\\&");
-	for (; *text != '\0'; text++) {
-		if (*text == '-' || *text == '\\')
-			(void)buf_char(out, '\\');
-		(void)buf_char(out, *text);
-	}
-}
-
-static void
-roff_head(const char *head, struct buf *out)
-{
-	(void)buf_text(out, ".SS ");
-	settings_roff_text(out, head);
-	(void)buf_char(out, '\n');
-}
-
-static void
-roff_row(const struct shown *shown, struct buf *out)
-{
-	(void)buf_printf(out, ".TP\n\\fB%s\\fR = ", shown->row->key);
-	settings_roff_text(out, shown->form);
-	(void)buf_char(out, '\n');
-	if (shown->variables.len > 0)
-		(void)buf_printf(out, "\\fB%.*s\\fR.\n",
-		    (int)shown->variables.len, shown->variables.data);
-	settings_roff_text(out, shown->row->help);
-	(void)buf_char(out, '\n');
-	if (shown->preset.len == 0)
-		return;
-	(void)buf_printf(out, "Default: %.*s.\n", (int)shown->preset.len,
-	    shown->preset.data);
-}
-
-void
-settings_roff_write(struct buf *out)
-{
-	sections_write(roff_head, roff_row, out);
+	settings_show(text_head, text_row, out);
 }

@@ -125,6 +125,22 @@ bool setting_is_list(const struct setting *row);
 void
 setting_write(const struct setting *row, const void *base, struct buf *out);
 
+/* A row as the help and the manual show it. */
+struct setting_shown {
+	const struct setting *row;
+	const char *form;     /* of its value: "SIZE", "yes|no" */
+	struct buf variables; /* "A, B"; may be empty, like the next */
+	struct buf preset;    /* the default */
+};
+
+/* Show all rows: of each section those of all kinds, then those of each
+ * kind. */
+typedef void setting_head_fn(const char *head, struct buf *out);
+typedef void
+setting_shown_fn(const struct setting_shown *shown, struct buf *out);
+void
+settings_show(setting_head_fn *head, setting_shown_fn *fn, struct buf *out);
+
 /* Note where the value of a member comes from: a file and a line of it, or a
  * variable; `path` and `line` of a variable say where it is set, if not in the
  * environment itself. The texts are lent. */

@@ -29,8 +29,8 @@ MODULES_build=('libmicrohttpd >= 0.9.75' 'jansson >= 2.14'
 
 PACKAGES_tests=(clang-format git python3 python3-pytest python3-pytest-xdist
     python3-jsonschema nginx-light openssl cppcheck valgrind chromium
-    chromium-driver python3-selenium)
-COMMANDS_tests=(clang-format git nginx openssl cppcheck valgrind)
+    chromium-driver python3-selenium mandoc)
+COMMANDS_tests=(clang-format git nginx openssl cppcheck valgrind mandoc)
 PYTHON_tests=(pytest xdist jsonschema)
 
 PACKAGES_long=(clang clang-tidy)
