@@ -8,7 +8,7 @@
 
 /* Rows for a table of options. */
 #define SEGMENT_NARROW_OPTIONS                                                 \
-	{"--source", "NAME", "Of this source."},                               \
+	{"--source", "NAME", "From this source."},                             \
 	{                                                                      \
 		"--destination", "NAME", "At this destination."                \
 	}

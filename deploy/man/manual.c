@@ -71,6 +71,7 @@ text_write(const char *text)
 			(void)buf_text(&page, bold ? "\\fB" : "\\fR");
 		} else if (*text == ' ' && before == '.' &&
 			   (isupper((unsigned char)text[1]) ||
+			       isdigit((unsigned char)text[1]) ||
 			       text[1] == '`')) {
 			(void)buf_char(&page, '\n');
 		} else {
@@ -140,7 +141,7 @@ head_write(const char *head)
  * name is described once, and the rest where it is. */
 struct entry {
 	const char *name, *help;
-	const char *value; /* NULL: it has none, as a part of a path */
+	const char *value; /* NULL: it has none */
 };
 
 static struct entries {
@@ -222,19 +223,15 @@ entries_write_shared(const struct entries *entries)
 static void
 entries_write_own(const struct entries *entries, size_t begin, size_t end)
 {
-	bool begun = false;
-
+	(void)buf_text(&page, ".PD 0\n");
 	for (size_t i = begin; i < end; i++) {
 		const struct entry *entry = &entries->at[i];
 
-		if (entry_shared(entries, entry))
-			continue;
-		(void)buf_text(&page, begun ? "" : ".RS\n");
-		begun = true;
-		entry_write(
-		    entry->name, entries->apart, entry->value, entry->help);
+		if (!entry_shared(entries, entry))
+			entry_write(entry->name, entries->apart, entry->value,
+			    entry->help);
 	}
-	(void)buf_text(&page, begun ? ".RE\n" : "");
+	(void)buf_text(&page, ".PD\n");
 }
 
 /* ---- commands ---- */
@@ -270,14 +267,17 @@ commands_write(void)
 		while (
 		    c->options != NULL && c->options[end - begin].name != NULL)
 			end++;
-		term_write(c->name);
+		(void)buf_text(&page, ".PP\n");
+		usage_write(c->name);
+		(void)buf_char(&page, ' ');
 		usage_write(c->arguments);
-		(void)buf_text(&page, *c->arguments != '\0' ? "\n.br\n" : "");
+		(void)buf_text(&page, "\n.RS\n");
 		text_write(c->help);
 		(void)buf_text(&page, ".\n");
 		if (c->text != NULL)
 			line_write(c->text);
 		entries_write_own(&options, begin, end);
+		(void)buf_text(&page, ".RE\n");
 	}
 }
 
@@ -436,23 +436,38 @@ schema_at(const json_t *schema)
 	    name + strlen(begin));
 }
 
-/* A line with the names of the members, if there are any. */
+/* The names of the members; of an object that consists of others, of each. */
+static void
+names_write(const json_t *schema, const char **apart)
+{
+	const json_t *whole = schema_at(schema), *part;
+	json_t *members = json_object_get(whole, "properties"), *member;
+	const char *name;
+	size_t i;
+
+	json_array_foreach(json_object_get(whole, "allOf"), i, part)
+	    names_write(part, apart);
+	json_object_foreach(members, name, member)
+	{
+		(void)buf_printf(&page, "%s\\fB%s\\fR", *apart, name);
+		*apart = ", ";
+	}
+}
+
+/* A line with them, if there are any. */
 static void
 members_write(const char *what, const json_t *schema)
 {
-	json_t *members = json_object_get(schema_at(schema), "properties"),
-	       *member;
-	const char *name, *apart = "";
+	const char *apart = "";
+	size_t begin = page.len, named;
 
-	if (json_object_size(members) == 0)
-		return;
 	(void)buf_printf(&page, ".br\n%s: ", what);
-	json_object_foreach(members, name, member)
-	{
-		(void)buf_printf(&page, "%s\\fB%s\\fR", apart, name);
-		apart = ", ";
-	}
-	(void)buf_text(&page, ".\n");
+	named = page.len;
+	names_write(schema, &apart);
+	if (page.len > named)
+		(void)buf_text(&page, ".\n");
+	else
+		buf_truncate(&page, begin);
 }
 
 static void
@@ -511,6 +526,13 @@ parameter_value(const json_t *parameter)
 	return buf_take(&text, &len);
 }
 
+/* The others are parts of the path. */
+static bool
+in_query(const json_t *parameter)
+{
+	return strcmp(json_need(parameter, "in"), "query") == 0;
+}
+
 /* Of all operations, in the order of the file. */
 static void
 parameters_gather(void)
@@ -528,50 +550,54 @@ parameters_gather(void)
 			    json_object_get(operation, "parameters"), i,
 			    parameter)
 			{
-				entries_add(&parameters,
-				    json_need(parameter, "name"),
-				    strcmp(
-					json_need(parameter, "in"), "path") == 0
-					? NULL
-					: parameter_value(parameter),
-				    json_need(parameter, "description"));
+				if (in_query(parameter))
+					entries_add(&parameters,
+					    json_need(parameter, "name"),
+					    parameter_value(parameter),
+					    json_need(
+						parameter, "description"));
 			}
 		}
 	}
 }
 
+/* Its first parameter is at *at, which advances. */
 static void
-operation_write(const char *method, const char *path, const json_t *operation,
-    size_t begin, size_t end)
+operation_write(
+    const char *method, const char *path, const json_t *operation, size_t *at)
 {
-	json_t *body = json_object_get(operation, "requestBody");
+	const json_t *body = json_object_get(operation, "requestBody"),
+		     *parameter;
 	const char *right = right_of(operation);
-	bool listed = false;
+	const size_t begin = *at;
+	size_t i;
 
-	(void)buf_text(&page, ".TP\n\\fB");
+	(void)buf_text(&page, ".PP\n\\fB");
 	for (; *method != '\0'; method++)
 		(void)buf_char(&page, (char)toupper((unsigned char)*method));
 	(void)buf_printf(&page, " %s\\fR", path);
 	if (*right != '\0')
 		(void)buf_printf(&page, "  (\\fI%s\\fR)", right);
-	(void)buf_char(&page, '\n');
+	(void)buf_text(&page, "\n.RS\n");
 	line_write(json_need(operation, "summary"));
 	if (body != NULL) {
 		(void)buf_text(&page, ".br\nBody: ");
 		line_write(json_need(body, "description"));
 	}
-	for (size_t i = begin; i < end; i++) {
-		const struct entry *entry = &parameters.at[i];
-
-		if (entry->value == NULL)
+	json_array_foreach(
+	    json_object_get(operation, "parameters"), i, parameter)
+	{
+		if (!in_query(parameter))
 			continue;
 		(void)buf_printf(&page, "%s\\fB%s\\fR",
-		    listed ? ", " : ".br\nParameters: ", entry->name);
-		listed = true;
+		    *at == begin ? ".br\nParameters: " : ", ",
+		    parameters.at[*at].name);
+		++*at;
 	}
-	(void)buf_text(&page, listed ? ".\n" : "");
+	(void)buf_text(&page, *at > begin ? ".\n" : "");
 	answer_write(operation);
-	entries_write_own(&parameters, begin, end);
+	entries_write_own(&parameters, begin, *at);
+	(void)buf_text(&page, ".RE\n");
 }
 
 static void
@@ -579,17 +605,12 @@ calls_write(void)
 {
 	json_t *paths = json_object_get(openapi, "paths"), *methods, *operation;
 	const char *path, *method;
-	size_t begin = 0, end;
+	size_t at = 0;
 
 	json_object_foreach(paths, path, methods)
 	{
 		json_object_foreach(methods, method, operation)
-		{
-			end = begin + json_array_size(json_object_get(
-					  operation, "parameters"));
-			operation_write(method, path, operation, begin, end);
-			begin = end;
-		}
+		    operation_write(method, path, operation, &at);
 	}
 }
 
