@@ -2,18 +2,23 @@
 README.md and deploy/currentsd.conf say of the settings."""
 
 import functools
+import json
 import re
 import subprocess
 
 import pytest
 
-from commands import lines, run
-from conftest import BUILD, PROGRAM, REPO
+from commands import CONFIG, FINE, INVALID, lines, run
+from conftest import BUILD, PATIENCE, PROGRAM, REPO, ask
 
 COMMANDS, SETTINGS, ADMIN = PAGES = (
     "currentsd.8", "currentsd.conf.5", "currentsd-admin.7")
 EXAMPLE, README = REPO / "deploy" / "currentsd.conf", REPO / "README.md"
 WIDTH = 80
+# Where a disk and ports are is not what is tested.
+ANYWHERE = {"allow_volatile_state": "yes", "queue_min_free": 0,
+            "queue_reserve": 0, "listen": "127.0.0.1:0",
+            "admin": "127.0.0.1:0"}
 
 
 def text_of(*command):
@@ -146,6 +151,98 @@ def test_every_call_is_there():
         listed = re.search(r"Parameters: ([\w, ]+)\.", call[0])
         assert sorted(listed[1].split(", ") if listed else []) == sorted(
             row["params"].split())
+
+
+# ---- what the pages show to be typed, or to be in a file
+
+def shown(name, section):
+    """The blocks of a section that are not text."""
+    page = (BUILD / "man" / name).read_text(encoding="utf-8")
+    text = page.partition(f".SH {section}")[2].partition("\n.SH ")[0]
+    return [block.replace("\\-", "-").replace("\\e", "\\")
+            for block in re.findall(r"\n\.nf\n(.*?)\n\.fi", text, re.S)]
+
+
+def typed(text, folder, env):
+    """With our program as currentsd, in this folder."""
+    (folder / "bin").mkdir(exist_ok=True)
+    if not (folder / "bin" / "currentsd").exists():
+        (folder / "bin" / "currentsd").symlink_to(PROGRAM)
+    return subprocess.run(
+        ["bash", "-ec", text], cwd=folder, text=True, capture_output=True,
+        timeout=PATIENCE, check=False,
+        env={**env, "PATH": f"{folder / 'bin'}:{env['PATH']}"})
+
+
+def variables(text):
+    return {name.lower(): value for name, value in re.findall(
+        r"CURRENTSD_(\w+)=(\S+)", text)}
+
+
+@pytest.mark.file
+def test_examples_of_commands(start_daemon, tmp_path):
+    begin, *blocks = shown(COMMANDS, "EXAMPLES")
+    serve, post = begin.split("\n\n")
+    daemon = start_daemon(**{**variables(serve),
+                             "state_dir": tmp_path / "state"})
+    done = typed(post.replace(":8080", f":{daemon.port}"), tmp_path,
+                 daemon.env)
+    assert json.loads(done.stdout)["queued"] > 100, done
+    answer = ask(daemon.port, "POST", "/currents", f"[{INVALID}]", {
+        "Authorization": "Bearer " + variables(serve)["token"]})
+    assert answer.json["dead"] == 1
+    (tmp_path / "new.conf").write_text("log_level = warn\n")
+    for block in blocks:
+        # there is one destination here, and an invalid event stays a dead
+        # letter, which explain says with its exit code
+        text = block.replace("/backup", str(tmp_path)).replace(
+            "--destination other", "--destination heap")
+        done = typed(text, tmp_path, daemon.env)
+        assert done.returncode == ("explain" in text), done
+        assert done.stderr == ""
+    assert list(tmp_path.glob("queue-*.db"))
+    assert (tmp_path / "dead.ndjson").read_text().count("\n") == 1
+
+
+def test_examples_of_settings(tmp_path):
+    for minimum in shown(SETTINGS, "DESCRIPTION"):
+        done = run("check", "--offline", **{
+            **ANYWHERE, "state_dir": tmp_path, **variables(minimum)})
+        assert done.returncode == FINE, done
+    [text] = shown(SETTINGS, "THE FILE OF SETTINGS")
+    for path in re.findall(r"/etc/currentsd/([\w.-]+)", text):
+        (tmp_path / path).write_text("a-token-of-brand-a")
+    (tmp_path / "file").write_text(
+        text.replace("/etc/currentsd", str(tmp_path)))
+    given = {**ANYWHERE, "state_dir": tmp_path, "config": tmp_path / "file"}
+    done = run("check", "--offline", **given)
+    assert done.returncode == CONFIG and "${NAME}" in done.stderr
+    (tmp_path / "file").write_text((tmp_path / "file").read_text().replace(
+        "${BRAND_B_TOKEN}", "${BRAND_B_TOKEN:-a-token-of-brand-b}"))
+    done = run("check", "--offline", **given)
+    assert done.returncode == FINE, done
+    keep = json.loads(run("config", "--json", **given).stdout)
+    assert "users.messages.sms.*/to_phone_number" in json.dumps(keep)
+
+
+def test_example_of_a_catalogue(tmp_path):
+    [text] = shown(SETTINGS, "CATALOGUE")
+    (tmp_path / "catalogue").write_text(text)
+    done = run("schema", "users.messages.fax.*", "--json",
+               catalogue=tmp_path / "catalogue")
+    assert "users.messages.fax.Send" in done.stdout, done
+
+
+def test_examples_of_calls(start_daemon, tmp_path):
+    daemon = start_daemon(admin_token="the-admin-token")
+    [text] = shown(ADMIN, "DESCRIPTION")
+    text = text.replace(":8081", f":{daemon.admin_port}").replace(
+        "/var/lib/currentsd", daemon.env["CURRENTSD_STATE_DIR"])
+    done = typed(text, tmp_path, {**daemon.env, "TOKEN": "the-admin-token"})
+    assert done.returncode == 0, done
+    assert '"state":"running"' in done.stdout
+    assert "currentsd_uptime_seconds" in done.stdout
+    assert daemon.destination()["state"] == "paused"
 
 
 # ---- other documents
