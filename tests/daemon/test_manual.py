@@ -91,9 +91,10 @@ def test_every_command_is_there():
         for paragraph in paragraphs:
             if not paragraph.startswith("A FILTER is"):  # once for all
                 assert has(COMMANDS, paragraph)
-        for option in re.findall(r"^  (--\S+(?: \S+)?)  +", "  --" + options,
-                                 re.M):
-            assert has(COMMANDS, option)
+        for option, what in re.findall(
+                r"^  (--\S+(?: \S+)?)  +(\S.*(?:\n {10,}.*)*)",
+                "  --" + options, re.M):
+            assert has(COMMANDS, f"{option} {what}")
 
 
 def test_every_setting_is_there():
@@ -140,13 +141,15 @@ def test_every_metric_and_member_is_there():
 
 
 def test_every_call_is_there():
+    calls = words(rendered(ADMIN).partition("\nCALLS\n")[2].partition(
+        "\nSTATUS\n")[0])
     tokens = {"counts": "", "view": " (view_token)",
               "change": " (admin_token)"}
     for row in lines(text_of(BUILD / "routes_probe")):
         path = r"\{\w+\}".join(map(re.escape, row["path"].split("*")))
         call = re.search(
             rf" {row['method']} {path}{re.escape(tokens[row['right']])} "
-            rf"(?!\().*?(?= (?:GET|POST) /|$)", words(rendered(ADMIN)))
+            rf"(?!\().*?(?= (?:GET|POST) /|$)", calls)
         assert call, row
         listed = re.search(r"Parameters: ([\w, ]+)\.", call[0])
         assert sorted(listed[1].split(", ") if listed else []) == sorted(
