@@ -47,9 +47,9 @@ server_settings_init(struct server_settings *settings)
 	    .body_memory = 256 * 1024 * 1024,
 	    .max_items = 100000,
 	    .request_timeout_ms = 60000,
-	    /* Longer than a proxy holds its connections (nginx: 60 s), so
-	     * that it is the proxy that closes. */
-	    .idle_timeout_ms = 75000,
+	    /* Longer than a proxy holds its connections (Google's load
+	     * balancers: 600 s), so that it is the proxy that closes. */
+	    .idle_timeout_ms = 620000,
 	    .retry_after_s = 10,
 	};
 }
