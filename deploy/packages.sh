@@ -28,9 +28,10 @@ MODULES_build=('libmicrohttpd >= 0.9.75' 'jansson >= 2.14'
     'libconfuse >= 3.3' 'nettle >= 3.8' 'smartcols >= 2.38' cmocka)
 
 PACKAGES_tests=(clang-format git python3 python3-pytest python3-pytest-xdist
-    python3-jsonschema nginx-light openssl cppcheck valgrind chromium
-    chromium-driver python3-selenium mandoc)
-COMMANDS_tests=(clang-format git nginx openssl cppcheck valgrind mandoc)
+    python3-jsonschema nginx-light caddy haproxy apache2-bin openssl cppcheck
+    valgrind chromium chromium-driver python3-selenium mandoc)
+COMMANDS_tests=(clang-format git nginx caddy haproxy apache2 openssl cppcheck
+    valgrind mandoc)
 PYTHON_tests=(pytest xdist jsonschema)
 
 PACKAGES_long=(clang clang-tidy)
@@ -50,6 +51,20 @@ packages_on_debian_12()
     )
 }
 
+# As root: install packages without starting their services. Debian starts a
+# server that it installs, and those of the tests would all want port 80; Debian
+# asks this file before it does, and most machines have none.
+# shellcheck disable=SC2016
+packages_install='
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e $policy ]; then
+        trap "rm -f $policy" EXIT
+        printf "#!/bin/sh\nexit 101\n" >$policy && chmod 755 $policy || exit
+    fi
+    apt-get -q update &&
+        apt-get -q -y install --no-install-recommends "$@"
+'
+
 # packages_apt NAME...: install those that dpkg does not have.
 packages_apt()
 {
@@ -61,9 +76,10 @@ packages_apt()
     [ ${#missing[@]} -eq 0 ] && return 0
 
     echo "Installing with apt: ${missing[*]}"
-    case " ${missing[*]} " in *' nginx'*)
-        echo "(Debian starts nginx when it installs it. The tests run their"
-        echo "own nginx; systemctl disable --now nginx stops Debian's.)"
+    case " ${missing[*]} " in *' nginx'* | *' caddy '* | *' haproxy '*)
+        echo "(The tests run servers of their own. Those of Debian are not"
+        echo "started now, but at the next boot, unless you run"
+        echo "systemctl disable nginx caddy haproxy.)"
     esac
     if [ "$(id -u)" -ne 0 ]; then
         if ! command -v sudo >/dev/null; then
@@ -74,9 +90,7 @@ packages_apt()
         root=(sudo)
     fi
     root+=(env DEBIAN_FRONTEND=noninteractive)
-    "${root[@]}" apt-get -q update &&
-        "${root[@]}" apt-get -q -y install --no-install-recommends \
-            "${missing[@]}"
+    "${root[@]}" bash -c "$packages_install" packages "${missing[@]}"
 }
 
 # packages_name_missing LIST...: print a line for each missing thing.
@@ -84,7 +98,7 @@ packages_name_missing()
 {
     local list name names
     for list in "$@"; do
-        # nginx lives in /usr/sbin, which is not in every user's PATH.
+        # Servers live in /usr/sbin, which is not in every user's PATH.
         declare -n names=COMMANDS_$list
         for name in "${names[@]}"; do
             (PATH=$PATH:/usr/sbin; command -v "$name") >/dev/null ||
