@@ -26,6 +26,7 @@ form_of(enum setting_type type)
 	case SETTING_WORD:
 		return NULL; /* its words */
 	case SETTING_LIST:
+	case SETTING_NETWORKS:
 	case SETTING_WORDS:
 	case SETTING_PAIRS:
 		return "LIST";

@@ -38,10 +38,15 @@ static const struct setting main_rows[] = {
 		" put a TLS proxy in front."},
 	{"listen_proxy_protocol", SETTING_FLAG, MAIN(server.proxy_protocol),
 	    .help = "Each connection begins with a header of the PROXY"
-		" protocol (version 1 or 2), as a TCP balancer sends it; the"
-		" log shows the address in it. Any other connection is closed"
-		" without an answer, and so is one with the header where this"
-		" is off."},
+		" protocol (version 1 or 2), as a TCP balancer sends it. Any"
+		" other connection is closed without an answer, and so is one"
+		" with the header where this is off."},
+	{"trusted_proxies", SETTING_NETWORKS, MAIN(server.trusted_proxies),
+	    .help = "Addresses and networks of your proxies, and unix for"
+		" unix sockets: they are believed for whom they ask, by"
+		" Forwarded, X-Forwarded-For or the PROXY protocol, and the log"
+		" shows that client. Of anyone else it shows the address"
+		" of the connection."},
 	{"admin", SETTING_ADDRESS, MAIN(server.admin),
 	    .help = "Address of the admin interface: the operator's page,"
 		" /status, /metrics and the rest; counts and states need no"

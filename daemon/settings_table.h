@@ -18,6 +18,7 @@ enum setting_type {
 	SETTING_WORD,	  /* enum or bool: the word's position in the row */
 	SETTING_WORDS,	  /* array of enums: several such, the first alone */
 	SETTING_LIST,	  /* const char *const *: NULL-terminated */
+	SETTING_NETWORKS, /* the same, of what server_network_valid() takes */
 	SETTING_PAIRS,	  /* const struct track_rename *: OLD=NEW */
 };
 

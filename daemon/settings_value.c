@@ -165,8 +165,24 @@ address_valid(const char *text)
 bool
 setting_is_list(const struct setting *row)
 {
-	return row->type == SETTING_LIST || row->type == SETTING_WORDS ||
-	       row->type == SETTING_PAIRS;
+	switch (row->type) {
+	case SETTING_LIST:
+	case SETTING_NETWORKS:
+	case SETTING_PAIRS:
+	case SETTING_WORDS:
+		return true;
+	case SETTING_TEXT:
+	case SETTING_PATH:
+	case SETTING_ADDRESS:
+	case SETTING_INTEGER:
+	case SETTING_SIZE:
+	case SETTING_DURATION:
+	case SETTING_SECONDS:
+	case SETTING_FLAG:
+	case SETTING_WORD:
+		break;
+	}
+	return false;
 }
 
 /* Different words in the order of preference. The first word of the row
@@ -263,6 +279,14 @@ setting_read_items(const struct setting *row, struct settings *settings,
 			return err_set(reterr, ERR_CONFIG,
 			    "item %zu is empty: give it a value or remove it "
 			    "(an unset ${NAME} is empty)",
+			    i + 1);
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (row->type == SETTING_NETWORKS &&
+		    !server_network_valid(items[i]))
+			return err_set(reterr, ERR_CONFIG,
+			    "item %zu should be an IP address, a network such "
+			    "as 10.0.0.0/8, or unix",
 			    i + 1);
 	}
 	if (row->type == SETTING_WORDS)
@@ -391,6 +415,7 @@ setting_read(const struct setting *row, struct settings *settings,
 		return true;
 	case SETTING_WORDS:
 	case SETTING_LIST:
+	case SETTING_NETWORKS:
 	case SETTING_PAIRS:
 		return list_split(row, settings, text, base, reterr);
 	}
@@ -440,6 +465,7 @@ setting_write(const struct setting *row, const void *base, struct buf *out)
 		}
 		break;
 	case SETTING_LIST:
+	case SETTING_NETWORKS:
 		for (const char *const *item =
 			 *(const char *const *const *)member;
 		     item != NULL && *item != NULL; item++) {

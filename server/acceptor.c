@@ -77,6 +77,14 @@ pending_hang_up(
 	pending_close(acceptor, pending);
 }
 
+static bool
+acceptor_trusts(const struct acceptor *acceptor, const struct pending *pending)
+{
+	struct origin peer = origin_of(&pending->from.address.any);
+
+	return networks_have(acceptor->settings.trusted, &peer);
+}
+
 /* It will send no more, or its time is up. */
 static void
 pending_give_up(struct acceptor *acceptor, struct pending *pending)
@@ -123,7 +131,7 @@ pending_look(struct acceptor *acceptor, struct pending *pending, bool ended)
 	case PROXY_WHOLE:
 		if (proxied &&
 		    recv(pending->fd, bytes, len, 0) == (ssize_t)len) {
-			if (from.len > 0)
+			if (from.len > 0 && acceptor_trusts(acceptor, pending))
 				pending->from = from;
 			pending_pass(acceptor, pending);
 			return;

@@ -17,13 +17,15 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "server/origin.h"
 #include "server/proxy.h"
 
 struct acceptor_settings {
 	const char *name; /* for the log */
 	int fd;		  /* listening; taken over */
 	bool proxied;	  /* each connection begins with a PROXY header */
-	bool counted;	  /* in COUNTER_CONNECTIONS */
+	const struct networks *trusted; /* whose headers are believed; lent */
+	bool counted;			/* in COUNTER_CONNECTIONS */
 
 	/* So many connections may be pending or open; so many may be pending
 	 * however many are open. */

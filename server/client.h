@@ -13,12 +13,11 @@
 
 #include "base/err.h"
 #include "base/lock.h"
+#include "server/origin.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-enum { CLIENT_FROM = 64 };
 
 enum client_state {
 	CLIENT_IDLE,	/* between requests, or in a first line that comes
@@ -31,8 +30,10 @@ enum client_state {
 struct client {
 	/* constant */
 	int fd;
-	bool over;		/* over the limit, while all others were busy */
-	char from[CLIENT_FROM]; /* the address and port, for the log */
+	bool over; /* over the limit, while all others were busy */
+	/* of the peer, or what a trusted one wrote into a PROXY header */
+	char origin[ORIGIN_TEXT];
+	bool trusted; /* it is a proxy that is believed */
 
 	/* owned by the thread that serves the connection */
 	size_t url_len; /* of the request line, as it came */

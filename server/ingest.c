@@ -484,11 +484,11 @@ ingest_answer_receipt(struct request *request)
 	struct buf body;
 
 	log_line(LOG_INFO, "server",
-	    "accept source=%s %ss=%zu queued=%zu dead=%zu duplicates=%zu "
-	    "dropped=%zu bytes=%llu ms=%lld",
-	    request_source_name(request), ingest->intake->item_noun,
-	    receipt->received, receipt->queued, receipt->dead,
-	    receipt->duplicates, receipt->dropped,
+	    "accept source=%s client=%s %ss=%zu queued=%zu dead=%zu "
+	    "duplicates=%zu dropped=%zu bytes=%llu ms=%lld",
+	    request_source_name(request), request->origin,
+	    ingest->intake->item_noun, receipt->received, receipt->queued,
+	    receipt->dead, receipt->duplicates, receipt->dropped,
 	    (unsigned long long)ingest->body.received,
 	    (long long)(clock_mono_ms() - request->began_ms));
 	sources_note_items(request->service->sources, request->source,

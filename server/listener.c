@@ -90,38 +90,21 @@ address_split(const char *address, char ret_host[LISTENER_HOST],
 	return true;
 }
 
-/* ADDRESS:PORT or [V6]:PORT; false: the address cannot be shown. */
-static bool
-address_write(
-    const struct sockaddr *address, socklen_t len, char ret_text[CLIENT_FROM])
-{
-	char host[CLIENT_FROM - 8], port[8];
-
-	if (getnameinfo(address, len, host, sizeof(host), port, sizeof(port),
-		NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-		return false;
-	(void)snprintf(ret_text, CLIENT_FROM,
-	    address->sa_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
-	return true;
-}
-
 /* What was bound: the port, and the address as text. */
 static bool
 address_read(
-    int fd, unsigned *ret_port, char ret_text[CLIENT_FROM], struct err *reterr)
+    int fd, unsigned *ret_port, char ret_text[ORIGIN_TEXT], struct err *reterr)
 {
-	struct sockaddr_storage name = {0};
-	socklen_t len = sizeof(name);
-	unsigned number = 0;
+	struct proxy_from name = {.len = sizeof(name.address)};
+	struct origin origin;
 
-	if (getsockname(fd, (struct sockaddr *)&name, &len) != 0 ||
-	    !address_write((struct sockaddr *)&name, len, ret_text))
+	if (getsockname(fd, &name.address.any, &name.len) != 0)
 		return err_set(reterr, ERR_IO,
-		    "cannot read the address of a listening socket");
-	for (const char *digit = strrchr(ret_text, ':') + 1; *digit != '\0';
-	     digit++)
-		number = number * 10 + (unsigned)(*digit - '0');
-	*ret_port = number;
+		    "cannot read the address of a listening socket: %s",
+		    strerror(errno));
+	origin = origin_of(&name.address.any);
+	origin_write(&origin, ret_text);
+	*ret_port = ntohs(origin.port);
 	return true;
 }
 
@@ -135,7 +118,7 @@ bind_blame(int error)
 
 static bool
 listener_bind(struct listener *listener, const char *address,
-    char ret_text[CLIENT_FROM], struct err *reterr)
+    char ret_text[ORIGIN_TEXT], struct err *reterr)
 {
 	const struct addrinfo hints = {
 	    .ai_socktype = SOCK_STREAM,
@@ -218,13 +201,14 @@ static void
 listener_hung_up(void *arg, const struct proxy_from *from, const char *why)
 {
 	struct listener *listener = arg;
-	char text[CLIENT_FROM] = "-";
+	struct origin origin = origin_of(&from->address.any);
+	char text[ORIGIN_TEXT];
 	uint64_t suppressed;
 
-	(void)address_write(&from->address.any, from->len, text);
+	origin_write(&origin, text);
 	if (log_limit_pass(&listener->hung_up, clock_mono_ms(), &suppressed))
 		log_line(LOG_WARN, "server",
-		    "hang_up listener=%s from=%s why=%s suppressed=%llu",
+		    "hang_up listener=%s client=%s why=%s suppressed=%llu",
 		    listener->name, text, LOG_QUOTE(why),
 		    (unsigned long long)suppressed);
 	listener_count_hung_up(listener, why);
@@ -248,21 +232,18 @@ listener_arrived(int fd)
 /* What the acceptor knew: where it came from, and whether bytes before the
  * first request were taken out of the socket. */
 static void
-listener_meet(struct MHD_Connection *connection, struct client *client)
+listener_meet(const struct service *service, struct MHD_Connection *connection,
+    struct client *client)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
 	    connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	const struct sockaddr *from = info != NULL ? info->client_addr : NULL;
+	struct origin origin =
+	    origin_of(info != NULL ? info->client_addr : NULL);
 	uint64_t arrived;
 	int unread = 0;
 
-	/* a client of admin.sock has no address */
-	if (from != NULL && from->sa_family == AF_INET)
-		(void)address_write(
-		    from, sizeof(struct sockaddr_in), client->from);
-	else if (from != NULL && from->sa_family == AF_INET6)
-		(void)address_write(
-		    from, sizeof(struct sockaddr_in6), client->from);
+	origin_write(&origin, client->origin);
+	client->trusted = networks_have(service->trusted, &origin);
 	/* In this order: what arrives in between must not be taken for what was
 	 * read. */
 	arrived = listener_arrived(client->fd);
@@ -293,7 +274,7 @@ listener_connection(void *cls, struct MHD_Connection *connection, void **client,
 	if (*client == NULL)
 		(void)shutdown(info->connect_fd, SHUT_RDWR);
 	else
-		listener_meet(connection, *client);
+		listener_meet(listener->service, connection, *client);
 }
 
 /* NULL if there was no memory for it. */
@@ -521,6 +502,7 @@ listener_accept(struct listener *listener, int fd, struct err *reterr)
 	    .name = listener->name,
 	    .fd = fd,
 	    .proxied = !listener->admin && settings->proxy_protocol,
+	    .trusted = listener->service->trusted,
 	    .counted = !listener->admin,
 	    .most = listener->clients.most,
 	    .pending_least = listener_slack(listener->clients.most),
@@ -578,7 +560,7 @@ bool
 listener_open(
     struct listener *listener, const char *address, struct err *reterr)
 {
-	char text[CLIENT_FROM];
+	char text[ORIGIN_TEXT];
 	int fd;
 
 	if (!listener_bind(listener, address, text, reterr) ||

@@ -92,6 +92,52 @@ headers_read(struct MHD_Connection *connection, size_t request_line,
 
 /* ---- its life ---- */
 
+struct origins {
+	struct origin_walk list, forwarded;
+};
+
+static enum MHD_Result
+origins_take(
+    void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	struct origins *origins = cls;
+
+	(void)kind;
+	if (value == NULL)
+		return MHD_YES;
+	if (strcasecmp(name, "X-Forwarded-For") == 0)
+		origin_walk_list(&origins->list, value);
+	else if (strcasecmp(name, MHD_HTTP_HEADER_FORWARDED) == 0)
+		origin_walk_forwarded(&origins->forwarded, value);
+	return MHD_YES;
+}
+
+/* The client that a trusted proxy names. A proxy writes one of the two headers
+ * and may let the other pass, as the client wrote it: if they differ, neither
+ * is believed. */
+static void
+request_find_origin(struct request *request)
+{
+	const struct networks *trusted = request->service->trusted;
+	struct origins origins = {{.trusted = trusted}, {.trusted = trusted}};
+	const struct origin_walk *list = &origins.list;
+	const struct origin_walk *forwarded = &origins.forwarded;
+	const struct origin_walk *walk;
+
+	memcpy(request->origin, request->client->origin, ORIGIN_TEXT);
+	if (!request->client->trusted)
+		return;
+	(void)MHD_get_connection_values(
+	    request->connection, MHD_HEADER_KIND, origins_take, &origins);
+	walk = list->present ? list : forwarded;
+	if (!walk->found ||
+	    (list->present && forwarded->present &&
+		(!forwarded->found || !IN6_ARE_ADDR_EQUAL(&list->client.address,
+					  &forwarded->client.address))))
+		return;
+	origin_write(&walk->client, request->origin);
+}
+
 /* The length of a path up to its second slash. */
 static size_t
 first_name(const char *url)
@@ -119,6 +165,7 @@ request_begin(struct listener *listener, struct client *client,
 	    (int)(listener->admin ? first_name(url) : strlen(url)), url);
 	(void)snprintf(request->method, sizeof(request->method), "%s", method);
 	request->source = service->settings.source_count;
+	request_find_origin(request);
 	request->active = !request_draining(request);
 	if (request->active) {
 		lock_hold(&service->lock);
@@ -475,12 +522,12 @@ request_answer_error(struct request *request, enum intake_cause cause,
 	if (log_limit_pass(
 		&service->refusals[cause], clock_mono_ms(), &suppressed))
 		log_line(LOG_WARN, "server",
-		    "refuse status=%u listener=%s from=%s method=%s path=%s "
+		    "refuse status=%u listener=%s client=%s method=%s path=%s "
 		    "source=%s why=%s suppressed=%llu",
 		    answer_status(request, cause), request->listener->name,
-		    request->client->from, request->method,
-		    LOG_QUOTE(request->path), request_source_name(request),
-		    LOG_QUOTE(why), (unsigned long long)suppressed);
+		    request->origin, request->method, LOG_QUOTE(request->path),
+		    request_source_name(request), LOG_QUOTE(why),
+		    (unsigned long long)suppressed);
 	buf_init(&body, REQUEST_ANSWER_MAX);
 	json_init(&json, &body);
 	json_object_open(&json, NULL);

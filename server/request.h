@@ -32,6 +32,7 @@ struct service {
 	struct queue *queue;
 	struct sources *sources;
 	struct tokens *view_tokens, *admin_tokens; /* NULL: none */
+	struct networks *trusted;
 
 	/* any thread */
 	struct budget budget;	/* of all bodies */
@@ -61,7 +62,8 @@ struct request {
 	/* for the log; may be cut, as behind the first name of a path of the
 	 * admin interface, since the others may be ids of people */
 	char method[16], path[128];
-	const char *url; /* the whole path; lent */
+	const char *url;	  /* the whole path; lent */
+	char origin[ORIGIN_TEXT]; /* of the client; for the log, like these */
 
 	const struct route *route;   /* NULL: no such path */
 	const struct intake *intake; /* of the route; NULL: of none */

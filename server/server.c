@@ -38,7 +38,12 @@ struct server {
 void
 server_settings_init(struct server_settings *settings)
 {
+	/* A proxy on this machine. Whoever else is on it may be believed in
+	 * this, too. */
+	static const char *const local[] = {"127.0.0.0/8", "::1", "unix", NULL};
+
 	*settings = (struct server_settings){
+	    .trusted_proxies = local,
 	    .listen = "127.0.0.1:8080",
 	    .admin = "127.0.0.1:8081",
 	    .threads = 2,
@@ -52,6 +57,12 @@ server_settings_init(struct server_settings *settings)
 	    .idle_timeout_ms = 620000,
 	    .retry_after_s = 10,
 	};
+}
+
+bool
+server_network_valid(const char *text)
+{
+	return network_valid(text);
 }
 
 /* The admin listener gets a part of what the other has, if that is few. */
@@ -133,19 +144,23 @@ server_start(const struct server_settings *settings, struct queue *queue,
 	struct server *server;
 	struct service *service;
 	struct sources *sources;
+	struct networks *trusted;
 
 	if (settings->source_count == 0)
 		return err_set(reterr, ERR_CONFIG, "there is no source");
-	if (!ingest_check_settings(settings, reterr))
+	if (!ingest_check_settings(settings, reterr) ||
+	    !networks_new(settings->trusted_proxies, &trusted, reterr))
 		return false;
 	server = calloc(1, sizeof(*server));
 	sources = sources_new(settings->sources, settings->source_count);
 	if (server == NULL || sources == NULL) {
+		networks_free(trusted);
 		sources_free(sources);
 		free(server);
 		return err_set_nomem(reterr);
 	}
 	service = &server->service;
+	service->trusted = trusted;
 	service->settings = *settings;
 	service->queue = queue;
 	service->sources = sources;
@@ -264,6 +279,7 @@ server_stop(struct server *server)
 	tokens_free(service->view_tokens);
 	tokens_free(service->admin_tokens);
 	sources_free(service->sources);
+	networks_free(service->trusted);
 	cond_fini(&service->fewer);
 	lock_fini(&service->lock);
 	free(server);

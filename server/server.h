@@ -55,6 +55,9 @@ struct server_api {
 struct server_settings {
 	const char *listen;  /* ADDRESS:PORT, [V6]:PORT; port 0 = any free */
 	bool proxy_protocol; /* connections to `listen` begin with its header */
+	/* Addresses, networks and "unix", NULL-terminated, that are believed
+	 * when they say for whom they ask. */
+	const char *const *trusted_proxies;
 	const char *admin;
 	/* Where admin.sock is made; NULL: nowhere. */
 	const char *socket_dir;
@@ -78,6 +81,9 @@ struct server_settings {
 };
 
 void server_settings_init(struct server_settings *settings);
+
+/* May it stand in trusted_proxies? */
+bool server_network_valid(const char *text);
 
 /* How many open files a server with so many connections may need. */
 size_t server_files(unsigned connections);

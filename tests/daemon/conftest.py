@@ -112,10 +112,10 @@ class Process:
             self.ended = True
             self.more.notify_all()
 
-    def wait_line(self, pattern):
-        """The first line that matches, as a match; waits for it."""
+    def wait_line(self, pattern, seen=0):
+        """The first line that matches, as a match, after so many lines; waits
+        for it."""
         end = time.monotonic() + PATIENCE
-        seen = 0
         with self.more:
             while True:
                 for line in self.lines[seen:]:

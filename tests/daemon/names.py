@@ -366,8 +366,9 @@ class Log:
 
     REFUSE = r" warn +server: refuse status=%d "
     REFUSE_PATH = r" refuse status=%d .* path=%s source="
-    REFUSED_FROM = r" refuse status=404 .* from=(\S+) "
-    HUNG_UP = r" warn +server: hang_up listener=ingest from=\S+ why="
+    REFUSED_FROM = r" refuse status=404 .* client=(\S+) "
+    ACCEPTED_FROM = r" accept source=\S+ client=(\S+) "
+    HUNG_UP = r" warn +server: hang_up listener=ingest client=\S+ why="
     ACCEPT_FAILED = r" server: accept listener=ingest .* suppressed=(%s)$"
     LIBRARY = " warn .*library listener=.*response code is %d"
     DRIFT = " server: drift "
