@@ -48,9 +48,9 @@ struct check {
 	struct filesystem filesystem;
 	char owner[CHECK_OWNER]; /* of the state directory; "": there is none */
 	pid_t daemon;		 /* that runs with it; 0: none */
-	struct port listen, admin;
-	struct reach *reaches; /* of the destinations; NULL: --offline */
-	struct buf problems;   /* lines */
+	struct port *listens, admin; /* of each address */
+	struct reach *reaches;	     /* of the destinations; NULL: --offline */
+	struct buf problems;	     /* lines */
 };
 
 /* ---- what is looked at ---- */
@@ -207,7 +207,13 @@ look_all(struct check *check, bool offline, struct err *reterr)
 
 	check->daemon = port_daemon(check->settings.queue.dir);
 	look_state(check);
-	look_port(check, "listen", server->listen, &check->listen);
+	check->listens = calloc(
+	    settings_list_count(server->listen), sizeof(*check->listens));
+	if (check->listens == NULL)
+		return err_set_nomem(reterr);
+	for (size_t i = 0; server->listen[i] != NULL; i++)
+		look_port(
+		    check, "listen", server->listen[i], &check->listens[i]);
 	look_port(check, "admin", server->admin, &check->admin);
 	if (strncmp(server->admin, "127.", 4) != 0 &&
 	    strncmp(server->admin, "[::1]", 5) != 0)
@@ -311,7 +317,8 @@ static void
 check_port_text(const char *key, const char *address, const struct port *port,
     struct buf *out)
 {
-	(void)buf_printf(out, "%-12s http://%s", key, address);
+	(void)buf_printf(out, "%-12s %s%s", key,
+	    strncmp(address, "unix:", 5) == 0 ? "" : "http://", address);
 	if (port->state == PORT_FREE)
 		(void)buf_text(out, ", free");
 	if (port->state == PORT_OURS)
@@ -337,7 +344,9 @@ check_text(const struct check *check, struct buf *out)
 	if (check->daemon != 0)
 		(void)buf_printf(out, "daemon       runs (process %ld)\n",
 		    (long)check->daemon);
-	check_port_text("listen", settings->server.listen, &check->listen, out);
+	for (size_t i = 0; settings->server.listen[i] != NULL; i++)
+		check_port_text("listen", settings->server.listen[i],
+		    &check->listens[i], out);
 	check_port_text("admin", settings->server.admin, &check->admin, out);
 	show_bytes(check->filesystem.free_bytes, room, sizeof(room));
 	show_bytes(settings->queue.max_bytes, most, sizeof(most));
@@ -460,8 +469,14 @@ check_json(const struct check *check, struct buf *out)
 
 	json_init(&json, out);
 	json_object_open(&json, NULL);
-	json_text(&json, "listen", settings->server.listen);
-	json_text(&json, "listen_state", port_states[check->listen.state]);
+	json_array_open(&json, "listen");
+	for (size_t i = 0; settings->server.listen[i] != NULL; i++) {
+		json_object_open(&json, NULL);
+		json_text(&json, "address", settings->server.listen[i]);
+		json_text(&json, "state", port_states[check->listens[i].state]);
+		json_object_close(&json);
+	}
+	json_array_close(&json);
 	json_text(&json, "admin", settings->server.admin);
 	json_text(&json, "admin_state", port_states[check->admin.state]);
 	if (check->daemon != 0)
@@ -534,6 +549,7 @@ command_check(struct command_context *context, struct buf *out)
 		code = send_test(context, &check.settings, out);
 	else
 		code = check_run(context, &check, out);
+	free(check.listens);
 	free(check.reaches);
 	buf_fini(&check.problems);
 	settings_fini(&check.settings);

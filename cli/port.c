@@ -1,7 +1,8 @@
 /*
  * The address is bound for a moment. If it is taken, /proc tells by whom: the
  * inode of the socket that listens, and the process that has it open. Without
- * the right to look into other processes, that stays unknown.
+ * the right to look into other processes, that stays unknown. At the path of a
+ * unix socket it is tried whether somebody answers.
  */
 
 #include "cli/port.h"
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -23,13 +25,32 @@ enum {
 	PORT_INODES_MAX = 16,
 };
 
+/* The process that listens there; 0: none, and errno says why. */
+static pid_t
+local_holder(const struct sockaddr_un *address)
+{
+	struct ucred peer = {.pid = 0};
+	socklen_t len = sizeof(peer);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), error;
+
+	if (fd < 0 ||
+	    connect(fd, (const struct sockaddr *)address, sizeof(*address)) !=
+		0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0)
+		peer.pid = 0;
+	error = errno;
+	if (fd >= 0)
+		(void)close(fd);
+	errno = error;
+	return peer.pid;
+}
+
 pid_t
 port_daemon(const char *state_dir)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	struct ucred peer = {.pid = 0};
-	socklen_t len = sizeof(peer);
-	int fd = -1, dir;
+	pid_t pid;
+	int dir;
 
 	/* The path of the directory may be longer than an address. */
 	dir = open(state_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -37,16 +58,9 @@ port_daemon(const char *state_dir)
 		return 0;
 	(void)snprintf(address.sun_path, sizeof(address.sun_path),
 	    "/proc/self/fd/%d/admin.sock", dir);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 ||
-	    connect(fd, (const struct sockaddr *)&address, sizeof(address)) !=
-		0 ||
-	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0)
-		peer.pid = 0;
-	if (fd >= 0)
-		(void)close(fd);
+	pid = local_holder(&address);
 	(void)close(dir);
-	return peer.pid;
+	return pid;
 }
 
 union socket_address {
@@ -134,13 +148,25 @@ process_has(const char *pid, const unsigned long *inodes, size_t count)
 }
 
 static void
+holder_name(struct port *port)
+{
+	char path[64];
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/%ld/comm", (long)port->pid);
+	file = fopen(path, "re");
+	if (file != NULL && fgets(port->name, sizeof(port->name), file) != NULL)
+		port->name[strcspn(port->name, "\n")] = '\0';
+	if (file != NULL)
+		(void)fclose(file);
+}
+
+static void
 holder_find(unsigned number, struct port *port)
 {
 	unsigned long inodes[PORT_INODES_MAX];
 	const struct dirent *entry;
-	char path[64];
 	size_t count;
-	FILE *file;
 	DIR *proc;
 
 	count = inodes_read("/proc/net/tcp", number, inodes, 0);
@@ -152,43 +178,72 @@ holder_find(unsigned number, struct port *port)
 		    !process_has(entry->d_name, inodes, count))
 			continue;
 		port->pid = (pid_t)strtol(entry->d_name, NULL, 10);
-		(void)snprintf(
-		    path, sizeof(path), "/proc/%.16s/comm", entry->d_name);
-		file = fopen(path, "re");
-		if (file != NULL &&
-		    fgets(port->name, sizeof(port->name), file) != NULL)
-			port->name[strcspn(port->name, "\n")] = '\0';
-		if (file != NULL)
-			(void)fclose(file);
+		holder_name(port);
 	}
 	if (proc != NULL)
 		(void)closedir(proc);
 }
 
-void
-port_look(const char *address, pid_t daemon, struct port *ret_port)
+/* Could a unix socket be made there? errno, or 0; EADDRINUSE with the
+ * process. */
+static int
+local_look(const char *path, struct port *port)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	char dir[sizeof(address.sun_path)];
+	struct stat st;
+
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	(void)snprintf(dir, sizeof(dir), "%.*s",
+	    (int)(strrchr(path, '/') - path) + 1, path);
+	if (access(dir, W_OK | X_OK) != 0)
+		return errno;
+	if (lstat(path, &st) != 0)
+		return errno == ENOENT ? 0 : errno;
+	if (!S_ISSOCK(st.st_mode))
+		return EEXIST;
+	port->pid = local_holder(&address);
+	if (port->pid == 0)
+		return errno == ECONNREFUSED ? 0 : errno;
+	holder_name(port);
+	return EADDRINUSE;
+}
+
+/* The same of an address of IP. */
+static int
+ip_look(const char *address, struct port *port)
 {
 	union socket_address bound;
 	unsigned number;
 	socklen_t len = address_read(address, &bound, &number);
-	int fd, one = 1;
+	int fd, one = 1, error = 0;
 
-	*ret_port = (struct port){.state = PORT_FREE};
 	fd = socket(bound.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	/* As the daemon does: connections that were closed do not count. */
 	if (fd < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
 	    bind(fd, &bound.any, len) != 0)
-		ret_port->error = errno;
+		error = errno;
 	if (fd >= 0)
 		(void)close(fd);
+	if (error == EADDRINUSE)
+		holder_find(number, port);
+	return error;
+}
+
+void
+port_look(const char *address, pid_t daemon, struct port *ret_port)
+{
+	*ret_port = (struct port){.state = PORT_FREE};
+	ret_port->error = strncmp(address, "unix:", 5) == 0
+			      ? local_look(address + 5, ret_port)
+			      : ip_look(address, ret_port);
 	if (ret_port->error == 0)
 		return;
 	if (ret_port->error != EADDRINUSE) {
 		ret_port->state = PORT_ERROR;
 		return;
 	}
-	holder_find(number, ret_port);
 	ret_port->state = PORT_TAKEN;
 	if (daemon != 0 && (ret_port->pid == daemon || ret_port->pid == 0)) {
 		ret_port->state = PORT_OURS;

@@ -27,7 +27,7 @@ struct port {
  * answers. */
 pid_t port_daemon(const char *state_dir);
 
-/* Try to bind "ADDRESS:PORT", which is valid. */
+/* Try to bind "ADDRESS:PORT" or "unix:PATH", which is valid. */
 void port_look(const char *address, pid_t daemon, struct port *ret_port);
 
 #endif

@@ -172,13 +172,10 @@ start_log(const struct serve *serve, const struct filesystem *filesystem)
 		    s->destination);
 	}
 	log_line(LOG_INFO, "serve",
-	    "start version=%s pid=%lld listen=%s port=%u admin=%s "
-	    "admin_port=%u state_dir=%s filesystem=%s config=%s catalogue=%s",
-	    CURRENTSD_VERSION, (long long)getpid(), settings->server.listen,
-	    server_port(atomic_load(&serve->daemon.server)),
-	    settings->server.admin,
-	    server_admin_port(atomic_load(&serve->daemon.server)),
-	    settings->queue.dir, filesystem->name,
+	    "start version=%s pid=%lld state_dir=%s filesystem=%s config=%s "
+	    "catalogue=%s",
+	    CURRENTSD_VERSION, (long long)getpid(), settings->queue.dir,
+	    filesystem->name,
 	    settings->config != NULL ? settings->config : "none",
 	    settings->catalogue != NULL ? settings->catalogue : "none");
 }

@@ -14,6 +14,8 @@ form_of(enum setting_type type)
 		return "PATH";
 	case SETTING_ADDRESS:
 		return "ADDRESS:PORT";
+	case SETTING_MODE:
+		return "MODE";
 	case SETTING_INTEGER:
 		return "NUMBER";
 	case SETTING_SIZE:
@@ -27,6 +29,7 @@ form_of(enum setting_type type)
 		return NULL; /* its words */
 	case SETTING_LIST:
 	case SETTING_NETWORKS:
+	case SETTING_LISTEN:
 	case SETTING_WORDS:
 	case SETTING_PAIRS:
 		return "LIST";

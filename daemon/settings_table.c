@@ -33,9 +33,15 @@ enum { ATTRIBUTES_OBJECTS = 50 };
 
 /* clang-format off */
 static const struct setting main_rows[] = {
-	{"listen", SETTING_ADDRESS, MAIN(server.listen),
-	    .help = "Address for the requests of Braze and Heap; plain HTTP, so"
-		" put a TLS proxy in front."},
+	{"listen", SETTING_LISTEN, MAIN(server.listen),
+	    .help = "Addresses for the requests of Braze and Heap, or"
+		" unix:PATH; plain HTTP, so put a TLS proxy in front."},
+	{"listen_mode", SETTING_MODE, MAIN(server.listen_mode),
+	    .help = "The mode of such a unix socket: whoever may write to it"
+		" may connect."},
+	{"listen_group", SETTING_TEXT, MAIN(server.listen_group),
+	    .help = "The group that it gets, such as that of the proxy; the"
+		" daemon's user must be in it."},
 	{"listen_proxy_protocol", SETTING_FLAG, MAIN(server.proxy_protocol),
 	    .help = "Each connection begins with a header of the PROXY"
 		" protocol (version 1 or 2), as a TCP balancer sends it. Any"

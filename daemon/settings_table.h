@@ -10,6 +10,8 @@ enum setting_type {
 	SETTING_TEXT,	  /* const char * */
 	SETTING_PATH,	  /* const char * */
 	SETTING_ADDRESS,  /* const char *: ADDRESS:PORT or [V6]:PORT */
+	SETTING_LISTEN,	  /* LIST of such, or of unix:PATH */
+	SETTING_MODE,	  /* unsigned: of a file, octal */
 	SETTING_INTEGER,  /* an integer of 32 or 64 bits, like the next two */
 	SETTING_SIZE,	  /* in bytes: 16M */
 	SETTING_DURATION, /* in milliseconds: 30s */

@@ -160,6 +160,13 @@ address_valid(const char *text)
 	return inet_pton(AF_INET, host, &address) == 1;
 }
 
+/* The path of a unix socket, within what the kernel takes. */
+static bool
+local_valid(const char *text)
+{
+	return strncmp(text, "unix:/", 6) == 0 && strlen(text) < 5 + 108;
+}
+
 /* ---- lists ---- */
 
 bool
@@ -167,6 +174,7 @@ setting_is_list(const struct setting *row)
 {
 	switch (row->type) {
 	case SETTING_LIST:
+	case SETTING_LISTEN:
 	case SETTING_NETWORKS:
 	case SETTING_PAIRS:
 	case SETTING_WORDS:
@@ -174,6 +182,7 @@ setting_is_list(const struct setting *row)
 	case SETTING_TEXT:
 	case SETTING_PATH:
 	case SETTING_ADDRESS:
+	case SETTING_MODE:
 	case SETTING_INTEGER:
 	case SETTING_SIZE:
 	case SETTING_DURATION:
@@ -267,6 +276,19 @@ list_read(struct settings *settings, const char *const *items, size_t count,
 	return true;
 }
 
+/* What an item should be instead; NULL: it is fine. */
+static const char *
+item_should(const struct setting *row, const char *item)
+{
+	if (row->type == SETTING_NETWORKS && !server_network_valid(item))
+		return "an IP address, a network such as 10.0.0.0/8, or unix";
+	if (row->type == SETTING_LISTEN && !address_valid(item) &&
+	    !local_valid(item))
+		return "an IP address and a port, such as 127.0.0.1:8080 or "
+		       "[::1]:8080, or unix: and a path of at most 107 bytes";
+	return NULL;
+}
+
 bool
 setting_read_items(const struct setting *row, struct settings *settings,
     const char *const *items, size_t count, void *base, struct err *reterr)
@@ -282,12 +304,14 @@ setting_read_items(const struct setting *row, struct settings *settings,
 			    i + 1);
 	}
 	for (size_t i = 0; i < count; i++) {
-		if (row->type == SETTING_NETWORKS &&
-		    !server_network_valid(items[i]))
+		const char *should = item_should(row, items[i]);
+
+		if (should != NULL && count == 1)
+			return err_set(
+			    reterr, ERR_CONFIG, "should be %s", should);
+		if (should != NULL)
 			return err_set(reterr, ERR_CONFIG,
-			    "item %zu should be an IP address, a network such "
-			    "as 10.0.0.0/8, or unix",
-			    i + 1);
+			    "item %zu should be %s", i + 1, should);
 	}
 	if (row->type == SETTING_WORDS)
 		return words_read(row, items, count, member, reterr);
@@ -389,6 +413,14 @@ setting_read(const struct setting *row, struct settings *settings,
 			    "should be an IP address and a port, such as "
 			    "127.0.0.1:8080 or [::1]:8080");
 		return text_set(settings, text, member, reterr);
+	case SETTING_MODE:
+		if (*text == '\0' || strlen(text) > 4 ||
+		    strspn(text, "01234567") != strlen(text) ||
+		    strtoul(text, NULL, 8) > 0777)
+			return err_set(reterr, ERR_CONFIG,
+			    "should be a mode such as 0660");
+		*(unsigned *)member = (unsigned)strtoul(text, NULL, 8);
+		return true;
 	case SETTING_INTEGER:
 		return number_set(row, text, "a whole number", member, reterr);
 	case SETTING_SIZE:
@@ -415,6 +447,7 @@ setting_read(const struct setting *row, struct settings *settings,
 		return true;
 	case SETTING_WORDS:
 	case SETTING_LIST:
+	case SETTING_LISTEN:
 	case SETTING_NETWORKS:
 	case SETTING_PAIRS:
 		return list_split(row, settings, text, base, reterr);
@@ -436,6 +469,9 @@ setting_write(const struct setting *row, const void *base, struct buf *out)
 	case SETTING_ADDRESS:
 		text = *(const char *const *)member;
 		(void)buf_text(out, text != NULL ? text : "");
+		break;
+	case SETTING_MODE:
+		(void)buf_printf(out, "%04o", *(const unsigned *)member);
 		break;
 	case SETTING_INTEGER:
 	case SETTING_SIZE:
@@ -465,6 +501,7 @@ setting_write(const struct setting *row, const void *base, struct buf *out)
 		}
 		break;
 	case SETTING_LIST:
+	case SETTING_LISTEN:
 	case SETTING_NETWORKS:
 		for (const char *const *item =
 			 *(const char *const *const *)member;

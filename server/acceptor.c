@@ -194,17 +194,31 @@ acceptor_add(struct acceptor *acceptor, int fd, const struct proxy_from *from)
 		pending_close(acceptor, pending);
 }
 
+/* Let the sockets raise such events. */
+static bool
+acceptor_watch(struct acceptor *acceptor, int operation, uint32_t events)
+{
+	const struct acceptor_settings *settings = &acceptor->settings;
+
+	for (size_t i = 0; i < settings->count; i++) {
+		struct epoll_event event = {
+		    .events = events,
+		    .data.ptr = &acceptor->settings,
+		};
+
+		if (epoll_ctl(acceptor->epoll_fd, operation,
+			settings->sockets[i].fd, &event) != 0)
+			return false;
+	}
+	return true;
+}
+
 /* Listen, or wait for so long before the next try. */
 static void
 acceptor_pause(struct acceptor *acceptor, int64_t until_ms)
 {
-	struct epoll_event event = {
-	    .events = until_ms > 0 ? 0 : EPOLLIN,
-	    .data.ptr = &acceptor->settings,
-	};
-
-	CHECK(epoll_ctl(acceptor->epoll_fd, EPOLL_CTL_MOD,
-		  acceptor->settings.fd, &event) == 0);
+	CHECK(acceptor_watch(
+	    acceptor, EPOLL_CTL_MOD, until_ms > 0 ? 0 : EPOLLIN));
 	acceptor->paused_until_ms = until_ms;
 }
 
@@ -222,14 +236,15 @@ acceptor_fail(struct acceptor *acceptor, int error)
 	acceptor_pause(acceptor, now_ms + ACCEPTOR_PAUSE_MS);
 }
 
-/* Accept what waits, but not endlessly: others have sent something. */
-static void
-acceptor_accept(struct acceptor *acceptor)
+/* Accept what waits at a socket, but not endlessly: others have sent something.
+ * False: nothing more can be accepted now. */
+static bool
+acceptor_accept(struct acceptor *acceptor, int socket)
 {
 	for (int i = 0; i < ACCEPTOR_EVENTS; i++) {
 		struct proxy_from from = {.len = sizeof(from.address.storage)};
-		int fd = accept4(acceptor->settings.fd, &from.address.any,
-		    &from.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		int fd = accept4(socket, &from.address.any, &from.len,
+		    SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
 			acceptor_add(acceptor, fd, &from);
@@ -237,7 +252,7 @@ acceptor_accept(struct acceptor *acceptor)
 		}
 		switch (errno) {
 		case EAGAIN:
-			return;
+			return true;
 		case EINTR:
 		case ECONNABORTED:
 			break;
@@ -248,12 +263,13 @@ acceptor_accept(struct acceptor *acceptor)
 			if (acceptor_evict(acceptor))
 				break;
 			acceptor_fail(acceptor, errno);
-			return;
+			return false;
 		default:
 			acceptor_fail(acceptor, errno);
-			return;
+			return false;
 		}
 	}
+	return true;
 }
 
 /* ---- its thread ---- */
@@ -302,8 +318,9 @@ acceptor_main(void *arg)
 				    (events[i].events & ~(uint32_t)EPOLLIN) !=
 					0);
 		}
-		if (comes)
-			acceptor_accept(acceptor);
+		for (size_t i = 0; comes && i < acceptor->settings.count; i++)
+			comes = acceptor_accept(
+			    acceptor, acceptor->settings.sockets[i].fd);
 		now_ms = clock_mono_ms();
 		while (acceptor->last != NULL &&
 		       acceptor->last->until_ms <= now_ms)
@@ -320,23 +337,18 @@ acceptor_start(const struct acceptor_settings *settings,
 {
 	struct acceptor *acceptor = calloc(1, sizeof(*acceptor));
 	struct epoll_event stop = {.events = EPOLLIN};
-	struct epoll_event listening = {.events = EPOLLIN};
 	int code;
 
-	if (acceptor == NULL) {
-		(void)close(settings->fd);
+	if (acceptor == NULL)
 		return err_set_nomem(reterr);
-	}
 	acceptor->settings = *settings;
 	stop.data.ptr = &acceptor->stop_fd;
-	listening.data.ptr = &acceptor->settings;
 	acceptor->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	acceptor->stop_fd = eventfd(0, EFD_CLOEXEC);
 	if (acceptor->epoll_fd < 0 || acceptor->stop_fd < 0 ||
 	    epoll_ctl(acceptor->epoll_fd, EPOLL_CTL_ADD, acceptor->stop_fd,
 		&stop) != 0 ||
-	    epoll_ctl(acceptor->epoll_fd, EPOLL_CTL_ADD, settings->fd,
-		&listening) != 0) {
+	    !acceptor_watch(acceptor, EPOLL_CTL_ADD, EPOLLIN)) {
 		(void)err_set(reterr, ERR_IO, "cannot wait for connections: %s",
 		    strerror(errno));
 		goto fail;
@@ -355,7 +367,6 @@ fail:
 		(void)close(acceptor->stop_fd);
 	if (acceptor->epoll_fd >= 0)
 		(void)close(acceptor->epoll_fd);
-	(void)close(settings->fd);
 	free(acceptor);
 	return false;
 }
@@ -371,6 +382,5 @@ acceptor_stop(struct acceptor *acceptor)
 		pending_close(acceptor, acceptor->last);
 	(void)close(acceptor->stop_fd);
 	(void)close(acceptor->epoll_fd);
-	(void)close(acceptor->settings.fd);
 	free(acceptor);
 }

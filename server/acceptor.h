@@ -2,7 +2,7 @@
 #define SERVER_ACCEPTOR_H
 
 /*
- * Accepts the connections of a listening socket, on a thread of its own, and
+ * Accepts the connections of listening sockets, on a thread of its own, and
  * looks at the first bytes of each before it passes the connection on: a
  * balancer may send a PROXY header there, which the HTTP library takes for a
  * malformed request. A connection whose first bytes are not as the settings
@@ -19,11 +19,13 @@
 #include "base/log.h"
 #include "server/origin.h"
 #include "server/proxy.h"
+#include "server/socket.h"
 
 struct acceptor_settings {
-	const char *name; /* for the log */
-	int fd;		  /* listening; taken over */
-	bool proxied;	  /* each connection begins with a PROXY header */
+	const char *name;	      /* for the log */
+	const struct socket *sockets; /* listening; lent until the stop */
+	size_t count;
+	bool proxied; /* each connection begins with a PROXY header */
 	const struct networks *trusted; /* whose headers are believed; lent */
 	bool counted;			/* in COUNTER_CONNECTIONS */
 
@@ -45,11 +47,10 @@ struct acceptor_settings {
 
 struct acceptor;
 
-/* On failure, too, the socket was taken over. */
 MUST_USE bool acceptor_start(const struct acceptor_settings *settings,
     struct acceptor **ret_acceptor, struct err *reterr);
 
-/* Close the socket and what is pending. Accepts NULL. */
+/* Close what is pending. Accepts NULL. */
 void acceptor_stop(struct acceptor *acceptor);
 
 #endif

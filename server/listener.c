@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <linux/tcp.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,10 +19,8 @@
 enum {
 	LISTENER_SLACK = 64, /* connections over the limit, at most */
 	LISTENER_FILES = 16, /* the socket, and what its threads wait with */
-	LISTENER_BACKLOG = 1024,
 	LISTENER_ADMIN_POOL = 32 * 1024, /* bytes: the library's default */
-	LISTENER_HOST = 256,
-	LISTENER_ODD = 4, /* bytes that are no body: see below */
+	LISTENER_ODD = 4,		 /* bytes that are no body: see below */
 	LISTENER_FLAGS = MHD_USE_EPOLL_INTERNAL_THREAD |
 			 MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
 			 MHD_USE_NO_LISTEN_SOCKET,
@@ -57,110 +54,9 @@ listener_init(struct listener *listener, struct service *service,
 	    .name = name,
 	    .admin = admin,
 	    .local = strcmp(name, LISTENER_LOCAL) == 0,
-	    .fd = -1,
 	};
 	clients_init(&listener->clients, connections,
 	    admin ? connections + listener_slack(connections) : LISTENER_KEEP);
-}
-
-/* ---- the socket ---- */
-
-/* Split at the last colon; a V6 address is in brackets. */
-static bool
-address_split(const char *address, char ret_host[LISTENER_HOST],
-    const char **ret_port, struct err *reterr)
-{
-	const char *colon = strrchr(address, ':');
-	size_t len = colon != NULL ? (size_t)(colon - address) : 0;
-
-	if (len >= 2 && address[0] == '[' && address[len - 1] == ']') {
-		address++;
-		len -= 2;
-	} else if (memchr(address, ':', len) != NULL) {
-		len = 0;
-	}
-	if (len == 0 || len >= LISTENER_HOST || colon[1] == '\0')
-		return err_set(reterr, ERR_CONFIG,
-		    "the listen address should be ADDRESS:PORT or [V6]:PORT, "
-		    "but is \"%s\"",
-		    address);
-	memcpy(ret_host, address, len);
-	ret_host[len] = '\0';
-	*ret_port = colon + 1;
-	return true;
-}
-
-/* What was bound: the port, and the address as text. */
-static bool
-address_read(
-    int fd, unsigned *ret_port, char ret_text[ORIGIN_TEXT], struct err *reterr)
-{
-	struct proxy_from name = {.len = sizeof(name.address)};
-	struct origin origin;
-
-	if (getsockname(fd, &name.address.any, &name.len) != 0)
-		return err_set(reterr, ERR_IO,
-		    "cannot read the address of a listening socket: %s",
-		    strerror(errno));
-	origin = origin_of(&name.address.any);
-	origin_write(&origin, ret_text);
-	*ret_port = ntohs(origin.port);
-	return true;
-}
-
-/* What only the operator can mend. Anything else may pass: the port is still in
- * use, the address of an interface or a name is not there yet at boot. */
-static enum err_code
-bind_blame(int error)
-{
-	return error == EACCES || error == EAFNOSUPPORT ? ERR_CONFIG : ERR_IO;
-}
-
-static bool
-listener_bind(struct listener *listener, const char *address,
-    char ret_text[ORIGIN_TEXT], struct err *reterr)
-{
-	const struct addrinfo hints = {
-	    .ai_socktype = SOCK_STREAM,
-	    .ai_flags = AI_PASSIVE,
-	};
-	struct addrinfo *info = NULL;
-	char host[LISTENER_HOST];
-	const char *port = NULL;
-	const int yes = 1;
-	int code, fd = -1;
-	bool ok = false;
-
-	if (!address_split(address, host, &port, reterr))
-		return false;
-	code = getaddrinfo(host, port, &hints, &info);
-	if (code != 0)
-		return err_set(reterr,
-		    code == EAI_AGAIN || code == EAI_MEMORY ||
-			    code == EAI_SYSTEM
-			? ERR_IO
-			: ERR_CONFIG,
-		    "listen address %s: %s", address, gai_strerror(code));
-	fd = socket(
-	    info->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) != 0 ||
-	    bind(fd, info->ai_addr, info->ai_addrlen) != 0 ||
-	    listen(fd, LISTENER_BACKLOG) != 0) {
-		(void)err_set(reterr, bind_blame(errno),
-		    "cannot listen on %s: %s", address, strerror(errno));
-		goto out;
-	}
-	if (!address_read(fd, &listener->port, ret_text, reterr))
-		goto out;
-	listener->fd = fd;
-	fd = -1;
-	ok = true;
-out:
-	if (fd >= 0)
-		(void)close(fd);
-	freeaddrinfo(info);
-	return ok;
 }
 
 /* ---- the acceptor's callbacks; arg is the listener ---- */
@@ -493,14 +389,14 @@ static void
 
 /* ---- its life ---- */
 
-/* Accept what comes to the socket, which is taken over. */
 static bool
-listener_accept(struct listener *listener, int fd, struct err *reterr)
+listener_accept(struct listener *listener, struct err *reterr)
 {
 	const struct server_settings *settings = &listener->service->settings;
 	const struct acceptor_settings accepting = {
 	    .name = listener->name,
-	    .fd = fd,
+	    .sockets = listener->sockets,
+	    .count = listener->socket_count,
 	    .proxied = !listener->admin && settings->proxy_protocol,
 	    .trusted = listener->service->trusted,
 	    .counted = !listener->admin,
@@ -556,37 +452,82 @@ listener_start(struct listener *listener, struct err *reterr)
 		   listener->name);
 }
 
+/* Add a socket, which is taken over. */
+static bool
+listener_add(
+    struct listener *listener, const struct socket *socket, struct err *reterr)
+{
+	struct socket *grown = realloc(
+	    listener->sockets, (listener->socket_count + 1) * sizeof(*grown));
+
+	if (grown == NULL)
+		return err_set_nomem(reterr);
+	listener->sockets = grown;
+	grown[listener->socket_count++] = *socket;
+	return true;
+}
+
 bool
-listener_open(
+listener_listen(
     struct listener *listener, const char *address, struct err *reterr)
 {
-	char text[ORIGIN_TEXT];
-	int fd;
+	const struct server_settings *settings = &listener->service->settings;
+	struct socket socket;
 
-	if (!listener_bind(listener, address, text, reterr) ||
-	    !listener_start(listener, reterr))
+	if (!socket_open(address, settings->listen_mode, settings->listen_group,
+		&socket, reterr))
 		return false;
-	fd = listener->fd;
-	listener->fd = -1;
-	if (!listener_accept(listener, fd, reterr))
+	if (listener_add(listener, &socket, reterr))
+		return true;
+	socket_close(&socket);
+	return false;
+}
+
+bool
+listener_open(struct listener *listener, struct err *reterr)
+{
+	char text[SOCKET_TEXT];
+
+	if (!listener_start(listener, reterr) ||
+	    !listener_accept(listener, reterr))
 		return false;
-	log_line(LOG_INFO, "server", "%s address=%s",
-	    listener->admin ? "admin" : "listen", text);
+	for (size_t i = 0; i < listener->socket_count; i++) {
+		const struct socket *socket = &listener->sockets[i];
+		unsigned port;
+
+		if (!socket_describe(socket->fd, text, &port, reterr))
+			return false;
+		log_line(LOG_INFO, "server", "%s address=%s",
+		    listener->admin ? "admin" : "listen", text);
+	}
 	return true;
+}
+
+unsigned
+listener_port(const struct listener *listener)
+{
+	for (size_t i = 0; i < listener->socket_count; i++) {
+		if (listener->sockets[i].port != 0)
+			return listener->sockets[i].port;
+	}
+	return 0;
 }
 
 bool
 listener_open_local(struct listener *listener, int fd, struct err *reterr)
 {
-	struct acceptor *before = listener->acceptor;
+	const struct socket socket = {.fd = fd};
 
+	acceptor_stop(listener->acceptor);
 	listener->acceptor = NULL;
-	acceptor_stop(before);
-	if (listener->daemon == NULL && !listener_start(listener, reterr)) {
+	while (listener->socket_count > 0)
+		socket_close(&listener->sockets[--listener->socket_count]);
+	if (!listener_add(listener, &socket, reterr)) {
 		(void)close(fd);
 		return false;
 	}
-	return listener_accept(listener, fd, reterr);
+	return (listener->daemon != NULL || listener_start(listener, reterr)) &&
+	       listener_accept(listener, reterr);
 }
 
 void
@@ -595,8 +536,8 @@ listener_close(struct listener *listener)
 	acceptor_stop(listener->acceptor);
 	if (listener->daemon != NULL)
 		MHD_stop_daemon(listener->daemon);
-	if (listener->fd >= 0)
-		(void)close(listener->fd);
-	listener->fd = -1;
+	for (size_t i = 0; i < listener->socket_count; i++)
+		socket_close(&listener->sockets[i]);
+	free(listener->sockets);
 	clients_fini(&listener->clients);
 }

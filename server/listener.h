@@ -2,9 +2,9 @@
 #define SERVER_LISTENER_H
 
 /*
- * One listening address: a libmicrohttpd daemon of its own, so that many
- * clients on the ingest listener do not lock out the admin listener. It leads
- * each request from its first line to its answer, through the request's route.
+ * The sockets of one service, and a libmicrohttpd daemon of their own, so that
+ * many clients on the ingest listener do not lock out the admin listener. It
+ * leads each request from its first line to its answer, through the request's route.
  *
  * Memory: libmicrohttpd gives each connection a pool and reads into half of it.
  * On the ingest listener that half is LISTENER_READ bytes, so that a typical
@@ -26,6 +26,7 @@
 #include "base/log.h"
 #include "server/acceptor.h"
 #include "server/client.h"
+#include "server/socket.h"
 
 enum {
 	LISTENER_READ = 64 * 1024, /* bytes that are read at once */
@@ -45,8 +46,8 @@ struct listener {
 	const char *name;
 	bool admin;
 	bool local; /* admin.sock */
-	int fd;	    /* bound, and not yet the acceptor's; else -1 */
-	unsigned port;
+	struct socket *sockets;
+	size_t socket_count;
 	struct MHD_Daemon *daemon;
 	struct acceptor *acceptor;
 
@@ -65,11 +66,19 @@ size_t listener_files(size_t connections);
 
 void listener_init(struct listener *listener, struct service *service,
     const char *name, unsigned connections);
-MUST_USE bool listener_open(
+
+/* Bind one more address (socket_open()), before listener_open(). */
+MUST_USE bool listener_listen(
     struct listener *listener, const char *address, struct err *reterr);
 
-/* The same with a socket of its own, which is taken over. Once it is open, that
- * socket takes the place of the one before. */
+/* Start the threads. */
+MUST_USE bool listener_open(struct listener *listener, struct err *reterr);
+
+/* The first port; 0: it has none. */
+unsigned listener_port(const struct listener *listener);
+
+/* Of admin.sock: open, or go on, with this socket, which is taken over, in
+ * place of the one before. */
 MUST_USE bool
 listener_open_local(struct listener *listener, int fd, struct err *reterr);
 

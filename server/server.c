@@ -38,13 +38,15 @@ struct server {
 void
 server_settings_init(struct server_settings *settings)
 {
+	static const char *const listen[] = {"127.0.0.1:8080", NULL};
 	/* A proxy on this machine. Whoever else is on it may be believed in
 	 * this, too. */
 	static const char *const local[] = {"127.0.0.0/8", "::1", "unix", NULL};
 
 	*settings = (struct server_settings){
 	    .trusted_proxies = local,
-	    .listen = "127.0.0.1:8080",
+	    .listen = listen,
+	    .listen_mode = 0660,
 	    .admin = "127.0.0.1:8081",
 	    .threads = 2,
 	    .max_connections = 1024,
@@ -137,6 +139,18 @@ server_local_keep(struct server *server)
 	    dir, SOCKET_NAME);
 }
 
+static bool
+server_listen(struct server *server, struct err *reterr)
+{
+	const struct server_settings *settings = &server->service.settings;
+
+	for (const char *const *at = settings->listen; *at != NULL; at++) {
+		if (!listener_listen(&server->ingest, *at, reterr))
+			return false;
+	}
+	return listener_listen(&server->admin, settings->admin, reterr);
+}
+
 bool
 server_start(const struct server_settings *settings, struct queue *queue,
     struct server **ret_server, struct err *reterr)
@@ -181,8 +195,9 @@ server_start(const struct server_settings *settings, struct queue *queue,
 	server_show_counters(settings);
 	if (!server_tokens_make(service, reterr) ||
 	    !server_local_open(server, reterr) ||
-	    !listener_open(&server->ingest, settings->listen, reterr) ||
-	    !listener_open(&server->admin, settings->admin, reterr)) {
+	    !server_listen(server, reterr) ||
+	    !listener_open(&server->ingest, reterr) ||
+	    !listener_open(&server->admin, reterr)) {
 		server_stop(server); /* requests may have come in already */
 		return false;
 	}
@@ -193,13 +208,13 @@ server_start(const struct server_settings *settings, struct queue *queue,
 unsigned
 server_port(const struct server *server)
 {
-	return server->ingest.port;
+	return listener_port(&server->ingest);
 }
 
 unsigned
 server_admin_port(const struct server *server)
 {
-	return server->admin.port;
+	return listener_port(&server->admin);
 }
 
 static size_t

@@ -53,7 +53,11 @@ struct server_api {
 };
 
 struct server_settings {
-	const char *listen;  /* ADDRESS:PORT, [V6]:PORT; port 0 = any free */
+	/* ADDRESS:PORT, [V6]:PORT (port 0 = any free) or unix:PATH,
+	 * NULL-terminated; and of the last the mode, and the group or NULL */
+	const char *const *listen;
+	unsigned listen_mode;
+	const char *listen_group;
 	bool proxy_protocol; /* connections to `listen` begin with its header */
 	/* Addresses, networks and "unix", NULL-terminated, that are believed
 	 * when they say for whom they ask. */
@@ -88,14 +92,14 @@ bool server_network_valid(const char *text);
 /* How many open files a server with so many connections may need. */
 size_t server_files(unsigned connections);
 
-/* Bind both listeners and start answering. ERR_CONFIG if the settings
+/* Bind all addresses and start answering. ERR_CONFIG if the settings
  * contradict each other or an address can never be bound; ERR_IO if that may
  * pass (the port is in use). What the settings point
  * to and the queue are lent until server_stop(). */
 MUST_USE bool server_start(const struct server_settings *settings,
     struct queue *queue, struct server **ret_server, struct err *reterr);
 
-/* The ports that were bound. */
+/* The ports that were bound; 0: none. */
 unsigned server_port(const struct server *server);
 unsigned server_admin_port(const struct server *server);
 

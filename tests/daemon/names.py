@@ -297,7 +297,8 @@ class Check:
     NAME, TOKENS, OPEN, DESTINATION = "name", "tokens", "open", "destination"
     KIND = "kind"
     ID, SENT, STATUS, HINT = "id", "sent", "status", "hint"  # --send-test
-    LISTEN_STATE, ADMIN_STATE = "listen_state", "admin_state"
+    LISTEN, ADDRESS, STATE = "listen", "address", "state"
+    ADMIN_STATE = "admin_state"
     FREE, OURS, TAKEN = "free", "ours", "taken"
     PROBLEMS, REACHED, DAEMON = "problems", "reached", "daemon"
     PROVEN, PROBLEM, SOURCE = "proven", "problem", "source"  # --url

@@ -44,7 +44,7 @@ def test_config_tells_where_settings_are_from(conf, tmp_path):
              rows(config=conf, env_file=variables, heap_share=90)}
     assert {key: (row["value"], row["origin"], row["file"], row["line"])
             for key, row in found.items() if row["changed"]} == {
-        "listen": ("127.0.0.1:9000", "file", str(conf), 1),
+        "listen": (["127.0.0.1:9000"], "file", str(conf), 1),
         "token": ("********", "file", str(conf), 3),
         "include": (["users.*", "x"], "file", str(conf), 4),
         "app_id": ("7", "file", str(conf), 6),
@@ -70,7 +70,7 @@ def test_config_of_all(conf):
     text = run("config", "--all", config=conf).stdout
     assert "\n# log_level = info\n" in text
     assert "    # parameter is not set\n" in text
-    assert '\nlisten = "127.0.0.1:9000" ' in text
+    assert '\nlisten = {"127.0.0.1:9000"} ' in text
     assert len(rows("--all", config=conf)) > 90
 
 
@@ -94,7 +94,8 @@ def test_diff(conf, tmp_path):
     new.chmod(0o600)
     done = run("config", "diff", str(new), config=conf)
     assert done.returncode == FOUND, done.stderr
-    assert 'listen\n    "127.0.0.1:9000" -> "127.0.0.1:9001"' in done.stdout
+    assert 'listen\n    {"127.0.0.1:9000"} -> {"127.0.0.1:9001"}' \
+        in done.stdout
     assert 'source main: token\n    "********" -> "********" (another one)' \
         in done.stdout
     assert 'source more: token\n    (not there) -> "********"' in done.stdout

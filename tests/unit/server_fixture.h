@@ -342,8 +342,10 @@ static const struct call_route api_routes[] = {
 HELPER void
 settings_for_test(struct server_settings *settings)
 {
+	static const char *const listen[] = {"127.0.0.1:0", NULL};
+
 	server_settings_init(settings);
-	settings->listen = "127.0.0.1:0";
+	settings->listen = listen;
 	settings->admin = "127.0.0.1:0";
 	settings->sources = sources;
 	settings->source_count = SOURCES;

@@ -239,7 +239,7 @@ test_settings(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(listens) / sizeof(listens[0]); i++) {
 		settings_for_test(&settings);
-		settings.listen = listens[i];
+		settings.listen = (const char *const[]){listens[i], NULL};
 		assert_false(server_start(&settings, NULL, &server, &err));
 		assert_int_equal(err.code, ERR_CONFIG);
 	}

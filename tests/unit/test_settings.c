@@ -269,7 +269,10 @@ test_addresses(void **state)
 	    "[::1]:8080", "[::]:65535", "10.0.0.1:80"};
 	static const char *const bad[] = {"", ":", "8080", ":8080", "127.0.0.1",
 	    "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:x", "::1:8080", "[::1]",
-	    "[]:80", "localhost:8080", "127.0.0:80", "127.0.0.1:-1"};
+	    "[]:80", "localhost:8080", "127.0.0:80", "127.0.0.1:-1",
+	    "unix:", "unix:x.sock", "/run/x.sock",
+	    "unix:/23456789.123456789.123456789.123456789.123456789."
+	    "123456789.123456789.123456789.123456789.123456789.12345678"};
 	struct settings settings = {0};
 	struct err err;
 
@@ -277,11 +280,65 @@ test_addresses(void **state)
 	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
 		assert_true(setting_read(
 		    row("listen"), &settings, good[i], &settings, &err));
-		assert_string_equal(settings.server.listen, good[i]);
+		assert_string_equal(settings.server.listen[0], good[i]);
 	}
+	assert_true(setting_read(row("listen"), &settings,
+	    "unix:/run/x.sock, [::1]:80", &settings, &err));
+	assert_string_equal(settings.server.listen[0], "unix:/run/x.sock");
+	assert_string_equal(settings.server.listen[1], "[::1]:80");
+	assert_null(settings.server.listen[2]);
+	assert_false(setting_read(row("listen"), &settings,
+	    "127.0.0.1:80,localhost:80", &settings, &err));
+	assert_non_null(strstr(err.text, "item 2 should be an IP address"));
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		assert_false(setting_read(
 		    row("listen"), &settings, bad[i], &settings, &err));
+	settings_fini(&settings);
+}
+
+static void
+test_modes(void **state)
+{
+	static const char *const bad[] = {
+	    "", "0800", "1000", "01000", "rw", "0x1f", "-1", "660 ", "0660a"};
+	struct settings settings = {0};
+	struct buf out;
+	struct err err;
+
+	(void)state;
+	assert_true(setting_read(
+	    row("listen_mode"), &settings, "0660", &settings, &err));
+	assert_int_equal(settings.server.listen_mode, 0660);
+	assert_true(setting_read(
+	    row("listen_mode"), &settings, "777", &settings, &err));
+	assert_int_equal(settings.server.listen_mode, 0777);
+	buf_init(&out, 100);
+	setting_write(row("listen_mode"), &settings, &out);
+	assert_int_equal(out.len, 4);
+	assert_memory_equal(out.data, "0777", 4);
+	buf_fini(&out);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_false(setting_read(
+		    row("listen_mode"), &settings, bad[i], &settings, &err));
+	settings_fini(&settings);
+}
+
+static void
+test_networks(void **state)
+{
+	struct settings settings = {0};
+	struct err err;
+
+	(void)state;
+	assert_true(setting_read(row("trusted_proxies"), &settings,
+	    "10.0.0.0/8, ::1, unix", &settings, &err));
+	assert_string_equal(settings.server.trusted_proxies[2], "unix");
+	assert_false(setting_read(row("trusted_proxies"), &settings,
+	    "10.0.0.0/8,10.0.0.0/33", &settings, &err));
+	assert_non_null(strstr(err.text, "item 2 should be an IP address"));
+	assert_false(setting_read(row("trusted_proxies"), &settings,
+	    "proxy.example", &settings, &err));
+	assert_non_null(strstr(err.text, "should be an IP address, a network"));
 	settings_fini(&settings);
 }
 
@@ -374,7 +431,7 @@ test_defaults(void **state)
 	(void)state;
 	environment_set(pairs);
 	assert_true(settings_read(NULL, &settings, &err));
-	assert_string_equal(settings.server.listen, "127.0.0.1:8080");
+	assert_string_equal(settings.server.listen[0], "127.0.0.1:8080");
 	assert_string_equal(settings.server.admin, "127.0.0.1:8081");
 	assert_int_equal(settings.server.body_limit, 16 << 20);
 	assert_int_equal(settings.server.body_memory, 256 << 20);
@@ -443,6 +500,8 @@ main(void)
 	    cmocka_unit_test(test_words_are_the_enums),
 	    cmocka_unit_test(test_numbers),
 	    cmocka_unit_test(test_addresses),
+	    cmocka_unit_test(test_modes),
+	    cmocka_unit_test(test_networks),
 	    cmocka_unit_test(test_flags_words_lists),
 	    cmocka_unit_test(test_nothing_is_empty),
 	    cmocka_unit_test(test_secrets),

@@ -50,7 +50,7 @@ test_whole_file(void **state)
 	if (!read_text(text, &settings, &err))
 		fail_msg("%s", err.text);
 	assert_true(settings_complete(&settings, &err));
-	assert_string_equal(settings.server.listen, "0.0.0.0:80");
+	assert_string_equal(settings.server.listen[0], "0.0.0.0:80");
 	assert_string_equal(settings.server.admin, "[::1]:81");
 	assert_int_equal(settings.server.body_limit, 3 << 20);
 	assert_int_equal(settings.source_count, 2);
