@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum {
 	CHECK_PRIVACY_MAX = 64 * 1024,
@@ -122,6 +123,15 @@ look_port(struct check *check, const char *key, const char *address,
 		    strerror(port->error));
 	if (port->state != PORT_TAKEN)
 		return;
+	/* As what runs before the daemon in its unit may see it: nobody but
+	 * root sees what pid 1 has open. */
+	if (port->pid == 0 && port->root && geteuid() != 0) {
+		(void)buf_printf(&check->settings.warnings,
+		    "%s: %s is in use by a program of root: all is well if it "
+		    "is systemd with the daemon's socket unit\n",
+		    key, address);
+		return;
+	}
 	if (port->pid != 0)
 		(void)snprintf(program, sizeof(program), "%s (process %ld)",
 		    port->name, (long)port->pid);
@@ -323,6 +333,8 @@ check_port_text(const char *key, const char *address, const struct port *port,
 		(void)buf_text(out, ", free");
 	if (port->state == PORT_OURS)
 		(void)buf_text(out, ", used by the daemon");
+	if (port->state == PORT_SYSTEMD)
+		(void)buf_text(out, ", held by systemd for the daemon");
 	(void)buf_char(out, '\n');
 }
 
@@ -459,6 +471,7 @@ check_json(const struct check *check, struct buf *out)
 	static const char *const port_states[] = {
 	    [PORT_FREE] = "free",
 	    [PORT_OURS] = "ours",
+	    [PORT_SYSTEMD] = "systemd",
 	    [PORT_TAKEN] = "taken",
 	    [PORT_ERROR] = "error",
 	};

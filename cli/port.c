@@ -94,13 +94,14 @@ address_read(const char *text, union socket_address *ret, unsigned *ret_port)
 	return sizeof(ret->v4);
 }
 
-/* The sockets that listen at a port, from /proc/net/tcp or tcp6. */
+/* The sockets that listen at a port, from /proc/net/tcp or tcp6; is one of them
+ * root's? */
 static size_t
-inodes_read(
-    const char *path, unsigned port, unsigned long *inodes, size_t count)
+inodes_read(const char *path, unsigned number, unsigned long *inodes,
+    size_t count, struct port *port)
 {
 	FILE *file = fopen(path, "re");
-	unsigned local, state;
+	unsigned local, state, uid;
 	unsigned long inode;
 	char line[512];
 
@@ -108,10 +109,12 @@ inodes_read(
 	       fgets(line, sizeof(line), file) != NULL) {
 		if (sscanf(line,
 			" %*u: %*[0-9A-F]:%x %*[0-9A-F]:%*x %x %*s %*s %*s "
-			"%*s %*s %lu",
-			&local, &state, &inode) == 3 &&
-		    local == port && state == PORT_LISTENS)
-			inodes[count++] = inode;
+			"%u %*s %lu",
+			&local, &state, &uid, &inode) != 4 ||
+		    local != number || state != PORT_LISTENS)
+			continue;
+		inodes[count++] = inode;
+		port->root |= uid == 0;
 	}
 	if (file != NULL)
 		(void)fclose(file);
@@ -169,8 +172,8 @@ holder_find(unsigned number, struct port *port)
 	size_t count;
 	DIR *proc;
 
-	count = inodes_read("/proc/net/tcp", number, inodes, 0);
-	count = inodes_read("/proc/net/tcp6", number, inodes, count);
+	count = inodes_read("/proc/net/tcp", number, inodes, 0, port);
+	count = inodes_read("/proc/net/tcp6", number, inodes, count, port);
 	proc = count > 0 ? opendir("/proc") : NULL;
 	while (
 	    proc != NULL && port->pid == 0 && (entry = readdir(proc)) != NULL) {
@@ -244,7 +247,8 @@ port_look(const char *address, pid_t daemon, struct port *ret_port)
 		ret_port->state = PORT_ERROR;
 		return;
 	}
-	ret_port->state = PORT_TAKEN;
+	ret_port->state =
+	    strcmp(ret_port->name, "systemd") == 0 ? PORT_SYSTEMD : PORT_TAKEN;
 	if (daemon != 0 && (ret_port->pid == daemon || ret_port->pid == 0)) {
 		ret_port->state = PORT_OURS;
 		ret_port->pid = daemon;

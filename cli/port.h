@@ -9,9 +9,10 @@
 
 enum port_state {
 	PORT_FREE,
-	PORT_OURS,  /* by the daemon of this state directory, which runs */
-	PORT_TAKEN, /* by another program */
-	PORT_ERROR, /* no such address here, or no right to this port */
+	PORT_OURS,    /* by the daemon of this state directory, which runs */
+	PORT_SYSTEMD, /* by systemd, which passes it to the daemon */
+	PORT_TAKEN,   /* by another program */
+	PORT_ERROR,   /* no such address here, or no right to this port */
 };
 
 enum { PORT_NAME = 32 };
@@ -20,6 +21,7 @@ struct port {
 	enum port_state state;
 	pid_t pid;	      /* OURS, TAKEN: of the program; 0: unknown */
 	char name[PORT_NAME]; /* TAKEN: of the program, or "" */
+	bool root;	      /* TAKEN: it is of a program of root */
 	int error;	      /* ERROR: errno */
 };
 

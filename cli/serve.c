@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "daemon/activation.h"
 #include "daemon/filesystem.h"
 #include "daemon/history.h"
 #include "daemon/notify.h"
@@ -338,7 +339,8 @@ serve_start(struct serve *serve, const char *config, struct err *reterr)
 	if (!settings_read(config, settings, reterr))
 		return false;
 	daemon_init(&serve->daemon, settings);
-	if (!settings_complete(settings, reterr))
+	if (!settings_complete(settings, reterr) ||
+	    !activation_take(settings, reterr))
 		return false;
 	log_set_level(settings->log_level);
 	if (!log_start(settings->log_buffer, reterr))

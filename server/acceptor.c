@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -26,16 +27,21 @@ struct pending {
 	int64_t until_ms;
 };
 
+enum acceptor_wish { ACCEPTOR_RUN, ACCEPTOR_LEAVE, ACCEPTOR_STOP };
+
 struct acceptor {
 	/* constant */
 	struct acceptor_settings settings;
-	int epoll_fd, stop_fd;
+	int epoll_fd, wake_fd;
 	pthread_t thread;
+
+	/* any thread; read when wake_fd says so */
+	_Atomic enum acceptor_wish wish;
 
 	/* owned by its thread */
 	struct pending *first, *last; /* the oldest is last */
-	size_t count;
-	int64_t paused_until_ms; /* 0: not paused */
+	atomic_size_t count;	      /* which other threads may read */
+	int64_t paused_until_ms;      /* 0: not paused */
 	struct log_limit log_limit;
 };
 
@@ -217,8 +223,10 @@ acceptor_watch(struct acceptor *acceptor, int operation, uint32_t events)
 static void
 acceptor_pause(struct acceptor *acceptor, int64_t until_ms)
 {
-	CHECK(acceptor_watch(
-	    acceptor, EPOLL_CTL_MOD, until_ms > 0 ? 0 : EPOLLIN));
+	bool listens =
+	    until_ms == 0 && atomic_load(&acceptor->wish) == ACCEPTOR_RUN;
+
+	CHECK(acceptor_watch(acceptor, EPOLL_CTL_MOD, listens ? EPOLLIN : 0));
 	acceptor->paused_until_ms = until_ms;
 }
 
@@ -274,6 +282,17 @@ acceptor_accept(struct acceptor *acceptor, int socket)
 
 /* ---- its thread ---- */
 
+/* Do what another thread wishes; false: stop. */
+static bool
+acceptor_obey(struct acceptor *acceptor)
+{
+	eventfd_t count;
+
+	(void)eventfd_read(acceptor->wake_fd, &count);
+	acceptor_pause(acceptor, 0);
+	return atomic_load(&acceptor->wish) != ACCEPTOR_STOP;
+}
+
 static int
 acceptor_wait_ms(const struct acceptor *acceptor, int64_t now_ms)
 {
@@ -309,9 +328,10 @@ acceptor_main(void *arg)
 		for (int i = 0; i < count; i++) {
 			void *about = events[i].data.ptr;
 
-			if (about == &acceptor->stop_fd)
-				return NULL;
-			if (about == &acceptor->settings)
+			if (about == &acceptor->wake_fd) {
+				if (!acceptor_obey(acceptor))
+					return NULL;
+			} else if (about == &acceptor->settings)
 				comes = true;
 			else
 				pending_look(acceptor, about,
@@ -342,11 +362,11 @@ acceptor_start(const struct acceptor_settings *settings,
 	if (acceptor == NULL)
 		return err_set_nomem(reterr);
 	acceptor->settings = *settings;
-	stop.data.ptr = &acceptor->stop_fd;
+	stop.data.ptr = &acceptor->wake_fd;
 	acceptor->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	acceptor->stop_fd = eventfd(0, EFD_CLOEXEC);
-	if (acceptor->epoll_fd < 0 || acceptor->stop_fd < 0 ||
-	    epoll_ctl(acceptor->epoll_fd, EPOLL_CTL_ADD, acceptor->stop_fd,
+	acceptor->wake_fd = eventfd(0, EFD_CLOEXEC);
+	if (acceptor->epoll_fd < 0 || acceptor->wake_fd < 0 ||
+	    epoll_ctl(acceptor->epoll_fd, EPOLL_CTL_ADD, acceptor->wake_fd,
 		&stop) != 0 ||
 	    !acceptor_watch(acceptor, EPOLL_CTL_ADD, EPOLLIN)) {
 		(void)err_set(reterr, ERR_IO, "cannot wait for connections: %s",
@@ -363,12 +383,32 @@ acceptor_start(const struct acceptor_settings *settings,
 	*ret_acceptor = acceptor;
 	return true;
 fail:
-	if (acceptor->stop_fd >= 0)
-		(void)close(acceptor->stop_fd);
+	if (acceptor->wake_fd >= 0)
+		(void)close(acceptor->wake_fd);
 	if (acceptor->epoll_fd >= 0)
 		(void)close(acceptor->epoll_fd);
 	free(acceptor);
 	return false;
+}
+
+static void
+acceptor_wish(struct acceptor *acceptor, enum acceptor_wish wish)
+{
+	atomic_store(&acceptor->wish, wish);
+	CHECK(eventfd_write(acceptor->wake_fd, 1) == 0);
+}
+
+void
+acceptor_leave(struct acceptor *acceptor)
+{
+	if (acceptor != NULL)
+		acceptor_wish(acceptor, ACCEPTOR_LEAVE);
+}
+
+size_t
+acceptor_pending(const struct acceptor *acceptor)
+{
+	return acceptor != NULL ? atomic_load(&acceptor->count) : 0;
 }
 
 void
@@ -376,11 +416,11 @@ acceptor_stop(struct acceptor *acceptor)
 {
 	if (acceptor == NULL)
 		return;
-	CHECK(eventfd_write(acceptor->stop_fd, 1) == 0);
+	acceptor_wish(acceptor, ACCEPTOR_STOP);
 	CHECK(pthread_join(acceptor->thread, NULL) == 0);
 	while (acceptor->last != NULL)
 		pending_close(acceptor, acceptor->last);
-	(void)close(acceptor->stop_fd);
+	(void)close(acceptor->wake_fd);
 	(void)close(acceptor->epoll_fd);
 	free(acceptor);
 }

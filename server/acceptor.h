@@ -50,6 +50,13 @@ struct acceptor;
 MUST_USE bool acceptor_start(const struct acceptor_settings *settings,
     struct acceptor **ret_acceptor, struct err *reterr);
 
+/* Accept no more, for good; what is pending may still be passed on. This and
+ * the next accept NULL. */
+void acceptor_leave(struct acceptor *acceptor);
+
+/* How many are pending. */
+size_t acceptor_pending(const struct acceptor *acceptor);
+
 /* Close what is pending. Accepts NULL. */
 void acceptor_stop(struct acceptor *acceptor);
 

@@ -102,6 +102,20 @@ clients_add(struct clients *clients, int fd, int64_t mono_ms)
 	return client;
 }
 
+bool
+clients_reading(struct clients *clients)
+{
+	const struct client *client;
+
+	lock_hold(&clients->lock);
+	for (client = clients->first; client != NULL; client = client->next) {
+		if (client->state == CLIENT_READING && !client->shut)
+			break;
+	}
+	lock_drop(&clients->lock);
+	return client != NULL;
+}
+
 size_t
 clients_open(struct clients *clients)
 {

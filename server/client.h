@@ -73,6 +73,9 @@ void clients_fini(struct clients *clients); /* all were removed */
  * memory. */
 struct client *clients_add(struct clients *clients, int fd, int64_t mono_ms);
 
+/* Is a request of any of them being read? */
+bool clients_reading(struct clients *clients);
+
 /* How many there are that will stay. */
 size_t clients_open(struct clients *clients);
 

@@ -59,6 +59,13 @@ listener_init(struct listener *listener, struct service *service,
 	    admin ? connections + listener_slack(connections) : LISTENER_KEEP);
 }
 
+/* Does each connection begin with a PROXY header? */
+static bool
+listener_proxied(const struct listener *listener)
+{
+	return !listener->admin && listener->service->settings.proxy_protocol;
+}
+
 /* ---- the acceptor's callbacks; arg is the listener ---- */
 
 static size_t
@@ -167,10 +174,16 @@ listener_connection(void *cls, struct MHD_Connection *connection, void **client,
 	*client =
 	    clients_add(&listener->clients, info->connect_fd, clock_mono_ms());
 	/* A connection that the sweep cannot see may not stay. */
-	if (*client == NULL)
+	if (*client == NULL) {
 		(void)shutdown(info->connect_fd, SHUT_RDWR);
-	else
-		listener_meet(listener->service, connection, *client);
+		return;
+	}
+	listener_meet(listener->service, connection, *client);
+	/* The acceptor saw the beginning of a request, unless that was a PROXY
+	 * header. */
+	if (!listener_proxied(listener))
+		clients_mark(&listener->clients, *client, CLIENT_READING,
+		    clock_mono_ms());
 }
 
 /* NULL if there was no memory for it. */
@@ -397,7 +410,7 @@ listener_accept(struct listener *listener, struct err *reterr)
 	    .name = listener->name,
 	    .sockets = listener->sockets,
 	    .count = listener->socket_count,
-	    .proxied = !listener->admin && settings->proxy_protocol,
+	    .proxied = listener_proxied(listener),
 	    .trusted = listener->service->trusted,
 	    .counted = !listener->admin,
 	    .most = listener->clients.most,
@@ -484,6 +497,16 @@ listener_listen(
 }
 
 bool
+listener_adopt(struct listener *listener, int fd, struct err *reterr)
+{
+	struct socket socket = {.fd = fd};
+	char text[SOCKET_TEXT];
+
+	return socket_describe(fd, text, &socket.port, reterr) &&
+	       listener_add(listener, &socket, reterr);
+}
+
+bool
 listener_open(struct listener *listener, struct err *reterr)
 {
 	char text[SOCKET_TEXT];
@@ -528,6 +551,19 @@ listener_open_local(struct listener *listener, int fd, struct err *reterr)
 	}
 	return (listener->daemon != NULL || listener_start(listener, reterr)) &&
 	       listener_accept(listener, reterr);
+}
+
+void
+listener_leave(struct listener *listener)
+{
+	acceptor_leave(listener->acceptor);
+}
+
+bool
+listener_expects(struct listener *listener)
+{
+	return acceptor_pending(listener->acceptor) > 0 ||
+	       clients_reading(&listener->clients);
 }
 
 void

@@ -71,6 +71,10 @@ void listener_init(struct listener *listener, struct service *service,
 MUST_USE bool listener_listen(
     struct listener *listener, const char *address, struct err *reterr);
 
+/* The same with a socket that listens, which is taken over. */
+MUST_USE bool
+listener_adopt(struct listener *listener, int fd, struct err *reterr);
+
 /* Start the threads. */
 MUST_USE bool listener_open(struct listener *listener, struct err *reterr);
 
@@ -81,6 +85,12 @@ unsigned listener_port(const struct listener *listener);
  * place of the one before. */
 MUST_USE bool
 listener_open_local(struct listener *listener, int fd, struct err *reterr);
+
+/* Accept no more, and leave what comes to whoever listens next. */
+void listener_leave(struct listener *listener);
+
+/* Once it left: is there a connection that may bring a request? */
+bool listener_expects(struct listener *listener);
 
 /* Stop the threads, close what is open. No connection may be suspended. */
 void listener_close(struct listener *listener);

@@ -19,12 +19,15 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum {
 	SERVER_ADMIN_CONNECTIONS = 64,
 	SERVER_CALLED_MEMORY = 512 * 1024 * 1024, /* two large imports */
 	SERVER_READ_GRACE_MS = 3000,
 	SERVER_ANSWER_GRACE_MS = 500,
+	SERVER_LEAVE_GRACE_MS = 500,
+	SERVER_LEAVE_POLL_NS = 5000000,
 	SERVER_WAIT_SWEEP_MS = 100,
 	SERVER_DRIFT_BURST = 20, /* lines of log in a second */
 };
@@ -144,11 +147,32 @@ server_listen(struct server *server, struct err *reterr)
 {
 	const struct server_settings *settings = &server->service.settings;
 
-	for (const char *const *at = settings->listen; *at != NULL; at++) {
+	bool passed;
+
+	for (size_t i = 0; i < settings->socket_count; i++) {
+		const struct server_socket *socket = &settings->sockets[i];
+
+		if (!listener_adopt(
+			socket->admin ? &server->admin : &server->ingest,
+			socket->fd, reterr))
+			return false;
+	}
+	passed = server->ingest.socket_count > 0;
+	for (const char *const *at = settings->listen; !passed && *at != NULL;
+	     at++) {
 		if (!listener_listen(&server->ingest, *at, reterr))
 			return false;
 	}
-	return listener_listen(&server->admin, settings->admin, reterr);
+	if (settings->socket_count > 0)
+		log_line(LOG_INFO, "server",
+		    "adopt sockets=%zu why=\"the service manager passed them: "
+		    "they replace %s\"",
+		    settings->socket_count,
+		    !passed			     ? "admin"
+		    : server->admin.socket_count > 0 ? "listen and admin"
+						     : "listen");
+	return server->admin.socket_count > 0 ||
+	       listener_listen(&server->admin, settings->admin, reterr);
 }
 
 bool
@@ -242,9 +266,30 @@ server_sweep(struct server *server, int64_t mono_ms)
 	sources_save(server->service.sources, server->service.queue);
 }
 
+/* New connections wait in the sockets that were passed to us. Those that were
+ * accepted, and may be about to send something, get a moment for that. */
+static void
+server_leave(struct server *server)
+{
+	const struct timespec moment = {.tv_nsec = SERVER_LEAVE_POLL_NS};
+	int64_t until_ms = clock_mono_ms() + SERVER_LEAVE_GRACE_MS;
+
+	if (server->service.settings.socket_count == 0)
+		return;
+	listener_leave(&server->ingest);
+	listener_leave(&server->admin);
+	while (
+	    clock_mono_ms() < until_ms && (listener_expects(&server->ingest) ||
+					      listener_expects(&server->admin)))
+		(void)nanosleep(&moment, NULL);
+}
+
 void
 server_drain(struct server *server)
 {
+	if (atomic_load(&server->service.draining))
+		return;
+	server_leave(server);
 	atomic_store(&server->service.draining, true);
 }
 

@@ -52,6 +52,13 @@ struct server_api {
 	void *arg;
 };
 
+/* A socket that listens already, and is taken over. It is not closed to new
+ * connections at the end: they wait for who comes next. */
+struct server_socket {
+	int fd;
+	bool admin;
+};
+
 struct server_settings {
 	/* ADDRESS:PORT, [V6]:PORT (port 0 = any free) or unix:PATH,
 	 * NULL-terminated; and of the last the mode, and the group or NULL */
@@ -63,6 +70,9 @@ struct server_settings {
 	 * when they say for whom they ask. */
 	const char *const *trusted_proxies;
 	const char *admin;
+	/* In place of `listen`, and of `admin`, if there is such a one. */
+	const struct server_socket *sockets;
+	size_t socket_count;
 	/* Where admin.sock is made; NULL: nowhere. */
 	const char *socket_dir;
 	/* Of the admin listener; NULL, or NULL-terminated. Without tokens what
@@ -108,7 +118,9 @@ unsigned server_admin_port(const struct server *server);
  * clock_mono_ms(). */
 void server_sweep(struct server *server, int64_t mono_ms);
 
-/* From now on /readyz is 503, and new requests are refused as BUSY. */
+/* From now on /readyz is 503, and new requests are refused as BUSY. Before that,
+ * if sockets were passed, those who have connected get half a second to send
+ * theirs. */
 void server_drain(struct server *server);
 
 /* Wait for the requests that were handed to the queue, and stop. The queue's

@@ -17,6 +17,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 
@@ -91,11 +92,11 @@ def until(condition, what):
 class Process:
     """A program whose output is collected line by line."""
 
-    def __init__(self, command, env=None, stream="stderr"):
+    def __init__(self, command, env=None, stream="stderr", pass_fds=()):
         self.lines = []
         self.more = threading.Condition()
         self.ended = False
-        self.process = subprocess.Popen(command, env=env,
+        self.process = subprocess.Popen(command, env=env, pass_fds=pass_fds,
                                         **{stream: subprocess.PIPE}, text=True)
         self.reader = threading.Thread(
             target=self._read, args=(getattr(self.process, stream),),
@@ -241,6 +242,24 @@ class Segmentsim(Process):
                  self.truth_file.read_text().splitlines())}
 
 
+# Becomes a program that has these descriptors from 3 on, as of systemd.
+PASSING = """
+import fcntl, os, sys
+fds = [fcntl.fcntl(int(fd), fcntl.F_DUPFD, 200) for fd in sys.argv[1].split()]
+for i, fd in enumerate(fds):
+    os.dup2(fd, 3 + i)
+os.closerange(3 + len(fds), 1000)
+os.environ.setdefault("LISTEN_PID", str(os.getpid()))
+os.environ["LISTEN_FDS"] = str(len(fds))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+def passing(fds):
+    """The beginning of a command that gets them."""
+    return [sys.executable, "-c", PASSING, " ".join(map(str, fds))]
+
+
 class Daemon:
     """`currentsd serve` with one state directory, over restarts."""
 
@@ -261,6 +280,7 @@ class Daemon:
         self.change(**{"heap_url": heap_url, "queue_reserve": "1M",
                        **settings})
         self.run = None
+        self.passed = []  # names and sockets, as systemd passes them
         self.agreed = True  # nothing has run since the ledger was checked
 
     def change(self, **settings):
@@ -273,7 +293,11 @@ class Daemon:
 
     def start(self, ready=True):
         self.agreed = False
-        self.run = Process([PROGRAM, "serve"], env=self.env)
+        fds = [sock.fileno() for _, sock in self.passed]
+        self.run = Process(
+            [*(passing(fds) if fds else []), PROGRAM, "serve"],
+            env={**self.env, "LISTEN_FDNAMES":
+                 ":".join(name for name, _ in self.passed)}, pass_fds=fds)
         address = Log.ADDRESS + "$"
         self.port = int(self.run.wait_line(address % "listen").group(1))
         self.admin_port = int(self.run.wait_line(address % "admin").group(1))

@@ -299,7 +299,7 @@ class Check:
     ID, SENT, STATUS, HINT = "id", "sent", "status", "hint"  # --send-test
     LISTEN, ADDRESS, STATE = "listen", "address", "state"
     ADMIN_STATE = "admin_state"
-    FREE, OURS, TAKEN = "free", "ours", "taken"
+    FREE, OURS, TAKEN, SYSTEMD = "free", "ours", "taken", "systemd"
     PROBLEMS, REACHED, DAEMON = "problems", "reached", "daemon"
     PROVEN, PROBLEM, SOURCE = "proven", "problem", "source"  # --url
 

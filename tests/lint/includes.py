@@ -52,7 +52,7 @@ PUBLIC = {
     "daemon/api.h", "daemon/event.h", "daemon/job.h", "daemon/erase.h",
     "daemon/persons.h", "daemon/bodies.h", "daemon/facts.h",
     "daemon/history.h",
-    "daemon/filesystem.h", "daemon/notify.h",
+    "daemon/filesystem.h", "daemon/notify.h", "daemon/activation.h",
 }
 
 # header -> the folders or files that may include it. jansson is for the
