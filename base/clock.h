@@ -11,6 +11,7 @@
 
 int64_t clock_wall_ms(void); /* since 1970, UTC; may jump */
 int64_t clock_mono_ms(void); /* since some start; never jumps */
+int64_t clock_mono_us(void); /* likewise, to time what is brief */
 
 /* 2026-01-01, when this program did not exist yet: a clock before that is
  * wrong. Machines without a battery start in 1970, until they hear the time. */

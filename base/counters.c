@@ -25,8 +25,6 @@ static const struct counter_row counter_rows[COUNTERS] = {
 	"Connections closed without an answer because what came was not HTTP, "
 	"or began with a PROXY header, or without one, against "
 	"listen_proxy_protocol."},
-    [COUNTER_COMMITS] = {"currentsd_commits_total", "",
-	"Transactions of accepted requests that reached the disk."},
     [COUNTER_COMMIT_FAILURES] = {"currentsd_commit_failures_total", "",
 	"Transactions of accepted requests that failed (answered 503)."},
     [COUNTER_REOPENS] = {"currentsd_queue_reopens_total", "",
@@ -39,14 +37,6 @@ static const struct counter_row counter_rows[COUNTERS] = {
 	NULL},
     [COUNTER_EVICTED_UNREADABLE] = {"currentsd_evicted_total",
 	"{what=\"unreadable\"}", NULL},
-    [COUNTER_POSTS_ACCEPTED] = {"currentsd_posts_total",
-	"{result=\"accepted\"}", "Requests to Heap, by outcome."},
-    [COUNTER_POSTS_REFUSED] = {"currentsd_posts_total", "{result=\"refused\"}",
-	NULL},
-    [COUNTER_POSTS_FAILED] = {"currentsd_posts_total", "{result=\"failed\"}",
-	NULL},
-    [COUNTER_POSTS_STOPPED] = {"currentsd_posts_total", "{result=\"halted\"}",
-	NULL},
     [COUNTER_POSTS_DOUBTED] = {"currentsd_posts_doubted_total", "",
 	"Answers of 2xx not believed: a proxy's page, or an error in the "
 	"body."},

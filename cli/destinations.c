@@ -82,7 +82,7 @@ fact_value(const struct fact *fact, const json_t *value,
 	(void)snprintf(ret, size, "-");
 	if (value == NULL || json_is_null(value))
 		return;
-	switch (fact->form) {
+	switch ((enum fact_form)fact->form) {
 	case FACT_TEXT:
 	case FACT_ESCAPED:
 		if (*json_string_value(value) != '\0')
@@ -100,19 +100,21 @@ fact_value(const struct fact *fact, const json_t *value,
 	case FACT_BYTES:
 		show_bytes(whole, ret, size);
 		break;
-	case FACT_RATE:
+	case FACT_REAL:
 		show_rate(json_number_value(value), ret, size);
 		break;
 	case FACT_SECONDS:
 	case FACT_LEFT:
 	case FACT_SINCE:
-	case FACT_SINCE_START:
+	case FACT_AGE:
 		show_duration(whole, ret, size);
 		break;
 	case FACT_TIME:
 		if (value_time_read(json_string_value(value), &ms))
 			show_timestamp(context->now_ms, ms,
 			    context->screen->utc, ret, size);
+		break;
+	case FACT_HISTOGRAM: /* only a metric */
 		break;
 	}
 }
@@ -123,9 +125,7 @@ facts_add(struct grid *grid, const struct fact *rows, const json_t *object,
 {
 	char text[VALUE_MOST];
 
-	for (;
-	     rows->name != NULL || rows->metric != NULL || rows->label != NULL;
-	     rows++) {
+	for (; !fact_ends(rows); rows++) {
 		const json_t *value =
 		    rows->name != NULL ? value_at(object, rows->name) : NULL;
 

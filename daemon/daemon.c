@@ -32,6 +32,7 @@ daemon_init(struct daemon *daemon, struct settings *settings)
 	daemon->settings = settings;
 	lock_init(&daemon->job.lock);
 	daemon->started_mono_ms = clock_mono_ms();
+	daemon->started_ms = clock_wall_ms();
 }
 
 /* ---- what the modules call ---- */

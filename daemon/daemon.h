@@ -34,7 +34,7 @@ struct daemon {
 	struct settings *settings;
 	struct queue *queue;
 	struct zone *zone; /* of the reports */
-	int64_t started_mono_ms;
+	int64_t started_mono_ms, started_ms;
 	struct server_source *sources;	  /* of the settings, in a row; NULL in
 					   * the process of a command */
 	struct intake_context **contexts; /* of the sources */

@@ -5,9 +5,12 @@
 
 #include "daemon/facts.h"
 
+#include "base/histogram.h"
+#include "daemon/process.h"
 #include "daemon/segments.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 /* ---- values ---- */
@@ -47,7 +50,7 @@ fact_whole(const struct fact *fact, const void *thing)
 	unsigned small;
 	bool flag;
 
-	switch (fact->type) {
+	switch ((enum fact_type)fact->type) {
 	case FACT_INT64:
 		memcpy(&whole, at, sizeof(whole));
 		return whole;
@@ -76,7 +79,7 @@ fact_json(const struct fact *fact, const char *key, const void *thing,
 {
 	int64_t whole;
 
-	switch (fact->form) {
+	switch ((enum fact_form)fact->form) {
 	case FACT_TEXT:
 		json_text(json, key, fact_text(fact, thing));
 		return;
@@ -84,7 +87,7 @@ fact_json(const struct fact *fact, const char *key, const void *thing,
 		json_escaped(json, key, fact_text(fact, thing),
 		    strlen(fact_text(fact, thing)));
 		return;
-	case FACT_RATE:
+	case FACT_REAL:
 		json_double(json, key, fact_real(fact, thing));
 		return;
 	case FACT_FLAG:
@@ -102,8 +105,10 @@ fact_json(const struct fact *fact, const char *key, const void *thing,
 	case FACT_SECONDS:
 	case FACT_LEFT:
 	case FACT_SINCE:
-	case FACT_SINCE_START:
+	case FACT_AGE:
 		break;
+	case FACT_HISTOGRAM:
+		NEVER("a histogram is only a metric");
 	}
 	whole = fact_whole(fact, thing);
 	if ((fact->form == FACT_LEFT && whole < 0) ||
@@ -162,17 +167,36 @@ facts_json_array(const char *key, const struct fact *rows, const void *things,
 
 /* ---- metrics ---- */
 
+const char *
+fact_metric_prefix(const struct fact *fact)
+{
+	return strncmp(fact->metric, "process_", 8) == 0 ? "" : "currentsd_";
+}
+
 static void
-head_write(const char *name, const char *help, struct buf *out)
+name_write(const struct fact *fact, struct buf *out)
+{
+	(void)buf_text(out, fact_metric_prefix(fact));
+	(void)buf_text(out, fact->metric);
+}
+
+static void
+head_write(const struct fact *fact, struct buf *out)
 {
 	static const char total[] = "_total";
-	size_t len = strlen(name);
-	bool counter = len > strlen(total) &&
-		       strcmp(name + len - strlen(total), total) == 0;
+	size_t len = strlen(fact->metric);
+	const char *type = "gauge";
 
-	(void)buf_printf(out,
-	    "# HELP currentsd_%s %s\n# TYPE currentsd_%s %s\n", name, help,
-	    name, counter ? "counter" : "gauge");
+	if (fact->form == FACT_HISTOGRAM)
+		type = "histogram";
+	else if (len > strlen(total) &&
+		 strcmp(fact->metric + len - strlen(total), total) == 0)
+		type = "counter";
+	(void)buf_text(out, "# HELP ");
+	name_write(fact, out);
+	(void)buf_printf(out, " %s\n# TYPE ", fact->help);
+	name_write(fact, out);
+	(void)buf_printf(out, " %s\n", type);
 }
 
 /* Texts come from outside. */
@@ -181,7 +205,7 @@ label_write(const struct fact *fact, const void *thing, struct buf *out)
 {
 	const char *text;
 
-	(void)buf_printf(out, "%s=\"", fact->label);
+	(void)buf_printf(out, "%s=\"", fact->metric);
 	if (fact->form != FACT_TEXT) {
 		(void)buf_printf(out, "%" PRId64 "\"", fact_whole(fact, thing));
 		return;
@@ -197,57 +221,97 @@ label_write(const struct fact *fact, const void *thing, struct buf *out)
 	(void)buf_char(out, '"');
 }
 
-/* Of a fact that never was since the start, so that an alert on the age also
- * fires for what never worked. Negative if the clock was set back. */
-static int64_t
-fact_metric(
-    const struct fact *fact, const void *thing, const struct facts_clock *clock)
-{
-	int64_t whole = fact_whole(fact, thing);
-
-	if (fact->form == FACT_LEFT)
-		return whole < 0 ? -1 : whole;
-	if (fact->form != FACT_SINCE && fact->form != FACT_SINCE_START)
-		return whole;
-	if (whole != 0)
-		return (clock->now_ms - whole) / 1000;
-	return fact->form == FACT_SINCE ? 0 : clock->uptime_ms / 1000;
-}
-
+/* The name with its labels; of a bucket with its bound, "" of others. */
 static void
-series_write(const struct fact *rows, const struct fact *fact,
-    const void *thing, const struct facts_clock *clock, struct buf *out)
+series_name_write(const struct fact *rows, const struct fact *fact,
+    const void *thing, const char *suffix, const char *bound, struct buf *out)
 {
 	char apart = '{';
 
-	(void)buf_printf(out, "currentsd_%s", fact->metric);
+	name_write(fact, out);
+	(void)buf_text(out, suffix);
 	for (; !fact_ends(rows); rows++) {
-		if (rows->label == NULL)
+		if (rows->help != NULL)
 			continue;
 		(void)buf_char(out, apart);
 		label_write(rows, thing, out);
 		apart = ',';
 	}
-	if (apart == ',')
-		(void)buf_char(out, '}');
-	if (fact->form == FACT_RATE)
-		(void)buf_printf(out, " %.3f\n", fact_real(fact, thing));
-	else
-		(void)buf_printf(
-		    out, " %" PRId64 "\n", fact_metric(fact, thing, clock));
+	if (*bound != '\0')
+		(void)buf_printf(out, "%cle=\"%s\"", apart, bound);
+	(void)buf_text(out, apart == ',' || *bound != '\0' ? "} " : " ");
+}
+
+/* Its members change meanwhile, but what is written agrees with itself. */
+static void
+histogram_write(const struct fact *rows, const struct fact *fact,
+    const void *thing, struct buf *out)
+{
+	const struct histogram *histogram;
+	uint64_t count = 0;
+	char bound[32];
+
+	memcpy(&histogram, fact_at(fact, thing), sizeof(histogram));
+	if (histogram == NULL)
+		return;
+	for (int i = 0; i <= HISTOGRAM_BOUNDS; i++) {
+		count += atomic_load_explicit(
+		    &histogram->counts[i], memory_order_relaxed);
+		if (i < HISTOGRAM_BOUNDS)
+			(void)snprintf(bound, sizeof(bound), "%g",
+			    (double)histogram_bound_us(histogram, i) / 1e6);
+		series_name_write(rows, fact, thing, "_bucket",
+		    i < HISTOGRAM_BOUNDS ? bound : "+Inf", out);
+		(void)buf_printf(out, "%" PRIu64 "\n", count);
+	}
+	series_name_write(rows, fact, thing, "_sum", "", out);
+	(void)buf_printf(out, "%.6f\n",
+	    (double)atomic_load_explicit(
+		&histogram->sum_us, memory_order_relaxed) /
+		1e6);
+	series_name_write(rows, fact, thing, "_count", "", out);
+	(void)buf_printf(out, "%" PRIu64 "\n", count);
+}
+
+static void
+series_write(const struct fact *rows, const struct fact *fact,
+    const void *thing, int64_t now_ms, struct buf *out)
+{
+	int64_t whole;
+
+	if (fact->form == FACT_HISTOGRAM) {
+		histogram_write(rows, fact, thing, out);
+		return;
+	}
+	series_name_write(rows, fact, thing, "", "", out);
+	if (fact->form == FACT_REAL) {
+		(void)buf_printf(out, "%.3f\n", fact_real(fact, thing));
+		return;
+	}
+	whole = fact_whole(fact, thing);
+	if (fact->form == FACT_TIME || fact->form == FACT_SINCE) {
+		(void)buf_printf(out, "%.3f\n", (double)whole / 1000);
+		return;
+	}
+	if (fact->form == FACT_LEFT && whole < 0)
+		whole = -1;
+	/* Negative if the clock was set back. */
+	if (fact->form == FACT_AGE && whole != 0)
+		whole = (now_ms - whole) / 1000;
+	(void)buf_printf(out, "%" PRId64 "\n", whole);
 }
 
 void
 facts_metrics(const struct fact *rows, const void *things, size_t count,
-    size_t stride, const struct facts_clock *clock, struct buf *out)
+    size_t stride, int64_t now_ms, struct buf *out)
 {
 	for (const struct fact *fact = rows; !fact_ends(fact); fact++) {
-		if (fact->metric == NULL)
+		if (fact->metric == NULL || fact->help == NULL)
 			continue;
-		head_write(fact->metric, fact->help, out);
+		head_write(fact, out);
 		for (size_t i = 0; i < count; i++)
 			series_write(rows, fact,
-			    (const char *)things + i * stride, clock, out);
+			    (const char *)things + i * stride, now_ms, out);
 	}
 }
 
@@ -255,7 +319,7 @@ facts_metrics(const struct fact *rows, const void *things, size_t count,
 static const struct fact *
 facts_metric(const struct fact *rows)
 {
-	while (rows->metric == NULL)
+	while (rows->metric == NULL || rows->help == NULL)
 		rows++;
 	return rows;
 }
@@ -263,16 +327,14 @@ facts_metric(const struct fact *rows)
 void
 facts_metric_head(const struct fact *rows, struct buf *out)
 {
-	const struct fact *fact = facts_metric(rows);
-
-	head_write(fact->metric, fact->help, out);
+	head_write(facts_metric(rows), out);
 }
 
 void
-facts_metric_add(const struct fact *rows, const void *thing,
-    const struct facts_clock *clock, struct buf *out)
+facts_metric_add(
+    const struct fact *rows, const void *thing, int64_t now_ms, struct buf *out)
 {
-	series_write(rows, facts_metric(rows), thing, clock, out);
+	series_write(rows, facts_metric(rows), thing, now_ms, out);
 }
 
 /* ---- the tables ---- */
@@ -286,19 +348,20 @@ facts_metric_add(const struct fact *rows, const void *thing,
 	    double: FACT_DOUBLE,                                               \
 	    bool: FACT_BOOL,                                                   \
 	    char *: FACT_CHARS,                                                \
-	    const char *: FACT_POINTER),                                       \
+	    const char *: FACT_POINTER,                                        \
+	    const struct histogram *: FACT_POINTER),                           \
 	    offsetof(struct THING, member)
 #define FACT(name, metric, form, member, help)                                 \
 	{                                                                      \
-		name, metric, NULL, FACT_##form, AT(member), help              \
+		name, metric, help, FACT_##form, AT(member)                    \
 	}
 #define LABEL(name, label, form, member)                                       \
 	{                                                                      \
-		name, NULL, label, FACT_##form, AT(member), NULL               \
+		name, label, NULL, FACT_##form, AT(member)                     \
 	}
 #define END                                                                    \
 	{                                                                      \
-		NULL, NULL, NULL, FACT_TEXT, FACT_CHARS, 0, NULL               \
+		NULL, NULL, NULL, FACT_TEXT, FACT_CHARS, 0                     \
 	}
 
 /* clang-format off */
@@ -307,14 +370,16 @@ const struct fact facts_daemon[] = {
 	FACT("version", NULL, TEXT, version, "The version."),
 	FACT("state", NULL, TEXT, state,
 	    "running, or stopped: asked of a command without a daemon."),
-	FACT("now", NULL, TIME, now_ms, "The time of all this."),
+	FACT("now", "time_seconds", TIME, now_ms,
+	    "The daemon's clock, as seconds since 1970."),
 	END
 };
 
 const struct fact facts_running[] = {
-	FACT("uptime_s", "uptime_seconds", SECONDS, uptime_s,
+	FACT("uptime_s", NULL, SECONDS, uptime_s,
 	    "Time since the daemon started."),
-	FACT("alive", NULL, FLAG, alive, "No thread has stalled."),
+	FACT("alive", "alive", FLAG, alive,
+	    "1 while no thread of the daemon has stalled."),
 	FACT("log_lines_dropped", NULL, NUMBER, log_dropped,
 	    "Lines of the log that were dropped because nobody read it."),
 	END
@@ -332,6 +397,24 @@ const struct fact facts_more[] = {
 	    "Properties that the catalogue does not know and that are not "
 	    "sent, because no line of the settings decides about them: see "
 	    "`currentsd drift`."),
+	END
+};
+#undef THING
+
+#define THING process
+const struct fact facts_process[] = {
+	FACT(NULL, "process_cpu_seconds_total", REAL, cpu_s,
+	    "CPU time used, in user and system mode."),
+	FACT(NULL, "process_resident_memory_bytes", BYTES, resident_bytes,
+	    "Resident memory."),
+	FACT(NULL, "process_virtual_memory_bytes", BYTES, virtual_bytes,
+	    "Virtual memory."),
+	FACT(NULL, "process_open_fds", NUMBER, open_files, "Open files."),
+	FACT(NULL, "process_max_fds", NUMBER, files_max,
+	    "The most files that may be open."),
+	FACT(NULL, "process_threads", NUMBER, threads, "Threads."),
+	FACT(NULL, "process_start_time_seconds", TIME, started_ms,
+	    "When the daemon started, as seconds since 1970."),
 	END
 };
 #undef THING
@@ -370,6 +453,57 @@ const struct fact facts_ledger[] = {
 };
 #undef THING
 
+#define THING stats_sum
+const struct fact facts_sum[] = {
+	LABEL(NULL, "source", TEXT, source),
+	LABEL(NULL, "types", TEXT, types),
+	FACT(NULL, "source_received_total", NUMBER, line.received,
+	    "The ledger by source and by what the names of types have before "
+	    "their last dot, as in users.messages.email; \"(other)\" is the sum "
+	    "of types that the catalogue does not know, of changes of "
+	    "segments, and of all sources but the first 100. Kept across "
+	    "restarts: events and changes received."),
+	FACT(NULL, "source_queued", NUMBER, line.queued,
+	    "Likewise, waiting for delivery."),
+	FACT(NULL, "source_delivered_total", NUMBER, line.delivered,
+	    "Likewise, accepted by a destination."),
+	FACT(NULL, "source_dead", NUMBER, line.dead,
+	    "Likewise, dead letters."),
+	FACT(NULL, "source_dropped_total", NUMBER, line.dropped,
+	    "Likewise, dropped by a rule."),
+	FACT(NULL, "source_duplicates_total", NUMBER, line.duplicates,
+	    "Likewise, duplicates."),
+	FACT(NULL, "source_erased_total", NUMBER, line.erased,
+	    "Likewise, removed because a person was erased."),
+	FACT(NULL, "source_expired_total", NUMBER, line.expired,
+	    "Likewise, removed because of their age."),
+	END
+};
+#undef THING
+
+#define THING status_rule
+const struct fact facts_rule[] = {
+	LABEL(NULL, "rule", TEXT, rule),
+	FACT(NULL, "dropped_total", NUMBER, count,
+	    "Events and changes dropped, by rule; kept across restarts."),
+	END
+};
+#undef THING
+
+#define THING status_store
+const struct fact facts_store[] = {
+	LABEL(NULL, "store", TEXT, store),
+	FACT(NULL, "store_bytes", BYTES, bytes,
+	    "Bytes used in the queue, and of it by dead letters, the archive "
+	    "and unreadable bodies."),
+	FACT(NULL, "store_max_bytes", BYTES, max_bytes,
+	    "Their bounds: at that of the queue requests are answered 503; "
+	    "dead letters above theirs expire, and the others are removed, "
+	    "the oldest first."),
+	END
+};
+#undef THING
+
 #define THING status_queue
 const struct fact facts_queue[] = {
 	FACT("quarantined_batches", "quarantined_batches", NUMBER,
@@ -377,38 +511,45 @@ const struct fact facts_queue[] = {
 	    "Batches damaged on disk and quarantined."),
 	FACT("unreadable", "unreadable_bodies", NUMBER, totals.unreadable,
 	    "Request bodies that are not JSON, kept as they came."),
-	FACT("unreadable_bytes", "unreadable_bytes", BYTES,
-	    totals.unreadable_bytes, "Size of the unreadable bodies."),
+	FACT("unreadable_bytes", NULL, BYTES, totals.unreadable_bytes,
+	    "Size of the unreadable bodies."),
 	FACT("unreadable_removed", "unreadable_removed_total", NUMBER,
 	    totals.unreadable_removed,
 	    "Unreadable bodies that were dropped or erased."),
-	FACT("dead_bytes", "dead_bytes", BYTES, totals.dead_bytes,
+	FACT("dead_bytes", NULL, BYTES, totals.dead_bytes,
 	    "Size of the dead letters."),
-	FACT("dead_max_bytes", "dead_max_bytes", BYTES, dead_max_bytes,
+	FACT("dead_max_bytes", NULL, BYTES, dead_max_bytes,
 	    "Above this size the oldest dead letters expire."),
 	FACT("dead_expires_s", "dead_expires_seconds", LEFT, dead_left_s,
 	    "Time until the first dead letters expire for their age; -1 if "
 	    "there are none, or it is not known yet."),
 	FACT("archive_batches", NULL, NUMBER, totals.archive_batches,
 	    "Batches in the archive."),
-	FACT("archive_bytes", "archive_bytes", BYTES, totals.archive_bytes,
+	FACT("archive_bytes", NULL, BYTES, totals.archive_bytes,
 	    "Size of the archive: what was delivered, kept for replays."),
-	FACT("oldest_queued_s", NULL, SINCE, oldest_ms,
+	FACT("oldest_queued_s", NULL, AGE, oldest_ms,
 	    "Age of the oldest event that is queued."),
-	FACT("live_bytes", "queue_live_bytes", BYTES, totals.live_bytes,
+	FACT("live_bytes", NULL, BYTES, totals.live_bytes,
 	    "Bytes in use in the queue."),
-	FACT("max_bytes", "queue_max_bytes", BYTES, max_bytes,
+	FACT("max_bytes", NULL, BYTES, max_bytes,
 	    "Limit of the bytes in use in the queue."),
 	FACT("file_bytes", "queue_file_bytes", BYTES, totals.file_bytes,
 	    "Size of the queue file."),
 	FACT("free_bytes", "queue_free_bytes", BYTES, totals.free_bytes,
 	    "Free bytes on the file system of the queue."),
+	FACT(NULL, "queue_min_free_bytes", BYTES, min_free_bytes,
+	    "Below so many free bytes requests are answered 503."),
+	FACT(NULL, "commit_seconds", HISTOGRAM, totals.commits,
+	    "Time to write accepted requests to the disk, of each "
+	    "transaction."),
 	FACT("suppressed_ids", "suppressed_ids", NUMBER, totals.suppressed,
 	    "Ids of people who were erased, whose later events are dropped."),
 	FACT("window_events", "queue_window_events", NUMBER,
 	    totals.window_events, "Events remembered to detect duplicates."),
-	FACT("last_commit", NULL, TIME, totals.last_commit_ms,
-	    "When something was last written to the file."),
+	FACT("last_commit", "queue_last_commit_timestamp_seconds", TIME,
+	    totals.last_commit_ms,
+	    "When accepted events were last written to the disk; as a metric "
+	    "in seconds since 1970, like all such times, and 0 for never."),
 	FACT("reserve", "queue_reserve", FLAG, totals.reserve,
 	    "1 while the reserve file is in place."),
 	FACT("broken", "queue_broken", FLAG, totals.broken,
@@ -439,27 +580,30 @@ const struct fact facts_reason[] = {
 const struct fact facts_source[] = {
 	LABEL("name", "source", TEXT, name),
 	FACT("kind", NULL, TEXT, kind, "What it posts."),
-	FACT("last_request_s", "source_since_request_seconds", SINCE_START,
+	FACT("last_request_s", "source_last_request_timestamp_seconds", SINCE,
 	    of.last_request_ms,
 	    "Time since the source last sent a request with a valid token or "
-	    "signature, or since the start."),
-	FACT("last_success_s", "source_since_success_seconds", SINCE_START,
+	    "signature; as a metric, when that was."),
+	FACT("last_success_s", "source_last_success_timestamp_seconds", SINCE,
 	    of.last_success_ms,
-	    "Time since the source was last answered 2xx, or since the "
-	    "start."),
-	FACT("failing_since", NULL, TIME, of.failing_since_ms,
-	    "When the first request failed that no success followed."),
-	FACT("failing_s", "source_failing_seconds", SINCE,
+	    "Time since events of the source were last answered 2xx; as a "
+	    "metric, when that was."),
+	FACT("failing_since", "source_failing_since_timestamp_seconds", TIME,
 	    of.failing_since_ms,
-	    "How long requests of the source have been failing; Braze alerts "
-	    "its own staff after 24 h and switches the connector off after 5 "
-	    "days."),
+	    "When the first request failed that no success followed; Braze "
+	    "alerts its own staff after 24 h and switches the connector off "
+	    "after 5 days."),
+	FACT("failing_s", NULL, SINCE, of.failing_since_ms,
+	    "How long ago that was."),
 	FACT(NULL, "source_refused_requests", NUMBER, refused,
 	    "Requests recently answered 401, 403, 404, 405 or 415 (of "
 	    "segments: 403); 0 a day after the last. Braze holds their events "
 	    "back, and Heap may not send them again."),
-	FACT("received_per_second", "source_received_per_second", RATE, rate,
+	FACT("received_per_second", "source_received_per_second", REAL, rate,
 	    "Events and changes received a second, at present."),
+	FACT(NULL, "source_request_seconds", HISTOGRAM, of.times,
+	    "Time from the headers of a request of the source, with a valid "
+	    "token or signature, to its answer."),
 	END
 };
 
@@ -507,9 +651,10 @@ const struct fact facts_refused[] = {
 const struct fact facts_token[] = {
 	LABEL(NULL, "source", TEXT, source),
 	LABEL("number", "token", NUMBER, number),
-	FACT("last_used_s", "token_since_used_seconds", SINCE_START, used_ms,
-	    "Time since a token, by its number, was last used, or since the "
-	    "start."),
+	FACT("last_used_s", "token_last_used_timestamp_seconds", SINCE,
+	    used_ms,
+	    "Time since a token, by its number, was last used; as a metric, "
+	    "when that was."),
 	END
 };
 #undef THING
@@ -518,6 +663,17 @@ const struct fact facts_token[] = {
 const struct fact facts_answer[] = {
 	FACT("status", NULL, NUMBER, status, "An answer to the source."),
 	FACT("count", NULL, NUMBER, count, "How many, today (UTC)."),
+	END
+};
+#undef THING
+
+#define THING status_answers
+const struct fact facts_answers[] = {
+	LABEL(NULL, "source", TEXT, source),
+	LABEL(NULL, "code", NUMBER, of.status),
+	FACT(NULL, "source_answers_total", NUMBER, of.total,
+	    "Answers to requests for the source, by status code, but for "
+	    "probes; since the start."),
 	END
 };
 #undef THING
@@ -539,14 +695,12 @@ const struct fact facts_destination[] = {
 	FACT("bytes_max", "destination_bytes_max", BYTES, bytes_max,
 	    "The most bytes that may now be queued for the destination; at "
 	    "that, requests for it are answered 503."),
-	FACT("oldest_queued_s", "destination_oldest_queued_seconds", SINCE,
+	FACT("oldest_queued_s", "destination_oldest_queued_seconds", AGE,
 	    oldest_ms, "Age of the oldest event queued for the destination."),
-	FACT("last_accepted", NULL, TIME, accepted_ms,
-	    "When the destination last accepted anything."),
-	FACT("last_accepted_s", "destination_since_accepted_seconds",
-	    SINCE_START, accepted_ms,
-	    "Time since the destination last accepted anything, or since the "
-	    "start."),
+	FACT("last_accepted", "destination_last_accepted_timestamp_seconds",
+	    TIME, accepted_ms, "When the destination last accepted anything."),
+	FACT("last_accepted_s", NULL, SINCE, accepted_ms,
+	    "How long ago that was."),
 	END
 };
 
@@ -563,7 +717,7 @@ const struct fact facts_sender[] = {
 	    sender.accepted,
 	    "Events and changes that the destination accepted, since the "
 	    "start."),
-	FACT("accepted_per_second", "destination_accepted_per_second", RATE,
+	FACT("accepted_per_second", "destination_accepted_per_second", REAL,
 	    rate, "Events and changes that it accepts a second, at present."),
 	FACT("refused", "destination_refused_total", NUMBER, sender.refused,
 	    "Events and changes that the destination refused, since the "
@@ -599,6 +753,11 @@ const struct fact facts_sender[] = {
 	    sender.omissions_lost,
 	    "Properties left out or cut, but not counted by name because "
 	    "there were too many."),
+	FACT(NULL, "destination_request_seconds", HISTOGRAM, sender.times,
+	    "Time that requests to the destination took."),
+	FACT(NULL, "destination_delivery_seconds", HISTOGRAM, sender.delays,
+	    "Time from the acceptance of an event or change here to that by "
+	    "the destination; replays do not count."),
 	END
 };
 
@@ -613,6 +772,18 @@ const struct fact facts_trial[] = {
 	FACT("dead", "destination_dry_run_dead_total", NUMBER,
 	    sender.trial_dead,
 	    "Events and changes that would have become dead letters."),
+	END
+};
+#undef THING
+
+#define THING status_result
+const struct fact facts_result[] = {
+	LABEL(NULL, "destination", TEXT, destination),
+	LABEL(NULL, "result", TEXT, result),
+	FACT(NULL, "destination_requests_total", NUMBER, count,
+	    "Requests to the destination, by result: accepted; refused, as "
+	    "its answer is about the items; failed; denied, until an operator "
+	    "acts. Since the start."),
 	END
 };
 #undef THING
@@ -742,8 +913,12 @@ const struct facts_table facts_tables[] = {
     {"The daemon", facts_daemon},
     {"While it runs", facts_running},
     {"The build", facts_build},
+    {"The process", facts_process},
     {"queue: the ledger", facts_ledger},
+    {"The ledger by source and types", facts_sum},
+    {"The ledger by rule", facts_rule},
     {"queue: the file", facts_queue},
+    {"Stores", facts_store},
     {"queue.dropped_why, queue.dead_why: the most frequent", facts_reason},
     {"sources: each", facts_source},
     {"sources: each that is failing", facts_failing},
@@ -752,8 +927,10 @@ const struct facts_table facts_tables[] = {
     {"refused, refused_without_source, refused_strangers", facts_refused},
     {"sources.tokens: each", facts_token},
     {"sources.answers_today: each", facts_answer},
+    {"sources: answers", facts_answers},
     {"destinations: each", facts_destination},
     {"destinations: each, while the daemon runs", facts_sender},
+    {"destinations: requests", facts_result},
     {"destinations.dry_run", facts_trial},
     {"destinations.limits: each", facts_limit},
     {"destinations: states", facts_state},

@@ -8,7 +8,7 @@
  *
  * A table is about one kind of thing, a struct of daemon/status.h, of which a
  * row names a member. A metric is a counter if its name ends with "_total", as
- * is the custom of Prometheus, else a gauge.
+ * is the custom of Prometheus, else a histogram or a gauge.
  */
 
 #include "base/json.h"
@@ -21,13 +21,14 @@ enum fact_form {
 	FACT_NUMBER,
 	FACT_STATUS, /* of HTTP; 0: there was none, and there is no member */
 	FACT_BYTES,
-	FACT_RATE, /* a second */
+	FACT_REAL,
 	FACT_SECONDS,
-	FACT_LEFT,  /* seconds until something; below 0: it is not known */
-	FACT_TIME,  /* ms since 1970; 0: never */
-	FACT_SINCE, /* such a time, as seconds since then; as a metric 0 if
-		     * never, or since the start: */
-	FACT_SINCE_START,
+	FACT_LEFT,	/* seconds until something; below 0: it is not known */
+	FACT_HISTOGRAM, /* only a metric; NULL: none */
+	FACT_TIME,	/* ms since 1970; 0: never; as a metric in seconds */
+	/* Such a time, as seconds since then in JSON. */
+	FACT_SINCE,
+	FACT_AGE, /* likewise as a metric, too; then never is 0 */
 };
 
 /* How it is stored. A table ends with a row that is only zeroes. */
@@ -38,31 +39,29 @@ enum fact_type {
 	FACT_DOUBLE,
 	FACT_BOOL,
 	FACT_CHARS,   /* an array */
-	FACT_POINTER, /* a text; NULL: there is none */
+	FACT_POINTER, /* a text, NULL: there is none; or a histogram */
 };
 
+/* There are many of them: they are packed. */
 struct fact {
 	/* The member, or "group.member" of an object in the object. NULL: only
 	 * a metric, or a label. */
 	const char *name;
-	const char *metric; /* without "currentsd_"; NULL: none */
-	const char *label;  /* of the metrics of its table; NULL: none */
-	enum fact_form form;
-	enum fact_type type;
-	size_t at;
-	const char *help; /* NULL: the name says it */
+	/* Without "currentsd_", unless it begins with "process_", as is the
+	 * custom; NULL: none. Without help, the label that the metrics of its
+	 * table have. */
+	const char *metric;
+	const char *help; /* NULL: it is a label */
+	uint8_t form;	  /* enum fact_form */
+	uint8_t type;	  /* enum fact_type */
+	uint16_t at;
 };
 
 static inline bool
 fact_ends(const struct fact *fact)
 {
-	return fact->name == NULL && fact->metric == NULL &&
-	       fact->label == NULL;
+	return fact->name == NULL && fact->metric == NULL;
 }
-
-struct facts_clock {
-	int64_t now_ms, uptime_ms;
-};
 
 /* The tables, and what they are about. Those that are marked with a star: not
  * every such thing has them. */
@@ -72,17 +71,23 @@ extern const struct fact facts_build[];	    /* struct status */
 extern const struct fact facts_no_source[]; /* struct status_source */
 extern const struct fact facts_strangers[]; /* struct status_source */
 extern const struct fact facts_more[];	    /* struct status */
+extern const struct fact facts_process[];   /* struct process * */
 extern const struct fact facts_ledger[];    /* struct status_ledger */
+extern const struct fact facts_sum[];	    /* struct stats_sum */
+extern const struct fact facts_rule[];	    /* struct status_rule */
 extern const struct fact facts_queue[];	    /* struct status_queue */
+extern const struct fact facts_store[];	    /* struct status_store */
 extern const struct fact facts_reason[];    /* struct status_reason */
 extern const struct fact facts_source[];    /* struct status_source */
 extern const struct fact facts_failing[];   /* struct status_source * */
 extern const struct fact facts_refused[];   /* struct server_source_status * */
 extern const struct fact facts_token[];	    /* struct status_token */
 extern const struct fact facts_answer[];    /* struct server_answer */
+extern const struct fact facts_answers[];   /* struct status_answers */
 extern const struct fact facts_destination[]; /* struct status_destination */
 extern const struct fact facts_sender[];      /* struct status_destination * */
 extern const struct fact facts_trial[];	      /* struct status_destination * */
+extern const struct fact facts_result[];      /* struct status_result */
 extern const struct fact facts_limit[];	      /* struct status_limit */
 extern const struct fact facts_state[];	      /* struct status_state */
 extern const struct fact facts_parked[];      /* struct status_parked */
@@ -111,13 +116,16 @@ facts_json_array(const char *key, const struct fact *rows, const void *things,
 
 /* All series of these things, in the Prometheus text format. */
 void facts_metrics(const struct fact *rows, const void *things, size_t count,
-    size_t stride, const struct facts_clock *clock, struct buf *out);
+    size_t stride, int64_t now_ms, struct buf *out);
 
 /* Likewise in pieces, for a table with a single metric, whose things do not lie
  * in a row: its head, then each thing. */
 void facts_metric_head(const struct fact *rows, struct buf *out);
 void facts_metric_add(const struct fact *rows, const void *thing,
-    const struct facts_clock *clock, struct buf *out);
+    int64_t now_ms, struct buf *out);
+
+/* The name of its metric, in two parts. */
+const char *fact_metric_prefix(const struct fact *fact);
 
 /* All facts, for `currentsd help metrics`. */
 void facts_help_write(struct buf *out);

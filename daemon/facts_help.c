@@ -17,7 +17,7 @@ text_fact(const struct fact *fact, struct buf *out)
 	(void)buf_printf(out, "  %s%s%s%s\n",
 	    fact->name != NULL ? fact->name : "",
 	    fact->name != NULL && fact->metric != NULL ? ", " : "",
-	    fact->metric != NULL ? "currentsd_" : "",
+	    fact->metric != NULL ? fact_metric_prefix(fact) : "",
 	    fact->metric != NULL ? fact->metric : "");
 	buf_wrap(out, fact->help, FACTS_INDENT, FACTS_WIDTH);
 }

@@ -1,8 +1,8 @@
 /* /metrics, in the Prometheus text format: the counters and the facts. */
 
-#include "base/clock.h"
 #include "base/counters.h"
 #include "daemon/facts.h"
+#include "daemon/process.h"
 #include "daemon/segments.h"
 
 #include <stdlib.h>
@@ -13,10 +13,11 @@ enum {
 };
 
 /* All of one thing. */
-#define METRICS_ONE(rows, thing) facts_metrics(rows, thing, 1, 0, clock, out)
+#define METRICS_ONE(rows, thing) facts_metrics(rows, thing, 1, 0, now_ms, out)
 
-struct stranded {
-	const struct facts_clock *clock;
+/* Where the rows of a walk go. */
+struct metrics {
+	int64_t now_ms;
 	struct buf *out;
 };
 
@@ -24,16 +25,84 @@ static void
 stranded_metric(void *arg, const char *name, int64_t queued)
 {
 	const struct status_stranded row = {name, queued};
-	const struct stranded *stranded = arg;
+	const struct metrics *metrics = arg;
 
-	facts_metric_add(facts_stranded, &row, stranded->clock, stranded->out);
+	facts_metric_add(facts_stranded, &row, metrics->now_ms, metrics->out);
 }
+
+/* ---- the queue ---- */
+
+/* A list that grows; what comes after memory ran short is missing. */
+struct sums {
+	struct stats_sum *list; /* owned */
+	size_t count, cap;
+};
+
+static bool
+sum_add(void *arg, const struct stats_sum *sum)
+{
+	struct sums *sums = arg;
+
+	if (sums->count == sums->cap) {
+		size_t cap = sums->cap == 0 ? 32 : sums->cap * 2;
+		struct stats_sum *list =
+		    realloc(sums->list, cap * sizeof(*list));
+
+		if (list == NULL)
+			return false;
+		sums->list = list;
+		sums->cap = cap;
+	}
+	sums->list[sums->count++] = *sum;
+	return true;
+}
+
+static bool
+rule_metric(void *arg, const char *rule, int64_t events)
+{
+	const struct status_rule row = {rule, events};
+	const struct metrics *metrics = arg;
+
+	facts_metric_add(facts_rule, &row, metrics->now_ms, metrics->out);
+	return true;
+}
+
+static void
+queue_metrics(const struct status *status, int64_t now_ms, struct buf *out)
+{
+	const struct status_queue *queue = &status->queue;
+	const struct stats_totals *totals = &queue->totals;
+	const struct queue_settings *settings =
+	    &status->daemon->settings->queue;
+	const struct status_store stores[] = {
+	    {"queue", totals->live_bytes, queue->max_bytes},
+	    {"dead", totals->dead_bytes, queue->dead_max_bytes},
+	    {"archive", totals->archive_bytes, settings->keep_bytes},
+	    {"unreadable", totals->unreadable_bytes,
+		settings->unreadable_max_bytes},
+	};
+	struct metrics metrics = {now_ms, out};
+	struct sums sums = {.list = NULL};
+
+	METRICS_ONE(facts_ledger, &queue->ledger);
+	METRICS_ONE(facts_queue, queue);
+	facts_metrics(facts_store, stores, sizeof(stores) / sizeof(stores[0]),
+	    sizeof(stores[0]), now_ms, out);
+	/* While the disk hangs these are missing. */
+	(void)!stats_sums(status->daemon->queue, sum_add, &sums, NULL);
+	facts_metrics(facts_sum, sums.list, sums.count, sizeof(sums.list[0]),
+	    now_ms, out);
+	free(sums.list);
+	facts_metric_head(facts_rule, out);
+	(void)!stats_rules(status->daemon->queue, rule_metric, &metrics, NULL);
+}
+
+/* ---- segments ---- */
 
 /* The first segments; what the others have is summed in a series without
  * source and destination. While the disk hangs all of it is missing. */
 static void
-segments_metrics(const struct status *status, const struct facts_clock *clock,
-    struct buf *out)
+segments_metrics(const struct status *status, int64_t now_ms, struct buf *out)
 {
 	const struct segments *segments = status->segments;
 	struct status_segment_state states[SEGMENT_STATES];
@@ -49,7 +118,7 @@ segments_metrics(const struct status *status, const struct facts_clock *clock,
 		    segment_state_name((enum segment_state)s),
 		    segments->states[s]};
 	facts_metrics(facts_segment_state, states, SEGMENT_STATES,
-	    sizeof(states[0]), clock, out);
+	    sizeof(states[0]), now_ms, out);
 	METRICS_ONE(facts_segments, segments);
 	groups = calloc(METRIC_SEGMENTS + 1, sizeof(*groups));
 	if (groups == NULL)
@@ -69,15 +138,14 @@ segments_metrics(const struct status *status, const struct facts_clock *clock,
 	if (segments->count > METRIC_SEGMENTS)
 		groups[count++] = others;
 	facts_metrics(
-	    facts_segment, groups, count, sizeof(*groups), clock, out);
+	    facts_segment, groups, count, sizeof(*groups), now_ms, out);
 	free(groups);
 }
 
 /* ---- destinations ---- */
 
 static void
-states_metrics(const struct status *status, const struct facts_clock *clock,
-    struct buf *out)
+states_metrics(const struct status *status, int64_t now_ms, struct buf *out)
 {
 	facts_metric_head(facts_state, out);
 	for (size_t i = 0; i < status->destination_count; i++) {
@@ -89,15 +157,32 @@ states_metrics(const struct status *status, const struct facts_clock *clock,
 			    forwarder_state_name((enum forwarder_state)s),
 			    (int)destination->sender.state == s};
 
-			facts_metric_add(facts_state, &state, clock, out);
+			facts_metric_add(facts_state, &state, now_ms, out);
+		}
+	}
+}
+
+static void
+results_metrics(const struct status *status, int64_t now_ms, struct buf *out)
+{
+	facts_metric_head(facts_result, out);
+	for (size_t i = 0; i < status->destination_count; i++) {
+		const struct status_destination *destination =
+		    &status->destinations[i];
+
+		for (int r = 0; r < FORWARDER_RESULTS; r++) {
+			const struct status_result result = {destination->name,
+			    forwarder_result_name((enum forwarder_result)r),
+			    destination->sender.results[r]};
+
+			facts_metric_add(facts_result, &result, now_ms, out);
 		}
 	}
 }
 
 /* If memory is short, these are missing. */
 static void
-limits_metrics(const struct status *status, const struct facts_clock *clock,
-    struct buf *out)
+limits_metrics(const struct status *status, int64_t now_ms, struct buf *out)
 {
 	struct status_limit *limits = calloc(
 	    status->destination_count * OUTLET_LIMITS_MAX, sizeof(*limits));
@@ -108,14 +193,14 @@ limits_metrics(const struct status *status, const struct facts_clock *clock,
 	for (size_t i = 0; i < status->destination_count; i++)
 		count +=
 		    status_limits(&status->destinations[i], limits + count);
-	facts_metrics(facts_limit, limits, count, sizeof(*limits), clock, out);
+	facts_metrics(facts_limit, limits, count, sizeof(*limits), now_ms, out);
 	free(limits);
 }
 
 /* Likewise. */
 static void
 properties_metrics(const struct status *status, struct forwarder *forwarder,
-    const struct facts_clock *clock, struct buf *out)
+    int64_t now_ms, struct buf *out)
 {
 	struct forwarder_omission *omissions =
 	    calloc(FORWARDER_OMISSIONS_MAX, sizeof(*omissions));
@@ -131,7 +216,8 @@ properties_metrics(const struct status *status, struct forwarder *forwarder,
 			const struct status_property property = {
 			    status->destinations[i].name, omissions[n]};
 
-			facts_metric_add(facts_property, &property, clock, out);
+			facts_metric_add(
+			    facts_property, &property, now_ms, out);
 		}
 	}
 	free(omissions);
@@ -139,29 +225,46 @@ properties_metrics(const struct status *status, struct forwarder *forwarder,
 
 static void
 destinations_metrics(const struct status *status, struct forwarder *forwarder,
-    const struct facts_clock *clock, struct buf *out)
+    int64_t now_ms, struct buf *out)
 {
 	const struct status_destination *all = status->destinations;
 	size_t count = status->destination_count;
 
-	facts_metrics(facts_destination, all, count, sizeof(*all), clock, out);
-	facts_metrics(facts_sender, all, count, sizeof(*all), clock, out);
-	facts_metrics(facts_trial, all, count, sizeof(*all), clock, out);
-	states_metrics(status, clock, out);
-	limits_metrics(status, clock, out);
-	properties_metrics(status, forwarder, clock, out);
+	facts_metrics(facts_destination, all, count, sizeof(*all), now_ms, out);
+	facts_metrics(facts_sender, all, count, sizeof(*all), now_ms, out);
+	facts_metrics(facts_trial, all, count, sizeof(*all), now_ms, out);
+	states_metrics(status, now_ms, out);
+	results_metrics(status, now_ms, out);
+	limits_metrics(status, now_ms, out);
+	properties_metrics(status, forwarder, now_ms, out);
 }
 
 /* ---- sources ---- */
 
 static void
-sources_metrics(const struct status *status, const struct facts_clock *clock,
-    struct buf *out)
+answers_metrics(const struct status *status, int64_t now_ms, struct buf *out)
+{
+	facts_metric_head(facts_answers, out);
+	for (size_t i = 0; i < status->source_count; i++) {
+		const struct status_source *source = &status->sources[i];
+
+		for (size_t a = 0; a < source->of.answer_count; a++) {
+			const struct status_answers answers = {
+			    source->name, source->of.answers[a]};
+
+			facts_metric_add(facts_answers, &answers, now_ms, out);
+		}
+	}
+}
+
+static void
+sources_metrics(const struct status *status, int64_t now_ms, struct buf *out)
 {
 	const struct status_source *all = status->sources;
 	size_t count = status->source_count;
 
-	facts_metrics(facts_source, all, count, sizeof(*all), clock, out);
+	facts_metrics(facts_source, all, count, sizeof(*all), now_ms, out);
+	answers_metrics(status, now_ms, out);
 	METRICS_ONE(facts_no_source, &all[count]);
 	METRICS_ONE(facts_strangers, &all[count + 1]);
 	facts_metric_head(facts_token, out);
@@ -171,7 +274,7 @@ sources_metrics(const struct status *status, const struct facts_clock *clock,
 		    status_tokens(status->daemon, i, &token_count);
 
 		for (size_t t = 0; t < token_count; t++)
-			facts_metric_add(facts_token, &tokens[t], clock, out);
+			facts_metric_add(facts_token, &tokens[t], now_ms, out);
 		free(tokens);
 	}
 }
@@ -181,26 +284,28 @@ metrics_write(struct daemon *daemon, int64_t now_ms, int64_t mono_ms,
     struct buf *out, struct err *reterr)
 {
 	struct forwarder *forwarder = atomic_load(&daemon->forwarder);
-	const struct facts_clock times = {
-	    now_ms, mono_ms - daemon->started_mono_ms};
-	const struct facts_clock *clock = &times;
-	struct stranded stranded = {clock, out};
+	struct metrics metrics = {now_ms, out};
+	struct process process;
 	struct status status;
 
 	if (!status_read(daemon, now_ms, mono_ms, &status, reterr))
 		return false;
 	METRICS_ONE(facts_build, &status);
+	METRICS_ONE(facts_daemon, &status);
 	METRICS_ONE(facts_running, &status);
+	if (process_read(&process)) {
+		process.started_ms = daemon->started_ms;
+		METRICS_ONE(facts_process, &process);
+	}
 	counters_write(out);
-	METRICS_ONE(facts_ledger, &status.queue.ledger);
-	METRICS_ONE(facts_queue, &status.queue);
+	queue_metrics(&status, now_ms, out);
 	facts_metric_head(facts_stranded, out);
-	status_stranded(daemon, stranded_metric, &stranded);
+	status_stranded(daemon, stranded_metric, &metrics);
 	METRICS_ONE(facts_more, &status);
-	segments_metrics(&status, clock, out);
+	segments_metrics(&status, now_ms, out);
 	if (forwarder != NULL) {
-		destinations_metrics(&status, forwarder, clock, out);
-		sources_metrics(&status, clock, out);
+		destinations_metrics(&status, forwarder, now_ms, out);
+		sources_metrics(&status, now_ms, out);
 	}
 	status_fini(&status);
 	return true;

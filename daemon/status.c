@@ -233,8 +233,10 @@ status_source_read(struct daemon *daemon, size_t source, int64_t now_ms,
 	if (of->refused > 0 &&
 	    status_since_s(now_ms, of->refused_ms) < STATUS_DAY_S)
 		status.refused = of->refused;
-	if (of->answers_day != now_ms / 1000 / STATUS_DAY_S)
-		of->answer_count = 0;
+	for (size_t i = 0; i < of->answer_count; i++) {
+		if (of->answers_day != now_ms / 1000 / STATUS_DAY_S)
+			of->answers[i].count = 0;
+	}
 	status.alerts_s =
 	    source_left_s(of, intake != NULL ? intake->alarms_ms : 0, now_ms);
 	status.gives_up_s =

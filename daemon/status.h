@@ -35,11 +35,23 @@ struct status_ledger status_ledger(const struct stats_line *line);
 struct status_queue {
 	struct status_ledger ledger;
 	struct stats_totals totals;
-	int64_t dead_max_bytes, max_bytes;
+	int64_t dead_max_bytes, max_bytes, min_free_bytes;
 	int64_t dead_left_s; /* until the first dead letters expire, or -1 */
 	int64_t oldest_ms;   /* acceptance of the oldest queued, or 0 */
 	int64_t disk_wait_s;
 	bool is_gone;
+};
+
+/* One of the things that share the queue's file, or all of it. */
+struct status_store {
+	const char *store;
+	int64_t bytes, max_bytes;
+};
+
+/* What a rule dropped. */
+struct status_rule {
+	const char *rule;
+	int64_t count;
 };
 
 /* Why items were dropped or are dead. */
@@ -66,6 +78,12 @@ struct status_destination {
 	bool running;	 /* there is a forwarder: `sender` is filled */
 	bool paused;	 /* by the operator */
 	struct forwarder_destination_status sender;
+};
+
+/* What came of requests to it. */
+struct status_result {
+	const char *destination, *result;
+	uint64_t count;
 };
 
 /* How much of a quota is used. */
@@ -104,6 +122,12 @@ struct status_token {
 	const char *source;
 	unsigned number;
 	int64_t used_ms; /* 0 = never */
+};
+
+/* Answers of one status to a source. */
+struct status_answers {
+	const char *source;
+	struct server_answer of;
 };
 
 /* A source, or a row that stands for none. */

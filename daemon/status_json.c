@@ -75,9 +75,16 @@ status_source_json(
 	if (row->of.failing_since_ms != 0)
 		facts_json(facts_failing, row, status->now_ms, json);
 	refused_json(status, "refused", source, json);
-	facts_json_array("answers_today", facts_answer, row->of.answers,
-	    row->of.answer_count, sizeof(row->of.answers[0]), status->now_ms,
-	    json);
+	json_array_open(json, "answers_today");
+	for (size_t i = 0; i < row->of.answer_count; i++) {
+		if (row->of.answers[i].count == 0)
+			continue;
+		json_object_open(json, NULL);
+		facts_json(
+		    facts_answer, &row->of.answers[i], status->now_ms, json);
+		json_object_close(json);
+	}
+	json_array_close(json);
 	if (!status->running)
 		return;
 	tokens = status_tokens(status->daemon, source, &count);

@@ -103,6 +103,7 @@ queue_read(struct daemon *daemon, struct status_queue *queue)
 	queue->ledger = status_ledger(&totals->events);
 	queue->dead_max_bytes = queue_dead_max_bytes(&daemon->settings->queue);
 	queue->max_bytes = daemon->settings->queue.max_bytes;
+	queue->min_free_bytes = daemon->settings->queue.min_free_bytes;
 	queue->dead_left_s = totals->dead_left_ms == INT64_MAX
 				 ? -1
 				 : totals->dead_left_ms / 1000;

@@ -7,6 +7,7 @@
  * for all destinations. What a destination speaks is its outlet's business.
  */
 
+#include "base/histogram.h"
 #include "base/rate.h"
 #include "queue/queue.h"
 #include "schema/dialect.h"
@@ -57,6 +58,18 @@ bool forwarder_alive(const struct forwarder *forwarder, int64_t mono_ms);
  * next start needs, stop. Takes NULL. */
 void forwarder_stop(struct forwarder *forwarder, int64_t grace_ms);
 
+/* What came of a request; counted since the start. */
+enum forwarder_result {
+	FORWARDER_ACCEPTED,
+	FORWARDER_REFUSED,
+	FORWARDER_FAILED,
+	FORWARDER_DENIED, /* an operator must act */
+	FORWARDER_RESULTS /* how many */
+};
+
+/* "accepted", ... */
+const char *forwarder_result_name(enum forwarder_result result);
+
 enum forwarder_state {
 	FORWARDER_RUNNING,
 	FORWARDER_BACKING_OFF, /* the destination has trouble */
@@ -83,10 +96,14 @@ struct forwarder_destination_status {
 	/* The destination asked to be left alone until then, or what was sent
 	 * before the start counts for its limits; wall clock, 0 = not so. */
 	int64_t asked_until_ms, cool_until_ms;
-	int64_t last_accepted_ms;	   /* 0 = never */
-	uint64_t posts, accepted, refused; /* requests, items, items */
-	struct rate rate;		   /* of items accepted */
-	unsigned in_flight;		   /* requests */
+	int64_t last_accepted_ms;	     /* 0 = never */
+	uint64_t posts, accepted, refused;   /* requests, items, items */
+	uint64_t results[FORWARDER_RESULTS]; /* requests */
+	/* How long requests took, and items from their acceptance here to that
+	 * of the destination, but for replays. Lent by the forwarder. */
+	const struct histogram *times, *delays;
+	struct rate rate;   /* of items accepted */
+	unsigned in_flight; /* requests */
 	/* Items at present, or requests of at most so many items (0: the pace
 	 * counts items); and but for answers of "too fast". */
 	unsigned pace_per_minute;

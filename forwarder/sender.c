@@ -60,6 +60,19 @@ forwarder_state_name(enum forwarder_state state)
 	return sender_states[state].name;
 }
 
+const char *
+forwarder_result_name(enum forwarder_result result)
+{
+	static const char *const names[FORWARDER_RESULTS] = {
+	    [FORWARDER_ACCEPTED] = "accepted",
+	    [FORWARDER_REFUSED] = "refused",
+	    [FORWARDER_FAILED] = "failed",
+	    [FORWARDER_DENIED] = "denied",
+	};
+
+	return names[result];
+}
+
 void
 sender_enter(struct sender *sender, enum forwarder_state state,
     int64_t until_ms, const struct clock_times *now, const char *format, ...)
@@ -221,6 +234,7 @@ sender_new(const struct forwarder_destination *settings,
 	    .save_ms = INT64_MAX,
 	    .idle_ms = now->mono_ms,
 	    .sample_step = 1,
+	    .delays.scale = HISTOGRAM_DELAY,
 	};
 	if (settings->request_items > 0 &&
 	    settings->request_items < sender->request_items)
@@ -1183,6 +1197,8 @@ sender_status(struct sender *sender, const struct clock_times *now,
 	    .accepted = sender->accepted,
 	    .rate = sender->rate,
 	    .refused = sender->refused,
+	    .times = &sender->times,
+	    .delays = &sender->delays,
 	    .in_flight = sender->in_flight_count,
 	    .pace_per_minute = sender->pace.present,
 	    .pace_full_per_minute = sender->pace.full,
@@ -1197,6 +1213,7 @@ sender_status(struct sender *sender, const struct clock_times *now,
 	    .trial_dead = sender->trial_dead,
 	    .omissions_lost = sender->omissions.lost,
 	};
+	memcpy(status->results, sender->results, sizeof(status->results));
 	(void)snprintf(status->why, sizeof(status->why), "%s", sender->why);
 	if (sender->until_ms > now->mono_ms && sender->until_ms != INT64_MAX)
 		status->until_ms = clock_times_wall_ms(now, sender->until_ms);

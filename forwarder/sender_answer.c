@@ -89,21 +89,21 @@ verdict_read(struct sender *sender, struct request *request,
 	switch (said->kind) {
 	case OUTLET_VERDICT_ACCEPTED:
 		ret->outcome = FAULT_ACCEPTED;
-		counter_add(COUNTER_POSTS_ACCEPTED, 1);
+		sender->results[FORWARDER_ACCEPTED]++;
 		break;
 	case OUTLET_VERDICT_REFUSED:
 		ret->outcome = FAULT_REFUSED;
-		counter_add(COUNTER_POSTS_REFUSED, 1);
+		sender->results[FORWARDER_REFUSED]++;
 		break;
 	case OUTLET_VERDICT_FAILED:
 		ret->outcome = said->unknown ? FAULT_FAILED : FAULT_NOT_TAKEN;
-		counter_add(COUNTER_POSTS_FAILED, 1);
+		sender->results[FORWARDER_FAILED]++;
 		counter_add(COUNTER_POSTS_DOUBTED, said->advice != NULL);
 		break;
 	case OUTLET_VERDICT_DENIED:
 		ret->outcome =
 		    answer->trouble_ours ? FAULT_BARRED : FAULT_DENIED;
-		counter_add(COUNTER_POSTS_STOPPED, 1);
+		sender->results[FORWARDER_DENIED]++;
 		break;
 	}
 	verdict_why(answer,
@@ -414,6 +414,24 @@ sender_decide(struct sender *sender, const struct clock_times *now)
 	}
 }
 
+/* How long its items waited here. Most of a batch stand in a row. */
+static void
+sender_time_delays(
+    struct sender *sender, const struct request *request, int64_t wall_ms)
+{
+	for (size_t i = 0, end; i < request->count; i = end) {
+		const struct queue_lease *lease = request->items[i].lease;
+
+		for (end = i + 1;
+		     end < request->count && request->items[end].lease == lease;
+		     end++)
+			;
+		if (!lease->replay)
+			histogram_add(&sender->delays,
+			    (wall_ms - lease->accepted_ms) * 1000, end - i);
+	}
+}
+
 /* Tell fault.c what became of a request, and do what it says. */
 static void
 sender_judge(struct sender *sender, struct request *request,
@@ -454,6 +472,7 @@ sender_judge(struct sender *sender, struct request *request,
 		sender->accepted += request->count;
 		sender->accepted_ms = now->wall_ms;
 		rate_add(&sender->rate, request->count, now->mono_ms);
+		sender_time_delays(sender, request, now->wall_ms);
 		sender_deliver(sender, request);
 		if (type != NULL && (probe || parked == FAULT_PARKED_ALL))
 			sender_release(sender, type, now);
@@ -685,6 +704,8 @@ sender_landed(struct sender *sender, struct request *request,
 	limits_end(&sender->limits, request->send, now);
 	sender->arrived_ms = now->mono_ms;
 	sender->posts++;
+	histogram_add(
+	    &sender->times, (now->mono_ms - request->started_ms) * 1000, 1);
 }
 
 /* Learn how large requests may be. An item that is too large says nothing of

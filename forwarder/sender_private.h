@@ -139,8 +139,9 @@ struct sender {
 
 	/* For the status. */
 	int64_t accepted_ms; /* wall */
-	uint64_t posts, accepted, refused;
-	struct rate rate; /* of items accepted */
+	uint64_t posts, accepted, refused, results[FORWARDER_RESULTS];
+	struct histogram times, delays; /* any thread */
+	struct rate rate;		/* of items accepted */
 	uint64_t trial_sent, trial_dropped, trial_dead;
 	struct omissions omissions;
 	struct left_out left_out;

@@ -10,6 +10,7 @@
  * for STATS_PATIENCE_MS.
  */
 
+#include "base/histogram.h"
 #include "queue/engine.h"
 #include "queue/queue.h"
 
@@ -38,9 +39,10 @@ struct stats_totals {
 	int64_t window_events;	/* remembered to detect duplicates */
 	int64_t last_commit_ms; /* 0 = none yet */
 	int64_t held_ms;	/* the lock, by whoever has it now */
-	bool reserve;		/* in place */
-	bool broken;		/* the disk failed; being reopened */
-	const char *gone;	/* the files were removed, replaced or cut, and
+	const struct histogram *commits; /* how long they took; of puts */
+	bool reserve;			 /* in place */
+	bool broken;			 /* the disk failed; being reopened */
+	const char *gone; /* the files were removed, replaced or cut, and
 				 * nothing is accepted: why; else NULL */
 };
 
@@ -83,6 +85,25 @@ struct stats_report {
 typedef bool stats_report_fn(void *arg, const struct stats_report *report);
 MUST_USE bool stats_reports(struct queue *queue, int64_t since_day,
     stats_report_fn *fn, void *arg, struct err *reterr);
+
+/*
+ * The same sums from memory, for series that are few: by source (the first 100,
+ * and "(other)") and by what the names of reserved types (queue_settings.
+ * type_at) have before their last dot; other types are "(other)". The texts
+ * stay where they are while the queue is open. Like stats_line_fn.
+ */
+struct stats_sum {
+	const char *source, *types;
+	struct stats_line line;
+};
+typedef bool stats_sum_fn(void *arg, const struct stats_sum *sum);
+MUST_USE bool stats_sums(
+    struct queue *queue, stats_sum_fn *fn, void *arg, struct err *reterr);
+
+/* Likewise what was dropped, by rule (the first 100, and "(other)"). */
+typedef bool stats_rule_fn(void *arg, const char *rule, int64_t events);
+MUST_USE bool stats_rules(
+    struct queue *queue, stats_rule_fn *fn, void *arg, struct err *reterr);
 
 /* What was dropped, by rule and type. Like stats_line_fn. */
 typedef bool

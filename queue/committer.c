@@ -78,6 +78,18 @@ committer_has_events(const struct put *puts)
 	return puts != NULL;
 }
 
+/* One transaction, timed. */
+static bool
+committer_change(struct queue *queue, struct put *puts, struct err *reterr)
+{
+	int64_t began_us = clock_mono_us();
+	bool ok = queue_change_held(queue, committer_puts, puts, false, reterr);
+
+	if (ok)
+		histogram_add(&queue->commits, clock_mono_us() - began_us, 1);
+	return ok;
+}
+
 /* Commit all of them in one transaction, and call back for each. */
 static void
 committer_commit(struct queue *queue, struct put *puts)
@@ -88,13 +100,14 @@ committer_commit(struct queue *queue, struct put *puts)
 	fair_lock_hold(&queue->lock);
 	ok = queue_ready(queue, &err) &&
 	     evict_room(queue, committer_has_events(puts), &err) &&
-	     queue_change_held(queue, committer_puts, puts, false, &err);
+	     committer_change(queue, puts, &err);
 	for (struct put *put = puts; ok && put != NULL; put = put->next)
 		put_written(queue, put);
 	queue->last_commit_ms = ok ? puts->now_ms : 0;
 	queue_publish(queue);
 	fair_lock_drop(&queue->lock);
-	counter_add(ok ? COUNTER_COMMITS : COUNTER_COMMIT_FAILURES, 1);
+	if (!ok)
+		counter_add(COUNTER_COMMIT_FAILURES, 1);
 
 	/* One of the puts may be too large, or meet a damaged page. The others
 	 * must not fail with it, again and again, whenever the source tries. */

@@ -361,6 +361,16 @@ load_ledger_row(void *arg, const union engine_row *row)
 }
 
 static bool
+load_dropped_row(void *arg, const union engine_row *row)
+{
+	struct queue_loading *loading = arg;
+
+	loading->ok = ledger_load_dropped(
+	    loading->queue->ledger, &row->dropped, loading->reterr);
+	return loading->ok;
+}
+
+static bool
 load_tally_row(void *arg, const union engine_row *row)
 {
 	struct queue_loading *loading = arg;
@@ -454,8 +464,10 @@ queue_rest_load(struct queue *queue, struct err *reterr)
 	struct err err;
 	bool tried;
 
-	return (queue_mirror_load(
-		    queue, ENGINE_LEDGER_BY_TYPE, load_ledger_row, &err) ||
+	return ((queue_mirror_load(
+		     queue, ENGINE_LEDGER_SUMS, load_ledger_row, &err) &&
+		    queue_mirror_load(
+			queue, ENGINE_DROPPED, load_dropped_row, &err)) ||
 		   queue_left_out("ledger", &err, reterr)) &&
 	       (queue_reports_load(queue, &err) ||
 		   queue_left_out("reports", &err, reterr)) &&

@@ -24,6 +24,7 @@
  * get it before the committer has woken up, again and again.
  */
 
+#include "base/histogram.h"
 #include "base/lock.h"
 #include "queue/admin.h"
 #include "queue/batch.h"
@@ -127,6 +128,7 @@ struct queue {
 
 	_Atomic uint64_t nameless;    /* what no id or object names, so far */
 	_Atomic int64_t beat_mono_ms; /* the committer's last round */
+	struct histogram commits;     /* of puts */
 };
 
 /* ---- transactions ---- */

@@ -181,7 +181,7 @@ stats_line_add(struct stats_line *line, const struct stats_line *more)
 }
 
 /* Sums, by the hour of acceptance (since 1970), source and type; what is
- * walked over by one of them has the others empty. */
+ * walked over by some of them has the others empty. */
 struct engine_ledger {
 	int64_t hour;
 	struct str source, type;
@@ -469,10 +469,11 @@ enum engine_table {
 	ENGINE_LEDGER_BY_SOURCE,
 	ENGINE_LEDGER_BY_TYPE,
 	ENGINE_LEDGER_BY_HOUR,
-	ENGINE_DROPPED, /* by rule and type */
-	ENGINE_REPORTS, /* of days from the cursor's at[0] on, and of months
+	ENGINE_LEDGER_SUMS, /* by source and type */
+	ENGINE_DROPPED,	    /* by rule and type */
+	ENGINE_REPORTS,	    /* of days from the cursor's at[0] on, and of months
 			 * that begin on at[1] or later */
-	ENGINE_TALLIES, /* tally, in the order in which they were added */
+	ENGINE_TALLIES,	    /* tally, in the order in which they were added */
 	ENGINE_DESTINATIONS,
 	ENGINE_GROUPS,	   /* by id */
 	ENGINE_SYNCS,	   /* by group and number */

@@ -25,6 +25,7 @@ struct ledger_kind {
 	int64_t age_ms;		     /* when it was last counted */
 	bool forgotten;		     /* by the running transaction */
 	uint64_t hash;		     /* of its text */
+	int64_t prefix;		     /* of its sum */
 };
 
 /* The rows of the running transaction, and a table that finds them. Drops are
@@ -42,6 +43,7 @@ struct ledger {
 	int64_t other;	 /* of them */
 	bool forgetting; /* the running transaction does */
 	struct stats_line totals;
+	struct sums sums;
 	struct reports *reports; /* owned */
 };
 
@@ -56,6 +58,7 @@ ledger_free(struct ledger *ledger)
 	names_fini(&ledger->sources);
 	names_fini(&ledger->types);
 	free(ledger->kinds);
+	sums_fini(&ledger->sums);
 	reports_free(ledger->reports);
 	free(ledger);
 }
@@ -82,6 +85,7 @@ ledger_type_add(struct ledger *ledger, struct str text, int64_t *ret_type,
 	if (ledger->types.count > count)
 		ledger->kinds[count] = (struct ledger_kind){
 		    .hash = reports_type_hash(text),
+		    .prefix = SUMS_OTHER,
 		};
 	return true;
 }
@@ -104,16 +108,20 @@ ledger_new(const struct queue_settings *settings)
 	if (ledger == NULL)
 		return NULL;
 	ledger->reports = reports_new(settings);
-	if (ledger->reports == NULL ||
+	if (ledger->reports == NULL || !sums_init(&ledger->sums, NULL) ||
 	    !ledger_type_add(ledger, ledger_none, &type, NULL) ||
 	    !ledger_type_add(ledger, ledger_other, &ledger->other, NULL))
 		goto fail;
 	for (size_t i = 0; type_at != NULL && (name = type_at(i)) != NULL;
 	     i++) {
-		if (!ledger_type_add(ledger, str_text(name), &type, NULL))
+		if (!ledger_type_add(ledger, str_text(name), &type, NULL) ||
+		    !sums_prefix(&ledger->sums, str_text(name),
+			&ledger_kind(ledger, type)->prefix, NULL))
 			goto fail;
 	}
 	ledger->reserved = ledger->types.count;
+	if (!sums_source(&ledger->sums, ledger_other, NULL))
+		goto fail;
 	return ledger;
 fail:
 	ledger_free(ledger);
@@ -136,7 +144,8 @@ ledger_source(struct ledger *ledger, struct str source, size_t most,
 	    names_find(&ledger->sources, source) == 0)
 		return err_set(
 		    reterr, ERR_LIMIT, "more than %zu sources", most);
-	return names_add(&ledger->sources, source, ret_source, reterr);
+	return sums_source(&ledger->sums, source, reterr) &&
+	       names_add(&ledger->sources, source, ret_source, reterr);
 }
 
 static bool
@@ -278,6 +287,8 @@ ledger_add_drop(struct ledger *ledger, const struct ledger_key *key,
 			return true;
 		}
 	}
+	if (!sums_rule(&ledger->sums, rule, reterr))
+		return false;
 	if (ledger->drop_count == ledger->drop_cap) {
 		size_t cap = ledger->drop_cap == 0 ? 16 : ledger->drop_cap * 2;
 		struct ledger_drop *drops =
@@ -417,9 +428,15 @@ ledger_commit(struct ledger *ledger, int64_t age_ms)
 		struct ledger_kind *kind = ledger_kind(ledger, row->key.type);
 
 		stats_line_add(&ledger->totals, &row->moved);
+		sums_add(&ledger->sums,
+		    ledger_source_at(ledger, row->key.source), kind->prefix,
+		    &row->moved);
 		ledger_parts_add(kind->left, &row->moved);
 		kind->age_ms = age_ms;
 	}
+	for (size_t i = 0; i < ledger->drop_count; i++)
+		sums_drop(&ledger->sums, ledger->drops[i].rule,
+		    ledger->drops[i].events);
 	if (ledger->forgetting)
 		ledger_forgotten(ledger);
 	reports_commit(ledger->reports);
@@ -439,10 +456,13 @@ void
 ledger_load_begin(struct ledger *ledger)
 {
 	ledger->totals = (struct stats_line){0};
+	sums_reset(&ledger->sums);
 	names_cut(&ledger->types, ledger->reserved);
 	for (size_t i = 0; i < ledger->reserved; i++)
-		ledger->kinds[i] =
-		    (struct ledger_kind){.hash = ledger->kinds[i].hash};
+		ledger->kinds[i] = (struct ledger_kind){
+		    .hash = ledger->kinds[i].hash,
+		    .prefix = ledger->kinds[i].prefix,
+		};
 }
 
 /* So that the bound of types outlives a restart. */
@@ -454,11 +474,24 @@ ledger_load(
 	int64_t type;
 
 	stats_line_add(&ledger->totals, &row->line);
-	if (!ledger_type_add(ledger, row->type, &type, reterr))
+	if (!ledger_type_add(ledger, row->type, &type, reterr) ||
+	    !sums_source(&ledger->sums, row->source, reterr))
 		return false;
 	kind = ledger_kind(ledger, type);
+	sums_add(&ledger->sums, row->source, kind->prefix, &row->line);
 	ledger_parts_add(kind->left, &row->line);
-	kind->age_ms = row->age_ms;
+	if (kind->age_ms < row->age_ms)
+		kind->age_ms = row->age_ms;
+	return true;
+}
+
+bool
+ledger_load_dropped(
+    struct ledger *ledger, const struct engine_dropped *row, struct err *reterr)
+{
+	if (!sums_rule(&ledger->sums, row->rule, reterr))
+		return false;
+	sums_drop(&ledger->sums, row->rule, row->events);
 	return true;
 }
 
@@ -466,6 +499,12 @@ const struct stats_line *
 ledger_totals(const struct ledger *ledger)
 {
 	return &ledger->totals;
+}
+
+const struct sums *
+ledger_sums(const struct ledger *ledger)
+{
+	return &ledger->sums;
 }
 
 struct reports *

@@ -12,6 +12,7 @@
 #include "queue/changes.h"
 #include "queue/names.h"
 #include "queue/reports.h"
+#include "queue/sums.h"
 
 /*
  * What comes from outside is bounded: of types whose names are not reserved
@@ -97,10 +98,13 @@ void
 ledger_forget(struct ledger *ledger, int64_t age_ms, struct changes *changes);
 
 /* Reset it, but for the reports, then load what the store has: a line for each
- * type. */
+ * source and type, and what was dropped. */
 void ledger_load_begin(struct ledger *ledger);
 MUST_USE bool ledger_load(
     struct ledger *ledger, const struct engine_ledger *row, struct err *reterr);
+MUST_USE bool ledger_load_dropped(struct ledger *ledger,
+    const struct engine_dropped *row, struct err *reterr);
 const struct stats_line *ledger_totals(const struct ledger *ledger);
+const struct sums *ledger_sums(const struct ledger *ledger);
 
 #endif

@@ -30,6 +30,7 @@ stats_totals(struct queue *queue, struct stats_totals *ret_totals)
 	*ret_totals = queue->totals;
 	lock_drop(&queue->shown_lock);
 	ret_totals->held_ms = fair_lock_held_ms(&queue->lock);
+	ret_totals->commits = &queue->commits;
 }
 
 bool
@@ -243,6 +244,27 @@ stats_ledger(struct queue *queue, enum stats_by by, stats_line_fn *fn,
 
 	return stats_walk(
 	    queue, tables[by], 0, SIZE_MAX, ledger_row, &lines, reterr);
+}
+
+bool
+stats_sums(struct queue *queue, stats_sum_fn *fn, void *arg, struct err *reterr)
+{
+	if (!stats_hold(queue, reterr))
+		return false;
+	sums_each(ledger_sums(queue->ledger), fn, arg);
+	fair_lock_drop(&queue->lock);
+	return true;
+}
+
+bool
+stats_rules(
+    struct queue *queue, stats_rule_fn *fn, void *arg, struct err *reterr)
+{
+	if (!stats_hold(queue, reterr))
+		return false;
+	sums_each_rule(ledger_sums(queue->ledger), fn, arg);
+	fair_lock_drop(&queue->lock);
+	return true;
 }
 
 struct stats_reports {
@@ -601,7 +623,7 @@ stats_check_read(struct queue *queue, struct stats_check *check,
 	fair_lock_assert_held(&queue->lock);
 	return queue->engine->totals(queue->store, false, stored, reterr) &&
 	       queue->engine->totals(queue->store, true, counted, reterr) &&
-	       queue->engine->walk(queue->store, ENGINE_LEDGER_BY_TYPE, &cursor,
+	       queue->engine->walk(queue->store, ENGINE_LEDGER_SUMS, &cursor,
 		   SIZE_MAX, check_ledger_row, check, &more, reterr) &&
 	       queue->engine->walk(queue->store, ENGINE_DESTINATIONS, &cursor,
 		   SIZE_MAX, check_destination_row, check, &more, reterr);

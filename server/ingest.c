@@ -490,7 +490,7 @@ ingest_answer_receipt(struct request *request)
 	    ingest->intake->item_noun, receipt->received, receipt->queued,
 	    receipt->dead, receipt->duplicates, receipt->dropped,
 	    (unsigned long long)ingest->body.received,
-	    (long long)(clock_mono_ms() - request->began_ms));
+	    (long long)(clock_mono_us() - request->began_us) / 1000);
 	sources_note_items(request->service->sources, request->source,
 	    receipt->received, clock_mono_ms());
 	buf_init(&body, INGEST_RECEIPT_MAX);

@@ -159,7 +159,7 @@ request_begin(struct listener *listener, struct client *client,
 	request->client = client;
 	request->connection = connection;
 	request->last = client->over;
-	request->began_ms = clock_mono_ms();
+	request->began_us = clock_mono_us();
 	request->url = url;
 	(void)snprintf(request->path, sizeof(request->path), "%.*s",
 	    (int)(listener->admin ? first_name(url) : strlen(url)), url);
@@ -496,6 +496,10 @@ out:
 	if (result == MHD_YES) {
 		counter_answers_add(status, 1);
 		answer_note(request, cause, why);
+		if (request->authorised)
+			sources_note_time(request->service->sources,
+			    request->source,
+			    clock_mono_us() - request->began_us);
 	} else {
 		answer_note(request, INTAKE_BUSY, why);
 	}

@@ -58,7 +58,7 @@ struct request {
 	struct listener *listener;
 	struct client *client;
 	struct MHD_Connection *connection;
-	int64_t began_ms; /* monotonic */
+	int64_t began_us; /* monotonic */
 	/* for the log; may be cut, as behind the first name of a path of the
 	 * admin interface, since the others may be ids of people */
 	char method[16], path[128];

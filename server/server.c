@@ -372,6 +372,7 @@ server_source_saved(struct queue *queue, const char *name,
 		return err_set_nomem(reterr);
 	sources_restore(sources, queue);
 	sources_status(sources, row, ret_status);
+	ret_status->times = NULL;
 	sources_free(sources);
 	return true;
 }

@@ -14,6 +14,7 @@
  */
 
 #include "base/buf.h"
+#include "base/histogram.h"
 #include "base/rate.h"
 #include "queue/queue.h"
 #include "schema/dialect.h"
@@ -136,7 +137,8 @@ enum { SERVER_REASON = 160 }; /* bytes of a reason, including its NUL */
 enum { SERVER_ANSWERS = 16 }; /* statuses; others are not counted */
 struct server_answer {
 	unsigned status;
-	int64_t count;
+	int64_t count; /* of the day */
+	int64_t total; /* since the start */
 };
 struct server_source_status {
 	const char *name;
@@ -153,13 +155,18 @@ struct server_source_status {
 	unsigned refused_status;
 	char refused_why[SERVER_REASON];
 
-	/* Of a day (since 1970, UTC), that of the last one; none of a row that
-	 * stands for no source. */
+	/* The day (since 1970, UTC) is that of the last one; none of a row that
+	 * stands for no source. Those that are possible are there from the
+	 * start. */
 	int64_t answers_day;
 	struct server_answer answers[SERVER_ANSWERS];
 	size_t answer_count;
 
 	struct rate rate; /* of items in posts that were answered 2xx */
+
+	/* From the headers of a request to its answer, if it proved to be the
+	 * source's. Lent by the server; NULL without one. */
+	const struct histogram *times;
 };
 
 /* After the sources come two rows that stand for none: the requests for which

@@ -41,6 +41,8 @@ struct source {
 	/* guarded by lock */
 	struct server_source_status status;
 	int64_t *used_ms; /* of each token, in those of sources */
+
+	struct histogram times; /* any thread */
 };
 
 struct sources {
@@ -85,6 +87,28 @@ source_chosen(
 		   source_unquote(str_text(parameter + len + 1)));
 }
 
+/* Count answers, of that day; of an earlier day they count for nothing. */
+static void
+source_count(struct server_source_status *row, unsigned status, int64_t day,
+    int64_t count, int64_t total)
+{
+	bool same = row->answers_day == day;
+	size_t i = 0;
+
+	for (size_t k = 0; !same && k < row->answer_count; k++)
+		row->answers[k].count = 0;
+	row->answers_day = day;
+	while (i < row->answer_count && row->answers[i].status != status)
+		i++;
+	if (i == SERVER_ANSWERS)
+		return;
+	if (i == row->answer_count)
+		row->answers[row->answer_count++] =
+		    (struct server_answer){.status = status};
+	row->answers[i].count += count;
+	row->answers[i].total += total;
+}
+
 struct sources *
 sources_new(const struct server_source *list, size_t count)
 {
@@ -105,6 +129,11 @@ sources_new(const struct server_source *list, size_t count)
 
 		source->settings = &list[i];
 		source->status.name = list[i].name;
+		source->status.times = &source->times;
+		for (int cause = 0;
+		     list[i].intake != NULL && cause < INTAKE_CAUSES; cause++)
+			source_count(&source->status,
+			    list[i].intake->status[cause], 0, 0, 0);
 		source->tokens = tokens_new(bearer ? list[i].secrets : NULL);
 		if (source->tokens == NULL)
 			goto out;
@@ -216,26 +245,6 @@ sources_strand(const struct sources *sources, size_t source, unsigned status)
 	return false;
 }
 
-/* Count an answer, of that day. */
-static void
-source_count(struct server_source_status *row, unsigned status, int64_t day,
-    int64_t count)
-{
-	size_t i = 0;
-
-	if (row->answers_day != day)
-		row->answer_count = 0;
-	row->answers_day = day;
-	while (i < row->answer_count && row->answers[i].status != status)
-		i++;
-	if (i == SERVER_ANSWERS)
-		return;
-	if (i == row->answer_count)
-		row->answers[row->answer_count++] =
-		    (struct server_answer){status, 0};
-	row->answers[i].count += count;
-}
-
 void
 sources_note_answer(struct sources *sources, size_t source, unsigned status,
     const char *why, bool authorised, int64_t wall_ms)
@@ -269,7 +278,7 @@ sources_note_answer(struct sources *sources, size_t source, unsigned status,
 		source_why(row->refused_why, why);
 	}
 	if (source < sources->count)
-		source_count(row, status, wall_ms / SOURCES_DAY_MS, 1);
+		source_count(row, status, wall_ms / SOURCES_DAY_MS, 1, 1);
 	sources->changed = true;
 	lock_drop(&sources->lock);
 }
@@ -282,6 +291,13 @@ sources_note_items(
 	lock_hold(&sources->lock);
 	rate_add(&sources->rows[source].status.rate, items, mono_ms);
 	lock_drop(&sources->lock);
+}
+
+void
+sources_note_time(struct sources *sources, size_t source, int64_t us)
+{
+	CHECK(source < sources->count);
+	histogram_add(&sources->rows[source].times, us, 1);
 }
 
 void
@@ -342,10 +358,13 @@ source_write(const struct source *source, struct buf *out)
 		(void)buf_printf(out, "token %" PRId64 " %s %s\n",
 		    source->used_ms[i], name, row->name);
 	}
-	for (size_t i = 0; i < row->answer_count; i++)
+	for (size_t i = 0; i < row->answer_count; i++) {
+		if (row->answers[i].count == 0)
+			continue;
 		(void)buf_printf(out, "answer %" PRId64 " %u %" PRId64 " %s\n",
 		    row->answers_day, row->answers[i].status,
 		    row->answers[i].count, row->name);
+	}
 }
 
 void
@@ -406,17 +425,14 @@ sources_read_source(struct sources *sources, const char *line)
 	source = sources_row(sources, line);
 	if (source == NULL)
 		return;
-	source->status = (struct server_source_status){
-	    .name = source->status.name,
-	    .last_request_ms = numbers[0],
-	    .last_success_ms = numbers[1],
-	    .failing_since_ms = numbers[2],
-	    .failing_status = (unsigned)numbers[3],
-	    .refused = numbers[4],
-	    .refused_since_ms = numbers[5],
-	    .refused_ms = numbers[6],
-	    .refused_status = (unsigned)numbers[7],
-	};
+	source->status.last_request_ms = numbers[0];
+	source->status.last_success_ms = numbers[1];
+	source->status.failing_since_ms = numbers[2];
+	source->status.failing_status = (unsigned)numbers[3];
+	source->status.refused = numbers[4];
+	source->status.refused_since_ms = numbers[5];
+	source->status.refused_ms = numbers[6];
+	source->status.refused_status = (unsigned)numbers[7];
 }
 
 static void
@@ -453,7 +469,7 @@ sources_read_answer(struct sources *sources, const char *line)
 	source = sources_row(sources, line);
 	if (source != NULL)
 		source_count(&source->status, (unsigned)numbers[1], numbers[0],
-		    numbers[2]);
+		    numbers[2], 0);
 }
 
 static void

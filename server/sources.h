@@ -56,6 +56,9 @@ void sources_note_answer(struct sources *sources, size_t source,
 void sources_note_items(
     struct sources *sources, size_t source, size_t items, int64_t mono_ms);
 
+/* Note how long a request took that proved to be the source's. */
+void sources_note_time(struct sources *sources, size_t source, int64_t us);
+
 void sources_status(struct sources *sources, size_t source,
     struct server_source_status *ret_status);
 size_t sources_token_count(const struct sources *sources, size_t source);

@@ -488,7 +488,7 @@ walk_ranges(struct walk *walk, enum engine_table by)
 static struct str
 whole_text(enum engine_table by, const union engine_row *is)
 {
-	if (by == ENGINE_LEDGER_BY_SOURCE)
+	if (by == ENGINE_LEDGER_BY_SOURCE || by == ENGINE_LEDGER_SUMS)
 		return is->ledger.source;
 	if (by == ENGINE_LEDGER_BY_TYPE)
 		return is->ledger.type;
@@ -510,6 +510,8 @@ whole_order(const void *left, const void *right)
 	order = str_compare(whole_text(whole_by, a), whole_text(whole_by, b));
 	if (order == 0 && whole_by == ENGINE_DROPPED)
 		order = str_compare(a->dropped.type, b->dropped.type);
+	if (order == 0 && whole_by == ENGINE_LEDGER_SUMS)
+		order = str_compare(a->ledger.type, b->ledger.type);
 	return order;
 }
 
@@ -521,6 +523,7 @@ whole_add(union engine_row *sum, const union engine_row *more)
 	case ENGINE_LEDGER_BY_SOURCE:
 	case ENGINE_LEDGER_BY_TYPE:
 	case ENGINE_LEDGER_BY_HOUR:
+	case ENGINE_LEDGER_SUMS:
 		stats_line_add(&sum->ledger.line, &more->ledger.line);
 		return;
 	case ENGINE_DROPPED:
@@ -712,6 +715,7 @@ memory_walk(struct store *store, enum engine_table table,
 	case ENGINE_LEDGER_BY_SOURCE:
 	case ENGINE_LEDGER_BY_TYPE:
 	case ENGINE_LEDGER_BY_HOUR:
+	case ENGINE_LEDGER_SUMS:
 		ok = walk_whole(&walk, table, PLACE_LEDGER, reterr);
 		break;
 	case ENGINE_DROPPED:

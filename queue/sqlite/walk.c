@@ -603,33 +603,36 @@ walk_ledger(struct walk *walk, enum engine_table by, struct err *reterr)
 {
 	union engine_row row = {.ledger = {.hour = 0}};
 	struct engine_ledger *ledger = &row.ledger;
-	struct str label;
 	struct db_rows rows;
 	int64_t hour;
 
 	if (by == ENGINE_LEDGER_BY_SOURCE)
 		rows = db_select(&walk->store->db, reterr,
-		    "SELECT text, 0, " LEDGER_SUMS " FROM ledger"
+		    "SELECT text, NULL, 0, " LEDGER_SUMS " FROM ledger"
 		    " JOIN name ON id=source GROUP BY source ORDER BY text",
 		    "");
 	else if (by == ENGINE_LEDGER_BY_TYPE)
 		rows = db_select(&walk->store->db, reterr,
-		    "SELECT text, 0, " LEDGER_SUMS " FROM ledger NOT INDEXED"
+		    "SELECT NULL, text, 0, " LEDGER_SUMS
+		    " FROM ledger NOT INDEXED"
 		    " JOIN name ON id=type GROUP BY type ORDER BY text",
+		    "");
+	else if (by == ENGINE_LEDGER_SUMS)
+		rows = db_select(&walk->store->db, reterr,
+		    "SELECT s.text, t.text, 0, " LEDGER_SUMS
+		    " FROM ledger NOT INDEXED JOIN name s ON s.id=source"
+		    " JOIN name t ON t.id=type GROUP BY source, type"
+		    " ORDER BY s.text, t.text",
 		    "");
 	else
 		rows = db_select(&walk->store->db, reterr,
-		    "SELECT NULL, hour, " LEDGER_SUMS
+		    "SELECT NULL, NULL, hour, " LEDGER_SUMS
 		    " FROM ledger GROUP BY hour ORDER BY hour",
 		    "");
-	while (db_next(&rows, reterr, "si" LEDGER_TYPES, &label, &hour,
-	    LEDGER_POINTERS(ledger))) {
+	while (db_next(&rows, reterr, "ssi" LEDGER_TYPES, &ledger->source,
+	    &ledger->type, &hour, LEDGER_POINTERS(ledger))) {
 		walk_ledger_bound(ledger);
 		ledger->hour = store_bound(hour, STORE_SUM_MAX / 3600000);
-		if (by == ENGINE_LEDGER_BY_SOURCE)
-			ledger->source = label;
-		else
-			ledger->type = label;
 		if (!walk_show(walk, &row))
 			break;
 	}
@@ -916,6 +919,7 @@ store_walk(struct store *store, enum engine_table table,
 	case ENGINE_LEDGER_BY_SOURCE:
 	case ENGINE_LEDGER_BY_TYPE:
 	case ENGINE_LEDGER_BY_HOUR:
+	case ENGINE_LEDGER_SUMS:
 		return walk_whole(
 		    &walk, walk_ledger(&walk, table, reterr), reterr);
 	case ENGINE_DROPPED:

@@ -320,12 +320,27 @@ class Metric:
     HUNG_UP = "currentsd_connections_hung_up_total"
     UNEXPECTED_VERSION = "currentsd_unexpected_version_total"
 
-    SOURCE_FAILING = 'currentsd_source_failing_seconds{source="%s"}'
+    SOURCE_ANSWERS = 'currentsd_source_answers_total{source="%s",code="%d"}'
+    SOURCE_FAILING = \
+        'currentsd_source_failing_since_timestamp_seconds{source="%s"}'
+    SOURCE_RECEIVED = \
+        'currentsd_source_received_total{source="%s",types="%s"}'
+    SOURCE_TIMES = 'currentsd_source_request_seconds_count{source="%s"}'
+    LAST_SUCCESS = \
+        'currentsd_source_last_success_timestamp_seconds{source="%s"}'
+    DROPPED_BY = 'currentsd_dropped_total{rule="%s"}'
+    COMMITS = "currentsd_commit_seconds_count"
+    STORE = 'currentsd_store_bytes{store="%s"}'
+    STORE_MAX = 'currentsd_store_max_bytes{store="%s"}'
+    STARTED = "process_start_time_seconds"
+    MEMORY = "process_resident_memory_bytes"
+    FILES = "process_open_fds"
+    TIME = "currentsd_time_seconds"
     REFUSED_STRANGERS = "currentsd_refused_strangers"
     REFUSED_WITHOUT_SOURCE = "currentsd_refused_without_source"
     SOURCE_REFUSED = 'currentsd_source_refused_requests{source="%s"}'
-    TOKEN_SINCE_USED = \
-        'currentsd_token_since_used_seconds{source="%s",token="%d"}'
+    TOKEN_LAST_USED = \
+        'currentsd_token_last_used_timestamp_seconds{source="%s",token="%d"}'
 
     DEFERRED = 'currentsd_destination_deferred{destination="%s"}'
     DRAIN_FORECAST = \
@@ -339,8 +354,13 @@ class Metric:
     PROPERTIES_LOST = \
         'currentsd_destination_properties_lost_total{destination="%s"}'
     QUEUED = 'currentsd_destination_queued{destination="%s"}'
-    SINCE_ACCEPTED = \
-        'currentsd_destination_since_accepted_seconds{destination="%s"}'
+    LAST_ACCEPTED = 'currentsd_destination_last_accepted_timestamp_seconds' \
+        '{destination="%s"}'
+    REQUESTS = \
+        'currentsd_destination_requests_total{destination="%s",result="%s"}'
+    REQUEST_TIMES = \
+        'currentsd_destination_request_seconds_count{destination="%s"}'
+    DELAYS = 'currentsd_destination_delivery_seconds_%s{destination="%s"}'
     STATE = 'currentsd_destination_state{destination="%s",state="%s"}'
     STRANDED = 'currentsd_stranded_queued{destination="%s"}'
     TRIAL_SENT = 'currentsd_destination_dry_run_sent_total{destination="%s"}'

@@ -1,6 +1,7 @@
 """The clocks: for how long Braze has been in trouble with us, what of that
 outlives a crash, and what strands events without any trouble."""
 
+import datetime
 import json
 import os
 import pathlib
@@ -102,7 +103,9 @@ def test_when_heap_last_accepted(daemon):
     daemon.start()
     assert accepted(daemon.status()) == stored
     assert not re.search(Pattern.NEVER_ACCEPTED, daemon.command("status"))
-    assert daemon.metric(Metric.SINCE_ACCEPTED % "heap") >= 0
+    when = datetime.datetime.fromisoformat(stored.replace("Z", "+00:00"))
+    assert daemon.metric(Metric.LAST_ACCEPTED % "heap") == pytest.approx(
+        when.timestamp(), abs=0.001)
 
 
 @pytest.mark.file

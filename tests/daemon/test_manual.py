@@ -269,7 +269,7 @@ def test_the_example_has_every_setting():
             value = key[2].strip('"')
             value = value.strip("{}") if value[0] == "{" and \
                 value[-1] == "}" else value
-            value = value.replace(", ", ",")
+            value = value.replace(", ", ",").replace('"', "")
             # a section says of which kind it is; of some keys the default
             # depends on that
             if text.lstrip().startswith("#") and any(presets) and \

@@ -6,6 +6,7 @@ import json
 import re
 import sqlite3
 import subprocess
+import time
 
 import pytest
 
@@ -398,7 +399,8 @@ def test_clocks(places):
     assert destination[Destination.LAST_ACCEPTED_S] >= 0
     assert destination[Destination.OLDEST_QUEUED_S] >= 0
     assert status[Status.QUEUE][Queue.ARCHIVE_BATCHES] == 1
-    assert places.metric(Metric.TOKEN_SINCE_USED % ("main", 1)) >= 0
+    used = places.metric(Metric.TOKEN_LAST_USED % ("main", 1))
+    assert 0 < used <= time.time()
     assert places.metric(Metric.DRAIN_FORECAST % "heap") == -1
     assert Text.TOKEN % 1 in places.command("sources", "show", "main")
 

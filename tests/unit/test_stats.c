@@ -649,6 +649,113 @@ test_reserved_types_keep_their_names(void **state)
 	assert_int_equal(received_of(fixture, "Click"), 2);
 }
 
+static const char *
+dotted_at(size_t index)
+{
+	static const char *const names[] = {
+	    "a.b.Open", "a.b.Click", "a.Sent", NULL};
+
+	return names[index];
+}
+
+static bool
+note_sum(void *arg, const struct stats_sum *sum)
+{
+	const struct stats_line *line = &sum->line;
+	char *text = arg;
+
+	(void)snprintf(text + strlen(text), 400 - strlen(text),
+	    "%s %s %d/%d/%d/%d/%d;", sum->source, sum->types,
+	    (int)line->received, (int)line->queued, (int)line->delivered,
+	    (int)line->dead, (int)line->dropped);
+	return true;
+}
+
+static bool
+note_rule(void *arg, const char *rule, int64_t events)
+{
+	char *text = arg;
+
+	(void)snprintf(text + strlen(text), 400 - strlen(text), "%s %d;", rule,
+	    (int)events);
+	return true;
+}
+
+/* Sums by source and the beginning of types, and by rule, move with the ledger
+ * and outlive a restart. */
+static void
+test_sums(void **state)
+{
+	static const char all[] =
+	    "main a.b 5/0/3/0/2;main a 2/0/0/2/0;other (other) 4/4/0/0/0;"
+	    "because 2;";
+	struct fixture *fixture = *state;
+	struct queue_lease *lease;
+	struct answer answer;
+	char text[400] = "";
+	struct err err;
+
+	fixture->settings.type_at = dotted_at;
+	reopen(fixture);
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "a.b.Open", "a", 3, ITEM_QUEUE, &answer));
+	lease = take(fixture, 9);
+	for (size_t i = 0; i < 3; i++)
+		lease->items[i].outcome = QUEUE_DELIVERED;
+	settle(fixture, lease);
+	queue_lease_free(fixture->queue, lease);
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "a.b.Click", "b", 2, ITEM_DROP, &answer));
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "a.Sent", "c", 2, ITEM_DEAD, &answer));
+	/* Nobody has reserved that one. */
+	assert_true(queue_test_put(
+	    fixture->queue, "other", "a.b.New", "d", 4, ITEM_QUEUE, &answer));
+	assert_true(stats_sums(fixture->queue, note_sum, text, &err));
+	assert_true(stats_rules(fixture->queue, note_rule, text, &err));
+	assert_string_equal(text, all);
+	if (on_memory())
+		return;
+	reopen(fixture);
+	text[0] = '\0';
+	assert_true(stats_sums(fixture->queue, note_sum, text, &err));
+	assert_true(stats_rules(fixture->queue, note_rule, text, &err));
+	assert_string_equal(text, all);
+}
+
+static bool
+note_long(void *arg, const struct stats_sum *sum)
+{
+	char *text = arg;
+
+	(void)snprintf(text + strlen(text), 65536 - strlen(text), "%s %s %d;",
+	    sum->source, sum->types, (int)sum->line.received);
+	return true;
+}
+
+/* Beyond the bound of sources they have one sum. */
+static void
+test_many_sources_share_a_sum(void **state)
+{
+	struct fixture *fixture = *state;
+	struct answer answer;
+	char name[16], *text;
+	struct err err;
+
+	for (int i = 0; i < SUMS_NAMES_MAX + 3; i++) {
+		(void)snprintf(name, sizeof(name), "s%d", i);
+		assert_true(queue_test_put(fixture->queue, name, "a.Sent", name,
+		    1, ITEM_QUEUE, &answer));
+	}
+	text = calloc(1, 65536);
+	assert_non_null(text);
+	assert_true(stats_sums(fixture->queue, note_long, text, &err));
+	assert_non_null(strstr(text, "s99 (other) 1;"));
+	assert_null(strstr(text, "s100 "));
+	assert_non_null(strstr(text, "(other) (other) 3;"));
+	free(text);
+}
+
 int
 main(void)
 {
@@ -667,6 +774,8 @@ main(void)
 	    TEST(test_erasures_are_listed_at_once_and_once),
 	    TEST(test_top),
 	    TEST(test_reserved_types_keep_their_names),
+	    TEST(test_sums),
+	    TEST(test_many_sources_share_a_sum),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
