@@ -372,11 +372,13 @@ metric_write(const struct fact *rows, const struct fact *fact)
 {
 	char apart = '{';
 
-	(void)buf_printf(&page, ".TP\n\\fBcurrentsd_%s\\fR", fact->metric);
+	(void)buf_printf(&page, ".TP\n\\fB%s%s\\fR",
+	    fact_metric_prefix(fact), fact->metric);
 	for (; !fact_ends(rows); rows++) {
-		if (rows->label == NULL)
+		if (rows->metric == NULL || rows->help != NULL)
 			continue;
-		(void)buf_printf(&page, "%c\\fI%s\\fR", apart, rows->label);
+		(void)buf_printf(
+		    &page, "%c\\fI%s\\fR", apart, rows->metric);
 		apart = ',';
 	}
 	(void)buf_text(&page, apart == ',' ? "}\n" : "\n");
@@ -398,7 +400,7 @@ metrics_write(void)
 	     t++) {
 		for (const struct fact *fact = t->rows; !fact_ends(fact);
 		     fact++) {
-			if (fact->metric != NULL)
+			if (fact->metric != NULL && fact->help != NULL)
 				metric_write(t->rows, fact);
 		}
 	}

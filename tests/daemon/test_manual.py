@@ -244,7 +244,7 @@ def test_examples_of_calls(start_daemon, tmp_path):
     done = typed(text, tmp_path, {**daemon.env, "TOKEN": "the-admin-token"})
     assert done.returncode == 0, done
     assert '"state":"running"' in done.stdout
-    assert "currentsd_uptime_seconds" in done.stdout
+    assert "currentsd_build_info" in done.stdout
     assert daemon.destination()["state"] == "paused"
 
 
