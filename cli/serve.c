@@ -27,6 +27,8 @@
 
 enum {
 	SWEEP_MS = 1000,
+	TELL_MS = 5000,	    /* between two lines for the service manager */
+	TELL_MAX = 2000,    /* bytes of one */
 	BUSY_MS = 100,	    /* between tries for a queue that is in use */
 	PRIVACY_MAX = 2000, /* bytes of a line of log */
 	OUTLET_MAX = 4000,  /* likewise */
@@ -44,6 +46,7 @@ struct serve {
 	pthread_t signals;
 	bool signals_started;
 	int64_t watchdog_ms, watchdog_next_ms; /* monotonic; 0 = not wanted */
+	int64_t tell_next_ms;		       /* monotonic */
 	atomic_bool stop;
 };
 
@@ -285,6 +288,23 @@ watchdog_feed(struct serve *serve, int64_t now_ms)
 	serve->watchdog_next_ms = now_ms + serve->watchdog_ms / 3;
 }
 
+/* systemctl status shows it. */
+static void
+manager_tell(struct serve *serve, int64_t now_ms)
+{
+	struct buf text;
+
+	if (now_ms < serve->tell_next_ms)
+		return;
+	buf_init(&text, TELL_MAX);
+	(void)buf_text(&text, "STATUS=");
+	status_line_write(&serve->daemon, clock_wall_ms(), &text);
+	if (buf_char(&text, '\0'))
+		notify_send(text.data);
+	buf_fini(&text);
+	serve->tell_next_ms = now_ms + TELL_MS;
+}
+
 /* What is due once a second. */
 static void
 serve_loop(struct serve *serve)
@@ -298,6 +318,7 @@ serve_loop(struct serve *serve)
 		history_take(serve->daemon.history, &serve->daemon, now_ms,
 		    clock_wall_ms());
 		watchdog_feed(serve, now_ms);
+		manager_tell(serve, now_ms);
 		now_ms = clock_mono_ms();
 		if (now_ms < next_ms &&
 		    poll(&stop, 1, (int)(next_ms - now_ms)) < 0)
@@ -316,9 +337,12 @@ queue_wait(struct serve *serve, struct err *reterr)
 	while (!daemon_queue_open(&serve->daemon, false, reterr)) {
 		if (reterr->code != ERR_BUSY)
 			return false;
-		if (!logged)
+		if (!logged) {
 			log_line(LOG_WARN, "serve", "wait for=queue text=%s",
 			    LOG_QUOTE(reterr->text));
+			notify_send("STATUS=Waiting for the queue, which "
+				    "another process uses");
+		}
 		logged = true;
 		if (poll(&fd, 1, BUSY_MS) > 0)
 			return err_set(reterr, ERR_STOPPING,

@@ -1,12 +1,14 @@
 #include "daemon/status.h"
 
 #include "base/clock.h"
+#include "base/show.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum {
 	STATUS_SILENCE_MS = 60 * 1000,
+	STATUS_LINE = 400,	  /* bytes, before it is cut */
 	STATUS_DAY_S = 24 * 3600, /* a refusal is shown for so long */
 };
 
@@ -14,11 +16,64 @@ bool
 status_alive(struct daemon *daemon, int64_t mono_ms)
 {
 	struct forwarder *forwarder = atomic_load(&daemon->forwarder);
+	struct server *server = atomic_load(&daemon->server);
 
 	if (atomic_load(&daemon->queue_held))
 		return true;
 	return stats_alive(daemon->queue, mono_ms) &&
-	       (forwarder == NULL || forwarder_alive(forwarder, mono_ms));
+	       (forwarder == NULL || forwarder_alive(forwarder, mono_ms)) &&
+	       (server == NULL || server_alive(server, mono_ms));
+}
+
+/* The first destinations are those that do not send. */
+static void
+line_destinations(struct forwarder *forwarder, struct buf *out)
+{
+	struct forwarder_destination_status sender;
+	size_t count = forwarder_destinations(forwarder), left = count;
+
+	for (size_t turn = 0; turn < 2 * count; turn++) {
+		forwarder_destination_status(forwarder, turn % count, &sender);
+		if ((sender.state == FORWARDER_RUNNING) != (turn >= count))
+			continue;
+		if (out->len > STATUS_LINE) {
+			(void)buf_printf(out, ", %zu more", left);
+			return;
+		}
+		left--;
+		(void)buf_printf(out, "; %s %s", sender.name,
+		    forwarder_state_name(sender.state));
+		if (sender.state == FORWARDER_HALTED ||
+		    sender.state == FORWARDER_BACKING_OFF)
+			(void)buf_printf(out, ": %s", sender.why);
+	}
+}
+
+void
+status_line_write(struct daemon *daemon, int64_t now_ms, struct buf *out)
+{
+	struct forwarder *forwarder = atomic_load(&daemon->forwarder);
+	int64_t oldest_ms = status_oldest_ms(daemon, NULL);
+	struct stats_totals totals;
+	char text[SHOW_TEXT];
+
+	stats_totals(daemon->queue, &totals);
+	if (totals.gone != NULL)
+		(void)buf_printf(out, "NOT ACCEPTING: %s; ", totals.gone);
+	else if (totals.broken)
+		(void)buf_text(out, "NOT ACCEPTING: the disk failed; ");
+	show_number(totals.events.queued, text, sizeof(text));
+	(void)buf_printf(out, "%s queued", text);
+	if (oldest_ms != 0 && now_ms > oldest_ms) {
+		show_duration((now_ms - oldest_ms) / 1000, text, sizeof(text));
+		(void)buf_printf(out, " (oldest %s)", text);
+	}
+	if (forwarder != NULL)
+		line_destinations(forwarder, out);
+	for (size_t i = 0; i < out->len; i++) {
+		if ((unsigned char)out->data[i] < ' ')
+			out->data[i] = ' ';
+	}
 }
 
 int64_t

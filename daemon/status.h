@@ -17,6 +17,10 @@ struct segments;
 /* Has no thread stalled? `mono_ms` is clock_mono_ms(). */
 bool status_alive(struct daemon *daemon, int64_t mono_ms);
 
+/* For the service manager: "12,480 queued (oldest 4 min); braze halted: HTTP
+ * 401; heap running". */
+void status_line_write(struct daemon *daemon, int64_t now_ms, struct buf *out);
+
 /* Seconds since then; -1 if it never happened (0). Also negative if the time is
  * a second or more in the future, because the clock was set back. */
 int64_t status_since_s(int64_t now_ms, int64_t then_ms);

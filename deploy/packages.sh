@@ -7,6 +7,7 @@
 # in one place:
 #
 #	packages_need build              to build and run currentsd
+#	packages_need build package      to make a Debian package of it
 #	packages_need build tests        to run the tests as well
 #	packages_need build tests long   to run tests/run.sh --long, too
 #
@@ -27,15 +28,18 @@ MODULES_build=('libmicrohttpd >= 0.9.75' 'jansson >= 2.14'
     'libcurl >= 7.88' 'sqlite3 >= 3.40' 'libzstd >= 1.5' zlib
     'libconfuse >= 3.3' 'nettle >= 3.8' 'smartcols >= 2.38' cmocka)
 
+PACKAGES_package=(dpkg-dev file)
+COMMANDS_package=(dpkg-shlibdeps file)
+
 PACKAGES_tests=(clang-format git python3 python3-pytest python3-pytest-xdist
     python3-jsonschema nginx-light caddy haproxy apache2-bin openssl cppcheck
-    valgrind chromium chromium-driver python3-selenium mandoc)
+    valgrind chromium chromium-driver python3-selenium mandoc systemd lintian)
 COMMANDS_tests=(clang-format git nginx caddy haproxy apache2 openssl cppcheck
-    valgrind mandoc)
+    valgrind mandoc systemd-analyze lintian)
 PYTHON_tests=(pytest xdist jsonschema)
 
-PACKAGES_long=(clang clang-tidy)
-COMMANDS_long=(clang clang-tidy)
+PACKAGES_long=(clang clang-tidy debootstrap)
+COMMANDS_long=(clang clang-tidy debootstrap)
 
 # The tests use the system's Python: a different one that comes first in PATH
 # may lack the modules that apt installs.

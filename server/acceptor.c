@@ -320,9 +320,13 @@ acceptor_main(void *arg)
 	int64_t now_ms = clock_mono_ms();
 
 	for (;;) {
-		int count = epoll_wait(acceptor->epoll_fd, events,
-		    ACCEPTOR_EVENTS, acceptor_wait_ms(acceptor, now_ms));
+		int count, wait_ms = acceptor_wait_ms(acceptor, now_ms);
 		bool comes = false;
+
+		atomic_store(acceptor->settings.busy_ms, 0);
+		count = epoll_wait(
+		    acceptor->epoll_fd, events, ACCEPTOR_EVENTS, wait_ms);
+		atomic_store(acceptor->settings.busy_ms, clock_mono_ms());
 
 		CHECK(count >= 0 || errno == EINTR);
 		for (int i = 0; i < count; i++) {

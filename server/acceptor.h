@@ -43,6 +43,10 @@ struct acceptor_settings {
 	void (*hung_up)(
 	    void *arg, const struct proxy_from *from, const char *why);
 	void *arg;
+
+	/* Since when its thread has been at something without a pause; 0: it
+	 * waits. Outlives the acceptor. */
+	_Atomic int64_t *busy_ms;
 };
 
 struct acceptor;

@@ -178,6 +178,22 @@ clients_keep(struct clients *clients, struct client *client)
 	return kept;
 }
 
+int64_t
+clients_busy_ms(struct clients *clients)
+{
+	int64_t least = 0, ms;
+
+	lock_hold(&clients->lock);
+	for (struct client *client = clients->first; client != NULL;
+	     client = client->next) {
+		ms = atomic_load(&client->busy_ms);
+		if (ms != 0 && (least == 0 || ms < least))
+			least = ms;
+	}
+	lock_drop(&clients->lock);
+	return least;
+}
+
 /* libmicrohttpd closes an idle connection after idle_ms. One that is still here
  * a request's time later was never idle: it is sending its first line
  * slowly. */

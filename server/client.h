@@ -15,6 +15,7 @@
 #include "base/lock.h"
 #include "server/origin.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -39,6 +40,9 @@ struct client {
 	size_t url_len; /* of the request line, as it came */
 	uint64_t bytes; /* of all its requests so far, and a PROXY header */
 	bool uncounted; /* one of them had a body of unknown length */
+
+	/* Since when the thread has been at it; 0: it is not. */
+	_Atomic int64_t busy_ms;
 
 	/* guarded by the lock of the clients */
 	struct client *next, *prev;
@@ -91,6 +95,9 @@ void clients_prove(struct clients *clients, struct client *client);
 
 /* It is being answered: may the connection stay open? */
 MUST_USE bool clients_keep(struct clients *clients, struct client *client);
+
+/* Since when a thread has been at one of them without a pause; 0: none is. */
+int64_t clients_busy_ms(struct clients *clients);
 
 /* Shut down the clients that are too slow and those that are gone; the result
  * counts the slow ones. */

@@ -20,7 +20,8 @@ enum {
 	LISTENER_SLACK = 64, /* connections over the limit, at most */
 	LISTENER_FILES = 16, /* the socket, and what its threads wait with */
 	LISTENER_ADMIN_POOL = 32 * 1024, /* bytes: the library's default */
-	LISTENER_ODD = 4,		 /* bytes that are no body: see below */
+	LISTENER_STALLED_MS = 10 * 1000,
+	LISTENER_ODD = 4, /* bytes that are no body: see below */
 	LISTENER_FLAGS = MHD_USE_EPOLL_INTERNAL_THREAD |
 			 MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
 			 MHD_USE_NO_LISTEN_SOCKET,
@@ -276,24 +277,10 @@ listener_begin(struct request *request, const char *url, const char *method,
 	return MHD_YES;
 }
 
+/* The request takes a step. */
 static enum MHD_Result
-listener_handle(void *cls, struct MHD_Connection *connection, const char *url,
-    const char *method, const char *version, const char *data, size_t *size,
-    void **request_cls)
+listener_step(struct request *request, const char *data, size_t *size)
 {
-	struct request *request = *request_cls;
-	struct client *client;
-
-	if (request == NULL) {
-		client = listener_client(connection);
-		if (client != NULL)
-			request =
-			    request_begin(cls, client, connection, url, method);
-		*request_cls = request;
-		return request != NULL
-			   ? listener_begin(request, url, method, version)
-			   : MHD_NO;
-	}
 	if (*size > 0) {
 		if (request->refusal == INTAKE_TAKEN &&
 		    request->route->add != NULL)
@@ -312,6 +299,30 @@ listener_handle(void *cls, struct MHD_Connection *connection, const char *url,
 		return request->route->done(request);
 	}
 	return MHD_NO;
+}
+
+static enum MHD_Result
+listener_handle(void *cls, struct MHD_Connection *connection, const char *url,
+    const char *method, const char *version, const char *data, size_t *size,
+    void **request_cls)
+{
+	struct client *client = listener_client(connection);
+	struct request *request = *request_cls;
+	enum MHD_Result result = MHD_NO;
+
+	if (client == NULL)
+		return MHD_NO;
+	atomic_store(&client->busy_ms, clock_mono_ms());
+	if (request != NULL) {
+		result = listener_step(request, data, size);
+	} else {
+		request = request_begin(cls, client, connection, url, method);
+		*request_cls = request;
+		if (request != NULL)
+			result = listener_begin(request, url, method, version);
+	}
+	atomic_store(&client->busy_ms, 0);
+	return result;
 }
 
 static void
@@ -420,6 +431,7 @@ listener_accept(struct listener *listener, struct err *reterr)
 	    .pass = listener_pass,
 	    .hung_up = listener_hung_up,
 	    .arg = listener,
+	    .busy_ms = &listener->accepting_ms,
 	};
 
 	return acceptor_start(&accepting, &listener->acceptor, reterr);
@@ -564,6 +576,19 @@ listener_expects(struct listener *listener)
 {
 	return acceptor_pending(listener->acceptor) > 0 ||
 	       clients_reading(&listener->clients);
+}
+
+bool
+listener_alive(struct listener *listener, int64_t mono_ms)
+{
+	int64_t since[] = {atomic_load(&listener->accepting_ms),
+	    clients_busy_ms(&listener->clients)};
+
+	for (size_t i = 0; i < 2; i++) {
+		if (since[i] != 0 && mono_ms - since[i] > LISTENER_STALLED_MS)
+			return false;
+	}
+	return true;
 }
 
 void

@@ -53,7 +53,8 @@ struct listener {
 
 	/* any thread */
 	struct clients clients;
-	struct log_limit log_limit; /* of libmicrohttpd's own messages */
+	_Atomic int64_t accepting_ms; /* acceptor_settings.busy_ms */
+	struct log_limit log_limit;   /* of libmicrohttpd's own messages */
 	struct log_limit hung_up;
 
 	/* guarded by the service's lock */
@@ -91,6 +92,9 @@ void listener_leave(struct listener *listener);
 
 /* Once it left: is there a connection that may bring a request? */
 bool listener_expects(struct listener *listener);
+
+/* Is none of its threads stuck? Any thread. */
+bool listener_alive(struct listener *listener, int64_t mono_ms);
 
 /* Stop the threads, close what is open. No connection may be suspended. */
 void listener_close(struct listener *listener);

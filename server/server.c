@@ -229,6 +229,14 @@ server_start(const struct server_settings *settings, struct queue *queue,
 	return true;
 }
 
+bool
+server_alive(struct server *server, int64_t mono_ms)
+{
+	return listener_alive(&server->ingest, mono_ms) &&
+	       listener_alive(&server->admin, mono_ms) &&
+	       listener_alive(&server->local, mono_ms);
+}
+
 unsigned
 server_port(const struct server *server)
 {

@@ -119,6 +119,9 @@ unsigned server_admin_port(const struct server *server);
  * clock_mono_ms(). */
 void server_sweep(struct server *server, int64_t mono_ms);
 
+/* Is no thread of the listeners stuck? Any thread. */
+bool server_alive(struct server *server, int64_t mono_ms);
+
 /* From now on /readyz is 503, and new requests are refused as BUSY. Before that,
  * if sockets were passed, those who have connected get half a second to send
  * theirs. */

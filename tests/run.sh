@@ -45,7 +45,7 @@ esac
 
 # shellcheck source=../deploy/packages.sh
 . deploy/packages.sh
-needs=(build tests)
+needs=(build package tests)
 [ $how = long ] && needs+=(long)
 packages_need "${needs[@]}" || exit 1
 

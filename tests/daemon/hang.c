@@ -1,6 +1,7 @@
 /*
  * To be preloaded: a disk that hangs. While the file $HANG exists no sync
- * returns, or with $HANG_OF none of files whose path has this in it.
+ * returns, or with $HANG_OF none of files whose path has this in it; or with
+ * $HANG_IN, which names one of the functions below, no call of that one.
  */
 
 #include <limits.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -32,24 +34,55 @@ hangs(int fd)
 }
 
 static void
-hang(int fd)
+hang(const char *function, int fd)
 {
-	const char *path = getenv("HANG");
+	const char *path = getenv("HANG"), *in = getenv("HANG_IN");
 
-	while (path != NULL && hangs(fd) && access(path, F_OK) == 0)
+	if (path == NULL ||
+	    (in != NULL ? strcmp(in, function) != 0 : !hangs(fd)))
+		return;
+	while (access(path, F_OK) == 0)
 		(void)usleep(1000);
 }
 
 int
 fsync(int fd)
 {
-	hang(fd);
+	hang("fsync", fd);
 	return (int)syscall(SYS_fsync, fd);
 }
 
 int
 fdatasync(int fd)
 {
-	hang(fd);
+	hang("fdatasync", fd);
 	return (int)syscall(SYS_fdatasync, fd);
+}
+
+static void
+hang_in(const char *function)
+{
+	if (getenv("HANG_IN") != NULL)
+		hang(function, -1);
+}
+
+int
+accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
+{
+	hang_in("accept4");
+	return (int)syscall(SYS_accept4, fd, address, len, flags);
+}
+
+int
+connect(int fd, const struct sockaddr *address, socklen_t len)
+{
+	hang_in("connect");
+	return (int)syscall(SYS_connect, fd, address, len);
+}
+
+int
+getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+	hang_in("getsockopt");
+	return (int)syscall(SYS_getsockopt, fd, level, name, value, len);
 }
