@@ -5,6 +5,8 @@
 #   lint        the rules of the house that a script can check
 #   unit        cmocka, one program a file; the corpora of tests/fuzz
 #   daemon      pytest: the real binary, real sockets, the simulators
+#   package     the Debian package: lintian; in the long run, installed, upgraded,
+#               run by systemd and purged in a Debian that is made for it
 #   fault       the queue under power cuts, failing calls, no memory, damage
 #   analyze     gcc -fanalyzer and cppcheck; valgrind on the unit tests
 #
@@ -79,7 +81,7 @@ part()
         good=$(($(grep -oE 'out of [0-9]+$' "$log" | tail -n 1 |
             grep -oE '[0-9]+' || echo 0) - bad))
         ;;
-    daemon*)
+    daemon* | package)
         tail -n 1 "$log" >"$log.last"
         good=$(number passed "$log.last")
         bad=$(($(number failed "$log.last") + $(number error "$log.last")))
@@ -139,6 +141,12 @@ daemon_memory()
     daemon "$1"
 }
 
+package()
+{
+    CURRENTSD_BUILD=$PWD/build/$1 timeout --signal=INT "$limit" \
+        "$PYTHON" -m pytest -q -ra --tb=short --durations=5 tests/package
+}
+
 analyze()
 {
     part "analyze $1" tests/analyze/run.sh "$1"
@@ -176,6 +184,7 @@ as_released()
     [ $how != quick ] || return
     part 'daemon release' daemon release
     part 'daemon memory' daemon_memory release
+    part package package release
     part 'fault release' fault release
 }
 
