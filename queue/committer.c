@@ -155,9 +155,14 @@ committer_probe_known(struct queue *queue, const struct put *probe)
 
 /* ---- clocks: saved in memory, and written when there is time ---- */
 
+static const char *const clocks_names[] = {
+    [QUEUE_CLOCKS_SOURCES] = "clocks",
+    [QUEUE_CLOCKS_NOTICES] = "notices",
+};
+
 bool
-queue_clocks_save(
-    struct queue *queue, const void *data, size_t len, struct err *reterr)
+queue_clocks_save(struct queue *queue, enum queue_clocks what, const void *data,
+    size_t len, struct err *reterr)
 {
 	char *copy = malloc(len + 1), *old;
 
@@ -165,33 +170,40 @@ queue_clocks_save(
 		return err_set_nomem(reterr);
 	memcpy(copy, data, len);
 	lock_hold(&queue->shown_lock);
-	old = queue->clocks;
-	queue->clocks = copy;
-	queue->clocks_len = len;
+	old = queue->clocks[what].data;
+	queue->clocks[what].data = copy;
+	queue->clocks[what].len = len;
 	lock_drop(&queue->shown_lock);
 	free(old);
 	return true;
 }
 
 bool
-queue_clocks_read(struct queue *queue, struct buf *ret_data, struct err *reterr)
+queue_clocks_read(struct queue *queue, enum queue_clocks what,
+    struct buf *ret_data, struct err *reterr)
 {
 	bool ok;
 
 	fair_lock_hold(&queue->lock);
 	ok = queue_ready(queue, reterr) &&
-	     queue->engine->state(queue->store, "", "clocks", ret_data, reterr);
+	     queue->engine->state(
+		 queue->store, "", clocks_names[what], ret_data, reterr);
 	fair_lock_drop(&queue->lock);
 	return ok && buf_ok(ret_data, reterr);
 }
 
+struct clocks_writing {
+	const char *name;
+	struct str data;
+};
+
 static bool
 clocks_write(struct queue *queue, void *arg, struct err *reterr)
 {
-	const struct str *data = arg;
+	const struct clocks_writing *writing = arg;
 
 	(void)reterr;
-	queue_state_put(queue, "clocks", *data);
+	queue_state_put(queue, writing->name, writing->data);
 	return true;
 }
 
@@ -200,28 +212,34 @@ clocks_write(struct queue *queue, void *arg, struct err *reterr)
 static bool
 committer_clocks_write(struct queue *queue)
 {
-	struct str data;
+	struct clocks_writing writing;
+	bool any = false;
 	struct err err;
 	char *bytes;
 
-	lock_hold(&queue->shown_lock);
-	bytes = queue->clocks;
-	data = str_bytes(bytes, queue->clocks_len);
-	queue->clocks = NULL;
-	lock_drop(&queue->shown_lock);
-	if (bytes == NULL)
-		return false;
-	if (!queue_change_held(queue, clocks_write, &data, false, &err)) {
+	for (size_t i = 0; i < QUEUE_CLOCKS; i++) {
 		lock_hold(&queue->shown_lock);
-		if (queue->clocks == NULL) {
-			queue->clocks = bytes;
-			queue->clocks_len = data.len;
-			bytes = NULL;
-		}
+		bytes = queue->clocks[i].data;
+		writing.name = clocks_names[i];
+		writing.data = str_bytes(bytes, queue->clocks[i].len);
+		queue->clocks[i].data = NULL;
 		lock_drop(&queue->shown_lock);
+		if (bytes == NULL)
+			continue;
+		any = true;
+		if (!queue_change_held(
+			queue, clocks_write, &writing, false, &err)) {
+			lock_hold(&queue->shown_lock);
+			if (queue->clocks[i].data == NULL) {
+				queue->clocks[i].data = bytes;
+				queue->clocks[i].len = writing.data.len;
+				bytes = NULL;
+			}
+			lock_drop(&queue->shown_lock);
+		}
+		free(bytes);
 	}
-	free(bytes);
-	return true;
+	return any;
 }
 
 /* ---- housekeeping ---- */

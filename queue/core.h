@@ -112,8 +112,10 @@ struct queue {
 	struct stats_totals totals;
 	struct shown_destination *shown; /* owned */
 	size_t shown_count, shown_cap;
-	char *clocks; /* to be written, or NULL; owned */
-	size_t clocks_len;
+	struct {
+		char *data; /* to be written, or NULL; owned */
+		size_t len;
+	} clocks[QUEUE_CLOCKS];
 
 	/* guarded by pool_lock: tools for the threads that put */
 	struct lock pool_lock;

@@ -179,7 +179,8 @@ queue_close(struct queue *queue)
 	free(queue->claims);
 	free(queue->leased);
 	free(queue->shown);
-	free(queue->clocks);
+	for (size_t i = 0; i < QUEUE_CLOCKS; i++)
+		free(queue->clocks[i].data);
 	lock_fini(&queue->inbox_lock);
 	cond_fini(&queue->inbox_filled);
 	fair_lock_fini(&queue->lock);

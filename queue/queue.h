@@ -216,15 +216,21 @@ MUST_USE bool queue_probe(struct queue *queue, int64_t now_ms,
 
 /* ---- clocks: what a restart should not forget ---- */
 
+enum queue_clocks {
+	QUEUE_CLOCKS_SOURCES, /* what each source did last */
+	QUEUE_CLOCKS_NOTICES, /* what was told */
+	QUEUE_CLOCKS	      /* how many */
+};
+
 /* Save opaque bytes, replacing the previous ones. The committer writes them
  * soon, at most once every few seconds, and when it stops; this call never
  * waits for the disk. False without memory. */
-MUST_USE bool queue_clocks_save(
-    struct queue *queue, const void *data, size_t len, struct err *reterr);
+MUST_USE bool queue_clocks_save(struct queue *queue, enum queue_clocks what,
+    const void *data, size_t len, struct err *reterr);
 
 /* Append the bytes that were written last; nothing if there are none. */
-MUST_USE bool queue_clocks_read(
-    struct queue *queue, struct buf *ret_data, struct err *reterr);
+MUST_USE bool queue_clocks_read(struct queue *queue, enum queue_clocks what,
+    struct buf *ret_data, struct err *reterr);
 
 /* ---- destinations: for the forwarder ---- */
 

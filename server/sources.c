@@ -382,8 +382,9 @@ sources_save(struct sources *sources, struct queue *queue)
 	     i++)
 		source_write(&sources->rows[i], &text);
 	lock_drop(&sources->lock);
-	if (changed && (!buf_ok(&text, &err) || !queue_clocks_save(queue,
-						    text.data, text.len, &err)))
+	if (changed && (!buf_ok(&text, &err) ||
+			   !queue_clocks_save(queue, QUEUE_CLOCKS_SOURCES,
+			       text.data, text.len, &err)))
 		log_line(
 		    LOG_WARN, "server", "clocks text=%s", LOG_QUOTE(err.text));
 	buf_fini(&text);
@@ -515,7 +516,7 @@ sources_restore(struct sources *sources, struct queue *queue)
 	struct err err;
 
 	buf_init(&text, SOURCES_TEXT_MAX);
-	if (!queue_clocks_read(queue, &text, &err)) {
+	if (!queue_clocks_read(queue, QUEUE_CLOCKS_SOURCES, &text, &err)) {
 		log_line(
 		    LOG_WARN, "server", "clocks text=%s", LOG_QUOTE(err.text));
 		goto out;

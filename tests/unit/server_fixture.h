@@ -162,10 +162,11 @@ queue_probe(struct queue *queue, int64_t now_ms, queue_put_done *done,
 static char fake_clocks[4096];
 
 bool
-queue_clocks_save(
-    struct queue *queue, const void *data, size_t len, struct err *reterr)
+queue_clocks_save(struct queue *queue, enum queue_clocks what, const void *data,
+    size_t len, struct err *reterr)
 {
 	(void)queue;
+	assert_int_equal(what, QUEUE_CLOCKS_SOURCES);
 	(void)reterr;
 	assert_true(len < sizeof(fake_clocks));
 	memcpy(fake_clocks, data, len);
@@ -174,9 +175,11 @@ queue_clocks_save(
 }
 
 bool
-queue_clocks_read(struct queue *queue, struct buf *ret_data, struct err *reterr)
+queue_clocks_read(struct queue *queue, enum queue_clocks what,
+    struct buf *ret_data, struct err *reterr)
 {
 	(void)queue;
+	assert_int_equal(what, QUEUE_CLOCKS_SOURCES);
 	(void)reterr;
 	return buf_text(ret_data, fake_clocks);
 }

@@ -54,13 +54,13 @@ test_paused_can_be_seen(void **state)
 }
 
 static void
-clocks_are(struct queue *queue, const char *expected)
+clocks_are(struct queue *queue, enum queue_clocks what, const char *expected)
 {
 	struct buf clocks;
 	struct err err;
 
 	buf_init(&clocks, 100);
-	assert_true(queue_clocks_read(queue, &clocks, &err));
+	assert_true(queue_clocks_read(queue, what, &clocks, &err));
 	assert_int_equal(clocks.len, strlen(expected));
 	assert_memory_equal(clocks.data, expected, clocks.len);
 	buf_fini(&clocks);
@@ -73,17 +73,23 @@ test_clocks_are_kept(void **state)
 	struct fixture *fixture = *state;
 	struct err err;
 
-	clocks_are(fixture->queue, "");
+	clocks_are(fixture->queue, QUEUE_CLOCKS_SOURCES, "");
+	clocks_are(fixture->queue, QUEUE_CLOCKS_NOTICES, "");
 	for (int i = 0; i < 3; i++) {
 		char text[] = "clocks 0";
 
 		text[7] = (char)('0' + i);
-		assert_true(
-		    queue_clocks_save(fixture->queue, "early", 5, &err));
 		assert_true(queue_clocks_save(
-		    fixture->queue, text, strlen(text), &err));
+		    fixture->queue, QUEUE_CLOCKS_SOURCES, "early", 5, &err));
+		assert_true(queue_clocks_save(fixture->queue,
+		    QUEUE_CLOCKS_SOURCES, text, strlen(text), &err));
+		if (i == 1)
+			assert_true(queue_clocks_save(fixture->queue,
+			    QUEUE_CLOCKS_NOTICES, "told", 4, &err));
 		reopen(fixture);
-		clocks_are(fixture->queue, text);
+		clocks_are(fixture->queue, QUEUE_CLOCKS_SOURCES, text);
+		clocks_are(
+		    fixture->queue, QUEUE_CLOCKS_NOTICES, i == 0 ? "" : "told");
 	}
 }
 
