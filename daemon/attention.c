@@ -12,21 +12,25 @@
 enum {
 	ATTENTION_TEXT = 8192,
 	ATTENTION_ABOUT = 320,
+	ATTENTION_ANSWER = 320,
 	ATTENTION_SEGMENTS = 10, /* that are named; likewise properties */
 	ATTENTION_LEFT_OUT = 5,
 };
 
-enum level { WRONG, WAITING, LEVELS };
+/* What waits by itself, or by the operator's own will, is worth no notice. */
+enum level { WRONG, WAITING, QUIET, LEVELS };
 
 struct attention {
 	const struct status *status;
 	const char *only; /* about this, or NULL */
+	bool outside;
+	attention_fn *fn;
+	void *arg;
 	enum level level; /* of this turn */
-	struct json *json;
 
 	/* the present one */
 	bool open;
-	char about[ATTENTION_ABOUT];
+	char about[ATTENTION_ABOUT], condition[ATTENTION_ABOUT];
 	struct buf what, help, path;
 };
 
@@ -87,41 +91,59 @@ attention_action(struct attention *attention, const char *noun,
 	(void)buf_printf(&attention->path, "/%s", verb);
 }
 
+/* A destination's answer: to the outside only its status, because the rest may
+ * name a person. */
+struct answer {
+	char text[ATTENTION_ANSWER];
+};
+#define ANSWER(why) answer_shown(attention, why).text
+
+static struct answer
+answer_shown(const struct attention *attention, const char *why)
+{
+	static const char head[] = "HTTP ";
+	struct answer answer;
+	char *status;
+
+	(void)snprintf(answer.text, sizeof(answer.text), "%s", why);
+	status = attention->outside ? strstr(answer.text, head) : NULL;
+	if (status != NULL) {
+		status += sizeof(head) - 1;
+		status[strspn(status, "0123456789")] = '\0';
+	}
+	return answer;
+}
+
 static void
 attention_end(struct attention *attention)
 {
-	static const char *const levels[] = {"wrong", "waiting"};
 	const struct buf *what = &attention->what, *help = &attention->help;
 	const struct buf *path = &attention->path;
-	struct json *json = attention->json;
+	const struct attention_item item = {
+	    .level = attention->level == WRONG ? "wrong" : "waiting",
+	    .about = attention->about,
+	    .condition = attention->condition,
+	    .what = str_bytes(what->data, what->len),
+	    .help = str_bytes(help->data, help->len),
+	    .path = str_bytes(path->data, path->len),
+	    .quiet = attention->level == QUIET,
+	};
 
-	if (!attention->open)
-		return;
+	if (attention->open)
+		attention->fn(attention->arg, &item);
 	attention->open = false;
-	json_object_open(json, NULL);
-	json_text(json, "level", levels[attention->level]);
-	json_text(json, "about", attention->about);
-	json_bytes(json, "what", what->data, what->len);
-	json_bytes(json, "help", help->data, help->len);
-	if (path->len == 0) {
-		json_null_value(json, "action");
-	} else {
-		json_object_open(json, "action");
-		json_text(json, "method", "POST");
-		json_bytes(json, "path", path->data, path->len);
-		json_object_close(json);
-	}
-	json_object_close(json);
 }
 
 /* End the one before; is it this one's turn? */
 static bool
 attention_begin(struct attention *attention, enum level level, const char *kind,
-    const char *name)
+    const char *name, const char *condition)
 {
 	attention_end(attention);
 	(void)snprintf(attention->about, sizeof(attention->about), "%s%s%s",
 	    kind, name != NULL ? ":" : "", name != NULL ? name : "");
+	(void)snprintf(attention->condition, sizeof(attention->condition), "%s",
+	    condition);
 	buf_reset(&attention->what);
 	buf_reset(&attention->help);
 	buf_reset(&attention->path);
@@ -142,17 +164,19 @@ about_daemon(struct attention *attention)
 {
 	const struct status *status = attention->status;
 
-	if (!status->running && ABOUT(WRONG, "daemon", NULL)) {
+	if (!status->running && ABOUT(WRONG, "daemon", NULL, "stopped")) {
 		SAY("The daemon is not running: nothing is accepted and "
 		    "nothing is sent.");
 		HELP("Start it: systemctl start currentsd, or currentsd serve");
 	}
-	if (status->running && !status->alive && ABOUT(WRONG, "daemon", NULL)) {
+	if (status->running && !status->alive &&
+	    ABOUT(WRONG, "daemon", NULL, "stalled")) {
 		SAY("A thread has stalled.");
 		HELP("The log says what it did last; a service manager with a "
 		     "watchdog restarts the daemon.");
 	}
-	if (status->log_dropped > 0 && ABOUT(WAITING, "daemon", NULL)) {
+	if (status->log_dropped > 0 &&
+	    ABOUT(WAITING, "daemon", NULL, "log_dropped")) {
 		SAY("%s lines of the log were dropped, because nobody read "
 		    "it.",
 		    NUMBER(status->log_dropped));
@@ -165,30 +189,31 @@ about_disk(struct attention *attention)
 {
 	const struct stats_totals *totals = &attention->status->queue.totals;
 
-	if (totals->gone != NULL && ABOUT(WRONG, "queue", NULL)) {
+	if (totals->gone != NULL && ABOUT(WRONG, "queue", NULL, "gone")) {
 		SAY("The queue's files are gone: %s. Nothing is accepted.",
 		    totals->gone);
 		HELP("Do not stop the daemon: put them back, or copy the "
 		     "queue: currentsd queue backup PATH");
 	}
-	if (totals->broken && ABOUT(WRONG, "queue", NULL)) {
+	if (totals->broken && ABOUT(WRONG, "queue", NULL, "broken")) {
 		SAY("The disk failed: nothing is accepted until the queue can "
 		    "be reopened, which is tried all the time.");
 		HELP("Look at the daemon's log and at the kernel's.");
 	}
 	if (totals->held_ms >= STATS_PATIENCE_MS &&
-	    ABOUT(WRONG, "queue", NULL)) {
+	    ABOUT(WRONG, "queue", NULL, "hangs")) {
 		SAY("The disk hangs: no answer for %s.",
 		    DURATION(totals->held_ms / 1000));
 		HELP("Look at the kernel's log; the daemon goes on as soon as "
 		     "the disk does.");
 	}
-	if (totals->quarantined_batches > 0 && ABOUT(WRONG, "queue", NULL)) {
+	if (totals->quarantined_batches > 0 &&
+	    ABOUT(WRONG, "queue", NULL, "quarantined")) {
 		SAY("%s damaged batches are quarantined.",
 		    NUMBER(totals->quarantined_batches));
 		HELP("See what is wrong with the file: currentsd queue check");
 	}
-	if (!totals->reserve && ABOUT(WAITING, "queue", NULL)) {
+	if (!totals->reserve && ABOUT(WAITING, "queue", NULL, "reserve")) {
 		SAY("There is no reserve file: on a full disk, nothing more "
 		    "could be sent either.");
 		HELP("It is made again once the file system has room: %s MiB "
@@ -205,14 +230,15 @@ about_queue(struct attention *attention)
 	    &attention->status->daemon->settings->queue;
 	int64_t bytes;
 
-	if (queue->ledger.imbalance != 0 && ABOUT(WRONG, "ledger", NULL)) {
+	if (queue->ledger.imbalance != 0 &&
+	    ABOUT(WRONG, "ledger", NULL, "imbalance")) {
 		SAY("The ledger is off by %s.",
 		    NUMBER(queue->ledger.imbalance));
 		HELP("See where: currentsd ledger --check");
 	}
 	bytes = queue->totals.dead_bytes;
 	if (status_is_near(bytes, queue->dead_max_bytes) &&
-	    ABOUT(WRONG, "dead", NULL)) {
+	    ABOUT(WRONG, "dead", NULL, "space")) {
 		SAY("Dead letters use %d %% of dead_max_bytes: at 100 %% the "
 		    "oldest expire.",
 		    percent(bytes, queue->dead_max_bytes));
@@ -220,14 +246,14 @@ about_queue(struct attention *attention)
 		     "export > FILE");
 	}
 	if (queue->totals.dead_left_ms <= STATUS_EXPIRING_MS &&
-	    ABOUT(WRONG, "dead", NULL)) {
+	    ABOUT(WRONG, "dead", NULL, "expiring")) {
 		SAY("The first dead letters expire in %s.",
 		    DURATION(queue->dead_left_s));
 		HELP("Keep them elsewhere: currentsd dead export > FILE");
 	}
 	bytes = queue->totals.unreadable_bytes;
 	if (status_is_near(bytes, settings->unreadable_max_bytes) &&
-	    ABOUT(WRONG, "unreadable", NULL)) {
+	    ABOUT(WRONG, "unreadable", NULL, "space")) {
 		SAY("Unreadable bodies use %d %% of unreadable_max_bytes: at "
 		    "100 %% the oldest are deleted.",
 		    percent(bytes, settings->unreadable_max_bytes));
@@ -256,7 +282,8 @@ about_failing(struct attention *attention, const struct status_source *source)
 	int64_t seconds =
 	    status_since_s(attention->status->now_ms, of->failing_since_ms);
 
-	if (of->failing_since_ms == 0 || !ABOUT(WRONG, "source", source->name))
+	if (of->failing_since_ms == 0 ||
+	    !ABOUT(WRONG, "source", source->name, "failing"))
 		return;
 	SAY("Source %s is failing for %s: %u %s.", source->name,
 	    seconds < 0 ? "an unknown time (the clock was set back)"
@@ -294,7 +321,8 @@ about_refused(struct attention *attention, const struct status_source *source,
 	int64_t now_ms = attention->status->now_ms;
 
 	if (source->refused == 0 ||
-	    !ABOUT(WRONG, "source", intake != NULL ? source->name : "none"))
+	    !ABOUT(WRONG, "source", intake != NULL ? source->name : "none",
+		"refused"))
 		return;
 	if (intake != NULL)
 		SAY("Source %s: ", source->name);
@@ -341,7 +369,7 @@ about_state(
 	    (sender->until_ms - attention->status->now_ms + 999) / 1000;
 
 	if (destination->paused) {
-		if (!ABOUT(WAITING, "destination", name))
+		if (!ABOUT(QUIET, "destination", name, "paused"))
 			return;
 		SAY("Destination %s is paused by the operator, %s %ss wait.",
 		    name, NUMBER(destination->queued), destination->noun);
@@ -352,8 +380,8 @@ about_state(
 	if (!destination->running)
 		return;
 	if (sender->state == FORWARDER_HALTED &&
-	    ABOUT(WRONG, "destination", name)) {
-		SAY("Destination %s is halted: %s.", name, sender->why);
+	    ABOUT(WRONG, "destination", name, "halted")) {
+		SAY("Destination %s is halted: %s.", name, ANSWER(sender->why));
 		HELP("%s %ss wait, next try in %s. When that is fixed: "
 		     "currentsd destinations retry %s",
 		    NUMBER(destination->queued), destination->noun,
@@ -361,8 +389,9 @@ about_state(
 		attention_action(attention, "destinations", name, "retry");
 	}
 	if (sender->state == FORWARDER_BACKING_OFF &&
-	    ABOUT(WAITING, "destination", name)) {
-		SAY("Destination %s has trouble: %s.", name, sender->why);
+	    ABOUT(WAITING, "destination", name, "backing_off")) {
+		SAY("Destination %s has trouble: %s.", name,
+		    ANSWER(sender->why));
 		HELP("%s %ss wait, next try in %s. At once: currentsd "
 		     "destinations retry %s",
 		    NUMBER(destination->queued), destination->noun,
@@ -370,7 +399,7 @@ about_state(
 		attention_action(attention, "destinations", name, "retry");
 	}
 	if (sender->state == FORWARDER_TRIAL &&
-	    ABOUT(WAITING, "destination", name)) {
+	    ABOUT(QUIET, "destination", name, "trial")) {
 		SAY("Destination %s is on trial, nothing is sent: %s would "
 		    "have been sent, %s dropped, %s dead.",
 		    name, NUMBER((int64_t)sender->trial_sent),
@@ -394,15 +423,19 @@ about_parked(struct attention *attention, size_t index)
 	parked = status_parked(status->daemon, index, &count);
 	for (size_t i = 0; i < count; i++) {
 		const struct forwarder_parked *of = &parked[i].of;
+		char condition[sizeof(of->name) + sizeof("parked:")];
 
-		if (!ABOUT(WRONG, "destination", destination->name))
+		(void)snprintf(
+		    condition, sizeof(condition), "parked:%s", of->name);
+		if (!ABOUT(WRONG, "destination", destination->name, condition))
 			break;
 		SAY("Destination %s: %s is parked (%s), %s %ss; last answer: "
 		    "%s.",
 		    destination->name, of->name,
 		    of->whole ? "all of it is refused"
 			      : "those that were refused",
-		    NUMBER((int64_t)of->count), destination->noun, of->why);
+		    NUMBER((int64_t)of->count), destination->noun,
+		    ANSWER(of->why));
 		HELP("One is tried each minute, and all go once it is "
 		     "accepted. See what is refused: currentsd events list "
 		     "--type %s",
@@ -423,7 +456,7 @@ about_destination(struct attention *attention, size_t index)
 
 	about_state(attention, destination);
 	if (status_is_near(destination->bytes, destination->bytes_max) &&
-	    ABOUT(WRONG, "destination", name)) {
+	    ABOUT(WRONG, "destination", name, "space")) {
 		SAY("Destination %s uses %d %% of the space that it may: at "
 		    "100 %% its sources are answered 503.",
 		    name, percent(destination->bytes, destination->bytes_max));
@@ -433,18 +466,19 @@ about_destination(struct attention *attention, size_t index)
 	if (!destination->running)
 		return;
 	about_parked(attention, index);
-	if (sender->deferred > 0 && ABOUT(WAITING, "destination", name)) {
+	if (sender->deferred > 0 &&
+	    ABOUT(QUIET, "destination", name, "deferred")) {
 		SAY("Destination %s: %s deferred, which were refused or failed "
 		    "alone, but it is not yet certain that the %ss are at "
 		    "fault; last answer: %s.",
 		    name, NUMBER((int64_t)sender->deferred), destination->noun,
-		    sender->deferred_why);
+		    ANSWER(sender->deferred_why));
 		HELP("Nothing to do yet, next try in %s.",
 		    DURATION((sender->deferred_due_ms - status->now_ms + 999) /
 			     1000));
 	}
 	if (sender->pace_per_minute != sender->pace_full_per_minute &&
-	    ABOUT(WAITING, "destination", name)) {
+	    ABOUT(QUIET, "destination", name, "pace")) {
 		SAY("Destination %s: pace %s of %s %ss a minute, after HTTP "
 		    "429.",
 		    name, NUMBER(sender->pace_per_minute),
@@ -461,7 +495,7 @@ stranded_one(void *arg, const char *name, int64_t queued)
 {
 	struct attention *attention = arg;
 
-	if (!ABOUT(WRONG, "destination", name))
+	if (!ABOUT(WRONG, "destination", name, "stranded"))
 		return;
 	SAY("Destination %s is not in the settings, and %s queued for it are "
 	    "not sent.",
@@ -478,9 +512,12 @@ static void
 about_segment(struct attention *attention, const struct segment *segment)
 {
 	const char *id = segment->of.id;
+	struct segment shown = *segment;
 
-	if (!ABOUT(WAITING, "segment", id))
+	if (!ABOUT(WAITING, "segment", id, segment_state_name(segment->state)))
 		return;
+	if (attention->outside)
+		shown.why = NULL;
 	SAY("Segment ");
 	if (*segment->of.name != '\0')
 		SAY("%s (%s)", segment->of.name, id);
@@ -488,7 +525,7 @@ about_segment(struct attention *attention, const struct segment *segment)
 		SAY("%s", id);
 	SAY(" is %s: ", segment_state_name(segment->state));
 	segment_trouble_write(
-	    segment, attention->status->now_ms, &attention->what);
+	    &shown, attention->status->now_ms, &attention->what);
 	SAY(".");
 	HELP("All of it: currentsd segments show %s", id);
 	if (segment->state == SEGMENT_HELD) {
@@ -512,7 +549,8 @@ about_segments(struct attention *attention)
 			troubled++ < ATTENTION_SEGMENTS))
 			about_segment(attention, &segments->list[i]);
 	}
-	if (troubled > ATTENTION_SEGMENTS && ABOUT(WAITING, "segments", NULL)) {
+	if (troubled > ATTENTION_SEGMENTS &&
+	    ABOUT(WAITING, "segments", NULL, "more")) {
 		SAY("%s more segments need attention.",
 		    NUMBER((int64_t)troubled - ATTENTION_SEGMENTS));
 		HELP("See them: currentsd segments --attention");
@@ -529,7 +567,7 @@ about_left_out(struct attention *attention)
 	     i++) {
 		const struct status_left_out *left_out = &status->left_out[i];
 
-		if (!ABOUT(WAITING, "property", left_out->property))
+		if (!ABOUT(WAITING, "property", left_out->property, "left_out"))
 			continue;
 		SAY("The new property %s of %s is left out: the catalogue "
 		    "does not know it. %s event%s went without it, the first "
@@ -541,17 +579,23 @@ about_left_out(struct attention *attention)
 		HELP("To send it, add to the destination's settings: %s",
 		    left_out->settings);
 	}
-	if (more > 0 && ABOUT(WAITING, "drift", NULL)) {
+	if (more > 0 && ABOUT(WAITING, "drift", NULL, "more")) {
 		SAY("%s more properties are left out.", NUMBER(more));
 		HELP("See them: currentsd drift");
 	}
 }
 
 void
-attention_json(
-    const struct status *status, const char *about, struct json *json)
+attention_each(const struct status *status, const char *about, bool outside,
+    attention_fn *fn, void *arg)
 {
-	struct attention of = {.status = status, .only = about, .json = json};
+	struct attention of = {
+	    .status = status,
+	    .only = about,
+	    .outside = outside,
+	    .fn = fn,
+	    .arg = arg,
+	};
 	struct attention *attention = &of;
 
 	buf_init(&of.what, ATTENTION_TEXT);
@@ -573,4 +617,33 @@ attention_json(
 	buf_fini(&of.what);
 	buf_fini(&of.help);
 	buf_fini(&of.path);
+}
+
+static void
+attention_item_json(void *arg, const struct attention_item *item)
+{
+	struct json *json = arg;
+
+	json_object_open(json, NULL);
+	json_text(json, "level", item->level);
+	json_text(json, "about", item->about);
+	json_text(json, "condition", item->condition);
+	json_bytes(json, "what", item->what.data, item->what.len);
+	json_bytes(json, "help", item->help.data, item->help.len);
+	if (item->path.len == 0) {
+		json_null_value(json, "action");
+	} else {
+		json_object_open(json, "action");
+		json_text(json, "method", "POST");
+		json_bytes(json, "path", item->path.data, item->path.len);
+		json_object_close(json);
+	}
+	json_object_close(json);
+}
+
+void
+attention_json(
+    const struct status *status, const char *about, struct json *json)
+{
+	attention_each(status, about, false, attention_item_json, json);
 }
