@@ -42,6 +42,10 @@ static const struct counter_row counter_rows[COUNTERS] = {
 	"body."},
     [COUNTER_DRIFT_FIRST] = {"currentsd_drift_first_total", "",
 	"Kinds of drift seen for the first time: see `currentsd drift`."},
+    [COUNTER_NOTICES_ACCEPTED] = {"currentsd_notices_total",
+	"{result=\"accepted\"}", "Posts to notify_url, by outcome."},
+    [COUNTER_NOTICES_FAILED] = {"currentsd_notices_total",
+	"{result=\"failed\"}", NULL},
     [COUNTER_LOG_DROPPED] = {"currentsd_log_lines_dropped_total", "",
 	"Lines of the log that were dropped because nobody read it."},
 };

@@ -1,8 +1,8 @@
 /*
  * currentsd check: what serve would run, and what is wrong with it: the
  * settings, the addresses to listen at, the state directory, the way to the
- * destinations. It sends nothing, and leaves the queue alone. With --url or
- * --send-test it does only that (probe.c, send_test.c).
+ * destinations. It sends nothing, and leaves the queue alone. With --url,
+ * --send-test or --notify it does only that (probe.c, send_test.c).
  */
 
 #include "base/json.h"
@@ -41,6 +41,7 @@ const struct option_row command_check_options[] = {
 	"Send one marked event, or change, of this person."},
     {"--destination", "NAME",
 	"Send the test to this destination (default: the first)."},
+    {"--notify", NULL, "Post a test to notify_url."},
     {NULL, NULL, NULL},
 };
 
@@ -377,6 +378,9 @@ check_text(const struct check *check, struct buf *out)
 			    check->reaches[i].address,
 			    check->reaches[i].took_ms);
 	}
+	if (settings->notices.url != NULL)
+		(void)buf_text(out,
+		    "notify       yes; try it: currentsd check --notify\n");
 	while (settings_warning_next(settings, &at, &line))
 		(void)buf_printf(out, "warning      %.*s\n", STR_ARGS(line));
 	at = 0;
@@ -505,6 +509,7 @@ check_json(const struct check *check, struct buf *out)
 	json_text(&json, "filesystem", check->filesystem.name);
 	json_int(&json, "free_bytes", check->filesystem.free_bytes);
 	check_sections_json(check, &json);
+	json_bool(&json, "notify", settings->notices.url != NULL);
 	json_array_open(&json, "warnings");
 	while (settings_warning_next(settings, &at, &line))
 		json_bytes(&json, NULL, line.data, line.len);
@@ -540,18 +545,50 @@ check_run(struct command_context *context, struct check *check, struct buf *out)
 	return check->problems.len == 0 ? EXIT_FINE : EXIT_FOUND;
 }
 
+/* Post a test where notices go. */
+static int
+check_notify(const struct command_context *context,
+    const struct notices_settings *settings, struct buf *out)
+{
+	char why[NOTICES_WHY];
+	unsigned status = 0;
+	struct json json;
+	struct err err;
+
+	if (settings->url == NULL) {
+		(void)err_set(&err, ERR_INPUT, "notify_url is not set");
+		return command_fail(out, &err);
+	}
+	if (!notices_try(settings, &status, why, &err))
+		return command_fail(out, &err);
+	if (options_has(context->options, "--json")) {
+		json_init(&json, out);
+		json_object_open(&json, NULL);
+		json_int(&json, "status", status);
+		json_text(&json, "answer", why);
+		json_object_close(&json);
+		(void)buf_char(out, '\n');
+	} else {
+		(void)buf_printf(out, "%s    %s\n",
+		    status == 0 ? "no answer" : "answer   ", why);
+	}
+	return status / 100 == 2 ? EXIT_FINE : EXIT_FOUND;
+}
+
 int
 command_check(struct command_context *context, struct buf *out)
 {
 	bool url = options_has(context->options, "--url");
 	bool send = options_has(context->options, "--send-test");
+	bool notify = options_has(context->options, "--notify");
 	struct check check = {.daemon = 0};
 	struct err err;
 	int code;
 
-	if (url + send + options_has(context->options, "--offline") > 1)
-		return command_refuse(
-		    out, "give one of --offline, --url and --send-test");
+	if (url + send + notify + options_has(context->options, "--offline") >
+	    1)
+		return command_refuse(out,
+		    "give one of --offline, --url, --send-test and --notify");
 	buf_init(&check.problems, CHECK_PROBLEMS_MAX);
 	if (!settings_read(context->config, &check.settings, &err) ||
 	    !settings_complete(&check.settings, &err))
@@ -560,6 +597,8 @@ command_check(struct command_context *context, struct buf *out)
 		code = probe_url(context, &check.settings, out);
 	else if (send)
 		code = send_test(context, &check.settings, out);
+	else if (notify)
+		code = check_notify(context, &check.settings.notices, out);
 	else
 		code = check_run(context, &check, out);
 	free(check.listens);

@@ -10,7 +10,7 @@ static const struct command table[] = {
 	    "check` checks them.",
 	    COMMAND_PLAIN, NULL, command_serve},
 	{"check", "[--offline] [--json] [--url URL [--source NAME]] "
-	    "[--send-test IDENTITY [--destination NAME]]",
+	    "[--send-test IDENTITY [--destination NAME]] [--notify]",
 	    "Check the settings, and whether serve could run with them",
 	    "Also the addresses to listen at, the state directory, and whether "
 	    "the destinations answer: it connects to them, with TLS, and sends "
@@ -19,8 +19,9 @@ static const struct command table[] = {
 	    "and proves that the answer is that of this currentsd, and not a "
 	    "proxy's own. With --send-test it maps one marked event, sends it "
 	    "to Heap, and tells you how to find it there; or it sends a change "
-	    "of a segment that Heap does not have to Braze, likewise. Exits 1 "
-	    "if there is a problem.",
+	    "of a segment that Heap does not have to Braze, likewise. With "
+	    "--notify it posts a test to notify_url. Exits 1 if there is a "
+	    "problem.",
 	    COMMAND_PLAIN, command_check_options, command_check},
 	{"config", "[--all] [--json]",
 	    "Print the settings, and where each comes from",

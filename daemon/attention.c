@@ -163,6 +163,8 @@ static void
 about_daemon(struct attention *attention)
 {
 	const struct status *status = attention->status;
+	int64_t untold_s = status_since_s(
+	    status->now_ms, atomic_load(&status->daemon->untold_since_ms));
 
 	if (!status->running && ABOUT(WRONG, "daemon", NULL, "stopped")) {
 		SAY("The daemon is not running: nothing is accepted and "
@@ -181,6 +183,11 @@ about_daemon(struct attention *attention)
 		    "it.",
 		    NUMBER(status->log_dropped));
 		HELP("Look at what reads the daemon's standard error.");
+	}
+	if (untold_s >= 0 && ABOUT(QUIET, "daemon", NULL, "untold")) {
+		SAY("Notices cannot be posted to notify_url for %s.",
+		    DURATION(untold_s));
+		HELP("The log says why. Try it: currentsd check --notify");
 	}
 }
 
@@ -342,6 +349,26 @@ about_refused(struct attention *attention, const struct status_source *source,
 	HELP("%s", refused_effect(intake, of->refused_status));
 }
 
+/* Who never sent anything is still being set up. */
+static void
+about_silent(struct attention *attention, const struct status_source *source,
+    const struct intake *intake)
+{
+	int64_t most_ms = attention->status->daemon->settings->silence_ms;
+	int64_t silent_s = status_since_s(
+	    attention->status->now_ms, source->of.last_success_ms);
+
+	if (most_ms == 0 || intake->set || silent_s * 1000 < most_ms ||
+	    !attention->status->running || source->of.failing_since_ms != 0 ||
+	    !ABOUT(WAITING, "source", source->name, "silent"))
+		return;
+	SAY("Source %s is silent: no event came for %s.", source->name,
+	    DURATION(silent_s));
+	HELP("Is its connector at Braze switched on, with this address and "
+	     "token? See: currentsd sources show %s",
+	    source->name);
+}
+
 static void
 about_sources(struct attention *attention)
 {
@@ -351,6 +378,8 @@ about_sources(struct attention *attention)
 	for (size_t i = 0; i < status->source_count; i++) {
 		about_failing(attention, &status->sources[i]);
 		about_refused(attention, &status->sources[i],
+		    settings->sources[i].server.intake);
+		about_silent(attention, &status->sources[i],
 		    settings->sources[i].server.intake);
 	}
 	about_refused(attention, &status->sources[status->source_count], NULL);

@@ -265,7 +265,8 @@ daemon_start(struct daemon *daemon, struct err *reterr)
 	if (!server_start(&server_settings, daemon->queue, &server, reterr))
 		goto fail;
 	atomic_store(&daemon->server, server);
-	if (!erase_sweep_start(daemon, &daemon->sweep, reterr))
+	if (!erase_sweep_start(daemon, &daemon->sweep, reterr) ||
+	    !notices_start(daemon, &daemon->notices, reterr))
 		goto fail;
 	return true;
 fail:
@@ -284,6 +285,8 @@ daemon_stop(struct daemon *daemon)
 		server_drain(server);
 	erase_sweep_stop(daemon->sweep);
 	daemon->sweep = NULL;
+	notices_stop(daemon->notices);
+	daemon->notices = NULL;
 	server_stop(server);
 	atomic_store(&daemon->server, NULL);
 	queue_stop(daemon->queue);

@@ -42,6 +42,10 @@ struct daemon {
 	struct history *history; /* NULL unless it runs */
 
 	struct erase_sweep *sweep; /* NULL unless it runs */
+	struct notices *notices;   /* likewise */
+
+	/* No notice could be posted since then, wall clock; 0: not so. */
+	_Atomic int64_t untold_since_ms;
 
 	bool committing; /* a command started the committer, which ends with
 			  * daemon_fini() */

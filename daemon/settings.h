@@ -23,6 +23,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "daemon/notices.h"
 #include "forwarder/forwarder.h"
 #include "queue/queue.h"
 #include "schema/attributes/attributes.h"
@@ -96,6 +97,9 @@ struct settings {
 	size_t log_buffer; /* bytes */
 	int64_t stop_timeout_ms;
 	int64_t erase_interval_ms;
+	int64_t silence_ms; /* of a source, at most; 0: any */
+	struct notices_settings notices;
+	const char *notify_url_file;
 	const char *report_timezone; /* daemon/zone.h */
 	bool cohorts; /* the kind of the destination that variables make; else
 		       * it is attributes */

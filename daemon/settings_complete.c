@@ -214,6 +214,36 @@ admin_tokens_complete(struct settings *settings, struct err *reterr)
 	return true;
 }
 
+/* ---- notices ---- */
+
+/* The path and the query of a chat's webhook are its secret. */
+static bool
+notify_complete(struct settings *settings, struct err *reterr)
+{
+	const char **url = &settings->notices.url;
+	const char *from_file[TOKENS_MAX];
+	size_t count = 1;
+
+	if (settings->notify_url_file != NULL) {
+		if (*url != NULL)
+			return err_set(reterr, ERR_CONFIG,
+			    "notify_url and notify_url_file are both set: "
+			    "remove one of the two");
+		if (!token_file_read(settings, settings->notify_url_file, "URL",
+			from_file, &count, reterr))
+			return false;
+		*url = from_file[0];
+	}
+	return *url == NULL ||
+	       (count == 1 && token_valid(*url) &&
+		   (strncmp(*url, "https://", 8) == 0 ||
+		       strncmp(*url, "http://", 7) == 0)) ||
+	       err_set(reterr, ERR_CONFIG,
+		   "CURRENTSD_NOTIFY_URL (in the file: notify_url, "
+		   "notify_url_file) should be one URL that begins with "
+		   "https:// or http://");
+}
+
 /* ---- sources ---- */
 
 /* A pattern that no known type matches is probably a typing error. */
@@ -790,7 +820,8 @@ all_complete(struct settings *settings, struct err *reterr)
 		return err_set(reterr, ERR_CONFIG,
 		    "CURRENTSD_BODY_MEMORY (in the file: body_memory) should "
 		    "be at least CURRENTSD_BODY_LIMIT (body_limit)");
-	if (!admin_tokens_complete(settings, reterr))
+	if (!admin_tokens_complete(settings, reterr) ||
+	    !notify_complete(settings, reterr))
 		return false;
 	for (size_t i = 0; i < settings->source_count; i++) {
 		if (!source_complete(settings, &settings->sources[i], reterr))

@@ -193,6 +193,38 @@ static const struct setting main_rows[] = {
 	    LIMITS(SECOND(1), HOUR(24) * 30),
 	    .help = "The shortest time between two runs of on_delete = erase,"
 		" because each run reads everything stored."},
+	{"source_silence", SETTING_DURATION, MAIN(silence_ms),
+	    LIMITS(0, HOUR(24) * 365),
+	    .help = "A source of events that sent none for so long needs"
+		" attention; 0: none does."},
+	{"notify_url", SETTING_TEXT, MAIN(notices.url),
+	    .secret = true,
+	    .help = "Where to post what needs an operator, and that it is"
+		" resolved: JSON with a member text, as the incoming webhooks"
+		" of Slack and Mattermost take it. Without personal data. Try"
+		" it: `currentsd check --notify`."},
+	{"notify_url_file", SETTING_PATH, MAIN(notify_url_file),
+	    .help = "A file with that URL."},
+	{"notify_ca_file", SETTING_PATH, MAIN(notices.ca_file),
+	    .help = "A PEM file of the certificates to trust there, instead of"
+		" the system's."},
+	{"notify_proxy", SETTING_TEXT, MAIN(notices.proxy),
+	    .help = "The HTTP proxy on the way there."},
+	{"notify_timeout", SETTING_DURATION, MAIN(notices.timeout_ms),
+	    LIMITS(100, HOUR(1)),
+	    .help = "The time limit for such a post; what fails is tried"
+		" again."},
+	{"notify_after", SETTING_DURATION, MAIN(notices.after_ms),
+	    LIMITS(0, HOUR(24)),
+	    .help = "What lasts so long is told, and what is gone for so"
+		" long is resolved."},
+	{"notify_again", SETTING_DURATION, MAIN(notices.again_ms),
+	    LIMITS(0, HOUR(24) * 365),
+	    .help = "How often it is told again while it lasts; 0: never."},
+	{"notify_per_hour", SETTING_INTEGER, MAIN(notices.per_hour),
+	    LIMITS(1, NOTICES_PER_HOUR_MOST),
+	    .help = "The most such posts in an hour; the last one sums up all"
+		" that is to be told."},
 	{"report_timezone", SETTING_TEXT, MAIN(report_timezone),
 	    .help = "The time zone of your company in Braze, such as"
 		" Europe/Berlin: events are counted by its days, to be compared"
@@ -672,6 +704,14 @@ setting_defaults(enum setting_section_name section, void *ret_base)
 		    .log_buffer = MIB(1),
 		    .stop_timeout_ms = SECOND(20),
 		    .erase_interval_ms = HOUR(24),
+		    .silence_ms = HOUR(24),
+		    .notices =
+			{
+			    .after_ms = SECOND(300),
+			    .again_ms = HOUR(24),
+			    .timeout_ms = SECOND(10),
+			    .per_hour = 10,
+			},
 		    .report_timezone = "UTC",
 		};
 		queue_settings_init(&settings->queue);

@@ -47,7 +47,7 @@ PUBLIC = {
     "schema/cohorts/cohorts.h", "schema/json/scan.h", "schema/json/text.h",
     "queue/queue.h", "queue/admin.h", "queue/sqlite/rescue.h",
     "server/server.h", "server/call.h", "server/socket.h",
-    "forwarder/forwarder.h",
+    "forwarder/forwarder.h", "forwarder/post.h",
     "daemon/daemon.h", "daemon/segments.h", "daemon/settings.h", "daemon/status.h",
     "daemon/api.h", "daemon/event.h", "daemon/job.h", "daemon/erase.h",
     "daemon/persons.h", "daemon/bodies.h", "daemon/facts.h",
