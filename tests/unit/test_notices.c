@@ -40,10 +40,10 @@ struct scene {
 		bool quiet;
 		struct window there[WINDOWS];
 	} things[THINGS];
-	struct window many; /* MANY more of them */
-	struct window dead; /* letters: one, and at 100 s another */
-	struct window down; /* the receiver answers 503 */
-	int restart;	    /* 0: never */
+	struct window many;    /* MANY more of them */
+	struct window dead;    /* letters; see dead_letters() */
+	struct window down[2]; /* the receiver answers 503 */
+	int restart;	       /* 0: never */
 	int end;
 	const char *told; /* "AT STATE CONDITION\n" ... */
 };
@@ -66,6 +66,17 @@ static bool
 within(struct window window)
 {
 	return world.now_s >= window.from && world.now_s < window.to;
+}
+
+/* 1, from 100 on 2; one was dropped at 1200, and one more came at 1500. */
+static int
+dead_letters(void)
+{
+	int64_t now_s = world.now_s;
+
+	return within(world.scene->dead)
+		   ? 1 + (now_s >= 100 && (now_s < 1200 || now_s >= 1500))
+		   : 0;
 }
 
 /* ---- what is wrapped ---- */
@@ -106,13 +117,9 @@ bool
 __wrap_status_read(struct daemon *daemon, int64_t now_ms, int64_t mono_ms,
     struct status *ret_status, struct err *reterr)
 {
-	struct window dead = world.scene->dead;
-
 	(void)now_ms, (void)mono_ms, (void)reterr;
 	*ret_status = (struct status){.daemon = daemon};
-	if (within(dead))
-		ret_status->queue.ledger.line.dead =
-		    1 + (world.now_s >= dead.from + 100);
+	ret_status->queue.ledger.line.dead = dead_letters();
 	return true;
 }
 
@@ -225,7 +232,7 @@ __wrap_poster_run(struct poster *poster, int64_t timeout_ms,
     poster_answer_fn *fn, void *arg, struct err *reterr)
 {
 	const struct scene *scene = world.scene;
-	bool down = within(scene->down);
+	bool down = within(scene->down[0]) || within(scene->down[1]);
 	struct outlet_answer answer = {
 	    .status = down ? 503 : 204, .trouble = ""};
 
@@ -319,7 +326,11 @@ static const struct scene scenes[] = {
 		"2510 resolved halted\n"},
     {"dead letters are told again if there are more", .again = 1000,
 	.dead = {0, 2500}, .end = 3000,
-	.told = "10 new new\n1010 still new\n2510 resolved new\n"},
+	.told = "10 new new\n1010 still new\n2010 still new\n"
+		"2510 resolved new\n"},
+    {"dead letters that are kept are told once", .again = 1000,
+	.dead = {1600, NEVER_S}, .restart = 1700, .end = 4000,
+	.told = "1610 new new\n"},
     {"a few at once are told singly", .per_hour = 4,
 	.things = {{"a", .there = ONCE(0, NEVER_S)},
 	    {"b", .there = ONCE(0, NEVER_S)}, {"c", .there = ONCE(0, NEVER_S)}},
@@ -335,10 +346,13 @@ static const struct scene scenes[] = {
     {"while the receiver is away nothing piles up",
 	.things = {{"a", .there = ONCE(0, NEVER_S)},
 	    {"b", .there = ONCE(20, 60)}},
-	.down = {0, 80}, .end = 300, .told = "80 new a\n"},
+	.down = {{0, 80}}, .end = 300, .told = "80 new a\n"},
     {"it waits longer from try to try",
-	.things = {{"a", .there = ONCE(0, NEVER_S)}}, .down = {0, 81},
+	.things = {{"a", .there = ONCE(0, NEVER_S)}}, .down = {{0, 81}},
 	.end = 300, .told = "160 new a\n"},
+    {"a post that was taken ends the waiting",
+	.things = {{"a", .there = ONCE(0, 100)}}, .down = {{0, 15}, {105, 115}},
+	.end = 300, .told = "20 new a\n120 resolved a\n"},
     {"a restart does not tell it again",
 	.things = {{"a", .there = ONCE(0, NEVER_S)}}, .restart = 50,
 	.end = 300, .told = "10 new a\n"},
