@@ -35,7 +35,7 @@ static const struct command table[] = {
 	    "of the present file; variables override either. Exits 1 if a "
 	    "setting would change, or if serve could not start with FILE.",
 	    COMMAND_PLAIN, command_json_options, command_config_diff},
-	{"status", "[--watch] [--json]",
+	{"status", "[--watch] [--healthy] [--json]",
 	    "Show the state of the daemon and its queue",
 	    "First whether every event is accounted for, then what needs "
 	    "attention, each with what to do about it, then destinations, "

@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/show.h"
 #include "cli/status.h"
+#include "cli/value.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -20,6 +21,8 @@ enum { TOP_EVERY_MS = 1000, TOP_PAGE = 256 * 1024 };
 
 const struct option_row command_status_options[] = {
     {"--watch", NULL, "Draw it again every second, until q is pressed."},
+    {"--healthy", NULL,
+	"Exit 1 unless the daemon runs and no thread has stalled."},
     {"--json", NULL, "Print JSON."},
     {NULL, NULL, NULL},
 };
@@ -177,10 +180,13 @@ status_show(
 {
 	struct err err;
 
-	return status_render(
-		   status, context->screen, context->now_ms, out, &err)
-		   ? EXIT_FINE
-		   : command_fail(out, &err);
+	if (!status_render(status, context->screen, context->now_ms, out, &err))
+		return command_fail(out, &err);
+	return options_has(context->options, "--healthy") &&
+		       (strcmp(value_text(status, "state"), "running") != 0 ||
+			   !json_is_true(value_at(status, "alive")))
+		   ? EXIT_FOUND
+		   : EXIT_FINE;
 }
 
 int
