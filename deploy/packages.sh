@@ -32,11 +32,11 @@ PACKAGES_package=(dpkg-dev file)
 COMMANDS_package=(dpkg-shlibdeps file)
 
 PACKAGES_tests=(clang-format git python3 python3-pytest python3-pytest-xdist
-    python3-jsonschema nginx-light caddy haproxy apache2-bin openssl cppcheck
+    python3-jsonschema python3-yaml nginx-light caddy haproxy apache2-bin openssl cppcheck
     valgrind chromium chromium-driver python3-selenium mandoc systemd lintian)
 COMMANDS_tests=(clang-format git nginx caddy haproxy apache2 openssl cppcheck
     valgrind mandoc systemd-analyze lintian)
-PYTHON_tests=(pytest xdist jsonschema)
+PYTHON_tests=(pytest xdist jsonschema yaml)
 
 PACKAGES_long=(clang clang-tidy debootstrap)
 COMMANDS_long=(clang clang-tidy debootstrap)
