@@ -191,3 +191,16 @@ digest_random(void *ret, size_t len)
 		len -= (size_t)got;
 	}
 }
+
+void
+digest_random_id(char *ret, size_t digits)
+{
+	static const char hex[] = "0123456789abcdef";
+	unsigned char bytes[DIGEST_DIGITS];
+
+	CHECK(digits <= sizeof(bytes));
+	digest_random(bytes, digits);
+	for (size_t i = 0; i < digits; i++)
+		ret[i] = hex[bytes[i] & 15];
+	ret[digits] = '\0';
+}

@@ -10,49 +10,77 @@
 #include "base/clock.h"
 #include "base/counters.h"
 #include "base/lock.h"
+#include "base/str.h"
 #include "base/utf8.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
-	LOG_LINE = 1024,
-	LOG_ESCAPED = LOG_LINE * 4, /* of a line, at most */
-	LOG_LIMIT_MS = 1000,
+	LOG_TEXT = 2048, /* of an event and its members, before they are
+			  * escaped */
+	LOG_LINE = 4096,
+	LOG_TAIL = 4, /* bytes that end a line: "}, newline */
 	LOG_FLUSH_MS = 1000,
 	LOG_FLUSH_STEP_MS = 10,
+	LOG_KINDS = 128,
+	LOG_REPEAT_MS = 1000, /* between repeats, after a burst */
 };
-_Static_assert(LOG_ESCAPED <= PIPE_BUF, "lines of two processes do not mix");
+_Static_assert(LOG_LINE <= PIPE_BUF, "lines of two processes do not mix");
+
+/* Lines that are limited together. */
+struct log_kind {
+	uint64_t hash;
+	int64_t ready_ms; /* mono: a whole burst may be written again */
+	uint64_t suppressed;
+};
+
+struct line {
+	char data[LOG_LINE];
+	size_t len;
+	const char *next; /* what separates the next member */
+	uint64_t kind;
+};
 
 static struct {
 	/* set before threads start; NULL: lines are written at once */
 	char *bytes;
 	size_t size;
+	unsigned burst;
 
 	/* guarded by lock */
 	struct lock lock;
 	struct cond filled;
 	uint64_t taken;
 	uint64_t untold; /* lines dropped since the log last said so */
+	struct log_kind kinds[LOG_KINDS];
 
 	/* also read by log_flush(), which may not wait for the lock */
 	_Atomic uint64_t put, written;
 } log_ring;
 
+/* set before threads start */
 static enum log_level log_least = LOG_INFO;
+static enum log_form log_form = LOG_LOGFMT;
+static bool log_journal;
 
-static const char *const log_words[] = {
-    [LOG_DEBUG] = "debug",
-    [LOG_INFO] = "info",
-    [LOG_WARN] = "warn",
-    [LOG_ERROR] = "error",
+static const struct {
+	const char *word, *priority; /* of syslog(3), for the journal */
+} log_levels[] = {
+    [LOG_DEBUG] = {"debug", "<7>"},
+    [LOG_INFO] = {"info", "<6>"},
+    [LOG_WARN] = {"warn", "<4>"},
+    [LOG_ERROR] = {"error", "<3>"},
 };
 
 void
@@ -64,25 +92,14 @@ log_set_level(enum log_level least)
 bool
 log_level_read(const char *word, enum log_level *ret_level)
 {
-	for (size_t i = 0; i < sizeof(log_words) / sizeof(log_words[0]); i++) {
-		if (strcmp(word, log_words[i]) == 0) {
+	for (size_t i = 0; i < sizeof(log_levels) / sizeof(log_levels[0]);
+	     i++) {
+		if (strcmp(word, log_levels[i].word) == 0) {
 			*ret_level = (enum log_level)i;
 			return true;
 		}
 	}
 	return false;
-}
-
-/* A copy that a terminal may get; it ends in a newline. */
-static size_t
-log_escape(const char *text, char *ret, size_t size)
-{
-	size_t len = strlen(text), at = 0, put = 0, step;
-
-	for (; at < len && put + UTF8_VISIBLE < size; at += step)
-		put += utf8_visible(ret + put, text + at, len - at, &step);
-	ret[put++] = '\n';
-	return put;
 }
 
 const char *
@@ -102,54 +119,210 @@ log_quote(char ret[LOG_QUOTED], const char *text, size_t len)
 	return ret;
 }
 
-/* Format a line; returns its length. */
-static size_t log_format(char ret[LOG_ESCAPED], enum log_level level,
+/* ---- a line ---- */
+
+static void
+line_add(struct line *line, const char *data, size_t len)
+{
+	memcpy(line->data + line->len, data, len);
+	line->len += len;
+}
+
+static bool
+line_has_room(const struct line *line, size_t len)
+{
+	return line->len + len + LOG_TAIL <= LOG_LINE;
+}
+
+/* The content of a string in quotes; cut if there is no room. */
+static void
+line_escape(struct line *line, struct str value)
+{
+	char shown[UTF8_VISIBLE];
+	size_t step, count;
+
+	for (size_t at = 0; at < value.len; at += step) {
+		count =
+		    utf8_visible(shown, value.data + at, value.len - at, &step);
+		if (!line_has_room(line, 2 * count))
+			return;
+		for (size_t i = 0; i < count; i++) {
+			if (shown[i] == '"' || shown[i] == '\\')
+				line_add(line, "\\", 1);
+			line_add(line, &shown[i], 1);
+		}
+	}
+}
+
+static bool
+value_is_number(struct str value)
+{
+	size_t sign = value.len > 0 && value.data[0] == '-', at = sign;
+
+	while (at < value.len && value.data[at] >= '0' && value.data[at] <= '9')
+		at++;
+	return at == value.len && at > sign;
+}
+
+/* Must it be in quotes in logfmt? */
+static bool
+value_is_odd(struct str value)
+{
+	size_t at = 0;
+
+	while (at < value.len && value.data[at] > ' ' && value.data[at] < 127 &&
+	       strchr("\"=\\", value.data[at]) == NULL)
+		at++;
+	return at < value.len || value.len == 0;
+}
+
+/* A text is cut if it has no room; a member without room for its key, or for a
+ * bare value, is left out. */
+static void
+line_member(struct line *line, struct str key, struct str value, bool text)
+{
+	bool json = log_form == LOG_JSON;
+	bool bare =
+	    json ? !text && value_is_number(value) : !value_is_odd(value);
+	const char *quote = json ? "\"" : "";
+
+	if (!line_has_room(
+		line, key.len + strlen(",\"\":\"") + (bare ? value.len : 0)))
+		return;
+	line_add(line, line->next, strlen(line->next));
+	line_add(line, quote, strlen(quote));
+	line_add(line, key.data, key.len);
+	line_add(line, quote, strlen(quote));
+	line_add(line, json ? ":" : "=", 1);
+	quote = bare ? "" : "\"";
+	line_add(line, quote, strlen(quote));
+	line_escape(line, value);
+	line_add(line, quote, strlen(quote));
+	line->next = json ? "," : " ";
+}
+
+static void
+line_text(struct line *line, const char *key, struct str value)
+{
+	line_member(line, str_text(key), value, true);
+}
+
+/* Take the quotes, which log_quote() made, from a value at `at`; it grows no
+ * longer. Returns what follows it. */
+static char *
+value_unquote(char *at, struct str *ret_value)
+{
+	char *put = at;
+
+	*ret_value = str_bytes(at, 0);
+	for (at++; *at != '\0' && *at != '"'; at++) {
+		if (*at == '\\' && at[1] != '\0')
+			at++;
+		*put++ = *at;
+	}
+	ret_value->len = (size_t)(put - ret_value->data);
+	return *at == '"' ? at + 1 : at;
+}
+
+/* Take "event key=value ..." apart. If it was cut, a last key, or half of a
+ * number, is left out. */
+static void
+line_members(struct line *line, const char *module, char *text, bool cut)
+{
+	char *at = text + strcspn(text, " "), *key;
+	bool first = true, quoted;
+	struct str value;
+	size_t len;
+
+	value = str_bytes(text, (size_t)(at - text));
+	line_text(line, "event", value);
+	line->kind = str_hash(str_hash(0, str_text(module)), value);
+	while (*at != '\0') {
+		key = at + strspn(at, " ");
+		len = strcspn(key, "= ");
+		at = key + len;
+		if (*at != '=')
+			continue;
+		quoted = *++at == '"';
+		if (quoted) {
+			at = value_unquote(at, &value);
+		} else {
+			value = str_bytes(at, strcspn(at, " "));
+			at += value.len;
+			if (cut && *at == '\0')
+				return;
+		}
+		line_member(line, str_bytes(key, len), value, quoted);
+		if (first)
+			line->kind = str_hash(line->kind, value);
+		first = false;
+	}
+}
+
+static void line_begin(struct line *line, enum log_level level,
     const char *module, const char *format, va_list args) PRINTF_LIKE(4, 0);
 
-static size_t
-log_format(char ret[LOG_ESCAPED], enum log_level level, const char *module,
+static void
+line_begin(struct line *line, enum log_level level, const char *module,
     const char *format, va_list args)
 {
-	char when[CLOCK_TEXT], text[LOG_LINE];
-	int head;
+	char when[CLOCK_TEXT], text[LOG_TEXT];
+	const char *priority = log_levels[level].priority;
+	int len;
 
-	clock_text(clock_wall_ms(), when, sizeof(when));
-	head = snprintf(
-	    text, sizeof(text), "%s %-5s %s: ", when, log_words[level], module);
-	CHECK(head > 0 && (size_t)head < sizeof(text));
-	(void)vsnprintf(text + head, sizeof(text) - (size_t)head, format, args);
-	return log_escape(text, ret, LOG_ESCAPED);
+	line->len = 0;
+	line->next = log_form == LOG_JSON ? "{" : "";
+	if (log_journal) {
+		line_add(line, priority, strlen(priority));
+	} else {
+		clock_text(clock_wall_ms(), when, sizeof(when));
+		line_text(line, "time", str_text(when));
+		line_text(line, "level", str_text(log_levels[level].word));
+	}
+	line_text(line, "module", str_text(module));
+	len = vsnprintf(text, sizeof(text), format, args);
+	line_members(line, module, text, len >= (int)sizeof(text));
+}
+
+static void
+line_end(struct line *line)
+{
+	const char *end = log_form == LOG_JSON ? "}\n" : "\n";
+
+	line_add(line, end, strlen(end));
 }
 
 /* ---- the ring ---- */
 
 static bool
-log_put(const char *line, size_t len)
+log_put(const struct line *line)
 {
 	uint64_t put = atomic_load(&log_ring.put);
 	size_t at = (size_t)(put % log_ring.size);
-	size_t first = log_ring.size - at < len ? log_ring.size - at : len;
+	size_t first = log_ring.size - at;
 
 	lock_assert_held(&log_ring.lock);
-	if (len > log_ring.size - (size_t)(put - log_ring.taken))
+	if (first > line->len)
+		first = line->len;
+	if (line->len > log_ring.size - (size_t)(put - log_ring.taken))
 		return false;
-	memcpy(log_ring.bytes + at, line, first);
-	memcpy(log_ring.bytes, line + first, len - first);
-	atomic_store(&log_ring.put, put + len);
+	memcpy(log_ring.bytes + at, line->data, first);
+	memcpy(log_ring.bytes, line->data + first, line->len - first);
+	atomic_store(&log_ring.put, put + line->len);
 	return true;
 }
 
 /* Say that lines are missing, behind those that precede them. */
 static void PRINTF_LIKE(1, 2) log_tell(const char *format, ...)
 {
-	char line[LOG_ESCAPED];
+	struct line line;
 	va_list args;
-	size_t len;
 
 	va_start(args, format);
-	len = log_format(line, LOG_WARN, "log", format, args);
+	line_begin(&line, LOG_WARN, "log", format, args);
 	va_end(args);
-	if (log_put(line, len))
+	line_end(&line);
+	if (log_put(&line))
 		log_ring.untold = 0;
 }
 
@@ -236,8 +409,23 @@ log_abort(int signal)
 	(void)raise(signal);
 }
 
+/* systemd names the stream that is the journal (systemd.exec(5)). */
+static bool
+log_is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	struct stat is;
+	char name[64];
+
+	if (stream == NULL || fstat(STDERR_FILENO, &is) != 0)
+		return false;
+	(void)snprintf(name, sizeof(name), "%llu:%llu",
+	    (unsigned long long)is.st_dev, (unsigned long long)is.st_ino);
+	return strcmp(stream, name) == 0;
+}
+
 bool
-log_start(size_t ring_bytes, struct err *reterr)
+log_start(const struct log_settings *settings, struct err *reterr)
 {
 	const struct sigaction action = {
 	    .sa_handler = log_abort, .sa_flags = (int)SA_RESETHAND};
@@ -245,9 +433,13 @@ log_start(size_t ring_bytes, struct err *reterr)
 	pthread_t writer;
 	int code;
 
-	CHECK(log_ring.bytes == NULL && ring_bytes >= 2 * LOG_ESCAPED);
-	log_ring.size = ring_bytes;
-	log_ring.bytes = malloc(ring_bytes);
+	CHECK(log_ring.bytes == NULL && settings->ring_bytes >= 2 * LOG_LINE);
+	log_least = settings->level;
+	log_form = settings->form;
+	log_journal = log_is_journal();
+	log_ring.burst = settings->burst;
+	log_ring.size = settings->ring_bytes;
+	log_ring.bytes = malloc(log_ring.size);
 	if (log_ring.bytes == NULL)
 		return err_set_nomem(reterr);
 	lock_init(&log_ring.lock);
@@ -268,50 +460,74 @@ log_start(size_t ring_bytes, struct err *reterr)
 	return true;
 }
 
+/* May a line of the kind be written now? If so, *ret_suppressed ones were left
+ * out before it. */
+static bool
+log_repeat(uint64_t hash, int64_t now_ms, uint64_t *ret_suppressed)
+{
+	struct log_kind *kind = log_ring.kinds;
+
+	lock_assert_held(&log_ring.lock);
+	if (log_ring.burst == 0)
+		return true;
+	/* Else in place of the one that was silent for longest. */
+	for (size_t i = 1; i < LOG_KINDS && kind->hash != hash; i++) {
+		if (log_ring.kinds[i].hash == hash ||
+		    log_ring.kinds[i].ready_ms < kind->ready_ms)
+			kind = &log_ring.kinds[i];
+	}
+	if (kind->hash != hash)
+		*kind = (struct log_kind){.hash = hash};
+	if (kind->ready_ms < now_ms)
+		kind->ready_ms = now_ms;
+	if (kind->ready_ms - now_ms >
+	    ((int64_t)log_ring.burst - 1) * LOG_REPEAT_MS) {
+		kind->suppressed++;
+		return false;
+	}
+	kind->ready_ms += LOG_REPEAT_MS;
+	*ret_suppressed = kind->suppressed;
+	kind->suppressed = 0;
+	return true;
+}
+
 void
 log_line(enum log_level level, const char *module, const char *format, ...)
 {
-	char line[LOG_ESCAPED];
+	uint64_t suppressed = 0;
+	struct line line;
+	char number[24];
 	va_list args;
-	size_t len;
 
 	if (level < log_least)
 		return;
 	va_start(args, format);
-	len = log_format(line, level, module, format, args);
+	line_begin(&line, level, module, format, args);
 	va_end(args);
 	if (log_ring.bytes == NULL) {
+		line_end(&line);
 		/* One write, so that lines of two threads do not mix. A log
 		 * that cannot be written must not stop a command. */
-		if (write(STDERR_FILENO, line, len) < 0)
+		if (write(STDERR_FILENO, line.data, line.len) < 0)
 			return;
 		return;
 	}
 	lock_hold(&log_ring.lock);
-	if (log_put(line, len)) {
+	if (level >= LOG_WARN &&
+	    !log_repeat(line.kind, clock_mono_ms(), &suppressed))
+		goto out;
+	if (suppressed > 0) {
+		(void)snprintf(number, sizeof(number), "%" PRIu64, suppressed);
+		line_member(
+		    &line, str_text("suppressed"), str_text(number), false);
+	}
+	line_end(&line);
+	if (log_put(&line)) {
 		cond_wake(&log_ring.filled);
 	} else {
 		log_ring.untold++;
 		counter_add(COUNTER_LOG_DROPPED, 1);
 	}
+out:
 	lock_drop(&log_ring.lock);
-}
-
-bool
-log_limit_pass(
-    struct log_limit *limit, int64_t mono_ms, uint64_t *ret_suppressed)
-{
-	int64_t last = atomic_load(&limit->last_ms);
-	unsigned burst = limit->burst > 0 ? limit->burst : 1;
-
-	/* 0 is "never": the monotonic clock may have just started. */
-	if ((last == 0 || mono_ms - last >= LOG_LIMIT_MS) &&
-	    atomic_compare_exchange_strong(&limit->last_ms, &last, mono_ms))
-		atomic_store(&limit->passed, 0);
-	if (atomic_fetch_add(&limit->passed, 1) >= burst) {
-		atomic_fetch_add(&limit->suppressed, 1);
-		return false;
-	}
-	*ret_suppressed = atomic_exchange(&limit->suppressed, 0);
-	return true;
 }

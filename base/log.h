@@ -2,26 +2,32 @@
 #define BASE_LOG_H
 
 /*
- * The log: stderr, one line per event:
+ * The log: stderr, one line per event, as logfmt or as JSON:
  *
- *	2026-11-23T22:05:01.123Z info  server: accept source=main events=100
+ *	time=2026-11-23T22:05:01.123Z level=info module=server event=accept ...
+ *	{"time":"2026-11-23T22:05:01.123Z","level":"info","module":"server", ...
  *
- * time, level, module and verb, then key=value pairs; a value that contains
- * spaces is in quotes. Never bodies, tokens or personal data. Control
- * characters and what is not UTF-8 are shown as \xNN, so that an event is one
- * line whatever it contains. Any thread.
+ * If stderr is the journal of systemd, a line begins with its priority, as in
+ * <6>module=server, because the journal has a time and a level of its own.
+ *
+ * Never bodies, tokens or personal data. Control characters and what is not
+ * UTF-8 are shown as \xNN, so that an event is one line, and fit for a
+ * terminal, whatever it contains. Any thread.
  *
  * Once log_start() has been called, no thread waits for whoever reads stderr:
  * lines go into a ring in memory, and a thread of the log's own writes them.
  * Lines that find the ring full are dropped, counted (COUNTER_LOG_DROPPED), and
  * the log says how many as soon as there is room.
+ *
+ * Warnings and errors of a kind that repeat are limited then. A kind is an
+ * event with its first member, so the first member says what is to blame, and
+ * must not be a value that others choose freely. The next line of the kind has
+ * the member suppressed, with how many were left out before it.
  */
 
 #include "base/err.h"
 
-#include <stdatomic.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
 enum log_level {
@@ -31,12 +37,23 @@ enum log_level {
 	LOG_ERROR, /* an operator must act */
 };
 
+enum log_form { LOG_LOGFMT, LOG_JSON };
+
+struct log_settings {
+	enum log_level level; /* the lowest that is written */
+	enum log_form form;
+	unsigned burst;	   /* lines of a kind that are written at once, then
+			    * one a second; 0: all */
+	size_t ring_bytes; /* for lines that wait for their reader */
+};
+
 /* Set once, before threads start. */
 void log_set_level(enum log_level least);
 
-/* Write from a thread, with a ring of so many bytes. Once; it runs until the
- * process ends. abort() waits for it, like log_flush(). */
-MUST_USE bool log_start(size_t ring_bytes, struct err *reterr);
+/* Write from a thread. Once; it runs until the process ends. abort() waits for
+ * it, like log_flush(). */
+MUST_USE bool
+log_start(const struct log_settings *settings, struct err *reterr);
 
 /* Wait until everything has been written, but for a second at most: the reader
  * may have gone to sleep. To be called before the process exits. */
@@ -45,7 +62,10 @@ void log_flush(void);
 /* "debug", "info", "warn", "error"; false for another word. */
 MUST_USE bool log_level_read(const char *word, enum log_level *ret_level);
 
-/* `format` starts with the verb: log_line(LOG_INFO, "queue", "open ..."). */
+/* `format` is the event and its members: log_line(LOG_INFO, "queue", "open
+ * rows=%zu dir=%s", ...). A bare number is a number in JSON, too; what only may
+ * look like one, or may contain a space, is in quotes, by LOG_QUOTE or as
+ * name=\"%s\". */
 void log_line(enum log_level level, const char *module, const char *format, ...)
     PRINTF_LIKE(3, 4);
 
@@ -58,19 +78,5 @@ void log_line(enum log_level level, const char *module, const char *format, ...)
 enum { LOG_QUOTED = 768 };
 
 const char *log_quote(char ret[LOG_QUOTED], const char *text, size_t len);
-
-/* Keeps lines of one kind from flooding the log: at most `burst` within a
- * second. Initialize the rest with zeroes. */
-struct log_limit {
-	unsigned burst; /* 0: one */
-	_Atomic unsigned passed;
-	_Atomic int64_t last_ms;
-	_Atomic uint64_t suppressed;
-};
-
-/* May a line be written now? If so, *ret_suppressed lines were suppressed since
- * the last one. */
-MUST_USE bool log_limit_pass(
-    struct log_limit *limit, int64_t mono_ms, uint64_t *ret_suppressed);
 
 #endif

@@ -137,7 +137,7 @@ privacy_log(const struct settings *settings)
 			continue;
 		buf_reset(&text);
 		settings_privacy_write(&settings->destinations[i], &text);
-		log_line(LOG_INFO, "serve", "privacy destination=%s %.*s",
+		log_line(LOG_INFO, "serve", "privacy destination=\"%s\" %.*s",
 		    settings->destinations[i].forwarder.name, (int)text.len,
 		    text.data);
 	}
@@ -157,7 +157,8 @@ start_log(const struct serve *serve, const struct filesystem *filesystem)
 
 		buf_reset(&text);
 		settings_outlet_write(destination, &text);
-		log_line(LOG_INFO, "serve", "destination name=%s kind=%s %.*s",
+		log_line(LOG_INFO, "serve",
+		    "destination name=\"%s\" kind=%s %.*s",
 		    destination->forwarder.name,
 		    destination->forwarder.outlet->kind, (int)text.len,
 		    text.data);
@@ -168,8 +169,8 @@ start_log(const struct serve *serve, const struct filesystem *filesystem)
 		const struct server_source *s = &settings->sources[i].server;
 
 		log_line(LOG_INFO, "serve",
-		    "source name=%s path=%s/%s %ss=%zu open=%s "
-		    "destination=%s",
+		    "source name=\"%s\" path=%s/%s %ss=%zu open=%s "
+		    "destination=\"%s\"",
 		    s->name, s->intake->path, s->name,
 		    settings_secret_noun(s->intake),
 		    settings_list_count(s->secrets), s->open ? "yes" : "no",
@@ -178,10 +179,11 @@ start_log(const struct serve *serve, const struct filesystem *filesystem)
 	log_line(LOG_INFO, "serve",
 	    "start version=%s pid=%lld state_dir=%s filesystem=%s config=%s "
 	    "catalogue=%s",
-	    CURRENTSD_VERSION, (long long)getpid(), settings->queue.dir,
-	    filesystem->name,
-	    settings->config != NULL ? settings->config : "none",
-	    settings->catalogue != NULL ? settings->catalogue : "none");
+	    CURRENTSD_VERSION, (long long)getpid(),
+	    LOG_QUOTE(settings->queue.dir), filesystem->name,
+	    LOG_QUOTE(settings->config != NULL ? settings->config : "none"),
+	    LOG_QUOTE(
+		settings->catalogue != NULL ? settings->catalogue : "none"));
 }
 
 static void
@@ -189,7 +191,8 @@ stranded_log(void *arg, const char *name, int64_t queued)
 {
 	(void)arg;
 	log_line(LOG_WARN, "serve",
-	    "stranded destination=%s queued=%lld help=\"the destination is not "
+	    "stranded destination=\"%s\" queued=%lld help=\"the destination is "
+	    "not "
 	    "in the settings: add it again, or give another one formerly = "
 	    "NAME\"",
 	    name, (long long)queued);
@@ -338,7 +341,7 @@ queue_wait(struct serve *serve, struct err *reterr)
 		if (reterr->code != ERR_BUSY)
 			return false;
 		if (!logged) {
-			log_line(LOG_WARN, "serve", "wait for=queue text=%s",
+			log_line(LOG_WARN, "serve", "wait for=queue why=%s",
 			    LOG_QUOTE(reterr->text));
 			notify_send("STATUS=Waiting for the queue, which "
 				    "another process uses");
@@ -366,11 +369,10 @@ serve_start(struct serve *serve, const char *config, struct err *reterr)
 	if (!settings_complete(settings, reterr) ||
 	    !activation_take(settings, reterr))
 		return false;
-	log_set_level(settings->log_level);
-	if (!log_start(settings->log_buffer, reterr))
+	if (!log_start(&settings->log, reterr))
 		return false;
 	while (settings_warning_next(settings, &at, &line))
-		log_line(LOG_WARN, "settings", "warn text=%s",
+		log_line(LOG_WARN, "settings", "warn why=%s",
 		    LOG_QUOTE_BYTES(line.data, line.len));
 	if (!filesystem_check(settings->queue.dir,
 		settings->allow_volatile_state, &filesystem, reterr))

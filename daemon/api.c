@@ -242,7 +242,7 @@ api_log(const struct api *api, const char *format, ...)
 void
 api_log_person(const struct api *api, const char *verb, struct str id)
 {
-	api_log(api, "%s person=%016" PRIx64, verb,
+	api_log(api, "%s person=\"%016" PRIx64 "\"", verb,
 	    stats_person_hash(api->daemon->queue, id));
 }
 

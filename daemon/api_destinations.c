@@ -93,7 +93,7 @@ api_destination(struct api *api, struct err *reterr)
 static void
 destination_log(const struct api *api, const char *verb, size_t destination)
 {
-	log_line(LOG_INFO, "admin", "%s destination=%s caller=%s", verb,
+	log_line(LOG_INFO, "admin", "%s destination=\"%s\" caller=%s", verb,
 	    api->daemon->settings->destinations[destination].forwarder.name,
 	    api->call->caller);
 }

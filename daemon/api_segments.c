@@ -39,7 +39,7 @@ one_log(const struct api *api, const char *verb, const struct one *one)
 {
 	const struct stats_group *group = &one->segment->of;
 
-	api_log(api, "%s segment=%s source=%s destination=%s", verb,
+	api_log(api, "%s segment=%s source=\"%s\" destination=\"%s\"", verb,
 	    LOG_QUOTE(group->id), group->source, group->destination);
 }
 

@@ -4,6 +4,7 @@
 #include "base/lock.h"
 #include "base/log.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -182,19 +183,44 @@ out:
 	return ok;
 }
 
+/* Each count, as a member of the object or (NULL) as a member of a line. */
+static void
+erase_write(
+    const struct erase_result *result, struct json *json, struct buf *line)
+{
+	const struct {
+		const char *name;
+		int64_t count;
+	} more[] = {
+	    {"members", (int64_t)result->members},
+	    {"unreadable", result->bodies},
+	    {"unreadable_unclear", (int64_t)result->unclear},
+	    {"damaged_batches", (int64_t)result->damaged},
+	    {"ids_found", (int64_t)result->persons.found},
+	    {"ids_alone", (int64_t)result->persons.alone},
+	    {"devices_shared", (int64_t)result->persons.shared},
+	};
+	size_t rows = JOBS_PLACES + sizeof(more) / sizeof(more[0]);
+
+	for (size_t i = 0; i < rows; i++) {
+		bool place = i < JOBS_PLACES;
+		const char *name = place ? jobs_place_name((enum jobs_place)i)
+					 : more[i - JOBS_PLACES].name;
+		int64_t count = place ? (int64_t)result->removed[i]
+				      : more[i - JOBS_PLACES].count;
+
+		if (json != NULL)
+			json_int(json, name, count);
+		else
+			(void)buf_printf(line, "%s%s=%" PRId64,
+			    i > 0 ? " " : "", name, count);
+	}
+}
+
 void
 erase_json(const struct erase_result *result, struct json *json)
 {
-	for (int place = 0; place < JOBS_PLACES; place++)
-		json_int(json, jobs_place_name((enum jobs_place)place),
-		    (int64_t)result->removed[place]);
-	json_int(json, "members", (int64_t)result->members);
-	json_int(json, "unreadable", result->bodies);
-	json_int(json, "unreadable_unclear", (int64_t)result->unclear);
-	json_int(json, "damaged_batches", (int64_t)result->damaged);
-	json_int(json, "ids_found", (int64_t)result->persons.found);
-	json_int(json, "ids_alone", (int64_t)result->persons.alone);
-	json_int(json, "devices_shared", (int64_t)result->persons.shared);
+	erase_write(result, json, NULL);
 }
 
 void
@@ -202,19 +228,15 @@ erase_log(const struct daemon *daemon, size_t people,
     const struct erase_result *result, const char *caller)
 {
 	bool whole = result->unclear == 0 && result->damaged == 0;
-	struct json json;
 	struct buf text;
 
 	if (atomic_load(&daemon->server) == NULL)
 		return;
 	buf_init(&text, ERASE_RESULT_MAX);
-	json_init(&json, &text);
-	json_object_open(&json, NULL);
-	erase_json(result, &json);
-	json_object_close(&json);
+	erase_write(result, NULL, &text);
 	log_line(whole ? LOG_INFO : LOG_WARN, "erase",
-	    "erased people=%zu caller=%s removed=%.*s%s", people, caller,
-	    (int)text.len, text.data,
+	    "erased people=%zu caller=%s %.*s%s", people, caller, (int)text.len,
+	    text.data,
 	    whole ? ""
 		  : " help=\"some batches or bodies could not be searched: see "
 		    "`currentsd erase --help`\"");
@@ -289,7 +311,7 @@ sweep_message(void *arg, const char *text, struct err *reterr)
 {
 	(void)arg;
 	(void)reterr;
-	log_line(LOG_WARN, "erase", "message text=%s", LOG_QUOTE(text));
+	log_line(LOG_WARN, "erase", "message why=%s", LOG_QUOTE(text));
 	return true;
 }
 

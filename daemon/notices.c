@@ -440,8 +440,8 @@ post_run(struct poster *poster, const struct notices_settings *settings,
 
 	*post = (struct notices_post){.done = false};
 	ok = buf_ok(body, &err) &&
-	     poster_send(poster, &target, str_bytes(body->data, body->len),
-		 NULL, NULL, &err);
+	     poster_send(poster, &target, NULL,
+		 str_bytes(body->data, body->len), NULL, NULL, &err);
 	while (ok && !post->done && !atomic_load(stop))
 		ok = poster_run(
 		    poster, NOTICES_WAIT_MOST_MS, post_answered, post, &err);

@@ -212,7 +212,7 @@ settings_outlet_write(
 	switch (destination->kind) {
 	case SETTINGS_TRACK:
 		(void)buf_printf(out,
-		    "url=%s app_id=%s share=%u events_per_minute=%u",
+		    "url=%s app_id=\"%s\" share=%u events_per_minute=%u",
 		    track->url, track->app_id, track->share_percent,
 		    track->events_per_minute);
 		break;

@@ -93,8 +93,7 @@ struct settings {
 	const char *unread;    /* the same, if this user may not read it */
 	const char *catalogue; /* the file that adds to it, or NULL */
 	bool allow_volatile_state;
-	enum log_level log_level;
-	size_t log_buffer; /* bytes */
+	struct log_settings log;
 	int64_t stop_timeout_ms;
 	int64_t erase_interval_ms;
 	int64_t silence_ms; /* of a source, at most; 0: any */

@@ -4,6 +4,7 @@
  * sent to Heap cannot be taken back.
  */
 
+#include "base/log.h"
 #include "daemon/settings_table.h"
 #include "schema/track/track.h"
 
@@ -194,11 +195,21 @@ settings_rules_complete(struct settings *settings,
 static void
 list_write(const char *key, const struct track_list *list, struct buf *out)
 {
+	bool quote = false;
+
 	if (list->count == 0)
 		return;
-	(void)buf_printf(out, " %s=", key);
 	for (size_t i = 0; i < list->count; i++)
-		(void)buf_printf(out, "%s%s", i > 0 ? "," : "", list->items[i]);
+		quote = quote || strpbrk(list->items[i], " \"\\") != NULL;
+	(void)buf_printf(out, " %s=%s", key, quote ? "\"" : "");
+	for (size_t i = 0; i < list->count; i++) {
+		const char *item = LOG_QUOTE(list->items[i]);
+
+		(void)buf_printf(out, "%s%.*s", i > 0 ? "," : "",
+		    (int)strlen(item) - 2, item + 1);
+	}
+	if (quote)
+		(void)buf_char(out, '"');
 }
 
 void

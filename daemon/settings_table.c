@@ -83,10 +83,20 @@ static const struct setting main_rows[] = {
 	    .help = "A JSON file in the form of schema/currents/events.json"
 		" that adds event types and properties to the catalogue, and"
 		" decides on classes; read at start."},
-	{"log_level", SETTING_WORD, MAIN(log_level),
+	{"log_level", SETTING_WORD, MAIN(log.level),
 	    .words = "debug|info|warn|error",
 	    .help = "The lowest level that is logged."},
-	{"log_buffer", SETTING_SIZE, MAIN(log_buffer),
+	{"log_format", SETTING_WORD, MAIN(log.form),
+	    .words = "logfmt|json",
+	    .help = "How a line of the log is written. In the journal of"
+		" systemd it has neither time nor level, which the journal"
+		" shows."},
+	{"log_burst", SETTING_INTEGER, MAIN(log.burst),
+	    LIMITS(0, 1000000),
+	    .help = "How many warnings, or errors, of a kind are logged at"
+		" once; then one a second, with the number of those"
+		" suppressed. 0: all."},
+	{"log_buffer", SETTING_SIZE, MAIN(log.ring_bytes),
 	    LIMITS(KIB(64), GIB(1)),
 	    .help = "Memory for lines of the log that wait for their reader;"
 		" further ones are dropped and counted."},
@@ -700,8 +710,9 @@ setting_defaults(enum setting_section_name section, void *ret_base)
 	switch (section) {
 	case SETTING_MAIN:
 		*settings = (struct settings){
-		    .log_level = LOG_INFO,
-		    .log_buffer = MIB(1),
+		    .log = {.level = LOG_INFO,
+			.burst = 20,
+			.ring_bytes = MIB(1)},
 		    .stop_timeout_ms = SECOND(20),
 		    .erase_interval_ms = HOUR(24),
 		    .silence_ms = HOUR(24),

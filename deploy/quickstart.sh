@@ -160,12 +160,12 @@ esac
 daemon=$!
 serving()
 {
-    grep -q ' serve: start ' "$work/currentsd.log" ||
+    grep -q ' event=start version=' "$work/currentsd.log" ||
         ! kill -0 $daemon 2>/dev/null
 }
 await 30 serving || fail "currentsd did not start in time"
 kill -0 $daemon 2>/dev/null || fail "currentsd did not start"
-line=$(grep -m 1 ' serve: start ' "$work/currentsd.log")
+line=$(grep -m 1 ' event=start version=' "$work/currentsd.log")
 field()
 {
     sed -n "s/.* $1=\([^ ]*\).*/\1/p" <<<"$line"
@@ -176,7 +176,7 @@ cat <<END
 currentsd    $ingest, queue in $work/state
 events       Braze -> $ingest/currents -> Heap, $heap
 segments     Heap -> $ingest/segments -> Braze, $braze
-privacy     $(sed -n 's/.* serve: privacy destination=heap//p' \
+privacy     $(sed -n 's/.* event=privacy destination=heap//p' \
     "$work/currentsd.log")
              (the settings keep, drop and hash change this: see README.md)
 END

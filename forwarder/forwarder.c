@@ -129,10 +129,11 @@ forwarder_send(void *arg, struct sender *sender, struct request *request,
 	struct forwarder_slot *slot = arg;
 
 	(void)sender;
+	digest_random_id(request->id, sizeof(request->id) - 1);
 	return poster_send(slot->poster,
 	    request->announcement ? &slot->announcements : &slot->target,
-	    str_bytes(request->body.data, request->body.len), slot, request,
-	    reterr);
+	    request->id, str_bytes(request->body.data, request->body.len), slot,
+	    request, reterr);
 }
 
 static void
@@ -303,8 +304,8 @@ forwarder_take(struct forwarder *forwarder)
 		sender_due_now_ms(&forwarder->shared, &now), &leases, &err))
 		forwarder_give(forwarder, count, leases);
 	else {
-		log_line(LOG_ERROR, "forwarder", "take error=%s",
-		    LOG_QUOTE(err.text));
+		log_line(
+		    LOG_ERROR, "forwarder", "take why=%s", LOG_QUOTE(err.text));
 		for (size_t i = 0; i < count; i++)
 			forwarder->wants[i].next_ms = INT64_MIN;
 	}
@@ -357,8 +358,8 @@ forwarder_wait(struct forwarder *forwarder, int64_t until_ms)
 		wait_ms = FORWARDER_ROUND_MS;
 	if (!poster_run(
 		forwarder->poster, wait_ms, forwarder_answered, NULL, &err))
-		log_line(LOG_ERROR, "forwarder", "run error=%s",
-		    LOG_QUOTE(err.text));
+		log_line(
+		    LOG_ERROR, "forwarder", "run why=%s", LOG_QUOTE(err.text));
 }
 
 static bool
@@ -709,7 +710,7 @@ forwarder_once_post(const struct forwarder_destination *destination,
 		return false;
 	destination->outlet->address(
 	    context, once->announcing, &target.address);
-	ok = poster_send(poster, &target,
+	ok = poster_send(poster, &target, NULL,
 	    str_bytes(once->body.data, once->body.len), NULL, NULL, reterr);
 	while (ok && !wait.done)
 		ok = poster_run(
@@ -863,8 +864,8 @@ forwarder_verify_post(const struct forwarder_destination *destination,
 	wait->done = false;
 	ok = wait->outlet->verify(wait->context, wait->members, left,
 		 &target.address, &body, &wait->count, reterr) &&
-	     poster_send(poster, &target, str_bytes(body.data, body.len), NULL,
-		 NULL, reterr);
+	     poster_send(poster, &target, NULL, str_bytes(body.data, body.len),
+		 NULL, NULL, reterr);
 	while (ok && !wait->done)
 		ok = poster_run(poster, FORWARDER_VERIFY_STEP_MS,
 			 forwarder_verify_answered, wait, reterr) &&

@@ -15,7 +15,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { POST_READ_MAX = 1 << 20 }; /* bytes of an answer */
+enum {
+	POST_READ_MAX = 1 << 20, /* bytes of an answer */
+	POST_HEADER = 64,
+};
 
 struct post {
 	struct post *next, **prev; /* in flight */
@@ -221,10 +224,11 @@ post_headers_add(struct post *post, const char *header)
 }
 
 static bool
-post_prepare(
-    struct post *post, const struct post_target *target, struct err *reterr)
+post_prepare(struct post *post, const struct post_target *target,
+    const char *id, struct err *reterr)
 {
 	const char *const *header = target->address.headers;
+	char named[POST_HEADER];
 	CURLcode rc;
 
 	post->easy = curl_easy_init();
@@ -235,6 +239,11 @@ post_prepare(
 	/* No 100-continue: a round trip for nothing. */
 	if (!post_headers_add(post, "Expect:"))
 		return err_set_nomem(reterr);
+	if (id != NULL) {
+		(void)snprintf(named, sizeof(named), "X-Request-Id: %s", id);
+		if (!post_headers_add(post, named))
+			return err_set_nomem(reterr);
+	}
 	for (; *header != NULL; header++) {
 		if (!post_headers_add(post, *header))
 			return err_set_nomem(reterr);
@@ -248,7 +257,7 @@ post_prepare(
 
 bool
 poster_send(struct poster *poster, const struct post_target *target,
-    struct str body, void *owner, void *tag, struct err *reterr)
+    const char *id, struct str body, void *owner, void *tag, struct err *reterr)
 {
 	struct post *post = calloc(1, sizeof(*post));
 
@@ -257,7 +266,7 @@ poster_send(struct poster *poster, const struct post_target *target,
 	post->owner = owner;
 	post->tag = tag;
 	post->body = body;
-	if (!post_prepare(post, target, reterr)) {
+	if (!post_prepare(post, target, id, reterr)) {
 		post_free(poster, post);
 		return false;
 	}

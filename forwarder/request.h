@@ -20,6 +20,7 @@
 
 enum {
 	REQUEST_BYTES_HARD = 64 << 20, /* of a single item, even */
+	REQUEST_ID = 16 + 1,
 };
 
 struct request_item {
@@ -56,6 +57,7 @@ struct request {
 	bool sample; /* taken out of the queue likewise, and put back there */
 
 	/* While in flight. */
+	char id[REQUEST_ID]; /* of this post, for the logs of both ends */
 	struct buf body;
 	enum outlet_outcome *outcomes; /* owned; room for the answer's */
 	uint64_t send;		       /* its number, for the limits */

@@ -92,7 +92,7 @@ sender_enter(struct sender *sender, enum forwarder_state state,
 	if (until_ms != INT64_MAX && until_ms > now->mono_ms)
 		wait_ms = until_ms - now->mono_ms;
 	log_line(sender_states[state].level, "forwarder",
-	    "%s destination=%s next_ms=%" PRId64 " why=%s",
+	    "%s destination=\"%s\" next_ms=%" PRId64 " why=%s",
 	    forwarder_state_name(state), sender->settings.name, wait_ms,
 	    LOG_QUOTE(sender->why));
 	if (state == FORWARDER_PAUSED)
@@ -221,8 +221,6 @@ sender_new(const struct forwarder_destination *settings,
 	    .shared = shared,
 	    .arg = arg,
 	    .outlet = outlet,
-	    .drift.burst = SENDER_LOG_BURST,
-	    .deads.burst = SENDER_LOG_BURST,
 	    .request_items = outlet->request_items_most,
 	    .clock_least_ms = CLOCK_LEAST_MS,
 	    .cool_until_ms = INT64_MIN,
@@ -335,7 +333,7 @@ sender_retry(struct sender *sender, bool insist, const struct clock_times *now)
 	if (until_ms < sender->until_ms)
 		sender->until_ms = until_ms;
 	log_line(LOG_INFO, "forwarder",
-	    "retry destination=%s state=%s next_ms=%" PRId64,
+	    "retry destination=\"%s\" state=%s next_ms=%" PRId64,
 	    sender->settings.name, forwarder_state_name(sender->state),
 	    sender->until_ms > now->mono_ms ? sender->until_ms - now->mono_ms
 					    : 0);
@@ -391,8 +389,9 @@ sender_end(struct sender *sender, const struct clock_times *now)
 	sender_settle(sender, now);
 	sender_abandon(sender);
 	if (!sender->lost && !sender_save(sender, true, now, &err))
-		log_line(LOG_WARN, "forwarder", "save destination=%s error=%s",
-		    sender->settings.name, LOG_QUOTE(err.text));
+		log_line(LOG_WARN, "forwarder",
+		    "save why=%s destination=\"%s\"", LOG_QUOTE(err.text),
+		    sender->settings.name);
 }
 
 /* Another process delivers for the destination: forget all, and try to claim
@@ -724,8 +723,8 @@ static int64_t
 sender_post_failed(
     struct sender *sender, const struct clock_times *now, const struct err *err)
 {
-	log_line(LOG_ERROR, "forwarder", "start destination=%s error=%s",
-	    sender->settings.name, LOG_QUOTE(err->text));
+	log_line(LOG_ERROR, "forwarder", "start why=%s destination=\"%s\"",
+	    LOG_QUOTE(err->text), sender->settings.name);
 	sender->lost = sender->lost || err->code == ERR_BUSY;
 	sender->post_ms = now->mono_ms + SENDER_RETRY_MS;
 	return sender->post_ms;
@@ -945,8 +944,9 @@ sender_step(struct sender *sender, const struct clock_times *now)
 	sender_settle(sender, now);
 	if (sender->save_ms <= now->mono_ms &&
 	    !sender_save(sender, false, now, &err)) {
-		log_line(LOG_WARN, "forwarder", "save destination=%s error=%s",
-		    sender->settings.name, LOG_QUOTE(err.text));
+		log_line(LOG_WARN, "forwarder",
+		    "save why=%s destination=\"%s\"", LOG_QUOTE(err.text),
+		    sender->settings.name);
 		sender->save_ms = now->mono_ms + SENDER_SAVE_MS;
 	}
 	if (!sender->stopping && sender->state != FORWARDER_PAUSED) {

@@ -11,12 +11,11 @@
 
 #include "base/counters.h"
 #include "base/log.h"
+#include "forwarder/answer.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { SENDER_ANSWER_SHOWN = 200 }; /* bytes of an answer's body */
 
 /* An answer, and what was made of it. */
 struct verdict {
@@ -48,29 +47,19 @@ verdict_name(enum fault_outcome outcome, const char *item_noun)
 /* What came back, fit for a line of log; `advice` if it is needed to see what
  * is wrong with that, or NULL. */
 static void
-verdict_why(const struct outlet_answer *answer, const char *advice,
-    char ret[SENDER_WHY_MAX])
+verdict_why(const struct outlet_answer *answer, const struct buf *request,
+    const char *advice, char ret[SENDER_WHY_MAX])
 {
-	struct str body = answer->body;
-	size_t n, end;
+	char text[ANSWER_SHOWN + 1];
 
 	if (answer->trouble[0] != '\0') {
 		(void)snprintf(ret, SENDER_WHY_MAX, "%.200s", answer->trouble);
 		return;
 	}
-	n = (size_t)snprintf(ret, SENDER_WHY_MAX, "HTTP %u: %s%s",
-	    answer->status, advice != NULL ? advice : "",
-	    advice != NULL ? "; " : "");
-	end = n +
-	      (body.len < SENDER_ANSWER_SHOWN ? body.len : SENDER_ANSWER_SHOWN);
-	if (end >= SENDER_WHY_MAX)
-		end = SENDER_WHY_MAX - 1;
-	for (size_t i = 0; n < end; i++) {
-		char c = body.data[i];
-
-		ret[n++] = c == '"' ? '\'' : c < ' ' || c > '~' ? ' ' : c;
-	}
-	ret[n] = '\0';
+	(void)answer_show(
+	    answer->body, str_bytes(request->data, request->len), text);
+	(void)snprintf(ret, SENDER_WHY_MAX, "HTTP %u: %s%s%s", answer->status,
+	    advice != NULL ? advice : "", advice != NULL ? "; " : "", text);
 }
 
 static void
@@ -79,6 +68,7 @@ verdict_read(struct sender *sender, struct request *request,
     struct verdict *ret)
 {
 	struct outlet_verdict *said = &ret->said;
+	bool whole;
 
 	*ret = (struct verdict){
 	    .answer = answer,
@@ -106,15 +96,20 @@ verdict_read(struct sender *sender, struct request *request,
 		sender->results[FORWARDER_DENIED]++;
 		break;
 	}
-	verdict_why(answer,
-	    said->kind == OUTLET_VERDICT_FAILED ? said->advice : NULL,
-	    ret->why);
+	whole = ret->outcome == FAULT_ACCEPTED;
+	for (size_t i = 0; whole && i < request->count; i++)
+		whole = request->outcomes[i] == OUTLET_ACCEPTED;
+	if (!whole)
+		verdict_why(answer, &request->body,
+		    said->kind == OUTLET_VERDICT_FAILED ? said->advice : NULL,
+		    ret->why);
 	log_line(LOG_INFO, "forwarder",
-	    "%s destination=%s %ss=%zu bytes=%zu status=%u ms=%" PRId64
-	    " result=%s",
+	    "%s destination=\"%s\" request=\"%s\" %ss=%zu bytes=%zu status=%u "
+	    "ms=%" PRId64 " result=%s",
 	    request->announcement ? "announce" : "post", sender->settings.name,
-	    sender->outlet->item_noun, request->count, request->body.len,
-	    answer->status, now->mono_ms - request->started_ms,
+	    request->id, sender->outlet->item_noun, request->count,
+	    request->body.len, answer->status,
+	    now->mono_ms - request->started_ms,
 	    verdict_name(ret->outcome, sender->outlet->item_noun));
 }
 
@@ -318,7 +313,7 @@ sender_suspect_log(struct sender *sender, const struct verdict *verdict,
 	if (status.deferred > 0)
 		return;
 	log_line(LOG_WARN, "forwarder",
-	    "defer destination=%s %ss=1 next_ms=%" PRId64
+	    "defer destination=\"%s\" %ss=1 next_ms=%" PRId64
 	    " why=\"refused or failed alone; tried again beside others, which "
 	    "will tell whether it is at fault\" last=%s",
 	    sender->settings.name, sender->outlet->item_noun, next_ms,
@@ -327,24 +322,23 @@ sender_suspect_log(struct sender *sender, const struct verdict *verdict,
 
 static void
 sender_dead_letter(struct sender *sender, struct request *request,
-    const struct verdict *verdict, enum fault_outcome outcome, int64_t mono_ms)
+    const struct verdict *verdict, enum fault_outcome outcome)
 {
 	const struct fault_type *type = request_type(request);
 	const char *reason = outcome == FAULT_REFUSED
 				 ? "refused by the destination"
 				 : "failed at the destination";
 	struct str answer = verdict->answer->body;
-	uint64_t suppressed;
 
 	if (answer.len == 0)
 		answer = str_text(verdict->answer->trouble);
-	if (log_limit_pass(&sender->deads, mono_ms, &suppressed))
-		log_line(LOG_WARN, "forwarder",
-		    "dead destination=%s %ss=1 type=%s why=\"%s, beside others "
-		    "that were accepted\" last=%s suppressed=%" PRIu64,
-		    sender->settings.name, sender->outlet->item_noun,
-		    LOG_QUOTE(type != NULL ? type->name : ""), reason,
-		    LOG_QUOTE(verdict->why), suppressed);
+	log_line(LOG_WARN, "forwarder",
+	    "dead destination=\"%s\" %ss=1 type=%s why=\"%s, beside others "
+	    "that "
+	    "were accepted\" last=%s",
+	    sender->settings.name, sender->outlet->item_noun,
+	    LOG_QUOTE(type != NULL ? type->name : ""), reason,
+	    LOG_QUOTE(verdict->why));
 	sender_dead(
 	    sender, request, reason, (int)verdict->answer->status, answer);
 }
@@ -377,12 +371,12 @@ sender_release(struct sender *sender, struct fault_type *type,
 		sender->shared->queue, sender->id, type->name, &err)) {
 		/* The next probe will come to it. */
 		log_line(LOG_ERROR, "forwarder",
-		    "release destination=%s error=%s", sender->settings.name,
-		    LOG_QUOTE(err.text));
+		    "release why=%s destination=\"%s\"", LOG_QUOTE(err.text),
+		    sender->settings.name);
 		return;
 	}
 	log_line(LOG_INFO, "forwarder",
-	    "release destination=%s type=%s %ss=%zu", sender->settings.name,
+	    "release destination=\"%s\" type=%s %ss=%zu", sender->settings.name,
 	    LOG_QUOTE(type->name), sender->outlet->item_noun, type->count);
 	fault_type_release(&sender->fault, type);
 	sender->look_ms = INT64_MIN;
@@ -500,8 +494,7 @@ sender_judge(struct sender *sender, struct request *request,
 		sender_park(sender, request, now);
 		break;
 	case FAULT_DEAD:
-		sender_dead_letter(
-		    sender, request, verdict, outcome, now->mono_ms);
+		sender_dead_letter(sender, request, verdict, outcome);
 		break;
 	case FAULT_KEEP:
 		if (suspect)
@@ -515,8 +508,8 @@ sender_judge(struct sender *sender, struct request *request,
 	    type->parked == FAULT_FLOWS)
 		return;
 	log_line(LOG_WARN, "forwarder",
-	    "park destination=%s type=%s what=%s why=%s", sender->settings.name,
-	    LOG_QUOTE(type->name),
+	    "park destination=\"%s\" type=%s what=%s why=%s",
+	    sender->settings.name, LOG_QUOTE(type->name),
 	    type->parked == FAULT_PARKED_ALL ? "all" : "refused",
 	    LOG_QUOTE(verdict->why));
 	sender->save_first = true;
@@ -617,8 +610,8 @@ announced(struct sender *sender, struct group *group, struct str name,
 		return;
 	}
 	/* It is announced once more. */
-	log_line(LOG_ERROR, "forwarder", "announce destination=%s error=%s",
-	    sender->settings.name, LOG_QUOTE(err.text));
+	log_line(LOG_ERROR, "forwarder", "announce why=%s destination=\"%s\"",
+	    LOG_QUOTE(err.text), sender->settings.name);
 	sender->lost = sender->lost || err.code == ERR_BUSY;
 	sender->post_ms = now->mono_ms + SENDER_RETRY_MS;
 }
@@ -636,7 +629,7 @@ announcement_failed(struct sender *sender, struct group *group,
 		wait_ms = backoff_ms;
 	if (!group->failed)
 		log_line(LOG_WARN, "forwarder",
-		    "announce destination=%s group=%s next_ms=%" PRId64
+		    "announce destination=\"%s\" group=%s next_ms=%" PRId64
 		    " why=\"the destination does not accept the group, so its "
 		    "%ss wait\" last=%s",
 		    sender->settings.name, LOG_QUOTE(group->of.id.data),

@@ -60,7 +60,7 @@ judge_now_ms(struct sender *sender, const struct clock_times *now)
 		clock_text(now->wall_ms, clock, sizeof(clock));
 		clock_text(sender->clock_least_ms, least, sizeof(least));
 		log_line(LOG_WARN, "forwarder",
-		    "clock-wrong destination=%s clock=%s was=%s advice=%s",
+		    "clock_wrong destination=\"%s\" clock=%s was=%s help=%s",
 		    sender->settings.name, clock, least,
 		    LOG_QUOTE("set this machine's clock; until it is right, "
 			      "no item's time is checked"));
@@ -599,8 +599,8 @@ fill_label(
 	(void)err_set_nomem(&err);
 	if (group != NULL && group_label(sender, group, &err))
 		return true;
-	log_line(LOG_ERROR, "forwarder", "group destination=%s error=%s",
-	    sender->settings.name, LOG_QUOTE(err.text));
+	log_line(LOG_ERROR, "forwarder", "group why=%s destination=\"%s\"",
+	    LOG_QUOTE(err.text), sender->settings.name);
 	sender->lost = sender->lost || err.code == ERR_BUSY;
 	sender->post_ms = now->mono_ms + SENDER_RETRY_MS;
 	return false;
@@ -1173,10 +1173,8 @@ leases_free(struct sender *sender, bool all)
 /* The counts of what was left out are durable: say what is new, and count it
  * for the metrics. */
 static void
-left_out_log(
-    struct sender *sender, const struct queue_lease *lease, int64_t mono_ms)
+left_out_log(struct sender *sender, const struct queue_lease *lease)
 {
-	uint64_t suppressed;
 	struct buf text;
 
 	buf_init(&text, SENDER_LEFT_OUT_LOG);
@@ -1189,12 +1187,10 @@ left_out_log(
 		counter_add(COUNTER_DRIFT_FIRST, 1);
 		buf_reset(&text);
 		sender->outlet->left_out_write(drift->text, &text);
-		if (text.len > 0 &&
-		    log_limit_pass(&sender->drift, mono_ms, &suppressed))
+		if (text.len > 0)
 			log_line(LOG_WARN, "forwarder",
-			    "drift destination=%s %.*s suppressed=%" PRIu64,
-			    sender->settings.name, (int)text.len, text.data,
-			    suppressed);
+			    "drift destination=\"%s\" %.*s",
+			    sender->settings.name, (int)text.len, text.data);
 	}
 	buf_fini(&text);
 }
@@ -1234,7 +1230,7 @@ sender_settle(struct sender *sender, const struct clock_times *now)
 				      count, now->wall_ms, &err));
 	for (size_t i = 0; i < n; i++) {
 		if (ok)
-			left_out_log(sender, leases[i], now->mono_ms);
+			left_out_log(sender, leases[i]);
 		left_out_counted(leases[i]);
 	}
 	free(leases);
@@ -1243,8 +1239,8 @@ sender_settle(struct sender *sender, const struct clock_times *now)
 		sender->decided = false;
 		return;
 	}
-	log_line(LOG_ERROR, "forwarder", "settle destination=%s error=%s",
-	    sender->settings.name, LOG_QUOTE(err.text));
+	log_line(LOG_ERROR, "forwarder", "settle why=%s destination=\"%s\"",
+	    LOG_QUOTE(err.text), sender->settings.name);
 	sender->settle_ms = now->mono_ms + SENDER_RETRY_MS;
 	sender->lost = sender->lost || err.code == ERR_BUSY;
 }
@@ -1266,8 +1262,9 @@ sender_abandon(struct sender *sender)
 	/* They will be sent again; that is harmless, but it is said. */
 	if (unsettled > 0)
 		log_line(LOG_WARN, "forwarder",
-		    "unsettled destination=%s %ss=%zu", sender->settings.name,
-		    sender->outlet->item_noun, unsettled);
+		    "unsettled destination=\"%s\" %ss=%zu",
+		    sender->settings.name, sender->outlet->item_noun,
+		    unsettled);
 	leases_free(sender, true);
 	sender->decided = false;
 }

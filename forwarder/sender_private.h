@@ -15,8 +15,6 @@
 #include "forwarder/pace.h"
 #include "forwarder/sender.h"
 
-enum { SENDER_LOG_BURST = 20 }; /* lines of a kind in a second */
-
 enum {
 	SENDER_RETRY_MS = 1000,	    /* after trouble of ours: disk or memory */
 	SENDER_SAVE_MS = 30 * 1000, /* to save what may be a little old */
@@ -88,8 +86,7 @@ struct sender {
 	bool clock_told;	/* that it is */
 	int64_t retry_after_ms; /* mono: the destination asked us to wait */
 	char retry_after_why[256];
-	struct log_limit drift, deads; /* lines about them */
-	char suspect_why[256];	       /* the answer to the last suspect */
+	char suspect_why[256]; /* the answer to the last suspect */
 
 	/* What it has. */
 	struct queue_lease *leases[SENDER_LISTS], **ends[SENDER_LISTS];

@@ -306,8 +306,8 @@ sender_restore(struct sender *sender, const struct queue_destination *found,
 	if (err.code == ERR_NOMEM)
 		return err_set_nomem(reterr);
 	/* It is not worth to stop delivery for; but all may have been sent. */
-	log_line(LOG_ERROR, "forwarder", "restore destination=%s error=%s",
-	    sender->settings.name, LOG_QUOTE(err.text));
+	log_line(LOG_ERROR, "forwarder", "restore why=%s destination=\"%s\"",
+	    LOG_QUOTE(err.text), sender->settings.name);
 	sender_cool(sender, 0, now);
 	return true;
 }

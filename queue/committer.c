@@ -65,7 +65,7 @@ committer_report(struct queue *queue, bool ok, const struct err *err)
 	if (ok)
 		log_line(LOG_WARN, "queue", "accept result=ok");
 	else
-		log_line(LOG_ERROR, "queue", "accept result=failed text=%s",
+		log_line(LOG_ERROR, "queue", "accept result=failed why=%s",
 		    LOG_QUOTE(err->text));
 }
 
@@ -265,7 +265,7 @@ committer_upkeep(struct queue *queue, int64_t mono_ms)
 	}
 	fair_lock_drop(&queue->lock);
 	if (!ok)
-		log_line(LOG_ERROR, "queue", "%s text=%s",
+		log_line(LOG_ERROR, "queue", "%s why=%s",
 		    broken ? "reopen" : "fail", LOG_QUOTE(err.text));
 	if (loaded) {
 		log_line(LOG_WARN, "queue", "%s result=ok",
@@ -297,7 +297,7 @@ committer_renew(struct queue *queue, int64_t mono_ms)
 	if (count > 0 &&
 	    !queue->engine->renew(queue->store, claims, count, &err))
 		log_line(
-		    LOG_ERROR, "queue", "renew text=%s", LOG_QUOTE(err.text));
+		    LOG_ERROR, "queue", "renew why=%s", LOG_QUOTE(err.text));
 	for (size_t i = 0; i < queue->destinations.count; i++) {
 		struct destination *one = &queue->destinations.list[i];
 
@@ -305,7 +305,8 @@ committer_renew(struct queue *queue, int64_t mono_ms)
 			continue;
 		one->claimed = false;
 		log_line(LOG_ERROR, "queue",
-		    "lost destination=%s why=\"another process delivers for "
+		    "lost destination=\"%s\" why=\"another process delivers "
+		    "for "
 		    "it now\"",
 		    one->name.data);
 	}

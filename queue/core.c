@@ -426,7 +426,7 @@ queue_left_out(const char *what, const struct err *err, struct err *reterr)
 	if (err->code != ERR_DAMAGED)
 		return err_set(reterr, err->code, "%s", err->text);
 	log_line(LOG_ERROR, "queue",
-	    "load what=%s result=damaged text=%s help=\"currentsd queue "
+	    "load what=%s result=damaged why=%s help=\"currentsd queue "
 	    "check\"",
 	    what, LOG_QUOTE(err->text));
 	return true;

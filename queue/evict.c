@@ -439,7 +439,7 @@ evict_tell(struct queue *queue, int64_t mono_ms)
 	if (expiring && !evictions->expiring)
 		log_line(LOG_WARN, "queue",
 		    "expire what=dead first_s=%" PRId64
-		    " next=\"currentsd dead export\"",
+		    " help=\"currentsd dead export\"",
 		    left_ms / 1000);
 	evictions->expiring = expiring;
 }

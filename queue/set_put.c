@@ -287,8 +287,8 @@ set_put_written(const struct queue *queue, const struct put *put)
 		return;
 	if (put->newly_held)
 		log_line(LOG_WARN, "queue",
-		    "sync result=held source=%s group=%s name=%s left=%" PRId64
-		    " entered=%" PRId64 " members=%" PRId64
+		    "sync result=held source=\"%s\" group=%s name=%s "
+		    "left=%" PRId64 " entered=%" PRId64 " members=%" PRId64
 		    " why=\"it changes more than %u %% of them\" "
 		    "help=\"currentsd segments release\"",
 		    put->batch.source, LOG_QUOTE(put->group->id),
@@ -296,7 +296,7 @@ set_put_written(const struct queue *queue, const struct put *put)
 		    sync->size, queue->settings.hold_over);
 	else if (sync->total > 0 && sync_whole(sync))
 		log_line(LOG_INFO, "queue",
-		    "sync result=complete source=%s group=%s name=%s "
+		    "sync result=complete source=\"%s\" group=%s name=%s "
 		    "pages=%zu entered=%" PRId64 " left=%" PRId64,
 		    put->batch.source, LOG_QUOTE(put->group->id),
 		    LOG_QUOTE(put->group->name), sync->total, sync->entered,

@@ -49,7 +49,7 @@ set_tell(const struct queue *queue, const struct set_group *group,
     const struct sync *sync)
 {
 	log_line(LOG_WARN, "queue",
-	    "sync result=incomplete source=%s group=%s name=%s pages=%zu "
+	    "sync result=incomplete source=\"%s\" group=%s name=%s pages=%zu "
 	    "total=%zu help=\"%s\"",
 	    group->source.data, LOG_QUOTE(group->id), LOG_QUOTE(group->name),
 	    sync->seen, sync->total, queue->settings.sync_help);

@@ -137,7 +137,7 @@ set_left_out(struct set_loading *loading, bool ok, const char *what,
 		return err_set(loading->reterr, err->code, "%s", err->text);
 	if (!ok)
 		log_line(LOG_ERROR, "queue",
-		    "load what=%s result=damaged text=%s help=\"currentsd "
+		    "load what=%s result=damaged why=%s help=\"currentsd "
 		    "queue check\"",
 		    what, LOG_QUOTE(err->text));
 	return true;

@@ -229,11 +229,11 @@ take_damaged_again(
 	take_ask(take, damaged->asked)->again = true;
 	queue->strayed++;
 	log_line(LOG_ERROR, "queue",
-	    "quarantine batch=%" PRId64 " events=%zu"
-	    " why=%s help=\"the events stay queued and are tried again; if "
+	    "quarantine why=%s batch=%" PRId64
+	    " events=%zu help=\"the events stay queued and are tried again; if "
 	    "`currentsd queue check` also finds a fault, restore a backup or "
 	    "use `currentsd queue rescue`\"",
-	    row->seq, row->remaining, LOG_QUOTE(second.err.text));
+	    LOG_QUOTE(second.err.text), row->seq, row->remaining);
 	return true;
 }
 
@@ -380,7 +380,7 @@ take_failed(struct take *take, struct take_ask *ask, const struct err *err)
 	if (err != NULL && !destination->failing) {
 		destination->failing = true;
 		log_line(LOG_ERROR, "queue",
-		    "take result=failed destination=%s text=%s",
+		    "take result=failed destination=\"%s\" why=%s",
 		    destination->name.data, LOG_QUOTE(err->text));
 	}
 }
@@ -390,7 +390,8 @@ take_passed_over(struct destination *destination)
 {
 	if (!destination->damaged)
 		log_line(LOG_ERROR, "queue",
-		    "take result=damaged destination=%s why=\"queued batches "
+		    "take result=damaged destination=\"%s\" why=\"queued "
+		    "batches "
 		    "were passed over\" help=\"run `currentsd queue check`; "
 		    "restore a backup or use `currentsd queue rescue`\"",
 		    destination->name.data);

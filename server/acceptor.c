@@ -42,7 +42,6 @@ struct acceptor {
 	struct pending *first, *last; /* the oldest is last */
 	atomic_size_t count;	      /* which other threads may read */
 	int64_t paused_until_ms;      /* 0: not paused */
-	struct log_limit log_limit;
 };
 
 /* ---- pending connections ---- */
@@ -233,15 +232,9 @@ acceptor_pause(struct acceptor *acceptor, int64_t until_ms)
 static void
 acceptor_fail(struct acceptor *acceptor, int error)
 {
-	int64_t now_ms = clock_mono_ms();
-	uint64_t suppressed;
-
-	if (log_limit_pass(&acceptor->log_limit, now_ms, &suppressed))
-		log_line(LOG_WARN, "server",
-		    "accept listener=%s text=%s suppressed=%llu",
-		    acceptor->settings.name, LOG_QUOTE(strerror(error)),
-		    (unsigned long long)suppressed);
-	acceptor_pause(acceptor, now_ms + ACCEPTOR_PAUSE_MS);
+	log_line(LOG_WARN, "server", "accept_fail listener=%s why=%s",
+	    acceptor->settings.name, LOG_QUOTE(strerror(error)));
+	acceptor_pause(acceptor, clock_mono_ms() + ACCEPTOR_PAUSE_MS);
 }
 
 /* Accept what waits at a socket, but not endlessly: others have sent something.

@@ -449,10 +449,8 @@ ingest_put(struct request *request)
 
 /* The put is durable: count the drift, and log what was never seen before. */
 static void
-ingest_log_drift(struct service *service, const struct ingest *ingest)
+ingest_log_drift(const struct ingest *ingest)
 {
-	int64_t mono_ms = clock_mono_ms();
-	uint64_t suppressed;
 	const struct intake_batch *batch = &ingest->batch;
 	struct buf text;
 
@@ -464,12 +462,9 @@ ingest_log_drift(struct service *service, const struct ingest *ingest)
 		counter_add(COUNTER_DRIFT_FIRST, 1);
 		buf_reset(&text);
 		ingest->intake->drift_write(batch->drift[i].text, &text);
-		if (text.len > 0 &&
-		    log_limit_pass(&service->drift, mono_ms, &suppressed))
-			log_line(LOG_WARN, "server",
-			    "drift source=%s %.*s suppressed=%llu",
-			    ingest->put.source, (int)text.len, text.data,
-			    (unsigned long long)suppressed);
+		if (text.len > 0)
+			log_line(LOG_WARN, "server", "drift source=\"%s\" %.*s",
+			    ingest->put.source, (int)text.len, text.data);
 	}
 	buf_fini(&text);
 }
@@ -484,9 +479,9 @@ ingest_answer_receipt(struct request *request)
 	struct buf body;
 
 	log_line(LOG_INFO, "server",
-	    "accept source=%s client=%s %ss=%zu queued=%zu dead=%zu "
-	    "duplicates=%zu dropped=%zu bytes=%llu ms=%lld",
-	    request_source_name(request), request->origin,
+	    "accept source=\"%s\" client=%s request=\"%s\" %ss=%zu queued=%zu "
+	    "dead=%zu duplicates=%zu dropped=%zu bytes=%llu ms=%lld",
+	    request_source_name(request), request->origin, request->id,
 	    ingest->intake->item_noun, receipt->received, receipt->queued,
 	    receipt->dead, receipt->duplicates, receipt->dropped,
 	    (unsigned long long)ingest->body.received,
@@ -595,6 +590,6 @@ ingest_done(struct request *request)
 	if (ingest->cause != INTAKE_TAKEN)
 		return request_answer_error(request, ingest->cause,
 		    ingest->batch.why, &ingest->batch.at);
-	ingest_log_drift(request->service, ingest);
+	ingest_log_drift(ingest);
 	return ingest_answer_receipt(request);
 }

@@ -107,14 +107,10 @@ listener_hung_up(void *arg, const struct proxy_from *from, const char *why)
 	struct listener *listener = arg;
 	struct origin origin = origin_of(&from->address.any);
 	char text[ORIGIN_TEXT];
-	uint64_t suppressed;
 
 	origin_write(&origin, text);
-	if (log_limit_pass(&listener->hung_up, clock_mono_ms(), &suppressed))
-		log_line(LOG_WARN, "server",
-		    "hang_up listener=%s client=%s why=%s suppressed=%llu",
-		    listener->name, text, LOG_QUOTE(why),
-		    (unsigned long long)suppressed);
+	log_line(LOG_WARN, "server", "hang_up listener=%s client=%s why=%s",
+	    listener->name, text, LOG_QUOTE(why));
 	listener_count_hung_up(listener, why);
 }
 
@@ -389,7 +385,6 @@ static void
     PRINTF_LIKE(2, 0) listener_log(void *cls, const char *format, va_list args)
 {
 	struct listener *listener = cls;
-	uint64_t suppressed;
 	static const char code[] = "HTTP response code is ";
 	const char *answer;
 	char text[256];
@@ -400,15 +395,8 @@ static void
 	if (answer != NULL)
 		listener_note(
 		    listener, strtoul(answer + strlen(code), NULL, 10));
-	if (answer == NULL)
-		log_line(LOG_DEBUG, "server", "library listener=%s text=%s",
-		    listener->name, LOG_QUOTE(text));
-	else if (log_limit_pass(
-		     &listener->log_limit, clock_mono_ms(), &suppressed))
-		log_line(LOG_WARN, "server",
-		    "library listener=%s text=%s suppressed=%llu",
-		    listener->name, LOG_QUOTE(text),
-		    (unsigned long long)suppressed);
+	log_line(answer != NULL ? LOG_WARN : LOG_DEBUG, "server",
+	    "library listener=%s text=%s", listener->name, LOG_QUOTE(text));
 }
 
 /* ---- its life ---- */

@@ -54,8 +54,6 @@ struct listener {
 	/* any thread */
 	struct clients clients;
 	_Atomic int64_t accepting_ms; /* acceptor_settings.busy_ms */
-	struct log_limit log_limit;   /* of libmicrohttpd's own messages */
-	struct log_limit hung_up;
 
 	/* guarded by the service's lock */
 	size_t calls; /* of the admin interface, being served */

@@ -1,6 +1,7 @@
 #include "server/request.h"
 
 #include "base/clock.h"
+#include "base/digest.h"
 #include "base/json.h"
 #include "server/route.h"
 
@@ -11,6 +12,8 @@
 #include <strings.h>
 
 enum { REQUEST_ANSWER_MAX = 4096 };
+
+#define REQUEST_ID_HEADER "X-Request-Id"
 
 /* ---- headers ---- */
 
@@ -138,11 +141,20 @@ request_find_origin(struct request *request)
 	origin_write(&walk->client, request->origin);
 }
 
-/* The length of a path up to its second slash. */
-static size_t
-first_name(const char *url)
+/* A client's id may be a token of HTTP (RFC 9110, 5.6.2). */
+static void
+request_identify(struct request *request)
 {
-	return *url == '/' ? 1 + strcspn(url + 1, "/") : 0;
+	static const char token[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "abcdefghijklmnopqrstuvwxyz0123456789"
+				    "!#$%&'*+-.^_`|~";
+	const char *id = request_header(request, REQUEST_ID_HEADER);
+	size_t len = id != NULL ? strspn(id, token) : 0;
+
+	if (len > 0 && len < sizeof(request->id) && id[len] == '\0')
+		memcpy(request->id, id, len + 1);
+	else
+		digest_random_id(request->id, REQUEST_ID_OWN);
 }
 
 struct request *
@@ -161,9 +173,9 @@ request_begin(struct listener *listener, struct client *client,
 	request->last = client->over;
 	request->began_us = clock_mono_us();
 	request->url = url;
-	(void)snprintf(request->path, sizeof(request->path), "%.*s",
-	    (int)(listener->admin ? first_name(url) : strlen(url)), url);
+	(void)snprintf(request->path, sizeof(request->path), "%s", url);
 	(void)snprintf(request->method, sizeof(request->method), "%s", method);
+	request_identify(request);
 	request->source = service->settings.source_count;
 	request_find_origin(request);
 	request->active = !request_draining(request);
@@ -448,6 +460,8 @@ request_send(struct request *request, unsigned status,
 		    clients_keep(&request->listener->clients, request->client);
 
 	if (response != NULL &&
+	    MHD_add_response_header(response, REQUEST_ID_HEADER, request->id) ==
+		MHD_YES &&
 	    (keep || MHD_add_response_header(response,
 			 MHD_HTTP_HEADER_CONNECTION, "close") == MHD_YES))
 		result =
@@ -472,8 +486,9 @@ request_answer(struct request *request, enum intake_cause cause,
 	size_t len;
 
 	if (!buf_ok(body, &err)) {
-		log_line(LOG_WARN, "server", "answer status=%u why=%s", status,
-		    LOG_QUOTE(err.text));
+		log_line(LOG_WARN, "server",
+		    "answer status=%u request=\"%s\" why=%s", status,
+		    request->id, LOG_QUOTE(err.text));
 		goto out;
 	}
 	data = buf_take(body, &len);
@@ -514,24 +529,31 @@ request_source_name(const struct request *request)
 		   : "-";
 }
 
+/* The length of a path up to its second slash. */
+static size_t
+first_name(const char *path)
+{
+	return *path == '/' ? 1 + strcspn(path + 1, "/") : 0;
+}
+
 enum MHD_Result
 request_answer_error(struct request *request, enum intake_cause cause,
     const char *why, const size_t *offset)
 {
-	struct service *service = request->service;
-	uint64_t suppressed;
 	struct json json;
 	struct buf body;
+	/* Behind the first name of a path that is not a source's may be ids of
+	 * people, as of the admin interface. */
+	size_t path = request->intake != NULL ? strlen(request->path)
+					      : first_name(request->path);
 
-	if (log_limit_pass(
-		&service->refusals[cause], clock_mono_ms(), &suppressed))
-		log_line(LOG_WARN, "server",
-		    "refuse status=%u listener=%s client=%s method=%s path=%s "
-		    "source=%s why=%s suppressed=%llu",
-		    answer_status(request, cause), request->listener->name,
-		    request->origin, request->method, LOG_QUOTE(request->path),
-		    request_source_name(request), LOG_QUOTE(why),
-		    (unsigned long long)suppressed);
+	log_line(LOG_WARN, "server",
+	    "refuse status=%u listener=%s client=%s request=\"%s\" method=%s "
+	    "path=%s source=\"%s\" why=%s",
+	    answer_status(request, cause), request->listener->name,
+	    request->origin, request->id, LOG_QUOTE(request->method),
+	    LOG_QUOTE_BYTES(request->path, path), request_source_name(request),
+	    LOG_QUOTE(why));
 	buf_init(&body, REQUEST_ANSWER_MAX);
 	json_init(&json, &body);
 	json_object_open(&json, NULL);

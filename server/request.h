@@ -38,8 +38,6 @@ struct service {
 	struct budget budget;	/* of all bodies */
 	struct budget unproven; /* of those that come before their proof */
 	struct budget called;	/* of the bodies of the admin interface */
-	struct log_limit refusals[INTAKE_CAUSES];
-	struct log_limit drift;
 	atomic_bool draining;
 
 	/* guarded by lock */
@@ -53,17 +51,20 @@ struct service {
 
 enum request_stage { REQUEST_READING, REQUEST_HANDED, REQUEST_DONE };
 
+enum { REQUEST_ID = 128 + 1, REQUEST_ID_OWN = 16 };
+
 struct request {
 	struct service *service;
 	struct listener *listener;
 	struct client *client;
 	struct MHD_Connection *connection;
-	int64_t began_us; /* monotonic */
-	/* for the log; may be cut, as behind the first name of a path of the
-	 * admin interface, since the others may be ids of people */
-	char method[16], path[128];
-	const char *url;	  /* the whole path; lent */
-	char origin[ORIGIN_TEXT]; /* of the client; for the log, like these */
+	int64_t began_us;	    /* monotonic */
+	char method[16], path[128]; /* for the log; may be cut */
+	const char *url;	    /* the whole path; lent */
+	char origin[ORIGIN_TEXT];   /* of the client; for the log */
+	/* The client's X-Request-Id, or one of our own: in the log, and in the
+	 * answer. */
+	char id[REQUEST_ID];
 
 	const struct route *route;   /* NULL: no such path */
 	const struct intake *intake; /* of the route; NULL: of none */

@@ -29,7 +29,6 @@ enum {
 	SERVER_LEAVE_GRACE_MS = 500,
 	SERVER_LEAVE_POLL_NS = 5000000,
 	SERVER_WAIT_SWEEP_MS = 100,
-	SERVER_DRIFT_BURST = 20, /* lines of log in a second */
 };
 
 struct server {
@@ -204,7 +203,6 @@ server_start(const struct server_settings *settings, struct queue *queue,
 	service->sources = sources;
 	lock_init(&service->lock);
 	cond_init(&service->fewer);
-	service->drift.burst = SERVER_DRIFT_BURST;
 	budget_init(&service->budget, settings->body_memory, NULL);
 	budget_init(&service->unproven, ingest_unproven_memory(settings),
 	    &service->budget);

@@ -386,7 +386,7 @@ sources_save(struct sources *sources, struct queue *queue)
 			   !queue_clocks_save(queue, QUEUE_CLOCKS_SOURCES,
 			       text.data, text.len, &err)))
 		log_line(
-		    LOG_WARN, "server", "clocks text=%s", LOG_QUOTE(err.text));
+		    LOG_WARN, "server", "clocks why=%s", LOG_QUOTE(err.text));
 	buf_fini(&text);
 }
 
@@ -518,7 +518,7 @@ sources_restore(struct sources *sources, struct queue *queue)
 	buf_init(&text, SOURCES_TEXT_MAX);
 	if (!queue_clocks_read(queue, QUEUE_CLOCKS_SOURCES, &text, &err)) {
 		log_line(
-		    LOG_WARN, "server", "clocks text=%s", LOG_QUOTE(err.text));
+		    LOG_WARN, "server", "clocks why=%s", LOG_QUOTE(err.text));
 		goto out;
 	}
 	lock_hold(&sources->lock);

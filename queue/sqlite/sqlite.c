@@ -193,7 +193,7 @@ sqlite_shrink(struct store *store, bool *ret_more, struct err *reterr)
 		store->unshrinkable = err.code == ERR_DAMAGED;
 		if (store->unshrinkable)
 			log_line(LOG_ERROR, "queue",
-			    "shrink result=failed text=%s help=\"the file "
+			    "shrink result=failed why=%s help=\"the file "
 			    "stays as large as it is: see currentsd queue "
 			    "check\"",
 			    LOG_QUOTE(err.text));

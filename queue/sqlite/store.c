@@ -315,7 +315,7 @@ store_count(struct store *store, const char *sql, int64_t *ret_rows,
 	if (err.code != ERR_DAMAGED || db_read_failed(&store->db))
 		return err_set(reterr, err.code, "%s", err.text);
 	log_line(LOG_ERROR, "queue",
-	    "count result=damaged text=%s help=\"currentsd queue check\"",
+	    "count result=damaged why=%s help=\"currentsd queue check\"",
 	    LOG_QUOTE(err.text));
 	return true;
 }
@@ -488,12 +488,12 @@ store_close(struct store *store)
 		/* Only tidiness: the log is as good as the file. */
 		if (!store_ours(store, &err))
 			log_line(LOG_ERROR, "queue",
-			    "close text=%s copy=\"the last one is given up\"",
+			    "close why=%s copy=\"the last one is given up\"",
 			    LOG_QUOTE(err.text));
 		else if (store_checkpoint(store, true, &err))
 			statedir_mark(&store->statedir, STATEDIR_STOPPED);
 		else
-			log_line(LOG_DEBUG, "queue", "close text=%s",
+			log_line(LOG_DEBUG, "queue", "close why=%s",
 			    LOG_QUOTE(err.text));
 		db_close(&store->db);
 	}

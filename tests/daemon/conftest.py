@@ -89,6 +89,26 @@ def until(condition, what):
         time.sleep(0.02)  # poll
 
 
+VALUE = r'[^\s"=\\]+|"(?:[^"\\]|\\["\\])*"'
+MEMBER = re.compile(rf'([a-z_]+)=({VALUE})(?: |$)')
+
+
+def members(line):
+    """{key: value} of a line of the log, which must be logfmt, with each key
+    once."""
+    found, at = {}, 0
+    while at < len(line):
+        member = MEMBER.match(line, at)
+        assert member, f"no logfmt at {at}: {line}"
+        key, value = member.groups()
+        assert key not in found, f"{key} twice: {line}"
+        if value[0] == '"':
+            value = re.sub(r"\\(.)", r"\1", value[1:-1])
+        found[key] = value
+        at = member.end()
+    return found
+
+
 class Process:
     """A program whose output is collected line by line."""
 
@@ -319,6 +339,10 @@ class Daemon:
                 self.command("ledger", "--check")
         if run is not None:
             assert run.end() == 0, "\n".join(run.lines[-40:])
+            if variable("log_format") not in self.env:
+                for line in run.lines:
+                    assert list(members(line))[:4] == [
+                        "time", "level", "module", "event"], line
         if not self.agreed:
             self.agreed = True
             self.command("ledger", "--check")

@@ -373,40 +373,42 @@ class Metric:
 
 class Log:
     """Regular expressions for lines of the log."""
-    ADDRESS = r"server: %s address=\S+:(\d+)"  # listen or admin
-    DROP = r"log: drop lines=(\d+)"
-    ABANDON = "serve: abandon "
-    START = "serve: start version="
-    STOP = "stop signal=TERM"
-    FEWER_CONNECTIONS = r"serve: limit files=192 connections=\d+ "
-    HANGUP = "ignore signal=HUP"
-    WAIT_FOR_QUEUE = "wait for=queue"
-    WAIT_FOR_QUEUE_IN_USE = "wait for=queue text=.*in use"
-    JOB_BEGIN = "begin command=.%s"
-    STRANDED = "stranded destination=%s queued=%d"
+    ADDRESS = r"event=%s address=\S+:(\d+)"  # listen or admin
+    DROP = r"module=log event=drop lines=(\d+)"
+    ABANDON = "event=abandon "
+    START = "event=start version="
+    STOP = "event=stop signal=TERM"
+    FEWER_CONNECTIONS = r"event=limit files=192 connections=\d+ "
+    HANGUP = "event=ignore signal=HUP"
+    WAIT_FOR_QUEUE = "event=wait for=queue"
+    WAIT_FOR_QUEUE_IN_USE = "event=wait for=queue why=.*in use"
+    JOB_BEGIN = "event=begin command=.%s"
+    STRANDED = "event=stranded destination=%s queued=%d"
 
-    REFUSE = r" warn +server: refuse status=%d "
-    REFUSE_PATH = r" refuse status=%d .* path=%s source="
-    REFUSED_FROM = r" refuse status=404 .* client=(\S+) "
-    ACCEPTED_FROM = r" accept source=\S+ client=(\S+) "
-    HUNG_UP = r" warn +server: hang_up listener=ingest client=\S+ why="
-    ACCEPT_FAILED = r" server: accept listener=ingest .* suppressed=(%s)$"
-    LIBRARY = " warn .*library listener=.*response code is %d"
-    DRIFT = " server: drift "
-    LEFT_OUT = ' warn +%s: drift .*what="left out"'
-    DRIFT_OF = 'what="%s" type="%s" field="%s" json="%s"'
+    REQUEST = r" request=(\S+) "
+    ACCEPT = "module=server event=accept source=main "
+    REFUSE = "level=warn module=server event=refuse status=%d "
+    REFUSE_PATH = "event=refuse status=%d .* path=%s source="
+    REFUSED_FROM = r"event=refuse status=404 .* client=(\S+) "
+    ACCEPTED_FROM = r"event=accept source=\S+ client=(\S+) "
+    HUNG_UP = r"level=warn .* event=hang_up listener=ingest client=\S+ why="
+    ACCEPT_FAILED = r"level=warn .* event=accept_fail listener=ingest "
+    LIBRARY = "level=warn .* event=library listener=.*response code is %d"
+    DRIFT = " event=drift "
+    LEFT_OUT = 'level=warn module=%s event=drift .*what="left out"'
+    SUPPRESSED = r" suppressed=(\d+)$"  # at the end of any
 
-    POST = "forwarder: post .*result=%s$"
-    BACKING_OFF = r"warn  forwarder: backing_off .*next_ms=(\d+)"
-    HALTED = "error forwarder: halted .*HTTP %d"
-    DEFERRED = " warn +forwarder: defer "
-    DEFERRED_OF = "warn  forwarder: defer .*events=%s .*%s"
-    DEAD = r'warn  forwarder: dead .*type="%s" why="%s, .*" last="%s'
+    POST = "event=post .*result=%s$"
+    BACKING_OFF = r"level=warn .* event=backing_off .*next_ms=(\d+)"
+    HALTED = "level=error .* event=halted .*HTTP %d"
+    DEFERRED = "level=warn .* event=defer "
+    DEFERRED_OF = "level=warn .* event=defer .*events=%s .*%s"
+    DEAD = r'level=warn .* event=dead .*type=%s why="%s, .*" last="%s'
 
-    ERASED = r"erase: erased people=%d .*removed=(\{.*\})"
+    ERASED = r"event=erased people=%d "
 
-    PRIVACY = "serve: privacy destination=%s %s"
-    EXPIRE = r" warn +queue: expire what=dead first_s=\d+ "
+    PRIVACY = "event=privacy destination=%s %s"
+    EXPIRE = r"level=warn .* event=expire what=dead first_s=\d+ "
 
 
 class Text:

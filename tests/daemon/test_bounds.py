@@ -145,7 +145,7 @@ def test_a_damaged_pointer_map_stops_the_shrinking(start_daemon, heapsim):
     size = file.stat().st_size
     daemon.change(archive_max_bytes="4M")
     daemon.start()
-    daemon.run.wait_line("queue: shrink result=failed")
+    daemon.run.wait_line("module=queue event=shrink result=failed")
     for number in range(3):
         assert daemon.post({"events": [
             bulky(100_000 + number)]}).status == 200

@@ -9,7 +9,7 @@ import pytest
 
 from braze import batch, event, receipt
 from commands import FOUND, USAGE, lines, tool
-from conftest import NO_QUOTA, until
+from conftest import NO_QUOTA, members, until
 from names import (Choice, Command, Erased, Erasure, Ledger, Log, Option,
                    Place, Queue, State, erase)
 
@@ -190,8 +190,9 @@ def test_on_delete_erase(start_daemon):
         done = until(lambda: [line for line in daemon.run.lines
                               if re.search(Log.ERASED % 1, line)][n:],
                      "erased")
-        removed = json.loads(re.search(Log.ERASED % 1, done[0])[1])
-        assert removed[Erased.ARCHIVE] == 1 and removed[Erased.QUEUED] == 0
+        removed = members(done[0])
+        assert removed[Erased.ARCHIVE] == "1"
+        assert removed[Erased.QUEUED] == "0"
         assert [row[Erasure.USER]
                 for row in tool(daemon, *Command.ERASURES_LIST)
                 if row[Erasure.ERASED]][n:] == [user]

@@ -375,13 +375,13 @@ def test_an_edit_over_http(places):
     assert by_type["users.messages.email.Open"]["queued"] == 1
     assert by_type["users.behaviors.app.SessionStart"]["received"] == 0
     places.run.wait_line(
-        r"admin: requeue dead=1 edited=yes caller=admin\.sock")
+        r"module=admin event=requeue dead=1 edited=yes caller=admin\.sock")
 
 
 def test_look_ups_of_people_are_logged_without_their_ids(places):
     tool(places, *Command.LIST[Place.QUEUED], "--user", "customer-1")
     places.run.wait_line(
-        r"admin: look_up person=[0-9a-f]{16} caller=admin\.sock")
+        r"module=admin event=look_up person=[0-9a-f]{16} caller=admin\.sock")
     assert not any("customer-1" in line for line in places.run.lines)
 
 
@@ -423,7 +423,7 @@ def test_tap(start_daemon, heapsim):
     process.end()
     everything = "\n".join(process.lines)
     assert EMAIL not in everything and PRIVATE not in everything
-    daemon.run.wait_line(r"server: accept")
+    daemon.run.wait_line(r"module=server event=accept")
 
 
 def test_tap_with_filters_and_an_end(start_daemon):
@@ -434,7 +434,7 @@ def test_tap_with_filters_and_an_end(start_daemon):
             [BINARY, *Command.TAP, "--json", "--type", "*Bounce", "--user",
              "ann", "--source", "main", "--limit", "2"], env=daemon.env,
             stdout=subprocess.PIPE, text=True) as process:
-        daemon.run.wait_line(r"admin: tap person=[0-9a-f]{16} caller=")
+        daemon.run.wait_line(r"module=admin event=tap person=[0-9a-f]{16} caller=")
         others = [event(), event(kind="users.messages.email.Bounce")]
 
         def ended():
@@ -493,7 +493,7 @@ def test_no_refusal_logs_a_person(start_daemon, method, path):
     connection.request(method, path)
     assert connection.getresponse().status >= 400
     connection.close()
-    daemon.run.wait_line(rf"server: refuse .*method={method}")
+    daemon.run.wait_line(rf"module=server event=refuse .*method={method}")
     assert not any("customer-1" in line for line in daemon.run.lines)
 
 
@@ -614,5 +614,5 @@ def test_looking_for_an_event_is_logged(places):
     """The id may be a member's, or stand in a body for a person."""
     call(places, "GET", "/events/customer-1")
     places.run.wait_line(
-        r"admin: look_up person=[0-9a-f]{16} caller=admin\.sock")
+        r"module=admin event=look_up person=[0-9a-f]{16} caller=admin\.sock")
     assert not any("customer-1" in line for line in places.run.lines)

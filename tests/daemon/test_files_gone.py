@@ -70,7 +70,7 @@ def refused(posted, why):
     assert daemon.get("/readyz").status == 503
     assert why in daemon.queue()[Queue.GONE]
     assert daemon.metric(Metric.GONE) == 1
-    daemon.run.wait_line(rf"queue: files result=gone .*{why}")
+    daemon.run.wait_line(rf"module=queue event=files result=gone .*{why}")
 
 
 def accepted(posted):
@@ -85,7 +85,7 @@ def test_directory_moved_and_back(posted, state):
     refused(posted, "directory")
     state.mkdir()
     refused(posted, "directory")
-    posted.daemon.run.wait_line("server: renew")
+    posted.daemon.run.wait_line("module=server event=renew")
     shutil.rmtree(state)
     away.rename(state)
     accepted(posted)
@@ -136,7 +136,7 @@ def test_another_daemon_in_its_place(posted, state, start_daemon):
     away = state.with_name("away")
     state.rename(away)
     state.mkdir()
-    posted.daemon.run.wait_line("server: renew")
+    posted.daemon.run.wait_line("module=server event=renew")
     other = start_daemon(state_dir=state)
     refused(posted, "directory")
     socket = state / "admin.sock"
@@ -183,7 +183,7 @@ def test_file_removed(posted, heapsim, state):
     assert serve.returncode == CONFIG and "had a queue" in serve.stderr
     (state / "lock").unlink()
     daemon.start()
-    daemon.run.wait_line("queue: create file=.*queue.db")
+    daemon.run.wait_line("module=queue event=create file=.*queue.db")
     assert daemon.queued() == 0
 
 
@@ -226,7 +226,7 @@ def test_log_cut_in_place(posted, state, part):
     log = state / "queue.db-wal"
     os.truncate(log, int(log.stat().st_size * part))
     accepted(posted)
-    posted.daemon.run.wait_line("queue: replace file=queue.db-wal")
+    posted.daemon.run.wait_line("module=queue event=replace file=queue.db-wal")
     assert log.stat().st_size > 0
     os.truncate(log, int(log.stat().st_size * part))
     accepted(posted)
@@ -237,7 +237,7 @@ def test_log_cut_in_place(posted, state, part):
 
 def test_log_cut_while_idle(posted, state):
     os.truncate(state / "queue.db-wal", 0)
-    posted.daemon.run.wait_line("queue: replace file=queue.db-wal")
+    posted.daemon.run.wait_line("module=queue event=replace file=queue.db-wal")
     posted.daemon.kill()
     posted.daemon.start()
     assert posted.kept()
@@ -254,7 +254,7 @@ def test_log_gone(posted, state, tmp_path, how):
     else:
         os.replace(tmp_path / "old", log)
     accepted(posted)
-    posted.daemon.run.wait_line("queue: replace file=queue.db-wal")
+    posted.daemon.run.wait_line("module=queue event=replace file=queue.db-wal")
     assert log.stat().st_size > 0
     accepted(posted)
     posted.daemon.kill()
@@ -264,7 +264,7 @@ def test_log_gone(posted, state, tmp_path, how):
 
 def test_log_gone_while_idle(posted, state):
     (state / "queue.db-wal").unlink()
-    posted.daemon.run.wait_line("queue: replace file=queue.db-wal")
+    posted.daemon.run.wait_line("module=queue event=replace file=queue.db-wal")
     posted.daemon.kill()
     posted.daemon.start()
     assert posted.kept()

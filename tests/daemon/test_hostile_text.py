@@ -86,7 +86,7 @@ def test_a_path_cannot_forge_the_log(daemon):
                  b"Host: x\r\nConnection: close\r\n\r\n")
     assert statuses(answer) == [404]
     daemon.run.wait_line(Log.REFUSE_PATH % (
-        404, r'"/\\" source=forged\\x0d\\x0aline"'))
+        404, r'"/\\" source=forged\\\\x0d\\\\x0aline"'))
 
 
 def on_a_terminal(daemon, *words):

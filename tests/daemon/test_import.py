@@ -150,7 +150,7 @@ def test_over_http(daemon):
                        ("line=0", "whole number"), ("file=x", "no parameter")):
         status, told = ask(daemon, "/import?" + path, "{}")
         assert status == 400 and says in told[0]["error"]
-    daemon.run.wait_line(r"admin: import received=1500 queued=1500 "
+    daemon.run.wait_line(r"module=admin event=import received=1500 queued=1500 "
                          r"duplicates=0 unreadable=1 caller=admin.sock$")
 
 

@@ -222,7 +222,7 @@ def test_privacy_is_said_at_the_start_and_by_check(start_daemon):
     said = Text.PRIVACY_LINE
     daemon.run.wait_line(Log.PRIVACY % ("heap", re.escape(said)))
     for warned in Text.PRIVACY, "contakt selects nothing":
-        assert any(" warn " in line.lower() and warned in line
+        assert any("level=warn" in line and warned in line
                    for line in daemon.run.lines), warned
     shown = daemon.command("check")
     assert said in shown

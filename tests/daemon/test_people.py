@@ -62,7 +62,7 @@ def logged(daemon, pattern):
 
 
 def job(daemon, what, name):
-    return logged(daemon, f'command: {what} command="{name}"')
+    return logged(daemon, rf'event={what} command="?{name}\b')
 
 
 # ---- the same with and without a daemon ----
@@ -200,14 +200,14 @@ def test_look_ups_are_logged_without_the_id(daemon):
     daemon.command("events", "export", "--user", "ann-4711")
     tool(daemon, "person", "bob")
     tool(daemon, *erase("ann-4711"))
-    pattern = r"admin: (\w+) person=([0-9a-f]{16}) caller=admin\.sock$"
+    pattern = r"module=admin event=(\w+) person=([0-9a-f]{16}) caller=admin\.sock$"
     found = until(lambda: (rows := logged(daemon, pattern))[3:] and rows,
                   "four lines")
     assert [row[1] for row in found] == [
         "look_up", "look_up", "look_up", "erase"]
     ann, again, bob, erased = [row[2] for row in found]
     assert ann == again == erased != bob
-    daemon.run.wait_line(r"erase: erased people=1 caller=admin\.sock removed=")
+    daemon.run.wait_line(Log.ERASED % 1 + r"caller=admin\.sock queued=")
     assert not logged(daemon, "4711")
 
 
@@ -218,7 +218,7 @@ def test_changes_are_logged_with_their_caller(daemon):
     tool(daemon, "segments", "release", "7", code=FOUND)
     tool(daemon, "segments", "retire", "7", "--yes")
     for verb in "resend", "release", "retire":
-        daemon.run.wait_line(f'admin: {verb} segment="7" source=segments '
+        daemon.run.wait_line(f'module=admin event={verb} segment=7 source=segments '
                              'destination=braze caller=admin.sock')
     settled(daemon)
 
@@ -338,6 +338,6 @@ def test_the_sweep_waits_for_another_job(verifying):
     assert not job(daemon, "begin", "erase")
     client.send_signal(signal.SIGKILL)
     daemon.run.wait_line(Log.ERASED % 1)
-    assert not logged(daemon, "erase: fail")
+    assert not logged(daemon, "module=erase event=fail")
     row, = tool(daemon, *Command.ERASURES_LIST)
     assert row[Erasure.USER] == "b-ann" and row[Erasure.ERASED]

@@ -552,6 +552,6 @@ def test_the_last_word(start_audiencesim, start_segmentsim, start, kind):
 
 def test_the_settings_are_logged(start):
     daemon = start()
-    daemon.run.wait_line(r"serve: source name=segments path=/segments/segments"
+    daemon.run.wait_line(r"module=serve event=source name=segments path=/segments/segments"
                          r" secrets=1 open=no destination=braze")
-    daemon.run.wait_line(r"serve: destination name=braze kind=attributes url=")
+    daemon.run.wait_line(r"module=serve event=destination name=braze kind=attributes url=")

@@ -134,7 +134,7 @@ def test_a_halted_destination_is_retried(start_daemon, heapsim):
     assert code == 0 and answer["name"] == "heap" and answer["followed"]
     until(lambda: daemon.queue()["delivered"] == 2, "delivered")
     assert attention(daemon, "destination:heap") == []
-    daemon.run.wait_line("admin: retry destination=heap caller=admin.sock")
+    daemon.run.wait_line("module=admin event=retry destination=heap caller=admin.sock")
 
 
 def test_a_destination_that_asked_to_be_left_alone(start_daemon,

@@ -44,7 +44,7 @@ shell_syntax()
     return $bad
 }
 
-for script in includes circles vendors words documents; do
+for script in includes circles vendors words log documents; do
     lint "$script" /usr/bin/python3 "tests/lint/$script.py"
 done
 lint format format

@@ -346,36 +346,6 @@ test_log_quotes(void **state)
 	assert_string_equal(quoted + strlen(quoted) - 3, "\\\"\"");
 }
 
-static void
-test_log_limit(void **state)
-{
-	struct log_limit limit = {0};
-	uint64_t suppressed = 99;
-
-	(void)state;
-	assert_true(log_limit_pass(&limit, 5, &suppressed));
-	assert_int_equal(suppressed, 0);
-	assert_false(log_limit_pass(&limit, 6, &suppressed));
-	assert_false(log_limit_pass(&limit, 1004, &suppressed));
-	assert_true(log_limit_pass(&limit, 1005, &suppressed));
-	assert_int_equal(suppressed, 2);
-}
-
-static void
-test_log_limit_of_a_burst(void **state)
-{
-	struct log_limit limit = {.burst = 3};
-	uint64_t suppressed = 99;
-	int passed = 0;
-
-	(void)state;
-	for (int i = 0; i < 10; i++)
-		passed += log_limit_pass(&limit, 5, &suppressed);
-	assert_int_equal(passed, 3);
-	assert_true(log_limit_pass(&limit, 1005, &suppressed));
-	assert_int_equal(suppressed, 7);
-}
-
 int
 main(void)
 {
@@ -394,8 +364,6 @@ main(void)
 	    cmocka_unit_test(test_counters),
 	    cmocka_unit_test(test_log_levels),
 	    cmocka_unit_test(test_log_quotes),
-	    cmocka_unit_test(test_log_limit),
-	    cmocka_unit_test(test_log_limit_of_a_burst),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

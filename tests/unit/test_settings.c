@@ -146,7 +146,7 @@ test_words_are_the_enums(void **state)
 
 	(void)state;
 	for (int at = LOG_DEBUG; at <= LOG_ERROR; at++) {
-		base.settings.log_level = (enum log_level)at;
+		base.settings.log.level = (enum log_level)at;
 		assert_true(
 		    log_level_read(written(row("log_level"), &base), &level));
 		assert_int_equal(level, at);
@@ -435,7 +435,7 @@ test_defaults(void **state)
 	assert_string_equal(settings.server.admin, "127.0.0.1:8081");
 	assert_int_equal(settings.server.body_limit, 16 << 20);
 	assert_int_equal(settings.server.body_memory, 256 << 20);
-	assert_int_equal(settings.log_level, LOG_INFO);
+	assert_int_equal(settings.log.level, LOG_INFO);
 	assert_int_equal(settings.source_count, 1);
 	assert_int_equal(settings.destination_count, 1);
 	assert_string_equal(settings.sources[0].server.name, "main");

@@ -76,7 +76,7 @@ test_the_environment_wins(void **state)
 	    0600, path);
 	assert_int_equal(setenv("CURRENTSD_ENV_FILE", path, 1), 0);
 	assert_true(settings_read(NULL, &settings, &err));
-	assert_int_equal(settings.log_level, LOG_WARN);
+	assert_int_equal(settings.log.level, LOG_WARN);
 	assert_int_equal(settings.server.threads, 3);
 	assert_string_equal(settings.env_file, path);
 	origin = setting_origin_find(settings.origins, "log_level");
