@@ -529,11 +529,19 @@ request_source_name(const struct request *request)
 		   : "-";
 }
 
-/* The length of a path up to its second slash. */
+/* How much of the path the log shows. Behind its first name may be ids of
+ * people, as of the admin interface, but for what may name a source. */
 static size_t
-first_name(const char *path)
+path_shown(const struct request *request)
 {
-	return *path == '/' ? 1 + strcspn(path + 1, "/") : 0;
+	static const char names[] = "/.-_ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "abcdefghijklmnopqrstuvwxyz0123456789";
+	const char *path = request->path;
+	size_t len = strlen(path);
+
+	if (request->intake != NULL && strspn(path, names) == len)
+		return len;
+	return len > 0 ? 1 + strcspn(path + 1, "/") : 0;
 }
 
 enum MHD_Result
@@ -542,10 +550,7 @@ request_answer_error(struct request *request, enum intake_cause cause,
 {
 	struct json json;
 	struct buf body;
-	/* Behind the first name of a path that is not a source's may be ids of
-	 * people, as of the admin interface. */
-	size_t path = request->intake != NULL ? strlen(request->path)
-					      : first_name(request->path);
+	size_t path = path_shown(request);
 
 	log_line(LOG_WARN, "server",
 	    "refuse status=%u listener=%s client=%s request=\"%s\" method=%s "

@@ -373,7 +373,8 @@ class Metric:
 
 class Log:
     """Regular expressions for lines of the log."""
-    ADDRESS = r"event=%s address=\S+:(\d+)"  # listen or admin
+    # listen or admin, in either form
+    ADDRESS = r"event\W+%s\W+address\W+\S+:(\d+)\W*"
     DROP = r"module=log event=drop lines=(\d+)"
     ABANDON = "event=abandon "
     START = "event=start version="
