@@ -372,13 +372,12 @@ metric_write(const struct fact *rows, const struct fact *fact)
 {
 	char apart = '{';
 
-	(void)buf_printf(&page, ".TP\n\\fB%s%s\\fR",
-	    fact_metric_prefix(fact), fact->metric);
+	(void)buf_printf(
+	    &page, ".TP\n\\fB%s%s\\fR", fact_metric_prefix(fact), fact->metric);
 	for (; !fact_ends(rows); rows++) {
 		if (rows->metric == NULL || rows->help != NULL)
 			continue;
-		(void)buf_printf(
-		    &page, "%c\\fI%s\\fR", apart, rows->metric);
+		(void)buf_printf(&page, "%c\\fI%s\\fR", apart, rows->metric);
 		apart = ',';
 	}
 	(void)buf_text(&page, apart == ',' ? "}\n" : "\n");

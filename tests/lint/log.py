@@ -22,7 +22,7 @@ WORDS = re.compile(
     rf".* \? {WORD} : {WORD}$|evict_(names|whys)\[|"
     r"(forwarder_state|verdict)_name\(|"
     r".*\b(listener|filesystem|acceptor->settings)(->|\.)name$|"
-    r".*\b(kind|caller|from|listen|admin|path|url)$|"
+    r".*\b(kind|caller|due|from|listen|admin|origin|path|url)$|"
     r"(what|clock|least|text|dir|CURRENTSD_VERSION)$")
 KEY = r"(?:[a-z_]|%s)+"
 NUMBER = r"-?\d+|%(?:l|ll|z)?[du]"
@@ -112,7 +112,7 @@ def events(level, format_, given):
 
 def check_manual(found, told):
     known = {}
-    for path in tree.files(*(f".{section}" for section in range(1, 9))):
+    for path in tree.files(".in"):
         for number, text in tree.lines(path):
             row = re.match(r"\.B (\w+): ([\w, ]+)$", text)
             for event in row[2].split(", ") if row else ():
