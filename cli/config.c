@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "cli/command.h"
+#include "daemon/settings_diff.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +17,6 @@ const struct option_row command_config_options[] = {
     {"--json", NULL, "Print JSON."},
     {NULL, NULL, NULL},
 };
-
-enum { CONFIG_ROWS_MAX = 1024 * 1024 };
 
 /* ---- the settings in force, in the syntax of the file ---- */
 
@@ -41,47 +40,6 @@ section_turn(struct config_text *text, const char *section, const char *name)
 		(void)buf_printf(text->out, "\n%s \"%s\" {\n", section, name);
 	text->section = section;
 	text->name = name;
-}
-
-/* Does the file want quotes around it? */
-static bool
-value_is_plain(const char *text)
-{
-	return *text != '\0' &&
-	       text[strcspn(text, " \t{}(),=+#\"'\\$/:*")] == '\0';
-}
-
-static void
-word_write(const char *text, struct buf *out)
-{
-	if (value_is_plain(text)) {
-		(void)buf_text(out, text);
-		return;
-	}
-	(void)buf_char(out, '"');
-	for (; *text != '\0'; text++) {
-		if (*text == '"' || *text == '\\' || *text == '$')
-			(void)buf_char(out, '\\');
-		(void)buf_char(out, *text);
-	}
-	(void)buf_char(out, '"');
-}
-
-/* The value is followed by a NUL. */
-static void
-value_write(const struct settings_row *row, struct buf *out)
-{
-	if (row->items == NULL || row->secret) {
-		word_write(row->value.data, out);
-		return;
-	}
-	(void)buf_char(out, '{');
-	for (const char *const *item = row->items; *item != NULL; item++) {
-		if (item != row->items)
-			(void)buf_text(out, ", ");
-		word_write(*item, out);
-	}
-	(void)buf_char(out, '}');
 }
 
 static void
@@ -122,7 +80,7 @@ row_text(void *arg, const struct settings_row *row)
 		(void)buf_printf(out, "# %s", row->key);
 		if (row->value.len > 0) {
 			(void)buf_text(out, " = ");
-			value_write(row, out);
+			settings_row_write(row, out);
 		} else {
 			(void)buf_text(out, " is not set");
 		}
@@ -131,7 +89,7 @@ row_text(void *arg, const struct settings_row *row)
 	}
 	start = out->len;
 	(void)buf_printf(out, "%s = ", row->key);
-	value_write(row, out);
+	settings_row_write(row, out);
 	while (out->len < start + 36 && buf_char(out, ' '))
 		;
 	(void)buf_text(out, "  # ");
@@ -278,167 +236,68 @@ command_config(struct command_context *context, struct buf *out)
 
 /* ---- config diff ---- */
 
-struct kept_row {
-	char *name;  /* "listen", "source main: token" */
-	char *value; /* "" if there is none */
-	unsigned char digest[SETTINGS_DIGEST];
-	bool secret, set, found;
-};
-
-struct kept {
-	struct kept_row *rows;
-	size_t count;
-	bool failed; /* no memory */
-};
-
-static void
-row_keep(void *arg, const struct settings_row *row)
-{
-	struct kept *kept = arg;
-	struct kept_row *grown, *one;
-	struct buf text;
-
-	grown = kept->failed || kept->count == CONFIG_ROWS_MAX
-		    ? NULL
-		    : realloc(kept->rows, (kept->count + 1) * sizeof(*grown));
-	if (grown == NULL) {
-		kept->failed = true;
-		return;
-	}
-	kept->rows = grown;
-	one = &grown[kept->count++];
-	*one = (struct kept_row){
-	    .secret = row->secret, .set = row->origin != SETTINGS_DEFAULT};
-	memcpy(one->digest, row->digest, sizeof(one->digest));
-	buf_init(&text, CONFIG_ROWS_MAX);
-	if (row->section != NULL)
-		(void)buf_printf(&text, "%s %s: ", row->section, row->name);
-	(void)buf_text(&text, row->key);
-	one->name = strndup(text.data != NULL ? text.data : "", text.len);
-	buf_reset(&text);
-	if (row->value.len > 0)
-		value_write(row, &text);
-	if (row->origin == SETTINGS_CREDENTIAL)
-		(void)buf_printf(&text, " (in %s)", row->path);
-	one->value = strndup(text.data != NULL ? text.data : "", text.len);
-	kept->failed = one->name == NULL || one->value == NULL;
-	buf_fini(&text);
-}
-
-static void
-kept_fini(struct kept *kept)
-{
-	for (size_t i = 0; i < kept->count; i++) {
-		free(kept->rows[i].name);
-		free(kept->rows[i].value);
-	}
-	free(kept->rows);
-}
-
 /* Read settings, and keep their rows. With `ret_wrong`: what keeps serve from
  * starting with them. */
 static bool
-kept_read(const char *config, struct kept *ret_kept, struct buf *ret_wrong,
-    struct err *reterr)
+kept_read(const char *config, struct settings_kept *ret_kept,
+    struct buf *ret_wrong, struct err *reterr)
 {
 	struct settings settings = {0};
 	struct err err;
 	bool ok;
 
 	ok = settings_read(config, &settings, reterr) &&
-	     settings_rows(&settings, row_keep, ret_kept, reterr);
-	if (ok && ret_kept->failed)
-		ok = err_set_nomem(reterr);
+	     settings_kept_read(&settings, ret_kept, reterr);
 	if (ok && ret_wrong != NULL && !settings_complete(&settings, &err))
 		(void)buf_text(ret_wrong, err.text);
 	settings_fini(&settings);
 	return ok;
 }
 
-static struct kept_row *
-kept_find(const struct kept *kept, const char *name)
-{
-	for (size_t i = 0; i < kept->count; i++) {
-		if (strcmp(kept->rows[i].name, name) == 0)
-			return &kept->rows[i];
-	}
-	return NULL;
-}
-
-/* Of a source or destination that only one side has, its kind and what is set
- * tell enough. */
-static bool
-row_tells(const struct kept_row *row)
-{
-	size_t len = strlen(row->name);
-
-	return row->set ||
-	       (len > 6 && strcmp(row->name + len - 6, ": kind") == 0);
-}
-
 struct diff {
 	struct buf *out;
 	struct json *json; /* NULL: as text */
-	size_t count;
+	size_t count, restarts;
 };
 
 static void
-diff_row(
-    struct diff *diff, const struct kept_row *old, const struct kept_row *new)
+diff_row(void *arg, const struct settings_change *change)
 {
-	const char *name = old != NULL ? old->name : new->name;
+	const char *old = change->old, *new = change->new;
+	struct diff *diff = arg;
 
 	diff->count++;
+	diff->restarts += change->restart;
 	if (diff->json == NULL) {
-		(void)buf_printf(diff->out, "%s\n    %s -> %s%s\n", name,
-		    old == NULL		    ? "(not there)"
-		    : old->value[0] != '\0' ? old->value
-					    : "(not set)",
-		    new == NULL		    ? "(not there)"
-		    : new->value[0] != '\0' ? new->value
-					    : "(not set)",
+		(void)buf_printf(diff->out, "%s%s\n    %s -> %s%s\n",
+		    change->name, change->restart ? " (needs a restart)" : "",
+		    old == NULL	   ? "(not there)"
+		    : *old != '\0' ? old
+				   : "(not set)",
+		    new == NULL	   ? "(not there)"
+		    : *new != '\0' ? new
+				   : "(not set)",
 		    old != NULL && new != NULL &&
-			    old->secret &&strcmp(old->value, new->value) == 0
+			    change->secret &&strcmp(old, new) == 0
 			? " (another one)"
 			: "");
 		return;
 	}
 	json_object_open(diff->json, NULL);
-	json_text(diff->json, "name", name);
-	text_or_null(diff->json, "old",
-	    old != NULL && old->value[0] != '\0' ? old->value : NULL);
-	text_or_null(diff->json, "new",
-	    new != NULL &&new->value[0] != '\0' ? new->value : NULL);
-	json_bool(diff->json, "restart", true);
+	json_text(diff->json, "name", change->name);
+	text_or_null(
+	    diff->json, "old", old != NULL && *old != '\0' ? old : NULL);
+	text_or_null(
+	    diff->json, "new", new != NULL &&*new != '\0' ? new : NULL);
+	json_bool(diff->json, "restart", change->restart);
 	json_object_close(diff->json);
-}
-
-static void
-diff_rows(struct diff *diff, const struct kept *old, const struct kept *new)
-{
-	for (size_t i = 0; i < old->count; i++) {
-		const struct kept_row *row = &old->rows[i];
-		struct kept_row *other = kept_find(new, row->name);
-
-		if (other != NULL)
-			other->found = true;
-		if (other != NULL ? strcmp(row->value, other->value) != 0 ||
-					memcmp(row->digest, other->digest,
-					    sizeof(row->digest)) != 0
-				  : row_tells(row))
-			diff_row(diff, row, other);
-	}
-	for (size_t i = 0; i < new->count; i++) {
-		if (!new->rows[i].found && row_tells(&new->rows[i]))
-			diff_row(diff, NULL, &new->rows[i]);
-	}
 }
 
 int
 command_config_diff(struct command_context *context, struct buf *out)
 {
 	bool as_json = options_has(context->options, "--json");
-	struct kept old = {0}, new = {0};
+	struct settings_kept old = {0}, new = {0};
 	struct diff diff = {.out = out};
 	int code = EXIT_FOUND;
 	struct json json;
@@ -458,7 +317,7 @@ command_config_diff(struct command_context *context, struct buf *out)
 		json_object_open(&json, NULL);
 		json_array_open(&json, "changes");
 	}
-	diff_rows(&diff, &old, &new);
+	settings_kept_diff(&old, &new, diff_row, &diff);
 	if (as_json) {
 		json_array_close(&json);
 		str_or_null(&json, "error", str_bytes(wrong.data, wrong.len));
@@ -466,10 +325,11 @@ command_config_diff(struct command_context *context, struct buf *out)
 		(void)buf_char(out, '\n');
 	} else {
 		(void)buf_text(out,
-		    diff.count == 0
-			? "No setting would change.\n"
-			: "\nThe daemon reads its settings when it starts: "
-			  "all of this needs a restart.\n");
+		    diff.count == 0 ? "No setting would change.\n"
+		    : diff.restarts == diff.count
+			? "\nAll of this needs a restart.\n"
+			: "\n`currentsd reload` puts in force what needs no "
+			  "restart.\n");
 		if (wrong.len > 0)
 			(void)buf_printf(out,
 			    "With this file it would not start: %.*s\n",
@@ -478,8 +338,8 @@ command_config_diff(struct command_context *context, struct buf *out)
 	if (diff.count == 0 && wrong.len == 0)
 		code = EXIT_FINE;
 out:
-	kept_fini(&old);
-	kept_fini(&new);
+	settings_kept_fini(&old);
+	settings_kept_fini(&new);
 	buf_fini(&wrong);
 	return code;
 }

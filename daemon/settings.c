@@ -48,8 +48,10 @@ settings_fini(struct settings *settings)
 	struct settings_memory *memory = settings->memory, *next;
 
 	for (const struct settings_variable *variable = settings->variables;
-	     variable != NULL; variable = variable->next)
-		(void)unsetenv(variable->name);
+	     variable != NULL; variable = variable->next) {
+		if (variable->put)
+			(void)unsetenv(variable->name);
+	}
 	for (; memory != NULL; memory = next) {
 		next = memory->next;
 		explicit_bzero(memory->bytes, memory->size);
@@ -58,7 +60,8 @@ settings_fini(struct settings *settings)
 	free(settings->sources);
 	free(settings->destinations);
 	buf_fini(&settings->warnings);
-	catalogue_reset();
+	if (settings->first == NULL)
+		catalogue_reset();
 	*settings = (struct settings){0};
 }
 

@@ -18,7 +18,8 @@
  * none, the variable makes one; if there are several, it is an error, because
  * it is unclear which one the variable is for.
  *
- * Read once, before threads start; read only from then on.
+ * Read before threads start, and again while they run (daemon/reload.h); what
+ * was read does not change.
  */
 
 #include "base/buf.h"
@@ -35,6 +36,8 @@
 
 #include <stddef.h>
 #include <stdint.h>
+
+enum { SETTINGS_DIGEST = 32 };
 
 struct setting_origin;	  /* see settings_table.h */
 struct settings_variable; /* likewise */
@@ -92,6 +95,7 @@ struct settings {
 	const char *env_file;  /* the file of variables, or NULL */
 	const char *unread;    /* the same, if this user may not read it */
 	const char *catalogue; /* the file that adds to it, or NULL */
+	unsigned char catalogue_digest[SETTINGS_DIGEST]; /* of its text */
 	bool allow_volatile_state;
 	struct log_settings log;
 	int64_t stop_timeout_ms;
@@ -111,8 +115,9 @@ struct settings {
 	struct settings_destination *destinations;
 	size_t destination_count;
 
+	const struct settings *first; /* that this program read; NULL: these */
 	const struct setting_origin *origins;
-	struct settings_variable *variables; /* that env_file set */
+	struct settings_variable *variables; /* of env_file */
 	struct buf warnings;		/* lines, each ended by a newline */
 	struct settings_memory *memory; /* what all pointers above point to */
 };
@@ -129,6 +134,16 @@ struct settings {
  */
 MUST_USE bool settings_read(
     const char *config, struct settings *ret_settings, struct err *reterr);
+
+/* The same while threads run on `first`, which was read so and stays lent. The
+ * environment and the catalogue stay as they are. One thread at a time. */
+MUST_USE bool settings_read_again(const struct settings *first,
+    const char *config, struct settings *ret_settings, struct err *reterr);
+
+/* Give the settings, which were read again, the values that are in force of
+ * those that need a restart. */
+MUST_USE bool settings_keep(struct settings *settings,
+    const struct settings *in_force, struct err *reterr);
 
 /* Require everything that serve needs: read the files of secrets, complete
  * URLs, link sources to destinations. *settings gains warnings. */
@@ -202,9 +217,8 @@ enum settings_origin {
 	SETTINGS_CREDENTIAL,  /* a file that has nothing but the secret */
 };
 
-enum { SETTINGS_DIGEST = 32 };
-
-/* A setting as it was read. All is lent for the call. */
+/* A setting as it was read, or once the settings are complete, as it is in
+ * force. All is lent for the call. */
 struct settings_row {
 	const char *section; /* "source"; NULL: of the daemon */
 	const char *name;    /* of the source or destination */
@@ -212,9 +226,11 @@ struct settings_row {
 	struct str value, preset; /* as the file has them, but a secret is
 				   * masked; empty: there is none */
 	const char *const *items; /* of a list: the same, NULL-terminated */
-	unsigned char digest[SETTINGS_DIGEST]; /* of the value, not masked */
+	unsigned char digest[SETTINGS_DIGEST]; /* of the value, not masked, and
+						* of what its file has */
 	bool changed;			       /* it is not the default */
 	bool secret;
+	bool restart; /* read again, it takes effect only at a restart */
 	enum settings_origin origin;
 	const char *path;     /* of origin; NULL: the environment itself */
 	int line;	      /* of path; 0: all of it */
@@ -226,6 +242,9 @@ struct settings_row {
 typedef void settings_row_fn(void *arg, const struct settings_row *row);
 MUST_USE bool settings_rows(const struct settings *settings,
     settings_row_fn *fn, void *arg, struct err *reterr);
+
+/* Append the row's value in the syntax of the file. */
+void settings_row_write(const struct settings_row *row, struct buf *out);
 
 /* Free what settings_read() made, and wipe secrets. The catalogue is the
  * built-in one again. */

@@ -9,8 +9,10 @@
  * are as in a shell. systemd passes over any other line, and so it is here,
  * with a warning.
  *
- * The pairs go into the environment, because ${NAME} in the file of settings
- * is replaced from there.
+ * The first time, the pairs go into the environment too, for the libraries. A
+ * running daemon reads the file again and leaves the environment alone, since
+ * its threads read it. What environment and file had alike then is the file's
+ * to change: systemd puts all of the file into the environment.
  */
 
 #include "daemon/settings_table.h"
@@ -130,10 +132,45 @@ name_valid(const char *name, size_t len)
 	return true;
 }
 
+static const struct settings_variable *
+variable_find(const struct settings *settings, const char *name)
+{
+	const struct settings_variable *variable = settings->variables;
+
+	while (variable != NULL && strcmp(variable->name, name) != 0)
+		variable = variable->next;
+	return variable;
+}
+
+/* The value that the environment itself has, and not from the file. */
+static const char *
+variable_own(const struct settings *settings, const char *name)
+{
+	const struct settings_variable *first = variable_find(
+	    settings->first != NULL ? settings->first : settings, name);
+	const char *value = getenv(name);
+
+	return value != NULL && first != NULL &&
+		       strcmp(first->value, value) == 0
+		   ? NULL
+		   : value;
+}
+
+const char *
+settings_getenv(const struct settings *settings, const char *name)
+{
+	const struct settings_variable *variable =
+	    variable_find(settings, name);
+	const char *value = variable_own(settings, name);
+
+	return value == NULL && variable != NULL ? variable->value : value;
+}
+
 static bool
 variable_put(struct settings *settings, const char *path, int line,
     struct str name, struct str value, struct err *reterr)
 {
+	const struct settings_variable *before;
 	struct settings_variable *variable;
 	char *key, *text;
 
@@ -146,17 +183,18 @@ variable_put(struct settings *settings, const char *path, int line,
 	if (value.len > 0)
 		memcpy(text, value.data, value.len);
 	/* Of two lines the last one wins, as with systemd. */
-	if (getenv(key) != NULL &&
-	    settings_variable_line(settings, key, NULL) == 0)
-		return true;
-	if (setenv(key, text, 1) != 0)
-		return err_set_nomem(reterr);
+	before = variable_find(settings, key);
 	*variable = (struct settings_variable){
 	    .next = settings->variables,
 	    .name = key,
+	    .value = text,
 	    .path = path,
 	    .line = line,
+	    .put = settings->first == NULL &&
+		   (getenv(key) == NULL || (before != NULL && before->put)),
 	};
+	if (variable->put && setenv(key, text, 1) != 0)
+		return err_set_nomem(reterr);
 	settings->variables = variable;
 	return true;
 }
@@ -257,13 +295,12 @@ int
 settings_variable_line(
     const struct settings *settings, const char *name, const char **ret_path)
 {
-	for (const struct settings_variable *v = settings->variables; v != NULL;
-	     v = v->next) {
-		if (strcmp(v->name, name) != 0)
-			continue;
-		if (ret_path != NULL)
-			*ret_path = v->path;
-		return v->line;
-	}
-	return 0;
+	const struct settings_variable *variable =
+	    variable_find(settings, name);
+
+	if (variable == NULL || variable_own(settings, name) != NULL)
+		return 0;
+	if (ret_path != NULL)
+		*ret_path = variable->path;
+	return variable->line;
 }

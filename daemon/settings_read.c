@@ -13,6 +13,7 @@
  * silently leave a default in place.
  */
 
+#include "base/digest.h"
 #include "daemon/settings_table.h"
 
 #include <confuse.h>
@@ -28,7 +29,8 @@
 enum {
 	WARNINGS_MAX = 64 * 1024,
 	FILE_MAX = 1024 * 1024,
-	OPTIONS_MAX = 96, /* rows of a section, and sections */
+	REPLACED_MAX = 4 * FILE_MAX, /* once ${NAME} is replaced */
+	OPTIONS_MAX = 96,	     /* rows of a section, and sections */
 };
 
 #define FILE_END       "__end__"
@@ -41,7 +43,7 @@ static const struct outlet *const destination_outlets[] = {
 };
 
 /* libconfuse's callback for errors has no argument. Set only while a file is
- * parsed, by the thread that starts the program. */
+ * parsed, which one thread does at a time. */
 static struct err *file_error;
 static const char *file_path;
 
@@ -356,55 +358,106 @@ comment_end(const char *text, const char *at)
 
 enum { REFERENCE_MAX = 256 }; /* bytes of a name, including its NUL */
 
-/* Has the ${NAME} that begins here a value, or a default? */
-static bool
-reference_is_set(const char *at, char ret_name[REFERENCE_MAX])
+/* The value of the ${NAME} or ${NAME:-DEFAULT} that begins here, and how long
+ * it is; NULL: it has none. */
+static const char *
+reference_value(const struct settings *settings, const char *at,
+    char ret_name[REFERENCE_MAX], size_t *ret_len)
 {
-	size_t len = strcspn(at + 2, ":}");
+	size_t len = strcspn(at + 2, ":}"), all = strcspn(at, "}");
+	const char *value;
 
 	(void)snprintf(ret_name, REFERENCE_MAX, "%.*s", (int)len, at + 2);
-	return at[2 + len] != '}' || len >= REFERENCE_MAX ||
-	       getenv(ret_name) != NULL;
+	value =
+	    len < REFERENCE_MAX ? settings_getenv(settings, ret_name) : NULL;
+	*ret_len = value != NULL ? strlen(value) : 0;
+	if (value != NULL || at[2 + len] != ':' || at[3 + len] != '-')
+		return value;
+	value = at + 4 + len;
+	*ret_len = (size_t)(at + all - value);
+	return value;
 }
 
-/* libconfuse takes what is not set for empty, which may be a part of a
- * password. */
+/* Inside double quotes. A newline would shift the lines behind it. */
+static void
+reference_write(const char *value, size_t len, struct buf *out)
+{
+	for (; len > 0; value++, len--) {
+		if (strchr("\"\\$", *value) != NULL)
+			(void)buf_char(out, '\\');
+		if (*value == '\n')
+			(void)buf_text(out, "\\n");
+		else
+			(void)buf_char(out, *value);
+	}
+}
+
+/*
+ * Replace each ${NAME}. libconfuse would take what is not set for empty, which
+ * may be a part of a password, and would not know the file of variables when a
+ * daemon reads it again. *ret_wrong is the first that is not set.
+ */
 static bool
-references_check(const char *path, const char *text, struct err *reterr)
+references_replace(const char *path, const char *text,
+    const struct settings *settings, struct buf *out, struct err *ret_wrong,
+    struct err *reterr)
 {
 	char quote = '\0', name[REFERENCE_MAX];
-	const char *end;
+	const char *end, *value;
 	int line = 1;
+	size_t len;
 
 	for (const char *at = text; *at != '\0'; at = end) {
+		bool replaced = false;
+
 		end = quote == '\0' ? comment_end(text, at) : NULL;
+		if (end == NULL && quote != '\'' && strncmp(at, "${", 2) == 0 &&
+		    strchr(at, '}') != NULL) {
+			end = strchr(at, '}') + 1;
+			value = reference_value(settings, at, name, &len);
+			if (value == NULL && ret_wrong->code == ERR_NONE)
+				(void)err_set(ret_wrong, ERR_CONFIG,
+				    "%s, line %d: the environment has no %s: "
+				    "set it, or write ${%s:-} if it may be "
+				    "empty",
+				    path, line, name, name);
+			(void)buf_text(out, quote == '\0' ? "\"" : "");
+			reference_write(value, value != NULL ? len : 0, out);
+			(void)buf_text(out, quote == '\0' ? "\"" : "");
+			replaced = true;
+		}
 		if (end == NULL)
 			end = at + (*at == '\\' && at[1] != '\0' ? 2 : 1);
-		if (quote != '\'' && strncmp(at, "${", 2) == 0 &&
-		    !reference_is_set(at, name))
-			return err_set(reterr, ERR_CONFIG,
-			    "%s, line %d: the environment has no %s: set it, "
-			    "or write ${%s:-} if it may be empty",
-			    path, line, name, name);
 		if (*at == quote)
 			quote = '\0';
 		else if (quote == '\0' && (*at == '"' || *at == '\''))
 			quote = *at;
+		if (!replaced)
+			(void)buf_append(out, at, (size_t)(end - at));
 		while (at < end)
 			line += *at++ == '\n';
 	}
-	return true;
+	(void)buf_char(out, '\0');
+	return buf_ok(out, reterr);
 }
 
 static bool
 file_read(const char *path, struct settings *settings, struct err *reterr)
 {
+	struct err wrong = {.code = ERR_NONE};
 	char *text = NULL;
+	struct buf whole;
 	bool ok;
 
+	buf_init(&whole, REPLACED_MAX);
 	ok = file_load(path, settings, &text, reterr) &&
-	     file_parse(path, text, settings, reterr) &&
-	     references_check(path, text, reterr);
+	     references_replace(path, text, settings, &whole, &wrong, reterr) &&
+	     file_parse(path, whole.data, settings, reterr);
+	if (ok && wrong.code != ERR_NONE)
+		ok = err_set(reterr, wrong.code, "%s", wrong.text);
+	if (whole.data != NULL)
+		explicit_bzero(whole.data, whole.len);
+	buf_fini(&whole);
 	free(text);
 	return ok;
 }
@@ -538,55 +591,72 @@ variable_note(struct settings *settings, const struct setting_origin **origins,
 				: err_set_nomem(reterr);
 }
 
-/* Read the variables of the top, and note the halves (see sections_ensure())
- * that others are of; or, once there are sections, those others. */
+/* Read a variable, if it is of the top, or else note the half (see
+ * sections_ensure()) that it is of; or, once there are sections (no
+ * `ret_halves`), one of theirs. */
+static bool
+variable_read(struct settings *settings, const char *name, const char *text,
+    bool *ret_halves, struct err *reterr)
+{
+	const struct setting_origin **origins = NULL;
+	bool top = ret_halves != NULL;
+	char nearest[SETTING_NAME];
+	struct variable variable;
+	void *base = NULL;
+	struct err err;
+
+	if (strncmp(name, PREFIX, strlen(PREFIX)) != 0 ||
+	    strcmp(name, SETTINGS_CONFIG) == 0 ||
+	    strcmp(name, SETTINGS_ENV_FILE) == 0)
+		return true;
+	if (!variable_find(name, &variable)) {
+		bool near = setting_nearest(name, true, nearest);
+
+		return err_set(reterr, ERR_CONFIG,
+		    "unknown setting %s%s%s%s (`currentsd help settings` lists "
+		    "all settings; the name of a variable of your own must not "
+		    "begin with " PREFIX ")",
+		    name, near ? "; did you mean " : ": remove it",
+		    near ? nearest : "", near ? "?" : "");
+	}
+	if (*text == '\0') /* as good as unset */
+		return true;
+	if (top && variable.section != SETTING_MAIN)
+		ret_halves[variable.kind->set] = true;
+	if (top != (variable.section == SETTING_MAIN))
+		return true;
+	if (!variable_base(&variable, name, settings, &base, &origins, reterr))
+		return false;
+	if (!setting_read(variable.row, settings, text, base, &err))
+		return variable_fault(settings, name, &err, reterr);
+	return variable_note(
+	    settings, origins, variable.row->key, name, reterr);
+}
+
+/* Read those of the environment, then those that only the file of variables
+ * has, or that it may change. */
 static bool
 environment_read(char *const *environment, struct settings *settings,
     bool *ret_halves, struct err *reterr)
 {
-	bool top = ret_halves != NULL;
-
 	for (; environment != NULL && *environment != NULL; environment++) {
-		const char *text = *environment;
-		size_t len = strcspn(text, "=");
-		const struct setting_origin **origins = NULL;
-		struct variable variable;
-		void *base = NULL;
-		char name[128], nearest[SETTING_NAME];
-		struct err err;
+		size_t len = strcspn(*environment, "=");
+		char name[128];
 
-		if (strncmp(text, PREFIX, strlen(PREFIX)) != 0 ||
-		    text[len] == '\0')
+		if ((*environment)[len] == '\0')
 			continue;
-		(void)snprintf(name, sizeof(name), "%.*s", (int)len, text);
-		if (strcmp(name, SETTINGS_CONFIG) == 0 ||
-		    strcmp(name, SETTINGS_ENV_FILE) == 0)
-			continue;
-		if (!variable_find(name, &variable)) {
-			bool near = setting_nearest(name, true, nearest);
-
-			return err_set(reterr, ERR_CONFIG,
-			    "unknown setting %s%s%s%s (`currentsd help "
-			    "settings` lists all settings; the name of a "
-			    "variable of your own must not begin with " PREFIX
-			    ")",
-			    name, near ? "; did you mean " : ": remove it",
-			    near ? nearest : "", near ? "?" : "");
-		}
-		text += len + 1;
-		if (*text == '\0') /* as good as unset */
-			continue;
-		if (top && variable.section != SETTING_MAIN)
-			ret_halves[variable.kind->set] = true;
-		if (top != (variable.section == SETTING_MAIN))
-			continue;
-		if (!variable_base(
-			&variable, name, settings, &base, &origins, reterr))
+		(void)snprintf(
+		    name, sizeof(name), "%.*s", (int)len, *environment);
+		if (settings_getenv(settings, name) == *environment + len + 1 &&
+		    !variable_read(settings, name, *environment + len + 1,
+			ret_halves, reterr))
 			return false;
-		if (!setting_read(variable.row, settings, text, base, &err))
-			return variable_fault(settings, name, &err, reterr);
-		if (!variable_note(
-			settings, origins, variable.row->key, name, reterr))
+	}
+	for (const struct settings_variable *v = settings->variables; v != NULL;
+	     v = v->next) {
+		if (settings_getenv(settings, v->name) == v->value &&
+		    !variable_read(
+			settings, v->name, v->value, ret_halves, reterr))
 			return false;
 	}
 	return true;
@@ -722,9 +792,12 @@ catalogue_file_read(struct settings *settings, struct err *reterr)
 	if (path == NULL)
 		return true;
 	buf_init(&text, FILE_MAX + 65536);
-	ok = catalogue_load(path, &text, reterr) &&
-	     catalogue_add(str_bytes(text.data, text.len), path,
-		 &settings->warnings, reterr);
+	ok = catalogue_load(path, &text, reterr);
+	if (ok)
+		digest_sha256(text.data, text.len, settings->catalogue_digest);
+	ok = ok && (settings->first == NULL ? catalogue_add : catalogue_check)(
+		       str_bytes(text.data, text.len), path,
+		       &settings->warnings, reterr);
 	buf_fini(&text);
 	return ok;
 }
@@ -735,7 +808,7 @@ static bool
 config_read(struct settings *settings, const char *config, struct err *reterr)
 {
 	if (config == NULL)
-		config = getenv(SETTINGS_CONFIG);
+		config = settings_getenv(settings, SETTINGS_CONFIG);
 	if (config == NULL || *config == '\0') {
 		config = SETTINGS_ETC_CONFIG;
 		/* One that cannot be seen may be there. */
@@ -753,7 +826,7 @@ config_read(struct settings *settings, const char *config, struct err *reterr)
 static bool
 state_dir_read(struct settings *settings, struct err *reterr)
 {
-	const char *state = getenv("STATE_DIRECTORY");
+	const char *state = settings_getenv(settings, "STATE_DIRECTORY");
 	char *dir;
 
 	if (state == NULL || *state == '\0' ||
@@ -772,10 +845,18 @@ bool
 settings_read(
     const char *config, struct settings *ret_settings, struct err *reterr)
 {
+	return settings_read_again(NULL, config, ret_settings, reterr);
+}
+
+bool
+settings_read_again(const struct settings *first, const char *config,
+    struct settings *ret_settings, struct err *reterr)
+{
 	bool halves[2] = {false, false};
 	struct settings settings;
 
 	setting_defaults(SETTING_MAIN, &settings);
+	settings.first = first;
 	buf_init(&settings.warnings, WARNINGS_MAX);
 	if (!settings_envfile_read(&settings, reterr) ||
 	    !config_read(&settings, config, reterr) ||
@@ -789,5 +870,33 @@ settings_read(
 		return false;
 	}
 	*ret_settings = settings;
+	return true;
+}
+
+bool
+settings_keep(struct settings *settings, const struct settings *in_force,
+    struct err *reterr)
+{
+	const struct setting_section *section = &setting_sections[SETTING_MAIN];
+	const struct setting *row;
+
+	for (row = section->rows; row->key != NULL; row++) {
+		char *to = (char *)settings + row->at;
+		const char *text;
+
+		if (row->live)
+			continue;
+		memcpy(to, (const char *)in_force + row->at, row->size);
+		if (row->type > SETTING_ADDRESS)
+			continue;
+		memcpy(&text, to, sizeof(text));
+		if (text != NULL)
+			text = settings_copy(settings, text);
+		if (text == NULL && *(char **)(void *)to != NULL)
+			return err_set_nomem(reterr);
+		memcpy(to, &text, sizeof(text));
+	}
+	memcpy(settings->catalogue_digest, in_force->catalogue_digest,
+	    sizeof(settings->catalogue_digest));
 	return true;
 }

@@ -19,6 +19,7 @@ _Static_assert((int)SETTINGS_DIGEST == (int)DIGEST_SHA256,
 
 /* What the rows of one struct share. */
 struct rows {
+	const struct settings *settings;
 	const struct setting_section *section;
 	const void *base, *defaults;
 	size_t kind;
@@ -110,14 +111,31 @@ items_fill(struct rows *rows, struct err *reterr)
 	return true;
 }
 
+/* What a file has that the row's value names, and no other row shows. */
+static struct str
+row_content(const struct rows *rows, const struct setting *setting)
+{
+	const struct settings *settings = rows->settings;
+	const struct settings_destination *destination = rows->base;
+
+	if (rows->base == settings && strcmp(setting->key, "catalogue") == 0)
+		return str_bytes((const char *)settings->catalogue_digest,
+		    sizeof(settings->catalogue_digest));
+	if (strcmp(setting->key, "hash_key_file") == 0)
+		return destination->track.rules.key;
+	return str_bytes(NULL, 0);
+}
+
 static bool
 row_show(struct rows *rows, const struct setting *setting, struct err *reterr)
 {
 	struct settings_row *row = &rows->row;
+	struct str content;
 	bool ok;
 
 	row->key = setting->key;
 	row->secret = setting->secret;
+	row->restart = !setting_is_live(rows->section, setting);
 	row->items = NULL;
 	buf_reset(&rows->value);
 	buf_reset(&rows->preset);
@@ -126,7 +144,9 @@ row_show(struct rows *rows, const struct setting *setting, struct err *reterr)
 	if (!buf_ok(&rows->value, reterr) || !buf_ok(&rows->preset, reterr))
 		return false;
 	origin_fill(rows, setting);
-	digest_sha256(rows->value.data, rows->value.len, row->digest);
+	content = row_content(rows, setting);
+	digest_hmac_sha256(content.data, content.len, rows->value.data,
+	    rows->value.len, row->digest);
 	row->preset = str_bytes(rows->preset.data, rows->preset.len);
 	row->changed = !str_equal(str_bytes(rows->value.data, rows->value.len),
 			   row->preset) ||
@@ -172,7 +192,7 @@ bool
 settings_rows(const struct settings *settings, settings_row_fn *fn, void *arg,
     struct err *reterr)
 {
-	struct rows rows = {.fn = fn, .arg = arg};
+	struct rows rows = {.settings = settings, .fn = fn, .arg = arg};
 	struct settings_destination destination;
 	struct settings_source source;
 	struct settings top;
@@ -215,4 +235,47 @@ out:
 	buf_fini(&rows.list);
 	free(rows.items);
 	return ok;
+}
+
+/* ---- in the syntax of the file ---- */
+
+/* Does the file want quotes around it? */
+static bool
+value_is_plain(const char *text)
+{
+	return *text != '\0' &&
+	       text[strcspn(text, " \t{}(),=+#\"'\\$/:*")] == '\0';
+}
+
+static void
+word_write(const char *text, struct buf *out)
+{
+	if (value_is_plain(text)) {
+		(void)buf_text(out, text);
+		return;
+	}
+	(void)buf_char(out, '"');
+	for (; *text != '\0'; text++) {
+		if (*text == '"' || *text == '\\' || *text == '$')
+			(void)buf_char(out, '\\');
+		(void)buf_char(out, *text);
+	}
+	(void)buf_char(out, '"');
+}
+
+/* The value is followed by a NUL. */
+void
+settings_row_write(const struct settings_row *row, struct buf *out)
+{
+	if (row->items == NULL || row->secret) {
+		word_write(row->value.data, out);
+		return;
+	}
+	(void)buf_char(out, '{');
+	for (const char *const *item = row->items; *item != NULL; item++) {
+		if (item != row->items)
+			(void)buf_text(out, ", ");
+		word_write(*item, out);
+	}
+	(void)buf_char(out, '}');
 }

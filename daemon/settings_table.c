@@ -57,18 +57,20 @@ static const struct setting main_rows[] = {
 	    .help = "Address of the admin interface: the operator's page,"
 		" /status, /metrics and the rest; counts and states need no"
 		" token, so keep it on loopback."},
-	{"view_token", SETTING_LIST, .secret = true, MAIN(server.view_tokens),
+	{"view_token", SETTING_LIST, .live = true, .secret = true,
+	    MAIN(server.view_tokens),
 	    .help = "The tokens that show personal data there, such as"
 		" events; without view_token and admin_token it is only shown"
 		" by the commands."},
-	{"view_token_file", SETTING_PATH, MAIN(view_tokens_file),
+	{"view_token_file", SETTING_PATH, .live = true, MAIN(view_tokens_file),
 	    .help = "A file of such tokens, one per line."},
-	{"admin_token", SETTING_LIST, .secret = true, MAIN(server.admin_tokens),
+	{"admin_token", SETTING_LIST, .live = true, .secret = true,
+	    MAIN(server.admin_tokens),
 	    .help = "The tokens that also change something there, such as"
 		" pausing a destination; without one, only the commands do."},
-	{"admin_token_file", SETTING_PATH, MAIN(admin_tokens_file),
+	{"admin_token_file", SETTING_PATH, .live = true, MAIN(admin_tokens_file),
 	    .help = "A file of such tokens, one per line."},
-	{"admin_hosts", SETTING_LIST, MAIN(server.admin_hosts),
+	{"admin_hosts", SETTING_LIST, .live = true, MAIN(server.admin_hosts),
 	    .help = "Names by which the admin address may be called, besides"
 		" localhost and addresses, such as that of a proxy before"
 		" it."},
@@ -82,8 +84,8 @@ static const struct setting main_rows[] = {
 	{"catalogue", SETTING_PATH, MAIN(catalogue),
 	    .help = "A JSON file in the form of schema/currents/events.json"
 		" that adds event types and properties to the catalogue, and"
-		" decides on classes; read at start."},
-	{"log_level", SETTING_WORD, MAIN(log.level),
+		" decides on classes."},
+	{"log_level", SETTING_WORD, .live = true, MAIN(log.level),
 	    .words = "debug|info|warn|error",
 	    .help = "The lowest level that is logged."},
 	{"log_format", SETTING_WORD, MAIN(log.form),
@@ -100,7 +102,7 @@ static const struct setting main_rows[] = {
 	    LIMITS(KIB(64), GIB(1)),
 	    .help = "Memory for lines of the log that wait for their reader;"
 		" further ones are dropped and counted."},
-	{"stop_timeout", SETTING_DURATION, MAIN(stop_timeout_ms),
+	{"stop_timeout", SETTING_DURATION, .live = true, MAIN(stop_timeout_ms),
 	    LIMITS(SECOND(1), HOUR(1)),
 	    .help = "The longest time that a stop may take; then the daemon"
 		" ends at once, with exit code 1, and loses nothing that was"
@@ -129,14 +131,15 @@ static const struct setting main_rows[] = {
 	    LIMITS(100, 10000000),
 	    .help = "The most events, or changes, in one body (Braze sends 100"
 		" events)."},
-	{"request_timeout", SETTING_DURATION, MAIN(server.request_timeout_ms),
+	{"request_timeout", SETTING_DURATION, .live = true,
+	    MAIN(server.request_timeout_ms),
 	    LIMITS(SECOND(1), HOUR(1)),
 	    .help = "The longest time from the first byte of a request to its"
 		" last."},
 	{"idle_timeout", SETTING_DURATION, MAIN(server.idle_timeout_ms),
 	    LIMITS(SECOND(1), HOUR(1)),
 	    .help = "The time after which an idle connection is closed."},
-	{"retry_after", SETTING_SECONDS, MAIN(server.retry_after_s),
+	{"retry_after", SETTING_SECONDS, .live = true, MAIN(server.retry_after_s),
 	    LIMITS(SECOND(1), HOUR(1)),
 	    .help = "The value of Retry-After in a 503 (in whole seconds)."},
 	{"queue_max_bytes", SETTING_SIZE, MAIN(queue.max_bytes),
@@ -199,7 +202,7 @@ static const struct setting main_rows[] = {
 	    LIMITS(0, HOUR(24) * 3650),
 	    .help = "How long events of people who were erased are dropped when"
 		" they come later; 0: not at all."},
-	{"erase_interval", SETTING_DURATION, MAIN(erase_interval_ms),
+	{"erase_interval", SETTING_DURATION, .live = true, MAIN(erase_interval_ms),
 	    LIMITS(SECOND(1), HOUR(24) * 30),
 	    .help = "The shortest time between two runs of on_delete = erase,"
 		" because each run reads everything stored."},
@@ -257,7 +260,7 @@ static const struct setting main_rows[] = {
 	    LIMITS(HOUR(1), HOUR(24) * 3650),
 	    .help = "How long members who left a segment are remembered once"
 		" that was delivered."},
-	{"braze_kind", SETTING_WORD, MAIN(cohorts),
+	{"braze_kind", SETTING_WORD, .live = true, MAIN(cohorts),
 	    .words = "attributes|cohorts",
 	    .help = "The kind of the destination that the variables"
 		" CURRENTSD_BRAZE_* make if the file has none: attributes,"
@@ -682,6 +685,17 @@ setting_find(
 			return row;
 	}
 	return NULL;
+}
+
+bool
+setting_is_live(
+    const struct setting_section *section, const struct setting *row)
+{
+	if (section == &setting_sections[SETTING_MAIN])
+		return row->live;
+	return section != &setting_sections[SETTING_DESTINATION] ||
+	       (strcmp(row->key, "kind") != 0 &&
+		   strcmp(row->key, "formerly") != 0);
 }
 
 bool

@@ -40,11 +40,12 @@ struct setting_origin {
 	const char *variable; /* or NULL: a line of the settings file */
 };
 
-/* A variable that the file of variables put into the environment. */
+/* A variable of the file of variables; the newest comes first. */
 struct settings_variable {
 	struct settings_variable *next;
-	const char *name, *path;
+	const char *name, *value, *path;
 	int line;
+	bool put; /* into the environment, which did not have it */
 };
 
 struct setting {
@@ -56,6 +57,7 @@ struct setting {
 	const char *words;   /* "us|eu" */
 	bool file_only;	     /* there is no variable */
 	bool secret;	     /* never shown */
+	bool live;	     /* at the top: see setting_is_live() */
 	const char *help;
 };
 
@@ -97,6 +99,10 @@ setting_row(const struct setting_section *section, size_t kind, size_t i);
 /* The row of that key, likewise; NULL if the kind has none. */
 const struct setting *setting_find(
     const struct setting_section *section, size_t kind, const char *key);
+
+/* Is it put in force when the settings are read again? Else by a restart. */
+bool setting_is_live(
+    const struct setting_section *section, const struct setting *row);
 
 enum { SETTING_NAME = 64 }; /* bytes of a variable, including its NUL */
 
@@ -155,11 +161,16 @@ MUST_USE bool setting_origin_add(struct settings *settings,
 const struct setting_origin *
 setting_origin_find(const struct setting_origin *origins, const char *key);
 
-/* Put the pairs of the file of variables into the environment, unless there is
- * no such file; settings_fini() takes them out again. A file in the default place
- * that may not be read is noted in settings.unread. */
+/* Read the pairs of the file of variables, unless there is no such file. If
+ * these are the first settings, they also go into the environment, until
+ * settings_fini(). A file in the default place that may not be read is noted in
+ * settings.unread. */
 MUST_USE bool
 settings_envfile_read(struct settings *settings, struct err *reterr);
+
+/* The value of a variable, of the environment or else of that file; NULL: it is
+ * not set. */
+const char *settings_getenv(const struct settings *settings, const char *name);
 
 /* The line of that file that set a variable, and the file; 0: none did. */
 int settings_variable_line(

@@ -22,6 +22,19 @@ catalogue_add(
 	return true;
 }
 
+bool
+catalogue_check(
+    struct str text, const char *name, struct buf *warnings, struct err *reterr)
+{
+	struct catalogue *catalogue;
+
+	if (!catalogue_read(
+		text, name, &catalogue_builtin, warnings, &catalogue, reterr))
+		return false;
+	catalogue_free(catalogue);
+	return true;
+}
+
 void
 catalogue_reset(void)
 {

@@ -228,6 +228,10 @@ void drift_log_write(const char *text, struct buf *out);
 MUST_USE bool catalogue_add(struct str text, const char *name,
     struct buf *warnings, struct err *reterr);
 
+/* Only check such a text. Any thread. */
+MUST_USE bool catalogue_check(struct str text, const char *name,
+    struct buf *warnings, struct err *reterr);
+
 /* Use the built-in catalogue alone again; after threads ended. */
 void catalogue_reset(void);
 

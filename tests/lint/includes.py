@@ -53,6 +53,7 @@ PUBLIC = {
     "daemon/persons.h", "daemon/bodies.h", "daemon/facts.h",
     "daemon/history.h",
     "daemon/filesystem.h", "daemon/notify.h", "daemon/activation.h",
+    "daemon/reload.h", "daemon/settings_diff.h", "daemon/generation.h",
 }
 
 # header -> the folders or files that may include it. jansson is for the
