@@ -81,7 +81,7 @@ static enum err_code
 status_code(unsigned status)
 {
 	static const enum err_code codes[] = {ERR_INPUT, ERR_NOT_FOUND,
-	    ERR_CONFLICT, ERR_UNSUPPORTED, ERR_FULL, ERR_STOPPING};
+	    ERR_CONFIG, ERR_CONFLICT, ERR_UNSUPPORTED, ERR_FULL, ERR_STOPPING};
 
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
 		if (call_status(codes[i]) == status)

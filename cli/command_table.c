@@ -35,6 +35,16 @@ static const struct command table[] = {
 	    "of the present file; variables override either. Exits 1 if a "
 	    "setting would change, or if serve could not start with FILE.",
 	    COMMAND_PLAIN, command_json_options, command_config_diff},
+	{"reload", "[--force] [--json]",
+	    "Have the daemon read its settings again",
+	    "With the files of tokens, secrets and keys that they name. If "
+	    "they are wrong, nothing changes, and it exits 78. Says what "
+	    "changed, and what takes effect only at a restart (`currentsd help "
+	    "settings`). A reload that removes a source, or a destination with "
+	    "something queued, is refused without --force: what is posted to a "
+	    "source that is not there is not sent again. SIGHUP, and so "
+	    "systemctl reload, does the same; the log says what came of it.",
+	    COMMAND_CLIENT, command_reload_options, command_reload},
 	{"status", "[--watch] [--healthy] [--json]",
 	    "Show the state of the daemon and its queue",
 	    "First whether every event is accounted for, then what needs "

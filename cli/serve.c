@@ -12,6 +12,7 @@
 #include "daemon/filesystem.h"
 #include "daemon/history.h"
 #include "daemon/notify.h"
+#include "daemon/reload.h"
 #include "daemon/status.h"
 
 #include <errno.h>
@@ -41,13 +42,13 @@ struct serve {
 	struct settings settings;
 	struct daemon daemon;
 	int signal_fd;
-	int stop_fd; /* an eventfd: readable once it is to stop */
+	int wake_fd; /* an eventfd: readable if it is to stop or to reload */
 	int done_fd; /* likewise: the thread is to end */
 	pthread_t signals;
 	bool signals_started;
 	int64_t watchdog_ms, watchdog_next_ms; /* monotonic; 0 = not wanted */
 	int64_t tell_next_ms;		       /* monotonic */
-	atomic_bool stop;
+	atomic_bool stop, reload;
 };
 
 /* A core file would hold tokens, secrets, keys and people's data. Unlike 0, the
@@ -60,17 +61,27 @@ core_forbid(void)
 	(void)setrlimit(RLIMIT_CORE, &none);
 }
 
+static sigset_t
+signals_wanted(bool stop)
+{
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGHUP);
+	if (stop) {
+		(void)sigaddset(&set, SIGTERM);
+		(void)sigaddset(&set, SIGINT);
+	}
+	return set;
+}
+
 /* Blocked before any thread starts, so that all of them inherit it. */
 static bool
 signals_open(int *ret_fd, struct err *reterr)
 {
-	sigset_t set;
+	sigset_t set = signals_wanted(true);
 
 	(void)signal(SIGPIPE, SIG_IGN);
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGTERM);
-	(void)sigaddset(&set, SIGINT);
-	(void)sigaddset(&set, SIGHUP);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
 		return err_set(reterr, ERR_IO, "cannot block signals: %s",
 		    strerror(errno));
@@ -88,14 +99,14 @@ signals_open(int *ret_fd, struct err *reterr)
 static bool
 files_fit(struct settings *settings, struct err *reterr)
 {
-	unsigned *connections = &settings->server.max_connections;
+	unsigned connections = settings->server.max_connections;
 	struct rlimit limit;
 	rlim_t own = OWN_FILES, want;
 
 	for (size_t i = 0; i < settings->destination_count; i++)
 		own += (rlim_t)settings->destinations[i].forwarder.in_flight *
 		       SEND_FILES;
-	want = own + server_files(*connections);
+	want = own + server_files(connections);
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return err_set(reterr, ERR_IO,
 		    "cannot read the limit of open files: %s", strerror(errno));
@@ -108,19 +119,20 @@ files_fit(struct settings *settings, struct err *reterr)
 		    strerror(errno));
 	if (limit.rlim_cur == want)
 		return true;
-	while (*connections > CONNECTIONS_LEAST &&
-	       own + server_files(*connections) > limit.rlim_cur)
-		--*connections;
-	if (own + server_files(*connections) > limit.rlim_cur)
+	while (connections > CONNECTIONS_LEAST &&
+	       own + server_files(connections) > limit.rlim_cur)
+		connections--;
+	if (own + server_files(connections) > limit.rlim_cur)
 		return err_set(reterr, ERR_CONFIG,
 		    "the limit of open files is %llu, but at least %llu are "
 		    "needed: raise ulimit -n (LimitNOFILE= in systemd)",
 		    (unsigned long long)limit.rlim_cur,
-		    (unsigned long long)(own + server_files(*connections)));
+		    (unsigned long long)(own + server_files(connections)));
+	settings->server.connections_most = connections;
 	log_line(LOG_WARN, "serve",
 	    "limit files=%llu connections=%u want=%llu help=\"raise ulimit -n "
 	    "(LimitNOFILE= in systemd) or lower max_connections\"",
-	    (unsigned long long)limit.rlim_cur, *connections,
+	    (unsigned long long)limit.rlim_cur, connections,
 	    (unsigned long long)want);
 	return true;
 }
@@ -200,16 +212,16 @@ stranded_log(void *arg, const char *name, int64_t queued)
 
 /* Returns true to stop. */
 static bool
-signals_read(int fd)
+signals_read(struct serve *serve)
 {
 	struct signalfd_siginfo info;
 	bool stop = false;
 
-	while (read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+	while (read(serve->signal_fd, &info, sizeof(info)) ==
+	       (ssize_t)sizeof(info)) {
 		if (info.ssi_signo == SIGHUP) {
-			log_line(LOG_WARN, "serve",
-			    "ignore signal=HUP help=\"settings are read only "
-			    "at start: restart currentsd to change them\"");
+			atomic_store(&serve->reload, true);
+			CHECK(eventfd_write(serve->wake_fd, 1) == 0);
 			continue;
 		}
 		log_line(LOG_INFO, "serve", "stop signal=%s",
@@ -217,6 +229,16 @@ signals_read(int fd)
 		stop = true;
 	}
 	return stop;
+}
+
+static int64_t
+stop_timeout_ms(struct serve *serve)
+{
+	struct generation *generation = in_force_hold(&serve->daemon.in_force);
+	int64_t timeout_ms = generation->settings->stop_timeout_ms;
+
+	generation_drop(generation);
+	return timeout_ms;
 }
 
 static void *
@@ -227,7 +249,7 @@ signals_main(void *arg)
 	    {.fd = serve->signal_fd, .events = POLLIN},
 	    {.fd = serve->done_fd, .events = POLLIN},
 	};
-	int64_t now_ms = clock_mono_ms(), until_ms = INT64_MAX;
+	int64_t now_ms = clock_mono_ms(), until_ms = INT64_MAX, timeout_ms = 0;
 
 	while (now_ms < until_ms) {
 		int ready = poll(fds, 2,
@@ -236,17 +258,17 @@ signals_main(void *arg)
 		if (ready > 0 && fds[1].revents != 0)
 			return NULL;
 		now_ms = clock_mono_ms();
-		if (ready > 0 && signals_read(serve->signal_fd) &&
-		    until_ms == INT64_MAX) {
-			until_ms = now_ms + serve->settings.stop_timeout_ms;
+		if (ready > 0 && signals_read(serve) && until_ms == INT64_MAX) {
+			timeout_ms = stop_timeout_ms(serve);
+			until_ms = now_ms + timeout_ms;
 			atomic_store(&serve->stop, true);
-			CHECK(eventfd_write(serve->stop_fd, 1) == 0);
+			CHECK(eventfd_write(serve->wake_fd, 1) == 0);
 		}
 	}
 	log_line(LOG_ERROR, "serve",
 	    "abandon stop_timeout_ms=%lld why=\"something hangs, such as the "
 	    "disk\"",
-	    (long long)serve->settings.stop_timeout_ms);
+	    (long long)timeout_ms);
 	log_flush();
 	_exit(EXIT_FOUND);
 }
@@ -256,10 +278,10 @@ signals_start(struct serve *serve, struct err *reterr)
 {
 	if (!signals_open(&serve->signal_fd, reterr))
 		return false;
-	serve->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	serve->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	serve->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	serve->signals_started =
-	    serve->stop_fd >= 0 && serve->done_fd >= 0 &&
+	    serve->wake_fd >= 0 && serve->done_fd >= 0 &&
 	    pthread_create(&serve->signals, NULL, signals_main, serve) == 0;
 	return serve->signals_started ||
 	       err_set(reterr, ERR_IO, "cannot start the thread for signals");
@@ -268,7 +290,7 @@ signals_start(struct serve *serve, struct err *reterr)
 static void
 signals_stop(struct serve *serve)
 {
-	const int fds[] = {serve->signal_fd, serve->stop_fd, serve->done_fd};
+	const int fds[] = {serve->signal_fd, serve->wake_fd, serve->done_fd};
 
 	if (serve->signals_started) {
 		CHECK(eventfd_write(serve->done_fd, 1) == 0);
@@ -308,12 +330,26 @@ manager_tell(struct serve *serve, int64_t now_ms)
 	serve->tell_next_ms = now_ms + TELL_MS;
 }
 
+/* The service manager waits until the second message. */
+static void
+serve_reload(struct serve *serve)
+{
+	struct reload_result result;
+	struct err err;
+
+	notify_reloading();
+	if (reload_run(&serve->daemon, false, "SIGHUP", &result, &err))
+		reload_result_fini(&result);
+	notify_send("READY=1");
+}
+
 /* What is due once a second. */
 static void
 serve_loop(struct serve *serve)
 {
-	struct pollfd stop = {.fd = serve->stop_fd, .events = POLLIN};
+	struct pollfd wake = {.fd = serve->wake_fd, .events = POLLIN};
 	int64_t now_ms = clock_mono_ms(), next_ms;
+	eventfd_t woken;
 
 	while (!atomic_load(&serve->stop)) {
 		next_ms = now_ms + SWEEP_MS;
@@ -322,10 +358,14 @@ serve_loop(struct serve *serve)
 		    clock_wall_ms());
 		watchdog_feed(serve, now_ms);
 		manager_tell(serve, now_ms);
+		if (atomic_exchange(&serve->reload, false))
+			serve_reload(serve);
 		now_ms = clock_mono_ms();
 		if (now_ms < next_ms &&
-		    poll(&stop, 1, (int)(next_ms - now_ms)) < 0)
+		    poll(&wake, 1, (int)(next_ms - now_ms)) < 0)
 			CHECK(errno == EINTR || errno == ENOMEM);
+		if (!atomic_load(&serve->stop))
+			(void)eventfd_read(serve->wake_fd, &woken);
 		now_ms = clock_mono_ms();
 	}
 }
@@ -334,8 +374,9 @@ serve_loop(struct serve *serve)
 static bool
 queue_wait(struct serve *serve, struct err *reterr)
 {
-	struct pollfd fd = {.fd = serve->stop_fd, .events = POLLIN};
+	struct pollfd fd = {.fd = serve->wake_fd, .events = POLLIN};
 	bool logged = false;
+	eventfd_t woken;
 
 	while (!daemon_queue_open(&serve->daemon, false, reterr)) {
 		if (reterr->code != ERR_BUSY)
@@ -347,7 +388,9 @@ queue_wait(struct serve *serve, struct err *reterr)
 				    "another process uses");
 		}
 		logged = true;
-		if (poll(&fd, 1, BUSY_MS) > 0)
+		if (poll(&fd, 1, BUSY_MS) > 0 && !atomic_load(&serve->stop))
+			(void)eventfd_read(serve->wake_fd, &woken);
+		if (atomic_load(&serve->stop))
 			return err_set(reterr, ERR_STOPPING,
 			    "stopped while waiting for the queue");
 	}
@@ -366,6 +409,7 @@ serve_start(struct serve *serve, const char *config, struct err *reterr)
 	if (!settings_read(config, settings, reterr))
 		return false;
 	daemon_init(&serve->daemon, settings);
+	serve->daemon.config = config;
 	if (!settings_complete(settings, reterr) ||
 	    !activation_take(settings, reterr))
 		return false;
@@ -382,7 +426,7 @@ serve_start(struct serve *serve, const char *config, struct err *reterr)
 		return false;
 	serve->watchdog_ms = notify_watchdog_ms();
 	start_log(serve, &filesystem);
-	status_stranded(&serve->daemon, stranded_log, NULL);
+	status_stranded(&serve->daemon, settings, stranded_log, NULL);
 	notify_send("READY=1");
 	return true;
 }
@@ -392,15 +436,18 @@ command_serve(struct command_context *context, struct buf *out)
 {
 	struct serve serve = {
 	    .signal_fd = -1,
-	    .stop_fd = -1,
+	    .wake_fd = -1,
 	    .done_fd = -1,
 	};
+	sigset_t hup = signals_wanted(false);
 	int64_t since_ms;
 	struct err err;
 	int code;
 
 	(void)umask(077);
 	core_forbid();
+	/* One that comes before we read it is a reload once we run. */
+	(void)sigprocmask(SIG_BLOCK, &hup, NULL);
 	if (serve_start(&serve, context->config, &err)) {
 		serve_loop(&serve);
 		notify_send("STOPPING=1");

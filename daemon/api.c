@@ -411,6 +411,8 @@ api_serve(void *arg, const struct call_route *route, struct call *call)
 	struct err err;
 	bool ok;
 
+	api.generation = in_force_hold(&api.daemon->in_force);
+	api.settings = api.generation->settings;
 	api.caller.arg = &api;
 	buf_init(&api.out, API_OUT_MAX);
 	json_init(&api.json, &api.out);
@@ -425,5 +427,6 @@ api_serve(void *arg, const struct call_route *route, struct call *call)
 		(void)buf_char(&api.out, '\n');
 	if (!ok || !api_flush(&api, &err))
 		api_fail(&api, &err);
+	generation_drop(api.generation);
 	buf_fini(&api.out);
 }

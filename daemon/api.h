@@ -24,6 +24,8 @@
 
 struct api {
 	struct daemon *daemon;
+	struct generation *generation; /* in force as it began, held */
+	struct settings *settings;     /* its */
 	struct call *call;
 	int64_t now_ms;	  /* wall clock, at the beginning */
 	struct buf out;	  /* the answer, as far as it was not yet written */

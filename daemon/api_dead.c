@@ -199,8 +199,8 @@ edit_maps(struct api *api, const struct letter *letter, const char *source,
 	struct explain_result result;
 	bool ok;
 
-	if (!explain_new(api->daemon->settings, source, letter->destination,
-		false, &explain, &err))
+	if (!explain_new(api->settings, source, letter->destination, false,
+		&explain, &err))
 		return true;
 	buf_init(&out, DEAD_MAPPED_MAX);
 	json_init(&json, &out);
@@ -260,7 +260,7 @@ static bool
 edit_source(struct api *api, const struct letter *letter,
     struct settings_source *ret_source, struct err *reterr)
 {
-	struct settings *settings = api->daemon->settings;
+	struct settings *settings = api->settings;
 	const struct settings_source *found =
 	    settings_source_find(settings, letter->source);
 
@@ -316,8 +316,8 @@ api_dead_requeue_one(struct api *api, struct err *reterr)
 
 	if (!api_id(api, &one.id, reterr) || !one_find(api, &one, reterr))
 		return false;
-	if (settings_destination_find(
-		api->daemon->settings, letter.destination) == NULL)
+	if (settings_destination_find(api->settings, letter.destination) ==
+	    NULL)
 		return err_set(reterr, ERR_CONFLICT,
 		    "its destination %s is not in the settings: add it again, "
 		    "or give another destination formerly = %s",
@@ -430,8 +430,7 @@ dead_many(struct api *api, const char *verb, job_step_fn *step,
 bool
 api_dead_requeue(struct api *api, struct err *reterr)
 {
-	return dead_many(
-	    api, "requeued", requeue_step, api->daemon->settings, reterr);
+	return dead_many(api, "requeued", requeue_step, api->settings, reterr);
 }
 
 bool

@@ -15,8 +15,8 @@ api_destinations(struct api *api, struct err *reterr)
 	struct json *json = &api->json;
 	struct status status;
 
-	if (!status_read(
-		api->daemon, api->now_ms, clock_mono_ms(), &status, reterr))
+	if (!status_read(api->daemon, api->settings, api->now_ms,
+		clock_mono_ms(), &status, reterr))
 		return false;
 	json_object_open(json, NULL);
 	json_time(json, "now", api->now_ms);
@@ -27,22 +27,23 @@ api_destinations(struct api *api, struct err *reterr)
 		json_object_close(json);
 	}
 	json_array_close(json);
-	status_stranded_json(api->daemon, api->now_ms, json);
+	status_stranded_json(api->daemon, api->settings, api->now_ms, json);
 	json_object_close(json);
 	status_fini(&status);
 	return true;
 }
 
-/* The number of the one that the path names. */
+/* The one that the path names. */
 static bool
-destination_find(struct api *api, size_t *ret_destination, struct err *reterr)
+destination_find(const struct api *api,
+    const struct settings_destination **ret_destination, struct err *reterr)
 {
-	const struct settings *settings = api->daemon->settings;
+	const struct settings *settings = api->settings;
 
 	for (size_t i = 0; i < settings->destination_count; i++) {
 		if (str_equal_text(api->call->name,
 			settings->destinations[i].forwarder.name)) {
-			*ret_destination = i;
+			*ret_destination = &settings->destinations[i];
 			return true;
 		}
 	}
@@ -53,22 +54,24 @@ destination_find(struct api *api, size_t *ret_destination, struct err *reterr)
 
 /* All of it, and if an order was given, whether it was followed. */
 static bool
-destination_answer(struct api *api, size_t destination, const bool *followed,
+destination_answer(struct api *api,
+    const struct settings_destination *destination, const bool *followed,
     struct err *reterr)
 {
 	struct json *json = &api->json;
 	char about[DESTINATION_ABOUT];
 	struct status status;
+	size_t i = (size_t)(destination - api->settings->destinations);
 
-	if (!status_read(
-		api->daemon, api->now_ms, clock_mono_ms(), &status, reterr))
+	if (!status_read(api->daemon, api->settings, api->now_ms,
+		clock_mono_ms(), &status, reterr))
 		return false;
 	(void)snprintf(about, sizeof(about), "destination:%s",
-	    status.destinations[destination].name);
+	    destination->forwarder.name);
 	json_object_open(json, NULL);
 	json_time(json, "now", api->now_ms);
-	status_destination_json(&status, destination, json);
-	json_bool(json, "paused", status.destinations[destination].paused);
+	status_destination_json(&status, i, json);
+	json_bool(json, "paused", status.destinations[i].paused);
 	if (followed != NULL)
 		json_bool(json, "followed", *followed);
 	json_array_open(json, "attention");
@@ -82,7 +85,7 @@ destination_answer(struct api *api, size_t destination, const bool *followed,
 bool
 api_destination(struct api *api, struct err *reterr)
 {
-	size_t destination;
+	const struct settings_destination *destination;
 
 	return destination_find(api, &destination, reterr) &&
 	       destination_answer(api, destination, NULL, reterr);
@@ -91,11 +94,11 @@ api_destination(struct api *api, struct err *reterr)
 /* ---- orders ---- */
 
 static void
-destination_log(const struct api *api, const char *verb, size_t destination)
+destination_log(const struct api *api, const char *verb,
+    const struct settings_destination *destination)
 {
 	log_line(LOG_INFO, "admin", "%s destination=\"%s\" caller=%s", verb,
-	    api->daemon->settings->destinations[destination].forwarder.name,
-	    api->call->caller);
+	    destination->forwarder.name, api->call->caller);
 }
 
 static bool
@@ -104,18 +107,18 @@ destination_pause(struct api *api, bool paused, struct err *reterr)
 	struct daemon *daemon = api->daemon;
 	struct forwarder *forwarder = atomic_load(&daemon->forwarder);
 	struct forwarder_destination_status status;
+	const struct settings_destination *destination;
 	bool followed = true;
-	size_t destination;
 
 	if (!destination_find(api, &destination, reterr))
 		return false;
 	/* On disk first: a crash between the two changes nothing. */
-	if (!queue_destination_pause(daemon->queue,
-		daemon->settings->destinations[destination].forwarder.name,
-		paused, reterr))
+	if (!queue_destination_pause(
+		daemon->queue, destination->forwarder.name, paused, reterr))
 		return false;
 	if (forwarder != NULL)
-		followed = forwarder_destination_order(forwarder, destination,
+		followed = forwarder_destination_order(forwarder,
+		    destination->forwarder.name,
 		    paused ? FORWARDER_PAUSE : FORWARDER_RESUME, &status);
 	destination_log(api, paused ? "pause" : "resume", destination);
 	return destination_answer(api, destination, &followed, reterr);
@@ -175,8 +178,8 @@ api_destination_retry(struct api *api, struct err *reterr)
 {
 	struct forwarder *forwarder = atomic_load(&api->daemon->forwarder);
 	struct forwarder_destination_status status;
+	const struct settings_destination *destination;
 	bool force, followed;
-	size_t destination;
 
 	if (!api_flag(api, "force", &force, reterr) ||
 	    !destination_find(api, &destination, reterr))
@@ -185,11 +188,13 @@ api_destination_retry(struct api *api, struct err *reterr)
 		return err_set(reterr, ERR_CONFLICT,
 		    "the daemon is not running: it tries at once when it "
 		    "starts");
-	forwarder_destination_status(forwarder, destination, &status);
+	forwarder_destination_status(
+	    forwarder, destination->forwarder.name, &status);
 	if (!destination_may_retry(&status, force, reterr))
 		return false;
-	followed = forwarder_destination_order(forwarder, destination,
-	    force ? FORWARDER_RETRY_INSIST : FORWARDER_RETRY, &status);
+	followed =
+	    forwarder_destination_order(forwarder, destination->forwarder.name,
+		force ? FORWARDER_RETRY_INSIST : FORWARDER_RETRY, &status);
 	destination_log(api, force ? "retry_forced" : "retry", destination);
 	return destination_answer(api, destination, &followed, reterr);
 }

@@ -304,9 +304,8 @@ find_rules(struct find *find, const struct jobs_event *event, bool set)
 	(void)snprintf(find->destination, sizeof(find->destination), "%s",
 	    event->destination);
 	/* a source that is no longer in the settings has no say any more */
-	if (!explain_new(find->api->daemon->settings,
-		settings_source_find(
-		    find->api->daemon->settings, find->source) != NULL
+	if (!explain_new(find->api->settings,
+		settings_source_find(find->api->settings, find->source) != NULL
 		    ? find->source
 		    : NULL,
 		find->destination, set, &find->explain, &find->unexplained))
@@ -423,17 +422,15 @@ find_sender(struct find *find, const char *name)
 	struct json *json = &find->api->json;
 	struct forwarder_destination_status status;
 
-	for (size_t i = 0;
-	     forwarder != NULL && i < forwarder_destinations(forwarder); i++) {
-		forwarder_destination_status(forwarder, i, &status);
-		if (strcmp(status.name, name) != 0)
-			continue;
-		json_object_open(json, "sender");
-		json_text(json, "state", forwarder_state_name(status.state));
-		json_text(json, "why", status.why);
-		json_time(json, "until", status.until_ms);
-		json_object_close(json);
-	}
+	if (forwarder == NULL ||
+	    settings_destination_find(find->api->settings, name) == NULL)
+		return;
+	forwarder_destination_status(forwarder, name, &status);
+	json_object_open(json, "sender");
+	json_text(json, "state", forwarder_state_name(status.state));
+	json_text(json, "why", status.why);
+	json_time(json, "until", status.until_ms);
+	json_object_close(json);
 }
 
 static bool
@@ -532,7 +529,7 @@ static bool
 find_seen(struct find *find, bool *ret_seen, struct err *reterr)
 {
 	const struct daemon *daemon = find->api->daemon;
-	const struct settings *settings = daemon->settings;
+	const struct settings *settings = find->api->settings;
 	struct str ids[EVENT_IDS];
 	size_t count = find_ids(find->id, ids), types = document_types();
 

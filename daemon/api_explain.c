@@ -41,7 +41,7 @@ static bool
 way_find(struct explaining *all, struct str name, bool set,
     struct explain **ret_explain, struct err *reterr)
 {
-	struct settings *settings = all->api->daemon->settings;
+	struct settings *settings = all->api->settings;
 	const char *source = all->source;
 	struct way *way;
 
@@ -270,7 +270,7 @@ static bool
 explain_begin(struct explaining *all, bool *ret_lines, struct err *reterr)
 {
 	struct api *api = all->api;
-	const struct settings *settings = api->daemon->settings;
+	const struct settings *settings = api->settings;
 
 	all->source = call_param(api->call, "source");
 	all->destination = call_param(api->call, "destination");

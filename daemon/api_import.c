@@ -72,17 +72,17 @@ static bool
 source_reader_make(
     struct import *import, struct import_source *made, struct err *reterr)
 {
-	struct daemon *daemon = import->api->daemon;
+	const struct generation *generation = import->api->generation;
 	struct settings_source *source =
-	    &daemon->settings->sources[made - import->sources];
+	    &generation->settings->sources[made - import->sources];
 
 	if (source->kind != SETTINGS_CURRENTS)
 		return err_set(reterr, ERR_INPUT,
 		    "source \"%s\" is of the kind %s, and only events of "
 		    "currents can be imported: name another source",
 		    source->server.name, source->server.intake->kind);
-	if (daemon->sources == NULL &&
-	    !settings_source_link(daemon->settings, source, reterr))
+	if (generation->sources == NULL &&
+	    !settings_source_link(generation->settings, source, reterr))
 		return false;
 	made->source = &source->server;
 	if (made->context == NULL &&
@@ -213,7 +213,7 @@ batch_flush(struct import *import, int64_t next, struct err *reterr)
 static bool
 source_find(const struct import *import, struct str name, size_t *ret_source)
 {
-	const struct settings *settings = import->api->daemon->settings;
+	const struct settings *settings = import->api->settings;
 
 	for (size_t i = 0; i < settings->source_count; i++) {
 		if (str_equal_text(name, settings->sources[i].server.name)) {
@@ -287,7 +287,7 @@ line_add(struct import *import, const struct line *line, bool *ret_readable,
 static bool
 committer_start(struct daemon *daemon, struct err *reterr)
 {
-	if (daemon->sources != NULL || daemon->committing)
+	if (atomic_load(&daemon->server) != NULL || daemon->committing)
 		return true;
 	daemon->committing = queue_start(daemon->queue, reterr);
 	return daemon->committing;
@@ -297,7 +297,7 @@ static bool
 import_begin(struct import *import, struct err *reterr)
 {
 	struct daemon *daemon = import->api->daemon;
-	const struct settings *settings = daemon->settings;
+	const struct settings *settings = import->api->settings;
 	const char *source = call_param(import->api->call, "source");
 
 	if (!api_flag(import->api, "again", &import->again, reterr) ||

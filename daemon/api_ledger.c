@@ -232,7 +232,8 @@ api_ledger(struct api *api, struct err *reterr)
 	clock_text(api->now_ms - (int64_t)STATS_HOURS * 3600 * 1000,
 	    ledger.days_until, sizeof(ledger.days_until));
 	if (ledger.by == BY_TYPE)
-		segment_names_read(api->daemon, api->now_ms, &ledger.names);
+		segment_names_read(
+		    api->daemon, api->settings, api->now_ms, &ledger.names);
 	ok = ledger_write(&ledger, check, reterr);
 	segment_names_fini(&ledger.names);
 	return ok;

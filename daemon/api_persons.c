@@ -257,7 +257,8 @@ api_person(struct api *api, struct err *reterr)
 
 	if (!api_integer(
 		api, "limit", PERSON_PRESET, 1, INT32_MAX, &most, reterr) ||
-	    !segments_read(api->daemon, api->now_ms, &person.segments, reterr))
+	    !segments_read(api->daemon, api->settings, api->now_ms,
+		&person.segments, reterr))
 		return false;
 	api_log_person(api, "look_up", person.id);
 	api_lines(api);

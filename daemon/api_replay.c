@@ -174,7 +174,7 @@ bool
 api_replay(struct api *api, struct err *reterr)
 {
 	struct replay replay = {
-	    .settings = api->daemon->settings,
+	    .settings = api->settings,
 	    .to = call_param(api->call, "destination"),
 	};
 	bool ok = replay_begin(&replay, api, reterr);

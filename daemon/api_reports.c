@@ -146,7 +146,7 @@ line_json(
 bool
 api_reports_json(struct api *api, int64_t since_ms, struct err *reterr)
 {
-	const struct settings *settings = api->daemon->settings;
+	const struct settings *settings = api->settings;
 	struct reports reports = {.count = 0};
 	struct zone *zone = NULL;
 	bool ok;

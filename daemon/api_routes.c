@@ -56,6 +56,7 @@ const struct api_route api_routes[] = {
 	    "queue check"},
 	{{"POST", "/queue/backup", CALL_CHANGE, 0}, "path", api_queue_backup,
 	    "queue backup"},
+	{{"POST", "/reload", CALL_CHANGE, 0}, "force", api_reload, NULL},
 	{{"GET", "/jobs", CALL_COUNTS, 0}, "", api_jobs, NULL},
 	{{"GET", "/segments", CALL_COUNTS, 0},
 	    "source destination attention", api_segments, NULL},

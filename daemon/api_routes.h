@@ -17,6 +17,6 @@ api_fn api_import, api_replay, api_explain, api_queue_check, api_queue_backup,
 api_fn api_segments, api_segment, api_segment_syncs, api_segment_resend,
     api_segment_release, api_segment_retire, api_segment_verify, api_person,
     api_erase, api_erasures, api_erasures_done, api_drift;
-api_fn api_page, api_page_css, api_page_js, api_access;
+api_fn api_reload, api_page, api_page_css, api_page_js, api_access;
 
 #endif

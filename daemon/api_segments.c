@@ -21,7 +21,8 @@ one_find(struct api *api, struct one *ret_one, struct err *reterr)
 {
 	struct segments segments;
 
-	if (!segments_read(api->daemon, api->now_ms, &segments, reterr))
+	if (!segments_read(
+		api->daemon, api->settings, api->now_ms, &segments, reterr))
 		return false;
 	if (!segments_find(&segments, api->call->name,
 		call_param(api->call, "source"),
@@ -55,7 +56,8 @@ api_segments(struct api *api, struct err *reterr)
 	bool attention, ok = true;
 
 	if (!api_flag(api, "attention", &attention, reterr) ||
-	    !segments_read(api->daemon, api->now_ms, &segments, reterr))
+	    !segments_read(
+		api->daemon, api->settings, api->now_ms, &segments, reterr))
 		return false;
 	api_lines(api);
 	for (size_t i = 0; ok && i < segments.count; i++) {
@@ -352,7 +354,7 @@ verify_run(
     struct verify *verify, const struct segment *segment, struct err *reterr)
 {
 	struct daemon *daemon = verify->api->daemon;
-	struct settings *settings = daemon->settings;
+	struct settings *settings = verify->api->settings;
 	struct err err;
 
 	if (!segment->verifiable)

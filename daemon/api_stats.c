@@ -212,7 +212,8 @@ stats_lines(struct api *api, struct err *reterr)
 		return false;
 	json_array_close(&api->json);
 	json_array_open(&api->json, "types");
-	segment_names_read(api->daemon, api->now_ms, &stats.names);
+	segment_names_read(
+	    api->daemon, api->settings, api->now_ms, &stats.names);
 	ok = stats_ledger(
 	    api->daemon->queue, STATS_BY_TYPE, stats_row, &stats, reterr);
 	segment_names_fini(&stats.names);
@@ -223,7 +224,8 @@ stats_lines(struct api *api, struct err *reterr)
 /* ---- by destination ---- */
 
 static void
-stats_destination(struct api *api, size_t destination)
+stats_destination(
+    struct api *api, const struct settings_destination *destination)
 {
 	struct json *json = &api->json;
 	struct status_destination status;
@@ -261,10 +263,10 @@ stats_write(struct api *api, const struct age *age, struct err *reterr)
 	json_int(json, "dead", totals.events.dead);
 	json_int(json, "unreadable", totals.unreadable);
 	json_array_open(json, "destinations");
-	for (size_t i = 0; i < daemon->settings->destination_count; i++)
-		stats_destination(api, i);
+	for (size_t i = 0; i < api->settings->destination_count; i++)
+		stats_destination(api, &api->settings->destinations[i]);
 	json_array_close(json);
-	status_stranded_json(daemon, api->now_ms, json);
+	status_stranded_json(daemon, api->settings, api->now_ms, json);
 	if (!stats_lines(api, reterr))
 		return false;
 	if (age != NULL) {

@@ -13,16 +13,16 @@ enum { SOURCE_ABOUT = 320 };
 bool
 api_status(struct api *api, struct err *reterr)
 {
-	return status_write(
-	    api->daemon, api->now_ms, clock_mono_ms(), &api->out, reterr);
+	return status_write(api->daemon, api->settings, api->now_ms,
+	    clock_mono_ms(), &api->out, reterr);
 }
 
 bool
 api_metrics(struct api *api, struct err *reterr)
 {
 	api->call->type = "text/plain; version=0.0.4; charset=utf-8";
-	return metrics_write(
-	    api->daemon, api->now_ms, clock_mono_ms(), &api->out, reterr);
+	return metrics_write(api->daemon, api->settings, api->now_ms,
+	    clock_mono_ms(), &api->out, reterr);
 }
 
 bool
@@ -38,7 +38,7 @@ api_history(struct api *api, struct err *reterr)
 		    "`currentsd ledger --by hour`");
 	json_object_open(&api->json, NULL);
 	json_time(&api->json, "now", api->now_ms);
-	history_json(api->daemon->history, api->daemon, since_ms, &api->json);
+	history_json(api->daemon->history, since_ms, &api->json);
 	json_object_close(&api->json);
 	return true;
 }
@@ -49,8 +49,8 @@ api_sources(struct api *api, struct err *reterr)
 	struct json *json = &api->json;
 	struct status status;
 
-	if (!status_read(
-		api->daemon, api->now_ms, clock_mono_ms(), &status, reterr))
+	if (!status_read(api->daemon, api->settings, api->now_ms,
+		clock_mono_ms(), &status, reterr))
 		return false;
 	json_object_open(json, NULL);
 	json_time(json, "now", api->now_ms);
@@ -74,8 +74,8 @@ api_source(struct api *api, struct err *reterr)
 	struct status status;
 	size_t i = 0;
 
-	if (!status_read(
-		api->daemon, api->now_ms, clock_mono_ms(), &status, reterr))
+	if (!status_read(api->daemon, api->settings, api->now_ms,
+		clock_mono_ms(), &status, reterr))
 		return false;
 	while (i < status.source_count &&
 	       !str_equal_text(api->call->name, status.sources[i].name))

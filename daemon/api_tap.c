@@ -53,7 +53,7 @@ tapped_match(const void *arg, const struct tap_item *item)
 static void
 tapped_rules(struct tapped *tapped, const struct tap_item *item, bool set)
 {
-	struct settings *settings = tapped->api->daemon->settings;
+	struct settings *settings = tapped->api->settings;
 	struct err err;
 
 	if (str_equal_text(item->source, tapped->from) &&

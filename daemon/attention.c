@@ -177,6 +177,18 @@ about_daemon(struct attention *attention)
 		HELP("The log says what it did last; a service manager with a "
 		     "watchdog restarts the daemon.");
 	}
+	if (status->reload_failed &&
+	    ABOUT(WRONG, "settings", NULL, "reload_failed")) {
+		SAY("The last reload failed: %s", status->reload.failed);
+		HELP("The settings before are in force. Correct these, then: "
+		     "currentsd reload");
+	}
+	if (status->reload.restart[0] != '\0' &&
+	    ABOUT(WAITING, "settings", NULL, "restart")) {
+		SAY("Needs a restart: %s.", status->reload.restart);
+		HELP("Until then these settings stay as they were: systemctl "
+		     "restart currentsd");
+	}
 	if (status->log_dropped > 0 &&
 	    ABOUT(WAITING, "daemon", NULL, "log_dropped")) {
 		SAY("%s lines of the log were dropped, because nobody read "
@@ -234,7 +246,7 @@ about_queue(struct attention *attention)
 {
 	const struct status_queue *queue = &attention->status->queue;
 	const struct queue_settings *settings =
-	    &attention->status->daemon->settings->queue;
+	    &attention->status->settings->queue;
 	int64_t bytes;
 
 	if (queue->ledger.imbalance != 0 &&
@@ -354,7 +366,7 @@ static void
 about_silent(struct attention *attention, const struct status_source *source,
     const struct intake *intake)
 {
-	int64_t most_ms = attention->status->daemon->settings->silence_ms;
+	int64_t most_ms = attention->status->settings->silence_ms;
 	int64_t silent_s = status_since_s(
 	    attention->status->now_ms, source->of.last_success_ms);
 
@@ -373,7 +385,7 @@ static void
 about_sources(struct attention *attention)
 {
 	const struct status *status = attention->status;
-	const struct settings *settings = status->daemon->settings;
+	const struct settings *settings = status->settings;
 
 	for (size_t i = 0; i < status->source_count; i++) {
 		about_failing(attention, &status->sources[i]);
@@ -449,7 +461,7 @@ about_parked(struct attention *attention, size_t index)
 
 	if (destination->sender.parked == 0)
 		return;
-	parked = status_parked(status->daemon, index, &count);
+	parked = status_parked(status->daemon, destination->name, &count);
 	for (size_t i = 0; i < count; i++) {
 		const struct forwarder_parked *of = &parked[i].of;
 		char condition[sizeof(of->name) + sizeof("parked:")];
@@ -638,7 +650,8 @@ attention_each(const struct status *status, const char *about, bool outside,
 		about_sources(attention);
 		for (size_t i = 0; i < status->destination_count; i++)
 			about_destination(attention, i);
-		status_stranded(status->daemon, stranded_one, attention);
+		status_stranded(
+		    status->daemon, status->settings, stranded_one, attention);
 		about_segments(attention);
 		about_left_out(attention);
 		attention_end(attention);

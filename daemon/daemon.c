@@ -29,7 +29,11 @@ void
 daemon_init(struct daemon *daemon, struct settings *settings)
 {
 	*daemon = (struct daemon){0};
-	daemon->settings = settings;
+	generation_init(&daemon->first, settings);
+	daemon->in_force.generation = &daemon->first;
+	lock_init(&daemon->in_force.lock);
+	lock_init(&daemon->reload.lock);
+	cond_init(&daemon->reload.ended);
 	lock_init(&daemon->job.lock);
 	daemon->started_mono_ms = clock_mono_ms();
 	daemon->started_ms = clock_wall_ms();
@@ -54,27 +58,6 @@ daemon_alive(void *arg)
 }
 
 /* ---- start and stop ---- */
-
-static bool
-daemon_sources_make(struct daemon *daemon, struct err *reterr)
-{
-	const struct settings *settings = daemon->settings;
-
-	daemon->sources =
-	    calloc(settings->source_count, sizeof(*daemon->sources));
-	daemon->contexts =
-	    calloc(settings->source_count, sizeof(*daemon->contexts));
-	if (daemon->sources == NULL || daemon->contexts == NULL)
-		return err_set_nomem(reterr);
-	for (size_t i = 0; i < settings->source_count; i++) {
-		if (!settings_source_context(
-			&settings->sources[i], &daemon->contexts[i], reterr))
-			return false;
-		daemon->sources[i] = settings->sources[i].server;
-		daemon->sources[i].context = daemon->contexts[i];
-	}
-	return true;
-}
 
 /* What a person's id is handed on to. */
 struct daemon_person {
@@ -121,13 +104,19 @@ daemon_subject(void *arg, enum person_id kind, struct str id)
 
 /* Braze names whom to erase by its own id. */
 static void
-daemon_erasure(const void *settings, struct str type, struct str data,
+daemon_erasure(const void *arg, struct str type, struct str data,
     queue_person_fn *fn, void *fn_arg)
 {
-	struct daemon_person to = {settings, fn, fn_arg};
+	struct generation *generation;
+	struct daemon_person to = {NULL, fn, fn_arg};
 
-	if (str_equal_text(type, CURRENTS_ERASURE))
-		(void)person_each(data, daemon_subject, &to);
+	if (!str_equal_text(type, CURRENTS_ERASURE))
+		return;
+	generation =
+	    in_force_hold(&((struct daemon *)(uintptr_t)arg)->in_force);
+	to.settings = generation->settings;
+	(void)person_each(data, daemon_subject, &to);
+	generation_drop(generation);
 }
 
 /* What a key is handed on to. */
@@ -200,16 +189,17 @@ catalogue_name(size_t index)
 bool
 daemon_queue_open(struct daemon *daemon, bool brief, struct err *reterr)
 {
-	struct queue_settings queue = daemon->settings->queue;
+	const struct settings *settings = daemon->first.settings;
+	struct queue_settings queue = settings->queue;
 
 	if (daemon->zone == NULL &&
-	    !settings_zone_open(daemon->settings, &daemon->zone, reterr))
+	    !settings_zone_open(settings, &daemon->zone, reterr))
 		return false;
 	queue.brief = brief;
 	queue.sync_help = SEGMENTS_SYNC_HELP;
 	queue.persons = daemon_persons;
 	queue.erasure = daemon_erasure;
-	queue.erasure_arg = daemon->settings;
+	queue.erasure_arg = daemon;
 	queue.keys = daemon_keys;
 	queue.report = daemon_report;
 	queue.report_arg = daemon;
@@ -219,27 +209,34 @@ daemon_queue_open(struct daemon *daemon, bool brief, struct err *reterr)
 	return queue_open(&queue, &daemon->queue, reterr);
 }
 
+/* Reloads wait until all is there. */
+static void
+daemon_starting(struct daemon *daemon, bool starting)
+{
+	lock_hold(&daemon->reload.lock);
+	daemon->reload.running = starting;
+	cond_wake_all(&daemon->reload.ended);
+	lock_drop(&daemon->reload.lock);
+}
+
 bool
 daemon_start(struct daemon *daemon, struct err *reterr)
 {
-	const struct settings *settings = daemon->settings;
-	struct server_settings server_settings = settings->server;
+	struct generation *first = &daemon->first;
+	const struct settings *settings = first->settings;
+	struct server_settings server_settings;
 	struct forwarder *forwarder = NULL;
 	struct server *server = NULL;
 
-	if (!daemon_sources_make(daemon, reterr))
+	if (!generation_make(first, reterr))
 		return false;
-	daemon->destinations =
-	    calloc(settings->destination_count, sizeof(*daemon->destinations));
-	daemon->history = history_new(settings->destination_count);
-	if (daemon->destinations == NULL || daemon->history == NULL)
+	daemon->history = history_new();
+	if (daemon->history == NULL)
 		return err_set_nomem(reterr);
 	for (size_t i = 0; i < settings->destination_count; i++) {
 		const struct settings_destination *destination =
 		    &settings->destinations[i];
 
-		settings_forwarder_destination(
-		    settings, destination, &daemon->destinations[i]);
 		if (destination->formerly != NULL &&
 		    !queue_destination_rename(daemon->queue,
 			destination->formerly, destination->forwarder.name,
@@ -248,12 +245,13 @@ daemon_start(struct daemon *daemon, struct err *reterr)
 	}
 	if (!queue_start(daemon->queue, reterr))
 		return false;
-	if (!forwarder_start(daemon->destinations, settings->destination_count,
-		daemon->queue, &forwarder, reterr))
+	daemon_starting(daemon, true);
+	if (!forwarder_start(first->destinations, settings->destination_count,
+		settings->queue.destinations_max, daemon->queue, &forwarder,
+		reterr))
 		goto fail;
 	atomic_store(&daemon->forwarder, forwarder);
-	server_settings.sources = daemon->sources;
-	server_settings.source_count = settings->source_count;
+	server_settings = generation_server(first);
 	server_settings.socket_dir = settings->queue.dir;
 	server_settings.api = (struct server_api){
 	    .routes = api_routes,
@@ -265,11 +263,13 @@ daemon_start(struct daemon *daemon, struct err *reterr)
 	if (!server_start(&server_settings, daemon->queue, &server, reterr))
 		goto fail;
 	atomic_store(&daemon->server, server);
-	if (!erase_sweep_start(daemon, &daemon->sweep, reterr) ||
+	if (!erase_sweep_start(daemon, settings, reterr) ||
 	    !notices_start(daemon, &daemon->notices, reterr))
 		goto fail;
+	daemon_starting(daemon, false);
 	return true;
 fail:
+	daemon_starting(daemon, false);
 	daemon_stop(daemon);
 	return false;
 }
@@ -283,12 +283,13 @@ daemon_stop(struct daemon *daemon)
 
 	if (server != NULL)
 		server_drain(server);
-	erase_sweep_stop(daemon->sweep);
-	daemon->sweep = NULL;
 	notices_stop(daemon->notices);
 	daemon->notices = NULL;
 	server_stop(server);
 	atomic_store(&daemon->server, NULL);
+	/* Not before the last reload, which may start it. */
+	erase_sweep_stop(daemon->sweep);
+	daemon->sweep = NULL;
 	queue_stop(daemon->queue);
 	atomic_store(&daemon->forwarder, NULL);
 	grace_ms = until_ms - clock_mono_ms();
@@ -302,19 +303,17 @@ daemon_stop(struct daemon *daemon)
 void
 daemon_fini(struct daemon *daemon)
 {
-	const struct settings *settings = daemon->settings;
-
 	if (daemon->committing)
 		queue_stop(daemon->queue);
 	queue_close(daemon->queue);
 	zone_free(daemon->zone);
-	for (size_t i = 0;
-	     daemon->contexts != NULL && i < settings->source_count; i++)
-		settings->sources[i].server.intake->context_free(
-		    daemon->contexts[i]);
-	free(daemon->contexts);
-	free(daemon->sources);
-	free(daemon->destinations);
+	if (daemon->in_force.generation != &daemon->first)
+		generation_drop(daemon->in_force.generation);
+	if (daemon->in_force.generation != NULL)
+		generation_drop(&daemon->first);
+	cond_fini(&daemon->reload.ended);
+	lock_fini(&daemon->reload.lock);
+	lock_fini(&daemon->in_force.lock);
 	lock_fini(&daemon->job.lock);
 	history_free(daemon->history);
 	*daemon = (struct daemon){0};

@@ -8,7 +8,7 @@
  */
 
 #include "base/lock.h"
-#include "daemon/settings.h"
+#include "daemon/generation.h"
 #include "forwarder/forwarder.h"
 #include "queue/queue.h"
 #include "server/server.h"
@@ -29,23 +29,40 @@ struct daemon_job {
 	char progress[DAEMON_PROGRESS];
 };
 
+/* What the last reload left to say (daemon/reload.h). */
+enum { DAEMON_RESTART = 1000 };
+struct daemon_reloaded {
+	int64_t at_ms; /* wall clock; 0: there was none */
+	char failed[sizeof(((struct err *)0)->text)]; /* why; "": it did not */
+	/* settings that differ and need a restart, as "listen, threads" */
+	char restart[DAEMON_RESTART];
+};
+struct daemon_reload {
+	struct lock lock;
+	struct cond ended;
+	/* guarded by lock */
+	struct daemon_reloaded last;
+	bool running; /* or the daemon is starting */
+};
+
 struct daemon {
 	/* set before threads start */
-	struct settings *settings;
+	const char *config; /* the file of settings that was named, or NULL */
 	struct queue *queue;
 	struct zone *zone; /* of the reports */
 	int64_t started_mono_ms, started_ms;
-	struct server_source *sources;	  /* of the settings, in a row; NULL in
-					   * the process of a command */
-	struct intake_context **contexts; /* of the sources */
-	struct forwarder_destination *destinations;
 	struct history *history; /* NULL unless it runs */
 
+	/* changed only by the first thread, and reloads, one at a time */
 	struct erase_sweep *sweep; /* NULL unless it runs */
 	struct notices *notices;   /* likewise */
 
 	/* No notice could be posted since then, wall clock; 0: not so. */
 	_Atomic int64_t untold_since_ms;
+
+	struct generation first; /* of the settings; lives as long as we do */
+	struct in_force in_force;
+	struct daemon_reload reload;
 
 	bool committing; /* a command started the committer, which ends with
 			  * daemon_fini() */

@@ -84,7 +84,7 @@ erase_suppress(
 	size_t count;
 
 	ids = persons_ids(persons, &count);
-	return daemon->settings->queue.suppress_ms == 0 ||
+	return daemon->first.settings->queue.suppress_ms == 0 ||
 	       jobs_suppress(daemon->queue, ids, count, reterr);
 }
 
@@ -145,6 +145,7 @@ erase_run(struct daemon *daemon, const struct job_caller *caller,
     struct erase_result *ret_result, struct err *reterr)
 {
 	struct erase_result result = {.bodies = 0};
+	struct generation *generation = in_force_hold(&daemon->in_force);
 	struct persons *persons = NULL;
 	struct jobs_erasing erasing;
 	struct buf none = {0};
@@ -158,7 +159,8 @@ erase_run(struct daemon *daemon, const struct job_caller *caller,
 	size_t missed;
 	bool ok = false;
 
-	if (!persons_new(daemon->settings, users, count, &persons, reterr) ||
+	if (!persons_new(
+		generation->settings, users, count, &persons, reterr) ||
 	    !jobs_erase_begin(daemon->queue, &erasing, reterr) ||
 	    !erase_look(&job, persons, &result, reterr))
 		goto out;
@@ -180,6 +182,7 @@ erase_run(struct daemon *daemon, const struct job_caller *caller,
 		*ret_result = result;
 out:
 	persons_free(persons);
+	generation_drop(generation);
 	return ok;
 }
 
@@ -375,14 +378,15 @@ sweep_end(struct erase_sweep *sweep, const struct sweep_people *people,
 	/* At once, if the list may have more people. */
 	sweep->next_ms = clock_mono_ms();
 	if (!apart && (code != ERR_NONE || people->count < people->most))
-		sweep->next_ms += sweep->daemon->settings->erase_interval_ms;
+		sweep->next_ms += people->settings->erase_interval_ms;
 }
 
 static void
 sweep_once(struct erase_sweep *sweep, int64_t mono_ms)
 {
 	struct daemon *daemon = sweep->daemon;
-	struct sweep_people people = {.settings = daemon->settings,
+	struct generation *generation = in_force_hold(&daemon->in_force);
+	struct sweep_people people = {.settings = generation->settings,
 	    .most = sweep->fewer > 0 ? sweep->fewer : SWEEP_PEOPLE,
 	    .last = sweep->after};
 	enum err_code code;
@@ -397,7 +401,7 @@ sweep_once(struct erase_sweep *sweep, int64_t mono_ms)
 		if (people.last == sweep->after && mono_ms >= sweep->again_ms) {
 			people.last = 0;
 			sweep->again_ms =
-			    mono_ms + daemon->settings->erase_interval_ms;
+			    mono_ms + people.settings->erase_interval_ms;
 		}
 		sweep->after = people.last;
 		goto out;
@@ -408,6 +412,7 @@ sweep_once(struct erase_sweep *sweep, int64_t mono_ms)
 out:
 	for (size_t i = 0; i < people.count; i++)
 		free((char *)(uintptr_t)people.users[i]);
+	generation_drop(generation);
 }
 
 static void *
@@ -431,19 +436,16 @@ sweep_main(void *arg)
 
 bool
 erase_sweep_start(
-    struct daemon *daemon, struct erase_sweep **ret_sweep, struct err *reterr)
+    struct daemon *daemon, const struct settings *settings, struct err *reterr)
 {
-	const struct settings *settings = daemon->settings;
 	int64_t interval_ms = settings->erase_interval_ms;
 	struct erase_sweep *sweep;
 	bool needed = false;
 
 	for (size_t i = 0; i < settings->source_count; i++)
 		needed |= sweep_erases(&settings->sources[i]);
-	if (!needed) {
-		*ret_sweep = NULL;
+	if (!needed || daemon->sweep != NULL)
 		return true;
-	}
 	sweep = calloc(1, sizeof(*sweep));
 	if (sweep == NULL)
 		return err_set_nomem(reterr);
@@ -455,7 +457,7 @@ erase_sweep_start(
 	lock_init(&sweep->lock);
 	cond_init(&sweep->stopping);
 	if (pthread_create(&sweep->thread, NULL, sweep_main, sweep) == 0) {
-		*ret_sweep = sweep;
+		daemon->sweep = sweep;
 		return true;
 	}
 	cond_fini(&sweep->stopping);

@@ -47,11 +47,14 @@ void erase_log(const struct daemon *daemon, size_t people,
  * on_delete = erase: a thread erases the people whose erasure the source
  * requested. It looks once a second, but erases at most once per
  * erase_interval, because everything is read each time; and not while another
- * job runs. NULL: no source has that setting.
+ * job runs.
  */
 struct erase_sweep;
+
+/* Start daemon->sweep, unless it runs, or no source of these settings needs
+ * it. */
 MUST_USE bool erase_sweep_start(
-    struct daemon *daemon, struct erase_sweep **ret_sweep, struct err *reterr);
+    struct daemon *daemon, const struct settings *settings, struct err *reterr);
 
 /* Within a second: an erasure ends between two steps, and the people stay on
  * the list. Accepts NULL. */

@@ -382,6 +382,13 @@ const struct fact facts_running[] = {
 	    "1 while no thread of the daemon has stalled."),
 	FACT("log_lines_dropped", NULL, NUMBER, log_dropped,
 	    "Lines of the log that were dropped because nobody read it."),
+	FACT("reload.last", NULL, TIME, reload.at_ms,
+	    "When the settings were last read again."),
+	FACT("reload.failed", "reload_failed", FLAG, reload_failed,
+	    "That failed: the settings before are in force."),
+	FACT("reload.why", NULL, TEXT, reload.failed, "Why it failed."),
+	FACT("reload.needs_restart", NULL, TEXT, reload.restart,
+	    "Settings that differ, and are put in force by a restart."),
 	END
 };
 

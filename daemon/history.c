@@ -5,6 +5,7 @@
 #include "queue/admin.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { HISTORY_HOUR = 60 }; /* samples */
 
@@ -23,28 +24,25 @@ enum column {
 enum { OF_QUEUED, OF_ACCEPTED /* since the start */, OF_COLUMNS };
 
 struct history {
-	size_t destinations; /* constant */
-	int64_t taken_ms;    /* owned by the thread that takes samples; mono */
+	int64_t taken_ms; /* owned by the thread that takes samples; mono */
 
-	struct lock lock; /* guards what follows */
+	struct lock lock; /* guards what follows; only that thread changes it */
 	size_t count, next;
 	int64_t totals[HISTORY_SAMPLES][COLUMNS];
-	int64_t of[]; /* samples x destinations x OF_COLUMNS */
+	size_t destinations;
+	struct history_destination {
+		char *name;		   /* owned, and what follows */
+		int64_t (*of)[OF_COLUMNS]; /* samples */
+	} list[HISTORY_DESTINATIONS];
 };
 
 struct history *
-history_new(size_t destinations)
+history_new(void)
 {
-	struct history *history;
+	struct history *history = calloc(1, sizeof(*history));
 
-	if (destinations > HISTORY_DESTINATIONS)
-		destinations = HISTORY_DESTINATIONS;
-	history = calloc(1, sizeof(*history) + (size_t)HISTORY_SAMPLES *
-						   destinations * OF_COLUMNS *
-						   sizeof(history->of[0]));
 	if (history == NULL)
 		return NULL;
-	history->destinations = destinations;
 	history->taken_ms = INT64_MIN;
 	lock_init(&history->lock);
 	return history;
@@ -55,6 +53,10 @@ history_free(struct history *history)
 {
 	if (history == NULL)
 		return;
+	for (size_t i = 0; i < history->destinations; i++) {
+		free(history->list[i].name);
+		free(history->list[i].of);
+	}
 	lock_fini(&history->lock);
 	free(history);
 }
@@ -73,11 +75,26 @@ totals_read(struct daemon *daemon, int64_t wall_ms, int64_t ret[COLUMNS])
 	ret[COLUMN_DEAD] = totals.events.dead;
 }
 
-static int64_t *
-history_of(struct history *history, size_t sample, size_t destination)
+static void
+history_add(struct history *history, const char *name)
 {
-	return history->of +
-	       (sample * history->destinations + destination) * OF_COLUMNS;
+	struct history_destination added = {.name = strdup(name)};
+	size_t i = 0;
+
+	while (i < history->destinations &&
+	       strcmp(history->list[i].name, name) != 0)
+		i++;
+	added.of = i == history->destinations && i < HISTORY_DESTINATIONS
+		       ? calloc(HISTORY_SAMPLES, sizeof(*added.of))
+		       : NULL;
+	if (added.of == NULL || added.name == NULL) {
+		free(added.name);
+		free(added.of);
+		return;
+	}
+	lock_hold(&history->lock);
+	history->list[history->destinations++] = added;
+	lock_drop(&history->lock);
 }
 
 void
@@ -87,18 +104,26 @@ history_take(struct history *history, struct daemon *daemon, int64_t mono_ms,
 	struct forwarder *forwarder = atomic_load(&daemon->forwarder);
 	struct forwarder_destination_status status;
 	int64_t totals[COLUMNS], of[HISTORY_DESTINATIONS][OF_COLUMNS] = {{0}};
+	struct generation *generation;
 
 	if (history->taken_ms != INT64_MIN &&
 	    mono_ms < history->taken_ms + HISTORY_STEP_MS)
 		return;
 	history->taken_ms = mono_ms;
+	generation = in_force_hold(&daemon->in_force);
+	for (size_t i = 0; i < generation->settings->destination_count; i++)
+		history_add(history,
+		    generation->settings->destinations[i].forwarder.name);
+	generation_drop(generation);
 	totals_read(daemon, wall_ms, totals);
 	for (size_t i = 0; i < history->destinations; i++) {
-		of[i][OF_QUEUED] = stats_destination_queued(daemon->queue,
-		    daemon->settings->destinations[i].forwarder.name);
+		const char *name = history->list[i].name;
+
+		of[i][OF_QUEUED] =
+		    stats_destination_queued(daemon->queue, name);
 		if (forwarder == NULL)
 			continue;
-		forwarder_destination_status(forwarder, i, &status);
+		forwarder_destination_status(forwarder, name, &status);
 		of[i][OF_ACCEPTED] = (int64_t)status.accepted;
 	}
 	lock_hold(&history->lock);
@@ -106,7 +131,7 @@ history_take(struct history *history, struct daemon *daemon, int64_t mono_ms,
 		history->totals[history->next][c] = totals[c];
 	for (size_t i = 0; i < history->destinations; i++) {
 		for (size_t c = 0; c < OF_COLUMNS; c++)
-			history_of(history, history->next, i)[c] = of[i][c];
+			history->list[i].of[history->next][c] = of[i][c];
 	}
 	history->next = (history->next + 1) % HISTORY_SAMPLES;
 	if (history->count < HISTORY_SAMPLES)
@@ -162,13 +187,12 @@ column_json(const struct history *history, const char *key, const int64_t *base,
 }
 
 void
-history_json(struct history *history, const struct daemon *daemon,
-    int64_t since_ms, struct json *json)
+history_json(struct history *history, int64_t since_ms, struct json *json)
 {
 	static const char *const names[COLUMNS] = {
 	    "at", "received", "delivered", "dropped", "queued", "dead"};
 	static const char *const of_names[OF_COLUMNS] = {"queued", "accepted"};
-	size_t apart = history->destinations * OF_COLUMNS, first = 0;
+	size_t first = 0;
 
 	json_int(json, "step_s", HISTORY_STEP_MS / 1000);
 	lock_hold(&history->lock);
@@ -182,11 +206,11 @@ history_json(struct history *history, const struct daemon *daemon,
 	json_array_open(json, "destinations");
 	for (size_t i = 0; i < history->destinations; i++) {
 		json_object_open(json, NULL);
-		json_text(json, "name",
-		    daemon->settings->destinations[i].forwarder.name);
+		json_text(json, "name", history->list[i].name);
 		for (size_t c = 0; c < OF_COLUMNS; c++)
 			column_json(history, of_names[c],
-			    history_of(history, 0, i) + c, apart, first, json);
+			    &history->list[i].of[0][c], OF_COLUMNS, first,
+			    json);
 		json_object_close(json);
 	}
 	json_array_close(json);

@@ -19,11 +19,12 @@ enum {
 };
 
 /* NULL without memory. */
-MUST_USE struct history *history_new(size_t destinations);
+MUST_USE struct history *history_new(void);
 void history_free(struct history *history); /* accepts NULL */
 
 /* Take a sample, if a minute is over since the last. Once a second, from one
- * thread. */
+ * thread. A destination that is new gets a place, if there is one and memory
+ * for it. */
 void history_take(struct history *history, struct daemon *daemon,
     int64_t mono_ms, int64_t wall_ms);
 
@@ -34,7 +35,6 @@ void history_hour_json(
 
 /* The samples since then (wall clock), as members of the open object: an array
  * of each column. */
-void history_json(struct history *history, const struct daemon *daemon,
-    int64_t since_ms, struct json *json);
+void history_json(struct history *history, int64_t since_ms, struct json *json);
 
 #endif

@@ -72,8 +72,7 @@ queue_metrics(const struct status *status, int64_t now_ms, struct buf *out)
 {
 	const struct status_queue *queue = &status->queue;
 	const struct stats_totals *totals = &queue->totals;
-	const struct queue_settings *settings =
-	    &status->daemon->settings->queue;
+	const struct queue_settings *settings = &status->settings->queue;
 	const struct status_store stores[] = {
 	    {"queue", totals->live_bytes, queue->max_bytes},
 	    {"dead", totals->dead_bytes, queue->dead_max_bytes},
@@ -209,8 +208,8 @@ properties_metrics(const struct status *status, struct forwarder *forwarder,
 		return;
 	facts_metric_head(facts_property, out);
 	for (size_t i = 0; i < status->destination_count; i++) {
-		size_t count =
-		    forwarder_destination_omissions(forwarder, i, omissions);
+		size_t count = forwarder_destination_omissions(
+		    forwarder, status->destinations[i].name, omissions);
 
 		for (size_t n = 0; n < count; n++) {
 			const struct status_property property = {
@@ -270,8 +269,8 @@ sources_metrics(const struct status *status, int64_t now_ms, struct buf *out)
 	facts_metric_head(facts_token, out);
 	for (size_t i = 0; i < count; i++) {
 		size_t token_count;
-		struct status_token *tokens =
-		    status_tokens(status->daemon, i, &token_count);
+		struct status_token *tokens = status_tokens(
+		    status->daemon, status->sources[i].name, &token_count);
 
 		for (size_t t = 0; t < token_count; t++)
 			facts_metric_add(facts_token, &tokens[t], now_ms, out);
@@ -280,15 +279,15 @@ sources_metrics(const struct status *status, int64_t now_ms, struct buf *out)
 }
 
 bool
-metrics_write(struct daemon *daemon, int64_t now_ms, int64_t mono_ms,
-    struct buf *out, struct err *reterr)
+metrics_write(struct daemon *daemon, const struct settings *settings,
+    int64_t now_ms, int64_t mono_ms, struct buf *out, struct err *reterr)
 {
 	struct forwarder *forwarder = atomic_load(&daemon->forwarder);
 	struct metrics metrics = {now_ms, out};
 	struct process process;
 	struct status status;
 
-	if (!status_read(daemon, now_ms, mono_ms, &status, reterr))
+	if (!status_read(daemon, settings, now_ms, mono_ms, &status, reterr))
 		return false;
 	METRICS_ONE(facts_build, &status);
 	METRICS_ONE(facts_daemon, &status);
@@ -300,7 +299,7 @@ metrics_write(struct daemon *daemon, int64_t now_ms, int64_t mono_ms,
 	counters_write(out);
 	queue_metrics(&status, now_ms, out);
 	facts_metric_head(facts_stranded, out);
-	status_stranded(daemon, stranded_metric, &metrics);
+	status_stranded(daemon, settings, stranded_metric, &metrics);
 	METRICS_ONE(facts_more, &status);
 	segments_metrics(&status, now_ms, out);
 	if (forwarder != NULL) {

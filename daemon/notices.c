@@ -210,19 +210,24 @@ notice_due(const struct notices *notices, const struct notice *notice)
 static void
 notices_look(struct notices *notices)
 {
+	struct daemon *daemon = notices->daemon;
+	struct generation *in_force = in_force_hold(&daemon->in_force);
 	struct notice **at = &notices->list;
 	struct status status;
 	struct err err;
 
 	notices->mono_ms = clock_mono_ms();
-	if (!status_read(notices->daemon, clock_wall_ms(), notices->mono_ms,
-		&status, &err))
+	if (!status_read(daemon, in_force->settings, clock_wall_ms(),
+		notices->mono_ms, &status, &err)) {
+		generation_drop(in_force);
 		return;
+	}
 	for (struct notice *n = notices->list; n != NULL; n = n->next)
 		n->seen = false;
 	attention_each(&status, NULL, true, notices_see, notices);
 	notices_see_dead(notices, status.queue.ledger.line.dead);
 	status_fini(&status);
+	generation_drop(in_force);
 	while (*at != NULL) {
 		struct notice *notice = *at;
 
@@ -574,7 +579,8 @@ bool
 notices_start(
     struct daemon *daemon, struct notices **ret_notices, struct err *reterr)
 {
-	const struct notices_settings *settings = &daemon->settings->notices;
+	const struct notices_settings *settings =
+	    &daemon->first.settings->notices;
 	struct notices *notices;
 
 	if (settings->url == NULL)

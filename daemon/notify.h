@@ -12,6 +12,9 @@
 /* "READY=1", "STOPPING=1", "WATCHDOG=1", ... */
 void notify_send(const char *state);
 
+/* "RELOADING=1", with the time that systemd asks for; "READY=1" ends it. */
+void notify_reloading(void);
+
 /* Milliseconds within which WATCHDOG=1 is expected, or 0 if it is not. */
 int64_t notify_watchdog_ms(void);
 

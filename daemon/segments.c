@@ -116,7 +116,8 @@ struct segments_target {
 };
 
 static void
-target_read(struct daemon *daemon, size_t destination, int64_t now_ms,
+target_read(struct daemon *daemon,
+    const struct settings_destination *destination, int64_t now_ms,
     const struct segments *segments, struct segments_target *ret_target)
 {
 	struct forwarder *forwarder = atomic_load(&daemon->forwarder);
@@ -141,8 +142,8 @@ target_read(struct daemon *daemon, size_t destination, int64_t now_ms,
 	parked = calloc(FORWARDER_PARKED_MAX, sizeof(*parked));
 	if (parked == NULL)
 		return;
-	target->parked_count =
-	    forwarder_destination_parked(forwarder, destination, parked);
+	target->parked_count = forwarder_destination_parked(
+	    forwarder, target->status.name, parked);
 	target->parked = parked;
 }
 
@@ -200,10 +201,10 @@ segment_state_of(const struct settings *settings, const struct segment *segment,
 }
 
 static void
-segment_complete(struct daemon *daemon, const struct segments_target *targets,
-    int64_t now_ms, struct segment *segment)
+segment_complete(struct daemon *daemon, const struct settings *settings,
+    const struct segments_target *targets, int64_t now_ms,
+    struct segment *segment)
 {
-	const struct settings *settings = daemon->settings;
 	const struct segments_target *target = NULL;
 
 	for (size_t i = 0; i < settings->destination_count; i++) {
@@ -229,40 +230,41 @@ segment_complete(struct daemon *daemon, const struct segments_target *targets,
 }
 
 static void
-segments_complete(struct daemon *daemon, int64_t now_ms,
-    struct segments *segments, struct segments_target *targets)
+segments_complete(struct daemon *daemon, const struct settings *settings,
+    int64_t now_ms, struct segments *segments, struct segments_target *targets)
 {
-	for (size_t i = 0; i < daemon->settings->destination_count; i++)
-		target_read(daemon, i, now_ms, segments, &targets[i]);
+	for (size_t i = 0; i < settings->destination_count; i++)
+		target_read(daemon, &settings->destinations[i], now_ms,
+		    segments, &targets[i]);
 	for (size_t i = 0; i < segments->count; i++) {
 		struct segment *segment = &segments->list[i];
 
-		segment_complete(daemon, targets, now_ms, segment);
+		segment_complete(daemon, settings, targets, now_ms, segment);
 		segments->states[segment->state]++;
 		segments->waiting += segment->of.waiting;
 		segments->held += (int64_t)segment->of.held;
 		if (!segment->of.retired)
 			segments->incomplete += (int64_t)segment->of.incomplete;
 	}
-	for (size_t i = 0; i < daemon->settings->destination_count; i++)
+	for (size_t i = 0; i < settings->destination_count; i++)
 		free(targets[i].parked);
 }
 
 bool
-segments_read(struct daemon *daemon, int64_t now_ms,
-    struct segments *ret_segments, struct err *reterr)
+segments_read(struct daemon *daemon, const struct settings *settings,
+    int64_t now_ms, struct segments *ret_segments, struct err *reterr)
 {
 	struct segments segments = {.count = 0};
 	struct segments_reading reading = {.segments = &segments};
 	struct segments_target *targets =
-	    calloc(daemon->settings->destination_count, sizeof(*targets));
+	    calloc(settings->destination_count, sizeof(*targets));
 	bool ok = targets != NULL || err_set_nomem(reterr);
 
 	ok = ok &&
 	     stats_groups(daemon->queue, segments_row, &reading, reterr) &&
 	     (!reading.no_memory || err_set_nomem(reterr));
 	if (ok)
-		segments_complete(daemon, now_ms, &segments, targets);
+		segments_complete(daemon, settings, now_ms, &segments, targets);
 	else
 		segments_fini(&segments);
 	free(targets);
@@ -364,12 +366,12 @@ segment_compare_id(const void *id, const void *right)
 }
 
 void
-segment_names_read(
-    struct daemon *daemon, int64_t now_ms, struct segment_names *ret_names)
+segment_names_read(struct daemon *daemon, const struct settings *settings,
+    int64_t now_ms, struct segment_names *ret_names)
 {
 	struct segment_names names = {.sorted = NULL};
 
-	if (segments_read(daemon, now_ms, &names.segments, NULL))
+	if (segments_read(daemon, settings, now_ms, &names.segments, NULL))
 		names.sorted =
 		    calloc(names.segments.count + 1, sizeof(*names.sorted));
 	for (size_t i = 0; names.sorted != NULL && i < names.segments.count;

@@ -49,8 +49,9 @@ struct segments {
 };
 
 /* Read all of them. ERR_BUSY as for a look-up of the queue, ERR_NOMEM. */
-MUST_USE bool segments_read(struct daemon *daemon, int64_t now_ms,
-    struct segments *ret_segments, struct err *reterr);
+MUST_USE bool
+segments_read(struct daemon *daemon, const struct settings *settings,
+    int64_t now_ms, struct segments *ret_segments, struct err *reterr);
 void segments_fini(struct segments *segments);
 
 /* Is it of this source and at this destination? NULL: of any. */
@@ -84,8 +85,8 @@ struct segment_names {
 };
 
 /* None if they cannot be read. */
-void segment_names_read(
-    struct daemon *daemon, int64_t now_ms, struct segment_names *ret_names);
+void segment_names_read(struct daemon *daemon, const struct settings *settings,
+    int64_t now_ms, struct segment_names *ret_names);
 void segment_names_fini(struct segment_names *names);
 
 /* NULL if it is the type of no segment, or that has no name. Does not lock the

@@ -117,7 +117,7 @@ text_row(const struct setting_shown *shown, struct buf *out)
 	if (shown->preset.len > 0)
 		(void)buf_printf(out, "  [%.*s]", (int)shown->preset.len,
 		    shown->preset.data);
-	(void)buf_char(out, '\n');
+	(void)buf_text(out, shown->row->live ? "  *\n" : "\n");
 	if (shown->variables.len > 0)
 		(void)buf_printf(out, "      %.*s\n", (int)shown->variables.len,
 		    shown->variables.data);
@@ -142,6 +142,9 @@ settings_help_write(struct buf *out)
 	    "starts a comment.\n"
 	    "SIZE: 64k, 16M, 2G. DURATION: 500ms, 30s, 5m, 2h, 7d. LIST: "
 	    "{\"a\", \"b\"} in\n"
-	    "the file, a,b in a variable.\n");
+	    "the file, a,b in a variable.\n"
+	    "`currentsd reload` puts in force what has a *, and all of "
+	    "sources and\n"
+	    "destinations; the rest needs a restart.\n");
 	settings_show(text_head, text_row, out);
 }

@@ -10,6 +10,7 @@ enum {
 	STATUS_SILENCE_MS = 60 * 1000,
 	STATUS_LINE = 400,	  /* bytes, before it is cut */
 	STATUS_DAY_S = 24 * 3600, /* a refusal is shown for so long */
+	STATUS_TOKENS = 256,	  /* of a source, that are shown */
 };
 
 bool
@@ -27,13 +28,16 @@ status_alive(struct daemon *daemon, int64_t mono_ms)
 
 /* The first destinations are those that do not send. */
 static void
-line_destinations(struct forwarder *forwarder, struct buf *out)
+line_destinations(struct forwarder *forwarder, const struct settings *settings,
+    struct buf *out)
 {
 	struct forwarder_destination_status sender;
-	size_t count = forwarder_destinations(forwarder), left = count;
+	size_t count = settings->destination_count, left = count;
 
 	for (size_t turn = 0; turn < 2 * count; turn++) {
-		forwarder_destination_status(forwarder, turn % count, &sender);
+		forwarder_destination_status(forwarder,
+		    settings->destinations[turn % count].forwarder.name,
+		    &sender);
 		if ((sender.state == FORWARDER_RUNNING) != (turn >= count))
 			continue;
 		if (out->len > STATUS_LINE) {
@@ -54,6 +58,7 @@ status_line_write(struct daemon *daemon, int64_t now_ms, struct buf *out)
 {
 	struct forwarder *forwarder = atomic_load(&daemon->forwarder);
 	int64_t oldest_ms = status_oldest_ms(daemon, NULL);
+	struct generation *in_force;
 	struct stats_totals totals;
 	char text[SHOW_TEXT];
 
@@ -68,8 +73,11 @@ status_line_write(struct daemon *daemon, int64_t now_ms, struct buf *out)
 		show_duration((now_ms - oldest_ms) / 1000, text, sizeof(text));
 		(void)buf_printf(out, " (oldest %s)", text);
 	}
-	if (forwarder != NULL)
-		line_destinations(forwarder, out);
+	if (forwarder != NULL) {
+		in_force = in_force_hold(&daemon->in_force);
+		line_destinations(forwarder, in_force->settings, out);
+		generation_drop(in_force);
+	}
 	for (size_t i = 0; i < out->len; i++) {
 		if ((unsigned char)out->data[i] < ' ')
 			out->data[i] = ' ';
@@ -157,12 +165,11 @@ held_row(void *arg, const struct stats_group *group)
 }
 
 void
-status_destination_read(struct daemon *daemon, size_t destination,
-    int64_t now_ms, struct status_destination *ret_status)
+status_destination_read(struct daemon *daemon,
+    const struct settings_destination *settings, int64_t now_ms,
+    struct status_destination *ret_status)
 {
 	struct forwarder *forwarder = atomic_load(&daemon->forwarder);
-	const struct settings_destination *settings =
-	    &daemon->settings->destinations[destination];
 	const char *name = settings->forwarder.name;
 	struct forwarder_destination_status *sender = &ret_status->sender;
 
@@ -182,7 +189,7 @@ status_destination_read(struct daemon *daemon, size_t destination,
 	if (settings->forwarder.outlet->set)
 		(void)!stats_groups(daemon->queue, held_row, ret_status, NULL);
 	if (forwarder != NULL) {
-		forwarder_destination_status(forwarder, destination, sender);
+		forwarder_destination_status(forwarder, name, sender);
 		ret_status->state = forwarder_state_name(sender->state);
 		ret_status->paused = sender->state == FORWARDER_PAUSED;
 		ret_status->accepted_ms = sender->last_accepted_ms;
@@ -227,7 +234,7 @@ status_limits(const struct status_destination *destination,
 }
 
 struct status_parked *
-status_parked(struct daemon *daemon, size_t destination, size_t *ret_count)
+status_parked(struct daemon *daemon, const char *destination, size_t *ret_count)
 {
 	struct forwarder *forwarder = atomic_load(&daemon->forwarder);
 	struct forwarder_parked *of = calloc(FORWARDER_PARKED_MAX, sizeof(*of));
@@ -264,10 +271,9 @@ source_left_s(
 }
 
 void
-status_source_read(struct daemon *daemon, size_t source, int64_t now_ms,
-    struct status_source *ret_status)
+status_source_read(struct daemon *daemon, const struct settings *settings,
+    size_t source, int64_t now_ms, struct status_source *ret_status)
 {
-	const struct settings *settings = daemon->settings;
 	const struct server_source *own =
 	    source < settings->source_count ? &settings->sources[source].server
 					    : NULL;
@@ -282,7 +288,7 @@ status_source_read(struct daemon *daemon, size_t source, int64_t now_ms,
 	struct server_source_status *of = &status.of;
 
 	if (server != NULL)
-		server_source_status(server, source, of);
+		server_source_status(server, status.name, of);
 	else if (!server_source_saved(daemon->queue, status.name, of, NULL))
 		*of = (struct server_source_status){.name = status.name};
 	if (of->refused > 0 &&
@@ -301,19 +307,22 @@ status_source_read(struct daemon *daemon, size_t source, int64_t now_ms,
 }
 
 struct status_token *
-status_tokens(struct daemon *daemon, size_t source, size_t *ret_count)
+status_tokens(struct daemon *daemon, const char *source, size_t *ret_count)
 {
 	struct server *server = atomic_load(&daemon->server);
-	size_t count = server != NULL ? server_tokens(server, source) : 0;
+	int64_t used_ms[STATUS_TOKENS];
+	size_t count = server != NULL ? server_tokens_used(server, source,
+					    used_ms, STATUS_TOKENS)
+				      : 0;
 	struct status_token *tokens =
 	    count > 0 ? calloc(count, sizeof(*tokens)) : NULL;
 
 	*ret_count = tokens != NULL ? count : 0;
 	for (size_t i = 0; i < *ret_count; i++)
 		tokens[i] = (struct status_token){
-		    .source = daemon->settings->sources[source].server.name,
+		    .source = source,
 		    .number = (unsigned)i + 1,
-		    .used_ms = server_token_last_used_ms(server, source, i),
+		    .used_ms = used_ms[i],
 		};
 	return tokens;
 }
@@ -343,9 +352,10 @@ stranded_one(void *arg, const char *name, int64_t queued)
 }
 
 void
-status_stranded(const struct daemon *daemon, status_stranded_fn *fn, void *arg)
+status_stranded(const struct daemon *daemon, const struct settings *settings,
+    status_stranded_fn *fn, void *arg)
 {
-	struct stranded stranded = {daemon->settings, fn, arg};
+	struct stranded stranded = {settings, fn, arg};
 
 	stats_destinations(daemon->queue, stranded_one, &stranded);
 }

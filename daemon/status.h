@@ -163,6 +163,7 @@ struct status_segment_state {
 /* All of it at one time. */
 struct status {
 	struct daemon *daemon;
+	const struct settings *settings; /* lent; of a generation */
 	int64_t now_ms;
 	const char *version, *state; /* "running" or "stopped" */
 	bool running;
@@ -177,12 +178,15 @@ struct status {
 	struct segments *segments; /* owned; NULL: they could not be read */
 	struct status_left_out left_out[STATUS_LEFT_OUT];
 	size_t left_out_read;
-	int64_t left_out_count; /* how many there are */
+	int64_t left_out_count;	       /* how many there are */
+	struct daemon_reloaded reload; /* the last */
+	bool reload_failed;
 };
 
 /* False without memory. */
-MUST_USE bool status_read(struct daemon *daemon, int64_t now_ms,
-    int64_t mono_ms, struct status *ret_status, struct err *reterr);
+MUST_USE bool status_read(struct daemon *daemon,
+    const struct settings *settings, int64_t now_ms, int64_t mono_ms,
+    struct status *ret_status, struct err *reterr);
 void status_fini(struct status *status);
 
 /* Items a minute at the present pace, if requests are full. */
@@ -192,19 +196,20 @@ status_items_per_minute(const struct forwarder_destination_status *sender);
 /* The forecast of a running one, from its other members; -1 if unknown. */
 int64_t status_drain_s(const struct status_destination *status, int64_t now_ms);
 
-void status_destination_read(struct daemon *daemon, size_t destination,
-    int64_t now_ms, struct status_destination *ret_status);
+void status_destination_read(struct daemon *daemon,
+    const struct settings_destination *destination, int64_t now_ms,
+    struct status_destination *ret_status);
 
 /* A source by its number, or one of the rows after the sources that stand for
  * none (server.h), from the server or, without one, as it was saved. */
-void status_source_read(struct daemon *daemon, size_t source, int64_t now_ms,
-    struct status_source *ret_status);
+void status_source_read(struct daemon *daemon, const struct settings *settings,
+    size_t source, int64_t now_ms, struct status_source *ret_status);
 
 /* Destinations that have queued events and are not in the settings: they were
  * renamed or removed, so their events are not sent. */
 typedef void status_stranded_fn(void *arg, const char *name, int64_t queued);
-void
-status_stranded(const struct daemon *daemon, status_stranded_fn *fn, void *arg);
+void status_stranded(const struct daemon *daemon,
+    const struct settings *settings, status_stranded_fn *fn, void *arg);
 
 /* Dead letters that expire sooner are worth a warning: Braze cannot send them
  * again. */
@@ -216,11 +221,11 @@ bool status_is_near(int64_t bytes, int64_t most);
 /* Tokens of a source; none without a server. The caller frees the list, which
  * is NULL if there are none or memory is short. */
 struct status_token *
-status_tokens(struct daemon *daemon, size_t source, size_t *ret_count);
+status_tokens(struct daemon *daemon, const char *source, size_t *ret_count);
 
 /* The types that a destination refuses, likewise. */
-struct status_parked *
-status_parked(struct daemon *daemon, size_t destination, size_t *ret_count);
+struct status_parked *status_parked(
+    struct daemon *daemon, const char *destination, size_t *ret_count);
 
 /* How a destination's quotas are used; returns how many it has. */
 size_t status_limits(const struct status_destination *destination,
@@ -228,10 +233,12 @@ size_t status_limits(const struct status_destination *destination,
 
 /* /status: one JSON object; /metrics: the Prometheus text format. False
  * without memory. */
-MUST_USE bool status_write(struct daemon *daemon, int64_t now_ms,
-    int64_t mono_ms, struct buf *out, struct err *reterr);
-MUST_USE bool metrics_write(struct daemon *daemon, int64_t now_ms,
-    int64_t mono_ms, struct buf *out, struct err *reterr);
+MUST_USE bool
+status_write(struct daemon *daemon, const struct settings *settings,
+    int64_t now_ms, int64_t mono_ms, struct buf *out, struct err *reterr);
+MUST_USE bool
+metrics_write(struct daemon *daemon, const struct settings *settings,
+    int64_t now_ms, int64_t mono_ms, struct buf *out, struct err *reterr);
 
 /* The object of one source or destination of it, which is open. */
 void status_source_json(
@@ -240,7 +247,7 @@ void status_destination_json(
     const struct status *status, size_t destination, struct json *json);
 
 /* The member "stranded" of the open object. */
-void status_stranded_json(
-    const struct daemon *daemon, int64_t now_ms, struct json *json);
+void status_stranded_json(const struct daemon *daemon,
+    const struct settings *settings, int64_t now_ms, struct json *json);
 
 #endif

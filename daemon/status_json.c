@@ -87,7 +87,7 @@ status_source_json(
 	json_array_close(json);
 	if (!status->running)
 		return;
-	tokens = status_tokens(status->daemon, source, &count);
+	tokens = status_tokens(status->daemon, row->name, &count);
 	facts_json_array("tokens", facts_token, tokens, count, sizeof(*tokens),
 	    status->now_ms, json);
 	free(tokens);
@@ -105,8 +105,8 @@ properties_json(const struct status *status, struct forwarder *forwarder,
 	size_t count = 0;
 
 	if (omissions != NULL)
-		count = forwarder_destination_omissions(
-		    forwarder, destination, omissions);
+		count = forwarder_destination_omissions(forwarder,
+		    status->destinations[destination].name, omissions);
 	json_array_open(json, "properties");
 	for (size_t i = 0; i < count; i++) {
 		const struct status_property property = {NULL, omissions[i]};
@@ -124,8 +124,8 @@ static void
 parked_json(const struct status *status, size_t destination, struct json *json)
 {
 	size_t count;
-	struct status_parked *parked =
-	    status_parked(status->daemon, destination, &count);
+	struct status_parked *parked = status_parked(
+	    status->daemon, status->destinations[destination].name, &count);
 
 	facts_json_array("parked", facts_parked, parked, count, sizeof(*parked),
 	    status->now_ms, json);
@@ -174,13 +174,13 @@ stranded_json(void *arg, const char *name, int64_t queued)
 }
 
 void
-status_stranded_json(
-    const struct daemon *daemon, int64_t now_ms, struct json *json)
+status_stranded_json(const struct daemon *daemon,
+    const struct settings *settings, int64_t now_ms, struct json *json)
 {
 	struct stranded stranded = {now_ms, json};
 
 	json_array_open(json, "stranded");
-	status_stranded(daemon, stranded_json, &stranded);
+	status_stranded(daemon, settings, stranded_json, &stranded);
 	json_array_close(json);
 }
 
@@ -232,13 +232,13 @@ segments_json(const struct status *status, struct json *json)
 }
 
 bool
-status_write(struct daemon *daemon, int64_t now_ms, int64_t mono_ms,
-    struct buf *out, struct err *reterr)
+status_write(struct daemon *daemon, const struct settings *settings,
+    int64_t now_ms, int64_t mono_ms, struct buf *out, struct err *reterr)
 {
 	struct status status;
 	struct json json;
 
-	if (!status_read(daemon, now_ms, mono_ms, &status, reterr))
+	if (!status_read(daemon, settings, now_ms, mono_ms, &status, reterr))
 		return false;
 	json_init(&json, out);
 	json_object_open(&json, NULL);
@@ -272,7 +272,7 @@ status_write(struct daemon *daemon, int64_t now_ms, int64_t mono_ms,
 		json_object_close(&json);
 	}
 	json_array_close(&json);
-	status_stranded_json(daemon, now_ms, &json);
+	status_stranded_json(daemon, settings, now_ms, &json);
 	segments_json(&status, &json);
 	left_out_json(&status, &json);
 	json_object_close(&json);

@@ -1,6 +1,7 @@
 /* Reading the state of everything at one time. */
 
 #include "base/counters.h"
+#include "daemon/reload.h"
 #include "daemon/segments.h"
 
 #include <stdlib.h>
@@ -49,7 +50,7 @@ left_out_row(void *arg, const char *text, int64_t events, int64_t first_ms,
     int64_t last_ms)
 {
 	struct status *status = arg;
-	const struct settings *settings = status->daemon->settings;
+	const struct settings *settings = status->settings;
 	bool undecided = false;
 	struct drift drift;
 
@@ -95,15 +96,16 @@ status_ledger(const struct stats_line *line)
 }
 
 static void
-queue_read(struct daemon *daemon, struct status_queue *queue)
+queue_read(struct daemon *daemon, const struct settings *settings,
+    struct status_queue *queue)
 {
 	struct stats_totals *totals = &queue->totals;
 
 	stats_totals(daemon->queue, totals);
 	queue->ledger = status_ledger(&totals->events);
-	queue->dead_max_bytes = queue_dead_max_bytes(&daemon->settings->queue);
-	queue->max_bytes = daemon->settings->queue.max_bytes;
-	queue->min_free_bytes = daemon->settings->queue.min_free_bytes;
+	queue->dead_max_bytes = queue_dead_max_bytes(&settings->queue);
+	queue->max_bytes = settings->queue.max_bytes;
+	queue->min_free_bytes = settings->queue.min_free_bytes;
 	queue->dead_left_s = totals->dead_left_ms == INT64_MAX
 				 ? -1
 				 : totals->dead_left_ms / 1000;
@@ -113,14 +115,15 @@ queue_read(struct daemon *daemon, struct status_queue *queue)
 }
 
 bool
-status_read(struct daemon *daemon, int64_t now_ms, int64_t mono_ms,
-    struct status *ret_status, struct err *reterr)
+status_read(struct daemon *daemon, const struct settings *settings,
+    int64_t now_ms, int64_t mono_ms, struct status *ret_status,
+    struct err *reterr)
 {
-	const struct settings *settings = daemon->settings;
 	struct status *status = ret_status;
 
 	*status = (struct status){
 	    .daemon = daemon,
+	    .settings = settings,
 	    .now_ms = now_ms,
 	    .version = CURRENTSD_VERSION,
 	    .running = atomic_load(&daemon->forwarder) != NULL,
@@ -128,9 +131,11 @@ status_read(struct daemon *daemon, int64_t now_ms, int64_t mono_ms,
 	    .build = 1,
 	    .uptime_s = (mono_ms - daemon->started_mono_ms) / 1000,
 	    .log_dropped = (int64_t)counter_read(COUNTER_LOG_DROPPED),
+	    .reload = reload_last(&daemon->reload),
 	    .source_count = settings->source_count,
 	    .destination_count = settings->destination_count,
 	};
+	status->reload_failed = status->reload.failed[0] != '\0';
 	status->state = status->running ? "running" : "stopped";
 	status->sources = calloc(
 	    status->source_count + SERVER_ROWS_MORE, sizeof(*status->sources));
@@ -142,13 +147,14 @@ status_read(struct daemon *daemon, int64_t now_ms, int64_t mono_ms,
 		status_fini(status);
 		return err_set_nomem(reterr);
 	}
-	queue_read(daemon, &status->queue);
+	queue_read(daemon, settings, &status->queue);
 	for (size_t i = 0; i < status->source_count + SERVER_ROWS_MORE; i++)
-		status_source_read(daemon, i, now_ms, &status->sources[i]);
+		status_source_read(
+		    daemon, settings, i, now_ms, &status->sources[i]);
 	for (size_t i = 0; i < status->destination_count; i++)
-		status_destination_read(
-		    daemon, i, now_ms, &status->destinations[i]);
-	if (!segments_read(daemon, now_ms, status->segments, NULL)) {
+		status_destination_read(daemon, &settings->destinations[i],
+		    now_ms, &status->destinations[i]);
+	if (!segments_read(daemon, settings, now_ms, status->segments, NULL)) {
 		free(status->segments);
 		status->segments = NULL;
 	}

@@ -7,7 +7,11 @@
  * few comparisons a round.
  *
  * Senders and the poster belong to the thread. Other threads see the published
- * status, and leave orders (pause, reread, stop) for the next round.
+ * status, and leave orders (pause, reread, stop) for the next round. One of
+ * them is to change the settings of a sender, or to end it: then it stops, and
+ * once it is idle it goes on with the others, or is freed. Its slot stays for
+ * the name, and gets the sender that another thread makes if a destination of
+ * that name is added.
  */
 
 #include "forwarder/forwarder.h"
@@ -40,14 +44,17 @@ enum {
 
 /* The sender of a destination, and what other threads see of it. */
 struct forwarder_slot {
-	/* Set before the thread starts. */
+	/* Set when it is made. */
 	struct poster *poster; /* the forwarder's */
-	struct post_target target, announcements;
-	const char *name; /* the settings' */
+	char *name;	       /* owned */
 
 	/* Owned by the thread, once it has started. */
-	struct sender *sender;
-	int64_t next_ms;	    /* mono; it is to be stepped */
+	struct sender *sender; /* NULL: it ended */
+	struct post_target target, announcements;
+	struct forwarder_destination settings;
+	struct forwarder_destination next; /* to adopt; of no outlet: to end */
+	bool leaving;			   /* the present settings */
+	int64_t next_ms;		   /* mono; it is to be stepped */
 	bool touched;		    /* something happened in this round */
 	uint64_t following;	    /* orders that were followed in it */
 	int64_t published_ms;	    /* mono */
@@ -60,6 +67,11 @@ struct forwarder_slot {
 	struct forwarder_parked *parked; /* owned */
 	size_t parked_count;
 	bool pause_asked, resume_asked, retry_asked, retry_insisted;
+	bool change_asked;
+	struct forwarder_destination change; /* the next */
+	bool changing;			     /* until that is done */
+	struct sender *added;		     /* for the thread to take */
+	struct forwarder_destination added_settings;
 	uint64_t orders, followed; /* how many; the latter once published */
 
 	/* Any thread. */
@@ -69,8 +81,8 @@ struct forwarder_slot {
 
 struct forwarder {
 	/* Set before the thread starts. */
-	size_t count;
-	struct forwarder_slot *slots;
+	struct forwarder_slot *slots; /* room for all that there may be */
+	size_t most;
 	struct sender_shared shared; /* then owned by the thread */
 	struct poster *poster;
 	pthread_t thread;
@@ -81,6 +93,7 @@ struct forwarder {
 	size_t *wanting;	  /* the slot of each want */
 
 	/* Any thread. */
+	atomic_size_t count; /* of slots; grows */
 	atomic_bool woken;
 	atomic_int_fast64_t round_ms; /* mono; of the last round */
 
@@ -195,7 +208,10 @@ slot_publish(struct forwarder *forwarder, struct forwarder_slot *slot,
 {
 	struct forwarder_destination_status status;
 
+	if (slot->sender == NULL)
+		return;
 	sender_status(slot->sender, now, &status);
+	status.name = slot->name;
 	lock_hold(&forwarder->lock);
 	slot->status = status;
 	if (slot->followed != slot->following)
@@ -219,7 +235,7 @@ forwarder_publish(struct forwarder *forwarder)
 
 		if (slot->touched ||
 		    (now.mono_ms - slot->published_ms >= FORWARDER_ROUND_MS &&
-			!sender_quiet(slot->sender)))
+			slot->sender != NULL && !sender_quiet(slot->sender)))
 			slot_publish(forwarder, slot, &now);
 		slot->touched = false;
 	}
@@ -229,27 +245,95 @@ forwarder_publish(struct forwarder *forwarder)
 /* ---- a round ---- */
 
 static void
+slot_give_back(const struct forwarder_destination *settings)
+{
+	if (settings->give_back != NULL)
+		settings->give_back(settings->lender);
+}
+
+/* The sender has these settings. */
+static void
+slot_set(
+    struct forwarder_slot *slot, const struct forwarder_destination *settings)
+{
+	slot->settings = *settings;
+	slot->target = forwarder_target(settings);
+	slot->announcements = slot->target;
+	sender_address(slot->sender, false, &slot->target.address);
+	sender_address(slot->sender, true, &slot->announcements.address);
+}
+
+/* Leave the settings that its requests in flight were made with, once there
+ * are none; without memory, later. */
+static void
+slot_leave(struct forwarder *forwarder, struct forwarder_slot *slot)
+{
+	struct forwarder_destination before = slot->settings;
+	struct clock_times now = clock_times_now();
+	struct err err;
+
+	if (!slot->leaving || !sender_idle(slot->sender))
+		return;
+	if (slot->next.outlet == NULL) {
+		sender_end(slot->sender, &now);
+		sender_free(slot->sender);
+		slot->sender = NULL;
+		slot->next_ms = INT64_MAX;
+	} else if (sender_adopt(slot->sender, &slot->next, &now, &err)) {
+		slot_set(slot, &slot->next);
+		slot->next_ms = now.mono_ms;
+	} else {
+		slot->next_ms = now.mono_ms + FORWARDER_RETRY_MS;
+		return;
+	}
+	slot->leaving = false;
+	slot_give_back(&before);
+	lock_hold(&forwarder->lock);
+	slot->changing = slot->change_asked;
+	cond_wake_all(&forwarder->followed);
+	lock_drop(&forwarder->lock);
+}
+
+static void
 slot_orders(struct forwarder *forwarder, struct forwarder_slot *slot)
 {
 	struct clock_times now = clock_times_now();
-	bool pause, resume, retry, insist;
+	struct forwarder_destination change;
+	bool pause, resume, retry, insist, changes;
 
 	lock_hold(&forwarder->lock);
 	pause = slot->pause_asked;
 	resume = slot->resume_asked;
 	retry = slot->retry_asked;
 	insist = slot->retry_insisted;
+	changes = slot->change_asked;
+	change = slot->change;
 	slot->pause_asked = slot->resume_asked = false;
 	slot->retry_asked = slot->retry_insisted = false;
+	slot->change_asked = false;
 	slot->following = slot->orders;
+	if (slot->added != NULL) {
+		slot->sender = slot->added;
+		slot->added = NULL;
+		slot_set(slot, &slot->added_settings);
+	}
 	lock_drop(&forwarder->lock);
+	slot->touched = true;
+	if (slot->sender == NULL)
+		return;
 	if (atomic_exchange(&slot->reread_asked, false))
 		sender_reread(slot->sender);
 	if (pause || resume)
 		sender_pause(slot->sender, pause, &now);
 	if (retry)
 		sender_retry(slot->sender, insist, &now);
-	slot->touched = true;
+	if (!changes)
+		return;
+	if (slot->leaving)
+		slot_give_back(&slot->next);
+	slot->next = change;
+	slot->leaving = true;
+	sender_stop(slot->sender);
 }
 
 static void
@@ -293,7 +377,8 @@ forwarder_take(struct forwarder *forwarder)
 	struct err err;
 
 	for (size_t i = 0; i < forwarder->count; i++) {
-		if (!sender_want(forwarder->slots[i].sender, &now,
+		if (forwarder->slots[i].sender == NULL ||
+		    !sender_want(forwarder->slots[i].sender, &now,
 			&forwarder->wants[count]))
 			continue;
 		forwarder->wanting[count++] = i;
@@ -331,10 +416,14 @@ forwarder_round(struct forwarder *forwarder)
 
 		if (atomic_exchange(&slot->asked, false))
 			slot_orders(forwarder, slot);
+		if (slot->sender == NULL)
+			continue;
 		if (woken)
 			sender_wake(slot->sender);
-		if (slot->touched || slot->next_ms <= now_ms)
+		if (slot->touched || slot->next_ms <= now_ms) {
 			slot_step(slot);
+			slot_leave(forwarder, slot);
+		}
 	}
 	/* Who got something may want more, at once. */
 	if (forwarder_take(forwarder))
@@ -381,15 +470,23 @@ forwarder_wind_down(struct forwarder *forwarder, int64_t deadline_ms)
 	struct clock_times now;
 
 	for (size_t i = 0; i < forwarder->count; i++) {
-		sender_stop(forwarder->slots[i].sender);
-		forwarder->slots[i].touched = true;
+		struct forwarder_slot *slot = &forwarder->slots[i];
+
+		slot_orders(forwarder, slot);
+		if (slot->leaving)
+			slot_give_back(&slot->next);
+		slot->leaving = false;
+		if (slot->sender != NULL)
+			sender_stop(slot->sender);
 	}
 	for (;;) {
 		int64_t next_ms = forwarder_round(forwarder);
 		bool idle = true;
 
 		for (size_t i = 0; i < forwarder->count; i++)
-			idle = idle && sender_idle(forwarder->slots[i].sender);
+			idle = idle &&
+			       (forwarder->slots[i].sender == NULL ||
+				   sender_idle(forwarder->slots[i].sender));
 		if (idle || clock_mono_ms() >= deadline_ms)
 			break;
 		forwarder_wait(
@@ -397,8 +494,10 @@ forwarder_wind_down(struct forwarder *forwarder, int64_t deadline_ms)
 	}
 	poster_drop_all(forwarder->poster);
 	now = clock_times_now();
-	for (size_t i = 0; i < forwarder->count; i++)
-		sender_end(forwarder->slots[i].sender, &now);
+	for (size_t i = 0; i < forwarder->count; i++) {
+		if (forwarder->slots[i].sender != NULL)
+			sender_end(forwarder->slots[i].sender, &now);
+	}
 }
 
 static void *
@@ -427,9 +526,12 @@ forwarder_free(struct forwarder *forwarder)
 			sender_stop(slot->sender);
 			sender_end(slot->sender, &now);
 		}
+		if (slot->sender != NULL)
+			slot_give_back(&slot->settings);
 		sender_free(slot->sender);
 		free(slot->omissions);
 		free(slot->parked);
+		free(slot->name);
 	}
 	poster_free(forwarder->poster);
 	free(forwarder->wants);
@@ -455,32 +557,73 @@ forwarder_boot(void)
 	return len > 0 ? str_hash(0, str_bytes(id, len)) : 0;
 }
 
+static struct forwarder_slot *
+forwarder_slot(struct forwarder *forwarder, const char *name)
+{
+	size_t count = atomic_load(&forwarder->count);
+
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(forwarder->slots[i].name, name) == 0)
+			return &forwarder->slots[i];
+	}
+	return NULL;
+}
+
+/* The slot for a name, which may have had a sender; and a new sender. Not by
+ * the thread. */
+static bool
+forwarder_slot_make(struct forwarder *forwarder,
+    const struct forwarder_destination *settings,
+    struct forwarder_slot **ret_slot, struct sender **ret_sender,
+    struct err *reterr)
+{
+	struct forwarder_slot *slot = forwarder_slot(forwarder, settings->name);
+	struct clock_times now = clock_times_now();
+	size_t count = atomic_load(&forwarder->count);
+	uint64_t seed;
+
+	if (slot == NULL) {
+		if (count == forwarder->most)
+			return err_set(reterr, ERR_LIMIT,
+			    "there were %zu destinations since the start, and "
+			    "there may be no more: restart the daemon",
+			    count);
+		slot = &forwarder->slots[count];
+		slot->name = strdup(settings->name);
+		if (slot->name == NULL)
+			return err_set_nomem(reterr);
+		slot->poster = forwarder->poster;
+		slot->status.name = slot->name;
+		slot->next_ms = INT64_MAX;
+		atomic_store(&forwarder->count, count + 1);
+	}
+	digest_random(&seed, sizeof(seed));
+	*ret_slot = slot;
+	return sender_new(
+	    settings, &forwarder->shared, slot, seed, &now, ret_sender, reterr);
+}
+
 static bool
 forwarder_slot_init(struct forwarder *forwarder,
     const struct forwarder_destination *settings, struct err *reterr)
 {
-	struct forwarder_slot *slot = &forwarder->slots[forwarder->count++];
-	struct clock_times now = clock_times_now();
-	uint64_t seed;
+	struct clock_times now;
+	struct forwarder_slot *slot;
+	struct sender *sender;
 
-	slot->poster = forwarder->poster;
-	slot->target = forwarder_target(settings);
-	slot->name = settings->name;
-	slot->touched = true;
-	digest_random(&seed, sizeof(seed));
-	if (!sender_new(settings, &forwarder->shared, slot, seed, &now,
-		&slot->sender, reterr))
+	if (!forwarder_slot_make(forwarder, settings, &slot, &sender, reterr))
 		return false;
-	slot->announcements = slot->target;
-	sender_address(slot->sender, false, &slot->target.address);
-	sender_address(slot->sender, true, &slot->announcements.address);
+	now = clock_times_now();
+	slot->sender = sender;
+	slot->touched = true;
+	slot_set(slot, settings);
 	slot_publish(forwarder, slot, &now);
 	return true;
 }
 
 bool
 forwarder_start(const struct forwarder_destination *destinations,
-    size_t destination_count, struct queue *queue,
+    size_t destination_count, size_t most, struct queue *queue,
     struct forwarder **ret_forwarder, struct err *reterr)
 {
 	struct forwarder *forwarder = calloc(1, sizeof(*forwarder));
@@ -494,12 +637,11 @@ forwarder_start(const struct forwarder_destination *destinations,
 	    .boot = forwarder_boot(),
 	    .send = forwarder_send,
 	};
-	forwarder->slots =
-	    calloc(destination_count + 1, sizeof(*forwarder->slots));
-	forwarder->wants =
-	    calloc(destination_count + 1, sizeof(*forwarder->wants));
-	forwarder->wanting =
-	    calloc(destination_count + 1, sizeof(*forwarder->wanting));
+	/* What is not used takes no memory. */
+	forwarder->most = most;
+	forwarder->slots = calloc(most, sizeof(*forwarder->slots));
+	forwarder->wants = calloc(most, sizeof(*forwarder->wants));
+	forwarder->wanting = calloc(most, sizeof(*forwarder->wanting));
 	if (forwarder->slots == NULL || forwarder->wants == NULL ||
 	    forwarder->wanting == NULL) {
 		(void)err_set_nomem(reterr);
@@ -559,31 +701,26 @@ forwarder_alive(const struct forwarder *forwarder, int64_t mono_ms)
 	       FORWARDER_STALLED_MS;
 }
 
-size_t
-forwarder_destinations(const struct forwarder *forwarder)
-{
-	return forwarder->count;
-}
-
 void
-forwarder_destination_status(struct forwarder *forwarder, size_t destination,
+forwarder_destination_status(struct forwarder *forwarder, const char *name,
     struct forwarder_destination_status *ret_status)
 {
-	CHECK(destination < forwarder->count);
+	const struct forwarder_slot *slot = forwarder_slot(forwarder, name);
+
+	CHECK(slot != NULL);
 	lock_hold(&forwarder->lock);
-	*ret_status = forwarder->slots[destination].status;
+	*ret_status = slot->status;
 	lock_drop(&forwarder->lock);
 }
 
 size_t
-forwarder_destination_omissions(struct forwarder *forwarder, size_t destination,
+forwarder_destination_omissions(struct forwarder *forwarder, const char *name,
     struct forwarder_omission ret_omissions[FORWARDER_OMISSIONS_MAX])
 {
-	const struct forwarder_slot *slot;
+	const struct forwarder_slot *slot = forwarder_slot(forwarder, name);
 	size_t count;
 
-	CHECK(destination < forwarder->count);
-	slot = &forwarder->slots[destination];
+	CHECK(slot != NULL);
 	lock_hold(&forwarder->lock);
 	count = slot->omission_count;
 	if (count > 0)
@@ -594,14 +731,13 @@ forwarder_destination_omissions(struct forwarder *forwarder, size_t destination,
 }
 
 size_t
-forwarder_destination_parked(struct forwarder *forwarder, size_t destination,
+forwarder_destination_parked(struct forwarder *forwarder, const char *name,
     struct forwarder_parked ret_parked[FORWARDER_PARKED_MAX])
 {
-	const struct forwarder_slot *slot;
+	const struct forwarder_slot *slot = forwarder_slot(forwarder, name);
 	size_t count;
 
-	CHECK(destination < forwarder->count);
-	slot = &forwarder->slots[destination];
+	CHECK(slot != NULL);
 	lock_hold(&forwarder->lock);
 	count = slot->parked_count;
 	if (count > 0)
@@ -611,16 +747,15 @@ forwarder_destination_parked(struct forwarder *forwarder, size_t destination,
 }
 
 bool
-forwarder_destination_order(struct forwarder *forwarder, size_t destination,
+forwarder_destination_order(struct forwarder *forwarder, const char *name,
     enum forwarder_order order, struct forwarder_destination_status *ret_status)
 {
 	int64_t until_ms = clock_mono_ms() + FORWARDER_ORDER_MS;
-	struct forwarder_slot *slot;
+	struct forwarder_slot *slot = forwarder_slot(forwarder, name);
 	uint64_t number;
 	bool followed;
 
-	CHECK(destination < forwarder->count);
-	slot = &forwarder->slots[destination];
+	CHECK(slot != NULL);
 	lock_hold(&forwarder->lock);
 	switch (order) {
 	case FORWARDER_PAUSE:
@@ -659,6 +794,85 @@ forwarder_reread(struct forwarder *forwarder)
 	poster_wake(forwarder->poster);
 }
 
+/* ---- other settings ---- */
+
+bool
+forwarder_destination_add(struct forwarder *forwarder,
+    const struct forwarder_destination *settings, struct err *reterr)
+{
+	struct forwarder_slot *slot = forwarder_slot(forwarder, settings->name);
+	struct clock_times now = clock_times_now();
+	struct forwarder_destination_status status;
+	struct sender *sender;
+	bool ending = false;
+
+	if (slot != NULL) {
+		forwarder_settle(forwarder, FORWARDER_ORDER_MS);
+		lock_hold(&forwarder->lock);
+		ending = slot->changing;
+		lock_drop(&forwarder->lock);
+	}
+	if (ending)
+		return err_set(reterr, ERR_BUSY,
+		    "the destination \"%s\" that was removed still has "
+		    "requests in flight: try again",
+		    settings->name);
+	if (!forwarder_slot_make(forwarder, settings, &slot, &sender, reterr))
+		return false;
+	sender_status(sender, &now, &status);
+	status.name = slot->name;
+	lock_hold(&forwarder->lock);
+	slot->added = sender;
+	slot->added_settings = *settings;
+	slot->status = status;
+	lock_drop(&forwarder->lock);
+	atomic_store(&slot->asked, true);
+	poster_wake(forwarder->poster);
+	return true;
+}
+
+void
+forwarder_destination_change(
+    struct forwarder *forwarder, const struct forwarder_destination *settings)
+{
+	struct forwarder_slot *slot = forwarder_slot(forwarder, settings->name);
+	struct forwarder_destination before = {.name = NULL};
+
+	CHECK(slot != NULL);
+	lock_hold(&forwarder->lock);
+	if (slot->change_asked)
+		before = slot->change;
+	slot->change = *settings;
+	slot->change_asked = slot->changing = true;
+	lock_drop(&forwarder->lock);
+	slot_give_back(&before);
+	atomic_store(&slot->asked, true);
+	poster_wake(forwarder->poster);
+}
+
+void
+forwarder_destination_end(struct forwarder *forwarder, const char *name)
+{
+	const struct forwarder_destination none = {.name = name};
+
+	forwarder_destination_change(forwarder, &none);
+}
+
+void
+forwarder_settle(struct forwarder *forwarder, int64_t wait_ms)
+{
+	int64_t until_ms = clock_mono_ms() + wait_ms;
+	size_t count = atomic_load(&forwarder->count);
+
+	lock_hold(&forwarder->lock);
+	for (size_t i = 0; i < count; i++) {
+		while (
+		    forwarder->slots[i].changing && clock_mono_ms() < until_ms)
+			cond_wait(
+			    &forwarder->followed, &forwarder->lock, until_ms);
+	}
+	lock_drop(&forwarder->lock);
+}
 /* ---- one item, past the queue ---- */
 
 struct forwarder_once_wait {

@@ -17,7 +17,7 @@
 
 struct forwarder;
 
-/* One destination. Lent for the forwarder's life. */
+/* One destination. */
 struct forwarder_destination {
 	const char *name;
 	const struct outlet *outlet;
@@ -38,13 +38,19 @@ struct forwarder_destination {
 	int64_t park_ms;   /* after that, parked items become dead letters */
 	size_t park_bytes; /* likewise what would be more; 0 = no bound */
 	bool dry_run;	   /* prepare and count, send and settle nothing */
+
+	/* Called once nothing uses any more what all this points to; NULL:
+	 * that is lent for the forwarder's life. On its thread. */
+	void (*give_back)(void *lender);
+	void *lender;
 };
 
 /* Defaults for everything but name and outlet. */
 void forwarder_destination_init(struct forwarder_destination *settings);
 
+/* There may be `most` destinations over time. */
 MUST_USE bool forwarder_start(const struct forwarder_destination *destinations,
-    size_t destination_count, struct queue *queue,
+    size_t destination_count, size_t most, struct queue *queue,
     struct forwarder **ret_forwarder, struct err *reterr);
 
 /* Something may be due: look now. Any thread; takes the forwarder as void *
@@ -143,19 +149,34 @@ struct forwarder_omission {
 
 enum { FORWARDER_OMISSIONS_MAX = 1024, FORWARDER_PARKED_MAX = 64 };
 
-/* Destinations are numbered as they were given to forwarder_start(). Any
- * thread may call all that follows. */
-size_t forwarder_destinations(const struct forwarder *forwarder);
-void forwarder_destination_status(struct forwarder *forwarder,
-    size_t destination, struct forwarder_destination_status *ret_status);
+/* Any thread may call all that follows. A name is that of a destination that
+ * the forwarder has, or had. */
+void forwarder_destination_status(struct forwarder *forwarder, const char *name,
+    struct forwarder_destination_status *ret_status);
 
 /* Copies a destination's omissions or parked groups; returns how many. */
 size_t
-forwarder_destination_omissions(struct forwarder *forwarder, size_t destination,
+forwarder_destination_omissions(struct forwarder *forwarder, const char *name,
     struct forwarder_omission ret_omissions[FORWARDER_OMISSIONS_MAX]);
-size_t
-forwarder_destination_parked(struct forwarder *forwarder, size_t destination,
-    struct forwarder_parked ret_parked[FORWARDER_PARKED_MAX]);
+size_t forwarder_destination_parked(struct forwarder *forwarder,
+    const char *name, struct forwarder_parked ret_parked[FORWARDER_PARKED_MAX]);
+
+/*
+ * Other settings of one destination, while the others go on undisturbed. What
+ * can fail is done first: a destination may be added, and ended again.
+ *
+ * A destination that changes is as after a planned stop of it alone, once its
+ * requests in flight were answered: what it saved holds, so do its counters,
+ * and what was in trouble is tried at once. The outlet stays the same. An ended
+ * one sends nothing more; what is queued for it stays. forwarder_settle() waits
+ * for up to wait_ms until all that is done.
+ */
+MUST_USE bool forwarder_destination_add(struct forwarder *forwarder,
+    const struct forwarder_destination *settings, struct err *reterr);
+void forwarder_destination_change(
+    struct forwarder *forwarder, const struct forwarder_destination *settings);
+void forwarder_destination_end(struct forwarder *forwarder, const char *name);
+void forwarder_settle(struct forwarder *forwarder, int64_t wait_ms);
 
 enum forwarder_order {
 	FORWARDER_PAUSE, /* queue_destination_pause() keeps it over restarts */
@@ -169,8 +190,8 @@ enum forwarder_order {
 /* Give an order, and wait until it is followed; *ret_status is what came of it.
  * False if the forwarder is too busy to answer within seconds: it follows it
  * later. */
-bool forwarder_destination_order(struct forwarder *forwarder,
-    size_t destination, enum forwarder_order order,
+bool forwarder_destination_order(struct forwarder *forwarder, const char *name,
+    enum forwarder_order order,
     struct forwarder_destination_status *ret_status);
 
 /* Items were changed in the queue: hand back those that are not in flight,

@@ -178,29 +178,65 @@ sender_claim(
 	return ok;
 }
 
-/* Whom we post to, and as whom: the address, and what frames the items. */
+/* A hash of where we post to, the address and what frames the items, and with
+ * `key` of as whom. */
 static bool
-sender_target_read(struct sender *sender, struct err *reterr)
+sender_target_read(const struct sender *sender, bool key, uint64_t *ret_target,
+    struct err *reterr)
 {
 	static const struct str none = STR("");
 	struct outlet_address address;
 	struct buf frame;
+	uint64_t target;
 	bool ok;
 
 	buf_init(&frame, REQUEST_BYTES_HARD);
 	sender->outlet->address(sender->context, false, &address);
-	sender->target = str_hash(0, str_text(address.url));
-	for (size_t i = 0; address.headers[i] != NULL; i++)
-		sender->target =
-		    str_hash(sender->target, str_text(address.headers[i]));
+	target = str_hash(0, str_text(address.url));
+	for (size_t i = 0; key && address.headers[i] != NULL; i++)
+		target = str_hash(target, str_text(address.headers[i]));
 	ok = sender->outlet->frame(
 		 sender->context, NULL, &none, 1, &frame, reterr) &&
 	     buf_ok(&frame, reterr);
 	if (ok)
-		sender->target =
-		    str_hash(sender->target, str_bytes(frame.data, frame.len));
+		*ret_target =
+		    str_hash(target, str_bytes(frame.data, frame.len));
 	buf_fini(&frame);
 	return ok;
+}
+
+/* What follows from the settings, and from what the outlet makes of them. */
+static void
+sender_set(struct sender *sender, const struct forwarder_destination *settings,
+    struct outlet_context *context, const struct clock_times *now)
+{
+	const struct outlet *outlet = settings->outlet;
+	struct outlet_limit limits[OUTLET_LIMITS_MAX];
+
+	sender->settings = *settings;
+	sender->context = context;
+	sender->request_items = outlet->request_items_most;
+	if (settings->request_items > 0 &&
+	    settings->request_items < sender->request_items)
+		sender->request_items = settings->request_items;
+	sender->fault.defer_ms =
+	    settings->defer_ms > 0 ? settings->defer_ms : 1;
+	size_limit_init(&sender->bytes_limit, settings->request_bytes,
+	    SENDER_BYTES_LEAST, now->mono_ms);
+	size_limit_init(
+	    &sender->items_limit, sender->request_items, 1, now->mono_ms);
+	backoff_init(&sender->backoff, settings->backoff_first_ms,
+	    settings->backoff_most_ms, sender->fault.random);
+	limits_fini(&sender->limits);
+	limits_init(
+	    &sender->limits, limits, outlet->limits(sender->context, limits));
+	pace_init(&sender->pace, &sender->limits, sender->request_items,
+	    now->mono_ms);
+	sender->cool_until_ms = INT64_MIN;
+	sender->retry_after_ms = INT64_MIN;
+	sender->look_ms = INT64_MIN;
+	sender->post_ms = INT64_MIN;
+	sender->settle_ms = INT64_MIN;
 }
 
 bool
@@ -211,49 +247,29 @@ sender_new(const struct forwarder_destination *settings,
 {
 	const struct outlet *outlet = settings->outlet;
 	struct sender *sender = malloc(sizeof(*sender));
-	struct outlet_limit limits[OUTLET_LIMITS_MAX];
+	struct outlet_context *context;
 
 	CHECK(outlet->announce == NULL || outlet->group_alone);
 	if (sender == NULL)
 		return err_set_nomem(reterr);
 	*sender = (struct sender){
-	    .settings = *settings,
 	    .shared = shared,
 	    .arg = arg,
 	    .outlet = outlet,
-	    .request_items = outlet->request_items_most,
 	    .clock_least_ms = CLOCK_LEAST_MS,
-	    .cool_until_ms = INT64_MIN,
-	    .retry_after_ms = INT64_MIN,
 	    .claim_ms = INT64_MIN,
-	    .look_ms = INT64_MIN,
-	    .post_ms = INT64_MIN,
-	    .settle_ms = INT64_MIN,
 	    .save_ms = INT64_MAX,
 	    .idle_ms = now->mono_ms,
 	    .sample_step = 1,
 	    .delays.scale = HISTOGRAM_DELAY,
 	};
-	if (settings->request_items > 0 &&
-	    settings->request_items < sender->request_items)
-		sender->request_items = settings->request_items;
 	for (size_t i = 0; i < SENDER_LISTS; i++)
 		sender->ends[i] = &sender->leases[i];
 	fault_init(&sender->fault, settings->defer_ms, seed);
-	size_limit_init(&sender->bytes_limit, settings->request_bytes,
-	    SENDER_BYTES_LEAST, now->mono_ms);
-	size_limit_init(
-	    &sender->items_limit, sender->request_items, 1, now->mono_ms);
-	backoff_init(&sender->backoff, settings->backoff_first_ms,
-	    settings->backoff_most_ms, seed);
-	if (!outlet->context_new(
-		settings->outlet_settings, &sender->context, reterr))
+	if (!outlet->context_new(settings->outlet_settings, &context, reterr))
 		goto fail;
-	limits_init(
-	    &sender->limits, limits, outlet->limits(sender->context, limits));
-	pace_init(&sender->pace, &sender->limits, sender->request_items,
-	    now->mono_ms);
-	if (!sender_target_read(sender, reterr) ||
+	sender_set(sender, settings, context, now);
+	if (!sender_target_read(sender, true, &sender->target, reterr) ||
 	    !sender_claim(sender, now, reterr))
 		goto fail;
 	*ret_sender = sender;
@@ -392,6 +408,51 @@ sender_end(struct sender *sender, const struct clock_times *now)
 		log_line(LOG_WARN, "forwarder",
 		    "save why=%s destination=\"%s\"", LOG_QUOTE(err.text),
 		    sender->settings.name);
+}
+
+/*
+ * The limits of a place count what was sent under any key: whoever replaces a
+ * key that is wrong wants to see at once that the new one is right. At another
+ * place it is unknown what was sent there before.
+ */
+bool
+sender_adopt(struct sender *sender,
+    const struct forwarder_destination *settings, const struct clock_times *now,
+    struct err *reterr)
+{
+	struct outlet_context *before = sender->context, *context;
+	uint64_t place_before, place, target;
+	struct err err;
+
+	CHECK(sender->stopping && sender_idle(sender));
+	CHECK(settings->outlet == sender->outlet);
+	if (!sender_target_read(sender, false, &place_before, reterr) ||
+	    !sender->outlet->context_new(
+		settings->outlet_settings, &context, reterr))
+		return false;
+	sender->context = context;
+	if (!sender_target_read(sender, false, &place, reterr) ||
+	    !sender_target_read(sender, true, &target, reterr)) {
+		sender->context = before;
+		sender->outlet->context_free(context);
+		return false;
+	}
+	if (place == place_before)
+		sender->target = target;
+	sender_end(sender, now);
+	sender->outlet->context_free(before);
+	sender->target = target;
+	sender_set(sender, settings, context, now);
+	sender->stopping = false;
+	log_line(LOG_INFO, "forwarder", "adopt destination=%s", settings->name);
+	if (sender->lost || sender_claim(sender, now, &err))
+		return true;
+	/* sender_reclaim() tries again */
+	sender->lost = true;
+	sender->claim_ms = now->mono_ms + SENDER_RETRY_MS;
+	sender_enter(
+	    sender, FORWARDER_HALTED, sender->claim_ms, now, "%s", err.text);
+	return true;
 }
 
 /* Another process delivers for the destination: forget all, and try to claim

@@ -13,6 +13,8 @@
 #include "forwarder/omissions.h"
 #include "forwarder/request.h"
 
+#include <stdatomic.h>
+
 struct sender;
 
 /* What all senders have in common; lent for their lives. */
@@ -26,14 +28,15 @@ struct sender_shared {
 	    struct err *reterr);
 	/* Due times go by the wall clock, but never back: else a clock that is
 	 * set back by an hour would hold up the deferred for an hour. */
-	int64_t due_ahead_ms; /* of the monotonic clock */
+	_Atomic int64_t due_ahead_ms; /* of the monotonic clock */
 };
 
 /* Now, as due times go. */
 int64_t
 sender_due_now_ms(struct sender_shared *shared, const struct clock_times *now);
 
-/* Settings are lent for the sender's life; `arg` is for send(). */
+/* Settings are lent for the sender's life, or until it adopts others; `arg` is
+ * for send(). */
 MUST_USE bool sender_new(const struct forwarder_destination *settings,
     struct sender_shared *shared, void *arg, uint64_t seed,
     const struct clock_times *now, struct sender **ret_sender,
@@ -96,6 +99,13 @@ bool sender_idle(const struct sender *sender);
 
 /* After sender_stop(): give up the requests in flight, save the state. */
 void sender_end(struct sender *sender, const struct clock_times *now);
+
+/* After sender_stop(), once it is idle: save the state, as at a planned stop,
+ * and go on from that with other settings. False without memory: it is as
+ * before. */
+MUST_USE bool sender_adopt(struct sender *sender,
+    const struct forwarder_destination *settings, const struct clock_times *now,
+    struct err *reterr);
 
 /* ---- for the status ---- */
 

@@ -36,9 +36,13 @@ enum {
 int64_t
 sender_due_now_ms(struct sender_shared *shared, const struct clock_times *now)
 {
-	if (now->wall_ms - now->mono_ms > shared->due_ahead_ms)
-		shared->due_ahead_ms = now->wall_ms - now->mono_ms;
-	return now->mono_ms + shared->due_ahead_ms;
+	int64_t ahead_ms = atomic_load(&shared->due_ahead_ms);
+	int64_t ms = now->wall_ms - now->mono_ms;
+
+	while (ms > ahead_ms && !atomic_compare_exchange_weak(
+				    &shared->due_ahead_ms, &ahead_ms, ms))
+		;
+	return now->mono_ms + (ms > ahead_ms ? ms : ahead_ms);
 }
 
 /*

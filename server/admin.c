@@ -153,26 +153,25 @@ static const char *
 admin_caller(struct request *request, enum call_right right,
     const struct headers *headers)
 {
-	const struct service *service = request->service;
+	const struct tokens *view = sources_tokens(request->sources, false);
+	const struct tokens *change = sources_tokens(request->sources, true);
 	size_t number;
 
 	if (request->listener->local)
 		return SOCKET_NAME;
-	if (tokens_find(service->admin_tokens, headers->authorization, &number))
+	if (tokens_find(change, headers->authorization, &number))
 		return "admin_token";
 	if (right != CALL_CHANGE &&
-	    tokens_find(service->view_tokens, headers->authorization, &number))
+	    tokens_find(view, headers->authorization, &number))
 		return "view_token";
 	if (right == CALL_COUNTS && headers->authorization == NULL)
 		return "-";
-	if (right == CALL_CHANGE && tokens_count(service->admin_tokens) == 0)
+	if (right == CALL_CHANGE && tokens_count(change) == 0)
 		request_refuse(request, INTAKE_PROOF_BAD,
 		    "without the setting admin_token, changes are only made "
 		    "through admin.sock, as the commands do");
 	else if (right == CALL_VIEW &&
-		 tokens_count(service->view_tokens) +
-			 tokens_count(service->admin_tokens) ==
-		     0)
+		 tokens_count(view) + tokens_count(change) == 0)
 		request_refuse(request, INTAKE_PROOF_BAD,
 		    "without the setting view_token or admin_token, personal "
 		    "data is only shown through admin.sock, as by the "
@@ -277,7 +276,9 @@ admin_pay(struct admin *admin, size_t len)
 void
 admin_begin(struct request *request, const struct headers *headers)
 {
-	const struct server_settings *settings = &request->service->settings;
+	const struct server_settings *settings =
+	    sources_settings(request->sources);
+	const struct server_api *api = &request->service->settings.api;
 	const struct call_route *route;
 	const char *caller;
 	struct str name;
@@ -289,8 +290,8 @@ admin_begin(struct request *request, const struct headers *headers)
 		    "setting admin_hosts");
 		return;
 	}
-	route = call_route_find(settings->api.routes, settings->api.stride,
-	    request->method, request->url, &name, &request->allow);
+	route = call_route_find(api->routes, api->stride, request->method,
+	    request->url, &name, &request->allow);
 	if (route == NULL) {
 		if (request->allow == NULL)
 			request_refuse(request, INTAKE_PATH, "no such path");

@@ -90,13 +90,14 @@ call_status(enum err_code code)
 		return 409;
 	case ERR_UNSUPPORTED:
 		return 501;
+	case ERR_CONFIG:
+		return 422;
 	case ERR_FULL:
 		return 507;
 	case ERR_BUSY:
 	case ERR_STOPPING:
 		return 503;
 	case ERR_NOMEM:
-	case ERR_CONFIG:
 	case ERR_IO:
 	case ERR_DAMAGED:
 		return 500;

@@ -143,7 +143,7 @@ ingest_free(struct request *request)
 static const struct server_source *
 ingest_source(const struct request *request)
 {
-	return &request->service->settings.sources[request->source];
+	return &sources_settings(request->sources)->sources[request->source];
 }
 
 /* The source did not prove itself. */
@@ -193,7 +193,7 @@ ingest_signed(const struct request *request)
 static bool
 ingest_prove_headers(struct request *request, const struct headers *headers)
 {
-	struct sources *sources = request->service->sources;
+	struct sources *sources = request->sources;
 	enum intake_cause cause;
 
 	if (ingest_signed(request)) {
@@ -234,8 +234,7 @@ ingest_prove_body(struct request *request)
 		return false;
 	}
 	request_prove(request);
-	sources_note_request(
-	    request->service->sources, request->source, now_ms);
+	sources_note_request(request->sources, request->source, now_ms);
 	return true;
 }
 
@@ -291,7 +290,8 @@ ingest_begin(struct request *request, const struct headers *headers)
 	struct ingest *ingest;
 	enum coding coding;
 
-	if (request->source == service->settings.source_count) {
+	if (request->source ==
+	    sources_settings(request->sources)->source_count) {
 		request_refuse(request, INTAKE_PATH, "no source has that name");
 		return;
 	}
@@ -486,8 +486,8 @@ ingest_answer_receipt(struct request *request)
 	    receipt->dead, receipt->duplicates, receipt->dropped,
 	    (unsigned long long)ingest->body.received,
 	    (long long)(clock_mono_us() - request->began_us) / 1000);
-	sources_note_items(request->service->sources, request->source,
-	    receipt->received, clock_mono_ms());
+	sources_note_items(request->sources, request->source, receipt->received,
+	    clock_mono_ms());
 	buf_init(&body, INGEST_RECEIPT_MAX);
 	json_init(&json, &body);
 	json_object_open(&json, NULL);
@@ -540,7 +540,7 @@ ingest_prove_us(struct request *request)
 	if (request->intake->proof != INTAKE_BEARER || len < 16 || len > 64 ||
 	    nonce[strspn(nonce, "0123456789abcdef")] != '\0')
 		return;
-	sources_prove(request->service->sources, request->source,
+	sources_prove(request->sources, request->source,
 	    request_header(request, MHD_HTTP_HEADER_AUTHORIZATION), nonce,
 	    request->proof);
 }

@@ -92,13 +92,15 @@ listener_pass(void *arg, int fd, const struct proxy_from *from)
 static void
 listener_count_hung_up(struct listener *listener, const char *why)
 {
-	struct service *service = listener->service;
+	struct sources *sources;
 
 	if (listener->admin)
 		return;
 	counter_add(COUNTER_HUNG_UP, 1);
-	sources_note_answer(service->sources, service->settings.source_count,
+	sources = service_sources(listener->service);
+	sources_note_answer(sources, sources_settings(sources)->source_count,
 	    SERVER_HUNG_UP, why, false, clock_wall_ms());
+	sources_drop(sources);
 }
 
 static void
@@ -231,7 +233,8 @@ listener_begin(struct request *request, const char *url, const char *method,
 	struct client *client = request->client;
 	size_t line = strlen(method) + client->url_len + strlen(version) +
 		      strlen("  \r\n");
-	const struct server_settings *settings = &request->service->settings;
+	const struct server_settings *settings =
+	    sources_settings(request->sources);
 	const struct route *route;
 	struct headers headers;
 	struct str name;

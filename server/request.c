@@ -95,6 +95,23 @@ headers_read(struct MHD_Connection *connection, size_t request_line,
 
 /* ---- its life ---- */
 
+struct sources *
+service_sources(struct service *service)
+{
+	struct sources *sources;
+
+	lock_hold(&service->lock);
+	sources = sources_hold(service->sources);
+	lock_drop(&service->lock);
+	return sources;
+}
+
+static const struct server_settings *
+request_settings(const struct request *request)
+{
+	return sources_settings(request->sources);
+}
+
 struct origins {
 	struct origin_walk list, forwarded;
 };
@@ -176,7 +193,8 @@ request_begin(struct listener *listener, struct client *client,
 	(void)snprintf(request->path, sizeof(request->path), "%s", url);
 	(void)snprintf(request->method, sizeof(request->method), "%s", method);
 	request_identify(request);
-	request->source = service->settings.source_count;
+	request->sources = service_sources(service);
+	request->source = request_settings(request)->source_count;
 	request_find_origin(request);
 	request->active = !request_draining(request);
 	if (request->active) {
@@ -194,6 +212,7 @@ request_end(struct request *request)
 	bool active = request->active;
 
 	CHECK(request->stage != REQUEST_HANDED);
+	sources_drop(request->sources);
 	free(request);
 	if (!active)
 		return;
@@ -209,7 +228,7 @@ request_parameter(
     void *cls, enum MHD_ValueKind kind, const char *key, const char *value)
 {
 	struct request *request = cls;
-	const struct server_settings *settings = &request->service->settings;
+	const struct server_settings *settings = request_settings(request);
 
 	(void)kind;
 	for (size_t i = 0; i < settings->source_count && value != NULL; i++) {
@@ -225,7 +244,7 @@ request_parameter(
 void
 request_find_source(struct request *request, struct str name)
 {
-	const struct server_settings *settings = &request->service->settings;
+	const struct server_settings *settings = request_settings(request);
 
 	request->source = sources_find(
 	    settings->sources, settings->source_count, request->intake, name);
@@ -391,7 +410,7 @@ answer_add_headers(const struct request *request, enum intake_cause cause,
 		break;
 	case INTAKE_BUSY:
 		(void)snprintf(seconds, sizeof(seconds), "%u",
-		    request->service->settings.retry_after_s);
+		    request_settings(request)->retry_after_s);
 		name = MHD_HTTP_HEADER_RETRY_AFTER;
 		value = seconds;
 		break;
@@ -417,7 +436,7 @@ answer_add_headers(const struct request *request, enum intake_cause cause,
 static bool
 answer_to_source(struct request *request)
 {
-	const struct server_settings *settings = &request->service->settings;
+	const struct server_settings *settings = request_settings(request);
 	bool plausible = false;
 
 	if (strcmp(request->method, "POST") != 0 ||
@@ -443,8 +462,8 @@ answer_note(struct request *request, enum intake_cause cause, const char *why)
 	if (cause == INTAKE_PROBE)
 		return;
 	if (!answer_to_source(request))
-		row = request->service->settings.source_count + 1;
-	sources_note_answer(request->service->sources, row,
+		row = request_settings(request)->source_count + 1;
+	sources_note_answer(request->sources, row,
 	    answer_status(request, cause), why, request->authorised,
 	    clock_wall_ms());
 }
@@ -525,7 +544,7 @@ const char *
 request_source_name(const struct request *request)
 {
 	return request->authorised
-		   ? request->service->settings.sources[request->source].name
+		   ? request_settings(request)->sources[request->source].name
 		   : "-";
 }
 

@@ -28,10 +28,8 @@
 /* What all requests share. */
 struct service {
 	/* set before threads start */
-	struct server_settings settings;
+	struct server_settings settings; /* of what stays while it runs */
 	struct queue *queue;
-	struct sources *sources;
-	struct tokens *view_tokens, *admin_tokens; /* NULL: none */
 	struct networks *trusted;
 
 	/* any thread */
@@ -42,12 +40,16 @@ struct service {
 
 	/* guarded by lock */
 	struct lock lock;
-	struct cond fewer; /* active or handed went down */
-	size_t active;	   /* requests that a stop waits for */
-	size_t handed;	   /* of these, the queue's */
-	size_t calls;	   /* of the admin interface, being served */
-	bool closed;	   /* nothing more is handed to the queue */
+	struct sources *sources; /* in use, held */
+	struct cond fewer;	 /* active or handed went down */
+	size_t active;		 /* requests that a stop waits for */
+	size_t handed;		 /* of these, the queue's */
+	size_t calls;		 /* of the admin interface, being served */
+	bool closed;		 /* nothing more is handed to the queue */
 };
+
+/* Those in use now, for sources_drop(). */
+struct sources *service_sources(struct service *service);
 
 enum request_stage { REQUEST_READING, REQUEST_HANDED, REQUEST_DONE };
 
@@ -55,6 +57,7 @@ enum { REQUEST_ID = 128 + 1, REQUEST_ID_OWN = 16 };
 
 struct request {
 	struct service *service;
+	struct sources *sources; /* in use as it began, held */
 	struct listener *listener;
 	struct client *client;
 	struct MHD_Connection *connection;

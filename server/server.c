@@ -15,7 +15,6 @@
 #include "server/request.h"
 #include "server/socket.h"
 #include "server/sources.h"
-#include "server/tokens.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -102,18 +101,6 @@ server_show_counters(const struct server_settings *settings)
 }
 
 static bool
-server_tokens_make(struct service *service, struct err *reterr)
-{
-	const struct server_settings *settings = &service->settings;
-
-	service->view_tokens = tokens_new(settings->view_tokens);
-	service->admin_tokens = tokens_new(settings->admin_tokens);
-	return (service->view_tokens != NULL &&
-		   service->admin_tokens != NULL) ||
-	       err_set_nomem(reterr);
-}
-
-static bool
 server_local_open(struct server *server, struct err *reterr)
 {
 	const char *dir = server->service.settings.socket_dir;
@@ -178,6 +165,9 @@ bool
 server_start(const struct server_settings *settings, struct queue *queue,
     struct server **ret_server, struct err *reterr)
 {
+	unsigned connections = settings->connections_most != 0
+				   ? settings->connections_most
+				   : settings->max_connections;
 	struct server *server;
 	struct service *service;
 	struct sources *sources;
@@ -189,10 +179,10 @@ server_start(const struct server_settings *settings, struct queue *queue,
 	    !networks_new(settings->trusted_proxies, &trusted, reterr))
 		return false;
 	server = calloc(1, sizeof(*server));
-	sources = sources_new(settings->sources, settings->source_count);
+	sources = sources_new(settings, NULL);
 	if (server == NULL || sources == NULL) {
 		networks_free(trusted);
-		sources_free(sources);
+		sources_drop(sources);
 		free(server);
 		return err_set_nomem(reterr);
 	}
@@ -207,16 +197,14 @@ server_start(const struct server_settings *settings, struct queue *queue,
 	budget_init(&service->unproven, ingest_unproven_memory(settings),
 	    &service->budget);
 	budget_init(&service->called, SERVER_CALLED_MEMORY, NULL);
-	listener_init(&server->ingest, service, LISTENER_INGEST,
-	    settings->max_connections);
+	listener_init(&server->ingest, service, LISTENER_INGEST, connections);
 	listener_init(&server->admin, service, LISTENER_ADMIN,
-	    server_admin_connections(settings->max_connections));
+	    server_admin_connections(connections));
 	listener_init(&server->local, service, LISTENER_LOCAL,
-	    server_admin_connections(settings->max_connections));
+	    server_admin_connections(connections));
 	sources_restore(sources, queue);
 	server_show_counters(settings);
-	if (!server_tokens_make(service, reterr) ||
-	    !server_local_open(server, reterr) ||
+	if (!server_local_open(server, reterr) ||
 	    !server_listen(server, reterr) ||
 	    !listener_open(&server->ingest, reterr) ||
 	    !listener_open(&server->admin, reterr)) {
@@ -247,29 +235,61 @@ server_admin_port(const struct server *server)
 	return listener_port(&server->admin);
 }
 
-static size_t
-server_sweep_listener(struct listener *listener, int64_t mono_ms)
+bool
+server_prepare(struct server *server, const struct server_settings *settings,
+    struct sources **ret_sources, struct err *reterr)
 {
-	const struct server_settings *settings = &listener->service->settings;
+	struct sources *before;
 
-	return clients_sweep(&listener->clients, settings->idle_timeout_ms,
-	    settings->request_timeout_ms, mono_ms);
+	if (!ingest_check_settings(settings, reterr))
+		return false;
+	before = service_sources(&server->service);
+	*ret_sources = sources_new(settings, before);
+	sources_drop(before);
+	return *ret_sources != NULL || err_set_nomem(reterr);
+}
+
+void
+server_adopt(struct server *server, struct sources *sources)
+{
+	struct service *service = &server->service;
+	struct sources *before;
+
+	server_show_counters(sources_settings(sources));
+	lock_hold(&service->lock);
+	before = service->sources;
+	service->sources = sources;
+	lock_drop(&service->lock);
+	sources_succeed(sources, before);
+	sources_drop(before);
+}
+
+static size_t
+server_sweep_listener(
+    struct listener *listener, int64_t timeout_ms, int64_t mono_ms)
+{
+	return clients_sweep(&listener->clients,
+	    listener->service->settings.idle_timeout_ms, timeout_ms, mono_ms);
 }
 
 void
 server_sweep(struct server *server, int64_t mono_ms)
 {
-	size_t swept = server_sweep_listener(&server->ingest, mono_ms);
+	struct sources *sources = service_sources(&server->service);
+	int64_t timeout_ms = sources_settings(sources)->request_timeout_ms;
+	size_t swept =
+	    server_sweep_listener(&server->ingest, timeout_ms, mono_ms);
 
 	if (swept > 0)
 		log_line(LOG_WARN, "server",
 		    "sweep connections=%zu why=\"slower than %lld ms\"", swept,
-		    (long long)server->service.settings.request_timeout_ms);
-	swept += server_sweep_listener(&server->admin, mono_ms) +
-		 server_sweep_listener(&server->local, mono_ms);
+		    (long long)timeout_ms);
+	swept += server_sweep_listener(&server->admin, timeout_ms, mono_ms) +
+		 server_sweep_listener(&server->local, timeout_ms, mono_ms);
 	counter_add(COUNTER_SWEPT, swept);
 	server_local_keep(server);
-	sources_save(server->service.sources, server->service.queue);
+	sources_save(sources, server->service.queue);
+	sources_drop(sources);
 }
 
 /* New connections wait in the sockets that were passed to us. Those that were
@@ -342,9 +362,7 @@ server_stop(struct server *server)
 	if (service->settings.socket_dir != NULL)
 		socket_unlink(service->settings.socket_dir, &server->socket);
 	listener_close(&server->local);
-	tokens_free(service->view_tokens);
-	tokens_free(service->admin_tokens);
-	sources_free(service->sources);
+	sources_drop(service->sources);
 	networks_free(service->trusted);
 	cond_fini(&service->fewer);
 	lock_fini(&service->lock);
@@ -352,10 +370,13 @@ server_stop(struct server *server)
 }
 
 void
-server_source_status(const struct server *server, size_t source,
+server_source_status(struct server *server, const char *name,
     struct server_source_status *ret_status)
 {
-	sources_status(server->service.sources, source, ret_status);
+	struct sources *sources = service_sources(&server->service);
+
+	sources_status(sources, name, ret_status);
+	sources_drop(sources);
 }
 
 bool
@@ -363,35 +384,28 @@ server_source_saved(struct queue *queue, const char *name,
     struct server_source_status *ret_status, struct err *reterr)
 {
 	const struct server_source source = {.name = name};
-	struct sources *sources;
-	size_t row = 0, count = 1;
-
-	if (strcmp(name, SERVER_NO_SOURCE) == 0) {
-		count = 0;
-	} else if (strcmp(name, SERVER_STRANGERS) == 0) {
-		count = 0;
-		row = 1;
-	}
-	sources = sources_new(&source, count);
+	const struct server_settings settings = {
+	    .sources = &source,
+	    .source_count = 1,
+	};
+	struct sources *sources = sources_new(&settings, NULL);
 
 	if (sources == NULL)
 		return err_set_nomem(reterr);
 	sources_restore(sources, queue);
-	sources_status(sources, row, ret_status);
+	sources_status(sources, name, ret_status);
 	ret_status->times = NULL;
-	sources_free(sources);
+	sources_drop(sources);
 	return true;
 }
 
 size_t
-server_tokens(const struct server *server, size_t source)
+server_tokens_used(
+    struct server *server, const char *name, int64_t *ret_used_ms, size_t most)
 {
-	return sources_token_count(server->service.sources, source);
-}
+	struct sources *sources = service_sources(&server->service);
+	size_t count = sources_tokens_used(sources, name, ret_used_ms, most);
 
-int64_t
-server_token_last_used_ms(
-    const struct server *server, size_t source, size_t token)
-{
-	return sources_token_used_ms(server->service.sources, source, token);
+	sources_drop(sources);
+	return count;
 }

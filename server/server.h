@@ -25,7 +25,7 @@
 
 struct server;
 
-/* One source. Lent for the server's life. */
+/* One source. */
 struct server_source {
 	const char *name;
 	/* What it posts, to PATH/NAME; the first source of an intake also to
@@ -85,6 +85,7 @@ struct server_settings {
 	size_t source_count;
 	unsigned threads;
 	unsigned max_connections;
+	unsigned connections_most;  /* that there are files for; 0: enough */
 	size_t body_limit;	    /* of one body, also after inflating */
 	size_t body_memory;	    /* of all bodies that are being read, with
 				     * the buffers they are read into */
@@ -93,6 +94,11 @@ struct server_settings {
 	int64_t idle_timeout_ms;
 	unsigned retry_after_s;
 	struct server_api api;
+
+	/* Called once nothing uses any more what all this points to; NULL:
+	 * that is lent for the server's life. Any thread. */
+	void (*give_back)(void *lender);
+	void *lender;
 };
 
 void server_settings_init(struct server_settings *settings);
@@ -109,6 +115,18 @@ size_t server_files(unsigned connections);
  * to and the queue are lent until server_stop(). */
 MUST_USE bool server_start(const struct server_settings *settings,
     struct queue *queue, struct server **ret_server, struct err *reterr);
+
+/* Of other settings, what requests that begin from now on go by: sources,
+ * tokens, and those that no listener has (names of the admin listener,
+ * request_timeout, retry_after); the others stay. Requests that began keep to
+ * what they began with. First what can fail; what it made is then put in force,
+ * or dropped. ERR_CONFIG if these settings contradict each other. */
+struct sources;
+MUST_USE bool
+server_prepare(struct server *server, const struct server_settings *settings,
+    struct sources **ret_sources, struct err *reterr);
+void server_adopt(struct server *server, struct sources *sources);
+void sources_drop(struct sources *sources); /* accepts NULL */
 
 /* The ports that were bound; 0: none. */
 unsigned server_port(const struct server *server);
@@ -182,8 +200,9 @@ enum { SERVER_ROWS_MORE = 2 };
 /* Not an HTTP status: the connection was closed without an answer. */
 enum { SERVER_HUNG_UP = 0 };
 
-/* Any thread. */
-void server_source_status(const struct server *server, size_t source,
+/* Of a source by its name, or of one of the rows more; the name stays lent.
+ * Empty if there is none. Any thread. */
+void server_source_status(struct server *server, const char *name,
     struct server_source_status *ret_status);
 
 /* The same without a server, as it was saved for the row of that name, which
@@ -191,11 +210,10 @@ void server_source_status(const struct server *server, size_t source,
 MUST_USE bool server_source_saved(struct queue *queue, const char *name,
     struct server_source_status *ret_status, struct err *reterr);
 
-/* How many bearer tokens a source has, and when one of them, by its number
- * from 0, was last used: wall clock, 0 = never. */
-size_t server_tokens(const struct server *server, size_t source);
-int64_t server_token_last_used_ms(
-    const struct server *server, size_t source, size_t token);
+/* When the bearer tokens of a source, at most so many, were last used: wall
+ * clock, 0 = never. Returns how many it has, or `most`. */
+size_t server_tokens_used(
+    struct server *server, const char *name, int64_t *ret_used_ms, size_t most);
 
 /*
  * A probe (a request without items) that is authorised and has a header with a

@@ -20,6 +20,7 @@
 #include "server/tokens.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,23 +34,40 @@ enum {
 /* Refusals that are so far apart are not counted together. */
 static const int64_t sources_apart_ms = (int64_t)24 * 3600 * 1000;
 
+/* The status of a name. */
+struct source_row {
+	struct source_row *next;
+	struct server_source_status status;
+	struct histogram times; /* any thread */
+	char name[];
+};
+
+/* What those share that came of one another. All of it is guarded by lock. */
+struct sources_shared {
+	struct lock lock;
+	size_t holders;
+	bool changed; /* since the status was saved */
+	struct source_row *rows;
+};
+
 struct source {
-	/* constant; all NULL in the rows of no source */
+	/* constant; the first two are NULL in the rows of no source */
 	const struct server_source *settings; /* lent */
 	struct tokens *tokens;
+	struct source_row *row;
 
-	/* guarded by lock */
-	struct server_source_status status;
-	int64_t *used_ms; /* of each token, in those of sources */
-
-	struct histogram times; /* any thread */
+	int64_t *used_ms; /* of each token; guarded by lock */
 };
 
 struct sources {
-	size_t count;	  /* constant; of the rows without the last two */
-	int64_t *used_ms; /* of the tokens of all rows; guarded by lock */
-	struct lock lock;
-	bool changed; /* since the status was saved; guarded by lock */
+	/* constant */
+	struct server_settings settings;
+	size_t count; /* of the rows without the last two */
+	struct tokens *view, *admin;
+	struct sources_shared *shared;
+	struct lock *lock; /* theirs */
+
+	atomic_size_t holders;
 	struct source rows[];
 };
 
@@ -109,62 +127,204 @@ source_count(struct server_source_status *row, unsigned status, int64_t day,
 	row->answers[i].total += total;
 }
 
-struct sources *
-sources_new(const struct server_source *list, size_t count)
+/* Answers that never came stand at 0. */
+static void
+source_expect(struct source *source)
 {
+	const struct intake *intake = source->settings->intake;
+	struct server_source_status *row = &source->row->status;
+
+	for (int cause = 0; intake != NULL && cause < INTAKE_CAUSES; cause++)
+		source_count(
+		    row, intake->status[cause], row->answers_day, 0, 0);
+}
+
+/* The row of that name, made if need be. NULL: no memory. */
+static struct source_row *
+shared_row(struct sources_shared *shared, const char *name)
+{
+	struct source_row *row;
+	size_t size = strlen(name) + 1;
+
+	lock_assert_held(&shared->lock);
+	for (row = shared->rows; row != NULL; row = row->next) {
+		if (strcmp(row->name, name) == 0)
+			return row;
+	}
+	row = calloc(1, sizeof(*row) + size);
+	if (row == NULL)
+		return NULL;
+	memcpy(row->name, name, size);
+	row->status.name = row->name;
+	row->status.times = &row->times;
+	row->next = shared->rows;
+	shared->rows = row;
+	return row;
+}
+
+static void
+shared_drop(struct sources_shared *shared)
+{
+	struct source_row *row;
+	size_t holders;
+
+	lock_hold(&shared->lock);
+	holders = --shared->holders;
+	lock_drop(&shared->lock);
+	if (holders > 0)
+		return;
+	while ((row = shared->rows) != NULL) {
+		shared->rows = row->next;
+		free(row);
+	}
+	lock_fini(&shared->lock);
+	free(shared);
+}
+
+static struct sources_shared *
+shared_hold(struct sources *before)
+{
+	struct sources_shared *shared =
+	    before != NULL ? before->shared : calloc(1, sizeof(*shared));
+
+	if (shared == NULL)
+		return NULL;
+	if (before == NULL)
+		lock_init(&shared->lock);
+	lock_hold(&shared->lock);
+	shared->holders++;
+	lock_drop(&shared->lock);
+	return shared;
+}
+
+static bool
+source_init(struct source *source, const struct server_source *settings)
+{
+	/* Without an intake only the status is read. */
+	bool bearer = settings->intake != NULL &&
+		      settings->intake->proof == INTAKE_BEARER;
+
+	source->settings = settings;
+	source->tokens = tokens_new(bearer ? settings->secrets : NULL);
+	if (source->tokens == NULL)
+		return false;
+	source->used_ms =
+	    calloc(tokens_count(source->tokens) + 1, sizeof(*source->used_ms));
+	return source->used_ms != NULL;
+}
+
+struct sources *
+sources_new(const struct server_settings *settings, struct sources *before)
+{
+	static const char *const more[SERVER_ROWS_MORE] = {
+	    SERVER_NO_SOURCE, SERVER_STRANGERS};
+	size_t count = settings->source_count, rows = count + SERVER_ROWS_MORE;
 	struct sources *sources =
-	    calloc(1, sizeof(*sources) +
-			  (count + SERVER_ROWS_MORE) * sizeof(struct source));
-	size_t tokens = 0;
+	    calloc(1, sizeof(*sources) + rows * sizeof(struct source));
+	bool ok = true;
 
 	if (sources == NULL)
 		return NULL;
-	lock_init(&sources->lock);
+	atomic_store(&sources->holders, 1);
 	sources->count = count;
-	for (size_t i = 0; i < count; i++) {
-		/* Without an intake only the status is read. */
-		bool bearer = list[i].intake != NULL &&
-			      list[i].intake->proof == INTAKE_BEARER;
-		struct source *source = &sources->rows[i];
-
-		source->settings = &list[i];
-		source->status.name = list[i].name;
-		source->status.times = &source->times;
-		for (int cause = 0;
-		     list[i].intake != NULL && cause < INTAKE_CAUSES; cause++)
-			source_count(&source->status,
-			    list[i].intake->status[cause], 0, 0, 0);
-		source->tokens = tokens_new(bearer ? list[i].secrets : NULL);
-		if (source->tokens == NULL)
-			goto out;
-		tokens += tokens_count(source->tokens);
+	sources->shared = shared_hold(before);
+	sources->view = tokens_new(settings->view_tokens);
+	sources->admin = tokens_new(settings->admin_tokens);
+	ok = sources->shared != NULL && sources->view != NULL &&
+	     sources->admin != NULL;
+	for (size_t i = 0; ok && i < count; i++)
+		ok = source_init(&sources->rows[i], &settings->sources[i]);
+	if (ok) {
+		sources->lock = &sources->shared->lock;
+		lock_hold(sources->lock);
+		for (size_t i = 0; i < rows; i++) {
+			sources->rows[i].row = shared_row(sources->shared,
+			    i < count ? settings->sources[i].name
+				      : more[i - count]);
+			ok = ok && sources->rows[i].row != NULL;
+			if (ok && i < count)
+				source_expect(&sources->rows[i]);
+		}
+		lock_drop(sources->lock);
 	}
-	sources->used_ms = calloc(tokens + 1, sizeof(*sources->used_ms));
-	if (sources->used_ms == NULL)
-		goto out;
-	tokens = 0;
-	for (size_t i = 0; i < count; i++) {
-		sources->rows[i].used_ms = sources->used_ms + tokens;
-		tokens += tokens_count(sources->rows[i].tokens);
+	if (!ok) {
+		sources_drop(sources);
+		return NULL;
 	}
-	sources->rows[count].status.name = SERVER_NO_SOURCE;
-	sources->rows[count + 1].status.name = SERVER_STRANGERS;
+	sources->settings = *settings;
 	return sources;
-out:
-	sources_free(sources);
-	return NULL;
+}
+
+struct sources *
+sources_hold(struct sources *sources)
+{
+	(void)atomic_fetch_add(&sources->holders, 1);
+	return sources;
 }
 
 void
-sources_free(struct sources *sources)
+sources_drop(struct sources *sources)
 {
-	if (sources == NULL)
+	if (sources == NULL || atomic_fetch_sub(&sources->holders, 1) > 1)
 		return;
-	for (size_t i = 0; i < sources->count; i++)
+	for (size_t i = 0; i < sources->count; i++) {
 		tokens_free(sources->rows[i].tokens);
-	free(sources->used_ms);
-	lock_fini(&sources->lock);
+		free(sources->rows[i].used_ms);
+	}
+	tokens_free(sources->view);
+	tokens_free(sources->admin);
+	if (sources->shared != NULL)
+		shared_drop(sources->shared);
+	if (sources->settings.give_back != NULL)
+		sources->settings.give_back(sources->settings.lender);
 	free(sources);
+}
+
+const struct server_settings *
+sources_settings(const struct sources *sources)
+{
+	return &sources->settings;
+}
+
+const struct tokens *
+sources_tokens(const struct sources *sources, bool admin)
+{
+	return admin ? sources->admin : sources->view;
+}
+
+static void
+source_used(struct source *source, struct str hash, int64_t used_ms)
+{
+	char name[TOKENS_NAME];
+
+	for (size_t i = 0; i < tokens_count(source->tokens); i++) {
+		tokens_name(source->tokens, i, name);
+		if (str_equal_text(hash, name))
+			source->used_ms[i] = used_ms;
+	}
+}
+
+void
+sources_succeed(struct sources *sources, const struct sources *before)
+{
+	char name[TOKENS_NAME];
+
+	lock_hold(sources->lock);
+	for (size_t i = 0; i < sources->count; i++) {
+		for (size_t j = 0; j < before->count; j++) {
+			const struct source *old = &before->rows[j];
+
+			if (old->row != sources->rows[i].row)
+				continue;
+			for (size_t t = 0; t < tokens_count(old->tokens); t++) {
+				tokens_name(old->tokens, t, name);
+				source_used(&sources->rows[i], str_text(name),
+				    old->used_ms[t]);
+			}
+		}
+	}
+	sources->shared->changed = true;
+	lock_drop(sources->lock);
 }
 
 bool
@@ -179,12 +339,12 @@ sources_authorise(
 	known = tokens_find(row->tokens, header, &token);
 	if (!known && !row->settings->open)
 		return false;
-	lock_hold(&sources->lock);
-	row->status.last_request_ms = wall_ms;
+	lock_hold(sources->lock);
+	row->row->status.last_request_ms = wall_ms;
 	if (known)
 		row->used_ms[token] = wall_ms;
-	sources->changed = true;
-	lock_drop(&sources->lock);
+	sources->shared->changed = true;
+	lock_drop(sources->lock);
 	return true;
 }
 
@@ -205,10 +365,10 @@ void
 sources_note_request(struct sources *sources, size_t source, int64_t wall_ms)
 {
 	CHECK(source < sources->count);
-	lock_hold(&sources->lock);
-	sources->rows[source].status.last_request_ms = wall_ms;
-	sources->changed = true;
-	lock_drop(&sources->lock);
+	lock_hold(sources->lock);
+	sources->rows[source].row->status.last_request_ms = wall_ms;
+	sources->shared->changed = true;
+	lock_drop(sources->lock);
 }
 
 /* A reason, on one line. */
@@ -249,12 +409,12 @@ void
 sources_note_answer(struct sources *sources, size_t source, unsigned status,
     const char *why, bool authorised, int64_t wall_ms)
 {
-	struct server_source_status *row = &sources->rows[source].status;
+	struct server_source_status *row = &sources->rows[source].row->status;
 	bool strands;
 
 	CHECK(source < sources->count + SERVER_ROWS_MORE);
 	strands = sources_strand(sources, source, status);
-	lock_hold(&sources->lock);
+	lock_hold(sources->lock);
 	if (authorised && status / 100 == 2) {
 		row->last_success_ms = wall_ms;
 		row->failing_since_ms = 0;
@@ -279,8 +439,8 @@ sources_note_answer(struct sources *sources, size_t source, unsigned status,
 	}
 	if (source < sources->count)
 		source_count(row, status, wall_ms / SOURCES_DAY_MS, 1, 1);
-	sources->changed = true;
-	lock_drop(&sources->lock);
+	sources->shared->changed = true;
+	lock_drop(sources->lock);
 }
 
 void
@@ -288,45 +448,59 @@ sources_note_items(
     struct sources *sources, size_t source, size_t items, int64_t mono_ms)
 {
 	CHECK(source < sources->count);
-	lock_hold(&sources->lock);
-	rate_add(&sources->rows[source].status.rate, items, mono_ms);
-	lock_drop(&sources->lock);
+	lock_hold(sources->lock);
+	rate_add(&sources->rows[source].row->status.rate, items, mono_ms);
+	lock_drop(sources->lock);
+}
+
+static struct source *
+sources_row(struct sources *sources, const char *name)
+{
+	for (size_t i = 0; i < sources->count + SERVER_ROWS_MORE; i++) {
+		if (strcmp(sources->rows[i].row->name, name) == 0)
+			return &sources->rows[i];
+	}
+	return NULL;
 }
 
 void
 sources_note_time(struct sources *sources, size_t source, int64_t us)
 {
 	CHECK(source < sources->count);
-	histogram_add(&sources->rows[source].times, us, 1);
+	histogram_add(&sources->rows[source].row->times, us, 1);
 }
 
 void
-sources_status(struct sources *sources, size_t source,
+sources_status(struct sources *sources, const char *name,
     struct server_source_status *ret_status)
 {
-	CHECK(source < sources->count + SERVER_ROWS_MORE);
-	lock_hold(&sources->lock);
-	*ret_status = sources->rows[source].status;
-	lock_drop(&sources->lock);
+	const struct source *source = sources_row(sources, name);
+
+	*ret_status = (struct server_source_status){.name = NULL};
+	if (source != NULL) {
+		lock_hold(sources->lock);
+		*ret_status = source->row->status;
+		lock_drop(sources->lock);
+	}
+	ret_status->name = name;
 }
 
 size_t
-sources_token_count(const struct sources *sources, size_t source)
+sources_tokens_used(struct sources *sources, const char *name,
+    int64_t *ret_used_ms, size_t most)
 {
-	CHECK(source < sources->count);
-	return tokens_count(sources->rows[source].tokens);
-}
+	const struct source *source = sources_row(sources, name);
+	size_t count = source != NULL && source->tokens != NULL
+			   ? tokens_count(source->tokens)
+			   : 0;
 
-int64_t
-sources_token_used_ms(struct sources *sources, size_t source, size_t token)
-{
-	int64_t used_ms;
-
-	CHECK(token < sources_token_count(sources, source));
-	lock_hold(&sources->lock);
-	used_ms = sources->rows[source].used_ms[token];
-	lock_drop(&sources->lock);
-	return used_ms;
+	if (count > most)
+		count = most;
+	lock_hold(sources->lock);
+	for (size_t i = 0; i < count; i++)
+		ret_used_ms[i] = source->used_ms[i];
+	lock_drop(sources->lock);
+	return count;
 }
 
 /* ---- over restarts ---- */
@@ -334,7 +508,7 @@ sources_token_used_ms(struct sources *sources, size_t source, size_t token)
 static void
 source_write(const struct source *source, struct buf *out)
 {
-	const struct server_source_status *row = &source->status;
+	const struct server_source_status *row = &source->row->status;
 	size_t tokens =
 	    source->tokens != NULL ? tokens_count(source->tokens) : 0;
 	char name[TOKENS_NAME];
@@ -375,29 +549,19 @@ sources_save(struct sources *sources, struct queue *queue)
 	bool changed;
 
 	buf_init(&text, SOURCES_TEXT_MAX);
-	lock_hold(&sources->lock);
-	changed = sources->changed;
-	sources->changed = false;
+	lock_hold(sources->lock);
+	changed = sources->shared->changed;
+	sources->shared->changed = false;
 	for (size_t i = 0; changed && i < sources->count + SERVER_ROWS_MORE;
 	     i++)
 		source_write(&sources->rows[i], &text);
-	lock_drop(&sources->lock);
+	lock_drop(sources->lock);
 	if (changed && (!buf_ok(&text, &err) ||
 			   !queue_clocks_save(queue, QUEUE_CLOCKS_SOURCES,
 			       text.data, text.len, &err)))
 		log_line(
 		    LOG_WARN, "server", "clocks why=%s", LOG_QUOTE(err.text));
 	buf_fini(&text);
-}
-
-static struct source *
-sources_row(struct sources *sources, const char *name)
-{
-	for (size_t i = 0; i < sources->count + SERVER_ROWS_MORE; i++) {
-		if (strcmp(sources->rows[i].status.name, name) == 0)
-			return &sources->rows[i];
-	}
-	return NULL;
 }
 
 /* Read the next numbers of a line, each followed by a space; *at moves on. */
@@ -426,20 +590,19 @@ sources_read_source(struct sources *sources, const char *line)
 	source = sources_row(sources, line);
 	if (source == NULL)
 		return;
-	source->status.last_request_ms = numbers[0];
-	source->status.last_success_ms = numbers[1];
-	source->status.failing_since_ms = numbers[2];
-	source->status.failing_status = (unsigned)numbers[3];
-	source->status.refused = numbers[4];
-	source->status.refused_since_ms = numbers[5];
-	source->status.refused_ms = numbers[6];
-	source->status.refused_status = (unsigned)numbers[7];
+	source->row->status.last_request_ms = numbers[0];
+	source->row->status.last_success_ms = numbers[1];
+	source->row->status.failing_since_ms = numbers[2];
+	source->row->status.failing_status = (unsigned)numbers[3];
+	source->row->status.refused = numbers[4];
+	source->row->status.refused_since_ms = numbers[5];
+	source->row->status.refused_ms = numbers[6];
+	source->row->status.refused_status = (unsigned)numbers[7];
 }
 
 static void
 sources_read_token(struct sources *sources, const char *line)
 {
-	char name[TOKENS_NAME];
 	struct source *source;
 	struct str hash;
 	int64_t used_ms;
@@ -450,13 +613,8 @@ sources_read_token(struct sources *sources, const char *line)
 	if (line[hash.len] != ' ')
 		return;
 	source = sources_row(sources, line + hash.len + 1);
-	if (source == NULL || source->tokens == NULL)
-		return;
-	for (size_t i = 0; i < tokens_count(source->tokens); i++) {
-		tokens_name(source->tokens, i, name);
-		if (str_equal_text(hash, name))
-			source->used_ms[i] = used_ms;
-	}
+	if (source != NULL && source->tokens != NULL)
+		source_used(source, hash, used_ms);
 }
 
 static void
@@ -469,8 +627,8 @@ sources_read_answer(struct sources *sources, const char *line)
 		return;
 	source = sources_row(sources, line);
 	if (source != NULL)
-		source_count(&source->status, (unsigned)numbers[1], numbers[0],
-		    numbers[2], 0);
+		source_count(&source->row->status, (unsigned)numbers[1],
+		    numbers[0], numbers[2], 0);
 }
 
 static void
@@ -484,8 +642,8 @@ sources_read_why(struct sources *sources, char *line, bool failing)
 	*why++ = '\0';
 	source = sources_row(sources, line);
 	if (source != NULL)
-		source_why(failing ? source->status.failing_why
-				   : source->status.refused_why,
+		source_why(failing ? source->row->status.failing_why
+				   : source->row->status.refused_why,
 		    why);
 }
 
@@ -494,7 +652,7 @@ sources_read_why(struct sources *sources, char *line, bool failing)
 static void
 sources_read_line(struct sources *sources, char *line)
 {
-	lock_assert_held(&sources->lock);
+	lock_assert_held(sources->lock);
 	if (strncmp(line, "source ", 7) == 0)
 		sources_read_source(sources, line + 7);
 	else if (strncmp(line, "token ", 6) == 0)
@@ -521,7 +679,7 @@ sources_restore(struct sources *sources, struct queue *queue)
 		    LOG_WARN, "server", "clocks why=%s", LOG_QUOTE(err.text));
 		goto out;
 	}
-	lock_hold(&sources->lock);
+	lock_hold(sources->lock);
 	while (at < text.len) {
 		const char *end = memchr(text.data + at, '\n', text.len - at);
 		size_t len = end != NULL ? (size_t)(end - text.data) - at
@@ -534,7 +692,7 @@ sources_restore(struct sources *sources, struct queue *queue)
 		}
 		at += len + 1;
 	}
-	lock_drop(&sources->lock);
+	lock_drop(sources->lock);
 out:
 	buf_fini(&text);
 }

@@ -8,7 +8,8 @@
  * all, which say nothing about the health of any.
  *
  * Sources react to our answers over days, so the queue keeps the status across
- * restarts. Any thread.
+ * restarts, and it goes on when the settings are read again: then there are new
+ * sources, while requests that began before keep to the old ones. Any thread.
  */
 
 #include "base/str.h"
@@ -26,10 +27,22 @@ size_t sources_find(const struct server_source *list, size_t count,
 bool source_chosen(
     const struct server_source *source, const char *key, const char *value);
 
-/* The list stays lent. NULL: no memory. */
+/* What the settings point to stays lent, until they are given back. With the
+ * status of `before`, unless it is NULL. NULL: no memory. */
 MUST_USE struct sources *
-sources_new(const struct server_source *list, size_t count);
-void sources_free(struct sources *sources); /* accepts NULL */
+sources_new(const struct server_settings *settings, struct sources *before);
+
+/* They are held once when they are made; the last sources_drop() frees them. */
+struct sources *sources_hold(struct sources *sources);
+
+/* From now on these are in use, and no longer those before: take over when the
+ * tokens were used. */
+void sources_succeed(struct sources *sources, const struct sources *before);
+
+const struct server_settings *sources_settings(const struct sources *sources);
+
+/* The tokens of the admin listener. */
+const struct tokens *sources_tokens(const struct sources *sources, bool admin);
 
 /* Does this Authorization header (NULL if there is none) let a request in? If
  * so, the request and the use of the token are noted. */
@@ -59,11 +72,11 @@ void sources_note_items(
 /* Note how long a request took that proved to be the source's. */
 void sources_note_time(struct sources *sources, size_t source, int64_t us);
 
-void sources_status(struct sources *sources, size_t source,
+/* Of a name, or of one of the two rows more; of an unknown one it is empty. */
+void sources_status(struct sources *sources, const char *name,
     struct server_source_status *ret_status);
-size_t sources_token_count(const struct sources *sources, size_t source);
-int64_t
-sources_token_used_ms(struct sources *sources, size_t source, size_t token);
+size_t sources_tokens_used(struct sources *sources, const char *name,
+    int64_t *ret_used_ms, size_t most);
 
 /* Save the status in the queue if it has changed; restore what was saved. A
  * failure is only logged, because it must not keep the server from serving. */

@@ -144,7 +144,7 @@ test_forwarder(void **state)
 	for (size_t i = 0; i < 3; i++)
 		world->events[i].accepted = true; /* it will be */
 	assert_true(
-	    forwarder_start(&world->settings, 1, NULL, &forwarder, &err));
+	    forwarder_start(&world->settings, 1, 1, NULL, &forwarder, &err));
 	site_wait(2);
 	forwarder_stop(forwarder, 10000);
 	site_stop();

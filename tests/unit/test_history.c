@@ -30,7 +30,7 @@ shown(struct history *history, struct daemon *daemon, int64_t since_ms)
 	buf_init(&out, 1 << 20);
 	json_init(&json, &out);
 	json_object_open(&json, NULL);
-	history_json(history, daemon, since_ms, &json);
+	history_json(history, since_ms, &json);
 	json_object_open(&json, "last_hour");
 	history_hour_json(history, daemon, &json);
 	json_object_close(&json);
@@ -53,10 +53,13 @@ static void
 test_history(void **state)
 {
 	struct fixture *fixture = *state;
-	struct daemon daemon = {.settings = &settings, .queue = fixture->queue};
-	struct history *history = history_new(1);
+	struct history *history = history_new();
 	int64_t now_ms = clock_wall_ms();
+	struct daemon daemon;
 	char *text;
+
+	daemon_init(&daemon, &settings);
+	daemon.queue = fixture->queue;
 
 	assert_non_null(history);
 	text = shown(history, &daemon, 0);
@@ -93,10 +96,13 @@ static void
 test_full(void **state)
 {
 	struct fixture *fixture = *state;
-	struct daemon daemon = {.settings = &settings, .queue = fixture->queue};
-	struct history *history = history_new(1);
+	struct history *history = history_new();
+	struct daemon daemon;
 	int64_t ms = 0;
 	char *text;
+
+	daemon_init(&daemon, &settings);
+	daemon.queue = fixture->queue;
 
 	assert_non_null(history);
 	for (int i = 0; i < HISTORY_SAMPLES + 5; i++, ms += MINUTE_MS) {
@@ -119,14 +125,59 @@ test_full(void **state)
 static void
 test_memory(void **state)
 {
-	struct history *history = history_new(16);
-	size_t bytes;
+	struct fixture *fixture = *state;
+	struct history *history = history_new();
+	struct settings_destination many[16];
+	struct settings of_many = {
+	    .destinations = many,
+	    .destination_count = 16,
+	};
+	char names[16][4];
+	struct daemon daemon;
+	size_t before, bytes;
 
-	(void)state;
 	assert_non_null(history);
-	bytes = malloc_usable_size(history);
+	for (size_t i = 0; i < 16; i++) {
+		(void)snprintf(names[i], sizeof(names[i]), "%zu", i);
+		many[i] = destination;
+		many[i].forwarder.name = names[i];
+	}
+	daemon_init(&daemon, &of_many);
+	daemon.queue = fixture->queue;
+	before = mallinfo2().uordblks + mallinfo2().hblkhd;
+	history_take(history, &daemon, 0, 0);
+	bytes = mallinfo2().uordblks + mallinfo2().hblkhd - before +
+		malloc_usable_size(history);
 	print_message("a day of 16 destinations: %zu bytes\n", bytes);
 	assert_true(bytes <= 2 * 1024 * 1024);
+	history_free(history);
+}
+
+/* Other settings are read: what is new has a place of its own. */
+static void
+test_other_settings(void **state)
+{
+	struct fixture *fixture = *state;
+	struct history *history = history_new();
+	struct settings_destination two[] = {destination, destination};
+	struct settings both = {.destinations = two, .destination_count = 2};
+	struct generation generation;
+	struct daemon daemon;
+	char *text;
+
+	two[0].forwarder.name = "new";
+	daemon_init(&daemon, &settings);
+	daemon.queue = fixture->queue;
+	history_take(history, &daemon, 0, 0);
+	generation_init(&generation, &both);
+	daemon.in_force.generation = &generation;
+	history_take(history, &daemon, MINUTE_MS, MINUTE_MS);
+	text = shown(history, &daemon, 0);
+	assert_non_null(strstr(text,
+	    "\"destinations\":[{\"name\":\"heap\",\"queued\":[0,0],"
+	    "\"accepted\":[0,0]},{\"name\":\"new\",\"queued\":[0,0],"
+	    "\"accepted\":[0,0]}]"));
+	free(text);
 	history_free(history);
 }
 
@@ -138,7 +189,10 @@ main(void)
 		test_history, fixture_setup, fixture_teardown),
 	    cmocka_unit_test_setup_teardown(
 		test_full, fixture_setup, fixture_teardown),
-	    cmocka_unit_test(test_memory),
+	    cmocka_unit_test_setup_teardown(
+		test_memory, fixture_setup, fixture_teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_other_settings, fixture_setup, fixture_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

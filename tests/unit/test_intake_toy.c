@@ -374,7 +374,7 @@ test_missing(void **state)
 	assert_non_null(strstr(answer, "no signature"));
 	assert_null(strstr(answer, "WWW-Authenticate"));
 	assert_int_equal(fake_calls(), 0);
-	server_source_status(server, 1, &status);
+	server_source_status(server, "one", &status);
 	assert_int_equal(status.last_request_ms, 0);
 	assert_int_equal(status.refused, 0); /* 400 does not strand here */
 	server_stop(server);
@@ -388,11 +388,12 @@ test_status(void **state)
 	unsigned port = server_port(server);
 	struct server_source_status status;
 	char answer[4096];
+	int64_t used_ms;
 
 	(void)state;
 	assert_int_equal(
 	    post_signed(port, "/toy/two", "", "a", 1, 1, 0, answer), 403);
-	server_source_status(server, 2, &status);
+	server_source_status(server, "two", &status);
 	assert_int_equal(status.refused, 1);
 	assert_int_equal(status.refused_status, 403);
 	assert_int_equal(status.last_request_ms, 0);
@@ -400,16 +401,16 @@ test_status(void **state)
 	fake_set(FAKE_FAIL);
 	assert_int_equal(
 	    post_signed(port, "/toy/two", "", "a", 1, 0, 0, answer), 423);
-	server_source_status(server, 2, &status);
+	server_source_status(server, "two", &status);
 	assert_true(status.last_request_ms > 0);
 	assert_int_equal(status.failing_status, 423);
 	fake_set(FAKE_DURABLE);
 	assert_int_equal(
 	    post_signed(port, "/toy/two", "", "a", 1, 0, 0, answer), 202);
-	server_source_status(server, 2, &status);
+	server_source_status(server, "two", &status);
 	assert_int_equal(status.failing_since_ms, 0);
 	assert_true(status.last_success_ms > 0);
-	assert_int_equal(server_tokens(server, 2), 0);
+	assert_int_equal(server_tokens_used(server, "two", &used_ms, 1), 0);
 	server_stop(server);
 }
 

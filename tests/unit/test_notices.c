@@ -83,15 +83,17 @@ dead_letters(void)
 
 int64_t __wrap_clock_mono_ms(void);
 int64_t __wrap_clock_wall_ms(void);
-bool __wrap_status_read(struct daemon *daemon, int64_t now_ms, int64_t mono_ms,
-    struct status *ret_status, struct err *reterr);
+bool __wrap_status_read(struct daemon *daemon, const struct settings *settings,
+    int64_t now_ms, int64_t mono_ms, struct status *ret_status,
+    struct err *reterr);
 void __wrap_status_fini(struct status *status);
 void __wrap_attention_each(const struct status *status, const char *about,
     bool outside, attention_fn *fn, void *arg);
 bool __wrap_poster_new(struct poster **ret_poster, struct err *reterr);
 void __wrap_poster_free(struct poster *poster);
 bool __wrap_poster_send(struct poster *poster, const struct post_target *target,
-    struct str body, void *owner, void *tag, struct err *reterr);
+    const char *id, struct str body, void *owner, void *tag,
+    struct err *reterr);
 bool __wrap_poster_run(struct poster *poster, int64_t timeout_ms,
     poster_answer_fn *fn, void *arg, struct err *reterr);
 void __wrap_poster_wake(struct poster *poster);
@@ -114,11 +116,12 @@ __wrap_clock_wall_ms(void)
 }
 
 bool
-__wrap_status_read(struct daemon *daemon, int64_t now_ms, int64_t mono_ms,
-    struct status *ret_status, struct err *reterr)
+__wrap_status_read(struct daemon *daemon, const struct settings *settings,
+    int64_t now_ms, int64_t mono_ms, struct status *ret_status,
+    struct err *reterr)
 {
 	(void)now_ms, (void)mono_ms, (void)reterr;
-	*ret_status = (struct status){.daemon = daemon};
+	*ret_status = (struct status){.daemon = daemon, .settings = settings};
 	ret_status->queue.ledger.line.dead = dead_letters();
 	return true;
 }
@@ -185,9 +188,9 @@ __wrap_poster_free(struct poster *poster)
 
 bool
 __wrap_poster_send(struct poster *poster, const struct post_target *target,
-    struct str body, void *owner, void *tag, struct err *reterr)
+    const char *id, struct str body, void *owner, void *tag, struct err *reterr)
 {
-	(void)poster, (void)owner, (void)tag, (void)reterr;
+	(void)poster, (void)id, (void)owner, (void)tag, (void)reterr;
 	assert_string_equal(target->address.url, "https://example.com/");
 	assert_false(world.sent);
 	assert_true(body.len < sizeof(world.body));
@@ -381,9 +384,10 @@ play(const struct scene *scene)
 			scene->per_hour > 0 ? (unsigned)scene->per_hour : 60,
 		},
 	};
-	struct daemon daemon = {.settings = &settings};
+	struct daemon daemon;
 	struct err err;
 
+	daemon_init(&daemon, &settings);
 	world.scene = scene;
 	world.now_s = 0;
 	world.told[0] = world.saved[0] = '\0';
@@ -448,10 +452,11 @@ test_odd_saved(void **state)
 		    .notices = {.url = "https://example.com/",
 			.after_ms = (int64_t)AFTER_S * 1000,
 			.per_hour = 1}};
-		struct daemon daemon = {.settings = &settings};
+		struct daemon daemon;
 		struct notices *notices = NULL;
 		struct err err;
 
+		daemon_init(&daemon, &settings);
 		world.scene = &scene;
 		world.now_s = 0;
 		world.told[0] = '\0';

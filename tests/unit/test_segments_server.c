@@ -134,7 +134,7 @@ test_answers(void **state)
 	    405);
 	assert_int_equal(fake_calls(), 0);
 	/* Only the wrong secret is a refusal that may lose a page. */
-	server_source_status(server, 1, &status);
+	server_source_status(server, "segments", &status);
 	assert_int_equal(status.refused, 1);
 	assert_int_equal(status.refused_status, 403);
 	server_stop(server);
@@ -198,11 +198,11 @@ test_strangers(void **state)
 		if (code != 400 && code != 403)
 			fail_msg("%zu: %u", i, code);
 	}
-	server_source_status(server, 1, &status);
+	server_source_status(server, "segments", &status);
 	assert_int_equal(status.refused, 0);
 	assert_int_equal(status.failing_since_ms, 0);
 	assert_int_equal(status.last_request_ms, 0);
-	server_source_status(server, 3, &status); /* behind the two sources */
+	server_source_status(server, SERVER_STRANGERS, &status);
 	assert_string_equal(status.name, SERVER_STRANGERS);
 	assert_int_equal(status.refused, count);
 	assert_int_equal(fake_calls(), 0);

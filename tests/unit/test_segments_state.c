@@ -18,23 +18,25 @@ static struct settings settings = {
     .destination_count = 1,
 };
 
-static struct daemon
-daemon_of(const struct fixture *fixture)
+static void
+daemon_of(const struct fixture *fixture, struct daemon *ret_daemon)
 {
-	return (struct daemon){.settings = &settings, .queue = fixture->queue};
+	daemon_init(ret_daemon, &settings);
+	ret_daemon->queue = fixture->queue;
 }
 
 /* The state of the only segment, and what is told of it. */
 static enum segment_state
 state_at(const struct fixture *fixture, int64_t now_ms, const char *trouble)
 {
-	struct daemon daemon = daemon_of(fixture);
+	struct daemon daemon;
 	struct segments segments;
 	enum segment_state state;
 	struct buf out;
 	struct err err;
 
-	assert_true(segments_read(&daemon, now_ms, &segments, &err));
+	daemon_of(fixture, &daemon);
+	assert_true(segments_read(&daemon, &settings, now_ms, &segments, &err));
 	assert_int_equal(segments.count, 1);
 	state = segments.list[0].state;
 	assert_int_equal(segments.states[state], 1);
@@ -120,20 +122,21 @@ test_metrics(void **state)
 	    "\ncurrentsd_segment_waiting{source=\"\",destination=\"\","
 	    "segment=\"others\"} 2\n";
 	struct fixture *fixture = *state;
-	struct daemon daemon = daemon_of(fixture);
+	struct daemon daemon;
 	int64_t now_ms = clock_wall_ms();
 	struct buf out;
 	struct err err;
 	char id[8];
 
+	daemon_of(fixture, &daemon);
 	for (int i = 0; i < 1002; i++) {
 		(void)snprintf(id, sizeof(id), "%d", i);
 		(void)page_put(fixture->queue,
 		    &(struct page){id, "a", 1, 1, "+ann"}, now_ms);
 	}
 	buf_init(&out, 1 << 24);
-	assert_true(
-	    metrics_write(&daemon, now_ms, clock_mono_ms(), &out, &err));
+	assert_true(metrics_write(
+	    &daemon, &settings, now_ms, clock_mono_ms(), &out, &err));
 	assert_false(out.failed);
 	assert_non_null(memmem(out.data, out.len, first, strlen(first)));
 	assert_non_null(memmem(out.data, out.len, others, strlen(others)));

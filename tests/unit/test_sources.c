@@ -83,14 +83,14 @@ test_status(void **state)
 
 	(void)state;
 	assert_int_equal(post(port, "/currents", "", "[7]", answer, 4096), 401);
-	server_source_status(server, 0, &status);
+	server_source_status(server, "main", &status);
 	assert_string_equal(status.name, "main");
 	assert_int_equal(status.last_request_ms, 0);
 	assert_int_equal(status.failing_since_ms, 0);
 	fake_set(FAKE_FAIL);
 	assert_int_equal(
 	    post(port, "/currents", TOKEN, "[7]", answer, 4096), 503);
-	server_source_status(server, 0, &status);
+	server_source_status(server, "main", &status);
 	assert_true(status.last_request_ms > 0);
 	assert_true(status.failing_since_ms >= status.last_request_ms);
 	assert_int_equal(status.failing_status, 503);
@@ -101,16 +101,16 @@ test_status(void **state)
 	assert_int_equal(
 	    post(port, "/currents", TOKEN, "{\"events\":[]}", answer, 4096),
 	    200);
-	server_source_status(server, 0, &status);
+	server_source_status(server, "main", &status);
 	assert_true(status.failing_since_ms > 0);
 	assert_int_equal(status.last_success_ms, 0);
 	fake_set(FAKE_DURABLE);
 	assert_int_equal(
 	    post(port, "/currents", TOKEN, "[7]", answer, 4096), 200);
-	server_source_status(server, 0, &status);
+	server_source_status(server, "main", &status);
 	assert_true(status.last_success_ms > 0);
 	assert_int_equal(status.failing_since_ms, 0);
-	server_source_status(server, 1, &status);
+	server_source_status(server, "brand", &status);
 	assert_int_equal(status.last_request_ms, 0);
 	server_stop(server);
 }
@@ -123,19 +123,20 @@ test_refusals(void **state)
 	static const struct {
 		const char *path, *headers;
 		unsigned status;
-		size_t source;
+		const char *source;
+		int64_t count; /* of the source, in the end */
 	} refusals[] = {
-	    {"/currents/main", VERSION, 401, 0},
-	    {"/currents?key=Brand+A", VERSION, 401, 1},
-	    {"/currents/strict", TOKEN "Content-Encoding: br\r\n", 415, 2},
-	    {"/currents/none", VERSION TOKEN, 404, 4},
-	    {"/current", VERSION TOKEN, 404, 4},
-	    {"/currents/main", "", 401, 5},
-	    {"/login", "", 404, 5},
+	    {"/currents/main", VERSION, 401, "main", 1},
+	    {"/currents?key=Brand+A", VERSION, 401, "brand", 1},
+	    {"/currents/strict", TOKEN "Content-Encoding: br\r\n", 415,
+		"strict", 1},
+	    {"/currents/none", VERSION TOKEN, 404, SERVER_NO_SOURCE, 2},
+	    {"/current", VERSION TOKEN, 404, SERVER_NO_SOURCE, 2},
+	    {"/currents/main", "", 401, SERVER_STRANGERS, 3},
+	    {"/login", "", 404, SERVER_STRANGERS, 3},
 	};
 	static const char get[] =
 	    "GET /currents/open HTTP/1.1\r\n" CLOSE "\r\n";
-	static const int64_t counts[] = {1, 1, 1, 0, 2, 3};
 	struct server *server = start_default();
 	struct server_source_status status;
 	char answer[4096];
@@ -152,17 +153,17 @@ test_refusals(void **state)
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
 		server_source_status(server, refusals[i].source, &status);
 		assert_int_equal(status.failing_since_ms, 0);
-		assert_int_equal(status.refused, counts[refusals[i].source]);
+		assert_int_equal(status.refused, refusals[i].count);
 		assert_true(status.refused_ms >= status.refused_since_ms &&
 			    status.refused_since_ms > 0);
 	}
-	server_source_status(server, 4, &status);
+	server_source_status(server, SERVER_NO_SOURCE, &status);
 	assert_int_equal(status.refused_status, 404);
 	assert_string_equal(status.refused_why, "no such path");
-	server_source_status(server, 5, &status);
+	server_source_status(server, SERVER_STRANGERS, &status);
 	assert_int_equal(
 	    status.refused_status, 405); /* nobody gets a source's */
-	server_source_status(server, 3, &status);
+	server_source_status(server, "open", &status);
 	assert_int_equal(status.refused, 0);
 	server_stop(server);
 }
@@ -210,7 +211,7 @@ test_clocks(void **state)
 	struct server_source_status before, after;
 	struct server *server = start_default();
 	struct server_settings settings;
-	int64_t used_ms;
+	int64_t used_ms[3], later_ms[3];
 	char answer[4096];
 	struct err err;
 
@@ -225,15 +226,15 @@ test_clocks(void **state)
 	assert_int_equal(post(server_port(server), "/currents", VERSION, "",
 			     answer, sizeof(answer)),
 	    401);
-	server_source_status(server, 0, &before);
+	server_source_status(server, "main", &before);
 	assert_true(has_answers(&before, 200, 1, 1));
 	assert_true(has_answers(&before, 503, 1, 1));
 	assert_true(has_answers(&before, 401, 1, 1));
 	assert_true(has_answers(&before, 413, 0, 0));
 	assert_int_equal(histogram_count(before.times), 2);
 	assert_true(rate_read(&before.rate, clock_mono_ms()) > 0);
-	used_ms = server_token_last_used_ms(server, 0, 1);
-	assert_true(used_ms > 0);
+	assert_int_equal(server_tokens_used(server, "main", used_ms, 3), 2);
+	assert_true(used_ms[1] > 0);
 	/* The sweep saves it: a crash does not stop the server. */
 	server_sweep(server, clock_mono_ms());
 	assert_non_null(strstr(fake_clocks, "failing main full\n"));
@@ -244,7 +245,7 @@ test_clocks(void **state)
 	settings.sources = turned;
 	settings.source_count = 2;
 	server = start(&settings);
-	server_source_status(server, 1, &after);
+	server_source_status(server, "main", &after);
 	assert_int_equal(after.last_request_ms, before.last_request_ms);
 	assert_int_equal(after.last_success_ms, before.last_success_ms);
 	assert_int_equal(after.failing_since_ms, before.failing_since_ms);
@@ -260,9 +261,10 @@ test_clocks(void **state)
 	assert_int_equal(histogram_count(after.times), 0);
 	assert_int_equal(after.refused_ms, before.refused_ms);
 	assert_string_equal(after.refused_why, "no Authorization header");
-	assert_int_equal(server_token_last_used_ms(server, 1, 0), 0);
-	assert_int_equal(server_token_last_used_ms(server, 1, 1), used_ms);
-	server_source_status(server, 0, &after);
+	assert_int_equal(server_tokens_used(server, "main", later_ms, 3), 3);
+	assert_int_equal(later_ms[0], 0);
+	assert_int_equal(later_ms[1], used_ms[1]);
+	server_source_status(server, "other", &after);
 	assert_int_equal(after.last_request_ms, 0);
 	server_stop(server);
 	assert_true(server_source_saved(NULL, "main", &after, &err));
@@ -286,7 +288,7 @@ test_odd_clocks(void **state)
 
 		(void)snprintf(fake_clocks, sizeof(fake_clocks), "%s", odd[i]);
 		server = start_default();
-		server_source_status(server, 0, &status);
+		server_source_status(server, "main", &status);
 		assert_int_equal(status.last_request_ms, 0);
 		server_stop(server);
 	}
