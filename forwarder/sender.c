@@ -444,7 +444,8 @@ sender_adopt(struct sender *sender,
 	sender->target = target;
 	sender_set(sender, settings, context, now);
 	sender->stopping = false;
-	log_line(LOG_INFO, "forwarder", "adopt destination=%s", settings->name);
+	log_line(
+	    LOG_INFO, "forwarder", "adopt destination=\"%s\"", settings->name);
 	if (sender->lost || sender_claim(sender, now, &err))
 		return true;
 	/* sender_reclaim() tries again */

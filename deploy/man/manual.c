@@ -331,6 +331,8 @@ setting_row_write(const struct setting_shown *shown, struct buf *out)
 	if (shown->variables.len > 0)
 		(void)buf_printf(&text, " Variable: `%.*s`.",
 		    (int)shown->variables.len, shown->variables.data);
+	if (shown->row->live)
+		(void)buf_text(&text, " Put in force by a reload.");
 	(void)buf_char(&text, '\0');
 	if (!buf_ok(&text, NULL))
 		die("%s: too long", shown->row->key);
