@@ -45,12 +45,13 @@ def has(name, text):
 @functools.cache
 def settings():
     """The rows of `currentsd help settings`: (section, key, form, default,
-    variables, help)."""
+    variables, help, whether it is marked as live)."""
     rows, section = [], None
     for line in text_of(PROGRAM, "help", "settings").splitlines():
-        row = re.match(r"  (\w+) = (.*?)(?:  \[(.*)\])?$", line)
+        row = re.match(r"  (\w+) = (.*?)(?:  \[(.*)\])?(  \*)?$", line)
         if row:
-            rows.append([section, row[1], row[2], row[3], [], ""])
+            rows.append([section, row[1], row[2], row[3], [], "",
+                         row[4] is not None])
         elif line.startswith(" " * 6):
             if re.fullmatch(r" +CURRENTSD_\w+(, CURRENTSD_\w+)*", line):
                 rows[-1][4] = line.strip().split(", ")
@@ -98,12 +99,13 @@ def test_every_command_is_there():
 
 
 def test_every_setting_is_there():
-    for _, key, form, preset, variables, what in settings():
+    for _, key, form, preset, variables, what, live in settings():
         assert has(SETTINGS, f"{key} = {form} {what}")
         assert has(SETTINGS, f"{what} Default: {preset}." if preset else
                    f"{what} No default.")
         if variables:
-            assert has(SETTINGS, f"Variable: {', '.join(variables)}.")
+            assert has(SETTINGS, f"Variable: {', '.join(variables)}." + (
+                " Put in force by a reload." if live else ""))
 
 
 def test_limits_are_those_that_are_enforced():
