@@ -66,8 +66,8 @@ class Proxy:
         self.dir = directory
         self.certificate = certificate
         self.server_port = server_port
-        # Keeps the port from others; a proxy may still listen there, since
-        # both allow the address to be used again.
+        # Keeps the port from others, also between a kill and a start. The
+        # proxy can still listen there, because both have SO_REUSEADDR.
         self.holder = socket.socket()
         self.holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.holder.bind(("127.0.0.1", 0))
@@ -84,7 +84,6 @@ class Proxy:
             dir=directory, port=self.port, site=self.site),
             encoding="utf-8")
         self.run = None
-        self.start()
 
     def _known(self, text):
         for word, value in (("PORT", self.port),
@@ -299,7 +298,7 @@ Include {site}
 """
 
     def names(self):
-        return (("<VirtualHost *:443>", f"<VirtualHost 127.0.0.1:{self.port}>"),
+        return (("VirtualHost *:443", f"VirtualHost 127.0.0.1:{self.port}"),
                 ("ServerName currents.example.com", f"ServerName {NAME}"),
                 ("/etc/apache2/currentsd-refused.asis",
                  shutil.copy(REPO / "deploy/apache/currentsd-refused.asis",
@@ -361,7 +360,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 class Recorder(Handler):
     """In the daemon's stead: notes (path, headers, body) of each request. It
-    is alive and not ready."""
+    is alive and not ready, and answers nothing at /hang-up."""
 
     def __init__(self, *given, seen):
         self.seen = seen
@@ -381,7 +380,10 @@ class Recorder(Handler):
         else:
             body = self.rfile.read(int(self.headers["Content-Length"]))
         self.seen.append((self.path, self.headers, body))
-        self.answer(200, {}, b"{}")
+        if self.path == "/hang-up":
+            self.close_connection = True
+        else:
+            self.answer(200, {}, b"{}")
 
 
 class Relay(Handler):

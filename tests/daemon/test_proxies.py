@@ -21,8 +21,8 @@ from commands import FINE, FOUND, enough, run, settings
 from conftest import REPO, TOKEN, until
 from load import FAST, LONG, Brazesim, check_law, drain
 from names import Check, Metric
-from proxies import (NAME, PROXIES, Apache, Caddy, Certificate, Haproxy, Recorder, Relay,
-                     Server)
+from proxies import (NAME, PROXIES, Apache, Caddy, Certificate, Haproxy,
+                     Recorder, Relay, Server)
 
 STRANDS = {400, 401, 403, 404}  # Braze deletes or strands what is answered so
 EVENTS = 100_000 if LONG else 3_000
@@ -45,6 +45,7 @@ def start_proxy(certificate):
             directory.chmod(0o755)
             proxy = kind(directory, port, certificate, *changes)
             ends.callback(proxy.end)
+            proxy.start()
             return proxy
 
         yield start
@@ -195,6 +196,15 @@ def test_requests_pass_unchanged(proxied, recorder):
         assert headers.get_all("X-Forwarded-For") == ["127.0.0.1"]
         assert "Forwarded" not in headers
     assert posts[0][1]["Currentsd-Probe"] == "0" * 16
+
+
+def test_nothing_is_sent_twice(proxied, recorder):
+    """Whether currentsd took what it did not answer is for Braze to ask."""
+    proxy = proxied(recorder.server_port)
+    assert proxy.post("{}").status == 200  # also on a connection in use
+    recorder.seen.clear()
+    assert proxy.post("{}", "/hang-up").status == 502
+    assert len([note for note in recorder.seen if note[2]]) == 1
 
 
 def test_answers_pass_unchanged(proxied, daemon):
