@@ -38,8 +38,8 @@ COMMANDS_tests=(clang-format git nginx caddy haproxy apache2 openssl cppcheck
     valgrind mandoc systemd-analyze lintian)
 PYTHON_tests=(pytest xdist jsonschema yaml)
 
-PACKAGES_long=(clang clang-tidy debootstrap)
-COMMANDS_long=(clang clang-tidy debootstrap)
+PACKAGES_long=(clang clang-tidy buildah debootstrap)
+COMMANDS_long=(clang clang-tidy buildah debootstrap)
 
 # The tests use the system's Python: a different one that comes first in PATH
 # may lack the modules that apt installs.
