@@ -396,6 +396,8 @@ class Log:
     ACCEPT_FAILED = r"level=warn .* event=accept_fail listener=ingest "
     LIBRARY = "level=warn .* event=library listener=.*response code is %d"
     DRIFT = " event=drift "
+    NOTICE = r" module=notices event=post state=new about=\"?%s"
+    NOTICE_FAILED = r"level=warn module=notices event=fail .*"
     LEFT_OUT = 'level=warn module=%s event=drift .*what="left out"'
     SUPPRESSED = r" suppressed=(\d+)$"  # at the end of any
 

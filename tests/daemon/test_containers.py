@@ -446,7 +446,7 @@ def test_the_other_half_of_the_settings(tmp_path):
     """What is commented out is right, too."""
     settings = Settings(tmp_path)
     settings.fill()
-    settings.text = re.sub(r"^(# )(?=(source|destination|}))|(?<=^    )# ", "",
+    settings.text = re.sub(r"^(# )(?=(source|destination|trusted|}))|(?<=^    )# ", "",
                            settings.text, flags=re.M)
     text = (DIRECTORY / "secret.yaml").read_text(encoding="utf-8")
     for name in re.findall(r"^  # (\w+): CHANGE-ME", text, re.M):
