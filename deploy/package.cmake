@@ -36,9 +36,10 @@ install(FILES README.md deploy/openapi.json DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES deploy/currentsd.conf deploy/currentsd.env
   schema/currents/events.json DESTINATION ${examples})
 install(PROGRAMS deploy/drift-to-catalogue.py DESTINATION ${examples})
-# Those for a reverse proxy and for monitoring.
-foreach(with nginx caddy haproxy apache prometheus grafana)
-  install(DIRECTORY deploy/${with} DESTINATION ${examples} OPTIONAL)
+# Those for a reverse proxy, for monitoring and for containers.
+foreach(with nginx caddy haproxy apache prometheus grafana docker kubernetes)
+  install(DIRECTORY deploy/${with} DESTINATION ${examples} OPTIONAL
+    PATTERN secrets EXCLUDE)
 endforeach()
 
 set(CPACK_GENERATOR DEB)
