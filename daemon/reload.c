@@ -351,11 +351,6 @@ reload_all(struct reload *reload, struct err *reterr)
 	struct daemon *daemon = reload->daemon;
 	struct sources *sources = NULL;
 
-	if (atomic_load(&daemon->server) == NULL ||
-	    atomic_load(&daemon->forwarder) == NULL)
-		return err_set(reterr, ERR_CONFLICT,
-		    "the daemon is not running: it reads its settings when it "
-		    "starts");
 	if (!reload_read(reload, reterr) ||
 	    !reload_server(reload, &sources, reterr))
 		return false;
@@ -390,7 +385,7 @@ reload_end(struct daemon_reload *reload, const struct reload_result *result,
 	last->at_ms = clock_wall_ms();
 	(void)snprintf(last->failed, sizeof(last->failed), "%s",
 	    err != NULL ? err->text : "");
-	if (err == NULL)
+	if (result != NULL && err == NULL)
 		names_write(
 		    &result->restart, last->restart, sizeof(last->restart));
 	reload->running = false;
@@ -416,6 +411,12 @@ reload_run(struct daemon *daemon, bool force, const char *caller,
 	buf_init(&ret_result->removed, RELOAD_NAMES_MAX);
 	buf_init(&ret_result->restart, RELOAD_NAMES_MAX);
 	reload_begin(&daemon->reload);
+	if (atomic_load(&daemon->server) == NULL) {
+		reload_end(&daemon->reload, NULL, NULL);
+		return err_set(reterr, ERR_CONFLICT,
+		    "the daemon is not running: it reads its settings when it "
+		    "starts");
+	}
 	before = in_force_hold(&daemon->in_force);
 	reload.old = before->settings;
 	ok = reload_all(&reload, &err);

@@ -85,6 +85,25 @@ limits_init(
 	}
 }
 
+bool
+limits_set_amounts(
+    struct limits *limits, const struct outlet_limit *rows, size_t count)
+{
+	bool same = count == limits->count;
+
+	for (size_t i = 0; same && i < count; i++) {
+		const struct outlet_limit *old = &limits->windows[i].limit;
+
+		same = rows[i].unit == old->unit &&
+		       rows[i].scope == old->scope &&
+		       rows[i].window_ms == old->window_ms &&
+		       rows[i].on_the_hour == old->on_the_hour;
+	}
+	for (size_t i = 0; same && i < count; i++)
+		limits->windows[i].limit.amount = rows[i].amount;
+	return same;
+}
+
 void
 limits_fini(struct limits *limits)
 {

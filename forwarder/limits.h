@@ -94,6 +94,10 @@ void limits_init(
     struct limits *limits, const struct outlet_limit *rows, size_t count);
 void limits_fini(struct limits *limits);
 
+/* Other amounts of the same windows, which go on; false: they are others. */
+bool limits_set_amounts(
+    struct limits *limits, const struct outlet_limit *rows, size_t count);
+
 /* ---- of the destination ---- */
 
 /* Items that a request may have now, SIZE_MAX without a limit. */

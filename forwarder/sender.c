@@ -205,13 +205,14 @@ sender_target_read(const struct sender *sender, bool key, uint64_t *ret_target,
 	return ok;
 }
 
-/* What follows from the settings, and from what the outlet makes of them. */
+/* What follows from the settings, and from what the outlet makes of them; of
+ * limits that go on, the pace does too. */
 static void
 sender_set(struct sender *sender, const struct forwarder_destination *settings,
     struct outlet_context *context, const struct clock_times *now)
 {
 	const struct outlet *outlet = settings->outlet;
-	struct outlet_limit limits[OUTLET_LIMITS_MAX];
+	struct pace before = sender->pace;
 
 	sender->settings = *settings;
 	sender->context = context;
@@ -227,16 +228,24 @@ sender_set(struct sender *sender, const struct forwarder_destination *settings,
 	    &sender->items_limit, sender->request_items, 1, now->mono_ms);
 	backoff_init(&sender->backoff, settings->backoff_first_ms,
 	    settings->backoff_most_ms, sender->fault.random);
-	limits_fini(&sender->limits);
-	limits_init(
-	    &sender->limits, limits, outlet->limits(sender->context, limits));
 	pace_init(&sender->pace, &sender->limits, sender->request_items,
 	    now->mono_ms);
-	sender->cool_until_ms = INT64_MIN;
-	sender->retry_after_ms = INT64_MIN;
+	if (sender->pace.full == before.full)
+		sender->pace.present = before.present;
 	sender->look_ms = INT64_MIN;
 	sender->post_ms = INT64_MIN;
 	sender->settle_ms = INT64_MIN;
+}
+
+/* Nothing is known of what was sent. */
+static void
+sender_set_limits(
+    struct sender *sender, const struct outlet_limit *limits, size_t count)
+{
+	limits_fini(&sender->limits);
+	limits_init(&sender->limits, limits, count);
+	sender->cool_until_ms = INT64_MIN;
+	sender->retry_after_ms = INT64_MIN;
 }
 
 bool
@@ -247,6 +256,7 @@ sender_new(const struct forwarder_destination *settings,
 {
 	const struct outlet *outlet = settings->outlet;
 	struct sender *sender = malloc(sizeof(*sender));
+	struct outlet_limit limits[OUTLET_LIMITS_MAX];
 	struct outlet_context *context;
 
 	CHECK(outlet->announce == NULL || outlet->group_alone);
@@ -268,6 +278,7 @@ sender_new(const struct forwarder_destination *settings,
 	fault_init(&sender->fault, settings->defer_ms, seed);
 	if (!outlet->context_new(settings->outlet_settings, &context, reterr))
 		goto fail;
+	sender_set_limits(sender, limits, outlet->limits(context, limits));
 	sender_set(sender, settings, context, now);
 	if (!sender_target_read(sender, true, &sender->target, reterr) ||
 	    !sender_claim(sender, now, reterr))
@@ -412,8 +423,9 @@ sender_end(struct sender *sender, const struct clock_times *now)
 
 /*
  * The limits of a place count what was sent under any key: whoever replaces a
- * key that is wrong wants to see at once that the new one is right. At another
- * place it is unknown what was sent there before.
+ * key that is wrong wants to see at once that the new one is right. If their
+ * windows are the same they go on. If not, or at another place, of which it is
+ * unknown what was sent there before, it is as after a planned stop.
  */
 bool
 sender_adopt(struct sender *sender,
@@ -421,8 +433,10 @@ sender_adopt(struct sender *sender,
     struct err *reterr)
 {
 	struct outlet_context *before = sender->context, *context;
+	struct outlet_limit limits[OUTLET_LIMITS_MAX];
 	uint64_t place_before, place, target;
 	struct err err;
+	size_t count;
 
 	CHECK(sender->stopping && sender_idle(sender));
 	CHECK(settings->outlet == sender->outlet);
@@ -437,22 +451,35 @@ sender_adopt(struct sender *sender,
 		sender->outlet->context_free(context);
 		return false;
 	}
-	if (place == place_before)
-		sender->target = target;
-	sender_end(sender, now);
-	sender->outlet->context_free(before);
-	sender->target = target;
-	sender_set(sender, settings, context, now);
-	sender->stopping = false;
 	log_line(
 	    LOG_INFO, "forwarder", "adopt destination=\"%s\"", settings->name);
-	if (sender->lost || sender_claim(sender, now, &err))
-		return true;
-	/* sender_reclaim() tries again */
-	sender->lost = true;
-	sender->claim_ms = now->mono_ms + SENDER_RETRY_MS;
-	sender_enter(
-	    sender, FORWARDER_HALTED, sender->claim_ms, now, "%s", err.text);
+	count = sender->outlet->limits(context, limits);
+	if (place == place_before)
+		sender->target = target;
+	if (!sender->lost && place == place_before &&
+	    limits_set_amounts(&sender->limits, limits, count)) {
+		sender_set(sender, settings, context, now);
+		queue_destination_limit(sender->shared->queue, sender->id,
+		    sender->settings.max_bytes);
+		if (sender->saved)
+			sender->save_ms = now->mono_ms;
+		if (sender->state != FORWARDER_PAUSED)
+			sender_enter_free(sender, now);
+	} else {
+		sender_end(sender, now);
+		sender->target = target;
+		sender_set_limits(sender, limits, count);
+		sender_set(sender, settings, context, now);
+		if (!sender->lost && !sender_claim(sender, now, &err)) {
+			/* sender_reclaim() tries again */
+			sender->lost = true;
+			sender->claim_ms = now->mono_ms + SENDER_RETRY_MS;
+			sender_enter(sender, FORWARDER_HALTED, sender->claim_ms,
+			    now, "%s", err.text);
+		}
+	}
+	sender->outlet->context_free(before);
+	sender->stopping = false;
 	return true;
 }
 

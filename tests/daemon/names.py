@@ -173,6 +173,14 @@ class Status:
     REFUSED_STRANGERS = "refused_strangers"
     LEFT_OUT = "left_out"
     SEGMENTS = "segments"
+    RELOAD = "reload"
+
+
+class Reload:
+    """In /status, and lists that a reload answers."""
+    FAILED, WHY, RESTART = "failed", "why", "needs_restart"
+    CHANGED, ADDED, REMOVED = "changed", "added", "removed"
+    LISTS = (CHANGED, ADDED, REMOVED, RESTART)
 
 
 class LeftOut:
@@ -315,6 +323,7 @@ class Metric:
     LOG_DROPPED = "currentsd_log_lines_dropped_total"
     LEFT_OUT = "currentsd_left_out_properties"
     IMBALANCE = "currentsd_ledger_imbalance"
+    RELOAD_FAILED = "currentsd_reload_failed"
     POSTS_DOUBTED = "currentsd_posts_doubted_total"
     PROBES = "currentsd_probes_total"
     HUNG_UP = "currentsd_connections_hung_up_total"
@@ -380,7 +389,7 @@ class Log:
     START = "event=start version="
     STOP = "event=stop signal=TERM"
     FEWER_CONNECTIONS = r"event=limit files=192 connections=\d+ "
-    HANGUP = "event=ignore signal=HUP"
+    HANGUP = "event=reload changed=.* caller=SIGHUP"
     WAIT_FOR_QUEUE = "event=wait for=queue"
     WAIT_FOR_QUEUE_IN_USE = "event=wait for=queue why=.*in use"
     JOB_BEGIN = "event=begin command=.%s"

@@ -1,0 +1,624 @@
+"""The settings are read again while the daemon runs: all of them are put in
+force, or none; nobody who posts and nothing that is sent notices."""
+
+import contextlib
+import json
+import signal
+import socket
+import threading
+import time
+
+import pytest
+
+from braze import batch, event
+from commands import CONFIG
+from conftest import PATIENCE, PROGRAM, TOKEN, Process, ask, until
+from load import FAST, LONG, Brazesim, check_law, drain
+from names import Destination, Metric, Reload, Source, State, Status
+from test_delivery import key
+from test_doubt import BATCHES, sent_and_stored
+from test_segments import API_KEY, SECRET, send as send_page, page
+
+OTHER = "another-token-of-the-tests"
+ADMIN = "the-admin-token-of-the-tests"
+WORDS = {name.removeprefix("heap_"): value for name, value in FAST.items()}
+
+
+def value_text(value):
+    if isinstance(value, (list, tuple)):
+        return "{" + ", ".join(f'"{one}"' for one in value) + "}"
+    return f'"{value}"'
+
+
+class Settings:
+    """A file of settings that changes: `top` and, by name, `sources` and
+    `destinations`, each a dict. What None stands for is left out."""
+
+    def __init__(self, path, heapsim):
+        self.path = path
+        self.top = {}
+        self.sources = {"main": {"token": [TOKEN]}}
+        self.destinations = {"heap": {
+            "app_id": "11", "url": heapsim.url, **WORDS}}
+
+    def _lines(self, values, indent=""):
+        return [f"{indent}{name} = {value_text(value)}"
+                for name, value in values.items() if value is not None]
+
+    def write(self):
+        lines = self._lines(self.top)
+        for section, all_ in (("source", self.sources),
+                              ("destination", self.destinations)):
+            for name, values in all_.items():
+                lines += [f'{section} "{name}" {{',
+                          *self._lines(values, "    "), "}"]
+        # as editors do it, so that nobody reads a half
+        fresh = self.path.with_suffix(".new")
+        fresh.write_text("\n".join(lines) + "\n")
+        fresh.replace(self.path)
+
+
+@pytest.fixture
+def settings(tmp_path, heapsim):
+    return Settings(tmp_path / "currentsd.conf", heapsim)
+
+
+@pytest.fixture
+def start(start_daemon, settings):
+    """A function that starts a daemon with the file, and variables."""
+    def start_(**variables):
+        settings.write()
+        return start_daemon(**{"config": settings.path, "token": None,
+                               "heap_app_id": None, "heap_url": None,
+                               **variables})
+    return start_
+
+
+def reload(daemon, settings=None, *words):
+    """By the command; what it answers."""
+    if settings is not None:
+        settings.write()
+    return json.loads(daemon.command("reload", "--json", *words))
+
+
+def refused(daemon, settings, *words, code=1):
+    """Why a reload fails, which changes nothing; `code` is what the command
+    exits with."""
+    settings.write()
+    said = daemon._command(["reload", *words], code).stderr
+    assert said.startswith("currentsd: ")
+    return said
+
+
+def nothing(**lists):
+    return {**dict.fromkeys(Reload.LISTS, []), **lists}
+
+
+def attention(daemon):
+    return [one["what"] for one in daemon.status()["attention"]
+            if one["about"] == "settings"]
+
+
+# ---- what is put in force ----
+
+def test_nothing_differs(start, settings):
+    daemon = start()
+    assert reload(daemon) == nothing()
+    assert daemon.command("reload") == "No setting differs.\n"
+    assert daemon.status()[Status.RELOAD][Reload.FAILED] is False
+    assert attention(daemon) == []
+
+
+def test_a_token_is_rotated_under_traffic(start, settings, heapsim, tmp_path):
+    heapsim.control(quota=False)
+    daemon = start()
+    url = f"http://127.0.0.1:{daemon.port}/currents"
+    load = ("--count", "4000", "--batch", "20", "--rate", "2000",
+            "--connections", "4")
+    with Brazesim(tmp_path, url, *load, "--seed", "1", name="old") as old:
+        until(lambda: daemon.queue()["received"] > 200, "traffic")
+        settings.sources["main"]["token"] = [TOKEN, OTHER]
+        assert reload(daemon, settings) == nothing(
+            changed=["source main: token"])
+        with Brazesim(tmp_path, url, *load, "--seed", "2", "--token", OTHER,
+                      name="new") as new:
+            books = [old.books()]
+            settings.sources["main"]["token"] = [OTHER]
+            reload(daemon, settings)
+            assert daemon.post(batch(event())).status == 401
+            books.append(new.books())
+    assert [one["acked"] for one in books] == [4000, 4000]
+    for one in books:  # none was refused, whenever it came
+        assert set(one["by_status"]) == {"200"}, one
+    drain(daemon)
+    check_law(daemon, heapsim, [*old.acked(), *new.acked()])
+
+
+def test_when_a_token_was_used_survives(start, settings):
+    daemon = start()
+    assert daemon.post(batch(event())).status == 200
+    before, = daemon.status()[Status.SOURCES]
+    settings.sources["main"]["token"] = [OTHER, TOKEN]
+    reload(daemon, settings)
+    after, = daemon.status()[Status.SOURCES]
+    assert after["answers_today"] == before["answers_today"]
+    assert after[Source.LAST_SUCCESS_S] is not None
+    used = {one[Source.TOKEN_NUMBER]: one[Source.TOKEN_LAST_USED_S]
+            for one in after[Source.TOKENS]}
+    assert used[1] is None and used[2] is not None
+
+
+def test_files_of_secrets(start, settings, tmp_path):
+    secrets, tokens = tmp_path / "secrets", tmp_path / "tokens"
+    secrets.write_text(SECRET + "\n")
+    tokens.write_text(ADMIN + "\n")
+    tokens.chmod(0o600)
+    settings.top["admin_token_file"] = tokens
+    settings.sources["segments"] = {"kind": "segments",
+                                    "secret_file": secrets}
+    settings.destinations["braze"] = {
+        "kind": "attributes", "url": "http://127.0.0.1:1", "api_key": "k"}
+    daemon = start()
+    assert send_page(daemon, page(["ann"])).status == 200
+    secrets.write_text("another-secret\n")
+    tokens.write_text(OTHER + "\n")
+
+    def admin(token, path="/reload"):
+        return ask(daemon.admin_port, "POST", path,
+                   headers={"Authorization": f"Bearer {token}"})
+
+    assert admin(OTHER).status == 401
+    assert admin(ADMIN).json == nothing(
+        changed=["admin_token", "source segments: secret"])
+    assert send_page(daemon, page(["bob"])).status in (401, 403)
+    assert admin(ADMIN).status == 401
+    assert admin(OTHER).json == nothing()
+
+
+def test_rules_of_a_source(start, settings):
+    daemon = start()
+    kind = "users.messages.email.Click"
+    settings.sources["main"]["exclude"] = [kind]
+    assert reload(daemon, settings)[Reload.CHANGED] == ["source main: exclude"]
+    assert daemon.post(batch(event(kind))).json["dropped"] == 1
+    del settings.sources["main"]["exclude"]
+    reload(daemon, settings)
+    assert daemon.post(batch(event(kind))).json["queued"] == 1
+
+
+def test_what_the_daemon_itself_goes_by(start, settings):
+    daemon = start()
+    settings.top.update(log_level="warn", retry_after="77s",
+                        admin_hosts=["currentsd.example"])
+
+    def named():
+        return ask(daemon.admin_port, "GET", "/status",
+                   headers={"Host": "currentsd.example"}).status
+
+    assert named() == 403
+    assert reload(daemon, settings)[Reload.CHANGED] == [
+        "admin_hosts", "log_level", "retry_after"]
+    assert named() == 200
+    # a line for each post, but not at this level
+    assert daemon.post(batch(event())).status == 200
+    settings.top["log_level"] = "info"
+    reload(daemon, settings)
+    assert daemon.post(batch(event(), event())).status == 200
+    daemon.run.wait_line("server: accept .*events=2")
+    assert not any("events=1" in line for line in daemon.run.lines)
+
+
+def test_settings_of_a_destination(start, settings, heapsim):
+    settings.destinations["heap"]["prefix"] = "old-"
+    daemon = start()
+    first, second = event(), event()
+    daemon.post(batch(first))
+    until(lambda: len(heapsim.keys()) == 1, "delivery")
+    before = daemon.destination()
+    settings.destinations["heap"]["prefix"] = "new-"
+    assert reload(daemon, settings) == nothing(
+        changed=["destination heap: prefix"])
+    after = daemon.destination()
+    for name in (Destination.POSTS, Destination.ACCEPTED,
+                 Destination.LAST_ACCEPTED):
+        assert after[name] == before[name]
+    daemon.post(batch(second))
+    until(lambda: len(heapsim.keys()) == 2, "delivery")
+    for one, prefix in ((first, "old-"), (second, "new-")):
+        sent = ask(heapsim.port, "GET", f"/event?key={key(one)}").json
+        assert sent["event"].startswith(prefix)
+
+
+def test_others_are_not_disturbed(start, settings, start_heapsim):
+    """One that is halted stays so if nothing of it changed; and what is in
+    flight ends before one that changes goes on."""
+    slow, bad = start_heapsim(), start_heapsim()
+    bad.control(refuse_all=401)
+    slow.control(delay_ms=1500)
+    for name, heap in (("slow", slow), ("bad", bad)):
+        settings.destinations[name] = {
+            **settings.destinations["heap"], "url": heap.url, "probe": "1h"}
+        settings.sources[name] = {"token": [TOKEN], "destination": name}
+    settings.sources["main"]["destination"] = "heap"
+    daemon = start()
+    daemon.post(batch(event()), path="/currents/bad")
+    daemon.post(batch(event()), path="/currents/bad")
+    until(lambda: daemon.destination("bad")["state"] == State.HALTED, "a halt")
+    halted = daemon.destination("bad")
+    daemon.post(batch(event()), path="/currents/slow")
+    until(lambda: daemon.destination("slow")[Destination.IN_FLIGHT] == 1,
+          "a request in flight")
+    settings.destinations["slow"]["linger"] = "20ms"
+    assert reload(daemon, settings)[Reload.CHANGED] == [
+        "destination slow: linger"]
+    still = daemon.destination("bad")
+    for name in ("state", "why", Destination.POSTS):
+        assert still[name] == halted[name]
+    until(lambda: daemon.destination("slow")[Destination.ACCEPTED] == 1,
+          "the answer")
+    assert slow.books()["requests"] == 1
+
+
+def test_a_key_that_is_repaired_is_tried_at_once(start, settings,
+                                                 start_audiencesim):
+    braze = start_audiencesim("--api-key", API_KEY)
+    settings.sources["segments"] = {"kind": "segments", "secret": [SECRET]}
+    settings.destinations["braze"] = {
+        "kind": "attributes", "url": braze.url, "api_key": "wrong",
+        "probe": "1h", "linger": "10ms", "hold": "0"}
+    daemon = start()
+    for name in ("ann", "bob"):
+        assert send_page(daemon, page([name])).status == 200
+    until(lambda: daemon.destination("braze")["state"] == State.HALTED,
+          "a halt")
+    settings.destinations["braze"]["api_key"] = API_KEY
+    assert reload(daemon, settings) == nothing(
+        changed=["destination braze: api_key"])
+    until(lambda: daemon.queued() == 0, "delivery")
+    assert len(braze.memberships()) == 2
+
+
+def test_paused_stays_paused(start, settings):
+    daemon = start()
+    daemon.command("destinations", "pause", "heap")
+    settings.destinations["heap"]["linger"] = "20ms"
+    reload(daemon, settings)
+    assert daemon.destination()["state"] == State.PAUSED
+    daemon.post(batch(event()))
+    daemon.command("destinations", "resume", "heap")
+    until(lambda: daemon.queued() == 0, "delivery")
+
+
+@pytest.mark.parametrize("fault", ["fail_after_percent",
+                                   "reset_after_percent"])
+def test_identity_stays_while_in_doubt(start, settings, heapsim, fault):
+    settings.destinations["heap"].update({
+        name.removeprefix("heap_"): value for name, value in BATCHES.items()})
+    daemon = start()
+    sent_and_stored(daemon, heapsim, {fault: 100})
+    for identity in ("user_id", "external_user_id", "user_id"):
+        received = heapsim.books()["received"]
+        settings.destinations["heap"]["identity"] = identity
+        reload(daemon, settings)
+        until(lambda: heapsim.books()["received"] > received, "a request")
+    heapsim.control(**{fault: 0})
+    drain(daemon)
+    assert daemon.queue()["delivered"] == 200
+    books = heapsim.books()
+    assert books["split"] == 0 and books["keys"] == 200
+    assert "identity:0123456789abcdef01234567" in heapsim.users().values()
+
+
+# ---- variables ----
+
+def test_the_file_of_variables(start_daemon, monkeypatch, tmp_path):
+    """systemd puts the whole of it into the environment: what both have alike
+    is the file's to change."""
+    path, conf = tmp_path / "currentsd.env", tmp_path / "currentsd.conf"
+    conf.write_text('source "main" { token = ${MINE}\n'
+                    'exclude = {"${KIND:-a}", \'${b}\'} }\n')
+
+    def write(**pairs):
+        path.write_text("".join(f"{name}={value}\n"
+                                for name, value in pairs.items()))
+
+    write(MINE=TOKEN, CURRENTSD_RETRY_AFTER="11s", CURRENTSD_REQUEST_TIMEOUT="33s")
+    monkeypatch.setenv("MINE", TOKEN)
+    daemon = start_daemon(token=None, config=conf, env_file=path,
+                          retry_after="11s", request_timeout="33s",
+                          heap_linger="50ms")
+    write(MINE=OTHER, CURRENTSD_RETRY_AFTER="12s",
+          CURRENTSD_HEAP_LINGER="70ms", KIND="users.*")
+    # heap_linger is of the environment alone, which wins
+    daemon.run.process.send_signal(signal.SIGHUP)
+    daemon.run.wait_line('reload changed="request_timeout, retry_after, source '
+                         'main: token, source main: exclude" ')
+    assert daemon.post(batch(event())).status == 401
+    assert daemon.post(batch(event()), token=OTHER).json["dropped"] == 1
+    write(CURRENTSD_RETRY_AFTER="12s")
+    daemon.run.process.send_signal(signal.SIGHUP)
+    daemon.run.wait_line(r"reload_failed why=.*an unset \$\{NAME\} is empty")
+    write(MINE=TOKEN)
+    daemon.run.process.send_signal(signal.SIGHUP)
+    daemon.run.wait_line('reload changed="retry_after, source main: token')
+
+
+# ---- what is wrong changes nothing ----
+
+def spoil_syntax(settings, _tmp_path):
+    settings.path.write_text(settings.path.read_text() + "source {\n")
+    return "currentsd.conf, line "
+
+
+def spoil_word(settings, _tmp_path):
+    settings.path.write_text("no_such = 1\n" + settings.path.read_text())
+    return "line 1: not a setting of this section"
+
+
+def spoil_token_file(settings, tmp_path):
+    settings.sources["main"]["token_file"] = tmp_path / "nowhere"
+    settings.write()
+    return "cannot read the token file"
+
+
+def spoil_key(settings, tmp_path):
+    path = tmp_path / "key"
+    path.write_text("x" * 40)
+    path.chmod(0o644)
+    settings.destinations["heap"]["hash_key_file"] = path
+    settings.write()
+    return "other users can read or write the key file"
+
+
+def spoil_catalogue(settings, tmp_path):
+    path = tmp_path / "catalogue.json"
+    path.write_text('{"events": 7}')
+    settings.top["catalogue"] = path
+    settings.write()
+    return "catalogue.json"
+
+
+def spoil_parts(settings, _tmp_path):
+    settings.sources["main"]["destination"] = "nowhere"
+    settings.write()
+    return 'there is no destination "nowhere"'
+
+
+def spoil_last(settings, _tmp_path):
+    """Found only after all else was made."""
+    settings.sources["more"] = {"token": [OTHER]}
+    settings.destinations["a"] = {**settings.destinations["heap"],
+                                  "share": "50"}
+    settings.destinations["heap"]["share"] = "60"
+    for one in ("a", "heap"):
+        settings.destinations[one]["events_per_minute"] = "15000"
+    settings.write()
+    return "add up to at most 100"
+
+
+@pytest.mark.parametrize("spoil", [
+    spoil_syntax, spoil_word, spoil_token_file, spoil_key, spoil_catalogue,
+    spoil_parts, spoil_last], ids=lambda spoil: spoil.__name__[6:])
+def test_what_is_wrong_changes_nothing(start, settings, tmp_path, heapsim,
+                                       spoil):
+    settings.top.update(retry_after="11s", admin_token=[ADMIN])
+    daemon = start()
+    good = settings.path.read_text()
+    settings.top["retry_after"] = "12s"
+    settings.sources["main"]["token"] = [OTHER]
+    settings.write()
+    wrong = spoil(settings, tmp_path)
+    answer = ask(daemon.admin_port, "POST", "/reload",
+                 headers={"Authorization": f"Bearer {ADMIN}"})
+    assert answer.status == 422 and wrong in answer.json["error"]
+    assert wrong in daemon._command(["reload"], CONFIG).stderr
+    daemon.run.process.send_signal(signal.SIGHUP)
+    daemon.run.wait_line("reload_failed why=.* caller=SIGHUP")
+    last = daemon.status()[Status.RELOAD]
+    assert last[Reload.FAILED] is True and wrong in last[Reload.WHY]
+    assert daemon.metric(Metric.RELOAD_FAILED) == 1
+    said, = attention(daemon)
+    assert said == f"The last reload failed: {last[Reload.WHY]}"
+    # all of it is as before
+    assert daemon.post(batch(event())).status == 200
+    assert daemon.post(batch(event()), token=OTHER).status == 401
+    assert [one["name"] for one in daemon.status()[Status.DESTINATIONS]] == [
+        "heap"]
+    until(lambda: len(heapsim.keys()) == 1, "delivery")
+    settings.path.write_text(good)
+    assert reload(daemon) == nothing()
+    assert attention(daemon) == []
+    assert daemon.metric(Metric.RELOAD_FAILED) == 0
+
+
+def test_what_needs_a_restart_is_named(start, settings, tmp_path):
+    settings.top["queue_window"] = "1000"
+    daemon = start()
+    port = daemon.admin_port
+    settings.top.update(queue_window="2000", threads="3", retry_after="12s")
+    for _ in range(2):  # it is told again until it is no longer so
+        answer = reload(daemon, settings)
+        assert answer[Reload.RESTART] == ["threads", "queue_window"]
+    assert "Needs a restart: threads, queue_window\n" in daemon.command(
+        "reload")
+    assert attention(daemon) == ["Needs a restart: threads, queue_window."]
+    assert daemon.status()[Status.RELOAD][Reload.RESTART] == (
+        "threads, queue_window")
+    del settings.top["threads"]
+    settings.top["queue_window"] = "1000"
+    assert reload(daemon, settings) == nothing()
+    assert attention(daemon) == [] and daemon.admin_port == port
+    # what the file says is known by its content
+    path = tmp_path / "catalogue.json"
+    path.write_text('{"properties": {}, "events": {}}')
+    settings.top["catalogue"] = path
+    assert reload(daemon, settings)[Reload.RESTART] == ["catalogue"]
+
+
+# ---- sources and destinations come and go ----
+
+def test_sources_come_and_go(start, settings):
+    daemon = start()
+    settings.sources["more"] = {"token": [OTHER]}
+    assert reload(daemon, settings) == nothing(added=["source more"])
+    assert daemon.post(batch(event()), path="/currents/more",
+                       token=OTHER).status == 200
+    assert [one["name"] for one in daemon.status()[Status.SOURCES]] == [
+        "main", "more"]
+    del settings.sources["more"]
+    said = refused(daemon, settings)
+    assert 'source "more"' in said and "--force" in said
+    daemon.run.process.send_signal(signal.SIGHUP)  # which cannot insist
+    daemon.run.wait_line("reload_failed .* caller=SIGHUP")
+    assert daemon.post(batch(event()), path="/currents/more",
+                       token=OTHER).status == 200
+    assert reload(daemon, settings, "--force") == nothing(
+        removed=["source more"])
+    assert daemon.post(batch(event()), path="/currents/more",
+                       token=OTHER).status == 404
+
+
+def test_the_path_without_a_name_stays_with_its_source(start, settings):
+    daemon = start()
+    settings.sources = {"before": {"token": [OTHER]}, **settings.sources}
+    said = refused(daemon, settings)
+    assert 'source "before" comes before source "main"' in said
+    assert daemon.post(batch(event())).status == 200
+    reload(daemon, settings, "--force")
+    assert daemon.post(batch(event())).status == 401
+
+
+def test_destinations_come_and_go(start, settings, start_heapsim):
+    more = start_heapsim()
+    settings.sources["main"]["destination"] = "heap"
+    daemon = start()
+    settings.destinations["more"] = {
+        **settings.destinations["heap"], "url": more.url}
+    settings.sources["more"] = {"token": [TOKEN], "destination": "more"}
+    assert reload(daemon, settings) == nothing(
+        added=["source more", "destination more"])
+    daemon.post(batch(event()), path="/currents/more")
+    until(lambda: len(more.keys()) == 1, "delivery")
+    more.control(refuse_all=500)
+    daemon.post(batch(event()), path="/currents/more")
+    daemon.command("destinations", "pause", "more")
+    # with something queued it does not go, unless that is insisted on
+    settings.sources["more"]["destination"] = "heap"
+    kept = settings.destinations.pop("more")
+    said = refused(daemon, settings)
+    assert 'destination "more"' in said and "1 events are queued" in said
+    assert reload(daemon, settings, "--force") == nothing(
+        changed=["source more: destination"], removed=["destination more"])
+    assert [one["name"] for one in daemon.status()[Status.DESTINATIONS]] == [
+        "heap"]
+    assert daemon.queued() == 1
+    # nothing is lost: it is added again
+    more.control(refuse_all=0)
+    settings.destinations["more"] = kept
+    assert reload(daemon, settings) == nothing(added=["destination more"])
+    assert daemon.destination("more")["state"] == State.PAUSED
+    daemon.command("destinations", "resume", "more")
+    until(lambda: len(more.keys()) == 2, "delivery")
+
+
+def test_what_a_reload_cannot_do_is_refused(start, settings):
+    daemon = start()
+    settings.destinations["new"] = {
+        **settings.destinations["heap"], "formerly": "older"}
+    settings.destinations["new"]["app_id"] = "12"
+    assert "(formerly), which needs a restart" in refused(
+        daemon, settings, "--force")
+    del settings.destinations["new"]
+    assert reload(daemon, settings) == nothing()
+
+
+# ---- when, and how often ----
+
+def test_reloads_under_load_lose_nothing(start, settings, heapsim, tmp_path,
+                                         figure):
+    """One after the other, each with something else."""
+    events = 40000 if LONG else 12000
+    heapsim.control(quota=False, fail_percent=5, fail_after_percent=5)
+    daemon = start()
+    reloads = 0
+    with Brazesim(tmp_path, f"http://127.0.0.1:{daemon.port}/currents",
+                  "--count", str(events), "--batch", "20", "--rate", "3000",
+                  "--connections", "8", "--duplicate-percent", "3") as braze:
+        while braze.process.poll() is None:
+            reloads += 1
+            settings.sources["main"]["token"] = [TOKEN, f"{OTHER}-{reloads}"]
+            settings.destinations["heap"]["linger"] = f"{10 + reloads % 5}ms"
+            settings.destinations["heap"]["in_flight"] = 1 + reloads % 4
+            if reloads % 2:
+                settings.sources["more"] = {"token": [OTHER]}
+                settings.destinations["more"] = {
+                    **settings.destinations["heap"], "app_id": "12"}
+            else:
+                del settings.sources["more"], settings.destinations["more"]
+            reload(daemon, settings, "--force")
+        books = braze.books()
+    assert books["acked"] == events and reloads > 5
+    assert set(books["by_status"]) == {"200"}, books
+    drain(daemon)
+    check_law(daemon, heapsim, braze.acked())
+    figure(f"{reloads} reloads while {events} events came: none was refused")
+
+
+def test_two_at_once(start, settings):
+    daemon = start(admin_token=ADMIN)
+    settings.top["retry_after"] = "12s"
+    settings.write()
+    answers = []
+
+    def one():
+        answers.append(ask(daemon.admin_port, "POST", "/reload",
+                           headers={"Authorization": f"Bearer {ADMIN}"}))
+
+    threads = [threading.Thread(target=one) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [answer.status for answer in answers] == [200] * 8
+    changed = [answer.json[Reload.CHANGED] for answer in answers]
+    assert sorted(changed) == [[]] * 7 + [["retry_after"]]
+
+
+def test_sighup_while_it_starts_and_stops(start, settings):
+    daemon = start()
+    daemon.stop()
+    daemon.run = run_ = Process([PROGRAM, "serve"], env=daemon.env)
+    run_.wait_line("settings: warn ")  # it is far from reading signals
+    run_.process.send_signal(signal.SIGHUP)
+    run_.wait_line("reload changed=.* caller=SIGHUP")
+    run_.process.send_signal(signal.SIGTERM)
+    with contextlib.suppress(ProcessLookupError):
+        while run_.process.poll() is None:
+            run_.process.send_signal(signal.SIGHUP)
+    assert run_.process.wait(timeout=PATIENCE) == 0
+
+
+def test_the_service_manager_waits(start, settings, tmp_path):
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(path))
+        manager.settimeout(PATIENCE)
+        settings.write()
+        daemon = start()
+        daemon.stop()
+        daemon.env["NOTIFY_SOCKET"] = str(path)
+        daemon.start()
+        assert manager.recv(4096) == b"READY=1"
+        before = time.monotonic_ns() // 1000
+        daemon.run.process.send_signal(signal.SIGHUP)
+        first, stamp = manager.recv(4096).decode().split("\n")
+        assert first == "RELOADING=1"
+        name, _, usec = stamp.partition("=")
+        assert name == "MONOTONIC_USEC" and int(usec) >= before
+        assert manager.recv(4096) == b"READY=1"
+
+
+def test_without_a_daemon(start, settings):
+    daemon = start()
+    daemon.stop()
+    assert "the daemon is not running" in daemon.failing("reload")
