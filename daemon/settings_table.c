@@ -142,6 +142,10 @@ static const struct setting main_rows[] = {
 	{"retry_after", SETTING_SECONDS, .live = true, MAIN(server.retry_after_s),
 	    LIMITS(SECOND(1), HOUR(1)),
 	    .help = "The value of Retry-After in a 503 (in whole seconds)."},
+	{"tracing", SETTING_FLAG, MAIN(server.tracing),
+	    .help = "Keep the W3C trace of a request (its header traceparent)"
+		" with its events, and send it on; a post with events of"
+		" several traces begins a new one. tracestate is dropped."},
 	{"queue_max_bytes", SETTING_SIZE, MAIN(queue.max_bytes),
 	    LIMITS(MIB(1), GIB(240)),
 	    .help = "The most disk space that the queue may use, with the"

@@ -37,6 +37,7 @@ enum {
 	FORWARDER_RETRY_MS = 1000, /* without memory */
 	FORWARDER_ONCE_MAX = 16 << 20,
 	FORWARDER_SHOWN = 200, /* bytes of an answer */
+	FORWARDER_HEADER = 80,
 	FORWARDER_VERIFY_TRIES = 4,
 	FORWARDER_VERIFY_REST_MS = 60 * 1000,
 	FORWARDER_VERIFY_STEP_MS = 500, /* a part of a wait; below a second */
@@ -135,17 +136,50 @@ forwarder_target(const struct forwarder_destination *settings)
 
 /* ---- posting ---- */
 
+/* Give it an id, and the trace of its items; a new one if they have not all the
+ * same. */
+static void
+request_identify(struct request *request)
+{
+	char *trace = request->trace;
+	struct str one, first = str_bytes("", 0);
+	bool same = true, sampled = false;
+
+	for (size_t i = 0; i < request->count; i++) {
+		one = request->items[i].lease->trace;
+		if (i == 0)
+			first = one;
+		same = same && str_equal(one, first);
+		sampled = sampled ||
+			  (one.len == TRACE_TEXT && one.data[TRACE_ID] == '1');
+	}
+	digest_random_id(request->id, TRACE_SPAN);
+	(void)snprintf(trace, TRACE_TEXT + 1, "%.*s", STR_ARGS(first));
+	if (!same) {
+		digest_random_id(trace, TRACE_ID);
+		(void)strcpy(trace + TRACE_ID, sampled ? "1" : "0");
+	}
+}
+
 static bool
 forwarder_send(void *arg, struct sender *sender, struct request *request,
     struct err *reterr)
 {
 	struct forwarder_slot *slot = arg;
+	const char *trace = request->trace;
+	char id[FORWARDER_HEADER], parent[FORWARDER_HEADER];
+	const char *headers[] = {id, NULL, NULL};
 
 	(void)sender;
-	digest_random_id(request->id, sizeof(request->id) - 1);
+	request_identify(request);
+	(void)snprintf(id, sizeof(id), "X-Request-Id: %s", request->id);
+	(void)snprintf(parent, sizeof(parent), "traceparent: 00-%.32s-%s-0%s",
+	    trace, request->id, trace + TRACE_ID);
+	if (*trace != '\0')
+		headers[1] = parent;
 	return poster_send(slot->poster,
 	    request->announcement ? &slot->announcements : &slot->target,
-	    request->id, str_bytes(request->body.data, request->body.len), slot,
+	    headers, str_bytes(request->body.data, request->body.len), slot,
 	    request, reterr);
 }
 

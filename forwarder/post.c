@@ -15,10 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-	POST_READ_MAX = 1 << 20, /* bytes of an answer */
-	POST_HEADER = 64,
-};
+enum { POST_READ_MAX = 1 << 20 }; /* bytes of an answer */
 
 struct post {
 	struct post *next, **prev; /* in flight */
@@ -214,40 +211,35 @@ post_options_set(struct post *post, const struct post_target *target)
 }
 
 static bool
-post_headers_add(struct post *post, const char *header)
+post_headers_add(struct post *post, const char *const *header)
 {
-	struct curl_slist *more = curl_slist_append(post->headers, header);
+	for (; header != NULL && *header != NULL; header++) {
+		struct curl_slist *more =
+		    curl_slist_append(post->headers, *header);
 
-	if (more != NULL)
+		if (more == NULL)
+			return false;
 		post->headers = more;
-	return more != NULL;
+	}
+	return true;
 }
 
 static bool
 post_prepare(struct post *post, const struct post_target *target,
-    const char *id, struct err *reterr)
+    const char *const *headers, struct err *reterr)
 {
-	const char *const *header = target->address.headers;
-	char named[POST_HEADER];
+	/* No 100-continue: a round trip for nothing. */
+	static const char *const always[] = {"Expect:", NULL};
 	CURLcode rc;
 
 	post->easy = curl_easy_init();
 	post->answer = malloc(target->answer_max + 1);
 	post->answer_max = target->answer_max;
-	if (post->easy == NULL || post->answer == NULL)
+	if (post->easy == NULL || post->answer == NULL ||
+	    !post_headers_add(post, always) ||
+	    !post_headers_add(post, headers) ||
+	    !post_headers_add(post, target->address.headers))
 		return err_set_nomem(reterr);
-	/* No 100-continue: a round trip for nothing. */
-	if (!post_headers_add(post, "Expect:"))
-		return err_set_nomem(reterr);
-	if (id != NULL) {
-		(void)snprintf(named, sizeof(named), "X-Request-Id: %s", id);
-		if (!post_headers_add(post, named))
-			return err_set_nomem(reterr);
-	}
-	for (; *header != NULL; header++) {
-		if (!post_headers_add(post, *header))
-			return err_set_nomem(reterr);
-	}
 	rc = post_options_set(post, target);
 	if (rc != CURLE_OK)
 		return err_set(reterr, ERR_CONFIG, "libcurl refuses: %s",
@@ -257,7 +249,8 @@ post_prepare(struct post *post, const struct post_target *target,
 
 bool
 poster_send(struct poster *poster, const struct post_target *target,
-    const char *id, struct str body, void *owner, void *tag, struct err *reterr)
+    const char *const *headers, struct str body, void *owner, void *tag,
+    struct err *reterr)
 {
 	struct post *post = calloc(1, sizeof(*post));
 
@@ -266,7 +259,7 @@ poster_send(struct poster *poster, const struct post_target *target,
 	post->owner = owner;
 	post->tag = tag;
 	post->body = body;
-	if (!post_prepare(post, target, id, reterr)) {
+	if (!post_prepare(post, target, headers, reterr)) {
 		post_free(poster, post);
 		return false;
 	}

@@ -34,11 +34,11 @@ MUST_USE bool poster_new(struct poster **ret_poster, struct err *reterr);
 /* Drops the posts in flight without an answer. Takes NULL. */
 void poster_free(struct poster *poster);
 
-/* Start a post, with that X-Request-Id or (NULL) without one. The body stays
- * lent until the answer; `owner` and `tag` come back with it. */
+/* Start a post, with these headers, too; NULL-terminated, or NULL. The body
+ * stays lent until the answer; `owner` and `tag` come back with it. */
 MUST_USE bool poster_send(struct poster *poster,
-    const struct post_target *target, const char *id, struct str body,
-    void *owner, void *tag, struct err *reterr);
+    const struct post_target *target, const char *const *headers,
+    struct str body, void *owner, void *tag, struct err *reterr);
 
 /* Let the posts move for at most timeout_ms, or until poster_wake() or an
  * answer; `fn` is called for each answer, and may send more. All in an answer

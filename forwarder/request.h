@@ -10,6 +10,7 @@
  */
 
 #include "base/buf.h"
+#include "base/trace.h"
 #include "forwarder/fault.h"
 #include "forwarder/groups.h"
 #include "queue/queue.h"
@@ -20,7 +21,6 @@
 
 enum {
 	REQUEST_BYTES_HARD = 64 << 20, /* of a single item, even */
-	REQUEST_ID = 16 + 1,
 };
 
 struct request_item {
@@ -57,7 +57,8 @@ struct request {
 	bool sample; /* taken out of the queue likewise, and put back there */
 
 	/* While in flight. */
-	char id[REQUEST_ID]; /* of this post, for the logs of both ends */
+	/* Of this post, for the logs of both ends; and its trace, or "". */
+	char id[TRACE_SPAN + 1], trace[TRACE_TEXT + 1];
 	struct buf body;
 	enum outlet_outcome *outcomes; /* owned; room for the answer's */
 	uint64_t send;		       /* its number, for the limits */

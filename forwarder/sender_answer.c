@@ -104,11 +104,12 @@ verdict_read(struct sender *sender, struct request *request,
 		    said->kind == OUTLET_VERDICT_FAILED ? said->advice : NULL,
 		    ret->why);
 	log_line(LOG_INFO, "forwarder",
-	    "%s destination=\"%s\" request=\"%s\" %ss=%zu bytes=%zu status=%u "
+	    "%s destination=\"%s\" request=\"%s%s%.32s\" %ss=%zu bytes=%zu "
+	    "status=%u "
 	    "ms=%" PRId64 " result=%s",
 	    request->announcement ? "announce" : "post", sender->settings.name,
-	    request->id, sender->outlet->item_noun, request->count,
-	    request->body.len, answer->status,
+	    request->id, TRACE_LOG(request->trace), sender->outlet->item_noun,
+	    request->count, request->body.len, answer->status,
 	    now->mono_ms - request->started_ms,
 	    verdict_name(ret->outcome, sender->outlet->item_noun));
 }

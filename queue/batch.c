@@ -7,6 +7,7 @@
 
 enum {
 	BATCH_FORMAT = 1,
+	BATCH_TRACED,
 	BATCH_HASH_LOG = 12, /* its table, at home in a first level cache: an
 			      * eighth quicker, and 3 bytes an event larger */
 	BATCH_LEVEL = 1,     /* of zstd: the fastest of the dense ones */
@@ -114,7 +115,7 @@ batch_type_find(
 /* Lay out the uncompressed form in packer->raw. */
 static bool
 batch_layout(struct batch_packer *packer, const struct item *items,
-    size_t count, struct err *reterr)
+    size_t count, struct str trace, struct err *reterr)
 {
 	struct buf *raw = &packer->raw, *table = &packer->table;
 	size_t type;
@@ -128,7 +129,11 @@ batch_layout(struct batch_packer *packer, const struct item *items,
 		batch_number_write(table, type);
 		batch_number_write(table, items[i].data.len);
 	}
-	batch_number_write(raw, BATCH_FORMAT);
+	batch_number_write(raw, trace.len > 0 ? BATCH_TRACED : BATCH_FORMAT);
+	if (trace.len > 0) {
+		batch_number_write(raw, trace.len);
+		(void)buf_append(raw, trace.data, trace.len);
+	}
 	batch_number_write(raw, packer->type_count);
 	for (size_t i = 0; i < packer->type_count; i++) {
 		batch_number_write(raw, packer->types[i].len);
@@ -162,11 +167,11 @@ batch_pack_bytes(struct batch_packer *packer, struct str bytes, struct buf *out,
 
 bool
 batch_pack(struct batch_packer *packer, const struct item *items, size_t count,
-    struct buf *out, struct err *reterr)
+    struct str trace, struct buf *out, struct err *reterr)
 {
 	bool ok;
 
-	ok = batch_layout(packer, items, count, reterr) &&
+	ok = batch_layout(packer, items, count, trace, reterr) &&
 	     batch_pack_bytes(packer,
 		 str_bytes(packer->raw.data, packer->raw.len), out, reterr);
 	if (packer->raw.cap > BATCH_RAW_KEPT)
@@ -211,6 +216,21 @@ batch_bytes_read(struct batch_reader *reader, size_t len)
 /* The readers are false for a wrong form and leave *reterr alone, which the
  * caller has filled; no memory is another matter: nothing is damaged. */
 static bool
+batch_trace_read(struct batch_reader *reader, struct str *ret_trace)
+{
+	uint64_t number;
+
+	if (!batch_number_read(reader, BATCH_TRACED, &number) || number == 0)
+		return false;
+	if (number == BATCH_FORMAT)
+		return true;
+	if (!batch_number_read(reader, SIZE_MAX, &number))
+		return false;
+	*ret_trace = str_bytes(batch_bytes_read(reader, number), number);
+	return ret_trace->data != NULL;
+}
+
+static bool
 batch_types_read(struct batch_reader *reader, struct str **ret_types,
     size_t *ret_count, struct err *reterr)
 {
@@ -218,8 +238,7 @@ batch_types_read(struct batch_reader *reader, struct str **ret_types,
 	uint64_t number, count;
 	struct str *types;
 
-	if (!batch_number_read(reader, BATCH_FORMAT, &number) ||
-	    number != BATCH_FORMAT || !batch_number_read(reader, left, &count))
+	if (!batch_number_read(reader, left, &count))
 		return false;
 	types = calloc(count + 1, sizeof(*types));
 	if (types == NULL)
@@ -351,7 +370,8 @@ batch_unpack(struct str frame, struct batch *ret_batch, struct err *reterr)
 	reader.at = (const unsigned char *)batch.bytes;
 	reader.end = reader.at + size;
 	(void)err_set(&err, ERR_DAMAGED, "the batch is malformed");
-	if (!batch_types_read(&reader, &types, &type_count, &err) ||
+	if (!batch_trace_read(&reader, &batch.trace) ||
+	    !batch_types_read(&reader, &types, &type_count, &err) ||
 	    !batch_items_read(&reader, types, type_count, &batch, &err)) {
 		(void)err_set(reterr, err.code, "%s", err.text);
 		goto out;

@@ -5,7 +5,8 @@
  * The packed form of a batch: events with their types, compressed into one zstd
  * frame with a checksum. Inside the frame, numbers as LEB128:
  *
- *	format (1), types, {length, bytes} for each,
+ *	format (1, or 2 if there is a trace), the trace {length, bytes},
+ *	types, {length, bytes} for each,
  *	events, {type, length} for each, then the bytes of all events.
  *
  * The batch contains the names of its types, so that it can be read without the
@@ -23,10 +24,10 @@ struct batch_packer;
 MUST_USE struct batch_packer *batch_packer_new(void);
 void batch_packer_free(struct batch_packer *packer); /* accepts NULL */
 
-/* Pack the type and the data of the items; the frame replaces the content of
- * *out. */
+/* Pack the type and the data of the items, with their trace or an empty one;
+ * the frame replaces the content of *out. */
 MUST_USE bool batch_pack(struct batch_packer *packer, const struct item *items,
-    size_t count, struct buf *out, struct err *reterr);
+    size_t count, struct str trace, struct buf *out, struct err *reterr);
 
 /* Compress plain bytes into one frame with a checksum. */
 MUST_USE bool batch_pack_bytes(struct batch_packer *packer, struct str bytes,
@@ -51,9 +52,10 @@ MUST_USE bool batch_number_read(
     struct batch_reader *reader, uint64_t most, uint64_t *ret_number);
 MUST_USE const char *batch_bytes_read(struct batch_reader *reader, size_t len);
 
-/* The content of a batch; items point into the owned bytes. */
+/* The content of a batch; items and trace point into the owned bytes. */
 struct batch {
 	char *bytes;
+	struct str trace;
 	struct item *items;
 	size_t count;
 };

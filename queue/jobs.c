@@ -522,7 +522,7 @@ bundle_flush(struct queue *queue, struct bundle *bundle, struct err *reterr)
 	if (bundle->count == 0)
 		return true;
 	if (!batch_pack(queue->packer, bundle->items, bundle->count,
-		&queue->packed, reterr))
+		str_bytes(NULL, 0), &queue->packed, reterr))
 		return false;
 	row->events = bundle->count;
 	row->frame = changes_copy(

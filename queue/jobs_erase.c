@@ -142,7 +142,7 @@ erase_batch(struct queue *queue, struct jobs_walk *job,
 	if (!changed)
 		return true;
 	if (!batch_pack(queue->packer, batch->batch.items, batch->batch.count,
-		&queue->packed, reterr))
+		batch->batch.trace, &queue->packed, reterr))
 		return false;
 	frame = changes_copy(
 	    &queue->changes, str_bytes(queue->packed.data, queue->packed.len));

@@ -164,6 +164,7 @@ lease_new(struct queue *queue, int64_t destination,
 	    (row->stamp > 0 && !lease_group_make(queue, lease, reterr)))
 		goto fail;
 	shown->seq = row->seq;
+	shown->trace = lease->batch.trace;
 	shown->source = lease->row.source.data;
 	shown->accepted_ms = row->accepted_ms;
 	shown->replay = row->replay;

@@ -213,8 +213,8 @@ put_pack(struct put *put, struct batch_packer *packer, struct err *reterr)
 	if (queued == 0)
 		return true;
 	if (queued == count)
-		return batch_pack(
-		    packer, put->batch.items, count, &put->frame, reterr);
+		return batch_pack(packer, put->batch.items, count,
+		    put->batch.trace, &put->frame, reterr);
 	items = calloc(queued, sizeof(*items));
 	if (items == NULL)
 		return err_set_nomem(reterr);
@@ -222,7 +222,8 @@ put_pack(struct put *put, struct batch_packer *packer, struct err *reterr)
 		if (bits_has(put->packed, i))
 			items[n++] = put->batch.items[i];
 	}
-	ok = batch_pack(packer, items, queued, &put->frame, reterr);
+	ok = batch_pack(
+	    packer, items, queued, put->batch.trace, &put->frame, reterr);
 	free(items);
 	return ok;
 }

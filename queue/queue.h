@@ -164,6 +164,7 @@ struct queue_batch {
 	int64_t now_ms;
 	const struct item *items;
 	size_t count;
+	struct str trace;	   /* opaque: goes with its items; or empty */
 	bool again;		   /* also events that were received before */
 	struct queue_drift *drift; /* may be NULL */
 	size_t drift_count;
@@ -337,6 +338,8 @@ struct queue_lease {
 	const char *source;
 	const struct queue_group *group; /* of a set; else NULL */
 	int64_t accepted_ms;		 /* of its oldest item */
+	struct str trace;		 /* all of its items came with it; or
+					  * empty */
 	bool replay;			 /* the operator sends it again */
 	unsigned attempts;		 /* how often its items were deferred */
 	struct str rules;   /* identity rules in force at its first post;

@@ -342,7 +342,8 @@ set_queue_page(struct queue *queue, const struct set_group *group,
 	    .events = count,
 	};
 
-	if (!batch_pack(queue->packer, items, count, &queue->packed, reterr))
+	if (!batch_pack(queue->packer, items, count, str_bytes(NULL, 0),
+		&queue->packed, reterr))
 		return false;
 	row.frame = changes_copy(
 	    &queue->changes, str_bytes(queue->packed.data, queue->packed.len));

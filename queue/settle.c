@@ -383,6 +383,7 @@ settle_repack(struct queue *queue, const struct settle *settle,
 	    .stamp = lease->row.stamp,
 	    .rules = settle_rules(moved),
 	};
+	struct str trace = lease->shown.trace;
 
 	CHECK(row.due_ms > 0);
 	for (size_t i = 0; i < count; i++) {
@@ -393,13 +394,15 @@ settle_repack(struct queue *queue, const struct settle *settle,
 		    .data = moved[i].item->data,
 		};
 		row.unpacked += moved[i].item->data.len;
+		if (!str_equal(shown->trace, trace))
+			trace = str_bytes(NULL, 0);
 		if (row.attempts <= shown->attempts)
 			row.attempts = shown->attempts + 1;
 		if (row.accepted_ms > shown->accepted_ms)
 			row.accepted_ms = shown->accepted_ms;
 	}
-	if (!batch_pack(
-		queue->packer, settle->items, count, &queue->packed, reterr))
+	if (!batch_pack(queue->packer, settle->items, count, trace,
+		&queue->packed, reterr))
 		return false;
 	row.frame = changes_copy(
 	    &queue->changes, str_bytes(queue->packed.data, queue->packed.len));

@@ -289,6 +289,7 @@ ingest_begin(struct request *request, const struct headers *headers)
 	size_t limit = service->settings.body_limit;
 	struct ingest *ingest;
 	enum coding coding;
+	const char *parent;
 
 	if (request->source ==
 	    sources_settings(request->sources)->source_count) {
@@ -301,6 +302,9 @@ ingest_begin(struct request *request, const struct headers *headers)
 		return;
 	}
 	request->ingest = ingest;
+	parent = request_header(request, "traceparent");
+	if (service->settings.tracing && parent != NULL)
+		(void)trace_read(parent, request->trace);
 	ingest->budget = intake->proof == INTAKE_SIGNATURE ? &service->unproven
 							   : &service->budget;
 	ingest->intake = intake;
@@ -435,6 +439,7 @@ ingest_put(struct request *request)
 	    .source = source->name,
 	    .destination = source->destination,
 	    .now_ms = clock_wall_ms(),
+	    .trace = str_text(request->trace),
 	    .items = ingest->batch.items,
 	    .count = ingest->batch.count,
 	    .drift = (struct queue_drift *)ingest->drift.data,
@@ -479,11 +484,12 @@ ingest_answer_receipt(struct request *request)
 	struct buf body;
 
 	log_line(LOG_INFO, "server",
-	    "accept source=\"%s\" client=%s request=\"%s\" %ss=%zu queued=%zu "
-	    "dead=%zu duplicates=%zu dropped=%zu bytes=%llu ms=%lld",
+	    "accept source=\"%s\" client=%s request=\"%s%s%.32s\" %ss=%zu "
+	    "queued=%zu dead=%zu duplicates=%zu dropped=%zu bytes=%llu ms=%lld",
 	    request_source_name(request), request->origin, request->id,
-	    ingest->intake->item_noun, receipt->received, receipt->queued,
-	    receipt->dead, receipt->duplicates, receipt->dropped,
+	    TRACE_LOG(request->trace), ingest->intake->item_noun,
+	    receipt->received, receipt->queued, receipt->dead,
+	    receipt->duplicates, receipt->dropped,
 	    (unsigned long long)ingest->body.received,
 	    (long long)(clock_mono_us() - request->began_us) / 1000);
 	sources_note_items(request->sources, request->source, receipt->received,

@@ -19,6 +19,7 @@
 #include "base/counters.h"
 #include "base/lock.h"
 #include "base/log.h"
+#include "base/trace.h"
 #include "server/body.h"
 #include "server/listener.h"
 #include "server/sources.h"
@@ -68,6 +69,7 @@ struct request {
 	/* The client's X-Request-Id, or one of our own: in the log, and in the
 	 * answer. */
 	char id[REQUEST_ID];
+	char trace[TRACE_TEXT + 1]; /* or "" */
 
 	const struct route *route;   /* NULL: no such path */
 	const struct intake *intake; /* of the route; NULL: of none */

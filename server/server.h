@@ -93,6 +93,7 @@ struct server_settings {
 	int64_t request_timeout_ms; /* from first byte to last */
 	int64_t idle_timeout_ms;
 	unsigned retry_after_s;
+	bool tracing; /* keep the trace of a post with its items */
 	struct server_api api;
 
 	/* Called once nothing uses any more what all this points to; NULL:

@@ -275,3 +275,98 @@ def test_requests_leave_nothing_private(start_daemon):
     assert len(lines) > 10
     for line in lines:
         assert not PRIVATE.search(line), line
+
+
+# ---- traces ----
+
+def parent(trace, flags="01"):
+    return f"00-{trace}-{'b7' * 8}-{flags}"
+
+
+def send(daemon, trace=None, flags="01", count=1):
+    headers = {} if trace is None else {"traceparent": parent(trace, flags)}
+    assert daemon.post(batch(*(event() for _ in range(count))),
+                       **headers).status == 200
+
+
+@pytest.mark.file
+def test_a_trace_goes_on(start_daemon, heap):
+    """Through the queue and restarts; each post is a span of its own, whose
+    id is that of the request."""
+    daemon = start_daemon(heap_url=heap.url, tracing="yes", **SWIFT)
+    heap.answer = lambda body: (500, b"")
+    trace = "4b" * 16
+    send(daemon, trace, count=3)
+    daemon.run.wait_line(Log.ACCEPT + f".*trace={trace} ")
+    until(lambda: len(heap.headers) >= 2, "posts")
+    daemon.kill()
+    seen = len(heap.headers)
+    heap.answer = lambda body: (200, b"")
+    daemon.start()
+    until(lambda: daemon.queued() == 0, "delivered")
+    assert len(heap.headers) > seen
+    for headers in heap.headers:
+        assert headers["traceparent"] == \
+            f"00-{trace}-{headers['X-Request-Id']}-01"
+        assert "tracestate" not in headers
+    daemon.run.wait_line(Log.POST % "accepted")
+    for row in log_of(daemon):
+        if row["event"] == "post":
+            assert row["trace"] == trace
+
+
+A, B = "0a" * 16, "0b" * 16
+
+
+@pytest.mark.parametrize("sent, wanted", [
+    ([(None, None)] * 2, None),
+    ([(A, "00")] * 2, rf"00-{A}-\w{{16}}-00"),
+    ([(A, "01")] * 2, rf"00-{A}-\w{{16}}-01"),
+    ([(A, "00"), (B, "00")], rf"00-(?!{A}|{B})\w{{32}}-\w{{16}}-00"),
+    ([(A, "00"), (B, "01")], rf"00-(?!{A}|{B})\w{{32}}-\w{{16}}-01"),
+    ([(None, None), (B, "01")], rf"00-(?!{B})\w{{32}}-\w{{16}}-01"),
+])
+def test_posts_of_several_traces(start_daemon, heap, sent, wanted):
+    """One: that. Several: a new one, sampled if any is. None: none."""
+    daemon = start_daemon(heap_url=heap.url, tracing="yes", **SWIFT)
+    daemon.command(*Command.PAUSE, "heap")
+    for trace, flags in sent:
+        send(daemon, trace, flags=flags)
+    daemon.command(*Command.RESUME, "heap")
+    until(lambda: daemon.queued() == 0, "delivered")
+    had, = (headers.get("traceparent") for headers in heap.headers)
+    assert had is None if wanted is None else re.fullmatch(wanted, had)
+
+
+@pytest.mark.parametrize("tracing, trace", [("no", A), ("yes", "0" * 32),
+                                            ("yes", "quux")])
+def test_no_trace(start_daemon, heap, tracing, trace):
+    """It is off by default; and one that is wrong is none."""
+    settings = {} if tracing == "no" else {"tracing": tracing}
+    daemon = start_daemon(heap_url=heap.url, **settings, **SWIFT)
+    send(daemon, trace)
+    until(lambda: daemon.queued() == 0, "delivered")
+    assert "traceparent" not in heap.headers[0]
+    daemon.run.wait_line(Log.POST % "accepted")
+    assert not any("trace" in row for row in log_of(daemon))
+
+
+def test_what_is_deferred_keeps_its_trace(start_daemon, heap):
+    """In the new batch that it goes into, beside those of other traces."""
+    daemon = start_daemon(heap_url=heap.url, tracing="yes",
+                          **{**SWIFT, "heap_defer": "1s"})
+    refused = {"url": "https://refused.example"}
+    heap.answer = lambda body: (400 if b"refused" in body else 200, b"")
+    bad = event(properties={**event()["properties"], **refused})
+    for _ in range(3):
+        send(daemon, B)
+    assert daemon.post(batch(bad), traceparent=parent(A)).status == 200
+
+    def dead():
+        send(daemon, B)
+        return daemon.queue()[Queue.DEAD]
+    until(dead, "a dead letter")
+    tries = [row for row in log_of(daemon)
+             if row["event"] == "post" and row["result"] == "event"]
+    assert len(tries) >= 2 and tries[-1]["trace"] == A
+    assert int(tries[-1]["events"]) == 1

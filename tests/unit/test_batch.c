@@ -51,7 +51,7 @@ batch_is_items(const struct batch *batch, size_t count)
 }
 
 static void
-round_trip(size_t types, size_t count)
+round_trip(size_t types, size_t count, struct str trace)
 {
 	struct batch_packer *packer = batch_packer_new();
 	struct batch batch;
@@ -61,10 +61,11 @@ round_trip(size_t types, size_t count)
 	assert_non_null(packer);
 	items_make(types);
 	buf_init(&frame, 1 << 20);
-	assert_true(batch_pack(packer, items, count, &frame, &err));
+	assert_true(batch_pack(packer, items, count, trace, &frame, &err));
 	assert_true(
 	    batch_unpack(str_bytes(frame.data, frame.len), &batch, &err));
 	batch_is_items(&batch, count);
+	assert_true(str_equal(batch.trace, trace));
 	batch_fini(&batch);
 	buf_fini(&frame);
 	batch_packer_free(packer);
@@ -74,11 +75,17 @@ static void
 test_round_trip(void **state)
 {
 	(void)state;
-	round_trip(1, 1);
-	round_trip(1, ITEMS);
-	round_trip(5, ITEMS);
-	round_trip(ITEMS, ITEMS); /* more types than are searched */
-	round_trip(1, 0);
+	for (size_t len = 0; len < 200; len += 17) {
+		static const char bytes[200] = "a trace";
+		struct str trace = str_bytes(bytes, len);
+
+		round_trip(1, 1, trace);
+		round_trip(1, ITEMS, trace);
+		round_trip(5, ITEMS, trace);
+		/* more types than are searched */
+		round_trip(ITEMS, ITEMS, trace);
+		round_trip(1, 0, trace);
+	}
 }
 
 /* A few bits of a frame say nothing (unused ones, padding): flipping those
@@ -96,7 +103,8 @@ test_any_flipped_bit_is_seen(void **state)
 	assert_non_null(packer);
 	items_make(3);
 	buf_init(&frame, 1 << 20);
-	assert_true(batch_pack(packer, items, 20, &frame, &err));
+	assert_true(
+	    batch_pack(packer, items, 20, str_text("a trace"), &frame, &err));
 	for (size_t bit = 0; bit < frame.len * 8; bit++) {
 		frame.data[bit / 8] ^= (char)(1 << (bit % 8));
 		if (batch_unpack(
@@ -126,7 +134,10 @@ test_wrong_form_is_seen(void **state)
 		size_t len;
 	} rows[] = {
 	    {"", 0},
-	    {"\x02", 1},		      /* another format */
+	    {"\x00", 1},
+	    {"\x03", 1},	 /* another format */
+	    {"\x02\x05trac", 6}, /* a trace is short */
+	    {"\x02\xff\xff\xff\xff\xff\xff\xff\xff\x7f", 10},
 	    {"\x01\x01", 2},		      /* a type is missing */
 	    {"\x01\x01\x05xy", 5},	      /* a type is short */
 	    {"\x01\x01\x01x\x01\x01\x00", 7}, /* no such type */
