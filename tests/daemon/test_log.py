@@ -85,7 +85,8 @@ def hostile(daemon):
 
 def test_json(start_daemon):
     """One object a line, whatever comes; numbers are numbers."""
-    daemon = start_daemon(log_format="json", log_level="debug", **NO_QUOTA)
+    daemon = start_daemon(log_format="json", log_level="debug",
+                          idle_timeout="1s", **NO_QUOTA)
     hostile(daemon)
     until(lambda: daemon.queued() == 0, "all settled")
     lines = daemon.run.lines
@@ -101,7 +102,7 @@ def test_json(start_daemon):
 
 def test_logfmt(start_daemon):
     """Each line is parsed strictly when the daemon stops."""
-    daemon = start_daemon(log_level="debug", **NO_QUOTA)
+    daemon = start_daemon(log_level="debug", idle_timeout="1s", **NO_QUOTA)
     hostile(daemon)
     until(lambda: daemon.queued() == 0, "all settled")
     lines = daemon.run.lines
