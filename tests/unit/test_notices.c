@@ -92,7 +92,7 @@ void __wrap_attention_each(const struct status *status, const char *about,
 bool __wrap_poster_new(struct poster **ret_poster, struct err *reterr);
 void __wrap_poster_free(struct poster *poster);
 bool __wrap_poster_send(struct poster *poster, const struct post_target *target,
-    const char *id, struct str body, void *owner, void *tag,
+    const char *const *headers, struct str body, void *owner, void *tag,
     struct err *reterr);
 bool __wrap_poster_run(struct poster *poster, int64_t timeout_ms,
     poster_answer_fn *fn, void *arg, struct err *reterr);
@@ -188,9 +188,10 @@ __wrap_poster_free(struct poster *poster)
 
 bool
 __wrap_poster_send(struct poster *poster, const struct post_target *target,
-    const char *id, struct str body, void *owner, void *tag, struct err *reterr)
+    const char *const *headers, struct str body, void *owner, void *tag,
+    struct err *reterr)
 {
-	(void)poster, (void)id, (void)owner, (void)tag, (void)reterr;
+	(void)poster, (void)headers, (void)owner, (void)tag, (void)reterr;
 	assert_string_equal(target->address.url, "https://example.com/");
 	assert_false(world.sent);
 	assert_true(body.len < sizeof(world.body));
