@@ -32,10 +32,11 @@ PACKAGES_package=(dpkg-dev file)
 COMMANDS_package=(dpkg-shlibdeps file)
 
 PACKAGES_tests=(clang-format git python3 python3-pytest python3-pytest-xdist
-    python3-jsonschema python3-yaml nginx-light caddy haproxy apache2-bin openssl cppcheck
-    valgrind chromium chromium-driver python3-selenium mandoc systemd lintian)
-COMMANDS_tests=(clang-format git nginx caddy haproxy apache2 openssl cppcheck
-    valgrind mandoc systemd-analyze lintian)
+    python3-jsonschema python3-yaml nginx-light caddy haproxy apache2-bin
+    prometheus openssl cppcheck valgrind chromium chromium-driver
+    python3-selenium mandoc systemd lintian)
+COMMANDS_tests=(clang-format git nginx caddy haproxy apache2 prometheus
+    promtool openssl cppcheck valgrind mandoc systemd-analyze lintian)
 PYTHON_tests=(pytest xdist jsonschema yaml)
 
 PACKAGES_long=(clang clang-tidy buildah debootstrap)
@@ -80,10 +81,12 @@ packages_apt()
     [ ${#missing[@]} -eq 0 ] && return 0
 
     echo "Installing with apt: ${missing[*]}"
-    case " ${missing[*]} " in *' nginx'* | *' caddy '* | *' haproxy '*)
+    case " ${missing[*]} " in
+    *' nginx'* | *' caddy '* | *' haproxy '* | *' prometheus '*)
         echo "(The tests run servers of their own. Those of Debian are not"
         echo "started now, but at the next boot, unless you run"
-        echo "systemctl disable nginx caddy haproxy.)"
+        echo "systemctl disable nginx caddy haproxy prometheus.)"
+        ;;
     esac
     if [ "$(id -u)" -ne 0 ]; then
         if ! command -v sudo >/dev/null; then
