@@ -19,7 +19,7 @@ BUILD = pathlib.Path(os.environ.get("CURRENTSD_BUILD",
                                     REPO / "build" / "release")).resolve()
 LONG = os.environ.get("CURRENTSD_LONG") == "1"
 PATIENCE = 300  # seconds; only a broken program needs them
-ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root",
+ENV = {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root",
        "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"}
 INCLUDE = "systemd-sysv,ca-certificates"  # as any server has
 
