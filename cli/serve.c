@@ -19,6 +19,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
@@ -319,7 +320,7 @@ manager_tell(struct serve *serve, int64_t now_ms)
 {
 	struct buf text;
 
-	if (now_ms < serve->tell_next_ms)
+	if (now_ms < serve->tell_next_ms || getenv("NOTIFY_SOCKET") == NULL)
 		return;
 	buf_init(&text, TELL_MAX);
 	(void)buf_text(&text, "STATUS=");

@@ -26,7 +26,8 @@ status_alive(struct daemon *daemon, int64_t mono_ms)
 	       (server == NULL || server_alive(server, mono_ms));
 }
 
-/* The first destinations are those that do not send. */
+/* The first destinations are those that do not send. Any user may read the line,
+ * so it has no more of an answer than its status. */
 static void
 line_destinations(struct forwarder *forwarder, const struct settings *settings,
     struct buf *out)
@@ -49,7 +50,8 @@ line_destinations(struct forwarder *forwarder, const struct settings *settings,
 		    forwarder_state_name(sender.state));
 		if (sender.state == FORWARDER_HALTED ||
 		    sender.state == FORWARDER_BACKING_OFF)
-			(void)buf_printf(out, ": %s", sender.why);
+			(void)buf_printf(out, ": %.*s",
+			    (int)strcspn(sender.why, ":"), sender.why);
 	}
 }
 
@@ -77,10 +79,6 @@ status_line_write(struct daemon *daemon, int64_t now_ms, struct buf *out)
 		in_force = in_force_hold(&daemon->in_force);
 		line_destinations(forwarder, in_force->settings, out);
 		generation_drop(in_force);
-	}
-	for (size_t i = 0; i < out->len; i++) {
-		if ((unsigned char)out->data[i] < ' ')
-			out->data[i] = ' ';
 	}
 }
 

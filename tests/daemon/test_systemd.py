@@ -75,7 +75,7 @@ def test_states(start_daemon, manager, heapsim):
     for _ in range(3):
         assert daemon.post(batch(event())).status == 200
     assert manager.wait(r"^STATUS=3 queued \(oldest \d+ s\); "
-                        r"heap halted: HTTP 401")
+                        r"heap halted: HTTP 401$")
     daemon.stop()
     assert manager.wait(f"^{STOPPING}$")
 
@@ -94,6 +94,18 @@ source "other" {{ token = {{"{TOKEN}"}} destination = "bad" }}
     assert daemon.post(batch(event()), path="/currents/other").status == 200
     assert manager.wait(r"^STATUS=1 queued.*; bad backing_off: .*; "
                         r"fine running$")
+
+
+@pytest.mark.file
+def test_a_queue_that_is_gone_comes_first(start_daemon, manager, tmp_path):
+    state, away = tmp_path / "state", tmp_path / "away"
+    daemon = start_daemon(env=manager.env, state_dir=state, **NO_QUOTA)
+    state.rename(away)
+    assert daemon.post(batch(event())).status == 503
+    assert manager.wait(r"^STATUS=NOT ACCEPTING: .*directory.*; 0 queued; heap")
+    away.rename(state)
+    assert daemon.post(batch(event())).status == 200
+    assert manager.wait(r"^STATUS=\d queued")
 
 
 # ---- the watchdog

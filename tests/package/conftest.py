@@ -164,7 +164,7 @@ def base():
 def tree(base):
     """A copy of it, which knows the archive."""
     path = BUILD / f"tree.{os.getpid()}"
-    run("cp", "-a", base, path)
+    run("cp", "-a", f"{base}/.", path)
     shutil.copy("/etc/resolv.conf", path / "etc")
     made = Tree(path)
     made.run("apt-get -q update")

@@ -243,6 +243,30 @@ test_keep(void **state)
 	clients_fini(&clients);
 }
 
+/* The thread that has been at one for the longest counts. */
+static void
+test_busy(void **state)
+{
+	struct clients clients;
+	struct client *each[3];
+
+	(void)state;
+	clients_init(&clients, 3, 3);
+	for (int i = 0; i < 3; i++) {
+		each[i] = clients_add(&clients, -1, 0);
+		assert_non_null(each[i]);
+	}
+	assert_int_equal(clients_busy_ms(&clients), 0);
+	each[0]->busy_ms = 70;
+	each[2]->busy_ms = 50;
+	assert_int_equal(clients_busy_ms(&clients), 50);
+	each[2]->busy_ms = 0;
+	assert_int_equal(clients_busy_ms(&clients), 70);
+	for (int i = 0; i < 3; i++)
+		clients_remove(&clients, each[i]);
+	clients_fini(&clients);
+}
+
 int
 main(void)
 {
@@ -253,6 +277,7 @@ main(void)
 	    cmocka_unit_test(test_evict_unproven),
 	    cmocka_unit_test(test_gone),
 	    cmocka_unit_test(test_keep),
+	    cmocka_unit_test(test_busy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
