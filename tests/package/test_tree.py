@@ -211,3 +211,31 @@ def test_credentials(installed, machine):
                 "systemctl daemon-reload && systemctl start currentsd")
     assert json.loads(post(machine))["queued"] == 1
     assert "1 token" in machine.run("currentsd check --offline")
+
+
+def test_a_restart_refuses_nobody(installed, machine):
+    """With the socket unit: who connects meanwhile is answered after it."""
+    configure(installed)
+    machine.run("systemctl enable --now currentsd.socket && "
+                "systemctl start currentsd")
+    (installed.path / "root/event").write_text(json.dumps([EVENT]), "utf-8")
+    (installed.path / "root/post").write_text(
+        "while [ ! -e /run/over ]; do curl -sS -o /dev/null -w '%{http_code}\\n'"
+        " --data-binary @/root/event http://127.0.0.1:8080/currents -H "
+        f"'Authorization: Bearer {SETTINGS['CURRENTSD_TOKEN']}'; done "
+        ">>/run/answers 2>&1", "utf-8")
+    machine.run("systemd-run --unit post sh /root/post")
+
+    def answers():
+        return machine.run("cat /run/answers", ok=False).split()
+
+    before = pid(machine)
+    for _ in range(5):
+        seen = len(answers())
+        machine.run("systemctl restart currentsd")
+        until(lambda count=seen + 20: len(answers()) >= count, "20 answers")
+    assert pid(machine) not in (0, before)
+    machine.run("touch /run/over; systemctl stop currentsd")
+    assert "200" in answers() and set(answers()) <= {"200", "503"}
+    assert post(machine).startswith("{"), "a connection starts it"
+    assert machine.show("currentsd", "ActiveState") == "active"
