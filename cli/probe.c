@@ -257,7 +257,7 @@ status_explain(const struct probe *probe, struct buf *why)
 	else if (answer->status == 400 && set_path(probe))
 		(void)buf_text(why,
 		    "this path takes changes of segments, which Heap signs: "
-		    "such a source cannot be probed. See README.md, "
+		    "such a source cannot be probed. See SEGMENTS.md, "
 		    "\"Try the webhook\"");
 	else
 		(void)buf_printf(why,

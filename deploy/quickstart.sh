@@ -178,7 +178,7 @@ events       Braze -> $ingest/currents -> Heap, $heap
 segments     Heap -> $ingest/segments -> Braze, $braze
 privacy     $(sed -n 's/.* event=privacy destination=heap//p' \
     "$work/currentsd.log")
-             (the settings keep, drop and hash change this: see README.md)
+             (the settings keep, drop and hash change this: see deploy/MAPPING.md)
 END
 
 # ---- send, as Braze and Heap do

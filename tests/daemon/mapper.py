@@ -1,7 +1,8 @@
 """Maps a Braze Currents event to a Heap event: a second opinion.
 
-Written from what Braze and Heap document and from the rules that README.md
-promises, and not from the C, so that the two can be compared. Slow and plain.
+Written from what Braze and Heap document and from the rules that
+deploy/MAPPING.md promises, and not from the C, so that the two can be compared.
+Slow and plain.
 """
 
 import datetime

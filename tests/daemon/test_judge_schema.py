@@ -322,14 +322,14 @@ def test_list():
         assert line.endswith(row[Schema.STATUS] or "properties")
 
 
-def test_readme_lists_the_types():
+def test_the_document_lists_the_types():
     groups = {}
     for row in schema("--json"):
         prefix, _, last = row[Schema.TYPE].rpartition(".")
         groups.setdefault(prefix + ".", []).append(last)
     table = "".join(f"| `{prefix}` | {', '.join(names)} |\n"
                     for prefix, names in groups.items())
-    text = (REPO / "README.md").read_text(encoding="utf-8")
+    text = (REPO / "deploy" / "MAPPING.md").read_text(encoding="utf-8")
     told = text.split("<!-- types -->\n")[1].split("<!-- /types -->")[0]
     head = f"| {len(schema('--json'))} event types | |\n|---|---|\n"
     assert told == head + table, f"write there:\n{head + table}"

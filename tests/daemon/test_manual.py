@@ -1,5 +1,5 @@
 """The manual, which the build completes with the program's tables, and what
-README.md and deploy/currentsd.conf say of the settings."""
+deploy/currentsd.conf says of the settings."""
 
 import functools
 import json
@@ -13,7 +13,7 @@ from conftest import BUILD, PATIENCE, PROGRAM, REPO, ask
 
 COMMANDS, SETTINGS, ADMIN = PAGES = (
     "currentsd.8", "currentsd.conf.5", "currentsd-admin.7")
-EXAMPLE, README = REPO / "deploy" / "currentsd.conf", REPO / "README.md"
+EXAMPLE = REPO / "deploy" / "currentsd.conf"
 WIDTH = 80
 # Where a disk and ports are is not what is tested.
 ANYWHERE = {"allow_volatile_state": "yes", "queue_min_free": 0,
@@ -280,22 +280,4 @@ def test_the_example_has_every_setting():
                     filter(None, presets)))
     found += [f"{row[1]} ({row[0]}) is not there" for row in settings()
               if (row[0], row[1]) not in shown]
-    assert found == []
-
-
-def test_the_readme_has_every_variable():
-    """Its tables, with the defaults; and it names no other."""
-    text, found = README.read_text(encoding="utf-8"), []
-    table = dict(re.findall(r"^\| `(CURRENTSD_\w+)` \|.*\| (.+?) \|$", text,
-                            re.M))
-    known = {variable: row[3] for row in settings() for variable in row[4]}
-    for name in sorted(set(re.findall(r"CURRENTSD_\w+", text)) - {
-            *known, "CURRENTSD_CONFIG", "CURRENTSD_ENV_FILE",
-            "CURRENTSD_BUILD", "CURRENTSD_LONG"}):
-        found.append(f"there is no {name}")
-    for variable, preset in known.items():
-        if variable not in table:
-            found.append(f"{variable} is not in the table")
-        elif preset is not None and table[variable].strip("`") != preset:
-            found.append(f"the default of {variable} is {preset}")
     assert found == []
