@@ -236,7 +236,8 @@ start()
     setsid "$ROOT/usr/local/bin/currentsd" serve \
         </dev/null >/dev/null 2>"$ROOT/log" &
     echo $! >"$ROOT/pid"
-    until grep -q ' serve: start ' "$ROOT/log"; do
+    until curl -sf --unix-socket "$ROOT/var/lib/currentsd/admin.sock" \
+        http://localhost/readyz >/dev/null; do
         runs || { cat "$ROOT/log" >&2; rm "$ROOT/pid"; exit 1; }
         sleep 0.05
     done
