@@ -16,23 +16,22 @@ install(CODE "
 install(FILES ${CMAKE_BINARY_DIR}/generated/currentsd.service
   deploy/systemd/currentsd.socket DESTINATION lib/systemd/system)
 
-file(GLOB pages CONFIGURE_DEPENDS deploy/man/*.[1-8])
-foreach(page ${pages})
-  string(REGEX MATCH "[1-8]$" section ${page})
-  install(FILES ${page} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
-endforeach()
-
 add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/generated/completion
   COMMAND currentsd completion bash >${CMAKE_BINARY_DIR}/generated/completion
   DEPENDS currentsd)
 add_custom_target(completion ALL
   DEPENDS ${CMAKE_BINARY_DIR}/generated/completion)
 # What is installed and has to be built.
-add_custom_target(installed DEPENDS currentsd completion)
+add_custom_target(installed DEPENDS currentsd completion manual_pages)
 install(FILES ${CMAKE_BINARY_DIR}/generated/completion RENAME currentsd
   DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
 
-install(FILES README.md deploy/openapi.json DESTINATION ${CMAKE_INSTALL_DOCDIR})
+# As they are in the tree, so that their links hold.
+install(FILES README.md CHANGELOG.md CONTRIBUTING.md LICENSE SECURITY.md
+  deploy/openapi.json DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES deploy/OPERATING.md deploy/MAPPING.md deploy/SEGMENTS.md
+  DESTINATION ${CMAKE_INSTALL_DOCDIR}/deploy)
+install(DIRECTORY deploy/doc DESTINATION ${CMAKE_INSTALL_DOCDIR}/deploy)
 install(FILES deploy/currentsd.conf deploy/currentsd.env
   schema/currents/events.json DESTINATION ${examples})
 install(PROGRAMS deploy/drift-to-catalogue.py DESTINATION ${examples})

@@ -6,8 +6,10 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import textwrap
+import time
 
 import pytest
 
@@ -56,7 +58,8 @@ def variables(text):
 def put_in(text, folder):
     """Make the files of secrets that are named, in this folder."""
     for name in re.findall(r"/etc/currentsd/([\w.]+)", text):
-        (folder / name).write_text(f"a-secret-of-its-own-{name}\n")
+        # one of them has a URL in it, and any text will do for a token
+        (folder / name).write_text(f"https://example.com/a-secret-of-{name}\n")
         (folder / name).chmod(0o600)
     return text.replace("/etc/currentsd", str(folder))
 
@@ -122,11 +125,11 @@ def test_every_variable_that_is_named():
 
 def test_every_metric_that_is_named(daemon):
     """Those of things that are not there yet are in the manual."""
-    known = set(re.findall(
-        r"currentsd_\w+", daemon.admin("/metrics").text +
-        (BUILD / "man" / "currentsd-admin.7").read_text().replace("\\", "")))
+    manual = (BUILD / "man" / "currentsd-admin.7").read_text(encoding="utf-8")
+    known = set(re.findall(r"currentsd_[a-z]\w+", daemon.admin("/metrics").text
+                           + re.sub(r"\\f.|\\", "", manual)))
     for name, text in TEXTS.items():
-        assert set(re.findall(r"currentsd_\w+", text)) <= known, name
+        assert set(re.findall(r"\bcurrentsd_[a-z]\w+", text)) <= known, name
 
 
 # ---- examples ----
@@ -245,7 +248,7 @@ start()
 case $1 in
 start | stop) $1 ;;
 restart) stop; start ;;
-enable) [ -s "$ROOT/etc/systemd/system/currentsd.service" ]; start ;;
+enable) start ;;
 disable) stop ;;
 daemon-reload) ;;
 *) exit 1 ;;
@@ -258,9 +261,7 @@ class Host:
 
     def __init__(self, root, heap, **settings):
         self.root = root
-        for name in ("etc/systemd/system", "usr/local/bin", "var/backups",
-                     "usr/share/bash-completion/completions", "var/lib",
-                     "stubs"):
+        for name in ("usr/local/bin", "var/backups", "var/lib", "stubs"):
             (root / name).mkdir(parents=True)
         self.stub("systemctl", SYSTEMCTL)
         self.stub("adduser", "#!/bin/sh\n")
@@ -271,7 +272,7 @@ class Host:
         self.env = {
             **{name: value for name, value in os.environ.items()
                if not name.startswith("CURRENTSD_")},
-            "ROOT": str(root), "EDITOR": str(root / "stubs/editor"),
+            "ROOT": str(root), "DESTDIR": str(root), "EDITOR": str(root / "stubs/editor"),
             "PATH": f"{root}/stubs:{root}/usr/local/bin:{os.environ['PATH']}",
             "CURRENTSD_CONFIG": str(root / "etc/currentsd/currentsd.conf"),
             "CURRENTSD_ENV_FILE": str(root / "etc/currentsd/currentsd.env"),
@@ -306,12 +307,17 @@ class Host:
         assert done.returncode == 0, (text, done.stdout, done.stderr)
         return done.stdout
 
-    def install(self):
-        """As deploy/OPERATING.md has it, from a tree that is built."""
-        (self.root / "etc/currentsd").mkdir()
+    def install(self, whole=False):
+        """As deploy/OPERATING.md has it, from a tree that is built. What cmake
+        installs is enough once: it writes to the tree as well."""
+        (self.root / "etc/currentsd").mkdir(parents=True)
         (self.root / "etc/currentsd/currentsd.conf").touch()
         self.edit()
-        return self.type(example(OPERATING, "adduser"), REPO)
+        text = example(OPERATING, "cmake --install")
+        if not whole:
+            shutil.copy(PROGRAM, self.root / "usr/local/bin/currentsd")
+            text = text.partition("\n")[2]
+        return self.type(text, REPO)
 
     def port(self, name="listen"):
         return int(re.search(Log.ADDRESS % name + "$", (
@@ -334,12 +340,12 @@ def start_host(tmp_path, heapsim):
     """A function that makes a host on which currentsd is installed."""
     hosts = []
 
-    def start(**settings):
+    def start(whole=False, **settings):
         settings = {"heap_events_per_minute": 0,
                     "heap_identity_per_minute": 0, "heap_linger": "10ms",
                     **settings}
         hosts.append(Host(tmp_path / f"host{len(hosts)}", heapsim, **settings))
-        hosts[-1].install()
+        hosts[-1].install(whole)
         return hosts[-1]
 
     yield start
@@ -353,16 +359,30 @@ def host(start_host):
 
 
 @pytest.mark.file
-def test_install(host, heapsim):
+def test_install(start_host, heapsim, figure):
     """From nothing to the first event at Heap."""
+    begin = time.monotonic()
+    host = start_host(whole=True)
     host.type(example(OPERATING, "curl -i").replace(
         SITE, f"http://127.0.0.1:{host.port()}"))
     until(lambda: host.ledger()["delivered"] == 1, "it is delivered")
     assert heapsim.books()["accepted"] == 1
-    host.type(example(OPERATING, "install -D"), REPO)
-    assert (host.root / "usr/local/share/man/man8/currentsd.8").exists()
+    figure(f"installed, and an event at Heap, after "
+           f"{time.monotonic() - begin:.1f} s")
+    for name in ("lib/systemd/system/currentsd.service",
+                 "share/man/man8/currentsd.8",
+                 "share/bash-completion/completions/currentsd",
+                 "share/doc/currentsd/deploy/OPERATING.md"):
+        assert (host.root / "usr/local" / name).exists(), name
     assert (host.root / "etc/currentsd/currentsd.env").stat().st_mode & 0o7 \
         == 0
+
+
+def test_the_package_is_called_so():
+    """tests/package installs it."""
+    version = run("version").stdout.split()[1]
+    assert f"./currentsd_{version}-1_amd64.deb" in example(
+        OPERATING, "apt install")
 
 
 @pytest.mark.file

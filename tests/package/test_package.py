@@ -74,7 +74,7 @@ def test_install(deb, tmp_path):  # `deb` has built it
     installed = {str(path.relative_to(tmp_path))
                  for path in tmp_path.rglob("*") if path.is_file()}
     assert "share/doc/currentsd/examples/currentsd.env" in installed
-    for page in (REPO / "deploy/man").iterdir():
+    for page in (REPO / "deploy/man").glob("*.in"):
         name = page.name.removesuffix(".in")
         assert f"share/man/man{name[-1]}/{name}" in installed
 
