@@ -22,8 +22,9 @@ def chapter():
 
 
 def steps():
-    """The commands of each step."""
-    return [[line.strip() for line in block.strip().splitlines()]
+    """The commands of each step; one may go on in lines that are indented."""
+    return [re.sub(r"\\?\n {4,}", " ", re.sub(r"^ {3}", "", block, flags=re.M))
+            .strip().splitlines()
             for block in re.findall(r"```sh\n(.*?)```", chapter(), re.S)]
 
 
