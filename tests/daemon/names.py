@@ -321,6 +321,7 @@ class Metric:
     DRIFT = 'currentsd_drift_total{what="%s"}'
     DRIFT_FIRST = "currentsd_drift_first_total"
     LOG_DROPPED = "currentsd_log_lines_dropped_total"
+    NOTICES = 'currentsd_notices_total{result="%s"}'
     LEFT_OUT = "currentsd_left_out_properties"
     IMBALANCE = "currentsd_ledger_imbalance"
     RELOAD_FAILED = "currentsd_reload_failed"

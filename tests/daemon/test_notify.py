@@ -10,7 +10,7 @@ import pytest
 from braze import batch, event
 from commands import CONFIG, FINE, FOUND, enough, run
 from conftest import NO_QUOTA, until
-from names import Log, State
+from names import Log, Metric, State
 
 SECRET = "/services/T0/the-secret-of-the-webhook"
 PERSON = "jane.doe@example.com"
@@ -88,6 +88,11 @@ def halt(daemon, heapsim):
     until(lambda: daemon.destination()["state"] == State.HALTED, "halted")
 
 
+def noted(daemon, posts):
+    """The daemon has seen that so many were taken."""
+    until(lambda: daemon.metric(Metric.NOTICES % "accepted") == posts, "noted")
+
+
 def attention(daemon, condition):
     return [one for one in daemon.status()["attention"]
             if one["condition"] == condition]
@@ -114,8 +119,8 @@ def test_halted_then_resolved(start_daemon, heapsim, receive):
     assert receiver.posts[1]["text"] == (
         f"currentsd on {post['host']}: Resolved: {post['what']}")
     assert receiver.posts[1]["since"] == post["since"]
-    assert daemon.metric('currentsd_notices_total{result="accepted"}') == 2
-    assert daemon.metric('currentsd_notices_total{result="failed"}') == 0
+    noted(daemon, 2)
+    assert daemon.metric(Metric.NOTICES % "failed") == 0
     assert {path for path, _ in receiver.asked} == {SECRET}
 
 
@@ -189,6 +194,7 @@ def test_many_are_summed_up_and_a_restart_repeats_nothing(
             } == {("dead", "new"), ("property:tone", "left_out")}
     lines = summary["text"].split("\n")
     assert lines[0].endswith(": 2 notices") and len(lines) == 3
+    noted(daemon, 1)
     daemon.stop()
     # What is told after the restart is only what is new then.
     daemon.start()
@@ -203,6 +209,7 @@ def test_resolved_while_it_was_stopped(start_daemon, heapsim, receive):
     daemon = start_daemon(**SLOW, **SOON, notify_url=receiver.url)
     halt(daemon, heapsim)
     until(lambda: receiver.told() == [HALTED], "told")
+    noted(daemon, 1)
     daemon.stop()
     heapsim.control(refuse_all=0)
     daemon.start()
@@ -230,8 +237,8 @@ def test_a_receiver_that_fails(start_daemon, receive):
     daemon.post(batch(event("users.behaviors.CustomEvent", properties={})))
     line = daemon.run.wait_line(Log.NOTICE_FAILED).group(0)
     assert 'why="HTTP 404"' in line and "the-secret" not in line
-    assert daemon.metric('currentsd_notices_total{result="failed"}') == 1
-    said, = attention(daemon, "untold")
+    until(lambda: daemon.metric(Metric.NOTICES % "failed") > 0, "counted")
+    said, = until(lambda: attention(daemon, "untold"), "it is shown")
     assert (said["about"], said["level"]) == ("daemon", "waiting")
     daemon.post(batch(event()))
     until(lambda: daemon.queue()["delivered"] == 1, "delivered")
