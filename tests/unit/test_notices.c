@@ -81,27 +81,19 @@ dead_letters(void)
 
 /* ---- what is wrapped ---- */
 
-int64_t __wrap_clock_mono_ms(void);
-int64_t __wrap_clock_wall_ms(void);
-bool __wrap_status_read(struct daemon *daemon, const struct settings *settings,
-    int64_t now_ms, int64_t mono_ms, struct status *ret_status,
-    struct err *reterr);
-void __wrap_status_fini(struct status *status);
-void __wrap_attention_each(const struct status *status, const char *about,
-    bool outside, attention_fn *fn, void *arg);
-bool __wrap_poster_new(struct poster **ret_poster, struct err *reterr);
-void __wrap_poster_free(struct poster *poster);
-bool __wrap_poster_send(struct poster *poster, const struct post_target *target,
-    const char *const *headers, struct str body, void *owner, void *tag,
-    struct err *reterr);
-bool __wrap_poster_run(struct poster *poster, int64_t timeout_ms,
-    poster_answer_fn *fn, void *arg, struct err *reterr);
-void __wrap_poster_wake(struct poster *poster);
-void __wrap_poster_drop_all(struct poster *poster);
-bool __wrap_queue_clocks_save(struct queue *queue, enum queue_clocks what,
-    const void *data, size_t len, struct err *reterr);
-bool __wrap_queue_clocks_read(struct queue *queue, enum queue_clocks what,
-    struct buf *ret_data, struct err *reterr);
+__typeof__(clock_mono_ms) __wrap_clock_mono_ms;
+__typeof__(clock_wall_ms) __wrap_clock_wall_ms;
+__typeof__(status_read) __wrap_status_read;
+__typeof__(status_fini) __wrap_status_fini;
+__typeof__(attention_each) __wrap_attention_each;
+__typeof__(poster_new) __wrap_poster_new;
+__typeof__(poster_free) __wrap_poster_free;
+__typeof__(poster_send) __wrap_poster_send;
+__typeof__(poster_run) __wrap_poster_run;
+__typeof__(poster_wake) __wrap_poster_wake;
+__typeof__(poster_drop_all) __wrap_poster_drop_all;
+__typeof__(queue_clocks_save) __wrap_queue_clocks_save;
+__typeof__(queue_clocks_read) __wrap_queue_clocks_read;
 
 int64_t
 __wrap_clock_mono_ms(void)
