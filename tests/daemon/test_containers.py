@@ -111,7 +111,7 @@ def variables():
 def default(key):
     """Of a duration, in seconds."""
     text = run("help", "settings").stdout
-    found = re.search(rf"^  {key} = DURATION  \[(\d+)s\]$", text, re.M)
+    found = re.search(rf"^  {key} = DURATION  \[(\d+)s\]", text, re.M)
     return int(found.group(1))
 
 
