@@ -27,6 +27,15 @@ def program(name):
     return found
 
 
+def hold_port():
+    """A socket that keeps its port from others, also between a kill and a
+    start. A server can still listen there, because both have SO_REUSEADDR."""
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    return holder
+
+
 def put_in(text, *pairs):
     for old, new in pairs:
         assert old in text, f"the shipped file has no {old}"
@@ -66,11 +75,7 @@ class Proxy:
         self.dir = directory
         self.certificate = certificate
         self.server_port = server_port
-        # Keeps the port from others, also between a kill and a start. The
-        # proxy can still listen there, because both have SO_REUSEADDR.
-        self.holder = socket.socket()
-        self.holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.holder.bind(("127.0.0.1", 0))
+        self.holder = hold_port()
         self.port = self.holder.getsockname()[1]
         self.url = f"https://{NAME}:{self.port}"
         self.text = put_in(
@@ -105,11 +110,14 @@ class Proxy:
                            env={**os.environ, "HOME": str(self.dir),
                                 "XDG_DATA_HOME": str(self.dir),
                                 "XDG_CONFIG_HOME": str(self.dir)})
-        until(self._listens, f"{self.PROGRAM} listens")
+        until(self._started, f"{self.PROGRAM} listens")
         self.run.wait_line(self.STARTED)
 
-    def _listens(self):
+    def _started(self):
         assert self.run.process.poll() is None, self.said()
+        return self._listens()
+
+    def _listens(self):
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
@@ -129,6 +137,7 @@ class Proxy:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.run.process.pid, signal.SIGKILL)
         self.run.process.wait(PATIENCE)
+        until(lambda: not self._listens(), "its workers are gone, too")
 
     def end(self):
         if self.run is not None:

@@ -14,7 +14,7 @@ import yaml
 from braze import batch, event
 from conftest import REPO, Daemon, Process, ask, until
 from names import Metric
-from test_nginx import free_port, put_in
+from proxies import hold_port, put_in
 from test_segments import API_KEY, SECRET, page, send
 
 PROMETHEUS = REPO / "deploy" / "prometheus"
@@ -176,7 +176,8 @@ def test_stores(daemon):
 
 class Prometheus(Process):
     def __init__(self, directory, daemon_port):
-        self.port = free_port()
+        self.holder = hold_port()
+        self.port = self.holder.getsockname()[1]
         config = directory / "prometheus.yml"
         config.write_text(put_in(
             (PROMETHEUS / "prometheus.yml").read_text(),
