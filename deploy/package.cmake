@@ -22,7 +22,8 @@ add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/generated/completion
 add_custom_target(completion ALL
   DEPENDS ${CMAKE_BINARY_DIR}/generated/completion)
 # What is installed and has to be built.
-add_custom_target(installed DEPENDS currentsd completion manual_pages)
+add_custom_target(installed)
+add_dependencies(installed currentsd completion manual_pages)
 install(FILES ${CMAKE_BINARY_DIR}/generated/completion RENAME currentsd
   DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
 

@@ -34,13 +34,13 @@ def test_lintian(deb):
 def test_files(deb):
     found = contents(deb)
     assert {owner for _, owner in found.values()} == {"root/root"}
-    pages = {path for path in found if path.startswith("/usr/share/man/")}
-    assert pages and all(
-        re.fullmatch(r"/usr/share/man/man(\d)/currentsd[\w.-]*\.\1\.gz", path)
-        for path in pages)
+    pages = {f"/usr/share/man/man{page.stem[-1]}/{page.stem}.gz"
+             for page in (REPO / "deploy/man").glob("*.in")}
+    assert len(pages) == 3 and pages <= found.keys()
     docs = {path for path in found if path.startswith(DOC)}
     assert docs >= {DOC + name for name in (
-        "copyright", "changelog.Debian.gz", "README.md", "openapi.json",
+        "copyright", "changelog.Debian.gz", "README.md", "OPERATING.md",
+        "openapi.json",
         "examples/currentsd.conf", "examples/nginx/currentsd.conf")}
     assert {path: mode for path, (mode, _) in found.items()
             if path not in pages | docs} == FILES
@@ -75,8 +75,7 @@ def test_install(deb, tmp_path):  # `deb` has built it
                  for path in tmp_path.rglob("*") if path.is_file()}
     assert "share/doc/currentsd/examples/currentsd.env" in installed
     for page in (REPO / "deploy/man").glob("*.in"):
-        name = page.name.removesuffix(".in")
-        assert f"share/man/man{name[-1]}/{name}" in installed
+        assert f"share/man/man{page.stem[-1]}/{page.stem}" in installed
 
 
 def test_what_the_scripts_are(deb, tmp_path):

@@ -140,10 +140,10 @@ def pid(machine):
     return int(machine.show("currentsd", "MainPID"))
 
 
-def post(machine):
+def post(machine, token=SETTINGS["CURRENTSD_TOKEN"]):
     return machine.run(
         "curl -sS http://127.0.0.1:8080/currents -H 'Authorization: Bearer "
-        f"{SETTINGS['CURRENTSD_TOKEN']}' -d '{json.dumps([EVENT])}'")
+        f"{token}' -d '{json.dumps([EVENT])}'")
 
 
 def test_without_settings_it_fails_once(machine):
@@ -172,7 +172,15 @@ def test_systemd_runs_it(installed, machine, next_deb):
     until(lambda: machine.show("currentsd", "StatusText") ==
           "0 queued; heap running", "the line of status")
 
-    machine.run("systemctl reload currentsd")
+    new = "another-token-of-the-tests-of-the-package"
+    machine.run(f"sed -i 's/^CURRENTSD_TOKEN=.*/CURRENTSD_TOKEN={new}/' {ENV} "
+                "&& systemctl reload currentsd")
+    assert json.loads(post(machine, new))["duplicates"] == 1
+    machine.run(f"echo CURRENTSD_THREADS=none >>{ENV}")
+    assert "failed" in machine.run("systemctl reload currentsd", ok=False)
+    assert "CURRENTSD_THREADS" in machine.run("journalctl -u currentsd")
+    assert json.loads(post(machine, new))["duplicates"] == 1
+    machine.run(f"sed -i /THREADS/d {ENV}")
     assert pid(machine) == first
 
     installed.put(next_deb)
