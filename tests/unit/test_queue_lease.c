@@ -474,6 +474,72 @@ test_settled_in_part(void **state)
 	assert_int_equal(totals(fixture).dropped, 1);
 }
 
+static void
+traced_put(struct fixture *fixture, const char *id, const char *trace)
+{
+	struct item item = {
+	    .type = STR("Open"), .id = str_text(id), .data = STR("{}")};
+	struct queue_batch batch = {
+	    .source = "main",
+	    .destination = "heap",
+	    .now_ms = 1764000000000,
+	    .items = &item,
+	    .count = 1,
+	    .trace = str_text(trace),
+	};
+	struct answer answer;
+	struct err err;
+
+	answer_init(&answer);
+	assert_true(
+	    queue_put(fixture->queue, &batch, answer_done, &answer, &err));
+	assert_true(answer_wait(&answer));
+}
+
+/* A trace goes along, also into the new batch of what is deferred, if all of
+ * its items came with it. */
+static void
+test_traces_go_along(void **state)
+{
+	static const struct {
+		const char *first, *second, *deferred;
+	} rows[] = {
+	    {"", "", ""},
+	    {"trace-a", "trace-a", "trace-a"},
+	    {"trace-a", "trace-b", ""},
+	    {"trace-a", "", ""},
+	    {"", "trace-b", ""},
+	};
+	struct fixture *fixture = *state;
+	struct queue_lease *leases[2], *lease;
+	struct err err;
+	char id[8];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		(void)snprintf(id, sizeof(id), "a%zu", i);
+		traced_put(fixture, id, rows[i].first);
+		leases[0] = take(fixture, 1);
+		id[0] = 'b';
+		traced_put(fixture, id, rows[i].second);
+		leases[1] = take(fixture, 1);
+		assert_true(str_equal_text(leases[0]->trace, rows[i].first));
+		assert_true(str_equal_text(leases[1]->trace, rows[i].second));
+		judge_all(leases[0], QUEUE_DEFERRED, 1764000000001);
+		judge_all(leases[1], QUEUE_DEFERRED, 1764000000001);
+		assert_true(
+		    queue_settle(fixture->queue, leases, 2, 5000, &err));
+		queue_lease_free(fixture->queue, leases[0]);
+		queue_lease_free(fixture->queue, leases[1]);
+		if (!on_memory())
+			reopen(fixture);
+		lease = take(fixture, 1764000000002);
+		assert_int_equal(lease->count, 2);
+		assert_true(str_equal_text(lease->trace, rows[i].deferred));
+		settle_all(fixture, lease, QUEUE_DELIVERED, 0);
+		queue_lease_free(fixture->queue, lease);
+	}
+}
+
 int
 main(void)
 {
@@ -489,6 +555,7 @@ main(void)
 	    TEST(test_what_is_parked_moves_unparked),
 	    TEST(test_deferred_to_an_earlier_time),
 	    TEST(test_settled_in_part),
+	    TEST(test_traces_go_along),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
