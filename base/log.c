@@ -181,9 +181,8 @@ value_is_odd(struct str value)
 static void
 line_member(struct line *line, struct str key, struct str value, bool text)
 {
-	bool json = log_form == LOG_JSON;
-	bool bare =
-	    json ? !text && value_is_number(value) : !value_is_odd(value);
+	bool json = log_form == LOG_JSON, odd = value_is_odd(value);
+	bool bare = json ? !text && value_is_number(value) : !odd;
 	const char *quote = json ? "\"" : "";
 
 	if (!line_has_room(
@@ -196,7 +195,10 @@ line_member(struct line *line, struct str key, struct str value, bool text)
 	line_add(line, json ? ":" : "=", 1);
 	quote = bare ? "" : "\"";
 	line_add(line, quote, strlen(quote));
-	line_escape(line, value);
+	if (!odd && line_has_room(line, value.len))
+		line_add(line, value.data, value.len);
+	else
+		line_escape(line, value);
 	line_add(line, quote, strlen(quote));
 	line->next = json ? "," : " ";
 }
