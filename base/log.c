@@ -69,8 +69,8 @@ static struct {
 	_Atomic uint64_t put, written;
 } log_ring;
 
+static _Atomic enum log_level log_least = LOG_INFO;
 /* set before threads start */
-static enum log_level log_least = LOG_INFO;
 static enum log_form log_form = LOG_LOGFMT;
 static bool log_journal;
 
@@ -86,7 +86,7 @@ static const struct {
 void
 log_set_level(enum log_level least)
 {
-	log_least = least;
+	atomic_store_explicit(&log_least, least, memory_order_relaxed);
 }
 
 bool
@@ -501,7 +501,7 @@ log_line(enum log_level level, const char *module, const char *format, ...)
 	char number[24];
 	va_list args;
 
-	if (level < log_least)
+	if (level < atomic_load_explicit(&log_least, memory_order_relaxed))
 		return;
 	va_start(args, format);
 	line_begin(&line, level, module, format, args);

@@ -94,19 +94,21 @@ def test_diff(conf, tmp_path):
     new.chmod(0o600)
     done = run("config", "diff", str(new), config=conf)
     assert done.returncode == FOUND, done.stderr
-    assert 'listen\n    {"127.0.0.1:9000"} -> {"127.0.0.1:9001"}' \
-        in done.stdout
+    assert ('listen (needs a restart)\n    {"127.0.0.1:9000"} -> '
+            '{"127.0.0.1:9001"}\n') in done.stdout
     assert 'source main: token\n    "********" -> "********" (another one)' \
         in done.stdout
     assert 'source more: token\n    (not there) -> "********"' in done.stdout
-    assert "needs a restart" in done.stdout and "-token" not in done.stdout
+    assert "reload` puts in force what needs no restart" in done.stdout
+    assert "-token" not in done.stdout
     assert "would not start: destination" in done.stdout
     told = json.loads(run("config", "diff", str(new), "--json",
                           config=conf).stdout)
     assert [change["name"] for change in told["changes"]] == [
         "listen", "source main: token", "source more: kind",
         "source more: token"]
-    assert all(change["restart"] for change in told["changes"])
+    assert [change["restart"] for change in told["changes"]] == [
+        True, False, False, False]
     assert "region" in told["error"]
 
 
