@@ -243,6 +243,11 @@ server_prepare(struct server *server, const struct server_settings *settings,
 
 	if (!ingest_check_settings(settings, reterr))
 		return false;
+	if (ingest_unproven_memory(settings) >
+	    ingest_unproven_memory(&server->service.settings))
+		return err_set(reterr, ERR_CONFLICT,
+		    "a source of a kind that is new here needs more memory for "
+		    "bodies than was set apart, which needs a restart");
 	before = service_sources(&server->service);
 	*ret_sources = sources_new(settings, before);
 	sources_drop(before);

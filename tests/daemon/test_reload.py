@@ -588,6 +588,7 @@ def test_two_at_once(start, settings):
     assert sorted(changed) == [[]] * 7 + [["retry_after"]]
 
 
+@pytest.mark.file
 def test_sighup_while_it_starts_and_stops(start, settings):
     daemon = start()
     daemon.stop()
@@ -602,6 +603,7 @@ def test_sighup_while_it_starts_and_stops(start, settings):
     assert run_.process.wait(timeout=PATIENCE) == 0
 
 
+@pytest.mark.file
 def test_the_service_manager_waits(start, settings, tmp_path):
     path = tmp_path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
@@ -622,6 +624,7 @@ def test_the_service_manager_waits(start, settings, tmp_path):
         assert manager.recv(4096) == b"READY=1"
 
 
+@pytest.mark.file
 def test_without_a_daemon(start, settings):
     daemon = start()
     daemon.stop()

@@ -158,6 +158,7 @@ world_random(uint64_t below)
 
 struct outlet_context {
 	char rules[2];
+	const char *app_id, *url;
 };
 
 static inline bool
@@ -168,6 +169,8 @@ world_context_new(const void *settings, struct outlet_context **ret_context,
 	*ret_context = calloc(1, sizeof(**ret_context));
 	assert_non_null(*ret_context);
 	(*ret_context)->rules[0] = world->rules;
+	(*ret_context)->app_id = world->app_id;
+	(*ret_context)->url = world->url;
 	return true;
 }
 
@@ -224,9 +227,8 @@ world_address(const struct outlet_context *context, bool announcement,
 {
 	static const char *const headers[] = {NULL};
 
-	(void)context;
 	*ret_address = (struct outlet_address){
-	    announcement ? world->announce_url : world->url, headers};
+	    announcement ? world->announce_url : context->url, headers};
 }
 
 static inline struct str
@@ -272,10 +274,9 @@ world_frame(const struct outlet_context *context,
     const struct outlet_group *group, const struct str *items, size_t count,
     struct buf *body, struct err *reterr)
 {
-	(void)context;
 	if (group != NULL)
 		(void)buf_append(body, group->label.data, group->label.len);
-	(void)buf_printf(body, "%s:[", world->app_id);
+	(void)buf_printf(body, "%s:[", context->app_id);
 	for (size_t i = 0; i < count; i++) {
 		if (i > 0)
 			(void)buf_char(body, ',');

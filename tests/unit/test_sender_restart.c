@@ -136,6 +136,92 @@ test_quota_over_a_restart(void **state)
 	}
 }
 
+/* The running sender adopts other settings. */
+static void
+adopt(void)
+{
+	struct err err;
+	int64_t until_ms = world->now.mono_ms + 60 * 1000;
+
+	sender_stop(world->sender);
+	while (!sender_idle(world->sender)) {
+		assert_true(world->now.mono_ms < until_ms);
+		world_pass(1);
+	}
+	assert_true(
+	    sender_adopt(world->sender, &world->settings, &world->now, &err));
+}
+
+/* At the same place the windows go on, whatever the amounts are; and what was
+ * counted so far goes on in any case. At another it is as after a stop. */
+static void
+test_quota_over_other_settings(void **state)
+{
+	static const struct {
+		const char *app_id;
+		unsigned app, identity; /* from then on */
+		enum forwarder_state state;
+	} cases[] = {
+	    {NULL, 14250, 950, FORWARDER_RUNNING},
+	    {NULL, 7000, 500, FORWARDER_RUNNING},
+	    {NULL, 14250, 0, FORWARDER_COOLING_DOWN},
+	    {"2", 14250, 950, FORWARDER_COOLING_DOWN},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint64_t posts;
+
+		world_start(20000);
+		for (size_t n = 0; n < world->count; n++)
+			world->events[n].identity = (unsigned)n % 4;
+		world_quotas(14250, 950);
+		world_sender_start();
+		world_pass(18000);
+		assert_int_equal(world->done, 4 * 950);
+		posts = world_status().posts;
+		assert_true(posts > 0);
+		if (cases[i].app_id != NULL)
+			world->app_id = cases[i].app_id;
+		world_quotas(cases[i].app, cases[i].identity);
+		world->settings.linger_ms = 10;
+		adopt();
+		assert_int_equal(world_status().state, cases[i].state);
+		assert_int_equal(world_status().posts, posts);
+		assert_int_equal(world_status().accepted, 4 * 950);
+		world_pass(3 * 60 * 1000);
+		assert_true(world->done > 4 * 950);
+		if (cases[i].identity != 0)
+			assert_true(world->identity_most <= 950);
+		assert_true(world->app_most <= 14250);
+		world_end();
+	}
+}
+
+/* What is in trouble is tried at once, and one that is paused stays so. */
+static void
+test_states_over_other_settings(void **state)
+{
+	(void)state;
+	world_start(10);
+	world->settings.probe_ms = HOUR_MS;
+	world->settings.request_items = 1;
+	world->all_status = 401;
+	world_sender_start();
+	world_pass(2000);
+	assert_int_equal(world_status().state, FORWARDER_HALTED);
+	world->all_status = 0;
+	world->settings.probe_ms = 1000;
+	adopt();
+	world_pass(2000);
+	assert_int_equal(world_status().state, FORWARDER_RUNNING);
+	assert_int_equal(world->done, 10);
+	sender_pause(world->sender, true, &world->now);
+	adopt();
+	assert_int_equal(world_status().state, FORWARDER_PAUSED);
+	world_end();
+}
+
 /* No sender has ever posted: nothing to cool down for. */
 static void
 test_a_first_start_does_not_cool_down(void **state)
@@ -263,6 +349,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_quota_over_a_restart),
+	    cmocka_unit_test(test_quota_over_other_settings),
+	    cmocka_unit_test(test_states_over_other_settings),
 	    cmocka_unit_test(test_a_first_start_does_not_cool_down),
 	    cmocka_unit_test(test_quotas_switched_on),
 	    cmocka_unit_test(test_retry_after_over_a_restart),

@@ -114,6 +114,65 @@ test_faults(void **state)
 	assert_non_null(strstr(err.text, "cannot read the variables in"));
 }
 
+/* Read again, while the environment stays as it is: what it had alike with the
+ * file the first time is the file's to change. */
+static void
+test_read_again(void **state)
+{
+	static const char *const pairs[] = {"CURRENTSD_RETRY_AFTER=11s",
+	    "CURRENTSD_THREADS=5", "WORD=warn", NULL};
+	char path[] = "/tmp/currentsd-envfile-XXXXXX";
+	char config[] = "/tmp/currentsd-envfile-XXXXXX";
+	struct settings first, again;
+	struct err err;
+	FILE *file;
+
+	(void)state;
+	environment_set(pairs);
+	file_make("CURRENTSD_RETRY_AFTER=11s\nCURRENTSD_THREADS=3\nWORD=warn\n"
+		  "CURRENTSD_QUEUE_PENDING=7\n",
+	    0600, path);
+	file_make("log_level = ${WORD}\nadmin_hosts = {\"a${NO:-}\", '${b}'}\n",
+	    0600, config);
+	assert_int_equal(setenv("CURRENTSD_ENV_FILE", path, 1), 0);
+	assert_true(settings_read(config, &first, &err));
+	assert_int_equal(first.log_level, LOG_WARN);
+	assert_string_equal(first.server.admin_hosts[0], "a");
+	assert_string_equal(first.server.admin_hosts[1], "${b}");
+	file = fopen(path, "we");
+	assert_non_null(file);
+	(void)fputs("CURRENTSD_RETRY_AFTER=12s\nCURRENTSD_THREADS=4\n"
+		    "WORD=error\nNO='\"\\\\$x'\n",
+	    file);
+	assert_int_equal(fclose(file), 0);
+	assert_true(settings_read_again(&first, config, &again, &err));
+	assert_int_equal(again.server.retry_after_s, 12);
+	assert_int_equal(again.server.threads, 5); /* of the environment */
+	assert_int_equal(again.log_level, LOG_ERROR);
+	assert_int_not_equal(again.queue.pending_max, 7);
+	assert_string_equal(again.server.admin_hosts[0], "a\"\\\\$x");
+	assert_string_equal(getenv("CURRENTSD_RETRY_AFTER"), "11s");
+	assert_string_equal(getenv("WORD"), "warn");
+	assert_string_equal(getenv("CURRENTSD_QUEUE_PENDING"), "7");
+	assert_null(getenv("NO"));
+
+	/* what needs a restart keeps its value */
+	again.queue.window_events = first.queue.window_events + 1;
+	assert_true(settings_keep(&again, &first, &err));
+	assert_int_equal(again.queue.pending_max, 7);
+	assert_int_equal(again.queue.window_events, first.queue.window_events);
+	assert_int_equal(again.server.retry_after_s, 12);
+	assert_ptr_not_equal(again.queue.dir, first.queue.dir);
+	assert_string_equal(again.queue.dir, first.queue.dir);
+	assert_null(again.catalogue);
+	settings_fini(&again);
+	assert_string_equal(getenv("CURRENTSD_QUEUE_PENDING"), "7");
+	settings_fini(&first);
+	assert_null(getenv("CURRENTSD_QUEUE_PENDING"));
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(unlink(config), 0);
+}
+
 /* ---- the rows ---- */
 
 struct wanted {
@@ -219,6 +278,7 @@ main(void)
 	    cmocka_unit_test(test_syntax),
 	    cmocka_unit_test(test_the_environment_wins),
 	    cmocka_unit_test(test_faults),
+	    cmocka_unit_test(test_read_again),
 	    cmocka_unit_test(test_rows),
 	    cmocka_unit_test(test_a_credential),
 	};

@@ -271,6 +271,88 @@ test_clocks(void **state)
 	assert_int_equal(after.failing_since_ms, before.failing_since_ms);
 }
 
+static unsigned given_back;
+
+static void
+give_back(void *lender)
+{
+	assert_ptr_equal(lender, &given_back);
+	given_back++;
+}
+
+/* Other settings: the status and the tokens that stay go on, and what is no
+ * longer used is given back. */
+static void
+test_adopt(void **state)
+{
+	static const char *const fresh[] = {"new", "secret", NULL};
+	struct server_source two[] = {{.name = "other",
+					  .intake = &currents_intake,
+					  .context = contexts[0],
+					  .destination = "heap",
+					  .secrets = fresh},
+	    {.name = "main",
+		.intake = &currents_intake,
+		.context = contexts[0],
+		.destination = "heap",
+		.secrets = fresh}};
+	struct server *server = start_default();
+	unsigned port = server_port(server);
+	struct server_source_status before, after;
+	struct server_settings settings;
+	struct sources *sources_made;
+	int64_t used_ms[2], later_ms[2];
+	char answer[4096];
+	struct err err;
+
+	(void)state;
+	given_back = 0;
+	assert_int_equal(
+	    post(port, "/currents", TOKEN, "[7]", answer, 4096), 200);
+	server_source_status(server, "main", &before);
+	assert_int_equal(server_tokens_used(server, "main", used_ms, 2), 2);
+	settings_for_test(&settings);
+	settings.sources = two;
+	settings.source_count = 2;
+	settings.retry_after_s = 77;
+	settings.give_back = give_back;
+	settings.lender = &given_back;
+
+	/* prepared, and dropped: nothing changes */
+	assert_true(server_prepare(server, &settings, &sources_made, &err));
+	sources_drop(sources_made);
+	assert_int_equal(given_back, 1);
+	assert_int_equal(
+	    post(port, "/currents/open", "", "[7]", answer, 4096), 200);
+
+	assert_true(server_prepare(server, &settings, &sources_made, &err));
+	server_adopt(server, sources_made);
+	server_source_status(server, "main", &after);
+	assert_int_equal(after.last_success_ms, before.last_success_ms);
+	assert_int_equal(after.answer_count, 1);
+	assert_int_equal(server_tokens_used(server, "main", later_ms, 2), 2);
+	assert_int_equal(later_ms[0], 0);
+	assert_int_equal(later_ms[1], used_ms[1]);
+	assert_int_equal(
+	    post(port, "/currents/open", "", "[7]", answer, 4096), 404);
+	assert_int_equal(
+	    post(port, "/currents/other", "Authorization: Bearer new\r\n",
+		"[7]", answer, 4096),
+	    200);
+	fake_set(FAKE_FAIL);
+	assert_int_equal(
+	    post(port, "/currents/main", TOKEN, "[7]", answer, 4096), 503);
+	assert_non_null(strstr(answer, "Retry-After: 77\r\n"));
+
+	/* settings that cannot be leave the others in force */
+	settings.body_memory = 1;
+	assert_false(server_prepare(server, &settings, &sources_made, &err));
+	assert_int_equal(err.code, ERR_CONFIG);
+	assert_int_equal(given_back, 1);
+	server_stop(server);
+	assert_int_equal(given_back, 2);
+}
+
 /* Whatever was saved, the server starts. */
 static void
 test_odd_clocks(void **state)
@@ -303,6 +385,7 @@ main(void)
 	    cmocka_unit_test_setup(test_status, forget),
 	    cmocka_unit_test_setup(test_refusals, forget),
 	    cmocka_unit_test_setup(test_clocks, forget),
+	    cmocka_unit_test_setup(test_adopt, forget),
 	    cmocka_unit_test_setup(test_odd_clocks, forget),
 	};
 
