@@ -19,6 +19,12 @@ budget_init(struct budget *budget, size_t bytes, struct budget *of)
 	budget->of = of;
 }
 
+void
+budget_widen(struct budget *budget, size_t bytes)
+{
+	(void)atomic_fetch_add(&budget->left, bytes);
+}
+
 bool
 budget_take(struct budget *budget, size_t bytes)
 {

@@ -33,6 +33,8 @@ struct budget {
 };
 
 void budget_init(struct budget *budget, size_t bytes, struct budget *of);
+/* It has so many bytes more of what it is a share of. */
+void budget_widen(struct budget *budget, size_t bytes);
 MUST_USE bool budget_take(struct budget *budget, size_t bytes);
 void budget_give(struct budget *budget, size_t bytes);
 

@@ -36,6 +36,7 @@ struct service {
 	/* any thread */
 	struct budget budget;	/* of all bodies */
 	struct budget unproven; /* of those that come before their proof */
+	size_t unproven_bytes;	/* of it; server_adopt() alone changes it */
 	struct budget called;	/* of the bodies of the admin interface */
 	atomic_bool draining;
 

@@ -194,8 +194,9 @@ server_start(const struct server_settings *settings, struct queue *queue,
 	lock_init(&service->lock);
 	cond_init(&service->fewer);
 	budget_init(&service->budget, settings->body_memory, NULL);
-	budget_init(&service->unproven, ingest_unproven_memory(settings),
-	    &service->budget);
+	service->unproven_bytes = ingest_unproven_memory(settings);
+	budget_init(
+	    &service->unproven, service->unproven_bytes, &service->budget);
 	budget_init(&service->called, SERVER_CALLED_MEMORY, NULL);
 	listener_init(&server->ingest, service, LISTENER_INGEST, connections);
 	listener_init(&server->admin, service, LISTENER_ADMIN,
@@ -243,11 +244,6 @@ server_prepare(struct server *server, const struct server_settings *settings,
 
 	if (!ingest_check_settings(settings, reterr))
 		return false;
-	if (ingest_unproven_memory(settings) >
-	    ingest_unproven_memory(&server->service.settings))
-		return err_set(reterr, ERR_CONFLICT,
-		    "a source of a kind that is new here needs more memory for "
-		    "bodies than was set apart, which needs a restart");
 	before = service_sources(&server->service);
 	*ret_sources = sources_new(settings, before);
 	sources_drop(before);
@@ -258,9 +254,15 @@ void
 server_adopt(struct server *server, struct sources *sources)
 {
 	struct service *service = &server->service;
+	size_t unproven = ingest_unproven_memory(sources_settings(sources));
 	struct sources *before;
 
 	server_show_counters(sources_settings(sources));
+	if (unproven > service->unproven_bytes) {
+		budget_widen(
+		    &service->unproven, unproven - service->unproven_bytes);
+		service->unproven_bytes = unproven;
+	}
 	lock_hold(&service->lock);
 	before = service->sources;
 	service->sources = sources;

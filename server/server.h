@@ -121,8 +121,8 @@ MUST_USE bool server_start(const struct server_settings *settings,
  * tokens, and those that no listener has (names of the admin listener,
  * request_timeout, retry_after); the others stay. Requests that began keep to
  * what they began with. First what can fail; what it made is then put in force,
- * or dropped. ERR_CONFIG if these settings contradict each other; ERR_CONFLICT
- * if they need a restart. */
+ * or dropped; one at a time. ERR_CONFIG if these settings contradict each
+ * other. */
 struct sources;
 MUST_USE bool
 server_prepare(struct server *server, const struct server_settings *settings,

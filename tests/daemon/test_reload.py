@@ -521,6 +521,21 @@ def test_destinations_come_and_go(start, settings, start_heapsim):
     until(lambda: len(more.keys()) == 2, "delivery")
 
 
+def test_the_other_half_is_added(start, settings, start_audiencesim):
+    braze = start_audiencesim("--api-key", API_KEY)
+    daemon = start()
+    assert send_page(daemon, page(["ann"])).status == 404
+    settings.sources["segments"] = {"kind": "segments", "secret": [SECRET]}
+    settings.destinations["braze"] = {
+        "kind": "attributes", "url": braze.url, "api_key": API_KEY,
+        "linger": "10ms", "hold": "0"}
+    assert reload(daemon, settings) == nothing(
+        added=["source segments", "destination braze"])
+    assert send_page(daemon, page(["ann"])).status == 200
+    until(lambda: daemon.queued() == 0, "delivery")
+    assert len(braze.memberships()) == 1
+
+
 def test_what_a_reload_cannot_do_is_refused(start, settings):
     daemon = start()
     settings.destinations["new"] = {
