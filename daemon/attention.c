@@ -312,7 +312,7 @@ about_failing(struct attention *attention, const struct status_source *source)
 	    "alerted its own staff");
 	source_clock(attention, source->gives_up_s,
 	    "switches the connector off", "switched the connector off");
-	HELP("Mend that; the source sends all of it again. See: currentsd "
+	HELP("Correct that; the source sends all of it again. See: currentsd "
 	     "sources show %s",
 	    source->name);
 }

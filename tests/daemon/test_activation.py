@@ -67,7 +67,7 @@ def test_sockets_by_their_names(pass_sockets, tmp_path):
     assert posted(public, public.getsockname()) == [200]
     assert posted(local, local.getsockname()) == [200]
     assert daemon.queue()["received"] == 2
-    daemon.run.wait_line(r"server: adopt sockets=3 .*replace listen and admin")
+    daemon.run.wait_line(r"event=adopt sockets=3 .*replace listen and admin")
     daemon.stop()
     assert os.path.exists(local.getsockname()), "systemd's name stays"
 

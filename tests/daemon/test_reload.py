@@ -204,7 +204,7 @@ def test_what_the_daemon_itself_goes_by(start, settings):
     settings.top["log_level"] = "info"
     reload(daemon, settings)
     assert daemon.post(batch(event(), event())).status == 200
-    daemon.run.wait_line("server: accept .*events=2")
+    daemon.run.wait_line("event=accept .*events=2")
     assert not any("events=1" in line for line in daemon.run.lines)
 
 
@@ -608,7 +608,7 @@ def test_sighup_while_it_starts_and_stops(start, settings):
     daemon = start()
     daemon.stop()
     daemon.run = run_ = Process([PROGRAM, "serve"], env=daemon.env)
-    run_.wait_line("settings: warn ")  # it is far from reading signals
+    run_.wait_line("module=settings event=warn ")  # it is far from reading signals
     run_.process.send_signal(signal.SIGHUP)
     run_.wait_line("reload changed=.* caller=SIGHUP")
     run_.process.send_signal(signal.SIGTERM)

@@ -136,7 +136,7 @@ test_read_again(void **state)
 	    0600, config);
 	assert_int_equal(setenv("CURRENTSD_ENV_FILE", path, 1), 0);
 	assert_true(settings_read(config, &first, &err));
-	assert_int_equal(first.log_level, LOG_WARN);
+	assert_int_equal(first.log.level, LOG_WARN);
 	assert_string_equal(first.server.admin_hosts[0], "a");
 	assert_string_equal(first.server.admin_hosts[1], "${b}");
 	file = fopen(path, "we");
@@ -148,7 +148,7 @@ test_read_again(void **state)
 	assert_true(settings_read_again(&first, config, &again, &err));
 	assert_int_equal(again.server.retry_after_s, 12);
 	assert_int_equal(again.server.threads, 5); /* of the environment */
-	assert_int_equal(again.log_level, LOG_ERROR);
+	assert_int_equal(again.log.level, LOG_ERROR);
 	assert_int_not_equal(again.queue.pending_max, 7);
 	assert_string_equal(again.server.admin_hosts[0], "a\"\\\\$x");
 	assert_string_equal(getenv("CURRENTSD_RETRY_AFTER"), "11s");
