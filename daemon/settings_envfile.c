@@ -254,6 +254,11 @@ settings_envfile_read(struct settings *settings, struct err *reterr)
 	file = fopen(path, "re");
 	if (file == NULL && !named && errno == EACCES) {
 		settings->unread = path;
+		if (settings->first != NULL)
+			(void)buf_printf(&settings->warnings,
+			    "cannot read %s: its variables stay as they were "
+			    "at the start, until a restart\n",
+			    path);
 		return true;
 	}
 	if (file == NULL && !named && (errno == ENOENT || errno == ENOTDIR))
