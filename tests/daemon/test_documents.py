@@ -401,13 +401,12 @@ def test_replace_a_token(host):
     assert old == TOKEN
     assert (host.post(event()), host.post(event(), token=new)) == (200, 401)
     host.edit(**variables(both))
-    host.type("$EDITOR /etc/currentsd/currentsd.env\n"
-              "systemctl restart currentsd")
+    reload = "$EDITOR /etc/currentsd/currentsd.env\ncurrentsd reload"
+    host.type(reload)
     assert host.post(event()) == host.post(event(), token=new) == 200
     assert "token 1" in host.type("currentsd sources show main").lower()
     host.edit(token=new)
-    host.type("$EDITOR /etc/currentsd/currentsd.env\n"
-              "systemctl restart currentsd")
+    host.type(reload)
     assert (host.post(event()), host.post(event(), token=new)) == (401, 200)
 
 
