@@ -412,12 +412,15 @@ def test_replace_a_token(host):
 
 @pytest.mark.file
 def test_upgrade_and_roll_back(host):
-    keep, new, old = blocks(chapter(OPERATING, "### Upgrade and roll back"))
+    keep, package, new, old = blocks(
+        chapter(OPERATING, "### Upgrade and roll back"))
+    assert package.startswith("apt ")  # tests/package does that
     assert host.post(event()) == 200
     host.type(keep)
+    assert (host.root / "var/backups/currentsd-before.db").exists()
     program = host.root / "usr/local/bin/currentsd"
-    kept = (host.root / "usr/local/bin/currentsd.old").stat().st_ino
     host.type(new, REPO)
+    kept = (host.root / "usr/local/bin/currentsd.old").stat().st_ino
     assert program.stat().st_ino != kept
     assert host.post(event()) == 200
     host.type(old)
