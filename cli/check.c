@@ -13,6 +13,7 @@
 #include "cli/send_test.h"
 #include "cli/show.h"
 #include "daemon/filesystem.h"
+#include "server/socket.h"
 
 #include <inttypes.h>
 #include <pwd.h>
@@ -325,11 +326,13 @@ check_destination_text(
 }
 
 static void
-check_port_text(const char *key, const char *address, const struct port *port,
-    struct buf *out)
+check_port_text(const char *key, const char *scheme, const char *address,
+    const struct port *port, struct buf *out)
 {
 	(void)buf_printf(out, "%-12s %s%s", key,
-	    strncmp(address, "unix:", 5) == 0 ? "" : "http://", address);
+	    strncmp(address, SOCKET_UNIX, strlen(SOCKET_UNIX)) == 0 ? ""
+								    : scheme,
+	    address);
 	if (port->state == PORT_FREE)
 		(void)buf_text(out, ", free");
 	if (port->state == PORT_OURS)
@@ -358,9 +361,12 @@ check_text(const struct check *check, struct buf *out)
 		(void)buf_printf(out, "daemon       runs (process %ld)\n",
 		    (long)check->daemon);
 	for (size_t i = 0; settings->server.listen[i] != NULL; i++)
-		check_port_text("listen", settings->server.listen[i],
-		    &check->listens[i], out);
-	check_port_text("admin", settings->server.admin, &check->admin, out);
+		check_port_text("listen",
+		    settings->server.tls_certificate != NULL ? "https://"
+							     : "http://",
+		    settings->server.listen[i], &check->listens[i], out);
+	check_port_text(
+	    "admin", "http://", settings->server.admin, &check->admin, out);
 	show_bytes(check->filesystem.free_bytes, room, sizeof(room));
 	show_bytes(settings->queue.max_bytes, most, sizeof(most));
 	(void)buf_printf(out,

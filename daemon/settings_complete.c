@@ -4,6 +4,8 @@
  */
 
 #include "daemon/settings_table.h"
+
+#include "base/clock.h"
 #include "daemon/zone.h"
 
 #include <errno.h>
@@ -821,7 +823,9 @@ all_complete(struct settings *settings, struct err *reterr)
 		    "CURRENTSD_BODY_MEMORY (in the file: body_memory) should "
 		    "be at least CURRENTSD_BODY_LIMIT (body_limit)");
 	if (!admin_tokens_complete(settings, reterr) ||
-	    !notify_complete(settings, reterr))
+	    !notify_complete(settings, reterr) ||
+	    !server_tls_check(&settings->server, clock_wall_ms(),
+		&settings->warnings, reterr))
 		return false;
 	for (size_t i = 0; i < settings->source_count; i++) {
 		if (!source_complete(settings, &settings->sources[i], reterr))

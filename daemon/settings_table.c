@@ -35,13 +35,19 @@ enum { ATTRIBUTES_OBJECTS = 50 };
 static const struct setting main_rows[] = {
 	{"listen", SETTING_LISTEN, MAIN(server.listen),
 	    .help = "Addresses for the requests of Braze and Heap, or"
-		" unix:PATH; plain HTTP, so put a TLS proxy in front."},
+		" unix:PATH; plain HTTP, so put a TLS proxy in front, or set"
+		" tls_certificate."},
 	{"listen_mode", SETTING_MODE, MAIN(server.listen_mode),
 	    .help = "The mode of such a unix socket: whoever may write to it"
 		" may connect."},
 	{"listen_group", SETTING_TEXT, MAIN(server.listen_group),
 	    .help = "The group that it gets, such as that of the proxy; the"
 		" daemon's user must be in it."},
+	{"tls_certificate", SETTING_PATH, MAIN(server.tls_certificate),
+	    .help = "A file (PEM) with a certificate and its chain: all"
+		" connections to listen are TLS (1.2 or 1.3) then."},
+	{"tls_key", SETTING_PATH, MAIN(server.tls_key),
+	    .help = "The file (PEM) with the key of the certificate."},
 	{"listen_proxy_protocol", SETTING_FLAG, MAIN(server.proxy_protocol),
 	    .help = "Each connection begins with a header of the PROXY"
 		" protocol (version 1 or 2), as a TCP balancer sends it. Any"

@@ -5,6 +5,7 @@
 
 #include "daemon/settings_table.h"
 #include "schema/json/text.h"
+#include "server/socket.h"
 
 #include <arpa/inet.h>
 #include <inttypes.h>
@@ -164,7 +165,10 @@ address_valid(const char *text)
 static bool
 local_valid(const char *text)
 {
-	return strncmp(text, "unix:/", 6) == 0 && strlen(text) < 5 + 108;
+	size_t len = strlen(SOCKET_UNIX);
+
+	return strncmp(text, SOCKET_UNIX "/", len + 1) == 0 &&
+	       strlen(text + len) < SOCKET_PATH;
 }
 
 /* ---- lists ---- */

@@ -21,12 +21,12 @@
 # libcmocka-dev is here because one build makes everything.
 PACKAGES_build=(gcc libc6-dev cmake ninja-build pkg-config curl
     ca-certificates tzdata libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev
-    libsqlite3-dev libzstd-dev zlib1g-dev libconfuse-dev nettle-dev
+    libgnutls28-dev libsqlite3-dev libzstd-dev zlib1g-dev libconfuse-dev nettle-dev
     libsmartcols-dev libcmocka-dev)
 COMMANDS_build=(gcc cmake ninja pkg-config curl)
 MODULES_build=('libmicrohttpd >= 0.9.75' 'jansson >= 2.14'
     'libcurl >= 7.88' 'sqlite3 >= 3.40' 'libzstd >= 1.5' zlib
-    'libconfuse >= 3.3' 'nettle >= 3.8' 'smartcols >= 2.38' cmocka)
+    'gnutls >= 3.7' 'libconfuse >= 3.3' 'nettle >= 3.8' 'smartcols >= 2.38' cmocka)
 
 PACKAGES_package=(dpkg-dev file)
 COMMANDS_package=(dpkg-shlibdeps file)

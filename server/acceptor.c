@@ -16,6 +16,7 @@
 enum {
 	ACCEPTOR_EVENTS = 64, /* that are handled at once */
 	ACCEPTOR_PAUSE_MS = 100,
+	ACCEPTOR_TLS = 0x16, /* the first byte of a handshake */
 };
 
 /* A connection that has sent too little. */
@@ -130,6 +131,13 @@ pending_look(struct acceptor *acceptor, struct pending *pending, bool ended)
 			    "it began without a PROXY header: let the "
 			    "balancer send one, or set "
 			    "listen_proxy_protocol = no");
+		else if ((bytes[0] == ACCEPTOR_TLS) != acceptor->settings.tls)
+			pending_hang_up(acceptor, pending,
+			    acceptor->settings.tls
+				? "it began without TLS: let the client use "
+				  "https, or remove tls_certificate"
+				: "it began with TLS: let the client use http, "
+				  "or set tls_certificate");
 		else
 			pending_pass(acceptor, pending);
 		return;

@@ -26,6 +26,7 @@ struct acceptor_settings {
 	const struct socket *sockets; /* listening; lent until the stop */
 	size_t count;
 	bool proxied; /* each connection begins with a PROXY header */
+	bool tls;     /* each connection is TLS */
 	const struct networks *trusted; /* whose headers are believed; lent */
 	bool counted;			/* in COUNTER_CONNECTIONS */
 

@@ -20,6 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct tls_identity;
+
 enum client_state {
 	CLIENT_IDLE,	/* between requests, or in a first line that comes
 			 * slowly */
@@ -34,9 +36,11 @@ struct client {
 	bool over; /* over the limit, while all others were busy */
 	/* of the peer, or what a trusted one wrote into a PROXY header */
 	char origin[ORIGIN_TEXT];
-	bool trusted; /* it is a proxy that is believed */
+	bool trusted;		       /* it is a proxy that is believed */
+	struct tls_identity *identity; /* NULL: it is plain */
 
 	/* owned by the thread that serves the connection */
+	bool agreed;	/* its TLS handshake succeeded */
 	size_t url_len; /* of the request line, as it came */
 	uint64_t bytes; /* of all its requests so far, and a PROXY header */
 	bool uncounted; /* one of them had a body of unknown length */

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "server/request.h"
 #include "server/route.h"
+#include "server/tls.h"
 
 #include <errno.h>
 #include <linux/tcp.h>
@@ -67,6 +68,13 @@ listener_proxied(const struct listener *listener)
 	return !listener->admin && listener->service->settings.proxy_protocol;
 }
 
+/* What its connections are encrypted with; NULL: they are plain. */
+static struct tls *
+listener_tls(const struct listener *listener)
+{
+	return listener->admin ? NULL : listener->service->tls;
+}
+
 /* ---- the acceptor's callbacks; arg is the listener ---- */
 
 static size_t
@@ -104,16 +112,22 @@ listener_count_hung_up(struct listener *listener, const char *why)
 }
 
 static void
+listener_log_hung_up(
+    struct listener *listener, const char *text, const char *why)
+{
+	log_line(LOG_WARN, "server", "hang_up listener=%s client=%s why=%s",
+	    listener->name, text, LOG_QUOTE(why));
+	listener_count_hung_up(listener, why);
+}
+
+static void
 listener_hung_up(void *arg, const struct proxy_from *from, const char *why)
 {
-	struct listener *listener = arg;
 	struct origin origin = origin_of(&from->address.any);
 	char text[ORIGIN_TEXT];
 
 	origin_write(&origin, text);
-	log_line(LOG_WARN, "server", "hang_up listener=%s client=%s why=%s",
-	    listener->name, text, LOG_QUOTE(why));
-	listener_count_hung_up(listener, why);
+	listener_log_hung_up(arg, text, why);
 }
 
 /* ---- libmicrohttpd's callbacks; cls is the listener ---- */
@@ -134,8 +148,8 @@ listener_arrived(int fd)
 /* What the acceptor knew: where it came from, and whether bytes before the
  * first request were taken out of the socket. */
 static void
-listener_meet(const struct service *service, struct MHD_Connection *connection,
-    struct client *client)
+listener_meet(const struct listener *listener,
+    struct MHD_Connection *connection, struct client *client)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
 	    connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
@@ -145,13 +159,34 @@ listener_meet(const struct service *service, struct MHD_Connection *connection,
 	int unread = 0;
 
 	origin_write(&origin, client->origin);
-	client->trusted = networks_have(service->trusted, &origin);
+	client->trusted = networks_have(listener->service->trusted, &origin);
+	if (listener_tls(listener) != NULL) {
+		client->identity = tls_give(
+		    listener_tls(listener), connection, &client->agreed);
+		client->uncounted = true; /* the kernel counts what is sealed */
+		return;
+	}
 	/* In this order: what arrives in between must not be taken for what was
 	 * read. */
 	arrived = listener_arrived(client->fd);
 	if (ioctl(client->fd, FIONREAD, &unread) == 0 &&
 	    arrived > (uint64_t)unread)
 		client->bytes = arrived - (uint64_t)unread;
+}
+
+/* A connection ended. */
+static void
+listener_part(struct listener *listener, struct client *client)
+{
+	static const char why[] = "its TLS handshake did not succeed: does the "
+				  "client trust the certificate?";
+
+	if (client == NULL)
+		return;
+	if (client->identity != NULL && !client->agreed)
+		listener_log_hung_up(listener, client->origin, why);
+	tls_take_back(listener_tls(listener), client->identity);
+	clients_remove(&listener->clients, client);
 }
 
 static void
@@ -162,7 +197,7 @@ listener_connection(void *cls, struct MHD_Connection *connection, void **client,
 	const union MHD_ConnectionInfo *info;
 
 	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-		clients_remove(&listener->clients, *client);
+		listener_part(listener, *client);
 		*client = NULL;
 		return;
 	}
@@ -177,7 +212,7 @@ listener_connection(void *cls, struct MHD_Connection *connection, void **client,
 		(void)shutdown(info->connect_fd, SHUT_RDWR);
 		return;
 	}
-	listener_meet(listener->service, connection, *client);
+	listener_meet(listener, connection, *client);
 	/* The acceptor saw the beginning of a request, unless that was a PROXY
 	 * header. */
 	if (!listener_proxied(listener))
@@ -413,6 +448,7 @@ listener_accept(struct listener *listener, struct err *reterr)
 	    .sockets = listener->sockets,
 	    .count = listener->socket_count,
 	    .proxied = listener_proxied(listener),
+	    .tls = listener_tls(listener) != NULL,
 	    .trusted = listener->service->trusted,
 	    .counted = !listener->admin,
 	    .most = listener->clients.most,
@@ -433,15 +469,15 @@ listener_start(struct listener *listener, struct err *reterr)
 {
 	const struct server_settings *settings = &listener->service->settings;
 	unsigned threads = listener->admin ? 1 : settings->threads;
+	bool tls = listener_tls(listener) != NULL;
+	intptr_t limit = (intptr_t)(listener->clients.most +
+				    listener_slack(listener->clients.most));
 
 	/* Strictness stays at its default: above it the library drops a raw
 	 * space in the query, as sources send it, without an answer. */
 	struct MHD_OptionItem options[] = {
 	    {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)listener_log, listener},
-	    {MHD_OPTION_CONNECTION_LIMIT,
-		(intptr_t)(listener->clients.most +
-			   listener_slack(listener->clients.most)),
-		NULL},
+	    {MHD_OPTION_CONNECTION_LIMIT, limit, NULL},
 	    {MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 		listener->admin ? LISTENER_ADMIN_POOL : 2 * LISTENER_READ,
 		NULL},
@@ -453,6 +489,10 @@ listener_start(struct listener *listener, struct err *reterr)
 		listener},
 	    {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)listener_first_line,
 		listener},
+	    {tls ? MHD_OPTION_HTTPS_CERT_CALLBACK : MHD_OPTION_CONNECTION_LIMIT,
+		limit, (void *)tls_no_certificate()},
+	    {tls ? MHD_OPTION_HTTPS_PRIORITIES : MHD_OPTION_CONNECTION_LIMIT,
+		limit, (void *)(intptr_t)TLS_PRIORITIES},
 	    /* One thread is no pool to the library. */
 	    {threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END,
 		threads, NULL},
@@ -460,8 +500,9 @@ listener_start(struct listener *listener, struct err *reterr)
 	};
 
 	listener->daemon =
-	    MHD_start_daemon(LISTENER_FLAGS, 0, NULL, NULL, listener_handle,
-		listener, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+	    MHD_start_daemon(LISTENER_FLAGS | (tls ? MHD_USE_TLS : 0), 0, NULL,
+		NULL, listener_handle, listener, MHD_OPTION_ARRAY, options,
+		MHD_OPTION_END);
 	return listener->daemon != NULL ||
 	       err_set(reterr, ERR_IO,
 		   "cannot start the threads of the %s listener",

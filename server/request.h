@@ -32,6 +32,7 @@ struct service {
 	struct server_settings settings; /* of what stays while it runs */
 	struct queue *queue;
 	struct networks *trusted;
+	struct tls *tls; /* NULL: plain HTTP */
 
 	/* any thread */
 	struct budget budget;	/* of all bodies */

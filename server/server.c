@@ -15,6 +15,7 @@
 #include "server/request.h"
 #include "server/socket.h"
 #include "server/sources.h"
+#include "server/tls.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +67,38 @@ bool
 server_network_valid(const char *text)
 {
 	return network_valid(text);
+}
+
+bool
+server_tls_check(const struct server_settings *settings, int64_t wall_ms,
+    struct buf *warnings, struct err *reterr)
+{
+	const char *certificate = settings->tls_certificate;
+	struct tls *tls;
+
+	if (certificate == NULL && settings->tls_key == NULL)
+		return true;
+	if (certificate == NULL || settings->tls_key == NULL)
+		return err_set(reterr, ERR_CONFIG,
+		    "tls_certificate and tls_key belong together: set both, or "
+		    "neither");
+	if (!tls_new(certificate, settings->tls_key, &tls, reterr))
+		return false;
+	tls_warn(tls, certificate, wall_ms, warnings);
+	tls_free(tls);
+	return true;
+}
+
+bool
+server_tls_reload(struct server *server, const char *certificate,
+    const char *key, struct err *reterr)
+{
+	struct tls *tls = server->service.tls;
+
+	if (tls == NULL || certificate == NULL || key == NULL)
+		return err_set(reterr, ERR_UNSUPPORTED,
+		    "tls_certificate is set or removed by a restart only");
+	return tls_reload(tls, certificate, key, reterr);
 }
 
 /* The admin listener gets a part of what the other has, if that is few. */
@@ -205,7 +238,10 @@ server_start(const struct server_settings *settings, struct queue *queue,
 	    server_admin_connections(connections));
 	sources_restore(sources, queue);
 	server_show_counters(settings);
-	if (!server_local_open(server, reterr) ||
+	if ((settings->tls_certificate != NULL &&
+		!tls_new(settings->tls_certificate, settings->tls_key,
+		    &service->tls, reterr)) ||
+	    !server_local_open(server, reterr) ||
 	    !server_listen(server, reterr) ||
 	    !listener_open(&server->ingest, reterr) ||
 	    !listener_open(&server->admin, reterr)) {
@@ -371,6 +407,7 @@ server_stop(struct server *server)
 	listener_close(&server->local);
 	sources_drop(service->sources);
 	networks_free(service->trusted);
+	tls_free(service->tls);
 	cond_fini(&service->fewer);
 	lock_fini(&service->lock);
 	free(server);

@@ -70,6 +70,8 @@ struct server_settings {
 	/* Addresses, networks and "unix", NULL-terminated, that are believed
 	 * when they say for whom they ask. */
 	const char *const *trusted_proxies;
+	/* Files in PEM, if connections to `listen` are TLS; else NULL. */
+	const char *tls_certificate, *tls_key;
 	const char *admin;
 	/* In place of `listen`, and of `admin`, if there is such a one. */
 	const struct server_socket *sockets;
@@ -107,6 +109,11 @@ void server_settings_init(struct server_settings *settings);
 /* May it stand in trusted_proxies? */
 bool server_network_valid(const char *text);
 
+/* Can the two files be used? Append a line of warning for a certificate that
+ * expires soon. True if there are none. */
+MUST_USE bool server_tls_check(const struct server_settings *settings,
+    int64_t wall_ms, struct buf *warnings, struct err *reterr);
+
 /* How many open files a server with so many connections may need. */
 size_t server_files(unsigned connections);
 
@@ -141,6 +148,12 @@ void server_sweep(struct server *server, int64_t mono_ms);
 
 /* Is no thread of the listeners stuck? Any thread. */
 bool server_alive(struct server *server, int64_t mono_ms);
+
+/* Read the two files anew, for new connections. On failure those of before stay
+ * in use. A server without TLS, or two NULLs, is ERR_UNSUPPORTED: that needs a
+ * restart. Any thread. */
+MUST_USE bool server_tls_reload(struct server *server, const char *certificate,
+    const char *key, struct err *reterr);
 
 /* From now on /readyz is 503, and new requests are refused as BUSY. Before that,
  * if sockets were passed, those who have connected get half a second to send

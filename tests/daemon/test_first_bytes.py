@@ -167,18 +167,21 @@ def test_too_few_files_do_not_spin(start_daemon):
 CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
-@pytest.mark.parametrize("request_", [
-    POST + b"Content-Length: 2 \r\n\r\n{}",
-    POST + b"Content-Length: 2\t\r\n\r\n{}",
-    POST + b"Content-Length: 2, 2\r\n\r\n{}",
-    POST + b"no colon\r\nContent-Length: 2\r\n\r\n{}",
-    CHUNKED + b"2 \r\n{}\r\n0\r\n\r\n",
-    CHUNKED + b" 2\r\n{}\r\n0\r\n\r\n",
-    CHUNKED + b"0x2\r\n{}\r\n0\r\n\r\n",
-    CHUNKED + b"2\r\n{}\r\n0\r\nno colon\r\n\r\n",
-    b"POST /currents HTTP/1.1 x\r\nHost: x\r\n\r\n",
-], ids=["blank", "tab", "list", "colon", "chunk-blank", "chunk-before",
-        "chunk-hex", "trailer", "version"])
+# It would answer 400 to these by itself.
+MALFORMED = {
+    "blank": POST + b"Content-Length: 2 \r\n\r\n{}",
+    "tab": POST + b"Content-Length: 2\t\r\n\r\n{}",
+    "list": POST + b"Content-Length: 2, 2\r\n\r\n{}",
+    "colon": POST + b"no colon\r\nContent-Length: 2\r\n\r\n{}",
+    "chunk-blank": CHUNKED + b"2 \r\n{}\r\n0\r\n\r\n",
+    "chunk-before": CHUNKED + b" 2\r\n{}\r\n0\r\n\r\n",
+    "chunk-hex": CHUNKED + b"0x2\r\n{}\r\n0\r\n\r\n",
+    "trailer": CHUNKED + b"2\r\n{}\r\n0\r\nno colon\r\n\r\n",
+    "version": b"POST /currents HTTP/1.1 x\r\nHost: x\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("request_", MALFORMED.values(), ids=MALFORMED)
 def test_no_400_of_the_library(bounded, request_):
     """On a new connection, and after an answer on the same one."""
     daemon = bounded(4)

@@ -65,6 +65,7 @@ LIBRARIES = {
     "zstd_errors.h": ("queue",),
     "microhttpd.h": ("server",),
     "zlib.h": ("server",),
+    "gnutls/": ("server",),
     "curl/": ("forwarder", "cli"),
     "confuse.h": ("daemon",),
     "nettle/": ("base",),
@@ -73,7 +74,7 @@ LIBRARIES = {
 }
 
 LIBRARY_TYPES = re.compile(
-    r"\b(MHD_\w+|sqlite3\w*|CURLM?\w*|ZSTD_\w+|z_stream\w*|json_t|cfg_\w*t)\b")
+    r"\b(MHD_\w+|gnutls_\w+|sqlite3\w*|CURLM?\w*|ZSTD_\w+|z_stream\w*|json_t|cfg_\w*t)\b")
 
 INCLUDE = re.compile(r'\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
