@@ -144,7 +144,9 @@ static const struct setting main_rows[] = {
 		" last."},
 	{"idle_timeout", SETTING_DURATION, MAIN(server.idle_timeout_ms),
 	    LIMITS(SECOND(1), HOUR(1)),
-	    .help = "The time after which an idle connection is closed."},
+	    .help = "The time after which an idle connection is closed: longer"
+		" than your proxy keeps its connections to us. Idle ones give"
+		" way when there are too many."},
 	{"retry_after", SETTING_SECONDS, .live = true, MAIN(server.retry_after_s),
 	    LIMITS(SECOND(1), HOUR(1)),
 	    .help = "The value of Retry-After in a 503 (in whole seconds)."},

@@ -163,12 +163,34 @@ clients_prove(struct clients *clients, struct client *client)
 	lock_drop(&clients->lock);
 }
 
+/* Of the clients that are kept, shut down the one that has been idle for
+ * longest without having proven anything. */
+static void
+clients_unkeep(struct clients *clients)
+{
+	struct client *client = clients->last;
+
+	lock_assert_held(&clients->lock);
+	while (
+	    client != NULL && (!client->kept || client->proven ||
+				  client->shut || client->state != CLIENT_IDLE))
+		client = client->prev;
+	if (client == NULL)
+		return;
+	client->kept = false;
+	clients->kept--;
+	clients_shut(clients, client);
+	counter_add(COUNTER_SWEPT, 1);
+}
+
 bool
 clients_keep(struct clients *clients, struct client *client)
 {
 	bool kept;
 
 	lock_hold(&clients->lock);
+	if (!client->kept && client->proven && clients->kept == clients->keep)
+		clients_unkeep(clients);
 	if (!client->kept && clients->kept < clients->keep) {
 		client->kept = true;
 		clients->kept++;

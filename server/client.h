@@ -97,7 +97,8 @@ void clients_mark(struct clients *clients, struct client *client,
 /* A request of it had a valid proof. */
 void clients_prove(struct clients *clients, struct client *client);
 
-/* It is being answered: may the connection stay open? */
+/* It is being answered: may the connection stay open? One that has proven
+ * itself takes the place of an idle one that has not. */
 MUST_USE bool clients_keep(struct clients *clients, struct client *client);
 
 /* Since when a thread has been at one of them without a pause; 0: none is. */

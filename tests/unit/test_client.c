@@ -264,6 +264,53 @@ test_busy(void **state)
 	assert_int_equal(clients_busy_ms(&clients), 70);
 	for (int i = 0; i < 3; i++)
 		clients_remove(&clients, each[i]);
+	assert_int_equal(clients.count, 0);
+	clients_fini(&clients);
+}
+
+/* Strangers that hold all places of those who stay give way to a client that
+ * has proven itself, the one that went idle first; busy ones do not. */
+static void
+test_keep_the_proven(void **state)
+{
+	enum { CLIENTS = 6, KEEP = 3 };
+	struct clients clients;
+	struct client *each[CLIENTS];
+	int fds[CLIENTS][2];
+
+	(void)state;
+	clients_init(&clients, CLIENTS, KEEP);
+	for (int i = 0; i < CLIENTS; i++) {
+		assert_int_equal(
+		    socketpair(AF_UNIX, SOCK_STREAM, 0, fds[i]), 0);
+		each[i] = clients_add(&clients, fds[i][0], 0);
+		assert_non_null(each[i]);
+		assert_int_equal(clients_keep(&clients, each[i]), i < KEEP);
+	}
+	clients_mark(&clients, each[0], CLIENT_READING, 1);
+	clients_mark(&clients, each[2], CLIENT_IDLE, 1);
+	clients_mark(&clients, each[1], CLIENT_IDLE, 2);
+	clients_prove(&clients, each[3]);
+	assert_true(clients_keep(&clients, each[3]));
+	assert_true(was_shut(fds[2][1]));
+	assert_false(was_shut(fds[1][1]));
+	assert_int_equal(clients.kept, KEEP);
+	clients_prove(&clients, each[4]);
+	assert_true(clients_keep(&clients, each[4]));
+	assert_true(was_shut(fds[1][1]));
+	/* 0 is busy, 3 and 4 have proven themselves */
+	clients_mark(&clients, each[3], CLIENT_IDLE, 3);
+	clients_prove(&clients, each[5]);
+	assert_false(clients_keep(&clients, each[5]));
+	assert_false(was_shut(fds[0][1]));
+	assert_false(was_shut(fds[3][1]));
+	for (int i = 0; i < CLIENTS; i++) {
+		clients_remove(&clients, each[i]);
+		(void)close(fds[i][0]);
+		(void)close(fds[i][1]);
+	}
+	assert_int_equal(clients.kept, 0);
+	assert_int_equal(clients.leaving, 0);
 	clients_fini(&clients);
 }
 
@@ -278,6 +325,7 @@ main(void)
 	    cmocka_unit_test(test_gone),
 	    cmocka_unit_test(test_keep),
 	    cmocka_unit_test(test_busy),
+	    cmocka_unit_test(test_keep_the_proven),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
