@@ -11,10 +11,10 @@ import stat
 
 import pytest
 
-from braze import AUTH, batch, event
+from braze import AUTH, batch, event, keep_alive
 from commands import CONFIG, FINE, FOUND, enough, run
 from conftest import PATIENCE, until
-from hostile import statuses
+from hostile import POST, statuses
 from names import Check, Log, Metric
 from test_first_bytes import CHUNKED, answer_on
 
@@ -202,3 +202,17 @@ def test_check_of_the_daemon_itself(start_daemon, path):
     daemon = start_daemon(listen=f"unix:{path},127.0.0.1:0")
     text = daemon.command("check", "--offline")
     assert f"listen       unix:{path}, used by the daemon\n" in text
+
+
+def test_strangers_that_stay_give_way(daemon):
+    """256 connections may stay open after an answer. Strangers do not keep
+    those from it who have a token."""
+    crowd = [keep_alive(daemon) for _ in range(256)]
+    with daemon.connect() as sock:
+        for _ in range(3):
+            sock.sendall(POST + b"Content-Length: 2\r\n\r\n{}")
+            answer = sock.recv(4096)
+            assert statuses(answer) == [200]
+            assert b"Connection: close" not in answer
+    for client in crowd:
+        client.close()
