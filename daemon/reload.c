@@ -259,6 +259,18 @@ reload_server(
 	return false;
 }
 
+/* The files are those of before, but what they hold may have been renewed. If
+ * the reload fails later, it is used all the same. */
+static bool
+reload_tls(struct reload *reload, struct err *reterr)
+{
+	const struct server_settings *settings = &reload->new->server;
+
+	return settings->tls_certificate == NULL ||
+	       server_tls_reload(atomic_load(&reload->daemon->server),
+		   settings->tls_certificate, settings->tls_key, reterr);
+}
+
 /* Start the senders of those that are new; or none of them. */
 static bool
 destinations_add(struct reload *reload, struct err *reterr)
@@ -355,7 +367,7 @@ reload_all(struct reload *reload, struct err *reterr)
 	    !reload_server(reload, &sources, reterr))
 		return false;
 	if (!erase_sweep_start(daemon, reload->new, reterr) ||
-	    !destinations_add(reload, reterr)) {
+	    !reload_tls(reload, reterr) || !destinations_add(reload, reterr)) {
 		sources_drop(sources);
 		return false;
 	}

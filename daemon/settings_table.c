@@ -45,7 +45,8 @@ static const struct setting main_rows[] = {
 		" daemon's user must be in it."},
 	{"tls_certificate", SETTING_PATH, MAIN(server.tls_certificate),
 	    .help = "A file (PEM) with a certificate and its chain: all"
-		" connections to listen are TLS (1.2 or 1.3) then."},
+		" connections to listen are TLS (1.2 or 1.3) then. A reload"
+		" reads it again."},
 	{"tls_key", SETTING_PATH, MAIN(server.tls_key),
 	    .help = "The file (PEM) with the key of the certificate."},
 	{"listen_proxy_protocol", SETTING_FLAG, MAIN(server.proxy_protocol),

@@ -165,13 +165,12 @@ serving()
 }
 await 30 serving || fail "currentsd did not start in time"
 kill -0 $daemon 2>/dev/null || fail "currentsd did not start"
-line=$(grep -m 1 ' event=start version=' "$work/currentsd.log")
-field()
+address()
 {
-    sed -n "s/.* $1=\([^ ]*\).*/\1/p" <<<"$line"
+    sed -n "s/.* event=$1 address=//p" "$work/currentsd.log"
 }
-ingest=http://127.0.0.1:$(field port)
-admin=http://127.0.0.1:$(field admin_port)
+ingest=http://$(address listen)
+admin=http://$(address admin)
 cat <<END
 currentsd    $ingest, queue in $work/state
 events       Braze -> $ingest/currents -> Heap, $heap

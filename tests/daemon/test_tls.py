@@ -356,3 +356,27 @@ def test_check_shows_the_scheme(tmp_path, files):
     assert "listen       https://127.0.0.1:0, free\n" in text
     assert "admin        http://" in text
 
+
+
+@pytest.mark.file
+def test_a_renewed_certificate(start_daemon, tmp_path):
+    """A reload gives it to new connections; those that are open stay. While
+    the files are wrong, that of before is used."""
+    pem, key = certificate(tmp_path, "used")
+    old = context(pem)
+    daemon = start_daemon(ready=False, tls_certificate=pem, tls_key=key)
+    until(lambda: daemon.admin("/readyz").status == 200, "/readyz 200")
+    new_pem, new_key = certificate(tmp_path, "renewed")
+    request = post().replace(b"Connection: close\r\n", b"")
+    with connected(daemon, None, how=old) as sock:
+        assert answered(sock, request) == [200]
+        pem.write_bytes(new_pem.read_bytes())
+        assert "is not that of the first certificate" in \
+            daemon._command(["reload"], CONFIG).stderr
+        assert statuses(asked(daemon, None, post(), how=old)) == [200]
+        key.write_bytes(new_key.read_bytes())
+        daemon.command("reload")
+        is_served(daemon, (new_pem, new_key))
+        with pytest.raises(ssl.SSLCertVerificationError):
+            asked(daemon, None, post(), how=old)
+        assert answered(sock, request) == [200]
