@@ -531,8 +531,7 @@ out:
 		counter_answers_add(status, 1);
 		answer_note(request, cause, why);
 		if (request->authorised)
-			sources_note_time(request->service->sources,
-			    request->source,
+			sources_note_time(request->sources, request->source,
 			    clock_mono_us() - request->began_us);
 	} else {
 		answer_note(request, INTAKE_BUSY, why);
