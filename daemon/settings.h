@@ -96,6 +96,7 @@ struct settings {
 	const char *unread;    /* the same, if this user may not read it */
 	const char *catalogue; /* the file that adds to it, or NULL */
 	unsigned char catalogue_digest[SETTINGS_DIGEST]; /* of its text */
+	bool catalogue_added; /* what the file adds is in use */
 	bool allow_volatile_state;
 	struct log_settings log;
 	int64_t stop_timeout_ms;
@@ -246,8 +247,8 @@ MUST_USE bool settings_rows(const struct settings *settings,
 /* Append the row's value in the syntax of the file. */
 void settings_row_write(const struct settings_row *row, struct buf *out);
 
-/* Free what settings_read() made, and wipe secrets. The catalogue is the
- * built-in one again. */
+/* Free what settings_read() made, and wipe secrets. What its file added leaves
+ * the catalogue. */
 void settings_fini(struct settings *settings);
 
 /* For `currentsd help settings`. */

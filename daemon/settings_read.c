@@ -798,6 +798,7 @@ catalogue_file_read(struct settings *settings, struct err *reterr)
 	ok = ok && (settings->first == NULL ? catalogue_add : catalogue_check)(
 		       str_bytes(text.data, text.len), path,
 		       &settings->warnings, reterr);
+	settings->catalogue_added = ok && settings->first == NULL;
 	buf_fini(&text);
 	return ok;
 }

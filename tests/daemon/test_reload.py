@@ -431,6 +431,29 @@ def test_what_is_wrong_changes_nothing(start, settings, tmp_path, heapsim,
     assert daemon.metric(Metric.RELOAD_FAILED) == 0
 
 
+def test_a_failed_reload_keeps_the_catalogue(start, settings, tmp_path,
+                                             heapsim):
+    """It may keep what is personal from being sent."""
+    kind = "users.messages.email.Click"
+    path = tmp_path / "catalogue.json"
+    path.write_text(json.dumps({
+        "properties": {"campaign_name": {"class": "content"}},
+        "events": {"users.Own": {"properties": ["campaign_name"]}}}))
+    settings.top["catalogue"] = path
+    daemon = start()
+    assert "users.Own" in daemon.command("schema")
+    spoil_syntax(settings, tmp_path)
+    daemon.run.process.send_signal(signal.SIGHUP)
+    daemon.run.wait_line("reload_failed why=.* caller=SIGHUP")
+    settings.write()
+    one = event(kind)
+    one["properties"]["campaign_name"] = "hush"
+    assert daemon.post(batch(one)).status == 200
+    until(lambda: len(heapsim.keys()) == 1, "delivery")
+    sent = ask(heapsim.port, "GET", f"/event?key={key(one)}").json
+    assert "hush" not in sent["properties"].values(), sent
+
+
 def test_what_needs_a_restart_is_named(start, settings, tmp_path):
     settings.top["queue_window"] = "1000"
     daemon = start()
