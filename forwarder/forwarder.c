@@ -46,8 +46,9 @@ enum {
 /* The sender of a destination, and what other threads see of it. */
 struct forwarder_slot {
 	/* Set when it is made. */
-	struct poster *poster; /* the forwarder's */
-	char *name;	       /* owned */
+	struct poster *poster;	   /* the forwarder's */
+	char *name;		   /* owned */
+	struct sender_times times; /* of all its senders */
 
 	/* Owned by the thread, once it has started. */
 	struct sender *sender; /* NULL: it ended */
@@ -627,14 +628,15 @@ forwarder_slot_make(struct forwarder *forwarder,
 		if (slot->name == NULL)
 			return err_set_nomem(reterr);
 		slot->poster = forwarder->poster;
+		slot->times.delays.scale = HISTOGRAM_DELAY;
 		slot->status.name = slot->name;
 		slot->next_ms = INT64_MAX;
 		atomic_store(&forwarder->count, count + 1);
 	}
 	digest_random(&seed, sizeof(seed));
 	*ret_slot = slot;
-	return sender_new(
-	    settings, &forwarder->shared, slot, seed, &now, ret_sender, reterr);
+	return sender_new(settings, &forwarder->shared, &slot->times, slot,
+	    seed, &now, ret_sender, reterr);
 }
 
 static bool

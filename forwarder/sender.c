@@ -250,8 +250,8 @@ sender_set_limits(
 
 bool
 sender_new(const struct forwarder_destination *settings,
-    struct sender_shared *shared, void *arg, uint64_t seed,
-    const struct clock_times *now, struct sender **ret_sender,
+    struct sender_shared *shared, struct sender_times *times, void *arg,
+    uint64_t seed, const struct clock_times *now, struct sender **ret_sender,
     struct err *reterr)
 {
 	const struct outlet *outlet = settings->outlet;
@@ -264,6 +264,7 @@ sender_new(const struct forwarder_destination *settings,
 		return err_set_nomem(reterr);
 	*sender = (struct sender){
 	    .shared = shared,
+	    .times = times,
 	    .arg = arg,
 	    .outlet = outlet,
 	    .clock_least_ms = CLOCK_LEAST_MS,
@@ -271,7 +272,6 @@ sender_new(const struct forwarder_destination *settings,
 	    .save_ms = INT64_MAX,
 	    .idle_ms = now->mono_ms,
 	    .sample_step = 1,
-	    .delays.scale = HISTOGRAM_DELAY,
 	};
 	for (size_t i = 0; i < SENDER_LISTS; i++)
 		sender->ends[i] = &sender->leases[i];
@@ -1286,8 +1286,8 @@ sender_status(struct sender *sender, const struct clock_times *now,
 	    .accepted = sender->accepted,
 	    .rate = sender->rate,
 	    .refused = sender->refused,
-	    .times = &sender->times,
-	    .delays = &sender->delays,
+	    .times = &sender->times->requests,
+	    .delays = &sender->times->delays,
 	    .in_flight = sender->in_flight_count,
 	    .pace_per_minute = sender->pace.present,
 	    .pace_full_per_minute = sender->pace.full,

@@ -31,15 +31,21 @@ struct sender_shared {
 	_Atomic int64_t due_ahead_ms; /* of the monotonic clock */
 };
 
+/* How long its requests took, and its items waited: see struct
+ * forwarder_destination_status. Zeroed, but for the scales. */
+struct sender_times {
+	struct histogram requests, delays; /* any thread */
+};
+
 /* Now, as due times go. */
 int64_t
 sender_due_now_ms(struct sender_shared *shared, const struct clock_times *now);
 
-/* Settings are lent for the sender's life, or until it adopts others; `arg` is
- * for send(). */
+/* Settings are lent for the sender's life, or until it adopts others, and the
+ * times for longer than that; `arg` is for send(). */
 MUST_USE bool sender_new(const struct forwarder_destination *settings,
-    struct sender_shared *shared, void *arg, uint64_t seed,
-    const struct clock_times *now, struct sender **ret_sender,
+    struct sender_shared *shared, struct sender_times *times, void *arg,
+    uint64_t seed, const struct clock_times *now, struct sender **ret_sender,
     struct err *reterr);
 
 /* After sender_end(). Takes NULL. */

@@ -422,7 +422,7 @@ sender_time_delays(
 		     end++)
 			;
 		if (!lease->replay)
-			histogram_add(&sender->delays,
+			histogram_add(&sender->times->delays,
 			    (wall_ms - lease->accepted_ms) * 1000, end - i);
 	}
 }
@@ -698,8 +698,8 @@ sender_landed(struct sender *sender, struct request *request,
 	limits_end(&sender->limits, request->send, now);
 	sender->arrived_ms = now->mono_ms;
 	sender->posts++;
-	histogram_add(
-	    &sender->times, (now->mono_ms - request->started_ms) * 1000, 1);
+	histogram_add(&sender->times->requests,
+	    (now->mono_ms - request->started_ms) * 1000, 1);
 }
 
 /* Learn how large requests may be. An item that is too large says nothing of

@@ -54,6 +54,7 @@ struct sender {
 	/* Set at the start. */
 	struct forwarder_destination settings;
 	struct sender_shared *shared;
+	struct sender_times *times;
 	void *arg; /* of shared->send() */
 	struct outlet_context *context;
 	const struct outlet *outlet;
@@ -137,8 +138,7 @@ struct sender {
 	/* For the status. */
 	int64_t accepted_ms; /* wall */
 	uint64_t posts, accepted, refused, results[FORWARDER_RESULTS];
-	struct histogram times, delays; /* any thread */
-	struct rate rate;		/* of items accepted */
+	struct rate rate; /* of items accepted */
 	uint64_t trial_sent, trial_dropped, trial_dead;
 	struct omissions omissions;
 	struct left_out left_out;

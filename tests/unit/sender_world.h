@@ -100,6 +100,7 @@ enum {
 struct world {
 	struct clock_times now;
 	struct sender_shared shared;
+	struct sender_times times;
 	struct world_event *events;
 	size_t most, count; /* room, put */
 	size_t fresh;	    /* no event before it is QUEUED */
@@ -1011,8 +1012,8 @@ world_sender_start(void)
 
 	/* Another process: the clock that due times go by starts anew. */
 	world->shared.due_ahead_ms = 0;
-	assert_true(sender_new(&world->settings, &world->shared, NULL, 1,
-	    &world->now, &world->sender, &err));
+	assert_true(sender_new(&world->settings, &world->shared, &world->times,
+	    NULL, 1, &world->now, &world->sender, &err));
 }
 
 /* A world of `count` waiting events of as many identities as there are. */

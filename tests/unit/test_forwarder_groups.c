@@ -156,6 +156,48 @@ test_forwarder(void **state)
 	world_end();
 }
 
+static uint64_t
+times_count(const struct histogram *times)
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; i <= HISTOGRAM_BOUNDS; i++)
+		count += atomic_load(&times->counts[i]);
+	return count;
+}
+
+/* A status outlives the destination, and what it lends goes on when one of
+ * that name is added. */
+static void
+test_ended(void **state)
+{
+	struct forwarder_destination_status status;
+	struct forwarder *forwarder;
+	struct err err;
+
+	(void)state;
+	world_start(3);
+	world_sets(1, true);
+	site_start();
+	for (size_t i = 0; i < 3; i++)
+		world->events[i].accepted = true; /* it will be */
+	assert_true(
+	    forwarder_start(&world->settings, 1, 1, NULL, &forwarder, &err));
+	site_wait(2);
+	forwarder_destination_status(forwarder, world->settings.name, &status);
+	forwarder_destination_end(forwarder, world->settings.name);
+	forwarder_settle(forwarder, 10000);
+	assert_int_equal(times_count(status.times), 2);
+	assert_int_equal(times_count(status.delays), 3);
+	assert_true(
+	    forwarder_destination_add(forwarder, &world->settings, &err));
+	forwarder_destination_status(forwarder, world->settings.name, &status);
+	assert_int_equal(times_count(status.times), 2);
+	forwarder_stop(forwarder, 10000);
+	site_stop();
+	world_end();
+}
+
 /* Send one change past the queue. */
 static bool
 once(const char *id, bool grouped, unsigned announced, unsigned accepted,
@@ -234,6 +276,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_forwarder),
+	    cmocka_unit_test(test_ended),
 	    cmocka_unit_test(test_once),
 	    cmocka_unit_test(test_once_without_a_group),
 	};

@@ -22,6 +22,7 @@ struct toy {
 	struct fixture *fixture;
 	struct clock_times now;
 	struct sender_shared shared;
+	struct sender_times times;
 	struct forwarder_destination settings;
 	struct sender *sender;
 	struct request *in_flight;
@@ -299,8 +300,8 @@ toy_start(struct fixture *fixture)
 	toy.settings.name = "heap";
 	toy.settings.outlet = &toy_outlet;
 	toy.settings.in_flight = 1;
-	assert_true(sender_new(
-	    &toy.settings, &toy.shared, NULL, 1, &toy.now, &toy.sender, &err));
+	assert_true(sender_new(&toy.settings, &toy.shared, &toy.times, NULL, 1,
+	    &toy.now, &toy.sender, &err));
 }
 
 static void
@@ -396,8 +397,8 @@ test_a_long_window_survives(void **state)
 	sender_end(toy.sender, &toy.now);
 	sender_free(toy.sender);
 	toy.now = now;
-	assert_true(sender_new(
-	    &toy.settings, &toy.shared, NULL, 1, &toy.now, &toy.sender, &err));
+	assert_true(sender_new(&toy.settings, &toy.shared, &toy.times, NULL, 1,
+	    &toy.now, &toy.sender, &err));
 	for (unsigned i = 3; i < 7; i++) {
 		char item[8];
 
