@@ -23,7 +23,7 @@ const struct option_row command_json_options[] = {
 };
 
 int
-command_run(const struct commands *commands, struct screen *screen, size_t argc,
+command_run(const struct command *commands, struct screen *screen, size_t argc,
     const char *const *argv, struct buf *out)
 {
 	struct command_context context = {

@@ -32,9 +32,9 @@ struct command_context {
 	const struct options *options;
 	struct client *client; /* NULL for COMMAND_PLAIN */
 	struct screen *screen;
-	const struct commands *commands; /* all of them */
-	const char *config;		 /* --config, or NULL */
-	int64_t now_ms;			 /* wall clock */
+	const struct command *commands; /* all of them */
+	const char *config;		/* --config, or NULL */
+	int64_t now_ms;			/* wall clock */
 };
 
 /* Writes to *out and returns an exit code; from EXIT_USAGE on, the output is an
@@ -57,21 +57,11 @@ struct command {
 	command_fn *run;
 };
 
-/* A command of an earlier version, and the commands that replace it, as shown
- * in the message. */
-struct command_moved {
-	const char *name, *now;
-};
-
-/* Both tables end with a row whose name is NULL. */
-struct commands {
-	const struct command *table;
-	const struct command_moved *moved;
-};
-extern const struct commands commands_all;
+/* Ends with a row whose name is NULL. */
+extern const struct command commands_all[];
 
 /* Find the command, read its options, run it. Returns an exit code. */
-int command_run(const struct commands *commands, struct screen *screen,
+int command_run(const struct command *commands, struct screen *screen,
     size_t argc, const char *const *argv, struct buf *out);
 
 /* Write an error message; returns the exit code for it. */
@@ -93,8 +83,8 @@ MUST_USE bool command_flush(
 MUST_USE bool command_message(struct command_context *context,
     struct err *reterr, const char *format, ...) PRINTF_LIKE(3, 4);
 
-/* A call as the command says it: a star in the path is its first word, and those
- * of the options "type user limit" that were given are parameters. */
+/* A call as the command says it: a star in the path is its first word, and
+ * those of the options "type user limit" that were given are parameters. */
 struct ask command_call(const struct command_context *context,
     const char *method, const char *path, const char *names);
 

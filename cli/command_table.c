@@ -3,7 +3,7 @@
 #include "cli/command.h"
 
 /* clang-format off */
-static const struct command table[] = {
+const struct command commands_all[] = {
 	{"serve", "", "Run the daemon until SIGTERM",
 	    "Reads its settings from the environment and from a file. "
 	    "`currentsd help settings` lists all settings, and `currentsd "
@@ -54,8 +54,8 @@ static const struct command table[] = {
 	{"top", "[--once]", "Show the state, live, until q is pressed",
 	    "The same as status --watch: it is drawn again every second.",
 	    COMMAND_CLIENT, command_top_options, command_top},
-	{"ledger", "[--by source|type|day|hour|campaign] [--last WHEN] [--check] "
-	    "[--csv] [--json]",
+	{"ledger", "[--by source|type|day|hour|campaign] [--last WHEN] "
+	    "[--check] [--csv] [--json]",
 	    "Account for every event ever received",
 	    "received = queued + delivered + dead + dropped + duplicates + "
 	    "erased + expired. An event counts under the day and the hour "
@@ -159,11 +159,13 @@ static const struct command table[] = {
 	    "with this id that is queued, dead or in the archive, by the time "
 	    "when it was accepted. Exits 1 if there is nothing.",
 	    COMMAND_CLIENT, command_person_options, command_person},
-	{"events list", "[--place queued|archive|dead] [FILTER...] [--limit N] [--json]",
+	{"events list", "[--place queued|archive|dead] [FILTER...] [--limit N] "
+	    "[--json]",
 	    "List queued, delivered or dead events",
-	    "In the order in which they were accepted. Changes of segments as well: of their type, the segment's id, "
-	    "with + for who entered and - for who left. The "
-	    "archive has what was delivered, and is kept.",
+	    "In the order in which they were accepted. Changes of segments, "
+	    "too: their type is the segment's id, with + for those who entered "
+	    "and - for those who left. The archive has what was delivered, and "
+	    "is kept.",
 	    COMMAND_CLIENT, command_events_list_options, command_events_list},
 	{"events find", "[TYPE:]EVENT-ID [--json]", "Show where an event is",
 	    "Searches the queued events, the archive, the dead letters and "
@@ -180,8 +182,8 @@ static const struct command table[] = {
 	    COMMAND_CLIENT, command_events_show_options, command_events_show},
 	{"events export", "[--place queued|archive|dead] [FILTER...]",
 	    "Print queued or delivered events as JSON lines",
-	    "An event that is not "
-	    "JSON on a single line is printed in base64, as event_base64.",
+	    "An event that is not JSON on a single line is printed in base64, "
+	    "as event_base64.",
 	    COMMAND_CLIENT, command_events_export_options,
 	    command_events_export},
 	{"tap", "[--type TYPE] [--user PERSON] [--source NAME] [--rate N] "
@@ -196,8 +198,8 @@ static const struct command table[] = {
 	{"dead list", "[FILTER...] [--after ID] [--limit N] [--json]",
 	    "List dead letters",
 	    "A dead letter is an event, or a change of a segment, that is "
-	    "invalid, or that its destination refused for good. It is kept with the reason; you "
-	    "can show it, send it again, or drop it.",
+	    "invalid, or that its destination refused for good. It is kept "
+	    "with the reason; you can show it, send it again, or drop it.",
 	    COMMAND_CLIENT, command_dead_list_options, command_dead_list},
 	{"dead show", "ID [--json]",
 	    "Show a dead letter, what was sent, and the answer",
@@ -265,13 +267,14 @@ static const struct command table[] = {
 	    "Erase people from everything stored here",
 	    "Repeat --user to erase several people at once. Removes their "
 	    "queued and archived events and changes, their dead letters, what "
-	    "is known of them as members of segments, and the unreadable bodies that mention them; also under the external "
-	    "ids, Braze ids and aliases that stand beside these ids in some "
-	    "event, and what is anonymous on their devices, unless an event "
-	    "from there names somebody else. No trace of them remains in "
-	    "the files. The daemon accepts and sends meanwhile. The keyed "
-	    "hashes that detect duplicates, and short ones by which events "
-	    "are found, remain. What was delivered must be erased at Heap and "
+	    "is known of them as members of segments, and the unreadable "
+	    "bodies that mention them; also under the external ids, Braze ids "
+	    "and aliases that stand beside these ids in some event, and what "
+	    "is anonymous on their devices, unless an event from there names "
+	    "somebody else. No trace of them remains in the files. The daemon "
+	    "accepts and sends meanwhile. The keyed hashes that detect "
+	    "duplicates, and short ones by which events are found, remain. "
+	    "What was delivered must be erased at Heap and "
 	    "Braze themselves. Asks first on a terminal, unless --yes is "
 	    "given. Exits 1 if something could not be searched.",
 	    COMMAND_CLIENT, command_erase_options, command_erase},
@@ -360,23 +363,4 @@ static const struct command table[] = {
 	    COMMAND_PLAIN, NULL, command_help},
 	{NULL, NULL, NULL, NULL, COMMAND_PLAIN, NULL, NULL},
 };
-
-static const struct command_moved moved[] = {
-	{"queue list",
-	    "\"events list\", \"dead list\" or \"unreadable list\""},
-	{"queue find", "\"events find\""},
-	{"queue show", "\"dead show\" or \"unreadable show\""},
-	{"queue requeue", "\"dead requeue\""},
-	{"queue drop", "\"dead drop\" or \"unreadable drop\""},
-	{"queue export",
-	    "\"events export\", \"dead export\" or \"unreadable export\""},
-	{"queue import", "\"import\""},
-	{"queue pause", "\"destinations pause\""},
-	{"queue resume", "\"destinations resume\""},
-	{"queue erasures", "\"erasures list\" or \"erasures done\""},
-	{"forget", "\"erase\""},
-	{NULL, NULL},
-};
 /* clang-format on */
-
-const struct commands commands_all = {table, moved};

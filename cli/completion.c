@@ -194,7 +194,7 @@ words_write(const struct command *table, struct buf *out)
 int
 command_completion(struct command_context *context, struct buf *out)
 {
-	const struct command *table = context->commands->table;
+	const struct command *table = context->commands;
 	struct buf options, arguments;
 	struct err err;
 	int code = EXIT_FINE;

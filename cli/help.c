@@ -26,13 +26,13 @@ name_match(const char *name, size_t argc, const char *const *argv)
 }
 
 const struct command *
-help_find(const struct commands *commands, size_t argc, const char *const *argv,
+help_find(const struct command *commands, size_t argc, const char *const *argv,
     size_t *ret_words)
 {
 	const struct command *found = NULL;
 	size_t most = 0;
 
-	for (const struct command *c = commands->table; c->name != NULL; c++) {
+	for (const struct command *c = commands; c->name != NULL; c++) {
 		size_t words = name_match(c->name, argc, argv);
 
 		if (words > most) {
@@ -50,13 +50,13 @@ line_write(const struct command *command, struct buf *out)
 }
 
 void
-help_list_write(const struct commands *commands, struct buf *out)
+help_list_write(const struct command *commands, struct buf *out)
 {
 	(void)buf_text(out,
 	    "currentsd delivers Braze Currents events to Heap, and Heap's "
 	    "segments to Braze,\nand loses none.\n\nusage: currentsd COMMAND "
 	    "[OPTION...]\n\n");
-	for (const struct command *c = commands->table; c->name != NULL; c++)
+	for (const struct command *c = commands; c->name != NULL; c++)
 		line_write(c, out);
 	(void)buf_text(out, "\n`currentsd COMMAND --help` explains a command; "
 			    "`currentsd help settings` lists\nall settings.\n");
@@ -121,13 +121,13 @@ help_command_write(const struct command *command, struct buf *out)
  * is close. */
 static const char *
 name_nearest(
-    const struct commands *commands, size_t argc, const char *const *argv)
+    const struct command *commands, size_t argc, const char *const *argv)
 {
 	size_t best = STR_DISTANCE_MAX, distance, least;
 	const char *nearest = NULL;
 	char wanted[STR_DISTANCE_MAX];
 
-	for (const struct command *c = commands->table; c->name != NULL; c++) {
+	for (const struct command *c = commands; c->name != NULL; c++) {
 		bool two = strchr(c->name, ' ') != NULL && argc > 1 &&
 			   argv[1][0] != '-';
 
@@ -160,7 +160,7 @@ unknown_write(
 }
 
 int
-help_unknown_write(const struct commands *commands, size_t argc,
+help_unknown_write(const struct command *commands, size_t argc,
     const char *const *argv, struct buf *out)
 {
 	const char *word = argc > 0 ? argv[0] : "", *nearest;
@@ -169,18 +169,10 @@ help_unknown_write(const struct commands *commands, size_t argc,
 	size_t len = strlen(word);
 	bool group = false;
 
-	for (const struct command_moved *m = commands->moved; m->name != NULL;
-	     m++) {
-		if (name_match(m->name, argc, argv) == 0)
-			continue;
-		(void)buf_printf(
-		    out, "currentsd: \"%s\" is now %s\n", m->name, m->now);
-		return EXIT_USAGE;
-	}
 	nearest = argc > 0 && word[0] != '-'
 		      ? name_nearest(commands, argc, argv)
 		      : NULL;
-	for (const struct command *c = commands->table; c->name != NULL; c++) {
+	for (const struct command *c = commands; c->name != NULL; c++) {
 		if (strncmp(c->name, word, len) != 0 || c->name[len] != ' ')
 			continue;
 		if (!group && argc > 1 && argv[1][0] != '-')

@@ -73,11 +73,11 @@ main(int argc, char **argv)
 		(void)err_set_nomem(&err);
 		code = command_fail(&out, &err);
 	} else if (count == 0) {
-		help_list_write(&commands_all, &out);
+		help_list_write(commands_all, &out);
 		code = EXIT_USAGE;
 	} else {
 		words_complete(words);
-		code = command_run(&commands_all, &screen, count, words, &out);
+		code = command_run(commands_all, &screen, count, words, &out);
 		screen_progress_end(&screen);
 	}
 	free(words);

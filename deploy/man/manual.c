@@ -240,8 +240,7 @@ entries_write_own(const struct entries *entries, size_t begin, size_t end)
 static void
 options_gather(void)
 {
-	for (const struct command *c = commands_all.table; c->name != NULL;
-	     c++) {
+	for (const struct command *c = commands_all; c->name != NULL; c++) {
 		for (const struct option_row *row = c->options;
 		     row != NULL && row->name != NULL; row++)
 			entries_add(&options, row->name, row->value, row->help);
@@ -262,7 +261,7 @@ commands_write(void)
 {
 	size_t begin = 0, end = 0;
 
-	for (const struct command *c = commands_all.table; c->name != NULL;
+	for (const struct command *c = commands_all; c->name != NULL;
 	     c++, begin = end) {
 		while (
 		    c->options != NULL && c->options[end - begin].name != NULL)

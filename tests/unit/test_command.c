@@ -1,6 +1,4 @@
-/*
- * The table of commands, what former names answer, and repeated options.
- */
+/* The table of commands, and repeated options. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -36,49 +34,15 @@ find(const char *name)
 	char copy[64];
 	size_t len;
 
-	return help_find(&commands_all, split(name, copy, words), words, &len);
+	return help_find(commands_all, split(name, copy, words), words, &len);
 }
 
 static void
 test_every_command_is_found(void **state)
 {
 	(void)state;
-	for (const struct command *c = commands_all.table; c->name != NULL; c++)
+	for (const struct command *c = commands_all; c->name != NULL; c++)
 		assert_ptr_equal(find(c->name), c);
-}
-
-/* Every name in quotes that a message offers is a command. */
-static void
-test_moved_commands(void **state)
-{
-	const char *words[WORDS_MAX];
-	char copy[64], name[64], text[256];
-	struct buf out;
-	size_t count;
-	int len;
-
-	(void)state;
-	for (const struct command_moved *m = commands_all.moved;
-	     m->name != NULL; m++) {
-		assert_null(find(m->name));
-		for (const char *at = m->now; (at = strchr(at, '"')) != NULL;
-		     at += len + 2) {
-			len = (int)strcspn(at + 1, "\"");
-			(void)snprintf(name, sizeof(name), "%.*s", len, at + 1);
-			assert_non_null(find(name));
-		}
-		buf_init(&out, 4096);
-		count = split(m->name, copy, words);
-		words[count] = "--help";
-		assert_int_equal(
-		    command_run(&commands_all, NULL, count + 1, words, &out),
-		    EXIT_USAGE);
-		len = snprintf(text, sizeof(text),
-		    "currentsd: \"%s\" is now %s\n", m->name, m->now);
-		assert_int_equal(out.len, len);
-		assert_memory_equal(out.data, text, out.len);
-		buf_fini(&out);
-	}
 }
 
 static void
@@ -107,7 +71,6 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_every_command_is_found),
-	    cmocka_unit_test(test_moved_commands),
 	    cmocka_unit_test(test_repeated_options),
 	};
 

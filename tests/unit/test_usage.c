@@ -63,7 +63,7 @@ judged(const char *line)
 	(void)snprintf(copy, sizeof(copy), "%s", line);
 	for (char *rest = copy; rest != NULL && count < WORDS_MAX;)
 		words[count++] = strsep(&rest, " ");
-	command = help_find(&commands_all, count, words, &name);
+	command = help_find(commands_all, count, words, &name);
 	assert_non_null(command);
 	if (options_read(command->name, command->options, count - name,
 		words + name, &options, &err) &&
@@ -139,8 +139,7 @@ static void
 test_every_usage_line(void **state)
 {
 	(void)state;
-	for (const struct command *c = commands_all.table; c->name != NULL;
-	     c++) {
+	for (const struct command *c = commands_all; c->name != NULL; c++) {
 		for (const char *at = c->arguments;
 		     (at = strstr(at, "--")) != NULL;) {
 			const struct option_row *row = c->options;
@@ -164,8 +163,7 @@ test_persons(void **state)
 	size_t count = 0;
 
 	(void)state;
-	for (const struct command *c = commands_all.table; c->name != NULL;
-	     c++) {
+	for (const struct command *c = commands_all; c->name != NULL; c++) {
 		for (const struct option_row *row = c->options;
 		     row != NULL && row->name != NULL; row++) {
 			if (strcmp(row->name, "--user") != 0)
