@@ -89,19 +89,6 @@ log_set_level(enum log_level least)
 	atomic_store_explicit(&log_least, least, memory_order_relaxed);
 }
 
-bool
-log_level_read(const char *word, enum log_level *ret_level)
-{
-	for (size_t i = 0; i < sizeof(log_levels) / sizeof(log_levels[0]);
-	     i++) {
-		if (strcmp(word, log_levels[i].word) == 0) {
-			*ret_level = (enum log_level)i;
-			return true;
-		}
-	}
-	return false;
-}
-
 const char *
 log_quote(char ret[LOG_QUOTED], const char *text, size_t len)
 {

@@ -59,9 +59,6 @@ log_start(const struct log_settings *settings, struct err *reterr);
  * may have gone to sleep. To be called before the process exits. */
 void log_flush(void);
 
-/* "debug", "info", "warn", "error"; false for another word. */
-MUST_USE bool log_level_read(const char *word, enum log_level *ret_level);
-
 /* `format` is the event and its members: log_line(LOG_INFO, "queue", "open
  * rows=%zu dir=%s", ...). A bare number is a number in JSON, too; what only may
  * look like one, or may contain a space, is in quotes, by LOG_QUOTE or as

@@ -127,7 +127,7 @@ answer_object(struct answer *answer, json_t *object)
 		       answer_fail(answer);
 	part = json_object_get(object, "progress");
 	if (part != NULL) {
-		screen_progress_text(
+		screen_progress(
 		    screen, json_string_value(json_object_get(part, "text")));
 		return true;
 	}

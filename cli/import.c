@@ -72,7 +72,7 @@ import_progress(const struct import *import)
 	    number, import->size > 0 ? ", " : "",
 	    import->size > 0 ? percent : "",
 	    import->size > 0 ? " of the file" : "", rate);
-	screen_progress_text(import->context->screen, text);
+	screen_progress(import->context->screen, text);
 }
 
 static bool

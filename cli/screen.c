@@ -16,8 +16,6 @@ enum {
 	COLUMNS_LEAST = 20, /* less is no width but a mistake */
 	COLUMNS_MOST = 10000,
 	COLUMNS_DEFAULT = 80,
-	PROGRESS_EVERY_MS = 100,
-	PROGRESS_RATE_MS = 1000, /* before that it would be a guess */
 };
 
 static const char *const sequences[] = {
@@ -106,8 +104,8 @@ screen_text(const struct screen *screen, struct buf *out, enum tone tone,
 	free(text);
 }
 
-/* How much of a line fits: up to a space, but one behind the indent. A word that
- * is wider stays whole. */
+/* How much of a line fits: up to a space, but one behind the indent. A word
+ * that is wider stays whole. */
 static size_t
 line_fit(const char *line, size_t len, size_t columns, size_t indent)
 {
@@ -261,35 +259,6 @@ screen_ask(struct screen *screen, const char *question, char *ret_answer,
 
 /* ---- progress ---- */
 
-static void
-progress_text(const struct screen *screen, const char *verb, int64_t done,
-    int64_t total, int64_t now_ms, struct buf *out)
-{
-	int64_t ms = now_ms - screen->progress_began_ms;
-	char number[SHOW_TEXT];
-	double rate;
-
-	show_number(done, number, sizeof(number));
-	(void)buf_printf(out, "%s %s", verb, number);
-	if (total > 0) {
-		show_number(total, number, sizeof(number));
-		(void)buf_printf(out, " of %s", number);
-		show_percent(
-		    (double)done / (double)total, number, sizeof(number));
-		(void)buf_printf(out, " (%s)", number);
-	}
-	if (ms < PROGRESS_RATE_MS)
-		return;
-	rate = (double)(done - screen->progress_began_at) * 1000 / (double)ms;
-	show_rate(rate, number, sizeof(number));
-	(void)buf_printf(out, ", %s", number);
-	if (total <= done || rate <= 0)
-		return;
-	show_duration((int64_t)((double)(total - done) / rate) + 1, number,
-	    sizeof(number));
-	(void)buf_printf(out, ", %s left", number);
-}
-
 /* What fits: a line that wraps could not be erased. */
 static size_t
 progress_width(void)
@@ -299,11 +268,14 @@ progress_width(void)
 	return columns_of(STDERR_FILENO, &rows) - 1;
 }
 
-static void
-progress_draw(struct screen *screen, const char *text, size_t len)
+void
+screen_progress(struct screen *screen, const char *text)
 {
-	size_t most = progress_width();
+	size_t most = progress_width(), len;
 
+	if (!screen->progress || text == NULL)
+		return;
+	len = strlen(text);
 	(void)fputs("\r\033[K", stderr);
 	(void)write_visible(stderr, text, len < most ? len : most, false);
 	(void)fflush(stderr);
@@ -311,38 +283,9 @@ progress_draw(struct screen *screen, const char *text, size_t len)
 }
 
 void
-screen_progress(struct screen *screen, const char *verb, int64_t done,
-    int64_t total, int64_t now_ms)
-{
-	struct buf text;
-
-	if (!screen->progress)
-		return;
-	if (screen->progress_began_ms == 0) {
-		screen->progress_began_ms = now_ms;
-		screen->progress_began_at = done;
-	} else if (now_ms - screen->progress_drawn_ms < PROGRESS_EVERY_MS) {
-		return;
-	}
-	screen->progress_drawn_ms = now_ms;
-	buf_init(&text, progress_width());
-	progress_text(screen, verb, done, total, now_ms, &text);
-	progress_draw(screen, text.data, text.len);
-	buf_fini(&text);
-}
-
-void
-screen_progress_text(struct screen *screen, const char *text)
-{
-	if (screen->progress && text != NULL)
-		progress_draw(screen, text, strlen(text));
-}
-
-void
 screen_progress_end(struct screen *screen)
 {
 	progress_erase(screen);
-	screen->progress_began_ms = 0;
 }
 
 /* ---- pages ---- */

@@ -33,8 +33,6 @@ struct screen {
 	/* for screen_progress() */
 	bool progress;	     /* stderr is a terminal that can do it */
 	bool progress_shown; /* there is some on the line at present */
-	int64_t progress_began_ms, progress_drawn_ms; /* 0: not yet */
-	int64_t progress_began_at; /* what was done when it began */
 };
 
 /* Look at stdout, stderr, COLUMNS, NO_COLOR and TERM. Makes UTF-8 the encoding
@@ -71,21 +69,10 @@ screen_line(struct screen *screen, const char *text, struct err *reterr);
 MUST_USE bool screen_ask(struct screen *screen, const char *question,
     char *ret_answer, size_t size, struct err *reterr);
 
-/*
- * Redraw the line of progress, at most some ten times a second:
- *
- *	requeued 12,480 of 541,200 (2 %), 237/s, 37 min left
- *
- * A total of 0 is unknown: then without percent and time left. Does nothing if
- * stderr is no terminal. Times of the monotonic clock.
- */
-void screen_progress(struct screen *screen, const char *verb, int64_t done,
-    int64_t total, int64_t now_ms);
+/* Redraw the line of progress. Does nothing if stderr is no terminal. */
+void screen_progress(struct screen *screen, const char *text);
 
-/* The same with a text of the caller's. */
-void screen_progress_text(struct screen *screen, const char *text);
-
-/* Erase it; the next one begins anew. */
+/* Erase it. */
 void screen_progress_end(struct screen *screen);
 
 /*

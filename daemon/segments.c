@@ -30,12 +30,6 @@ segment_state_name(enum segment_state state)
 	return names[state];
 }
 
-const char *
-segment_called(const struct segment *segment)
-{
-	return *segment->of.name != '\0' ? segment->of.name : segment->of.id;
-}
-
 /* ---- what the queue says ---- */
 
 struct segments_reading {

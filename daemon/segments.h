@@ -70,9 +70,6 @@ segment_needs_attention(const struct segment *segment)
 	return segment->state >= SEGMENT_STALE;
 }
 
-/* How people call it: its name, or without one its id. */
-const char *segment_called(const struct segment *segment);
-
 /* Append what is wrong with it and what to do, as a sentence; nothing if it
  * needs no attention. */
 void segment_trouble_write(

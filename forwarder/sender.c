@@ -307,12 +307,6 @@ sender_free(struct sender *sender)
 	free(sender);
 }
 
-int64_t
-sender_id(const struct sender *sender)
-{
-	return sender->id;
-}
-
 void
 sender_address(const struct sender *sender, bool announcement,
     struct outlet_address *ret_address)

@@ -51,9 +51,6 @@ MUST_USE bool sender_new(const struct forwarder_destination *settings,
 /* After sender_end(). Takes NULL. */
 void sender_free(struct sender *sender);
 
-/* Of the destination, in the queue. */
-int64_t sender_id(const struct sender *sender);
-
 /* How its requests are addressed, or its announcements; lent for the sender's
  * life. */
 void sender_address(const struct sender *sender, bool announcement,
@@ -87,9 +84,9 @@ void sender_wake(struct sender *sender);
 void
 sender_pause(struct sender *sender, bool paused, const struct clock_times *now);
 
-/* What failed is tried at once; if nothing is accepted at present, but not while the limits may
- * be used up, nor, unless that is insisted on, while the destination asked to
- * be left alone. */
+/* If nothing is accepted at present, try at once what failed; but not while the
+ * limits may be used up, nor, unless that is insisted on, while the destination
+ * asked to be left alone. */
 void
 sender_retry(struct sender *sender, bool insist, const struct clock_times *now);
 

@@ -310,17 +310,6 @@ test_counters(void **state)
 }
 
 static void
-test_log_levels(void **state)
-{
-	enum log_level level = LOG_ERROR;
-
-	(void)state;
-	assert_true(log_level_read("debug", &level));
-	assert_int_equal(level, LOG_DEBUG);
-	assert_false(log_level_read("loud", &level));
-}
-
-static void
 test_log_quotes(void **state)
 {
 	static const struct {
@@ -362,7 +351,6 @@ main(void)
 	    cmocka_unit_test(test_clock_text),
 	    cmocka_unit_test(test_err_set),
 	    cmocka_unit_test(test_counters),
-	    cmocka_unit_test(test_log_levels),
 	    cmocka_unit_test(test_log_quotes),
 	};
 

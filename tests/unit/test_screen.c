@@ -241,7 +241,7 @@ test_text(void **state)
 
 #define ERASE "\r\033[K"
 
-/* Redrawn in place, seldom, and gone before anything else is written. */
+/* Redrawn in place, and gone before anything else is written. */
 static void
 test_progress(void **state)
 {
@@ -253,26 +253,19 @@ test_progress(void **state)
 	env_set("xterm", NULL, NULL);
 	stage_enter(&stage, TERMINAL, TERMINAL);
 	screen_init(&screen, false);
-	screen_progress(&screen, "requeued", 0, 54120, 5000);
-	screen_progress(&screen, "requeued", 10, 54120, 5099);
-	screen_progress(&screen, "requeued", 1204, 54120, 7000);
+	screen_progress(&screen, "0 of 2");
+	screen_progress(&screen, "1 of 2");
 	ok = screen_write(&screen, stdout, "row\n", 4, NULL) &&
 	     screen_write(&screen, stdout, "row\n", 4, NULL);
-	screen_progress(&screen, "requeued", 1500, 0, 7100);
+	screen_progress(&screen, "2 of 2");
+	screen_progress(&screen, NULL);
 	screen_progress_end(&screen);
-	screen_progress_end(&screen);
-	/* Another one; it resumes at 100, which is no rate. */
-	screen_progress(&screen, "read", 100, 0, 90000);
-	screen_progress(&screen, "read", 100, 0, 92000);
 	screen_progress_end(&screen);
 	stage_leave(&stage);
 	assert_true(ok);
 	assert_string_equal(stage.shown[0], "row\nrow\n");
-	assert_string_equal(stage.shown[1], ERASE
-	    "requeued 0 of 54,120 (0 %)" ERASE
-	    "requeued 1,204 of 54,120 (2.2 %), 602/s, 1 min 28 s left" ERASE
-		ERASE "requeued 1,500, 714/s" ERASE ERASE "read 100" ERASE
-	    "read 100, 0/s" ERASE);
+	assert_string_equal(stage.shown[1],
+	    ERASE "0 of 2" ERASE "1 of 2" ERASE ERASE "2 of 2" ERASE);
 }
 
 /* stdout may be a pipe to a program: it gets the output alone. */
@@ -287,9 +280,9 @@ test_progress_beside_pipe(void **state)
 	env_set("xterm", NULL, NULL);
 	stage_enter(&stage, PIPE, TERMINAL);
 	screen_init(&screen, false);
-	screen_progress(&screen, "read", 1, 0, 1000);
+	screen_progress(&screen, "read 1");
 	ok = screen_write(&screen, stdout, "row\n", 4, NULL);
-	screen_progress(&screen, "read", 2, 0, 1500);
+	screen_progress(&screen, "read 2");
 	screen_progress_end(&screen);
 	stage_leave(&stage);
 	assert_true(ok);
@@ -299,7 +292,7 @@ test_progress_beside_pipe(void **state)
 
 	stage_enter(&stage, PIPE, PIPE);
 	screen_init(&screen, false);
-	screen_progress(&screen, "read", 1, 0, 1000);
+	screen_progress(&screen, "read 1");
 	screen_progress_end(&screen);
 	stage_leave(&stage);
 	assert_string_equal(stage.shown[1], "");
@@ -318,13 +311,13 @@ test_progress_narrow(void **state)
 	stage_enter(&stage, TERMINAL, TERMINAL);
 	(void)ioctl(STDERR_FILENO, TIOCSWINSZ, &size);
 	screen_init(&screen, false);
-	screen_progress(&screen, "requeued", 0, 541200, 1000);
-	screen_progress(&screen, "requeued", 12480, 541200, 9000);
+	screen_progress(&screen, "requeued 0 of 541,200");
+	screen_progress(&screen, "requeued 12,480 of 541,200 (2 %)");
 	screen_progress_end(&screen);
 	stage_leave(&stage);
 	assert_string_equal(stage.shown[1],
-	    ERASE "requeued 0 of 541,200 (0 %)" ERASE
-		  "requeued 12,480 of 541,200" ERASE);
+	    ERASE "requeued 0 of 541,200" ERASE
+		  "requeued 12,480 of 541,200 (2" ERASE);
 }
 
 int
