@@ -46,7 +46,7 @@ string_length(const char *data, size_t len)
 }
 
 /* Copy JSON without the white space between its tokens; `indent`: each member
- * and element on a line of its own. Text that is not JSON comes through, too. */
+ * and element on a line of its own. Text that is not JSON is copied, too. */
 static void
 layout(struct buf *out, const char *data, size_t len, bool indent)
 {

@@ -1,8 +1,9 @@
 /*
  * currentsd serve: runs the daemon. Once it has started, the main thread sweeps
- * once a second. A thread of its own reads the signals, since the main thread
- * may be waiting for a disk that hangs. If a stop takes longer than stop_timeout the process ends at once:
- * what was accepted is on the disk, and the rest was never answered.
+ * once a second, and reloads the settings. A thread of its own reads the
+ * signals, since the main thread may be waiting for a disk that hangs. If a
+ * stop takes longer than stop_timeout the process ends at once: what was
+ * accepted is on the disk, and the rest was never answered.
  */
 
 #include "base/clock.h"

@@ -26,8 +26,8 @@ void show_ago(int64_t now_ms, int64_t then_ms, char *ret, size_t size);
 void show_timestamp(
     int64_t now_ms, int64_t then_ms, bool utc, char *ret, size_t size);
 
-/* A line "12,480 events": the number in a column of `width`, and what it counts;
- * nothing if there are none. */
+/* A line "12,480 events": the number in a column of `width`, and what it
+ * counts; nothing if there are none. */
 void show_count(struct buf *out, int width, int64_t count, const char *one,
     const char *many);
 

@@ -6,8 +6,8 @@
  * any settings are read: a mistake in typing is told first.
  *
  * The name that help gives a value says what it may be: N and COUNT are whole
- * numbers, ID is that of a row, WHEN is a time, small letters are the words to choose
- * from, and anything else is a text that is not empty.
+ * numbers, ID is that of a row, WHEN is a time, small letters are the words to
+ * choose from, and anything else is a text that is not empty.
  */
 
 #include "cli/command.h"

@@ -34,8 +34,8 @@ int64_t value_time_ms(const struct json_t *json, const char *path);
  *
  *	"{count#} events of {type} from {source}, the last {at@}\n"
  *
- * as a text from outside, or # as a number, % as its bare digits, @ as a time, ~
- * as bytes, or + as the plural's s if the number is not 1.
+ * as a text from outside, or # as a number, % as its bare digits, @ as a time,
+ * ~ as bytes, or + as the plural's s if the number is not 1.
  */
 void value_say(const struct json_t *json, const struct screen *screen,
     int64_t now_ms, const char *text, struct buf *out);

@@ -26,7 +26,8 @@ replay_step(
 	return jobs_replay(queue, walk, replay->to, reterr);
 }
 
-/* Would it be sent as it was? A destination that has it only ignores it then. */
+/* Would it be sent as it was? Only then does a destination that has it ignore
+ * it. */
 static bool
 replay_is_same(const struct replay *replay, const struct jobs_event *event)
 {

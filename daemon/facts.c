@@ -466,8 +466,8 @@ const struct fact facts_sum[] = {
 	LABEL(NULL, "types", TEXT, types),
 	FACT(NULL, "source_received_total", NUMBER, line.received,
 	    "The ledger by source and by what the names of types have before "
-	    "their last dot, as in users.messages.email; \"(other)\" is the sum "
-	    "of types that the catalogue does not know, of changes of "
+	    "their last dot, as in users.messages.email; \"(other)\" is the "
+	    "sum of types that the catalogue does not know, of changes of "
 	    "segments, and of all sources but the first 100. Kept across "
 	    "restarts: events and changes received."),
 	FACT(NULL, "source_queued", NUMBER, line.queued,

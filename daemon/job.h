@@ -46,7 +46,7 @@ bool selection_body(
 enum { JOB_PIECE = 64 * 1024 }; /* of input and output */
 
 /* How a job reaches its caller: a call of the admin interface, or the daemon
- * itself. False ends the job: the client has gone, or the daemon is stopping. */
+ * itself. False ends the job: the client has gone, or the daemon stops. */
 struct job_caller {
 	void *arg;
 	bool (*write)(
@@ -117,13 +117,14 @@ job_step_fn job_step_scan;
 
 /* Walk through the unreadable bodies with an id above job->after: call `fn` (or
  * NULL) for those that the job's selection selects, or remove them.
- * *ret_unclear gets the number of
- * bodies that were searched for a person and are not readable to their end. */
+ * *ret_unclear gets the number of bodies that were searched for a person and
+ * are not readable to their end. */
 MUST_USE bool job_run_bodies(struct job *job, job_body_fn *fn, void *arg,
     bool remove, size_t *ret_unclear, struct err *reterr);
 
-/* Run a function on a thread of its own, while this one reports progress. Waits for it to end even if the client has disconnected.
- * job_run_locking(): one that locks the queue for long. */
+/* Run a function on a thread of its own, while this one reports progress. Waits
+ * for it to end even if the client has disconnected. job_run_locking(): one
+ * that locks the queue for long. */
 typedef bool job_beside_fn(void *arg, struct err *reterr);
 MUST_USE bool job_run_beside(const struct job_caller *caller,
     const char *progress, job_beside_fn *fn, void *arg, struct err *reterr);

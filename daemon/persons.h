@@ -5,12 +5,12 @@
  * Whose an item is: an event names people by its ids, a change of a set names
  * its member.
  *
- * And whose items an erasure is about. Braze asks for it by its own id alone, but
- * events of the same person may carry only another one. So the events that name
- * an id that was given are read for the ids beside it: external id, Braze's id
- * and alias; one step, not from id to id. Never the device, which may be
- * shared: what is anonymous on a device of these people is theirs only if no
- * event from there names anybody else.
+ * And whose items an erasure is about. Braze asks for it by its own id alone,
+ * but events of the same person may carry only another one. So the events that
+ * name an id that was given are read for the ids beside it: external id,
+ * Braze's id and alias; one step, not from id to id. Never the device, which
+ * may be shared: what is anonymous on a device of these people is theirs only
+ * if no event from there names anybody else.
  *
  * In three passes over all events: persons_find(), persons_share() if there are
  * devices, persons_match(). Not thread safe.

@@ -75,7 +75,8 @@ static const struct setting main_rows[] = {
 	    MAIN(server.admin_tokens),
 	    .help = "The tokens that also change something there, such as"
 		" pausing a destination; without one, only the commands do."},
-	{"admin_token_file", SETTING_PATH, .live = true, MAIN(admin_tokens_file),
+	{"admin_token_file", SETTING_PATH, .live = true,
+	    MAIN(admin_tokens_file),
 	    .help = "A file of such tokens, one per line."},
 	{"admin_hosts", SETTING_LIST, .live = true, MAIN(server.admin_hosts),
 	    .help = "Names by which the admin address may be called, besides"
@@ -148,7 +149,8 @@ static const struct setting main_rows[] = {
 	    .help = "The time after which an idle connection is closed: longer"
 		" than your proxy keeps its connections to us. Idle ones give"
 		" way when there are too many."},
-	{"retry_after", SETTING_SECONDS, .live = true, MAIN(server.retry_after_s),
+	{"retry_after", SETTING_SECONDS, .live = true,
+	    MAIN(server.retry_after_s),
 	    LIMITS(SECOND(1), HOUR(1)),
 	    .help = "The value of Retry-After in a 503 (in whole seconds)."},
 	{"tracing", SETTING_FLAG, MAIN(server.tracing),
@@ -215,7 +217,8 @@ static const struct setting main_rows[] = {
 	    LIMITS(0, HOUR(24) * 3650),
 	    .help = "How long events of people who were erased are dropped when"
 		" they come later; 0: not at all."},
-	{"erase_interval", SETTING_DURATION, .live = true, MAIN(erase_interval_ms),
+	{"erase_interval", SETTING_DURATION, .live = true,
+	    MAIN(erase_interval_ms),
 	    LIMITS(SECOND(1), HOUR(24) * 30),
 	    .help = "The shortest time between two runs of on_delete = erase,"
 		" because each run reads everything stored."},

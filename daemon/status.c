@@ -26,8 +26,8 @@ status_alive(struct daemon *daemon, int64_t mono_ms)
 	       (server == NULL || server_alive(server, mono_ms));
 }
 
-/* The first destinations are those that do not send. Any user may read the line,
- * so it has no more of an answer than its status. */
+/* First the destinations that do not send. Any user may read the line, so it
+ * has no more of an answer than its status. */
 static void
 line_destinations(struct forwarder *forwarder, const struct settings *settings,
     struct buf *out)

@@ -13,8 +13,9 @@
  *
  *	u8 windows	for each of them:
  *		u8 unit	u8 on the hour	i64 window, ms
- *		u64 units in flight or in advance	u32 rows	for each:
- *			i64 end, wall clock, or number of the hour	u64 units
+ *		u64 units in flight or in advance	u32 rows, for each:
+ *			i64 end by the wall clock, or number of the hour
+ *			u64 units
  */
 
 #include "forwarder/limits.h"

@@ -85,7 +85,8 @@ dead_row_unsound(const struct engine_dead *row)
 /* ---- the packed form ----
  *
  * format (2), then of each letter: its place, accepted_ms, dead_ms, stamp,
- * attempts, status, and its six texts as {length + 1, or 0 for NULL; bytes, NUL}. */
+ * attempts, status, and its six texts as {length + 1, or 0 for NULL; bytes,
+ * NUL}. */
 
 static void
 dead_texts(const struct dead_letter *letter, const struct str *ret[DEAD_TEXTS])

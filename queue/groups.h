@@ -4,10 +4,10 @@
 /*
  * The groups of sets, and their syncs: what the store has of them, in memory.
  * A transaction changes a group after set_groups_change(), and a sync after
- * sync_change(); then it is written with the rest (set_groups_write), and stays so
- * (set_groups_commit) or becomes what it was (set_groups_rollback). A group stays where
- * it is until the store is loaded again. Not thread safe: struct queue's lock
- * guards it.
+ * sync_change(); then it is written with the rest (set_groups_write), and stays
+ * so (set_groups_commit) or becomes what it was (set_groups_rollback). A group
+ * stays where it is until the store is loaded again. Not thread safe: struct
+ * queue's lock guards it.
  */
 
 #include "base/table.h"

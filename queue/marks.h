@@ -9,15 +9,16 @@
  *
  * The thread that puts makes the mark. It is noted in memory when the batch is
  * durable, in the *tail*; a full tail becomes rows of the store with the next
- * transaction. So does what there is of it at a planned stop; after any other the batches behind the last
- * row are read again and marked, in small steps beside the traffic.
+ * transaction. So does what there is of it at a planned stop; after any other
+ * the batches behind the last row are read again and marked, in small steps
+ * beside the traffic.
  *
- * A mark is a hint: a batch is passed over only if its own mark is there, whole,
- * and says no. All other batches are opened: those without a mark (no memory,
- * a row that is missing or damaged), and those with an event whose ids cannot
- * be read. A number that a mark has is not used for another batch, and no event
- * is ever added to a batch, so a mark cannot become too narrow: not in the
- * archive, nor by erasing.
+ * A mark is a hint: a batch is passed over only if its own mark is there and
+ * whole, and says no. All other batches are opened: those without a mark (no
+ * memory, a row that is missing or damaged), and those with an event whose ids
+ * cannot be read. A number that a mark has is not used for another batch, and
+ * no event is ever added to a batch, so a mark cannot become too narrow: not in
+ * the archive, nor by erasing.
  *
  * What remains of a person who is erased: the bits above, in the row, until the
  * last of its batches is gone. They are fewer than the store keeps of each

@@ -108,7 +108,7 @@ search_persons(
 	return found;
 }
 
-/* Is one of the wanted keys in the rest of a record? If it is cut short, yes. */
+/* Is one of the wanted keys in the rest of a record? Yes, if it is cut. */
 static bool
 search_keys(const struct marks_search *search, struct batch_reader *reader)
 {

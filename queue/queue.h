@@ -382,9 +382,9 @@ struct queue_want {
  * costs nothing, and one that has lost its claim gets nothing. Of a set only
  * last words are handed out, of a member one at a time: what another change
  * has overtaken is dropped by the rule "superseded", what was sent already by
- * "no change", and what must wait is deferred, all of it durably. A failure of one
- * destination is its own (next_ms); false means that none could be read, and
- * that nothing was taken.
+ * "no change", and what must wait is deferred, all of it durably. A failure of
+ * one destination is its own (next_ms); false means that none could be read,
+ * and that nothing was taken.
  */
 MUST_USE bool
 queue_take(struct queue *queue, struct queue_want *wants, size_t count,

@@ -325,8 +325,8 @@ reports_add(struct reports *reports, const struct item *item, struct str type,
 
 /*
  * Numbers as LEB128: how many texts are new, {length, bytes} for each; how many
- * rows, for each its day, the numbers of its texts, and what moved, with the sign
- * in the lowest bit. A text's number counts from the first tally.
+ * rows, for each its day, the numbers of its texts, and what moved, with the
+ * sign in the lowest bit. A text's number counts from the first tally.
  */
 
 static void

@@ -290,8 +290,8 @@ jobs_members(struct queue *queue, struct jobs_group *job, stats_member_fn *fn,
 }
 
 /* What the member is to be sent: as an item, in the changes' memory, unless it
- * has a change that waits. What was sent is unknown from now on, so that neither
- * is taken for no change. */
+ * has a change that waits. What was sent is unknown from now on, so that
+ * neither is taken for no change. */
 static bool
 set_resend_row(void *arg, const union engine_row *row)
 {

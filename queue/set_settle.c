@@ -65,8 +65,8 @@ set_count(
 	}
 }
 
-/* Members who have entered a group, or may have, though it was retired meanwhile:
- * each is to leave, as the others were told to. */
+/* Members who have entered a group, or may have, though it was retired
+ * meanwhile: each is to leave, as the others were told to. */
 struct set_late {
 	struct item items[SET_SLICE];
 	size_t count;

@@ -1,5 +1,5 @@
-/* What waits in the queue of sets: as it is found by an item, as jobs change it,
- * and as it is loaded. */
+/* What waits in the queue of sets: as it is found by an item, as jobs change
+ * it, and as it is loaded. */
 
 #include "queue/set.h"
 

@@ -41,9 +41,9 @@ void waiting_hash(struct digest_short *digest, struct str destination,
 struct waiting_change *waiting_find(
     const struct waiting *waiting, const unsigned char hash[DIGEST_SHORT]);
 
-/* In the running transaction a change is queued, which may not be the last (`in`:
- * its member counts as sent); or the one of this stamp is settled for good.
- * False only for want of memory. */
+/* In the running transaction a change is queued, which may not be the last
+ * (`in`: its member counts as sent); or the one of this stamp is settled for
+ * good. False only for want of memory. */
 MUST_USE bool waiting_add(struct waiting *waiting,
     const unsigned char hash[DIGEST_SHORT], struct set_group *group,
     int64_t stamp, bool wanted, bool in, struct err *reterr);

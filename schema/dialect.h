@@ -203,7 +203,7 @@ struct outlet_prepared {
 	struct item_label label;
 };
 
-/* The group that items of a set are changes of. Of a log there is none: NULL. */
+/* The group that items of a set are changes of; NULL for a log. */
 struct outlet_group {
 	struct str id, name; /* as its source calls it */
 	struct str label;    /* what outlet.label() made of that */
@@ -308,9 +308,9 @@ struct outlet {
 	 * which is decided when the group is first seen, and kept whatever its
 	 * name becomes. `announce`: append the body of a request that must be
 	 * accepted before the group's first items, and again when its name has
-	 * changed; NULL: none is needed. Only with group_alone. `first_ms` is when the group was first
-	 * seen, wall clock. `hold_ms`: a member of a group is not written again
-	 * before so much time is over.
+	 * changed; NULL: none is needed. Only with group_alone. `first_ms` is
+	 * when the group was first seen, wall clock. `hold_ms`: a member of a
+	 * group is not written again before so much time is over.
 	 */
 	bool (*label)(const struct outlet_context *context,
 	    const struct outlet_group *group, struct buf *ret_label,

@@ -4,7 +4,8 @@
 /*
  * The sockets of one service, and a libmicrohttpd daemon of their own, so that
  * many clients on the ingest listener do not lock out the admin listener. It
- * leads each request from its first line to its answer, through the request's route.
+ * leads each request from its first line to its answer, through the request's
+ * route.
  *
  * Memory: libmicrohttpd gives each connection a pool and reads into half of it.
  * On the ingest listener that half is LISTENER_READ bytes, so that a typical

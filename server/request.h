@@ -10,7 +10,7 @@
  * discarded; if it does not end, the sweep closes it. A client that waits for
  * "100 Continue" is answered at once.
  *
- *	READING -> request_hand() -> HANDED -> request_done() -> DONE -> answered
+ *	READING, request_hand(), HANDED, request_done(), DONE, answered
  *
  * While HANDED, the connection is suspended and the request belongs to the
  * queue. request_done(), on the committer thread, resumes it.

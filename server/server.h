@@ -142,8 +142,8 @@ unsigned server_port(const struct server *server);
 unsigned server_admin_port(const struct server *server);
 
 /* Close connections whose request takes too long, make admin.sock again if it
- * vanished, and save the sources' status in the queue. Once a second, from the main thread, with the time of
- * clock_mono_ms(). */
+ * vanished, and save the sources' status in the queue. Once a second, from the
+ * main thread, with the time of clock_mono_ms(). */
 void server_sweep(struct server *server, int64_t mono_ms);
 
 /* Is no thread of the listeners stuck? Any thread. */
@@ -155,9 +155,9 @@ bool server_alive(struct server *server, int64_t mono_ms);
 MUST_USE bool server_tls_reload(struct server *server, const char *certificate,
     const char *key, struct err *reterr);
 
-/* From now on /readyz is 503, and new requests are refused as BUSY. Before that,
- * if sockets were passed, those who have connected get half a second to send
- * theirs. */
+/* From now on /readyz is 503, and new requests are refused as BUSY. Before
+ * that, if sockets were passed, those who have connected get half a second to
+ * send theirs. */
 void server_drain(struct server *server);
 
 /* Wait for the requests that were handed to the queue, and stop. The queue's

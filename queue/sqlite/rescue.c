@@ -103,8 +103,8 @@ rescue_u16(const unsigned char *at)
 	return (size_t)at[0] << 8 | at[1];
 }
 
-/* SQLite's varint; moves *at on. False at the end, or beyond: a header may claim
- * to be shorter than its own size. */
+/* SQLite's varint; moves *at on. False at the end, or beyond: a header may
+ * claim to be shorter than its own size. */
 static bool
 rescue_varint(
     const unsigned char **at, const unsigned char *end, uint64_t *ret_number)

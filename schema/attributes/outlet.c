@@ -138,8 +138,8 @@ label_add(struct label *label, struct str text, size_t most)
 	}
 }
 
-/* Heap's ids are numbers. Another one is hashed: two could become the same word,
- * or one the end of another attribute's name. */
+/* Heap's ids are numbers. Another one is hashed: two could become the same
+ * word, or one the end of another attribute's name. */
 static struct str
 label_id_text(struct str id, char hash[2 * LABEL_HASH + 1])
 {

@@ -313,8 +313,8 @@ bool person_each(struct str event, person_fn *fn, void *arg);
 /* The same of a "user" alone. */
 bool person_each_of(struct str user, person_fn *fn, void *arg);
 
-/* The same as the first, and the event's own id, as currents_read() sees it. False, too, if
- * it has none: then it may be known by any of its words. */
+/* The same as the first, and the event's own id, as currents_read() sees it.
+ * False, too, if it has none: then it may be known by any of its words. */
 bool person_each_key(struct str event, person_fn *fn, void *arg);
 
 /*

@@ -2,8 +2,8 @@
 #define SCHEMA_SEGMENTS_SIGNATURE_H
 
 /*
- * The signature of a post: see intake.proof_begin and the two after it. Internal
- * to this folder.
+ * The signature of a post: see intake.proof_begin and the two after it.
+ * Internal to this folder.
  */
 
 #include "base/digest.h"

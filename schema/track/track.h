@@ -42,7 +42,7 @@ enum track_omission_kind {
 				  * blank up to the cut */
 	TRACK_OMISSION_PRIVATE,	 /* left out by its class or a `drop` rule */
 	TRACK_OMISSION_CUT,	 /* a string cut at TRACK_VALUE_MAX */
-	TRACK_OMISSION_ELEMENTS, /* elements of an array left out: did not fit */
+	TRACK_OMISSION_ELEMENTS, /* elements of an array that did not fit */
 	TRACK_OMISSION_TOO_LONG, /* left out: a number, array or key that is too
 				  * long */
 	TRACK_OMISSION_KEY_CUT,	 /* the name was cut at TRACK_KEY_MAX */
@@ -174,7 +174,7 @@ MUST_USE bool track_identity_rules_read(struct str bytes,
  * them. Slow, like the next: for startup and for commands. */
 enum track_extent {
 	TRACK_EXTENT_OUT,	/* all of it is left out */
-	TRACK_EXTENT_HASH_PART, /* some of it is hashed, none is sent in clear */
+	TRACK_EXTENT_HASH_PART, /* some of it is hashed, none sent in clear */
 	TRACK_EXTENT_HASH,
 	TRACK_EXTENT_SEND_PART, /* some of it is sent in clear */
 	TRACK_EXTENT_SEND,
@@ -185,7 +185,7 @@ track_class_extent(const struct track_rules *rules, const char *class);
 /* What a selector selects of the catalogue and of the added properties. What
  * is inside an object is not in the catalogue: any name there counts. */
 enum track_selected {
-	TRACK_SELECTED_NOTHING, /* a typing error, or newer than the catalogue */
+	TRACK_SELECTED_NOTHING, /* a typing error, or the catalogue is older */
 	TRACK_SELECTED_SECRETS, /* only what is never sent */
 	TRACK_SELECTED,
 };

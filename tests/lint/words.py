@@ -7,6 +7,7 @@
 - A sleep in a test that is not in a loop, which asks again for what can be
   observed. (A benchmark may sleep: its pauses are what it measures.)
 - A space at the end of a line, and no newline at the end of a file.
+- A line of C above 80 columns: clang-format wraps no comment and no table.
 """
 
 import re
@@ -56,6 +57,8 @@ def check_lines(found, path):
                       "in the tree")
         if text != text.rstrip():
             found.add(path, number, "space at the end of the line")
+        if path.suffix in (".c", ".h") and len(text.expandtabs(8)) > 80:
+            found.add(path, number, "above 80 columns")
         if path.parts[0] == "tests" and path.parts[1] != "bench" and \
                 SLEEP.search(text) and not in_loop(path, number):
             found.add(path, number, "a sleep is no synchronisation: wait "

@@ -217,7 +217,7 @@ has_repairs(const struct segmentsim_work *work)
 	       segmentsim_plan_segment(work->plan, true) >= 0;
 }
 
-/* What is still to be done has to be in flight, or waiting, or to be planned. */
+/* Nothing is in flight, waiting, or still to be planned. */
 static bool
 is_done(const struct segmentsim_work *work)
 {

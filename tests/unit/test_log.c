@@ -200,7 +200,8 @@ test_an_abort_writes_what_waits(void **state)
 
 /* ---- the forms of a line ---- */
 
-#define LONG   "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define PIECE  "0123456789abcdef"
+#define LONG   PIECE PIECE PIECE PIECE
 #define LONGER LONG LONG LONG LONG LONG LONG LONG LONG LONG LONG
 static void
 log_forms(int reading)

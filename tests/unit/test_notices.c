@@ -50,7 +50,7 @@ struct scene {
 
 enum { AFTER_S = 10 };
 
-/* Of the present scene. The thread and the test take turns by the semaphores. */
+/* Of the present scene. Thread and test take turns by the semaphores. */
 static struct {
 	const struct scene *scene;
 	int64_t now_s;

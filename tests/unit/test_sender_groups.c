@@ -228,7 +228,8 @@ test_label_of_another_kind(void **state)
 	world_end();
 }
 
-/* Nothing is posted before its label is saved; it is not tried in each round. */
+/* Nothing is posted before its label is saved, which is not tried in each
+ * round. */
 static void
 test_label_not_saved(void **state)
 {

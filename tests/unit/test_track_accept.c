@@ -16,7 +16,8 @@
 #define LONG	 "0123456789abcdef"
 #define LONG_64	 LONG LONG LONG LONG
 
-#define BARE(more)	  "{\"event_type\":\"a.b.C\",\"id\":\"i\",\"time\":1" more "}"
+#define NEEDED		  "{\"event_type\":\"a.b.C\",\"id\":\"i\",\"time\":1"
+#define BARE(more)	  NEEDED more "}"
 #define EVENT(user, more) BARE(",\"user\":" user more)
 
 /* Members of a form that is never read, and unknown ones. */
