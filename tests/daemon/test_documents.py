@@ -18,6 +18,7 @@ from commands import FINE, USAGE, run
 from conftest import BUILD, PATIENCE, PROGRAM, REPO, ask, until
 from names import Ledger, Log
 from test_segments import header, page, send
+from test_tls import certificate
 
 NAMES = ("README.md", "CONTRIBUTING.md", "SECURITY.md", "deploy/OPERATING.md",
          "deploy/MAPPING.md", "deploy/SEGMENTS.md")
@@ -61,6 +62,8 @@ def put_in(text, folder):
         # one of them has a URL in it, and any text will do for a token
         (folder / name).write_text(f"https://example.com/a-secret-of-{name}\n")
         (folder / name).chmod(0o600)
+    if "tls.pem" in text:
+        certificate(folder, "tls")
     return text.replace("/etc/currentsd", str(folder))
 
 
@@ -179,7 +182,7 @@ def test_examples_of_variables(tmp_path, name):
                  **variables(put_in(block, tmp_path))}
         if "braze_kind" in given:
             given["segments_secret"] = SEGMENTS["segments_secret"]
-        done = run("check", "--offline", **ANYWHERE, **given)
+        done = run("check", "--offline", **{**given, **ANYWHERE})
         assert done.returncode == FINE, done.stdout + done.stderr
 
 
