@@ -397,7 +397,7 @@ def test_a_wrong_mapping_makes_no_dead_letter(start_daemon, heapsim):
     until(lambda: state(daemon) == State.HALTED, "the destination is halted")
     queue = daemon.queue()
     assert (queue[Queue.DEAD], queue["delivered"]) == (0, 200)
-    # Mended here, not at Heap: what is queued is mapped anew.
+    # Corrected here, not at Heap: what is queued is mapped anew.
     daemon.stop()
     daemon.change(heap_add_channel="no")
     daemon.start()

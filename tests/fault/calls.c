@@ -78,7 +78,7 @@ calls_fail(enum call_kind kind, long nth, int error, bool lasting)
 }
 
 bool
-calls_mend(void)
+calls_disarm(void)
 {
 	bool struck;
 

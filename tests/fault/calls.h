@@ -37,7 +37,7 @@ int64_t calls_position(void);
 void calls_fail(enum call_kind kind, long nth, int error, bool lasting);
 
 /* End the fault. Did it strike? */
-bool calls_mend(void);
+bool calls_disarm(void);
 
 /* Has it struck yet? */
 bool calls_struck(void);

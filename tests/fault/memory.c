@@ -32,7 +32,7 @@ memory_fail(enum memory_user user, long nth, bool lasting)
 }
 
 bool
-memory_mend(void)
+memory_disarm(void)
 {
 	bool struck;
 

@@ -20,7 +20,7 @@ enum memory_user { MEMORY_OWN, MEMORY_SQLITE };
 void memory_fail(enum memory_user user, long nth, bool lasting);
 
 /* End it. Did it strike? */
-bool memory_mend(void);
+bool memory_disarm(void);
 
 /* What the tests themselves use meanwhile. */
 void *memory_plain_malloc(size_t size);

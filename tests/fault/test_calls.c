@@ -132,7 +132,7 @@ fault_try_all(struct fault fault, const char *name)
 		struck = true;
 		for (long nth = 1; struck; nth++) {
 			struck = trial_run(
-			    trial, fresh, fault_arm, calls_mend, &fault, nth);
+			    trial, fresh, fault_arm, calls_disarm, &fault, nth);
 			if (fault.kind == CALL_SYNC) {
 				failed += trust_check(trial);
 				trial_cut(trial, fault_is_long() ? 50 : 8,

@@ -345,7 +345,7 @@ test_read_only(void **state)
 		    work_open(&work, &damage->model, damage->places.cut, &err));
 		assert_true(err.code == ERR_CONFIG || err.code == ERR_IO);
 		assert_true(strlen(err.text) >= 20);
-		assert_true(calls_mend());
+		assert_true(calls_disarm());
 		calls_watch(NULL, NULL);
 		tape_fini(&tape);
 		/* nothing was replaced meanwhile */

@@ -45,7 +45,7 @@ memory_try(bool fresh, struct shortage shortage)
 	trial_init(trial);
 	for (; struck; nth = memory_next(shortage.user, nth, &rng)) {
 		struck = trial_run(
-		    trial, fresh, memory_arm, memory_mend, &shortage, nth);
+		    trial, fresh, memory_arm, memory_disarm, &shortage, nth);
 		trial_end(trial);
 	}
 	print_message("no memory for %s, %s, %s: %zu trials, up to the %ldth\n",
@@ -106,7 +106,7 @@ test_a_claim_gets_no_memory(void **state)
 	memory_fail(MEMORY_OWN, 1, true);
 	assert_false(batch_unpack_bytes(
 	    str_bytes(frame, sizeof(frame) - 1), &bytes, &len, &err));
-	assert_false(memory_mend());
+	assert_false(memory_disarm());
 	assert_int_equal(err.code, ERR_DAMAGED);
 }
 

@@ -43,12 +43,12 @@ power_live(struct power *power)
 		    rng_chance(&power->rng, 80) ? EIO : ENOSPC, false);
 	if (!work_open(&work, &power->model, power->places.dir, &err)) {
 		/* only for a sync that failed; then nothing was begun */
-		assert_true(calls_mend());
+		assert_true(calls_disarm());
 		calls_watch(NULL, NULL);
 		return;
 	}
 	work_busily(&work, rng_next(&power->rng), POWER_PUTS);
-	(void)calls_mend();
+	(void)calls_disarm();
 	assert_false(work.bad_bytes);
 	assert_false(work.bad_code);
 	end = (size_t)calls_position();

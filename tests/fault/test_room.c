@@ -39,7 +39,7 @@ teardown(void **state)
 {
 	struct room *room = *state;
 
-	(void)calls_mend();
+	(void)calls_disarm();
 	work_close(&room->work);
 	calls_watch(NULL, NULL);
 	tape_fini(&room->tape);
@@ -109,7 +109,7 @@ test_quota_is_a_full_disk(void **state)
 	assert_false(work_forward(&room->work, &rng));
 	assert_false(room_totals(room).broken);
 
-	assert_true(calls_mend());
+	assert_true(calls_disarm());
 	assert_true(work_put(&room->work, first, MODEL_BATCH));
 	assert_true(work_forward(&room->work, &rng));
 	assert_false(room->work.bad_code);
@@ -133,13 +133,13 @@ test_quota_at_open(void **state)
 	(void)room_put(room, &ok); /* so that closing leaves the log */
 	assert_false(ok);
 	work_close(&room->work);
-	assert_true(calls_mend());
+	assert_true(calls_disarm());
 
 	/* the first write is the name in the lock file, which may fail */
 	calls_fail(CALL_WRITE, 2, EDQUOT, false);
 	assert_true(
 	    work_open(&room->work, &room->model, room->places.dir, &err));
-	assert_true(calls_mend());
+	assert_true(calls_disarm());
 	assert_true(verify_queue(&room->work, calls_position() + 1));
 }
 
@@ -174,7 +174,7 @@ test_parent_of_a_new_directory_is_synced(void **state)
 	calls_fail(CALL_SYNC, 1, EIO, false);
 	assert_false(
 	    work_open(&room->work, &room->model, room->places.dir, &err));
-	assert_true(calls_mend());
+	assert_true(calls_disarm());
 	assert_int_equal(err.code, ERR_IO);
 	assert_int_equal(access(room->places.dir, F_OK), -1);
 	assert_int_equal(parent_syncs(room), 0);

@@ -327,8 +327,8 @@ static void
 test_no_memory(void **state)
 {
 	(void)state;
-	try_all("no memory for us", arm_own, memory_mend, 1);
-	try_all("no memory for SQLite", arm_sqlite, memory_mend,
+	try_all("no memory for us", arm_own, memory_disarm, 1);
+	try_all("no memory for SQLite", arm_sqlite, memory_disarm,
 	    fault_is_long() ? 1 : 29);
 }
 
@@ -336,8 +336,8 @@ static void
 test_calls(void **state)
 {
 	(void)state;
-	try_all("writes", arm_write, calls_mend, fault_is_long() ? 1 : 3);
-	try_all("syncs", arm_sync, calls_mend, 1);
+	try_all("writes", arm_write, calls_disarm, fault_is_long() ? 1 : 3);
+	try_all("syncs", arm_sync, calls_disarm, 1);
 }
 
 int

@@ -85,7 +85,7 @@ trial_refusal_is_right(const struct err *err)
 
 bool
 trial_run(struct trial *trial, bool fresh, trial_arm_fn *arm,
-    trial_mend_fn *mend, void *arg, long nth)
+    trial_disarm_fn *disarm, void *arg, long nth)
 {
 	bool struck, ok;
 	struct work work;
@@ -97,7 +97,7 @@ trial_run(struct trial *trial, bool fresh, trial_arm_fn *arm,
 	ok = work_open(&work, &trial->model, trial->places.dir, &err);
 	if (ok)
 		work_once(&work, (uint64_t)nth);
-	struck = mend();
+	struck = disarm();
 	if (!ok && !trial_refusal_is_right(&err))
 		trial_wrong(trial, nth, err.text);
 	if (!ok && !work_open(&work, &trial->model, trial->places.dir, &err))

@@ -4,7 +4,7 @@
 /*
  * Trials: the same work again and again, each time with one fault, a step
  * later each time, until the work ends before the fault. After each the
- * fault is mended, and the queue must work again and have lost nothing.
+ * fault ends, and the queue must work again and have lost nothing.
  */
 
 #include "fault_help.h"
@@ -28,7 +28,7 @@ void trial_fini(struct trial *trial);
 
 /* Sets the fault; ends it, and says if it struck. */
 typedef void trial_arm_fn(void *arg, long nth);
-typedef bool trial_mend_fn(void);
+typedef bool trial_disarm_fn(void);
 
 /*
  * One trial, of a queue that is made (fresh) or found as the killed process
@@ -36,7 +36,7 @@ typedef bool trial_mend_fn(void);
  * there to be looked at until trial_end().
  */
 bool trial_run(struct trial *trial, bool fresh, trial_arm_fn *arm,
-    trial_mend_fn *mend, void *arg, long nth);
+    trial_disarm_fn *disarm, void *arg, long nth);
 void trial_end(struct trial *trial);
 
 /* Power cuts of the trial's tape, now that it is over. */

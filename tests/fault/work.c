@@ -359,7 +359,7 @@ round_settle(struct work *work, struct round *round)
 	struct err err;
 	bool ok = false;
 
-	/* A probe gives a broken queue the chance to mend. */
+	/* A probe gives a broken queue the chance to reopen. */
 	for (int i = 0; !ok && i < WORK_TRIES; i++) {
 		ok = queue_settle(work->queue, round->leases,
 		    round->lease_count, atomic_load(&work->now_ms), &err);

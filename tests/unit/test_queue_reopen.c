@@ -5,14 +5,14 @@
 
 #include "queue_fixture.h"
 
+#include "base/clock.h"
 #include "base/digest.h"
 
-#include "base/clock.h"
 #include <sys/stat.h>
 
-/* Break the queue as a failed disk would, and wait until it is mended. */
+/* Break the queue as a failed disk would, and wait until it is open again. */
 static void
-break_and_mend(struct queue *queue)
+break_and_reopen(struct queue *queue)
 {
 	struct answer answer;
 	struct err err;
@@ -42,7 +42,7 @@ test_lease_outlives_a_reopen(void **state)
 	    fixture->queue, "main", "Open", "a", 3, ITEM_QUEUE, &answer));
 	lease = take(fixture, 1);
 	assert_non_null(lease);
-	break_and_mend(fixture->queue);
+	break_and_reopen(fixture->queue);
 	assert_string_equal(lease->source, "main");
 	settle_all(fixture, lease, QUEUE_DELIVERED, 0);
 	queue_lease_free(fixture->queue, lease);
@@ -71,7 +71,7 @@ test_a_trial_outlives_a_reopen(void **state)
 		assert_true(
 		    queue_take(fixture->queue, &want, 1, 1, &lease, &err));
 		assert_null(lease);
-		break_and_mend(fixture->queue);
+		break_and_reopen(fixture->queue);
 	}
 }
 
