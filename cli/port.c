@@ -1,16 +1,17 @@
 /*
  * The address is bound for a moment. If it is taken, /proc tells by whom: the
  * inode of the socket that listens, and the process that has it open. Without
- * the right to look into other processes, that stays unknown. At the path of a
- * unix socket it is tried whether somebody answers.
+ * the right to look into other processes, that stays unknown. Somebody who
+ * answers at the path of a unix socket has taken it.
  */
 
 #include "cli/port.h"
 
+#include "server/socket.h"
+
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,14 +53,11 @@ port_daemon(const char *state_dir)
 	pid_t pid;
 	int dir;
 
-	/* The path of the directory may be longer than an address. */
-	dir = open(state_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
+	if (!socket_path(state_dir, address.sun_path, &dir, NULL))
 		return 0;
-	(void)snprintf(address.sun_path, sizeof(address.sun_path),
-	    "/proc/self/fd/%d/admin.sock", dir);
 	pid = local_holder(&address);
-	(void)close(dir);
+	if (dir >= 0)
+		(void)close(dir);
 	return pid;
 }
 
@@ -238,9 +236,10 @@ void
 port_look(const char *address, pid_t daemon, struct port *ret_port)
 {
 	*ret_port = (struct port){.state = PORT_FREE};
-	ret_port->error = strncmp(address, "unix:", 5) == 0
-			      ? local_look(address + 5, ret_port)
-			      : ip_look(address, ret_port);
+	ret_port->error =
+	    strncmp(address, SOCKET_UNIX, strlen(SOCKET_UNIX)) == 0
+		? local_look(address + strlen(SOCKET_UNIX), ret_port)
+		: ip_look(address, ret_port);
 	if (ret_port->error == 0)
 		return;
 	if (ret_port->error != EADDRINUSE) {

@@ -33,7 +33,7 @@ stranded_metric(void *arg, const char *name, int64_t queued)
 /* ---- the queue ---- */
 
 /* A list that grows; what comes after memory ran short is missing. */
-struct sums {
+struct sum_list {
 	struct stats_sum *list; /* owned */
 	size_t count, cap;
 };
@@ -41,7 +41,7 @@ struct sums {
 static bool
 sum_add(void *arg, const struct stats_sum *sum)
 {
-	struct sums *sums = arg;
+	struct sum_list *sums = arg;
 
 	if (sums->count == sums->cap) {
 		size_t cap = sums->cap == 0 ? 32 : sums->cap * 2;
@@ -81,7 +81,7 @@ queue_metrics(const struct status *status, int64_t now_ms, struct buf *out)
 		settings->unreadable_max_bytes},
 	};
 	struct metrics metrics = {now_ms, out};
-	struct sums sums = {.list = NULL};
+	struct sum_list sums = {.list = NULL};
 
 	METRICS_ONE(facts_ledger, &queue->ledger);
 	METRICS_ONE(facts_queue, queue);

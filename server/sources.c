@@ -221,7 +221,7 @@ sources_new(const struct server_settings *settings, struct sources *before)
 	size_t count = settings->source_count, rows = count + SERVER_ROWS_MORE;
 	struct sources *sources =
 	    calloc(1, sizeof(*sources) + rows * sizeof(struct source));
-	bool ok = true;
+	bool ok;
 
 	if (sources == NULL)
 		return NULL;
