@@ -197,7 +197,7 @@ about_daemon(struct attention *attention)
 		HELP("Look at what reads the daemon's standard error.");
 	}
 	if (untold_s >= 0 && ABOUT(QUIET, "daemon", NULL, "untold")) {
-		SAY("Notices cannot be posted to notify_url for %s.",
+		SAY("Notices could not be posted to notify_url for %s.",
 		    DURATION(untold_s));
 		HELP("The log says why. Try it: currentsd check --notify");
 	}
@@ -304,7 +304,7 @@ about_failing(struct attention *attention, const struct status_source *source)
 	if (of->failing_since_ms == 0 ||
 	    !ABOUT(WRONG, "source", source->name, "failing"))
 		return;
-	SAY("Source %s is failing for %s: %u %s.", source->name,
+	SAY("Source %s has been failing for %s: %u %s.", source->name,
 	    seconds < 0 ? "an unknown time (the clock was set back)"
 			: DURATION(seconds),
 	    of->failing_status, of->failing_why);

@@ -176,8 +176,7 @@ notices_see_dead(struct notices *notices, int64_t count)
 	if (count == 0)
 		return;
 	show_number(count, number, sizeof(number));
-	(void)snprintf(
-	    what, sizeof(what), "Dead letters, all in all: %s.", number);
+	(void)snprintf(what, sizeof(what), "Dead letters: %s.", number);
 	item.what = str_text(what);
 	notice = notice_see(notices, &item);
 	if (notice == NULL)

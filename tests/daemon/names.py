@@ -428,7 +428,7 @@ class Text:
     """What operators read."""
     # of status
     RUNNING, NOT_RUNNING = "   up ", "NOT RUNNING"
-    FAILING, FAILING_FOR = "is failing", "is failing for"
+    FAILING, FAILING_FOR = "been failing", "has been failing for"
     REFUSED = "were refused"
     PAUSED = "currentsd destinations resume heap"
     EXPIRE = "The first dead letters expire in 5 d"
@@ -457,7 +457,7 @@ class Text:
 class Pattern:
     """Regular expressions for such texts."""
     DROPPED_WHY = r"\nDropped .*: (.*)\n"
-    FAILING = (r"is failing for \d+ s: %d %s.*\. "
+    FAILING = (r"has been failing for \d+ s: %d %s.*\. "
                r"Braze alerts its own staff in (1 d|23 h)\b.*\. "
                r"Braze switches the connector off in [45] d\b")
     REFUSED = (r": %d requests were refused, the first .* ago, "
