@@ -17,8 +17,8 @@
 # nothing happens.
 
 # ca-certificates is for the daemon, which checks Heap's certificate, and tzdata
-# for its report_timezone;
-# libcmocka-dev is here because one build makes everything.
+# for its report_timezone. libcmocka-dev is here because one build makes
+# everything.
 PACKAGES_build=(gcc libc6-dev cmake ninja-build pkg-config curl
     ca-certificates tzdata libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev
     libgnutls28-dev libsqlite3-dev libzstd-dev zlib1g-dev libconfuse-dev nettle-dev

@@ -5,8 +5,8 @@
 #   lint        the rules of the house that a script can check
 #   unit        cmocka, one program a file; the corpora of tests/fuzz
 #   daemon      pytest: the real binary, real sockets, the simulators
-#   package     the Debian package: lintian; in the long run, installed, upgraded,
-#               run by systemd and purged in a Debian that is made for it
+#   package     the Debian package: lintian; in the long run, installed,
+#               upgraded, run by systemd and purged in a Debian of its own
 #   fault       the queue under power cuts, failing calls, no memory, damage
 #   analyze     gcc -fanalyzer and cppcheck; valgrind on the unit tests
 #
