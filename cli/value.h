@@ -43,10 +43,4 @@ void value_say(const struct json_t *json, const struct screen *screen,
 /* Read such a text; false if it is none. */
 MUST_USE bool value_time_read(const char *text, int64_t *ret_ms);
 
-/* Append JSON and a newline: indented and in colour for a terminal, otherwise
- * compact on one line. Members keep their order. What a terminal must not get
- * is escaped there, so that it is still the same JSON. */
-MUST_USE bool value_write(struct json_t *json, const struct screen *screen,
-    struct buf *out, struct err *reterr);
-
 #endif

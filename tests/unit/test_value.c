@@ -1,4 +1,4 @@
-/* Reading what the admin interface answers, and printing it. */
+/* Reading what the admin interface answers. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -84,74 +84,12 @@ test_times(void **state)
 	}
 }
 
-static void
-assert_printed(
-    const char *text, const struct screen *screen, const char *expected)
-{
-	json_t *json = load(text);
-	struct buf out;
-
-	buf_init(&out, 4096);
-	assert_true(value_write(json, screen, &out, NULL));
-	assert_int_equal(out.len, strlen(expected));
-	assert_memory_equal(out.data, expected, out.len);
-	buf_fini(&out);
-	json_decref(json);
-}
-
-static void
-test_print(void **state)
-{
-	static const struct screen pipe = {0}, plain = {.terminal = true},
-				   colour = {.terminal = true, .colour = true};
-	static const char some[] =
-	    "{\"z\":1,\"a\":[0.1,null,true],\"e\":{},\"l\":[]}";
-
-	(void)state;
-	assert_printed(
-	    some, &pipe, "{\"z\":1,\"a\":[0.1,null,true],\"e\":{},\"l\":[]}\n");
-	assert_printed(some, &plain,
-	    "{\n  \"z\": 1,\n  \"a\": [\n    0.1,\n    null,\n    true\n  ],\n"
-	    "  \"e\": {},\n  \"l\": []\n}\n");
-	assert_printed("{\"z\":null}", &colour,
-	    "{\n  \033[1m\"z\"\033[0m: \033[2mnull\033[0m\n}\n");
-	assert_printed("9223372036854775807", &pipe, "9223372036854775807\n");
-	assert_printed("0.30000000000000004", &pipe, "0.30000000000000004\n");
-}
-
-/* A terminal gets no control characters, and still the same JSON. */
-static void
-test_print_hostile(void **state)
-{
-	static const struct screen pipe = {0}, terminal = {.terminal = true};
-	static const char raw[] =
-	    "\"\\u001b[2J \\\" \xc2\x9b \xe2\x81\xa6 \x7f \xc3\xa9\"";
-	json_t *in = load(raw), *out;
-	struct buf buf;
-
-	(void)state;
-	assert_printed(raw, &pipe,
-	    "\"\\u001B[2J \\\" \xc2\x9b \xe2\x81\xa6 \x7f \xc3\xa9\"\n");
-	assert_printed(raw, &terminal,
-	    "\"\\u001B[2J \\\" \\u009B \\u2066 \\u007F \xc3\xa9\"\n");
-	buf_init(&buf, 4096);
-	assert_true(value_write(in, &terminal, &buf, NULL));
-	out = json_loadb(buf.data, buf.len, JSON_DECODE_ANY, NULL);
-	assert_non_null(out);
-	assert_true(json_equal(in, out));
-	buf_fini(&buf);
-	json_decref(in);
-	json_decref(out);
-}
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_members),
 	    cmocka_unit_test(test_times),
-	    cmocka_unit_test(test_print),
-	    cmocka_unit_test(test_print_hostile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
