@@ -9,7 +9,6 @@
 #include "cli/command.h"
 #include "daemon/settings_diff.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 const struct option_row command_config_options[] = {

@@ -9,9 +9,6 @@
 #include "queue/sqlite/rescue.h"
 
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 /* ---- check ---- */
 

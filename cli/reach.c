@@ -3,7 +3,6 @@
 #include "server/server.h"
 
 #include <curl/curl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -3,7 +3,6 @@
 #include "base/utf8.h"
 #include "daemon/status.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

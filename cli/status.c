@@ -9,7 +9,6 @@
 #include "cli/show.h"
 #include "cli/value.h"
 
-#include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
 #include <string.h>

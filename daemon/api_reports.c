@@ -9,7 +9,6 @@
 #include "daemon/api_reports.h"
 #include "daemon/zone.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -3,8 +3,6 @@
 #include "base/show.h"
 #include "daemon/segments.h"
 
-#include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

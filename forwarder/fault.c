@@ -43,7 +43,6 @@
 
 #include "forwarder/fault.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { FAULT_DAY_MS = 24 * 60 * 60 * 1000 };

@@ -19,13 +19,11 @@
 #include "base/log.h"
 #include "forwarder/sender_private.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-	SENDER_TRIAL_MOST = 5000, /* items of one step: others wait for it */
-	SENDER_GRID_MS = 1000,	  /* few due times make few batches */
+	SENDER_GRID_MS = 1000, /* few due times make few batches */
 	SENDER_DEFERRED_FIRST = 16,
 	SENDER_LEFT_OUT_LOG = 4096, /* bytes of a line of log */
 	SENDER_LABEL_MOST = 64 * 1024,

@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "queue/set.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 const char *
