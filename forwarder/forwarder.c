@@ -616,6 +616,7 @@ forwarder_slot_make(struct forwarder *forwarder,
 	struct clock_times now = clock_times_now();
 	size_t count = atomic_load(&forwarder->count);
 	uint64_t seed;
+	char *name;
 
 	if (slot == NULL) {
 		if (count == forwarder->most)
@@ -623,10 +624,11 @@ forwarder_slot_make(struct forwarder *forwarder,
 			    "there were %zu destinations since the start, and "
 			    "there may be no more: restart the daemon",
 			    count);
-		slot = &forwarder->slots[count];
-		slot->name = strdup(settings->name);
-		if (slot->name == NULL)
+		name = strdup(settings->name);
+		if (name == NULL)
 			return err_set_nomem(reterr);
+		slot = &forwarder->slots[count];
+		slot->name = name;
 		slot->poster = forwarder->poster;
 		slot->times.delays.scale = HISTOGRAM_DELAY;
 		slot->status.name = slot->name;

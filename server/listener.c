@@ -613,7 +613,7 @@ listener_expects(struct listener *listener)
 bool
 listener_alive(struct listener *listener, int64_t mono_ms)
 {
-	int64_t since[] = {atomic_load(&listener->accepting_ms),
+	const int64_t since[] = {atomic_load(&listener->accepting_ms),
 	    clients_busy_ms(&listener->clients)};
 
 	for (size_t i = 0; i < 2; i++) {

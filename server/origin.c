@@ -182,7 +182,7 @@ networks_have(const struct networks *networks, const struct origin *origin)
 static bool
 origin_read(char *text, struct origin *ret_origin)
 {
-	char *host = text, *port = NULL;
+	char *host = text, *colon = strchr(text, ':'), *port = NULL;
 	unsigned number = 0;
 
 	if (text[0] == '[') {
@@ -196,10 +196,9 @@ origin_read(char *text, struct origin *ret_origin)
 		port = *port == ':' ? port + 1 : NULL;
 		if (strchr(host, ':') == NULL)
 			return false;
-	} else if (strchr(text, ':') == strrchr(text, ':') &&
-		   strchr(text, ':') != NULL) {
-		port = strchr(text, ':');
-		*port++ = '\0';
+	} else if (colon != NULL && colon == strrchr(text, ':')) {
+		*colon = '\0';
+		port = colon + 1;
 	}
 	if (port != NULL && *port != '_' && !number_read(port, 65535, &number))
 		return false;

@@ -56,7 +56,7 @@ struct source {
 	struct tokens *tokens;
 	struct source_row *row;
 
-	int64_t *used_ms; /* of each token; guarded by lock */
+	int64_t *used_ms; /* of each token, in those of sources */
 };
 
 struct sources {
@@ -66,6 +66,7 @@ struct sources {
 	struct tokens *view, *admin;
 	struct sources_shared *shared;
 	struct lock *lock; /* theirs */
+	int64_t *used_ms;  /* of all tokens; guarded by lock */
 
 	atomic_size_t holders;
 	struct source rows[];
@@ -197,20 +198,29 @@ shared_hold(struct sources *before)
 	return shared;
 }
 
-static bool
-source_init(struct source *source, const struct server_source *settings)
+/* Without an intake only the status is read. */
+static struct tokens *
+source_tokens(const struct server_source *settings)
 {
-	/* Without an intake only the status is read. */
 	bool bearer = settings->intake != NULL &&
 		      settings->intake->proof == INTAKE_BEARER;
 
-	source->settings = settings;
-	source->tokens = tokens_new(bearer ? settings->secrets : NULL);
-	if (source->tokens == NULL)
-		return false;
-	source->used_ms =
-	    calloc(tokens_count(source->tokens) + 1, sizeof(*source->used_ms));
-	return source->used_ms != NULL;
+	return tokens_new(bearer ? settings->secrets : NULL);
+}
+
+static void
+sources_free(struct sources *sources)
+{
+	for (size_t i = 0; i < sources->count; i++)
+		tokens_free(sources->rows[i].tokens);
+	free(sources->used_ms);
+	tokens_free(sources->view);
+	tokens_free(sources->admin);
+	if (sources->shared != NULL)
+		shared_drop(sources->shared);
+	if (sources->settings.give_back != NULL)
+		sources->settings.give_back(sources->settings.lender);
+	free(sources);
 }
 
 struct sources *
@@ -219,6 +229,7 @@ sources_new(const struct server_settings *settings, struct sources *before)
 	static const char *const more[SERVER_ROWS_MORE] = {
 	    SERVER_NO_SOURCE, SERVER_STRANGERS};
 	size_t count = settings->source_count, rows = count + SERVER_ROWS_MORE;
+	size_t tokens = 0;
 	struct sources *sources =
 	    calloc(1, sizeof(*sources) + rows * sizeof(struct source));
 	bool ok;
@@ -232,8 +243,21 @@ sources_new(const struct server_settings *settings, struct sources *before)
 	sources->admin = tokens_new(settings->admin_tokens);
 	ok = sources->shared != NULL && sources->view != NULL &&
 	     sources->admin != NULL;
-	for (size_t i = 0; ok && i < count; i++)
-		ok = source_init(&sources->rows[i], &settings->sources[i]);
+	for (size_t i = 0; ok && i < count; i++) {
+		struct source *source = &sources->rows[i];
+
+		source->settings = &settings->sources[i];
+		source->tokens = source_tokens(source->settings);
+		ok = source->tokens != NULL;
+		tokens += ok ? tokens_count(source->tokens) : 0;
+	}
+	sources->used_ms = calloc(tokens + 1, sizeof(*sources->used_ms));
+	ok = ok && sources->used_ms != NULL;
+	tokens = 0;
+	for (size_t i = 0; ok && i < count; i++) {
+		sources->rows[i].used_ms = sources->used_ms + tokens;
+		tokens += tokens_count(sources->rows[i].tokens);
+	}
 	if (ok) {
 		sources->lock = &sources->shared->lock;
 		lock_hold(sources->lock);
@@ -248,7 +272,7 @@ sources_new(const struct server_settings *settings, struct sources *before)
 		lock_drop(sources->lock);
 	}
 	if (!ok) {
-		sources_drop(sources);
+		sources_free(sources);
 		return NULL;
 	}
 	sources->settings = *settings;
@@ -265,19 +289,8 @@ sources_hold(struct sources *sources)
 void
 sources_drop(struct sources *sources)
 {
-	if (sources == NULL || atomic_fetch_sub(&sources->holders, 1) > 1)
-		return;
-	for (size_t i = 0; i < sources->count; i++) {
-		tokens_free(sources->rows[i].tokens);
-		free(sources->rows[i].used_ms);
-	}
-	tokens_free(sources->view);
-	tokens_free(sources->admin);
-	if (sources->shared != NULL)
-		shared_drop(sources->shared);
-	if (sources->settings.give_back != NULL)
-		sources->settings.give_back(sources->settings.lender);
-	free(sources);
+	if (sources != NULL && atomic_fetch_sub(&sources->holders, 1) == 1)
+		sources_free(sources);
 }
 
 const struct server_settings *
