@@ -113,15 +113,16 @@ reload_compare(struct reload *reload, struct err *reterr)
 
 /* ---- what a reload may not do, or only if it is forced ---- */
 
-/* The source whose path needs no name. */
+/* The source whose path needs no name, of a kind that there is. */
 static const char *
 source_first(const struct settings *settings, enum settings_source_kind kind)
 {
-	for (size_t i = 0; i < settings->source_count; i++) {
-		if (settings->sources[i].kind == kind)
-			return settings->sources[i].server.name;
-	}
-	return NULL;
+	size_t i = 0;
+
+	while (i < settings->source_count && settings->sources[i].kind != kind)
+		i++;
+	CHECK(i < settings->source_count);
+	return settings->sources[i].server.name;
 }
 
 /* Requests that are not answered as before may be deleted by who sent them. */

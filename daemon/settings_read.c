@@ -883,7 +883,7 @@ settings_keep(struct settings *settings, const struct settings *in_force,
 
 	for (row = section->rows; row->key != NULL; row++) {
 		char *to = (char *)settings + row->at;
-		const char *text;
+		const char *text = NULL;
 
 		if (row->live)
 			continue;
