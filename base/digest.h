@@ -71,7 +71,7 @@ MUST_USE bool digest_equal(const void *a, const void *b, size_t len);
 /* Random bytes from the kernel; aborts if it has none. */
 void digest_random(void *ret, size_t len);
 
-/* So many random hexadecimal digits, at most DIGEST_DIGITS, and a NUL. */
+/* Write random hexadecimal digits, at most DIGEST_DIGITS, and a NUL. */
 enum { DIGEST_DIGITS = 32 };
 void digest_random_id(char *ret, size_t digits);
 

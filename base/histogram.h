@@ -25,7 +25,8 @@ struct histogram {
 	_Atomic uint64_t sum_us; /* starts over at 2^64 */
 };
 
-/* So many took so long. A negative time, for want of a better clock, is 0. */
+/* Add `count` times of `us` each. A negative one, of a clock that was set back,
+ * is 0. */
 void histogram_add(struct histogram *histogram, int64_t us, uint64_t count);
 
 /* A bound by its number. */

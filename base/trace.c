@@ -5,7 +5,7 @@
 
 enum { TRACE_PARENT = 3 + TRACE_ID + 1 + TRACE_SPAN + 1 + 2 };
 
-/* As many digits up to the next character, and not all zero. */
+/* Does the text begin with so many digits, not all zero, and then `next`? */
 static bool
 digits_valid(const char *text, size_t count, char next)
 {

@@ -125,8 +125,8 @@ look_port(struct check *check, const char *key, const char *address,
 		    strerror(port->error));
 	if (port->state != PORT_TAKEN)
 		return;
-	/* As what runs before the daemon in its unit may see it: nobody but
-	 * root sees what pid 1 has open. */
+	/* Only root sees what pid 1 has open, and the unit runs this command
+	 * as the daemon's user before each start. */
 	if (port->pid == 0 && port->root && geteuid() != 0) {
 		(void)buf_printf(&check->settings.warnings,
 		    "%s: %s is in use by a program of root: all is well if it "

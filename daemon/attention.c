@@ -15,7 +15,8 @@ enum {
 	ATTENTION_LEFT_OUT = 5,
 };
 
-/* What waits by itself, or by the operator's own will, is worth no notice. */
+/* QUIET: it waits by itself, or because the operator wants it to, and no notice
+ * is posted. */
 enum level { WRONG, WAITING, QUIET, LEVELS };
 
 struct attention {
@@ -79,7 +80,7 @@ path_write(struct buf *out, const char *name)
 	}
 }
 
-/* What the action is done by. */
+/* The path of the call that does it. */
 static void
 attention_action(struct attention *attention, const char *noun,
     const char *name, const char *verb)
@@ -281,7 +282,7 @@ about_queue(struct attention *attention)
 
 /* ---- sources ---- */
 
-/* What it does meanwhile, as far as that is known. */
+/* What Braze does meanwhile, as far as that is known. */
 static void
 source_clock(struct attention *attention, int64_t left_s, const char *soon,
     const char *past)
@@ -359,7 +360,7 @@ about_refused(struct attention *attention, const struct status_source *source,
 	HELP("%s", refused_effect(intake, of->refused_status));
 }
 
-/* Who never sent anything is still being set up. */
+/* A source that never sent anything is still being set up. */
 static void
 about_silent(struct attention *attention, const struct status_source *source,
     const struct intake *intake)

@@ -186,7 +186,7 @@ notices_see_dead(struct notices *notices, int64_t count)
 		notice->told_count = count;
 }
 
-/* What is to be told of it now. */
+/* The state to be posted now, or NULL. */
 static const char *
 notice_due(const struct notices *notices, const struct notice *notice)
 {
@@ -253,7 +253,7 @@ notice_write(const struct notice *notice, struct json *json)
 	json_time(json, "since", notice->since_ms);
 }
 
-/* As people read it. */
+/* The sentence for people. */
 static void
 notice_say(const struct notice *notice, struct buf *text)
 {

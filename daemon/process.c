@@ -34,7 +34,7 @@ process_read_stat(struct process *process)
 	return true;
 }
 
-/* But for the one that this is read with. */
+/* Without the one that the directory is read with. */
 static bool
 process_count_files(int64_t *ret_files)
 {

@@ -98,7 +98,7 @@ kept_find(struct settings_kept *kept, size_t *at, const char *name)
 	return NULL;
 }
 
-/* Does it tell enough of what only one side has? */
+/* Is it told of a source or destination that only one side has? */
 static bool
 row_tells(const struct settings_kept_row *row)
 {

@@ -11,8 +11,8 @@
  *
  * The first time, the pairs go into the environment too, for the libraries. A
  * running daemon reads the file again and leaves the environment alone, since
- * its threads read it. What environment and file had alike then is the file's
- * to change: systemd puts all of the file into the environment.
+ * its threads read it. A variable that had the same value in both is the file's
+ * then, because systemd puts the whole file into the environment.
  */
 
 #include "daemon/settings_table.h"

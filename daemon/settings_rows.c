@@ -111,7 +111,7 @@ items_fill(struct rows *rows, struct err *reterr)
 	return true;
 }
 
-/* What a file has that the row's value names, and no other row shows. */
+/* The content of a file that the row names, unless other rows show it. */
 static struct str
 row_content(const struct rows *rows, const struct setting *setting)
 {

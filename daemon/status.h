@@ -52,7 +52,7 @@ struct status_store {
 	int64_t bytes, max_bytes;
 };
 
-/* What a rule dropped. */
+/* The events and changes that a rule dropped. */
 struct status_rule {
 	const char *rule;
 	int64_t count;
@@ -84,7 +84,7 @@ struct status_destination {
 	struct forwarder_destination_status sender;
 };
 
-/* What came of requests to it. */
+/* The requests to a destination that had one result. */
 struct status_result {
 	const char *destination, *result;
 	uint64_t count;

@@ -64,7 +64,7 @@ bool forwarder_alive(const struct forwarder *forwarder, int64_t mono_ms);
  * next start needs, stop. Takes NULL. */
 void forwarder_stop(struct forwarder *forwarder, int64_t grace_ms);
 
-/* What came of a request; counted since the start. */
+/* The results of requests, which are counted since the start. */
 enum forwarder_result {
 	FORWARDER_ACCEPTED,
 	FORWARDER_REFUSED,

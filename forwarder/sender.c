@@ -178,8 +178,8 @@ sender_claim(
 	return ok;
 }
 
-/* A hash of where we post to, the address and what frames the items, and with
- * `key` of as whom. */
+/* A hash of the URL and of what frames the items; with `key`, also of the
+ * headers, which say who posts. */
 static bool
 sender_target_read(const struct sender *sender, bool key, uint64_t *ret_target,
     struct err *reterr)
@@ -205,8 +205,8 @@ sender_target_read(const struct sender *sender, bool key, uint64_t *ret_target,
 	return ok;
 }
 
-/* What follows from the settings, and from what the outlet makes of them; of
- * limits that go on, the pace does too. */
+/* Set what follows from the settings and from the outlet's context. If the
+ * limits are the same, the pace is kept. */
 static void
 sender_set(struct sender *sender, const struct forwarder_destination *settings,
     struct outlet_context *context, const struct clock_times *now)
@@ -416,10 +416,10 @@ sender_end(struct sender *sender, const struct clock_times *now)
 }
 
 /*
- * The limits of a place count what was sent under any key: whoever replaces a
- * key that is wrong wants to see at once that the new one is right. If their
- * windows are the same they go on. If not, or at another place, of which it is
- * unknown what was sent there before, it is as after a planned stop.
+ * At the same URL, limits of the same windows go on counting, even with another
+ * key: an operator who replaces a wrong key wants to see at once that the new
+ * one is right. Otherwise it is as after a planned stop, because nobody knows
+ * what was sent there before.
  */
 bool
 sender_adopt(struct sender *sender,

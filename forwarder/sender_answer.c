@@ -409,7 +409,8 @@ sender_decide(struct sender *sender, const struct clock_times *now)
 	}
 }
 
-/* How long its items waited here. Most of a batch stand in a row. */
+/* Time how long its items waited here. Those of a batch mostly stand in a
+ * row. */
 static void
 sender_time_delays(
     struct sender *sender, const struct request *request, int64_t wall_ms)
