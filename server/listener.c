@@ -6,6 +6,7 @@
 #include "server/tls.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdarg.h>
@@ -15,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -22,6 +24,8 @@ enum {
 	LISTENER_FILES = 16, /* the socket, and what its threads wait with */
 	LISTENER_ADMIN_POOL = 32 * 1024, /* bytes: the library's default */
 	LISTENER_STALLED_MS = 10 * 1000,
+	LISTENER_ROOM_TRIES = 200,
+	LISTENER_ROOM_NS = 1000 * 1000,
 	LISTENER_ODD = 4, /* bytes that are no body: see below */
 	LISTENER_FLAGS = MHD_USE_EPOLL_INTERNAL_THREAD |
 			 MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
@@ -38,11 +42,19 @@ listener_slack(size_t connections)
 	return slack < LISTENER_SLACK ? slack : LISTENER_SLACK;
 }
 
+/* So many may be open. */
+static size_t
+listener_most(size_t connections)
+{
+	return connections + listener_slack(connections);
+}
+
 size_t
 listener_files(size_t connections)
 {
 	/* As many may be pending as over the limit. */
-	return connections + 2 * listener_slack(connections) + LISTENER_FILES;
+	return listener_most(connections) + listener_slack(connections) +
+	       LISTENER_FILES;
 }
 
 void
@@ -58,7 +70,7 @@ listener_init(struct listener *listener, struct service *service,
 	    .local = strcmp(name, LISTENER_LOCAL) == 0,
 	};
 	clients_init(&listener->clients, connections,
-	    admin ? connections + listener_slack(connections) : LISTENER_KEEP);
+	    admin ? listener_most(connections) : LISTENER_KEEP);
 }
 
 /* Does each connection begin with a PROXY header? */
@@ -85,14 +97,38 @@ listener_connections(void *arg)
 	return clients_open(&listener->clients);
 }
 
+/* May one more be passed to the library? Its threads may not have begun with the
+ * last ones, or not closed those that were shut down to make room: they get a
+ * moment for that. */
+static bool
+listener_has_room(struct listener *listener)
+{
+	const struct timespec moment = {.tv_nsec = LISTENER_ROOM_NS};
+
+	for (int i = 0; i < LISTENER_ROOM_TRIES; i++) {
+		if (atomic_load(&listener->passed) <
+		    listener_most(listener->clients.most))
+			return true;
+		(void)nanosleep(&moment, NULL);
+	}
+	return false;
+}
+
 static void
 listener_pass(void *arg, int fd, const struct proxy_from *from)
 {
 	struct listener *listener = arg;
 
+	if (!listener_has_room(listener)) {
+		counter_add(COUNTER_SWEPT, 1);
+		(void)close(fd);
+		return;
+	}
+	(void)atomic_fetch_add(&listener->passed, 1);
 	/* If it fails, the library has closed the connection and logs why. */
-	(void)MHD_add_connection(
-	    listener->daemon, fd, &from->address.any, from->len);
+	if (MHD_add_connection(
+		listener->daemon, fd, &from->address.any, from->len) != MHD_YES)
+		(void)atomic_fetch_sub(&listener->passed, 1);
 }
 
 /* A connection was closed without an answer. Whose it was is unknown: it may
@@ -197,6 +233,7 @@ listener_connection(void *cls, struct MHD_Connection *connection, void **client,
 	const union MHD_ConnectionInfo *info;
 
 	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+		(void)atomic_fetch_sub(&listener->passed, 1);
 		listener_part(listener, *client);
 		*client = NULL;
 		return;
@@ -470,8 +507,10 @@ listener_start(struct listener *listener, struct err *reterr)
 	const struct server_settings *settings = &listener->service->settings;
 	unsigned threads = listener->admin ? 1 : settings->threads;
 	bool tls = listener_tls(listener) != NULL;
-	intptr_t limit = (intptr_t)(listener->clients.most +
-				    listener_slack(listener->clients.most));
+	/* Ours is listener_most(). Where the library reaches its own, one of
+	 * its threads stands still for ever (0.9.75, a lock that is not
+	 * released). */
+	intptr_t limit = INT_MAX;
 
 	/* Strictness stays at its default: above it the library drops a raw
 	 * space in the query, as sources send it, without an answer. */

@@ -54,6 +54,7 @@ struct listener {
 
 	/* any thread */
 	struct clients clients;
+	atomic_size_t passed;	      /* connections that the library has */
 	_Atomic int64_t accepting_ms; /* acceptor_settings.busy_ms */
 
 	/* guarded by the service's lock */

@@ -144,6 +144,18 @@ def test_a_crowd_without_a_token_keeps_nobody_out(bounded, begun):
             sock.close()
 
 
+def test_crowds_that_come_at_once(bounded):
+    """More than max_connections, before a thread can look at any of them."""
+    daemon = bounded(8, max_connections=16, threads=2)
+    for _ in range(10):
+        crowd = [daemon.connect() for _ in range(100)]
+        for sock in crowd:
+            sock.sendall(b"POST /cur")
+        is_served(daemon)
+        for sock in crowd:
+            sock.close()
+
+
 def test_a_crowd_leaves_files_for_delivery(start_daemon, heapsim, tmp_path,
                                            monkeypatch):
     """The limit of open files may be far below max_connections."""
