@@ -288,13 +288,20 @@ listener_first_line(
  * header, the body follows; the library would take it for the next request,
  * after a 200 to this one. It may have read those bytes already, but the kernel
  * knows how many there were. A few may be an end of line too many, or the end
- * of the connection; a body of so few bytes has no items.
+ * of the connection; a body of so few bytes has no items. Of a unix socket the
+ * kernel does not know it: there a body is what has a type.
  */
 static bool
-listener_body_follows(const struct client *client)
+listener_body_follows(struct request *request)
 {
-	return !client->uncounted &&
-	       listener_arrived(client->fd) > client->bytes + LISTENER_ODD;
+	const struct client *client = request->client;
+	uint64_t arrived = listener_arrived(client->fd);
+
+	if (arrived == 0)
+		return request->intake != NULL &&
+		       request_header(request, MHD_HTTP_HEADER_CONTENT_TYPE) !=
+			   NULL;
+	return !client->uncounted && arrived > client->bytes + LISTENER_ODD;
 }
 
 /* The headers are in. */
@@ -324,7 +331,7 @@ listener_begin(struct request *request, const char *url, const char *method,
 	}
 	if (!headers.sized && !headers.chunked && strcmp(method, "POST") == 0) {
 		request->last = true;
-		if (listener_body_follows(client))
+		if (listener_body_follows(request))
 			request_refuse_framing(request,
 			    "a body follows, but neither Content-Length nor "
 			    "Transfer-Encoding came with it");

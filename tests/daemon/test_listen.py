@@ -117,6 +117,27 @@ def test_names_that_cannot_be(tmp_path, path):
     assert not (tmp_path / "b.sock").exists()
 
 
+def test_body_without_a_length(start_daemon, path):
+    """The kernel does not count what arrives here, as it does for TCP. If there
+    is a body its type goes before it."""
+    daemon = start_daemon(listen=f"127.0.0.1:0,unix:{path}")
+
+    def asked(*headers, body=""):
+        head = "".join(f"{line}\r\n" for line in (
+            "POST /currents HTTP/1.1", "Host: x", "Connection: close",
+            *headers))
+        with connected(path) as sock:
+            return statuses(answer_on(sock, (head + AUTH + "\r\n"
+                                             + body).encode()))
+
+    typed = "Content-Type: application/json"
+    assert asked(typed, body=json.dumps(batch(event()))) == [503]
+    assert daemon.queue()["received"] == 0
+    daemon.run.wait_line(Log.REFUSE % 503 + ".*neither Content-Length")
+    assert asked() == [200]
+    assert asked(typed, "Content-Length: 0") == [200]
+
+
 def test_a_name_that_became_another_programs(start_daemon, path):
     daemon = start_daemon(listen=f"127.0.0.1:0,unix:{path}")
     path.unlink()
