@@ -56,7 +56,7 @@ static void
 file_fault(cfg_t *cfg, const char *format, va_list args)
 {
 	int line = cfg != NULL ? cfg->line : 0;
-	const char *what = format, *help = "";
+	const char *what = format, *help = "", *end_help = "";
 	char text[200], nearest[SETTING_NAME];
 
 	if (file_error == NULL || file_error->code != ERR_NONE)
@@ -70,22 +70,27 @@ file_fault(cfg_t *cfg, const char *format, va_list args)
 		what = "not a setting of this section";
 		if (word != NULL && end > word) {
 			*end = '\0';
-			if (strcmp(word + 1, FILE_END) == 0)
+			if (strcmp(word + 1, FILE_END) == 0 ||
+			    strcmp(word + 1, "source") == 0) {
 				what = "a section is not closed: a } is "
 				       "missing";
-			else if (setting_nearest(word + 1, false, nearest))
+			} else if (setting_nearest(word + 1, false, nearest)) {
 				help = "; did you mean ";
+				end_help = "?";
+			}
 		}
 	} else if (strncmp(format, "found duplicate", 15) == 0 ||
 		   strncmp(format, "missing", 7) == 0) {
 		what = text;
-	} else if (strncmp(format, "unexpected token", 16) == 0) {
+	} else if (strncmp(format, "premature end", 13) == 0) {
+		what = "premature end of file: a \" or a } is missing";
+	} else if (strchr(format, '%') != NULL) {
 		what = "not understood: write key = value, with quotes around "
 		       "a value that contains spaces or any of {}(),=+#";
 	}
 	(void)err_set(file_error, ERR_CONFIG,
-	    "%s, line %d: %s%s%s (see `currentsd help settings`)", file_path,
-	    line, what, help, nearest);
+	    "%s, line %d: %s%s%s%s (see `currentsd help settings`)", file_path,
+	    line, what, help, nearest, end_help);
 }
 
 /* ---- what was read ---- */

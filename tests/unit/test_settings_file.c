@@ -82,13 +82,17 @@ test_mistakes(void **state)
 		const char *text, *error;
 	} cases[] = {
 	    {"lisen = 1\n", "line 1: not a setting of this section; did you "
-			    "mean listen"},
+			    "mean listen?"},
 	    {"\n\nsource \"a\" { listen = x }\n", "line 3: not a setting of"},
 	    {"source \"a\" { tokens = {sesame} }", "did you mean token"},
 	    {"source \"a\" { token = {sesame sesame} }", "not understood"},
 	    {"source \"a\" { token = sesame sesame }", "not a setting"},
 	    {"source \"a\" { token = \"sesame\"", "} is missing"},
+	    {"source \"a\" {\nsource \"b\" {}", "line 2: a section is not"},
 	    {"source { open = yes }", "missing title"},
+	    /* whose message libconfuse leaves without its words */
+	    {"destination \"d\" { app_id = 1\"\nurl = \"http://x\"\n}",
+		"line 2: not understood"},
 	    {"source \"a\" {}\nsource \"a\" {}", "found duplicate title"},
 	    {"source \"a b\" {}", "the name of a source"},
 	    {"source \"../x\" {}", "the name of a source"},
