@@ -32,8 +32,10 @@ const struct command commands_all[] = {
 	{"config diff", "FILE [--json]",
 	    "Show what another file of settings would change",
 	    "Compares the settings with what they would be with FILE instead "
-	    "of the present file; variables override either. Exits 1 if a "
-	    "setting would change, or if serve could not start with FILE.",
+	    "of the present file; variables override either. The daemon is "
+	    "not asked, so edit a copy: what you changed in the present file "
+	    "itself is not shown. Exits 1 if a setting would change, or if "
+	    "serve could not start with FILE.",
 	    COMMAND_PLAIN, command_json_options, command_config_diff},
 	{"reload", "[--force] [--json]",
 	    "Have the daemon read its settings again",

@@ -120,8 +120,8 @@ fact_value(const struct fact *fact, const json_t *value,
 }
 
 static void
-facts_add(struct grid *grid, const struct fact *rows, const json_t *object,
-    const struct command_context *context)
+facts_add(struct grid *grid, const char *prefix, const struct fact *rows,
+    const json_t *object, const struct command_context *context)
 {
 	char text[VALUE_MOST];
 
@@ -133,7 +133,7 @@ facts_add(struct grid *grid, const struct fact *rows, const json_t *object,
 			continue;
 		fact_value(rows, value, context, text, sizeof(text));
 		grid_row(grid, NULL);
-		grid_text(grid, ONE_NAME, rows->name);
+		grid_textf(grid, ONE_NAME, "%s%s", prefix, rows->name);
 		grid_text(grid, ONE_VALUE, text);
 		grid_text(grid, ONE_HELP, rows->help);
 	}
@@ -212,8 +212,9 @@ one_show(struct command_context *context, const json_t *answer,
 	if (out->len > 0)
 		(void)buf_char(out, '\n');
 	for (; *tables != NULL; tables++)
-		facts_add(grid, *tables, answer, context);
-	facts_add(grid, facts_refused, value_at(answer, "refused"), context);
+		facts_add(grid, "", *tables, answer, context);
+	facts_add(grid, "refused.", facts_refused, value_at(answer, "refused"),
+	    context);
 	tokens_add(grid, answer, context);
 	limits_add(grid, answer);
 	return grid_end(grid, context->screen, out, &err)

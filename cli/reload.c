@@ -36,7 +36,8 @@ reload_show(
 			(void)buf_char(out, '\n');
 	}
 	if (out->len == 0)
-		(void)buf_text(out, "No setting differs.\n");
+		(void)buf_text(out, "No setting differs; the files that they "
+				    "name were read again.\n");
 	screen_fit(context->screen, out, 0, 0);
 	return EXIT_FINE;
 }

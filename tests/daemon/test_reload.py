@@ -104,7 +104,8 @@ def attention(daemon):
 def test_nothing_differs(start, settings):
     daemon = start()
     assert reload(daemon) == nothing()
-    assert daemon.command("reload") == "No setting differs.\n"
+    assert daemon.command("reload") == (
+        "No setting differs; the files that they name were read again.\n")
     assert daemon.status()[Status.RELOAD][Reload.FAILED] is False
     assert attention(daemon) == []
 
