@@ -39,6 +39,10 @@ struct shown {
 };
 #define NUMBER(number)	  number_shown(number).text
 #define DURATION(seconds) duration_shown(seconds).text
+/* Of "%s %s%s": "1 event waits", "2 events wait". */
+#define WAITS(of)                                                              \
+	NUMBER((of)->queued), (of)->noun,                                      \
+	    (of)->queued == 1 ? " waits" : "s wait"
 
 static struct shown
 number_shown(int64_t number)
@@ -190,8 +194,8 @@ about_daemon(struct attention *attention)
 	}
 	if (status->log_dropped > 0 &&
 	    ABOUT(WAITING, "daemon", NULL, "log_dropped")) {
-		SAY("%s lines of the log were dropped, because nobody read "
-		    "it.",
+		SAY("Lines of the log were dropped, because nobody read it: "
+		    "%s.",
 		    NUMBER(status->log_dropped));
 		HELP("Look at what reads the daemon's standard error.");
 	}
@@ -227,7 +231,7 @@ about_disk(struct attention *attention)
 	}
 	if (totals->quarantined_batches > 0 &&
 	    ABOUT(WRONG, "queue", NULL, "quarantined")) {
-		SAY("%s damaged batches are quarantined.",
+		SAY("Damaged batches are quarantined: %s.",
 		    NUMBER(totals->quarantined_batches));
 		HELP("See what is wrong with the file: currentsd queue check");
 	}
@@ -294,7 +298,8 @@ source_clock(struct attention *attention, int64_t left_s, const char *soon,
 }
 
 static void
-about_failing(struct attention *attention, const struct status_source *source)
+about_failing(struct attention *attention, const struct status_source *source,
+    const struct intake *intake)
 {
 	const struct server_source_status *of = &source->of;
 	int64_t seconds =
@@ -311,9 +316,16 @@ about_failing(struct attention *attention, const struct status_source *source)
 	    "alerted its own staff");
 	source_clock(attention, source->gives_up_s,
 	    "switches the connector off", "switched the connector off");
-	HELP("Correct that; the source sends all of it again. See: currentsd "
-	     "sources show %s",
-	    source->name);
+	if (of->failing_status == 503 || of->failing_status == 413)
+		HELP("Correct that; the source sends all of it again. See: "
+		     "currentsd sources show %s",
+		    source->name);
+	else
+		HELP("What came is kept here, as it may not come again: "
+		     "currentsd unreadable list%s",
+		    intake->set ? ". If a segment has ended: currentsd "
+				  "segments retire SEGMENT"
+				: "");
 }
 
 /* What the source does with what is refused; NULL: it is of any kind. */
@@ -327,8 +339,13 @@ refused_effect(const struct intake *intake, unsigned status)
 		return "If they came from Heap, their secret is not ours, and "
 		       "Heap may not send them again: set it, then press sync "
 		       "now in Heap.";
+	if (status == 401)
+		return "If they came from Braze, it holds those events back "
+		       "until the tokens agree: correct its connector, or list "
+		       "its token here beside yours, then: currentsd reload";
 	return "If they came from Braze, it holds those events back until "
-	       "someone fixes its connector.";
+	       "someone fixes its connector. Compare its URL with the paths "
+	       "that this shows: currentsd check";
 }
 
 static void
@@ -357,6 +374,8 @@ about_refused(struct attention *attention, const struct status_source *source,
 		SAY("closed without an answer, %s.", of->refused_why);
 	else
 		SAY("%u %s.", of->refused_status, of->refused_why);
+	if (of->last_success_ms > of->refused_ms)
+		SAY(" Since then others were accepted.");
 	HELP("%s", refused_effect(intake, of->refused_status));
 }
 
@@ -387,7 +406,8 @@ about_sources(struct attention *attention)
 	const struct settings *settings = status->settings;
 
 	for (size_t i = 0; i < status->source_count; i++) {
-		about_failing(attention, &status->sources[i]);
+		about_failing(attention, &status->sources[i],
+		    settings->sources[i].server.intake);
 		about_refused(attention, &status->sources[i],
 		    settings->sources[i].server.intake);
 		about_silent(attention, &status->sources[i],
@@ -411,8 +431,8 @@ about_state(
 	if (destination->paused) {
 		if (!ABOUT(QUIET, "destination", name, "paused"))
 			return;
-		SAY("Destination %s is paused by the operator, %s %ss wait.",
-		    name, NUMBER(destination->queued), destination->noun);
+		SAY("Destination %s is paused by the operator, %s %s%s.", name,
+		    WAITS(destination));
 		HELP("Send again: currentsd destinations resume %s", name);
 		attention_action(attention, "destinations", name, "resume");
 		return;
@@ -422,20 +442,18 @@ about_state(
 	if (sender->state == FORWARDER_HALTED &&
 	    ABOUT(WRONG, "destination", name, "halted")) {
 		SAY("Destination %s is halted: %s.", name, ANSWER(sender->why));
-		HELP("%s %ss wait, next try in %s. When that is fixed: "
-		     "currentsd destinations retry %s",
-		    NUMBER(destination->queued), destination->noun,
-		    DURATION(next_s), name);
+		HELP("%s %s%s, next try in %s. When that is fixed: currentsd "
+		     "destinations retry %s",
+		    WAITS(destination), DURATION(next_s), name);
 		attention_action(attention, "destinations", name, "retry");
 	}
 	if (sender->state == FORWARDER_BACKING_OFF &&
 	    ABOUT(WAITING, "destination", name, "backing_off")) {
 		SAY("Destination %s has trouble: %s.", name,
 		    ANSWER(sender->why));
-		HELP("%s %ss wait, next try in %s. At once: currentsd "
-		     "destinations retry %s",
-		    NUMBER(destination->queued), destination->noun,
-		    DURATION(next_s), name);
+		HELP("%s %s%s, next try in %s. At once: currentsd destinations "
+		     "retry %s",
+		    WAITS(destination), DURATION(next_s), name);
 		attention_action(attention, "destinations", name, "retry");
 	}
 	if (sender->state == FORWARDER_TRIAL &&
@@ -537,8 +555,8 @@ stranded_one(void *arg, const char *name, int64_t queued)
 
 	if (!ABOUT(WRONG, "destination", name, "stranded"))
 		return;
-	SAY("Destination %s is not in the settings, and %s queued for it are "
-	    "not sent.",
+	SAY("Destination %s is not in the settings, so what is queued for it "
+	    "is not sent: %s.",
 	    name, NUMBER(queued));
 	HELP("Add it again, or give the one that takes its place the "
 	     "setting: formerly = \"%s\"",
@@ -577,6 +595,20 @@ about_segment(struct attention *attention, const struct segment *segment)
 	}
 }
 
+/* A halted destination is told once, and not for each of its segments. */
+static bool
+segment_is_told(const struct status *status, const struct segment *segment)
+{
+	for (size_t i = 0; i < status->destination_count; i++) {
+		if (strcmp(status->destinations[i].name,
+			segment->of.destination) == 0)
+			return segment->state == SEGMENT_REFUSED &&
+			       status->destinations[i].sender.state ==
+				   FORWARDER_HALTED;
+	}
+	return false;
+}
+
 static void
 about_segments(struct attention *attention)
 {
@@ -585,13 +617,14 @@ about_segments(struct attention *attention)
 
 	for (size_t i = 0; segments != NULL && i < segments->count; i++) {
 		if (segment_needs_attention(&segments->list[i]) &&
+		    !segment_is_told(attention->status, &segments->list[i]) &&
 		    (attention->only != NULL ||
 			troubled++ < ATTENTION_SEGMENTS))
 			about_segment(attention, &segments->list[i]);
 	}
 	if (troubled > ATTENTION_SEGMENTS &&
 	    ABOUT(WAITING, "segments", NULL, "more")) {
-		SAY("%s more segments need attention.",
+		SAY("Further segments need attention: %s.",
 		    NUMBER((int64_t)troubled - ATTENTION_SEGMENTS));
 		HELP("See them: currentsd segments --attention");
 	}
@@ -620,7 +653,7 @@ about_left_out(struct attention *attention)
 		    left_out->settings);
 	}
 	if (more > 0 && ABOUT(WAITING, "drift", NULL, "more")) {
-		SAY("%s more properties are left out.", NUMBER(more));
+		SAY("Further properties are left out: %s.", NUMBER(more));
 		HELP("See them: currentsd drift");
 	}
 }

@@ -141,7 +141,7 @@ sources_check(struct reload *reload, struct err *reterr)
 			    "source \"%s\" is no longer there, and what still "
 			    "posts to it would be answered 404, after which it "
 			    "is not sent again: see `currentsd sources show "
-			    "%s`, then --force, or force=yes, removes it",
+			    "%s`; to remove it: currentsd reload --force",
 			    name, name);
 		}
 		first = source_first(reload->new, old->kind);
@@ -152,7 +152,7 @@ sources_check(struct reload *reload, struct err *reterr)
 		return err_set(reterr, ERR_CONFLICT,
 		    "source \"%s\" comes before source \"%s\" now, so it would "
 		    "get what is posted to %s without a name: write it behind, "
-		    "or insist with --force, or force=yes",
+		    "or insist: currentsd reload --force",
 		    first, name, old->server.intake->path);
 	}
 	for (size_t i = 0; i < reload->new->source_count; i++) {

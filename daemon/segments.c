@@ -159,7 +159,9 @@ segment_refused(
 			sizeof(parked->name) - 1) == 0)
 			return parked->why;
 	}
-	return sender->state == FORWARDER_HALTED ? sender->why : NULL;
+	return sender->state == FORWARDER_HALTED && segment->of.waiting > 0
+		   ? sender->why
+		   : NULL;
 }
 
 static bool
@@ -432,7 +434,7 @@ segment_trouble_write(
 		    number, group->id, group->id);
 		break;
 	case SEGMENT_REFUSED:
-		(void)buf_printf(out, "destination %s takes none of it: %.100s",
+		(void)buf_printf(out, "destination %s takes none of it: %s",
 		    group->destination,
 		    segment->why != NULL ? segment->why : "see the log");
 		break;

@@ -161,6 +161,20 @@ def test_a_destination_that_refuses(start, braze):
         "segments")
     assert one(daemon)["done_s"] is None
     assert members(braze) == {}
+    about = [item["about"] for item in daemon.status()["attention"]]
+    assert about == ["destination:braze"]
+
+
+def test_a_halted_destination_hides_no_other_trouble(start, braze):
+    daemon = start(braze_request_items=2)
+    taken(daemon, ["ann"], number=1, total=2, sync="a")
+    whole(daemon, ["ann"], segment=8, name="Trial")
+    settled(daemon)
+    braze.control(api_key="another-key")
+    whole(daemon, people(100), segment=9, name="Third")
+    becomes(daemon, "refused", "9")
+    assert {id: row["state"] for id, row in shown(daemon).items()} == {
+        "7": "fresh", "8": "fresh", "9": "refused"}
 
 
 def test_a_segment_that_is_refused(start, braze):

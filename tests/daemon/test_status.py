@@ -110,6 +110,30 @@ def test_a_stopped_daemon_is_the_first_thing_said(daemon):
     assert "nothing is accepted" in daemon.command("status")
 
 
+def test_what_to_do_about_refused_events(daemon):
+    """Braze holds some of them back, and deletes others. Nothing is said to
+    come again that does not."""
+    daemon.post(batch(event()), token="of-another-connector")
+    said, = attention(daemon, "source:main")
+    assert "list its token" in said["help"]
+    assert "Since then" not in said["what"]
+    assert daemon.post(batch(event())).status == 200
+    said, = attention(daemon, "source:main")
+    assert said["what"].endswith(" Since then others were accepted.")
+    shown = daemon.command("sources", "show", "main")
+    assert re.search(r"^refused\.status +401 ", shown, re.M)
+
+    assert daemon.post("no JSON").status == 400
+    said, _ = attention(daemon, "source:main")
+    assert said["condition"] == "failing"
+    assert "currentsd unreadable list" in said["help"]
+    assert "sends all of it again" not in said["help"]
+
+    daemon.post(batch(event()), path="/currents/elsewhere")
+    said, = attention(daemon, "source:none")
+    assert said["help"].endswith("currentsd check")
+
+
 def test_a_halted_destination_is_retried(start_daemon, heapsim):
     """Without the order the next try would be in an hour."""
     heapsim.control(refuse_all=401)
@@ -118,6 +142,7 @@ def test_a_halted_destination_is_retried(start_daemon, heapsim):
     until(lambda: state(daemon) == State.HALTED, "it is halted")
     said, = attention(daemon, "destination:heap")
     assert said["level"] == "wrong" and "HTTP 401" in said["what"]
+    assert said["help"].startswith("2 events wait, next try in ")
     assert said["action"] == {
         "method": "POST", "path": "/destinations/heap/retry"}
     assert "currentsd destinations retry heap" in said["help"]
