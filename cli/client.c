@@ -464,9 +464,11 @@ owner_become(const char *dir, struct err *reterr)
 		    "the path of the state directory is too long");
 	if (stat(path, &st) != 0)
 		return err_set(reterr, ERR_CONFIG,
-		    "there is no queue in %s (%s): start the daemon, which "
-		    "makes it, or check that CURRENTSD_STATE_DIR is the "
-		    "directory that serve uses",
+		    "there is no queue in %s (%s): if the daemon runs, do not "
+		    "stop it, because its files were moved (/status at its "
+		    "admin address says more); else start it, which makes a "
+		    "queue, or check that CURRENTSD_STATE_DIR is the directory "
+		    "that serve uses",
 		    dir, strerror(errno));
 	if (st.st_uid == geteuid())
 		return true;

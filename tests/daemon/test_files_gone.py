@@ -83,6 +83,8 @@ def test_directory_moved_and_back(posted, state):
     away = state.with_name("away")
     state.rename(away)
     refused(posted, "directory")
+    assert "do not stop it" in run(
+        "status", **settings(posted.daemon)).stderr
     state.mkdir()
     refused(posted, "directory")
     posted.daemon.run.wait_line("module=server event=renew")
