@@ -384,9 +384,9 @@ verify_run(
 		verify->has, &err))
 		return true;
 	return err_set(reterr, err.code, "%s%s", err.text,
-	    err.code == ERR_IO
-		? "; the API key needs the permission users.export.ids"
-		: "");
+	    err.code == ERR_IO ? "; is the API key right, and does it have "
+				 "the permission users.export.ids?"
+			       : "");
 }
 
 static bool

@@ -185,11 +185,13 @@ destination_check(struct reload *reload, const struct settings_destination *old,
 	queued = stats_destination_queued(reload->daemon->queue, name);
 	return queued == 0 || reload->force ||
 	       err_set(reterr, ERR_CONFLICT,
-		   "destination \"%s\" is no longer there, and %" PRId64
-		   " %ss are queued for it: let them be sent first; with "
-		   "--force, or force=yes, they stay queued until it is added "
-		   "again",
-		   name, queued, old->forwarder.outlet->item_noun);
+		   "destination \"%s\" is no longer there, but what is queued "
+		   "for it (%" PRId64 " %s%s) is not sent then: wait until it "
+		   "is; or, for a new name, see formerly in currentsd.conf(5). "
+		   "`currentsd reload --force` leaves it queued until the "
+		   "destination is there again",
+		   name, queued, old->forwarder.outlet->item_noun,
+		   queued == 1 ? "" : "s");
 }
 
 static bool
