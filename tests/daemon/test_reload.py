@@ -215,7 +215,7 @@ def test_settings_of_a_destination(start, settings, heapsim):
     daemon = start()
     first, second = event(), event()
     daemon.post(batch(first))
-    until(lambda: len(heapsim.keys()) == 1, "delivery")
+    until(lambda: daemon.destination()[Destination.ACCEPTED] == 1, "an answer")
     before = daemon.destination()
     settings.destinations["heap"]["prefix"] = "new-"
     assert reload(daemon, settings) == nothing(
