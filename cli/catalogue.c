@@ -31,8 +31,10 @@ const struct option_row command_schema_options[] = {
 static void
 schema_list_text(const char *pattern, struct buf *out)
 {
-	for (size_t i = 0; i < document_types(); i++) {
-		struct document_type type = document_type_at(i);
+	const struct catalogue *catalogue = catalogue_in_use();
+
+	for (size_t i = 0; i < document_types(catalogue); i++) {
+		struct document_type type = document_type_at(catalogue, i);
 
 		if (!currents_type_matches(str_text(type.name), pattern))
 			continue;
@@ -46,12 +48,13 @@ schema_list_text(const char *pattern, struct buf *out)
 static void
 schema_list_json(const char *pattern, struct buf *out)
 {
+	const struct catalogue *catalogue = catalogue_in_use();
 	struct json json;
 
 	json_init(&json, out);
 	json_array_open(&json, NULL);
-	for (size_t i = 0; i < document_types(); i++) {
-		struct document_type type = document_type_at(i);
+	for (size_t i = 0; i < document_types(catalogue); i++) {
+		struct document_type type = document_type_at(catalogue, i);
 
 		if (!currents_type_matches(str_text(type.name), pattern))
 			continue;
@@ -72,17 +75,18 @@ schema_list_json(const char *pattern, struct buf *out)
 static bool
 schema_write(const struct options *options, struct buf *out, struct err *reterr)
 {
+	const struct catalogue *catalogue = catalogue_in_use();
 	const char *word = options->word_count > 0 ? options->words[0] : "*";
 	size_t type, before = out->len;
 
 	if (options_has(options, "--all")) {
-		document_request_write(out);
+		document_request_write(catalogue, out);
 		(void)buf_char(out, '\n');
 	} else if (strchr(word, '*') == NULL) {
-		type = document_type_find(word);
-		if (type == document_types())
+		type = document_type_find(catalogue, word);
+		if (type == document_types(catalogue))
 			return type_unknown(word, reterr);
-		document_type_write(type, out);
+		document_type_write(catalogue, type, out);
 		(void)buf_char(out, '\n');
 	} else if (options_has(options, "--json")) {
 		schema_list_json(word, out);

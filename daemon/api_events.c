@@ -530,8 +530,10 @@ find_seen(struct find *find, bool *ret_seen, struct err *reterr)
 {
 	const struct daemon *daemon = find->api->daemon;
 	const struct settings *settings = find->api->settings;
+	const struct catalogue *catalogue = settings->types;
 	struct str ids[EVENT_IDS];
-	size_t count = find_ids(find->id, ids), types = document_types();
+	size_t count = find_ids(find->id, ids);
+	size_t types = document_types(catalogue);
 
 	*ret_seen = false;
 	for (size_t i = 0; !*ret_seen && i < settings->source_count; i++) {
@@ -541,7 +543,8 @@ find_seen(struct find *find, bool *ret_seen, struct err *reterr)
 			struct str type, id = ids[0];
 
 			if (j < types) {
-				type = str_text(document_type_at(j).name);
+				type = str_text(
+				    document_type_at(catalogue, j).name);
 			} else {
 				id = ids[j - types + 1];
 				type = str_bytes(

@@ -183,7 +183,11 @@ daemon_report(const void *arg, const struct item *item, int64_t accepted_ms,
 static const char *
 catalogue_name(size_t index)
 {
-	return index < document_types() ? document_type_at(index).name : NULL;
+	const struct catalogue *catalogue = catalogue_in_use();
+
+	return index < document_types(catalogue)
+		   ? document_type_at(catalogue, index).name
+		   : NULL;
 }
 
 bool

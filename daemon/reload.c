@@ -91,6 +91,23 @@ reload_change(void *arg, const struct settings_change *change)
 		    true;
 }
 
+/* By another catalogue, each destination of events that was there gets other
+ * ones. */
+static void
+catalogue_compare(struct reload *reload)
+{
+	const struct settings *new = reload->new;
+
+	if (new->types == reload->old->types)
+		return;
+	for (size_t i = 0; i < new->destination_count; i++) {
+		if (new->destinations[i].kind == SETTINGS_TRACK &&
+		    settings_destination_find(
+			reload->old, destination_name(new, i)) != NULL)
+			reload->destinations[i] = true;
+	}
+}
+
 static bool
 reload_compare(struct reload *reload, struct err *reterr)
 {
@@ -105,6 +122,8 @@ reload_compare(struct reload *reload, struct err *reterr)
 	     settings_kept_read(reload->new, &new, reterr);
 	if (ok)
 		settings_kept_diff(&old, &new, reload_change, reload);
+	if (ok)
+		catalogue_compare(reload);
 	settings_kept_fini(&old);
 	settings_kept_fini(&new);
 	return ok && buf_ok(&result->changed, reterr) &&
@@ -326,6 +345,7 @@ reload_adopt(struct reload *reload, struct sources *sources)
 			forwarder_destination_end(
 			    forwarder, destination_name(old, i));
 	}
+	catalogue_use(new->types);
 	log_set_level(new->log.level);
 	before = in_force_set(&daemon->in_force, reload->generation);
 	if (before != &daemon->first)

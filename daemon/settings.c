@@ -60,7 +60,7 @@ settings_fini(struct settings *settings)
 	free(settings->sources);
 	free(settings->destinations);
 	buf_fini(&settings->warnings);
-	if (settings->catalogue_added)
+	if (settings->first == NULL && settings->types != NULL)
 		catalogue_reset();
 	*settings = (struct settings){0};
 }

@@ -96,7 +96,7 @@ struct settings {
 	const char *unread;    /* the same, if this user may not read it */
 	const char *catalogue; /* the file that adds to it, or NULL */
 	unsigned char catalogue_digest[SETTINGS_DIGEST]; /* of its text */
-	bool catalogue_added; /* what the file adds is in use */
+	const struct catalogue *types; /* with what the file adds */
 	bool allow_volatile_state;
 	struct log_settings log;
 	int64_t stop_timeout_ms;
@@ -129,7 +129,7 @@ struct settings {
  * /etc/currentsd/currentsd.env if there is one that this user may read), and
  * the environment. The result has at least one source and one destination, and
  * each value is valid; but what serve needs may still be missing.
- * The catalogue gains what its file adds, for the whole program, until
+ * The catalogue with what its file adds is in use, for the whole program, until
  * settings_fini(). ERR_CONFIG with a sentence that says what to do, and
  * contains no secret.
  */
@@ -137,7 +137,8 @@ MUST_USE bool settings_read(
     const char *config, struct settings *ret_settings, struct err *reterr);
 
 /* The same while threads run on `first`, which was read so and stays lent. The
- * environment and the catalogue stay as they are. One thread at a time. */
+ * environment stays as it is, and the catalogue in use does until
+ * catalogue_use(). One thread at a time. */
 MUST_USE bool settings_read_again(const struct settings *first,
     const char *config, struct settings *ret_settings, struct err *reterr);
 
@@ -247,8 +248,8 @@ MUST_USE bool settings_rows(const struct settings *settings,
 /* Append the row's value in the syntax of the file. */
 void settings_row_write(const struct settings_row *row, struct buf *out);
 
-/* Free what settings_read() made, and wipe secrets. What its file added leaves
- * the catalogue. */
+/* Free what settings_read() made, and wipe secrets. With what the program read
+ * first, catalogues end, too. */
 void settings_fini(struct settings *settings);
 
 /* For `currentsd help settings`. */

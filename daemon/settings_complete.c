@@ -253,11 +253,14 @@ static void
 source_types_check(const struct settings_source *source, const char *key,
     const char *const *list, struct buf *warnings)
 {
+	const struct catalogue *types = source->currents.catalogue;
+
 	for (size_t i = 0; list != NULL && list[i] != NULL; i++) {
 		bool any = false;
 
-		for (size_t t = 0; t < document_types() && !any; t++) {
-			struct str type = str_text(document_type_at(t).name);
+		for (size_t t = 0; t < document_types(types) && !any; t++) {
+			struct str type =
+			    str_text(document_type_at(types, t).name);
 
 			any = currents_type_matches(type, list[i]);
 		}

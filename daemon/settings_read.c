@@ -791,21 +791,28 @@ static bool
 catalogue_file_read(struct settings *settings, struct err *reterr)
 {
 	const char *path = settings->catalogue;
+	const struct catalogue *types = &catalogue_builtin;
 	struct buf text;
 	bool ok;
 
-	if (path == NULL)
-		return true;
 	buf_init(&text, FILE_MAX + 65536);
-	ok = catalogue_load(path, &text, reterr);
-	if (ok)
+	ok = path == NULL || catalogue_load(path, &text, reterr);
+	if (ok && path != NULL) {
 		digest_sha256(text.data, text.len, settings->catalogue_digest);
-	ok = ok && (settings->first == NULL ? catalogue_add : catalogue_check)(
-		       str_bytes(text.data, text.len), path,
-		       &settings->warnings, reterr);
-	settings->catalogue_added = ok && settings->first == NULL;
+		ok = catalogue_add(str_bytes(text.data, text.len), path,
+		    &settings->warnings, &types, reterr);
+	}
 	buf_fini(&text);
-	return ok;
+	if (!ok)
+		return false;
+	settings->types = types;
+	for (size_t i = 0; i < settings->source_count; i++)
+		settings->sources[i].currents.catalogue = types;
+	for (size_t i = 0; i < settings->destination_count; i++)
+		settings->destinations[i].track.rules.catalogue = types;
+	if (settings->first == NULL)
+		catalogue_use(types);
+	return true;
 }
 
 /* The file of settings: that one, or else that of the variable, or else the
@@ -902,7 +909,5 @@ settings_keep(struct settings *settings, const struct settings *in_force,
 			return err_set_nomem(reterr);
 		memcpy(to, &text, sizeof(text));
 	}
-	memcpy(settings->catalogue_digest, in_force->catalogue_digest,
-	    sizeof(settings->catalogue_digest));
 	return true;
 }

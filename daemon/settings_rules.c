@@ -114,7 +114,8 @@ selectors_warn(const struct settings_destination *destination, const char *key,
 	for (size_t i = 0; i < list->count; i++) {
 		const char *what = NULL;
 
-		switch (track_selector_check(list->items[i])) {
+		switch (track_selector_check(
+		    destination->track.rules.catalogue, list->items[i])) {
 		case TRACK_SELECTED_NOTHING:
 			what = "selects nothing in the catalogue: check the "
 			       "spelling, unless `currentsd drift` shows it";

@@ -89,7 +89,7 @@ static const struct setting main_rows[] = {
 	{"allow_volatile_state", SETTING_FLAG, MAIN(allow_volatile_state),
 	    .help = "Start even if the state directory is on tmpfs, an"
 		" overlay or NFS, where the queue can be lost."},
-	{"catalogue", SETTING_PATH, MAIN(catalogue),
+	{"catalogue", SETTING_PATH, .live = true, MAIN(catalogue),
 	    .help = "A JSON file in the form of schema/currents/events.json"
 		" that adds event types and properties to the catalogue, and"
 		" decides on classes."},

@@ -1,99 +1,130 @@
 /*
- * The look-ups, in the catalogue that is in use: the built-in one, or the one
- * to which the operator's file was added. Nothing but catalogue_add() and
- * catalogue_reset() changes which it is, before threads start and after they
- * ended.
+ * The look-ups, and the catalogues of this process: the built-in one, those
+ * that the operator's files made of it, and which one is in use. None is freed
+ * while threads run, because names that are lent from it go far: they are told
+ * of an item that waits, or of an event that was judged.
  */
 
+#include "base/digest.h"
 #include "schema/currents/catalogue_tables.h"
 #include "schema/currents/currents.h"
 
-static struct catalogue *catalogue_added; /* NULL: the built-in one is used */
+#include <stdatomic.h>
 
-bool
-catalogue_add(
-    struct str text, const char *name, struct buf *warnings, struct err *reterr)
-{
-	catalogue_reset();
-	if (!catalogue_read(text, name, &catalogue_builtin, warnings,
-		&catalogue_added, reterr))
-		return false;
-	catalogue_used = *catalogue_added;
-	return true;
-}
+enum { CATALOGUE_ADDED_MAX = 64 };
 
-bool
-catalogue_check(
-    struct str text, const char *name, struct buf *warnings, struct err *reterr)
-{
+/* What a text made, to be found again if it comes again. */
+static struct {
+	unsigned char digest[DIGEST_SHA256]; /* of the text */
 	struct catalogue *catalogue;
+} catalogue_added[CATALOGUE_ADDED_MAX];
+static size_t catalogue_added_count;
 
+static const struct catalogue *_Atomic catalogue_used = &catalogue_builtin;
+
+bool
+catalogue_add(struct str text, const char *name, struct buf *warnings,
+    const struct catalogue **ret_catalogue, struct err *reterr)
+{
+	unsigned char digest[DIGEST_SHA256];
+	struct catalogue *catalogue;
+	size_t at = 0;
+
+	/* read in any case, for the warnings */
 	if (!catalogue_read(
 		text, name, &catalogue_builtin, warnings, &catalogue, reterr))
 		return false;
-	catalogue_free(catalogue);
+	digest_sha256(text.data, text.len, digest);
+	while (at < catalogue_added_count &&
+	       memcmp(catalogue_added[at].digest, digest, sizeof(digest)) != 0)
+		at++;
+	if (at < catalogue_added_count) {
+		catalogue_free(catalogue);
+	} else if (at < CATALOGUE_ADDED_MAX) {
+		memcpy(catalogue_added[at].digest, digest, sizeof(digest));
+		catalogue_added[at].catalogue = catalogue;
+		catalogue_added_count++;
+	} else {
+		catalogue_free(catalogue);
+		return err_set(reterr, ERR_CONFLICT,
+		    "%s: the catalogue has changed %d times since the start, "
+		    "and all are kept until currentsd ends: restart it",
+		    name, CATALOGUE_ADDED_MAX);
+	}
+	*ret_catalogue = catalogue_added[at].catalogue;
 	return true;
+}
+
+void
+catalogue_use(const struct catalogue *catalogue)
+{
+	atomic_store(&catalogue_used, catalogue);
+}
+
+const struct catalogue *
+catalogue_in_use(void)
+{
+	return atomic_load(&catalogue_used);
 }
 
 void
 catalogue_reset(void)
 {
-	if (catalogue_added == NULL)
-		return;
-	catalogue_used = catalogue_builtin;
-	catalogue_free(catalogue_added);
-	catalogue_added = NULL;
+	catalogue_use(&catalogue_builtin);
+	while (catalogue_added_count > 0)
+		catalogue_free(
+		    catalogue_added[--catalogue_added_count].catalogue);
 }
 
 size_t
-catalogue_type_count(void)
+catalogue_type_count(const struct catalogue *catalogue)
 {
-	return catalogue_used.type_index.count;
+	return catalogue->type_index.count;
 }
 
 size_t
-catalogue_property_count(void)
+catalogue_property_count(const struct catalogue *catalogue)
 {
-	return catalogue_used.property_index.count;
+	return catalogue->property_index.count;
 }
 
 size_t
-catalogue_user_count(void)
+catalogue_user_count(const struct catalogue *catalogue)
 {
-	return catalogue_used.user_count;
+	return catalogue->user_count;
 }
 
 const struct catalogue_type *
-catalogue_type_at(size_t index)
+catalogue_type_at(const struct catalogue *catalogue, size_t index)
 {
-	CHECK(index < catalogue_used.type_index.count);
-	return &catalogue_used.types[index];
+	CHECK(index < catalogue->type_index.count);
+	return &catalogue->types[index];
 }
 
 const struct catalogue_property *
-catalogue_property_at(size_t index)
+catalogue_property_at(const struct catalogue *catalogue, size_t index)
 {
-	CHECK(index < catalogue_used.property_index.count);
-	return &catalogue_used.properties[index];
+	CHECK(index < catalogue->property_index.count);
+	return &catalogue->properties[index];
 }
 
 const char *
-catalogue_user_name(size_t index)
+catalogue_user_name(const struct catalogue *catalogue, size_t index)
 {
-	CHECK(index < catalogue_used.user_count);
-	return catalogue_used.user_names[index];
+	CHECK(index < catalogue->user_count);
+	return catalogue->user_names[index];
 }
 
 size_t
-catalogue_property_find(struct str name)
+catalogue_property_find(const struct catalogue *catalogue, struct str name)
 {
-	return catalogue_property_in(&catalogue_used, name);
+	return catalogue_property_in(catalogue, name);
 }
 
 size_t
-catalogue_type_find(struct str name)
+catalogue_type_find(const struct catalogue *catalogue, struct str name)
 {
-	return catalogue_type_in(&catalogue_used, name);
+	return catalogue_type_in(catalogue, name);
 }
 
 bool

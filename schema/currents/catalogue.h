@@ -3,10 +3,10 @@
 
 /*
  * The catalogue of event types and their properties: events.json, compiled at
- * build time, and what catalogue_add() (currents.h) added to it at the start of
- * the program. Internal to schema/. All of it is constant while threads run:
- * any thread. Types and properties are numbered in the order of events.json;
- * what was added comes after.
+ * build time, or one with what catalogue_add() (currents.h) added to it.
+ * Internal to schema/. A catalogue is constant: any thread. Types and
+ * properties are numbered in the order of events.json; what was added comes
+ * after. A number is of the catalogue that it was found in.
  */
 
 #include "base/str.h"
@@ -67,14 +67,19 @@ struct catalogue_type {
 	const struct catalogue_type *builtin;
 };
 
-size_t catalogue_type_count(void);
-size_t catalogue_property_count(void);
-const struct catalogue_type *catalogue_type_at(size_t index);
-const struct catalogue_property *catalogue_property_at(size_t index);
+struct catalogue;
+
+size_t catalogue_type_count(const struct catalogue *catalogue);
+size_t catalogue_property_count(const struct catalogue *catalogue);
+const struct catalogue_type *
+catalogue_type_at(const struct catalogue *catalogue, size_t index);
+const struct catalogue_property *
+catalogue_property_at(const struct catalogue *catalogue, size_t index);
 
 /* The index of that name, or the count if there is none. */
-size_t catalogue_type_find(struct str name);
-size_t catalogue_property_find(struct str name);
+size_t catalogue_type_find(const struct catalogue *catalogue, struct str name);
+size_t
+catalogue_property_find(const struct catalogue *catalogue, struct str name);
 
 /* Does the type require the property with that index? */
 static inline bool
@@ -95,8 +100,9 @@ catalogue_type_requires(const struct catalogue_type *type, size_t property)
 bool catalogue_type_insists(const struct catalogue_type *type, size_t property);
 
 /* The members of "user" that Braze documents. */
-size_t catalogue_user_count(void);
-const char *catalogue_user_name(size_t index);
+size_t catalogue_user_count(const struct catalogue *catalogue);
+const char *
+catalogue_user_name(const struct catalogue *catalogue, size_t index);
 
 /* As events.json writes them. Static. */
 const char *catalogue_kind_name(enum catalogue_kind kind);

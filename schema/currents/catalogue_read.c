@@ -1,8 +1,9 @@
 /*
  * Makes the tables of a catalogue of JSON text: of events.json when currentsd
- * is built, and of the operator's file, which adds to that, when it starts. So
- * one piece of code checks both, and a text that contradicts itself (a type
- * with a property that is not described, an unknown class) is refused.
+ * is built, and of the operator's file, which adds to that, when it reads its
+ * settings. So one piece of code checks both, and a text that contradicts
+ * itself (a type with a property that is not described, an unknown class) is
+ * refused.
  *
  * The operator's file must not do harm, also not after an upgrade to a
  * currentsd that knows by itself what the file added before:

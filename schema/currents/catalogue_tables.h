@@ -35,14 +35,6 @@ struct catalogue {
 };
 
 /*
- * Generated from events.json, and the one in use, which begins as the same. It
- * is no pointer, because each look-up would have to follow that. Only
- * catalogue.c changes it.
- */
-extern const struct catalogue catalogue_builtin;
-extern struct catalogue catalogue_used;
-
-/*
  * Read a text of the form of events.json and check it. `base`, if not NULL, is
  * what it adds to: the result has all of that at the same indexes, and then
  * what the text adds. The base must outlive it. `name` is the file's, for the

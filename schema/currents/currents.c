@@ -125,22 +125,24 @@ currents_fits_read(
 
 /* The catalogue index of a key, decoded if it is escaped. */
 static size_t
-currents_property_find(const struct scan_value *key)
+currents_property_find(
+    const struct catalogue *catalogue, const struct scan_value *key)
 {
 	char decoded[512]; /* names are short, an escape has 6 bytes */
 
 	if (!key->escaped)
-		return catalogue_property_find(key->text);
+		return catalogue_property_find(catalogue, key->text);
 	if (key->text.len > sizeof(decoded))
-		return catalogue_property_count();
+		return catalogue_property_count(catalogue);
 	return catalogue_property_find(
-	    str_bytes(decoded, scan_decode(key->text, decoded)));
+	    catalogue, str_bytes(decoded, scan_decode(key->text, decoded)));
 }
 
 static bool
 currents_properties_read(struct currents_reader *reader)
 {
-	const size_t unknown = catalogue_property_count();
+	const struct catalogue *catalogue = reader->catalogue;
+	const size_t unknown = catalogue_property_count(catalogue);
 	struct scan *scan = &reader->scan;
 	struct currents_property *property;
 	struct scan_value key, value;
@@ -150,7 +152,7 @@ currents_properties_read(struct currents_reader *reader)
 	reader->event++;
 	reader->seen_count = 0;
 	for (bool first = true; scan_member(scan, &first, &key);) {
-		index = currents_property_find(&key);
+		index = currents_property_find(catalogue, &key);
 		if (index == unknown) {
 			if (!currents_value_read(scan, &value, SCAN_DEPTH - 2))
 				return false;
@@ -242,7 +244,7 @@ currents_user(const struct currents_reader *reader)
 	    members->propertieses > 1 ||
 	    members->properties.kind == SCAN_STRING ||
 	    members->properties.kind == SCAN_NUMBER ||
-	    reader->orphaned == catalogue_property_count() ||
+	    reader->orphaned == catalogue_property_count(reader->catalogue) ||
 	    (members->propertieses == 1 &&
 		reader->properties[reader->orphaned].event == reader->event))
 		return str_bytes(NULL, 0);
@@ -570,24 +572,28 @@ currents_read(struct str body, size_t max_events, struct currents_batch *batch,
     struct currents_fault *ret_fault)
 {
 	struct currents_reader reader; /* not cleared as a whole: it is large */
+	const struct catalogue *catalogue;
 
 	currents_batch_reset(batch);
 	if (body.len == 0)
 		return CURRENTS_READ; /* body.data may be NULL */
+	catalogue =
+	    batch->catalogue != NULL ? batch->catalogue : catalogue_in_use();
+	reader.catalogue = catalogue;
 	reader.body = body.data;
 	reader.batch = batch;
 	reader.max_events = max_events;
 	reader.no_room = false;
 	reader.event = reader.seen_count = 0;
-	reader.orphaned =
-	    catalogue_property_find((struct str)STR("orphaned_by_id"));
-	for (size_t i = 0; i < catalogue_property_count(); i++)
+	reader.orphaned = catalogue_property_find(
+	    catalogue, (struct str)STR("orphaned_by_id"));
+	for (size_t i = 0; i < catalogue_property_count(catalogue); i++)
 		reader.properties[i].event = 0;
 	for (size_t i = 0; i < CURRENTS_USERS; i++) {
 		reader.user_bits[i] = 0;
-		for (size_t j = 0; j < catalogue_user_count(); j++) {
-			if (str_equal_text(
-				currents_users[i].name, catalogue_user_name(j)))
+		for (size_t j = 0; j < catalogue_user_count(catalogue); j++) {
+			if (str_equal_text(currents_users[i].name,
+				catalogue_user_name(catalogue, j)))
 				reader.user_bits[i] = 1u << j;
 		}
 	}

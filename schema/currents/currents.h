@@ -54,6 +54,8 @@ struct currents_settings {
 	 * none. */
 	const char *const *include, *const *exclude;
 
+	const struct catalogue *catalogue; /* NULL: the one in use */
+
 	/* When to remove from an event what its destination does not get. At
 	 * acceptance, `redact` removes it, so that it is never stored; an event
 	 * or a whole body that is not readable JSON is stored as received. */
@@ -120,6 +122,9 @@ struct currents_drift {
 
 /* Grows as needed up to max_events, and is reused from body to body. */
 struct currents_batch {
+	/* by which the next body is judged; NULL: the one in use */
+	const struct catalogue *catalogue;
+
 	struct currents_event *events;
 	size_t count; /* 0: a probe (Braze testing the credentials) */
 
@@ -215,24 +220,29 @@ void drift_log_write(const char *text, struct buf *out);
 
 /* ---- the catalogue: what the operator adds to it ---- */
 
+extern const struct catalogue catalogue_builtin; /* of events.json */
+
 /*
- * From now on, use the built-in catalogue and what a JSON text of the form of
- * events.json adds to it, instead of what was added before. `name` is the
- * file's, for messages. ERR_CONFIG with a sentence that names the entry if the
- * text is wrong; then nothing is added. What the text says in vain is told as
- * lines of *warnings. The text is copied.
- *
- * The catalogue is one for the whole program: call this before threads start,
- * and before anything that lives longer has taken a name from it.
+ * Make a catalogue of the built-in one and what a JSON text of the form of
+ * events.json adds to it. `name` is the file's, for messages. ERR_CONFIG with a
+ * sentence that names the entry if the text is wrong; ERR_CONFLICT if too many
+ * different ones were made. What the text says in vain is told as lines of
+ * *warnings. The text is copied; the same text makes the same catalogue, which
+ * lasts until catalogue_reset(). One thread at a time.
  */
-MUST_USE bool catalogue_add(struct str text, const char *name,
-    struct buf *warnings, struct err *reterr);
+MUST_USE bool
+catalogue_add(struct str text, const char *name, struct buf *warnings,
+    const struct catalogue **ret_catalogue, struct err *reterr);
 
-/* Only check such a text. Any thread. */
-MUST_USE bool catalogue_check(struct str text, const char *name,
-    struct buf *warnings, struct err *reterr);
+/*
+ * The one for what is not told another: at first the built-in one. Sources and
+ * destinations are told, so that they change it together with their rules.
+ * Whoever looks up twice asks for it once. Any thread.
+ */
+const struct catalogue *catalogue_in_use(void);
+void catalogue_use(const struct catalogue *catalogue);
 
-/* Use the built-in catalogue alone again; after threads ended. */
+/* Use the built-in one again, and free the others; after threads ended. */
 void catalogue_reset(void);
 
 /*
@@ -252,23 +262,25 @@ struct document_type {
 	size_t properties;
 };
 
-size_t document_types(void);
-struct document_type document_type_at(size_t index);
+size_t document_types(const struct catalogue *catalogue);
+struct document_type
+document_type_at(const struct catalogue *catalogue, size_t index);
 
 /* The index of the type with that name, or document_types(). */
-size_t document_type_find(const char *name);
+size_t document_type_find(const struct catalogue *catalogue, const char *name);
 
 /* Append the JSON Schema of one event of a type. */
-void document_type_write(size_t index, struct buf *out);
+void document_type_write(
+    const struct catalogue *catalogue, size_t index, struct buf *out);
 
 /* Append the JSON Schema of a whole request body, with the schema of each type
  * under $defs. A body is valid if it has no fault and every event is valid. */
-void document_request_write(struct buf *out);
+void document_request_write(const struct catalogue *catalogue, struct buf *out);
 
 /* ---- samples: for trials, tests and measurements ---- */
 
-/* Makes realistic events from the catalogue. The same seed gives the same
- * events. */
+/* Makes realistic events from the catalogue in use, which must not change
+ * meanwhile. The same seed gives the same events. */
 struct sample {
 	uint64_t state;		    /* internal */
 	unsigned campaign;	    /* likewise: of the event at hand */

@@ -22,24 +22,24 @@
 enum document_null { DOCUMENT_NULL, DOCUMENT_NO_NULL };
 
 size_t
-document_types(void)
+document_types(const struct catalogue *catalogue)
 {
-	return catalogue_type_count();
+	return catalogue_type_count(catalogue);
 }
 
 struct document_type
-document_type_at(size_t index)
+document_type_at(const struct catalogue *catalogue, size_t index)
 {
-	const struct catalogue_type *type = catalogue_type_at(index);
+	const struct catalogue_type *type = catalogue_type_at(catalogue, index);
 
 	return (struct document_type){
 	    type->name.data, type->family, type->status, type->property_count};
 }
 
 size_t
-document_type_find(const char *name)
+document_type_find(const struct catalogue *catalogue, const char *name)
 {
-	return catalogue_type_find(str_text(name));
+	return catalogue_type_find(catalogue, str_text(name));
 }
 
 /* "type": that of the kind, and those that stand for absence. */
@@ -130,7 +130,8 @@ document_added_write(
 }
 
 static void
-document_properties_write(struct json *json, const struct catalogue_type *type)
+document_properties_write(const struct catalogue *catalogue, struct json *json,
+    const struct catalogue_type *type)
 {
 	bool needed = type->required_count > 0;
 
@@ -149,13 +150,14 @@ document_properties_write(struct json *json, const struct catalogue_type *type)
 					      ? DOCUMENT_NO_NULL
 					      : DOCUMENT_NULL;
 
-		json_object_open(json, catalogue_property_at(index)->name.data);
+		json_object_open(
+		    json, catalogue_property_at(catalogue, index)->name.data);
 		if (catalogue_type_insists(type, index))
 			document_kind_write(json, kind, null);
 		else
 			document_added_write(json, kind, null);
 		document_remarks_write(
-		    json, catalogue_property_at(index), kind);
+		    json, catalogue_property_at(catalogue, index), kind);
 		json_object_close(json);
 	}
 	json_object_close(json);
@@ -163,7 +165,7 @@ document_properties_write(struct json *json, const struct catalogue_type *type)
 		json_array_open(json, "required");
 		for (size_t i = 0; i < type->required_count; i++)
 			json_text(json, NULL,
-			    catalogue_property_at(type->required[i])
+			    catalogue_property_at(catalogue, type->required[i])
 				->name.data);
 		json_array_close(json);
 	}
@@ -202,7 +204,8 @@ document_required_write(struct json *json, bool properties)
 
 /* The keywords of one event of a type, without the braces around them. */
 static void
-document_event_write(struct json *json, const struct catalogue_type *type)
+document_event_write(const struct catalogue *catalogue, struct json *json,
+    const struct catalogue_type *type)
 {
 	if (type->status != NULL)
 		json_text(json, "description", type->status);
@@ -214,20 +217,21 @@ document_event_write(struct json *json, const struct catalogue_type *type)
 	json_object_close(json);
 	(void)buf_char(json->buf, ',');
 	(void)buf_text(json->buf, document_envelope);
-	document_properties_write(json, type);
+	document_properties_write(catalogue, json, type);
 	json_object_close(json);
 }
 
 void
-document_type_write(size_t index, struct buf *out)
+document_type_write(
+    const struct catalogue *catalogue, size_t index, struct buf *out)
 {
-	const struct catalogue_type *type = catalogue_type_at(index);
+	const struct catalogue_type *type = catalogue_type_at(catalogue, index);
 	struct json json;
 
 	json_init(&json, out);
 	json_object_open(&json, NULL);
 	document_head_write(&json, type->name.data);
-	document_event_write(&json, type);
+	document_event_write(catalogue, &json, type);
 	json_object_close(&json);
 }
 
@@ -251,7 +255,7 @@ document_reference_write(struct json *json, const char *type)
 
 /* Any event, by its type if that is known. */
 static void
-document_any_write(struct json *json)
+document_any_write(const struct catalogue *catalogue, struct json *json)
 {
 	json_object_open(json, "event");
 	json_text(json, "type", "object");
@@ -268,8 +272,8 @@ document_any_write(struct json *json)
 	json_object_close(json);
 	json_object_close(json);
 	json_array_open(json, "allOf");
-	for (size_t i = 0; i < catalogue_type_count(); i++) {
-		const char *name = catalogue_type_at(i)->name.data;
+	for (size_t i = 0; i < catalogue_type_count(catalogue); i++) {
+		const char *name = catalogue_type_at(catalogue, i)->name.data;
 
 		json_object_open(json, NULL);
 		json_object_open(json, "if");
@@ -305,7 +309,7 @@ static const char document_bodies[] =
     "{\"events\":{\"type\":\"null\"}}}";
 
 void
-document_request_write(struct buf *out)
+document_request_write(const struct catalogue *catalogue, struct buf *out)
 {
 	struct json json;
 
@@ -316,12 +320,13 @@ document_request_write(struct buf *out)
 	(void)buf_text(out, document_bodies);
 	(void)buf_char(out, ']');
 	json_object_open(&json, "$defs");
-	document_any_write(&json);
-	for (size_t i = 0; i < catalogue_type_count(); i++) {
-		const struct catalogue_type *type = catalogue_type_at(i);
+	document_any_write(catalogue, &json);
+	for (size_t i = 0; i < catalogue_type_count(catalogue); i++) {
+		const struct catalogue_type *type =
+		    catalogue_type_at(catalogue, i);
 
 		json_object_open(&json, type->name.data);
-		document_event_write(&json, type);
+		document_event_write(catalogue, &json, type);
 		json_object_close(&json);
 	}
 	json_object_close(&json);

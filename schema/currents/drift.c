@@ -78,27 +78,28 @@ drift_text_read(const char *text, struct drift *ret_drift)
 bool
 drift_known(const struct drift *drift)
 {
-	size_t at = catalogue_type_find(drift->type);
-	size_t property = catalogue_property_find(drift->field);
+	const struct catalogue *catalogue = catalogue_in_use();
+	size_t at = catalogue_type_find(catalogue, drift->type);
+	size_t property = catalogue_property_find(catalogue, drift->field);
 	const struct catalogue_type *type;
 
 	/* a name is of one class in all types, known or not */
 	if (drift->what == CURRENTS_DRIFT_LEFT_OUT)
-		return property < catalogue_property_count();
-	if (at == catalogue_type_count())
+		return property < catalogue_property_count(catalogue);
+	if (at == catalogue_type_count(catalogue))
 		return false;
-	type = catalogue_type_at(at);
+	type = catalogue_type_at(catalogue, at);
 	switch (drift->what) {
 	case CURRENTS_DRIFT_TYPE:
 		return true;
 	case CURRENTS_DRIFT_PROPERTY:
-		return property < catalogue_property_count() &&
+		return property < catalogue_property_count(catalogue) &&
 		       type->kinds[property] != CATALOGUE_NO_KIND;
 	case CURRENTS_DRIFT_USER:
-		for (size_t i = 0; i < catalogue_user_count(); i++) {
+		for (size_t i = 0; i < catalogue_user_count(catalogue); i++) {
 			if ((type->user >> i & 1) != 0 &&
-			    str_equal_text(
-				drift->field, catalogue_user_name(i)))
+			    str_equal_text(drift->field,
+				catalogue_user_name(catalogue, i)))
 				return true;
 		}
 		return false;
@@ -115,12 +116,13 @@ drift_known(const struct drift *drift)
 const char *
 drift_known_as(const struct drift *drift)
 {
-	size_t property = catalogue_property_find(drift->field);
+	const struct catalogue *catalogue = catalogue_in_use();
+	size_t property = catalogue_property_find(catalogue, drift->field);
 
 	if (drift->what == CURRENTS_DRIFT_PROPERTY &&
-	    property < catalogue_property_count())
+	    property < catalogue_property_count(catalogue))
 		return catalogue_kind_name(
-		    catalogue_property_at(property)->kind);
+		    catalogue_property_at(catalogue, property)->kind);
 	for (size_t i = 0; i < CURRENTS_USERS; i++) {
 		if (drift->what == CURRENTS_DRIFT_USER &&
 		    str_equal(drift->field, currents_users[i].name))

@@ -353,6 +353,7 @@ intake_read(struct intake_reader *reader, struct str body, size_t max_items,
 	struct currents_fault fault;
 
 	intake_reader_reset(reader);
+	batch->catalogue = reader->context->settings.catalogue;
 	switch (currents_read(body, max_items, batch, &fault)) {
 	case CURRENTS_READ:
 		break;

@@ -81,7 +81,7 @@ currents_drift_property(struct currents_reader *reader,
     size_t property)
 {
 	currents_drift_add(reader, event, what,
-	    catalogue_property_at(property)->name,
+	    catalogue_property_at(reader->catalogue, property)->name,
 	    currents_json_type(reader, reader->properties[property].at));
 }
 
@@ -109,21 +109,24 @@ currents_drift_missing(struct currents_reader *reader,
 		missing |= json != NULL;
 		if (json != NULL)
 			currents_drift_add(reader, event, CURRENTS_DRIFT_BLANK,
-			    catalogue_property_at(index)->name, json);
+			    catalogue_property_at(reader->catalogue, index)
+				->name,
+			    json);
 	}
 }
 
 /* Is it a member of "user" that the type has in the catalogue, though it is not
  * checked? */
 static bool
-currents_user_documented(
+currents_user_documented(const struct catalogue *catalogue,
     const struct catalogue_type *type, const struct currents_unknown *unknown)
 {
 	if (type == NULL || unknown->what != CURRENTS_DRIFT_USER)
 		return false;
-	for (size_t i = 0; i < catalogue_user_count(); i++) {
+	for (size_t i = 0; i < catalogue_user_count(catalogue); i++) {
 		if ((type->user >> i & 1) != 0 &&
-		    scan_equal_text(&unknown->key, catalogue_user_name(i)))
+		    scan_equal_text(
+			&unknown->key, catalogue_user_name(catalogue, i)))
 			return true;
 	}
 	return false;
@@ -168,7 +171,7 @@ currents_drift_observe(struct currents_reader *reader,
 		const struct currents_unknown *unknown = &reader->unknown[i];
 		struct str field;
 
-		if (currents_user_documented(type, unknown))
+		if (currents_user_documented(reader->catalogue, type, unknown))
 			continue;
 		if (!currents_batch_text(reader->batch, &unknown->key, &field))
 			reader->batch->drifts_lost++;
@@ -228,7 +231,7 @@ currents_judge_properties(struct currents_reader *reader,
 			continue;
 		}
 		currents_defect_set(event, CURRENTS_WRONG_TYPE,
-		    catalogue_property_at(index)->name.data,
+		    catalogue_property_at(reader->catalogue, index)->name.data,
 		    catalogue_kind_name((enum catalogue_kind)kind),
 		    (size_t)(property->at - reader->body));
 		return;
@@ -244,7 +247,8 @@ currents_judge_properties(struct currents_reader *reader,
 			continue;
 		}
 		currents_defect_set(event, CURRENTS_REQUIRED_MISSING,
-		    catalogue_property_at(index)->name.data, NULL, event->at);
+		    catalogue_property_at(reader->catalogue, index)->name.data,
+		    NULL, event->at);
 		return;
 	}
 }
@@ -303,9 +307,9 @@ currents_judge(struct currents_reader *reader, struct currents_event *event)
 
 	if (!timed)
 		event->time_s = 0; /* it may hold a value out of range */
-	index = catalogue_type_find(event->type);
-	if (index < catalogue_type_count())
-		type = catalogue_type_at(index);
+	index = catalogue_type_find(reader->catalogue, event->type);
+	if (index < catalogue_type_count(reader->catalogue))
+		type = catalogue_type_at(reader->catalogue, index);
 	event->known = type != NULL;
 	/* in the order of enum currents_defect: the gravest first */
 	if (scan->bad_utf8 != NULL)
@@ -342,6 +346,7 @@ currents_defect_write(
 	const char *field =
 	    event->defect_field != NULL ? event->defect_field : "";
 	const char *want = event->defect_want != NULL ? event->defect_want : "";
+	const struct catalogue *catalogue;
 	bool property;
 
 	switch (event->defect) {
@@ -365,8 +370,9 @@ currents_defect_write(
 		    ret, size, "no usable %s: should be %s", field, want);
 		return;
 	case CURRENTS_WRONG_TYPE:
-		property = catalogue_property_find(str_text(field)) <
-			   catalogue_property_count();
+		catalogue = catalogue_in_use();
+		property = catalogue_property_find(catalogue, str_text(field)) <
+			   catalogue_property_count(catalogue);
 		(void)snprintf(ret, size, "%s%s should be of type %s",
 		    property ? "property " : "", field, want);
 		return;

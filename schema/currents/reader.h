@@ -54,6 +54,7 @@ struct currents_members {
 };
 
 struct currents_reader {
+	const struct catalogue *catalogue;
 	const char *body;
 	struct scan scan;
 	struct currents_batch *batch;

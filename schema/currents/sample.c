@@ -312,19 +312,19 @@ sample_init(struct sample *sample, uint64_t seed, int64_t now_s)
 size_t
 sample_types(void)
 {
-	return catalogue_type_count();
+	return catalogue_type_count(catalogue_in_use());
 }
 
 const char *
 sample_type_name(size_t type)
 {
-	return catalogue_type_at(type)->name.data;
+	return catalogue_type_at(catalogue_in_use(), type)->name.data;
 }
 
 size_t
 sample_type_find(const char *name)
 {
-	return catalogue_type_find(str_text(name));
+	return catalogue_type_find(catalogue_in_use(), str_text(name));
 }
 
 static void
@@ -348,8 +348,8 @@ sample_user_write(
 
 	(void)snprintf(external, sizeof(external), "customer-%06u", number);
 	json_object_open(json, "user");
-	for (size_t i = 0; i < catalogue_user_count(); i++) {
-		const char *member = catalogue_user_name(i);
+	for (size_t i = 0; i < catalogue_user_count(catalogue_in_use()); i++) {
+		const char *member = catalogue_user_name(catalogue_in_use(), i);
 
 		if ((type->user >> i & 1) == 0)
 			continue;
@@ -384,7 +384,7 @@ sample_property_write(struct sample *sample, const struct catalogue_type *type,
     uint16_t index, struct json *json)
 {
 	const struct catalogue_property *property =
-	    catalogue_property_at(index);
+	    catalogue_property_at(catalogue_in_use(), index);
 	enum catalogue_kind kind = (enum catalogue_kind)type->kinds[index];
 	unsigned chance = sample_below(sample, 100);
 	const char *name = property->name.data;
@@ -416,7 +416,8 @@ sample_property_write(struct sample *sample, const struct catalogue_type *type,
 void
 sample_write(struct sample *sample, size_t type, struct buf *out)
 {
-	const struct catalogue_type *described = catalogue_type_at(type);
+	const struct catalogue_type *described =
+	    catalogue_type_at(catalogue_in_use(), type);
 	int64_t time_s = sample->now_s - (int64_t)sample_below(sample, 3600);
 	struct json json;
 

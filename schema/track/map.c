@@ -63,9 +63,10 @@ track_map_init(struct track_map *map, const struct track_rules *rules,
 			      (flat->count + TRACK_FEW) * TRACK_VALUES_LEAF);
 	map->type = track_text_of(flat_find(flat, FLAT_ROOT, "event_type"));
 	map->id = track_text_of(flat_find(flat, FLAT_ROOT, "id"));
-	known = catalogue_type_find(map->type);
-	map->known =
-	    known < catalogue_type_count() ? catalogue_type_at(known) : NULL;
+	known = catalogue_type_find(rules->catalogue, map->type);
+	map->known = known < catalogue_type_count(rules->catalogue)
+			 ? catalogue_type_at(rules->catalogue, known)
+			 : NULL;
 	map->properties = track_object(map, "properties");
 	map->user = track_object(map, "user");
 	map->user_id = map->device_id = map->timezone = NULL;

@@ -28,6 +28,7 @@ void
 track_rules_init(struct track_rules *rules)
 {
 	*rules = (struct track_rules){
+	    .catalogue = catalogue_in_use(),
 	    .identity = TRACK_IDENTITY_EXTERNAL,
 	    .anonymous = {TRACK_ANONYMOUS_DEVICE, TRACK_ANONYMOUS_BRAZE},
 	    .time_ahead_ms = (int64_t)7 * 24 * 3600 * 1000,
@@ -131,10 +132,11 @@ bool
 track_leaves_out(
     const struct track_rules *rules, struct str type, struct str property)
 {
+	const struct catalogue *catalogue = rules->catalogue;
 	const char *why;
 
-	return catalogue_property_find(property) ==
-		   catalogue_property_count() &&
+	return catalogue_property_find(catalogue, property) ==
+		   catalogue_property_count(catalogue) &&
 	       track_privacy(rules, type, property, false,
 		   CATALOGUE_UNCLASSIFIED, &why) == TRACK_PRIVACY_DROP &&
 	       why == track_unclassified;
@@ -148,13 +150,15 @@ static const struct str track_unknown = STR("\x01");
 /* What selects nothing of the catalogue may be the name of a property that it
  * lacks; but not if it is a known one's, or of a class. */
 static bool
-track_list_selects_unknown(const struct track_list *list)
+track_list_selects_unknown(
+    const struct catalogue *catalogue, const struct track_list *list)
 {
 	for (size_t i = 0; i < list->count; i++) {
 		const char *name = list->items[i];
 		const char *slash = strchr(name, '/');
 
-		if (track_selector_check(name) != TRACK_SELECTED_NOTHING)
+		if (track_selector_check(catalogue, name) !=
+		    TRACK_SELECTED_NOTHING)
 			continue;
 		if (slash != NULL)
 			name = slash + 1;
@@ -162,8 +166,9 @@ track_list_selects_unknown(const struct track_list *list)
 			0 &&
 		    strcmp(name, catalogue_class_name(CATALOGUE_CONTACT)) !=
 			0 &&
-		    catalogue_property_find(str_bytes(name,
-			strcspn(name, "."))) == catalogue_property_count())
+		    catalogue_property_find(
+			catalogue, str_bytes(name, strcspn(name, "."))) ==
+			catalogue_property_count(catalogue))
 			return true;
 	}
 	return false;
@@ -172,25 +177,28 @@ track_list_selects_unknown(const struct track_list *list)
 enum track_extent
 track_class_extent(const struct track_rules *rules, const char *class)
 {
+	const struct catalogue *catalogue = rules->catalogue;
 	bool unknown =
 	    strcmp(class, catalogue_class_name(CATALOGUE_UNCLASSIFIED)) == 0;
 	bool any[TRACK_PRIVACY_DROP + 1] = {
 	    [TRACK_PRIVACY_SEND] =
-		unknown && track_list_selects_unknown(&rules->keep),
+		unknown && track_list_selects_unknown(catalogue, &rules->keep),
 	    [TRACK_PRIVACY_HASH] =
-		unknown && track_list_selects_unknown(&rules->hash),
+		unknown && track_list_selects_unknown(catalogue, &rules->hash),
 	};
 	const char *why;
 
-	for (size_t t = 0; t < catalogue_type_count(); t++) {
-		const struct catalogue_type *type = catalogue_type_at(t);
+	for (size_t t = 0; t < catalogue_type_count(catalogue); t++) {
+		const struct catalogue_type *type =
+		    catalogue_type_at(catalogue, t);
 
 		if (unknown)
 			any[track_privacy(rules, type->name, track_unknown,
 			    false, CATALOGUE_UNCLASSIFIED, &why)] = true;
 		for (size_t i = 0; i < type->property_count; i++) {
 			const struct catalogue_property *property =
-			    catalogue_property_at(type->properties[i]);
+			    catalogue_property_at(
+				catalogue, type->properties[i]);
 
 			if (strcmp(catalogue_class_name(property->class),
 				class) == 0)
@@ -231,7 +239,8 @@ track_selects_inside(const char *selector, struct str type, struct str object)
 }
 
 static enum track_selected
-track_selects_in_type(const char *selector, const struct catalogue_type *type)
+track_selects_in_type(const struct catalogue *catalogue, const char *selector,
+    const struct catalogue_type *type)
 {
 	static const char *const added[] = {"braze_channel", "braze_action",
 	    "braze_event_id", "braze_user_id", "device_id", "timezone"};
@@ -249,7 +258,7 @@ track_selects_in_type(const char *selector, const struct catalogue_type *type)
 	for (size_t i = 0; i < type->property_count; i++) {
 		size_t p = type->properties[i];
 		const struct catalogue_property *property =
-		    catalogue_property_at(p);
+		    catalogue_property_at(catalogue, p);
 
 		if (!track_list_selects(
 			&list, type->name, property->name, property->class) &&
@@ -265,13 +274,13 @@ track_selects_in_type(const char *selector, const struct catalogue_type *type)
 }
 
 enum track_selected
-track_selector_check(const char *selector)
+track_selector_check(const struct catalogue *catalogue, const char *selector)
 {
 	enum track_selected most = TRACK_SELECTED_NOTHING;
 
-	for (size_t t = 0; t < catalogue_type_count(); t++) {
-		enum track_selected selected =
-		    track_selects_in_type(selector, catalogue_type_at(t));
+	for (size_t t = 0; t < catalogue_type_count(catalogue); t++) {
+		enum track_selected selected = track_selects_in_type(
+		    catalogue, selector, catalogue_type_at(catalogue, t));
 
 		if (selected > most)
 			most = selected;

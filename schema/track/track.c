@@ -37,13 +37,15 @@ track_was_number(const struct track_map *map, const struct flat_node *node)
 struct track_top
 track_top_of(const struct track_map *map, uint32_t index)
 {
+	const struct catalogue *catalogue = map->rules->catalogue;
 	const struct flat_node *node = &map->flat.nodes[index];
 	struct track_top top = {index, track_other, CATALOGUE_PLAIN};
-	size_t found = catalogue_property_find(node->key);
+	size_t found = catalogue_property_find(catalogue, node->key);
 
-	if (found < catalogue_property_count()) {
-		top.property = catalogue_property_at(found)->name.data;
-		top.class = catalogue_property_at(found)->class;
+	if (found < catalogue_property_count(catalogue)) {
+		top.property =
+		    catalogue_property_at(catalogue, found)->name.data;
+		top.class = catalogue_property_at(catalogue, found)->class;
 	} else if (node->kind >= SCAN_ARRAY ||
 		   (node->kind == SCAN_STRING && !text_blank(node->text) &&
 		       !track_was_number(map, node))) {

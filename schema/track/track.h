@@ -114,6 +114,8 @@ typedef void track_explain_fn(
  * apply, in this order; last the class decides, which sends only what is plain.
  */
 struct track_rules {
+	const struct catalogue *catalogue; /* of which classes are */
+
 	/* the identity */
 	enum track_identity identity;
 	const char *alias_label;	   /* NULL: any label */
@@ -189,7 +191,8 @@ enum track_selected {
 	TRACK_SELECTED_SECRETS, /* only what is never sent */
 	TRACK_SELECTED,
 };
-enum track_selected track_selector_check(const char *selector);
+enum track_selected
+track_selector_check(const struct catalogue *catalogue, const char *selector);
 
 /*
  * Map the bytes of one event that currents_read() found valid, and append the

@@ -1,6 +1,7 @@
 """The settings are read again while the daemon runs: all of them are put in
 force, or none; nobody who posts and nothing that is sent notices."""
 
+import concurrent.futures
 import contextlib
 import json
 import signal
@@ -456,7 +457,7 @@ def test_a_failed_reload_keeps_the_catalogue(start, settings, tmp_path,
     assert "hush" not in sent["properties"].values(), sent
 
 
-def test_what_needs_a_restart_is_named(start, settings, tmp_path):
+def test_what_needs_a_restart_is_named(start, settings):
     settings.top["queue_window"] = "1000"
     daemon = start()
     port = daemon.admin_port
@@ -473,11 +474,175 @@ def test_what_needs_a_restart_is_named(start, settings, tmp_path):
     settings.top["queue_window"] = "1000"
     assert reload(daemon, settings) == nothing()
     assert attention(daemon) == [] and daemon.admin_port == port
+
+
+# ---- the catalogue ----
+
+FAX, CLICK = "users.messages.fax.Send", "users.messages.email.Click"
+
+
+class Catalogue:
+    """The operator's file, by which `sent` may be sent of an event, and `kept`
+    may not."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def write(self, sent, kept, *more):
+        """What is in `more` moves the numbers of the others."""
+        fresh = self.path.with_suffix(".new")
+        fresh.write_text(json.dumps({
+            "properties": {
+                **{one: {"type": "string"} for one in more},
+                kept: {"type": "string", "class": "content"},
+                sent: {"type": "string"}},
+            "events": {
+                **{f"users.{one}": {"properties": [one]} for one in more},
+                FAX: {"properties": [sent, kept], "required": [sent]},
+                CLICK: {"properties": [kept, sent]}}}))
+        fresh.replace(self.path)
+
+
+@pytest.fixture
+def catalogue(tmp_path):
+    return Catalogue(tmp_path / "catalogue.json")
+
+
+def both(kind=CLICK):
+    """An event with two texts of the file."""
+    one = event(kind)
+    one["properties"].update(left="the left", right="the right")
+    return one
+
+
+def got(heapsim, one):
+    """Which of them arrived."""
+    sent = ask(heapsim.port, "GET", f"/event?key={key(one)}").json
+    return {"left", "right"} & sent["properties"].keys()
+
+
+def delivered(heapsim, one):
+    until(lambda: key(one) in heapsim.keys(), "delivery")
+    return got(heapsim, one)
+
+
+def test_a_type_becomes_known(start, settings, catalogue, tmp_path):
+    settings.sources["main"]["unknown_type"] = "drop"
+    daemon = start()
+    assert daemon.post(batch(both(FAX))).json["dropped"] == 1
+    catalogue.write("left", "right")
+    settings.top["catalogue"] = catalogue.path
+    assert reload(daemon, settings) == nothing(changed=["catalogue"])
+    assert daemon.post(batch(both(FAX))).json["queued"] == 1
+    assert reload(daemon) == nothing()
     # what the file says is known by its content
-    path = tmp_path / "catalogue.json"
-    path.write_text('{"properties": {}, "events": {}}')
-    settings.top["catalogue"] = path
-    assert reload(daemon, settings)[Reload.RESTART] == ["catalogue"]
+    catalogue.write("other", "right")
+    assert reload(daemon) == nothing(changed=["catalogue"])
+    answer = daemon.post(batch(both(FAX))).json
+    assert answer["queued"] == 0 and answer["dropped"] == 0
+    del settings.top["catalogue"]
+    assert reload(daemon, settings) == nothing(changed=["catalogue"])
+    assert daemon.post(batch(both(FAX))).json["dropped"] == 1
+
+
+def test_a_class_is_decided(start, settings, heapsim, catalogue):
+    catalogue.write("left", "right")
+    settings.top["catalogue"] = catalogue.path
+    daemon = start()
+    one = both()
+    assert daemon.post(batch(one)).status == 200
+    assert delivered(heapsim, one) == {"left"}
+    # also of what waits to be sent again
+    heapsim.control(refuse_all=500)
+    one = both()
+    assert daemon.post(batch(one)).status == 200
+    until(lambda: daemon.destination()["state"] == State.BACKING_OFF,
+          "a failure")
+    catalogue.write("right", "left")
+    assert reload(daemon) == nothing(changed=["catalogue"])
+    heapsim.control(refuse_all=0)
+    assert delivered(heapsim, one) == {"right"}
+    # a file that is wrong, and one that is not there, leave the one before
+    catalogue.path.write_text('{"properties": {"left": {"class": "plain"}}')
+    assert "not JSON" in refused(daemon, settings, code=CONFIG)
+    catalogue.path.unlink()
+    assert "cannot read the catalogue" in refused(
+        daemon, settings, code=CONFIG)
+    one = both()
+    assert daemon.post(batch(one)).status == 200
+    assert delivered(heapsim, one) == {"right"}
+    catalogue.write("right", "left")
+    assert reload(daemon) == nothing()
+
+
+def test_a_catalogue_comes_with_its_rules(start, settings, heapsim, catalogue):
+    """All of a reload, or nothing of it."""
+    catalogue.write("left", "right")
+    settings.top["catalogue"] = catalogue.path
+    daemon = start()
+    catalogue.write("right", "left")
+    settings.destinations["heap"]["drop"] = "right"
+    settings.sources["main"]["destination"] = "nowhere"
+    assert "nowhere" in refused(daemon, settings, code=CONFIG)
+    one = both()
+    assert daemon.post(batch(one)).status == 200
+    assert delivered(heapsim, one) == {"left"}
+    del settings.sources["main"]["destination"]
+    assert set(reload(daemon, settings)["changed"]) == {
+        "catalogue", "destination heap: drop"}
+    one = both()
+    assert daemon.post(batch(one)).status == 200
+    assert delivered(heapsim, one) == set()
+
+
+def test_catalogues_change_under_load(start, settings, heapsim, catalogue):
+    """Each event goes by one of them: what both leave out in turn never
+    arrives together."""
+    heapsim.control(quota=False)
+    catalogue.write("left", "right")
+    settings.top["catalogue"] = catalogue.path
+    settings.sources["main"]["destination"] = "heap"
+    settings.destinations["heap"]["share"] = "50"
+    settings.destinations["early"] = dict(settings.destinations["heap"],
+                                          share="40")
+    settings.sources["early"] = {"token": [TOKEN], "private_at": "accept",
+                                 "destination": "early"}
+    daemon = start()
+    ended = threading.Event()
+    sent = {"/currents/main": [], "/currents/early": []}
+
+    def post(path):
+        while not ended.is_set():
+            ones = [both(kind) for kind in (CLICK, FAX) for _ in range(5)]
+            answer = daemon.post(batch(*ones), path=path)
+            assert answer.status == 200, answer
+            assert answer.json["received"] == len(ones)
+            sent[path] += [one for one in ones
+                           if one["event_type"] == CLICK]
+
+    with concurrent.futures.ThreadPoolExecutor(len(sent)) as pool:
+        posts = [pool.submit(post, path) for path in sent]
+        try:
+            for turn in range(20):
+                catalogue.write(*(("right", "left") if turn % 2 else
+                                  ("left", "right", "One", "Two", "Three")))
+                assert reload(daemon)["changed"] == ["catalogue"]
+                # what this one makes of an event is seen
+                one = both()
+                assert daemon.post(batch(one)).status == 200
+                assert delivered(heapsim, one) == {
+                    "right" if turn % 2 else "left"}
+        finally:
+            ended.set()
+        for one in posts:
+            one.result()
+    drain(daemon)
+    for path, ones in sent.items():
+        assert ones
+        for one in ones:
+            arrived = got(heapsim, one)
+            assert len(arrived) == 1 or (
+                path == "/currents/early" and not arrived), one
 
 
 # ---- sources and destinations come and go ----

@@ -4,6 +4,7 @@
  */
 
 #include "schema/currents/catalogue.h"
+#include "schema/currents/currents.h"
 #include "tests/unit/odd_sample.h"
 
 #include <stdio.h>
@@ -25,7 +26,8 @@ main(int argc, char **argv)
 	buf_init(&out, ROOM);
 	for (size_t i = 0; i < count; i++) {
 		buf_reset(&out);
-		odd_sample_write(&sample, i % catalogue_type_count(), &out);
+		odd_sample_write(&sample,
+		    i % catalogue_type_count(&catalogue_builtin), &out);
 		(void)buf_char(&out, '\n');
 		CHECK(buf_ok(&out, NULL));
 		(void)fwrite(out.data, 1, out.len, stdout);

@@ -7,6 +7,7 @@
 #include "tests/unit/odd_sample.h"
 
 #include "schema/currents/catalogue.h"
+#include "schema/currents/currents.h"
 #include "schema/json/scan.h"
 
 #include <inttypes.h>
@@ -227,7 +228,8 @@ odd_property_write(struct odd_sample *sample, const struct catalogue_type *type,
 	/* by kind */
 	static const char *const plain[] = {"\"gold\"", "17", "2.5", "true",
 	    "{\"plan\":\"gold\"}", "[\"a\",\"b\"]", "[\"a\",null]"};
-	const char *name = catalogue_property_at(index)->name.data;
+	const char *name =
+	    catalogue_property_at(&catalogue_builtin, index)->name.data;
 	enum catalogue_kind kind = (enum catalogue_kind)type->kinds[index];
 	bool required = catalogue_type_requires(type, index);
 
@@ -368,7 +370,8 @@ odd_member_write(struct odd_sample *sample, const struct catalogue_type *type,
 void
 odd_sample_write(struct odd_sample *sample, size_t type, struct buf *out)
 {
-	const struct catalogue_type *described = catalogue_type_at(type);
+	const struct catalogue_type *described =
+	    catalogue_type_at(&catalogue_builtin, type);
 	unsigned start = odd_below(sample, 5);
 	bool first = true;
 

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "schema/currents/catalogue.h"
+#include "schema/currents/currents.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -42,14 +43,16 @@ test_properties(void **state)
 	size_t index, at = 0;
 
 	(void)state;
-	assert_int_equal(json_object_size(all), catalogue_property_count());
+	assert_int_equal(json_object_size(all),
+	    catalogue_property_count(&catalogue_builtin));
 	assert_string_equal(
 	    catalogue_class_name(CATALOGUE_UNCLASSIFIED), "unclassified");
 	json_object_foreach(all, name, value)
 	{
-		index = catalogue_property_find(str_text(name));
+		index =
+		    catalogue_property_find(&catalogue_builtin, str_text(name));
 		assert_int_equal(index, at++);
-		property = catalogue_property_at(index);
+		property = catalogue_property_at(&catalogue_builtin, index);
 		assert_string_equal(property->name.data, name);
 		assert_string_equal(catalogue_kind_name(property->kind),
 		    json_string_value(json_object_get(value, "type")));
@@ -82,8 +85,9 @@ check_kinds(const struct catalogue_type *type, json_t *value)
 	json_t *list = json_object_get(value, "properties"), *own;
 	const char *name;
 
-	for (size_t i = 0; i < catalogue_property_count(); i++) {
-		name = catalogue_property_at(i)->name.data;
+	for (size_t i = 0; i < catalogue_property_count(&catalogue_builtin);
+	     i++) {
+		name = catalogue_property_at(&catalogue_builtin, i)->name.data;
 		if (!has(list, name)) {
 			assert_int_equal(type->kinds[i], CATALOGUE_NO_KIND);
 			continue;
@@ -91,9 +95,10 @@ check_kinds(const struct catalogue_type *type, json_t *value)
 		own = json_object_get(json_object_get(value, "types"), name);
 		assert_string_equal(
 		    catalogue_kind_name((enum catalogue_kind)type->kinds[i]),
-		    own != NULL
-			? json_string_value(own)
-			: catalogue_kind_name(catalogue_property_at(i)->kind));
+		    own != NULL ? json_string_value(own)
+				: catalogue_kind_name(catalogue_property_at(
+				      &catalogue_builtin, i)
+							  ->kind));
 	}
 }
 
@@ -106,12 +111,13 @@ test_types(void **state)
 	size_t index, at = 0;
 
 	(void)state;
-	assert_int_equal(json_object_size(all), catalogue_type_count());
+	assert_int_equal(
+	    json_object_size(all), catalogue_type_count(&catalogue_builtin));
 	json_object_foreach(all, name, value)
 	{
-		index = catalogue_type_find(str_text(name));
+		index = catalogue_type_find(&catalogue_builtin, str_text(name));
 		assert_int_equal(index, at++);
-		type = catalogue_type_at(index);
+		type = catalogue_type_at(&catalogue_builtin, index);
 		assert_string_equal(type->name.data, name);
 		assert_string_equal(type->family,
 		    json_string_value(json_object_get(value, "family")));
@@ -122,12 +128,15 @@ test_types(void **state)
 		assert_int_equal(type->required_count, json_array_size(list));
 		for (size_t i = 0; i < type->required_count; i++)
 			assert_true(
-			    has(list, catalogue_property_at(type->required[i])
+			    has(list, catalogue_property_at(
+					  &catalogue_builtin, type->required[i])
 					  ->name.data));
 		list = json_object_get(value, "user");
-		for (size_t i = 0; i < catalogue_user_count(); i++)
+		for (size_t i = 0; i < catalogue_user_count(&catalogue_builtin);
+		     i++)
 			assert_int_equal(type->user >> i & 1,
-			    has(list, catalogue_user_name(i)));
+			    has(list,
+				catalogue_user_name(&catalogue_builtin, i)));
 	}
 }
 
@@ -140,27 +149,35 @@ test_unknown(void **state)
 
 	(void)state;
 	assert_int_equal(
-	    catalogue_property_find(str_text("")), catalogue_property_count());
-	assert_int_equal(
-	    catalogue_type_find(str_text("")), catalogue_type_count());
-	for (size_t i = 0; i < catalogue_type_count(); i++) {
-		len = catalogue_type_at(i)->name.len;
+	    catalogue_property_find(&catalogue_builtin, str_text("")),
+	    catalogue_property_count(&catalogue_builtin));
+	assert_int_equal(catalogue_type_find(&catalogue_builtin, str_text("")),
+	    catalogue_type_count(&catalogue_builtin));
+	for (size_t i = 0; i < catalogue_type_count(&catalogue_builtin); i++) {
+		len = catalogue_type_at(&catalogue_builtin, i)->name.len;
 		for (size_t at = 0; at < len; at++) {
-			memcpy(name, catalogue_type_at(i)->name.data, len);
+			memcpy(name,
+			    catalogue_type_at(&catalogue_builtin, i)->name.data,
+			    len);
 			name[at] = '#';
-			assert_int_equal(
-			    catalogue_type_find(str_bytes(name, len)),
-			    catalogue_type_count());
+			assert_int_equal(catalogue_type_find(&catalogue_builtin,
+					     str_bytes(name, len)),
+			    catalogue_type_count(&catalogue_builtin));
 		}
 	}
-	for (size_t i = 0; i < catalogue_property_count(); i++) {
-		len = catalogue_property_at(i)->name.len;
+	for (size_t i = 0; i < catalogue_property_count(&catalogue_builtin);
+	     i++) {
+		len = catalogue_property_at(&catalogue_builtin, i)->name.len;
 		for (size_t at = 0; at < len; at++) {
-			memcpy(name, catalogue_property_at(i)->name.data, len);
+			memcpy(name,
+			    catalogue_property_at(&catalogue_builtin, i)
+				->name.data,
+			    len);
 			name[at] = '#';
 			assert_int_equal(
-			    catalogue_property_find(str_bytes(name, len)),
-			    catalogue_property_count());
+			    catalogue_property_find(
+				&catalogue_builtin, str_bytes(name, len)),
+			    catalogue_property_count(&catalogue_builtin));
 		}
 	}
 }

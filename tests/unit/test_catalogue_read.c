@@ -12,6 +12,7 @@
 
 #include "schema/currents/catalogue_tables.h"
 #include "schema/currents/currents.h"
+#include "schema/track/track.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@
 
 static struct currents_batch batch;
 static struct buf warnings;
+static const struct catalogue *catalogue; /* added last */
 
 /* Each test begins with the built-in catalogue. */
 static int
@@ -56,8 +58,9 @@ add(const char *text)
 {
 	struct err err;
 
-	if (!catalogue_add(str_text(text), "FILE", &warnings, &err))
+	if (!catalogue_add(str_text(text), "FILE", &warnings, &catalogue, &err))
 		fail_msg("%s: %s", text, err.text);
+	catalogue_use(catalogue);
 }
 
 static const struct currents_event *
@@ -88,19 +91,20 @@ assert_drift(const char *wanted)
 static const struct catalogue_type *
 type_of(const char *name)
 {
-	size_t index = catalogue_type_find(str_text(name));
+	size_t index = catalogue_type_find(catalogue_in_use(), str_text(name));
 
-	assert_true(index < catalogue_type_count());
-	return catalogue_type_at(index);
+	assert_true(index < catalogue_type_count(catalogue_in_use()));
+	return catalogue_type_at(catalogue_in_use(), index);
 }
 
 static const struct catalogue_property *
 property_of(const char *name)
 {
-	size_t index = catalogue_property_find(str_text(name));
+	size_t index =
+	    catalogue_property_find(catalogue_in_use(), str_text(name));
 
-	assert_true(index < catalogue_property_count());
-	return catalogue_property_at(index);
+	assert_true(index < catalogue_property_count(catalogue_in_use()));
+	return catalogue_property_at(catalogue_in_use(), index);
 }
 
 /* ---- what it can say ---- */
@@ -145,9 +149,11 @@ test_new_type(void **state)
 	assert_string_equal(type->family, "local");
 	assert_null(type->status);
 	assert_int_equal(type->property_count + type->required_count, 0);
-	assert_int_equal(type->user, (1u << catalogue_user_count()) - 1);
-	assert_string_equal(
-	    catalogue_user_name(catalogue_user_count() - 1), "fax_number");
+	assert_int_equal(
+	    type->user, (1u << catalogue_user_count(catalogue_in_use())) - 1);
+	assert_string_equal(catalogue_user_name(catalogue_in_use(),
+				catalogue_user_count(catalogue_in_use()) - 1),
+	    "fax_number");
 	/* and gone without the file */
 	catalogue_reset();
 	assert_false(judged(EVENT("users.Fax", "\"pages\":\"x\""))->known);
@@ -192,7 +198,8 @@ test_class(void **state)
 	/* a class that is not given stays, and a secret stays a secret */
 	assert_int_equal(property_of("platform")->class,
 	    catalogue_builtin
-		.properties[catalogue_property_find(str_text("platform"))]
+		.properties[catalogue_property_find(
+		    catalogue_in_use(), str_text("platform"))]
 		.class);
 	assert_int_equal(property_of("update_token")->class, CATALOGUE_SECRET);
 	assert_true(warned("FILE: properties: \"update_token\": \"plain\" is "
@@ -350,13 +357,15 @@ test_itself(void **state)
 	add(text);
 	free(text);
 	assert_int_equal(warnings.len, 0);
-	assert_int_equal(
-	    catalogue_type_count(), catalogue_builtin.type_index.count);
-	assert_int_equal(
-	    catalogue_property_count(), catalogue_builtin.property_index.count);
-	assert_int_equal(catalogue_user_count(), catalogue_builtin.user_count);
-	for (size_t t = 0; t < catalogue_type_count(); t++) {
-		const struct catalogue_type *type = catalogue_type_at(t);
+	assert_int_equal(catalogue_type_count(catalogue_in_use()),
+	    catalogue_builtin.type_index.count);
+	assert_int_equal(catalogue_property_count(catalogue_in_use()),
+	    catalogue_builtin.property_index.count);
+	assert_int_equal(catalogue_user_count(catalogue_in_use()),
+	    catalogue_builtin.user_count);
+	for (size_t t = 0; t < catalogue_type_count(catalogue_in_use()); t++) {
+		const struct catalogue_type *type =
+		    catalogue_type_at(catalogue_in_use(), t);
 		const struct catalogue_type *built_in =
 		    &catalogue_builtin.types[t];
 
@@ -366,11 +375,13 @@ test_itself(void **state)
 		    type->required_count, built_in->required_count);
 		assert_int_equal(
 		    type->property_count, built_in->property_count);
-		assert_memory_equal(
-		    type->kinds, built_in->kinds, catalogue_property_count());
+		assert_memory_equal(type->kinds, built_in->kinds,
+		    catalogue_property_count(catalogue_in_use()));
 	}
-	for (size_t p = 0; p < catalogue_property_count(); p++)
-		assert_int_equal(catalogue_property_at(p)->class,
+	for (size_t p = 0; p < catalogue_property_count(catalogue_in_use());
+	     p++)
+		assert_int_equal(
+		    catalogue_property_at(catalogue_in_use(), p)->class,
 		    catalogue_builtin.properties[p].class);
 }
 
@@ -388,14 +399,16 @@ test_document(void **state)
 	    "\"users.UserOrphan\":{\"properties\":[\"pages\"],"
 	    "\"types\":{\"orphaned_by_id\":\"integer\"}}}}");
 	buf_init(&out, 1 << 24);
-	document_type_write(document_type_find("a ~/b"), &out);
+	document_type_write(
+	    catalogue, document_type_find(catalogue, "a ~/b"), &out);
 	(void)buf_char(&out, '\0');
 	assert_non_null(strstr(out.data,
 	    "\"pages\":{\"type\":[\"integer\",\"null\",\"string\"],"
 	    "\"maxLength\":0,\"$comment\":\"contact\"}"));
 	/* a schema refuses no event that the judge accepts */
 	buf_reset(&out);
-	document_type_write(document_type_find("users.UserOrphan"), &out);
+	document_type_write(
+	    catalogue, document_type_find(catalogue, "users.UserOrphan"), &out);
 	(void)buf_char(&out, '\0');
 	assert_non_null(
 	    strstr(out.data, "\"orphaned_by_id\":{\"description\":\"integer\","
@@ -404,7 +417,7 @@ test_document(void **state)
 	    strstr(out.data, "\"pages\":{\"description\":\"integer\","
 			     "\"$comment\":\"contact\"}"));
 	buf_reset(&out);
-	document_request_write(&out);
+	document_request_write(catalogue, &out);
 	(void)buf_char(&out, '\0');
 	assert_non_null(strstr(out.data, "{\"$ref\":\"#/$defs/a%20~0~1b\"}"));
 	buf_fini(&out);
@@ -569,8 +582,8 @@ test_wrong(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-		if (catalogue_add(
-			str_text(wrong[i].text), "FILE", &warnings, &err))
+		if (catalogue_add(str_text(wrong[i].text), "FILE", &warnings,
+			&catalogue, &err))
 			fail_msg("accepted: %s", wrong[i].text);
 		assert_int_equal(err.code, ERR_CONFIG);
 		if (strncmp(err.text, wrong[i].error, strlen(wrong[i].error)) !=
@@ -578,12 +591,13 @@ test_wrong(void **state)
 			fail_msg("%s: %s", wrong[i].text, err.text);
 		assert_null(strstr(err.text, "the-token"));
 		/* nothing of it was added */
-		assert_int_equal(catalogue_property_count(),
+		assert_int_equal(catalogue_property_count(catalogue_in_use()),
 		    catalogue_builtin.property_index.count);
 	}
 	assert_int_equal(warnings.len, 0);
 	/* an empty buffer has no memory */
-	assert_false(catalogue_add((struct str){0}, "FILE", &warnings, &err));
+	assert_false(catalogue_add(
+	    (struct str){0}, "FILE", &warnings, &catalogue, &err));
 	assert_string_equal(
 	    err.text, "FILE, line 1: not JSON: '[' or '{' expected");
 }
@@ -622,13 +636,62 @@ test_limits(void **state)
 			(void)buf_text(&text, "}}");
 			assert_true(buf_ok(&text, NULL));
 			ok = catalogue_add(str_bytes(text.data, text.len),
-			    "FILE", &warnings, &err);
+			    "FILE", &warnings, &catalogue, &err);
 			assert_int_equal(ok, over == 0);
 			if (!ok)
 				assert_string_equal(err.text, rows[i].error);
 			buf_fini(&text);
 		}
 	}
+}
+
+/* Each lasts, and is found again by its text. */
+static void
+test_several(void **state)
+{
+	const struct catalogue *old, *new;
+	struct track_rules rules;
+	char text[64];
+	struct err err;
+
+	(void)state;
+	add("{\"properties\":{\"a\":{\"type\":\"string\"},"
+	    "\"b\":{\"type\":\"string\",\"class\":\"content\"}},"
+	    "\"events\":{\"users.Fax\":{\"properties\":[\"a\"]}}}");
+	old = catalogue;
+	track_rules_init(&rules);
+	assert_ptr_equal(rules.catalogue, old);
+	add("{\"properties\":{\"b\":{\"type\":\"string\"}}}");
+	new = catalogue;
+	assert_ptr_not_equal(old, new);
+	assert_false(judged(EVENT("users.Fax", ""))->known);
+	batch.catalogue = old;
+	assert_true(judged(EVENT("users.Fax", "\"a\":\"\""))->known);
+	assert_drift(NULL);
+	assert_string_equal(
+	    document_type_at(old, document_type_find(old, "users.Fax")).name,
+	    "users.Fax");
+	assert_int_equal(
+	    document_type_find(new, "users.Fax"), document_types(new));
+	assert_false(track_leaves_out(&rules, str_text("x"), str_text("a")));
+	rules.catalogue = new;
+	assert_true(track_leaves_out(&rules, str_text("x"), str_text("a")));
+	add("{\"properties\":{\"a\":{\"type\":\"string\"},"
+	    "\"b\":{\"type\":\"string\",\"class\":\"content\"}},"
+	    "\"events\":{\"users.Fax\":{\"properties\":[\"a\"]}}}");
+	assert_ptr_equal(catalogue, old);
+	/* two are there, and there is a limit */
+	for (int i = 2; i < 64; i++) {
+		(void)snprintf(
+		    text, sizeof(text), "{\"about\":\"number %d\"}", i);
+		add(text);
+	}
+	assert_false(
+	    catalogue_add(str_text("{}"), "FILE", &warnings, &catalogue, &err));
+	assert_int_equal(err.code, ERR_CONFLICT);
+	assert_ptr_equal(catalogue, catalogue_in_use());
+	add("{\"properties\":{\"b\":{\"type\":\"string\"}}}");
+	assert_ptr_equal(catalogue, new);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -650,6 +713,7 @@ main(void)
 	    TEST(test_drift_known),
 	    TEST(test_wrong),
 	    TEST(test_limits),
+	    TEST(test_several),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -322,12 +322,14 @@ static void
 test_users(void **state)
 {
 	(void)state;
-	assert_int_equal(catalogue_user_count(), CURRENTS_USERS);
+	assert_int_equal(
+	    catalogue_user_count(&catalogue_builtin), CURRENTS_USERS);
 	for (size_t i = 0; i < CURRENTS_USERS; i++) {
 		struct str name = currents_users[i].name;
 		size_t at = 0;
 
-		while (!str_equal_text(name, catalogue_user_name(at)))
+		while (!str_equal_text(
+		    name, catalogue_user_name(&catalogue_builtin, at)))
 			at++;
 	}
 }

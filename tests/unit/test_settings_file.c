@@ -236,7 +236,7 @@ static void
 test_catalogue(void **state)
 {
 	static const char text[] = "{\"events\":{\"users.Fax\":{}}}";
-	size_t types = document_types();
+	size_t types = document_types(catalogue_in_use());
 	char path[32], variable[64], *large;
 	const char *const pairs[] = {variable, NULL};
 	struct settings settings;
@@ -249,9 +249,9 @@ test_catalogue(void **state)
 	environment_set(pairs);
 	assert_true(settings_read(NULL, &settings, &err));
 	assert_string_equal(settings.catalogue, path);
-	assert_int_equal(document_types(), types + 1);
+	assert_int_equal(document_types(catalogue_in_use()), types + 1);
 	settings_fini(&settings);
-	assert_int_equal(document_types(), types);
+	assert_int_equal(document_types(catalogue_in_use()), types);
 	assert_int_equal(unlink(path), 0);
 
 	assert_false(settings_read(NULL, &settings, &err));

@@ -10,6 +10,7 @@
 #include "tests/unit/track_help.h"
 
 #include "schema/currents/catalogue.h"
+#include "schema/currents/currents.h"
 
 #include <stdio.h>
 
@@ -88,7 +89,7 @@ test_each_is_counted(void **state)
 static void
 test_all_are_counted(void **state)
 {
-	size_t count = catalogue_property_count();
+	size_t count = catalogue_property_count(&catalogue_builtin);
 	struct fixture *f = *state;
 	unsigned sum = 0;
 
@@ -96,7 +97,7 @@ test_all_are_counted(void **state)
 	f->event.len--;
 	for (size_t i = 0; i < count; i++)
 		(void)buf_printf(&f->event, "\"%s\":\"\",",
-		    catalogue_property_at(i)->name.data);
+		    catalogue_property_at(&catalogue_builtin, i)->name.data);
 	(void)buf_text(&f->event, "\"x\":[null,1],\"x\":[null,2]}}");
 	map(f, view(&f->event));
 	assert_int_equal(f->result.fate, TRACK_SEND);

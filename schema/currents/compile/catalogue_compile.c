@@ -91,17 +91,6 @@ write_index(const char *what, const struct catalogue_index *index)
 	    (unsigned long long)index->seed, index->count);
 }
 
-/* What names all the others. */
-static void
-write_tables(const char *what, const struct catalogue *catalogue)
-{
-	fprintf(out, "\n%s = {\n\tproperties, types, user_names, %zu,\n", what,
-	    catalogue->user_count);
-	write_index("property", &catalogue->property_index);
-	write_index("type", &catalogue->type_index);
-	fputs("};\n", out);
-}
-
 static void
 write_properties(const struct catalogue *catalogue)
 {
@@ -192,8 +181,13 @@ write_catalogue(const struct catalogue *catalogue)
 	for (size_t i = 0; i < catalogue->user_count; i++)
 		fprintf(out, "\"%s\", ", catalogue->user_names[i]);
 	fputs("NULL};\n", out);
-	write_tables("const struct catalogue catalogue_builtin", catalogue);
-	write_tables("struct catalogue catalogue_used", catalogue);
+	fprintf(out,
+	    "\nconst struct catalogue catalogue_builtin = {\n\tproperties, "
+	    "types, user_names, %zu,\n",
+	    catalogue->user_count);
+	write_index("property", &catalogue->property_index);
+	write_index("type", &catalogue->type_index);
+	fputs("};\n", out);
 }
 
 int
@@ -217,7 +211,8 @@ main(int argc, char **argv)
 	if (out == NULL)
 		die("%s: cannot be written", argv[2]);
 	fputs("/* Made from schema/currents/events.json: do not edit. */\n\n"
-	      "#include \"schema/currents/catalogue_tables.h\"\n",
+	      "#include \"schema/currents/catalogue_tables.h\"\n"
+	      "#include \"schema/currents/currents.h\"\n",
 	    out);
 	write_catalogue(catalogue);
 	if (ferror(out) || fclose(out) != 0)
