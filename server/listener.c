@@ -97,9 +97,9 @@ listener_connections(void *arg)
 	return clients_open(&listener->clients);
 }
 
-/* May one more be passed to the library? Its threads may not have begun with the
- * last ones, or not closed those that were shut down to make room: they get a
- * moment for that. */
+/* May one more be passed to the library? Its threads may not have begun with
+ * the last ones, or not closed those that were shut down to make room: they get
+ * a moment for that. */
 static bool
 listener_has_room(struct listener *listener)
 {
