@@ -39,8 +39,8 @@ def test_files(deb):
     assert len(pages) == 3 and pages <= found.keys()
     docs = {path for path in found if path.startswith(DOC)}
     assert docs >= {DOC + name for name in (
-        "copyright", "changelog.Debian.gz", "README.md", "OPERATING.md",
-        "openapi.json",
+        "copyright", "changelog.Debian.gz", "README.md",
+        "deploy/OPERATING.md", "openapi.json",
         "examples/currentsd.conf", "examples/nginx/currentsd.conf")}
     assert {path: mode for path, (mode, _) in found.items()
             if path not in pages | docs} == FILES
