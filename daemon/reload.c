@@ -120,10 +120,10 @@ reload_compare(struct reload *reload, struct err *reterr)
 	ok = (reload->destinations != NULL || err_set_nomem(reterr)) &&
 	     settings_kept_read(reload->old, &old, reterr) &&
 	     settings_kept_read(reload->new, &new, reterr);
-	if (ok)
+	if (ok) {
 		settings_kept_diff(&old, &new, reload_change, reload);
-	if (ok)
 		catalogue_compare(reload);
+	}
 	settings_kept_fini(&old);
 	settings_kept_fini(&new);
 	return ok && buf_ok(&result->changed, reterr) &&

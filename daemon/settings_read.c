@@ -894,20 +894,17 @@ settings_keep(struct settings *settings, const struct settings *in_force,
 	const struct setting *row;
 
 	for (row = section->rows; row->key != NULL; row++) {
-		char *to = (char *)settings + row->at;
-		const char *text = NULL;
+		void *to = (char *)settings + row->at;
+		const char **text = to;
 
 		if (row->live)
 			continue;
 		memcpy(to, (const char *)in_force + row->at, row->size);
-		if (row->type > SETTING_ADDRESS)
+		if (row->type > SETTING_ADDRESS || *text == NULL)
 			continue;
-		memcpy(&text, to, sizeof(text));
-		if (text != NULL)
-			text = settings_copy(settings, text);
-		if (text == NULL && *(char **)(void *)to != NULL)
+		*text = settings_copy(settings, *text);
+		if (*text == NULL)
 			return err_set_nomem(reterr);
-		memcpy(to, &text, sizeof(text));
 	}
 	return true;
 }
