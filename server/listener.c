@@ -24,7 +24,8 @@ enum {
 	LISTENER_FILES = 16, /* the socket, and what its threads wait with */
 	LISTENER_ADMIN_POOL = 32 * 1024, /* bytes: the library's default */
 	LISTENER_STALLED_MS = 10 * 1000,
-	LISTENER_ROOM_TRIES = 200,
+	LISTENER_ROOM_TRIES = 50, /* for each of the events of a round: well
+				   * below LISTENER_STALLED_MS in all */
 	LISTENER_ROOM_NS = 1000 * 1000,
 	LISTENER_ODD = 4, /* bytes that are no body: see below */
 	LISTENER_FLAGS = MHD_USE_EPOLL_INTERNAL_THREAD |
