@@ -140,6 +140,18 @@ queue_test_close(struct queue *queue)
 	queue_close(queue);
 }
 
+/* Put it, and wait until it is durable. */
+static inline void
+batch_put(struct queue *queue, const struct queue_batch *batch)
+{
+	struct answer answer;
+	struct err err;
+
+	answer_init(&answer);
+	assert_true(queue_put(queue, batch, answer_done, &answer, &err));
+	assert_true(answer_wait(&answer));
+}
+
 /* Put `count` events "PREFIX-0", ... of one type; true if durable. */
 static inline bool
 queue_test_put(struct queue *queue, const char *source, const char *type,

@@ -4,6 +4,7 @@
  */
 
 #include "sender_world.h"
+#include "tests/unit/histogram_help.h"
 
 #include "base/log.h"
 
@@ -131,13 +132,13 @@ site_wait(size_t count)
 	pthread_mutex_unlock(&site.lock);
 }
 
-static void
-test_forwarder(void **state)
+/* A forwarder that has posted three changes of a group. */
+static struct forwarder *
+delivered_start(void)
 {
 	struct forwarder *forwarder;
 	struct err err;
 
-	(void)state;
 	world_start(3);
 	world_sets(1, true);
 	site_start();
@@ -146,6 +147,16 @@ test_forwarder(void **state)
 	assert_true(
 	    forwarder_start(&world->settings, 1, 1, NULL, &forwarder, &err));
 	site_wait(2);
+	return forwarder;
+}
+
+static void
+test_forwarder(void **state)
+{
+	struct forwarder *forwarder;
+
+	(void)state;
+	forwarder = delivered_start();
 	forwarder_stop(forwarder, 10000);
 	site_stop();
 	assert_string_equal(site.requests[0], "/announce name0-0=name0");
@@ -154,16 +165,6 @@ test_forwarder(void **state)
 	assert_int_equal(world->done, 3);
 	assert_string_equal(world->groups[0].announced, "name0");
 	world_end();
-}
-
-static uint64_t
-times_count(const struct histogram *times)
-{
-	uint64_t count = 0;
-
-	for (size_t i = 0; i <= HISTOGRAM_BOUNDS; i++)
-		count += atomic_load(&times->counts[i]);
-	return count;
 }
 
 /* A status outlives the destination, and what it lends goes on when one of
@@ -176,23 +177,16 @@ test_ended(void **state)
 	struct err err;
 
 	(void)state;
-	world_start(3);
-	world_sets(1, true);
-	site_start();
-	for (size_t i = 0; i < 3; i++)
-		world->events[i].accepted = true; /* it will be */
-	assert_true(
-	    forwarder_start(&world->settings, 1, 1, NULL, &forwarder, &err));
-	site_wait(2);
+	forwarder = delivered_start();
 	forwarder_destination_status(forwarder, world->settings.name, &status);
 	forwarder_destination_end(forwarder, world->settings.name);
 	forwarder_settle(forwarder, 10000);
-	assert_int_equal(times_count(status.times), 2);
-	assert_int_equal(times_count(status.delays), 3);
+	assert_int_equal(histogram_count(status.times), 2);
+	assert_int_equal(histogram_count(status.delays), 3);
 	assert_true(
 	    forwarder_destination_add(forwarder, &world->settings, &err));
 	forwarder_destination_status(forwarder, world->settings.name, &status);
-	assert_int_equal(times_count(status.times), 2);
+	assert_int_equal(histogram_count(status.times), 2);
 	forwarder_stop(forwarder, 10000);
 	site_stop();
 	world_end();

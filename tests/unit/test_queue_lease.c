@@ -26,13 +26,8 @@ put_to(struct fixture *fixture, const char *destination, const char *id)
 	    .now_ms = 1764000000000,
 	    .items = &item,
 	    .count = 1};
-	struct answer answer;
-	struct err err;
 
-	answer_init(&answer);
-	assert_true(
-	    queue_put(fixture->queue, &batch, answer_done, &answer, &err));
-	assert_true(answer_wait(&answer));
+	batch_put(fixture->queue, &batch);
 }
 
 static size_t
@@ -487,13 +482,8 @@ traced_put(struct fixture *fixture, const char *id, const char *trace)
 	    .count = 1,
 	    .trace = str_text(trace),
 	};
-	struct answer answer;
-	struct err err;
 
-	answer_init(&answer);
-	assert_true(
-	    queue_put(fixture->queue, &batch, answer_done, &answer, &err));
-	assert_true(answer_wait(&answer));
+	batch_put(fixture->queue, &batch);
 }
 
 /* A trace goes along, also into the new batch of what is deferred, if all of

@@ -2,6 +2,7 @@
  * Which source a request is for, and the status of each, over restarts.
  */
 
+#include "tests/unit/histogram_help.h"
 #include "tests/unit/server_fixture.h"
 
 #include "server/sources.h"
@@ -180,16 +181,6 @@ has_answers(const struct server_source_status *source, unsigned status,
 			return answer->count == count && answer->total == total;
 	}
 	return false;
-}
-
-static uint64_t
-histogram_count(const struct histogram *histogram)
-{
-	uint64_t count = 0;
-
-	for (int i = 0; i <= HISTOGRAM_BOUNDS; i++)
-		count += atomic_load(&histogram->counts[i]);
-	return count;
 }
 
 /* The status survives a restart, and so does a token that changes its place in
