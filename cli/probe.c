@@ -118,19 +118,11 @@ source_choose(const struct command_context *context,
 static bool
 url_check(const char *url, struct err *reterr)
 {
-	static const char *const local[] = {
-	    "http://127.", "http://localhost", "http://[::1]"};
-
-	if (strncmp(url, "https://", 8) == 0)
-		return true;
-	for (size_t i = 0; i < sizeof(local) / sizeof(local[0]); i++) {
-		if (strncmp(url, local[i], strlen(local[i])) == 0)
-			return true;
-	}
-	return err_set(reterr, ERR_INPUT,
-	    "--url should be the URL that Braze is given, with https:// "
-	    "(http:// only for this machine, because the probe has the token "
-	    "in it)");
+	return settings_url_private(url) ||
+	       err_set(reterr, ERR_INPUT,
+		   "--url should be the URL that Braze is given, with https:// "
+		   "(http:// only for this machine, because the probe has the "
+		   "token in it)");
 }
 
 /* ---- what the answer means ---- */

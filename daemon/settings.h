@@ -200,6 +200,10 @@ MUST_USE bool settings_identity_write(struct settings *settings,
 bool settings_warning_next(
     const struct settings *settings, size_t *at, struct str *ret_line);
 
+/* Can nobody on the way read what is sent there? It is https, or plain http
+ * to this machine. */
+bool settings_url_private(const char *url);
+
 /* What a source of an intake proves itself with: "token" or "secret". */
 const char *settings_secret_noun(const struct intake *intake);
 

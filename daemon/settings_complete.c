@@ -450,39 +450,46 @@ host_loopback(const char *host)
 		   host[strspn(host, "0123456789.")] == '\0');
 }
 
-/*
- * Anyone on the way can read plain http, so it is for this machine only.
- * Credentials in a URL would be shown in logs.
- */
-static bool
-url_check(const char *url, struct err *reterr)
+bool
+settings_url_private(const char *url)
 {
-	const char *rest, *end;
-	char host[256];
+	static const char plain[] = "http://";
+	char host[256], *port;
 	size_t len;
 
 	if (strncmp(url, "https://", 8) == 0)
-		rest = url + 8;
-	else if (strncmp(url, "http://", 7) == 0)
-		rest = url + 7;
-	else
+		return true;
+	if (strncmp(url, plain, strlen(plain)) != 0 || strchr(url, '@') != NULL)
+		return false;
+	url += strlen(plain);
+	len = strcspn(url, "/?#");
+	if (len >= sizeof(host))
+		return false;
+	(void)snprintf(host, sizeof(host), "%.*s", (int)len, url);
+	port = strrchr(host, ':');
+	if (port != NULL && strchr(port, ']') == NULL)
+		*port = '\0';
+	return host_loopback(host);
+}
+
+/* Credentials in a URL would be shown in logs. */
+static bool
+url_check(const char *url, struct err *reterr)
+{
+	const char *host = strstr(url, "://");
+
+	if (strncmp(url, "https://", 8) != 0 && strncmp(url, "http://", 7) != 0)
 		return err_set(reterr, ERR_CONFIG,
 		    "should begin with https:// (or http:// for this machine)");
 	if (url[strcspn(url, "@?# \t")] != '\0')
 		return err_set(reterr, ERR_CONFIG,
 		    "should be a base URL without user, query or fragment");
-	len = strcspn(rest, "/");
-	if (len == 0 || len >= sizeof(host))
+	if (host[3] == '\0' || host[3] == '/')
 		return err_set(reterr, ERR_CONFIG, "should name a host");
-	(void)snprintf(host, sizeof(host), "%.*s", (int)len, rest);
-	end = strrchr(host, ':');
-	if (end != NULL && strchr(end, ']') == NULL)
-		host[end - host] = '\0';
-	if (strncmp(url, "https://", 8) == 0 || host_loopback(host))
-		return true;
-	return err_set(reterr, ERR_CONFIG,
-	    "is plain http to another machine, which anyone along the way can "
-	    "read: use https://");
+	return settings_url_private(url) ||
+	       err_set(reterr, ERR_CONFIG,
+		   "is plain http to another machine, which anyone along the "
+		   "way can read: use https://");
 }
 
 static bool

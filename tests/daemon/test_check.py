@@ -285,6 +285,9 @@ def test_a_certificate_nobody_knows(tmp_path):
 
 @pytest.mark.parametrize("words", [
     ("--url", "http://example.com/currents"), ("--url", "example.com"),
+    ("--url", "http://localhost.example.com/currents"),
+    ("--url", "http://127.0.0.1.example.com/currents"),
+    ("--url", "http://localhost:80@example.com/currents"),
     ("--url", "https://example.com", "--offline"),
     ("--url", "https://example.com", "--send-test", "ann")])
 def test_words_that_check_refuses(tmp_path, words):
