@@ -1140,6 +1140,18 @@ sender_return_all(struct sender *sender)
 
 /* ---- settling ---- */
 
+/* How many of its outcomes are not durable. */
+static size_t
+lease_unsettled(const struct queue_lease *lease)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < lease->count; i++)
+		count += lease->items[i].outcome != QUEUE_OPEN &&
+			 !lease->items[i].settled;
+	return count;
+}
+
 /* Free the leases that are done, and of others the details that are. */
 static void
 leases_free(struct sender *sender, bool all)
@@ -1159,7 +1171,8 @@ leases_free(struct sender *sender, bool all)
 				free((void *)(uintptr_t)cell->detail);
 				cell->detail = NULL;
 			}
-			if (!all && (lease->held > 0 || list != SENDER_READ)) {
+			if (!all && (lease->held > 0 || list != SENDER_READ ||
+					lease_unsettled(lease) > 0)) {
 				at = &lease->next;
 				continue;
 			}
@@ -1231,13 +1244,13 @@ sender_settle(struct sender *sender, const struct clock_times *now)
 	ok = ok && (count == 0 || queue_settle(sender->shared->queue, leases,
 				      count, now->wall_ms, &err));
 	for (size_t i = 0; i < n; i++) {
-		if (ok)
+		if (lease_unsettled(leases[i]) == 0)
 			left_out_log(sender, leases[i]);
 		left_out_counted(leases[i]);
 	}
 	free(leases);
+	leases_free(sender, false);
 	if (ok) {
-		leases_free(sender, false);
 		sender->decided = false;
 		return;
 	}
@@ -1254,12 +1267,8 @@ sender_abandon(struct sender *sender)
 
 	for (enum sender_list list = 0; list < SENDER_LISTS; list++) {
 		for (const struct queue_lease *lease = sender->leases[list];
-		     lease != NULL; lease = lease->next) {
-			for (size_t i = 0; i < lease->count; i++)
-				unsettled +=
-				    lease->items[i].outcome != QUEUE_OPEN &&
-				    !lease->items[i].settled;
-		}
+		     lease != NULL; lease = lease->next)
+			unsettled += lease_unsettled(lease);
 	}
 	/* They will be sent again; that is harmless, but it is said. */
 	if (unsettled > 0)

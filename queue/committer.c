@@ -109,11 +109,9 @@ committer_commit(struct queue *queue, struct put *puts)
 	if (!ok)
 		counter_add(COUNTER_COMMIT_FAILURES, 1);
 
-	/* One of the puts may be too large, or meet a damaged page. The others
-	 * must not fail with it, again and again, whenever the source tries. */
-	if (!ok && puts->next != NULL &&
-	    (err.code == ERR_LIMIT || err.code == ERR_NOMEM ||
-		err.code == ERR_DAMAGED)) {
+	/* The others must not fail with it, again and again, whenever the
+	 * source tries. */
+	if (!ok && puts->next != NULL && queue_fault_of_one(&err)) {
 		while (puts != NULL) {
 			struct put *one = puts;
 

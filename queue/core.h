@@ -151,6 +151,16 @@ MUST_USE bool queue_change(struct queue *queue, queue_change_fn *change,
  * each time are damaged. */
 MUST_USE bool queue_conflict(int *conflicts, struct err *reterr);
 
+/* May that be the fault of one of those that share a transaction? Then the
+ * others can be tried without it: it may be too large, or meet a damaged
+ * page. */
+static inline bool
+queue_fault_of_one(const struct err *err)
+{
+	return err->code == ERR_LIMIT || err->code == ERR_NOMEM ||
+	       err->code == ERR_DAMAGED;
+}
+
 /* The running transaction may only happen while we have the claim on this
  * destination. ERR_BUSY if we have not. It adds no destination afterwards. */
 MUST_USE bool

@@ -407,7 +407,8 @@ MUST_USE bool queue_post(struct queue *queue, struct queue_lease *const *leases,
  * transaction; of sets, in several. What is deferred or parked is repacked: one
  * batch for what is alike. An item that was settled or erased meanwhile is
  * passed over. If it fails, what is not marked as settled was not, or (ERR_IO)
- * it may have been: repeat it.
+ * it may have been: repeat it. A lease that is damaged or too large fails
+ * alone: then the others are settled each by itself.
  * ERR_BUSY: the claim on the destination is lost, nothing was settled and
  * nothing ever will be.
  */

@@ -594,10 +594,18 @@ bool
 queue_settle(struct queue *queue, struct queue_lease *const *leases,
     size_t count, int64_t now_ms, struct err *reterr)
 {
+	struct err err;
 	bool ok;
 
 	fair_lock_hold(&queue->lock);
 	ok = settle_all(queue, leases, count, now_ms, reterr);
+	if (!ok && count > 1 && queue_fault_of_one(reterr)) {
+		ok = true;
+		for (size_t i = 0; i < count; i++)
+			ok = settle_all(queue, &leases[i], 1, now_ms,
+				 ok ? reterr : &err) &&
+			     ok;
+	}
 	queue_publish(queue);
 	fair_lock_drop(&queue->lock);
 	return ok;

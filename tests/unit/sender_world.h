@@ -115,6 +115,8 @@ struct world {
 	size_t replays_from, replays_to;
 	bool broken; /* settle, post and save fail */
 	bool lost;   /* the claim is */
+	const struct world_event *damaged; /* NULL, or its lease is not settled
+					    * and the others are */
 	bool group_save_fails;
 	bool foreign;	 /* all that is dead is not of the outlet's shape */
 	size_t blamed;	 /* items that were deferred or parked with a history */
@@ -709,15 +711,31 @@ world_settle_one(struct queue_lease *lease, struct queue_item *item)
 	}
 }
 
+static inline bool
+world_has(const struct queue_lease *lease, const struct world_event *event)
+{
+	for (size_t i = 0; i < lease->count; i++) {
+		if (&world->events[lease->items[i].index] == event)
+			return true;
+	}
+	return false;
+}
+
 bool
 queue_settle(struct queue *queue, struct queue_lease *const *leases,
     size_t count, int64_t now_ms, struct err *reterr)
 {
+	bool ok = true;
+
 	(void)queue, (void)now_ms;
 	if (world->broken || world->lost)
 		return err_set(reterr, world->broken ? ERR_IO : ERR_BUSY, "no");
 	world->settles++;
 	for (size_t i = 0; i < count; i++) {
+		if (world_has(leases[i], world->damaged)) {
+			ok = err_set(reterr, ERR_DAMAGED, "no");
+			continue;
+		}
 		for (size_t k = 0; k < leases[i]->count; k++) {
 			struct queue_item *item = &leases[i]->items[k];
 
@@ -725,7 +743,7 @@ queue_settle(struct queue *queue, struct queue_lease *const *leases,
 				world_settle_one(leases[i], item);
 		}
 	}
-	return true;
+	return ok;
 }
 
 bool

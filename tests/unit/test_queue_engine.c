@@ -66,17 +66,22 @@ engine_due(struct store *store, struct engine_want *wants, size_t count,
 	return ok;
 }
 
-/* A source whose batches meet a damaged page. */
+/* A source whose batches meet a damaged page; and a batch whose row does. */
 static const char *apply_damaged;
+static int64_t apply_damaged_seq;
 
 static bool
 engine_apply(
     struct store *store, const struct engine_apply *apply, struct err *reterr)
 {
-	for (size_t i = 0; apply_damaged != NULL && i < apply->count; i++) {
-		if (apply->changes[i].op == ENGINE_BATCH_ADD &&
-		    str_equal_text(
-			apply->changes[i].row.delivery.source, apply_damaged))
+	for (size_t i = 0; i < apply->count; i++) {
+		const struct engine_change *change = &apply->changes[i];
+		const struct engine_delivery *row = &change->row.delivery;
+
+		if ((change->op == ENGINE_BATCH_ADD && apply_damaged != NULL &&
+			str_equal_text(row->source, apply_damaged)) ||
+		    (change->op == ENGINE_DELIVERY_DELETE &&
+			row->seq == apply_damaged_seq))
 			return err_set(
 			    reterr, ERR_DAMAGED, "a page is damaged");
 	}
@@ -98,6 +103,7 @@ setup(void **state)
 	engine.due = engine_due;
 	engine.apply = engine_apply;
 	apply_damaged = NULL;
+	apply_damaged_seq = 0;
 	read_fails_in = 0;
 	due_fails = -1;
 	fixture->settings.engine = &engine;
@@ -134,6 +140,37 @@ test_a_put_that_meets_damage_fails_alone(void **state)
 	assert_true(answer_wait(&answers[2]));
 	assert_int_equal(answers[1].err.code, ERR_DAMAGED);
 	assert_int_equal(totals(fixture).queued, 2);
+}
+
+/* What is beside it is not sent again with it. */
+static void
+test_a_lease_that_meets_damage_fails_alone(void **state)
+{
+	struct fixture *fixture = *state;
+	struct queue_lease *leases[3];
+	struct answer answer;
+	struct err err;
+
+	for (int i = 0; i < 3; i++) {
+		const char *const ids[] = {"a", "b", "c"};
+
+		assert_true(queue_test_put(fixture->queue, "main", "Open",
+		    ids[i], 1, ITEM_QUEUE, &answer));
+		leases[i] = take(fixture, 1);
+		judge_all(leases[i], QUEUE_DELIVERED, 0);
+	}
+	apply_damaged_seq = 2;
+	assert_false(queue_settle(fixture->queue, leases, 3, 5, &err));
+	assert_int_equal(err.code, ERR_DAMAGED);
+	assert_int_equal(totals(fixture).delivered, 2);
+	assert_int_equal(leases[0]->open, 0);
+	assert_int_equal(leases[1]->open, 1);
+	assert_int_equal(leases[2]->open, 0);
+	apply_damaged_seq = 0;
+	assert_true(queue_settle(fixture->queue, leases, 3, 5, &err));
+	assert_int_equal(totals(fixture).delivered, 3);
+	for (int i = 0; i < 3; i++)
+		queue_lease_free(fixture->queue, leases[i]);
 }
 
 static bool
@@ -434,6 +471,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(test_a_put_that_meets_damage_fails_alone),
+	    TEST(test_a_lease_that_meets_damage_fails_alone),
 	    TEST(test_a_failed_reread),
 	    TEST(test_a_destination_that_cannot_be_read),
 	    TEST(test_damage_does_not_end_a_take),

@@ -106,6 +106,33 @@ test_unsettled(void **state)
 	world_end();
 }
 
+/* A lease that cannot be settled, since its row is damaged, stays; those beside
+ * it are settled and given back, and it is sent once. */
+static void
+test_unsettled_alone(void **state)
+{
+	size_t kept = 0;
+
+	(void)state;
+	world_start(20000);
+	world->damaged = &world->events[1700];
+	restart(false, 'e');
+	world_pass(600 * 1000);
+	assert_int_equal(world->done, 20000 - WORLD_BATCH);
+	for (enum sender_list list = 0; list < SENDER_LISTS; list++) {
+		const struct queue_lease *lease = world->sender->leases[list];
+
+		for (; lease != NULL; lease = lease->next)
+			kept++;
+	}
+	assert_int_equal(kept, 1);
+	assert_int_equal(world->twice, 0);
+	world->damaged = NULL;
+	world_pass(60000);
+	assert_int_equal(world->done, 20000);
+	world_end();
+}
+
 /* It was certainly refused, so when it is tried again, it is prepared by the
  * settings as they are then. */
 static void
@@ -185,6 +212,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_generations),
 	    cmocka_unit_test(test_unsettled),
+	    cmocka_unit_test(test_unsettled_alone),
 	    cmocka_unit_test(test_refused_follows),
 	    cmocka_unit_test(test_deferred),
 	    cmocka_unit_test(test_noted_once),
