@@ -8,7 +8,10 @@
  * archive, dead letters and unreadable bodies do, the oldest first: when they
  * are older than they are kept, above the bound of their kind, or in the way of
  * a put. For a put the archive goes first, because its events have arrived;
- * nothing goes if that would not be enough, and nothing for a probe.
+ * nothing goes if that would not be enough, and nothing for a probe. For want
+ * of bytes those of the destination that has most dead letters go, and of the
+ * source that has most unreadable bodies: they are last copies, and somebody's
+ * many must not push out those of the others.
  *
  * What is *free* is the bound less what cannot give way. One of several
  * destinations may have four times of that queued: so a dead one leaves a fifth

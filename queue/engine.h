@@ -459,9 +459,9 @@ enum engine_table {
 				* ranges */
 	ENGINE_ARCHIVE_RANGES,	 /* archived, likewise */
 	ENGINE_MARKS,		 /* marks, by kind (at[0]) and last seq */
-	ENGINE_DEAD,		 /* dead */
+	ENGINE_DEAD,		 /* dead; see the cursor's `of` */
 	ENGINE_UNREADABLE,	 /* unreadable */
-	ENGINE_UNREADABLE_HEADS, /* likewise, without frames */
+	ENGINE_UNREADABLE_HEADS, /* likewise, without frames; see `of` */
 	ENGINE_ERASURES,	 /* erasure */
 	/* Whole tables; the cursor is not used. */
 	ENGINE_SEEN, /* hashes, oldest first */
@@ -475,11 +475,13 @@ enum engine_table {
 			 * that begin on at[1] or later */
 	ENGINE_TALLIES,	    /* tally, in the order in which they were added */
 	ENGINE_DESTINATIONS,
-	ENGINE_GROUPS,	   /* by id */
-	ENGINE_SYNCS,	   /* by group and number */
-	ENGINE_DEAD_LAST,  /* dead, the last one first */
-	ENGINE_MARKS_LAST, /* the last row, without its frame */
-	ENGINE_OLDEST,	   /* delivery.accepted_ms, some for each destination
+	ENGINE_GROUPS,		/* by id */
+	ENGINE_SYNCS,		/* by group and number */
+	ENGINE_DEAD_LAST,	/* dead, the last one first */
+	ENGINE_DEAD_SUMS,	/* dead.bytes, by destination */
+	ENGINE_UNREADABLE_SUMS, /* unreadable.bytes, by source */
+	ENGINE_MARKS_LAST,	/* the last row, without its frame */
+	ENGINE_OLDEST, /* delivery.accepted_ms, some for each destination
 			    * and source, the quarantined included: the oldest
 			    * is among them */
 };
@@ -500,6 +502,9 @@ struct engine_cursor {
 	 * was shown last. */
 	const struct engine_range *ranges;
 	size_t range_count;
+	/* Not empty: only the rows of this destination, or source; lent for the
+	 * step. */
+	struct str of;
 };
 
 /* False ends the walk, behind this row. */

@@ -6,13 +6,15 @@
 #include "base/log.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 
 enum {
 	EVICT_ROWS = 64,      /* in one transaction */
 	EVICT_ROOM_STEPS = 8, /* such, before one commit */
-	EVICT_SLACK = 256, /* for room this part of the bound goes as well, so
-			      * that not each put has to make some */
-	EVICT_NEAR = 80,   /* per cent of its bound: a kind is near it */
+	EVICT_SLACK = 256,    /* this part of the bound goes as well, so that
+			       * not each put has to make room */
+	EVICT_NEAR = 80,      /* per cent of its bound: a kind is near it */
 	EVICT_SAVE_MS = 60 * 1000,
 	EVICT_TELL_MS = 60 * 1000,
 	EVICT_TICK_MS = 60 * 1000, /* at most: a thread that was stopped for
@@ -72,19 +74,124 @@ evict_kind(const struct queue *queue, const struct engine_totals *totals,
 struct evict {
 	struct queue *queue;
 	enum bounds_kind kind;
-	enum evict_why why; /* unless by age */
+	enum evict_why why;
 	int64_t bytes_all;  /* so many there are */
-	int64_t over_bytes; /* so many must go */
-	int64_t before_ms;  /* and all whose age is this or less */
+	int64_t over_bytes; /* so many must go; or */
+	int64_t before_ms;  /* by age, all whose own is this or less */
 	struct err *reterr;
 	bool ok;
 	/* out */
-	bool more;
+	bool more; /* by age: there may be such */
 	size_t rows;
-	int64_t bytes, oldest_ms;
-	int64_t last_ms; /* age of the last one that went */
-	int64_t count[EVICT_WHYS], gone[EVICT_WHYS];
+	int64_t bytes, count;
 };
+
+static const enum engine_table evict_tables[BOUNDS_KINDS] = {
+    [BOUNDS_ARCHIVE] = ENGINE_ARCHIVE_HEADS,
+    [BOUNDS_DEAD] = ENGINE_DEAD,
+    [BOUNDS_UNREADABLE] = ENGINE_UNREADABLE_HEADS,
+};
+
+static int64_t
+evict_age(enum bounds_kind kind, const union engine_row *row)
+{
+	switch (kind) {
+	case BOUNDS_ARCHIVE:
+		return row->archived.age_ms;
+	case BOUNDS_DEAD:
+		return row->dead.age_ms;
+	case BOUNDS_UNREADABLE:
+		return row->unreadable.age_ms;
+	case BOUNDS_KINDS:
+		break;
+	}
+	NEVER("a kind that is none");
+}
+
+static int64_t
+evict_bytes(enum bounds_kind kind, const union engine_row *row)
+{
+	switch (kind) {
+	case BOUNDS_ARCHIVE:
+		return (int64_t)row->archived.bytes;
+	case BOUNDS_DEAD:
+		return (int64_t)row->dead.bytes;
+	case BOUNDS_UNREADABLE:
+		return (int64_t)row->unreadable.bytes;
+	case BOUNDS_KINDS:
+		break;
+	}
+	NEVER("a kind that is none");
+}
+
+/* Who has most of a kind. */
+struct evict_most {
+	enum bounds_kind kind;
+	int64_t bytes;
+	char *owner; /* owned; NULL: not known */
+};
+
+static bool
+evict_compare(void *arg, const union engine_row *row)
+{
+	struct evict_most *most = arg;
+	int64_t bytes = evict_bytes(most->kind, row);
+	struct str owner = most->kind == BOUNDS_DEAD ? row->dead.destination
+						     : row->unreadable.source;
+
+	if (bytes > most->bytes) {
+		free(most->owner);
+		most->owner = owner.data == NULL ? NULL : strdup(owner.data);
+		most->bytes = bytes;
+	}
+	return true;
+}
+
+/* Dead letters and unreadable bodies are last copies: those of whom has few are
+ * not to go for somebody's many. NULL: the oldest of all go. */
+static char *
+evict_owner(struct queue *queue, const struct evict *evict)
+{
+	struct evict_most most = {.kind = evict->kind};
+	struct engine_cursor cursor = {.begun = false};
+	bool more;
+	struct err err;
+
+	if (evict->why == EVICT_AGE || evict->kind == BOUNDS_ARCHIVE)
+		return NULL;
+	if (!queue->engine->walk(queue->store,
+		evict->kind == BOUNDS_DEAD ? ENGINE_DEAD_SUMS
+					   : ENGINE_UNREADABLE_SUMS,
+		&cursor, SIZE_MAX, evict_compare, &most, &more, &err)) {
+		free(most.owner);
+		return NULL;
+	}
+	return most.owner;
+}
+
+static bool
+evict_note(void *arg, const union engine_row *row)
+{
+	struct evict *evict = arg;
+
+	evict->queue->bounds.oldest_ms[evict->kind] =
+	    evict_age(evict->kind, row);
+	return false;
+}
+
+/* Note the age of the oldest that is left. */
+static void
+evict_look(struct evict *evict)
+{
+	struct queue *queue = evict->queue;
+	struct engine_cursor cursor = {.begun = false};
+	bool more;
+	struct err err;
+
+	queue->bounds.oldest_ms[evict->kind] = INT64_MAX;
+	(void)!queue->engine->walk(queue->store, evict_tables[evict->kind],
+	    &cursor, 1, evict_note, evict, &more, &err);
+}
 
 /* Dead letters are in the ledger: all of the row expire. One that cannot be
  * read stays: it could not be counted. */
@@ -129,33 +236,15 @@ evict_row(void *arg, const union engine_row *row)
 {
 	struct evict *evict = arg;
 	struct changes *changes = &evict->queue->changes;
-	int64_t age_ms = 0, bytes = 0;
-	enum evict_why why;
+	int64_t bytes = evict_bytes(evict->kind, row);
 	size_t count = 1;
-	bool last;
-
-	switch (evict->kind) {
-	case BOUNDS_ARCHIVE:
-		age_ms = row->archived.age_ms;
-		bytes = (int64_t)row->archived.bytes;
-		break;
-	case BOUNDS_DEAD:
-		age_ms = row->dead.age_ms;
-		bytes = (int64_t)row->dead.bytes;
-		break;
-	case BOUNDS_UNREADABLE:
-		age_ms = row->unreadable.age_ms;
-		bytes = (int64_t)row->unreadable.bytes;
-		break;
-	case BOUNDS_KINDS:
-		NEVER("a kind that is none");
-	}
-	why = age_ms <= evict->before_ms ? EVICT_AGE : evict->why;
 	/* The last dead letters stay until others come, however large. */
-	last = evict->kind == BOUNDS_DEAD && why == EVICT_BYTES &&
-	       evict->bytes + bytes >= evict->bytes_all;
-	if (last || (why != EVICT_AGE && evict->bytes >= evict->over_bytes)) {
-		evict->oldest_ms = age_ms;
+	bool last = evict->kind == BOUNDS_DEAD && evict->why == EVICT_BYTES &&
+		    evict->bytes + bytes >= evict->bytes_all;
+
+	if (last || (evict->why == EVICT_AGE
+			    ? evict_age(evict->kind, row) > evict->before_ms
+			    : evict->bytes >= evict->over_bytes)) {
 		evict->more = false;
 		return false;
 	}
@@ -178,36 +267,28 @@ evict_row(void *arg, const union engine_row *row)
 		break;
 	}
 	evict->rows++;
-	evict->last_ms = age_ms;
 	evict->bytes += bytes;
-	evict->count[why] += (int64_t)count;
-	evict->gone[why] += bytes;
+	evict->count += (int64_t)count;
 	return true;
 }
 
 static bool
 evict_change(struct queue *queue, void *arg, struct err *reterr)
 {
-	static const enum engine_table tables[BOUNDS_KINDS] = {
-	    [BOUNDS_ARCHIVE] = ENGINE_ARCHIVE_HEADS,
-	    [BOUNDS_DEAD] = ENGINE_DEAD,
-	    [BOUNDS_UNREADABLE] = ENGINE_UNREADABLE_HEADS,
-	};
 	struct evict *evict = arg;
 	struct engine_cursor cursor = {.begun = false};
-	bool more;
+	char *owner = evict_owner(queue, evict);
+	bool more, ok;
 
 	evict->reterr = reterr;
 	evict->ok = evict->more = true;
-	evict->oldest_ms = INT64_MAX;
-	if (!queue->engine->walk(queue->store, tables[evict->kind], &cursor,
-		EVICT_ROWS, evict_row, evict, &more, reterr))
-		return false;
+	if (owner != NULL)
+		cursor.of = str_text(owner);
+	ok = queue->engine->walk(queue->store, evict_tables[evict->kind],
+	    &cursor, EVICT_ROWS, evict_row, evict, &more, reterr);
 	evict->more = evict->more && more;
-	/* The next one is as old at most, and may be the oldest of all. */
-	if (evict->more && evict->oldest_ms == INT64_MAX && evict->rows > 0)
-		evict->oldest_ms = evict->last_ms;
-	return evict->ok;
+	free(owner);
+	return ok && evict->ok;
 }
 
 /* One transaction; none if nothing is to go. */
@@ -224,13 +305,10 @@ evict_rows(struct queue *queue, struct evict *evict, struct err *reterr)
 		evict->rows -=
 		    queue->changes.list[i].op == ENGINE_UNREADABLE_DELETE &&
 		    !queue->changes.list[i].flag;
-	queue->bounds.oldest_ms[evict->kind] = evict->oldest_ms;
-	for (int why = 0; why < EVICT_WHYS; why++) {
-		counter_add(
-		    evict_counters[evict->kind], (uint64_t)evict->count[why]);
-		evictions->gone[evict->kind][why].count += evict->count[why];
-		evictions->gone[evict->kind][why].bytes += evict->gone[why];
-	}
+	counter_add(evict_counters[evict->kind], (uint64_t)evict->count);
+	evictions->gone[evict->kind][evict->why].count += evict->count;
+	evictions->gone[evict->kind][evict->why].bytes += evict->bytes;
+	evict_look(evict);
 	return true;
 }
 
@@ -288,7 +366,7 @@ evict_room(struct queue *queue, bool evict, struct err *reterr)
 
 	fair_lock_assert_held(&queue->lock);
 	for (int step = 0;; step++) {
-		struct evict one = {.why = EVICT_ROOM, .before_ms = INT64_MIN};
+		struct evict one = {.why = EVICT_ROOM};
 
 		if (!queue->engine->totals(
 			queue->store, false, &totals, reterr))
@@ -355,20 +433,27 @@ evict_tidy(struct queue *queue, bool *ret_more)
 	if (!queue->engine->totals(queue->store, false, &totals, &err))
 		return;
 	for (int kind = 0; kind < BOUNDS_KINDS; kind++) {
-		struct evict evict = {
-		    .kind = (enum bounds_kind)kind, .why = EVICT_BYTES};
-		struct evict_kind of = evict_kind(queue, &totals, evict.kind);
+		struct evict old = {
+		    .kind = (enum bounds_kind)kind, .why = EVICT_AGE};
+		struct evict over = {.kind = old.kind, .why = EVICT_BYTES};
+		struct evict_kind of = evict_kind(queue, &totals, old.kind);
 
 		if (of.bytes == 0) {
 			queue->bounds.oldest_ms[kind] = INT64_MAX;
 			continue;
 		}
-		evict.bytes_all = of.bytes;
-		evict.over_bytes = of.bytes - of.max_bytes;
-		evict.before_ms = queue->bounds.age_ms - of.keep_ms;
-		if (evict_rows(queue, &evict, &err) && evict.more &&
-		    evict.rows > 0)
-			*ret_more = true;
+		old.before_ms = queue->bounds.age_ms - of.keep_ms;
+		if (!evict_rows(queue, &old, &err))
+			continue;
+		over.bytes_all = of.bytes - old.bytes;
+		over.over_bytes = over.bytes_all - of.max_bytes;
+		if (over.over_bytes > 0) {
+			over.over_bytes += of.max_bytes / EVICT_SLACK;
+			if (!evict_rows(queue, &over, &err))
+				continue;
+		}
+		*ret_more = *ret_more || (old.more && old.rows > 0) ||
+			    (over.bytes < over.over_bytes && over.rows > 0);
 	}
 }
 

@@ -351,6 +351,18 @@ walk_queued(struct walk *walk)
 	walk->more = false;
 }
 
+/* Is it a row of those that are walked over? */
+static bool
+walk_wants(
+    const struct walk *walk, enum place_table table, const union engine_row *is)
+{
+	struct str of = walk->cursor->of;
+
+	return of.len == 0 ||
+	       str_equal(of, table == PLACE_DEAD ? is->dead.destination
+						 : is->unreadable.source);
+}
+
 static void
 walk_ids(struct walk *walk, enum place_table table, bool frames)
 {
@@ -370,6 +382,8 @@ walk_ids(struct walk *walk, enum place_table table, bool frames)
 	       row->key.n[0] <= cursor->last) {
 		cursor->at[1] = cursor->at[2] = cursor->at[3] = INT64_MAX;
 		is = row->is;
+		if (!walk_wants(walk, table, &is))
+			continue;
 		if (table == PLACE_ARCHIVE && frames) {
 			batch = place_find(walk->place, PLACE_BATCH,
 			    place_key(is.archived.seq));
@@ -492,6 +506,10 @@ whole_text(enum engine_table by, const union engine_row *is)
 		return is->ledger.source;
 	if (by == ENGINE_LEDGER_BY_TYPE)
 		return is->ledger.type;
+	if (by == ENGINE_DEAD_SUMS)
+		return is->dead.destination;
+	if (by == ENGINE_UNREADABLE_SUMS)
+		return is->unreadable.source;
 	return by == ENGINE_DROPPED ? is->dropped.rule : is->drift.text;
 }
 
@@ -528,6 +546,12 @@ whole_add(union engine_row *sum, const union engine_row *more)
 		return;
 	case ENGINE_DROPPED:
 		sum->dropped.events += more->dropped.events;
+		return;
+	case ENGINE_DEAD_SUMS:
+		sum->dead.bytes += more->dead.bytes;
+		return;
+	case ENGINE_UNREADABLE_SUMS:
+		sum->unreadable.bytes += more->unreadable.bytes;
 		return;
 	case ENGINE_DRIFT:
 		return;
@@ -720,6 +744,12 @@ memory_walk(struct store *store, enum engine_table table,
 		break;
 	case ENGINE_DROPPED:
 		ok = walk_whole(&walk, table, PLACE_DROPPED, reterr);
+		break;
+	case ENGINE_DEAD_SUMS:
+		ok = walk_whole(&walk, table, PLACE_DEAD, reterr);
+		break;
+	case ENGINE_UNREADABLE_SUMS:
+		ok = walk_whole(&walk, table, PLACE_UNREADABLE, reterr);
 		break;
 	}
 	lock_drop(&store->place->lock);

@@ -59,7 +59,7 @@
 enum { DB_PAGE = 8192 };
 
 /* Of the file: its format, and the mark that it is ours. */
-enum { DB_VERSION = 9, DB_APPLICATION = 0x63757264 /* "curd" */ };
+enum { DB_VERSION = 10, DB_APPLICATION = 0x63757264 /* "curd" */ };
 
 struct sqlite3;
 struct sqlite3_stmt;

@@ -311,6 +311,18 @@ walk_keys(struct walk *walk, struct store_search search, walk_key_fn *show,
 	return true;
 }
 
+/* The rows with an id of one owner. */
+static bool
+walk_of(struct walk *walk, int64_t owner, const char *sql, walk_key_fn *show,
+    struct err *reterr)
+{
+	const struct store_search search = {
+	    .sql = sql, .columns = 2, .fixed = 1};
+
+	walk->cursor->at[0] = owner;
+	return walk_keys(walk, search, show, reterr);
+}
+
 static bool
 walk_marks_row(
     struct walk *walk, const int64_t *key, bool *ret_more, struct err *reterr)
@@ -396,6 +408,26 @@ walk_dead(struct walk *walk, int64_t id, bool *ret_more, struct err *reterr)
 }
 
 static bool
+walk_dead_key(
+    struct walk *walk, const int64_t *key, bool *ret_more, struct err *reterr)
+{
+	return walk_dead(walk, key[1], ret_more, reterr);
+}
+
+static bool
+walk_dead_of(struct walk *walk, struct err *reterr)
+{
+	int64_t destination;
+
+	return store_destination(
+		   walk->store, walk->cursor->of, &destination, reterr) &&
+	       walk_of(walk, destination,
+		   "SELECT destination, id FROM dead"
+		   " WHERE destination=?1 AND id>?2 ORDER BY id LIMIT 1",
+		   walk_dead_key, reterr);
+}
+
+static bool
 walk_dead_last(struct walk *walk, struct err *reterr)
 {
 	union engine_row row;
@@ -443,6 +475,56 @@ walk_unreadable(
 			(void)!db_end(&frame);
 	}
 	return walk_id_end(walk, &rows, there, &err, reterr);
+}
+
+static bool
+walk_unreadable_key(
+    struct walk *walk, const int64_t *key, bool *ret_more, struct err *reterr)
+{
+	return walk_unreadable(walk, key[1], ret_more, reterr);
+}
+
+static bool
+walk_unreadable_of(struct walk *walk, struct err *reterr)
+{
+	int64_t source;
+
+	return store_name(
+		   walk->store, walk->cursor->of, false, &source, reterr) &&
+	       walk_of(walk, source,
+		   "SELECT source, id FROM unreadable"
+		   " WHERE source=?1 AND id>?2 ORDER BY id LIMIT 1",
+		   walk_unreadable_key, reterr);
+}
+
+/* The indexes hold the lengths, so no row is read. */
+static bool
+walk_sums(struct walk *walk, bool dead, struct err *reterr)
+{
+	union engine_row row;
+	struct str owner;
+	int64_t bytes;
+	struct db_rows rows = db_select(&walk->store->db, reterr,
+	    dead ? "SELECT (SELECT name FROM destination WHERE "
+		   "id=dead.destination),"
+		   " total(length(data)) FROM dead INDEXED BY dead_destination"
+		   " GROUP BY destination"
+		 : "SELECT (SELECT text FROM name WHERE id=unreadable.source),"
+		   " total(length(data)) FROM unreadable"
+		   " INDEXED BY unreadable_source GROUP BY source",
+	    "");
+
+	while (db_next(&rows, reterr, "Si", &owner, &bytes)) {
+		if (dead)
+			row.dead = (struct engine_dead){
+			    .destination = owner, .bytes = store_size(bytes)};
+		else
+			row.unreadable = (struct engine_unreadable){
+			    .source = owner, .bytes = store_size(bytes)};
+		if (!walk_show(walk, &row))
+			break;
+	}
+	return db_end(&rows);
 }
 
 static bool
@@ -903,12 +985,19 @@ store_walk(struct store *store, enum engine_table table,
 	case ENGINE_MARKS_LAST:
 		return walk_marks_last(&walk, reterr);
 	case ENGINE_DEAD:
+		if (cursor->of.len > 0)
+			return walk_dead_of(&walk, reterr);
 		return walk_ids(
 		    &walk, WALK_IDS("dead", "id"), walk_dead, reterr);
 	case ENGINE_UNREADABLE:
 	case ENGINE_UNREADABLE_HEADS:
+		if (cursor->of.len > 0)
+			return walk_unreadable_of(&walk, reterr);
 		return walk_ids(&walk, WALK_IDS("unreadable", "id"),
 		    walk_unreadable, reterr);
+	case ENGINE_DEAD_SUMS:
+	case ENGINE_UNREADABLE_SUMS:
+		return walk_sums(&walk, table == ENGINE_DEAD_SUMS, reterr);
 	case ENGINE_ERASURES:
 		return walk_ids(
 		    &walk, WALK_IDS("erasure", "id"), walk_erasure, reterr);

@@ -126,7 +126,7 @@ static void
 test_a_single_destination_has_all(void **state)
 {
 	struct fixture *fixture = *state;
-	const int64_t max = 4 << 20;
+	const int64_t max = 8 << 20;
 
 	reopen_with(fixture, max);
 	assert_true(fill(fixture, "heap") > max * 90 / 100);
@@ -240,10 +240,10 @@ test_what_cannot_be_delivered_gives_way(void **state)
 }
 
 static bool
-put_body(struct fixture *fixture, char *bytes, size_t len)
+put_body(struct fixture *fixture, const char *source, char *bytes, size_t len)
 {
 	struct queue_unreadable body = {
-	    .source = "main",
+	    .source = source,
 	    .data = str_bytes(bytes, len),
 	    .encoding = "",
 	    .reason = "not JSON",
@@ -271,13 +271,101 @@ test_unreadable_bodies_are_bounded(void **state)
 	fixture->settings.unreadable_max_bytes = 10000;
 	fixture->queue = queue_test_open(&fixture->settings);
 	for (int i = 0; i < 20; i++)
-		assert_true(put_body(fixture, bytes, sizeof(bytes)));
+		assert_true(put_body(fixture, "main", bytes, sizeof(bytes)));
 	totals = totals_when(fixture, unreadable_at_most, 10000);
 	assert_int_equal(totals.unreadable, 2);
 	queue_test_close(fixture->queue);
 	fixture->settings.unreadable_max_bytes = 1000;
 	fixture->queue = queue_test_open(&fixture->settings);
-	assert_false(put_body(fixture, bytes, sizeof(bytes)));
+	assert_false(put_body(fixture, "main", bytes, sizeof(bytes)));
+}
+
+/* What there is of a source in the ledger. */
+struct of_source {
+	const char *source;
+	struct stats_line line;
+};
+
+static bool
+of_source_add(void *arg, const char *label, const struct stats_line *line)
+{
+	struct of_source *of = arg;
+
+	if (strcmp(label, of->source) == 0)
+		of->line = *line;
+	return true;
+}
+
+static struct stats_line
+of_source(struct fixture *fixture, const char *source)
+{
+	struct of_source of = {.source = source};
+	struct err err;
+
+	assert_true(stats_ledger(
+	    fixture->queue, STATS_BY_SOURCE, of_source_add, &of, &err));
+	return of.line;
+}
+
+/* Those of a destination with few stay, though they are the oldest; also while
+ * room is made for what can be delivered. */
+static void
+test_many_dead_letters_harm_no_other(void **state)
+{
+	struct fixture *fixture = *state;
+	const int64_t most = 1 << 20;
+	struct answer answer;
+
+	(void)destination_test_open(fixture->queue, "other");
+	queue_test_close(fixture->queue);
+	fixture->settings.dead_max_bytes = most;
+	fixture->queue = queue_test_open(&fixture->settings);
+	assert_true(put_random(fixture, "other", ITEM_DEAD, &answer));
+	for (int i = 0; i < 60; i++)
+		assert_true(put_random(fixture, "heap", ITEM_DEAD, &answer));
+	(void)totals_when(fixture, dead_at_most, most);
+	assert_int_equal(of_source(fixture, "other").dead, EVENTS);
+	assert_true(of_source(fixture, "heap").expired > 0);
+
+	fixture->settings.dead_max_bytes = 2 * most;
+	reopen_with(fixture, 2 * most);
+	assert_true(of_source(fixture, "heap").dead > 8 * EVENTS);
+	while (of_source(fixture, "heap").dead > 8 * EVENTS)
+		assert_true(put_random(fixture, "heap", ITEM_QUEUE, &answer));
+	assert_int_equal(of_source(fixture, "other").dead, EVENTS);
+}
+
+static bool
+body_count(void *arg, const struct jobs_unreadable *body)
+{
+	size_t *count = arg;
+
+	*count += strcmp(body->source, "few") == 0;
+	return true;
+}
+
+static void
+test_many_unreadable_bodies_harm_no_other(void **state)
+{
+	struct fixture *fixture = *state;
+	char bytes[4096];
+	int64_t at = 0;
+	size_t few = 0;
+	struct err err;
+
+	queue_test_close(fixture->queue);
+	fixture->settings.unreadable_max_bytes = 40000;
+	fixture->queue = queue_test_open(&fixture->settings);
+	for (int i = 0; i < 3; i++)
+		assert_true(put_body(fixture, "few", bytes, sizeof(bytes)));
+	for (int i = 0; i < 40; i++)
+		assert_true(put_body(fixture, "many", bytes, sizeof(bytes)));
+	(void)totals_when(fixture, unreadable_at_most, 40000);
+	do {
+		assert_true(jobs_unreadable_next(
+		    fixture->queue, at, body_count, &few, false, &at, &err));
+	} while (at != 0);
+	assert_int_equal(few, 3);
 }
 
 /* The oldest goes first, though it takes more than one step to make room. */
@@ -305,7 +393,7 @@ test_the_oldest_gives_way_first(void **state)
 		fair_lock_drop(&fixture->queue->lock);
 	}
 	for (int i = 0; i < BODIES; i++)
-		assert_true(put_body(fixture, bytes, sizeof(bytes)));
+		assert_true(put_body(fixture, "main", bytes, sizeof(bytes)));
 	/* the housekeeping has seen them */
 	for (bool seen = false; !seen;) {
 		const struct bounds *bounds = &fixture->queue->bounds;
@@ -596,6 +684,8 @@ main(void)
 	    TEST(test_the_last_dead_letters_stay),
 	    TEST(test_what_cannot_be_delivered_gives_way),
 	    TEST(test_unreadable_bodies_are_bounded),
+	    TEST(test_many_dead_letters_harm_no_other),
+	    TEST(test_many_unreadable_bodies_harm_no_other),
 	    TEST(test_the_oldest_gives_way_first),
 	    TEST(test_ages_are_of_a_clock_that_runs),
 	    TEST(test_the_file_shrinks),

@@ -150,7 +150,7 @@ test_refuses_what_is_not_its_file(void **state)
 		scribble(fixture, 60, bytes, sizeof(bytes));
 		assert_false(queue_open(&fixture->settings, &queue, &err));
 		assert_int_equal(err.code, ERR_CONFIG);
-		assert_non_null(strstr(err.text, "reads only format 9"));
+		assert_non_null(strstr(err.text, "reads only format 10"));
 	}
 	scribble(fixture, 60, "\0\0\0\x03", 4);
 

@@ -357,7 +357,7 @@ test_archive_goes_before_a_put_is_refused(void **state)
 
 	queue_test_close(fixture->queue);
 	fixture->settings.keep_ms = INT64_MAX / 2;
-	fixture->settings.max_bytes = 62 * 8192;
+	fixture->settings.max_bytes = 64 * 8192;
 	fixture->queue = queue_test_open(&fixture->settings);
 	fixture->destination = destination_test_open(fixture->queue, "heap");
 	for (int n = 0; n < 5000 && full < 200; n++) {
