@@ -113,8 +113,8 @@ struct world {
 	bool paused, clean, others;
 	struct buf state;
 	size_t replays_from, replays_to;
-	bool broken; /* settle, post and save fail */
-	bool lost;   /* the claim is */
+	bool broken;			   /* settle, post and save fail */
+	bool lost;			   /* the claim is */
 	const struct world_event *damaged; /* NULL, or its lease is not settled
 					    * and the others are */
 	bool group_save_fails;
