@@ -375,7 +375,8 @@ currents_member_bit(const struct scan_value *key)
  * What this is, if it is no event of this format at all: something else was
  * posted here, or it was wrapped on its way. NULL: an event, though perhaps an
  * invalid one. A storage event has the members of user and properties beside id
- * and time, and no event_type; its values may be wrapped.
+ * and time, and no event_type; its values may be wrapped, and its "properties",
+ * if it has any, are a text.
  */
 static const char *
 currents_foreign(struct str event)
@@ -391,7 +392,7 @@ currents_foreign(struct str event)
 	    "not the events of Braze Currents, each of which has event_type, "
 	    "id, time, user and properties: another product's, or another "
 	    "format of Braze's";
-	bool flat = false, wrapped = false, batches = false, more = false;
+	bool flat = false, wrapped = false, batches = false, more = false, one;
 	unsigned members = 0, bit, count = 0;
 	struct scan_value key, value;
 	struct scan scan, inside;
@@ -406,14 +407,16 @@ currents_foreign(struct str event)
 		if (!scan_value(&scan, &value))
 			return NULL;
 		inside = scan;
-		if (value.kind == SCAN_OBJECT)
-			wrapped |= currents_is_wrapped(&inside);
+		one = value.kind == SCAN_OBJECT && currents_is_wrapped(&inside);
+		wrapped |= one;
 		if (scan_opened(&value) &&
 		    !scan_skip(&scan, &value, SCAN_DEPTH))
 			return NULL;
 		bit = currents_member_bit(&key);
 		count += bit != 0 && (members & bit) == 0;
-		members |= bit;
+		if (bit != MEMBER_PROPERTIES ||
+		    (value.kind == SCAN_OBJECT && !one))
+			members |= bit;
 		flat |= scan_equal_text(&key, "user_id") ||
 			scan_equal_text(&key, "external_user_id");
 		events = scan_equal_text(&key, "events");

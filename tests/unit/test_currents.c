@@ -95,6 +95,15 @@ test_faults(void **state)
 	    {"{\"events\":[{\"id\":\"a\",\"user_id\":{\"string\":\"b\"}}]}", 11,
 		"Avro"},
 	    {"{\"id\":\"a\",\"time\":1,\"is_active\":true}", 0, "Avro"},
+	    /* of a type that has "properties", which is a text there */
+	    {"{\"id\":\"a\",\"time\":1,\"name\":\"n\",\"user_id\":\"b\","
+	     "\"properties\":\"{}\"}",
+		0, "Avro"},
+	    {"{\"id\":\"a\",\"time\":1,\"name\":\"n\",\"properties\":null}", 0,
+		"Avro"},
+	    {"[{\"id\":\"a\",\"time\":{\"int\":1},\"name\":{\"string\":"
+	     "\"n\"},\"properties\":{\"string\":\"{}\"}}]",
+		1, "Avro"},
 	    {"[{\"events\":[" EVENT "]}]", 1, "batches inside"},
 	    {"{\"events\":[{\"events\":[" EVENT "]}]}", 11, "batches inside"},
 	    {"{\"batches\":[{\"events\":[" EVENT "]}]}", 0, "batches inside"},
