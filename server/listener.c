@@ -290,7 +290,8 @@ listener_first_line(
  * after a 200 to this one. It may have read those bytes already, but the kernel
  * knows how many there were. A few may be an end of line too many, or the end
  * of the connection; a body of so few bytes has no items. Of a unix socket the
- * kernel does not know it: there a body is what has a type.
+ * kernel does not know it, nor do we within TLS or behind a body in chunks:
+ * there a body is what has a type.
  */
 static bool
 listener_body_follows(struct request *request)
@@ -298,11 +299,11 @@ listener_body_follows(struct request *request)
 	const struct client *client = request->client;
 	uint64_t arrived = listener_arrived(client->fd);
 
-	if (arrived == 0)
+	if (arrived == 0 || client->uncounted)
 		return request->intake != NULL &&
 		       request_header(request, MHD_HTTP_HEADER_CONTENT_TYPE) !=
 			   NULL;
-	return !client->uncounted && arrived > client->bytes + LISTENER_ODD;
+	return arrived > client->bytes + LISTENER_ODD;
 }
 
 /* The headers are in. */

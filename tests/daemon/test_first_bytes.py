@@ -231,6 +231,16 @@ def test_body_without_a_length_later_on_a_connection(daemon):
     assert set(statuses(answer)) <= {503} and b" 200 " not in answer, answer
 
 
+def test_body_without_a_length_after_chunks(daemon):
+    """From then on it is not known how much has arrived: a body has a type."""
+    with daemon.connect() as sock:
+        sock.sendall(CHUNKED + b"2\r\n{}\r\n0\r\n\r\n")
+        assert statuses(sock.recv(4096)) == [200]
+        answer = answer_on(sock, POST + b"Content-Type: application/json\r\n"
+                           b"\r\n" + BODY)
+    assert set(statuses(answer)) <= {503} and b" 200 " not in answer, answer
+
+
 def test_body_without_a_length_behind_a_proxy_header(start_daemon):
     daemon = start_daemon(listen_proxy_protocol="yes", ready=False)
     assert statuses(raw(daemon, V1 + POST + b"\r\n")) == [200]

@@ -132,6 +132,15 @@ def test_chunks_and_continue(daemon, files):
         assert answered(sock, POST + b"\r\n") == [200], "without a length"
 
 
+def test_body_without_a_length(daemon, files):
+    """How much of it arrived is not known, as on a unix socket: if there is a
+    body its type goes before it."""
+    with connected(daemon, files) as sock:
+        assert answered(sock, POST + b"Content-Type: application/json\r\n\r\n"
+                        + json.dumps(batch(event())).encode()) == [503]
+    assert daemon.queue()["received"] == 0
+
+
 @pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
 def test_versions(daemon, files, version):
     how = context(files[0])
