@@ -443,6 +443,8 @@ class Text:
     TOKEN = "token %d"  # of sources show
     # of other commands
     LEDGER_UNREADABLE = "%d kept, %d removed"
+    ALONE = "Ids that stand beside no other: 1."
+    SHARED = "Devices that name somebody else, too: 1."
     NO_DEAD_LETTER = "no dead letter"
     NOT_FOUND = "not found"
     NO_DRIFT = "Braze sent nothing"

@@ -11,7 +11,7 @@ from braze import batch, event, receipt
 from commands import FOUND, USAGE, lines, tool
 from conftest import NO_QUOTA, members, until
 from names import (Choice, Command, Erased, Erasure, Ledger, Log, Option,
-                   Place, Queue, State, erase)
+                   Place, Queue, Row, State, Text, erase)
 
 FAST = {"heap_linger": "10ms", **NO_QUOTA}
 PERSON = "person-of-the-test"
@@ -274,6 +274,46 @@ def test_an_id_of_braze_reaches_the_others(start_daemon):
     left = daemon.command(*Command.EXPORT[Place.QUEUED])
     assert PERSON not in left and braze not in left and alone not in left
     assert len(lines(left)) == 2
+
+
+@pytest.mark.parametrize("where", [Place.QUEUED, Place.ARCHIVE, Place.DEAD])
+def test_what_stands_in_one_place_counts_in_all(start_daemon, where):
+    """The ids beside the one that is given, and whose a device is, too."""
+    daemon = start_daemon(**FAST)
+    braze, device = "4" * 24, "device-of-the-test"
+    places = (Place.ARCHIVE, Place.DEAD, Place.QUEUED)
+    users = {place: [{"external_user_id": PERSON},
+                     {"external_user_id": "other"}] for place in places}
+    users[where] += [{"user_id": braze, "external_user_id": PERSON,
+                      "device_id": device},
+                     {"external_user_id": "other", "device_id": device}]
+    users[Place.QUEUED].append({"device_id": device})
+    for place in places:
+        if place == Place.QUEUED:
+            daemon.command(*Command.PAUSE, "heap")
+        wrong = {"time": "soon"} if place == Place.DEAD else {}
+        daemon.post(batch(*(event(user=user, **wrong)
+                            for user in users[place])))
+        if place == Place.ARCHIVE:
+            until(lambda: daemon.queued() == 0, "delivered")
+    erased = tool(daemon, *erase(braze))
+    assert [erased[place] for place in places] == [
+        1 + (place == where) for place in places]
+    assert (erased[Erased.FOUND], erased[Erased.SHARED]) == (1, 1)
+    left = [row[Row.EVENT]["user"] for place in places
+            for row in lines(daemon.command(*Command.EXPORT[place]))]
+    assert left == [user for place in places for user in users[place]
+                    if user.get("external_user_id") != PERSON]
+
+
+def test_what_cannot_be_resolved_is_told(start_daemon):
+    daemon = start_daemon(**FAST)
+    daemon.command(*Command.PAUSE, "heap")
+    alone = {"user_id": "3" * 24, "device_id": "device"}
+    daemon.post(batch(event(user=alone), event(
+        user={"external_user_id": "other", "device_id": "device"})))
+    told = " ".join(daemon.command(*erase(alone["user_id"])).split())
+    assert Text.ALONE in told and Text.SHARED in told
 
 
 @pytest.mark.file

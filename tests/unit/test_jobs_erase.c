@@ -186,6 +186,90 @@ test_erased_while_a_put_waits(void **state)
 	queue_lease_free(fixture->queue, lease);
 }
 
+enum { DAY_MS = 24 * 3600 * 1000 };
+
+/* Is what comes of the person dropped? Each event is another one. */
+static bool
+suppressed(struct fixture *fixture, struct str person)
+{
+	static unsigned number;
+	char id[16];
+	struct item item = {.type = STR("Open"), .data = person};
+	const struct queue_batch batch = {.source = "main",
+	    .destination = "heap",
+	    .now_ms = 1,
+	    .items = &item,
+	    .count = 1};
+	struct answer answer;
+	struct err err;
+
+	(void)snprintf(id, sizeof(id), "%u", number++);
+	item.id = str_text(id);
+	answer_init(&answer);
+	assert_true(
+	    queue_put(fixture->queue, &batch, answer_done, &answer, &err));
+	assert_true(answer_wait(&answer));
+	return answer.receipt.dropped == 1;
+}
+
+/* So long after all that was before. */
+static void
+ages_pass(struct fixture *fixture, int64_t ms)
+{
+	fair_lock_hold(&fixture->queue->lock);
+	fixture->queue->bounds.age_ms += ms;
+	fair_lock_drop(&fixture->queue->lock);
+	reopen(fixture);
+}
+
+/* For 90 days, unless it is said otherwise; then the hash goes, too. */
+static void
+test_suppressed_for_a_time(void **state)
+{
+	static const struct str ann = STR("{\"u\":1}"), bob = STR("{\"u\":2}");
+	struct fixture *fixture = *state;
+	struct stats_totals totals;
+	struct err err;
+
+	fixture->settings.persons = person_of;
+	reopen(fixture);
+	assert_true(jobs_suppress(fixture->queue, &ann, 1, &err));
+	assert_true(suppressed(fixture, ann));
+	assert_false(suppressed(fixture, bob));
+	ages_pass(fixture, 89 * (int64_t)DAY_MS);
+	assert_true(suppressed(fixture, ann));
+	ages_pass(fixture, DAY_MS);
+	assert_false(suppressed(fixture, ann));
+	assert_true(jobs_suppress(fixture->queue, &bob, 1, &err));
+	stats_totals(fixture->queue, &totals);
+	assert_int_equal(totals.suppressed, 1);
+}
+
+/* An id cannot be guessed from what stays of it, without the file's key. */
+static void
+test_what_is_suppressed_is_a_keyed_hash(void **state)
+{
+	static const struct str ann = STR("ann");
+	struct fixture *fixture = *state;
+	struct queue *queue = fixture->queue;
+	struct digest_short *digest = digest_short_new(queue->hash_key);
+	unsigned char hash[DIGEST_SHORT];
+	struct buf stored;
+	struct err err;
+
+	assert_non_null(digest);
+	erased_hash(digest, ann, hash);
+	digest_short_free(digest);
+	assert_true(jobs_suppress(queue, &ann, 1, &err));
+	buf_init(&stored, 1000);
+	fair_lock_hold(&queue->lock);
+	assert_true(queue->engine->state(
+	    queue->store, "", erased_state, &stored, &err));
+	fair_lock_drop(&queue->lock);
+	assert_non_null(memmem(stored.data, stored.len, hash, sizeof(hash)));
+	buf_fini(&stored);
+}
+
 /* Does any file of the state directory hold the text, as it is or inside a
  * zstd frame that can be read? */
 static bool
@@ -559,6 +643,8 @@ main(void)
 	    TEST(test_batches_are_searched_without_the_lock),
 	    TEST(test_erased_on_lease),
 	    TEST(test_erased_while_a_put_waits),
+	    TEST(test_suppressed_for_a_time),
+	    TEST(test_what_is_suppressed_is_a_keyed_hash),
 	    TEST(test_erasing_leaves_no_trace),
 	    TEST(test_bodies),
 	    TEST(test_damaged_body_is_passed_over),

@@ -109,6 +109,8 @@ test_arguments(void **state)
 	    {"events find", "events find needs [TYPE:]EVENT-ID"},
 	    {"erase --user a --user b", NULL},
 	    {"erase", "erase needs --user PERSON"},
+	    {"erase a", "erase takes no arguments: a"},
+	    {"erase a --user b", "erase takes no arguments: a"},
 	    {"erase --user=", "--user is empty"},
 	    {"replay --since 1h", NULL},
 	    {"replay", "replay needs --since WHEN"},
