@@ -432,6 +432,7 @@ class Text:
     REFUSED = "were refused"
     PAUSED = "currentsd destinations resume heap"
     EXPIRE = "The first dead letters expire in 5 d"
+    EXPIRE_ANY = "dead letters expire in"
     PACE = "pace %s of %s events a minute, after HTTP 429"
     DEFERRED = "%d deferred"
     NO_FORECAST = " unknown "

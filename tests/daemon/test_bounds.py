@@ -3,6 +3,7 @@ anybody else, and what goes is told before and when it happens."""
 
 import os
 import pathlib
+import re
 
 import pytest
 
@@ -128,6 +129,20 @@ def test_dead_letters_that_expire_soon_are_told(start_daemon):
     assert Text.EXPIRE in daemon.command("status")
     assert 5 * 86400 < daemon.metric("currentsd_dead_expires_seconds") \
         <= 6 * 86400
+
+
+@pytest.mark.file
+def test_dead_letters_that_expire_late_are_not_told(start_daemon):
+    daemon = start_daemon(keep_dead="8d")
+    assert daemon.post(batch(invalid(1))).status == 200
+    daemon.stop()
+    daemon.start()
+    until(lambda: daemon.metric("currentsd_dead_expires_seconds")
+          > 7 * 86400, "it is known")
+    assert Text.EXPIRE_ANY not in daemon.command("status")
+    lines = daemon.run.lines
+    daemon.stop()
+    assert not [line for line in lines if re.search(Log.EXPIRE, line)]
 
 
 @pytest.mark.file

@@ -235,6 +235,24 @@ def test_bytes_survive_the_way(start_daemon):
     assert again["duplicates"] == 2  # what is no object never is one
 
 
+def test_dead_letters_go_out_and_come_back_repaired(start_daemon):
+    """All of them, since Braze does not send them again."""
+    daemon = start_daemon(**FAST)
+    daemon.command(*Command.PAUSE, "heap")
+    made = [event(time="soon") for _ in range(500)]
+    for at in range(0, len(made), 50):
+        daemon.post(batch(*made[at:at + 50]))
+    exported = lines(daemon.command(*Command.DEAD_EXPORT))
+    assert [row[Row.EVENT] for row in exported] == made
+    daemon.command(*Command.DEAD_DROP, "--all", "--yes")
+    for row in exported:
+        row[Row.EVENT]["time"] = event()["time"]
+    again = tool(daemon, *Command.IMPORT, stdin="\n".join(
+        json.dumps(row) for row in exported))
+    assert again == {**receipt(received=500, queued=500),
+                     Receipt.UNREADABLE_LINES: 0}
+
+
 def test_import_of_many(either, tmp_path):
     made = [event() for _ in range(2500)]
     path = tmp_path / "events"
