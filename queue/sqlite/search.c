@@ -41,19 +41,20 @@ search_set(struct store_search *search, int column, int64_t value)
 		search->key[i] = INT64_MIN;
 }
 
-/* Between a value of a column where it fails and one where it does not, whose
- * key is *ret_key: find the first one that can be found. */
+/* Between *low, a value of a column where it fails, and one where it does not,
+ * whose key is *ret_key: find the first one that can be found. *low becomes the
+ * last one where it fails. */
 static bool
 search_halve(struct store *store, struct store_search *search, int column,
-    int64_t low, int64_t high, int64_t *ret_key, bool *ret_there,
+    int64_t *low, int64_t high, int64_t *ret_key, bool *ret_there,
     struct err *reterr)
 {
 	int64_t key[STORE_KEY_COLUMNS];
 	bool there;
 
-	while ((uint64_t)high - (uint64_t)low > 1) {
+	while ((uint64_t)high - (uint64_t)*low > 1) {
 		int64_t middle =
-		    low + (int64_t)(((uint64_t)high - (uint64_t)low) / 2);
+		    *low + (int64_t)(((uint64_t)high - (uint64_t)*low) / 2);
 
 		search_set(search, column, middle);
 		if (search_once(store, search, key, &there, reterr)) {
@@ -61,10 +62,40 @@ search_halve(struct store *store, struct store_search *search, int column,
 			memcpy(ret_key, key, sizeof(key));
 			*ret_there = there;
 		} else if (reterr->code == ERR_DAMAGED) {
-			low = middle;
+			*low = middle;
 		} else {
 			return false;
 		}
+	}
+	return true;
+}
+
+/* Likewise, and then in the columns behind it, since most of what has the last
+ * value where it fails may be sound. The search began at `tried`: behind that
+ * nothing can be found in those columns. */
+static bool
+search_narrow(struct store *store, struct store_search *search, int column,
+    int64_t tried, int64_t low, int64_t high, int64_t *ret_key, bool *ret_there,
+    struct err *reterr)
+{
+	if (!search_halve(
+		store, search, column, &low, high, ret_key, ret_there, reterr))
+		return false;
+	while (low != tried && column + 1 < search->columns) {
+		int64_t key[STORE_KEY_COLUMNS];
+		bool there;
+
+		search_set(search, column++, low);
+		search_set(search, column, INT64_MAX);
+		if (!search_once(store, search, key, &there, reterr))
+			return reterr->code == ERR_DAMAGED;
+		memcpy(ret_key, key, sizeof(key));
+		*ret_there = there;
+		tried = INT64_MAX;
+		low = INT64_MIN;
+		if (!search_halve(store, search, column, &low, INT64_MAX,
+			ret_key, ret_there, reterr))
+			return false;
 	}
 	return true;
 }
@@ -77,14 +108,15 @@ search_skip(struct store *store, struct store_search *search, int64_t *ret_key,
 	search->damaged++;
 	for (int column = search->columns - 1; column >= search->fixed;
 	     column--) {
-		int64_t low = search->key[column];
+		int64_t tried = search->key[column], low = tried;
 
 		for (int64_t step = 1; low <= INT64_MAX - step; step *= 2) {
 			search_set(search, column, low + step);
 			if (search_once(
 				store, search, ret_key, ret_there, reterr))
-				return search_halve(store, search, column, low,
-				    low + step, ret_key, ret_there, reterr);
+				return search_narrow(store, search, column,
+				    tried, low, low + step, ret_key, ret_there,
+				    reterr);
 			if (reterr->code != ERR_DAMAGED)
 				return false;
 			low += step;

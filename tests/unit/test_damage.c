@@ -147,6 +147,25 @@ scan(struct fixture *fixture, enum jobs_place place)
 	return job;
 }
 
+/* In the order of the batches' numbers, which another index has. */
+static void
+scan_in_order(struct fixture *fixture, enum jobs_place place)
+{
+	const struct jobs_look all = {.ids = NULL};
+	struct jobs_walk job = {
+	    .cursor = {.place = place}, .look = &all, .more = true};
+	struct err err;
+
+	for (int step = 0; job.more; step++) {
+		assert_true(step < STEPS_MAX);
+		if (!jobs_scan(fixture->queue, &job, &err)) {
+			assert_int_equal(err.code, ERR_DAMAGED);
+			break;
+		}
+	}
+	jobs_walk_fini(&job);
+}
+
 static void
 test_a_delivery_of_no_destination(void **state)
 {
@@ -469,6 +488,8 @@ test_keys_that_do_not_grow(void **state)
 		faulty += check(fixture, &faults) > 0;
 		for (int place = 0; place < JOBS_PLACES; place++)
 			(void)scan(fixture, (enum jobs_place)place);
+		scan_in_order(fixture, JOBS_QUEUED);
+		scan_in_order(fixture, JOBS_ARCHIVE);
 		assert_true(
 		    stats_oldest_ms(fixture->queue, NULL, &oldest_ms, &err));
 		(void)deliver(fixture, QUEUE_DELIVERED);
@@ -477,6 +498,157 @@ test_keys_that_do_not_grow(void **state)
 	}
 	(void)alarm(0);
 	assert_true(opened > 10 && faulty > 10);
+}
+
+/* Likewise in the order of the batches' numbers. */
+static void
+test_numbers_that_do_not_grow(void **state)
+{
+	struct fixture *fixture = *state;
+	char file[256], sound[256], command[600];
+	struct err err;
+
+	FILE_ONLY();
+	put_batches(fixture, "a", 60);
+	assert_int_equal(deliver(fixture, QUEUE_DELIVERED), 60);
+	put_batches(fixture, "b", 60);
+	queue_test_close(fixture->queue);
+	fixture->queue = NULL;
+	(void)snprintf(file, sizeof(file), "%s/queue.db", fixture->dir);
+	(void)snprintf(sound, sizeof(sound), "%s/sound", fixture->dir);
+	(void)snprintf(command, sizeof(command), "cp '%s' '%s'", file, sound);
+	assert_int_equal(system(command), 0);
+	(void)alarm(HANG_S);
+	for (size_t first = 0; first < 59; first++) {
+		(void)snprintf(
+		    command, sizeof(command), "cp '%s' '%s'", sound, file);
+		assert_int_equal(system(command), 0);
+		assert_true(leaves_turn(fixture, 0x0a, first, first + 1) > 0);
+		if (!queue_open(&fixture->settings, &fixture->queue, &err)) {
+			assert_int_equal(err.code, ERR_DAMAGED);
+			continue;
+		}
+		assert_true(queue_start(fixture->queue, &err));
+		scan_in_order(fixture, JOBS_QUEUED);
+		scan_in_order(fixture, JOBS_ARCHIVE);
+		queue_test_close(fixture->queue);
+		fixture->queue = NULL;
+	}
+	(void)alarm(0);
+}
+
+/* An inner page of a table all of whose children are one page
+ * (sqlite.org/fileformat2.html, 1.6). */
+static void
+page_of_one_child(unsigned char page[DB_PAGE], unsigned child)
+{
+	enum { CELLS = 900, CELL = 8000 };
+	const unsigned char header[] = {0x05, 0, 0, CELLS >> 8, CELLS & 0xff,
+	    CELL >> 8, CELL & 0xff, 0, 0, 0, (unsigned char)(child >> 8),
+	    (unsigned char)child};
+
+	memset(page, 0, DB_PAGE);
+	memcpy(page, header, sizeof(header));
+	for (size_t i = 0; i < CELLS; i++) {
+		page[12 + 2 * i] = CELL >> 8;
+		page[13 + 2 * i] = CELL & 0xff;
+	}
+	memcpy(page + CELL, header + 8, 4);
+	page[CELL + 4] = 1; /* its key */
+}
+
+/* Four levels of them: whoever reads the table through never ends. The check
+ * does. */
+static void
+test_pages_that_lead_to_each_other(void **state)
+{
+	enum { LEVELS = 4 };
+	struct fixture *fixture = *state;
+	unsigned char page[DB_PAGE];
+	unsigned children[LEVELS + 1];
+	struct faults faults;
+	char path[256];
+	off_t at = 0;
+	int fd;
+
+	FILE_ONLY();
+	put_batches(fixture, "a", 1200);
+	queue_test_close(fixture->queue);
+	fixture->queue = NULL;
+	(void)snprintf(path, sizeof(path), "%s/queue.db", fixture->dir);
+	fd = open(path, O_RDWR);
+	assert_true(fd >= 0);
+	do {
+		at += DB_PAGE;
+		assert_int_equal(
+		    pread(fd, page, sizeof(page), at), sizeof(page));
+	} while (page[0] != 0x05 || page[4] <= LEVELS);
+	for (size_t i = 0; i <= LEVELS; i++) {
+		const unsigned char *cell =
+		    page + ((size_t)page[14 + 2 * i] << 8 | page[15 + 2 * i]);
+
+		children[i] = (unsigned)cell[2] << 8 | cell[3];
+	}
+	for (size_t i = 0; i <= LEVELS; i++) {
+		if (i > 0)
+			at = (off_t)(children[i - 1] - 1) * DB_PAGE;
+		page_of_one_child(page, children[i]);
+		assert_int_equal(
+		    pwrite(fd, page, sizeof(page), at), sizeof(page));
+	}
+	assert_int_equal(close(fd), 0);
+	(void)alarm(HANG_S);
+	fixture->queue = queue_test_open(&fixture->settings);
+	assert_true(check(fixture, &faults) > 0);
+	queue_test_close(fixture->queue);
+	fixture->queue = NULL;
+	(void)alarm(0);
+}
+
+/* A page that cannot be read takes no more with it than what is on it. */
+static void
+test_a_damaged_page_hides_no_other(void **state)
+{
+	enum { BATCHES = 1200, LOST_MAX = 400 };
+	struct fixture *fixture = *state;
+	unsigned char page[DB_PAGE], junk[DB_PAGE];
+	size_t lost = 0;
+	char path[256];
+	struct err err;
+	int fd;
+
+	FILE_ONLY();
+	put_batches(fixture, "a", BATCHES);
+	queue_test_close(fixture->queue);
+	fixture->queue = NULL;
+	memset(junk, 0xee, sizeof(junk));
+	(void)snprintf(path, sizeof(path), "%s/queue.db", fixture->dir);
+	fd = open(path, O_RDWR);
+	assert_true(fd >= 0);
+	for (off_t at = DB_PAGE;
+	     pread(fd, page, sizeof(page), at) == (ssize_t)sizeof(page);
+	     at += DB_PAGE) {
+		size_t cells = (size_t)page[3] << 8 | page[4], matched;
+
+		if (page[0] != 0x0a || cells < 8)
+			continue;
+		assert_int_equal(
+		    pwrite(fd, junk, sizeof(junk), at), sizeof(junk));
+		if (queue_open(&fixture->settings, &fixture->queue, &err)) {
+			assert_true(queue_start(fixture->queue, &err));
+			matched = scan(fixture, JOBS_QUEUED).matched;
+			assert_true(matched >= BATCHES - LOST_MAX);
+			lost += matched < BATCHES;
+			queue_test_close(fixture->queue);
+			fixture->queue = NULL;
+		} else {
+			assert_int_equal(err.code, ERR_DAMAGED);
+		}
+		assert_int_equal(
+		    pwrite(fd, page, sizeof(page), at), sizeof(page));
+	}
+	assert_int_equal(close(fd), 0);
+	assert_true(lost > 1);
 }
 
 /* ---- what the queue can do without ---- */
@@ -543,6 +715,9 @@ main(void)
 	    TEST(test_a_batch_and_no_delivery),
 	    TEST(test_a_row_that_cannot_be_changed),
 	    TEST(test_keys_that_do_not_grow),
+	    TEST(test_numbers_that_do_not_grow),
+	    TEST(test_pages_that_lead_to_each_other),
+	    TEST(test_a_damaged_page_hides_no_other),
 	    TEST(test_a_damaged_counter_keeps_nothing_from_starting),
 	};
 
