@@ -5,11 +5,28 @@
 
 #include "queue_fixture.h"
 
+#include "base/clock.h"
 #include "base/digest.h"
 
+#include <stdatomic.h>
 #include <sys/stat.h>
 
-enum { EVENTS = 20, EVENT_BYTES = 4000 };
+enum { EVENTS = 20, EVENT_BYTES = 4000, HOUR_MS = 3600 * 1000 };
+
+/* ---- the wall clock ---- */
+
+static _Atomic int64_t wall_ahead_ms;
+
+__typeof__(clock_wall_ms) __real_clock_wall_ms;
+__typeof__(clock_wall_ms) __wrap_clock_wall_ms;
+
+int64_t
+__wrap_clock_wall_ms(void)
+{
+	return __real_clock_wall_ms() + atomic_load(&wall_ahead_ms);
+}
+
+/* ---- filling it up ---- */
 
 /* Put some events that cannot be compressed; true if they are durable. */
 static bool
@@ -194,6 +211,22 @@ some_expired(const struct stats_totals *totals, int64_t most)
 	return totals->events.expired > most;
 }
 
+static void
+test_dead_letters_have_a_tenth(void **state)
+{
+	struct fixture *fixture = *state;
+	const int64_t max = 8 << 20;
+	struct stats_totals totals;
+	struct answer answer;
+
+	reopen_with(fixture, max);
+	for (int i = 0; i < 20; i++)
+		assert_true(put_random(fixture, "heap", ITEM_DEAD, &answer));
+	totals = totals_when(fixture, dead_at_most, max / 10);
+	assert_true(totals.events.expired > 0);
+	assert_true(totals.dead_bytes > max / 20);
+}
+
 /* Above the bound by themselves, the last ones stay until others come. */
 static void
 test_the_last_dead_letters_stay(void **state)
@@ -257,6 +290,40 @@ put_body(struct fixture *fixture, const char *source, char *bytes, size_t len)
 	assert_true(queue_put_unreadable(
 	    fixture->queue, &body, answer_done, &answer, &err));
 	return answer_wait(&answer);
+}
+
+/* Evict all that is due; `later_ms`: the clock of the ages goes ahead. */
+static struct stats_totals
+evict_due(struct fixture *fixture, int64_t later_ms)
+{
+	struct queue *queue = fixture->queue;
+	struct stats_totals totals;
+	bool more = true;
+
+	fair_lock_hold(&queue->lock);
+	queue->bounds.age_ms += later_ms;
+	while (more) {
+		evict_tick(queue, clock_mono_ms(), false);
+		evict_tidy(queue, &more);
+	}
+	queue_publish(queue);
+	fair_lock_drop(&queue->lock);
+	stats_totals(queue, &totals);
+	return totals;
+}
+
+/* Put some events into the archive. */
+static void
+put_archived(struct fixture *fixture)
+{
+	struct queue_lease *lease;
+	struct answer answer;
+
+	assert_true(put_random(fixture, "heap", ITEM_QUEUE, &answer));
+	lease = take(fixture, 1764000001000);
+	assert_non_null(lease);
+	settle_all(fixture, lease, QUEUE_DELIVERED, 0);
+	queue_lease_free(fixture->queue, lease);
 }
 
 /* The oldest goes; one that is larger than all may be is refused. */
@@ -368,6 +435,47 @@ test_many_unreadable_bodies_harm_no_other(void **state)
 	assert_int_equal(few, 3);
 }
 
+static void
+test_the_archive_is_bounded(void **state)
+{
+	struct fixture *fixture = *state;
+	struct stats_totals totals;
+
+	fixture->settings.keep_bytes = EVENTS * EVENT_BYTES * 5 / 2;
+	reopen_with(fixture, 64 << 20);
+	for (int i = 0; i < 10; i++)
+		put_archived(fixture);
+	totals = evict_due(fixture, 0);
+	assert_int_equal(totals.archive_batches, 2);
+	assert_int_equal(totals.events.delivered, 10 * EVENTS);
+}
+
+/* Not even what would help: that is for a put. */
+static void
+test_a_probe_deletes_nothing(void **state)
+{
+	struct fixture *fixture = *state;
+	struct stats_totals totals;
+	struct answer answer;
+	struct err err;
+
+	for (int i = 0; i < 10; i++)
+		put_archived(fixture);
+	totals = evict_due(fixture, 0);
+	reopen_with(fixture, totals.live_bytes - EVENTS * EVENT_BYTES);
+	for (int64_t now_ms = 5000; now_ms < 8000; now_ms += 1000) {
+		answer_init(&answer);
+		assert_true(queue_probe(
+		    fixture->queue, now_ms, answer_done, &answer, &err));
+		assert_true(answer_wait(&answer));
+	}
+	stats_totals(fixture->queue, &totals);
+	assert_int_equal(totals.archive_batches, 10);
+	assert_true(put_random(fixture, "heap", ITEM_QUEUE, &answer));
+	stats_totals(fixture->queue, &totals);
+	assert_in_range(totals.archive_batches, 1, 9);
+}
+
 /* The oldest goes first, though it takes more than one step to make room. */
 static void
 test_the_oldest_gives_way_first(void **state)
@@ -411,6 +519,34 @@ test_the_oldest_gives_way_first(void **state)
 	assert_true(totals.unreadable == BODIES || totals.events.dead == 0);
 }
 
+/* Likewise if they are the older ones. */
+static void
+test_older_bodies_give_way_before_dead_letters(void **state)
+{
+	enum { BODIES = 60, PUTS = 100 };
+	struct fixture *fixture = *state;
+	const int64_t max = 4 << 20;
+	struct stats_totals totals;
+	struct answer answer;
+	char bytes[4096];
+
+	fixture->settings.dead_max_bytes = max;
+	reopen_with(fixture, max);
+	for (int i = 0; i < BODIES; i++)
+		assert_true(put_body(fixture, "main", bytes, sizeof(bytes)));
+	totals = evict_due(fixture, HOUR_MS);
+	assert_true(put_random(fixture, "heap", ITEM_DEAD, &answer));
+	totals = evict_due(fixture, 0);
+	for (int i = 0; i < PUTS && totals.unreadable == BODIES &&
+			totals.events.expired == 0;
+	     i++) {
+		(void)put_random(fixture, "heap", ITEM_QUEUE, &answer);
+		stats_totals(fixture->queue, &totals);
+	}
+	assert_true(totals.unreadable < BODIES);
+	assert_int_equal(totals.events.expired, 0);
+}
+
 /* Ages do not count while nothing runs, whatever the wall clock says. */
 static void
 test_ages_are_of_a_clock_that_runs(void **state)
@@ -439,6 +575,62 @@ test_ages_are_of_a_clock_that_runs(void **state)
 	fair_lock_drop(&fixture->queue->lock);
 	totals = totals_when(fixture, dead_at_most, 0);
 	assert_int_equal(totals.events.expired, EVENTS + 1);
+}
+
+/* A batch of each. */
+static void
+put_each_kind(struct fixture *fixture)
+{
+	struct answer answer;
+	char bytes[100];
+
+	put_archived(fixture);
+	assert_true(put_body(fixture, "main", bytes, sizeof(bytes)));
+	assert_true(put_random(fixture, "heap", ITEM_DEAD, &answer));
+}
+
+static void
+check_kinds(
+    const struct stats_totals *totals, int archived, int bodies, int letters)
+{
+	assert_int_equal(totals->archive_batches, archived);
+	assert_int_equal(totals->unreadable, bodies);
+	assert_int_equal(totals->events.dead, letters);
+}
+
+static void
+test_each_kind_has_its_age(void **state)
+{
+	struct fixture *fixture = *state;
+	struct stats_totals totals;
+
+	fixture->settings.keep_ms = HOUR_MS;
+	fixture->settings.keep_unreadable_ms = 2 * HOUR_MS;
+	fixture->settings.keep_dead_ms = 3 * HOUR_MS;
+	reopen_with(fixture, 64 << 20);
+	put_each_kind(fixture);
+	totals = evict_due(fixture, 0);
+	check_kinds(&totals, 1, 1, EVENTS);
+	totals = evict_due(fixture, HOUR_MS);
+	check_kinds(&totals, 0, 1, EVENTS);
+	totals = evict_due(fixture, HOUR_MS);
+	check_kinds(&totals, 0, 0, EVENTS);
+	totals = evict_due(fixture, HOUR_MS);
+	check_kinds(&totals, 0, 0, 0);
+	assert_int_equal(totals.events.expired, EVENTS);
+}
+
+static void
+test_a_jump_of_the_wall_clock_deletes_nothing(void **state)
+{
+	struct fixture *fixture = *state;
+	struct stats_totals totals;
+
+	put_each_kind(fixture);
+	atomic_store(&wall_ahead_ms, (int64_t)HOUR_MS * 24 * 365);
+	totals = evict_due(fixture, 0);
+	atomic_store(&wall_ahead_ms, 0);
+	check_kinds(&totals, 1, 1, EVENTS);
 }
 
 /* ---- rows of dead letters ---- */
@@ -545,6 +737,48 @@ test_the_file_shrinks(void **state)
 	assert_int_equal(check.faults, 0);
 }
 
+/* A step gives back a part, since a put waits for it. */
+static void
+test_the_file_shrinks_in_slices(void **state)
+{
+	enum { SLICE_MAX = 2 << 20 };
+	struct fixture *fixture = *state;
+	struct queue *queue = fixture->queue;
+	struct engine_totals before, after;
+	bool reopened, more;
+	struct queue_lease *lease;
+	struct answer answer;
+	int slices = 0;
+	struct err err;
+
+	FILE_ONLY();
+	for (int i = 0; i < 100; i++)
+		assert_true(put_random(fixture, "heap", ITEM_QUEUE, &answer));
+	while ((lease = take(fixture, 1764000001000)) != NULL) {
+		settle_all(fixture, lease, QUEUE_DROPPED, 0);
+		queue_lease_free(queue, lease);
+	}
+	queue_stop(queue);
+	fair_lock_hold(&queue->lock);
+	queue->settings.shrink_bytes = 64 * 1024;
+	assert_true(queue->engine->totals(queue->store, false, &before, &err));
+	assert_true(before.file_bytes - before.live_bytes > 3 * SLICE_MAX);
+	after = before;
+	for (int step = 0; after.file_bytes - after.live_bytes > SLICE_MAX;
+	     step++) {
+		assert_true(step < 10000);
+		assert_true(queue->engine->upkeep(
+		    queue->store, 1, &reopened, &more, &err));
+		assert_true(
+		    queue->engine->totals(queue->store, false, &after, &err));
+		assert_true(before.file_bytes - after.file_bytes <= SLICE_MAX);
+		slices += after.file_bytes < before.file_bytes;
+		before = after;
+	}
+	fair_lock_drop(&queue->lock);
+	assert_true(slices > 3);
+}
+
 /* One by one, they fill rows; each keeps its number, and no number comes
  * again. */
 static void
@@ -585,8 +819,8 @@ test_letters_are_small(void **state)
 	enum { LETTERS = 1000, LETTER_BYTES = 350 };
 	struct fixture *fixture = *state;
 	struct stats_totals totals;
-	char data[1024], id[40];
-	unsigned char random[16];
+	char data[1024], hex[113];
+	unsigned char random[56];
 	struct err err;
 
 	for (int i = 0; i < LETTERS; i++) {
@@ -602,11 +836,11 @@ test_letters_are_small(void **state)
 
 		digest_random(random, sizeof(random));
 		for (size_t n = 0; n < sizeof(random); n++)
-			(void)snprintf(
-			    id + 2 * n, sizeof(id) - 2 * n, "%02x", random[n]);
+			(void)snprintf(hex + 2 * n, sizeof(hex) - 2 * n, "%02x",
+			    random[n]);
 		(void)snprintf(data, sizeof(data),
 		    "{\"event_type\":\"users.messages.email.Click\","
-		    "\"id\":\"%s\",\"time\":%d,\"user\":{\"user_id\":"
+		    "\"id\":\"%.32s\",\"time\":%d,\"user\":{\"user_id\":"
 		    "\"5f1d%.20s\",\"external_user_id\":\"customer-%u\","
 		    "\"timezone\":\"Europe/Berlin\"},\"properties\":{"
 		    "\"app_id\":false,\"campaign_id\":"
@@ -619,9 +853,10 @@ test_letters_are_small(void **state)
 		    "\"e1a7c4a2-7f6d-4d7e-9a55-0b2b9f8a4c31\","
 		    "\"user_agent\":\"Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 "
 		    "like Mac OS X) AppleWebKit/605.1.15\"}}",
-		    id, 1764000000 + i, id + 4, random[0] * 977u + (unsigned)i,
-		    id + 8, random[1] * 31u, id + 2);
-		item.id = str_text(id);
+		    hex, 1764000000 + i, hex + 32,
+		    random[0] * 977u + (unsigned)i, hex + 56, random[1] * 31u,
+		    hex + 92);
+		item.id = str_bytes(hex, 32);
 		item.data = str_text(data);
 		answer_init(&answer);
 		assert_true(queue_put(
@@ -681,14 +916,21 @@ main(void)
 	    TEST(test_a_limit_of_its_own),
 	    TEST(test_what_is_refused_is_no_duplicate),
 	    TEST(test_dead_letters_are_bounded),
+	    TEST(test_dead_letters_have_a_tenth),
 	    TEST(test_the_last_dead_letters_stay),
 	    TEST(test_what_cannot_be_delivered_gives_way),
 	    TEST(test_unreadable_bodies_are_bounded),
 	    TEST(test_many_dead_letters_harm_no_other),
 	    TEST(test_many_unreadable_bodies_harm_no_other),
+	    TEST(test_the_archive_is_bounded),
+	    TEST(test_a_probe_deletes_nothing),
 	    TEST(test_the_oldest_gives_way_first),
+	    TEST(test_older_bodies_give_way_before_dead_letters),
 	    TEST(test_ages_are_of_a_clock_that_runs),
+	    TEST(test_each_kind_has_its_age),
+	    TEST(test_a_jump_of_the_wall_clock_deletes_nothing),
 	    TEST(test_the_file_shrinks),
+	    TEST(test_the_file_shrinks_in_slices),
 	    TEST(test_letters_keep_their_numbers),
 	    TEST(test_letters_are_small),
 	    TEST(test_a_damaged_row_hides_no_other),
