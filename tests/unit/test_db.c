@@ -214,20 +214,25 @@ traced(const struct world *world, const char *suffix, const char *text)
 	return found;
 }
 
-enum { ROWS = 50021 /* a prime number */, ROW = 400, LARGE = 30000 };
+enum {
+	ROWS = 50021,
+	ROWS_CACHED = 5003 /* prime numbers */,
+	ROW = 400,
+	LARGE = 30000
+};
 
 /* Short rows and some long ones, which come in no order, so that pages are
  * split; a third of them will go. More than one page of the file is a pointer
  * map. */
 static void
-rows_put(struct world *world)
+rows_put(struct world *world, int64_t rows)
 {
 	static char data[LARGE];
 	struct err err;
 
 	assert_true(db_begin(&world->db, &err));
-	for (int64_t n = 1; n < ROWS; n++) {
-		int64_t id = n * 7919 % ROWS;
+	for (int64_t n = 1; n < rows; n++) {
+		int64_t id = n * 7919 % rows;
 		const char *word = id % 3 == 0 ? "goes" : "stay";
 
 		for (size_t i = 0; i < sizeof(data); i += 4)
@@ -261,7 +266,7 @@ test_what_is_deleted_is_gone(void **state)
 	int64_t live, before, after;
 	struct err err;
 
-	rows_put(world);
+	rows_put(world, ROWS);
 	assert_true(traced(world, "", "goes"));
 	assert_true(
 	    db_run(&world->db, &err, "DELETE FROM mixed WHERE id%3=0", ""));
@@ -289,6 +294,24 @@ test_what_is_deleted_is_gone(void **state)
 	/* nor is it written again */
 	assert_true(db_run(&world->db, &err,
 	    "UPDATE mixed SET attempts=attempts+1 WHERE id%7=1", ""));
+	assert_false(traced(world, "-wal", "goes"));
+	assert_true(traced(world, "-wal", "stay"));
+}
+
+/* Pages that are in memory have what was deleted where the file has zeroes, and
+ * are written to the log as they are. */
+static void
+test_what_is_deleted_is_not_written_again(void **state)
+{
+	struct world *world = *state;
+	struct err err;
+
+	rows_put(world, ROWS_CACHED);
+	assert_true(
+	    db_run(&world->db, &err, "DELETE FROM mixed WHERE id%3=0", ""));
+	assert_true(db_checkpoint(&world->db, true, &err));
+	assert_true(db_run(
+	    &world->db, &err, "UPDATE mixed SET attempts=attempts+1", ""));
 	assert_false(traced(world, "-wal", "goes"));
 	assert_true(traced(world, "-wal", "stay"));
 }
@@ -341,6 +364,7 @@ main(void)
 	    TEST_DB(test_rows_may_end_early),
 	    TEST_DB(test_failures_have_their_codes),
 	    TEST_DB(test_what_is_deleted_is_gone),
+	    TEST_DB(test_what_is_deleted_is_not_written_again),
 	    TEST_DB(test_a_cut_log_is_copied),
 	    TEST_DB(test_transactions),
 	    TEST_DB(test_a_closed_file_fails),
