@@ -340,6 +340,53 @@ test_erasing_leaves_no_trace(void **state)
 	assert_true(traced(fixture, "stays"));
 }
 
+/* Bytes that this process has written, to whatever file. */
+static int64_t
+written(void)
+{
+	char text[512] = "";
+	const char *at;
+	int fd = open("/proc/self/io", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		skip();
+	assert_true(read(fd, text, sizeof(text) - 1) > 0);
+	assert_int_equal(close(fd), 0);
+	at = strstr(text, "wchar: ");
+	assert_non_null(at);
+	return strtoll(at + strlen("wchar: "), NULL, 10);
+}
+
+/* Nobody was there to be erased, so the file is not written anew. */
+static void
+test_erasing_nobody_writes_next_to_nothing(void **state)
+{
+	struct fixture *fixture = *state;
+	struct stats_totals totals;
+	char prefix[16];
+	int64_t before;
+	struct err err;
+
+	FILE_ONLY();
+	for (int i = 0; i < 100; i++) {
+		(void)snprintf(prefix, sizeof(prefix), "old%d", i);
+		put(fixture, prefix, 500, ITEM_QUEUE);
+	}
+	put(fixture, "dead", 500, ITEM_DEAD);
+	assert_int_equal(deliver(fixture), 50000);
+	put(fixture, "wait", 500, ITEM_QUEUE);
+	assert_true(jobs_flush(fixture->queue, &err));
+	stats_totals(fixture->queue, &totals);
+	before = written();
+	for (int place = 0; place < JOBS_PLACES; place++)
+		assert_int_equal(
+		    run(fixture, (enum jobs_place)place, jobs_erase, "nobody")
+			.matched,
+		    0);
+	assert_true(jobs_flush(fixture->queue, &err));
+	assert_true(written() - before < totals.live_bytes / 4);
+}
+
 static bool
 body_is(void *arg, const struct jobs_unreadable *body)
 {
@@ -646,6 +693,7 @@ main(void)
 	    TEST(test_suppressed_for_a_time),
 	    TEST(test_what_is_suppressed_is_a_keyed_hash),
 	    TEST(test_erasing_leaves_no_trace),
+	    TEST(test_erasing_nobody_writes_next_to_nothing),
 	    TEST(test_bodies),
 	    TEST(test_damaged_body_is_passed_over),
 	    TEST(test_quarantined_batch_is_erased_too),
