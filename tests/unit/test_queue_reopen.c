@@ -75,6 +75,36 @@ test_a_trial_outlives_a_reopen(void **state)
 	}
 }
 
+/* A store that was closed is not opened again on what is in its place now. */
+static void
+test_another_file_is_not_opened(void **state)
+{
+	struct fixture *fixture = *state;
+	struct queue *queue = fixture->queue;
+	char file[256], other[256], command[600];
+	struct answer answer;
+	bool reopened, more;
+	struct err err;
+
+	FILE_ONLY();
+	assert_true(
+	    queue_test_put(queue, "main", "Open", "a", 3, ITEM_QUEUE, &answer));
+	(void)snprintf(file, sizeof(file), "%s/queue.db", fixture->dir);
+	(void)snprintf(other, sizeof(other), "%s/other", fixture->dir);
+	(void)snprintf(command, sizeof(command), "cp '%s' '%s'", file, other);
+	assert_int_equal(system(command), 0);
+	fair_lock_hold(&queue->lock);
+	sqlite_break(queue->store);
+	assert_int_equal(rename(other, file), 0);
+	assert_false(queue->engine->upkeep(
+	    queue->store, INT64_MAX / 2, &reopened, &more, &err));
+	assert_non_null(strstr(err.text, "removed or replaced"));
+	assert_null(sqlite_connection(queue->store));
+	fair_lock_drop(&queue->lock);
+	queue_test_close(queue);
+	fixture->queue = NULL;
+}
+
 static bool
 is_broken(struct queue *queue)
 {
@@ -233,6 +263,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_lease_outlives_a_reopen),
 	    TEST(test_a_trial_outlives_a_reopen),
+	    TEST(test_another_file_is_not_opened),
 	    TEST(test_too_large_a_value_breaks_nothing),
 	    TEST(test_nothing_gives_way_in_vain),
 	    TEST(test_reserve_is_laid_anew_unless_whole),
