@@ -80,6 +80,14 @@ def damage_pointer_maps(path):
             file.write(b"\5\0\0\0\1" * (File.PAGE // 5))
 
 
+def damage_first_batch(daemon):
+    """Of a stopped daemon's queue."""
+    path = f"{daemon.env['CURRENTSD_STATE_DIR']}/queue.db"
+    with contextlib.closing(sqlite3.connect(path)) as base:
+        base.execute(File.BATCH_DAMAGE)
+        base.commit()
+
+
 class Pages:
     """What a database file has where no row, list or pointer is: the format
     is sqlite.org/fileformat2.html, with pointer maps."""

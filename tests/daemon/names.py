@@ -38,6 +38,7 @@ class Place:
     ARCHIVE = "archive"
     DEAD = "dead"
     UNREADABLE = "unreadable"
+    GIVING = (ARCHIVE, DEAD, UNREADABLE)
 
 
 class Command:
@@ -318,6 +319,7 @@ class Metric:
     CONNECTIONS_SWEPT = "currentsd_connections_swept_total"
     DISK_WAIT = "currentsd_queue_disk_wait_seconds"
     EVENTS_QUEUED = "currentsd_events_queued"
+    EVICTED = 'currentsd_evicted_total{what="%s"}'
     DRIFT = 'currentsd_drift_total{what="%s"}'
     DRIFT_FIRST = "currentsd_drift_first_total"
     LOG_DROPPED = "currentsd_log_lines_dropped_total"
@@ -422,6 +424,9 @@ class Log:
 
     PRIVACY = "event=privacy destination=%s %s"
     EXPIRE = r"level=warn .* event=expire what=dead first_s=\d+ "
+    NEAR = r"level=warn .* event=near what=%s bytes=\d+ max=%d "
+    EVICTED = r"event=evict what=%s why=%s count=(\d+) bytes=(\d+)"
+    GIVEN_UP = r"level=error .* event=close .*given up"
 
 
 class Text:
@@ -433,6 +438,7 @@ class Text:
     PAUSED = "currentsd destinations resume heap"
     EXPIRE = "The first dead letters expire in 5 d"
     EXPIRE_ANY = "dead letters expire in"
+    NEAR = "use 90 %% of %s_max_bytes"
     PACE = "pace %s of %s events a minute, after HTTP 429"
     DEFERRED = "%d deferred"
     NO_FORECAST = " unknown "
@@ -448,6 +454,7 @@ class Text:
     SHARED = "Devices that name somebody else, too: 1."
     NO_DEAD_LETTER = "no dead letter"
     NOT_FOUND = "not found"
+    SKIPPED = "damaged batches could not be read"
     NO_DRIFT = "Braze sent nothing"
     REPLAY_ROW = " (replay)"  # at the end of a row
     RESCUED = "%d events of %d batches rescued"
@@ -491,6 +498,8 @@ class File:
     DEAD_LETTERS = "SELECT data FROM dead"
     DEAD_LETTERS_PUT = "UPDATE dead SET data = ?"
     DEAD_BYTES_PUT = "UPDATE meta SET value = ? WHERE key = 'dead_bytes'"
+    BATCH_DAMAGE = ("UPDATE batch SET data = zeroblob(20)"
+                    " WHERE seq = (SELECT min(seq) FROM batch)")
     LAST_BATCHES = "SELECT data FROM batch ORDER BY seq DESC LIMIT ?"
     FAILING = b"failing main the queue"  # that source main is failing
 

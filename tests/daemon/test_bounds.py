@@ -11,7 +11,7 @@ from braze import batch
 from commands import FOUND, tool
 from conftest import NO_QUOTA, until
 from disk import damage_pointer_maps
-from names import Command, Log, Place, Queue, Row, Text
+from names import Command, Log, Metric, Place, Queue, Row, Text
 from test_delivery import event
 from test_destinations import post, put, start_several  # noqa: F401
 
@@ -116,6 +116,48 @@ def test_a_disk_below_min_free_deletes_no_archive(start_daemon, heapsim,
     assert daemon.queue()[Queue.ARCHIVE_BATCHES] == before
     assert {row[Row.EVENT_ID] for row in tool(
         daemon, *Command.LIST[Place.ARCHIVE])} == set(acked)
+
+
+@pytest.mark.file
+def test_what_gives_way_is_told(start_daemon, heapsim):
+    """Before it does, at 80 % of its bound, and when it does: log, status and
+    metrics say so."""
+    heapsim.control(quota=False)
+    daemon = start_daemon(heap_linger="10ms", **NO_QUOTA)
+    for number in range(40):
+        assert daemon.post(batch(*(invalid(number * 50 + n)
+                                   for n in range(50)))).status == 200
+        assert daemon.post("x" + os.urandom(4_000).hex()).status == 400
+        assert daemon.post(batch(*(bulky(number * 50 + n)
+                                   for n in range(50)))).status == 200
+    until(lambda: daemon.queued() == 0, "all at Heap")
+    queue = daemon.queue()
+    used = {kind: queue[f"{kind}_bytes"] for kind in Place.GIVING}
+    told = (Place.DEAD, Place.UNREADABLE)
+    daemon.stop()
+    most = {kind: used[kind] * 10 // 9 for kind in told}
+    daemon.change(**{f"{kind}_max_bytes": most[kind] for kind in told})
+    daemon.start()
+    status = daemon.command("status")
+    for kind in told:
+        daemon.run.wait_line(Log.NEAR % (kind, most[kind]))
+        assert Text.NEAR % kind in status
+        assert daemon.metric(Metric.STORE % kind) \
+            > 0.8 * daemon.metric(Metric.STORE_MAX % kind) > 0
+        assert daemon.metric(Metric.EVICTED % kind) == 0
+    daemon.stop()
+    daemon.change(**{f"{kind}_max_bytes": used[kind] // 2
+                     for kind in Place.GIVING})
+    daemon.start()
+    for kind in Place.GIVING:
+        count, gone = daemon.run.wait_line(
+            Log.EVICTED % (kind, "bytes")).groups()
+        assert int(count) > 0 and int(gone) > 0
+        until(lambda: daemon.queue()[f"{kind}_bytes"] <= used[kind] // 2,
+              "it is within its bound")
+        assert daemon.metric(Metric.EVICTED % kind) >= int(count)
+    assert daemon.metric(Metric.EVICTED % Place.DEAD) \
+        == daemon.queue()["expired"] > 0
 
 
 @pytest.mark.file

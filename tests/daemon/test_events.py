@@ -19,6 +19,7 @@ from braze import batch, event
 from commands import (BINARY, FINE, FOUND, INVALID, USAGE, lines, run, settings,
                       tool)
 from conftest import NO_QUOTA, PATIENCE, Process, until
+from disk import damage_first_batch
 from names import (Choice, Command, Done, Fate, Finding, Place, Queue, Row,
                    Rule, State, Status, Text)
 from test_fault import prove
@@ -250,6 +251,56 @@ def test_pages_of_a_list(start_daemon):
     assert len(tool(daemon, *Command.DEAD_LIST, "--after", after)) == 2
     daemon.command(*Command.LIST[Place.QUEUED], "--after", "x", code=USAGE)
     daemon.command(*Command.LIST[Place.QUEUED], "--limit", "x", code=USAGE)
+
+
+def test_a_person_is_found_by_every_id(start_daemon):
+    """Each kind that Braze has, alone in its batch."""
+    daemon = start_daemon(**FAST)
+    daemon.command(*Command.PAUSE, "heap")
+    made = {name: event(user={name: f"by-{name}"}) for name in (
+        "external_user_id", "user_id", "device_id", "alias_name")}
+    made["aliases"] = event(user={"aliases": [{"alias_name": "by-aliases"}]})
+    made["orphaned_by_id"] = event(user={}, properties={
+        "orphaned_by_id": "by-orphaned_by_id"})
+    for one in made.values():
+        assert daemon.post(batch(one)).status == 200
+    for name, one in made.items():
+        row, = tool(daemon, *Command.LIST[Place.QUEUED], "--user",
+                    f"by-{name}")
+        assert row[Row.EVENT_ID] == one["id"]
+
+
+@pytest.mark.file
+def test_only_what_may_have_it_is_opened(start_daemon):
+    """A batch that is damaged is told by whoever opens it: only those who look
+    for what it had."""
+    daemon = start_daemon(**FAST)
+    daemon.command(*Command.PAUSE, "heap")
+    for n in range(5):
+        assert daemon.post(batch(*(
+            event(kind=f"some.Type{n}", id=f"{n}-{i}",
+                  user={"external_user_id": f"person-{n}"})
+            for i in range(1000)))).status == 200
+    daemon.stop()
+    damage_first_batch(daemon)
+    daemon.start()
+
+    def tells(*words):
+        done = run(*words, **settings(daemon))
+        assert done.returncode == FINE, done.stderr
+        return Text.SKIPPED in done.stderr
+
+    def looks(n):
+        return ((*Command.FIND, f"{n}-7"),
+                (*Command.LIST[Place.QUEUED], "--user", f"person-{n}"),
+                (*Command.LIST[Place.QUEUED], "--type", f"some.Type{n}"))
+
+    for words in looks(0)[1:]:
+        assert tells(*words)
+    for by in zip(*map(looks, range(1, 5))):
+        # a mark has 16 bits of a person, which may be those of another
+        assert not all(tells(*words) for words in by)
+    daemon.agreed = True
 
 
 def test_sorted_and_as_csv(either):

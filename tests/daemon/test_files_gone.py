@@ -4,6 +4,7 @@ that would not be."""
 
 import os
 import pathlib
+import re
 import shutil
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from braze import batch, event
 from commands import CONFIG, run, settings, tool
 from conftest import NO_QUOTA, until
-from names import Command, Metric, Place, Queue, Row
+from names import Command, Log, Metric, Place, Queue, Row
 from test_full_disk import root_runs
 
 pytestmark = pytest.mark.file
@@ -66,8 +67,8 @@ def posted(start_daemon, heapsim, state):
 def refused(posted, why):
     """Nothing is accepted, and everything that shows states says so."""
     daemon = posted.daemon
-    assert posted.post() == 503
     assert daemon.get("/readyz").status == 503
+    assert posted.post() == 503
     assert why in daemon.queue()[Queue.GONE]
     assert daemon.metric(Metric.GONE) == 1
     daemon.run.wait_line(rf"module=queue event=files result=gone .*{why}")
@@ -176,9 +177,10 @@ def test_file_removed(posted, heapsim, state):
     heapsim.control(reset_percent=0)
     until(lambda: len(heapsim.keys()) == len(posted.acked), "all at Heap")
     until(lambda: posted.daemon.queued() == 0, "settled")
-    daemon = posted.daemon
+    daemon, ran = posted.daemon, posted.daemon.run
     daemon.agreed = True  # there are no rows any more
     daemon.stop()
+    assert any(re.search(Log.GIVEN_UP, line) for line in ran.lines)
     for name in ("queue.db-wal", "reserve"):
         (state / name).unlink()
     serve = run("serve", **settings(daemon))
