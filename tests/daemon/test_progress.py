@@ -9,7 +9,8 @@ import pytest
 
 from braze import event
 from commands import BINARY, FINE
-from names import Command
+from names import Command, Place
+from test_events import answering
 
 
 def progress(daemon, *words):
@@ -42,3 +43,15 @@ def test_progress_on_a_terminal(daemon, running, tmp_path):
         r"imported 2,000 events, 67 % of the file, [\d,]+/s\r\x1b\[K",
         shown), repr(shown)
     assert shown.endswith("\r\x1b[K"), "it is wiped at the end"
+
+
+@pytest.mark.file
+def test_progress_of_the_daemon(daemon):
+    """What it tells while it looks."""
+    daemon.stop()
+    said = "found 0; looked at 1,000,000 events, 2,000,000/s"
+    with answering(daemon, "application/x-ndjson",
+                   json.dumps({"progress": {"text": said}}).encode() + b"\n",
+                   b'{"summary":{}}\n'):
+        shown = progress(daemon, *Command.EXPORT[Place.QUEUED])
+    assert said + "\r\x1b[K" in shown, repr(shown)
