@@ -332,7 +332,7 @@ about_failing(struct attention *attention, const struct status_source *source,
 static const char *
 refused_effect(const struct intake *intake, unsigned status)
 {
-	if (status == SERVER_HUNG_UP)
+	if (intake == NULL && server_unread(status))
 		return "If they came from Braze, it sends those events again, "
 		       "for 5 days.";
 	if (intake != NULL && intake->set)

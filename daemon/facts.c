@@ -616,8 +616,9 @@ const struct fact facts_source[] = {
 
 const struct fact facts_no_source[] = {
 	FACT(NULL, "refused_without_source", NUMBER, refused,
-	    "The same for requests that match no source, and connections "
-	    "closed without an answer (currentsd_connections_hung_up_total)."),
+	    "The same for requests that match no source, connections closed "
+	    "without an answer (currentsd_connections_hung_up_total), and "
+	    "what the HTTP library answers by itself."),
 	END
 };
 

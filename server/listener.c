@@ -132,19 +132,23 @@ listener_pass(void *arg, int fd, const struct proxy_from *from)
 		(void)atomic_fetch_sub(&listener->passed, 1);
 }
 
-/* A connection was closed without an answer. Whose it was is unknown: it may
- * have been a source's. */
+/* A connection was closed without an answer, or the library answered by itself.
+ * Whose it was is unknown: it may have been a source's. */
 static void
-listener_count_hung_up(struct listener *listener, const char *why)
+listener_count_refused(
+    struct listener *listener, unsigned status, const char *why)
 {
 	struct sources *sources;
 
 	if (listener->admin)
 		return;
-	counter_add(COUNTER_HUNG_UP, 1);
+	if (status == SERVER_HUNG_UP)
+		counter_add(COUNTER_HUNG_UP, 1);
+	else
+		counter_answers_add(status, 1);
 	sources = service_sources(listener->service);
 	sources_note_answer(sources, sources_settings(sources)->source_count,
-	    SERVER_HUNG_UP, why, false, clock_wall_ms());
+	    status, why, false, clock_wall_ms());
 	sources_drop(sources);
 }
 
@@ -154,7 +158,7 @@ listener_log_hung_up(
 {
 	log_line(LOG_WARN, "server", "hang_up listener=%s client=%s why=%s",
 	    listener->name, text, LOG_QUOTE(why));
-	listener_count_hung_up(listener, why);
+	listener_count_refused(listener, SERVER_HUNG_UP, why);
 }
 
 static void
@@ -456,11 +460,11 @@ sendmsg(int fd, const struct msghdr *message, int flags)
 static void
 listener_note(struct listener *listener, unsigned long status)
 {
-	if (status == MHD_HTTP_BAD_REQUEST)
-		listener_count_hung_up(
-		    listener, "not HTTP as it should be: see the log");
-	else if (!listener->admin && status >= 400 && status <= 599)
-		counter_answers_add((unsigned)status, 1);
+	if (status >= 400 && status <= 599)
+		listener_count_refused(listener,
+		    status == MHD_HTTP_BAD_REQUEST ? SERVER_HUNG_UP
+						   : (unsigned)status,
+		    "not HTTP as it should be: see the log");
 }
 
 /* The library's own messages: most are about connections that broke, some about

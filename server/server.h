@@ -215,6 +215,14 @@ enum { SERVER_ROWS_MORE = 2 };
 /* Not an HTTP status: the connection was closed without an answer. */
 enum { SERVER_HUNG_UP = 0 };
 
+/* Of a request that matches no source: was it never read? We answer such
+ * requests 404, 405 or 503; all else is the HTTP library's own answer. */
+static inline bool
+server_unread(unsigned status)
+{
+	return status == SERVER_HUNG_UP || (status > 405 && status != 503);
+}
+
 /* Of a source by its name, or of one of the rows more; the name stays lent.
  * Empty if there is none. Any thread. */
 void server_source_status(struct server *server, const char *name,

@@ -396,8 +396,9 @@ source_why(char ret[SERVER_REASON], const char *why)
 }
 
 /* Does this status make the source strand its items? A request of no source may
- * have been meant for any of them; what was hung up on will be sent again, but
- * in vain until an operator acts. A stranger has no source, but is counted. */
+ * have been meant for any of them; what was hung up on, or answered by the
+ * library itself, will be sent again, but in vain until an operator acts. A
+ * stranger has no source, but is counted. */
 static bool
 sources_strand(const struct sources *sources, size_t source, unsigned status)
 {
@@ -406,7 +407,7 @@ sources_strand(const struct sources *sources, size_t source, unsigned status)
 	if (source > sources->count)
 		return status / 100 != 2;
 	if (source == sources->count) {
-		if (status == SERVER_HUNG_UP)
+		if (server_unread(status))
 			return true;
 		first = 0;
 		end = sources->count;

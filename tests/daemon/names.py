@@ -435,6 +435,7 @@ class Text:
     RUNNING, NOT_RUNNING = "   up ", "NOT RUNNING"
     FAILING, FAILING_FOR = "been failing", "has been failing for"
     REFUSED = "were refused"
+    SENDS_AGAIN = "it sends those events again"
     PAUSED = "currentsd destinations resume heap"
     EXPIRE = "The first dead letters expire in 5 d"
     EXPIRE_ANY = "dead letters expire in"

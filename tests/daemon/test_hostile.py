@@ -19,7 +19,7 @@ import conftest
 from braze import PROBES, batch, event, raw
 from conftest import PATIENCE, PROGRAM, until
 from hostile import MIB, POST, bounded, is_served, statuses
-from names import Log, Metric, Queue, Source, Status
+from names import Log, Metric, Queue, Source, Status, Text
 
 __all__ = ["bounded"]  # a fixture
 
@@ -458,3 +458,22 @@ def test_what_the_library_refuses_is_seen(daemon):
     assert daemon.metric(Metric.REFUSED_WITHOUT_SOURCE) == 2
     assert daemon.metric(Metric.HUNG_UP) == 2
     assert daemon.metric(Metric.ANSWERS % 400) == 0
+
+
+@pytest.mark.parametrize("request_, status", [
+    (POST + b"X: " + b"a" * HEADERS_MOST + b"\r\n\r\n", 431),
+    (b"POST /" + b"a" * HEADERS_MOST + b" HTTP/1.1\r\n\r\n", 414),
+    (POST + b"Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n{}",
+     413),
+    (b"POST /currents HTTP/9.9\r\nHost: x\r\n\r\n", 505),
+], ids=["headers", "address", "chunk", "version"])
+def test_what_the_library_answers_is_seen(daemon, request_, status):
+    """It makes nobody delete, but is answered to whoever tries again, too."""
+    assert statuses(raw(daemon, request_))[0] == status
+    daemon.run.wait_line(Log.LIBRARY % status)
+    until(lambda: daemon.metric(Metric.REFUSED_WITHOUT_SOURCE) == 1, "shown")
+    assert daemon.metric(Metric.ANSWERS % status) == 1
+    refused = daemon.status()[Status.REFUSED_WITHOUT_SOURCE]
+    assert refused[Source.REFUSED_COUNT] == 1
+    assert refused[Source.REFUSED_STATUS] == status
+    assert Text.SENDS_AGAIN in daemon.command("status")
