@@ -11,13 +11,15 @@ import json
 import os
 import resource
 import socket
+import subprocess
 import time
 
 import pytest
 
 import conftest
 from braze import PROBES, batch, event, raw
-from conftest import PATIENCE, PROGRAM, until
+from commands import CONFIG, bare, enough
+from conftest import PATIENCE, PROGRAM, until, variable
 from hostile import MIB, POST, bounded, is_served, statuses
 from names import Log, Metric, Queue, Source, Status, Text
 
@@ -175,6 +177,18 @@ def test_a_crowd_leaves_files_for_delivery(start_daemon, heapsim, tmp_path,
         for sock in crowd:
             sock.close()
     daemon.run.wait_line(Log.FEWER_CONNECTIONS)
+
+
+def test_too_few_files_for_queue_and_delivery(tmp_path):
+    """They would be enough for a few connections alone."""
+    env = {variable(name): str(value)
+           for name, value in enough(tmp_path).items()}
+    done = subprocess.run(
+        ["sh", "-c", 'ulimit -n 96; exec "$0" serve', PROGRAM],
+        env={**bare(), **env}, stderr=subprocess.PIPE, text=True,
+        timeout=PATIENCE, check=False)
+    assert done.returncode == CONFIG
+    assert "the limit of open files is 96, but at least" in done.stderr
 
 
 def test_pipelining(bounded):

@@ -172,6 +172,34 @@ test_evict_unproven(void **state)
 	clients_fini(&clients);
 }
 
+/* Of those that have proven nothing, the one that came first makes room. */
+static void
+test_evict_the_slowest(void **state)
+{
+	enum { CLIENTS = 5, MOST = 3 };
+	struct clients clients;
+	struct client *each[CLIENTS];
+	int fds[CLIENTS][2];
+
+	(void)state;
+	clients_init(&clients, MOST, CLIENTS);
+	for (int i = 0; i < CLIENTS; i++) {
+		assert_int_equal(
+		    socketpair(AF_UNIX, SOCK_STREAM, 0, fds[i]), 0);
+		each[i] = clients_add(&clients, fds[i][0], 0);
+		assert_non_null(each[i]);
+		assert_false(each[i]->over);
+		clients_mark(&clients, each[i], CLIENT_READING, 0);
+	}
+	for (int i = 0; i < CLIENTS; i++) {
+		assert_int_equal(was_shut(fds[i][1]), i < CLIENTS - MOST);
+		clients_remove(&clients, each[i]);
+		(void)close(fds[i][0]);
+		(void)close(fds[i][1]);
+	}
+	clients_fini(&clients);
+}
+
 /* A client whose end has been there for a while is closed, but not while it is
  * answered, nor before its bytes are read. */
 static void
@@ -322,6 +350,7 @@ main(void)
 	    cmocka_unit_test(test_leave),
 	    cmocka_unit_test(test_evict),
 	    cmocka_unit_test(test_evict_unproven),
+	    cmocka_unit_test(test_evict_the_slowest),
 	    cmocka_unit_test(test_gone),
 	    cmocka_unit_test(test_keep),
 	    cmocka_unit_test(test_busy),
