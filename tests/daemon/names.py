@@ -158,6 +158,7 @@ class Ledger:
              "expired")
     IMBALANCE, REPLAY_DELIVERED = "imbalance", "replay_delivered"
     TOTAL, LINES, LABEL = "total", "lines", "label"
+    OTHER = "(other)"  # the label of types beyond the first 4096 unknown ones
     DROPS, RULE, TYPE, COUNT = "drops", "rule", "type", "count"
     UNREADABLE = "unreadable_bodies"
     UNREADABLE_STORED, UNREADABLE_REMOVED = "kept", "removed"

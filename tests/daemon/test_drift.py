@@ -1,13 +1,15 @@
 """What Braze changes is seen: logged once, counted, stored, ready to be added."""
 
+import itertools
 import json
 import re
 import subprocess
 
 import pytest
 
-from conftest import BUILD, REPO, members
-from names import Drift, Log, Metric, Receipt, Text
+from commands import tool
+from conftest import BUILD, REPO, members, until
+from names import Drift, Ledger, Log, Metric, Receipt, Text
 
 NEW_TYPE = {"event_type": "users.messages.fax.Send", "id": "a", "time": 1,
             "user": {"user_id": "u", "external_user_id": "e"},
@@ -74,6 +76,33 @@ def test_seen_once_and_stored(daemon):
     told = daemon.command("drift") + daemon.command("drift", "--json") + \
         "\n".join(first)
     assert "s3cr3t" not in told and "hidden words" not in told
+
+
+def test_thousands_of_new_types_hide_no_known_one(start_daemon):
+    """Nor fill the log: what is left out of it is counted."""
+    daemon = start_daemon(log_burst=5)
+
+    def post(*kinds):
+        body = {"events": [{"event_type": kind, "id": kind, "time": 1,
+                            "properties": {}} for kind in kinds]}
+        assert daemon.post(body).json["received"] == len(kinds)
+
+    for first in range(0, 5000, 250):
+        post(*(f"odd.{number}" for number in range(first, first + 250)))
+    assert daemon.post({"events": [event(ORPHAN, 0, app_id="x")]}).status == 200
+    received = {line[Ledger.LABEL]: line["received"] for line in tool(
+        daemon, "ledger", "--by", "type")[Ledger.LINES]}
+    assert received[ORPHAN["event_type"]] == 1
+    assert received[Ledger.OTHER] == 5000 - 4096
+    assert daemon.metric(Metric.DRIFT_FIRST) >= 5000
+    assert 0 < len(drift_lines(daemon)) < 1000
+    numbers = itertools.count()
+
+    def told():
+        post(f"late.{next(numbers)}")
+        return any(re.search(Log.SUPPRESSED, line)
+                   for line in drift_lines(daemon))
+    until(told, "how many were left out")
 
 
 def test_required_ones_that_went_are_seen(daemon):
