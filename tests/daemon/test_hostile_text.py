@@ -106,15 +106,19 @@ def on_a_terminal(daemon, *words):
 
 @pytest.mark.parametrize("escape", ["\x1b]0;gone\x07", "\x9b2J", "\x7f\x08"])
 def test_no_escape_sequence_reaches_a_terminal(start_daemon, escape):
-    """From type, id, person and property; commands and log."""
+    """From type, id, person and property, however JSON writes them, and from
+    a body that is not JSON; commands and log."""
     daemon = start_daemon(unknown_type="dead")
     controls = {one for one in escape if not one.isprintable()}
     evil = event(kind="e." + escape, id="i" + escape)
     evil["user"]["external_user_id"] = "u" + escape
     evil["properties"]["p" + escape] = escape
-    assert daemon.post({"events": [evil]}).status == 200
+    body = json.dumps({"events": [evil]}, ensure_ascii="\x1b" in escape)
+    assert daemon.post(body).status == 200
+    assert daemon.post(escape).status == 400
     for words in (("events", "list", "--place", "dead"), ("dead", "list"),
                   ("dead", "show", "1"), ("dead", "export"), ("drift",),
+                  ("unreadable", "list"), ("unreadable", "show", "1"),
                   ("status",), ("ledger", "--by", "type"),
                   ("events", "find", evil["id"]),
                   ("events", "show", evil["id"]),

@@ -257,7 +257,7 @@ test_progress(void **state)
 	screen_progress(&screen, "1 of 2");
 	ok = screen_write(&screen, stdout, "row\n", 4, NULL) &&
 	     screen_write(&screen, stdout, "row\n", 4, NULL);
-	screen_progress(&screen, "2 of 2");
+	screen_progress(&screen, "2 of \033[2J");
 	screen_progress(&screen, NULL);
 	screen_progress_end(&screen);
 	screen_progress_end(&screen);
@@ -265,7 +265,7 @@ test_progress(void **state)
 	assert_true(ok);
 	assert_string_equal(stage.shown[0], "row\nrow\n");
 	assert_string_equal(stage.shown[1],
-	    ERASE "0 of 2" ERASE "1 of 2" ERASE ERASE "2 of 2" ERASE);
+	    ERASE "0 of 2" ERASE "1 of 2" ERASE ERASE "2 of \\x1b[2J" ERASE);
 }
 
 /* stdout may be a pipe to a program: it gets the output alone. */
@@ -320,6 +320,30 @@ test_progress_narrow(void **state)
 		  "requeued 12,480 of 541,200 (2" ERASE);
 }
 
+/* A page has our colours, and no other control sequence either. */
+static void
+test_page(void **state)
+{
+	static const char page[] = "\033[31mbad\033[0m \033[2J\x7f\xc2\x9b\n"
+				   "second\n";
+	struct stage stage;
+	struct screen screen;
+	bool ok;
+
+	(void)state;
+	env_set("xterm", NULL, NULL);
+	stage_enter(&stage, TERMINAL, TERMINAL);
+	screen_init(&screen, false);
+	ok = screen_page_draw(&screen, page, sizeof(page) - 1, NULL);
+	stage_leave(&stage);
+	assert_true(ok);
+	assert_string_equal(stage.shown[0],
+	    "\033[H\033[?7l"
+	    "\033[31mbad\033[0m \\x1b[2J\\x7f\\xc2\\x9b\033[K\r\n"
+	    "second\033[K"
+	    "\033[J\033[?7h");
+}
+
 int
 main(void)
 {
@@ -332,6 +356,7 @@ main(void)
 	    cmocka_unit_test(test_progress),
 	    cmocka_unit_test(test_progress_beside_pipe),
 	    cmocka_unit_test(test_progress_narrow),
+	    cmocka_unit_test(test_page),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
