@@ -137,9 +137,13 @@ def test_what_a_stranger_does_is_not_charged_to_the_source(daemon):
     asked = [("POST", "/currents", {"Authorization": "Bearer wrong"}, 401),
              ("POST", "/currents", {"Content-Encoding": "br"}, 401),
              ("PUT", "/currents", {}, 405), ("GET", "/currents", {}, 405),
+             ("PUT", "/currents", {  # Braze only posts
+                 "Authorization": f"Bearer {TOKEN}",
+                 "Braze-Currents-Version": "1"}, 405),
              ("POST", "/login", {}, 404),
              ("POST", "/current", {  # by check --url
                  "Authorization": f"Bearer {TOKEN}",
+                 "Braze-Currents-Version": "1",
                  "Currentsd-Probe": "0123456789abcdef"}, 404),
              ("GET", "/.env", {}, 404)]
     for method, path, headers, status in asked:
