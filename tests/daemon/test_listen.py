@@ -89,6 +89,15 @@ def failing(tmp_path, code, says, **given):
         done.stderr
 
 
+@pytest.mark.parametrize("which", ["listen", "admin"])
+def test_port_of_another_program(tmp_path, which):
+    """It may end, as that of a daemon that is restarted does."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        failing(tmp_path, ENDED, f"cannot listen on {address}: "
+                "Address already in use", **{which: address})
+
+
 def test_name_of_another_program(tmp_path, path):
     with socket.socket(socket.AF_UNIX) as other:
         other.bind(str(path))
