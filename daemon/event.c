@@ -32,9 +32,10 @@ event_read(struct event_reader *reader, struct str data)
 	struct currents_fault fault;
 
 	buf_reset(body);
-	(void)buf_text(body, "{\"events\":[");
+	/* Nothing may follow the end of a list, as it may in an object. */
+	(void)buf_char(body, '[');
 	(void)buf_append(body, data.data, data.len);
-	(void)buf_text(body, "]}");
+	(void)buf_char(body, ']');
 	if (!buf_ok(body, NULL) ||
 	    currents_read(str_bytes(body->data, body->len), 2, &reader->batch,
 		&fault) != CURRENTS_READ ||

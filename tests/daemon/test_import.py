@@ -65,6 +65,16 @@ def test_pieces(either, tmp_path):
         f"{second}: line 5: no readable event"]
 
 
+@pytest.mark.parametrize("line", [
+    '1],"x":[2', '{}],"x":[{}', '{}]}{"x":[{}', '{}],"events":[{}'])
+def test_a_line_swallows_none_behind_it(either, line):
+    """It closes the list of events, and what opens another one is not read."""
+    rows = [json.dumps(event()) for _ in range(4)]
+    assert tool(either, *Command.IMPORT, code=FOUND,
+                stdin="\n".join([rows[0], line, *rows[1:]])) == {
+        **receipt(received=4, queued=4), Receipt.UNREADABLE_LINES: 1}
+
+
 def test_a_second_import_counts_as_duplicates(either, tmp_path):
     path = tmp_path / "events"
     path.write_text("".join(json.dumps(event()) + "\n" for _ in range(10)))
