@@ -36,7 +36,7 @@ const struct api_route api_routes[] = {
 	{{"POST", "/dead/drop", CALL_CHANGE, 0}, API_SELECTION " all",
 	    api_dead_drop, "dead drop"},
 	{{"POST", "/dead/*/requeue", CALL_CHANGE, CALL_BODY_MAX}, "",
-	    api_dead_requeue_one, NULL},
+	    api_dead_requeue_one, "dead requeue"},
 	{{"POST", "/dead/*/drop", CALL_CHANGE, 0}, "", api_dead_drop_one,
 	    NULL},
 	{{"GET", "/dead/*", CALL_VIEW, 0}, "", api_dead_show, NULL},

@@ -7,7 +7,8 @@
  *
  * An event only moves forward, from the queued events to the archive or the
  * dead letters, so a job that walks through the places in this order cannot
- * miss it. At the end the log is emptied, which may still contain their data;
+ * miss it; what moves it back is another job, which does not run meanwhile.
+ * At the end the log is emptied, which may still contain their data;
  * the file overwrites what is deleted. The people are taken off the list of
  * erasures last, so that an interrupted job is seen to be unfinished.
  *

@@ -466,8 +466,10 @@ def test_one_job_at_a_time_and_others_are_served(backing_up):
     assert re.fullmatch(r"\d{4}-.*Z", job["since"])
     assert Text.RUNNING in daemon.command("status")
     assert tool(daemon, *Command.DEAD_LIST) == []
-    told = daemon.failing(*Command.CHECK)
-    assert f"`currentsd {job['name']}` is still running, since" in told
+    daemon.post(batch({}, event()))
+    for command in (Command.CHECK, (*Command.DEAD_REQUEUE, "1")):
+        assert (f"`currentsd {job['name']}` is still running, since"
+                in daemon.failing(*command))
     assert daemon.post(batch(event())).status == 200
     assert tool(daemon, *Command.IMPORT,
                 stdin=json.dumps(event()))["queued"] == 1
