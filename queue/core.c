@@ -457,32 +457,6 @@ queue_reports_load(struct queue *queue, struct err *reterr)
 	return ok;
 }
 
-/* The counters, and the window of duplicates. */
-static bool
-queue_rest_load(struct queue *queue, struct err *reterr)
-{
-	struct err err;
-	bool tried;
-
-	return ((queue_mirror_load(
-		     queue, ENGINE_LEDGER_SUMS, load_ledger_row, &err) &&
-		    queue_mirror_load(
-			queue, ENGINE_DROPPED, load_dropped_row, &err)) ||
-		   queue_left_out("ledger", &err, reterr)) &&
-	       (queue_reports_load(queue, &err) ||
-		   queue_left_out("reports", &err, reterr)) &&
-	       (queue_mirror_load(queue, ENGINE_SEEN, load_seen_row, &err) ||
-		   queue_left_out("window", &err, reterr)) &&
-	       (marks_load(queue, &err) ||
-		   queue_left_out("marks", &err, reterr)) &&
-	       (queue_quarantine_retry(queue, true, &tried, &err) ||
-		   queue_left_out("quarantined", &err, reterr)) &&
-	       (set_load(queue, &err) ||
-		   queue_left_out("groups", &err, reterr)) &&
-	       (set_load_waiting(queue, &err) ||
-		   queue_left_out("pages", &err, reterr));
-}
-
 static bool
 queue_erased_load(struct queue *queue, struct err *reterr)
 {
@@ -499,6 +473,34 @@ queue_erased_load(struct queue *queue, struct err *reterr)
 		 queue->erased, str_bytes(state.data, state.len), reterr);
 	buf_fini(&state);
 	return ok;
+}
+
+/* Who was erased, the counters, and the window of duplicates. */
+static bool
+queue_rest_load(struct queue *queue, struct err *reterr)
+{
+	struct err err;
+	bool tried;
+
+	return (queue_erased_load(queue, &err) ||
+		   queue_left_out("erased", &err, reterr)) &&
+	       ((queue_mirror_load(
+		     queue, ENGINE_LEDGER_SUMS, load_ledger_row, &err) &&
+		    queue_mirror_load(
+			queue, ENGINE_DROPPED, load_dropped_row, &err)) ||
+		   queue_left_out("ledger", &err, reterr)) &&
+	       (queue_reports_load(queue, &err) ||
+		   queue_left_out("reports", &err, reterr)) &&
+	       (queue_mirror_load(queue, ENGINE_SEEN, load_seen_row, &err) ||
+		   queue_left_out("window", &err, reterr)) &&
+	       (marks_load(queue, &err) ||
+		   queue_left_out("marks", &err, reterr)) &&
+	       (queue_quarantine_retry(queue, true, &tried, &err) ||
+		   queue_left_out("quarantined", &err, reterr)) &&
+	       (set_load(queue, &err) ||
+		   queue_left_out("groups", &err, reterr)) &&
+	       (set_load_waiting(queue, &err) ||
+		   queue_left_out("pages", &err, reterr));
 }
 
 bool
@@ -521,7 +523,6 @@ queue_load(struct queue *queue, struct err *reterr)
 	queue->stale = false;
 	queue->stale = !queue_key_load(queue, reterr) ||
 		       !bounds_load(queue, reterr) ||
-		       !queue_erased_load(queue, reterr) ||
 		       !queue_destinations_load(queue, reterr) ||
 		       !queue_rest_load(queue, reterr);
 	return !queue->stale;

@@ -122,7 +122,12 @@ sqlite_state(struct store *store, const char *owner, const char *name,
 
 	if (db_next(&rows, reterr, "b", &data))
 		(void)buf_append(ret_data, data.data, data.len);
-	return db_end(&rows);
+	if (db_end(&rows))
+		return true;
+	/* As of whole tables: what the disk did not give is not lost. */
+	if (reterr->code == ERR_DAMAGED && db_read_failed(&store->db))
+		reterr->code = ERR_IO;
+	return false;
 }
 
 /* ---- upkeep ---- */

@@ -28,8 +28,8 @@
  *		transaction
  * destination	with what is queued for it; delivered_ms is when it last took
  *		something. Its id is what other tables call it by
- * state	small values, of a destination or of the queue; person_key is
- *		that of the hash
+ * state	values of a destination or of the queue; person_key is that of
+ *		the hash. One may be large, and is not read to find another
  * grp		groups of sets (GROUP is a word of SQL)
  * sync		what came of them, by number
  * person	the texts of members, each once, by a hash; counted by refs, and
@@ -116,7 +116,7 @@ static const char tables_sql[] =
     " bytes INTEGER NOT NULL, delivered_ms INTEGER NOT NULL,"
     " paused INTEGER NOT NULL, clean INTEGER NOT NULL);"
     "CREATE TABLE state(owner TEXT NOT NULL, name TEXT NOT NULL,"
-    " data BLOB NOT NULL, PRIMARY KEY(owner, name)) WITHOUT ROWID;"
+    " data BLOB NOT NULL, PRIMARY KEY(owner, name));"
     "CREATE TABLE rules(id INTEGER PRIMARY KEY, data BLOB NOT NULL UNIQUE);";
 
 static const char tables_reports_sql[] =

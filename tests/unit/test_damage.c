@@ -700,6 +700,56 @@ test_a_damaged_counter_keeps_nothing_from_starting(void **state)
 	fixture->queue = NULL;
 }
 
+/* Who was erased is forgotten then, which is told; but nobody else waits. */
+static void
+test_damaged_erasures_keep_nothing_from_starting(void **state)
+{
+	enum { PEOPLE = 5000, PERSON_TEXT = 16 };
+	struct fixture *fixture = *state;
+	static char texts[PEOPLE][PERSON_TEXT];
+	static struct str ids[PEOPLE];
+	unsigned char hash[DIGEST_SHORT], page[DB_PAGE];
+	struct digest_short *digest =
+	    digest_short_new(fixture->queue->hash_key);
+	bool found = false;
+	struct err err;
+	char path[256];
+	int fd;
+
+	FILE_ONLY();
+	assert_non_null(digest);
+	for (int i = 0; i < PEOPLE; i++) {
+		(void)snprintf(texts[i], PERSON_TEXT, "person-%d", i);
+		ids[i] = str_text(texts[i]);
+	}
+	put_batches(fixture, "a", 3);
+	assert_true(jobs_suppress(fixture->queue, ids, PEOPLE, &err));
+	erased_hash(digest, ids[PEOPLE / 2], hash);
+	digest_short_free(digest);
+	queue_test_close(fixture->queue);
+	(void)snprintf(path, sizeof(path), "%s/queue.db", fixture->dir);
+	fd = open(path, O_RDWR);
+	assert_true(fd >= 0);
+	for (off_t at = 0; pread(fd, page, sizeof(page), at) == sizeof(page);
+	     at += DB_PAGE) {
+		if (memmem(page, sizeof(page), hash, sizeof(hash)) == NULL)
+			continue;
+		found = true;
+		memset(page, 0, sizeof(page));
+		assert_int_equal(
+		    pwrite(fd, page, sizeof(page), at), sizeof(page));
+	}
+	assert_int_equal(close(fd), 0);
+	assert_true(found);
+	fixture->queue = queue_test_open(&fixture->settings);
+	fixture->destination = destination_test_open(fixture->queue, "heap");
+	assert_int_equal(deliver(fixture, QUEUE_DELIVERED), 3);
+	assert_int_equal(erased_count(fixture->queue->erased), 0);
+	assert_true(jobs_suppress(fixture->queue, ids, 1, &err));
+	reopen(fixture);
+	assert_int_equal(erased_count(fixture->queue->erased), 1);
+}
+
 int
 main(void)
 {
@@ -719,6 +769,7 @@ main(void)
 	    TEST(test_pages_that_lead_to_each_other),
 	    TEST(test_a_damaged_page_hides_no_other),
 	    TEST(test_a_damaged_counter_keeps_nothing_from_starting),
+	    TEST(test_damaged_erasures_keep_nothing_from_starting),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
