@@ -35,7 +35,8 @@
 
 enum {
 	NOTICES_MOST = 512,
-	NOTICES_LINES = 20, /* of the text of a summary */
+	NOTICES_NAMED = 480, /* of them, about one of many: "source:NAME" */
+	NOTICES_LINES = 20,  /* of the text of a summary */
 	NOTICES_BODY_MAX = 1024 * 1024,
 	NOTICES_WAIT_MOST_MS = 5000, /* between two looks */
 	NOTICES_WAIT_LEAST_MS = 100,
@@ -103,6 +104,7 @@ static struct notice *
 notice_put(struct notices *notices, const struct str texts[TEXTS])
 {
 	struct notice **at = &notices->list, *notice;
+	bool named = memchr(texts[ABOUT].data, ':', texts[ABOUT].len) != NULL;
 
 	while (*at != NULL &&
 	       (!str_equal_text(texts[ABOUT], (*at)->texts[ABOUT]) ||
@@ -110,7 +112,7 @@ notice_put(struct notices *notices, const struct str texts[TEXTS])
 		at = &(*at)->next;
 	notice = *at;
 	if (notice == NULL) {
-		if (notices->count == NOTICES_MOST)
+		if (notices->count >= (named ? NOTICES_NAMED : NOTICES_MOST))
 			return NULL;
 		notice = calloc(1, sizeof(*notice));
 		if (notice == NULL)

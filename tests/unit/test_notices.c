@@ -23,6 +23,7 @@ enum {
 	THINGS = 4,
 	WINDOWS = 3,
 	MANY = 30,
+	CROWD = 600,
 	NEVER_S = 1 << 30,
 	WALL_S = 2000000000
 };
@@ -41,6 +42,7 @@ struct scene {
 		struct window there[WINDOWS];
 	} things[THINGS];
 	struct window many;    /* MANY more of them */
+	struct window crowd;   /* of destinations, CROWD */
 	struct window dead;    /* letters; see dead_letters() */
 	struct window down[2]; /* the receiver answers 503 */
 	int restart;	       /* 0: never */
@@ -125,11 +127,12 @@ __wrap_status_fini(struct status *status)
 }
 
 static void
-show(attention_fn *fn, void *arg, const char *condition, bool quiet)
+show(attention_fn *fn, void *arg, const char *about, const char *condition,
+    bool quiet)
 {
 	const struct attention_item item = {
 	    .level = "wrong",
-	    .about = "x",
+	    .about = about,
 	    .condition = condition,
 	    .what = str_text("It is @here <b>."),
 	    .help = str_text("Do it."),
@@ -144,7 +147,7 @@ __wrap_attention_each(const struct status *status, const char *about,
     bool outside, attention_fn *fn, void *arg)
 {
 	const struct scene *scene = world.scene;
-	char condition[16];
+	char condition[16], name[32];
 
 	(void)status;
 	assert_null(about);
@@ -155,12 +158,16 @@ __wrap_attention_each(const struct status *status, const char *about,
 		for (size_t w = 0; w < WINDOWS; w++)
 			there |= within(scene->things[i].there[w]);
 		if (there)
-			show(fn, arg, scene->things[i].condition,
+			show(fn, arg, "x", scene->things[i].condition,
 			    scene->things[i].quiet);
 	}
 	for (int i = 0; i < MANY && within(scene->many); i++) {
 		(void)snprintf(condition, sizeof(condition), "many%d", i);
-		show(fn, arg, condition, false);
+		show(fn, arg, "x", condition, false);
+	}
+	for (int i = 0; i < CROWD && within(scene->crowd); i++) {
+		(void)snprintf(name, sizeof(name), "destination:%d", i);
+		show(fn, arg, name, "halted", false);
 	}
 }
 
@@ -333,6 +340,10 @@ static const struct scene scenes[] = {
 	.end = 100, .told = "10 new a\n10 new b\n10 new c\n"},
     {"many are summed up", .per_hour = 4, .many = {0, NEVER_S}, .end = 100,
 	.told = "10 summary 30\n"},
+    {"a crowd of destinations leaves room for the queue", .per_hour = 4,
+	.things = {{"gone", .there = ONCE(100, NEVER_S)}},
+	.crowd = {0, NEVER_S}, .end = 200,
+	.told = "10 summary 480\n110 new gone\n"},
     {"the last post of the hour sums up, then an hour passes", .per_hour = 2,
 	.things = {{"a", .there = ONCE(0, NEVER_S)},
 	    {"b", .there = ONCE(100, NEVER_S)},
