@@ -24,7 +24,8 @@
 
 struct api {
 	struct daemon *daemon;
-	struct generation *generation; /* in force as it began, held */
+	struct generation *generation; /* in force as it began, held; of a tap,
+					* as it goes on */
 	struct settings *settings;     /* its */
 	struct call *call;
 	int64_t now_ms;	  /* wall clock, at the beginning */

@@ -49,18 +49,27 @@ tapped_match(const void *arg, const struct tap_item *item)
 		   memchr(item->data.data, '\\', item->data.len) != NULL);
 }
 
-/* The rules for it: those of the last one, if it goes the same way. */
+/* The rules for it: those of the last one, if it goes the same way, and no
+ * reload came between. */
 static void
 tapped_rules(struct tapped *tapped, const struct tap_item *item, bool set)
 {
-	struct settings *settings = tapped->api->settings;
+	struct api *api = tapped->api;
+	struct generation *before = api->generation;
+	struct settings *settings;
 	struct err err;
 
-	if (str_equal_text(item->source, tapped->from) &&
-	    str_equal_text(item->destination, tapped->to))
+	api->generation = in_force_hold(&api->daemon->in_force);
+	settings = api->settings = api->generation->settings;
+	if (before == api->generation &&
+	    str_equal_text(item->source, tapped->from) &&
+	    str_equal_text(item->destination, tapped->to)) {
+		generation_drop(before);
 		return;
+	}
 	explain_free(tapped->explain);
 	tapped->explain = NULL;
+	generation_drop(before);
 	(void)snprintf(
 	    tapped->from, sizeof(tapped->from), "%s", item->source.data);
 	(void)snprintf(

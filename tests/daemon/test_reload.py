@@ -15,9 +15,11 @@ from braze import batch, event
 from commands import CONFIG
 from conftest import PATIENCE, PROGRAM, TOKEN, Process, ask, until
 from load import FAST, LONG, Brazesim, check_law, drain
-from names import Destination, Metric, Reload, Source, State, Status
+from names import (Destination, Finding, Metric, Reload, Row, Source, State,
+                   Status)
 from test_delivery import key
 from test_doubt import BATCHES, sent_and_stored
+from test_events import rows_of, tap
 from test_segments import API_KEY, SECRET, send as send_page, page
 
 OTHER = "another-token-of-the-tests"
@@ -806,6 +808,24 @@ def test_sighup_while_it_starts_and_stops(start, settings):
         while run_.process.poll() is None:
             run_.process.send_signal(signal.SIGHUP)
     assert run_.process.wait(timeout=PATIENCE) == 0
+
+
+def test_a_tap_follows(start, settings):
+    """It shows what the destination gets now, and not what it got."""
+    daemon = start()
+    tapped = tap(daemon, "--rate", "1000")
+
+    def sent():
+        made = event()
+        daemon.post(batch(made))
+        row = until(lambda: rows_of(tapped, made), "it passes")[0]
+        return row[Row.EXPLANATION][Finding.EVENT]["properties"]
+
+    assert "dispatch_id" in sent()
+    settings.destinations["heap"]["drop"] = ["dispatch_id"]
+    reload(daemon, settings)
+    assert "dispatch_id" not in sent()
+    tapped.end()
 
 
 @pytest.mark.file
