@@ -41,6 +41,17 @@ erase_match(void *arg, const struct jobs_event *event)
 	return persons_match(arg, event->type, event->data);
 }
 
+/* What is erased is looked at: also what a batch still has of events that are
+ * settled. */
+static bool
+erase_look_step(
+    struct queue *queue, struct jobs_walk *walk, void *arg, struct err *reterr)
+{
+	(void)arg;
+	walk->settled = true;
+	return jobs_scan(queue, walk, reterr);
+}
+
 static bool
 erase_step(
     struct queue *queue, struct jobs_walk *walk, void *arg, struct err *reterr)
@@ -108,11 +119,11 @@ erase_look(struct job *job, struct persons *persons,
 	bool devices;
 
 	job->match_arg = persons;
-	return erase_pass(job, "looking for ids", job_step_scan, erase_find,
+	return erase_pass(job, "looking for ids", erase_look_step, erase_find,
 		   result, reterr) &&
 	       persons_found(persons, &devices, reterr) &&
 	       (!devices || erase_pass(job, "looking for devices",
-				job_step_scan, erase_share, result, reterr));
+				erase_look_step, erase_share, result, reterr));
 }
 
 /* Then erase what is stored of them. */

@@ -374,6 +374,7 @@ struct jobs_walk {
 	 * the others come by their numbers. Lent; NULL: all are shown. Ends
 	 * with jobs_walk_fini(). */
 	const struct jobs_look *look;
+	bool settled; /* jobs_scan(): show what is settled and not gone, too */
 	struct marks_search *search; /* internal; owned */
 	size_t seen;		     /* out: events that were looked at */
 	size_t matched;		     /* out: so far */

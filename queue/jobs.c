@@ -481,7 +481,7 @@ scan_batch(struct queue *queue, struct jobs_walk *job, struct jobs_batch *batch,
 	for (size_t i = 0; i < batch->batch.count; i++) {
 		struct jobs_event event;
 
-		if (!jobs_batch_live(batch, i))
+		if (!job->settled && !jobs_batch_live(batch, i))
 			continue;
 		event = jobs_batch_event(batch, i);
 		job->matched += jobs_matches(job, &event);

@@ -316,6 +316,25 @@ def test_what_cannot_be_resolved_is_told(start_daemon):
     assert Text.ALONE in told and Text.SHARED in told
 
 
+def test_ids_beside_it_in_what_is_settled(start_daemon):
+    """Of a batch a part is delivered, and the quota keeps the rest: what was
+    delivered is not in the archive yet, and names the person by both ids."""
+    daemon = start_daemon(heap_linger="10ms", heap_share=1,
+                          heap_events_per_minute=10,
+                          heap_identity_per_minute=0)
+    braze = "4" * 24
+    daemon.post(batch(
+        event(user={"user_id": braze, "external_user_id": PERSON}),
+        *(event(user={"user_id": braze}) for _ in range(29))))
+    until(lambda: daemon.queue()["delivered"] > 0, "a part is delivered")
+    daemon.command(*Command.PAUSE, "heap")
+    assert daemon.queue()[Queue.ARCHIVE_BATCHES] == 0
+    told = tool(daemon, *erase(PERSON))
+    assert told[Erased.FOUND] == 1 and told[Erased.ALONE] == 0
+    assert told[Erased.QUEUED] == 30 - daemon.queue()["delivered"]
+    assert daemon.queued() == 0
+
+
 @pytest.mark.file
 def test_who_was_erased_stays_erased(start_daemon):
     """Also over a restart: by any of the ids, until `suppress` is over; but a
