@@ -173,7 +173,9 @@ static const struct setting main_rows[] = {
 		" so that delivery can continue."},
 	{"queue_window", SETTING_INTEGER, MAIN(queue.window_events),
 	    LIMITS(1, 100000000),
-	    .help = "How many events are remembered to detect duplicates."},
+	    .help = "How many events are remembered to detect duplicates; with"
+		" 16 bytes each they take a quarter of queue_max_bytes at"
+		" most."},
 	{"queue_pending", SETTING_INTEGER, MAIN(queue.pending_max),
 	    LIMITS(1, 100000),
 	    .help = "How many requests may wait for the disk at once; further"

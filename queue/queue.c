@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { QUEUE_WINDOW_PART = 4 }; /* of the bound may be hashes of events */
+
 void
 queue_settings_init(struct queue_settings *settings)
 {
@@ -42,10 +44,14 @@ static struct queue *
 queue_new(const struct queue_settings *settings)
 {
 	struct queue *queue = calloc(1, sizeof(*queue));
+	size_t window =
+	    (size_t)settings->max_bytes / QUEUE_WINDOW_PART / DIGEST_SHORT;
 
 	if (queue == NULL)
 		return NULL;
 	queue->settings = *settings;
+	if (settings->window_events > window)
+		queue->settings.window_events = window;
 	queue->engine =
 	    settings->engine != NULL ? settings->engine : engine_default;
 	lock_init(&queue->inbox_lock);
@@ -55,7 +61,7 @@ queue_new(const struct queue_settings *settings)
 	lock_init(&queue->pool_lock);
 	taps_init(&queue->taps);
 	buf_init(&queue->packed, SIZE_MAX / 2);
-	queue->window = window_new(settings->window_events);
+	queue->window = window_new(queue->settings.window_events);
 	queue->ledger = ledger_new(&queue->settings);
 	queue->packer = batch_packer_new();
 	queue->dead = dead_new();

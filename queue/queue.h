@@ -65,7 +65,8 @@ struct queue_settings {
 	size_t marks_events;  /* in a row of marks; or batches, a sixteenth */
 	size_t drift_max;     /* different observations; more are not told
 			       * apart */
-	size_t window_events; /* remembered to tell duplicates */
+	size_t window_events; /* remembered to tell duplicates; of max_bytes
+			       * they take a quarter at most */
 	size_t destinations_max;
 	size_t sources_max; /* that put something in one life of the queue */
 	size_t pending_max; /* puts that may wait for a commit */

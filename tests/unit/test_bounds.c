@@ -114,6 +114,24 @@ unreadable_at_most(const struct stats_totals *totals, int64_t most)
 	return totals->unreadable_bytes <= most;
 }
 
+/* The hashes of duplicates are in the bound, too, and never give way. */
+static void
+test_what_is_remembered_leaves_room(void **state)
+{
+	struct fixture *fixture = *state;
+	struct answer answer;
+	char prefix[32];
+
+	fixture->settings.window_events = 1000000;
+	reopen_with(fixture, 1 << 20);
+	for (int i = 0; i < 100; i++) {
+		(void)snprintf(prefix, sizeof(prefix), "p%d", i);
+		if (!queue_test_put(fixture->queue, "main", "Open", prefix,
+			1000, ITEM_DROP, &answer))
+			fail_msg("%d: %s", i, answer.err.text);
+	}
+}
+
 /* A dead destination leaves a fifth of the bound; a second one what is right of
  * that; and another, added later, has room at once. */
 static void
@@ -926,6 +944,7 @@ main(void)
 	    TEST(test_a_probe_deletes_nothing),
 	    TEST(test_the_oldest_gives_way_first),
 	    TEST(test_older_bodies_give_way_before_dead_letters),
+	    TEST(test_what_is_remembered_leaves_room),
 	    TEST(test_ages_are_of_a_clock_that_runs),
 	    TEST(test_each_kind_has_its_age),
 	    TEST(test_a_jump_of_the_wall_clock_deletes_nothing),
