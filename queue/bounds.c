@@ -77,6 +77,26 @@ bounds_share(
 	return true;
 }
 
+/* The list is what is neither queued nor gives way, where that is much: the
+ * other tables have bounds of their own. */
+bool
+bounds_list(const struct queue *queue, struct err *reterr)
+{
+	int64_t most = queue->settings.max_bytes / 2;
+	int64_t used = queue->settings.max_bytes - queue->bounds.room;
+
+	for (size_t i = 0; used > most && i < queue->destinations.count; i++) {
+		const struct destination *one = &queue->destinations.list[i];
+
+		used -= one->bytes + one->bytes_moved;
+	}
+	return used <= most ||
+	       err_set(reterr, ERR_FULL,
+		   "the list of erasures has no room: half of queue_max_bytes "
+		   "is neither queued nor gives way; see `currentsd erasures "
+		   "list`");
+}
+
 bool
 bounds_load(struct queue *queue, struct err *reterr)
 {

@@ -64,6 +64,10 @@ int64_t bounds_destination_max(struct queue *queue, int64_t destination);
 MUST_USE bool bounds_share(
     struct queue *queue, int64_t destination, size_t bytes, struct err *reterr);
 
+/* May more requests for erasures be listed? They stay until the operator is
+ * done with them. ERR_FULL if they have half of the bound. */
+MUST_USE bool bounds_list(const struct queue *queue, struct err *reterr);
+
 /* Until the first dead letters expire; INT64_MAX: never, or not known yet. */
 int64_t bounds_dead_left_ms(const struct queue *queue);
 

@@ -543,14 +543,43 @@ put_mark_erased_since(struct queue *queue, struct put *put, struct err *reterr)
 	return ok;
 }
 
-/* A put that is refused for its destination alone changes nothing. */
+static void
+put_asked(void *arg, struct str id)
+{
+	(void)id;
+	*(bool *)arg = true;
+}
+
+/* Does it ask for an erasure that would be listed? */
+static bool
+put_asks(const struct queue *queue, const struct put *put)
+{
+	const struct queue_settings *settings = &queue->settings;
+	bool asks = false;
+
+	for (size_t i = 0;
+	     settings->erasure != NULL && !asks && i < put->batch.count; i++) {
+		const struct item *item = &put->batch.items[i];
+
+		if (put_fate(put, i) != ITEM_DROP &&
+		    !window_has(queue->window, put->hashes[i]))
+			settings->erasure(settings->erasure_arg, item->type,
+			    item->data, put_asked, &asks);
+	}
+	return asks;
+}
+
+/* A put that is refused for its destination or its requests alone changes
+ * nothing. */
 static bool
 put_is_refused(struct queue *queue, struct put *put, int64_t destination)
 {
 	put->refused =
-	    put->frame.len > 0 &&
-	    !bounds_share(queue, destination, put->frame.len, &put->refusal) &&
-	    put_has_new(queue, put);
+	    (put->frame.len > 0 &&
+		!bounds_share(
+		    queue, destination, put->frame.len, &put->refusal) &&
+		put_has_new(queue, put)) ||
+	    (!bounds_list(queue, &put->refusal) && put_asks(queue, put));
 	return put->refused;
 }
 

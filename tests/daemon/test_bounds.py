@@ -11,7 +11,7 @@ from braze import batch
 from commands import FOUND, tool
 from conftest import NO_QUOTA, until
 from disk import damage_pointer_maps
-from names import Command, Log, Metric, Place, Queue, Row, Text
+from names import Command, Erasure, Log, Metric, Place, Queue, Row, Text
 from test_delivery import event
 from test_destinations import post, put, start_several  # noqa: F401
 
@@ -86,6 +86,34 @@ def test_what_cannot_be_delivered_harms_no_other(
     assert daemon.destination("dead")["bytes"] > 8 << 20
     assert " uses " in daemon.command("status")
     assert daemon.get("/readyz").status == 200
+
+
+def test_the_list_of_erasures_harms_no_other(start_several, start_heapsim):  # noqa: F811
+    """It has no end, and goes only when the operator is done. One source asks
+    for more and more: that does not come in, and everything else does."""
+    heaps = {"heap": start_heapsim("--no-quota")}
+    daemon = start_several({"well": "heap", "ill": "heap"}, heaps,
+                           main={"queue_max_bytes": BOUND},
+                           events_per_minute=0)
+    put(daemon, "well", [invalid(0)])
+
+    def ask():
+        return post(daemon, "ill", [{
+            "event_type": "users.UserDeleteRequest", "id": os.urandom(8).hex(),
+            "time": 1764000000, "user": {"user_id": os.urandom(120).hex()}}
+            for _ in range(AT_ONCE * 5)])
+
+    refused = until(lambda: (answer := ask()).status == 503 and answer,
+                    "the list is full")
+    assert "erasures" in refused.json["error"]
+    put(daemon, "well", [event(number) for number in range(EVENTS)])
+    put(daemon, "ill", [event(EVENTS)])
+    until(lambda: len(heaps["heap"].keys()) == EVENTS + 1, "all at Heap")
+    assert daemon.queue()["expired"] == 0
+    users = [row[Erasure.USER] for row in tool(daemon, *Command.ERASURES_LIST)]
+    for at in range(0, 4 * 1000, 1000):
+        daemon.command(*Command.ERASURES_DONE, *users[at:at + 1000])
+    until(lambda: ask().status == 200, "there is room again")
 
 
 @pytest.mark.file
