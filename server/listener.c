@@ -100,11 +100,13 @@ listener_connections(void *arg)
 
 /* May one more be passed to the library? Its threads may not have begun with
  * the last ones, or not closed those that were shut down to make room: they get
- * a moment for that. */
+ * a moment for that. The library does not tell of those that it had no memory
+ * for (0.9.75), so they are found here, as missing. */
 static bool
 listener_has_room(struct listener *listener)
 {
 	const struct timespec moment = {.tv_nsec = LISTENER_ROOM_NS};
+	const union MHD_DaemonInfo *info;
 
 	for (int i = 0; i < LISTENER_ROOM_TRIES; i++) {
 		if (atomic_load(&listener->passed) <
@@ -112,6 +114,10 @@ listener_has_room(struct listener *listener)
 			return true;
 		(void)nanosleep(&moment, NULL);
 	}
+	info = MHD_get_daemon_info(
+	    listener->daemon, MHD_DAEMON_INFO_CURRENT_CONNECTIONS);
+	if (info != NULL)
+		atomic_store(&listener->passed, info->num_connections);
 	return false;
 }
 

@@ -21,7 +21,9 @@ from braze import PROBES, batch, event, raw
 from commands import CONFIG, bare, enough
 from conftest import PATIENCE, PROGRAM, until, variable
 from hostile import MIB, POST, bounded, is_served, statuses
+from load import sanitized
 from names import Log, Metric, Queue, Source, Status, Text
+from test_first_bytes import answer_on
 
 __all__ = ["bounded"]  # a fixture
 
@@ -156,6 +158,28 @@ def test_crowds_that_come_at_once(bounded):
         is_served(daemon)
         for sock in crowd:
             sock.close()
+
+
+@pytest.mark.skipif(sanitized(), reason="sanitizers abort without memory")
+def test_a_crowd_without_memory_takes_no_places(start_daemon):
+    """What the library has no memory for it closes, and tells nobody."""
+    daemon = start_daemon(max_connections=8)
+    is_served(daemon)
+    pid, data = daemon.run.process.pid, resource.RLIMIT_DATA
+    soft, hard = resource.prlimit(pid, data)
+    resource.prlimit(pid, data, (1, hard))
+    for _ in range(100):
+        with daemon.connect() as sock:
+            answer_on(sock, b"POST /cur\r\n\r\n")
+    resource.prlimit(pid, data, (soft, hard))
+
+    def answered():
+        with daemon.connect() as sock:
+            return answer_on(sock, b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+                             b"Connection: close\r\n\r\n")
+
+    until(answered, "a place")
+    is_served(daemon)
 
 
 def test_a_crowd_leaves_files_for_delivery(start_daemon, heapsim, tmp_path,
