@@ -213,7 +213,7 @@ daemon_queue_open(struct daemon *daemon, bool brief, struct err *reterr)
 	return queue_open(&queue, &daemon->queue, reterr);
 }
 
-/* Reloads wait until all is there. */
+/* Until all is there, nothing is reloaded. */
 static void
 daemon_starting(struct daemon *daemon, bool starting)
 {

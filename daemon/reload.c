@@ -400,14 +400,21 @@ reload_all(struct reload *reload, struct err *reterr)
 
 /* ---- one at a time ---- */
 
-static void
-reload_begin(struct daemon_reload *reload)
+/* Not while the daemon starts: if that fails, it waits for who asked us. */
+static bool
+reload_begin(struct daemon *daemon, struct err *reterr)
 {
+	struct daemon_reload *reload = &daemon->reload;
+	bool starting;
+
 	lock_hold(&reload->lock);
-	while (reload->running)
+	while (reload->running && atomic_load(&daemon->server) != NULL)
 		cond_wait(&reload->ended, &reload->lock, INT64_MAX);
+	starting = reload->running;
 	reload->running = true;
 	lock_drop(&reload->lock);
+	return !starting ||
+	       err_set(reterr, ERR_BUSY, "the daemon is starting: try again");
 }
 
 static void
@@ -445,7 +452,8 @@ reload_run(struct daemon *daemon, bool force, const char *caller,
 	buf_init(&ret_result->added, RELOAD_NAMES_MAX);
 	buf_init(&ret_result->removed, RELOAD_NAMES_MAX);
 	buf_init(&ret_result->restart, RELOAD_NAMES_MAX);
-	reload_begin(&daemon->reload);
+	if (!reload_begin(daemon, reterr))
+		return false;
 	if (atomic_load(&daemon->server) == NULL) {
 		reload_end(&daemon->reload, NULL, NULL);
 		return err_set(reterr, ERR_CONFLICT,

@@ -4,6 +4,8 @@ force, or none; nobody who posts and nothing that is sent notices."""
 import concurrent.futures
 import contextlib
 import json
+import os
+import select
 import signal
 import socket
 import threading
@@ -13,7 +15,7 @@ import pytest
 
 from braze import batch, event
 from commands import CONFIG
-from conftest import PATIENCE, PROGRAM, TOKEN, Process, ask, until
+from conftest import BUILD, PATIENCE, PROGRAM, TOKEN, Process, ask, until
 from load import FAST, LONG, Brazesim, check_law, drain
 from names import (Destination, Finding, Metric, Reload, Row, Source, State,
                    Status)
@@ -773,6 +775,41 @@ def test_reloads_under_load_lose_nothing(start, settings, heapsim, tmp_path,
     drain(daemon)
     check_law(daemon, heapsim, braze.acked())
     figure(f"{done} reloads while {events} events came: none was refused")
+
+
+@pytest.mark.file
+def test_a_start_that_fails_waits_for_no_reload(start, settings, tmp_path):
+    """It waits for all calls, so none may wait for it."""
+    def tasks():
+        return len(os.listdir(f"/proc/{run_.process.pid}/task"))
+
+    daemon = start()
+    daemon.stop()
+    taken, hang = tmp_path / "taken.sock", tmp_path / "hang"
+    hang.touch()
+    local = tmp_path / "state0" / "admin.sock"
+    with socket.socket(socket.AF_UNIX) as other, \
+            socket.socket(socket.AF_UNIX) as asking:
+        other.bind(str(taken))
+        other.listen(1)
+        run_ = Process([PROGRAM, "serve"], env={
+            **daemon.env, "CURRENTSD_LISTEN": f"unix:{taken}",
+            "LD_PRELOAD": str(BUILD / "tests" / "libhang.so"),
+            "HANG": str(hang), "HANG_IN": "connect",
+            "ASAN_OPTIONS": "verify_asan_link_order=0"})
+        try:
+            until(local.exists, "admin.sock")
+            until(lambda: asking.connect_ex(str(local)) == 0, "it listens")
+            before = tasks()
+            asking.sendall(b"POST /reload HTTP/1.1\r\nHost: x\r\n"
+                           b"Content-Length: 0\r\n\r\n")
+            until(lambda: tasks() > before or
+                  select.select([asking], [], [], 0)[0], "it waits or is told")
+            hang.unlink()
+            assert run_.process.wait(timeout=PATIENCE) == 1
+        finally:
+            run_.end(signal.SIGKILL)
+    run_.wait_line("another program listens")
 
 
 def test_two_at_once(start, settings):
