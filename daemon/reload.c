@@ -148,6 +148,10 @@ source_first(const struct settings *settings, enum settings_source_kind kind)
 static bool
 sources_check(struct reload *reload, struct err *reterr)
 {
+	if (reload->new->source_count > reload->old->queue.sources_max)
+		return err_set(reterr, ERR_CONFLICT,
+		    "%zu sources, and sources_max is %zu until a restart",
+		    reload->new->source_count, reload->old->queue.sources_max);
 	for (size_t i = 0; i < reload->old->source_count; i++) {
 		const struct settings_source *old = &reload->old->sources[i];
 		const char *name = old->server.name, *first;

@@ -777,6 +777,19 @@ def test_reloads_under_load_lose_nothing(start, settings, heapsim, tmp_path,
     figure(f"{done} reloads while {events} events came: none was refused")
 
 
+def test_more_sources_than_the_queue_takes(start, settings):
+    """The queue was opened for so many."""
+    settings.top["sources_max"] = 1
+    daemon = start()
+    assert daemon.post(batch(event())).status == 200
+    settings.top["sources_max"] = 2
+    settings.sources["more"] = {"token": [OTHER]}
+    assert "sources_max is 1 until a restart" in refused(daemon, settings)
+    assert daemon.status()[Status.RELOAD][Reload.FAILED] is True
+    del settings.sources["more"]
+    assert reload(daemon, settings)[Reload.RESTART] == ["sources_max"]
+
+
 @pytest.mark.file
 def test_a_start_that_fails_waits_for_no_reload(start, settings, tmp_path):
     """It waits for all calls, so none may wait for it."""
