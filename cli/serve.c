@@ -95,15 +95,16 @@ signals_open(int *ret_fd, struct err *reterr)
 
 /*
  * Each connection is an open file, and the limit of files is often 1024. Raise
- * it, or else take fewer connections, so that strangers' connections leave the
- * files that the queue, the delivery and the operator need.
+ * it as far as we may, since a reload may add destinations; or else take fewer
+ * connections, so that strangers' connections leave the files that the queue,
+ * the delivery and the operator need.
  */
 static bool
 files_fit(struct settings *settings, struct err *reterr)
 {
 	unsigned connections = settings->server.max_connections;
 	struct rlimit limit;
-	rlim_t own = OWN_FILES, want;
+	rlim_t own = OWN_FILES, want, before;
 
 	for (size_t i = 0; i < settings->destination_count; i++)
 		own += (rlim_t)settings->destinations[i].forwarder.in_flight *
@@ -112,14 +113,11 @@ files_fit(struct settings *settings, struct err *reterr)
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return err_set(reterr, ERR_IO,
 		    "cannot read the limit of open files: %s", strerror(errno));
-	if (limit.rlim_cur >= want)
-		return true;
-	limit.rlim_cur = limit.rlim_max < want ? limit.rlim_max : want;
+	before = limit.rlim_cur;
+	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return err_set(reterr, ERR_IO,
-		    "cannot raise the limit of open files: %s",
-		    strerror(errno));
-	if (limit.rlim_cur == want)
+		limit.rlim_cur = before;
+	if (limit.rlim_cur >= want)
 		return true;
 	while (connections > CONNECTIONS_LEAST &&
 	       own + server_files(connections) > limit.rlim_cur)

@@ -13,6 +13,7 @@ import time
 
 import pytest
 
+import conftest
 from braze import batch, event
 from commands import CONFIG
 from conftest import BUILD, PATIENCE, PROGRAM, TOKEN, Process, ask, until
@@ -788,6 +789,31 @@ def test_more_sources_than_the_queue_takes(start, settings):
     assert daemon.status()[Status.RELOAD][Reload.FAILED] is True
     del settings.sources["more"]
     assert reload(daemon, settings)[Reload.RESTART] == ["sources_max"]
+
+
+def test_what_is_added_gets_files(start, settings, monkeypatch, tmp_path):
+    """More destinations need more open files, and take none from others."""
+    limited = tmp_path / "limited"
+    limited.write_text(f'#!/bin/sh\nulimit -S -n 100\nexec {PROGRAM} "$@"\n')
+    limited.chmod(0o755)
+    monkeypatch.setattr(conftest, "PROGRAM", str(limited))
+    settings.top["max_connections"] = 8
+    daemon = start()
+    names = [f"silent{i}" for i in range(4)]
+    with socket.create_server(("127.0.0.1", 0), backlog=1000) as silent:
+        for i, name in enumerate(names):
+            settings.sources[name] = {"token": [TOKEN], "destination": name}
+            settings.destinations[name] = {
+                "app_id": 100 + i, "in_flight": 64, "request_events": 1,
+                "url": f"http://127.0.0.1:{silent.getsockname()[1]}",
+                "linger": 0, "timeout": "1h"}
+        reload(daemon, settings)
+        for name in names:
+            for _ in range(64):
+                assert daemon.post(batch(event()),
+                                   f"/currents/{name}").status == 200
+        assert daemon.post(batch(event())).status == 200
+        until(lambda: daemon.queue()["delivered"] == 1, "it is delivered")
 
 
 @pytest.mark.file
