@@ -127,18 +127,22 @@ clients_open(struct clients *clients)
 	return open;
 }
 
-void
+bool
 clients_remove(struct clients *clients, struct client *client)
 {
+	bool shut;
+
 	if (client == NULL)
-		return;
+		return false;
 	lock_hold(&clients->lock);
 	clients_unlink(clients, client);
 	clients->count--;
-	clients->leaving -= client->shut;
+	shut = client->shut;
+	clients->leaving -= shut;
 	clients->kept -= client->kept;
 	lock_drop(&clients->lock);
 	free(client);
+	return shut;
 }
 
 void

@@ -87,8 +87,9 @@ bool clients_reading(struct clients *clients);
 /* How many there are that will stay. */
 size_t clients_open(struct clients *clients);
 
-/* The connection is about to be closed. Accepts NULL. */
-void clients_remove(struct clients *clients, struct client *client);
+/* The connection is about to be closed; true if we shut it down. Accepts
+ * NULL. */
+bool clients_remove(struct clients *clients, struct client *client);
 
 /* Note the state of its request. */
 void clients_mark(struct clients *clients, struct client *client,

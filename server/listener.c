@@ -211,7 +211,6 @@ listener_meet(const struct listener *listener,
 		client->identity = tls_give(
 		    listener_tls(listener), connection, &client->agreed);
 		client->uncounted = true; /* the kernel counts what is sealed */
-		return;
 	}
 	/* In this order: what arrives in between must not be taken for what was
 	 * read. */
@@ -221,19 +220,27 @@ listener_meet(const struct listener *listener,
 		client->bytes = arrived - (uint64_t)unread;
 }
 
-/* A connection ended. */
+/* A connection ended. A balancer that looks whether we are there ends it behind
+ * its PROXY header; that says nothing about the certificate, and neither does
+ * what we closed. */
 static void
 listener_part(struct listener *listener, struct client *client)
 {
 	static const char why[] = "its TLS handshake did not succeed: does the "
 				  "client trust the certificate?";
+	char origin[ORIGIN_TEXT];
+	bool failed;
 
 	if (client == NULL)
 		return;
-	if (client->identity != NULL && !client->agreed)
-		listener_log_hung_up(listener, client->origin, why);
+	failed =
+	    client->identity != NULL && !client->agreed &&
+	    (!listener_proxied(listener) ||
+		listener_arrived(client->fd) > client->bytes + LISTENER_ODD);
+	memcpy(origin, client->origin, sizeof(origin));
 	tls_take_back(listener_tls(listener), client->identity);
-	clients_remove(&listener->clients, client);
+	if (!clients_remove(&listener->clients, client) && failed)
+		listener_log_hung_up(listener, origin, why);
 }
 
 static void

@@ -16,7 +16,7 @@ from commands import CONFIG, FINE, enough, run
 from conftest import PATIENCE, TOKEN, until
 from hostile import POST, statuses
 from names import Log, Metric
-from test_first_bytes import MALFORMED, V1, answer_on
+from test_first_bytes import MALFORMED, V1, V2_LOCAL, answer_on
 
 ENTRIES = b"".join(b"X-%d: %s\r\n" % (i, b"x" * 1000) for i in range(200))
 
@@ -299,8 +299,26 @@ def test_handshakes_count_to_the_limit(start_tls, files):
         sock.sendall(b"\x16\x03\x01\x02\0\x01\0")
     until(lambda: daemon.metric(Metric.CONNECTIONS_SWEPT) >= 184, "room made")
     is_served(daemon, files)
+    # Nobody is blamed for what we closed.
+    assert daemon.metric(Metric.HUNG_UP) == 0
     for sock in crowd:
         sock.close()
+
+
+def test_health_checks_of_a_balancer(start_tls, files):
+    """They end before the handshake, and say nothing about the certificate."""
+    daemon = start_tls(threads=1, listen_proxy_protocol="yes")
+    for _ in range(10):
+        with daemon.connect() as sock:
+            sock.sendall(V2_LOCAL)
+            sock.shutdown(socket.SHUT_WR)
+            assert answer_on(sock) == b""
+    assert daemon.metric(Metric.HUNG_UP) == 0
+    with daemon.connect() as sock:
+        sock.sendall(V2_LOCAL + b"\x16\x03\x01\x02\0\x01\0")
+        sock.shutdown(socket.SHUT_WR)
+        answer_on(sock)
+    until(lambda: daemon.metric(Metric.HUNG_UP) == 1, "counted")
 
 
 # ---- the files
