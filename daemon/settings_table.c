@@ -124,7 +124,8 @@ static const struct setting main_rows[] = {
 		" at most 128 KiB; up to 256 of them stay open between"
 		" requests. There are fewer if the limit of open files is too"
 		" low. When all are taken, the slowest that has shown no valid"
-		" token is closed."},
+		" token is closed, or of a source that has more than four times"
+		" what the others leave."},
 	{"body_limit", SETTING_SIZE, MAIN(server.body_limit),
 	    LIMITS(MIB(1), MIB(512)),
 	    .help = "The largest request body, before and after"
@@ -134,7 +135,8 @@ static const struct setting main_rows[] = {
 	    LIMITS(MIB(1), GIB(1024)),
 	    .help = "Memory for all bodies being received, including a buffer"
 		" of 64 KiB for each; without enough of it, requests are"
-		" answered 503."},
+		" answered 503. One of several sources may use four times what"
+		" is free."},
 	{"max_events", SETTING_INTEGER, MAIN(server.max_items),
 	    LIMITS(100, 10000000),
 	    .help = "The most events, or changes, in one body (Braze sends 100"

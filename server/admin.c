@@ -303,7 +303,7 @@ admin_begin(struct request *request, const struct headers *headers)
 	caller = admin_caller(request, route->right, headers);
 	if (caller == NULL)
 		return;
-	clients_prove(&request->listener->clients, request->client);
+	clients_prove(&request->listener->clients, request->client, true);
 	if (headers->length > route->body_max) {
 		request_refuse(request, INTAKE_TOO_LARGE,
 		    route->body_max == 0 ? "this path takes no body"

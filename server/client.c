@@ -160,10 +160,10 @@ clients_mark(struct clients *clients, struct client *client,
 }
 
 void
-clients_prove(struct clients *clients, struct client *client)
+clients_prove(struct clients *clients, struct client *client, bool proven)
 {
 	lock_hold(&clients->lock);
-	client->proven = true;
+	client->proven = proven;
 	lock_drop(&clients->lock);
 }
 

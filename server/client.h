@@ -52,7 +52,7 @@ struct client {
 	struct client *next, *prev;
 	bool shut;   /* shut down, about to close */
 	bool kept;   /* it was answered and may send another request */
-	bool proven; /* one of its requests had a valid proof */
+	bool proven; /* its last request with a valid proof gave it rights */
 	enum client_state state;
 	int64_t since_ms; /* in this state */
 	int64_t ended_ms; /* when the sweep first saw its end, or 0 */
@@ -95,8 +95,8 @@ bool clients_remove(struct clients *clients, struct client *client);
 void clients_mark(struct clients *clients, struct client *client,
     enum client_state state, int64_t mono_ms);
 
-/* A request of it had a valid proof. */
-void clients_prove(struct clients *clients, struct client *client);
+/* A request of it had a valid proof; and does it get the rights of that? */
+void clients_prove(struct clients *clients, struct client *client, bool proven);
 
 /* It is being answered: may the connection stay open? One that has proven
  * itself takes the place of an idle one that has not. */

@@ -44,6 +44,8 @@ struct ingest {
 	struct intake_reader *reader; /* NULL before the end of the body */
 	size_t paid;		      /* out of the budget, besides the body */
 	bool refused;		      /* the budget had no more */
+	struct source_load *load;
+	size_t held; /* counted there, of what is paid */
 
 	enum intake_cause cause; /* what the body is */
 	struct intake_batch batch;
@@ -134,6 +136,7 @@ ingest_free(struct request *request)
 	ingest->intake->reader_free(ingest->reader);
 	buf_fini(&ingest->drift);
 	budget_give(ingest->budget, ingest->paid);
+	(void)atomic_fetch_sub(&ingest->load->body_bytes, ingest->held);
 	free(ingest);
 	request->ingest = NULL;
 }
@@ -254,6 +257,22 @@ ingest_pay(void *arg, size_t bytes)
 	return true;
 }
 
+/* Count what it holds. Do the other requests of the source leave enough? */
+static bool
+ingest_hold(struct request *request)
+{
+	struct ingest *ingest = request->ingest;
+	size_t before = ingest->held, all;
+
+	ingest->held =
+	    ingest->paid + ingest->body.raw.paid + ingest->body.plain.paid;
+	all =
+	    atomic_fetch_add(&ingest->load->body_bytes, ingest->held - before);
+	return sources_settings(request->sources)->source_count == 1 ||
+	       all - before <=
+		   REQUEST_SHARE * atomic_load(&request->service->budget.left);
+}
+
 /* So many bytes came or will come: pay for the buffer that they are read
  * into, and refuse the request if anything went wrong. */
 static void
@@ -261,9 +280,13 @@ ingest_check_body(struct request *request, uint64_t length)
 {
 	struct ingest *ingest = request->ingest;
 	enum body_state state = ingest->body.state;
+	bool fair;
 
 	if (state == BODY_GOOD && length > BODY_FREE && ingest->paid == 0 &&
 	    !ingest_pay(ingest, LISTENER_READ))
+		state = BODY_NO_MEMORY;
+	fair = ingest_hold(request);
+	if (state == BODY_GOOD && length > BODY_FREE && !fair)
 		state = BODY_NO_MEMORY;
 	switch (state) {
 	case BODY_GOOD:
@@ -277,6 +300,9 @@ ingest_check_body(struct request *request, uint64_t length)
 	case BODY_NO_MEMORY:
 		request_refuse(request, INTAKE_BUSY, ingest_no_memory);
 		body_fini(&ingest->body);
+		budget_give(ingest->budget, ingest->paid);
+		ingest->paid = 0;
+		(void)ingest_hold(request);
 		break;
 	}
 }
@@ -302,6 +328,7 @@ ingest_begin(struct request *request, const struct headers *headers)
 		return;
 	}
 	request->ingest = ingest;
+	ingest->load = sources_load(request->sources, request->source);
 	parent = request_header(request, "traceparent");
 	if (service->settings.tracing && parent != NULL)
 		(void)trace_read(parent, request->trace);

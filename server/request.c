@@ -210,8 +210,14 @@ request_end(struct request *request)
 {
 	struct service *service = request->service;
 	bool active = request->active;
+	struct source_load *load;
 
 	CHECK(request->stage != REQUEST_HANDED);
+	if (request->authorised) {
+		load = sources_load(request->sources, request->source);
+		(void)atomic_fetch_sub(&load->requests, 1);
+		(void)atomic_fetch_sub(&service->proven, 1);
+	}
 	sources_drop(request->sources);
 	free(request);
 	if (!active)
@@ -265,8 +271,17 @@ request_header(void *arg, const char *name)
 void
 request_prove(struct request *request)
 {
+	struct clients *clients = &request->listener->clients;
+	struct source_load *load =
+	    sources_load(request->sources, request->source);
+	size_t all = atomic_fetch_add(&request->service->proven, 1);
+	size_t own = atomic_fetch_add(&load->requests, 1);
+	size_t left = clients->most > all ? clients->most - all : 0;
+
 	request->authorised = true;
-	clients_prove(&request->listener->clients, request->client);
+	clients_prove(clients, request->client,
+	    request_settings(request)->source_count == 1 ||
+		own <= REQUEST_SHARE * left);
 }
 
 void

@@ -39,6 +39,7 @@ struct service {
 	struct budget unproven; /* of those that come before their proof */
 	size_t unproven_bytes;	/* of it; server_adopt() alone changes it */
 	struct budget called;	/* of the bodies of the admin interface */
+	atomic_size_t proven;	/* requests in progress with a valid proof */
 	atomic_bool draining;
 
 	/* guarded by lock */
@@ -57,6 +58,9 @@ struct sources *service_sources(struct service *service);
 enum request_stage { REQUEST_READING, REQUEST_HANDED, REQUEST_DONE };
 
 enum { REQUEST_ID = 128 + 1, REQUEST_ID_OWN = 16 };
+
+/* One of several sources may hold so many times what is free. */
+enum { REQUEST_SHARE = 4 };
 
 struct request {
 	struct service *service;
@@ -141,7 +145,8 @@ void request_end(struct request *request);
  * parameter of the query, else the first. */
 void request_find_source(struct request *request, struct str name);
 
-/* Its proof was valid. */
+/* Its proof was valid. The connection gives way to no stranger then, unless the
+ * source has more than its share of them. */
 void request_prove(struct request *request);
 
 /* Answer so when the request has been read to its end. The first refusal

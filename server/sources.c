@@ -38,7 +38,10 @@ static const int64_t sources_apart_ms = (int64_t)24 * 3600 * 1000;
 struct source_row {
 	struct source_row *next;
 	struct server_source_status status;
-	struct histogram times; /* any thread */
+	/* any thread */
+	struct histogram times;
+	struct source_load load;
+
 	char name[];
 };
 
@@ -475,6 +478,13 @@ sources_row(struct sources *sources, const char *name)
 			return &sources->rows[i];
 	}
 	return NULL;
+}
+
+struct source_load *
+sources_load(struct sources *sources, size_t source)
+{
+	CHECK(source < sources->count);
+	return &sources->rows[source].row->load;
 }
 
 void

@@ -15,6 +15,8 @@
 #include "base/str.h"
 #include "server/server.h"
 
+#include <stdatomic.h>
+
 struct sources;
 
 /* The source of that name that posts to this intake; if the name is empty the
@@ -68,6 +70,13 @@ void sources_note_answer(struct sources *sources, size_t source,
 /* Note the items of a post that was answered 2xx. */
 void sources_note_items(
     struct sources *sources, size_t source, size_t items, int64_t mono_ms);
+
+/* What the requests hold that proved to be the source's. It stays the same as
+ * long as any of its sources are held. */
+struct source_load {
+	atomic_size_t requests, body_bytes;
+};
+struct source_load *sources_load(struct sources *sources, size_t source);
 
 /* Note how long a request took that proved to be the source's. */
 void sources_note_time(struct sources *sources, size_t source, int64_t us);

@@ -19,7 +19,7 @@ import pytest
 import conftest
 from braze import PROBES, batch, event, raw
 from commands import CONFIG, bare, enough
-from conftest import PATIENCE, PROGRAM, until, variable
+from conftest import PATIENCE, PROGRAM, TOKEN, until, variable
 from hostile import MIB, POST, bounded, is_served, statuses
 from load import sanitized
 from names import Log, Metric, Queue, Source, Status, Text
@@ -119,6 +119,43 @@ def test_crowd_of_begun_requests(bounded):
     until(lambda: daemon.post(batch(event())).status == 200, "sweep")
     for sock in crowd:
         sock.close()
+
+
+@pytest.fixture
+def start_two(start_daemon, tmp_path, heapsim):
+    """A function that starts a daemon with two sources, main and other."""
+    def start(**settings):
+        config = tmp_path / "currentsd.conf"
+        config.write_text("".join(
+            f'source "{name}" {{ token = "{TOKEN}" }}\n'
+            for name in ("main", "other"))
+            + f'destination "heap" {{ app_id = "11" url = "{heapsim.url}" }}')
+        return start_daemon(config=config, token=None, heap_app_id=None,
+                            heap_url=None, request_timeout="10m",
+                            idle_timeout="10m", **settings)
+    return start
+
+
+LARGE = json.dumps(batch(*[event() for _ in range(100)]))
+
+
+@pytest.mark.parametrize("lengths", [
+    [1000] * 100, [500_000] * 20 + [2000] * 20], ids=["many", "large"])
+def test_a_source_that_stalls_harms_no_other(start_two, lengths):
+    """All the connections and all the memory that it can get."""
+    daemon = start_two(max_connections=64, body_memory="8M", body_limit="1M",
+                       max_events=1000)
+    crowd = []
+    try:
+        for length in lengths:
+            crowd.append(daemon.connect())
+            crowd[-1].sendall(POST + b"Content-Length: %d\r\n\r\n{" % length)
+            assert daemon.get("/healthz").status == 200
+        for _ in range(10):
+            assert daemon.post(LARGE, "/currents/other").status == 200
+    finally:
+        for sock in crowd:
+            sock.close()
 
 
 @pytest.mark.parametrize("begun", [

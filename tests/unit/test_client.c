@@ -83,7 +83,7 @@ test_leave(void **state)
 			each[i] = clients_add(&clients, fds[i][0], 0);
 			assert_non_null(each[i]);
 			assert_int_equal(each[i]->over, i == 2);
-			clients_prove(&clients, each[i]);
+			clients_prove(&clients, each[i], true);
 			clients_mark(&clients, each[i], CLIENT_READING, 0);
 		}
 		clients_remove(&clients, each[gone]);
@@ -121,7 +121,7 @@ test_evict(void **state)
 		each[i] = clients_add(&clients, fds[i][0], 0);
 		assert_non_null(each[i]);
 		assert_false(each[i]->over);
-		clients_prove(&clients, each[i]);
+		clients_prove(&clients, each[i], true);
 		if (i != CLIENTS - 2)
 			continue;
 		/* 0 is busy; 1 was, so that 2 is idle for longer. */
@@ -157,7 +157,7 @@ test_evict_unproven(void **state)
 		each[i] = clients_add(&clients, fds[i][0], 0);
 		assert_non_null(each[i]);
 		if (i != 1) /* 0 stays idle */
-			clients_prove(&clients, each[i]);
+			clients_prove(&clients, each[i], true);
 		if (i != 0)
 			clients_mark(&clients, each[i], CLIENT_READING, 0);
 		assert_int_equal(each[0]->shut, i >= 4);
@@ -318,17 +318,17 @@ test_keep_the_proven(void **state)
 	clients_mark(&clients, each[0], CLIENT_READING, 1);
 	clients_mark(&clients, each[2], CLIENT_IDLE, 1);
 	clients_mark(&clients, each[1], CLIENT_IDLE, 2);
-	clients_prove(&clients, each[3]);
+	clients_prove(&clients, each[3], true);
 	assert_true(clients_keep(&clients, each[3]));
 	assert_true(was_shut(fds[2][1]));
 	assert_false(was_shut(fds[1][1]));
 	assert_int_equal(clients.kept, KEEP);
-	clients_prove(&clients, each[4]);
+	clients_prove(&clients, each[4], true);
 	assert_true(clients_keep(&clients, each[4]));
 	assert_true(was_shut(fds[1][1]));
 	/* 0 is busy, 3 and 4 have proven themselves */
 	clients_mark(&clients, each[3], CLIENT_IDLE, 3);
-	clients_prove(&clients, each[5]);
+	clients_prove(&clients, each[5], true);
 	assert_false(clients_keep(&clients, each[5]));
 	assert_false(was_shut(fds[0][1]));
 	assert_false(was_shut(fds[3][1]));
