@@ -28,9 +28,11 @@ enum {
 				   * below LISTENER_STALLED_MS in all */
 	LISTENER_ROOM_NS = 1000 * 1000,
 	LISTENER_ODD = 4, /* bytes that are no body: see below */
-	LISTENER_FLAGS = MHD_USE_EPOLL_INTERNAL_THREAD |
-			 MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+	LISTENER_FLAGS = MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
 			 MHD_USE_NO_LISTEN_SOCKET,
+	/* By epoll, a thread of the library's runs without a pause for as long
+	 * as a handshake waits for the client (0.9.75). */
+	LISTENER_TLS = MHD_USE_TLS | MHD_USE_POLL_INTERNAL_THREAD,
 };
 
 /* Connections over the limit: a part of it, so that few files are enough for a
@@ -564,10 +566,11 @@ listener_start(struct listener *listener, struct err *reterr)
 	    {MHD_OPTION_END, 0, NULL},
 	};
 
-	listener->daemon =
-	    MHD_start_daemon(LISTENER_FLAGS | (tls ? MHD_USE_TLS : 0), 0, NULL,
-		NULL, listener_handle, listener, MHD_OPTION_ARRAY, options,
-		MHD_OPTION_END);
+	listener->daemon = MHD_start_daemon(
+	    LISTENER_FLAGS |
+		(tls ? LISTENER_TLS : MHD_USE_EPOLL_INTERNAL_THREAD),
+	    0, NULL, NULL, listener_handle, listener, MHD_OPTION_ARRAY, options,
+	    MHD_OPTION_END);
 	return listener->daemon != NULL ||
 	       err_set(reterr, ERR_IO,
 		   "cannot start the threads of the %s listener",
