@@ -237,6 +237,7 @@ listener_part(struct listener *listener, struct client *client)
 		return;
 	failed =
 	    client->identity != NULL && !client->agreed &&
+	    !atomic_load(&listener->service->draining) &&
 	    (!listener_proxied(listener) ||
 		listener_arrived(client->fd) > client->bytes + LISTENER_ODD);
 	memcpy(origin, client->origin, sizeof(origin));

@@ -314,6 +314,16 @@ def test_nothing_runs_while_a_handshake_waits(start_tls, files, begun):
         until(lambda: waits(daemon), "all threads wait")
 
 
+def test_a_stop_blames_no_handshake(start_tls, files):
+    daemon = start_tls()
+    with daemon.connect() as sock:
+        sock.sendall(b"\x16\x03\x01\x02\0\x01\0")
+        is_served(daemon, files)
+        run_ = daemon.run
+        daemon.stop()
+    assert not [line for line in run_.lines if re.search(Log.HUNG_UP, line)]
+
+
 def test_handshakes_count_to_the_limit(start_tls, files):
     daemon = start_tls(max_connections=16, request_timeout="10m",
                        idle_timeout="10m")
