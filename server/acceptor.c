@@ -43,6 +43,8 @@ struct acceptor {
 	struct pending *first, *last; /* the oldest is last */
 	atomic_size_t count;	      /* which other threads may read */
 	int64_t paused_until_ms;      /* 0: not paused */
+	bool leaving;
+	atomic_bool left; /* for good; likewise */
 };
 
 /* ---- pending connections ---- */
@@ -291,6 +293,7 @@ acceptor_obey(struct acceptor *acceptor)
 
 	(void)eventfd_read(acceptor->wake_fd, &count);
 	acceptor_pause(acceptor, 0);
+	acceptor->leaving = true;
 	return atomic_load(&acceptor->wish) != ACCEPTOR_STOP;
 }
 
@@ -346,6 +349,8 @@ acceptor_main(void *arg)
 		for (size_t i = 0; comes && i < acceptor->settings.count; i++)
 			comes = acceptor_accept(
 			    acceptor, acceptor->settings.sockets[i].fd);
+		if (acceptor->leaving)
+			atomic_store(&acceptor->left, true);
 		now_ms = clock_mono_ms();
 		while (acceptor->last != NULL &&
 		       acceptor->last->until_ms <= now_ms)
@@ -410,10 +415,11 @@ acceptor_leave(struct acceptor *acceptor)
 		acceptor_wish(acceptor, ACCEPTOR_LEAVE);
 }
 
-size_t
-acceptor_pending(const struct acceptor *acceptor)
+bool
+acceptor_expects(const struct acceptor *acceptor)
 {
-	return acceptor != NULL ? atomic_load(&acceptor->count) : 0;
+	return acceptor != NULL && (!atomic_load(&acceptor->left) ||
+				       atomic_load(&acceptor->count) > 0);
 }
 
 void

@@ -59,8 +59,8 @@ MUST_USE bool acceptor_start(const struct acceptor_settings *settings,
  * the next accept NULL. */
 void acceptor_leave(struct acceptor *acceptor);
 
-/* How many are pending. */
-size_t acceptor_pending(const struct acceptor *acceptor);
+/* Once it is to leave: may it still pass on a connection? */
+bool acceptor_expects(const struct acceptor *acceptor);
 
 /* Close what is pending. Accepts NULL. */
 void acceptor_stop(struct acceptor *acceptor);

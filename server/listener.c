@@ -270,12 +270,12 @@ listener_connection(void *cls, struct MHD_Connection *connection, void **client,
 		(void)shutdown(info->connect_fd, SHUT_RDWR);
 		return;
 	}
-	listener_meet(listener, connection, *client);
 	/* The acceptor saw the beginning of a request, unless that was a PROXY
 	 * header. */
 	if (!listener_proxied(listener))
 		clients_mark(&listener->clients, *client, CLIENT_READING,
 		    clock_mono_ms());
+	listener_meet(listener, connection, *client);
 }
 
 /* NULL if there was no memory for it. */
@@ -675,7 +675,9 @@ listener_leave(struct listener *listener)
 bool
 listener_expects(struct listener *listener)
 {
-	return acceptor_pending(listener->acceptor) > 0 ||
+	return acceptor_expects(listener->acceptor) ||
+	       atomic_load(&listener->passed) >
+		   clients_open(&listener->clients) ||
 	       clients_reading(&listener->clients);
 }
 

@@ -1,9 +1,11 @@
 /*
  * To be preloaded: a disk that hangs. While the file $HANG exists no sync
  * returns, or with $HANG_OF none of files whose path has this in it; or with
- * $HANG_IN, which names one of the functions below, no call of that one.
+ * $HANG_IN, which names one of the functions below, no call of that one. The
+ * file $HANG.met says that one hangs.
  */
 
+#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -37,10 +39,13 @@ static void
 hang(const char *function, int fd)
 {
 	const char *path = getenv("HANG"), *in = getenv("HANG_IN");
+	char met[PATH_MAX];
 
-	if (path == NULL ||
+	if (path == NULL || access(path, F_OK) != 0 ||
 	    (in != NULL ? strcmp(in, function) != 0 : !hangs(fd)))
 		return;
+	(void)snprintf(met, sizeof(met), "%s.met", path);
+	(void)close(creat(met, 0600));
 	while (access(path, F_OK) == 0)
 		(void)usleep(1000);
 }

@@ -317,6 +317,7 @@ class Check:
 class Metric:
     ANSWERS = 'currentsd_answers_total{code="%d"}'
     BUILD = "currentsd_build_info"
+    CONNECTIONS = "currentsd_connections_total"
     CONNECTIONS_SWEPT = "currentsd_connections_swept_total"
     DISK_WAIT = "currentsd_queue_disk_wait_seconds"
     EVENTS_QUEUED = "currentsd_events_queued"

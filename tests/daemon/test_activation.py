@@ -13,9 +13,10 @@ import pytest
 
 from braze import AUTH, batch, event
 from commands import CONFIG, FINE, bare, enough, run
-from conftest import PATIENCE, PROGRAM, Daemon, passing, until, variable
+from conftest import (BUILD, PATIENCE, PROGRAM, Daemon, passing, until,
+                      variable)
 from hostile import statuses
-from names import Check
+from names import Check, Metric
 from test_first_bytes import answer_on
 
 
@@ -124,17 +125,44 @@ def test_connections_that_have_sent_nothing_yet(pass_sockets):
     nothing does not hold the stop up for long."""
     public = listening()
     daemon = pass_sockets(("x", public))
+    before = daemon.metric(Metric.CONNECTIONS)
     silent = socket.create_connection(public.getsockname(), timeout=PATIENCE)
     begun = socket.create_connection(public.getsockname(), timeout=PATIENCE)
     body = json.dumps(batch(event()))
     begun.sendall(f"POST /currents HTTP/1.1\r\nHost: x\r\n{AUTH}"
                   f"Content-Length: {len(body)}\r\n\r\n{body[:5]}".encode())
+    until(lambda: daemon.metric(Metric.CONNECTIONS) == before + 2,
+          "both are accepted")
     daemon.run.process.terminate()
     daemon.run.wait_line("stop signal=TERM")
     begun.sendall(body[5:].encode())
     assert statuses(begun.recv(4096)) in ([200], [503])
     with silent, begun:
         daemon.stop()
+
+
+@pytest.mark.file
+def test_a_connection_that_is_being_accepted(pass_sockets, tmp_path):
+    """As the stop begins: it is answered, too."""
+    hang = tmp_path / "hang"
+    public = listening()
+    daemon = pass_sockets(("x", public))
+    daemon.stop()
+    daemon.env.update({
+        "LD_PRELOAD": str(BUILD / "tests" / "libhang.so"), "HANG": str(hang),
+        "HANG_IN": "accept4", "ASAN_OPTIONS": "verify_asan_link_order=0"})
+    daemon.start()
+    hang.touch()
+    answers = []
+    client = threading.Thread(target=lambda: answers.append(
+        posted(public, public.getsockname())))
+    client.start()
+    until(hang.with_suffix(".met").exists, "it is being accepted")
+    daemon.run.process.terminate()
+    daemon.run.wait_line("stop signal=TERM")
+    hang.unlink()
+    client.join()
+    assert answers[0] in ([200], [503])
 
 
 # ---- what cannot be served
