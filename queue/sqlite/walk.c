@@ -5,6 +5,12 @@
 
 #include "queue/sqlite/store.h"
 
+struct walk;
+
+/* Show the row of this id. *ret_more: go on. */
+typedef bool
+walk_id_fn(struct walk *walk, int64_t id, bool *ret_more, struct err *reterr);
+
 struct walk {
 	struct store *store;
 	struct engine_cursor *cursor;
@@ -12,7 +18,8 @@ struct walk {
 	engine_row_fn *fn;
 	void *arg;
 	bool *ret_more;
-	bool frames; /* those of the table are shown */
+	bool frames;	  /* those of the table are shown */
+	walk_id_fn *show; /* of the rows of one owner */
 };
 
 /* Show a row; true to go on. */
@@ -103,10 +110,6 @@ walk_queued(struct walk *walk, struct err *reterr)
 }
 
 /* ---- tables with ids ---- */
-
-/* Show the row of this id. *ret_more: go on. */
-typedef bool
-walk_id_fn(struct walk *walk, int64_t id, bool *ret_more, struct err *reterr);
 
 static bool
 walk_ids(struct walk *walk, const char *last, const char *next,
@@ -311,16 +314,24 @@ walk_keys(struct walk *walk, struct store_search search, walk_key_fn *show,
 	return true;
 }
 
+static bool
+walk_of_row(
+    struct walk *walk, const int64_t *key, bool *ret_more, struct err *reterr)
+{
+	return walk->show(walk, key[1], ret_more, reterr);
+}
+
 /* The rows with an id of one owner. */
 static bool
-walk_of(struct walk *walk, int64_t owner, const char *sql, walk_key_fn *show,
+walk_of(struct walk *walk, int64_t owner, const char *sql, walk_id_fn *show,
     struct err *reterr)
 {
 	const struct store_search search = {
 	    .sql = sql, .columns = 2, .fixed = 1};
 
 	walk->cursor->at[0] = owner;
-	return walk_keys(walk, search, show, reterr);
+	walk->show = show;
+	return walk_keys(walk, search, walk_of_row, reterr);
 }
 
 static bool
@@ -408,13 +419,6 @@ walk_dead(struct walk *walk, int64_t id, bool *ret_more, struct err *reterr)
 }
 
 static bool
-walk_dead_key(
-    struct walk *walk, const int64_t *key, bool *ret_more, struct err *reterr)
-{
-	return walk_dead(walk, key[1], ret_more, reterr);
-}
-
-static bool
 walk_dead_of(struct walk *walk, struct err *reterr)
 {
 	int64_t destination;
@@ -424,7 +428,7 @@ walk_dead_of(struct walk *walk, struct err *reterr)
 	       walk_of(walk, destination,
 		   "SELECT destination, id FROM dead"
 		   " WHERE destination=?1 AND id>?2 ORDER BY id LIMIT 1",
-		   walk_dead_key, reterr);
+		   walk_dead, reterr);
 }
 
 static bool
@@ -478,13 +482,6 @@ walk_unreadable(
 }
 
 static bool
-walk_unreadable_key(
-    struct walk *walk, const int64_t *key, bool *ret_more, struct err *reterr)
-{
-	return walk_unreadable(walk, key[1], ret_more, reterr);
-}
-
-static bool
 walk_unreadable_of(struct walk *walk, struct err *reterr)
 {
 	int64_t source;
@@ -494,7 +491,7 @@ walk_unreadable_of(struct walk *walk, struct err *reterr)
 	       walk_of(walk, source,
 		   "SELECT source, id FROM unreadable"
 		   " WHERE source=?1 AND id>?2 ORDER BY id LIMIT 1",
-		   walk_unreadable_key, reterr);
+		   walk_unreadable, reterr);
 }
 
 /* The indexes hold the lengths, so no row is read. */
@@ -950,7 +947,8 @@ store_walk(struct store *store, enum engine_table table,
 {
 	struct walk walk = {store, cursor, rows, fn, arg, ret_more,
 	    table == ENGINE_ARCHIVE || table == ENGINE_ARCHIVE_RANGES ||
-		table == ENGINE_UNREADABLE};
+		table == ENGINE_UNREADABLE,
+	    NULL};
 
 	*ret_more = false;
 	switch (table) {
