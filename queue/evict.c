@@ -78,10 +78,12 @@ struct evict {
 	int64_t bytes_all;  /* so many there are */
 	int64_t over_bytes; /* so many must go; or */
 	int64_t before_ms;  /* by age, all whose own is this or less */
+	size_t most;	    /* rows at once */
 	struct err *reterr;
 	bool ok;
 	/* out */
-	bool more; /* by age: there may be such */
+	bool more;  /* by age: there may be such */
+	int64_t id; /* of the last row */
 	size_t rows;
 	int64_t bytes, count;
 };
@@ -102,6 +104,22 @@ evict_age(enum bounds_kind kind, const union engine_row *row)
 		return row->dead.age_ms;
 	case BOUNDS_UNREADABLE:
 		return row->unreadable.age_ms;
+	case BOUNDS_KINDS:
+		break;
+	}
+	NEVER("a kind that is none");
+}
+
+static int64_t
+evict_id(enum bounds_kind kind, const union engine_row *row)
+{
+	switch (kind) {
+	case BOUNDS_ARCHIVE:
+		return row->archived.id;
+	case BOUNDS_DEAD:
+		return row->dead.id;
+	case BOUNDS_UNREADABLE:
+		return row->unreadable.id;
 	case BOUNDS_KINDS:
 		break;
 	}
@@ -235,8 +253,10 @@ static bool
 evict_row(void *arg, const union engine_row *row)
 {
 	struct evict *evict = arg;
+	struct evictions *evictions = &evict->queue->evictions;
 	struct changes *changes = &evict->queue->changes;
 	int64_t bytes = evict_bytes(evict->kind, row);
+	int64_t id = evict_id(evict->kind, row);
 	size_t count = 1;
 	/* The last dead letters stay until others come, however large. */
 	bool last = evict->kind == BOUNDS_DEAD && evict->why == EVICT_BYTES &&
@@ -248,10 +268,16 @@ evict_row(void *arg, const union engine_row *row)
 		evict->more = false;
 		return false;
 	}
+	if (evict->rows == evict->most)
+		return false;
+	if (engine_leased_has(evictions->stuck[evict->kind].ids,
+		evictions->stuck[evict->kind].count, id))
+		return true;
+	evict->id = id;
 	switch (evict->kind) {
 	case BOUNDS_ARCHIVE:
 		changes_add(changes, ENGINE_ARCHIVE_DELETE)->row.archived.id =
-		    row->archived.id;
+		    id;
 		changes_add(changes, ENGINE_BATCH_DELETE)->row.delivery.seq =
 		    row->archived.seq;
 		break;
@@ -261,7 +287,7 @@ evict_row(void *arg, const union engine_row *row)
 		break;
 	case BOUNDS_UNREADABLE:
 		changes_add(changes, ENGINE_UNREADABLE_DELETE)
-		    ->row.unreadable.id = row->unreadable.id;
+		    ->row.unreadable.id = id;
 		break;
 	case BOUNDS_KINDS:
 		break;
@@ -282,24 +308,54 @@ evict_change(struct queue *queue, void *arg, struct err *reterr)
 
 	evict->reterr = reterr;
 	evict->ok = evict->more = true;
+	evict->rows = 0;
+	evict->bytes = evict->count = 0;
 	if (owner != NULL)
 		cursor.of = str_text(owner);
 	ok = queue->engine->walk(queue->store, evict_tables[evict->kind],
-	    &cursor, EVICT_ROWS, evict_row, evict, &more, reterr);
+	    &cursor, SIZE_MAX, evict_row, evict, &more, reterr);
 	evict->more = evict->more && more;
 	free(owner);
 	return ok && evict->ok;
 }
 
-/* One transaction; none if nothing is to go. */
+/* Pass over a row from now on; false if there are too many such. */
+static bool
+evict_pass(struct evict *evict, const struct err *why)
+{
+	struct evictions *evictions = &evict->queue->evictions;
+	size_t count = evictions->stuck[evict->kind].count, at;
+	int64_t *ids = evictions->stuck[evict->kind].ids;
+
+	if (count == 0)
+		log_line(LOG_ERROR, "queue",
+		    "evict what=%s result=damaged why=%s help=\"the others are "
+		    "deleted: see currentsd queue check\"",
+		    evict_names[evict->kind], LOG_QUOTE(why->text));
+	if (count == EVICT_STUCK)
+		return false;
+	at = engine_leased_place(ids, count, evict->id);
+	memmove(ids + at + 1, ids + at, (count - at) * sizeof(*ids));
+	ids[at] = evict->id;
+	evictions->stuck[evict->kind].count++;
+	return true;
+}
+
+/* One transaction; none if nothing is to go. If damage keeps a row from being
+ * deleted it is tried row by row. */
 static bool
 evict_rows(struct queue *queue, struct evict *evict, struct err *reterr)
 {
 	struct evictions *evictions = &queue->evictions;
 
 	evict->queue = queue;
-	if (!queue_change_held(queue, evict_change, evict, false, reterr))
-		return false;
+	evict->most = EVICT_ROWS;
+	while (!queue_change_held(queue, evict_change, evict, false, reterr)) {
+		if (reterr->code != ERR_DAMAGED || evict->rows == 0 ||
+		    (evict->most == 1 && !evict_pass(evict, reterr)))
+			return false;
+		evict->most = 1;
+	}
 	/* A damaged row may be shown, and not be there to be deleted. */
 	for (size_t i = 0; i < queue->changes.count; i++)
 		evict->rows -=

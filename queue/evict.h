@@ -15,6 +15,8 @@ enum evict_why {
 	EVICT_WHYS   /* how many */
 };
 
+enum { EVICT_STUCK = 1024 }; /* of a kind; beyond it none of it goes */
+
 /* What the thread remembers. */
 struct evictions {
 	int64_t ticked_mono_ms, saved_ms, told_mono_ms;
@@ -23,6 +25,11 @@ struct evictions {
 		int64_t count, bytes;
 	} gone[BOUNDS_KINDS][EVICT_WHYS];
 	bool near[BOUNDS_KINDS], expiring; /* that was logged */
+	/* Rows that cannot be deleted, because of damage: ids, ascending. */
+	struct {
+		int64_t ids[EVICT_STUCK];
+		size_t count;
+	} stuck[BOUNDS_KINDS];
 };
 
 /* May puts be written? With `evict` make room for them, if that is possible: in

@@ -750,6 +750,131 @@ test_damaged_erasures_keep_nothing_from_starting(void **state)
 	assert_int_equal(erased_count(fixture->queue->erased), 1);
 }
 
+/* ---- what gives way ---- */
+
+/* Break the first page of a table's rows, or of an index, and start again. */
+static void
+first_leaf_break(struct fixture *fixture, const char *name)
+{
+	unsigned char page[DB_PAGE] = {0};
+	sqlite3_stmt *root = NULL;
+	char path[256];
+	off_t number;
+	int fd;
+
+	fair_lock_hold(&fixture->queue->lock);
+	assert_int_equal(
+	    sqlite3_prepare_v2(sqlite_connection(fixture->queue->store),
+		"SELECT rootpage FROM sqlite_schema WHERE name=?1", -1, &root,
+		NULL),
+	    SQLITE_OK);
+	(void)sqlite3_bind_text(root, 1, name, -1, SQLITE_STATIC);
+	assert_int_equal(sqlite3_step(root), SQLITE_ROW);
+	number = sqlite3_column_int64(root, 0);
+	assert_int_equal(sqlite3_finalize(root), SQLITE_OK);
+	fair_lock_drop(&fixture->queue->lock);
+	queue_test_close(fixture->queue);
+	(void)snprintf(path, sizeof(path), "%s/queue.db", fixture->dir);
+	fd = open(path, O_RDWR);
+	assert_true(fd >= 0);
+	/* from the root along the first cells (fileformat2, 1.6) */
+	for (int height = 0; page[0] != 0x0a && page[0] != 0x0d; height++) {
+		assert_true(height < 5);
+		if (height > 0) {
+			const unsigned char *cell =
+			    page + ((size_t)page[12] << 8 | page[13]);
+
+			number = (off_t)cell[0] << 24 | (off_t)cell[1] << 16 |
+				 (off_t)cell[2] << 8 | cell[3];
+		}
+		assert_int_equal(
+		    pread(fd, page, sizeof(page), (number - 1) * DB_PAGE),
+		    sizeof(page));
+	}
+	memset(page, 0xee, sizeof(page));
+	assert_int_equal(pwrite(fd, page, sizeof(page), (number - 1) * DB_PAGE),
+	    sizeof(page));
+	assert_int_equal(close(fd), 0);
+	fixture->queue = queue_test_open(&fixture->settings);
+	fixture->destination = destination_test_open(fixture->queue, "heap");
+}
+
+/* Let the housekeeping run until it finds nothing more. */
+static struct stats_totals
+tidy(struct fixture *fixture)
+{
+	struct stats_totals totals;
+	bool more = true;
+
+	fair_lock_hold(&fixture->queue->lock);
+	for (int step = 0; more; step++) {
+		assert_true(step < STEPS_MAX);
+		evict_tidy(fixture->queue, &more);
+	}
+	queue_publish(fixture->queue);
+	fair_lock_drop(&fixture->queue->lock);
+	stats_totals(fixture->queue, &totals);
+	return totals;
+}
+
+/* What a damaged page keeps from being deleted keeps nothing else: the archive
+ * would fill the queue, and everybody would be refused. */
+static void
+test_what_cannot_go_holds_nothing_up(void **state)
+{
+	enum { BATCHES = 1000, LEFT = 200 };
+	struct fixture *fixture = *state;
+	struct stats_totals totals;
+
+	FILE_ONLY();
+	put_batches(fixture, "a", BATCHES);
+	assert_int_equal(deliver(fixture, QUEUE_DELIVERED), BATCHES);
+	fixture->settings.keep_bytes = 1;
+	first_leaf_break(fixture, "batch");
+	totals = tidy(fixture);
+	print_message("%d of %d batches are left\n",
+	    (int)totals.archive_batches, BATCHES);
+	assert_in_range(totals.archive_batches, 1, LEFT);
+	put(fixture, "b", 1);
+	assert_int_equal(deliver(fixture, QUEUE_DELIVERED), 1);
+	queue_test_close(fixture->queue);
+	fixture->queue = NULL;
+}
+
+/* Likewise, where it is an index that finds them. */
+static void
+test_bodies_that_cannot_go(void **state)
+{
+	enum { BODIES = 1000, LEFT = 700 };
+	struct fixture *fixture = *state;
+	struct stats_totals totals;
+	struct answer answer;
+	struct err err;
+	char text[32];
+
+	FILE_ONLY();
+	for (int i = 0; i < BODIES; i++) {
+		struct queue_unreadable body = {.source = "main",
+		    .data = str_text(text),
+		    .encoding = "",
+		    .reason = "not JSON"};
+
+		(void)snprintf(text, sizeof(text), "body %d", i);
+		answer_init(&answer);
+		assert_true(queue_put_unreadable(
+		    fixture->queue, &body, answer_done, &answer, &err));
+		assert_true(answer_wait(&answer));
+	}
+	fixture->settings.unreadable_max_bytes = 1;
+	first_leaf_break(fixture, "sqlite_autoindex_unreadable_1");
+	totals = tidy(fixture);
+	print_message(
+	    "%d of %d bodies are left\n", (int)totals.unreadable, BODIES);
+	assert_in_range(totals.unreadable, 1, LEFT);
+	queue_test_close(fixture->queue);
+	fixture->queue = NULL;
+}
+
 int
 main(void)
 {
@@ -769,6 +894,8 @@ main(void)
 	    TEST(test_pages_that_lead_to_each_other),
 	    TEST(test_a_damaged_page_hides_no_other),
 	    TEST(test_a_damaged_counter_keeps_nothing_from_starting),
+	    TEST(test_what_cannot_go_holds_nothing_up),
+	    TEST(test_bodies_that_cannot_go),
 	    TEST(test_damaged_erasures_keep_nothing_from_starting),
 	};
 
