@@ -85,8 +85,10 @@ committer_change(struct queue *queue, struct put *puts, struct err *reterr)
 	int64_t began_us = clock_mono_us();
 	bool ok = queue_change_held(queue, committer_puts, puts, false, reterr);
 
-	if (ok)
+	if (ok) {
 		histogram_add(&queue->commits, clock_mono_us() - began_us, 1);
+		evict_added(queue);
+	}
 	return ok;
 }
 
@@ -510,7 +512,8 @@ committer_main(void *arg)
 			committer_renew(queue, mono_ms);
 		}
 		/* One of them in a round: a put waits for no more than that. */
-		tidied = !tidied && mono_ms >= times.tidy_ms;
+		tidied = !tidied && (mono_ms >= times.tidy_ms ||
+					queue->evictions.added > EVICT_ROWS);
 		if (tidied)
 			committer_tidy(queue, &times, mono_ms);
 		else

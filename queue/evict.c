@@ -10,7 +10,6 @@
 #include <string.h>
 
 enum {
-	EVICT_ROWS = 64,      /* in one transaction */
 	EVICT_ROOM_STEPS = 8, /* such, before one commit */
 	EVICT_SLACK = 256,    /* this part of the bound goes as well, so that
 			       * not each put has to make room */
@@ -349,7 +348,7 @@ evict_rows(struct queue *queue, struct evict *evict, struct err *reterr)
 	struct evictions *evictions = &queue->evictions;
 
 	evict->queue = queue;
-	evict->most = EVICT_ROWS;
+	evict->most = EVICT_ROWS + evictions->added;
 	while (!queue_change_held(queue, evict_change, evict, false, reterr)) {
 		if (reterr->code != ERR_DAMAGED || evict->rows == 0 ||
 		    (evict->most == 1 && !evict_pass(evict, reterr)))
@@ -443,6 +442,19 @@ evict_room(struct queue *queue, bool evict, struct err *reterr)
 	}
 }
 
+void
+evict_added(struct queue *queue)
+{
+	size_t *added = &queue->evictions.added;
+
+	fair_lock_assert_held(&queue->lock);
+	for (size_t i = 0; i < queue->changes.count; i++) {
+		enum engine_op op = queue->changes.list[i].op;
+
+		*added += op == ENGINE_DEAD_ADD || op == ENGINE_UNREADABLE_ADD;
+	}
+}
+
 /* ---- the clock ---- */
 
 static bool
@@ -511,6 +523,7 @@ evict_tidy(struct queue *queue, bool *ret_more)
 		*ret_more = *ret_more || (old.more && old.rows > 0) ||
 			    (over.bytes < over.over_bytes && over.rows > 0);
 	}
+	queue->evictions.added = 0;
 }
 
 /* What went is an error to no one, but of dead letters and unreadable bodies it

@@ -15,7 +15,10 @@ enum evict_why {
 	EVICT_WHYS   /* how many */
 };
 
-enum { EVICT_STUCK = 1024 }; /* of a kind; beyond it none of it goes */
+enum {
+	EVICT_ROWS = 64,    /* in one transaction, beside what was added */
+	EVICT_STUCK = 1024, /* of a kind; beyond it none of it goes */
+};
 
 /* What the thread remembers. */
 struct evictions {
@@ -25,6 +28,7 @@ struct evictions {
 		int64_t count, bytes;
 	} gone[BOUNDS_KINDS][EVICT_WHYS];
 	bool near[BOUNDS_KINDS], expiring; /* that was logged */
+	size_t added; /* rows, by puts, since some were deleted */
 	/* Rows that cannot be deleted, because of damage: ids, ascending. */
 	struct {
 		int64_t ids[EVICT_STUCK];
@@ -36,6 +40,10 @@ struct evictions {
  * transactions of their own, so that what was evicted stays evicted. ERR_FULL
  * if not. */
 MUST_USE bool evict_room(struct queue *queue, bool evict, struct err *reterr);
+
+/* Note what the puts that were just written have added: so much more goes in the
+ * next transaction, or they could fill the queue. */
+void evict_added(struct queue *queue);
 
 /* Advance the clock of the ages, and save it now and then; `stop`: now. */
 void evict_tick(struct queue *queue, int64_t mono_ms, bool stop);

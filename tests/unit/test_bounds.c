@@ -290,6 +290,42 @@ test_what_cannot_be_delivered_gives_way(void **state)
 	assert_true(totals.events.expired > 0);
 }
 
+/* One who sends more of them than are evicted in passing does not fill the
+ * queue: nobody else is refused. */
+static void
+test_many_dead_letters_refuse_nobody(void **state)
+{
+	enum { LETTERS = 100000, POSTS = 25 };
+	struct fixture *fixture = *state;
+	struct item *items = calloc(LETTERS, sizeof(*items));
+	struct queue_batch batch = {.source = "bad",
+	    .destination = "bad",
+	    .now_ms = 1764000000000,
+	    .items = items,
+	    .count = LETTERS};
+	struct answer bad, good;
+	char prefix[16];
+	struct err err;
+
+	assert_non_null(items);
+	reopen_with(fixture, 4 << 20);
+	for (size_t i = 0; i < LETTERS; i++)
+		items[i] = (struct item){.fate = ITEM_DEAD,
+		    .data = STR("1"),
+		    .reason = "not an object"};
+	for (int i = 0; i < POSTS; i++) {
+		(void)snprintf(prefix, sizeof(prefix), "%d", i);
+		answer_init(&bad);
+		assert_true(
+		    queue_put(fixture->queue, &batch, answer_done, &bad, &err));
+		if (!queue_test_put(fixture->queue, "good", "Open", prefix, 1,
+			ITEM_QUEUE, &good))
+			fail_msg("post %d: %s", i, good.err.text);
+		(void)answer_wait(&bad);
+	}
+	free(items);
+}
+
 static bool
 put_body(struct fixture *fixture, const char *source, char *bytes, size_t len)
 {
@@ -937,6 +973,7 @@ main(void)
 	    TEST(test_dead_letters_have_a_tenth),
 	    TEST(test_the_last_dead_letters_stay),
 	    TEST(test_what_cannot_be_delivered_gives_way),
+	    TEST(test_many_dead_letters_refuse_nobody),
 	    TEST(test_unreadable_bodies_are_bounded),
 	    TEST(test_many_dead_letters_harm_no_other),
 	    TEST(test_many_unreadable_bodies_harm_no_other),
