@@ -6,13 +6,13 @@
 #include "base/log.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum {
 	EVICT_ROOM_STEPS = 8, /* such, before one commit */
 	EVICT_SLACK = 256,    /* this part of the bound goes as well, so that
 			       * not each put has to make room */
+	EVICT_NEARLY = 64,    /* more by this part is not more */
 	EVICT_NEAR = 80,      /* per cent of its bound: a kind is near it */
 	EVICT_SAVE_MS = 60 * 1000,
 	EVICT_TELL_MS = 60 * 1000,
@@ -141,48 +141,76 @@ evict_bytes(enum bounds_kind kind, const union engine_row *row)
 	NEVER("a kind that is none");
 }
 
-/* Who has most of a kind. */
+/* Who has most of a kind, and how much the next one has. */
 struct evict_most {
+	struct queue *queue;
 	enum bounds_kind kind;
-	int64_t bytes;
-	char *owner; /* owned; NULL: not known */
+	int64_t bytes, second;
+	struct str owner; /* empty: not known */
 };
+
+/* The name as the queue keeps it. */
+static struct str
+evict_name(const struct evict_most *most, const union engine_row *row)
+{
+	struct queue *queue = most->queue;
+	struct err err;
+	int64_t id;
+
+	if (most->kind == BOUNDS_DEAD) {
+		id = destination_find(
+		    &queue->destinations, row->dead.destination);
+		return id == 0 ? str_text(NULL)
+			       : destination_at(&queue->destinations, id)->name;
+	}
+	return ledger_source(
+		   queue->ledger, row->unreadable.source, SIZE_MAX, &id, &err)
+		   ? ledger_source_at(queue->ledger, id)
+		   : str_text(NULL);
+}
 
 static bool
 evict_compare(void *arg, const union engine_row *row)
 {
 	struct evict_most *most = arg;
 	int64_t bytes = evict_bytes(most->kind, row);
-	struct str owner = most->kind == BOUNDS_DEAD ? row->dead.destination
-						     : row->unreadable.source;
 
 	if (bytes > most->bytes) {
-		free(most->owner);
-		most->owner = owner.data == NULL ? NULL : strdup(owner.data);
+		most->second = most->bytes;
 		most->bytes = bytes;
+		most->owner = evict_name(most, row);
+	} else if (bytes > most->second) {
+		most->second = bytes;
 	}
 	return true;
 }
 
 /* Dead letters and unreadable bodies are last copies: those of whom has few are
- * not to go for somebody's many. NULL: the oldest of all go. */
-static char *
+ * not to go for somebody's many. Empty: the oldest of all go. It takes a look
+ * at all rows, so it stays until the next one has as much, nearly. */
+static struct str
 evict_owner(struct queue *queue, const struct evict *evict)
 {
-	struct evict_most most = {.kind = evict->kind};
+	struct evictions *evictions = &queue->evictions;
+	struct evict_most most = {.queue = queue, .kind = evict->kind};
 	struct engine_cursor cursor = {.begun = false};
+	int64_t *left = &evictions->most[evict->kind].bytes;
 	bool more;
 	struct err err;
 
 	if (evict->why == EVICT_AGE || evict->kind == BOUNDS_ARCHIVE)
-		return NULL;
+		return str_text(NULL);
+	if (*left > 0)
+		return evictions->most[evict->kind].owner;
 	if (!queue->engine->walk(queue->store,
 		evict->kind == BOUNDS_DEAD ? ENGINE_DEAD_SUMS
 					   : ENGINE_UNREADABLE_SUMS,
-		&cursor, SIZE_MAX, evict_compare, &most, &more, &err)) {
-		free(most.owner);
-		return NULL;
-	}
+		&cursor, SIZE_MAX, evict_compare, &most, &more, &err))
+		return str_text(NULL);
+	*left = most.bytes - most.second;
+	if (*left < most.bytes / EVICT_NEARLY)
+		*left = most.bytes / EVICT_NEARLY;
+	evictions->most[evict->kind].owner = most.owner;
 	return most.owner;
 }
 
@@ -298,24 +326,39 @@ evict_row(void *arg, const union engine_row *row)
 }
 
 static bool
-evict_change(struct queue *queue, void *arg, struct err *reterr)
+evict_walk(struct queue *queue, struct evict *evict, struct str owner,
+    struct err *reterr)
 {
-	struct evict *evict = arg;
-	struct engine_cursor cursor = {.begun = false};
-	char *owner = evict_owner(queue, evict);
-	bool more, ok;
+	struct engine_cursor cursor = {.of = owner};
+	bool more;
 
 	evict->reterr = reterr;
 	evict->ok = evict->more = true;
 	evict->rows = 0;
 	evict->bytes = evict->count = 0;
-	if (owner != NULL)
-		cursor.of = str_text(owner);
-	ok = queue->engine->walk(queue->store, evict_tables[evict->kind],
-	    &cursor, SIZE_MAX, evict_row, evict, &more, reterr);
+	if (!queue->engine->walk(queue->store, evict_tables[evict->kind],
+		&cursor, SIZE_MAX, evict_row, evict, &more, reterr))
+		return false;
 	evict->more = evict->more && more;
-	free(owner);
-	return ok && evict->ok;
+	return evict->ok;
+}
+
+/* Who had most may have nothing any more; or nothing that can go. */
+static bool
+evict_change(struct queue *queue, void *arg, struct err *reterr)
+{
+	struct evict *evict = arg;
+	int64_t *left = &queue->evictions.most[evict->kind].bytes;
+	bool known = *left > 0, ok;
+	struct str owner = evict_owner(queue, evict);
+
+	ok = evict_walk(queue, evict, owner, reterr);
+	if (ok && evict->rows == 0 && owner.len > 0) {
+		*left = 0;
+		owner = known ? evict_owner(queue, evict) : str_text(NULL);
+		ok = evict_walk(queue, evict, owner, reterr);
+	}
+	return ok;
 }
 
 /* Pass over a row from now on; false if there are too many such. */
@@ -363,6 +406,7 @@ evict_rows(struct queue *queue, struct evict *evict, struct err *reterr)
 	counter_add(evict_counters[evict->kind], (uint64_t)evict->count);
 	evictions->gone[evict->kind][evict->why].count += evict->count;
 	evictions->gone[evict->kind][evict->why].bytes += evict->bytes;
+	evictions->most[evict->kind].bytes -= evict->bytes;
 	evict_look(evict);
 	return true;
 }

@@ -6,6 +6,7 @@
  * tells of it. Needs the queue's lock; owned by the committer thread.
  */
 
+#include "base/str.h"
 #include "queue/bounds.h"
 
 enum evict_why {
@@ -28,6 +29,12 @@ struct evictions {
 		int64_t count, bytes;
 	} gone[BOUNDS_KINDS][EVICT_WHYS];
 	bool near[BOUNDS_KINDS], expiring; /* that was logged */
+	/* Who has most of it, and the bytes that may be deleted before that is
+	 * looked up again. */
+	struct {
+		struct str owner;
+		int64_t bytes;
+	} most[BOUNDS_KINDS];
 	size_t added; /* rows, by puts, since some were deleted */
 	/* Rows that cannot be deleted, because of damage: ids, ascending. */
 	struct {

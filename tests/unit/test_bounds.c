@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/digest.h"
+#include "queue/engine.h"
 
 #include <stdatomic.h>
 #include <sys/stat.h>
@@ -454,6 +455,53 @@ test_many_dead_letters_harm_no_other(void **state)
 	while (of_source(fixture, "heap").dead > 8 * EVENTS)
 		assert_true(put_random(fixture, "heap", ITEM_QUEUE, &answer));
 	assert_int_equal(of_source(fixture, "other").dead, EVENTS);
+}
+
+static size_t walks_of_sums, walks_of_rows;
+
+static bool
+walk_counted(struct store *store, enum engine_table table,
+    struct engine_cursor *cursor, size_t rows, engine_row_fn *fn, void *arg,
+    bool *ret_more, struct err *reterr)
+{
+	walks_of_sums += table == ENGINE_DEAD_SUMS;
+	walks_of_rows += table == ENGINE_DEAD && cursor->of.len > 0;
+	return engine_default->walk(
+	    store, table, cursor, rows, fn, arg, ret_more, reterr);
+}
+
+/* Who has most is not summed up for each step: there may be millions. */
+static void
+test_who_has_most_is_seldom_asked(void **state)
+{
+	struct fixture *fixture = *state;
+	struct engine engine = *engine_default;
+	struct answer answer;
+	char prefix[16];
+	bool more = true;
+
+	FILE_ONLY();
+	engine.walk = walk_counted;
+	fixture->settings.engine = &engine;
+	reopen_with(fixture, 64 << 20);
+	for (int i = 0; i < 8; i++) {
+		(void)snprintf(prefix, sizeof(prefix), "%d", i);
+		assert_true(queue_test_put(fixture->queue, "main", "Open",
+		    prefix, 20000, ITEM_DEAD, &answer));
+	}
+	fixture->settings.dead_max_bytes = 1000;
+	reopen_with(fixture, 64 << 20);
+	queue_stop(fixture->queue);
+	fair_lock_hold(&fixture->queue->lock);
+	for (walks_of_sums = walks_of_rows = 0; more;)
+		evict_tidy(fixture->queue, &more);
+	queue_publish(fixture->queue);
+	fair_lock_drop(&fixture->queue->lock);
+	assert_true(walks_of_rows > 10);
+	assert_true(walks_of_sums < 4);
+	queue_close(fixture->queue);
+	fixture->settings.engine = NULL;
+	fixture->queue = queue_test_open(&fixture->settings);
 }
 
 static bool
@@ -977,6 +1025,7 @@ main(void)
 	    TEST(test_unreadable_bodies_are_bounded),
 	    TEST(test_many_dead_letters_harm_no_other),
 	    TEST(test_many_unreadable_bodies_harm_no_other),
+	    TEST(test_who_has_most_is_seldom_asked),
 	    TEST(test_the_archive_is_bounded),
 	    TEST(test_a_probe_deletes_nothing),
 	    TEST(test_the_oldest_gives_way_first),
