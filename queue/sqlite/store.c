@@ -584,7 +584,8 @@ store_batch(struct store *store, int64_t seq, struct db_rows *rows,
 	    seq);
 	if (db_next(
 		rows, &err, "iib", ret_accepted_ms, ret_events, ret_frame)) {
-		*ret_accepted_ms = store_sum(*ret_accepted_ms);
+		*ret_accepted_ms =
+		    *ret_accepted_ms < 0 ? 0 : store_sum(*ret_accepted_ms);
 		return true;
 	}
 	*ret_frame = str_bytes(NULL, 0);

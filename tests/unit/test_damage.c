@@ -875,6 +875,22 @@ test_bodies_that_cannot_go(void **state)
 	fixture->queue = NULL;
 }
 
+/* A time that cannot be costs none of the letters that are packed with it. */
+static void
+test_a_time_before_all_times(void **state)
+{
+	struct fixture *fixture = *state;
+	struct answer answer;
+
+	FILE_ONLY();
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", "dead", 3, ITEM_DEAD, &answer));
+	put(fixture, "a", 1);
+	sql(fixture, "UPDATE batch SET accepted_ms=-5");
+	assert_int_equal(deliver(fixture, QUEUE_DEAD), 1);
+	assert_int_equal(scan(fixture, JOBS_DEAD).matched, 4);
+}
+
 int
 main(void)
 {
@@ -896,6 +912,7 @@ main(void)
 	    TEST(test_a_damaged_counter_keeps_nothing_from_starting),
 	    TEST(test_what_cannot_go_holds_nothing_up),
 	    TEST(test_bodies_that_cannot_go),
+	    TEST(test_a_time_before_all_times),
 	    TEST(test_damaged_erasures_keep_nothing_from_starting),
 	};
 
