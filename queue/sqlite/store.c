@@ -1,5 +1,6 @@
 #include "queue/sqlite/store.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -191,10 +192,14 @@ store_log_move(struct store *store, struct err *reterr)
 }
 
 /* The log was removed, replaced or cut, but all of it can be read still: move
- * it into the file, and only then close it. */
+ * it into the file. Who removes it may be about to remove the file, too, of
+ * which this connection holds the last copy then: so it is closed, for a new
+ * log, only after a while. Until then all that comes is moved at once. */
 static bool
 store_log_replace(struct store *store, struct err *reterr)
 {
+	int64_t mono_ms = clock_mono_ms();
+
 	if (!store_checkpoint(store, true, reterr)) {
 		store_files_tell(store,
 		    "queue.db-wal was removed, replaced or cut, and cannot be "
@@ -203,6 +208,12 @@ store_log_replace(struct store *store, struct err *reterr)
 	}
 	/* A kill before the new log is there finds everything in the file. */
 	statedir_mark(&store->statedir, STATEDIR_STOPPED);
+	if (store->log_gone_ms == 0)
+		store->log_gone_ms = mono_ms;
+	if (!statedir_look(&store->statedir).log &&
+	    mono_ms - store->log_gone_ms < store->settings->reopen_ms)
+		return true;
+	store->log_gone_ms = 0;
 	db_close(&store->db);
 	log_line(LOG_WARN, "queue",
 	    "replace file=queue.db-wal why=\"it was removed, replaced or "
@@ -226,6 +237,10 @@ store_ours(struct store *store, struct err *reterr)
 			? !store_log_replace(store, reterr)
 			: !statedir_log_clear(&store->statedir, reterr))
 			return false;
+	} else if (fault == NULL && store->log_gone_ms != 0) {
+		/* It is back. */
+		store->log_gone_ms = 0;
+		statedir_mark(&store->statedir, STATEDIR_RUNNING);
 	}
 	store_files_tell(store, fault);
 	if (fault != NULL)

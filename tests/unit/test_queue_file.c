@@ -391,6 +391,7 @@ test_log_vanishes_while_the_file_shrinks(void **state)
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
 	none = files;
 	none.rlim_cur = 0;
+	fixture->queue->settings.reopen_ms = 0;
 	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
 	fair_lock_hold(&fixture->queue->lock);
 	ok = engine->upkeep(store, 1, &reopened, &more, &err);
@@ -401,6 +402,46 @@ test_log_vanishes_while_the_file_shrinks(void **state)
 	assert_true(reopened);
 	assert_true(queue_load(fixture->queue, &err));
 	fair_lock_drop(&fixture->queue->lock);
+}
+
+/* Who removes all files removes the log first, perhaps: the connection must not
+ * be closed for a new one before the file is gone, too, as it holds the last
+ * copy. */
+static void
+test_file_vanishes_after_the_log(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct engine *engine = fixture->queue->engine;
+	struct store *store = fixture->queue->store;
+	struct rlimit files, none;
+	struct queue_lease *lease;
+	struct answer answer;
+	bool reopened, more;
+	struct err err;
+	char path[256];
+
+	FILE_ONLY();
+	assert_true(queue_test_put(
+	    fixture->queue, "main", "Open", "a", 1, ITEM_QUEUE, &answer));
+	queue_stop(fixture->queue);
+	(void)snprintf(path, sizeof(path), "%s/queue.db-wal", fixture->dir);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+	none = files;
+	none.rlim_cur = 0; /* as if the file were gone for an open, already */
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	fair_lock_hold(&fixture->queue->lock);
+	(void)!engine->upkeep(store, 1, &reopened, &more, &err);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+	(void)snprintf(path, sizeof(path), "%s/queue.db", fixture->dir);
+	assert_int_equal(unlink(path), 0);
+	(void)!engine->upkeep(store, 2, &reopened, &more, &err);
+	assert_non_null(sqlite_connection(store));
+	fair_lock_drop(&fixture->queue->lock);
+	lease = take(fixture, 9000);
+	assert_non_null(lease);
+	assert_int_equal(lease->count, 1);
+	queue_lease_free(fixture->queue, lease);
 }
 
 int
@@ -418,6 +459,7 @@ main(void)
 	    TEST(test_stopping_refuses),
 	    TEST(test_file_vanishes_during_a_commit),
 	    TEST(test_log_vanishes_while_the_file_shrinks),
+	    TEST(test_file_vanishes_after_the_log),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
