@@ -219,35 +219,103 @@ walk_archived(struct walk *walk, int64_t id, bool *ret_more, struct err *reterr)
 typedef bool walk_range_fn(struct walk *walk, int64_t after, int64_t last,
     int64_t *ret_seq, bool *ret_more, struct err *reterr);
 
+/* Where a page of the index is damaged: the next number that can be found. */
+static bool
+walk_range_search(struct walk *walk, const char *sql, int64_t after,
+    int64_t last, int64_t *ret_seq, struct err *reterr)
+{
+	struct store_search search = {.sql = sql, .columns = 1, .key = {after}};
+	bool there;
+
+	if (!store_search_next(walk->store, &search, &there, reterr))
+		return false;
+	walk->cursor->damaged += search.damaged;
+	*ret_seq = there && search.key[0] <= last ? search.key[0] : 0;
+	return true;
+}
+
+/* Show the queued batch of such a number, unless it is newer than the walk. */
+static bool
+walk_numbered(struct walk *walk, const char *sql, int64_t seq, bool *ret_more,
+    struct err *reterr)
+{
+	int64_t key[STORE_KEY_COLUMNS] = {0};
+	struct err err = {.code = ERR_NONE};
+
+	if (db_run(&walk->store->db, &err, sql, "ii>iiii", seq,
+		walk->cursor->last, &key[0], &key[1], &key[2], &key[3]))
+		return key[3] == 0 ||
+		       walk_queued_row(walk, key, ret_more, reterr);
+	walk->cursor->damaged++;
+	return err.code == ERR_DAMAGED ||
+	       err_set(reterr, err.code, "%s", err.text);
+}
+
 static bool
 walk_queued_range(struct walk *walk, int64_t after, int64_t last,
     int64_t *ret_seq, bool *ret_more, struct err *reterr)
 {
 	int64_t key[STORE_KEY_COLUMNS] = {0};
+	struct err err = {.code = ERR_DAMAGED};
 
-	if (!db_run(&walk->store->db, reterr,
+	if (db_run(&walk->store->db, &err,
 		"SELECT destination, source, due_ms, seq FROM delivery"
 		" INDEXED BY delivery_seq WHERE seq>?1 AND seq<=?2"
 		" AND (seq<=?3 OR due_ms>0) ORDER BY seq LIMIT 1",
 		"iii>iiii", after, last, walk->cursor->last, &key[0], &key[1],
-		&key[2], &key[3]))
-		return false;
-	*ret_seq = key[3];
-	return key[3] == 0 || walk_queued_row(walk, key, ret_more, reterr);
+		&key[2], &key[3]) &&
+	    (key[3] == 0 || (key[3] > after && key[3] <= last))) {
+		*ret_seq = key[3];
+		return key[3] == 0 ||
+		       walk_queued_row(walk, key, ret_more, reterr);
+	}
+	if (err.code != ERR_DAMAGED)
+		return err_set(reterr, err.code, "%s", err.text);
+	return walk_range_search(walk,
+		   "SELECT seq FROM delivery INDEXED BY delivery_seq"
+		   " WHERE seq>?1 ORDER BY seq LIMIT 1",
+		   after, last, ret_seq, reterr) &&
+	       (*ret_seq == 0 ||
+		   walk_numbered(walk,
+		       "SELECT destination, source, due_ms, seq FROM delivery"
+		       " INDEXED BY delivery_seq WHERE seq=?1"
+		       " AND (seq<=?2 OR due_ms>0)",
+		       *ret_seq, ret_more, reterr));
 }
 
 static bool
 walk_archive_range(struct walk *walk, int64_t after, int64_t last,
     int64_t *ret_seq, bool *ret_more, struct err *reterr)
 {
+	struct err err = {.code = ERR_DAMAGED};
 	int64_t id = 0;
 
 	*ret_seq = 0;
-	return db_run(&walk->store->db, reterr,
-		   "SELECT id, seq FROM archive INDEXED BY archive_seq"
-		   " WHERE seq>?1 AND seq<=?2 AND id<=?3 ORDER BY seq LIMIT 1",
-		   "iii>ii", after, last, walk->cursor->last, &id, ret_seq) &&
-	       (*ret_seq == 0 || walk_archived(walk, id, ret_more, reterr));
+	if (db_run(&walk->store->db, &err,
+		"SELECT id, seq FROM archive INDEXED BY archive_seq"
+		" WHERE seq>?1 AND seq<=?2 AND id<=?3 ORDER BY seq LIMIT 1",
+		"iii>ii", after, last, walk->cursor->last, &id, ret_seq) &&
+	    (*ret_seq == 0 || (*ret_seq > after && *ret_seq <= last)))
+		return *ret_seq == 0 ||
+		       walk_archived(walk, id, ret_more, reterr);
+	if (err.code != ERR_DAMAGED)
+		return err_set(reterr, err.code, "%s", err.text);
+	if (!walk_range_search(walk,
+		"SELECT seq FROM archive INDEXED BY archive_seq WHERE seq>?1"
+		" ORDER BY seq LIMIT 1",
+		after, last, ret_seq, reterr))
+		return false;
+	id = 0;
+	if (*ret_seq != 0 &&
+	    !db_run(&walk->store->db, &err,
+		"SELECT id FROM archive INDEXED BY archive_seq WHERE seq=?1"
+		" AND id<=?2",
+		"ii>i", *ret_seq, walk->cursor->last, &id)) {
+		walk->cursor->damaged++;
+		return err.code == ERR_DAMAGED ||
+		       err_set(reterr, err.code, "%s", err.text);
+	}
+	return id == 0 || walk_archived(walk, id, ret_more, reterr);
 }
 
 static bool
@@ -256,10 +324,14 @@ walk_ranges(struct walk *walk, const char *last, walk_range_fn *step,
 {
 	struct engine_cursor *cursor = walk->cursor;
 	bool more = true;
+	struct err err;
 
 	if (!cursor->begun &&
-	    !db_run(&walk->store->db, reterr, last, ">i", &cursor->last))
-		return false;
+	    !db_run(&walk->store->db, &err, last, ">i", &cursor->last)) {
+		if (err.code != ERR_DAMAGED)
+			return err_set(reterr, err.code, "%s", err.text);
+		cursor->last = INT64_MAX;
+	}
 	cursor->begun = true;
 	for (size_t i = 0; i < cursor->range_count && cursor->last > 0; i++) {
 		const struct engine_range *range = &cursor->ranges[i];
@@ -274,10 +346,6 @@ walk_ranges(struct walk *walk, const char *last, walk_range_fn *step,
 			if (!step(
 				walk, after, range->last, &seq, &more, reterr))
 				return false;
-			if (seq != 0 && (seq <= after || seq > range->last))
-				return err_set(reterr, ERR_DAMAGED,
-				    "queue.db: a number is not in the range "
-				    "that it is found in");
 			cursor->at[0] = seq != 0 ? seq : range->last;
 		}
 	}
@@ -550,25 +618,15 @@ walk_erasure(struct walk *walk, int64_t id, bool *ret_more, struct err *reterr)
 
 /* ---- sets ---- */
 
-/* The page of this number, unless it is newer than the walk. */
 static bool
 walk_page(
     struct walk *walk, const int64_t *at, bool *ret_more, struct err *reterr)
 {
-	int64_t key[STORE_KEY_COLUMNS] = {0};
-	struct err err = {.code = ERR_NONE};
-
-	if (db_run(&walk->store->db, &err,
-		"SELECT destination, source, due_ms, seq FROM delivery"
-		" INDEXED BY delivery_page WHERE stamp>0 AND seq=?1"
-		" AND (seq<=?2 OR due_ms>0)",
-		"ii>iiii", at[0], walk->cursor->last, &key[0], &key[1], &key[2],
-		&key[3]))
-		return key[3] == 0 ||
-		       walk_queued_row(walk, key, ret_more, reterr);
-	walk->cursor->damaged++;
-	return err.code == ERR_DAMAGED ||
-	       err_set(reterr, err.code, "%s", err.text);
+	return walk_numbered(walk,
+	    "SELECT destination, source, due_ms, seq FROM delivery"
+	    " INDEXED BY delivery_page WHERE stamp>0 AND seq=?1"
+	    " AND (seq<=?2 OR due_ms>0)",
+	    at[0], ret_more, reterr);
 }
 
 static bool
