@@ -48,8 +48,8 @@ struct evictions {
  * if not. */
 MUST_USE bool evict_room(struct queue *queue, bool evict, struct err *reterr);
 
-/* Note what the puts that were just written have added: so much more goes in the
- * next transaction, or they could fill the queue. */
+/* Note what the puts that were just written have added: so much more goes in
+ * the next transaction, or they could fill the queue. */
 void evict_added(struct queue *queue);
 
 /* Advance the clock of the ages, and save it now and then; `stop`: now. */

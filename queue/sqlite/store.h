@@ -61,8 +61,8 @@ struct store {
 	bool noted;		       /* it is known which ones they are */
 	int64_t file_bytes, log_bytes; /* that they have at least */
 	int64_t log_gone_ms; /* monotonic: since when only the log is not; 0 */
-	const char *cut;  /* a file lost bytes, for good: why; static */
-	const char *gone; /* they are not ours now: why; static */
+	const char *cut;     /* a file lost bytes, for good: why; static */
+	const char *gone;    /* they are not ours now: why; static */
 	bool unsure; /* they vanished during a commit: the queue must load its
 		      * mirrors again */
 
@@ -94,8 +94,8 @@ void store_break(struct store *store);
  * file that was cut does not.
  *
  * If only the log is gone or cut, the file takes in what was in it, through the
- * open connection, and after reopen_ms, if no more than that is gone, gets a new
- * one. So not within a transaction, nor within rows. False: ERR_IO.
+ * open connection, and gets a new one: after reopen_ms, if no more than that is
+ * gone. So not within a transaction, nor within rows. False: ERR_IO.
  */
 MUST_USE bool store_ours(struct store *store, struct err *reterr);
 
