@@ -519,7 +519,7 @@ about_destination(struct attention *attention, size_t index)
 		    "100 %% its sources are answered 503.",
 		    name, percent(destination->bytes, destination->bytes_max));
 		HELP("See when it will be empty: currentsd destinations; a "
-		     "larger queue_max_bytes makes more room.");
+		     "larger queue_max_bytes, or disk, makes more room.");
 	}
 	if (!destination->running)
 		return;

@@ -164,7 +164,8 @@ static const struct setting main_rows[] = {
 	    .help = "The most disk space that the queue may use, with the"
 		" archive, dead letters and unreadable bodies, which give way"
 		" to events; above it, requests are answered 503. One of"
-		" several destinations may use four times what is free."},
+		" several destinations may use four times what is free of it"
+		" and of the disk."},
 	{"queue_min_free", SETTING_SIZE, MAIN(queue.min_free_bytes),
 	    LIMITS(0, GIB(1024)),
 	    .help = "Space to leave free on the file system; below it,"

@@ -24,12 +24,20 @@ bounds_giving(const struct engine_totals *totals)
 	       totals->unreadable_bytes;
 }
 
+int64_t
+bounds_left(const struct engine_totals *totals)
+{
+	return totals->free_bytes + totals->file_bytes - totals->live_bytes;
+}
+
 void
 bounds_measure(struct queue *queue, const struct engine_totals *totals)
 {
 	struct bounds *bounds = &queue->bounds;
 
 	bounds->room = queue->settings.max_bytes - totals->live_bytes +
+		       bounds_giving(totals);
+	bounds->disk = bounds_left(totals) - queue->settings.min_free_bytes +
 		       bounds_giving(totals);
 	bounds->active = 0;
 	for (size_t i = 0; i < queue->destinations.count; i++) {
@@ -45,14 +53,16 @@ bounds_destination_max(struct queue *queue, int64_t destination)
 {
 	const struct destination *to =
 	    destination_at(&queue->destinations, destination);
-	int64_t all = to->bytes + to->bytes_moved + queue->bounds.room;
+	const struct bounds *bounds = &queue->bounds;
+	int64_t room =
+	    bounds->room < bounds->disk ? bounds->room : bounds->disk;
+	int64_t all = to->bytes + to->bytes_moved + (room > 0 ? room : 0);
 	size_t active = to->claimed || to->queued > 0;
 
 	if (to->bytes_max != 0)
 		return to->bytes_max;
-	return queue->bounds.active > active
-		   ? all / (BOUNDS_SHARE + 1) * BOUNDS_SHARE
-		   : all;
+	return bounds->active > active ? all / (BOUNDS_SHARE + 1) * BOUNDS_SHARE
+				       : all;
 }
 
 bool
@@ -70,10 +80,10 @@ bounds_share(
 		    "destination %s has %" PRId64 " bytes queued, of at most "
 		    "%" PRId64 "%s",
 		    to->name.data, queued, most,
-		    to->bytes_max != 0
-			? ": its max_bytes"
-			: ": the rest of queue_max_bytes is for the others");
+		    to->bytes_max != 0 ? ": its max_bytes"
+				       : ": the rest is for the others");
 	queue->bounds.room -= (int64_t)bytes;
+	queue->bounds.disk -= (int64_t)bytes;
 	return true;
 }
 

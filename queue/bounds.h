@@ -13,9 +13,10 @@
  * source that has most unreadable bodies: they are last copies, and somebody's
  * many must not push out those of the others.
  *
- * What is *free* is the bound less what cannot give way. One of several
- * destinations may have four times of that queued: so a dead one leaves a fifth
- * to the others, and to those that are added later.
+ * What is *free* is the bound less what cannot give way, but no more than that
+ * is of the disk. One of several destinations may have four times of that
+ * queued: so a dead one leaves a fifth to the others, and to those that are
+ * added later.
  *
  * Ages are counted by a clock in the store that advances only while a
  * committer runs, so a jump of the wall clock deletes nothing. Guarded by the
@@ -44,6 +45,7 @@ struct bounds {
 	int64_t oldest_ms[BOUNDS_KINDS];
 	/* as it was measured last, less what the running transaction adds */
 	int64_t room;  /* free */
+	int64_t disk;  /* likewise, of the disk */
 	size_t active; /* destinations that are served, or have something */
 };
 
@@ -52,6 +54,10 @@ MUST_USE bool bounds_load(struct queue *queue, struct err *reterr);
 
 /* Note how much is free, for what follows. */
 void bounds_measure(struct queue *queue, const struct engine_totals *totals);
+
+/* What is left of the disk: pages that are free inside the file need no room on
+ * it. */
+int64_t bounds_left(const struct engine_totals *totals);
 
 /* How much of all that could give way. */
 int64_t bounds_giving(const struct engine_totals *totals);

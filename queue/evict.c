@@ -419,9 +419,7 @@ evict_missing(const struct queue *queue, const struct engine_totals *totals,
     struct err *reterr)
 {
 	const struct queue_settings *settings = &queue->settings;
-	/* Pages that are free inside the file need no room on the disk. */
-	int64_t left =
-	    totals->free_bytes + totals->file_bytes - totals->live_bytes;
+	int64_t left = bounds_left(totals);
 
 	if (totals->live_bytes >= settings->max_bytes) {
 		(void)err_set(reterr, ERR_FULL,

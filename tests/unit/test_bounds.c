@@ -158,6 +158,39 @@ test_a_destination_has_its_share(void **state)
 	assert_true(put_random(fixture, "heap", ITEM_DROP, &answer));
 }
 
+/* What is free beside the file on a disk of 8 MiB. */
+static bool
+totals_of_small_disk(struct store *store, bool recount,
+    struct engine_totals *ret_totals, struct err *reterr)
+{
+	if (!engine_default->totals(store, recount, ret_totals, reterr))
+		return false;
+	ret_totals->free_bytes = (8 << 20) - ret_totals->file_bytes;
+	return true;
+}
+
+/* Where the disk is smaller than the bound, it is what a dead destination
+ * leaves a fifth of. */
+static void
+test_a_small_disk_is_shared(void **state)
+{
+	struct fixture *fixture = *state;
+	struct engine engine = *engine_default;
+	struct answer answer;
+
+	FILE_ONLY();
+	engine.totals = totals_of_small_disk;
+	fixture->settings.engine = &engine;
+	fixture->settings.min_free_bytes = 1 << 20;
+	reopen_with(fixture, INT64_C(1) << 40);
+	(void)destination_test_open(fixture->queue, "other");
+	assert_in_range(fill(fixture, "heap"), 4 << 20, 6 << 20);
+	assert_true(put_random(fixture, "other", ITEM_QUEUE, &answer));
+	queue_test_close(fixture->queue);
+	fixture->settings.engine = NULL;
+	fixture->queue = queue_test_open(&fixture->settings);
+}
+
 static void
 test_a_single_destination_has_all(void **state)
 {
@@ -1014,6 +1047,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(test_a_destination_has_its_share),
+	    TEST(test_a_small_disk_is_shared),
 	    TEST(test_a_single_destination_has_all),
 	    TEST(test_a_limit_of_its_own),
 	    TEST(test_what_is_refused_is_no_duplicate),
