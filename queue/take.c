@@ -153,6 +153,8 @@ take_row(void *arg, size_t asked, const struct engine_delivery *row)
 	else if (err.code != ERR_DAMAGED ||
 		 !take_note_damaged(take, asked, row, &err))
 		want->err = err;
+	else if (!take_destination(take, take_ask(take, asked)->want)->failing)
+		take->bytes += TAKE_BYTES; /* that takes a commit */
 	if (take->bytes == 0)
 		take->begun_ms = clock_mono_ms();
 	take->bytes += row->unpacked + 1;

@@ -406,6 +406,100 @@ test_a_row_that_cannot_be_changed(void **state)
 	assert_int_equal(deliver(fixture, QUEUE_DELIVERED), 2);
 }
 
+static struct {
+	size_t now, most;
+	bool fails;
+} quarantined;
+
+static bool
+due_counted(struct store *store, struct engine_want *wants, size_t count,
+    int64_t now_ms, const int64_t *leased, size_t leased_count,
+    engine_due_fn *fn, void *arg, struct err *reterr)
+{
+	quarantined.now = 0;
+	return engine_default->due(
+	    store, wants, count, now_ms, leased, leased_count, fn, arg, reterr);
+}
+
+static bool
+apply_counted(
+    struct store *store, const struct engine_apply *apply, struct err *reterr)
+{
+	bool one = apply->changes[0].op == ENGINE_DELIVERY_QUARANTINE;
+
+	quarantined.now += one;
+	if (quarantined.most < quarantined.now)
+		quarantined.most = quarantined.now;
+	if (one && quarantined.fails)
+		return err_set(reterr, ERR_DAMAGED, "it cannot be");
+	return engine_default->apply(store, apply, reterr);
+}
+
+/* Each takes a commit: puts need not wait for those of many at once. */
+static void
+test_many_are_quarantined_one_by_one(void **state)
+{
+	struct fixture *fixture = *state;
+	static struct engine engine; /* that of a queue that is still open */
+	struct queue_want want = {.bytes = 1 << 20};
+	struct queue_lease *lease = NULL;
+	struct stats_totals totals;
+	struct err err;
+
+	FILE_ONLY();
+	engine = *engine_default;
+	engine.due = due_counted;
+	engine.apply = apply_counted;
+	fixture->settings.engine = &engine;
+	reopen(fixture);
+	put_batches(fixture, "a", 30);
+	batches_move(fixture, 1000);
+	want.destination = fixture->destination;
+	quarantined.most = 0;
+	assert_true(queue_take(fixture->queue, &want, 1, 1, &lease, &err));
+	assert_null(lease);
+	assert_int_equal(quarantined.most, 1);
+	stats_totals(fixture->queue, &totals);
+	assert_int_equal(totals.quarantined_batches, 30);
+	batches_move(fixture, -1000);
+	fixture->settings.engine = NULL;
+	reopen(fixture);
+	assert_int_equal(deliver(fixture, QUEUE_DELIVERED), 30);
+}
+
+/* One that cannot even be quarantined keeps none from being sent. */
+static void
+test_what_cannot_be_quarantined(void **state)
+{
+	static struct engine engine; /* that of a queue that is still open */
+	struct fixture *fixture = *state;
+	struct queue_want want = {.bytes = 1 << 20};
+	struct queue_lease *lease = NULL;
+	struct err err;
+
+	FILE_ONLY();
+	engine = *engine_default;
+	engine.apply = apply_counted;
+	fixture->settings.engine = &engine;
+	reopen(fixture);
+	put_batches(fixture, "a", 2);
+	sql(fixture, "UPDATE batch SET seq=1000 WHERE seq=1");
+	want.destination = fixture->destination;
+	quarantined.fails = true;
+	for (int takes = 0; lease == NULL; takes++) {
+		assert_true(takes < 3);
+		assert_true(
+		    queue_take(fixture->queue, &want, 1, 1, &lease, &err));
+	}
+	settle_all(fixture, lease, QUEUE_DELIVERED, 0);
+	queue_lease_free(fixture->queue, lease);
+	quarantined.fails = false;
+	sql(fixture, "UPDATE batch SET seq=1 WHERE seq=1000");
+	fixture->settings.engine = NULL;
+	reopen(fixture);
+	assert_int_equal(deliver(fixture, QUEUE_DELIVERED), 1);
+}
+
 /* ---- keys that do not grow ---- */
 
 /* Turn the keys of each leaf of WITHOUT ROWID tables or of tables around, in
@@ -929,6 +1023,8 @@ main(void)
 	    TEST(test_sets_that_do_not_agree),
 	    TEST(test_a_batch_and_no_delivery),
 	    TEST(test_a_row_that_cannot_be_changed),
+	    TEST(test_many_are_quarantined_one_by_one),
+	    TEST(test_what_cannot_be_quarantined),
 	    TEST(test_keys_that_do_not_grow),
 	    TEST(test_numbers_that_do_not_grow),
 	    TEST(test_pages_that_lead_to_each_other),
