@@ -103,6 +103,7 @@ struct queue {
 	int64_t strayed;	/* batches and items that a walk may have
 				 * missed */
 	int64_t last_commit_ms; /* of puts, successful; 0 after a failure */
+	bool unarchived; /* the archive is damaged, and that was logged */
 	struct batch_packer *packer;
 	struct buf packed;
 

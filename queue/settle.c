@@ -16,6 +16,7 @@
 #include "queue/set.h"
 
 #include "base/bits.h"
+#include "base/log.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,7 @@ struct settle {
 	int64_t now_ms;
 	int64_t strayed; /* of the moved, those that a walk may miss */
 	size_t changes;	 /* of sets, that this transaction may still settle */
+	bool archives;	 /* what was delivered is kept */
 	bool reread;	 /* rows were changed meanwhile */
 };
 
@@ -177,7 +179,7 @@ settle_row(struct queue *queue, const struct settle *settle,
 		destination_change(
 		    &queue->destinations, one->lease->shown.destination)
 		    ->bytes_moved -= (int64_t)row->bytes;
-	if (queue->settings.keep_ms == 0 || row->replay ||
+	if (!settle->archives || row->replay ||
 	    !bits_any(one->delivered, bytes)) {
 		changes_add(&queue->changes, ENGINE_BATCH_DELETE)
 		    ->row.delivery.seq = row->seq;
@@ -557,9 +559,10 @@ settle_once(struct queue *queue, struct settle *settle, bool *ret_more,
 /* Between its transactions those that wait for the lock come first. */
 static bool
 settle_all(struct queue *queue, struct queue_lease *const *leases, size_t count,
-    int64_t now_ms, struct err *reterr)
+    int64_t now_ms, bool archives, struct err *reterr)
 {
-	struct settle settle = {.now_ms = now_ms};
+	struct settle settle = {.now_ms = now_ms,
+	    .archives = archives && queue->settings.keep_ms > 0};
 	struct lease **list = NULL;
 	size_t items = 0;
 	bool ok, more = true;
@@ -590,6 +593,28 @@ settle_all(struct queue *queue, struct queue_lease *const *leases, size_t count,
 	return ok;
 }
 
+/* Alone. A damaged archive must not keep what was delivered from being settled,
+ * and so all that is behind it from being delivered. */
+static bool
+settle_alone(struct queue *queue, struct queue_lease *const *lease,
+    int64_t now_ms, struct err *reterr)
+{
+	struct err err;
+
+	if (settle_all(queue, lease, 1, now_ms, true, reterr))
+		return true;
+	if (reterr->code != ERR_DAMAGED ||
+	    !settle_all(queue, lease, 1, now_ms, false, &err))
+		return false;
+	if (!queue->unarchived)
+		log_line(LOG_ERROR, "queue",
+		    "archive result=damaged why=%s help=\"what is delivered "
+		    "is not kept for replays: see currentsd queue check\"",
+		    LOG_QUOTE(reterr->text));
+	queue->unarchived = true;
+	return true;
+}
+
 bool
 queue_settle(struct queue *queue, struct queue_lease *const *leases,
     size_t count, int64_t now_ms, struct err *reterr)
@@ -598,11 +623,11 @@ queue_settle(struct queue *queue, struct queue_lease *const *leases,
 	bool ok;
 
 	fair_lock_hold(&queue->lock);
-	ok = settle_all(queue, leases, count, now_ms, reterr);
-	if (!ok && count > 1 && queue_fault_of_one(reterr)) {
+	ok = settle_all(queue, leases, count, now_ms, true, reterr);
+	if (!ok && queue_fault_of_one(reterr)) {
 		ok = true;
 		for (size_t i = 0; i < count; i++)
-			ok = settle_all(queue, &leases[i], 1, now_ms,
+			ok = settle_alone(queue, &leases[i], now_ms,
 				 ok ? reterr : &err) &&
 			     ok;
 	}
@@ -617,7 +642,7 @@ settle_one(struct queue *queue, struct lease *lease, int64_t now_ms,
 {
 	struct queue_lease *shown = &lease->shown;
 
-	return settle_all(queue, &shown, 1, now_ms, reterr);
+	return settle_all(queue, &shown, 1, now_ms, true, reterr);
 }
 
 /* ---- parked groups ---- */

@@ -917,6 +917,25 @@ test_a_damaged_index_hides_no_other(void **state)
 	fixture->queue = NULL;
 }
 
+/* The archive can be done without: what was delivered is settled all the same,
+ * or nothing more would be. */
+static void
+test_a_damaged_archive_stops_no_delivery(void **state)
+{
+	struct fixture *fixture = *state;
+
+	FILE_ONLY();
+	put_batches(fixture, "a", 3);
+	assert_int_equal(deliver(fixture, QUEUE_DELIVERED), 3);
+	first_leaf_break(fixture, "archive");
+	put_batches(fixture, "b", 3);
+	assert_int_equal(deliver(fixture, QUEUE_DELIVERED), 3);
+	assert_int_equal(totals(fixture).delivered, 6);
+	assert_int_equal(totals(fixture).queued, 0);
+	queue_test_close(fixture->queue);
+	fixture->queue = NULL;
+}
+
 /* Let the housekeeping run until it finds nothing more. */
 static struct stats_totals
 tidy(struct fixture *fixture)
@@ -1031,6 +1050,7 @@ main(void)
 	    TEST(test_a_damaged_page_hides_no_other),
 	    TEST(test_a_damaged_counter_keeps_nothing_from_starting),
 	    TEST(test_a_damaged_index_hides_no_other),
+	    TEST(test_a_damaged_archive_stops_no_delivery),
 	    TEST(test_what_cannot_go_holds_nothing_up),
 	    TEST(test_bodies_that_cannot_go),
 	    TEST(test_a_time_before_all_times),
