@@ -624,7 +624,8 @@ queue_settle(struct queue *queue, struct queue_lease *const *leases,
 
 	fair_lock_hold(&queue->lock);
 	ok = settle_all(queue, leases, count, now_ms, true, reterr);
-	if (!ok && queue_fault_of_one(reterr)) {
+	if (!ok && (count > 1 ? queue_fault_of_one(reterr)
+			      : reterr->code == ERR_DAMAGED)) {
 		ok = true;
 		for (size_t i = 0; i < count; i++)
 			ok = settle_alone(queue, &leases[i], now_ms,
