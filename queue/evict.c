@@ -93,48 +93,24 @@ static const enum engine_table evict_tables[BOUNDS_KINDS] = {
     [BOUNDS_UNREADABLE] = ENGINE_UNREADABLE_HEADS,
 };
 
-static int64_t
-evict_age(enum bounds_kind kind, const union engine_row *row)
-{
-	switch (kind) {
-	case BOUNDS_ARCHIVE:
-		return row->archived.age_ms;
-	case BOUNDS_DEAD:
-		return row->dead.age_ms;
-	case BOUNDS_UNREADABLE:
-		return row->unreadable.age_ms;
-	case BOUNDS_KINDS:
-		break;
-	}
-	NEVER("a kind that is none");
-}
+/* What matters here of a row, or of sums. */
+struct evict_head {
+	int64_t id, age_ms, bytes;
+};
 
-static int64_t
-evict_id(enum bounds_kind kind, const union engine_row *row)
+static struct evict_head
+evict_head(enum bounds_kind kind, const union engine_row *row)
 {
 	switch (kind) {
 	case BOUNDS_ARCHIVE:
-		return row->archived.id;
+		return (struct evict_head){row->archived.id,
+		    row->archived.age_ms, (int64_t)row->archived.bytes};
 	case BOUNDS_DEAD:
-		return row->dead.id;
+		return (struct evict_head){
+		    row->dead.id, row->dead.age_ms, (int64_t)row->dead.bytes};
 	case BOUNDS_UNREADABLE:
-		return row->unreadable.id;
-	case BOUNDS_KINDS:
-		break;
-	}
-	NEVER("a kind that is none");
-}
-
-static int64_t
-evict_bytes(enum bounds_kind kind, const union engine_row *row)
-{
-	switch (kind) {
-	case BOUNDS_ARCHIVE:
-		return (int64_t)row->archived.bytes;
-	case BOUNDS_DEAD:
-		return (int64_t)row->dead.bytes;
-	case BOUNDS_UNREADABLE:
-		return (int64_t)row->unreadable.bytes;
+		return (struct evict_head){row->unreadable.id,
+		    row->unreadable.age_ms, (int64_t)row->unreadable.bytes};
 	case BOUNDS_KINDS:
 		break;
 	}
@@ -173,7 +149,7 @@ static bool
 evict_compare(void *arg, const union engine_row *row)
 {
 	struct evict_most *most = arg;
-	int64_t bytes = evict_bytes(most->kind, row);
+	int64_t bytes = evict_head(most->kind, row).bytes;
 
 	if (bytes > most->bytes) {
 		most->second = most->bytes;
@@ -220,7 +196,7 @@ evict_note(void *arg, const union engine_row *row)
 	struct evict *evict = arg;
 
 	evict->queue->bounds.oldest_ms[evict->kind] =
-	    evict_age(evict->kind, row);
+	    evict_head(evict->kind, row).age_ms;
 	return false;
 }
 
@@ -282,29 +258,28 @@ evict_row(void *arg, const union engine_row *row)
 	struct evict *evict = arg;
 	struct evictions *evictions = &evict->queue->evictions;
 	struct changes *changes = &evict->queue->changes;
-	int64_t bytes = evict_bytes(evict->kind, row);
-	int64_t id = evict_id(evict->kind, row);
+	struct evict_head head = evict_head(evict->kind, row);
 	size_t count = 1;
 	/* The last dead letters stay until others come, however large. */
 	bool last = evict->kind == BOUNDS_DEAD && evict->why == EVICT_BYTES &&
-		    evict->bytes + bytes >= evict->bytes_all;
+		    evict->bytes + head.bytes >= evict->bytes_all;
 
-	if (last || (evict->why == EVICT_AGE
-			    ? evict_age(evict->kind, row) > evict->before_ms
-			    : evict->bytes >= evict->over_bytes)) {
+	if (last ||
+	    (evict->why == EVICT_AGE ? head.age_ms > evict->before_ms
+				     : evict->bytes >= evict->over_bytes)) {
 		evict->more = false;
 		return false;
 	}
 	if (evict->rows == evict->most)
 		return false;
 	if (engine_leased_has(evictions->stuck[evict->kind].ids,
-		evictions->stuck[evict->kind].count, id))
+		evictions->stuck[evict->kind].count, head.id))
 		return true;
-	evict->id = id;
+	evict->id = head.id;
 	switch (evict->kind) {
 	case BOUNDS_ARCHIVE:
 		changes_add(changes, ENGINE_ARCHIVE_DELETE)->row.archived.id =
-		    id;
+		    head.id;
 		changes_add(changes, ENGINE_BATCH_DELETE)->row.delivery.seq =
 		    row->archived.seq;
 		break;
@@ -314,13 +289,13 @@ evict_row(void *arg, const union engine_row *row)
 		break;
 	case BOUNDS_UNREADABLE:
 		changes_add(changes, ENGINE_UNREADABLE_DELETE)
-		    ->row.unreadable.id = id;
+		    ->row.unreadable.id = head.id;
 		break;
 	case BOUNDS_KINDS:
 		break;
 	}
 	evict->rows++;
-	evict->bytes += bytes;
+	evict->bytes += head.bytes;
 	evict->count += (int64_t)count;
 	return true;
 }
