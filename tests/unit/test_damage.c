@@ -991,12 +991,11 @@ test_bodies_that_cannot_go(void **state)
 
 	FILE_ONLY();
 	for (int i = 0; i < BODIES; i++) {
-		struct queue_unreadable body = {.source = "main",
-		    .data = str_text(text),
-		    .encoding = "",
-		    .reason = "not JSON"};
+		struct queue_unreadable body = {
+		    .source = "main", .encoding = "", .reason = "not JSON"};
 
 		(void)snprintf(text, sizeof(text), "body %d", i);
+		body.data = str_text(text);
 		answer_init(&answer);
 		assert_true(queue_put_unreadable(
 		    fixture->queue, &body, answer_done, &answer, &err));
