@@ -146,8 +146,9 @@ struct engine_drift {
  * are not used again, even if they are of no batch any more; a row whose last
  * one is above the most is damaged. */
 #define ENGINE_MARKS_LAST_MOST (INT64_MAX / 2)
+enum { ENGINE_MARKS_KINDS = 17 };
 struct engine_marks {
-	int64_t kind;
+	int64_t kind;	     /* there is a row of each for the same batches */
 	int64_t first, last; /* of the batches */
 	struct str frame;
 };

@@ -18,9 +18,14 @@ enum {
 /* Less than this is read again rather than written at a stop. */
 static const double marks_stop_rows = 1.0 / 16;
 
-/* Records of batches by growing seq. */
+/* Records of batches by growing seq, of one kind. */
+struct marks_list {
+	struct buf records;
+	int64_t last; /* seq */
+};
+
 struct marks_set {
-	struct buf records[MARK_KEYS];
+	struct marks_list lists[MARKS_KINDS];
 	size_t batches, events;
 	int64_t first, last;
 };
@@ -43,7 +48,7 @@ struct marks {
 	struct buf mark; /* for a moment */
 	/* The set whose rows the running transaction adds, or NULL. */
 	struct marks_set *written;
-	struct buf plain, frames[MARK_KEYS];
+	struct buf plain, frames[MARKS_KINDS];
 	bool stopping; /* it is the last transaction of this owner */
 };
 
@@ -51,15 +56,15 @@ static void
 marks_set_init(struct marks_set *set)
 {
 	*set = (struct marks_set){.batches = 0};
-	for (size_t key = 0; key < MARK_KEYS; key++)
-		buf_init(&set->records[key], SIZE_MAX / 2);
+	for (size_t kind = 0; kind < MARKS_KINDS; kind++)
+		buf_init(&set->lists[kind].records, SIZE_MAX / 2);
 }
 
 static void
 marks_set_reset(struct marks_set *set)
 {
-	for (size_t key = 0; key < MARK_KEYS; key++)
-		buf_fini(&set->records[key]);
+	for (size_t kind = 0; kind < MARKS_KINDS; kind++)
+		buf_fini(&set->lists[kind].records);
 	marks_set_init(set);
 }
 
@@ -74,8 +79,8 @@ marks_new(void)
 	marks_set_init(&marks->behind);
 	buf_init(&marks->mark, SIZE_MAX / 2);
 	buf_init(&marks->plain, SIZE_MAX / 2);
-	for (size_t key = 0; key < MARK_KEYS; key++)
-		buf_init(&marks->frames[key], SIZE_MAX / 2);
+	for (size_t kind = 0; kind < MARKS_KINDS; kind++)
+		buf_init(&marks->frames[kind], SIZE_MAX / 2);
 	return marks;
 }
 
@@ -89,43 +94,70 @@ marks_free(struct marks *marks)
 	marks_set_reset(&marks->behind);
 	buf_fini(&marks->mark);
 	buf_fini(&marks->plain);
-	for (size_t key = 0; key < MARK_KEYS; key++)
-		buf_fini(&marks->frames[key]);
+	for (size_t kind = 0; kind < MARKS_KINDS; kind++)
+		buf_fini(&marks->frames[kind]);
 	free(marks->added);
 	free(marks);
 }
 
 /* ---- making ---- */
 
-void
-mark_hash(const unsigned char hash_key[DIGEST_KEY], struct str id,
-    unsigned char ret_id[MARK_ID], unsigned char ret_person[MARK_PERSON])
+struct mark_key
+mark_key(
+    const unsigned char hash_key[DIGEST_KEY], enum queue_key key, struct str id)
 {
 	uint64_t word = digest_word(hash_key, id.data, id.len);
+	size_t first = key == QUEUE_KEY_EVENT ? 1 : 1 + MARK_SPREAD;
+	size_t skip = key == QUEUE_KEY_EVENT ? 0 : MARK_ID;
+	struct mark_key at = {
+	    .kind = (unsigned char)(first + (word >> 48) % MARK_SPREAD)};
 
-	for (size_t i = 0; i < MARK_ID; i++)
-		ret_id[i] = (unsigned char)(word >> 8 * i);
-	for (size_t i = 0; i < MARK_PERSON; i++)
-		ret_person[i] = (unsigned char)(word >> 8 * (MARK_ID + i));
+	for (size_t i = 0; i < mark_key_size(at.kind); i++)
+		at.hash[i] = (unsigned char)(word >> 8 * (skip + i));
+	return at;
 }
 
 /* The keys of a batch. */
 struct mark_keys {
 	const unsigned char *hash_key;
-	struct buf ids, persons;
+	struct buf list; /* {struct mark_key} */
+	size_t count[MARKS_KINDS];
 };
 
 static void
-mark_key(void *arg, enum queue_key key, struct str id)
+mark_key_note(void *arg, enum queue_key key, struct str id)
 {
-	unsigned char event[MARK_ID], person[MARK_PERSON];
 	struct mark_keys *keys = arg;
+	struct mark_key at = mark_key(keys->hash_key, key, id);
 
-	mark_hash(keys->hash_key, id, event, person);
-	if (key == QUEUE_KEY_EVENT)
-		(void)buf_append(&keys->ids, event, MARK_ID);
-	else
-		(void)buf_append(&keys->persons, person, MARK_PERSON);
+	if (buf_append(&keys->list, &at, sizeof(at)))
+		keys->count[at.kind]++;
+}
+
+/* Each after those of smaller kinds. */
+static void
+mark_keys_write(const struct mark_keys *keys, struct buf *mark)
+{
+	const char *all = keys->list.data;
+	size_t at[MARKS_KINDS];
+
+	for (size_t kind = 1; kind < MARKS_KINDS; kind++) {
+		batch_number_write(mark, keys->count[kind]);
+		at[kind] = mark->len;
+		/* the room, for now with whatever bytes */
+		(void)buf_append(
+		    mark, all, keys->count[kind] * mark_key_size(kind));
+	}
+	for (size_t i = 0; !mark->failed && i < keys->list.len;
+	     i += sizeof(struct mark_key)) {
+		struct mark_key key;
+		size_t size;
+
+		memcpy(&key, all + i, sizeof(key));
+		size = mark_key_size(key.kind);
+		memcpy(mark->data + at[key.kind], key.hash, size);
+		at[key.kind] += size;
+	}
 }
 
 /* Is the type among the last ones? */
@@ -177,26 +209,20 @@ mark_write(const struct queue *queue, const struct item *items, size_t count,
 	const struct queue_settings *settings = &queue->settings;
 	bool known = settings->keys != NULL;
 
-	buf_init(&keys.ids, SIZE_MAX / 2);
-	buf_init(&keys.persons, SIZE_MAX / 2);
+	buf_init(&keys.list, SIZE_MAX / 2);
 	for (size_t i = 0; known && i < count; i++) {
 		if ((bits == NULL || bits_has(bits, i)) &&
 		    items[i].data.len > 0)
-			known = settings->keys(&items[i], mark_key, &keys);
+			known = settings->keys(&items[i], mark_key_note, &keys);
 	}
 	mark_types_write(items, count, bits, mark);
 	(void)buf_char(mark, known ? 1 : 0);
-	if (known) {
-		batch_number_write(mark, keys.ids.len / MARK_ID);
-		(void)buf_append(mark, keys.ids.data, keys.ids.len);
-		batch_number_write(mark, keys.persons.len / MARK_PERSON);
-		(void)buf_append(mark, keys.persons.data, keys.persons.len);
-	}
+	if (known)
+		mark_keys_write(&keys, mark);
 	/* It has all or nothing. */
-	if (mark->failed || keys.ids.failed || keys.persons.failed)
+	if (mark->failed || keys.list.failed)
 		buf_reset(mark);
-	buf_fini(&keys.ids);
-	buf_fini(&keys.persons);
+	buf_fini(&keys.list);
 }
 
 struct str
@@ -236,12 +262,12 @@ marks_add(struct queue *queue, struct str mark)
 /* ---- the tail ---- */
 
 void
-marks_held(const struct queue *queue, enum queue_key key,
+marks_held(const struct queue *queue, size_t kind,
     const struct names **ret_types, struct str ret_records[2])
 {
 	const struct marks *marks = queue->marks;
-	const struct buf *behind = &marks->behind.records[key];
-	const struct buf *tail = &marks->tail.records[key];
+	const struct buf *behind = &marks->behind.lists[kind].records;
+	const struct buf *tail = &marks->tail.lists[kind].records;
 
 	fair_lock_assert_held(&queue->lock);
 	*ret_types = &marks->types;
@@ -278,38 +304,61 @@ marks_types_read(struct marks *marks, struct batch_reader *reader,
 	return true;
 }
 
-/* The next list of hashes of that size, with their number before it. */
-static bool
-marks_list_read(struct batch_reader *reader, size_t size, struct str *ret_list)
+/* Begin the record of a batch. */
+static struct buf *
+marks_list_add(struct marks_list *list, int64_t seq)
 {
-	const char *begin = (const char *)reader->at;
-	uint64_t count;
+	batch_number_write(&list->records, (uint64_t)(seq - list->last));
+	list->last = seq;
+	return &list->records;
+}
 
-	if (!batch_number_read(
-		reader, (size_t)(reader->end - reader->at) / size, &count))
-		return false;
-	reader->at += count * size;
-	*ret_list =
-	    str_bytes(begin, (size_t)((const char *)reader->at - begin));
+/* Append the keys of a batch, all from the third part of its mark on. */
+static bool
+marks_keys_add(struct marks_set *set, int64_t seq, struct batch_reader *reader)
+{
+	for (size_t kind = 1; kind < MARKS_KINDS; kind++) {
+		size_t size = mark_key_size(kind);
+		const char *begin = (const char *)reader->at;
+		uint64_t count;
+
+		if (!batch_number_read(reader,
+			(size_t)(reader->end - reader->at) / size, &count))
+			return false;
+		reader->at += count * size;
+		if (count > 0)
+			(void)buf_append(marks_list_add(&set->lists[kind], seq),
+			    begin, (size_t)((const char *)reader->at - begin));
+	}
 	return true;
 }
 
-/* The lists of a mark from its third part on; empty if they are not known. */
+/* Append what stands in the list of batches. */
 static bool
-marks_lists_read(
-    struct batch_reader *reader, bool *ret_known, struct str lists[MARK_KEYS])
+marks_batch_add(struct marks *marks, struct marks_set *set, int64_t seq,
+    struct batch_reader *reader, bool *ret_known)
 {
-	const char *known = batch_bytes_read(reader, 1);
+	unsigned char bits[MARKS_TYPES / 8 + 1] = {0};
+	const char *known;
+	struct buf *list;
+	size_t count = 0;
 
-	for (size_t key = 0; key < MARK_KEYS; key++)
-		lists[key] = str_bytes(NULL, 0);
+	if (!marks_types_read(marks, reader, bits))
+		return false;
+	known = batch_bytes_read(reader, 1);
 	if (known == NULL)
 		return false;
 	*ret_known = *known != 0;
-	return !*ret_known ||
-	       (marks_list_read(reader, MARK_ID, &lists[QUEUE_KEY_EVENT]) &&
-		   marks_list_read(
-		       reader, MARK_PERSON, &lists[QUEUE_KEY_PERSON]));
+	for (size_t i = 0; i <= MARKS_TYPES; i++)
+		count += bits_has(bits, i);
+	list = marks_list_add(&set->lists[0], seq);
+	batch_number_write(list, count);
+	for (size_t i = 0; i <= MARKS_TYPES; i++) {
+		if (bits_has(bits, i))
+			(void)buf_char(list, (char)(unsigned char)i);
+	}
+	(void)buf_char(list, *known);
+	return true;
 }
 
 /* Append the records of a batch; without memory it has none. */
@@ -319,38 +368,19 @@ marks_set_add(struct marks *marks, struct marks_set *set, int64_t seq,
 {
 	struct batch_reader reader = {(const unsigned char *)mark.data,
 	    (const unsigned char *)mark.data + mark.len};
-	unsigned char bits[MARKS_TYPES / 8 + 1] = {0};
-	size_t count = 0, had[MARK_KEYS];
-	struct str lists[MARK_KEYS];
+	struct marks_list *lists = set->lists, had[MARKS_KINDS];
 	bool known, ok;
-	struct buf head;
 
-	if (!marks_types_read(marks, &reader, bits) ||
-	    !marks_lists_read(&reader, &known, lists))
-		return;
-	for (size_t i = 0; i <= MARKS_TYPES; i++)
-		count += bits_has(bits, i);
-	buf_init(&head, SIZE_MAX / 2);
-	batch_number_write(&head, count);
-	for (size_t i = 0; i <= MARKS_TYPES; i++) {
-		if (bits_has(bits, i))
-			(void)buf_char(&head, (char)(unsigned char)i);
-	}
-	(void)buf_char(&head, known ? 1 : 0);
-	ok = !head.failed;
-	for (size_t key = 0; key < MARK_KEYS; key++) {
-		struct buf *records = &set->records[key];
-
-		had[key] = records->len;
-		batch_number_write(records, (uint64_t)seq);
-		batch_number_write(records, head.len + lists[key].len);
-		(void)buf_append(records, head.data, head.len);
-		(void)buf_append(records, lists[key].data, lists[key].len);
-		ok = ok && !records->failed;
-	}
-	for (size_t key = 0; key < MARK_KEYS && !ok; key++) {
-		buf_truncate(&set->records[key], had[key]);
-		set->records[key].failed = set->records[key].starved = false;
+	memcpy(had, lists, sizeof(had));
+	ok = marks_batch_add(marks, set, seq, &reader, &known) &&
+	     (!known || marks_keys_add(set, seq, &reader));
+	for (size_t kind = 0; kind < MARKS_KINDS; kind++)
+		ok = ok && !lists[kind].records.failed;
+	for (size_t kind = 0; kind < MARKS_KINDS && !ok; kind++) {
+		buf_truncate(&lists[kind].records, had[kind].records.len);
+		lists[kind].records.failed = false;
+		lists[kind].records.starved = false;
+		lists[kind].last = had[kind].last;
 	}
 	if (ok) {
 		if (set->batches++ == 0)
@@ -358,7 +388,6 @@ marks_set_add(struct marks *marks, struct marks_set *set, int64_t seq,
 		set->last = seq;
 		set->events += events;
 	}
-	buf_fini(&head);
 }
 
 /* Has it so much of a row? */
@@ -386,17 +415,9 @@ marks_tail_forget(struct marks *marks)
 
 /* ---- rows ---- */
 
-/* The frame of a set's row. */
-static bool
-marks_row_pack(struct queue *queue, const struct marks_set *set, size_t key)
+static void
+marks_types_write(const struct marks *marks, struct buf *plain)
 {
-	struct marks *marks = queue->marks;
-	struct buf *plain = &marks->plain;
-	struct err err;
-
-	buf_reset(plain);
-	batch_number_write(plain, MARKS_FORMAT);
-	batch_number_write(plain, key);
 	batch_number_write(plain, marks->types.count);
 	for (size_t i = 0; i < marks->types.count; i++) {
 		struct str type = names_at(&marks->types, (int64_t)i + 1);
@@ -404,10 +425,28 @@ marks_row_pack(struct queue *queue, const struct marks_set *set, size_t key)
 		batch_number_write(plain, type.len);
 		(void)buf_append(plain, type.data, type.len);
 	}
-	(void)buf_append(plain, set->records[key].data, set->records[key].len);
+}
+
+/* The frame of a set's row. */
+static bool
+marks_row_pack(struct queue *queue, const struct marks_set *set, size_t kind)
+{
+	struct marks *marks = queue->marks;
+	const struct buf *records = &set->lists[kind].records;
+	struct buf *plain = &marks->plain;
+	struct err err;
+
+	buf_reset(plain);
+	batch_number_write(plain, MARKS_FORMAT);
+	batch_number_write(plain, kind);
+	batch_number_write(plain, (uint64_t)set->first);
+	batch_number_write(plain, (uint64_t)set->last);
+	if (kind == 0)
+		marks_types_write(marks, plain);
+	(void)buf_append(plain, records->data, records->len);
 	return !plain->failed && batch_pack_bytes(queue->packer,
 				     str_bytes(plain->data, plain->len),
-				     &marks->frames[key], &err);
+				     &marks->frames[kind], &err);
 }
 
 /* Append the rows of a set. Without memory there are none this time. */
@@ -416,18 +455,18 @@ marks_rows_add(struct queue *queue, struct marks_set *set)
 {
 	struct marks *marks = queue->marks;
 
-	for (size_t key = 0; key < MARK_KEYS; key++) {
-		if (!marks_row_pack(queue, set, key))
+	for (size_t kind = 0; kind < MARKS_KINDS; kind++) {
+		if (!marks_row_pack(queue, set, kind))
 			return;
 	}
-	for (size_t key = 0; key < MARK_KEYS; key++)
+	for (size_t kind = 0; kind < MARKS_KINDS; kind++)
 		changes_add(&queue->changes, ENGINE_MARKS_ADD)->row.marks =
 		    (struct engine_marks){
-			.kind = (int64_t)key,
+			.kind = (int64_t)kind,
 			.first = set->first,
 			.last = set->last,
 			.frame = str_bytes(
-			    marks->frames[key].data, marks->frames[key].len),
+			    marks->frames[kind].data, marks->frames[kind].len),
 		    };
 	marks->written = set;
 }
@@ -452,7 +491,7 @@ marks_unwrite(struct queue *queue)
 	if (queue->marks->written == NULL)
 		return false;
 	queue->marks->written = NULL;
-	queue->changes.count -= MARK_KEYS;
+	queue->changes.count -= MARKS_KINDS;
 	CHECK(queue->changes.list[queue->changes.count].op == ENGINE_MARKS_ADD);
 	return true;
 }
@@ -489,8 +528,8 @@ marks_written(struct marks *marks, bool ok)
 	if (marks->tail.batches == 0 && marks->behind.batches == 0)
 		names_cut(&marks->types, 0);
 	buf_fini(&marks->plain);
-	for (size_t key = 0; key < MARK_KEYS; key++)
-		buf_fini(&marks->frames[key]);
+	for (size_t kind = 0; kind < MARKS_KINDS; kind++)
+		buf_fini(&marks->frames[kind]);
 }
 
 void
@@ -584,6 +623,25 @@ marks_read_row(void *arg, const union engine_row *row)
 	return clock_mono_ms() < reading->until_ms;
 }
 
+/* Append the records of a list whose seqs are higher, for which there is room:
+ * the first of them is told from the last one here, so it gets no longer. */
+static void
+marks_list_join(struct marks_list *list, const struct marks_list *next)
+{
+	const struct buf *records = &next->records;
+	struct batch_reader reader = {(const unsigned char *)records->data,
+	    (const unsigned char *)records->data + records->len};
+	uint64_t seq;
+
+	if (records->len == 0)
+		return;
+	CHECK(batch_number_read(&reader, INT64_MAX, &seq));
+	batch_number_write(&list->records, seq - (uint64_t)list->last);
+	(void)buf_append(
+	    &list->records, reader.at, (size_t)(reader.end - reader.at));
+	list->last = next->last;
+}
+
 /* The tail goes behind what was read; without memory it is read once more. */
 static void
 marks_join(struct marks *marks)
@@ -594,20 +652,19 @@ marks_join(struct marks *marks)
 	marks->unread = false;
 	if (behind->batches == 0)
 		return;
-	for (size_t key = 0; key < MARK_KEYS && tail->batches > 0; key++)
-		ok = ok &&
-		     buf_reserve(&behind->records[key], tail->records[key].len);
+	for (size_t kind = 0; kind < MARKS_KINDS; kind++)
+		ok = ok && buf_reserve(&behind->lists[kind].records,
+			       tail->lists[kind].records.len);
 	if (!ok) {
-		for (size_t key = 0; key < MARK_KEYS; key++)
-			behind->records[key].failed =
-			    behind->records[key].starved = false;
+		for (size_t kind = 0; kind < MARKS_KINDS; kind++)
+			behind->lists[kind].records.failed =
+			    behind->lists[kind].records.starved = false;
 		marks_tail_forget(marks);
 		return;
 	}
+	for (size_t kind = 0; kind < MARKS_KINDS; kind++)
+		marks_list_join(&behind->lists[kind], &tail->lists[kind]);
 	if (tail->batches > 0) {
-		for (size_t key = 0; key < MARK_KEYS; key++)
-			(void)buf_append(&behind->records[key],
-			    tail->records[key].data, tail->records[key].len);
 		behind->batches += tail->batches;
 		behind->events += tail->events;
 		behind->last = tail->last;

@@ -5,7 +5,8 @@
  * Marks: which batches may hold an event that is looked for, so that the others
  * need not be opened. The mark of a batch has 32 bits of a keyed hash of the id
  * of each of its events, 16 of each id of a person that they name, and their
- * types; about 10 bytes an event.
+ * types; about 10 bytes an event. Three further bits of a hash tell in which of
+ * eight rows it is, so that a search reads an eighth of them.
  *
  * The thread that puts makes the mark. It is noted in memory when the batch is
  * durable, in the *tail*; a full tail becomes rows of the store with the next
@@ -97,39 +98,53 @@ marks_search_next(struct queue *queue, struct marks_search *search,
 /* ---- the form, for marks_search.c ---- */
 
 /*
- * There is a row for each kind of key, so that a search reads no more than one.
- * In it, and in the tail, a batch is a record; numbers as LEB128:
+ * The batches of a full tail are a set. One row of it, of kind 0, lists them;
+ * the others have their keys, by kind and by bits of the hash. A row is packed
+ * (queue/batch.h), which gives it a checksum; numbers as LEB128:
  *
- *	seq, bytes of what follows,
- *	types, {number} for each: a byte, 0 for one without a number,
- *	1 if its keys are known, else 0 and nothing follows,
- *	keys, {hash} for each, of 4 bytes (ids of events) or 2 (persons).
+ *	format (2), kind, first seq and last seq of the set,
+ *	kind 0: types, {length, bytes} for each; then for each batch
+ *		seq, less that of the batch before,
+ *		types, {number} for each: a byte, 0 for one without a number,
+ *		1 if its keys are known, else 0;
+ *	others: for each batch with such keys
+ *		seq, likewise,
+ *		keys, {hash} for each, 4 bytes of an id or 2 of a person's.
  *
- * A row is packed (queue/batch.h), which gives it a checksum:
- *
- *	format (1), kind, types, {length, bytes} for each, records by growing
- *	seq.
- *
- * The mark of a batch that has no number yet is
+ * In the tail there is the same from the first batch on. The mark of a batch
+ * that has no number yet is
  *
  *	types, {length, bytes} for each, 1 or 0 as above,
- *	keys of events, {hash} for each; keys of persons, {hash} for each.
+ *	for each kind but 0: keys, {hash} for each.
  */
 enum {
-	MARKS_FORMAT = 1,     /* also changes with what settings.keys tells */
-	MARKS_TYPES = 255,    /* with a number, in a row */
+	MARKS_FORMAT = 2,     /* also changes with what settings.keys tells */
+	MARKS_TYPES = 255,    /* with a number, in a set */
 	MARKS_TYPE_LEN = 256, /* longer ones get none */
 	MARK_ID = 4,
 	MARK_PERSON = 2,
-	MARK_KEYS = QUEUE_KEY_PERSON + 1, /* kinds */
+	MARKS_KINDS = ENGINE_MARKS_KINDS,
+	MARK_SPREAD = (MARKS_KINDS - 1) / 2, /* rows of ids, and of persons */
 };
 
-/* The bytes of a hash that stand for a key of either kind. */
-void mark_hash(const unsigned char hash_key[DIGEST_KEY], struct str id,
-    unsigned char ret_id[MARK_ID], unsigned char ret_person[MARK_PERSON]);
+/* A key as it stands in the rows of a kind. */
+struct mark_key {
+	unsigned char kind, hash[MARK_ID];
+};
 
-/* What is in no row yet: types, by their numbers, and records, in two parts. */
-void marks_held(const struct queue *queue, enum queue_key key,
+struct mark_key mark_key(const unsigned char hash_key[DIGEST_KEY],
+    enum queue_key key, struct str id);
+
+/* The bytes of its hash there. */
+static inline size_t
+mark_key_size(size_t kind)
+{
+	return kind <= MARK_SPREAD ? MARK_ID : MARK_PERSON;
+}
+
+/* What is in no row yet: types, by their numbers, and the records of a kind, in
+ * two parts. */
+void marks_held(const struct queue *queue, size_t kind,
     const struct names **ret_types, struct str ret_records[2]);
 
 #endif

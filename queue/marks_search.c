@@ -5,17 +5,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A batch of a set: is it passed over? */
+struct search_batch {
+	int64_t seq;
+	bool other;    /* of none of the types */
+	bool may_have; /* one of the keys */
+};
+
 struct marks_search {
 	const struct jobs_look *look;
-	enum queue_key key;		       /* that it goes by */
-	unsigned char (*ids)[MARK_ID];	       /* owned */
-	unsigned char (*persons)[MARK_PERSON]; /* owned */
-	bool types[MARKS_TYPES + 1]; /* of the row: are they wanted? */
+	struct mark_key *keys; /* owned; one of them; none: any */
+	size_t key_count;
+	bool types[MARKS_TYPES + 1];  /* of the set: are they wanted? */
+	struct search_batch *batches; /* owned; of the set, by growing seq */
+	size_t batch_count, batch_cap;
 	/* The seqs to look at, up to `covered`. */
 	struct engine_range *ranges; /* owned */
-	size_t count, cap;
+	size_t range_count, range_cap;
 	int64_t covered;
-	int64_t next; /* behind the last one that is passed over */
 	bool starved;
 };
 
@@ -24,8 +31,8 @@ marks_search_free(struct marks_search *search)
 {
 	if (search == NULL)
 		return;
-	free(search->ids);
-	free(search->persons);
+	free(search->keys);
+	free(search->batches);
 	free(search->ranges);
 	free(search);
 }
@@ -35,48 +42,134 @@ marks_search_new(struct queue *queue, const struct jobs_look *look,
     struct marks_search **ret_search, struct err *reterr)
 {
 	struct marks_search *search = calloc(1, sizeof(*search));
-	unsigned char id[MARK_ID], person[MARK_PERSON];
+	bool by_id = look->id_count > 0;
+	size_t count = by_id ? look->id_count : look->person_count;
 
 	fair_lock_assert_held(&queue->lock);
 	if (search == NULL)
 		return err_set_nomem(reterr);
 	search->look = look;
-	search->key = look->id_count > 0 ? QUEUE_KEY_EVENT : QUEUE_KEY_PERSON;
-	search->ids = calloc(look->id_count + 1, MARK_ID);
-	search->persons = calloc(look->person_count + 1, MARK_PERSON);
-	if (search->ids == NULL || search->persons == NULL) {
+	search->keys = calloc(count + 1, sizeof(*search->keys));
+	if (search->keys == NULL) {
 		marks_search_free(search);
 		return err_set_nomem(reterr);
 	}
-	for (size_t i = 0; i < look->id_count; i++)
-		mark_hash(
-		    queue->hash_key, look->ids[i], search->ids[i], person);
-	for (size_t i = 0; i < look->person_count; i++)
-		mark_hash(
-		    queue->hash_key, look->persons[i], id, search->persons[i]);
+	for (; search->key_count < count; search->key_count++) {
+		size_t i = search->key_count;
+
+		search->keys[i] = mark_key(queue->hash_key,
+		    by_id ? QUEUE_KEY_EVENT : QUEUE_KEY_PERSON,
+		    by_id ? look->ids[i] : look->persons[i]);
+	}
 	*ret_search = search;
 	return true;
 }
 
-static void
-search_range(struct marks_search *search, int64_t first, int64_t last)
+/* Room for one more of a list; NULL without memory. */
+static void *
+search_grow(struct marks_search *search, void *list, size_t count, size_t *cap,
+    size_t size)
 {
-	if (first > last || search->starved)
-		return;
-	if (search->count == search->cap) {
-		size_t cap = search->cap == 0 ? 64 : search->cap * 2;
-		struct engine_range *ranges =
-		    realloc(search->ranges, cap * sizeof(*ranges));
+	size_t more = *cap == 0 ? 64 : *cap * 2;
+	void *grown = list;
 
-		if (ranges == NULL) {
-			search->starved = true;
-			return;
-		}
-		search->ranges = ranges;
-		search->cap = cap;
+	if (count == *cap) {
+		grown = realloc(list, more * size);
+		if (grown != NULL)
+			*cap = more;
 	}
-	search->ranges[search->count++] = (struct engine_range){first, last};
+	search->starved = search->starved || grown == NULL;
+	return grown;
 }
+
+/* ---- the batches of a set ---- */
+
+static bool
+search_batch_add(struct marks_search *search, struct search_batch batch)
+{
+	struct search_batch *batches = search_grow(search, search->batches,
+	    search->batch_count, &search->batch_cap, sizeof(*batches));
+
+	if (batches == NULL)
+		return false;
+	search->batches = batches;
+	batches[search->batch_count++] = batch;
+	return true;
+}
+
+/* The seq of the next record; it is greater than the last one. */
+static bool
+search_seq(struct batch_reader *reader, int64_t *seq)
+{
+	uint64_t more;
+
+	if (!batch_number_read(
+		reader, (uint64_t)(INT64_MAX - 1 - *seq), &more) ||
+	    more == 0)
+		return false;
+	*seq += (int64_t)more;
+	return true;
+}
+
+static bool
+search_batches(struct marks_search *search, struct batch_reader reader)
+{
+	int64_t seq = 0;
+
+	while (reader.at != reader.end) {
+		struct search_batch batch = {.other = true};
+		const char *numbers, *known;
+		uint64_t types;
+
+		if (!search_seq(&reader, &seq) ||
+		    !batch_number_read(&reader, MARKS_TYPES + 1, &types))
+			return false;
+		numbers = batch_bytes_read(&reader, types);
+		known = batch_bytes_read(&reader, 1);
+		if (numbers == NULL || known == NULL)
+			return false;
+		for (size_t i = 0; i < types; i++)
+			batch.other = batch.other &&
+				      !search->types[(unsigned char)numbers[i]];
+		batch.may_have = *known == 0 || search->key_count == 0;
+		batch.seq = seq;
+		if (!search_batch_add(search, batch))
+			return false;
+	}
+	return true;
+}
+
+static void
+search_type(struct marks_search *search, size_t number, struct str type)
+{
+	const struct jobs_look *look = search->look;
+
+	search->types[number] =
+	    look->type == NULL || look->type(look->type_arg, type);
+}
+
+static bool
+search_types(struct marks_search *search, struct batch_reader *reader)
+{
+	uint64_t types, len;
+
+	if (!batch_number_read(reader, MARKS_TYPES, &types))
+		return false;
+	memset(search->types, true, sizeof(search->types));
+	for (size_t i = 0; i < types; i++) {
+		const char *type;
+
+		if (!batch_number_read(reader, MARKS_TYPE_LEN, &len))
+			return false;
+		type = batch_bytes_read(reader, len);
+		if (type == NULL)
+			return false;
+		search_type(search, i + 1, str_bytes(type, len));
+	}
+	return true;
+}
+
+/* ---- their keys ---- */
 
 static bool
 search_ids(
@@ -108,202 +201,246 @@ search_persons(
 	return found;
 }
 
-/* Is one of the wanted keys in the rest of a record? Yes, if it is cut. */
+/* Is one of the wanted keys among these? */
 static bool
-search_keys(const struct marks_search *search, struct batch_reader *reader)
+search_hashes(const struct marks_search *search, size_t kind,
+    const char *hashes, size_t count)
 {
-	const struct jobs_look *look = search->look;
-	bool by_id = search->key == QUEUE_KEY_EVENT, found = false;
-	size_t size = by_id ? MARK_ID : MARK_PERSON;
-	size_t wanted = by_id ? look->id_count : look->person_count;
-	const char *hashes;
-	uint64_t count;
+	bool found = false;
 
-	if (wanted == 0 ||
-	    !batch_number_read(
-		reader, (size_t)(reader->end - reader->at) / size, &count))
-		return true;
-	hashes = (const char *)reader->at;
-	for (size_t i = 0; !found && i < wanted; i++)
-		found = by_id
-			    ? search_ids(hashes, count, search->ids[i])
-			    : search_persons(hashes, count, search->persons[i]);
+	for (size_t i = 0; !found && i < search->key_count; i++) {
+		const struct mark_key *key = &search->keys[i];
+
+		found = key->kind == kind &&
+			(mark_key_size(kind) == MARK_ID
+				? search_ids(hashes, count, key->hash)
+				: search_persons(hashes, count, key->hash));
+	}
 	return found;
 }
 
-/* Does the record, from its types on, say that the batch may have it? */
 static bool
-search_mark(const struct marks_search *search, struct batch_reader reader)
+search_keys(
+    struct marks_search *search, size_t kind, struct batch_reader reader)
 {
-	const char *numbers, *known;
-	bool type = false;
-	uint64_t types;
+	size_t size = mark_key_size(kind), at = 0;
+	const char *hashes;
+	int64_t seq = 0;
+	uint64_t count;
 
-	if (!batch_number_read(&reader, MARKS_TYPES + 1, &types))
-		return true;
-	numbers = batch_bytes_read(&reader, types);
-	known = batch_bytes_read(&reader, 1);
-	if (numbers == NULL || known == NULL)
-		return true;
-	for (size_t i = 0; i < types; i++)
-		type |= search->types[(unsigned char)numbers[i]];
-	return type && (*known == 0 || search_keys(search, &reader));
-}
-
-/* Pass over the batches of these records whose marks say no. */
-static bool
-search_records(struct marks_search *search, struct batch_reader *reader)
-{
-	uint64_t seq, len, last = 0;
-
-	while (reader->at != reader->end) {
-		struct batch_reader mark;
-
-		if (!batch_number_read(reader, INT64_MAX - 1, &seq) ||
-		    seq <= last ||
-		    !batch_number_read(
-			reader, (size_t)(reader->end - reader->at), &len))
+	while (reader.at != reader.end) {
+		if (!search_seq(&reader, &seq) ||
+		    !batch_number_read(&reader,
+			(size_t)(reader.end - reader.at) / size, &count))
 			return false;
-		mark.at = reader->at;
-		mark.end = reader->at += len;
-		last = seq;
-		if ((int64_t)seq < search->next || search_mark(search, mark))
-			continue;
-		search_range(search, search->next, (int64_t)seq - 1);
-		search->next = (int64_t)seq + 1;
+		hashes = batch_bytes_read(&reader, count * size);
+		while (
+		    at < search->batch_count && search->batches[at].seq < seq)
+			at++;
+		if (at == search->batch_count || search->batches[at].seq != seq)
+			return false;
+		if (search_hashes(search, kind, hashes, count))
+			search->batches[at].may_have = true;
 	}
 	return true;
 }
 
-static void
-search_type(struct marks_search *search, size_t number, struct str type)
+/* Is a key wanted that stands in the rows of this kind? */
+static bool
+search_wants(const struct marks_search *search, size_t kind)
 {
-	const struct jobs_look *look = search->look;
+	bool wants = false;
 
-	search->types[number] =
-	    look->type == NULL || look->type(look->type_arg, type);
+	for (size_t i = 0; i < search->key_count; i++)
+		wants = wants || search->keys[i].kind == kind;
+	return wants;
 }
 
+/* ---- where it stands ---- */
+
+/* A row that is looked for: that of a kind and this last seq; of kind 0 the
+ * next one. */
+struct search_row {
+	struct marks_search *search;
+	size_t kind;
+	int64_t first, last;
+	bool there, whole;
+};
+
 static bool
-search_plain(struct marks_search *search, struct str plain)
+search_plain(struct search_row *at, struct str plain)
 {
 	struct batch_reader reader = {(const unsigned char *)plain.data,
 	    (const unsigned char *)plain.data + plain.len};
-	uint64_t format, key, types, len;
+	uint64_t format, kind, first, last;
 
 	if (!batch_number_read(&reader, MARKS_FORMAT, &format) ||
 	    format != MARKS_FORMAT ||
-	    !batch_number_read(&reader, MARK_KEYS, &key) ||
-	    key != search->key ||
-	    !batch_number_read(&reader, MARKS_TYPES, &types))
+	    !batch_number_read(&reader, MARKS_KINDS, &kind) ||
+	    kind != at->kind ||
+	    !batch_number_read(&reader, INT64_MAX, &first) ||
+	    first != (uint64_t)at->first ||
+	    !batch_number_read(&reader, INT64_MAX, &last) ||
+	    last != (uint64_t)at->last)
 		return false;
-	memset(search->types, true, sizeof(search->types));
-	for (size_t i = 0; i < types; i++) {
-		const char *type;
-
-		if (!batch_number_read(&reader, MARKS_TYPE_LEN, &len))
-			return false;
-		type = batch_bytes_read(&reader, len);
-		if (type == NULL)
-			return false;
-		search_type(search, i + 1, str_bytes(type, len));
-	}
-	return search_records(search, &reader);
+	return kind == 0 ? search_types(at->search, &reader) &&
+			       search_batches(at->search, reader)
+			 : search_keys(at->search, at->kind, reader);
 }
 
-/* What is looked at starts after `after`, and nothing is passed over yet. */
-static void
-search_begin(struct marks_search *search, int64_t after, int64_t covered)
-{
-	search->count = 0;
-	search->next = after + 1;
-	search->covered = covered;
-}
-
-struct search_row {
-	struct marks_search *search;
-	int64_t after;
-	bool there;
-};
-
-/* A row that is damaged passes over nothing. */
 static bool
 search_row(void *arg, const union engine_row *row)
 {
 	struct search_row *at = arg;
-	struct marks_search *search = at->search;
 	char *plain = NULL;
 	struct err err;
 	size_t len;
 
-	at->there = row->marks.kind == (int64_t)search->key;
+	at->there = row->marks.kind == (int64_t)at->kind &&
+		    (at->kind == 0 || row->marks.last == at->last);
 	if (!at->there)
 		return false;
-	search_begin(search, at->after, row->marks.last);
-	if (row->marks.last > ENGINE_MARKS_LAST_MOST ||
-	    row->marks.frame.data == NULL ||
-	    !batch_unpack_bytes(row->marks.frame, &plain, &len, &err) ||
-	    !search_plain(search, str_bytes(plain, len)) ||
-	    search->next - 1 > row->marks.last)
-		search_begin(search, at->after, row->marks.last);
+	if (at->kind == 0) {
+		at->first = row->marks.first;
+		at->last = row->marks.last;
+	}
+	at->whole = at->last <= ENGINE_MARKS_LAST_MOST &&
+		    row->marks.frame.data != NULL &&
+		    batch_unpack_bytes(row->marks.frame, &plain, &len, &err) &&
+		    search_plain(at, str_bytes(plain, len));
 	free(plain);
 	return false;
 }
 
+/* Read the row behind this seq, or its last. */
+static bool
+search_read(struct queue *queue, struct search_row *at, int64_t after,
+    struct err *reterr)
+{
+	struct engine_cursor rows = {
+	    .at = {(int64_t)at->kind, after}, .last = INT64_MAX, .begun = true};
+	bool more;
+
+	at->there = at->whole = false;
+	return queue->engine->walk(queue->store, ENGINE_MARKS, &rows, 1,
+	    search_row, at, &more, reterr);
+}
+
 /* What is in no row. */
 static void
-search_memory(
-    const struct queue *queue, struct marks_search *search, int64_t after)
+search_memory(const struct queue *queue, struct marks_search *search)
 {
 	const struct names *types;
 	struct str records[2];
 
-	marks_held(queue, search->key, &types, records);
-	search_begin(search, after, INT64_MAX);
-	memset(search->types, true, sizeof(search->types));
-	for (size_t i = 0; i < types->count; i++)
-		search_type(search, i + 1, names_at(types, (int64_t)i + 1));
-	for (size_t i = 0; i < 2; i++) {
-		const unsigned char *bytes =
-		    (const unsigned char *)records[i].data;
-		struct batch_reader reader;
-
-		if (records[i].len == 0)
+	for (size_t kind = 0; kind < MARKS_KINDS; kind++) {
+		marks_held(queue, kind, &types, records);
+		if (kind == 0) {
+			memset(search->types, true, sizeof(search->types));
+			for (size_t i = 0; i < types->count; i++)
+				search_type(search, i + 1,
+				    names_at(types, (int64_t)i + 1));
+		} else if (!search_wants(search, kind)) {
 			continue;
-		reader = (struct batch_reader){bytes, bytes + records[i].len};
-		CHECK(search_records(search, &reader));
+		}
+		for (size_t i = 0; i < 2; i++) {
+			const unsigned char *bytes =
+			    (const unsigned char *)records[i].data;
+			struct batch_reader reader = {
+			    bytes, bytes + records[i].len};
+
+			if (records[i].len > 0)
+				CHECK(
+				    (kind == 0 ? search_batches(search, reader)
+					       : search_keys(
+						     search, kind, reader)) ||
+				    search->starved);
+		}
 	}
+}
+
+/* The next set, or what is in no row. Nothing is passed over where a row is
+ * damaged, or where none is known. */
+static bool
+search_set(struct queue *queue, struct marks_search *search, int64_t after,
+    struct err *reterr)
+{
+	struct search_row at = {.search = search, .last = INT64_MAX};
+	struct err err = {.code = ERR_NONE};
+	bool ok = search_read(queue, &at, after, &err), whole;
+
+	search->covered = at.last;
+	if (ok && !at.there) {
+		search_memory(queue, search);
+		return true;
+	}
+	whole = ok && at.whole;
+	for (at.kind = 1; ok && whole && at.kind < MARKS_KINDS; at.kind++) {
+		if (!search_wants(search, at.kind))
+			continue;
+		ok = search_read(queue, &at, at.last - 1, &err);
+		whole = at.there && at.whole;
+	}
+	if (!ok && err.code != ERR_DAMAGED)
+		return err_set(reterr, err.code, "%s", err.text);
+	if (!ok || !whole)
+		search->batch_count = 0;
+	return true;
+}
+
+/* ---- the ranges ---- */
+
+static void
+search_range(struct marks_search *search, int64_t first, int64_t last)
+{
+	struct engine_range *ranges;
+
+	if (first > last)
+		return;
+	ranges = search_grow(search, search->ranges, search->range_count,
+	    &search->range_cap, sizeof(*ranges));
+	if (ranges == NULL)
+		return;
+	search->ranges = ranges;
+	ranges[search->range_count++] = (struct engine_range){first, last};
+}
+
+/* All behind a seq but what is passed over. */
+static void
+search_ranges(struct marks_search *search, int64_t after)
+{
+	int64_t next = after + 1;
+
+	search->range_count = 0;
+	for (size_t i = 0; i < search->batch_count; i++) {
+		const struct search_batch *batch = &search->batches[i];
+
+		if (batch->seq < next || batch->seq > search->covered ||
+		    (!batch->other && batch->may_have))
+			continue;
+		search_range(search, next, batch->seq - 1);
+		next = batch->seq + 1;
+	}
+	search_range(search, next, search->covered);
 }
 
 bool
 marks_search_next(struct queue *queue, struct marks_search *search,
     struct engine_cursor *cursor, int64_t *ret_last, struct err *reterr)
 {
-	struct engine_cursor rows = {.at = {search->key, cursor->at[0]},
-	    .last = INT64_MAX,
-	    .begun = true};
-	struct search_row at = {.search = search, .after = cursor->at[0]};
-	struct err err = {.code = ERR_NONE};
-	bool more;
+	int64_t after = cursor->at[0];
 
 	fair_lock_assert_held(&queue->lock);
-	if (cursor->at[0] >= search->covered) {
-		if (!queue->engine->walk(queue->store, ENGINE_MARKS, &rows, 1,
-			search_row, &at, &more, &err)) {
-			if (err.code != ERR_DAMAGED)
-				return err_set(
-				    reterr, err.code, "%s", err.text);
-			/* nothing is known of all the rest */
-			search_begin(search, at.after, INT64_MAX);
-		} else if (!at.there) {
-			search_memory(queue, search, at.after);
-		}
-		search_range(search, search->next, search->covered);
+	if (after >= search->covered) {
+		search->batch_count = 0;
+		if (!search_set(queue, search, after, reterr))
+			return false;
+		search_ranges(search, after);
 		if (search->starved)
 			return err_set_nomem(reterr);
 	}
 	cursor->ranges = search->ranges;
-	cursor->range_count = search->count;
+	cursor->range_count = search->range_count;
 	*ret_last = search->covered;
 	return true;
 }

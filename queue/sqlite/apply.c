@@ -544,14 +544,20 @@ apply_marks_tidy(
 	int64_t last = 0;
 
 	if (!db_run(&store->db, reterr,
-		"SELECT last FROM marks WHERE NOT EXISTS (SELECT 1 FROM batch"
+		"SELECT last FROM marks WHERE kind=0 AND NOT EXISTS"
+		" (SELECT 1 FROM batch"
 		" WHERE seq BETWEEN marks.first AND marks.last)"
 		" ORDER BY last LIMIT 1",
 		">i", &last))
 		return false;
 	change->flag = last != 0;
-	return last == 0 || db_run(&store->db, reterr,
-				"DELETE FROM marks WHERE last=?1", "i", last);
+	for (int64_t kind = 0; last != 0 && kind < ENGINE_MARKS_KINDS; kind++) {
+		if (!db_run(&store->db, reterr,
+			"DELETE FROM marks WHERE kind=?1 AND last=?2", "ii",
+			kind, last))
+			return false;
+	}
+	return true;
 }
 
 /* ---- sums ---- */

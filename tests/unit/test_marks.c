@@ -447,8 +447,10 @@ test_many_types(void **state)
 
 /* ---- damage ---- */
 
+enum { COPIES = 256 };
+
 struct copies {
-	struct engine_marks list[64];
+	struct engine_marks list[COPIES];
 	size_t count;
 };
 
@@ -459,7 +461,7 @@ copy_row(void *arg, const union engine_row *row)
 	char *copy = malloc(row->marks.frame.len);
 
 	assert_non_null(copy);
-	assert_true(copies->count < 64);
+	assert_true(copies->count < COPIES);
 	memcpy(copy, row->marks.frame.data, row->marks.frame.len);
 	copies->list[copies->count] = row->marks;
 	copies->list[copies->count++].frame.data = copy;
@@ -498,6 +500,27 @@ faults(struct fixture *fixture)
 	return check.faults;
 }
 
+/* Those of two sets are found, whichever rows their keys are in. */
+static void
+check_all(struct fixture *fixture)
+{
+	char id[16];
+
+	for (int i = 0; i < 2 * BATCH; i++) {
+		(void)snprintf(id, sizeof(id), "%s-%d", i < BATCH ? "d0" : "f0",
+		    i % BATCH);
+		assert_int_equal(
+		    look(fixture, JOBS_QUEUED, ID(id), true).matched, 1);
+	}
+	assert_int_equal(
+	    look(fixture, JOBS_QUEUED, PERSON("d0"), true).matched, BATCH);
+	assert_int_equal(
+	    look(fixture, JOBS_QUEUED, PERSON("all"), true).matched,
+	    200 * BATCH);
+	assert_int_equal(
+	    look(fixture, JOBS_QUEUED, TYPE("Rare"), true).matched, 10 * BATCH);
+}
+
 /* A row that is damaged, or another's, hides nothing; nor one that says that
  * it is of all batches. */
 static void
@@ -509,6 +532,7 @@ test_damaged_rows(void **state)
 	struct queue *queue;
 	struct engine_marks row;
 	struct err err;
+	size_t sets;
 	bool more;
 
 	for (int i = 0; i < 5; i++) {
@@ -523,33 +547,31 @@ test_damaged_rows(void **state)
 	assert_true(queue->engine->walk(queue->store, ENGINE_MARKS, &cursor,
 	    SIZE_MAX, copy_row, &copies, &more, &err));
 	fair_lock_drop(&queue->lock);
-	assert_true(copies.count >= 4);
-	for (size_t i = 0; i < copies.count; i++) {
+	sets = copies.count / ENGINE_MARKS_KINDS;
+	assert_int_equal(sets, 10); /* d0 is in the fifth, f0 in the ninth */
+	check_all(fixture);
+	for (size_t i = 0; i < copies.count; i += i % sets == 8 ? 2 : 4) {
 		struct engine_marks *is = &copies.list[i];
 		char *bytes = (char *)(uintptr_t)is->frame.data;
 		struct str whole = is->frame;
 
 		bytes[whole.len / 2] ^= 1;
 		replace(fixture, is);
-		assert_int_equal(
-		    found(fixture, JOBS_QUEUED, PERSON("all")), 200 * BATCH);
-		assert_int_equal(found(fixture, JOBS_QUEUED, ID("d0-0")), 1);
+		check_all(fixture);
 		assert_int_equal(faults(fixture), 1);
 		bytes[whole.len / 2] ^= 1;
 		is->frame.len = i % 2 == 0 ? 0 : whole.len - 9;
 		replace(fixture, is);
-		assert_int_equal(
-		    found(fixture, JOBS_QUEUED, PERSON("all")), 200 * BATCH);
+		check_all(fixture);
 		is->frame = whole;
-		for (size_t by = 1; by < copies.count; by += 3) {
+		/* of another set, of another kind, of both */
+		for (size_t n = 0; n < 3; n++) {
+			size_t by = n == 0 ? 1 : sets + n - 1;
+
 			row = *is;
 			row.frame = copies.list[(i + by) % copies.count].frame;
 			replace(fixture, &row);
-			assert_int_equal(
-			    found(fixture, JOBS_QUEUED, PERSON("all")),
-			    200 * BATCH);
-			assert_int_equal(
-			    found(fixture, JOBS_QUEUED, ID("f39-9")), 1);
+			check_all(fixture);
 		}
 		replace(fixture, is);
 	}
