@@ -374,6 +374,11 @@ queue_write(const json_t *status, const struct screen *screen, struct buf *text,
 
 	labelled_say(queue, screen, "Queue",
 	    "{live_bytes~} of {max_bytes~}, {free_bytes~} free", text, out);
+	if (value_int(queue, "archive_bytes") > 0)
+		labelled_say(queue, screen, "Archive",
+		    "{archive_bytes~} of {archive_max_bytes~}: when it is "
+		    "full, the oldest of it is deleted",
+		    text, out);
 	if (value_at(status, "last_hour") != NULL)
 		labelled_say(status, screen, "Last hour",
 		    "in {last_hour.received#}, out {last_hour.delivered#}",

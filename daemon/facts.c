@@ -534,6 +534,8 @@ const struct fact facts_queue[] = {
 	    "Batches in the archive."),
 	FACT("archive_bytes", NULL, BYTES, totals.archive_bytes,
 	    "Size of the archive: what was delivered, kept for replays."),
+	FACT("archive_max_bytes", NULL, BYTES, archive_max_bytes,
+	    "Above this size the oldest of the archive is deleted."),
 	FACT("oldest_queued_s", NULL, AGE, oldest_ms,
 	    "Age of the oldest event that is queued."),
 	FACT("live_bytes", NULL, BYTES, totals.live_bytes,

@@ -76,7 +76,7 @@ queue_metrics(const struct status *status, int64_t now_ms, struct buf *out)
 	const struct status_store stores[] = {
 	    {"queue", totals->live_bytes, queue->max_bytes},
 	    {"dead", totals->dead_bytes, queue->dead_max_bytes},
-	    {"archive", totals->archive_bytes, settings->keep_bytes},
+	    {"archive", totals->archive_bytes, queue->archive_max_bytes},
 	    {"unreadable", totals->unreadable_bytes,
 		settings->unreadable_max_bytes},
 	};

@@ -39,7 +39,7 @@ struct status_ledger status_ledger(const struct stats_line *line);
 struct status_queue {
 	struct status_ledger ledger;
 	struct stats_totals totals;
-	int64_t dead_max_bytes, max_bytes, min_free_bytes;
+	int64_t dead_max_bytes, archive_max_bytes, max_bytes, min_free_bytes;
 	int64_t dead_left_s; /* until the first dead letters expire, or -1 */
 	int64_t oldest_ms;   /* acceptance of the oldest queued, or 0 */
 	int64_t disk_wait_s;

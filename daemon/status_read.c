@@ -104,6 +104,7 @@ queue_read(struct daemon *daemon, const struct settings *settings,
 	stats_totals(daemon->queue, totals);
 	queue->ledger = status_ledger(&totals->events);
 	queue->dead_max_bytes = queue_dead_max_bytes(&settings->queue);
+	queue->archive_max_bytes = settings->queue.keep_bytes;
 	queue->max_bytes = settings->queue.max_bytes;
 	queue->min_free_bytes = settings->queue.min_free_bytes;
 	queue->dead_left_s = totals->dead_left_ms == INT64_MAX

@@ -14,6 +14,7 @@ enum {
 			       * not each put has to make room */
 	EVICT_NEARLY = 64,    /* more by this part is not more */
 	EVICT_NEAR = 80,      /* per cent of its bound: a kind is near it */
+	EVICT_NOT_NEAR = 70,  /* and is not any more */
 	EVICT_SAVE_MS = 60 * 1000,
 	EVICT_TELL_MS = 60 * 1000,
 	EVICT_TICK_MS = 60 * 1000, /* at most: a thread that was stopped for
@@ -568,20 +569,23 @@ evict_tell_gone(struct evictions *evictions)
 	}
 }
 
-/* Once when it is near, and again after it was not. */
+/* Once when it is near, and again after it was not. The archive may always be:
+ * it has arrived. */
 static void
 evict_tell_near(struct queue *queue, const struct engine_totals *totals)
 {
 	struct evictions *evictions = &queue->evictions;
 
-	for (int kind = BOUNDS_DEAD; kind < BOUNDS_KINDS; kind++) {
+	for (int kind = 0; kind < BOUNDS_KINDS; kind++) {
 		struct evict_kind of =
 		    evict_kind(queue, totals, (enum bounds_kind)kind);
+		int least = evictions->near[kind] ? EVICT_NOT_NEAR : EVICT_NEAR;
 		bool near =
-		    of.bytes > 0 && of.bytes >= of.max_bytes / 100 * EVICT_NEAR;
+		    of.bytes > 0 && of.bytes >= of.max_bytes / 100 * least;
 
 		if (near && !evictions->near[kind])
-			log_line(LOG_WARN, "queue",
+			log_line(kind == BOUNDS_ARCHIVE ? LOG_INFO : LOG_WARN,
+			    "queue",
 			    "near what=%s bytes=%" PRId64 " max=%" PRId64
 			    " next=\"the oldest are deleted\"",
 			    evict_names[kind], of.bytes, of.max_bytes);

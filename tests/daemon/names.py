@@ -426,7 +426,7 @@ class Log:
 
     PRIVACY = "event=privacy destination=%s %s"
     EXPIRE = r"level=warn .* event=expire what=dead first_s=\d+ "
-    NEAR = r"level=warn .* event=near what=%s bytes=\d+ max=%d "
+    NEAR = r"level=%s .* event=near what=%s bytes=\d+ max=%d "
     EVICTED = r"event=evict what=%s why=%s count=(\d+) bytes=(\d+)"
     GIVEN_UP = r"level=error .* event=close .*given up"
 
@@ -442,6 +442,7 @@ class Text:
     EXPIRE = "The first dead letters expire in 5 d"
     EXPIRE_ANY = "dead letters expire in"
     NEAR = "use 90 %% of %s_max_bytes"
+    ARCHIVE = r"\nArchive    [\d.]+ .iB of [\d.]+ .iB: when it is full"
     PACE = "pace %s of %s events a minute, after HTTP 429"
     DEFERRED = "%d deferred"
     NO_FORECAST = " unknown "

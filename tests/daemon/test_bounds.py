@@ -149,7 +149,7 @@ def test_a_disk_below_min_free_deletes_no_archive(start_daemon, heapsim,
 @pytest.mark.file
 def test_what_gives_way_is_told(start_daemon, heapsim):
     """Before it does, at 80 % of its bound, and when it does: log, status and
-    metrics say so."""
+    metrics say so. That of the archive has arrived, so it needs nobody."""
     heapsim.control(quota=False)
     daemon = start_daemon(heap_linger="10ms", **NO_QUOTA)
     for number in range(40):
@@ -161,15 +161,18 @@ def test_what_gives_way_is_told(start_daemon, heapsim):
     until(lambda: daemon.queued() == 0, "all at Heap")
     queue = daemon.queue()
     used = {kind: queue[f"{kind}_bytes"] for kind in Place.GIVING}
-    told = (Place.DEAD, Place.UNREADABLE)
     daemon.stop()
-    most = {kind: used[kind] * 10 // 9 for kind in told}
-    daemon.change(**{f"{kind}_max_bytes": most[kind] for kind in told})
+    most = {kind: used[kind] * 10 // 9 for kind in Place.GIVING}
+    daemon.change(**{f"{kind}_max_bytes": most[kind] for kind in most})
     daemon.start()
     status = daemon.command("status")
-    for kind in told:
-        daemon.run.wait_line(Log.NEAR % (kind, most[kind]))
-        assert Text.NEAR % kind in status
+    assert re.search(Text.ARCHIVE, status)
+    assert daemon.queue()["archive_max_bytes"] == most[Place.ARCHIVE]
+    for kind in Place.GIVING:
+        last_copy = kind != Place.ARCHIVE
+        daemon.run.wait_line(
+            Log.NEAR % ("warn" if last_copy else "info", kind, most[kind]))
+        assert (Text.NEAR % kind in status) == last_copy
         assert daemon.metric(Metric.STORE % kind) \
             > 0.8 * daemon.metric(Metric.STORE_MAX % kind) > 0
         assert daemon.metric(Metric.EVICTED % kind) == 0

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/digest.h"
+#include "base/log.h"
 #include "queue/engine.h"
 
 #include <stdatomic.h>
@@ -25,6 +26,22 @@ int64_t
 __wrap_clock_wall_ms(void)
 {
 	return __real_clock_wall_ms() + atomic_load(&wall_ahead_ms);
+}
+
+/* ---- the log ---- */
+
+static _Atomic size_t near_told[LOG_ERROR + 1]; /* by level */
+
+void __wrap_log_line(enum log_level level, const char *module,
+    const char *format, ...) PRINTF_LIKE(3, 4);
+
+void
+__wrap_log_line(
+    enum log_level level, const char *module, const char *format, ...)
+{
+	(void)module;
+	if (strncmp(format, "near ", strlen("near ")) == 0)
+		atomic_fetch_add(&near_told[level], 1);
 }
 
 /* ---- filling it up ---- */
@@ -585,6 +602,56 @@ test_the_archive_is_bounded(void **state)
 	assert_int_equal(totals.events.delivered, 10 * EVENTS);
 }
 
+static int64_t used_percent; /* of the bound, by each kind */
+
+static bool
+totals_used(struct store *store, bool recount, struct engine_totals *ret_totals,
+    struct err *reterr)
+{
+	if (!engine_default->totals(store, recount, ret_totals, reterr))
+		return false;
+	ret_totals->archive_bytes = ret_totals->dead_bytes =
+	    ret_totals->unreadable_bytes = (1 << 20) * used_percent / 100;
+	return true;
+}
+
+/* What is near its bound is told once, although it goes up and down; that of
+ * the archive is no warning, because it has arrived. */
+static void
+test_what_is_near_its_bound_is_told(void **state)
+{
+	static const struct {
+		int64_t percent;
+		size_t told; /* so far, of each kind */
+	} steps[] = {{79, 0}, {81, 1}, {100, 1}, {78, 1}, {81, 1}, {60, 1},
+	    {79, 1}, {81, 2}};
+	struct fixture *fixture = *state;
+	struct engine engine = *engine_default;
+	struct queue *queue;
+
+	engine.totals = totals_used;
+	fixture->settings.engine = &engine;
+	fixture->settings.keep_bytes = fixture->settings.dead_max_bytes =
+	    fixture->settings.unreadable_max_bytes = 1 << 20;
+	used_percent = 0;
+	reopen_with(fixture, 64 << 20);
+	queue = fixture->queue;
+	queue_stop(queue);
+	atomic_store(&near_told[LOG_INFO], 0);
+	atomic_store(&near_told[LOG_WARN], 0);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		used_percent = steps[i].percent;
+		fair_lock_hold(&queue->lock);
+		evict_tell(queue, queue->evictions.told_mono_ms);
+		fair_lock_drop(&queue->lock);
+		assert_int_equal(near_told[LOG_INFO], steps[i].told);
+		assert_int_equal(near_told[LOG_WARN], 2 * steps[i].told);
+	}
+	queue_close(queue);
+	fixture->settings.engine = NULL;
+	fixture->queue = queue_test_open(&fixture->settings);
+}
+
 /* Not even what would help: that is for a put. */
 static void
 test_a_probe_deletes_nothing(void **state)
@@ -1061,6 +1128,7 @@ main(void)
 	    TEST(test_many_unreadable_bodies_harm_no_other),
 	    TEST(test_who_has_most_is_seldom_asked),
 	    TEST(test_the_archive_is_bounded),
+	    TEST(test_what_is_near_its_bound_is_told),
 	    TEST(test_a_probe_deletes_nothing),
 	    TEST(test_the_oldest_gives_way_first),
 	    TEST(test_older_bodies_give_way_before_dead_letters),
