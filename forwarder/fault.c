@@ -235,38 +235,84 @@ fault_type_equal(const void *arg, uint32_t position)
 	return str_equal_text(lookup->name, lookup->types[position]->name);
 }
 
+/* Does anything depend on it? */
+static bool
+fault_type_held(const struct fault *fault, const struct fault_type *type)
+{
+	return type->items > 0 || type->own || type->parked != FAULT_FLOWS ||
+	       type == fault->probing || type == fault->refused_type ||
+	       type == fault->accepted_types[0] ||
+	       type == fault->accepted_types[1];
+}
+
+/* The position of one that gives way, out of the table; TABLE_NONE: there is
+ * none. Each turn is a second chance for those that were seen. */
+static uint32_t
+fault_type_reuse(struct fault *fault)
+{
+	for (size_t i = 0; i < 2 * FAULT_TYPES_MAX; i++) {
+		size_t at = fault->turn++ % FAULT_TYPES_MAX;
+		struct fault_type *type = fault->types[at];
+
+		if (!type->seen && !fault_type_held(fault, type)) {
+			table_remove(&fault->type_table,
+			    str_hash(0, str_text(type->name)), (uint32_t)at);
+			free(type->name);
+			return (uint32_t)at;
+		}
+		type->seen = false;
+	}
+	return TABLE_NONE;
+}
+
+/* The position of one more, likewise; TABLE_NONE without memory. */
+static uint32_t
+fault_type_append(struct fault *fault)
+{
+	size_t count = fault->type_count;
+	struct fault_type **types;
+
+	if (!table_reserve(&fault->type_table, count + 1))
+		return TABLE_NONE;
+	if ((count & (count - 1)) == 0) { /* a power of two: full */
+		types = realloc(fault->types,
+		    (count == 0 ? 1 : 2 * count) * sizeof(struct fault_type *));
+		if (types == NULL)
+			return TABLE_NONE;
+		fault->types = types;
+	}
+	fault->types[count] = malloc(sizeof(struct fault_type));
+	if (fault->types[count] == NULL)
+		return TABLE_NONE;
+	return (uint32_t)fault->type_count++;
+}
+
 struct fault_type *
 fault_type_at(struct fault *fault, struct str name)
 {
 	uint64_t hash = str_hash(0, name);
 	uint32_t at = table_find(&fault->type_table, hash, fault_type_equal,
 	    &(struct fault_lookup){fault->types, name});
-	struct fault_type *type, **types;
-	size_t count = fault->type_count;
+	char *copy;
 
-	if (at != TABLE_NONE)
+	if (at != TABLE_NONE) {
+		fault->types[at]->seen = true;
 		return fault->types[at];
-	if (count == FAULT_TYPES_MAX || memchr(name.data, '\0', name.len) ||
-	    !table_reserve(&fault->type_table, count + 1))
-		return NULL;
-	if ((count & (count - 1)) == 0) { /* a power of two: full */
-		types = realloc(fault->types,
-		    (count == 0 ? 1 : 2 * count) * sizeof(struct fault_type *));
-		if (types == NULL)
-			return NULL;
-		fault->types = types;
 	}
-	type = calloc(1, sizeof(*type));
-	if (type == NULL)
+	if (memchr(name.data, '\0', name.len))
 		return NULL;
-	type->name = strndup(name.len > 0 ? name.data : "", name.len);
-	if (type->name == NULL) {
-		free(type);
+	copy = strndup(name.len > 0 ? name.data : "", name.len);
+	if (copy == NULL)
+		return NULL;
+	at = fault->type_count < FAULT_TYPES_MAX ? fault_type_append(fault)
+						 : fault_type_reuse(fault);
+	if (at == TABLE_NONE) {
+		free(copy);
 		return NULL;
 	}
-	table_add(&fault->type_table, hash, (uint32_t)count);
-	fault->types[fault->type_count++] = type;
-	return type;
+	table_add(&fault->type_table, hash, at);
+	*fault->types[at] = (struct fault_type){.name = copy};
+	return fault->types[at];
 }
 
 bool
@@ -613,6 +659,7 @@ fault_fini(struct fault *fault)
 {
 	CHECK(fault->waiting == NULL && fault->decided == NULL);
 	for (size_t i = 0; i < fault->type_count; i++) {
+		CHECK(fault->types[i]->items == 0);
 		free(fault->types[i]->name);
 		free(fault->types[i]);
 	}

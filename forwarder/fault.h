@@ -71,9 +71,12 @@ enum fault_parked {
 	FAULT_PARKED_ALL,     /* and those that come */
 };
 
-/* A type of items, as far as the answers go. Lives as long as the fault. */
+/* A type of items, as far as the answers go. Where there are too many, one that
+ * nothing depends on gives way to the next. */
 struct fault_type {
 	char *name;	       /* owned */
+	size_t items;	       /* of requests: so many point here */
+	bool seen;	       /* again, since it was its turn to give way */
 	uint64_t recent[2];    /* bits, the last is the lowest: 1 = refused */
 	unsigned recent_count; /* of them, at most FAULT_PARK_RECENT */
 	uint64_t text;	       /* of the last refusal: a hash */
@@ -139,6 +142,9 @@ struct fault {
 	size_t type_count;
 	struct table type_table;
 	size_t own_count, parked_count; /* types */
+	size_t turn;			/* whose it is to give way */
+	struct fault_type *probing; /* asked for, or taken to be tried: set by
+				     * the sender */
 };
 
 /* ---- requests ---- */
@@ -184,8 +190,9 @@ int64_t fault_defer_ms(struct fault *fault, const struct fault_record *record);
 
 /* ---- types ---- */
 
-/* The type of that name, made if need be. NULL: no memory, or too many; such
- * a type is never parked. */
+/* The type of that name, made if need be, in the place of one that has not been
+ * asked for lately if there are too many. NULL: no memory, or none can give
+ * way; such a type is never parked. */
 struct fault_type *fault_type_at(struct fault *fault, struct str name);
 
 /* Does it travel in requests of its own? */

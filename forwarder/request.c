@@ -2,6 +2,14 @@
 
 #include <stdlib.h>
 
+/* An item points to its type, or (-1) does no more. */
+static void
+item_type_count(const struct request_item *item, int by)
+{
+	if (item->type != NULL)
+		item->type->items += (size_t)by;
+}
+
 struct request *
 request_new(struct fault *fault, size_t cap)
 {
@@ -27,6 +35,8 @@ request_free(struct fault *fault, struct request *request)
 	if (request == NULL)
 		return;
 	fault_record_fini(fault, &request->record);
+	for (size_t i = 0; i < request->count; i++)
+		item_type_count(&request->items[i], -1);
 	buf_fini(&request->body);
 	free(request->outcomes);
 	buf_fini(&request->bytes);
@@ -90,6 +100,13 @@ request_last(struct request *request)
 }
 
 void
+request_last_type(struct request *request, struct fault_type *type)
+{
+	request_last(request)->type = type;
+	item_type_count(request_last(request), 1);
+}
+
+void
 request_pop(struct request *request)
 {
 	buf_truncate(&request->bytes, request_last(request)->at);
@@ -140,6 +157,7 @@ request_take(struct fault *fault, struct request *request)
 	}
 	if (!buf_ok(&part->bytes, NULL) || !buf_ok(&rest, NULL)) {
 		buf_fini(&rest);
+		part->count = 0; /* they stay where they are */
 		request_free(fault, part);
 		return NULL;
 	}
@@ -172,6 +190,7 @@ request_single(struct fault *fault, const struct request *request, size_t index)
 		return NULL;
 	single->items[single->count++] =
 	    request_copy(&single->bytes, request, &request->items[index]);
+	item_type_count(single->items, 1);
 	if (!buf_ok(&single->bytes, NULL)) {
 		request_free(fault, single);
 		return NULL;
@@ -181,6 +200,16 @@ request_single(struct fault *fault, const struct request *request, size_t index)
 	single->stale = request->stale;
 	single->group = request->group;
 	return single;
+}
+
+void
+request_shift(struct request *request, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		item_type_count(&request->items[i], -1);
+	request->count -= count;
+	memmove(request->items, request->items + count,
+	    request->count * sizeof(*request->items));
 }
 
 bool
@@ -201,6 +230,7 @@ request_put(struct request *request, const struct request *part)
 		return false;
 	}
 	for (size_t i = 0; i < part->count; i++) {
+		item_type_count(&part->items[i], 1);
 		items[request->count] = part->items[i];
 		items[request->count++].at += at;
 	}

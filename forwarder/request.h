@@ -25,10 +25,10 @@ enum {
 
 struct request_item {
 	struct queue_lease *lease;
-	size_t index; /* in lease->items */
-	struct fault_type *type;
-	uint64_t key; /* for limits by key */
-	bool picked;  /* see request_take() */
+	size_t index;		 /* in lease->items */
+	struct fault_type *type; /* counts this item, or NULL */
+	uint64_t key;		 /* for limits by key */
+	bool picked;		 /* see request_take() */
 	unsigned posts;
 	size_t at, len; /* in request->bytes */
 };
@@ -92,8 +92,10 @@ enum request_fit request_add(struct request *request,
     struct queue_lease *lease, size_t index, struct group *group, size_t bytes,
     int64_t now_ms, struct outlet_prepared *ret_prepared);
 
-/* The item that was added last; and take it out again. */
+/* The item that was added last; say its type (or NULL); or take it out
+ * again. */
 struct request_item *request_last(struct request *request);
+void request_last_type(struct request *request, struct fault_type *type);
 void request_pop(struct request *request);
 
 /* The type of all of its items, or NULL. */
@@ -106,6 +108,9 @@ struct request *request_take(struct fault *fault, struct request *request);
 /* A request of a copy of one item, likewise. */
 struct request *request_single(
     struct fault *fault, const struct request *request, size_t index);
+
+/* Take the first items out: they are in others now. */
+void request_shift(struct request *request, size_t count);
 
 /* Put the items of another request back at the end. False without memory. */
 MUST_USE bool request_put(struct request *request, const struct request *part);

@@ -1048,7 +1048,7 @@ sender_step(struct sender *sender, const struct clock_times *now)
 			/* nothing is taken before it is settled */
 			if (probe_ms < sender->settle_ms)
 				probe_ms = sender->settle_ms;
-			if (probe_ms < next_ms && sender->probing == NULL)
+			if (probe_ms < next_ms && sender->fault.probing == NULL)
 				next_ms = probe_ms;
 		}
 		sender_settle(sender, now);
@@ -1083,10 +1083,10 @@ sender_want(struct sender *sender, const struct clock_times *now,
 			   : 0,
 	    .next_ms = INT64_MAX,
 	};
-	if (running && sender->probing == NULL &&
+	if (running && sender->fault.probing == NULL &&
 	    sender_probe_ms(sender, &type) <= now->mono_ms) {
 		CHECK(type != NULL);
-		sender->probing = type;
+		sender->fault.probing = type;
 		sender->probe_asked = true;
 		ret_want->bytes = 1;
 		ret_want->parked = type->name;
@@ -1143,17 +1143,18 @@ sender_given(
 			return;
 		/* Taking failed, or none is left. */
 		if (next_ms != INT64_MIN)
-			sender_unpark(sender, sender->probing, now);
+			sender_unpark(sender, sender->fault.probing, now);
 		if (next_ms == INT64_MIN ||
 		    !queue_unpark(sender->shared->queue, sender->id,
-			sender->probing->name, &err))
-			sender->probing->probe_ms =
+			sender->fault.probing->name, &err))
+			sender->fault.probing->probe_ms =
 			    now->mono_ms + SENDER_RETRY_MS;
 		else {
-			fault_type_release(&sender->fault, sender->probing);
+			fault_type_release(
+			    &sender->fault, sender->fault.probing);
 			sender->save_ms = now->mono_ms;
 		}
-		sender->probing = NULL;
+		sender->fault.probing = NULL;
 		return;
 	}
 	if (sender->sampling) {

@@ -445,7 +445,7 @@ sender_judge(struct sender *sender, struct request *request,
 
 	request->record.in_flight = false;
 	if (probe)
-		sender->probing = NULL;
+		sender->fault.probing = NULL;
 	if (outcome != FAULT_ACCEPTED &&
 	    (sender->stopping || sender->lost || request->stale ||
 		sender->state == FORWARDER_PAUSED)) {
@@ -573,9 +573,7 @@ sender_answer_items(struct sender *sender, struct request *request,
 
 		if (single == NULL) {
 			/* What was judged already is not in it any more. */
-			memmove(refused->items, refused->items + i,
-			    (refused->count - i) * sizeof(*refused->items));
-			refused->count -= i;
+			request_shift(refused, i);
 			sender_ready(sender, refused,
 			    now->mono_ms + SENDER_RETRY_MS, false);
 			refused = NULL;

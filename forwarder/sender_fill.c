@@ -521,7 +521,7 @@ fill_added(struct sender *sender, struct request *request,
 		omissions_add(&sender->omissions, prepared);
 		cell = &item.lease->items[item.index];
 		cell->left_out = left_out_of(&sender->left_out, prepared);
-		request_last(request)->type = type;
+		request_last_type(request, type);
 		if (request->count == 1)
 			request->since_ms = now->mono_ms;
 		return;
@@ -783,7 +783,7 @@ static void
 fill_probe(struct sender *sender, const struct clock_times *now)
 {
 	struct queue_lease *lease = sender->leases[SENDER_PARKED];
-	struct fault_type *type = sender->probing;
+	struct fault_type *type = sender->fault.probing;
 	/* Each time another one: if the same were refused each minute, nothing
 	 * would be learnt of the others. */
 	size_t pick = type->probes++ % lease->count;
@@ -833,7 +833,7 @@ fill_probe(struct sender *sender, const struct clock_times *now)
 	type->probe_ms += FAULT_PROBE_MS;
 	if (request->count == 0) {
 		request_free(&sender->fault, request);
-		sender->probing = NULL;
+		sender->fault.probing = NULL;
 		return;
 	}
 	request->record.probe = true;
@@ -883,9 +883,9 @@ sender_fill(struct sender *sender, const struct clock_times *now)
 
 	if (sender->leases[SENDER_PARKED] != NULL) {
 		fill_probe(sender, now);
-		if (sender->probing != NULL &&
-		    sender->probing->probe_ms <= now->mono_ms)
-			sender->probing = NULL;
+		if (sender->fault.probing != NULL &&
+		    sender->fault.probing->probe_ms <= now->mono_ms)
+			sender->fault.probing = NULL;
 	}
 	for (const struct request *r = sender->ready; r != NULL; r = r->next)
 		singles += r->count == 1 && r->not_before_ms <= now->mono_ms;
@@ -1107,7 +1107,7 @@ sender_return(struct sender *sender, struct request *request)
 	}
 	sender->decided = true; /* leases to free */
 	if (request->record.probe)
-		sender->probing = NULL;
+		sender->fault.probing = NULL;
 	sender_request_leaves(sender, request);
 	request_free(&sender->fault, request);
 }
@@ -1133,7 +1133,7 @@ sender_return_all(struct sender *sender)
 			lease_pass(sender, list);
 		}
 	}
-	sender->probing = NULL;
+	sender->fault.probing = NULL;
 	sender->decided = true;
 	sender->look_ms = INT64_MIN;
 }

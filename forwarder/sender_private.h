@@ -36,7 +36,7 @@ enum sender_list {
 	SENDER_FRESH,
 	SENDER_SUSPECTS, /* their items go one by one */
 	SENDER_REPLAYS,
-	SENDER_PARKED,	/* of sender->probing */
+	SENDER_PARKED,	/* of sender->fault.probing */
 	SENDER_SAMPLES, /* for one item of a type that was not refused */
 	SENDER_READ,	/* all of their items were looked at */
 	SENDER_LISTS
@@ -106,8 +106,7 @@ struct sender {
 	unsigned in_flight_count;
 	unsigned in_flight_now; /* of this epoch */
 	bool isolated; /* the last that started had been refused or failed */
-	unsigned isolated_count;    /* of those, how many started */
-	struct fault_type *probing; /* asked for, or taken to be tried */
+	unsigned isolated_count; /* of those, how many started */
 	bool probe_asked;
 	bool replays_asked; /* by the last search for anything else */
 	int64_t trial_at;   /* of a dry run: where in the queue it stands */

@@ -218,6 +218,61 @@ test_a_type_is_parked(void **state)
 	fault_fini(&fault);
 }
 
+/* Those that came once give way to those that come: a type that appears late is
+ * parked as any other, and what matters stays. */
+static void
+test_a_late_type_is_parked(void **state)
+{
+	struct clock_times now = {.mono_ms = 1000, .wall_ms = 5000};
+	struct fault_type *parked, *sent, *often, *good, *late, *more;
+	struct fault_record record;
+	struct fault fault;
+	char name[32];
+
+	(void)state;
+	fault_init(&fault, 60000, 1);
+	good = fault_type_at(&fault, str_text("good"));
+	fault_type_accept(&fault, good, 1);
+	parked = fault_type_at(&fault, str_text("parked"));
+	fault_type_park(&fault, parked, FAULT_PARKED_ALL, &now);
+	sent = fault_type_at(&fault, str_text("sent"));
+	sent->items = 1;
+	often = fault_type_at(&fault, str_text("often"));
+	for (int i = 0; i < 3 * FAULT_TYPES_MAX; i++) {
+		(void)snprintf(name, sizeof(name), "once %d", i);
+		assert_non_null(fault_type_at(&fault, str_text(name)));
+		assert_ptr_equal(
+		    fault_type_at(&fault, str_text("often")), often);
+	}
+	assert_int_equal(fault.type_count, FAULT_TYPES_MAX);
+	assert_ptr_equal(fault_type_at(&fault, str_text("parked")), parked);
+	assert_int_equal(parked->parked, FAULT_PARKED_ALL);
+	assert_ptr_equal(fault_type_at(&fault, str_text("sent")), sent);
+
+	late = fault_type_at(&fault, str_text("late"));
+	for (int i = 0; i < FAULT_PARK_ALIKE; i++) {
+		fault_type_accept(&fault, good, 1);
+		fault_record_init(&fault, &record, NULL, NULL);
+		(void)fault_judge(&fault, &record, 1, late, FAULT_REFUSED,
+		    str_text("it is bad"), &now);
+		fault_record_fini(&fault, &record);
+	}
+	assert_int_equal(late->parked, FAULT_PARKED_ALL);
+
+	/* Where all matter, none gives way. */
+	for (size_t i = 0; i < fault.type_count; i++)
+		fault.types[i]->items = 1;
+	assert_null(fault_type_at(&fault, str_text("one more")));
+	sent->items = 0;
+	more = fault_type_at(&fault, str_text("one more"));
+	assert_ptr_equal(more, sent);
+	assert_string_equal(more->name, "one more");
+	assert_ptr_equal(fault_type_at(&fault, str_text("one more")), more);
+	for (size_t i = 0; i < fault.type_count; i++)
+		fault.types[i]->items = 0;
+	fault_fini(&fault);
+}
+
 /* Deferrals double, up to an hour, and are spread by half. */
 static void
 test_deferrals(void **state)
@@ -248,6 +303,7 @@ main(void)
 	    cmocka_unit_test(test_scenes),
 	    cmocka_unit_test(test_twenty_refused_halt),
 	    cmocka_unit_test(test_a_type_is_parked),
+	    cmocka_unit_test(test_a_late_type_is_parked),
 	    cmocka_unit_test(test_deferrals),
 	};
 
