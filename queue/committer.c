@@ -18,8 +18,6 @@ enum {
 	COMMITTER_ROUND_MS = 500,
 	COMMITTER_FOLD_MS = 3600 * 1000,
 	COMMITTER_CLOCKS_MS = 10000,  /* between two writes of the clocks */
-	COMMITTER_RETRY_REOPENS = 60, /* reopen_ms between two tries of what is
-				       * quarantined */
 	COMMITTER_PROBE_MS = 1000,    /* a younger commit answers a probe */
 	COMMITTER_RENEW_MS = 1000,    /* between two renewals of our claims */
 	COMMITTER_REPORTS_MS = 60000, /* between two flushes of the reports */
@@ -316,8 +314,8 @@ committer_renew(struct queue *queue, int64_t mono_ms)
 
 /* When the housekeeping is to be done again; monotonic clock. */
 struct committer_times {
-	int64_t tidy_ms, fold_ms, retry_ms, clocks_ms, renew_ms, marks_ms,
-	    reports_ms, reports_fold_ms;
+	int64_t tidy_ms, fold_ms, clocks_ms, renew_ms, marks_ms, reports_ms,
+	    reports_fold_ms;
 	bool reports_failed; /* to be flushed: then they wait, too */
 };
 
@@ -401,30 +399,6 @@ committer_reports(
 	return false;
 }
 
-/* A failed read looks like damage, and the disk may work again: now and then
- * quarantined batches get another try. */
-static bool
-committer_retry(
-    struct queue *queue, struct committer_times *times, int64_t mono_ms)
-{
-	struct engine_totals totals;
-	bool tried = false;
-	struct err err;
-
-	if (!queue->engine->totals(queue->store, false, &totals, &err) ||
-	    totals.quarantined == 0) {
-		times->retry_ms = 0;
-		return false;
-	}
-	if (times->retry_ms == 0)
-		times->retry_ms = mono_ms + COMMITTER_RETRY_REOPENS *
-						queue->settings.reopen_ms;
-	if (mono_ms < times->retry_ms)
-		return false;
-	times->retry_ms = 0;
-	return queue_quarantine_retry(queue, false, &tried, &err) && tried;
-}
-
 /* True if there is more to do for the marks. */
 static bool
 committer_marks(
@@ -467,7 +441,7 @@ committer_tidy(
 		if (ledger_forgets(queue->ledger, queue->bounds.age_ms))
 			(void)!queue_change_held(
 			    queue, forget_change, NULL, false, &err);
-		due = committer_retry(queue, times, mono_ms);
+		due = queue_quarantine_tidy(queue, mono_ms);
 		more = committer_marks(queue, times, mono_ms) || more;
 		more = committer_reports(queue, times, mono_ms) || more;
 		set_tidy(queue, mono_ms);

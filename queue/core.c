@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "queue/set.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 void
@@ -23,7 +24,12 @@ queue_ready(const struct queue *queue, struct err *reterr)
 		   "the store failed; the queue is being reopened");
 }
 
-enum { QUEUE_CONFLICTS_MAX = 16 }; /* in a row */
+enum {
+	QUEUE_CONFLICTS_MAX = 16, /* in a row */
+	/* Times reopen_ms, between two tries of what is quarantined. */
+	QUARANTINE_FIRST = 60,
+	QUARANTINE_MOST = 3600,
+};
 
 bool
 queue_conflict(int *conflicts, struct err *reterr)
@@ -559,4 +565,34 @@ queue_quarantine_retry(
 	}
 	*ret_tried = true;
 	return true;
+}
+
+bool
+queue_quarantine_tidy(struct queue *queue, int64_t mono_ms)
+{
+	struct quarantine *quarantine = &queue->quarantine;
+	int64_t first_ms = QUARANTINE_FIRST * queue->settings.reopen_ms;
+	int64_t most_ms = QUARANTINE_MOST * queue->settings.reopen_ms;
+	int64_t count = queue->totals.quarantined_batches;
+	bool tried = false;
+	struct err err;
+
+	fair_lock_assert_held(&queue->lock);
+	if (count > quarantine->count)
+		*quarantine =
+		    (struct quarantine){count, mono_ms + first_ms, first_ms};
+	if (quarantine->count == 0 || mono_ms < quarantine->next_ms)
+		return false;
+	quarantine->count = count;
+	if (count == 0)
+		return false;
+	if (quarantine->wait_ms < most_ms)
+		quarantine->wait_ms *= 2;
+	if (quarantine->wait_ms > most_ms)
+		quarantine->wait_ms = most_ms;
+	quarantine->next_ms = mono_ms + quarantine->wait_ms;
+	log_line(LOG_WARN, "queue",
+	    "retry what=quarantined batches=%" PRId64 " next_ms=%" PRId64,
+	    count, quarantine->wait_ms);
+	return queue_quarantine_retry(queue, false, &tried, &err) && tried;
 }

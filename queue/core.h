@@ -55,6 +55,13 @@ struct shown_destination {
 	bool paused;
 };
 
+/* What stays quarantined is tried again ever more seldom. */
+struct quarantine {
+	int64_t count;		  /* batches: more are new, and are logged */
+	int64_t next_ms, wait_ms; /* mono; the next try, and how long it is
+				   * waited for */
+};
+
 /* Where the housekeeping of sets stands. */
 struct set_tidy {
 	int64_t syncs_ms; /* to look at all syncs again, mono */
@@ -103,6 +110,7 @@ struct queue {
 	int64_t strayed;	/* batches and items that a walk may have
 				 * missed */
 	int64_t last_commit_ms; /* of puts, successful; 0 after a failure */
+	struct quarantine quarantine;
 	bool unarchived; /* the archive is damaged, and that was logged */
 	struct batch_packer *packer;
 	struct buf packed;
@@ -202,6 +210,10 @@ MUST_USE bool queue_destinations_load(struct queue *queue, struct err *reterr);
  * queue from opening. `essential` as above. */
 MUST_USE bool queue_quarantine_retry(
     struct queue *queue, bool essential, bool *ret_tried, struct err *reterr);
+
+/* Likewise, if that is due: the sooner the newer they are. True: they are due
+ * to be taken. */
+bool queue_quarantine_tidy(struct queue *queue, int64_t mono_ms);
 
 /* Copy the numbers that can be read without the lock. */
 void queue_publish(struct queue *queue);

@@ -230,12 +230,15 @@ take_damaged_again(
 		return false;
 	take_ask(take, damaged->asked)->again = true;
 	queue->strayed++;
-	log_line(LOG_ERROR, "queue",
-	    "quarantine why=%s batch=%" PRId64
-	    " events=%zu help=\"the events stay queued and are tried again; if "
-	    "`currentsd queue check` also finds a fault, restore a backup or "
-	    "use `currentsd queue rescue`\"",
-	    LOG_QUOTE(second.err.text), row->seq, row->remaining);
+	if (queue->totals.quarantined_batches > queue->quarantine.count)
+		log_line(LOG_ERROR, "queue",
+		    "quarantine why=%s batch=%" PRId64
+		    " events=%zu help=\"the events stay queued and are tried "
+		    "again; if "
+		    "`currentsd queue check` also finds a fault, restore a "
+		    "backup or "
+		    "use `currentsd queue rescue`\"",
+		    LOG_QUOTE(second.err.text), row->seq, row->remaining);
 	return true;
 }
 

@@ -467,6 +467,60 @@ test_many_are_quarantined_one_by_one(void **state)
 	assert_int_equal(deliver(fixture, QUEUE_DELIVERED), 30);
 }
 
+/* What stays damaged is tried after a minute, then ever later, up to an hour;
+ * what is new after a minute, again. */
+static void
+test_what_is_quarantined_is_tried_ever_later(void **state)
+{
+	static const int minutes[] = {1, 2, 4, 8, 16, 32, 60, 60, 1, 2};
+	static const char one_more[] =
+	    "UPDATE batch SET seq=seq+1000 WHERE seq<1000";
+	enum { TRIES = sizeof(minutes) / sizeof(minutes[0]), BATCHES = 3 };
+	struct fixture *fixture = *state;
+	struct queue_lease *lease;
+	struct queue *queue;
+	struct stats_totals totals;
+	int64_t mono_ms = 0, last_ms = 0, now_ms = 1;
+	size_t tries = 0;
+
+	FILE_ONLY();
+	put_batches(fixture, "a", BATCHES + 1);
+	sql(fixture, "UPDATE batch SET seq=seq+1000 WHERE seq<4");
+	queue = fixture->queue;
+	queue_stop(queue);
+	lease = take(fixture, now_ms);
+	settle_all(fixture, lease, QUEUE_DEFERRED, 1000);
+	queue_lease_free(queue, lease);
+	while (tries < TRIES) {
+		bool due;
+
+		fair_lock_hold(&queue->lock);
+		due = queue_quarantine_tidy(queue, mono_ms);
+		queue_publish(queue);
+		fair_lock_drop(&queue->lock);
+		if (due) {
+			assert_int_equal(
+			    mono_ms - last_ms, minutes[tries] * 60 * 1000);
+			last_ms = mono_ms;
+			if (minutes[tries++] == 60 && minutes[tries] == 1) {
+				sql(fixture, one_more);
+				now_ms = 1000;
+			}
+			assert_null(take(fixture, now_ms));
+			stats_totals(queue, &totals);
+			assert_int_equal(totals.quarantined_batches,
+			    BATCHES + (now_ms == 1000));
+		}
+		mono_ms += due ? 0 : 1000;
+	}
+	batches_move(fixture, -1000);
+	reopen(fixture);
+	assert_int_equal(deliver(fixture, QUEUE_DELIVERED), BATCHES);
+	lease = take(fixture, now_ms);
+	settle_all(fixture, lease, QUEUE_DELIVERED, 0);
+	queue_lease_free(fixture->queue, lease);
+}
+
 /* One that cannot even be quarantined keeps none from being sent. */
 static void
 test_what_cannot_be_quarantined(void **state)
@@ -1042,6 +1096,7 @@ main(void)
 	    TEST(test_a_batch_and_no_delivery),
 	    TEST(test_a_row_that_cannot_be_changed),
 	    TEST(test_many_are_quarantined_one_by_one),
+	    TEST(test_what_is_quarantined_is_tried_ever_later),
 	    TEST(test_what_cannot_be_quarantined),
 	    TEST(test_keys_that_do_not_grow),
 	    TEST(test_numbers_that_do_not_grow),
