@@ -6,7 +6,9 @@
 #include <nettle/sha2.h>
 #include <nettle/umac.h>
 
+#include <endian.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
 /*
@@ -51,25 +53,27 @@ digest_short_end(struct digest_short *digest, unsigned char ret[DIGEST_SHORT])
 	umac128_set_nonce(&digest->umac, sizeof(digest_nonce), digest_nonce);
 }
 
-/* ---- SipHash-2-4 (Aumasson and Bernstein, 2012) ---- */
+/* ---- SipHash-2-4 (Aumasson and Bernstein, 2012) ----
+ *
+ * Each id of each event is hashed with it, so its rounds are inline. */
 
-static uint64_t
+static inline uint64_t
 word_read(const unsigned char *bytes, size_t len)
 {
 	uint64_t word = 0;
 
-	for (size_t i = 0; i < len; i++)
-		word |= (uint64_t)bytes[i] << 8 * i;
-	return word;
+	if (len > 0)
+		memcpy(&word, bytes, len);
+	return le64toh(word);
 }
 
-static uint64_t
+static inline uint64_t
 word_turn(uint64_t word, int bits)
 {
 	return word << bits | word >> (64 - bits);
 }
 
-static void
+static inline void
 word_round(uint64_t v[4])
 {
 	v[0] += v[1];
@@ -83,7 +87,7 @@ word_round(uint64_t v[4])
 	v[2] = word_turn(v[2], 32);
 }
 
-static void
+static inline void
 word_add(uint64_t v[4], uint64_t word)
 {
 	v[3] ^= word;
