@@ -28,7 +28,7 @@ scan_fail(struct scan *scan, const char *at, const char *why)
 }
 
 bool
-scan_space(struct scan *scan)
+scan_space_skip(struct scan *scan)
 {
 	const char *at = scan->at, *end = scan->end;
 

@@ -62,8 +62,15 @@ struct scan_value {
 
 void scan_init(struct scan *scan, struct str json);
 
-/* Skip white space; false if nothing is left. */
-bool scan_space(struct scan *scan);
+/* Skip white space; false if nothing is left. Compact JSON has none, and there
+ * it costs no call. */
+bool scan_space_skip(struct scan *scan);
+static inline bool
+scan_space(struct scan *scan)
+{
+	return (scan->at < scan->end && (unsigned char)*scan->at > ' ') ||
+	       scan_space_skip(scan);
+}
 
 /*
  * Read the next value. A scalar is read completely. Of an array or object only
