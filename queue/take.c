@@ -234,10 +234,8 @@ take_damaged_again(
 		log_line(LOG_ERROR, "queue",
 		    "quarantine why=%s batch=%" PRId64
 		    " events=%zu help=\"the events stay queued and are tried "
-		    "again; if "
-		    "`currentsd queue check` also finds a fault, restore a "
-		    "backup or "
-		    "use `currentsd queue rescue`\"",
+		    "again; if `currentsd queue check` also finds a fault, "
+		    "restore a backup or use `currentsd queue rescue`\"",
 		    LOG_QUOTE(second.err.text), row->seq, row->remaining);
 	return true;
 }
