@@ -168,6 +168,7 @@ about_daemon(struct attention *attention)
 	const struct status *status = attention->status;
 	int64_t untold_s = status_since_s(
 	    status->now_ms, atomic_load(&status->daemon->untold_since_ms));
+	int64_t tls_ms = status->tls_until_ms - status->now_ms;
 
 	if (!status->running && ABOUT(WRONG, "daemon", NULL, "stopped")) {
 		SAY("The daemon is not running: nothing is accepted and "
@@ -179,6 +180,14 @@ about_daemon(struct attention *attention)
 		SAY("A thread has stalled.");
 		HELP("The log says what it did last; a service manager with a "
 		     "watchdog restarts the daemon.");
+	}
+	if (status->tls_until_ms != 0 && tls_ms < SERVER_CERTIFICATE_MS &&
+	    ABOUT(WRONG, "tls", NULL, "expiring")) {
+		SAY("The certificate of tls_certificate %s%s.",
+		    tls_ms > 0 ? "expires in " : "has expired",
+		    tls_ms > 0 ? DURATION(tls_ms / 1000) : "");
+		HELP("Sources do not connect then. Renew it, and: currentsd "
+		     "reload");
 	}
 	if (status->reload_failed &&
 	    ABOUT(WRONG, "settings", NULL, "reload_failed")) {

@@ -170,6 +170,7 @@ struct status {
 	bool alive;
 	unsigned build; /* 1: of a metric that is all label */
 	int64_t uptime_s, log_dropped;
+	int64_t tls_until_ms; /* the certificate expires; 0: there is none */
 	struct status_queue queue;
 	struct status_source *sources; /* owned; then the two rows more */
 	size_t source_count;

@@ -120,6 +120,7 @@ status_read(struct daemon *daemon, const struct settings *settings,
     int64_t now_ms, int64_t mono_ms, struct status *ret_status,
     struct err *reterr)
 {
+	struct server *server = atomic_load(&daemon->server);
 	struct status *status = ret_status;
 
 	*status = (struct status){
@@ -132,6 +133,7 @@ status_read(struct daemon *daemon, const struct settings *settings,
 	    .build = 1,
 	    .uptime_s = (mono_ms - daemon->started_mono_ms) / 1000,
 	    .log_dropped = (int64_t)counter_read(COUNTER_LOG_DROPPED),
+	    .tls_until_ms = server != NULL ? server_tls_until_ms(server) : 0,
 	    .reload = reload_last(&daemon->reload),
 	    .source_count = settings->source_count,
 	    .destination_count = settings->destination_count,

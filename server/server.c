@@ -74,7 +74,9 @@ server_tls_check(const struct server_settings *settings, int64_t wall_ms,
     struct buf *warnings, struct err *reterr)
 {
 	const char *certificate = settings->tls_certificate;
+	char until[CLOCK_TEXT];
 	struct tls *tls;
+	int64_t until_ms;
 
 	if (certificate == NULL && settings->tls_key == NULL)
 		return true;
@@ -84,9 +86,23 @@ server_tls_check(const struct server_settings *settings, int64_t wall_ms,
 		    "neither");
 	if (!tls_new(certificate, settings->tls_key, &tls, reterr))
 		return false;
-	tls_warn(tls, certificate, wall_ms, warnings);
+	until_ms = tls_until_ms(tls);
 	tls_free(tls);
+	clock_text(until_ms, until, sizeof(until));
+	if (until_ms < wall_ms + SERVER_CERTIFICATE_MS)
+		(void)buf_printf(warnings,
+		    "tls_certificate: the certificate in %s %s on %.10s\n",
+		    certificate, until_ms < wall_ms ? "expired" : "expires",
+		    until);
 	return true;
+}
+
+int64_t
+server_tls_until_ms(struct server *server)
+{
+	struct tls *tls = server->service.tls;
+
+	return tls != NULL ? tls_until_ms(tls) : 0;
 }
 
 bool

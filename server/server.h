@@ -109,6 +109,9 @@ void server_settings_init(struct server_settings *settings);
 /* May it stand in trusted_proxies? */
 bool server_network_valid(const char *text);
 
+/* A certificate that expires sooner is worth a warning. */
+enum { SERVER_CERTIFICATE_MS = 14 * 24 * 3600 * 1000 };
+
 /* Can the two files be used? Append a line of warning for a certificate that
  * expires soon. True if there are none. */
 MUST_USE bool server_tls_check(const struct server_settings *settings,
@@ -154,6 +157,10 @@ bool server_alive(struct server *server, int64_t mono_ms);
  * restart. Any thread. */
 MUST_USE bool server_tls_reload(struct server *server, const char *certificate,
     const char *key, struct err *reterr);
+
+/* When the certificate that is given to new connections expires; 0: there is
+ * none. Any thread. */
+int64_t server_tls_until_ms(struct server *server);
 
 /* From now on /readyz is 503, and new requests are refused as BUSY. Before
  * that, if sockets were passed, those who have connected get half a second to

@@ -9,16 +9,11 @@
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-enum {
-	TLS_WARN_DAYS = 14, /* before the certificate expires */
-	TLS_DAY_S = 24 * 60 * 60,
-};
 
 struct tls_identity {
 	gnutls_certificate_credentials_t credentials;
-	size_t uses; /* guarded by lock of the tls */
+	int64_t until_ms; /* wall; the certificate expires */
+	size_t uses;	  /* guarded by lock of the tls */
 };
 
 struct tls {
@@ -55,16 +50,19 @@ file_wipe(gnutls_datum_t *data)
 	gnutls_free(data->data);
 }
 
-/* GnuTLS 3.7 loses memory over a certificate that it cannot read, together with
- * a key, but not on its own. */
+/* When the first one expires. GnuTLS 3.7 loses memory over a certificate that
+ * it cannot read, together with a key, but not on its own. */
 static bool
-certificate_check(
-    const char *certificate, const gnutls_datum_t *data, struct err *reterr)
+certificate_check(const char *certificate, const gnutls_datum_t *data,
+    int64_t *ret_until_ms, struct err *reterr)
 {
 	gnutls_x509_crt_t first = NULL;
 	bool ok = gnutls_x509_crt_init(&first) == 0 &&
 		  gnutls_x509_crt_import(first, data, GNUTLS_X509_FMT_PEM) == 0;
 
+	if (ok)
+		*ret_until_ms =
+		    (int64_t)gnutls_x509_crt_get_expiration_time(first) * 1000;
 	if (first != NULL)
 		gnutls_x509_crt_deinit(first);
 	return ok ||
@@ -107,7 +105,8 @@ identity_new(const char *certificate, const char *key,
 	identity->uses = 1;
 	if (!file_load("tls_certificate", certificate, &chain, reterr) ||
 	    !file_load("tls_key", key, &secret, reterr) ||
-	    !certificate_check(certificate, &chain, reterr))
+	    !certificate_check(
+		certificate, &chain, &identity->until_ms, reterr))
 		goto out;
 	code = gnutls_certificate_set_x509_key_mem2(identity->credentials,
 	    &chain, &secret, GNUTLS_X509_FMT_PEM, NULL, 0);
@@ -171,32 +170,15 @@ tls_reload(struct tls *tls, const char *certificate, const char *key,
 	return true;
 }
 
-void
-tls_warn(
-    struct tls *tls, const char *certificate, int64_t wall_ms, struct buf *out)
+int64_t
+tls_until_ms(struct tls *tls)
 {
-	gnutls_x509_crt_t *list = NULL;
-	int64_t now_s = wall_ms / 1000, until_s;
-	unsigned count = 0;
-	struct tm tm;
-	char day[16];
-	time_t until;
+	int64_t until_ms;
 
-	if (gnutls_certificate_get_x509_crt(
-		tls->identity->credentials, 0, &list, &count) < 0)
-		return;
-	until = gnutls_x509_crt_get_expiration_time(list[0]);
-	until_s = until;
-	if (until_s < now_s + TLS_WARN_DAYS * TLS_DAY_S) {
-		(void)gmtime_r(&until, &tm);
-		(void)strftime(day, sizeof(day), "%Y-%m-%d", &tm);
-		(void)buf_printf(out,
-		    "tls_certificate: the certificate in %s %s on %s\n",
-		    certificate, until_s < now_s ? "expired" : "expires", day);
-	}
-	while (count > 0)
-		gnutls_x509_crt_deinit(list[--count]);
-	gnutls_free(list);
+	lock_hold(&tls->lock);
+	until_ms = tls->identity->until_ms;
+	lock_drop(&tls->lock);
+	return until_ms;
 }
 
 /* The last message of a client in its handshake. */

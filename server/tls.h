@@ -8,7 +8,7 @@
  * connections, and the one before lives as long as a connection has it.
  */
 
-#include "base/buf.h"
+#include "base/err.h"
 
 #include <stdint.h>
 
@@ -26,9 +26,8 @@ void tls_free(struct tls *tls); /* accepts NULL; no connection is left */
 MUST_USE bool tls_reload(struct tls *tls, const char *certificate,
     const char *key, struct err *reterr);
 
-/* Append a line for what will make clients refuse the certificate. */
-void tls_warn(
-    struct tls *tls, const char *certificate, int64_t wall_ms, struct buf *out);
+/* When the certificate expires, wall clock. Any thread. */
+int64_t tls_until_ms(struct tls *tls);
 
 /* Give the certificate to a connection that begins, and take it back when the
  * connection has ended. *agreed becomes true once its handshake succeeds. Any

@@ -8,6 +8,7 @@ import re
 import socket
 import ssl
 import subprocess
+import time
 import warnings
 
 import pytest
@@ -16,9 +17,10 @@ from braze import batch, event
 from commands import CONFIG, FINE, enough, run
 from conftest import PATIENCE, TOKEN, until
 from hostile import POST, statuses
-from names import Log, Metric
+from names import Log, Metric, Text
 from test_first_bytes import MALFORMED, V1, V2_LOCAL, answer_on
 
+DAY_S = 24 * 3600
 ENTRIES = b"".join(b"X-%d: %s\r\n" % (i, b"x" * 1000) for i in range(200))
 
 
@@ -408,6 +410,30 @@ def test_a_certificate_that_expires(tmp_path, start_daemon):
     daemon = start_daemon(ready=False, tls_certificate=pem, tls_key=key)
     daemon.run.wait_line(r"level=warn module=settings .*expires on \d{4}-")
     is_served(daemon, (pem, key))
+
+
+def test_a_certificate_that_expires_is_told_while_it_is_used(tmp_path,
+                                                             start_daemon):
+    """The daemon runs for longer than a certificate: status and a metric say
+    so in time, until one with more of it is read."""
+    pem, key = certificate(tmp_path, "short", days=3)
+    daemon = start_daemon(ready=False, tls_certificate=pem, tls_key=key)
+    until(lambda: daemon.admin("/readyz").status == 200, "/readyz 200")
+    assert daemon.metric(Metric.TLS_EXPIRY) == pytest.approx(
+        time.time() + 3 * DAY_S, abs=DAY_S / 24)
+    assert Text.TLS_EXPIRES in daemon.command("status")
+    for file, renewed in zip((pem, key), certificate(tmp_path, "renewed")):
+        file.write_bytes(renewed.read_bytes())
+    daemon.command("reload")
+    assert daemon.metric(Metric.TLS_EXPIRY) == pytest.approx(
+        time.time() + 30 * DAY_S, abs=DAY_S / 24)
+    assert Text.TLS_EXPIRES_ANY not in daemon.command("status")
+
+
+def test_without_a_certificate_none_expires(start_daemon):
+    daemon = start_daemon()
+    assert daemon.metric(Metric.TLS_EXPIRY) == 0
+    assert Text.TLS_EXPIRES_ANY not in daemon.command("status")
 
 
 def test_check_shows_the_scheme(tmp_path, files):
