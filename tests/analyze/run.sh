@@ -80,6 +80,7 @@ program_judge()
 programs_judge()
 {
     export -f program_judge result
+    export CURRENTSD_SHORT=1
     printf '%s\0' build/release/test_* |
         xargs -0 -n 1 -P "$jobs" bash -c 'program_judge "$1"' program ||
         return 1

@@ -6,6 +6,7 @@
  */
 
 #include "sender_world.h"
+#include "short_run.h"
 
 #include "base/log.h"
 
@@ -69,7 +70,7 @@ static void
 test_alone(void **state)
 {
 	(void)state;
-	world_start(40000);
+	world_start(short_run() ? 8000 : 40000);
 	world_sets(40, true);
 	world->judge = judge_flying;
 	most_flying = 0;
@@ -716,7 +717,7 @@ test_too_many(void **state)
 
 	(void)state;
 	for (int alone = 0; alone < 2; alone++) {
-		for (size_t i = 0; i < 3; i++) {
+		for (size_t i = 0; i < (short_run() ? 1 : 3); i++) {
 			world_start(6000);
 			world_sets(6, alone);
 			world->settings.in_flight = 8;
