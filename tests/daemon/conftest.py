@@ -297,8 +297,9 @@ class Daemon:
             # The disk of whoever runs this may be nearly full.
             "CURRENTSD_QUEUE_MIN_FREE": "0",
         })
+        # The memory of the usual window costs more than the rest of a start.
         self.change(**{"heap_url": heap_url, "queue_reserve": "1M",
-                       **settings})
+                       "queue_window": 100000, **settings})
         self.run = None
         self.passed = []  # names and sockets, as systemd passes them
         self.agreed = True  # nothing has run since the ledger was checked

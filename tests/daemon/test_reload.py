@@ -464,7 +464,7 @@ def test_a_failed_reload_keeps_the_catalogue(start, settings, tmp_path,
 
 def test_what_needs_a_restart_is_named(start, settings):
     settings.top["queue_window"] = "1000"
-    daemon = start()
+    daemon = start(queue_window=None)
     port = daemon.admin_port
     settings.top.update(queue_window="2000", threads="3", retry_after="12s")
     for _ in range(2):  # it is told again until it is no longer so
