@@ -22,6 +22,7 @@ import threading
 import time
 
 import pytest
+from xdist.scheduler import LoadScheduling
 
 import names
 from names import Log, Queue, Status
@@ -43,6 +44,19 @@ PATIENCE = int(os.environ.get("CURRENTSD_PATIENCE", 120))  # seconds; only a bro
 def pytest_configure(config):
     config.addinivalue_line("markers", "file: restarts the daemon, or looks "
                             "at its files")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return NextScheduling(config, log)
+
+
+class NextScheduling(LoadScheduling):
+    """A worker gets one test more than it runs, not many in advance: those
+    that take long stand beside each other, and would all be one worker's."""
+
+    def _send_tests(self, node, num):
+        super()._send_tests(node, 2 - len(self.node2pending[node]))
 
 
 def pytest_terminal_summary(terminalreporter):
