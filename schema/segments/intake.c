@@ -141,6 +141,14 @@ page_element_read(struct scan *scan, struct page_element *ret)
 	return scan->error == NULL;
 }
 
+/* A number that is below zero begins as a change does: -5 for an element must
+ * not be that member 5 has left. */
+static bool
+page_element_misleads(const struct page_element *element)
+{
+	return *element->text.data == ITEM_LEFT;
+}
+
 /* Read the rest of a list, to know what its changes take. */
 static bool
 page_list_read(struct page *page)
@@ -156,6 +164,8 @@ page_list_read(struct page *page)
 		page->count++;
 		page->room +=
 		    1 + (len < SEGMENTS_ID_MOST ? len : SEGMENTS_ID_MOST);
+		if (page_element_misleads(&element))
+			page->room += element.text.len;
 	}
 	return page->scan.error == NULL;
 }
@@ -414,6 +424,12 @@ member_items(const struct intake_context *context, struct str list,
 		if (flaw != MEMBER_VALID) {
 			item->fate = ITEM_DEAD;
 			item->reason = member_reasons[flaw][left];
+			if (!page_element_misleads(&element))
+				continue;
+			item->data = str_bytes(*text, 1 + element.text.len);
+			**text = ' ';
+			memcpy(*text + 1, element.text.data, element.text.len);
+			*text += item->data.len;
 			continue;
 		}
 		item->fate = ITEM_QUEUE;

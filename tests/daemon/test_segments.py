@@ -130,6 +130,19 @@ def test_cohorts(start_audiencesim, start):
     assert not braze.report()["violations"]
 
 
+def test_a_bare_number_is_no_change(daemon, braze):
+    """Though one below zero begins as a change does: nobody leaves, even if
+    its dead letter is requeued."""
+    taken(daemon, ["5"])
+    settled(daemon)
+    bare = page(["x"]).replace(b'{"id": "x"}', b"-5")
+    assert send(daemon, bare).json == receipt(1, dead=1)
+    daemon.command(*Command.DEAD_REQUEUE, "--all")
+    settled(daemon)
+    assert members(braze) == {"5": "in"}
+    until(lambda: daemon.queue()[Ledger.DEAD] == 1, "it is dead again")
+
+
 def test_either_half_alone(start, braze):
     daemon = start(**dict.fromkeys(EVENTS))
     taken(daemon, ["ann"])

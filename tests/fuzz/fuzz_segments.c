@@ -82,6 +82,7 @@ check_batch(const struct intake_batch *batch)
 		CHECK(item->id.len == 0 && item->data.len > 0);
 		if (item->fate == ITEM_DEAD) {
 			CHECK(item->reason != NULL);
+			CHECK(!item_change_read(item->data, &member, &wanted));
 			continue;
 		}
 		CHECK(item->fate == ITEM_QUEUE && item->reason == NULL);
