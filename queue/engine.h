@@ -143,9 +143,9 @@ struct engine_drift {
 };
 
 /* Marks of batches (queue/marks.h). As long as they are there, their numbers
- * are not used again, even if they are of no batch any more; a row whose last
- * one is above the most is damaged. */
-#define ENGINE_MARKS_LAST_MOST (INT64_MAX / 2)
+ * are not used again, even if they are of no batch any more; a batch, or the
+ * last one of a row, whose number is above the most is damaged. */
+#define ENGINE_MARKS_LAST_MOST (INT64_MAX >> 7)
 enum { ENGINE_MARKS_KINDS = 17 };
 struct engine_marks {
 	int64_t kind;	     /* there is a row of each for the same batches */

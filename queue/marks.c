@@ -361,7 +361,8 @@ marks_batch_add(struct marks *marks, struct marks_set *set, int64_t seq,
 	return true;
 }
 
-/* Append the records of a batch; without memory it has none. */
+/* Append the records of a batch; without memory it has none, nor if its number
+ * is damaged. */
 static void
 marks_set_add(struct marks *marks, struct marks_set *set, int64_t seq,
     size_t events, struct str mark)
@@ -371,6 +372,8 @@ marks_set_add(struct marks *marks, struct marks_set *set, int64_t seq,
 	struct marks_list *lists = set->lists, had[MARKS_KINDS];
 	bool known, ok;
 
+	if (seq <= lists[0].last || seq > ENGINE_MARKS_LAST_MOST)
+		return;
 	memcpy(had, lists, sizeof(had));
 	ok = marks_batch_add(marks, set, seq, &reader, &known) &&
 	     (!known || marks_keys_add(set, seq, &reader));

@@ -63,6 +63,16 @@ deliver(struct fixture *fixture, enum queue_outcome outcome)
 	return events;
 }
 
+/* Mark what has no marks. */
+static void
+marks_read_all(struct fixture *fixture)
+{
+	fair_lock_hold(&fixture->queue->lock);
+	while (marks_read(fixture->queue))
+		;
+	fair_lock_drop(&fixture->queue->lock);
+}
+
 /* ---- the check ---- */
 
 struct faults {
@@ -243,6 +253,40 @@ test_numbers_at_their_end(void **state)
 	assert_int_equal(scan(fixture, JOBS_DEAD).damaged, 1);
 	assert_int_equal(deliver(fixture, QUEUE_DELIVERED), 5);
 	assert_int_equal(scan(fixture, JOBS_ARCHIVE).matched, 8);
+}
+
+/* Likewise for those who look by the marks, in which seqs grow. */
+static void
+test_numbers_that_marks_cannot_have(void **state)
+{
+	static const char *const numbers[] = {
+	    "9223372036854775807", "144115188075855872", "-5"};
+	struct fixture *fixture = *state;
+	char text[512];
+
+	FILE_ONLY();
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		put_batches(fixture, numbers[i], 2);
+		(void)snprintf(text, sizeof(text),
+		    "UPDATE batch SET seq=%s WHERE seq=(SELECT seq FROM"
+		    " delivery LIMIT 1);"
+		    "UPDATE delivery SET seq=%s WHERE seq NOT IN (SELECT seq"
+		    " FROM batch);"
+		    "DELETE FROM marks;"
+		    "INSERT INTO marks VALUES(99, -100, -100, x'00')",
+		    numbers[i], numbers[i]);
+		queue_stop(fixture->queue);
+		sql(fixture, text);
+		queue_test_close(fixture->queue);
+		fixture->queue = queue_test_open(&fixture->settings);
+		fixture->destination =
+		    destination_test_open(fixture->queue, "heap");
+		marks_read_all(fixture);
+		(void)scan_in_order(fixture, JOBS_QUEUED);
+		put_batches(fixture, numbers[i] + 1, 1);
+		(void)scan_in_order(fixture, JOBS_QUEUED);
+		assert_true(deliver(fixture, QUEUE_DELIVERED) >= 2);
+	}
 }
 
 static void
@@ -1092,6 +1136,7 @@ main(void)
 	    TEST(test_a_delivery_of_no_destination),
 	    TEST(test_an_archived_batch_of_nobody),
 	    TEST(test_numbers_at_their_end),
+	    TEST(test_numbers_that_marks_cannot_have),
 	    TEST(test_sums_that_overflow),
 	    TEST(test_sums_are_named),
 	    TEST(test_a_sum_of_a_folded_hour),
