@@ -550,12 +550,15 @@ apply_marks_tidy(
 		" ORDER BY last LIMIT 1",
 		">i", &last))
 		return false;
-	change->flag = last != 0;
+	change->flag = false;
 	for (int64_t kind = 0; last != 0 && kind < ENGINE_MARKS_KINDS; kind++) {
 		if (!db_run(&store->db, reterr,
 			"DELETE FROM marks WHERE kind=?1 AND last=?2", "ii",
 			kind, last))
 			return false;
+		/* A row that its key does not lead to cannot go. */
+		if (db_changed(&store->db) > 0)
+			change->flag = true;
 	}
 	return true;
 }

@@ -751,6 +751,34 @@ page_of_one_child(unsigned char page[DB_PAGE], unsigned child)
 	page[CELL + 4] = 1; /* its key */
 }
 
+/* A row of marks that its key does not lead to cannot go: it is not tried over
+ * and over. */
+static void
+test_marks_that_cannot_go(void **state)
+{
+	struct fixture *fixture = *state;
+	struct err err;
+
+	FILE_ONLY();
+	sql(fixture, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1"
+		     " FROM n WHERE i<10)"
+		     "INSERT INTO marks SELECT 0, 10*i, 10*i-9, x'00' FROM n");
+	queue_test_close(fixture->queue);
+	assert_int_equal(leaves_turn(fixture, 0x0a, 0, 4), 1);
+	fixture->queue = queue_test_open(&fixture->settings);
+	fair_lock_hold(&fixture->queue->lock);
+	for (int step = 0;; step++) {
+		assert_true(step < 100);
+		assert_true(queue_change_held(
+		    fixture->queue, marks_tidy, NULL, false, &err));
+		if (!fixture->queue->changes.list[0].flag)
+			break;
+	}
+	fair_lock_drop(&fixture->queue->lock);
+	queue_test_close(fixture->queue);
+	fixture->queue = NULL;
+}
+
 /* Four levels of them: whoever reads the table through never ends. The check
  * does. */
 static void
@@ -1148,6 +1176,7 @@ main(void)
 	    TEST(test_what_cannot_be_quarantined),
 	    TEST(test_keys_that_do_not_grow),
 	    TEST(test_numbers_that_do_not_grow),
+	    TEST(test_marks_that_cannot_go),
 	    TEST(test_pages_that_lead_to_each_other),
 	    TEST(test_a_damaged_page_hides_no_other),
 	    TEST(test_a_damaged_counter_keeps_nothing_from_starting),
