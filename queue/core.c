@@ -574,13 +574,20 @@ queue_quarantine_tidy(struct queue *queue, int64_t mono_ms)
 	int64_t first_ms = QUARANTINE_FIRST * queue->settings.reopen_ms;
 	int64_t most_ms = QUARANTINE_MOST * queue->settings.reopen_ms;
 	int64_t count = queue->totals.quarantined_batches;
+	int64_t next_ms = mono_ms + first_ms;
 	bool tried = false;
 	struct err err;
 
 	fair_lock_assert_held(&queue->lock);
-	if (count > quarantine->count)
-		*quarantine =
-		    (struct quarantine){count, mono_ms + first_ms, first_ms};
+	/* What was tried and is not back by now was sound. */
+	if (count < quarantine->count &&
+	    mono_ms + quarantine->wait_ms >= quarantine->next_ms + first_ms)
+		quarantine->count = count;
+	if (count > quarantine->count) {
+		if (quarantine->count > 0 && quarantine->next_ms < next_ms)
+			next_ms = quarantine->next_ms;
+		*quarantine = (struct quarantine){count, next_ms, first_ms};
+	}
 	if (quarantine->count == 0 || mono_ms < quarantine->next_ms)
 		return false;
 	quarantine->count = count;

@@ -566,6 +566,38 @@ test_what_is_quarantined_is_tried_ever_later(void **state)
 	queue_lease_free(fixture->queue, lease);
 }
 
+static void
+tidy_at(struct queue *queue, int64_t batches, int64_t second)
+{
+	queue->totals.quarantined_batches = batches;
+	(void)queue_quarantine_tidy(queue, second * 1000);
+}
+
+/* More of it does not put off the next try; and what was sound when it was
+ * tried again does not stand for what is new. */
+static void
+test_what_else_is_quarantined(void **state)
+{
+	struct fixture *fixture = *state;
+	struct queue *queue = fixture->queue;
+
+	queue_stop(queue);
+	fair_lock_hold(&queue->lock);
+	tidy_at(queue, 1, 0);
+	tidy_at(queue, 2, 40);
+	assert_int_equal(queue->quarantine.next_ms, 60 * 1000);
+	tidy_at(queue, 2, 60);
+	tidy_at(queue, 2, 60 + 120);
+	assert_int_equal(queue->quarantine.next_ms, (180 + 240) * 1000);
+	tidy_at(queue, 0, 200);
+	assert_int_equal(queue->quarantine.count, 2);
+	tidy_at(queue, 0, 240);
+	assert_int_equal(queue->quarantine.count, 0);
+	tidy_at(queue, 1, 300);
+	assert_int_equal(queue->quarantine.next_ms, 360 * 1000);
+	fair_lock_drop(&queue->lock);
+}
+
 /* One that cannot even be quarantined keeps none from being sent. */
 static void
 test_what_cannot_be_quarantined(void **state)
@@ -1173,6 +1205,7 @@ main(void)
 	    TEST(test_a_row_that_cannot_be_changed),
 	    TEST(test_many_are_quarantined_one_by_one),
 	    TEST(test_what_is_quarantined_is_tried_ever_later),
+	    TEST(test_what_else_is_quarantined),
 	    TEST(test_what_cannot_be_quarantined),
 	    TEST(test_keys_that_do_not_grow),
 	    TEST(test_numbers_that_do_not_grow),
