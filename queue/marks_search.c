@@ -429,15 +429,19 @@ marks_search_next(struct queue *queue, struct marks_search *search,
     struct engine_cursor *cursor, int64_t *ret_last, struct err *reterr)
 {
 	int64_t after = cursor->at[0];
+	bool ok;
 
 	fair_lock_assert_held(&queue->lock);
 	if (after >= search->covered) {
 		search->batch_count = 0;
-		if (!search_set(queue, search, after, reterr))
-			return false;
-		search_ranges(search, after);
-		if (search->starved)
-			return err_set_nomem(reterr);
+		search->starved = false;
+		ok = search_set(queue, search, after, reterr);
+		if (ok)
+			search_ranges(search, after);
+		if (!ok || search->starved) {
+			search->covered = after; /* once more */
+			return ok && err_set_nomem(reterr);
+		}
 	}
 	cursor->ranges = search->ranges;
 	cursor->range_count = search->range_count;

@@ -265,6 +265,50 @@ test_only_what_may_have_it_is_opened(void **state)
 	assert_int_equal(seen(fixture, JOBS_QUEUED, PERSON("all")), 0);
 }
 
+static bool walk_fails; /* once, where marks are read */
+
+static bool
+walk_failing(struct store *store, enum engine_table table,
+    struct engine_cursor *cursor, size_t count, engine_row_fn *fn, void *arg,
+    bool *ret_more, struct err *reterr)
+{
+	if (walk_fails && table == ENGINE_MARKS) {
+		walk_fails = false;
+		return err_set(reterr, ERR_IO, "the disk fails");
+	}
+	return engine_default->walk(
+	    store, table, cursor, count, fn, arg, ret_more, reterr);
+}
+
+/* A step that failed has passed over nothing: it can be made again. */
+static void
+test_a_step_that_fails(void **state)
+{
+	static struct engine engine; /* that of a queue that is still open */
+	struct fixture *fixture = *state;
+	const struct str id = STR("b7-3");
+	const struct jobs_look what = {.ids = &id, .id_count = 1};
+	struct wanted wanted = ID("b7-3");
+	struct jobs_walk job = {
+	    .match = match, .arg = &wanted, .look = &what, .more = true};
+	struct err err;
+
+	engine = *engine_default;
+	engine.walk = walk_failing;
+	fixture->settings.engine = &engine;
+	open_again(fixture);
+	add_batches(fixture, "b", 10);
+	walk_fails = true;
+	assert_false(jobs_scan(fixture->queue, &job, &err));
+	assert_int_equal(err.code, ERR_IO);
+	while (job.more)
+		assert_true(jobs_scan(fixture->queue, &job, &err));
+	jobs_walk_fini(&job);
+	assert_int_equal(job.matched, 1);
+	fixture->settings.engine = NULL;
+	open_again(fixture);
+}
+
 /* What has no marks after a start is opened, until it has. */
 static void
 test_a_start(void **state)
@@ -909,6 +953,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(test_only_what_may_have_it_is_opened),
+	    TEST(test_a_step_that_fails),
 	    TEST(test_a_start),
 	    TEST(test_batches_of_events_that_came_before),
 	    TEST(test_a_job_that_looks),
