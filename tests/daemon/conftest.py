@@ -42,6 +42,10 @@ PATIENCE = int(os.environ.get("CURRENTSD_PATIENCE", 120))  # seconds; only a bro
 
 
 def pytest_configure(config):
+    # A shell without job control has what runs in its background ignore both,
+    # and so would the programs.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     config.addinivalue_line("markers", "file: restarts the daemon, or looks "
                             "at its files")
 
